@@ -1,0 +1,92 @@
+"""`when:` blocks: which cells something applies to, and how specific it is.
+
+    when: {engine: sglang, version: "<0.5.12", sm: [100, 120], features: [mtp], form: recommended}
+
+Keys are the cell's facts (`Cell.facts`) plus four that compare: `version` (PEP 440 specifier),
+`features` (all of these), `without` (none of these), `form` (published or recommended).
+A list means any of its values. Specificity counts keys, and every feature named counts once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from matrix.errors import nearest
+from matrix.model import Form, Json
+
+Facts = Mapping[str, Json]
+Test = Callable[[Facts, str], bool]
+
+EQUAL_KEYS = (
+    "rig", "gpu", "sm", "gpus", "interconnect", "engine", "release", "fork",
+    "checkpoint", "family", "format", "experts", "mtp_layer", "canary",
+)  # fmt: skip
+KEYS = (*EQUAL_KEYS, "version", "features", "without", "any_feature", "form")
+FORMS: tuple[Form, ...] = ("recommended", "published")
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A compiled `when:`. `keys` lets a caller evaluate it once the facts it needs are known."""
+
+    tests: tuple[Test, ...]
+    weight: int
+    keys: frozenset[str]
+
+    def __call__(self, facts: Facts, form: str = "recommended") -> bool:
+        return all(test(facts, form) for test in self.tests)
+
+
+def compile_condition(when: Mapping[str, Json]) -> Condition:
+    """Turn a checked `when:` into a predicate. Call `problems` first: this trusts its input."""
+    weight = sum(len(_many(v)) if k in ("features", "without") else 1 for k, v in when.items())
+    return Condition(tuple(_test(k, v) for k, v in when.items()), weight, frozenset(when))
+
+
+def problems(when: Mapping[str, Json], valid: Mapping[str, Iterable[Any]]) -> list[tuple[str, str]]:
+    """(key, message) for every key and value that no cell can have; `valid` maps keys to their values."""
+    found: list[tuple[str, str]] = []
+    for key, value in when.items():
+        if key not in KEYS:
+            found.append((key, f"unknown condition {key!r}{nearest(key, KEYS)}"))
+        elif key == "version":
+            found += _version_problems(value)
+        elif key != "any_feature":
+            known = set(valid.get("features" if key == "without" else key, ()))
+            bad = [v for v in _many(value) if known and v not in known]
+            found += [(key, f"no {key} is {v!r}{nearest(str(v), map(str, known))}") for v in bad]
+    return found
+
+
+def _version_problems(value: Json) -> list[tuple[str, str]]:
+    try:
+        SpecifierSet(value if isinstance(value, str) else "")
+    except InvalidSpecifier as error:
+        return [("version", f"not a PEP 440 specifier: {error}")]
+    return [] if isinstance(value, str) else [("version", f"expected a string like '<0.5.12', got {value!r}")]
+
+
+def _many(value: Json) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, (list, tuple, set, frozenset)) else (value,)
+
+
+def _test(key: str, value: Json) -> Test:
+    values = frozenset(_many(value)) if key != "version" else frozenset()
+    match key:
+        case "version":
+            spec = SpecifierSet(value, prereleases=True)
+            return lambda facts, _: facts["version"] in spec
+        case "features":
+            return lambda facts, _: values <= facts["features"]
+        case "without":
+            return lambda facts, _: not values & facts["features"]
+        case "any_feature":
+            return lambda facts, _: bool(facts["features"]) == value
+        case "form":
+            return lambda _, form: form in values
+        case _:
+            return lambda facts, _: facts[key] in values

@@ -1,0 +1,81 @@
+"""Whose fault it is, as one exception tree.
+
+MatrixError
+  ConfigError        the YAML (or a command line) is wrong   -> fix the file and line in the message
+  HostError          this machine cannot run it              -> no GPU, port taken, package missing
+  EngineError        the engine misbehaved                   -> this is a *result* and goes in the report
+    EngineExited       the process ended before or while serving
+    EngineNotReady     it lives but never became healthy, or hung
+    EngineReplyMalformed   it answered with something that is not the protocol
+
+Infrastructure trouble is never reported as the engine's answer; only HostError may be retried.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+class MatrixError(Exception):
+    """Anything this project raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing wrong in one place: `file:line where: message`."""
+
+    file: str
+    line: int
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place} {self.where}: {self.message}" if self.where else f"{place}: {self.message}"
+
+
+class ConfigError(MatrixError):
+    """One or more YAML files or options are wrong; carries every problem found."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        count = len(self.problems)
+        head = f"{count} problem{'s' if count != 1 else ''} in the configuration:"
+        super().__init__("\n".join([head, *(f"  {p}" for p in self.problems)]))
+
+
+class HostError(MatrixError):
+    """This machine cannot run the cell; the text says what to install, free or set."""
+
+
+class EngineError(MatrixError):
+    """The engine misbehaved: a result, reported against the cell."""
+
+
+class EngineExited(EngineError):
+    """The engine process ended although it should be serving."""
+
+
+class EngineNotReady(EngineError):
+    """The engine lives but did not become healthy, or stopped making progress."""
+
+
+class EngineReplyMalformed(EngineError):
+    """The engine answered with something that is not the protocol it claims to speak."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?`, or the list of valid words when nothing is close.
+
+    >>> nearest("sm12O", ["sm120", "sm90"])
+    "; did you mean 'sm120'?"
+    """
+    words = sorted({str(k) for k in known})
+    close = difflib.get_close_matches(word, words, n=1, cutoff=0.6) or difflib.get_close_matches(
+        word.lower(), words, n=1, cutoff=0.6
+    )
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; valid: {', '.join(words[:20])}" if words else ""

@@ -1,0 +1,286 @@
+"""The nouns of the matrix, as frozen data. YAML becomes these at the border (`matrix.load`) and is trusted from there on.
+
+| word        | here          | one YAML file under                       |
+|-------------|---------------|-------------------------------------------|
+| GPU, Rig    | Gpu, Rig      | axes/hardware/<gpu>.yaml (`rigs:` lists)  |
+| Engine      | Engine        | axes/engines/<engine>/engine.yaml         |
+| Release     | Release       | axes/engines/<engine>/<release>.yaml      |
+| Checkpoint  | Checkpoint    | axes/checkpoints/<id>.yaml                |
+| Feature     | Feature       | axes/features/<id>.yaml                   |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from packaging.version import Version
+
+Form = Literal["recommended", "published"]
+Json = Any  # a JSON value; YAML scalars, lists and mappings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gpu:
+    """One GPU model and the rigs it is sold in. `cpu` is the GPU-less one: sm 0, vram_bytes = 0."""
+
+    id: str
+    name: str
+    sm: Literal[0, 90, 100, 120]
+    vram_bytes: int
+    memory_bandwidth_bytes_per_s: int
+    interconnect: Literal["nvlink", "pcie", "none"]
+    rigs: Mapping[str, int]  # rig id -> number of GPUs
+    source: str
+    fp4: bool = False  # native FP4 tensor cores
+    nvml_names: tuple[str, ...] = ()  # substrings of nvmlDeviceGetName that mean this GPU
+    notes: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rig:
+    """A number of equal GPUs on one host."""
+
+    id: str
+    gpu: Gpu
+    gpus: int
+
+    @property
+    def sm(self) -> int:
+        return self.gpu.sm
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """An engine family: how it starts, what it speaks, where its facts can be observed."""
+
+    id: str
+    title: str
+    dialect: Literal["sglang", "vllm", "trtllm", "llamacpp", "transformers"]
+    command: tuple[str, ...]  # argv in front of the recipe's arguments
+    source: str
+    health_path: str = "/health"
+    default_port: int = 8000
+    model_argument: str | None = None  # flag that takes the checkpoint path; None = positional
+    served_name_argument: str | None = None
+    host_argument: str = "--host"
+    port_argument: str = "--port"
+    api_key_argument: str | None = None
+    api_key_env: str | None = None
+    pass_flags: tuple[str, ...] = ()
+    observe: Mapping[str, Json] = field(default_factory=dict)  # log patterns, endpoints, metrics by fact name
+    notes: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """One release or image of an engine. `fork` images carry flags that no upstream release knows."""
+
+    id: str
+    engine: str
+    version: str  # PEP 440
+    source: str
+    title: str = ""
+    image: str | None = None  # repo:tag as published
+    image_digest: str | None = None  # sha256:..., the only form that is launched without a warning
+    requirement: str | None = None  # what a virtual environment installs, e.g. "sglang[all]==0.5.10.post1"
+    fork: bool = False
+    pins: Mapping[str, str] = field(default_factory=dict)  # dependency -> specifier the release itself declares
+    architectures: tuple[str, ...] = ()  # of the GLM-5 family, as registered in this release
+    features: Mapping[str, bool] = field(default_factory=dict)  # feature id -> the release implements it
+    formats: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # weight format -> SMs that can load it
+    dsa_sms: tuple[int, ...] = ()  # SMs with DeepSeek Sparse Attention kernels
+    notes: str = ""
+
+    @cached_property
+    def parsed_version(self) -> Version:
+        return Version(self.version)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantisation:
+    """Which parts are quantised how; `excluded` parts stay in the base dtype."""
+
+    method: str  # modelopt_fp4, fp8, compressed-tensors, gguf, none
+    parts: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    group_size: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """Weights + format + provenance. Sizes are bytes: 285 GiB and 306 GB are one number."""
+
+    id: str
+    title: str
+    family: Literal["glm5", "glm51", "canary"]
+    format: Literal["bf16", "fp8", "nvfp4", "w4a16", "gguf", "q8_0", "mxfp4"]
+    architecture: str
+    size_bytes: int | None  # None: no source states it
+    experts: int
+    experts_per_token: int
+    layers: int
+    dense_layers: int
+    heads: int
+    hidden_size: int
+    context: int  # max_position_embeddings, tokens
+    index_topk: int
+    mtp_layer: bool | None  # None: no source states it
+    quantisation: Quantisation
+    source: str
+    repository: str | None = None  # Hugging Face id
+    revision: str | None = None  # commit; None = the slot is open and the first run records it
+    sha256: str | None = None  # of the only weights file, where there is one
+    size_source: str = ""
+    index_topk_pattern: str | None = None  # what IndexCache is asked to use on this checkpoint
+    kv_lora_rank: int = 512
+    rope_dims: int = 64
+    index_head_dims: int = 128
+    index_heads: int = 32
+    stands_for: str | None = None  # canaries: the big checkpoint they are a small likeness of
+    weights_path: str | None = None  # canaries: where in this checkout
+    banks: tuple[str, ...] = ("glm5",)
+    notes: str = ""
+
+    @property
+    def canary(self) -> bool:
+        return self.family == "canary"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feature:
+    """Something a cell asks the engine for, and must then be seen to have got."""
+
+    id: str
+    title: str
+    means: str
+    proof: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One combination of the axes. Its id is for machines: nothing parses meaning out of it."""
+
+    rig: Rig
+    engine: Engine
+    release: Release
+    checkpoint: Checkpoint
+    features: frozenset[str]
+
+    @cached_property
+    def id(self) -> str:
+        feature = "_".join(sorted(self.features)) or "baseline"
+        return f"{self.rig.id}.{self.release.id}.{self.checkpoint.id}.{feature}"
+
+    @cached_property
+    def facts(self) -> dict[str, Json]:
+        """What conditions, marks and reports may ask about this cell."""
+        return {
+            "rig": self.rig.id,
+            "gpu": self.rig.gpu.id,
+            "sm": self.rig.sm,
+            "gpus": self.rig.gpus,
+            "interconnect": self.rig.gpu.interconnect,
+            "engine": self.engine.id,
+            "release": self.release.id,
+            "version": self.release.parsed_version,
+            "fork": self.release.fork,
+            "checkpoint": self.checkpoint.id,
+            "family": self.checkpoint.family,
+            "format": self.checkpoint.format,
+            "experts": self.checkpoint.experts,
+            "mtp_layer": self.checkpoint.mtp_layer,
+            "canary": self.checkpoint.canary,
+            "features": self.features,
+        }
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Cell) and other.id == self.id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Excluded:
+    """Why a combination is not run, with the rule that says so."""
+
+    rule: str
+    status: Literal["INVALID_HW", "INVALID_ENGINE", "INVALID_COMBO"]
+    reason: str
+    source: str
+    where: str = ""  # file:line of the rule, or the module of a computed one
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """A YAML rule: cells that match `when` are excluded."""
+
+    id: str
+    when: Mapping[str, Json]
+    status: Literal["INVALID_HW", "INVALID_ENGINE", "INVALID_COMBO"]
+    reason: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overlay:
+    """A piece of a recipe: what it sets, when, why and who says so. More conditions win."""
+
+    id: str
+    why: str
+    source: str
+    when: Mapping[str, Json] = field(default_factory=dict)
+    args: Mapping[str, Json] = field(default_factory=dict)  # flag -> value; true = bare flag, null = remove
+    env: Mapping[str, Json] = field(default_factory=dict)  # name -> value; null = remove
+    config: Mapping[str, Json] = field(default_factory=dict)  # merged into the checkpoint's config.json
+    tokenizer_config: Mapping[str, Json] = field(default_factory=dict)
+    serve_config: Mapping[str, Json] = field(default_factory=dict)  # extra YAML file of trtllm-serve
+    launcher: Mapping[str, Json] = field(default_factory=dict)  # docker/venv options, see matrix.plan
+    sampling: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)  # profile name -> parameters
+    settings: Mapping[str, Json] = field(default_factory=dict)  # facts for the suites: context, chunk_tokens, ...
+    patches: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownFailure:
+    """A deviation that is expected, with its cause. An unexpected pass is red, an expired entry too."""
+
+    id: str
+    when: Mapping[str, Json]
+    test: str  # test function name, or "boot"
+    expect: Literal["fail", "no_boot", "intermittent"]
+    symptom: str
+    issue: str
+    added: str  # ISO date
+    review_by: str  # ISO date
+    strict: bool = True
+    params: tuple[str, ...] = ()  # substrings of the test id; empty = every parameter of the test
+    affected: str = ""  # versions, as the thread states them
+    fixed: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One published number with its conditions."""
+
+    metric: str
+    value: float
+    unit: str
+    conditions: Mapping[str, Json]
+    high: float | None = None  # a published range: value..high
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A published table: a dated statement of somebody's, not a baseline of ours."""
+
+    id: str
+    title: str
+    when: Mapping[str, Json]
+    source: str
+    measurements: tuple[Measurement, ...]
+    disputed: str = ""  # what is known to be wrong with it

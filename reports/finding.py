@@ -1,0 +1,34 @@
+"""What a check saw in a reply. Kept apart from the suites so that reports can read one without importing them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+SHOWN_CHARS = 600  # enough of a reply to see gibberish, short enough for a JUnit message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One judgement about one reply. `sensitive=False` means the check could not have failed (NOT_EVIDENCE)."""
+
+    check: str  # e.g. "needle.found"
+    ok: bool
+    expected: str
+    got: str
+    item: str = ""  # id of the bank item, e.g. "canary.needle.s7.1024.50"
+    detail: str = ""
+    sensitive: bool = True
+    data: Mapping[str, Any] = field(default_factory=dict)  # JSON values only
+
+    def explain(self) -> str:
+        """The finding as a person reads it in a failing test, with the reply."""
+        lines = [f"{self.check}: {'ok' if self.ok else 'NOT OK'} {self.detail}".rstrip()]
+        if self.item:
+            lines.append(f"  item:     {self.item}")
+        return "\n".join([*lines, f"  expected: {_shown(self.expected)}", f"  got:      {_shown(self.got)}"])
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}... ({len(text)} chars)"

@@ -1,0 +1,1 @@
+"""Pure judgements: reply in, Finding out. No engine, no pytest."""
