@@ -1,4 +1,4 @@
-"""The nouns of the matrix, as frozen data. YAML becomes these at the border (`matrix.load`) and is trusted from there on.
+"""The nouns of the matrix, as frozen data. YAML becomes these at the border (`matrix.load`); after it they are trusted.
 
 | word        | here          | one YAML file under                       |
 |-------------|---------------|-------------------------------------------|
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 from typing import Any, Literal
 
@@ -134,6 +135,7 @@ class Checkpoint:
     revision: str | None = None  # commit; None = the slot is open and the first run records it
     sha256: str | None = None  # of the only weights file, where there is one
     size_source: str = ""
+    size_estimate_bytes: int | None = None  # interpolated by us; used by the fit rule only, never shown as a fact
     index_topk_pattern: str | None = None  # what IndexCache is asked to use on this checkpoint
     kv_lora_rank: int = 512
     rope_dims: int = 64
@@ -255,8 +257,8 @@ class KnownFailure:
     expect: Literal["fail", "no_boot", "intermittent"]
     symptom: str
     issue: str
-    added: str  # ISO date
-    review_by: str  # ISO date
+    added: date
+    review_by: date  # past it, the entry itself is red
     strict: bool = True
     params: tuple[str, ...] = ()  # substrings of the test id; empty = every parameter of the test
     affected: str = ""  # versions, as the thread states them

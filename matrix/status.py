@@ -12,7 +12,7 @@ from enum import StrEnum
 class Status(StrEnum):
     """What became of one test of one cell, or of the cell as a whole."""
 
-    PASS = "PASS"
+    PASS = "PASS"  # noqa: S105
     MEASURED = "MEASURED"  # a number was recorded and nothing was asserted (no baseline yet)
     XFAIL = "XFAIL"  # failed as a known failure says it must
     SKIP_NO_HW = "SKIP_NO_HW"  # this host does not have the rig

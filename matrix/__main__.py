@@ -1,0 +1,167 @@
+"""python -m matrix: look at the matrix without a GPU, an engine or a network."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from matrix import render, select, shell
+from matrix.errors import ConfigError, Problem, nearest
+from matrix.expand import expand, why_not
+from matrix.load import Matrix, load
+from matrix.model import Cell, Form
+from matrix.plan import plan
+
+# Verbs whose work has effects live above this layer and run as their own program.
+ELSEWHERE = {
+    "preflight": (
+        "fixtures.preflight",
+        "judge plans against the pinned engine's own parser, without starting it",
+    ),
+    "snapshot": ("fixtures.snapshot", "extract an engine release's flags, env variables and architectures"),
+    "doctor": ("fixtures.doctor", "what this host can run, what blocks it and the next step"),
+    "reap": ("fixtures.reap", "stop and remove whatever dead runs left behind"),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="python -m matrix", description=__doc__)
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+    ls = verbs.add_parser("list", help="cells of the matrix as a table or JSON")
+    ls.add_argument("-m", dest="marks", default="", metavar="EXPR", help='like pytest -m: "sm120 and not mtp"')
+    ls.add_argument("--cells", nargs="+", default=[], metavar="GLOB", help="cell id globs")
+    ls.add_argument("--rig", nargs="+", default=[], help="rig ids, e.g. sm120x4")
+    ls.add_argument("--excluded", action="store_true", help="also list what is not run, with its reason")
+    ls.add_argument("--json", action="store_true", help="every combination of the axes as JSON, reasons included")
+    show = verbs.add_parser("show", help="a cell's launch script, ready to copy")
+    show.add_argument("cell")
+    show.add_argument("--as-published", action="store_true", help="the source's own form, without our corrections")
+    why = verbs.add_parser("explain", help="every flag of a cell with file:line and why")
+    why.add_argument("cell")
+    why.add_argument("--as-published", action="store_true")
+    verbs.add_parser("why-not", help="the chain of reasons why a cell is not run").add_argument("cell")
+    verbs.add_parser("lint", help="load and plan everything; report every problem at once")
+    for name, (_, what) in ELSEWHERE.items():
+        verbs.add_parser(name, help=what, add_help=False)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit codes: 0 fine, 1 the answer is no, 2 bad input."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words and words[0] in ELSEWHERE:
+        return subprocess.call([sys.executable, "-m", ELSEWHERE[words[0]][0], *words[1:]])
+    args = parser().parse_args(words)
+    try:
+        return VERBS[args.verb](load(), args)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `... | head`
+        sys.stderr.close()
+        return 0
+
+
+def find(matrix: Matrix, cell_id: str) -> Cell:
+    """The cell of that id, runnable or not.
+
+    Raises:
+        ConfigError: no combination of the axes has it.
+    """
+    world = expand(matrix)
+    for cell in (*world.runnable, *world.excluded):
+        if cell.id == cell_id:
+            return cell
+    hint = nearest(cell_id, (c.id for c in world.runnable))
+    raise ConfigError([Problem("CELL", 0, "", f"no such cell {cell_id!r}{hint}")])
+
+
+def list_cells(matrix: Matrix, args: argparse.Namespace) -> int:
+    world = expand(matrix)
+    chosen = chosen_cells(matrix, args)
+    if args.json:
+        out = [
+            render.as_json(c, None if c in world.excluded else plan(matrix, c), world.excluded.get(c)) for c in chosen
+        ]
+        print(json.dumps(out, indent=1, default=str))
+        return 0
+    runnable = [c for c in chosen if c not in world.excluded]
+    rows = [[c.id, plan(matrix, c).fingerprint, _problems(matrix, c)] for c in runnable]
+    print(render.table(rows, ("cell", "launch", "known failures")))
+    if args.excluded:
+        out_rows = [[c.id, e.status, e.reason] for c, e in world.excluded.items() if c in set(chosen)]
+        print("\n" + render.table(out_rows, ("not run", "status", "reason")))
+    excluded = sum(c in world.excluded for c in chosen)
+    print(f"\n{len(runnable)} runnable cells in {len({r[1] for r in rows})} launches; {excluded} combinations excluded")
+    return 0 if runnable else 1
+
+
+def chosen_cells(matrix: Matrix, args: argparse.Namespace) -> list[Cell]:
+    world = expand(matrix)
+    cells: list[Cell] = [*world.runnable, *world.excluded]
+    if args.cells:
+        cells = select.by_globs(cells, args.cells)
+    if args.rig:
+        cells = select.by_rigs(matrix, cells, args.rig)
+    if args.marks:
+        select.check_words(args.marks, select.all_marks(matrix))
+        keep = select.compile_expression(args.marks)
+        cells = [c for c in cells if keep(select.matcher(c))]
+    return cells
+
+
+def _problems(matrix: Matrix, cell: Cell) -> str:
+    return ", ".join(k.value.id for k in matrix.known_failures if k.condition(cell.facts))
+
+
+def show(matrix: Matrix, args: argparse.Namespace) -> int:
+    cell = find(matrix, args.cell)
+    print(shell.render(plan(matrix, cell, _form(args))), end="")
+    if cell in expand(matrix).excluded:
+        print(f"# NOT RUN by the matrix: python -m matrix why-not {cell.id}")
+    return 0
+
+
+def _form(args: argparse.Namespace) -> Form:
+    return "published" if args.as_published else "recommended"
+
+
+def explain(matrix: Matrix, args: argparse.Namespace) -> int:
+    print(render.explain(plan(matrix, find(matrix, args.cell), _form(args))))
+    return 0
+
+
+def why_not_cell(matrix: Matrix, args: argparse.Namespace) -> int:
+    cell = find(matrix, args.cell)
+    reasons = why_not(matrix, cell)
+    print(render.chain(cell, reasons) if reasons else f"{cell.id} is runnable: python -m matrix show {cell.id}")
+    return 0
+
+
+def lint(matrix: Matrix, _: argparse.Namespace) -> int:
+    world = expand(matrix)
+    problems: list[Problem] = []
+    for cell in world.runnable:
+        try:
+            plan(matrix, cell)
+            plan(matrix, cell, "published")
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    launches = len({plan(matrix, c).fingerprint for c in world.runnable})
+    print(
+        f"ok: {len(world)} combinations, {len(world.runnable)} runnable in {launches} launches,"
+        f" {len(world.excluded)} excluded with a reason; {len(matrix.overlays)} overlays, {len(matrix.rules)} rules,"
+        f" {len(matrix.known_failures)} known failures, {len(matrix.claims)} claims"
+    )
+    return 0
+
+
+VERBS = {"list": list_cells, "show": show, "explain": explain, "why-not": why_not_cell, "lint": lint}
+
+if __name__ == "__main__":
+    sys.exit(main())

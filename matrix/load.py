@@ -1,0 +1,213 @@
+"""All YAML of the matrix -> one `Matrix`, or one ConfigError that names every problem with file and line.
+
+The only module that knows the folder layout and pydantic; what it returns is checked and is trusted everywhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from matrix import crossref, yamltext
+from matrix.condition import Condition, compile_condition
+from matrix.errors import ConfigError, Problem, nearest
+from matrix.model import (
+    Checkpoint,
+    Claim,
+    Engine,
+    Feature,
+    Gpu,
+    KnownFailure,
+    Measurement,
+    Overlay,
+    Quantisation,
+    Release,
+    Rig,
+    Rule,
+)
+
+T = TypeVar("T")
+HERE = Path(__file__).parent
+KINDS = (
+    Gpu,
+    Engine,
+    Release,
+    Quantisation,
+    Checkpoint,
+    Feature,
+    Rule,
+    Overlay,
+    KnownFailure,
+    Measurement,
+    Claim,
+)
+for _kind in KINDS:  # unknown keys are errors; set here so that the nouns need not know pydantic
+    setattr(_kind, "__pydantic_config__", ConfigDict(extra="forbid"))  # noqa: B010
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Loaded(Generic[T]):
+    """A value with where it stands and, for things with a `when:`, its compiled condition."""
+
+    value: T
+    file: str
+    line: int
+    lines: Mapping[yamltext.Loc, int]  # of the value's own keys
+    condition: Condition
+
+    def where(self, *loc: str | int) -> str:
+        """`file:line` of a key of this value, or of the value itself."""
+        return f"{self.file}:{self.lines.get(loc, self.line)}"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Matrix:
+    """Everything the YAML says, by id, in file order."""
+
+    gpus: Mapping[str, Gpu]
+    rigs: Mapping[str, Rig]
+    engines: Mapping[str, Engine]
+    releases: Mapping[str, Release]
+    checkpoints: Mapping[str, Checkpoint]
+    features: Mapping[str, Feature]
+    rules: tuple[Loaded[Rule], ...]
+    overlays: tuple[Loaded[Overlay], ...]
+    known_failures: tuple[Loaded[KnownFailure], ...]
+    claims: tuple[Loaded[Claim], ...]
+    places: Mapping[str, str]  # "checkpoint:glm5_fp8" -> file:line
+    root: Path
+
+
+@cache
+def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+    """Built once per kind: building one costs far more than validating with it."""
+    return TypeAdapter(cast(Any, kind))
+
+
+@cache
+def load(root: Path = HERE) -> Matrix:
+    """Read the whole matrix below `root`.
+
+    Raises:
+        ConfigError: every problem of every file, each with file, line and the nearest valid word.
+    """
+    reader = Reader(root)
+    gpus = reader.files(Gpu, "axes/hardware/*.yaml")
+    engines = reader.files(Engine, "axes/engines/*/engine.yaml", stem="parent")
+    releases = reader.files(Release, "axes/engines/*/*.yaml", skip="engine.yaml")
+    checkpoints = reader.files(Checkpoint, "axes/checkpoints/*.yaml")
+    features = reader.files(Feature, "axes/features/*.yaml")
+    rules = reader.lists(Rule, "rules.yaml", "rules")
+    overlays = reader.lists(Overlay, "recipes/*.yaml", "overlays")
+    known = reader.lists(KnownFailure, "known_failures.yaml", "known_failures")
+    claims = reader.files(Claim, "claims/*.yaml")
+    problems = reader.problems + crossref.problems(
+        gpus=gpus, engines=engines, releases=releases, checkpoints=checkpoints, features=features,
+        conditioned=[*rules, *overlays, *known, *claims], overlays=overlays,
+        patches={p.name for p in (root / "patches").glob("*") if p.is_dir()},
+    )  # fmt: skip
+    if problems:
+        raise ConfigError(problems)
+    return Matrix(
+        gpus={g.value.id: g.value for g in gpus},
+        rigs={r: Rig(id=r, gpu=g.value, gpus=n) for g in gpus for r, n in g.value.rigs.items()},
+        engines={e.value.id: e.value for e in engines},
+        releases={r.value.id: r.value for r in releases},
+        checkpoints={c.value.id: c.value for c in checkpoints},
+        features={f.value.id: f.value for f in features},
+        rules=_compiled(rules), overlays=_compiled(overlays),
+        known_failures=_compiled(known), claims=_compiled(claims),
+        places=dict(_places(gpus=gpus, engine=engines, release=releases, checkpoint=checkpoints, feature=features)),
+        root=root,
+    )  # fmt: skip
+
+
+def _compiled(items: Iterable[Loaded[Any]]) -> tuple[Loaded[Any], ...]:
+    """Conditions are compiled only once crossref has found them valid."""
+    return tuple(replace(i, condition=compile_condition(i.value.when)) for i in items)
+
+
+def _places(**kinds: Iterable[Loaded[Any]]) -> Iterator[tuple[str, str]]:
+    for kind, items in kinds.items():
+        yield from ((f"{kind}:{i.value.id}", i.where()) for i in items)
+
+
+NEVER = Condition((), 0, frozenset())
+
+
+class Reader:
+    """Reads YAML files below a root and keeps every problem instead of stopping at the first."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.problems: list[Problem] = []
+
+    def files(self, kind: type[T], pattern: str, *, stem: str = "stem", skip: str = "") -> list[Loaded[T]]:
+        """One `kind` per file; its id must be the file's stem (or its folder's name, for `stem="parent"`)."""
+        found: list[Loaded[T]] = []
+        for path in sorted(p for p in self.root.glob(pattern) if p.name != skip):
+            doc = self._read(path)
+            data = doc.data
+            if kind is Release and isinstance(data, dict):
+                data = {**data, "engine": path.parent.name}
+            value = self._parse(kind, doc, data, ())
+            if value is None:
+                continue
+            expected = path.parent.name if stem == "parent" else path.stem
+            if (got := value.id) != expected:  # type: ignore[attr-defined]
+                self.problems.append(doc.problem(("id",), f"expected {expected!r} as the file is named, got {got!r}"))
+            found.append(Loaded(value=value, file=doc.name, line=1, lines=doc.lines, condition=NEVER))
+        return found
+
+    def lists(self, kind: type[T], pattern: str, key: str) -> list[Loaded[T]]:
+        """Many `kind`s per file, in the list under the file's only key."""
+        found: list[Loaded[T]] = []
+        for path in sorted(self.root.glob(pattern)):
+            doc = self._read(path)
+            if not isinstance(doc.data, dict) or list(doc.data) != [key] or not isinstance(doc.data[key], list):
+                if not doc.problems:
+                    self.problems.append(doc.problem((), f"expected one key {key!r} with a list"))
+                continue
+            for i, item in enumerate(doc.data[key]):
+                value = self._parse(kind, doc, item, (key, i))
+                if value is not None:
+                    own = {loc[2:]: n for loc, n in doc.lines.items() if loc[:2] == (key, i)}
+                    found.append(Loaded(value=value, file=doc.name, line=own[()], lines=own, condition=NEVER))
+        return found
+
+    def _read(self, path: Path) -> yamltext.Document:
+        doc = yamltext.read(path, path.relative_to(self.root).as_posix())
+        self.problems += doc.problems
+        return doc
+
+    def _parse(self, kind: type[T], doc: yamltext.Document, data: Any, at: yamltext.Loc) -> T | None:
+        if doc.problems:
+            return None
+        try:
+            return cast(T, _adapter(cast(Hashable, kind)).validate_python(data))
+        except ValidationError as error:
+            self.problems += [_problem(kind, doc, at, e) for e in error.errors(include_url=False)]
+            return None
+
+
+def _problem(kind: type[Any], doc: yamltext.Document, at: yamltext.Loc, error: Mapping[str, Any]) -> Problem:
+    loc: yamltext.Loc = (*at, *error["loc"])
+    last = str(loc[-1]) if loc else ""
+    match error["type"]:
+        case "unexpected_keyword_argument" | "extra_forbidden":
+            owner = Quantisation if "quantisation" in loc[:-1] else Measurement if "measurements" in loc else kind
+            message = f"unknown key {last!r}{nearest(last, (f.name for f in fields(owner)))}"
+        case "missing":
+            message = f"missing key {last!r}"
+        case "literal_error":
+            got = str(error["input"])
+            words = str(error["ctx"]["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
+            message = f"expected one of {', '.join(words)}, got {got!r}{nearest(got, words)}"
+        case _:
+            message = f"{error['msg'].lower()}, got {error['input']!r}"
+    return doc.problem(loc, message)

@@ -1,0 +1,242 @@
+"""The matrix as a pytest plugin: one item per test and cell, `-m` over the axes, known failures as strict xfails.
+
+A test that takes `cell` runs once for every selected cell; `@pytest.mark.for_cells(features=["mtp"])` narrows that to
+cells that ask for the features. Items are ordered by launch, so that an engine is started once per fingerprint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from matrix import select
+from matrix.errors import ConfigError, EngineError
+from matrix.expand import expand
+from matrix.known import known_failures
+from matrix.load import Matrix, load
+from matrix.model import Cell
+from matrix.plan import Plan, plan
+
+NO_HARDWARE = "SKIP_NO_HW"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What selection needs to know of this host; found out by `fixtures.plugin`, never here."""
+
+    rigs: frozenset[str]
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """The cells of this run: `cells` are on this host (or attached, or only collected), `elsewhere` are not."""
+
+    cells: tuple[Cell, ...]
+    elsewhere: tuple[Cell, ...]
+
+
+HOST = pytest.StashKey[Host]()
+SELECTION = pytest.StashKey[Selection]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("matrix", "GLM-5 serving matrix")
+    group.addoption("--cells", nargs="+", default=[], metavar="GLOB", help="only cells whose id matches a glob")
+    group.addoption("--rig", nargs="+", default=[], metavar="RIG", help="only these rigs, e.g. sm120x4")
+    group.addoption(
+        "--all-cells", action="store_true", help="keep cells this host cannot run; they are reported as SKIP_NO_HW"
+    )
+    group.addoption(
+        "--endpoint", metavar="URL", help="run the suites of one cell (name it with --cells) on a running server;"
+        " its key is read from GLM_MATRIX_API_KEY",
+    )  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    try:
+        matrix = load()
+        known = select.all_marks(matrix)
+        for name, what in known.items():
+            config.addinivalue_line("markers", f"{name}: {what}")
+        config.addinivalue_line("markers", "cell(**facts): a cell by its facts, e.g. -m \"cell(engine='sglang')\"")
+        config.addinivalue_line("markers", "for_cells(features): only for cells that ask for these features")
+        markers = [str(line).split(":")[0].split("(")[0].strip() for line in config.getini("markers")]
+        if config.option.markexpr:
+            select.check_words(config.option.markexpr, markers)
+    except ConfigError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def selection(config: pytest.Config) -> Selection:
+    """The cells that options and this host leave; `-m` is applied per test, see `pytest_generate_tests`."""
+    if SELECTION not in config.stash:
+        try:
+            config.stash[SELECTION] = _select(config, load())
+        except ConfigError as error:
+            raise pytest.UsageError(str(error)) from None
+    return config.stash[SELECTION]
+
+
+def _select(config: pytest.Config, matrix: Matrix) -> Selection:
+    option = config.option
+    cells: Sequence[Cell] = expand(matrix).runnable
+    if option.cells:
+        cells = select.by_globs(cells, option.cells)
+    if option.rig:
+        cells = select.by_rigs(matrix, cells, option.rig)
+    if option.endpoint:
+        return Selection(cells=_attached(matrix, cells), elsewhere=())
+    host = config.stash.get(HOST, None)
+    if host is None or option.collectonly:
+        return Selection(cells=tuple(cells), elsewhere=())
+    here = tuple(c for c in cells if c.rig.id in host.rigs)
+    return Selection(cells=here, elsewhere=tuple(c for c in cells if c.rig.id not in host.rigs))
+
+
+def _attached(matrix: Matrix, cells: Sequence[Cell]) -> tuple[Cell, ...]:
+    launches = {plan(matrix, c).fingerprint for c in cells}
+    if len(launches) != 1:
+        raise pytest.UsageError(
+            f"--endpoint is one server, but {len(cells)} cells in {len(launches)} launches are selected."
+            " Say which cell that server is meant to be: --cells CELL_ID (python -m matrix list prints them)."
+        )
+    return tuple(cells)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "cell" not in metafunc.fixturenames:
+        return
+    config, chosen = metafunc.config, selection(metafunc.config)
+    own = list(metafunc.definition.iter_markers())
+    keep = _predicate(config, [m.name for m in own])
+    wanted = frozenset(f for m in own if m.name == "for_cells" for f in m.kwargs.get("features", ()))
+    cells = [c for c in chosen.cells if wanted <= c.features and keep(c)]
+    params = [pytest.param(c, id=c.id, marks=list(_marks(c))) for c in cells]
+    if config.option.all_cells:
+        params += [
+            pytest.param(c, id=c.id, marks=[*_marks(c), pytest.mark.skip(reason=_no_hardware(config, c))])
+            for c in chosen.elsewhere
+            if wanted <= c.features and keep(c)
+        ]
+    metafunc.parametrize("cell", params)
+
+
+def _predicate(config: pytest.Config, own: Iterable[str]) -> Callable[[Cell], bool]:
+    """`-m` pushed down to the cells, so that items nobody asked for are never made."""
+    text, names = config.option.markexpr, tuple(own)
+    if not text:
+        return lambda _: True
+    try:
+        evaluate = select.compile_expression(text)
+    except ConfigError as error:
+        raise pytest.UsageError(str(error)) from None
+    return lambda cell: evaluate(select.matcher(cell, names))
+
+
+def _marks(cell: Cell) -> Iterator[pytest.MarkDecorator]:
+    for name in sorted(select.cell_marks(cell)):
+        yield getattr(pytest.mark, name)
+    facts = {k: v for k, v in cell.facts.items() if k in select.CELL_KEYS}
+    for feature in (*sorted(cell.features),) or (None,):
+        yield pytest.mark.cell(**facts, feature=feature)
+
+
+def _no_hardware(config: pytest.Config, cell: Cell) -> str:
+    host = config.stash.get(HOST, None)
+    need = f"needs {cell.rig.gpus} x {cell.rig.gpu.name}"
+    return f"{NO_HARDWARE}: {need}; this host: {host.description if host else 'unknown'}"
+
+
+def cell_of(item: pytest.Item) -> Cell | None:
+    """The cell an item belongs to, or None for ordinary tests."""
+    callspec = getattr(item, "callspec", None)
+    cell = callspec.params.get("cell") if callspec else None
+    return cell if isinstance(cell, Cell) else None
+
+
+def plan_of(item: pytest.Item) -> Plan | None:
+    """The recommended plan of an item's cell; computed once per cell."""
+    cell = cell_of(item)
+    return _plan(item.config, cell) if cell else None
+
+
+_PLANS = pytest.StashKey[dict[str, Plan]]()
+
+
+def _plan(config: pytest.Config, cell: Cell) -> Plan:
+    plans = config.stash.setdefault(_PLANS, {})
+    if cell.id not in plans:
+        plans[cell.id] = plan(load(), cell)
+    return plans[cell.id]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    empty = [i for i in items if "cell" in getattr(i, "fixturenames", ()) and cell_of(i) is None]
+    if empty:
+        config.hook.pytest_deselected(items=empty)
+        items[:] = [i for i in items if i not in set(empty)]
+    launches: dict[str, int] = {}
+    cells: dict[str, int] = {}
+    for item in items:
+        found = plan_of(item)
+        if found is None:
+            continue
+        launches.setdefault(found.fingerprint, len(launches))
+        cells.setdefault(found.cell.id, len(cells))
+        name = getattr(item, "originalname", item.name)
+        item.user_properties += [("cell", found.cell.id), ("fingerprint", found.fingerprint), ("test", name)]
+        _expect_known_failures(item, found.cell, name)
+    items.sort(key=lambda i: _order(i, launches, cells))
+    _refuse_to_run_nothing(config, items, bool(empty))
+
+
+def _order(item: pytest.Item, launches: dict[str, int], cells: dict[str, int]) -> tuple[int, int]:
+    found = plan_of(item)
+    return (launches[found.fingerprint], cells[found.cell.id]) if found else (-1, -1)
+
+
+def _expect_known_failures(item: pytest.Item, cell: Cell, test: str) -> None:
+    for known in known_failures(load(), cell, test, item.name):
+        reason = f"{known.value.id}: {known.value.symptom} ({known.value.issue}) [{known.where()}]"
+        strict = known.value.strict and known.value.expect != "intermittent"
+        item.add_marker(pytest.mark.xfail(reason=reason, strict=strict))
+    for known in known_failures(load(), cell, "boot", item.name):
+        reason = f"{known.value.id}: {known.value.symptom} ({known.value.issue}) [{known.where()}]"
+        item.add_marker(pytest.mark.xfail(reason=reason, strict=known.value.strict, raises=EngineError))
+
+
+def _refuse_to_run_nothing(config: pytest.Config, items: list[pytest.Item], wanted_cells: bool) -> None:
+    """A green run that ran nothing must not exist: say what was found and what each cell needs."""
+    if items or not wanted_cells or config.option.collectonly:
+        return
+    elsewhere = [c for c in selection(config).elsewhere if _predicate(config, ())(c)]
+    needs = sorted({f"  {c.rig.id:<16} {c.rig.gpus} x {c.rig.gpu.name}" for c in elsewhere})
+    host = config.stash.get(HOST, None)
+    lines = ["no selected cell can run here.", f"this host: {host.description if host else 'unknown'}"]
+    if needs:
+        lines += [f"{len(elsewhere)} selected cells need one of:", *needs]
+        lines += ["Look at them with --collect-only, keep them as SKIP_NO_HW with --all-cells,"]
+        lines += ["or run the suites against a server elsewhere: --endpoint URL --cells CELL_ID."]
+    else:
+        lines += [
+            "The selection (-m, --cells, --rig) leaves no cell: python -m matrix list -m EXPR shows what there is."
+        ]
+    raise pytest.UsageError("\n".join(lines))
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    if HOST not in config.stash:
+        return []
+    return [f"matrix host: {config.stash[HOST].description}; rigs: {', '.join(sorted(config.stash[HOST].rigs))}"]
+
+
+@pytest.fixture(name="plan")
+def plan_fixture(request: pytest.FixtureRequest) -> Plan:
+    """The recommended plan of the test's cell."""
+    found = plan_of(request.node)
+    assert found is not None, "`plan` needs a test that takes `cell`"
+    return found

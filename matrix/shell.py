@@ -1,0 +1,76 @@
+"""A plan as a bash script that a person can copy, read and run. Secrets never stand in it: they are read from files."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from matrix.plan import Plan
+
+VARIABLES = {"model": "MODEL", "host": "HOST", "port": "PORT", "api_key_env": "API_KEY_ENV"}
+_PLACEHOLDER = re.compile("(" + "|".join(f"{{{name}}}" for name in VARIABLES) + ")")
+
+
+def render(plan: Plan) -> str:
+    """The launch script of a cell, deterministic and ending in a newline."""
+    cell = plan.cell
+    lines = [
+        "#!/usr/bin/env bash",
+        f"# cell        {cell.id}",
+        f"# form        {plan.form}",
+        f"# fingerprint {plan.fingerprint}",
+        "set -euo pipefail",
+        f"MODEL=${{MODEL:-{cell.checkpoint.weights_path or cell.checkpoint.repository or cell.checkpoint.id}}}",
+        "HOST=${HOST:-127.0.0.1}",
+        f"PORT=${{PORT:-{cell.engine.default_port}}}",
+    ]
+    lines += [f"# needs patch {name}: python -m fixtures.patching {name} --help" for name in plan.patch_names]
+    lines += list(_files(plan))
+    lines += [f"export {name}={_word(value)}" for name, value in plan.env.items()]
+    lines += _command(_program(plan))
+    return "\n".join(lines) + "\n"
+
+
+def _program(plan: Plan) -> Iterator[list[str]]:
+    """argv in groups that belong on one line: the command, then a flag with its values."""
+    yield list(plan.cell.engine.command)
+    group: list[str] = []
+    for word in plan.arguments():
+        if word.startswith("--") and group:
+            yield group
+            group = []
+        group.append(word)
+    if group:
+        yield group
+
+
+def _command(groups: Iterable[list[str]]) -> list[str]:
+    first, *rest = [" ".join(map(_word, g)) for g in groups]
+    return " \\\n".join([f"exec {first}", *(f"  {line}" for line in rest)]).split("\n")
+
+
+def _files(plan: Plan) -> Iterator[str]:
+    """Files that must exist before the launch: a checkpoint overlay and the engine's own configuration file."""
+    overlay = {f"{name}.json": plan.values(name) for name in ("config", "tokenizer_config") if plan.values(name)}
+    if overlay:
+        merges = " ".join(f"--merge {name} {shlex.quote(json.dumps(tree))}" for name, tree in overlay.items())
+        yield f'MODEL=$(python -m fixtures.overlay "$MODEL" {merges})'
+    tree = plan.values("serve_config")
+    if tree:
+        yield f"cat > serve_config.yaml <<'YAML'\n{to_yaml(tree)}YAML"
+
+
+def to_yaml(tree: Mapping[str, Any]) -> str:
+    """The engine's YAML file, keys in recipe order."""
+    import yaml
+
+    return str(yaml.safe_dump(dict(tree), sort_keys=False))
+
+
+def _word(text: str) -> str:
+    """Quote one word for bash; placeholders become variables inside double quotes."""
+    parts = [p for p in _PLACEHOLDER.split(text) if p]
+    return "".join(f'"${VARIABLES[p[1:-1]]}"' if _PLACEHOLDER.fullmatch(p) else shlex.quote(p) for p in parts) or "''"
