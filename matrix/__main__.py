@@ -7,8 +7,10 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from matrix import render, select, shell
+from matrix.condition import FORMS
 from matrix.errors import ConfigError, Problem, nearest
 from matrix.expand import expand, why_not
 from matrix.load import Matrix, load
@@ -143,15 +145,16 @@ def why_not_cell(matrix: Matrix, args: argparse.Namespace) -> int:
 
 def lint(matrix: Matrix, _: argparse.Namespace) -> int:
     world = expand(matrix)
-    problems: list[Problem] = []
+    places: dict[tuple[str, int, str], list[Problem]] = {}
     for cell in world.runnable:
-        try:
-            plan(matrix, cell)
-            plan(matrix, cell, "published")
-        except ConfigError as error:
-            problems += error.problems
-    if problems:
-        raise ConfigError(problems)
+        for form in FORMS:
+            try:
+                plan(matrix, cell, form)
+            except ConfigError as error:
+                for p in error.problems:
+                    places.setdefault((p.file, p.line, p.where), []).append(p)
+    if places:
+        raise ConfigError([_once(same) for same in places.values()])
     launches = len({plan(matrix, c).fingerprint for c in world.runnable})
     print(
         f"ok: {len(world)} combinations, {len(world.runnable)} runnable in {launches} launches,"
@@ -159,6 +162,12 @@ def lint(matrix: Matrix, _: argparse.Namespace) -> int:
         f" {len(matrix.known_failures)} known failures, {len(matrix.claims)} claims"
     )
     return 0
+
+
+def _once(same: Sequence[Problem]) -> Problem:
+    """One contradiction shows up in every cell it touches; say it once."""
+    first, more = same[0], len(same) - 1
+    return replace(first, message=f"{first.message} (and {more} more plans)") if more else first
 
 
 VERBS = {"list": list_cells, "show": show, "explain": explain, "why-not": why_not_cell, "lint": lint}

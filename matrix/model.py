@@ -90,6 +90,7 @@ class Release:
     fork: bool = False
     pins: Mapping[str, str] = field(default_factory=dict)  # dependency -> specifier the release itself declares
     architectures: tuple[str, ...] = ()  # of the GLM-5 family, as registered in this release
+    remaps: Mapping[str, str] = field(default_factory=dict)  # architecture -> the registered one a recipe renames it to
     features: Mapping[str, bool] = field(default_factory=dict)  # feature id -> the release implements it
     formats: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # weight format -> SMs that can load it
     dsa_sms: tuple[int, ...] = ()  # SMs with DeepSeek Sparse Attention kernels

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from typing import Any
 
-from matrix.condition import Condition
 from matrix.errors import ConfigError, Problem
 from matrix.load import Loaded, Matrix
 from matrix.model import Cell, Form, Json, Overlay
@@ -117,12 +116,11 @@ def plan(matrix: Matrix, cell: Cell, form: Form = "recommended") -> Plan:
     Raises:
         ConfigError: two overlays of equal weight disagree (all such places at once).
     """
-    matching = [o for o in _by_weight(matrix) if o.condition(cell.facts, form)]
+    facts = cell.facts
+    matching = [p for p in _pieces(matrix, cell.engine.id) if p.overlay.condition(facts, form)]
     problems: list[Problem] = []
     sections = {name: _merge(name, matching, cell, problems) for name in SECTIONS}
-    patches = {
-        p: _setting(o, (p,), True, "patches") for o in matching for p in o.value.patches
-    }  # a later, more specific overlay explains the patch
+    patches = {s.path: s for p in matching for s in p.patches}  # a later, more specific overlay explains the patch
     if problems:
         raise ConfigError(problems)
     return Plan(cell=cell, form=form, sections=sections, patches=tuple(patches.values()))
@@ -135,35 +133,59 @@ def fill(text: str, values: Mapping[str, str]) -> str:
     return text
 
 
-_ORDER: dict[int, tuple[Loaded[Overlay], ...]] = {}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """An overlay with its settings laid out per section, made once per matrix."""
+
+    overlay: Loaded[Overlay]
+    sections: Mapping[str, tuple[Setting, ...]]
+    patches: tuple[Setting, ...]
 
 
-def _by_weight(matrix: Matrix) -> tuple[Loaded[Overlay], ...]:
-    """Overlays from general to specific, file order among equals; sorted once per matrix."""
-    if id(matrix) not in _ORDER:
-        _ORDER[id(matrix)] = tuple(sorted(matrix.overlays, key=lambda o: o.condition.weight))
-    return _ORDER[id(matrix)]
+@cache
+def _pieces(matrix: Matrix, engine: str) -> tuple[Piece, ...]:
+    """Overlays that can speak about an engine, from general to specific, file order among equals."""
+    chosen = [o for o in matrix.overlays if engine in _many(o.value.when.get("engine", engine))]
+    return tuple(_piece(o) for o in sorted(chosen, key=lambda o: o.condition.weight))
 
 
-def _merge(section: str, matching: list[Loaded[Overlay]], cell: Cell, problems: list[Problem]) -> tuple[Setting, ...]:
+def _many(value: Json) -> Sequence[Json]:
+    return value if isinstance(value, (list, tuple)) else (value,)
+
+
+def _piece(overlay: Loaded[Overlay]) -> Piece:
+    sections = {
+        name: tuple(
+            _setting(overlay, path, value, name)
+            for path, value in _leaves(getattr(overlay.value, name), deep=name in DEEP)
+        )
+        for name in SECTIONS
+    }
+    patches = tuple(_setting(overlay, (p,), True, "patches") for p in overlay.value.patches)
+    return Piece(overlay=overlay, sections=sections, patches=patches)
+
+
+def _merge(section: str, matching: Sequence[Piece], cell: Cell, problems: list[Problem]) -> tuple[Setting, ...]:
     merged: dict[Path, Setting] = {}
-    for overlay in matching:
-        for path, value in _leaves(getattr(overlay.value, section), deep=section in DEEP):
-            new = _setting(overlay, path, _static(value, cell), section)
-            old = merged.get(path)
+    for piece in matching:
+        for template in piece.sections[section]:
+            new = _filled(template, cell)
+            old = merged.get(new.path)
             if old is None:
-                merged[path] = new
-            elif old.weight == new.weight and old.value != new.value:
-                problems.append(_conflict(cell, overlay, section, old, new))
+                merged[new.path] = new
+            elif old.value == new.value:
+                merged[new.path] = replace(new, beaten=old.beaten)
+            elif old.weight == new.weight:
+                problems.append(_conflict(cell, section, old, new))
             else:
-                beaten = old.beaten
-                if old.value != new.value:
-                    beaten = (*beaten, f"{_text(old.value)} ({old.where})")
-                merged[path] = Setting(
-                    path=path, value=new.value, why=new.why, source=new.source, overlay=new.overlay,
-                    where=new.where, weight=new.weight, beaten=beaten,
-                )  # fmt: skip
+                merged[new.path] = replace(new, beaten=(*old.beaten, f"{_text(old.value)} ({old.where})"))
     return tuple(merged.values())
+
+
+def _filled(setting: Setting, cell: Cell) -> Setting:
+    """The setting with what the cell knows filled in; launch-time placeholders stay."""
+    value = _static(setting.value, cell)
+    return setting if value is setting.value else replace(setting, value=value)
 
 
 def _leaves(tree: Mapping[str, Json], *, deep: bool, at: Path = ()) -> Iterator[tuple[Path, Json]]:
@@ -182,24 +204,30 @@ def _setting(overlay: Loaded[Overlay], path: Path, value: Json, section: str) ->
     )  # fmt: skip
 
 
-def _conflict(cell: Cell, overlay: Loaded[Overlay], section: str, old: Setting, new: Setting) -> Problem:
+def _conflict(cell: Cell, section: str, old: Setting, new: Setting) -> Problem:
     file, _, line = new.where.rpartition(":")
     message = (
         f"{_text(new.value)!r} contradicts {_text(old.value)!r} of overlay {old.overlay!r} at {old.where}: both have"
         f" {new.weight} conditions and match {cell.id}; add a condition to the one that should win"
     )
-    return Problem(file, int(line), f"{overlay.value.id}.{section}.{new.key}", message)
+    return Problem(file, int(line), f"{new.overlay}.{section}.{new.key}", message)
 
 
 def _static(value: Json, cell: Cell) -> Json:
-    """Fill what the cell knows; launch-time placeholders stay."""
-    known = {"tp": str(max(1, cell.rig.gpus)), "pattern": cell.checkpoint.index_topk_pattern or ""}
-    known["context"] = str(cell.checkpoint.context)
     if isinstance(value, str):
-        return fill(value, known)
+        return fill(value, _known(cell)) if "{" in value else value
     if isinstance(value, Mapping):
         return {k: _static(v, cell) for k, v in value.items()}
     return value
+
+
+def _known(cell: Cell) -> dict[str, str]:
+    checkpoint = cell.checkpoint
+    return {
+        "tp": str(max(1, cell.rig.gpus)),
+        "pattern": checkpoint.index_topk_pattern or "",
+        "context": str(checkpoint.context),
+    }
 
 
 def _text(value: Json) -> str:
@@ -217,8 +245,3 @@ def _flag(setting: Setting) -> list[str]:
     if isinstance(setting.value, (list, tuple)):
         return [setting.key, *map(_text, setting.value)]
     return [setting.key, _text(setting.value)]
-
-
-def is_active(condition: Condition, cell: Cell, form: Form = "recommended") -> bool:
-    """Whether something conditional (a known failure, a claim) speaks about this cell."""
-    return condition(cell.facts, form)

@@ -1,0 +1,54 @@
+# Two commands on a fresh machine (Debian 12, Python 3.11, make): `make matrix` and `make test`.
+# Everything else is pytest, `python -m matrix` or `python -m reports`.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+UV_VERSION := 0.13.8
+OUT ?= reports/out
+# Extra pytest arguments: make matrix ARGS="--depth full"
+ARGS ?=
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.venv/bin/uv:
+	@ci/make_venv.sh $(UV_VERSION)
+
+# One stamp per lock: the environment is rebuilt when, and only when, a lock changes.
+.venv/run.stamp: requirements/run.lock | .venv/bin/uv
+	@echo "environment: installing $< (hash-checked)"
+	@.venv/bin/uv pip install -q --python $(PY) --require-hashes -r $<
+	@touch $@
+
+.venv/dev.stamp: requirements/dev.lock .venv/run.stamp | .venv/bin/uv
+	@echo "environment: installing $< (hash-checked)"
+	@.venv/bin/uv pip install -q --python $(PY) --require-hashes -r $<
+	@touch $@
+
+env: .venv/run.stamp ## the environment that `pytest` and `python -m matrix` need
+
+matrix: .venv/run.stamp ## run every cpu cell on the real embedded engine, write reports/out/, print the gate's verdict
+	@mkdir -p $(OUT)
+	@$(PY) -m pytest -m cpu --evidence $(OUT)/evidence.jsonl --junitxml $(OUT)/junit.xml -q $(ARGS) || true
+	@$(PY) -m reports build --evidence $(OUT)/evidence.jsonl --out $(OUT)
+	@$(PY) -m reports gate --policy ci/gates/cpu.yaml --evidence $(OUT)/evidence.jsonl
+
+test: .venv/dev.stamp ## the project's own tests, linters and types
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@.venv/bin/lint-imports
+	@$(PY) -m matrix lint
+	@$(PY) -m pytest tests $(ARGS)
+
+bench: .venv/dev.stamp ## timings: environment, planning, launch, conversion, load client (ratios in one run)
+	@$(PY) -m tests.bench $(ARGS)
+
+lock: .venv/bin/uv ## re-resolve requirements/*.in into hashed locks
+	@cd requirements && for f in run dev; do ../.venv/bin/uv pip compile -q --python-version 3.11 --generate-hashes \
+		--no-header --no-emit-index-url --no-annotate $$f.in -o $$f.lock; done
+
+clean: ## remove everything that was built
+	rm -rf .venv .cache $(OUT)
+
+.PHONY: help env matrix test bench lock clean

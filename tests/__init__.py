@@ -1,0 +1,1 @@
+"""The project's own tests; see README.md beside this file for where a test goes."""
