@@ -1,0 +1,69 @@
+"""Right, wrong or broken: a reply against the answer its bank item expects."""
+
+from __future__ import annotations
+
+from fixtures.banks.item import Item
+from fixtures.reply import Reply
+from reports.finding import Finding
+from suites.checks import text
+from suites.checks.normal import contains, is_number, last_number, words
+
+RAMBLE_WORDS = 80  # a direct answer that needs more is hedging: it could list every capital there is
+LIST_WORDS_FACTOR = 2  # a long expected answer may be framed, not doubled
+
+
+def right(item: Item, reply: Reply, *, check: str = "answer.right") -> Finding:
+    """The expected answer stands in the reply, which is sound language and came to its end."""
+    wrong = _wrong(item, reply)
+    return Finding(
+        check=check,
+        ok=not wrong,
+        expected=item.answer or "",
+        got=reply.content,
+        item=item.id,
+        detail="; ".join(wrong),
+        data={"finish_reason": reply.finish_reason, "completion_tokens": reply.completion_tokens},
+    )
+
+
+def _wrong(item: Item, reply: Reply) -> list[str]:
+    wrong = list(text.defects(reply.content, prompt=prompt_text(item) + (item.answer or "")))
+    if reply.finish_reason != "stop":
+        wrong.append(f"finish_reason is {reply.finish_reason!r}, not 'stop'")
+    if reply.tool_calls:
+        wrong.append(f"called {reply.tool_calls[0].name!r} instead of answering")
+    if reason := _mismatch(item.answer or "", reply.content):
+        wrong.append(reason)
+    return wrong
+
+
+def _mismatch(answer: str, content: str) -> str:
+    if is_number(answer):
+        found = last_number(content)
+        return "" if found == last_number(answer) else f"the last number is {found}"
+    if not contains(content, answer):
+        return "the answer is not in the reply"
+    limit = max(RAMBLE_WORDS, LIST_WORDS_FACTOR * len(words(answer)))
+    return f"the answer is buried in {len(words(content))} words" if len(words(content)) > limit else ""
+
+
+def sound(item: Item, reply: Reply, *, prose: bool, check: str = "text.sound") -> Finding:
+    """Only the form is judged: no defect, and no end before the end."""
+    wrong = list(text.defects(reply.content, prompt=prompt_text(item), prose=prose))
+    if reply.finish_reason not in {"stop", "length"}:
+        wrong.append(f"finish_reason is {reply.finish_reason!r}")
+    if reply.finish_reason == "length":  # cut by the token limit that was asked for: no proper end to expect
+        wrong = [w for w in wrong if not w.startswith("truncated")]
+    return Finding(
+        check=check,
+        ok=not wrong,
+        expected="sound text without loops, gibberish, stray script or mojibake",
+        got=reply.content,
+        item=item.id,
+        detail="; ".join(wrong),
+        data={"words": len(words(reply.content)), "repeated_share": text.repeated_share(reply.content)},
+    )
+
+
+def prompt_text(item: Item) -> str:
+    return "\n".join(str(m.get("content") or "") for m in item.messages)

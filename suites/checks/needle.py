@@ -1,0 +1,97 @@
+"""Did attention reach the place? A code that cannot be guessed comes back only if it was really read.
+
+A prompt at or below `index_topk` tokens selects every token: it says nothing about sparse attention, and a
+finding about one is marked insensitive when sparse attention is what is asked about.
+"""
+
+from __future__ import annotations
+
+import re
+
+from fixtures.banks.item import Item
+from fixtures.reply import Reply
+from reports.finding import Finding
+from suites.checks import text
+from suites.checks.answer import prompt_text
+from suites.checks.normal import contains
+
+_UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+CODE = re.compile(rf"(?<![\w-])(?:{_UUID}|(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{{6,32}}|\d{{6}})(?![\w-])")
+BITS_PER_DIGIT = 4
+UNGUESSABLE_BITS = 24  # 6 hex digits: one lucky hit in 16.7 million trials
+ABSENCE = re.compile(
+    r"\b(?:no|not|none|never|isn't|doesn't|does not|cannot|can't|couldn't|unable|without|missing|absent|unknown"
+    r"|n/a)\b|没有|未|无法|不存在|找不到",
+    re.IGNORECASE,
+)
+
+
+def codes(content: str) -> list[str]:
+    """Everything that looks like a code, in order.
+
+    >>> codes("The code is 3fa91c, not facade or 12.")
+    ['3fa91c']
+    """
+    return CODE.findall(content.lower())
+
+
+def found(item: Item, reply: Reply, *, index_topk: int | None) -> Finding:
+    """All expected codes and no other. `index_topk` given: insensitive unless the prompt is longer."""
+    wanted, said = codes(item.answer or ""), codes(reply.content)
+    wrong = [*_unfair(item, wanted), *_missed(wanted, said), *_not_asked(item, wanted, said)]
+    wrong += list(text.defects(reply.content, prompt=prompt_text(item)))
+    prompt = reply.prompt_tokens if reply.prompt_tokens is not None else item.tokens_prompt_about or 0
+    return Finding(
+        check="needle.found",
+        ok=not wrong,
+        expected=item.answer or "",
+        got=reply.content,
+        item=item.id,
+        detail="; ".join(wrong),
+        sensitive=index_topk is None or prompt > index_topk,
+        data={"prompt_tokens": prompt, "index_topk": index_topk, "cached_tokens": reply.cached_tokens},
+    )
+
+
+def _unfair(item: Item, wanted: list[str]) -> list[str]:
+    """A bank that asks something guessable, or not in the text, proves nothing: the item is at fault."""
+    if not wanted:
+        return ["unfair item: its answer has no code"]
+    hay = prompt_text(item).lower()
+    bits = min(BITS_PER_DIGIT * len(w.replace("-", "")) for w in wanted)
+    absent = [w for w in wanted if w not in hay]
+    return [f"unfair item: {absent} not in the text"] * bool(absent) + (
+        [f"unfair item: a code of {bits} bits can be guessed"] if bits < UNGUESSABLE_BITS else []
+    )
+
+
+def _missed(wanted: list[str], said: list[str]) -> list[str]:
+    missed = [w for w in wanted if w not in said]
+    return [f"{missed} not in the reply"] if missed else []
+
+
+def _not_asked(item: Item, wanted: list[str], said: list[str]) -> list[str]:
+    hay = prompt_text(item).lower()
+    wrong = []
+    for code in dict.fromkeys(said):
+        if code not in wanted:
+            wrong.append(f"{code} is a {'decoy' if code in hay else 'made-up code'}")
+    return wrong
+
+
+def not_invented(item: Item, reply: Reply) -> Finding:
+    """The negative control: asked for a code that is not there, the model must say so and give none."""
+    said = codes(reply.content)
+    wrong = list(text.defects(reply.content, prompt=prompt_text(item)))
+    if said:
+        wrong.append(f"gave {said} where there is no code")
+    if not (ABSENCE.search(reply.content) or contains(reply.content, item.answer or "\0")):
+        wrong.append("does not say that there is none")
+    return Finding(
+        check="needle.not_invented",
+        ok=not wrong,
+        expected=item.answer or "a statement that there is no such code",
+        got=reply.content,
+        item=item.id,
+        detail="; ".join(wrong),
+    )

@@ -1,0 +1,51 @@
+# ruff: noqa: RUF001
+"""Text as two people would call it equal: case, markdown, quotes, thousands separators and spaces do not count."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_QUOTES = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-", "\u00a0": " "})
+_MARKDOWN = re.compile(r"[*_`#$]|\\boxed|\\text|[{}\\]")
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}\b)")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_SPACES = re.compile(r"\s+")
+_CJK = re.compile(r"[\u3400-\u9fff]")
+
+
+def normal(text: str) -> str:
+    """
+    >>> normal("The answer is **1,234** — “Paris”.")
+    'the answer is 1234 - "paris".'
+    """
+    text = unicodedata.normalize("NFKC", text).translate(_QUOTES)
+    text = _THOUSANDS.sub("", _MARKDOWN.sub("", text))
+    return _SPACES.sub(" ", text).strip().casefold()
+
+
+def contains(text: str, wanted: str) -> bool:
+    """Whether `wanted` stands in `text` as whole words; Chinese has no spaces between words."""
+    needle = normal(wanted).rstrip(".!。！")
+    if _CJK.search(needle):
+        return needle.replace(" ", "") in normal(text).replace(" ", "")
+    return re.search(rf"(?<!\w){re.escape(needle)}(?!\w)", normal(text)) is not None
+
+
+def last_number(text: str) -> float | None:
+    """The number a worked solution ends with.
+
+    >>> last_number("3 x 4 = 12, so she pays $1,212.50.")
+    1212.5
+    """
+    found: list[str] = _NUMBER.findall(normal(text))
+    return float(found[-1]) if found else None
+
+
+def is_number(text: str) -> bool:
+    return _NUMBER.fullmatch(normal(text)) is not None
+
+
+def words(text: str) -> list[str]:
+    """Words of spaced scripts, single characters of Chinese, Japanese and Korean."""
+    return re.findall(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_]+(?:['’-][^\W_]+)*", text.casefold())

@@ -1,0 +1,95 @@
+"""The envelope around an answer: reasoning kept apart, finish_reason and usage that fit what was sent.
+
+Wrong envelopes pass every text check and break every agent framework.
+"""
+
+from __future__ import annotations
+
+from fixtures.banks.item import Item
+from fixtures.reply import Reply
+from reports.finding import Finding
+from suites.checks.text import LEAKS
+
+FINISH_REASONS = ("stop", "length", "tool_calls")
+# A bank knows the length of its prompts only about; the engine's own template adds to it. A usage that is wrong
+# by more than this counted something else (characters, the completion, a truncated prompt).
+PROMPT_TOKENS_FACTOR = 2.0
+PROMPT_TOKENS_SLACK = 64  # template frame of a short prompt
+TOKENS_PER_BYTE = 1  # no byte-level vocabulary needs more than one token per byte ...
+TOKENS_FRAME = 24  # ... plus tags around calls and the end token
+
+
+def envelope(item: Item, reply: Reply, *, max_tokens: int | None = None) -> Finding:
+    """Everything that must hold for every reply, whatever it says."""
+    wrong = [*_finish(reply, max_tokens), *_usage(item, reply, max_tokens), *_apart(reply)]
+    if reply.streamed and not reply.done_seen:
+        wrong.append("the stream ended without [DONE]")
+    return Finding(
+        check="protocol.envelope",
+        ok=not wrong,
+        expected="finish_reason, usage and reasoning that fit the content",
+        got=f"{reply.finish_reason=} {reply.prompt_tokens=} {reply.completion_tokens=} {reply.content[:200]!r}",
+        item=item.id,
+        detail="; ".join(wrong),
+        data={"prompt_tokens": reply.prompt_tokens, "completion_tokens": reply.completion_tokens},
+    )
+
+
+def _finish(reply: Reply, max_tokens: int | None) -> list[str]:
+    reason = reply.finish_reason
+    if reason not in FINISH_REASONS:
+        return [f"finish_reason {reason!r} is not one of {', '.join(FINISH_REASONS)}"]
+    if (reason == "tool_calls") != bool(reply.tool_calls):
+        return [f"finish_reason is {reason!r} with {len(reply.tool_calls)} tool calls"]
+    spent = reply.completion_tokens
+    if reason == "length" and max_tokens is not None and spent is not None and spent < max_tokens:
+        return [f"finish_reason is 'length' after {spent} of {max_tokens} tokens"]
+    return []
+
+
+def _usage(item: Item, reply: Reply, max_tokens: int | None) -> list[str]:
+    prompt, spent = reply.prompt_tokens, reply.completion_tokens
+    if prompt is None or spent is None:
+        return ["no usage"]
+    wrong = []
+    if not spent and (reply.content or reply.reasoning or reply.tool_calls):
+        wrong.append("usage counts no completion token")
+    if max_tokens is not None and spent > max_tokens:
+        wrong.append(f"{spent} completion tokens, {max_tokens} allowed")
+    if spent > _most_tokens(reply):
+        wrong.append(f"{spent} completion tokens for {_most_tokens(reply) - TOKENS_FRAME} bytes of text")
+    about = item.tokens_prompt_about
+    if about is not None and not _near(prompt, about):
+        wrong.append(f"{prompt} prompt tokens, about {about} expected")
+    return wrong
+
+
+def _most_tokens(reply: Reply) -> int:
+    calls = "".join(c.name + c.arguments for c in reply.tool_calls)
+    size = len((reply.content + reply.reasoning + calls).encode())
+    return TOKENS_PER_BYTE * size + TOKENS_FRAME * (1 + len(reply.tool_calls))
+
+
+def _near(count: int, about: int) -> bool:
+    low, high = about / PROMPT_TOKENS_FACTOR, about * PROMPT_TOKENS_FACTOR
+    return low - PROMPT_TOKENS_SLACK <= count <= high + PROMPT_TOKENS_SLACK
+
+
+def _apart(reply: Reply) -> list[str]:
+    wrong = []
+    if not (reply.content.strip() or reply.tool_calls):
+        wrong.append("only reasoning, no answer" if reply.reasoning.strip() else "an empty reply")
+    if leak := LEAKS.search(reply.content):
+        wrong.append(f"{leak.group()!r} leaked into the content")
+    return wrong
+
+
+def prompt_tokens(item: Item, reply: Reply, expected: int) -> Finding:
+    """Exact: the engine's count against the rendered chat template's. Catches template and tokenizer drift."""
+    return Finding(
+        check="protocol.prompt_tokens",
+        ok=reply.prompt_tokens == expected,
+        expected=str(expected),
+        got=str(reply.prompt_tokens),
+        item=item.id,
+    )

@@ -1,0 +1,134 @@
+"""Is this load result a measurement at all, is it physically possible, and is it as fast as it should be?
+
+Reads the JSON of `fixtures.load` (a superset of `vllm bench serve --save-result`), so that any past run can be
+judged again.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matrix.model import Cell
+from reports.finding import Finding
+from suites.checks.statistics import tolerance
+
+LITTLE_TOLERANCE = 0.02  # seeds/001's own table holds it within 0.6 % up to c=256 ...
+LITTLE_TOLERANCE_QUEUED = 0.10  # ... and within 8.6 % at 512 and 1024, where ramp and drain weigh
+LITTLE_QUEUED_FROM = 257
+LITTLE_OVERHEAD_S = 0.010  # between two requests of one stream: one scheduler tick of a busy client
+CLAIM_SHARE = 0.80  # another host and version than the published table's: a loose floor
+CLAIM_TPOT = 1.25
+MTP_MOST_TOKENS = 4  # accepted per step in the recipes: 3 drafts and one
+BASELINE_LAUNCHES = 5  # repeats on one server do not see launch-to-launch noise
+
+Result = Mapping[str, Any]
+
+
+def complete(result: Result, *, output_len: int) -> Finding:
+    """No request failed and every output has exactly the length asked for: otherwise speed is a lie."""
+    failed, lens = result["failed"], result["output_lens"]
+    off = [n for n in lens if n != output_len]
+    wrong = [f"{failed} of {result['num_prompts']} requests failed: {_first(result['errors'])}"] * bool(failed)
+    wrong += [f"{len(off)} outputs are not {output_len} tokens long, e.g. {off[:5]}"] * bool(off)
+    wrong += ["nothing completed"] * (not result["completed"])
+    return _finding("complete", wrong, f"{result['num_prompts']} outputs of {output_len} tokens", result)
+
+
+def littles_law(result: Result) -> Finding:
+    """Concurrency = throughput x time in system. Broken means the client or the accounting is."""
+    streams, e2e_s = result["max_concurrency"], result["mean_e2el_ms"] / 1000
+    waves = result["num_prompts"] / streams
+    implied = result["request_throughput"] * e2e_s
+    ratio = implied / streams
+    allowed = LITTLE_TOLERANCE_QUEUED if streams >= LITTLE_QUEUED_FROM else LITTLE_TOLERANCE
+    allowed += LITTLE_OVERHEAD_S / e2e_s + _straggling(result)
+    off = abs(ratio - 1)
+    wrong = [f"{implied:.2f} streams implied, {streams} asked"] * (off > allowed)
+    data = {"ratio": ratio, "allowed": allowed, "waves": waves}
+    return _finding("littles_law", wrong, f"{streams} streams, within {allowed:.1%}", result, data)
+
+
+def _straggling(result: Result) -> float:
+    """In the last wave streams stop one by one: at most the spread of one request per wave is lost."""
+    slowest = max(result["e2els"], default=0.0) * 1000
+    waves = max(1.0, result["num_prompts"] / result["max_concurrency"])
+    return float((slowest - result["mean_e2el_ms"]) / slowest / waves) if slowest else 0.0
+
+
+def possible(result: Result, cell: Cell) -> Finding:
+    """A single stream cannot read its active weights faster than memory delivers them (roofline)."""
+    limit = decode_limit_tps(cell)
+    got = 1000 / result["median_tpot_ms"] if result["median_tpot_ms"] else float("inf")
+    wrong = [f"{got:.1f} tok/s is above the physical limit"] * (limit is not None and got > limit)
+    expected = f"<= {limit:.0f} tok/s" if limit else "no limit known for this rig"
+    return _finding("possible", wrong, expected, result, {"decode_tps": got}, sensitive=limit is not None)
+
+
+def decode_limit_tps(cell: Cell) -> float | None:
+    """Bandwidth of the rig over the bytes that one token must read; generous, since only experts are counted."""
+    bandwidth, size = cell.rig.gpu.memory_bandwidth_bytes_per_s * cell.rig.gpus, cell.checkpoint.size_bytes
+    if not bandwidth or not size:
+        return None
+    active = size * cell.checkpoint.experts_per_token / cell.checkpoint.experts
+    tokens = MTP_MOST_TOKENS if "mtp" in cell.features else 1
+    return tokens * bandwidth / active
+
+
+def not_slower(name: str, now: Sequence[float], baseline: Sequence[float], *, more_is_better: bool) -> Finding:
+    """Median of this launch's waves against the medians of >= 5 earlier launches; tolerance max(5 %, 3 MAD)."""
+    median, base = statistics.median(now), statistics.median(baseline)
+    allowed = tolerance(baseline)
+    ratio = median / base
+    slower = ratio < 1 - allowed if more_is_better else ratio > 1 + allowed
+    enough = len(baseline) >= BASELINE_LAUNCHES
+    return Finding(
+        check=f"throughput.not_slower.{name}",
+        ok=not (slower and enough),
+        expected=f"{base:.3g} within {allowed:.1%} ({len(baseline)} launches)",
+        got=f"{median:.3g} ({ratio:.3f} of the baseline)",
+        sensitive=enough,
+        data={"ratio": ratio, "allowed": allowed},
+    )
+
+
+def near_claim(name: str, got: float, claimed: float, *, more_is_better: bool) -> Finding:
+    """Against a published number: reproduced loosely, or not."""
+    ratio = got / claimed
+    ok = ratio >= CLAIM_SHARE if more_is_better else ratio <= CLAIM_TPOT
+    return Finding(
+        check=f"throughput.near_claim.{name}",
+        ok=ok,
+        expected=f"{'>=' if more_is_better else '<='} {CLAIM_SHARE if more_is_better else CLAIM_TPOT:g} x {claimed:g}",
+        got=f"{got:.4g} ({ratio:.2f} of the claim)",
+        data={"ratio": ratio},
+    )
+
+
+def _first(errors: Sequence[str]) -> str:
+    return next((e for e in errors if e), "")
+
+
+def _finding(
+    name: str,
+    wrong: Sequence[str],
+    expected: str,
+    result: Result,
+    data: Mapping[str, Any] | None = None,
+    *,
+    sensitive: bool = True,
+) -> Finding:
+    got = (
+        f"{result['completed']} completed, {result['output_throughput']:.1f} tok/s, "
+        f"TTFT {result['median_ttft_ms']:.1f} ms, TPOT {result['median_tpot_ms']:.2f} ms"
+    )
+    return Finding(
+        check=f"throughput.{name}",
+        ok=not wrong,
+        expected=expected,
+        got=got,
+        detail="; ".join(wrong),
+        sensitive=sensitive,
+        data={"concurrency": result["max_concurrency"], **(data or {})},
+    )

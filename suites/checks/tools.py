@@ -1,0 +1,184 @@
+"""Tool calls as an agent framework needs them: right tool, valid and copied arguments, nothing leaked around them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jsonschema
+
+from fixtures.banks.item import ExpectedCall, Item
+from fixtures.reply import Reply, ToolCall
+from reports.finding import Finding
+from suites.checks import answer
+from suites.checks.text import LEAKS
+
+TRIGGER_F1 = 0.98  # MiniMax's provider verifier; K2-Vendor-Verifier accepts 0.73 to 0.80
+Json = Any
+
+
+def call(item: Item, reply: Reply, *, check: str = "tools.call") -> Finding:
+    """Exactly the expected calls, by value; each valid under the schema that was offered."""
+    wrong = [*_form(reply), *(w for c in reply.tool_calls for w in _invalid(item, c))]
+    if not wrong:
+        wrong = _unequal(item.call, reply.tool_calls)
+    return Finding(
+        check=check,
+        ok=not wrong,
+        expected="; ".join(f"{c.name}({_show(c.arguments)})" for c in item.call),
+        got=_shown_calls(reply),
+        item=item.id,
+        detail="; ".join(wrong),
+        data={"finish_reason": reply.finish_reason, "calls": len(reply.tool_calls)},
+    )
+
+
+def _form(reply: Reply) -> list[str]:
+    wrong = []
+    if not reply.tool_calls:
+        wrong.append("no tool call")
+    if reply.tool_calls and reply.finish_reason != "tool_calls":
+        wrong.append(f"finish_reason is {reply.finish_reason!r}, not 'tool_calls'")
+    if leak := LEAKS.search(reply.content):
+        wrong.append(f"{leak.group()!r} leaked into the content")
+    ids = [c.id for c in reply.tool_calls]
+    if not all(ids) or len(set(ids)) != len(ids):
+        wrong.append(f"call ids are not unique and non-empty: {ids}")
+    return wrong
+
+
+def _invalid(item: Item, made: ToolCall) -> list[str]:
+    schemas = {_function(t)["name"]: _function(t).get("parameters") or {} for t in item.tools}
+    if made.name not in schemas:
+        return [f"{made.name!r} is not among the tools ({', '.join(sorted(schemas))})"]
+    if leak := LEAKS.search(made.arguments):
+        return [f"{leak.group()!r} leaked into the arguments"]
+    try:
+        arguments = json.loads(made.arguments, object_pairs_hook=_no_duplicates)
+    except ValueError as error:
+        return [f"{made.name}: arguments are not JSON ({error})"]
+    errors = jsonschema.Draft202012Validator(schemas[made.name]).iter_errors(arguments)
+    return [f"{made.name}: {'/'.join(map(str, e.absolute_path)) or 'arguments'}: {e.message}" for e in errors]
+
+
+def _no_duplicates(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    if len({k for k, _ in pairs}) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return dict(pairs)
+
+
+def _unequal(expected: Sequence[ExpectedCall], made: Sequence[ToolCall]) -> list[str]:
+    """Parallel calls are a multiset: their order carries no meaning."""
+    left = [(c.name, json.loads(c.arguments)) for c in made]
+    wrong = []
+    for want in expected:
+        match = next((m for m in left if m[0] == want.name and same(m[1], want.arguments)), None)
+        if match is None:
+            wrong.append(f"no call {want.name}({_show(want.arguments)})")
+        else:
+            left.remove(match)
+    return wrong + [f"extra call {name}({_show(arguments)})" for name, arguments in left]
+
+
+def same(got: Json, want: Json) -> bool:
+    """Equal by value and type: `"5"` is not 5, true is not 1, but 5.0 is 5 (JSON has one number type)."""
+    match want:
+        case bool() | None:
+            return got is want
+        case int() | float():
+            return isinstance(got, int | float) and not isinstance(got, bool) and got == want
+        case str():
+            return isinstance(got, str) and got.strip() == want
+        case Mapping():
+            return (
+                isinstance(got, Mapping) and got.keys() == want.keys() and all(same(got[k], v) for k, v in want.items())
+            )
+        case _:
+            return (
+                isinstance(got, list)
+                and len(got) == len(want)
+                and all(same(g, w) for g, w in zip(got, want, strict=True))
+            )
+
+
+def no_call(item: Item, reply: Reply, *, check: str = "tools.no_call") -> Finding:
+    """Tools are offered and none fits: the model answers in words. An expected answer is compared too."""
+    if item.answer:
+        return answer.right(item, reply, check=check)
+    wrong = [f"called {c.name!r}" for c in reply.tool_calls]
+    if not reply.content.strip():
+        wrong.append("no words either")
+    if reply.finish_reason != "stop":
+        wrong.append(f"finish_reason is {reply.finish_reason!r}, not 'stop'")
+    return Finding(
+        check=check,
+        ok=not wrong,
+        expected="words, no tool call",
+        got=_shown_calls(reply) or reply.content,
+        item=item.id,
+        detail="; ".join(wrong),
+    )
+
+
+def stream_equals_whole(item: Item, streamed: Reply, whole: Reply) -> Finding:
+    """One greedy request, both ways: same words, calls, finish_reason and prompt_tokens."""
+    wrong = [f"{name}: {a!r} streamed, {b!r} whole" for name, a, b in _compared(streamed, whole) if not same(a, b)]
+    return Finding(
+        check="tools.stream_equals_whole",
+        ok=not wrong,
+        expected=_shown_calls(whole) or whole.content,
+        got=_shown_calls(streamed) or streamed.content,
+        item=item.id,
+        detail="; ".join(wrong),
+    )
+
+
+def _compared(a: Reply, b: Reply) -> list[tuple[str, Json, Json]]:
+    return [
+        ("content", a.content.strip(), b.content.strip()),
+        ("reasoning", a.reasoning.strip(), b.reasoning.strip()),
+        ("calls", _values(a), _values(b)),
+        ("finish_reason", a.finish_reason or "", b.finish_reason or ""),
+        ("prompt_tokens", a.prompt_tokens or 0, b.prompt_tokens or 0),
+    ]
+
+
+def _values(reply: Reply) -> list[list[Json]]:
+    return [[c.name, _parsed(c.arguments)] for c in reply.tool_calls]
+
+
+def _parsed(arguments: str) -> Json:
+    try:
+        return json.loads(arguments)
+    except ValueError:
+        return f"not JSON: {arguments}"
+
+
+def trigger_f1(wanted: Mapping[str, bool], called: Mapping[str, bool]) -> Finding:
+    """Does the model call a tool when, and only when, the reference does? Over items of both kinds."""
+    hits = sum(wanted[i] and called[i] for i in wanted)
+    wrong = [i for i in wanted if wanted[i] != called[i]]
+    f1 = 2 * hits / (2 * hits + len(wrong)) if hits or wrong else 1.0
+    return Finding(
+        check="tools.trigger_f1",
+        ok=f1 >= TRIGGER_F1,
+        expected=f">= {TRIGGER_F1}",
+        got=f"{f1:.4f}",
+        detail=", ".join(wrong),
+        sensitive=len(set(wanted.values())) == 2,  # without both kinds, always-calling would score 1
+        data={"f1": f1, "items": len(wanted)},
+    )
+
+
+def _function(tool: Mapping[str, Any]) -> Mapping[str, Any]:
+    function: Mapping[str, Any] = tool.get("function", tool)
+    return function
+
+
+def _shown_calls(reply: Reply) -> str:
+    return "; ".join(f"{c.name}({c.arguments})" for c in reply.tool_calls) or reply.content
+
+
+def _show(value: Json) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
