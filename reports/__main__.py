@@ -1,0 +1,185 @@
+"""Tables, pages and verdicts from evidence. Nothing here needs a GPU, an engine or the network.
+
+    python -m reports report --policy ci/gates/cpu.yaml     everything below at once; what `make matrix` prints
+    python -m reports table                                 the verdict table in the terminal
+    python -m reports table --markdown                      the same as Markdown, e.g. for a pull request
+    python -m reports html --out reports/out/index.html     one self-contained page, with every failing reply
+    python -m reports gate --policy ci/gates/cpu.yaml       green or red, with a sentence for each reason
+    python -m reports diff OLD.jsonl NEW.jsonl              broken, missing, flaky, changed, added, fixed
+    python -m reports junit merge OUT.xml A.xml B.xml       several jobs' JUnit files as one
+    python -m reports junit verify OUT.xml                  is every expected cell in it, with its identity?
+
+Evidence defaults to reports/out/evidence.jsonl; give several files after --evidence to judge several jobs as one.
+Exit codes: 0 green, 1 red (a test, gate or diff that got worse), 2 bad input (each problem with file:line).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from matrix.errors import ConfigError
+from matrix.expand import expand
+from matrix.load import load
+from matrix.model import Cell, Excluded
+from reports import diff, evidence, gate, html, junit, policy, table
+from reports.gate import Verdict
+from reports.record import Record, Run
+from reports.summary import board
+from reports.view import View, headline, view
+
+OUT = Path("reports/out")
+EVIDENCE = OUT / "evidence.jsonl"
+GREEN, RED, BAD_INPUT = 0, 1, 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """Evidence read, and judged where a policy was given."""
+
+    records: list[Record]
+    verdict: Verdict | None
+    expected: tuple[str, ...] = ()
+
+    @property
+    def view(self) -> View:
+        return view(board(self.records, self.expected), self.verdict, _excluded())
+
+    @property
+    def code(self) -> int:
+        return GREEN if self.verdict is None or self.verdict.green else RED
+
+
+def parser() -> argparse.ArgumentParser:
+    whole = argparse.ArgumentParser(
+        prog="python -m reports", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    verbs = whole.add_subparsers(dest="verb", required=True, metavar="VERB")
+    judging = argparse.ArgumentParser(add_help=False)
+    judging.add_argument("--evidence", type=Path, nargs="+", default=[EVIDENCE], metavar="FILE")
+    judging.add_argument("--policy", type=Path, metavar="FILE", help="what must be green, see reports/policy.py")
+    judging.add_argument(
+        "--selected-only", action="store_true",
+        help="of the cells that the policy requires, judge those that the runs set out to run; never for a release",
+    )  # fmt: skip
+    report = verbs.add_parser("report", parents=[judging], help="table, table.md, index.html and the gate")
+    report.add_argument("--out", type=Path, default=OUT, metavar="FOLDER")
+    shown = verbs.add_parser("table", parents=[judging], help="the verdict table")
+    shown.add_argument("--markdown", action="store_true", help="print Markdown")
+    page = verbs.add_parser("html", parents=[judging], help="one HTML page")
+    page.add_argument("--out", type=Path, default=OUT / "index.html", metavar="FILE")
+    verbs.add_parser("gate", parents=[judging], help="green or red, and why")
+    two = verbs.add_parser("diff", help="what changed between two runs")
+    two.add_argument("old", type=Path)
+    two.add_argument("new", type=Path)
+    _junit_parser(verbs.add_parser("junit", help="merge or verify JUnit files"))
+    return whole
+
+
+def _junit_parser(own: argparse.ArgumentParser) -> None:
+    verbs = own.add_subparsers(dest="junit_verb", required=True, metavar="VERB")
+    merge = verbs.add_parser("merge", help="several jobs' files as one")
+    merge.add_argument("out", type=Path)
+    merge.add_argument("files", type=Path, nargs="+")
+    verify = verbs.add_parser("verify", help="structure, counters, properties, expected cells")
+    verify.add_argument("file", type=Path)
+    for verb in (merge, verify):
+        verb.add_argument("--evidence", type=Path, nargs="*", default=[], metavar="FILE")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parser().parse_args(argv)
+    try:
+        if args.verb == "diff":
+            return _diff(args)
+        return _junit(args) if args.verb == "junit" else _judging(args)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+
+
+def _judging(args: argparse.Namespace) -> int:
+    if args.verb == "gate" and args.policy is None:
+        parser().error("gate needs --policy, e.g. ci/gates/cpu.yaml")
+    judged = _judge(args)
+    match args.verb:
+        case "report":
+            _write_all(judged, args.out)
+        case "table" if args.markdown:
+            print(table.markdown(judged.view), end="")
+        case "table":
+            table.print_table(judged.view, _console())
+        case "html":
+            html.write(judged.view, args.out)
+            print(args.out)
+        case "gate":
+            _print_verdict(judged)
+    return judged.code
+
+
+def _judge(args: argparse.Namespace) -> Judged:
+    records = _read(args.evidence)
+    if args.policy is None:
+        return Judged(records=records, verdict=None)
+    found, doc = policy.load(args.policy)
+    expected = policy.expect(found, doc, load())
+    if args.selected_only:
+        selected = {c for r in records if isinstance(r, Run) for c in r.selection}
+        expected = tuple(c for c in expected if c.id in selected)
+    verdict = gate.judge(found, expected, records, now=datetime.now(UTC))
+    return Judged(records=records, verdict=verdict, expected=tuple(c.id for c in expected))
+
+
+def _read(paths: Sequence[Path]) -> list[Record]:
+    return [record for path in paths for record in evidence.read(path)]
+
+
+def _excluded() -> Mapping[Cell, Excluded]:
+    return expand(load()).excluded
+
+
+def _write_all(judged: Judged, out: Path) -> None:
+    shown = judged.view
+    html.write(shown, out / "index.html")
+    (out / "table.md").write_text(table.markdown(shown), encoding="utf-8", errors="replace")
+    table.print_table(shown, _console())
+    print(f"written: {out / 'index.html'}, {out / 'table.md'}")
+
+
+def _print_verdict(judged: Judged) -> None:
+    assert judged.verdict is not None
+    for reason in judged.verdict.reasons:
+        print(f"- {reason}")
+    print(headline(judged.view))
+
+
+def _console() -> Console:
+    """Wide enough for every column when the output is a file or a CI log."""
+    return Console() if sys.stdout.isatty() else Console(width=200)
+
+
+def _diff(args: argparse.Namespace) -> int:
+    found = diff.diff(evidence.read(args.old), evidence.read(args.new))
+    print(diff.render(found))
+    return RED if any(d.change in diff.WORSE for d in found) else GREEN
+
+
+def _junit(args: argparse.Namespace) -> int:
+    records = _read(args.evidence)
+    if args.junit_verb == "merge":
+        junit.merge(args.files, records, args.out)
+        print(args.out)
+        return GREEN
+    problems = junit.problems(args.file, records)
+    print("\n".join(problems) or f"{args.file}: complete")
+    return RED if problems else GREEN
+
+
+if __name__ == "__main__":
+    sys.exit(main())

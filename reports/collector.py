@@ -1,0 +1,74 @@
+"""What a test records while it runs. Lives in the process that runs the test; the controller writes it down later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from reports import record, redact
+from reports.finding import Finding
+from reports.record import ProofOutcome
+
+
+class Outbox:
+    """Records of this process that have not travelled yet. Checked when added, so that a bad one fails its own test."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        self._waiting: list[dict[str, Any]] = []
+
+    def add(self, kind: str, fields: Mapping[str, Any]) -> None:
+        """Queue one record.
+
+        Raises:
+            ValueError: it is not a record of this kind.
+        """
+        whole = redact.record({"t": record.now(), **record.plain(fields), "kind": kind, "run": self.run_id})
+        self._waiting.append(record.dump(record.parse(whole)))
+
+    def launch(self, fields: Mapping[str, Any]) -> None:
+        """Record how starting an engine went; session fixtures call this, they have no test of their own."""
+        self.add("launch", fields)
+
+    def drain(self) -> list[dict[str, Any]]:
+        waiting, self._waiting = self._waiting, []
+        return waiting
+
+
+class Evidence:
+    """One test's view of the outbox: each record gets the test's identity. The `evidence` fixture."""
+
+    def __init__(self, outbox: Outbox, identity: Mapping[str, str]) -> None:
+        self._outbox, self._identity = outbox, identity
+        self.findings: list[Finding] = []
+        self.measurements = 0
+
+    def finding(self, finding: Finding) -> Finding:
+        """Record what a check saw; returns it, for `assert evidence.finding(f).ok, f.explain()`."""
+        self._add("finding", {name: getattr(finding, name) for name in Finding.__dataclass_fields__})
+        self.findings.append(finding)
+        return finding
+
+    def measurement(self, name: str, value: float, unit: str, conditions: Mapping[str, Any] | None = None) -> None:
+        """Record a number, e.g. ("output_throughput", 812.4, "tok/s", {"concurrency": 32})."""
+        self._add("measurement", {"name": name, "value": value, "unit": unit, "conditions": conditions or {}})
+        self.measurements += 1
+
+    def proof(
+        self, feature: str, outcome: ProofOutcome, rung: str, detail: str = "", data: Mapping[str, Any] | None = None
+    ) -> None:
+        """Record whether a feature was really in effect, and the rung of the ladder that decided it."""
+        fields = {"feature": feature, "outcome": outcome, "rung": rung, "detail": detail, "data": data or {}}
+        self._add("proof", fields)
+
+    def launch(self, fields: Mapping[str, Any]) -> None:
+        """Record how starting this test's engine went."""
+        self._add("launch", fields)
+
+    @property
+    def insensitive(self) -> bool:
+        """Whether it has findings and none of them could have failed."""
+        return bool(self.findings) and not any(f.sensitive for f in self.findings)
+
+    def _add(self, kind: str, fields: Mapping[str, Any]) -> None:
+        self._outbox.add(kind, {**self._identity, **fields})

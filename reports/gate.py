@@ -1,0 +1,184 @@
+"""Green or red, and why: expected cells x policy x evidence. Pure; re-judging last week's run needs no GPU.
+
+Green needs everything that follows for every expected cell; each thing that is not so is one sentence of the verdict.
+The laws (tests/reports/test_gate_laws.py): taking a record away never turns red into green, nor does adding a failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from matrix.status import Status
+from reports import evidence
+from reports.policy import ExpectedCell, Policy
+from reports.record import CellFacts, End, Expected, Record, Result, Run
+from reports.summary import SKIPPED, Row, board
+
+CLOCK_SKEW = timedelta(minutes=10)  # between hosts; a guess, larger than any NTP-kept host shows
+JUDGED_EXIT_CODES = (0, 1)  # pytest: all passed, some failed; 2 to 5 mean that it did not run to its end
+MESSAGE_CHARS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Reason:
+    """One sentence why it is red. `cell` is empty where it is about the run."""
+
+    cell: str
+    rule: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.cell}: {self.text}" if self.cell else self.text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Green exactly when there is no reason to be red."""
+
+    policy: Policy
+    reasons: tuple[Reason, ...]
+    rows: tuple[Row, ...]  # of the expected cells
+
+    @property
+    def green(self) -> bool:
+        return not self.reasons
+
+
+def judge(policy: Policy, expected: Sequence[ExpectedCell], records: Sequence[Record], *, now: datetime) -> Verdict:
+    """Every reason to be red, in the order a person fixes them: the run, then cell by cell."""
+    whole = board(records, [c.id for c in expected])
+    rows = {row.cell: row for row in whole.rows}
+    reasons = [Reason(cell="", rule=rule, text=text) for rule, text in _run_reasons(policy, expected, records, now)]
+    for cell in expected:
+        found = _cell_reasons(policy, cell, rows[cell.id], records, now)
+        reasons += [Reason(cell=cell.id, rule=rule, text=text) for rule, text in found]
+    return Verdict(policy=policy, reasons=tuple(reasons), rows=tuple(rows[c.id] for c in expected))
+
+
+Found = Iterator[tuple[str, str]]  # rule, sentence
+
+
+def _run_reasons(policy: Policy, expected: Sequence[ExpectedCell], records: Sequence[Record], now: datetime) -> Found:
+    if not expected:
+        yield "expected", "The policy selects no cell, so green would mean nothing."
+    if not records:
+        yield "evidence", "There is no evidence: nothing ran."
+    by_run: dict[str, list[Record]] = {}
+    for r in records:
+        by_run.setdefault(r.run, []).append(r)
+    for run, own in by_run.items():
+        yield from _one_run(policy, run, own, now)
+    for r in records:
+        if isinstance(r, Result) and not r.cell and r.status not in policy.allow:
+            yield "loose", f"{r.nodeid or 'A test'} belongs to no cell and came to {r.status}: {_short(r.message)}"
+
+
+def _one_run(policy: Policy, run: str, own: Sequence[Record], now: datetime) -> Found:
+    starts = [r for r in own if isinstance(r, Run)]
+    ends = [r for r in own if isinstance(r, End)]
+    if len(starts) != 1:
+        yield "run", f"Run {run} has {len(starts)} `run` records, one was expected."
+    if not ends:
+        yield "end", f"Run {run} never ended: it was killed, or its file is cut short."
+    elif not evidence.sealed(own):
+        yield "seal", f"Run {run}: its records are not those that its end sealed; lines were lost, edited or added."
+    for end in ends:
+        if end.interrupted:
+            yield "interrupted", f"Run {run} was interrupted."
+        elif end.exit_code not in JUDGED_EXIT_CODES:
+            yield "exit", f"Run {run} did not run to its end: pytest exited with {end.exit_code}."
+    begun = min(r.t for r in own)
+    if (age := now - begun) > timedelta(hours=policy.max_age_h):
+        yield "age", f"Run {run} is {age.total_seconds() / 3600:.0f} h old, at most {policy.max_age_h:g} h are allowed."
+    if begun > now + CLOCK_SKEW:
+        yield "clock", f"Run {run} says it began in the future ({begun:%F %T} UTC): a clock is wrong."
+
+
+def _cell_reasons(policy: Policy, cell: ExpectedCell, row: Row, records: Sequence[Record], now: datetime) -> Found:
+    if not any(t.result for t in row.tests):
+        yield "absent", "no evidence; it was expected to run."
+        return
+    yield from _identity(cell, row, records)
+    yield from _launched(policy, row)
+    yield from _required(cell, row)
+    for test in row.tests:
+        if test.status not in policy.allow:
+            yield "status", f"{test.name} came to {test.status}: {_short(test.message)}"
+    yield from _proofs(policy, cell, row)
+    yield from _known_failures(cell, row, now)
+
+
+def _identity(cell: ExpectedCell, row: Row, records: Sequence[Record]) -> Found:
+    own = [r for r in records if r.cell == cell.id]
+    for kind, name in ((CellFacts, "cell"), (Expected, "expected")):
+        if not any(isinstance(r, kind) for r in own):
+            yield "identity", f"has no `{name}` record, so what it is or what it should report is unknown."
+    if len(row.fingerprints) > 1:
+        yield "fingerprint", f"the evidence is of {len(row.fingerprints)} different plans ({_list(row.fingerprints)})."
+    elif cell.fingerprint and row.fingerprints != {cell.fingerprint}:
+        seen = _list(row.fingerprints) or "none"
+        yield (
+            "fingerprint",
+            f"the evidence is of another plan ({seen}) than today's ({cell.fingerprint}): run it again.",
+        )
+
+
+def _launched(policy: Policy, row: Row) -> Found:
+    launch = row.launch
+    if launch is None:
+        yield "launch", "no launch was recorded, so no engine is known to have answered."
+        return
+    if launch.outcome != "ok" and not any(t.status is Status.XFAIL for t in row.tests):
+        yield "launch", f"its engine did not start: {launch.outcome}: {_short(launch.message)}"
+    if any(each.stub for each in row.launches):
+        yield "stub", "a stub engine answered; that says nothing about the real one."
+    if any(each.attached for each in row.launches) and policy.attached == "red":
+        yield "attached", "its engine was started by somebody else, so its plan is a claim and not a fact."
+
+
+def _required(cell: ExpectedCell, row: Row) -> Found:
+    real = [t for t in row.tests if t.result and t.status not in SKIPPED]
+    if not real:
+        yield "skipped", "every test was skipped; a run that ran nothing is not a pass."
+        return
+    for suite in cell.suites:
+        if not any(t.suite == suite for t in real):
+            yield "suite", f"the suite {suite} is required and reported nothing real."
+    for name in cell.tests:
+        if not any(t.result and t.result.test == name for t in real):
+            yield "test", f"{name} is required and reported nothing real."
+
+
+def _proofs(policy: Policy, cell: ExpectedCell, row: Row) -> Found:
+    for proof in row.proofs:
+        if proof.outcome == "refuted":
+            yield "refuted", f"{proof.feature} was asked for and is refuted by {proof.rung}: {_short(proof.detail)}"
+    if policy.unproven == "red":
+        proven = {p.feature for p in row.proofs if p.outcome == "proven"}
+        for feature in sorted(cell.features - proven):
+            yield "unproven", f"{feature} was asked for and nothing proves that it was in effect."
+
+
+def _known_failures(cell: ExpectedCell, row: Row, now: datetime) -> Found:
+    for id_, review_by in cell.known_failures.items():
+        if review_by < now.date():
+            yield (
+                "expired",
+                f"its known failure {id_} was to be reviewed by {review_by}: look again, renew or retire it.",
+            )
+    for test in row.tests:
+        named = test.result.known_failure if test.result else ""
+        if test.status is Status.XFAIL and named not in cell.known_failures:
+            which = f"names {named!r}, which does not speak about this cell" if named else "names no known failure"
+            yield "xfail", f"{test.name} was expected to fail, but {which}."
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= MESSAGE_CHARS else f"{line[:MESSAGE_CHARS]}..."
+
+
+def _list(words: frozenset[str]) -> str:
+    return ", ".join(sorted(words))

@@ -1,0 +1,86 @@
+"""From what pytest saw of one phase of a test to a Status: whose fault comes first.
+
+An expected failure (xfail) is the engine's: a HostError or a bug of ours under an xfail marker stays what it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from matrix.errors import EngineError, EngineExited, EngineNotReady, HostError
+from matrix.status import GREEN, Status
+from reports.collector import Evidence
+
+STRICT_XPASS = "[XPASS(strict)]"  # how pytest words a strict xfail that passed (_pytest/skipping.py)
+OURS = frozenset({Status.HOST_ERROR, Status.TEST_ERROR})
+
+
+def status_of(report: pytest.TestReport, error: BaseException | None, evidence: Evidence | None) -> Status:
+    """The status of one phase. Passed setups and teardowns are PASS; the worst phase speaks for the test."""
+    raised = fault(error, call=report.when == "call")
+    if raised in OURS:
+        return raised
+    if hasattr(report, "wasxfail"):
+        return Status.XFAIL if report.skipped else Status.PASS
+    if report.skipped:
+        return _skip(reason(report))
+    if report.failed and raised is None:
+        return Status.XPASS if reason(report).startswith(STRICT_XPASS) else Status.TEST_ERROR
+    if raised is not None:
+        return raised
+    return _passed(evidence) if report.when == "call" else Status.PASS
+
+
+def fault(error: BaseException | None, *, call: bool) -> Status | None:
+    """Whose fault an exception is; None for none and for skips and xfails, which are no faults."""
+    chain = list(_causes(error))
+    for kind, status in ((HostError, Status.HOST_ERROR), (EngineExited, Status.CRASH), (EngineNotReady, Status.HANG)):
+        if any(isinstance(e, kind) for e in chain):
+            return status
+    if error is None or isinstance(error, pytest.skip.Exception | pytest.xfail.Exception):
+        return None
+    if isinstance(error, EngineError):
+        return Status.FAIL
+    return Status.FAIL if call and isinstance(error, AssertionError | pytest.fail.Exception) else Status.TEST_ERROR
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The exception, the ones it was raised from, and those a group holds."""
+    while error is not None:
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            for inner in error.exceptions:
+                yield from _causes(inner)
+        error = error.__cause__
+
+
+def _passed(evidence: Evidence | None) -> Status:
+    if evidence is None:
+        return Status.PASS
+    if evidence.insensitive:
+        return Status.NOT_EVIDENCE
+    return Status.MEASURED if evidence.measurements and not evidence.findings else Status.PASS
+
+
+def _skip(why: str) -> Status:
+    """`SKIP_NO_HW: needs 4 GPUs` says its status; a skip can never be green, and one that says nothing is MISSING."""
+    word = why.partition(":")[0].strip()
+    return Status(word) if word in Status.__members__ and Status(word) not in GREEN else Status.MISSING
+
+
+def reason(report: pytest.TestReport) -> str:
+    """Why, as text: the skip or xfail reason, or the failure as pytest prints it."""
+    if wasxfail := getattr(report, "wasxfail", ""):
+        return str(wasxfail).removeprefix("reason: ")
+    if isinstance(report.longrepr, tuple):
+        return str(report.longrepr[2]).removeprefix("Skipped: ")
+    return str(report.longrepr or "")
+
+
+def headline(report: pytest.TestReport, error: BaseException | None) -> str:
+    """The message of a result: the exception's own text where there is one, without the traceback."""
+    if error is None or report.skipped:
+        return reason(report)
+    return f"{type(error).__name__}: {error}" if not isinstance(error, AssertionError) else str(error)

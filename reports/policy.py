@@ -1,0 +1,197 @@
+"""What must be green, as a YAML file, and what that means for the matrix of today.
+
+title: Every CPU cell on the embedded engine
+require:
+  - marks: cpu and not transformers      # a `-m` expression over the cells
+    glob: "cpu.*"                        # and/or a glob over cell ids
+    when: {canary: true, without: [mtp]} # and/or a condition, as recipes have it
+    suites: [boot, coherence, needle]    # each must report something real for each of these cells
+    tests: [test_finds_the_needle]
+allow: [PASS, MEASURED, XFAIL]           # statuses that do not turn it red
+unproven: red                            # or `allowed`: a feature that was asked for and not seen to work
+attached: red                            # or `allowed`: an engine that somebody else started (--endpoint)
+max_age_h: 24                            # of the run, in hours
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import date
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from matrix import condition, select, yamltext
+from matrix.errors import ConfigError, Problem, nearest
+from matrix.expand import expand
+from matrix.load import Matrix
+from matrix.model import Cell
+from matrix.plan import plan
+from matrix.status import Status
+
+NEVER_ALLOWED = frozenset(
+    {Status.FAIL, Status.CRASH, Status.HANG, Status.XPASS, Status.TEST_ERROR, Status.HOST_ERROR, Status.MISSING}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requirement:
+    """Cells that match everything given here must have reported the suites and tests."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+    marks: str = ""
+    glob: str = ""
+    when: Mapping[str, Any] = field(default_factory=dict)
+    suites: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """A gate, as its file says it."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+    title: str
+    require: tuple[Requirement, ...]
+    max_age_h: float
+    allow: tuple[Status, ...] = (Status.PASS, Status.MEASURED, Status.XFAIL)
+    unproven: Literal["red", "allowed"] = "red"
+    attached: Literal["red", "allowed"] = "red"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpectedCell:
+    """A cell that must have evidence. Known failures are those that speak about it: id -> review date."""
+
+    id: str
+    features: frozenset[str] = frozenset()
+    fingerprint: str = ""  # "": any
+    suites: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
+    known_failures: Mapping[str, date] = field(default_factory=dict)
+
+
+_ADAPTER = TypeAdapter(Policy)
+
+
+def load(path: Path) -> tuple[Policy, yamltext.Document]:
+    """A policy and its document (for line numbers).
+
+    Raises:
+        ConfigError: every problem of the file, with its line and the nearest valid word.
+    """
+    try:
+        doc = yamltext.read(path, str(path))
+    except OSError as error:
+        raise ConfigError([Problem(str(path), 0, "", f"cannot be read: {error.strerror}")]) from None
+    if doc.problems:
+        raise ConfigError(doc.problems)
+    try:
+        policy = _ADAPTER.validate_python(doc.data)
+    except ValidationError as error:
+        raise ConfigError([_problem(doc, e) for e in error.errors(include_url=False)]) from None
+    if wrong := list(_unallowable(doc, policy)):
+        raise ConfigError(wrong)
+    return policy, doc
+
+
+def _unallowable(doc: yamltext.Document, policy: Policy) -> Iterator[Problem]:
+    for i, status in enumerate(policy.allow):
+        if status in NEVER_ALLOWED:
+            yield doc.problem(("allow", i), f"{status} can never be allowed; a deviation goes into known_failures.yaml")
+    if not policy.require:
+        yield doc.problem(("require",), "a gate that requires nothing is always green")
+
+
+def _problem(doc: yamltext.Document, error: Mapping[str, Any]) -> Problem:
+    loc: yamltext.Loc = tuple(error["loc"])
+    last = str(loc[-1]) if loc else ""
+    match error["type"]:
+        case "unexpected_keyword_argument" | "extra_forbidden":
+            owner = Requirement if loc[0] == "require" else Policy
+            message = f"unknown key {last!r}{nearest(last, (f.name for f in fields(owner)))}"
+        case "missing" | "missing_keyword_only_argument":
+            message = f"missing key {last!r}"
+        case "enum" | "literal_error":
+            words = str(error["ctx"]["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
+            message = f"{error['input']!r} is not one of them{nearest(str(error['input']), words)}"
+        case _:
+            message = f"{error['msg'].lower()}, got {error['input']!r}"
+    return doc.problem(loc, message)
+
+
+def expect(policy: Policy, doc: yamltext.Document, matrix: Matrix) -> tuple[ExpectedCell, ...]:
+    """The cells that the policy requires of this matrix, each with everything required of it.
+
+    Raises:
+        ConfigError: a requirement names a mark, id or condition that no runnable cell has.
+    """
+    cells = expand(matrix).runnable
+    problems = [
+        doc.problem(("require", i, *loc), message)
+        for i, wanted in enumerate(policy.require)
+        for loc, message in _wrong(wanted, matrix, cells)
+    ]
+    if problems:
+        raise ConfigError(problems)
+    chosen: dict[Cell, list[Requirement]] = {}
+    for wanted in policy.require:
+        for cell in filter(_predicate(wanted), cells):
+            chosen.setdefault(cell, []).append(wanted)
+    return tuple(_expected(matrix, cell, required) for cell, required in chosen.items())
+
+
+def _wrong(wanted: Requirement, matrix: Matrix, cells: Sequence[Cell]) -> Iterator[tuple[yamltext.Loc, str]]:
+    """Where a requirement says something that no runnable cell can be."""
+    sound = True
+    try:
+        select.check_words(wanted.marks, select.all_marks(matrix))
+        _expression(wanted.marks)
+    except ConfigError as error:
+        sound = False
+        yield from ((("marks",), p.message) for p in error.problems)
+    for key, message in condition.problems(wanted.when, _known_values(cells)):
+        sound = False
+        yield ("when", key), message
+    if wanted.glob and not any(fnmatchcase(c.id, wanted.glob) for c in cells):
+        yield ("glob",), f"{wanted.glob!r} matches no runnable cell{nearest(wanted.glob, (c.id for c in cells))}"
+    elif sound and not any(map(_predicate(wanted), cells)):
+        yield (), "matches no runnable cell of the matrix"
+
+
+def _expression(marks: str) -> Callable[[Callable[..., bool]], bool]:
+    return select.compile_expression(marks) if marks else lambda _: True
+
+
+def _predicate(wanted: Requirement) -> Callable[[Cell], bool]:
+    marked, holds = _expression(wanted.marks), condition.compile_condition(wanted.when)
+
+    def matches(cell: Cell) -> bool:
+        in_glob = fnmatchcase(cell.id, wanted.glob or "*")
+        return in_glob and holds(cell.facts) and marked(select.matcher(cell))
+
+    return matches
+
+
+def _known_values(cells: Sequence[Cell]) -> dict[str, set[Any]]:
+    found: dict[str, set[Any]] = {}
+    for cell in cells:
+        for key, value in cell.facts.items():
+            found.setdefault(key, set()).update(value if isinstance(value, frozenset) else {value})
+    return found
+
+
+def _expected(matrix: Matrix, cell: Cell, required: Sequence[Requirement]) -> ExpectedCell:
+    return ExpectedCell(
+        id=cell.id,
+        features=cell.features,
+        fingerprint=plan(matrix, cell).fingerprint,
+        suites=tuple(dict.fromkeys(s for r in required for s in r.suites)),
+        tests=tuple(dict.fromkeys(t for r in required for t in r.tests)),
+        known_failures={
+            k.value.id: k.value.review_by for k in matrix.known_failures if k.condition(cell.facts)
+        },
+    )  # fmt: skip

@@ -1,0 +1,205 @@
+"""The records of an evidence file, typed. What each means: the table in `reports.evidence`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from matrix.errors import nearest
+from matrix.status import Status
+
+ProofOutcome = Literal["proven", "refuted", "unproven"]
+Data = Mapping[str, Any]  # JSON values only, see `plain`
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What every record says: when, in which run, and about which cell and test where that applies."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    t: datetime
+    run: str
+    cell: str = ""
+    fingerprint: str = ""
+    test: str = ""
+    nodeid: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Record):
+    """How a run was started and where."""
+
+    argv: tuple[str, ...] = ()
+    selection: tuple[str, ...] = ()
+    host: Data = field(default_factory=dict)
+    versions: Data = field(default_factory=dict)
+    matrix_sha256: str = ""
+    commit: str = ""
+    xdist: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellFacts(Record):
+    """What a cell is, and the script that launches it."""
+
+    facts: Data = field(default_factory=dict)
+    script: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected(Record):
+    """What must report for this cell."""
+
+    tests: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch(Record):
+    """How starting an engine went."""
+
+    outcome: str
+    launch_s: float | None = None
+    phases_s: Mapping[str, float] = field(default_factory=dict)
+    message: str = ""
+    versions: Data = field(default_factory=dict)
+    log: str = ""
+    command: tuple[str, ...] | str = ""
+    stub: bool = False
+    attached: bool = False
+    data: Data = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found(Record):
+    """A `reports.finding.Finding` as recorded."""
+
+    check: str
+    ok: bool
+    expected: str
+    got: str
+    item: str = ""
+    detail: str = ""
+    sensitive: bool = True
+    data: Data = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured(Record):
+    """A number with its unit and conditions."""
+
+    name: str
+    value: float
+    unit: str
+    conditions: Data = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof(Record):
+    """Whether a requested feature was really in effect, and the rung of the ladder that decided it."""
+
+    feature: str
+    outcome: ProofOutcome
+    rung: str
+    detail: str = ""
+    data: Data = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result(Record):
+    """What became of one test of one cell."""
+
+    status: Status
+    duration_s: float = 0.0
+    message: str = ""
+    known_failure: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class End(Record):
+    """The run ended by itself or by interrupt; seals the run's other records."""
+
+    exit_code: int
+    interrupted: bool
+    duration_s: float
+    launches: int
+    records: int
+    sha256: str
+
+
+KINDS: Mapping[str, type[Record]] = {
+    "run": Run, "cell": CellFacts, "expected": Expected, "launch": Launch, "finding": Found,
+    "measurement": Measured, "proof": Proof, "result": Result, "end": End,
+}  # fmt: skip
+NAMES = {kind: name for name, kind in KINDS.items()}
+_ADAPTERS = {name: TypeAdapter(kind) for name, kind in KINDS.items()}
+
+
+def suite_of(nodeid: str) -> str:
+    """`suites/test_needle.py::test_x[...]` -> `needle`."""
+    return nodeid.partition("::")[0].rpartition("/")[2].removesuffix(".py").removeprefix("test_")
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def parse(value: Any) -> Record:
+    """One JSON object -> its record.
+
+    Raises:
+        ValueError: what is wrong with it, in one line.
+    """
+    if not isinstance(value, Mapping):
+        raise ValueError(f"expected a JSON object, got {value!r:.40}")
+    kind = str(value.get("kind"))
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind {kind!r}{nearest(kind, KINDS)}")
+    try:
+        found: Record = _ADAPTERS[kind].validate_python({k: v for k, v in value.items() if k != "kind"})
+    except ValidationError as error:
+        raise ValueError(f"{kind}: {'; '.join(_explain(KINDS[kind], e) for e in error.errors())}") from None
+    return found
+
+
+def _explain(kind: type[Record], error: Mapping[str, Any]) -> str:
+    where = ".".join(map(str, error["loc"]))
+    match error["type"]:
+        case "unexpected_keyword_argument" | "extra_forbidden":
+            return f"unknown field {where!r}{nearest(where, (f.name for f in fields(kind)))}"
+        case "missing" | "missing_keyword_only_argument":
+            return f"missing field {where!r}"
+    return f"{where}: {error['msg'].lower()}, got {error['input']!r:.60}"
+
+
+def dump(found: Record) -> dict[str, Any]:
+    """The record as JSON data; fields that say nothing are left out."""
+    values = {k: v for k, v in asdict(found).items() if v not in ("", None, (), {})}
+    stamped = {"kind": NAMES[type(found)], **values, "t": found.t.isoformat(timespec="milliseconds")}
+    return {k: plain(v) for k, v in stamped.items()}
+
+
+def plain(value: Any) -> Any:
+    """JSON data made of any value: sets sorted, paths and versions as text.
+
+    Raises:
+        ValueError: a float that JSON cannot hold (NaN, infinity); a measurement that is one is a bug of its suite.
+    """
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{value} is not a number that evidence can hold")
+        return value
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(plain(v) for v in value)
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    return str(value)

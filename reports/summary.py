@@ -1,0 +1,175 @@
+"""Records -> one row per cell: what the tables, the diff and the gate all read, so that they cannot disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from matrix.status import GREEN, Status, worst
+from reports.record import CellFacts, Expected, Found, Launch, Measured, Proof, Record, Result, Run, suite_of
+
+# Measurement names as `vllm bench serve` has them, first match wins; units tok/s and ms.
+TOK_S = ("output_throughput", "decode_throughput", "decode_tok_s", "tok_s")
+TTFT_MS = ("median_ttft_ms", "p50_ttft_ms", "mean_ttft_ms", "ttft_ms")
+ENGINE_FAULT = frozenset({Status.FAIL, Status.CRASH, Status.HANG})
+# Not answers about the engine: any answer of another attempt, or of another host, stands instead.
+NO_ANSWER = frozenset({Status.HOST_ERROR, Status.SKIP_NO_HW, Status.MISSING})
+SKIPPED = frozenset({Status.SKIP_NO_HW, Status.INVALID_HW, Status.INVALID_ENGINE, Status.INVALID_COMBO, Status.MISSING})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What all attempts at one test of one cell come to."""
+
+    nodeid: str
+    status: Status
+    result: Result | None  # the attempt that decided; None: none reported
+    findings: tuple[Found, ...] = ()
+
+    @property
+    def suite(self) -> str:
+        return suite_of(self.nodeid)
+
+    @property
+    def name(self) -> str:
+        """The node id without its file."""
+        return self.nodeid.partition("::")[2] or self.nodeid
+
+    @property
+    def message(self) -> str:
+        return self.result.message if self.result else "expected, and no result was recorded"
+
+    @property
+    def green(self) -> bool:
+        return self.status in GREEN
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One cell: its tests by suite, its launch, its numbers, its proofs."""
+
+    cell: str
+    facts: Mapping[str, Any]
+    fingerprints: frozenset[str]
+    tests: tuple[Settled, ...]
+    launches: tuple[Launch, ...]  # of this cell or of another with the same fingerprint
+    measurements: tuple[Measured, ...] = ()
+    proofs: tuple[Proof, ...] = ()
+
+    @property
+    def launch(self) -> Launch | None:
+        """The last one: earlier ones were retried."""
+        return self.launches[-1] if self.launches else None
+
+    @property
+    def status(self) -> Status:
+        return worst(t.status for t in self.tests)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        return tuple(sorted(self.facts.get("features", ())))
+
+    @property
+    def title(self) -> str:
+        """`llama.cpp canary mtp`-like, where the facts are known; else the id."""
+        names = [self.facts.get(k) for k in ("rig", "release", "checkpoint")]
+        return " · ".join(map(str, names)) if all(names) else self.cell
+
+    def suite(self, name: str) -> tuple[Settled, ...]:
+        return tuple(t for t in self.tests if t.suite == name)
+
+    def best(self, names: Sequence[str]) -> Measured | None:
+        """The first of the named measurements that was taken: the largest tok/s, the smallest time."""
+        for name in names:
+            found = [m for m in self.measurements if m.name == name]
+            if found:
+                return (max if names is TOK_S else min)(found, key=lambda m: m.value)
+        return None
+
+    @property
+    def troubles(self) -> tuple[Settled, ...]:
+        return tuple(t for t in self.tests if not t.green)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """All rows and what is common to them. `loose` are results that belong to no cell."""
+
+    rows: tuple[Row, ...]
+    runs: tuple[Run, ...] = ()
+    loose: tuple[Result, ...] = ()
+
+    @property
+    def suites(self) -> tuple[str, ...]:
+        """In the order the tests ran."""
+        return tuple(dict.fromkeys(t.suite for row in self.rows for t in row.tests))
+
+
+@dataclass(kw_only=True)
+class _Gathered:
+    """One cell's records while they are sorted."""
+
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    fingerprints: set[str] = field(default_factory=set)
+    results: dict[str, list[Result]] = field(default_factory=dict)
+    findings: list[Found] = field(default_factory=list)
+    expected: dict[str, None] = field(default_factory=dict)
+    measurements: list[Measured] = field(default_factory=list)
+    proofs: list[Proof] = field(default_factory=list)
+
+
+def board(records: Sequence[Record], expected: Iterable[str] = ()) -> Board:
+    """The rows of all cells in the evidence, and of `expected` cells that are not (MISSING)."""
+    cells: dict[str, _Gathered] = {}
+    for r in records:
+        if r.cell:
+            _sort(cells.setdefault(r.cell, _Gathered()), r)
+    for cell in expected:
+        cells.setdefault(cell, _Gathered())
+    launches = [r for r in records if isinstance(r, Launch)]
+    return Board(
+        rows=tuple(_row(cell, found, launches) for cell, found in cells.items()),
+        runs=tuple(r for r in records if isinstance(r, Run)),
+        loose=tuple(r for r in records if isinstance(r, Result) and not r.cell),
+    )
+
+
+def _sort(into: _Gathered, r: Record) -> None:
+    into.fingerprints |= {r.fingerprint} - {""}
+    match r:
+        case CellFacts():
+            into.facts = r.facts
+        case Expected():
+            into.expected |= dict.fromkeys(r.tests)
+        case Result():
+            into.results.setdefault(r.nodeid or r.test, []).append(r)
+        case Found():
+            into.findings.append(r)
+        case Measured():
+            into.measurements.append(r)
+        case Proof():
+            into.proofs.append(r)
+
+
+def _row(cell: str, found: _Gathered, launches: Sequence[Launch]) -> Row:
+    tests = [_settle(nodeid, results, found.findings) for nodeid, results in found.results.items()]
+    reported = set(found.results) | {r.test for rs in found.results.values() for r in rs}
+    absent = (t for t in found.expected if t not in reported)
+    tests += [Settled(nodeid=t, status=Status.MISSING, result=None) for t in absent]
+    return Row(
+        cell=cell, facts=found.facts, fingerprints=frozenset(found.fingerprints), tests=tuple(tests),
+launches=tuple(r for r in launches if r.cell == cell or r.fingerprint in found.fingerprints),
+        measurements=tuple(found.measurements), proofs=tuple(found.proofs),
+    )  # fmt: skip
+
+
+def _settle(nodeid: str, results: Sequence[Result], findings: Sequence[Found]) -> Settled:
+    """One status for all attempts: a failure that later passed is a FLAKE, never a pass."""
+    answers = [r for r in results if r.status not in NO_ANSWER] or list(results)
+    status = worst(r.status for r in answers)
+    decided = next(r for r in answers if r.status is status)
+    if status in ENGINE_FAULT and answers[-1].status in GREEN:
+        status = Status.FLAKE
+    own = tuple(f for f in findings if f.nodeid == nodeid and f.run == decided.run)
+    return Settled(nodeid=nodeid, status=status, result=decided, findings=own)

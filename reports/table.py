@@ -1,0 +1,141 @@
+"""The board for a terminal (rich) and as Markdown (pull requests, job summaries)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from matrix.status import Status
+from reports.record import Proof
+from reports.summary import Settled
+from reports.view import NOTHING, Line, Tally, View, headline
+
+STYLES = {"good": "green", "noted": "yellow", "trouble": "bold red", "quiet": "dim"}
+PROOF_STYLES = {"proven": "green", "refuted": "bold red", "unproven": "yellow"}
+SHOWN_TROUBLES = 20  # in the terminal; all of them are in the HTML
+TEXT_CHARS = 400
+
+
+def print_table(shown: View, console: Console) -> None:
+    for group in shown.groups:
+        console.print(_terminal(shown.suites, group.title, group.lines))
+    for reason in _reasons(shown):
+        console.print(Text(f"  {reason}", "red"))
+    for _, tests in shown.troubles[:SHOWN_TROUBLES]:
+        for test in tests[:3]:
+            console.print(Group(*_trouble(test)))
+    if shown.excluded:
+        console.print(
+            f"{shown.excluded:,} combinations excluded, each with its reason: python -m matrix list --excluded"
+        )
+    green = shown.verdict is None or shown.verdict.green
+    console.print(Text(headline(shown), "bold green" if green else "bold red"))
+
+
+def _terminal(suites: Sequence[str], title: str, lines: Sequence[Line]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("checkpoint", overflow="fold")
+    table.add_column("features", overflow="fold")
+    for name in ("cell", *suites):
+        table.add_column(name.replace("_", " "), no_wrap=True)
+    for name in ("launch", "tok/s", "TTFT"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("proofs", overflow="fold")
+    for line in lines:
+        boxes = [
+            _styled(Tally(status=line.whole.status), str(line.whole.status)),
+            *(_styled(t, t.text) for t in line.suites),
+        ]
+        table.add_row(*line.name, *boxes, line.launch, line.tok_s, line.ttft, _proofs(line.proofs))
+    return table
+
+
+def _styled(tally: Tally, text: str) -> Text:
+    return Text(text, STYLES[tally.tone])
+
+
+def _proofs(proofs: Sequence[Proof]) -> Text:
+    parts = [Text(f"{p.feature} {p.outcome} ({p.rung})", PROOF_STYLES[p.outcome]) for p in proofs]
+    return Text(", ").join(parts) if parts else Text(NOTHING, "dim")
+
+
+def _trouble(test: Settled) -> Iterator[RenderableType]:
+    yield Text(f"\n{test.status} {test.nodeid}", STYLES["trouble"])
+    bad = [f for f in test.findings if not f.ok]
+    for finding in bad[:2]:
+        yield Text(f"  {finding.check} {finding.detail}")
+        yield Text(f"    expected: {_cut(finding.expected)}\n    got:      {_cut(finding.got)}")
+    if not bad:
+        yield Text(f"  {_cut(test.message)}")
+
+
+def _cut(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= TEXT_CHARS else f"{line[:TEXT_CHARS]}..."
+
+
+def _reasons(shown: View) -> list[str]:
+    return [str(r) for r in shown.verdict.reasons] if shown.verdict else []
+
+
+def markdown(shown: View) -> str:
+    """The report as GitHub-flavoured Markdown; model output stands in code, with its backticks and bars defused."""
+    lines = [f"# {_md(headline(shown))}", ""]
+    lines += [f"- {_md(r)}" for r in _reasons(shown)]
+    for group in shown.groups:
+        head = ["checkpoint", "features", "cell", *shown.suites, "launch", "tok/s", "TTFT", "proofs"]
+        lines += ["", f"## {_md(group.title)}", "", _bars(head), _bars(["---"] * len(head))]
+        lines += [_bars(_markdown_row(line)) for line in group.lines]
+    if shown.troubles:
+        lines += ["", "## What went wrong"]
+        lines += [part for _, tests in shown.troubles for test in tests for part in _markdown_trouble(test)]
+    if shown.exclusions:
+        lines += [
+            "",
+            f"## {shown.excluded:,} combinations excluded",
+            "",
+            _bars(["count", "status", "rule", "for example"]),
+        ]
+        lines += [_bars(["---:", "---", "---", "---"])]
+        lines += [_bars([f"{e.count:,}", e.status, f"`{e.rule}`", _md(e.example)]) for e in shown.exclusions]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_row(line: Line) -> list[str]:
+    marked = [f"{t.glyph} {t.text}" if t.status else NOTHING for t in line.suites]
+    whole = f"**{line.whole.glyph} {line.whole.status}**"
+    proofs = ", ".join(f"{p.feature} {p.outcome} ({p.rung})" for p in line.proofs) or NOTHING
+    return [*map(_md, line.name), whole, *marked, line.launch, line.tok_s, line.ttft, _md(proofs)]
+
+
+def _markdown_trouble(test: Settled) -> Iterator[str]:
+    yield f"\n**{test.status}** {_code(test.nodeid)}\n"
+    bad = [f for f in test.findings if not f.ok]
+    for finding in bad:
+        yield f"- {_md(finding.check)} {_md(finding.detail)}"
+        yield f"  - expected {_code(_cut(finding.expected))}"
+        yield f"  - got {_code(_cut(finding.got))}"
+    if not bad and test.status is not Status.PASS:
+        yield _code(_cut(test.message))
+
+
+def _bars(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _md(text: str) -> str:
+    """Text that Markdown and its HTML leave alone."""
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for mark in "\\`*_[]|":
+        escaped = escaped.replace(mark, f"\\{mark}")
+    return " ".join(escaped.split())
+
+
+def _code(text: str) -> str:
+    """An inline code span: nothing in it is markup, and a backtick cannot end it."""
+    clean = text.replace("`", "'").replace("|", "\\|") or " "
+    return f"`{clean}`"

@@ -1,0 +1,181 @@
+"""What a person is shown of a board, as text: the same words in the terminal, in Markdown and in HTML."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from matrix.model import Cell, Excluded
+from matrix.status import GREEN, SEVERITY, Status, worst
+from reports.gate import Verdict
+from reports.record import Measured, Proof
+from reports.summary import TOK_S, TTFT_MS, Board, Row, Settled
+
+# A shape for every status, so that nothing hangs on colour alone.
+GLYPHS: Mapping[Status, str] = {
+    Status.PASS: "✓", Status.MEASURED: "≈", Status.XFAIL: "⊘", Status.SKIP_NO_HW: "-", Status.INVALID_HW: "-",
+    Status.INVALID_ENGINE: "-", Status.INVALID_COMBO: "-", Status.NOT_EVIDENCE: "∅", Status.MISSING: "?",
+    Status.FLAKE: "~", Status.HOST_ERROR: "!", Status.TEST_ERROR: "!", Status.XPASS: "⊕", Status.HANG: "⧖",
+    Status.CRASH: "✱", Status.FAIL: "✗",
+}  # fmt: skip
+NOTHING = "·"
+
+
+def tone(status: Status | None) -> str:
+    """The colour family: good, noted (a person may want to look), trouble, or quiet."""
+    if status is None:
+        return "quiet"
+    if status is Status.PASS:
+        return "good"
+    if status in GREEN or status is Status.FLAKE:
+        return "noted"
+    return "quiet" if GLYPHS[status] == "-" else "trouble"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """One box of the table: the worst status of a suite's tests in a cell, and how many there are."""
+
+    status: Status | None
+    count: int = 0
+    of: int = 0
+
+    @property
+    def text(self) -> str:
+        if self.status is None:
+            return NOTHING
+        return f"{self.status} {self.count}" if self.count == self.of else f"{self.status} {self.count}/{self.of}"
+
+    @property
+    def glyph(self) -> str:
+        return GLYPHS[self.status] if self.status else NOTHING
+
+    @property
+    def tone(self) -> str:
+        return tone(self.status)
+
+
+def tally(tests: Sequence[Settled]) -> Tally:
+    if not tests:
+        return Tally(status=None)
+    status = worst(t.status for t in tests)
+    return Tally(status=status, count=sum(t.status is status for t in tests), of=len(tests))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One cell as a row of the table."""
+
+    row: Row
+    name: tuple[str, str]  # checkpoint, features
+    whole: Tally
+    suites: tuple[Tally, ...]
+    launch: str
+    tok_s: str
+    ttft: str
+    proofs: tuple[Proof, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """The cells of one rig and release."""
+
+    title: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exclusion:
+    """All combinations that one rule excludes, with one of its reasons."""
+
+    rule: str
+    status: str
+    count: int
+    example: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """Everything a report shows."""
+
+    board: Board
+    suites: tuple[str, ...]
+    groups: tuple[Group, ...]
+    counts: tuple[tuple[Status, int], ...]  # cells by status, worst first
+    troubles: tuple[tuple[Row, tuple[Settled, ...]], ...]
+    exclusions: tuple[Exclusion, ...] = ()
+    verdict: Verdict | None = None
+    excluded: int = field(default=0)
+
+
+def view(board: Board, verdict: Verdict | None = None, excluded: Mapping[Cell, Excluded] | None = None) -> View:
+    suites = board.suites
+    counts = Counter(row.status for row in board.rows)
+    groups = groupby(sorted(board.rows, key=_place), key=lambda row: _place(row)[0])
+    return View(
+        board=board,
+        suites=suites,
+        groups=tuple(Group(title=title, lines=tuple(_line(r, suites) for r in rows)) for title, rows in groups),
+        counts=tuple((s, counts[s]) for s in SEVERITY if counts[s]),
+        troubles=tuple((row, row.troubles) for row in board.rows if row.troubles),
+        exclusions=tuple(_exclusions((excluded or {}).values())),
+        verdict=verdict,
+        excluded=len(excluded or {}),
+    )
+
+
+def _place(row: Row) -> tuple[str, str, int, tuple[str, ...]]:
+    where = " · ".join(str(row.facts[k]) for k in ("rig", "release") if k in row.facts)
+    return where or "cells without facts", str(row.facts.get("checkpoint", row.cell)), len(row.features), row.features
+
+
+def _line(row: Row, suites: Sequence[str]) -> Line:
+    launch = row.launch
+    known = "checkpoint" in row.facts
+    return Line(
+        row=row,
+        name=(str(row.facts["checkpoint"]), " + ".join(row.features) or "baseline") if known else (row.cell, ""),
+        whole=Tally(status=row.status, count=1, of=1),
+        suites=tuple(tally(row.suite(name)) for name in suites),
+        launch=NOTHING if launch is None else seconds(launch.launch_s) if launch.outcome == "ok" else launch.outcome,
+        tok_s=_number(row.best(TOK_S)),
+        ttft=_number(row.best(TTFT_MS), " ms"),
+        proofs=row.proofs,
+    )
+
+
+def _number(found: Measured | None, unit: str = "") -> str:
+    return f"{found.value:,.{0 if found.value >= 100 else 1}f}{unit}" if found else NOTHING
+
+
+def seconds(value: float | None) -> str:
+    if value is None:
+        return NOTHING
+    return f"{value:.1f} s" if value < 100 else f"{value / 60:.1f} min"
+
+
+def _exclusions(reasons: Iterable[Excluded]) -> list[Exclusion]:
+    by_rule: dict[tuple[str, str], list[Excluded]] = {}
+    for reason in reasons:
+        by_rule.setdefault((reason.rule, reason.status), []).append(reason)
+    found = [
+        Exclusion(rule=rule, status=status, count=len(own), example=own[0].reason, source=own[0].source)
+        for (rule, status), own in by_rule.items()
+    ]
+    return sorted(found, key=lambda e: (-e.count, e.rule))
+
+
+def headline(shown: View) -> str:
+    """The report in one line."""
+    rows = shown.board.rows
+    green = sum(row.status in GREEN for row in rows)
+    cells = f"{green} of {len(rows)} cells green"
+    if shown.verdict is None:
+        return cells
+    if shown.verdict.green:
+        return f"GREEN: {shown.verdict.policy.title}; {cells}"
+    count = len(shown.verdict.reasons)
+    return f"RED: {shown.verdict.policy.title}; {cells}, {count} reason{'s' if count != 1 else ''}"

@@ -1,0 +1,208 @@
+"""The gate, one damage at a time: each must turn the green run red, with a sentence that names the cause."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+
+from reports import gate
+from reports.gate import Verdict
+from reports.policy import Policy
+from reports.record import Record
+from tests.reports import world
+from tests.reports.world import EXPECTED, NOW, PLAIN, POLICY, WITH_MTP, Json
+
+
+def judge(records: list[Record], policy: Policy = POLICY) -> Verdict:
+    return gate.judge(policy, EXPECTED, records, now=NOW)
+
+
+def said(verdict: Verdict) -> str:
+    return "\n".join(map(str, verdict.reasons))
+
+
+def changed(fields: list[Json], where: Callable[[Json], bool], **change: object) -> list[Json]:
+    assert any(where(f) for f in fields)
+    return [{**f, **change} if where(f) else f for f in fields]
+
+
+def is_result(f: Json) -> bool:
+    return bool(f["kind"] == "result" and f["cell"] == PLAIN)
+
+
+def test_a_healthy_run_is_green() -> None:
+    assert said(judge(world.seal(world.green()))) == ""
+
+
+def test_an_absent_cell_is_red() -> None:
+    rest = [f for f in world.green() if f.get("cell") != WITH_MTP]
+    assert said(judge(world.seal(rest))) == f"{WITH_MTP}: no evidence; it was expected to run."
+
+
+def test_a_cell_with_everything_but_results_is_absent() -> None:
+    rest = [f for f in world.green() if not is_result(f)]
+    assert f"{PLAIN}: no evidence" in said(judge(world.seal(rest)))
+
+
+@pytest.mark.parametrize("kind", ["cell", "expected", "launch", "result", "proof"])
+def test_each_kind_of_record_is_needed(kind: str) -> None:
+    rest = [f for f in world.green() if f["kind"] != kind]
+    assert not judge(world.seal(rest)).green
+
+
+def test_no_evidence_at_all_is_red() -> None:
+    assert "nothing ran" in said(judge([]))
+
+
+def test_expecting_nothing_is_red() -> None:
+    assert "selects no cell" in said(gate.judge(POLICY, (), world.seal(world.green()), now=NOW))
+
+
+def test_an_all_skipped_cell_is_red_even_where_skips_are_allowed() -> None:
+    fields = changed(world.green(), is_result, status="SKIP_NO_HW")
+    policy = replace(POLICY, allow=(*POLICY.allow, world.Status.SKIP_NO_HW))
+    assert (
+        said(judge(world.seal(fields), policy))
+        == f"{PLAIN}: every test was skipped; a run that ran nothing is not a pass."
+    )
+
+
+def test_a_stub_engine_is_red() -> None:
+    fields = changed(world.green(), lambda f: f["kind"] == "launch" and f["cell"] == PLAIN, stub=True)
+    assert said(judge(world.seal(fields))) == f"{PLAIN}: a stub engine answered; that says nothing about the real one."
+
+
+def test_a_stub_engine_is_red_even_when_a_real_one_was_launched_later() -> None:
+    fields = world.green()
+    launch = next(f for f in fields if f["kind"] == "launch")
+    assert "stub engine" in said(judge(world.seal([fields[0], {**launch, "stub": True}, *fields[1:]])))
+
+
+def test_an_attached_engine_is_red_unless_allowed() -> None:
+    records = world.seal(changed(world.green(), lambda f: f["kind"] == "launch", attached=True))
+    assert "started by somebody else" in said(judge(records))
+    assert judge(records, replace(POLICY, attached="allowed")).green
+
+
+@pytest.mark.parametrize("status", world.REAL)
+def test_a_status_that_is_not_allowed_is_red_with_its_message(status: str) -> None:
+    fields = changed(world.green(), is_result, status=status, message="because of this")
+    assert f"came to {status}: because of this" in said(judge(world.seal(fields)))
+
+
+def test_a_refuted_proof_is_red_though_another_proves_it() -> None:
+    proof = {"kind": "proof", "cell": WITH_MTP, "feature": "mtp", "outcome": "refuted", "rung": "ablation"}
+    assert "mtp was asked for and is refuted by ablation" in said(judge(world.seal([*world.green(), proof])))
+
+
+def test_an_unproven_feature_is_red_unless_the_policy_allows_it() -> None:
+    records = world.seal(changed(world.green(), lambda f: f["kind"] == "proof", outcome="unproven"))
+    assert said(judge(records)) == f"{WITH_MTP}: mtp was asked for and nothing proves that it was in effect."
+    assert judge(records, replace(POLICY, unproven="allowed")).green
+
+
+def test_a_required_suite_that_reported_nothing_is_red() -> None:
+    expected = tuple(replace(c, suites=("boot", "tool_use")) for c in EXPECTED)
+    verdict = gate.judge(POLICY, expected, world.seal(world.green()), now=NOW)
+    assert "the suite tool_use is required" in said(verdict)
+
+
+def test_a_required_test_that_reported_nothing_is_red() -> None:
+    expected = tuple(replace(c, tests=("test_boots", "test_other")) for c in EXPECTED)
+    found = said(gate.judge(POLICY, expected, world.seal(world.green()), now=NOW))
+    assert "test_other is required" in found
+    assert "test_boots" not in found
+
+
+def test_an_expected_test_without_a_result_is_missing() -> None:
+    fields = [f for f in world.green() if not (is_result(f) and f["test"] == "test_boots")]
+    assert "test_boots[cpu.llamacpp.canary.baseline] came to MISSING" in said(judge(world.seal(fields)))
+
+
+def test_evidence_of_another_plan_is_red() -> None:
+    fields = changed(world.green(), lambda f: f.get("fingerprint") == "f0", fingerprint="old")
+    assert "of another plan (old) than today's (f0)" in said(judge(world.seal(fields)))
+
+
+def test_evidence_of_two_plans_is_red() -> None:
+    fields = changed(world.green(), is_result, fingerprint="old")
+    assert "of 2 different plans (f0, old)" in said(judge(world.seal(fields)))
+
+
+def test_a_launch_that_failed_is_red() -> None:
+    fields = changed(world.green(), lambda f: f["kind"] == "launch", outcome="EngineExited", message="exit 134")
+    assert "its engine did not start: EngineExited: exit 134" in said(judge(world.seal(fields)))
+
+
+def test_old_evidence_is_red() -> None:
+    records = world.seal(world.green(), begun=NOW - timedelta(hours=30))
+    assert said(judge(records)) == "Run r1 is 30 h old, at most 24 h are allowed."
+
+
+def test_evidence_from_the_future_is_red() -> None:
+    assert "a clock is wrong" in said(judge(world.seal(world.green(), begun=NOW + timedelta(hours=1))))
+
+
+def test_an_interrupted_run_is_red() -> None:
+    assert said(judge(world.seal(world.green(), interrupted=True, exit_code=2))) == "Run r1 was interrupted."
+
+
+def test_a_run_that_pytest_did_not_finish_is_red() -> None:
+    assert "exited with 3" in said(judge(world.seal(world.green(), exit_code=3)))
+
+
+def test_a_run_without_an_end_is_red() -> None:
+    assert "never ended" in said(judge(world.typed(world.green())))
+
+
+def test_a_line_edited_after_the_end_was_written_is_red() -> None:
+    records = world.seal(changed(world.green(), is_result, status="FAIL"))
+    healed = [replace(r, status=world.Status.PASS) if hasattr(r, "status") else r for r in records]
+    assert "lines were lost, edited or added" in said(judge(healed))
+
+
+def test_the_same_file_twice_is_red() -> None:
+    records = world.seal(world.green())
+    assert "has 2 `run` records" in said(judge([*records, *records]))
+
+
+def test_two_jobs_are_judged_together() -> None:
+    fields = world.green()
+    first = world.seal([f for f in fields if f.get("cell") != WITH_MTP], "a")
+    second = world.seal([fields[0], *(f for f in fields if f.get("cell") == WITH_MTP)], "b")
+    assert judge([*first, *second]).green
+
+
+def test_an_expired_known_failure_is_red() -> None:
+    expected = tuple(replace(c, known_failures={"kf": date(2026, 11, 20)}) for c in EXPECTED)
+    verdict = gate.judge(POLICY, expected, world.seal(world.green()), now=NOW)
+    assert "known failure kf was to be reviewed by 2026-11-20" in said(verdict)
+
+
+def test_an_expected_failure_is_green_only_with_a_known_failure_of_its_cell() -> None:
+    def with_entry(entry: str) -> Verdict:
+        return judge(world.seal(changed(world.green(), is_result, status="XFAIL", known_failure=entry)))
+
+    assert with_entry("kf_needle").green
+    assert "names no known failure" in said(with_entry(""))
+    assert "names 'kf_other', which does not speak about this cell" in said(with_entry("kf_other"))
+
+
+def test_a_failure_that_later_passed_is_a_flake_and_red() -> None:
+    fields = [world.green()[0], world.result(PLAIN, "needle", "FAIL"), *world.green()[1:]]
+    assert "came to FLAKE" in said(judge(world.seal(fields)))
+
+
+def test_a_host_error_is_forgotten_once_another_attempt_answered() -> None:
+    fields = [world.green()[0], world.result(PLAIN, "needle", "HOST_ERROR"), *world.green()[1:]]
+    assert judge(world.seal(fields)).green
+
+
+def test_a_bad_result_without_a_cell_is_red() -> None:
+    lost = {"kind": "result", "nodeid": "suites/test_x.py::test_y", "status": "TEST_ERROR", "message": "worker crashed"}
+    assert "belongs to no cell and came to TEST_ERROR: worker crashed" in said(
+        judge(world.seal([*world.green(), lost]))
+    )
