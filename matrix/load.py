@@ -5,6 +5,7 @@ The only module that knows the folder layout and pydantic; what it returns is ch
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
@@ -125,6 +126,14 @@ def load(root: Path = HERE) -> Matrix:
         places=dict(_places(gpus=gpus, engine=engines, release=releases, checkpoint=checkpoints, feature=features)),
         root=root,
     )  # fmt: skip
+
+
+def digest_of(root: Path) -> str:
+    """sha256 over every YAML file: which matrix a run was judged by."""
+    whole = hashlib.sha256()
+    for path in sorted(root.rglob("*.yaml")):
+        whole.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return whole.hexdigest()
 
 
 def _compiled(items: Iterable[Loaded[Any]]) -> tuple[Loaded[Any], ...]:

@@ -200,11 +200,12 @@ class Cell:
             "features": self.features,
         }
 
+    # Identity is the combination, not the text of the id: 20,000 cells are hashed before most ids are ever needed.
     def __hash__(self) -> int:
-        return hash(self.id)
+        return hash((self.rig.id, self.release.id, self.checkpoint.id, self.features))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Cell) and other.id == self.id
+        return isinstance(other, Cell) and self.id == other.id
 
 
 @dataclass(frozen=True, kw_only=True)

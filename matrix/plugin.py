@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -171,6 +172,31 @@ def _plan(config: pytest.Config, cell: Cell) -> Plan:
     if cell.id not in plans:
         plans[cell.id] = plan(load(), cell)
     return plans[cell.id]
+
+
+def selected_plans(session: pytest.Session) -> list[Plan]:
+    """The plans this run is about: of the collected items, or (an xdist controller collects none) of the options."""
+    config = session.config
+    if session.items:
+        plans = (plan_of(item) for item in session.items)
+        return list({p.cell.id: p for p in plans if p is not None}.values())
+    if not config.pluginmanager.hasplugin("dsession") or not runs_suites(config):
+        return []
+    return [_plan(config, c) for c in selection(config).cells if _may_match(config, c)]
+
+
+def runs_suites(config: pytest.Config) -> bool:
+    """Whether the arguments name the product's suites: only they are about cells."""
+    suites = config.rootpath / "suites"
+    paths = [Path(a.partition("::")[0]).resolve() for a in config.args]
+    return any(p == suites or suites in p.parents or p == config.rootpath for p in paths)
+
+
+def _may_match(config: pytest.Config, cell: Cell) -> bool:
+    """Whether `-m` can select some test of the cell; tests' own marks are unknown here, so each is tried."""
+    lines = (str(line).split(":")[0].split("(")[0].strip() for line in config.getini("markers"))
+    others = set(lines) - set(select.all_marks(load()))
+    return any(_predicate(config, marks)(cell) for marks in ((), others, *((m,) for m in others)))
 
 
 @pytest.hookimpl(trylast=True)

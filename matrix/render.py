@@ -40,17 +40,23 @@ def chain(cell: Cell, reasons: Iterable[Excluded]) -> str:
     return "\n".join(lines)
 
 
-def as_json(cell: Cell, plan: Plan | None, excluded: Excluded | None) -> dict[str, object]:
-    """One cell for `list --json`: its facts, and either its plan or its reason."""
-    facts = {k: (sorted(v) if k == "features" else str(v) if k == "version" else v) for k, v in cell.facts.items()}
-    out: dict[str, object] = {"id": cell.id, **facts, "runnable": excluded is None}
-    if plan is not None:
-        out |= {"fingerprint": plan.fingerprint, "patches": list(plan.patch_names), "settings": plan.settings}
-    if excluded is not None:
-        out |= {
-            "status": excluded.status,
-            "rule": excluded.rule,
-            "reason": excluded.reason,
-            "source": excluded.source,
-        }
-    return out
+def facts(cell: Cell) -> dict[str, object]:
+    """A cell's facts as JSON values."""
+    return {k: (sorted(v) if k == "features" else str(v) if k == "version" else v) for k, v in cell.facts.items()}
+
+
+def plan_json(plan: Plan) -> dict[str, object]:
+    """A runnable cell for `list --json`: its facts and its plan."""
+    return {
+        "id": plan.cell.id, "runnable": True, **facts(plan.cell), "fingerprint": plan.fingerprint,
+        "patches": list(plan.patch_names), "settings": plan.settings,
+    }  # fmt: skip
+
+
+def excluded_json(cell: Cell, why: Excluded) -> dict[str, object]:
+    """A combination that is not run, for `list --json`: its axes and the reason."""
+    return {
+        "id": cell.id, "runnable": False, "rig": cell.rig.id, "release": cell.release.id,
+        "checkpoint": cell.checkpoint.id, "features": sorted(cell.features), "status": why.status,
+        "rule": why.rule, "reason": why.reason, "source": why.source,
+    }  # fmt: skip

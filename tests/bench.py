@@ -1,0 +1,122 @@
+"""`make bench`: how long things take, as ratios within one run where the machine is noisy. Never asserted in tests.
+
+python -m tests.bench              everything but the clean-clone run
+python -m tests.bench --clean      also `make matrix` in a fresh clone (makes an environment, some minutes)
+python -m tests.bench --only plan launch
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PY = sys.executable
+REPEATS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    name: str
+    value: float
+    unit: str
+    aim: str = ""
+    note: str = ""
+
+
+def median_s(argv: list[str], repeats: int = REPEATS, cwd: Path = ROOT) -> float:
+    """Median wall seconds of a command over some repeats."""
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        subprocess.run(argv, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def plan() -> list[Row]:
+    """The whole matrix as JSON against an interpreter that does nothing."""
+    bare, whole = median_s([PY, "-c", "pass"]), median_s([PY, "-m", "matrix", "list", "--json"])
+    imports = median_s([PY, "-c", "import matrix.__main__"])
+    return [
+        Row(name="interpreter start", value=bare, unit="s"),
+        Row(name="import matrix", value=imports - bare, unit="s", note="beyond interpreter start"),
+        Row(name="list --json, every combination planned", value=whole - bare, unit="s", aim="< 1 s beyond start"),
+    ]
+
+
+def environment() -> list[Row]:
+    """Size of what `make matrix` installs, in a throw-away environment from the run lock."""
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "site"
+        lock = ROOT / "requirements/run.lock"
+        uv = [PY.replace("/python", "/uv"), "pip", "install", "-q", "--require-hashes", "-r", str(lock)]
+        began = time.perf_counter()
+        subprocess.run([*uv, "--target", str(target)], check=True, cwd=ROOT)
+        took = time.perf_counter() - began
+        size = sum(f.stat().st_size for f in target.rglob("*") if f.is_file())
+    return [
+        Row(name="environment, installed", value=size / 1e6, unit="MB", aim="< 300 MB"),
+        Row(name="environment, install", value=took, unit="s", note="warm package cache"),
+    ]
+
+
+def warm() -> list[Row]:
+    """`make matrix` when the environment exists."""
+    return [Row(name="make matrix, environment exists", value=median_s(["make", "matrix"], 3), unit="s", aim="< 20 s")]
+
+
+def clean() -> list[Row]:
+    """`make matrix` from a clean clone to the verdict."""
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Path(folder) / "clone"
+        subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
+        return [
+            Row(name="make matrix, clean clone", value=median_s(["make", "matrix"], 1, clone), unit="s", aim="< 60 s")
+        ]
+
+
+def conversion() -> list[Row]:
+    """safetensors -> GGUF of the canary, cold cache."""
+    with tempfile.TemporaryDirectory() as folder:
+        env = {**os.environ, "GLM_MATRIX_CACHE": folder}
+        began = time.perf_counter()
+        argv = [PY, "-m", "fixtures.canary.gguf", "fixtures/canary/hf"]
+        subprocess.run(argv, cwd=ROOT, env=env, check=True, stdout=subprocess.DEVNULL)
+        return [Row(name="canary to GGUF, cold", value=time.perf_counter() - began, unit="s")]
+
+
+BENCHES: dict[str, Callable[[], list[Row]]] = {
+    "plan": plan, "environment": environment, "conversion": conversion, "warm": warm, "clean": clean,
+}  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.split("\n")[0])
+    parser.add_argument("--only", nargs="+", choices=sorted(BENCHES), help="run these alone")
+    parser.add_argument("--clean", action="store_true", help="also time `make matrix` in a fresh clone")
+    args = parser.parse_args()
+    names = args.only or [n for n in BENCHES if n != "clean" or args.clean]
+    rows: list[Row] = []
+    for name in names:
+        for row in BENCHES[name]():
+            rows.append(row)
+            print(f"{row.name:<42} {row.value:>10.2f} {row.unit:<4} {row.aim:<20} {row.note}", flush=True)
+    out = ROOT / "reports/out/bench.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps([asdict(r) for r in rows], indent=1) + "\n")
+    print(f"written to {out.relative_to(ROOT)}; {os.cpu_count()} cores here")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
