@@ -81,22 +81,32 @@ def _by_sizes(sizes: Sequence[int], chunk_tokens: int, wanted: int) -> Verdict:
     return Verdict(outcome="proven" if ok else "refuted", rung="log", detail=detail, data={"sizes": list(sizes)[:50]})
 
 
-Signature = Sequence[Mapping[str, float]]  # per position: token -> logprob
+Signature = Sequence[Mapping[str, float]]  # per generated token: candidate -> logprob, the chosen one first
 
 
 def signature(logprobs: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
     """The part of a reply's logprobs that two launches can compare."""
     return [
-        {str(top["token"]): float(top["logprob"]) for top in position.get("top_logprobs", [])} for position in logprobs
+        {
+            str(position["token"]): float(position["logprob"]),
+            **{str(top["token"]): float(top["logprob"]) for top in position.get("top_logprobs") or []},
+        }
+        for position in logprobs
     ]
 
 
 def distance(a: Signature, b: Signature) -> float:
-    """Largest difference of logprob over tokens that both list, at the first position (no divergence yet)."""
-    if not a or not b:
-        return math.inf
-    shared = a[0].keys() & b[0].keys()
-    return max((abs(a[0][t] - b[0][t]) for t in shared), default=math.inf)
+    """Largest difference of logprob over candidates that both list, as long as both chose the same tokens.
+
+    Infinite when they choose differently at once, or have nothing in common.
+    """
+    largest = math.inf if not (a and b) else 0.0
+    for mine, yours in zip(a, b, strict=False):
+        shared = mine.keys() & yours.keys()
+        largest = max([largest, *(abs(mine[t] - yours[t]) for t in shared)]) if shared else math.inf
+        if next(iter(mine)) != next(iter(yours)):
+            break
+    return largest
 
 
 def changes_only_beyond(
@@ -108,6 +118,6 @@ def changes_only_beyond(
     data = {"short": near, "long": far, "noise": noise}
     detail = f"logprobs differ by {near:.2g} below index_topk and {far:.2g} beyond (noise {noise:.1g})"
     if near > noise:
-        return Verdict(outcome="refuted", rung="ablation", detail=detail + ": changes short prompts", data=data)
+        return Verdict(outcome="refuted", rung="ablation", detail=f"{detail}: short prompts change", data=data)
     outcome: Outcome = "proven" if far > noise else "refuted"
     return Verdict(outcome=outcome, rung="ablation", detail=detail, data=data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -105,7 +106,8 @@ def same(got: Json, want: Json) -> bool:
 def no_call(item: Item, reply: Reply, *, check: str = "tools.no_call") -> Finding:
     """Tools are offered and none fits: the model answers in words. An expected answer is compared too."""
     if item.answer:
-        return answer.right(item, reply, check=check)
+        right = answer.right(item, reply, check=check)
+        return replace(right, data={**right.data, "called": bool(reply.tool_calls)})
     wrong = [f"called {c.name!r}" for c in reply.tool_calls]
     if not reply.content.strip():
         wrong.append("no words either")
@@ -118,6 +120,7 @@ def no_call(item: Item, reply: Reply, *, check: str = "tools.no_call") -> Findin
         got=_shown_calls(reply) or reply.content,
         item=item.id,
         detail="; ".join(wrong),
+        data={"called": bool(reply.tool_calls)},
     )
 
 

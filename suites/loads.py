@@ -1,0 +1,68 @@
+"""Loads for the throughput suite: from a bank's prompts to a LoadSpec, and from a result to measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fixtures.banks.bank import Bank
+from fixtures.load.run import run_load
+from fixtures.load.spec import LoadSpec
+from matrix.errors import HostError
+from matrix.model import Cell
+from suites.contract import Engine, Evidence
+from suites.depth import Depth
+
+# name in the result -> unit
+RECORDED: Mapping[str, str] = {
+    "output_throughput": "tok/s",
+    "total_token_throughput": "tok/s",
+    "request_throughput": "req/s",
+    "median_ttft_ms": "ms",
+    "p99_ttft_ms": "ms",
+    "median_tpot_ms": "ms",
+    "p99_tpot_ms": "ms",
+    "median_itl_ms": "ms",
+    "p99_itl_ms": "ms",
+    "median_e2el_ms": "ms",
+    "tokens_per_chunk_mean": "tokens",
+}
+
+
+def load(engine: Engine, bank: Bank, depth: Depth, *, streams: int, output_len: int, waves: int) -> dict[str, Any]:
+    """One warm-up wave and `waves` measured ones of distinct prompts."""
+    items = bank.load_prompts(streams * waves, tokens=depth.load_prompt_tokens)
+    spec = LoadSpec(
+        base_url=engine.base_url,
+        model=engine.model,
+        prompts=tuple(tuple(item.messages) for item in items),
+        concurrency=streams,
+        output_len=output_len,
+        warmups=streams,
+        label=f"c{streams}",
+        input_tokens_about=depth.load_prompt_tokens,
+    )
+    return run_load(spec, engine.api_key)
+
+
+def must_be_fit(result: Mapping[str, Any], cell: Cell) -> None:
+    """A starved client measures itself. On the CPU rig engine and client share cores: there it is only recorded.
+
+    Raises:
+        HostError: the client was too late to measure an engine on a GPU.
+    """
+    if cell.rig.sm and not result["client_fit"]:
+        raise HostError(f"the load client was not fit to measure: {result['client_unfit_because']}")
+
+
+def record(evidence: Evidence, result: Mapping[str, Any], **conditions: Any) -> None:
+    """Numbers for baselines and claims, with the conditions that make them comparable."""
+    where = {
+        "concurrency": result["max_concurrency"],
+        "output_len": result["output_len_asked"],
+        "input_len": round(result["total_input_tokens"] / max(1, result["completed"])),
+        "client_fit": result["client_fit"],
+        **conditions,
+    }
+    for name, unit in RECORDED.items():
+        evidence.measurement(name, float(result[name]), unit, where)

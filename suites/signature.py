@@ -1,0 +1,61 @@
+"""The fingerprint of an engine's numbers: logprobs of frozen prompts below and beyond index_topk.
+
+Every cell leaves one (test_boot); a feature cell is compared with its baseline's afterwards, from the evidence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from fixtures.banks.bank import Bank
+from fixtures.client import Client
+from fixtures.reply import Reply
+from matrix.model import Cell
+from reports.finding import Finding
+from suites import lengths
+from suites.checks.features import signature
+from suites.depth import QUICK
+
+TOP = 5  # candidates per position: enough to tell launches apart, and every engine allows it
+MAX_TOKENS = 24
+DEPTH = 0.3
+
+
+def index_topk(cell: Cell, settings: Mapping[str, Any]) -> int:
+    """What the launch set, else what the checkpoint says."""
+    return int(settings.get("index_topk", cell.checkpoint.index_topk))
+
+
+def take(client: Client, bank: Bank, *, topk: int, settings: Mapping[str, Any]) -> list[Finding]:
+    """One finding per prompt; `data` holds what `features.changes_only_beyond` compares."""
+    beyond = lengths.beyond_index_topk(settings, topk, QUICK)[:1]
+    sizes = {"short": lengths.within_index_topk(settings, topk), **({"long": beyond[0]} if beyond else {})}
+    return [_one(client, bank, name, tokens, topk) for name, tokens in sizes.items()]
+
+
+def _one(client: Client, bank: Bank, name: str, tokens: int, topk: int) -> Finding:
+    item = bank.needle(tokens=tokens, depth=DEPTH)
+    reply = client.ask(item, top_logprobs=TOP, max_tokens=MAX_TOKENS)
+    wrong = _wrong(reply, name, topk)
+    return Finding(
+        check=f"signature.{name}",
+        ok=not wrong,
+        expected=f"logprobs of a prompt {'beyond' if name == 'long' else 'within'} {topk} tokens",
+        got=f"{len(reply.logprobs)} positions, {reply.prompt_tokens} prompt tokens",
+        item=item.id,
+        detail=wrong,
+        sensitive=bool(reply.logprobs),
+        data={"prompt_tokens": reply.prompt_tokens, "signature": signature(reply.logprobs)},
+    )
+
+
+def _wrong(reply: Reply, name: str, topk: int) -> str:
+    """An engine without logprobs leaves no signature, which is no fault; NaN logprobs are one."""
+    if any(math.isnan(value) or value > 0 for p in signature(reply.logprobs) for value in p.values()):
+        return "a logprob is NaN or positive"
+    count = reply.prompt_tokens
+    if count is not None and (count > topk) != (name == "long"):
+        return f"the prompt has {count} tokens, on the wrong side of index_topk {topk}"
+    return ""

@@ -1,0 +1,35 @@
+"""Is anyone there? The engine answers a first question, and leaves the fingerprint of its numbers."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.banks.bank import Bank
+from fixtures.client import Client
+from matrix.model import Cell
+from reports.finding import Finding
+from suites import signature
+from suites.checks import protocol
+from suites.contract import Evidence, Plan, expect
+
+pytestmark = [pytest.mark.boot]
+
+
+def test_answers_first_token(client: Client, bank: Bank, evidence: Evidence) -> None:
+    """Healthy is not alive: engines exist that pass /health and die on the first request."""
+    item = bank.facts(1)[0]
+    reply = client.ask(item)
+    said = Finding(
+        check="boot.first_token",
+        ok=bool(reply.content.strip()),
+        expected="at least one token of text",
+        got=reply.content,
+        item=item.id,
+    )
+    expect(evidence, [said, protocol.envelope(item, reply)])
+
+
+def test_leaves_a_signature(cell: Cell, plan: Plan, client: Client, bank: Bank, evidence: Evidence) -> None:
+    """Logprobs of two frozen prompts; what a feature changed is read off them when cells are compared."""
+    topk = signature.index_topk(cell, plan.settings)
+    expect(evidence, signature.take(client, bank, topk=topk, settings=plan.settings))

@@ -1,0 +1,33 @@
+"""IndexCache: layers share one another's selection. Harmless below index_topk, visible beyond, never destructive."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.banks.bank import Bank
+from fixtures.client import Client
+from matrix.model import Cell
+from suites import signature
+from suites.contract import Evidence, Plan, expect
+
+pytestmark = [pytest.mark.proof]
+
+
+@pytest.mark.for_cells(features=["indexcache"])
+def test_changes_output_only_beyond_index_topk(
+    *, cell: Cell, plan: Plan, client: Client, bank: Bank, evidence: Evidence
+) -> None:
+    """Leaves this cell's half of the ablation. Its outcome needs the baseline's half (test_boot leaves one), so
+    here the feature stays unproven: a flag that was accepted is no proof."""
+    topk = signature.index_topk(cell, plan.settings)
+    findings = signature.take(client, bank, topk=topk, settings=plan.settings)
+    expect(evidence, findings)
+    if len(findings) < 2:
+        pytest.skip(f"no prompt longer than index_topk {topk} fits the context")
+    evidence.proof(
+        "indexcache",
+        "unproven",
+        "ablation",
+        "compare signature.short and signature.long with the baseline cell's",
+        {f.check: f.data for f in findings},
+    )

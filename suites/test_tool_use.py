@@ -1,0 +1,80 @@
+"""Can an agent be built on it? Calls that are right, valid, complete and the same in a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from fixtures.banks.bank import Bank, Items
+from fixtures.client import Client
+from reports.finding import Finding
+from suites.checks import answer, protocol, tools
+from suites.contract import Evidence, expect
+from suites.depth import Depth
+
+pytestmark = [pytest.mark.tool_use]
+
+
+def test_calls_the_right_tool(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+    items = (
+        bank.calls(depth.calls)
+        + bank.zero_argument_calls(1 if depth.calls < 10 else depth.calls // 10)
+        + bank.parallel_calls(depth.parallel_calls)
+        + bank.tool_dialogue(depth.tool_dialogues)
+    )
+    expect(evidence, _called(client, items))
+
+
+def test_answers_without_a_tool(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+    """Tools are offered; the question needs none. Judged together with calls as trigger F1."""
+    silent, loud = bank.no_tool_needed(depth.no_tool_needed), bank.calls(depth.no_tool_needed)
+    findings = list(_uncalled(client, silent, "tools.none_needed"))
+    wanted = {item.id: bool(item.call) for item in silent + loud}
+    called = {f.item: bool(f.data.get("called")) for f in findings if "called" in f.data}
+    called |= {item.id: bool(client.ask(item).tool_calls) for item in loud}
+    expect(evidence, [*findings, *([tools.trigger_f1(wanted, called)] if wanted else [])])
+
+
+def test_refuses_a_missing_tool(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+    """The tool asked for is not on offer: it must not be made up, and no other one bent to fit."""
+    expect(evidence, _uncalled(client, bank.missing_tool(depth.missing_tool), "tools.missing"))
+
+
+def test_uses_the_tool_result(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+    expect(evidence, _answered(client, bank.tool_results(depth.tool_results)))
+
+
+def test_stream_equals_non_stream(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+    """MTP once broke tool calls in streams only (vllm#34449)."""
+    half = max(1, depth.streamed // 2)
+    items = bank.calls(half) + bank.zero_argument_calls(1) + bank.facts(depth.streamed - half)
+    expect(evidence, _both_ways(client, items))
+
+
+def _called(client: Client, items: Items) -> Iterator[Finding]:
+    for item in items:
+        reply = client.ask(item)
+        yield tools.call(item, reply)
+        yield protocol.envelope(item, reply)
+
+
+def _uncalled(client: Client, items: Items, check: str) -> Iterator[Finding]:
+    for item in items:
+        reply = client.ask(item)
+        yield tools.no_call(item, reply, check=check)
+        yield protocol.envelope(item, reply)
+
+
+def _answered(client: Client, items: Items) -> Iterator[Finding]:
+    for item in items:
+        reply = client.ask(item)
+        yield answer.right(item, reply, check="tools.result_used")
+        yield protocol.envelope(item, reply)
+
+
+def _both_ways(client: Client, items: Items) -> Iterator[Finding]:
+    for item in items:
+        streamed, whole = client.ask(item, stream=True), client.ask(item)
+        yield tools.stream_equals_whole(item, streamed, whole)
+        yield protocol.envelope(item, streamed)
