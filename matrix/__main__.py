@@ -6,6 +6,7 @@ import argparse
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ from matrix.condition import FORMS
 from matrix.errors import ConfigError, Problem, nearest
 from matrix.expand import expand, why_not
 from matrix.load import Matrix, load
-from matrix.model import Cell, Excluded, Form
+from matrix.model import Cell, Form
 from matrix.plan import plan
 
 # Verbs whose work has effects live above this layer and run as their own program.
@@ -37,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     ls.add_argument("--cells", nargs="+", default=[], metavar="GLOB", help="cell id globs")
     ls.add_argument("--rig", nargs="+", default=[], help="rig ids, e.g. sm120x4")
     ls.add_argument("--excluded", action="store_true", help="also list what is not run, with its reason")
-    ls.add_argument("--json", action="store_true", help="every combination of the axes as JSON, reasons included")
+    ls.add_argument("--json", action="store_true", help="axes, cells with plans, and exclusions by rule as JSON")
     show = verbs.add_parser("show", help="a cell's launch script, ready to copy")
     show.add_argument("cell")
     show.add_argument("--as-published", action="store_true", help="the source's own form, without our corrections")
@@ -85,8 +86,7 @@ def list_cells(matrix: Matrix, args: argparse.Namespace) -> int:
     world = expand(matrix)
     chosen = chosen_cells(matrix, args)
     if args.json:
-        rows_json = (_json_row(matrix, c, world.excluded.get(c)) for c in chosen)
-        print("[\n" + ",\n".join(rows_json) + "\n]")  # a line per cell: greppable, and json's indent is slow
+        print(_as_json(matrix, chosen, with_excluded=args.excluded))
         return 0
     runnable = [c for c in chosen if c not in world.excluded]
     rows = [[c.id, plan(matrix, c).fingerprint, _problems(matrix, c)] for c in runnable]
@@ -99,11 +99,17 @@ def list_cells(matrix: Matrix, args: argparse.Namespace) -> int:
     return 0 if runnable else 1
 
 
-_ENCODE = json.JSONEncoder(default=str).encode  # one encoder for 20,000 rows
-
-
-def _json_row(matrix: Matrix, cell: Cell, why: Excluded | None) -> str:
-    return _ENCODE(render.excluded_json(cell, why) if why else render.plan_json(plan(matrix, cell)))
+def _as_json(matrix: Matrix, chosen: Sequence[Cell], *, with_excluded: bool) -> str:
+    """The axes, the chosen cells with their plans (one per line), and what is excluded, counted by rule."""
+    excluded = {c: e for c in chosen if (e := expand(matrix).excluded.get(c))}
+    out = {
+        "axes": {name: list(getattr(matrix, name)) for name in ("rigs", "releases", "checkpoints", "features")},
+        "excluded": {"count": len(excluded), "by_rule": Counter(e.rule for e in excluded.values())},
+        "cells": [render.plan_json(plan(matrix, c)) for c in chosen if c not in excluded],
+    }
+    if with_excluded:
+        out["excluded_cells"] = [render.excluded_json(c, e) for c, e in excluded.items()]
+    return json.dumps(out, default=str)
 
 
 def chosen_cells(matrix: Matrix, args: argparse.Namespace) -> list[Cell]:

@@ -1,22 +1,20 @@
 """All YAML of the matrix -> one `Matrix`, or one ConfigError that names every problem with file and line.
 
-The only module that knows the folder layout and pydantic; what it returns is checked and is trusted everywhere else.
+The only module that knows the folder layout; what it returns is checked and is trusted everywhere else.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
-
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from typing import Any, Generic, TypeVar
 
 from matrix import crossref, yamltext
 from matrix.condition import Condition, compile_condition
-from matrix.errors import ConfigError, Problem, nearest
+from matrix.errors import ConfigError, Problem
 from matrix.model import (
     Checkpoint,
     Claim,
@@ -24,31 +22,15 @@ from matrix.model import (
     Feature,
     Gpu,
     KnownFailure,
-    Measurement,
     Overlay,
-    Quantisation,
     Release,
     Rig,
     Rule,
 )
+from matrix.structure import structure
 
 T = TypeVar("T")
 HERE = Path(__file__).parent
-KINDS = (
-    Gpu,
-    Engine,
-    Release,
-    Quantisation,
-    Checkpoint,
-    Feature,
-    Rule,
-    Overlay,
-    KnownFailure,
-    Measurement,
-    Claim,
-)
-for _kind in KINDS:  # unknown keys are errors; set here so that the nouns need not know pydantic
-    setattr(_kind, "__pydantic_config__", ConfigDict(extra="forbid"))  # noqa: B010
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -82,12 +64,6 @@ class Matrix:
     claims: tuple[Loaded[Claim], ...]
     places: Mapping[str, str]  # "checkpoint:glm5_fp8" -> file:line
     root: Path
-
-
-@cache
-def _adapter(kind: Hashable) -> TypeAdapter[Any]:
-    """Built once per kind: building one costs far more than validating with it."""
-    return TypeAdapter(cast(Any, kind))
 
 
 @cache
@@ -195,28 +171,4 @@ class Reader:
         return doc
 
     def _parse(self, kind: type[T], doc: yamltext.Document, data: Any, at: yamltext.Loc) -> T | None:
-        if doc.problems:
-            return None
-        try:
-            return cast(T, _adapter(cast(Hashable, kind)).validate_python(data))
-        except ValidationError as error:
-            self.problems += [_problem(kind, doc, at, e) for e in error.errors(include_url=False)]
-            return None
-
-
-def _problem(kind: type[Any], doc: yamltext.Document, at: yamltext.Loc, error: Mapping[str, Any]) -> Problem:
-    loc: yamltext.Loc = (*at, *error["loc"])
-    last = str(loc[-1]) if loc else ""
-    match error["type"]:
-        case "unexpected_keyword_argument" | "extra_forbidden":
-            owner = Quantisation if "quantisation" in loc[:-1] else Measurement if "measurements" in loc else kind
-            message = f"unknown key {last!r}{nearest(last, (f.name for f in fields(owner)))}"
-        case "missing":
-            message = f"missing key {last!r}"
-        case "literal_error":
-            got = str(error["input"])
-            words = str(error["ctx"]["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
-            message = f"expected one of {', '.join(words)}, got {got!r}{nearest(got, words)}"
-        case _:
-            message = f"{error['msg'].lower()}, got {error['input']!r}"
-    return doc.problem(loc, message)
+        return None if doc.problems else structure(kind, doc, data, at, self.problems)
