@@ -1,0 +1,1 @@
+"""The commands that the seeds published, as text, and the reader that normalises them."""

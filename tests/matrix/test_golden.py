@@ -1,0 +1,174 @@
+"""Every command that a seed published falls out of the YAML, and our own launch differs only where a reason says so."""
+
+from __future__ import annotations
+
+import shutil
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from matrix.condition import FORMS
+from matrix.expand import expand
+from matrix.load import HERE as MATRIX
+from matrix.load import Matrix, load
+from matrix.model import Cell, Form
+from matrix.plan import SECTIONS, Plan, plan
+from tests.golden.command import HERE, Golden, flags, value
+
+GOLDENS = [Golden.read(path) for path in sorted(HERE.glob("*.sh"))]
+COMPARED = ("args", "env", "config", "tokenizer_config", "serve_config", "launcher")
+# seeds/001 prints one launch twice, plain and by docker; the plain line cannot know the container.
+CONTAINED = [g for g in GOLDENS if g.name != "001_vllm_fp8"]
+goldens = pytest.mark.parametrize("golden", GOLDENS, ids=attrgetter("name"))
+contained = pytest.mark.parametrize("golden", CONTAINED, ids=attrgetter("name"))
+corrected = pytest.mark.parametrize("golden", [g for g in GOLDENS if "corrected" in g.header], ids=attrgetter("name"))
+
+
+def cell_of(golden: Golden, matrix: Matrix) -> Cell:
+    world = expand(matrix)
+    return next(c for c in (*world.runnable, *world.excluded) if c.id == golden.header["cell"][0])
+
+
+def planned(golden: Golden, form: Form, matrix: Matrix | None = None) -> Plan:
+    matrix = matrix or load()
+    return plan(matrix, cell_of(golden, matrix), form)
+
+
+def planned_flags(p: Plan) -> dict[str, Any]:
+    words = [w for w in p.arguments() if w != "{model}" or p.cell.engine.model_argument]
+    return dict(flags(words, {}))
+
+
+def planned_launcher(p: Plan) -> dict[str, Any]:
+    """The container as a launch line says it: its kind shows only in whether there is an image."""
+    launcher = p.values("launcher")
+    image = {"image": p.cell.release.image} if launcher.pop("kind", None) == "docker" else {}
+    return launcher | image
+
+
+def differences(golden: Golden) -> dict[str, tuple[Any, Any]]:
+    """section.key -> (published, recommended), for every value that is not the same."""
+    sides = [_values(planned(golden, form)) for form in ("published", "recommended")]
+    keys = sorted(sides[0].keys() | sides[1].keys())
+    found = {k: (sides[0].get(k), sides[1].get(k)) for k in keys}
+    return {k: v for k, v in found.items() if v[0] != v[1]}
+
+
+def _values(p: Plan) -> dict[str, Any]:
+    values = {f"{name}.{s.key}": s.value for name in COMPARED for s in p.sections[name] if s.value is not None}
+    return values | {f"patches.{name}": True for name in p.patch_names}
+
+
+@goldens
+def test_the_published_flags_fall_out_of_the_yaml(golden: Golden) -> None:
+    assert planned_flags(planned(golden, "published")) == golden.command.flags
+
+
+@goldens
+def test_the_published_program_and_model_fall_out_of_the_yaml(golden: Golden) -> None:
+    p = planned(golden, "published")
+    positional = [] if p.cell.engine.model_argument else ["{model}"]
+    assert [*p.cell.engine.command, *positional] == golden.command.program
+
+
+@goldens
+def test_the_published_environment_falls_out_of_the_yaml(golden: Golden) -> None:
+    assert planned(golden, "published").env == golden.command.env
+
+
+@contained
+def test_the_published_container_falls_out_of_the_yaml(golden: Golden) -> None:
+    assert planned_launcher(planned(golden, "published")) == golden.command.launcher
+
+
+@goldens
+def test_the_published_files_fall_out_of_the_yaml(golden: Golden) -> None:
+    p = planned(golden, "published")
+    assert p.values("config") == golden.merge("config.json")
+    assert p.values("tokenizer_config") == golden.merge("tokenizer_config.json")
+    assert p.values("serve_config") == golden.merge("serve.yaml")
+
+
+@goldens
+def test_the_published_patches_fall_out_of_the_yaml(golden: Golden) -> None:
+    assert planned(golden, "published").patch_names == golden.header.get("patch", ())
+
+
+@corrected
+def test_the_recommended_launch_differs_exactly_where_the_golden_says(golden: Golden) -> None:
+    assert set(differences(golden)) == set(golden.header["corrected"])
+
+
+@corrected
+def test_every_difference_is_set_by_an_overlay_with_a_form_and_a_reason(golden: Golden) -> None:
+    matrix = load()
+    facts = cell_of(golden, matrix).facts
+    reasons: dict[str, str] = {}
+    for overlay in matrix.overlays:
+        if "form" in overlay.value.when and any(overlay.condition(facts, form) for form in FORMS):
+            for section in (*SECTIONS, "patches"):
+                for key in _keys(getattr(overlay.value, section)):
+                    reasons[f"{section}.{key}"] = overlay.value.why
+    assert {k for k in differences(golden) if len(reasons.get(k, "")) < 40} == set()
+
+
+def _keys(tree: Any, at: str = "") -> list[str]:
+    if not isinstance(tree, dict):
+        return [f"{at}{p}" for p in tree]
+    return [k for name, v in tree.items() for k in ([f"{at}{name}"] + (_keys(v, f"{at}{name}.") if _deep(v) else []))]
+
+
+def _deep(v: Any) -> bool:
+    return isinstance(v, dict) and bool(v)
+
+
+def test_indexcache_under_the_exclusion_patch_is_not_run() -> None:
+    golden = next(g for g in GOLDENS if g.name == "004_sglang_indexcache")
+    excluded = expand(load()).excluded[cell_of(golden, load())]
+    assert (excluded.rule, excluded.status) == ("nsa_exclusion_makes_indexcache_inert", "INVALID_COMBO")
+
+
+def test_the_sampling_profiles_are_those_of_the_seeds() -> None:
+    by_name = {g.name: g for g in GOLDENS}
+    assert planned(by_name["004_sglang_baseline"], "recommended").values("sampling") == {
+        "strict": {"temperature": 0.0, "repetition_penalty": 1.05},
+        "chat": {"temperature": 0.5, "top_p": 0.95, "frequency_penalty": 0.3, "repetition_penalty": 1.05},
+    }
+    preferred = planned(by_name["003_sglang"], "recommended").values("sampling")["preferred"]
+    assert preferred == {"temperature": 1.0, "top_p": 0.95}
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "old", "new"),
+    [
+        ("004_sglang_baseline", "sglang.yaml", "--page-size: 128", "--page-size: 64"),
+        ("003_vllm", "vllm.yaml", 'VLLM_LOG_STATS_INTERVAL: "1"', 'VLLM_LOG_STATS_INTERVAL: "2"'),
+        ("000_trtllm", "trtllm.yaml", "memlock=-1, ", ""),
+        ("000_trtllm", "trtllm.yaml", "rope_theta: 1000000", "rope_theta: 10000"),
+    ],
+)
+def test_a_changed_value_no_longer_matches_the_seed(name: str, file: str, old: str, new: str, tmp_path: Path) -> None:
+    root = tmp_path / "matrix"
+    shutil.copytree(MATRIX, root, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    recipe = root / "recipes" / file
+    text = recipe.read_text(encoding="utf-8")
+    assert old in text
+    recipe.write_text(text.replace(old, new), encoding="utf-8")
+    golden = next(g for g in GOLDENS if g.name == name)
+    p = planned(golden, "published", load(root))
+    same = (
+        planned_flags(p) == golden.command.flags
+        and p.env == golden.command.env
+        and planned_launcher(p) == golden.command.launcher
+        and p.values("config") == golden.merge("config.json")
+    )
+    assert not same
+
+
+def test_a_path_is_read_as_the_model_only_as_a_whole_word() -> None:
+    header = {"model": ("org/name",)}
+    assert value("org/name", header) == "{model}"
+    assert value("org/name/chat_template.jinja", header) == "{model}/chat_template.jinja"
+    assert value("org/name-MTP", header) == "org/name-MTP"
