@@ -1,0 +1,70 @@
+"""Steps that both workflows share, and the actions they use.
+
+Actions are pinned by commit: a tag can be moved, a commit cannot. The tag of each pin stands beside it. The commits
+were taken from pins with the same tag comment in several unrelated public repositories (Nov 2026), not resolved from
+the action's own repository: resolve them once (`git ls-remote https://github.com/<action> <tag>`) before trusting a
+runner with secrets. All four run on node24, since node20 has left the runners.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+Step = dict[str, Any]
+HOSTED = "ubuntu-24.04"
+PYTHON = "3.11"  # as requirements/*.lock
+PUBLISH = 'cat reports/out/table.md >> "$GITHUB_STEP_SUMMARY"'
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One pinned action; `tag` is for people."""
+
+    name: str
+    commit: str
+    tag: str
+
+    @property
+    def uses(self) -> str:
+        return f"{self.name}@{self.commit}"
+
+
+CHECKOUT = Action("actions/checkout", "3d3c42e5aac5ba805825da76410c181273ba90b1", "v7.0.1")
+SETUP_PYTHON = Action("actions/setup-python", "ece7cb06caefa5fff74198d8649806c4678c61a1", "v6.3.0")
+UPLOAD = Action("actions/upload-artifact", "043fb46d1a93c77aae656e7c1c64a875d1fc6a0a", "v7.0.1")
+DOWNLOAD = Action("actions/download-artifact", "3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c", "v8.0.1")
+ACTIONS = (CHECKOUT, SETUP_PYTHON, UPLOAD, DOWNLOAD)
+
+
+def checkout() -> Step:
+    """The job's token stays out of .git/config, where an engine's code could read it."""
+    return {"uses": CHECKOUT.uses, "with": {"persist-credentials": False}}
+
+
+def setup_python() -> Step:
+    return {"uses": SETUP_PYTHON.uses, "with": {"python-version": PYTHON}}
+
+
+def upload(name: str, path: str) -> Step:
+    """Also after a failure: what a red job leaves is what one wants to read. A job that left nothing is the gate's."""
+    return {
+        "if": "always()",
+        "uses": UPLOAD.uses,
+        "with": {"name": name, "path": path, "if-no-files-found": "warn", "retention-days": 30},
+    }
+
+
+def download(pattern: str, path: str) -> Step:
+    return {"uses": DOWNLOAD.uses, "with": {"pattern": pattern, "path": path}}
+
+
+def run(name: str, script: str, *, always: bool = False, env: dict[str, str] | None = None, **more: str) -> Step:
+    """A shell step. Expressions go in through `env`, never into the script: a cell or input cannot become code."""
+    return {
+        "name": name,
+        **({"if": "always()"} if always else {}),
+        **more,
+        **({"env": env} if env else {}),
+        "run": script,
+    }

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ci import runners, workflows
+from ci.workflow_steps import HOSTED
+from matrix.load import load
+from reports import policy
+from suites.depth import DEPTHS
+from tests.reports.world import seal
+from tests.reports.world import write as evidence_bytes
+
+ROOT = workflows.ROOT
+GPU = ROOT / workflows.FOLDER / "gpu-matrix.yml"
+CPU = ROOT / workflows.FOLDER / "cpu.yml"
+
+
+def parsed(path: Path) -> dict[str, Any]:
+    """As GitHub reads it: `on` is a word there, PyYAML's YAML 1.1 makes it True."""
+    doc: dict[Any, Any] = yaml.safe_load(path.read_text("utf-8"))
+    return {str(k) if k is not True else "on": v for k, v in doc.items()}
+
+
+def steps(path: Path) -> Iterator[dict[str, Any]]:
+    yield from (s for job in parsed(path)["jobs"].values() for s in job["steps"])
+
+
+def step(name: str, job: str) -> dict[str, Any]:
+    found = [s for s in parsed(GPU)["jobs"][job]["steps"] if s.get("name") == name]
+    assert len(found) == 1
+    return dict(found[0])
+
+
+def test_the_committed_files_are_what_the_axes_generate() -> None:
+    assert workflows.main(["--check"]) == 0, "run: python -m ci.workflows"
+
+
+def test_check_fails_for_a_file_that_was_edited_or_is_absent(tmp_path: Path) -> None:
+    wanted = {Path("a/b.yml"): "one\n", Path("c.yml"): "two\n"}
+    assert workflows.report("m", tmp_path, wanted, check=True) == 1
+    assert workflows.report("m", tmp_path, wanted, check=False) == 0
+    assert workflows.report("m", tmp_path, wanted, check=True) == 0
+    (tmp_path / "c.yml").write_text("edited\n", encoding="utf-8")
+    assert workflows.differing(tmp_path, wanted) == [Path("c.yml")]
+
+
+def test_a_new_gate_is_offered_and_one_without_gpu_cells_is_not(tmp_path: Path) -> None:
+    matrix = load()
+    for name, marks in (("night", "sm90x1"), ("desk", "cpu")):
+        text = f"title: x\nrequire:\n  - marks: {marks}\nmax_age_h: 1\n"
+        (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
+    assert workflows.gates_on_runners(matrix, runners.load(matrix.rigs), tmp_path) == ["night"]
+
+
+def test_github_accepts_the_files() -> None:
+    schema = [str(Path(sys.executable).parent / "check-jsonschema"), "--builtin-schema", "vendor.github-workflows"]
+    done = subprocess.run([*schema, str(GPU), str(CPU)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("path", [GPU, CPU], ids=["gpu", "cpu"])
+def test_nothing_from_outside_can_become_shell_code(path: Path) -> None:
+    for one in steps(path):
+        assert "${{" not in one.get("run", ""), one
+
+
+@pytest.mark.parametrize("path", [GPU, CPU], ids=["gpu", "cpu"])
+def test_actions_are_pinned_by_commit_with_their_tag_beside(path: Path) -> None:
+    uses = re.findall(r"uses: (.*)", path.read_text("utf-8"))
+    assert uses
+    for one in uses:
+        assert re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", one), one
+
+
+@pytest.mark.parametrize("path", [GPU, CPU], ids=["gpu", "cpu"])
+def test_a_job_may_read_the_code_and_nothing_else(path: Path) -> None:
+    doc = parsed(path)
+    assert doc["permissions"] == {"contents": "read"}
+    assert not any("permissions" in job for job in doc["jobs"].values())
+    assert all(s["with"]["persist-credentials"] is False for s in steps(path) if "checkout" in s.get("uses", ""))
+
+
+def test_no_pull_request_runs_code_on_a_gpu_machine() -> None:
+    assert set(parsed(GPU)["on"]) == {"workflow_dispatch", "schedule"}
+    for job in parsed(CPU)["jobs"].values():
+        assert job["runs-on"] == HOSTED
+
+
+def test_one_rig_does_not_stop_another_and_machines_queue() -> None:
+    job = parsed(GPU)["jobs"]["run"]
+    assert job["strategy"]["fail-fast"] is False
+    assert job["concurrency"] == {
+        "group": "gpu-${{ matrix.group.host }}", "cancel-in-progress": False, "queue": "max",
+    }  # fmt: skip
+    assert job["if"] == "needs.plan.outputs.empty == 'false'"
+
+
+def test_the_gate_runs_whatever_happened_before() -> None:
+    gate = parsed(GPU)["jobs"]["gate"]
+    assert gate["if"] == "always()" and set(gate["needs"]) == {"plan", "run"}
+    assert gate["steps"][-1]["name"] == "gate"
+    assert all(step(name, "gate")["if"] == "always()" for name in ("merge", "report", "gate"))
+    assert "--selected-only" not in GPU.read_text("utf-8")  # a rig that never began must still be missed
+
+
+def test_the_offered_depths_are_those_of_the_suites() -> None:
+    assert tuple(DEPTHS) == workflows.DEPTHS
+
+
+def shell(script: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """A step's script as a runner starts it: bash -e, with the checkout's environment."""
+    if not (cwd / ".venv").exists():
+        (cwd / ".venv").symlink_to(Path(sys.executable).parent.parent)
+    return subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
+        cwd=cwd, env={**os.environ, "PYTHONPATH": str(ROOT), **env}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_the_plan_step_writes_what_the_run_job_reads(tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    done = shell(
+        step("plan", "plan")["run"], tmp_path,
+        POLICY=str(ROOT / "ci/gates/sm120.yaml"), MARKS="sm120x4 and sglang", GITHUB_OUTPUT=str(output),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    values = dict(line.split("=", 1) for line in output.read_text().splitlines())
+    assert values["empty"] == "false"
+    text = GPU.read_text("utf-8")
+    for job in json.loads(values["groups"]):
+        assert set(re.findall(r"matrix\.group\.(\w+)", text)) <= set(job)
+
+
+def test_the_cells_step_gives_pytest_one_word_per_cell(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / ".venv").symlink_to(tmp_path)
+    python = tmp_path / "bin/python"
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n', encoding="utf-8")
+    python.chmod(0o755)
+    done = shell(step("cells", "run")["run"], tmp_path, MARK="sm120", CELLS="a.b c.d", DEPTH="quick")
+    assert done.stdout.split() == [
+        "-m", "pytest", "-m", "sm120", "--cells", "a.b", "c.d", "--depth", "quick",
+        "--junitxml", "reports/out/junit.xml", "--evidence", "reports/out/evidence.jsonl",
+    ]  # fmt: skip
+
+
+POLICY_TEXT = """
+title: One canary cell
+require:
+  - when: {rig: cpu, engine: llamacpp, checkpoint: canary_bf16}
+    glob: "*.baseline"
+max_age_h: 1
+"""
+JUNIT = '<testsuites><testsuite name="pytest" tests="1"><testcase classname="a" name="b"/></testsuite></testsuites>'
+
+
+@pytest.fixture
+def gate_policy(tmp_path: Path) -> Path:
+    path = tmp_path / "policy.yaml"
+    path.write_text(POLICY_TEXT, encoding="utf-8")
+    return path
+
+
+def gate_job(cwd: Path, gate_policy: Path) -> dict[str, subprocess.CompletedProcess[str]]:
+    env = {"POLICY": str(gate_policy), "GITHUB_STEP_SUMMARY": str(cwd / "summary.md")}
+    return {name: shell(step(name, "gate")["run"], cwd, **env) for name in ("merge", "report", "gate")}
+
+
+def green_evidence(gate_policy: Path) -> bytes:
+    [cell] = policy.expect(*policy.load(gate_policy), load())
+    who = {"cell": cell.id, "fingerprint": cell.fingerprint}
+    node = f"suites/test_boot.py::test_boots[{cell.id}]"
+    return evidence_bytes(
+        seal(
+            [
+                {"kind": "run", "argv": ["pytest"], "selection": [cell.id]},
+                {"kind": "cell", **who, "facts": {"rig": "cpu"}},
+                {"kind": "expected", "cell": cell.id, "tests": [node]},
+                {"kind": "launch", **who, "outcome": "ok", "launch_s": 1.0},
+                {"kind": "result", **who, "test": "test_boots", "nodeid": node, "status": "PASS", "duration_s": 0.1},
+            ],
+            begun=datetime.now(UTC) - timedelta(minutes=1),
+        )
+    )
+
+
+def test_the_gate_is_red_and_says_why_when_no_job_left_anything(tmp_path: Path, gate_policy: Path) -> None:
+    done = gate_job(tmp_path, gate_policy)
+    assert done["merge"].returncode == 0 and "no job left a JUnit file" in done["merge"].stdout
+    assert done["gate"].returncode != 0
+    assert "Did anything run?" in done["gate"].stderr
+
+
+def test_the_gate_is_green_on_green_evidence_and_red_without_one_jobs_part(tmp_path: Path, gate_policy: Path) -> None:
+    job = tmp_path / "in/evidence-cpu-1"
+    job.mkdir(parents=True)
+    (job / "junit.xml").write_text(JUNIT, encoding="utf-8")
+    (job / "evidence.jsonl").write_bytes(green_evidence(gate_policy))
+    done = gate_job(tmp_path, gate_policy)
+    assert done["merge"].returncode == 0, done["merge"].stderr
+    assert done["gate"].returncode == 0, done["gate"].stdout + done["gate"].stderr
+    assert (tmp_path / "reports/out/junit.xml").is_file()
+    assert (tmp_path / "summary.md").read_text("utf-8").startswith("# GREEN: One canary cell")
+    wider = POLICY_TEXT.replace('    glob: "*.baseline"\n', "")
+    gate_policy.write_text(wider, encoding="utf-8")
+    red = gate_job(tmp_path, gate_policy)["gate"]
+    assert red.returncode == 1 and "no evidence; it was expected to run" in red.stdout
