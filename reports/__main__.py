@@ -30,6 +30,7 @@ from matrix.load import load
 from matrix.model import Cell, Excluded
 from reports import diff, evidence, gate, html, junit, policy, table
 from reports.gate import Verdict
+from reports.policy import ExpectedCell
 from reports.record import Record, Run
 from reports.summary import board
 from reports.view import View, headline, view
@@ -45,11 +46,11 @@ class Judged:
 
     records: list[Record]
     verdict: Verdict | None
-    expected: tuple[str, ...] = ()
+    expected: tuple[ExpectedCell, ...] = ()
 
     @property
     def view(self) -> View:
-        return view(board(self.records, self.expected), self.verdict, _excluded())
+        return view(board(self.records, {c.id: c.facts for c in self.expected}), self.verdict, _excluded())
 
     @property
     def code(self) -> int:
@@ -133,7 +134,7 @@ def _judge(args: argparse.Namespace) -> Judged:
         selected = {c for r in records if isinstance(r, Run) for c in r.selection}
         expected = tuple(c for c in expected if c.id in selected)
     verdict = gate.judge(found, expected, records, now=datetime.now(UTC))
-    return Judged(records=records, verdict=verdict, expected=tuple(c.id for c in expected))
+    return Judged(records=records, verdict=verdict, expected=expected)
 
 
 def _read(paths: Sequence[Path]) -> list[Record]:

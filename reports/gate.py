@@ -48,7 +48,7 @@ class Verdict:
 
 def judge(policy: Policy, expected: Sequence[ExpectedCell], records: Sequence[Record], *, now: datetime) -> Verdict:
     """Every reason to be red, in the order a person fixes them: the run, then cell by cell."""
-    whole = board(records, [c.id for c in expected])
+    whole = board(records, {c.id: c.facts for c in expected})
     rows = {row.cell: row for row in whole.rows}
     reasons = [Reason(cell="", rule=rule, text=text) for rule, text in _run_reasons(policy, expected, records, now)]
     for cell in expected:
@@ -156,8 +156,8 @@ def _proofs(policy: Policy, cell: ExpectedCell, row: Row) -> Found:
         if proof.outcome == "refuted":
             yield "refuted", f"{proof.feature} was asked for and is refuted by {proof.rung}: {_short(proof.detail)}"
     if policy.unproven == "red":
-        proven = {p.feature for p in row.proofs if p.outcome == "proven"}
-        for feature in sorted(cell.features - proven):
+        decided = {p.feature for p in row.proofs if p.outcome != "unproven"}
+        for feature in sorted(cell.features - decided):
             yield "unproven", f"{feature} was asked for and nothing proves that it was in effect."
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ def write(shown: View, path: Path) -> None:
     path.write_text(render(shown), encoding="utf-8", errors="replace")  # model output may hold lone surrogates
 
 
+@cache
 def _environment() -> Environment:
     env = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True

@@ -67,6 +67,7 @@ class ExpectedCell:
     """A cell that must have evidence. Known failures are those that speak about it: id -> review date."""
 
     id: str
+    facts: Mapping[str, Any] = field(default_factory=dict)  # shown where the evidence has none
     features: frozenset[str] = frozenset()
     fingerprint: str = ""  # "": any
     suites: tuple[str, ...] = ()
@@ -187,6 +188,7 @@ def _known_values(cells: Sequence[Cell]) -> dict[str, set[Any]]:
 def _expected(matrix: Matrix, cell: Cell, required: Sequence[Requirement]) -> ExpectedCell:
     return ExpectedCell(
         id=cell.id,
+        facts=cell.facts,
         features=cell.features,
         fingerprint=plan(matrix, cell).fingerprint,
         suites=tuple(dict.fromkeys(s for r in required for s in r.suites)),

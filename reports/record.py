@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
 
@@ -178,10 +178,15 @@ def _explain(kind: type[Record], error: Mapping[str, Any]) -> str:
 
 
 def dump(found: Record) -> dict[str, Any]:
-    """The record as JSON data; fields that say nothing are left out."""
-    values = {k: v for k, v in asdict(found).items() if v not in ("", None, (), {})}
+    """The record as JSON data; fields that have their default are left out."""
+    values = {f.name: getattr(found, f.name) for f in fields(found) if not _is_default(f, getattr(found, f.name))}
     stamped = {"kind": NAMES[type(found)], **values, "t": found.t.isoformat(timespec="milliseconds")}
     return {k: plain(v) for k, v in stamped.items()}
+
+
+def _is_default(of: Field[Any], value: Any) -> bool:
+    default = of.default_factory() if of.default_factory is not MISSING else of.default
+    return bool(value == default)
 
 
 def plain(value: Any) -> Any:

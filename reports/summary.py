@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ SKIPPED = frozenset({Status.SKIP_NO_HW, Status.INVALID_HW, Status.INVALID_ENGINE
 class Settled:
     """What all attempts at one test of one cell come to."""
 
+    cell: str
     nodeid: str
     status: Status
     result: Result | None  # the attempt that decided; None: none reported
@@ -33,8 +34,9 @@ class Settled:
 
     @property
     def name(self) -> str:
-        """The node id without its file."""
-        return self.nodeid.partition("::")[2] or self.nodeid
+        """The node id without its file and without the cell, which the reader knows: `test_x[1024-50]`."""
+        name = self.nodeid.partition("::")[2] or self.nodeid
+        return name.replace(f"[{self.cell}]", "").replace(f"[{self.cell}-", "[").replace(f"-{self.cell}]", "]")
 
     @property
     def message(self) -> str:
@@ -64,17 +66,13 @@ class Row:
 
     @property
     def status(self) -> Status:
-        return worst(t.status for t in self.tests)
+        """The worst of its tests; a mere measurement beside tests that judged does not speak for the cell."""
+        statuses = {t.status for t in self.tests}
+        return worst(statuses - {Status.MEASURED} or statuses)
 
     @property
     def features(self) -> tuple[str, ...]:
         return tuple(sorted(self.facts.get("features", ())))
-
-    @property
-    def title(self) -> str:
-        """`llama.cpp canary mtp`-like, where the facts are known; else the id."""
-        names = [self.facts.get(k) for k in ("rig", "release", "checkpoint")]
-        return " · ".join(map(str, names)) if all(names) else self.cell
 
     def suite(self, name: str) -> tuple[Settled, ...]:
         return tuple(t for t in self.tests if t.suite == name)
@@ -119,17 +117,18 @@ class _Gathered:
     proofs: list[Proof] = field(default_factory=list)
 
 
-def board(records: Sequence[Record], expected: Iterable[str] = ()) -> Board:
-    """The rows of all cells in the evidence, and of `expected` cells that are not (MISSING)."""
+def board(records: Sequence[Record], expected: Mapping[str, Mapping[str, Any]] | None = None) -> Board:
+    """The rows of all cells in the evidence, and of `expected` cells (id -> facts) that are not (MISSING)."""
     cells: dict[str, _Gathered] = {}
     for r in records:
         if r.cell:
             _sort(cells.setdefault(r.cell, _Gathered()), r)
-    for cell in expected:
-        cells.setdefault(cell, _Gathered())
+    for cell, facts in (expected or {}).items():
+        found = cells.setdefault(cell, _Gathered())
+        found.facts = found.facts or facts
     launches = [r for r in records if isinstance(r, Launch)]
     return Board(
-        rows=tuple(_row(cell, found, launches) for cell, found in cells.items()),
+        rows=tuple(_row(cell, gathered, launches) for cell, gathered in cells.items()),
         runs=tuple(r for r in records if isinstance(r, Run)),
         loose=tuple(r for r in records if isinstance(r, Result) and not r.cell),
     )
@@ -153,10 +152,10 @@ def _sort(into: _Gathered, r: Record) -> None:
 
 
 def _row(cell: str, found: _Gathered, launches: Sequence[Launch]) -> Row:
-    tests = [_settle(nodeid, results, found.findings) for nodeid, results in found.results.items()]
+    tests = [_settle(cell, nodeid, results, found.findings) for nodeid, results in found.results.items()]
     reported = set(found.results) | {r.test for rs in found.results.values() for r in rs}
     absent = (t for t in found.expected if t not in reported)
-    tests += [Settled(nodeid=t, status=Status.MISSING, result=None) for t in absent]
+    tests += [Settled(cell=cell, nodeid=t, status=Status.MISSING, result=None) for t in absent]
     return Row(
         cell=cell, facts=found.facts, fingerprints=frozenset(found.fingerprints), tests=tuple(tests),
 launches=tuple(r for r in launches if r.cell == cell or r.fingerprint in found.fingerprints),
@@ -164,7 +163,7 @@ launches=tuple(r for r in launches if r.cell == cell or r.fingerprint in found.f
     )  # fmt: skip
 
 
-def _settle(nodeid: str, results: Sequence[Result], findings: Sequence[Found]) -> Settled:
+def _settle(cell: str, nodeid: str, results: Sequence[Result], findings: Sequence[Found]) -> Settled:
     """One status for all attempts: a failure that later passed is a FLAKE, never a pass."""
     answers = [r for r in results if r.status not in NO_ANSWER] or list(results)
     status = worst(r.status for r in answers)
@@ -172,4 +171,4 @@ def _settle(nodeid: str, results: Sequence[Result], findings: Sequence[Found]) -
     if status in ENGINE_FAULT and answers[-1].status in GREEN:
         status = Status.FLAKE
     own = tuple(f for f in findings if f.nodeid == nodeid and f.run == decided.run)
-    return Settled(nodeid=nodeid, status=status, result=decided, findings=own)
+    return Settled(cell=cell, nodeid=nodeid, status=status, result=decided, findings=own)

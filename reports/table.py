@@ -14,7 +14,7 @@ from reports.record import Proof
 from reports.summary import Settled
 from reports.view import NOTHING, Line, Tally, View, headline
 
-STYLES = {"good": "green", "noted": "yellow", "trouble": "bold red", "quiet": "dim"}
+STYLES = {"plain": "cyan", "good": "green", "noted": "yellow", "trouble": "bold red", "quiet": "dim"}
 PROOF_STYLES = {"proven": "green", "refuted": "bold red", "unproven": "yellow"}
 SHOWN_TROUBLES = 20  # in the terminal; all of them are in the HTML
 TEXT_CHARS = 400
@@ -23,8 +23,9 @@ TEXT_CHARS = 400
 def print_table(shown: View, console: Console) -> None:
     for group in shown.groups:
         console.print(_terminal(shown.suites, group.title, group.lines))
-    for reason in _reasons(shown):
-        console.print(Text(f"  {reason}", "red"))
+    for cell, reasons in shown.reasons:
+        console.print(Text(cell or "the run", "bold"))
+        console.print(Text("\n".join(f"  {r.text}" for r in reasons), "red"))
     for _, tests in shown.troubles[:SHOWN_TROUBLES]:
         for test in tests[:3]:
             console.print(Group(*_trouble(test)))
@@ -78,14 +79,11 @@ def _cut(text: str) -> str:
     return line if len(line) <= TEXT_CHARS else f"{line[:TEXT_CHARS]}..."
 
 
-def _reasons(shown: View) -> list[str]:
-    return [str(r) for r in shown.verdict.reasons] if shown.verdict else []
-
-
 def markdown(shown: View) -> str:
     """The report as GitHub-flavoured Markdown; model output stands in code, with its backticks and bars defused."""
     lines = [f"# {_md(headline(shown))}", ""]
-    lines += [f"- {_md(r)}" for r in _reasons(shown)]
+    for cell, reasons in shown.reasons:
+        lines += [f"- {_code(cell or 'the run')}", *(f"  - {_md(r.text)}" for r in reasons)]
     for group in shown.groups:
         head = ["checkpoint", "features", "cell", *shown.suites, "launch", "tok/s", "TTFT", "proofs"]
         lines += ["", f"## {_md(group.title)}", "", _bars(head), _bars(["---"] * len(head))]
@@ -93,6 +91,9 @@ def markdown(shown: View) -> str:
     if shown.troubles:
         lines += ["", "## What went wrong"]
         lines += [part for _, tests in shown.troubles for test in tests for part in _markdown_trouble(test)]
+    if shown.known:
+        lines += ["", "## Known failures, failing as expected", ""]
+        lines += [f"- {count} x {_md(message)}" for message, count in shown.known]
     if shown.exclusions:
         lines += [
             "",

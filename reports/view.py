@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 
 from matrix.model import Cell, Excluded
 from matrix.status import GREEN, SEVERITY, Status, worst
-from reports.gate import Verdict
+from reports.gate import Reason, Verdict
 from reports.record import Measured, Proof
 from reports.summary import TOK_S, TTFT_MS, Board, Row, Settled
 
@@ -24,11 +24,11 @@ NOTHING = "·"
 
 
 def tone(status: Status | None) -> str:
-    """The colour family: good, noted (a person may want to look), trouble, or quiet."""
+    """The colour family: good, plain, noted (a person may want to look), trouble, or quiet."""
     if status is None:
         return "quiet"
-    if status is Status.PASS:
-        return "good"
+    if status in (Status.PASS, Status.MEASURED):
+        return "good" if status is Status.PASS else "plain"
     if status in GREEN or status is Status.FLAKE:
         return "noted"
     return "quiet" if GLYPHS[status] == "-" else "trouble"
@@ -108,7 +108,19 @@ class View:
     troubles: tuple[tuple[Row, tuple[Settled, ...]], ...]
     exclusions: tuple[Exclusion, ...] = ()
     verdict: Verdict | None = None
-    excluded: int = field(default=0)
+    excluded: int = 0
+
+    @property
+    def reasons(self) -> tuple[tuple[str, tuple[Reason, ...]], ...]:
+        """Why it is red, by cell; those about the run come first, under ""."""
+        found = self.verdict.reasons if self.verdict else ()
+        return tuple((cell, tuple(own)) for cell, own in groupby(found, key=lambda r: r.cell))
+
+    @property
+    def known(self) -> tuple[tuple[str, int], ...]:
+        """What known failures said that were seen to fail, and how many tests did."""
+        tests = (t for row in self.board.rows for t in row.tests if t.status is Status.XFAIL)
+        return tuple(Counter(t.message for t in tests).items())
 
 
 def view(board: Board, verdict: Verdict | None = None, excluded: Mapping[Cell, Excluded] | None = None) -> View:

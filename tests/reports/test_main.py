@@ -1,0 +1,154 @@
+"""The command line: exit codes, and that each verb writes what it says."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from matrix.expand import expand
+from matrix.load import load
+from matrix.plan import plan
+from reports import __main__ as cli
+from tests.matrix import world as matrix_world
+from tests.reports import world
+from tests.reports.world import Json
+
+POLICY = "title: CPU\nrequire:\n  - glob: 'cpu.*'\n    suites: [boot]\nmax_age_h: 24\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A tiny matrix in place of the real one, a policy for it, and a green run."""
+    matrix = load(matrix_world.write(tmp_path / "matrix"))
+    monkeypatch.setattr(cli, "load", lambda: matrix)
+    (tmp_path / "gate.yaml").write_text(POLICY)
+    cells = [c for c in expand(matrix).runnable if c.id.startswith("cpu.")]
+    fields: list[Json] = [{"kind": "run", "selection": [c.id for c in cells]}]
+    for c in cells:
+        who = {"cell": c.id, "fingerprint": plan(matrix, c).fingerprint}
+        node = f"suites/test_boot.py::test_boots[{c.id}]"
+        fields += [
+            {"kind": "cell", **who, "facts": {"features": sorted(c.features)}},
+            {"kind": "expected", "cell": c.id, "tests": [node]},
+            {"kind": "launch", **who, "outcome": "ok"},
+            *({"kind": "proof", **who, "feature": f, "outcome": "proven", "rung": "log"} for f in c.features),
+            {"kind": "result", **who, "test": "test_boots", "nodeid": node, "status": "PASS"},
+        ]
+    write(tmp_path / "e.jsonl", fields)
+    return tmp_path
+
+
+def write(path: Path, fields: list[Json]) -> None:
+    path.write_bytes(world.write(world.seal(fields, begun=datetime.now(UTC))))
+
+
+def run(folder: Path, *argv: str) -> int:
+    return cli.main([*argv, "--evidence", str(folder / "e.jsonl")])
+
+
+def fail(folder: Path) -> None:
+    """The run again, but one of its results is a failure."""
+    fields = [f | {"status": "FAIL"} if f["kind"] == "result" else f for f in _fields(folder)]
+    write(folder / "e.jsonl", fields)
+
+
+def _fields(folder: Path) -> list[Json]:
+    from reports import evidence, record
+
+    return [f for r in evidence.read(folder / "e.jsonl") if (f := record.dump(r))["kind"] != "end"]
+
+
+def test_the_gate_is_green_then_red(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    policy = ("gate", "--policy", str(folder / "gate.yaml"))
+    assert run(folder, *policy) == 0
+    assert capsys.readouterr().out.startswith("GREEN: CPU; ")
+    fail(folder)
+    assert run(folder, *policy) == 1
+    assert "test_boots came to FAIL" in capsys.readouterr().out
+
+
+def test_a_report_is_written_green_or_red(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = ("report", "--policy", str(folder / "gate.yaml"), "--out", str(folder / "out"))
+    assert run(folder, *report) == 0
+    fail(folder)
+    assert run(folder, *report) == 1
+    assert "combinations excluded" in capsys.readouterr().out
+    assert "FAIL" in (folder / "out/index.html").read_text()
+    assert "FAIL" in (folder / "out/table.md").read_text()
+
+
+def test_only_the_selected_cells_are_judged_when_asked(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = next(f["cell"] for f in _fields(folder) if f["kind"] == "cell")
+    fields = [f for f in _fields(folder) if f.get("cell") in (None, first)]
+    write(folder / "e.jsonl", [{**fields[0], "selection": [first]}, *fields[1:]])
+    policy = ("gate", "--policy", str(folder / "gate.yaml"))
+    assert run(folder, *policy) == 1
+    assert "no evidence; it was expected to run" in capsys.readouterr().out
+    assert run(folder, *policy, "--selected-only") == 0
+
+
+def test_a_torn_file_is_bad_input_with_its_place(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = folder / "e.jsonl"
+    path.write_bytes(path.read_bytes()[:-9])
+    assert run(folder, "gate", "--policy", str(folder / "gate.yaml")) == 2
+    assert f"e.jsonl:{len(path.read_bytes().splitlines())}: torn line" in capsys.readouterr().err
+
+
+def test_a_bad_policy_is_bad_input(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "gate.yaml").write_text(POLICY.replace("glob", "globe"))
+    assert run(folder, "gate", "--policy", str(folder / "gate.yaml")) == 2
+    assert "did you mean 'glob'?" in capsys.readouterr().err
+
+
+def test_absent_evidence_is_bad_input(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "e.jsonl").unlink()
+    assert run(folder, "table") == 2
+    assert "Did anything run?" in capsys.readouterr().err
+
+
+def test_a_gate_without_a_policy_is_a_usage_error(folder: Path) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(folder, "gate")
+    assert caught.value.code == 2
+
+
+def test_the_table_has_a_markdown_form(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(folder, "table", "--markdown") == 0
+    assert capsys.readouterr().out.startswith("# ")
+    assert run(folder, "table") == 0
+    assert "PASS" in capsys.readouterr().out
+
+
+def test_html_is_written_where_it_is_asked_for(folder: Path) -> None:
+    assert run(folder, "html", "--out", str(folder / "x/y.html")) == 0
+    assert (folder / "x/y.html").read_text().startswith("<!doctype html>")
+
+
+def test_a_diff_that_got_worse_is_red(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old = folder / "old.jsonl"
+    old.write_bytes((folder / "e.jsonl").read_bytes())
+    assert cli.main(["diff", str(old), str(folder / "e.jsonl")]) == 0
+    fail(folder)
+    assert cli.main(["diff", str(old), str(folder / "e.jsonl")]) == 1
+    assert "broken" in capsys.readouterr().out
+    assert cli.main(["diff", str(folder / "e.jsonl"), str(old)]) == 0
+
+
+def test_junit_is_merged_and_verified(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    case = '<testcase classname="c" name="n" time="1"/>'
+    suite = f'<testsuite name="s" tests="1" failures="0" errors="0" skipped="0">{case}</testsuite>'
+    (folder / "a.xml").write_text(suite)
+    assert cli.main(["junit", "merge", str(folder / "out.xml"), str(folder / "a.xml")]) == 0
+    assert cli.main(["junit", "verify", str(folder / "out.xml")]) == 0
+    assert cli.main(["junit", "verify", str(folder / "out.xml"), "--evidence", str(folder / "e.jsonl")]) == 1
+    assert "has no test case" in capsys.readouterr().out
+
+
+def test_help_explains_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    text = capsys.readouterr().out
+    assert all(f"python -m reports {verb}" in text for verb in ("report", "table", "html", "gate", "diff", "junit"))
+    assert "Exit codes" in text

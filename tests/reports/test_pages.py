@@ -1,0 +1,152 @@
+"""Terminal, Markdown and HTML: the same facts, and nothing that a model says is markup."""
+
+from __future__ import annotations
+
+import io
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from matrix.model import Excluded
+from matrix.status import Status
+from reports import gate, html, table
+from reports.summary import board
+from reports.view import GLYPHS, View, tone, view
+from tests.reports import world
+from tests.reports.world import EXPECTED, NOW, PLAIN, POLICY, WITH_MTP, Json
+
+EVIL = """</pre><script>alert(1)</script><img src=x onerror=alert(2)> `|**x**| " onload='y' {{ 7*7 }}"""
+
+
+def shown(fields: list[Json]) -> View:
+    records = world.seal(fields)
+    verdict = gate.judge(POLICY, EXPECTED, records, now=NOW)
+    return view(board(records, {c.id: c.facts for c in EXPECTED}), verdict)
+
+
+def failing(text: str) -> list[Json]:
+    finding = {"kind": "finding", "cell": PLAIN, "nodeid": world.nodeid("needle", PLAIN), "check": text, "ok": False}
+    bad = world.result(PLAIN, "needle", "FAIL", message=text)
+    measured = {
+        "kind": "measurement",
+        "cell": PLAIN,
+        "name": text,
+        "value": 1.0,
+        "unit": text,
+        "conditions": {text: text},
+    }
+    proof = {"kind": "proof", "cell": PLAIN, "feature": text, "outcome": "refuted", "rung": text, "detail": text}
+    crash = world.result(PLAIN, "boot", "CRASH", message=text)
+    loose = {"kind": "result", "nodeid": text, "status": "FAIL", "message": text}
+    return [
+        *world.green(),
+        bad,
+        crash,
+        {**finding, "expected": text, "got": text, "item": text},
+        measured,
+        proof,
+        loose,
+    ]
+
+
+class Elements(HTMLParser):
+    """Every element and attribute name of a page, and its text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+        self.text: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen |= {tag, *(name for name, _ in attrs)}
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def test_what_a_model_says_is_text_on_the_page() -> None:
+    page = html.render(shown(failing(EVIL)))
+    found = Elements(page)
+    assert not {"script", "img", "onerror", "onload"} & found.seen
+    assert EVIL in "".join(found.text)
+    assert "<script" not in page
+
+
+@settings(max_examples=40)
+@given(st.text(st.sampled_from("<>&\"'`/= abconlscript!-\\{}%#")))
+def test_no_reply_adds_an_element_or_attribute(text: str) -> None:
+    plain, attacked = Elements(html.render(shown(failing("x")))), Elements(html.render(shown(failing(text))))
+    assert attacked.seen <= plain.seen | {"code", "details", "open"}  # ours, shown only when there is something to show
+
+
+def test_the_page_needs_nothing_from_elsewhere() -> None:
+    page = html.render(shown(failing("x")))
+    assert not re.search(r"""(src|href)=["']?(https?:)?//|@import|url\(|<script|<link""", page)
+    assert "default-src 'none'" in page
+
+
+def test_the_page_shows_the_failing_reply_and_the_next_step() -> None:
+    fields = failing("the code is 81")
+    text = "".join(Elements(html.render(shown(fields))).text)
+    assert "the code is 81" in text
+    assert f"python -m matrix show {PLAIN}" in text
+
+
+def test_a_page_can_be_written_whatever_the_model_says(tmp_path: Path) -> None:
+    html.write(shown(failing("\ud800 \x00 ü")), tmp_path / "out" / "index.html")
+    assert "ü" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("fields", [world.green(), failing("x"), []], ids=["green", "red", "empty"])
+def test_pages_say_green_or_red_in_words(fields: list[Json]) -> None:
+    what = shown(fields)
+    assert what.verdict is not None
+    word = "Green" if what.verdict.green else "Red"
+    assert f"{GLYPHS[Status.PASS] if word == 'Green' else GLYPHS[Status.FAIL]} {word}" in html.render(what)
+    assert table.markdown(what).startswith(f"# {word.upper()}: ")
+    assert word.upper() in terminal(what)
+
+
+def terminal(what: View) -> str:
+    out = io.StringIO()
+    table.print_table(what, Console(file=out, width=200))
+    return out.getvalue()
+
+
+def test_every_status_has_a_shape_beside_its_colour() -> None:
+    assert set(GLYPHS) == set(Status)
+    loud = [GLYPHS[s] for s in Status if tone(s) == "trouble" and not s.endswith("_ERROR")]
+    assert len(set(loud)) == len(loud)
+
+
+def test_markdown_has_a_row_per_cell_and_defuses_replies() -> None:
+    text = table.markdown(shown(failing(EVIL)))
+    rows = [line for line in text.splitlines() if line.startswith("| canary |")]
+    assert len(rows) == 2
+    outside = re.sub(r"`[^`\n]*`", "", text)
+    assert "<script" not in outside
+    assert "**x**" not in outside
+
+
+def test_an_absent_cell_has_its_row() -> None:
+    rest = [f for f in world.green() if f.get("cell") != WITH_MTP]
+    for text in (html.render(shown(rest)), table.markdown(shown(rest)), terminal(shown(rest))):
+        assert "MISSING" in text
+
+
+def test_exclusions_are_counted_by_rule() -> None:
+    def excluded(rule: str) -> Excluded:
+        return Excluded(rule=rule, status="INVALID_HW", reason=f"why {rule}", source="s")
+
+    cells = {str(i): excluded("fit" if i else "sm") for i in range(3)}
+    what = view(board(world.seal(world.green())), None, cells)  # type: ignore[arg-type]
+    assert [(e.rule, e.count) for e in what.exclusions] == [("fit", 2), ("sm", 1)]
+    assert "why fit" in html.render(what)
+    assert "| 2 | INVALID_HW | `fit` | why fit |" in table.markdown(what)
+    assert "3 combinations excluded" in terminal(what)

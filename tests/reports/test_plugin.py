@@ -1,0 +1,320 @@
+"""The plugin in real pytest runs: alone, under xdist, and when interrupted."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from junitparser import TestSuite
+
+from matrix.status import Status
+from reports import evidence, junit
+from reports.record import CellFacts, End, Expected, Found, Launch, Measured, Proof, Record, Result, Run
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFTEST = """
+import pytest
+from pathlib import Path
+from reports import plugin, redact
+
+pytest_plugins = ["reports.plugin"]
+CELLS = ["a", "b"]
+redact.register("s3cr3t-value")
+
+def pytest_configure(config):
+    if not hasattr(config, "workerinput"):
+        cells = [plugin.Declared(id=c, facts={"features": frozenset({"mtp"})}, fingerprint="f" + c) for c in CELLS]
+        plugin.declare(config, cells=cells, commit="c0ffee", host={"cpu": "x"})
+
+def pytest_generate_tests(metafunc):
+    if "cell" in metafunc.fixturenames:
+        metafunc.parametrize("cell", CELLS)
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if hasattr(item, "callspec"):
+            cell = item.callspec.params["cell"]
+            item.user_properties += [("cell", cell), ("fingerprint", "f" + cell), ("test", item.originalname)]
+"""
+TESTS = """
+import pytest
+from matrix.errors import EngineExited, EngineNotReady, EngineReplyMalformed, HostError
+from reports.finding import Finding
+from reports.plugin import outbox
+
+def finding(ok=True, sensitive=True):
+    return Finding(check="x.y", ok=ok, expected="1", got="s3cr3t-value", sensitive=sensitive)
+
+@pytest.fixture
+def engine(request, evidence):
+    error = getattr(request.function, "breaks", None)
+    if error:
+        raise error("no engine: s3cr3t-value")
+    outbox(request.config).launch({"cell": request.node.callspec.params["cell"], "outcome": "ok", "launch_s": 0.5})
+
+def breaks(error):
+    def mark(function):
+        function.breaks = error
+        return function
+    return mark
+
+def test_passes(cell, engine, evidence):
+    evidence.proof("mtp", "proven", "counter", data={"drafted": 7})
+    assert evidence.finding(finding()).ok
+
+def test_records_nothing(cell): pass
+
+def test_is_blind(cell, evidence):
+    evidence.finding(finding(sensitive=False))
+
+def test_measures(cell, evidence):
+    evidence.measurement("output_throughput", 12.5, "tok/s", {"concurrency": 1})
+
+def test_fails(cell, evidence):
+    found = evidence.finding(finding(ok=False))
+    assert found.ok, found.explain()
+
+def test_has_a_bug(cell): raise KeyError("x")
+
+def test_gets_garbage(cell): raise EngineReplyMalformed("half a line")
+
+@breaks(HostError)
+def test_on_a_bad_host(cell, engine): pass
+
+@breaks(EngineExited)
+def test_on_a_crash(cell, engine): pass
+
+@breaks(EngineNotReady)
+def test_on_a_hang(cell, engine): pass
+
+@breaks(ValueError)
+def test_on_a_broken_fixture(cell, engine): pass
+
+def test_loses_its_host(cell):
+    try: raise HostError("gone")
+    except HostError as error: raise AssertionError("consequence") from error
+
+@pytest.mark.skip(reason="SKIP_NO_HW: needs 4 GPUs")
+def test_elsewhere(cell): pass
+
+@pytest.mark.skip(reason="PASS: a skip cannot be green")
+def test_skipped_as_pass(cell): pass
+
+@pytest.mark.skip(reason="no reason worth the name")
+def test_skipped(cell): pass
+
+@pytest.mark.xfail(reason="kf_1: loses it", strict=True)
+def test_known_to_fail(cell): assert False
+
+@pytest.mark.xfail(reason="kf_2: loses it", strict=True)
+def test_known_to_fail_but_passes(cell): pass
+
+@pytest.mark.xfail(reason="kf_3: now and then", strict=False)
+def test_intermittent_and_passes(cell): pass
+
+@pytest.mark.xfail(reason="kf_4: no boot", strict=True)
+@breaks(EngineExited)
+def test_known_not_to_boot(cell, engine): pass
+
+@pytest.mark.xfail(reason="kf_5: loses it", strict=True)
+@breaks(HostError)
+def test_known_to_fail_on_a_bad_host(cell, engine): pass
+
+@pytest.mark.xfail(reason="kf_6: loses it", strict=True)
+def test_known_to_fail_with_a_bug(cell): raise KeyError("x")
+
+@pytest.fixture
+def leaky():
+    yield
+    raise ValueError("teardown")
+
+def test_whose_teardown_breaks(cell, leaky): pass
+
+def test_without_a_cell(): pass
+"""
+STATUSES = {
+    "test_passes": Status.PASS,
+    "test_records_nothing": Status.PASS,
+    "test_is_blind": Status.NOT_EVIDENCE,
+    "test_measures": Status.MEASURED,
+    "test_fails": Status.FAIL,
+    "test_has_a_bug": Status.TEST_ERROR,
+    "test_gets_garbage": Status.FAIL,
+    "test_on_a_bad_host": Status.HOST_ERROR,
+    "test_on_a_crash": Status.CRASH,
+    "test_on_a_hang": Status.HANG,
+    "test_on_a_broken_fixture": Status.TEST_ERROR,
+    "test_loses_its_host": Status.HOST_ERROR,
+    "test_elsewhere": Status.SKIP_NO_HW,
+    "test_skipped_as_pass": Status.MISSING,
+    "test_skipped": Status.MISSING,
+    "test_known_to_fail": Status.XFAIL,
+    "test_known_to_fail_but_passes": Status.XPASS,
+    "test_intermittent_and_passes": Status.PASS,
+    "test_known_not_to_boot": Status.XFAIL,
+    "test_known_to_fail_on_a_bad_host": Status.HOST_ERROR,
+    "test_known_to_fail_with_a_bug": Status.TEST_ERROR,
+    "test_whose_teardown_breaks": Status.TEST_ERROR,
+}
+COMMAND = [
+    sys.executable,
+    "-m",
+    "pytest",
+    "-p",
+    "xdist",
+    "-p",
+    "no:cacheprovider",
+    "--junitxml=junit.xml",
+    "--evidence=e.jsonl",
+    "-q",
+]
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """One run of TESTS, without and with xdist; every test below looks at both."""
+    where = tmp_path_factory.mktemp("run")
+    start(where, TESTS, request.param).communicate()
+    return where
+
+
+def start(where: Path, tests: str, options: Sequence[str] = ()) -> subprocess.Popen[str]:
+    (where / "conftest.py").write_text(CONFTEST)
+    (where / "pytest.ini").write_text("[pytest]\nxfail_strict = true\n")
+    (where / "test_suite.py").write_text(tests)
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.Popen([*COMMAND, *options], cwd=where, env=env, text=True, **pipes)  # type: ignore[call-overload,no-any-return]
+
+
+both = pytest.mark.parametrize("folder", [(), ("-n2",)], indirect=True, ids=["alone", "xdist"], scope="module")
+
+
+def records(folder: Path) -> list[Record]:
+    return evidence.read(folder / "e.jsonl")
+
+
+def of(kind: type[Record], folder: Path) -> list[Record]:
+    return [r for r in records(folder) if type(r) is kind]
+
+
+@both
+def test_every_outcome_becomes_its_status(folder: Path) -> None:
+    found = {(r.test, r.cell): r.status for r in records(folder) if isinstance(r, Result)}
+    assert found == {(test, cell): status for test, status in STATUSES.items() for cell in "ab"}
+
+
+@both
+def test_a_run_says_what_it_is_and_is_sealed(folder: Path) -> None:
+    whole = records(folder)
+    first, last = whole[0], whole[-1]
+    assert isinstance(first, Run)
+    assert (first.selection, first.commit, first.host) == (("a", "b"), "c0ffee", {"cpu": "x"})
+    assert isinstance(last, End)
+    assert (last.exit_code, last.interrupted, last.launches) == (1, False, 2)
+    assert evidence.sealed(whole)
+    assert len({r.run for r in whole}) == 1
+    assert [r.fingerprint for r in whole if isinstance(r, CellFacts)] == ["fa", "fb"]
+
+
+@both
+def test_what_must_report_is_what_was_collected(folder: Path) -> None:
+    expected = {r.cell: set(r.tests) for r in records(folder) if isinstance(r, Expected)}
+    assert expected == {c: {f"test_suite.py::{t}[{c}]" for t in STATUSES} for c in "ab"}
+
+
+@both
+@pytest.mark.parametrize(("kind", "count"), [(Found, 6), (Measured, 2), (Proof, 2), (Launch, 2)])
+def test_what_a_test_records_arrives_with_its_identity(folder: Path, kind: type[Record], count: int) -> None:
+    found = of(kind, folder)
+    assert len(found) == count
+    assert {r.cell for r in found} == {"a", "b"}
+    if kind is not Launch:  # recorded through the outbox, as a session fixture would
+        assert all(r.test and r.nodeid.startswith("test_suite.py::") and r.fingerprint == f"f{r.cell}" for r in found)
+
+
+@both
+def test_known_failures_are_named(folder: Path) -> None:
+    named = {r.test: r.known_failure for r in records(folder) if isinstance(r, Result) and r.known_failure}
+    assert named == {
+        "test_known_to_fail": "kf_1", "test_known_to_fail_but_passes": "kf_2", "test_known_not_to_boot": "kf_4"
+    }  # fmt: skip
+
+
+@both
+def test_junit_is_complete_and_has_a_suite_per_launch(folder: Path) -> None:
+    assert junit.problems(folder / "junit.xml", records(folder)) == []
+    suites = {s.name: _properties(s) for s in junit.load(folder / "junit.xml")}
+    assert set(suites) == {"a", "b", junit.NO_CELL}
+    assert suites["a"]["commit"] == "c0ffee"
+    cases = [c for s in junit.load(folder / "junit.xml") for c in s]
+    assert {junit.properties(c).get("status") for c in cases if c.name == "test_on_a_crash[a]"} == {"CRASH"}
+
+
+def _properties(suite: TestSuite) -> dict[str, str]:
+    return {p.name: p.value for p in suite.properties()}  # type: ignore[no-untyped-call]
+
+
+@both
+def test_the_host_under_an_xfail_mark_fails_the_run(folder: Path) -> None:
+    case = next(
+        c for s in junit.load(folder / "junit.xml") for c in s if c.name == "test_known_to_fail_on_a_bad_host[a]"
+    )
+    assert "not the expected failure" in str(case.result[0].text)
+
+
+@both
+def test_no_secret_is_written(folder: Path) -> None:
+    assert "s3cr3t" not in (folder / "e.jsonl").read_text()
+    assert "s3cr3t" not in (folder / "junit.xml").read_text()
+
+
+def test_tests_without_cells_leave_no_evidence(tmp_path: Path) -> None:
+    start(tmp_path, "def test_x(): pass", ["--collect-only"]).communicate()
+    assert not (tmp_path / "e.jsonl").exists()
+
+
+def test_a_worker_that_dies_is_our_error_and_the_rest_is_kept(tmp_path: Path) -> None:
+    tests = "import os\ndef test_ok(cell): pass\ndef test_dies(cell): cell == 'b' and os._exit(9)\n"
+    out, _ = start(tmp_path, tests, ["-n1"]).communicate()
+    found = {(r.test, r.cell): r for r in records(tmp_path) if isinstance(r, Result)}
+    assert {k: r.status for k, r in found.items()} == {
+        ("test_ok", "a"): Status.PASS, ("test_ok", "b"): Status.PASS,
+        ("test_dies", "a"): Status.PASS, ("test_dies", "b"): Status.TEST_ERROR,
+    }, out  # fmt: skip
+    assert "crashed while running" in found["test_dies", "b"].message
+    assert evidence.sealed(records(tmp_path))
+
+
+WAITS = """
+import sys
+def test_ok(cell): pass
+def test_waits(cell, evidence, capsys):
+    evidence.measurement("m", 1, "s")
+    with capsys.disabled(): print("WAITING", flush=True)
+    sys.__stdin__.readline()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+def test_an_interrupted_run_keeps_what_was_gathered(tmp_path: Path, number: signal.Signals) -> None:
+    process = start(tmp_path, WAITS, ["-s"])
+    assert process.stdout is not None
+    while "WAITING" not in (line := process.stdout.readline()):
+        assert line, "the run ended before it waited"
+    process.send_signal(number)
+    process.communicate()
+    assert process.returncode == pytest.ExitCode.INTERRUPTED
+    whole = records(tmp_path)
+    assert [r.test for r in whole if isinstance(r, Result)] == ["test_ok", "test_ok"]
+    assert [r.name for r in whole if isinstance(r, Measured)] == ["m"]
+    assert isinstance(whole[-1], End)
+    assert whole[-1].interrupted
+    assert evidence.sealed(whole)

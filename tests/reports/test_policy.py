@@ -1,0 +1,95 @@
+"""Policy files: what is wrong with one is said with its line, and the shipped ones are sound."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from matrix.errors import ConfigError
+from matrix.load import load
+from reports import policy
+from tests.matrix import world as matrix_world
+
+ROOT = Path(__file__).resolve().parents[2]
+GOOD = """
+title: Everything
+require:
+  - glob: "cpu.*"
+    suites: [boot]
+  - marks: cpu and not mtp
+    suites: [boot, needle]
+    tests: [test_x]
+max_age_h: 24
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "gate.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "message"),
+    [
+        (("title:", "titel:"), 2, "unknown key 'titel'; did you mean 'title'?"),
+        (("glob:", "globb:"), 4, "unknown key 'globb'; did you mean 'glob'?"),
+        (("max_age_h: 24", "max_age_h: soon"), 9, "got 'soon'"),
+        (("max_age_h: 24", ""), 2, "missing key 'max_age_h'"),
+        (("max_age_h: 24", "max_age_h: 24\nallow: [PAS]"), 10, "did you mean 'PASS'?"),
+        (("max_age_h: 24", "max_age_h: 24\nallow: [PASS, XPASS]"), 10, "XPASS can never be allowed"),
+        (("max_age_h: 24", "max_age_h: 24\nunproven: alowed"), 10, "did you mean 'allowed'?"),
+        (("suites: [boot]", "suites: [boot"), 6, "not valid YAML"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, change: tuple[str, str], line: int, message: str) -> None:
+    path = write(tmp_path, GOOD.replace(*change))
+    with pytest.raises(ConfigError) as caught:
+        policy.load(path)
+    assert [(p.line, message in p.message) for p in caught.value.problems] == [(line, True)]
+
+
+def test_a_gate_that_requires_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="always green"):
+        policy.load(write(tmp_path, "title: x\nrequire: []\nmax_age_h: 1\n"))
+
+
+def test_a_missing_policy_is_bad_input(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        policy.load(tmp_path / "none.yaml")
+
+
+def test_requirements_of_a_cell_add_up(tmp_path: Path) -> None:
+    found, doc = policy.load(write(tmp_path, GOOD))
+    cells = {c.id: c for c in policy.expect(found, doc, load(matrix_world.write(tmp_path / "m")))}
+    both = next(c for c in cells.values() if "mtp" not in c.features)
+    assert (both.suites, both.tests) == (("boot", "needle"), ("test_x",))
+    assert all(c.fingerprint and c.id.startswith("cpu.") for c in cells.values())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('glob: "cpu.*"', 'glob: "cpuu.*"'), "gate.yaml:4 require.0.glob: 'cpuu.*' matches no runnable cell"),
+        (("cpu and not", "cpuu and not"), "gate.yaml:6 require.1.marks: no such marker 'cpuu'; did you mean 'cpu'?"),
+        (
+            ('glob: "cpu.*"', "when: {rig: cpuu}"),
+            "gate.yaml:4 require.0.when.rig: no rig is 'cpuu'; did you mean 'cpu'?",
+        ),
+        (("cpu and not mtp", "cpu and not cpu"), "require.1: matches no runnable cell of the matrix"),
+    ],
+)
+def test_a_requirement_nobody_can_meet_is_bad_input(tmp_path: Path, change: tuple[str, str], message: str) -> None:
+    found, doc = policy.load(write(tmp_path, GOOD.replace(*change)))
+    with pytest.raises(ConfigError) as caught:
+        policy.expect(found, doc, load(matrix_world.write(tmp_path / "m")))
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "ci/gates").glob("*.yaml")), ids=lambda p: p.stem)
+def test_the_shipped_policies_fit_the_matrix(path: Path) -> None:
+    found, doc = policy.load(path)
+    assert policy.expect(found, doc, load())
+    assert all(isinstance(d, date) for c in policy.expect(found, doc, load()) for d in c.known_failures.values())
