@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fixtures.banks.bank import Bank
-from fixtures.client import Client
+from fixtures.client import Client, room_for
 from matrix.model import Cell
 from reports.finding import Finding
 from suites import signature
@@ -26,7 +26,7 @@ def test_answers_first_token(client: Client, bank: Bank, evidence: Evidence) -> 
         got=reply.content,
         item=item.id,
     )
-    expect(evidence, [said, protocol.envelope(item, reply)])
+    expect(evidence, [said, protocol.envelope(item, reply, max_tokens=room_for(item))])
 
 
 def test_leaves_a_signature(cell: Cell, plan: Plan, client: Client, bank: Bank, evidence: Evidence) -> None:

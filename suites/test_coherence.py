@@ -8,15 +8,13 @@ import pytest
 
 from fixtures.banks.bank import Bank
 from fixtures.banks.item import Item
-from fixtures.client import MAX_TOKENS, Client
+from fixtures.client import Client, room_for
 from reports.finding import Finding
 from suites.checks import answer, protocol
 from suites.contract import Evidence, expect
 from suites.depth import Depth
 
 pytestmark = [pytest.mark.coherence]
-
-DIALECT_WORDS = 60  # a story shorter than this is judged for form only, not for word statistics
 
 
 def test_knows_facts(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
@@ -46,16 +44,12 @@ def _answered(client: Client, items: Iterable[Item], check: str) -> Iterator[Fin
     for item in items:
         reply = client.ask(item)
         yield answer.right(item, reply, check=check)
-        yield protocol.envelope(item, reply)
+        yield protocol.envelope(item, reply, max_tokens=room_for(item))
 
 
 def _sound(client: Client, items: Iterable[Item]) -> Iterator[Finding]:
     for item in items:
-        limit = MAX_TOKENS["long_generation"]
-        reply = client.ask(item, stream=True, max_tokens=limit)
-        prose = item.kind == "long_generation" and item.answer is None
-        if item.answer is not None:
-            yield answer.right(item, reply, check="coherence.text")
-        else:
-            yield answer.sound(item, reply, prose=prose, check="coherence.text")
-        yield protocol.envelope(item, reply, max_tokens=limit)
+        reply = client.ask(item, stream=True)
+        judge = answer.right if item.answer is not None else answer.sound
+        yield judge(item, reply, check="coherence.text")
+        yield protocol.envelope(item, reply, max_tokens=room_for(item))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from fixtures.banks.bank import Bank, Items
-from fixtures.client import Client
+from fixtures.client import Client, room_for
 from reports.finding import Finding
 from suites.checks import answer, protocol, tools
 from suites.contract import Evidence, expect
@@ -56,25 +56,25 @@ def _called(client: Client, items: Items) -> Iterator[Finding]:
     for item in items:
         reply = client.ask(item)
         yield tools.call(item, reply)
-        yield protocol.envelope(item, reply)
+        yield protocol.envelope(item, reply, max_tokens=room_for(item))
 
 
 def _uncalled(client: Client, items: Items, check: str) -> Iterator[Finding]:
     for item in items:
         reply = client.ask(item)
         yield tools.no_call(item, reply, check=check)
-        yield protocol.envelope(item, reply)
+        yield protocol.envelope(item, reply, max_tokens=room_for(item))
 
 
 def _answered(client: Client, items: Items) -> Iterator[Finding]:
     for item in items:
         reply = client.ask(item)
         yield answer.right(item, reply, check="tools.result_used")
-        yield protocol.envelope(item, reply)
+        yield protocol.envelope(item, reply, max_tokens=room_for(item))
 
 
 def _both_ways(client: Client, items: Items) -> Iterator[Finding]:
     for item in items:
         streamed, whole = client.ask(item, stream=True), client.ask(item)
         yield tools.stream_equals_whole(item, streamed, whole)
-        yield protocol.envelope(item, streamed)
+        yield protocol.envelope(item, streamed, max_tokens=room_for(item))

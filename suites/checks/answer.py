@@ -47,9 +47,9 @@ def _mismatch(answer: str, content: str) -> str:
     return f"the answer is buried in {len(words(content))} words" if len(words(content)) > limit else ""
 
 
-def sound(item: Item, reply: Reply, *, prose: bool, check: str = "text.sound") -> Finding:
+def sound(item: Item, reply: Reply, *, check: str = "text.sound") -> Finding:
     """Only the form is judged: no defect, and no end before the end."""
-    wrong = list(text.defects(reply.content, prompt=prompt_text(item), prose=prose))
+    wrong = list(text.defects(reply.content, prompt=prompt_text(item), prose=True))
     if reply.finish_reason not in {"stop", "length"}:
         wrong.append(f"finish_reason is {reply.finish_reason!r}")
     if reply.finish_reason == "length":  # cut by the token limit that was asked for: no proper end to expect

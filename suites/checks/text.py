@@ -29,6 +29,8 @@ NGRAM_FROM_WORDS = 80  # below that the share of repeats is noise
 # Our own haystack prose, the most monotonous sound text there is here, stays under 0.25
 # (tests/suites/checks/test_text.py measures it); a text that says everything twice has 0.5.
 NGRAM_REPEATED_SHARE = 0.40
+MALFORMED_FROM_TOKENS = 8
+MALFORMED_SHARE = 0.25  # of the tokens between spaces; sound answers here stay under 0.1, codes and all
 GIBBERISH_FROM_WORDS = 40
 # English prose has 40 to 55 % function words, shuffled dictionary words none; a quarter of the normal share.
 FUNCTION_WORD_SHARE = 0.12
@@ -53,6 +55,8 @@ LEAKS = re.compile(
 )
 _MOJIBAKE = re.compile(r"\ufffd|[\ud800-\udfff]|Ã[\u0080-\u00bf]|â[\u0080-\u00bf€]|[åæçè][\u0080-\u00bf]{2}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_SHAPED = re.compile(r"[^\W\d_]+(?:['\u2019/.-][^\W\d_]+)*|[-+~$\u20ac\u00a3]?\d[\d.,:/-]*[^\W\d_%°]{0,4}[%°]?")
+_EDGES = " .,;:!?\"'()[]*_`\u2026\u2014\u2013-\u201c\u201d\u2018\u2019\u3002\uff0c\uff01\uff1f\uff1b\uff1a\u3001"
 _URL = re.compile(r"https?://\S+|\S*[/_=]\S*")
 
 
@@ -136,10 +140,27 @@ def gibberish(text: str, *, prose: bool = False) -> str:
     odd = sum(not (c.isalnum() or c.isspace()) for c in text) / len(text)
     if len(text) >= LOOP_CHARS and odd > ODD_SHARE:
         return f"{odd:.0%} of the characters are neither letters, digits nor spaces"
+    if (share := malformed_share(text)) > MALFORMED_SHARE:
+        return f"{share:.0%} of the tokens are neither words nor numbers"
     told = words(_URL.sub(" ", text))
     if long := next((w for w in told if len(w) > LONG_WORD_CHARS), ""):
         return f"a word of {len(long)} characters: {long[:30]!r}"
     return _unlike_language(told) if prose and len(told) >= GIBBERISH_FROM_WORDS else ""
+
+
+def malformed_share(text: str) -> float:
+    """Share of the tokens between spaces that have no shape of a word or number; 0 for a few tokens."""
+    found = text.split()
+    if len(found) < MALFORMED_FROM_TOKENS:
+        return 0.0
+    return sum(not _well_formed(token) for token in found) / len(found)
+
+
+def _well_formed(token: str) -> bool:
+    bare = token.strip(_EDGES)
+    if not bare:  # nothing but punctuation: a dash, a bullet, a rule, but not `]]`
+        return len(token) == 1 or (len(set(token)) == 1 and token[0] in "-*_.`=")
+    return len(token) == 1 or _SHAPED.fullmatch(bare) is not None
 
 
 def _unlike_language(told: list[str]) -> str:

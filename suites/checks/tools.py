@@ -12,7 +12,7 @@ import jsonschema
 from fixtures.banks.item import ExpectedCall, Item
 from fixtures.reply import Reply, ToolCall
 from reports.finding import Finding
-from suites.checks import answer
+from suites.checks import answer, text
 from suites.checks.text import LEAKS
 
 TRIGGER_F1 = 0.98  # MiniMax's provider verifier; K2-Vendor-Verifier accepts 0.73 to 0.80
@@ -109,8 +109,7 @@ def no_call(item: Item, reply: Reply, *, check: str = "tools.no_call") -> Findin
         right = answer.right(item, reply, check=check)
         return replace(right, data={**right.data, "called": bool(reply.tool_calls)})
     wrong = [f"called {c.name!r}" for c in reply.tool_calls]
-    if not reply.content.strip():
-        wrong.append("no words either")
+    wrong += text.defects(reply.content, prompt=answer.prompt_text(item))
     if reply.finish_reason != "stop":
         wrong.append(f"finish_reason is {reply.finish_reason!r}, not 'stop'")
     return Finding(

@@ -1,0 +1,178 @@
+"""Runs suite tests as plain functions against a stub engine: same code as on a GPU, no pytest in between."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from fixtures.banks.bank import Bank
+from fixtures.client import Client
+from fixtures.stub_engine import MODEL, StubEngine
+from matrix.model import Cell, Checkpoint, Engine, Gpu, Quantisation, Release, Rig
+from reports.finding import Finding
+from suites import (
+    test_boot,
+    test_chunked_prefill,
+    test_coherence,
+    test_indexcache,
+    test_mtp,
+    test_needle,
+    test_throughput,
+    test_tool_use,
+)
+from suites.depth import QUICK
+
+INDEX_TOPK = 256
+SETTINGS = {"context": 2048, "chunk_tokens": 128, "index_topk": INDEX_TOPK}
+MODULES: tuple[ModuleType, ...] = (
+    test_boot,
+    test_coherence,
+    test_needle,
+    test_tool_use,
+    test_throughput,
+    test_indexcache,
+    test_mtp,
+    test_chunked_prefill,
+)
+DEPTH = replace(
+    QUICK,
+    facts=8,
+    arithmetic=4,
+    instructions=3,
+    chinese=3,
+    recall_turns=(11,),
+    long_texts=3,
+    calls=8,
+    parallel_calls=2,
+    streamed=6,
+    missing_tool=3,
+    tool_results=3,
+    needle_tiers=("multi_key", "multi_value", "no_lexical_overlap"),
+    single_stream_tokens=32,
+    load_output_tokens=16,
+)
+SILENCE_S = 0.5
+
+
+def suite_tests() -> dict[str, Callable[..., None]]:
+    return {
+        name: value
+        for module in MODULES
+        for name, value in vars(module).items()
+        if name.startswith("test_") and inspect.isfunction(value)
+    }
+
+
+def cell(**rig: Any) -> Cell:
+    gpu = Gpu(
+        id="cpu",
+        name="CPU",
+        sm=rig.get("sm", 0),
+        vram_bytes=0,
+        memory_bandwidth_bytes_per_s=rig.get("bandwidth", 0),
+        interconnect="none",
+        rigs={"cpu": 0},
+        source="test",
+    )
+    return Cell(
+        rig=Rig(id="cpu", gpu=gpu, gpus=rig.get("gpus", 0)),
+        engine=Engine(id="stub", title="Stub", dialect="llamacpp", command=(), source="test"),
+        release=Release(id="stub_1", engine="stub", version="1", source="test"),
+        checkpoint=Checkpoint(
+            id="canary",
+            title="Canary",
+            family="canary",
+            format="bf16",
+            architecture="GlmMoeDsaForCausalLM",
+            size_bytes=rig.get("size_bytes", 58_000_000),
+            experts=16,
+            experts_per_token=4,
+            layers=4,
+            dense_layers=1,
+            heads=8,
+            hidden_size=256,
+            context=4096,
+            index_topk=INDEX_TOPK,
+            mtp_layer=True,
+            quantisation=Quantisation(method="none"),
+            source="test",
+        ),
+        features=frozenset(),
+    )
+
+
+@dataclass
+class Recorder:
+    """Evidence that stays in memory."""
+
+    findings: list[Finding] = field(default_factory=list)
+    measurements: list[tuple[str, float, str]] = field(default_factory=list)
+    proofs: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def finding(self, finding: Finding) -> Finding:
+        self.findings.append(finding)
+        return finding
+
+    def measurement(self, name: str, value: float, unit: str, conditions: Mapping[str, Any] | None = None) -> None:
+        self.measurements.append((name, value, unit))
+
+    def proof(
+        self,
+        feature: str,
+        outcome: str,
+        rung: str,
+        detail: str = "",
+        data: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.proofs.append((feature, outcome, detail))
+
+
+@dataclass(frozen=True)
+class FakePlan:
+    settings: Mapping[str, Any] = field(default_factory=lambda: SETTINGS)
+
+
+@dataclass(frozen=True)
+class FakeRunning:
+    base_url: str
+    api_key: str | None
+    model: str = MODEL
+    log_path: None = None
+
+
+@dataclass
+class Outcome:
+    """What became of one suite test: `error` is None when it passed."""
+
+    error: BaseException | None
+    evidence: Recorder
+
+    @property
+    def red(self) -> bool:
+        return self.error is not None and not isinstance(self.error, pytest.skip.Exception)
+
+
+def run(test: str, stub: StubEngine, bank: Bank, settings: Mapping[str, Any] = SETTINGS) -> Outcome:
+    """One suite test against the stub."""
+    function, evidence = suite_tests()[test], Recorder()
+    with Client(stub.base_url, MODEL, stub.api_key, silence_s=SILENCE_S) as client:
+        given = {
+            "cell": cell(),
+            "plan": FakePlan(settings),
+            "engine": FakeRunning(stub.base_url, stub.api_key),
+            "client": client,
+            "bank": stub.learn(bank),
+            "evidence": evidence,
+            "depth": DEPTH,
+        }
+        wanted = inspect.signature(function).parameters
+        try:
+            function(**{name: given[name] for name in wanted})
+        except (Exception, pytest.skip.Exception, pytest.fail.Exception) as error:
+            return Outcome(error, evidence)
+    return Outcome(None, evidence)
