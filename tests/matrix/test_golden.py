@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from matrix.condition import FORMS
 from matrix.expand import expand
@@ -122,6 +123,17 @@ def _keys(tree: Any, at: str = "") -> list[str]:
 
 def _deep(v: Any) -> bool:
     return isinstance(v, dict) and bool(v)
+
+
+def test_the_remap_patch_and_the_recipe_say_the_same() -> None:
+    golden = next(g for g in GOLDENS if g.name == "000_trtllm")
+    patch = MATRIX / "patches" / "trtllm_config_remap" / "patch.yaml"
+    merges = yaml.safe_load(patch.read_text(encoding="utf-8"))["merges"]
+    tokenizer = merges["tokenizer_config.json"]
+    assert merges["config.json"]["set"] == golden.merge("config.json")
+    assert golden.merge("tokenizer_config.json") == tokenizer["set"] | {
+        new: {"$rename": old} for old, new in tokenizer["rename"].items()
+    }
 
 
 def test_indexcache_under_the_exclusion_patch_is_not_run() -> None:
