@@ -1,0 +1,49 @@
+"""Files that are generated and committed: written, or compared with what would be written (`--check`)."""
+
+# ruff: noqa: T201 - part of programs: printing is what they do
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from matrix.errors import ConfigError
+
+ROOT = Path(__file__).parent.parent
+Files = Mapping[Path, str]  # below the checkout -> text
+
+
+def differing(root: Path, wanted: Files) -> list[Path]:
+    """Files that are absent or not what they should be."""
+    return [p for p, text in wanted.items() if not (root / p).is_file() or (root / p).read_text("utf-8") != text]
+
+
+def write(root: Path, wanted: Files) -> None:
+    for path, text in wanted.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text, encoding="utf-8")
+
+
+def report(module: str, root: Path, wanted: Files, *, check: bool) -> int:
+    """Write the files, or say which are stale and how to renew them."""
+    stale = differing(root, wanted)
+    if not check:
+        write(root, wanted)
+    for path in stale:
+        print(f"{path} {f'is stale: python -m {module}' if check else 'written'}", file=sys.stderr)
+    return 1 if check and stale else 0
+
+
+def program(module: str, doc: str | None, files: Callable[[], Files], argv: Sequence[str] | None) -> int:
+    """The command line of a generator. Exit codes: 0 fine, 1 stale, 2 bad input."""
+    own = argparse.ArgumentParser(
+        prog=f"python -m {module}", description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    own.add_argument("--check", action="store_true", help="write nothing; exit 1 when a committed file is stale")
+    args = own.parse_args(argv)
+    try:
+        return report(module, ROOT, files(), check=args.check)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2

@@ -1,0 +1,63 @@
+"""docs/reference/marks.md and matrix.md: what the axes come to today."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from ci.reference.markdown import code, table
+from matrix.expand import World, expand
+from matrix.load import Matrix
+from matrix.plan import plan
+from matrix.select import CELL_KEYS, all_marks
+
+
+def marks_page(matrix: Matrix, of_tests: Mapping[str, str]) -> str:
+    """Words for `-m`; the cells' come from the axes, the tests' from the suites."""
+    return "\n".join(
+        [
+            "# Marks\n",
+            "Words for `pytest -m` and `python -m matrix list -m`, joined by `and`, `or`, `not` and brackets."
+            " A word that does not exist is an error that names the nearest one.\n",
+            "## Of cells\n",
+            table(("mark", "meaning"), ((code(m), what) for m, what in all_marks(matrix).items())),
+            "`cell(...)` compares facts, e.g. `cell(engine='sglang', feature='mtp')`:"
+            f" {', '.join(map(code, CELL_KEYS))}.\n",
+            "## Of tests (pytest only)\n",
+            table(("mark", "meaning"), ((code(m), what) for m, what in of_tests.items() if m != "cell")),
+        ]
+    )
+
+
+def matrix_page(matrix: Matrix) -> str:
+    world = expand(matrix)
+    launches = len({plan(matrix, c).fingerprint for c in world.runnable})
+    return "\n".join(
+        [
+            "# The matrix today\n",
+            f"{len(matrix.rigs)} rigs x {len(matrix.releases)} releases x {len(matrix.checkpoints)} checkpoints x"
+            f" {2 ** len(matrix.features)} sets of features = {len(world)} combinations."
+            f" **{len(world.runnable)} are runnable, in {launches} launches**;"
+            f" {len(world.excluded)} are excluded, each with its reason (`python -m matrix why-not CELL`).\n",
+            "## Runnable cells per rig and release\n",
+            _per_rig_and_release(matrix, world),
+            "## Excluded combinations, by the first rule that says so\n",
+            _per_rule(world),
+            f"Beside the axes: {len(matrix.overlays)} recipe overlays, {len(matrix.rules)} rules,"
+            f" {len(matrix.known_failures)} known failures, {len(matrix.claims)} published tables.\n",
+        ]
+    )
+
+
+def _per_rig_and_release(matrix: Matrix, world: World) -> str:
+    cells = Counter((c.rig.id, c.release.id) for c in world.runnable)
+    rows = [[code(rel), *(cells[rig, rel] or "" for rig in matrix.rigs)] for rel in matrix.releases]
+    total = ["**all**", *(sum(n for (r, _), n in cells.items() if r == rig) for rig in matrix.rigs)]
+    return table(("release", *matrix.rigs), [*rows, total])
+
+
+def _per_rule(world: World) -> str:
+    found = Counter((e.rule, str(e.status), e.where.split(":")[0]) for e in world.excluded.values())
+    most_first = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    rows = ((code(rule), status, code(where), n) for (rule, status, where), n in most_first)
+    return table(("rule", "status", "stands in", "combinations"), rows)

@@ -1,0 +1,92 @@
+"""docs/reference/schema.md: every key of every YAML file, from the dataclasses and the comments beside their fields."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from ci.reference.markdown import block, code, table
+from ci.runners import Runner
+from matrix import condition, model
+from reports.policy import Policy, Requirement
+
+
+class Kind(NamedTuple):
+    """One kind of YAML file (or part of one), and where it stands."""
+
+    cls: type[Any]
+    where: str
+
+
+class Field(NamedTuple):
+    """One key, as the source has it."""
+
+    name: str
+    type: str
+    default: str | None
+    comment: str
+
+
+KINDS = (
+    Kind(model.Gpu, "`matrix/axes/hardware/<id>.yaml`"),
+    Kind(model.Engine, "`matrix/axes/engines/<id>/engine.yaml`"),
+    Kind(model.Release, "`matrix/axes/engines/<engine>/<id>.yaml` (`engine` is the folder's name: leave it out)"),
+    Kind(model.Checkpoint, "`matrix/axes/checkpoints/<id>.yaml`"),
+    Kind(model.Quantisation, "`quantisation:` of a checkpoint"),
+    Kind(model.Feature, "`matrix/axes/features/<id>.yaml`"),
+    Kind(model.Rule, "entry of `rules:` in `matrix/rules.yaml`"),
+    Kind(model.Overlay, "entry of `overlays:` in `matrix/recipes/*.yaml`"),
+    Kind(model.KnownFailure, "entry of `known_failures:` in `matrix/known_failures.yaml`"),
+    Kind(model.Claim, "`matrix/claims/<id>.yaml`"),
+    Kind(model.Measurement, "entry of `measurements:` of a claim"),
+    Kind(Policy, "`ci/gates/<name>.yaml`"),
+    Kind(Requirement, "entry of `require:` of a gate"),
+    Kind(Runner, "entry of `runners:` in `ci/runners.yaml`, under a rig's id"),
+)
+
+
+def page() -> str:
+    """An unknown key, a wrong type and a duplicate id are errors that name file and line."""
+    head = (
+        "# YAML files\n\nEvery key of every file. A key without a default must be given; an unknown one is an error.\n"
+    )
+    return "\n".join([head, *map(_section, KINDS), _conditions()])
+
+
+def _section(kind: Kind) -> str:
+    rows = (
+        (code(f.name), code(f.type), "must be given" if f.default is None else code(f.default), f.comment)
+        for f in fields(kind.cls)
+    )
+    doc = inspect.cleandoc(kind.cls.__doc__ or "")
+    return (
+        f"## {kind.cls.__name__}\n\n{doc}\n\nIn {kind.where}.\n\n{table(('key', 'type', 'default', 'meaning'), rows)}"
+    )
+
+
+def fields(cls: type[Any]) -> Iterator[Field]:
+    """The annotated fields of a class, with the comment at the end of their line."""
+    source = textwrap.dedent(inspect.getsource(cls))
+    lines = source.splitlines()
+    [body] = ast.parse(source).body
+    assert isinstance(body, ast.ClassDef)
+    for node in body.body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            comment = lines[(node.end_lineno or node.lineno) - 1][node.end_col_offset or 0 :].strip()
+            default = None if node.value is None else _default(node.value)
+            yield Field(node.target.id, ast.unparse(node.annotation), default, comment.lstrip("# "))
+
+
+def _default(value: ast.expr) -> str:
+    """`field(default_factory=dict)` is an empty mapping to a person."""
+    text = ast.unparse(value)
+    return "{}" if text == "field(default_factory=dict)" else text
+
+
+def _conditions() -> str:
+    doc = inspect.cleandoc(condition.__doc__ or "")
+    keys = ", ".join(code(k) for k in condition.KEYS)
+    return f"## when\n\n{block(doc)}\nKeys: {keys}.\n"
