@@ -1,0 +1,186 @@
+"""Patches as data: one folder under matrix/patches/, applied by `fixtures.patching` to a copy, never in place.
+
+A source patch names one file of one wheel by sha256 and changes whole lines of it; only the line it stands on is
+quoted. A JSON patch merges keys into a checkpoint's JSON files. Both say when they apply, why, and what retires them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from matrix.condition import compile_condition
+from matrix.errors import ConfigError, MatrixError, Problem, nearest
+
+PATCHES = Path(__file__).resolve().parent.parent / "patches"
+
+
+class PatchRefused(MatrixError):
+    """The file is not the one the patch was made for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """Line `line` (1-based) must read `find`; it is replaced by `replace`, which may repeat, drop or extend it."""
+
+    line: int
+    find: str
+    replace: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """The one file a source patch changes, by path inside site-packages."""
+
+    package: str
+    file: str
+    sha256_before: str
+    sha256_after: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What the patched function must answer for one configuration."""
+
+    says: str
+    config: Mapping[str, Any]
+    expect: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Merge:
+    """Keys merged into one JSON file, keys renamed, and what the file must already say."""
+
+    set: Mapping[str, Any] = field(default_factory=dict)
+    rename: Mapping[str, str] = field(default_factory=dict)
+    expects: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patch:
+    """One patch. Exactly one of `edit` and `merges` is set."""
+
+    id: str
+    title: str
+    applies_when: Mapping[str, Any]
+    why: str
+    source: str
+    upstream: str
+    retires: str  # the condition under which nobody needs it any more
+    incomplete: str = ""  # what it is known not to cover
+    target: Target | None = None
+    edit: Edit | None = None
+    function: str = ""  # what verification calls
+    cases: tuple[Case, ...] = ()
+    merges: Mapping[str, Merge] = field(default_factory=dict)
+
+    def applies(self, facts: Mapping[str, Any]) -> bool:
+        """Whether a cell (`Cell.facts`) is one the patch is for."""
+        return compile_condition(self.applies_when)(facts)
+
+
+def load_patch(name: str, folder: Path = PATCHES) -> Patch:
+    """One patch by its folder name.
+
+    Raises:
+        ConfigError: no such folder, or its patch.yaml does not describe a patch.
+    """
+    path = folder / name / "patch.yaml"
+    if not path.is_file():
+        known = sorted(p.parent.name for p in folder.glob("*/patch.yaml"))
+        raise ConfigError([Problem(str(path), 0, "", f"no such patch{nearest(name, known)}")])
+    try:
+        return _patch(name, yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
+        raise ConfigError([Problem(str(path), 0, "", f"not a patch: {error}")]) from error
+
+
+def apply_edit(patch: Patch, text: bytes) -> bytes:
+    """The patched file. Text that is already patched comes back unchanged.
+
+    Raises:
+        PatchRefused: the text is neither the file the patch was made for nor that file patched.
+    """
+    assert patch.target is not None
+    assert patch.edit is not None
+    if sha256(text) == patch.target.sha256_after:
+        return text
+    _expect(patch, text, patch.target.sha256_before)
+    lines = text.decode("utf-8").splitlines(keepends=True)
+    at = patch.edit.line - 1
+    if at >= len(lines) or lines[at].rstrip("\n") != patch.edit.find:
+        raise PatchRefused(f"{patch.id}: line {patch.edit.line} of {patch.target.file} is not {patch.edit.find!r}")
+    lines[at : at + 1] = [line + "\n" for line in patch.edit.replace]
+    return _checked(patch, "".join(lines).encode("utf-8"), patch.target.sha256_after)
+
+
+def revert_edit(patch: Patch, text: bytes) -> bytes:
+    """The original again. Text that is already original comes back unchanged.
+
+    Raises:
+        PatchRefused: the text is neither of the two.
+    """
+    assert patch.target is not None
+    assert patch.edit is not None
+    if sha256(text) == patch.target.sha256_before:
+        return text
+    _expect(patch, text, patch.target.sha256_after)
+    lines = text.decode("utf-8").splitlines(keepends=True)
+    at = patch.edit.line - 1
+    lines[at : at + len(patch.edit.replace)] = [patch.edit.find + "\n"]
+    return _checked(patch, "".join(lines).encode("utf-8"), patch.target.sha256_before)
+
+
+def apply_merge(patch: Patch, name: str, before: Mapping[str, Any]) -> dict[str, Any]:
+    """One JSON file with the patch merged in; merging twice changes nothing.
+
+    Raises:
+        PatchRefused: the file does not say what the patch expects of it.
+    """
+    merge = patch.merges[name]
+    for key, value in merge.expects.items():
+        if before.get(key) not in (value, merge.set.get(key)):
+            raise PatchRefused(f"{patch.id}: {name} has {key} = {before.get(key)!r}, expected {value!r}")
+    renamed = {merge.rename.get(key, key): value for key, value in before.items()}
+    return {**renamed, **merge.set}
+
+
+def sha256(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()
+
+
+def _expect(patch: Patch, text: bytes, wanted: str) -> None:
+    found = sha256(text)
+    if found != wanted:
+        assert patch.target is not None
+        raise PatchRefused(
+            f"{patch.id} is for {patch.target.file} with sha256 {wanted}, this file has {found}.\n"
+            f"It applies when {dict(patch.applies_when)}; another release needs another patch, or none: {patch.retires}"
+        )
+
+
+def _checked(patch: Patch, text: bytes, wanted: str) -> bytes:
+    if sha256(text) != wanted:
+        raise PatchRefused(f"{patch.id}: the result has sha256 {sha256(text)}, patch.yaml says {wanted}")
+    return text
+
+
+def _patch(name: str, raw: dict[str, Any]) -> Patch:
+    edit, target, verify = raw.pop("edit", None), raw.pop("target", None), raw.pop("verify", None) or {}
+    merges = {file: Merge(**entry) for file, entry in (raw.pop("merges", None) or {}).items()}
+    if (edit is None) == (not merges):
+        raise TypeError("give exactly one of edit and merges")
+    return Patch(
+        id=name,
+        target=Target(**target) if target else None,
+        edit=Edit(line=edit["line"], find=edit["find"], replace=tuple(edit["replace"])) if edit else None,
+        function=verify.get("function", ""),
+        cases=tuple(Case(**case) for case in verify.get("cases", ())),
+        merges=merges,
+        **raw,
+    )

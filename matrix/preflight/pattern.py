@@ -1,0 +1,59 @@
+"""index_topk_pattern: one letter per layer, F = the layer runs its own indexer, S = it shares the one above.
+
+    FFSFSSSFSSFFFSSSFFFSFSSSSSSFFSFFSFFSSFFFFFFSFFFFFSFFSSSSSSFSFFFSFSSSFSFFSFFSSS   78 layers: 40 F, 38 S
+The published card says 23 F and 55 S of this very string (seeds/004), so the letters are counted, never believed.
+A 79th letter belongs to the MTP layer; engines treat that layer as F whatever it says (audit section 4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+FULL, SHARED = "F", "S"
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A pattern with its counts over the trunk layers, and everything wrong with it."""
+
+    text: str
+    layers: int
+    full: int  # trunk layers that run the indexer, and so keep its keys
+    shared: int
+    problems: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+
+def lint(pattern: Any, layers: int, *, claim: tuple[int, int] | None = None) -> Pattern:
+    """Count and check a pattern for a model of `layers` trunk layers. `claim` is (F, S) as somebody states it."""
+    if not isinstance(pattern, str):
+        return Pattern("", layers, layers, 0, (f"expected text of F and S, got {type(pattern).__name__} {pattern!r}",))
+    trunk = pattern[:layers]
+    full, shared = trunk.count(FULL), trunk.count(SHARED)
+    return Pattern(pattern, layers, full, shared, tuple(_problems(pattern, layers, (full, shared), claim)))
+
+
+def _problems(pattern: str, layers: int, counts: tuple[int, int], claim: tuple[int, int] | None) -> list[str]:
+    found: list[str] = []
+    strange = sorted(set(pattern) - {FULL, SHARED})
+    if strange:
+        found.append(f"only F and S are letters of a pattern, found {' '.join(map(repr, strange))}")
+    if len(pattern) not in (layers, layers + 1):
+        found.append(f"{len(pattern)} letters for {layers} layers (or {layers + 1} with the MTP layer)")
+    if pattern[:1] != FULL:
+        found.append("the first layer has nothing above it to share, so it must be F")
+    if claim is not None and claim != counts:
+        found.append(f"claimed {claim[0]} F and {claim[1]} S, counted {counts[0]} F and {counts[1]} S")
+    return found
+
+
+def from_indexer_types(types: Any) -> str | None:
+    """transformers' spelling (`["full", "shared", ...]`) as a pattern; None when it is something else."""
+    letters = {"full": FULL, "shared": SHARED}
+    if not isinstance(types, list) or any(entry not in letters for entry in types):
+        return None
+    return "".join(letters[entry] for entry in types)

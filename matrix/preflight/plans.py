@@ -1,0 +1,42 @@
+"""Preflight of whole plans: what `python -m matrix preflight` prints, and the first step of every launch.
+
+A plan still has launch-time placeholders in it; they get harmless values here, because only their type matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from matrix.plan import Plan, fill
+from matrix.preflight.snapshot import snapshot_for
+from matrix.preflight.verdict import Report, preflight
+
+STAND_INS = {"model": "/model", "host": "127.0.0.1", "port": "8000", "api_key_env": "API_KEY"}
+
+
+@dataclass(frozen=True)
+class Served:
+    """The architecture an engine sees: the checkpoint's, or what the recipe's config.json renames it to."""
+
+    architecture: str
+
+
+def judge(plan: Plan, installed: Mapping[str, str] | None = None) -> Report:
+    """The report for one plan, against the snapshot of its own release."""
+    release = plan.cell.release.id
+    argv = [fill(word, STAND_INS) for word in plan.arguments()]
+    renamed = plan.values("config").get("architectures")
+    served = Served(renamed[0] if renamed else plan.cell.checkpoint.architecture)
+    return preflight(argv, plan.env, snapshot_for(release), served, release=release, installed=installed)
+
+
+def table(plans: Iterable[Plan]) -> list[Sequence[str]]:
+    """One row per plan: cell, verdict, and what decided it (errors first, then what is unknown, then warnings)."""
+    return [_row(plan, judge(plan)) for plan in plans]
+
+
+def _row(plan: Plan, report: Report) -> Sequence[str]:
+    order = ("error", "unknown", "warning")
+    told = sorted((r for r in report.remarks if r.level in order), key=lambda r: order.index(r.level))
+    return plan.cell.id, report.verdict, "; ".join(f"{r.kind}: {r.subject}" for r in told)

@@ -1,0 +1,194 @@
+"""What one engine release accepts: flags, environment variables, architectures, pins. Data, committed as JSON.
+
+`fixtures.snapshot` writes these files from the release's own wheel; everything here only reads them, so a verdict
+needs neither the engine nor a network. A field that equals its default is left out of the file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+SNAPSHOTS = Path(__file__).resolve().parent.parent / "snapshots"
+FORKS = SNAPSHOTS / "forks.json"
+REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)\s*(\[[^\]]*\])?\s*\(?(?P<spec>[^;()@]*)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flag:
+    """One argument of an engine's parser. `options` is empty for a positional one."""
+
+    options: tuple[str, ...]
+    dest: str
+    action: str = "store"  # store, store_true, store_false, bool_optional, append, error (refuses when used)
+    nargs: int | str | None = None
+    type: str = "str"  # str, int, float, json, human_int, or the name of the release's own function
+    choices: tuple[Any, ...] | None = None  # closed set, enforced by the parser; None = any value
+    choices_unknown: bool = False  # the release has choices that static reading could not resolve
+    values: tuple[Any, ...] | None = None  # closed set, enforced after parsing (enum, registry)
+    listed: tuple[Any, ...] | None = None  # values the release names without enforcing them
+    keys: Mapping[str, tuple[Any, ...] | None] | None = None  # of a JSON object: key -> allowed values or any
+    lowers: bool = False  # the value is lowered and '-' becomes '_' before it is compared
+    default: str = ""  # as written in the source
+    deprecated: str = ""  # what the release says about it
+    required: bool = False
+
+    @property
+    def name(self) -> str:
+        """The option as an error message would spell it."""
+        return next((o for o in self.options if o.startswith("--")), self.options[0] if self.options else self.dest)
+
+    @property
+    def takes_value(self) -> bool:
+        return self.action in ("store", "append") and self.nargs != 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """One release. `complete=False`: absence from the lists proves nothing (documents, forks)."""
+
+    release: str
+    engine: str
+    version: str
+    source: str  # wheel file name, or the documents that were read
+    sha256: str = ""  # of the wheel
+    complete: bool = True
+    fork: bool = False
+    dialect: str = "argparse"  # vllm: underscores are dashes, dotted options are JSON; strict, click: no abbreviations
+    flags: tuple[Flag, ...] = ()
+    env: frozenset[str] = frozenset()
+    env_deprecated: Mapping[str, str] = field(default_factory=dict)
+    architectures: frozenset[str] = frozenset()
+    model_types: frozenset[str] = frozenset()
+    requires: tuple[str, ...] = ()  # Requires-Dist without the extras
+    parsers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # reasoning, tool_call
+    facts: Mapping[str, Any] = field(default_factory=dict)  # further facts with their source
+
+    @cached_property
+    def options(self) -> dict[str, Flag]:
+        """Every option string, as argparse indexes them; a later registration does not replace an earlier one."""
+        return {option: flag for flag in reversed(self.flags) for option in flag.options}
+
+    @cached_property
+    def positionals(self) -> tuple[Flag, ...]:
+        return tuple(flag for flag in self.flags if not flag.options)
+
+    @cached_property
+    def required(self) -> tuple[Flag, ...]:
+        return tuple(flag for flag in self.flags if flag.required)
+
+    @cached_property
+    def pins(self) -> dict[str, str]:
+        """Package name (normalised) -> its version specifier as text; markers and extras are cut off."""
+        matches = (REQUIREMENT.match(line) for line in self.requires)
+        return {re.sub(r"[-_.]+", "-", m["name"]).lower(): m["spec"].strip() for m in matches if m}
+
+    @property
+    def abbreviates(self) -> bool:
+        """Whether a unique prefix of an option is the option."""
+        return self.dialect in ("argparse", "vllm")
+
+    def backends(self) -> dict[str, tuple[Any, ...]]:
+        """The closed choice lists of the backend flags: attention, MoE, FP4 and their relatives."""
+        return {
+            flag.dest: flag.choices or flag.values or ()
+            for flag in self.flags
+            if flag.dest.endswith("_backend") and (flag.choices or flag.values)
+        }
+
+    def as_fork(self, release: str, source: str) -> Snapshot:
+        """This release as the nearest upstream of an image that nobody can read: absence is UNKNOWN."""
+        return replace(self, release=release, source=source, sha256="", complete=False, fork=True)
+
+
+def release_id(engine: str, version: str) -> str:
+    """The file stem of a release: `sglang`, `0.5.10.post1` -> `sglang_0_5_10_post1`."""
+    return f"{engine}_{version}".replace(".", "_").replace("-", "_").replace("+", "_")
+
+
+@cache
+def snapshot_for(release: str, folder: Path = SNAPSHOTS) -> Snapshot | None:
+    """The committed snapshot of a release id; None where there is none. Parsed once per process."""
+    path = folder / f"{release}.json"
+    if path.is_file():
+        return loads(path.read_text(encoding="utf-8"))
+    fork = json.loads(FORKS.read_text(encoding="utf-8")).get(release) if FORKS.is_file() else None
+    if fork is None:
+        return None
+    upstream = snapshot_for(fork["nearest"], folder)
+    return upstream.as_fork(release, fork["why"]) if upstream else None
+
+
+def available(folder: Path = SNAPSHOTS) -> tuple[str, ...]:
+    """Release ids that have a file of their own."""
+    return tuple(sorted(path.stem for path in folder.glob("*.json") if path.name != FORKS.name))
+
+
+def loads(text: str) -> Snapshot:
+    """Snapshot from its JSON text."""
+    raw = json.loads(text)
+    raw["flags"] = tuple(_flag(entry) for entry in raw.get("flags", ()))
+    for name in ("env", "architectures", "model_types"):
+        raw[name] = frozenset(_words(raw.get(name, ())))
+    raw["requires"] = tuple(raw.get("requires", ()))
+    raw["parsers"] = {kind: tuple(_words(names)) for kind, names in raw.get("parsers", {}).items()}
+    return Snapshot(**raw)
+
+
+def dumps(snapshot: Snapshot) -> str:
+    """JSON with one flag a line, so that two releases can be diffed by eye."""
+    head = _sparse(snapshot, skip=("flags", "env", "architectures", "model_types", "parsers"))
+    head["parsers"] = {kind: " ".join(names) for kind, names in sorted(snapshot.parsers.items())}
+    for name in ("env", "architectures", "model_types"):
+        head[name] = _wrapped(sorted(getattr(snapshot, name)))
+    lines = [f" {json.dumps(key)}: {_value(value)}" for key, value in head.items() if value]
+    flags = ",\n".join(f"  {json.dumps(_sparse(flag), ensure_ascii=False)}" for flag in snapshot.flags)
+    return "{\n" + ",\n".join([*lines, f' "flags": [\n{flags}\n ]']) + "\n}\n"
+
+
+def _flag(entry: dict[str, Any]) -> Flag:
+    for name in ("options", "choices", "values", "listed"):
+        if isinstance(entry.get(name), list):
+            entry[name] = tuple(entry[name])
+    entry.setdefault("options", ())
+    if entry.get("keys"):
+        entry["keys"] = {k: tuple(v) if v is not None else None for k, v in entry["keys"].items()}
+    return Flag(**entry)
+
+
+def _sparse(item: Any, skip: Iterable[str] = ()) -> dict[str, Any]:
+    """The fields that differ from their default, in declaration order."""
+    out: dict[str, Any] = {}
+    for spec in fields(item):
+        value = getattr(item, spec.name)
+        default = spec.default_factory() if spec.default_factory is not MISSING else spec.default
+        if spec.name not in skip and value not in (default, ()):
+            out[spec.name] = value
+    return out
+
+
+def _words(value: Any) -> list[str]:
+    """Long name lists are stored as lines of space-separated words: compact, and still a readable diff."""
+    lines = [value] if isinstance(value, str) else value
+    return [word for line in lines for word in line.split()]
+
+
+def _wrapped(words: Iterable[str], width_chars: int = 110) -> list[str]:
+    lines: list[str] = []
+    for word in words:
+        if lines and len(lines[-1]) + 1 + len(word) <= width_chars:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list) and len(value) > 1:
+        return "[\n" + ",\n".join(f"  {json.dumps(entry, ensure_ascii=False)}" for entry in value) + "\n ]"
+    return json.dumps(value, ensure_ascii=False)

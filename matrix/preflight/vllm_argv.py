@@ -1,0 +1,72 @@
+"""What vLLM does to an argv before argparse sees it (utils/argparse_utils.py, FlexibleArgumentParser.parse_args).
+
+Underscores in option names are dashes; `--a.b.c value` becomes JSON for `--a`; `-O3` is `--optimization-level 3`;
+and `serve --model X` is `serve X`, with a warning.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+OPTION_NAME = re.compile(r"(?<=--)[^\.]*")
+
+
+def normalise(argv: Sequence[str]) -> list[str]:
+    """The words that argparse gets."""
+    return _dotted(_model_first([_dashes(word) for word in _optimisation(argv)]))
+
+
+def _optimisation(argv: Sequence[str]) -> list[str]:
+    out: list[str] = []
+    for word in argv:
+        out += ["--optimization-level", word[2:].removeprefix("=")] if re.match(r"-O=?\w", word) else [word]
+    return out
+
+
+def _dashes(word: str) -> str:
+    if not word.startswith("--"):
+        return word
+    name, equals, value = word.partition("=")
+    return OPTION_NAME.sub(lambda m: m.group(0).replace("_", "-"), name, count=1) + equals + value
+
+
+def _model_first(argv: list[str]) -> list[str]:
+    """`--model X` anywhere becomes the first positional."""
+    for index, word in enumerate(argv):
+        if word == "--model" and index + 1 < len(argv):
+            return [argv[index + 1], *argv[:index], *argv[index + 2 :]]
+        if word.startswith("--model="):
+            return [word.removeprefix("--model="), *argv[:index], *argv[index + 1 :]]
+    return argv
+
+
+def _dotted(argv: list[str]) -> list[str]:
+    """`--option.key value` pairs, merged into one JSON object per option at the end."""
+    plain: list[str] = []
+    objects: dict[str, dict[str, Any]] = {}
+    words = iter(argv)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not word.startswith("-") or "." not in name or re.match(r"-[\d.]", word):
+            plain.append(word)
+            continue
+        option, *keys = name.removesuffix("+").split(".")
+        text = value if equals else next(words, "")
+        _set(objects.setdefault(option, {}), keys, text.split(",") if name.endswith("+") else _loaded(text))
+    return plain + [word for option, entry in objects.items() for word in (option, json.dumps(entry))]
+
+
+def _set(target: dict[str, Any], keys: list[str], value: Any) -> None:
+    for key in keys[:-1]:
+        target = target.setdefault(key, {})
+    target[keys[-1]] = value
+
+
+def _loaded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
