@@ -115,8 +115,8 @@ def _format(cell: Cell) -> Excluded | None:
 
 
 def _architecture(cell: Cell) -> Excluded | None:
-    known = cell.release.architectures
-    if cell.checkpoint.architecture in known:
+    known, wanted = cell.release.architectures, cell.checkpoint.architecture
+    if cell.release.remaps.get(wanted, wanted) in known:  # a recipe may rename it in config.json
         return None
     reason = f"{cell.release.id} registers {', '.join(known) or 'nothing'}, not {cell.checkpoint.architecture}"
     return _computed("architecture_registered", "INVALID_ENGINE", reason, cell.release.source)

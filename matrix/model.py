@@ -87,6 +87,7 @@ class Release:
     image: str | None = None  # repo:tag as published
     image_digest: str | None = None  # sha256:..., the only form that is launched without a warning
     requirement: str | None = None  # what a virtual environment installs, e.g. "sglang[all]==0.5.10.post1"
+    module: str | None = None  # Python module that must be here; without it the release's cells are left out, visibly
     fork: bool = False
     pins: Mapping[str, str] = field(default_factory=dict)  # dependency -> specifier the release itself declares
     architectures: tuple[str, ...] = ()  # of the GLM-5 family, as registered in this release

@@ -84,7 +84,7 @@ class Plan:
     def arguments(self) -> list[str]:
         """argv after the engine's command, with launch-time placeholders still in it."""
         engine, args = self.cell.engine, self.sections["args"]
-        out = [] if engine.model_argument or any("{model}" in _text(s.value) for s in args) else ["{model}"]
+        out = [] if engine.model_argument or any(s.value == "{model}" for s in args) else ["{model}"]
         for s in args:
             out += _flag(s)
         return out

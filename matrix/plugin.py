@@ -29,6 +29,16 @@ class Host:
 
     rigs: frozenset[str]
     description: str
+    modules: frozenset[str] = frozenset()  # of the releases' `module`, those that can be imported here
+
+    def lacks(self, cell: Cell) -> str:
+        """What this host lacks for the cell; empty when it can run it."""
+        module = cell.release.module
+        if cell.rig.id not in self.rigs:
+            return f"{cell.rig.gpus} x {cell.rig.gpu.name}"
+        if module and module not in self.modules:
+            return f"the Python module {module} (pip install '{cell.release.requirement or module}')"
+        return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +103,8 @@ def _select(config: pytest.Config, matrix: Matrix) -> Selection:
     host = config.stash.get(HOST, None)
     if host is None or option.collectonly:
         return Selection(cells=tuple(cells), elsewhere=())
-    here = tuple(c for c in cells if c.rig.id in host.rigs)
-    return Selection(cells=here, elsewhere=tuple(c for c in cells if c.rig.id not in host.rigs))
+    here = tuple(c for c in cells if not host.lacks(c))
+    return Selection(cells=here, elsewhere=tuple(c for c in cells if host.lacks(c)))
 
 
 def _attached(matrix: Matrix, cells: Sequence[Cell]) -> tuple[Cell, ...]:
@@ -147,8 +157,8 @@ def _marks(cell: Cell) -> Iterator[pytest.MarkDecorator]:
 
 def _no_hardware(config: pytest.Config, cell: Cell) -> str:
     host = config.stash.get(HOST, None)
-    need = f"needs {cell.rig.gpus} x {cell.rig.gpu.name}"
-    return f"{NO_HARDWARE}: {need}; this host: {host.description if host else 'unknown'}"
+    need = host.lacks(cell) if host else cell.rig.gpu.name
+    return f"{NO_HARDWARE}: needs {need}; this host: {host.description if host else 'unknown'}"
 
 
 def cell_of(item: pytest.Item) -> Cell | None:
@@ -240,8 +250,8 @@ def _refuse_to_run_nothing(config: pytest.Config, items: list[pytest.Item], want
     if items or not wanted_cells or config.option.collectonly:
         return
     elsewhere = [c for c in selection(config).elsewhere if _predicate(config, ())(c)]
-    needs = sorted({f"  {c.rig.id:<16} {c.rig.gpus} x {c.rig.gpu.name}" for c in elsewhere})
     host = config.stash.get(HOST, None)
+    needs = sorted({f"  {c.rig.id:<16} {host.lacks(c) if host else c.rig.gpu.name}" for c in elsewhere})
     lines = ["no selected cell can run here.", f"this host: {host.description if host else 'unknown'}"]
     if needs:
         lines += [f"{len(elsewhere)} selected cells need one of:", *needs]
@@ -257,7 +267,10 @@ def _refuse_to_run_nothing(config: pytest.Config, items: list[pytest.Item], want
 def pytest_report_header(config: pytest.Config) -> list[str]:
     if HOST not in config.stash:
         return []
-    return [f"matrix host: {config.stash[HOST].description}; rigs: {', '.join(sorted(config.stash[HOST].rigs))}"]
+    host = config.stash[HOST]
+    lines = [f"matrix host: {host.description}; rigs: {', '.join(sorted(host.rigs))}"]
+    optional = {c.release.id: host.lacks(c) for c in selection(config).elsewhere if c.rig.id in host.rigs}
+    return lines + [f"matrix: {release} left out, needs {what}" for release, what in sorted(optional.items())]
 
 
 @pytest.fixture(name="plan")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from matrix import container
 from matrix.plan import Plan
 
 VARIABLES = {"model": "MODEL", "host": "HOST", "port": "PORT", "api_key_env": "API_KEY_ENV"}
@@ -29,16 +30,31 @@ def render(plan: Plan) -> str:
     ]
     lines += [f"# needs patch {name}: python -m fixtures.patching {name} --help" for name in plan.patch_names]
     lines += list(_files(plan))
-    lines += [f"export {name}={_word(value)}" for name, value in plan.env.items()]
-    lines += _command(_program(plan))
+    if container.has_container(plan):
+        lines += _in_container(plan)
+    else:
+        if plan.values("launcher").get("kind") == "docker":
+            lines.append(f"# inside the image {container.image(plan)}:")
+        lines += [f"export {name}={_word(value)}" for name, value in plan.env.items()]
+        lines += _command(_groups(["exec", *plan.cell.engine.command, *plan.arguments()]))
     return "\n".join(lines) + "\n"
 
 
-def _program(plan: Plan) -> Iterator[list[str]]:
-    """argv in groups that belong on one line: the command, then a flag with its values."""
-    yield list(plan.cell.engine.command)
+def _in_container(plan: Plan) -> list[str]:
+    launcher, server = plan.values("launcher"), ["exec", *container.server(plan)]
+    if launcher.get("shell"):
+        line = " ".join(w if _PLACEHOLDER.fullmatch(w) else shlex.quote(w) for w in server)
+        return _command([*container.options(plan), [*launcher["shell"], line]])
+    if launcher.get("interactive"):
+        shell = _command([*container.options(plan), [str(launcher.get("command", "bash"))]])
+        return [*shell, "# then, inside the container:", *_command(_groups(server))]
+    return _command([*container.options(plan), *_groups(server[1:])])
+
+
+def _groups(words: Sequence[str]) -> Iterator[list[str]]:
+    """Words in groups that belong on one line: a flag with its values."""
     group: list[str] = []
-    for word in plan.arguments():
+    for word in words:
         if word.startswith("--") and group:
             yield group
             group = []
@@ -48,8 +64,8 @@ def _program(plan: Plan) -> Iterator[list[str]]:
 
 
 def _command(groups: Iterable[list[str]]) -> list[str]:
-    first, *rest = [" ".join(map(_word, g)) for g in groups]
-    return " \\\n".join([f"exec {first}", *(f"  {line}" for line in rest)]).split("\n")
+    first, *rest = [" ".join(map(_word, g)) for g in groups if g]
+    return " \\\n".join([first, *(f"  {line}" for line in rest)]).split("\n")
 
 
 def _files(plan: Plan) -> Iterator[str]:
@@ -72,5 +88,7 @@ def to_yaml(tree: Mapping[str, Any]) -> str:
 
 def _word(text: str) -> str:
     """Quote one word for bash; placeholders become variables inside double quotes."""
+    if text.startswith("~/"):
+        return '"$HOME"/' + _word(text[2:])
     parts = [p for p in _PLACEHOLDER.split(text) if p]
     return "".join(f'"${VARIABLES[p[1:-1]]}"' if _PLACEHOLDER.fullmatch(p) else shlex.quote(p) for p in parts) or "''"
