@@ -87,7 +87,7 @@ def _defects(text: str, prompt: str, prose: bool) -> Iterator[str]:
 
 def loop(text: str) -> str:
     """The unit that the text repeats, at its end or for a long stretch, or nothing."""
-    tail = text.rstrip()[-4 * LOOP_UNIT_CHARS :]
+    tail = text[-4 * LOOP_UNIT_CHARS :]
     for size in range(1, len(tail) // LOOP_REPEATS + 1):
         run = _run_at_end(tail, size)
         if run >= LOOP_REPEATS * size and run >= LOOP_CHARS:

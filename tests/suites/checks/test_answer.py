@@ -1,0 +1,76 @@
+"""Right answers pass in any dress; wrong, broken and endless ones do not."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.banks.item import Item
+from fixtures.reply import Reply, ToolCall
+from fixtures.stub_engine import STORY
+from suites.checks import answer
+
+CAPITAL = Item(id="x.1", kind="fact", messages=({"role": "user", "content": "Capital of France?"},), answer="Paris")
+SUM = Item(id="x.2", kind="arithmetic", messages=({"role": "user", "content": "12 x 15?"},), answer="180")
+TALE = Item(id="x.3", kind="long_generation", messages=({"role": "user", "content": "Tell a story."},))
+
+
+def said(content: str, finish_reason: str = "stop", **fields: object) -> Reply:
+    return Reply(content=content, finish_reason=finish_reason, **fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("content", ["Paris", "**Paris**", "The capital of France is Paris.", "paris"])
+def test_a_right_answer_passes(content: str) -> None:
+    assert answer.right(CAPITAL, said(content)).ok
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("London", "not in the reply"),
+        ("", "empty"),
+        ("Paris" + ", or maybe another one" * 25, "loop"),
+        ("Paris, " + ", ".join(f"town {chr(97 + i % 26)}{chr(97 + i // 26)}" for i in range(90)), "buried"),
+        ("Paris <|user|>", "leak"),
+    ],
+)
+def test_a_wrong_answer_says_why(content: str, why: str) -> None:
+    finding = answer.right(CAPITAL, said(content))
+    assert not finding.ok
+    assert why in finding.detail
+
+
+def test_a_right_answer_that_did_not_end_is_wrong() -> None:
+    assert "finish_reason" in answer.right(CAPITAL, said("Paris", "length")).detail
+
+
+def test_a_call_is_no_answer() -> None:
+    call = ToolCall(id="1", name="lookup", arguments="{}")
+    assert "called 'lookup'" in answer.right(CAPITAL, said("Paris", tool_calls=(call,))).detail
+
+
+@pytest.mark.parametrize("content", ["180", "12 x 15 = 180.", "First 12 x 10 = 120, then 60 more: **180**"])
+def test_the_last_number_of_a_solution_counts(content: str) -> None:
+    assert answer.right(SUM, said(content)).ok
+
+
+@pytest.mark.parametrize("content", ["181", "180, no, it is 190", "one hundred and eighty"])
+def test_another_last_number_is_wrong(content: str) -> None:
+    assert not answer.right(SUM, said(content)).ok
+
+
+def test_prose_is_judged_by_form() -> None:
+    assert answer.sound(TALE, said(STORY)).ok
+
+
+def test_prose_that_stops_is_wrong_unless_the_limit_cut_it() -> None:
+    half = STORY[: len(STORY) // 2].rstrip(" .,")
+    assert not answer.sound(TALE, said(half)).ok
+    assert answer.sound(TALE, said(half, "length")).ok
+
+
+def test_prose_without_a_finish_reason_is_wrong() -> None:
+    assert not answer.sound(TALE, Reply(content=STORY)).ok
+
+
+def test_a_finding_shows_the_reply() -> None:
+    assert "London" in answer.right(CAPITAL, said("London")).explain()

@@ -1,0 +1,70 @@
+"""The envelope: what fits passes, each way of not fitting is named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from fixtures.banks.item import Item
+from fixtures.reply import Reply, ToolCall
+from suites.checks import protocol
+
+ITEM = Item(
+    id="x.1", kind="fact", messages=({"role": "user", "content": "Hi"},), answer="Hello", tokens_prompt_about=100
+)
+GOOD = Reply(content="Hello", finish_reason="stop", prompt_tokens=105, completion_tokens=2)
+CALL = ToolCall(id="1", name="f", arguments="{}")
+
+
+def test_a_fitting_envelope_passes() -> None:
+    assert protocol.envelope(ITEM, GOOD, max_tokens=16).ok
+
+
+def test_a_streamed_one_needs_its_end() -> None:
+    assert protocol.envelope(ITEM, replace(GOOD, streamed=True, done_seen=True)).ok
+    assert "[DONE]" in protocol.envelope(ITEM, replace(GOOD, streamed=True)).detail
+
+
+def test_calls_are_announced_by_their_finish_reason() -> None:
+    calling = replace(GOOD, content="", tool_calls=(CALL,), completion_tokens=9)
+    assert protocol.envelope(ITEM, replace(calling, finish_reason="tool_calls")).ok
+    assert "with 1 tool calls" in protocol.envelope(ITEM, calling).detail
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        (replace(GOOD, finish_reason="tool_calls"), "with 0 tool calls"),
+        (replace(GOOD, finish_reason=None), "is not one of"),
+        (replace(GOOD, finish_reason="length"), "after 2 of 16"),
+        (replace(GOOD, prompt_tokens=None), "no usage"),
+        (replace(GOOD, completion_tokens=None), "no usage"),
+        (replace(GOOD, completion_tokens=0), "no completion token"),
+        (replace(GOOD, completion_tokens=17), "16 allowed"),
+        (replace(GOOD, completion_tokens=400), "bytes of text"),
+        (replace(GOOD, prompt_tokens=1550), "prompt tokens"),
+        (replace(GOOD, content=""), "empty"),
+        (replace(GOOD, content="", reasoning="Hm."), "only reasoning"),
+        (replace(GOOD, content="<think>Hm.</think>Hello"), "leaked"),
+    ],
+)
+def test_what_does_not_fit_is_named(broken: Reply, why: str) -> None:
+    finding = protocol.envelope(ITEM, broken, max_tokens=16)
+    assert not finding.ok
+    assert why in finding.detail
+
+
+def test_reasoning_beside_an_answer_is_fine() -> None:
+    thinking = replace(GOOD, reasoning="The user greets me.", completion_tokens=9)
+    assert protocol.envelope(ITEM, thinking).ok
+
+
+def test_a_truncated_prompt_shows_in_its_count() -> None:
+    long = replace(ITEM, tokens_prompt_about=8000)
+    assert not protocol.envelope(long, replace(GOOD, prompt_tokens=2048)).ok
+
+
+def test_prompt_tokens_can_be_exact() -> None:
+    assert protocol.prompt_tokens(ITEM, GOOD, 105).ok
+    assert not protocol.prompt_tokens(ITEM, GOOD, 104).ok

@@ -1,0 +1,127 @@
+"""A load result that is no measurement, breaks Little's law or physics, or is slower than it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fixtures.load.metrics import Sample, summary
+from fixtures.reply import Reply
+from suites.checks import throughput
+from tests.suites.world import cell
+
+
+def result(
+    *, streams: int = 4, waves: int = 3, ttft: float = 0.5, tpot: float = 0.02, length: int = 50, **changes: Any
+) -> dict[str, Any]:
+    """An ideal closed loop: every stream starts its next request when one ends."""
+    e2e = ttft + tpot * (length - 1)
+    samples = [
+        Sample(
+            sent=wave * e2e,
+            stamps=tuple(wave * e2e + ttft + i * tpot for i in range(length)),
+            input_len=100,
+            output_len=length,
+            reply=Reply(content="x" * length, chunks=length),
+        )
+        for wave in range(waves)
+        for _ in range(streams)
+    ]
+    return summary(samples, duration=waves * e2e, concurrency=streams) | changes
+
+
+def test_an_ideal_run_passes_everything() -> None:
+    ideal = result()
+    assert throughput.complete(ideal, output_len=50).ok
+    assert throughput.littles_law(ideal).ok
+    assert throughput.possible(ideal, cell()).ok
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"failed": 1, "errors": ["", "HTTP 500"]}, "1 of 12 requests failed: HTTP 500"),
+        ({"output_lens": [50] * 11 + [49]}, "1 outputs are not 50"),
+        ({"completed": 0, "output_lens": []}, "nothing completed"),
+    ],
+)
+def test_an_incomplete_run_is_no_measurement(changes: dict[str, Any], why: str) -> None:
+    finding = throughput.complete(result(**changes), output_len=50)
+    assert not finding.ok
+    assert why in finding.detail
+
+
+@given(streams=st.integers(1, 256), waves=st.integers(1, 5), ttft=st.floats(0.01, 60), tpot=st.floats(0.001, 0.2))
+def test_littles_law_holds_for_every_ideal_loop(streams: int, waves: int, ttft: float, tpot: float) -> None:
+    ideal = result(streams=streams, waves=waves, ttft=ttft, tpot=tpot, length=3)
+    assert throughput.littles_law(ideal).ok
+
+
+@pytest.mark.parametrize("factor", [0.9, 1.1, 2.0])
+def test_a_throughput_that_does_not_fit_its_latency_breaks_littles_law(factor: float) -> None:
+    ideal = result(ttft=1.0)
+    lie = ideal | {"request_throughput": ideal["request_throughput"] * factor}
+    assert not throughput.littles_law(lie).ok
+
+
+# seeds/001: concurrency, output tok/s, TTFT ms, TPOT ms; 512 tokens out
+PUBLISHED = ((1, 54, 183, 18.31), (8, 317, 1249, 22.85), (32, 884, 1341, 33.56), (128, 2132, 3558, 52.93))
+
+
+@pytest.mark.parametrize(("streams", "tps", "ttft_ms", "tpot_ms"), PUBLISHED)
+def test_the_published_table_obeys_littles_law(streams: int, tps: float, ttft_ms: float, tpot_ms: float) -> None:
+    published = result(streams=streams) | {
+        "mean_e2el_ms": ttft_ms + 511 * tpot_ms,
+        "request_throughput": tps / 512,
+        "e2els": [],
+    }
+    assert throughput.littles_law(published).ok
+    assert not throughput.littles_law(published | {"request_throughput": tps / 256}).ok
+
+
+def test_speed_above_the_memory_bandwidth_is_a_bug() -> None:
+    gpu = cell(sm=90, bandwidth=4_800_000_000_000, gpus=1, size_bytes=300_000_000_000)
+    limit = throughput.decode_limit_tps(gpu) or 0.0
+    assert limit == pytest.approx(4.8e12 / (300e9 * 4 / 16))
+    assert throughput.possible(result(tpot=1.05 / limit), gpu).ok
+    assert not throughput.possible(result(tpot=0.95 / limit), gpu).ok
+
+
+def test_without_a_known_bandwidth_nothing_is_judged() -> None:
+    finding = throughput.possible(result(tpot=1e-9), cell())
+    assert finding.ok
+    assert not finding.sensitive
+
+
+QUIET = [100.0, 100.4, 99.8, 100.1, 99.9]
+
+
+@pytest.mark.parametrize(("now", "ok"), [([99, 98, 97], True), ([94, 94.5, 94.9], False), ([120, 120, 120], True)])
+def test_throughput_may_not_fall_beyond_the_tolerance(now: list[float], ok: bool) -> None:
+    assert throughput.not_slower("tps", now, QUIET, more_is_better=True).ok is ok
+
+
+@pytest.mark.parametrize(("now", "ok"), [([101, 102, 103], True), ([106, 107, 106], False), ([80, 80, 80], True)])
+def test_latency_may_not_rise_beyond_the_tolerance(now: list[float], ok: bool) -> None:
+    assert throughput.not_slower("tpot", now, QUIET, more_is_better=False).ok is ok
+
+
+def test_noisy_baselines_allow_more() -> None:
+    noisy = [100.0, 80, 120, 90, 110]
+    assert throughput.not_slower("tps", [75.0], noisy, more_is_better=True).ok
+
+
+def test_too_few_launches_judge_nothing() -> None:
+    finding = throughput.not_slower("tps", [1.0], QUIET[:4], more_is_better=True)
+    assert finding.ok
+    assert not finding.sensitive
+
+
+@pytest.mark.parametrize(
+    ("got", "more", "ok"), [(80.0, True, True), (79.9, True, False), (125.0, False, True), (125.1, False, False)]
+)
+def test_published_numbers_are_loose_floors(got: float, more: bool, ok: bool) -> None:
+    assert throughput.near_claim("x", got, 100.0, more_is_better=more).ok is ok
