@@ -83,4 +83,6 @@ def headline(report: pytest.TestReport, error: BaseException | None) -> str:
     """The message of a result: the exception's own text where there is one, without the traceback."""
     if error is None or report.skipped:
         return reason(report)
-    return f"{type(error).__name__}: {error}" if not isinstance(error, AssertionError) else str(error)
+    if isinstance(error, AssertionError):
+        return str(error).partition("\nassert ")[0]  # what follows is pytest's rewriting of the expression
+    return f"{type(error).__name__}: {error}"

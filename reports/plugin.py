@@ -5,7 +5,7 @@ when a worker dies later. Without xdist the one process is both.
 
 For other plugins:
 
-    declare(config, cells=[Declared(...)], host={...})   before the test loop, on the controller: what this run is
+    declare(config, cells=[Declared(...)], host={...})   on the controller, before the first test: what this run is
     outbox(config).launch({"cell": ..., "outcome": "ok", "launch_s": 3.1})   from a session fixture
     run_id(config)                                       the same text in every process of the run
     evidence                                             fixture: .finding() .measurement() .proof() .launch()
@@ -32,6 +32,7 @@ from typing import Any
 
 import pytest
 
+from matrix.errors import HostError
 from matrix.status import Status, worst
 from reports import junit, outcome, redact
 from reports.collector import Evidence, Outbox
@@ -57,11 +58,12 @@ class Declared:
 
 @dataclass(kw_only=True)
 class Declaration:
-    """Everything `declare` was told, until the test loop begins."""
+    """Everything `declare` was told, until the run's first records are written."""
 
     cells: dict[str, Declared] = field(default_factory=dict)
     expected: dict[str, list[str]] = field(default_factory=dict)
     run: dict[str, Any] = field(default_factory=dict)
+    written: bool = False
 
 
 @dataclass(kw_only=True)
@@ -88,12 +90,14 @@ def declare(
     expected: Mapping[str, Sequence[str]] | None = None,
     **run: Any,
 ) -> None:
-    """Say which cells this run is about, before its test loop; may be called more than once.
+    """Say which cells this run is about, before its first test; may be called more than once.
 
     `expected` (cell id -> node ids or test names) adds to what collection finds by itself. `run` holds fields of the
     `run` record: host, versions, matrix_sha256, commit. In an xdist worker this does nothing.
     """
     known = config.stash.setdefault(DECLARATION, Declaration())
+    if known.written:
+        raise RuntimeError("declare() comes too late: the run's first records are written")
     known.cells.update({c.id: c for c in cells})
     for cell, tests in (expected or {}).items():
         known.expected.setdefault(cell, []).extend(tests)
@@ -242,6 +246,7 @@ class Recorder:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> None:
+        """Take the file before the first engine starts; what is declared later in this hook is still written."""
         wanted = self.items or DECLARATION in self.config.stash
         if wanted and not self.config.option.collectonly:
             self._open()
@@ -267,7 +272,8 @@ class Recorder:
         self._append(outbox(self.config).drain())
         if self.writer is None:
             return
-        self._append([*self._crashes(), *(() if self._collects_itself else self._expected())])
+        late = () if self._collects_itself else self._expected()
+        self.writer.append([*self._opening(), *self._crashes(), *late])
         code = int(session.exitstatus)
         self.writer.end(
             exit_code=code,
@@ -285,16 +291,22 @@ class Recorder:
     def _open(self) -> EvidenceWriter:
         if self.writer is None:
             self.begun_s = time.monotonic()
-            self.writer = EvidenceWriter(Path(self.config.option.evidence), run_id(self.config), fresh=True)
-            self._append(self._opening())
+            try:
+                self.writer = EvidenceWriter(Path(self.config.option.evidence), run_id(self.config), fresh=True)
+            except HostError as error:
+                raise pytest.UsageError(str(error)) from None
         return self.writer
 
     def _append(self, records: Sequence[Mapping[str, Any]]) -> None:
         if records:
-            self._open().append(records)
+            self._open().append([*self._opening(), *records])
 
     def _opening(self) -> list[dict[str, Any]]:
-        known = self.config.stash.get(DECLARATION, Declaration())
+        """The run, its cells and what they must report, once."""
+        known = self.config.stash.setdefault(DECLARATION, Declaration())
+        if known.written:
+            return []
+        known.written = True
         versions = {"python": platform.python_version(), "pytest": pytest.__version__, **known.run.get("versions", {})}
         run = {
             "kind": "run", "argv": sys.argv, "selection": list(known.cells), "xdist": not self._collects_itself,
@@ -305,7 +317,7 @@ class Recorder:
 
     def _expected(self) -> list[dict[str, Any]]:
         """What must report: what was collected and what was declared. Under xdist workers say it when they finish."""
-        tests = {c: list(t) for c, t in self.config.stash.get(DECLARATION, Declaration()).expected.items()}
+        tests = {c: list(t) for c, t in self.config.stash[DECLARATION].expected.items()}
         for nodeid, who in self.items.items():
             tests.setdefault(who["cell"], []).append(nodeid)
         return [{"kind": "expected", "cell": c, "tests": sorted(set(t))} for c, t in sorted(tests.items())]

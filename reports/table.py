@@ -9,14 +9,14 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from matrix.status import Status
 from reports.record import Proof
 from reports.summary import Settled
 from reports.view import NOTHING, Line, Tally, View, headline
 
 STYLES = {"plain": "cyan", "good": "green", "noted": "yellow", "trouble": "bold red", "quiet": "dim"}
 PROOF_STYLES = {"proven": "green", "refuted": "bold red", "unproven": "yellow"}
-SHOWN_TROUBLES = 20  # in the terminal; all of them are in the HTML
+SHOWN_TROUBLES = 20  # cells in the terminal; all of them are in the HTML
+SHOWN_TESTS = 3  # of each cell
 TEXT_CHARS = 400
 
 
@@ -27,7 +27,7 @@ def print_table(shown: View, console: Console) -> None:
         console.print(Text(cell or "the run", "bold"))
         console.print(Text("\n".join(f"  {r.text}" for r in reasons), "red"))
     for _, tests in shown.troubles[:SHOWN_TROUBLES]:
-        for test in tests[:3]:
+        for test in [t for t in tests if t.result][:SHOWN_TESTS]:
             console.print(Group(*_trouble(test)))
     if shown.excluded:
         console.print(
@@ -120,7 +120,7 @@ def _markdown_trouble(test: Settled) -> Iterator[str]:
         yield f"- {_md(finding.check)} {_md(finding.detail)}"
         yield f"  - expected {_code(_cut(finding.expected))}"
         yield f"  - got {_code(_cut(finding.got))}"
-    if not bad and test.status is not Status.PASS:
+    if not bad:
         yield _code(_cut(test.message))
 
 

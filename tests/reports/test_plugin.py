@@ -26,7 +26,9 @@ pytest_plugins = ["reports.plugin"]
 CELLS = ["a", "b"]
 redact.register("s3cr3t-value")
 
-def pytest_configure(config):
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session):
+    config = session.config
     if not hasattr(config, "workerinput"):
         cells = [plugin.Declared(id=c, facts={"features": frozenset({"mtp"})}, fingerprint="f" + c) for c in CELLS]
         plugin.declare(config, cells=cells, commit="c0ffee", host={"cpu": "x"})
@@ -241,6 +243,15 @@ def test_what_a_test_records_arrives_with_its_identity(folder: Path, kind: type[
 
 
 @both
+def test_the_message_of_a_failure_is_its_own_words(folder: Path) -> None:
+    said = {r.test: r.message for r in records(folder) if isinstance(r, Result)}
+    assert said["test_fails"].splitlines()[0] == "x.y: NOT OK"
+    assert "\nassert " not in said["test_fails"]
+    assert said["test_on_a_crash"] == "EngineExited: no engine: ***"
+    assert said["test_elsewhere"] == "SKIP_NO_HW: needs 4 GPUs"
+
+
+@both
 def test_known_failures_are_named(folder: Path) -> None:
     named = {r.test: r.known_failure for r in records(folder) if isinstance(r, Result) and r.known_failure}
     assert named == {
@@ -279,6 +290,15 @@ def test_no_secret_is_written(folder: Path) -> None:
 def test_tests_without_cells_leave_no_evidence(tmp_path: Path) -> None:
     start(tmp_path, "def test_x(): pass", ["--collect-only"]).communicate()
     assert not (tmp_path / "e.jsonl").exists()
+
+
+def test_a_file_that_another_run_writes_stops_the_run_before_its_first_test(tmp_path: Path) -> None:
+    with evidence.EvidenceWriter(tmp_path / "e.jsonl", "other"):
+        process = start(tmp_path, "def test_x(cell): raise SystemExit('ran')")
+        out, _ = process.communicate()
+    assert process.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "is being written by another run" in out
+    assert "Traceback" not in out
 
 
 def test_a_worker_that_dies_is_our_error_and_the_rest_is_kept(tmp_path: Path) -> None:
