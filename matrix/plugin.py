@@ -51,6 +51,7 @@ class Selection:
 
 HOST = pytest.StashKey[Host]()
 SELECTION = pytest.StashKey[Selection]()
+WANTS_CELLS = pytest.StashKey[bool]()  # some collected test takes `cell`
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -117,10 +118,18 @@ def _attached(matrix: Matrix, cells: Sequence[Cell]) -> tuple[Cell, ...]:
     return tuple(cells)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """A wrong option is one usage error now, not a collection error per module later."""
+    if runs_suites(session.config):
+        selection(session.config)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "cell" not in metafunc.fixturenames:
         return
     config, chosen = metafunc.config, selection(metafunc.config)
+    config.stash[WANTS_CELLS] = True
     own = list(metafunc.definition.iter_markers())
     keep = _predicate(config, [m.name for m in own])
     wanted = frozenset(f for m in own if m.name == "for_cells" for f in m.kwargs.get("features", ()))
@@ -227,7 +236,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.user_properties += [("cell", found.cell.id), ("fingerprint", found.fingerprint), ("test", name)]
         _expect_known_failures(item, found.cell, name)
     items.sort(key=lambda i: _order(i, launches, cells))
-    _refuse_to_run_nothing(config, items, bool(empty))
+    _refuse_to_run_nothing(config, items)
 
 
 def _order(item: pytest.Item, launches: dict[str, int], cells: dict[str, int]) -> tuple[int, int]:
@@ -245,9 +254,9 @@ def _expect_known_failures(item: pytest.Item, cell: Cell, test: str) -> None:
         item.add_marker(pytest.mark.xfail(reason=reason, strict=known.value.strict, raises=EngineError))
 
 
-def _refuse_to_run_nothing(config: pytest.Config, items: list[pytest.Item], wanted_cells: bool) -> None:
+def _refuse_to_run_nothing(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A green run that ran nothing must not exist: say what was found and what each cell needs."""
-    if items or not wanted_cells or config.option.collectonly:
+    if items or not config.stash.get(WANTS_CELLS, False) or config.option.collectonly:
         return
     elsewhere = [c for c in selection(config).elsewhere if _predicate(config, ())(c)]
     host = config.stash.get(HOST, None)

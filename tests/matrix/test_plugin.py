@@ -1,0 +1,74 @@
+"""The pytest plugin as a person meets it: real collection over the real matrix, in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def pytest_run(*args: str, evidence: Path) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "pytest", "-q", "--evidence", str(evidence), *args]
+    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return lambda *args: pytest_run(*args, evidence=tmp_path / "evidence.jsonl")
+
+
+def test_without_the_hardware_it_says_what_it_found_and_needs_and_is_not_green(run: Run) -> None:
+    done = run("-m", "sm120")
+    assert done.returncode == 4
+    assert "no selected cell can run here" in done.stderr
+    assert "sm120x4          4 x NVIDIA RTX PRO 6000" in done.stderr
+    assert "--all-cells" in done.stderr and "--endpoint" in done.stderr
+
+
+def test_collecting_works_anywhere(run: Run) -> None:
+    done = run("-m", "sm120x4 and sglang_0_5_10_post1 and glm51_478b_nvfp4", "--collect-only")
+    assert done.returncode == 0, done.stdout
+    assert "test_finds_the_needle_beyond_index_topk[sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.mtp" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "hint"),
+    [
+        (("-m", "sm12O"), "no such marker 'sm12O'; did you mean 'sm120'?"),
+        (("-m", "needel"), "did you mean 'needle'?"),
+        (("--cells", "cpu.lamacpp*"), "matches no cell"),
+        (("--rig", "sm120x5"), "no rig 'sm120x5'; did you mean"),
+        (("--endpoint", "http://127.0.0.1:1"), "--endpoint is one server"),
+    ],
+)
+def test_a_word_that_selects_nothing_is_an_error_with_a_hint(run: Run, args: tuple[str, ...], hint: str) -> None:
+    done = run(*args)
+    assert done.returncode == 4 and hint in done.stderr
+
+
+def test_cells_without_hardware_can_be_kept_as_visible_skips(run: Run) -> None:
+    done = run("--all-cells", "--cells", "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.baseline", "-rs")
+    assert "SKIP_NO_HW: needs 4 x NVIDIA RTX PRO 6000" in done.stdout
+    assert "passed" not in done.stdout
+
+
+def test_feature_tests_are_made_only_for_cells_that_ask(run: Run) -> None:
+    done = run("--collect-only", "-m", "cpu and llamacpp")
+    drafts = [line for line in done.stdout.splitlines() if "test_drafts_are_accepted" in line]
+    assert drafts and all("mtp]" in line for line in drafts)
+
+
+def test_items_are_ordered_so_that_each_launch_is_needed_once(run: Run) -> None:
+    done = run("--collect-only", "-m", "cpu and llamacpp")
+    cells = [
+        line.partition("[")[2].partition("]")[0].partition("-")[0] for line in done.stdout.splitlines() if "[" in line
+    ]
+    changes = sum(a != b for a, b in pairwise(cells)) + 1
+    assert changes == len(set(cells)) > 5
