@@ -146,7 +146,7 @@ def dumps(snapshot: Snapshot) -> str:
     head["parsers"] = {kind: " ".join(names) for kind, names in sorted(snapshot.parsers.items())}
     for name in ("env", "architectures", "model_types"):
         head[name] = _wrapped(sorted(getattr(snapshot, name)))
-    lines = [f" {json.dumps(key)}: {_value(value)}" for key, value in head.items() if value]
+    lines = [f" {json.dumps(key)}: {_value(value)}" for key, value in head.items() if value not in ([], {}, "")]
     flags = ",\n".join(f"  {json.dumps(_sparse(flag), ensure_ascii=False)}" for flag in snapshot.flags)
     return "{\n" + ",\n".join([*lines, f' "flags": [\n{flags}\n ]']) + "\n}\n"
 

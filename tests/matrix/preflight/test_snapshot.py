@@ -1,0 +1,68 @@
+"""The committed snapshots: compact, readable, and saying what their wheels say."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from matrix.preflight.snapshot import SNAPSHOTS, available, dumps, loads, release_id, snapshot_for
+
+MAX_BYTES = 150_000  # a person should still be able to read a diff of one
+FLAGS = {
+    "sglang_0_5_10_post1": 355,
+    "sglang_0_5_17": 475,
+    "sglang_0_5_23": 532,
+    "vllm_0_16_0": 214,
+    "vllm_0_26_0": 276,
+    "vllm_0_33_0": 322,
+}
+
+
+@pytest.mark.parametrize("release", available())
+def test_a_snapshot_is_compact_and_survives_a_round_trip(release: str) -> None:
+    path = SNAPSHOTS / f"{release}.json"
+    snapshot = snapshot_for(release)
+    assert snapshot is not None
+    assert path.stat().st_size < MAX_BYTES
+    assert snapshot.release == release == release_id(snapshot.engine, snapshot.version)
+    assert loads(dumps(snapshot)) == snapshot
+
+
+@pytest.mark.parametrize(("release", "count"), FLAGS.items(), ids=FLAGS)
+def test_every_flag_of_the_wheel_is_there_and_glm_is_registered(release: str, count: int) -> None:
+    snapshot = snapshot_for(release)
+    assert snapshot is not None
+    assert len(snapshot.flags) == count
+    assert len(snapshot.options) == sum(len(f.options) for f in snapshot.flags), "an option string is registered once"
+    assert "GlmMoeDsaForCausalLM" in snapshot.architectures
+    assert len(snapshot.sha256) == 64
+    assert "glm47" in snapshot.parsers["tool_call"]
+    assert "glm45" in snapshot.parsers["reasoning"]
+    assert snapshot.complete
+    assert not [f.name for f in snapshot.flags if f.required and f.name != "--model-path"]
+
+
+def test_the_backend_lists_tell_upstream_from_the_forks() -> None:
+    values = {r: s.backends() for r in FLAGS if (s := snapshot_for(r))}
+    assert "b12x" not in values["sglang_0_5_23"]["moe_runner_backend"]
+    assert "b12x" in values["vllm_0_33_0"]["moe_backend"]
+    assert "FLASHINFER_MLA_SPARSE_SM120" in values["vllm_0_33_0"]["attention_backend"]
+    assert "FLASHINFER_MLA_SPARSE_SM120" not in values["vllm_0_16_0"]["attention_backend"]
+    assert "trtllm" in values["sglang_0_5_10_post1"]["nsa_prefill_backend"]
+    assert "dsa_prefill_backend" in values["sglang_0_5_23"]
+
+
+def test_an_unknown_release_has_no_snapshot_and_a_fork_has_its_upstreams() -> None:
+    assert snapshot_for("sglang_0_0_0") is None
+    fork = snapshot_for("sglang_fork_003")
+    assert fork is not None
+    assert (fork.fork, fork.complete, fork.sha256) == (True, False, "")
+
+
+def test_reading_every_snapshot_takes_a_moment() -> None:
+    """1 s is twenty times what it takes alone; the whole matrix is judged in seconds."""
+    started = time.monotonic()
+    for release in available():
+        loads((SNAPSHOTS / f"{release}.json").read_text(encoding="utf-8"))
+    assert time.monotonic() - started < 1.0
