@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from ci.generated import ROOT
+from ci.reference import __main__ as reference
+from ci.reference import schema
+from matrix.model import Checkpoint, Overlay
+
+
+def test_the_committed_pages_are_what_the_code_generates() -> None:
+    assert reference.main(["--check"]) == 0, "run: python -m ci.reference"
+
+
+def test_a_field_brings_its_type_default_and_comment() -> None:
+    found = {f.name: f for f in schema.fields(Checkpoint)}
+    assert found["size_bytes"] == ("size_bytes", "int | None", None, "None: no source states it")
+    assert found["rope_dims"].default == "64"
+    assert {f.name: f for f in schema.fields(Overlay)}["when"].default == "{}"
+    assert "canary" not in found  # a property is no key
+
+
+def test_every_verb_with_options_has_its_own_section() -> None:
+    text = (ROOT / "docs/reference/cli.md").read_text("utf-8")  # the first test says that it is fresh
+    for program in (
+        "python -m matrix list",
+        "python -m reports gate",
+        "python -m reports junit merge",
+        "python -m ci.plan",
+    ):
+        assert f"## {program}\n" in text
