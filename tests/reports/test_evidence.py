@@ -142,6 +142,7 @@ def test_a_measurement_that_is_no_number_is_refused() -> None:
 texts = st.text(st.characters(exclude_categories=()), max_size=40)  # surrogates too: models say anything
 
 
+@world.LAW
 @given(got=texts, data=st.dictionaries(texts, texts | st.integers() | st.booleans() | st.none() | st.lists(texts)))
 def test_any_reply_survives_the_file_unchanged_and_sealed(got: str, data: dict[str, object]) -> None:
     records = world.seal([{**FINDING, "got": got, "data": data}])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.status import Status
@@ -12,7 +12,7 @@ from reports import gate
 from reports.gate import Verdict
 from reports.record import Record
 from tests.reports import world
-from tests.reports.world import EXPECTED, NOW, PLAIN, POLICY, TESTS, WITH_MTP, Json
+from tests.reports.world import EXPECTED, LAW, NOW, PLAIN, POLICY, TESTS, WITH_MTP, Json
 
 BAD = ("FAIL", "CRASH", "HANG", "XPASS", "TEST_ERROR")
 statuses = st.sampled_from([*(s.value for s in Status), *["PASS"] * 20])
@@ -39,6 +39,7 @@ def runs(draw: st.DrawFn) -> list[Json]:
     return fields
 
 
+@LAW
 @given(runs(), st.data())
 def test_removing_any_line_never_turns_red_into_green(fields: list[Json], data: st.DataObject) -> None:
     records = world.seal(fields)
@@ -46,6 +47,7 @@ def test_removing_any_line_never_turns_red_into_green(fields: list[Json], data: 
     assert not verdict([*records[:at], *records[at + 1 :]]).green
 
 
+@LAW
 @given(runs(), st.data())
 def test_never_having_recorded_something_does_not_turn_red_into_green(fields: list[Json], data: st.DataObject) -> None:
     """As above, but the run's seal is right: the record was never written."""
@@ -54,6 +56,7 @@ def test_never_having_recorded_something_does_not_turn_red_into_green(fields: li
     assert before.green or not after.green
 
 
+@LAW
 @given(runs(), st.sampled_from(BAD), st.sampled_from([PLAIN, WITH_MTP]), st.sampled_from(sorted(TESTS)), st.data())
 def test_adding_a_failure_is_never_green(
     fields: list[Json], bad: str, cell: str, suite: str, data: st.DataObject
@@ -62,12 +65,14 @@ def test_adding_a_failure_is_never_green(
     assert not verdict(world.seal([*fields[:at], world.result(cell, suite, bad), *fields[at:]])).green
 
 
+@LAW
 @given(runs(), st.sampled_from([PLAIN, WITH_MTP]))
 def test_adding_a_refuted_proof_is_never_green(fields: list[Json], cell: str) -> None:
     proof = {"kind": "proof", "cell": cell, "feature": "mtp", "outcome": "refuted", "rung": "counter"}
     assert not verdict(world.seal([*fields, proof])).green
 
 
+@LAW
 @given(runs())
 def test_green_means_that_every_expected_cell_answered_with_a_real_engine(fields: list[Json]) -> None:
     found = verdict(world.seal(fields))
@@ -78,8 +83,8 @@ def test_green_means_that_every_expected_cell_answered_with_a_real_engine(fields
         assert all(f["outcome"] == "proven" for f in fields if f["kind"] == "proof")
 
 
+@LAW
 @given(runs(), st.randoms(use_true_random=False))
-@settings(max_examples=50)
 def test_the_order_of_cells_does_not_matter(fields: list[Json], random: Any) -> None:
     cells = [PLAIN, WITH_MTP]
     random.shuffle(cells)

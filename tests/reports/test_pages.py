@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -18,7 +18,7 @@ from reports import gate, html, table
 from reports.summary import board
 from reports.view import GLYPHS, View, tone, view
 from tests.reports import world
-from tests.reports.world import EXPECTED, NOW, PLAIN, POLICY, WITH_MTP, Json
+from tests.reports.world import EXPECTED, FEW, NOW, PLAIN, POLICY, WITH_MTP, Json
 
 EVIL = """</pre><script>alert(1)</script><img src=x onerror=alert(2)> `|**x**| " onload='y' {{ 7*7 }}"""
 
@@ -78,7 +78,7 @@ def test_what_a_model_says_is_text_on_the_page() -> None:
     assert "<script" not in page
 
 
-@settings(max_examples=40)
+@FEW
 @given(st.text(st.sampled_from("<>&\"'`/= abconlscript!-\\{}%#")))
 def test_no_reply_adds_an_element_or_attribute(text: str) -> None:
     plain, attacked = Elements(html.render(shown(failing("x")))), Elements(html.render(shown(failing(text))))

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
 
@@ -16,6 +16,7 @@ from reports import evidence, html, junit, redact, table
 from reports.evidence import EvidenceWriter
 from reports.summary import board
 from reports.view import view
+from tests.reports.world import FEW
 
 HF = "hf_" + "aB3" * 11
 
@@ -82,7 +83,7 @@ secrets = st.text("aZ9 <>&\"'`|*_\\\n\tü龙-", min_size=redact.SHORTEST, max_si
 around = st.text(st.characters(codec="utf-8", exclude_categories=["C"], exclude_characters="§"), max_size=10)
 
 
-@settings(max_examples=50)
+@FEW
 @given(secrets, around, around)
 @example("§Bearer x§", "Authorization: ", "")
 @example("§--api-key y§", "--api-key ", "")

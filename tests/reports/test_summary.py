@@ -25,6 +25,7 @@ def row(*fields: Json) -> Row:
         (["HOST_ERROR", "FAIL"], "FAIL"),
         (["HOST_ERROR", "HOST_ERROR"], "HOST_ERROR"),
         (["SKIP_NO_HW", "PASS"], "PASS"),
+        (["HOST_ERROR", "SKIP_NO_HW"], "HOST_ERROR"),
         (["XPASS", "PASS"], "XPASS"),
     ],
 )

@@ -7,12 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from hypothesis import HealthCheck, settings
+
 from matrix.status import Status
 from reports import record
 from reports.evidence import line_of
 from reports.policy import ExpectedCell, Policy, Requirement
 from reports.record import Record
 
+# Deterministic, and slow machines are no failures: a law is about answers, not about time.
+LAW = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(LAW, max_examples=50)
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 BEGUN = NOW - timedelta(hours=1)
 Json = dict[str, Any]
