@@ -35,12 +35,12 @@ def test_attempts_settle(attempts: list[str], settled: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("statuses", "cell"),
+    ("statuses", "whole"),
     [(("PASS", "MEASURED"), "PASS"), (("MEASURED", "MEASURED"), "MEASURED"), (("PASS", "FAIL"), "FAIL")],
 )
-def test_a_measurement_does_not_speak_for_a_cell_that_was_judged(statuses: tuple[str, str], cell: str) -> None:
+def test_a_measurement_does_not_speak_for_a_cell_that_was_judged(statuses: tuple[str, str], whole: str) -> None:
     found = row(world.result(PLAIN, "boot", statuses[0]), world.result(PLAIN, "needle", statuses[1]))
-    assert found.status is Status(cell)
+    assert found.status is Status(whole)
 
 
 def test_a_function_name_may_stand_for_all_its_parameters() -> None:
