@@ -184,7 +184,7 @@ def headline(shown: View) -> str:
     """The report in one line."""
     rows = shown.board.rows
     green = sum(row.status in GREEN for row in rows)
-    cells = f"{green} of {len(rows)} cells green"
+    cells = f"{green} of {len(rows)} cells passed what they ran"
     if shown.verdict is None:
         return cells
     if shown.verdict.green:
