@@ -140,7 +140,7 @@ def test_the_cells_step_gives_pytest_one_word_per_cell(tmp_path: Path) -> None:
     python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n', encoding="utf-8")
     python.chmod(0o755)
     done = shell(step("cells", "run")["run"], tmp_path, MARK="sm120", CELLS="a.b c.d", DEPTH="quick")
-    assert done.stdout.split() == [
+    assert done.stdout.splitlines() == [
         "-m", "pytest", "-m", "sm120", "--cells", "a.b", "c.d", "--depth", "quick",
         "--junitxml", "reports/out/junit.xml", "--evidence", "reports/out/evidence.jsonl",
     ]  # fmt: skip
