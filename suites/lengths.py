@@ -13,19 +13,26 @@ from suites.depth import Depth
 
 EDGE = 0.03  # a bank hits a length within a few percent, so an edge is straddled from both sides
 REPLY_ROOM_TOKENS = 384  # needle answers and the template's frame
+JUST_BEYOND: Final = 1.3
 BEYOND: Final = 1.15  # times index_topk: surely selective, although a bank knows its lengths only about
 WITHIN: Final = 0.6
 
 
 def beyond_index_topk(settings: Mapping[str, Any], index_topk: int, depth: Depth) -> tuple[int, ...]:
     """Ascending lengths, all longer than `index_topk` and short enough for the context."""
-    wanted = {m * index_topk for m in depth.needle_multiples} | set(depth.needle_lengths)
+    wanted = {round(m * index_topk) for m in depth.needle_multiples} | set(depth.needle_lengths)
     if depth.needle_chunk_edges and (chunk := settings.get("chunk_tokens")):
         wanted |= {round(chunk * edge) for edge in (1 - EDGE, 1 + EDGE, 2 + EDGE, 4 + EDGE)}
     longest = _longest(settings)
     if depth.name == "release" and longest is not None:
         wanted.add(longest)
     return tuple(sorted(n for n in wanted if n > BEYOND * index_topk and (longest is None or n <= longest)))
+
+
+def just_beyond(settings: Mapping[str, Any], index_topk: int) -> int | None:
+    """The cheapest length that is surely selective, when the context holds one."""
+    tokens = fitting(settings, round(JUST_BEYOND * index_topk))
+    return tokens if tokens > BEYOND * index_topk else None
 
 
 def within_index_topk(settings: Mapping[str, Any], index_topk: int) -> int:

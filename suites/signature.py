@@ -16,7 +16,6 @@ from matrix.model import Cell
 from reports.finding import Finding
 from suites import lengths
 from suites.checks.features import signature
-from suites.depth import QUICK
 
 TOP = 5  # candidates per position: enough to tell launches apart, and every engine allows it
 MAX_TOKENS = 24
@@ -30,9 +29,11 @@ def index_topk(cell: Cell, settings: Mapping[str, Any]) -> int:
 
 def take(client: Client, bank: Bank, *, topk: int, settings: Mapping[str, Any]) -> list[Finding]:
     """One finding per prompt; `data` holds what `features.changes_only_beyond` compares."""
-    beyond = lengths.beyond_index_topk(settings, topk, QUICK)[:1]
-    sizes = {"short": lengths.within_index_topk(settings, topk), **({"long": beyond[0]} if beyond else {})}
-    return [_one(client, bank, name, tokens, topk) for name, tokens in sizes.items()]
+    sizes = {
+        "short": lengths.within_index_topk(settings, topk),
+        "long": lengths.just_beyond(settings, topk),
+    }
+    return [_one(client, bank, name, tokens, topk) for name, tokens in sizes.items() if tokens is not None]
 
 
 def _one(client: Client, bank: Bank, name: str, tokens: int, topk: int) -> Finding:

@@ -25,7 +25,7 @@ def test_finds_the_needle_within_index_topk(
 ) -> None:
     """Dense by construction: fails when attention itself is broken, and says nothing about its sparsity."""
     tokens = lengths.within_index_topk(plan.settings, index_topk(cell, plan.settings))
-    items = [bank.needle(tokens=tokens, depth=d) for d in depth.needle_depths]
+    items = [bank.needle(tokens=tokens, depth=d) for d in depth.within_depths]
     expect(evidence, _hunt(client, items, topk=None))
 
 
@@ -45,8 +45,7 @@ def test_invents_no_needle(
 ) -> None:
     """The negative control: no needle, so nothing may be found."""
     topk = index_topk(cell, plan.settings)
-    beyond = lengths.beyond_index_topk(plan.settings, topk, depth)[:1]
-    tokens = beyond[0] if beyond else lengths.within_index_topk(plan.settings, topk)
+    tokens = lengths.just_beyond(plan.settings, topk) or lengths.within_index_topk(plan.settings, topk)
     made = [bank.no_needle(tokens=tokens, trial=i) for i in range(depth.no_needles)]
     items = [item for item in made if item is not None]
     expect(evidence, (needle.not_invented(item, client.ask(item)) for item in items))

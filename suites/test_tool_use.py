@@ -28,12 +28,12 @@ def test_calls_the_right_tool(client: Client, bank: Bank, evidence: Evidence, de
 
 def test_answers_without_a_tool(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
     """Tools are offered; the question needs none. Judged together with calls as trigger F1."""
-    silent, loud = bank.no_tool_needed(depth.no_tool_needed), bank.calls(depth.no_tool_needed)
+    silent, loud = bank.no_tool_needed(depth.no_tool_needed), bank.calls(depth.trigger_calls)
     findings = list(_uncalled(client, silent, "tools.none_needed"))
     wanted = {item.id: bool(item.call) for item in silent + loud}
     called = {f.item: bool(f.data.get("called")) for f in findings if "called" in f.data}
     called |= {item.id: bool(client.ask(item).tool_calls) for item in loud}
-    expect(evidence, [*findings, *([tools.trigger_f1(wanted, called)] if wanted else [])])
+    expect(evidence, [*findings, *([tools.trigger_f1(wanted, called)] if loud else [])])
 
 
 def test_refuses_a_missing_tool(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
@@ -48,7 +48,7 @@ def test_uses_the_tool_result(client: Client, bank: Bank, evidence: Evidence, de
 def test_stream_equals_non_stream(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
     """MTP once broke tool calls in streams only (vllm#34449)."""
     half = max(1, depth.streamed // 2)
-    items = bank.calls(half) + bank.zero_argument_calls(1) + bank.facts(depth.streamed - half)
+    items = bank.calls(half) + bank.zero_argument_calls(depth.streamed // 2) + bank.facts(half)
     expect(evidence, _both_ways(client, items))
 
 

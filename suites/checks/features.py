@@ -56,8 +56,11 @@ def _by_length(length: float | None) -> Verdict:
     return Verdict(outcome=outcome, rung="counter", detail=detail, data={"accept_length": length})
 
 
-def chunked(steps: float | None, generated: int, prompt_tokens: int, chunk_tokens: int, log: str) -> Verdict:
-    """Chunked prefill: a prompt of n tokens took ceil(n / chunk) steps, by counter or by the engine's log."""
+def chunked(steps: float | None, *, prompt_tokens: int, chunk_tokens: int, log: str) -> Verdict:
+    """Chunked prefill: a prompt of n tokens took ceil(n / chunk) steps, by counter or by the engine's log.
+
+    `steps` are those of a request for one token, so that all of them are prefill.
+    """
     wanted = math.ceil(prompt_tokens / chunk_tokens)
     if wanted < 2:
         return Verdict(outcome="unproven", rung="counter", detail="the prompt fits one chunk")
@@ -66,10 +69,9 @@ def chunked(steps: float | None, generated: int, prompt_tokens: int, chunk_token
         return _by_sizes(sizes, chunk_tokens, wanted)
     if steps is None:
         return Verdict(outcome="unproven", rung="counter", detail="the engine shows no steps")
-    prefill = steps - max(0, generated - 1)
-    data = {"prefill_steps": prefill, "chunks": wanted, "chunk_tokens": chunk_tokens}
-    detail = f"{prefill:.0f} prefill steps for {prompt_tokens} tokens, {wanted} chunks of {chunk_tokens} wanted"
-    ok = abs(prefill - wanted) <= CHUNK_SLACK and prefill >= 2
+    data = {"prefill_steps": steps, "chunks": wanted, "chunk_tokens": chunk_tokens}
+    detail = f"{steps:.0f} prefill steps for {prompt_tokens} tokens, {wanted} chunks of {chunk_tokens} wanted"
+    ok = abs(steps - wanted) <= CHUNK_SLACK and steps >= 2
     return Verdict(outcome="proven" if ok else "refuted", rung="counter", detail=detail, data=data)
 
 

@@ -37,24 +37,22 @@ def complete(result: Result, *, output_len: int) -> Finding:
 
 
 def littles_law(result: Result) -> Finding:
-    """Concurrency = throughput x time in system. Broken means the client or the accounting is."""
+    """Concurrency = throughput x time in system, ramp-down apart. Broken means the client or the accounting is."""
     streams, e2e_s = result["max_concurrency"], result["mean_e2el_ms"] / 1000
-    waves = result["num_prompts"] / streams
-    implied = result["request_throughput"] * e2e_s
-    ratio = implied / streams
+    busy = result["request_throughput"] * e2e_s
+    ratio = (busy + _drained(result)) / streams
     allowed = LITTLE_TOLERANCE_QUEUED if streams >= LITTLE_QUEUED_FROM else LITTLE_TOLERANCE
-    allowed += LITTLE_OVERHEAD_S / e2e_s + _straggling(result)
-    off = abs(ratio - 1)
-    wrong = [f"{implied:.2f} streams implied, {streams} asked"] * (off > allowed)
-    data = {"ratio": ratio, "allowed": allowed, "waves": waves}
+    allowed += LITTLE_OVERHEAD_S / e2e_s if e2e_s else 0.0
+    wrong = [f"{ratio * streams:.2f} streams implied, {streams} asked"] * (abs(ratio - 1) > allowed)
+    data = {"ratio": ratio, "allowed": allowed}
     return _finding("littles_law", wrong, f"{streams} streams, within {allowed:.1%}", result, data)
 
 
-def _straggling(result: Result) -> float:
-    """In the last wave streams stop one by one: at most the spread of one request per wave is lost."""
-    slowest = max(result["e2els"], default=0.0) * 1000
-    waves = max(1.0, result["num_prompts"] / result["max_concurrency"])
-    return float((slowest - result["mean_e2el_ms"]) / slowest / waves) if slowest else 0.0
+def _drained(result: Result) -> float:
+    """Streams without work, on average: each ends once nothing is left to send, the slowest ends the run."""
+    ends = sorted(t + e for t, e in zip(result["start_times"], result["e2els"], strict=False) if e)
+    last = ends[-result["max_concurrency"] :]
+    return sum(last[-1] - end for end in last) / result["duration"] if last else 0.0
 
 
 def possible(result: Result, cell: Cell) -> Finding:

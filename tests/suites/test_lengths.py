@@ -26,8 +26,8 @@ def test_every_length_is_selective_and_fits(context: int | None, topk: int, chun
     assert context is None or all(n < context for n in found)
 
 
-def test_quick_on_the_canary_asks_two_lengths() -> None:
-    assert lengths.beyond_index_topk({"context": 2048}, 256, QUICK) == (512, 768)
+def test_quick_on_the_canary_asks_one_length() -> None:
+    assert lengths.beyond_index_topk({"context": 2048}, 256, QUICK) == (576,)
 
 
 def test_full_straddles_the_chunk_edges() -> None:
@@ -41,6 +41,13 @@ def test_release_reaches_the_end_of_the_context() -> None:
 
 def test_a_context_within_index_topk_leaves_nothing_to_ask() -> None:
     assert lengths.beyond_index_topk({"context": 2048}, 2048, RELEASE) == ()
+
+
+@given(st.integers(400, 300_000), st.sampled_from([64, 256, 2048]))
+def test_just_beyond_is_beyond_or_nothing(context: int, topk: int) -> None:
+    tokens = lengths.just_beyond({"context": context}, topk)
+    assert tokens is None or 1.15 * topk < tokens < context
+    assert (tokens is None) == (context - 384 <= 1.15 * topk)
 
 
 def test_within_is_within() -> None:

@@ -59,16 +59,16 @@ def test_drafts(drafted: float | None, accepted: float | None, length: float | N
 @pytest.mark.parametrize(
     ("steps", "prompt", "outcome"),
     [
-        (15 + 9, 928, "proven"),
-        (16 + 9, 928, "proven"),
-        (1 + 9, 928, "refuted"),
-        (40 + 9, 928, "refuted"),
-        (1 + 9, 64, "unproven"),
+        (15, 928, "proven"),
+        (16, 928, "proven"),
+        (1, 928, "refuted"),
+        (40, 928, "refuted"),
+        (1, 64, "unproven"),
         (None, 928, "unproven"),
     ],
 )
 def test_chunks_by_counter(steps: float | None, prompt: int, outcome: str) -> None:
-    assert chunked(steps, generated=10, prompt_tokens=prompt, chunk_tokens=64, log="").outcome == outcome
+    assert chunked(steps, prompt_tokens=prompt, chunk_tokens=64, log="").outcome == outcome
 
 
 def _log(*sizes: int) -> str:
@@ -80,7 +80,7 @@ def _log(*sizes: int) -> str:
     [((64, 64, 64, 8), "proven"), ((200,), "refuted"), ((64, 136), "refuted"), ((50, 50, 50, 50), "refuted")],
 )
 def test_chunks_by_log(sizes: tuple[int, ...], outcome: str) -> None:
-    assert chunked(None, generated=1, prompt_tokens=200, chunk_tokens=64, log=_log(*sizes)).outcome == outcome
+    assert chunked(None, prompt_tokens=200, chunk_tokens=64, log=_log(*sizes)).outcome == outcome
 
 
 def sig(*values: float) -> list[dict[str, float]]:

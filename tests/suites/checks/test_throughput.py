@@ -60,6 +60,20 @@ def test_littles_law_holds_for_every_ideal_loop(streams: int, waves: int, ttft: 
     assert throughput.littles_law(ideal).ok
 
 
+def test_littles_law_holds_where_requests_queue_for_one_slot() -> None:
+    """Two streams, four requests of 1 s, one at a time (llama.cpp with one slot): the first stream ends early."""
+    queued = summary(
+        [
+            Sample(sent=sent, stamps=(end - 0.1, end), output_len=2, reply=Reply(content="x", chunks=2))
+            for sent, end in ((0.0, 1.0), (0.0, 2.0), (1.0, 3.0), (2.0, 4.0))
+        ],
+        duration=4.0,
+        concurrency=2,
+    )
+    assert throughput.littles_law(queued).ok
+    assert not throughput.littles_law(queued | {"request_throughput": 0.8}).ok
+
+
 @pytest.mark.parametrize("factor", [0.9, 1.1, 2.0])
 def test_a_throughput_that_does_not_fit_its_latency_breaks_littles_law(factor: float) -> None:
     ideal = result(ttft=1.0)
