@@ -5,7 +5,7 @@ A plan still has launch-time placeholders in it; they get harmless values here, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from matrix.plan import Plan, fill
@@ -31,12 +31,8 @@ def judge(plan: Plan, installed: Mapping[str, str] | None = None) -> Report:
     return preflight(argv, plan.env, snapshot_for(release), served, release=release, installed=installed)
 
 
-def table(plans: Iterable[Plan]) -> list[Sequence[str]]:
-    """One row per plan: cell, verdict, and what decided it (errors first, then what is unknown, then warnings)."""
-    return [_row(plan, judge(plan)) for plan in plans]
-
-
-def _row(plan: Plan, report: Report) -> Sequence[str]:
+def row(plan: Plan, report: Report) -> Sequence[str]:
+    """Cell, verdict, and what decided it: errors first, then what is unknown, then warnings."""
     order = ("error", "unknown", "warning")
     told = sorted((r for r in report.remarks if r.level in order), key=lambda r: order.index(r.level))
     return plan.cell.id, report.verdict, "; ".join(f"{r.kind}: {r.subject}" for r in told)

@@ -101,7 +101,8 @@ def _completeness(snapshot: Snapshot) -> Iterator[Remark]:
 
 def _arguments(argv: Sequence[str], snapshot: Snapshot) -> Iterator[Remark]:
     if not snapshot.flags:
-        yield _remark("unknown", "no_flags", "", f"{snapshot.release}: its command line was not read")
+        message = f"{snapshot.release}: its command line was not read"
+        yield _remark("unknown", "no_flags", snapshot.release, message)
         return
     words = normalise(argv) if snapshot.dialect == "vllm" else argv
     uses = parse(words, snapshot)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
+
 from matrix.expand import expand
 from matrix.load import load
 from matrix.plan import plan
-from matrix.preflight.plans import judge, table
+from matrix.preflight.__main__ import main
+from matrix.preflight.plans import judge, row
 from matrix.preflight.snapshot import snapshot_for
 
 MATRIX = load()
@@ -27,6 +32,22 @@ def test_unknown_is_only_said_of_releases_that_nobody_can_read() -> None:
 
 def test_the_table_has_a_row_per_plan_and_names_what_decided() -> None:
     fork = next(c for c in expand(MATRIX).runnable if c.release.id == "sglang_fork_003")
-    ((cell, verdict, why),) = table([plan(MATRIX, fork)])
+    planned = plan(MATRIX, fork)
+    cell, verdict, why = row(planned, judge(planned))
     assert (cell, verdict) == (fork.id, "unknown")
     assert "fork_only: --moe-runner-backend" in why
+
+
+def test_the_command_says_why_in_one_report_and_counts_in_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    cell = "sm90x8.vllm_0_16_0.glm5_fp8.baseline"
+    assert main([cell]) == 1
+    assert "error   pin: vllm_0_16_0 takes transformers" in capsys.readouterr().out
+    assert main([cell, "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["verdict"] == "reject"
+    assert main(["*sglang_0_5_10_post1.glm51_478b_nvfp4*"]) == 0
+    assert "accept" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_a_cell_that_does_not_exist_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["nonsense"]) == 2
+    assert "nonsense" in capsys.readouterr().err

@@ -113,6 +113,7 @@ def test_no_snapshot_is_unknown_and_an_unread_release_never_better() -> None:
         ("transformers==5.3.0", True),
         ("transformers<5,>=4.56.0", False),
         ("transformers>=5.5.3", True),
+        ("transformers>5.10", True),
         ("transformers<5.21.0,>=5.16.1", True),
         ("transformers==5.1.0", False),
         ("transformers<5.2", False),

@@ -1,0 +1,66 @@
+"""`python -m matrix preflight`: would the pinned releases accept these plans? No GPU, no engine, no network."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+
+from matrix.errors import ConfigError
+from matrix.expand import expand
+from matrix.load import load
+from matrix.plan import Plan, plan
+from matrix.preflight.plans import judge, row
+from matrix.preflight.verdict import Report
+from matrix.render import table
+from matrix.select import by_globs
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="python -m matrix preflight", description=__doc__)
+    made.add_argument("cells", nargs="*", metavar="CELL", help="cell ids or globs, runnable or not")
+    made.add_argument("--all", action="store_true", help="every runnable plan (the default without CELL)")
+    made.add_argument("--as-published", action="store_true", help="judge the sources' own command lines")
+    made.add_argument("--json", action="store_true", help="one JSON object a line, every remark included")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit codes: 0 nothing rejected, 1 something is, 2 bad input."""
+    options = parser().parse_args(arguments)
+    try:
+        reports = _reports(options)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if options.json:
+        print("\n".join(_json(p, r) for p, r in reports))
+    elif len(reports) == 1:
+        print(reports[0][1])
+    else:
+        print(table([row(p, r) for p, r in reports], ("cell", "verdict", "decided by")))
+        counts = Counter(report.verdict for _, report in reports)
+        print(f"\n{len(reports)} plans: " + ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())))
+    return 1 if any(report.verdict == "reject" for _, report in reports) else 0
+
+
+def _reports(options: argparse.Namespace) -> list[tuple[Plan, Report]]:
+    matrix = load()
+    world = expand(matrix)
+    chosen = by_globs([*world.runnable, *world.excluded], options.cells) if options.cells else world.runnable
+    plans = [plan(matrix, cell, "published" if options.as_published else "recommended") for cell in chosen]
+    return [(p, judge(p)) for p in plans]
+
+
+def _json(p: Plan, report: Report) -> str:
+    remarks = [
+        {"level": r.level, "kind": r.kind, "where": r.where, "subject": r.subject, "message": r.message}
+        for r in report.remarks
+    ]
+    return json.dumps({"cell": p.cell.id, "release": report.release, "verdict": report.verdict, "remarks": remarks})
+
+
+if __name__ == "__main__":
+    sys.exit(main())
