@@ -15,8 +15,9 @@ from typing import Any, Literal
 # 0.57 per drafted token. The trained canary accepts 0.92 of one draft per step. Below this the head is noise.
 ACCEPTED_SHARE = 0.30
 ACCEPT_LENGTH = 1.5  # tokens per step; 1.0 is a head that never helps, SGLang's gate for 3 drafts is 2.7
-# Nobody's draft head is right every time; more means that the counter or the verification is broken.
-ACCEPTED_SHARE_IMPOSSIBLE = 0.999
+# Nobody's draft head is right every time: one that is right 99 % of the time accepts 500 of 500 in 0.7 % of runs.
+# Few drafts may all be right (the canary's are, on facts it knows by heart: 35 of 35).
+ALL_ACCEPTED_FROM_DRAFTED = 500
 ACCEPTED_FROM_DRAFTED = 50  # fewer drafted tokens say nothing
 CHUNK_SLACK = 2  # steps beyond the chunks: a template prefix found in the cache, the first decode
 LOGPROB_FLOOR = 1e-3  # two runs of one engine on one prompt differ by less in bf16 at batch 1
@@ -43,7 +44,8 @@ def drafts_accepted(drafted: float | None, accepted: float | None, length: float
     share = accepted / drafted
     if drafted < ACCEPTED_FROM_DRAFTED:
         return Verdict(outcome="unproven", rung="counter", detail=f"only {drafted:.0f} drafted", data=data)
-    ok = ACCEPTED_SHARE <= share <= ACCEPTED_SHARE_IMPOSSIBLE
+    too_good = share > 1 or (share == 1 and drafted >= ALL_ACCEPTED_FROM_DRAFTED)
+    ok = share >= ACCEPTED_SHARE and not too_good
     detail = f"{accepted:.0f} of {drafted:.0f} drafted tokens accepted ({share:.1%})"
     return Verdict(outcome="proven" if ok else "refuted", rung="counter", detail=detail, data=data)
 
