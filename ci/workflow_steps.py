@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Step = dict[str, Any]
+Workflow = dict[str, Any]
 HOSTED = "ubuntu-24.04"
 PYTHON = "3.11"  # as requirements/*.lock
 PUBLISH = 'cat reports/out/table.md >> "$GITHUB_STEP_SUMMARY"'

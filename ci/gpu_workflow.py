@@ -1,0 +1,124 @@
+"""gpu-matrix.yml: plan (hosted) -> one job per launch group on the rig's runner -> merge and gate (hosted, always)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ci.runners import Runner
+from ci.workflow_steps import HOSTED, PUBLISH, Workflow, checkout, download, run, setup_python, upload
+
+DEPTHS = ("quick", "full", "release")  # pytest --depth, suites/depth.py
+PLAN = '.venv/bin/python -m ci.plan --format github --policy "$POLICY" -m "$MARKS" >> "$GITHUB_OUTPUT"'
+# CELLS is split into words on purpose: one per cell.
+CELLS = """\
+mkdir -p reports/out
+.venv/bin/python -m pytest -m "$MARK" --cells $CELLS --depth "$DEPTH" \\
+  --junitxml reports/out/junit.xml --evidence reports/out/evidence.jsonl
+"""
+# Without any file the gate is asked about one that does not exist, and says so in red.
+FILES = """\
+shopt -s nullglob
+mkdir -p reports/out
+junit=(in/*/junit.xml)
+evidence=(in/*/evidence.jsonl)
+[ ${#evidence[@]} -gt 0 ] || evidence=(reports/out/evidence.jsonl)
+"""
+MERGE = f"""\
+{FILES}[ ${{#junit[@]}} -gt 0 ] || {{ echo "no job left a JUnit file"; exit 0; }}
+.venv/bin/python -m reports junit merge reports/out/junit.xml "${{junit[@]}}" --evidence "${{evidence[@]}}"
+"""
+REPORT = f"""\
+{FILES}.venv/bin/python -m reports report --policy "$POLICY" --evidence "${{evidence[@]}}" --out reports/out || true
+[ ! -f reports/out/table.md ] || {PUBLISH}
+"""
+GATE = f"""\
+{FILES}.venv/bin/python -m reports gate --policy "$POLICY" --evidence "${{evidence[@]}}"
+"""
+
+
+def gpu_matrix(served: Mapping[str, Runner], gates: Sequence[str]) -> Workflow:
+    """Only people with write access and the clock start it: no pull request runs code on a GPU machine."""
+    rigs = ", ".join(rig for rig, r in served.items() if r.serves)
+    first = "release" if "release" in gates else gates[0]
+    return {
+        "name": "gpu matrix",
+        "on": {
+            "workflow_dispatch": {
+                "inputs": {
+                    "policy": {
+                        "description": "The gate; the cells that it requires are run",
+                        "type": "choice", "options": list(gates), "default": first,
+                    },
+                    "marks": {
+                        "description": "Run only these of them, e.g. `sm120 and mtp`. The gate still misses the others."
+                        f" Rigs with a runner: {rigs}",
+                        "type": "string", "default": "",
+                    },
+                    "depth": {
+                        "description": "How much each suite asks",
+                        "type": "choice", "options": list(DEPTHS), "default": DEPTHS[0],
+                    },
+                }
+            },
+            "schedule": [{"cron": "0 1 * * 6"}],  # Saturdays: the rigs are busy with people on other days
+        },
+        "permissions": {"contents": "read"},
+        "env": {
+            "POLICY": f"ci/gates/${{{{ inputs.policy || '{first}' }}}}.yaml",
+            "MARKS": "${{ inputs.marks }}",
+            "DEPTH": f"${{{{ inputs.depth || '{DEPTHS[0]}' }}}}",
+        },
+        "jobs": {"plan": _plan(), "run": _run(), "gate": _gate()},
+    }  # fmt: skip
+
+
+def _plan() -> Workflow:
+    return {
+        "runs-on": HOSTED,
+        "timeout-minutes": 10,
+        "outputs": {"groups": "${{ steps.plan.outputs.groups }}", "empty": "${{ steps.plan.outputs.empty }}"},
+        "steps": [checkout(), setup_python(), run("environment", "make env"), run("plan", PLAN, id="plan")],
+    }
+
+
+def _run() -> Workflow:
+    """`queue: max`: without it a third waiting job of the same machine would cancel the second."""
+    env = {
+        "MARK": "${{ matrix.group.mark }}",
+        "CELLS": "${{ matrix.group.cells }}",
+        "GLM_MATRIX_MODELS": "${{ matrix.group.models }}",
+    }
+    return {
+        "needs": "plan",
+        "if": "needs.plan.outputs.empty == 'false'",
+        "strategy": {"fail-fast": False, "matrix": {"group": "${{ fromJSON(needs.plan.outputs.groups) }}"}},
+        "name": "${{ matrix.group.id }}",
+        "runs-on": "${{ matrix.group.runs_on }}",
+        "timeout-minutes": "${{ matrix.group.timeout_min }}",
+        "concurrency": {"group": "gpu-${{ matrix.group.host }}", "cancel-in-progress": False, "queue": "max"},
+        "steps": [
+            checkout(),
+            run("environment", "make env"),
+            run("cells", CELLS, env=env),
+            upload("evidence-${{ matrix.group.id }}", "reports/out/"),
+        ],
+    }
+
+
+def _gate() -> Workflow:
+    return {
+        "needs": ["plan", "run"],
+        "if": "always()",  # a plan or a rig that failed is a verdict, not a reason to have none
+        "runs-on": HOSTED,
+        "timeout-minutes": 20,
+        "steps": [
+            checkout(),
+            setup_python(),
+            run("environment", "make env"),
+            download("evidence-*", "in"),
+            run("merge", MERGE, always=True),
+            run("report", REPORT, always=True),
+            upload("verdict", "reports/out/"),
+            run("gate", GATE, always=True),
+        ],
+    }
