@@ -62,7 +62,7 @@ def test_an_unknown_release_has_no_snapshot_and_a_fork_has_its_upstreams() -> No
 
 def test_reading_every_snapshot_takes_a_moment() -> None:
     """1 s is twenty times what it takes alone; the whole matrix is judged in seconds."""
-    started = time.monotonic()
+    started = time.process_time()
     for release in available():
         loads((SNAPSHOTS / f"{release}.json").read_text(encoding="utf-8"))
-    assert time.monotonic() - started < 1.0
+    assert time.process_time() - started < 1.0
