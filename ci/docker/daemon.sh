@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# A Docker daemon for the project's own tests, apart from any other on the host: own socket, own data, no firewall rules.
+#   ci/docker/daemon.sh install      Debian's docker.io package (root)
+#   ci/docker/daemon.sh start DIR    prints DOCKER_HOST; everything it writes stays below DIR
+#   ci/docker/daemon.sh stop DIR     stops it, unmounts and removes DIR
+set -euo pipefail
+
+say() { echo "docker: $*" >&2; }
+
+install() {
+  command -v dockerd >/dev/null && { say "dockerd is here: $(dockerd --version)"; return; }
+  [ "$(id -u)" = 0 ] || { say "not root. Run: sudo apt-get install docker.io"; exit 2; }
+  say "installing docker.io from the distribution"
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends docker.io iptables >/dev/null
+}
+
+start() {
+  local dir=$1
+  [ "$(id -u)" = 0 ] || { say "dockerd needs root"; exit 2; }
+  command -v dockerd >/dev/null || { say "no dockerd. Run: $0 install"; exit 2; }
+  if ip link show docker0 >/dev/null 2>&1 && pgrep -x dockerd >/dev/null; then
+    say "another dockerd owns the bridge docker0: use it (DOCKER_HOST), or stop it first"
+    exit 2
+  fi
+  mkdir -p "$dir"
+  # Published ports go through docker-proxy on loopback; without iptables a container reaches nothing outside.
+  setsid dockerd --host "unix://$dir/docker.sock" --data-root "$dir/data" --exec-root "$dir/exec" \
+    --pidfile "$dir/dockerd.pid" --iptables=false --ip6tables=false --log-level warn \
+    >"$dir/dockerd.log" 2>&1 </dev/null &
+  for _ in $(seq 150); do
+    if [ -S "$dir/docker.sock" ] && answers "$dir/docker.sock"; then echo "unix://$dir/docker.sock"; return; fi
+    kill -0 $! 2>/dev/null || break
+    sleep 0.2
+  done
+  say "dockerd did not come up; the end of $dir/dockerd.log:"
+  tail -n 15 "$dir/dockerd.log" >&2
+  exit 1
+}
+
+answers() {
+  python3 - "$1" <<'PY'
+import socket, sys
+s = socket.socket(socket.AF_UNIX); s.settimeout(2)
+try:
+    s.connect(sys.argv[1]); s.sendall(b"GET /_ping HTTP/1.0\r\n\r\n"); sys.exit(b" 200 " not in s.recv(64))
+except OSError:
+    sys.exit(1)
+PY
+}
+
+stop() {
+  local dir=$1 pid
+  if pid=$(cat "$dir/dockerd.pid" 2>/dev/null); then
+    kill "$pid" 2>/dev/null || true
+    for _ in $(seq 150); do kill -0 "$pid" 2>/dev/null || break; sleep 0.2; done
+  fi
+  { grep -o " $dir/[^ ]*" /proc/mounts || true; } | sort -r | xargs -r umount -l 2>/dev/null || true
+  ip link delete docker0 2>/dev/null || true
+  rm -rf "$dir"
+}
+
+case "${1:-}" in
+  install) install ;;
+  start | stop) "$1" "${2:?a directory}" ;;
+  *) sed -n '2,5p' "$0" >&2; exit 2 ;;
+esac
