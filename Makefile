@@ -43,6 +43,10 @@ test: .venv/dev.stamp ## the project's own tests, linters and types
 bench: .venv/dev.stamp ## timings: environment, planning, launch, conversion, load client (ratios in one run)
 	@$(PY) -m tests.bench $(ARGS)
 
+generate: .venv/dev.stamp ## rewrite what is generated from axes and code: docs/reference, .github/workflows
+	@$(PY) -m ci.workflows
+	@$(PY) -m ci.reference
+
 lock: .venv/bin/uv ## re-resolve requirements/*.in into hashed locks
 	@cd requirements && for f in run dev; do ../.venv/bin/uv pip compile -q --python-version 3.11 --generate-hashes \
 		--no-header --no-emit-index-url --no-annotate $$f.in -o $$f.lock; done
@@ -50,4 +54,4 @@ lock: .venv/bin/uv ## re-resolve requirements/*.in into hashed locks
 clean: ## remove everything that was built
 	rm -rf .venv .cache $(OUT)
 
-.PHONY: help env matrix test bench lock clean
+.PHONY: help env matrix test bench generate lock clean

@@ -21,7 +21,7 @@ from matrix.plan import plan
 # Verbs whose work has effects live above this layer and run as their own program.
 ELSEWHERE = {
     "preflight": (
-        "fixtures.preflight",
+        "matrix.preflight",
         "judge plans against the pinned engine's own parser, without starting it",
     ),
     "snapshot": ("fixtures.snapshot", "extract an engine release's flags, env variables and architectures"),

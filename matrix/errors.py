@@ -4,6 +4,7 @@ MatrixError
   ConfigError        the YAML (or a command line) is wrong   -> fix the file and line in the message
   HostError          this machine cannot run it              -> no GPU, port taken, package missing
   EngineError        the engine misbehaved                   -> this is a *result* and goes in the report
+    PlanRejected       the pinned release's own text refuses the plan; nothing was started
     EngineExited       the process ended before or while serving
     EngineNotReady     it lives but never became healthy, or hung
     EngineReplyMalformed   it answered with something that is not the protocol
@@ -52,6 +53,10 @@ class HostError(MatrixError):
 
 class EngineError(MatrixError):
     """The engine misbehaved: a result, reported against the cell."""
+
+
+class PlanRejected(EngineError):
+    """The release's own parser, pins or registry refuse the plan: known without starting or loading anything."""
 
 
 class EngineExited(EngineError):

@@ -63,7 +63,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--endpoint", metavar="URL", help="run the suites of one cell (name it with --cells) on a running server;"
-        " its key is read from GLM_MATRIX_API_KEY",
+        " its key is read from GLM_MATRIX_ENDPOINT_KEY",
     )  # fmt: skip
 
 

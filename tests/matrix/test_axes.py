@@ -14,6 +14,7 @@ from matrix.expand import expand
 from matrix.load import load
 from matrix.model import Cell, Checkpoint
 from matrix.plan import plan
+from matrix.preflight import kv
 
 MATRIX = load()
 WORLD = expand(MATRIX)
@@ -114,7 +115,7 @@ def test_a_size_is_what_its_parts_add_up_to(
 def test_the_memory_of_seed_001_agrees_with_the_axes() -> None:
     assert 0.90 * MATRIX.gpus["b200_180gb"].vram_bytes / GIB == pytest.approx(161, abs=0.5)
     found = 64.49 * GIB / 691_392 / 78  # bytes per token and layer
-    assert found == pytest.approx(fit.LATENT_BYTES["dsa_bf16"] + fit.INDEXER_KEY_BYTES, abs=0.1)
+    assert found == pytest.approx(kv.latent_bytes("dsa_bf16") + kv.indexer_key_bytes(), abs=0.1)
 
 
 # One line each of real logs: vLLM 0.26.0 and SGLang 0.5.17 on one H200 with a small checkpoint of GLM-5's geometry.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from matrix.fit import LATENT_BYTES, kv_bytes_per_token
+from matrix.fit import kv_bytes_per_token
 from matrix.load import load
 
 
@@ -22,7 +22,3 @@ def test_indexer_keys_are_counted_only_on_layers_that_run_the_indexer() -> None:
     checkpoint = load().checkpoints["glm5_fp8"]
     saved = kv_bytes_per_token(checkpoint, "dsa_bf16") - kv_bytes_per_token(checkpoint, "dsa_bf16", indexer_layers=40)
     assert saved == 38 * 132
-
-
-def test_dense_layouts_keep_no_indexer_keys() -> None:
-    assert LATENT_BYTES["dense_fp8"] == 512 + 64
