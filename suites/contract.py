@@ -56,7 +56,7 @@ def expect(evidence: Evidence, findings: Iterable[Finding]) -> None:
         evidence.finding(finding)
         seen.append(finding)
     if not seen:
-        pytest.skip("this bank has no items for this question")
+        pytest.skip("NOT_EVIDENCE: this bank has no items for this question")
     bad = [f for f in seen if not f.ok]
     bound = upper_bound(len(bad), len(seen))
     head = f"{len(bad)} of {len(seen)} not ok; failure rate at most {bound:.0%} (95 %)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from fixtures.banks.bank import Bank
@@ -10,6 +11,7 @@ from fixtures.load.run import run_load
 from fixtures.load.spec import LoadSpec
 from matrix.errors import HostError
 from matrix.model import Cell
+from reports.finding import Finding
 from suites.contract import Engine, Evidence
 from suites.depth import Depth
 
@@ -53,6 +55,14 @@ def must_be_fit(result: Mapping[str, Any], cell: Cell) -> None:
     """
     if cell.rig.sm and not result["client_fit"]:
         raise HostError(f"the load client was not fit to measure: {result['client_unfit_because']}")
+
+
+def if_fit(result: Mapping[str, Any], finding: Finding) -> Finding:
+    """A finding about timing, which a starved client cannot make: it is kept, but neither passes nor fails anything."""
+    if result["client_fit"]:
+        return finding
+    why = f"the client was not fit to measure: {result['client_unfit_because']}; {finding.detail}".rstrip("; ")
+    return replace(finding, ok=True, sensitive=False, detail=why)
 
 
 def record(evidence: Evidence, result: Mapping[str, Any], **conditions: Any) -> None:

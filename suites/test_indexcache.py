@@ -23,7 +23,7 @@ def test_changes_output_only_beyond_index_topk(
     findings = signature.take(client, bank, topk=topk, settings=plan.settings)
     expect(evidence, findings)
     if len(findings) < 2:
-        pytest.skip(f"no prompt longer than index_topk {topk} fits the context")
+        pytest.skip(f"NOT_EVIDENCE: no prompt longer than index_topk {topk} fits the context")
     evidence.proof(
         "indexcache",
         "unproven",

@@ -36,7 +36,9 @@ def test_finds_the_needle_beyond_index_topk(
     topk = index_topk(cell, plan.settings)
     sizes = lengths.beyond_index_topk(plan.settings, topk, depth)
     if not sizes:
-        pytest.skip(f"no prompt longer than index_topk {topk} fits the context {plan.settings.get('context')}")
+        pytest.skip(
+            f"NOT_EVIDENCE: no prompt longer than index_topk {topk} fits the context {plan.settings.get('context')}"
+        )
     expect(evidence, _hunt(client, _needles(bank, sizes, depth), topk=topk))
 
 

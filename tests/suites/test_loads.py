@@ -10,6 +10,7 @@ import pytest
 from fixtures.banks.glm5 import Glm5Bank
 from fixtures.stub_engine import StubEngine
 from matrix.errors import HostError
+from reports.finding import Finding
 from suites import loads
 from tests.suites.world import DEPTH, FakeRunning, Recorder, cell
 
@@ -34,3 +35,16 @@ def test_a_load_measures_and_records(tmp_path: Path) -> None:
     assert result["output_lens"] == [8] * 4
     assert result["failed"] == 0
     assert {name for name, _, _ in evidence.measurements} == set(loads.RECORDED)
+
+
+FINDING = Finding(check="throughput.littles_law", ok=False, expected="2", got="1.7", detail="1.70 streams implied")
+
+
+def test_a_fit_client_may_fail_the_accounting() -> None:
+    assert loads.if_fit({"client_fit": True}, FINDING) is FINDING
+
+
+def test_an_unfit_client_neither_passes_nor_fails_anything() -> None:
+    judged = loads.if_fit(UNFIT, FINDING)
+    assert (judged.ok, judged.sensitive) == (True, False)
+    assert "client CPU 99%" in judged.detail and "1.70 streams" in judged.detail
