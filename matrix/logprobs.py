@@ -1,0 +1,70 @@
+"""Proof by numbers: logprobs of next tokens against recorded ones, one recording per way an engine may compute.
+
+Sparse, shared and dense attention give the same numbers up to index_topk tokens, where everything is selected anyway:
+a prompt that is not longer could not have shown a difference and is refused as evidence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
+
+from matrix.observation import Rung
+from matrix.proof import Outcome, Proof
+
+Logprobs = Sequence[Mapping[str, float]]  # per generated token: candidate -> logprob, the chosen one first
+
+
+def distance(a: Logprobs, b: Logprobs) -> float:
+    """Largest difference over candidates that both list, until they first choose differently; infinite without any."""
+    largest = math.inf if not (a and b) else 0.0
+    for mine, yours in zip(a, b, strict=False):
+        shared = mine.keys() & yours.keys()
+        if not shared:
+            return math.inf
+        largest = max(largest, *(abs(mine[t] - yours[t]) for t in shared))
+        if next(iter(mine)) != next(iter(yours)):
+            break
+    return largest
+
+
+def distributions(found: Logprobs) -> Logprobs:
+    """The positions before the first that names no alternative: llama.cpp gives a drafted token probability 1 and
+    nothing beside it (https://github.com/ggml-org/llama.cpp/issues/27972), which says nothing about attention."""
+    return list(takewhile(lambda position: len(position) > 1, found))
+
+
+def blind(prompt_tokens: int, index_topk: int) -> str:
+    """Why a prompt is no evidence about sparse attention; empty when it is."""
+    if prompt_tokens > index_topk:
+        return ""
+    return f"NOT_EVIDENCE: {prompt_tokens} prompt tokens, all of which index_topk {index_topk} selects"
+
+
+def by_recording(
+    feature: str, found: Logprobs, recordings: Mapping[str, Logprobs], *, wanted: str, tolerance: float,
+    prompt_tokens: int, index_topk: int, rung: Rung = Rung.ORACLE,
+) -> Proof:  # fmt: skip
+    """Near the wanted recording and near no other: proven. Near another one: refuted.
+
+    `tolerance` is what one way of computing may differ by between machines and kernels; recordings that are closer to
+    one another than twice that cannot be told apart, and the outcome says so.
+    """
+    usable = distributions(found)
+    gaps = {name: round(distance(usable, each), 6) for name, each in recordings.items()}
+    near = {name for name, gap in gaps.items() if gap <= tolerance}
+    data = {
+        "gaps": {k: str(v) for k, v in gaps.items()}, "tolerance": tolerance, "prompt_tokens": prompt_tokens,
+        "positions": len(usable),
+    }  # fmt: skip
+    away = ", ".join(f"{n} is {g:.3g} away" for n, g in gaps.items())
+    detail = f"logprobs of {len(usable)} tokens after {prompt_tokens}: {away}"
+    if refused := blind(prompt_tokens, index_topk):
+        return Proof(feature=feature, outcome="unproven", rung=rung, detail=refused, data=data)
+    outcome: Outcome = "unproven"
+    if near == {wanted}:
+        outcome = "proven"
+    elif near and wanted not in near:
+        outcome = "refuted"
+    return Proof(feature=feature, outcome=outcome, rung=rung, detail=f"{detail} (wanted {wanted})", data=data)

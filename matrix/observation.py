@@ -1,0 +1,222 @@
+"""What an engine lets be seen of itself, read by its dialect's data (`observe:` of engine.yaml). Text in, facts out.
+
+    fact: {log: REGEX}                    the group named `value` of every matching line
+    fact: {log: REGEX, after: REGEX}      only the first match behind each line that matches `after`
+    fact: {get: /path, path: a.0.b}       a value of a JSON endpoint; `*` goes through a list
+    fact: {metric: NAME}                  a Prometheus counter, added up over its labels; `by: LABEL` keeps them apart
+
+`unit` makes it a size (GiB and MiB become bytes), `echo` says that it only repeats what was asked for, `fallback` what
+it means that the line is there, and `expected_when` (a condition) where that is no surprise. `unverified` facts come
+from no log that we have seen and are never used. `from`, `means` and `needs` speak to people.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
+from typing import Any
+
+Json = Any
+SCALE = {"GiB": 2**30, "MiB": 2**20}  # to bytes
+UNITS = {"bytes", "tokens", "layers", "seconds", *SCALE}
+KEYS = {
+    "log", "after", "get", "path", "metric", "by", "unit", "echo", "from", "means", "needs", "equals", "drains",
+    "unverified", "fallback", "expected_when",
+}  # fmt: skip
+_SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{([^}]*)\})?\s+([-+]?[0-9.]+(?:[eE][-+]?\d+)?)\s*$")
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+
+class Rung(StrEnum):
+    """The evidence ladder, weakest first. Only an effect (a counter or above) can prove a feature."""
+
+    PARSER = "parser accepted"
+    ECHO = "config echoed"
+    LOG = "log line"
+    COUNTER = "counters and sizes"
+    ABLATION = "ablation"
+    ORACLE = "direct oracle"
+
+    @property
+    def height(self) -> int:
+        return list(Rung).index(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One fact, seen once. Sizes are bytes; `half_step` is how far printed rounding may have moved the value."""
+
+    name: str
+    value: str | float
+    rung: Rung
+    where: str  # "log line 43", "/metrics vllm:x_total", "/props default_generation_settings.n_ctx"
+    unit: str = ""
+    half_step: float = 0.0
+    also: Mapping[str, str] = field(default_factory=dict)  # the pattern's other groups, or the metric's label
+
+    @property
+    def number(self) -> float:
+        """The value of a fact with a unit, or of a counter."""
+        return float(self.value)
+
+    @property
+    def low(self) -> float:
+        return self.number - self.half_step
+
+    @property
+    def high(self) -> float:
+        return self.number + self.half_step
+
+
+Seen = Sequence[Observation]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What was collected from one engine. A source that it does not have is empty, and `missing` says why."""
+
+    log: str = ""
+    documents: Mapping[str, Json] = field(default_factory=dict)  # endpoint -> JSON
+    metrics: str = ""  # Prometheus text
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+
+def observe(dialect: Mapping[str, Mapping[str, Json]], sources: Sources) -> tuple[Observation, ...]:
+    """Every fact that the sources show, in the dialect's order, and within a fact in the source's."""
+    lines, samples = sources.log.splitlines(), list(_samples(sources.metrics))
+    found: list[Observation] = []
+    for name, spec in dialect.items():
+        if spec.get("unverified"):
+            continue
+        if "log" in spec:
+            found += _from_log(name, spec, lines)
+        elif "metric" in spec:
+            found += _from_metrics(name, spec, samples)
+        elif "path" in spec:
+            found += _from_document(name, spec, sources.documents.get(spec["get"]))
+    return tuple(found)
+
+
+def every(seen: Seen, name: str) -> tuple[Observation, ...]:
+    """All sightings of a fact."""
+    return tuple(o for o in seen if o.name == name)
+
+
+def first(seen: Seen, name: str) -> Observation | None:
+    """The first sighting: of several ranks or caches, the first one logged."""
+    return next((o for o in seen if o.name == name), None)
+
+
+def last(seen: Seen, name: str) -> Observation | None:
+    """The latest sighting, for facts that are logged again and again."""
+    return next((o for o in reversed(seen) if o.name == name), None)
+
+
+def endpoints(dialect: Mapping[str, Mapping[str, Json]]) -> tuple[str, ...]:
+    """JSON endpoints that may be read: those with a `path`, and none that is emptied by reading it."""
+    return tuple(dict.fromkeys(s["get"] for s in dialect.values() if "path" in s and not s.get("drains")))
+
+
+def problems(dialect: Mapping[str, Mapping[str, Json]]) -> list[str]:
+    """What is wrong with a dialect's data, by fact."""
+    return [f"{name}: {wrong}" for name, spec in dialect.items() for wrong in _wrong(spec)]
+
+
+def _wrong(spec: Mapping[str, Json]) -> Iterator[str]:
+    if unknown := sorted(spec.keys() - KEYS):
+        yield f"unknown key {', '.join(unknown)}"
+    if len({"log", "get", "metric"} & spec.keys()) != 1:
+        yield "needs exactly one of log, get and metric"
+    if spec.get("unit", "tokens") not in UNITS:
+        yield f"unknown unit {spec['unit']!r}"
+    for key in ("log", "after"):
+        try:
+            pattern = re.compile(spec.get(key, ""))
+        except re.error as error:
+            yield f"{key} is no regular expression: {error}"
+        else:
+            if key == "log" and "unit" in spec and "log" in spec and "value" not in pattern.groupindex:
+                yield "a size needs a group named value"
+
+
+def _from_log(name: str, spec: Mapping[str, Json], lines: Iterable[str]) -> Iterator[Observation]:
+    pattern, opens = re.compile(spec["log"]), re.compile(spec["after"]) if "after" in spec else None
+    armed = opens is None
+    for number, line in enumerate(lines, 1):
+        if opens is not None and opens.search(line):
+            armed = True
+        if armed and (match := pattern.search(line)):
+            groups = {k: v for k, v in match.groupdict().items() if v is not None}
+            text = groups.pop("value", "seen")
+            yield from _made(name, spec, text, where=f"log line {number}", rung=Rung.LOG, also=groups)
+            armed = opens is None
+
+
+def _from_document(name: str, spec: Mapping[str, Json], document: Json) -> Iterator[Observation]:
+    for value in _at(document, spec["path"].split(".")):
+        if isinstance(value, (str, int, float)):
+            where = f"{spec['get']} {spec['path']}"
+            yield from _made(name, spec, str(value), where=where, rung=Rung.LOG)
+
+
+def _at(value: Json, path: Sequence[str]) -> Iterator[Json]:
+    """Everything at a dotted path; a step that does not exist leads nowhere."""
+    if not path:
+        yield value
+        return
+    step, rest = path[0], path[1:]
+    if isinstance(value, list):
+        chosen = value if step == "*" else value[int(step) : int(step) + 1] if step.isdigit() else []
+        for each in chosen:
+            yield from _at(each, rest)
+    elif isinstance(value, Mapping) and step in value:
+        yield from _at(value[step], rest)
+
+
+def _samples(text: str) -> Iterator[tuple[str, dict[str, str], float]]:
+    for line in text.splitlines():
+        if match := _SAMPLE.match(line):
+            yield match[1], dict(_LABEL.findall(match[2] or "")), float(match[3])
+
+
+def _from_metrics(
+    name: str, spec: Mapping[str, Json], samples: Sequence[tuple[str, dict[str, str], float]]
+) -> Iterator[Observation]:
+    own = [(labels, value) for sample, labels, value in samples if sample == spec["metric"]]
+    label = spec.get("by", "")
+    totals: dict[str, float] = {}
+    for labels, value in own:
+        key = labels.get(label, "")
+        totals[key] = totals.get(key, 0.0) + value
+    for key, total in totals.items():
+        also = {label: key} if label else {}
+        where = f"metric {spec['metric']}"
+        yield from _made(name, spec, repr(total), where=where, rung=Rung.COUNTER, also=also)
+
+
+def _made(
+    name: str, spec: Mapping[str, Json], text: str, *, where: str, rung: Rung, also: Mapping[str, str] | None = None
+) -> Iterator[Observation]:
+    """The observation, or nothing where a number was promised and something else stands there."""
+    unit, value, half_step = spec.get("unit", ""), text.strip(), 0.0
+    fact = partial(Observation, name=name, where=where, also=dict(also or {}))
+    echo = Rung.ECHO if spec.get("echo") else None
+    if not unit and rung is not Rung.COUNTER:
+        yield fact(value=value, rung=echo or rung)
+        return
+    digits, scale = value.replace(",", ""), SCALE.get(unit, 1)
+    with suppress(ValueError):
+        number = float(digits) * scale
+        half_step = _half_step(digits) * scale if unit in SCALE else 0.0
+        unit = "bytes" if unit in SCALE else unit
+        yield fact(value=number, rung=echo or Rung.COUNTER, unit=unit, half_step=half_step)
+
+
+def _half_step(digits: str) -> float:
+    """Half of the last printed decimal: 65.16 stands for anything from 65.155 to 65.165."""
+    decimals = digits.partition(".")[2]
+    return 0.5 * 10.0 ** -len(decimals)

@@ -1,0 +1,113 @@
+"""Is the engine what the plan asks for? Requested against effective, one finding per fact; silent fallbacks too.
+
+Only differences are faults: what a plan leaves to the engine is reported as it was chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from matrix.condition import compile_condition
+from matrix.kv_reading import readings, token_bytes
+from matrix.observation import Observation, Seen, every, first
+from matrix.requested import Requested
+from reports.finding import Finding
+
+# How a quantised checkpoint's experts are called where an engine counts its tensors (llama.cpp).
+TENSOR_TYPES = {"bf16": "bf16", "q8_0": "q8_0", "nvfp4": "nvfp4", "mxfp4": "mxfp4"}
+# What engines call the 16-bit and 8-bit caches, beside their own names.
+KV_NAMES = {"bf16": "bfloat16", "torch.bfloat16": "bfloat16", "torch.float8_e4m3fn": "fp8", "fp8_e4m3": "fp8"}
+LEFT_OPEN = ("attention_backend", "moe_backend", "dsa_backends", "kv_dtype", "linear_kernel", "nvfp4_gemm")
+
+
+Dialect = Mapping[str, Mapping[str, Any]]
+
+
+def differences(wanted: Requested, seen: Seen) -> Iterator[Finding]:
+    """Every fact that was asked for and can be seen."""
+    yield from _size("context", wanted.context, seen)
+    yield from _size("chunk_tokens", wanted.chunk_tokens, seen)
+    yield from _page(wanted, seen)
+    yield from _kv(wanted, seen)
+    yield from _backend("attention_backend", wanted.attention_backend, seen)
+    yield from _backend("moe_backend", wanted.moe_backend, seen)
+    yield from _tensors(wanted, seen)
+
+
+def fallbacks(dialect: Dialect, seen: Seen, facts: Mapping[str, Any]) -> Iterator[Finding]:
+    """What the engine gave up silently. `expected_when` holds where the matrix knows and accepts it."""
+    for name, spec in dialect.items():
+        if "fallback" not in spec:
+            continue
+        found = first(seen, name)
+        expected = "expected_when" in spec and compile_condition(spec["expected_when"])(facts)
+        if found is not None:
+            yield Finding(
+                check=f"fallback.{name}",
+                ok=bool(expected),
+                expected="known and accepted on this GPU" if expected else "no fallback",
+                got=f"{found.value} ({found.where})",
+                detail=str(spec["fallback"]),
+            )
+
+
+def chosen(wanted: Requested, seen: Seen) -> dict[str, str]:
+    """What the plan left to the engine and the engine has chosen, for the record."""
+    asked = {"attention_backend": wanted.attention_backend, "moe_backend": wanted.moe_backend}
+    return {n: str(o.value) for n in LEFT_OPEN if asked.get(n) is None and (o := first(seen, n)) is not None}
+
+
+def _size(name: str, asked: int | None, seen: Seen) -> Iterator[Finding]:
+    found = first(seen, name)
+    if asked is not None and found is not None:
+        yield _finding(name, asked, found, same=found.number == asked)
+
+
+def _page(wanted: Requested, seen: Seen) -> Iterator[Finding]:
+    """Sparse backends force pages of 64 tokens whatever was asked for."""
+    forced = first(seen, "page_size_forced")
+    if forced is not None:
+        yield _finding("page_tokens", wanted.page_tokens, forced, same=forced.number == wanted.page_tokens)
+
+
+def _kv(wanted: Requested, seen: Seen) -> Iterator[Finding]:
+    """By the bytes of a token, for a dtype can be echoed; by name only where no size is shown."""
+    size, named = token_bytes(seen, wanted.page_tokens), first(seen, "kv_dtype")
+    layouts = sorted({r.layout for r in readings(size, wanted)}) if size else []
+    if wanted.layout is not None and size is not None and layouts:
+        ok = wanted.layout in layouts
+        yield Finding(check="effective.kv_layout", ok=ok, expected=wanted.layout, got=f"{' or '.join(layouts)}: {size}")
+    elif wanted.kv_dtype is not None and named is not None:
+        yield _finding("kv_dtype", wanted.kv_dtype, named, same=_kv_name(wanted.kv_dtype) == _kv_name(str(named.value)))
+
+
+def _kv_name(name: str) -> str:
+    return KV_NAMES.get(name, name)
+
+
+def _backend(name: str, asked: str | None, seen: Seen) -> Iterator[Finding]:
+    found = first(seen, name)
+    if asked is not None and found is not None:
+        same = "".join(filter(str.isalnum, asked.lower())) == "".join(filter(str.isalnum, str(found.value).lower()))
+        yield _finding(name, asked, found, same=same)
+
+
+def _tensors(wanted: Requested, seen: Seen) -> Iterator[Finding]:
+    """The weights' own type, where the engine counts its tensors: a conversion may widen them silently."""
+    types = {str(o.value): int(o.also.get("tensors", 0)) for o in every(seen, "weights_type")}
+    expected = TENSOR_TYPES.get(wanted.weights)
+    if types and expected is not None:
+        shown = ", ".join(f"{n} x {t}" for t, n in types.items())
+        yield Finding(check="effective.weights", ok=types.get(expected, 0) > 0, expected=expected, got=shown)
+
+
+def _finding(name: str, asked: object, found: Observation, *, same: bool) -> Finding:
+    value = f"{found.number:.0f}" if found.unit else str(found.value)
+    return Finding(
+        check=f"effective.{name}",
+        ok=same,
+        expected=str(asked),
+        got=f"{value} ({found.where})",
+        detail="" if same else "the engine runs with something else than the plan says",
+    )

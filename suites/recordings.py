@@ -1,0 +1,143 @@
+"""What the canary's next tokens are when attention is sparse, shared, destructively shared or dense.
+
+    python -m suites.recordings          record again: after every change of the weights or of the bank (a minute)
+
+The engine's own numbers of an earlier run, one per way it may compute: the *ablation* rung. (The oracle's numbers, by
+transformers in float32, are tests/fixtures/canary/reference_logprobs.json.) They are compared only with the launches
+they speak about: llama.cpp, the BF16 canary and the recorded index_topk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fixtures.banks.bank import Bank
+from fixtures.banks.canary_bank import CanaryBank
+from fixtures.banks.item import Item
+from fixtures.canary.checkpoint import CheckpointDirectory
+from fixtures.client import Client
+from fixtures.overlay import locate
+from matrix.errors import ConfigError, Problem
+from matrix.logprobs import Logprobs, by_recording
+from matrix.model import Cell
+from matrix.observation import Rung
+from matrix.plan import Plan
+from matrix.proof import Proof
+from suites.checks.features import signature
+
+FILE = Path(__file__).parent / "data" / "canary_recordings.json"
+COMMAND = "python -m suites.recordings"
+PROMPT_TOKENS = 700  # asked of the bank, which makes 644: beyond index_topk 256 by a factor at which patterns part
+TOP = 20
+MAX_TOKENS = 24
+# Equal launches differ by 0.00001 (the recording's rounding), chunks of 64 instead of 512 by 0.06; the closest two ways
+# of computing by 0.36. Measured on one CPU with bf16 weights; another CPU may round otherwise, hence the room.
+TOLERANCE = 0.15
+DENSE = "dense"
+
+
+def proofs(cell: Cell, plan: Plan, client: Client, bank: Bank, file: Path = FILE) -> Iterator[Proof]:
+    """Sparse attention and IndexCache by the numbers, for launches that there are recordings of.
+
+    Raises:
+        ConfigError: the recordings are of other weights or of another prompt; the message names the command.
+    """
+    if cell.engine.dialect != "llamacpp" or not cell.checkpoint.canary or cell.checkpoint.format != "bf16":
+        return
+    recorded = json.loads(file.read_text(encoding="utf-8"))
+    item = prompt(bank)
+    _require_current(recorded, cell, item, file)
+    topk = int(plan.settings["index_topk"])
+    if topk != recorded["index_topk"]:
+        return
+    reply = client.ask(item, max_tokens=MAX_TOKENS, top_logprobs=TOP)
+    tokens = reply.prompt_tokens or 0
+    ways: Mapping[str, Logprobs] = recorded["ways"]
+    features = ["dsa", *(["indexcache"] if "indexcache" in cell.features else [])]
+    for feature in features:
+        yield by_recording(
+            feature, signature(reply.logprobs), _rivals(ways, way(cell), feature), wanted=way(cell),
+            tolerance=TOLERANCE, prompt_tokens=tokens, index_topk=topk, rung=Rung.ABLATION,
+        )  # fmt: skip
+
+
+def way(cell: Cell) -> str:
+    """How the cell's layers shall select: its pattern, or all of them for themselves."""
+    pattern = cell.checkpoint.index_topk_pattern if "indexcache" in cell.features else None
+    return pattern or "F" * cell.checkpoint.layers
+
+
+def prompt(bank: Bank) -> Item:
+    """The frozen question: a needle well beyond index_topk."""
+    return bank.needle(tokens=PROMPT_TOKENS, depth=0.3)
+
+
+def _rivals(ways: Mapping[str, Logprobs], wanted: str, feature: str) -> dict[str, Logprobs]:
+    """Dense attention for DSA; for IndexCache the other patterns too."""
+    return {k: v for k, v in ways.items() if feature != "dsa" or k in (wanted, DENSE)}
+
+
+def _require_current(recorded: Mapping[str, Any], cell: Cell, item: Item, file: Path) -> None:
+    now = {"weights_sha256": _weights(cell), "prompt_sha256": _digest(item)}
+    stale = [f"{key} is {recorded.get(key)}, now {value}" for key, value in now.items() if recorded.get(key) != value]
+    if stale:
+        raise ConfigError([Problem(str(file), 0, why.split()[0], f"{why}; record again: {COMMAND}") for why in stale])
+
+
+def _weights(cell: Cell) -> str:
+    return CheckpointDirectory(locate(cell.checkpoint)).weights_sha256()
+
+
+def _digest(item: Item) -> str:
+    return hashlib.sha256(json.dumps(item.messages, sort_keys=True).encode()).hexdigest()
+
+
+def record(launches: Mapping[str, Plan]) -> dict[str, Any]:
+    """Ask the frozen question of each launch."""
+    from fixtures.process_engine import ProcessLauncher
+
+    cell, item, ways = next(iter(launches.values())).cell, prompt(CanaryBank()), {}
+    for name, plan in launches.items():
+        with (
+            ProcessLauncher().start(plan) as engine,
+            Client(engine.base_url, engine.model, api_key=engine.api_key) as client,
+        ):
+            reply = client.ask(item, max_tokens=MAX_TOKENS, top_logprobs=TOP)
+        ways[name] = [{t: round(v, 5) for t, v in position.items()} for position in signature(reply.logprobs)]
+    return {
+        "weights_sha256": _weights(cell), "prompt_sha256": _digest(item), "index_topk": cell_topk(launches),
+        "engine": f"xllamacpp {version('xllamacpp')}", "recorded_by": COMMAND, "ways": ways,
+    }  # fmt: skip
+
+
+def cell_topk(launches: Mapping[str, Plan]) -> int:
+    return int(next(iter(launches.values())).settings["index_topk"])
+
+
+def launches() -> dict[str, Plan]:
+    """One plan per way: the cpu cells, and the baseline with the index_topk of the config, which the prompt fits."""
+    from matrix.expand import expand
+    from matrix.load import load
+    from matrix.plan import plan
+    from matrix.removal import without
+
+    cells = {c.checkpoint.id + "." + "_".join(sorted(c.features)): c for c in _canaries(expand(load()).runnable)}
+    base = plan(load(), cells["canary_bf16."])
+    chosen = {way(c): plan(load(), c) for c in cells.values() if c.features == {"indexcache"}}
+    return {way(base.cell): base, **chosen, DENSE: without(base, "config", "index_topk")}
+
+
+def _canaries(cells: Iterator[Cell] | tuple[Cell, ...]) -> Iterator[Cell]:
+    return (c for c in cells if c.engine.dialect == "llamacpp" and c.checkpoint.format == "bf16")
+
+
+if __name__ == "__main__":
+    FILE.parent.mkdir(exist_ok=True)
+    FILE.write_text(json.dumps(record(launches()), indent=1) + "\n", encoding="utf-8")
+    sys.stdout.write(f"{FILE}\n")

@@ -1,0 +1,136 @@
+"""Real launches of llama.cpp that ask for a feature and do not get it: each must come out refuted, and says why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from fixtures.banks.canary_bank import CanaryBank
+from fixtures.canary.checkpoint import CheckpointDirectory
+from fixtures.client import Client
+from fixtures.launch import Running
+from fixtures.process_engine import ProcessLauncher
+from matrix.expand import expand
+from matrix.load import load
+from matrix.logprobs import by_recording
+from matrix.model import Cell
+from matrix.observation import Rung
+from matrix.plan import Plan, plan
+from matrix.removal import without
+from suites import test_effective
+from tests.fixtures.llamacpp.serving import CANARY, needs_canary, serve
+from tests.suites.world import Recorder
+
+pytestmark = needs_canary
+
+ORACLE = Path(__file__).parents[1] / "fixtures" / "canary" / "reference_logprobs.json"
+ORACLE_TOLERANCE = 0.02  # F32 weights differ from transformers by 0.0035 at most (tests/fixtures/llamacpp)
+
+
+def cell(name: str) -> Cell:
+    wanted = f"cpu.llamacpp_2026_10_11549.canary_bf16.{name}"
+    return next(c for c in expand(load()).runnable if c.id == wanted)
+
+
+@contextmanager
+def launched(name: str, tmp_path: Path, *left_out: tuple[str, str]) -> Iterator[tuple[Plan, Running, Client]]:
+    """The cell's own plan beside an engine that was launched without some of its settings."""
+    asked = plan(load(), cell(name))
+    real = asked
+    for section, key in left_out:
+        real = without(real, section, key)
+    with (
+        ProcessLauncher(logs=tmp_path).start(real) as engine,
+        Client(engine.base_url, engine.model, api_key=engine.api_key) as client,
+    ):
+        yield asked, engine, client
+
+
+def in_effect(asked: Plan, engine: Running, client: Client) -> Recorder:
+    """The suite's test; fails as it does, and returns what it recorded."""
+    evidence = Recorder()
+    test_effective.test_requested_features_are_in_effect(
+        cell=asked.cell, plan=asked, engine=engine, client=client, bank=CanaryBank(), evidence=evidence
+    )
+    return evidence
+
+
+def outcomes(evidence: Recorder) -> dict[str, str]:
+    return {feature: outcome for feature, outcome, _ in evidence.proofs}
+
+
+def test_indexcache_that_was_asked_for_is_proven(tmp_path: Path) -> None:
+    with launched("indexcache", tmp_path) as run:
+        evidence = in_effect(*run)
+    assert outcomes(evidence) == {"kv_layout": "proven", "dsa": "proven", "indexcache": "proven"}
+
+
+def test_a_launch_without_indexcache_is_refuted(tmp_path: Path) -> None:
+    """The flag is in the plan, every answer is right, and the feature is not there."""
+    with (
+        launched("indexcache", tmp_path, ("config", "index_topk_pattern")) as run,
+        pytest.raises(AssertionError, match="indexcache is refuted") as caught,
+    ):
+        in_effect(*run)
+    said = str(caught.value)
+    assert "4 of 4 layers keep indexer keys, the pattern leaves 2" in said, "seen in the cache"
+    assert "FFFF is" in said and "wanted FFSS" in said, "and in the numbers"
+
+
+def test_dense_attention_is_refuted_by_its_numbers(tmp_path: Path) -> None:
+    """With the config's index_topk of 2048 the prompt is attended densely, and the cache looks the same."""
+    with (
+        launched("baseline", tmp_path, ("config", "index_topk")) as run,
+        pytest.raises(AssertionError, match="dsa is refuted by ablation"),
+    ):
+        in_effect(*run)
+
+
+def test_an_ignored_chunk_size_is_refuted(tmp_path: Path) -> None:
+    left_out = (("args", "--batch-size"), ("args", "--ubatch-size"))
+    with launched("chunked_prefill", tmp_path, *left_out) as (asked, engine, client):
+        with pytest.raises(AssertionError, match="chunked_prefill is refuted by counters and sizes: 1 prefill batch"):
+            in_effect(asked, engine, client)
+        with pytest.raises(AssertionError, match=r"effective\.chunk_tokens: NOT OK"):
+            test_effective.test_requested_equals_effective(
+                cell=asked.cell, plan=asked, engine=engine, client=client, evidence=Recorder()
+            )
+
+
+def test_mtp_that_is_off_is_refuted(tmp_path: Path) -> None:
+    with (
+        launched("mtp", tmp_path, ("args", "--spec-type")) as run,
+        pytest.raises(AssertionError, match="mtp is refuted by counters and sizes: no token was drafted"),
+    ):
+        in_effect(*run)
+
+
+@pytest.mark.parametrize(
+    ("way", "outcome"),
+    [("long sparse", "proven"), ("long sparse, shared layers", "refuted"), ("long dense", "refuted")],
+)
+def test_the_oracle_tells_sparse_attention_from_its_rivals(way: str, outcome: str, tmp_path: Path) -> None:
+    """transformers' float32 numbers beyond index_topk 64; each way is launched and asked to be the sparse one."""
+    oracle = json.loads(ORACLE.read_text())
+    assert oracle["weights_sha256"] == CheckpointDirectory(CANARY).weights_sha256(), (
+        "record it again: see the docstring of tests/fixtures/canary/record_reference.py"
+    )
+    cases = {c["name"]: c for c in oracle["cases"]}
+    prompt = cases[way]["ids"]
+    with serve(tmp_path, "--type", "f32", "--ctx-size", "1024", merges={"config.json": cases[way]["config"]}) as served:
+        reply = served.post("/completion", prompt=prompt, n_predict=1, temperature=0, n_probs=40)
+    found = {str(t["id"]): t["logprob"] for t in reply["completion_probabilities"][0]["top_logprobs"]}
+    proof = by_recording(
+        "dsa",
+        [found],
+        {n: [{str(i): v for i, v in c["top"]}] for n, c in cases.items() if n.startswith("long")},
+        wanted="long sparse",
+        tolerance=ORACLE_TOLERANCE,
+        prompt_tokens=len(prompt),
+        index_topk=64,
+    )
+    assert (proof.outcome, proof.rung) == (outcome, Rung.ORACLE), proof.detail
