@@ -9,6 +9,7 @@ log line: lines are printed by code that need not do what they say. What cannot 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -27,6 +28,7 @@ ACCEPT_LENGTH = 1.5  # tokens per step, where only that is shown; 1.0 is a head 
 DRAFTED_TOKENS = 50  # fewer drafted (or generated) tokens say nothing
 DOUBTED_TOKENS = 500  # from here on no rejection at all is too good; a short story by heart may have none
 CHUNK_SLACK = 2  # steps beyond the chunks: a chunk that was cut at a page, the step of the first token
+READER = re.compile(r"index_topk_pattern.*\n(?:.*\n){0,3}?.*?(TypeError: .*)")  # the line that reads it, then the error
 SPARSE = ("sparse", "dsa", "nsa")  # what every sparse attention backend's name holds (vLLM, SGLang)
 
 
@@ -183,6 +185,20 @@ def _grown(wanted: Requested, size: TokenBytes | None, without: TokenBytes | Non
         yield Proof(feature="indexcache", outcome="refuted", rung=Rung.ABLATION, detail=detail)
     else:
         yield _unproven("indexcache", detail, Rung.ABLATION)
+
+
+def wrong_type_breaks(came_up: bool, log: str) -> Proof:
+    """A launch with `index_topk_pattern: 0`. Somebody who reads the pattern trips over it while the model is built;
+    an engine that comes up has ignored it (vLLM 0.26.0: `TypeError: object of type 'int' has no len()`)."""
+    feature = "indexcache"
+    if came_up:
+        detail = "a pattern of the wrong type was accepted: nothing reads it"
+        return Proof(feature=feature, outcome="refuted", rung=Rung.ABLATION, detail=detail)
+    broke = READER.search(log)
+    if broke is None:
+        return _unproven(feature, "the launch with a wrong pattern failed for another reason", Rung.ABLATION)
+    detail = f"a pattern of the wrong type breaks its reader: {broke[1]}"
+    return Proof(feature=feature, outcome="proven", rung=Rung.ABLATION, detail=detail)
 
 
 def _mtp(seen: Seen) -> Proof:

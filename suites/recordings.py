@@ -52,7 +52,7 @@ def proofs(cell: Cell, plan: Plan, client: Client, bank: Bank, file: Path = FILE
         return
     recorded = json.loads(file.read_text(encoding="utf-8"))
     item = prompt(bank)
-    _require_current(recorded, cell, item, file)
+    require_current(recorded, cell, item, file)
     topk = int(plan.settings["index_topk"])
     if topk != recorded["index_topk"]:
         return
@@ -83,7 +83,7 @@ def _rivals(ways: Mapping[str, Logprobs], wanted: str, feature: str) -> dict[str
     return {k: v for k, v in ways.items() if feature != "dsa" or k in (wanted, DENSE)}
 
 
-def _require_current(recorded: Mapping[str, Any], cell: Cell, item: Item, file: Path) -> None:
+def require_current(recorded: Mapping[str, Any], cell: Cell, item: Item, file: Path) -> None:
     now = {"weights_sha256": _weights(cell), "prompt_sha256": _digest(item)}
     stale = [f"{key} is {recorded.get(key)}, now {value}" for key, value in now.items() if recorded.get(key) != value]
     if stale:

@@ -16,9 +16,9 @@ from matrix.load import load
 from matrix.observation import Observation, Rung, Seen, Sources, observe
 from matrix.plan import plan
 from matrix.preflight.kv import GIB, Layout, Shape
-from matrix.proof import DOUBTED_TOKENS, DRAFTED_TOKENS, Probe, Proof, judge, strongest
+from matrix.proof import DOUBTED_TOKENS, DRAFTED_TOKENS, Probe, Proof, judge, strongest, wrong_type_breaks
 from matrix.requested import Requested, requested
-from tests.matrix.test_observation import ENGINES, read
+from tests.matrix.test_observation import ENGINES, LOGS, read
 
 FOUR = Shape(layers=4)
 VLLM = Requested(dialect="vllm", shape=FOUR, layout="dsa_bf16", full_layers=4, page_tokens=64, chunk_tokens=4096)
@@ -371,3 +371,18 @@ def test_sizes_are_shown_with_their_spread() -> None:
     assert (
         str(TokenBytes(low=5135.0, high=5137.0, where="log line 1")) == "5136.0 +- 1.0 bytes per KV token (log line 1)"
     )
+
+
+# --- a pattern of the wrong type --------------------------------------------------------------------------------------
+
+
+def test_a_wrong_typed_pattern_breaks_its_reader_in_the_recorded_log() -> None:
+    log = (LOGS / "vllm_0_26_0_pattern_of_wrong_type.log").read_text(encoding="utf-8")
+    found = wrong_type_breaks(False, log)
+    assert (found.outcome, found.rung) == ("proven", Rung.ABLATION)
+    assert found.detail.endswith("TypeError: object of type 'int' has no len()")
+
+
+def test_an_engine_that_comes_up_with_it_reads_nothing() -> None:
+    assert wrong_type_breaks(True, "").outcome == "refuted"
+    assert wrong_type_breaks(False, "CUDA out of memory").outcome == "unproven"

@@ -1,0 +1,111 @@
+"""Requested against effective, on recorded logs and on planted differences."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from matrix.observation import Observation, Rung
+from reports.finding import Finding
+from suites.checks.effective import chosen, differences, fallbacks
+from tests.matrix.test_observation import ENGINES, read
+from tests.matrix.test_proof import LLAMACPP, SGLANG, VLLM
+
+FACTS: dict[str, Any] = {"sm": 120, "version": "0.5.23"}
+
+
+def found(wanted: Any, log: str) -> dict[str, Finding]:
+    return {f.check.removeprefix("effective."): f for f in differences(wanted, read(log))}
+
+
+def see(name: str, value: str, **also: str) -> Observation:
+    return Observation(name=name, value=value, rung=Rung.LOG, where="log line 1", also=also)
+
+
+ASKED = [
+    ("vllm_0_26_0_bf16_kv", replace(VLLM, context=16384)),
+    ("vllm_0_26_0_canary_mtp", replace(VLLM, context=32768, features=frozenset({"mtp"}))),
+    ("sglang_0_5_17_bf16_kv", replace(SGLANG, context=16384, kv_dtype="bfloat16")),
+    ("sglang_0_5_17_fp8_kv", replace(SGLANG, context=16384, layout="dsa_fp8_packed")),
+    ("llamacpp_ffss_mtp", replace(LLAMACPP, chunk_tokens=512, weights="bf16")),
+]
+
+
+@pytest.mark.parametrize(("log", "wanted"), ASKED, ids=[a[0] for a in ASKED])
+def test_a_launch_as_planned_shows_no_difference(log: str, wanted: Any) -> None:
+    seen = found(wanted, log)
+    assert seen and all(f.ok for f in seen.values())
+    assert {"kv_layout", "chunk_tokens"} <= seen.keys()
+
+
+@pytest.mark.parametrize(
+    ("fact", "other"),
+    [
+        ("context", {"context": 202_752}),
+        ("chunk_tokens", {"chunk_tokens": 8192}),
+        ("page_tokens", {"page_tokens": 128}),  # forced to 64 whatever was asked for
+        ("kv_layout", {"layout": "dsa_fp8_packed"}),
+        ("attention_backend", {"attention_backend": "flashinfer"}),
+        ("moe_backend", {"moe_backend": "cutlass"}),
+    ],
+)
+def test_each_difference_is_found_and_names_both_sides(fact: str, other: dict[str, Any]) -> None:
+    wrong = found(replace(SGLANG, **{"context": 16384, **other}), "sglang_0_5_17_bf16_kv")[fact]
+    assert not wrong.ok
+    assert str(next(iter(other.values()))) in wrong.expected and "log line" in wrong.got
+
+
+def test_a_dtype_is_compared_by_name_only_where_no_size_is_shown() -> None:
+    wanted = replace(SGLANG, kv_dtype="fp8_e4m3")
+    named = [see("kv_dtype", "torch.bfloat16")]
+    assert [(f.check, f.ok) for f in differences(wanted, named)] == [("effective.kv_dtype", False)]
+    same = [see("kv_dtype", "torch.float8_e4m3fn")]
+    assert [f.ok for f in differences(wanted, same)] == [True]
+
+
+def test_weights_that_were_widened_are_found() -> None:
+    wanted = replace(LLAMACPP, weights="nvfp4")
+    widened = [see("weights_type", "f32", tensors="42"), see("weights_type", "bf16", tensors="75")]
+    (wrong,) = differences(wanted, widened)
+    assert (wrong.ok, wrong.got) == (False, "42 x f32, 75 x bf16")
+    kept = [*widened, see("weights_type", "nvfp4", tensors="12")]
+    assert [f.ok for f in differences(wanted, kept)] == [True]
+
+
+def test_what_was_left_open_is_reported_as_chosen() -> None:
+    seen = read("vllm_0_26_0_bf16_kv")
+    assert chosen(VLLM, seen)["attention_backend"] == "FLASH_ATTN_MLA_SPARSE"
+    assert "attention_backend" not in chosen(replace(VLLM, attention_backend="X"), seen)
+
+
+@pytest.mark.parametrize(
+    ("engine", "line", "facts", "ok"),
+    [
+        ("sglang", "Your GPU does not have native support for FP4 computation", {"sm": 90}, True),
+        ("sglang", "Your GPU does not have native support for FP4 computation", {"sm": 120}, False),
+        ("vllm", "Your GPU does not have native support for FP4 computation but", {"sm": 100}, False),
+        ("sglang", "Attention backend not specified. Use triton backend by default.", {"sm": 100}, False),
+        ("sglang", "Attention backend not specified. Use triton backend by default.", {"sm": 120}, True),
+        ("llamacpp", "resolve_fused_ops: Flash Attention disabled", {"sm": 0}, False),
+    ],
+)
+def test_silent_fallbacks_are_findings_except_where_the_matrix_expects_them(
+    engine: str, line: str, facts: dict[str, Any], ok: bool
+) -> None:
+    from packaging.version import Version
+
+    from matrix.observation import Sources, observe
+
+    dialect = ENGINES[engine].observe
+    seen = observe(dialect, Sources(log=line))
+    (finding,) = fallbacks(dialect, seen, {"version": Version("0.5.10.post1"), **facts})
+    assert (finding.ok, finding.sensitive) == (ok, True)
+    assert finding.check.startswith("fallback.") and finding.detail
+
+
+@pytest.mark.parametrize("log", ["vllm_0_26_0_bf16_kv", "sglang_0_5_17_fp8_kv", "llamacpp_ffss_mtp"])
+def test_a_healthy_launch_falls_back_nowhere(log: str) -> None:
+    dialect = ENGINES[log.partition("_")[0]].observe
+    assert list(fallbacks(dialect, read(log), FACTS)) == []

@@ -1,0 +1,123 @@
+"""The suite around the judgement: what it records, when it fails, and that stale recordings are an error."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.banks.canary_bank import CanaryBank
+from fixtures.client import Client
+from fixtures.stub_engine import MODEL, StubEngine
+from matrix.errors import ConfigError
+from matrix.expand import expand
+from matrix.load import load
+from matrix.plan import Plan, plan
+from suites import recordings, test_effective
+from tests.fixtures.llamacpp.serving import needs_canary
+from tests.matrix.test_observation import LOGS
+from tests.suites.world import FakeRunning, Recorder
+
+
+def planned(name: str) -> Plan:
+    return plan(load(), next(c for c in expand(load()).runnable if c.id == name))
+
+
+def in_effect(asked: Plan, log: Path | None, evidence: Recorder | None = None) -> Recorder:
+    """The suite's test on a stub that says what a recorded log says."""
+    evidence = evidence or Recorder()
+    with StubEngine() as stub, Client(stub.base_url, MODEL, stub.api_key) as client:
+        running: Any = FakeRunning(stub.base_url, stub.api_key)
+        object.__setattr__(running, "log_path", log)
+        test_effective.test_requested_features_are_in_effect(
+            cell=asked.cell, plan=asked, engine=running, client=client, bank=stub.learn(CanaryBank()), evidence=evidence
+        )
+    return evidence
+
+
+VLLM_INDEXCACHE = "sm90x1.vllm_0_26_0.canary_bf16.indexcache"
+VLLM_BASELINE = "sm90x1.vllm_0_26_0.canary_bf16.baseline"
+
+
+def test_a_recorded_launch_with_indexcache_passes_and_leaves_its_proofs() -> None:
+    evidence = in_effect(planned(VLLM_INDEXCACHE), LOGS / "vllm_0_26_0_canary_fsfs.log")
+    assert [(f, o) for f, o, _ in evidence.proofs] == [
+        ("kv_layout", "proven"),
+        ("dsa", "proven"),
+        ("indexcache", "proven"),
+    ]
+
+
+def test_a_recorded_launch_without_it_fails_and_still_leaves_its_proofs() -> None:
+    evidence = Recorder()
+    with pytest.raises(AssertionError, match=r"indexcache is refuted by counters and sizes: .*IndexCache is inert"):
+        in_effect(planned(VLLM_INDEXCACHE), LOGS / "vllm_0_26_0_canary.log", evidence)
+    assert ("indexcache", "refuted") in [(f, o) for f, o, _ in evidence.proofs]
+
+
+def test_an_engine_that_shows_nothing_is_visibly_unproven() -> None:
+    evidence = in_effect(planned(VLLM_INDEXCACHE), None)
+    assert {o for _, o, _ in evidence.proofs} == {"unproven"}
+    assert {f for f, _, _ in evidence.proofs} >= {"indexcache", "dsa"}
+
+
+def test_an_engine_that_shows_nothing_that_was_asked_is_no_evidence() -> None:
+    asked = planned(VLLM_BASELINE)
+    with StubEngine() as stub, Client(stub.base_url, MODEL, stub.api_key) as client:
+        running: Any = FakeRunning(stub.base_url, stub.api_key)
+        with pytest.raises(pytest.skip.Exception, match=r"^NOT_EVIDENCE: vLLM shows nothing"):
+            test_effective.test_requested_equals_effective(
+                cell=asked.cell, plan=asked, engine=running, client=client, evidence=Recorder()
+            )
+
+
+# --- recordings -------------------------------------------------------------------------------------------------------
+
+CPU = "cpu.llamacpp_2026_10_11549.canary_bf16."
+
+
+def recorded() -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(recordings.FILE.read_text(encoding="utf-8"))
+    return loaded
+
+
+def test_there_is_a_recording_for_every_way_the_cpu_cells_compute() -> None:
+    ways = {recordings.way(c) for c in expand(load()).runnable if c.id.startswith(("cpu.llama",))}
+    assert ways | {recordings.DENSE} == recorded()["ways"].keys() == recordings.launches().keys()
+
+
+def test_recorded_ways_are_far_enough_apart() -> None:
+    from matrix.logprobs import distance
+
+    ways = recorded()["ways"]
+    pairs = [(a, b) for a in ways for b in ways if a < b]
+    assert min(distance(ways[a], ways[b]) for a, b in pairs) > 2 * recordings.TOLERANCE
+
+
+@needs_canary
+@pytest.mark.parametrize("key", ["weights_sha256", "prompt_sha256"])
+def test_stale_recordings_are_an_error_that_names_the_command(key: str, tmp_path: Path) -> None:
+    file = tmp_path / "recordings.json"
+    file.write_text(json.dumps({**recorded(), key: "0" * 64}))
+    asked = planned(CPU + "baseline")
+    with (
+        Client("http://127.0.0.1:1", MODEL) as client,
+        pytest.raises(ConfigError, match=f"{key} is 000.*record again: python -m suites.recordings"),
+    ):
+        list(recordings.proofs(asked.cell, asked, client, CanaryBank(), file))
+
+
+@needs_canary
+def test_the_committed_recordings_are_of_these_weights_and_this_prompt() -> None:
+    """Fails after every change of either, with the command that mends it."""
+    asked = planned(CPU + "baseline")
+    recordings.require_current(recorded(), asked.cell, recordings.prompt(CanaryBank()), recordings.FILE)
+
+
+@pytest.mark.parametrize("name", ["cpu.llamacpp_2026_10_11549.canary_q8_0.baseline", VLLM_BASELINE])
+def test_launches_without_a_recording_are_left_alone(name: str) -> None:
+    asked = planned(name)
+    with Client("http://127.0.0.1:1", MODEL) as client:
+        assert list(recordings.proofs(asked.cell, asked, client, CanaryBank())) == []
