@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from matrix.model import Checkpoint, Rig
+from matrix.plan import Plan
 from matrix.preflight import kv
 from matrix.preflight.kv import GIB, Layout
 
@@ -53,6 +54,23 @@ def kv_bytes_per_token(checkpoint: Checkpoint, layout: Layout, indexer_layers: i
         index_head_dims=checkpoint.index_head_dims,
     )
     return kv.bytes_per_token(layout, shape, indexer_layers=indexer_layers)
+
+
+def of_plan(plan: Plan) -> Fit | None:
+    """The plan's own window and KV layout against its rig; None where a size or a layout is not known."""
+    settings, cell = plan.settings, plan.cell
+    size = cell.checkpoint.size_bytes or cell.checkpoint.size_estimate_bytes
+    layout = settings.get("kv_layout")
+    if size is None or layout is None or not cell.rig.gpu.vram_bytes:
+        return None
+    pattern = cell.checkpoint.index_topk_pattern if "indexcache" in cell.features else None
+    full = pattern[: cell.checkpoint.layers].count("F") if pattern else None
+    return Fit(
+        vram_bytes=cell.rig.gpu.vram_bytes,
+        weights_bytes=size // cell.rig.gpus,
+        kv_bytes_per_token=kv_bytes_per_token(cell.checkpoint, layout, full),
+        needed_context_tokens=int(settings.get("context", MIN_CONTEXT_TOKENS)),
+    )
 
 
 def fit(checkpoint: Checkpoint, rig: Rig, layout: Layout = "dense_fp8") -> Fit | None:

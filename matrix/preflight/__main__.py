@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 
+from matrix import fit
 from matrix.errors import ConfigError
 from matrix.expand import expand
 from matrix.load import load
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join(_json(p, r) for p, r in reports))
     elif len(reports) == 1:
         print(reports[0][1])
+        print(_fit(reports[0][0]))
     else:
         print(table([row(p, r) for p, r in reports], ("cell", "verdict", "decided by")))
         counts = Counter(report.verdict for _, report in reports)
@@ -52,6 +54,14 @@ def _reports(options: argparse.Namespace) -> list[tuple[Plan, Report]]:
     chosen = by_globs([*world.runnable, *world.excluded], options.cells) if options.cells else world.runnable
     plans = [plan(matrix, cell, "published" if options.as_published else "recommended") for cell in chosen]
     return [(p, judge(p)) for p in plans]
+
+
+def _fit(p: Plan) -> str:
+    """The memory arithmetic of one plan, with the largest context that fits."""
+    found = fit.of_plan(p)
+    if found is None:
+        return "  fit     not known: the checkpoint's size, the KV layout or the rig's memory is not stated"
+    return f"  fit     {'fits' if found.ok else 'DOES NOT FIT'}: {found.explain()}"
 
 
 def _json(p: Plan, report: Report) -> str:

@@ -271,16 +271,8 @@ def test_every_recommended_window_fits_into_the_memory_of_its_rig() -> None:
 
 
 def _too_large(cell: Cell) -> bool:
-    settings = plan(MATRIX, cell).settings
-    size = cell.checkpoint.size_bytes or cell.checkpoint.size_estimate_bytes
-    if size is None or not cell.rig.gpu.vram_bytes:
-        return False
-    return not fit.Fit(
-        vram_bytes=cell.rig.gpu.vram_bytes,
-        weights_bytes=size // cell.rig.gpus,
-        kv_bytes_per_token=fit.kv_bytes_per_token(cell.checkpoint, settings["kv_layout"]),
-        needed_context_tokens=settings["context"],
-    ).ok
+    found = fit.of_plan(plan(MATRIX, cell))
+    return found is not None and not found.ok
 
 
 def test_every_plan_tells_the_suites_its_window_chunk_and_index_topk() -> None:
