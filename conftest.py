@@ -1,3 +1,3 @@
 """Wiring only: each layer brings its own pytest plugin, loaded in the direction the imports go."""
 
-pytest_plugins = ["matrix.plugin", "reports.plugin", "fixtures.plugin", "suites.plugin", "pytester"]
+pytest_plugins = ["matrix.plugin", "reports.plugin", "reports.removal", "fixtures.plugin", "suites.plugin", "pytester"]

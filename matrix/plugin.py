@@ -13,14 +13,16 @@ from pathlib import Path
 import pytest
 
 from matrix import select
-from matrix.errors import ConfigError, EngineError
+from matrix.errors import ConfigError, EngineError, nearest
 from matrix.expand import expand
 from matrix.known import known_failures
 from matrix.load import Matrix, load
 from matrix.model import Cell
 from matrix.plan import Plan, plan
+from matrix.removal import without_patch
 
 NO_HARDWARE = "SKIP_NO_HW"
+WITHOUT_PATCH = "--without-patch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         " its key is read from GLM_MATRIX_ENDPOINT_KEY",
     )  # fmt: skip
 
+    group.addoption(
+        WITHOUT_PATCH,
+        metavar="NAME",
+        help="only cells launched with this patch, launched without it: is it still needed?",
+    )
+
 
 def pytest_configure(config: pytest.Config) -> None:
     try:
@@ -99,6 +107,8 @@ def _select(config: pytest.Config, matrix: Matrix) -> Selection:
         cells = select.by_globs(cells, option.cells)
     if option.rig:
         cells = select.by_rigs(matrix, cells, option.rig)
+    if patch := config.getoption(WITHOUT_PATCH):
+        cells = _patched(matrix, cells, patch)
     if option.endpoint:
         return Selection(cells=_attached(matrix, cells), elsewhere=())
     host = config.stash.get(HOST, None)
@@ -106,6 +116,13 @@ def _select(config: pytest.Config, matrix: Matrix) -> Selection:
         return Selection(cells=tuple(cells), elsewhere=())
     here = tuple(c for c in cells if not host.lacks(c))
     return Selection(cells=here, elsewhere=tuple(c for c in cells if host.lacks(c)))
+
+
+def _patched(matrix: Matrix, cells: Sequence[Cell], patch: str) -> list[Cell]:
+    names = {name for c in cells for name in plan(matrix, c).patch_names}
+    if patch not in names:
+        raise pytest.UsageError(f"{WITHOUT_PATCH}: no selected cell is launched with {patch!r}{nearest(patch, names)}")
+    return [c for c in cells if patch in plan(matrix, c).patch_names]
 
 
 def _attached(matrix: Matrix, cells: Sequence[Cell]) -> tuple[Cell, ...]:
@@ -189,7 +206,8 @@ _PLANS = pytest.StashKey[dict[str, Plan]]()
 def _plan(config: pytest.Config, cell: Cell) -> Plan:
     plans = config.stash.setdefault(_PLANS, {})
     if cell.id not in plans:
-        plans[cell.id] = plan(load(), cell)
+        made, patch = plan(load(), cell), config.getoption(WITHOUT_PATCH)
+        plans[cell.id] = without_patch(made, patch) if patch else made
     return plans[cell.id]
 
 
