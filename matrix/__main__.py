@@ -13,7 +13,7 @@ from dataclasses import replace
 from matrix import render, select, shell
 from matrix.condition import FORMS
 from matrix.errors import ConfigError, Problem, nearest
-from matrix.expand import expand, why_not
+from matrix.expand import expand, why_not, why_not_as_published
 from matrix.load import Matrix, load
 from matrix.model import Cell, Form
 from matrix.plan import plan
@@ -151,6 +151,8 @@ def why_not_cell(matrix: Matrix, args: argparse.Namespace) -> int:
     cell = find(matrix, args.cell)
     reasons = why_not(matrix, cell)
     print(render.chain(cell, reasons) if reasons else f"{cell.id} is runnable: python -m matrix show {cell.id}")
+    if not reasons and (published := why_not_as_published(matrix, cell)):
+        print(render.chain(cell, published, head="would not be run as published:"))
     return 0
 
 

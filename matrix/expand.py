@@ -47,6 +47,13 @@ def why_not(matrix: Matrix, cell: Cell) -> list[Excluded]:
     return [*reasons_without_features(matrix, cell), *reasons_of_features(matrix, cell)]
 
 
+def why_not_as_published(matrix: Matrix, cell: Cell) -> list[Excluded]:
+    """Reasons that hold for the published form of a launch and not for ours."""
+    facts = cell.facts
+    only = (r for r in matrix.rules if r.condition(facts, "published") and not r.condition(facts))
+    return [_excluded(rule) for rule in only]
+
+
 def _combinations(matrix: Matrix) -> Iterator[tuple[Cell, list[Cell]]]:
     names = sorted(matrix.features)
     subsets = [frozenset(c) for c in chain.from_iterable(combinations(names, n) for n in range(len(names) + 1))]
@@ -85,14 +92,15 @@ def _rules(matrix: Matrix, cell: Cell, *, of_features: bool) -> Iterator[Exclude
     facts = cell.facts
     for rule in _split_rules(matrix)[of_features]:
         if rule.condition(facts):
-            value = rule.value
-            yield Excluded(
-                rule=value.id,
-                status=value.status,
-                reason=value.reason,
-                source=value.source,
-                where=rule.where(),
-            )
+            yield _excluded(rule)
+
+
+def _excluded(rule: Loaded[Rule]) -> Excluded:
+    value = rule.value
+    return Excluded(
+        rule=value.id, status=value.status, reason=value.reason, source=value.source, where=rule.where(),
+        because=value.because,
+    )  # fmt: skip
 
 
 @cache

@@ -210,6 +210,14 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Because:
+    """One step of a proof chain: a fact, and where somebody can look it up."""
+
+    says: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Excluded:
     """Why a combination is not run, with the rule that says so."""
 
@@ -218,17 +226,19 @@ class Excluded:
     reason: str
     source: str
     where: str = ""  # file:line of the rule, or the module of a computed one
+    because: tuple[Because, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """A YAML rule: cells that match `when` are excluded."""
+    """A YAML rule: cells that match `when` are excluded. With `form: published` it only warns of the printed launch."""
 
     id: str
     when: Mapping[str, Json]
     status: Literal["INVALID_HW", "INVALID_ENGINE", "INVALID_COMBO"]
     reason: str
     source: str
+    because: tuple[Because, ...] = ()  # the steps from what is asked for to why it cannot be had
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,11 +32,12 @@ def _row(section: str, s: Setting) -> tuple[str, str, str]:
     return f"{name} {value}".strip(), s.where, why
 
 
-def chain(cell: Cell, reasons: Iterable[Excluded]) -> str:
-    """Why a cell is not run, every reason with its rule and source."""
-    lines = [f"{cell.id} is not run:"]
+def chain(cell: Cell, reasons: Iterable[Excluded], head: str = "is not run:") -> str:
+    """Why a cell is not run: every reason with its rule and source, and its proof step by step."""
+    lines = [f"{cell.id} {head}"]
     for n, r in enumerate(reasons, 1):
         lines += [f"  {n}. {r.status}: {r.reason}", f"     rule {r.rule} at {r.where}; source: {r.source}"]
+        lines += [f"     {n}.{m} {step.says} [{step.source}]" for m, step in enumerate(r.because, 1)]
     return "\n".join(lines)
 
 
