@@ -205,7 +205,7 @@ def _mtp(seen: Seen) -> Proof:
     drafted, accepted, where = _drafts(seen)
     length = last(seen, "accept_length") or last(seen, "accept_length_metric") or last(seen, "accept_length_served")
     if drafted is None or accepted is None:
-        return _by_length(length)
+        return _by_length(length, first(seen, "speculation"))
     positions = {o.also["position"]: o.number for o in every(seen, "accepted_per_position") if "position" in o.also}
     data = {"drafted": drafted, "accepted": accepted, "accepted_per_position": positions}
     if drafted == 0:
@@ -239,7 +239,10 @@ def _undrafted(seen: Seen, where: str) -> Proof:
     return Proof(feature="mtp", outcome="refuted", rung=Rung.COUNTER, detail=detail, data={"drafted": 0})
 
 
-def _by_length(length: Observation | None) -> Proof:
+def _by_length(length: Observation | None, speculation: Observation | None) -> Proof:
+    if length is None and speculation is not None and speculation.value == "None":
+        detail = f"the engine itself says that it does not speculate ({speculation.where})"
+        return Proof(feature="mtp", outcome="refuted", rung=speculation.rung, detail=detail)
     if length is None:
         return _unproven("mtp", "the engine shows no draft counters", Rung.ECHO)
     detail = f"{length.number:.2f} tokens accepted per step ({length.where}), {ACCEPT_LENGTH} wanted"

@@ -244,6 +244,15 @@ def test_a_pool_without_the_mtp_layer_refutes_mtp_in_vllm() -> None:
     assert found.outcome == "refuted" and "no MTP layer in the cache" in found.detail
 
 
+@pytest.mark.parametrize("log", ["sglang_0_5_17_bf16_kv", "vllm_0_26_0_bf16_kv"])
+def test_an_engine_that_says_it_does_not_speculate_is_believed(log: str) -> None:
+    wanted = drafting(replace(SGLANG, dialect=log.partition("_")[0]))
+    seen = [o for o in read(log) if o.name == "speculation"]
+    assert [(p.outcome, p.rung) for p in judge(wanted, seen) if p.feature == "mtp"] == [("refuted", Rung.ECHO)]
+    on = [replace(o, value="SpeculativeConfig") for o in seen]
+    assert proof("mtp", wanted, on).outcome == "unproven", "the opposite proves nothing"
+
+
 def test_acceptance_by_position_is_kept() -> None:
     spec: Mapping[str, Any] = ENGINES["llamacpp"].observe
     text = "\n".join(
