@@ -40,6 +40,13 @@ test: .venv/dev.stamp ## the project's own tests, linters and types
 	@$(PY) -m matrix lint
 	@$(PY) -m pytest tests $(ARGS)
 
+test-docker: .venv/dev.stamp ## install and start a Docker daemon (Debian, root), then serve engines in it
+	@ci/docker/daemon.sh install
+	@$(PY) -m pytest tests/fixtures -m docker $(ARGS)
+
+mutation: .venv/dev.stamp ## every suite against every injected fault, and healthy engines: the kill table
+	@$(PY) -m tests.mutation $(ARGS)
+
 bench: .venv/dev.stamp ## timings: environment, planning, launch, conversion, load client (ratios in one run)
 	@$(PY) -m tests.bench $(ARGS)
 
@@ -54,4 +61,4 @@ lock: .venv/bin/uv ## re-resolve requirements/*.in into hashed locks
 clean: ## remove everything that was built
 	rm -rf .venv .cache $(OUT)
 
-.PHONY: help env matrix test bench generate lock clean
+.PHONY: help env matrix test test-docker mutation bench generate lock clean
