@@ -22,7 +22,7 @@ from fixtures.banks.canary_bank import CanaryBank
 from fixtures.banks.item import Item
 from fixtures.canary.checkpoint import CheckpointDirectory
 from fixtures.client import Client
-from fixtures.overlay import locate
+from fixtures.weights import find
 from matrix.errors import ConfigError, Problem
 from matrix.logprobs import Logprobs, by_recording
 from matrix.model import Cell
@@ -91,7 +91,7 @@ def require_current(recorded: Mapping[str, Any], cell: Cell, item: Item, file: P
 
 
 def _weights(cell: Cell) -> str:
-    return CheckpointDirectory(locate(cell.checkpoint)).weights_sha256()
+    return CheckpointDirectory(find(cell.checkpoint)).weights_sha256()
 
 
 def _digest(item: Item) -> str:
