@@ -74,7 +74,7 @@ def judge(
     proofs = [_kv_layout(wanted, size, found), *_dsa(wanted, seen, size, found), *_backends(wanted, seen)]
     if "indexcache" in wanted.features:
         without = token_bytes(ablation, wanted.page_tokens) if ablation else None
-        parts = [_indexcache(wanted, seen, size, found), *_grown(wanted, size, without)]
+        parts = [_indexcache(wanted, seen, size, found), *by_ablation(wanted, size, without)]
         proofs.append(strongest(parts))
     if "mtp" in wanted.features:
         proofs.append(strongest([_mtp(seen), *_mtp_layer(wanted, size, found)]))
@@ -172,7 +172,7 @@ def _words(numbers: Sequence[int]) -> str:
     return " or ".join(map(str, numbers))
 
 
-def _grown(wanted: Requested, size: TokenBytes | None, without: TokenBytes | None) -> Iterator[Proof]:
+def by_ablation(wanted: Requested, size: TokenBytes | None, without: TokenBytes | None) -> Iterator[Proof]:
     """The same cell without IndexCache stores exactly the shared layers' keys more."""
     if size is None or without is None:
         return

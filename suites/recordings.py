@@ -24,7 +24,7 @@ from fixtures.canary.checkpoint import CheckpointDirectory
 from fixtures.client import Client
 from fixtures.weights import find
 from matrix.errors import ConfigError, Problem
-from matrix.logprobs import Logprobs, by_recording
+from matrix.logprobs import Logprobs, by_recording, distance
 from matrix.model import Cell
 from matrix.observation import Rung
 from matrix.plan import Plan
@@ -36,9 +36,7 @@ COMMAND = "python -m suites.recordings"
 PROMPT_TOKENS = 700  # asked of the bank, which makes 644: beyond index_topk 256 by a factor at which patterns part
 TOP = 20
 MAX_TOKENS = 24
-# Equal launches differ by 0.00001 (the recording's rounding), chunks of 64 instead of 512 by 0.06; the closest two ways
-# of computing by 0.36. Measured on one CPU with bf16 weights; another CPU may round otherwise, hence the room.
-TOLERANCE = 0.15
+ROOM = 2.0  # times the noise must fit into the tolerance: another CPU may round otherwise than the recording one
 DENSE = "dense"
 
 
@@ -63,7 +61,7 @@ def proofs(cell: Cell, plan: Plan, client: Client, bank: Bank, file: Path = FILE
     for feature in features:
         yield by_recording(
             feature, signature(reply.logprobs), _rivals(ways, way(cell), feature), wanted=way(cell),
-            tolerance=TOLERANCE, prompt_tokens=tokens, index_topk=topk, rung=Rung.ABLATION,
+            tolerance=recorded["tolerance"], prompt_tokens=tokens, index_topk=topk, rung=Rung.ABLATION,
         )  # fmt: skip
 
 
@@ -98,30 +96,42 @@ def _digest(item: Item) -> str:
     return hashlib.sha256(json.dumps(item.messages, sort_keys=True).encode()).hexdigest()
 
 
-def record(launches: Mapping[str, Plan]) -> dict[str, Any]:
-    """Ask the frozen question of each launch."""
-    from fixtures.process_engine import ProcessLauncher
+def record(launches: Mapping[str, Plan], chunked: Plan) -> dict[str, Any]:
+    """Ask the frozen question of each launch, and once more in chunks of another size, which should change nothing.
 
-    cell, item, ways = next(iter(launches.values())).cell, prompt(CanaryBank()), {}
-    for name, plan in launches.items():
-        with (
-            ProcessLauncher().start(plan) as engine,
-            Client(engine.base_url, engine.model, api_key=engine.api_key) as client,
-        ):
-            reply = client.ask(item, max_tokens=MAX_TOKENS, top_logprobs=TOP)
-        ways[name] = [{t: round(v, 5) for t, v in position.items()} for position in signature(reply.logprobs)]
+    The tolerance is half of what the closest two ways are apart, so that at most one can be within it.
+
+    Raises:
+        ConfigError: the ways are too close for these weights and this prompt to tell them apart.
+    """
+    ways = {name: _asked(plan) for name, plan in launches.items()}
+    base = next(iter(launches))
+    noise = round(distance(_asked(chunked), ways[base]), 5)
+    tolerance = round(min(distance(ways[a], ways[b]) for a in ways for b in ways if a < b) / 2, 5)
+    if tolerance < ROOM * noise:
+        text = f"the ways are {2 * tolerance} apart and noise is {noise}: choose a longer prompt"
+        raise ConfigError([Problem(str(FILE), 0, "tolerance", text)])
     return {
-        "weights_sha256": _weights(cell), "prompt_sha256": _digest(item), "index_topk": cell_topk(launches),
-        "engine": f"xllamacpp {version('xllamacpp')}", "recorded_by": COMMAND, "ways": ways,
+        "weights_sha256": _weights(launches[base].cell), "prompt_sha256": _digest(prompt(CanaryBank())),
+        "index_topk": int(launches[base].settings["index_topk"]), "engine": f"xllamacpp {version('xllamacpp')}",
+        "recorded_by": COMMAND, "noise": noise, "tolerance": tolerance, "ways": ways,
     }  # fmt: skip
 
 
-def cell_topk(launches: Mapping[str, Plan]) -> int:
-    return int(next(iter(launches.values())).settings["index_topk"])
+def _asked(plan: Plan) -> Logprobs:
+    from fixtures.process_engine import ProcessLauncher
+
+    with (
+        ProcessLauncher().start(plan) as engine,
+        Client(engine.base_url, engine.model, api_key=engine.api_key) as client,
+    ):
+        reply = client.ask(prompt(CanaryBank()), max_tokens=MAX_TOKENS, top_logprobs=TOP)
+    return [{t: round(v, 5) for t, v in position.items()} for position in signature(reply.logprobs)]
 
 
-def launches() -> dict[str, Plan]:
-    """One plan per way: the cpu cells, and the baseline with the index_topk of the config, which the prompt fits."""
+def launches() -> tuple[dict[str, Plan], Plan]:
+    """One plan per way (the cpu cells, and the baseline with the config's index_topk, which the prompt fits), and the
+    baseline in small chunks."""
     from matrix.expand import expand
     from matrix.load import load
     from matrix.plan import plan
@@ -130,7 +140,8 @@ def launches() -> dict[str, Plan]:
     cells = {c.checkpoint.id + "." + "_".join(sorted(c.features)): c for c in _canaries(expand(load()).runnable)}
     base = plan(load(), cells["canary_bf16."])
     chosen = {way(c): plan(load(), c) for c in cells.values() if c.features == {"indexcache"}}
-    return {way(base.cell): base, **chosen, DENSE: without(base, "config", "index_topk")}
+    ways = {way(base.cell): base, **chosen, DENSE: without(base, "config", "index_topk")}
+    return ways, plan(load(), cells["canary_bf16.chunked_prefill"])
 
 
 def _canaries(cells: Iterator[Cell] | tuple[Cell, ...]) -> Iterator[Cell]:
@@ -139,5 +150,5 @@ def _canaries(cells: Iterator[Cell] | tuple[Cell, ...]) -> Iterator[Cell]:
 
 if __name__ == "__main__":
     FILE.parent.mkdir(exist_ok=True)
-    FILE.write_text(json.dumps(record(launches()), indent=1) + "\n", encoding="utf-8")
+    FILE.write_text(json.dumps(record(*launches()), indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(f"{FILE}\n")

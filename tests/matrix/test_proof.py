@@ -16,7 +16,7 @@ from matrix.load import load
 from matrix.observation import Observation, Rung, Seen, Sources, observe
 from matrix.plan import plan
 from matrix.preflight.kv import GIB, Layout, Shape
-from matrix.proof import DOUBTED_TOKENS, DRAFTED_TOKENS, Probe, Proof, judge, strongest, wrong_type_breaks
+from matrix.proof import DOUBTED_TOKENS, DRAFTED_TOKENS, Probe, Proof, by_ablation, judge, strongest, wrong_type_breaks
 from matrix.requested import Requested, requested
 from tests.matrix.test_observation import ENGINES, LOGS, read
 
@@ -182,6 +182,13 @@ def test_an_ablation_without_difference_refutes() -> None:
     assert proof("indexcache", sharing(VLLM), same, ablation=same).outcome == "refuted"
 
 
+def test_an_ablation_that_saves_something_else_proves_nothing() -> None:
+    """One shared layer was asked for, two save their keys."""
+    sizes = [token_bytes(read(f"vllm_0_26_0_{name}"), 64) for name in ("indexcache_fsfs", "bf16_kv")]
+    proofs = by_ablation(sharing(VLLM, 3), *sizes)
+    assert [p.outcome for p in proofs] == ["unproven"]
+
+
 # --- sparse attention -------------------------------------------------------------------------------------------------
 
 
@@ -302,8 +309,8 @@ def test_chunks_in_a_recorded_log() -> None:
     wanted = replace(SGLANG, features=frozenset({"chunked_prefill"}))
     sent = probe(6002, seen[:-3], seen[:-1])
     assert proof("chunked_prefill", wanted, seen, probe=sent).outcome == "proven"
-    halved = replace(wanted, chunk_tokens=2048)
-    assert proof("chunked_prefill", halved, seen, probe=sent).outcome == "refuted", "a batch is larger than the chunk"
+    for chunk in (2048, 3500):  # too few batches; as many as wanted, one of them larger than the chunk
+        assert proof("chunked_prefill", replace(wanted, chunk_tokens=chunk), seen, probe=sent).outcome == "refuted"
 
 
 # --- backends and the ladder ------------------------------------------------------------------------------------------
