@@ -1,13 +1,17 @@
 """How much each suite asks. `quick` answers while one watches, `full` before a merge, `release` with bounds.
 
+What `quick` leaves out altogether carries `@pytest.mark.from_depth("full")` and is not collected.
+
 What 0 failures allow one to say (95 %, exact): 4 items -> fails at most 53 % of the time, 20 -> 14 %, 59 -> 5 %.
 So quick catches what is broken, and only release states a rate. See suites/checks/statistics.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from fixtures.banks.item import Item
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +29,7 @@ class Depth:
     needle_multiples: tuple[float, ...]  # of index_topk
     needle_lengths: tuple[int, ...]  # absolute, cut at the context
     needle_chunk_edges: bool  # chunk x {1-e, 1+e, 2, 4}
+    needle_page_edges: bool  # the last token of a KV page and the first of the next
     needle_depths: tuple[float, ...]
     within_depths: tuple[float, ...]  # within index_topk
     needles_per_length: int
@@ -43,7 +48,21 @@ class Depth:
     load_concurrency: tuple[int, ...]
     load_waves: int
     single_stream_tokens: int
+    markers: int  # parallel requests, each with a marker of its own
+    equal_asks: int  # of one request, for the A/A noise floor
+    neighbours: int  # requests beside the one whose numbers are compared
+    counted: int  # prompts per kind whose tokens are counted
+    choices: int  # items per tool_choice
+    sweep_lengths: tuple[int, ...]  # whole prompts, tokens
+    loaded_items: int  # answered beside a load
+    loaded_streams: int
+    loaded_output_tokens: int
+    decode_lengths: tuple[int, ...]  # prompts after which decoding is timed, tokens
+    prefill_prompts: int  # timed cold, then warm
 
+
+# Lengths at which whole prompts have come back corrupt: index_topk, twice that, and 5500 (issue lists of the engines).
+SWEEP = (2_048, 4_096, 5_500)
 
 # A canary cell's worth of quick is about 4,500 prompt and 600 generated tokens: seconds on one idle core.
 QUICK = Depth(
@@ -58,6 +77,7 @@ QUICK = Depth(
     needle_multiples=(2.25,),
     needle_lengths=(),
     needle_chunk_edges=False,
+    needle_page_edges=False,
     needle_depths=(0.2, 0.7),
     within_depths=(0.3,),
     needles_per_length=1,
@@ -76,6 +96,17 @@ QUICK = Depth(
     load_concurrency=(2,),
     load_waves=2,
     single_stream_tokens=48,
+    markers=3,
+    equal_asks=2,
+    neighbours=2,
+    counted=1,
+    choices=1,
+    sweep_lengths=(),
+    loaded_items=0,
+    loaded_streams=0,
+    loaded_output_tokens=0,
+    decode_lengths=(),
+    prefill_prompts=0,
 )
 FULL = Depth(
     name="full",
@@ -89,6 +120,7 @@ FULL = Depth(
     needle_multiples=(2, 4),
     needle_lengths=(8_000, 32_000, 100_000),  # seeds/004 checked 32k and 100k
     needle_chunk_edges=True,
+    needle_page_edges=True,
     needle_depths=(0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0),
     within_depths=(0.0, 0.25, 0.5, 0.75, 1.0),
     needles_per_length=1,
@@ -107,6 +139,17 @@ FULL = Depth(
     load_concurrency=(1, 32),
     load_waves=3,
     single_stream_tokens=256,
+    markers=16,
+    equal_asks=3,
+    neighbours=16,
+    counted=5,
+    choices=4,
+    sweep_lengths=SWEEP,
+    loaded_items=20,
+    loaded_streams=8,
+    loaded_output_tokens=128,
+    decode_lengths=(1_000, 8_000, 32_000),
+    prefill_prompts=3,
 )
 RELEASE = Depth(
     name="release",
@@ -120,6 +163,7 @@ RELEASE = Depth(
     needle_multiples=(2, 4, 8),
     needle_lengths=(1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 100_000, 128_000),
     needle_chunk_edges=True,
+    needle_page_edges=True,
     needle_depths=(0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0),
     within_depths=(0.0, 0.25, 0.5, 0.75, 1.0),
     needles_per_length=9,  # x 7 depths = 63 trials a length
@@ -138,5 +182,24 @@ RELEASE = Depth(
     load_concurrency=(1, 32, 128),  # beyond, KV memory queues requests: TTFT, not speed
     load_waves=3,
     single_stream_tokens=512,
+    markers=64,
+    equal_asks=5,
+    neighbours=16,
+    counted=20,
+    choices=20,
+    sweep_lengths=SWEEP,
+    loaded_items=60,
+    loaded_streams=32,
+    loaded_output_tokens=512,
+    decode_lengths=(1_000, 4_000, 16_000, 32_000, 64_000, 100_000, 128_000),  # seeds/004 tables up to 131k
+    prefill_prompts=5,
 )
 DEPTHS: Mapping[str, Depth] = {d.name: d for d in (QUICK, FULL, RELEASE)}
+
+
+POOL = 20  # items to choose cheap ones from
+
+
+def shortest(items: Sequence[Item], n: int) -> list[Item]:
+    """The `n` with the shortest prompts: where the prompt is not the question, its tokens are only paid for."""
+    return sorted(items, key=lambda i: (i.tokens_prompt_about or 0, i.id))[:n]

@@ -29,6 +29,23 @@ def beyond_index_topk(settings: Mapping[str, Any], index_topk: int, depth: Depth
     return tuple(sorted(n for n in wanted if n > BEYOND * index_topk and (longest is None or n <= longest)))
 
 
+def swept(settings: Mapping[str, Any], depth: Depth) -> tuple[int, ...]:
+    """Lengths on both sides of each that prompts were seen to break at, as far as the context holds them."""
+    longest = _longest(settings)
+    sides = (round(n * side) for n in depth.sweep_lengths for side in (1 - EDGE, 1 + EDGE))
+    return tuple(n for n in sides if longest is None or n <= longest)
+
+
+def page_edges(settings: Mapping[str, Any], index_topk: int) -> tuple[int, ...]:
+    """The last token of a KV page and the first of the next, beyond index_topk; nothing where pages are tokens."""
+    page = int(settings.get("page_tokens", 1))
+    tokens = just_beyond(settings, index_topk)
+    if page == 1 or tokens is None:
+        return ()
+    edge = -(-tokens // page) * page
+    return (edge, edge + 1)
+
+
 def just_beyond(settings: Mapping[str, Any], index_topk: int) -> int | None:
     """The cheapest length that is surely selective, when the context holds one."""
     tokens = fitting(settings, round(JUST_BEYOND * index_topk))

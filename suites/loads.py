@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,8 @@ from fixtures.load.spec import LoadSpec
 from matrix.errors import HostError
 from matrix.model import Cell
 from reports.finding import Finding
+from suites.baselines import Baseline
+from suites.checks import throughput
 from suites.contract import Engine, Evidence
 from suites.depth import Depth
 
@@ -29,6 +31,8 @@ RECORDED: Mapping[str, str] = {
     "median_e2el_ms": "ms",
     "tokens_per_chunk_mean": "tokens",
 }
+
+WATCHED: Mapping[str, bool] = {"output_throughput": True, "median_ttft_ms": False, "median_tpot_ms": False}
 
 
 def load(engine: Engine, bank: Bank, depth: Depth, *, streams: int, output_len: int, waves: int) -> dict[str, Any]:
@@ -65,9 +69,9 @@ def if_fit(result: Mapping[str, Any], finding: Finding) -> Finding:
     return replace(finding, ok=True, sensitive=False, detail=why)
 
 
-def record(evidence: Evidence, result: Mapping[str, Any], **conditions: Any) -> None:
-    """Numbers for baselines and claims, with the conditions that make them comparable."""
-    where = {
+def record(evidence: Evidence, result: Mapping[str, Any], **conditions: Any) -> Mapping[str, Any]:
+    """Numbers for baselines and claims, with the conditions that make them comparable, which are returned."""
+    where: dict[str, Any] = {
         "concurrency": result["max_concurrency"],
         "output_len": result["output_len_asked"],
         "input_len": round(result["total_input_tokens"] / max(1, result["completed"])),
@@ -76,3 +80,13 @@ def record(evidence: Evidence, result: Mapping[str, Any], **conditions: Any) -> 
     }
     for name, unit in RECORDED.items():
         evidence.measurement(name, float(result[name]), unit, where)
+    return where
+
+
+def against(baseline: Baseline, cell: Cell, result: Mapping[str, Any], where: Mapping[str, Any]) -> Iterator[Finding]:
+    """Whether it is slower than the cell's earlier launches, as far as there are any."""
+    for name, more_is_better in WATCHED.items():
+        earlier = baseline.launches(cell.id, name, where)
+        if earlier:
+            finding = throughput.not_slower(name, [float(result[name])], earlier, more_is_better=more_is_better)
+            yield if_fit(result, finding)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from fixtures.banks import bank_for
 from fixtures.banks.bank import Bank
 from matrix.model import Cell
+from suites.baselines import Baseline, read
 from suites.depth import DEPTHS, Depth
+from suites.rendering import Rendered, rendering
 
 MARKS = {
     "boot": "the engine answers at all",
@@ -24,11 +28,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--depth", choices=sorted(DEPTHS), default="quick", help="how many items and lengths each suite asks"
     )
+    group.addoption(
+        "--baseline",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="evidence of earlier launches of the same cells; from five on, slower than they were is a failure",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     for name, what in MARKS.items():
         config.addinivalue_line("markers", f"{name}: {what}")
+    config.addinivalue_line("markers", "from_depth(name): asked at this --depth and deeper ones only")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what this depth does not ask: a test without a question would prove nothing."""
+    chosen = list(DEPTHS).index(config.option.depth)
+    deeper = [item for item in items if any(list(DEPTHS).index(d) > chosen for d in _from(item))]
+    if deeper:
+        config.hook.pytest_deselected(items=deeper)
+        items[:] = [item for item in items if item not in deeper]
+
+
+def _from(item: pytest.Item) -> list[str]:
+    return [mark.args[0] for mark in item.iter_markers("from_depth")]
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +65,15 @@ def depth(request: pytest.FixtureRequest) -> Depth:
 def bank(cell: Cell) -> Bank:
     """The first bank of the checkpoint's YAML; the canary understands only its own."""
     return bank_for(cell.checkpoint.banks[0])
+
+
+@pytest.fixture
+def rendered(cell: Cell) -> Rendered | None:
+    """Counts a prompt's tokens by the checkpoint's own template; None where its tokenizer is not on this machine."""
+    return rendering(cell.checkpoint)
+
+
+@pytest.fixture(scope="session")
+def baseline(request: pytest.FixtureRequest) -> Baseline:
+    """The measurements of earlier launches, from `--baseline FILE...`."""
+    return read([Path(name) for name in request.config.option.baseline])

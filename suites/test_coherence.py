@@ -1,4 +1,5 @@
-"""Does it make sense? Facts, sums, memory over turns, and text that is language."""
+"""Does it make sense? Facts, sums, memory over turns, text that is language, and numbers that neighbours and caches
+leave alone."""
 
 from __future__ import annotations
 
@@ -9,12 +10,23 @@ import pytest
 from fixtures.banks.bank import Bank
 from fixtures.banks.item import Item
 from fixtures.client import Client, room_for
+from fixtures.reply import Reply
+from matrix.model import Cell
 from reports.finding import Finding
-from suites.checks import answer, protocol
-from suites.contract import Evidence, expect
-from suites.depth import Depth
+from suites import lengths
+from suites.checks import answer, isolation, needle, protocol
+from suites.checks.needle import codes
+from suites.cold import cold
+from suites.contract import Evidence, Plan, expect
+from suites.depth import POOL, Depth, shortest
+from suites.rendering import Rendered
 
 pytestmark = [pytest.mark.coherence]
+
+MARKER_TOKENS = 64  # short: what leaks between requests does so at any length
+MARKER_TRIALS = 500  # apart from the needle suite's
+COMPARED_TOKENS = 8  # generated; their first positions are compared
+TOP = 5
 
 
 def test_knows_facts(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
@@ -34,6 +46,73 @@ def test_recalls_across_turns(client: Client, bank: Bank, evidence: Evidence, de
 def test_text_is_not_degenerate(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
     """Streamed, as people read it: detokenizers break in streams first."""
     expect(evidence, _sound(client, bank.long_generation(depth.long_texts)))
+
+
+@pytest.mark.from_depth("full")
+def test_right_across_prompt_lengths(
+    *, plan: Plan, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+) -> None:
+    """Whole prompts on both sides of 2048, 4096 and 5500 tokens, where engines have turned to gibberish."""
+    sizes = lengths.swept(plan.settings, depth)
+    items = [bank.needle(tokens=n, depth=d, trial=2) for n in sizes for d in (0.1, 0.9)]
+    expect(evidence, (needle.found(i, client.ask(i), index_topk=None, check="coherence.length") for i in items))
+
+
+def test_markers_do_not_leak(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+    """Parallel requests, half of them streamed, each with an unguessable marker that no other may say."""
+    items = [bank.needle(tokens=MARKER_TOKENS, depth=0.5, trial=MARKER_TRIALS + i) for i in range(depth.markers)]
+    markers = {item.id: codes(item.answer or "")[0] for item in items}
+    replies = client.together([(item, {"stream": bool(i % 2)}) for i, item in enumerate(items)])
+    expect(evidence, (isolation.no_leak(i, r, markers) for i, r in zip(items, replies, strict=True)))
+
+
+def test_prefix_cache_changes_nothing(
+    *, cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+) -> None:
+    """The numbers of a prompt that is found in the cache are those of one that is not."""
+    item = bank.needle(tokens=2 * MARKER_TOKENS, depth=0.5, trial=MARKER_TRIALS - 1)
+    dialect = cell.engine.dialect
+    same = [_numbers(client, item, extra=cold(client, dialect)) for _ in range(depth.equal_asks)]
+    client.ask(item, max_tokens=1)
+    warm = _numbers(client, item)
+    allowed = isolation.tolerance(cell.checkpoint.format)
+    cached = warm.cached_tokens is None or warm.cached_tokens > 0  # engines that do not say may have
+    told = isolation.same_numbers("prefix_cache", item, same, warm, allowed=allowed, sensitive=cached)
+    expect(evidence, [isolation.repeatable(item, same), told])
+
+
+def test_same_numbers_alone_and_among_others(
+    *, cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+) -> None:
+    """Batch invariance: greedy, the same request alone and between others, each time."""
+    item, *others = bank.facts(1 + depth.neighbours)
+    same = [_numbers(client, item) for _ in range(depth.equal_asks)]
+    mine = (item, {"max_tokens": COMPARED_TOKENS, "top_logprobs": TOP})
+    asks = [ask for other in others for ask in ((other, {"max_tokens": COMPARED_TOKENS}), mine)]
+    crowded = client.together(asks)[1::2]
+    allowed = isolation.tolerance(cell.checkpoint.format)
+    told = (isolation.same_numbers("batch", item, same, reply, allowed=allowed) for reply in crowded)
+    expect(evidence, [isolation.repeatable(item, same), *told])
+
+
+def test_counts_prompt_tokens_exactly(
+    *, client: Client, bank: Bank, evidence: Evidence, depth: Depth, rendered: Rendered | None
+) -> None:
+    """`usage.prompt_tokens` is the length of the rendered chat template, tools and all."""
+    n = depth.counted
+    calls = shortest(bank.calls(max(n, POOL)), n)
+    more = () if n == 1 else bank.recall(n) + bank.tool_results(n) + bank.tool_dialogue(1) + bank.parallel_calls(1)
+    items = [*bank.facts(n), *bank.chinese(n), *calls, *more]
+    counted = ((item, client.ask(item, max_tokens=1)) for item in items)
+    if rendered is None:  # nothing to compare with: the counts are kept for whoever has the tokenizer
+        for item, reply in counted:
+            evidence.measurement("prompt_tokens", reply.prompt_tokens or 0, "tokens", {"item": item.id})
+        return
+    expect(evidence, (protocol.prompt_tokens(i, r, rendered(i)) for i, r in counted))
+
+
+def _numbers(client: Client, item: Item, **options: object) -> Reply:
+    return client.ask(item, max_tokens=COMPARED_TOKENS, top_logprobs=TOP, **options)
 
 
 def _long(bank: Bank, turns: int, depth: Depth) -> tuple[Item, ...]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 import pytest
 
 from fixtures.banks.bank import Bank
 from fixtures.banks.item import Item
-from fixtures.client import Client
+from fixtures.client import Client, EngineRefused
+from fixtures.reply import Reply
 from matrix.model import Cell
 from reports.finding import Finding
 from suites import lengths
-from suites.checks import needle
+from suites.checks import answer, limits, needle
+from suites.checks.statistics import hopeless
 from suites.contract import Evidence, Plan, expect
 from suites.depth import Depth
+from suites.rendering import Rendered, exactly, padded
 from suites.signature import index_topk
 
 pytestmark = [pytest.mark.needle]
@@ -30,7 +34,14 @@ def test_finds_the_needle_within_index_topk(
 
 
 def test_finds_the_needle_beyond_index_topk(
-    *, cell: Cell, plan: Plan, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+    *,
+    cell: Cell,
+    plan: Plan,
+    client: Client,
+    bank: Bank,
+    evidence: Evidence,
+    depth: Depth,
+    rendered: Rendered | None,
 ) -> None:
     """Sparse by construction: the indexer must have selected the place."""
     topk = index_topk(cell, plan.settings)
@@ -39,7 +50,9 @@ def test_finds_the_needle_beyond_index_topk(
         pytest.skip(
             f"NOT_EVIDENCE: no prompt longer than index_topk {topk} fits the context {plan.settings.get('context')}"
         )
-    expect(evidence, _hunt(client, _needles(bank, sizes, depth), topk=topk))
+    edges = lengths.page_edges(plan.settings, topk) if depth.needle_page_edges else ()
+    items = itertools.chain(_needles(bank, sizes, depth), _at_edges(bank, edges, rendered))
+    expect(evidence, _hunt(client, items, topk=topk))
 
 
 def test_invents_no_needle(
@@ -51,6 +64,39 @@ def test_invents_no_needle(
     made = [bank.no_needle(tokens=tokens, trial=i) for i in range(depth.no_needles)]
     items = [item for item in made if item is not None]
     expect(evidence, (needle.not_invented(item, client.ask(item)) for item in items))
+
+
+def test_refuses_a_prompt_over_the_context(
+    *, plan: Plan, client: Client, bank: Bank, evidence: Evidence, rendered: Rendered | None
+) -> None:
+    """One token too many is the client's fault: a 4xx that says so, and everybody else is served on."""
+    context = plan.settings.get("context")
+    if context is None:
+        pytest.skip("NOT_EVIDENCE: the plan does not say how long the context is")
+    item = exactly(int(context) + 1, rendered)
+    over = limits.refused(
+        item, _answer(client, item), tokens=int(context) + 1, context=int(context), exact=rendered is not None
+    )
+    fact = bank.facts(1)[0]
+    after = answer.right(fact, client.ask(fact), check="limits.after")
+    expect(evidence, [over, limits.alive(fact, healthy=client.health(), after=after)])
+
+
+def _answer(client: Client, item: Item) -> tuple[int, str] | Reply:
+    try:
+        return client.ask(item, max_tokens=1)
+    except EngineRefused as refusal:
+        return refusal.status, refusal.body
+
+
+def _at_edges(bank: Bank, edges: Iterable[int], rendered: Rendered | None) -> Iterator[Item]:
+    """Needles in prompts of exactly these lengths; only a tokenizer can make them."""
+    if rendered is None:
+        return
+    for tokens in edges:
+        item = padded(bank.needle(tokens=round(tokens * (1 - lengths.EDGE)), depth=0.5, trial=3), tokens, rendered)
+        if item is not None:
+            yield item
 
 
 def _needles(bank: Bank, sizes: Iterable[int], depth: Depth) -> Iterator[Item]:
@@ -65,5 +111,11 @@ def _needles(bank: Bank, sizes: Iterable[int], depth: Depth) -> Iterator[Item]:
 
 
 def _hunt(client: Client, items: Iterable[Item], *, topk: int | None) -> Iterator[Finding]:
-    for item in items:
-        yield needle.found(item, client.ask(item), index_topk=topk)
+    """Ends early once enough are lost: a broken engine is not asked for hours."""
+    lost = 0
+    for asked, item in enumerate(items, 1):
+        finding = needle.found(item, client.ask(item), index_topk=topk)
+        yield finding
+        lost += not finding.ok
+        if hopeless(lost, asked):
+            return

@@ -1,35 +1,79 @@
 """How fast, and is the number true? Speed is recorded; what is asserted is that it is a measurement at all.
 
-Regressions are judged from evidence by the gate, which sees the baseline's launches (checks.throughput.not_slower).
+Slower than it was is asserted where `--baseline` gives at least five earlier launches of the cell.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from fixtures.banks.bank import Bank
+from fixtures.client import Client
 from matrix.model import Cell
-from suites import loads
+from suites import lengths, loads, speed
+from suites.baselines import Baseline
 from suites.checks import throughput
-from suites.contract import Engine, Evidence, expect
+from suites.contract import Engine, Evidence, Plan, expect
 from suites.depth import Depth
 
 pytestmark = [pytest.mark.throughput]
 
 
-def test_single_stream_speed(cell: Cell, engine: Engine, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_single_stream_speed(
+    *, cell: Cell, engine: Engine, bank: Bank, evidence: Evidence, depth: Depth, baseline: Baseline
+) -> None:
     length = depth.single_stream_tokens
     result = loads.load(engine, bank, depth, streams=1, output_len=length, waves=1)
     loads.must_be_fit(result, cell)
-    loads.record(evidence, result, depth=depth.name)
-    expect(evidence, [throughput.complete(result, output_len=length), throughput.possible(result, cell)])
+    where = loads.record(evidence, result, depth=depth.name)
+    slower = loads.against(baseline, cell, result, where)
+    expect(evidence, [throughput.complete(result, output_len=length), throughput.possible(result, cell), *slower])
 
 
-def test_speed_under_load(cell: Cell, engine: Engine, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_speed_under_load(
+    *, cell: Cell, engine: Engine, bank: Bank, evidence: Evidence, depth: Depth, baseline: Baseline
+) -> None:
     for streams in depth.load_concurrency:
         length = depth.load_output_tokens
         result = loads.load(engine, bank, depth, streams=streams, output_len=length, waves=depth.load_waves)
         loads.must_be_fit(result, cell)
-        loads.record(evidence, result, depth=depth.name)
+        where = loads.record(evidence, result, depth=depth.name)
         accounted = loads.if_fit(result, throughput.littles_law(result))
-        expect(evidence, [throughput.complete(result, output_len=length), accounted])
+        slower = loads.against(baseline, cell, result, where)
+        expect(evidence, [throughput.complete(result, output_len=length), accounted, *slower])
+
+
+@pytest.mark.from_depth("full")
+def test_decode_speed_by_context(
+    *, cell: Cell, plan: Plan, engine: Engine, bank: Bank, evidence: Evidence, depth: Depth, baseline: Baseline
+) -> None:
+    """One stream after prompts of growing length: what attention over a long cache costs per token."""
+    length = depth.load_output_tokens
+    for tokens in sorted({lengths.fitting(plan.settings, n + length) - length for n in depth.decode_lengths}):
+        asked = replace(depth, load_prompt_tokens=tokens)
+        result = loads.load(engine, bank, asked, streams=1, output_len=length, waves=1)
+        loads.must_be_fit(result, cell)
+        where = loads.record(evidence, result, depth=depth.name, context=tokens)
+        slower = loads.against(baseline, cell, result, where)
+        expect(evidence, [throughput.complete(result, output_len=length), throughput.possible(result, cell), *slower])
+
+
+@pytest.mark.from_depth("full")
+def test_prefill_cold_and_warm(*, cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+    """Prompt tokens per second to the first token, without and with the prefix cache: two numbers, never mixed."""
+    items = bank.load_prompts(depth.prefill_prompts, tokens=depth.load_prompt_tokens)
+    expect(evidence, [speed.prefill(client, items, cell.engine.dialect, evidence)])
+
+
+@pytest.mark.from_depth("full")
+def test_answers_right_under_load(
+    *, engine: Engine, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+) -> None:
+    """The same questions alone and beside a load whose outputs have their exact length."""
+    items = bank.facts(depth.loaded_items) + bank.recall(depth.loaded_items // 4)
+    alone = speed.answered(client, items)
+    result, beside = speed.answered_beside_load(engine, client, bank, items, depth)
+    complete = throughput.complete(result, output_len=depth.loaded_output_tokens)
+    expect(evidence, [complete, throughput.accurate(alone, beside)])

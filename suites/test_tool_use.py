@@ -7,13 +7,17 @@ from collections.abc import Iterator
 import pytest
 
 from fixtures.banks.bank import Bank, Items
+from fixtures.banks.item import Item
 from fixtures.client import Client, room_for
+from matrix.model import Cell
 from reports.finding import Finding
-from suites.checks import answer, protocol, tools
+from suites.checks import answer, protocol, tool_choice, tools
 from suites.contract import Evidence, expect
-from suites.depth import Depth
+from suites.depth import POOL, Depth, shortest
 
 pytestmark = [pytest.mark.tool_use]
+
+FITTING: tuple[tool_choice.Choice, ...] = ("required", "named")
 
 
 def test_calls_the_right_tool(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
@@ -45,6 +49,11 @@ def test_uses_the_tool_result(client: Client, bank: Bank, evidence: Evidence, de
     expect(evidence, _answered(client, bank.tool_results(depth.tool_results)))
 
 
+def test_obeys_tool_choice(cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+    """none, required and named; auto is what every other test here asks."""
+    expect(evidence, _chosen(client, bank, cell.engine.dialect, depth))
+
+
 def test_stream_equals_non_stream(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
     """MTP once broke tool calls in streams only (vllm#34449)."""
     half = max(1, depth.streamed // 2)
@@ -64,6 +73,24 @@ def _uncalled(client: Client, items: Items, check: str) -> Iterator[Finding]:
         reply = client.ask(item)
         yield tools.no_call(item, reply, check=check)
         yield protocol.envelope(item, reply, max_tokens=room_for(item))
+
+
+def _chosen(client: Client, bank: Bank, dialect: str, depth: Depth) -> Iterator[Finding]:
+    for item in shortest(bank.calls(max(depth.choices, POOL)), depth.choices):
+        right = item.call[0].name
+        yield tool_choice.none(item, client.ask(item, extra=tool_choice.field("none")))
+        for choice in FITTING:
+            reply = client.ask(item, extra=tool_choice.field(choice, right))
+            yield tool_choice.fitting(item, reply, choice)
+        if other := next((name for t in item.tools if (name := tools.function(t)["name"]) != right), None):
+            yield _forced(client, item, dialect, "named", other)
+    for item in bank.no_tool_needed(depth.choices - 1):  # not in quick: the prompts are long
+        yield _forced(client, item, dialect, "required")
+
+
+def _forced(client: Client, item: Item, dialect: str, choice: tool_choice.Choice, name: str = "") -> Finding:
+    reply = client.ask(item, extra=tool_choice.field(choice, name))
+    return tool_choice.forced(item, reply, choice, name=name, how=tool_choice.strength(dialect, choice))
 
 
 def _answered(client: Client, items: Items) -> Iterator[Finding]:

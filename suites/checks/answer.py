@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from fixtures.banks.item import Item
 from fixtures.reply import Reply
 from reports.finding import Finding
@@ -47,6 +49,19 @@ def _mismatch(answer: str, content: str) -> str:
     return f"the answer is buried in {len(words(content))} words" if len(words(content)) > limit else ""
 
 
+_ASKED_WORDS = re.compile(r"at least ([\d,]+) words|不少于(一千五百)字")
+ASKED_SHARE = 1 / 3  # models miscount their words; a third of what was asked for is another text
+
+
+def _short(item: Item, reply: Reply) -> list[str]:
+    """It ended by itself long before the length that was asked for."""
+    asked = _ASKED_WORDS.search(prompt_text(item))
+    if asked is None or reply.finish_reason != "stop":
+        return []
+    wanted, told = int((asked[1] or "1500").replace(",", "")), len(words(reply.content))
+    return [f"stopped after {told} of {wanted} words"] if told < ASKED_SHARE * wanted else []
+
+
 def sound(item: Item, reply: Reply, *, check: str = "text.sound") -> Finding:
     """Only the form is judged: no defect, and no end before the end."""
     wrong = list(text.defects(reply.content, prompt=prompt_text(item), prose=True))
@@ -54,6 +69,7 @@ def sound(item: Item, reply: Reply, *, check: str = "text.sound") -> Finding:
         wrong.append(f"finish_reason is {reply.finish_reason!r}")
     if reply.finish_reason == "length":  # cut by the token limit that was asked for: no proper end to expect
         wrong = [w for w in wrong if not w.startswith("truncated")]
+    wrong += _short(item, reply)
     return Finding(
         check=check,
         ok=not wrong,

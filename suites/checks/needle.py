@@ -13,6 +13,7 @@ from fixtures.reply import Reply
 from reports.finding import Finding
 from suites.checks import text
 from suites.checks.answer import prompt_text
+from suites.checks.frozen import prompt_sha256
 from suites.checks.normal import contains
 
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -35,21 +36,26 @@ def codes(content: str) -> list[str]:
     return CODE.findall(content.lower())
 
 
-def found(item: Item, reply: Reply, *, index_topk: int | None) -> Finding:
+def found(item: Item, reply: Reply, *, index_topk: int | None, check: str = "needle.found") -> Finding:
     """All expected codes and no other. `index_topk` given: insensitive unless the prompt is longer."""
     wanted, said = codes(item.answer or ""), codes(reply.content)
     wrong = [*_unfair(item, wanted), *_missed(wanted, said), *_not_asked(item, wanted, said)]
     wrong += list(text.defects(reply.content, prompt=prompt_text(item)))
     prompt = reply.prompt_tokens if reply.prompt_tokens is not None else item.tokens_prompt_about or 0
     return Finding(
-        check="needle.found",
+        check=check,
         ok=not wrong,
         expected=item.answer or "",
         got=reply.content,
         item=item.id,
         detail="; ".join(wrong),
         sensitive=index_topk is None or prompt > index_topk,
-        data={"prompt_tokens": prompt, "index_topk": index_topk, "cached_tokens": reply.cached_tokens},
+        data={
+            "prompt_tokens": prompt,
+            "index_topk": index_topk,
+            "cached_tokens": reply.cached_tokens,
+            "prompt_sha256": prompt_sha256(item),
+        },
     )
 
 
@@ -94,4 +100,5 @@ def not_invented(item: Item, reply: Reply) -> Finding:
         got=reply.content,
         item=item.id,
         detail="; ".join(wrong),
+        data={"prompt_tokens": reply.prompt_tokens, "prompt_sha256": prompt_sha256(item)},
     )

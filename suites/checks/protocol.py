@@ -8,6 +8,7 @@ from __future__ import annotations
 from fixtures.banks.item import Item
 from fixtures.reply import Reply
 from reports.finding import Finding
+from suites.checks.frozen import prompt_sha256
 from suites.checks.text import LEAKS
 
 FINISH_REASONS = ("stop", "length", "tool_calls")
@@ -31,7 +32,11 @@ def envelope(item: Item, reply: Reply, *, max_tokens: int | None = None) -> Find
         got=f"{reply.finish_reason=} {reply.prompt_tokens=} {reply.completion_tokens=} {reply.content[:200]!r}",
         item=item.id,
         detail="; ".join(wrong),
-        data={"prompt_tokens": reply.prompt_tokens, "completion_tokens": reply.completion_tokens},
+        data={
+            "prompt_tokens": reply.prompt_tokens,
+            "completion_tokens": reply.completion_tokens,
+            "prompt_sha256": prompt_sha256(item),
+        },
     )
 
 

@@ -45,6 +45,21 @@ def binomial_cdf(k: int, n: int, rate: float) -> float:
     return math.fsum(math.comb(n, i) * rate**i * (1 - rate) ** (n - i) for i in range(k + 1))
 
 
+# Wald's sequential test of a sound engine against a broken one, at the usual 5 % for either error.
+SOUND_RATE, BROKEN_RATE = 0.01, 0.10
+
+
+def hopeless(failures: int, trials: int) -> bool:
+    """Whether the failures so far already say `broken`: asking on would cost time and change nothing.
+
+    Two failures in the first eighteen are enough, one never is.
+    """
+    _check(failures, trials)
+    lost = failures * math.log(BROKEN_RATE / SOUND_RATE)
+    held = (trials - failures) * math.log((1 - BROKEN_RATE) / (1 - SOUND_RATE))
+    return lost + held >= math.log(CONFIDENCE / (1 - CONFIDENCE))
+
+
 class McNemar(NamedTuple):
     """Item-level comparison with a baseline: only items on which the two runs disagree carry information."""
 

@@ -14,6 +14,7 @@ truncated    the text stops in mid-sentence although the engine says `stop`
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections import Counter
@@ -38,6 +39,7 @@ FUNCTION_WORD_SHARE = 0.12
 COMMON_HAN_SHARE = 0.04
 STRAY_LETTERS = 8  # "Beijing (北京)" is not a language switch
 STRAY_SHARE = 0.02
+STRAY_RUN = 12  # a clause: in a text of 2,000 tokens one is under the share, and a switch all the same
 ODD_SHARE = 0.35  # letters, digits and spaces make up over 65 % even of a table
 LONG_WORD_CHARS = 45  # longest word of an English dictionary; URLs are cut out before
 TERMINAL = ".!?:;。！？；：…)]}\"'”’`*|>"  # how a finished text may end
@@ -124,9 +126,17 @@ def stray_script(text: str, prompt: str) -> str:
     welcome = {"LATIN", "GREEK", ""} | {_script(c) for c in prompt if c.isalpha()}
     total = sum(letters.values())
     for script, count in letters.items():
-        if script not in welcome and count >= STRAY_LETTERS and count / total >= STRAY_SHARE:
+        if script in welcome or count < STRAY_LETTERS:
+            continue
+        if count / total >= STRAY_SHARE or _longest_run(text, script) >= STRAY_RUN:
             return f"{count} of {total} letters are {script}"
     return ""
+
+
+def _longest_run(text: str, script: str) -> int:
+    """Letters of one script one after another; nothing but a letter of another script ends a run."""
+    letters = (_script(c) == script for c in text if c.isalpha())
+    return max((sum(1 for _ in run) for mine, run in itertools.groupby(letters) if mine), default=0)
 
 
 def _script(letter: str) -> str:

@@ -10,9 +10,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fixtures.reply import Reply
 from matrix.model import Cell
 from reports.finding import Finding
-from suites.checks.statistics import tolerance
+from suites.checks.statistics import CONFIDENCE, mcnemar, tolerance
 
 LITTLE_TOLERANCE = 0.02  # seeds/001's own table holds it within 0.6 % up to c=256 ...
 LITTLE_TOLERANCE_QUEUED = 0.10  # ... and within 8.6 % at 512 and 1024, where ramp and drain weigh
@@ -22,6 +23,8 @@ CLAIM_SHARE = 0.80  # another host and version than the published table's: a loo
 CLAIM_TPOT = 1.25
 MTP_MOST_TOKENS = 4  # accepted per step in the recipes: 3 drafts and one
 BASELINE_LAUNCHES = 5  # repeats on one server do not see launch-to-launch noise
+COLD_CACHED_SHARE = 0.10  # a shared template frame may be cached; more is the prompt itself
+FEWEST_PAIRS = 5  # 0.5 ** 5 = 3 %: with four, even all lost is luck at 5 %
 
 Result = Mapping[str, Any]
 
@@ -88,6 +91,49 @@ def not_slower(name: str, now: Sequence[float], baseline: Sequence[float], *, mo
         got=f"{median:.3g} ({ratio:.3f} of the baseline)",
         sensitive=enough,
         data={"ratio": ratio, "allowed": allowed},
+    )
+
+
+def prefill_tps(reply: Reply) -> float:
+    """Prompt tokens per second until the first token; the one decode step in it is noise beside a long prompt."""
+    return (reply.prompt_tokens or 0) / reply.ttft_s if reply.ttft_s else 0.0
+
+
+def told_apart(cold: Sequence[Reply], warm: Sequence[Reply]) -> Finding:
+    """The cold requests found nothing cached, or their speed is the cache's; what the warm ones found is said."""
+    shares = [(r.cached_tokens or 0) / max(1, r.prompt_tokens or 0) for r in cold]
+    wrong = [f"{share:.0%} of a cold prompt was cached" for share in shares if share > COLD_CACHED_SHARE]
+    known = any(r.cached_tokens is not None for r in (*cold, *warm))
+    rates = {n: statistics.median(prefill_tps(r) for r in rs) for n, rs in (("cold", cold), ("warm", warm))}
+    found = [r.cached_tokens for r in warm]
+    return Finding(
+        check="throughput.cold_and_warm",
+        ok=not wrong,
+        expected=f"at most {COLD_CACHED_SHARE:.0%} of a cold prompt from the cache",
+        got=f"cold {rates['cold']:.0f} tok/s, warm {rates['warm']:.0f} tok/s (cached {found})",
+        detail="; ".join(wrong),
+        sensitive=known,
+        data={**rates, "warm_cached_tokens": found},
+    )
+
+
+def accurate(alone: Mapping[str, bool], beside: Mapping[str, bool]) -> Finding:
+    """Item by item: are more answers lost beside a load than luck would lose? Exact, one-sided McNemar.
+
+    Five losses without a win are the fewest that 5 % allows to be called worse, so fewer shared items prove nothing.
+    """
+    both = alone.keys() & beside.keys()
+    lost, won, p = mcnemar(alone, beside)
+    right = sum(beside[i] for i in both)
+    names = ", ".join(sorted(i for i in both if alone[i] and not beside[i]))
+    return Finding(
+        check="throughput.accurate",
+        ok=p > 1 - CONFIDENCE,
+        expected=f"the answers given alone: {sum(alone[i] for i in both)} of {len(both)} right",
+        got=f"{right} of {len(both)} right, {lost} lost, {won} won, p = {p:.3g}",
+        detail=f"lost: {names}" if names else "",
+        sensitive=len(both) >= FEWEST_PAIRS,
+        data={"lost": lost, "won": won, "p": p, "items": len(both)},
     )
 
 

@@ -21,7 +21,7 @@ Json = Any
 
 def call(item: Item, reply: Reply, *, check: str = "tools.call") -> Finding:
     """Exactly the expected calls, by value; each valid under the schema that was offered."""
-    wrong = [*_form(reply), *(w for c in reply.tool_calls for w in _invalid(item, c))]
+    wrong = [*_form(reply), *(w for c in reply.tool_calls for w in invalid(item, c))]
     if not wrong:
         wrong = _unequal(item.call, reply.tool_calls)
     return Finding(
@@ -49,8 +49,9 @@ def _form(reply: Reply) -> list[str]:
     return wrong
 
 
-def _invalid(item: Item, made: ToolCall) -> list[str]:
-    schemas = {_function(t)["name"]: _function(t).get("parameters") or {} for t in item.tools}
+def invalid(item: Item, made: ToolCall) -> list[str]:
+    """What is wrong with a call under the schema that was offered."""
+    schemas = {function(t)["name"]: function(t).get("parameters") or {} for t in item.tools}
     if made.name not in schemas:
         return [f"{made.name!r} is not among the tools ({', '.join(sorted(schemas))})"]
     if leak := LEAKS.search(made.arguments):
@@ -173,9 +174,10 @@ def trigger_f1(wanted: Mapping[str, bool], called: Mapping[str, bool]) -> Findin
     )
 
 
-def _function(tool: Mapping[str, Any]) -> Mapping[str, Any]:
-    function: Mapping[str, Any] = tool.get("function", tool)
-    return function
+def function(tool: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A tool's own part, with or without OpenAI's wrapper."""
+    own: Mapping[str, Any] = tool.get("function", tool)
+    return own
 
 
 def _shown_calls(reply: Reply) -> str:

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from fixtures.banks.bank import Bank
+from fixtures.banks.item import Item
 from fixtures.client import Client
-from fixtures.stub_engine import MODEL, StubEngine
+from fixtures.stub_engine import MODEL, StubEngine, tokens
 from matrix.model import Cell, Checkpoint, Engine, Gpu, Quantisation, Release, Rig
 from reports.finding import Finding
 from suites import (
@@ -25,10 +26,11 @@ from suites import (
     test_throughput,
     test_tool_use,
 )
+from suites.baselines import Baseline
 from suites.depth import QUICK
 
 INDEX_TOPK = 256
-SETTINGS = {"context": 2048, "chunk_tokens": 128, "index_topk": INDEX_TOPK}
+SETTINGS = {"context": 4096, "page_tokens": 64, "chunk_tokens": 128, "index_topk": INDEX_TOPK}
 MODULES: tuple[ModuleType, ...] = (
     test_boot,
     test_coherence,
@@ -61,6 +63,18 @@ DEPTH = replace(
     needle_tiers=("multi_key", "multi_value", "no_lexical_overlap"),
     single_stream_tokens=32,
     load_output_tokens=16,
+    needle_page_edges=True,
+    markers=4,
+    equal_asks=2,
+    neighbours=4,
+    counted=2,
+    choices=3,
+    sweep_lengths=(600, 900),
+    loaded_items=8,
+    loaded_streams=4,
+    loaded_output_tokens=400,
+    decode_lengths=(300, 600),
+    prefill_prompts=2,
 )
 SILENCE_S = 0.5
 
@@ -138,6 +152,13 @@ class Recorder:
         self.proofs.append((feature, outcome, detail))
 
 
+def counted_by_stub(item: Item) -> int:
+    """The stub's own count: what it says when it is healthy is exact."""
+    if item.tokens_prompt_about is not None and ".pad" not in item.id:
+        return item.tokens_prompt_about
+    return len(tokens("".join(str(m.get("content")) for m in item.messages)))
+
+
 @dataclass(frozen=True)
 class FakePlan:
     settings: Mapping[str, Any] = field(default_factory=lambda: SETTINGS)
@@ -175,6 +196,8 @@ def run(test: str, stub: StubEngine, bank: Bank, settings: Mapping[str, Any] = S
             "bank": stub.learn(bank),
             "evidence": evidence,
             "depth": DEPTH,
+            "rendered": counted_by_stub,
+            "baseline": Baseline(),
         }
         wanted = inspect.signature(function).parameters
         try:

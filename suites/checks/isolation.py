@@ -1,0 +1,112 @@
+"""Does a request mind its neighbours? Nothing of theirs in its text, and the same numbers with and without them.
+
+Numbers are compared on the first positions only: once two runs choose different tokens, everything after differs.
+An engine that does not repeat itself exactly is judged against its own A/A floor, up to a point.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from fixtures.banks.item import Item
+from fixtures.reply import Reply
+from reports.finding import Finding
+from suites.checks.features import Signature, distance, signature
+from suites.checks.frozen import prompt_sha256
+from suites.checks.needle import codes
+
+POSITIONS: Final = 4
+# In nats. llama.cpp on the bf16 canary: 0 between equal requests, 0.027 between a cached prefix and none (one row
+# instead of many goes through another kernel), 0.06 between chunks of 64 and 512 (suites/recordings.py).
+TOLERANCE_BF16: Final = 0.15
+# Activations of 8 and 4 bits: twice the room, by assumption; nobody has measured them here yet.
+TOLERANCE_QUANTISED: Final = 0.30
+FLOOR_FACTOR: Final = 3.0  # the largest of a few A/A distances underestimates the spread
+# The two closest different ways of attention are 0.36 apart (suites/recordings.py): above this noise nothing is told.
+MOST_NOISE: Final = 0.30
+
+
+def tolerance(weights: str) -> float:
+    """What arithmetic in another order may change, by weight format."""
+    return TOLERANCE_BF16 if weights in ("bf16", "q8_0", "w4a16", "gguf") else TOLERANCE_QUANTISED
+
+
+def no_leak(item: Item, reply: Reply, markers: Mapping[str, str]) -> Finding:
+    """The reply holds its own marker and none of the other requests'; `markers` are codes by item id."""
+    own, said = markers[item.id], set(codes(_everything(reply)))
+    asked = set(codes("\n".join(str(m.get("content") or "") for m in item.messages)))
+    foreign = {other: code for other, code in markers.items() if other != item.id and code not in asked}
+    wrong = [f"holds the marker of {other} ({code})" for other, code in foreign.items() if code in said]
+    wrong += ["its own marker is missing"] * (own not in said)
+    wrong += ["unfair: two requests share a marker"] * (len(set(markers.values())) != len(markers))
+    return Finding(
+        check="isolation.no_leak",
+        ok=not wrong,
+        expected=own,
+        got=reply.content,
+        item=item.id,
+        detail="; ".join(wrong),
+        sensitive=len(markers) > 1,
+        data={"requests": len(markers), "streamed": reply.streamed, "prompt_sha256": prompt_sha256(item)},
+    )
+
+
+def _everything(reply: Reply) -> str:
+    calls = " ".join(f"{c.name} {c.arguments}" for c in reply.tool_calls)
+    return f"{reply.content} {reply.reasoning} {calls}"
+
+
+def first_positions(reply: Reply) -> Signature:
+    return signature(reply.logprobs[:POSITIONS])
+
+
+def floor_of(same: Sequence[Reply]) -> float:
+    """The A/A noise floor: the largest distance between replies to equal requests."""
+    pairs = itertools.combinations([first_positions(r) for r in same], 2)
+    return max((distance(a, b) for a, b in pairs), default=0.0)
+
+
+def repeatable(item: Item, same: Sequence[Reply]) -> Finding:
+    """Equal requests one after another have nearly equal numbers; how nearly is what the rest is judged by."""
+    floor = floor_of(same)
+    return Finding(
+        check="isolation.repeatable",
+        ok=_blind(same) or floor <= MOST_NOISE,
+        expected=f"logprobs within {MOST_NOISE} of one another",
+        got=f"{floor:.4g} apart in {len(same)} equal requests",
+        item=item.id,
+        sensitive=not _blind(same),
+        data={"floor": _finite(floor), "requests": len(same)},
+    )
+
+
+def same_numbers(
+    name: str, item: Item, same: Sequence[Reply], other: Reply, *, allowed: float, sensitive: bool = True
+) -> Finding:
+    """`other` is as near to the nearest of the equal requests as arithmetic allows, or as their own noise."""
+    floor = floor_of(same)
+    limit = max(allowed, FLOOR_FACTOR * min(floor, MOST_NOISE))
+    far = min(distance(first_positions(r), first_positions(other)) for r in same)
+    blind = _blind([*same, other])
+    return Finding(
+        check=f"isolation.{name}",
+        ok=blind or far <= limit,
+        expected=f"logprobs within {limit:.3g} (A/A floor {floor:.2g})",
+        got=f"{far:.4g} apart: {other.content[:80]!r}, {same[0].content[:80]!r}",
+        item=item.id,
+        detail="the engine gives no logprobs" if blind else "",
+        sensitive=sensitive and not blind,
+        data={"distance": _finite(far), "floor": _finite(floor), "limit": limit, "cached_tokens": other.cached_tokens},
+    )
+
+
+def _blind(replies: Sequence[Reply]) -> bool:
+    return not all(r.logprobs for r in replies)
+
+
+def _finite(value: float) -> float | str:
+    """Evidence is JSON, which has no infinity."""
+    return value if math.isfinite(value) else str(value)

@@ -1,0 +1,70 @@
+"""At the edge of the context: a clean refusal, and an engine that lives on."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from fixtures.banks.item import Item
+from fixtures.reply import Reply
+from reports.finding import Finding
+
+CLIENT_ERRORS: Final = range(400, 500)
+# The word by which each engine's refusal can be told from another 4xx. Seen: llama.cpp 2026.10.11549 answers 400
+# {"error": {"type": "exceed_context_size_error", "message": "request (5449 tokens) exceeds the available context
+# size ..."}}; vLLM and SGLang answer 400 with "maximum context length" and "longer than the model's context length".
+ABOUT: Final = ("context", "max_model_len", "max_seq_len", "too long", "maximum", "longer than", "exceed")
+
+
+def refused(item: Item, answer: tuple[int, str] | Reply, *, tokens: int, context: int, exact: bool) -> Finding:
+    """A prompt of `tokens` was refused by a 4xx that says why; `answer` is status and body, or the reply there was."""
+    wrong = _served(answer) if isinstance(answer, Reply) else _unclean(*answer)
+    return Finding(
+        check="limits.refused",
+        ok=not wrong,
+        expected=f"HTTP 4xx about the context of {context} tokens",
+        got=answer.content if isinstance(answer, Reply) else f"HTTP {answer[0]}: {answer[1]}",
+        item=item.id,
+        detail="; ".join(wrong),
+        data={"tokens": tokens, "context": context, "exact": exact},
+    )
+
+
+def _served(reply: Reply) -> list[str]:
+    return [f"{reply.prompt_tokens} prompt tokens were served: the prompt was cut silently, or the limit is another"]
+
+
+def _unclean(status: int, body: str) -> list[str]:
+    wrong = [] if status in CLIENT_ERRORS else [f"HTTP {status} blames the server for the client's prompt"]
+    message = _message(body)
+    if message is None:
+        wrong.append("the body is not JSON with a message")
+    elif not any(word in message.lower() for word in ABOUT):
+        wrong.append(f"the message does not name the context: {message[:100]!r}")
+    return wrong
+
+
+def _message(body: str) -> str | None:
+    """OpenAI's shape {"error": {"message"}}, vLLM's older {"message"}, FastAPI's {"detail"}."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return None
+    if not isinstance(document, dict):
+        return None
+    error = document.get("error", document)
+    found = error if isinstance(error, str) else error.get("message") or error.get("detail")
+    return None if found is None else str(found)
+
+
+def alive(item: Item, *, healthy: bool, after: Finding) -> Finding:
+    """The engine still says that it is well, and the next question (`after`) is answered right."""
+    wrong = [*(["/health does not answer 200"] * (not healthy)), *([after.detail or after.got] * (not after.ok))]
+    return Finding(
+        check="limits.alive",
+        ok=not wrong,
+        expected=after.expected,
+        got=after.got,
+        item=item.id,
+        detail="; ".join(wrong),
+    )

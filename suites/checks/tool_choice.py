@@ -1,0 +1,86 @@
+"""`tool_choice`, as far as each engine claims to enforce it. What is not claimed is recorded and fails nobody.
+
+| value | everywhere | where enforced |
+|---|---|---|
+| none | no tool call comes back, even when one would fit | |
+| required | the fitting call is made | a call is made although none fits |
+| named | the named tool is called when it fits | no other tool is called, whatever fits |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final, Literal
+
+from fixtures.banks.item import Item
+from fixtures.reply import Reply
+from reports.finding import Finding
+from suites.checks import tools
+
+Choice = Literal["none", "required", "named"]
+# How far a dialect goes: `enforced` by constrained decoding, `no_end` (text may come first, but the reply cannot end
+# without a call), `ignored` (served as auto).
+Strength = Literal["enforced", "no_end", "ignored"]
+# vllm     docs/features/tool_calling: named and required by structured outputs, required since 0.8.3
+# sglang   the same by grammar; TensorRT-LLM's pull request 14290 names both as its models
+# trtllm   named since pull request 14290 (2026-05-19), required not stated anywhere: recorded only
+# llamacpp seen on 2026.10.11549: required is a grammar that allows text before the call (llama.cpp#27217 is another
+#          case), an object is read as "auto" with a warning in the log (llama.cpp#26535)
+CLAIMED: Final[Mapping[str, Mapping[Choice, Strength]]] = {
+    "vllm": {"required": "enforced", "named": "enforced"},
+    "sglang": {"required": "enforced", "named": "enforced"},
+    "trtllm": {"required": "ignored", "named": "ignored"},
+    "llamacpp": {"required": "no_end", "named": "ignored"},
+    "transformers": {"required": "ignored", "named": "ignored"},
+}
+
+
+def strength(dialect: str, choice: Choice) -> Strength:
+    return CLAIMED.get(dialect, {}).get(choice, "ignored")
+
+
+def field(choice: Choice, name: str = "") -> dict[str, Any]:
+    """The request's field."""
+    value: Any = {"type": "function", "function": {"name": name}} if choice == "named" else choice
+    return {"tool_choice": value}
+
+
+def none(item: Item, reply: Reply) -> Finding:
+    """No call, although one fits. What the model says instead is its own: raw tags are common, and not judged."""
+    made = [c.name for c in reply.tool_calls]
+    wrong = [f"called {', '.join(made)}"] * bool(made)
+    wrong += ["finish_reason is 'tool_calls'"] * (reply.finish_reason == "tool_calls")
+    return _finding("none", item, reply, "no tool call", wrong)
+
+
+def fitting(item: Item, reply: Reply, choice: Choice) -> Finding:
+    """The choice and the question agree: exactly the expected call, under every engine."""
+    return tools.call(item, reply, check=f"tools.choice_{choice}")
+
+
+def forced(item: Item, reply: Reply, choice: Choice, *, name: str, how: Strength) -> Finding:
+    """No tool fits, or another than the named one does: a call is made all the same, as far as it is claimed."""
+    allowed = {name} if choice == "named" else {tools.function(t)["name"] for t in item.tools}
+    made = [c.name for c in reply.tool_calls]
+    wrong = [f"called {m!r}" for m in made if m not in allowed]
+    if not made and not (how == "no_end" and reply.finish_reason == "length"):
+        wrong.append(f"no call, finish_reason {reply.finish_reason!r}")
+    if how == "enforced":
+        wrong += [w for c in reply.tool_calls for w in tools.invalid(item, c)]
+    found = _finding(f"{choice}_forced", item, reply, f"a call of {' or '.join(sorted(allowed))}", wrong)
+    if how != "ignored":
+        return found
+    return replace(found, ok=True, sensitive=False, detail=f"not claimed; {found.detail}".rstrip("; "))
+
+
+def _finding(name: str, item: Item, reply: Reply, expected: str, wrong: list[str]) -> Finding:
+    return Finding(
+        check=f"tools.choice_{name}",
+        ok=not wrong,
+        expected=expected,
+        got="; ".join(f"{c.name}({c.arguments})" for c in reply.tool_calls) or reply.content,
+        item=item.id,
+        detail="; ".join(wrong),
+        data={"finish_reason": reply.finish_reason, "calls": len(reply.tool_calls)},
+    )

@@ -1,0 +1,81 @@
+"""tool_choice is held to what the engine claims: enforced, not ended without, or merely recorded."""
+
+from __future__ import annotations
+
+import json
+from typing import get_args, get_type_hints
+
+import pytest
+
+from fixtures.banks.item import ExpectedCall, Item
+from fixtures.reply import Reply, ToolCall
+from matrix.model import Engine
+from suites.checks import tool_choice
+
+TOOLS = tuple(
+    {"type": "function", "function": {"name": n, "parameters": {"type": "object", "required": ["city"]}}}
+    for n in ("forecast", "traffic")
+)
+ASKED = Item(
+    id="x",
+    kind="call",
+    messages=({"role": "user", "content": "?"},),
+    tools=TOOLS,
+    call=(ExpectedCall(name="forecast", arguments={"city": "Rome"}),),
+)
+WORDS = Reply(content="I would rather talk.", finish_reason="stop")
+
+
+def calling(name: str, arguments: str = '{"city": "Rome"}') -> Reply:
+    return Reply(content="", tool_calls=(ToolCall(id="1", name=name, arguments=arguments),), finish_reason="tool_calls")
+
+
+def test_none_means_no_call_whatever_is_said() -> None:
+    assert tool_choice.none(ASKED, WORDS).ok
+    assert tool_choice.none(ASKED, Reply(content="<tool_call>forecast", finish_reason="stop")).ok
+    assert not tool_choice.none(ASKED, calling("forecast")).ok
+    assert not tool_choice.none(ASKED, Reply(content="", finish_reason="tool_calls")).ok
+
+
+@pytest.mark.parametrize("choice", ["required", "named"])
+def test_what_fits_must_be_called_everywhere(choice: tool_choice.Choice) -> None:
+    assert tool_choice.fitting(ASKED, calling("forecast"), choice).ok
+    assert not tool_choice.fitting(ASKED, WORDS, choice).ok
+    assert not tool_choice.fitting(ASKED, calling("traffic"), choice).ok
+
+
+def test_a_name_that_is_enforced_is_called_whatever_fits() -> None:
+    assert tool_choice.forced(ASKED, calling("traffic"), "named", name="traffic", how="enforced").ok
+    assert not tool_choice.forced(ASKED, calling("forecast"), "named", name="traffic", how="enforced").ok
+    assert not tool_choice.forced(ASKED, WORDS, "named", name="traffic", how="enforced").ok
+
+
+def test_an_enforced_call_is_valid_under_its_schema() -> None:
+    found = tool_choice.forced(ASKED, calling("traffic", "{}"), "named", name="traffic", how="enforced")
+    assert "'city' is a required property" in found.detail
+    assert not tool_choice.forced(ASKED, calling("traffic", "{"), "named", name="traffic", how="enforced").ok
+
+
+def test_without_an_end_the_limit_may_come_before_the_call() -> None:
+    running = Reply(content="and so on", finish_reason="length")
+    assert tool_choice.forced(ASKED, running, "required", name="", how="no_end").ok
+    assert not tool_choice.forced(ASKED, running, "required", name="", how="enforced").ok
+    assert not tool_choice.forced(ASKED, WORDS, "required", name="", how="no_end").ok
+
+
+def test_what_is_not_claimed_is_recorded_and_fails_nobody() -> None:
+    found = tool_choice.forced(ASKED, WORDS, "named", name="traffic", how="ignored")
+    assert (found.ok, found.sensitive) == (True, False)
+    assert found.detail.startswith("not claimed; no call")
+
+
+def test_every_dialect_is_in_the_table() -> None:
+    dialects = get_args(get_type_hints(Engine)["dialect"])
+    assert set(dialects) == tool_choice.CLAIMED.keys()
+    assert tool_choice.strength("unheard_of", "required") == "ignored"
+
+
+def test_the_field_is_openais() -> None:
+    assert tool_choice.field("none") == {"tool_choice": "none"}
+    named = tool_choice.field("named", "f")
+    assert json.dumps(named) == '{"tool_choice": {"type": "function", "function": {"name": "f"}}}'
