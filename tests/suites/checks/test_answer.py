@@ -74,3 +74,28 @@ def test_prose_without_a_finish_reason_is_wrong() -> None:
 
 def test_a_finding_shows_the_reply() -> None:
     assert "London" in answer.right(CAPITAL, said("London")).explain()
+
+
+def asked_for(text: str) -> Item:
+    return Item(id="x", kind="long_generation", messages=({"role": "user", "content": text},))
+
+
+@pytest.mark.parametrize(
+    ("request_", "told", "ok"),
+    [
+        ("Write an essay of at least 300 words.", 60, False),
+        ("Write an essay of at least 300 words.", 160, True),
+        ("Write at least 1,500 words.", 160, False),
+        ("Tell me a short story.", 60, True),
+    ],
+)
+def test_a_long_text_that_ends_too_early_is_another_text(request_: str, told: int, ok: bool) -> None:
+    story = f"{' '.join(STORY.split()[:told]).rstrip('.,')}."
+    found = answer.sound(asked_for(request_), Reply(content=story, finish_reason="stop"))
+    assert found.ok is ok, found.detail
+    assert ok or "stopped after" in found.detail
+
+
+def test_a_long_text_that_was_cut_by_the_limit_is_long_enough() -> None:
+    reply = Reply(content=" ".join(STORY.split()[:60]), finish_reason="length")
+    assert answer.sound(asked_for("Write at least 1,500 words."), reply).ok

@@ -103,3 +103,16 @@ def _boundary(p_values: dict[str, float]) -> set[str]:
 def test_tolerance_is_five_percent_on_quiet_launches_and_more_on_noisy_ones() -> None:
     assert s.tolerance([100, 100.5, 99.5, 100, 100.2]) == 0.05
     assert s.tolerance([100, 90, 110, 95, 105]) == pytest.approx(3 * 1.4826 * 0.05)
+
+
+def test_two_early_losses_are_hopeless_and_one_never_is() -> None:
+    assert not any(s.hopeless(1, n) for n in range(1, 100))
+    assert all(s.hopeless(2, n) for n in range(2, 19))
+    assert not s.hopeless(2, 21)
+    assert not s.hopeless(0, 1000)
+
+
+@given(trials=st.integers(1, 300), failures=st.integers(0, 300))
+def test_one_more_loss_never_gives_hope(trials: int, failures: int) -> None:
+    lost = min(failures, trials)
+    assert not s.hopeless(lost, trials) or s.hopeless(lost + 1, trials + 1)

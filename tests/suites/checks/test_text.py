@@ -135,3 +135,8 @@ def test_no_prefix_of_a_sound_text_is_a_loop(length: int) -> None:
 @given(st.text(max_size=400))
 def test_any_text_at_all_is_judged_without_an_error(wild: str) -> None:
     defects(wild, prompt=wild[:10], prose=True)
+
+
+def test_one_foreign_clause_in_a_long_text_is_a_switch_and_a_name_is_none() -> None:
+    assert any(d.startswith("stray") for d in defects(f"{STORY} 然后他就去了海边看到了很多的船只 {STORY}"))
+    assert not any(d.startswith("stray") for d in defects(f"{STORY} He came from Beijing (北京市) at last."))

@@ -139,3 +139,35 @@ def test_too_few_launches_judge_nothing() -> None:
 )
 def test_published_numbers_are_loose_floors(got: float, more: bool, ok: bool) -> None:
     assert throughput.near_claim("x", got, 100.0, more_is_better=more).ok is ok
+
+
+def timed(cached: int | None, ttft_s: float = 0.5) -> Reply:
+    return Reply(content="x", prompt_tokens=1000, cached_tokens=cached, ttft_s=ttft_s)
+
+
+def test_cold_and_warm_are_told_apart() -> None:
+    found = throughput.told_apart([timed(12)], [timed(990, 0.05)])
+    assert (found.ok, found.sensitive, found.data["cold"], found.data["warm"]) == (True, True, 2000.0, 20000.0)
+
+
+def test_a_cold_number_from_the_cache_is_none() -> None:
+    assert "99% of a cold prompt" in throughput.told_apart([timed(12), timed(990)], [timed(990)]).detail
+
+
+def test_an_engine_that_does_not_say_what_was_cached_proves_nothing() -> None:
+    assert not throughput.told_apart([timed(None)], [timed(None)]).sensitive
+
+
+def test_losses_beside_a_load_are_weighed_exactly() -> None:
+    alone = {f"i{n}": True for n in range(20)}
+    assert throughput.accurate(alone, {**alone, **{f"i{n}": False for n in range(4)}}).ok  # p = 6 %
+    worse = throughput.accurate(alone, {**alone, **{f"i{n}": False for n in range(5)}})  # p = 3 %
+    assert not worse.ok
+    assert "i4" in worse.detail
+
+
+def test_wins_excuse_losses_and_few_items_prove_nothing() -> None:
+    alone = {f"i{n}": n > 4 for n in range(20)}
+    assert throughput.accurate(alone, {i: not right for i, right in alone.items()} | {"i19": True}).data["won"] == 5
+    assert not throughput.accurate({"a": True}, {"a": False}).sensitive
+    assert not throughput.accurate(alone, {}).sensitive
