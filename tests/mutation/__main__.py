@@ -1,0 +1,121 @@
+"""`python -m tests.mutation [--on stub|proxy|both] [--only faults|healthy] [--faults GLOB] [--seeds N]`
+
+Exit 0: every fault was noticed by every suite test it names, and no healthy engine was failed. Exit 1 otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from fixtures.faults.table import FAULTS
+from fixtures.stub_defects import DEFECTS
+from tests.mutation.kill import blind, healthy_real, healthy_stub, proxy_row, stub_row, to_stderr
+from tests.mutation.row import Row
+from tests.mutation.table import Report, as_json, counts, page, read, report
+from tests.mutation.target import Real, launched, proxied
+
+PAGE = "kill-table.md"
+STUB_SEEDS, REAL_SEEDS = 200, 20
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = _options(argv)
+    bad: list[bool] = []
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    targets = ("stub", "proxy") if options.on == "both" else (options.on,)
+    parts = ("faults", "healthy") if options.only is None else (options.only,)
+    try:
+        for target in targets:
+            made = _stub(options, parts) if target == "stub" else _proxy(options, parts)
+            bad += [_told(one, options.out) for one in made]
+    except KeyboardInterrupt:
+        to_stderr("interrupted: the engine was stopped; what was being run was not written")
+        return 130
+    return int(any(bad))
+
+
+def _told(made: Report, out: Path | None) -> bool:
+    """Print and write one report; True when it holds a survivor or a false alarm."""
+    runs = sum(h.runs for h in made.healthy)
+    print(f"{made.target}: {counts(made.rows) if made.rows else f'{made.alarms} false alarms, {runs} healthy runs'}")
+    for row in made.survivors:
+        print(f"  SURVIVED {row.fault}: not noticed by {', '.join(row.missed_by) or 'anybody'}")
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / f"{made.target}-{made.part}.json").write_text(as_json(made), encoding="utf-8")
+        (out / PAGE).write_text(page(read(p.read_text("utf-8")) for p in sorted(out.glob("*.json"))), encoding="utf-8")
+    return bool(made.survivors or made.alarms)
+
+
+def _options(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
+    parser.add_argument("--on", choices=("stub", "proxy", "both"), default="both")
+    parser.add_argument("--faults", default="*", metavar="GLOB", help="only these, e.g. 'mtp_*'")
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        metavar="N",
+        help=f"healthy runs (default {STUB_SEEDS} on the stub, {REAL_SEEDS} on the engine)",
+    )
+    parser.add_argument("--only", choices=("faults", "healthy"), help="one half of the work")
+    parser.add_argument(
+        "--every", action="store_true", help="ask every test of every proxy fault, not only the named ones"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write JSON and the page there")
+    return parser.parse_args(argv)
+
+
+def _stub(options: argparse.Namespace, parts: Iterable[str]) -> Iterator[Report]:
+    for part in parts:
+        began = time.monotonic()
+        if part == "faults":
+            rows = list(_said(stub_row(n) for n in fnmatch.filter(DEFECTS, options.faults)))
+            yield report("stub", part, _command(), rows=rows, wall_s=time.monotonic() - began)
+        else:
+            healthy = [healthy_stub(range(STUB_SEEDS if options.seeds is None else options.seeds))]
+            yield report("stub", part, _command(), healthy=healthy, wall_s=time.monotonic() - began)
+
+
+def _proxy(options: argparse.Namespace, parts: Iterable[str]) -> Iterator[Report]:
+    seeds = range(REAL_SEEDS if options.seeds is None else options.seeds)
+    with (
+        tempfile.TemporaryDirectory() as logs,
+        launched(Path(logs)) as (asked, engine),
+        proxied(asked, engine) as (proxy, real),
+    ):
+        for part in parts:
+            began = time.monotonic()
+            if part == "faults":
+                real.blind = blind(real)
+                names = fnmatch.filter(FAULTS, options.faults)
+                rows = list(_said(proxy_row(n, proxy, real, every=options.every) for n in names))
+                yield report("proxy", part, _command(), rows=rows, wall_s=time.monotonic() - began)
+            else:
+                healthy = [
+                    healthy_real("llama.cpp, direct", Real(asked, engine, engine.base_url), seeds),
+                    healthy_real("llama.cpp, through the proxy without a fault", real, seeds),
+                ]
+                yield report("proxy", part, _command(), healthy=healthy, wall_s=time.monotonic() - began)
+
+
+def _said(rows: Iterable[Row]) -> Iterator[Row]:
+    for row in rows:
+        missed = f", not by {', '.join(row.missed_by)}" if row.missed_by else ""
+        by = f"by {len(row.killed_by)} of {len(row.asked)}{missed} ({row.wall_s:.1f} s)"
+        to_stderr(f"{row.on.split('.')[0]:5} {row.fault:34} {row.verdict:9} {by}")
+        yield row
+
+
+def _command() -> str:
+    return " ".join(["python -m tests.mutation", *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,131 @@
+"""Run the suites against faults, and against engines without one."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+import pytest
+
+from fixtures.banks.bank import Bank
+from fixtures.banks.canary_bank import CanaryBank
+from fixtures.banks.glm5 import Glm5Bank
+from fixtures.fault_proxy import FaultProxy
+from fixtures.faults.fault import BASELINE, LAUNCH, LOADED, RIGHT_UNDER_LOAD, SINGLE, Fault
+from fixtures.faults.table import FAULTS
+from fixtures.stub_defects import DEFECTS
+from fixtures.stub_engine import StubEngine
+from tests.mutation.row import Alarm, Healthy, Row
+from tests.mutation.seeds import SeededBank
+from tests.mutation.target import BASELINE_RUNS, Real
+from tests.suites.world import Outcome, run, suite_tests
+
+BANKS: tuple[Bank, ...] = (Glm5Bank(), CanaryBank())
+# Of the stub's defects no test can see in one run, and who does: tests/suites/test_defects.py excuses the same.
+EXCUSED = {
+    "slow_decode": "no speed is wrong in itself: the baseline judges (see the proxy's performance faults)",
+    "never_healthy": "the launcher's to notice (see the proxy's never_healthy)",
+}
+SLOW_DEFECTS = ("hangs", "stalls_in_stream")  # each test costs the client's whole patience, a load ten minutes
+# They start load processes, whose questions no seed changes: asked of each bank in one of ten healthy runs of the stub.
+STARTS_A_PROCESS = (SINGLE, LOADED, RIGHT_UNDER_LOAD, "test_decode_speed_by_context")
+PROCESS_EVERY = 10
+SHOWN_CHARS = 300
+Say = Callable[[str], None]
+
+
+def to_stderr(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def stub_row(name: str, *, every: bool = True) -> Row:
+    """All suite tests on a stub with this defect, or only the named ones."""
+    defect, began = DEFECTS[name], time.monotonic()
+    asked = tuple(suite_tests()) if every and name not in SLOW_DEFECTS else tuple(dict.fromkeys(defect.kills))
+    red = []
+    for test in asked:
+        with StubEngine(defect=name) as stub:
+            red += [test] * run(test, stub, BANKS[0]).red
+    return Row(
+        on="stub", fault=name, family=defect.family, does=name.replace("_", " "),
+        named=tuple(dict.fromkeys(defect.kills)), asked=asked, killed_by=tuple(red),
+        wall_s=time.monotonic() - began, invisible=EXCUSED.get(name, ""),
+    )  # fmt: skip
+
+
+def proxy_row(name: str, proxy: FaultProxy, real: Real, *, every: bool = True) -> Row:
+    """All suite tests on the real engine with this fault before it."""
+    fault, began = FAULTS[name], time.monotonic()
+    asked = _asked(fault, real, every)
+    if BASELINE in asked:
+        proxy.use(None)
+        real.baseline = [real.measure() for _ in range(BASELINE_RUNS)]
+    red = []
+    for test in asked:
+        proxy.use(name)
+        red += [test] * (real.run(test).red and test not in real.blind)
+    proxy.use(None)
+    return Row(
+        on=real.plan.cell.id, fault=name, family=fault.family, does=fault.does, named=tuple(dict.fromkeys(fault.kills)),
+        asked=asked, killed_by=tuple(red), wall_s=time.monotonic() - began, invisible=fault.invisible,
+    )  # fmt: skip
+
+
+def blind(real: Real, say: Say = to_stderr) -> frozenset[str]:
+    """The tests that fail without a fault: a killer that is always red has killed nothing."""
+    found = frozenset(t for t in real.names if t != BASELINE and real.run(t).red)
+    for test in sorted(found):
+        say(f"  {test} is red without a fault: it counts for none")
+    return found
+
+
+def _asked(fault: Fault, real: Real, every: bool) -> tuple[str, ...]:
+    """Slow faults and the baseline cost too much to be asked in vain."""
+    named = tuple(dict.fromkeys(fault.kills))
+    if fault.slow or not every:
+        return named
+    return tuple(n for n in real.names if n in named or n not in (LAUNCH, BASELINE))
+
+
+def healthy_stub(seeds: Iterable[int], say: Say = to_stderr) -> Healthy:
+    """Each seed asks every suite test of one of the two banks."""
+
+    def ask(seed: int) -> Iterator[tuple[str, Outcome]]:
+        bank: Bank = SeededBank(BANKS[seed % len(BANKS)], seed)
+        for test in suite_tests():
+            if test in STARTS_A_PROCESS and seed % PROCESS_EVERY >= len(BANKS):
+                continue
+            with StubEngine() as stub:
+                yield test, run(test, stub, bank)
+
+    return _healthy("stub", seeds, ask, say)
+
+
+def healthy_real(on: str, real: Real, seeds: Iterable[int], say: Say = to_stderr) -> Healthy:
+    """Each seed asks every suite test, and the launch's checks."""
+
+    def ask(seed: int) -> Iterator[tuple[str, Outcome]]:
+        for test in real.names:
+            if test != BASELINE:  # a shared host's speed is no verdict; see docs/explanation/fault-injection.md
+                yield test, real.run(test, seed)
+
+    return _healthy(on, seeds, ask, say)
+
+
+def _healthy(on: str, seeds: Iterable[int], ask: Callable[[int], Iterator[tuple[str, Outcome]]], say: Say) -> Healthy:
+    began, runs, tests, skipped, alarms = time.monotonic(), 0, 0, 0, []
+    for seed in seeds:
+        for test, outcome in ask(seed):
+            tests += 1
+            skipped += isinstance(outcome.error, pytest.skip.Exception)
+            if outcome.red:
+                alarms.append(Alarm(seed=seed, test=test, said=str(outcome.error)[:SHOWN_CHARS]))
+                say(f"  FALSE ALARM on {on}, seed {seed}, {test}: {alarms[-1].said}")
+        runs += 1
+        if runs % 10 == 0:
+            say(f"  {on}: {runs} healthy runs, {tests} tests, {len(alarms)} false alarms")
+    return Healthy(
+        on=on, runs=runs, tests=tests, skipped=skipped, alarms=tuple(alarms), wall_s=time.monotonic() - began
+    )

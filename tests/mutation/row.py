@@ -1,0 +1,55 @@
+"""What became of one fault: who had to notice it, who did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Verdict = Literal["killed", "SURVIVED", "invisible"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of the kill table. `asked` are the tests that ran; `killed_by` those that turned red."""
+
+    on: str  # stub, or the cell behind the proxy
+    fault: str
+    family: str
+    does: str
+    named: tuple[str, ...]
+    asked: tuple[str, ...]
+    killed_by: tuple[str, ...]
+    wall_s: float
+    invisible: str = ""
+
+    @property
+    def missed_by(self) -> tuple[str, ...]:
+        """Killers that were named and stayed green."""
+        return tuple(t for t in self.named if t not in self.killed_by)
+
+    @property
+    def verdict(self) -> Verdict:
+        if self.named:
+            return "SURVIVED" if self.missed_by else "killed"
+        return "invisible" if self.invisible else "SURVIVED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """A healthy engine that a suite failed."""
+
+    seed: int
+    test: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Healthy:
+    """Runs of all suites on an engine without a fault."""
+
+    on: str
+    runs: int
+    tests: int
+    skipped: int
+    alarms: tuple[Alarm, ...]
+    wall_s: float

@@ -1,0 +1,37 @@
+"""Other questions of the same bank: seed n asks the items that lie behind the ones a suite would ask."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from fixtures.banks.bank import Bank
+
+STEPS = 40  # seeds beyond it come round again, with another needle: drawing an item costs all that lie before it
+
+
+class SeededBank:
+    """`n` items of a kind are the last n of n + seed; needles are those of trial + seed. Seed 0 is the bank itself."""
+
+    def __init__(self, bank: Bank, seed: int) -> None:
+        self._bank, self._seed = bank, seed
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._bank, name)
+        if not callable(value):
+            return value
+        return self._trials(value) if "needle" in name else self._later(value)
+
+    def _trials(self, ask: Any) -> Any:
+        def asked(*args: Any, trial: int = 0, **options: Any) -> Any:
+            return ask(*args, trial=trial + self._seed, **options)
+
+        return asked
+
+    def _later(self, ask: Any) -> Any:
+        def asked(n: int, **options: Any) -> Any:
+            with suppress(LookupError):  # some kinds are few, and say so
+                return ask(n + self._seed % STEPS, **options)[-n:] if n else ()
+            return ask(n, **options)
+
+        return asked

@@ -1,0 +1,136 @@
+"""The kill table as JSON and as Markdown."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tests.mutation.row import Alarm, Healthy, Row
+
+ROOT = Path(__file__).resolve().parents[2]
+VERSIONS = ("pytest", "requests", "httptools", "xllamacpp", "gguf")
+
+LEGEND = "A named killer is **bold** when it turned red, ~~struck~~ when it stayed green. The others turned red, too."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One program run."""
+
+    target: str  # stub or proxy
+    part: str  # faults or healthy
+    date: str
+    commit: str
+    versions: dict[str, str]
+    command: str
+    rows: tuple[Row, ...]
+    healthy: tuple[Healthy, ...]
+    wall_s: float
+
+    @property
+    def survivors(self) -> tuple[Row, ...]:
+        return tuple(r for r in self.rows if r.verdict == "SURVIVED")
+
+    @property
+    def alarms(self) -> int:
+        return sum(len(h.alarms) for h in self.healthy)
+
+
+def report(
+    target: str, part: str, command: str, *, rows: Sequence[Row] = (), healthy: Sequence[Healthy] = (), wall_s: float
+) -> Report:
+    return Report(
+        target=target, part=part, date=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), commit=_commit(),
+        versions={"python": platform.python_version(), **{name: version(name) for name in VERSIONS}},
+        command=command, rows=tuple(rows), healthy=tuple(healthy), wall_s=round(wall_s, 1),
+    )  # fmt: skip
+
+
+def _commit() -> str:
+    """HEAD, and whether the tree had changes that no commit holds."""
+    head = _git("rev-parse", "--short=12", "HEAD")
+    return f"{head}+changes" if _git("status", "--porcelain", "--untracked-files=no") else head
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], capture_output=True, text=True, check=False, cwd=ROOT)
+    return done.stdout.strip()
+
+
+def as_json(made: Report) -> str:
+    document: dict[str, Any] = asdict(made)
+    for fields, row in zip(document["rows"], made.rows, strict=True):
+        fields |= {"verdict": row.verdict, "missed_by": list(row.missed_by), "wall_s": round(row.wall_s, 1)}
+    for fields in document["healthy"]:
+        fields["wall_s"] = round(fields["wall_s"], 1)
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def read(text: str) -> Report:
+    """A report from its JSON; what was derived is derived again."""
+    fields = json.loads(text)
+    rows = tuple(Row(**{k: _tuple(r[k]) for k in Row.__slots__}) for r in fields.pop("rows"))
+    healthy = tuple(Healthy(**{**h, "alarms": tuple(Alarm(**a) for a in h["alarms"])}) for h in fields.pop("healthy"))
+    return Report(**fields, rows=rows, healthy=healthy)
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def page(reports: Iterable[Report]) -> str:
+    """One page for all that was run, with the sums first."""
+    made = sorted(reports, key=lambda r: (r.part, r.target))
+    rows = [row for one in made for row in one.rows]
+    runs = sum(h.runs for one in made for h in one.healthy)
+    head = f"**{counts(rows)}. {sum(r.alarms for r in made)} false alarms in {runs} healthy runs.**"
+    return "\n".join(["# Kill table", "", head, "", LEGEND, "", *(as_markdown(r) for r in made)]).rstrip() + "\n"
+
+
+def counts(rows: Iterable[Row]) -> str:
+    """`48 of 48 killed, 1 invisible`: faults that nothing can notice do not count."""
+    made = list(rows)
+    counted = [r for r in made if r.verdict != "invisible"]
+    killed = sum(r.verdict == "killed" for r in counted)
+    hidden = len(made) - len(counted)
+    return f"{killed} of {len(counted)} killed" + (f", {hidden} invisible by design" if hidden else "")
+
+
+def as_markdown(made: Report) -> str:
+    lines = [
+        f"## {made.target}, {made.part}", "",
+        f"{made.date}, commit `{made.commit}`, {made.wall_s:.0f} s. Made by `{made.command}`; do not edit.", "",
+        "Versions: " + ", ".join(f"{k} {v}" for k, v in made.versions.items()) + ".", "",
+    ]  # fmt: skip
+    if made.healthy:
+        lines += ["| healthy engine | runs | tests | of them skipped | false alarms | s |", "|---|---|---|---|---|---|"]
+        lines += [
+            f"| {h.on} | {h.runs} | {h.tests} | {h.skipped} | {len(h.alarms)} | {h.wall_s:.0f} |" for h in made.healthy
+        ]
+    if made.rows:
+        lines += [f"{counts(made.rows)}.", ""]
+        lines += ["| fault | family | does | verdict | killed by | tests asked | s |", "|---|---|---|---|---|---|---|"]
+        lines += [_line(row) for row in made.rows]
+    alarms = [f"- {h.on}, seed {a.seed}, `{a.test}`: {_flat(a.said)}" for h in made.healthy for a in h.alarms]
+    return "\n".join([*lines, *(["", "False alarms:", "", *alarms] if alarms else [])]) + "\n"
+
+
+def _line(row: Row) -> str:
+    named = [f"**{t}**" if t in row.killed_by else f"~~{t}~~" for t in row.named]
+    others = [t for t in row.killed_by if t not in row.named]
+    killers = ", ".join([*named, *others]) or row.invisible or "nobody"
+    return (
+        f"| {row.fault} | {row.family} | {_flat(row.does)} | {row.verdict} | {killers} | {len(row.asked)} "
+        f"| {row.wall_s:.1f} |"
+    )
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")

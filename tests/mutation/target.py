@@ -1,0 +1,145 @@
+"""Where suite tests are run: a stub with a defect, or a real engine behind the proxy."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.attached_engine import KEY_VARIABLE, AttachedLauncher
+from fixtures.banks import bank_for
+from fixtures.banks.bank import Bank
+from fixtures.client import Client
+from fixtures.fault_proxy import FaultProxy
+from fixtures.faults.fault import BASELINE, EFFECT, EFFECTIVE, LAUNCH, SINGLE
+from fixtures.launch import Running
+from fixtures.process_engine import ProcessLauncher
+from fixtures.readiness import Limits
+from matrix.expand import expand
+from matrix.load import load
+from matrix.plan import Plan, plan
+from suites import test_effective
+from suites.baselines import Baseline
+from suites.checks import throughput
+from suites.depth import QUICK
+from suites.rendering import rendering
+from tests.mutation.seeds import SeededBank
+from tests.suites.world import Outcome, Recorder, suite_tests
+
+# Two features at once, so that one launch serves every suite. Not IndexCache: sharing costs the canary some calls.
+CELL = "cpu.llamacpp_2026_10_11549.canary_bf16.mtp"
+FEATURES = frozenset({"mtp", "chunked_prefill"})
+# Quick, and what quick leaves out: depth 50 %, several keys and values, trigger F1, more long texts.
+DEPTH = replace(
+    QUICK, needle_depths=(0.2, 0.5, 0.7), needle_tiers=("multi_key",), recall=3, calls=4, streamed=4, chinese=2,
+    loaded_items=8, loaded_streams=1, loaded_output_tokens=200,
+)  # fmt: skip
+SILENCE_S, TOTAL_S = 8.0, 16.0  # the canary's longest answer takes 1.5 s on one busy core
+STALL_S = 12.0  # over the silence: the client gives up before the proxy does
+LAUNCH_LIMITS = Limits(stall_s=6.0, phase_s=6.0, grace_s=0.1)
+BASELINE_RUNS = throughput.BASELINE_LAUNCHES
+TIMES = ("median_ttft_ms", "median_tpot_ms", "p99_itl_ms")
+# Asked by no fault here, and only from --depth full on: lengths and speeds that a shared core makes meaningless.
+DEEPER = ("test_right_across_prompt_lengths", "test_decode_speed_by_context", "test_prefill_cold_and_warm")
+Test = Callable[..., None]
+
+
+def real_tests() -> dict[str, Test]:
+    """Every function of every suite; the stub runs those of tests.suites.world."""
+    asked = {n: f for n, f in suite_tests().items() if n not in DEEPER}
+    proofs = {n: f for n, f in vars(test_effective).items() if n in (EFFECT, EFFECTIVE)}
+    return {**asked, **proofs}
+
+
+@dataclass(slots=True)
+class Real:
+    """One launch, and the way to it: direct or through the proxy."""
+
+    plan: Plan
+    engine: Running
+    base_url: str
+    blind: frozenset[str] = frozenset()  # red without a fault: what they say of one means nothing
+    baseline: list[Mapping[str, float]] = field(default_factory=list)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*real_tests(), LAUNCH, BASELINE)
+
+    def bank(self, seed: int = 0) -> Any:
+        bank = bank_for(self.plan.cell.checkpoint.banks[0])
+        return SeededBank(bank, seed) if seed else bank
+
+    def run(self, name: str, seed: int = 0) -> Outcome:
+        """One test. Those that need the frozen prompts of the recordings get the bank as it is."""
+        evidence = Recorder()
+        try:
+            match name:
+                case "launch.ready":
+                    self._attach()
+                case "throughput.not_slower":
+                    self._not_slower(evidence)
+                case _:
+                    self._suite(name, evidence, self.bank(0 if name in (EFFECT, EFFECTIVE) else seed))
+        except (Exception, pytest.skip.Exception, pytest.fail.Exception) as error:
+            return Outcome(error, evidence)
+        return Outcome(None, evidence)
+
+    def _suite(self, name: str, evidence: Recorder, bank: Bank) -> None:
+        function, running = real_tests()[name], replace(self.engine, base_url=self.base_url)
+        with Client(
+            self.base_url, self.engine.model, self.engine.api_key, silence_s=SILENCE_S, total_s=TOTAL_S
+        ) as client:
+            given = {
+                "cell": self.plan.cell, "plan": self.plan, "engine": running, "client": client, "bank": bank,
+                "evidence": evidence, "depth": DEPTH, "baseline": Baseline(),
+                "rendered": rendering(self.plan.cell.checkpoint),
+            }  # fmt: skip
+            function(**{n: given[n] for n in inspect.signature(function).parameters})
+
+    def _attach(self) -> None:
+        launcher = AttachedLauncher(self.base_url, LAUNCH_LIMITS, {KEY_VARIABLE: self.engine.api_key or ""})
+        with launcher.start(self.plan):
+            pass
+
+    def measure(self) -> Mapping[str, float]:
+        """What the throughput suite records of a single stream."""
+        evidence = Recorder()
+        self._suite(SINGLE, evidence, self.bank())
+        return {name: value for name, value, _ in evidence.measurements}
+
+    def _not_slower(self, evidence: Recorder) -> None:
+        """Against the runs without a fault that came first, as a baseline's launches come before a launch."""
+        now = self.measure()
+        bad = []
+        for name in TIMES:
+            before = [m[name] for m in self.baseline]
+            found = throughput.not_slower(name, [now[name]], before, more_is_better=False)
+            evidence.finding(found)
+            bad += [found.explain()] * (not found.ok)
+        assert not bad, "\n".join(bad)
+
+
+def planned() -> Plan:
+    """The cell with both features, by the recipes that the matrix uses."""
+    matrix = load()
+    cell = next(c for c in expand(matrix).runnable if c.id == CELL)
+    return plan(matrix, replace(cell, features=FEATURES))
+
+
+@contextmanager
+def launched(logs: Path) -> Iterator[tuple[Plan, Running]]:
+    """The cell's engine, by its own plan."""
+    chosen = planned()
+    with ProcessLauncher(logs=logs).start(chosen) as engine:
+        yield chosen, engine
+
+
+@contextmanager
+def proxied(asked: Plan, engine: Running) -> Iterator[tuple[FaultProxy, Real]]:
+    with FaultProxy(engine.base_url, stall_s=STALL_S) as proxy:
+        yield proxy, Real(asked, engine, proxy.base_url)

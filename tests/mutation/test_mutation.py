@@ -1,0 +1,117 @@
+"""The mutation program on six faults: it tells noticed from survived, and green from false alarm."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+
+from fixtures.banks.canary_bank import CanaryBank
+from fixtures.fault_proxy import FaultProxy
+from fixtures.faults.fault import CALL, FACTS, LAUNCH
+from fixtures.launch import Running
+from fixtures.stub_engine import MODEL, StubEngine
+from tests.mutation import kill
+from tests.mutation.row import Alarm, Healthy, Row
+from tests.mutation.seeds import SeededBank
+from tests.mutation.table import as_json, counts, page, read, report
+from tests.mutation.target import Real, planned
+
+
+class Stubbed(Real):
+    """The stub in the engine's place: it knows the answers to what is asked."""
+
+    stub: StubEngine
+
+    def bank(self, seed: int = 0) -> object:
+        return self.stub.learn(SeededBank(CanaryBank(), seed))
+
+
+@contextmanager
+def proxied() -> Iterator[tuple[FaultProxy, Real]]:
+    asked = planned()
+    with StubEngine() as stub, FaultProxy(stub.base_url) as proxy:
+        real = Stubbed(asked, Running(base_url=stub.base_url, model=MODEL, api_key=stub.api_key), proxy.base_url)
+        real.stub = stub
+        yield proxy, real
+
+
+@pytest.mark.parametrize("defect", ["empty_200", "drops_zero_arg_call", "missing_done"])
+def test_a_defect_of_the_stub_is_killed_by_whom_it_names(defect: str) -> None:
+    row = kill.stub_row(defect, every=False)
+    assert row.verdict == "killed", row.missed_by
+
+
+@pytest.mark.parametrize("fault", ["switches_language", "calls_as_text", "html_under_200"])
+def test_a_fault_of_the_proxy_is_killed_by_whom_it_names(fault: str) -> None:
+    with proxied() as (proxy, real):
+        row = kill.proxy_row(fault, proxy, real, every=False)
+    assert row.verdict == "killed", row.missed_by
+
+
+def test_a_killer_that_is_red_without_a_fault_has_killed_nothing() -> None:
+    with proxied() as (proxy, real):
+        real.blind = frozenset([CALL])
+        row = kill.proxy_row("drops_every_call", proxy, real, every=False)
+    assert (row.verdict, row.missed_by) == ("SURVIVED", (CALL,))
+
+
+def test_a_healthy_engine_through_the_proxy_is_not_failed() -> None:
+    with proxied() as (_, real):
+        assert real.run(FACTS, seed=3).error is None
+        assert real.run(CALL, seed=3).error is None
+        assert real.run(LAUNCH).error is None
+
+
+def test_a_false_alarm_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> None:
+        raise AssertionError("no reason")
+
+    monkeypatch.setattr("tests.mutation.kill.suite_tests", lambda: {FACTS: fails})
+    monkeypatch.setattr("tests.suites.world.suite_tests", lambda: {FACTS: fails})
+    found = kill.healthy_stub(range(2), say=lambda text: None)
+    assert [(a.seed, a.test, a.said) for a in found.alarms] == [(0, FACTS, "no reason"), (1, FACTS, "no reason")]
+
+
+def test_seeds_ask_other_questions() -> None:
+    bank = CanaryBank()
+    assert SeededBank(bank, 0).facts(3) == bank.facts(3)
+    assert not {i.id for i in SeededBank(bank, 3).facts(3)} & {i.id for i in bank.facts(3)}
+    assert len(SeededBank(bank, 30).parallel_calls(2)) == 2, "few of a kind: the same ones"
+    assert SeededBank(bank, 5).needle(tokens=400, depth=0.5) == bank.needle(tokens=400, depth=0.5, trial=5)
+    assert SeededBank(bank, 5).facts(0) == ()
+
+
+ROW = Row(
+    on="stub",
+    fault="x",
+    family="text",
+    does="a|b",
+    named=("a", "b"),
+    asked=("a", "b", "c"),
+    killed_by=("a", "c"),
+    wall_s=1,
+)
+
+
+def test_one_green_killer_is_a_survivor() -> None:
+    assert (ROW.verdict, ROW.missed_by) == ("SURVIVED", ("b",))
+    assert replace(ROW, killed_by=("a", "b")).verdict == "killed"
+    assert replace(ROW, named=(), invisible="why").verdict == "invisible"
+    assert replace(ROW, named=()).verdict == "SURVIVED", "a fault that names nobody and gives no reason"
+
+
+def test_the_table_says_what_was_seen() -> None:
+    alarm = Alarm(seed=7, test="t", said="<bad>")
+    healthy = Healthy(on="stub", runs=1, tests=2, skipped=0, alarms=(alarm,), wall_s=1)
+    rows = [ROW, replace(ROW, named=("a",)), replace(ROW, named=(), invisible="why")]
+    made = report("stub", "faults", "cmd", rows=rows, healthy=[healthy], wall_s=3)
+    assert counts(made.rows) == "1 of 2 killed, 1 invisible by design"
+    text = page([made])
+    assert "| **a**, ~~b~~, c |" in text and "a\\|b" in text and "seed 7, `t`: &lt;bad>" in text
+    assert "1 of 2 killed, 1 invisible by design. 1 false alarms in 1 healthy runs." in text
+    assert [r["verdict"] for r in json.loads(as_json(made))["rows"]] == ["SURVIVED", "killed", "invisible"]
+    assert read(as_json(made)) == made
