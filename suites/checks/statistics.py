@@ -52,7 +52,7 @@ SOUND_RATE, BROKEN_RATE = 0.01, 0.10
 def hopeless(failures: int, trials: int) -> bool:
     """Whether the failures so far already say `broken`: asking on would cost time and change nothing.
 
-    Two failures in the first eighteen are enough, one never is.
+    Two failures in the first nineteen are enough, one never is.
     """
     _check(failures, trials)
     lost = failures * math.log(BROKEN_RATE / SOUND_RATE)

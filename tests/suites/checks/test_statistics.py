@@ -107,8 +107,8 @@ def test_tolerance_is_five_percent_on_quiet_launches_and_more_on_noisy_ones() ->
 
 def test_two_early_losses_are_hopeless_and_one_never_is() -> None:
     assert not any(s.hopeless(1, n) for n in range(1, 100))
-    assert all(s.hopeless(2, n) for n in range(2, 19))
-    assert not s.hopeless(2, 21)
+    assert all(s.hopeless(2, n) for n in range(2, 20))
+    assert not s.hopeless(2, 20)
     assert not s.hopeless(0, 1000)
 
 
