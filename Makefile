@@ -29,7 +29,7 @@ env: .venv/run.stamp ## the environment that `pytest` and `python -m matrix` nee
 
 matrix: .venv/run.stamp ## run every cpu cell on the real embedded engine, write reports/out/, print the gate's verdict
 	@mkdir -p $(OUT)
-	@$(PY) -m pytest -m cpu --evidence $(OUT)/evidence.jsonl --junitxml $(OUT)/junit.xml -q $(ARGS) || true
+	@$(PY) -m pytest -m cpu -n logical --evidence $(OUT)/evidence.jsonl --junitxml $(OUT)/junit.xml -q $(ARGS) || true
 	@$(PY) -m reports report --policy ci/gates/cpu.yaml --evidence $(OUT)/evidence.jsonl --out $(OUT)
 
 test: .venv/dev.stamp ## the project's own tests, linters and types

@@ -9,9 +9,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from reports.record import Proof
+from reports.record import Proof, ProofOutcome
 from reports.summary import Settled
-from reports.view import NOTHING, Line, Tally, View, headline
+from reports.view import NOTHING, SPEAKS, Line, Tally, View, headline
 
 STYLES = {"plain": "cyan", "good": "green", "noted": "yellow", "trouble": "bold red", "quiet": "dim"}
 PROOF_STYLES = {"proven": "green", "refuted": "bold red", "unproven": "yellow"}
@@ -59,8 +59,14 @@ def _styled(tally: Tally, text: str) -> Text:
     return Text(text, STYLES[tally.tone])
 
 
+def _by_outcome(proofs: Sequence[Proof]) -> list[tuple[ProofOutcome, str]]:
+    """`refuted: mtp` before `proven: dsa, indexcache`: the rung and the numbers are in the evidence and the page."""
+    named = {o: [p.feature for p in proofs if p.outcome == o] for o in SPEAKS}
+    return [(outcome, f"{outcome}: {', '.join(features)}") for outcome, features in named.items() if features]
+
+
 def _proofs(proofs: Sequence[Proof]) -> Text:
-    parts = [Text(f"{p.feature} {p.outcome} ({p.rung})", PROOF_STYLES[p.outcome]) for p in proofs]
+    parts = [Text(words, PROOF_STYLES[outcome]) for outcome, words in _by_outcome(proofs)]
     return Text(", ").join(parts) if parts else Text(NOTHING, "dim")
 
 
@@ -109,7 +115,7 @@ def markdown(shown: View) -> str:
 def _markdown_row(line: Line) -> list[str]:
     marked = [f"{t.glyph} {t.text}" if t.status else NOTHING for t in line.suites]
     whole = f"**{line.whole.glyph} {line.whole.status}**"
-    proofs = ", ".join(f"{p.feature} {p.outcome} ({p.rung})" for p in line.proofs) or NOTHING
+    proofs = "; ".join(words for _, words in _by_outcome(line.proofs)) or NOTHING
     return [*map(_md, line.name), whole, *marked, line.launch, line.tok_s, line.ttft, _md(proofs)]
 
 

@@ -10,7 +10,7 @@ from itertools import groupby
 from matrix.model import Cell, Excluded
 from matrix.status import GREEN, SEVERITY, Status, worst
 from reports.gate import Reason, Verdict
-from reports.record import Measured, Proof
+from reports.record import Measured, Proof, ProofOutcome
 from reports.summary import TOK_S, TTFT_MS, Board, Row, Settled
 
 # A shape for every status, so that nothing hangs on colour alone.
@@ -155,7 +155,7 @@ def _line(row: Row, suites: Sequence[str]) -> Line:
         launch=NOTHING if launch is None else seconds(launch.launch_s) if launch.outcome == "ok" else launch.outcome,
         tok_s=_number(row.best(TOK_S)),
         ttft=_number(row.best(TTFT_MS), " ms"),
-        proofs=row.proofs,
+        proofs=decisive(row.proofs),
     )
 
 
@@ -191,3 +191,17 @@ def headline(shown: View) -> str:
         return f"GREEN: {shown.verdict.policy.title}; {cells}"
     count = len(shown.verdict.reasons)
     return f"RED: {shown.verdict.policy.title}; {cells}, {count} reason{'s' if count != 1 else ''}"
+
+
+# What speaks for a feature that several tests looked at: a refutation stands, else any proof, else that there is none.
+SPEAKS: tuple[ProofOutcome, ...] = ("refuted", "proven", "unproven")
+
+
+def decisive(proofs: Sequence[Proof]) -> tuple[Proof, ...]:
+    """One proof per feature, in the order in which features were first looked at."""
+    found: dict[str, Proof] = {}
+    for proof in proofs:
+        old = found.get(proof.feature)
+        if old is None or SPEAKS.index(proof.outcome) < SPEAKS.index(old.outcome):
+            found[proof.feature] = proof
+    return tuple(found.values())
