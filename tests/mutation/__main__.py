@@ -18,7 +18,7 @@ from fixtures.faults.table import FAULTS
 from fixtures.stub_defects import DEFECTS
 from tests.mutation.kill import blind, healthy_real, healthy_stub, proxy_row, stub_row, to_stderr
 from tests.mutation.row import Row
-from tests.mutation.table import Report, as_json, counts, page, read, report
+from tests.mutation.table import Report, as_json, counts, page, read, report, with_earlier
 from tests.mutation.target import Real, launched, proxied
 
 PAGE = "kill-table.md"
@@ -28,20 +28,21 @@ STUB_SEEDS, REAL_SEEDS = 200, 20
 def main(argv: list[str] | None = None) -> int:
     options = _options(argv)
     bad: list[bool] = []
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs without it
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     targets = ("stub", "proxy") if options.on == "both" else (options.on,)
     parts = ("faults", "healthy") if options.only is None else (options.only,)
     try:
         for target in targets:
             made = _stub(options, parts) if target == "stub" else _proxy(options, parts)
-            bad += [_told(one, options.out) for one in made]
+            bad += [_told(one, options.out, partial=options.faults != "*") for one in made]
     except KeyboardInterrupt:
         to_stderr("interrupted: the engine was stopped; what was being run was not written")
         return 130
     return int(any(bad))
 
 
-def _told(made: Report, out: Path | None) -> bool:
+def _told(made: Report, out: Path | None, *, partial: bool) -> bool:
     """Print and write one report; True when it holds a survivor or a false alarm."""
     runs = sum(h.runs for h in made.healthy)
     print(f"{made.target}: {counts(made.rows) if made.rows else f'{made.alarms} false alarms, {runs} healthy runs'}")
@@ -49,7 +50,10 @@ def _told(made: Report, out: Path | None) -> bool:
         print(f"  SURVIVED {row.fault}: not noticed by {', '.join(row.missed_by) or 'anybody'}")
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-        (out / f"{made.target}-{made.part}.json").write_text(as_json(made), encoding="utf-8")
+        file = out / f"{made.target}-{made.part}.json"
+        if partial and file.exists():
+            made = with_earlier(made, read(file.read_text("utf-8")))
+        file.write_text(as_json(made), encoding="utf-8")
         (out / PAGE).write_text(page(read(p.read_text("utf-8")) for p in sorted(out.glob("*.json"))), encoding="utf-8")
     return bool(made.survivors or made.alarms)
 
@@ -57,7 +61,9 @@ def _told(made: Report, out: Path | None) -> bool:
 def _options(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("--on", choices=("stub", "proxy", "both"), default="both")
-    parser.add_argument("--faults", default="*", metavar="GLOB", help="only these, e.g. 'mtp_*'")
+    parser.add_argument(
+        "--faults", default="*", metavar="GLOB", help="only these, e.g. 'mtp_*'; --out keeps the others' rows"
+    )
     parser.add_argument(
         "--seeds",
         type=int,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal
 
 Verdict = Literal["killed", "SURVIVED", "invisible"]
@@ -21,6 +22,7 @@ class Row:
     killed_by: tuple[str, ...]
     wall_s: float
     invisible: str = ""
+    date: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
 
     @property
     def missed_by(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import json
 import platform
 import subprocess
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -76,9 +76,16 @@ def as_json(made: Report) -> str:
 def read(text: str) -> Report:
     """A report from its JSON; what was derived is derived again."""
     fields = json.loads(text)
-    rows = tuple(Row(**{k: _tuple(r[k]) for k in Row.__slots__}) for r in fields.pop("rows"))
+    rows = tuple(Row(**{k: _tuple(r[k]) for k in Row.__slots__ if k in r}) for r in fields.pop("rows"))
     healthy = tuple(Healthy(**{**h, "alarms": tuple(Alarm(**a) for a in h["alarms"])}) for h in fields.pop("healthy"))
     return Report(**fields, rows=rows, healthy=healthy)
+
+
+def with_earlier(made: Report, earlier: Report) -> Report:
+    """Rows of faults that were not asked again are kept; every row has its own date."""
+    again = {row.fault: row for row in made.rows}
+    kept = [again.pop(row.fault, row) for row in earlier.rows]
+    return replace(made, rows=(*kept, *again.values()), wall_s=made.wall_s + earlier.wall_s)
 
 
 def _tuple(value: Any) -> Any:

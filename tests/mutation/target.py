@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from fixtures import client
 from fixtures.attached_engine import KEY_VARIABLE, AttachedLauncher
 from fixtures.banks import bank_for
 from fixtures.banks.bank import Bank
@@ -26,7 +27,7 @@ from matrix.plan import Plan, plan
 from suites import test_effective
 from suites.baselines import Baseline
 from suites.checks import throughput
-from suites.depth import QUICK
+from suites.depth import QUICK, Depth
 from suites.rendering import rendering
 from tests.mutation.seeds import SeededBank
 from tests.suites.world import Outcome, Recorder, suite_tests
@@ -39,8 +40,9 @@ DEPTH = replace(
     QUICK, needle_depths=(0.2, 0.5, 0.7), needle_tiers=("multi_key",), recall=3, calls=4, streamed=4, chinese=2,
     loaded_items=8, loaded_streams=1, loaded_output_tokens=200,
 )  # fmt: skip
-SILENCE_S, TOTAL_S = 8.0, 16.0  # the canary's longest answer takes 1.5 s on one busy core
-STALL_S = 12.0  # over the silence: the client gives up before the proxy does
+HASTY_S = 8.0, 16.0  # silence and total, where a fault uses them up; else the product's own patience
+PATIENT_S = client.SILENCE_S, client.TOTAL_S
+STALL_S = 12.0  # over the hasty silence: the client gives up before the proxy does
 LAUNCH_LIMITS = Limits(stall_s=6.0, phase_s=6.0, grace_s=0.1)
 BASELINE_RUNS = throughput.BASELINE_LAUNCHES
 TIMES = ("median_ttft_ms", "median_tpot_ms", "p99_itl_ms")
@@ -64,6 +66,8 @@ class Real:
     engine: Running
     base_url: str
     blind: frozenset[str] = frozenset()  # red without a fault: what they say of one means nothing
+    depth: Depth = DEPTH
+    patience_s: tuple[float, float] = PATIENT_S
     baseline: list[Mapping[str, float]] = field(default_factory=list)
 
     @property
@@ -90,13 +94,14 @@ class Real:
         return Outcome(None, evidence)
 
     def _suite(self, name: str, evidence: Recorder, bank: Bank) -> None:
+        silence_s, total_s = self.patience_s
         function, running = real_tests()[name], replace(self.engine, base_url=self.base_url)
         with Client(
-            self.base_url, self.engine.model, self.engine.api_key, silence_s=SILENCE_S, total_s=TOTAL_S
-        ) as client:
+            self.base_url, self.engine.model, self.engine.api_key, silence_s=silence_s, total_s=total_s
+        ) as asker:
             given = {
-                "cell": self.plan.cell, "plan": self.plan, "engine": running, "client": client, "bank": bank,
-                "evidence": evidence, "depth": DEPTH, "baseline": Baseline(),
+                "cell": self.plan.cell, "plan": self.plan, "engine": running, "client": asker, "bank": bank,
+                "evidence": evidence, "depth": self.depth, "baseline": Baseline(),
                 "rendered": rendering(self.plan.cell.checkpoint),
             }  # fmt: skip
             function(**{n: given[n] for n in inspect.signature(function).parameters})

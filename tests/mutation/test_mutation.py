@@ -17,7 +17,7 @@ from fixtures.stub_engine import MODEL, StubEngine
 from tests.mutation import kill
 from tests.mutation.row import Alarm, Healthy, Row
 from tests.mutation.seeds import SeededBank
-from tests.mutation.table import as_json, counts, page, read, report
+from tests.mutation.table import as_json, counts, page, read, report, with_earlier
 from tests.mutation.target import Real, planned
 
 
@@ -115,3 +115,9 @@ def test_the_table_says_what_was_seen() -> None:
     assert "1 of 2 killed, 1 invisible by design. 1 false alarms in 1 healthy runs." in text
     assert [r["verdict"] for r in json.loads(as_json(made))["rows"]] == ["SURVIVED", "killed", "invisible"]
     assert read(as_json(made)) == made
+
+
+def test_rows_that_were_not_asked_again_are_kept() -> None:
+    first = report("stub", "faults", "all", rows=[ROW, replace(ROW, fault="y")], wall_s=3)
+    again = report("stub", "faults", "y", rows=[replace(ROW, fault="y", named=("a",))], wall_s=1)
+    assert [(r.fault, r.verdict) for r in with_earlier(again, first).rows] == [("x", "SURVIVED"), ("y", "killed")]
