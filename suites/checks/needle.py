@@ -17,7 +17,10 @@ from suites.checks.frozen import prompt_sha256
 from suites.checks.normal import contains
 
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-CODE = re.compile(rf"(?<![\w-])(?:{_UUID}|(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{{6,32}}|\d{{6}})(?![\w-])")
+# One code in 360 has no digit (abcacf): six letters count too, unless they are one of English's words of a to f.
+_LETTERS = r"(?!(?:facade|decade|accede|deface|efface|beaded)\b)[a-f]{6}"
+_HEX = r"(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{6,32}"
+CODE = re.compile(rf"(?<![\w-])(?:{_UUID}|{_HEX}|{_LETTERS}|\d{{6}})(?![\w-])")
 BITS_PER_DIGIT = 4
 UNGUESSABLE_BITS = 24  # 6 hex digits: one lucky hit in 16.7 million trials
 ABSENCE = re.compile(

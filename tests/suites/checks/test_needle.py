@@ -99,3 +99,8 @@ def test_every_needle_of_the_bank_is_fair_and_its_answer_passes(trial: int, dept
 @given(st.text(alphabet="abcdef0123456789 -.", max_size=60))
 def test_words_and_short_numbers_are_no_codes(text: str) -> None:
     assert all(len(code) >= 6 and any(c.isdigit() for c in code) for code in needle.codes(text))
+
+
+def test_a_code_without_a_digit_is_a_code_and_a_word_is_not() -> None:
+    assert needle.CODE.findall("the secret code is abcacf.") == ["abcacf"]
+    assert needle.CODE.findall("a decade behind the facade") == []
