@@ -38,7 +38,7 @@ test: .venv/dev.stamp ## the project's own tests, linters and types
 	@$(PY) -m mypy
 	@.venv/bin/lint-imports
 	@$(PY) -m matrix lint
-	@$(PY) -m pytest tests $(ARGS)
+	@$(PY) -m pytest tests -n logical $(ARGS)
 
 test-docker: .venv/dev.stamp ## install and start a Docker daemon (Debian, root), then serve engines in it
 	@ci/docker/daemon.sh install
