@@ -11,7 +11,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from fixtures.faults.table import FAULTS
@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
             made = _stub(options, parts) if target == "stub" else _proxy(options, parts)
             bad += [_told(one, options.out, partial=options.faults != "*") for one in made]
     except KeyboardInterrupt:
-        to_stderr("interrupted: the engine was stopped; what was being run was not written")
+        to_stderr("interrupted: the engine was stopped; what was finished is written")
         return 130
     return int(any(bad))
 
@@ -82,8 +82,7 @@ def _stub(options: argparse.Namespace, parts: Iterable[str]) -> Iterator[Report]
     for part in parts:
         began = time.monotonic()
         if part == "faults":
-            rows = list(_said(stub_row(n) for n in fnmatch.filter(DEFECTS, options.faults)))
-            yield report("stub", part, _command(), rows=rows, wall_s=time.monotonic() - began)
+            yield from _faults("stub", fnmatch.filter(DEFECTS, options.faults), stub_row)
         else:
             healthy = [healthy_stub(range(STUB_SEEDS if options.seeds is None else options.seeds))]
             yield report("stub", part, _command(), healthy=healthy, wall_s=time.monotonic() - began)
@@ -101,14 +100,26 @@ def _proxy(options: argparse.Namespace, parts: Iterable[str]) -> Iterator[Report
             if part == "faults":
                 real.blind = blind(real)
                 names = fnmatch.filter(FAULTS, options.faults)
-                rows = list(_said(proxy_row(n, proxy, real, every=options.every) for n in names))
-                yield report("proxy", part, _command(), rows=rows, wall_s=time.monotonic() - began)
+                yield from _faults("proxy", names, lambda n: proxy_row(n, proxy, real, every=options.every))
             else:
                 healthy = [
                     healthy_real("llama.cpp, direct", Real(asked, engine, engine.base_url), seeds),
                     healthy_real("llama.cpp, through the proxy without a fault", real, seeds),
                 ]
                 yield report("proxy", part, _command(), healthy=healthy, wall_s=time.monotonic() - began)
+
+
+def _faults(target: str, names: Iterable[str], row_of: Callable[[str], Row]) -> Iterator[Report]:
+    """One report; when interrupted, of the rows so far, which is then said and written as any other."""
+    began, rows, stopped = time.monotonic(), list[Row](), False
+    try:
+        for row in _said(row_of(n) for n in names):
+            rows.append(row)
+    except KeyboardInterrupt:
+        stopped = True
+    yield report(target, "faults", _command(), rows=rows, wall_s=time.monotonic() - began)
+    if stopped:
+        raise KeyboardInterrupt
 
 
 def _said(rows: Iterable[Row]) -> Iterator[Row]:
