@@ -12,6 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from fixtures.faults.table import FAULTS
+from fixtures.stub_defects import DEFECTS
 from tests.mutation.row import Alarm, Healthy, Row
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,7 +99,12 @@ def page(reports: Iterable[Report]) -> str:
     made = sorted(reports, key=lambda r: (r.part, r.target))
     rows = [row for one in made for row in one.rows]
     runs = sum(h.runs for one in made for h in one.healthy)
-    head = f"**{counts(rows)}. {sum(r.alarms for r in made)} false alarms in {runs} healthy runs.**"
+    alarms = (
+        f"{sum(r.alarms for r in made)} false alarms in {runs} healthy runs"
+        if runs
+        else "No healthy runs are recorded here"
+    )
+    head = f"**{counts(rows)}. {alarms}.**"
     return "\n".join(["# Kill table", "", head, "", LEGEND, "", *(as_markdown(r) for r in made)]).rstrip() + "\n"
 
 
@@ -122,7 +129,8 @@ def as_markdown(made: Report) -> str:
             f"| {h.on} | {h.runs} | {h.tests} | {h.skipped} | {len(h.alarms)} | {h.wall_s:.0f} |" for h in made.healthy
         ]
     if made.rows:
-        lines += [f"{counts(made.rows)}.", ""]
+        left = sorted({"proxy": FAULTS, "stub": DEFECTS}[made.target].keys() - {row.fault for row in made.rows})
+        lines += [f"{counts(made.rows)}." + f" Not asked: {', '.join(left)}." * bool(left), ""]
         lines += ["| fault | family | does | verdict | killed by | tests asked | s |", "|---|---|---|---|---|---|---|"]
         lines += [_line(row) for row in made.rows]
     alarms = [f"- {h.on}, seed {a.seed}, `{a.test}`: {_flat(a.said)}" for h in made.healthy for a in h.alarms]
