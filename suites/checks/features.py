@@ -11,15 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-# GLM-5 heads accept 2.7 tokens per step with 3 drafts in SGLang's gate and 3.2 in TensorRT-LLM's reference:
-# 0.57 per drafted token. The trained canary accepts 0.92 of one draft per step. Below this the head is noise.
-ACCEPTED_SHARE = 0.30
-ACCEPT_LENGTH = 1.5  # tokens per step; 1.0 is a head that never helps, SGLang's gate for 3 drafts is 2.7
-# Nobody's draft head is right every time: one that is right 99 % of the time accepts 500 of 500 in 0.7 % of runs.
-# Few drafts may all be right (the canary's are, on facts it knows by heart: 35 of 35).
-ALL_ACCEPTED_FROM_DRAFTED = 500
-ACCEPTED_FROM_DRAFTED = 50  # fewer drafted tokens say nothing
-CHUNK_SLACK = 2  # steps beyond the chunks: a template prefix found in the cache, the first decode
+from matrix.proof import ACCEPT_LENGTH, ACCEPTED_SHARE, CHUNK_SLACK, DOUBTED_TOKENS, DRAFTED_TOKENS
+
 LOGPROB_FLOOR = 1e-3  # two runs of one engine on one prompt differ by less in bf16 at batch 1
 
 Outcome = Literal["proven", "refuted", "unproven"]
@@ -42,9 +35,9 @@ def drafts_accepted(drafted: float | None, accepted: float | None, length: float
     if drafted == 0:
         return Verdict(outcome="refuted", rung="counter", detail="no token was drafted", data=data)
     share = accepted / drafted
-    if drafted < ACCEPTED_FROM_DRAFTED:
+    if drafted < DRAFTED_TOKENS:
         return Verdict(outcome="unproven", rung="counter", detail=f"only {drafted:.0f} drafted", data=data)
-    too_good = share > 1 or (share == 1 and drafted >= ALL_ACCEPTED_FROM_DRAFTED)
+    too_good = share > 1 or (share == 1 and drafted >= DOUBTED_TOKENS)
     ok = share >= ACCEPTED_SHARE and not too_good
     detail = f"{accepted:.0f} of {drafted:.0f} drafted tokens accepted ({share:.1%})"
     return Verdict(outcome="proven" if ok else "refuted", rung="counter", detail=detail, data=data)
