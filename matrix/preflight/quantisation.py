@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 WIDE = ("BF16", "F16", "F32", "F64")
 ROUTED = re.compile(r"\.experts\.\d+\..*weight(_packed)?$")
 SHARED = re.compile(r"\.shared_experts?\..*weight(_packed)?$")
+LINEAR = (".weight", ".weight_packed", ".qweight")  # the last is GPTQ's
 Complaint = tuple[Literal["error", "warning", "note"], str, str, str]
 SHOWN = 3  # modules named in a message
 
@@ -35,7 +36,9 @@ def complaints(
     """Contradictions between the map and the dtypes in the headers."""
     stated = declared(config, quant_config)
     linear = {
-        name: t for name, t in tensors.items() if name.endswith((".weight", ".weight_packed", ".qweight")) and len(t.shape) == 2
+        name: t
+        for name, t in tensors.items()
+        if name.endswith((".weight", ".weight_packed", ".qweight")) and len(t.shape) == 2
     }
     narrow = {name for name, t in linear.items() if t.dtype not in WIDE}
     if stated is None:
