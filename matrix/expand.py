@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain, combinations
+from itertools import combinations
 
 from matrix import fit
+from matrix.condition import compile_condition
 from matrix.load import Loaded, Matrix
-from matrix.model import Cell, Engine, Excluded, Rule
+from matrix.model import Cell, Checkpoint, Engine, Excluded, Release, Rig, Rule
 
 Verdict = Excluded | None  # None: runnable
 FEATURE_KEYS = frozenset({"features", "without", "any_feature"})
@@ -55,17 +56,25 @@ def why_not_as_published(matrix: Matrix, cell: Cell) -> list[Excluded]:
 
 
 def _combinations(matrix: Matrix) -> Iterator[tuple[Cell, list[Cell]]]:
-    names = sorted(matrix.features)
-    subsets = [frozenset(c) for c in chain.from_iterable(combinations(names, n) for n in range(len(names) + 1))]
+    """A base cell without features, and every set of the features that are a question for it (itself first)."""
+    asked = {name: compile_condition(f.when) for name, f in sorted(matrix.features.items())}
     for rig in matrix.rigs.values():
         for release in matrix.releases.values():
             engine: Engine = matrix.engines[release.engine]
             for checkpoint in matrix.checkpoints.values():
-                cells = [
-                    Cell(rig=rig, engine=engine, release=release, checkpoint=checkpoint, features=subset)
-                    for subset in subsets
-                ]
-                yield cells[0], cells
+                base = _cell(rig, engine, release, checkpoint, frozenset())
+                names = tuple(name for name, condition in asked.items() if condition(base.facts))
+                yield base, [base, *(_cell(rig, engine, release, checkpoint, s) for s in _subsets(names))]
+
+
+def _cell(rig: Rig, engine: Engine, release: Release, checkpoint: Checkpoint, features: frozenset[str]) -> Cell:
+    return Cell(rig=rig, engine=engine, release=release, checkpoint=checkpoint, features=features)
+
+
+@cache
+def _subsets(names: tuple[str, ...]) -> tuple[frozenset[str], ...]:
+    """Every set of one feature or more."""
+    return tuple(frozenset(c) for n in range(1, len(names) + 1) for c in combinations(names, n))
 
 
 def reasons_without_features(matrix: Matrix, cell: Cell) -> Iterator[Excluded]:

@@ -85,7 +85,7 @@ def load(root: Path = HERE) -> Matrix:
     claims = reader.files(Claim, "claims/*.yaml")
     problems = reader.problems + crossref.problems(
         gpus=gpus, engines=engines, releases=releases, checkpoints=checkpoints, features=features,
-        conditioned=[*rules, *overlays, *known, *claims], overlays=overlays,
+        conditioned=[*rules, *overlays, *known, *claims, *features], overlays=overlays,
         patches={p.name for p in (root / "patches").glob("*") if p.is_dir()},
     )  # fmt: skip
     if problems:

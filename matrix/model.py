@@ -166,6 +166,7 @@ class Feature:
     means: str
     proof: str
     source: str
+    when: Mapping[str, Json] = field(default_factory=dict)  # bases that it is a question for; none: all of them
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,7 +71,10 @@ def judge(
     """
     size = token_bytes(seen, wanted.page_tokens)
     found = readings(size, wanted) if size else ()
-    proofs = [_kv_layout(wanted, size, found), *_dsa(wanted, seen, size, found), *_backends(wanted, seen)]
+    layout = _kv_layout(wanted, size, found)
+    proofs = [layout, *_dsa(wanted, seen, size, found), *_backends(wanted, seen)]
+    if "fp8_kv" in wanted.features and layout is not None:
+        proofs.append(replace(layout, feature="fp8_kv"))
     if "indexcache" in wanted.features:
         without = token_bytes(ablation, wanted.page_tokens) if ablation else None
         parts = [_indexcache(wanted, seen, size, found), *by_ablation(wanted, size, without)]

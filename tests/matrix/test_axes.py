@@ -34,7 +34,8 @@ def verdict(cell_id: str) -> str:
 
 def test_the_rigs_of_the_seeds_are_there() -> None:
     assert {r.id: (r.sm, r.gpus) for r in MATRIX.rigs.values()} == {
-        "sm90x8_h100": (90, 8), "sm90x1": (90, 1), "sm90x2": (90, 2), "sm90x4": (90, 4), "sm90x8": (90, 8),
+        "sm90x1_h100": (90, 1), "sm90x2_h100": (90, 2), "sm90x8_h100": (90, 8),
+        "sm90x1": (90, 1), "sm90x2": (90, 2), "sm90x4": (90, 4), "sm90x8": (90, 8),
         "sm100x4": (100, 4), "sm100x8": (100, 8), "sm120x4": (120, 4), "sm120x8": (120, 8),
         "sm120x1_rtx5090": (120, 1), "cpu": (0, 0),
     }  # fmt: skip
@@ -277,8 +278,35 @@ def _too_large(cell: Cell) -> bool:
 
 def test_every_plan_tells_the_suites_its_window_chunk_and_index_topk() -> None:
     needed = {"context", "index_topk", "chunk_tokens", "max_running_requests", "thinking"}
-    lacking = {c.release.id for c in WORLD.runnable if needed - plan(MATRIX, c).settings.keys()}
-    assert lacking <= {"transformers_5_23_0"}  # the oracle takes a prompt in one piece
+    lacking = [c for c in WORLD.runnable if needed - plan(MATRIX, c).settings.keys() - _in_one_piece(c)]
+    assert {c.release.id for c in lacking} <= {"transformers_5_23_0"}  # the oracle takes a prompt in one piece
+
+
+def _in_one_piece(cell: Cell) -> set[str]:
+    """On a canary chunked prefill is a factor of its own: these two can be told not to cut, and are."""
+    uncut = cell.checkpoint.canary and cell.engine.id in ("vllm", "sglang") and "chunked_prefill" not in cell.features
+    return {"chunk_tokens"} if uncut else set()
+
+
+def test_a_canary_without_chunked_prefill_is_launched_without_chunks() -> None:
+    for name in ("sm90x1.vllm_0_26_0.canary_bf16", "sm90x1.sglang_0_5_17.canary_bf16"):
+        plain, cut = (plan(MATRIX, _cell(f"{name}.{f}")) for f in ("baseline", "chunked_prefill"))
+        assert plain.fingerprint != cut.fingerprint
+        assert "chunk_tokens" not in plain.settings
+        assert cut.settings["chunk_tokens"] == 4096
+
+
+def _cell(cell_id: str) -> Cell:
+    return next(c for c in WORLD.runnable if c.id == cell_id)
+
+
+def test_fp8_kv_is_asked_of_canaries_alone_and_changes_the_layout() -> None:
+    asked = {c for c in (*WORLD.runnable, *WORLD.excluded) if "fp8_kv" in c.features}
+    assert asked
+    assert all(c.checkpoint.canary for c in asked)
+    runnable = [c for c in WORLD.runnable if "fp8_kv" in c.features]
+    assert runnable
+    assert {plan(MATRIX, c).settings["kv_layout"] for c in runnable} <= {"dsa_fp8_packed", "dsa_fp8_trtllm"}
 
 
 def test_no_recommended_plan_listens_beyond_loopback_or_runs_foreign_code() -> None:
