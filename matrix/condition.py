@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -81,8 +82,8 @@ def _test(key: str, value: Json) -> Test:
     values = frozenset(_many(value)) if key != "version" else frozenset()
     match key:
         case "version":
-            spec = SpecifierSet(value, prereleases=True)
-            return lambda facts, _: facts["version"] in spec
+            matches = cache(SpecifierSet(value, prereleases=True).contains)  # few releases, thousands of cells
+            return lambda facts, _: matches(facts["version"])
         case "features":
             return lambda facts, _: values <= facts["features"]
         case "without":

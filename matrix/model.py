@@ -112,6 +112,9 @@ class Quantisation:
     group_size: int | None = None
 
 
+Derived = Literal["fp8", "nvfp4", "w4a16", "reap160", "reap192"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """Weights + format + provenance. Sizes are bytes: 285 GiB and 306 GB are one number."""
@@ -135,7 +138,7 @@ class Checkpoint:
     source: str
     repository: str | None = None  # Hugging Face id
     revision: str | None = None  # commit; None = the slot is open and the first run records it
-    sha256: str | None = None  # of the only weights file, where there is one
+    sha256: str | None = None  # of the weights file; of its shards' digests, one a line, where there are several
     size_source: str = ""
     size_estimate_bytes: int | None = None  # interpolated by us; used by the fit rule only, never shown as a fact
     index_topk_pattern: str | None = None  # what IndexCache is asked to use on this checkpoint
@@ -145,6 +148,7 @@ class Checkpoint:
     index_heads: int = 32
     stands_for: str | None = None  # canaries: the big checkpoint they are a small likeness of
     weights_path: str | None = None  # canaries: where in this checkout
+    made_by: Derived | None = None  # canaries: the member of `python -m fixtures.canary` that is made on first use
     banks: tuple[str, ...] = ("glm5",)
     notes: str = ""
 

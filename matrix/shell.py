@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from matrix import container
+from matrix.model import Checkpoint
 from matrix.plan import Plan
 
 VARIABLES = {"model": "MODEL", "host": "HOST", "port": "PORT", "api_key_env": "API_KEY_ENV"}
@@ -24,7 +25,7 @@ def render(plan: Plan) -> str:
         f"# form        {plan.form}",
         f"# fingerprint {plan.fingerprint}",
         "set -euo pipefail",
-        f"MODEL=${{MODEL:-{cell.checkpoint.weights_path or cell.checkpoint.repository or cell.checkpoint.id}}}",
+        f"MODEL=${{MODEL:-{_model(cell.checkpoint)}}}",
         "HOST=${HOST:-127.0.0.1}",
         f"PORT=${{PORT:-{cell.engine.default_port}}}",
     ]
@@ -38,6 +39,12 @@ def render(plan: Plan) -> str:
         lines += [f"export {name}={_word(value)}" for name, value in plan.env.items()]
         lines += _command(_groups(["exec", *plan.cell.engine.command, *plan.arguments()]))
     return "\n".join(lines) + "\n"
+
+
+def _model(checkpoint: Checkpoint) -> str:
+    if checkpoint.made_by:
+        return f"$(python -m fixtures.canary make {checkpoint.made_by})"
+    return checkpoint.weights_path or checkpoint.repository or checkpoint.id
 
 
 def _in_container(plan: Plan) -> list[str]:

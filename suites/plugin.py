@@ -64,7 +64,7 @@ def depth(request: pytest.FixtureRequest) -> Depth:
 @pytest.fixture
 def bank(cell: Cell) -> Bank:
     """The first bank of the checkpoint's YAML; the canary understands only its own."""
-    return bank_for(cell.checkpoint.banks[0])
+    return bank_for(cell.checkpoint)
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """The quantisation map against the tensors: are the parts that should be quantised quantised, and the excluded not?
 
 ModelOpt writes hf_quant_config.json (`quantization.exclude_modules`) and mirrors it in config.json
-(`quantization_config.ignore`); FP8 checkpoints of DeepSeek's kind list `modules_to_not_convert`.
+(`quantization_config.ignore`); FP8 checkpoints of DeepSeek's kind list `modules_to_not_convert`; GPTQ's `dynamic` has
+regular expressions, of which those that begin with `-:` exempt.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Literal, Protocol
 WIDE = ("BF16", "F16", "F32", "F64")
 ROUTED = re.compile(r"\.experts\.\d+\..*weight(_packed)?$")
 SHARED = re.compile(r"\.shared_experts?\..*weight(_packed)?$")
+LINEAR = (".weight", ".weight_packed", ".qweight")  # the last is GPTQ's
 Complaint = tuple[Literal["error", "warning", "note"], str, str, str]
 SHOWN = 3  # modules named in a message
 
@@ -34,7 +36,9 @@ def complaints(
     """Contradictions between the map and the dtypes in the headers."""
     stated = declared(config, quant_config)
     linear = {
-        name: t for name, t in tensors.items() if name.endswith((".weight", ".weight_packed")) and len(t.shape) == 2
+        name: t
+        for name, t in tensors.items()
+        if name.endswith((".weight", ".weight_packed", ".qweight")) and len(t.shape) == 2
     }
     narrow = {name for name, t in linear.items() if t.dtype not in WIDE}
     if stated is None:
@@ -62,6 +66,7 @@ def declared(config: Mapping[str, Any] | None, quant_config: Mapping[str, Any] |
         *((mirrored or {}).get("ignore") or []),
         *((mirrored or {}).get("exclude_modules") or []),
         *((mirrored or {}).get("modules_to_not_convert") or []),
+        *(f"re:{p[2:]}" for p in (mirrored or {}).get("dynamic") or () if p.startswith("-:")),
     ]
     return tuple(dict.fromkeys(map(str, lists)))
 

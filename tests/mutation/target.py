@@ -75,7 +75,7 @@ class Real:
         return (*real_tests(), LAUNCH, BASELINE)
 
     def bank(self, seed: int = 0) -> Any:
-        bank = bank_for(self.plan.cell.checkpoint.banks[0])
+        bank = bank_for(self.plan.cell.checkpoint)
         return SeededBank(bank, seed) if seed else bank
 
     def run(self, name: str, seed: int = 0) -> Outcome:

@@ -23,7 +23,7 @@ HEADER_BYTES = 100
 
 def tensors(names: dict[str, str], rows: int = 2) -> dict[str, Tensor]:
     """Tensors of `rows` x 2 laid end to end; dtype by name."""
-    size = {"BF16": 2, "U8": 1, "F8_E4M3": 1}
+    size = {"BF16": 2, "U8": 1, "F8_E4M3": 1, "I32": 4}
     out, at = {}, 0
     for name, dtype in names.items():
         end = at + rows * 2 * size[dtype]
@@ -137,3 +137,21 @@ def test_a_tensor_that_does_not_fill_its_bytes_is_found() -> None:
 def test_a_map_that_announces_quantisation_over_16_bit_weights_is_found() -> None:
     files = replace(sound(), shards={"a.safetensors": shard(TRUNK)}, index=None)
     assert ("error", "quantisation") in kinds(files)
+
+
+def gptq(**dynamic: Any) -> CheckpointFiles:
+    """The sound checkpoint as GPTQ stores it: int32 words named qweight, and patterns that exempt modules."""
+    moe = {name.removesuffix("weight") + "qweight": "I32" for name in MOE}
+    shards = {"a.safetensors": shard(TRUNK), "b.safetensors": shard({**moe, **SHARED})}
+    index = {"weight_map": {tensor: name for name, s in shards.items() for tensor in s.tensors}}
+    about = {"quant_method": "gptq", "dynamic": dynamic}
+    return config(replace(sound(), shards=shards, index=index), quantization_config=about)
+
+
+def test_gptq_words_count_as_quantised() -> None:
+    assert [kind for level, kind in kinds(gptq()) if level == "error"] == []
+
+
+def test_a_gptq_module_that_its_own_patterns_exempt_is_found() -> None:
+    assert ("error", "quantisation") in kinds(gptq(**{r"-:.*\.experts\..*": {}}))
+    assert ("error", "quantisation") not in kinds(gptq(**{r"+:.*\.experts\..*": {"bits": 4}}))
