@@ -1,4 +1,4 @@
-"""`python -m tests.mutation [--on stub|proxy|both] [--only faults|healthy] [--faults GLOB] [--seeds N]`
+"""`python -m tests.mutation [--on stub|proxy|both] [--only faults|healthy] [--faults GLOB...] [--seeds N]`
 
 Exit 0: every fault was noticed by every suite test it names, and no healthy engine was failed. Exit 1 otherwise.
 """
@@ -11,11 +11,12 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from fixtures.faults.table import FAULTS
 from fixtures.stub_defects import DEFECTS
+from matrix.errors import nearest
 from tests.mutation.kill import blind, healthy_real, healthy_stub, proxy_row, stub_row, to_stderr
 from tests.mutation.row import Row
 from tests.mutation.table import Report, as_json, counts, page, read, report, with_earlier
@@ -35,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         for target in targets:
             made = _stub(options, parts) if target == "stub" else _proxy(options, parts)
-            bad += [_told(one, options.out, partial=options.faults != "*") for one in made]
+            bad += [_told(one, options.out, partial=options.faults is not None) for one in made]
     except KeyboardInterrupt:
         to_stderr("interrupted: the engine was stopped; what was finished is written")
         return 130
@@ -62,7 +63,7 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("--on", choices=("stub", "proxy", "both"), default="both")
     parser.add_argument(
-        "--faults", default="*", metavar="GLOB", help="only these, e.g. 'mtp_*'; --out keeps the others' rows"
+        "--faults", nargs="+", metavar="GLOB", help="only these, e.g. 'mtp_*'; --out keeps the others' rows"
     )
     parser.add_argument(
         "--seeds",
@@ -82,7 +83,7 @@ def _stub(options: argparse.Namespace, parts: Iterable[str]) -> Iterator[Report]
     for part in parts:
         began = time.monotonic()
         if part == "faults":
-            yield from _faults("stub", fnmatch.filter(DEFECTS, options.faults), stub_row)
+            yield from _faults("stub", _named(DEFECTS, options.faults), stub_row)
         else:
             healthy = [healthy_stub(range(STUB_SEEDS if options.seeds is None else options.seeds))]
             yield report("stub", part, _command(), healthy=healthy, wall_s=time.monotonic() - began)
@@ -99,7 +100,7 @@ def _proxy(options: argparse.Namespace, parts: Iterable[str]) -> Iterator[Report
             began = time.monotonic()
             if part == "faults":
                 real.blind = blind(real)
-                names = fnmatch.filter(FAULTS, options.faults)
+                names = _named(FAULTS, options.faults)
                 yield from _faults("proxy", names, lambda n: proxy_row(n, proxy, real, every=options.every))
             else:
                 healthy = [
@@ -107,6 +108,15 @@ def _proxy(options: argparse.Namespace, parts: Iterable[str]) -> Iterator[Report
                     healthy_real("llama.cpp, through the proxy without a fault", real, seeds),
                 ]
                 yield report("proxy", part, _command(), healthy=healthy, wall_s=time.monotonic() - began)
+
+
+def _named(table: Iterable[str], globs: Sequence[str] | None) -> list[str]:
+    """The faults that any of the globs names; a glob that names none is a slip of the pen."""
+    names = list(table)
+    for glob in globs or ():
+        if not fnmatch.filter(names, glob):
+            raise SystemExit(f"no fault matches {glob!r}{nearest(glob, names)}")
+    return [n for n in names if globs is None or any(fnmatch.fnmatch(n, g) for g in globs)]
 
 
 def _faults(target: str, names: Iterable[str], row_of: Callable[[str], Row]) -> Iterator[Report]:
