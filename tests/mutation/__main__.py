@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from fixtures.faults.table import FAULTS
-from fixtures.stub_defects import DEFECTS
+from fixtures.stub.table import DEFECTS
 from matrix.errors import nearest
 from tests.mutation.kill import blind, healthy_real, healthy_stub, proxy_row, stub_row, to_stderr
 from tests.mutation.row import Row

@@ -13,9 +13,10 @@ from fixtures.banks.bank import Bank
 from fixtures.banks.canary_bank import CanaryBank
 from fixtures.banks.glm5 import Glm5Bank
 from fixtures.fault_proxy import FaultProxy
-from fixtures.faults.fault import BASELINE, LAUNCH, LOADED, RIGHT_UNDER_LOAD, SINGLE, Fault
+from fixtures.faults.fault import Fault
 from fixtures.faults.table import FAULTS
-from fixtures.stub_defects import DEFECTS
+from fixtures.killers import BASELINE, LAUNCH, LOADED, RIGHT_UNDER_LOAD, SINGLE
+from fixtures.stub.table import DEFECTS
 from fixtures.stub_engine import StubEngine
 from suites.depth import QUICK
 from tests.mutation.row import Alarm, Healthy, Row

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fixtures.faults.table import FAULTS
-from fixtures.stub_defects import DEFECTS
+from fixtures.stub.table import DEFECTS
 from tests.mutation.row import Alarm, Healthy, Row
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -17,7 +17,7 @@ from fixtures.banks import bank_for
 from fixtures.banks.bank import Bank
 from fixtures.client import Client
 from fixtures.fault_proxy import FaultProxy
-from fixtures.faults.fault import BASELINE, EFFECT, EFFECTIVE, LAUNCH, SINGLE
+from fixtures.killers import BASELINE, EFFECT, EFFECTIVE, LAUNCH, SINGLE
 from fixtures.launch import Running
 from fixtures.process_engine import ProcessLauncher
 from fixtures.readiness import Limits

@@ -11,7 +11,7 @@ import pytest
 
 from fixtures.banks.canary_bank import CanaryBank
 from fixtures.fault_proxy import FaultProxy
-from fixtures.faults.fault import CALL, FACTS, LAUNCH
+from fixtures.killers import CALL, FACTS, LAUNCH
 from fixtures.launch import Running
 from fixtures.stub_engine import MODEL, StubEngine
 from tests.mutation import kill
