@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -36,19 +36,29 @@ WATCHED: Mapping[str, bool] = {"output_throughput": True, "median_ttft_ms": Fals
 
 
 def load(engine: Engine, bank: Bank, depth: Depth, *, streams: int, output_len: int, waves: int) -> dict[str, Any]:
-    """One warm-up wave and `waves` measured ones of distinct prompts."""
-    items = bank.load_prompts(streams * waves, tokens=depth.load_prompt_tokens)
+    """One warm-up wave and `waves` measured ones, all of distinct prompts: nothing measured is in the prefix cache."""
+    items = bank.load_prompts(streams * (1 + waves), tokens=depth.load_prompt_tokens)
+    prompts = tuple(tuple(item.messages) for item in items)
     spec = LoadSpec(
         base_url=engine.base_url,
         model=engine.model,
-        prompts=tuple(tuple(item.messages) for item in items),
+        prompts=prompts[streams:],
         concurrency=streams,
         output_len=output_len,
-        warmups=streams,
+        warmups=prompts[:streams],
         label=f"c{streams}",
         input_tokens_about=depth.load_prompt_tokens,
     )
     return run_load(spec, engine.api_key)
+
+
+def admitted(settings: Mapping[str, Any], concurrency: Iterable[int]) -> tuple[int, ...]:
+    """Ascending numbers of streams, none more than the launch runs at once: beyond that a load measures its queue.
+
+    Two are asked of every launch, so that requests meet.
+    """
+    most = settings.get("max_running_requests")
+    return tuple(sorted({n if most is None else min(n, max(2, int(most))) for n in concurrency}))
 
 
 def must_be_fit(result: Mapping[str, Any], cell: Cell) -> None:

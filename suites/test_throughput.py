@@ -33,9 +33,9 @@ def test_single_stream_speed(
 
 
 def test_speed_under_load(
-    *, cell: Cell, engine: Engine, bank: Bank, evidence: Evidence, depth: Depth, baseline: Baseline
+    *, cell: Cell, plan: Plan, engine: Engine, bank: Bank, evidence: Evidence, depth: Depth, baseline: Baseline
 ) -> None:
-    for streams in depth.load_concurrency:
+    for streams in loads.admitted(plan.settings, depth.load_concurrency):
         length = depth.load_output_tokens
         result = loads.load(engine, bank, depth, streams=streams, output_len=length, waves=depth.load_waves)
         loads.must_be_fit(result, cell)

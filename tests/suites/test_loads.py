@@ -37,6 +37,24 @@ def test_a_load_measures_and_records(tmp_path: Path) -> None:
     assert {name for name, _, _ in evidence.measurements} == set(loads.RECORDED)
 
 
+def test_what_is_measured_was_not_asked_before() -> None:
+    """Each prompt once: a warm-up of the measured ones would leave them in the prefix cache."""
+    with StubEngine() as stub:
+        taken: list[bool] = []
+        answer = stub.answer
+        stub.answer = lambda request: taken.append((made := answer(request)).cached_tokens > 0) or made  # type: ignore
+        loads.load(FakeRunning(stub.base_url, stub.api_key), Glm5Bank(), DEPTH, streams=2, output_len=4, waves=2)
+    assert taken == [False] * 6
+
+
+@pytest.mark.parametrize(
+    ("most", "asked"), [(1, (1, 2)), (16, (1, 16)), (128, (1, 32, 128)), (None, (1, 32, 128))], ids=str
+)
+def test_no_more_streams_than_the_launch_runs_at_once(most: int | None, asked: tuple[int, ...]) -> None:
+    settings = {} if most is None else {"max_running_requests": most}
+    assert loads.admitted(settings, (1, 32, 128)) == asked
+
+
 FINDING = Finding(check="throughput.littles_law", ok=False, expected="2", got="1.7", detail="1.70 streams implied")
 
 

@@ -188,10 +188,12 @@ class Outcome:
         return self.error is not None and not isinstance(self.error, pytest.skip.Exception)
 
 
-def run(test: str, stub: StubEngine, bank: Bank, settings: Mapping[str, Any] = SETTINGS) -> Outcome:
-    """One suite test against the stub."""
+def run(
+    test: str, stub: StubEngine, bank: Bank, settings: Mapping[str, Any] = SETTINGS, silence_s: float = SILENCE_S
+) -> Outcome:
+    """One suite test against the stub; its client is impatient, because some defects use up all patience."""
     function, evidence = suite_tests()[test], Recorder()
-    with Client(stub.base_url, MODEL, stub.api_key, silence_s=SILENCE_S) as client:
+    with Client(stub.base_url, MODEL, stub.api_key, silence_s=silence_s) as client:
         given = {
             "cell": cell(stub.dialect.name),
             "plan": FakePlan(settings),

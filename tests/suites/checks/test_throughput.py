@@ -124,8 +124,14 @@ def test_latency_may_not_rise_beyond_the_tolerance(now: list[float], ok: bool) -
 
 
 def test_noisy_baselines_allow_more() -> None:
-    noisy = [100.0, 80, 120, 90, 110]
-    assert throughput.not_slower("tps", [75.0], noisy, more_is_better=True).ok
+    found = throughput.not_slower("tps", [92.0], [100.0, 98, 102, 97, 103], more_is_better=True)
+    assert found.ok and found.sensitive
+
+
+def test_a_baseline_that_would_miss_a_fifth_is_no_evidence() -> None:
+    found = throughput.not_slower("tps", [75.0], [100.0, 80, 120, 90, 110], more_is_better=True)
+    assert found.ok and not found.sensitive
+    assert "nothing under 44% would show" in found.detail
 
 
 def test_too_few_launches_judge_nothing() -> None:
