@@ -22,7 +22,7 @@ from fixtures.stub_engine import StubEngine
 from suites.depth import QUICK
 from tests.mutation.row import Alarm, Healthy, Row
 from tests.mutation.seeds import SeededBank
-from tests.mutation.target import BASELINE_RUNS, HASTY_S, PATIENT_S, Real
+from tests.mutation.target import HASTY_S, PATIENT_S, Real
 from tests.suites.world import Outcome, run, suite_tests
 
 BANKS: tuple[Bank, ...] = (Glm5Bank(), CanaryBank())
@@ -65,7 +65,7 @@ def proxy_row(name: str, proxy: FaultProxy, real: Real, *, every: bool = True) -
     asked = _asked(fault, real, every)
     if BASELINE in asked:
         proxy.use(None)
-        real.baseline = [real.measure() for _ in range(BASELINE_RUNS)]
+        real.take_baseline()
     red, real.patience_s = [], HASTY_S if fault.slow else PATIENT_S
     for test in asked:
         proxy.use(name)
