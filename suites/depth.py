@@ -3,7 +3,7 @@
 What `quick` leaves out altogether carries `@pytest.mark.from_depth("full")` and is not collected.
 
 What 0 failures allow one to say (95 %, exact): 4 items -> fails at most 53 % of the time, 20 -> 14 %, 59 -> 5 %.
-So quick catches what is broken, and only release states a rate. See suites/checks/statistics.py.
+So quick catches what is broken, and only release states a rate. See matrix/statistics.py.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from typing import Any
 
 from fixtures.reply import Reply
 from matrix.model import Cell
+from matrix.statistics import CONFIDENCE, mcnemar, tolerance
 from reports.finding import Finding
-from suites.checks.statistics import CONFIDENCE, mcnemar, tolerance
 
 LITTLE_TOLERANCE = 0.02  # seeds/001's own table holds it within 0.6 % up to c=256 ...
 LITTLE_TOLERANCE_QUEUED = 0.10  # ... and within 8.6 % at 512 and 1024, where ramp and drain weigh
