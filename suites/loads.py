@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from fixtures.banks.bank import Bank
+from fixtures.gpu_watch import watching
 from fixtures.load.run import run_load
 from fixtures.load.spec import LoadSpec
 from matrix.errors import HostError
@@ -32,6 +33,12 @@ RECORDED: Mapping[str, str] = {
     "tokens_per_chunk_mean": "tokens",
 }
 
+GPU_RECORDED: Mapping[str, str] = {
+    "gpu_power_w_mean": "W",
+    "gpu_power_w_max": "W",
+    "gpu_sm_clock_mhz_min": "MHz",
+    "gpu_temperature_c_max": "C",
+}
 WATCHED: Mapping[str, bool] = {"output_throughput": True, "median_ttft_ms": False, "median_tpot_ms": False}
 
 
@@ -49,7 +56,9 @@ def load(engine: Engine, bank: Bank, depth: Depth, *, streams: int, output_len: 
         label=f"c{streams}",
         input_tokens_about=depth.load_prompt_tokens,
     )
-    return run_load(spec, engine.api_key)
+    with watching(engine.gpus) as watch:
+        result = run_load(spec, engine.api_key)
+    return result | watch.summary()
 
 
 def admitted(settings: Mapping[str, Any], concurrency: Iterable[int]) -> tuple[int, ...]:
@@ -63,10 +72,14 @@ def admitted(settings: Mapping[str, Any], concurrency: Iterable[int]) -> tuple[i
 
 def must_be_fit(result: Mapping[str, Any], cell: Cell) -> None:
     """A starved client measures itself. On the CPU rig engine and client share cores: there it is only recorded.
+    A GPU that was too hot or short of power measures the room it stands in.
 
     Raises:
-        HostError: the client was too late to measure an engine on a GPU.
+        HostError: the client was too late to measure an engine on a GPU, or a GPU was slowed meanwhile.
     """
+    if slowed := result.get("gpu_slowed"):
+        why = "; ".join(f"{uuid}: {', '.join(reasons)}" for uuid, reasons in slowed.items())
+        raise HostError(f"a GPU was slowed while it was measured ({why}): cool it, or look at its power supply")
     if cell.rig.sm and not result["client_fit"]:
         raise HostError(f"the load client was not fit to measure: {result['client_unfit_because']}")
 
@@ -88,8 +101,9 @@ def record(evidence: Evidence, result: Mapping[str, Any], **conditions: Any) -> 
         "client_fit": result["client_fit"],
         **conditions,
     }
-    for name, unit in RECORDED.items():
-        evidence.measurement(name, float(result[name]), unit, where)
+    for name, unit in {**RECORDED, **GPU_RECORDED}.items():
+        if result.get(name) is not None:
+            evidence.measurement(name, float(result[name]), unit, where)
     return where
 
 

@@ -174,6 +174,7 @@ class FakeRunning:
     api_key: str | None
     model: str = MODEL
     log_path: Path | None = None
+    gpus: tuple[str, ...] = ()
 
 
 @dataclass
