@@ -14,7 +14,7 @@ from reports.finding import Finding
 from suites import loads
 from tests.suites.world import DEPTH, FakeRunning, Recorder, cell
 
-UNFIT = {"client_fit": False, "client_unfit_because": "client CPU 99% > 70%"}
+UNFIT = {"client_fit": False, "client_unfit_because": "client CPU 99% > 70%", "client_beats": 500}
 
 
 def test_a_starved_client_is_the_hosts_fault() -> None:
@@ -24,6 +24,11 @@ def test_a_starved_client_is_the_hosts_fault() -> None:
 
 def test_on_the_cpu_rig_it_is_only_recorded() -> None:
     loads.must_be_fit(UNFIT, cell())
+
+
+def test_of_a_load_of_a_moment_it_is_only_recorded() -> None:
+    """`quick` on a GPU: 40 beats, of which the latest would be the p99."""
+    loads.must_be_fit(UNFIT | {"client_beats": 40}, cell(sm=90))
 
 
 def test_a_load_measures_and_records(tmp_path: Path) -> None:

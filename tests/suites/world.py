@@ -189,15 +189,16 @@ class Outcome:
         return self.error is not None and not isinstance(self.error, pytest.skip.Exception)
 
 
-def run(
-    test: str, stub: StubEngine, bank: Bank, settings: Mapping[str, Any] = SETTINGS, silence_s: float = SILENCE_S
-) -> Outcome:
-    """One suite test against the stub; its client is impatient, because some defects use up all patience."""
+def run(test: str, stub: StubEngine, bank: Bank, *, silence_s: float = SILENCE_S, **instead: Any) -> Outcome:
+    """One suite test against the stub; its client is impatient, because some defects use up all patience.
+
+    `instead` replaces what a test is given by name (cell, plan, depth, ...).
+    """
     function, evidence = suite_tests()[test], Recorder()
     with Client(stub.base_url, MODEL, stub.api_key, silence_s=silence_s) as client:
         given = {
             "cell": cell(stub.dialect.name),
-            "plan": FakePlan(settings),
+            "plan": FakePlan(),
             "engine": FakeRunning(stub.base_url, stub.api_key, log_path=stub.log_path),
             "client": client,
             "bank": stub.learn(bank),
@@ -205,6 +206,7 @@ def run(
             "depth": DEPTH,
             "rendered": counted_by_stub,
             "baseline": Baseline(),
+            **instead,
         }
         wanted = inspect.signature(function).parameters
         try:
