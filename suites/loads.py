@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -40,7 +41,8 @@ GPU_RECORDED: Mapping[str, str] = {
     "gpu_temperature_c_max": "C",
 }
 FEWEST_BEATS = 100  # of the client's heart, 10 ms apart: fewer have no 99th percentile
-WATCHED: Mapping[str, bool] = {"output_throughput": True, "median_ttft_ms": False, "median_tpot_ms": False}
+WAVE = "wave_output_throughput"  # the median of the waves: neither the ramp nor the drain
+WATCHED: Mapping[str, bool] = {WAVE: True, "median_ttft_ms": False, "median_tpot_ms": False}
 
 
 def load(engine: Engine, bank: Bank, depth: Depth, *, streams: int, output_len: int, waves: int) -> dict[str, Any]:
@@ -59,7 +61,7 @@ def load(engine: Engine, bank: Bank, depth: Depth, *, streams: int, output_len: 
     )
     with watching(engine.gpus) as watch:
         result = run_load(spec, engine.api_key)
-    return result | watch.summary()
+    return result | watch.summary() | {WAVE: statistics.median(throughput.by_wave(result) or [0.0])}
 
 
 def admitted(settings: Mapping[str, Any], concurrency: Iterable[int]) -> tuple[int, ...]:
@@ -103,7 +105,7 @@ def record(evidence: Evidence, result: Mapping[str, Any], **conditions: Any) -> 
         "client_fit": result["client_fit"],
         **conditions,
     }
-    for name, unit in {**RECORDED, **GPU_RECORDED}.items():
+    for name, unit in {**RECORDED, WAVE: "tok/s", **GPU_RECORDED}.items():
         if result.get(name) is not None:
             evidence.measurement(name, float(result[name]), unit, where)
     return where

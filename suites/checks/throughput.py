@@ -77,6 +77,24 @@ def decode_limit_tps(cell: Cell) -> float | None:
     return tokens * bandwidth / active
 
 
+def by_wave(result: Result) -> list[float]:
+    """Output tokens per second while each wave of replies ended: its tokens over the time since the one before did.
+
+    Of three, the median leaves out the ramp at the start and the drain at the end.
+    """
+    ended = sorted(
+        (start + e2e, tokens)
+        for start, e2e, tokens in zip(result["start_times"], result["e2els"], result["output_lens"], strict=True)
+        if e2e
+    )
+    streams, since, rates = result["max_concurrency"], min(result["start_times"], default=0.0), []
+    for wave in (ended[i : i + streams] for i in range(0, len(ended), streams)):
+        until = wave[-1][0]
+        rates.append(sum(tokens for _, tokens in wave) / max(1e-9, until - since))
+        since = until
+    return rates
+
+
 def not_slower(name: str, now: Sequence[float], baseline: Sequence[float], *, more_is_better: bool) -> Finding:
     """Median of this launch's waves against the medians of >= 5 earlier launches; tolerance max(5 %, 3 MAD).
 

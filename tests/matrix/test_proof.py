@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matrix.drafting import counted
@@ -284,6 +284,7 @@ def test_positions_that_do_not_add_up_are_a_lie() -> None:
     assert mtp([*drafts(100, 80), *spoken]).outcome == "refuted"
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=40), min_size=1, max_size=8), st.integers(0, 3))
 def test_no_honest_engine_contradicts_itself(replies: list[list[int]], cut: int) -> None:
     """Steps of three drafts, each accepting some; a reply may end inside its last step."""

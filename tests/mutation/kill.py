@@ -16,7 +16,7 @@ from fixtures.banks.glm5 import Glm5Bank
 from fixtures.fault_proxy import FaultProxy
 from fixtures.faults.fault import Fault
 from fixtures.faults.table import FAULTS
-from fixtures.killers import BASELINE, LAUNCH, LOADED, RIGHT_UNDER_LOAD, SINGLE
+from fixtures.killers import BASELINE, BY_CONTEXT, LAUNCH, LOADED, RIGHT_UNDER_LOAD, SINGLE, SWEEP
 from fixtures.stub.table import DEFECTS
 from fixtures.stub_engine import StubEngine
 from suites.depth import QUICK
@@ -33,7 +33,7 @@ EXCUSED = {
 }
 SLOW_DEFECTS = ("hangs", "stalls_in_stream")  # each test costs the client's whole patience, a load ten minutes
 # They start load processes, whose questions no seed changes: asked of each bank in one of ten healthy runs of the stub.
-STARTS_A_PROCESS = (SINGLE, LOADED, RIGHT_UNDER_LOAD, "test_decode_speed_by_context")
+STARTS_A_PROCESS = (SINGLE, LOADED, RIGHT_UNDER_LOAD, BY_CONTEXT, SWEEP)
 PROCESS_EVERY = 10
 SHOWN_CHARS = 300
 Say = Callable[[str], None]

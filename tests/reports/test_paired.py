@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from reports.paired import noticed, paired, render
 from reports.record import Record
 from tests.reports import world
+from tests.reports.world import LAW
 
 
 def answers(cell: str, right: Iterable[bool], **more: Any) -> list[dict[str, Any]]:
@@ -64,6 +65,7 @@ def test_it_says_what_it_could_have_noticed() -> None:
     assert "1 of 1 cells answer worse" in text
 
 
+@LAW
 @given(st.integers(5, 200), st.integers(5, 200))
 def test_more_items_never_notice_less(few: int, more: int) -> None:
     small, large = (noticed(n, 0.05) for n in sorted((few, few + more)))

@@ -39,7 +39,7 @@ def test_a_load_measures_and_records(tmp_path: Path) -> None:
     loads.record(evidence, result)
     assert result["output_lens"] == [8] * 4
     assert result["failed"] == 0
-    assert {name for name, _, _ in evidence.measurements} == set(loads.RECORDED)
+    assert {name for name, _, _ in evidence.measurements} == {*loads.RECORDED, loads.WAVE}
 
 
 def test_what_is_measured_was_not_asked_before() -> None:

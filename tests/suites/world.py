@@ -66,6 +66,7 @@ DEPTH = replace(
     tool_results=3,
     needle_tiers=("multi_key", "multi_value", "no_lexical_overlap"),
     single_stream_tokens=32,
+    load_sweep=(1, 3),
     load_output_tokens=16,
     needle_page_edges=True,
     markers=4,
