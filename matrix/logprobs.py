@@ -9,11 +9,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
+from typing import Any
 
 from matrix.observation import Rung
 from matrix.proof import Outcome, Proof
 
 Logprobs = Sequence[Mapping[str, float]]  # per generated token: candidate -> logprob, the chosen one first
+
+
+def named(logprobs: Sequence[Mapping[str, Any]]) -> Logprobs:
+    """The part of a reply's `logprobs.content` that two launches can compare."""
+    return [
+        {
+            str(position["token"]): float(position["logprob"]),
+            **{str(top["token"]): float(top["logprob"]) for top in position.get("top_logprobs") or []},
+        }
+        for position in logprobs
+    ]
 
 
 def distance(a: Logprobs, b: Logprobs) -> float:

@@ -112,7 +112,7 @@ class Quantisation:
     group_size: int | None = None
 
 
-Derived = Literal["fp8", "nvfp4", "w4a16", "reap160", "reap192"]
+Derived = Literal["fp8", "nvfp4", "w4a16", "reap160", "reap192", "wide"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from matrix import drafting
 from matrix.kv_reading import Reading, TokenBytes, key_bytes, mtp_layers, readings, token_bytes
 from matrix.observation import Observation, Rung, Seen, every, first, last
 from matrix.requested import Requested
@@ -23,10 +24,8 @@ Outcome = Literal["proven", "refuted", "unproven"]
 # GLM-5 heads accept 2.7 tokens per step with 3 drafts in SGLang's gate and 3.2 in TensorRT-LLM's reference: 0.57 per
 # drafted token. The trained canary accepts 0.9 of one draft per step, random weights 0 of 81. Below this it is noise.
 ACCEPTED_SHARE = 0.30
-ACCEPTED_SHARE_IMPOSSIBLE = 0.999  # nobody's draft is right every time: a counter or the verification is broken
 ACCEPT_LENGTH = 1.5  # tokens per step, where only that is shown; 1.0 is a head that never helps
 DRAFTED_TOKENS = 50  # fewer drafted (or generated) tokens say nothing
-DOUBTED_TOKENS = 500  # from here on no rejection at all is too good; a short story by heart may have none
 CHUNK_SLACK = 2  # steps beyond the chunks: a chunk that was cut at a page, the step of the first token
 READER = re.compile(r"index_topk_pattern.*\n(?:.*\n){0,3}?.*?(TypeError: .*)")  # the line that reads it, then the error
 SPARSE = ("sparse", "dsa", "nsa")  # what every sparse attention backend's name holds (vLLM, SGLang)
@@ -63,11 +62,12 @@ class Probe:
 
 
 def judge(
-    wanted: Requested, seen: Seen, *, ablation: Seen | None = None, probe: Probe | None = None
+    wanted: Requested, seen: Seen, *, ablation: Seen | None = None, probe: Probe | None = None, undrafted: Seen = ()
 ) -> tuple[Proof, ...]:
     """One proof per requested feature, and for the KV layout, sparse attention and named backends.
 
     `ablation` was seen of the same cell without the feature; with it sizes are compared instead of computed.
+    `undrafted` was seen before the answers whose drafts are judged.
     """
     size = token_bytes(seen, wanted.page_tokens)
     found = readings(size, wanted) if size else ()
@@ -80,9 +80,9 @@ def judge(
         parts = [_indexcache(wanted, seen, size, found), *by_ablation(wanted, size, without)]
         proofs.append(strongest(parts))
     if "mtp" in wanted.features:
-        proofs.append(strongest([_mtp(seen), *_mtp_layer(wanted, size, found)]))
+        proofs.append(strongest([mtp(seen, undrafted), *_mtp_layer(wanted, size, found)]))
     if "chunked_prefill" in wanted.features:
-        proofs.append(_chunks(wanted, probe))
+        proofs.append(chunks(wanted.chunk_tokens, probe))
     return tuple(p for p in proofs if p is not None)
 
 
@@ -204,41 +204,32 @@ def wrong_type_breaks(came_up: bool, log: str) -> Proof:
     return Proof(feature=feature, outcome="proven", rung=Rung.ABLATION, detail=detail)
 
 
-def _mtp(seen: Seen) -> Proof:
-    drafted, accepted, where = _drafts(seen)
-    length = last(seen, "accept_length") or last(seen, "accept_length_metric") or last(seen, "accept_length_served")
-    if drafted is None or accepted is None:
+def mtp(seen: Seen, before: Seen = ()) -> Proof:
+    """Is the draft head used, and no noise? Judged by what was drafted since `before`, else since the start."""
+    found = drafting.counted(seen, before)
+    if found is None:
+        length = last(seen, "accept_length") or last(seen, "accept_length_metric") or last(seen, "accept_length_served")
         return _by_length(length, first(seen, "speculation"))
-    positions = {o.also["position"]: o.number for o in every(seen, "accepted_per_position") if "position" in o.also}
-    data = {"drafted": drafted, "accepted": accepted, "accepted_per_position": positions}
-    if drafted == 0:
-        return _undrafted(seen, where)
-    share = accepted / drafted
-    detail = f"{accepted:.0f} of {drafted:.0f} drafted tokens accepted ({share:.1%}, {where})"
-    if drafted < DRAFTED_TOKENS:
+    if found.drafted == 0:
+        return _undrafted(found)
+    share = found.accepted / found.drafted
+    detail = f"{found.accepted:.0f} of {found.drafted:.0f} drafted tokens accepted ({share:.1%}, {found.where})"
+    data = {"drafted": found.drafted, "accepted": found.accepted, "accepted_per_position": dict(found.positions)}
+    if wrong := [*found.contradictions()]:
+        detail = f"{detail}, but {', '.join(wrong)}"
+        return Proof(feature="mtp", outcome="refuted", rung=Rung.COUNTER, detail=detail, data=data)
+    if found.drafted < DRAFTED_TOKENS:
         return _unproven("mtp", f"{detail}: too few to tell", Rung.COUNTER)
-    doubtful = share > ACCEPTED_SHARE_IMPOSSIBLE and drafted >= DOUBTED_TOKENS
-    outcome: Outcome = "proven" if share >= ACCEPTED_SHARE and not doubtful else "refuted"
+    if found.accepted == found.drafted and found.most_made is None:
+        return _unproven("mtp", f"{detail}: every one, and no other counter here confirms it", Rung.COUNTER)
+    outcome: Outcome = "proven" if share >= ACCEPTED_SHARE else "refuted"
     return Proof(feature="mtp", outcome=outcome, rung=Rung.COUNTER, detail=detail, data=data)
 
 
-def _drafts(seen: Seen) -> tuple[float | None, float | None, str]:
-    """Drafted and accepted since the start: by counter, else added up over the log's lines."""
-    drafted, accepted = last(seen, "drafted_tokens"), last(seen, "accepted_tokens")
-    if drafted is not None and accepted is not None:
-        return drafted.number, accepted.number, drafted.where
-    lines = [o for o in every(seen, "accept_length") if "drafted" in o.also]
-    if not lines:
-        return None, None, ""
-    sums = [sum(float(o.also[k]) for o in lines) for k in ("drafted", "accepted")]
-    return sums[0], sums[1], f"{lines[0].where} to {lines[-1].where}"
-
-
-def _undrafted(seen: Seen, where: str) -> Proof:
-    generated = last(seen, "generated_tokens")
-    detail = f"no token was drafted ({where})"
-    if generated is not None and generated.number < DRAFTED_TOKENS:
-        return _unproven("mtp", f"{detail}, but only {generated.number:.0f} were generated", Rung.COUNTER)
+def _undrafted(found: drafting.Drafting) -> Proof:
+    detail = f"no token was drafted ({found.where})"
+    if found.generated is not None and found.generated < DRAFTED_TOKENS:
+        return _unproven("mtp", f"{detail}, but only {found.generated:.0f} were generated", Rung.COUNTER)
     return Proof(feature="mtp", outcome="refuted", rung=Rung.COUNTER, detail=detail, data={"drafted": 0})
 
 
@@ -264,9 +255,8 @@ def _mtp_layer(wanted: Requested, size: TokenBytes | None, found: Sequence[Readi
         yield _unproven("mtp", f"{size}: the cache has an MTP layer", Rung.COUNTER)
 
 
-def _chunks(wanted: Requested, probe: Probe | None) -> Proof:
+def chunks(chunk: int | None, probe: Probe | None) -> Proof:
     """A prompt of n tokens takes ceil(n / chunk) prefill batches, none larger than the chunk."""
-    chunk = wanted.chunk_tokens
     if probe is None or not chunk:
         return _unproven("chunked_prefill", "no prompt of known length was sent", Rung.ECHO)
     pieces = math.ceil(probe.prompt_tokens / chunk)

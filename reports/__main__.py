@@ -5,7 +5,7 @@
     python -m reports table --markdown                      the same as Markdown, e.g. for a pull request
     python -m reports html --out reports/out/index.html     one self-contained page, with every failing reply
     python -m reports gate --policy ci/gates/cpu.yaml       green or red, with a sentence for each reason
-    python -m reports diff OLD.jsonl NEW.jsonl              broken, missing, flaky, changed, added, fixed
+    python -m reports diff OLD.jsonl NEW.jsonl              broken, missing, ... tests; answers lost beyond luck
     python -m reports junit merge OUT.xml A.xml B.xml       several jobs' JUnit files as one
     python -m reports junit verify OUT.xml                  is every expected cell in it, with its identity?
 
@@ -28,7 +28,7 @@ from matrix.errors import ConfigError
 from matrix.expand import expand
 from matrix.load import load
 from matrix.model import Cell, Excluded
-from reports import diff, evidence, gate, html, junit, policy, table
+from reports import diff, evidence, gate, html, junit, paired, policy, table
 from reports.gate import Verdict
 from reports.policy import ExpectedCell
 from reports.record import Record, Run
@@ -166,9 +166,10 @@ def _console() -> Console:
 
 
 def _diff(args: argparse.Namespace) -> int:
-    found = diff.diff(evidence.read(args.old), evidence.read(args.new))
-    print(diff.render(found))
-    return RED if any(d.change in diff.WORSE for d in found) else GREEN
+    old, new = evidence.read(args.old), evidence.read(args.new)
+    found, pairs = diff.diff(old, new), paired.paired(old, new)
+    print(f"{diff.render(found)}\n\n{paired.render(pairs)}")
+    return RED if any(d.change in diff.WORSE for d in found) or any(p.worse for p in pairs) else GREEN
 
 
 def _junit(args: argparse.Namespace) -> int:

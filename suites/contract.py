@@ -8,8 +8,8 @@ from typing import Any, Literal, Protocol
 
 import pytest
 
+from matrix.statistics import upper_bound
 from reports.finding import Finding
-from suites.checks.statistics import upper_bound
 
 SHOWN_FAILURES = 5
 
@@ -32,6 +32,8 @@ class Engine(Protocol):
     def model(self) -> str: ...
     @property
     def log_path(self) -> Path | None: ...
+    @property
+    def gpus(self) -> tuple[str, ...]: ...
 
 
 class Evidence(Protocol):

@@ -3,7 +3,7 @@
 What `quick` leaves out altogether carries `@pytest.mark.from_depth("full")` and is not collected.
 
 What 0 failures allow one to say (95 %, exact): 4 items -> fails at most 53 % of the time, 20 -> 14 %, 59 -> 5 %.
-So quick catches what is broken, and only release states a rate. See suites/checks/statistics.py.
+So quick catches what is broken, and only release states a rate. See matrix/statistics.py.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class Depth:
     load_prompt_tokens: int
     load_output_tokens: int
     load_concurrency: tuple[int, ...]
+    load_sweep: tuple[int, ...]  # streams, one wave each
     load_waves: int
     single_stream_tokens: int
     markers: int  # parallel requests, each with a marker of its own
@@ -94,6 +95,7 @@ QUICK = Depth(
     load_prompt_tokens=32,
     load_output_tokens=16,
     load_concurrency=(2,),
+    load_sweep=(),
     load_waves=2,
     single_stream_tokens=48,
     markers=3,
@@ -137,6 +139,7 @@ FULL = Depth(
     load_prompt_tokens=2048,
     load_output_tokens=512,  # seeds/001: 2048 in, 512 out
     load_concurrency=(1, 32),
+    load_sweep=(),
     load_waves=3,
     single_stream_tokens=256,
     markers=16,
@@ -180,6 +183,7 @@ RELEASE = Depth(
     load_prompt_tokens=2048,
     load_output_tokens=512,
     load_concurrency=(1, 32, 128),  # beyond, KV memory queues requests: TTFT, not speed
+    load_sweep=(1, 8, 16, 32, 64, 128, 256, 512, 1024),  # seeds/001's
     load_waves=3,
     single_stream_tokens=512,
     markers=64,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import statistics
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from fixtures.banks.bank import Bank
+from fixtures.gpu_watch import watching
 from fixtures.load.run import run_load
 from fixtures.load.spec import LoadSpec
 from matrix.errors import HostError
@@ -32,32 +34,57 @@ RECORDED: Mapping[str, str] = {
     "tokens_per_chunk_mean": "tokens",
 }
 
-WATCHED: Mapping[str, bool] = {"output_throughput": True, "median_ttft_ms": False, "median_tpot_ms": False}
+GPU_RECORDED: Mapping[str, str] = {
+    "gpu_power_w_mean": "W",
+    "gpu_power_w_max": "W",
+    "gpu_sm_clock_mhz_min": "MHz",
+    "gpu_temperature_c_max": "C",
+}
+FEWEST_BEATS = 100  # of the client's heart, 10 ms apart: fewer have no 99th percentile
+WAVE = "wave_output_throughput"  # the median of the waves: neither the ramp nor the drain
+WATCHED: Mapping[str, bool] = {WAVE: True, "median_ttft_ms": False, "median_tpot_ms": False}
 
 
 def load(engine: Engine, bank: Bank, depth: Depth, *, streams: int, output_len: int, waves: int) -> dict[str, Any]:
-    """One warm-up wave and `waves` measured ones of distinct prompts."""
-    items = bank.load_prompts(streams * waves, tokens=depth.load_prompt_tokens)
+    """One warm-up wave and `waves` measured ones, all of distinct prompts: nothing measured is in the prefix cache."""
+    items = bank.load_prompts(streams * (1 + waves), tokens=depth.load_prompt_tokens)
+    prompts = tuple(tuple(item.messages) for item in items)
     spec = LoadSpec(
         base_url=engine.base_url,
         model=engine.model,
-        prompts=tuple(tuple(item.messages) for item in items),
+        prompts=prompts[streams:],
         concurrency=streams,
         output_len=output_len,
-        warmups=streams,
+        warmups=prompts[:streams],
         label=f"c{streams}",
         input_tokens_about=depth.load_prompt_tokens,
     )
-    return run_load(spec, engine.api_key)
+    with watching(engine.gpus) as watch:
+        result = run_load(spec, engine.api_key)
+    return result | watch.summary() | {WAVE: statistics.median(throughput.by_wave(result) or [0.0])}
+
+
+def admitted(settings: Mapping[str, Any], concurrency: Iterable[int]) -> tuple[int, ...]:
+    """Ascending numbers of streams, none more than the launch runs at once: beyond that a load measures its queue.
+
+    Two are asked of every launch, so that requests meet.
+    """
+    most = settings.get("max_running_requests")
+    return tuple(sorted({n if most is None else min(n, max(2, int(most))) for n in concurrency}))
 
 
 def must_be_fit(result: Mapping[str, Any], cell: Cell) -> None:
-    """A starved client measures itself. On the CPU rig engine and client share cores: there it is only recorded.
+    """A starved client measures itself. On the CPU rig engine and client share cores, and of a load of a moment one
+    late beat is the p99: there it is only recorded, and judges nothing (`if_fit`).
+    A GPU that was too hot or short of power measures the room it stands in.
 
     Raises:
-        HostError: the client was too late to measure an engine on a GPU.
+        HostError: the client was too late to measure an engine on a GPU, or a GPU was slowed meanwhile.
     """
-    if cell.rig.sm and not result["client_fit"]:
+    if slowed := result.get("gpu_slowed"):
+        why = "; ".join(f"{uuid}: {', '.join(reasons)}" for uuid, reasons in slowed.items())
+        raise HostError(f"a GPU was slowed while it was measured ({why}): cool it, or look at its power supply")
+    if cell.rig.sm and not result["client_fit"] and result["client_beats"] >= FEWEST_BEATS:
         raise HostError(f"the load client was not fit to measure: {result['client_unfit_because']}")
 
 
@@ -78,8 +105,9 @@ def record(evidence: Evidence, result: Mapping[str, Any], **conditions: Any) -> 
         "client_fit": result["client_fit"],
         **conditions,
     }
-    for name, unit in RECORDED.items():
-        evidence.measurement(name, float(result[name]), unit, where)
+    for name, unit in {**RECORDED, WAVE: "tok/s", **GPU_RECORDED}.items():
+        if result.get(name) is not None:
+            evidence.measurement(name, float(result[name]), unit, where)
     return where
 
 

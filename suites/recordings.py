@@ -24,12 +24,11 @@ from fixtures.canary.checkpoint import CheckpointDirectory
 from fixtures.client import Client
 from fixtures.weights import find
 from matrix.errors import ConfigError, Problem
-from matrix.logprobs import Logprobs, by_recording, distance
+from matrix.logprobs import Logprobs, by_recording, distance, named
 from matrix.model import Cell
 from matrix.observation import Rung
 from matrix.plan import Plan
 from matrix.proof import Proof
-from suites.checks.features import signature
 
 FILE = Path(__file__).parent / "data" / "canary_recordings.json"
 COMMAND = "python -m suites.recordings"
@@ -60,7 +59,7 @@ def proofs(cell: Cell, plan: Plan, client: Client, bank: Bank, file: Path = FILE
     features = ["dsa", *(["indexcache"] if "indexcache" in cell.features else [])]
     for feature in features:
         yield by_recording(
-            feature, signature(reply.logprobs), _rivals(ways, way(cell), feature), wanted=way(cell),
+            feature, named(reply.logprobs), _rivals(ways, way(cell), feature), wanted=way(cell),
             tolerance=recorded["tolerance"], prompt_tokens=tokens, index_topk=topk, rung=Rung.ABLATION,
         )  # fmt: skip
 
@@ -126,7 +125,7 @@ def _asked(plan: Plan) -> Logprobs:
         Client(engine.base_url, engine.model, api_key=engine.api_key) as client,
     ):
         reply = client.ask(prompt(CanaryBank()), max_tokens=MAX_TOKENS, top_logprobs=TOP)
-    return [{t: round(v, 5) for t, v in position.items()} for position in signature(reply.logprobs)]
+    return [{t: round(v, 5) for t, v in position.items()} for position in named(reply.logprobs)]
 
 
 def launches() -> tuple[dict[str, Plan], Plan]:

@@ -12,10 +12,10 @@ from typing import Any
 from fixtures.banks.bank import Bank
 from fixtures.client import Client
 from fixtures.reply import Reply
+from matrix.logprobs import named
 from matrix.model import Cell
 from reports.finding import Finding
 from suites import lengths
-from suites.checks.features import signature
 
 TOP = 5  # candidates per position: enough to tell launches apart, and every engine allows it
 MAX_TOKENS = 24
@@ -28,7 +28,7 @@ def index_topk(cell: Cell, settings: Mapping[str, Any]) -> int:
 
 
 def take(client: Client, bank: Bank, *, topk: int, settings: Mapping[str, Any]) -> list[Finding]:
-    """One finding per prompt; `data` holds what `features.changes_only_beyond` compares."""
+    """One finding per prompt; `data` holds the logprobs: two launches can be compared afterwards."""
     sizes = {
         "short": lengths.within_index_topk(settings, topk),
         "long": lengths.just_beyond(settings, topk),
@@ -48,13 +48,13 @@ def _one(client: Client, bank: Bank, name: str, tokens: int, topk: int) -> Findi
         item=item.id,
         detail=wrong,
         sensitive=bool(reply.logprobs),
-        data={"prompt_tokens": reply.prompt_tokens, "signature": signature(reply.logprobs)},
+        data={"prompt_tokens": reply.prompt_tokens, "signature": named(reply.logprobs)},
     )
 
 
 def _wrong(reply: Reply, name: str, topk: int) -> str:
     """An engine without logprobs leaves no signature, which is no fault; NaN logprobs are one."""
-    if any(math.isnan(value) or value > 0 for p in signature(reply.logprobs) for value in p.values()):
+    if any(math.isnan(value) or value > 0 for p in named(reply.logprobs) for value in p.values()):
         return "a logprob is NaN or positive"
     count = reply.prompt_tokens
     if count is not None and (count > topk) != (name == "long"):

@@ -7,19 +7,19 @@ import pytest
 from fixtures.banks.bank import Bank
 from fixtures.client import Client
 from fixtures.observe import observed
+from matrix.drafting import counted
 from matrix.model import Cell
-from matrix.observation import last
+from matrix.observation import Seen
 from matrix.plan import Plan
 from matrix.proof import DRAFTED_TOKENS, Probe, judge, strongest
 from matrix.requested import Requested, requested
 from reports.finding import Finding
-from suites import lengths, recordings
+from suites import lengths, probing, recordings
 from suites.checks import effective
 from suites.contract import Engine, Evidence, expect
 
 pytestmark = [pytest.mark.proof]
 
-CHUNKS = 3.5  # several chunks, the last one not full
 STORIES, FACTS = 3, 12  # asked until the draft counters mean something
 
 
@@ -28,11 +28,10 @@ def test_requested_features_are_in_effect(
 ) -> None:
     """Every requested feature is proven, refuted or visibly unproven. Refuted fails, however right the answers are."""
     dialect, wanted = cell.engine.observe, requested(plan)
-    if "mtp" in cell.features:
-        _draft(engine, client, bank, dialect)
+    undrafted = _draft(engine, client, bank, dialect) if "mtp" in cell.features else ()
     probe = _probe(wanted, engine, client, bank, dialect) if "chunked_prefill" in cell.features else None
     seen = observed(dialect, client, engine.log_path)
-    proofs = [*judge(wanted, seen, probe=probe), *recordings.proofs(cell, plan, client, bank)]
+    proofs = [*judge(wanted, seen, probe=probe, undrafted=undrafted), *recordings.proofs(cell, plan, client, bank)]
     merged = [strongest(p for p in proofs if p.feature == f) for f in dict.fromkeys(p.feature for p in proofs)]
     for proof in merged:
         evidence.proof(proof.feature, proof.outcome, proof.rung, proof.detail, proof.data)
@@ -56,26 +55,19 @@ def test_requested_equals_effective(
     expect(evidence, [*found, note])
 
 
-def _draft(engine: Engine, client: Client, bank: Bank, dialect: effective.Dialect) -> None:
-    """Let it write until it has drafted enough, or had every chance to."""
+def _draft(engine: Engine, client: Client, bank: Bank, dialect: effective.Dialect) -> Seen:
+    """Let it write until it has drafted enough, or had every chance to. What was seen before: only these answers are
+    judged, for a load's prompts are nothing that a head was trained on."""
+    before = observed(dialect, client, engine.log_path)
     for item in (*bank.long_generation(STORIES), *bank.facts(FACTS)):
         client.ask(item)
-        drafted = last(observed(dialect, client, engine.log_path), "drafted_tokens")
-        if drafted is not None and drafted.number >= DRAFTED_TOKENS:
-            return
+        found = counted(observed(dialect, client, engine.log_path), before)
+        if found is not None and found.drafted >= DRAFTED_TOKENS:
+            break
+    return before
 
 
 def _probe(wanted: Requested, engine: Engine, client: Client, bank: Bank, dialect: effective.Dialect) -> Probe | None:
-    """A prompt of several chunks and one token of an answer: every step that it takes is a prefill step."""
-    tokens = lengths.fitting({"context": wanted.context}, round(CHUNKS * (wanted.chunk_tokens or 0)))
-    item = bank.needle(tokens=tokens, depth=0.5, trial=7)
-    before = observed(dialect, client, engine.log_path)
-    reply = client.ask(item, max_tokens=1)
-    if reply.prompt_tokens is None:
-        return None
-    return Probe(
-        prompt_tokens=reply.prompt_tokens - (reply.cached_tokens or 0),
-        generated_tokens=reply.completion_tokens or 1,
-        before=before,
-        after=observed(dialect, client, engine.log_path),
-    )
+    """A prompt of several chunks."""
+    tokens = lengths.fitting({"context": wanted.context}, round(probing.CHUNKS * (wanted.chunk_tokens or 0)))
+    return probing.prefill(bank.needle(tokens=tokens, depth=0.5, trial=7), engine, client, dialect)

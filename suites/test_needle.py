@@ -12,10 +12,10 @@ from fixtures.banks.item import Item
 from fixtures.client import Client, EngineRefused
 from fixtures.reply import Reply
 from matrix.model import Cell
+from matrix.statistics import hopeless
 from reports.finding import Finding
 from suites import lengths
 from suites.checks import answer, limits, needle
-from suites.checks.statistics import hopeless
 from suites.contract import Evidence, Plan, expect
 from suites.depth import Depth
 from suites.rendering import Rendered, exactly, padded

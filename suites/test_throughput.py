@@ -12,7 +12,7 @@ import pytest
 from fixtures.banks.bank import Bank
 from fixtures.client import Client
 from matrix.model import Cell
-from suites import lengths, loads, speed
+from suites import claims, lengths, loads, speed
 from suites.baselines import Baseline
 from suites.checks import throughput
 from suites.contract import Engine, Evidence, Plan, expect
@@ -28,21 +28,34 @@ def test_single_stream_speed(
     result = loads.load(engine, bank, depth, streams=1, output_len=length, waves=1)
     loads.must_be_fit(result, cell)
     where = loads.record(evidence, result, depth=depth.name)
-    slower = loads.against(baseline, cell, result, where)
-    expect(evidence, [throughput.complete(result, output_len=length), throughput.possible(result, cell), *slower])
+    known = [*loads.against(baseline, cell, result, where), *claims.against(cell, result)]
+    expect(evidence, [throughput.complete(result, output_len=length), throughput.possible(result, cell), *known])
 
 
 def test_speed_under_load(
-    *, cell: Cell, engine: Engine, bank: Bank, evidence: Evidence, depth: Depth, baseline: Baseline
+    *, cell: Cell, plan: Plan, engine: Engine, bank: Bank, evidence: Evidence, depth: Depth, baseline: Baseline
 ) -> None:
-    for streams in depth.load_concurrency:
+    for streams in loads.admitted(plan.settings, depth.load_concurrency):
         length = depth.load_output_tokens
         result = loads.load(engine, bank, depth, streams=streams, output_len=length, waves=depth.load_waves)
         loads.must_be_fit(result, cell)
         where = loads.record(evidence, result, depth=depth.name)
         accounted = loads.if_fit(result, throughput.littles_law(result))
-        slower = loads.against(baseline, cell, result, where)
-        expect(evidence, [throughput.complete(result, output_len=length), accounted, *slower])
+        known = [*loads.against(baseline, cell, result, where), *claims.against(cell, result)]
+        expect(evidence, [throughput.complete(result, output_len=length), accounted, *known])
+
+
+@pytest.mark.from_depth("release")
+def test_concurrency_sweep(
+    *, cell: Cell, plan: Plan, engine: Engine, bank: Bank, evidence: Evidence, depth: Depth
+) -> None:
+    """The whole curve, one wave a point: recorded, and compared with the published one where there is one."""
+    length = depth.load_output_tokens
+    for streams in loads.admitted(plan.settings, depth.load_sweep):
+        result = loads.load(engine, bank, depth, streams=streams, output_len=length, waves=1)
+        loads.must_be_fit(result, cell)
+        loads.record(evidence, result, depth=depth.name, sweep=True)
+        expect(evidence, [throughput.complete(result, output_len=length), *claims.against(cell, result)])
 
 
 @pytest.mark.from_depth("full")
@@ -56,8 +69,8 @@ def test_decode_speed_by_context(
         result = loads.load(engine, bank, asked, streams=1, output_len=length, waves=1)
         loads.must_be_fit(result, cell)
         where = loads.record(evidence, result, depth=depth.name, context=tokens)
-        slower = loads.against(baseline, cell, result, where)
-        expect(evidence, [throughput.complete(result, output_len=length), throughput.possible(result, cell), *slower])
+        known = [*loads.against(baseline, cell, result, where), *claims.against(cell, result)]
+        expect(evidence, [throughput.complete(result, output_len=length), throughput.possible(result, cell), *known])
 
 
 @pytest.mark.from_depth("full")

@@ -19,6 +19,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tests.rivals.compare import compared, table
+
 ROOT = Path(__file__).resolve().parent.parent
 PY = sys.executable
 REPEATS = 5
@@ -95,8 +97,20 @@ def conversion() -> list[Row]:
         return [Row(name="canary to GGUF, cold", value=time.perf_counter() - began, unit="s")]
 
 
+def clients() -> list[Row]:
+    """Our load client and others against the mock's truth, side by side; the table is printed whole."""
+    found = compared()
+    print(table(found))
+    return [
+        Row(name=f"TTFT p50 error, {c.client}, c={c.streams}", value=c.ttft_p50, unit="ms", note=c.why)
+        for c in found
+        if c.ttft_p50 is not None
+    ]
+
+
 BENCHES: dict[str, Callable[[], list[Row]]] = {
-    "plan": plan, "environment": environment, "conversion": conversion, "warm": warm, "clean": clean,
+    "plan": plan, "environment": environment, "conversion": conversion, "clients": clients, "warm": warm,
+    "clean": clean,
 }  # fmt: skip
 
 

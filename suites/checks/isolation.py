@@ -13,8 +13,8 @@ from typing import Final
 
 from fixtures.banks.item import Item
 from fixtures.reply import Reply
+from matrix.logprobs import Logprobs, distance, named
 from reports.finding import Finding
-from suites.checks.features import Signature, distance, signature
 from suites.checks.frozen import prompt_sha256
 from suites.checks.needle import codes
 
@@ -59,8 +59,8 @@ def _everything(reply: Reply) -> str:
     return f"{reply.content} {reply.reasoning} {calls}"
 
 
-def first_positions(reply: Reply) -> Signature:
-    return signature(reply.logprobs[:POSITIONS])
+def first_positions(reply: Reply) -> Logprobs:
+    return named(reply.logprobs[:POSITIONS])
 
 
 def floor_of(same: Sequence[Reply]) -> float:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix.logprobs import Logprobs, blind, by_recording, distance, distributions
+from matrix.logprobs import Logprobs, blind, by_recording, distance, distributions, named
 from matrix.observation import Rung
 from matrix.proof import Proof
 
@@ -69,3 +69,8 @@ POSITIONS = st.lists(st.dictionaries(st.sampled_from("abc"), st.floats(-20, 0), 
 def test_distance_is_symmetric_and_zero_to_itself(a: Logprobs, b: Logprobs) -> None:
     assert distance(a, a) == 0
     assert distance(a, b) == distance(b, a)
+
+
+def test_a_reply_is_read_with_its_choice_first() -> None:
+    tops = [{"token": "y", "logprob": -3.0}, {"token": "x", "logprob": -0.1}]
+    assert list(named([{"token": "x", "logprob": -0.1, "top_logprobs": tops}])[0].items()) == [("x", -0.1), ("y", -3.0)]

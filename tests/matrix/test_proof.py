@@ -7,16 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from matrix.drafting import counted
 from matrix.expand import expand
 from matrix.kv_reading import TokenBytes, predicted, readings, token_bytes
 from matrix.load import load
 from matrix.observation import Observation, Rung, Seen, Sources, observe
 from matrix.plan import plan
 from matrix.preflight.kv import GIB, Layout, Shape
-from matrix.proof import DOUBTED_TOKENS, DRAFTED_TOKENS, Probe, Proof, by_ablation, judge, strongest, wrong_type_breaks
+from matrix.proof import DRAFTED_TOKENS, Probe, Proof, by_ablation, judge, mtp, strongest, wrong_type_breaks
 from matrix.requested import Requested, requested
 from tests.matrix.test_observation import ENGINES, LOGS, read
 
@@ -228,8 +229,16 @@ def drafts(drafted: float, accepted: float, generated: float = 1000) -> list[Obs
         (drafts(0, 0), "refuted"),
         (drafts(0, 0, generated=3), "unproven"),
         (drafts(DRAFTED_TOKENS - 1, 40), "unproven"),
-        (drafts(DRAFTED_TOKENS, DRAFTED_TOKENS), "proven"),  # a story by heart
-        (drafts(DOUBTED_TOKENS, DOUBTED_TOKENS), "refuted"),  # nobody is right that often
+        (drafts(DRAFTED_TOKENS, DRAFTED_TOKENS), "unproven"),  # every one, and no count of steps beside it
+        ([*drafts(114, 114, generated=234), see("drafts", 114)], "proven"),  # the canary's stories by heart, measured
+        ([*drafts(114, 114, generated=227), see("drafts", 114)], "refuted"),  # more than was made
+        ([*drafts(300, 300, generated=400), see("drafts", 100)], "unproven"),  # three a step, and how many replies?
+        ([*drafts(300, 300, generated=400), see("drafts", 100), see("requests", 4)], "proven"),
+        ([*drafts(300, 300, generated=390), see("drafts", 100), see("requests", 4)], "refuted"),
+        (drafts(60, 61), "refuted"),
+        (drafts(10, 11), "refuted"),  # however few
+        (drafts(DRAFTED_TOKENS * 2, DRAFTED_TOKENS * 2 * 0.3), "proven"),
+        (drafts(DRAFTED_TOKENS * 2, DRAFTED_TOKENS * 2 * 0.3 - 1), "refuted"),
         ([see("accept_length_metric", 2.7)], "proven"),
         ([see("accept_length_metric", 1.0)], "refuted"),
         ([], "unproven"),
@@ -258,6 +267,33 @@ def test_an_engine_that_says_it_does_not_speculate_is_believed(log: str) -> None
     assert [(p.outcome, p.rung) for p in judge(wanted, seen) if p.feature == "mtp"] == [("refuted", Rung.ECHO)]
     on = [replace(o, value="SpeculativeConfig") for o in seen]
     assert proof("mtp", wanted, on).outcome == "unproven", "the opposite proves nothing"
+
+
+def test_only_what_was_drafted_since_then_is_judged() -> None:
+    before = [*drafts(1000, 0, generated=2000), see("drafts", 1000)]
+    after = [*drafts(1060, 50, generated=2115), see("drafts", 1060)]
+    assert mtp(after).outcome == "refuted"
+    found = mtp(after, before)
+    assert (found.outcome, found.data["accepted"]) == ("proven", 50)
+    assert proof("mtp", drafting(LLAMACPP), after, undrafted=before) == found
+
+
+def test_positions_that_do_not_add_up_are_a_lie() -> None:
+    spoken = [see("accepted_per_position", n, position=str(i)) for i, n in enumerate((40, 20))]
+    assert mtp([*drafts(100, 60), *spoken]).outcome == "proven"
+    assert mtp([*drafts(100, 80), *spoken]).outcome == "refuted"
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=40), min_size=1, max_size=8), st.integers(0, 3))
+def test_no_honest_engine_contradicts_itself(replies: list[list[int]], cut: int) -> None:
+    """Steps of three drafts, each accepting some; a reply may end inside its last step."""
+    steps = [accepted for reply in replies for accepted in reply]
+    made = sum(1 + sum(1 + a for a in reply) - min(cut, reply[-1]) for reply in replies)
+    numbers = {"drafts": len(steps), "drafted_tokens": 3 * len(steps), "accepted_tokens": sum(steps)}
+    seen = [see(n, v) for n, v in {**numbers, "generated_tokens": made, "requests": len(replies)}.items()]
+    found = counted(seen)
+    assert found is not None and found.most_made is not None and not [*found.contradictions()]
 
 
 def test_acceptance_by_position_is_kept() -> None:

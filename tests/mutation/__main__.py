@@ -1,4 +1,4 @@
-"""`python -m tests.mutation [--on stub|proxy|both] [--only faults|healthy] [--faults GLOB] [--seeds N]`
+"""`python -m tests.mutation [--on stub|proxy|both] [--only faults|healthy] [--faults GLOB...] [--seeds N]`
 
 Exit 0: every fault was noticed by every suite test it names, and no healthy engine was failed. Exit 1 otherwise.
 """
@@ -11,13 +11,15 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from fixtures.faults.table import FAULTS
-from fixtures.stub_defects import DEFECTS
+from fixtures.stub.table import DEFECTS
+from matrix.errors import nearest
 from tests.mutation.kill import blind, healthy_real, healthy_stub, proxy_row, stub_row, to_stderr
-from tests.mutation.row import Row
+from tests.mutation.row import Healthy, Row
 from tests.mutation.table import Report, as_json, counts, page, read, report, with_earlier
 from tests.mutation.target import Real, launched, proxied
 
@@ -35,14 +37,17 @@ def main(argv: list[str] | None = None) -> int:
     try:
         for target in targets:
             made = _stub(options, parts) if target == "stub" else _proxy(options, parts)
-            bad += [_told(one, options.out, partial=options.faults != "*") for one in made]
+            bad += [
+                _told(one, options.out, adds=bool(options.faults or (options.seeds and options.seeds.start)))
+                for one in made
+            ]
     except KeyboardInterrupt:
         to_stderr("interrupted: the engine was stopped; what was finished is written")
         return 130
     return int(any(bad))
 
 
-def _told(made: Report, out: Path | None, *, partial: bool) -> bool:
+def _told(made: Report, out: Path | None, *, adds: bool) -> bool:
     """Print and write one report; True when it holds a survivor or a false alarm."""
     runs = sum(h.runs for h in made.healthy)
     print(f"{made.target}: {counts(made.rows) if made.rows else f'{made.alarms} false alarms, {runs} healthy runs'}")
@@ -51,7 +56,7 @@ def _told(made: Report, out: Path | None, *, partial: bool) -> bool:
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         file = out / f"{made.target}-{made.part}.json"
-        if partial and file.exists():
+        if adds and file.exists():
             made = with_earlier(made, read(file.read_text("utf-8")))
         file.write_text(as_json(made), encoding="utf-8")
         (out / PAGE).write_text(page(read(p.read_text("utf-8")) for p in sorted(out.glob("*.json"))), encoding="utf-8")
@@ -62,13 +67,14 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("--on", choices=("stub", "proxy", "both"), default="both")
     parser.add_argument(
-        "--faults", default="*", metavar="GLOB", help="only these, e.g. 'mtp_*'; --out keeps the others' rows"
+        "--faults", nargs="+", metavar="GLOB", help="only these, e.g. 'mtp_*'; --out keeps the others' rows"
     )
     parser.add_argument(
         "--seeds",
-        type=int,
-        metavar="N",
-        help=f"healthy runs (default {STUB_SEEDS} on the stub, {REAL_SEEDS} on the engine)",
+        type=_seeds,
+        metavar="N|A-B",
+        help=f"healthy runs: N of them (default {STUB_SEEDS} on the stub, {REAL_SEEDS} on the engine), or those from A "
+        "to B, which --out adds to the runs that are there",
     )
     parser.add_argument("--only", choices=("faults", "healthy"), help="one half of the work")
     parser.add_argument(
@@ -78,35 +84,43 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def _seeds(text: str) -> range:
+    first, dash, last = text.partition("-")
+    return range(int(first), int(last) + 1) if dash else range(int(first))
+
+
 def _stub(options: argparse.Namespace, parts: Iterable[str]) -> Iterator[Report]:
     for part in parts:
-        began = time.monotonic()
         if part == "faults":
-            yield from _faults("stub", fnmatch.filter(DEFECTS, options.faults), stub_row)
+            yield from _faults("stub", _named(DEFECTS, options.faults), stub_row)
         else:
-            healthy = [healthy_stub(range(STUB_SEEDS if options.seeds is None else options.seeds))]
-            yield report("stub", part, _command(), healthy=healthy, wall_s=time.monotonic() - began)
+            yield from _healthy("stub", options.seeds or range(STUB_SEEDS), [healthy_stub])
 
 
 def _proxy(options: argparse.Namespace, parts: Iterable[str]) -> Iterator[Report]:
-    seeds = range(REAL_SEEDS if options.seeds is None else options.seeds)
     with (
         tempfile.TemporaryDirectory() as logs,
         launched(Path(logs)) as (asked, engine),
         proxied(asked, engine) as (proxy, real),
     ):
         for part in parts:
-            began = time.monotonic()
             if part == "faults":
                 real.blind = blind(real)
-                names = fnmatch.filter(FAULTS, options.faults)
+                names = _named(FAULTS, options.faults)
                 yield from _faults("proxy", names, lambda n: proxy_row(n, proxy, real, every=options.every))
             else:
-                healthy = [
-                    healthy_real("llama.cpp, direct", Real(asked, engine, engine.base_url), seeds),
-                    healthy_real("llama.cpp, through the proxy without a fault", real, seeds),
-                ]
-                yield report("proxy", part, _command(), healthy=healthy, wall_s=time.monotonic() - began)
+                direct = partial(healthy_real, "llama.cpp, direct", Real(asked, engine, engine.base_url))
+                piped = partial(healthy_real, "llama.cpp, through the proxy without a fault", real)
+                yield from _healthy("proxy", options.seeds or range(REAL_SEEDS), [direct, piped])
+
+
+def _named(table: Iterable[str], globs: Sequence[str] | None) -> list[str]:
+    """The faults that any of the globs names; a glob that names none is a slip of the pen."""
+    names = list(table)
+    for glob in globs or ():
+        if not fnmatch.filter(names, glob):
+            raise SystemExit(f"no fault matches {glob!r}{nearest(glob, names)}")
+    return [n for n in names if globs is None or any(fnmatch.fnmatch(n, g) for g in globs)]
 
 
 def _faults(target: str, names: Iterable[str], row_of: Callable[[str], Row]) -> Iterator[Report]:
@@ -118,6 +132,22 @@ def _faults(target: str, names: Iterable[str], row_of: Callable[[str], Row]) -> 
     except KeyboardInterrupt:
         stopped = True
     yield report(target, "faults", _command(), rows=rows, wall_s=time.monotonic() - began)
+    if stopped:
+        raise KeyboardInterrupt
+
+
+def _healthy(target: str, seeds: range, runs: Sequence[Callable[[int], Healthy]]) -> Iterator[Report]:
+    """One report; when interrupted, of the seeds so far, which is then said and written as any other."""
+    began, made, stopped = time.monotonic(), dict[str, Healthy](), False
+    try:
+        for seed in seeds:
+            for run in runs:
+                one = run(seed)
+                made[one.on] = one.and_earlier(made[one.on]) if one.on in made else one
+            to_stderr(f"  {target}, seed {seed}: {', '.join(f'{len(m.alarms)} false alarms' for m in made.values())}")
+    except KeyboardInterrupt:
+        stopped = True
+    yield report(target, "healthy", _command(), healthy=[*made.values()], wall_s=time.monotonic() - began)
     if stopped:
         raise KeyboardInterrupt
 

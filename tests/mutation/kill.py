@@ -9,18 +9,20 @@ from dataclasses import replace
 
 import pytest
 
+from fixtures import client
 from fixtures.banks.bank import Bank
 from fixtures.banks.canary_bank import CanaryBank
 from fixtures.banks.glm5 import Glm5Bank
 from fixtures.fault_proxy import FaultProxy
-from fixtures.faults.fault import BASELINE, LAUNCH, LOADED, RIGHT_UNDER_LOAD, SINGLE, Fault
+from fixtures.faults.fault import Fault
 from fixtures.faults.table import FAULTS
-from fixtures.stub_defects import DEFECTS
+from fixtures.killers import BASELINE, BY_CONTEXT, LAUNCH, LOADED, RIGHT_UNDER_LOAD, SINGLE, SWEEP
+from fixtures.stub.table import DEFECTS
 from fixtures.stub_engine import StubEngine
 from suites.depth import QUICK
 from tests.mutation.row import Alarm, Healthy, Row
 from tests.mutation.seeds import SeededBank
-from tests.mutation.target import BASELINE_RUNS, HASTY_S, PATIENT_S, Real
+from tests.mutation.target import HASTY_S, PATIENT_S, Real
 from tests.suites.world import Outcome, run, suite_tests
 
 BANKS: tuple[Bank, ...] = (Glm5Bank(), CanaryBank())
@@ -31,7 +33,7 @@ EXCUSED = {
 }
 SLOW_DEFECTS = ("hangs", "stalls_in_stream")  # each test costs the client's whole patience, a load ten minutes
 # They start load processes, whose questions no seed changes: asked of each bank in one of ten healthy runs of the stub.
-STARTS_A_PROCESS = (SINGLE, LOADED, RIGHT_UNDER_LOAD, "test_decode_speed_by_context")
+STARTS_A_PROCESS = (SINGLE, LOADED, RIGHT_UNDER_LOAD, BY_CONTEXT, SWEEP)
 PROCESS_EVERY = 10
 SHOWN_CHARS = 300
 Say = Callable[[str], None]
@@ -63,7 +65,7 @@ def proxy_row(name: str, proxy: FaultProxy, real: Real, *, every: bool = True) -
     asked = _asked(fault, real, every)
     if BASELINE in asked:
         proxy.use(None)
-        real.baseline = [real.measure() for _ in range(BASELINE_RUNS)]
+        real.take_baseline()
     red, real.patience_s = [], HASTY_S if fault.slow else PATIENT_S
     for test in asked:
         proxy.use(name)
@@ -92,45 +94,33 @@ def _asked(fault: Fault, real: Real, every: bool) -> tuple[str, ...]:
     return tuple(n for n in real.names if n in named or n not in (LAUNCH, BASELINE))
 
 
-def healthy_stub(seeds: Iterable[int], say: Say = to_stderr) -> Healthy:
-    """Each seed asks every suite test of one of the two banks."""
+def healthy_stub(seed: int, say: Say = to_stderr) -> Healthy:
+    """Every suite test of one of the two banks."""
+    bank: Bank = SeededBank(BANKS[seed % len(BANKS)], seed)
 
-    def ask(seed: int) -> Iterator[tuple[str, Outcome]]:
-        bank: Bank = SeededBank(BANKS[seed % len(BANKS)], seed)
+    def ask() -> Iterator[tuple[str, Outcome]]:
         for test in suite_tests():
             if test in STARTS_A_PROCESS and seed % PROCESS_EVERY >= len(BANKS):
                 continue
             with StubEngine() as stub:
-                yield test, run(test, stub, bank)
+                yield test, run(test, stub, bank, silence_s=client.SILENCE_S)  # a busy host is no hanging engine
 
-    return _healthy("stub", seeds, ask, say)
+    return _healthy("stub", seed, ask(), say)
 
 
-def healthy_real(on: str, real: Real, seeds: Iterable[int], say: Say = to_stderr) -> Healthy:
-    """Each seed asks what `make matrix` asks, and the launch's checks."""
+def healthy_real(on: str, real: Real, seed: int, say: Say = to_stderr) -> Healthy:
+    """What `make matrix` asks, and the launch's checks."""
     # A shared host's speed is no verdict (docs/explanation/fault-injection.md); the other is asked from `full` on.
     quick, left_out = replace(real, depth=QUICK), (BASELINE, RIGHT_UNDER_LOAD)
-
-    def ask(seed: int) -> Iterator[tuple[str, Outcome]]:
-        for test in quick.names:
-            if test not in left_out:
-                yield test, quick.run(test, seed)
-
-    return _healthy(on, seeds, ask, say)
+    return _healthy(on, seed, ((t, quick.run(t, seed)) for t in quick.names if t not in left_out), say)
 
 
-def _healthy(on: str, seeds: Iterable[int], ask: Callable[[int], Iterator[tuple[str, Outcome]]], say: Say) -> Healthy:
-    began, runs, tests, skipped, alarms = time.monotonic(), 0, 0, 0, []
-    for seed in seeds:
-        for test, outcome in ask(seed):
-            tests += 1
-            skipped += isinstance(outcome.error, pytest.skip.Exception)
-            if outcome.red:
-                alarms.append(Alarm(seed=seed, test=test, said=str(outcome.error)[:SHOWN_CHARS]))
-                say(f"  FALSE ALARM on {on}, seed {seed}, {test}: {alarms[-1].said}")
-        runs += 1
-        if runs % 10 == 0:
-            say(f"  {on}: {runs} healthy runs, {tests} tests, {len(alarms)} false alarms")
+def _healthy(on: str, seed: int, asked: Iterable[tuple[str, Outcome]], say: Say) -> Healthy:
+    began, outcomes = time.monotonic(), list(asked)
+    red = tuple(Alarm(seed=seed, test=t, said=str(o.error)[:SHOWN_CHARS]) for t, o in outcomes if o.red)
+    for alarm in red:
+        say(f"  FALSE ALARM on {on}, seed {seed}, {alarm.test}: {alarm.said}")
+    skipped = sum(isinstance(o.error, pytest.skip.Exception) for _, o in outcomes)
     return Healthy(
-        on=on, runs=runs, tests=tests, skipped=skipped, alarms=tuple(alarms), wall_s=time.monotonic() - began
+        on=on, seeds=(seed,), tests=len(outcomes), skipped=skipped, alarms=red, wall_s=time.monotonic() - began
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -50,8 +50,26 @@ class Healthy:
     """Runs of all suites on an engine without a fault."""
 
     on: str
-    runs: int
+    seeds: tuple[int, ...]
     tests: int
     skipped: int
     alarms: tuple[Alarm, ...]
     wall_s: float
+
+    @property
+    def runs(self) -> int:
+        return len(self.seeds)
+
+    def and_earlier(self, earlier: Healthy) -> Healthy:
+        """Both together.
+
+        Raises:
+            ValueError: they share a seed, and would count it twice.
+        """
+        if shared := set(self.seeds) & set(earlier.seeds):
+            raise ValueError(f"{self.on}: seeds {sorted(shared)} were run before; ask for others with --seeds A-B")
+        return replace(
+            earlier, seeds=(*earlier.seeds, *self.seeds), tests=earlier.tests + self.tests,
+            skipped=earlier.skipped + self.skipped, alarms=(*earlier.alarms, *self.alarms),
+            wall_s=earlier.wall_s + self.wall_s,
+        )  # fmt: skip

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fixtures.faults.table import FAULTS
-from fixtures.stub_defects import DEFECTS
+from fixtures.stub.table import DEFECTS
 from tests.mutation.row import Alarm, Healthy, Row
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,15 +79,23 @@ def read(text: str) -> Report:
     """A report from its JSON; what was derived is derived again."""
     fields = json.loads(text)
     rows = tuple(Row(**{k: _tuple(r[k]) for k in Row.__slots__ if k in r}) for r in fields.pop("rows"))
-    healthy = tuple(Healthy(**{**h, "alarms": tuple(Alarm(**a) for a in h["alarms"])}) for h in fields.pop("healthy"))
+    healthy = tuple(_healthy(h) for h in fields.pop("healthy"))
     return Report(**fields, rows=rows, healthy=healthy)
 
 
+def _healthy(fields: dict[str, Any]) -> Healthy:
+    return Healthy(**{**fields, "seeds": tuple(fields["seeds"]), "alarms": tuple(Alarm(**a) for a in fields["alarms"])})
+
+
 def with_earlier(made: Report, earlier: Report) -> Report:
-    """Rows of faults that were not asked again are kept; every row has its own date."""
+    """Rows of faults that were not asked again are kept, each with its own date; healthy runs are added up."""
+    before = {h.on: h for h in earlier.healthy}
+    healthy = tuple(h.and_earlier(before.pop(h.on)) if h.on in before else h for h in made.healthy)
     again = {row.fault: row for row in made.rows}
     kept = [again.pop(row.fault, row) for row in earlier.rows]
-    return replace(made, rows=(*kept, *again.values()), wall_s=made.wall_s + earlier.wall_s)
+    return replace(
+        made, rows=(*kept, *again.values()), healthy=(*healthy, *before.values()), wall_s=made.wall_s + earlier.wall_s
+    )
 
 
 def _tuple(value: Any) -> Any:

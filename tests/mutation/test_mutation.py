@@ -11,7 +11,7 @@ import pytest
 
 from fixtures.banks.canary_bank import CanaryBank
 from fixtures.fault_proxy import FaultProxy
-from fixtures.faults.fault import CALL, FACTS, LAUNCH
+from fixtures.killers import CALL, FACTS, LAUNCH
 from fixtures.launch import Running
 from fixtures.stub_engine import MODEL, StubEngine
 from tests.mutation import kill
@@ -72,8 +72,12 @@ def test_a_false_alarm_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("tests.mutation.kill.suite_tests", lambda: {FACTS: fails})
     monkeypatch.setattr("tests.suites.world.suite_tests", lambda: {FACTS: fails})
-    found = kill.healthy_stub(range(2), say=lambda text: None)
+    first, second = (kill.healthy_stub(seed, say=lambda text: None) for seed in range(2))
+    found = second.and_earlier(first)
     assert [(a.seed, a.test, a.said) for a in found.alarms] == [(0, FACTS, "no reason"), (1, FACTS, "no reason")]
+    assert (found.runs, found.tests) == (2, 2)
+    with pytest.raises(ValueError, match="seeds \\[1\\] were run before"):
+        found.and_earlier(second)
 
 
 def test_seeds_ask_other_questions() -> None:
@@ -106,7 +110,7 @@ def test_one_green_killer_is_a_survivor() -> None:
 
 def test_the_table_says_what_was_seen() -> None:
     alarm = Alarm(seed=7, test="t", said="<bad>")
-    healthy = Healthy(on="stub", runs=1, tests=2, skipped=0, alarms=(alarm,), wall_s=1)
+    healthy = Healthy(on="stub", seeds=(7,), tests=2, skipped=0, alarms=(alarm,), wall_s=1)
     rows = [ROW, replace(ROW, named=("a",)), replace(ROW, named=(), invisible="why")]
     made = report("stub", "faults", "cmd", rows=rows, healthy=[healthy], wall_s=3)
     assert counts(made.rows) == "1 of 2 killed, 1 invisible by design"
@@ -121,3 +125,11 @@ def test_rows_that_were_not_asked_again_are_kept() -> None:
     first = report("stub", "faults", "all", rows=[ROW, replace(ROW, fault="y")], wall_s=3)
     again = report("stub", "faults", "y", rows=[replace(ROW, fault="y", named=("a",))], wall_s=1)
     assert [(r.fault, r.verdict) for r in with_earlier(again, first).rows] == [("x", "SURVIVED"), ("y", "killed")]
+
+
+def test_healthy_runs_of_other_seeds_are_added() -> None:
+    runs = [Healthy(on="stub", seeds=(n,), tests=5, skipped=1, alarms=(), wall_s=2) for n in range(2)]
+    first, again = (report("stub", "healthy", "cmd", healthy=[run], wall_s=2) for run in runs)
+    both = with_earlier(again, first)
+    assert [(h.seeds, h.tests, h.wall_s) for h in both.healthy] == [((0, 1), 10, 4)]
+    assert read(as_json(both)) == both

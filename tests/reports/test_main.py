@@ -136,6 +136,20 @@ def test_a_diff_that_got_worse_is_red(folder: Path, capsys: pytest.CaptureFixtur
     assert cli.main(["diff", str(folder / "e.jsonl"), str(old)]) == 0
 
 
+def test_answers_lost_beyond_luck_are_red_though_every_test_passed(folder: Path) -> None:
+    """A suite that allows some failures stays green while a new version loses the same items again and again."""
+    old, new = (_with_answers(folder, right=right) for right in (True, False))
+    assert cli.main(["diff", str(old), str(old)]) == 0
+    assert cli.main(["diff", str(old), str(new)]) == 1
+
+
+def _with_answers(folder: Path, *, right: bool) -> Path:
+    found = {"kind": "finding", "cell": world.PLAIN, "check": "c", "ok": right, "expected": "", "got": ""}
+    path = folder / f"{right}.jsonl"
+    write(path, [*world.green(), *({**found, "item": f"i{n}"} for n in range(5))])
+    return path
+
+
 def test_junit_is_merged_and_verified(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     case = '<testcase classname="c" name="n" time="1"/>'
     suite = f'<testsuite name="s" tests="1" failures="0" errors="0" skipped="0">{case}</testsuite>'

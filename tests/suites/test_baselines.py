@@ -14,10 +14,15 @@ from suites.baselines import Baseline, read
 from tests.suites.world import cell
 
 WHERE = {"concurrency": 2, "input_len": 30, "client_fit": True}
-RESULT: dict[str, Any] = {"client_fit": True, "output_throughput": 90.0, "median_ttft_ms": 10.0, "median_tpot_ms": 5.0}
+RESULT: dict[str, Any] = {
+    "client_fit": True,
+    "wave_output_throughput": 90.0,
+    "median_ttft_ms": 10.0,
+    "median_tpot_ms": 5.0,
+}
 
 
-def launches(path: Path, values: list[float], name: str = "output_throughput", run: str = "r") -> Path:
+def launches(path: Path, values: list[float], name: str = "wave_output_throughput", run: str = "r") -> Path:
     for i, value in enumerate(values):
         fields = {"kind": "measurement", "cell": cell().id, "name": name, "value": value, "unit": "tok/s"}
         with EvidenceWriter(path, f"{run}{i}") as writer:
@@ -27,26 +32,26 @@ def launches(path: Path, values: list[float], name: str = "output_throughput", r
 
 def slower(path: Path, **changes: Any) -> list[bool]:
     found = loads.against(read([path]), cell(), RESULT | changes, WHERE)
-    return [finding.ok for finding in found if finding.check.endswith("output_throughput")]
+    return [finding.ok for finding in found if finding.check.endswith("wave_output_throughput")]
 
 
 def test_one_value_per_run_whatever_the_client(tmp_path: Path) -> None:
     path = launches(tmp_path / "b.jsonl", [100.0, 101.0, 99.0])
     launches(path, [103.0], run="r")  # run r0 again: its median is taken
-    assert sorted(read([path]).launches(cell().id, "output_throughput", WHERE)) == [99.0, 101.0, 101.5]
+    assert sorted(read([path]).launches(cell().id, "wave_output_throughput", WHERE)) == [99.0, 101.0, 101.5]
 
 
 def test_other_conditions_and_cells_are_not_compared(tmp_path: Path) -> None:
     found = read([launches(tmp_path / "b.jsonl", [100.0])])
-    assert found.launches(cell().id, "output_throughput", {**WHERE, "concurrency": 3}) == []
-    assert found.launches("other", "output_throughput", WHERE) == []
+    assert found.launches(cell().id, "wave_output_throughput", {**WHERE, "concurrency": 3}) == []
+    assert found.launches("other", "wave_output_throughput", WHERE) == []
     assert found.launches(cell().id, "median_tpot_ms", WHERE) == []
 
 
 def test_slower_than_five_launches_fails_and_as_fast_passes(tmp_path: Path) -> None:
     path = launches(tmp_path / "b.jsonl", [100.0, 101.0, 99.0, 100.5, 99.5])
     assert slower(path) == [False]
-    assert slower(path, output_throughput=97.0) == [True]
+    assert slower(path, wave_output_throughput=97.0) == [True]
 
 
 def test_four_launches_are_too_few_to_fail(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import pytest
 from fixtures.banks.bank import Bank
 from fixtures.banks.canary_bank import CanaryBank
 from fixtures.banks.glm5 import Glm5Bank
-from fixtures.stub_defects import DEFECTS, LOADED, SINGLE
+from fixtures.killers import LOADED, SINGLE
+from fixtures.stub.table import DEFECTS
 from fixtures.stub_engine import StubEngine
 from tests.suites.world import run, suite_tests
 

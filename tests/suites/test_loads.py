@@ -14,7 +14,7 @@ from reports.finding import Finding
 from suites import loads
 from tests.suites.world import DEPTH, FakeRunning, Recorder, cell
 
-UNFIT = {"client_fit": False, "client_unfit_because": "client CPU 99% > 70%"}
+UNFIT = {"client_fit": False, "client_unfit_because": "client CPU 99% > 70%", "client_beats": 500}
 
 
 def test_a_starved_client_is_the_hosts_fault() -> None:
@@ -26,6 +26,11 @@ def test_on_the_cpu_rig_it_is_only_recorded() -> None:
     loads.must_be_fit(UNFIT, cell())
 
 
+def test_of_a_load_of_a_moment_it_is_only_recorded() -> None:
+    """`quick` on a GPU: 40 beats, of which the latest would be the p99."""
+    loads.must_be_fit(UNFIT | {"client_beats": 40}, cell(sm=90))
+
+
 def test_a_load_measures_and_records(tmp_path: Path) -> None:
     evidence = Recorder()
     with StubEngine() as stub:
@@ -34,7 +39,25 @@ def test_a_load_measures_and_records(tmp_path: Path) -> None:
     loads.record(evidence, result)
     assert result["output_lens"] == [8] * 4
     assert result["failed"] == 0
-    assert {name for name, _, _ in evidence.measurements} == set(loads.RECORDED)
+    assert {name for name, _, _ in evidence.measurements} == {*loads.RECORDED, loads.WAVE}
+
+
+def test_what_is_measured_was_not_asked_before() -> None:
+    """Each prompt once: a warm-up of the measured ones would leave them in the prefix cache."""
+    with StubEngine() as stub:
+        taken: list[bool] = []
+        answer = stub.answer
+        stub.answer = lambda request: taken.append((made := answer(request)).cached_tokens > 0) or made  # type: ignore
+        loads.load(FakeRunning(stub.base_url, stub.api_key), Glm5Bank(), DEPTH, streams=2, output_len=4, waves=2)
+    assert taken == [False] * 6
+
+
+@pytest.mark.parametrize(
+    ("most", "asked"), [(1, (1, 2)), (16, (1, 16)), (128, (1, 32, 128)), (None, (1, 32, 128))], ids=str
+)
+def test_no_more_streams_than_the_launch_runs_at_once(most: int | None, asked: tuple[int, ...]) -> None:
+    settings = {} if most is None else {"max_running_requests": most}
+    assert loads.admitted(settings, (1, 32, 128)) == asked
 
 
 FINDING = Finding(check="throughput.littles_law", ok=False, expected="2", got="1.7", detail="1.70 streams implied")

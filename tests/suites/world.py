@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -13,8 +14,10 @@ import pytest
 from fixtures.banks.bank import Bank
 from fixtures.banks.item import Item
 from fixtures.client import Client
-from fixtures.stub_engine import MODEL, StubEngine, tokens
-from matrix.model import Cell, Checkpoint, Engine, Gpu, Quantisation, Release, Rig
+from fixtures.stub.answers import tokens
+from fixtures.stub_engine import MODEL, StubEngine
+from matrix.load import load
+from matrix.model import Cell, Checkpoint, Gpu, Quantisation, Release, Rig
 from reports.finding import Finding
 from suites import (
     test_boot,
@@ -30,6 +33,7 @@ from suites.baselines import Baseline
 from suites.depth import QUICK
 
 INDEX_TOPK = 256
+ENGINES = load().engines
 SETTINGS = {"context": 4096, "page_tokens": 64, "chunk_tokens": 128, "index_topk": INDEX_TOPK}
 MODULES: tuple[ModuleType, ...] = (
     test_boot,
@@ -62,6 +66,7 @@ DEPTH = replace(
     tool_results=3,
     needle_tiers=("multi_key", "multi_value", "no_lexical_overlap"),
     single_stream_tokens=32,
+    load_sweep=(1, 3),
     load_output_tokens=16,
     needle_page_edges=True,
     markers=4,
@@ -88,7 +93,7 @@ def suite_tests() -> dict[str, Callable[..., None]]:
     }
 
 
-def cell(**rig: Any) -> Cell:
+def cell(dialect: Any = "llamacpp", **rig: Any) -> Cell:
     gpu = Gpu(
         id="cpu",
         name="CPU",
@@ -101,7 +106,7 @@ def cell(**rig: Any) -> Cell:
     )
     return Cell(
         rig=Rig(id="cpu", gpu=gpu, gpus=rig.get("gpus", 0)),
-        engine=Engine(id="stub", title="Stub", dialect="llamacpp", command=(), source="test"),
+        engine=replace(ENGINES[dialect], id="stub", title="Stub", command=(), source="test"),
         release=Release(id="stub_1", engine="stub", version="1", source="test"),
         checkpoint=Checkpoint(
             id="canary",
@@ -169,7 +174,8 @@ class FakeRunning:
     base_url: str
     api_key: str | None
     model: str = MODEL
-    log_path: None = None
+    log_path: Path | None = None
+    gpus: tuple[str, ...] = ()
 
 
 @dataclass
@@ -184,20 +190,24 @@ class Outcome:
         return self.error is not None and not isinstance(self.error, pytest.skip.Exception)
 
 
-def run(test: str, stub: StubEngine, bank: Bank, settings: Mapping[str, Any] = SETTINGS) -> Outcome:
-    """One suite test against the stub."""
+def run(test: str, stub: StubEngine, bank: Bank, *, silence_s: float = SILENCE_S, **instead: Any) -> Outcome:
+    """One suite test against the stub; its client is impatient, because some defects use up all patience.
+
+    `instead` replaces what a test is given by name (cell, plan, depth, ...).
+    """
     function, evidence = suite_tests()[test], Recorder()
-    with Client(stub.base_url, MODEL, stub.api_key, silence_s=SILENCE_S) as client:
+    with Client(stub.base_url, MODEL, stub.api_key, silence_s=silence_s) as client:
         given = {
-            "cell": cell(),
-            "plan": FakePlan(settings),
-            "engine": FakeRunning(stub.base_url, stub.api_key),
+            "cell": cell(stub.dialect.name),
+            "plan": FakePlan(),
+            "engine": FakeRunning(stub.base_url, stub.api_key, log_path=stub.log_path),
             "client": client,
             "bank": stub.learn(bank),
             "evidence": evidence,
             "depth": DEPTH,
             "rendered": counted_by_stub,
             "baseline": Baseline(),
+            **instead,
         }
         wanted = inspect.signature(function).parameters
         try:

@@ -6,7 +6,7 @@ import pytest
 
 from fixtures.banks.item import Item
 from fixtures.reply import Reply, ToolCall
-from fixtures.stub_engine import STORY
+from fixtures.stub.answers import STORY
 from suites.checks import answer
 
 CAPITAL = Item(id="x.1", kind="fact", messages=({"role": "user", "content": "Capital of France?"},), answer="Paris")

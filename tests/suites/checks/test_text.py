@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fixtures.banks.glm5.facts import CHINESE, ENGLISH
 from fixtures.banks.glm5.prose import paragraphs, prose
-from fixtures.stub_engine import STORY
+from fixtures.stub.answers import STORY
 from suites.checks import text
 from suites.checks.text import defects
 

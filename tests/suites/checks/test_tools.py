@@ -15,8 +15,9 @@ from fixtures.banks.glm5 import Glm5Bank
 from fixtures.banks.item import ExpectedCall, Item
 from fixtures.reply import Reply, ToolCall
 from fixtures.sse import SseParser
-from fixtures.stub_defects import Answer
-from fixtures.stub_engine import events
+from fixtures.stub.defect import Answer
+from fixtures.stub.dialect import DIALECTS, Dialect
+from fixtures.stub.replies import events
 from suites.checks import tools
 
 SCHEMA = {
@@ -179,14 +180,14 @@ BANK = Glm5Bank()
 CALLS = BANK.calls(6) + BANK.parallel_calls(3) + BANK.zero_argument_calls(2)
 
 
-@given(st.sampled_from(CALLS), st.lists(st.integers(1, 5000), max_size=12))
-def test_under_every_split_of_the_bytes_the_calls_are_the_same(asked: Item, cuts: list[int]) -> None:
+@given(st.sampled_from(CALLS), st.sampled_from([*DIALECTS.values()]), st.lists(st.integers(1, 5000), max_size=12))
+def test_under_every_split_of_the_bytes_the_calls_are_the_same(asked: Item, dialect: Dialect, cuts: list[int]) -> None:
     """A delta may end anywhere, in the middle of a UTF-8 character too."""
     calls = tuple(
         ToolCall(id=f"c{i}", name=c.name, arguments=json.dumps(c.arguments, ensure_ascii=False))
         for i, c in enumerate(asked.call)
     )
-    chunks = events(Answer(calls=calls, finish_reason="tool_calls"))
+    chunks = events(Answer(calls=calls, finish_reason="tool_calls"), dialect)
     wire = b"".join(b"data: " + json.dumps(e, ensure_ascii=False).encode() + b"\r\n\r\n" for e in chunks)
     parser, assembly, place = SseParser(), Assembly(), 0
     for cut in [*sorted(c % len(wire) for c in cuts), len(wire)]:

@@ -27,7 +27,7 @@ def upper_bound(failures: int, trials: int, confidence: float = CONFIDENCE) -> f
     _check(failures, trials)
     if failures == trials:
         return 1.0
-    return _solve(lambda rate: binomial_cdf(failures, trials, rate) > 1 - confidence)
+    return boundary(lambda rate: binomial_cdf(failures, trials, rate) > 1 - confidence)
 
 
 def lower_bound(successes: int, trials: int, confidence: float = CONFIDENCE) -> float:
@@ -94,7 +94,8 @@ def tolerance(samples: Sequence[float]) -> float:
     return max(FLOOR_TOLERANCE, SIGMAS * MAD_TO_SIGMA * mad / abs(median))
 
 
-def _solve(holds: Callable[[float], bool]) -> float:
+def boundary(holds: Callable[[float], bool]) -> float:
+    """The rate, 0 to 1, up to which `holds` is true."""
     low, high = 0.0, 1.0
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2

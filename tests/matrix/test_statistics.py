@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suites.checks import statistics as s
+from matrix import statistics as s
 
 
 @pytest.mark.parametrize(

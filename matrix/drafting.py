@@ -1,0 +1,88 @@
+"""What an engine counted of its drafts, and whether its counters can all be true.
+
+Each verification step of a request makes one token and the accepted ones besides, so
+
+    drafts + accepted <= generated        with one draft token per step
+    drafts + accepted <= generated + (k - 1) x requests        with k: the last step of a reply may run past its end
+
+A head that is right every time obeys this (the canary's, on its own stories: 23 drafts, 23 accepted, 47 tokens), a
+counter that calls every draft accepted does not. So a perfect acceptance is believed exactly where it can be checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from math import ceil
+
+from matrix.observation import Seen, every, last
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drafting:
+    """Token counts, `drafts` in verification steps; None is what the engine does not show."""
+
+    drafted: float
+    accepted: float
+    where: str
+    drafts: float | None = None
+    generated: float | None = None
+    requests: float | None = None
+    positions: Mapping[str, float] = field(default_factory=dict)  # accepted by place in the draft
+
+    @property
+    def most_made(self) -> float | None:
+        """No more than this can drafts and accepted tokens add up to; None where nothing bounds them."""
+        if self.generated is None or not self.drafts:
+            return None
+        beyond_end = max(ceil(self.drafted / self.drafts), len(self.positions)) - 1
+        if beyond_end <= 0:
+            return self.generated
+        return None if self.requests is None else self.generated + beyond_end * self.requests
+
+    def contradictions(self) -> Iterator[str]:
+        """What cannot be, whatever the head is worth."""
+        if self.accepted > self.drafted:
+            yield "more accepted than drafted"
+        if self.positions and sum(self.positions.values()) != self.accepted:
+            yield f"{sum(self.positions.values()):.0f} accepted by position"
+        made = self.most_made
+        if made is not None and (self.drafts or 0) + self.accepted > made:
+            yield (
+                f"{self.drafts:.0f} steps with {self.accepted:.0f} accepted tokens make more than the"
+                f" {self.generated:.0f} that were generated"
+            )
+
+
+def counted(seen: Seen, before: Seen = ()) -> Drafting | None:
+    """Since `before`, else since the start: by counter, else added up over the log's lines. None where neither is."""
+    drafted, accepted = _moved("drafted_tokens", seen, before), _moved("accepted_tokens", seen, before)
+    if drafted is None or accepted is None:
+        return _logged(seen, before)
+    at_first = _positions(before)
+    return Drafting(
+        drafted=drafted,
+        accepted=accepted,
+        where=next(o.where for o in seen if o.name == "drafted_tokens"),
+        drafts=_moved("drafts", seen, before),
+        generated=_moved("generated_tokens", seen, before),
+        requests=_moved("requests", seen, before),
+        positions={place: number - at_first.get(place, 0.0) for place, number in _positions(seen).items()},
+    )
+
+
+def _moved(name: str, seen: Seen, before: Seen) -> float | None:
+    end, start = last(seen, name), last(before, name)
+    return None if end is None else end.number - (start.number if start else 0.0)
+
+
+def _positions(seen: Seen) -> dict[str, float]:
+    return {o.also["position"]: o.number for o in every(seen, "accepted_per_position") if "position" in o.also}
+
+
+def _logged(seen: Seen, before: Seen) -> Drafting | None:
+    lines = [o for o in every(seen, "accept_length")[len(every(before, "accept_length")) :] if "drafted" in o.also]
+    if not lines:
+        return None
+    drafted, accepted = (sum(float(o.also[k]) for o in lines) for k in ("drafted", "accepted"))
+    return Drafting(drafted=drafted, accepted=accepted, where=f"{lines[0].where} to {lines[-1].where}")
