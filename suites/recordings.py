@@ -4,7 +4,7 @@
 
 The engine's own numbers of an earlier run, one per way it may compute: the *ablation* rung. (The oracle's numbers, by
 transformers in float32, are tests/fixtures/canary/reference_logprobs.json.) They are compared only with the launches
-they speak about: llama.cpp, the BF16 canary and the recorded index_topk.
+they speak about: llama.cpp, the BF16 canary's own weights (a pruned one has others) and the recorded index_topk.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def proofs(cell: Cell, plan: Plan, client: Client, bank: Bank, file: Path = FILE
     Raises:
         ConfigError: the recordings are of other weights or of another prompt; the message names the command.
     """
-    if cell.engine.dialect != "llamacpp" or not cell.checkpoint.canary or cell.checkpoint.format != "bf16":
+    checkpoint = cell.checkpoint
+    if cell.engine.dialect != "llamacpp" or not checkpoint.canary or checkpoint.format != "bf16" or checkpoint.made_by:
         return
     recorded = json.loads(file.read_text(encoding="utf-8"))
     item = prompt(bank)

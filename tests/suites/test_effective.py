@@ -117,7 +117,14 @@ def test_the_committed_recordings_are_of_these_weights_and_this_prompt() -> None
     recordings.require_current(recorded(), asked.cell, recordings.prompt(CanaryBank()), recordings.FILE)
 
 
-@pytest.mark.parametrize("name", ["cpu.llamacpp_2026_10_11549.canary_q8_0.baseline", VLLM_BASELINE])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cpu.llamacpp_2026_10_11549.canary_q8_0.baseline",
+        "cpu.llamacpp_2026_10_11549.canary_reap160.baseline",
+        VLLM_BASELINE,
+    ],
+)
 def test_launches_without_a_recording_are_left_alone(name: str) -> None:
     asked = planned(name)
     with Client("http://127.0.0.1:1", MODEL) as client:
