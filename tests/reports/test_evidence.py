@@ -110,8 +110,14 @@ def test_nothing_is_appended_to_a_torn_file(path: Path) -> None:
             b'{"kind":"finding","t":"2026-11-21T00:00:00Z","run":"r","ok":true,"expected":"","got":""}\n',
             "missing key 'check'",
         ),
-        (b'{"kind":"result","t":"2026-11-21T00:00:00Z","run":"r","status":"PASSED"}\n', "status: 'PASSED' is not valid here; did you mean 'PASS'?"),
-        (b'{"kind":"run","t":"yesterday","run":"r"}\n', "t: expected a time like 2027-01-31T09:00:00Z, got 'yesterday'"),
+        (
+            b'{"kind":"result","t":"2026-11-21T00:00:00Z","run":"r","status":"PASSED"}\n',
+            "status: 'PASSED' is not valid here; did you mean 'PASS'?",
+        ),
+        (
+            b'{"kind":"run","t":"yesterday","run":"r"}\n',
+            "t: expected a time like 2027-01-31T09:00:00Z, got 'yesterday'",
+        ),
         (b'{"kind":"run","run":"r"}\n', "missing key 't'"),
     ],
 )
