@@ -6,7 +6,7 @@ import pytest
 
 from fixtures.banks.bank import Bank
 from fixtures.client import Client
-from fixtures.observe import observed
+from fixtures.observe import end_of, observed
 from matrix.model import Cell
 from matrix.observation import last
 from matrix.plan import Plan
@@ -69,7 +69,8 @@ def _probe(wanted: Requested, engine: Engine, client: Client, bank: Bank, dialec
     """A prompt of several chunks and one token of an answer: every step that it takes is a prefill step."""
     tokens = lengths.fitting({"context": wanted.context}, round(CHUNKS * (wanted.chunk_tokens or 0)))
     item = bank.needle(tokens=tokens, depth=0.5, trial=7)
-    before = observed(dialect, client, engine.log_path)
+    start = end_of(engine.log_path)
+    before = observed(dialect, client, engine.log_path, start=start)
     reply = client.ask(item, max_tokens=1)
     if reply.prompt_tokens is None:
         return None
@@ -77,5 +78,5 @@ def _probe(wanted: Requested, engine: Engine, client: Client, bank: Bank, dialec
         prompt_tokens=reply.prompt_tokens - (reply.cached_tokens or 0),
         generated_tokens=reply.completion_tokens or 1,
         before=before,
-        after=observed(dialect, client, engine.log_path),
+        after=observed(dialect, client, engine.log_path, start=start),
     )

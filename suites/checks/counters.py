@@ -19,8 +19,9 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     ),
     "drafts": ("llamacpp:spec_decode_num_drafts_total", "vllm:spec_decode_num_drafts_total"),
     "accept_length": ("sglang:spec_accept_length",),
-    # One batch passed through the model. vLLM: observations of its per-iteration histogram.
-    "steps": ("llamacpp:n_decode_total", "vllm:iteration_tokens_total_count"),
+    # One batch passed through the model. vLLM has no such counter: its per-iteration histogram leaves out steps that
+    # finish no prompt (async_llm.py:664 of 0.26.0), so that a prompt in four chunks would count as one.
+    "steps": ("llamacpp:n_decode_total",),
     "prompt_tokens": ("llamacpp:prompt_tokens_total", "vllm:prompt_tokens_total", "sglang:prompt_tokens_total"),
     "generated_tokens": (
         "llamacpp:tokens_predicted_total",
