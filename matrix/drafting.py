@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import ceil
 
 from matrix.observation import Seen, every, last
@@ -28,7 +29,12 @@ class Drafting:
     drafts: float | None = None
     generated: float | None = None
     requests: float | None = None
-    positions: Mapping[str, float] = field(default_factory=dict)  # accepted by place in the draft
+    positions: Mapping[int, float] = field(default_factory=dict)  # accepted by place in the draft, from 0
+
+    @property
+    def accepted_at(self) -> tuple[float, ...]:
+        """Accepted tokens by place in the draft."""
+        return tuple(number for _, number in sorted(self.positions.items()))
 
     @property
     def most_made(self) -> float | None:
@@ -46,6 +52,8 @@ class Drafting:
             yield "more accepted than drafted"
         if self.positions and sum(self.positions.values()) != self.accepted:
             yield f"{sum(self.positions.values()):.0f} accepted by position"
+        if any(later > earlier for earlier, later in pairwise(self.accepted_at)):
+            yield "a later token of a draft accepted more often than an earlier one"
         made = self.most_made
         if made is not None and (self.drafts or 0) + self.accepted > made:
             yield (
@@ -76,8 +84,9 @@ def _moved(name: str, seen: Seen, before: Seen) -> float | None:
     return None if end is None else end.number - (start.number if start else 0.0)
 
 
-def _positions(seen: Seen) -> dict[str, float]:
-    return {o.also["position"]: o.number for o in every(seen, "accepted_per_position") if "position" in o.also}
+def _positions(seen: Seen) -> dict[int, float]:
+    """The label is `position`, in TensorRT-LLM `token_position`."""
+    return {int(next(iter(o.also.values()))): o.number for o in every(seen, "accepted_per_position") if o.also}
 
 
 def _logged(seen: Seen, before: Seen) -> Drafting | None:

@@ -54,6 +54,16 @@ class Rig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Compiled:
+    """A library in which backends are compiled; preflight compares its fat binaries with the rig's GPU."""
+
+    library: str  # glob over paths in the wheels, e.g. "vllm/_flashmla_C*"
+    backends: tuple[str, ...]  # as flags name them; empty: the engine chooses it itself
+    what: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Engine:
     """An engine family: how it starts, what it speaks, where its facts can be observed."""
 
@@ -72,6 +82,7 @@ class Engine:
     api_key_env: str | None = None
     pass_flags: tuple[str, ...] = ()
     observe: Mapping[str, Json] = field(default_factory=dict)  # log patterns, endpoints, metrics by fact name
+    compiled: tuple[Compiled, ...] = ()
     notes: str = ""
 
 

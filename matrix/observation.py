@@ -6,8 +6,9 @@
     fact: {metric: NAME}                  a Prometheus counter, added up over its labels; `by: LABEL` keeps them apart
 
 `unit` makes it a size (GiB and MiB become bytes), `echo` says that it only repeats what was asked for, `fallback` what
-it means that the line is there, and `expected_when` (a condition) where that is no surprise. `unverified` facts come
-from no log that we have seen and are never used. `from`, `means` and `needs` speak to people.
+it means that the line is there, and `expected_when` (a condition) where that is no surprise. `unseen` facts were read
+in the engine's source and in no recorded log: they count, and every sighting says so. `from`, `means` and `needs` speak
+to people.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ SCALE = {"GiB": 2**30, "MiB": 2**20}  # to bytes
 UNITS = {"bytes", "tokens", "layers", "seconds", *SCALE}
 KEYS = {
     "log", "after", "get", "path", "metric", "by", "unit", "echo", "from", "means", "needs", "equals", "drains",
-    "unverified", "fallback", "expected_when",
+    "unseen", "fallback", "expected_when",
 }  # fmt: skip
+UNSEEN = ", known from source only"  # a proof that rests on such a line must not look like one that was watched
 _SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{([^}]*)\})?\s+([-+]?[0-9.]+(?:[eE][-+]?\d+)?)\s*$")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
@@ -90,8 +92,6 @@ def observe(dialect: Mapping[str, Mapping[str, Json]], sources: Sources) -> tupl
     lines, samples = sources.log.splitlines(), list(_samples(sources.metrics))
     found: list[Observation] = []
     for name, spec in dialect.items():
-        if spec.get("unverified"):
-            continue
         if "log" in spec:
             found += _from_log(name, spec, lines)
         elif "metric" in spec:
@@ -203,7 +203,8 @@ def _made(
 ) -> Iterator[Observation]:
     """The observation, or nothing where a number was promised and something else stands there."""
     unit, value, half_step = spec.get("unit", ""), text.strip(), 0.0
-    fact = partial(Observation, name=name, where=where, also=dict(also or {}))
+    place = where + (UNSEEN if spec.get("unseen") else "")
+    fact = partial(Observation, name=name, where=place, also=dict(also or {}))
     echo = Rung.ECHO if spec.get("echo") else None
     if not unit and rung is not Rung.COUNTER:
         yield fact(value=value, rung=echo or rung)

@@ -3,16 +3,19 @@
 Written here rather than taken from a validation library: importing one cost 0.3 of the 1.0 s that planning the whole
 matrix may take, and each of its messages had to be rewritten (docs/decisions/0004).
 
-Understands str, int, float, bool, date, Any, Literal, X | None, tuple[X, ...], Mapping[str, X] and dataclasses.
-Nothing is coerced but int -> float: `"4"` is not a number and 1 is not a string.
+Understands str, int, float, bool, date, Any, Literal, enums, X | None, tuple[X, ...], Mapping[str, X] and dataclasses,
+and for JSON, which has no dates, datetime as ISO 8601 text. Where a float is wanted an int will do; nothing else is
+coerced: `"4"` is not a number and 1 is not a string.
 """
 
 from __future__ import annotations
 
 import types
 from collections.abc import Hashable, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
-from datetime import date
+from datetime import date, datetime
+from enum import Enum
 from functools import cache
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -60,8 +63,12 @@ class _Reader:
             return data
         if hint in SCALARS:
             return self.scalar(hint, data, at)
+        if hint is datetime:
+            return self.moment(data, at)
         if origin is Literal:
             return self.literal(get_args(hint), data, at)
+        if isinstance(hint, type) and issubclass(hint, Enum):
+            return hint(self.literal(tuple(m.value for m in hint), data, at))
         if origin in (Union, types.UnionType):
             return None if data is None else self.value(_without_none(hint), data, at)
         if origin is tuple:
@@ -78,18 +85,25 @@ class _Reader:
             raise self.wrong(at, f"expected {expected}, got {_shown(data)}")
         return data
 
+    def moment(self, data: Any, at: Loc) -> datetime:
+        if isinstance(data, datetime):
+            return data
+        with suppress(TypeError, ValueError):
+            return datetime.fromisoformat(data)
+        raise self.wrong(at, f"expected a time like 2027-01-31T09:00:00Z, got {_shown(data)}")
+
     def literal(self, words: tuple[Any, ...], data: Any, at: Loc) -> Any:
-        if not any(data == w and type(data) is type(w) for w in words):
+        if not any(data == w and isinstance(data, type(w)) for w in words):
             raise self.wrong(at, f"{_shown(data)} is not valid here{nearest(str(data), map(str, words))}")
         return data
 
     def sequence(self, hint: Any, data: Any, at: Loc) -> tuple[Any, ...]:
-        if not isinstance(data, list):
+        if not isinstance(data, list | tuple):
             raise self.wrong(at, f"expected a list, got {_shown(data)}")
         return tuple(self.each((hint, v, (*at, i)) for i, v in enumerate(data)))
 
     def mapping(self, hint: Any, data: Any, at: Loc) -> dict[str, Any]:
-        if not isinstance(data, dict):
+        if not isinstance(data, Mapping):
             raise self.wrong(at, f"expected keys and values, got {_shown(data)}")
         bad = [k for k in data if not isinstance(k, str)]
         if bad:

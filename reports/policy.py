@@ -16,13 +16,11 @@ max_age_h: 24                            # of the run, in hours
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
-
-from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from matrix import condition, select, yamltext
 from matrix.errors import ConfigError, Problem, nearest
@@ -31,6 +29,7 @@ from matrix.load import Matrix
 from matrix.model import Cell
 from matrix.plan import plan
 from matrix.status import Status
+from matrix.structure import structure
 
 NEVER_ALLOWED = frozenset(
     {Status.FAIL, Status.CRASH, Status.HANG, Status.XPASS, Status.TEST_ERROR, Status.HOST_ERROR, Status.MISSING}
@@ -41,7 +40,6 @@ NEVER_ALLOWED = frozenset(
 class Requirement:
     """Cells that match everything given here must have reported the suites and tests."""
 
-    __pydantic_config__ = ConfigDict(extra="forbid")
     marks: str = ""
     glob: str = ""
     when: Mapping[str, Any] = field(default_factory=dict)
@@ -53,7 +51,6 @@ class Requirement:
 class Policy:
     """A gate, as its file says it."""
 
-    __pydantic_config__ = ConfigDict(extra="forbid")
     title: str
     require: tuple[Requirement, ...]
     max_age_h: float
@@ -75,9 +72,6 @@ class ExpectedCell:
     known_failures: Mapping[str, date] = field(default_factory=dict)
 
 
-_ADAPTER = TypeAdapter(Policy)
-
-
 def load(path: Path) -> tuple[Policy, yamltext.Document]:
     """A policy and its document (for line numbers).
 
@@ -90,12 +84,11 @@ def load(path: Path) -> tuple[Policy, yamltext.Document]:
         raise ConfigError([Problem(str(path), 0, "", f"cannot be read: {error.strerror}")]) from None
     if doc.problems:
         raise ConfigError(doc.problems)
-    try:
-        policy = _ADAPTER.validate_python(doc.data)
-    except ValidationError as error:
-        raise ConfigError([_problem(doc, e) for e in error.errors(include_url=False)]) from None
-    if wrong := list(_unallowable(doc, policy)):
-        raise ConfigError(wrong)
+    problems: list[Problem] = []
+    policy = structure(Policy, doc, doc.data, (), problems)
+    problems += _unallowable(doc, policy) if policy else ()
+    if policy is None or problems:
+        raise ConfigError(problems)
     return policy, doc
 
 
@@ -105,23 +98,6 @@ def _unallowable(doc: yamltext.Document, policy: Policy) -> Iterator[Problem]:
             yield doc.problem(("allow", i), f"{status} can never be allowed; a deviation goes into known_failures.yaml")
     if not policy.require:
         yield doc.problem(("require",), "a gate that requires nothing is always green")
-
-
-def _problem(doc: yamltext.Document, error: Mapping[str, Any]) -> Problem:
-    loc: yamltext.Loc = tuple(error["loc"])
-    last = str(loc[-1]) if loc else ""
-    match error["type"]:
-        case "unexpected_keyword_argument" | "extra_forbidden":
-            owner = Requirement if loc[0] == "require" else Policy
-            message = f"unknown key {last!r}{nearest(last, (f.name for f in fields(owner)))}"
-        case "missing" | "missing_keyword_only_argument":
-            message = f"missing key {last!r}"
-        case "enum" | "literal_error":
-            words = str(error["ctx"]["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
-            message = f"{error['input']!r} is not one of them{nearest(str(error['input']), words)}"
-        case _:
-            message = f"{error['msg'].lower()}, got {error['input']!r}"
-    return doc.problem(loc, message)
 
 
 def expect(policy: Policy, doc: yamltext.Document, matrix: Matrix) -> tuple[ExpectedCell, ...]:

@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-
-from matrix.errors import nearest
+from matrix.errors import Problem, nearest
 from matrix.status import Status
+from matrix.structure import structure
+from matrix.yamltext import Document
 
 ProofOutcome = Literal["proven", "refuted", "unproven"]
 Data = Mapping[str, Any]  # JSON values only, see `plain`
@@ -21,7 +21,6 @@ Data = Mapping[str, Any]  # JSON values only, see `plain`
 class Record:
     """What every record says: when, in which run, and about which cell and test where that applies."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     t: datetime
     run: str
     cell: str = ""
@@ -69,7 +68,7 @@ class Launch(Record):
     message: str = ""
     versions: Data = field(default_factory=dict)
     log: str = ""
-    command: tuple[str, ...] | str = ""
+    command: tuple[str, ...] = ()
     stub: bool = False
     attached: bool = False
     data: Data = field(default_factory=dict)
@@ -137,7 +136,6 @@ KINDS: Mapping[str, type[Record]] = {
     "measurement": Measured, "proof": Proof, "result": Result, "end": End,
 }  # fmt: skip
 NAMES = {kind: name for name, kind in KINDS.items()}
-_ADAPTERS = {name: TypeAdapter(kind) for name, kind in KINDS.items()}
 
 
 def suite_of(nodeid: str) -> str:
@@ -160,21 +158,12 @@ def parse(value: Any) -> Record:
     kind = str(value.get("kind"))
     if kind not in KINDS:
         raise ValueError(f"unknown kind {kind!r}{nearest(kind, KINDS)}")
-    try:
-        found: Record = _ADAPTERS[kind].validate_python({k: v for k, v in value.items() if k != "kind"})
-    except ValidationError as error:
-        raise ValueError(f"{kind}: {'; '.join(_explain(KINDS[kind], e) for e in error.errors())}") from None
+    problems: list[Problem] = []
+    found = structure(KINDS[kind], Document(kind), {k: v for k, v in value.items() if k != "kind"}, (), problems)
+    if found is None:
+        said = (f"{p.where}: {p.message}" if p.where else p.message for p in problems)
+        raise ValueError(f"{kind}: {'; '.join(said)}")
     return found
-
-
-def _explain(kind: type[Record], error: Mapping[str, Any]) -> str:
-    where = ".".join(map(str, error["loc"]))
-    match error["type"]:
-        case "unexpected_keyword_argument" | "extra_forbidden":
-            return f"unknown field {where!r}{nearest(where, (f.name for f in fields(kind)))}"
-        case "missing" | "missing_keyword_only_argument":
-            return f"missing field {where!r}"
-    return f"{where}: {error['msg'].lower()}, got {error['input']!r:.60}"
 
 
 def dump(found: Record) -> dict[str, Any]:

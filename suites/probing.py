@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fixtures.banks.item import Item
 from fixtures.client import Client
-from fixtures.observe import Dialect, observed
+from fixtures.observe import Dialect, end_of, observed
 from matrix.proof import Probe
 from suites.contract import Engine
 
@@ -13,7 +13,8 @@ CHUNKS = 3.5  # several edges, and a last chunk that is not full
 
 def prefill(item: Item, engine: Engine, client: Client, dialect: Dialect) -> Probe | None:
     """One token of an answer: every step that it takes is a prefill step. None where the engine counts no prompt."""
-    before = observed(dialect, client, engine.log_path)
+    start = end_of(engine.log_path)
+    before = observed(dialect, client, engine.log_path, start=start)
     reply = client.ask(item, max_tokens=1)
     if reply.prompt_tokens is None:
         return None
@@ -21,5 +22,5 @@ def prefill(item: Item, engine: Engine, client: Client, dialect: Dialect) -> Pro
         prompt_tokens=reply.prompt_tokens - (reply.cached_tokens or 0),
         generated_tokens=reply.completion_tokens or 1,
         before=before,
-        after=observed(dialect, client, engine.log_path),
+        after=observed(dialect, client, engine.log_path, start=start),
     )

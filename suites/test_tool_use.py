@@ -17,8 +17,6 @@ from suites.depth import POOL, Depth, shortest
 
 pytestmark = [pytest.mark.tool_use]
 
-FITTING: tuple[tool_choice.Choice, ...] = ("required", "named")
-
 
 def test_calls_the_right_tool(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
     items = (
@@ -50,8 +48,13 @@ def test_uses_the_tool_result(client: Client, bank: Bank, evidence: Evidence, de
 
 
 def test_obeys_tool_choice(cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
-    """none, required and named; auto is what every other test here asks."""
-    expect(evidence, _chosen(client, bank, cell.engine.dialect, depth))
+    """none and named; auto is what every other test here asks."""
+    expect(evidence, _none_and_named(client, bank, cell.engine.dialect, depth))
+
+
+def test_obeys_required_tool_choice(cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+    """A call is made, and then the reply ends: some grammars leave a model no way out (vllm#50399)."""
+    expect(evidence, _required(client, bank, cell.engine.dialect, depth))
 
 
 def test_stream_equals_non_stream(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
@@ -75,17 +78,24 @@ def _uncalled(client: Client, items: Items, check: str) -> Iterator[Finding]:
         yield protocol.envelope(item, reply, max_tokens=room_for(item))
 
 
-def _chosen(client: Client, bank: Bank, dialect: str, depth: Depth) -> Iterator[Finding]:
-    for item in shortest(bank.calls(max(depth.choices, POOL)), depth.choices):
+def _none_and_named(client: Client, bank: Bank, dialect: str, depth: Depth) -> Iterator[Finding]:
+    for item in _choices(bank, depth):
         right = item.call[0].name
         yield tool_choice.none(item, client.ask(item, extra=tool_choice.field("none")))
-        for choice in FITTING:
-            reply = client.ask(item, extra=tool_choice.field(choice, right))
-            yield tool_choice.fitting(item, reply, choice)
+        yield tool_choice.fitting(item, client.ask(item, extra=tool_choice.field("named", right)), "named")
         if other := next((name for t in item.tools if (name := tools.function(t)["name"]) != right), None):
             yield _forced(client, item, dialect, "named", other)
+
+
+def _required(client: Client, bank: Bank, dialect: str, depth: Depth) -> Iterator[Finding]:
+    for item in _choices(bank, depth):
+        yield tool_choice.fitting(item, client.ask(item, extra=tool_choice.field("required")), "required")
     for item in bank.no_tool_needed(depth.choices - 1):  # not in quick: the prompts are long
         yield _forced(client, item, dialect, "required")
+
+
+def _choices(bank: Bank, depth: Depth) -> list[Item]:
+    return shortest(bank.calls(max(depth.choices, POOL)), depth.choices)
 
 
 def _forced(client: Client, item: Item, dialect: str, choice: tool_choice.Choice, name: str = "") -> Finding:

@@ -8,5 +8,6 @@ pattern.py         index_topk_pattern, counted
 plans.py           the verdict of a whole plan (`python -m matrix preflight`)
 patch.py           patches as data: matrix/patches/<name>/patch.yaml
 quantisation.py    the quantisation map against the dtypes in the headers
+kernels.py         which GPUs the wheels of a release are compiled for (data in matrix/snapshots/kernels/)
 kv.py              KV bytes per token and layout, and the largest context that fits
 """

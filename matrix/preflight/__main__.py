@@ -43,8 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(_fit(reports[0][0]))
     else:
         print(table([row(p, r) for p, r in reports], ("cell", "verdict", "decided by")))
-        counts = Counter(report.verdict for _, report in reports)
-        print(f"\n{len(reports)} plans: " + ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())))
+        print(f"\n{_counts([report for _, report in reports])}")
     return 1 if any(report.verdict == "reject" for _, report in reports) else 0
 
 
@@ -54,6 +53,16 @@ def _reports(options: argparse.Namespace) -> list[tuple[Plan, Report]]:
     chosen = by_globs([*world.runnable, *world.excluded], options.cells) if options.cells else world.runnable
     plans = [plan(matrix, cell, "published" if options.as_published else "recommended") for cell in chosen]
     return [(p, judge(p)) for p in plans]
+
+
+def _counts(reports: Sequence[Report]) -> str:
+    verdicts = Counter(report.verdict for report in reports)
+    noted = Counter(kind for report in reports for kind in set(report.kinds("note")))
+    lines = [f"{len(reports)} plans: " + ", ".join(f"{n} {verdict}" for verdict, n in sorted(verdicts.items()))]
+    if noted:
+        kinds = ", ".join(f"{kind} in {n}" for kind, n in noted.most_common())
+        lines.append(f"notes, shown for a single CELL and by --json: {kinds}")
+    return "\n".join(lines)
 
 
 def _fit(p: Plan) -> str:

@@ -5,12 +5,13 @@ A plan still has launch-time placeholders in it; they get harmless values here, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from matrix.plan import Plan, fill
-from matrix.preflight.snapshot import snapshot_for
-from matrix.preflight.verdict import Report, preflight
+from matrix.preflight.kernels import gaps
+from matrix.preflight.snapshot import Snapshot, snapshot_for
+from matrix.preflight.verdict import Remark, Report, preflight
 
 STAND_INS = {"model": "/model", "host": "127.0.0.1", "port": "8000", "api_key_env": "API_KEY"}
 
@@ -28,7 +29,22 @@ def judge(plan: Plan, installed: Mapping[str, str] | None = None) -> Report:
     argv = [fill(word, STAND_INS) for word in plan.arguments()]
     renamed = plan.values("config").get("architectures")
     served = Served(renamed[0] if renamed else plan.cell.checkpoint.architecture)
-    return preflight(argv, plan.env, snapshot_for(release), served, release=release, installed=installed)
+    snapshot = snapshot_for(release)
+    report = preflight(argv, plan.env, snapshot, served, release=release, installed=installed)
+    return replace(report, remarks=(*report.remarks, *_kernels(plan, snapshot)))
+
+
+def _kernels(plan: Plan, snapshot: Snapshot | None) -> Iterator[Remark]:
+    """Libraries without code for the rig's GPU: an error for a backend that the plan names, else worth knowing."""
+    sm = plan.cell.rig.gpu.sm
+    if snapshot is None or not sm:
+        return
+    named = [value for value in plan.values("args").values() if isinstance(value, str)]
+    for gap in gaps(snapshot, plan.cell.engine.compiled, sm, named):
+        yield Remark(
+            level="error" if gap.asked else "note", kind="no_kernel", where="argv", subject=gap.asked or gap.library,
+            message=f"{gap.asked} cannot run: {gap.message}" if gap.asked else gap.message,
+        )  # fmt: skip
 
 
 def row(plan: Plan, report: Report) -> Sequence[str]:

@@ -55,8 +55,12 @@ def none(item: Item, reply: Reply) -> Finding:
 
 
 def fitting(item: Item, reply: Reply, choice: Choice) -> Finding:
-    """The choice and the question agree: exactly the expected call, under every engine."""
-    return tools.call(item, reply, check=f"tools.choice_{choice}")
+    """The choice and the question agree: exactly the expected call, under every engine.
+
+    A named call may end with `stop`: OpenAI's API does so, and vLLM follows it (chat_completion/serving.py, 0.26.0).
+    """
+    finish = ("tool_calls", "stop") if choice == "named" else ("tool_calls",)
+    return tools.call(item, reply, check=f"tools.choice_{choice}", finish=finish)
 
 
 def forced(item: Item, reply: Reply, choice: Choice, *, name: str, how: Strength) -> Finding:

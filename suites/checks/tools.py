@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,9 +19,11 @@ TRIGGER_F1 = 0.98  # MiniMax's provider verifier; K2-Vendor-Verifier accepts 0.7
 Json = Any
 
 
-def call(item: Item, reply: Reply, *, check: str = "tools.call") -> Finding:
+def call(
+    item: Item, reply: Reply, *, check: str = "tools.call", finish: Container[str | None] = ("tool_calls",)
+) -> Finding:
     """Exactly the expected calls, by value; each valid under the schema that was offered."""
-    wrong = [*_form(reply), *(w for c in reply.tool_calls for w in invalid(item, c))]
+    wrong = [*_form(reply, finish), *(w for c in reply.tool_calls for w in invalid(item, c))]
     if not wrong:
         wrong = _unequal(item.call, reply.tool_calls)
     return Finding(
@@ -35,11 +37,11 @@ def call(item: Item, reply: Reply, *, check: str = "tools.call") -> Finding:
     )
 
 
-def _form(reply: Reply) -> list[str]:
+def _form(reply: Reply, finish: Container[str | None]) -> list[str]:
     wrong = []
     if not reply.tool_calls:
         wrong.append("no tool call")
-    if reply.tool_calls and reply.finish_reason != "tool_calls":
+    if reply.tool_calls and reply.finish_reason not in finish:
         wrong.append(f"finish_reason is {reply.finish_reason!r}, not 'tool_calls'")
     if leak := LEAKS.search(reply.content):
         wrong.append(f"{leak.group()!r} leaked into the content")

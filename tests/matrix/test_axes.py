@@ -199,9 +199,13 @@ def test_the_cpu_runs_exactly_these_cells() -> None:
         "canary_bf16.baseline", "canary_bf16.chunked_prefill", "canary_bf16.indexcache", "canary_bf16.mtp",
         "canary_bf16.chunked_prefill_indexcache_mtp", "canary_fsfs.indexcache",
         "canary_q8_0.baseline", "canary_nvfp4.baseline", "canary_mxfp4.baseline",
+        "canary_reap160.baseline", "canary_reap192.baseline",
     }  # fmt: skip
     oracle = {(c.checkpoint.id, *sorted(c.features)) for c in runnable(rig="cpu", engine="transformers")}
-    assert oracle == {("canary_bf16",), ("canary_bf16", "indexcache"), ("canary_fsfs", "indexcache")}
+    assert oracle == {
+        ("canary_bf16",), ("canary_bf16", "indexcache"), ("canary_fsfs", "indexcache"),
+        ("canary_reap160",), ("canary_reap192",),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -253,7 +257,8 @@ VALIDITY = {  # the table of expected validity, by rule or runnable
     "sm100x8.sglang_0_5_23.glm51_555b_gguf.baseline": "format_in_release",
     "sm100x8.sglang_0_5_23.glm5_nvfp4_lukealonso.mtp": "mtp_layer",
     "sm90x1.vllm_0_26_0.canary_bf16.indexcache": "runnable",
-    "sm90x1.sglang_0_5_17.canary_bf16.mtp": "runnable",
+    "sm90x1.sglang_0_5_17.canary_bf16.mtp": "sglang_mtp_wants_a_wider_canary",
+    "sm90x1.sglang_0_5_17.canary_wide.mtp": "runnable",
     "sm90x8.vllm_0_33_0.canary_bf16.baseline": "canaries_on_few_gpus",
     "sm90x1.vllm_0_33_0.canary_nvfp4.baseline": "quantised_canaries_are_gguf",
     "cpu.vllm_0_33_0.canary_bf16.baseline": "cpu_engines",

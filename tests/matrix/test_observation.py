@@ -167,9 +167,18 @@ def test_documents_are_read_by_path_and_through_lists() -> None:
     assert [(o.name, o.value) for o in seen] == [("one", 6.0), ("all", "5"), ("all", "6")]
 
 
-def test_what_no_log_of_ours_shows_decides_nothing() -> None:
-    spec = {"x": {"log": "(?P<value>a)", "unverified": True}}
-    assert observe(spec, Sources(log="a")) == ()
+def test_what_no_log_of_ours_shows_says_so_wherever_it_is_seen() -> None:
+    spec: dict[str, dict[str, Any]] = {"x": {"log": "(?P<value>a)", "unseen": True}, "y": {"log": "(?P<value>a)"}}
+    assert [o.where for o in observe(spec, Sources(log="a"))] == ["log line 1, known from source only", "log line 1"]
+
+
+@pytest.mark.parametrize("engine", ["llamacpp", "sglang", "trtllm", "vllm"])
+def test_exactly_the_lines_that_no_recorded_log_shows_are_marked_unseen(engine: str) -> None:
+    """A log that was recorded since shows a marked line: take the mark away. A new pattern: mark it."""
+    names = [path.stem for path in LOGS.glob(f"{engine}_*.log")]
+    shown = {o.name for name in names for o in read(name)}
+    facts = {name: spec for name, spec in ENGINES[engine].observe.items() if "log" in spec}
+    assert {n for n, spec in facts.items() if not spec.get("unseen")} == facts.keys() & shown
 
 
 def test_only_harmless_endpoints_are_read() -> None:

@@ -104,13 +104,21 @@ def test_nothing_is_appended_to_a_torn_file(path: Path) -> None:
         (b'{"kind":"resolt"}\n', "did you mean 'result'"),
         (
             b'{"kind":"run","t":"2026-11-21T00:00:00Z","run":"r","comit":"x"}\n',
-            "unknown field 'comit'; did you mean 'commit'",
+            "unknown key 'comit'; did you mean 'commit'",
         ),
         (
             b'{"kind":"finding","t":"2026-11-21T00:00:00Z","run":"r","ok":true,"expected":"","got":""}\n',
-            "missing field 'check'",
+            "missing key 'check'",
         ),
-        (b'{"kind":"result","t":"2026-11-21T00:00:00Z","run":"r","status":"PASSED"}\n', "status: "),
+        (
+            b'{"kind":"result","t":"2026-11-21T00:00:00Z","run":"r","status":"PASSED"}\n',
+            "status: 'PASSED' is not valid here; did you mean 'PASS'?",
+        ),
+        (
+            b'{"kind":"run","t":"yesterday","run":"r"}\n',
+            "t: expected a time like 2027-01-31T09:00:00Z, got 'yesterday'",
+        ),
+        (b'{"kind":"run","run":"r"}\n', "missing key 't'"),
     ],
 )
 def test_a_line_that_is_no_record_is_named_with_its_place(tmp_path: Path, line: bytes, message: str) -> None:

@@ -44,9 +44,10 @@ def asked(test: str, made: Plan, folder: Path, **stub: str) -> Outcome:
     settings = made.settings
     with StubEngine(
         dialect=made.cell.engine.dialect, index_topk=settings["index_topk"], context=settings["context"],
-        chunk_tokens=settings["chunk_tokens"], log=folder / "engine.log", defect=stub.get("defect"), pace=PACE,
+        chunk_tokens=settings.get("chunk_tokens", settings["context"]),
+        log=folder / "engine.log", defect=stub.get("defect"), pace=PACE,
     ) as engine:  # fmt: skip
-        bank = bank_for(made.cell.checkpoint.banks[0])
+        bank = bank_for(made.cell.checkpoint)
         return run(test, engine, bank, silence_s=30.0, cell=made.cell, plan=made, depth=QUICK)
 
 

@@ -10,8 +10,8 @@ import pytest
 from matrix.observation import Observation, Rung
 from reports.finding import Finding
 from suites.checks.effective import chosen, differences, fallbacks
+from tests.matrix.proof.world import LLAMACPP, SGLANG, VLLM
 from tests.matrix.test_observation import ENGINES, read
-from tests.matrix.test_proof import LLAMACPP, SGLANG, VLLM
 
 FACTS: dict[str, Any] = {"sm": 120, "version": "0.5.23"}
 
@@ -83,8 +83,8 @@ def test_what_was_left_open_is_reported_as_chosen() -> None:
 @pytest.mark.parametrize(
     ("engine", "line", "facts", "ok"),
     [
-        ("sglang", "Your GPU does not have native support for FP4 computation", {"sm": 90}, True),
-        ("sglang", "Your GPU does not have native support for FP4 computation", {"sm": 120}, False),
+        ("sglang", "Use marlin as MoE runner backend on SM80-SM90 for GlmMoeDsa modelopt_fp4", {"sm": 90}, True),
+        ("sglang", "Use marlin as MoE runner backend on SM80-SM90 for GlmMoeDsa modelopt_fp4", {"sm": 120}, False),
         ("vllm", "Your GPU does not have native support for FP4 computation but", {"sm": 100}, False),
         ("sglang", "Attention backend not specified. Use triton backend by default.", {"sm": 100}, False),
         ("sglang", "Attention backend not specified. Use triton backend by default.", {"sm": 120}, True),

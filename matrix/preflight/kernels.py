@@ -1,0 +1,126 @@
+"""Does a release's wheel carry code for this GPU at all? Known before a load, from the wheels' own fat binaries.
+
+`python -m matrix snapshot --kernels NAME==VERSION` writes one file per wheel: which architectures each compiled library
+has SASS (machine code) and PTX for. `compiled:` of engine.yaml says which backends live in which library. Kernels that
+are compiled on the host (Triton, FlashInfer, DeepGEMM) are in no wheel, so silence here says nothing about them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+
+from matrix.model import Compiled
+from matrix.preflight.snapshot import SNAPSHOTS, Snapshot, release_id
+
+KERNELS = SNAPSHOTS / "kernels"
+ARCHITECTURE = re.compile(r"sm_(?P<major>\d+)(?P<minor>\d)(?P<suffix>[af]?)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Library:
+    """One compiled file of a wheel, e.g. sass ("sm_90a", "sm_100f"). Both empty: no CUDA code."""
+
+    sass: tuple[str, ...] = ()
+    ptx: tuple[str, ...] = ()
+
+    def runs_on(self, sm: int) -> bool:
+        """Whether a GPU of this compute capability (90, 100, 120) can execute anything of it."""
+        return any(_executes(a, sm) for a in self.sass) or any(_translates(a, sm) for a in self.ptx)
+
+    def __str__(self) -> str:
+        sass, ptx = (", ".join(names) for names in (self.sass, self.ptx))
+        return f"SASS for {sass or 'nothing'} and {'PTX for ' + ptx if ptx else 'no PTX'}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class KernelWheel:
+    """The compiled libraries of one wheel that hold CUDA code, by their path in it."""
+
+    wheel: str
+    sha256: str
+    libraries: Mapping[str, Library]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gap:
+    """A library without code for the GPU. `asked`: the backend that the launch names and that lives in it, or ""."""
+
+    library: str
+    what: str
+    asked: str
+    message: str
+
+
+def _executes(architecture: str, sm: int) -> bool:
+    """SASS runs on its own major version from its minor on; an `a` on exactly its own GPU."""
+    own, major, suffix = _parts(architecture)
+    return sm == own if suffix == "a" else sm // 10 == major and sm >= own
+
+
+def _translates(architecture: str, sm: int) -> bool:
+    """PTX is compiled by the driver for any later GPU, unless it is for one GPU (a) or family (f) only."""
+    own, _, suffix = _parts(architecture)
+    return _executes(architecture, sm) if suffix else sm >= own
+
+
+def _parts(architecture: str) -> tuple[int, int, str]:
+    found = ARCHITECTURE.fullmatch(architecture)
+    if found is None:
+        raise ValueError(f"{architecture!r} is not an architecture like sm_90a")
+    return int(found["major"] + found["minor"]), int(found["major"]), found["suffix"]
+
+
+def gaps(
+    snapshot: Snapshot, compiled: Sequence[Compiled], sm: int, named: Sequence[str], folder: Path = KERNELS
+) -> Iterator[Gap]:
+    """Libraries of this release's wheels that have nothing for this GPU.
+
+    `named` are the values of the launch's flags: a backend among them that lives in such a library cannot run.
+    """
+    for wheel in wheels(snapshot, folder):
+        for path, library in wheel.libraries.items():
+            for entry in compiled:
+                if fnmatchcase(path, entry.library) and not library.runs_on(sm):
+                    asked = next((word for word in named if word in entry.backends), "")
+                    message = f"{path} ({entry.what}) has {library}, nothing that sm_{sm} can run [{wheel.wheel}]"
+                    yield Gap(library=path, what=entry.what, asked=asked, message=message)
+
+
+def wheels(snapshot: Snapshot, folder: Path = KERNELS) -> Iterator[KernelWheel]:
+    """The release's own wheel and the exact pins of its dependencies, as far as their kernels were read."""
+    pins = {name: spec.removeprefix("==") for name, spec in snapshot.pins.items() if spec.startswith("==")}
+    for name, version in {snapshot.engine: snapshot.version, **pins}.items():
+        if (found := wheel_for(release_id(name, version), folder)) is not None:
+            yield found
+
+
+@cache
+def wheel_for(stem: str, folder: Path = KERNELS) -> KernelWheel | None:
+    path = folder / f"{stem}.json"
+    return loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def loads(text: str) -> KernelWheel:
+    raw = json.loads(text)
+    libraries = {
+        path: Library(**{kind: tuple(names.split()) for kind, names in found.items()})
+        for path, found in raw["libraries"].items()
+    }
+    return KernelWheel(wheel=raw["wheel"], sha256=raw["sha256"], libraries=libraries)
+
+
+def dumps(found: KernelWheel) -> str:
+    """JSON with one library a line; the same wheel always gives the same bytes."""
+    libraries = {
+        path: {kind: " ".join(names) for kind in ("sass", "ptx") if (names := getattr(library, kind))}
+        for path, library in sorted(found.libraries.items())
+    }
+    lines = ",\n".join(f"  {json.dumps(path)}: {json.dumps(kinds)}" for path, kinds in libraries.items())
+    head = f' "wheel": {json.dumps(found.wheel)},\n "sha256": {json.dumps(found.sha256)},\n'
+    return "{\n" + head + ' "libraries": {' + (f"\n{lines}\n }}" if lines else "}") + "\n}\n"
