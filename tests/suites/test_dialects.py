@@ -35,8 +35,14 @@ PROVEN = {  # by what the engine counts or logs; TensorRT-LLM shows neither
 }
 
 
-def planned(dialect: str, feature: str = "baseline") -> Plan:
-    return plan(load(), CELLS[f"sm90x1.{RELEASES[dialect]}.canary_bf16.{feature}"])
+FEATURE = {"test_drafts_are_accepted": "mtp", "test_prefills_in_chunks": "chunked_prefill"}  # of a test; else none
+
+
+def planned(dialect: str, test: str = "") -> Plan:
+    """The canary's cell that the test is for. SGLang drafts on the wide one only."""
+    feature = FEATURE.get(test, "baseline")
+    canary = "canary_wide" if (dialect, feature) == ("sglang", "mtp") else "canary_bf16"
+    return plan(load(), CELLS[f"sm90x1.{RELEASES[dialect]}.{canary}.{feature}"])
 
 
 def asked(test: str, made: Plan, folder: Path, **stub: str) -> Outcome:
@@ -54,7 +60,7 @@ def asked(test: str, made: Plan, folder: Path, **stub: str) -> Outcome:
 @pytest.mark.parametrize("dialect", RELEASES)
 @pytest.mark.parametrize("test", ASKED)
 def test_a_healthy_engine_stays_green_on_a_gpu_plan(test: str, dialect: str, tmp_path: Path) -> None:
-    outcome = asked(test, planned(dialect), tmp_path)
+    outcome = asked(test, planned(dialect, test), tmp_path)
     assert not outcome.red or isinstance(outcome.error, HostError), outcome.error  # a busy host measures no engine
 
 
@@ -67,8 +73,8 @@ def test_needles_lie_beyond_what_is_selected(dialect: str, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(("dialect", "feature"), PROVEN)
 def test_features_are_judged_by_what_the_engine_shows(dialect: str, feature: str, tmp_path: Path) -> None:
-    test = {"mtp": "test_drafts_are_accepted", "chunked_prefill": "test_prefills_in_chunks"}[feature]
-    outcome = asked(test, planned(dialect, feature), tmp_path)
+    test = next(t for t, f in FEATURE.items() if f == feature)
+    outcome = asked(test, planned(dialect, test), tmp_path)
     assert not outcome.red, outcome.error
     assert [(f, o) for f, o, _ in outcome.evidence.proofs] == [(feature, PROVEN[dialect, feature])]
 
@@ -87,8 +93,7 @@ def test_features_are_judged_by_what_the_engine_shows(dialect: str, feature: str
     ],
 )
 def test_a_defect_is_noticed_in_another_dialect(dialect: str, defect: str, test: str, tmp_path: Path) -> None:
-    feature = {"test_drafts_are_accepted": "mtp", "test_prefills_in_chunks": "chunked_prefill"}.get(test, "baseline")
-    assert asked(test, planned(dialect, feature), tmp_path, defect=defect).red
+    assert asked(test, planned(dialect, test), tmp_path, defect=defect).red
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
