@@ -61,7 +61,8 @@ VLLM_STEP = (
 TRTLLM_STEP = (
     "[11/25/2026-01:02:03] [TRT-LLM] [RANK 0] [I] iter = {i}, global_rank = 0, rank = 0, currank_total_requests = 1/1,"
     " host_step_time = 9.1ms, prev_device_step_time = 8.8ms, timestamp = 2026-11-25 01:02:03,"
-    " num_scheduled_requests: 1, states = {{'num_ctx_requests': {requests}, 'num_ctx_tokens': {tokens}, 'num_generation_tokens': 1}}"
+    " num_scheduled_requests: 1, states = {{'num_ctx_requests': {requests}, 'num_ctx_tokens': {tokens},"
+    " 'num_generation_tokens': 1}}"
 )
 
 
