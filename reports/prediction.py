@@ -1,10 +1,10 @@
 """Two cells of the evidence that differ in one feature: does the feature do what is predicted of it, and nothing else?
 
-    indexcache        fewer bytes per KV token, by the shared layers' keys; other numbers beyond index_topk, none below
-    mtp               the same words, faster
-    chunked_prefill   the same words
+    indexcache             fewer bytes per KV token, by the shared layers' keys; other numbers beyond index_topk only
+    mtp, chunked_prefill   the same words
 
-The ablation rung of the ladder, judged from what the cells recorded; nothing is launched again.
+The ablation rung of the ladder, judged from what the cells recorded; nothing is launched again. Speed is not judged:
+one launch beside another proves no speed-up.
 """
 
 from __future__ import annotations
@@ -22,20 +22,17 @@ from matrix.plan import plan
 from matrix.proof import sizes
 from matrix.proof.outcome import Outcome
 from matrix.requested import requested
-from reports.record import Found, Measured, Proof, Record
-
-TOK_S, ALONE = "output_throughput", 1  # the measurement, and its concurrency
-FASTER = 1.05  # less is within what two runs of one launch differ by
+from reports.record import Found, Proof, Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ablation:
+class Prediction:
     """One prediction about `cell` beside `without`, the same cell without `feature`."""
 
     cell: str
     without: str
     feature: str
-    what: str  # bytes, numbers, words, speed
+    what: str  # bytes, numbers, words
     outcome: Outcome
     detail: str
 
@@ -55,7 +52,7 @@ class Pair:
         return None if None in found else (found[0], found[1])
 
 
-def ablations(records: Sequence[Record], matrix: Matrix) -> tuple[Ablation, ...]:
+def predictions(records: Sequence[Record], matrix: Matrix) -> tuple[Prediction, ...]:
     """Every prediction about every pair of recorded cells that the records are enough for."""
     by_cell: dict[str, list[Record]] = {}
     for record in records:
@@ -74,7 +71,7 @@ def _place(cell: Cell, features: frozenset[str]) -> tuple[str, str, str, frozens
     return cell.rig.id, cell.release.id, cell.checkpoint.id, features
 
 
-def _indexcache(pair: Pair, matrix: Matrix) -> Iterator[Ablation]:
+def _indexcache(pair: Pair, matrix: Matrix) -> Iterator[Prediction]:
     if measured := pair.both(_token_bytes):
         wanted = requested(plan(matrix, pair.cell))
         yield from (_made(pair, "bytes", p.outcome, p.detail) for p in sizes.by_ablation(wanted, *measured))
@@ -84,15 +81,7 @@ def _indexcache(pair: Pair, matrix: Matrix) -> Iterator[Ablation]:
         yield _made(pair, "numbers", found.outcome, found.detail)
 
 
-def _mtp(pair: Pair, matrix: Matrix) -> Iterator[Ablation]:
-    yield from _words(pair, matrix)
-    if speeds := pair.both(_speed):
-        gain = speeds[0] / speeds[1]
-        detail = f"{speeds[0]:.1f} tok/s with it, {speeds[1]:.1f} without ({gain:.2f} times, one stream)"
-        yield _made(pair, "speed", "proven" if gain >= FASTER else "unproven", detail)
-
-
-def _words(pair: Pair, _: Matrix) -> Iterator[Ablation]:
+def _words(pair: Pair, _: Matrix) -> Iterator[Prediction]:
     """Greedy decoding may change at a near tie of two tokens, so that other words are no refutation."""
     for name in ("short", "long"):
         if signatures := pair.both(_signature(name)):
@@ -102,13 +91,13 @@ def _words(pair: Pair, _: Matrix) -> Iterator[Ablation]:
             yield _made(pair, "words", "proven" if mine == others else "unproven", detail)
 
 
-JUDGES: Mapping[str, Callable[[Pair, Matrix], Iterator[Ablation]]] = {
-    "indexcache": _indexcache, "mtp": _mtp, "chunked_prefill": _words,
+JUDGES: Mapping[str, Callable[[Pair, Matrix], Iterator[Prediction]]] = {
+    "indexcache": _indexcache, "mtp": _words, "chunked_prefill": _words,
 }  # fmt: skip
 
 
-def _made(pair: Pair, what: str, outcome: Outcome, detail: str) -> Ablation:
-    return Ablation(
+def _made(pair: Pair, what: str, outcome: Outcome, detail: str) -> Prediction:
+    return Prediction(
         cell=pair.cell.id, without=pair.without.id, feature=pair.feature, what=what, outcome=outcome, detail=detail
     )
 
@@ -131,8 +120,3 @@ def _signature(name: str) -> Callable[[Sequence[Record]], Logprobs | None]:
 def _likeliest_first(position: Mapping[str, float]) -> Mapping[str, float]:
     """Evidence is written with sorted keys; the chosen token of greedy decoding is the likeliest one."""
     return dict(sorted(position.items(), key=lambda item: -item[1]))
-
-
-def _speed(records: Sequence[Record]) -> float | None:
-    found = (r for r in records if isinstance(r, Measured) and r.name == TOK_S)
-    return next((r.value for r in found if r.conditions.get("concurrency") == ALONE), None)

@@ -8,7 +8,7 @@ import pytest
 
 from matrix.load import load
 from reports.__main__ import main
-from reports.ablation import Ablation, ablations
+from reports.prediction import Prediction, predictions
 from tests.reports import world
 
 BASE = "cpu.llamacpp_2026_10_11549.canary_bf16"
@@ -35,13 +35,8 @@ def signature(cell: str, name: str, *tokens: tuple[str, float]) -> world.Json:
     return {**found, "data": {"signature": positions}}
 
 
-def speed(cell: str, tok_s: float, streams: int = 1) -> world.Json:
-    measured = {"kind": "measurement", "cell": cell, "name": "output_throughput", "value": tok_s, "unit": "tok/s"}
-    return {**measured, "conditions": {"concurrency": streams}}
-
-
-def judged(*fields: world.Json) -> list[Ablation]:
-    return list(ablations(world.typed(fields), load()))
+def judged(*fields: world.Json) -> list[Prediction]:
+    return list(predictions(world.typed(fields), load()))
 
 
 def outcomes(*fields: world.Json) -> dict[str, str]:
@@ -69,13 +64,6 @@ def test_indexcache_changes_numbers_only_beyond_index_topk(below: float, beyond:
     assert outcomes(*plain, *shared) == {"numbers": outcome}
 
 
-@pytest.mark.parametrize(("with_it", "outcome"), [(20.0, "proven"), (10.2, "unproven"), (8.0, "unproven")])
-def test_mtp_is_proven_by_speed_and_never_refuted_by_it(with_it: float, outcome: str) -> None:
-    """A small model on a CPU is slower with it and works all the same."""
-    loads = [speed(BASELINE, 10.0), speed(BASELINE, 99.0, streams=8), speed(DRAFTED, with_it), speed(DRAFTED, 1.0, 8)]
-    assert outcomes(*loads) == {"speed": outcome}
-
-
 @pytest.mark.parametrize(("last", "outcome"), [("b", "proven"), ("c", "unproven")])
 def test_drafts_and_chunks_leave_the_words_alone(last: str, outcome: str) -> None:
     plain = signature(BASELINE, "long", ("a", -0.1), ("b", -0.2))
@@ -95,5 +83,5 @@ def test_the_command_prints_what_was_seen_and_is_red_when_a_feature_did_nothing(
     for layers, code in ((2, 0), (4, 1)):
         file = tmp_path / f"{layers}.jsonl"
         file.write_bytes(world.write(world.seal([layout(BASELINE, 4), layout(SHARED, layers)])))
-        assert main(["ablations", "--evidence", str(file)]) == code
+        assert main(["predictions", "--evidence", str(file)]) == code
     assert "without indexcache" in capsys.readouterr().out
