@@ -14,6 +14,9 @@ from typing import Any
 from matrix.observation import Rung
 from matrix.proof import Outcome, Proof
 
+SAME = 1e-3  # two runs of one engine on one prompt differ by less in bf16 at batch 1
+TELLING = 5  # times what short prompts differ by, where launches of an engine do not compute alike
+
 Logprobs = Sequence[Mapping[str, float]]  # per generated token: candidate -> logprob, the chosen one first
 
 
@@ -52,6 +55,20 @@ def blind(prompt_tokens: int, index_topk: int) -> str:
     if prompt_tokens > index_topk:
         return ""
     return f"NOT_EVIDENCE: {prompt_tokens} prompt tokens, all of which index_topk {index_topk} selects"
+
+
+def changes_only_beyond(short: tuple[Logprobs, Logprobs], long: tuple[Logprobs, Logprobs]) -> Proof:
+    """IndexCache by ablation (with, without). Below index_topk every token is selected anyway, so numbers are equal;
+    beyond it layers that share an index select other tokens. Nothing changing there means that nothing is shared."""
+    near, far = distance(*short), distance(*long)
+    detail = f"logprobs differ by {near:.2g} below index_topk and {far:.2g} beyond"
+    outcome: Outcome = "unproven"
+    if far <= SAME:
+        outcome = "refuted"
+    elif far > max(SAME, near * TELLING):
+        outcome = "proven"
+    data = {"below": str(near), "beyond": str(far)}
+    return Proof(feature="indexcache", outcome=outcome, rung=Rung.ABLATION, detail=detail, data=data)
 
 
 def by_recording(

@@ -19,7 +19,7 @@ from matrix.known import known_failures
 from matrix.load import Matrix, load
 from matrix.model import Cell
 from matrix.plan import Plan, plan
-from matrix.removal import without_patch
+from matrix.removal import patches_of, without_patch
 
 NO_HARDWARE = "SKIP_NO_HW"
 WITHOUT_PATCH = "--without-patch"
@@ -119,10 +119,11 @@ def _select(config: pytest.Config, matrix: Matrix) -> Selection:
 
 
 def _patched(matrix: Matrix, cells: Sequence[Cell], patch: str) -> list[Cell]:
-    names = {name for c in cells for name in plan(matrix, c).patch_names}
-    if patch not in names:
-        raise pytest.UsageError(f"{WITHOUT_PATCH}: no selected cell is launched with {patch!r}{nearest(patch, names)}")
-    return [c for c in cells if patch in plan(matrix, c).patch_names]
+    carried = {c: patches_of(plan(matrix, c)) for c in cells}
+    if not (chosen := [c for c, names in carried.items() if patch in names]):
+        known = nearest(patch, {name for names in carried.values() for name in names})
+        raise pytest.UsageError(f"{WITHOUT_PATCH}: no selected cell is launched with {patch!r}{known}")
+    return chosen
 
 
 def _attached(matrix: Matrix, cells: Sequence[Cell]) -> tuple[Cell, ...]:

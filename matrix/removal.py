@@ -11,6 +11,7 @@ from typing import Literal
 
 from matrix.errors import ConfigError, Problem, nearest
 from matrix.plan import Plan
+from matrix.preflight.patch import PATCHES, Patch, load_patch
 from matrix.status import Status
 
 BROKEN = {Status.FAIL, Status.CRASH, Status.HANG}
@@ -27,17 +28,40 @@ class Removal:
     detail: str
 
 
+def patches_of(plan: Plan) -> tuple[str, ...]:
+    """Every patch that this launch carries: of the engine's source, or merged into the checkpoint's JSON files."""
+    merged = (load_patch(path.parent.name) for path in sorted(PATCHES.glob("*/patch.yaml")))
+    return (*plan.patch_names, *(p.id for p in merged if p.merges and _merged_keys(p, plan)))
+
+
 def without_patch(plan: Plan, name: str) -> Plan:
     """The same plan, unpatched; its fingerprint is another one, so that no engine is shared.
 
     Raises:
         ConfigError: the plan has no such patch, so leaving it out would test nothing.
     """
-    kept = tuple(p for p in plan.patches if p.key != name)
-    if len(kept) == len(plan.patches):
-        hint = nearest(name, plan.patch_names) or "; it has none"
+    if name in plan.patch_names:
+        return replace(plan, patches=tuple(p for p in plan.patches if p.key != name))
+    if name not in (known := patches_of(plan)):
+        hint = nearest(name, known) or "; it has none"
         raise ConfigError([Problem("--without-patch", 0, name, f"{plan.cell.id} is not launched with it{hint}")])
-    return replace(plan, patches=kept)
+    dropped = _merged_keys(load_patch(name), plan)
+    kept = {s: tuple(v for v in plan.sections[s] if v.path[0] not in keys) for s, keys in dropped.items()}
+    return replace(plan, sections={**plan.sections, **kept})
+
+
+def _merged_keys(patch: Patch, plan: Plan) -> dict[str, set[str]]:
+    """Section -> the keys that the patch brings into it; empty unless the plan has all of them as the patch says."""
+    if not patch.applies(plan.cell.facts):
+        return {}
+    brought: dict[str, set[str]] = {}
+    for file, merge in patch.merges.items():
+        section = file.removesuffix(".json")
+        wanted = dict(merge.set) | {new: {"$rename": old} for old, new in merge.rename.items()}
+        if not wanted.items() <= plan.values(section).items():
+            return {}
+        brought[section] = set(wanted)
+    return brought
 
 
 def without(plan: Plan, section: str, key: str) -> Plan:
@@ -53,16 +77,13 @@ def without(plan: Plan, section: str, key: str) -> Plan:
     return replace(plan, sections={**plan.sections, section: kept})
 
 
-def removal_verdict(patch: str, statuses: Iterable[Status], *, answers_right: bool | None = None) -> Removal:
-    """What the tests of the unpatched cell say. `answers_right`: the unpatched function passes the patch's own cases.
+def removal_verdict(patch: str, statuses: Iterable[Status]) -> Removal:
+    """What the tests of the unpatched cell say.
 
     Known failures, host trouble and refuted hardware decide nothing: only a test that broke, or tests that passed.
     """
     seen = list(statuses)
     broken, passed = [s for s in seen if s in BROKEN], [s for s in seen if s in FINE]
-    if broken and answers_right:
-        detail = f"{len(broken)} tests broke although the unpatched code already answers right: it is something else"
-        return Removal(patch=patch, verdict="unknown", status=Status.FAIL, detail=detail)
     if broken:
         detail = f"{len(broken)} of {len(seen)} tests break without it ({', '.join(sorted(set(broken)))})"
         return Removal(patch=patch, verdict="needed", status=Status.PASS, detail=detail)

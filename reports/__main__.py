@@ -5,6 +5,7 @@
     python -m reports table --markdown                      the same as Markdown, e.g. for a pull request
     python -m reports html --out reports/out/index.html     one self-contained page, with every failing reply
     python -m reports gate --policy ci/gates/cpu.yaml       green or red, with a sentence for each reason
+    python -m reports predictions                           cells that differ in one feature: as predicted?
     python -m reports diff OLD.jsonl NEW.jsonl              broken, missing, ... tests; answers lost beyond luck
     python -m reports junit merge OUT.xml A.xml B.xml       several jobs' JUnit files as one
     python -m reports junit verify OUT.xml                  is every expected cell in it, with its identity?
@@ -24,11 +25,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from matrix import render
 from matrix.errors import ConfigError
 from matrix.expand import expand
 from matrix.load import load
 from matrix.model import Cell, Excluded
-from reports import diff, evidence, gate, html, junit, paired, policy, table
+from reports import diff, evidence, gate, html, junit, paired, policy, prediction, table
 from reports.gate import Verdict
 from reports.policy import ExpectedCell
 from reports.record import Record, Run
@@ -76,6 +78,8 @@ def parser() -> argparse.ArgumentParser:
     page = verbs.add_parser("html", parents=[judging], help="one HTML page")
     page.add_argument("--out", type=Path, default=OUT / "index.html", metavar="FILE")
     verbs.add_parser("gate", parents=[judging], help="green or red, and why")
+    pairs = verbs.add_parser("predictions", help="what each feature changed, and whether that was predicted")
+    pairs.add_argument("--evidence", type=Path, nargs="+", default=[EVIDENCE], metavar="FILE")
     two = verbs.add_parser("diff", help="what changed between two runs")
     two.add_argument("old", type=Path)
     two.add_argument("new", type=Path)
@@ -97,9 +101,8 @@ def _junit_parser(own: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
-        if args.verb == "diff":
-            return _diff(args)
-        return _junit(args) if args.verb == "junit" else _judging(args)
+        own = {"diff": _diff, "junit": _junit, "predictions": _predictions}
+        return own.get(args.verb, _judging)(args)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
@@ -170,6 +173,14 @@ def _diff(args: argparse.Namespace) -> int:
     found, pairs = diff.diff(old, new), paired.paired(old, new)
     print(f"{diff.render(found)}\n\n{paired.render(pairs)}")
     return RED if any(d.change in diff.WORSE for d in found) or any(p.worse for p in pairs) else GREEN
+
+
+def _predictions(args: argparse.Namespace) -> int:
+    found = prediction.predictions(_read(args.evidence), load())
+    rows = [[a.cell, f"without {a.feature}", a.what, a.outcome, a.detail] for a in found]
+    head = ("cell", "beside the cell", "what", "outcome", "seen")
+    print(render.table(rows, head) if rows else "no two cells of this evidence differ in one feature only")
+    return RED if any(a.outcome == "refuted" for a in found) else GREEN
 
 
 def _junit(args: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from matrix import fit
 from matrix.errors import ConfigError
 from matrix.expand import expand
 from matrix.load import load
+from matrix.model import Excluded
 from matrix.plan import Plan, plan
 from matrix.preflight.plans import judge, row
 from matrix.preflight.verdict import Report
@@ -41,8 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     elif len(reports) == 1:
         print(reports[0][1])
         print(_fit(reports[0][0]))
+        print(_not_run(reports[0][0]), end="")
     else:
-        print(table([row(p, r) for p, r in reports], ("cell", "verdict", "decided by")))
+        print(table([_row(p, r) for p, r in reports], ("cell", "verdict", "decided by")))
         print(f"\n{_counts([report for _, report in reports])}")
     return 1 if any(report.verdict == "reject" for _, report in reports) else 0
 
@@ -65,6 +67,23 @@ def _counts(reports: Sequence[Report]) -> str:
     return "\n".join(lines)
 
 
+def _excluded(p: Plan) -> Excluded | None:
+    return expand(load()).excluded.get(p.cell)
+
+
+def _not_run(p: Plan) -> str:
+    """What a parser cannot know: that the matrix would not run this cell, or its feature could not take effect."""
+    if (found := _excluded(p)) is None:
+        return ""
+    return f"  matrix  {found.status}: {found.reason}\n          the chain: python -m matrix why-not {p.cell.id}\n"
+
+
+def _row(p: Plan, report: Report) -> Sequence[str]:
+    cell, verdict, decided = row(p, report)
+    found = _excluded(p)
+    return cell, verdict, "; ".join(filter(None, [f"{found.status}: {found.rule}" if found else "", decided]))
+
+
 def _fit(p: Plan) -> str:
     """The memory arithmetic of one plan, with the largest context that fits."""
     found = fit.of_plan(p)
@@ -78,7 +97,9 @@ def _json(p: Plan, report: Report) -> str:
         {"level": r.level, "kind": r.kind, "where": r.where, "subject": r.subject, "message": r.message}
         for r in report.remarks
     ]
-    return json.dumps({"cell": p.cell.id, "release": report.release, "verdict": report.verdict, "remarks": remarks})
+    found = _excluded(p)
+    said = {"cell": p.cell.id, "release": report.release, "verdict": report.verdict, "remarks": remarks}
+    return json.dumps(said | ({"not_run": found.status, "rule": found.rule} if found else {}))
 
 
 if __name__ == "__main__":

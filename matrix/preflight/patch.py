@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,7 @@ class Patch:
         return compile_condition(self.applies_when)(facts)
 
 
+@cache
 def load_patch(name: str, folder: Path = PATCHES) -> Patch:
     """One patch by its folder name.
 

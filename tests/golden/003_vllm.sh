@@ -2,6 +2,7 @@
 # model: lukealonso/GLM-5.1-NVFP4-MTP
 # transport: SPEC_CONFIG HF_OVERRIDES
 # corrected: args.--trust-remote-code args.--host args.--port args.--speculative-config
+# corrected: args.--enable-logging-iteration-details
 # corrected: env.CUDA_VISIBLE_DEVICES env.NCCL_P2P_LEVEL env.NCCL_GRAPH_FILE
 # corrected: launcher.detach launcher.network launcher.privileged launcher.name launcher.entrypoint
 # corrected: launcher.shell launcher.command launcher.volumes

@@ -45,7 +45,22 @@ def test_the_command_says_why_in_one_report_and_counts_in_a_table(capsys: pytest
     assert main([cell, "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["verdict"] == "reject"
     assert main(["*sglang_0_5_10_post1.glm51_478b_nvfp4*"]) == 0
-    assert "accept" in capsys.readouterr().out.splitlines()[-1]
+    assert " accept" in capsys.readouterr().out.partition("plans: ")[2]
+
+
+def test_an_accepted_line_of_a_cell_that_is_not_run_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """The parser takes IndexCache on SM120; nothing would read it."""
+    inert = "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.indexcache"
+    assert main([inert]) == 0
+    shown = capsys.readouterr().out
+    assert "INVALID_COMBO: On SM120" in shown and f"python -m matrix why-not {inert}" in shown
+    assert main([inert, inert.replace("indexcache", "baseline")]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert [("INVALID_COMBO: nsa_exclusion" in line) for line in rows[1:3]] == [
+        "indexcache" in line for line in rows[1:3]
+    ]
+    assert main([inert, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["not_run"] == "INVALID_COMBO"
 
 
 def test_a_cell_that_does_not_exist_exits_2(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,87 @@
+"""Cells of one evidence file that differ in one feature, judged by what they recorded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from matrix.load import load
+from reports.__main__ import main
+from reports.prediction import Prediction, predictions
+from tests.reports import world
+
+BASE = "cpu.llamacpp_2026_10_11549.canary_bf16"
+BASELINE, SHARED, DRAFTED, CHUNKED = (f"{BASE}.{f}" for f in ("baseline", "indexcache", "mtp", "chunked_prefill"))
+LAYERS, KEY = 4, 256  # the canary's, and llama.cpp's bytes of one token's indexer key
+
+
+def keys_of(layers: int) -> dict[str, Any]:
+    size = LAYERS * 1152 + layers * KEY
+    return {"low": size - 0.4, "high": size + 0.4}
+
+
+def layout(cell: str, layers: int) -> world.Json:
+    return {
+        "kind": "proof", "cell": cell, "feature": "kv_layout", "outcome": "proven", "rung": "counters and sizes",
+        "data": keys_of(layers),
+    }  # fmt: skip
+
+
+def signature(cell: str, name: str, *tokens: tuple[str, float]) -> world.Json:
+    """Positions with the chosen token and one that is less likely, which the evidence's sorting puts first."""
+    positions = [{token: logprob, " ": logprob - 3.0} for token, logprob in tokens]
+    found = {"kind": "finding", "cell": cell, "check": f"signature.{name}", "ok": True, "expected": "", "got": ""}
+    return {**found, "data": {"signature": positions}}
+
+
+def judged(*fields: world.Json) -> list[Prediction]:
+    return list(predictions(world.typed(fields), load()))
+
+
+def outcomes(*fields: world.Json) -> dict[str, str]:
+    return {a.what: a.outcome for a in judged(*fields)}
+
+
+@pytest.mark.parametrize(("layers", "outcome"), [(2, "proven"), (4, "refuted"), (3, "unproven")])
+def test_indexcache_saves_the_keys_of_the_layers_that_share(layers: int, outcome: str) -> None:
+    (found,) = judged(layout(BASELINE, 4), layout(SHARED, layers))
+    assert (found.cell, found.without, found.what, found.outcome) == (SHARED, BASELINE, "bytes", outcome)
+    assert "512 predicted" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("below", "beyond", "outcome"),
+    [
+        (0.0, 0.4, "proven"),
+        (0.0, 0.0, "refuted"),  # inert
+        (0.3, 0.4, "unproven"),  # short prompts change as well: these launches do not compute alike
+    ],
+)
+def test_indexcache_changes_numbers_only_beyond_index_topk(below: float, beyond: float, outcome: str) -> None:
+    plain = [signature(BASELINE, name, ("a", -1.0), ("b", -1.0)) for name in ("short", "long")]
+    shared = [signature(SHARED, n, ("a", -1.0 - gap), ("b", -1.0)) for n, gap in (("short", below), ("long", beyond))]
+    assert outcomes(*plain, *shared) == {"numbers": outcome}
+
+
+@pytest.mark.parametrize(("last", "outcome"), [("b", "proven"), ("c", "unproven")])
+def test_drafts_and_chunks_leave_the_words_alone(last: str, outcome: str) -> None:
+    plain = signature(BASELINE, "long", ("a", -0.1), ("b", -0.2))
+    for cell in (DRAFTED, CHUNKED):
+        (found,) = judged(plain, signature(cell, "long", ("a", 0.0), (last, -0.4)))
+        assert (found.what, found.outcome) == ("words", outcome)
+        assert found.detail == f"long prompt: {2 if last == 'b' else 1} of 2 tokens are the same"
+
+
+def test_cells_that_differ_in_more_than_one_feature_are_not_compared() -> None:
+    assert judged(layout(SHARED, 2), layout(DRAFTED, 4)) == []
+
+
+def test_the_command_prints_what_was_seen_and_is_red_when_a_feature_did_nothing(
+    tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for layers, code in ((2, 0), (4, 1)):
+        file = tmp_path / f"{layers}.jsonl"
+        file.write_bytes(world.write(world.seal([layout(BASELINE, 4), layout(SHARED, layers)])))
+        assert main(["predictions", "--evidence", str(file)]) == code
+    assert "without indexcache" in capsys.readouterr().out
