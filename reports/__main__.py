@@ -5,6 +5,7 @@
     python -m reports table --markdown                      the same as Markdown, e.g. for a pull request
     python -m reports html --out reports/out/index.html     one self-contained page, with every failing reply
     python -m reports gate --policy ci/gates/cpu.yaml       green or red, with a sentence for each reason
+    python -m reports ablation                              MTP's speed-up, chunked prefill's ITL: with over without
     python -m reports diff OLD.jsonl NEW.jsonl              broken, missing, ... tests; answers lost beyond luck
     python -m reports junit merge OUT.xml A.xml B.xml       several jobs' JUnit files as one
     python -m reports junit verify OUT.xml                  is every expected cell in it, with its identity?
@@ -28,7 +29,7 @@ from matrix.errors import ConfigError
 from matrix.expand import expand
 from matrix.load import load
 from matrix.model import Cell, Excluded
-from reports import diff, evidence, gate, html, junit, paired, policy, table
+from reports import ablation, diff, evidence, gate, html, junit, paired, policy, table
 from reports.gate import Verdict
 from reports.policy import ExpectedCell
 from reports.record import Record, Run
@@ -76,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
     page = verbs.add_parser("html", parents=[judging], help="one HTML page")
     page.add_argument("--out", type=Path, default=OUT / "index.html", metavar="FILE")
     verbs.add_parser("gate", parents=[judging], help="green or red, and why")
+    verbs.add_parser("ablation", parents=[judging], help="what each feature changes in speed")
     two = verbs.add_parser("diff", help="what changed between two runs")
     two.add_argument("old", type=Path)
     two.add_argument("new", type=Path)
@@ -121,6 +123,8 @@ def _judging(args: argparse.Namespace) -> int:
             print(args.out)
         case "gate":
             _print_verdict(judged)
+        case "ablation":
+            print(ablation.render(ablation.ablations(judged.records)))
     return judged.code
 
 
