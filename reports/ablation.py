@@ -1,4 +1,4 @@
-"""What a feature changes: a cell's numbers over those of the same cell without it, in the same evidence.
+"""What a feature changes: a cell's speed and logprobs beside those of the same cell without it, in the same evidence.
 
 Same rig, release and checkpoint, one feature less, same measurement under the same conditions. A ratio of one launch to
 another is no proof of a speed-up: launch-to-launch noise is what `--baseline` is for. It is told, not judged.
@@ -12,11 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from reports.record import Measured, Record
+from matrix.logprobs import distance
+from reports.record import Found, Measured, Record
 from reports.summary import Row, board
 
 COMPARED: Final = ("wave_output_throughput", "median_tpot_ms", "p99_itl_ms", "median_ttft_ms", "prefill_cold_tps")
 APART: Final = ("rig", "release", "checkpoint")
+SIGNATURE: Final = "signature."
 NOT_COMPARED: Final = ("client_fit", "input_len")  # of the client, and of the tokenizer's rounding
 Numbers = Mapping[tuple[str, str], tuple[float, Mapping[str, Any]]]  # name, conditions -> median, conditions
 
@@ -41,16 +43,44 @@ class Ablation:
         return f"{self.cell}: {self.feature} makes {self.name} {self.ratio:.2f} x {self.without:.4g} ({where})"
 
 
-def ablations(records: Sequence[Record]) -> list[Ablation]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signatures:
+    """How far the logprobs of the same frozen prompts lie apart, in nats, with a feature and without it."""
+
+    cell: str
+    feature: str
+    apart: Mapping[str, float]  # short: below index_topk, long: beyond it
+
+    def __str__(self) -> str:
+        what = ", ".join(f"{gap:.2g} nats on the {name} prompt" for name, gap in self.apart.items())
+        return f"{self.cell}: {self.feature} moves logprobs by {what}"
+
+
+def ablations(records: Sequence[Record]) -> list[Ablation | Signatures]:
     """Every pair of cells that differ by one feature, for every number that both measured."""
     rows = [row for row in board(records).rows if row.facts]
     known = {(_place(row), frozenset(row.features)): row for row in rows}
-    found: list[Ablation] = []
+    signed = _signatures(records)
+    found: list[Ablation | Signatures] = []
     for row in rows:
         for feature in row.features:
             other = known.get((_place(row), frozenset(row.features) - {feature}))
-            found += _pair(row, other, feature) if other else []
+            if other is None:
+                continue
+            mine, theirs = signed.get(row.cell, {}), signed.get(other.cell, {})
+            if apart := {name: distance(mine[name], theirs[name]) for name in mine if name in theirs}:
+                found.append(Signatures(cell=row.cell, feature=feature, apart=apart))
+            found += _pair(row, other, feature)
     return found
+
+
+def _signatures(records: Sequence[Record]) -> Mapping[str, Mapping[str, Any]]:
+    """By cell and prompt (suites/signature.py); the last one taken, where it has any logprobs."""
+    cells: dict[str, dict[str, Any]] = {}
+    for r in records:
+        if isinstance(r, Found) and r.check.startswith(SIGNATURE) and r.data.get("signature"):
+            cells.setdefault(r.cell, {})[r.check.removeprefix(SIGNATURE)] = r.data["signature"]
+    return cells
 
 
 def _place(row: Row) -> tuple[str, ...]:
@@ -78,6 +108,6 @@ def _where(measured: Measured) -> Mapping[str, Any]:
     return {k: v for k, v in measured.conditions.items() if k not in NOT_COMPARED}
 
 
-def render(found: Sequence[Ablation]) -> str:
+def render(found: Sequence[Ablation | Signatures]) -> str:
     """One line per number."""
     return "\n".join(map(str, found)) or "no two cells here differ by one feature and measured the same"

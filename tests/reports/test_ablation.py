@@ -31,3 +31,16 @@ def test_other_conditions_and_other_names_are_no_pair() -> None:
 
 def test_nothing_to_compare_is_said() -> None:
     assert render([]) == "no two cells here differ by one feature and measured the same"
+
+
+def signature(cell: str, name: str, logprob: float) -> dict[str, Any]:
+    found = {"kind": "finding", "cell": cell, "check": f"signature.{name}", "ok": True, "expected": "", "got": ""}
+    return {**found, "data": {"signature": [{"a": logprob, "b": -5.0}]}}
+
+
+def test_logprobs_are_compared_below_and_beyond_index_topk() -> None:
+    plain = [signature(PLAIN, "short", -0.1), signature(PLAIN, "long", -0.1)]
+    shared = [signature(WITH_MTP, "short", -0.1), signature(WITH_MTP, "long", -0.4)]
+    assert told(*plain, *shared) == [
+        f"{WITH_MTP}: mtp moves logprobs by 0 nats on the short prompt, 0.3 nats on the long prompt"
+    ]
