@@ -119,8 +119,7 @@ class Real:
         return {name: value for name, value, _ in evidence.measurements}
 
     def take_baseline(self) -> None:
-        """Five runs in a row against which every time could be judged, or the last five of many."""
-        self.baseline = []
+        """Five runs against which every time could be judged, or the last five of many; one more each time it is asked."""
         for _ in range(BASELINE_TRIES):
             self.baseline = [*self.baseline[1 - BASELINE_RUNS :], self.measure()]
             if all(found.sensitive for found in self._compared(self.baseline[-1])):
