@@ -119,7 +119,7 @@ class Real:
         return {name: value for name, value, _ in evidence.measurements}
 
     def take_baseline(self) -> None:
-        """Five runs against which every time could be judged, or the last five of many; one more each time it is asked."""
+        """Five runs against which every time could be judged, or the last five of many; one more at each asking."""
         for _ in range(BASELINE_TRIES):
             self.baseline = [*self.baseline[1 - BASELINE_RUNS :], self.measure()]
             if all(found.sensitive for found in self._compared(self.baseline[-1])):
