@@ -34,7 +34,7 @@ def test_all_there_are_and_no_more() -> None:
             raise LookupError("there are 3")
         return tuple(range(n))
 
-    assert [len(as_many(ask, n)) for n in (0, 2, 3, 9)] == [0, 2, 3, 3]  # type: ignore[arg-type, return-value]
+    assert [len(as_many(ask, n)) for n in (0, 2, 3, 9)] == [0, 2, 3, 3]  # type: ignore[arg-type]
     assert as_many(lambda n: ask(n + 3), 9) == (), "none at all"  # type: ignore[arg-type, return-value]
 
 
