@@ -20,11 +20,14 @@ class Pool:
 
     key_bytes: int | None = None  # of one token's indexer key; None: fp8 values with an fp32 scale
     mtp_layers: tuple[int, ...] = (0, 1)
+    keys_everywhere: bool = False  # layers that share a selection have room for keys, too: no size shows IndexCache
 
 
 POOLS = {
     "llamacpp": Pool(key_bytes=256, mtp_layers=(0,)),  # 128 values in f16; the draft context has a cache of its own
     "vllm": Pool(mtp_layers=(1,)),  # 6420 bytes a token for 4 + 1 layers (0.26.0, one H200)
+    # 5136 bytes a token with FFSS and with FSFS, whose lost needles show that the pattern is read (0.5.17, one H100)
+    "sglang": Pool(keys_everywhere=True),
 }
 UNKNOWN = Pool()
 
@@ -79,6 +82,11 @@ def predicted(wanted: Requested, layout: Layout, full_layers: int, mtp_layers: i
 def key_bytes(dialect: str, shape: Shape) -> int:
     """Bytes of one token's indexer key in one layer, as this engine stores it."""
     return POOLS.get(dialect, UNKNOWN).key_bytes or indexer_key_bytes(shape)
+
+
+def keys_everywhere(dialect: str) -> bool:
+    """Whether this engine's pool is as large with IndexCache as without."""
+    return POOLS.get(dialect, UNKNOWN).keys_everywhere
 
 
 def mtp_layers(wanted: Requested) -> tuple[int, ...]:

@@ -6,6 +6,7 @@
     python -m reports html --out reports/out/index.html     one self-contained page, with every failing reply
     python -m reports gate --policy ci/gates/cpu.yaml       green or red, with a sentence for each reason
     python -m reports predictions                           cells that differ in one feature: as predicted?
+    python -m reports ablation                              MTP's speed-up, chunked prefill's ITL: with over without
     python -m reports diff OLD.jsonl NEW.jsonl              broken, missing, ... tests; answers lost beyond luck
     python -m reports junit merge OUT.xml A.xml B.xml       several jobs' JUnit files as one
     python -m reports junit verify OUT.xml                  is every expected cell in it, with its identity?
@@ -30,7 +31,7 @@ from matrix.errors import ConfigError
 from matrix.expand import expand
 from matrix.load import load
 from matrix.model import Cell, Excluded
-from reports import diff, evidence, gate, html, junit, paired, policy, prediction, table
+from reports import ablation, diff, evidence, gate, html, junit, paired, policy, prediction, table
 from reports.gate import Verdict
 from reports.policy import ExpectedCell
 from reports.record import Record, Run
@@ -80,6 +81,7 @@ def parser() -> argparse.ArgumentParser:
     verbs.add_parser("gate", parents=[judging], help="green or red, and why")
     pairs = verbs.add_parser("predictions", help="what each feature changed, and whether that was predicted")
     pairs.add_argument("--evidence", type=Path, nargs="+", default=[EVIDENCE], metavar="FILE")
+    verbs.add_parser("ablation", parents=[judging], help="what each feature changes in speed")
     two = verbs.add_parser("diff", help="what changed between two runs")
     two.add_argument("old", type=Path)
     two.add_argument("new", type=Path)
@@ -124,6 +126,8 @@ def _judging(args: argparse.Namespace) -> int:
             print(args.out)
         case "gate":
             _print_verdict(judged)
+        case "ablation":
+            print(ablation.render(ablation.ablations(judged.records)))
     return judged.code
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from fixtures.banks import bank_for
 from fixtures.banks.bank import Bank
 from matrix.model import Cell
+from suites.asking import AsMany
 from suites.baselines import Baseline, read
 from suites.depth import DEPTHS, Depth
 from suites.rendering import Rendered, rendering
@@ -64,7 +66,7 @@ def depth(request: pytest.FixtureRequest) -> Depth:
 @pytest.fixture
 def bank(cell: Cell) -> Bank:
     """The first bank of the checkpoint's YAML; the canary understands only its own."""
-    return bank_for(cell.checkpoint)
+    return cast(Bank, AsMany(bank_for(cell.checkpoint)))
 
 
 @pytest.fixture

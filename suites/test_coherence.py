@@ -14,7 +14,7 @@ from fixtures.client import Client, room_for
 from fixtures.reply import Reply
 from matrix.model import Cell
 from reports.finding import Finding
-from suites import lengths
+from suites import lengths, sampling
 from suites.checks import answer, isolation, needle, protocol
 from suites.checks.needle import codes
 from suites.cold import cold
@@ -47,6 +47,17 @@ def test_recalls_across_turns(client: Client, bank: Bank, evidence: Evidence, de
 def test_text_is_not_degenerate(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
     """Streamed, as people read it: detokenizers break in streams first."""
     expect(evidence, _sound(client, bank.long_generation(depth.long_texts)))
+
+
+@pytest.mark.from_depth("full")
+def test_sound_as_it_is_sampled(*, cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+    """Right under the strict profile, and language under the chat profile, whose wording is free."""
+    strict, chat = (sampling.asked(p, cell.engine.dialect) for p in (sampling.STRICT, sampling.CHAT))
+    facts = bank.facts(depth.recall)
+    stories = [i for i in bank.long_generation(depth.long_texts) if i.kind == "long_generation"]  # and no lists
+    right = (answer.right(i, client.ask(i, extra=strict), check="coherence.strict") for i in facts)
+    sound = (answer.sound(i, client.ask(i, extra=chat), check="coherence.chat") for i in stories)
+    expect(evidence, itertools.chain(right, sound))
 
 
 @pytest.mark.from_depth("full")

@@ -86,6 +86,8 @@ def indexcache(wanted: Requested, seen: Seen, size: TokenBytes | None, found: Se
         return unproven("indexcache", _no_size(size), Rung.COUNTER if size else Rung.LOG)
     what = f"{counted.where}: {counted.number:.0f}" if counted else f"{size}: {_words(sorted(keeping))}"
     detail = f"{what} of {layers} layers keep indexer keys, the pattern leaves {wanted.full_layers}"
+    if keys_everywhere(wanted.dialect) and counted is None:
+        return unproven("indexcache", f"{detail}, but this engine keeps room for all of them anyway", Rung.COUNTER)
     if keeping == {wanted.full_layers}:
         return Proof(feature="indexcache", outcome="proven", rung=Rung.COUNTER, detail=detail, data=data)
     if wanted.full_layers in keeping:
@@ -100,7 +102,7 @@ def _words(numbers: Sequence[int]) -> str:
 
 def by_ablation(wanted: Requested, size: TokenBytes | None, without: TokenBytes | None) -> Iterator[Proof]:
     """The same cell without IndexCache stores exactly the shared layers' keys more."""
-    if size is None or without is None:
+    if size is None or without is None or keys_everywhere(wanted.dialect):
         return
     saved = key_bytes(wanted.dialect, wanted.shape) * (wanted.shape.layers - wanted.full_layers)
     low, high = without.low - size.high, without.high - size.low

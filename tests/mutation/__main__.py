@@ -29,6 +29,7 @@ STUB_SEEDS, REAL_SEEDS = 200, 20
 
 def main(argv: list[str] | None = None) -> int:
     options = _options(argv)
+    _no_seed_twice(options)
     bad: list[bool] = []
     signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs without it
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
@@ -114,6 +115,15 @@ def _proxy(options: argparse.Namespace, parts: Iterable[str]) -> Iterator[Report
                 yield from _healthy("proxy", options.seeds or range(REAL_SEEDS), [direct, piped])
 
 
+def _no_seed_twice(options: argparse.Namespace) -> None:
+    """Said before hours are spent: runs that are to be added must be of other seeds."""
+    adds = options.out and options.seeds and options.seeds.start
+    for file in sorted(options.out.glob("*-healthy.json")) if adds else ():
+        for healthy in read(file.read_text("utf-8")).healthy:
+            if shared := sorted(set(options.seeds) & set(healthy.seeds)):
+                raise SystemExit(f"{file}: seeds {shared} were run before ({healthy.on}); ask for others")
+
+
 def _named(table: Iterable[str], globs: Sequence[str] | None) -> list[str]:
     """The faults that any of the globs names; a glob that names none is a slip of the pen."""
     names = list(table)
@@ -141,8 +151,7 @@ def _healthy(target: str, seeds: range, runs: Sequence[Callable[[int], Healthy]]
     began, made, stopped = time.monotonic(), dict[str, Healthy](), False
     try:
         for seed in seeds:
-            for run in runs:
-                one = run(seed)
+            for one in [run(seed) for run in runs]:  # of a seed that was not finished, nothing
                 made[one.on] = one.and_earlier(made[one.on]) if one.on in made else one
             to_stderr(f"  {target}, seed {seed}: {', '.join(f'{len(m.alarms)} false alarms' for m in made.values())}")
     except KeyboardInterrupt:

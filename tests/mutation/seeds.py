@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from fixtures.banks.bank import Bank
@@ -11,7 +12,7 @@ STEPS = 40  # seeds beyond it come round again, with another needle: drawing an 
 
 
 class SeededBank:
-    """`n` items of a kind are the last n of n + seed; needles are those of trial + seed. Seed 0 is the bank itself."""
+    """`n` items of a kind are those from the seed-th on, needles those of trial + seed. Seed 0 is the bank itself."""
 
     def __init__(self, bank: Bank, seed: int) -> None:
         self._bank, self._seed = bank, seed
@@ -30,8 +31,15 @@ class SeededBank:
 
     def _later(self, ask: Any) -> Any:
         def asked(n: int, **options: Any) -> Any:
-            with suppress(LookupError):  # some kinds are few, and say so
-                return ask(n + self._seed % STEPS, **options)[-n:] if n else ()
+            with suppress(LookupError):  # some kinds are few, and say so; others just end
+                drawn, first = _drawn(ask, n + STEPS, tuple(options.items())), self._seed % STEPS
+                return drawn[first : first + n] if len(drawn) >= first + n else drawn[-n:]
             return ask(n, **options)
 
         return asked
+
+
+@cache
+def _drawn(ask: Any, n: int, options: tuple[tuple[str, Any], ...]) -> Any:
+    """Once for all seeds: each draws its own from the same ones."""
+    return ask(n, **dict(options))

@@ -56,9 +56,13 @@ def report(
 
 
 def _commit() -> str:
-    """HEAD, and whether the tree had changes that no commit holds."""
+    """HEAD, and whether the tree had changes that no commit holds; what is written here are not among them."""
     head = _git("rev-parse", "--short=12", "HEAD")
-    return f"{head}+changes" if _git("status", "--porcelain", "--untracked-files=no") else head
+    return (
+        f"{head}+changes"
+        if _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/evidence")
+        else head
+    )
 
 
 def _git(*words: str) -> str:

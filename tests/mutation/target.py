@@ -17,7 +17,7 @@ from fixtures.banks import bank_for
 from fixtures.banks.bank import Bank
 from fixtures.client import Client
 from fixtures.fault_proxy import FaultProxy
-from fixtures.killers import BASELINE, BY_CONTEXT, EFFECT, EFFECTIVE, LAUNCH, LENGTHS, PREFILL, SINGLE, SWEEP
+from fixtures.killers import BASELINE, BY_CONTEXT, EFFECT, EFFECTIVE, LAUNCH, LENGTHS, PREFILL, SAMPLED, SINGLE, SWEEP
 from fixtures.launch import Running
 from fixtures.process_engine import ProcessLauncher
 from fixtures.readiness import Limits
@@ -48,7 +48,7 @@ LAUNCH_LIMITS = Limits(stall_s=6.0, phase_s=6.0, grace_s=0.1)
 BASELINE_RUNS, BASELINE_TRIES = throughput.BASELINE_LAUNCHES, 20  # a busy host scatters: until five runs agree
 TIMES = ("median_ttft_ms", "median_tpot_ms", "p99_itl_ms")
 # Asked by no fault here, and only from --depth full on: lengths and speeds that a shared core makes meaningless.
-DEEPER = (LENGTHS, BY_CONTEXT, PREFILL, SWEEP)
+DEEPER = (LENGTHS, BY_CONTEXT, PREFILL, SAMPLED, SWEEP)
 Test = Callable[..., None]
 
 
@@ -119,8 +119,7 @@ class Real:
         return {name: value for name, value, _ in evidence.measurements}
 
     def take_baseline(self) -> None:
-        """Five runs in a row against which every time could be judged, or the last five of many."""
-        self.baseline = []
+        """Five runs against which every time could be judged, or the last five of many; one more at each asking."""
         for _ in range(BASELINE_TRIES):
             self.baseline = [*self.baseline[1 - BASELINE_RUNS :], self.measure()]
             if all(found.sensitive for found in self._compared(self.baseline[-1])):

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from fixtures.killers import CALL, FACTS, LAUNCH
 from fixtures.launch import Running
 from fixtures.stub_engine import MODEL, StubEngine
 from tests.mutation import kill
+from tests.mutation.__main__ import main
 from tests.mutation.row import Alarm, Healthy, Row
 from tests.mutation.seeds import SeededBank
 from tests.mutation.table import as_json, counts, page, read, report, with_earlier
@@ -133,3 +135,10 @@ def test_healthy_runs_of_other_seeds_are_added() -> None:
     both = with_earlier(again, first)
     assert [(h.seeds, h.tests, h.wall_s) for h in both.healthy] == [((0, 1), 10, 4)]
     assert read(as_json(both)) == both
+
+
+def test_seeds_that_were_run_are_refused_before_anything_starts(tmp_path: Path) -> None:
+    run = Healthy(on="stub", seeds=(1, 2), tests=5, skipped=1, alarms=(), wall_s=2)
+    (tmp_path / "stub-healthy.json").write_text(as_json(report("stub", "healthy", "cmd", healthy=[run], wall_s=2)))
+    with pytest.raises(SystemExit, match=r"seeds \[2\] were run before \(stub\)"):
+        main(["--on", "stub", "--only", "healthy", "--seeds", "2-3", "--out", str(tmp_path)])

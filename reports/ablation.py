@@ -1,0 +1,84 @@
+"""What a feature changes: a cell's speed beside that of the same cell without it, in the same evidence.
+
+Same rig, release and checkpoint, one feature less, same measurement under the same conditions. A ratio of one launch to
+another is no proof of a speed-up: launch-to-launch noise is what `--baseline` is for. It is told, not judged;
+what is predicted of a feature is judged by reports.prediction.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from reports.record import Measured, Record
+from reports.summary import Row, board
+
+COMPARED: Final = ("wave_output_throughput", "median_tpot_ms", "p99_itl_ms", "median_ttft_ms", "prefill_cold_tps")
+APART: Final = ("rig", "release", "checkpoint")
+NOT_COMPARED: Final = ("client_fit", "input_len")  # of the client, and of the tokenizer's rounding
+Numbers = Mapping[tuple[str, str], tuple[float, Mapping[str, Any]]]  # name, conditions -> median, conditions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ablation:
+    """One number of a cell with a feature, and without it."""
+
+    cell: str
+    feature: str
+    name: str
+    conditions: Mapping[str, Any]
+    with_it: float
+    without: float
+
+    @property
+    def ratio(self) -> float:
+        return self.with_it / self.without
+
+    def __str__(self) -> str:
+        where = ", ".join(f"{k} {v}" for k, v in self.conditions.items())
+        return f"{self.cell}: {self.feature} makes {self.name} {self.ratio:.2f} x {self.without:.4g} ({where})"
+
+
+def ablations(records: Sequence[Record]) -> list[Ablation]:
+    """Every pair of cells that differ by one feature, for every number that both measured."""
+    rows = [row for row in board(records).rows if row.facts]
+    known = {(_place(row), frozenset(row.features)): row for row in rows}
+    found: list[Ablation] = []
+    for row in rows:
+        for feature in row.features:
+            other = known.get((_place(row), frozenset(row.features) - {feature}))
+            found += _pair(row, other, feature) if other else []
+    return found
+
+
+def _place(row: Row) -> tuple[str, ...]:
+    return tuple(str(row.facts.get(name)) for name in APART)
+
+
+def _pair(row: Row, other: Row, feature: str) -> list[Ablation]:
+    mine, theirs = _numbers(row), _numbers(other)
+    return [
+        Ablation(cell=row.cell, feature=feature, name=key[0], conditions=where, with_it=value, without=theirs[key][0])
+        for key, (value, where) in mine.items()
+        if key in theirs and theirs[key][0]
+    ]
+
+
+def _numbers(row: Row) -> Numbers:
+    by_key: dict[tuple[str, str], list[Measured]] = {}
+    for m in row.measurements:
+        if m.name in COMPARED:
+            by_key.setdefault((m.name, json.dumps(_where(m), sort_keys=True)), []).append(m)
+    return {key: (statistics.median(m.value for m in ms), _where(ms[0])) for key, ms in by_key.items()}
+
+
+def _where(measured: Measured) -> Mapping[str, Any]:
+    return {k: v for k, v in measured.conditions.items() if k not in NOT_COMPARED}
+
+
+def render(found: Sequence[Ablation]) -> str:
+    """One line per number."""
+    return "\n".join(map(str, found)) or "no two cells here differ by one feature and measured the same"
