@@ -72,6 +72,9 @@ class Engine:
     api_key_env: str | None = None
     pass_flags: tuple[str, ...] = ()
     observe: Mapping[str, Json] = field(default_factory=dict)  # log patterns, endpoints, metrics by fact name
+    startup: Mapping[str, str] = field(
+        default_factory=dict
+    )  # stage of the start -> log pattern; group percent, 0 to 100
     notes: str = ""
 
 
