@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 HIDDEN = "***"
@@ -52,6 +54,20 @@ def text(value: str) -> str:
     for pattern, replacement in SHAPES:
         value = pattern.sub(replacement, value)
     return value
+
+
+def file(path: Path) -> None:
+    """The same file without secrets. Nobody may write it meanwhile; one that cannot be rewritten stays as it is."""
+    part = path.with_name(f"{path.name}.part")
+    with suppress(OSError):
+        with (
+            path.open(errors="surrogateescape", newline="") as dirty,
+            part.open("x", errors="surrogateescape") as clean,
+        ):
+            part.chmod(path.stat().st_mode)
+            clean.writelines(text(line) for line in dirty)
+        part.replace(path)
+    part.unlink(missing_ok=True)
 
 
 def data(value: Any) -> Any:
