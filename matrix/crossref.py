@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from matrix.model import Checkpoint, Engine, Feature, Gpu, Overlay, Release
 
     Any_ = Sequence[Loaded[Any]]
+
+STAGES = ("weights", "warmup", "graphs", "http")  # of a start, as fixtures.readiness shows them
 
 
 def problems(
@@ -32,6 +35,8 @@ def problems(
     for group in (gpus, engines, releases, checkpoints, features, conditioned):
         found += _duplicates(group)
     found += _duplicate_rigs(gpus)
+    for engine in engines:
+        found += _patterns(engine)
     for item in releases:
         found += _names(item, "engine", [item.value.engine], valid["engine"])
         found += _names(item, "features", item.value.features, valid["features"])
@@ -76,6 +81,15 @@ def _names(item: Loaded[Any], key: str, used: Iterable[str], known: Iterable[str
     for name in used:
         if name not in words:
             yield _at(item, (key, name), f"no such {key}: {name!r}{nearest(name, words)}")
+
+
+def _patterns(engine: Loaded[Engine]) -> Iterator[Problem]:
+    yield from _names(engine, "startup", engine.value.startup, STAGES)
+    for stage, pattern in engine.value.startup.items():
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            yield _at(engine, ("startup", stage), f"no regular expression: {error}")
 
 
 def _duplicates(group: Any_) -> Iterator[Problem]:

@@ -83,6 +83,7 @@ class Engine:
     pass_flags: tuple[str, ...] = ()
     observe: Mapping[str, Json] = field(default_factory=dict)  # log patterns, endpoints, metrics by fact name
     compiled: tuple[Compiled, ...] = ()
+    startup: Mapping[str, str] = field(default_factory=dict)  # stage of the start -> log pattern; percent: 0 to 100
     notes: str = ""
 
 

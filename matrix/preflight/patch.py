@@ -16,13 +16,13 @@ from typing import Any
 import yaml
 
 from matrix.condition import compile_condition
-from matrix.errors import ConfigError, MatrixError, Problem, nearest
+from matrix.errors import ConfigError, HostError, Problem, nearest
 
 PATCHES = Path(__file__).resolve().parent.parent / "patches"
 
 
-class PatchRefused(MatrixError):
-    """The file is not the one the patch was made for."""
+class PatchRefused(HostError):
+    """The file is not the one the patch was made for: this host has another release than the plan's."""
 
 
 @dataclass(frozen=True, kw_only=True)

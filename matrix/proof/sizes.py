@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from matrix.kv_reading import Reading, TokenBytes, key_bytes
+from matrix.kv_reading import Reading, TokenBytes, key_bytes, keys_everywhere
 from matrix.observation import Observation, Rung, Seen, first
 from matrix.proof.outcome import Outcome, Proof, unproven
 from matrix.requested import Requested
@@ -86,7 +86,7 @@ def indexcache(wanted: Requested, seen: Seen, size: TokenBytes | None, found: Se
         return unproven("indexcache", _no_size(size), Rung.COUNTER if size else Rung.LOG)
     what = f"{counted.where}: {counted.number:.0f}" if counted else f"{size}: {_words(sorted(keeping))}"
     detail = f"{what} of {layers} layers keep indexer keys, the pattern leaves {wanted.full_layers}"
-    if keys_everywhere(wanted.dialect) and counted is None:
+    if keys_everywhere(wanted.dialect) and keeping == {layers}:
         return unproven("indexcache", f"{detail}, but this engine keeps room for all of them anyway", Rung.COUNTER)
     if keeping == {wanted.full_layers}:
         return Proof(feature="indexcache", outcome="proven", rung=Rung.COUNTER, detail=detail, data=data)

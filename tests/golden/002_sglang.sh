@@ -4,7 +4,7 @@
 # corrected: args.--trust-remote-code args.--host args.--port args.--enable-metrics args.--context-length
 # corrected: args.--model args.--model-path args.--tp args.--tensor-parallel-size args.--chunked-prefill-size
 # corrected: args.--disable-shared-experts-fusion env.NCCL_P2P_LEVEL env.SGLANG_ENABLE_JIT_DEEPGEMM
-# corrected: patches.sglang_nsa_exclusion_v2 launcher.kind
+# corrected: patches.sglang_nsa_exclusion_v2 launcher.kind launcher.python
 export NCCL_IB_DISABLE=1
 export NCCL_P2P_LEVEL=PHB
 export NCCL_ALLOC_P2P_NET_LL_BUFFERS=1

@@ -78,6 +78,19 @@ def test_secrets_of_the_environment_are_known_by_value() -> None:
     assert redact.text("deadbeef /bin/bash 1") == "*** /bin/bash 1"
 
 
+def test_a_file_is_cleaned_in_place(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"one\r\nsesame-open, sesame-open-2\n\xff\rsesame")
+    log.chmod(0o600)
+    redact.register("sesame-open", "sesame-open-2")
+    redact.file(log)
+    assert log.read_bytes() == b"one\r\n***********, *************\n\xff\rsesame"
+    assert log.stat().st_mode & 0o777 == 0o600
+    redact.file(tmp_path / "absent")
+    (tmp_path / "empty").touch()
+    redact.file(tmp_path / "empty")
+
+
 # Every § is part of a secret, so that one § anywhere in an output is a leak. The rest needs quoting somewhere.
 secrets = st.text("aZ9 <>&\"'`|*_\\\n\tü龙-", min_size=redact.SHORTEST, max_size=20).map(lambda s: f"§{s}§")
 around = st.text(st.characters(codec="utf-8", exclude_categories=["C"], exclude_characters="§"), max_size=10)
