@@ -1,6 +1,7 @@
 """Two cells of the evidence that differ in one feature: does the feature do what is predicted of it, and nothing else?
 
     indexcache             fewer bytes per KV token, by the shared layers' keys; other numbers beyond index_topk only
+    fp8_kv                 fewer bytes per KV token, by the difference of the two layouts
     mtp, chunked_prefill   the same words
 
 The ablation rung of the ladder, judged from what the cells recorded; nothing is launched again. Speed is not judged:
@@ -14,14 +15,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from matrix.expand import expand
-from matrix.kv_reading import TokenBytes
+from matrix.kv_reading import TokenBytes, predicted
 from matrix.load import Matrix
 from matrix.logprobs import Logprobs, changes_only_beyond
 from matrix.model import Cell
 from matrix.plan import plan
 from matrix.proof import sizes
 from matrix.proof.outcome import Outcome
-from matrix.requested import requested
+from matrix.requested import Requested, requested
 from reports.record import Found, Proof, Record
 
 
@@ -81,6 +82,18 @@ def _indexcache(pair: Pair, matrix: Matrix) -> Iterator[Prediction]:
         yield _made(pair, "numbers", found.outcome, found.detail)
 
 
+def _fp8_kv(pair: Pair, matrix: Matrix) -> Iterator[Prediction]:
+    if measured := pair.both(_token_bytes):
+        size, without = (_expected_bytes(requested(plan(matrix, c))) for c in (pair.cell, pair.without))
+        found = sizes.fewer_bytes(pair.feature, without - size, *measured)
+        yield _made(pair, "bytes", found.outcome, found.detail)
+
+
+def _expected_bytes(wanted: Requested) -> int:
+    assert wanted.layout is not None  # every plan of a canary says its layout
+    return predicted(wanted, wanted.layout, wanted.full_layers)
+
+
 def _words(pair: Pair, _: Matrix) -> Iterator[Prediction]:
     """Greedy decoding may change at a near tie of two tokens, so that other words are no refutation."""
     for name in ("short", "long"):
@@ -92,7 +105,7 @@ def _words(pair: Pair, _: Matrix) -> Iterator[Prediction]:
 
 
 JUDGES: Mapping[str, Callable[[Pair, Matrix], Iterator[Prediction]]] = {
-    "indexcache": _indexcache, "mtp": _words, "chunked_prefill": _words,
+    "indexcache": _indexcache, "mtp": _words, "chunked_prefill": _words, "fp8_kv": _fp8_kv,
 }  # fmt: skip
 
 

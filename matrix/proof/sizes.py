@@ -105,14 +105,18 @@ def by_ablation(wanted: Requested, size: TokenBytes | None, without: TokenBytes 
     if size is None or without is None or keys_everywhere(wanted.dialect):
         return
     saved = key_bytes(wanted.dialect, wanted.shape) * (wanted.shape.layers - wanted.full_layers)
+    yield fewer_bytes("indexcache", saved, size, without)
+
+
+def fewer_bytes(feature: str, saved: int, size: TokenBytes, without: TokenBytes) -> Proof:
+    """A feature that is predicted to save so many bytes per token: does it, beside the same cell without it?"""
     low, high = without.low - size.high, without.high - size.low
     detail = f"{low:.1f} to {high:.1f} bytes per token less than without the feature, {saved} predicted"
     if low <= saved <= high and low > 0:
-        yield Proof(feature="indexcache", outcome="proven", rung=Rung.ABLATION, detail=detail)
-    elif low <= 0 <= high and not low <= saved <= high:
-        yield Proof(feature="indexcache", outcome="refuted", rung=Rung.ABLATION, detail=detail)
-    else:
-        yield unproven("indexcache", detail, Rung.ABLATION)
+        return Proof(feature=feature, outcome="proven", rung=Rung.ABLATION, detail=detail)
+    if low <= 0 <= high and not low <= saved <= high:
+        return Proof(feature=feature, outcome="refuted", rung=Rung.ABLATION, detail=detail)
+    return unproven(feature, detail, Rung.ABLATION)
 
 
 def wrong_type_breaks(came_up: bool, log: str) -> Proof:

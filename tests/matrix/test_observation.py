@@ -1,7 +1,8 @@
-"""Each dialect's data against the engines' own logs of 2026-11-21, and the laws that reading them must keep."""
+"""Each dialect's data against the engines' own logs, and the laws that reading them must keep."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def test_a_recorded_log_shows_its_facts(log: str, facts: dict[str, Any]) -> None
 def test_every_recorded_log_says_what_it_is_and_nothing_about_where_it_ran() -> None:
     for path in LOGS.glob("*.log"):
         text = path.read_text(encoding="utf-8")
-        assert text.startswith("# ") and "2026-11-21" in text.splitlines()[0], path.name
+        assert re.match(r"# .*\b20\d\d-\d\d-\d\d\b", text), path.name
         assert not any(word in text for word in ("/home/", "/root/", "/work", "/models/", "192.0.2")), path.name
 
 

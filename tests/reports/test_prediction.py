@@ -50,6 +50,19 @@ def test_indexcache_saves_the_keys_of_the_layers_that_share(layers: int, outcome
     assert "512 predicted" in found.detail
 
 
+GPU = "sm90x1.vllm_0_26_0.canary_bf16"
+
+
+@pytest.mark.parametrize(("bytes_per_token", "outcome"), [(3152, "proven"), (5136, "refuted"), (4000, "unproven")])
+def test_fp8_keys_and_values_save_the_difference_of_two_layouts(bytes_per_token: int, outcome: str) -> None:
+    """656 instead of 1152 bytes on 4 layers: 1984 bytes less."""
+    sizes = {f"{GPU}.baseline": 5136, f"{GPU}.fp8_kv": bytes_per_token}
+    recorded = [{**layout(cell, 4), "data": {"low": n - 0.7, "high": n + 0.7}} for cell, n in sizes.items()]
+    (found,) = judged(*recorded)
+    assert (found.feature, found.what, found.outcome) == ("fp8_kv", "bytes", outcome)
+    assert "1984 predicted" in found.detail
+
+
 @pytest.mark.parametrize(
     ("below", "beyond", "outcome"),
     [

@@ -60,12 +60,18 @@ def test_what_the_recorded_launches_asked_for_is_proven(log: str, wanted: Reques
         assert got["indexcache"] == ("proven", Rung.COUNTER)
 
 
-@pytest.mark.parametrize("log", ["vllm_0_26_0_bf16_kv", "vllm_0_26_0_canary", "sglang_0_5_17_bf16_kv"])
+@pytest.mark.parametrize("log", ["vllm_0_26_0_bf16_kv", "vllm_0_26_0_canary", "vllm_0_26_0_canary_chunked"])
 def test_indexcache_asked_of_a_launch_without_it_is_refuted(log: str) -> None:
-    wanted = sharing(VLLM if log.startswith("vllm") else SGLANG)
-    refuted = proof("indexcache", wanted, read(log))
+    refuted = proof("indexcache", sharing(VLLM), read(log))
     assert (refuted.outcome, refuted.rung) == ("refuted", Rung.COUNTER)
     assert "4 of 4 layers keep indexer keys, the pattern leaves 2: IndexCache is inert" in refuted.detail
+
+
+@pytest.mark.parametrize("log", ["sglang_0_5_17_bf16_kv", "sglang_0_5_17_canary_ffss"])
+def test_sglang_s_pool_tells_nothing_of_indexcache(log: str) -> None:
+    """Without it, and with FFSS in effect (its logprobs differ beyond index_topk, docs/evidence/sm90-h100): 5136 bytes."""
+    found = proof("indexcache", sharing(SGLANG), read(log))
+    assert found.outcome == "unproven" and "keeps room for all of them anyway" in found.detail
 
 
 def test_another_pattern_than_the_asked_one_is_refuted_too() -> None:
@@ -141,7 +147,7 @@ def test_the_pool_of_the_asked_pattern_proves_it_and_that_of_no_sharing_refutes_
     )
     shared = proof("indexcache", wanted, pool(predicted(wanted, layout, full), 700_032))
     inert = proof("indexcache", wanted, pool(predicted(wanted, layout, 78), 700_032))
-    assert (shared.outcome, inert.outcome) == ("proven", "refuted")
+    assert (shared.outcome, inert.outcome) == ("proven", "refuted" if dialect == "vllm" else "unproven")
 
 
 @given(st.integers(1, 10**6), st.integers(1, 10**9))
