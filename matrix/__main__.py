@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import subprocess
 import sys
@@ -186,4 +187,5 @@ def _once(same: Sequence[Problem]) -> Problem:
 VERBS = {"list": list_cells, "show": show, "explain": explain, "why-not": why_not_cell, "lint": lint}
 
 if __name__ == "__main__":
+    gc.disable()  # 40,000 cells that all live until the end: looking for garbage among them is a sixth of the time
     sys.exit(main())

@@ -220,6 +220,10 @@ class Cell:
 
     # Identity is the combination, not the text of the id: 20,000 cells are hashed before most ids are ever needed.
     def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
         return hash((self.rig.id, self.release.id, self.checkpoint.id, self.features))
 
     def __eq__(self, other: object) -> bool:

@@ -69,7 +69,7 @@ def test_indexcache_asked_of_a_launch_without_it_is_refuted(log: str) -> None:
 
 @pytest.mark.parametrize("log", ["sglang_0_5_17_bf16_kv", "sglang_0_5_17_canary_ffss"])
 def test_sglang_s_pool_tells_nothing_of_indexcache(log: str) -> None:
-    """Without it, and with FFSS in effect (its logprobs differ beyond index_topk, docs/evidence/sm90-h100): 5136 bytes."""
+    """5136 bytes without it, and with FFSS in effect, where logprobs differ (docs/evidence/sm90-h100)."""
     found = proof("indexcache", sharing(SGLANG), read(log))
     assert found.outcome == "unproven" and "keeps room for all of them anyway" in found.detail
 
