@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from math import ceil
 
-from matrix.observation import Seen, every, last
+from matrix.observation import Seen, every, moved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class Drafting:
 
 def counted(seen: Seen, before: Seen = ()) -> Drafting | None:
     """Since `before`, else since the start: by counter, else added up over the log's lines. None where neither is."""
-    drafted, accepted = _moved("drafted_tokens", seen, before), _moved("accepted_tokens", seen, before)
+    drafted, accepted = moved("drafted_tokens", seen, before), moved("accepted_tokens", seen, before)
     if drafted is None or accepted is None:
         return _logged(seen, before)
     at_first = _positions(before)
@@ -72,16 +72,11 @@ def counted(seen: Seen, before: Seen = ()) -> Drafting | None:
         drafted=drafted,
         accepted=accepted,
         where=next(o.where for o in seen if o.name == "drafted_tokens"),
-        drafts=_moved("drafts", seen, before),
-        generated=_moved("generated_tokens", seen, before),
-        requests=_moved("requests", seen, before),
+        drafts=moved("drafts", seen, before),
+        generated=moved("generated_tokens", seen, before),
+        requests=moved("requests", seen, before),
         positions={place: number - at_first.get(place, 0.0) for place, number in _positions(seen).items()},
     )
-
-
-def _moved(name: str, seen: Seen, before: Seen) -> float | None:
-    end, start = last(seen, name), last(before, name)
-    return None if end is None else end.number - (start.number if start else 0.0)
 
 
 def _positions(seen: Seen) -> dict[int, float]:

@@ -116,6 +116,12 @@ def last(seen: Seen, name: str) -> Observation | None:
     return next((o for o in reversed(seen) if o.name == name), None)
 
 
+def moved(name: str, seen: Seen, before: Seen = ()) -> float | None:
+    """How far a counter went since `before`, else since the start; None where the engine has none."""
+    end, start = last(seen, name), last(before, name)
+    return None if end is None else end.number - (start.number if start else 0.0)
+
+
 def endpoints(dialect: Mapping[str, Mapping[str, Json]]) -> tuple[str, ...]:
     """JSON endpoints that may be read: those with a `path`, and none that is emptied by reading it."""
     return tuple(dict.fromkeys(s["get"] for s in dialect.values() if "path" in s and not s.get("drains")))

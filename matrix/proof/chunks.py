@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from matrix.observation import Observation, Rung, Seen, every, last
+from matrix.observation import Observation, Rung, Seen, every, moved
 from matrix.proof.outcome import Outcome, Proof, unproven
 
 CHUNK_SLACK = 2  # batches beyond the chunks: a chunk that was cut at a page, the step of the first token
@@ -22,11 +22,6 @@ class Probe:
     before: Seen
     after: Seen
 
-    def moved(self, name: str) -> float | None:
-        """How far a counter went; None where the engine has none."""
-        end, start = last(self.after, name), last(self.before, name)
-        return None if end is None else end.number - (start.number if start else 0.0)
-
     def fresh(self, name: str) -> tuple[Observation, ...]:
         """Sightings that were not there before."""
         return every(self.after, name)[len(every(self.before, name)) :]
@@ -36,7 +31,7 @@ def of_probe(chunk_tokens: int | None, probe: Probe | None) -> Proof:
     """What the probe showed of the plan's chunk."""
     if probe is None or not chunk_tokens:
         return unproven(FEATURE, "no prompt of known length was sent", Rung.ECHO)
-    steps = probe.moved("steps")
+    steps = moved("steps", probe.after, probe.before)
     batches = None if steps is None else round(steps - max(0, probe.generated_tokens - 1))
     sizes = [int(o.number) for o in probe.fresh("prefill_chunk")]
     return of_batches(sizes, batches, prompt_tokens=probe.prompt_tokens, chunk_tokens=chunk_tokens)
