@@ -2,8 +2,9 @@
 
     when: {engine: sglang, version: "<0.5.12", sm: [100, 120], features: [mtp], form: recommended}
 
-Keys are the cell's facts (`Cell.facts`) plus four that compare: `version` (PEP 440 specifier),
-`features` (all of these), `without` (none of these), `form` (published or recommended).
+Keys are the cell's facts (`Cell.facts`) plus six that compare: `version` (PEP 440 specifier),
+`features` (all of these), `without` (none of these), `any_feature` (whether there is one), `feature_count` (how many
+at once), `form` (published or recommended).
 A list means any of its values. Specificity counts keys, and every feature named counts once.
 """
 
@@ -26,7 +27,7 @@ EQUAL_KEYS = (
     "rig", "gpu", "sm", "gpus", "interconnect", "engine", "release", "fork",
     "checkpoint", "family", "format", "experts", "mtp_layer", "canary",
 )  # fmt: skip
-KEYS = (*EQUAL_KEYS, "version", "features", "without", "any_feature", "form")
+KEYS = (*EQUAL_KEYS, "version", "features", "without", "any_feature", "feature_count", "form")
 FORMS: tuple[Form, ...] = ("recommended", "published")
 
 
@@ -59,6 +60,9 @@ def problems(when: Mapping[str, Json], valid: Mapping[str, Iterable[Any]]) -> li
             found.append((key, f"unknown condition {key!r}{nearest(key, KEYS)}"))
         elif key == "version":
             found += _version_problems(value)
+        elif key == "feature_count":
+            bad = [n for n in _many(value) if type(n) is not int or n < 1]
+            found += [(key, f"expected a number of features from 1 on, got {n!r}") for n in bad]
         elif key != "any_feature":
             known = set(valid.get("features" if key == "without" else key, ()))
             bad = [v for v in _many(value) if known and v not in known]
@@ -90,6 +94,8 @@ def _test(key: str, value: Json) -> Test:
             return lambda facts, _: not values & facts["features"]
         case "any_feature":
             return lambda facts, _: bool(facts["features"]) == value
+        case "feature_count":
+            return lambda facts, _: len(facts["features"]) in values
         case "form":
             return lambda _, form: form in values
         case _:

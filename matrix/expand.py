@@ -13,7 +13,7 @@ from matrix.load import Loaded, Matrix
 from matrix.model import Cell, Checkpoint, Engine, Excluded, Release, Rig, Rule
 
 Verdict = Excluded | None  # None: runnable
-FEATURE_KEYS = frozenset({"features", "without", "any_feature"})
+FEATURE_KEYS = frozenset({"features", "without", "any_feature", "feature_count"})
 
 
 @dataclass(frozen=True, kw_only=True)

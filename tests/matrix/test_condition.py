@@ -26,6 +26,8 @@ FACTS = {
         ({"without": ["mtp"]}, False),
         ({"without": ["chunked_prefill"]}, True),
         ({"any_feature": False}, False),
+        ({"feature_count": 2}, True),
+        ({"feature_count": [1, 3]}, False),
         ({"form": "recommended"}, True),
         ({"form": "published"}, False),
         ({"mtp_layer": True}, True),
