@@ -29,6 +29,8 @@ def print_table(shown: View, console: Console) -> None:
     for _, tests in shown.troubles[:SHOWN_TROUBLES]:
         for test in [t for t in tests if t.result][:SHOWN_TESTS]:
             console.print(Group(*_trouble(test)))
+    for test in shown.noted:
+        console.print(Text("\n  ".join([f"\n{test.status} {test.nodeid}", *test.notes]), STYLES["noted"]))
     if shown.excluded:
         console.print(
             f"{shown.excluded:,} combinations excluded, each with its reason: python -m matrix list --excluded"
@@ -97,6 +99,9 @@ def markdown(shown: View) -> str:
     if shown.troubles:
         lines += ["", "## What went wrong"]
         lines += [part for _, tests in shown.troubles for test in tests for part in _markdown_trouble(test)]
+    if shown.noted:
+        lines += ["", "## Green, with a note", ""]
+        lines += [f"- **{t.status}** {_code(t.nodeid)} {_md('; '.join(t.notes))}" for t in shown.noted]
     if shown.known:
         lines += ["", "## Known failures, failing as expected", ""]
         lines += [f"- {count} x {_md(message)}" for message, count in shown.known]

@@ -122,6 +122,11 @@ class View:
         tests = (t for row in self.board.rows for t in row.tests if t.status is Status.XFAIL)
         return tuple(Counter(t.message for t in tests).items())
 
+    @property
+    def noted(self) -> tuple[Settled, ...]:
+        """Green tests of which something is to be known."""
+        return tuple(t for row in self.board.rows for t in row.tests if t.notes)
+
 
 def view(board: Board, verdict: Verdict | None = None, excluded: Mapping[Cell, Excluded] | None = None) -> View:
     suites = board.suites
@@ -185,6 +190,7 @@ def headline(shown: View) -> str:
     rows = shown.board.rows
     green = sum(row.status in GREEN for row in rows)
     cells = f"{green} of {len(rows)} cells passed what they ran"
+    cells += f", {len(noted)} with a note" if (noted := {t.cell for t in shown.noted}) else ""
     if shown.verdict is None:
         return cells
     if shown.verdict.green:

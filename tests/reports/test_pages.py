@@ -150,3 +150,24 @@ def test_exclusions_are_counted_by_rule() -> None:
     assert "why fit" in html.render(what)
     assert "| 2 | INVALID_HW | `fit` | why fit |" in table.markdown(what)
     assert "3 combinations excluded" in terminal(what)
+
+
+def slow_once(note: str) -> list[Json]:
+    """A test that passed on a fresh launch."""
+    finding = {"kind": "finding", "cell": PLAIN, "nodeid": world.nodeid("needle", PLAIN), "check": "x.y", "ok": True}
+    return [*world.green(), {**finding, "expected": "", "got": "", "note": note}]
+
+
+def test_what_passed_only_on_a_fresh_launch_is_shown_though_everything_is_green() -> None:
+    what = shown(slow_once("0.81 of the baseline, 0.99 on a fresh launch"))
+    assert what.verdict is not None and what.verdict.green
+    for text in ("".join(Elements(html.render(what)).text), table.markdown(what), terminal(what)):
+        assert "0.81 of the baseline, 0.99 on a fresh launch" in text
+        assert "2 of 2 cells passed what they ran, 1 with a note" in text
+    assert "with a note" not in terminal(shown(world.green()))
+
+
+def test_a_note_is_text_in_every_report() -> None:
+    what = shown(slow_once(EVIL))
+    assert not {"script", "img", "onerror", "onload"} & Elements(html.render(what)).seen
+    assert "<script" not in table.markdown(what)
