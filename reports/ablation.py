@@ -18,7 +18,7 @@ from reports.summary import Row, board
 
 COMPARED: Final = ("wave_output_throughput", "median_tpot_ms", "p99_itl_ms", "median_ttft_ms", "prefill_cold_tps")
 APART: Final = ("rig", "release", "checkpoint")
-NOT_COMPARED: Final = ("client_fit", "input_len")  # of the client, and of the tokenizer's rounding
+NOT_COMPARED: Final = ("client_fit", "input_len", "attempt")  # of client, tokenizer's rounding, launch
 Numbers = Mapping[tuple[str, str], tuple[float, Mapping[str, Any]]]  # name, conditions -> median, conditions
 
 
