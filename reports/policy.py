@@ -9,6 +9,7 @@ require:
     tests: [test_finds_the_needle]
 allow: [PASS, MEASURED, XFAIL]           # statuses that do not turn it red
 unproven: red                            # or `allowed`: a feature that was asked for and not seen to work
+predictions: red                         # or `allowed`: what a feature must change beside the same cell without it
 attached: red                            # or `allowed`: an engine that somebody else started (--endpoint)
 max_age_h: 24                            # of the run, in hours
 """
@@ -57,6 +58,7 @@ class Policy:
     max_age_h: float
     allow: tuple[Status, ...] = (Status.PASS, Status.MEASURED, Status.XFAIL)
     unproven: Literal["red", "allowed"] = "red"
+    predictions: Literal["red", "allowed"] = "red"
     attached: Literal["red", "allowed"] = "red"
 
 
