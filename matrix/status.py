@@ -21,7 +21,7 @@ class Status(StrEnum):
     INVALID_COMBO = "INVALID_COMBO"  # parts exclude each other (patch and feature, say)
     NOT_EVIDENCE = "NOT_EVIDENCE"  # it ran, but could not have seen the feature
     MISSING = "MISSING"  # expected and absent
-    FLAKE = "FLAKE"  # failed, then passed on a fresh launch
+    FLAKE = "FLAKE"  # failed, then passed in another attempt
     HOST_ERROR = "HOST_ERROR"  # this machine's fault
     TEST_ERROR = "TEST_ERROR"  # our fault
     XPASS = "XPASS"  # a known failure passed: retire the entry

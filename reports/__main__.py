@@ -180,7 +180,11 @@ def _diff(args: argparse.Namespace) -> int:
 
 
 def _predictions(args: argparse.Namespace) -> int:
-    found = prediction.predictions(_read(args.evidence), load())
+    """Of every recorded cell, whatever a policy expects."""
+    records, matrix = _read(args.evidence), load()
+    recorded = {r.cell for r in records}
+    cells = [policy.expected(matrix, c) for c in expand(matrix).runnable if c.id in recorded]
+    found = prediction.predictions(cells, records)
     rows = [[a.cell, f"without {a.feature}", a.what, a.outcome, a.detail] for a in found]
     head = ("cell", "beside the cell", "what", "outcome", "seen")
     print(render.table(rows, head) if rows else "no two cells of this evidence differ in one feature only")

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from reports.neighbours import Neighbours, neighbours
 from reports.record import Measured, Record
 from reports.summary import Row, board
 
 COMPARED: Final = ("wave_output_throughput", "median_tpot_ms", "p99_itl_ms", "median_ttft_ms", "prefill_cold_tps")
-APART: Final = ("rig", "release", "checkpoint")
-NOT_COMPARED: Final = ("client_fit", "input_len")  # of the client, and of the tokenizer's rounding
+NOT_COMPARED: Final = ("client_fit", "input_len", "attempt")  # of client, tokenizer's rounding, launch
 Numbers = Mapping[tuple[str, str], tuple[float, Mapping[str, Any]]]  # name, conditions -> median, conditions
 
 
@@ -44,27 +44,14 @@ class Ablation:
 
 def ablations(records: Sequence[Record]) -> list[Ablation]:
     """Every pair of cells that differ by one feature, for every number that both measured."""
-    rows = [row for row in board(records).rows if row.facts]
-    known = {(_place(row), frozenset(row.features)): row for row in rows}
-    found: list[Ablation] = []
-    for row in rows:
-        for feature in row.features:
-            other = known.get((_place(row), frozenset(row.features) - {feature}))
-            found += _pair(row, other, feature) if other else []
-    return found
+    return [found for pair in neighbours(board(records).rows) for found in _told(pair)]
 
 
-def _place(row: Row) -> tuple[str, ...]:
-    return tuple(str(row.facts.get(name)) for name in APART)
-
-
-def _pair(row: Row, other: Row, feature: str) -> list[Ablation]:
-    mine, theirs = _numbers(row), _numbers(other)
-    return [
-        Ablation(cell=row.cell, feature=feature, name=key[0], conditions=where, with_it=value, without=theirs[key][0])
-        for key, (value, where) in mine.items()
-        if key in theirs and theirs[key][0]
-    ]
+def _told(pair: Neighbours[Row]) -> Iterator[Ablation]:
+    theirs, cell, feature = _numbers(pair.without), pair.cell.cell, pair.feature
+    for key, (value, where) in _numbers(pair.cell).items():
+        if key in theirs and (without := theirs[key][0]):
+            yield Ablation(cell=cell, feature=feature, name=key[0], conditions=where, with_it=value, without=without)
 
 
 def _numbers(row: Row) -> Numbers:

@@ -11,7 +11,7 @@ name) and "nodeid" (pytest's, one per parameter set):
 | expected    | tests (what must report for this cell: node ids, or function names standing for all their ids)  |
 | launch      | outcome (ok, HostError, EngineExited, EngineNotReady, ...), launch_s, phases_s, message,       |
 |             | versions (as the engine itself reports), log, command (redacted), stub (bool), attached (bool) |
-| finding     | check, ok, sensitive, expected, got, item, detail, data                                        |
+| finding     | check, ok, sensitive, expected, got, item, detail, note (shown though it is ok), data          |
 | measurement | name, value, unit, conditions                                                                  |
 | proof       | feature, outcome (proven, refuted, unproven), rung, detail, data                               |
 | result      | status (matrix.status.Status), duration_s, message, known_failure                              |

@@ -20,6 +20,7 @@ class Finding:
     item: str = ""  # id of the bank item, e.g. "canary.needle.s7.1024.50"
     detail: str = ""
     sensitive: bool = True
+    note: str = ""  # what every report must show although it is ok, e.g. that it was not so at first
     data: Mapping[str, Any] = field(default_factory=dict)  # JSON values only
 
     def explain(self) -> str:

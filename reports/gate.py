@@ -2,17 +2,19 @@
 
 Green needs everything that follows for every expected cell; each thing that is not so is one sentence of the verdict.
 The laws (tests/reports/test_gate_laws.py): taking a record away never turns red into green, nor does adding a failure.
+Hence predictions are judged where both cells are expected, and one that a cell left nothing to judge by is red as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from matrix.status import Status
 from reports import evidence
 from reports.policy import ExpectedCell, Policy
+from reports.prediction import Prediction, predictions
 from reports.record import CellFacts, End, Expected, Record, Result, Run
 from reports.summary import SKIPPED, Row, board
 
@@ -40,6 +42,7 @@ class Verdict:
     policy: Policy
     reasons: tuple[Reason, ...]
     rows: tuple[Row, ...]  # of the expected cells
+    predictions: tuple[Prediction, ...] = ()  # between expected cells
 
     @property
     def green(self) -> bool:
@@ -51,10 +54,21 @@ def judge(policy: Policy, expected: Sequence[ExpectedCell], records: Sequence[Re
     whole = board(records, {c.id: c.facts for c in expected})
     rows = {row.cell: row for row in whole.rows}
     reasons = [Reason(cell="", rule=rule, text=text) for rule, text in _run_reasons(policy, expected, records, now)]
+    predicted = _predicted(expected, records, rows)
     for cell in expected:
-        found = _cell_reasons(policy, cell, rows[cell.id], records, now)
+        own = [p for p in predicted if p.cell == cell.id]
+        found = _cell_reasons(policy, cell, rows[cell.id], records, own=own, now=now)
         reasons += [Reason(cell=cell.id, rule=rule, text=text) for rule, text in found]
-    return Verdict(policy=policy, reasons=tuple(reasons), rows=tuple(rows[c.id] for c in expected))
+    shown = tuple(rows[c.id] for c in expected)
+    return Verdict(policy=policy, reasons=tuple(reasons), rows=shown, predictions=predicted)
+
+
+def _predicted(
+    expected: Sequence[ExpectedCell], records: Sequence[Record], rows: Mapping[str, Row]
+) -> tuple[Prediction, ...]:
+    """Nothing is predicted of an engine that did not come up; that it did not is judged as it is."""
+    up = {cell for cell, row in rows.items() if any(launch.outcome == "ok" for launch in row.launches)}
+    return tuple(p for p in predictions(expected, records) if {p.cell, p.without} <= up)
 
 
 Found = Iterator[tuple[str, str]]  # rule, sentence
@@ -96,7 +110,9 @@ def _one_run(policy: Policy, run: str, own: Sequence[Record], now: datetime) -> 
         yield "clock", f"Run {run} says it began in the future ({begun:%F %T} UTC): a clock is wrong."
 
 
-def _cell_reasons(policy: Policy, cell: ExpectedCell, row: Row, records: Sequence[Record], now: datetime) -> Found:
+def _cell_reasons(
+    policy: Policy, cell: ExpectedCell, row: Row, records: Sequence[Record], *, own: Sequence[Prediction], now: datetime
+) -> Found:
     if not any(t.result for t in row.tests):
         yield "absent", "no evidence; it was expected to run."
         return
@@ -106,7 +122,8 @@ def _cell_reasons(policy: Policy, cell: ExpectedCell, row: Row, records: Sequenc
     for test in row.tests:
         if test.status not in policy.allow:
             yield "status", f"{test.name} came to {test.status}: {_short(test.message)}"
-    yield from _proofs(policy, cell, row)
+    yield from _proofs(policy, cell, row, own)
+    yield from _predictions(policy, own)
     yield from _known_failures(cell, row, now)
 
 
@@ -151,14 +168,23 @@ def _required(cell: ExpectedCell, row: Row) -> Found:
             yield "test", f"{name} is required and reported nothing real."
 
 
-def _proofs(policy: Policy, cell: ExpectedCell, row: Row) -> Found:
+def _proofs(policy: Policy, cell: ExpectedCell, row: Row, own: Sequence[Prediction]) -> Found:
     for proof in row.proofs:
         if proof.outcome == "refuted":
             yield "refuted", f"{proof.feature} was asked for and is refuted by {proof.rung}: {_short(proof.detail)}"
     if policy.unproven == "red":
         decided = {p.feature for p in row.proofs if p.outcome != "unproven"}
+        decided |= {p.feature for p in own if p.of_effect and p.outcome == "proven"}
         for feature in sorted(cell.features - decided):
             yield "unproven", f"{feature} was asked for and nothing proves that it was in effect."
+
+
+def _predictions(policy: Policy, own: Sequence[Prediction]) -> Found:
+    for p in own if policy.predictions == "red" else ():
+        if p.outcome == "refuted":
+            yield "prediction", f"beside {p.without}, {p.feature} does not change {p.what} as predicted: {p.detail}."
+        elif p.outcome == "absent" and p.of_effect:
+            yield "prediction", f"whether {p.feature} changes {p.what} as predicted cannot be judged: {p.detail}."
 
 
 def _known_failures(cell: ExpectedCell, row: Row, now: datetime) -> Found:

@@ -21,7 +21,7 @@ import re
 import secrets
 import signal
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -32,6 +32,7 @@ from matrix.status import Status, worst
 from reports import outcome, redact
 from reports.collector import Evidence, Outbox
 from reports.declaration import OUTBOX, Declared, declare, identity, outbox, run_id
+from reports.finding import Finding
 from reports.recorder import Recorder, Worker
 
 __all__ = ["Declared", "Evidence", "Outbox", "declare", "identity", "outbox", "run_id"]
@@ -48,6 +49,10 @@ class Phases:
     statuses: list[tuple[Status, str]] = field(default_factory=list)
     duration_s: float = 0.0
     known_failure: str = ""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        return self.evidence.findings if self.evidence else ()
 
 
 PHASES = pytest.StashKey[Phases]()
@@ -113,6 +118,7 @@ def pytest_runtest_makereport(
         result = {"status": status, "message": message, "known_failure": known}
         box.add("result", {**who, **result, "duration_s": round(phases.duration_s, 3)})
         report.user_properties.append(("status", str(status)))  # JUnit knows only failure, error and skipped
+        report.user_properties += [("note", f"{f.check}: {f.note}") for f in phases.findings if f.note]
         del item.stash[PHASES]  # a test that is run again starts anew
     report.evidence = box.drain()  # type: ignore[attr-defined]
     return report

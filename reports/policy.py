@@ -9,6 +9,7 @@ require:
     tests: [test_finds_the_needle]
 allow: [PASS, MEASURED, XFAIL]           # statuses that do not turn it red
 unproven: red                            # or `allowed`: a feature that was asked for and not seen to work
+predictions: red                         # or `allowed`: what a feature must change beside the same cell without it
 attached: red                            # or `allowed`: an engine that somebody else started (--endpoint)
 max_age_h: 24                            # of the run, in hours
 """
@@ -28,6 +29,7 @@ from matrix.expand import expand
 from matrix.load import Matrix
 from matrix.model import Cell
 from matrix.plan import plan
+from matrix.requested import Requested, requested
 from matrix.status import Status
 from matrix.structure import structure
 
@@ -56,6 +58,7 @@ class Policy:
     max_age_h: float
     allow: tuple[Status, ...] = (Status.PASS, Status.MEASURED, Status.XFAIL)
     unproven: Literal["red", "allowed"] = "red"
+    predictions: Literal["red", "allowed"] = "red"
     attached: Literal["red", "allowed"] = "red"
 
 
@@ -67,6 +70,7 @@ class ExpectedCell:
     facts: Mapping[str, Any] = field(default_factory=dict)  # shown where the evidence has none
     features: frozenset[str] = frozenset()
     fingerprint: str = ""  # "": any
+    wanted: Requested | None = None  # what its plan asks for
     suites: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
     known_failures: Mapping[str, date] = field(default_factory=dict)
@@ -118,7 +122,7 @@ def expect(policy: Policy, doc: yamltext.Document, matrix: Matrix) -> tuple[Expe
     for wanted in policy.require:
         for cell in filter(_predicate(wanted), cells):
             chosen.setdefault(cell, []).append(wanted)
-    return tuple(_expected(matrix, cell, required) for cell, required in chosen.items())
+    return tuple(expected(matrix, cell, required) for cell, required in chosen.items())
 
 
 def _wrong(wanted: Requirement, matrix: Matrix, cells: Sequence[Cell]) -> Iterator[tuple[yamltext.Loc, str]]:
@@ -161,12 +165,15 @@ def _known_values(cells: Sequence[Cell]) -> dict[str, set[Any]]:
     return found
 
 
-def _expected(matrix: Matrix, cell: Cell, required: Sequence[Requirement]) -> ExpectedCell:
+def expected(matrix: Matrix, cell: Cell, required: Sequence[Requirement] = ()) -> ExpectedCell:
+    """A cell as today's matrix plans it, with everything that is required of it."""
+    made = plan(matrix, cell)
     return ExpectedCell(
         id=cell.id,
         facts=cell.facts,
         features=cell.features,
-        fingerprint=plan(matrix, cell).fingerprint,
+        fingerprint=made.fingerprint,
+        wanted=requested(made),
         suites=tuple(dict.fromkeys(s for r in required for s in r.suites)),
         tests=tuple(dict.fromkeys(t for r in required for t in r.tests)),
         known_failures={

@@ -5,25 +5,37 @@
     mtp, chunked_prefill   the same words
 
 The ablation rung of the ladder, judged from what the cells recorded; nothing is launched again. Speed is not judged:
-one launch beside another proves no speed-up.
+one launch beside another proves no speed-up. A cell that left nothing to judge by makes a prediction *absent*.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import product
+from typing import Any, Final, Literal, NamedTuple
 
-from matrix.expand import expand
-from matrix.kv_reading import TokenBytes, predicted
-from matrix.load import Matrix
-from matrix.logprobs import Logprobs, changes_only_beyond
-from matrix.model import Cell
-from matrix.plan import plan
+from matrix.kv_reading import TokenBytes, keys_everywhere, predicted
+from matrix.logprobs import Logprobs, changes_only_beyond, distributions
+from matrix.observation import Rung
+from matrix.proof import Proof as Ablation
 from matrix.proof import sizes
-from matrix.proof.outcome import Outcome
-from matrix.requested import Requested, requested
+from matrix.requested import Requested
+from reports.neighbours import Neighbours, neighbours
+from reports.policy import ExpectedCell
 from reports.record import Found, Proof, Record
+
+Outcome = Literal["proven", "refuted", "unproven", "absent"]
+SPEAKS: Final[tuple[Outcome, ...]] = ("refuted", "proven", "unproven", "absent")  # of several recordings, the first
+Records = Sequence[Record]
+Both = tuple[Any, Any]  # what the cell recorded, and what the one without the feature did
+
+
+class Source(NamedTuple):
+    """What a prediction reads of each cell: every recording, None for one that shows nothing."""
+
+    name: str
+    read: Callable[[Records], list[Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,103 +45,126 @@ class Prediction:
     cell: str
     without: str
     feature: str
-    what: str  # bytes, numbers, words
+    what: Literal["bytes", "numbers", "words"]
     outcome: Outcome
     detail: str
 
+    @property
+    def rung(self) -> Rung:
+        """Of the ladder, as of any proof."""
+        return Rung.ABLATION
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    """A cell with the feature and one without, and what each recorded."""
-
-    cell: Cell
-    without: Cell
-    feature: str
-    records: Mapping[str, Sequence[Record]]
-
-    def both(self, read: Callable[[Sequence[Record]], Any]) -> tuple[Any, Any] | None:
-        """What both recorded, the cell's first; None where one of them has nothing."""
-        found = [read(self.records[c.id]) for c in (self.cell, self.without)]
-        return None if None in found else (found[0], found[1])
+    @property
+    def of_effect(self) -> bool:
+        """Whether it is about the feature being there. The same words say only that it does no harm, if it is."""
+        return self.what != "words"
 
 
-def predictions(records: Sequence[Record], matrix: Matrix) -> tuple[Prediction, ...]:
-    """Every prediction about every pair of recorded cells that the records are enough for."""
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Two neighbours with what every cell recorded."""
+
+    pair: Neighbours[ExpectedCell]
+    records: Mapping[str, Records]
+
+    @property
+    def layouts(self) -> tuple[Requested, Requested] | None:
+        """What both plans ask for, if their KV layouts are known: only then are sizes recorded."""
+        mine, theirs = self.pair.cell.wanted, self.pair.without.wanted
+        return (mine, theirs) if mine and theirs and mine.layout and theirs.layout else None
+
+    def judged(
+        self, what: Literal["bytes", "numbers", "words"], judge: Callable[..., Iterable[Ablation]], *sources: Source
+    ) -> Prediction:
+        """Every recording of the one with every recording of the other: a refutation stands, whatever others say."""
+        found = [p for both in product(*map(self._both, sources)) for p in judge(*both)]
+        outcomes: list[tuple[Outcome, str]] = [(p.outcome, p.detail) for p in found]
+        if lacks := "; ".join(said for source in sources for said in self._lacking(source)):
+            outcomes.append(("absent", lacks))
+        outcome, detail = min(outcomes, key=lambda o: SPEAKS.index(o[0]), default=("unproven", "no engine shows it"))
+        cell, without, feature = self.pair.cell.id, self.pair.without.id, self.pair.feature
+        return Prediction(cell=cell, without=without, feature=feature, what=what, outcome=outcome, detail=detail)
+
+    def _both(self, source: Source) -> list[Both]:
+        mine, theirs = (source.read(self.records.get(c.id, ())) for c in (self.pair.cell, self.pair.without))
+        return [(m, t) for m, t in product(mine, theirs) if m is not None and t is not None]
+
+    def _lacking(self, source: Source) -> Iterator[str]:
+        for cell in (self.pair.cell.id, self.pair.without.id):
+            if not source.read(self.records.get(cell, ())):
+                yield f"{cell} recorded no {source.name}"
+
+
+def predictions(cells: Iterable[ExpectedCell], records: Records) -> tuple[Prediction, ...]:
+    """Every prediction about every pair of these cells."""
     by_cell: dict[str, list[Record]] = {}
     for record in records:
         by_cell.setdefault(record.cell, []).append(record)
-    cells = {_place(c, c.features): c for c in expand(matrix).runnable if c.id in by_cell}
-    pairs = (
-        Pair(cell=cell, without=other, feature=feature, records=by_cell)
-        for cell in cells.values()
-        for feature in sorted(cell.features)
-        if (other := cells.get(_place(cell, cell.features - {feature})))
+    pairs = (Beside(pair, by_cell) for pair in neighbours(cells) if pair.feature in JUDGES)
+    return tuple(found for beside in pairs for found in JUDGES[beside.pair.feature](beside))
+
+
+def _indexcache(beside: Beside) -> Iterator[Prediction]:
+    if (asked := beside.layouts) and not keys_everywhere(asked[0].dialect):
+        yield beside.judged("bytes", lambda both: sizes.by_ablation(asked[0], *both), SIZE)
+    yield beside.judged(
+        "numbers", lambda short, long: [changes_only_beyond(_usable(short), _usable(long))], SHORT, LONG
     )
-    return tuple(found for pair in pairs for found in JUDGES[pair.feature](pair, matrix))
 
 
-def _place(cell: Cell, features: frozenset[str]) -> tuple[str, str, str, frozenset[str]]:
-    return cell.rig.id, cell.release.id, cell.checkpoint.id, features
-
-
-def _indexcache(pair: Pair, matrix: Matrix) -> Iterator[Prediction]:
-    if measured := pair.both(_token_bytes):
-        wanted = requested(plan(matrix, pair.cell))
-        yield from (_made(pair, "bytes", p.outcome, p.detail) for p in sizes.by_ablation(wanted, *measured))
-    short, long = pair.both(_signature("short")), pair.both(_signature("long"))
-    if short and long:
-        found = changes_only_beyond(short, long)
-        yield _made(pair, "numbers", found.outcome, found.detail)
-
-
-def _fp8_kv(pair: Pair, matrix: Matrix) -> Iterator[Prediction]:
-    if measured := pair.both(_token_bytes):
-        size, without = (_expected_bytes(requested(plan(matrix, c))) for c in (pair.cell, pair.without))
-        found = sizes.fewer_bytes(pair.feature, without - size, *measured)
-        yield _made(pair, "bytes", found.outcome, found.detail)
+def _fp8_kv(beside: Beside) -> Iterator[Prediction]:
+    if asked := beside.layouts:
+        size, without = map(_expected_bytes, asked)
+        yield beside.judged("bytes", lambda both: [sizes.fewer_bytes("fp8_kv", without - size, *both)], SIZE)
 
 
 def _expected_bytes(wanted: Requested) -> int:
-    assert wanted.layout is not None  # every plan of a canary says its layout
+    assert wanted.layout is not None  # see Beside.layouts
     return predicted(wanted, wanted.layout, wanted.full_layers)
 
 
-def _words(pair: Pair, _: Matrix) -> Iterator[Prediction]:
+def _words(beside: Beside) -> Iterator[Prediction]:
+    yield beside.judged("words", lambda both: [_same_words(beside.pair.feature, "short", both)], SHORT)
+    yield beside.judged("words", lambda both: [_same_words(beside.pair.feature, "long", both)], LONG)
+
+
+def _same_words(feature: str, name: str, both: Both) -> Ablation:
     """Greedy decoding may change at a near tie of two tokens, so that other words are no refutation."""
-    for name in ("short", "long"):
-        if signatures := pair.both(_signature(name)):
-            mine, others = ([next(iter(position)) for position in s] for s in signatures)
-            same = next((i for i, (a, b) in enumerate(zip(mine, others, strict=False)) if a != b), len(mine))
-            detail = f"{name} prompt: {same} of {len(mine)} tokens are the same"
-            yield _made(pair, "words", "proven" if mine == others else "unproven", detail)
+    mine, others = ([next(iter(position)) for position in signature] for signature in both)
+    same = next((i for i, (a, b) in enumerate(zip(mine, others, strict=False)) if a != b), len(mine))
+    detail = f"{name} prompt: {same} of {len(mine)} tokens are the same"
+    return Ablation(
+        feature=feature, outcome="proven" if mine == others else "unproven", rung=Rung.ABLATION, detail=detail
+    )
 
 
-JUDGES: Mapping[str, Callable[[Pair, Matrix], Iterator[Prediction]]] = {
+JUDGES: Final[Mapping[str, Callable[[Beside], Iterator[Prediction]]]] = {
     "indexcache": _indexcache, "mtp": _words, "chunked_prefill": _words, "fp8_kv": _fp8_kv,
 }  # fmt: skip
 
 
-def _made(pair: Pair, what: str, outcome: Outcome, detail: str) -> Prediction:
-    return Prediction(
-        cell=pair.cell.id, without=pair.without.id, feature=pair.feature, what=what, outcome=outcome, detail=detail
-    )
+def _token_bytes(records: Records) -> list[TokenBytes | None]:
+    data = [r.data for r in records if isinstance(r, Proof) and r.feature == "kv_layout"]
+    return [TokenBytes(low=d["low"], high=d["high"], where="evidence") if "low" in d else None for d in data]
 
 
-def _token_bytes(records: Sequence[Record]) -> TokenBytes | None:
-    found = (r.data for r in records if isinstance(r, Proof) and r.feature == "kv_layout" and "low" in r.data)
-    data = next(found, None)
-    return None if data is None else TokenBytes(low=data["low"], high=data["high"], where="evidence")
+def _signature(name: str) -> Source:
+    def read(records: Records) -> list[Logprobs | None]:
+        found = [r.data.get("signature") for r in records if isinstance(r, Found) and r.check == f"signature.{name}"]
+        return [[_likeliest_first(p) for p in positions] if positions else None for positions in found]
 
-
-def _signature(name: str) -> Callable[[Sequence[Record]], Logprobs | None]:
-    def read(records: Sequence[Record]) -> Logprobs | None:
-        found = (r.data.get("signature") for r in records if isinstance(r, Found) and r.check == f"signature.{name}")
-        positions = next((s for s in found if s), None)
-        return None if positions is None else [_likeliest_first(p) for p in positions]
-
-    return read
+    return Source(f"signature.{name}", read)
 
 
 def _likeliest_first(position: Mapping[str, float]) -> Mapping[str, float]:
     """Evidence is written with sorted keys; the chosen token of greedy decoding is the likeliest one."""
     return dict(sorted(position.items(), key=lambda item: -item[1]))
+
+
+def _usable(both: Both) -> Both:
+    """A drafted token says nothing of attention (see `distributions`)."""
+    return distributions(both[0]), distributions(both[1])
+
+
+SIZE: Final = Source("kv_layout", _token_bytes)
+SHORT, LONG = _signature("short"), _signature("long")

@@ -85,6 +85,7 @@ class Found(Record):
     item: str = ""
     detail: str = ""
     sensitive: bool = True
+    note: str = ""
     data: Data = field(default_factory=dict)
 
 

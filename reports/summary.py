@@ -46,6 +46,11 @@ class Settled:
     def green(self) -> bool:
         return self.status in GREEN
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be known of it although it is green, e.g. that it was slow on the first of two launches."""
+        return tuple(f"{f.check}: {f.note}" for f in self.findings if f.note) if self.green else ()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:

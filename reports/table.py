@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from rich import box
@@ -9,9 +10,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from reports.record import Proof, ProofOutcome
+from reports.record import ProofOutcome
 from reports.summary import Settled
-from reports.view import NOTHING, SPEAKS, Line, Tally, View, headline
+from reports.view import NOTHING, SPEAKS, Line, Tally, Told, View, headline
 
 STYLES = {"plain": "cyan", "good": "green", "noted": "yellow", "trouble": "bold red", "quiet": "dim"}
 PROOF_STYLES = {"proven": "green", "refuted": "bold red", "unproven": "yellow"}
@@ -29,6 +30,10 @@ def print_table(shown: View, console: Console) -> None:
     for _, tests in shown.troubles[:SHOWN_TROUBLES]:
         for test in [t for t in tests if t.result][:SHOWN_TESTS]:
             console.print(Group(*_trouble(test)))
+    for test in shown.noted:
+        console.print(Text("\n  ".join([f"\n{test.status} {test.nodeid}", *test.notes]), STYLES["noted"]))
+    if shown.predictions:
+        console.print(f"predictions about cells that differ in one feature: {_outcomes(shown)}")
     if shown.excluded:
         console.print(
             f"{shown.excluded:,} combinations excluded, each with its reason: python -m matrix list --excluded"
@@ -59,15 +64,20 @@ def _styled(tally: Tally, text: str) -> Text:
     return Text(text, STYLES[tally.tone])
 
 
-def _by_outcome(proofs: Sequence[Proof]) -> list[tuple[ProofOutcome, str]]:
+def _by_outcome(proofs: Sequence[Told]) -> list[tuple[ProofOutcome, str]]:
     """`refuted: mtp` before `proven: dsa, indexcache`: the rung and the numbers are in the evidence and the page."""
     named = {o: [p.feature for p in proofs if p.outcome == o] for o in SPEAKS}
     return [(outcome, f"{outcome}: {', '.join(features)}") for outcome, features in named.items() if features]
 
 
-def _proofs(proofs: Sequence[Proof]) -> Text:
+def _proofs(proofs: Sequence[Told]) -> Text:
     parts = [Text(words, PROOF_STYLES[outcome]) for outcome, words in _by_outcome(proofs)]
     return Text(", ").join(parts) if parts else Text(NOTHING, "dim")
+
+
+def _outcomes(shown: View) -> str:
+    counts = Counter(p.outcome for p in shown.predictions)
+    return ", ".join(f"{n} {outcome}" for outcome, n in counts.most_common())
 
 
 def _trouble(test: Settled) -> Iterator[RenderableType]:
@@ -97,6 +107,15 @@ def markdown(shown: View) -> str:
     if shown.troubles:
         lines += ["", "## What went wrong"]
         lines += [part for _, tests in shown.troubles for test in tests for part in _markdown_trouble(test)]
+    if shown.predictions:
+        lines += ["", "## Predictions, beside the same cell without the feature", ""]
+        lines += [_bars(["cell", "feature", "what", "outcome", "seen"]), _bars(["---"] * 5)]
+        lines += [
+            _bars([_code(p.cell), *map(_md, (p.feature, p.what, p.outcome, p.detail))]) for p in shown.predictions
+        ]
+    if shown.noted:
+        lines += ["", "## Green, with a note", ""]
+        lines += [f"- **{t.status}** {_code(t.nodeid)} {_md('; '.join(t.notes))}" for t in shown.noted]
     if shown.known:
         lines += ["", "## Known failures, failing as expected", ""]
         lines += [f"- {count} x {_md(message)}" for message, count in shown.known]

@@ -10,6 +10,7 @@ from itertools import groupby
 from matrix.model import Cell, Excluded
 from matrix.status import GREEN, SEVERITY, Status, worst
 from reports.gate import Reason, Verdict
+from reports.prediction import Prediction
 from reports.record import Measured, Proof, ProofOutcome
 from reports.summary import TOK_S, TTFT_MS, Board, Row, Settled
 
@@ -21,6 +22,7 @@ GLYPHS: Mapping[Status, str] = {
     Status.CRASH: "✱", Status.FAIL: "✗",
 }  # fmt: skip
 NOTHING = "·"
+Told = Proof | Prediction
 
 
 def tone(status: Status | None) -> str:
@@ -75,7 +77,7 @@ class Line:
     launch: str
     tok_s: str
     ttft: str
-    proofs: tuple[Proof, ...]
+    proofs: tuple[Told, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,15 +124,28 @@ class View:
         tests = (t for row in self.board.rows for t in row.tests if t.status is Status.XFAIL)
         return tuple(Counter(t.message for t in tests).items())
 
+    @property
+    def predictions(self) -> tuple[Prediction, ...]:
+        """What was predicted of the cells that differ in one feature, and what became of it."""
+        return self.verdict.predictions if self.verdict else ()
+
+    @property
+    def noted(self) -> tuple[Settled, ...]:
+        """Green tests of which something is to be known."""
+        return tuple(t for row in self.board.rows for t in row.tests if t.notes)
+
 
 def view(board: Board, verdict: Verdict | None = None, excluded: Mapping[Cell, Excluded] | None = None) -> View:
     suites = board.suites
     counts = Counter(row.status for row in board.rows)
+    predicted = [p for p in (verdict.predictions if verdict else ()) if p.of_effect and p.outcome == "proven"]
     groups = groupby(sorted(board.rows, key=_place), key=lambda row: _place(row)[0])
     return View(
         board=board,
         suites=suites,
-        groups=tuple(Group(title=title, lines=tuple(_line(r, suites) for r in rows)) for title, rows in groups),
+        groups=tuple(
+            Group(title=title, lines=tuple(_line(r, suites, predicted) for r in rows)) for title, rows in groups
+        ),
         counts=tuple((s, counts[s]) for s in SEVERITY if counts[s]),
         troubles=tuple((row, row.troubles) for row in board.rows if row.troubles),
         exclusions=tuple(_exclusions((excluded or {}).values())),
@@ -144,7 +159,7 @@ def _place(row: Row) -> tuple[str, str, int, tuple[str, ...]]:
     return where or "cells without facts", str(row.facts.get("checkpoint", row.cell)), len(row.features), row.features
 
 
-def _line(row: Row, suites: Sequence[str]) -> Line:
+def _line(row: Row, suites: Sequence[str], predicted: Sequence[Prediction]) -> Line:
     launch = row.launch
     known = "checkpoint" in row.facts
     return Line(
@@ -155,7 +170,7 @@ def _line(row: Row, suites: Sequence[str]) -> Line:
         launch=NOTHING if launch is None else seconds(launch.launch_s) if launch.outcome == "ok" else launch.outcome,
         tok_s=_number(row.best(TOK_S)),
         ttft=_number(row.best(TTFT_MS), " ms"),
-        proofs=decisive(row.proofs),
+        proofs=decisive([*row.proofs, *(p for p in predicted if p.cell == row.cell)]),
     )
 
 
@@ -185,6 +200,7 @@ def headline(shown: View) -> str:
     rows = shown.board.rows
     green = sum(row.status in GREEN for row in rows)
     cells = f"{green} of {len(rows)} cells passed what they ran"
+    cells += f", {len(noted)} with a note" if (noted := {t.cell for t in shown.noted}) else ""
     if shown.verdict is None:
         return cells
     if shown.verdict.green:
@@ -197,9 +213,9 @@ def headline(shown: View) -> str:
 SPEAKS: tuple[ProofOutcome, ...] = ("refuted", "proven", "unproven")
 
 
-def decisive(proofs: Sequence[Proof]) -> tuple[Proof, ...]:
+def decisive(proofs: Sequence[Told]) -> tuple[Told, ...]:
     """One proof per feature, in the order in which features were first looked at."""
-    found: dict[str, Proof] = {}
+    found: dict[str, Told] = {}
     for proof in proofs:
         old = found.get(proof.feature)
         if old is None or SPEAKS.index(proof.outcome) < SPEAKS.index(old.outcome):

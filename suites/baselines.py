@@ -1,4 +1,4 @@
-"""What the same cells measured before: plain evidence files, one run a launch, concatenated as they are.
+"""What the same cells measured before: plain evidence files, concatenated as they are. Each launch is one value.
 
 pytest -m sm120 --baseline baselines/sm120.jsonl        and afterwards, if it was green:
 cat reports/out/evidence.jsonl >> baselines/sm120.jsonl
@@ -8,42 +8,47 @@ from __future__ import annotations
 
 import json
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from reports import evidence
-from reports.record import Measured
+from reports.record import Launch, Measured
 
-NOT_COMPARED: Final = ("client_fit",)  # a condition of the client, not of what is measured
+NOT_COMPARED: Final = ("client_fit", "attempt")  # of the client and of the test, not of what is measured
+Launched = tuple[str, int]  # a run, and how often it had launched the engine
 Key = tuple[str, str, str]  # cell, name, conditions
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """Values by cell, name and conditions, and in these by run."""
+    """Values by cell, name and conditions, and in these by launch."""
 
-    values: Mapping[Key, Mapping[str, Sequence[float]]] = field(default_factory=dict)
+    values: Mapping[Key, Mapping[Launched, Sequence[float]]] = field(default_factory=dict)
 
     def launches(self, cell: str, name: str, conditions: Mapping[str, Any]) -> list[float]:
-        """One value per earlier run; the median where a run measured twice."""
-        runs = self.values.get(_key(cell, name, conditions), {})
-        return [statistics.median(values) for values in runs.values()]
+        """One value per earlier launch; the median where a launch was measured twice."""
+        found = self.values.get(_key(cell, name, conditions), {})
+        return [statistics.median(values) for values in found.values()]
 
 
 def read(paths: Iterable[Path]) -> Baseline:
-    """Every measurement of these evidence files.
+    """Every measurement of these evidence files, with the launch that came before it.
 
     Raises:
         ConfigError: naming file and line of what is no evidence.
     """
-    found: dict[Key, dict[str, list[float]]] = {}
-    for path in paths:
-        for record in evidence.read(path):
-            if isinstance(record, Measured):
-                runs = found.setdefault(_key(record.cell, record.name, record.conditions), {})
-                runs.setdefault(record.run, []).append(record.value)
+    found: dict[Key, dict[Launched, list[float]]] = {}
+    launches: Counter[tuple[str, str]] = Counter()  # by run and fingerprint, so far
+    for record in (r for path in paths for r in evidence.read(path)):
+        launched = record.run, record.fingerprint
+        if isinstance(record, Launch):
+            launches[launched] += 1
+        elif isinstance(record, Measured):
+            own = found.setdefault(_key(record.cell, record.name, record.conditions), {})
+            own.setdefault((record.run, launches[launched]), []).append(record.value)
     return Baseline(found)
 
 

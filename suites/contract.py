@@ -51,6 +51,12 @@ class Evidence(Protocol):
     ) -> None: ...
 
 
+class Relaunch(Protocol):
+    """The test's engine on a fresh launch, once a test. None: it is somebody else's and cannot be launched again."""
+
+    def __call__(self, why: str) -> Engine | None: ...
+
+
 def expect(evidence: Evidence, findings: Iterable[Finding]) -> None:
     """Record every finding, then fail on all that are not ok, with the bound that the trials allow."""
     seen = []

@@ -1,6 +1,7 @@
 """How fast, and is the number true? Speed is recorded; what is asserted is that it is a measurement at all.
 
-Slower than it was is asserted where `--baseline` gives at least five earlier launches of the cell.
+Slower than it was is asserted where `--baseline` gives at least five earlier launches of the cell: it fails if it is so
+on a fresh launch too.
 """
 
 from __future__ import annotations
@@ -15,34 +16,38 @@ from matrix.model import Cell
 from suites import claims, lengths, loads, speed
 from suites.baselines import Baseline
 from suites.checks import throughput
-from suites.contract import Engine, Evidence, Plan, expect
+from suites.contract import Engine, Evidence, Plan, Relaunch, expect
 from suites.depth import Depth
+from suites.judged import Judged, Load
 
 pytestmark = [pytest.mark.throughput]
 
 
 def test_single_stream_speed(
-    *, cell: Cell, engine: Engine, bank: Bank, evidence: Evidence, depth: Depth, baseline: Baseline
+    *, cell: Cell, engine: Engine, bank: Bank, evidence: Evidence, depth: Depth, baseline: Baseline, relaunch: Relaunch
 ) -> None:
-    length = depth.single_stream_tokens
-    result = loads.load(engine, bank, depth, streams=1, output_len=length, waves=1)
-    loads.must_be_fit(result, cell)
-    where = loads.record(evidence, result, depth=depth.name)
-    known = [*loads.against(baseline, cell, result, where), *claims.against(cell, result)]
-    expect(evidence, [throughput.complete(result, output_len=length), throughput.possible(result, cell), *known])
+    asked = Load(
+        output_len=depth.single_stream_tokens,
+        prompt_tokens=depth.load_prompt_tokens,
+        true=lambda result: throughput.possible(result, cell),
+    )
+    judged = Judged(cell=cell, bank=bank, evidence=evidence, depth=depth, baseline=baseline, relaunch=relaunch)
+    expect(evidence, judged.findings(engine, [asked]))
 
 
 def test_speed_under_load(
-    *, cell: Cell, plan: Plan, engine: Engine, bank: Bank, evidence: Evidence, depth: Depth, baseline: Baseline
-) -> None:
-    for streams in loads.admitted(plan.settings, depth.load_concurrency):
-        length = depth.load_output_tokens
-        result = loads.load(engine, bank, depth, streams=streams, output_len=length, waves=depth.load_waves)
-        loads.must_be_fit(result, cell)
-        where = loads.record(evidence, result, depth=depth.name)
-        accounted = loads.if_fit(result, throughput.littles_law(result))
-        known = [*loads.against(baseline, cell, result, where), *claims.against(cell, result)]
-        expect(evidence, [throughput.complete(result, output_len=length), accounted, *known])
+    *, cell: Cell, plan: Plan, engine: Engine, bank: Bank, evidence: Evidence, depth: Depth, baseline: Baseline,
+    relaunch: Relaunch,
+) -> None:  # fmt: skip
+    asked = Load(
+        output_len=depth.load_output_tokens,
+        waves=depth.load_waves,
+        prompt_tokens=depth.load_prompt_tokens,
+        true=lambda result: loads.if_fit(result, throughput.littles_law(result)),
+    )
+    each = [replace(asked, streams=n) for n in loads.admitted(plan.settings, depth.load_concurrency)]
+    judged = Judged(cell=cell, bank=bank, evidence=evidence, depth=depth, baseline=baseline, relaunch=relaunch)
+    expect(evidence, judged.findings(engine, each))
 
 
 @pytest.mark.from_depth("release")
@@ -60,17 +65,16 @@ def test_concurrency_sweep(
 
 @pytest.mark.from_depth("full")
 def test_decode_speed_by_context(
-    *, cell: Cell, plan: Plan, engine: Engine, bank: Bank, evidence: Evidence, depth: Depth, baseline: Baseline
-) -> None:
+    *, cell: Cell, plan: Plan, engine: Engine, bank: Bank, evidence: Evidence, depth: Depth, baseline: Baseline,
+    relaunch: Relaunch,
+) -> None:  # fmt: skip
     """One stream after prompts of growing length: what attention over a long cache costs per token."""
     length = depth.load_output_tokens
-    for tokens in sorted({lengths.fitting(plan.settings, n + length) - length for n in depth.decode_lengths}):
-        asked = replace(depth, load_prompt_tokens=tokens)
-        result = loads.load(engine, bank, asked, streams=1, output_len=length, waves=1)
-        loads.must_be_fit(result, cell)
-        where = loads.record(evidence, result, depth=depth.name, context=tokens)
-        known = [*loads.against(baseline, cell, result, where), *claims.against(cell, result)]
-        expect(evidence, [throughput.complete(result, output_len=length), throughput.possible(result, cell), *known])
+    asked = Load(output_len=length, prompt_tokens=0, true=lambda result: throughput.possible(result, cell))
+    fitting = sorted({lengths.fitting(plan.settings, n + length) - length for n in depth.decode_lengths})
+    each = [replace(asked, prompt_tokens=n, where={"context": n}) for n in fitting]
+    judged = Judged(cell=cell, bank=bank, evidence=evidence, depth=depth, baseline=baseline, relaunch=relaunch)
+    expect(evidence, judged.findings(engine, each))
 
 
 @pytest.mark.from_depth("full")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fixtures.reply import Reply
@@ -115,6 +116,25 @@ def not_slower(name: str, now: Sequence[float], baseline: Sequence[float], *, mo
         sensitive=enough and not blunt,
         data={"ratio": ratio, "allowed": allowed},
     )
+
+
+def on_both(first: Finding, second: Finding) -> Finding:
+    """One verdict of two launches: slower only if both were. A fresh launch that shows nothing contradicts nothing."""
+    excused = second.ok and second.sensitive
+    said = f"{first.data['ratio']:.2f} of the baseline, {second.data['ratio']:.2f} on a fresh launch"
+    return replace(
+        first,
+        ok=excused,
+        got=f"{first.got}, then {second.got}",
+        detail="; ".join(filter(None, (said, second.detail))),
+        note=said if excused else "",
+        data={**first.data, "fresh_ratio": second.data["ratio"]},
+    )
+
+
+def stands(first: Finding, why: str) -> Finding:
+    """The verdict of one launch where there is no second."""
+    return replace(first, detail=f"not measured on a fresh launch: {why}")
 
 
 def prefill_tps(reply: Reply) -> float:

@@ -103,7 +103,7 @@ class Real:
             given = {
                 "cell": self.plan.cell, "plan": self.plan, "engine": running, "client": asker, "bank": bank,
                 "evidence": evidence, "depth": self.depth, "baseline": Baseline(),
-                "rendered": rendering(self.plan.cell.checkpoint),
+                "relaunch": lambda why: None, "rendered": rendering(self.plan.cell.checkpoint),
             }  # fmt: skip
             function(**{n: given[n] for n in inspect.signature(function).parameters})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -11,14 +11,14 @@ import pytest
 from matrix.status import Status
 from reports import gate
 from reports.gate import Verdict
-from reports.policy import Policy
+from reports.policy import ExpectedCell, Policy
 from reports.record import Record, Result
 from tests.reports import world
-from tests.reports.world import EXPECTED, NOW, PLAIN, POLICY, WITH_MTP, Json
+from tests.reports.world import EXPECTED, NOW, PAIR, PLAIN, POLICY, SHARED, WITH_MTP, Json
 
 
-def judge(records: list[Record], policy: Policy = POLICY) -> Verdict:
-    return gate.judge(policy, EXPECTED, records, now=NOW)
+def judge(records: list[Record], policy: Policy = POLICY, expected: Sequence[ExpectedCell] = EXPECTED) -> Verdict:
+    return gate.judge(policy, expected, records, now=NOW)
 
 
 def said(verdict: Verdict) -> str:
@@ -207,3 +207,88 @@ def test_a_bad_result_without_a_cell_is_red() -> None:
     assert "belongs to no cell and came to TEST_ERROR: worker crashed" in said(
         judge(world.seal([*world.green(), lost]))
     )
+
+
+def is_size(f: Json) -> bool:
+    return bool(f.get("feature") == "kv_layout" and f["cell"] == SHARED)
+
+
+def is_beyond(f: Json) -> bool:
+    return bool(f.get("check") == "signature.long" and f["cell"] == SHARED)
+
+
+INERT = [
+    world.size(SHARED, world.LAYERS),
+    world.signature(SHARED, "long", -1.0),
+]  # as large as without it, same numbers
+
+
+def told(policy: Policy, fields: list[Json], expected: Sequence[ExpectedCell] = PAIR) -> str:
+    return said(judge(world.seal(fields), policy, expected))
+
+
+def test_a_pair_that_is_as_predicted_is_green() -> None:
+    verdict = judge(world.seal(world.paired()), expected=PAIR)
+    assert said(verdict) == ""
+    assert [(p.what, p.outcome) for p in verdict.predictions] == [("bytes", "proven"), ("numbers", "proven")]
+
+
+def test_a_refuted_prediction_is_red_with_one_sentence_unless_allowed() -> None:
+    fields = [f for f in world.paired() if not is_size(f)]
+    assert told(POLICY, [*fields, INERT[0]]) == (
+        f"{SHARED}: beside {PLAIN}, indexcache does not change bytes as predicted: "
+        "-0.8 to 0.8 bytes per token less than without the feature, 512 predicted."
+    )
+    assert told(replace(POLICY, predictions="allowed"), [*fields, INERT[0]]) == ""
+
+
+@pytest.mark.parametrize("inert", INERT, ids=["bytes", "numbers"])
+def test_a_refutation_stands_whatever_another_recording_shows(inert: Json) -> None:
+    assert "as predicted" in told(POLICY, [*world.paired(), inert])
+
+
+@pytest.mark.parametrize("lost", [is_size, is_beyond], ids=["size", "signature"])
+def test_what_was_not_recorded_is_red_and_named(lost: Callable[[Json], bool]) -> None:
+    found = told(POLICY, [f for f in world.paired() if not lost(f)])
+    assert f"cannot be judged: {SHARED} recorded no " in found
+
+
+def test_what_the_engine_does_not_show_refutes_nothing() -> None:
+    silent = changed(world.paired(), is_size, data={})
+    assert told(POLICY, changed(silent, is_beyond, data={"signature": []})) == ""
+
+
+def test_of_an_engine_that_failed_to_start_as_known_nothing_is_predicted() -> None:
+    kept = [
+        f for f in world.paired() if f.get("cell") != SHARED or f["kind"] in ("cell", "expected", "launch", "result")
+    ]
+    down = changed(kept, lambda f: f["kind"] == "launch" and f["cell"] == SHARED, outcome="EngineExited")
+    known = changed(down, lambda f: f["kind"] == "result" and f["cell"] == SHARED, status="XFAIL", known_failure="kf")
+    expected = (PAIR[0], replace(PAIR[1], known_failures={"kf": date(2027, 1, 31)}, features=frozenset()))
+    assert told(POLICY, known, expected) == ""
+
+
+def test_beside_a_cell_that_is_not_expected_nothing_is_judged() -> None:
+    """Its evidence is not looked at otherwise, and without it nothing would be missed."""
+    assert told(POLICY, [*world.paired(), *INERT], (PAIR[1],)) == ""
+
+
+def test_a_proven_prediction_is_a_proof_of_its_feature() -> None:
+    """SGLang keeps room for every indexer key: within one launch nothing shows IndexCache."""
+    fields = changed(world.paired(), lambda f: f.get("feature") == "indexcache", outcome="unproven")
+    assert told(POLICY, fields) == ""
+    dull = [f for f in fields if not (is_size(f) or is_beyond(f))]
+    odd = [world.size(SHARED, 3), {**world.signature(SHARED, "long", -1.0), "data": {"signature": []}}]
+    assert (
+        told(POLICY, [*dull, *odd]) == f"{SHARED}: indexcache was asked for and nothing proves that it was in effect."
+    )
+
+
+def test_the_same_words_are_no_proof_that_drafts_were_made() -> None:
+    place = {**world.PLACE, "features": ["mtp"]}
+    expected = (PAIR[0], replace(EXPECTED[1], facts=place))
+    words = [world.signature(c, n, -1.0) for c in (PLAIN, WITH_MTP) for n in ("short", "long")]
+    fields = changed([*world.green(), *words], lambda f: f["kind"] == "proof", outcome="unproven")
+    verdict = judge(world.seal(fields), expected=expected)
+    assert [(p.what, p.outcome) for p in verdict.predictions] == [("words", "proven")] * 2
+    assert said(verdict) == f"{WITH_MTP}: mtp was asked for and nothing proves that it was in effect."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,83 +10,133 @@ from hypothesis import strategies as st
 from matrix.status import Status
 from reports import gate
 from reports.gate import Verdict
+from reports.policy import ExpectedCell
 from reports.record import Record
 from tests.reports import world
-from tests.reports.world import EXPECTED, LAW, NOW, PLAIN, POLICY, TESTS, WITH_MTP, Json
+from tests.reports.world import EXPECTED, LAW, NOW, PAIR, POLICY, SHARED, TESTS, Json
 
 BAD = ("FAIL", "CRASH", "HANG", "XPASS", "TEST_ERROR")
 statuses = st.sampled_from([*(s.value for s in Status), *["PASS"] * 20])
 outcomes = st.sampled_from(["proven"] * 5 + ["refuted", "unproven"])
+# A token as large as without IndexCache; the same numbers beyond index_topk.
+INERT = ([world.size(SHARED, world.LAYERS)], [world.signature(SHARED, name, -1.0) for name in ("short", "long")])
 
 
-def verdict(records: list[Record]) -> Verdict:
-    return gate.judge(POLICY, EXPECTED, records, now=NOW)
+class Case(NamedTuple):
+    """A run, and what is expected of it."""
+
+    expected: tuple[ExpectedCell, ...]
+    fields: list[Json]
+
+    @property
+    def cells(self) -> list[str]:
+        return [c.id for c in self.expected]
+
+    def verdict(self, records: list[Record]) -> Verdict:
+        return gate.judge(POLICY, self.expected, records, now=NOW)
+
+    def told(self, fields: list[Json]) -> Verdict:
+        return self.verdict(world.seal(fields))
 
 
 @st.composite
-def runs(draw: st.DrawFn) -> list[Json]:
-    """A run in which statuses, proofs and launches may be anything, mostly good, and results may repeat."""
+def predicted(draw: st.DrawFn, well: int = 1) -> list[Json]:
+    """Two neighbours of which one recorded what a prediction reads: as predicted (`well` times as often), as without
+    the feature, or something else; or its engine shows nothing."""
+    keyed_layers = st.sampled_from([world.SHARED_LAYERS] * well + [world.LAYERS, 3])
+    beyond, below = st.sampled_from([-1.5] * well + [-1.0]), st.sampled_from([-1.0] * well + [-1.5])
+    others = [f for f in world.paired() if not (f.get("cell") == SHARED and "data" in f)]
+    short, long = world.signature(SHARED, "short", draw(below)), world.signature(SHARED, "long", draw(beyond))
+    left = [world.size(SHARED, draw(keyed_layers)), short, long]
+    return [*others, *({**f, "data": draw(st.sampled_from([f["data"]] * 5 + [{}]))} for f in left)]
+
+
+@st.composite
+def runs(draw: st.DrawFn) -> Case:
+    """A run in which statuses, proofs and launches may be anything, mostly good."""
+    expected, whole = draw(st.one_of(st.just((EXPECTED, world.green())), predicted(well=6).map(lambda f: (PAIR, f))))
     fields: list[Json] = []
-    for f in world.green():
+    for f in whole:
         changes: dict[str, Any] = {}
         if f["kind"] == "result":
             changes = {"status": draw(statuses), "known_failure": draw(st.sampled_from(["", "kf_needle"]))}
         elif f["kind"] == "proof":
             changes = {"outcome": draw(outcomes)}
         elif f["kind"] == "launch":
-            changes = {"stub": draw(st.sampled_from([False] * 9 + [True]))}
+            changes = {
+                "stub": draw(st.sampled_from([False] * 9 + [True])),
+                "outcome": draw(st.sampled_from(["ok"] * 9 + ["EngineExited"])),
+            }
         fields.append({**f, **changes})
-    return fields
+    return Case(expected, fields)
 
 
 @LAW
 @given(runs(), st.data())
-def test_removing_any_line_never_turns_red_into_green(fields: list[Json], data: st.DataObject) -> None:
-    records = world.seal(fields)
+def test_removing_any_line_never_turns_red_into_green(run: Case, data: st.DataObject) -> None:
+    records = world.seal(run.fields)
     at = data.draw(st.integers(0, len(records) - 1))
-    assert not verdict([*records[:at], *records[at + 1 :]]).green
+    assert not run.verdict([*records[:at], *records[at + 1 :]]).green
 
 
 @LAW
 @given(runs(), st.data())
-def test_never_having_recorded_something_does_not_turn_red_into_green(fields: list[Json], data: st.DataObject) -> None:
+def test_never_having_recorded_something_does_not_turn_red_into_green(run: Case, data: st.DataObject) -> None:
     """As above, but the run's seal is right: the record was never written."""
-    at = data.draw(st.integers(0, len(fields) - 1))
-    before, after = verdict(world.seal(fields)), verdict(world.seal([*fields[:at], *fields[at + 1 :]]))
+    at = data.draw(st.integers(0, len(run.fields) - 1))
+    before, after = run.told(run.fields), run.told([*run.fields[:at], *run.fields[at + 1 :]])
     assert before.green or not after.green
 
 
 @LAW
-@given(runs(), st.sampled_from(BAD), st.sampled_from([PLAIN, WITH_MTP]), st.sampled_from(sorted(TESTS)), st.data())
-def test_adding_a_failure_is_never_green(
-    fields: list[Json], bad: str, cell: str, suite: str, data: st.DataObject
-) -> None:
-    at = data.draw(st.integers(1, len(fields)))
-    assert not verdict(world.seal([*fields[:at], world.result(cell, suite, bad), *fields[at:]])).green
+@given(predicted(), st.data())
+def test_not_recording_what_refutes_a_prediction_does_not_help(fields: list[Json], data: st.DataObject) -> None:
+    """Everything else is well, so that the predictions alone decide."""
+    run = Case(PAIR, fields)
+    at = data.draw(st.sampled_from([i for i, f in enumerate(fields) if "data" in f]))
+    assert run.told(fields).green or not run.told([*fields[:at], *fields[at + 1 :]]).green
 
 
 @LAW
-@given(runs(), st.sampled_from([PLAIN, WITH_MTP]))
-def test_adding_a_refuted_proof_is_never_green(fields: list[Json], cell: str) -> None:
-    proof = {"kind": "proof", "cell": cell, "feature": "mtp", "outcome": "refuted", "rung": "counter"}
-    assert not verdict(world.seal([*fields, proof])).green
+@given(runs(), st.sampled_from(BAD), st.integers(0, 1), st.sampled_from(sorted(TESTS)), st.data())
+def test_adding_a_failure_is_never_green(run: Case, bad: str, cell: int, suite: str, data: st.DataObject) -> None:
+    at = data.draw(st.integers(1, len(run.fields)))
+    failure = world.result(run.cells[cell], suite, bad)
+    assert not run.told([*run.fields[:at], failure, *run.fields[at:]]).green
+
+
+@LAW
+@given(runs(), st.integers(0, 1))
+def test_adding_a_refuted_proof_is_never_green(run: Case, cell: int) -> None:
+    proof = {"kind": "proof", "cell": run.cells[cell], "feature": "mtp", "outcome": "refuted", "rung": "counter"}
+    assert not run.told([*run.fields, proof]).green
+
+
+@LAW
+@given(predicted(), st.sampled_from(INERT))
+def test_adding_recordings_that_refute_a_prediction_is_never_green(fields: list[Json], inert: list[Json]) -> None:
+    assert not Case(PAIR, fields).told([*fields, *inert]).green
 
 
 @LAW
 @given(runs())
-def test_green_means_that_every_expected_cell_answered_with_a_real_engine(fields: list[Json]) -> None:
-    found = verdict(world.seal(fields))
+def test_green_means_that_every_expected_cell_answered_with_a_real_engine(run: Case) -> None:
+    found = run.told(run.fields)
     if found.green:
         good = {"PASS", "MEASURED", "XFAIL"}
-        assert all(f["status"] in good for f in fields if f["kind"] == "result")
-        assert not any(f.get("stub") for f in fields)
-        assert all(f["outcome"] == "proven" for f in fields if f["kind"] == "proof")
+        assert all(f["status"] in good for f in run.fields if f["kind"] == "result")
+        assert not any(f.get("stub") for f in run.fields)
+        assert not any(f["outcome"] == "refuted" for f in run.fields if f["kind"] == "proof")
+        assert not any(p.outcome in ("refuted", "absent") for p in found.predictions)
+        features = [f for f in run.fields if f["kind"] == "proof" and f["feature"] != "kv_layout"]
+        by_prediction = any(p.outcome == "proven" for p in found.predictions)
+        assert all(f["outcome"] == "proven" or by_prediction for f in features)
 
 
 @LAW
 @given(runs(), st.randoms(use_true_random=False))
-def test_the_order_of_cells_does_not_matter(fields: list[Json], random: Any) -> None:
-    cells = [PLAIN, WITH_MTP]
+def test_the_order_of_cells_does_not_matter(run: Case, random: Any) -> None:
+    cells = list(run.cells)
     random.shuffle(cells)
-    reordered = [fields[0], *(f for c in cells for f in fields[1:] if f["cell"] == c)]
-    assert verdict(world.seal(fields)).reasons == verdict(world.seal(reordered)).reasons
+    reordered = [run.fields[0], *(f for c in cells for f in run.fields[1:] if f["cell"] == c)]
+    assert run.told(run.fields).reasons == run.told(reordered).reasons

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,18 +16,19 @@ from rich.console import Console
 from matrix.model import Excluded
 from matrix.status import Status
 from reports import gate, html, table
+from reports.policy import ExpectedCell
 from reports.summary import board
 from reports.view import GLYPHS, View, tone, view
 from tests.reports import world
-from tests.reports.world import EXPECTED, FEW, NOW, PLAIN, POLICY, WITH_MTP, Json
+from tests.reports.world import EXPECTED, FEW, NOW, PAIR, PLAIN, POLICY, SHARED, WITH_MTP, Json
 
 EVIL = """</pre><script>alert(1)</script><img src=x onerror=alert(2)> `|**x**| " onload='y' {{ 7*7 }}"""
 
 
-def shown(fields: list[Json]) -> View:
+def shown(fields: list[Json], expected: Sequence[ExpectedCell] = EXPECTED) -> View:
     records = world.seal(fields)
-    verdict = gate.judge(POLICY, EXPECTED, records, now=NOW)
-    return view(board(records, {c.id: c.facts for c in EXPECTED}), verdict)
+    verdict = gate.judge(POLICY, expected, records, now=NOW)
+    return view(board(records, {c.id: c.facts for c in expected}), verdict)
 
 
 def failing(text: str) -> list[Json]:
@@ -150,3 +152,45 @@ def test_exclusions_are_counted_by_rule() -> None:
     assert "why fit" in html.render(what)
     assert "| 2 | INVALID_HW | `fit` | why fit |" in table.markdown(what)
     assert "3 combinations excluded" in terminal(what)
+
+
+def slow_once(note: str) -> list[Json]:
+    """A test that passed on a fresh launch."""
+    finding = {"kind": "finding", "cell": PLAIN, "nodeid": world.nodeid("needle", PLAIN), "check": "x.y", "ok": True}
+    return [*world.green(), {**finding, "expected": "", "got": "", "note": note}]
+
+
+def test_what_passed_only_on_a_fresh_launch_is_shown_though_everything_is_green() -> None:
+    what = shown(slow_once("0.81 of the baseline, 0.99 on a fresh launch"))
+    assert what.verdict is not None and what.verdict.green
+    for text in ("".join(Elements(html.render(what)).text), table.markdown(what), terminal(what)):
+        assert "0.81 of the baseline, 0.99 on a fresh launch" in text
+        assert "2 of 2 cells passed what they ran, 1 with a note" in text
+    assert "with a note" not in terminal(shown(world.green()))
+
+
+def test_a_note_is_text_in_every_report() -> None:
+    what = shown(slow_once(EVIL))
+    assert not {"script", "img", "onerror", "onload"} & Elements(html.render(what)).seen
+    assert "<script" not in table.markdown(what)
+
+
+@pytest.mark.parametrize("inert", [False, True])
+def test_predictions_have_a_table_with_their_outcomes(inert: bool) -> None:
+    what = shown([*world.paired(), *[world.size(SHARED, world.LAYERS)] * inert], PAIR)
+    outcome = "refuted" if inert else "proven"
+    row = next(line for line in table.markdown(what).splitlines() if line.startswith(f"| `{SHARED}` |"))
+    assert row.startswith(f"| `{SHARED}` | indexcache | bytes | {outcome} | ") and "512 predicted" in row
+    page = "".join(Elements(html.render(what)).text)
+    assert "Predictions" in page and "512 predicted" in page
+    assert ("1 refuted, 1 proven" if inert else "2 proven") in terminal(what)
+
+
+def test_without_neighbours_there_is_no_table_of_predictions() -> None:
+    what = shown(world.green())
+    assert "Predictions" not in html.render(what) and "Predictions" not in table.markdown(what)
+
+
+def test_a_feature_that_a_prediction_proves_is_shown_as_proven() -> None:
+    fields = [{**f, "outcome": "unproven"} if f.get("feature") == "indexcache" else f for f in world.paired()]
+    assert "proven: indexcache" in terminal(shown(fields, PAIR)).replace("unproven", "-")

@@ -45,6 +45,7 @@ def pytest_collection_modifyitems(items):
             item.user_properties += [("cell", cell), ("fingerprint", "f" + cell), ("test", item.originalname)]
 """
 TESTS = """
+import dataclasses
 import pytest
 from matrix.errors import EngineExited, EngineNotReady, EngineReplyMalformed, HostError
 from reports.finding import Finding
@@ -69,6 +70,9 @@ def breaks(error):
 def test_passes(cell, engine, evidence):
     evidence.proof("mtp", "proven", "counter", data={"drafted": 7})
     assert evidence.finding(finding()).ok
+
+def test_passes_with_a_note(cell, evidence):
+    evidence.finding(dataclasses.replace(finding(), note="slow once"))
 
 def test_records_nothing(cell): pass
 
@@ -142,6 +146,7 @@ def test_without_a_cell(): pass
 """
 STATUSES = {
     "test_passes": Status.PASS,
+    "test_passes_with_a_note": Status.PASS,
     "test_records_nothing": Status.PASS,
     "test_is_blind": Status.NOT_EVIDENCE,
     "test_measures": Status.MEASURED,
@@ -233,7 +238,7 @@ def test_what_must_report_is_what_was_collected(folder: Path) -> None:
 
 
 @both
-@pytest.mark.parametrize(("kind", "count"), [(Found, 6), (Measured, 2), (Proof, 2), (Launch, 2)])
+@pytest.mark.parametrize(("kind", "count"), [(Found, 8), (Measured, 2), (Proof, 2), (Launch, 2)])
 def test_what_a_test_records_arrives_with_its_identity(folder: Path, kind: type[Record], count: int) -> None:
     found = of(kind, folder)
     assert len(found) == count
@@ -267,6 +272,8 @@ def test_junit_is_complete_and_has_a_suite_per_launch(folder: Path) -> None:
     assert suites["a"]["commit"] == "c0ffee"
     cases = [c for s in junit.load(folder / "junit.xml") for c in s]
     assert {junit.properties(c).get("status") for c in cases if c.name == "test_on_a_crash[a]"} == {"CRASH"}
+    noted = {c.name: note for c in cases if (note := junit.properties(c).get("note"))}
+    assert noted == {f"test_passes_with_a_note[{c}]": "x.y: slow once" for c in "ab"}
 
 
 def _properties(suite: TestSuite) -> dict[str, str]:

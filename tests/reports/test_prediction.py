@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from matrix.expand import expand
 from matrix.load import load
 from reports.__main__ import main
+from reports.policy import expected
 from reports.prediction import Prediction, predictions
 from tests.reports import world
 
@@ -36,7 +38,10 @@ def signature(cell: str, name: str, *tokens: tuple[str, float]) -> world.Json:
 
 
 def judged(*fields: world.Json) -> list[Prediction]:
-    return list(predictions(world.typed(fields), load()))
+    """What is judged of the recorded cells; what they left nothing for is another test's."""
+    recorded = {f["cell"] for f in fields}
+    cells = [expected(load(), c) for c in expand(load()).runnable if c.id in recorded]
+    return [p for p in predictions(cells, world.typed(fields)) if p.outcome != "absent"]
 
 
 def outcomes(*fields: world.Json) -> dict[str, str]:
@@ -84,6 +89,32 @@ def test_drafts_and_chunks_leave_the_words_alone(last: str, outcome: str) -> Non
         (found,) = judged(plain, signature(cell, "long", ("a", 0.0), (last, -0.4)))
         assert (found.what, found.outcome) == ("words", outcome)
         assert found.detail == f"long prompt: {2 if last == 'b' else 1} of 2 tokens are the same"
+
+
+def test_an_engine_with_room_for_every_key_saves_no_bytes() -> None:
+    """SGLang's pool is as large with IndexCache as without: that refutes nothing."""
+    cells = [f"sm90x1.sglang_0_5_17.canary_bf16.{f}" for f in ("baseline", "indexcache")]
+    assert judged(*(layout(c, 4) for c in cells)) == []
+
+
+def test_a_drafted_token_says_nothing_of_attention() -> None:
+    """llama.cpp gives it probability 1 and no alternative: beside a computed one it only looks different."""
+    drafted, computed = {"b": 0.0}, {"b": -0.4, " ": -3.0}
+    fields = []
+    for cell, second in ((world.PLAIN, computed), (world.SHARED, drafted)):
+        for name in ("short", "long"):
+            made = world.signature(cell, name, -1.0)
+            positions = [*made["data"]["signature"], *[second] * (name == "long")]
+            fields.append({**made, "data": {"signature": positions}})
+    found = {p.what: p.outcome for p in predictions(world.PAIR, world.typed(fields))}
+    assert found["numbers"] == "refuted"
+
+
+def test_what_was_not_recorded_is_absent_and_named() -> None:
+    found = {p.what: p for p in predictions(world.PAIR, world.typed([world.size(world.PLAIN, 4)]))}
+    assert {what: p.outcome for what, p in found.items()} == {"bytes": "absent", "numbers": "absent"}
+    assert found["bytes"].detail == f"{world.SHARED} recorded no kv_layout"
+    assert f"{world.PLAIN} recorded no signature.long" in found["numbers"].detail
 
 
 def test_cells_that_differ_in_more_than_one_feature_are_not_compared() -> None:

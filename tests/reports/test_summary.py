@@ -43,6 +43,14 @@ def test_a_measurement_does_not_speak_for_a_cell_that_was_judged(statuses: tuple
     assert found.status is Status(whole)
 
 
+@pytest.mark.parametrize(("status", "noted"), [("PASS", True), ("XFAIL", True), ("FAIL", False)])
+def test_a_note_is_of_green_tests_only(status: str, noted: bool) -> None:
+    """What fails says everything in its findings."""
+    finding = {"kind": "finding", "cell": PLAIN, "nodeid": world.nodeid("boot", PLAIN), "check": "c", "ok": True}
+    found = row(world.result(PLAIN, "boot", status), {**finding, "expected": "", "got": "", "note": "slow once"})
+    assert found.tests[0].notes == (("c: slow once",) if noted else ())
+
+
 def test_a_function_name_may_stand_for_all_its_parameters() -> None:
     expected: Json = {"kind": "expected", "cell": PLAIN, "tests": ["test_finds_the_needle", "test_boots"]}
     found = {t.nodeid: t.status for t in row(expected, world.result(PLAIN, "needle")).tests}

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from hypothesis import HealthCheck, settings
 
+from matrix.preflight.kv import Shape
+from matrix.requested import Requested
 from matrix.status import Status
 from reports import record
 from reports.evidence import line_of
@@ -29,6 +32,20 @@ EXPECTED = (
     ExpectedCell(id=WITH_MTP, fingerprint="f1", suites=tuple(TESTS), features=frozenset({"mtp"})),
 )
 
+# The same cell with IndexCache and without it: what is predicted of the one is judged beside the other.
+SHARED = "cpu.llamacpp.canary.indexcache"
+LAYERS, SHARED_LAYERS, KEY_BYTES = 4, 2, 256
+SHAPE = Shape(layers=LAYERS, kv_lora_rank=512, rope_dims=64, index_head_dims=128)
+WANTED = Requested(dialect="llamacpp", shape=SHAPE, layout="dsa_bf16")
+PLACE: Json = {"rig": "cpu", "release": "llamacpp", "checkpoint": "canary"}
+PAIR = (
+    replace(EXPECTED[0], facts={**PLACE, "features": []}, wanted=replace(WANTED, full_layers=LAYERS)),
+    ExpectedCell(
+        id=SHARED, fingerprint="f2", suites=tuple(TESTS), features=frozenset({"indexcache"}),
+        facts={**PLACE, "features": ["indexcache"]}, wanted=replace(WANTED, full_layers=SHARED_LAYERS),
+    ),
+)  # fmt: skip
+
 
 def nodeid(suite: str, cell: str) -> str:
     return f"suites/test_{suite}.py::{TESTS[suite]}[{cell}]"
@@ -40,12 +57,12 @@ def result(cell: str, suite: str, status: str = "PASS", **more: Any) -> Json:
 
 
 def _fingerprint(cell: str) -> str:
-    return next(c.fingerprint for c in EXPECTED if c.id == cell)
+    return next(c.fingerprint for c in (*EXPECTED, *PAIR) if c.id == cell)
 
 
 def one_cell(cell: str, features: Sequence[str]) -> list[Json]:
     fingerprint = _fingerprint(cell)
-    facts = {"rig": "cpu", "release": "llamacpp", "checkpoint": "canary", "features": list(features)}
+    facts = {**PLACE, "features": list(features)}
     tests = [nodeid(suite, cell) for suite in TESTS]
     proof = {"kind": "proof", "cell": cell, "outcome": "proven", "rung": "counter"}
     return [
@@ -61,6 +78,31 @@ def green() -> list[Json]:
     """Everything but the end, which `seal` adds."""
     run: Json = {"kind": "run", "argv": ["pytest"], "selection": [PLAIN, WITH_MTP]}
     return [run, *one_cell(PLAIN, []), *one_cell(WITH_MTP, ["mtp"])]
+
+
+def size(cell: str, keyed_layers: int) -> Json:
+    """The KV layout's proof, with the bytes of a token that so many layers' indexer keys make."""
+    found = LAYERS * 1152 + keyed_layers * KEY_BYTES
+    proof = {"kind": "proof", "cell": cell, "feature": "kv_layout", "outcome": "proven", "rung": "counter"}
+    return {**proof, "data": {"low": found - 0.4, "high": found + 0.4}}
+
+
+def signature(cell: str, name: str, logprob: float) -> Json:
+    """A position with the chosen token and one that is less likely."""
+    finding = {"kind": "finding", "cell": cell, "check": f"signature.{name}", "ok": True, "expected": "", "got": ""}
+    return {**finding, "data": {"signature": [{"a": logprob, " ": logprob - 3.0}]}}
+
+
+def paired() -> list[Json]:
+    """As `green`, of the cell with IndexCache and the one without: everything is as predicted."""
+    run: Json = {"kind": "run", "argv": ["pytest"], "selection": [PLAIN, SHARED]}
+    left = [
+        f
+        for c, keyed in ((PLAIN, LAYERS), (SHARED, SHARED_LAYERS))
+        for f in (size(c, keyed), signature(c, "short", -1.0))
+    ]
+    beyond = [signature(PLAIN, "long", -1.0), signature(SHARED, "long", -1.5)]
+    return [run, *one_cell(PLAIN, []), *one_cell(SHARED, ["indexcache"]), *left, *beyond]
 
 
 def typed(fields: Iterable[Mapping[str, Any]], run: str = "r1", begun: datetime = BEGUN) -> list[Record]:

@@ -41,6 +41,18 @@ def test_one_value_per_run_whatever_the_client(tmp_path: Path) -> None:
     assert sorted(read([path]).launches(cell().id, "wave_output_throughput", WHERE)) == [99.0, 101.0, 101.5]
 
 
+def test_each_launch_of_a_run_is_one_value_and_the_attempt_is_no_condition(tmp_path: Path) -> None:
+    """A test that was slow measured again on a fresh launch: two launches, and not the mean of both."""
+    who = {"cell": cell().id, "fingerprint": "f"}
+    launch = {"kind": "launch", **who, "outcome": "ok"}
+    measured = {"kind": "measurement", **who, "name": "wave_output_throughput", "value": 80.0, "unit": "tok/s"}
+    with EvidenceWriter(tmp_path / "b.jsonl", "r") as writer:
+        writer.append([launch, {**measured, "conditions": WHERE}])
+        writer.append([launch, {**measured, "value": 100.0, "conditions": {**WHERE, "attempt": 2}}])
+        writer.append([{**measured, "value": 102.0, "conditions": WHERE}])  # a later test, on the new engine
+    assert read([tmp_path / "b.jsonl"]).launches(cell().id, "wave_output_throughput", WHERE) == [80.0, 101.0]
+
+
 def test_other_conditions_and_cells_are_not_compared(tmp_path: Path) -> None:
     found = read([launches(tmp_path / "b.jsonl", [100.0])])
     assert found.launches(cell().id, "wave_output_throughput", {**WHERE, "concurrency": 3}) == []

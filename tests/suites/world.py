@@ -137,6 +137,7 @@ class Recorder:
 
     findings: list[Finding] = field(default_factory=list)
     measurements: list[tuple[str, float, str]] = field(default_factory=list)
+    conditions: list[Mapping[str, Any]] = field(default_factory=list)  # of the measurements
     proofs: list[tuple[str, str, str]] = field(default_factory=list)
 
     def finding(self, finding: Finding) -> Finding:
@@ -145,6 +146,7 @@ class Recorder:
 
     def measurement(self, name: str, value: float, unit: str, conditions: Mapping[str, Any] | None = None) -> None:
         self.measurements.append((name, value, unit))
+        self.conditions.append(conditions or {})
 
     def proof(
         self,
@@ -207,6 +209,7 @@ def run(test: str, stub: StubEngine, bank: Bank, *, silence_s: float = SILENCE_S
             "depth": DEPTH,
             "rendered": counted_by_stub,
             "baseline": Baseline(),
+            "relaunch": lambda why: None,
             **instead,
         }
         wanted = inspect.signature(function).parameters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -155,6 +156,29 @@ def test_too_few_launches_judge_nothing() -> None:
     finding = throughput.not_slower("tps", [1.0], QUIET[:4], more_is_better=True)
     assert finding.ok
     assert not finding.sensitive
+
+
+@pytest.mark.parametrize(("fresh", "ok"), [(80.0, False), (99.0, True)])
+def test_two_launches_are_slow_only_together(fresh: float, ok: bool) -> None:
+    first, second = (throughput.not_slower("tps", [v], QUIET, more_is_better=True) for v in (81.0, fresh))
+    found = throughput.on_both(first, second)
+    said = f"0.81 of the baseline, {fresh / 100:.2f} on a fresh launch"
+    assert (found.ok, found.detail, found.note) == (ok, said, said if ok else "")
+    assert found.sensitive and found.check == first.check
+    assert "81 (0.810 of the baseline)" in found.got and f"{fresh:.3g}" in found.got
+
+
+def test_a_fresh_launch_that_could_show_nothing_excuses_nothing() -> None:
+    first, second = (throughput.not_slower("tps", [v], QUIET, more_is_better=True) for v in (81.0, 99.0))
+    found = throughput.on_both(first, dataclasses.replace(second, sensitive=False, detail="the client was not fit"))
+    assert (found.ok, found.note) == (False, "")
+    assert "not fit" in found.detail
+
+
+def test_without_a_second_launch_the_first_verdict_stands() -> None:
+    found = throughput.stands(throughput.not_slower("tps", [81.0], QUIET, more_is_better=True), "it is not ours")
+    assert not found.ok
+    assert "it is not ours" in found.detail
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,42 @@
+"""Cells that differ in one feature and in nothing else: of whom it is told what changed (ablation), and judged whether
+that was predicted (prediction)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+APART: Final = ("rig", "release", "checkpoint")
+
+
+class Placed(Protocol):
+    """Whatever knows a cell's facts: an expected cell, a row of the report."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]: ...
+
+
+C = TypeVar("C", bound=Placed)
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours(Generic[C]):
+    """A cell with a feature, and the same cell without it."""
+
+    cell: C
+    without: C
+    feature: str
+
+
+def neighbours(cells: Iterable[C]) -> Iterator[Neighbours[C]]:
+    """Every such pair among these cells; one without facts has no place."""
+    known = {_place(c.facts): c for c in cells if c.facts}
+    for (where, features), cell in known.items():
+        for feature in sorted(features):
+            if other := known.get((where, features - {feature})):
+                yield Neighbours(cell, other, feature)
+
+
+def _place(facts: Mapping[str, Any]) -> tuple[tuple[str, ...], frozenset[str]]:
+    return tuple(str(facts.get(name)) for name in APART), frozenset(facts.get("features", ()))

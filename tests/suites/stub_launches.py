@@ -1,0 +1,51 @@
+"""A pytest plugin (`-p tests.suites.stub_launches`): the cells' engines are stubs, one for each launch.
+
+GLM_TEST_LAUNCHES has a word for each: its defect, `-` for a healthy one, `exits` for one that does not come up. It
+imports late: `-p` is read before pytest can rewrite the assertions of the project's own plugins.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from fixtures.launch import Running
+    from fixtures.load.spec import LoadSpec
+    from matrix.plan import Plan
+
+ITL_S = 0.01  # a healthy stub's; `slow_decode` adds 0.02
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    from fixtures.plugin import POOL
+    from fixtures.pool import EnginePool
+    from suites import loads
+
+    # A client on a busy host judges no speed (tests/suites/test_loads.py); here what follows from a verdict is tested.
+    measure = loads.run_load  # type: ignore[attr-defined]
+
+    def fit(spec: LoadSpec, api_key: str | None = None) -> dict[str, Any]:
+        return {**measure(spec, api_key), "client_fit": True}
+
+    loads.run_load = fit  # type: ignore[attr-defined]
+    defects = iter(os.environ["GLM_TEST_LAUNCHES"].split())
+    attached = bool(os.environ.get("GLM_TEST_ATTACHED"))
+    config.stash[POOL] = EnginePool(lambda plan: _stub(plan, next(defects), attached))
+
+
+@contextmanager
+def _stub(plan: Plan, defect: str, attached: bool) -> Iterator[Running]:
+    from fixtures.launch import Running
+    from fixtures.stub_engine import MODEL, Pace, StubEngine
+    from matrix.errors import EngineExited
+
+    if defect == "exits":
+        raise EngineExited("the engine exited with 1")
+    with StubEngine(defect=None if defect == "-" else defect, pace=Pace(itl_s=ITL_S)) as stub:
+        yield Running(base_url=stub.base_url, model=MODEL, api_key=stub.api_key, stub=True, attached=attached)

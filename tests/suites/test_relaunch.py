@@ -1,0 +1,137 @@
+"""Whole pytest runs of the throughput suite, on stubs of which some launches are slow."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from fixtures.overlay import CHECKOUT
+from matrix.status import Status
+from reports import evidence, junit, table
+from reports.evidence import EvidenceWriter
+from reports.record import Found, Launch, Measured, Record, Result
+from reports.summary import board
+from reports.view import view
+from suites.baselines import read
+from tests.fixtures.docker_plans import CANARY
+
+SINGLE = "test_single_stream_speed"
+# The baseline is half as fast as a healthy stub, and a slow one a third: what a busy host adds does not matter.
+FACTORS = {"median_tpot_ms": 2.0, "wave_output_throughput": 0.5}
+WITHIN_S = 120.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run left."""
+
+    folder: Path
+    said: str
+
+    @property
+    def records(self) -> Sequence[Record]:
+        return evidence.read(self.folder / "e.jsonl")
+
+    @property
+    def statuses(self) -> dict[str, Status]:
+        return {r.test: r.status for r in self.records if isinstance(r, Result)}
+
+    @property
+    def launches(self) -> list[Launch]:
+        return [r for r in self.records if isinstance(r, Launch)]
+
+    def judged(self) -> list[Found]:
+        return [r for r in self.records if isinstance(r, Found) and r.check.startswith("throughput.not_slower")]
+
+
+def run(folder: Path, launches: str, *words: str | Path, attached: bool = False) -> Run:
+    own = {"GLM_TEST_LAUNCHES": launches, "GLM_TEST_ATTACHED": "yes" * attached}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "tests.suites.stub_launches", "suites/test_throughput.py", "-q",
+         "--cells", CANARY, "--evidence", folder / "e.jsonl", "--junitxml", folder / "junit.xml", *words],
+        env={**os.environ, **own}, cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=WITHIN_S,
+    )  # fmt: skip
+    return Run(folder, done.stdout + done.stderr)
+
+
+@pytest.fixture(scope="module")
+def baseline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five launches, slower than a healthy stub and faster than a slow one."""
+    folder = tmp_path_factory.mktemp("healthy")
+    healthy = run(folder, "-", "-k", SINGLE)
+    assert healthy.statuses == {SINGLE: Status.PASS}, healthy.said
+    measured = [r for r in healthy.records if isinstance(r, Measured) and r.name in FACTORS]
+    for launch in range(5):
+        with EvidenceWriter(folder / "b.jsonl", f"r{launch}") as writer:
+            values = ((r, r.value * FACTORS[r.name] * (1 + launch / 1000)) for r in measured)
+            writer.append(
+                {"kind": "measurement", "cell": r.cell, "name": r.name, "value": v, "unit": r.unit,
+                 "conditions": r.conditions} for r, v in values
+            )  # fmt: skip
+    return folder / "b.jsonl"
+
+
+@pytest.fixture(scope="module")
+def slow_once(baseline: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Both of quick's tests, the first launch slow."""
+    return run(tmp_path_factory.mktemp("slow_once"), "slow_decode -", "--baseline", baseline)
+
+
+def test_slow_once_passes_and_the_test_after_it_is_asked_of_the_new_engine(slow_once: Run) -> None:
+    assert set(slow_once.statuses.values()) == {Status.PASS}, slow_once.said
+    assert len(slow_once.statuses) == 2
+    first, second = slow_once.launches
+    assert (first.message, second.test) == ("", SINGLE)
+    assert second.message.startswith("launched again: throughput.not_slower.")
+
+
+def test_slow_once_is_said_in_every_report(slow_once: Run) -> None:
+    notes = [f.note for f in slow_once.judged()]
+    assert notes and all(" of the baseline, " in n and n.endswith(" on a fresh launch") for n in notes)
+    cases = [c for s in junit.load(slow_once.folder / "junit.xml") for c in s if c.name.startswith(SINGLE)]
+    assert "on a fresh launch" in junit.properties(cases[0])["note"]
+    shown = table.markdown(view(board(slow_once.records)))
+    assert "Green, with a note" in shown and notes[0] in shown
+
+
+def test_the_next_baseline_takes_each_launch_as_one_value(slow_once: Run) -> None:
+    measured = [r for r in slow_once.records if isinstance(r, Measured) and r.test == SINGLE]
+    tpot = [r for r in measured if r.name == "median_tpot_ms"]
+    assert [r.conditions.get("attempt") for r in tpot] == [None, 2]
+    later = read([slow_once.folder / "e.jsonl"])
+    assert later.launches(CANARY, "median_tpot_ms", tpot[0].conditions) == [r.value for r in tpot]
+
+
+def test_slow_twice_fails_with_both_ratios(baseline: Path, tmp_path: Path) -> None:
+    found = run(tmp_path, "slow_decode slow_decode", "--baseline", baseline, "-k", SINGLE)
+    assert found.statuses == {SINGLE: Status.FAIL}, found.said
+    assert len(found.launches) == 2
+    bad = [f for f in found.judged() if not f.ok]
+    assert bad and all(" on a fresh launch" in f.detail and not f.note for f in bad)
+    assert " on a fresh launch" in found.said
+
+
+def test_what_is_not_slow_is_launched_once(baseline: Path, tmp_path: Path) -> None:
+    found = run(tmp_path, "-", "--baseline", baseline)
+    assert set(found.statuses.values()) == {Status.PASS}, found.said
+    assert len(found.launches) == 1
+
+
+def test_a_fresh_launch_that_does_not_come_up_speaks_for_the_test(baseline: Path, tmp_path: Path) -> None:
+    found = run(tmp_path, "slow_decode exits", "--baseline", baseline)
+    assert set(found.statuses.values()) == {Status.CRASH}, found.said
+    assert [r.outcome for r in found.launches] == ["ok", "EngineExited"]
+    assert found.launches[1].message.startswith("launched again: ")
+
+
+def test_somebody_elses_engine_is_not_launched_again(baseline: Path, tmp_path: Path) -> None:
+    found = run(tmp_path, "slow_decode -", "--baseline", baseline, "-k", SINGLE, attached=True)
+    assert found.statuses == {SINGLE: Status.FAIL}, found.said
+    assert len(found.launches) == 1
+    assert "not measured on a fresh launch: the engine is somebody else's" in found.said
