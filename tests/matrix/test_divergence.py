@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from matrix.divergence import NOTHING, position_kl, top_k_kl
+from matrix.divergence import NOTHING, REST, UNNAMED, listed, merged, position_kl, top_k_kl
 from matrix.logprobs import Logprobs
 
 Position = dict[str, float]
@@ -117,3 +118,39 @@ def test_the_shorter_of_two_texts_is_compared() -> None:
 @pytest.mark.parametrize(("reference", "found"), [([], [SURE]), ([SURE], []), ([], [])])
 def test_nothing_to_compare_is_no_agreement(reference: Logprobs, found: Logprobs) -> None:
     assert top_k_kl(reference, found) == NOTHING
+
+
+def content(*tops: tuple[str, float]) -> dict[str, Any]:
+    named = [{"token": token, "logprob": value} for token, value in tops]
+    return {**named[0], "top_logprobs": named}
+
+
+def test_control_tokens_have_one_name_however_they_are_spelled() -> None:
+    """llama.cpp spells each of them as empty text, so that several candidates of one position are called alike."""
+    spelled = listed([content(("<|user|>", math.log(0.7)), ("<|system|>", math.log(0.1)), ("a", math.log(0.1)))])
+    empty = listed([content(("", math.log(0.7)), ("", math.log(0.1)), ("a", math.log(0.1)))])
+    assert spelled[0] == pytest.approx(empty[0])
+    assert spelled[0][UNNAMED] == pytest.approx(math.log(0.8))
+    assert next(iter(spelled[0])) == UNNAMED
+
+
+def test_the_chosen_token_comes_first_and_counts_once() -> None:
+    tops = [{"token": "y", "logprob": -0.2}, {"token": "x", "logprob": -1.8}]
+    beside = [{"token": "y", "logprob": -0.2}]
+    for each in (tops, beside):
+        found = listed([{"token": "x", "logprob": -1.8, "top_logprobs": each}])[0]
+        assert list(found) == ["x", "y"]
+        assert list(found.values()) == pytest.approx([-1.8, -0.2])
+    assert list(listed([{"token": "x", "logprob": -1.8}])[0]) == ["x"]
+
+
+def test_merging_keeps_what_is_no_number() -> None:
+    assert math.isnan(merged([("a", math.nan)], "a")["a"])
+    assert merged([("a", 1e9), ("b", -math.inf)], "a")["b"] == -math.inf
+
+
+def test_a_float32_softmax_is_no_divergence() -> None:
+    """As seen of llama.cpp: the tail is right, and the sure token takes 6e-7 too much."""
+    reference = {"5": -8.476364e-07, "9": -16.03553, " e": -16.57644}
+    found = {"5": -2.3841860752327193e-07, "9": -16.056137084960938, " e": -16.582761764526367}
+    assert position_kl(reference, found) < REST / 10
