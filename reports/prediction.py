@@ -17,7 +17,7 @@ from typing import Any
 from matrix.expand import expand
 from matrix.kv_reading import TokenBytes, predicted
 from matrix.load import Matrix
-from matrix.logprobs import Logprobs, changes_only_beyond
+from matrix.logprobs import Logprobs, changes_only_beyond, likeliest_first
 from matrix.model import Cell
 from matrix.plan import plan
 from matrix.proof import sizes
@@ -125,11 +125,6 @@ def _signature(name: str) -> Callable[[Sequence[Record]], Logprobs | None]:
     def read(records: Sequence[Record]) -> Logprobs | None:
         found = (r.data.get("signature") for r in records if isinstance(r, Found) and r.check == f"signature.{name}")
         positions = next((s for s in found if s), None)
-        return None if positions is None else [_likeliest_first(p) for p in positions]
+        return None if positions is None else [likeliest_first(p) for p in positions]
 
     return read
-
-
-def _likeliest_first(position: Mapping[str, float]) -> Mapping[str, float]:
-    """Evidence is written with sorted keys; the chosen token of greedy decoding is the likeliest one."""
-    return dict(sorted(position.items(), key=lambda item: -item[1]))
