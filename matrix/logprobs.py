@@ -31,6 +31,11 @@ def named(logprobs: Sequence[Mapping[str, Any]]) -> Logprobs:
     ]
 
 
+def likeliest_first(position: Mapping[str, float]) -> dict[str, float]:
+    """Evidence is written with sorted keys; the chosen token of greedy decoding is the likeliest one."""
+    return dict(sorted(position.items(), key=lambda item: -item[1]))
+
+
 def distance(a: Logprobs, b: Logprobs) -> float:
     """Largest difference over candidates that both list, until they first choose differently; infinite without any."""
     largest = math.inf if not (a and b) else 0.0

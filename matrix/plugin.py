@@ -82,7 +82,9 @@ def pytest_configure(config: pytest.Config) -> None:
         for name, what in known.items():
             config.addinivalue_line("markers", f"{name}: {what}")
         config.addinivalue_line("markers", "cell(**facts): a cell by its facts, e.g. -m \"cell(engine='sglang')\"")
-        config.addinivalue_line("markers", "for_cells(features): only for cells that ask for these features")
+        config.addinivalue_line(
+            "markers", "for_cells(features, canary): only for cells that ask for these features, or only for canaries"
+        )
         markers = [str(line).split(":")[0].split("(")[0].strip() for line in config.getini("markers")]
         if config.option.markexpr:
             select.check_words(config.option.markexpr, markers)
@@ -150,16 +152,24 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     config.stash[WANTS_CELLS] = True
     own = list(metafunc.definition.iter_markers())
     keep = _predicate(config, [m.name for m in own])
-    wanted = frozenset(f for m in own if m.name == "for_cells" for f in m.kwargs.get("features", ()))
-    cells = [c for c in chosen.cells if wanted <= c.features and keep(c)]
+    asked = _asked(own)
+    cells = [c for c in chosen.cells if asked(c) and keep(c)]
     params = [pytest.param(c, id=c.id, marks=list(_marks(c))) for c in cells]
     if config.option.all_cells:
         params += [
             pytest.param(c, id=c.id, marks=[*_marks(c), pytest.mark.skip(reason=_no_hardware(config, c))])
             for c in chosen.elsewhere
-            if wanted <= c.features and keep(c)
+            if asked(c) and keep(c)
         ]
     metafunc.parametrize("cell", params)
+
+
+def _asked(own: Iterable[pytest.Mark]) -> Callable[[Cell], bool]:
+    """What `for_cells` marks leave: cells with all the features they name, and canaries where one says so."""
+    marks = [m.kwargs for m in own if m.name == "for_cells"]
+    features = frozenset(f for m in marks for f in m.get("features", ()))
+    canary = any(m.get("canary") for m in marks)
+    return lambda cell: features <= cell.features and (cell.checkpoint.canary or not canary)
 
 
 def _predicate(config: pytest.Config, own: Iterable[str]) -> Callable[[Cell], bool]:

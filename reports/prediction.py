@@ -16,7 +16,7 @@ from itertools import product
 from typing import Any, Final, Literal, NamedTuple
 
 from matrix.kv_reading import TokenBytes, keys_everywhere, predicted
-from matrix.logprobs import Logprobs, changes_only_beyond, distributions
+from matrix.logprobs import Logprobs, changes_only_beyond, distributions, likeliest_first
 from matrix.observation import Rung
 from matrix.proof import Proof as Ablation
 from matrix.proof import sizes
@@ -151,14 +151,9 @@ def _token_bytes(records: Records) -> list[TokenBytes | None]:
 def _signature(name: str) -> Source:
     def read(records: Records) -> list[Logprobs | None]:
         found = [r.data.get("signature") for r in records if isinstance(r, Found) and r.check == f"signature.{name}"]
-        return [[_likeliest_first(p) for p in positions] if positions else None for positions in found]
+        return [[likeliest_first(p) for p in positions] if positions else None for positions in found]
 
     return Source(f"signature.{name}", read)
-
-
-def _likeliest_first(position: Mapping[str, float]) -> Mapping[str, float]:
-    """Evidence is written with sorted keys; the chosen token of greedy decoding is the likeliest one."""
-    return dict(sorted(position.items(), key=lambda item: -item[1]))
 
 
 def _usable(both: Both) -> Both:

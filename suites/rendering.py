@@ -40,19 +40,25 @@ def rendering(checkpoint: Checkpoint) -> Rendered | None:
 
 @cache
 def _counter(directory: Path) -> Rendered:
+    encoded = encoder(directory)
+    return lambda item: len(encoded(item))
+
+
+def encoder(directory: Path) -> Callable[[Item], list[int]]:
+    """The ids of an item's prompt, by the template and tokenizer of a checkpoint's directory."""
     template = _environment().from_string((directory / TEMPLATE).read_text(encoding="utf-8"))
     tokenizer = Tokenizer.from_file(str(directory / TOKENIZER))
 
-    def count(item: Item) -> int:
+    def encode(item: Item) -> list[int]:
         text = template.render(
             messages=[_parsed(m) for m in item.messages],
             tools=list(item.tools) or None,
             add_generation_prompt=True,
             enable_thinking=False,
         )
-        return len(tokenizer.encode(text, add_special_tokens=False).ids)
+        return list(tokenizer.encode(text, add_special_tokens=False).ids)
 
-    return count
+    return encode
 
 
 def _environment() -> ImmutableSandboxedEnvironment:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fixtures.banks.bank import Bank
+from fixtures.banks.item import Item
 from fixtures.client import Client
 from fixtures.reply import Reply
 from matrix.logprobs import named
@@ -27,18 +28,23 @@ def index_topk(cell: Cell, settings: Mapping[str, Any]) -> int:
     return int(settings.get("index_topk", cell.checkpoint.index_topk))
 
 
+def prompts(bank: Bank, *, topk: int, settings: Mapping[str, Any]) -> dict[str, Item]:
+    """Which questions these are: a needle within index_topk and, where the context holds it, one beyond."""
+    sizes = {"short": lengths.within_index_topk(settings, topk), "long": lengths.just_beyond(settings, topk)}
+    return {name: bank.needle(tokens=n, depth=DEPTH) for name, n in sizes.items() if n is not None}
+
+
 def take(client: Client, bank: Bank, *, topk: int, settings: Mapping[str, Any]) -> list[Finding]:
     """One finding per prompt; `data` holds the logprobs: two launches can be compared afterwards."""
-    sizes = {
-        "short": lengths.within_index_topk(settings, topk),
-        "long": lengths.just_beyond(settings, topk),
-    }
-    return [_one(client, bank, name, tokens, topk) for name, tokens in sizes.items() if tokens is not None]
+    return [_one(client, item, name, topk) for name, item in prompts(bank, topk=topk, settings=settings).items()]
 
 
-def _one(client: Client, bank: Bank, name: str, tokens: int, topk: int) -> Finding:
-    item = bank.needle(tokens=tokens, depth=DEPTH)
-    reply = client.ask(item, top_logprobs=TOP, max_tokens=MAX_TOKENS)
+def ask(client: Client, item: Item) -> Reply:
+    return client.ask(item, top_logprobs=TOP, max_tokens=MAX_TOKENS)
+
+
+def _one(client: Client, item: Item, name: str, topk: int) -> Finding:
+    reply = ask(client, item)
     wrong = _wrong(reply, name, topk)
     return Finding(
         check=f"signature.{name}",

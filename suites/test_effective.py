@@ -14,9 +14,10 @@ from matrix.plan import Plan
 from matrix.proof import DRAFTED_TOKENS, Probe, judge, strongest
 from matrix.requested import Requested, requested
 from reports.finding import Finding
-from suites import lengths, probing, recordings
-from suites.checks import effective
+from suites import lengths, probing, recordings, signature
+from suites.checks import agreement, effective
 from suites.contract import Engine, Evidence, expect
+from suites.references import references
 
 pytestmark = [pytest.mark.proof]
 
@@ -53,6 +54,19 @@ def test_requested_equals_effective(
         check="effective.left_to_the_engine", ok=True, expected="", got=str(open_), sensitive=False, data=open_
     )
     expect(evidence, [*found, note])
+
+
+@pytest.mark.for_cells(canary=True)
+def test_numbers_agree_with_the_reference(
+    *, cell: Cell, plan: Plan, client: Client, bank: Bank, evidence: Evidence
+) -> None:
+    """The next tokens' distributions are those of transformers in float32, within what the launch's dtypes cost."""
+    known = references(cell, plan, bank)
+    if not known:
+        pytest.skip("NOT_EVIDENCE: no reference was recorded for these weights, index_topk and pattern")
+    allowed = agreement.tolerance(cell.checkpoint.format)
+    asked = ((r, signature.ask(client, r.item)) for r in known)
+    expect(evidence, (agreement.agrees(r.item, x, r.positions, way=r.way, allowed=allowed) for r, x in asked))
 
 
 def _draft(engine: Engine, client: Client, bank: Bank, dialect: effective.Dialect) -> Seen:

@@ -65,6 +65,14 @@ def test_feature_tests_are_made_only_for_cells_that_ask(run: Run) -> None:
     assert drafts and all("mtp]" in line for line in drafts)
 
 
+def test_tests_about_canaries_are_made_only_for_canaries(run: Run) -> None:
+    """A checkpoint of 700 GB has no reference: a test that could only say so would make each of its cells red."""
+    cells = "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.baseline", "sm120x1_rtx5090.vllm_0_33_0.canary_bf16.mtp"
+    done = run("--all-cells", "--collect-only", "--cells", *cells)
+    made = [line for line in done.stdout.splitlines() if "test_numbers_agree_with_the_reference" in line]
+    assert len(made) == 1 and "canary_bf16" in made[0]
+
+
 def test_items_are_ordered_so_that_each_launch_is_needed_once(run: Run) -> None:
     done = run("--collect-only", "-m", "cpu and llamacpp")
     cells = [

@@ -17,7 +17,19 @@ from fixtures.banks import bank_for
 from fixtures.banks.bank import Bank
 from fixtures.client import Client
 from fixtures.fault_proxy import FaultProxy
-from fixtures.killers import BASELINE, BY_CONTEXT, EFFECT, EFFECTIVE, LAUNCH, LENGTHS, PREFILL, SAMPLED, SINGLE, SWEEP
+from fixtures.killers import (
+    BASELINE,
+    BY_CONTEXT,
+    EFFECT,
+    EFFECTIVE,
+    LAUNCH,
+    LENGTHS,
+    PREFILL,
+    REFERENCE,
+    SAMPLED,
+    SINGLE,
+    SWEEP,
+)
 from fixtures.launch import Running
 from fixtures.process_engine import ProcessLauncher
 from fixtures.readiness import Limits
@@ -49,13 +61,14 @@ BASELINE_RUNS, BASELINE_TRIES = throughput.BASELINE_LAUNCHES, 20  # a busy host 
 TIMES = ("median_ttft_ms", "median_tpot_ms", "p99_itl_ms")
 # Asked by no fault here, and only from --depth full on: lengths and speeds that a shared core makes meaningless.
 DEEPER = (LENGTHS, BY_CONTEXT, PREFILL, SAMPLED, SWEEP)
+FROZEN = (EFFECT, EFFECTIVE, REFERENCE)  # compare with what was recorded for the bank as it is
 Test = Callable[..., None]
 
 
 def real_tests() -> dict[str, Test]:
     """Every function of every suite; the stub runs those of tests.suites.world."""
     asked = {n: f for n, f in suite_tests().items() if n not in DEEPER}
-    proofs = {n: f for n, f in vars(test_effective).items() if n in (EFFECT, EFFECTIVE)}
+    proofs = {n: f for n, f in vars(test_effective).items() if n in FROZEN}
     return {**asked, **proofs}
 
 
@@ -89,7 +102,7 @@ class Real:
                 case "throughput.not_slower":
                     self._not_slower(evidence)
                 case _:
-                    self._suite(name, evidence, self.bank(0 if name in (EFFECT, EFFECTIVE) else seed))
+                    self._suite(name, evidence, self.bank(0 if name in FROZEN else seed))
         except (Exception, pytest.skip.Exception, pytest.fail.Exception) as error:
             return Outcome(error, evidence)
         return Outcome(None, evidence)

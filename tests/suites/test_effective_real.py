@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,45 @@ def test_an_ignored_chunk_size_is_refuted(tmp_path: Path) -> None:
             test_effective.test_requested_equals_effective(
                 cell=asked.cell, plan=asked, engine=engine, client=client, evidence=Recorder()
             )
+
+
+def agree(asked: Plan, launched: Plan, tmp_path: Path) -> Recorder:
+    """The reference's test about one plan, on an engine that was launched by another."""
+    evidence = Recorder()
+    with (
+        ProcessLauncher(logs=tmp_path).start(launched) as engine,
+        Client(engine.base_url, engine.model, api_key=engine.api_key) as client,
+    ):
+        test_effective.test_numbers_agree_with_the_reference(
+            cell=asked.cell, plan=asked, client=client, bank=CanaryBank(), evidence=evidence
+        )
+    return evidence
+
+
+def configured(asked: Plan, key: str, value: int) -> Plan:
+    """The plan with another value in the checkpoint's config."""
+    setting = replace(asked.sections["config"][0], path=(key,), value=value)
+    return replace(asked, sections={**asked.sections, "config": (*asked.sections["config"], setting)})
+
+
+def test_right_numbers_agree_with_the_reference(tmp_path: Path) -> None:
+    asked = plan(load(), cell("baseline"))
+    found = agree(asked, configured(asked, "num_experts_per_tok", 4), tmp_path).findings
+    assert [f.data["positions"] for f in found] == [15, 15]
+    assert all(2 * f.data["mean_nats"] < f.data["tolerance"] for f in found), "room for another machine's rounding"
+
+
+def test_an_expert_less_for_each_token_is_seen_in_the_numbers_alone(tmp_path: Path) -> None:
+    """Three of four: every answer stays right, and so do the sizes. The nearest wrong way that the tolerance is for."""
+    asked = plan(load(), cell("baseline"))
+    with pytest.raises(AssertionError, match=r"reference\.kl: NOT OK"):
+        agree(asked, configured(asked, "num_experts_per_tok", 3), tmp_path)
+
+
+def test_weights_that_are_not_the_checkpoints_are_seen_in_the_numbers(tmp_path: Path) -> None:
+    other = next(c for c in expand(load()).runnable if c.id == "cpu.llamacpp_2026_10_11549.canary_reap192.baseline")
+    with pytest.raises(AssertionError, match=r"reference\.kl: NOT OK"):
+        agree(plan(load(), cell("baseline")), plan(load(), other), tmp_path)
 
 
 def test_mtp_that_is_off_is_refuted(tmp_path: Path) -> None:

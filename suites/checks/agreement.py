@@ -1,0 +1,61 @@
+"""Are an engine's numbers the reference's? By the KL divergence of its next tokens, within what its dtype may cost."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from fixtures.banks.item import Item
+from fixtures.reply import Reply
+from matrix.divergence import Divergence, listed, top_k_kl
+from matrix.logprobs import Logprobs, distributions
+from reports.finding import Finding
+from suites.checks.frozen import prompt_sha256
+
+CHECK: Final = "reference.kl"
+# Nats a position: half of what the nearest wrong computation is away that a format lets one see. What was measured,
+# right and wrong, stands in docs/explanation/suites/effective.md; `python -m suites.agreements` reads it off evidence.
+# An 8-bit cache was not seen to cost anything (1.2e-8 on H100, where 16 bits cost 2.9e-8).
+TOLERANCE_16_BIT: Final = 5e-7  # three experts instead of four are 1.1e-6 away; healthy launches at most 9.3e-8
+TOLERANCE_QUANTISED: Final = 1.2e-6  # the nearest other weights are 2.5e-6 away; healthy launches at most 4.6e-7
+ARITHMETIC_16_BIT: Final = (
+    "bf16",
+    "q8_0",
+    "w4a16",
+)  # formats whose activations, and most of whose weights, keep 16 bits
+
+
+def tolerance(weights: str) -> float:
+    """What rounding may cost a checkpoint of this format."""
+    return TOLERANCE_16_BIT if weights in ARITHMETIC_16_BIT else TOLERANCE_QUANTISED
+
+
+def agrees(item: Item, reply: Reply, reference: Logprobs, *, way: str, allowed: float) -> Finding:
+    """The mean over the positions up to the first at which engine and reference choose differently."""
+    found = distributions(listed(reply.logprobs))
+    told, blind = top_k_kl(reference, found), not found
+    return Finding(
+        check=CHECK,
+        ok=blind or told.mean <= allowed,
+        expected=f"at most {allowed:.1g} nats a position from the reference ({way})",
+        got=f"{told.mean:.2g} in {told.positions} positions, {told.largest:.2g} at most: {reply.content[:80]!r}",
+        item=item.id,
+        detail=_detail(told, blind),
+        sensitive=not blind,
+        data={
+            "mean_nats": _finite(told.mean), "largest_nats": _finite(told.largest), "positions": told.positions,
+            "parted": told.parted, "tolerance": allowed, "way": way, "prompt_sha256": prompt_sha256(item),
+            "candidates": [{t: _finite(v) for t, v in position.items()} for position in found],
+        },
+    )  # fmt: skip
+
+
+def _detail(told: Divergence, blind: bool) -> str:
+    if blind:
+        return "the engine gives no logprobs of alternatives"
+    return "another token than the reference's is chosen" if told.parted else ""
+
+
+def _finite(value: float) -> float | str:
+    """Evidence is JSON, which has no infinity."""
+    return value if math.isfinite(value) else str(value)

@@ -1,0 +1,84 @@
+"""An engine near the reference passes, one far away fails, and one that shows no numbers decides nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from fixtures.banks.item import Item
+from fixtures.reply import Reply
+from matrix.logprobs import Logprobs
+from reports.finding import Finding
+from suites.checks import agreement
+
+ITEM = Item(id="x", kind="needle", messages=({"role": "user", "content": "?"},))
+REFERENCE: Logprobs = [{"The": -0.001, " A": -7.5}, {" code": -0.4, " word": -1.2}]
+
+
+def replied(positions: Logprobs) -> Reply:
+    return Reply(content="The code", logprobs=tuple(map(_position, positions)))
+
+
+def _position(listed: Mapping[str, float]) -> dict[str, Any]:
+    top = [{"token": t, "logprob": v} for t, v in listed.items()]
+    return {**top[0], "top_logprobs": top}
+
+
+def judged(positions: Logprobs, allowed: float = 1e-3) -> Finding:
+    return agreement.agrees(ITEM, replied(positions), REFERENCE, way="FFFF", allowed=allowed)
+
+
+def test_the_same_numbers_agree() -> None:
+    found = judged(REFERENCE)
+    assert (found.ok, found.sensitive, found.data["positions"]) == (True, True, 2)
+
+
+def test_lower_ones_do_not() -> None:
+    found = judged([{t: v - 0.6 for t, v in p.items()} for p in REFERENCE])
+    assert not found.ok
+    assert found.data["mean_nats"] > 0.1
+
+
+def test_another_choice_is_said_and_ends_the_comparison() -> None:
+    found = judged([{"An": -0.01, "The": -5.0}, {"x": -0.1, "y": -3.0}])
+    assert not found.ok
+    assert (found.data["positions"], found.data["parted"]) == (1, True)
+    assert found.detail == "another token than the reference's is chosen"
+
+
+def test_a_near_tie_that_falls_the_other_way_agrees() -> None:
+    tie: Logprobs = [{"a": math.log(0.5), "b": math.log(0.49)}]
+    other = {"b": math.log(0.497), "a": math.log(0.493)}
+    found = agreement.agrees(ITEM, replied([other]), tie, way="FFFF", allowed=1e-3)
+    assert found.ok and found.data["parted"]
+
+
+@pytest.mark.parametrize("positions", [[], [{"The": -0.001}]], ids=["none", "only the chosen"])
+def test_an_engine_that_lists_no_alternatives_decides_nothing(positions: Logprobs) -> None:
+    found = judged(positions)
+    assert (found.ok, found.sensitive) == (True, False)
+
+
+def test_drafted_tokens_are_left_out() -> None:
+    """llama.cpp gives them probability 1 (llama.cpp#27972)."""
+    assert judged([REFERENCE[0], {" code": 0.0}]).data["positions"] == 1
+
+
+def test_what_is_no_number_is_evidence_all_the_same() -> None:
+    found = judged([{**REFERENCE[0], "The": math.nan}])
+    assert not found.ok
+    assert found.data["mean_nats"] == "inf"
+
+
+@pytest.mark.parametrize(("weights", "allowed"), [("bf16", 5e-7), ("q8_0", 5e-7), ("fp8", 1.2e-6), ("mxfp4", 1.2e-6)])
+def test_a_format_is_allowed_what_its_rounding_was_seen_to_cost(weights: str, allowed: float) -> None:
+    assert agreement.tolerance(weights) == allowed
+
+
+def test_an_engine_that_forbids_a_candidate_leaves_evidence_that_is_json() -> None:
+    found = judged([{**REFERENCE[0], " A": -math.inf}], allowed=1.0)
+    assert found.ok
+    assert found.data["candidates"][0][" A"] == "-inf"
