@@ -43,7 +43,11 @@ class Reference:
 
     item: Item
     way: str
-    positions: Logprobs
+    ways: Mapping[str, Logprobs]  # of these weights for this prompt: the right one and the others
+
+    @property
+    def positions(self) -> Logprobs:
+        return self.ways[self.way]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +60,10 @@ class Key:
     item: str
 
     def of(self, record: Mapping[str, Any]) -> bool:
-        return all(record[name] == getattr(self, name) for name in ("weights", "index_topk", "way", "item"))
+        return bool(self.but_for_the_way(record) and record["way"] == self.way)
+
+    def but_for_the_way(self, record: Mapping[str, Any]) -> bool:
+        return all(record[name] == getattr(self, name) for name in ("weights", "index_topk", "item"))
 
 
 def references(cell: Cell, plan: Plan, bank: Bank, file: Path = FILE) -> list[Reference]:
@@ -68,11 +75,16 @@ def references(cell: Cell, plan: Plan, bank: Bank, file: Path = FILE) -> list[Re
     if not cell.checkpoint.canary:
         return []
     records = recorded(file)
-    found = [(item, record) for key, item in keys(cell, plan, bank) for record in records if key.of(record)]
-    stale = [why for item, record in found for why in _stale(record, cell.checkpoint, item)]
+    asked = [(key, item) for key, item in keys(cell, plan, bank) if any(map(key.of, records))]
+    stale = [why for key, item in asked for r in filter(key.of, records) for why in _stale(r, cell.checkpoint, item)]
     if stale:
         raise ConfigError([Problem(str(file), 0, why.split()[0], f"{why}; record again: {COMMAND}") for why in stale])
-    return [Reference(item=item, way=record["way"], positions=positions(record)) for item, record in found]
+    return [
+        Reference(
+            item=item, way=key.way, ways={r["way"]: positions(r) for r in filter(key.but_for_the_way, records)}
+        )
+        for key, item in asked
+    ]  # fmt: skip
 
 
 def recorded(file: Path = FILE) -> list[Mapping[str, Any]]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Final
 
 from fixtures.banks.item import Item
 from fixtures.reply import Reply
 from matrix.divergence import Divergence, listed, top_k_kl
 from matrix.logprobs import Logprobs, distributions
+from matrix.observation import Rung
+from matrix.proof import Proof
 from reports.finding import Finding
 from suites.checks.frozen import prompt_sha256
 
@@ -48,6 +51,20 @@ def agrees(item: Item, reply: Reply, reference: Logprobs, *, way: str, allowed: 
             "candidates": [{t: _finite(v) for t, v in position.items()} for position in found],
         },
     )  # fmt: skip
+
+
+def pattern(reply: Reply, ways: Mapping[str, Logprobs], *, wanted: str, allowed: float) -> Proof | None:
+    """IndexCache by the reference, where the wanted pattern alone is what the launch agrees with. None where others
+    are as near: these weights do not mind. That another one alone is near is what `agrees` fails on."""
+    found = distributions(listed(reply.logprobs))
+    nats = {way: top_k_kl(reference, found).mean for way, reference in ways.items()}
+    near = {way for way, far in nats.items() if far <= allowed}
+    if near != {wanted} or len(ways) == 1:
+        return None
+    away = ", ".join(f"{way} {far:.2g}" for way, far in nats.items())
+    data = {"nats": {way: _finite(far) for way, far in nats.items()}, "tolerance": allowed}
+    detail = f"nats a position from transformers in float32: {away} (wanted {wanted})"
+    return Proof(feature="indexcache", outcome="proven", rung=Rung.ORACLE, detail=detail, data=data)
 
 
 def _detail(told: Divergence, blind: bool) -> str:

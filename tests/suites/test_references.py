@@ -95,8 +95,8 @@ class Replaying:
         return {**top[0], "top_logprobs": top}
 
 
-def agree(name: str, change: Callable[[float], float] = lambda value: value) -> Recorder:
-    asked, evidence = planned(CPU + name), Recorder()
+def agree(name: str, change: Callable[[float], float] = lambda value: value, on: str = CPU) -> Recorder:
+    asked, evidence = planned(on + name), Recorder()
     client: Any = Replaying(asked, change)
     test_effective.test_numbers_agree_with_the_reference(
         cell=asked.cell, plan=asked, client=client, bank=bank_for(asked.cell.checkpoint), evidence=evidence
@@ -107,6 +107,15 @@ def agree(name: str, change: Callable[[float], float] = lambda value: value) -> 
 @pytest.mark.parametrize("name", ["canary_bf16.baseline", "canary_fsfs.indexcache", "canary_mxfp4.baseline"])
 def test_the_references_own_numbers_agree(name: str) -> None:
     assert [f.ok for f in agree(name).findings] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("name", "proven"), [("canary_fsfs.indexcache", ["indexcache"]), ("canary_bf16.indexcache", [])]
+)
+def test_a_pattern_that_these_weights_mind_is_proven_on_the_way(name: str, proven: list[str]) -> None:
+    """Inside one launch of SGLang, whose cache has the same size with every pattern."""
+    seen = agree(name, on="sm90x1_h100.sglang_0_5_17.")
+    assert [feature for feature, outcome, _ in seen.proofs if outcome == "proven"] == proven
 
 
 @pytest.mark.parametrize("name", ["canary_bf16.baseline", "canary_q8_0.baseline", "canary_mxfp4.baseline"])

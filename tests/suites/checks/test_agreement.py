@@ -11,6 +11,7 @@ import pytest
 from fixtures.banks.item import Item
 from fixtures.reply import Reply
 from matrix.logprobs import Logprobs
+from matrix.observation import Rung
 from reports.finding import Finding
 from suites.checks import agreement
 
@@ -65,6 +66,30 @@ def test_an_engine_that_lists_no_alternatives_decides_nothing(positions: Logprob
 def test_drafted_tokens_are_left_out() -> None:
     """llama.cpp gives them probability 1 (llama.cpp#27972)."""
     assert judged([REFERENCE[0], {" code": 0.0}]).data["positions"] == 1
+
+
+SHARED: Logprobs = [{"The": -0.5, " A": -1.0}, {" code": -2.0, " word": -0.2}]
+
+
+def test_the_pattern_that_alone_is_near_is_proven() -> None:
+    proof = agreement.pattern(replied(REFERENCE), {"FFFF": SHARED, "FSFS": REFERENCE}, wanted="FSFS", allowed=1e-3)
+    assert proof is not None
+    assert (proof.feature, proof.outcome, proof.rung) == ("indexcache", "proven", Rung.ORACLE)
+    assert "FFFF 1.4" in proof.detail
+
+
+@pytest.mark.parametrize(
+    ("ways", "said"),
+    [
+        ({"FFFF": REFERENCE, "FSFS": REFERENCE}, REFERENCE),
+        ({"FFFF": REFERENCE, "FSFS": SHARED}, REFERENCE),
+        ({"FSFS": REFERENCE}, REFERENCE),
+        ({"FFFF": SHARED, "FSFS": REFERENCE}, []),
+    ],
+    ids=["both are near", "the other one is", "there is no other", "no numbers"],
+)
+def test_a_pattern_is_proven_by_nothing_less(ways: Mapping[str, Logprobs], said: Logprobs) -> None:
+    assert agreement.pattern(replied(said), ways, wanted="FSFS", allowed=1e-3) is None
 
 
 def test_what_is_no_number_is_evidence_all_the_same() -> None:
