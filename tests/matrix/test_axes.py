@@ -298,6 +298,24 @@ def _in_one_piece(cell: Cell) -> set[str]:
     return {"chunk_tokens"} if uncut else set()
 
 
+@pytest.mark.parametrize(
+    ("cell_id", "flags"),
+    [
+        ("vllm_0_26_0.canary_wide.mtp", {"--disable-custom-all-reduce"}),
+        (
+            "sglang_0_5_17.canary_wide.mtp",
+            {"--disable-custom-all-reduce", "--enforce-disable-flashinfer-allreduce-fusion"},
+        ),
+    ],
+)
+@pytest.mark.parametrize("rig", ["sm90x2_h100", "sm90x4", "sm90x8"])
+def test_a_canary_on_several_gpus_needs_no_multicast(rig: str, cell_id: str, flags: set[str]) -> None:
+    """Two H100 without it wait for one another for ever (sglang#29073); one GPU has nobody to wait for."""
+    assert flags <= set(plan(MATRIX, _cell(f"{rig}.{cell_id}")).arguments())
+    alone = f"sm90x1.{cell_id.replace('wide.mtp', 'bf16.baseline')}"
+    assert not flags & set(plan(MATRIX, _cell(alone)).arguments())
+
+
 def test_a_canary_without_chunked_prefill_is_launched_without_chunks() -> None:
     for name in ("sm90x1.vllm_0_26_0.canary_bf16", "sm90x1.sglang_0_5_17.canary_bf16"):
         plain, cut = (plan(MATRIX, _cell(f"{name}.{f}")) for f in ("baseline", "chunked_prefill"))
