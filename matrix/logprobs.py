@@ -71,7 +71,7 @@ def changes_only_beyond(
     beyond it layers that share an index select other tokens. Nothing changing there means that nothing is shared.
 
     `floor` is what a launch that is asked the long prompt again differs by from itself, None where none was: sparse
-    attention is not repeatable on GPUs (0.06 to 0.63 between two asks of one launch, where 0.13 to 0.59 lie between
+    attention is not repeatable on GPUs (0.06 to 0.63 between two asks of one launch, where 0.03 to 0.44 lie between
     FFSS and FFFF), so that a change proves something only far above it.
     """
     near, far = distance(*short), distance(*long)

@@ -8,10 +8,10 @@ from the prefix cache, so that two launches differ by as much without any featur
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import combinations
-from typing import Any, Final
+from itertools import combinations, takewhile
+from typing import Final
 
-from matrix.divergence import merged
+from matrix.divergence import CONTROL, UNNAMED
 from matrix.logprobs import Logprobs, distance, distributions, likeliest_first
 from reports.record import Found, Record
 
@@ -35,10 +35,13 @@ def _recordings(records: Sequence[Record]) -> Iterator[tuple[str, Logprobs]]:
 
 
 def _said(found: Found) -> Logprobs:
-    """Control tokens under one name, as only some tests write them (`matrix.divergence.listed`)."""
-    return distributions([_position(p) for p in found.data.get("signature") or found.data.get("candidates") or []])
+    """Without control tokens: llama.cpp spells all of them alike, of which a signature keeps one and a list of
+    candidates (`matrix.divergence.listed`) the sum."""
+    listed = found.data.get("signature") or found.data.get("candidates") or []
+    positions = (likeliest_first({token: float(value) for token, value in p.items()}) for p in listed)
+    spoken = takewhile(lambda position: not _is_control(next(iter(position))), positions)
+    return distributions([{t: v for t, v in position.items() if not _is_control(t)} for position in spoken])
 
 
-def _position(recorded: dict[str, Any]) -> dict[str, float]:
-    ordered = likeliest_first({token: float(value) for token, value in recorded.items()})
-    return merged(ordered.items(), next(iter(ordered)))
+def _is_control(token: str) -> bool:
+    return token == UNNAMED or CONTROL.fullmatch(token) is not None

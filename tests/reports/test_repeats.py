@@ -34,10 +34,13 @@ def test_an_ask_that_shows_nothing_is_none() -> None:
     assert apart([asked("a", -1.0), empty]) is None
 
 
-def test_control_tokens_are_compared_under_one_name() -> None:
-    spelled = {**asked("a", -1.0), "data": {"signature": [{"<|user|>": -0.1, " ": -3.0}]}}
-    listed = {**asked("a", -1.0, check=repeats.AGAIN), "data": {"candidates": [{"": -0.3, " ": -3.0}]}}
-    assert apart([spelled, listed]) == pytest.approx(0.2)
+def test_control_tokens_are_left_out() -> None:
+    """llama.cpp spells all of them alike: 14.5 lay between two asks of one launch."""
+    spelled, listed = ({"a": -0.1, "b": -3.0, "": -17.5}, {"a": -0.3, "b": -3.0, "": -3.0})
+    end, other = {"<|user|>": -0.1, " ": -3.0}, {"": -0.1, " ": -9.0}
+    one = {**asked("a", -1.0), "data": {"signature": [spelled, end]}}
+    again = {**asked("a", -1.0, check=repeats.AGAIN), "data": {"candidates": [listed, other]}}
+    assert apart([one, again]) == pytest.approx(0.2)
 
 
 def test_the_second_ask_is_the_one_that_a_reference_is_held_against() -> None:
