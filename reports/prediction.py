@@ -1,6 +1,7 @@
 """Two cells of the evidence that differ in one feature: does the feature do what is predicted of it, and nothing else?
 
-    indexcache             fewer bytes per KV token, by the shared layers' keys; other numbers beyond index_topk only
+    indexcache             fewer bytes per KV token, by the shared layers' keys; other numbers beyond index_topk only,
+                           by far more than a launch differs by when it is asked again
     fp8_kv                 fewer bytes per KV token, by the difference of the two layouts
     mtp, chunked_prefill   the same words
 
@@ -24,6 +25,7 @@ from matrix.requested import Requested
 from reports.neighbours import Neighbours, neighbours
 from reports.policy import ExpectedCell
 from reports.record import Found, Proof, Record
+from reports.repeats import apart
 
 Outcome = Literal["proven", "refuted", "unproven", "absent"]
 SPEAKS: Final[tuple[Outcome, ...]] = ("refuted", "proven", "unproven", "absent")  # of several recordings, the first
@@ -68,6 +70,12 @@ class Beside:
     records: Mapping[str, Records]
 
     @property
+    def recorded(self) -> tuple[Records, Records]:
+        """What the cell left, and the one without the feature."""
+        mine, theirs = (self.records.get(c.id, ()) for c in (self.pair.cell, self.pair.without))
+        return mine, theirs
+
+    @property
     def layouts(self) -> tuple[Requested, Requested] | None:
         """What both plans ask for, if their KV layouts are known: only then are sizes recorded."""
         mine, theirs = self.pair.cell.wanted, self.pair.without.wanted
@@ -86,7 +94,7 @@ class Beside:
         return Prediction(cell=cell, without=without, feature=feature, what=what, outcome=outcome, detail=detail)
 
     def _both(self, source: Source) -> list[Both]:
-        mine, theirs = (source.read(self.records.get(c.id, ())) for c in (self.pair.cell, self.pair.without))
+        mine, theirs = map(source.read, self.recorded)
         return [(m, t) for m, t in product(mine, theirs) if m is not None and t is not None]
 
     def _lacking(self, source: Source) -> Iterator[str]:
@@ -107,8 +115,9 @@ def predictions(cells: Iterable[ExpectedCell], records: Records) -> tuple[Predic
 def _indexcache(beside: Beside) -> Iterator[Prediction]:
     if (asked := beside.layouts) and not keys_everywhere(asked[0].dialect):
         yield beside.judged("bytes", lambda both: sizes.by_ablation(asked[0], *both), SIZE)
+    floor = apart(beside.recorded)
     yield beside.judged(
-        "numbers", lambda short, long: [changes_only_beyond(_usable(short), _usable(long))], SHORT, LONG
+        "numbers", lambda short, long: [changes_only_beyond(_usable(short), _usable(long), floor)], SHORT, LONG
     )
 
 

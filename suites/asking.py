@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from fixtures.banks.bank import Bank, Items
+
+SINGLE: Final = ("needle", "unsure")  # in the name of what a bank is asked for one by one
 
 
 class AsMany:
@@ -21,7 +23,7 @@ class AsMany:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._bank, name)
-        return partial(as_many, value) if callable(value) and "needle" not in name else value
+        return partial(as_many, value) if callable(value) and not any(each in name for each in SINGLE) else value
 
 
 def as_many(ask: Callable[..., Items], n: int, **options: Any) -> Items:

@@ -50,10 +50,13 @@ def record(command: str) -> str:
 
 
 def _references() -> Iterator[dict[str, Any]]:
+    said = dict[str, str]()  # of an item without an answer: what the last way made of it
     for key, (checkpoint, item) in sorted(wanted().items(), key=lambda each: str(each[0])):
         directory = find(checkpoint)
         ids = encoder(directory)(item)
-        positions = Oracle(directory, key).says(ids, item.answer or "")
+        expected = item.answer or said.get(item.id, "")
+        positions = Oracle(directory, key).says(ids, expected, signature.max_tokens(item))
+        said[item.id] = "".join(position[0][0] for position in positions)
         yield {
             "weights": key.weights, "weights_sha256": references.weights_sha256(checkpoint),
             "index_topk": key.index_topk, "way": key.way, "item": key.item, "prompt_sha256": prompt_sha256(item),
@@ -86,14 +89,14 @@ class Oracle:
         self._model = AutoModelForCausalLM.from_pretrained(directory, config=config, dtype=torch.float32).eval()
         self._tokenizer, self._stop = AutoTokenizer.from_pretrained(directory), set(config.eos_token_id)
 
-    def says(self, prompt: list[int], expected: str) -> list[list[tuple[str, float]]]:
+    def says(self, prompt: list[int], expected: str, most: int) -> list[list[tuple[str, float]]]:
         """Greedily, the likeliest candidates of each token, the chosen one first; the one that ends it is the last.
 
         `expected` only saves time: as far as it is what the model says, one pass gives all of its positions.
         """
-        drafted = self._tokenizer(expected, add_special_tokens=False).input_ids[: signature.MAX_TOKENS - 1]
+        drafted = self._tokenizer(expected, add_special_tokens=False).input_ids[: most - 1]
         said, positions = list[int](), list[Candidates]()
-        while len(said) < signature.MAX_TOKENS and not self._stop & set(said):
+        while len(said) < most and not self._stop & set(said):
             ahead = drafted[len(said) :] if said == drafted[: len(said)] else []
             for best in self._next([*prompt, *said, *ahead], len(ahead) + 1):
                 positions.append(best)

@@ -67,7 +67,7 @@ class Key:
 
 
 def references(cell: Cell, plan: Plan, bank: Bank, file: Path = FILE) -> list[Reference]:
-    """The recorded numbers of the prompts that `suites.signature` asks of this launch; none for other launches.
+    """The recorded numbers of the prompts that `suites.signature` has for this launch; none for other launches.
 
     Raises:
         ConfigError: they are of other weights or of another prompt; the message names the command.
@@ -101,8 +101,9 @@ def positions(record: Mapping[str, Any]) -> Logprobs:
 def keys(cell: Cell, plan: Plan, bank: Bank) -> list[tuple[Key, Item]]:
     """What a launch must be held against, prompt by prompt."""
     topk = signature.index_topk(cell, plan.settings)
-    items = signature.prompts(bank, topk=topk, settings=plan.settings)
-    ways, weights = {"short": ALL, "long": way(cell, plan)}, recorded_as(cell.checkpoint)
+    items = signature.frozen(bank, topk=topk, settings=plan.settings)
+    beyond, weights = way(cell, plan), recorded_as(cell.checkpoint)
+    ways = {name: ALL if name == "short" else beyond for name in items}
     return [(Key(weights=weights, index_topk=topk, way=ways[name], item=item.id), item) for name, item in items.items()]
 
 

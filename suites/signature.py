@@ -20,6 +20,8 @@ from suites import lengths
 
 TOP = 5  # candidates per position: enough to tell launches apart, and every engine allows it
 MAX_TOKENS = 24
+UNSURE = "unsure"
+UNSURE_TOKENS = 8  # of an answer that nobody can know: up to the name that is made up
 DEPTH = 0.3
 
 
@@ -34,13 +36,27 @@ def prompts(bank: Bank, *, topk: int, settings: Mapping[str, Any]) -> dict[str, 
     return {name: bank.needle(tokens=n, depth=DEPTH) for name, n in sizes.items() if n is not None}
 
 
+def frozen(bank: Bank, *, topk: int, settings: Mapping[str, Any]) -> dict[str, Item]:
+    """Those and, where the bank has one that fits, a prompt beyond index_topk that the model cannot answer. A sure
+    answer hides what it was computed from; of this one every pattern of IndexCache makes something else."""
+    unsure = bank.unsure(index_topk=topk)
+    about = 0 if unsure is None else unsure.tokens_prompt_about or 0
+    fits = unsure is not None and lengths.fitting(settings, about) == about
+    return {**prompts(bank, topk=topk, settings=settings), **({UNSURE: unsure} if unsure and fits else {})}
+
+
+def max_tokens(item: Item) -> int:
+    """How much of an answer is compared."""
+    return UNSURE_TOKENS if item.kind == UNSURE else MAX_TOKENS
+
+
 def take(client: Client, bank: Bank, *, topk: int, settings: Mapping[str, Any]) -> list[Finding]:
     """One finding per prompt; `data` holds the logprobs: two launches can be compared afterwards."""
     return [_one(client, item, name, topk) for name, item in prompts(bank, topk=topk, settings=settings).items()]
 
 
 def ask(client: Client, item: Item) -> Reply:
-    return client.ask(item, top_logprobs=TOP, max_tokens=MAX_TOKENS)
+    return client.ask(item, top_logprobs=TOP, max_tokens=max_tokens(item))
 
 
 def _one(client: Client, item: Item, name: str, topk: int) -> Finding:

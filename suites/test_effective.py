@@ -17,7 +17,7 @@ from reports.finding import Finding
 from suites import lengths, probing, recordings, signature
 from suites.checks import agreement, effective
 from suites.contract import Engine, Evidence, expect
-from suites.references import references
+from suites.references import Reference, references
 
 pytestmark = [pytest.mark.proof]
 
@@ -64,12 +64,17 @@ def test_numbers_agree_with_the_reference(
     known = references(cell, plan, bank)
     if not known:
         pytest.skip("NOT_EVIDENCE: no reference was recorded for these weights, index_topk and pattern")
-    allowed = agreement.tolerance(cell.checkpoint.format)
-    asked = [(r, signature.ask(client, r.item)) for r in known]
-    for r, reply in asked if "indexcache" in cell.features else ():
+    asked = [(r, signature.ask(client, r.item), _allowed(cell, r)) for r in known]
+    for r, reply, allowed in asked if "indexcache" in cell.features else ():
         if proof := agreement.pattern(reply, r.ways, wanted=r.way, allowed=allowed):
             evidence.proof(proof.feature, proof.outcome, proof.rung, proof.detail, proof.data)
-    expect(evidence, (agreement.agrees(r.item, x, r.positions, way=r.way, allowed=allowed) for r, x in asked))
+    expect(evidence, (agreement.agrees(r.item, x, r.positions, way=r.way, allowed=a) for r, x, a in asked))
+
+
+def _allowed(cell: Cell, known: Reference) -> float:
+    if known.item.kind == signature.UNSURE:
+        return agreement.tolerance_unsure(known.ways, known.way)
+    return agreement.tolerance(cell.checkpoint.format)
 
 
 def _draft(engine: Engine, client: Client, bank: Bank, dialect: effective.Dialect) -> Seen:

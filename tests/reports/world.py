@@ -94,14 +94,15 @@ def signature(cell: str, name: str, logprob: float) -> Json:
 
 
 def paired() -> list[Json]:
-    """As `green`, of the cell with IndexCache and the one without: everything is as predicted."""
+    """As `green`, of the cell with IndexCache and the one without: all is as predicted. The long prompt was asked
+    twice of one of them, which repeats itself."""
     run: Json = {"kind": "run", "argv": ["pytest"], "selection": [PLAIN, SHARED]}
     left = [
         f
         for c, keyed in ((PLAIN, LAYERS), (SHARED, SHARED_LAYERS))
         for f in (size(c, keyed), signature(c, "short", -1.0))
     ]
-    beyond = [signature(PLAIN, "long", -1.0), signature(SHARED, "long", -1.5)]
+    beyond = [signature(cell, "long", said) for cell, said in ((PLAIN, -1.0), (PLAIN, -1.0), (SHARED, -1.5))]
     return [run, *one_cell(PLAIN, []), *one_cell(SHARED, ["indexcache"]), *left, *beyond]
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from fixtures.banks.item import Item
 from fixtures.reply import Reply
+from matrix.divergence import top_k_kl
 from matrix.logprobs import Logprobs
 from matrix.observation import Rung
 from reports.finding import Finding
@@ -101,6 +102,14 @@ def test_what_is_no_number_is_evidence_all_the_same() -> None:
 @pytest.mark.parametrize(("weights", "allowed"), [("bf16", 5e-7), ("q8_0", 5e-7), ("fp8", 1.2e-6), ("mxfp4", 1.2e-6)])
 def test_a_format_is_allowed_what_its_rounding_was_seen_to_cost(weights: str, allowed: float) -> None:
     assert agreement.tolerance(weights) == allowed
+
+
+def test_where_it_is_unsure_half_of_the_nearest_other_pattern_is_allowed() -> None:
+    near = agreement.tolerance_unsure({"FFFF": REFERENCE, "FFSS": SHARED}, "FFFF")
+    assert near == pytest.approx(min(top_k_kl(REFERENCE, SHARED).mean / 2, agreement.TOLERANCE_UNSURE))
+    alike: Logprobs = [{**REFERENCE[0], "The": REFERENCE[0]["The"] - 1e-4}]
+    assert agreement.tolerance_unsure({"FFFF": REFERENCE, "FFSS": alike}, "FFFF") < 1e-4
+    assert agreement.tolerance_unsure({"FFFF": REFERENCE, "dense": alike}, "FFFF") == agreement.TOLERANCE_UNSURE
 
 
 def test_an_engine_that_forbids_a_candidate_leaves_evidence_that_is_json() -> None:
