@@ -24,7 +24,7 @@ TOLERANCE_16_BIT: Final = 5e-7  # three experts instead of four are 1.1e-6 away;
 TOLERANCE_QUANTISED: Final = 1.2e-6  # the nearest other weights are 2.5e-6 away; healthy launches at most 4.6e-7
 # Where the canary is unsure everything shows a thousand times more, and what another layer selected a million times.
 # Half of what the nearest other pattern of IndexCache is away (5.2e-2), in any format; less for weights to which one is
-# nearer. Healthy: 8.9e-3 at most (NVFP4 weights, by transformers), 6.3e-4 on llama.cpp. No GPU was asked it yet.
+# nearer. Healthy: 9.8e-3 at most (W4A16 weights, by transformers), 6.3e-4 on llama.cpp. No GPU was asked it yet.
 TOLERANCE_UNSURE: Final = 2.5e-2
 ARITHMETIC_16_BIT: Final = (
     "bf16",
