@@ -77,7 +77,7 @@ DEPTH = replace(
     sweep_lengths=(600, 900),
     loaded_items=8,
     loaded_streams=4,
-    loaded_output_tokens=400,
+    loaded_output_tokens=1600,  # so long that a busy host, too, asks every item twice meanwhile
     decode_lengths=(300, 600),
     prefill_prompts=2,
 )
