@@ -124,7 +124,7 @@ def configured(asked: Plan, key: str, value: int) -> Plan:
 def test_right_numbers_agree_with_the_reference(tmp_path: Path) -> None:
     asked = plan(load(), cell("baseline"))
     found = agree(asked, configured(asked, "num_experts_per_tok", 4), tmp_path).findings
-    assert [f.data["positions"] for f in found] == [15, 15]
+    assert [f.data["positions"] for f in found] == [15, 15, 8]
     assert all(2 * f.data["mean_nats"] < f.data["tolerance"] for f in found), "room for another machine's rounding"
 
 
