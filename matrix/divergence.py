@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from matrix.logprobs import Logprobs
+from matrix.logprobs import Logprobs, chosen, until_they_part
 
 # Of the mass: what float32 cannot say. llama.cpp was seen to overstate a sure token by 6e-7 of what is left beside it.
 REST = 1e-6
@@ -48,44 +48,37 @@ def listed(content: Iterable[Mapping[str, Any]]) -> Logprobs:
 
 def _listed(position: Mapping[str, Any]) -> Position:
     tops = position.get("top_logprobs") or []
-    chosen = str(position["token"])
+    first = str(position["token"])
     pairs = [(str(top["token"]), float(top["logprob"])) for top in tops]
-    missing = [(chosen, float(position["logprob"]))] if chosen not in dict(pairs) else []
-    return merged([*missing, *pairs], chosen)
+    missing = [(first, float(position["logprob"]))] if first not in dict(pairs) else []
+    return merged([*missing, *pairs], first)
 
 
-def merged(pairs: Iterable[tuple[str, float]], chosen: str) -> dict[str, float]:
+def merged(pairs: Iterable[tuple[str, float]], first: str) -> dict[str, float]:
     """One entry for each name, all control tokens under one, the chosen one first."""
-    masses: dict[str, float] = {_name(chosen): 0.0}
+    masses: dict[str, float] = {_name(first): 0.0}
     for token, logprob in pairs:
         masses[_name(token)] = masses.get(_name(token), 0.0) + math.exp(min(logprob, HIGHEST))
     return {name: math.log(mass) if mass != 0 else -math.inf for name, mass in masses.items()}
 
 
 def _name(token: str) -> str:
-    return UNNAMED if CONTROL.fullmatch(token) else token
+    return UNNAMED if is_control(token) else token
+
+
+def is_control(token: str) -> bool:
+    """However the engine spells it."""
+    return token == UNNAMED or CONTROL.fullmatch(token) is not None
 
 
 def top_k_kl(reference: Logprobs, found: Logprobs) -> Divergence:
-    """KL over the positions up to the first at which the two choose differently, that one included: after it they
-    continue different texts. Infinite where there is nothing to compare."""
-    compared = list(_until_they_part(reference, found))
+    """KL over the positions until the two part. Infinite where there is nothing to compare."""
+    compared = list(until_they_part(reference, found))
     if not compared:
         return NOTHING
     each = [position_kl(mine, yours) for mine, yours in compared]
-    parted = _chosen(compared[-1][0]) != _chosen(compared[-1][1])
+    parted = chosen(compared[-1][0]) != chosen(compared[-1][1])
     return Divergence(mean=sum(each) / len(each), largest=max(each), positions=len(each), parted=parted)
-
-
-def _until_they_part(reference: Logprobs, found: Logprobs) -> Iterator[tuple[Position, Position]]:
-    for mine, yours in zip(reference, found, strict=False):
-        yield mine, yours
-        if _chosen(mine) != _chosen(yours):
-            return
-
-
-def _chosen(position: Position) -> str:
-    return next(iter(position))
 
 
 def position_kl(reference: Position, found: Position) -> float:

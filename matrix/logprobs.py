@@ -7,7 +7,7 @@ a prompt that is not longer could not have shown a difference and is refused as 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
@@ -41,14 +41,25 @@ def likeliest_first(position: Mapping[str, float]) -> dict[str, float]:
 def distance(a: Logprobs, b: Logprobs) -> float:
     """Largest difference over candidates that both list, until they first choose differently; infinite without any."""
     largest = math.inf if not (a and b) else 0.0
-    for mine, yours in zip(a, b, strict=False):
+    for mine, yours in until_they_part(a, b):
         shared = mine.keys() & yours.keys()
         if not shared:
             return math.inf
         largest = max(largest, *(abs(mine[t] - yours[t]) for t in shared))
-        if next(iter(mine)) != next(iter(yours)):
-            break
     return largest
+
+
+def until_they_part(a: Logprobs, b: Logprobs) -> Iterator[tuple[Mapping[str, float], Mapping[str, float]]]:
+    """Position by position up to the first at which they choose differently, that one included: after it they continue
+    different texts."""
+    for mine, yours in zip(a, b, strict=False):
+        yield mine, yours
+        if chosen(mine) != chosen(yours):
+            return
+
+
+def chosen(position: Mapping[str, float]) -> str:
+    return next(iter(position))
 
 
 def distributions(found: Logprobs) -> Logprobs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,11 @@ class Finding:
         if self.item:
             lines.append(f"  item:     {self.item}")
         return "\n".join([*lines, f"  expected: {_shown(self.expected)}", f"  got:      {_shown(self.got)}"])
+
+
+def finite(value: float) -> float | str:
+    """For `data`: JSON has no infinity."""
+    return value if math.isfinite(value) else str(value)
 
 
 def _shown(text: str) -> str:

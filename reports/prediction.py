@@ -17,7 +17,7 @@ from itertools import product
 from typing import Any, Final, Literal, NamedTuple
 
 from matrix.kv_reading import TokenBytes, keys_everywhere, predicted
-from matrix.logprobs import Logprobs, changes_only_beyond, distributions, likeliest_first
+from matrix.logprobs import Logprobs, changes_only_beyond, chosen, distributions, likeliest_first
 from matrix.observation import Rung
 from matrix.proof import Proof as Ablation
 from matrix.proof import sizes
@@ -139,7 +139,7 @@ def _words(beside: Beside) -> Iterator[Prediction]:
 
 def _same_words(feature: str, name: str, both: Both) -> Ablation:
     """Greedy decoding may change at a near tie of two tokens, so that other words are no refutation."""
-    mine, others = ([next(iter(position)) for position in signature] for signature in both)
+    mine, others = (list(map(chosen, signature)) for signature in both)
     same = next((i for i, (a, b) in enumerate(zip(mine, others, strict=False)) if a != b), len(mine))
     detail = f"{name} prompt: {same} of {len(mine)} tokens are the same"
     return Ablation(

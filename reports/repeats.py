@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations, takewhile
 from typing import Final
 
-from matrix.divergence import CONTROL, UNNAMED
-from matrix.logprobs import Logprobs, distance, distributions, likeliest_first
+from matrix.divergence import is_control
+from matrix.logprobs import Logprobs, chosen, distance, distributions, likeliest_first
 from reports.record import Found, Record
 
 FIRST: Final = "signature.long"
@@ -39,9 +39,5 @@ def _said(found: Found) -> Logprobs:
     candidates (`matrix.divergence.listed`) the sum."""
     listed = found.data.get("signature") or found.data.get("candidates") or []
     positions = (likeliest_first({token: float(value) for token, value in p.items()}) for p in listed)
-    spoken = takewhile(lambda position: not _is_control(next(iter(position))), positions)
-    return distributions([{t: v for t, v in position.items() if not _is_control(t)} for position in spoken])
-
-
-def _is_control(token: str) -> bool:
-    return token == UNNAMED or CONTROL.fullmatch(token) is not None
+    spoken = takewhile(lambda position: not is_control(chosen(position)), positions)
+    return distributions([{t: v for t, v in position.items() if not is_control(t)} for position in spoken])

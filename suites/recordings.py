@@ -29,6 +29,7 @@ from matrix.model import Cell
 from matrix.observation import Rung
 from matrix.plan import Plan
 from matrix.proof import Proof
+from suites.checks import frozen
 
 FILE = Path(__file__).parent / "data" / "canary_recordings.json"
 COMMAND = "python -m suites.recordings"
@@ -83,9 +84,7 @@ def _rivals(ways: Mapping[str, Logprobs], wanted: str, feature: str) -> dict[str
 
 def require_current(recorded: Mapping[str, Any], cell: Cell, item: Item, file: Path) -> None:
     now = {"weights_sha256": _weights(cell), "prompt_sha256": _digest(item)}
-    stale = [f"{key} is {recorded.get(key)}, now {value}" for key, value in now.items() if recorded.get(key) != value]
-    if stale:
-        raise ConfigError([Problem(str(file), 0, why.split()[0], f"{why}; record again: {COMMAND}") for why in stale])
+    frozen.require_current(file, frozen.stale(recorded, now), COMMAND)
 
 
 def _weights(cell: Cell) -> str:

@@ -22,11 +22,10 @@ from fixtures.banks.item import Item
 from fixtures.canary.checkpoint import CheckpointDirectory
 from fixtures.weights import CHECKOUT
 from matrix.divergence import merged
-from matrix.errors import ConfigError, Problem
 from matrix.logprobs import Logprobs
 from matrix.model import Cell, Checkpoint
 from suites import recordings, signature
-from suites.checks.frozen import prompt_sha256
+from suites.checks import frozen
 from suites.contract import Plan
 
 FILE: Final = Path(__file__).parent / "data" / "canary_references.json"
@@ -77,8 +76,7 @@ def references(cell: Cell, plan: Plan, bank: Bank, file: Path = FILE) -> list[Re
     records = recorded(file)
     asked = [(key, item) for key, item in keys(cell, plan, bank) if any(map(key.of, records))]
     stale = [why for key, item in asked for r in filter(key.of, records) for why in _stale(r, cell.checkpoint, item)]
-    if stale:
-        raise ConfigError([Problem(str(file), 0, why.split()[0], f"{why}; record again: {COMMAND}") for why in stale])
+    frozen.require_current(file, stale, COMMAND)
     return [
         Reference(
             item=item, way=key.way, ways={r["way"]: positions(r) for r in filter(key.but_for_the_way, records)}
@@ -129,8 +127,8 @@ def _source_sha256() -> str:
 
 
 def _stale(record: Mapping[str, Any], checkpoint: Checkpoint, item: Item) -> list[str]:
-    now = {"weights_sha256": weights_sha256(checkpoint), "prompt_sha256": prompt_sha256(item)}
-    return [f"{key} is {record.get(key)}, now {value}" for key, value in now.items() if record.get(key) != value]
+    now = {"weights_sha256": weights_sha256(checkpoint), "prompt_sha256": frozen.prompt_sha256(item)}
+    return frozen.stale(record, now)
 
 
 if __name__ == "__main__":

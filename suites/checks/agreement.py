@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -12,8 +11,9 @@ from matrix.divergence import Divergence, listed, top_k_kl
 from matrix.logprobs import Logprobs, distributions
 from matrix.observation import Rung
 from matrix.proof import Proof
-from reports.finding import Finding
+from reports.finding import Finding, finite
 from suites.checks.frozen import prompt_sha256
+from suites.checks.isolation import ARITHMETIC_16_BIT
 
 CHECK: Final = "reference.kl"
 SHARES: Final = "S"  # in a pattern: a layer that takes the selection of the one above
@@ -26,11 +26,6 @@ TOLERANCE_QUANTISED: Final = 1.2e-6  # the nearest other weights are 2.5e-6 away
 # Half of what the nearest other pattern of IndexCache is away (5.2e-2), in any format; less for weights to which one is
 # nearer. Healthy: 9.8e-3 at most (W4A16 weights, by transformers), 6.3e-4 on llama.cpp. No GPU was asked it yet.
 TOLERANCE_UNSURE: Final = 2.5e-2
-ARITHMETIC_16_BIT: Final = (
-    "bf16",
-    "q8_0",
-    "w4a16",
-)  # formats whose activations, and most of whose weights, keep 16 bits
 
 
 def tolerance(weights: str) -> float:
@@ -58,9 +53,9 @@ def agrees(item: Item, reply: Reply, reference: Logprobs, *, way: str, allowed: 
         detail=_detail(told, blind),
         sensitive=not blind,
         data={
-            "mean_nats": _finite(told.mean), "largest_nats": _finite(told.largest), "positions": told.positions,
+            "mean_nats": finite(told.mean), "largest_nats": finite(told.largest), "positions": told.positions,
             "parted": told.parted, "tolerance": allowed, "way": way, "prompt_sha256": prompt_sha256(item),
-            "candidates": [{t: _finite(v) for t, v in position.items()} for position in found],
+            "candidates": [{t: finite(v) for t, v in position.items()} for position in found],
         },
     )  # fmt: skip
 
@@ -74,7 +69,7 @@ def pattern(reply: Reply, ways: Mapping[str, Logprobs], *, wanted: str, allowed:
     if near != {wanted} or len(ways) == 1:
         return None
     away = ", ".join(f"{way} {far:.2g}" for way, far in nats.items())
-    data = {"nats": {way: _finite(far) for way, far in nats.items()}, "tolerance": allowed}
+    data = {"nats": {way: finite(far) for way, far in nats.items()}, "tolerance": allowed}
     detail = f"nats a position from transformers in float32: {away} (wanted {wanted})"
     return Proof(feature="indexcache", outcome="proven", rung=Rung.ORACLE, detail=detail, data=data)
 
@@ -83,8 +78,3 @@ def _detail(told: Divergence, blind: bool) -> str:
     if blind:
         return "the engine gives no logprobs of alternatives"
     return "another token than the reference's is chosen" if told.parted else ""
-
-
-def _finite(value: float) -> float | str:
-    """Evidence is JSON, which has no infinity."""
-    return value if math.isfinite(value) else str(value)

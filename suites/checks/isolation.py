@@ -7,18 +7,18 @@ An engine that does not repeat itself exactly is judged against its own A/A floo
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from fixtures.banks.item import Item
 from fixtures.reply import Reply
 from matrix.logprobs import Logprobs, distance, named
-from reports.finding import Finding
+from reports.finding import Finding, finite
 from suites.checks.frozen import prompt_sha256
 from suites.checks.needle import codes
 
 POSITIONS: Final = 4
+ARITHMETIC_16_BIT: Final = ("bf16", "q8_0", "w4a16", "gguf")  # formats whose activations keep 16 bits
 # In nats. llama.cpp on the bf16 canary: 0 between equal requests, 0.027 between a cached prefix and none (one row
 # instead of many goes through another kernel), 0.06 between chunks of 64 and 512 (suites/recordings.py). vLLM and
 # SGLang on H100 (docs/evidence/sm90-h100): 0 among others, at most 0.06 from the cache.
@@ -33,7 +33,7 @@ MOST_NOISE: Final = 0.30
 
 def tolerance(weights: str) -> float:
     """What arithmetic in another order may change, by weight format."""
-    return TOLERANCE_BF16 if weights in ("bf16", "q8_0", "w4a16", "gguf") else TOLERANCE_QUANTISED
+    return TOLERANCE_BF16 if weights in ARITHMETIC_16_BIT else TOLERANCE_QUANTISED
 
 
 def no_leak(item: Item, reply: Reply, markers: Mapping[str, str]) -> Finding:
@@ -81,7 +81,7 @@ def repeatable(item: Item, same: Sequence[Reply]) -> Finding:
         got=f"{floor:.4g} apart in {len(same)} equal requests",
         item=item.id,
         sensitive=not _blind(same),
-        data={"floor": _finite(floor), "requests": len(same)},
+        data={"floor": finite(floor), "requests": len(same)},
     )
 
 
@@ -101,14 +101,9 @@ def same_numbers(
         item=item.id,
         detail="the engine gives no logprobs" if blind else "",
         sensitive=sensitive and not blind,
-        data={"distance": _finite(far), "floor": _finite(floor), "limit": limit, "cached_tokens": other.cached_tokens},
+        data={"distance": finite(far), "floor": finite(floor), "limit": limit, "cached_tokens": other.cached_tokens},
     )
 
 
 def _blind(replies: Sequence[Reply]) -> bool:
     return not all(r.logprobs for r in replies)
-
-
-def _finite(value: float) -> float | str:
-    """Evidence is JSON, which has no infinity."""
-    return value if math.isfinite(value) else str(value)
