@@ -66,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
     )
     verbs = whole.add_subparsers(dest="verb", required=True, metavar="VERB")
     judging = argparse.ArgumentParser(add_help=False)
-    judging.add_argument("--evidence", type=Path, nargs="+", default=[EVIDENCE], metavar="FILE")
+    judging.add_argument("--evidence", type=Path, nargs="+", action="extend", metavar="FILE")
     judging.add_argument("--policy", type=Path, metavar="FILE", help="what must be green, see reports/policy.py")
     judging.add_argument(
         "--selected-only", action="store_true",
@@ -80,7 +80,7 @@ def parser() -> argparse.ArgumentParser:
     page.add_argument("--out", type=Path, default=OUT / "index.html", metavar="FILE")
     verbs.add_parser("gate", parents=[judging], help="green or red, and why")
     pairs = verbs.add_parser("predictions", help="what each feature changed, and whether that was predicted")
-    pairs.add_argument("--evidence", type=Path, nargs="+", default=[EVIDENCE], metavar="FILE")
+    pairs.add_argument("--evidence", type=Path, nargs="+", action="extend", metavar="FILE")
     verbs.add_parser("ablation", parents=[judging], help="what each feature changes in speed")
     two = verbs.add_parser("diff", help="what changed between two runs")
     two.add_argument("old", type=Path)
@@ -97,7 +97,7 @@ def _junit_parser(own: argparse.ArgumentParser) -> None:
     verify = verbs.add_parser("verify", help="structure, counters, properties, expected cells")
     verify.add_argument("file", type=Path)
     for verb in (merge, verify):
-        verb.add_argument("--evidence", type=Path, nargs="*", default=[], metavar="FILE")
+        verb.add_argument("--evidence", type=Path, nargs="*", action="extend", default=[], metavar="FILE")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -132,7 +132,7 @@ def _judging(args: argparse.Namespace) -> int:
 
 
 def _judge(args: argparse.Namespace) -> Judged:
-    records = _read(args.evidence)
+    records = _read(args.evidence or [EVIDENCE])
     if args.policy is None:
         return Judged(records=records, verdict=None)
     found, doc = policy.load(args.policy)
@@ -181,7 +181,7 @@ def _diff(args: argparse.Namespace) -> int:
 
 def _predictions(args: argparse.Namespace) -> int:
     """Of every recorded cell, whatever a policy expects."""
-    records, matrix = _read(args.evidence), load()
+    records, matrix = _read(args.evidence or [EVIDENCE]), load()
     recorded = {r.cell for r in records}
     cells = [policy.expected(matrix, c) for c in expand(matrix).runnable if c.id in recorded]
     found = prediction.predictions(cells, records)

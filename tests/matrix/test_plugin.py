@@ -53,6 +53,14 @@ def test_a_word_that_selects_nothing_is_an_error_with_a_hint(run: Run, args: tup
     assert done.returncode == 4 and hint in done.stderr
 
 
+def test_an_option_given_twice_selects_both(run: Run) -> None:
+    """The first word must not be lost without one."""
+    cells = "cpu.llamacpp_2026_10_11549.canary_bf16.baseline", "sm90x1.vllm_0_26_0.canary_bf16.baseline"
+    selected = [word for cell in cells for word in ("--cells", cell, "--rig", cell.partition(".")[0])]
+    done = run("--all-cells", "--collect-only", *selected)
+    assert all(cell in done.stdout for cell in cells), done.stdout
+
+
 def test_cells_without_hardware_can_be_kept_as_visible_skips(run: Run) -> None:
     done = run("--all-cells", "--cells", "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.baseline", "-rs")
     assert "SKIP_NO_HW: needs 4 x NVIDIA RTX PRO 6000" in done.stdout

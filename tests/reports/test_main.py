@@ -91,6 +91,16 @@ def test_only_the_selected_cells_are_judged_when_asked(folder: Path, capsys: pyt
     assert run(folder, *policy, "--selected-only") == 0
 
 
+def test_evidence_named_twice_is_judged_together(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The file that is named first must not be lost: it may be the one that failed."""
+    fail(folder)
+    (folder / "failed.jsonl").write_bytes((folder / "e.jsonl").read_bytes())
+    (folder / "e.jsonl").write_bytes(b"")
+    failed = ("--evidence", str(folder / "failed.jsonl"))
+    assert run(folder, "gate", "--policy", str(folder / "gate.yaml"), *failed) == 1
+    assert "test_boots came to FAIL" in capsys.readouterr().out
+
+
 def test_a_torn_file_is_bad_input_with_its_place(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = folder / "e.jsonl"
     path.write_bytes(path.read_bytes()[:-9])
