@@ -44,6 +44,7 @@ class Recorder:
         self.crashed: list[pytest.TestReport] = []
         self.writer: EvidenceWriter | None = None
         self.begun_s = 0.0
+        self.said = False  # what must report, by a worker that collected it
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -70,9 +71,12 @@ class Recorder:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
+        """The first that finishes says what all must report: a run that is killed later can still be judged by it."""
         output = getattr(node, "workeroutput", {})
-        self.items.update({who["nodeid"]: who for who in output.get("evidence_items", ())})
-        self._append(output.get("evidence", ()))
+        items = {who["nodeid"]: who for who in output.get("evidence_items", ())}
+        self.items.update(items)
+        self._append([*output.get("evidence", ()), *(self._expected() if items and not self.said else ())])
+        self.said |= bool(items)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
@@ -80,7 +84,7 @@ class Recorder:
         self._append(outbox(self.config).drain())
         if self.writer is None:
             return
-        late = () if self._collects_itself else self._expected()
+        late = () if self.said or self._collects_itself else self._expected()
         self.writer.append([*self._opening(), *self._crashes(), *late])
         code = int(session.exitstatus)
         self.writer.end(

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -318,6 +319,27 @@ def test_a_worker_that_dies_is_our_error_and_the_rest_is_kept(tmp_path: Path) ->
     }, out  # fmt: skip
     assert "crashed while running" in found["test_dies", "b"].message
     assert evidence.sealed(records(tmp_path))
+
+
+HANGS = """
+import pathlib, time
+def test_ok(cell): pass
+def test_hangs(cell):
+    while cell == "b": time.sleep(0.05)  # its worker ends with the controller
+"""
+
+
+def test_a_killed_run_says_what_it_did_not_come_to(tmp_path: Path) -> None:
+    """Its host was taken away, say: the cells that were through are judged, and what the others owe is known."""
+    process = start(tmp_path, HANGS, ["-n2"])
+    until = time.monotonic() + 60
+    while not ((file := tmp_path / "e.jsonl").exists() and b'"kind":"expected"' in file.read_bytes()):
+        assert time.monotonic() < until and process.poll() is None, "no worker told what it had collected"
+        time.sleep(0.05)
+    process.kill()
+    process.communicate()
+    assert {r.cell: len(r.tests) for r in of(Expected, tmp_path) if isinstance(r, Expected)} == {"a": 2, "b": 2}
+    assert not evidence.sealed(records(tmp_path))
 
 
 WAITS = """
