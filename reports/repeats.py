@@ -34,10 +34,14 @@ def _recordings(records: Sequence[Record]) -> Iterator[tuple[str, Logprobs]]:
             yield r.item, said
 
 
+def recorded(found: Found) -> list[dict[str, float]]:
+    """What a signature or a comparison with the reference left of each position, the likeliest candidate first."""
+    listed = found.data.get("signature") or found.data.get("candidates") or []
+    return [likeliest_first({token: float(value) for token, value in p.items()}) for p in listed]
+
+
 def _said(found: Found) -> Logprobs:
     """Without control tokens: llama.cpp spells all of them alike, of which a signature keeps one and a list of
     candidates (`matrix.divergence.listed`) the sum."""
-    listed = found.data.get("signature") or found.data.get("candidates") or []
-    positions = (likeliest_first({token: float(value) for token, value in p.items()}) for p in listed)
-    spoken = takewhile(lambda position: not is_control(chosen(position)), positions)
+    spoken = takewhile(lambda position: not is_control(chosen(position)), recorded(found))
     return distributions([{t: v for t, v in position.items() if not is_control(t)} for position in spoken])

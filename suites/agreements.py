@@ -18,11 +18,12 @@ from fixtures.banks import bank_for
 from matrix.divergence import Divergence, merged, top_k_kl
 from matrix.expand import expand
 from matrix.load import load
-from matrix.logprobs import Logprobs, distributions, likeliest_first
+from matrix.logprobs import Logprobs, distributions
 from matrix.model import Cell
 from matrix.plan import Plan, plan
 from reports.evidence import read
 from reports.record import Found
+from reports.repeats import recorded
 from suites import references
 from suites.checks.agreement import CHECK
 
@@ -56,9 +57,7 @@ def _newest(found: Sequence[Found]) -> list[Found]:
 
 
 def _said(found: Found) -> Logprobs:
-    positions = found.data.get("candidates") or found.data.get("signature") or []
-    ordered = [likeliest_first({t: float(v) for t, v in p.items()}) for p in positions]
-    return distributions([merged(p.items(), next(iter(p))) for p in ordered])
+    return distributions([merged(p.items(), next(iter(p))) for p in recorded(found)])
 
 
 def _compared(cell: Cell, planned: Plan, found: Found) -> Iterator[Agreement]:

@@ -9,7 +9,6 @@ they speak about: llama.cpp, the BF16 canary's own weights (a pruned one has oth
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from collections.abc import Iterator, Mapping
@@ -83,16 +82,12 @@ def _rivals(ways: Mapping[str, Logprobs], wanted: str, feature: str) -> dict[str
 
 
 def require_current(recorded: Mapping[str, Any], cell: Cell, item: Item, file: Path) -> None:
-    now = {"weights_sha256": _weights(cell), "prompt_sha256": _digest(item)}
+    now = {"weights_sha256": _weights(cell), "prompt_sha256": frozen.prompt_sha256(item)}
     frozen.require_current(file, frozen.stale(recorded, now), COMMAND)
 
 
 def _weights(cell: Cell) -> str:
     return CheckpointDirectory(find(cell.checkpoint)).weights_sha256()
-
-
-def _digest(item: Item) -> str:
-    return hashlib.sha256(json.dumps(item.messages, sort_keys=True).encode()).hexdigest()
 
 
 def record(launches: Mapping[str, Plan], chunked: Plan) -> dict[str, Any]:
@@ -111,7 +106,7 @@ def record(launches: Mapping[str, Plan], chunked: Plan) -> dict[str, Any]:
         text = f"the ways are {2 * tolerance} apart and noise is {noise}: choose a longer prompt"
         raise ConfigError([Problem(str(FILE), 0, "tolerance", text)])
     return {
-        "weights_sha256": _weights(launches[base].cell), "prompt_sha256": _digest(prompt(CanaryBank())),
+        "weights_sha256": _weights(launches[base].cell), "prompt_sha256": frozen.prompt_sha256(prompt(CanaryBank())),
         "index_topk": int(launches[base].settings["index_topk"]), "engine": f"xllamacpp {version('xllamacpp')}",
         "recorded_by": COMMAND, "noise": noise, "tolerance": tolerance, "ways": ways,
     }  # fmt: skip

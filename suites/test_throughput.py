@@ -23,22 +23,23 @@ from suites.judged import Judged, Load
 pytestmark = [pytest.mark.throughput]
 
 
-def test_single_stream_speed(
-    *, cell: Cell, engine: Engine, bank: Bank, evidence: Evidence, depth: Depth, baseline: Baseline, relaunch: Relaunch
-) -> None:
+@pytest.fixture
+def judged(
+    *, cell: Cell, bank: Bank, evidence: Evidence, depth: Depth, baseline: Baseline, relaunch: Relaunch
+) -> Judged:
+    return Judged(cell=cell, bank=bank, evidence=evidence, depth=depth, baseline=baseline, relaunch=relaunch)
+
+
+def test_single_stream_speed(*, cell: Cell, engine: Engine, judged: Judged, evidence: Evidence, depth: Depth) -> None:
     asked = Load(
         output_len=depth.single_stream_tokens,
         prompt_tokens=depth.load_prompt_tokens,
         true=lambda result: throughput.possible(result, cell),
     )
-    judged = Judged(cell=cell, bank=bank, evidence=evidence, depth=depth, baseline=baseline, relaunch=relaunch)
     expect(evidence, judged.findings(engine, [asked]))
 
 
-def test_speed_under_load(
-    *, cell: Cell, plan: Plan, engine: Engine, bank: Bank, evidence: Evidence, depth: Depth, baseline: Baseline,
-    relaunch: Relaunch,
-) -> None:  # fmt: skip
+def test_speed_under_load(*, plan: Plan, engine: Engine, judged: Judged, evidence: Evidence, depth: Depth) -> None:
     asked = Load(
         output_len=depth.load_output_tokens,
         waves=depth.load_waves,
@@ -46,7 +47,6 @@ def test_speed_under_load(
         true=lambda result: loads.if_fit(result, throughput.littles_law(result)),
     )
     each = [replace(asked, streams=n) for n in loads.admitted(plan.settings, depth.load_concurrency)]
-    judged = Judged(cell=cell, bank=bank, evidence=evidence, depth=depth, baseline=baseline, relaunch=relaunch)
     expect(evidence, judged.findings(engine, each))
 
 
@@ -65,15 +65,13 @@ def test_concurrency_sweep(
 
 @pytest.mark.from_depth("full")
 def test_decode_speed_by_context(
-    *, cell: Cell, plan: Plan, engine: Engine, bank: Bank, evidence: Evidence, depth: Depth, baseline: Baseline,
-    relaunch: Relaunch,
-) -> None:  # fmt: skip
+    *, cell: Cell, plan: Plan, engine: Engine, judged: Judged, evidence: Evidence, depth: Depth
+) -> None:
     """One stream after prompts of growing length: what attention over a long cache costs per token."""
     length = depth.load_output_tokens
     asked = Load(output_len=length, prompt_tokens=0, true=lambda result: throughput.possible(result, cell))
     fitting = sorted({lengths.fitting(plan.settings, n + length) - length for n in depth.decode_lengths})
     each = [replace(asked, prompt_tokens=n, where={"context": n}) for n in fitting]
-    judged = Judged(cell=cell, bank=bank, evidence=evidence, depth=depth, baseline=baseline, relaunch=relaunch)
     expect(evidence, judged.findings(engine, each))
 
 

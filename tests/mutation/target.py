@@ -41,6 +41,7 @@ from suites import test_effective
 from suites.baselines import Baseline
 from suites.checks import throughput
 from suites.depth import QUICK, Depth
+from suites.judged import Judged
 from suites.rendering import rendering
 from tests.mutation.seeds import SeededBank
 from tests.suites.world import Outcome, Recorder, suite_tests
@@ -113,10 +114,11 @@ class Real:
         with Client(
             self.base_url, self.engine.model, self.engine.api_key, silence_s=silence_s, total_s=total_s
         ) as asker:
+            what: dict[str, Any] = {"cell": self.plan.cell, "bank": bank, "evidence": evidence, "depth": self.depth}
             given = {
-                "cell": self.plan.cell, "plan": self.plan, "engine": running, "client": asker, "bank": bank,
-                "evidence": evidence, "depth": self.depth, "baseline": Baseline(),
-                "relaunch": lambda why: None, "rendered": rendering(self.plan.cell.checkpoint),
+                **what, "plan": self.plan, "engine": running, "client": asker,
+                "judged": Judged(**what, baseline=Baseline(), relaunch=lambda _: None),
+                "rendered": rendering(self.plan.cell.checkpoint),
             }  # fmt: skip
             function(**{n: given[n] for n in inspect.signature(function).parameters})
 

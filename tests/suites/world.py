@@ -31,6 +31,7 @@ from suites import (
 )
 from suites.baselines import Baseline
 from suites.depth import QUICK
+from suites.judged import Judged
 
 INDEX_TOPK = 256
 ENGINES = load().engines
@@ -208,10 +209,10 @@ def run(test: str, stub: StubEngine, bank: Bank, *, silence_s: float = SILENCE_S
             "evidence": evidence,
             "depth": DEPTH,
             "rendered": counted_by_stub,
-            "baseline": Baseline(),
-            "relaunch": lambda why: None,
             **instead,
         }
+        what: Any = {name: given[name] for name in ("cell", "bank", "evidence", "depth")}
+        given["judged"] = Judged(**what, baseline=Baseline(), relaunch=lambda _: None)
         wanted = inspect.signature(function).parameters
         try:
             function(**{name: given[name] for name in wanted})
