@@ -77,16 +77,17 @@ def wanted() -> dict[Key, tuple[Checkpoint, Item]]:
 
 
 class Oracle:
-    """One checkpoint that attends in one way."""
+    """One checkpoint that attends in one way. What is recorded is said in float32 by a CPU."""
 
-    def __init__(self, directory: Path, key: Key) -> None:
+    def __init__(self, directory: Path, key: Key, *, dtype: str = "float32", device: str = "cpu") -> None:
         import torch
         from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
         from fixtures.canary.checkpoint import CheckpointDirectory
 
         config = AutoConfig.for_model(**{**CheckpointDirectory(directory).config, **_attention(key)})
-        self._model = AutoModelForCausalLM.from_pretrained(directory, config=config, dtype=torch.float32).eval()
+        model = AutoModelForCausalLM.from_pretrained(directory, config=config, dtype=getattr(torch, dtype))
+        self.model = model.eval().to(device)
         self._tokenizer, self._stop = AutoTokenizer.from_pretrained(directory), set(config.eos_token_id)
 
     def says(self, prompt: list[int], expected: str, most: int) -> list[list[tuple[str, float]]]:
@@ -110,7 +111,8 @@ class Oracle:
         import torch
 
         with torch.no_grad():
-            logits = self._model(torch.tensor([ids]), use_cache=False, logits_to_keep=count).logits
+            asked = torch.tensor([ids], device=self.model.device)
+            logits = self.model(asked, use_cache=False, logits_to_keep=count).logits
         best = torch.log_softmax(logits[0].double(), -1).topk(signature.TOP)
         return [list(zip(i, v, strict=True)) for i, v in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
 

@@ -24,7 +24,7 @@ TOLERANCE_16_BIT: Final = 5e-7  # three experts instead of four are 1.1e-6 away;
 TOLERANCE_QUANTISED: Final = 1.2e-6  # the nearest other weights are 2.5e-6 away; healthy launches at most 4.6e-7
 # Where the canary is unsure everything shows a thousand times more, and what another layer selected a million times.
 # Half of what the nearest other pattern of IndexCache is away (8.8e-2), in any format; less for weights to which one is
-# nearer. Healthy: 3.0e-3 at most on H100 (NVFP4), 6.3e-4 on llama.cpp; 1.5e-2 by transformers (W4A16 weights).
+# nearer. Healthy: 3.0e-3 at most on H100 (NVFP4), 6.3e-4 on llama.cpp; 1.6e-2 by transformers (FP8, W4A16).
 TOLERANCE_UNSURE: Final = 4.4e-2
 
 
