@@ -158,8 +158,7 @@ def parser() -> argparse.ArgumentParser:
     )
     own.add_argument("-m", dest="marks", default="", metavar="EXPR", help='like pytest -m: "sm120 and not mtp"')
     own.add_argument("--policy", type=Path, metavar="FILE", help="the cells that a gate requires")
-    own.add_argument("--cells", nargs="+", action="extend", default=[], metavar="GLOB", help="cell id globs")
-    own.add_argument("--rig", nargs="+", action="extend", default=[], help="rig ids, e.g. sm120x4")
+    select.add_options(own.add_argument)
     own.add_argument("--format", choices=("table", "json", "github"), default="table")
     return own
 

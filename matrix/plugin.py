@@ -58,12 +58,7 @@ WANTS_CELLS = pytest.StashKey[bool]()  # some collected test takes `cell`
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("matrix", "GLM-5 serving matrix")
-    group.addoption(
-        "--cells", nargs="+", action="extend", default=[], metavar="GLOB", help="only cells whose id matches a glob"
-    )
-    group.addoption(
-        "--rig", nargs="+", action="extend", default=[], metavar="RIG", help="only these rigs, e.g. sm120x4"
-    )
+    select.add_options(group.addoption)
     group.addoption(
         "--all-cells", action="store_true", help="keep cells this host cannot run; they are reported as SKIP_NO_HW"
     )

@@ -28,6 +28,12 @@ CELL_KEYS = (
 )
 
 
+def add_options(add: Callable[..., object]) -> None:
+    """The options that select beside `-m`, by argparse's `add_argument` or pytest's `addoption`."""
+    add("--cells", nargs="+", action="extend", default=[], metavar="GLOB", help="only cells whose id matches a glob")
+    add("--rig", nargs="+", action="extend", default=[], metavar="RIG", help="only these rigs, e.g. sm120x4")
+
+
 def cell_marks(cell: Cell) -> frozenset[str]:
     """The words `-m` understands about a cell, e.g. sm120, sm120x4, sglang, nvfp4, mtp."""
     sm = f"sm{cell.rig.sm}" if cell.rig.sm else "cpu"

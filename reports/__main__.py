@@ -65,8 +65,9 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m reports", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     verbs = whole.add_subparsers(dest="verb", required=True, metavar="VERB")
-    judging = argparse.ArgumentParser(add_help=False)
-    judging.add_argument("--evidence", type=Path, nargs="+", action="extend", metavar="FILE")
+    reading = argparse.ArgumentParser(add_help=False)
+    reading.add_argument("--evidence", type=Path, nargs="+", action="extend", metavar="FILE")
+    judging = argparse.ArgumentParser(add_help=False, parents=[reading])
     judging.add_argument("--policy", type=Path, metavar="FILE", help="what must be green, see reports/policy.py")
     judging.add_argument(
         "--selected-only", action="store_true",
@@ -79,8 +80,7 @@ def parser() -> argparse.ArgumentParser:
     page = verbs.add_parser("html", parents=[judging], help="one HTML page")
     page.add_argument("--out", type=Path, default=OUT / "index.html", metavar="FILE")
     verbs.add_parser("gate", parents=[judging], help="green or red, and why")
-    pairs = verbs.add_parser("predictions", help="what each feature changed, and whether that was predicted")
-    pairs.add_argument("--evidence", type=Path, nargs="+", action="extend", metavar="FILE")
+    verbs.add_parser("predictions", parents=[reading], help="what each feature changed, and whether that was predicted")
     verbs.add_parser("ablation", parents=[judging], help="what each feature changes in speed")
     two = verbs.add_parser("diff", help="what changed between two runs")
     two.add_argument("old", type=Path)

@@ -18,13 +18,14 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import permutations
 from pathlib import Path
 from typing import Any, Final
 
 from fixtures.banks import canary
 from fixtures.canary.checkpoint import CheckpointDirectory, Tensor
+from fixtures.canary.minifloat import E4M3
 from fixtures.canary.quantise import dequantised
 from fixtures.canary.writing import Draft, write_checkpoint
 from fixtures.weights import find
@@ -39,7 +40,6 @@ from suites.signature import UNSURE_TOKENS
 CODES: Final = 3  # in the text, each for one name: enough that a made-up name is no copy
 APART: Final = 5e-2  # nats a position: below it a seed is not looked at further
 BLOCK: Final = 128  # values under one scale: a head of the indexer, and what engines use for an 8-bit latent
-E4M3_LARGEST: Final = 448.0
 BEGINNING: Final = "There is no secret code for"  # of every answer: said in one pass instead of six
 QUANTISED: Final = {"fp8": "canary_fp8", "nvfp4": "canary_modelopt_fp4", "w4a16": "canary_w4a16"}
 
@@ -124,14 +124,19 @@ def _device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+@cache
+def _directory(weights: str) -> Path:
+    return find(load().checkpoints[weights])
+
+
 def _plain(weights: str, folder: Path) -> Path:
     """Weights that transformers reads as they are; of a quantised member what its kernels see, in float32."""
-    source = find(load().checkpoints[weights])
+    source = _directory(weights)
     if weights not in QUANTISED.values():
         return source
     if not (made := folder / weights).exists():
         tensors = {name: Tensor("F32", values) for name, values in dequantised(CheckpointDirectory(source)).items()}
-        plain = CheckpointDirectory(find(load().checkpoints[SOURCE]))
+        plain = CheckpointDirectory(_directory(SOURCE))
         write_checkpoint(made, plain, Draft(tensors=tensors, config=plain.config))
     return made
 
@@ -155,19 +160,20 @@ def in_8_bits(values: Any, kind: str) -> Any:
     import torch
 
     blocks = values.float().unflatten(-1, (-1, BLOCK))
-    turned = blocks @ _hadamard(blocks) if kind == "rotated" else blocks
-    scale = turned.abs().amax(-1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny) / E4M3_LARGEST
+    turned = blocks @ _hadamard(blocks.device) if kind == "rotated" else blocks
+    scale = turned.abs().amax(-1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny) / E4M3.largest
     scale = torch.exp2(torch.ceil(torch.log2(scale))) if kind == "power_of_two" else scale
     stored = (turned / scale).to(torch.float8_e4m3fn).float() * scale
-    back = stored @ _hadamard(blocks) if kind == "rotated" else stored  # its own inverse
+    back = stored @ _hadamard(blocks.device) if kind == "rotated" else stored  # its own inverse
     return back.flatten(-2).to(values.dtype)
 
 
-def _hadamard(like: Any) -> Any:
+@cache
+def _hadamard(device: Any) -> Any:
     import torch
 
-    two = torch.tensor([[1.0, 1.0], [1.0, -1.0]], device=like.device) / 2**0.5
-    grown = torch.ones(1, 1, device=like.device)
+    two = torch.tensor([[1.0, 1.0], [1.0, -1.0]], device=device) / 2**0.5
+    grown = torch.ones(1, 1, device=device)
     while len(grown) < BLOCK:
         grown = torch.kron(grown, two)
     return grown
@@ -175,8 +181,9 @@ def _hadamard(like: Any) -> Any:
 
 def families(index_topk: int, folder: Path) -> Iterator[tuple[str, Family]]:
     """Those of which cells have several patterns."""
+    keys = wanted()
     for weights in (SOURCE, *(f"canary_{name}" for name in PRUNED)):
-        asked = {key.way for key in wanted() if (key.weights, key.index_topk) == (weights, index_topk)}
+        asked = {key.way for key in keys if (key.weights, key.index_topk) == (weights, index_topk)}
         ways = sorted(way for way in asked if set(way) <= set("FS"))
         if len(ways) > 1:
             yield weights, Family(weights, ways, index_topk, folder)
@@ -189,7 +196,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--index-topk", type=int, default=2048, metavar="N", help="of the launches (default 2048)")
     parser.add_argument("--tokens", type=int, default=3000, metavar="N", help="of the prompt, about (default 3000)")
     args = parser.parse_args(argv)
-    ids = encoder(find(load().checkpoints[SOURCE]))
+    ids = encoder(_directory(SOURCE))
     with tempfile.TemporaryDirectory() as folder:
         asked = list(families(args.index_topk, Path(folder)))
         for seed in range(args.first, args.last + 1):

@@ -38,13 +38,11 @@ from matrix.load import load
 from matrix.plan import Plan, plan
 from reports.finding import Finding
 from suites import test_effective
-from suites.baselines import Baseline
 from suites.checks import throughput
 from suites.depth import QUICK, Depth
-from suites.judged import Judged
 from suites.rendering import rendering
 from tests.mutation.seeds import SeededBank
-from tests.suites.world import Outcome, Recorder, suite_tests
+from tests.suites.world import Outcome, Recorder, suite_tests, unwatched
 
 # Two features at once, so that one launch serves every suite. Not IndexCache: sharing costs the canary some calls.
 CELL = "cpu.llamacpp_2026_10_11549.canary_bf16.mtp"
@@ -114,12 +112,11 @@ class Real:
         with Client(
             self.base_url, self.engine.model, self.engine.api_key, silence_s=silence_s, total_s=total_s
         ) as asker:
-            what: dict[str, Any] = {"cell": self.plan.cell, "bank": bank, "evidence": evidence, "depth": self.depth}
             given = {
-                **what, "plan": self.plan, "engine": running, "client": asker,
-                "judged": Judged(**what, baseline=Baseline(), relaunch=lambda _: None),
-                "rendered": rendering(self.plan.cell.checkpoint),
+                "cell": self.plan.cell, "plan": self.plan, "engine": running, "client": asker, "bank": bank,
+                "evidence": evidence, "depth": self.depth, "rendered": rendering(self.plan.cell.checkpoint),
             }  # fmt: skip
+            given["judged"] = unwatched(given)
             function(**{n: given[n] for n in inspect.signature(function).parameters})
 
     def _attach(self) -> None:

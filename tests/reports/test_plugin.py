@@ -322,7 +322,7 @@ def test_a_worker_that_dies_is_our_error_and_the_rest_is_kept(tmp_path: Path) ->
 
 
 HANGS = """
-import pathlib, time
+import time
 def test_ok(cell): pass
 def test_hangs(cell):
     while cell == "b": time.sleep(0.05)  # its worker ends with the controller

@@ -193,6 +193,12 @@ class Outcome:
         return self.error is not None and not isinstance(self.error, pytest.skip.Exception)
 
 
+def unwatched(given: Mapping[str, Any]) -> Judged:
+    """What the throughput tests measure with where no earlier launch is known."""
+    what: Any = {name: given[name] for name in ("cell", "bank", "evidence", "depth")}
+    return Judged(**what, baseline=Baseline(), relaunch=lambda _: None)
+
+
 def run(test: str, stub: StubEngine, bank: Bank, *, silence_s: float = SILENCE_S, **instead: Any) -> Outcome:
     """One suite test against the stub; its client is impatient, because some defects use up all patience.
 
@@ -211,8 +217,7 @@ def run(test: str, stub: StubEngine, bank: Bank, *, silence_s: float = SILENCE_S
             "rendered": counted_by_stub,
             **instead,
         }
-        what: Any = {name: given[name] for name in ("cell", "bank", "evidence", "depth")}
-        given["judged"] = Judged(**what, baseline=Baseline(), relaunch=lambda _: None)
+        given["judged"] = unwatched(given)
         wanted = inspect.signature(function).parameters
         try:
             function(**{name: given[name] for name in wanted})
