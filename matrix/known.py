@@ -5,18 +5,26 @@ from __future__ import annotations
 from datetime import date
 
 from matrix.load import Loaded, Matrix
-from matrix.model import Cell, KnownFailure
+from matrix.model import Cell, Fails, KnownFailure
 
 
 def known_failures(matrix: Matrix, cell: Cell, test: str, test_id: str = "") -> list[Loaded[KnownFailure]]:
     """Entries that speak about this test of this cell. `test_id` is matched against an entry's `params`."""
-    return [
-        k
-        for k in matrix.known_failures
-        if k.value.test == test
-        and k.condition(cell.facts)
-        and (not k.value.params or any(p in test_id for p in k.value.params))
-    ]
+    return [k for k in of_cell(matrix, cell) if k.value.fails.test == test and _speaks_of(k.value.fails, test_id)]
+
+
+def of_launch(matrix: Matrix, cell: Cell) -> list[Loaded[KnownFailure]]:
+    """Entries that speak about the launch of this cell."""
+    return [k for k in of_cell(matrix, cell) if k.value.fails.at != "test"]
+
+
+def of_cell(matrix: Matrix, cell: Cell) -> list[Loaded[KnownFailure]]:
+    """All entries of a cell."""
+    return [k for k in matrix.known_failures if k.condition(cell.facts)]
+
+
+def _speaks_of(fails: Fails, test_id: str) -> bool:
+    return not fails.params or any(p in test_id for p in fails.params)
 
 
 def expired(matrix: Matrix, today: date) -> list[Loaded[KnownFailure]]:

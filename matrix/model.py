@@ -282,19 +282,55 @@ class Overlay:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Fails:
+    """How a known failure shows. A failure that differs in `at`, `how` or `signature` is another one, and red."""
+
+    at: Literal["before_ready", "first_request", "test"]  # an entry about the launch excuses nothing after it
+    how: Literal["exit", "hang", "rejected", "http_status", "wrong_answer"]  # rejected: by preflight, nothing started
+    signature: str  # regular expression; searched in the exception, the log excerpt and the findings that are not ok
+    test: str = ""  # with `at: test` only: the test function's name
+    params: tuple[str, ...] = ()  # substrings of the test id; empty = every parameter of the test
+    http_status: int | None = None  # with `how: http_status` only; null: any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What a symptom needs before it can show; an entry whose test never asks for it excuses nothing."""
+
+    prompt_tokens: int | None = None
+    concurrency: int | None = None
+    turns: int | None = None
+    thinking: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What was run or read, and for which release, GPU and form: a source about another one proves nothing."""
+
+    kind: Literal["run", "wheel", "report"]
+    release: str  # as the source states it
+    gpu: str = ""
+    sm: int | None = None
+    form: str = ""  # e.g. "nvfp4, fp8 KV"
+    url: str = ""  # where it stands, when that is not the entry's issue
+
+
+@dataclass(frozen=True, kw_only=True)
 class KnownFailure:
     """A deviation that is expected, with its cause. An unexpected pass is red, an expired entry too."""
 
     id: str
     when: Mapping[str, Json]
-    test: str  # test function name, or "boot"
-    expect: Literal["fail", "no_boot", "intermittent"]
+    fails: Fails
+    expect: Literal["always", "intermittent"]  # always: a pass is red (XPASS); intermittent: it may pass
     symptom: str
-    issue: str
+    issue: str  # a link, or a page of docs/ where the failure is planted
+    source: Source
+    owner: str  # who looks again by `review_by`
     added: date
     review_by: date  # past it, the entry itself is red
-    strict: bool = True
-    params: tuple[str, ...] = ()  # substrings of the test id; empty = every parameter of the test
+    needs: Needs = field(default_factory=Needs)
+    waits_for: str = ""  # engine and version, when no combination of today matches
     affected: str = ""  # versions, as the thread states them
     fixed: str = ""
 

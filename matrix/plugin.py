@@ -15,9 +15,9 @@ import pytest
 from matrix import select
 from matrix.errors import ConfigError, EngineError, nearest
 from matrix.expand import expand
-from matrix.known import known_failures
-from matrix.load import Matrix, load
-from matrix.model import Cell
+from matrix.known import known_failures, of_launch
+from matrix.load import Loaded, Matrix, load
+from matrix.model import Cell, KnownFailure
 from matrix.plan import Plan, plan
 from matrix.removal import patches_of, without_patch
 
@@ -274,12 +274,14 @@ def _order(item: pytest.Item, launches: dict[str, int], cells: dict[str, int]) -
 
 def _expect_known_failures(item: pytest.Item, cell: Cell, test: str) -> None:
     for known in known_failures(load(), cell, test, item.name):
-        reason = f"{known.value.id}: {known.value.symptom} ({known.value.issue}) [{known.where()}]"
-        strict = known.value.strict and known.value.expect != "intermittent"
-        item.add_marker(pytest.mark.xfail(reason=reason, strict=strict))
-    for known in known_failures(load(), cell, "boot", item.name):
-        reason = f"{known.value.id}: {known.value.symptom} ({known.value.issue}) [{known.where()}]"
-        item.add_marker(pytest.mark.xfail(reason=reason, strict=known.value.strict, raises=EngineError))
+        item.add_marker(pytest.mark.xfail(reason=_reason(known), strict=known.value.expect == "always"))
+    for known in of_launch(load(), cell):
+        strict = known.value.expect == "always"
+        item.add_marker(pytest.mark.xfail(reason=_reason(known), strict=strict, raises=EngineError))
+
+
+def _reason(known: Loaded[KnownFailure]) -> str:
+    return f"{known.value.id}: {known.value.symptom} ({known.value.issue}) [{known.where()}]"
 
 
 def _refuse_to_run_nothing(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -110,14 +110,20 @@ rules:
     reason: the toy drafts only on GPUs
     source: test
 """,
-    "known_failures.yaml": """
+    "known_failures.yaml": r"""
 known_failures:
   - id: T1
     when: {release: toy_2, features: [mtp]}
-    test: test_finds_the_needle_beyond_index_topk
-    expect: fail
+    fails:
+      at: test
+      test: test_finds_the_needle_beyond_index_topk
+      how: wrong_answer
+      signature: 'needle\.found: NOT OK'
+    expect: always
     symptom: loses the needle
     issue: https://example.org/1
+    source: {kind: report, release: "2.0"}
+    owner: somebody
     added: 2026-01-01
     review_by: 2027-01-01
 """,
