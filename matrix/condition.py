@@ -2,9 +2,10 @@
 
     when: {engine: sglang, version: "<0.5.12", sm: [100, 120], features: [mtp], form: recommended}
 
-Keys are the cell's facts (`Cell.facts`) plus six that compare: `version` (PEP 440 specifier),
+Keys are the cell's facts (`Cell.facts`) plus seven that compare: `version` (PEP 440 specifier),
 `features` (all of these), `without` (none of these), `any_feature` (whether there is one), `feature_count` (how many
-at once), `form` (published or recommended).
+at once), `form` (published or recommended), `pins` (libraries that the release pins, each with a specifier that all
+versions it allows must satisfy: matrix/pins.py).
 A list means any of its values. Specificity counts keys, and every feature named counts once.
 """
 
@@ -19,6 +20,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from matrix.errors import nearest
 from matrix.model import Form, Json
+from matrix.pins import Pins, find_pin_problems
 
 Facts = Mapping[str, Json]
 Test = Callable[[Facts, str], bool]
@@ -27,8 +29,9 @@ EQUAL_KEYS = (
     "rig", "gpu", "sm", "gpus", "interconnect", "engine", "release", "fork",
     "checkpoint", "family", "format", "experts", "mtp_layer", "canary",
 )  # fmt: skip
-KEYS = (*EQUAL_KEYS, "version", "features", "without", "any_feature", "feature_count", "form")
+KEYS = (*EQUAL_KEYS, "version", "features", "without", "any_feature", "feature_count", "form", "pins")
 FORMS: tuple[Form, ...] = ("recommended", "published")
+NO_PINS = Pins()  # for conditions that never name a library
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +49,16 @@ class Condition:
         return True
 
 
-def compile_condition(when: Mapping[str, Json]) -> Condition:
+def compile_condition(when: Mapping[str, Json], pins: Pins = NO_PINS) -> Condition:
     """Turn a checked `when:` into a predicate. Call `problems` first: this trusts its input."""
-    weight = sum(len(_many(v)) if k in ("features", "without") else 1 for k, v in when.items())
-    return Condition(tuple(_test(k, v) for k, v in when.items()), weight, frozenset(when))
+    weight = sum(len(_many(v)) if k in ("features", "without", "pins") else 1 for k, v in when.items())
+    in_order = sorted(when.items(), key=lambda pair: pair[0] == "pins")  # last: it may read the release's snapshot
+    return Condition(tuple(_test(k, v, pins) for k, v in in_order), weight, frozenset(when))
 
 
-def problems(when: Mapping[str, Json], valid: Mapping[str, Iterable[Any]]) -> list[tuple[str, str]]:
+def problems(
+    when: Mapping[str, Json], valid: Mapping[str, Iterable[Any]], pins: Pins = NO_PINS
+) -> list[tuple[str, str]]:
     """(key, message) for every key and value that no cell can have; `valid` maps keys to their values."""
     found: list[tuple[str, str]] = []
     for key, value in when.items():
@@ -63,6 +69,8 @@ def problems(when: Mapping[str, Json], valid: Mapping[str, Iterable[Any]]) -> li
         elif key == "feature_count":
             bad = [n for n in _many(value) if type(n) is not int or n < 1]
             found += [(key, f"expected a number of features from 1 on, got {n!r}") for n in bad]
+        elif key == "pins":
+            found += [(key, message) for message in find_pin_problems(value, pins)]
         elif key != "any_feature":
             known = set(valid.get("features" if key == "without" else key, ()))
             bad = [v for v in _many(value) if known and v not in known]
@@ -82,8 +90,8 @@ def _many(value: Json) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, (list, tuple, set, frozenset)) else (value,)
 
 
-def _test(key: str, value: Json) -> Test:
-    values = frozenset(_many(value)) if key != "version" else frozenset()
+def _test(key: str, value: Json, pins: Pins) -> Test:
+    values = frozenset(_many(value)) if key not in ("version", "pins") else frozenset()
     match key:
         case "version":
             matches = cache(SpecifierSet(value, prereleases=True).contains)  # few releases, thousands of cells
@@ -96,6 +104,9 @@ def _test(key: str, value: Json) -> Test:
             return lambda facts, _: bool(facts["features"]) == value
         case "feature_count":
             return lambda facts, _: len(facts["features"]) in values
+        case "pins":
+            within = cache(lambda release: all(pins.allows_only(release, name, text) for name, text in value.items()))
+            return lambda facts, _: within(facts["release"])
         case "form":
             return lambda _, form: form in values
         case _:

@@ -12,6 +12,7 @@ from matrix.errors import Problem, nearest
 if TYPE_CHECKING:
     from matrix.load import Loaded
     from matrix.model import Checkpoint, Engine, Feature, Gpu, Overlay, Release
+    from matrix.pins import Pins
 
     Any_ = Sequence[Loaded[Any]]
 
@@ -28,6 +29,7 @@ def problems(
     conditioned: Sequence[Loaded[Any]],
     overlays: Sequence[Loaded[Overlay]],
     patches: Iterable[str],
+    pins: Pins,
 ) -> list[Problem]:
     """Every cross-reference problem; an empty list means the matrix hangs together."""
     valid = _valid_values(gpus, engines, releases, checkpoints, features)
@@ -44,7 +46,7 @@ def problems(
         if ckpt.value.stands_for:
             found += _names(ckpt, "stands_for", [ckpt.value.stands_for], valid["checkpoint"])
     for any_item in conditioned:
-        for key, message in condition.problems(any_item.value.when, valid):
+        for key, message in condition.problems(any_item.value.when, valid, pins):
             found.append(_at(any_item, ("when", key), message))
     known_patches = sorted(patches)
     for overlay in overlays:

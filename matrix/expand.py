@@ -57,7 +57,7 @@ def why_not_as_published(matrix: Matrix, cell: Cell) -> list[Excluded]:
 
 def _combinations(matrix: Matrix) -> Iterator[tuple[Cell, list[Cell]]]:
     """A base cell without features, and every set of the features that are a question for it (itself first)."""
-    asked = {name: compile_condition(f.when) for name, f in sorted(matrix.features.items())}
+    asked = {name: compile_condition(f.when, matrix.pins) for name, f in sorted(matrix.features.items())}
     for rig in matrix.rigs.values():
         for release in matrix.releases.values():
             engine: Engine = matrix.engines[release.engine]

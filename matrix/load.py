@@ -27,6 +27,7 @@ from matrix.model import (
     Rig,
     Rule,
 )
+from matrix.pins import Pins
 from matrix.structure import structure
 
 T = TypeVar("T")
@@ -63,6 +64,7 @@ class Matrix:
     known_failures: tuple[Loaded[KnownFailure], ...]
     claims: tuple[Loaded[Claim], ...]
     places: Mapping[str, str]  # "checkpoint:glm5_fp8" -> file:line
+    pins: Pins
     root: Path
 
 
@@ -83,10 +85,11 @@ def load(root: Path = HERE) -> Matrix:
     overlays = reader.lists(Overlay, "recipes/*.yaml", "overlays")
     known = reader.lists(KnownFailure, "known_failures.yaml", "known_failures")
     claims = reader.files(Claim, "claims/*.yaml")
+    pins = Pins(snapshots=root / "snapshots", declared={r.value.id: r.value.pins for r in releases})
     problems = reader.problems + crossref.problems(
         gpus=gpus, engines=engines, releases=releases, checkpoints=checkpoints, features=features,
         conditioned=[*rules, *overlays, *known, *claims, *features], overlays=overlays,
-        patches={p.name for p in (root / "patches").glob("*") if p.is_dir()},
+        patches={p.name for p in (root / "patches").glob("*") if p.is_dir()}, pins=pins,
     )  # fmt: skip
     if problems:
         raise ConfigError(problems)
@@ -97,10 +100,10 @@ def load(root: Path = HERE) -> Matrix:
         releases={r.value.id: r.value for r in releases},
         checkpoints={c.value.id: c.value for c in checkpoints},
         features={f.value.id: f.value for f in features},
-        rules=_compiled(rules), overlays=_compiled(overlays),
-        known_failures=_compiled(known), claims=_compiled(claims),
+        rules=_compiled(rules, pins), overlays=_compiled(overlays, pins),
+        known_failures=_compiled(known, pins), claims=_compiled(claims, pins),
         places=dict(_places(gpus=gpus, engine=engines, release=releases, checkpoint=checkpoints, feature=features)),
-        root=root,
+        pins=pins, root=root,
     )  # fmt: skip
 
 
@@ -112,9 +115,9 @@ def digest_of(root: Path) -> str:
     return whole.hexdigest()
 
 
-def _compiled(items: Iterable[Loaded[Any]]) -> tuple[Loaded[Any], ...]:
+def _compiled(items: Iterable[Loaded[Any]], pins: Pins) -> tuple[Loaded[Any], ...]:
     """Conditions are compiled only once crossref has found them valid."""
-    return tuple(replace(i, condition=compile_condition(i.value.when)) for i in items)
+    return tuple(replace(i, condition=compile_condition(i.value.when, pins)) for i in items)
 
 
 def _places(**kinds: Iterable[Loaded[Any]]) -> Iterator[tuple[str, str]]:
