@@ -8,6 +8,7 @@ MatrixError
     EngineExited       the process ended before or while serving
     EngineNotReady     it lives but never became healthy, or hung
     EngineReplyMalformed   it answered with something that is not the protocol
+    OtherServer        what answers is not the engine that was started or named
 
 Infrastructure trouble is never reported as the engine's answer; only HostError may be retried.
 """
@@ -69,6 +70,10 @@ class EngineNotReady(EngineError):
 
 class EngineReplyMalformed(EngineError):
     """The engine answered with something that is not the protocol it claims to speak."""
+
+
+class OtherServer(EngineError):
+    """What answers is not the engine that was started, or not the model that was asked."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

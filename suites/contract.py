@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 import pytest
 
+from fixtures.exchange import Access
 from matrix.statistics import upper_bound
 from reports.finding import Finding
 
@@ -34,6 +35,8 @@ class Engine(Protocol):
     def log_path(self) -> Path | None: ...
     @property
     def gpus(self) -> tuple[str, ...]: ...
+    @property
+    def access(self) -> Access: ...
 
 
 class Evidence(Protocol):

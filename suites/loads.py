@@ -60,7 +60,7 @@ def load(engine: Engine, bank: Bank, depth: Depth, *, streams: int, output_len: 
         input_tokens_about=depth.load_prompt_tokens,
     )
     with watching(engine.gpus) as watch:
-        result = run_load(spec, engine.api_key)
+        result = run_load(spec, engine.api_key, engine.access)
     return result | watch.summary() | {WAVE: statistics.median(throughput.by_wave(result) or [0.0])}
 
 

@@ -117,7 +117,7 @@ def _asked(plan: Plan) -> Logprobs:
 
     with (
         ProcessLauncher().start(plan) as engine,
-        Client(engine.base_url, engine.model, api_key=engine.api_key) as client,
+        Client(engine.base_url, engine.model, engine.api_key, access=engine.access) as client,
     ):
         reply = client.ask(prompt(CanaryBank()), max_tokens=MAX_TOKENS, top_logprobs=TOP)
     return [{t: round(v, 5) for t, v in position.items()} for position in named(reply.logprobs)]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from fixtures.exchange import Access
     from fixtures.launch import Running
     from fixtures.load.spec import LoadSpec
     from matrix.plan import Plan
@@ -23,6 +24,7 @@ ITL_S = 0.01  # a healthy stub's; `slow_decode` adds 0.02
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
+    from fixtures.exchange import PLAIN
     from fixtures.plugin import POOL
     from fixtures.pool import EnginePool
     from suites import loads
@@ -30,8 +32,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # A client on a busy host judges no speed (tests/suites/test_loads.py); here what follows from a verdict is tested.
     measure = loads.run_load  # type: ignore[attr-defined]
 
-    def fit(spec: LoadSpec, api_key: str | None = None) -> dict[str, Any]:
-        return {**measure(spec, api_key), "client_fit": True}
+    def fit(spec: LoadSpec, api_key: str | None = None, access: Access = PLAIN) -> dict[str, Any]:
+        return {**measure(spec, api_key, access), "client_fit": True}
 
     loads.run_load = fit  # type: ignore[attr-defined]
     defects = iter(os.environ["GLM_TEST_LAUNCHES"].split())

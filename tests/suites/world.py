@@ -14,6 +14,7 @@ import pytest
 from fixtures.banks.bank import Bank
 from fixtures.banks.item import Item
 from fixtures.client import Client
+from fixtures.exchange import PLAIN, Access
 from fixtures.stub.answers import tokens
 from fixtures.stub_engine import MODEL, StubEngine
 from matrix.load import load
@@ -179,6 +180,7 @@ class FakeRunning:
     model: str = MODEL
     log_path: Path | None = None
     gpus: tuple[str, ...] = ()
+    access: Access = PLAIN
 
 
 @dataclass
