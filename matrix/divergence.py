@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from matrix.logprobs import Logprobs, chosen, until_they_part
+from matrix.logprobs import ABOVE_ONE, Logprobs, candidates, chosen, until_they_part
 
 # Of the mass: what float32 cannot say. llama.cpp was seen to overstate a sure token by 6e-7 of what is left beside it.
 REST = 1e-6
-ABOVE_ONE = 1e-3  # nats: what rounding may lift a logprob over 0; more is no probability
 HIGHEST = 100.0  # nats: whose exponential is still a float
 TINY = 1e-300  # engines give -inf for what a mask forbids; its logarithm must exist
 HALVINGS = 100  # down to the last bit of a float, from any start
@@ -47,10 +46,8 @@ def listed(content: Iterable[Mapping[str, Any]]) -> Logprobs:
 
 
 def _listed(position: Mapping[str, Any]) -> Position:
-    tops = position.get("top_logprobs") or []
-    first = str(position["token"])
-    pairs = [(str(top["token"]), float(top["logprob"])) for top in tops]
-    missing = [(first, float(position["logprob"]))] if first not in dict(pairs) else []
+    (first, own), *pairs = candidates(position)
+    missing = [(first, own)] if first not in dict(pairs) else []
     return merged([*missing, *pairs], first)
 
 

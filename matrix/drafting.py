@@ -11,11 +11,13 @@ counter that calls every draft accepted does not. So a perfect acceptance is bel
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import ceil
+from math import ceil, inf, isfinite
 
+from matrix.errors import EngineReplyMalformed
 from matrix.observation import Seen, every, moved
 
 
@@ -39,7 +41,7 @@ class Drafting:
     @property
     def most_made(self) -> float | None:
         """No more than this can drafts and accepted tokens add up to; None where nothing bounds them."""
-        if self.generated is None or not self.drafts:
+        if self.generated is None or not self.drafts or not isfinite(self.drafted / self.drafts):
             return None
         beyond_end = max(ceil(self.drafted / self.drafts), len(self.positions)) - 1
         if beyond_end <= 0:
@@ -48,6 +50,9 @@ class Drafting:
 
     def contradictions(self) -> Iterator[str]:
         """What cannot be, whatever the head is worth."""
+        counts = (self.drafted, self.accepted, self.drafts or 0, self.generated or 0, *self.accepted_at)
+        if not all(map(isfinite, counts)):
+            yield "a count is NaN or infinite"
         if self.accepted > self.drafted:
             yield "more accepted than drafted"
         if self.positions and sum(self.positions.values()) != self.accepted:
@@ -81,12 +86,23 @@ def counted(seen: Seen, before: Seen = ()) -> Drafting | None:
 
 def _positions(seen: Seen) -> dict[int, float]:
     """The label is `position`, in TensorRT-LLM `token_position`."""
-    return {int(next(iter(o.also.values()))): o.number for o in every(seen, "accepted_per_position") if o.also}
+    found = [(next(iter(o.also.values())), o) for o in every(seen, "accepted_per_position") if o.also]
+    if wrong := next((place for place, _ in found if not re.fullmatch(r"\d{1,4}", place)), ""):
+        raise EngineReplyMalformed(f"a place in a draft is called {wrong[:40]!r}, which is no place", received=wrong)
+    return {int(place): o.number for place, o in found}
 
 
 def _logged(seen: Seen, before: Seen) -> Drafting | None:
     lines = [o for o in every(seen, "accept_length")[len(every(before, "accept_length")) :] if "drafted" in o.also]
     if not lines:
         return None
-    drafted, accepted = (sum(float(o.also[k]) for o in lines) for k in ("drafted", "accepted"))
+    drafted, accepted = (sum(_number(o.also.get(k, "")) for o in lines) for k in ("drafted", "accepted"))
     return Drafting(drafted=drafted, accepted=accepted, where=f"{lines[0].where} to {lines[-1].where}")
+
+
+def _number(digits: str) -> float:
+    """What a log line counts; infinite, and so a contradiction, where it is no number."""
+    try:
+        return float(digits)
+    except ValueError:
+        return inf

@@ -69,7 +69,14 @@ class EngineNotReady(EngineError):
 
 
 class EngineReplyMalformed(EngineError):
-    """The engine answered with something that is not the protocol it claims to speak."""
+    """The engine answered with something that is not the protocol it claims to speak.
+
+    `received` is the answer itself, as far as it is kept; evidence holds it beside the message.
+    """
+
+    def __init__(self, message: str, *, received: str = "") -> None:
+        self.received = received
+        super().__init__(message)
 
 
 class OtherServer(EngineError):

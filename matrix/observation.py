@@ -13,6 +13,7 @@ to people.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -21,7 +22,10 @@ from enum import StrEnum
 from functools import partial
 from typing import Any
 
+from matrix.errors import EngineReplyMalformed
+
 Json = Any
+SHOWN_CHARS = 40
 SCALE = {"GiB": 2**30, "MiB": 2**20}  # to bytes
 UNITS = {"bytes", "tokens", "layers", "seconds", *SCALE}
 KEYS = {
@@ -29,7 +33,7 @@ KEYS = {
     "unseen", "fallback", "expected_when",
 }  # fmt: skip
 UNSEEN = ", known from source only"  # a proof that rests on such a line must not look like one that was watched
-_SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{([^}]*)\})?\s+([-+]?[0-9.]+(?:[eE][-+]?\d+)?)\s*$")
+_SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{([^}]*)\})?\s+(\S+)(?:\s+-?\d+)?\s*$")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
@@ -183,21 +187,21 @@ def _at(value: Json, path: Sequence[str]) -> Iterator[Json]:
         yield from _at(value[step], rest)
 
 
-def _samples(text: str) -> Iterator[tuple[str, dict[str, str], float]]:
+def _samples(text: str) -> Iterator[tuple[str, dict[str, str], str]]:
     for line in text.splitlines():
         if match := _SAMPLE.match(line):
-            yield match[1], dict(_LABEL.findall(match[2] or "")), float(match[3])
+            yield match[1], dict(_LABEL.findall(match[2] or "")), match[3]
 
 
 def _from_metrics(
-    name: str, spec: Mapping[str, Json], samples: Sequence[tuple[str, dict[str, str], float]]
+    name: str, spec: Mapping[str, Json], samples: Sequence[tuple[str, dict[str, str], str]]
 ) -> Iterator[Observation]:
     own = [(labels, value) for sample, labels, value in samples if sample == spec["metric"]]
     label = spec.get("by", "")
     totals: dict[str, float] = {}
     for labels, value in own:
         key = labels.get(label, "")
-        totals[key] = totals.get(key, 0.0) + value
+        totals[key] = totals.get(key, 0.0) + _finite(value, f"metric {spec['metric']}")
     for key, total in totals.items():
         also = {label: key} if label else {}
         where = f"metric {spec['metric']}"
@@ -217,10 +221,28 @@ def _made(
         return
     digits, scale = value.replace(",", ""), SCALE.get(unit, 1)
     with suppress(ValueError):
-        number = float(digits) * scale
+        number = _finite(digits, place, scale)
         half_step = _half_step(digits) * scale if unit in SCALE else 0.0
         unit = "bytes" if unit in SCALE else unit
         yield fact(value=number, rung=echo or Rung.COUNTER, unit=unit, half_step=half_step)
+
+
+def _finite(digits: str, where: str, scale: int = 1) -> float:
+    """The number. NaN and infinities among an engine's counts and sizes are its fault; no comparison would see them.
+
+    Raises:
+        EngineReplyMalformed: it is NaN or infinite, or a counter is no number at all.
+        ValueError: it is no number where none was promised (a log line, a document).
+    """
+    try:
+        number = float(digits) * scale
+    except ValueError:
+        if not where.startswith("metric "):
+            raise
+        number = math.nan
+    if not math.isfinite(number):
+        raise EngineReplyMalformed(f"{where} is {digits[:SHOWN_CHARS]!r}, which is no number", received=digits)
+    return number
 
 
 def _half_step(digits: str) -> float:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from matrix.errors import EngineReplyMalformed
 from reports import record, redact
 from reports.finding import Finding
 from reports.record import ProofOutcome
@@ -50,7 +52,13 @@ class Evidence:
         return finding
 
     def measurement(self, name: str, value: float, unit: str, conditions: Mapping[str, Any] | None = None) -> None:
-        """Record a number, e.g. ("output_throughput", 812.4, "tok/s", {"concurrency": 32})."""
+        """Record a number, e.g. ("output_throughput", 812.4, "tok/s", {"concurrency": 32}).
+
+        Raises:
+            EngineReplyMalformed: what was made of the engine's counts and times is NaN or infinite.
+        """
+        if not math.isfinite(value):
+            raise EngineReplyMalformed(f"{name} is {value} {unit}: what the engine counted is no number")
         self._add("measurement", {"name": name, "value": value, "unit": unit, "conditions": conditions or {}})
         self.measurements += 1
 

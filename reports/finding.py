@@ -33,8 +33,10 @@ class Finding:
 
 
 def finite(value: float) -> float | str:
-    """For `data`: JSON has no infinity."""
-    return value if math.isfinite(value) else str(value)
+    """For `data`: JSON has no NaN and no infinity, so they are text there, which `float` reads back."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else str(value)
 
 
 def _shown(text: str) -> str:

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from matrix.errors import EngineError, EngineExited, EngineNotReady, HostError
+from matrix.errors import EngineError, EngineExited, EngineNotReady, EngineReplyMalformed, HostError
 from matrix.status import GREEN, Status
 from reports.collector import Evidence
+from reports.finding import Finding
 
 STRICT_XPASS = "[XPASS(strict)]"  # how pytest words a strict xfail that passed (_pytest/skipping.py)
 OURS = frozenset({Status.HOST_ERROR, Status.TEST_ERROR})
@@ -54,6 +55,16 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
             for inner in error.exceptions:
                 yield from _causes(inner)
         error = error.__cause__
+
+
+def unreadable(error: BaseException | None) -> Finding | None:
+    """The reply that a test could not go on with, as a finding that keeps it; None for any other end of a test."""
+    malformed = (e for e in _causes(error) if isinstance(e, EngineReplyMalformed) and e.received)
+    if (found := next(malformed, None)) is None:
+        return None
+    return Finding(
+        check="protocol.reply", ok=False, expected="a reply that can be read", got=found.received, detail=str(found)
+    )
 
 
 def _passed(evidence: Evidence | None) -> Status:

@@ -109,7 +109,10 @@ def pytest_runtest_makereport(
         box.drain()
         return report
     phases = item.stash.setdefault(PHASES, Phases())
-    _judge(phases, report, call.excinfo.value if call.excinfo else None)
+    error = call.excinfo.value if call.excinfo else None
+    if reply := outcome.unreadable(error):
+        (phases.evidence or Evidence(box, who)).finding(reply)
+    _judge(phases, report, error)
     _clean(report)
     if report.when == "teardown":
         status = worst(s for s, _ in phases.statuses)

@@ -17,7 +17,16 @@ from itertools import product
 from typing import Any, Final, Literal, NamedTuple
 
 from matrix.kv_reading import TokenBytes, keys_everywhere, predicted
-from matrix.logprobs import Logprobs, changes_only_beyond, chosen, distributions, likeliest_first
+from matrix.logprobs import (
+    NO_NUMBERS,
+    Logprobs,
+    changes_only_beyond,
+    chosen,
+    distributions,
+    has_no_number,
+    likeliest_first,
+    recorded_numbers,
+)
 from matrix.observation import Rung
 from matrix.proof import Proof as Ablation
 from matrix.proof import sizes
@@ -139,6 +148,8 @@ def _words(beside: Beside) -> Iterator[Prediction]:
 
 def _same_words(feature: str, name: str, both: Both) -> Ablation:
     """Greedy decoding may change at a near tie of two tokens, so that other words are no refutation."""
+    if has_no_number(*both):
+        return Ablation(feature=feature, outcome="refuted", rung=Rung.ABLATION, detail=f"{name} prompt: {NO_NUMBERS}")
     mine, others = (list(map(chosen, signature)) for signature in both)
     same = next((i for i, (a, b) in enumerate(zip(mine, others, strict=False)) if a != b), len(mine))
     detail = f"{name} prompt: {same} of {len(mine)} tokens are the same"
@@ -160,7 +171,7 @@ def _token_bytes(records: Records) -> list[TokenBytes | None]:
 def _signature(name: str) -> Source:
     def read(records: Records) -> list[Logprobs | None]:
         found = [r.data.get("signature") for r in records if isinstance(r, Found) and r.check == f"signature.{name}"]
-        return [[likeliest_first(p) for p in positions] if positions else None for positions in found]
+        return [[likeliest_first(recorded_numbers(p)) for p in positions] if positions else None for positions in found]
 
     return Source(f"signature.{name}", read)
 

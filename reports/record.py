@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from datetime import UTC, datetime
@@ -12,7 +12,9 @@ from matrix.errors import Problem, nearest
 from matrix.status import Status
 from matrix.structure import structure
 from matrix.yamltext import Document
+from reports.finding import finite
 
+SURROGATE = re.compile("[\ud800-\udfff]")
 ProofOutcome = Literal["proven", "refuted", "unproven"]
 Data = Mapping[str, Any]  # JSON values only, see `plain`
 
@@ -180,15 +182,12 @@ def _is_default(of: Field[Any], value: Any) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """JSON data made of any value: sets sorted, paths and versions as text.
+    """JSON data made of any value: sets sorted, paths and versions as text, and so are NaN and infinities.
 
-    Raises:
-        ValueError: a float that JSON cannot hold (NaN, infinity); a measurement that is one is a bug of its suite.
+    Where a number must stand (a measurement's value) such text is refused when the record is parsed.
     """
     if isinstance(value, float):
-        if not math.isfinite(value):
-            raise ValueError(f"{value} is not a number that evidence can hold")
-        return value
+        return finite(value)
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, Mapping):
@@ -197,4 +196,12 @@ def plain(value: Any) -> Any:
         return sorted(plain(v) for v in value)
     if isinstance(value, list | tuple):
         return [plain(v) for v in value]
-    return str(value)
+    return _paired(str(value))
+
+
+def _paired(text: str) -> str:
+    """Two halves of a surrogate pair that meet are one character, as every reader of the file will say; one alone
+    stays what it is."""
+    if not SURROGATE.search(text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")

@@ -12,7 +12,7 @@ from itertools import combinations, takewhile
 from typing import Final
 
 from matrix.divergence import is_control
-from matrix.logprobs import Logprobs, chosen, distance, distributions, likeliest_first
+from matrix.logprobs import Logprobs, chosen, distance, distributions, likeliest_first, recorded_numbers
 from reports.record import Found, Record
 
 FIRST: Final = "signature.long"
@@ -37,7 +37,7 @@ def _recordings(records: Sequence[Record]) -> Iterator[tuple[str, Logprobs]]:
 def recorded(found: Found) -> list[dict[str, float]]:
     """What a signature or a comparison with the reference left of each position, the likeliest candidate first."""
     listed = found.data.get("signature") or found.data.get("candidates") or []
-    return [likeliest_first({token: float(value) for token, value in p.items()}) for p in listed]
+    return [likeliest_first(recorded_numbers(p)) for p in listed]
 
 
 def _said(found: Found) -> Logprobs:

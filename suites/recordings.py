@@ -22,8 +22,8 @@ from fixtures.banks.item import Item
 from fixtures.canary.checkpoint import CheckpointDirectory
 from fixtures.client import Client
 from fixtures.weights import find
-from matrix.errors import ConfigError, Problem
-from matrix.logprobs import Logprobs, by_recording, distance, named
+from matrix.errors import ConfigError, EngineReplyMalformed, Problem
+from matrix.logprobs import Logprobs, by_recording, distance, named, unsound
 from matrix.model import Cell
 from matrix.observation import Rung
 from matrix.plan import Plan
@@ -35,6 +35,7 @@ COMMAND = "python -m suites.recordings"
 PROMPT_TOKENS = 700  # asked of the bank, which makes 644: beyond index_topk 256 by a factor at which patterns part
 TOP = 20
 MAX_TOKENS = 24
+KEPT_CHARS = 20_000  # of a reply that is no evidence of anything but its engine's fault
 ROOM = 2.0  # times the noise must fit into the tolerance: another CPU may round otherwise than the recording one
 DENSE = "dense"
 
@@ -44,6 +45,7 @@ def proofs(cell: Cell, plan: Plan, client: Client, bank: Bank, file: Path = FILE
 
     Raises:
         ConfigError: the recordings are of other weights or of another prompt; the message names the command.
+        EngineReplyMalformed: its logprobs are no numbers.
     """
     checkpoint = cell.checkpoint
     if cell.engine.dialect != "llamacpp" or not checkpoint.canary or checkpoint.format != "bf16" or checkpoint.made_by:
@@ -55,6 +57,8 @@ def proofs(cell: Cell, plan: Plan, client: Client, bank: Bank, file: Path = FILE
     if topk != recorded["index_topk"]:
         return
     reply = client.ask(item, max_tokens=MAX_TOKENS, top_logprobs=TOP)
+    if wrong := unsound(reply.logprobs):
+        raise EngineReplyMalformed(f"the engine computes no numbers: {wrong}", received=repr(reply.raw)[:KEPT_CHARS])
     tokens = reply.prompt_tokens or 0
     ways: Mapping[str, Logprobs] = recorded["ways"]
     features = ["dsa", *(["indexcache"] if "indexcache" in cell.features else [])]

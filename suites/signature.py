@@ -5,7 +5,6 @@ Every cell leaves one (test_boot); a feature cell is compared with its baseline'
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,9 +12,9 @@ from fixtures.banks.bank import Bank
 from fixtures.banks.item import Item
 from fixtures.client import Client
 from fixtures.reply import Reply
-from matrix.logprobs import named
+from matrix.logprobs import named, unsound
 from matrix.model import Cell
-from reports.finding import Finding
+from reports.finding import Finding, finite
 from suites import lengths
 
 TOP = 5  # candidates per position: enough to tell launches apart, and every engine allows it
@@ -62,22 +61,25 @@ def ask(client: Client, item: Item) -> Reply:
 def _one(client: Client, item: Item, name: str, topk: int) -> Finding:
     reply = ask(client, item)
     wrong = _wrong(reply, name, topk)
+    written = [{token: finite(value) for token, value in position.items()} for position in named(reply.logprobs)]
     return Finding(
         check=f"signature.{name}",
         ok=not wrong,
         expected=f"logprobs of a prompt {'beyond' if name == 'long' else 'within'} {topk} tokens",
-        got=f"{len(reply.logprobs)} positions, {reply.prompt_tokens} prompt tokens",
+        got=f"{len(reply.logprobs)} positions, {reply.prompt_tokens} prompt tokens: {reply.content[:80]!r}",
         item=item.id,
         detail=wrong,
         sensitive=bool(reply.logprobs),
-        data={"prompt_tokens": reply.prompt_tokens, "signature": named(reply.logprobs)},
+        data={"prompt_tokens": reply.prompt_tokens, "signature": written},
     )
 
 
 def _wrong(reply: Reply, name: str, topk: int) -> str:
     """An engine without logprobs leaves no signature, which is no fault; NaN logprobs are one."""
-    if any(math.isnan(value) or value > 0 for p in named(reply.logprobs) for value in p.values()):
-        return "a logprob is NaN or positive"
+    if wrong := unsound(reply.logprobs):
+        return wrong
+    if any(value > 0 for p in named(reply.logprobs) for value in p.values()):
+        return "a logprob is positive"
     count = reply.prompt_tokens
     if count is not None and (count > topk) != (name == "long"):
         return f"the prompt has {count} tokens, on the wrong side of index_topk {topk}"

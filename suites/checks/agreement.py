@@ -8,7 +8,7 @@ from typing import Final
 from fixtures.banks.item import Item
 from fixtures.reply import Reply
 from matrix.divergence import Divergence, listed, top_k_kl
-from matrix.logprobs import Logprobs, distributions
+from matrix.logprobs import Logprobs, distributions, unsound
 from matrix.observation import Rung
 from matrix.proof import Proof
 from reports.finding import Finding, finite
@@ -43,14 +43,15 @@ def tolerance_unsure(ways: Mapping[str, Logprobs], wanted: str) -> float:
 def agrees(item: Item, reply: Reply, reference: Logprobs, *, way: str, allowed: float) -> Finding:
     """The mean over the positions up to the first at which engine and reference choose differently."""
     found = distributions(listed(reply.logprobs))
-    told, blind = top_k_kl(reference, found), not found
+    told, wrong = top_k_kl(reference, found), unsound(reply.logprobs)
+    blind = not (found or wrong)
     return Finding(
         check=CHECK,
-        ok=blind or told.mean <= allowed,
+        ok=blind or (not wrong and told.mean <= allowed),
         expected=f"at most {allowed:.1g} nats a position from the reference ({way})",
         got=f"{told.mean:.2g} in {told.positions} positions, {told.largest:.2g} at most: {reply.content[:80]!r}",
         item=item.id,
-        detail=_detail(told, blind),
+        detail=wrong or _detail(told, blind),
         sensitive=not blind,
         data={
             "mean_nats": finite(told.mean), "largest_nats": finite(told.largest), "positions": told.positions,
@@ -66,7 +67,7 @@ def pattern(reply: Reply, ways: Mapping[str, Logprobs], *, wanted: str, allowed:
     found = distributions(listed(reply.logprobs))
     nats = {way: top_k_kl(reference, found).mean for way, reference in ways.items()}
     near = {way for way, far in nats.items() if far <= allowed}
-    if near != {wanted} or len(ways) == 1:
+    if near != {wanted} or len(ways) == 1 or unsound(reply.logprobs):
         return None
     away = ", ".join(f"{way} {far:.2g}" for way, far in nats.items())
     data = {"nats": {way: finite(far) for way, far in nats.items()}, "tolerance": allowed}

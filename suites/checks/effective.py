@@ -21,6 +21,7 @@ KV_NAMES = {"bf16": "bfloat16", "torch.bfloat16": "bfloat16", "torch.float8_e4m3
 LEFT_OPEN = ("attention_backend", "moe_backend", "dsa_backends", "kv_dtype", "linear_kernel", "nvfp4_gemm")
 
 
+MOST_DIGITS = 9  # of a number of tensors
 Dialect = Mapping[str, Mapping[str, Any]]
 
 
@@ -95,7 +96,7 @@ def _backend(name: str, asked: str | None, seen: Seen) -> Iterator[Finding]:
 
 def _tensors(wanted: Requested, seen: Seen) -> Iterator[Finding]:
     """The weights' own type, where the engine counts its tensors: a conversion may widen them silently."""
-    types = {str(o.value): int(o.also.get("tensors", 0)) for o in every(seen, "weights_type")}
+    types = {str(o.value): int(o.also.get("tensors", "0")[-MOST_DIGITS:]) for o in every(seen, "weights_type")}
     expected = TENSOR_TYPES.get(wanted.weights)
     if types and expected is not None:
         shown = ", ".join(f"{n} x {t}" for t, n in types.items())

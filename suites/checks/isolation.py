@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from fixtures.banks.item import Item
 from fixtures.reply import Reply
-from matrix.logprobs import Logprobs, distance, named
+from matrix.logprobs import Logprobs, distance, named, unsound
 from reports.finding import Finding, finite
 from suites.checks.frozen import prompt_sha256
 from suites.checks.needle import codes
 
 POSITIONS: Final = 4
+KEPT_POSITIONS: Final = 64
 ARITHMETIC_16_BIT: Final = ("bf16", "q8_0", "w4a16", "gguf")  # formats whose activations keep 16 bits
 # In nats. llama.cpp on the bf16 canary: 0 between equal requests, 0.027 between a cached prefix and none (one row
 # instead of many goes through another kernel), 0.06 between chunks of 64 and 512 (suites/recordings.py). vLLM and
@@ -73,15 +74,17 @@ def floor_of(same: Sequence[Reply]) -> float:
 
 def repeatable(item: Item, same: Sequence[Reply]) -> Finding:
     """Equal requests one after another have nearly equal numbers; how nearly is what the rest is judged by."""
-    floor = floor_of(same)
+    floor, wrong = floor_of(same), _unsound(same)
+    blind = _blind(same) and not wrong
     return Finding(
         check="isolation.repeatable",
-        ok=_blind(same) or floor <= MOST_NOISE,
+        ok=not wrong and (blind or floor <= MOST_NOISE),
         expected=f"logprobs within {MOST_NOISE} of one another",
         got=f"{floor:.4g} apart in {len(same)} equal requests",
         item=item.id,
-        sensitive=not _blind(same),
-        data={"floor": finite(floor), "requests": len(same)},
+        detail=wrong,
+        sensitive=not blind,
+        data={"floor": finite(floor), "requests": len(same), **_kept(wrong, same)},
     )
 
 
@@ -92,17 +95,32 @@ def same_numbers(
     floor = floor_of(same)
     limit = max(allowed, FLOOR_FACTOR * min(floor, MOST_NOISE))
     far = min(distance(first_positions(r), first_positions(other)) for r in same)
-    blind = _blind([*same, other])
+    wrong = _unsound([*same, other])
+    blind = _blind([*same, other]) and not wrong
     return Finding(
         check=f"isolation.{name}",
-        ok=blind or far <= limit,
+        ok=not wrong and (blind or far <= limit),
         expected=f"logprobs within {limit:.3g} (A/A floor {floor:.2g})",
         got=f"{far:.4g} apart: {other.content[:80]!r}, {same[0].content[:80]!r}",
         item=item.id,
-        detail="the engine gives no logprobs" if blind else "",
-        sensitive=sensitive and not blind,
-        data={"distance": finite(far), "floor": finite(floor), "limit": limit, "cached_tokens": other.cached_tokens},
-    )
+        detail=wrong or ("the engine gives no logprobs" if blind else ""),
+        sensitive=bool(wrong) or (sensitive and not blind),
+        data={
+            "distance": finite(far), "floor": finite(floor), "limit": limit, "cached_tokens": other.cached_tokens,
+            **_kept(wrong, [*same, other]),
+        },
+    )  # fmt: skip
+
+
+def _unsound(replies: Sequence[Reply]) -> str:
+    """Of all positions, not only of those that are compared: NaN anywhere is the engine's fault."""
+    return next((wrong for r in replies if (wrong := unsound(r.logprobs))), "")
+
+
+def _kept(wrong: str, replies: Sequence[Reply]) -> dict[str, Any]:
+    """The numbers themselves, where they are none."""
+    shown = [{t: finite(v) for t, v in position.items()} for r in replies for position in named(r.logprobs)]
+    return {"logprobs": shown[:KEPT_POSITIONS]} if wrong else {}
 
 
 def _blind(replies: Sequence[Reply]) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Final
 
 from fixtures.banks.item import Item
 from fixtures.reply import Reply
+from matrix.foreign_json import UnreadableJson, parse_foreign_json
 from reports.finding import Finding
 
 CLIENT_ERRORS: Final = range(400, 500)
@@ -47,14 +47,12 @@ def _unclean(status: int, body: str) -> list[str]:
 def _message(body: str) -> str | None:
     """OpenAI's shape {"error": {"message"}}, vLLM's older {"message"}, FastAPI's {"detail"}."""
     try:
-        document = json.loads(body)
-    except ValueError:
+        document = parse_foreign_json(body)
+    except UnreadableJson:
         return None
-    if not isinstance(document, dict):
-        return None
-    error = document.get("error", document)
-    found = error if isinstance(error, str) else error.get("message") or error.get("detail")
-    return None if found is None else str(found)
+    error = document.get("error", document) if isinstance(document, dict) else None
+    found = (error.get("message") or error.get("detail")) if isinstance(error, dict) else error
+    return found if isinstance(found, str) else None
 
 
 def alive(item: Item, *, healthy: bool, after: Finding) -> Finding:

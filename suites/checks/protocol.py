@@ -9,7 +9,7 @@ from fixtures.banks.item import Item
 from fixtures.reply import Reply
 from reports.finding import Finding
 from suites.checks.frozen import prompt_sha256
-from suites.checks.text import LEAKS
+from suites.checks.text import LEAKS, half_character
 
 FINISH_REASONS = ("stop", "length", "tool_calls")
 # A bank knows the length of its prompts only about; the engine's own template adds to it. A usage that is wrong
@@ -22,7 +22,7 @@ TOKENS_FRAME = 24  # ... plus tags around calls and the end token
 
 def envelope(item: Item, reply: Reply, *, max_tokens: int | None = None) -> Finding:
     """Everything that must hold for every reply, whatever it says."""
-    wrong = [*_finish(reply, max_tokens), *_usage(item, reply, max_tokens), *_apart(reply)]
+    wrong = [*_finish(reply, max_tokens), *_usage(item, reply, max_tokens), *_apart(reply), *_halves(reply)]
     if reply.streamed and not reply.done_seen:
         wrong.append("the stream ended without [DONE]")
     return Finding(
@@ -71,7 +71,7 @@ def _usage(item: Item, reply: Reply, max_tokens: int | None) -> list[str]:
 
 def _most_tokens(reply: Reply) -> int:
     calls = "".join(c.name + c.arguments for c in reply.tool_calls)
-    size = len((reply.content + reply.reasoning + calls).encode())
+    size = len((reply.content + reply.reasoning + calls).encode("utf-8", "surrogatepass"))
     return TOKENS_PER_BYTE * size + TOKENS_FRAME * (1 + len(reply.tool_calls))
 
 
@@ -87,6 +87,13 @@ def _apart(reply: Reply) -> list[str]:
     if leak := LEAKS.search(reply.content):
         wrong.append(f"{leak.group()!r} leaked into the content")
     return wrong
+
+
+def _halves(reply: Reply) -> list[str]:
+    """Text that no strict JSON or UTF-8 reader of the user's can take in."""
+    calls = [("a call", text) for c in reply.tool_calls for text in (c.id, c.name, c.arguments)]
+    parts = [("content", reply.content), ("reasoning", reply.reasoning), *calls]
+    return [f"half of a surrogate pair in {where}: {half!r}" for where, text in parts if (half := half_character(text))]
 
 
 def prompt_tokens(item: Item, reply: Reply, expected: int) -> Finding:

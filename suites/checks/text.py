@@ -56,10 +56,18 @@ LEAKS = re.compile(
     r"|\[MASK\]|<s>|</s>|<unk>"
 )
 _MOJIBAKE = re.compile(r"\ufffd|[\ud800-\udfff]|Ã[\u0080-\u00bf]|â[\u0080-\u00bf€]|[åæçè][\u0080-\u00bf]{2}")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# C0 and C1: no language has them, and terminals obey them.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _SHAPED = re.compile(r"[^\W\d_]+(?:['\u2019/.-][^\W\d_]+)*|[-+~$\u20ac\u00a3]?\d[\d.,:/-]*[^\W\d_%°]{0,4}[%°]?")
 _EDGES = " .,;:!?\"'()[]*_`\u2026\u2014\u2013-\u201c\u201d\u2018\u2019\u3002\uff0c\uff01\uff1f\uff1b\uff1a\u3001"
 _URL = re.compile(r"https?://\S+|\S*[/_=]\S*")
+
+
+def half_character(text: str) -> str:
+    """The first lone surrogate of a text, or nothing: half of an emoji that a detokenizer or an escape cut in two."""
+    found = _SURROGATE.search(text)
+    return found.group() if found else ""
 
 
 def defects(text: str, *, prompt: str = "", prose: bool = False) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ judged again.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -36,7 +37,9 @@ def complete(result: Result, *, output_len: int) -> Finding:
     off = [n for n in lens if n != output_len]
     wrong = [f"{failed} of {result['num_prompts']} requests failed: {_first(result['errors'])}"] * bool(failed)
     wrong += [f"{len(off)} outputs are not {output_len} tokens long, e.g. {off[:5]}"] * bool(off)
-    wrong += ["nothing completed"] * (not result["completed"])
+    if not result["completed"]:
+        wrong.append("nothing completed")
+    wrong += [f"{name} is {value}, no number" for name, value in result.items() if not _is_number(value)]
     return _finding("complete", wrong, f"{result['num_prompts']} outputs of {output_len} tokens", result)
 
 
@@ -47,7 +50,7 @@ def littles_law(result: Result) -> Finding:
     ratio = (busy + _drained(result)) / streams
     allowed = LITTLE_TOLERANCE_QUEUED if streams >= LITTLE_QUEUED_FROM else LITTLE_TOLERANCE
     allowed += LITTLE_OVERHEAD_S / e2e_s if e2e_s else 0.0
-    wrong = [f"{ratio * streams:.2f} streams implied, {streams} asked"] * (abs(ratio - 1) > allowed)
+    wrong = [] if abs(ratio - 1) <= allowed else [f"{ratio * streams:.2f} streams implied, {streams} asked"]
     data = {"ratio": ratio, "allowed": allowed}
     return _finding("littles_law", wrong, f"{streams} streams, within {allowed:.1%}", result, data)
 
@@ -63,7 +66,7 @@ def possible(result: Result, cell: Cell) -> Finding:
     """A single stream cannot read its active weights faster than memory delivers them (roofline)."""
     limit = decode_limit_tps(cell)
     got = 1000 / result["median_tpot_ms"] if result["median_tpot_ms"] else float("inf")
-    wrong = [f"{got:.1f} tok/s is above the physical limit"] * (limit is not None and got > limit)
+    wrong = [] if limit is None or got <= limit else [f"{got:.1f} tok/s is above the physical limit"]
     expected = f"<= {limit:.0f} tok/s" if limit else "no limit known for this rig"
     return _finding("possible", wrong, expected, result, {"decode_tps": got}, sensitive=limit is not None)
 
@@ -105,7 +108,7 @@ def not_slower(name: str, now: Sequence[float], baseline: Sequence[float], *, mo
     median, base = statistics.median(now), statistics.median(baseline)
     allowed = tolerance(baseline)
     ratio = median / base
-    slower = ratio < 1 - allowed if more_is_better else ratio > 1 + allowed
+    slower = not (ratio >= 1 - allowed if more_is_better else ratio <= 1 + allowed)  # NaN is no speed to be green by
     enough, blunt = len(baseline) >= BASELINE_LAUNCHES, allowed > 1 - CLAIM_SHARE
     return Finding(
         check=f"throughput.not_slower.{name}",
@@ -145,7 +148,7 @@ def prefill_tps(reply: Reply) -> float:
 def told_apart(cold: Sequence[Reply], warm: Sequence[Reply]) -> Finding:
     """The cold requests found nothing cached, or their speed is the cache's; what the warm ones found is said."""
     shares = [(r.cached_tokens or 0) / max(1, r.prompt_tokens or 0) for r in cold]
-    wrong = [f"{share:.0%} of a cold prompt was cached" for share in shares if share > COLD_CACHED_SHARE]
+    wrong = [f"{share:.0%} of a cold prompt was cached" for share in shares if not share <= COLD_CACHED_SHARE]
     known = any(r.cached_tokens is not None for r in (*cold, *warm))
     rates = {n: statistics.median(prefill_tps(r) for r in rs) for n, rs in (("cold", cold), ("warm", warm))}
     found = [r.cached_tokens for r in warm]
@@ -191,6 +194,12 @@ def near_claim(name: str, got: float, claimed: float, *, more_is_better: bool) -
         got=f"{got:.4g} ({ratio:.2f} of the claim)",
         data={"ratio": ratio},
     )
+
+
+def _is_number(value: Any) -> bool:
+    """Whatever is no float, and a float that is neither NaN nor infinite; so too each of a list."""
+    floats = value if isinstance(value, list | tuple) else [value]
+    return all(math.isfinite(each) for each in floats if isinstance(each, float))
 
 
 def _first(errors: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ import jsonschema
 
 from fixtures.banks.item import ExpectedCall, Item
 from fixtures.reply import Reply, ToolCall
+from matrix.foreign_json import UnreadableJson, parse_foreign_json
 from reports.finding import Finding
 from suites.checks import answer, text
 from suites.checks.text import LEAKS
@@ -59,22 +60,16 @@ def invalid(item: Item, made: ToolCall) -> list[str]:
     if leak := LEAKS.search(made.arguments):
         return [f"{leak.group()!r} leaked into the arguments"]
     try:
-        arguments = json.loads(made.arguments, object_pairs_hook=_no_duplicates)
-    except ValueError as error:
+        arguments = parse_foreign_json(made.arguments, numbers=False)
+    except UnreadableJson as error:
         return [f"{made.name}: arguments are not JSON ({error})"]
     errors = jsonschema.Draft202012Validator(schemas[made.name]).iter_errors(arguments)
     return [f"{made.name}: {'/'.join(map(str, e.absolute_path)) or 'arguments'}: {e.message}" for e in errors]
 
 
-def _no_duplicates(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    if len({k for k, _ in pairs}) != len(pairs):
-        raise ValueError("a key occurs twice")
-    return dict(pairs)
-
-
 def _unequal(expected: Sequence[ExpectedCall], made: Sequence[ToolCall]) -> list[str]:
     """Parallel calls are a multiset: their order carries no meaning."""
-    left = [(c.name, json.loads(c.arguments)) for c in made]
+    left = [(c.name, parse_foreign_json(c.arguments, numbers=False)) for c in made]
     wrong = []
     for want in expected:
         match = next((m for m in left if m[0] == want.name and same(m[1], want.arguments)), None)
@@ -155,8 +150,8 @@ def _values(reply: Reply) -> list[list[Json]]:
 
 def _parsed(arguments: str) -> Json:
     try:
-        return json.loads(arguments)
-    except ValueError:
+        return parse_foreign_json(arguments, numbers=False)
+    except UnreadableJson:
         return f"not JSON: {arguments}"
 
 

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix.logprobs import Logprobs, blind, by_recording, distance, distributions, named
+from matrix.logprobs import (
+    Logprobs,
+    blind,
+    by_recording,
+    changes_only_beyond,
+    distance,
+    distributions,
+    has_no_number,
+    named,
+    unsound,
+)
 from matrix.observation import Rung
 from matrix.proof import Proof
 
@@ -74,3 +86,45 @@ def test_distance_is_symmetric_and_zero_to_itself(a: Logprobs, b: Logprobs) -> N
 def test_a_reply_is_read_with_its_choice_first() -> None:
     tops = [{"token": "y", "logprob": -3.0}, {"token": "x", "logprob": -0.1}]
     assert list(named([{"token": "x", "logprob": -0.1, "top_logprobs": tops}])[0].items()) == [("x", -0.1), ("y", -3.0)]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 0.5])
+@pytest.mark.parametrize("place", [0, 1])
+def test_what_is_no_number_is_refuted_and_no_comparison_is_false_in_its_favour(value: float, place: int) -> None:
+    broken: list[dict[str, float]] = [dict(p) for p in SPARSE]
+    broken[place] = {**broken[place], next(iter(broken[place])): value}
+    assert judged(broken).outcome == "refuted"
+    assert changes_only_beyond((SPARSE, SPARSE), (SPARSE, broken), floor=0.0).outcome == "refuted"
+    assert changes_only_beyond((broken, SPARSE), (SPARSE, DENSE), floor=0.0).outcome == "refuted"
+    if not math.isfinite(value):
+        assert distance(broken, SPARSE) == distance(SPARSE, broken) == math.inf
+
+
+def test_a_candidate_that_a_mask_forbids_is_no_difference() -> None:
+    masked: Logprobs = [{"a": -0.1, "b": -math.inf}]
+    assert distance(masked, masked) == 0
+    assert not has_no_number(masked)
+    assert has_no_number([{"a": -math.inf, "b": -math.inf}])
+    assert has_no_number([{}])
+
+
+@pytest.mark.parametrize(
+    ("candidate", "why"),
+    [
+        ({"token": "a", "logprob": None}, "missing or null"),
+        ({"token": "a"}, "missing or null"),
+        ({"token": "a", "logprob": "-0.1"}, "'-0.1'"),
+        ({"token": "a", "logprob": True}, "True"),
+        ({"token": "a", "logprob": 10**5000}, "int beyond printing"),
+        ({"token": "a", "logprob": 0.1}, "0.1"),
+        ({"logprob": -0.1}, "a token is None"),
+        ({"token": "\ud83d", "logprob": -0.1}, "half of a surrogate pair"),
+        (7, "7 is no candidate"),
+    ],
+)  # fmt: skip
+def test_what_makes_logprobs_unsound_is_said_with_its_place(candidate: object, why: str) -> None:
+    sound = {"token": "a", "logprob": -0.1}
+    assert why in unsound([sound, {**sound, "top_logprobs": [candidate]}])
+    assert unsound([sound, {**sound, "top_logprobs": [candidate]}]).startswith("position 1: ")
+    assert not unsound([sound, {**sound, "top_logprobs": None}])
+    assert not unsound([])

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from matrix.errors import EngineReplyMalformed
 from matrix.load import load
 from matrix.observation import (
     Observation,
@@ -140,7 +141,7 @@ vllm:x_total{engine="0",model_name="a\\"b"} 3.0
 vllm:x_total{engine="1",model_name="a"} 4
 vllm:pos_total{position="0"} 7
 vllm:pos_total{position="1"} 2
-vllm:bad_total NaN
+vllm:other_total NaN
 vllm:x_total_created 1e9
 """
 
@@ -148,13 +149,25 @@ vllm:x_total_created 1e9
 def test_metrics_are_added_up_over_ranks_and_kept_apart_by_label() -> None:
     spec = {
         "x": {"metric": "vllm:x_total", "unit": "tokens"}, "pos": {"metric": "vllm:pos_total", "by": "position"},
-        "bad": {"metric": "vllm:bad_total"}, "none": {"metric": "vllm:absent_total"},
+        "none": {"metric": "vllm:absent_total"},
     }  # fmt: skip
     seen = observe(spec, Sources(metrics=METRICS))
     assert [(o.name, o.number, dict(o.also)) for o in seen] == [
         ("x", 7, {}), ("pos", 7, {"position": "0"}), ("pos", 2, {"position": "1"}),
     ]  # fmt: skip
     assert {o.rung for o in seen} == {Rung.COUNTER}
+
+
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf", "1e999", "1.2.3", "many"])
+def test_a_counter_that_is_no_number_is_the_engines_fault_and_no_silence(value: str) -> None:
+    with pytest.raises(EngineReplyMalformed, match="metric vllm:x_total is"):
+        observe({"x": {"metric": "vllm:x_total"}}, Sources(metrics=f"vllm:x_total {value}"))
+
+
+@pytest.mark.parametrize("value", ["NaN", "1e999", "1e308"])
+def test_a_size_that_is_no_number_is_the_engines_fault(value: str) -> None:
+    with pytest.raises(EngineReplyMalformed, match="which is no number"):
+        observe({"x": {"log": r"(?P<value>\S+) GiB", "unit": "GiB"}}, Sources(log=f"{value} GiB"))
 
 
 def test_documents_are_read_by_path_and_through_lists() -> None:

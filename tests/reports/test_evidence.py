@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix.errors import ConfigError, HostError
+from matrix.errors import ConfigError, EngineReplyMalformed, HostError
 from reports import evidence, record
+from reports.collector import Evidence, Outbox
 from reports.evidence import EvidenceWriter
 from reports.record import End, Found, Run
 from tests.reports import world
@@ -142,9 +143,24 @@ def test_a_missing_file_asks_whether_anything_ran(tmp_path: Path) -> None:
         evidence.read(tmp_path / "none.jsonl")
 
 
-def test_a_measurement_that_is_no_number_is_refused() -> None:
-    with pytest.raises(ValueError, match="nan is not a number"):
-        record.plain({"value": float("nan")})
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_measurement_that_is_no_number_is_the_engines_fault(value: float) -> None:
+    with pytest.raises(EngineReplyMalformed, match=f"tok_s is {value}"):
+        Evidence(Outbox("run"), {}).measurement("tok_s", value, "tok/s")
+
+
+def test_what_is_no_number_is_text_in_a_findings_data() -> None:
+    told = record.plain({"a": float("nan"), "b": [float("inf"), float("-inf"), 1.5]})
+    assert told == {"a": "NaN", "b": ["inf", "-inf", 1.5]}
+
+
+def test_two_halves_of_a_character_that_meet_are_sealed_as_what_a_reader_makes_of_them(tmp_path: Path) -> None:
+    file = tmp_path / "e.jsonl"
+    file.write_bytes(world.write(world.seal([{**FINDING, "got": "\ud83d" + "\ude00, \ud83d"}])))
+    back = evidence.read(file)
+    assert evidence.sealed(back)
+    assert isinstance(back[0], record.Found)
+    assert back[0].got == "\U0001f600, \ud83d"
 
 
 texts = st.text(st.characters(exclude_categories=()), max_size=40)  # surrogates too: models say anything

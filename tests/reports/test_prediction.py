@@ -144,6 +144,15 @@ def test_what_was_not_recorded_is_absent_and_named() -> None:
     assert f"{world.PLAIN} recorded no signature.long" in found["numbers"].detail
 
 
+@pytest.mark.parametrize("name", ["short", "long"])
+@pytest.mark.parametrize("value", ["NaN", "inf", None])
+def test_numbers_that_are_none_refute_what_was_predicted_of_them(name: str, value: object) -> None:
+    """`inf > x` had proven that the feature changes something."""
+    told = {(c, n): signature(c, n, ("a", -0.1)) for c in (BASELINE, SHARED) for n in ("short", "long")}
+    told[SHARED, name]["data"]["signature"][0]["a"] = value
+    assert outcomes(*told.values())["numbers"] == "refuted"
+
+
 def test_cells_that_differ_in_more_than_one_feature_are_not_compared() -> None:
     assert judged(layout(SHARED, 2), layout(DRAFTED, 4)) == []
 

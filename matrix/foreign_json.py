@@ -1,0 +1,81 @@
+"""JSON that an engine wrote, read once and strictly: what Python's reader lets pass, or dies of, is refused in one way.
+
+sent                             Python alone                     here
+200,000 brackets                 RecursionError                   refused
+an integer of 5,000 digits       ValueError, or 40 kB of number   refused beyond 64 bits
+a key twice in one object        the last wins                    refused
+bytes that are no UTF-8          surrogates, or UnicodeError      refused
+NaN, Infinity                    a float                          a float to be judged, or refused: `numbers`
+half of a surrogate pair         a lone surrogate                 kept: a check shall see what a user would
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+DEEPEST: Final = 100  # a chat completion has 8 levels, a tool's arguments few more
+LARGEST_INTEGER: Final = 2**64  # no count, id or time needs more bits
+_DIGITS: Final = len(str(LARGEST_INTEGER))
+
+
+class UnreadableJson(ValueError):
+    """The text is not JSON that a careful reader accepts."""
+
+
+def parse_foreign_json(payload: bytes | str, *, numbers: bool = True) -> Any:
+    """Parse one JSON value. `numbers`: NaN and Infinity become floats, to be judged where they are used.
+
+    Raises:
+        UnreadableJson: in one line, what is wrong with it. No other exception comes out of any text.
+    """
+    try:
+        text = payload.decode("utf-8") if isinstance(payload, bytes) else payload
+        value = (_LENIENT if numbers else _STRICT).decode(text)
+        if text.count("[") + text.count("{") > DEEPEST:
+            _require_shallow(value)
+    except UnreadableJson:
+        raise
+    except (RecursionError, MemoryError) as error:
+        raise UnreadableJson(f"nested or long beyond reading ({type(error).__name__})") from None
+    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are such
+        raise UnreadableJson(str(error)) from None
+    return value
+
+
+def _require_shallow(value: Any) -> None:
+    """Refuse what is nested deeper than `DEEPEST`, without recursion of our own."""
+    level: list[Any] = [value]
+    for _ in range(DEEPEST):
+        level = [inner for each in level for inner in _inside(each)]
+        if not level:
+            return
+    raise UnreadableJson(f"nested more than {DEEPEST} levels deep")
+
+
+def _inside(value: Any) -> list[Any]:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [each for each in inner if isinstance(each, dict | list)]
+
+
+def _integer(digits: str) -> int:
+    if len(digits) <= _DIGITS and abs(number := int(digits)) < LARGEST_INTEGER:
+        return number
+    raise UnreadableJson(f"an integer of {len(digits.lstrip('-'))} digits, beyond 64 bits")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise UnreadableJson(f"a key occurs twice: {twice[:40]!r}")
+    return made
+
+
+def _no_number(name: str) -> float:
+    raise UnreadableJson(f"{name} is not JSON")
+
+
+_LENIENT: Final = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer)
+_STRICT: Final = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_constant=_no_number)
