@@ -11,7 +11,7 @@ from matrix.errors import Problem, nearest
 
 if TYPE_CHECKING:
     from matrix.load import Loaded
-    from matrix.model import Checkpoint, Engine, Feature, Gpu, Overlay, Release
+    from matrix.model import Cause, Checkpoint, Engine, Feature, Gpu, Overlay, Release
     from matrix.pins import Pins
 
     Any_ = Sequence[Loaded[Any]]
@@ -30,15 +30,18 @@ def problems(
     overlays: Sequence[Loaded[Overlay]],
     patches: Iterable[str],
     pins: Pins,
+    causes: Sequence[Loaded[Cause]] = (),
 ) -> list[Problem]:
     """Every cross-reference problem; an empty list means the matrix hangs together."""
     valid = _valid_values(gpus, engines, releases, checkpoints, features)
     found: list[Problem] = []
-    for group in (gpus, engines, releases, checkpoints, features, conditioned):
+    for group in (gpus, engines, releases, checkpoints, features, conditioned, causes):
         found += _duplicates(group)
     found += _duplicate_rigs(gpus)
     for engine in engines:
         found += _patterns(engine)
+    for cause in causes:
+        found += _expressions(cause, ("any",), cause.value.any)
     for item in releases:
         found += _names(item, "engine", [item.value.engine], valid["engine"])
         found += _names(item, "features", item.value.features, valid["features"])
@@ -86,12 +89,23 @@ def _names(item: Loaded[Any], key: str, used: Iterable[str], known: Iterable[str
 
 
 def _patterns(engine: Loaded[Engine]) -> Iterator[Problem]:
-    yield from _names(engine, "startup", engine.value.startup, STAGES)
-    for stage, pattern in engine.value.startup.items():
+    about = engine.value
+    yield from _names(engine, "startup", about.startup, STAGES)
+    yield from _names(engine, "deadlines_s", about.deadlines_s, STAGES)
+    for stage, pattern in about.startup.items():
+        yield from _expressions(engine, ("startup", stage), [pattern])
+    yield from _expressions(engine, ("heartbeats",), about.heartbeats)
+    yield from _expressions(engine, ("load",), about.load)
+    for number, cause in enumerate(about.causes):
+        yield from _expressions(engine, ("causes", number, "any"), cause.any)
+
+
+def _expressions(item: Loaded[Any], loc: tuple[str | int, ...], patterns: Iterable[str]) -> Iterator[Problem]:
+    for pattern in patterns:
         try:
             re.compile(pattern)
         except re.error as error:
-            yield _at(engine, ("startup", stage), f"no regular expression: {error}")
+            yield _at(item, loc, f"no regular expression: {error}")
 
 
 def _duplicates(group: Any_) -> Iterator[Problem]:

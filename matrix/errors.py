@@ -53,7 +53,15 @@ class HostError(MatrixError):
 
 
 class EngineError(MatrixError):
-    """The engine misbehaved: a result, reported against the cell."""
+    """The engine misbehaved: a result, reported against the cell.
+
+    `cause` is the class that its log was given (an id of matrix/causes.yaml or of the engine's own, `unknown` for an
+    exception of no class, empty where no log was read); `log_excerpt` is what the class was read from: the first
+    exception of every rank, redacted and bounded. Whoever reads the log sets both (fixtures.autopsy).
+    """
+
+    cause: str = ""
+    log_excerpt: str = ""
 
 
 class PlanRejected(EngineError):

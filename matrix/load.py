@@ -16,6 +16,7 @@ from matrix import crossref, yamltext
 from matrix.condition import Condition, compile_condition
 from matrix.errors import ConfigError, Problem
 from matrix.model import (
+    Cause,
     Checkpoint,
     Claim,
     Engine,
@@ -86,17 +87,19 @@ def load(root: Path = HERE) -> Matrix:
     known = reader.lists(KnownFailure, "known_failures.yaml", "known_failures")
     claims = reader.files(Claim, "claims/*.yaml")
     pins = Pins(snapshots=root / "snapshots", declared={r.value.id: r.value.pins for r in releases})
+    causes = reader.lists(Cause, "causes.yaml", "causes")
     problems = reader.problems + crossref.problems(
         gpus=gpus, engines=engines, releases=releases, checkpoints=checkpoints, features=features,
         conditioned=[*rules, *overlays, *known, *claims, *features], overlays=overlays,
-        patches={p.name for p in (root / "patches").glob("*") if p.is_dir()}, pins=pins,
+        patches={p.name for p in (root / "patches").glob("*") if p.is_dir()}, pins=pins, causes=causes,
     )  # fmt: skip
     if problems:
         raise ConfigError(problems)
+    shared = tuple(c.value for c in causes)
     return Matrix(
         gpus={g.value.id: g.value for g in gpus},
         rigs={r: Rig(id=r, gpu=g.value, gpus=n) for g in gpus for r, n in g.value.rigs.items()},
-        engines={e.value.id: e.value for e in engines},
+        engines={e.value.id: replace(e.value, causes=(*e.value.causes, *shared)) for e in engines},
         releases={r.value.id: r.value for r in releases},
         checkpoints={c.value.id: c.value for c in checkpoints},
         features={f.value.id: f.value for f in features},

@@ -64,6 +64,18 @@ class Compiled:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cause:
+    """A class of failures, known by phrases of the log. See matrix/causes.yaml for what each field means."""
+
+    id: str
+    any: tuple[str, ...]  # regular expressions
+    remedy: str
+    source: str
+    fault: Literal["engine", "host"] = "engine"
+    role: Literal["cause", "symptom", "consequence"] = "cause"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Engine:
     """An engine family: how it starts, what it speaks, where its facts can be observed."""
 
@@ -84,6 +96,10 @@ class Engine:
     observe: Mapping[str, Json] = field(default_factory=dict)  # log patterns, endpoints, metrics by fact name
     compiled: tuple[Compiled, ...] = ()
     startup: Mapping[str, str] = field(default_factory=dict)  # stage of the start -> log pattern; percent: 0 to 100
+    deadlines_s: Mapping[str, float] = field(default_factory=dict)  # stage -> seconds it may take, moving or not
+    heartbeats: tuple[str, ...] = ()  # log patterns of lines that come again and again and are no progress
+    load: tuple[str, ...] = ()  # log patterns with groups running, waiting and tps: how busy it says it is
+    causes: tuple[Cause, ...] = ()  # its own, asked first; after loading, those of matrix/causes.yaml follow
     notes: str = ""
 
 
