@@ -10,11 +10,13 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from matrix import render, select, shell
 from matrix.condition import FORMS
 from matrix.errors import ConfigError, Problem, nearest
 from matrix.expand import expand, why_not, why_not_as_published
+from matrix.known_lint import lint_known_failures
 from matrix.load import Matrix, load
 from matrix.model import Cell, Form
 from matrix.plan import plan
@@ -166,8 +168,10 @@ def lint(matrix: Matrix, _: argparse.Namespace) -> int:
             except ConfigError as error:
                 for p in error.problems:
                     places.setdefault((p.file, p.line, p.where), []).append(p)
-    if places:
-        raise ConfigError([_once(same) for same in places.values()])
+    problems = [_once(same) for same in places.values()]
+    problems += lint_known_failures(matrix, datetime.now(UTC).date())
+    if problems:
+        raise ConfigError(problems)
     launches = len({plan(matrix, c).fingerprint for c in world.runnable})
     print(
         f"ok: {len(world)} combinations, {len(world.runnable)} runnable in {launches} launches,"

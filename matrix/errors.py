@@ -16,12 +16,14 @@ Infrastructure trouble is never reported as the engine's answer; only HostError 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 
 class MatrixError(Exception):
     """Anything this project raises on purpose."""
+
+    at: str = ""  # of a launch that failed: before_ready, first_request, attach or relaunch; "" after it
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -63,6 +65,9 @@ class EngineError(MatrixError):
     cause: str = ""
     log_excerpt: str = ""
 
+    log_excerpt: str = ""  # bounded, of all ranks: what the log says of it beyond the message
+    http_status: int | None = None  # where it answered with an error status
+
 
 class PlanRejected(EngineError):
     """The release's own parser, pins or registry refuse the plan: known without starting or loading anything."""
@@ -89,6 +94,21 @@ class EngineReplyMalformed(EngineError):
 
 class OtherServer(EngineError):
     """What answers is not the engine that was started, or not the model that was asked."""
+
+
+def iterate_causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield the exception, the ones it was raised from, and those a group holds."""
+    while error is not None:
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            for inner in error.exceptions:
+                yield from iterate_causes(inner)
+        error = error.__cause__
+
+
+def find_launch_error(error: BaseException | None) -> MatrixError | None:
+    """Find the outermost error of the chain that says at which stage a launch failed."""
+    return next((e for e in iterate_causes(error) if isinstance(e, MatrixError) and e.at), None)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 from matrix import crossref, yamltext
 from matrix.condition import Condition, compile_condition
 from matrix.errors import ConfigError, Problem
+from matrix.known_shape import find_shape_problems
 from matrix.model import (
     Cause,
     Checkpoint,
@@ -93,6 +94,7 @@ def load(root: Path = HERE) -> Matrix:
         conditioned=[*rules, *overlays, *known, *claims, *features], overlays=overlays,
         patches={p.name for p in (root / "patches").glob("*") if p.is_dir()}, pins=pins, causes=causes,
     )  # fmt: skip
+    problems += find_shape_problems(known)
     if problems:
         raise ConfigError(problems)
     shared = tuple(c.value for c in causes)

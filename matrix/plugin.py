@@ -1,4 +1,4 @@
-"""The matrix as a pytest plugin: one item per test and cell, `-m` over the axes, known failures as strict xfails.
+"""The matrix as a pytest plugin: one item per test and cell, `-m` over the axes, what is known of each cell.
 
 A test that takes `cell` runs once for every selected cell; `@pytest.mark.for_cells(features=["mtp"])` narrows that to
 cells that ask for the features. Items are ordered by launch, so that an engine is started once per fingerprint.
@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from matrix import select
-from matrix.errors import ConfigError, EngineError, nearest
+from matrix.errors import ConfigError, nearest
 from matrix.expand import expand
-from matrix.known import known_failures, of_launch
-from matrix.load import Loaded, Matrix, load
-from matrix.model import Cell, KnownFailure
+from matrix.known import KnownOfCell, select_of_cell
+from matrix.load import Matrix, load
+from matrix.model import Cell
 from matrix.plan import Plan, plan
 from matrix.removal import patches_of, without_patch
 
@@ -53,6 +53,7 @@ class Selection:
 
 HOST = pytest.StashKey[Host]()
 SELECTION = pytest.StashKey[Selection]()
+KNOWN = pytest.StashKey[KnownOfCell]()  # of an item: what is known of its cell, see reports.excuse
 WANTS_CELLS = pytest.StashKey[bool]()  # some collected test takes `cell`
 
 
@@ -262,7 +263,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         cells.setdefault(found.cell.id, len(cells))
         name = getattr(item, "originalname", item.name)
         item.user_properties += [("cell", found.cell.id), ("fingerprint", found.fingerprint), ("test", name)]
-        _expect_known_failures(item, found.cell, name)
+        item.stash[KNOWN] = _known(found)
     items.sort(key=lambda i: _order(i, launches, cells))
     _refuse_to_run_nothing(config, items)
 
@@ -272,16 +273,9 @@ def _order(item: pytest.Item, launches: dict[str, int], cells: dict[str, int]) -
     return (launches[found.fingerprint], cells[found.cell.id]) if found else (-1, -1)
 
 
-def _expect_known_failures(item: pytest.Item, cell: Cell, test: str) -> None:
-    for known in known_failures(load(), cell, test, item.name):
-        item.add_marker(pytest.mark.xfail(reason=_reason(known), strict=known.value.expect == "always"))
-    for known in of_launch(load(), cell):
-        strict = known.value.expect == "always"
-        item.add_marker(pytest.mark.xfail(reason=_reason(known), strict=strict, raises=EngineError))
-
-
-def _reason(known: Loaded[KnownFailure]) -> str:
-    return f"{known.value.id}: {known.value.symptom} ({known.value.issue}) [{known.where()}]"
+def _known(made: Plan) -> KnownOfCell:
+    words = made.argv(model="", host="", port="", api_key_env="")
+    return KnownOfCell(entries=tuple(select_of_cell(load(), made.cell)), words=(made.cell.id,), flags=tuple(words))
 
 
 def _refuse_to_run_nothing(config: pytest.Config, items: list[pytest.Item]) -> None:

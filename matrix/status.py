@@ -15,11 +15,13 @@ class Status(StrEnum):
     PASS = "PASS"  # noqa: S105
     MEASURED = "MEASURED"  # a number was recorded and nothing was asserted (no baseline yet)
     XFAIL = "XFAIL"  # failed as a known failure says it must
+    NOT_RUN_AS_KNOWN = "NOT_RUN_AS_KNOWN"  # the launch failed exactly as a known failure says: nothing was asked
     SKIP_NO_HW = "SKIP_NO_HW"  # this host does not have the rig
     INVALID_HW = "INVALID_HW"  # the combination cannot exist on this GPU
     INVALID_ENGINE = "INVALID_ENGINE"  # the engine release cannot do it
     INVALID_COMBO = "INVALID_COMBO"  # parts exclude each other (patch and feature, say)
     NOT_EVIDENCE = "NOT_EVIDENCE"  # it ran, but could not have seen the feature
+    NOT_ASKED = "NOT_ASKED"  # the engine did not start, which the cell's first test tells
     MISSING = "MISSING"  # expected and absent
     FLAKE = "FLAKE"  # failed, then passed in another attempt
     HOST_ERROR = "HOST_ERROR"  # this machine's fault
@@ -39,7 +41,9 @@ SEVERITY: tuple[Status, ...] = (
     Status.TEST_ERROR,
     Status.HOST_ERROR,
     Status.FLAKE,
+    Status.NOT_ASKED,
     Status.MISSING,
+    Status.NOT_RUN_AS_KNOWN,
     Status.NOT_EVIDENCE,
     Status.INVALID_COMBO,
     Status.INVALID_ENGINE,

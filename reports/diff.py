@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from matrix.status import GREEN, Status
 from reports.record import Record
 from reports.summary import board
 
-Change = Literal["broken", "fixed", "flaky", "missing", "added", "changed"]
-ORDER: tuple[Change, ...] = ("broken", "missing", "flaky", "changed", "added", "fixed")
-WORSE: frozenset[Change] = frozenset({"broken", "missing", "flaky"})
+Change = Literal["broken", "fixed", "flaky", "missing", "added", "changed", "not run"]
+ORDER: tuple[Change, ...] = ("broken", "missing", "not run", "flaky", "changed", "added", "fixed")
+WORSE: frozenset[Change] = frozenset({"broken", "missing", "flaky", "not run"})
+UNASKED = frozenset({Status.NOT_ASKED, Status.NOT_RUN_AS_KNOWN})  # all tests of a launch say the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,8 @@ class Difference:
     def change(self) -> Change:
         if self.after is None or self.after is Status.MISSING:
             return "missing"
+        if self.after is Status.NOT_RUN_AS_KNOWN:
+            return "not run"
         if self.after is Status.FLAKE:
             return "flaky"
         if self.before is None:
@@ -44,8 +47,20 @@ def diff(old: Sequence[Record], new: Sequence[Record]) -> list[Difference]:
         Difference(cell=cell, nodeid=nodeid, before=before.get((cell, nodeid)), after=after.get((cell, nodeid)))
         for cell, nodeid in dict.fromkeys([*before, *after])
     ]
-    changed = [d for d in found if d.before is not d.after]
+    changed = _roll_up([d for d in found if d.before is not d.after])
     return sorted(changed, key=lambda d: (ORDER.index(d.change), d.cell, d.nodeid))
+
+
+def _roll_up(differences: Sequence[Difference]) -> list[Difference]:
+    """One difference for all tests of a cell that were not asked since, or before."""
+    kept = [d for d in differences if not {d.before, d.after} & UNASKED]
+    groups: dict[tuple[str, Status | None, Status | None], list[Difference]] = {}
+    for d in differences:
+        if {d.before, d.after} & UNASKED:
+            groups.setdefault((d.cell, d.before, d.after), []).append(d)
+    for (cell, _, _), own in groups.items():
+        kept.append(replace(own[0], nodeid=f"{cell}: {len(own)} tests") if len(own) > 1 else own[0])
+    return kept
 
 
 def _statuses(records: Sequence[Record]) -> Mapping[tuple[str, str], Status]:

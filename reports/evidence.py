@@ -14,7 +14,8 @@ name) and "nodeid" (pytest's, one per parameter set):
 | finding     | check, ok, sensitive, expected, got, item, detail, note (shown though it is ok), data          |
 | measurement | name, value, unit, conditions                                                                  |
 | proof       | feature, outcome (proven, refuted, unproven), rung, detail, data                               |
-| result      | status (matrix.status.Status), duration_s, message, known_failure                              |
+| result      | status (matrix.status.Status), duration_s, message, known_failure; of a failure also at, how,  |
+|             | http_status, and matched (the lines that the known failure's signature fits)                   |
 | end         | exit_code, interrupted, duration_s, launches, records, sha256 (seal over the run's lines)       |
 
 The typed form of each is in `reports.record`; unknown fields are errors on the way in and on the way out.

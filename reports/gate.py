@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from matrix.status import Status
 from reports import evidence
+from reports.known_failures import tell_known_failures, tell_not_run
 from reports.policy import ExpectedCell, Policy
 from reports.prediction import Prediction, predictions
 from reports.record import CellFacts, End, Expected, Record, Result, Run
@@ -60,6 +61,8 @@ def judge(policy: Policy, expected: Sequence[ExpectedCell], records: Sequence[Re
         found = _cell_reasons(policy, cell, rows[cell.id], records, own=own, now=now)
         reasons += [Reason(cell=cell.id, rule=rule, text=text) for rule, text in found]
     shown = tuple(rows[c.id] for c in expected)
+    if shown and all(row.not_run for row in shown):
+        reasons.insert(0, Reason(cell="", rule="not_run", text="No engine answered: every cell did not run, as known."))
     return Verdict(policy=policy, reasons=tuple(reasons), rows=shown, predictions=predicted)
 
 
@@ -118,13 +121,16 @@ def _cell_reasons(
         return
     yield from _identity(cell, row, records)
     yield from _launched(policy, row)
+    yield from tell_known_failures(cell, row, now.date())
+    if row.not_run:
+        yield from tell_not_run(policy, row, now.date())
+        return
+    yield from _statuses(policy, row)
+    if row.unanswered:
+        return  # the launch is told, and explains whatever else is missing
     yield from _required(cell, row)
-    for test in row.tests:
-        if test.status not in policy.allow:
-            yield "status", f"{test.name} came to {test.status}: {_short(test.message)}"
     yield from _proofs(policy, cell, row, own)
     yield from _predictions(policy, own)
-    yield from _known_failures(cell, row, now)
 
 
 def _identity(cell: ExpectedCell, row: Row, records: Sequence[Record]) -> Found:
@@ -147,12 +153,22 @@ def _launched(policy: Policy, row: Row) -> Found:
     if launch is None:
         yield "launch", "no launch was recorded, so no engine is known to have answered."
         return
-    if launch.outcome != "ok" and not any(t.status is Status.XFAIL for t in row.tests):
-        yield "launch", f"its engine did not start: {launch.outcome}: {_short(launch.message)}"
+    if launch.outcome != "ok" and not row.not_run:
+        left = f" {len(row.not_asked)} tests were not asked." if row.not_asked else ""
+        yield "launch", f"its engine did not start: {launch.outcome}: {_short(launch.message)}{left}"
     if any(each.stub for each in row.launches):
         yield "stub", "a stub engine answered; that says nothing about the real one."
     if any(each.attached for each in row.launches) and policy.attached == "red":
         yield "attached", "its engine was started by somebody else, so its plan is a claim and not a fact."
+
+
+def _statuses(policy: Policy, row: Row) -> Found:
+    """Yield each test that is not allowed; those that only repeat a launch which is told are not told again."""
+    told = row.launch is not None and row.launch.outcome != "ok"
+    for test in row.tests:
+        repeats = told and (test.status is Status.NOT_ASKED or test.tells_launch)
+        if test.status not in policy.allow and not repeats:
+            yield "status", f"{test.name} came to {test.status}: {_short(test.message)}"
 
 
 def _required(cell: ExpectedCell, row: Row) -> Found:
@@ -185,20 +201,6 @@ def _predictions(policy: Policy, own: Sequence[Prediction]) -> Found:
             yield "prediction", f"beside {p.without}, {p.feature} does not change {p.what} as predicted: {p.detail}."
         elif p.outcome == "absent" and p.of_effect:
             yield "prediction", f"whether {p.feature} changes {p.what} as predicted cannot be judged: {p.detail}."
-
-
-def _known_failures(cell: ExpectedCell, row: Row, now: datetime) -> Found:
-    for id_, review_by in cell.known_failures.items():
-        if review_by < now.date():
-            yield (
-                "expired",
-                f"its known failure {id_} was to be reviewed by {review_by}: look again, renew or retire it.",
-            )
-    for test in row.tests:
-        named = test.result.known_failure if test.result else ""
-        if test.status is Status.XFAIL and named not in cell.known_failures:
-            which = f"names {named!r}, which does not speak about this cell" if named else "names no known failure"
-            yield "xfail", f"{test.name} was expected to fail, but {which}."
 
 
 def _short(text: str) -> str:

@@ -14,8 +14,9 @@ from typing import Any
 from junitparser import Error, Failure, JUnitXml, Property, Skipped, TestCase, TestSuite
 
 from matrix.errors import ConfigError, Problem
+from matrix.status import Status
 from reports import evidence, redact
-from reports.record import CellFacts, Expected, Launch, Record, Run
+from reports.record import CellFacts, Expected, Launch, Record, Result, Run
 
 IDENTITY = ("cell", "fingerprint", "test")
 NO_CELL = "no cell"
@@ -85,7 +86,13 @@ def _facts(fingerprint: str, cells: Sequence[str], records: Sequence[Record]) ->
                 facts |= {"launch": outcome, "launch_s": launch_s, **{f"version.{k}": v for k, v in versions.items()}}
             case CellFacts(facts=known) if r.cell in cells:
                 facts |= {k: known[k] for k in ("rig", "engine", "release", "checkpoint") if k in known}
+    if missing := _count_not_run(cells, records):
+        facts["cells_not_run_as_known"] = missing
     return {k: v for k, v in facts.items() if v not in ("", None)}
+
+
+def _count_not_run(cells: Sequence[str], records: Sequence[Record]) -> int:
+    return len({r.cell for r in records if isinstance(r, Result) and r.status is Status.NOT_RUN_AS_KNOWN} & set(cells))
 
 
 def _about(launch: Launch, fingerprint: str, cells: Sequence[str]) -> bool:

@@ -1,15 +1,13 @@
 """From what pytest saw of one phase of a test to a Status: whose fault comes first.
 
-An expected failure (xfail) is the engine's: a HostError or a bug of ours under an xfail marker stays what it is.
+An expected failure is the engine's: a HostError or a bug of ours stays what it is (`reports.excuse` excuses neither).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from matrix.errors import EngineError, EngineExited, EngineNotReady, EngineReplyMalformed, HostError
+from matrix.errors import EngineError, EngineExited, EngineNotReady, EngineReplyMalformed, HostError, iterate_causes
 from matrix.status import GREEN, Status
 from reports.collector import Evidence
 from reports.finding import Finding
@@ -36,7 +34,7 @@ def status_of(report: pytest.TestReport, error: BaseException | None, evidence: 
 
 def fault(error: BaseException | None, *, call: bool) -> Status | None:
     """Whose fault an exception is; None for none and for skips and xfails, which are no faults."""
-    chain = list(_causes(error))
+    chain = list(iterate_causes(error))
     for kind, status in ((HostError, Status.HOST_ERROR), (EngineExited, Status.CRASH), (EngineNotReady, Status.HANG)):
         if any(isinstance(e, kind) for e in chain):
             return status
@@ -47,19 +45,9 @@ def fault(error: BaseException | None, *, call: bool) -> Status | None:
     return Status.FAIL if call and isinstance(error, AssertionError | pytest.fail.Exception) else Status.TEST_ERROR
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The exception, the ones it was raised from, and those a group holds."""
-    while error is not None:
-        yield error
-        if isinstance(error, BaseExceptionGroup):
-            for inner in error.exceptions:
-                yield from _causes(inner)
-        error = error.__cause__
-
-
 def unreadable(error: BaseException | None) -> Finding | None:
     """The reply that a test could not go on with, as a finding that keeps it; None for any other end of a test."""
-    malformed = (e for e in _causes(error) if isinstance(e, EngineReplyMalformed) and e.received)
+    malformed = (e for e in iterate_causes(error) if isinstance(e, EngineReplyMalformed) and e.received)
     if (found := next(malformed, None)) is None:
         return None
     return Finding(

@@ -17,7 +17,6 @@ it. Tests without a cell leave no evidence. An interrupted run (Ctrl-C, SIGTERM)
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import signal
 import threading
@@ -28,17 +27,18 @@ from typing import Any
 
 import pytest
 
-from matrix.status import Status, worst
+from matrix.status import worst
 from reports import outcome, redact
 from reports.collector import Evidence, Outbox
 from reports.declaration import OUTBOX, Declared, declare, identity, outbox, run_id
+from reports.excuse import Told, settle_phase
 from reports.finding import Finding
 from reports.recorder import Recorder, Worker
+from reports.unanswered import Unanswered
 
 __all__ = ["Declared", "Evidence", "Outbox", "declare", "identity", "outbox", "run_id"]
 
 OUT = "reports/out/evidence.jsonl"
-KNOWN_FAILURE = re.compile(r"([\w.-]+): ")  # a known failure's xfail reason begins with its id
 
 
 @dataclass(kw_only=True)
@@ -46,9 +46,8 @@ class Phases:
     """What the phases of one item have come to so far."""
 
     evidence: Evidence | None = None
-    statuses: list[tuple[Status, str]] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
     duration_s: float = 0.0
-    known_failure: str = ""
 
     @property
     def findings(self) -> Sequence[Finding]:
@@ -70,6 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[OUTBOX] = Outbox(workerinput["run_id"] if workerinput else _new_run_id())
     if workerinput is None:
         config.pluginmanager.register(Recorder(config), "evidence-recorder")
+        config.pluginmanager.register(Unanswered(), "unanswered-cells")
     else:
         config.pluginmanager.register(Worker(config), "evidence-worker")
     main = threading.current_thread() is threading.main_thread()
@@ -112,34 +112,29 @@ def pytest_runtest_makereport(
     error = call.excinfo.value if call.excinfo else None
     if reply := outcome.unreadable(error):
         (phases.evidence or Evidence(box, who)).finding(reply)
-    _judge(phases, report, error)
+    _judge(item, phases, report, error)
     _clean(report)
     if report.when == "teardown":
-        status = worst(s for s, _ in phases.statuses)
-        message = next((m for s, m in phases.statuses if s is status), "")
-        known = phases.known_failure if status in (Status.XFAIL, Status.XPASS) else ""
-        result = {"status": status, "message": message, "known_failure": known}
+        status = worst(t.status for t in phases.told)
+        told = next(t for t in phases.told if t.status is status)
+        result = {"status": status, "message": told.message, **told.fields}
         box.add("result", {**who, **result, "duration_s": round(phases.duration_s, 3)})
         report.user_properties.append(("status", str(status)))  # JUnit knows only failure, error and skipped
+        report.user_properties += [("known_failure", told.known_failure)] if told.known_failure else []
         report.user_properties += [("note", f"{f.check}: {f.note}") for f in phases.findings if f.note]
         del item.stash[PHASES]  # a test that is run again starts anew
     report.evidence = box.drain()  # type: ignore[attr-defined]
     return report
 
 
-def _judge(phases: Phases, report: pytest.TestReport, error: BaseException | None) -> None:
+def _judge(item: pytest.Item, phases: Phases, report: pytest.TestReport, error: BaseException | None) -> None:
     status = outcome.status_of(report, error, phases.evidence)
-    if hasattr(report, "wasxfail") and (named := KNOWN_FAILURE.match(outcome.reason(report))):
-        phases.known_failure = named[1]
-    if status is Status.XPASS:
-        named = KNOWN_FAILURE.match(outcome.reason(report).removeprefix(outcome.STRICT_XPASS).strip())
-        phases.known_failure = named[1] if named else ""
     if status in outcome.OURS and report.skipped and hasattr(report, "wasxfail"):
         # pytest counts any exception under an xfail marker as the expected one; the host's and ours are not
         report.outcome = "failed"
         report.longrepr = f"{status}, not the expected failure: {outcome.headline(report, error)}\n{error!r}"
         del report.wasxfail
-    phases.statuses.append((status, outcome.headline(report, error) if status is not Status.PASS else ""))
+    phases.told.append(settle_phase(item, report, error, status, phases.findings))
     phases.duration_s += report.duration
 
 

@@ -11,6 +11,8 @@ allow: [PASS, MEASURED, XFAIL]           # statuses that do not turn it red
 unproven: red                            # or `allowed`: a feature that was asked for and not seen to work
 predictions: red                         # or `allowed`: what a feature must change beside the same cell without it
 attached: red                            # or `allowed`: an engine that somebody else started (--endpoint)
+not_run:                                 # launches that may fail as a known failure says, each by name
+  - {known_failure: K13_sm12x_no_backend, cells: "sm120x4.vllm_0_26_0.*", owner: somebody, until: 2027-01-31}
 max_age_h: 24                            # of the run, in hours
 """
 
@@ -26,16 +28,20 @@ from typing import Any, Literal
 from matrix import condition, select, yamltext
 from matrix.errors import ConfigError, Problem, nearest
 from matrix.expand import expand
+from matrix.known import LAUNCH, select_of_cell
 from matrix.load import Matrix
-from matrix.model import Cell
+from matrix.model import Cell, KnownFailure
 from matrix.plan import plan
 from matrix.requested import Requested, requested
 from matrix.status import Status
 from matrix.structure import structure
 
 NEVER_ALLOWED = frozenset(
-    {Status.FAIL, Status.CRASH, Status.HANG, Status.XPASS, Status.TEST_ERROR, Status.HOST_ERROR, Status.MISSING}
-)
+    {
+        Status.FAIL, Status.CRASH, Status.HANG, Status.XPASS, Status.TEST_ERROR, Status.HOST_ERROR, Status.MISSING,
+        Status.NOT_ASKED,
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +56,16 @@ class Requirement:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NotRun:
+    """Cells of which no engine answered, as a known failure says, and which may be missing for a while."""
+
+    known_failure: str  # id of an entry about the launch
+    cells: str  # glob over cell ids
+    owner: str  # who decided that
+    until: date  # past it, the cells are red
+
+
+@dataclass(frozen=True, kw_only=True)
 class Policy:
     """A gate, as its file says it."""
 
@@ -60,11 +76,12 @@ class Policy:
     unproven: Literal["red", "allowed"] = "red"
     predictions: Literal["red", "allowed"] = "red"
     attached: Literal["red", "allowed"] = "red"
+    not_run: tuple[NotRun, ...] = ()  # else a cell that did not run, as known, is red
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExpectedCell:
-    """A cell that must have evidence. Known failures are those that speak about it: id -> review date."""
+    """A cell that must have evidence. Known failures are those that speak about it, by id."""
 
     id: str
     facts: Mapping[str, Any] = field(default_factory=dict)  # shown where the evidence has none
@@ -73,7 +90,7 @@ class ExpectedCell:
     wanted: Requested | None = None  # what its plan asks for
     suites: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
-    known_failures: Mapping[str, date] = field(default_factory=dict)
+    known_failures: Mapping[str, KnownFailure] = field(default_factory=dict)
 
 
 def load(path: Path) -> tuple[Policy, yamltext.Document]:
@@ -100,6 +117,11 @@ def _unallowable(doc: yamltext.Document, policy: Policy) -> Iterator[Problem]:
     for i, status in enumerate(policy.allow):
         if status in NEVER_ALLOWED:
             yield doc.problem(("allow", i), f"{status} can never be allowed; a deviation goes into known_failures.yaml")
+        if status is Status.NOT_RUN_AS_KNOWN:
+            yield doc.problem(("allow", i), f"{status} is allowed by name, see `not_run`")
+    for i, clause in enumerate(policy.not_run):
+        if not clause.owner.strip():
+            yield doc.problem(("not_run", i, "owner"), "who allows that? a name is needed")
     if not policy.require:
         yield doc.problem(("require",), "a gate that requires nothing is always green")
 
@@ -122,7 +144,21 @@ def expect(policy: Policy, doc: yamltext.Document, matrix: Matrix) -> tuple[Expe
     for wanted in policy.require:
         for cell in filter(_predicate(wanted), cells):
             chosen.setdefault(cell, []).append(wanted)
+    if wrong := [doc.problem(("not_run", i, *loc), why) for i, loc, why in _wrong_not_run(policy, matrix, [*chosen])]:
+        raise ConfigError(wrong)
     return tuple(expected(matrix, cell, required) for cell, required in chosen.items())
+
+
+def _wrong_not_run(policy: Policy, matrix: Matrix, cells: Sequence[Cell]) -> Iterator[tuple[int, yamltext.Loc, str]]:
+    """Yield where an allowance names no launch that could fail so."""
+    known = {k.value.id: k for k in matrix.known_failures if k.value.fails.at in LAUNCH}
+    for i, clause in enumerate(policy.not_run):
+        entry = known.get(clause.known_failure)
+        if entry is None:
+            hint = nearest(clause.known_failure, known)
+            yield i, ("known_failure",), f"no known failure about a launch is {clause.known_failure!r}{hint}"
+        elif not any(fnmatchcase(c.id, clause.cells) and entry.condition(c.facts) for c in cells):
+            yield i, ("cells",), f"{clause.cells!r} matches no required cell that {clause.known_failure} speaks about"
 
 
 def _wrong(wanted: Requirement, matrix: Matrix, cells: Sequence[Cell]) -> Iterator[tuple[yamltext.Loc, str]]:
@@ -176,7 +212,5 @@ def expected(matrix: Matrix, cell: Cell, required: Sequence[Requirement] = ()) -
         wanted=requested(made),
         suites=tuple(dict.fromkeys(s for r in required for s in r.suites)),
         tests=tuple(dict.fromkeys(t for r in required for t in r.tests)),
-        known_failures={
-            k.value.id: k.value.review_by for k in matrix.known_failures if k.condition(cell.facts)
-        },
+        known_failures={k.value.id: k.value for k in select_of_cell(matrix, cell)},
     )  # fmt: skip

@@ -120,6 +120,10 @@ class Result(Record):
     duration_s: float = 0.0
     message: str = ""
     known_failure: str = ""
+    at: str = ""  # of a failure: before_ready, first_request, attach, relaunch or test
+    how: str = ""  # as `fails.how` of a known failure
+    http_status: int | None = None
+    matched: str = ""  # the lines that the known failure's signature fits
 
 
 @dataclass(frozen=True, kw_only=True)

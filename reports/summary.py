@@ -14,8 +14,12 @@ TOK_S = ("output_throughput", "decode_throughput", "decode_tok_s", "tok_s")
 TTFT_MS = ("median_ttft_ms", "p50_ttft_ms", "mean_ttft_ms", "ttft_ms")
 ENGINE_FAULT = frozenset({Status.FAIL, Status.CRASH, Status.HANG})
 # Not answers about the engine: any answer of another attempt, or of another host, stands instead.
-NO_ANSWER = frozenset({Status.HOST_ERROR, Status.SKIP_NO_HW, Status.MISSING})
-SKIPPED = frozenset({Status.SKIP_NO_HW, Status.INVALID_HW, Status.INVALID_ENGINE, Status.INVALID_COMBO, Status.MISSING})
+NO_ANSWER = frozenset({Status.HOST_ERROR, Status.SKIP_NO_HW, Status.MISSING, Status.NOT_ASKED})
+SKIPPED = frozenset({
+    Status.SKIP_NO_HW, Status.INVALID_HW, Status.INVALID_ENGINE, Status.INVALID_COMBO, Status.MISSING,
+    Status.NOT_ASKED, Status.NOT_RUN_AS_KNOWN,
+})  # fmt: skip
+LAUNCHED = frozenset({"before_ready", "first_request", "attach", "relaunch"})  # `at` of a result that tells a launch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,11 @@ class Settled:
     @property
     def green(self) -> bool:
         return self.status in GREEN
+
+    @property
+    def tells_launch(self) -> bool:
+        """Whether it is the test that says why the engine did not start."""
+        return not self.green and self.result is not None and self.result.at in LAUNCHED
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -91,8 +100,31 @@ class Row:
         return None
 
     @property
+    def not_asked(self) -> tuple[Settled, ...]:
+        """Tests whose engine did not start, for a reason that another one tells."""
+        return tuple(t for t in self.tests if t.status is Status.NOT_ASKED)
+
+    @property
+    def not_run(self) -> bool:
+        """Whether no engine answered, as a known failure says: neither passed nor in trouble."""
+        return bool(self.tests) and all(t.status is Status.NOT_RUN_AS_KNOWN for t in self.tests)
+
+    @property
+    def why_not_run(self) -> str:
+        """What is known of a launch that failed so; the test that carries the words says it."""
+        return next((t.message for t in self.tests if t.result and t.result.matched), "")
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether a launch that failed left nothing to judge, and some test says so."""
+        failed = self.launch is not None and self.launch.outcome != "ok"
+        return failed and all(t.tells_launch or t.status in SKIPPED for t in self.tests)
+
+    @property
     def troubles(self) -> tuple[Settled, ...]:
-        return tuple(t for t in self.tests if not t.green)
+        """Tests that are not green; those that were not asked are one, and a cell not run as known has none."""
+        found = tuple(t for t in self.tests if not (t.green or t.status is Status.NOT_ASKED))
+        return () if self.not_run else (*found, *_rolled_up(self.cell, self.not_asked))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +139,14 @@ class Board:
     def suites(self) -> tuple[str, ...]:
         """In the order the tests ran."""
         return tuple(dict.fromkeys(t.suite for row in self.rows for t in row.tests))
+
+
+def _rolled_up(cell: str, tests: Sequence[Settled]) -> tuple[Settled, ...]:
+    """Many tests that say the same as one."""
+    if len(tests) < 2:
+        return tuple(tests)
+    first = tests[0]
+    return (Settled(cell=cell, nodeid=f"{len(tests)} tests", status=first.status, result=first.result),)
 
 
 @dataclass(kw_only=True)

@@ -10,6 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from matrix.status import Status
 from reports.record import ProofOutcome
 from reports.summary import Settled
 from reports.view import NOTHING, SPEAKS, Line, Tally, Told, View, headline
@@ -32,6 +33,8 @@ def print_table(shown: View, console: Console) -> None:
             console.print(Group(*_trouble(test)))
     for test in shown.noted:
         console.print(Text("\n  ".join([f"\n{test.status} {test.nodeid}", *test.notes]), STYLES["noted"]))
+    for cell, message in shown.not_run:
+        console.print(Text(f"\n{Status.NOT_RUN_AS_KNOWN} {cell}\n  {_cut(message)}", STYLES["noted"]))
     if shown.predictions:
         console.print(f"predictions about cells that differ in one feature: {_outcomes(shown)}")
     if shown.excluded:
@@ -116,6 +119,9 @@ def markdown(shown: View) -> str:
     if shown.noted:
         lines += ["", "## Green, with a note", ""]
         lines += [f"- **{t.status}** {_code(t.nodeid)} {_md('; '.join(t.notes))}" for t in shown.noted]
+    if shown.not_run:
+        lines += ["", "## Did not run, as known", ""]
+        lines += [f"- {_code(cell)} {_md(message)}" for cell, message in shown.not_run]
     if shown.known:
         lines += ["", "## Known failures, failing as expected", ""]
         lines += [f"- {count} x {_md(message)}" for message, count in shown.known]

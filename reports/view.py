@@ -18,6 +18,7 @@ from reports.summary import TOK_S, TTFT_MS, Board, Row, Settled
 GLYPHS: Mapping[Status, str] = {
     Status.PASS: "✓", Status.MEASURED: "≈", Status.XFAIL: "⊘", Status.SKIP_NO_HW: "-", Status.INVALID_HW: "-",
     Status.INVALID_ENGINE: "-", Status.INVALID_COMBO: "-", Status.NOT_EVIDENCE: "∅", Status.MISSING: "?",
+    Status.NOT_ASKED: "◌", Status.NOT_RUN_AS_KNOWN: "⊖",
     Status.FLAKE: "~", Status.HOST_ERROR: "!", Status.TEST_ERROR: "!", Status.XPASS: "⊕", Status.HANG: "⧖",
     Status.CRASH: "✱", Status.FAIL: "✗",
 }  # fmt: skip
@@ -31,7 +32,7 @@ def tone(status: Status | None) -> str:
         return "quiet"
     if status in (Status.PASS, Status.MEASURED):
         return "good" if status is Status.PASS else "plain"
-    if status in GREEN or status is Status.FLAKE:
+    if status in GREEN or status in (Status.FLAKE, Status.NOT_RUN_AS_KNOWN):
         return "noted"
     return "quiet" if GLYPHS[status] == "-" else "trouble"
 
@@ -125,6 +126,11 @@ class View:
         return tuple(Counter(t.message for t in tests).items())
 
     @property
+    def not_run(self) -> tuple[tuple[str, str], ...]:
+        """Cells of which no engine answered, as known, and what is known of them."""
+        return tuple((row.cell, row.why_not_run) for row in self.board.rows if row.not_run)
+
+    @property
     def predictions(self) -> tuple[Prediction, ...]:
         """What was predicted of the cells that differ in one feature, and what became of it."""
         return self.verdict.predictions if self.verdict else ()
@@ -197,9 +203,11 @@ def _exclusions(reasons: Iterable[Excluded]) -> list[Exclusion]:
 
 def headline(shown: View) -> str:
     """The report in one line."""
-    rows = shown.board.rows
+    rows = [row for row in shown.board.rows if not row.not_run]
     green = sum(row.status in GREEN for row in rows)
     cells = f"{green} of {len(rows)} cells passed what they ran"
+    if missing := len(shown.board.rows) - len(rows):
+        cells += f", {missing} {'cells' if missing != 1 else 'cell'} did not run, as known"
     cells += f", {len(noted)} with a note" if (noted := {t.cell for t in shown.noted}) else ""
     if shown.verdict is None:
         return cells

@@ -11,7 +11,7 @@ import pytest
 from matrix.status import Status
 from reports import gate
 from reports.gate import Verdict
-from reports.policy import ExpectedCell, Policy
+from reports.policy import ExpectedCell, NotRun, Policy
 from reports.record import Record, Result
 from tests.reports import world
 from tests.reports.world import EXPECTED, NOW, PAIR, PLAIN, POLICY, SHARED, WITH_MTP, Json
@@ -32,6 +32,10 @@ def changed(fields: list[Json], where: Callable[[Json], bool], **change: object)
 
 def is_result(f: Json) -> bool:
     return bool(f["kind"] == "result" and f["cell"] == PLAIN)
+
+
+def is_needle(f: Json) -> bool:
+    return is_result(f) and f["test"] == world.TESTS["needle"]
 
 
 def test_a_healthy_run_is_green() -> None:
@@ -88,7 +92,7 @@ def test_an_attached_engine_is_red_unless_allowed() -> None:
     assert judge(records, replace(POLICY, attached="allowed")).green
 
 
-@pytest.mark.parametrize("status", world.REAL)
+@pytest.mark.parametrize("status", [s for s in world.REAL if s is not Status.NOT_RUN_AS_KNOWN])
 def test_a_status_that_is_not_allowed_is_red_with_its_message(status: str) -> None:
     fields = changed(world.green(), is_result, status=status, message="because of this")
     assert f"came to {status}: because of this" in said(judge(world.seal(fields)))
@@ -178,14 +182,15 @@ def test_two_jobs_are_judged_together() -> None:
 
 
 def test_an_expired_known_failure_is_red() -> None:
-    expected = tuple(replace(c, known_failures={"kf": date(2026, 11, 20)}) for c in EXPECTED)
+    overdue = replace(world.KF_NEEDLE, review_by=date(2026, 11, 20))
+    expected = tuple(replace(c, known_failures={"kf": overdue}) for c in EXPECTED)
     verdict = gate.judge(POLICY, expected, world.seal(world.green()), now=NOW)
     assert "known failure kf was to be reviewed by 2026-11-20" in said(verdict)
 
 
 def test_an_expected_failure_is_green_only_with_a_known_failure_of_its_cell() -> None:
     def with_entry(entry: str) -> Verdict:
-        return judge(world.seal(changed(world.green(), is_result, status="XFAIL", known_failure=entry)))
+        return judge(world.seal(changed(world.green(), is_needle, status="XFAIL", known_failure=entry, **world.FITS)))
 
     assert with_entry("kf_needle").green
     assert "names no known failure" in said(with_entry(""))
@@ -263,9 +268,13 @@ def test_of_an_engine_that_failed_to_start_as_known_nothing_is_predicted() -> No
         f for f in world.paired() if f.get("cell") != SHARED or f["kind"] in ("cell", "expected", "launch", "result")
     ]
     down = changed(kept, lambda f: f["kind"] == "launch" and f["cell"] == SHARED, outcome="EngineExited")
-    known = changed(down, lambda f: f["kind"] == "result" and f["cell"] == SHARED, status="XFAIL", known_failure="kf")
-    expected = (PAIR[0], replace(PAIR[1], known_failures={"kf": date(2027, 1, 31)}, features=frozenset()))
-    assert told(POLICY, known, expected) == ""
+    known = changed(
+        down, lambda f: f["kind"] == "result" and f["cell"] == SHARED, status="NOT_RUN_AS_KNOWN",
+        known_failure="kf_boot", **world.DIED,
+    )  # fmt: skip
+    expected = (PAIR[0], replace(PAIR[1], known_failures={"kf_boot": world.KF_BOOT}))
+    allowed = NotRun(known_failure="kf_boot", cells=SHARED, owner="somebody", until=date(2026, 12, 31))
+    assert told(replace(POLICY, not_run=(allowed,)), known, expected) == ""
 
 
 def test_beside_a_cell_that_is_not_expected_nothing_is_judged() -> None:

@@ -59,7 +59,8 @@ def runs(draw: st.DrawFn) -> Case:
     for f in whole:
         changes: dict[str, Any] = {}
         if f["kind"] == "result":
-            changes = {"status": draw(statuses), "known_failure": draw(st.sampled_from(["", "kf_needle"]))}
+            fits = draw(st.sampled_from([world.FITS, world.FITS, {}, world.DIED]))
+            changes = {"status": draw(statuses), "known_failure": draw(st.sampled_from(["", "kf_needle"])), **fits}
         elif f["kind"] == "proof":
             changes = {"outcome": draw(outcomes)}
         elif f["kind"] == "launch":

@@ -18,9 +18,14 @@ from reports import evidence, junit
 from reports.record import CellFacts, End, Expected, Found, Launch, Measured, Proof, Record, Result, Run
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFTEST = """
+CONFTEST = r"""
 import pytest
+from datetime import date
 from pathlib import Path
+from matrix.known import KnownOfCell
+from matrix.load import NEVER, Loaded
+from matrix.model import Fails, KnownFailure, Source
+from matrix.plugin import KNOWN
 from reports import plugin, redact
 
 pytest_plugins = ["reports.plugin"]
@@ -38,12 +43,36 @@ def pytest_generate_tests(metafunc):
     if "cell" in metafunc.fixturenames:
         metafunc.parametrize("cell", CELLS)
 
+def entry(id_, test, signature, expect="always", how="wrong_answer", **fails):
+    at = fails.pop("at", "test")
+    value = KnownFailure(
+        id=id_, when={}, fails=Fails(at=at, test=test, how=how, signature=signature, **fails), expect=expect,
+        symptom="loses it", issue="https://example.org/1", source=Source(kind="run", release="1"), owner="somebody",
+        added=date(2026, 1, 1), review_by=date(2099, 1, 1),
+    )
+    return Loaded(value=value, file="known.yaml", line=1, lines={}, condition=NEVER)
+
+KNOWN_HERE = KnownOfCell(entries=(
+    entry("kf_1", "test_known_to_fail", r"x\.y: NOT OK"),
+    entry("kf_2", "test_known_to_fail_but_passes", r"x\.y: NOT OK"),
+    entry("kf_3", "test_intermittent_and_passes", r"x\.y: NOT OK", "intermittent"),
+    entry("kf_4", "test_known_to_crash", "no kernel for it", how="exit"),
+    entry("kf_5", "test_known_to_fail_on_a_bad_host", "no engine"),
+    entry("kf_6", "test_known_to_fail_with_a_bug", "x"),
+    entry("kf_7", "test_fails_otherwise", r"another\.check: NOT OK"),
+    entry("kf_8", "test_fails_twice", r"x\.y: NOT OK"),
+    entry("kf_9", "test_hangs_where_it_should_exit", "no engine", how="exit"),
+    entry("kf_10", "test_expected_word_only", "words that were expected"),
+    entry("kf_11", "test_fails_in_teardown", "lost at the end", "intermittent"),
+))
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
     for item in items:
         if hasattr(item, "callspec"):
             cell = item.callspec.params["cell"]
             item.user_properties += [("cell", cell), ("fingerprint", "f" + cell), ("test", item.originalname)]
+            item.stash[KNOWN] = KNOWN_HERE
 """
 TESTS = """
 import dataclasses
@@ -116,25 +145,48 @@ def test_skipped_as_pass(cell): pass
 @pytest.mark.skip(reason="no reason worth the name")
 def test_skipped(cell): pass
 
-@pytest.mark.xfail(reason="kf_1: loses it", strict=True)
-def test_known_to_fail(cell): assert False
+def judge(evidence, *findings):
+    for found in findings:
+        evidence.finding(found)
+    assert all(f.ok for f in findings), "\\n".join(f.explain() for f in findings)
 
-@pytest.mark.xfail(reason="kf_2: loses it", strict=True)
+def test_known_to_fail(cell, evidence): judge(evidence, finding(ok=False), finding())
+
 def test_known_to_fail_but_passes(cell): pass
 
-@pytest.mark.xfail(reason="kf_3: now and then", strict=False)
 def test_intermittent_and_passes(cell): pass
 
-@pytest.mark.xfail(reason="kf_4: no boot", strict=True)
-@breaks(EngineExited)
-def test_known_not_to_boot(cell, engine): pass
+def test_known_to_crash(cell, evidence):
+    error = EngineExited("it ended")
+    error.log_excerpt = "RuntimeError: no kernel for it"
+    raise error
 
-@pytest.mark.xfail(reason="kf_5: loses it", strict=True)
 @breaks(HostError)
 def test_known_to_fail_on_a_bad_host(cell, engine): pass
 
-@pytest.mark.xfail(reason="kf_6: loses it", strict=True)
 def test_known_to_fail_with_a_bug(cell): raise KeyError("x")
+
+def test_fails_otherwise(cell, evidence): judge(evidence, finding(ok=False))
+
+def test_fails_twice(cell, evidence):
+    judge(evidence, finding(ok=False), dataclasses.replace(finding(ok=False), check="another.check"))
+
+@breaks(EngineNotReady)
+def test_hangs_where_it_should_exit(cell, engine): pass
+
+def test_expected_word_only(cell, evidence):
+    judge(evidence, dataclasses.replace(finding(ok=False), expected="words that were expected"))
+
+@pytest.fixture
+def lossy():
+    yield
+    raise EngineReplyMalformed("lost at the end")
+
+def test_fails_in_teardown(cell, lossy): pass
+
+@pytest.mark.xfail(reason="kf_1: a mark is no known failure", strict=True)
+@breaks(HostError)
+def test_marked_on_a_bad_host(cell, engine): pass
 
 @pytest.fixture
 def leaky():
@@ -165,9 +217,15 @@ STATUSES = {
     "test_known_to_fail": Status.XFAIL,
     "test_known_to_fail_but_passes": Status.XPASS,
     "test_intermittent_and_passes": Status.PASS,
-    "test_known_not_to_boot": Status.XFAIL,
+    "test_known_to_crash": Status.XFAIL,
     "test_known_to_fail_on_a_bad_host": Status.HOST_ERROR,
     "test_known_to_fail_with_a_bug": Status.TEST_ERROR,
+    "test_fails_otherwise": Status.FAIL,
+    "test_fails_twice": Status.FAIL,
+    "test_hangs_where_it_should_exit": Status.HANG,
+    "test_expected_word_only": Status.FAIL,
+    "test_fails_in_teardown": Status.FAIL,
+    "test_marked_on_a_bad_host": Status.HOST_ERROR,
     "test_whose_teardown_breaks": Status.TEST_ERROR,
 }
 COMMAND = [
@@ -239,7 +297,7 @@ def test_what_must_report_is_what_was_collected(folder: Path) -> None:
 
 
 @both
-@pytest.mark.parametrize(("kind", "count"), [(Found, 8), (Measured, 2), (Proof, 2), (Launch, 2)])
+@pytest.mark.parametrize(("kind", "count"), [(Found, 20), (Measured, 2), (Proof, 2), (Launch, 2)])
 def test_what_a_test_records_arrives_with_its_identity(folder: Path, kind: type[Record], count: int) -> None:
     found = of(kind, folder)
     assert len(found) == count
@@ -261,8 +319,33 @@ def test_the_message_of_a_failure_is_its_own_words(folder: Path) -> None:
 def test_known_failures_are_named(folder: Path) -> None:
     named = {r.test: r.known_failure for r in records(folder) if isinstance(r, Result) and r.known_failure}
     assert named == {
-        "test_known_to_fail": "kf_1", "test_known_to_fail_but_passes": "kf_2", "test_known_not_to_boot": "kf_4"
+        "test_known_to_fail": "kf_1", "test_known_to_fail_but_passes": "kf_2", "test_known_to_crash": "kf_4",
     }  # fmt: skip
+
+
+@both
+def test_what_excuses_a_failure_is_recorded_with_the_words_that_fit(folder: Path) -> None:
+    found = {r.test: (r.at, r.how, r.matched) for r in records(folder) if isinstance(r, Result) and r.matched}
+    assert found == {
+        "test_known_to_fail": ("test", "wrong_answer", "x.y: NOT OK"),
+        "test_known_to_crash": ("test", "exit", "RuntimeError: no kernel for it"),
+    }
+
+
+@both
+@pytest.mark.parametrize(
+    ("test", "why"),
+    [
+        ("test_fails_otherwise", r"kf_7: its signature 'another\\.check: NOT OK' fits nothing that was said"),
+        ("test_fails_twice", r"kf_8: its signature 'x\\.y: NOT OK' fits nothing that was said in 1 of 2 findings"),
+        ("test_hangs_where_it_should_exit", "kf_9: shows as exit, this as hang"),
+        ("test_expected_word_only", "kf_10: its signature 'words that were expected' fits nothing that was said"),
+    ],
+)
+def test_a_failure_says_which_entries_do_not_fit_and_why(folder: Path, test: str, why: str) -> None:
+    said = {r.test: r.message for r in records(folder) if isinstance(r, Result)}
+    assert why in said[test]
+    assert not said[test].startswith("Known failures")  # its own cause comes first
 
 
 @both
@@ -283,9 +366,7 @@ def _properties(suite: TestSuite) -> dict[str, str]:
 
 @both
 def test_the_host_under_an_xfail_mark_fails_the_run(folder: Path) -> None:
-    case = next(
-        c for s in junit.load(folder / "junit.xml") for c in s if c.name == "test_known_to_fail_on_a_bad_host[a]"
-    )
+    case = next(c for s in junit.load(folder / "junit.xml") for c in s if c.name == "test_marked_on_a_bad_host[a]")
     assert "not the expected failure" in str(case.result[0].text)
 
 

@@ -92,4 +92,5 @@ def test_a_requirement_nobody_can_meet_is_bad_input(tmp_path: Path, change: tupl
 def test_the_shipped_policies_fit_the_matrix(path: Path) -> None:
     found, doc = policy.load(path)
     assert policy.expect(found, doc, load())
-    assert all(isinstance(d, date) for c in policy.expect(found, doc, load()) for d in c.known_failures.values())
+    entries = (k for c in policy.expect(found, doc, load()) for k in c.known_failures.values())
+    assert all(isinstance(k.review_by, date) for k in entries)

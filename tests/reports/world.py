@@ -10,6 +10,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 
+from matrix.model import Fails, KnownFailure, Source
 from matrix.preflight.kv import Shape
 from matrix.requested import Requested
 from matrix.status import Status
@@ -26,9 +27,20 @@ BEGUN = NOW - timedelta(hours=1)
 Json = dict[str, Any]
 POLICY = Policy(title="Both cells", require=(Requirement(glob="*"),), max_age_h=24)
 PLAIN, WITH_MTP = "cpu.llamacpp.canary.baseline", "cpu.llamacpp.canary.mtp"
+KF_NEEDLE = KnownFailure(
+    id="kf_needle", when={}, expect="intermittent",
+    fails=Fails(at="test", test="test_finds_the_needle", how="wrong_answer", signature="not in"),
+    symptom="loses it", issue="https://example.org/1",
+    source=Source(kind="run", release="1"), owner="somebody", added=date(2026, 1, 1), review_by=date(2027, 1, 31),
+)  # fmt: skip
+FITS: Json = {"at": "test", "how": "wrong_answer", "matched": "it is not in the reply"}  # kf_needle
+KF_BOOT = replace(
+    KF_NEEDLE, id="kf_boot", fails=Fails(at="before_ready", how="exit", signature="no kernel for this GPU")
+)  # fmt: skip
+DIED: Json = {"at": "before_ready", "how": "exit", "matched": "RuntimeError: no kernel for this GPU"}  # kf_boot
 TESTS = {"boot": "test_boots", "needle": "test_finds_the_needle"}
 EXPECTED = (
-    ExpectedCell(id=PLAIN, fingerprint="f0", suites=tuple(TESTS), known_failures={"kf_needle": date(2027, 1, 31)}),
+    ExpectedCell(id=PLAIN, fingerprint="f0", suites=tuple(TESTS), known_failures={"kf_needle": KF_NEEDLE}),
     ExpectedCell(id=WITH_MTP, fingerprint="f1", suites=tuple(TESTS), features=frozenset({"mtp"})),
 )
 
@@ -53,7 +65,7 @@ def nodeid(suite: str, cell: str) -> str:
 
 def result(cell: str, suite: str, status: str = "PASS", **more: Any) -> Json:
     who = {"cell": cell, "fingerprint": _fingerprint(cell), "test": TESTS[suite], "nodeid": nodeid(suite, cell)}
-    return {"kind": "result", **who, "status": status, "duration_s": 0.5, **more}
+    return {"kind": "result", **who, "status": status, "duration_s": 0.5, **(FITS if status == "XFAIL" else {}), **more}
 
 
 def _fingerprint(cell: str) -> str:

@@ -1,0 +1,156 @@
+"""Signatures of known failures: what is searched, what a match leaves behind, and which patterns say nothing. Pure.
+
+An engine's log repeats the command that started it, and our messages repeat the cell: words of that kind are no sign
+of a failure and are taken out of the text before it is searched.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from math import ceil
+from typing import Final
+
+LONGEST_CHARS: Final = 1000  # of the lines that a match touches: more is no sign of one failure
+LEAST_FLAGS: Final = 2  # of a command line, named together in one line: an echo
+SEARCHED_CHARS: Final = 400_000  # of a failure's text; launchers bound what they add well below it
+
+# Said by failures of every kind, by our own words around them, or by logs of engines that start well.
+COMMON: Final[tuple[str, ...]] = (
+    "EngineExited: the engine exited with 137 (SIGKILL) after 6.6 s, before its health endpoint answered (at http)",
+    "the engine exited with 1 after 12.0 s, before its first token",
+    "EngineNotReady: HANG: no new log line for 600 s while awaiting its health endpoint answered (at weights 3 %)",
+    "its health endpoint answered did not come within 7200 s",
+    "it was healthy, and then first_token failed: ConnectionResetError: [Errno 104] Connection reset by peer",
+    'it was healthy, and answered its first request with HTTP 500: {"error": {"message": "Internal Server Error"}}',
+    "EngineReplyMalformed: it answered its first request with HTTP 200 and no token: (empty)",
+    'EngineRefused: the engine answered HTTP 400: {"object": "error", "message": "bad request"}',
+    "EngineRefused: the engine answered HTTP 500: Internal Server Error",
+    "http://127.0.0.1:8000: silent for 300 s inside a request",
+    "http://127.0.0.1:8000: a reply did not end within 900 s",
+    "http://127.0.0.1:8000: no connection within 5 s",
+    "http://127.0.0.1:8000: the connection was refused or cut: ConnectionRefusedError: [Errno 111] Connection refused",
+    'it refuses the key (HTTP 401): {"error": "Unauthorized"}',
+    "the engine's reply is not JSON; received: '<html>502 Bad Gateway</html>'",
+    "SSLCertVerificationError: certificate verify failed: self-signed certificate",
+    "PlanRejected: not started, reject: unknown_flag\nSee: python -m matrix explain",
+    "Last lines of the log:\n  (empty)\nReproduce: python -m matrix show | bash",
+    'Traceback (most recent call last):\n  File "engine.py", line 1, in main\nRuntimeError: Engine core'
+    " initialization failed. See root cause above. Failed core proc(s): {}",
+    "[TP0] Scheduler hit an exception: Traceback (most recent call last):\nValueError: AssertionError: KeyError: error",
+    "Received sigquit from a child process. It usually means the child failed.",
+    "SIGQUIT received. signum=None, frame=None. It usually means one child failed.",
+    "[rank0]:[W1126 ProcessGroupNCCL.cpp:1524] Warning: destroy_process_group() was not called before program exit",
+    "INFO: Started server process [1]\nINFO: Waiting for application startup.\nINFO: Uvicorn running on http://0.0.0.0",
+    "Load weight begin. avail mem=90.00 GB\nLoading safetensors checkpoint shards: 100% Completed | 80/80\n"
+    "Load weight end. type=GlmMoeDsaForCausalLM, dtype=torch.bfloat16\nKV Cache is allocated. #tokens: 100000\n"
+    "Capture cuda graph begin. This can take up to several minutes.\nCapturing batches (bs=1): 100%\n"
+    "Capture cuda graph end. Time elapsed: 10 s\nThe server is fired up and ready to roll!",
+    "Using FLASHMLA_SPARSE attention backend out of potential backends\nUsing fp8 KV cache\n"
+    "Graph capturing finished in 30 secs, took 2 GiB\nAvailable KV cache memory: 40 GiB\nUsing NCCL 2.27",
+    "check: NOT OK\n  got:      nothing\n3 of 6 not ok; failure rate at most 88 % (95 %)",
+)
+
+# One failure of each kind. A signature that fits two of them tells neither from the other.
+KINDS: Final[Mapping[str, str]] = {
+    "out of memory": "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total",
+    "no memory for the KV cache": "ValueError: No available memory for the cache blocks. Not enough memory",
+    "illegal access": "RuntimeError: CUDA error: an illegal memory access was encountered",
+    "no kernel": "RuntimeError: CUDA error: no kernel image is available for execution on the device",
+    "architecture": "RuntimeError: Assertion error (attention.hpp:219): Unsupported architecture",
+    "missing library": "ModuleNotFoundError: No module named 'deep_gemm'",
+    "symbol": "ImportError: libtorch.so: undefined symbol: _ZN3c10",
+    "refused flag": "launch_server.py: error: unrecognized arguments: --no-such-flag",
+    "NCCL": "torch.distributed.DistBackendError: NCCL error: unhandled cuda error, NCCL version 2.27",
+    "watchdog": "Watchdog timeout (self.watchdog_timeout=300)",
+    "port": "OSError: [Errno 98] Address already in use",
+    "shape": "RuntimeError: The size of tensor a (3072) must match the size of tensor b (6144) at dimension 1",
+    "unknown model": "KeyError: 'glm_moe_dsa'",
+    "no backend": "ValueError: No valid attention backend found for cuda with use_sparse=True",
+    "dtype": "AssertionError: hidden_states.dtype (torch.bfloat16) == w1_scale.dtype (torch.float16)",
+    "shared memory": "No available shared memory broadcast block found in 60 seconds.",
+    "no answer": "boot.first_token: NOT OK\n  got:      ",
+    "envelope": "protocol.envelope: NOT OK finish_reason is None\n  got:      None",
+    "degenerate text": "coherence.text: NOT OK repeats itself\n  got:      the the the the",
+    "needle": "needle.found: NOT OK ['332b90'] not in the reply\n  got:      There is no secret code.",
+    "invented": "needle.not_invented: NOT OK says a code\n  got:      332b90",
+    "tool call": "tools.call: NOT OK no call\n  got:      I cannot do that.",
+    "tool result": "tools.result_used: NOT OK '21' not in the reply\n  got:      It is warm.",
+    "numbers": "reference.kl: NOT OK\n  got:      1.2e-05 in 15 positions",
+    "speed": "throughput.not_slower.median_tpot_ms: NOT OK 0.4 of the baseline\n  got:      0.4",
+    "drafts": "mtp.accepted: NOT OK\n  got:      0.0",
+}  # fmt: skip
+
+
+def find_pattern_problem(signature: str) -> str:
+    """Say why a pattern cannot be a signature at all; empty where it can."""
+    try:
+        pattern = re.compile(signature)
+    except re.error as error:
+        return f"no regular expression: {error}"
+    if not signature.strip() or any(pattern.search(nothing) for nothing in ("", " ", "\n", "x")):
+        return "matches an empty text, so it says nothing; name words that only this failure says"
+    return ""
+
+
+def find_vague_matches(signature: str) -> Iterator[str]:
+    """Yield what else a pattern fits: words that failures of every kind say, and failures of several kinds."""
+    pattern = re.compile(signature)
+    if common := next((text for text in COMMON if pattern.search(text)), None):
+        yield f"matches {_first_match(pattern, common)!r}, which is said by failures of every kind; be more specific"
+    if len(kinds := [kind for kind, text in KINDS.items() if pattern.search(text)]) > 1:
+        yield f"fits failures of different kinds ({', '.join(kinds)}); name what only this one says"
+
+
+def _first_match(pattern: re.Pattern[str], text: str) -> str:
+    found = pattern.search(text)
+    return found[0][:80] if found else ""
+
+
+def extract_match(signature: str, text: str) -> str:
+    """Extract the whole lines that the signature touches; empty where it does not match, or spans too much.
+
+    What is returned matches by itself, so that whoever has only it can ask again.
+    """
+    found = re.search(signature, text)
+    if not found:
+        return ""
+    start = text.rfind("\n", 0, found.start()) + 1
+    end = text.find("\n", found.end())
+    for lines in (text[start : len(text) if end < 0 else end], found[0]):
+        if len(lines) <= LONGEST_CHARS and re.search(signature, lines):
+            return lines
+    return ""
+
+
+def remove_echoes(text: str, *, words: Iterable[str], flags: Sequence[str]) -> str:
+    """Remove what repeats the question: the given words, and lines in which an engine prints its arguments.
+
+    `words` are ids; `flags` the arguments of the command, as `--name` or `--name=value`. A line is an echo when it
+    names half of the flags, and two at least, or is one flag with its value.
+    """
+    for word in sorted(filter(None, words), key=len, reverse=True):
+        text = text.replace(word, "")
+    names = {_plain(f.partition("=")[0]) for f in flags if f.startswith("-")} - {""}
+    least = max(LEAST_FLAGS, ceil(len(names) / 2))
+    settings = set(_settings(flags))
+    kept = (line for line in text[-SEARCHED_CHARS:].split("\n") if not _is_echo(line, names, least, settings))
+    return "\n".join(kept)
+
+
+def _settings(flags: Sequence[str]) -> Iterator[str]:
+    for flag, value in pairwise([*flags, ""]):
+        if flag.startswith("-"):
+            yield _plain(f"{flag} {value}" if "=" not in flag and not value.startswith("-") else flag)
+
+
+def _is_echo(line: str, names: set[str], least: int, settings: set[str]) -> bool:
+    said = _plain(line)
+    words = said.split()
+    return (said in settings and len(words) > 1) or len(names.intersection(words)) >= least
+
+
+def _plain(text: str) -> str:
+    """Words in one spelling: `--page-size=64`, `page_size: 64` and `'page_size', 64` are `page_size 64`."""
+    return " ".join(re.sub(r"[^\w./]+", " ", text.replace("-", "_")).split()).replace(" _", " ").lstrip("_")
