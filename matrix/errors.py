@@ -64,8 +64,6 @@ class EngineError(MatrixError):
 
     cause: str = ""
     log_excerpt: str = ""
-
-    log_excerpt: str = ""  # bounded, of all ranks: what the log says of it beyond the message
     http_status: int | None = None  # where it answered with an error status
 
 

@@ -7,7 +7,8 @@ secrets and echoes of the command are no words of the failure.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -15,6 +16,7 @@ from matrix.errors import (
     EngineError,
     EngineExited,
     EngineNotReady,
+    OtherServer,
     PlanRejected,
     find_launch_error,
     iterate_causes,
@@ -24,7 +26,9 @@ from matrix.signature import remove_echoes
 from reports import redact
 from reports.finding import Finding
 
-How = Literal["exit", "hang", "rejected", "http_status", "wrong_answer"]
+How = Literal["exit", "hang", "rejected", "http_status", "wrong_answer", "other_server"]
+# In a launch's message: the next step that we advise, where its log lies, how to see it again.
+OURS = re.compile(r"(?m)\. Next: .*$|^(?:Log|Last lines of|Reproduce|See)\b.*$")
 
 
 def describe_failure(
@@ -48,7 +52,9 @@ def describe_failure(
 
 
 def classify_error(chain: Sequence[BaseException]) -> How:
-    """Classify how a failure shows. What an engine said with an error status is neither an end nor a hang."""
+    """Classify how a failure shows; no entry can name another server's answer, which says nothing about this engine."""
+    if any(isinstance(e, OtherServer) for e in chain):
+        return "other_server"
     if any(isinstance(e, PlanRejected) for e in chain):
         return "rejected"
     if any(isinstance(e, EngineExited) for e in chain):
@@ -63,18 +69,15 @@ def _find_status(chain: Sequence[BaseException]) -> int | None:
 
 
 def _say_errors(chain: Sequence[BaseException]) -> str:
-    return "\n".join(dict.fromkeys(part for e in chain for part in _say_error(e) if part))
+    """Say the exceptions from the outermost on, and then what their logs say, so that the log's last words are last."""
+    excerpts = (e.log_excerpt for e in chain if isinstance(e, EngineError) and e.log_excerpt)
+    return OURS.sub("", "\n".join(dict.fromkeys([*map(_say_error, chain), *excerpts])))
 
 
-def _say_error(error: BaseException) -> Iterator[str]:
-    """Yield an exception's own words; pytest's rewriting of an assertion is ours."""
-    yield (
-        str(error).partition("\nassert ")[0]
-        if isinstance(error, AssertionError)
-        else f"{type(error).__name__}: {error}"
-    )
-    if isinstance(error, EngineError):
-        yield error.log_excerpt
+def _say_error(error: BaseException) -> str:
+    """Say an exception's own words; pytest's rewriting of an assertion is ours."""
+    judged = isinstance(error, AssertionError)
+    return str(error).partition("\nassert ")[0] if judged else f"{type(error).__name__}: {error}"
 
 
 def _say_finding(finding: Finding) -> str:
