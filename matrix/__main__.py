@@ -19,6 +19,7 @@ from matrix.expand import expand, why_not, why_not_as_published
 from matrix.known_lint import lint_known_failures
 from matrix.load import Matrix, load
 from matrix.model import Cell, Form
+from matrix.pipe import run_for_a_pipe
 from matrix.plan import plan
 
 # Verbs whose work has effects live above this layer and run as their own program.
@@ -191,4 +192,4 @@ VERBS = {"list": list_cells, "show": show, "explain": explain, "why-not": why_no
 
 if __name__ == "__main__":
     gc.disable()  # 40,000 cells that all live until the end: looking for garbage among them is a sixth of the time
-    sys.exit(main())
+    sys.exit(run_for_a_pipe(main))

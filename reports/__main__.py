@@ -31,6 +31,7 @@ from matrix.errors import ConfigError
 from matrix.expand import expand
 from matrix.load import load
 from matrix.model import Cell, Excluded
+from matrix.pipe import run_for_a_pipe
 from reports import ablation, diff, evidence, gate, html, junit, paired, policy, prediction, table
 from reports.gate import Verdict
 from reports.policy import ExpectedCell
@@ -203,4 +204,4 @@ def _junit(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_for_a_pipe(main))

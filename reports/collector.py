@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matrix.errors import EngineReplyMalformed
 from reports import record, redact
+from reports.bounds import bounded_record
 from reports.finding import Finding
 from reports.record import ProofOutcome
 
@@ -26,7 +28,7 @@ class Outbox:
             ValueError: it is not a record of this kind.
         """
         whole = redact.record({"t": record.now(), **record.plain(fields), "kind": kind, "run": self.run_id})
-        self._waiting.append(record.dump(record.parse(whole)))
+        self._waiting.append(record.dump(record.parse(bounded_record(whole))))
 
     def launch(self, fields: Mapping[str, Any]) -> None:
         """Record how starting an engine went; session fixtures call this, they have no test of their own."""
@@ -35,6 +37,17 @@ class Outbox:
     def drain(self) -> list[dict[str, Any]]:
         waiting, self._waiting = self._waiting, []
         return waiting
+
+
+def pack(records: Sequence[Mapping[str, Any]]) -> str:
+    """Records as xdist can carry them: execnet refuses half a character, and JSON escapes it."""
+    return json.dumps(records)
+
+
+def unpack(text: str) -> list[dict[str, Any]]:
+    """Records that a worker packed."""
+    found: list[dict[str, Any]] = json.loads(text or "[]")
+    return found
 
 
 class Evidence:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from reports.defuse import defuse_for_terminal
+
 SHOWN_CHARS = 600  # enough of a reply to see gibberish, short enough for a JUnit message
 
 
@@ -26,7 +28,7 @@ class Finding:
 
     def explain(self) -> str:
         """The finding as a person reads it in a failing test, with the reply."""
-        lines = [f"{self.check}: {'ok' if self.ok else 'NOT OK'} {self.detail}".rstrip()]
+        lines = [f"{self.check}: {'ok' if self.ok else 'NOT OK'} {_shown(self.detail)}".rstrip()]
         if self.item:
             lines.append(f"  item:     {self.item}")
         return "\n".join([*lines, f"  expected: {_shown(self.expected)}", f"  got:      {_shown(self.got)}"])
@@ -40,4 +42,4 @@ def finite(value: float) -> float | str:
 
 
 def _shown(text: str) -> str:
-    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}... ({len(text)} chars)"
+    return defuse_for_terminal(text, SHOWN_CHARS)

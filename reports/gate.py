@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from matrix.status import Status
 from reports import evidence
+from reports.defuse import defuse_line
 from reports.known_failures import tell_known_failures, tell_not_run
 from reports.policy import ExpectedCell, Policy
 from reports.prediction import Prediction, predictions
@@ -22,6 +23,7 @@ from reports.summary import SKIPPED, Row, board
 CLOCK_SKEW = timedelta(minutes=10)  # between hosts; a guess, larger than any NTP-kept host shows
 JUDGED_EXIT_CODES = (0, 1)  # pytest: all passed, some failed; 2 to 5 mean that it did not run to its end
 MESSAGE_CHARS = 200
+REASON_CHARS = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -31,6 +33,9 @@ class Reason:
     cell: str
     rule: str
     text: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", defuse_line(self.text, REASON_CHARS))
 
     def __str__(self) -> str:
         return f"{self.cell}: {self.text}" if self.cell else self.text

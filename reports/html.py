@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
+from reports.defuse import defuse_for_terminal
 from reports.view import GLYPHS, View, headline, seconds, tone
 
 HERE = Path(__file__).parent / "templates"
@@ -29,12 +31,18 @@ def write(shown: View, path: Path) -> None:
 @cache
 def _environment() -> Environment:
     env = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        finalize=_defused,
+    )  # fmt: skip
     env.filters["tone"] = tone
     env.filters["glyph"] = GLYPHS.__getitem__
     env.filters["seconds"] = seconds
     return env
+
+
+def _defused(value: Any) -> Any:
+    """Whatever is put into the page: what was said and never our own style sheet, cut, and visible."""
+    return value if isinstance(value, Markup) or not isinstance(value, str) else defuse_for_terminal(value)
 
 
 def _run_facts(shown: View) -> list[Mapping[str, Any]]:

@@ -16,6 +16,7 @@ from junitparser import Error, Failure, JUnitXml, Property, Skipped, TestCase, T
 from matrix.errors import ConfigError, Problem
 from matrix.status import Status
 from reports import evidence, redact
+from reports.defuse import defuse_for_terminal
 from reports.record import CellFacts, Expected, Launch, Record, Result, Run
 
 IDENTITY = ("cell", "fingerprint", "test")
@@ -107,10 +108,14 @@ def properties(case: TestCase) -> dict[str, str]:
 
 def _write(whole: JUnitXml, path: Path) -> None:
     for element in whole._elem.iter():
-        element.text = redact.text(element.text) if element.text else element.text
+        element.text = _shown(element.text) if element.text else element.text
         for name, value in element.attrib.items():
-            element.set(name, redact.text(value))
+            element.set(name, _shown(value))
     whole.write(str(path), pretty=False)
+
+
+def _shown(text: str) -> str:
+    return defuse_for_terminal(redact.text(text))
 
 
 def problems(path: Path, records: Sequence[Record] = ()) -> list[str]:

@@ -29,8 +29,9 @@ import pytest
 
 from matrix.status import worst
 from reports import outcome, redact
-from reports.collector import Evidence, Outbox
+from reports.collector import Evidence, Outbox, pack
 from reports.declaration import OUTBOX, Declared, declare, identity, outbox, run_id
+from reports.defuse import defuse_for_terminal, defuse_line
 from reports.excuse import Told, settle_phase
 from reports.finding import Finding
 from reports.recorder import Recorder, Worker
@@ -123,7 +124,7 @@ def pytest_runtest_makereport(
         report.user_properties += [("known_failure", told.known_failure)] if told.known_failure else []
         report.user_properties += [("note", f"{f.check}: {f.note}") for f in phases.findings if f.note]
         del item.stash[PHASES]  # a test that is run again starts anew
-    report.evidence = box.drain()  # type: ignore[attr-defined]
+    report.evidence = pack(box.drain())  # type: ignore[attr-defined]
     return report
 
 
@@ -139,11 +140,19 @@ def _judge(item: pytest.Item, phases: Phases, report: pytest.TestReport, error: 
 
 
 def _clean(report: pytest.TestReport) -> None:
-    """No secret goes to the terminal or JUnit; a report without one keeps its colours."""
-    report.sections = [(title, redact.text(text)) for title, text in report.sections]
-    report.user_properties = [(k, redact.data(v)) for k, v in report.user_properties]
+    """No secret goes to the terminal or JUnit, and nothing that a terminal obeys, nor a text without end; a report
+    without such keeps its colours."""
+    report.sections = [(title, _shown(text)) for title, text in report.sections]
+    report.user_properties = [
+        (k, defuse_line(v) if isinstance(v, str) else v)
+        for k, v in ((k, redact.data(v)) for k, v in report.user_properties)
+    ]
     if isinstance(report.longrepr, tuple):
         path, line, why = report.longrepr
-        report.longrepr = (path, line, redact.text(why))
-    elif report.longrepr and (text := str(report.longrepr)) != (cleaned := redact.text(text)):
+        report.longrepr = (path, line, _shown(why))
+    elif report.longrepr and (text := str(report.longrepr)) != (cleaned := _shown(text)):
         report.longrepr = cleaned
+
+
+def _shown(text: str) -> str:
+    return defuse_for_terminal(redact.text(text))

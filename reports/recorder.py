@@ -14,6 +14,7 @@ import pytest
 from matrix.errors import HostError
 from matrix.status import Status
 from reports import junit
+from reports.collector import pack, unpack
 from reports.declaration import DECLARATION, IDENTITY, Declaration, Declared, identity, outbox, run_id
 from reports.evidence import EvidenceWriter, digest
 from reports.record import plain
@@ -32,7 +33,7 @@ class Worker:
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self) -> Generator[None, None, None]:
         yield
-        self.config.workeroutput["evidence"] = outbox(self.config).drain()  # type: ignore[attr-defined]
+        self.config.workeroutput["evidence"] = pack(outbox(self.config).drain())  # type: ignore[attr-defined]
 
 
 class Recorder:
@@ -67,7 +68,7 @@ class Recorder:
         who = {k: str(v) for k, v in report.user_properties if k in IDENTITY}
         if "cell" in who:
             self.items[report.nodeid] = {**who, "nodeid": report.nodeid}
-        self._append(getattr(report, "evidence", []))
+        self._append(unpack(getattr(report, "evidence", "")))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -75,7 +76,7 @@ class Recorder:
         output = getattr(node, "workeroutput", {})
         items = {who["nodeid"]: who for who in output.get("evidence_items", ())}
         self.items.update(items)
-        self._append([*output.get("evidence", ()), *(self._expected() if items and not self.said else ())])
+        self._append([*unpack(output.get("evidence", "")), *(self._expected() if items and not self.said else ())])
         self.said |= bool(items)
 
     @pytest.hookimpl(wrapper=True, trylast=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from matrix.status import GREEN, Status, worst
+from reports.defuse import make_visible
 from reports.record import CellFacts, Expected, Found, Launch, Measured, Proof, Record, Result, Run, suite_of
 
 # Measurement names as `vllm bench serve` has them, first match wins; units tok/s and ms.
@@ -165,6 +166,7 @@ class _Gathered:
 def board(records: Sequence[Record], expected: Mapping[str, Mapping[str, Any]] | None = None) -> Board:
     """The rows of all cells in the evidence, and of `expected` cells (id -> facts) that are not (MISSING)."""
     cells: dict[str, _Gathered] = {}
+    records = [make_visible(r) for r in records]
     for r in records:
         if r.cell:
             _sort(cells.setdefault(r.cell, _Gathered()), r)

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from matrix.status import Status
+from reports.defuse import defuse_for_code, defuse_for_markdown, defuse_line
 from reports.record import ProofOutcome
 from reports.summary import Settled
 from reports.view import NOTHING, SPEAKS, Line, Tally, Told, View, headline
@@ -20,6 +21,8 @@ PROOF_STYLES = {"proven": "green", "refuted": "bold red", "unproven": "yellow"}
 SHOWN_TROUBLES = 20  # cells in the terminal; all of them are in the HTML
 SHOWN_TESTS = 3  # of each cell
 TEXT_CHARS = 400
+MARKDOWN_CHARS = 1_000
+FEATURE_CHARS = 40
 
 
 def print_table(shown: View, console: Console) -> None:
@@ -32,7 +35,7 @@ def print_table(shown: View, console: Console) -> None:
         for test in [t for t in tests if t.result][:SHOWN_TESTS]:
             console.print(Group(*_trouble(test)))
     for test in shown.noted:
-        console.print(Text("\n  ".join([f"\n{test.status} {test.nodeid}", *test.notes]), STYLES["noted"]))
+        console.print(Text("\n  ".join([f"\n{test.status} {test.nodeid}", *map(_cut, test.notes)]), STYLES["noted"]))
     for cell, message in shown.not_run:
         console.print(Text(f"\n{Status.NOT_RUN_AS_KNOWN} {cell}\n  {_cut(message)}", STYLES["noted"]))
     if shown.predictions:
@@ -46,7 +49,7 @@ def print_table(shown: View, console: Console) -> None:
 
 
 def _terminal(suites: Sequence[str], title: str, lines: Sequence[Line]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=Text(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("checkpoint", overflow="fold")
     table.add_column("features", overflow="fold")
     for name in ("cell", *suites):
@@ -59,7 +62,8 @@ def _terminal(suites: Sequence[str], title: str, lines: Sequence[Line]) -> Table
             _styled(Tally(status=line.whole.status), str(line.whole.status)),
             *(_styled(t, t.text) for t in line.suites),
         ]
-        table.add_row(*line.name, *boxes, line.launch, line.tok_s, line.ttft, _proofs(line.proofs))
+        told = map(Text, (line.launch, line.tok_s, line.ttft))
+        table.add_row(*map(Text, line.name), *boxes, *told, _proofs(line.proofs))
     return table
 
 
@@ -69,7 +73,7 @@ def _styled(tally: Tally, text: str) -> Text:
 
 def _by_outcome(proofs: Sequence[Told]) -> list[tuple[ProofOutcome, str]]:
     """`refuted: mtp` before `proven: dsa, indexcache`: the rung and the numbers are in the evidence and the page."""
-    named = {o: [p.feature for p in proofs if p.outcome == o] for o in SPEAKS}
+    named = {o: [defuse_line(p.feature, FEATURE_CHARS) for p in proofs if p.outcome == o] for o in SPEAKS}
     return [(outcome, f"{outcome}: {', '.join(features)}") for outcome, features in named.items() if features]
 
 
@@ -87,15 +91,14 @@ def _trouble(test: Settled) -> Iterator[RenderableType]:
     yield Text(f"\n{test.status} {test.nodeid}", STYLES["trouble"])
     bad = [f for f in test.findings if not f.ok]
     for finding in bad[:2]:
-        yield Text(f"  {finding.check} {finding.detail}")
+        yield Text(f"  {_cut(finding.check)} {_cut(finding.detail)}")
         yield Text(f"    expected: {_cut(finding.expected)}\n    got:      {_cut(finding.got)}")
     if not bad:
         yield Text(f"  {_cut(test.message)}")
 
 
 def _cut(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= TEXT_CHARS else f"{line[:TEXT_CHARS]}..."
+    return defuse_line(text, TEXT_CHARS)
 
 
 def markdown(shown: View) -> str:
@@ -160,14 +163,8 @@ def _bars(cells: Sequence[str]) -> str:
 
 
 def _md(text: str) -> str:
-    """Text that Markdown and its HTML leave alone."""
-    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    for mark in "\\`*_[]|":
-        escaped = escaped.replace(mark, f"\\{mark}")
-    return " ".join(escaped.split())
+    return defuse_for_markdown(text, MARKDOWN_CHARS)
 
 
 def _code(text: str) -> str:
-    """An inline code span: nothing in it is markup, and a backtick cannot end it."""
-    clean = text.replace("`", "'").replace("|", "\\|") or " "
-    return f"`{clean}`"
+    return defuse_for_code(text, MARKDOWN_CHARS)

@@ -118,7 +118,9 @@ def test_fails(cell, evidence):
 
 def test_has_a_bug(cell): raise KeyError("x")
 
-def test_gets_garbage(cell): raise EngineReplyMalformed("half a line")
+def test_gets_garbage(cell):
+    print("\\x1b[2J captured")
+    raise EngineReplyMalformed("half a line: \\ud83d \\x1b[2J GREEN", received="half \\ud83d of it")
 
 @breaks(HostError)
 def test_on_a_bad_host(cell, engine): pass
@@ -247,7 +249,8 @@ Start = Callable[..., "subprocess.Popen[str]"]
 def folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """One run of TESTS, without and with xdist; every test below looks at both."""
     where = tmp_path_factory.mktemp("run")
-    start(where, TESTS, request.param).communicate()
+    out, _ = start(where, TESTS, request.param).communicate()
+    (where / "out").write_text(out)
     return where
 
 
@@ -297,7 +300,7 @@ def test_what_must_report_is_what_was_collected(folder: Path) -> None:
 
 
 @both
-@pytest.mark.parametrize(("kind", "count"), [(Found, 20), (Measured, 2), (Proof, 2), (Launch, 2)])
+@pytest.mark.parametrize(("kind", "count"), [(Found, 22), (Measured, 2), (Proof, 2), (Launch, 2)])
 def test_what_a_test_records_arrives_with_its_identity(folder: Path, kind: type[Record], count: int) -> None:
     found = of(kind, folder)
     assert len(found) == count
@@ -313,6 +316,16 @@ def test_the_message_of_a_failure_is_its_own_words(folder: Path) -> None:
     assert "\nassert " not in said["test_fails"]
     assert said["test_on_a_crash"] == "EngineExited: no engine: ***"
     assert said["test_elsewhere"] == "SKIP_NO_HW: needs 4 GPUs"
+
+
+@both
+def test_a_reply_that_cannot_be_read_is_kept_and_obeyed_by_nothing(folder: Path) -> None:
+    kept = {r.cell: r for r in records(folder) if isinstance(r, Found) and r.check == "protocol.reply"}
+    assert {(c, r.ok, r.got) for c, r in kept.items()} == {(c, False, "half \ud83d of it") for c in "ab"}
+    case = next(c for s in junit.load(folder / "junit.xml") for c in s if c.name == "test_gets_garbage[a]")
+    told = f"{case.result[0].text} {case.result[0].message} {(folder / 'out').read_text()}"
+    assert "\\ud83d \\x1b[2J GREEN" in told
+    assert not {"\x1b", "\ud83d"} & set(told)
 
 
 @both

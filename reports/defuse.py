@@ -1,0 +1,116 @@
+"""Text of engines and models, made harmless where it is shown: one way for terminals, one for Markdown.
+
+A model says anything: escape sequences that clear the screen or paint GREEN, overrides that turn a line around, letters
+without width, half characters on which printing dies, a mention that wakes somebody up, ten megabytes. Evidence keeps
+what was said; whatever prints it goes through here.
+
+    defuse_for_terminal(text)       what a terminal obeys becomes visible: \\x1b[2J, \\u202e, \\ud83d
+    defuse_line(text)               that, on one line
+    defuse_for_markdown(text)       that, without markup, mention, issue number or link
+    defuse_for_code(text)           that, as a Markdown code span
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    R = TypeVar("R", bound=DataclassInstance)
+
+MOST_CHARS: Final = 20_000  # shown of one text, anywhere
+# Control, format (bidi, zero width, tags), surrogate, private, unassigned, line and paragraph separators.
+OBEYED: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+PASSED: Final = "\n\t"
+# Of other categories, and without any width: grapheme joiner, Hangul and Khmer fillers, Mongolian selectors.
+BLANK: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0")
+ZERO_WIDTH: Final = "\u200b"  # ours: it takes a mention or a link apart where nothing else does
+MARKS: Final = "\\`*_[]|#$~"
+_ODD: Final = re.compile(r"[^\t\n -~]")  # what may be obeyed; plain ASCII, nearly everything, is not looked at twice
+_COMMAND: Final = re.compile(r"(?m)^(\s*)(::|##\[)")  # what a CI runner obeys at the beginning of a log's line
+# Where GitHub and its like see a link, an address, a mention or an issue in plain text, escaped or not.
+_LINK: Final = re.compile(
+    r"(?i)(?<=:)(?=//)|(?<=\bwww)(?=\.)|(?<=\bmailto:)|(?<=\bxmpp:)|(?<=@)(?=\S)|(?<=#)(?=\d)|(?<=\bGH-)(?=\d)"
+)
+
+
+class _Visible(dict[int, str]):
+    """For str.translate: a character that is obeyed, as its escape; any other as itself. Found out on first use."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        obeyed = char in BLANK or (unicodedata.category(char) in OBEYED and char not in PASSED)
+        self[code] = _escape(code) if obeyed else char
+        return self[code]
+
+
+def _escape(code: int) -> str:
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+_VISIBLE: Final = _Visible()
+
+
+def cut_to(text: str, most: int = MOST_CHARS) -> str:
+    """The beginning of a text, with its whole length where that was not all.
+
+    >>> cut_to("abcdef", 3)
+    'abc... (6 characters)'
+    """
+    return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
+
+
+def defuse_for_terminal(text: str, most: int = MOST_CHARS) -> str:
+    """A text that moves no cursor and hides nothing; its own line breaks stay.
+
+    >>> defuse_for_terminal("a\\x1b[2J\\u202eb")
+    'a\\\\x1b[2J\\\\u202eb'
+    """
+    return _COMMAND.sub(r"\1\\\2", cut_to(text, most).translate(_VISIBLE))
+
+
+def defuse_line(text: str, most: int = MOST_CHARS) -> str:
+    """The same on one line, so that no second line can pretend to be ours."""
+    return _COMMAND.sub(r"\1\\\2", " ".join(cut_to(text, most).split()).translate(_VISIBLE))
+
+
+def defuse_for_markdown(text: str, most: int = MOST_CHARS) -> str:
+    """Text that Markdown, its HTML and the places that render it (mentions, issue numbers, bare links) leave alone."""
+    line = defuse_line(text, most).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for mark in MARKS:
+        line = line.replace(mark, f"\\{mark}")
+    return _LINK.sub(ZERO_WIDTH, line)
+
+
+def defuse_for_code(text: str, most: int = MOST_CHARS) -> str:
+    """An inline code span: nothing in it is markup, mention or link, and a backtick cannot end it."""
+    clean = defuse_line(text, most).replace("`", "'").replace("|", "\\|") or " "
+    return f"`{clean}`"
+
+
+def make_visible(record: R) -> R:
+    """A record whose texts hold nothing that a terminal obeys; its `data`, which nobody prints, stays as it is."""
+    values = {f.name: getattr(record, f.name) for f in fields(record) if f.name != "data"}
+    changed = {name: shown for name, value in values.items() if (shown := _visible(value)) is not value}
+    return replace(record, **changed) if changed else record
+
+
+def _visible(value: Any) -> Any:
+    """The same object where nothing in it has to change."""
+    if isinstance(value, str):
+        if not _ODD.search(value) or (made := value.translate(_VISIBLE)) == value:
+            return value
+        return made
+    if isinstance(value, Mapping):
+        seen = {_visible(k): _visible(v) for k, v in value.items()}
+        same = len(seen) == len(value) and all(k in value and seen[k] is value[k] for k in seen)
+        return value if same else seen
+    if isinstance(value, tuple):
+        shown = tuple(map(_visible, value))
+        return value if all(a is b for a, b in zip(shown, value, strict=True)) else shown
+    return value
