@@ -7,6 +7,8 @@
     python -m reports gate --policy ci/gates/cpu.yaml       green or red, with a sentence for each reason
     python -m reports predictions                           cells that differ in one feature: as predicted?
     python -m reports ablation                              MTP's speed-up, chunked prefill's ITL: with over without
+    python -m reports replay EVIDENCE.jsonl                 judge its kept replies again, without an engine, and compare
+    python -m reports sign EVIDENCE.jsonl --key KEY         vouch for it with an SSH key
     python -m reports diff OLD.jsonl NEW.jsonl              broken, missing, ... tests; answers lost beyond luck
     python -m reports junit merge OUT.xml A.xml B.xml       several jobs' JUnit files as one
     python -m reports junit verify OUT.xml                  is every expected cell in it, with its identity?
@@ -27,12 +29,26 @@ from pathlib import Path
 from rich.console import Console
 
 from matrix import render
-from matrix.errors import ConfigError
+from matrix.errors import ConfigError, HostError
 from matrix.expand import expand
 from matrix.load import load
 from matrix.model import Cell, Excluded
 from matrix.pipe import run_for_a_pipe
-from reports import ablation, diff, evidence, gate, html, junit, paired, policy, prediction, table
+from reports import (
+    ablation,
+    diff,
+    evidence,
+    gate,
+    html,
+    junit,
+    paired,
+    policy,
+    prediction,
+    replay,
+    replaying,
+    signature,
+    table,
+)
 from reports.gate import Verdict
 from reports.policy import ExpectedCell
 from reports.record import Record, Run
@@ -86,6 +102,13 @@ def parser() -> argparse.ArgumentParser:
     two = verbs.add_parser("diff", help="what changed between two runs")
     two.add_argument("old", type=Path)
     two.add_argument("new", type=Path)
+    again = verbs.add_parser("replay", help="judge what was kept again, without an engine: does it come out the same?")
+    again.add_argument("evidence", type=Path, nargs="*", default=[EVIDENCE], metavar="EVIDENCE")
+    signing = verbs.add_parser("sign", help="sign evidence with an SSH key (ssh-keygen -Y)")
+    signing.add_argument("evidence", type=Path, metavar="EVIDENCE")
+    signing.add_argument(
+        "--key", type=Path, required=True, metavar="FILE", help="private key, or the agent's public one"
+    )
     _junit_parser(verbs.add_parser("junit", help="merge or verify JUnit files"))
     return whole
 
@@ -104,9 +127,9 @@ def _junit_parser(own: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
-        own = {"diff": _diff, "junit": _junit, "predictions": _predictions}
+        own = {"diff": _diff, "junit": _junit, "predictions": _predictions, "replay": _replay, "sign": _sign}
         return own.get(args.verb, _judging)(args)
-    except ConfigError as error:
+    except (ConfigError, HostError) as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
 
@@ -190,6 +213,17 @@ def _predictions(args: argparse.Namespace) -> int:
     head = ("cell", "beside the cell", "what", "outcome", "seen")
     print(render.table(rows, head) if rows else "no two cells of this evidence differ in one feature only")
     return RED if any(a.outcome == "refuted" for a in found) else GREEN
+
+
+def _replay(args: argparse.Namespace) -> int:
+    found = replaying.replay_evidence(args.evidence)
+    print(replay.render_replay(found))
+    return GREEN if found.agrees else RED
+
+
+def _sign(args: argparse.Namespace) -> int:
+    print(signature.sign_evidence(args.evidence, args.key))
+    return GREEN
 
 
 def _junit(args: argparse.Namespace) -> int:

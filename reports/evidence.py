@@ -14,6 +14,8 @@ name) and "nodeid" (pytest's, one per parameter set):
 | finding     | check, ok, sensitive, expected, got, item, detail, note (shown though it is ok), data          |
 | measurement | name, value, unit, conditions                                                                  |
 | proof       | feature, outcome (proven, refuted, unproven), rung, detail, data                               |
+| kept        | sha256, bytes, exchanges (of the file with what the test asked and was told, see reports.kept), |
+|             | dropped (what is not in it, and why)                                                          |
 | result      | status (matrix.status.Status), duration_s, message, known_failure; of a failure also at, how,  |
 |             | http_status, and matched (the lines that the known failure's signature fits)                   |
 | end         | exit_code, interrupted, duration_s, launches, records, sha256 (seal over the run's lines)       |
@@ -38,7 +40,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from matrix.errors import ConfigError, HostError, Problem
-from reports import record, redact
+from reports import kept, record, redact
 from reports.record import Record
 
 PREVIOUS = ".previous"  # evidence.jsonl -> evidence.previous.jsonl when a new run begins
@@ -70,7 +72,9 @@ class EvidenceWriter:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(path)
         if fresh and path.exists():
-            path.replace(path.with_name(f"{path.stem}{PREVIOUS}{path.suffix}"))
+            previous = path.with_name(f"{path.stem}{PREVIOUS}{path.suffix}")
+            path.replace(previous)
+            kept.move_folder(path, previous)
         _refuse_torn(path, self._lock)
         self._file = path.open("ab")
 

@@ -113,6 +113,16 @@ class Proof(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Kept(Record):
+    """Where that lies which one test asked and was told, beside the evidence (`reports.kept`)."""
+
+    sha256: str = ""  # of its file; "": nothing could be kept
+    bytes: int = 0  # of its file
+    exchanges: int = 0
+    dropped: tuple[str, ...] = ()  # what is not there, and why: the test cannot be replayed
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result(Record):
     """What became of one test of one cell."""
 
@@ -140,7 +150,7 @@ class End(Record):
 
 KINDS: Mapping[str, type[Record]] = {
     "run": Run, "cell": CellFacts, "expected": Expected, "launch": Launch, "finding": Found,
-    "measurement": Measured, "proof": Proof, "result": Result, "end": End,
+    "measurement": Measured, "proof": Proof, "kept": Kept, "result": Result, "end": End,
 }  # fmt: skip
 NAMES = {kind: name for name, kind in KINDS.items()}
 

@@ -20,7 +20,7 @@ def cold(client: Client, dialect: str) -> Mapping[str, Any]:
         case "llamacpp":
             return {"cache_prompt": False}
         case "vllm":
-            return {"cache_salt": uuid4().hex}
+            return {"cache_salt": client.tape.note("salt", {}, lambda: uuid4().hex)}
         case "sglang":
             with suppress(EngineRefused):
                 client.get("/flush_cache")

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 import pytest
 
 from fixtures.exchange import Access
+from fixtures.tape import Tape
 from matrix.statistics import upper_bound
 from reports.finding import Finding
 
@@ -37,6 +38,8 @@ class Engine(Protocol):
     def gpus(self) -> tuple[str, ...]: ...
     @property
     def access(self) -> Access: ...
+    @property
+    def tape(self) -> Tape: ...
 
 
 class Evidence(Protocol):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import statistics
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from fixtures.banks.bank import Bank
@@ -59,9 +61,23 @@ def load(engine: Engine, bank: Bank, depth: Depth, *, streams: int, output_len: 
         label=f"c{streams}",
         input_tokens_about=depth.load_prompt_tokens,
     )
-    with watching(engine.gpus) as watch:
-        result = run_load(spec, engine.api_key, engine.access)
-    return result | watch.summary() | {WAVE: statistics.median(throughput.by_wave(result) or [0.0])}
+    result = _measured(spec, engine)
+    return result | {WAVE: statistics.median(throughput.by_wave(result) or [0.0])}
+
+
+def _measured(spec: LoadSpec, engine: Engine) -> dict[str, Any]:
+    """The load process's numbers and those of the GPUs meanwhile. Of what it sends the digest is kept."""
+
+    def measure() -> dict[str, Any]:
+        with watching(engine.gpus) as watch:
+            result = run_load(spec, engine.api_key, engine.access)
+        return result | watch.summary()
+
+    asked = json.dumps({k: v for k, v in asdict(spec).items() if k != "base_url"}, sort_keys=True)
+    question = {"label": spec.label, "requests": len(spec.prompts), "output_len": spec.output_len}
+    sha256 = hashlib.sha256(asked.encode()).hexdigest()
+    result: dict[str, Any] = engine.tape.note("load", {**question, "spec_sha256": sha256}, measure)
+    return result
 
 
 def admitted(settings: Mapping[str, Any], concurrency: Iterable[int]) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -9,6 +10,7 @@ import pytest
 
 from fixtures.banks import bank_for
 from fixtures.banks.bank import Bank
+from fixtures.tape import Tape
 from matrix.model import Cell
 from suites.asking import AsMany
 from suites.baselines import Baseline, read
@@ -70,12 +72,18 @@ def bank(cell: Cell) -> Bank:
 
 
 @pytest.fixture
-def rendered(cell: Cell) -> Rendered | None:
+def rendered(cell: Cell, tape: Tape) -> Rendered | None:
     """Counts a prompt's tokens by the checkpoint's own template; None where its tokenizer is not on this machine."""
-    return rendering(cell.checkpoint)
+    return rendering(cell.checkpoint, tape)
 
 
 @pytest.fixture(scope="session")
-def baseline(request: pytest.FixtureRequest) -> Baseline:
+def earlier(request: pytest.FixtureRequest) -> Baseline:
     """The measurements of earlier launches, from `--baseline FILE...`."""
     return read([Path(name) for name in request.config.option.baseline])
+
+
+@pytest.fixture
+def baseline(earlier: Baseline, tape: Tape) -> Baseline:
+    """Those measurements; what a test was told of them is kept."""
+    return replace(earlier, tape=tape)

@@ -21,6 +21,7 @@ from fixtures.banks.canary_bank import CanaryBank
 from fixtures.banks.item import Item
 from fixtures.canary.checkpoint import CheckpointDirectory
 from fixtures.client import Client
+from fixtures.tape import LIVE, Tape
 from fixtures.weights import find
 from matrix.errors import ConfigError, EngineReplyMalformed, Problem
 from matrix.logprobs import Logprobs, by_recording, distance, named, unsound
@@ -52,7 +53,7 @@ def proofs(cell: Cell, plan: Plan, client: Client, bank: Bank, file: Path = FILE
         return
     recorded = json.loads(file.read_text(encoding="utf-8"))
     item = prompt(bank)
-    require_current(recorded, cell, item, file)
+    require_current(recorded, cell, item, file, client.tape)
     topk = int(plan.settings["index_topk"])
     if topk != recorded["index_topk"]:
         return
@@ -85,8 +86,10 @@ def _rivals(ways: Mapping[str, Logprobs], wanted: str, feature: str) -> dict[str
     return {k: v for k, v in ways.items() if feature != "dsa" or k in (wanted, DENSE)}
 
 
-def require_current(recorded: Mapping[str, Any], cell: Cell, item: Item, file: Path) -> None:
-    now = {"weights_sha256": _weights(cell), "prompt_sha256": frozen.prompt_sha256(item)}
+def require_current(recorded: Mapping[str, Any], cell: Cell, item: Item, file: Path, tape: Tape = LIVE) -> None:
+    """Raises: ConfigError, as `proofs`. Whoever replays this may not have the weights."""
+    sha256 = tape.note("weights", {"checkpoint": cell.checkpoint.id}, lambda: _weights(cell))
+    now = {"weights_sha256": sha256, "prompt_sha256": frozen.prompt_sha256(item)}
     frozen.require_current(file, frozen.stale(recorded, now), COMMAND)
 
 

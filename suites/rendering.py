@@ -19,9 +19,11 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
 from fixtures.banks.item import Item
+from fixtures.tape import LIVE, Tape
 from fixtures.weights import find
 from matrix.errors import HostError
 from matrix.model import Checkpoint
+from suites.checks.frozen import prompt_sha256
 
 Rendered = Callable[[Item], int]  # prompt tokens of an item's request
 TEMPLATE, TOKENIZER = "chat_template.jinja", "tokenizer.json"
@@ -29,13 +31,31 @@ FILLER = " a"  # one token in every byte-level vocabulary that splits before spa
 MOST_TRIES = 5
 
 
-def rendering(checkpoint: Checkpoint) -> Rendered | None:
-    """The counter of a checkpoint whose tokenizer and template are on this machine."""
+def rendering(checkpoint: Checkpoint, tape: Tape = LIVE) -> Rendered | None:
+    """The counter of a checkpoint whose tokenizer and template are on this machine, or were when the test ran."""
+    if not tape.note("tokenizer", {"checkpoint": checkpoint.id}, lambda: _directory(checkpoint) is not None):
+        return None
+
+    def count(item: Item) -> int:
+        asked = {"prompt_sha256": prompt_sha256(item)}
+        counted: int = tape.note("tokens", asked, lambda: _counter(_found(checkpoint))(item))
+        return counted
+
+    return count
+
+
+def _directory(checkpoint: Checkpoint) -> Path | None:
     with suppress(HostError):
         directory = find(checkpoint)
         if (directory / TEMPLATE).is_file() and (directory / TOKENIZER).is_file():
-            return _counter(directory)
+            return directory
     return None
+
+
+@cache
+def _found(checkpoint: Checkpoint) -> Path:
+    """A directory that was there a moment ago."""
+    return find(checkpoint)
 
 
 @cache

@@ -64,13 +64,19 @@ def answered_beside_load(
     asked: list[_Asked] = []
     with ThreadPoolExecutor(1) as pool:
         load = pool.submit(loads.load, engine, bank, light, streams=streams, output_len=length, waves=LOADED_WAVES)
-        while not load.done():
-            batch, began = next(batches), time.perf_counter()
+        while not client.tape.note("load_over", {}, load.done):
+            batch, began = next(batches), _now(client)
             replies = client.together([(item, {}) for item in batch])
             right = {i.id: answer.right(i, r).ok for i, r in zip(batch, replies, strict=True)}
-            asked.append(_Asked(began, time.perf_counter(), right))
+            asked.append(_Asked(began, _now(client), right))
         result = load.result()
     return result, _during(result, asked)
+
+
+def _now(client: Client) -> float:
+    """Seconds of the clock that the load process reads too."""
+    moment: float = client.tape.note("clock", {}, time.perf_counter)
+    return moment
 
 
 class _Asked(NamedTuple):

@@ -17,6 +17,7 @@ from fixtures.client import Client
 from fixtures.exchange import PLAIN, Access
 from fixtures.stub.answers import tokens
 from fixtures.stub_engine import MODEL, StubEngine
+from fixtures.tape import LIVE, Tape
 from matrix.load import load
 from matrix.model import Cell, Checkpoint, Gpu, Quantisation, Release, Rig
 from reports.finding import Finding
@@ -181,6 +182,7 @@ class FakeRunning:
     log_path: Path | None = None
     gpus: tuple[str, ...] = ()
     access: Access = PLAIN
+    tape: Tape = LIVE
 
 
 @dataclass

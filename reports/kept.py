@@ -1,0 +1,262 @@
+"""What an engine was asked and what it said, kept beside the evidence: one file for each test, named by its content.
+
+    evidence.jsonl -> evidence.kept/<sha256 of the file>.jsonl.gz        `zcat` shows one
+
+The first line is the header: version of the format, run, node id, cell, fingerprint, the options that decide what a
+test asks. Each line behind it is an exchange: its kind, the question (an HTTP request as it was sent, a look into the
+log, a load), `asked` (sha256 over kind and question) and the answer (status, headers, body and when each piece of it
+came). The evidence's `kept` record names the file, so that the run's seal and a signature cover every reply.
+
+Files are written whole and renamed, hence workers need no lock, a crash leaves no half of one, and runs are merged by
+copying. They are read with a bound on both sides of the decompression, and never through a link.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import re
+import stat
+import threading
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+VERSION: Final = 1
+FOLDER: Final = ".kept"  # evidence.jsonl -> evidence.kept
+SUFFIX: Final = ".jsonl.gz"
+BODY_BYTES: Final = 16 << 20  # of one reply; the longest honest one, 2,048 tokens with 20 logprobs each, has about 4 MB
+TEST_BYTES: Final = 128 << 20  # of one test, uncompressed: a release sweep of 128k prompts has about 40 MB
+FILE_BYTES: Final = 64 << 20  # of one test's file
+LOGS_BYTES: Final = 1 << 30  # of a test's looks into its log together: 20 looks at 32 MiB each are 640
+LEVEL: Final = 6  # of gzip: 9 gains 1 % and takes three times as long
+SHA256: Final = re.compile(r"[0-9a-f]{64}")
+OWN: Final = ("tape", "run", "nodeid", "cell", "fingerprint")  # of a header; what else stands there is an option
+MARKS: Final = ("lane", "redacted", "dropped")  # of an exchange, written where there is something to say
+Json = Any
+_numbers = count()
+
+
+class Unreadable(ValueError):
+    """What is kept of a test cannot be used; the text says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One question and its answer. `lane` tells requests of one moment apart."""
+
+    kind: str
+    asked: str
+    question: Json
+    answer: Json
+    lane: str = ""
+    redacted: bool = False
+    dropped: str = ""  # why the answer is not here
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tape:
+    """All exchanges of one test, and whose they are."""
+
+    run: str
+    nodeid: str
+    cell: str = ""
+    fingerprint: str = ""
+    options: Mapping[str, Json] = field(default_factory=dict)
+    exchanges: Sequence[Exchange] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """Where a tape lies: its address, and the file's bytes."""
+
+    sha256: str
+    bytes: int
+
+
+def folder_of(evidence: Path) -> Path:
+    """The folder beside an evidence file."""
+    return evidence.with_name(evidence.stem + FOLDER)
+
+
+def move_folder(old: Path, new: Path) -> None:
+    """What is kept goes where its evidence goes; what lay there was of older evidence, and goes.
+
+    Raises:
+        OSError: it cannot be moved, or is no folder of ours.
+    """
+    source, target = folder_of(old), folder_of(new)
+    if target.is_dir() and not target.is_symlink():
+        for file in target.iterdir():
+            file.unlink()
+        target.rmdir()
+    if source.is_dir() and not source.is_symlink():
+        source.rename(target)
+
+
+def digest_question(kind: str, question: Json) -> str:
+    """sha256 of a question: equal questions, equal address."""
+    return hashlib.sha256(_line([kind, question])).hexdigest()
+
+
+def write_tape(folder: Path, tape: Tape) -> Stored:
+    """Compress and write one tape.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be made.
+        Unreadable: it is larger than what a reader would take.
+    """
+    plain = b"".join(_lines(tape))
+    packed = gzip.compress(plain, LEVEL, mtime=0)
+    if len(plain) > TEST_BYTES or len(packed) > FILE_BYTES:
+        raise Unreadable(f"{len(plain)} bytes are more than the {TEST_BYTES} that are kept of a test")
+    sha256 = hashlib.sha256(packed).hexdigest()
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f".{os.getpid()}.{threading.get_ident()}.{next(_numbers)}.draft"
+    try:
+        draft.write_bytes(packed)
+        draft.replace(folder / f"{sha256}{SUFFIX}")
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+    return Stored(sha256=sha256, bytes=len(packed))
+
+
+def read_tape(folder: Path, sha256: str) -> Tape:
+    """One test's tape, checked against its address.
+
+    Raises:
+        Unreadable: it is absent, is no plain file, is not what its name says, is too large, or is of a later version.
+    """
+    if not SHA256.fullmatch(sha256):
+        raise Unreadable(f"{sha256!r:.80} is no sha256")
+    packed = _read_plain_file(folder / f"{sha256}{SUFFIX}")
+    if hashlib.sha256(packed).hexdigest() != sha256:
+        raise Unreadable(f"{sha256[:12]}{SUFFIX} has other content than its name says")
+    head, *exchanges = _parsed_lines(_unpack(packed))
+    return _tape(head, exchanges)
+
+
+def _lines(tape: Tape) -> Iterator[bytes]:
+    own = {name: getattr(tape, name) for name in OWN[1:]}
+    yield _line({**tape.options, "tape": VERSION, **own})
+    last: dict[str, str] = {}
+    for each in tape.exchanges:
+        marks = {name: value for name in MARKS if (value := getattr(each, name))}
+        always = {"kind": each.kind, "asked": each.asked, "question": each.question, "answer": _thinned(each, last)}
+        yield _line({**always, **marks})
+
+
+def _thinned(each: Exchange, last: dict[str, str]) -> Json:
+    """A log is read again and again: of the same look only what came since is written."""
+    seen = _seen(each)
+    if seen is None or not isinstance(text := seen.get("text"), str):
+        return each.answer
+    before, last[each.asked] = last.get(each.asked, ""), text
+    if not before or not text.startswith(before):
+        return each.answer
+    return {"value": {**{k: v for k, v in seen.items() if k != "text"}, "more": text[len(before) :]}}
+
+
+@dataclass(slots=True)
+class _Logs:
+    """Logs put together again: the latest text of each look, and how much all of them are."""
+
+    last: dict[str, str] = field(default_factory=dict)
+    total: int = 0
+
+    def whole(self, each: Exchange) -> Json:
+        """The answer, with the text that was there. Raises: Unreadable."""
+        seen = _seen(each)
+        if seen is None:
+            return each.answer
+        if isinstance(more := seen.get("more"), str):
+            seen = {**{k: v for k, v in seen.items() if k != "more"}, "text": self.last.get(each.asked, "") + more}
+        if isinstance(text := seen.get("text"), str):
+            self.last[each.asked] = text
+            self.total += len(text)
+        if self.total > LOGS_BYTES:
+            raise Unreadable(f"its logs grow to more than the {LOGS_BYTES} bytes that are read of a test's")
+        return {"value": seen}
+
+
+def _seen(each: Exchange) -> Mapping[str, Json] | None:
+    """What a look into a log showed."""
+    value = each.answer.get("value") if each.kind == "log" and isinstance(each.answer, Mapping) else None
+    return value if isinstance(value, Mapping) and set(each.answer) == {"value"} else None
+
+
+def _line(value: Json) -> bytes:
+    """JSON with its newline. Lone surrogates and NaN are an engine's, and stay."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+
+
+def _read_plain_file(path: Path) -> bytes:
+    """At most FILE_BYTES of it."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise Unreadable(f"{path.parent.name}/{path.name[:12]}... cannot be read: {error.strerror}") from None
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(handle)
+        raise Unreadable(f"{path.name[:12]}... is no plain file")
+    with os.fdopen(handle, "rb") as file:
+        if found.st_size > FILE_BYTES:
+            raise Unreadable(f"{path.name[:12]}... has {found.st_size} bytes, at most {FILE_BYTES} are read")
+        return file.read(FILE_BYTES + 1)
+
+
+def _unpack(packed: bytes) -> bytes:
+    """At most TEST_BYTES, however much the file would make of itself."""
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        plain = unpacker.decompress(packed, TEST_BYTES + 1)
+    except zlib.error as error:
+        raise Unreadable(f"it is not gzip: {error}") from None
+    if len(plain) > TEST_BYTES:
+        raise Unreadable(f"it unpacks to more than the {TEST_BYTES} bytes that are kept of a test")
+    if not unpacker.eof or unpacker.unused_data:
+        raise Unreadable("it is cut short, or more than one file in one")
+    return plain
+
+
+def _parsed_lines(plain: bytes) -> list[Mapping[str, Json]]:
+    try:
+        found = [json.loads(line) for line in plain.splitlines()]
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"it is not JSON: {error}") from None
+    if not found or not all(isinstance(each, dict) for each in found):
+        raise Unreadable("it holds no JSON objects")
+    return found
+
+
+def _tape(head: Mapping[str, Json], lines: Sequence[Mapping[str, Json]]) -> Tape:
+    version = head.get("tape")
+    if type(version) is not int or not 1 <= version <= VERSION:
+        raise Unreadable(f"it is of version {version!r:.20}, and versions up to {VERSION} are understood")
+    if not all(isinstance(head.get(name), str) for name in OWN[1:]):
+        raise Unreadable("its header does not say whose it is")
+    logs = _Logs()
+    exchanges = tuple(_exchange(line, logs) for line in lines)
+    options = {name: value for name, value in head.items() if name not in OWN}
+    return Tape(**{name: head[name] for name in OWN[1:]}, options=options, exchanges=exchanges)
+
+
+def _exchange(line: Mapping[str, Json], logs: _Logs) -> Exchange:
+    """Raises: Unreadable, also where a question is not the one that was asked."""
+    texts = ("kind", "asked", "lane", "dropped")
+    unknown = set(line) - set(Exchange.__dataclass_fields__)
+    if unknown or not all(isinstance(line.get(name, ""), str) for name in texts):
+        raise Unreadable("an exchange has other fields than this version knows")
+    fields = {"kind": "", "asked": "", "question": None, "answer": None, **line}
+    fields["redacted"] = bool(fields.get("redacted"))
+    each = Exchange(**fields)
+    if not each.redacted and digest_question(each.kind, each.question) != each.asked:
+        raise Unreadable(f"an answer of kind {each.kind!r:.20} stands under another question than it was given to")
+    return Exchange(**{**fields, "answer": logs.whole(each)})

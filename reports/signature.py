@@ -1,0 +1,86 @@
+"""Signatures over evidence, by OpenSSH: who vouches for a file. `ssh-keygen -Y` signs and verifies; nothing is our own.
+
+The signature lies beside the file (`evidence.jsonl.sig`) and covers its bytes. These name every kept reply by its
+sha256, so one signature holds for all of it.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from matrix.errors import HostError
+
+NAMESPACE: Final = "glm-matrix-evidence"  # a signature made for something else does not count here
+SUFFIX: Final = ".sig"
+WITHIN_S: Final = 60.0
+SHOWN_CHARS: Final = 200
+
+
+class NotSigned(ValueError):
+    """No signature of an allowed signer covers this file; the text says why."""
+
+
+def sign_evidence(path: Path, key: Path) -> Path:
+    """Write the signature of a file, made with a private key, or with a public one whose private half an agent holds.
+
+    Raises:
+        HostError: ssh-keygen is not installed, or refuses the key.
+    """
+    target = signature_of(path)
+    target.unlink(missing_ok=True)
+    done = _run_ssh_keygen("sign", "-f", str(key), "-n", NAMESPACE, str(path.absolute()))
+    if done.returncode or not target.is_file():
+        raise HostError(f"{path} could not be signed with {key}: {_said(done)}")
+    return target
+
+
+def verify_evidence(path: Path, allowed: Path) -> str:
+    """Who signed a file, of those that an allowed signers file (ssh-keygen(1)) lists.
+
+    Raises:
+        NotSigned: nobody of them, or the file is not the one that was signed.
+        HostError: ssh-keygen is not installed.
+    """
+    signature = signature_of(path)
+    if not allowed.is_file():
+        raise NotSigned(f"{allowed} cannot be read: it has to list the allowed signers, one a line")
+    if not signature.is_file():
+        raise NotSigned(f"there is no {signature.name}: python -m reports sign {path} --key KEY")
+    found = _run_ssh_keygen("find-principals", "-s", str(signature.absolute()), "-f", str(allowed.absolute()))
+    signers = found.stdout.decode("utf-8", "replace").split("\n")[0].split(",")
+    if found.returncode or not signers[0]:
+        raise NotSigned(f"{signature.name} is by nobody whom {allowed} lists ({_said(found)})")
+    done = _run_ssh_keygen(
+        "verify", "-f", str(allowed.absolute()), "-I", signers[0], "-n", NAMESPACE, "-s", str(signature.absolute()),
+        stdin=path,
+    )  # fmt: skip
+    if done.returncode:
+        raise NotSigned(f"it is not what {signers[0]} signed, or not what they may sign ({_said(done)})")
+    return signers[0]
+
+
+def signature_of(path: Path) -> Path:
+    """Where the signature of a file lies."""
+    return path.with_name(path.name + SUFFIX)
+
+
+def _run_ssh_keygen(verb: str, *words: str, stdin: Path | None = None) -> subprocess.CompletedProcess[bytes]:
+    command = ["ssh-keygen", "-Y", verb, *words]
+    try:
+        if stdin is None:
+            return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=WITHIN_S)
+        with stdin.open("rb") as file:
+            return subprocess.run(command, stdin=file, capture_output=True, check=False, timeout=WITHIN_S)
+    except FileNotFoundError:
+        raise HostError("ssh-keygen is not installed: apt-get install openssh-client") from None
+    except subprocess.TimeoutExpired:
+        raise HostError(
+            f"ssh-keygen -Y {verb} did not end within {WITHIN_S:g} s: does the key ask for a word?"
+        ) from None
+
+
+def _said(done: subprocess.CompletedProcess[bytes]) -> str:
+    text = " ".join((done.stderr + done.stdout).decode("utf-8", "replace").split())
+    return text[:SHOWN_CHARS] or f"ssh-keygen exited with {done.returncode}"
