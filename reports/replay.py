@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from matrix.status import Status
 from reports import record, redact
+from reports.defuse import defuse_line
 from reports.record import Found, Kept, Launch, Measured, Proof, Record, Result
 
 NOT_RUN: Final = frozenset(
@@ -89,7 +90,7 @@ def render_replay(found: Replayed) -> str:
         lines.append(f"{cell}: {which} cannot be replayed: {why}")
     replayed = found.tests - len(found.unreplayable)
     said = f"{len(found.disagreements)} disagreement{'s' if len(found.disagreements) != 1 else ''}"
-    return "\n".join([*lines, f"{replayed} of {found.tests} tests judged again: {said}"])
+    return "\n".join([*map(defuse_line, lines), f"{replayed} of {found.tests} tests judged again: {said}"])
 
 
 def compare_replay(recorded: Sequence[Record], derived: Sequence[Record], *, commit: str = "") -> Replayed:
