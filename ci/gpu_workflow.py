@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ci.runners import Runner
-from ci.workflow_steps import HOSTED, PUBLISH, Workflow, checkout, download, run, setup_python, upload
+from ci.workflow_steps import HOSTED, PUBLISH, Workflow, checkout, download, redact, run, setup_python, upload
 
 DEPTHS = ("quick", "full", "release")  # pytest --depth, suites/depth.py
 PLAN = '.venv/bin/python -m ci.plan --format github --policy "$POLICY" -m "$MARKS" >> "$GITHUB_OUTPUT"'
@@ -100,7 +100,8 @@ def _run() -> Workflow:
             checkout(),
             run("environment", "make env"),
             run("cells", CELLS, env=env),
-            upload("evidence-${{ matrix.group.id }}", "reports/out/"),
+            redact(),
+            upload("evidence-${{ matrix.group.id }}", "reports/out/", redacted=True),
         ],
     }
 

@@ -13,6 +13,7 @@ from typing import Any
 
 Step = dict[str, Any]
 Workflow = dict[str, Any]
+LOGS = "reports/out/logs"
 HOSTED = "ubuntu-24.04"
 PYTHON = "3.11"  # as requirements/*.lock
 PUBLISH = 'cat reports/out/table.md >> "$GITHUB_STEP_SUMMARY"'
@@ -47,10 +48,19 @@ def setup_python() -> Step:
     return {"uses": SETUP_PYTHON.uses, "with": {"python-version": PYTHON}}
 
 
-def upload(name: str, path: str) -> Step:
-    """Also after a failure: what a red job leaves is what one wants to read. A job that left nothing is the gate's."""
+def redact() -> Step:
+    """Also after a SIGKILL, which leaves engines' logs as they were printed; always before an upload."""
+    command = f"[ ! -d {LOGS} ] || .venv/bin/python -m reports redact {LOGS}"
+    return {"name": "hide secrets in logs", "id": "redact", "if": "always()", "run": command}
+
+
+def upload(name: str, path: str, *, redacted: bool = False) -> Step:
+    """Also after a failure: what a red job leaves is what one wants to read. A job that left nothing is the gate's.
+
+    `redacted`: only behind a `redact()` that went well.
+    """
     return {
-        "if": "always()",
+        "if": "always() && steps.redact.outcome == 'success'" if redacted else "always()",
         "uses": UPLOAD.uses,
         "with": {"name": name, "path": path, "if-no-files-found": "warn", "retention-days": 30},
     }

@@ -19,7 +19,7 @@ from ci import runners
 from ci.generated import ROOT, Files, program
 from ci.gpu_workflow import gpu_matrix
 from ci.runners import Runner
-from ci.workflow_steps import ACTIONS, HOSTED, PUBLISH, Workflow, checkout, run, setup_python, upload
+from ci.workflow_steps import ACTIONS, HOSTED, PUBLISH, Workflow, checkout, redact, run, setup_python, upload
 from matrix.expand import expand
 from matrix.load import Matrix, load
 from reports import policy
@@ -49,7 +49,8 @@ def cpu() -> Workflow:
                     setup_python(),
                     run("cpu cells on the embedded engine, and the gate", "make matrix"),
                     run("summary", f"[ ! -f reports/out/table.md ] || {PUBLISH}", always=True),
-                    upload("matrix-cpu", "reports/out/"),
+                    redact(),
+                    upload("matrix-cpu", "reports/out/", redacted=True),
                 ],
             },
         },

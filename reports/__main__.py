@@ -12,6 +12,7 @@
     python -m reports diff OLD.jsonl NEW.jsonl              broken, missing, ... tests; answers lost beyond luck
     python -m reports junit merge OUT.xml A.xml B.xml       several jobs' JUnit files as one
     python -m reports junit verify OUT.xml                  is every expected cell in it, with its identity?
+    python -m reports redact reports/out/logs               secrets in files of a run that was killed, before an upload
 
 Evidence defaults to reports/out/evidence.jsonl; give several files after --evidence to judge several jobs as one.
 Exit codes: 0 green, 1 red (a test, gate or diff that got worse), 2 bad input (each problem with file:line).
@@ -20,6 +21,7 @@ Exit codes: 0 green, 1 red (a test, gate or diff that got worse), 2 bad input (e
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,6 +46,7 @@ from reports import (
     paired,
     policy,
     prediction,
+    redact,
     replay,
     replaying,
     signature,
@@ -54,6 +57,7 @@ from reports.policy import ExpectedCell
 from reports.record import Record, Run
 from reports.summary import board
 from reports.view import View, headline, view
+from reports.vocabulary import find_ordinary
 
 OUT = Path("reports/out")
 EVIDENCE = OUT / "evidence.jsonl"
@@ -110,6 +114,8 @@ def parser() -> argparse.ArgumentParser:
         "--key", type=Path, required=True, metavar="FILE", help="private key, or the agent's public one"
     )
     _junit_parser(verbs.add_parser("junit", help="merge or verify JUnit files"))
+    hiding = verbs.add_parser("redact", help="overwrite secrets in files and folders, in place")
+    hiding.add_argument("paths", type=Path, nargs="+", metavar="PATH")
     return whole
 
 
@@ -128,6 +134,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         own = {"diff": _diff, "junit": _junit, "predictions": _predictions, "replay": _replay, "sign": _sign}
+        own["redact"] = _redact
         return own.get(args.verb, _judging)(args)
     except (ConfigError, HostError) as error:
         print(error, file=sys.stderr)
@@ -201,6 +208,19 @@ def _diff(args: argparse.Namespace) -> int:
     found, pairs = diff.diff(old, new), paired.paired(old, new)
     print(f"{diff.render(found)}\n\n{paired.render(pairs)}")
     return RED if any(d.change in diff.WORSE for d in found) or any(p.worse for p in pairs) else GREEN
+
+
+def _redact(args: argparse.Namespace) -> int:
+    """Whatever can be hidden is, also where a variable of the environment is refused afterwards."""
+    refused: ConfigError | None = None
+    try:
+        redact.register_environment(os.environ, find_ordinary)
+    except ConfigError as error:
+        refused = error
+    print(f"{redact.folder(args.paths)} files looked through for secrets")
+    if refused is not None:
+        raise refused
+    return GREEN
 
 
 def _predictions(args: argparse.Namespace) -> int:

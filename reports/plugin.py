@@ -27,6 +27,7 @@ from typing import Any
 
 import pytest
 
+from matrix.errors import ConfigError
 from matrix.status import worst
 from reports import outcome, redact
 from reports.collector import Evidence, Outbox, pack
@@ -36,6 +37,7 @@ from reports.excuse import Told, settle_phase
 from reports.finding import Finding
 from reports.recorder import Recorder, Worker
 from reports.unanswered import Unanswered
+from reports.vocabulary import find_ordinary
 
 __all__ = ["Declared", "Evidence", "Outbox", "declare", "identity", "outbox", "run_id"]
 
@@ -65,7 +67,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    redact.register_environment(os.environ)
+    try:
+        redact.register_environment(os.environ, find_ordinary)
+    except ConfigError as error:
+        raise pytest.UsageError(str(error)) from error
     workerinput = getattr(config, "workerinput", None)
     config.stash[OUTBOX] = Outbox(workerinput["run_id"] if workerinput else _new_run_id())
     if workerinput is None:

@@ -1,74 +1,130 @@
 """Secrets never reach evidence, JUnit or pages: every string goes through here on its way in.
 
 Two nets. Values registered as secret (an API key made for a launch, secrets of the environment) are removed wherever
-they stand. Shapes that are secrets by themselves are removed unregistered: Authorization headers, `hf_...` and `sk-...`
-tokens, passwords in URLs, values of `--api-key` and of names like `HF_TOKEN`. Numbers are left alone.
+they stand, in every form in which they can be printed (reports.secret_values). Shapes that are secrets by themselves
+are removed unregistered (reports.secret_shapes). Numbers are left alone.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from mmap import mmap
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+from matrix.errors import ConfigError, Problem
+from reports.secret_shapes import ANSI, CAPITALS, FLAG, SMALL, find_secret_spans, merge_spans
+from reports.secret_values import ESCAPED, SHORTEST, compile_broken, compile_forms
 
 HIDDEN = "***"
-SHORTEST = 6  # characters; anything shorter cannot be told from ordinary text
-SECRET_NAME = re.compile(r"[A-Z][A-Z0-9_]*(?:KEY|TOKEN|SECRET|PASSWORD)|(?:x-)?api[_-]key|authorization|password")
-SECRET_FLAG = re.compile(r"--(?:[a-z0-9-]+-)?(?:api-key|hf-token|auth-token|password|secret)")
-SHAPES = tuple(
-    (re.compile(pattern), replacement)
-    for pattern, replacement in (
-        (r"(?i)(\bauthorization[\"']?\s*[:=]\s*[\"']?(?:(?:bearer|basic|token)\s+)?)[^\s\"',}]+", rf"\g<1>{HIDDEN}"),
-        (r"(?i)(\bbearer\s+)[A-Za-z0-9._~+/=-]{8,}", rf"\g<1>{HIDDEN}"),
-        (r"(?<![A-Za-z0-9])hf_[A-Za-z0-9]{20,}", HIDDEN),  # Hugging Face: hf_ and 34 letters or digits
-        (r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_-]{16,}", HIDDEN),  # OpenAI's dialect
-        (r"(\b[a-z][a-z0-9+.-]*://)[^/\s@\"']+@", rf"\g<1>{HIDDEN}@"),
-        (rf"({SECRET_FLAG.pattern}(?:=|\s+))(?:'[^']*'|\"[^\"]*\"|[^\s'\"]+)", rf"\g<1>{HIDDEN}"),
-        (r"(\b[A-Z][A-Z0-9_]*(?:KEY|TOKEN|SECRET|PASSWORD)=)(?:'[^']*'|\"[^\"]*\"|[^\s'\"]+)", rf"\g<1>{HIDDEN}"),
-    )
-)
+WINDOW_BYTES: Final = 1 << 20  # of a file at once
+OVERLAP_BYTES: Final = 1 << 16  # a private key fits
+SECRET_NAME = re.compile(rf"{CAPITALS}|(?i:{SMALL}|(?:proxy-)?authorization|(?:set-)?cookie|x[_-]api[_-]key)")
+SECRET_FLAG = re.compile(FLAG)
+SWITCHES: Final = re.compile(r"(?i)|\d{1,5}|true|false|yes|no|on|off|none|null")  # values that nobody keeps secret
 _secrets: set[str] = set()
+_compiled: list[re.Pattern[str]] = []
 
 
 def register(*values: str) -> None:
     """Remember values that must never be written by this process. Those below `SHORTEST` characters are ignored."""
     _secrets.update(v for v in values if len(v) >= SHORTEST and HIDDEN not in v)
+    _compiled[:] = [p for p in (compile_forms(_secrets), compile_broken(_secrets)) if p]
 
 
-def register_environment(env: Mapping[str, str]) -> None:
-    """Remember the values of variables whose names say that they are secret, e.g. HF_TOKEN."""
-    register(*(v for k, v in env.items() if SECRET_NAME.fullmatch(k)))
+def register_environment(env: Mapping[str, str], ordinary: Callable[[str], str] = lambda value: "") -> None:
+    """Remember the values of variables whose names say that they are secret, e.g. HF_TOKEN.
+
+    `ordinary` says what of this project a value is part of (`reports.vocabulary.find_ordinary`): hiding such a value
+    would rewrite cells, tests and verdicts.
+
+    Raises:
+        ConfigError: values that are ordinary or too short to be hidden, by the names of their variables.
+    """
+    wrong = []
+    for name, value in env.items():
+        if not is_secret_variable(name) or SWITCHES.fullmatch(value) or _is_path(value):
+            continue
+        if len(value) < SHORTEST:
+            few = f"its name says secret, and {len(value)} characters are too few to be hidden wherever they stand"
+            wrong.append(Problem(name, 0, "", f"{few}: unset it for this run"))
+        elif word := ordinary(value):
+            wrong.append(Problem(name, 0, "", f"its name says secret, and its value is part of {word}: hiding it would"
+                                 " rewrite results. Unset or rename it for this run"))  # fmt: skip
+        else:
+            register(value)
+    if wrong:
+        raise ConfigError(wrong)
+
+
+def _is_path(value: str) -> bool:
+    """A variable may name the file that holds a secret; where that lies is none."""
+    return os.path.sep in value and os.path.exists(value)  # noqa: PTH110  any text, also one that no path can be
+
+
+def is_secret_variable(name: str) -> bool:
+    """Whether a variable of an environment is named like a secret, in whatever letters."""
+    return re.fullmatch(CAPITALS, name.upper()) is not None
 
 
 def forget() -> None:
     """Forget every registered value (tests)."""
     _secrets.clear()
+    _compiled.clear()
 
 
 def text(value: str) -> str:
     """The text without secrets."""
-    for secret in sorted(_secrets, key=lambda s: (-len(s), s)):
-        value = value.replace(secret, HIDDEN)
-    for pattern, replacement in SHAPES:
-        value = pattern.sub(replacement, value)
+    for pattern in _compiled[: 2 if ESCAPED.search(value) else 1]:
+        value = pattern.sub(HIDDEN, value)
+    value = _without_shapes(value)
+    if "\x1b" in value and (plain := ANSI.sub("", value)) != (cleaned := _without_shapes(plain)):
+        return cleaned  # colours inside of a secret: it goes, and they with it
     return value
 
 
+def _without_shapes(value: str) -> str:
+    pieces, at = [], 0
+    for start, end in merge_spans(find_secret_spans(value)):
+        pieces += [value[at:start], HIDDEN]
+        at = end
+    return "".join([*pieces, value[at:]]) if pieces else value
+
+
 def file(path: Path) -> None:
-    """Overwrite registered values in a file that nobody writes any more, byte for byte: a log of many GB takes seconds
-    and no space. Shapes are left to `text`; a file that cannot be changed stays as it is."""
-    with (
-        suppress(OSError, ValueError),
-        path.open("r+b") as dirty,
-        mmap(dirty.fileno(), 0) as content,
-    ):  # empty: ValueError
-        for word in sorted((s.encode() for s in _secrets), key=len, reverse=True):
-            at = -1
-            while (at := content.find(word, at + 1)) >= 0:
-                content[at : at + len(word)] = b"*" * len(word)
+    """Overwrite secrets in a file, byte for byte, so that whoever still writes to its end is not disturbed and no space
+    is needed. A file that cannot be changed stays as it is."""
+    with suppress(OSError, ValueError), path.open("r+b") as dirty, mmap(dirty.fileno(), 0) as content:
+        for start, end in _windows(content):  # an empty file: ValueError
+            window = content[start:end].decode("latin-1")  # a character a byte
+            for first, last in merge_spans(_all_spans(window)):
+                content[start + first : start + last] = b"*" * (last - first)
+
+
+def _windows(content: mmap) -> Iterator[tuple[int, int]]:
+    for start in range(0, len(content), WINDOW_BYTES):
+        yield max(0, start - OVERLAP_BYTES), min(len(content), start + WINDOW_BYTES)
+
+
+def _all_spans(window: str) -> Iterator[tuple[int, int]]:
+    values = {v.encode(errors="surrogatepass").decode("latin-1") for v in _secrets}
+    for pattern in (compile_forms(values | _secrets), compile_broken(values)):
+        if pattern:
+            yield from (m.span() for m in pattern.finditer(window))
+    yield from find_secret_spans(window)
+
+
+def folder(paths: Iterable[Path]) -> int:
+    """Overwrite secrets in every file below the paths; returns how many files were looked at."""
+    files = [
+        f for p in paths for f in (sorted(p.rglob("*")) if p.is_dir() else [p]) if f.is_file() and not f.is_symlink()
+    ]
+    for each in files:
+        file(each)
+    return len(files)
 
 
 def data(value: Any) -> Any:

@@ -73,7 +73,7 @@ def traceback(exception: str, prefix: str = "") -> str:
         ("supervisor: cannot start /env/bin/vllm: No such file or directory", "no_program"),
         ("ValueError: 9.5 GiB KV cache is needed, which is larger than the available KV cache memory", "no_kv_room"),
     ],
-)  # fmt: skip
+)
 def test_each_cause_has_its_class(line: str, id_: str) -> None:
     engine = "vllm" if "vllm" in line or "attention backend" in line else "sglang"
     assert found(line, engine).id == id_

@@ -14,6 +14,7 @@ from junitparser import Failure, JUnitXml, TestCase, TestSuite
 
 from reports import evidence, html, junit, redact, table
 from reports.evidence import EvidenceWriter
+from reports.secret_values import SHORTEST
 from reports.summary import board
 from reports.view import view
 from tests.reports.world import FEW
@@ -92,7 +93,7 @@ def test_a_file_is_cleaned_in_place(tmp_path: Path) -> None:
 
 
 # Every § is part of a secret, so that one § anywhere in an output is a leak. The rest needs quoting somewhere.
-secrets = st.text("aZ9 <>&\"'`|*_\\\n\tü龙-", min_size=redact.SHORTEST, max_size=20).map(lambda s: f"§{s}§")
+secrets = st.text("aZ9 <>&\"'`|*_\\\n\tü龙-", min_size=SHORTEST, max_size=20).map(lambda s: f"§{s}§")
 around = st.text(st.characters(codec="utf-8", exclude_categories=["C"], exclude_characters="§"), max_size=10)
 
 

@@ -1,0 +1,151 @@
+"""Texts that are secret by their shape, whoever printed them: tokens with a prefix, headers, assignments, flags, URLs.
+
+Each rule names what stands in a text that it can meet (`needs`, lower case: a cheap look before the expression) and
+hides its groups `s...` only, so that the rest stays readable and a ServerArgs(...) stays one. Own rules, because no
+maintained set fits (docs/decisions/0026): they report lines, take every digest for a secret, and know no NGC key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+ANSI: Final = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")
+
+# Names of variables, in capitals as environments have them; `_2` at the end is the second of its kind.
+_CAPITALS = (
+    r"(?:(?<![A-Za-z])(?:PASSWD|PASSPHRASE|PASS|PAT|COOKIE|WEBHOOK(?:_URL)?|AUTH)"
+    r"|(?<![a-z])(?:KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?))(?:_?\d{1,3})?"
+)
+CAPITALS: Final = rf"[A-Z0-9_]*{_CAPITALS}"
+# In small letters `token` and `key` alone are everybody's words (eos_token, cache_key), so these are named in full.
+_SMALL = (
+    r"(?:api[_-]?key|(?:access|secret|private|signing|encryption|account|subscription|shared|master)[_-]?key|secret|passw(?:or)?d|passphrase"
+    r"|(?:access|auth|refresh|bearer|session|security|hf|hub|gh|github|gitlab|slack|bot|deploy|ngc|wandb|csrf|id|api)"
+    r"[_-]?token|(?:db|ssh|ftp|smtp|redis|mysql|pg|user)[_-]pass|(?:gh|github|gitlab|azure)[_-]pat"
+    r"|credentials?|x-(?:amz|goog)-(?:signature|credential)|webhook(?:[_-]url)?)(?:[_-]?\d{1,3})?"
+)
+SMALL: Final = rf"[a-z0-9_-]*(?<![a-z0-9]){_SMALL}"
+FLAG: Final = (
+    r"--(?:[a-z0-9]+[_-]){0,6}(?:api[_-]?key|access[_-]?key|secret[_-]?key|private[_-]?key|token|password|passwd|secret"
+    r"|credentials?|auth)"
+)
+_NOTHING = r"(?!(?:None|null|none|true|false|True|False|\*+|\$\{?\w{1,60}\}?|\"\"|'')(?![\w.-]))"
+_SHELL = r"(?P<s1>'[^'\n]*'|\"[^\"\n]*\"|[^\s'\"]+)"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One rule. `needs`: one of these is in the text, in small letters."""
+
+    name: str
+    needs: tuple[str, ...]
+    pattern: re.Pattern[str]
+
+
+def _shape(name: str, needs: str, pattern: str) -> Shape:
+    return Shape(name, tuple(needs.split()), re.compile(pattern))
+
+
+_TOKENS = (
+    r"gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{20,}|glpat-[\w-]{16,}|nvapi-[\w-]{16,}|hf_[A-Za-z0-9]{20,}"
+    r"|sk-[A-Za-z0-9_-]{16,}|(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{16,}|xox[abeprs]-[\w-]{10,}|xapp-[\w-]{10,}"
+    r"|AIza[\w-]{30,}|ya29\.[\w-]{16,}|npm_[A-Za-z0-9]{30,}|pypi-[\w-]{30,}|dckr_pat_[\w-]{16,}|dapi[0-9a-f]{32}"
+    r"|SG\.[\w-]{16,}\.[\w-]{16,}|gsk_[A-Za-z0-9]{20,}|r8_[A-Za-z0-9]{20,}|xai-[\w-]{20,}|hvs\.[\w-]{20,}"
+    r"|dop_v1_[0-9a-f]{32,}|shpat_[0-9a-fA-F]{32}|AGE-SECRET-KEY-1[A-Z0-9]{20,}|ATATT[\w=-]{20,}|lin_api_\w{20,}"
+)
+_LEADS = (
+    "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- nvapi- hf_ sk- _live_ _test_ xox xapp- aiza ya29. npm_ pypi- dckr_pat_"
+    " dapi sg. gsk_ r8_ xai- hvs. dop_v1_ shpat_ age-secret-key atatt lin_api_"
+)
+_NAMED = "key token secret pass pat credential cookie hook auth signature"
+SHAPES: Final = (
+    _shape(
+        "private key",
+        "private",
+        r"(?s)-----BEGIN (?P<s1>[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----.{0,60000}?(?:-----END|\Z))",
+    ),
+    _shape("token with a prefix", _LEADS, rf"(?<![A-Za-z0-9])(?P<s1>{_TOKENS})"),
+    _shape(
+        "AWS key",
+        "akia asia abia acca",
+        r"(?<![A-Za-z0-9])(?P<s1>(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16})(?![A-Za-z0-9])"
+        r"(?:\W{1,6}(?:\w{0,30}\W{1,6})?(?P<s2>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+]))?",
+    ),
+    _shape("JWT", "eyj", r"(?<![A-Za-z0-9])(?P<s1>eyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*){0,3})"),
+    _shape(
+        "Authorization",
+        "authorization",
+        r"(?i)\b(?:proxy-)?authorization[\"']?\s*[:=,]\s*(?:b(?=[\"']))?[\"']?"
+        r"(?:(?:bearer|basic|token|digest|apikey)\s+)?(?P<s1>[^\s\"',}\]]+)",
+    ),
+    _shape(
+        "curl's user", "-u --user", r"(?<![\w-])(?:-u|--user)[= ]\s*[\"']?[^\s:\"']{1,80}:(?!\d+\b)(?P<s1>[^\s\"']+)"
+    ),
+    _shape("netrc", "password", r"\blogin\s+\S{1,80}\s+password\s+(?P<s1>\S+)"),
+    _shape(
+        "long token",
+        "token",
+        r"(?i)(?<![A-Za-z0-9_])token[\"']?\s?[:=]\s?[\"']?(?=[\w.-]{0,80}\d)(?=[\w.-]{0,80}[A-Za-z])(?P<s1>[\w.-]{20,})",
+    ),
+    _shape("bearer", "bearer", r"(?i)\bbearer\s+(?P<s1>[A-Za-z0-9._~+/=-]{8,})"),
+    _shape("basic", "basic", r"(?i)\bbasic\s+(?P<s1>(?=[A-Za-z0-9+/]*[0-9+/=])[A-Za-z0-9+/]{8,}={0,2})(?![\w+/])"),
+    _shape("cookie", "cookie", r"(?i)\b(?:set-)?cookie[\"']?\s*[:=]\s*[\"']?(?P<s1>[^\s\"'][^\r\n\"']*)"),
+    _shape("URL password", "://", r"(?i)\b[a-z][a-z0-9+.-]{0,30}://(?P<s1>[^/\s@\"'<>]{1,400})@"),
+    _shape(
+        "URL query",
+        "=",
+        r"(?i)[?&;](?:[\w-]{0,60}[_-])?(?:token|api_?key|key|secret|signature|sig|password|passwd|auth|credential)="
+        rf"{_NOTHING}(?P<s1>[^\s&#\"'<>\\]+)",
+    ),
+    _shape(
+        "webhook",
+        "hook bot",
+        r"(?i)https?://(?:hooks\.slack\.com/(?:services|workflows)|(?:\w+\.)?discord(?:app)?\.com/api/webhooks"
+        r"|[\w.-]*webhook\.office\.com|outlook\.office\.com/webhook|hooks\.zapier\.com/hooks|[\w.-]+/hooks|[\w.-]+/webhooks?"
+        r"|api\.telegram\.org/(?=bot))/?(?P<s1>[^\s\"'<>?]{6,})",
+    ),
+    _shape("flag", "--", rf"(?<![\w-]){FLAG}(?:=|\s+){_NOTHING}(?!-){_SHELL}"),
+    _shape("flag in a list", "--", rf"(?<![\w-]){FLAG}[\"']\s*,\s*b?[\"'](?P<s1>[^\"'\n]+)[\"']"),
+    _shape("variable", _NAMED, rf"{_CAPITALS}={_NOTHING}{_SHELL}"),
+    _shape(
+        "variable in a mapping",
+        _NAMED,
+        rf"{_CAPITALS}(?P<q>[\"'])\s*[:=,]\s*\[?\s*b?(?P<p>[\"'])(?P<s1>(?:(?!(?P=p))[^\n\\]|\\.)+)(?P=p)",
+    ),
+    _shape(
+        "name with a quoted value",
+        _NAMED,
+        rf"(?i)(?<![A-Za-z0-9]){_SMALL}(?:\\?[\"'])?\s*[:=]\s*\[?\s*[bf]?(?P<p>\\?[\"'])(?!\*+[\"'\\])(?P<s1>(?:(?!(?P=p))[^\n])+)(?P=p)",
+    ),
+    _shape(
+        "name with a value",
+        _NAMED,
+        rf"(?i)(?<![A-Za-z0-9]){_SMALL}[\"']?\s?[:=]\s?{_NOTHING}(?P<s1>[^\s'\",;)}}\]\[({{&\\]{{3,}})",
+    ),
+)
+
+
+def find_secret_spans(text: str) -> Iterator[tuple[int, int]]:
+    """Where secrets stand, by shape; spans may overlap."""
+    small = text.lower()
+    for shape in SHAPES:
+        if not any(n in small for n in shape.needs):
+            continue
+        for match in shape.pattern.finditer(text):
+            for name in shape.pattern.groupindex:
+                if name.startswith("s") and match.start(name) >= 0:
+                    yield match.span(name)
+
+
+def merge_spans(spans: Iterator[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Overlapping and touching spans as one, in order."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        elif end > start:
+            merged.append((start, end))
+    return merged

@@ -1,0 +1,57 @@
+"""The forms in which a known secret may be printed: as it is, in other letters, encoded, or broken by line ends."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+from urllib.parse import quote, quote_plus
+
+SHORTEST: Final = 6  # characters; anything shorter cannot be told from ordinary text
+SHORTEST_CODE: Final = 8  # of an encoded form
+BROKEN_FROM: Final = 8  # characters of a value that is also looked for in pieces and escapes
+ESCAPED: Final = re.compile(r"[\r\n\x1b%\\&]")  # without one of these a text holds no broken or escaped value
+_BREAK = r"(?:\x1b\[[0-9;?]{0,20}[A-Za-z]|\\?[\r\n]{1,2}[ \t]{0,8}|\\[rn])?"
+
+
+def value_forms(value: str) -> set[str]:
+    """Every text by which the value can be recovered; the value itself among them."""
+    raw = value.encode(errors="surrogatepass")
+    forms = {value, value.upper(), value.lower(), json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
+    forms |= {repr(value)[1:-1], quote(value, safe="", errors="replace"), quote_plus(value, errors="replace")}
+    forms |= {re.sub("%..", lambda m: m[0].lower(), f) for f in list(forms) if "%" in f}
+    if len(raw) >= SHORTEST_CODE:
+        forms |= {raw.hex(), raw.hex().upper(), *_base64_forms(raw)}
+    lines = [line.strip() for line in value.splitlines()]
+    forms |= {line for line in lines if len(line) >= 16 and len(lines) > 1}  # a key in PEM, a line at a time
+    return {f for f in forms if len(f) >= SHORTEST}
+
+
+def _base64_forms(raw: bytes) -> Iterator[str]:
+    """What of the encoding does not depend on the neighbours, for each place in a group of three bytes."""
+    for before in range(3):
+        whole = base64.b64encode(b"\0" * before + raw).decode().rstrip("=")
+        stable = whole[(before * 8 + 5) // 6 : (before + len(raw)) * 8 // 6]
+        if len(stable) >= SHORTEST_CODE:
+            yield from (stable, stable.replace("+", "-").replace("/", "_"))
+
+
+def compile_forms(values: Iterable[str]) -> re.Pattern[str] | None:
+    """One expression for all forms of all values, longest first; None for no values."""
+    forms = sorted({f for v in values for f in value_forms(v)}, key=lambda f: (-len(f), f))
+    return re.compile("|".join(map(re.escape, forms))) if forms else None
+
+
+def compile_broken(values: Iterable[str]) -> re.Pattern[str] | None:
+    """One expression for the values with line ends or colours between their characters, any of which may be escaped."""
+    long = sorted((v for v in values if len(v) >= BROKEN_FROM), key=lambda v: (-len(v), v))
+    return re.compile("|".join(_BREAK.join(map(_character, v)) for v in long)) if long else None
+
+
+def _character(letter: str) -> str:
+    """A character as itself, or as a URL, JSON, Python and HTML may write it."""
+    code, raw = ord(letter), letter.encode(errors="surrogatepass")
+    url, python = ("".join(f"{lead}{b:02x}" for b in raw) for lead in ("%", r"\\x"))
+    return rf"(?:{re.escape(letter)}|(?i:{url}|{python}|\\u{code:04x}|&\#{code};|&\#x{code:x};))"
