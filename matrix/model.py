@@ -88,6 +88,7 @@ class Engine:
     default_port: int = 8000
     model_argument: str | None = None  # flag that takes the checkpoint path; None = positional
     served_name_argument: str | None = None
+    owned_by: str | None = None  # what it says of itself in /v1/models
     host_argument: str = "--host"
     port_argument: str = "--port"
     api_key_argument: str | None = None

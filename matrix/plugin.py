@@ -23,6 +23,9 @@ from matrix.removal import patches_of, without_patch
 
 NO_HARDWARE = "SKIP_NO_HW"
 WITHOUT_PATCH = "--without-patch"
+ENDPOINT_OPTIONS = (
+    "--endpoint-model", "--accept-identity", "--endpoint-header", "--endpoint-ca", "--endpoint-insecure-tls",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +70,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--endpoint", metavar="URL", help="run the suites of one cell (name it with --cells) on a running server;"
         " its key is read from GLM_MATRIX_ENDPOINT_KEY",
     )  # fmt: skip
-
+    group.addoption("--endpoint-model", metavar="NAME", help="the served name that is meant, if not the cell's own")
+    group.addoption(
+        "--accept-identity", metavar="PARTS", help="let the server's engine, model or version differ from the cell's,"
+        " by name, e.g. version or model,version; every report shows it",
+    )  # fmt: skip
+    group.addoption(
+        "--endpoint-header", metavar="'NAME: VALUE'", action="append", default=[],
+        help="send this header, too; its value is hidden in all that is written",
+    )  # fmt: skip
+    group.addoption("--endpoint-ca", metavar="FILE", help="certificates (PEM) to trust instead of this host's")
+    group.addoption(
+        "--endpoint-insecure-tls", action="store_true", help="do not verify the certificate; every report shows it"
+    )
     group.addoption(
         WITHOUT_PATCH,
         metavar="NAME",
@@ -76,6 +91,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    needless = [o for o in ENDPOINT_OPTIONS if config.getoption(o)] if not config.option.endpoint else []
+    if needless:
+        raise pytest.UsageError(f"{', '.join(needless)}: only with --endpoint URL, about the server there")
     try:
         matrix = load()
         known = select.all_marks(matrix)

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from fixtures import client
-from fixtures.attached_engine import KEY_VARIABLE, AttachedLauncher
+from fixtures.attached_engine import AttachedLauncher
+from fixtures.attachment import KEY_VARIABLE, Attachment
 from fixtures.banks import bank_for
 from fixtures.banks.bank import Bank
 from fixtures.client import Client
@@ -120,7 +121,8 @@ class Real:
             function(**{n: given[n] for n in inspect.signature(function).parameters})
 
     def _attach(self) -> None:
-        launcher = AttachedLauncher(self.base_url, LAUNCH_LIMITS, {KEY_VARIABLE: self.engine.api_key or ""})
+        told = Attachment(accepts=frozenset({"version"}))  # llama.cpp tells a build number, and no release
+        launcher = AttachedLauncher(self.base_url, LAUNCH_LIMITS, {KEY_VARIABLE: self.engine.api_key or ""}, told)
         with launcher.start(self.plan):
             pass
 
