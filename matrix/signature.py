@@ -153,4 +153,5 @@ def _is_echo(line: str, names: set[str], least: int, settings: set[str]) -> bool
 
 def _plain(text: str) -> str:
     """Words in one spelling: `--page-size=64`, `page_size: 64` and `'page_size', 64` are `page_size 64`."""
-    return " ".join(re.sub(r"[^\w./]+", " ", text.replace("-", "_")).split()).replace(" _", " ").lstrip("_")
+    words = re.sub(r"[^\w./]+", " ", text.replace("-", "_")).split()
+    return " ".join(filter(None, (word.lstrip("_") for word in words)))
