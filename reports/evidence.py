@@ -22,27 +22,36 @@ name) and "nodeid" (pytest's, one per parameter set):
 
 The typed form of each is in `reports.record`; unknown fields are errors on the way in and on the way out.
 
-A crash leaves whole lines: readers ignore nothing and a torn last line is an error that says so. `end` seals its run:
+A crash leaves whole lines, and so does a full disk. A line that is damaged all the same costs that line: readers keep
+the rest, say which one is lost (`Lost`), and the gate is red for it. `end` seals its run:
 `records` lines stand before it and their bytes hash to `sha256`, so a line lost, edited or added later is seen.
 Evidence of several runs is merged by concatenating files. Every string passes `reports.redact` before it is written.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
+import logging
 import os
-from collections.abc import Iterable, Mapping
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from matrix.errors import ConfigError, HostError, Problem
+from matrix.foreign_json import UnreadableJson, parse_foreign_json
 from reports import kept, record, redact
-from reports.record import Record
+from reports.defuse import defuse_line
+from reports.record import Lost, Record
 
+LOGGER = logging.getLogger(__name__)
+CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM})
+ROOM_BYTES = 16 << 20  # a night of 54 cells wrote 4.6 MB
 PREVIOUS = ".previous"  # evidence.jsonl -> evidence.previous.jsonl when a new run begins
 
 
@@ -61,7 +70,8 @@ class EvidenceWriter:
     """The one writer of an evidence file. Whole lines, on disk before `append` returns.
 
     Raises:
-        HostError: another process writes here, or the file ends in a torn line.
+        HostError: another process writes here, the file ends in a torn line, or this place cannot be written to; from
+            `append`, when it cannot be any more: then the file ends with the last record that is whole.
     """
 
     def __init__(self, path: Path, run_id: str, *, fresh: bool = False) -> None:
@@ -69,14 +79,19 @@ class EvidenceWriter:
         self.launches = 0
         self._records = 0
         self._hash = hashlib.sha256()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(path)
-        if fresh and path.exists():
-            previous = path.with_name(f"{path.stem}{PREVIOUS}{path.suffix}")
-            path.replace(previous)
-            kept.move_folder(path, previous)
-        _refuse_torn(path, self._lock)
-        self._file = path.open("ab")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _require_room(path)
+            self._lock = _lock(path)
+            if fresh and path.exists():
+                previous = path.with_name(f"{path.stem}{PREVIOUS}{path.suffix}")
+                path.replace(previous)
+                kept.move_folder(path, previous)
+            _refuse_torn(path, self._lock)
+            self._file = path.open("ab", buffering=0)
+        except OSError as error:
+            raise HostError(_unwritable(path, error)) from error
+        self._whole = self._file.seek(0, os.SEEK_END)  # bytes, up to the end of the last whole record
 
     def __enter__(self) -> Self:
         return self
@@ -89,9 +104,28 @@ class EvidenceWriter:
         lines = [self._line(fields) for fields in records]
         if not lines:
             return
-        self._file.write(b"".join(lines))
-        self._file.flush()
+        try:
+            self._write(b"".join(lines))
+        except OSError as error:
+            raise HostError(self._give_up(error)) from error
+
+    def _write(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left:
+            left = left[self._file.write(left) or 0 :]
         os.fsync(self._file.fileno())
+        self._whole += len(data)
+
+    def _give_up(self, error: OSError) -> str:
+        """Leave whole lines only, and where there is room for one more, the reason: this run has no end."""
+        said = f"{_unwritable(self.path, error)}\nWhat is there stays: {self._whole} bytes, whole records only."
+        fields = {"kind": "result", "status": "HOST_ERROR", "message": said, "nodeid": "evidence"}
+        with suppress(OSError):
+            self._file.truncate(self._whole)
+            self._write(self._line(fields))
+        with suppress(OSError):
+            self._file.truncate(self._whole)
+        return said
 
     def end(self, *, exit_code: int, interrupted: bool, duration_s: float) -> None:
         """Write the run's last record, which seals the others."""
@@ -112,6 +146,22 @@ class EvidenceWriter:
         self._hash.update(line)
         self.launches += whole["kind"] == "launch" and whole["outcome"] == "ok"
         return line
+
+
+def _require_room(path: Path) -> None:
+    """Refuse a disk that is nearly full before an engine was loaded for hours."""
+    if (free := shutil.disk_usage(path.parent).free) < ROOM_BYTES:
+        raise HostError(
+            f"{path}: only {free >> 20} MiB are free there, {ROOM_BYTES >> 20} MiB are wanted for evidence.\n"
+            "Free some space, or name another place: --evidence FILE"
+        )
+
+
+def _unwritable(path: Path, error: OSError) -> str:
+    return (
+        f"{path}: evidence cannot be written: {error.strerror}.\n"
+        "Free some space or mend that disk and run again, or name another place: --evidence FILE"
+    )
 
 
 def _lock(path: Path) -> BinaryIO:
@@ -135,41 +185,62 @@ def _refuse_torn(path: Path, lock: BinaryIO) -> None:
 
 
 def read(path: Path) -> list[Record]:
-    """Every record of a file, typed, in order.
+    """Every record of a file, typed, in order; a `Lost` one stands for each line that is none, and is logged.
 
     Raises:
-        ConfigError: naming file and line of every line that is torn, is not JSON or is not a record.
+        ConfigError: it cannot be read, or has no record at all; names each line.
     """
     try:
         lines = path.read_bytes().splitlines(keepends=True)
     except OSError as error:
         why = f"cannot be read: {error.strerror}. Did anything run? (pytest writes it, see --evidence)"
         raise ConfigError([Problem(str(path), 0, "", why)]) from None
-    problems: list[Problem] = []
-    records: list[Record] = []
-    for number, line in enumerate(lines, 1):
+    lost: dict[int, str] = {}  # by place, from 0
+    records: list[Record | None] = []
+    newer: set[str] = set()  # runs of a writer that knows more than this reader
+    for place, line in enumerate(lines):
         try:
-            records.append(_parse(line))
+            records.append(_parse(line, newer))
         except ValueError as error:
-            problems.append(Problem(str(path), number, "", str(error)))
-    if problems:
-        raise ConfigError(problems)
-    return records
+            records.append(None)
+            lost[place] = str(error)
+    if lost and not any(records):
+        raise ConfigError([Problem(str(path), place + 1, "", why) for place, why in lost.items()])
+    return _with_lost(path, records, lost) if records else []
 
 
-def _parse(line: bytes) -> Record:
+def _with_lost(path: Path, records: Sequence[Record | None], lost: Mapping[int, str]) -> list[Record]:
+    """What could be read, and in their places the lines that could not."""
+    beside = next(r for r in records if r)
+    found: list[Record] = []
+    for place, one in enumerate(records):
+        beside = one or beside
+        found.append(one or Lost(t=beside.t, run=beside.run, file=str(path), line=place + 1, why=lost[place]))
+    for each in found:
+        if isinstance(each, Lost):
+            LOGGER.warning("%s", defuse_line(str(each)))
+    return found
+
+
+def _parse(line: bytes, newer: set[str]) -> Record:
     if not line.endswith(b"\n"):
         raise ValueError("torn line: the run was killed while writing it")
     try:
-        fields = json.loads(line)
-    except ValueError as error:
+        fields = parse_foreign_json(line, numbers=False)
+    except UnreadableJson as error:
         raise ValueError(f"not JSON: {error}") from None
-    return record.parse(fields)
+    run = str(fields.get("run")) if isinstance(fields, dict) else ""
+    if isinstance(fields, dict) and fields.get("kind") == "run":
+        schema = fields.get("schema")
+        newer |= {run} if isinstance(schema, int) and schema > record.SCHEMA else set()
+    return record.parse(fields, newer=run in newer)
 
 
 def sealed(records: Iterable[Record]) -> bool:
     """Whether one run's records are those that its `end` record sealed: none lost, edited or added."""
     own = list(records)
+    if any(isinstance(r, Lost) for r in own):
+        return False
     if not own or not isinstance(last := own[-1], record.End) or last.records != len(own) - 1:
         return False
     return hashlib.sha256(b"".join(line_of(record.dump(r)) for r in own[:-1])).hexdigest() == last.sha256

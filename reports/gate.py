@@ -15,6 +15,7 @@ from matrix.status import Status
 from reports import evidence
 from reports.defuse import defuse_line
 from reports.known_failures import tell_known_failures, tell_not_run
+from reports.lost import tell_lost
 from reports.policy import ExpectedCell, Policy
 from reports.prediction import Prediction, predictions
 from reports.record import CellFacts, End, Expected, Record, Result, Run
@@ -59,7 +60,8 @@ def judge(policy: Policy, expected: Sequence[ExpectedCell], records: Sequence[Re
     """Every reason to be red, in the order a person fixes them: the run, then cell by cell."""
     whole = board(records, {c.id: c.facts for c in expected})
     rows = {row.cell: row for row in whole.rows}
-    reasons = [Reason(cell="", rule=rule, text=text) for rule, text in _run_reasons(policy, expected, records, now)]
+    said = [*tell_lost(records), *_run_reasons(policy, expected, records, now)]
+    reasons = [Reason(cell="", rule=rule, text=text) for rule, text in said]
     predicted = _predicted(expected, records, rows)
     for cell in expected:
         own = [p for p in predicted if p.cell == cell.id]

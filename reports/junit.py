@@ -17,7 +17,7 @@ from matrix.errors import ConfigError, Problem
 from matrix.status import Status
 from reports import evidence, redact
 from reports.defuse import defuse_for_terminal
-from reports.record import CellFacts, Expected, Launch, Record, Result, Run
+from reports.record import CellFacts, Expected, Launch, Lost, Record, Result, Run
 
 IDENTITY = ("cell", "fingerprint", "test")
 NO_CELL = "no cell"
@@ -125,6 +125,7 @@ def problems(path: Path, records: Sequence[Record] = ()) -> list[str]:
     cases = [case for suite in whole for case in suite]
     if not cases:
         found.append("it has no test case")
+    found += [str(r) for r in records if isinstance(r, Lost)]
     seen = Counter(properties(c).get("cell", "") for c in cases)
     expected: Mapping[str, int] = {r.cell: len(r.tests) for r in records if isinstance(r, Expected)}
     named = {r.cell for r in records if isinstance(r, CellFacts)} | set(expected)

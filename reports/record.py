@@ -9,19 +9,24 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from matrix.errors import Problem, nearest
+from matrix.foreign_json import LARGEST_INTEGER
 from matrix.status import Status
 from matrix.structure import structure
 from matrix.yamltext import Document
 from reports.finding import finite
 
 SURROGATE = re.compile("[\ud800-\udfff]")
+SCHEMA = 2  # 1: before runs said it; a reader keeps what it does not know of newer ones
 ProofOutcome = Literal["proven", "refuted", "unproven"]
 Data = Mapping[str, Any]  # JSON values only, see `plain`
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What every record says: when, in which run, and about which cell and test where that applies."""
+    """What every record says: when, in which run, and about which cell and test where that applies.
+
+    `more` is what a newer writer says of it and this reader does not know.
+    """
 
     t: datetime
     run: str
@@ -29,6 +34,27 @@ class Record:
     fingerprint: str = ""
     test: str = ""
     nodeid: str = ""
+    more: Data = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unknown(Record):
+    """A record of a kind that a newer writer has. `more` holds all that it says."""
+
+    kind: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lost(Record):
+    """A line that is no record: torn, or damaged. Made by the reader and never written; time and run are those of the
+    line beside it."""
+
+    file: str
+    line: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: this line is lost: {self.why}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +68,7 @@ class Run(Record):
     matrix_sha256: str = ""
     commit: str = ""
     xdist: bool = False
+    schema: int = 1  # of the writer, see `SCHEMA`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,8 +191,8 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def parse(value: Any) -> Record:
-    """One JSON object -> its record.
+def parse(value: Any, *, newer: bool = False) -> Record:
+    """One JSON object -> its record. Of a newer writer, kinds and fields that are not known here are kept.
 
     Raises:
         ValueError: what is wrong with it, in one line.
@@ -173,20 +200,36 @@ def parse(value: Any) -> Record:
     if not isinstance(value, Mapping):
         raise ValueError(f"expected a JSON object, got {value!r:.40}")
     kind = str(value.get("kind"))
+    if kind not in KINDS and newer:
+        base = {f.name for f in fields(Record)}
+        known = {k: v for k, v in value.items() if k in base}
+        return _structured(Unknown, {**known, "kind": kind, "more": {k: v for k, v in value.items() if k not in base}})
     if kind not in KINDS:
         raise ValueError(f"unknown kind {kind!r}{nearest(kind, KINDS)}")
+    own = {f.name for f in fields(KINDS[kind])} - {"more"}
+    more = {k: v for k, v in value.items() if k not in own and k != "kind"} if newer else {}
+    said = {k: v for k, v in value.items() if k not in more and k != "kind"}
+    if "more" in said:
+        raise ValueError(f"{kind}: unknown key 'more'")
+    return _structured(KINDS[kind], {**said, "more": more} if more else said)
+
+
+def _structured(kind: type[Record], data: Mapping[str, Any]) -> Record:
     problems: list[Problem] = []
-    found = structure(KINDS[kind], Document(kind), {k: v for k, v in value.items() if k != "kind"}, (), problems)
+    name = NAMES.get(kind) or str(data["kind"])
+    found = structure(kind, Document(name), data, (), problems)
     if found is None:
         said = (f"{p.where}: {p.message}" if p.where else p.message for p in problems)
-        raise ValueError(f"{kind}: {'; '.join(said)}")
+        raise ValueError(f"{name}: {'; '.join(said)}")
     return found
 
 
 def dump(found: Record) -> dict[str, Any]:
     """The record as JSON data; fields that have their default are left out."""
     values = {f.name: getattr(found, f.name) for f in fields(found) if not _is_default(f, getattr(found, f.name))}
-    stamped = {"kind": NAMES[type(found)], **values, "t": found.t.isoformat(timespec="milliseconds")}
+    more = values.pop("more", {})
+    kind = found.kind if isinstance(found, Unknown) else NAMES[type(found)]
+    stamped = {**values, **more, "kind": kind, "t": found.t.isoformat(timespec="milliseconds")}
     return {k: plain(v) for k, v in stamped.items()}
 
 
@@ -202,6 +245,8 @@ def plain(value: Any) -> Any:
     """
     if isinstance(value, float):
         return finite(value)
+    if isinstance(value, int) and abs(value) >= LARGEST_INTEGER:
+        return f"an integer of {value.bit_length()} bits"
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, Mapping):

@@ -6,6 +6,7 @@ import platform
 import sys
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from matrix.status import Status
 from reports import junit
 from reports.collector import pack, unpack
 from reports.declaration import DECLARATION, IDENTITY, Declaration, Declared, identity, outbox, run_id
-from reports.evidence import EvidenceWriter, digest
-from reports.record import plain
+from reports.evidence import CANNOT_WRITE, EvidenceWriter, digest
+from reports.record import SCHEMA, plain
 
 
 class Worker:
@@ -46,6 +47,7 @@ class Recorder:
         self.writer: EvidenceWriter | None = None
         self.begun_s = 0.0
         self.said = False  # what must report, by a worker that collected it
+        self.lost = ""  # why nothing can be written any more
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -81,21 +83,42 @@ class Recorder:
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
-        yield
+        with self._host_errors():
+            yield
+        if self.lost:
+            return
         self._append(outbox(self.config).drain())
         if self.writer is None:
             return
         late = () if self.said or self._collects_itself else self._expected()
-        self.writer.append([*self._opening(), *self._crashes(), *late])
         code = int(session.exitstatus)
-        self.writer.end(
-            exit_code=code,
-            interrupted=code == pytest.ExitCode.INTERRUPTED,
-            duration_s=time.monotonic() - self.begun_s,
-        )
-        self.writer.close()
-        if xml := getattr(self.config.option, "xmlpath", None):
-            junit.finish(Path(xml), self.writer.path)
+        with self._host_errors():
+            self.writer.append([*self._opening(), *self._crashes(), *late])
+            self.writer.end(
+                exit_code=code,
+                interrupted=code == pytest.ExitCode.INTERRUPTED,
+                duration_s=time.monotonic() - self.begun_s,
+            )
+            self.writer.close()
+            if xml := getattr(self.config.option, "xmlpath", None):
+                junit.finish(Path(xml), self.writer.path)
+
+    @contextmanager
+    def _host_errors(self) -> Iterator[None]:
+        """A host that cannot write ends the run, once and without a traceback: engines are still stopped behind it.
+
+        Raises:
+            pytest.exit.Exception: evidence, or what pytest itself writes at the end, does not reach the disk.
+        """
+        try:
+            yield
+        except (HostError, OSError) as error:
+            if isinstance(error, OSError) and error.errno not in CANNOT_WRITE:
+                raise
+            if self.lost:
+                return  # said once; what follows from it (pytest's own file) is no news
+            self.lost = str(error)
+            pytest.exit(f"HOST_ERROR: {self.lost}", returncode=pytest.ExitCode.INTERRUPTED)
 
     @property
     def _collects_itself(self) -> bool:
@@ -111,8 +134,9 @@ class Recorder:
         return self.writer
 
     def _append(self, records: Sequence[Mapping[str, Any]]) -> None:
-        if records:
-            self._open().append([*self._opening(), *records])
+        if records and not self.lost:
+            with self._host_errors():
+                self._open().append([*self._opening(), *records])
 
     def _opening(self) -> list[dict[str, Any]]:
         """The run, its cells and what they must report, once."""
@@ -123,7 +147,7 @@ class Recorder:
         versions = {"python": platform.python_version(), "pytest": pytest.__version__, **known.run.get("versions", {})}
         run = {
             "kind": "run", "argv": sys.argv, "selection": list(known.cells), "xdist": not self._collects_itself,
-            **known.run, "versions": versions,
+            "schema": SCHEMA, **known.run, "versions": versions,
         }  # fmt: skip
         cells = (_cell(c) for c in known.cells.values())
         return [plain(run), *cells, *(self._expected() if self._collects_itself else ())]

@@ -8,6 +8,7 @@ from typing import Any
 
 from matrix.status import GREEN, Status, worst
 from reports.defuse import make_visible
+from reports.lost import count_lost
 from reports.record import CellFacts, Expected, Found, Launch, Measured, Proof, Record, Result, Run, suite_of
 
 # Measurement names as `vllm bench serve` has them, first match wins; units tok/s and ms.
@@ -135,6 +136,7 @@ class Board:
     rows: tuple[Row, ...]
     runs: tuple[Run, ...] = ()
     loose: tuple[Result, ...] = ()
+    lost: str = ""  # how many lines of the evidence could not be read, for the headline
 
     @property
     def suites(self) -> tuple[str, ...]:
@@ -178,6 +180,7 @@ def board(records: Sequence[Record], expected: Mapping[str, Mapping[str, Any]] |
         rows=tuple(_row(cell, gathered, launches) for cell, gathered in cells.items()),
         runs=tuple(r for r in records if isinstance(r, Run)),
         loose=tuple(r for r in records if isinstance(r, Result) and not r.cell),
+        lost=count_lost(records),
     )
 
 

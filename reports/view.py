@@ -209,6 +209,7 @@ def headline(shown: View) -> str:
     if missing := len(shown.board.rows) - len(rows):
         cells += f", {missing} {'cells' if missing != 1 else 'cell'} did not run, as known"
     cells += f", {len(noted)} with a note" if (noted := {t.cell for t in shown.noted}) else ""
+    cells += shown.board.lost
     if shown.verdict is None:
         return cells
     if shown.verdict.green:

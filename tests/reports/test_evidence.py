@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,7 +19,7 @@ from matrix.errors import ConfigError, EngineReplyMalformed, HostError
 from reports import evidence, record
 from reports.collector import Evidence, Outbox
 from reports.evidence import EvidenceWriter
-from reports.record import End, Found, Run
+from reports.record import End, Found, Lost, Run, Unknown
 from tests.reports import world
 
 FINDING = {"kind": "finding", "cell": "c", "check": "needle.found", "ok": False, "expected": "7", "got": "8"}
@@ -122,12 +125,98 @@ def test_nothing_is_appended_to_a_torn_file(path: Path) -> None:
         (b'{"kind":"run","run":"r"}\n', "missing key 't'"),
     ],
 )
-def test_a_line_that_is_no_record_is_named_with_its_place(tmp_path: Path, line: bytes, message: str) -> None:
+def test_a_line_that_is_no_record_is_named_with_its_place_and_costs_itself(
+    tmp_path: Path, line: bytes, message: str, caplog: pytest.LogCaptureFixture
+) -> None:
     file = tmp_path / "e.jsonl"
     file.write_bytes(world.write(world.typed([{"kind": "run"}])) + line)
-    with pytest.raises(ConfigError, match=r"e\.jsonl:2: ") as caught:
-        evidence.read(file)
-    assert message in str(caught.value)
+    first, lost = evidence.read(file)
+    assert isinstance(first, Run)
+    assert isinstance(lost, Lost)
+    assert (lost.run, lost.line) == (first.run, 2)
+    assert message in lost.why
+    assert "e.jsonl:2: this line is lost: " in caplog.text
+
+
+def test_every_line_but_the_damaged_is_read_wherever_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "e.jsonl"
+    whole = world.write(world.seal([{"kind": "run"}, FINDING, FINDING]))
+    lines = whole.splitlines(keepends=True)
+    for place in range(len(lines)):
+        damaged = [*lines[:place], b"\xff" + lines[place], *lines[place + 1 :]]
+        file.write_bytes(b"".join(damaged))
+        found = evidence.read(file)
+        assert [isinstance(r, Lost) for r in found] == [i == place for i in range(len(lines))]
+        assert len({r.run for r in found}) == 1
+        assert not evidence.sealed(found)
+
+
+NEWER = record.SCHEMA + 1
+
+
+def test_what_a_newer_writer_says_is_kept_and_sealed(tmp_path: Path) -> None:
+    file = tmp_path / "e.jsonl"
+    stamp = {"t": "2026-11-21T00:00:00.000+00:00", "run": "r"}
+    fields: list[dict[str, Any]] = [
+        {**stamp, "kind": "run", "schema": NEWER, "mood": "fine"}, {**stamp, **FINDING, "why": ["x"]},
+        {**stamp, "kind": "weather", "sky": {"blue": True}},
+    ]  # fmt: skip
+    lines = [evidence.line_of(f) for f in fields]
+    digest = hashlib.sha256(b"".join(lines)).hexdigest()
+    end = {"exit_code": 0, "interrupted": False, "duration_s": 1.0, "launches": 0, "records": 3, "sha256": digest}
+    file.write_bytes(b"".join([*lines, evidence.line_of({**stamp, "kind": "end", **end})]))
+    first, finding, unknown, _ = found = evidence.read(file)
+    assert (first.more, finding.more) == ({"mood": "fine"}, {"why": ["x"]})
+    assert isinstance(unknown, Unknown)
+    assert evidence.sealed(found)
+
+
+def test_what_the_same_writer_does_not_know_is_a_lost_line(tmp_path: Path) -> None:
+    file = tmp_path / "e.jsonl"
+    line = b'{"kind":"run","t":"2026-11-21T00:00:00Z","run":"r","schema":%d,"mood":1}\n' % record.SCHEMA
+    file.write_bytes(world.write(world.typed([{"kind": "run"}])) + line)
+    assert isinstance(evidence.read(file)[1], Lost)
+
+
+LIMITED = """
+import resource, signal, sys
+from pathlib import Path
+from matrix.errors import HostError
+from reports.evidence import EvidenceWriter
+writer = EvidenceWriter(Path(sys.argv[1]), "r1")
+writer.append([{"kind": "run"}])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (Path(sys.argv[1]).stat().st_size + int(sys.argv[2]),) * 2)
+try:
+    writer.append([{"kind": "result", "nodeid": "n", "status": "PASS", "message": "x" * 9000}])
+except HostError as error:
+    print(error)
+writer.close()
+"""
+
+
+@pytest.mark.parametrize("room", [0, 1, 2000])
+def test_a_disk_that_fills_up_leaves_whole_lines_and_the_reason_where_it_fits(path: Path, room: int) -> None:
+    command = [sys.executable, "-c", LIMITED, str(path), str(room)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "evidence cannot be written: File too large" in done.stdout
+    assert "--evidence FILE" in done.stdout
+    first, *rest = evidence.read(path)
+    assert isinstance(first, Run)
+    assert [r.status for r in rest if isinstance(r, record.Result)] == ["HOST_ERROR"] * (room == 2000)
+    assert path.read_bytes().endswith(b"\n")
+
+
+def test_a_disk_that_is_nearly_full_is_said_before_anything_starts(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=5 << 20))
+    with pytest.raises(HostError, match="only 5 MiB are free"):
+        EvidenceWriter(path, "r1")
+
+
+def test_a_place_that_cannot_be_written_to_is_the_hosts(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HostError, match="evidence cannot be written"):
+        EvidenceWriter(tmp_path / "file" / "e.jsonl", "r1")
 
 
 def test_every_bad_line_is_named_at_once(tmp_path: Path) -> None:

@@ -101,11 +101,18 @@ def test_evidence_named_twice_is_judged_together(folder: Path, capsys: pytest.Ca
     assert "test_boots came to FAIL" in capsys.readouterr().out
 
 
-def test_a_torn_file_is_bad_input_with_its_place(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("verb", ["gate", "table", "html", "report"])
+def test_a_torn_file_is_read_as_far_as_it_is_whole_and_is_red(
+    folder: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, verb: str
+) -> None:
     path = folder / "e.jsonl"
     path.write_bytes(path.read_bytes()[:-9])
-    assert run(folder, "gate", "--policy", str(folder / "gate.yaml")) == 2
-    assert f"e.jsonl:{len(path.read_bytes().splitlines())}: torn line" in capsys.readouterr().err
+    out = {"html": ["--out", str(folder / "page.html")], "report": ["--out", str(folder)]}.get(verb, [])
+    assert run(folder, verb, "--policy", str(folder / "gate.yaml"), *out) == 1
+    lines = len(path.read_bytes().splitlines())
+    told = capsys.readouterr().out + "".join(p.read_text() for p in folder.rglob("*.html"))
+    assert "1 line of evidence lost" in told
+    assert f"e.jsonl:{lines}: this line is lost: torn line" in caplog.text
 
 
 def test_a_bad_policy_is_bad_input(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

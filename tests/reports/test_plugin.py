@@ -15,7 +15,7 @@ from junitparser import TestSuite
 
 from matrix.status import Status
 from reports import evidence, junit
-from reports.record import CellFacts, End, Expected, Found, Launch, Measured, Proof, Record, Result, Run
+from reports.record import CellFacts, End, Expected, Found, Launch, Lost, Measured, Proof, Record, Result, Run
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFTEST = r"""
@@ -254,11 +254,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
     return where
 
 
-def start(where: Path, tests: str, options: Sequence[str] = ()) -> subprocess.Popen[str]:
+def start(where: Path, tests: str, options: Sequence[str] = (), **more: str) -> subprocess.Popen[str]:
     (where / "conftest.py").write_text(CONFTEST)
     (where / "pytest.ini").write_text("[pytest]\nxfail_strict = true\n")
     (where / "test_suite.py").write_text(tests)
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **more}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     return subprocess.Popen([*COMMAND, *options], cwd=where, env=env, text=True, **pipes)  # type: ignore[call-overload,no-any-return]
 
@@ -387,6 +387,29 @@ def test_the_host_under_an_xfail_mark_fails_the_run(folder: Path) -> None:
 def test_no_secret_is_written(folder: Path) -> None:
     assert "s3cr3t" not in (folder / "e.jsonl").read_text()
     assert "s3cr3t" not in (folder / "junit.xml").read_text()
+
+
+FULL = """
+import resource, signal
+def pytest_sessionstart():
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a file that may not grow: as on a full disk, only EFBIG
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "xdist"])
+def test_a_disk_that_is_full_ends_the_run_once_without_a_traceback(tmp_path: Path, options: Sequence[str]) -> None:
+    (tmp_path / "full.py").write_text(FULL)
+    run = start(tmp_path, TESTS, ("-p", "full", *options), PYTHONPATH=f"{ROOT}{os.pathsep}{tmp_path}")
+    out, _ = run.communicate()
+    assert run.returncode == pytest.ExitCode.INTERRUPTED
+    assert "INTERNALERROR" not in out
+    assert "Traceback" not in out
+    assert out.count("HOST_ERROR: e.jsonl: evidence cannot be written") == 1
+    assert "--evidence FILE" in out
+    whole = records(tmp_path)
+    assert whole
+    assert not any(isinstance(r, Lost | End) for r in whole)
 
 
 def test_tests_without_cells_leave_no_evidence(tmp_path: Path) -> None:
