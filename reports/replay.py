@@ -24,6 +24,7 @@ NOT_RUN: Final = frozenset(
 COMPARED: Final = (Found, Measured, Proof, Launch, Result)
 LEFT_OUT: Final = ("t", "run", "kind", "cell", "fingerprint", "test", "nodeid", "duration_s")
 SHOWN_CHARS: Final = 120
+UNUSED: Final = " (kept, and not asked today)"  # of a replay's `dropped`
 Key = tuple[str, ...]
 Fields = Mapping[str, Any]
 
@@ -130,9 +131,11 @@ def _why_not(own: Sequence[Record], derived: Sequence[Record], commit: str) -> s
     again = [r for r in derived if isinstance(r, Kept)]
     if not again:
         return f"there is no such test today, or it never began{commit and f' (recorded at commit {commit[:12]})'}"
-    if again[0].dropped:
-        other = f"; it was recorded at another commit, {commit[:12]}" if commit else ""
-        return f"today's test asks for what was not kept: {_short('; '.join(again[0].dropped))}{other}"
+    other = f"; it was recorded at another commit, {commit[:12]}" if commit else ""
+    if missing := [what for what in again[0].dropped if not what.endswith(UNUSED)]:
+        return f"today's test asks for what was not kept: {_short('; '.join(missing))}{other}"
+    if again[0].dropped and not any(_differences(own, derived)):
+        return f"today's test asks less: {_short('; '.join(again[0].dropped))}{other}"
     return ""
 
 

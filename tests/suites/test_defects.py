@@ -10,7 +10,7 @@ from fixtures.banks.glm5 import Glm5Bank
 from fixtures.killers import LOADED, SINGLE
 from fixtures.stub.table import DEFECTS
 from fixtures.stub_engine import StubEngine
-from tests.suites.world import run, suite_tests
+from tests.suites.world import Outcome, run, suite_tests
 
 BANKS: dict[str, Bank] = {"glm5": Glm5Bank(), "canary": CanaryBank()}
 SLOW = {SINGLE, LOADED}  # each starts a process
@@ -26,6 +26,7 @@ def test_a_defect_is_noticed(defect: str, test: str) -> None:
     with StubEngine(defect=defect) as stub:
         outcome = run(test, stub, BANKS["glm5"])
     assert outcome.red, f"{defect} survived {test}"
+    assert_replays(outcome)
 
 
 @pytest.mark.parametrize("test", suite_tests())
@@ -34,6 +35,13 @@ def test_a_healthy_engine_stays_green(test: str, bank: str) -> None:
     with StubEngine() as stub:
         outcome = run(test, stub, BANKS[bank])
     assert outcome.error is None or isinstance(outcome.error, pytest.skip.Exception), outcome.error
+    assert_replays(outcome)
+
+
+def assert_replays(outcome: Outcome) -> None:
+    """What was kept of it leads to the same again: error, findings, measurements, proofs."""
+    assert outcome.again is not None
+    assert outcome.again().told == outcome.told
 
 
 def test_every_defect_but_the_excused_has_a_killer() -> None:

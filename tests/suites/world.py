@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
@@ -17,9 +19,10 @@ from fixtures.client import Client
 from fixtures.exchange import PLAIN, Access
 from fixtures.stub.answers import tokens
 from fixtures.stub_engine import MODEL, StubEngine
-from fixtures.tape import LIVE, Tape
+from fixtures.tape import LIVE, Recording, Replaying, Tape
 from matrix.load import load
 from matrix.model import Cell, Checkpoint, Gpu, Quantisation, Release, Rig
+from reports import kept
 from reports.finding import Finding
 from suites import (
     test_boot,
@@ -187,14 +190,22 @@ class FakeRunning:
 
 @dataclass
 class Outcome:
-    """What became of one suite test: `error` is None when it passed."""
+    """What became of one suite test: `error` is None when it passed. `again` judges what was kept, without the stub."""
 
     error: BaseException | None
     evidence: Recorder
+    again: Callable[[], Outcome] | None = None
 
     @property
     def red(self) -> bool:
         return self.error is not None and not isinstance(self.error, pytest.skip.Exception)
+
+    @property
+    def told(self) -> list[str]:
+        """Everything that evidence would hold, as text: NaN is no equal of itself."""
+        own = self.evidence
+        error = [type(self.error).__name__, str(self.error)]
+        return [*error, *map(repr, (*own.findings, *own.measurements, *own.conditions, *own.proofs))]
 
 
 def unwatched(given: Mapping[str, Any]) -> Judged:
@@ -208,18 +219,38 @@ def run(test: str, stub: StubEngine, bank: Bank, *, silence_s: float = SILENCE_S
 
     `instead` replaces what a test is given by name (cell, plan, depth, ...).
     """
+    source = Recording()
+    asked = partial(_ask, test, FakeRunning(stub.base_url, stub.api_key, log_path=stub.log_path), silence_s)
+    found = asked(Tape(source), {"cell": cell(stub.dialect.name), "bank": stub.learn(bank), **instead})
+
+    def again() -> Outcome:
+        replay = replay_kept(source)
+        outcome = asked(Tape(replay), {"cell": cell(stub.dialect.name), "bank": bank, **instead})
+        assert (replay.missing, replay.unused) == ([], [])
+        return outcome
+
+    return replace(found, again=again)
+
+
+def replay_kept(source: Recording) -> Replaying:
+    """What was recorded, by way of a file."""
+    with TemporaryDirectory() as folder:
+        made = kept.Tape(run="r", nodeid="n", exchanges=source.exchanges())
+        stored = kept.write_tape(Path(folder), made)
+        return Replaying(kept.read_tape(Path(folder), stored.sha256).exchanges)
+
+
+def _ask(test: str, engine: FakeRunning, silence_s: float, tape: Tape, given: dict[str, Any]) -> Outcome:
     function, evidence = suite_tests()[test], Recorder()
-    with Client(stub.base_url, MODEL, stub.api_key, silence_s=silence_s) as client:
+    with Client(engine.base_url, MODEL, engine.api_key, silence_s=silence_s, tape=tape) as client:
         given = {
-            "cell": cell(stub.dialect.name),
             "plan": FakePlan(),
-            "engine": FakeRunning(stub.base_url, stub.api_key, log_path=stub.log_path),
+            "engine": replace(engine, tape=tape),
             "client": client,
-            "bank": stub.learn(bank),
             "evidence": evidence,
             "depth": DEPTH,
             "rendered": counted_by_stub,
-            **instead,
+            **given,
         }
         given["judged"] = unwatched(given)
         wanted = inspect.signature(function).parameters
