@@ -51,7 +51,7 @@ def stub_row(name: str, *, every: bool = True) -> Row:
     red = []
     for test in asked:
         with StubEngine(defect=name) as stub:
-            red += [test] * run(test, stub, BANKS[0]).red
+            red += [test] * _is_noticed(run(test, stub, BANKS[0]))
     return Row(
         on="stub", fault=name, family=defect.family, does=name.replace("_", " "),
         named=tuple(dict.fromkeys(defect.kills)), asked=asked, killed_by=tuple(red),
@@ -69,13 +69,18 @@ def proxy_row(name: str, proxy: FaultProxy, real: Real, *, every: bool = True) -
     red, real.patience_s = [], HASTY_S if fault.slow else PATIENT_S
     for test in asked:
         proxy.use(name)
-        red += [test] * (real.run(test).red and test not in real.blind)
+        red += [test] * (_is_noticed(real.run(test)) and test not in real.blind)
     proxy.use(None)
     real.patience_s = PATIENT_S
     return Row(
         on=real.plan.cell.id, fault=name, family=fault.family, does=fault.does, named=tuple(dict.fromkeys(fault.kills)),
         asked=asked, killed_by=tuple(red), wall_s=time.monotonic() - began, invisible=fault.invisible,
     )  # fmt: skip
+
+
+def _is_noticed(outcome: Outcome) -> bool:
+    """Red, and red again from what was kept: an answer that nobody can judge later has not been judged."""
+    return outcome.red and outcome.replays
 
 
 def blind(real: Real, say: Say = to_stderr) -> frozenset[str]:
@@ -115,9 +120,13 @@ def healthy_real(on: str, real: Real, seed: int, say: Say = to_stderr) -> Health
     return _healthy(on, seed, ((t, quick.run(t, seed)) for t in quick.names if t not in left_out), say)
 
 
+def _said(outcome: Outcome) -> str:
+    return str(outcome.error) if outcome.red else "what was kept does not lead to the same again"
+
+
 def _healthy(on: str, seed: int, asked: Iterable[tuple[str, Outcome]], say: Say) -> Healthy:
     began, outcomes = time.monotonic(), list(asked)
-    red = tuple(Alarm(seed=seed, test=t, said=str(o.error)[:SHOWN_CHARS]) for t, o in outcomes if o.red)
+    red = tuple(Alarm(seed=seed, test=t, said=_said(o)[:SHOWN_CHARS]) for t, o in outcomes if o.red or not o.replays)
     for alarm in red:
         say(f"  FALSE ALARM on {on}, seed {seed}, {alarm.test}: {alarm.said}")
     skipped = sum(isinstance(o.error, pytest.skip.Exception) for _, o in outcomes)

@@ -34,6 +34,7 @@ from fixtures.killers import (
 from fixtures.launch import Running
 from fixtures.process_engine import ProcessLauncher
 from fixtures.readiness import Limits
+from fixtures.tape import LIVE, Recording, Tape
 from matrix.expand import expand
 from matrix.load import load
 from matrix.plan import Plan, plan
@@ -43,7 +44,7 @@ from suites.checks import throughput
 from suites.depth import QUICK, Depth
 from suites.rendering import rendering
 from tests.mutation.seeds import SeededBank
-from tests.suites.world import Outcome, Recorder, suite_tests, unwatched
+from tests.suites.world import Outcome, Recorder, replay_kept, suite_tests, unwatched
 
 # Two features at once, so that one launch serves every suite. Not IndexCache: sharing costs the canary some calls.
 CELL = "cpu.llamacpp_2026_10_11549.canary_bf16.mtp"
@@ -94,28 +95,36 @@ class Real:
 
     def run(self, name: str, seed: int = 0) -> Outcome:
         """One test. Those that need the frozen prompts of the recordings get the bank as it is."""
-        evidence = Recorder()
-        try:
-            match name:
-                case "launch.ready":
-                    self._attach()
-                case "throughput.not_slower":
-                    self._not_slower(evidence)
-                case _:
-                    self._suite(name, evidence, self.bank(0 if name in FROZEN else seed))
-        except (Exception, pytest.skip.Exception, pytest.fail.Exception) as error:
-            return Outcome(error, evidence)
-        return Outcome(None, evidence)
+        match name:
+            case "launch.ready":
+                return _outcome(lambda _: self._attach())
+            case "throughput.not_slower":
+                return _outcome(self._not_slower)
+            case _:
+                return self._taped(name, self.bank(0 if name in FROZEN else seed))
 
-    def _suite(self, name: str, evidence: Recorder, bank: Bank) -> None:
+    def _taped(self, name: str, bank: Bank) -> Outcome:
+        """A suite's test, which can be judged again from what was said."""
+        source, asked = Recording(), replace(self)
+
+        def again() -> Outcome:
+            replay = replay_kept(source)
+            outcome = _outcome(lambda evidence: asked._suite(name, evidence, bank, Tape(replay)))
+            assert (replay.missing, replay.unused) == ([], []), name
+            return outcome
+
+        found = _outcome(lambda evidence: asked._suite(name, evidence, bank, Tape(source)))
+        return replace(found, again=again)
+
+    def _suite(self, name: str, evidence: Recorder, bank: Bank, tape: Tape = LIVE) -> None:
         silence_s, total_s = self.patience_s
-        function, running = real_tests()[name], replace(self.engine, base_url=self.base_url)
+        function, running = real_tests()[name], replace(self.engine, base_url=self.base_url, tape=tape)
         with Client(
-            self.base_url, self.engine.model, self.engine.api_key, silence_s=silence_s, total_s=total_s
+            self.base_url, self.engine.model, self.engine.api_key, silence_s=silence_s, total_s=total_s, tape=tape
         ) as asker:
             given = {
                 "cell": self.plan.cell, "plan": self.plan, "engine": running, "client": asker, "bank": bank,
-                "evidence": evidence, "depth": self.depth, "rendered": rendering(self.plan.cell.checkpoint),
+                "evidence": evidence, "depth": self.depth, "rendered": rendering(self.plan.cell.checkpoint, tape),
             }  # fmt: skip
             given["judged"] = unwatched(given)
             function(**{n: given[n] for n in inspect.signature(function).parameters})
@@ -151,6 +160,15 @@ class Real:
         for name in TIMES:
             before = [m[name] for m in self.baseline]
             yield throughput.not_slower(name, [now[name]], before, more_is_better=False)
+
+
+def _outcome(ask: Callable[[Recorder], None]) -> Outcome:
+    evidence = Recorder()
+    try:
+        ask(evidence)
+    except (Exception, pytest.skip.Exception, pytest.fail.Exception) as error:
+        return Outcome(error, evidence)
+    return Outcome(None, evidence)
 
 
 def planned() -> Plan:

@@ -201,6 +201,11 @@ class Outcome:
         return self.error is not None and not isinstance(self.error, pytest.skip.Exception)
 
     @property
+    def replays(self) -> bool:
+        """Whether what was kept leads to the same again; where nothing is kept, a launch is what was judged."""
+        return self.again is None or self.again().told == self.told
+
+    @property
     def told(self) -> list[str]:
         """Everything that evidence would hold, as text: NaN is no equal of itself."""
         own = self.evidence
