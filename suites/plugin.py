@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -15,6 +14,7 @@ from matrix.model import Cell
 from suites.asking import AsMany
 from suites.baselines import Baseline, read
 from suites.depth import DEPTHS, Depth
+from suites.kept_baseline import KeptBaseline
 from suites.rendering import Rendered, rendering
 
 MARKS = {
@@ -86,4 +86,4 @@ def earlier(request: pytest.FixtureRequest) -> Baseline:
 @pytest.fixture
 def baseline(earlier: Baseline, tape: Tape) -> Baseline:
     """Those measurements; what a test was told of them is kept."""
-    return replace(earlier, tape=tape)
+    return KeptBaseline(earlier.values, tape)
