@@ -3,7 +3,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
-UV_VERSION := 0.13.8
 OUT ?= reports/out
 # Extra pytest arguments: make matrix ARGS="--depth full"
 ARGS ?=
@@ -12,7 +11,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .venv/bin/uv:
-	@ci/make_venv.sh $(UV_VERSION)
+	@ci/make_venv.sh
 
 # One stamp per lock: the environment is rebuilt when, and only when, a lock changes.
 .venv/run.stamp: requirements/run.lock | .venv/bin/uv
@@ -55,8 +54,9 @@ generate: .venv/dev.stamp ## rewrite what is generated from axes and code: docs/
 	@$(PY) -m ci.reference
 
 lock: .venv/bin/uv ## re-resolve requirements/*.in into hashed locks
-	@cd requirements && for f in run dev; do ../.venv/bin/uv pip compile -q --python-version 3.11 --generate-hashes \
+	@cd requirements && for f in uv run dev; do ../.venv/bin/uv pip compile -q --python-version 3.11 --generate-hashes \
 		--no-header --no-emit-index-url --no-annotate $$f.in -o $$f.lock; done
+	@$(PY) -m ci.sbom
 
 clean: ## remove everything that was built
 	rm -rf .venv .cache $(OUT)

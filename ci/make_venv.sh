@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Make .venv with a pinned uv in it. Debian ships python3 without venv: install it where we may, else say how.
+# Make .venv with the uv of requirements/uv.lock in it, checked by hash. Debian ships python3 without venv: install it
+# where we may, else say how.
 set -euo pipefail
-uv_version=$1
 python=$(command -v python3.11 || command -v python3)
 "$python" - <<'PY' || { echo "Python 3.11 or newer is needed, found $("$python" --version)" >&2; exit 2; }
 import sys
@@ -19,4 +19,4 @@ if ! make_venv; then
     exit 2
   fi
 fi
-.venv/bin/python -m pip install -q --disable-pip-version-check "uv==$uv_version"
+.venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.lock
