@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from packaging.utils import canonicalize_name
+
 ROOT: Final = Path(__file__).resolve().parents[1]
 LOCKS: Final = ROOT / "requirements"
 FOLDER: Final = LOCKS / "sbom"
@@ -25,9 +27,7 @@ def make_bill(lock: Path) -> dict[str, Any]:
     """The bill of one lock; the same lock gives the same bill."""
     text = lock.read_text(encoding="utf-8")
     digest = hashlib.sha256(text.encode()).hexdigest()
-    found = sorted(
-        {(m["name"].lower().replace("_", "-").replace(".", "-"), m["version"]) for m in PINNED.finditer(text)}
-    )
+    found = sorted({(canonicalize_name(m["name"]), m["version"]) for m in PINNED.finditer(text)})
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",

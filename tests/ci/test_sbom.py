@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 
+from packaging.utils import canonicalize_name
+
 from ci.sbom import FOLDER, LOCKS, list_bills, make_bill
 
 
@@ -19,9 +21,7 @@ def test_a_bill_names_every_package_of_its_lock_once() -> None:
     lock = LOCKS / "run.lock"
     components = make_bill(lock)["components"]
     pinned = re.findall(r"^([\w.-]+)==", lock.read_text(), re.MULTILINE)
-    assert sorted(c["name"] for c in components) == sorted(
-        n.lower().replace("_", "-").replace(".", "-") for n in pinned
-    )
+    assert sorted(c["name"] for c in components) == sorted(map(canonicalize_name, pinned))
     assert len({c["bom-ref"] for c in components}) == len(components) > 20
 
 
