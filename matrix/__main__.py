@@ -16,6 +16,7 @@ from matrix import render, select, shell
 from matrix.condition import FORMS
 from matrix.errors import ConfigError, Problem, nearest
 from matrix.expand import expand, why_not, why_not_as_published
+from matrix.images import warn_unpinned
 from matrix.known_lint import lint_known_failures
 from matrix.load import Matrix, load
 from matrix.model import Cell, Form
@@ -173,6 +174,8 @@ def lint(matrix: Matrix, _: argparse.Namespace) -> int:
     problems += lint_known_failures(matrix, datetime.now(UTC).date())
     if problems:
         raise ConfigError(problems)
+    for warning in warn_unpinned(matrix.releases.values()):
+        print(f"warning: {warning}")
     launches = len({plan(matrix, c).fingerprint for c in world.runnable})
     print(
         f"ok: {len(world)} combinations, {len(world.runnable)} runnable in {launches} launches,"

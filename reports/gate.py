@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 
+from matrix.images import find_tag
 from matrix.status import Status
 from reports import evidence
 from reports.defuse import defuse_line
@@ -165,6 +167,12 @@ def _launched(policy: Policy, row: Row) -> Found:
         yield "launch", f"its engine did not start: {launch.outcome}: {_short(launch.message)}{left}"
     if any(each.stub for each in row.launches):
         yield "stub", "a stub engine answered; that says nothing about the real one."
+    for tag in sorted({t for each in row.launches if (t := find_tag(str(each.versions.get("image_reference") or "")))}):
+        if not any(fnmatchcase(tag, pattern) for pattern in policy.allow_tags):
+            yield (
+                "image",
+                f"its image was launched by a tag that can be moved, {tag}: pin its digest, or allow it.",
+            )
     if any(each.attached for each in row.launches) and policy.attached == "red":
         yield "attached", "its engine was started by somebody else, so its plan is a claim and not a fact."
 

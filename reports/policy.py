@@ -11,6 +11,7 @@ allow: [PASS, MEASURED, XFAIL]           # statuses that do not turn it red
 unproven: red                            # or `allowed`: a feature that was asked for and not seen to work
 predictions: red                         # or `allowed`: what a feature must change beside the same cell without it
 attached: red                            # or `allowed`: an engine that somebody else started (--endpoint)
+allow_tags: ["vllm/vllm-openai:*"]       # images that may be launched by a tag, which somebody may move; else red
 not_run:                                 # launches that may fail as a known failure says, each by name
   - {known_failure: K13_sm12x_no_backend, cells: "sm120x4.vllm_0_26_0.*", owner: somebody, until: 2027-01-31}
 max_age_h: 24                            # of the run, in hours
@@ -76,6 +77,7 @@ class Policy:
     unproven: Literal["red", "allowed"] = "red"
     predictions: Literal["red", "allowed"] = "red"
     attached: Literal["red", "allowed"] = "red"
+    allow_tags: tuple[str, ...] = ()  # globs over image references that may be launched without a digest
     not_run: tuple[NotRun, ...] = ()  # else a cell that did not run, as known, is red
 
 

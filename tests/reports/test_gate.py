@@ -86,6 +86,20 @@ def test_a_stub_engine_is_red_even_when_a_real_one_was_launched_later() -> None:
     assert "stub engine" in said(judge(world.seal([fields[0], {**launch, "stub": True}, *fields[1:]])))
 
 
+def test_an_image_by_tag_is_red_unless_allowed_by_name() -> None:
+    tag, pinned = "vllm/vllm-openai:v0.33.0", "vllm/vllm-openai@sha256:" + "a" * 64
+    records = _launched_from(tag)
+    assert [r.rule for r in judge(records).reasons if r.rule == "image"] and tag in str(judge(records).reasons)
+    assert judge(records, replace(POLICY, allow_tags=("vllm/*",))).green
+    assert not judge(records, replace(POLICY, allow_tags=("sglang/*",))).green
+    assert judge(_launched_from(pinned)).green and judge(_launched_from("sha256:" + "b" * 64)).green
+
+
+def _launched_from(reference: str) -> list[Record]:
+    versions = {"image_reference": reference}
+    return world.seal(changed(world.green(), lambda f: f["kind"] == "launch", versions=versions))
+
+
 def test_an_attached_engine_is_red_unless_allowed() -> None:
     records = world.seal(changed(world.green(), lambda f: f["kind"] == "launch", attached=True))
     assert "started by somebody else" in said(judge(records))
