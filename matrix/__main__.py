@@ -175,7 +175,7 @@ def lint(matrix: Matrix, _: argparse.Namespace) -> int:
     if problems:
         raise ConfigError(problems)
     for warning in warn_unpinned(matrix.releases.values()):
-        print(f"warning: {warning}")
+        print(f"warning: {warning}", file=sys.stderr)
     launches = len({plan(matrix, c).fingerprint for c in world.runnable})
     print(
         f"ok: {len(world)} combinations, {len(world.runnable)} runnable in {launches} launches,"
