@@ -24,6 +24,11 @@ help: ## this list
 	@.venv/bin/uv pip install -q --python $(PY) --require-hashes -r $<
 	@touch $@
 
+.venv/mutants.stamp: requirements/mutants.lock .venv/dev.stamp | .venv/bin/uv
+	@echo "environment: installing $< (hash-checked)"
+	@.venv/bin/uv pip install -q --python $(PY) --require-hashes -r $<
+	@touch $@
+
 env: .venv/run.stamp ## the environment that `pytest` and `python -m matrix` need
 
 matrix: .venv/run.stamp ## run every cpu cell on the real embedded engine, write reports/out/, print the gate's verdict
@@ -46,6 +51,9 @@ test-docker: .venv/dev.stamp ## install and start a Docker daemon (Debian, root)
 mutation: .venv/dev.stamp ## every suite against every injected fault, and healthy engines: the kill table
 	@$(PY) -m tests.mutation $(ARGS)
 
+mutants: .venv/mutants.stamp ## change matrix/, reports/ and the checks in thousands of places: which change does no test notice?
+	@.venv/bin/mutmut run $(ARGS)
+
 bench: .venv/dev.stamp ## timings: environment, planning, launch, conversion, load client (ratios in one run)
 	@$(PY) -m tests.bench $(ARGS)
 
@@ -61,4 +69,4 @@ lock: .venv/bin/uv ## re-resolve requirements/*.in into hashed locks
 clean: ## remove everything that was built
 	rm -rf .venv .cache $(OUT)
 
-.PHONY: help env matrix test test-docker mutation bench generate lock clean
+.PHONY: help env matrix test test-docker mutation mutants bench generate lock clean
