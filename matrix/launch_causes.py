@@ -32,7 +32,7 @@ RANKS_SHOWN: Final = 16  # lines of other ranks in an excerpt
 HEIGHT: Final[Mapping[str, int]] = {"cause": 0, "symptom": 1, "complaint": 2, "consequence": 3, "murmur": 4}
 QUIETER: Final = len(HEIGHT)  # what a warning says comes after everything that is said aloud
 _BENIGN = re.compile(
-    r"(?i)\bignor(?:e|ed|ing)\b|\bfall(?:s|ing)?.?back\b|\bretry(?:ing)?\b|\bwarn(?:ing)?\b|deprecat|\boptional\b"
+    r"(?i)\bignor(?:e|ed|ing)\b|\bfall(?:s|ing)?.?back\b|\bretry(?:ing)?\b|\bwarning\b|deprecat|\boptional\b"
     r"|\bskip(?:s|ped|ping)?\b|\bwill (?:use|be)\b|\busing \w+ instead\b|\bdisabl(?:e|ed|ing)\b|ulimit|RLIMIT"
 )
 # An echo of arguments or prompts holds no words of the engine's own.
@@ -159,7 +159,7 @@ def _first_of_each_rank(judged: Iterable[_Judged], height: int) -> Iterator[str]
     firsts: dict[str, str] = {}
     for each in judged:
         if each.height == height and each.failure.rank not in firsts:
-            firsts[each.failure.rank] = _shown(each.failure.text)
+            firsts[each.failure.rank] = _shown(_telling_part(each.failure.text, each.match))
     said: dict[str, list[str]] = {}
     for rank, text in firsts.items():
         said.setdefault(text, []).append(rank)
@@ -175,7 +175,7 @@ def _tell(judged: _Judged, became: str, ranks: tuple[str, ...], serving: bool) -
     id_ = cause.id if cause and cause.role != "consequence" else UNKNOWN
     return LaunchCause(
         id=HANG_UNDER_LOAD if serving and id_ == HANG else id_,
-        line=_shown(failure.text),
+        line=_shown(_telling_part(failure.text, judged.match)),
         number=failure.number,
         rank=failure.rank,
         remedy=cause.remedy.replace("{what}", what) if cause else "",
@@ -187,6 +187,13 @@ def _tell(judged: _Judged, became: str, ranks: tuple[str, ...], serving: bool) -
         ranks=ranks,
         quiet=judged.quiet,
     )
+
+
+def _telling_part(text: str, match: re.Match[str] | None) -> str:
+    """The exception's own line; with the lines behind it where those tell the class, or nothing else does."""
+    first = text.partition("\n")[0]
+    inside = match is not None and match.end() <= len(first)
+    return first if inside or (match is None and not (first.endswith(":") or "validation error" in first)) else text
 
 
 def _shown(text: str) -> str:

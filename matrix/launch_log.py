@@ -166,8 +166,10 @@ def _read_line(reader: _Reader, line: Line) -> Iterator[Failure]:
             return
         reader.last[trace.rank] = trace.chain
         reader.growing = Failure(line.number, body[:FAILURE_CHARS], trace.rank, trace.level, True, trace.chain)
+    elif BARE.match(body):
+        reader.growing = Failure(line.number, body[:FAILURE_CHARS], line.rank, line.level, exception=True)
     elif body.strip():
-        yield Failure(line.number, body, line.rank, line.level, BARE.match(body) is not None)
+        yield Failure(line.number, body, line.rank, line.level)
 
 
 def _open_trace(reader: _Reader, line: Line) -> None:

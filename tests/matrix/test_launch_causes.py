@@ -67,6 +67,9 @@ def traceback(exception: str, prefix: str = "") -> str:
         ("RuntimeError: unable to write: No space left on device: '/dev/shm/nccl-3'", "shm_too_small"),
         ("PermissionError: [Errno 13] Permission denied: '/root/.triton'", "permission"),
         ("RuntimeError: CUDA driver version is insufficient for CUDA runtime version", "driver_too_old"),
+        ("RuntimeError: CUTLASS: this kernel only supports sm100", "no_kernel"),
+        ("error: invalid argument: --flash-attn", "refused_flag"),
+        ("NCCL WARN Error while creating shared memory segment /dev/shm/nccl-abc: No space left", "shm_too_small"),
         ("worker 3 terminated, exitcode: -9", "killed"),
         ("Fatal Python error: Segmentation fault", "segfault"),
         ("NotImplementedError: speculative decoding with this draft model is not supported", "draft_model"),
@@ -159,6 +162,13 @@ def test_details_behind_an_exception_count() -> None:
         "\n  Value error, The checkpoint has model type `x` and Transformers does not recognize this architecture\n"
     )
     assert found(text, "vllm").id == "unknown_model_type"
+
+
+def test_details_behind_an_exception_without_a_traceback_count() -> None:
+    assert (
+        found("RuntimeError: Error(s) in loading state_dict for X:\n\tsize mismatch for a.weight: x").id
+        == "size_mismatch"
+    )
 
 
 def test_a_step_that_times_out_is_a_hang_and_under_load_one_of_that_name() -> None:
