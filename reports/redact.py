@@ -98,15 +98,12 @@ def file(path: Path) -> None:
     """Overwrite secrets in a file, byte for byte, so that whoever still writes to its end is not disturbed and no space
     is needed. A file that cannot be changed stays as it is."""
     with suppress(OSError, ValueError), path.open("r+b") as dirty, mmap(dirty.fileno(), 0) as content:
-        for start, end in _windows(content):  # an empty file: ValueError
-            window = content[start:end].decode("latin-1")  # a character a byte
+        for at in range(0, len(content), WINDOW_BYTES):  # an empty file: ValueError
+            start, end = max(0, at - OVERLAP_BYTES), at + WINDOW_BYTES
+            window = content[start : end + OVERLAP_BYTES].decode("latin-1")  # a character a byte
             for first, last in merge_spans(_all_spans(window)):
-                content[start + first : start + last] = b"*" * (last - first)
-
-
-def _windows(content: mmap) -> Iterator[tuple[int, int]]:
-    for start in range(0, len(content), WINDOW_BYTES):
-        yield max(0, start - OVERLAP_BYTES), min(len(content), start + WINDOW_BYTES)
+                if start + first < end:  # else the next window sees it whole; half of one would not be known again
+                    content[start + first : start + last] = b"*" * (last - first)
 
 
 def _all_spans(window: str) -> Iterator[tuple[int, int]]:

@@ -227,3 +227,11 @@ def test_no_shape_takes_long_on_a_hostile_text(piece: str) -> None:
     began = time.process_time()
     redact.text(piece * 4000)
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("before", [1, 10, 19])
+def test_a_secret_across_the_border_of_what_is_read_at_once_is_hidden(tmp_path: Path, before: int) -> None:
+    path = tmp_path / "log"
+    path.write_text("x" * (redact.WINDOW_BYTES - before - 9) + f"\nghp_{S}{S} and more\n")
+    redact.file(path)
+    assert S[:9] not in path.read_text() and S[-9:] not in path.read_text()
