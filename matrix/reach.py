@@ -1,0 +1,71 @@
+"""How far the items of each suite test reach: prompt tokens, requests at once, user turns, thinking. Generated data.
+
+`reach.json` is written by `python -m tests.suites.reaching`, which runs every suite test of every depth against a client
+that only takes notes; a test keeps it fresh. Here it is only read: a known failure that needs more than its test asks
+at any depth excuses nothing, and `python -m matrix lint` says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from matrix.model import Needs
+
+FILE: Final = Path(__file__).parent / "reach.json"
+COMMAND: Final = "python -m tests.suites.reaching"
+
+
+class Asked(NamedTuple):
+    """What one request asks of an engine. A request reaches what is at most this in every part."""
+
+    prompt_tokens: int  # by the bank's own tokenizer, where it has one
+    concurrency: int = 1  # requests at once, this one included
+    turns: int = 1  # messages of the user
+    thinking: bool = False
+
+    def reaches(self, other: Asked) -> bool:
+        return all(mine >= its for mine, its in zip(self, other, strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """By bank, test and depth, the requests that no other one of the same test reaches beyond."""
+
+    requests: Mapping[str, Mapping[str, Mapping[str, tuple[Asked, ...]]]]
+
+    def depths_that_meet(self, needs: Needs, *, test: str, banks: Iterable[str]) -> frozenset[str]:
+        """The depths at which an item of `test` has everything that `needs` names at once."""
+        wanted = Asked(needs.prompt_tokens or 0, needs.concurrency or 1, needs.turns or 1, needs.thinking or False)
+        tests = (self.requests.get(bank, {}).get(test, {}) for bank in banks)
+        return frozenset(
+            d for by_depth in tests for d, asked in by_depth.items() if any(a.reaches(wanted) for a in asked)
+        )
+
+    def farthest(self, *, test: str, banks: Iterable[str]) -> Asked:
+        """The most that any item of `test` asks of each kind, over all depths."""
+        tests = (self.requests.get(bank, {}).get(test, {}) for bank in banks)
+        every = [asked for by_depth in tests for all_asked in by_depth.values() for asked in all_asked]
+        return Asked(*(max(part) for part in zip(Asked(0), *every, strict=True)))
+
+
+def frontier(asked: Iterable[Asked]) -> tuple[Asked, ...]:
+    """Those that no other one reaches beyond, in order: all that has to be kept."""
+    every = set(asked)
+    return tuple(sorted(a for a in every if not any(b.reaches(a) for b in every if b != a)))
+
+
+@cache
+def read_reach(file: Path = FILE) -> Reach:
+    """The generated table, parsed once per process."""
+    raw = json.loads(file.read_text(encoding="utf-8"))
+    return Reach(
+        requests={
+            bank: {t: {d: tuple(Asked(*a) for a in asked) for d, asked in by.items()} for t, by in tests.items()}
+            for bank, tests in raw.items()
+        }
+    )

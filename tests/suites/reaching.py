@@ -1,0 +1,241 @@
+"""python -m tests.suites.reaching: write matrix/reach.json, how far each suite test reaches.
+
+Every suite test is run as a plain function, at every depth and with every plan's settings, against a client that
+answers nothing right or wrong: it notes what it is asked. Long prompts are not made, only their length is; the others
+are rendered and counted by the canary's own template and tokenizer.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import pytest
+
+from fixtures.banks import bank_for
+from fixtures.banks.item import Item
+from fixtures.reply import Reply
+from matrix.expand import expand
+from matrix.load import load
+from matrix.model import Checkpoint
+from matrix.plan import Plan, plan
+from matrix.reach import COMMAND, FILE, Asked, frontier
+from reports.finding import Finding
+from suites import loads, speed, test_effective
+from suites.asking import AsMany
+from suites.depth import DEPTHS, Depth
+from suites.judged import Judged, Load
+from suites.references import WEIGHTS
+from suites.rendering import encoder
+from tests.suites import world
+
+PARTS = ("context", "chunk_tokens", "page_tokens", "index_topk", "max_running_requests")  # settings that lengths follow
+MODULES = (*world.MODULES, test_effective)
+Written = dict[str, dict[str, dict[str, list[list[int | bool]]]]]
+
+
+class Notes(list[Asked]):
+    """What a test asked."""
+
+    def note(self, item: Item, *, at_once: int = 1, thinking: bool = False) -> None:
+        users = sum(m.get("role") == "user" for m in item.messages)
+        self.append(Asked(count_tokens(item), at_once, max(1, users), thinking))
+
+
+@cache
+def _encoder() -> Any:
+    return encoder(WEIGHTS)
+
+
+def count_tokens(item: Item) -> int:
+    """By the canary's tokenizer; what was never written out has the length that was asked for."""
+    if item.kind == "length":
+        return item.tokens_prompt_about or 0
+    if item.id not in _COUNTED:
+        _COUNTED[item.id] = len(_encoder()(item))
+    return _COUNTED[item.id]
+
+
+_COUNTED: dict[str, int] = {}  # by item: ids name one text for ever
+CODE = "3fa91c"  # that a needle's answer is looked through for
+
+
+@cache
+def of_length(tokens: int) -> Item:
+    said = {"role": "user", "content": f"The code is {CODE}."}
+    return Item(id=f"length.{tokens}", kind="length", messages=(said,), answer=CODE, tokens_prompt_about=tokens)
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """A bank whose long prompts are only their lengths."""
+
+    bank: Any
+    asked: dict[str, Any] = field(default_factory=dict)
+
+    def needle(self, *, tokens: int, **_: Any) -> Item:
+        return of_length(tokens)
+
+    def no_needle(self, *, tokens: int, **_: Any) -> Item:
+        return of_length(tokens)
+
+    def needle_tier(self, _tier: str, *, tokens: int, **_: Any) -> Item:
+        return of_length(tokens)
+
+    def load_prompts(self, n: int, *, tokens: int) -> tuple[Item, ...]:
+        return (of_length(tokens),) * n
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is the bank's own, and each call is made once: it is frozen."""
+        return self.asked.setdefault(name, cache(getattr(self.bank, name)))
+
+
+@dataclass
+class NotingClient:
+    """Notes every request and answers as if all were well, so that no test ends early."""
+
+    notes: Notes
+
+    def ask(self, item: Item, *, thinking: bool = False, **_: Any) -> Reply:
+        self.notes.note(item, thinking=thinking)
+        return Reply(content=item.answer or "", prompt_tokens=1, completion_tokens=1, finish_reason="stop")
+
+    def together(self, asks: Sequence[tuple[Item, Mapping[str, Any]]]) -> list[Reply]:
+        for item, options in asks:
+            self.notes.note(item, at_once=len(asks), thinking=bool(options.get("thinking")))
+        return [Reply(content=item.answer or "") for item, _ in asks]
+
+    def get(self, _path: str) -> str:
+        return ""
+
+    def health(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotingJudged(Judged):
+    """Notes the loads instead of running them."""
+
+    notes: Notes = field(default_factory=Notes)
+
+    def findings(self, engine: Any, asked: Iterable[Load]) -> Iterator[Finding]:
+        for one in asked:
+            self.notes.note(of_length(one.prompt_tokens), at_once=one.streams)
+            yield Finding(check="reach", ok=True, expected="", got="")
+
+
+_BANKS: dict[str, Lengths] = {}
+
+
+def bank_of(checkpoint: Checkpoint) -> Any:
+    """One for all checkpoints of a bank: which member of a family it is changes words and no lengths."""
+    return _BANKS.setdefault(checkpoint.banks[0], Lengths(AsMany(bank_for(checkpoint))))
+
+
+def noted(test: str, planned: Plan, depth: Depth) -> Notes:
+    """What `test` asks of this launch at this depth. How it ends does not matter: nothing was answered."""
+    notes, cell = Notes(), planned.cell
+    bank = bank_of(cell.checkpoint)
+    if test in UNJUDGED:
+        UNJUDGED[test](notes, planned.settings, depth)
+        return notes
+    given: dict[str, Any] = {
+        "cell": cell, "plan": planned, "engine": world.FakeRunning("", None), "client": NotingClient(notes),
+        "bank": bank, "evidence": world.Recorder(), "depth": depth, "rendered": None,
+    }  # fmt: skip
+    what: Any = {name: given[name] for name in ("cell", "bank", "evidence", "depth")}
+    given["judged"] = NotingJudged(**what, baseline=world.Baseline(), relaunch=lambda _: None, notes=notes)
+    function = suite_tests()[test]
+    with suppress(Exception, pytest.skip.Exception, pytest.fail.Exception):
+        function(**{name: given[name] for name in inspect.signature(function).parameters})
+    return notes
+
+
+def _sweep(notes: Notes, settings: Mapping[str, Any], depth: Depth) -> None:
+    for streams in loads.admitted(settings, depth.load_sweep):
+        notes.note(of_length(depth.load_prompt_tokens), at_once=streams)
+
+
+def _loaded(notes: Notes, _: Mapping[str, Any], depth: Depth) -> None:
+    if depth.loaded_streams:
+        notes.note(of_length(speed.LOADED_PROMPT_TOKENS), at_once=depth.loaded_streams + speed.AT_ONCE)
+
+
+UNJUDGED = {"test_concurrency_sweep": _sweep, "test_answers_right_under_load": _loaded}  # their loads run in processes
+
+
+@cache
+def suite_tests() -> Mapping[str, Any]:
+    """Every test function of the suites by name."""
+    found = {}
+    for module in MODULES:
+        own = (v for n, v in vars(module).items() if n.startswith("test_") and inspect.isfunction(v))
+        found |= {v.__name__: v for v in own if v.__module__ == module.__name__}
+    return found
+
+
+def from_depth(test: str) -> int:
+    marks = [m.args[0] for m in getattr(suite_tests()[test], "pytestmark", []) if m.name == "from_depth"]
+    return max((list(DEPTHS).index(name) for name in marks), default=0)
+
+
+def distinct_plans() -> dict[str, list[Plan]]:
+    """By bank, one plan for each way in which lengths follow from settings; the one with most features speaks for it."""
+    matrix = load()
+    found: dict[tuple[str, bool, tuple[Any, ...]], Plan] = {}
+    for cell in sorted(expand(matrix).runnable, key=lambda c: (len(c.features), c.id)):
+        planned = plan(matrix, cell)
+        own = tuple(planned.settings.get(part) for part in PARTS)
+        found[cell.checkpoint.banks[0], cell.checkpoint.canary, own] = planned
+    by_bank: dict[str, list[Plan]] = {}
+    for (bank, *_), planned in found.items():
+        by_bank.setdefault(bank, []).append(planned)
+    return by_bank
+
+
+def reached() -> Written:
+    """The table, as it is written."""
+    out: Written = {}
+    for bank, plans in sorted(distinct_plans().items()):
+        for test in sorted(suite_tests()):
+            for number, depth in enumerate(DEPTHS.values()):
+                every = Notes()
+                for planned in plans if number >= from_depth(test) else ():
+                    every += noted(test, planned, depth)
+                asked = [list(a) for a in frontier(every)]
+                out.setdefault(bank, {}).setdefault(test, {})[depth.name] = asked
+    return out
+
+
+def as_text(table: Written) -> str:
+    """JSON, one depth a line."""
+    banks = []
+    for bank, tests in table.items():
+        rows = [
+            f'  "{test}": {{\n' + ",\n".join(f'   "{d}": {json.dumps(asked)}' for d, asked in by.items()) + "\n  }"
+            for test, by in tests.items()
+        ]
+        banks.append(f' "{bank}": {{\n' + ",\n".join(rows) + "\n }")
+    return "{\n" + ",\n".join(banks) + "\n}\n"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write it, or with --check say whether it is what would be written."""
+    text = as_text(reached())
+    if "--check" not in argv:
+        FILE.write_text(text, encoding="utf-8")
+        return 0
+    if FILE.read_text(encoding="utf-8") == text:
+        return 0
+    print(f"{FILE.name} is stale: {COMMAND}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
