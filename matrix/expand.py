@@ -107,7 +107,7 @@ def _rules(matrix: Matrix, cell: Cell, *, of_features: bool) -> Iterator[Exclude
 def _excluded(rule: Loaded[Rule]) -> Excluded:
     value = rule.value
     return Excluded(
-        rule=value.id, status=value.status, reason=value.reason, source=value.source, where=rule.where(),
+        rule=value.id, status=value.status, reason=value.reason, source=value.source.cite(), where=rule.where(),
         because=value.because,
     )  # fmt: skip
 

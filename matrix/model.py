@@ -268,6 +268,34 @@ class Excluded:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Source:
+    """What was run, read or reported, and for which release, GPU and form: a source about another one proves nothing.
+
+    `run`: somebody of this project ran it. `wheel`: read in the release's own files, not run. `report`: somebody else
+    says so, not run here. `choice`: this project's own rule of what to ask; it says nothing of an engine.
+    """
+
+    kind: Literal["run", "wheel", "report", "choice"]
+    where: str = ""  # file:line, page or evidence; what is cited
+    release: str = ""  # name==version of the engine or library (PEP 440); only a choice has none
+    gpu: str = ""  # as the source states it, e.g. "8x H200"
+    sm: tuple[int, ...] = ()  # compute capabilities that it speaks of: seen there, or the code path read; 0: the CPU
+    form: str = ""  # weight format first, e.g. "nvfp4, fp8 KV"
+    url: str = ""  # where it stands, when that is not the entry's issue
+    expected: str = ""  # why it is believed where nobody saw it, e.g. of another GPU of the same family
+
+    def cite(self) -> str:
+        """Where it stands, then what it is worth: `models/x.py:12 (read in sglang==0.5.17 for sm120, not run)`."""
+        how = {"run": "run", "wheel": "read", "report": "reported", "choice": "this project's choice"}[self.kind]
+        of = f" {'in' if self.kind == 'wheel' else 'with'} {self.release}" if self.release else ""
+        sms = " and ".join(f"sm{n}" if n else "a CPU" for n in self.sm)
+        on = f" {'for' if self.kind == 'wheel' else 'on'} {self.gpu or sms}" if self.gpu or sms else ""
+        unseen = ", not run here" if self.kind in ("wheel", "report") else ""
+        why = f"; expected: {self.expected}" if self.expected else ""
+        return f"{self.where or self.url} ({how}{of}{on}{unseen}{why})".strip()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rule:
     """A YAML rule: cells that match `when` are excluded. With `form: published` it only warns of the printed launch."""
 
@@ -275,7 +303,7 @@ class Rule:
     when: Mapping[str, Json]
     status: Literal["INVALID_HW", "INVALID_ENGINE", "INVALID_COMBO"]
     reason: str
-    source: str
+    source: Source
     because: tuple[Because, ...] = ()  # the steps from what is asked for to why it cannot be had
 
 
@@ -321,18 +349,6 @@ class Needs:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
-    """What was run or read, and for which release, GPU and form: a source about another one proves nothing."""
-
-    kind: Literal["run", "wheel", "report"]
-    release: str  # as the source states it
-    gpu: str = ""
-    sm: int | None = None
-    form: str = ""  # e.g. "nvfp4, fp8 KV"
-    url: str = ""  # where it stands, when that is not the entry's issue
-
-
-@dataclass(frozen=True, kw_only=True)
 class KnownFailure:
     """A deviation that is expected, with its cause. An unexpected pass is red, an expired entry too."""
 
@@ -347,7 +363,7 @@ class KnownFailure:
     added: date
     review_by: date  # past it, the entry itself is red
     needs: Needs = field(default_factory=Needs)
-    waits_for: str = ""  # engine and version, when no combination of today matches
+    waits_for: str = ""  # engine==version of a release that is not on the axes, when no cell of today matches
     affected: str = ""  # versions, as the thread states them
     fixed: str = ""
 
