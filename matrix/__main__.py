@@ -19,6 +19,7 @@ from matrix.expand import expand, why_not, why_not_as_published
 from matrix.images import warn_unpinned
 from matrix.known_lint import lint_known_failures
 from matrix.load import Matrix, load
+from matrix.meeting import lint_sources
 from matrix.model import Cell, Form
 from matrix.pipe import run_for_a_pipe
 from matrix.plan import plan
@@ -172,6 +173,7 @@ def lint(matrix: Matrix, _: argparse.Namespace) -> int:
                     places.setdefault((p.file, p.line, p.where), []).append(p)
     problems = [_once(same) for same in places.values()]
     problems += lint_known_failures(matrix, datetime.now(UTC).date())
+    problems += lint_sources(matrix)
     if problems:
         raise ConfigError(problems)
     for warning in warn_unpinned(matrix.releases.values()):

@@ -1,8 +1,8 @@
 """How far the items of each suite test reach: prompt tokens, requests at once, user turns, thinking. Generated data.
 
-`reach.json` is written by `python -m tests.suites.reaching`, which runs every suite test of every depth against a client
-that only takes notes; a test keeps it fresh. Here it is only read: a known failure that needs more than its test asks
-at any depth excuses nothing, and `python -m matrix lint` says so.
+`reach.json` is written by `python -m tests.suites.reaching`, which runs every suite test of every depth against a
+client that only takes notes; a test keeps it fresh. Here it is only read: a known failure that needs more than its
+test asks at any depth excuses nothing, and `python -m matrix lint` says so.
 """
 
 from __future__ import annotations

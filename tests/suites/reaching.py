@@ -29,6 +29,7 @@ from matrix.reach import COMMAND, FILE, Asked, frontier
 from reports.finding import Finding
 from suites import loads, speed, test_effective
 from suites.asking import AsMany
+from suites.baselines import Baseline
 from suites.depth import DEPTHS, Depth
 from suites.judged import Judged, Load
 from suites.references import WEIGHTS
@@ -150,7 +151,7 @@ def noted(test: str, planned: Plan, depth: Depth) -> Notes:
         "bank": bank, "evidence": world.Recorder(), "depth": depth, "rendered": None,
     }  # fmt: skip
     what: Any = {name: given[name] for name in ("cell", "bank", "evidence", "depth")}
-    given["judged"] = NotingJudged(**what, baseline=world.Baseline(), relaunch=lambda _: None, notes=notes)
+    given["judged"] = NotingJudged(**what, baseline=Baseline(), relaunch=lambda _: None, notes=notes)
     function = suite_tests()[test]
     with suppress(Exception, pytest.skip.Exception, pytest.fail.Exception):
         function(**{name: given[name] for name in inspect.signature(function).parameters})
@@ -173,7 +174,7 @@ UNJUDGED = {"test_concurrency_sweep": _sweep, "test_answers_right_under_load": _
 @cache
 def suite_tests() -> Mapping[str, Any]:
     """Every test function of the suites by name."""
-    found = {}
+    found: dict[str, Any] = {}
     for module in MODULES:
         own = (v for n, v in vars(module).items() if n.startswith("test_") and inspect.isfunction(v))
         found |= {v.__name__: v for v in own if v.__module__ == module.__name__}
@@ -186,7 +187,7 @@ def from_depth(test: str) -> int:
 
 
 def distinct_plans() -> dict[str, list[Plan]]:
-    """By bank, one plan for each way in which lengths follow from settings; the one with most features speaks for it."""
+    """By bank, one plan for each way in which lengths follow from settings; of those, the one with most features."""
     matrix = load()
     found: dict[tuple[str, bool, tuple[Any, ...]], Plan] = {}
     for cell in sorted(expand(matrix).runnable, key=lambda c: (len(c.features), c.id)):
@@ -233,7 +234,7 @@ def main(argv: Sequence[str]) -> int:
         return 0
     if FILE.read_text(encoding="utf-8") == text:
         return 0
-    print(f"{FILE.name} is stale: {COMMAND}", file=sys.stderr)
+    sys.stderr.write(f"{FILE.name} is stale: {COMMAND}\n")
     return 1
 
 
