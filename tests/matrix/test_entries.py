@@ -16,9 +16,34 @@ MATRIX = load()
 WORLD = expand(MATRIX)
 
 
-def test_every_known_issue_of_the_audit_has_an_entry() -> None:
-    numbers = {m[1] for k in MATRIX.known_failures if (m := re.match(r"K(\d+)_", k.value.id))}
-    assert numbers == {str(n) for n in range(1, 31)}
+# Of the thirty threads that were listed in November 2026, those whose entry was retired, with the reason.
+RETIRED = {
+    2: "our launches do not fuse the shared expert (overlay sglang_shared_expert_fusion)",
+    6: "as 2",
+    8: "not run: 0.5.10.post1 loads NVFP4 on SM100 and SM120 only",
+    9: "our launches stay below the model's context (overlay sglang_recommended_bind)",
+    10: "our launches name cuDNN on SM120 (overlay sglang_native_sm120_fp4)",
+    11: "FlashInfer 0.6.5, which no release of an engine pins: SGLang 0.5.9 has 0.6.3, 0.5.10 has 0.6.7.post3",
+    12: "older than any release that can read GLM-5's config; a fallback is red by its own name (fallback.marlin_fallback)",
+    16: "needs fp8 KV of a big checkpoint on Hopper and 32,768 batched tokens; our launches have bf16 and 8,192",
+    17: "our launches say fp8 and not fp8_e4m3",
+    18: "not run: rule vllm_0_16_0_transformers_pin; one draft token below 0.33",
+    19: "about GLM-5.3, of which there is no checkpoint here",
+    22: "near 200k tokens, where no item of the test is; our context is 131,072",
+    24: "tools with more than 5.5k tokens, where no tool item is",
+    25: "its environment is SGLang's, so it says nothing of TensorRT-LLM",
+    26: "our launches switch block reuse off (overlay seed000_no_block_reuse)",
+    27: "no failure at all: the guide names B200 only, and users ran 1.3.0rc16 on H200",
+    28: "not run: rule vllm_0_16_0_transformers_pin",
+    29: "an image that is not on the axes",
+    30: "a fault of somebody's harness; thinking is off in every launch here",
+}
+
+
+def test_every_known_issue_of_the_audit_has_an_entry_or_was_retired() -> None:
+    numbers = {int(m[1]) for k in MATRIX.known_failures if (m := re.match(r"K(\d+)_", k.value.id))}
+    assert numbers | RETIRED.keys() == set(range(1, 31))
+    assert not numbers & RETIRED.keys()
 
 
 def test_known_failures_link_to_their_issue_and_are_reviewed_in_time() -> None:
@@ -30,10 +55,13 @@ def test_known_failures_link_to_their_issue_and_are_reviewed_in_time() -> None:
 
 
 def test_only_failures_that_were_seen_here_are_strict_on_a_cell_that_runs() -> None:
-    """The planted one, and what H100s showed of the canary (docs/evidence/sm90-h100)."""
+    """The planted one, and what an H100 (docs/evidence/sm90-h100) or an H200 showed of the canary."""
     strict = [k for k in MATRIX.known_failures if k.value.expect == "always"]
     on_cells = {(k.value.id, c.checkpoint.canary) for k in strict for c in WORLD.runnable if k.condition(c.facts)}
-    seen = ("planted_fsfs", "vllm_required_never_ends", "vllm_marlin_w13_scales", "sglang_gptq_experts_in_bf16")
+    seen = (
+        "planted_fsfs", "vllm_required_never_ends", "vllm_marlin_w13_scales", "sglang_gptq_experts_in_bf16",
+        "vllm_0_33_pattern_over_indexer_weights",
+    )  # fmt: skip
     assert on_cells == {(name, True) for name in seen}
 
 

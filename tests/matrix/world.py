@@ -108,7 +108,7 @@ rules:
     when: {rig: cpu, features: [mtp]}
     status: INVALID_COMBO
     reason: the toy drafts only on GPUs
-    source: test
+    source: {kind: run, where: test, release: toy==2.0.post1, sm: [0]}
 """,
     "known_failures.yaml": r"""
 known_failures:
@@ -122,7 +122,7 @@ known_failures:
     expect: always
     symptom: loses the needle
     issue: https://example.org/1
-    source: {kind: report, release: "2.0"}
+    source: {kind: report, release: toy==2.0.post1}
     owner: somebody
     added: 2026-01-01
     review_by: 2027-01-01
