@@ -24,7 +24,7 @@ RETIRED = {
     9: "our launches stay below the model's context (overlay sglang_recommended_bind)",
     10: "our launches name cuDNN on SM120 (overlay sglang_native_sm120_fp4)",
     11: "FlashInfer 0.6.5, which no release of an engine pins: SGLang 0.5.9 has 0.6.3, 0.5.10 has 0.6.7.post3",
-    12: "older than any release that reads GLM-5's config; a fallback is red by its own name (fallback.marlin_fallback)",
+    12: "older than any release that reads GLM-5, and a fallback is red by its own name (fallback.marlin_fallback)",
     16: "needs fp8 KV of a big checkpoint on Hopper and 32,768 batched tokens; our launches have bf16 and 8,192",
     17: "our launches say fp8 and not fp8_e4m3",
     18: "not run: rule vllm_0_16_0_transformers_pin; one draft token below 0.33",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from matrix.load import NEVER, Loaded, load
 from matrix.model import Fails, KnownFailure, Rule, Source
-from matrix.sourcing import find_source_problems, parse_release, speaks_of
+from matrix.sourcing import Entry, find_source_problems, parse_release, speaks_of
 
 MATRIX = load()
 SHOWN = Fails(at="before_ready", how="exit", signature="x1y2z3")
@@ -109,7 +109,8 @@ def test_the_problem_points_at_the_key_of_the_source() -> None:
 
 
 def test_every_rule_and_every_known_failure_of_ours_has_a_source_about_itself() -> None:
-    assert [str(p) for e in (*MATRIX.rules, *MATRIX.known_failures) for p in find_source_problems(MATRIX, e)] == []
+    entries: tuple[Entry, ...] = (*MATRIX.rules, *MATRIX.known_failures)
+    assert [str(p) for e in entries for p in find_source_problems(MATRIX, e)] == []
 
 
 @pytest.mark.parametrize("known", MATRIX.known_failures, ids=lambda k: k.value.id)

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from matrix.known_lint import CHECKOUT, read_test_names
 from matrix.model import Needs
-from matrix.reach import FILE, Asked, Reach, frontier, read_reach
+from matrix.reach import COMMAND, FILE, Asked, Reach, frontier, read_reach
 from suites.depth import DEPTHS, RELEASE
 from tests.suites import reaching
 
 
 def test_the_committed_table_is_what_the_suites_ask() -> None:
-    assert FILE.read_text(encoding="utf-8") == reaching.as_text(reaching.reached()), reaching.COMMAND
+    assert FILE.read_text(encoding="utf-8") == reaching.as_text(reaching.reached()), COMMAND
 
 
 def test_every_suite_test_is_in_it_at_every_depth() -> None:
