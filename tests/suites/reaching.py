@@ -20,10 +20,13 @@ import pytest
 
 from fixtures.banks import bank_for
 from fixtures.banks.item import Item
+from fixtures.client import Client
 from fixtures.reply import Reply
+from matrix.condition import compile_condition
+from matrix.errors import ConfigError
 from matrix.expand import expand
 from matrix.load import load
-from matrix.model import Checkpoint
+from matrix.model import Cell, Checkpoint
 from matrix.plan import Plan, plan
 from matrix.reach import COMMAND, FILE, Asked, frontier
 from reports.finding import Finding
@@ -97,9 +100,15 @@ class Lengths:
         return self.asked.setdefault(name, cache(getattr(self.bank, name)))
 
 
-@dataclass
-class NotingClient:
-    """Notes every request and answers as if all were well, so that no test ends early."""
+class NotingClient(Client):
+    """A client that sends nothing: it notes every request and answers as if all were well, so that no test ends early.
+
+    It is a real one in everything else, so what tests learn to ask of a client is here, too.
+    """
+
+    def __init__(self, notes: Notes) -> None:
+        super().__init__("http://127.0.0.1:1", "noted")
+        object.__setattr__(self, "notes", notes)
 
     notes: Notes
 
@@ -112,7 +121,10 @@ class NotingClient:
             self.notes.note(item, at_once=len(asks), thinking=bool(options.get("thinking")))
         return [Reply(content=item.answer or "") for item, _ in asks]
 
-    def get(self, _path: str) -> str:
+    def get(self, *_: Any, **__: Any) -> str:
+        return ""
+
+    def metrics(self) -> str:
         return ""
 
     def health(self) -> bool:
@@ -140,7 +152,11 @@ def bank_of(checkpoint: Checkpoint) -> Any:
 
 
 def noted(test: str, planned: Plan, depth: Depth) -> Notes:
-    """What `test` asks of this launch at this depth. How it ends does not matter: nothing was answered."""
+    """What `test` asks of this launch at this depth. That it is red does not matter: nothing was answered.
+
+    Raises:
+        Exception: it ended for another reason than its findings, so the notes may be less than what it asks.
+    """
     notes, cell = Notes(), planned.cell
     bank = bank_of(cell.checkpoint)
     if test in UNJUDGED:
@@ -153,7 +169,7 @@ def noted(test: str, planned: Plan, depth: Depth) -> Notes:
     what: Any = {name: given[name] for name in ("cell", "bank", "evidence", "depth")}
     given["judged"] = NotingJudged(**what, baseline=Baseline(), relaunch=lambda _: None, notes=notes)
     function = suite_tests()[test]
-    with suppress(Exception, pytest.skip.Exception, pytest.fail.Exception):
+    with suppress(AssertionError, ConfigError, pytest.skip.Exception, pytest.fail.Exception):  # it: frozen prompts
         function(**{name: given[name] for name in inspect.signature(function).parameters})
     return notes
 
@@ -186,6 +202,12 @@ def from_depth(test: str) -> int:
     return max((list(DEPTHS).index(name) for name in marks), default=0)
 
 
+def is_for(test: str, cell: Cell) -> bool:
+    """Whether the suite asks it of this cell at all (its `for_cells` mark)."""
+    marks = [m.kwargs for m in getattr(suite_tests()[test], "pytestmark", []) if m.name == "for_cells"]
+    return all(compile_condition(when)(cell.facts) for when in marks)
+
+
 def distinct_plans() -> dict[str, list[Plan]]:
     """By bank, one plan for each way in which lengths follow from settings; of those, the one with most features."""
     matrix = load()
@@ -207,7 +229,8 @@ def reached() -> Written:
         for test in sorted(suite_tests()):
             for number, depth in enumerate(DEPTHS.values()):
                 every = Notes()
-                for planned in plans if number >= from_depth(test) else ():
+                asked_of = [p for p in plans if number >= from_depth(test) and is_for(test, p.cell)]
+                for planned in asked_of:
                     every += noted(test, planned, depth)
                 asked = [list(a) for a in frontier(every)]
                 out.setdefault(bank, {}).setdefault(test, {})[depth.name] = asked
