@@ -45,7 +45,7 @@ class Pins:
     def allows_only(self, release: str, library: str, wanted: str) -> bool:
         """Whether every version of `library` that `release` allows lies in `wanted`; False where that is unknown."""
         pin = self.pinned_by(release).get(canonicalize_name(library))
-        if pin is None or not pin:
+        if pin is None:
             return False
         try:
             return not pin.is_unsatisfiable() and pin.is_subset(with_prereleases(wanted))
