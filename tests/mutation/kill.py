@@ -79,8 +79,8 @@ def proxy_row(name: str, proxy: FaultProxy, real: Real, *, every: bool = True) -
 
 
 def _is_noticed(outcome: Outcome) -> bool:
-    """Red, and red again from what was kept: an answer that nobody can judge later has not been judged."""
-    return outcome.red and outcome.replays
+    """Red in the engine's name, and so again from what was kept: what nobody can judge later has not been judged."""
+    return outcome.noticed and outcome.replays
 
 
 def blind(real: Real, say: Say = to_stderr) -> frozenset[str]:

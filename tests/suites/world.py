@@ -23,7 +23,9 @@ from fixtures.tape import LIVE, Recording, Replaying, Tape
 from matrix.load import load
 from matrix.model import Cell, Checkpoint, Gpu, Quantisation, Release, Rig
 from reports import kept
+from reports.collector import Evidence, Outbox
 from reports.finding import Finding
+from reports.outcome import OURS, fault
 from suites import (
     test_boot,
     test_chunked_prefill,
@@ -147,6 +149,7 @@ class Recorder:
     proofs: list[tuple[str, str, str]] = field(default_factory=list)
 
     def finding(self, finding: Finding) -> Finding:
+        Evidence(Outbox("run"), {"cell": "c"}).finding(finding)  # what evidence refuses is a bug of the check
         self.findings.append(finding)
         return finding
 
@@ -199,6 +202,11 @@ class Outcome:
     @property
     def red(self) -> bool:
         return self.error is not None and not isinstance(self.error, pytest.skip.Exception)
+
+    @property
+    def noticed(self) -> bool:
+        """Red in the engine's name: a FAIL, CRASH or HANG, and no bug of ours or trouble of the host."""
+        return self.red and fault(self.error, call=True) not in OURS
 
     @property
     def replays(self) -> bool:
