@@ -38,6 +38,7 @@ from matrix.model import Cell, Excluded
 from matrix.pipe import run_for_a_pipe
 from reports import (
     ablation,
+    assurance,
     diff,
     evidence,
     gate,
@@ -52,6 +53,8 @@ from reports import (
     signature,
     table,
 )
+from reports.assurance import assure_verdict
+from reports.defuse import defuse_line
 from reports.gate import Verdict
 from reports.policy import ExpectedCell
 from reports.record import Record, Run
@@ -94,6 +97,7 @@ def parser() -> argparse.ArgumentParser:
         "--selected-only", action="store_true",
         help="of the cells that the policy requires, judge those that the runs set out to run; never for a release",
     )  # fmt: skip
+    assurance.add_arguments(judging)
     report = verbs.add_parser("report", parents=[judging], help="table, table.md, index.html and the gate")
     report.add_argument("--out", type=Path, default=OUT, metavar="FOLDER")
     shown = verbs.add_parser("table", parents=[judging], help="the verdict table")
@@ -172,6 +176,7 @@ def _judge(args: argparse.Namespace) -> Judged:
         selected = {c for r in records if isinstance(r, Run) for c in r.selection}
         expected = tuple(c for c in expected if c.id in selected)
     verdict = gate.judge(found, expected, records, now=datetime.now(UTC))
+    verdict = assure_verdict(verdict, args, args.evidence or [EVIDENCE], datetime.now(UTC).date())
     return Judged(records=records, verdict=verdict, expected=expected)
 
 
@@ -195,6 +200,8 @@ def _print_verdict(judged: Judged) -> None:
     assert judged.verdict is not None
     for reason in judged.verdict.reasons:
         print(f"- {reason}")
+    for line in judged.verdict.told:
+        print(f"note: {defuse_line(line)}")
     print(headline(judged.view))
 
 

@@ -52,6 +52,8 @@ class Verdict:
     reasons: tuple[Reason, ...]
     rows: tuple[Row, ...]  # of the expected cells
     predictions: tuple[Prediction, ...] = ()  # between expected cells
+    told: tuple[str, ...] = ()  # what is to be known of it, green or red
+    not_replayed: int = 0  # cells of which something could not be judged again from kept replies
 
     @property
     def green(self) -> bool:

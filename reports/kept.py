@@ -84,6 +84,11 @@ def folder_of(evidence: Path) -> Path:
     return evidence.with_name(evidence.stem + FOLDER)
 
 
+def is_kept_file(path: Path) -> bool:
+    """Whether this is a test's file, by where it lies and what it is called."""
+    return path.parent.suffix == FOLDER and SHA256.fullmatch(path.name.removesuffix(SUFFIX)) is not None
+
+
 def move_folder(old: Path, new: Path) -> None:
     """What is kept goes where its evidence goes; what lay there was of older evidence, and goes.
 

@@ -12,6 +12,8 @@ unproven: red                            # or `allowed`: a feature that was aske
 predictions: red                         # or `allowed`: what a feature must change beside the same cell without it
 attached: red                            # or `allowed`: an engine that somebody else started (--endpoint)
 allow_tags: ["vllm/vllm-openai:*"]       # images that may be launched by a tag, which somebody may move; else red
+not_replayed:                            # cells whose replies were not kept, each by name and until a day
+  - {cells: "sm90x1_h100.*", owner: me, why: recorded before replies were kept, until: 2027-01-31}
 not_run:                                 # launches that may fail as a known failure says, each by name
   - {known_failure: K13_sm12x_no_backend, cells: "sm120x4.vllm_0_26_0.*", owner: somebody, until: 2027-01-31}
 max_age_h: 24                            # of the run, in hours
@@ -67,6 +69,16 @@ class NotRun:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NotReplayed:
+    """Cells whose verdicts cannot be judged again from kept replies, and which may stand as they are for a while."""
+
+    cells: str  # glob over cell ids
+    owner: str  # who answers for them
+    why: str
+    until: date  # past it, the cells are red
+
+
+@dataclass(frozen=True, kw_only=True)
 class Policy:
     """A gate, as its file says it."""
 
@@ -78,6 +90,7 @@ class Policy:
     predictions: Literal["red", "allowed"] = "red"
     attached: Literal["red", "allowed"] = "red"
     allow_tags: tuple[str, ...] = ()  # globs over image references that may be launched without a digest
+    not_replayed: tuple[NotReplayed, ...] = ()  # else what cannot be judged again from its replies is red
     not_run: tuple[NotRun, ...] = ()  # else a cell that did not run, as known, is red
 
 
@@ -124,6 +137,10 @@ def _unallowable(doc: yamltext.Document, policy: Policy) -> Iterator[Problem]:
     for i, clause in enumerate(policy.not_run):
         if not clause.owner.strip():
             yield doc.problem(("not_run", i, "owner"), "who allows that? a name is needed")
+    for i, allowance in enumerate(policy.not_replayed):
+        for name in ("owner", "why"):
+            if not getattr(allowance, name).strip():
+                yield doc.problem(("not_replayed", i, name), "who answers for that, and why? words are needed")
     if not policy.require:
         yield doc.problem(("require",), "a gate that requires nothing is always green")
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from matrix.errors import ConfigError, Problem
+from reports.kept import is_kept_file
 from reports.secret_shapes import ANSI, CAPITALS, FLAG, SMALL, find_secret_spans, merge_spans
 from reports.secret_values import ESCAPED, SHORTEST, compile_broken, compile_forms
 
@@ -86,6 +87,11 @@ def text(value: str) -> str:
     return value
 
 
+def holds_value(value: str) -> bool:
+    """Whether a registered secret stands in the text, in any form in which it can be printed."""
+    return any(pattern.search(value) for pattern in _compiled)
+
+
 def _without_shapes(value: str) -> str:
     pieces, at = [], 0
     for start, end in merge_spans(find_secret_spans(value)):
@@ -115,10 +121,12 @@ def _all_spans(window: str) -> Iterator[tuple[int, int]]:
 
 
 def folder(paths: Iterable[Path]) -> int:
-    """Overwrite secrets in every file below the paths; returns how many files were looked at."""
-    files = [
-        f for p in paths for f in (sorted(p.rglob("*")) if p.is_dir() else [p]) if f.is_file() and not f.is_symlink()
-    ]
+    """Overwrite secrets in every file below the paths; returns how many files were looked at.
+
+    Kept replies are left alone: nothing secret went into them, and a file that is named by its content cannot change.
+    """
+    below = (f for p in paths for f in (sorted(p.rglob("*")) if p.is_dir() else [p]))
+    files = [f for f in below if f.is_file() and not f.is_symlink() and not is_kept_file(f)]
     for each in files:
         file(each)
     return len(files)

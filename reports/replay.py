@@ -22,7 +22,7 @@ NOT_RUN: Final = frozenset(
     {Status.SKIP_NO_HW, Status.INVALID_HW, Status.INVALID_ENGINE, Status.INVALID_COMBO, Status.MISSING}
 )  # nothing was asked, and no gate takes one for an answer
 COMPARED: Final = (Found, Measured, Proof, Launch, Result)
-LEFT_OUT: Final = ("t", "run", "kind", "cell", "fingerprint", "test", "nodeid", "duration_s")
+LEFT_OUT: Final = ("t", "run", "kind", "nodeid", "duration_s")
 SHOWN_CHARS: Final = 120
 UNUSED: Final = " (kept, and not asked today)"  # of a replay's `dropped`
 Key = tuple[str, ...]
@@ -106,7 +106,15 @@ def compare_replay(recorded: Sequence[Record], derived: Sequence[Record], *, com
         elif any(isinstance(r, Kept) for r in own):
             found = _differences(own, theirs[nodeid])
             differing += (Disagreement(**who, what=w, recorded=_short(a), derived=_short(b)) for w, a, b in found)
+    unable += _of_no_test(recorded)
     return Replayed(disagreements=tuple(differing), unreplayable=tuple(unable), tests=len(ours))
+
+
+def _of_no_test(records: Iterable[Record]) -> Iterator[Unreplayable]:
+    """A gate takes a proof for what it says, whoever recorded it; one that names no test cannot be derived again."""
+    for each in records:
+        if isinstance(each, COMPARED) and each.cell and not each.nodeid:
+            yield Unreplayable(cell=each.cell, test=" ".join(_name(each)).strip(), why="it names no test")
 
 
 def _by_test(records: Iterable[Record]) -> dict[str, list[Record]]:
@@ -163,7 +171,10 @@ def _keyed(records: Iterable[Record]) -> dict[Key, Fields]:
             seen[key] += 1
             number = (f"no. {seen[key]}",) if seen[key] > 1 else ()
             fields = redact.record(record.dump(each))
-            found[(*key, *number)] = {k: v for k, v in fields.items() if k not in LEFT_OUT}
+            left_out = (
+                LEFT_OUT if isinstance(each, Result) else (*LEFT_OUT, "fingerprint")
+            )  # one word on a plan is enough
+            found[(*key, *number)] = {k: v for k, v in fields.items() if k not in left_out}
     return found
 
 

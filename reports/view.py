@@ -212,6 +212,8 @@ def headline(shown: View) -> str:
     cells += shown.board.lost
     if shown.verdict is None:
         return cells
+    if count := shown.verdict.not_replayed:
+        cells += f", {count} not judged again from {'their' if count != 1 else 'its'} replies"
     if shown.verdict.green:
         return f"GREEN: {shown.verdict.policy.title}; {cells}"
     count = len(shown.verdict.reasons)

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reports import kept
+from reports import kept, redact
 from reports.evidence import EvidenceWriter
 from reports.kept import Exchange, Tape, Unreadable, digest_question, read_tape, write_tape
 
@@ -161,3 +161,15 @@ def test_a_folder_that_is_a_link_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "old.previous.kept").symlink_to(tmp_path / "mine")
     kept.move_folder(tmp_path / "old.jsonl", tmp_path / "old.previous.jsonl")
     assert (tmp_path / "mine" / "letter").exists()
+
+
+def test_redaction_before_an_upload_leaves_kept_files_as_they_are(tmp_path: Path) -> None:
+    folder = tmp_path / "e.kept"
+    name = folder / f"{write_tape(folder, tape(exchange('q', 'a'))).sha256}.jsonl.gz"
+    before = name.read_bytes()
+    redact.register(before[10:30].decode("latin-1"))
+    try:
+        redact.folder([tmp_path])
+    finally:
+        redact.forget()
+    assert name.read_bytes() == before

@@ -15,7 +15,9 @@ from tests.matrix import world as matrix_world
 from tests.reports import world
 from tests.reports.world import Json
 
-POLICY = "title: CPU\nrequire:\n  - glob: 'cpu.*'\n    suites: [boot]\nmax_age_h: 24\n"
+STRICT = "title: CPU\nrequire:\n  - glob: 'cpu.*'\n    suites: [boot]\nmax_age_h: 24\n"
+# The run here was never run: no engine said anything that could be judged again.
+POLICY = STRICT + "not_replayed:\n  - {cells: 'cpu.*', owner: tests, why: made up, until: 2099-01-01}\n"
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ def _fields(folder: Path) -> list[Json]:
 def test_the_gate_is_green_then_red(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     policy = ("gate", "--policy", str(folder / "gate.yaml"))
     assert run(folder, *policy) == 0
-    assert capsys.readouterr().out.startswith("GREEN: CPU; ")
+    assert capsys.readouterr().out.splitlines()[-1].startswith("GREEN: CPU; ")
     fail(folder)
     assert run(folder, *policy) == 1
     assert "test_boots came to FAIL" in capsys.readouterr().out
@@ -185,3 +187,33 @@ def test_help_explains_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     assert all(f"python -m reports {verb}" in text for verb in ("report", "table", "html", "gate", "diff", "junit"))
     assert "Exit codes" in text
+
+
+def test_what_cannot_be_judged_again_is_red_and_a_skipped_replay_is_no_way_out(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "gate.yaml").write_text(STRICT)
+    policy = ("gate", "--policy", str(folder / "gate.yaml"))
+    assert run(folder, *policy) == 1
+    assert "nothing that its engine said was kept" in capsys.readouterr().out
+    assert run(folder, *policy, "--no-replay") == 1
+    assert "was not judged again from its replies (--no-replay)" in capsys.readouterr().out
+
+
+def test_an_accepted_skip_is_told_in_the_headline(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(folder, "gate", "--policy", str(folder / "gate.yaml"), "--no-replay") == 0
+    *notes, headline = capsys.readouterr().out.splitlines()
+    assert "not judged again from their replies" in headline
+    assert all("by tests: made up" in note for note in notes)
+
+
+def test_a_gate_can_ask_who_vouches_for_the_evidence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    signed = ("gate", "--policy", str(folder / "gate.yaml"), "--require-signature", str(folder / "signers"))
+    (folder / "signers").write_text("")
+    assert run(folder, *signed) == 1
+    assert "there is no e.jsonl.sig" in capsys.readouterr().out
+
+
+def test_a_replay_of_what_kept_nothing_is_red(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["replay", str(folder / "e.jsonl")]) == 1
+    assert capsys.readouterr().out.endswith("judged again: 0 disagreements\n")
