@@ -62,6 +62,7 @@ def asked(test: str, made: Plan, folder: Path, **stub: str) -> Outcome:
 def test_a_healthy_engine_stays_green_on_a_gpu_plan(test: str, dialect: str, tmp_path: Path) -> None:
     outcome = asked(test, planned(dialect, test), tmp_path)
     assert not outcome.red or isinstance(outcome.error, HostError), outcome.error  # a busy host measures no engine
+    assert outcome.replays
 
 
 @pytest.mark.parametrize("dialect", RELEASES)
@@ -76,6 +77,7 @@ def test_features_are_judged_by_what_the_engine_shows(dialect: str, feature: str
     test = next(t for t, f in FEATURE.items() if f == feature)
     outcome = asked(test, planned(dialect, test), tmp_path)
     assert not outcome.red, outcome.error
+    assert outcome.replays
     assert [(f, o) for f, o, _ in outcome.evidence.proofs] == [(feature, PROVEN[dialect, feature])]
 
 
