@@ -25,7 +25,8 @@ from ci.runners import Runner
 from matrix import render, select
 from matrix.errors import ConfigError
 from matrix.expand import expand
-from matrix.load import Matrix, load
+from matrix.load import load
+from matrix.loaded import Matrix
 from matrix.model import Cell, Rig
 from matrix.plan import plan
 from reports import policy

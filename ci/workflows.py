@@ -21,7 +21,8 @@ from ci.gpu_workflow import gpu_matrix
 from ci.runners import Runner
 from ci.workflow_steps import ACTIONS, HOSTED, PUBLISH, Workflow, checkout, redact, run, setup_python, upload
 from matrix.expand import expand
-from matrix.load import Matrix, load
+from matrix.load import load
+from matrix.loaded import Matrix
 from reports import policy
 
 FOLDER = Path(".github/workflows")

@@ -18,7 +18,8 @@ from matrix.errors import ConfigError, Problem, nearest
 from matrix.expand import expand, why_not, why_not_as_published
 from matrix.images import warn_unpinned
 from matrix.known_lint import lint_known_failures
-from matrix.load import Matrix, load
+from matrix.load import load
+from matrix.loaded import Matrix
 from matrix.meeting import lint_sources
 from matrix.model import Cell, Form
 from matrix.pipe import run_for_a_pipe

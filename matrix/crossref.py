@@ -10,7 +10,7 @@ from matrix import condition
 from matrix.errors import Problem, nearest
 
 if TYPE_CHECKING:
-    from matrix.load import Loaded
+    from matrix.loaded import Loaded
     from matrix.model import Cause, Checkpoint, Engine, Feature, Gpu, Overlay, Release
     from matrix.pins import Pins
 

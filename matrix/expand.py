@@ -9,7 +9,7 @@ from itertools import combinations
 
 from matrix import fit
 from matrix.condition import compile_condition
-from matrix.load import Loaded, Matrix
+from matrix.loaded import Loaded, Matrix
 from matrix.model import Cell, Checkpoint, Engine, Excluded, Release, Rig, Rule
 
 Verdict = Excluded | None  # None: runnable

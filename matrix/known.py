@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from matrix.load import Loaded, Matrix
+from matrix.loaded import Loaded, Matrix
 from matrix.model import Cell, Fails, KnownFailure
 from matrix.signature import extract_match
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from matrix.errors import Problem
 from matrix.expand import expand
 from matrix.known_shape import Surroundings, find_entry_problems
-from matrix.load import Matrix
+from matrix.loaded import Matrix
 from matrix.model import Cell
 from matrix.plan import plan
 

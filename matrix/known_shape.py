@@ -18,7 +18,7 @@ from matrix.model import Fails, KnownFailure
 from matrix.signature import find_pattern_problem, find_vague_matches
 
 if TYPE_CHECKING:
-    from matrix.load import Loaded
+    from matrix.loaded import Loaded
 
 Found = Iterator[tuple[tuple[str | int, ...], str]]  # where in the entry, and what is wrong
 HTTP_ERRORS: Final = range(400, 600)

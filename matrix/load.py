@@ -6,16 +6,17 @@ The only module that knows the folder layout; what it returns is checked and is 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from matrix import crossref, yamltext
 from matrix.condition import Condition, compile_condition
 from matrix.errors import ConfigError, Problem
 from matrix.known_shape import find_shape_problems
+from matrix.loaded import Loaded, Matrix
 from matrix.model import (
     Cause,
     Checkpoint,
@@ -34,40 +35,6 @@ from matrix.structure import structure
 
 T = TypeVar("T")
 HERE = Path(__file__).parent
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Loaded(Generic[T]):
-    """A value with where it stands and, for things with a `when:`, its compiled condition."""
-
-    value: T
-    file: str
-    line: int
-    lines: Mapping[yamltext.Loc, int]  # of the value's own keys
-    condition: Condition
-
-    def where(self, *loc: str | int) -> str:
-        """`file:line` of a key of this value, or of the value itself."""
-        return f"{self.file}:{self.lines.get(loc, self.line)}"
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Matrix:
-    """Everything the YAML says, by id, in file order."""
-
-    gpus: Mapping[str, Gpu]
-    rigs: Mapping[str, Rig]
-    engines: Mapping[str, Engine]
-    releases: Mapping[str, Release]
-    checkpoints: Mapping[str, Checkpoint]
-    features: Mapping[str, Feature]
-    rules: tuple[Loaded[Rule], ...]
-    overlays: tuple[Loaded[Overlay], ...]
-    known_failures: tuple[Loaded[KnownFailure], ...]
-    claims: tuple[Loaded[Claim], ...]
-    places: Mapping[str, str]  # "checkpoint:glm5_fp8" -> file:line
-    pins: Pins
-    root: Path
 
 
 @cache

@@ -13,7 +13,7 @@ from packaging.version import Version
 
 from matrix.errors import Problem, nearest
 from matrix.expand import expand
-from matrix.load import Loaded, Matrix
+from matrix.loaded import Loaded, Matrix
 from matrix.model import Cell, Json, KnownFailure, Needs
 from matrix.pins import with_prereleases
 from matrix.reach import Asked, Reach, read_reach

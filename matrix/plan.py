@@ -17,7 +17,7 @@ from functools import cache, cached_property
 from typing import Any
 
 from matrix.errors import ConfigError, Problem
-from matrix.load import Loaded, Matrix
+from matrix.loaded import Loaded, Matrix
 from matrix.model import Cell, Form, Json, Overlay
 
 Path = tuple[str, ...]

@@ -16,7 +16,8 @@ from matrix import select
 from matrix.errors import ConfigError, nearest
 from matrix.expand import expand
 from matrix.known import KnownOfCell, select_of_cell
-from matrix.load import Matrix, load
+from matrix.load import load
+from matrix.loaded import Matrix
 from matrix.model import Cell
 from matrix.plan import Plan, plan
 from matrix.removal import patches_of, without_patch

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from matrix.errors import ConfigError, Problem, nearest
-from matrix.load import Matrix
+from matrix.loaded import Matrix
 from matrix.model import Cell
 
 WORD = re.compile(r"(?<![\w'\"=])([A-Za-z_]\w*)(?!\s*=)(?![\w]*['\"])")

@@ -14,7 +14,7 @@ from packaging.version import InvalidVersion, Version
 
 from matrix.condition import compile_condition
 from matrix.errors import Problem, nearest
-from matrix.load import Loaded, Matrix
+from matrix.loaded import Loaded, Matrix
 from matrix.model import Json, KnownFailure, Rule, Source
 from matrix.pins import with_prereleases
 

@@ -17,7 +17,7 @@ import pytest
 
 from matrix.errors import MatrixError, find_launch_error
 from matrix.known import LAUNCH, KnownOfCell, Match, explain_mismatches, match_known_failure, speaks_of_test
-from matrix.load import Loaded
+from matrix.loaded import Loaded
 from matrix.model import KnownFailure
 from matrix.plugin import KNOWN
 from matrix.status import Status

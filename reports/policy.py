@@ -32,7 +32,7 @@ from matrix import condition, select, yamltext
 from matrix.errors import ConfigError, Problem, nearest
 from matrix.expand import expand
 from matrix.known import LAUNCH, select_of_cell
-from matrix.load import Matrix
+from matrix.loaded import Matrix
 from matrix.model import Cell, KnownFailure
 from matrix.plan import plan
 from matrix.requested import Requested, requested

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from ci.reference.markdown import code, table
 from matrix.expand import World, expand
-from matrix.load import Matrix
+from matrix.loaded import Matrix
 from matrix.plan import plan
 from matrix.select import CELL_KEYS, all_marks
 

@@ -13,7 +13,7 @@ import matrix.__main__
 import reports.__main__
 from ci.generated import ROOT
 from ci.reference.markdown import block
-from matrix.load import Matrix
+from matrix.loaded import Matrix
 from matrix.select import all_marks
 
 WIDTH = 100  # characters

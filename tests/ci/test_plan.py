@@ -9,7 +9,8 @@ from ci import plan, runners
 from ci.plan import Job, LaunchGroup
 from ci.runners import Runner
 from matrix.expand import expand
-from matrix.load import Matrix, load
+from matrix.load import load
+from matrix.loaded import Matrix
 from matrix.model import Rig
 from matrix.plan import plan as plan_cell
 from tests.ci.world import SERVED

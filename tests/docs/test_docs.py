@@ -19,7 +19,8 @@ import matrix.__main__ as command
 import reports.__main__
 from ci import runners
 from matrix import select
-from matrix.load import Matrix, load
+from matrix.load import load
+from matrix.loaded import Matrix
 from reports import policy
 from suites.plugin import MARKS
 from tests.docs.pages import DOCS, PAGES, ROOT, Block, blocks, checkout_with

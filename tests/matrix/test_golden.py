@@ -13,7 +13,8 @@ import yaml
 from matrix.condition import FORMS
 from matrix.expand import expand
 from matrix.load import HERE as MATRIX
-from matrix.load import Matrix, load
+from matrix.load import load
+from matrix.loaded import Matrix
 from matrix.model import Cell, Form
 from matrix.plan import SECTIONS, Plan, plan
 from tests.golden.command import HERE, Golden, flags, value

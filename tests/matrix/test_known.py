@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from matrix.known import Failure, explain_mismatches, match_known_failure
-from matrix.load import NEVER, Loaded
+from matrix.load import NEVER
+from matrix.loaded import Loaded
 from matrix.model import Fails, KnownFailure, Source
 
 OOM = "torch.OutOfMemoryError: CUDA out of memory"

@@ -6,7 +6,8 @@ import pytest
 
 from matrix.errors import ConfigError
 from matrix.expand import expand
-from matrix.load import Matrix, load
+from matrix.load import load
+from matrix.loaded import Matrix
 from matrix.model import Cell
 from matrix.plan import fill, plan
 from tests.matrix.world import FILES, write

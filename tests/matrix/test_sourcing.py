@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix.load import NEVER, Loaded, load
+from matrix.load import NEVER, load
+from matrix.loaded import Loaded
 from matrix.model import Fails, KnownFailure, Rule, Source
 from matrix.sourcing import Entry, find_source_problems, parse_release, speaks_of
 

@@ -23,7 +23,8 @@ import pytest
 from datetime import date
 from pathlib import Path
 from matrix.known import KnownOfCell
-from matrix.load import NEVER, Loaded
+from matrix.load import NEVER
+from matrix.loaded import Loaded
 from matrix.model import Fails, KnownFailure, Source
 from matrix.plugin import KNOWN
 from reports import plugin, redact

@@ -17,7 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from fixtures.launch import Running
     from matrix.errors import MatrixError
-    from matrix.load import Loaded
+    from matrix.loaded import Loaded
     from matrix.model import KnownFailure
     from matrix.plan import Plan
 
@@ -55,7 +55,8 @@ def entries(expect: Any = "intermittent") -> tuple[Loaded[KnownFailure], ...]:
 
 
 def _entry(id_: str, expect: Any, *, at: Any = "before_ready", **fails: Any) -> Loaded[KnownFailure]:
-    from matrix.load import NEVER, Loaded
+    from matrix.load import NEVER
+    from matrix.loaded import Loaded
     from matrix.model import Fails, KnownFailure, Source
 
     value = KnownFailure(
