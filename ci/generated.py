@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError
 
-ROOT = Path(__file__).parent.parent
 Files = Mapping[Path, str]  # below the checkout -> text
 
 
@@ -43,7 +43,7 @@ def program(module: str, doc: str | None, files: Callable[[], Files], argv: Sequ
     own.add_argument("--check", action="store_true", help="write nothing; exit 1 when a committed file is stale")
     args = own.parse_args(argv)
     try:
-        return report(module, ROOT, files(), check=args.check)
+        return report(module, CHECKOUT, files(), check=args.check)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2

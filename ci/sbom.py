@@ -17,8 +17,9 @@ from typing import Any, Final
 
 from packaging.utils import canonicalize_name
 
-ROOT: Final = Path(__file__).resolve().parents[1]
-LOCKS: Final = ROOT / "requirements"
+from matrix.checkout import CHECKOUT
+
+LOCKS: Final = CHECKOUT / "requirements"
 FOLDER: Final = LOCKS / "sbom"
 PINNED: Final = re.compile(r"^(?P<name>[A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?==(?P<version>[^\s;\\]+)", re.MULTILINE)
 
@@ -58,7 +59,7 @@ def main() -> int:
     FOLDER.mkdir(exist_ok=True)
     for path, text in list_bills():
         path.write_text(text, encoding="utf-8")
-        sys.stdout.write(f"{path.relative_to(ROOT)} written\n")
+        sys.stdout.write(f"{path.relative_to(CHECKOUT)} written\n")
     return 0
 
 

@@ -16,10 +16,11 @@ from pathlib import Path
 import yaml
 
 from ci import runners
-from ci.generated import ROOT, Files, program
+from ci.generated import Files, program
 from ci.gpu_workflow import gpu_matrix
 from ci.runners import Runner
 from ci.workflow_steps import ACTIONS, HOSTED, PUBLISH, Workflow, checkout, redact, run, setup_python, upload
+from matrix.checkout import CHECKOUT
 from matrix.expand import expand
 from matrix.load import load
 from matrix.loaded import Matrix
@@ -90,7 +91,7 @@ def gates_on_runners(matrix: Matrix, served: Mapping[str, Runner], folder: Path)
     return [p.stem for p in sorted(folder.glob("*.yaml")) if asks(p)]
 
 
-def files(matrix: Matrix, served: Mapping[str, Runner], gates: Path = ROOT / "ci/gates") -> dict[Path, str]:
+def files(matrix: Matrix, served: Mapping[str, Runner], gates: Path = CHECKOUT / "ci/gates") -> dict[Path, str]:
     """Every generated file below the checkout, with its text."""
     names = gates_on_runners(matrix, served, gates)
     return {FOLDER / "gpu-matrix.yml": render(gpu_matrix(served, names)), FOLDER / "cpu.yml": render(cpu())}

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
+from matrix.checkout import CHECKOUT
 from matrix.errors import Problem
 from matrix.expand import expand
 from matrix.known_shape import Surroundings, find_entry_problems
 from matrix.loaded import Matrix
 from matrix.model import Cell
 from matrix.plan import plan
-
-CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 def lint_known_failures(matrix: Matrix, today: date, checkout: Path = CHECKOUT) -> list[Problem]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from matrix import crossref, yamltext
+from matrix.checkout import CHECKOUT
 from matrix.condition import Condition, compile_condition
 from matrix.errors import ConfigError, Problem
 from matrix.known_shape import find_shape_problems
@@ -34,7 +35,7 @@ from matrix.pins import Pins
 from matrix.structure import structure
 
 T = TypeVar("T")
-HERE = Path(__file__).parent
+HERE = CHECKOUT / "matrix"
 
 
 @cache

@@ -14,9 +14,10 @@ from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from matrix.checkout import CHECKOUT
 from matrix.model import Needs
 
-FILE: Final = Path(__file__).parent / "reach.json"
+FILE: Final = CHECKOUT / "matrix" / "reach.json"
 COMMAND: Final = "python -m tests.suites.reaching"
 
 

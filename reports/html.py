@@ -10,10 +10,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from matrix.checkout import CHECKOUT
 from reports.defuse import defuse_for_terminal
 from reports.view import GLYPHS, View, headline, seconds, tone
 
-HERE = Path(__file__).parent / "templates"
+HERE = CHECKOUT / "reports" / "templates"
 
 
 def render(shown: View) -> str:

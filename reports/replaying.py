@@ -14,12 +14,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError, HostError
 from reports import evidence
 from reports.record import Kept, Record, Result, Run
 from reports.replay import Replayed, Unreplayable, compare_replay, join_replays
 
-ROOT: Final = Path(__file__).resolve().parent.parent
 WITHIN_S: Final = 1800.0  # 54 cells take under a minute on two cores
 SHOWN_LINES: Final = 8
 LEFT_OUT: Final = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_XDIST_AUTO_NUM_WORKERS")  # they would change the run
@@ -62,7 +62,7 @@ def _run_pytest(path: Path, run: str, target: Path) -> subprocess.CompletedProce
         return subprocess.run(
             [sys.executable, "-m", "pytest", "suites", "-q",
              f"--replay={path.resolve()}", f"--replay-run={run}", f"--evidence={target}"],
-            cwd=ROOT, env=_environment(), capture_output=True, text=True,
+            cwd=CHECKOUT, env=_environment(), capture_output=True, text=True,
             errors="replace", check=False, timeout=WITHIN_S, stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except subprocess.TimeoutExpired:

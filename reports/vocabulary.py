@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 from functools import cache
-from pathlib import Path
 from typing import Final
 
+from matrix.checkout import CHECKOUT
 from matrix.load import load
 from matrix.model import Engine, Release
 from matrix.status import Status
 from reports import record
 
-SUITES: Final = Path(__file__).resolve().parents[1] / "suites"
+SUITES: Final = CHECKOUT / "suites"
 # What engines, evidence and pages are full of; a variable that holds one of these keeps no secret with it.
 PLAIN: Final = """
 baseline default python docker podman linux ubuntu debian localhost 127.0.0.1 string number object message messages

@@ -23,6 +23,7 @@ from fixtures.canary.checkpoint import CheckpointDirectory
 from fixtures.client import Client
 from fixtures.tape import LIVE, Tape
 from fixtures.weights import find
+from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError, EngineReplyMalformed, Problem
 from matrix.logprobs import Logprobs, by_recording, distance, named, unsound
 from matrix.model import Cell
@@ -31,7 +32,7 @@ from matrix.plan import Plan
 from matrix.proof import Proof
 from suites.checks import frozen
 
-FILE = Path(__file__).parent / "data" / "canary_recordings.json"
+FILE = CHECKOUT / "suites" / "data" / "canary_recordings.json"
 COMMAND = "python -m suites.recordings"
 PROMPT_TOKENS = 700  # asked of the bank, which makes 644: beyond index_topk 256 by a factor at which patterns part
 TOP = 20

@@ -20,7 +20,7 @@ from typing import Any, Final
 from fixtures.banks.bank import Bank
 from fixtures.banks.item import Item
 from fixtures.canary.checkpoint import CheckpointDirectory
-from fixtures.weights import CHECKOUT
+from matrix.checkout import CHECKOUT
 from matrix.divergence import merged
 from matrix.logprobs import Logprobs
 from matrix.model import Cell, Checkpoint
@@ -28,7 +28,7 @@ from suites import recordings, signature
 from suites.checks import frozen
 from suites.contract import Plan
 
-FILE: Final = Path(__file__).parent / "data" / "canary_references.json"
+FILE: Final = CHECKOUT / "suites" / "data" / "canary_references.json"
 COMMAND: Final = "python -m suites.references"
 SOURCE: Final = "canary_bf16"  # what every canary is made from
 PRUNED: Final = ("reap160", "reap192")  # members of the family that compute another function than their source

@@ -19,9 +19,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from matrix.checkout import CHECKOUT
 from tests.rivals.compare import compared, table
 
-ROOT = Path(__file__).resolve().parent.parent
 PY = sys.executable
 REPEATS = 5
 
@@ -35,7 +35,7 @@ class Row:
     note: str = ""
 
 
-def median_s(argv: list[str], repeats: int = REPEATS, cwd: Path = ROOT) -> float:
+def median_s(argv: list[str], repeats: int = REPEATS, cwd: Path = CHECKOUT) -> float:
     """Median wall seconds of a command over some repeats."""
     times = []
     for _ in range(repeats):
@@ -60,10 +60,10 @@ def environment() -> list[Row]:
     """Size of what `make matrix` installs, in a throw-away environment from the run lock."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "site"
-        lock = ROOT / "requirements/run.lock"
+        lock = CHECKOUT / "requirements/run.lock"
         uv = [PY.replace("/python", "/uv"), "pip", "install", "-q", "--require-hashes", "-r", str(lock)]
         began = time.perf_counter()
-        subprocess.run([*uv, "--target", str(target)], check=True, cwd=ROOT)
+        subprocess.run([*uv, "--target", str(target)], check=True, cwd=CHECKOUT)
         took = time.perf_counter() - began
         size = sum(f.stat().st_size for f in target.rglob("*") if f.is_file())
     return [
@@ -81,7 +81,7 @@ def clean() -> list[Row]:
     """`make matrix` from a clean clone to the verdict."""
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder) / "clone"
-        subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
+        subprocess.run(["git", "clone", "-q", str(CHECKOUT), str(clone)], check=True)
         return [
             Row(name="make matrix, clean clone", value=median_s(["make", "matrix"], 1, clone), unit="s", aim="< 60 s")
         ]
@@ -93,7 +93,7 @@ def conversion() -> list[Row]:
         env = {**os.environ, "GLM_MATRIX_CACHE": folder}
         began = time.perf_counter()
         argv = [PY, "-m", "fixtures.canary.gguf", "fixtures/canary/hf"]
-        subprocess.run(argv, cwd=ROOT, env=env, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(argv, cwd=CHECKOUT, env=env, check=True, stdout=subprocess.DEVNULL)
         return [Row(name="canary to GGUF, cold", value=time.perf_counter() - began, unit="s")]
 
 
@@ -125,10 +125,10 @@ def main() -> int:
         for row in BENCHES[name]():
             rows.append(row)
             print(f"{row.name:<42} {row.value:>10.2f} {row.unit:<4} {row.aim:<20} {row.note}", flush=True)
-    out = ROOT / "reports/out/bench.json"
+    out = CHECKOUT / "reports/out/bench.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps([asdict(r) for r in rows], indent=1) + "\n")
-    print(f"written to {out.relative_to(ROOT)}; {os.cpu_count()} cores here")
+    print(f"written to {out.relative_to(CHECKOUT)}; {os.cpu_count()} cores here")
     return 0
 
 

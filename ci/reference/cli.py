@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 import ci.plan
 import matrix.__main__
 import reports.__main__
-from ci.generated import ROOT
 from ci.reference.markdown import block
+from matrix.checkout import CHECKOUT
 from matrix.loaded import Matrix
 from matrix.select import all_marks
 
@@ -55,7 +55,7 @@ def _pytest(*words: str) -> str:
     """pytest in a process of its own: the options come from every layer, and ci imports only two of them."""
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *words],
-        cwd=ROOT, env={**os.environ, "COLUMNS": str(WIDTH)}, capture_output=True, text=True, check=True,
+        cwd=CHECKOUT, env={**os.environ, "COLUMNS": str(WIDTH)}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return done.stdout
 

@@ -15,10 +15,11 @@ from typing import Any
 
 import yaml
 
+from matrix.checkout import CHECKOUT
 from matrix.condition import compile_condition
 from matrix.errors import ConfigError, HostError, Problem, nearest
 
-PATCHES = Path(__file__).resolve().parent.parent / "patches"
+PATCHES = CHECKOUT / "matrix" / "patches"
 
 
 class PatchRefused(HostError):

@@ -14,7 +14,9 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-SNAPSHOTS = Path(__file__).resolve().parent.parent / "snapshots"
+from matrix.checkout import CHECKOUT
+
+SNAPSHOTS = CHECKOUT / "matrix" / "snapshots"
 FORKS = SNAPSHOTS / "forks.json"
 REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)\s*(\[[^\]]*\])?\s*\(?(?P<spec>[^;()@]*)")
 

@@ -14,17 +14,17 @@ import pytest
 import yaml
 
 from ci import runners, workflows
-from ci.generated import ROOT
 from ci.gpu_workflow import DEPTHS as DEPTHS_OFFERED
 from ci.workflow_steps import HOSTED
+from matrix.checkout import CHECKOUT
 from matrix.load import load
 from reports import policy
 from suites.depth import DEPTHS
 from tests.reports.world import seal
 from tests.reports.world import write as evidence_bytes
 
-GPU = ROOT / workflows.FOLDER / "gpu-matrix.yml"
-CPU = ROOT / workflows.FOLDER / "cpu.yml"
+GPU = CHECKOUT / workflows.FOLDER / "gpu-matrix.yml"
+CPU = CHECKOUT / workflows.FOLDER / "cpu.yml"
 
 
 def parsed(path: Path) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def shell(script: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str
         (cwd / ".venv").symlink_to(Path(sys.executable).parent.parent)
     return subprocess.run(
         ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
-        cwd=cwd, env={**os.environ, "PYTHONPATH": str(ROOT), **env}, capture_output=True, text=True, check=False,
+        cwd=cwd, env={**os.environ, "PYTHONPATH": str(CHECKOUT), **env}, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
 
@@ -124,7 +124,7 @@ def test_the_plan_step_writes_what_the_run_job_reads(tmp_path: Path) -> None:
     output = tmp_path / "output"
     done = shell(
         step("plan", "plan")["run"], tmp_path,
-        POLICY=str(ROOT / "ci/gates/sm120.yaml"), MARKS="sm120x4 and sglang", GITHUB_OUTPUT=str(output),
+        POLICY=str(CHECKOUT / "ci/gates/sm120.yaml"), MARKS="sm120x4 and sglang", GITHUB_OUTPUT=str(output),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     values = dict(line.split("=", 1) for line in output.read_text().splitlines())

@@ -11,8 +11,9 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs"
+from matrix.checkout import CHECKOUT
+
+DOCS = CHECKOUT / "docs"
 PAGES = sorted(p.relative_to(DOCS).as_posix() for p in DOCS.rglob("*.md") if "reference" not in p.parts)
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PLACE = re.compile(r"# ((?:matrix|ci)/\S+\.yaml)\n")
@@ -50,7 +51,7 @@ def _blocks(page: str, text: str) -> Iterator[Block]:
 def checkout_with(page: str, folder: Path) -> Path:
     """The YAML of this checkout below `folder`, changed as the page says."""
     for part in ("matrix", "ci"):
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+        shutil.copytree(CHECKOUT / part, folder / part, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     for block in blocks(page, "yaml"):
         if block.place:
             _apply(folder / block.place, block.text)

@@ -19,11 +19,12 @@ import matrix.__main__ as command
 import reports.__main__
 from ci import runners
 from matrix import select
+from matrix.checkout import CHECKOUT
 from matrix.load import load
 from matrix.loaded import Matrix
 from reports import policy
 from suites.plugin import MARKS
-from tests.docs.pages import DOCS, PAGES, ROOT, Block, blocks, checkout_with
+from tests.docs.pages import DOCS, PAGES, Block, blocks, checkout_with
 
 WITH_YAML = [page for page in PAGES if any(b.place for b in blocks(page, "yaml"))]
 CONSOLE = [b for page in PAGES for b in blocks(page, "console")]
@@ -44,7 +45,7 @@ def world_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], World]
     @cache
     def make(page: str) -> World:
         if page not in WITH_YAML:
-            return World(load(), ROOT)
+            return World(load(), CHECKOUT)
         root = checkout_with(page, tmp_path_factory.mktemp("checkout"))
         return World(load(root / "matrix"), root)
 
@@ -98,7 +99,7 @@ def test_a_command_does_what_the_page_shows(
             case ["python", "-m", module, *_]:
                 assert importlib.util.find_spec(module)
             case ["make", target, *_]:
-                assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+                assert re.search(rf"^{target}:", (CHECKOUT / "Makefile").read_text("utf-8"), re.MULTILINE)
             case ["pytest", *rest]:
                 check_pytest(rest)
             case ["export" | "git" | "cd" | "curl" | "bash", *_]:
@@ -184,7 +185,7 @@ def anchors(path: Path) -> set[str]:
 
 
 def test_the_environment_variables_of_the_docs_are_read_somewhere() -> None:
-    code = "".join(p.read_text("utf-8") for part in ("fixtures", "matrix") for p in (ROOT / part).rglob("*.py"))
+    code = "".join(p.read_text("utf-8") for part in ("fixtures", "matrix") for p in (CHECKOUT / part).rglob("*.py"))
     for page in PAGES:
         for name in re.findall(r"GLM_MATRIX_\w+", (DOCS / page).read_text("utf-8")):
             assert f'"{name}"' in code, f"{page}: {name}"

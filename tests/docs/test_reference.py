@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from ci.generated import ROOT
 from ci.reference import __main__ as reference
 from ci.reference import schema
+from matrix.checkout import CHECKOUT
 from matrix.model import Checkpoint, Overlay
 
 
@@ -19,7 +19,7 @@ def test_a_field_brings_its_type_default_and_comment() -> None:
 
 
 def test_every_verb_with_options_has_its_own_section() -> None:
-    text = (ROOT / "docs/reference/cli.md").read_text("utf-8")  # the first test says that it is fresh
+    text = (CHECKOUT / "docs/reference/cli.md").read_text("utf-8")  # the first test says that it is fresh
     for program in (
         "python -m matrix list",
         "python -m reports gate",

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from matrix.checkout import CHECKOUT
 from matrix.launch_causes import HANG_UNDER_LOAD, UNKNOWN, LaunchCause, find_launch_cause
 from matrix.launch_log import LINE_CHARS
 from matrix.load import load
 
-LOGS = Path(__file__).parents[1] / "fixtures" / "logs"
+LOGS = CHECKOUT / "tests" / "fixtures" / "logs"
 ENGINES = load().engines
 FRAMES = ['  File "/e/loader.py", line 7, in load', "    raise RuntimeError('CUDA out of memory')", "    ^^^^^"]
 

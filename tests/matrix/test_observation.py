@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from matrix.checkout import CHECKOUT
 from matrix.errors import EngineReplyMalformed
 from matrix.load import load
 from matrix.observation import (
@@ -24,7 +24,7 @@ from matrix.observation import (
     problems,
 )
 
-LOGS = Path(__file__).parents[1] / "fixtures" / "logs"
+LOGS = CHECKOUT / "tests" / "fixtures" / "logs"
 ENGINES = load().engines
 GIB = 2**30
 

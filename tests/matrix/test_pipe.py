@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from matrix.checkout import CHECKOUT
+
 PRINTS = "import sys; from matrix.pipe import run_for_a_pipe; sys.exit(run_for_a_pipe(lambda: {} or 7))"
 
 
 def python(code: str, reader: str = "cat") -> subprocess.CompletedProcess[str]:
     command = ["bash", "-c", f'"$0" -c "$1" | {reader}; exit ${{PIPESTATUS[0]}}', sys.executable, code]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    return subprocess.run(command, capture_output=True, text=True, cwd=CHECKOUT, check=False)
 
 
 def test_a_reader_that_goes_away_is_no_traceback() -> None:

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from matrix.checkout import CHECKOUT
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def pytest_run(*args: str, evidence: Path) -> subprocess.CompletedProcess[str]:
     argv = [sys.executable, "-m", "pytest", "-q", "--evidence", str(evidence), *args]
-    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(argv, cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=120)
 
 
 @pytest.fixture

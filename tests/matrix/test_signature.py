@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from matrix.checkout import CHECKOUT
 from matrix.load import load
 from matrix.signature import (
     COMMON,
@@ -20,7 +20,7 @@ from matrix.signature import (
     remove_echoes,
 )
 
-LOGS = sorted((Path(__file__).resolve().parents[1] / "fixtures" / "logs").rglob("*.log"))
+LOGS = sorted((CHECKOUT / "tests" / "fixtures" / "logs").rglob("*.log"))
 COMMAND = ("serve", "--model", "/m", "--page-size", "64", "--kv-cache-dtype", "fp8_e4m3", "--enable-mtp")
 
 

@@ -9,14 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from fixtures.faults.table import FAULTS
 from fixtures.stub.table import DEFECTS
+from matrix.checkout import CHECKOUT
 from tests.mutation.row import Alarm, Healthy, Row
 
-ROOT = Path(__file__).resolve().parents[2]
 VERSIONS = ("pytest", "requests", "httptools", "xllamacpp", "gguf")
 
 LEGEND = "A named killer is **bold** when it turned red, ~~struck~~ when it stayed green. The others turned red, too."
@@ -66,7 +65,7 @@ def _commit() -> str:
 
 
 def _git(*words: str) -> str:
-    done = subprocess.run(["git", *words], capture_output=True, text=True, check=False, cwd=ROOT)
+    done = subprocess.run(["git", *words], capture_output=True, text=True, check=False, cwd=CHECKOUT)
     return done.stdout.strip()
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from junitparser import TestSuite
 
+from matrix.checkout import CHECKOUT
 from matrix.status import Status
 from reports import evidence, junit
 from reports.record import CellFacts, End, Expected, Found, Launch, Lost, Measured, Proof, Record, Result, Run
 
-ROOT = Path(__file__).resolve().parents[2]
 CONFTEST = r"""
 import pytest
 from datetime import date
@@ -259,7 +259,13 @@ def start(where: Path, tests: str, options: Sequence[str] = (), **more: str) -> 
     (where / "conftest.py").write_text(CONFTEST)
     (where / "pytest.ini").write_text("[pytest]\nxfail_strict = true\n")
     (where / "test_suite.py").write_text(tests)
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **more}
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(CHECKOUT),
+        "PYTEST_ADDOPTS": "",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        **more,
+    }
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     return subprocess.Popen([*COMMAND, *options], cwd=where, env=env, text=True, **pipes)  # type: ignore[call-overload,no-any-return]
 
@@ -401,7 +407,7 @@ def pytest_sessionstart():
 @pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "xdist"])
 def test_a_disk_that_is_full_ends_the_run_once_without_a_traceback(tmp_path: Path, options: Sequence[str]) -> None:
     (tmp_path / "full.py").write_text(FULL)
-    run = start(tmp_path, TESTS, ("-p", "full", *options), PYTHONPATH=f"{ROOT}{os.pathsep}{tmp_path}")
+    run = start(tmp_path, TESTS, ("-p", "full", *options), PYTHONPATH=f"{CHECKOUT}{os.pathsep}{tmp_path}")
     out, _ = run.communicate()
     assert run.returncode == pytest.ExitCode.INTERRUPTED
     assert "INTERNALERROR" not in out

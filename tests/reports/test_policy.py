@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError
 from matrix.load import load
 from reports import policy
 from tests.matrix import world as matrix_world
 
-ROOT = Path(__file__).resolve().parents[2]
 GOOD = """
 title: Everything
 require:
@@ -88,7 +88,7 @@ def test_a_requirement_nobody_can_meet_is_bad_input(tmp_path: Path, change: tupl
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "ci/gates").glob("*.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted((CHECKOUT / "ci/gates").glob("*.yaml")), ids=lambda p: p.stem)
 def test_the_shipped_policies_fit_the_matrix(path: Path) -> None:
     found, doc = policy.load(path)
     assert policy.expect(found, doc, load())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError
 from matrix.load import load
 from reports import redact
@@ -17,7 +18,7 @@ from reports.vocabulary import find_ordinary
 S = "Zx9q7Lm2Wp4Rt6Yb8NcQ"  # stands in every form below
 AWS = "wJalrXUtnFEMI/K7MDENG/" + "bPxRfiCYEXAMPLEKEY"
 HEX = "4f" * 20
-REAL_LOGS = sorted((Path(__file__).parents[1] / "fixtures" / "logs").glob("*.log"))
+REAL_LOGS = sorted((CHECKOUT / "tests" / "fixtures" / "logs").glob("*.log"))
 
 
 @pytest.fixture(autouse=True)

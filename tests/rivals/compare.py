@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from fixtures.load.bench import CASES, PROMPT, Case, mock
-from fixtures.load.run import ROOT, run_load
+from fixtures.load.run import run_load
 from fixtures.load.spec import LoadSpec
+from matrix.checkout import CHECKOUT
 
-KEPT: Final = ROOT / ".cache" / "rivals"  # environments, by name and pin
-TOKENIZER: Final = ROOT / "fixtures" / "canary" / "hf"
+KEPT: Final = CHECKOUT / ".cache" / "rivals"  # environments, by name and pin
+TOKENIZER: Final = CHECKOUT / "fixtures" / "canary" / "hf"
 TIMEOUT_S: Final = 300
 SHOWN_CHARS: Final = 160
 Numbers = Mapping[str, float]
@@ -132,7 +133,7 @@ def _theirs(url: str, case: Case, rival: Rival) -> Numbers:
     """Raises: LookupError, with the end of what it printed, when it told no numbers."""
     command = [str(rival.home / "bin/python"), "-m", f"tests.rivals.{rival.script}", url]
     command += [str(case.concurrency), str(case.output_len), str(TOKENIZER)]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
     with tempfile.TemporaryDirectory() as folder:  # some leave files where they run
         done = subprocess.run(
             command, cwd=folder, env=env, capture_output=True, text=True, timeout=TIMEOUT_S, check=False

@@ -15,6 +15,7 @@ from fixtures.canary.checkpoint import CheckpointDirectory
 from fixtures.client import Client
 from fixtures.launch import Running
 from fixtures.process_engine import ProcessLauncher
+from matrix.checkout import CHECKOUT
 from matrix.expand import expand
 from matrix.load import load
 from matrix.logprobs import by_recording
@@ -28,7 +29,7 @@ from tests.suites.world import Recorder
 
 pytestmark = needs_canary
 
-ORACLE = Path(__file__).parents[1] / "fixtures" / "canary" / "reference_logprobs.json"
+ORACLE = CHECKOUT / "tests" / "fixtures" / "canary" / "reference_logprobs.json"
 ORACLE_TOLERANCE = 0.02  # F32 weights differ from transformers by 0.0035 at most (tests/fixtures/llamacpp)
 
 

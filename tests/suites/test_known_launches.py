@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.overlay import CHECKOUT
+from matrix.checkout import CHECKOUT
 from matrix.status import GREEN, Status
 from reports import evidence, junit
 from reports.record import Record, Result

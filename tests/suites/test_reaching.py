@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix.known_lint import CHECKOUT, read_test_names
+from matrix.checkout import CHECKOUT
+from matrix.known_lint import read_test_names
 from matrix.model import Needs
 from matrix.reach import COMMAND, FILE, Asked, Reach, frontier, read_reach
 from suites.depth import DEPTHS, RELEASE

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.overlay import CHECKOUT
+from matrix.checkout import CHECKOUT
 from matrix.status import Status
 from reports import evidence, junit, table
 from reports.evidence import EvidenceWriter

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.overlay import CHECKOUT
+from matrix.checkout import CHECKOUT
 from matrix.status import Status
 from reports import evidence, record
 from reports.evidence import line_of, sealed
