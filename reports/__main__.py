@@ -4,7 +4,8 @@
     python -m reports table                                 the verdict table in the terminal
     python -m reports table --markdown                      the same as Markdown, e.g. for a pull request
     python -m reports html --out reports/out/index.html     one self-contained page, with every failing reply
-    python -m reports gate --policy ci/gates/cpu.yaml       green or red, with a sentence for each reason
+    python -m reports gate --policy ci/gates/cpu.yaml       green or red, with a sentence for each reason; report and
+                                                            gate write it as JUnit too (gate.junit.xml), for CI
     python -m reports predictions                           cells that differ in one feature: as predicted?
     python -m reports ablation                              MTP's speed-up, chunked prefill's ITL: with over without
     python -m reports replay EVIDENCE.jsonl                 judge its kept replies again, without an engine, and compare
@@ -42,6 +43,7 @@ from reports import (
     diff,
     evidence,
     gate,
+    gate_junit,
     html,
     junit,
     paired,
@@ -104,7 +106,11 @@ def parser() -> argparse.ArgumentParser:
     shown.add_argument("--markdown", action="store_true", help="print Markdown")
     page = verbs.add_parser("html", parents=[judging], help="one HTML page")
     page.add_argument("--out", type=Path, default=OUT / "index.html", metavar="FILE")
-    verbs.add_parser("gate", parents=[judging], help="green or red, and why")
+    judge = verbs.add_parser("gate", parents=[judging], help="green or red, and why; also as JUnit")
+    judge.add_argument(
+        "--junit", type=Path, default=OUT / gate_junit.NAME, metavar="FILE",
+        help="where the verdict goes as JUnit, which CI reads (default %(default)s)",
+    )  # fmt: skip
     verbs.add_parser("predictions", parents=[reading], help="what each feature changed, and whether that was predicted")
     verbs.add_parser("ablation", parents=[judging], help="what each feature changes in speed")
     two = verbs.add_parser("diff", help="what changed between two runs")
@@ -148,7 +154,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _judging(args: argparse.Namespace) -> int:
     if args.verb == "gate" and args.policy is None:
         parser().error("gate needs --policy, e.g. ci/gates/cpu.yaml")
-    judged = _judge(args)
+    place = _place_junit(args)
+    judged = _judged_for(args, place)
     match args.verb:
         case "report":
             _write_all(judged, args.out)
@@ -164,6 +171,31 @@ def _judging(args: argparse.Namespace) -> int:
         case "ablation":
             print(ablation.render(ablation.ablations(judged.records)))
     return judged.code
+
+
+def _place_junit(args: argparse.Namespace) -> Path | None:
+    """Where the verdict goes as JUnit, if this verb writes one."""
+    places = {"gate": getattr(args, "junit", None), "report": Path(getattr(args, "out", OUT)) / gate_junit.NAME}
+    return places.get(args.verb)
+
+
+def _judged_for(args: argparse.Namespace, place: Path | None) -> Judged:
+    """What was judged, and written as JUnit. That file is red until it is known to be green, and gone without a policy:
+    an older one would speak for this evidence."""
+    if place is None:
+        return _judge(args)
+    if args.policy is None:
+        place.unlink(missing_ok=True)
+        return _judge(args)
+    gate_junit.write_unjudged(place)
+    try:
+        judged = _judge(args)
+    except (ConfigError, HostError) as error:
+        gate_junit.write_unjudged(place, str(error))
+        raise
+    assert judged.verdict is not None
+    gate_junit.write_verdict(judged.verdict, place)
+    return judged
 
 
 def _judge(args: argparse.Namespace) -> Judged:
@@ -193,7 +225,8 @@ def _write_all(judged: Judged, out: Path) -> None:
     html.write(shown, out / "index.html")
     (out / "table.md").write_text(table.markdown(shown), encoding="utf-8", errors="replace")
     table.print_table(shown, _console())
-    print(f"written: {out / 'index.html'}, {out / 'table.md'}")
+    places = [out / name for name in ("index.html", "table.md", gate_junit.NAME)]
+    print(f"written: {', '.join(str(p) for p in places if p.exists())}")
 
 
 def _print_verdict(judged: Judged) -> None:

@@ -114,6 +114,11 @@ class View:
     excluded: int = 0
 
     @property
+    def judged(self) -> tuple[Row, ...]:
+        """The rows that are counted: those of the policy's cells; without a policy, all."""
+        return count_rows(self.board, self.verdict)
+
+    @property
     def reasons(self) -> tuple[tuple[str, tuple[Reason, ...]], ...]:
         """Why it is red, by cell; those about the run come first, under ""."""
         found = self.verdict.reasons if self.verdict else ()
@@ -122,13 +127,13 @@ class View:
     @property
     def known(self) -> tuple[tuple[str, int], ...]:
         """What known failures said that were seen to fail, and how many tests did."""
-        tests = (t for row in self.board.rows for t in row.tests if t.status is Status.XFAIL)
+        tests = (t for row in self.judged for t in row.tests if t.status is Status.XFAIL)
         return tuple(Counter(t.message for t in tests).items())
 
     @property
     def not_run(self) -> tuple[tuple[str, str], ...]:
         """Cells of which no engine answered, as known, and what is known of them."""
-        return tuple((row.cell, row.why_not_run) for row in self.board.rows if row.not_run)
+        return tuple((row.cell, row.why_not_run) for row in self.judged if row.not_run)
 
     @property
     def predictions(self) -> tuple[Prediction, ...]:
@@ -138,12 +143,20 @@ class View:
     @property
     def noted(self) -> tuple[Settled, ...]:
         """Green tests of which something is to be known."""
-        return tuple(t for row in self.board.rows for t in row.tests if t.notes)
+        return tuple(t for row in self.judged for t in row.tests if t.notes)
+
+
+def count_rows(board: Board, verdict: Verdict | None) -> tuple[Row, ...]:
+    """The rows that a report counts: nothing that the policy does not ask for makes a verdict look better or worse."""
+    if verdict is None:
+        return board.rows
+    required = {row.cell for row in verdict.rows}
+    return tuple(row for row in board.rows if row.cell in required)
 
 
 def view(board: Board, verdict: Verdict | None = None, excluded: Mapping[Cell, Excluded] | None = None) -> View:
     suites = board.suites
-    counts = Counter(row.status for row in board.rows)
+    counts = Counter(row.status for row in count_rows(board, verdict))
     predicted = [p for p in (verdict.predictions if verdict else ()) if p.of_effect and p.outcome == "proven"]
     groups = groupby(sorted(board.rows, key=_place), key=lambda row: _place(row)[0])
     return View(
@@ -202,13 +215,16 @@ def _exclusions(reasons: Iterable[Excluded]) -> list[Exclusion]:
 
 
 def headline(shown: View) -> str:
-    """The report in one line."""
-    rows = [row for row in shown.board.rows if not row.not_run]
-    green = sum(row.status in GREEN for row in rows)
+    """The report in one line. A cell that the gate is red for has not passed, whatever its tests say."""
+    judged = shown.judged
+    rows = [row for row in judged if not row.not_run]
+    red = {reason.cell for reason in shown.verdict.reasons} if shown.verdict else set()
+    green = sum(row.status in GREEN and row.cell not in red for row in rows)
     cells = f"{green} of {len(rows)} cells passed what they ran"
-    if missing := len(shown.board.rows) - len(rows):
+    if missing := len(judged) - len(rows):
         cells += f", {missing} {'cells' if missing != 1 else 'cell'} did not run, as known"
     cells += f", {len(noted)} with a note" if (noted := {t.cell for t in shown.noted}) else ""
+    cells += f", {others} not of this policy" if (others := len(shown.board.rows) - len(judged)) else ""
     cells += shown.board.lost
     if shown.verdict is None:
         return cells

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -153,6 +154,8 @@ require:
   - when: {rig: cpu, engine: llamacpp, checkpoint: canary_bf16}
     glob: "*.baseline"
 max_age_h: 1
+not_replayed:
+  - {cells: "*", owner: tests, why: "nothing was asked", until: 2099-01-01}
 """
 JUNIT = '<testsuites><testsuite name="pytest" tests="1"><testcase classname="a" name="b"/></testsuite></testsuites>'
 
@@ -192,6 +195,13 @@ def test_the_gate_is_red_and_says_why_when_no_job_left_anything(tmp_path: Path, 
     assert done["merge"].returncode == 0 and "no job left a JUnit file" in done["merge"].stdout
     assert done["gate"].returncode != 0
     assert "Did anything run?" in done["gate"].stderr
+    assert gate_junit(tmp_path).get("errors") == "1"
+
+
+def gate_junit(cwd: Path) -> ElementTree.Element:
+    """The suite that CI reads, where it is uploaded."""
+    assert any(s.get("with", {}).get("path") == "reports/out/" for s in parsed(GPU)["jobs"]["gate"]["steps"])
+    return ElementTree.parse(cwd / "reports/out/gate.junit.xml").getroot()[0]
 
 
 def test_the_gate_is_green_on_green_evidence_and_red_without_one_jobs_part(tmp_path: Path, gate_policy: Path) -> None:
@@ -203,8 +213,10 @@ def test_the_gate_is_green_on_green_evidence_and_red_without_one_jobs_part(tmp_p
     assert done["merge"].returncode == 0, done["merge"].stderr
     assert done["gate"].returncode == 0, done["gate"].stdout + done["gate"].stderr
     assert (tmp_path / "reports/out/junit.xml").is_file()
+    assert (gate_junit(tmp_path).get("tests"), gate_junit(tmp_path).get("failures")) == ("2", "0")
     assert (tmp_path / "summary.md").read_text("utf-8").startswith("# GREEN: One canary cell")
     wider = POLICY_TEXT.replace('    glob: "*.baseline"\n', "")
     gate_policy.write_text(wider, encoding="utf-8")
     red = gate_job(tmp_path, gate_policy)["gate"]
     assert red.returncode == 1 and "no evidence; it was expected to run" in red.stdout
+    assert gate_junit(tmp_path).get("failures") != "0"

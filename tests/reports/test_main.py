@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -11,6 +12,7 @@ from matrix.expand import expand
 from matrix.load import load
 from matrix.plan import plan
 from reports import __main__ as cli
+from reports import gate
 from tests.matrix import world as matrix_world
 from tests.reports import world
 from tests.reports.world import Json
@@ -49,6 +51,9 @@ def write(path: Path, fields: list[Json]) -> None:
 
 
 def run(folder: Path, *argv: str) -> int:
+    """As on the command line, but nothing is left in the checkout."""
+    if argv[0] == "gate" and "--junit" not in argv:
+        argv = (*argv, "--junit", str(folder / "gate.junit.xml"))
     return cli.main([*argv, "--evidence", str(folder / "e.jsonl")])
 
 
@@ -81,6 +86,61 @@ def test_a_report_is_written_green_or_red(folder: Path, capsys: pytest.CaptureFi
     assert "combinations excluded" in capsys.readouterr().out
     assert "FAIL" in (folder / "out/index.html").read_text()
     assert "FAIL" in (folder / "out/table.md").read_text()
+
+
+def told(path: Path) -> tuple[str, str]:
+    """Failures and errors of the verdict's JUnit."""
+    suite = ElementTree.parse(path).getroot()[0]
+    return suite.get("failures", ""), suite.get("errors", "")
+
+
+@pytest.mark.parametrize("verb", ["gate", "report"])
+def test_the_verdict_is_written_as_junit_that_is_as_red_as_the_gate(folder: Path, verb: str) -> None:
+    path = folder / "gate.junit.xml"
+    argv = (verb, "--policy", str(folder / "gate.yaml"), *(("--out", str(folder)) if verb == "report" else ()))
+    assert run(folder, *argv) == 0
+    assert told(path) == ("0", "0")
+    fail(folder)
+    assert run(folder, *argv) == 1
+    assert told(path)[0] != "0"
+
+
+@pytest.mark.parametrize("verb", ["gate", "report"])
+def test_a_gate_that_cannot_judge_leaves_no_older_green(folder: Path, verb: str) -> None:
+    path = folder / "gate.junit.xml"
+    argv = (verb, "--policy", str(folder / "gate.yaml"), *(("--out", str(folder)) if verb == "report" else ()))
+    assert run(folder, *argv) == 0
+    (folder / "e.jsonl").unlink()
+    assert run(folder, *argv) == 2
+    assert told(path) == ("0", "1")
+
+
+def test_a_gate_that_dies_leaves_no_older_green(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    argv = ("gate", "--policy", str(folder / "gate.yaml"))
+    assert run(folder, *argv) == 0
+    monkeypatch.setattr(gate, "judge", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run(folder, *argv)
+    assert told(folder / "gate.junit.xml") == ("0", "1")
+
+
+def test_a_report_without_a_policy_has_no_verdict_to_leave(folder: Path) -> None:
+    (folder / "gate.junit.xml").write_text("<testsuites/>")
+    assert run(folder, "report", "--out", str(folder)) == 0
+    assert not (folder / "gate.junit.xml").exists()
+
+
+def test_only_cells_of_the_policy_are_counted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fields = _fields(folder)
+    cells = sorted({f["cell"] for f in fields if f["kind"] == "cell"})
+    (folder / "gate.yaml").write_text(POLICY.replace("'cpu.*'\n    suites", f"'{cells[0]}'\n    suites"))
+    write(folder / "e.jsonl", [f | {"status": "FAIL"} if f.get("cell") == cells[1] and f["kind"] == "result" else f
+                               for f in fields])  # fmt: skip
+    assert run(folder, "report", "--policy", str(folder / "gate.yaml"), "--out", str(folder)) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert any(f"1 of 1 cells passed what they ran, {len(cells) - 1} not of this policy" in line for line in said)
+    counted = (folder / "index.html").read_text().partition('class="counts"')[2].partition("</div>")[0]
+    assert "1 cell" in counted and "FAIL" not in counted
 
 
 def test_only_the_selected_cells_are_judged_when_asked(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
