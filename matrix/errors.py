@@ -91,7 +91,14 @@ class EngineReplyMalformed(EngineError):
 
 
 class OtherServer(EngineError):
-    """What answers is not the engine that was started, or not the model that was asked."""
+    """What answers is not the engine that was started, or not the model that was asked.
+
+    `replied` is the model's name in a reply, where that is what told.
+    """
+
+    def __init__(self, message: str, *, replied: str = "") -> None:
+        self.replied = replied
+        super().__init__(message)
 
 
 def iterate_causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -3,6 +3,7 @@
     engine    `owned_by` of its model list            engine.yaml: owned_by
     model     served names, and the weights' path     the checkpoint's id, repository or path, or the plan's served name
     version   /version, /server_info, /props          the release's version, without a local label (+cu130)
+    reply     `model` of each reply                   the name that was asked
 
 What is not told cannot be compared, and counts as a difference where the engine is one that tells it.
 """
@@ -17,13 +18,15 @@ from typing import Final, Literal, get_args
 
 from packaging.version import InvalidVersion, Version
 
+from matrix.errors import OtherServer
 from matrix.model import Checkpoint, Release
 from matrix.plan import Plan
 
-Part = Literal["engine", "model", "version"]
+Part = Literal["engine", "model", "version", "reply"]
 PARTS: Final[tuple[Part, ...]] = get_args(Part)
 LAUNCH_MARK: Final = re.compile(r"-[0-9a-f]{8}$")  # behind the served name of what this project launches itself
 HUB_SNAPSHOT: Final = re.compile(r"models--([^/]+?)--([^/]+)/snapshots/")
+SHOWN_CHARS: Final = 400
 TELLS_NO_VERSION: Final = frozenset({"transformers"})  # by no endpoint that is asked here
 
 
@@ -35,6 +38,7 @@ class Told:
     names: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()  # of the weights
     version: str = ""
+    software: str = ""  # its Server header
 
 
 def differences(plan: Plan, told: Told, checkpoints: Iterable[Checkpoint] = ()) -> Mapping[Part, str]:
@@ -64,6 +68,21 @@ def same_version(told: str, release: Release) -> bool:
         return release.fork or Version(told).public == release.parsed_version.public
     except InvalidVersion:
         return False
+
+
+def require_model(replied: str, asked: str) -> None:
+    """Compare who answered with who was asked.
+
+    A reply that names no model is for `suites.checks.protocol` to judge. transformers serve adds a revision (`@main`).
+
+    Raises:
+        OtherServer: the reply is in another model's name.
+    """
+    if replied and asked and replied != asked and not replied.startswith(f"{asked}@"):
+        raise OtherServer(
+            f"another server answered: {asked!r} was asked, and the reply's model is {replied[:SHOWN_CHARS]!r}",
+            replied=replied,
+        )
 
 
 def _model(plan: Plan, told: Told, checkpoints: tuple[Checkpoint, ...]) -> str:

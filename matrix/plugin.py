@@ -73,8 +73,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )  # fmt: skip
     group.addoption("--endpoint-model", metavar="NAME", help="the served name that is meant, if not the cell's own")
     group.addoption(
-        "--accept-identity", metavar="PARTS", help="let the server's engine, model or version differ from the cell's,"
-        " by name, e.g. version or model,version; every report shows it",
+        "--accept-identity", metavar="PARTS", help="let the server differ from the cell in these, by name:"
+        " engine, model, version, reply (the model's name in its replies); every report shows it",
     )  # fmt: skip
     group.addoption(
         "--endpoint-header", metavar="'NAME: VALUE'", action="append", default=[],

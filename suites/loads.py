@@ -54,6 +54,7 @@ def load(engine: Engine, bank: Bank, depth: Depth, *, streams: int, output_len: 
     spec = LoadSpec(
         base_url=engine.base_url,
         model=engine.model,
+        replies_as=engine.replies_as,
         prompts=prompts[streams:],
         concurrency=streams,
         output_len=output_len,
@@ -73,7 +74,7 @@ def _measured(spec: LoadSpec, engine: Engine) -> dict[str, Any]:
             result = run_load(spec, engine.api_key, engine.access)
         return result | watch.summary()
 
-    asked = json.dumps({k: v for k, v in asdict(spec).items() if k != "base_url"}, sort_keys=True)
+    asked = json.dumps({k: v for k, v in asdict(spec).items() if k not in ("base_url", "replies_as")}, sort_keys=True)
     question = {"label": spec.label, "requests": len(spec.prompts), "output_len": spec.output_len}
     sha256 = hashlib.sha256(asked.encode()).hexdigest()
     result: dict[str, Any] = engine.tape.note("load", {**question, "spec_sha256": sha256}, measure)

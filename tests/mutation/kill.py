@@ -16,7 +16,7 @@ from fixtures.banks.glm5 import Glm5Bank
 from fixtures.fault_proxy import FaultProxy
 from fixtures.faults.fault import Fault
 from fixtures.faults.table import FAULTS
-from fixtures.killers import BASELINE, BY_CONTEXT, LAUNCH, LOADED, RIGHT_UNDER_LOAD, SINGLE, SWEEP
+from fixtures.killers import BASELINE, BY_CONTEXT, IDENTITY, LAUNCH, LOADED, RIGHT_UNDER_LOAD, SINGLE, SWEEP
 from fixtures.stub.table import DEFECTS
 from fixtures.stub_engine import StubEngine
 from suites.depth import QUICK
@@ -96,7 +96,7 @@ def _asked(fault: Fault, real: Real, every: bool) -> tuple[str, ...]:
     named = tuple(dict.fromkeys(fault.kills))
     if fault.slow or not every:
         return named
-    return tuple(n for n in real.names if n in named or n not in (LAUNCH, BASELINE))
+    return tuple(n for n in real.names if n in named or n not in (LAUNCH, IDENTITY, BASELINE))
 
 
 def healthy_stub(seed: int, say: Say = to_stderr) -> Healthy:

@@ -23,6 +23,7 @@ from fixtures.killers import (
     BY_CONTEXT,
     EFFECT,
     EFFECTIVE,
+    IDENTITY,
     LAUNCH,
     LENGTHS,
     PREFILL,
@@ -35,6 +36,7 @@ from fixtures.launch import Running
 from fixtures.process_engine import ProcessLauncher
 from fixtures.readiness import Limits
 from fixtures.tape import LIVE, Recording, Tape
+from matrix.errors import HostError
 from matrix.expand import expand
 from matrix.load import load
 from matrix.plan import Plan, plan
@@ -63,6 +65,7 @@ TIMES = ("median_ttft_ms", "median_tpot_ms", "p99_itl_ms")
 # Asked by no fault here, and only from --depth full on: lengths and speeds that a shared core makes meaningless.
 DEEPER = (LENGTHS, BY_CONTEXT, PREFILL, SAMPLED, SWEEP)
 FROZEN = (EFFECT, EFFECTIVE, REFERENCE)  # compare with what was recorded for the bank as it is
+REFUSED = "and nothing was asked of it"  # fixtures.attached_engine, of an identity that is not the cell's
 Test = Callable[..., None]
 
 
@@ -87,7 +90,7 @@ class Real:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (*real_tests(), LAUNCH, BASELINE)
+        return (*real_tests(), LAUNCH, IDENTITY, BASELINE)
 
     def bank(self, seed: int = 0) -> Any:
         bank = bank_for(self.plan.cell.checkpoint)
@@ -98,6 +101,8 @@ class Real:
         match name:
             case "launch.ready":
                 return _outcome(lambda _: self._attach())
+            case "attach.identity":
+                return _outcome(lambda _: self._identify())
             case "throughput.not_slower":
                 return _outcome(self._not_slower)
             case _:
@@ -134,6 +139,14 @@ class Real:
         launcher = AttachedLauncher(self.base_url, LAUNCH_LIMITS, {KEY_VARIABLE: self.engine.api_key or ""}, told)
         with launcher.start(self.plan):
             pass
+
+    def _identify(self) -> None:
+        """Attach; that another server answers is noticed here, though it is the host's matter and no result."""
+        try:
+            self._attach()
+        except HostError as error:
+            assert REFUSED not in str(error), str(error)
+            raise
 
     def measure(self) -> Mapping[str, float]:
         """What the throughput suite records of a single stream."""

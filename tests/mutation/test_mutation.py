@@ -12,9 +12,10 @@ import pytest
 
 from fixtures.banks.canary_bank import CanaryBank
 from fixtures.fault_proxy import FaultProxy
-from fixtures.killers import CALL, FACTS, LAUNCH
+from fixtures.killers import CALL, FACTS, IDENTITY, LAUNCH
 from fixtures.launch import Running
-from fixtures.stub_engine import MODEL, StubEngine
+from fixtures.stub.claims import Claims
+from fixtures.stub_engine import StubEngine
 from tests.mutation import kill
 from tests.mutation.__main__ import main
 from tests.mutation.row import Alarm, Healthy, Row
@@ -35,8 +36,10 @@ class Stubbed(Real):
 @contextmanager
 def proxied() -> Iterator[tuple[FaultProxy, Real]]:
     asked = planned()
-    with StubEngine() as stub, FaultProxy(stub.base_url) as proxy:
-        real = Stubbed(asked, Running(base_url=stub.base_url, model=MODEL, api_key=stub.api_key), proxy.base_url)
+    claims = Claims(owner=asked.cell.engine.owned_by or "", model=asked.cell.checkpoint.id)
+    with StubEngine(claims=claims) as stub, FaultProxy(stub.base_url) as proxy:
+        engine = Running(base_url=stub.base_url, model=claims.model, api_key=stub.api_key, stub=True)
+        real = Stubbed(asked, engine, proxy.base_url)
         real.stub = stub
         yield proxy, real
 
@@ -47,7 +50,18 @@ def test_a_defect_of_the_stub_is_killed_by_whom_it_names(defect: str) -> None:
     assert row.verdict == "killed", row.missed_by
 
 
-@pytest.mark.parametrize("fault", ["switches_language", "calls_as_text", "html_under_200"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "switches_language",
+        "calls_as_text",
+        "html_under_200",
+        "replies_in_another_name",
+        "changes_name_in_mid_run",
+        "another_server_on_the_port",
+        "dies_and_another_takes_the_port",
+    ],
+)
 def test_a_fault_of_the_proxy_is_killed_by_whom_it_names(fault: str) -> None:
     with proxied() as (proxy, real):
         row = kill.proxy_row(fault, proxy, real, every=False)
@@ -66,6 +80,7 @@ def test_a_healthy_engine_through_the_proxy_is_not_failed() -> None:
         assert real.run(FACTS, seed=3).error is None
         assert real.run(CALL, seed=3).error is None
         assert real.run(LAUNCH).error is None
+        assert real.run(IDENTITY).error is None
 
 
 def test_a_false_alarm_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:

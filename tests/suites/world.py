@@ -188,6 +188,7 @@ class FakeRunning:
     log_path: Path | None = None
     gpus: tuple[str, ...] = ()
     access: Access = PLAIN
+    replies_as: str = ""
     tape: Tape = LIVE
 
 
