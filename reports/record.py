@@ -69,6 +69,8 @@ class Run(Record):
     commit: str = ""
     xdist: bool = False
     schema: int = 1  # of the writer, see `SCHEMA`
+    retry_of: str = ""  # the run whose questions this one was asked to ask again
+    baselines: tuple[str, ...] = ()  # sha256 of each file with earlier launches that speed was held against
 
 
 @dataclass(frozen=True, kw_only=True)

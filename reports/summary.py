@@ -7,6 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from matrix.status import GREEN, Status, worst
+from reports.attempts import (
+    Attempts,
+    Retries,
+    link_retries,
+    order_by_time,
+    settle_attempts,
+    standing_launches,
+    tell_attempts,
+)
 from reports.defuse import make_visible
 from reports.lost import count_lost
 from reports.record import CellFacts, Expected, Found, Launch, Measured, Proof, Record, Result, Run, suite_of
@@ -14,9 +23,6 @@ from reports.record import CellFacts, Expected, Found, Launch, Measured, Proof, 
 # Measurement names as `vllm bench serve` has them, first match wins; units tok/s and ms.
 TOK_S = ("output_throughput", "decode_throughput", "decode_tok_s", "tok_s")
 TTFT_MS = ("median_ttft_ms", "p50_ttft_ms", "mean_ttft_ms", "ttft_ms")
-ENGINE_FAULT = frozenset({Status.FAIL, Status.CRASH, Status.HANG})
-# Not answers about the engine: any answer of another attempt, or of another host, stands instead.
-NO_ANSWER = frozenset({Status.HOST_ERROR, Status.SKIP_NO_HW, Status.MISSING, Status.NOT_ASKED})
 SKIPPED = frozenset({
     Status.SKIP_NO_HW, Status.INVALID_HW, Status.INVALID_ENGINE, Status.INVALID_COMBO, Status.MISSING,
     Status.NOT_ASKED, Status.NOT_RUN_AS_KNOWN,
@@ -33,6 +39,8 @@ class Settled:
     status: Status
     result: Result | None  # the attempt that decided; None: none reported
     findings: tuple[Found, ...] = ()
+    attempts: Attempts | None = None  # where it was answered more than once
+    told: str = ""  # every one of these answers, with its run
 
     @property
     def suite(self) -> str:
@@ -71,14 +79,16 @@ class Row:
     facts: Mapping[str, Any]
     fingerprints: frozenset[str]
     tests: tuple[Settled, ...]
-    launches: tuple[Launch, ...]  # of this cell or of another with the same fingerprint
+    launches: tuple[Launch, ...]  # of this cell or of another with the same fingerprint, by time
+    standing: tuple[Launch, ...] = ()  # those of them that no retry supersedes
     measurements: tuple[Measured, ...] = ()
     proofs: tuple[Proof, ...] = ()
 
     @property
     def launch(self) -> Launch | None:
-        """The last one: earlier ones were retried."""
-        return self.launches[-1] if self.launches else None
+        """The last that stands, unless one failed: what came up later does not speak for it."""
+        failed = next((each for each in self.standing if each.outcome != "ok"), None)
+        return failed or (self.standing[-1] if self.standing else None)
 
     @property
     def status(self) -> Status:
@@ -137,6 +147,7 @@ class Board:
     runs: tuple[Run, ...] = ()
     loose: tuple[Result, ...] = ()
     lost: str = ""  # how many lines of the evidence could not be read, for the headline
+    retries: Retries = field(default_factory=Retries)
 
     @property
     def suites(self) -> tuple[str, ...]:
@@ -166,9 +177,13 @@ class _Gathered:
 
 
 def board(records: Sequence[Record], expected: Mapping[str, Mapping[str, Any]] | None = None) -> Board:
-    """The rows of all cells in the evidence, and of `expected` cells (id -> facts) that are not (MISSING)."""
+    """The rows of all cells in the evidence, and of `expected` cells (id -> facts) that are not (MISSING).
+
+    In whatever order the records of several runs come: what they say of time decides.
+    """
     cells: dict[str, _Gathered] = {}
-    records = [make_visible(r) for r in records]
+    records = [make_visible(r) for r in order_by_time(records)]
+    retries = link_retries(records)
     for r in records:
         if r.cell:
             _sort(cells.setdefault(r.cell, _Gathered()), r)
@@ -177,10 +192,11 @@ def board(records: Sequence[Record], expected: Mapping[str, Mapping[str, Any]] |
         found.facts = found.facts or facts
     launches = [r for r in records if isinstance(r, Launch)]
     return Board(
-        rows=tuple(_row(cell, gathered, launches) for cell, gathered in cells.items()),
+        rows=tuple(_row(cell, gathered, launches, retries) for cell, gathered in cells.items()),
         runs=tuple(r for r in records if isinstance(r, Run)),
         loose=tuple(r for r in records if isinstance(r, Result) and not r.cell),
         lost=count_lost(records),
+        retries=retries,
     )
 
 
@@ -201,24 +217,28 @@ def _sort(into: _Gathered, r: Record) -> None:
             into.proofs.append(r)
 
 
-def _row(cell: str, found: _Gathered, launches: Sequence[Launch]) -> Row:
-    tests = [_settle(cell, nodeid, results, found.findings) for nodeid, results in found.results.items()]
+def _row(cell: str, found: _Gathered, launches: Sequence[Launch], retries: Retries) -> Row:
+    tests = [_settle(cell, nodeid, results, found.findings, retries) for nodeid, results in found.results.items()]
     reported = set(found.results) | {r.test for rs in found.results.values() for r in rs}
     absent = (t for t in found.expected if t not in reported)
     tests += [Settled(cell=cell, nodeid=t, status=Status.MISSING, result=None) for t in absent]
+    own = tuple(r for r in launches if r.cell == cell or r.fingerprint in found.fingerprints)
     return Row(
         cell=cell, facts=found.facts, fingerprints=frozenset(found.fingerprints), tests=tuple(tests),
-launches=tuple(r for r in launches if r.cell == cell or r.fingerprint in found.fingerprints),
+        launches=own, standing=standing_launches(own, retries),
         measurements=tuple(found.measurements), proofs=tuple(found.proofs),
     )  # fmt: skip
 
 
-def _settle(cell: str, nodeid: str, results: Sequence[Result], findings: Sequence[Found]) -> Settled:
-    """One status for all attempts: a failure that later passed is a FLAKE, never a pass."""
-    answers = [r for r in results if r.status not in NO_ANSWER] or list(results)
-    status = worst(r.status for r in answers)
-    decided = next(r for r in answers if r.status is status)
-    if status in ENGINE_FAULT and answers[-1].status in GREEN:
-        status = Status.FLAKE
-    own = tuple(f for f in findings if f.nodeid == nodeid and f.run == decided.run)
-    return Settled(cell=cell, nodeid=nodeid, status=status, result=decided, findings=own)
+def _settle(
+    cell: str, nodeid: str, results: Sequence[Result], findings: Sequence[Found], retries: Retries
+) -> Settled:
+    """One status for all attempts, see `reports.attempts`."""
+    attempts = settle_attempts(results, retries)
+    decided = attempts.decided
+    more = len(attempts.all) > 1
+    return Settled(
+        cell=cell, nodeid=nodeid, status=attempts.status, result=decided,
+        findings=tuple(f for f in findings if f.nodeid == nodeid and f.run == decided.run),
+        attempts=attempts if more else None, told=tell_attempts(attempts, retries) if more else "",
+    )  # fmt: skip
