@@ -56,6 +56,7 @@ from reports import (
     table,
 )
 from reports.assurance import assure_verdict
+from reports.attempts import order_files
 from reports.defuse import defuse_line
 from reports.gate import Verdict
 from reports.policy import ExpectedCell
@@ -213,7 +214,7 @@ def _judge(args: argparse.Namespace) -> Judged:
 
 
 def _read(paths: Sequence[Path]) -> list[Record]:
-    return [record for path in paths for record in evidence.read(path)]
+    return [record for _, own in order_files((path, evidence.read(path)) for path in paths) for record in own]
 
 
 def _excluded() -> Mapping[Cell, Excluded]:

@@ -44,7 +44,7 @@ def assure_verdict(verdict: Verdict, args: argparse.Namespace, paths: Sequence[P
 
 def _unsigned(paths: Sequence[Path], allowed: Path) -> dict[str, str]:
     found: dict[str, str] = {}
-    for path in paths:
+    for path in sorted(paths):
         try:
             verify_evidence(path, allowed)
         except NotSigned as error:

@@ -24,7 +24,9 @@ INFRASTRUCTURE: Final = frozenset(
     {Status.HOST_ERROR, Status.TEST_ERROR, Status.NOT_ASKED, Status.MISSING, Status.SKIP_NO_HW}
 )
 UNTRIED: Final = frozenset({Status.SKIP_NO_HW})  # no attempt: another host's answer stands instead
-SAME: Final[Mapping[str, str]] = {"commit": "commit", "matrix_sha256": "matrix"}  # of a run and its retry; must be known
+# Of a run and its retry: what must be known and the same, and what must be the same. Else it asks something else.
+KNOWN: Final[Mapping[str, str]] = {"commit": "commit", "matrix_sha256": "matrix"}
+SAME: Final[Mapping[str, str]] = {"depth": "depth", "baselines": "set of baselines"}
 HOST_ERROR: Final = "HostError"  # the outcome of a launch that says nothing about the engine
 SHOWN_CHARS: Final = 200
 File = TypeVar("File")
@@ -104,7 +106,9 @@ def link_retries(records: Iterable[Record]) -> Retries:
         for named in dict.fromkeys(r.retry_of for r in starts if r.retry_of):
             why = "; ".join(_doubt_link(run, named, started, runs))
             if why:
-                problems.append(f"Run {run} was to ask run {named} again (--retry-of), but {why}. It supersedes nothing.")
+                problems.append(
+                    f"Run {run} was to ask run {named} again (--retry-of), but {why}. It supersedes nothing."
+                )
             else:
                 links[run] = named
     return Retries(retried=links, problems=tuple(problems))
@@ -126,12 +130,15 @@ def _doubt_link(
     ended = max(r.t for r in runs[named])
     if (began := min(r.t for r in runs[run])) <= ended:
         yield f"it began at {_clock(began)}, before that run had ended ({_clock(ended)})"
-    for name, word in SAME.items():
+    for name, word in KNOWN.items():
         was, now = getattr(theirs, name), getattr(mine, name)
         if not was or not now:
             yield f"the {word} of {'neither' if was == now else 'one of them'} was recorded"
         elif was != now:
             yield f"it is of another {word} ({now[:12]}) than that run ({was[:12]})"
+    for name, word in SAME.items():
+        if getattr(theirs, name, "") != getattr(mine, name, ""):
+            yield f"it was asked with another {word} than that run"
 
 
 def _clock(moment: datetime) -> str:

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Final, Literal
 
 from matrix import yamltext
-from matrix.errors import nearest
+from matrix.errors import Problem, nearest
 from matrix.signature import find_pattern_problem, find_vague_matches
 
 LEAST_ASKED: Final = 2  # of one question, every failure is a rate of a half at least
@@ -38,7 +38,7 @@ class Throughput:
     unjudged: Literal["told", "red"] = "told"  # cells of which there are too few earlier launches
 
 
-def find_flake_problems(doc: yamltext.Document, flakes: Sequence[Flake]) -> Iterator[yamltext.Problem]:
+def find_flake_problems(doc: yamltext.Document, flakes: Sequence[Flake]) -> Iterator[Problem]:
     """Yield what no flake allowance may say, with its line."""
     for i, clause in enumerate(flakes):
         for name, why in _wrong_flake(clause):

@@ -15,7 +15,9 @@ from fnmatch import fnmatchcase
 from matrix.images import find_tag
 from matrix.status import Status
 from reports import evidence
+from reports.attempts import order_by_time, split_runs
 from reports.defuse import defuse_line
+from reports.flakes import judge_attempts
 from reports.known_failures import tell_known_failures, tell_not_run
 from reports.lost import tell_lost
 from reports.policy import ExpectedCell, Policy
@@ -65,6 +67,7 @@ def judge(policy: Policy, expected: Sequence[ExpectedCell], records: Sequence[Re
     whole = board(records, {c.id: c.facts for c in expected})
     rows = {row.cell: row for row in whole.rows}
     said = [*tell_lost(records), *_run_reasons(policy, expected, records, now)]
+    said += (("retry", text) for text in whole.retries.problems)
     reasons = [Reason(cell="", rule=rule, text=text) for rule, text in said]
     predicted = _predicted(expected, records, rows)
     for cell in expected:
@@ -72,15 +75,18 @@ def judge(policy: Policy, expected: Sequence[ExpectedCell], records: Sequence[Re
         found = _cell_reasons(policy, cell, rows[cell.id], records, own=own, now=now)
         reasons += [Reason(cell=cell.id, rule=rule, text=text) for rule, text in found]
     shown = tuple(rows[c.id] for c in expected)
+    again = judge_attempts(policy.flakes, shown, records, now.date())
+    reasons += [Reason(cell=cell, rule=rule, text=text) for cell, rule, text in again.reasons]
     if shown and all(row.not_run for row in shown):
         reasons.insert(0, Reason(cell="", rule="not_run", text="No engine answered: every cell did not run, as known."))
-    return Verdict(policy=policy, reasons=tuple(reasons), rows=shown, predictions=predicted)
+    return Verdict(policy=policy, reasons=tuple(reasons), rows=shown, predictions=predicted, told=again.told)
 
 
 def _predicted(
     expected: Sequence[ExpectedCell], records: Sequence[Record], rows: Mapping[str, Row]
 ) -> tuple[Prediction, ...]:
     """Nothing is predicted of an engine that did not come up; that it did not is judged as it is."""
+    records = order_by_time(records)
     up = {cell for cell, row in rows.items() if any(launch.outcome == "ok" for launch in row.launches)}
     return tuple(p for p in predictions(expected, records) if {p.cell, p.without} <= up)
 
@@ -93,12 +99,9 @@ def _run_reasons(policy: Policy, expected: Sequence[ExpectedCell], records: Sequ
         yield "expected", "The policy selects no cell, so green would mean nothing."
     if not records:
         yield "evidence", "There is no evidence: nothing ran."
-    by_run: dict[str, list[Record]] = {}
-    for r in records:
-        by_run.setdefault(r.run, []).append(r)
-    for run, own in by_run.items():
+    for run, own in split_runs(records).items():
         yield from _one_run(policy, run, own, now)
-    for r in records:
+    for r in order_by_time(records):
         if isinstance(r, Result) and not r.cell and r.status not in policy.allow:
             yield "loose", f"{r.nodeid or 'A test'} belongs to no cell and came to {r.status}: {_short(r.message)}"
 
@@ -184,8 +187,10 @@ def _statuses(policy: Policy, row: Row) -> Found:
     told = row.launch is not None and row.launch.outcome != "ok"
     for test in row.tests:
         repeats = told and (test.status is Status.NOT_ASKED or test.tells_launch)
-        if test.status not in policy.allow and not repeats:
-            yield "status", f"{test.name} came to {test.status}: {_short(test.message)}"
+        flaky = test.status is Status.FLAKE and test.attempts is not None  # judged by name, see reports.flakes
+        if test.status not in policy.allow and not (repeats or flaky):
+            more = f" Answered more than once: {test.told}." if test.told else ""
+            yield "status", f"{test.name} came to {test.status}: {_short(test.message)}{more}"
 
 
 def _required(cell: ExpectedCell, row: Row) -> Found:

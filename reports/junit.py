@@ -16,7 +16,9 @@ from junitparser import Error, Failure, JUnitXml, Property, Skipped, TestCase, T
 from matrix.errors import ConfigError, Problem
 from matrix.status import Status
 from reports import evidence, redact
+from reports.attempts import order_by_time
 from reports.defuse import defuse_for_terminal
+from reports.junit_attempts import label_attempts
 from reports.record import CellFacts, Expected, Launch, Lost, Record, Result, Run
 
 IDENTITY = ("cell", "fingerprint", "test")
@@ -54,6 +56,7 @@ def merge(paths: Sequence[Path], records: Sequence[Record], out: Path) -> None:
 
 def regroup(files: Iterable[JUnitXml], records: Sequence[Record]) -> JUnitXml:
     """Test cases of all files, one suite per launch group (fingerprint), with the facts of the launch as properties."""
+    records = order_by_time(records)
     groups: dict[str, list[TestCase]] = {}
     stamps: list[str] = []
     for suite in (s for f in files for s in f):
@@ -61,6 +64,7 @@ def regroup(files: Iterable[JUnitXml], records: Sequence[Record]) -> JUnitXml:
         for case in suite:
             groups.setdefault(properties(case).get("fingerprint", NO_CELL), []).append(case)
     whole = JUnitXml()
+    label_attempts((case for cases in groups.values() for case in cases), records)
     for fingerprint, cases in groups.items():
         whole.add_testsuite(_suite(fingerprint, cases, records, min(stamps, default="")))
     whole.update_statistics()  # type: ignore[no-untyped-call]

@@ -27,8 +27,9 @@ def tell_known_failures(cell: ExpectedCell, row: Row, today: date) -> Found:
         if known.review_by < today:
             yield "expired", f"its known failure {id_} was to be reviewed by {known.review_by}: look again."
     for test in row.tests:
-        if test.status is Status.XFAIL and test.result and (why := _explain_doubt(cell, test, test.result)):
-            yield "xfail", f"{test.name} was expected to fail, but {why}."
+        for result in test.answers:
+            if result.status is Status.XFAIL and (why := _explain_doubt(cell, test, result)):
+                yield "xfail", f"{test.name} was expected to fail, but {why}."
     yield from _doubt_launch(cell, row)
 
 

@@ -17,6 +17,7 @@ it. Tests without a cell leave no evidence. An interrupted run (Ctrl-C, SIGTERM)
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import signal
 import threading
@@ -42,6 +43,7 @@ from reports.vocabulary import find_ordinary
 __all__ = ["Declared", "Evidence", "Outbox", "declare", "identity", "outbox", "run_id"]
 
 OUT = "reports/out/evidence.jsonl"
+RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z\.[0-9a-f]{6}")
 
 
 @dataclass(kw_only=True)
@@ -64,9 +66,15 @@ HANDLER = pytest.StashKey[Any]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("matrix", "GLM-5 serving matrix")
     group.addoption("--evidence", default=OUT, metavar="FILE", help=f"where this run's facts go (default {OUT})")
+    group.addoption(
+        "--retry-of", default="", metavar="RUN", help="ask again what this run (its id, e.g. 20261126T020541Z.73627f)"
+        " asked: what it answers supersedes what that run answered, and both are told",
+    )  # fmt: skip
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if (retried := config.option.retry_of) and not RUN_ID.fullmatch(retried):
+        raise pytest.UsageError(f"--retry-of {retried!r}: expected a run's id, e.g. 20261126T020541Z.73627f (`Runs`)")
     try:
         redact.register_environment(os.environ, find_ordinary)
     except ConfigError as error:
@@ -126,6 +134,7 @@ def pytest_runtest_makereport(
         result = {"status": status, "message": told.message, **told.fields}
         box.add("result", {**who, **result, "duration_s": round(phases.duration_s, 3)})
         report.user_properties.append(("status", str(status)))  # JUnit knows only failure, error and skipped
+        report.user_properties.append(("run", box.run_id))
         report.user_properties += [("known_failure", told.known_failure)] if told.known_failure else []
         report.user_properties += [("note", f"{f.check}: {f.note}") for f in phases.findings if f.note]
         del item.stash[PHASES]  # a test that is run again starts anew

@@ -16,6 +16,10 @@ not_replayed:                            # cells whose replies were not kept, ea
   - {cells: "sm90x1_h100.*", owner: me, why: recorded before replies were kept, until: 2027-01-31}
 not_run:                                 # launches that may fail as a known failure says, each by name
   - {known_failure: K13_sm12x_no_backend, cells: "sm120x4.vllm_0_26_0.*", owner: somebody, until: 2027-01-31}
+flakes:                                  # failures that `pytest --retry-of RUN` may answer, while they are rare
+  - {cells: "cpu.*", tests: [test_finds_the_needle], signature: "not in the reply", issue: "https://example.org/1",
+     owner: me, rate: 0.02, least_asked: 50, until: 2027-01-31}
+throughput: {baseline: ../baselines}     # earlier launches that speed is held against; without, it is told only
 max_age_h: 24                            # of the run, in hours
 """
 
@@ -38,11 +42,12 @@ from matrix.plan import plan
 from matrix.requested import Requested, requested
 from matrix.status import Status
 from matrix.structure import structure
+from reports.clauses import Flake, Throughput, find_flake_problems, find_unmatched_flakes
 
 NEVER_ALLOWED = frozenset(
     {
         Status.FAIL, Status.CRASH, Status.HANG, Status.XPASS, Status.TEST_ERROR, Status.HOST_ERROR, Status.MISSING,
-        Status.NOT_ASKED,
+        Status.NOT_ASKED, Status.FLAKE,
     }
 )  # fmt: skip
 
@@ -92,6 +97,8 @@ class Policy:
     allow_tags: tuple[str, ...] = ()  # globs over image references that may be launched without a digest
     not_replayed: tuple[NotReplayed, ...] = ()  # else what cannot be judged again from its replies is red
     not_run: tuple[NotRun, ...] = ()  # else a cell that did not run, as known, is red
+    flakes: tuple[Flake, ...] = ()  # else a failure is red although a retry did not show it again
+    throughput: Throughput | None = None  # else speed is told and not judged
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +137,9 @@ def load(path: Path) -> tuple[Policy, yamltext.Document]:
 
 def _unallowable(doc: yamltext.Document, policy: Policy) -> Iterator[Problem]:
     for i, status in enumerate(policy.allow):
-        if status in NEVER_ALLOWED:
+        if status is Status.FLAKE:
+            yield doc.problem(("allow", i), f"{status} is allowed by name, with a rate, see `flakes`")
+        elif status in NEVER_ALLOWED:
             yield doc.problem(("allow", i), f"{status} can never be allowed; a deviation goes into known_failures.yaml")
         if status is Status.NOT_RUN_AS_KNOWN:
             yield doc.problem(("allow", i), f"{status} is allowed by name, see `not_run`")
@@ -141,6 +150,7 @@ def _unallowable(doc: yamltext.Document, policy: Policy) -> Iterator[Problem]:
         for name in ("owner", "why"):
             if not getattr(allowance, name).strip():
                 yield doc.problem(("not_replayed", i, name), "who answers for that, and why? words are needed")
+    yield from find_flake_problems(doc, policy.flakes)
     if not policy.require:
         yield doc.problem(("require",), "a gate that requires nothing is always green")
 
@@ -165,6 +175,8 @@ def expect(policy: Policy, doc: yamltext.Document, matrix: Matrix) -> tuple[Expe
             chosen.setdefault(cell, []).append(wanted)
     if wrong := [doc.problem(("not_run", i, *loc), why) for i, loc, why in _wrong_not_run(policy, matrix, [*chosen])]:
         raise ConfigError(wrong)
+    if odd := [doc.problem(loc, why) for loc, why in find_unmatched_flakes(policy.flakes, [c.id for c in chosen])]:
+        raise ConfigError(odd)
     return tuple(expected(matrix, cell, required) for cell, required in chosen.items())
 
 

@@ -147,7 +147,7 @@ class Recorder:
         versions = {"python": platform.python_version(), "pytest": pytest.__version__, **known.run.get("versions", {})}
         run = {
             "kind": "run", "argv": sys.argv, "selection": list(known.cells), "xdist": not self._collects_itself,
-            "schema": SCHEMA, **known.run, "versions": versions,
+            "schema": SCHEMA, "retry_of": self.config.option.retry_of, **known.run, "versions": versions,
         }  # fmt: skip
         cells = (_cell(c) for c in known.cells.values())
         return [plain(run), *cells, *(self._expected() if self._collects_itself else ())]

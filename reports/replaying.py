@@ -17,6 +17,7 @@ from typing import Final
 from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError, HostError
 from reports import evidence
+from reports.attempts import order_files, split_runs
 from reports.record import Kept, Record, Result, Run
 from reports.replay import Replayed, Unreplayable, compare_replay, join_replays
 
@@ -32,14 +33,12 @@ def replay_evidence(paths: Iterable[Path], *, commit: str = "") -> Replayed:
         ConfigError: a file is no evidence.
         HostError: the replay did not end.
     """
-    return join_replays(part for path in paths for part in _replay_file(path, commit))
+    files = order_files((path, evidence.read(path)) for path in paths)
+    return join_replays(part for path, records in files for part in _replay_file(path, records, commit))
 
 
-def _replay_file(path: Path, commit: str) -> Iterator[Replayed]:
-    runs: dict[str, list[Record]] = {}
-    for each in evidence.read(path):
-        runs.setdefault(each.run, []).append(each)
-    for run, own in runs.items():
+def _replay_file(path: Path, records: Sequence[Record], commit: str) -> Iterator[Replayed]:
+    for run, own in split_runs(records).items():
         yield _replay_run(path, run, own, commit)
 
 

@@ -57,6 +57,11 @@ class Settled:
         return self.result.message if self.result else "expected, and no result was recorded"
 
     @property
+    def answers(self) -> tuple[Result, ...]:
+        """All of them by time, superseded or not."""
+        return self.attempts.all if self.attempts else (self.result,) if self.result else ()
+
+    @property
     def green(self) -> bool:
         return self.status in GREEN
 
@@ -81,6 +86,7 @@ class Row:
     tests: tuple[Settled, ...]
     launches: tuple[Launch, ...]  # of this cell or of another with the same fingerprint, by time
     standing: tuple[Launch, ...] = ()  # those of them that no retry supersedes
+    expected: tuple[str, ...] = ()  # what must report: node ids, or names of functions
     measurements: tuple[Measured, ...] = ()
     proofs: tuple[Proof, ...] = ()
 
@@ -225,14 +231,12 @@ def _row(cell: str, found: _Gathered, launches: Sequence[Launch], retries: Retri
     own = tuple(r for r in launches if r.cell == cell or r.fingerprint in found.fingerprints)
     return Row(
         cell=cell, facts=found.facts, fingerprints=frozenset(found.fingerprints), tests=tuple(tests),
-        launches=own, standing=standing_launches(own, retries),
+        launches=own, standing=standing_launches(own, retries), expected=tuple(found.expected),
         measurements=tuple(found.measurements), proofs=tuple(found.proofs),
     )  # fmt: skip
 
 
-def _settle(
-    cell: str, nodeid: str, results: Sequence[Result], findings: Sequence[Found], retries: Retries
-) -> Settled:
+def _settle(cell: str, nodeid: str, results: Sequence[Result], findings: Sequence[Found], retries: Retries) -> Settled:
     """One status for all attempts, see `reports.attempts`."""
     attempts = settle_attempts(results, retries)
     decided = attempts.decided

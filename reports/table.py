@@ -21,6 +21,7 @@ PROOF_STYLES = {"proven": "green", "refuted": "bold red", "unproven": "yellow"}
 SHOWN_TROUBLES = 20  # cells in the terminal; all of them are in the HTML
 SHOWN_TESTS = 3  # of each cell
 TEXT_CHARS = 400
+TOLD_CHARS = 1_000
 MARKDOWN_CHARS = 1_000
 FEATURE_CHARS = 40
 
@@ -38,6 +39,12 @@ def print_table(shown: View, console: Console) -> None:
         console.print(Text("\n  ".join([f"\n{test.status} {test.nodeid}", *map(_cut, test.notes)]), STYLES["noted"]))
     for cell, message in shown.not_run:
         console.print(Text(f"\n{Status.NOT_RUN_AS_KNOWN} {cell}\n  {_cut(message)}", STYLES["noted"]))
+    for name, told in shown.asked_again:
+        console.print(
+            Text(f"\nanswered more than once: {_cut(name)}\n  {defuse_line(told, TOLD_CHARS)}", STYLES["noted"])
+        )
+    for line in shown.told:
+        console.print(Text(f"note: {defuse_line(line, TOLD_CHARS)}", STYLES["noted"]))
     if shown.predictions:
         console.print(f"predictions about cells that differ in one feature: {_outcomes(shown)}")
     if shown.excluded:
@@ -122,6 +129,12 @@ def markdown(shown: View) -> str:
     if shown.noted:
         lines += ["", "## Green, with a note", ""]
         lines += [f"- **{t.status}** {_code(t.nodeid)} {_md('; '.join(t.notes))}" for t in shown.noted]
+    if shown.asked_again:
+        lines += ["", "## Answered more than once", ""]
+        lines += [f"- {_code(name)} {_md(told)}" for name, told in shown.asked_again]
+    if shown.told:
+        lines += ["", "## To be known beside the verdict", ""]
+        lines += [f"- {_md(line)}" for line in shown.told]
     if shown.not_run:
         lines += ["", "## Did not run, as known", ""]
         lines += [f"- {_code(cell)} {_md(message)}" for cell, message in shown.not_run]

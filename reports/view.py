@@ -9,6 +9,7 @@ from itertools import groupby
 
 from matrix.model import Cell, Excluded
 from matrix.status import GREEN, SEVERITY, Status, worst
+from reports.asked_again import tell_asked_again
 from reports.gate import Reason, Verdict
 from reports.prediction import Prediction
 from reports.record import Measured, Proof, ProofOutcome
@@ -139,6 +140,16 @@ class View:
     def predictions(self) -> tuple[Prediction, ...]:
         """What was predicted of the cells that differ in one feature, and what became of it."""
         return self.verdict.predictions if self.verdict else ()
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What is to be known beside the verdict, green or red."""
+        return self.verdict.told if self.verdict else ()
+
+    @property
+    def asked_again(self) -> tuple[tuple[str, str], ...]:
+        """Tests that were answered more than once, and every answer with its run; those that came alike as one."""
+        return tell_asked_again(self.board.rows)
 
     @property
     def noted(self) -> tuple[Settled, ...]:

@@ -211,14 +211,21 @@ def test_an_expected_failure_is_green_only_with_a_known_failure_of_its_cell() ->
     assert "names 'kf_other', which does not speak about this cell" in said(with_entry("kf_other"))
 
 
-def test_a_failure_that_later_passed_is_a_flake_and_red() -> None:
-    fields = [world.green()[0], world.result(PLAIN, "needle", "FAIL"), *world.green()[1:]]
-    assert "came to FLAKE" in said(judge(world.seal(fields)))
+@pytest.mark.parametrize("bad", ["FAIL", "HOST_ERROR", "TEST_ERROR"])
+def test_a_later_pass_that_nobody_asked_for_hides_nothing_and_is_told(bad: str) -> None:
+    fields = [world.green()[0], world.result(PLAIN, "needle", bad), *world.green()[1:]]
+    found = said(judge(world.seal(fields)))
+    assert f"test_finds_the_needle came to {bad}" in found
+    assert f"Answered more than once: {bad} in run r1; PASS in run r1." in found
 
 
-def test_a_host_error_is_forgotten_once_another_attempt_answered() -> None:
-    fields = [world.green()[0], world.result(PLAIN, "needle", "HOST_ERROR"), *world.green()[1:]]
-    assert judge(world.seal(fields)).green
+def test_a_launch_that_failed_stands_whatever_came_up_later() -> None:
+    fields = world.green()
+    launch = next(f for f in fields if f["kind"] == "launch")
+    failed = {**launch, "outcome": "EngineExited", "message": "exit 134"}
+    assert "its engine did not start: EngineExited: exit 134" in said(
+        judge(world.seal([fields[0], failed, *fields[1:]]))
+    )
 
 
 def test_a_bad_result_without_a_cell_is_red() -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.status import Status
-from reports import gate
+from reports import gate, record
+from reports.attempts import order_files
 from reports.gate import Verdict
 from reports.policy import ExpectedCell
-from reports.record import Record
+from reports.record import Record, Result
 from tests.reports import world
+from tests.reports.retried import FLAKE, MINUTES, SAID, again, stated
 from tests.reports.world import EXPECTED, LAW, NOW, PAIR, POLICY, SHARED, TESTS, Json
 
 BAD = ("FAIL", "CRASH", "HANG", "XPASS", "TEST_ERROR")
@@ -141,3 +146,98 @@ def test_the_order_of_cells_does_not_matter(run: Case, random: Any) -> None:
     random.shuffle(cells)
     reordered = [run.fields[0], *(f for c in cells for f in run.fields[1:] if f["cell"] == c)]
     assert run.told(run.fields).reasons == run.told(reordered).reasons
+
+
+@st.composite
+def retried(draw: st.DrawFn) -> list[list[Record]]:
+    """Runs of the same cells with at most two faults, of which some ask others again, soundly or not."""
+    first = stated(world.green())
+    places = [i for i, f in enumerate(first) if f["kind"] == "result"]
+    for at in draw(st.lists(st.sampled_from(places), max_size=2)):
+        said = draw(st.sampled_from([SAID] * 4 + ["other"]))
+        first[at] |= {"status": draw(st.sampled_from([s.value for s in Status])), "message": said}
+    found = [world.seal(first, "r1")]
+    for n in range(2, 2 + draw(st.sampled_from([0, 0, 1, 1, 2, 3]))):
+        of = draw(st.sampled_from(["r1", f"r{n - 1}"] * 4 + ["", "r9"]))
+        after, status = draw(st.sampled_from([5 * n] * 8 + [0, -5])), draw(statuses)
+        commit = draw(st.sampled_from(["c0ffee"] * 9 + ["deed"]))
+        found.append(again(status, f"r{n}", of, after=after, commit=commit))
+    return found
+
+
+FLAKY = replace(POLICY, flakes=(replace(FLAKE, rate=0.5),))
+
+
+def judged(found: Sequence[Sequence[Record]]) -> Verdict:
+    return gate.judge(FLAKY, EXPECTED, [r for own in found for r in own], now=NOW)
+
+
+def seen(verdict: Verdict) -> Any:
+    return sorted(verdict.reasons), sorted(verdict.told), verdict.rows, verdict.predictions
+
+
+@LAW
+@given(retried(), st.randoms(use_true_random=False))
+def test_the_order_of_runs_does_not_matter(found: list[list[Record]], random: Any) -> None:
+    shuffled = random.sample(found, len(found))
+    assert seen(judged(found)) == seen(judged(shuffled))
+
+
+@LAW
+@given(retried(), st.randoms(use_true_random=False), st.data())
+def test_the_order_of_files_does_not_matter_even_where_one_run_is_cut_over_two(
+    found: list[list[Record]], random: Any, data: st.DataObject
+) -> None:
+    at = data.draw(st.integers(1, len(found[0]) - 1))
+    late = [replace(r, t=r.t + MINUTES / 60) for r in found[0][at:]]
+    files = [found[0][:at], late, *found[1:]]
+    orders = [
+        order_files((Path(str(i)), own) for i, own in enumerate(o)) for o in (files, random.sample(files, len(files)))
+    ]
+    first, second = (judged([own for _, own in order]) for order in orders)
+    assert seen(first) == seen(second)
+
+
+@LAW
+@given(retried(), st.sampled_from(sorted(TESTS)), st.integers(0, 1), st.data())
+def test_adding_a_pass_that_no_retry_asked_for_never_turns_red_into_green(
+    found: list[list[Record]], suite: str, cell: int, data: st.DataObject
+) -> None:
+    """In a run that is there, which is sealed anew, or in one of its own, at any time; of any test that was asked."""
+    before = judged(found)
+    wrong = [r for r in found[0] if isinstance(r, Result) and r.status is not Status.PASS]
+    passed = world.result(EXPECTED[cell].id, suite, "PASS")
+    if wrong and data.draw(st.booleans()):
+        passed = {**record.dump(data.draw(st.sampled_from(wrong))), "status": "PASS"}
+        passed = {k: v for k, v in passed.items() if k not in ("t", "run", "message")}
+    if data.draw(st.booleans()):
+        own = stated([f for f in world.green() if f["kind"] != "result"])
+        more = world.seal([*own, passed], "r7", world.BEGUN + data.draw(st.sampled_from([-30, 0, 30])) * MINUTES)
+        after = judged([*found, more])
+    else:
+        own = [record.dump(r) for r in found[0][:-1]]
+        at = data.draw(st.integers(1, len(own)))
+        after = judged([world.seal([*own[:at], passed, *own[at:]], "r1"), *found[1:]])
+    assert before.green or not after.green
+
+
+@LAW
+@given(retried(), st.sampled_from(BAD), st.sampled_from(sorted(TESTS)), st.integers(0, 1), st.data())
+def test_adding_a_failure_to_any_of_several_runs_never_turns_red_into_green(
+    found: list[list[Record]], bad: str, suite: str, cell: int, data: st.DataObject
+) -> None:
+    which = data.draw(st.integers(0, len(found) - 1))
+    own = [record.dump(r) for r in found[which][:-1]]
+    failure = world.result(EXPECTED[cell].id, suite, bad, message=SAID)
+    worse = world.seal([*own, failure], f"r{which + 1}", found[which][0].t)
+    before, after = judged(found), judged([*found[:which], worse, *found[which + 1 :]])
+    assert before.green or not after.green
+
+
+@LAW
+@given(retried())
+def test_without_a_clause_no_failure_of_an_engine_is_green(found: list[list[Record]]) -> None:
+    verdict = gate.judge(POLICY, EXPECTED, [r for own in found for r in own], now=NOW)
+    soft = {"PASS", "MEASURED", "XFAIL", "HOST_ERROR", "TEST_ERROR", "NOT_ASKED", "MISSING", "SKIP_NO_HW"}
+    if verdict.green:
+        assert all(r.status in soft for own in found for r in own if isinstance(r, Result))

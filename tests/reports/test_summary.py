@@ -18,10 +18,12 @@ def row(*fields: Json) -> Row:
     ("attempts", "settled"),
     [
         (["PASS"], "PASS"),
-        (["FAIL", "PASS"], "FLAKE"),
-        (["CRASH", "XFAIL"], "FLAKE"),
+        (["FAIL", "PASS"], "FAIL"),  # nobody asked for another attempt
+        (["CRASH", "XFAIL"], "CRASH"),
         (["PASS", "FAIL"], "FAIL"),
-        (["HOST_ERROR", "PASS"], "PASS"),
+        (["HOST_ERROR", "PASS"], "HOST_ERROR"),
+        (["TEST_ERROR", "PASS"], "TEST_ERROR"),
+        (["NOT_ASKED", "PASS"], "NOT_ASKED"),
         (["HOST_ERROR", "FAIL"], "FAIL"),
         (["HOST_ERROR", "HOST_ERROR"], "HOST_ERROR"),
         (["SKIP_NO_HW", "PASS"], "PASS"),
