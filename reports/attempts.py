@@ -65,15 +65,18 @@ class Attempts:
         return tuple(r for r in self.superseded if r.status not in GREEN | INFRASTRUCTURE)
 
     @property
+    def flaked(self) -> bool:
+        """Whether all that stands is green, and a superseded answer of the engine was not."""
+        return bool(self.failed) and all(r.status in GREEN for r in self.standing)
+
+    @property
     def status(self) -> Status:
-        """The worst that stands; FLAKE where all that stands is green and a superseded answer was not."""
-        found = worst(r.status for r in self.standing)
-        return Status.FLAKE if self.failed and found in GREEN else found
+        return Status.FLAKE if self.flaked else worst(r.status for r in self.standing)
 
     @property
     def decided(self) -> Result:
         """The answer that the status is about: of a flake the one that failed."""
-        among = self.failed if self.status is Status.FLAKE and self.failed else self.standing
+        among = self.failed if self.flaked else self.standing
         status = worst(r.status for r in among)
         return next(r for r in among if r.status is status)
 

@@ -14,7 +14,7 @@ from datetime import date
 from fnmatch import fnmatchcase
 
 from matrix.signature import extract_match
-from matrix.status import GREEN, Status
+from matrix.status import GREEN
 from reports.asked_again import group_alike, name_tests
 from reports.attempts import HOST_ERROR, INFRASTRUCTURE
 from reports.clauses import Flake
@@ -74,7 +74,7 @@ def _explain_red(
     today: date,
 ) -> str:
     """Say why a flake is red; empty where each failed attempt is allowed, or what stands is red by itself."""
-    if test.attempts is None or test.status is not Status.FLAKE:
+    if test.attempts is None or not test.attempts.flaked:
         return ""
     for failed in test.attempts.failed:
         fitting = [c for c in _speaking(flakes, test) if _fits(c, test, failed, bad)]
@@ -146,7 +146,7 @@ def _fits(clause: Flake, test: Settled, failed: Result, bad: Mapping[tuple[str, 
 def _tell_allowed(
     flakes: Sequence[Flake], test: Settled, rows: Sequence[Row], bad: Mapping[tuple[str, str, str], Sequence[str]]
 ) -> str:
-    if test.status is not Status.FLAKE or test.attempts is None:
+    if test.attempts is None or not test.attempts.flaked:
         return f"{test.cell}: {test.name} came to {test.told}."
     clause = next(c for c in _speaking(flakes, test) if _fits(c, test, test.attempts.failed[0], bad))
     share = measure_share(clause, _function(test), rows)

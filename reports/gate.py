@@ -187,7 +187,7 @@ def _statuses(policy: Policy, row: Row) -> Found:
     told = row.launch is not None and row.launch.outcome != "ok"
     for test in row.tests:
         repeats = told and (test.status is Status.NOT_ASKED or test.tells_launch)
-        flaky = test.status is Status.FLAKE and test.attempts is not None  # judged by name, see reports.flakes
+        flaky = test.attempts is not None and test.attempts.flaked  # judged by name, see reports.flakes
         if test.status not in policy.allow and not (repeats or flaky):
             more = f" Answered more than once: {test.told}." if test.told else ""
             yield "status", f"{test.name} came to {test.status}: {_short(test.message)}{more}"

@@ -7,17 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hypothesis import given
+import pytest
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from matrix.status import Status
 from reports import gate, record
-from reports.attempts import order_files
+from reports.attempts import INFRASTRUCTURE, order_files
 from reports.gate import Verdict
-from reports.policy import ExpectedCell
+from reports.policy import ExpectedCell, Policy
 from reports.record import Record, Result
 from tests.reports import world
-from tests.reports.retried import FLAKE, MINUTES, SAID, again, stated
+from tests.reports.retried import FLAKE, MINUTES, SAID, again, stated, with_needle
 from tests.reports.world import EXPECTED, LAW, NOW, PAIR, POLICY, SHARED, TESTS, Json
 
 BAD = ("FAIL", "CRASH", "HANG", "XPASS", "TEST_ERROR")
@@ -203,11 +204,13 @@ def test_the_order_of_files_does_not_matter_even_where_one_run_is_cut_over_two(
 def test_adding_a_pass_that_no_retry_asked_for_never_turns_red_into_green(
     found: list[list[Record]], suite: str, cell: int, data: st.DataObject
 ) -> None:
-    """In a run that is there, which is sealed anew, or in one of its own, at any time; of any test that was asked."""
+    """In a run that is there, which is sealed anew, or in one of its own, at any time; of any test that was asked. One
+    that a host skipped for want of hardware was not."""
+    assume(not any(isinstance(r, Result) and r.status is Status.SKIP_NO_HW for own in found for r in own))
     before = judged(found)
     wrong = [r for r in found[0] if isinstance(r, Result) and r.status is not Status.PASS]
     passed = world.result(EXPECTED[cell].id, suite, "PASS")
-    if wrong and data.draw(st.booleans()):
+    if wrong:
         passed = {**record.dump(data.draw(st.sampled_from(wrong))), "status": "PASS"}
         passed = {k: v for k, v in passed.items() if k not in ("t", "run", "message")}
     if data.draw(st.booleans()):
@@ -241,3 +244,27 @@ def test_without_a_clause_no_failure_of_an_engine_is_green(found: list[list[Reco
     soft = {"PASS", "MEASURED", "XFAIL", "HOST_ERROR", "TEST_ERROR", "NOT_ASKED", "MISSING", "SKIP_NO_HW"}
     if verdict.green:
         assert all(r.status in soft for own in found for r in own if isinstance(r, Result))
+
+
+@pytest.mark.parametrize("policy", [POLICY, FLAKY], ids=["strict", "flaky"])
+@pytest.mark.parametrize("after", [-30, 0, 30])
+@pytest.mark.parametrize("status", [s for s in world.REAL if s is not Status.SKIP_NO_HW])
+def test_a_whole_run_of_passes_that_nobody_asked_for_turns_nothing_green(
+    status: str, after: int, policy: Policy
+) -> None:
+    bad = world.seal(stated(with_needle(status)), "r1")
+    good = world.seal(stated(world.green()), "r2", world.BEGUN + after * MINUTES)
+    for records in ([*bad, *good], [*good, *bad]):
+        assert not gate.judge(policy, EXPECTED, records, now=NOW).green
+
+
+@pytest.mark.parametrize("status", world.REAL)
+@pytest.mark.parametrize("failed", [1, 2, 3])
+def test_only_a_sound_retry_under_a_clause_makes_a_failure_green(status: str, failed: int) -> None:
+    """And one failure more, in the same run, never helps."""
+    fields = stated(with_needle(status))
+    more = [f for f in fields if f["kind"] == "result" and f["status"] == status]
+    runs = [*world.seal([*fields, *more * (failed - 1)], "r1"), *again()]
+    hard = Status(status) not in INFRASTRUCTURE
+    assert gate.judge(FLAKY, EXPECTED, runs, now=NOW).green == (not hard or failed <= 2)
+    assert gate.judge(POLICY, EXPECTED, runs, now=NOW).green == (not hard)
