@@ -2,7 +2,7 @@
 
     python3 -m venv /tmp/oracle
     /tmp/oracle/bin/pip install torch==2.13.0 transformers==5.23.0 pytest requests    # a torch for CPUs will do
-    /tmp/oracle/bin/python -m suites.references
+    /tmp/oracle/bin/python -m suites.record_references
 
 transformers before 5.13 gets GLM-5's rotary embedding or its indexer wrong, so it may not be the oracle. One thread and
 no cache, so that the same machine gives the same numbers again.

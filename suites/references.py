@@ -1,6 +1,6 @@
 """What a reference says about the canaries' next tokens: the numbers that an engine's are held against.
 
-    python -m suites.references          record again: after new weights, or when the prompts of suites.signature change
+    python -m suites.record_references      record again: after new weights, or new prompts of suites.signature
 
 The reference is transformers in float32 on a CPU (suites/oracle.py says how it is installed and asked). It is recorded
 for each set of weights and each way to attend that a canary cell has. Quantised checkpoints are held against the
@@ -10,7 +10,6 @@ weights that they were made from: what quantising costs is within the tolerance 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -29,7 +28,7 @@ from suites.checks import frozen
 from suites.contract import Plan
 
 FILE: Final = CHECKOUT / "suites" / "data" / "canary_references.json"
-COMMAND: Final = "python -m suites.references"
+COMMAND: Final = "python -m suites.record_references"
 SOURCE: Final = "canary_bf16"  # what every canary is made from
 PRUNED: Final = ("reap160", "reap192")  # members of the family that compute another function than their source
 ALL: Final = "all"  # of a prompt within index_topk: every way selects all of it
@@ -129,10 +128,3 @@ def _source_sha256() -> str:
 def _stale(record: Mapping[str, Any], checkpoint: Checkpoint, item: Item) -> list[str]:
     now = {"weights_sha256": weights_sha256(checkpoint), "prompt_sha256": frozen.prompt_sha256(item)}
     return frozen.stale(record, now)
-
-
-if __name__ == "__main__":
-    from suites.oracle import record
-
-    FILE.write_text(record(COMMAND), encoding="utf-8")
-    sys.stdout.write(f"{FILE}\n")

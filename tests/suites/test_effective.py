@@ -16,6 +16,7 @@ from matrix.expand import expand
 from matrix.load import load
 from matrix.plan import Plan, plan
 from suites import recordings, test_effective
+from suites.record_recordings import ROOM, launches
 from tests.fixtures.llamacpp.serving import needs_canary
 from tests.matrix.test_observation import LOGS
 from tests.suites.world import FakeRunning, Recorder
@@ -85,7 +86,7 @@ def recorded() -> dict[str, Any]:
 
 def test_there_is_a_recording_for_every_way_the_cpu_cells_compute() -> None:
     ways = {recordings.way(c) for c in expand(load()).runnable if c.id.startswith(("cpu.llama",))}
-    assert ways | {recordings.DENSE} == recorded()["ways"].keys() == recordings.launches()[0].keys()
+    assert ways | {recordings.DENSE} == recorded()["ways"].keys() == launches()[0].keys()
 
 
 def test_recorded_ways_are_far_enough_apart() -> None:
@@ -94,7 +95,7 @@ def test_recorded_ways_are_far_enough_apart() -> None:
     ways, tolerance = recorded()["ways"], recorded()["tolerance"]
     pairs = [(a, b) for a in ways for b in ways if a < b]
     assert min(distance(ways[a], ways[b]) for a, b in pairs) >= 2 * tolerance - 1e-5
-    assert recordings.ROOM * recorded()["noise"] <= tolerance
+    assert ROOM * recorded()["noise"] <= tolerance
 
 
 @needs_canary
@@ -105,7 +106,7 @@ def test_stale_recordings_are_an_error_that_names_the_command(key: str, tmp_path
     asked = planned(CPU + "baseline")
     with (
         Client("http://127.0.0.1:1", MODEL) as client,
-        pytest.raises(ConfigError, match=f"{key} is 000.*record again: python -m suites.recordings"),
+        pytest.raises(ConfigError, match=f"{key} is 000.*record again: python -m suites.record_recordings"),
     ):
         list(recordings.proofs(asked.cell, asked, client, CanaryBank(), file))
 

@@ -59,7 +59,7 @@ def test_stale_references_are_an_error_that_names_the_command(key: str, tmp_path
     records = [{**record, key: "0" * 64} for record in references.recorded()]
     file = tmp_path / "references.json"
     file.write_text(json.dumps({"references": records}))
-    with pytest.raises(ConfigError, match=f"{key} is 000.*record again: python -m suites.references"):
+    with pytest.raises(ConfigError, match=f"{key} is 000.*record again: python -m suites.record_references"):
         known(planned(CPU + "canary_bf16.baseline"), file)
 
 
