@@ -27,6 +27,11 @@ PARTS: Final[tuple[Part, ...]] = get_args(Part)
 LAUNCH_MARK: Final = re.compile(r"-[0-9a-f]{8}$")  # behind the served name of what this project launches itself
 HUB_SNAPSHOT: Final = re.compile(r"models--([^/]+?)--([^/]+)/snapshots/")
 SHOWN_CHARS: Final = 400
+# Name under which a launch records what the engine says of its version, by dialect; llama.cpp's build number cannot be
+# compared with a release, its wheel's version can.
+VERSION_NAMES: Final[Mapping[str, str]] = {
+    "vllm": "version", "trtllm": "version", "sglang": "sglang", "llamacpp": "xllamacpp",
+}  # fmt: skip
 TELLS_NO_VERSION: Final = frozenset({"transformers"})  # by no endpoint that is asked here
 
 
@@ -60,6 +65,11 @@ def _differences(plan: Plan, told: Told, checkpoints: tuple[Checkpoint, ...]) ->
         yield "version", f"it tells none that can be compared with {cell.release.version}"
     elif not same_version(told.version, cell.release):
         yield "version", f"it says {told.version}, and the cell is {cell.release.version}"
+
+
+def told_version(versions: Mapping[str, str], dialect: str) -> str:
+    """The one that can be compared with a release; empty where none was told."""
+    return versions.get(VERSION_NAMES.get(dialect, ""), "")
 
 
 def same_version(told: str, release: Release) -> bool:

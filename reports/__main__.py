@@ -32,9 +32,10 @@ from pathlib import Path
 from rich.console import Console
 
 from matrix import render
+from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError, HostError
 from matrix.expand import expand
-from matrix.load import load
+from matrix.load import digest_of, load
 from matrix.model import Cell, Excluded
 from matrix.pipe import run_for_a_pipe
 from reports import (
@@ -59,8 +60,11 @@ from reports.assurance import assure_verdict
 from reports.attempts import order_files
 from reports.defuse import defuse_line
 from reports.gate import Verdict
+from reports.gate_origin import Today
+from reports.gate_provenance import add_provenance
 from reports.policy import ExpectedCell
 from reports.record import Record, Run
+from reports.source_state import read_source_state
 from reports.summary import board
 from reports.view import View, headline, view
 from reports.vocabulary import find_ordinary
@@ -204,12 +208,15 @@ def _judge(args: argparse.Namespace) -> Judged:
     if args.policy is None:
         return Judged(records=records, verdict=None)
     found, doc = policy.load(args.policy)
-    expected = policy.expect(found, doc, load())
+    matrix, now = load(), datetime.now(UTC)
+    expected = policy.expect(found, doc, matrix)
     if args.selected_only:
         selected = {c for r in records if isinstance(r, Run) for c in r.selection}
         expected = tuple(c for c in expected if c.id in selected)
-    verdict = gate.judge(found, expected, records, now=datetime.now(UTC))
-    verdict = assure_verdict(verdict, args, args.evidence or [EVIDENCE], datetime.now(UTC).date())
+    verdict = gate.judge(found, expected, records, now=now)
+    verdict = assure_verdict(verdict, args, args.evidence or [EVIDENCE], now.date())
+    today = Today(commit=read_source_state(CHECKOUT).commit, matrix_sha256=digest_of(matrix.root))
+    verdict = add_provenance(verdict, expected, records, today, now.date())
     return Judged(records=records, verdict=verdict, expected=expected)
 
 

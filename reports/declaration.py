@@ -47,7 +47,7 @@ def declare(
     """Say which cells this run is about, before its first test; may be called more than once.
 
     `expected` (cell id -> node ids or test names) adds to what collection finds by itself. `run` holds fields of the
-    `run` record: host, versions, matrix_sha256, commit. In an xdist worker this does nothing.
+    `run` record: host, versions, matrix_sha256, commit, dirty, diff_sha256. In an xdist worker this does nothing.
     """
     known = config.stash.setdefault(DECLARATION, Declaration())
     if known.written:

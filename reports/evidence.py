@@ -5,8 +5,9 @@ name) and "nodeid" (pytest's, one per parameter set):
 
 | kind        | fields                                                                                        |
 |-------------|-----------------------------------------------------------------------------------------------|
-| run         | argv, selection (cell ids), host (facts), versions, matrix_sha256, commit, xdist (bool),       |
-|             | retry_of (the run that this one asks again), baselines (sha256 of each `--baseline` file)      |
+| run         | argv, selection (cell ids), host (facts), versions, matrix_sha256, commit, dirty (whether files |
+|             | differed from it), diff_sha256 (of these differences), xdist (bool), retry_of (the run that    |
+|             | this one asks again), baselines (sha256 of each `--baseline` file)                             |
 | cell        | facts (rig, sm, engine, release, version, checkpoint, format, features), script,               |
 |             | sha256 (of the canonical JSON of facts and script)                                             |
 | expected    | tests (what must report for this cell: node ids, or function names standing for all their ids)  |

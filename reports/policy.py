@@ -14,6 +14,8 @@ attached: red                            # or `allowed`: an engine that somebody
 allow_tags: ["vllm/vllm-openai:*"]       # images that may be launched by a tag, which somebody may move; else red
 not_replayed:                            # cells whose replies were not kept, each by name and until a day
   - {cells: "sm90x1_h100.*", owner: me, why: recorded before replies were kept, until: 2027-01-31}
+accepted:                                # evidence that is of another source, or does not say: see `Accepted`
+  - {what: another_commit, of: "8b0f908*", owner: me, why: nothing that it ran has changed, until: 2027-01-31}
 not_run:                                 # launches that may fail as a known failure says, each by name
   - {known_failure: K13_sm12x_no_backend, cells: "sm120x4.vllm_0_26_0.*", owner: somebody, until: 2027-01-31}
 flakes:                                  # failures that `pytest --retry-of RUN` may answer, while they are rare
@@ -32,17 +34,18 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
-from matrix import condition, select, yamltext
+from matrix import condition, select, shell, yamltext
 from matrix.errors import ConfigError, Problem, nearest
 from matrix.expand import expand
 from matrix.known import LAUNCH, select_of_cell
 from matrix.loaded import Matrix
-from matrix.model import Cell, KnownFailure
+from matrix.model import Cell, KnownFailure, Release, Rig
 from matrix.plan import plan
 from matrix.requested import Requested, requested
 from matrix.status import Status
 from matrix.structure import structure
 from reports.clauses import Flake, Throughput, find_flake_problems, find_unmatched_flakes
+from reports.policy_accepted import Accepted, find_accepted_problems, find_unmatched_accepted
 
 NEVER_ALLOWED = frozenset(
     {
@@ -96,6 +99,7 @@ class Policy:
     attached: Literal["red", "allowed"] = "red"
     allow_tags: tuple[str, ...] = ()  # globs over image references that may be launched without a digest
     not_replayed: tuple[NotReplayed, ...] = ()  # else what cannot be judged again from its replies is red
+    accepted: tuple[Accepted, ...] = ()  # else evidence of another source, or of an unknown one, is red
     not_run: tuple[NotRun, ...] = ()  # else a cell that did not run, as known, is red
     flakes: tuple[Flake, ...] = ()  # else a failure is red although a retry did not show it again
     throughput: Throughput | None = None  # else speed is told and not judged
@@ -110,6 +114,10 @@ class ExpectedCell:
     features: frozenset[str] = frozenset()
     fingerprint: str = ""  # "": any
     wanted: Requested | None = None  # what its plan asks for
+    rig: Rig | None = None  # None: any
+    release: Release | None = None  # None: any, of any version
+    dialect: str = ""  # of its engine
+    script: str = ""  # that launches it
     suites: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
     known_failures: Mapping[str, KnownFailure] = field(default_factory=dict)
@@ -151,6 +159,7 @@ def _unallowable(doc: yamltext.Document, policy: Policy) -> Iterator[Problem]:
             if not getattr(allowance, name).strip():
                 yield doc.problem(("not_replayed", i, name), "who answers for that, and why? words are needed")
     yield from find_flake_problems(doc, policy.flakes)
+    yield from find_accepted_problems(doc, policy.accepted)
     if not policy.require:
         yield doc.problem(("require",), "a gate that requires nothing is always green")
 
@@ -173,7 +182,9 @@ def expect(policy: Policy, doc: yamltext.Document, matrix: Matrix) -> tuple[Expe
     for wanted in policy.require:
         for cell in filter(_predicate(wanted), cells):
             chosen.setdefault(cell, []).append(wanted)
-    if wrong := [doc.problem(("not_run", i, *loc), why) for i, loc, why in _wrong_not_run(policy, matrix, [*chosen])]:
+    wrong = [doc.problem(("not_run", i, *loc), why) for i, loc, why in _wrong_not_run(policy, matrix, [*chosen])]
+    wrong += find_unmatched_accepted(doc, policy.accepted, [c.id for c in chosen])
+    if wrong:
         raise ConfigError(wrong)
     if odd := [doc.problem(loc, why) for loc, why in find_unmatched_flakes(policy.flakes, [c.id for c in chosen])]:
         raise ConfigError(odd)
@@ -241,6 +252,10 @@ def expected(matrix: Matrix, cell: Cell, required: Sequence[Requirement] = ()) -
         features=cell.features,
         fingerprint=made.fingerprint,
         wanted=requested(made),
+        rig=cell.rig,
+        release=cell.release,
+        dialect=cell.engine.dialect,
+        script=shell.render(made),
         suites=tuple(dict.fromkeys(s for r in required for s in r.suites)),
         tests=tuple(dict.fromkeys(t for r in required for t in r.tests)),
         known_failures={k.value.id: k.value for k in select_of_cell(matrix, cell)},

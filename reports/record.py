@@ -16,7 +16,7 @@ from matrix.yamltext import Document
 from reports.finding import finite
 
 SURROGATE = re.compile("[\ud800-\udfff]")
-SCHEMA = 2  # 1: before runs said it; a reader keeps what it does not know of newer ones
+SCHEMA = 3  # 1: before runs said it; 3: the state of the source; a reader keeps what it does not know of newer ones
 ProofOutcome = Literal["proven", "refuted", "unproven"]
 Data = Mapping[str, Any]  # JSON values only, see `plain`
 
@@ -67,6 +67,8 @@ class Run(Record):
     versions: Data = field(default_factory=dict)
     matrix_sha256: str = ""
     commit: str = ""
+    dirty: bool | None = None  # whether files differed from the commit; None: not known
+    diff_sha256: str = ""  # of these differences
     xdist: bool = False
     schema: int = 1  # of the writer, see `SCHEMA`
     retry_of: str = ""  # the run whose questions this one was asked to ask again

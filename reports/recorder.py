@@ -14,7 +14,7 @@ import pytest
 
 from matrix.errors import HostError
 from matrix.status import Status
-from reports import junit
+from reports import junit, redact
 from reports.collector import pack, unpack
 from reports.declaration import DECLARATION, IDENTITY, Declaration, Declared, identity, outbox, run_id
 from reports.evidence import CANNOT_WRITE, EvidenceWriter, digest
@@ -166,5 +166,5 @@ class Recorder:
 
 
 def _cell(cell: Declared) -> dict[str, Any]:
-    content = plain({"facts": cell.facts, "script": cell.script})
+    content = redact.record(plain({"facts": cell.facts, "script": cell.script}))  # as it will stand in the file
     return {"kind": "cell", "cell": cell.id, "fingerprint": cell.fingerprint, **content, "sha256": digest(content)}

@@ -18,9 +18,12 @@ from ci import runners, workflows
 from ci.gpu_workflow import DEPTHS as DEPTHS_OFFERED
 from ci.workflow_steps import HOSTED
 from matrix.checkout import CHECKOUT
+from matrix.expand import expand
 from matrix.load import load
 from reports import policy
+from reports.source_state import read_source_state
 from suites.depth import DEPTHS
+from tests.reports import origin
 from tests.reports.world import seal
 from tests.reports.world import write as evidence_bytes
 
@@ -156,6 +159,8 @@ require:
 max_age_h: 1
 not_replayed:
   - {cells: "*", owner: tests, why: "nothing was asked", until: 2099-01-01}
+accepted:  # of a copy without git
+  - {what: unknown_commit, of: "*", owner: tests, why: "a copy without git", until: 2099-01-01}
 """
 JUNIT = '<testsuites><testsuite name="pytest" tests="1"><testcase classname="a" name="b"/></testsuite></testsuites>'
 
@@ -173,21 +178,11 @@ def gate_job(cwd: Path, gate_policy: Path) -> dict[str, subprocess.CompletedProc
 
 
 def green_evidence(gate_policy: Path) -> bytes:
-    [cell] = policy.expect(*policy.load(gate_policy), load())
-    who = {"cell": cell.id, "fingerprint": cell.fingerprint}
-    node = f"suites/test_boot.py::test_boots[{cell.id}]"
-    return evidence_bytes(
-        seal(
-            [
-                {"kind": "run", "argv": ["pytest"], "selection": [cell.id]},
-                {"kind": "cell", **who, "facts": {"rig": "cpu"}},
-                {"kind": "expected", "cell": cell.id, "tests": [node]},
-                {"kind": "launch", **who, "outcome": "ok", "launch_s": 1.0},
-                {"kind": "result", **who, "test": "test_boots", "nodeid": node, "status": "PASS", "duration_s": 0.1},
-            ],
-            begun=datetime.now(UTC) - timedelta(minutes=1),
-        )
-    )
+    matrix = load()
+    wanted = {c.id for c in policy.expect(*policy.load(gate_policy), matrix)}
+    cells = [c for c in expand(matrix).runnable if c.id in wanted]
+    fields = origin.green(matrix, cells, read_source_state(CHECKOUT).commit)
+    return evidence_bytes(seal(fields, begun=datetime.now(UTC) - timedelta(minutes=1)))
 
 
 def test_the_gate_is_red_and_says_why_when_no_job_left_anything(tmp_path: Path, gate_policy: Path) -> None:

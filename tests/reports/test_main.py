@@ -13,8 +13,9 @@ from matrix.load import load
 from matrix.plan import plan
 from reports import __main__ as cli
 from reports import gate
+from reports.source_state import SourceState
 from tests.matrix import world as matrix_world
-from tests.reports import world
+from tests.reports import origin, world
 from tests.reports.world import Json
 
 STRICT = "title: CPU\nrequire:\n  - glob: 'cpu.*'\n    suites: [boot]\nmax_age_h: 24\n"
@@ -27,16 +28,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tiny matrix in place of the real one, a policy for it, and a green run."""
     matrix = load(matrix_world.write(tmp_path / "matrix"))
     monkeypatch.setattr(cli, "load", lambda: matrix)
+    monkeypatch.setattr(cli, "read_source_state", lambda _: SourceState(commit=origin.COMMIT, dirty=False))
     (tmp_path / "gate.yaml").write_text(POLICY)
     cells = [c for c in expand(matrix).runnable if c.id.startswith("cpu.")]
-    fields: list[Json] = [{"kind": "run", "selection": [c.id for c in cells]}]
+    fields: list[Json] = [origin.run_record(matrix, cells)]
     for c in cells:
         who = {"cell": c.id, "fingerprint": plan(matrix, c).fingerprint}
         node = f"suites/test_boot.py::test_boots[{c.id}]"
         fields += [
-            {"kind": "cell", **who, "facts": {"features": sorted(c.features)}},
+            origin.cell_record(matrix, c),
             {"kind": "expected", "cell": c.id, "tests": [node]},
-            {"kind": "launch", **who, "outcome": "ok"},
+            origin.launch_record(matrix, c),
             *({"kind": "proof", **who, "feature": f, "outcome": "proven", "rung": "log"} for f in c.features),
             world.signature(c.id, "short", -1.0),
             world.signature(c.id, "long", -1.5 if c.features else -1.0),
@@ -141,6 +143,20 @@ def test_only_cells_of_the_policy_are_counted(folder: Path, capsys: pytest.Captu
     assert any(f"1 of 1 cells passed what they ran, {len(cells) - 1} not of this policy" in line for line in said)
     counted = (folder / "index.html").read_text().partition('class="counts"')[2].partition("</div>")[0]
     assert "1 cell" in counted and "FAIL" not in counted
+
+
+def test_a_run_of_another_commit_is_red_and_told_where_the_policy_accepts_it(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = ("gate", "--policy", str(folder / "gate.yaml"))
+    write(folder / "e.jsonl", [f | {"commit": "0ld"} if f["kind"] == "run" else f for f in _fields(folder)])
+    assert run(folder, *policy) == 1
+    assert "is of another commit (0ld)" in capsys.readouterr().out
+    clause = "{what: another_commit, of: 0ld, owner: me, why: the same, until: 2099-01-01}"
+    (folder / "gate.yaml").write_text(f"{POLICY}accepted:\n  - {clause}\n")
+    assert run(folder, *policy) == 0
+    assert "note: Run r1 is of another commit (0ld)" in capsys.readouterr().out
+    assert "Accepted until 2099-01-01 by me" in (folder / "gate.junit.xml").read_text()
 
 
 def test_only_the_selected_cells_are_judged_when_asked(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

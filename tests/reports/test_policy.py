@@ -94,3 +94,31 @@ def test_the_shipped_policies_fit_the_matrix(path: Path) -> None:
     assert policy.expect(found, doc, load())
     entries = (k for c in policy.expect(found, doc, load()) for k in c.known_failures.values())
     assert all(isinstance(k.review_by, date) for k in entries)
+
+
+CLAUSE = "accepted:\n  - {what: dirty_tree, of: '*', owner: me, why: mine, until: 2027-01-31}\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("dirty_tree", "dirty_trees"), "did you mean 'dirty_tree'?"),
+        (("dirty_tree", "another_host"), "another_host"),
+        (("of: '*', ", ""), "missing key 'of'"),
+        (("of: '*'", "of: ''"), "of what, who answers for it, and why?"),
+        (("owner: me", "owner: ' '"), "of what, who answers for it, and why?"),
+        (("until: 2027-01-31", "until: soon"), "a date like 2027-01-31"),
+    ],
+)
+def test_what_is_accepted_has_a_name_an_owner_and_an_end(tmp_path: Path, change: tuple[str, str], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        policy.load(write(tmp_path, GOOD + CLAUSE.replace(*change)))
+    assert message in str(caught.value)
+
+
+def test_a_clause_about_cells_must_match_one(tmp_path: Path) -> None:
+    found, doc = policy.load(
+        write(tmp_path, GOOD + CLAUSE.replace("dirty_tree", "unknown_version").replace("*", "gpu.*"))
+    )
+    with pytest.raises(ConfigError, match=r"gate\.yaml:11 accepted\.0\.of: 'gpu\.\*' matches no required cell"):
+        policy.expect(found, doc, load(matrix_world.write(tmp_path / "m")))

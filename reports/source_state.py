@@ -1,0 +1,78 @@
+"""Which source this is: the commit, and whether files differ from it. What cannot be known is said to be unknown.
+
+A file that git does not know counts as a difference, unless an ignore file names it: a stray test or axis changes a
+run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ASK_S: Final = 60.0  # a checkout with a broken disk must not hold a run up
+WHOLE_BYTES: Final = 4 << 20  # a larger file that git does not know (weights, say) counts by its size and time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceState:
+    """`dirty` None: not known. `diff_sha256` names the differences of a dirty one."""
+
+    commit: str = ""  # 40 hex digits; "": no git here, or this is no clone
+    dirty: bool | None = None
+    diff_sha256: str = ""
+
+
+class _Unknown(Exception):
+    """git is not there, or does not answer."""
+
+
+def read_source_state(root: Path) -> SourceState:
+    """What git says of a checkout; never raises. A checkout inside somebody else's repository is none."""
+    try:
+        if Path(os.fsdecode(_ask(root, "rev-parse", "--show-toplevel").rstrip(b"\n"))).resolve() != root.resolve():
+            return SourceState()
+        commit = _ask(root, "rev-parse", "--verify", "HEAD").decode("ascii", "replace").strip()
+    except (_Unknown, OSError):
+        return SourceState()
+    try:
+        differs = _hash_differences(root)
+    except (_Unknown, OSError):
+        return SourceState(commit=commit)
+    return SourceState(commit=commit, dirty=bool(differs), diff_sha256=differs)
+
+
+def _hash_differences(root: Path) -> str:
+    """sha256 over everything that is not as in HEAD; empty where nothing is."""
+    diff = _ask(root, "diff", "HEAD", "--binary", "--no-ext-diff", "--no-textconv", "--no-color")
+    unknown = sorted(filter(None, _ask(root, "ls-files", "--others", "--exclude-standard", "-z").split(b"\0")))
+    if not diff and not unknown:
+        return ""
+    whole = hashlib.sha256(diff)
+    for name in unknown:
+        whole.update(b"\0" + name + b"\0")
+        _add_file(whole, root / os.fsdecode(name))
+    return whole.hexdigest()
+
+
+def _add_file(whole: hashlib._Hash, path: Path) -> None:
+    if path.is_symlink() or not path.is_file():
+        whole.update(os.fsencode(path.readlink()) if path.is_symlink() else b"no file")
+    elif (found := path.stat()).st_size > WHOLE_BYTES:
+        whole.update(f"{found.st_size} {found.st_mtime_ns}".encode())
+    else:
+        whole.update(path.read_bytes())
+
+
+def _ask(root: Path, *words: str) -> bytes:
+    """One answer of git, about this folder whatever the environment says (hooks set GIT_DIR)."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    command = ["git", "--no-optional-locks", "-C", str(root), *words]
+    try:
+        done = subprocess.run(command, capture_output=True, check=True, timeout=ASK_S, env=environment)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise _Unknown from error
+    return done.stdout

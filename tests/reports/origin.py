@@ -1,0 +1,67 @@
+"""Records of a run that is of today's source, on a host that has the rig, with the release's own version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matrix import render, shell
+from matrix.identity import VERSION_NAMES
+from matrix.load import digest_of
+from matrix.loaded import Matrix
+from matrix.model import Cell, Rig
+from matrix.plan import plan
+from reports.evidence import digest
+from reports.gate_origin import Today
+from reports.record import plain
+from tests.reports.world import Json
+
+COMMIT = "c0ffee" * 6 + "c0de"
+
+
+def today(matrix: Matrix, commit: str = COMMIT) -> Today:
+    return Today(commit=commit, matrix_sha256=digest_of(matrix.root))
+
+
+def run_record(matrix: Matrix, cells: Sequence[Cell], commit: str = COMMIT) -> Json:
+    source = {"commit": commit, "dirty": False, "matrix_sha256": digest_of(matrix.root)}
+    rig = max((c.rig for c in cells), key=lambda r: r.gpus)
+    return {"kind": "run", "selection": [c.id for c in cells], "host": host_of(rig), **source}
+
+
+def host_of(rig: Rig) -> Json:
+    gpu = {"name": f"NVIDIA {(rig.gpu.nvml_names or (rig.gpu.name,))[0]}", "sm": rig.sm, "mig": False}
+    return {"cpu_count": 8, "gpus": [gpu] * rig.gpus}
+
+
+def cell_record(matrix: Matrix, cell: Cell) -> Json:
+    made = plan(matrix, cell)
+    content = plain({"facts": render.facts(cell), "script": shell.render(made)})
+    return {"kind": "cell", "cell": cell.id, "fingerprint": made.fingerprint, **content, "sha256": digest(content)}
+
+
+def launch_record(matrix: Matrix, cell: Cell) -> Json:
+    versions = {VERSION_NAMES[cell.engine.dialect]: cell.release.version}
+    who = {"cell": cell.id, "fingerprint": plan(matrix, cell).fingerprint}
+    return {"kind": "launch", **who, "outcome": "ok", "launch_s": 1.0, "versions": versions}
+
+
+def result_record(matrix: Matrix, cell: Cell, suite: str = "boot") -> list[Json]:
+    """A test that passed, and what it saw."""
+    node = f"suites/test_{suite}.py::test_boots[{cell.id}]"
+    who = {"cell": cell.id, "fingerprint": plan(matrix, cell).fingerprint, "test": "test_boots", "nodeid": node}
+    return [
+        {"kind": "finding", **who, "check": "boot.token", "ok": True, "expected": "a token", "got": "a"},
+        {"kind": "result", **who, "status": "PASS", "duration_s": 0.1},
+    ]
+
+
+def green(matrix: Matrix, cells: Sequence[Cell], commit: str = COMMIT) -> list[Json]:
+    """Everything but the end."""
+    fields = [run_record(matrix, cells, commit)]
+    for cell in cells:
+        tests = [f["nodeid"] for f in result_record(matrix, cell) if f["kind"] == "result"]
+        fields += [cell_record(matrix, cell), {"kind": "expected", "cell": cell.id, "tests": tests}]
+        fields += [launch_record(matrix, cell), *result_record(matrix, cell)]
+        proof = {"kind": "proof", "cell": cell.id, "outcome": "proven", "rung": "log"}
+        fields += [proof | {"feature": f} for f in sorted(cell.features)]
+    return fields
