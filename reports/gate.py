@@ -16,6 +16,7 @@ from matrix.images import find_tag
 from matrix.status import Status
 from reports import evidence
 from reports.attempts import order_by_time, split_runs
+from reports.accepted import doubt_identity, tell_accepted
 from reports.defuse import defuse_line
 from reports.flakes import judge_attempts
 from reports.known_failures import tell_known_failures, tell_not_run
@@ -79,7 +80,8 @@ def judge(policy: Policy, expected: Sequence[ExpectedCell], records: Sequence[Re
     reasons += [Reason(cell=cell, rule=rule, text=text) for cell, rule, text in again.reasons]
     if shown and all(row.not_run for row in shown):
         reasons.insert(0, Reason(cell="", rule="not_run", text="No engine answered: every cell did not run, as known."))
-    return Verdict(policy=policy, reasons=tuple(reasons), rows=shown, predictions=predicted, told=again.told)
+    told = (*again.told, *tell_accepted(policy, shown))
+    return Verdict(policy=policy, reasons=tuple(reasons), rows=shown, predictions=predicted, told=told)
 
 
 def _predicted(
@@ -135,6 +137,7 @@ def _cell_reasons(
         return
     yield from _identity(cell, row, records)
     yield from _launched(policy, row)
+    yield from doubt_identity(policy, row, now.date())
     yield from tell_known_failures(cell, row, now.date())
     if row.not_run:
         yield from tell_not_run(policy, row, now.date())

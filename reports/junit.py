@@ -90,6 +90,7 @@ def _facts(fingerprint: str, cells: Sequence[str], records: Sequence[Record]) ->
                 facts |= {"run": run, "commit": commit, "matrix_sha256": sha}
             case Launch(outcome=outcome, launch_s=launch_s, versions=versions) if _about(r, fingerprint, cells):
                 facts |= {"launch": outcome, "launch_s": launch_s, **{f"version.{k}": v for k, v in versions.items()}}
+                facts |= {f"accepted.{part}": text for part, text in r.cautions.items()}
             case CellFacts(facts=known) if r.cell in cells:
                 facts |= {k: known[k] for k in ("rig", "engine", "release", "checkpoint") if k in known}
     if missing := _count_not_run(cells, records):

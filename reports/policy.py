@@ -12,12 +12,14 @@ unproven: red                            # or `allowed`: a feature that was aske
 predictions: red                         # or `allowed`: what a feature must change beside the same cell without it
 attached: red                            # or `allowed`: an engine that somebody else started (--endpoint)
 allow_tags: ["vllm/vllm-openai:*"]       # images that may be launched by a tag, which somebody may move; else red
+identity:                                # parts of an attached server (--accept-identity) that may be another's
+  - {cells: "cpu.llamacpp_*", parts: [version], owner: me, why: it tells a build number only, until: 2027-01-31}
 not_replayed:                            # cells whose replies were not kept, each by name and until a day
   - {cells: "sm90x1_h100.*", owner: me, why: recorded before replies were kept, until: 2027-01-31}
 accepted:                                # evidence that is of another source, or does not say: see `Accepted`
   - {what: another_commit, of: "8b0f908*", owner: me, why: nothing that it ran has changed, until: 2027-01-31}
 not_run:                                 # launches that may fail as a known failure says, each by name
-  - {known_failure: K13_sm12x_no_backend, cells: "sm120x4.vllm_0_26_0.*", owner: somebody, until: 2027-01-31}
+  - {known_failure: sglang_gptq_experts_in_bf16, cells: "sm90x1*.sglang_*", owner: me, until: 2027-01-31}
 flakes:                                  # failures that `pytest --retry-of RUN` may answer, while they are rare
   - {cells: "cpu.*", tests: [test_finds_the_needle], signature: "not in the reply", issue: "https://example.org/1",
      owner: me, rate: 0.02, least_asked: 50, until: 2027-01-31}
@@ -77,6 +79,17 @@ class NotRun:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AcceptedIdentity:
+    """Parts in which the server that answered for cells may differ from them for a while."""
+
+    cells: str  # glob over cell ids
+    parts: tuple[Literal["engine", "model", "version", "reply", "tls"], ...]
+    owner: str  # who answers for that
+    why: str
+    until: date  # past it, the cells are red
+
+
+@dataclass(frozen=True, kw_only=True)
 class NotReplayed:
     """Cells whose verdicts cannot be judged again from kept replies, and which may stand as they are for a while."""
 
@@ -98,6 +111,7 @@ class Policy:
     predictions: Literal["red", "allowed"] = "red"
     attached: Literal["red", "allowed"] = "red"
     allow_tags: tuple[str, ...] = ()  # globs over image references that may be launched without a digest
+    identity: tuple[AcceptedIdentity, ...] = ()  # else what the user accepted of an attached server is red
     not_replayed: tuple[NotReplayed, ...] = ()  # else what cannot be judged again from its replies is red
     accepted: tuple[Accepted, ...] = ()  # else evidence of another source, or of an unknown one, is red
     not_run: tuple[NotRun, ...] = ()  # else a cell that did not run, as known, is red
@@ -154,14 +168,22 @@ def _unallowable(doc: yamltext.Document, policy: Policy) -> Iterator[Problem]:
     for i, clause in enumerate(policy.not_run):
         if not clause.owner.strip():
             yield doc.problem(("not_run", i, "owner"), "who allows that? a name is needed")
-    for i, allowance in enumerate(policy.not_replayed):
+    for i, accepted in enumerate(policy.identity):
+        if not accepted.parts:
+            yield doc.problem(("identity", i, "parts"), "names no part: which may be another's?")
+    for field_, i, allowance in (*_numbered("not_replayed", policy), *_numbered("identity", policy)):
         for name in ("owner", "why"):
             if not getattr(allowance, name).strip():
-                yield doc.problem(("not_replayed", i, name), "who answers for that, and why? words are needed")
+                yield doc.problem((field_, i, name), "who answers for that, and why? words are needed")
     yield from find_flake_problems(doc, policy.flakes)
     yield from find_accepted_problems(doc, policy.accepted)
     if not policy.require:
         yield doc.problem(("require",), "a gate that requires nothing is always green")
+
+
+def _numbered(name: str, policy: Policy) -> Iterator[tuple[str, int, Any]]:
+    for i, clause in enumerate(getattr(policy, name)):
+        yield name, i, clause
 
 
 def expect(policy: Policy, doc: yamltext.Document, matrix: Matrix) -> tuple[ExpectedCell, ...]:

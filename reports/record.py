@@ -104,6 +104,7 @@ class Launch(Record):
     command: tuple[str, ...] = ()
     stub: bool = False
     attached: bool = False
+    cautions: Data = field(default_factory=dict)  # part of the identity -> what the user accepted instead
     data: Data = field(default_factory=dict)
 
 

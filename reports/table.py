@@ -37,6 +37,8 @@ def print_table(shown: View, console: Console) -> None:
             console.print(Group(*_trouble(test)))
     for test in shown.noted:
         console.print(Text("\n  ".join([f"\n{test.status} {test.nodeid}", *map(_cut, test.notes)]), STYLES["noted"]))
+    for cell, text in shown.accepted:
+        console.print(Text(f"\n{cell}\n  {_cut(text)}", STYLES["noted"]))
     for cell, message in shown.not_run:
         console.print(Text(f"\n{Status.NOT_RUN_AS_KNOWN} {cell}\n  {_cut(message)}", STYLES["noted"]))
     for name, told in shown.asked_again:
@@ -135,6 +137,9 @@ def markdown(shown: View) -> str:
     if shown.told:
         lines += ["", "## To be known beside the verdict", ""]
         lines += [f"- {_md(line)}" for line in shown.told]
+    if shown.accepted:
+        lines += ["", "## Asked of another server, as accepted", ""]
+        lines += [f"- {_code(cell)} {_md(text)}" for cell, text in shown.accepted]
     if shown.not_run:
         lines += ["", "## Did not run, as known", ""]
         lines += [f"- {_code(cell)} {_md(message)}" for cell, message in shown.not_run]

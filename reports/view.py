@@ -10,6 +10,7 @@ from itertools import groupby
 from matrix.model import Cell, Excluded
 from matrix.status import GREEN, SEVERITY, Status, worst
 from reports.asked_again import tell_asked_again
+from reports.accepted import gather_cautions
 from reports.gate import Reason, Verdict
 from reports.prediction import Prediction
 from reports.record import Measured, Proof, ProofOutcome
@@ -137,6 +138,11 @@ class View:
         return tuple((row.cell, row.why_not_run) for row in self.judged if row.not_run)
 
     @property
+    def accepted(self) -> tuple[tuple[str, str], ...]:
+        """What was accepted of servers that are not the cell's: cell, and each difference."""
+        return tuple((row.cell, text) for row in self.board.rows for text in gather_cautions(row).values())
+
+    @property
     def predictions(self) -> tuple[Prediction, ...]:
         """What was predicted of the cells that differ in one feature, and what became of it."""
         return self.verdict.predictions if self.verdict else ()
@@ -236,6 +242,8 @@ def headline(shown: View) -> str:
         cells += f", {missing} {'cells' if missing != 1 else 'cell'} did not run, as known"
     cells += f", {len(noted)} with a note" if (noted := {t.cell for t in shown.noted}) else ""
     cells += f", {others} not of this policy" if (others := len(shown.board.rows) - len(judged)) else ""
+    if differing := {cell for cell, _ in shown.accepted}:
+        cells += f", {len(differing)} asked of another server, as accepted"
     cells += shown.board.lost
     if shown.verdict is None:
         return cells

@@ -51,6 +51,15 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, change: tuple[str, 
     assert (line, True) in [(p.line, message in p.message) for p in caught.value.problems]
 
 
+def test_the_example_in_the_modules_docstring_is_one(tmp_path: Path) -> None:
+    """Its names are those of today: what it allows could happen, in cells that it requires."""
+    text = (policy.__doc__ or "").partition("\n\n")[2]
+    wider = text.replace("require:\n", 'require:\n  - glob: "sm90*"\n', 1)
+    found, doc = policy.load(write(tmp_path, wider))
+    assert policy.expect(found, doc, load())
+    assert found.identity and found.not_run and found.not_replayed
+
+
 def test_a_gate_that_requires_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="always green"):
         policy.load(write(tmp_path, "title: x\nrequire: []\nmax_age_h: 1\n"))
