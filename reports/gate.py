@@ -15,8 +15,8 @@ from fnmatch import fnmatchcase
 from matrix.images import find_tag
 from matrix.status import Status
 from reports import evidence
-from reports.attempts import order_by_time, split_runs
 from reports.accepted import doubt_identity, tell_accepted
+from reports.attempts import order_by_time, split_runs
 from reports.defuse import defuse_line
 from reports.flakes import judge_attempts
 from reports.known_failures import tell_known_failures, tell_not_run

@@ -9,8 +9,8 @@ from itertools import groupby
 
 from matrix.model import Cell, Excluded
 from matrix.status import GREEN, SEVERITY, Status, worst
-from reports.asked_again import tell_asked_again
 from reports.accepted import gather_cautions
+from reports.asked_again import tell_asked_again
 from reports.gate import Reason, Verdict
 from reports.prediction import Prediction
 from reports.record import Measured, Proof, ProofOutcome
