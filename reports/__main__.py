@@ -213,7 +213,8 @@ def _judge(args: argparse.Namespace) -> Judged:
     if args.selected_only:
         selected = {c for r in records if isinstance(r, Run) for c in r.selection}
         expected = tuple(c for c in expected if c.id in selected)
-    verdict = gate.judge(found, expected, records, now=now)
+    earlier = policy.read_baseline(found, doc, args.policy.parent)
+    verdict = gate.judge(found, expected, records, now=now, earlier=earlier)
     verdict = assure_verdict(verdict, args, args.evidence or [EVIDENCE], now.date())
     today = Today(commit=read_source_state(CHECKOUT).commit, matrix_sha256=digest_of(matrix.root))
     verdict = add_provenance(verdict, expected, records, today, now.date())

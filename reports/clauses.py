@@ -34,7 +34,7 @@ class Flake:
 class Throughput:
     """Speed is held against earlier launches of the same cells."""
 
-    baseline: str  # an evidence file or a folder of them, as seen from the policy's file
+    baseline: str  # an evidence file or a folder of them, as seen from the policy's folder
     unjudged: Literal["told", "red"] = "told"  # cells of which there are too few earlier launches
 
 

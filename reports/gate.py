@@ -14,11 +14,13 @@ from fnmatch import fnmatchcase
 
 from matrix.images import find_tag
 from matrix.status import Status
-from reports import evidence
+from reports import evidence, gate_speed
 from reports.accepted import doubt_identity, tell_accepted
 from reports.attempts import order_by_time, split_runs
+from reports.baselines import Baseline
 from reports.defuse import defuse_line
 from reports.flakes import judge_attempts
+from reports.gate_speed import judge_speed
 from reports.known_failures import tell_known_failures, tell_not_run
 from reports.lost import tell_lost
 from reports.policy import ExpectedCell, Policy
@@ -63,8 +65,16 @@ class Verdict:
         return not self.reasons
 
 
-def judge(policy: Policy, expected: Sequence[ExpectedCell], records: Sequence[Record], *, now: datetime) -> Verdict:
-    """Every reason to be red, in the order a person fixes them: the run, then cell by cell."""
+def judge(
+    policy: Policy,
+    expected: Sequence[ExpectedCell],
+    records: Sequence[Record],
+    *,
+    now: datetime,
+    earlier: Baseline | None = None,
+) -> Verdict:
+    """Every reason to be red, in the order a person fixes them: the run, then cell by cell. `earlier` is what the
+    policy's baseline holds."""
     whole = board(records, {c.id: c.facts for c in expected})
     rows = {row.cell: row for row in whole.rows}
     said = [*tell_lost(records), *_run_reasons(policy, expected, records, now)]
@@ -78,9 +88,11 @@ def judge(policy: Policy, expected: Sequence[ExpectedCell], records: Sequence[Re
     shown = tuple(rows[c.id] for c in expected)
     again = judge_attempts(policy.flakes, shown, records, now.date())
     reasons += [Reason(cell=cell, rule=rule, text=text) for cell, rule, text in again.reasons]
+    speed = judge_speed(policy.throughput, shown, records, whole.retries, earlier)
+    reasons += [Reason(cell=cell, rule=gate_speed.RULE, text=text) for cell, text in speed.reasons]
     if shown and all(row.not_run for row in shown):
         reasons.insert(0, Reason(cell="", rule="not_run", text="No engine answered: every cell did not run, as known."))
-    told = (*again.told, *tell_accepted(policy, shown))
+    told = (*again.told, *speed.told, *tell_accepted(policy, shown))
     return Verdict(policy=policy, reasons=tuple(reasons), rows=shown, predictions=predicted, told=told)
 
 

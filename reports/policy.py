@@ -46,6 +46,8 @@ from matrix.plan import plan
 from matrix.requested import Requested, requested
 from matrix.status import Status
 from matrix.structure import structure
+from reports import baselines
+from reports.baselines import Baseline
 from reports.clauses import Flake, Throughput, find_flake_problems, find_unmatched_flakes
 from reports.policy_accepted import Accepted, find_accepted_problems, find_unmatched_accepted
 
@@ -211,6 +213,21 @@ def expect(policy: Policy, doc: yamltext.Document, matrix: Matrix) -> tuple[Expe
     if odd := [doc.problem(loc, why) for loc, why in find_unmatched_flakes(policy.flakes, [c.id for c in chosen])]:
         raise ConfigError(odd)
     return tuple(expected(matrix, cell, required) for cell, required in chosen.items())
+
+
+def read_baseline(policy: Policy, doc: yamltext.Document, folder: Path) -> Baseline | None:
+    """The earlier launches that the policy names, as seen from its folder; None where it names none.
+
+    Raises:
+        ConfigError: there is no such file or folder, or it holds no evidence.
+    """
+    if policy.throughput is None:
+        return None
+    path = folder / policy.throughput.baseline
+    if not path.exists():
+        why = f"there is no file or folder {path} of earlier launches"
+        raise ConfigError([doc.problem(("throughput", "baseline"), why)])
+    return baselines.read([path])
 
 
 def _wrong_not_run(policy: Policy, matrix: Matrix, cells: Sequence[Cell]) -> Iterator[tuple[int, yamltext.Loc, str]]:

@@ -12,9 +12,9 @@ from typing import Any
 
 from fixtures.banks.bank import Bank
 from matrix.model import Cell
+from reports.baselines import Baseline
 from reports.finding import Finding
 from suites import claims, loads
-from suites.baselines import Baseline
 from suites.checks import throughput
 from suites.contract import Engine, Evidence, Relaunch
 from suites.depth import Depth

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fixtures.tape import LIVE, Tape
-from suites.baselines import Baseline
+from reports.baselines import Baseline
 
 
 @dataclass(frozen=True, slots=True)

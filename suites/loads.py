@@ -15,8 +15,9 @@ from fixtures.load.run import run_load
 from fixtures.load.spec import LoadSpec
 from matrix.errors import HostError
 from matrix.model import Cell
+from reports.baselines import Baseline
 from reports.finding import Finding
-from suites.baselines import Baseline
+from reports.slower import WATCHED, WAVE, not_slower
 from suites.checks import throughput
 from suites.contract import Engine, Evidence
 from suites.depth import Depth
@@ -43,8 +44,6 @@ GPU_RECORDED: Mapping[str, str] = {
     "gpu_temperature_c_max": "C",
 }
 FEWEST_BEATS = 100  # of the client's heart, 10 ms apart: fewer have no 99th percentile
-WAVE = "wave_output_throughput"  # the median of the waves: neither the ramp nor the drain
-WATCHED: Mapping[str, bool] = {WAVE: True, "median_ttft_ms": False, "median_tpot_ms": False}
 
 
 def load(engine: Engine, bank: Bank, depth: Depth, *, streams: int, output_len: int, waves: int) -> dict[str, Any]:
@@ -133,5 +132,5 @@ def against(baseline: Baseline, cell: Cell, result: Mapping[str, Any], where: Ma
     for name, more_is_better in WATCHED.items():
         earlier = baseline.launches(cell.id, name, where)
         if earlier:
-            finding = throughput.not_slower(name, [float(result[name])], earlier, more_is_better=more_is_better)
+            finding = not_slower(name, [float(result[name])], earlier, more_is_better=more_is_better)
             yield if_fit(result, finding)

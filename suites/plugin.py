@@ -9,11 +9,17 @@ import pytest
 
 from fixtures.banks import bank_for
 from fixtures.banks.bank import Bank
+from fixtures.plugin import FOUND
 from fixtures.tape import Tape
+from matrix.errors import ConfigError
 from matrix.model import Cell
+from matrix.plan import Plan
+from matrix.plugin import selected_plans
+from reports.baselines import Baseline, digest_files, read
+from reports.plugin import declare
 from suites.asking import AsMany
-from suites.baselines import Baseline, read
 from suites.depth import DEPTHS, Depth
+from suites.held_baseline import fit_plan, require_fitting
 from suites.kept_baseline import KeptBaseline
 from suites.rendering import Rendered, rendering
 
@@ -37,7 +43,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="evidence of earlier launches of the same cells; from five on, slower than they were is a failure",
+        help="evidence of earlier launches of the same cells, or a folder of such files; from five on, slower than they"
+        " were is a failure. What is of other cells, plans or hardware is refused",
     )
 
 
@@ -58,6 +65,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _from(item: pytest.Item) -> list[str]:
     return [mark.args[0] for mark in item.iter_markers("from_depth")]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Refuse a baseline that is none before an engine is loaded, and write down which it was."""
+    config = session.config
+    paths = [Path(name) for name in config.option.baseline]
+    if hasattr(config, "workerinput") or not paths or config.option.collectonly:
+        return
+    try:
+        require_fitting(paths, selected_plans(session), session.config.stash[FOUND].facts())
+        declare(config, cells=[], baselines=digest_files(paths))
+    except ConfigError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 @pytest.fixture(scope="session")
@@ -84,6 +105,7 @@ def earlier(request: pytest.FixtureRequest) -> Baseline:
 
 
 @pytest.fixture
-def baseline(earlier: Baseline, tape: Tape) -> Baseline:
-    """Those measurements; what a test was told of them is kept."""
-    return KeptBaseline(earlier.values, tape)
+def baseline(earlier: Baseline, plan: Plan, tape: Tape, request: pytest.FixtureRequest) -> Baseline:
+    """Those of this cell's plan on this hardware; what a test was told of them is kept."""
+    fit = fit_plan(earlier, plan, request.config.stash[FOUND].facts())
+    return KeptBaseline(fit.baseline.values, tape)

@@ -13,8 +13,8 @@ import pytest
 from fixtures.banks.bank import Bank
 from fixtures.client import Client
 from matrix.model import Cell
+from reports.baselines import Baseline
 from suites import claims, lengths, loads, speed
-from suites.baselines import Baseline
 from suites.checks import throughput
 from suites.contract import Engine, Evidence, Plan, Relaunch, expect
 from suites.depth import Depth

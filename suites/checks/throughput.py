@@ -14,7 +14,7 @@ from typing import Any
 
 from fixtures.reply import Reply
 from matrix.model import Cell
-from matrix.statistics import CONFIDENCE, mcnemar, tolerance
+from matrix.statistics import CONFIDENCE, mcnemar
 from reports.finding import Finding
 
 LITTLE_TOLERANCE = 0.02  # seeds/001's own table holds it within 0.6 % up to c=256 ...
@@ -24,7 +24,6 @@ LITTLE_OVERHEAD_S = 0.010  # between two requests of one stream: one scheduler t
 CLAIM_SHARE = 0.80  # another host and version than the published table's: a loose floor
 CLAIM_TPOT = 1.25
 MTP_MOST_TOKENS = 4  # accepted per step in the recipes: 3 drafts and one
-BASELINE_LAUNCHES = 5  # repeats on one server do not see launch-to-launch noise
 COLD_CACHED_SHARE = 0.10  # a shared template frame may be cached; more is the prompt itself
 FEWEST_PAIRS = 5  # 0.5 ** 5 = 3 %: with four, even all lost is luck at 5 %
 
@@ -97,28 +96,6 @@ def by_wave(result: Result) -> list[float]:
         rates.append(sum(tokens for _, tokens in wave) / max(1e-9, until - since))
         since = until
     return rates
-
-
-def not_slower(name: str, now: Sequence[float], baseline: Sequence[float], *, more_is_better: bool) -> Finding:
-    """Median of this launch's waves against the medians of >= 5 earlier launches; tolerance max(5 %, 3 MAD).
-
-    Launches that differ so much among themselves that not even the loosest floor's loss would show (`CLAIM_SHARE`)
-    cannot be a baseline: the finding says what it would miss and is no evidence.
-    """
-    median, base = statistics.median(now), statistics.median(baseline)
-    allowed = tolerance(baseline)
-    ratio = median / base
-    slower = not (ratio >= 1 - allowed if more_is_better else ratio <= 1 + allowed)  # NaN is no speed to be green by
-    enough, blunt = len(baseline) >= BASELINE_LAUNCHES, allowed > 1 - CLAIM_SHARE
-    return Finding(
-        check=f"throughput.not_slower.{name}",
-        ok=not (slower and enough),
-        expected=f"{base:.3g} within {allowed:.1%} ({len(baseline)} launches)",
-        got=f"{median:.3g} ({ratio:.3f} of the baseline)",
-        detail=f"the launches before scatter so much that nothing under {allowed:.0%} would show" if blunt else "",
-        sensitive=enough and not blunt,
-        data={"ratio": ratio, "allowed": allowed},
-    )
 
 
 def on_both(first: Finding, second: Finding) -> Finding:

@@ -41,8 +41,8 @@ from matrix.expand import expand
 from matrix.load import load
 from matrix.plan import Plan, plan
 from reports.finding import Finding
+from reports.slower import BASELINE_LAUNCHES, not_slower
 from suites import test_effective
-from suites.checks import throughput
 from suites.depth import QUICK, Depth
 from suites.rendering import rendering
 from tests.mutation.seeds import SeededBank
@@ -60,7 +60,7 @@ HASTY_S = 8.0, 16.0  # silence and total, where a fault uses them up; else the p
 PATIENT_S = client.SILENCE_S, client.TOTAL_S
 STALL_S = 12.0  # over the hasty silence: the client gives up before the proxy does
 LAUNCH_LIMITS = Limits(stall_s=6.0, phase_s=6.0, grace_s=0.1)
-BASELINE_RUNS, BASELINE_TRIES = throughput.BASELINE_LAUNCHES, 20  # a busy host scatters: until five runs agree
+BASELINE_RUNS, BASELINE_TRIES = BASELINE_LAUNCHES, 20  # a busy host scatters: until five runs agree
 TIMES = ("median_ttft_ms", "median_tpot_ms", "p99_itl_ms")
 # Asked by no fault here, and only from --depth full on: lengths and speeds that a shared core makes meaningless.
 DEEPER = (LENGTHS, BY_CONTEXT, PREFILL, SAMPLED, SWEEP)
@@ -172,7 +172,7 @@ class Real:
     def _compared(self, now: Mapping[str, float]) -> Iterator[Finding]:
         for name in TIMES:
             before = [m[name] for m in self.baseline]
-            yield throughput.not_slower(name, [now[name]], before, more_is_better=False)
+            yield not_slower(name, [now[name]], before, more_is_better=False)
 
 
 def _outcome(ask: Callable[[Recorder], None]) -> Outcome:

@@ -29,10 +29,10 @@ from matrix.load import load
 from matrix.model import Cell, Checkpoint
 from matrix.plan import Plan, plan
 from matrix.reach import COMMAND, FILE, Asked, frontier
+from reports.baselines import Baseline
 from reports.finding import Finding
 from suites import loads, speed, test_effective
 from suites.asking import AsMany
-from suites.baselines import Baseline
 from suites.depth import DEPTHS, Depth
 from suites.judged import Judged, Load
 from suites.references import WEIGHTS

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from fixtures.banks.glm5 import Glm5Bank
+from reports.baselines import Baseline, read
 from reports.evidence import EvidenceWriter
 from reports.finding import Finding
+from reports.slower import WAVE
 from suites import loads
-from suites.baselines import Baseline, read
 from suites.checks import throughput
 from suites.contract import Engine
 from suites.judged import Judged, Load
@@ -29,7 +30,7 @@ LENGTH = 50
 def loaded(tpot: float, streams: int = 1, **changes: Any) -> dict[str, Any]:
     """What `loads.load` would have measured."""
     found = result(streams=streams, tpot=tpot, length=LENGTH, **FIT) | {"output_len_asked": LENGTH}
-    return found | {loads.WAVE: throughput.by_wave(found)[0]} | changes
+    return found | {WAVE: throughput.by_wave(found)[0]} | changes
 
 
 @dataclass
@@ -96,7 +97,7 @@ def test_slow_once_passes_and_says_so(tmp_path: Path) -> None:
 def test_slow_twice_fails_with_both_ratios(tmp_path: Path) -> None:
     bench = Bench([SLOW], [loaded(1.1 * SLOW_TPOT_S)])
     found = bench.findings(tmp_path)
-    assert red(found) == {TPOT, f"throughput.not_slower.{loads.WAVE}"}
+    assert red(found) == {TPOT, f"throughput.not_slower.{WAVE}"}
     (tpot,) = [f for f in found if f.check == TPOT]
     assert (tpot.detail, tpot.note) == ("1.50 of the baseline, 1.65 on a fresh launch", "")
     assert len(bench.reasons) == 1

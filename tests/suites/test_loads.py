@@ -11,6 +11,7 @@ from fixtures.banks.glm5 import Glm5Bank
 from fixtures.stub_engine import StubEngine
 from matrix.errors import HostError
 from reports.finding import Finding
+from reports.slower import WAVE
 from suites import loads
 from tests.suites.world import DEPTH, FakeRunning, Recorder, cell
 
@@ -39,7 +40,7 @@ def test_a_load_measures_and_records(tmp_path: Path) -> None:
     loads.record(evidence, result)
     assert result["output_lens"] == [8] * 4
     assert result["failed"] == 0
-    assert {name for name, _, _ in evidence.measurements} == {*loads.RECORDED, loads.WAVE}
+    assert {name for name, _, _ in evidence.measurements} == {*loads.RECORDED, WAVE}
 
 
 def test_what_is_measured_was_not_asked_before() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -14,11 +16,12 @@ import pytest
 from matrix.checkout import CHECKOUT
 from matrix.status import Status
 from reports import evidence, junit, table
+from reports.baselines import read
 from reports.evidence import EvidenceWriter
 from reports.record import Found, Launch, Measured, Record, Result
+from reports.record import Run as RunRecord
 from reports.summary import board
 from reports.view import view
-from suites.baselines import read
 from tests.fixtures.docker_plans import CANARY
 
 SINGLE = "test_single_stream_speed"
@@ -67,12 +70,14 @@ def baseline(tmp_path_factory: pytest.TempPathFactory) -> Path:
     healthy = run(folder, "-", "-k", SINGLE)
     assert healthy.statuses == {SINGLE: Status.PASS}, healthy.said
     measured = [r for r in healthy.records if isinstance(r, Measured) and r.name in FACTORS]
+    host = next(r.host for r in healthy.records if isinstance(r, RunRecord))
     for launch in range(5):
         with EvidenceWriter(folder / "b.jsonl", f"r{launch}") as writer:
             values = ((r, r.value * FACTORS[r.name] * (1 + launch / 1000)) for r in measured)
+            writer.append([{"kind": "run", "host": host}])
             writer.append(
-                {"kind": "measurement", "cell": r.cell, "name": r.name, "value": v, "unit": r.unit,
-                 "conditions": r.conditions} for r, v in values
+                {"kind": "measurement", "cell": r.cell, "fingerprint": r.fingerprint, "name": r.name, "value": v,
+                 "unit": r.unit, "conditions": r.conditions} for r, v in values
             )  # fmt: skip
     return folder / "b.jsonl"
 
@@ -121,6 +126,42 @@ def test_what_is_not_slow_is_launched_once(baseline: Path, tmp_path: Path) -> No
     found = run(tmp_path, "-", "--baseline", baseline)
     assert set(found.statuses.values()) == {Status.PASS}, found.said
     assert len(found.launches) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (
+            {"cell": "sm90x1_h100.vllm_0_26_0.canary_bf16.baseline"},
+            "it holds no launch of a selected cell: it is of sm90x1",
+        ),
+        ({"fingerprint": "0123456789abcdef"}, "5 launches of another plan (0123456789abcdef, and not "),
+        ({"fingerprint": ""}, "5 launches of which the plan was not recorded"),
+        (
+            {"host": {"gpus": [{"name": "NVIDIA H100 80GB HBM3"}]}},
+            "5 launches on other hardware (NVIDIA H100 80GB HBM3, ",
+        ),
+        ({"host": {}}, "5 launches of which the host was not recorded"),
+    ],
+)
+def test_a_baseline_of_something_else_is_refused_with_its_cause_before_an_engine_is_loaded(
+    change: dict[str, object], why: str, baseline: Path, tmp_path: Path
+) -> None:
+    lines = [json.loads(line) for line in baseline.read_text().splitlines()]
+    changed = [{k: change.get(k, v) for k, v in line.items()} for line in lines]
+    (tmp_path / "b.jsonl").write_text("".join(json.dumps(line) + "\n" for line in changed))
+    found = run(tmp_path, "-", "--baseline", tmp_path / "b.jsonl")
+    assert why in found.said and "b.jsonl" in found.said
+    assert not (tmp_path / "e.jsonl").exists() or not found.launches
+
+
+def test_a_baseline_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    assert "there is no such file or folder" in run(tmp_path, "-", "--baseline", tmp_path / "none.jsonl").said
+
+
+def test_a_run_says_what_it_was_held_against(slow_once: Run, baseline: Path) -> None:
+    started = next(r for r in slow_once.records if isinstance(r, RunRecord))
+    assert started.baselines == (hashlib.sha256(baseline.read_bytes()).hexdigest(),)
 
 
 def test_a_fresh_launch_that_does_not_come_up_speaks_for_the_test(baseline: Path, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from fixtures.tape import LIVE, Recording, Replaying, Tape
 from matrix.load import load
 from matrix.model import Cell, Checkpoint, Gpu, Quantisation, Release, Rig
 from reports import kept
+from reports.baselines import Baseline
 from reports.collector import Evidence, Outbox
 from reports.finding import Finding
 from reports.outcome import OURS, fault
@@ -36,7 +37,6 @@ from suites import (
     test_throughput,
     test_tool_use,
 )
-from suites.baselines import Baseline
 from suites.depth import QUICK
 from suites.judged import Judged
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from fixtures.load.metrics import Sample, summary
 from fixtures.reply import Reply
+from reports.slower import not_slower
 from suites.checks import throughput
 from tests.suites.world import cell
 
@@ -117,21 +118,21 @@ QUIET = [100.0, 100.4, 99.8, 100.1, 99.9]
 
 @pytest.mark.parametrize(("now", "ok"), [([99, 98, 97], True), ([94, 94.5, 94.9], False), ([120, 120, 120], True)])
 def test_throughput_may_not_fall_beyond_the_tolerance(now: list[float], ok: bool) -> None:
-    assert throughput.not_slower("tps", now, QUIET, more_is_better=True).ok is ok
+    assert not_slower("tps", now, QUIET, more_is_better=True).ok is ok
 
 
 @pytest.mark.parametrize(("now", "ok"), [([101, 102, 103], True), ([106, 107, 106], False), ([80, 80, 80], True)])
 def test_latency_may_not_rise_beyond_the_tolerance(now: list[float], ok: bool) -> None:
-    assert throughput.not_slower("tpot", now, QUIET, more_is_better=False).ok is ok
+    assert not_slower("tpot", now, QUIET, more_is_better=False).ok is ok
 
 
 def test_noisy_baselines_allow_more() -> None:
-    found = throughput.not_slower("tps", [92.0], [100.0, 98, 102, 97, 103], more_is_better=True)
+    found = not_slower("tps", [92.0], [100.0, 98, 102, 97, 103], more_is_better=True)
     assert found.ok and found.sensitive
 
 
 def test_a_baseline_that_would_miss_a_fifth_is_no_evidence() -> None:
-    found = throughput.not_slower("tps", [75.0], [100.0, 80, 120, 90, 110], more_is_better=True)
+    found = not_slower("tps", [75.0], [100.0, 80, 120, 90, 110], more_is_better=True)
     assert found.ok and not found.sensitive
     assert "nothing under 44% would show" in found.detail
 
@@ -153,14 +154,14 @@ def test_what_failed_is_in_no_wave() -> None:
 
 
 def test_too_few_launches_judge_nothing() -> None:
-    finding = throughput.not_slower("tps", [1.0], QUIET[:4], more_is_better=True)
+    finding = not_slower("tps", [1.0], QUIET[:4], more_is_better=True)
     assert finding.ok
     assert not finding.sensitive
 
 
 @pytest.mark.parametrize(("fresh", "ok"), [(80.0, False), (99.0, True)])
 def test_two_launches_are_slow_only_together(fresh: float, ok: bool) -> None:
-    first, second = (throughput.not_slower("tps", [v], QUIET, more_is_better=True) for v in (81.0, fresh))
+    first, second = (not_slower("tps", [v], QUIET, more_is_better=True) for v in (81.0, fresh))
     found = throughput.on_both(first, second)
     said = f"0.81 of the baseline, {fresh / 100:.2f} on a fresh launch"
     assert (found.ok, found.detail, found.note) == (ok, said, said if ok else "")
@@ -169,14 +170,14 @@ def test_two_launches_are_slow_only_together(fresh: float, ok: bool) -> None:
 
 
 def test_a_fresh_launch_that_could_show_nothing_excuses_nothing() -> None:
-    first, second = (throughput.not_slower("tps", [v], QUIET, more_is_better=True) for v in (81.0, 99.0))
+    first, second = (not_slower("tps", [v], QUIET, more_is_better=True) for v in (81.0, 99.0))
     found = throughput.on_both(first, dataclasses.replace(second, sensitive=False, detail="the client was not fit"))
     assert (found.ok, found.note) == (False, "")
     assert "not fit" in found.detail
 
 
 def test_without_a_second_launch_the_first_verdict_stands() -> None:
-    found = throughput.stands(throughput.not_slower("tps", [81.0], QUIET, more_is_better=True), "it is not ours")
+    found = throughput.stands(not_slower("tps", [81.0], QUIET, more_is_better=True), "it is not ours")
     assert not found.ok
     assert "it is not ours" in found.detail
 
