@@ -26,7 +26,9 @@ INFRASTRUCTURE: Final = frozenset(
 UNTRIED: Final = frozenset({Status.SKIP_NO_HW})  # no attempt: another host's answer stands instead
 # Of a run and its retry: what must be known and the same, and what must be the same. Else it asks something else.
 KNOWN: Final[Mapping[str, str]] = {"commit": "commit", "matrix_sha256": "matrix"}
-SAME: Final[Mapping[str, str]] = {"depth": "depth", "baselines": "set of baselines"}
+SAME: Final[Mapping[str, str]] = {
+    "depth": "depth", "baselines": "set of baselines", "dirty": "state of its files", "diff_sha256": "set of changes",
+}  # fmt: skip
 HOST_ERROR: Final = "HostError"  # the outcome of a launch that says nothing about the engine
 SHOWN_CHARS: Final = 200
 File = TypeVar("File")

@@ -136,6 +136,8 @@ def test_more_passes_do_not_make_a_rate_smaller() -> None:
         ({"matrix_sha256": "3a8"}, "it is of another matrix (3a8) than that run (3a7)"),
         ({"commit": ""}, "the commit of one of them was recorded"),
         ({"baselines": ["ab"]}, "it was asked with another set of baselines than that run"),
+        ({"dirty": True}, "it was asked with another state of its files than that run"),
+        ({"diff_sha256": "ab"}, "it was asked with another set of changes than that run"),
     ],
 )
 def test_a_link_that_does_not_hold_is_red_with_its_cause_and_supersedes_nothing(
