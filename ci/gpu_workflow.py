@@ -12,7 +12,7 @@ PLAN = '.venv/bin/python -m ci.plan --format github --policy "$POLICY" -m "$MARK
 # CELLS is split into words on purpose: one per cell.
 CELLS = """\
 mkdir -p reports/out
-.venv/bin/python -m pytest -m "$MARK" --cells $CELLS --depth "$DEPTH" \\
+.venv/bin/python -m pytest -m "$MARK" --cells $CELLS --depth "$DEPTH" --baseline ci/baselines \\
   --junitxml reports/out/junit.xml --evidence reports/out/evidence.jsonl
 """
 # Without any file the gate is asked about one that does not exist, and says so in red.

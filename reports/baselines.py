@@ -14,7 +14,7 @@ import json
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -64,6 +64,7 @@ class Baseline:
     """Values by cell, name and conditions, and in these by launch."""
 
     values: Mapping[Key, Mapping[Launched, Sequence[float]]] = field(default_factory=dict)
+    is_folder: bool = False  # a collection, which need not be about the cells at hand
 
     def launches(self, cell: str, name: str, conditions: Mapping[str, Any]) -> list[float]:
         """One value per earlier launch; the median where a launch was measured twice."""
@@ -130,7 +131,9 @@ def read(paths: Iterable[Path]) -> Baseline:
     Raises:
         ConfigError: naming file and line of what is no evidence.
     """
-    return collect(r for path in find_files(paths) for r in evidence.read(path))
+    given = list(paths)
+    found = collect(r for path in find_files(given) for r in evidence.read(path))
+    return replace(found, is_folder=any(path.is_dir() for path in given))
 
 
 def collect(records: Iterable[Record]) -> Baseline:

@@ -71,18 +71,28 @@ def judge_speed(
         return SpeedJudged(told=("Throughput is told and not judged: the policy has no clause `throughput`.",))
     if earlier is None:
         return SpeedJudged(reasons=(("", f"The baseline {clause.baseline} was not read, so speed is not judged."),))
-    if earlier.cells and not earlier.cells & {row.cell for row in rows}:
+    if earlier.cells and not earlier.is_folder and not earlier.cells & {row.cell for row in rows}:
         return SpeedJudged(reasons=(("", _other_cells(earlier, rows)),))
+    if not earlier.cells:
+        said = f"The baseline {clause.baseline} holds no launch yet, so speed is told and not judged."
+        return SpeedJudged(reasons=(("", said),)) if clause.unjudged == "red" else SpeedJudged(told=(said,))
     own = {r.run for r in records}
     repeated = sorted({at.run for launches in earlier.values.values() for at in launches} & own)
     told = [f"Of the baseline, {', '.join(repeated)} is this evidence itself and was left out."] if repeated else []
     whole = _read_whole(records, retries, earlier.without_runs(own))
     reasons: list[Sentence] = []
+    notes: dict[str, list[str]] = {}  # what is told, and of which cells
     for row in rows:
-        red, notes = _judge_cell(clause, _gather(whole, row))
+        red, own_notes = _judge_cell(clause, _gather(whole, row))
         reasons += ((row.cell, text) for text in red)
-        told += (f"{row.cell}: {text}" for text in notes)
+        for text in own_notes:
+            notes.setdefault(text, []).append(row.cell)
+    told += (f"{_name_cells(cells)}: {text}" for text, cells in notes.items())
     return SpeedJudged(reasons=tuple(reasons), told=tuple(told))
+
+
+def _name_cells(cells: Sequence[str]) -> str:
+    return cells[0] if len(cells) == 1 else f"{len(cells)} cells ({cells[0]}, ...)"
 
 
 def _other_cells(earlier: Baseline, rows: Sequence[Row]) -> str:

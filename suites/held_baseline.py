@@ -1,7 +1,8 @@
 """`--baseline` before the first test: are its launches of the selected cells, of today's plans, on this hardware?
 
 A file of another rig or release judges nothing and looks as if it did; one of another plan or GPU judges wrongly. Both
-are refused before an engine is loaded. Cells of which it holds no launch are measured and not judged, as without it.
+are refused before an engine is loaded. A folder is a collection, of all rigs and releases that somebody measured: of it
+is taken what fits. Cells of which nothing is left are measured and not judged, as without a baseline.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from reports.baselines import Baseline, Fitting, find_files, name_hardware, read
 
 
 def require_fitting(paths: Sequence[Path], plans: Sequence[Plan], host: Mapping[str, Any]) -> None:
-    """Hold each file against what was selected.
+    """Hold each file that is given by name against what was selected.
 
     Raises:
         ConfigError: naming each file that is no baseline of it, what it is of, and what was expected.
     """
-    problems = [Problem(str(file), 0, "", why) for file in find_files(paths) for why in _wrong(file, plans, host)]
+    files = [path for path in find_files(paths) if path in paths]
+    problems = [Problem(str(file), 0, "", why) for file in files for why in _wrong(file, plans, host)]
     if problems:
         raise ConfigError(problems)
 

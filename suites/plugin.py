@@ -108,4 +108,4 @@ def earlier(request: pytest.FixtureRequest) -> Baseline:
 def baseline(earlier: Baseline, plan: Plan, tape: Tape, request: pytest.FixtureRequest) -> Baseline:
     """Those of this cell's plan on this hardware; what a test was told of them is kept."""
     fit = fit_plan(earlier, plan, request.config.stash[FOUND].facts())
-    return KeptBaseline(fit.baseline.values, tape)
+    return KeptBaseline(fit.baseline.values, tape=tape)

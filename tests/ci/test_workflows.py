@@ -146,9 +146,17 @@ def test_the_cells_step_gives_pytest_one_word_per_cell(tmp_path: Path) -> None:
     python.chmod(0o755)
     done = shell(step("cells", "run")["run"], tmp_path, MARK="sm120", CELLS="a.b c.d", DEPTH="quick")
     assert done.stdout.splitlines() == [
-        "-m", "pytest", "-m", "sm120", "--cells", "a.b", "c.d", "--depth", "quick",
+        "-m", "pytest", "-m", "sm120", "--cells", "a.b", "c.d", "--depth", "quick", "--baseline", "ci/baselines",
         "--junitxml", "reports/out/junit.xml", "--evidence", "reports/out/evidence.jsonl",
     ]  # fmt: skip
+
+
+def test_what_pytest_is_held_against_in_ci_is_there_and_is_what_the_gates_name() -> None:
+    folder = CHECKOUT / "ci/baselines"
+    assert folder.is_dir()
+    for path in (CHECKOUT / "ci/gates").glob("sm*.yaml"):
+        found, _ = policy.load(path)
+        assert found.throughput and (path.parent / found.throughput.baseline).resolve() == folder.resolve()
 
 
 POLICY_TEXT = """

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports import gate, gate_speed, record
-from reports.baselines import Baseline, collect
+from matrix.errors import ConfigError
+from reports import gate, gate_speed, policy, record
+from reports.baselines import Baseline, collect, read
 from reports.clauses import Throughput
 from reports.gate import Verdict
 from reports.record import Measured, Record
@@ -117,7 +119,33 @@ def test_few_earlier_launches_are_told_unless_the_clause_wants_more() -> None:
     assert verdict.green and any("3 numbers have 4 earlier launches at most, 5 are wanted" in t for t in verdict.told)
     strict = replace(POLICY, throughput=Throughput(baseline="b", unjudged="red"))
     assert "5 are wanted" in said(judge(run(*usual(0.1)), before(launches=4), strict))
-    assert judge(run(*usual()), []).green  # a folder without a file yet
+
+
+def test_a_folder_without_a_launch_yet_is_told_once() -> None:
+    assert judge(run(*usual()), []).told == ("The baseline b holds no launch yet, so speed is told and not judged.",)
+    strict = replace(POLICY, throughput=Throughput(baseline="b", unjudged="red"))
+    assert "holds no launch yet" in said(judge(run(*usual()), [], strict))
+
+
+def test_a_folder_may_be_of_other_cells_and_then_nothing_is_judged(tmp_path: Path) -> None:
+    other = before(usual(cell="sm90x1_h100.vllm.canary.baseline"))
+    (tmp_path / "sm90.jsonl").write_bytes(world.write(other))
+    verdict = gate.judge(HELD, EXPECTED, run(*usual()), now=NOW, earlier=read([tmp_path]))
+    assert verdict.green and any("3 numbers have 0 earlier launches at most" in line for line in verdict.told)
+
+
+def test_a_policy_names_its_baseline_as_seen_from_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "gates").mkdir()
+    file = tmp_path / "gates" / "g.yaml"
+    text = "title: t\nrequire: [{glob: '*'}]\nmax_age_h: 1\nthroughput: {baseline: ../b.jsonl}\n"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=r"g\.yaml:4 throughput\.baseline: there is no file or folder .*b\.jsonl"):
+        policy.read_baseline(*policy.load(file), file.parent)
+    (tmp_path / "b.jsonl").write_bytes(world.write(before()))
+    earlier = policy.read_baseline(*policy.load(file), file.parent)
+    assert earlier is not None and earlier.cells == {PLAIN}
+    file.write_text(text.partition("throughput")[0])
+    assert policy.read_baseline(*policy.load(file), file.parent) is None
 
 
 def test_a_cell_of_which_the_baseline_has_nothing_is_told() -> None:

@@ -16,6 +16,7 @@ from junitparser import TestSuite
 from matrix.checkout import CHECKOUT
 from matrix.status import Status
 from reports import evidence, junit
+from reports.attempts import link_retries
 from reports.record import CellFacts, End, Expected, Found, Launch, Lost, Measured, Proof, Record, Result, Run
 
 CONFTEST = r"""
@@ -491,3 +492,28 @@ def test_an_interrupted_run_keeps_what_was_gathered(tmp_path: Path, number: sign
     assert isinstance(whole[-1], End)
     assert whole[-1].interrupted
     assert evidence.sealed(whole)
+
+
+ONCE = "import os\ndef test_it(cell): assert os.environ.get('WELL'), 'the code is not in the reply'\n"
+
+
+@pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "xdist"])
+def test_a_retry_says_which_run_it_asks_again(tmp_path: Path, options: Sequence[str]) -> None:
+    start(tmp_path, ONCE, options).communicate()
+    (first,) = of(Run, tmp_path)
+    start(tmp_path, ONCE, [*options, f"--retry-of={first.run}"], WELL="1").communicate()
+    (second,) = of(Run, tmp_path)
+    assert isinstance(second, Run) and second.retry_of == first.run
+    earlier = evidence.read(tmp_path / "e.previous.jsonl")
+    told = link_retries([*earlier, *records(tmp_path)])
+    assert not told.retried and "the matrix of neither was recorded" in "".join(
+        told.problems
+    )  # not in this small world
+    xml = junit.load(tmp_path / "junit.xml")
+    assert {junit.properties(c)["run"] for s in xml for c in s} == {second.run}
+
+
+def test_what_is_no_run_cannot_be_asked_again(tmp_path: Path) -> None:
+    out, _ = start(tmp_path, ONCE, ["--retry-of=evidence.jsonl"]).communicate()
+    assert "--retry-of 'evidence.jsonl': expected a run's id, e.g. 20261126T020541Z.73627f" in out
+    assert not (tmp_path / "e.jsonl").exists()

@@ -51,6 +51,55 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, change: tuple[str, 
     assert (line, True) in [(p.line, message in p.message) for p in caught.value.problems]
 
 
+FLAKE = """
+flakes:
+  - {cells: "cpu.*", tests: [test_x], signature: "needle.found: NOT OK", issue: "https://example.org/1",
+     owner: me, rate: 0.02, least_asked: 50, until: 2027-01-31}
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "where", "message"),
+    [
+        (("owner: me, ", ""), "flakes.0", "missing key 'owner'"),
+        (("owner: me", "owner: ' '"), "flakes.0.owner", "a name is needed"),
+        (("https://example.org/1", "soon"), "flakes.0.issue", "expected a link"),
+        (("[test_x]", "[]"), "flakes.0.tests", "names the tests"),
+        (("0.02", "1.0"), "flakes.0.rate", "above 0 and below 1, got 1"),
+        (("0.02", "0"), "flakes.0.rate", "above 0 and below 1, got 0"),
+        (("0.02", "-0.1"), "flakes.0.rate", "above 0 and below 1"),
+        (("0.02", ".nan"), "flakes.0.rate", "above 0 and below 1, got nan"),
+        (("0.02", ".inf"), "flakes.0.rate", "above 0 and below 1, got inf"),
+        (("0.02", "true"), "flakes.0.rate", "True"),
+        (("50", "1"), "flakes.0.least_asked", "expected 2 or more, got 1"),
+        (("50", "true"), "flakes.0.least_asked", "True"),
+        (("2027-01-31", "soon"), "flakes.0.until", "soon"),
+        (("needle.found: NOT OK", ".*"), "flakes.0.signature", "matches an empty text"),
+        (("needle.found: NOT OK", "NOT OK"), "flakes.0.signature", "failures of"),
+        (("needle.found: NOT OK", "("), "flakes.0.signature", "no regular expression"),
+    ],
+)
+def test_a_flake_allowance_says_who_how_often_until_when_and_what_was_said(
+    tmp_path: Path, change: tuple[str, str], where: str, message: str
+) -> None:
+    assert policy.load(write(tmp_path, GOOD + FLAKE))
+    with pytest.raises(ConfigError) as caught:
+        policy.load(write(tmp_path, GOOD + FLAKE.replace(*change)))
+    assert any(p.where == where and message in p.message and p.line >= 11 for p in caught.value.problems), caught.value
+
+
+def test_a_flake_is_allowed_by_name_and_not_as_a_status(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="FLAKE is allowed by name, with a rate, see `flakes`"):
+        policy.load(write(tmp_path, GOOD + "allow: [PASS, FLAKE]\n"))
+
+
+def test_a_flake_allowance_that_matches_no_required_cell_is_refused(tmp_path: Path) -> None:
+    found, doc = policy.load(write(tmp_path, GOOD + FLAKE.replace('cells: "cpu.*"', 'cells: "cqu.*"')))
+    matrix = load(matrix_world.write(tmp_path / "matrix"))
+    with pytest.raises(ConfigError, match=r"gate\.yaml:12 flakes\.0\.cells: 'cqu\.\*' matches no required cell"):
+        policy.expect(found, doc, matrix)
+
+
 def test_the_example_in_the_modules_docstring_is_one(tmp_path: Path) -> None:
     """Its names are those of today: what it allows could happen, in cells that it requires."""
     text = (policy.__doc__ or "").partition("\n\n")[2]
