@@ -11,6 +11,7 @@ from matrix.errors import EngineReplyMalformed
 from reports import record, redact
 from reports.bounds import bounded_record
 from reports.finding import Finding
+from reports.not_evidence import Seen
 from reports.record import ProofOutcome
 
 
@@ -57,6 +58,7 @@ class Evidence:
         self._outbox, self._identity = outbox, identity
         self.findings: list[Finding] = []
         self.measurements = 0
+        self.proofs = 0
 
     def finding(self, finding: Finding) -> Finding:
         """Record what a check saw; returns it, for `assert evidence.finding(f).ok, f.explain()`."""
@@ -81,15 +83,19 @@ class Evidence:
         """Record whether a feature was really in effect, and the rung of the ladder that decided it."""
         fields = {"feature": feature, "outcome": outcome, "rung": rung, "detail": detail, "data": data or {}}
         self._add("proof", fields)
+        self.proofs += 1
 
     def launch(self, fields: Mapping[str, Any]) -> None:
         """Record how starting this test's engine went."""
         self._add("launch", fields)
 
     @property
-    def insensitive(self) -> bool:
-        """Whether it has findings and none of them could have failed."""
-        return bool(self.findings) and not any(f.sensitive for f in self.findings)
+    def seen(self) -> Seen:
+        """How much of each kind it has, for `judge_pass`."""
+        sensitive = sum(f.sensitive for f in self.findings)
+        return Seen(
+            findings=len(self.findings), sensitive=sensitive, measurements=self.measurements, proofs=self.proofs
+        )
 
     def _add(self, kind: str, fields: Mapping[str, Any]) -> None:
         self._outbox.add(kind, {**self._identity, **fields})

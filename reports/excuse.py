@@ -69,7 +69,7 @@ def settle_phase(
     findings: Sequence[Finding],
 ) -> Told:
     """Settle what a phase came to, and change pytest's report where a known failure or a told launch speaks for it."""
-    plain = Told(status=status, message=outcome.headline(report, error) if status is not Status.PASS else "")
+    plain = Told(status=status, message=outcome.headline(report, error, status) if status is not Status.PASS else "")
     launches = item.config.stash.setdefault(LAUNCHES, Launches())
     known, cell = item.stash.get(KNOWN, KnownOfCell()), _name_cell(item)
     if launch := find_launch_error(error) if report.failed else None:

@@ -11,6 +11,8 @@ from matrix.errors import EngineError, EngineExited, EngineNotReady, EngineReply
 from matrix.status import GREEN, Status
 from reports.collector import Evidence
 from reports.finding import Finding
+from reports.not_evidence import BLIND, Seen, judge_pass
+from reports.record import suite_of
 
 STRICT_XPASS = "[XPASS(strict)]"  # how pytest words a strict xfail that passed (_pytest/skipping.py)
 OURS = frozenset({Status.HOST_ERROR, Status.TEST_ERROR})
@@ -29,7 +31,7 @@ def status_of(report: pytest.TestReport, error: BaseException | None, evidence: 
         return Status.XPASS if reason(report).startswith(STRICT_XPASS) else Status.TEST_ERROR
     if raised is not None:
         return raised
-    return _passed(evidence) if report.when == "call" else Status.PASS
+    return _passed(report, evidence) if report.when == "call" else Status.PASS
 
 
 def fault(error: BaseException | None, *, call: bool) -> Status | None:
@@ -55,12 +57,11 @@ def unreadable(error: BaseException | None) -> Finding | None:
     )
 
 
-def _passed(evidence: Evidence | None) -> Status:
-    if evidence is None:
-        return Status.PASS
-    if evidence.insensitive:
-        return Status.NOT_EVIDENCE
-    return Status.MEASURED if evidence.measurements and not evidence.findings else Status.PASS
+def _passed(report: pytest.TestReport, evidence: Evidence | None) -> Status:
+    """A test that recorded nothing which could have come out otherwise has shown nothing."""
+    seen = evidence.seen if evidence else Seen()
+    plain = Status.MEASURED if seen.measurements and not seen.findings else Status.PASS
+    return judge_pass(plain, seen, suite_of(report.nodeid))
 
 
 def _skip(why: str) -> Status:
@@ -78,8 +79,10 @@ def reason(report: pytest.TestReport) -> str:
     return str(report.longrepr or "")
 
 
-def headline(report: pytest.TestReport, error: BaseException | None) -> str:
+def headline(report: pytest.TestReport, error: BaseException | None, status: Status | None = None) -> str:
     """The message of a result: the exception's own text where there is one, without the traceback."""
+    if error is None and report.passed:
+        return BLIND if status is Status.NOT_EVIDENCE else ""
     if error is None or report.skipped:
         return reason(report)
     if isinstance(error, AssertionError):

@@ -18,6 +18,7 @@ from reports.attempts import (
 )
 from reports.defuse import make_visible
 from reports.lost import count_lost
+from reports.not_evidence import withdraw_empty_passes
 from reports.record import CellFacts, Expected, Found, Launch, Measured, Proof, Record, Result, Run, suite_of
 
 # Measurement names as `vllm bench serve` has them, first match wins; units tok/s and ms.
@@ -188,7 +189,7 @@ def board(records: Sequence[Record], expected: Mapping[str, Mapping[str, Any]] |
     In whatever order the records of several runs come: what they say of time decides.
     """
     cells: dict[str, _Gathered] = {}
-    records = [make_visible(r) for r in order_by_time(records)]
+    records = [make_visible(r) for r in withdraw_empty_passes(order_by_time(records))]
     retries = link_retries(records)
     for r in records:
         if r.cell:

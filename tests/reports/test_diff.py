@@ -5,8 +5,13 @@ from __future__ import annotations
 import pytest
 
 from reports import diff
+from reports.record import Record
 from tests.reports import world
-from tests.reports.world import PLAIN
+from tests.reports.world import PLAIN, Json
+
+
+def typed(*fields: Json) -> list[Record]:
+    return world.typed(world.with_evidence(fields))
 
 
 @pytest.mark.parametrize(
@@ -25,7 +30,7 @@ from tests.reports.world import PLAIN
     ],
 )
 def test_a_change_has_a_name(before: str | None, after: str | None, change: str) -> None:
-    old, new = (world.typed([world.result(PLAIN, "boot", s)] if s else []) for s in (before, after))
+    old, new = (typed(*([world.result(PLAIN, "boot", s)] if s else [])) for s in (before, after))
     assert [d.change for d in diff.diff(old, new)] == [change]
 
 
@@ -40,8 +45,8 @@ def test_an_expected_test_that_did_not_report_is_missing() -> None:
 
 
 def test_the_worst_changes_come_first_and_are_summed_up() -> None:
-    old = world.typed([world.result(PLAIN, "boot"), world.result(PLAIN, "needle", "FAIL")])
-    new = world.typed([world.result(PLAIN, "boot", "CRASH"), world.result(PLAIN, "needle")])
+    old = typed(world.result(PLAIN, "boot"), world.result(PLAIN, "needle", "FAIL"))
+    new = typed(world.result(PLAIN, "boot", "CRASH"), world.result(PLAIN, "needle"))
     lines = diff.render(diff.diff(old, new)).splitlines()
     assert [line.split()[0] for line in lines] == ["broken", "fixed", "1"]
     assert lines[-1] == "1 broken, 1 fixed"

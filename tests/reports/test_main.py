@@ -42,7 +42,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             *({"kind": "proof", **who, "feature": f, "outcome": "proven", "rung": "log"} for f in c.features),
             world.signature(c.id, "short", -1.0),
             world.signature(c.id, "long", -1.5 if c.features else -1.0),
-            {"kind": "result", **who, "test": "test_boots", "nodeid": node, "status": "PASS"},
+            *world.with_evidence([{"kind": "result", **who, "test": "test_boots", "nodeid": node, "status": "PASS"}]),
         ]
     write(tmp_path / "e.jsonl", fields)
     return tmp_path

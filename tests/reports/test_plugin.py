@@ -108,6 +108,8 @@ def test_passes_with_a_note(cell, evidence):
 
 def test_records_nothing(cell): pass
 
+def test_proves_beside_the_point(cell, evidence): evidence.proof("mtp", "proven", "counter")
+
 def test_is_blind(cell, evidence):
     evidence.finding(finding(sensitive=False))
 
@@ -156,9 +158,9 @@ def judge(evidence, *findings):
 
 def test_known_to_fail(cell, evidence): judge(evidence, finding(ok=False), finding())
 
-def test_known_to_fail_but_passes(cell): pass
+def test_known_to_fail_but_passes(cell, evidence): judge(evidence, finding())
 
-def test_intermittent_and_passes(cell): pass
+def test_intermittent_and_passes(cell, evidence): judge(evidence, finding())
 
 def test_known_to_crash(cell, evidence):
     error = EngineExited("it ended")
@@ -204,7 +206,8 @@ def test_without_a_cell(): pass
 STATUSES = {
     "test_passes": Status.PASS,
     "test_passes_with_a_note": Status.PASS,
-    "test_records_nothing": Status.PASS,
+    "test_records_nothing": Status.NOT_EVIDENCE,
+    "test_proves_beside_the_point": Status.NOT_EVIDENCE,
     "test_is_blind": Status.NOT_EVIDENCE,
     "test_measures": Status.MEASURED,
     "test_fails": Status.FAIL,
@@ -308,7 +311,7 @@ def test_what_must_report_is_what_was_collected(folder: Path) -> None:
 
 
 @both
-@pytest.mark.parametrize(("kind", "count"), [(Found, 22), (Measured, 2), (Proof, 2), (Launch, 2)])
+@pytest.mark.parametrize(("kind", "count"), [(Found, 26), (Measured, 2), (Proof, 4), (Launch, 2)])
 def test_what_a_test_records_arrives_with_its_identity(folder: Path, kind: type[Record], count: int) -> None:
     found = of(kind, folder)
     assert len(found) == count
@@ -439,8 +442,8 @@ def test_a_worker_that_dies_is_our_error_and_the_rest_is_kept(tmp_path: Path) ->
     out, _ = start(tmp_path, tests, ["-n1"]).communicate()
     found = {(r.test, r.cell): r for r in records(tmp_path) if isinstance(r, Result)}
     assert {k: r.status for k, r in found.items()} == {
-        ("test_ok", "a"): Status.PASS, ("test_ok", "b"): Status.PASS,
-        ("test_dies", "a"): Status.PASS, ("test_dies", "b"): Status.TEST_ERROR,
+        ("test_ok", "a"): Status.NOT_EVIDENCE, ("test_ok", "b"): Status.NOT_EVIDENCE,
+        ("test_dies", "a"): Status.NOT_EVIDENCE, ("test_dies", "b"): Status.TEST_ERROR,
     }, out  # fmt: skip
     assert "crashed while running" in found["test_dies", "b"].message
     assert evidence.sealed(records(tmp_path))

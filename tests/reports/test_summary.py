@@ -11,7 +11,7 @@ from tests.reports.world import PLAIN, Json
 
 
 def row(*fields: Json) -> Row:
-    return board(world.typed(fields)).rows[0]
+    return board(world.typed(world.with_evidence(fields))).rows[0]
 
 
 @pytest.mark.parametrize(
