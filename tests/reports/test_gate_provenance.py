@@ -149,8 +149,8 @@ def test_a_clause_that_names_it_makes_it_told(matrix: Matrix, name: str) -> None
     good = clause(rule, ACCEPTED[name])  # type: ignore[arg-type]
     found = verdict(good)
     assert found.green, found.reasons
-    assert len(found.told) == 1 and text in found.told[0]
-    assert "Accepted until 2099-01-01 by somebody: known to us" in found.told[0]
+    (told,) = (line for line in found.told if text in line)
+    assert "Accepted until 2099-01-01 by somebody: known to us" in told
     assert rules(verdict(replace(good, of="another*"))) == [rule]
     late = verdict(replace(good, until=date(2026, 1, 1)))
     assert "somebody accepted that until 2026-01-01 only" in str(late.reasons[0])
@@ -231,6 +231,13 @@ def test_an_image_that_is_not_the_pinned_one_is_red(matrix: Matrix) -> None:
         records = world.seal(edit("launch", versions=versions)(origin.green(matrix, [cell])))
         verdict = gate.judge(POLICY, [wanted], records, now=NOW)
         assert rules(add_provenance(verdict, [wanted], records, origin.today(matrix), NOW.date())) == red
+
+
+def test_what_the_user_accepted_of_a_server_is_judged_by_the_clause_about_that_alone(matrix: Matrix) -> None:
+    cell = cell_on(matrix, "cpu")
+    cautions = {"version": "it says 2.0, and the cell is 1.0"}
+    fields = edit("launch", versions={"xllamacpp": "2.0"}, cautions=cautions)(origin.green(matrix, [cell]))
+    assert rules(judge(matrix, [cell], [fields])) == ["identity"]
 
 
 def test_reasons_stand_by_cell_with_the_run_first(matrix: Matrix) -> None:
