@@ -27,8 +27,11 @@ UNTRIED: Final = frozenset({Status.SKIP_NO_HW})  # no attempt: another host's an
 # Of a run and its retry: what must be known and the same, and what must be the same. Else it asks something else.
 KNOWN: Final[Mapping[str, str]] = {"commit": "commit", "matrix_sha256": "matrix"}
 SAME: Final[Mapping[str, str]] = {
-    "depth": "depth", "baselines": "set of baselines", "dirty": "state of its files", "diff_sha256": "set of changes",
-}  # fmt: skip
+    "depth": "depth",
+    "baselines": "set of baselines",
+    "dirty": "state of its files",
+    "diff_sha256": "set of changes",
+}
 HOST_ERROR: Final = "HostError"  # the outcome of a launch that says nothing about the engine
 SHOWN_CHARS: Final = 200
 File = TypeVar("File")

@@ -119,9 +119,11 @@ def _gather(whole: _Whole, row: Row) -> _Cell:
     gpus, cpu = next(iter(hardware), ((), ""))
     return _Cell(
         now=Baseline({k: v for k, v in whole.now.values.items() if k.cell == row.cell and k.name in WATCHED}),
-        fit=whole.earlier.fitting(row.cell, fingerprint, gpus, cpu), retries=whole.retries, hardware=len(hardware),
+        fit=whole.earlier.fitting(row.cell, fingerprint, gpus, cpu),
+        retries=whole.retries,
+        hardware=len(hardware),
         unfit=frozenset(k for k in whole.unfit if k.cell == row.cell and k.name in WATCHED),
-    )  # fmt: skip
+    )
 
 
 def _judge_cell(clause: Throughput, cell: _Cell) -> tuple[list[str], list[str]]:

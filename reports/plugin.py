@@ -67,9 +67,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("matrix", "GLM-5 serving matrix")
     group.addoption("--evidence", default=OUT, metavar="FILE", help=f"where this run's facts go (default {OUT})")
     group.addoption(
-        "--retry-of", default="", metavar="RUN", help="ask again what this run (its id, e.g. 20261126T020541Z.73627f)"
+        "--retry-of",
+        default="",
+        metavar="RUN",
+        help="ask again what this run (its id, e.g. 20261126T020541Z.73627f)"
         " asked: what it answers supersedes what that run answered, and both are told",
-    )  # fmt: skip
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

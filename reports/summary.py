@@ -243,7 +243,11 @@ def _settle(cell: str, nodeid: str, results: Sequence[Result], findings: Sequenc
     decided = attempts.decided
     more = len(attempts.all) > 1
     return Settled(
-        cell=cell, nodeid=nodeid, status=attempts.status, result=decided,
+        cell=cell,
+        nodeid=nodeid,
+        status=attempts.status,
+        result=decided,
         findings=tuple(f for f in findings if f.nodeid == nodeid and f.run == decided.run),
-        attempts=attempts if more else None, told=tell_attempts(attempts, retries) if more else "",
-    )  # fmt: skip
+        attempts=attempts if more else None,
+        told=tell_attempts(attempts, retries) if more else "",
+    )

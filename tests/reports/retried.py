@@ -14,9 +14,15 @@ from tests.reports.world import BEGUN, PLAIN, Json
 MINUTES = timedelta(minutes=1)
 SAID = "needle.found: the code is not in the reply"
 FLAKE = Flake(
-    cells="cpu.*", tests=("test_finds_the_needle",), signature="the code is not in the reply",
-    issue="https://example.org/7", owner="somebody", rate=0.34, least_asked=2, until=date(2027, 1, 31),
-)  # fmt: skip
+    cells="cpu.*",
+    tests=("test_finds_the_needle",),
+    signature="the code is not in the reply",
+    issue="https://example.org/7",
+    owner="somebody",
+    rate=0.34,
+    least_asked=2,
+    until=date(2027, 1, 31),
+)
 
 
 def stated(fields: Iterable[Mapping[str, Any]], **run: Any) -> list[Json]:

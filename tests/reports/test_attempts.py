@@ -81,9 +81,14 @@ def test_a_clause_holds_for_its_cells_tests_words_days_and_rate_only(change: dic
 
 def test_of_several_findings_each_must_fit_the_signature() -> None:
     finding = {
-        "kind": "finding", "cell": PLAIN, "nodeid": world.nodeid("needle", PLAIN), "check": "needle.found",
-        "ok": False, "expected": "", "got": "",
-    }  # fmt: skip
+        "kind": "finding",
+        "cell": PLAIN,
+        "nodeid": world.nodeid("needle", PLAIN),
+        "check": "needle.found",
+        "ok": False,
+        "expected": "",
+        "got": "",
+    }
     fits, other = {**finding, "detail": "the code is not in the reply"}, {**finding, "detail": "repeats itself"}
     assert judge([*world.seal(stated([*with_needle("FAIL"), fits]), "r1"), *again()]).green
     found = said([*world.seal(stated([*with_needle("FAIL"), fits, other]), "r1"), *again()])

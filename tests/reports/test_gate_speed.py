@@ -164,7 +164,7 @@ def test_a_cell_of_which_the_baseline_has_nothing_is_told() -> None:
         (before(host={"gpus": [{"name": "NVIDIA B200"}]}), "on other hardware (NVIDIA B200, and not NVIDIA H100"),
         (before(host={"cpu_count": 8, "machine": "x86_64"}), "on other hardware (8 CPU cores, x86_64, and not NVIDIA"),
     ],
-)  # fmt: skip
+)
 def test_a_baseline_of_something_else_is_refused_with_its_cause(earlier: list[Record], why: str) -> None:
     assert why in said(judge(run(*usual()), earlier))
 
