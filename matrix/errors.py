@@ -19,6 +19,8 @@ import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+PART = "\x1e"  # ASCII's record separator, between the words of one failure and another's
+
 
 class MatrixError(Exception):
     """Anything this project raises on purpose."""
@@ -59,11 +61,12 @@ class EngineError(MatrixError):
 
     `cause` is the class that its log was given (an id of matrix/causes.yaml or of the engine's own, `unknown` for an
     exception of no class, empty where no log was read); `log_excerpt` is what the class was read from: the first
-    exception of every rank, redacted and bounded. Whoever reads the log sets both (fixtures.autopsy).
+    exception of every rank, redacted and bounded. Whoever reads the log sets these (fixtures.autopsy).
     """
 
     cause: str = ""
     log_excerpt: str = ""
+    words: str = ""  # what a signature is compared with, where a log was read: parts between PART, each must fit
     http_status: int | None = None  # where it answered with an error status
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Found = Iterator[tuple[tuple[str | int, ...], str]]  # where in the entry, and what is wrong
 HTTP_ERRORS: Final = range(400, 600)
 PLANTED: Final = "planted_"  # ids of defects that we put into a checkpoint ourselves: a page of docs/ may explain them
+NAMES_A_CHECK: Final = re.compile(r"\^?[a-z_]+(?:\\\.[a-z_]+)+: NOT OK")  # in a pattern, dots escaped
 PLACEHOLDERS: Final = frozenset({"", "?", "none", "nobody", "todo", "tbd", "unknown", "owner", "name"})
 
 
@@ -85,6 +86,11 @@ def _entry_problems(entry: KnownFailure, around: Surroundings) -> Found:
         yield ("owner",), "who looks again? a name is needed"
     if not entry.symptom.strip():
         yield ("symptom",), "what goes wrong? say it in a sentence"
+    if fails.how == "wrong_answer" and not NAMES_A_CHECK.match(fails.signature):
+        yield (
+            ("fails", "signature"),
+            r"a wrong answer is told by a check: begin with its name, as in 'needle\.found: NOT OK .*not in the reply'",
+        )
     for message in find_vague_matches(fails.signature):
         yield ("fails", "signature"), message
     for text in around.echoes.get(entry.id, ()):

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final, Literal
 
@@ -37,6 +37,7 @@ _BENIGN = re.compile(
 )
 # An echo of arguments or prompts holds no words of the engine's own.
 _ECHO = re.compile(r"\w[Aa]rgs\(|non-default args|Namespace\(|_config=|Received request|\bprompts?[\"']?[:=]")
+ECHO: Final = _ECHO
 _COMPLAINT = re.compile(
     r"(?i)\b(?:error|fatal|fail(?:ed|ure)?|exception|abort(?:ed|ing)?|panic|crash(?:ed)?|cannot|dead)\b"
 )
@@ -58,6 +59,7 @@ class LaunchCause:
     became: str = ""  # the exception that the first one ended as, where it is another
     ranks: tuple[str, ...] = ()
     quiet: bool = False  # only a warning said so
+    words: tuple[str, ...] = ()  # of a cause: what each rank said first, with all that was raised together
 
     def describe(self) -> str:
         """One sentence: the exception, its class, its rank, and the next step."""
@@ -98,7 +100,8 @@ def find_launch_cause(
     lowest = min(j.height for j in judged)
     first = next(j for j in judged if j.height == lowest)
     chosen, became = _choose_in_chain(first, judged)
-    return _tell(chosen, became, tuple(_first_of_each_rank(judged, lowest)), serving)
+    told = _tell(chosen, became, tuple(_first_of_each_rank(judged, lowest)), serving)
+    return replace(told, words=tuple(_words_of_each_rank(judged))) if lowest == HEIGHT["cause"] else told
 
 
 def _judge_all(log_text: str, patterns: tuple[Cause, ...], noise: Sequence[re.Pattern[str]]) -> Iterator[_Judged]:
@@ -166,6 +169,23 @@ def _first_of_each_rank(judged: Iterable[_Judged], height: int) -> Iterator[str]
     for text, ranks in list(said.items())[:RANKS_SHOWN]:
         more = f" (and {len(ranks) - 1} more)" if len(ranks) > 1 else ""
         yield f"{ranks[0]}{more}: {text}" if ranks[0] or more else text
+
+
+def _words_of_each_rank(judged: Sequence[_Judged]) -> Iterator[str]:
+    """What a rank failed of: its first exception, and those that were raised together with it; equal words once.
+
+    A later one of another class is a part of its own: the first may have been survived.
+    """
+    said: dict[str, None] = {}
+    for rank in dict.fromkeys(j.failure.rank for j in judged):
+        own = [j for j in judged if j.failure.rank == rank and j.height == HEIGHT["cause"]]
+        chain = own[0].failure.chain if own else 0
+        raised = [j for j in own if chain and j.failure.chain == chain] or own[:1]
+        classes = {j.cause.id for j in raised if j.cause}
+        later = ([j] for j in own if j not in raised and j.cause and j.cause.id not in classes)
+        for together in filter(None, (raised, *later)):
+            said["\n".join(_shown(_telling_part(j.failure.text, j.match)) for j in together)] = None
+    yield from said
 
 
 def _tell(judged: _Judged, became: str, ranks: tuple[str, ...], serving: bool) -> LaunchCause:

@@ -1,18 +1,19 @@
 """From an exception and the findings of a test to what a known failure may describe: stage, kind and the words said.
 
-The words are the exception's chain, the log excerpts that came with it, and every finding that is not ok, each on its
-own: a test that fails for a known reason and for another one is not known to fail. What was asked and expected, ids,
-secrets and echoes of the command are no words of the failure.
+The words are what the engine's log says that each rank failed of, or the exception's chain where no log was read, and
+every finding that is not ok, each on its own: what fails for a known reason and for another one is not known to fail.
+What was asked, expected and replied, other lines of a log, ids, secrets and echoes of the command are no words of the
+failure: any of them may repeat those of another one.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Literal
 
 from matrix.errors import (
+    PART,
     EngineError,
     EngineExited,
     EngineNotReady,
@@ -24,11 +25,13 @@ from matrix.errors import (
 from matrix.known import Failure, KnownOfCell
 from matrix.signature import remove_echoes
 from reports import redact
-from reports.finding import Finding
+from reports.defuse import defuse_for_terminal
+from reports.finding import SHOWN_CHARS, Finding
 
 How = Literal["exit", "hang", "rejected", "http_status", "wrong_answer", "other_server"]
-# In a launch's message: the next step that we advise, where its log lies, how to see it again.
-OURS = re.compile(r"(?m)\. Next: .*$|^(?:Log|Last lines of|Reproduce|See)\b.*$")
+# In a launch's message: the next step that we advise, where its log lies and how it ends, how to see it again.
+OURS = re.compile(r"(?m)\. Next: .*$|^(?:Log|Reproduce|See)\b.*$|^Last lines of .*(?:\n(?: .*)?$)*")
+FAILED = "NOT OK"  # by which a finding says that it is none
 
 
 def describe_failure(
@@ -40,7 +43,7 @@ def describe_failure(
     words = {*known.words, test_id, test, *(f.item for f in bad if f.item)}
     said = [_say_finding(f) for f in bad]
     if not said or any(isinstance(e, EngineError) for e in chain):
-        said.insert(0, _say_errors(chain))
+        said = [*_say_errors(chain), *said]
     return Failure(
         at=launch.at if launch else "test",
         how=classify_error(chain),
@@ -68,10 +71,12 @@ def _find_status(chain: Sequence[BaseException]) -> int | None:
     return next((e.http_status for e in chain if isinstance(e, EngineError) and e.http_status is not None), None)
 
 
-def _say_errors(chain: Sequence[BaseException]) -> str:
-    """Say the exceptions from the outermost on, and then what their logs say, so that the log's last words are last."""
+def _say_errors(chain: Sequence[BaseException]) -> list[str]:
+    """Say what a log says of the failure, where one was read; else the exceptions, from the outermost on."""
+    if words := next((e.words for e in chain if isinstance(e, EngineError) and e.words), ""):
+        return [_quote(OURS.sub("", part)) for part in words.split(PART)]
     excerpts = (e.log_excerpt for e in chain if isinstance(e, EngineError) and e.log_excerpt)
-    return OURS.sub("", "\n".join(dict.fromkeys([*map(_say_error, chain), *excerpts])))
+    return [_quote(OURS.sub("", "\n".join(dict.fromkeys([*map(_say_error, chain), *excerpts]))))]
 
 
 def _say_error(error: BaseException) -> str:
@@ -81,5 +86,11 @@ def _say_error(error: BaseException) -> str:
 
 
 def _say_finding(finding: Finding) -> str:
-    """Say a finding as `explain` does, without what was asked and expected."""
-    return replace(finding, item="", expected="").explain().replace("\n  expected: \n", "\n", 1)
+    """Say what a check found, without what was asked and expected and without the reply, which may say anything."""
+    detail = defuse_for_terminal(_quote(finding.detail), SHOWN_CHARS)
+    return f"{finding.check}: {FAILED} {detail}".rstrip()
+
+
+def _quote(text: str) -> str:
+    """Take the word by which a check says that it failed out of a text that is not the check's own."""
+    return text.replace(FAILED, FAILED.lower())

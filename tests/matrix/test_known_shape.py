@@ -103,3 +103,12 @@ def test_the_suites_tests_are_found_by_name_without_importing_them(tmp_path: Pat
     (tmp_path / "test_a.py").write_text("import no_such_module\ndef test_one(): ...\nasync def test_two(): ...\n")
     (tmp_path / "helpers.py").write_text("def test_none(): ...\n")
     assert read_test_names(tmp_path) == {"test_one", "test_two"}
+
+
+def test_the_signature_of_a_wrong_answer_begins_with_its_check() -> None:
+    """What a check says behind its name may come from a reply, which can say the words of any entry."""
+    wrong = {"at": "test", "test": "test_x", "how": "wrong_answer"}
+    for signature in ("not in the reply", ".*needle", "got: .*332b90", "[a-z]+ found: NOT OK"):
+        assert "begin with its name" in problems(fails={**wrong, "signature": signature}), signature
+    assert problems(fails={**wrong, "signature": r"needle\.found: NOT OK .*not in the reply"}) == ""
+    assert "begin with its name" not in problems(fails={"at": "before_ready", "how": "exit", "signature": "no kernel"})
