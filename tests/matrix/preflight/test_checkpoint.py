@@ -17,6 +17,7 @@ CONFIG: dict[str, Any] = {
     "n_routed_experts": 2,
     "num_nextn_predict_layers": 1,
     "index_topk_pattern": "FS",
+    "index_topk": 2048,
 }
 HEADER_BYTES = 100
 
@@ -38,18 +39,23 @@ def shard(names: dict[str, str]) -> Shard:
 
 
 TRUNK = {"model.layers.0.mlp.up_proj.weight": "BF16", "model.layers.1.self_attn.o_proj.weight": "BF16"}
+TRUNK |= {f"model.layers.{layer}.self_attn.indexer.wk.weight": "BF16" for layer in (0, 2)}
 MOE = {f"model.layers.{layer}.mlp.experts.{e}.up_proj.weight": "U8" for layer in (1, 2) for e in (0, 1)}
+SCALES = {f"{name}_scale": "F8_E4M3" for name in MOE}
 SHARED = {"model.layers.1.mlp.shared_experts.up_proj.weight": "BF16"}
 
 
 def sound() -> CheckpointFiles:
-    shards = {"a.safetensors": shard(TRUNK), "b.safetensors": shard({**MOE, **SHARED})}
+    shards = {"a.safetensors": shard(TRUNK), "b.safetensors": shard({**MOE, **SCALES, **SHARED})}
     weight_map = {tensor: name for name, s in shards.items() for tensor in s.tensors}
     total = sum(s.data_bytes for s in shards.values())
     return CheckpointFiles(
         config={
             **CONFIG,
-            "quantization_config": {"ignore": ["model.layers.0*", "re:.*self_attn.*", "*shared_experts*"]},
+            "quantization_config": {
+                "quant_method": "modelopt",
+                "ignore": ["model.layers.0*", "re:.*self_attn.*", "*shared_experts*"],
+            },
         },
         index={"metadata": {"total_size": total}, "weight_map": weight_map},
         tokenizer_config={"tokenizer_class": "PreTrainedTokenizerFast"},
@@ -80,7 +86,7 @@ def test_a_sound_checkpoint_has_only_the_note_about_its_16_bit_shared_experts() 
     found = facts(sound())
     assert (found.layers, found.mtp_layers, found.experts) == (2, 1, 2)
     assert found.shared_experts_bf16
-    assert found.quantised == {"BF16": 8 * 3, "U8": 4 * 4}
+    assert found.quantised == {"BF16": 8 * 5, "U8": 4 * 4, "F8_E4M3": 4 * 4}
 
 
 FAULTS: list[tuple[str, Callable[[CheckpointFiles], CheckpointFiles], tuple[str, str]]] = [
@@ -118,7 +124,7 @@ FAULTS: list[tuple[str, Callable[[CheckpointFiles], CheckpointFiles], tuple[str,
     ("no map", lambda f: config(f, quantization_config=None), ("error", "quantisation")),
     (
         "excluded and quantised",
-        lambda f: config(f, quantization_config={"ignore": ["model.layers.1"]}),
+        lambda f: config(f, quantization_config={"quant_method": "modelopt", "ignore": ["model.layers.1"]}),
         ("error", "quantisation"),
     ),
 ]
@@ -142,9 +148,11 @@ def test_a_map_that_announces_quantisation_over_16_bit_weights_is_found() -> Non
 def gptq(**dynamic: Any) -> CheckpointFiles:
     """The sound checkpoint as GPTQ stores it: int32 words named qweight, and patterns that exempt modules."""
     moe = {name.removesuffix("weight") + "qweight": "I32" for name in MOE}
+    moe |= {name.removesuffix("weight") + "scales": "BF16" for name in MOE}
     shards = {"a.safetensors": shard(TRUNK), "b.safetensors": shard({**moe, **SHARED})}
     index = {"weight_map": {tensor: name for name, s in shards.items() for tensor in s.tensors}}
-    about = {"quant_method": "gptq", "dynamic": dynamic}
+    wide = {pattern: {} for pattern in (r"-:.*self_attn", r"-:.*shared_experts", r"-:.*layers\.0\.mlp")}
+    about = {"quant_method": "gptq", "bits": 4, "dynamic": {**wide, **dynamic}}
     return config(replace(sound(), shards=shards, index=index), quantization_config=about)
 
 

@@ -1,0 +1,76 @@
+"""What config.json claims about number formats against the headers, and selection against the context."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from matrix.preflight.checkpoints.remark import remark
+from matrix.preflight.checkpoints.survey import Survey
+from matrix.preflight.verdict import Remark
+
+SHORT = {"BF16": "bfloat16", "F16": "float16", "F32": "float32"}
+
+
+def judge_dtypes(survey: Survey) -> Iterator[Remark]:
+    config = survey.config
+    stated = {key: str(config[key]).removeprefix("torch.")[:40] for key in ("dtype", "torch_dtype") if config.get(key)}
+    if len(set(stated.values())) > 1:
+        said = " and ".join(f"{key} {value}" for key, value in stated.items())
+        yield remark(
+            "error",
+            "dtype",
+            "dtype",
+            f"config.json states two dtypes: {said}",
+            effect="transformers 5 reads dtype, older readers torch_dtype: activations differ",
+            remedy="keep dtype alone",
+        )
+    wide: Counter[str] = Counter()
+    for tensor in survey.files.tensors.values():
+        if tensor.dtype in SHORT and len(tensor.shape) == 2:
+            wide[SHORT[tensor.dtype]] += tensor.end - tensor.begin
+    claimed = next(iter(stated.values()), "")
+    if claimed in SHORT.values() and wide and claimed not in wide and not survey.config.get("quantization_config"):
+        found = wide.most_common(1)[0][0]
+        overflow = ", and float16 overflows in GLM-5's activations" if claimed == "float16" else ""
+        yield remark(
+            "warning",
+            "dtype",
+            "dtype",
+            f"config.json says {claimed}, the weights are {found}",
+            effect=f"they are converted at load{overflow}",
+            remedy=f"dtype: {found}",
+        )
+    yield from _selection(survey)
+
+
+def _selection(survey: Survey) -> Iterator[Remark]:
+    g, known = survey.geometry, survey.architecture
+    if known is None or not known.dsa or not g.whole:
+        return
+    if g.index_topk is None and not g.remarks:
+        yield remark(
+            "warning",
+            "index_topk",
+            "index_topk",
+            f"{survey.architecture_name} without index_topk in config.json",
+            effect="engines that ask for it decide for dense attention, or take the default of their class",
+            remedy="index_topk: 2048, as GLM-5 was trained",
+        )
+    elif g.index_topk == 0:
+        yield remark(
+            "error",
+            "index_topk",
+            "index_topk",
+            "index_topk is 0",
+            effect="attention sees nothing",
+            remedy="index_topk: 2048, as GLM-5 was trained",
+        )
+    elif g.index_topk and g.context and g.index_topk >= g.context:
+        yield remark(
+            "note",
+            "index_topk",
+            "index_topk",
+            f"index_topk {g.index_topk:,} reaches the whole context of {g.context:,}",
+            effect="sparse attention never leaves anything out, so nothing can prove it",
+        )

@@ -1,0 +1,386 @@
+"""The quantisation map against the headers: what is not excluded is narrow and has its scales, and maps agree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+from matrix.errors import nearest
+from matrix.preflight.checkpoints.files import Tensor
+from matrix.preflight.checkpoints.quant_map import METHODS, QuantMap, differing, read_maps
+from matrix.preflight.checkpoints.remark import remark, some
+from matrix.preflight.checkpoints.survey import OTHER_TOWER, Survey
+from matrix.preflight.verdict import Remark
+
+WIDE = ("BF16", "F16", "F32", "F64")
+LINEAR = (".weight", ".weight_packed", ".qweight")  # the last is GPTQ's and AWQ's
+SCALES = (
+    "weight_scale",
+    "weight_scale_2",
+    "weight_scale_inv",
+    "weight_global_scale",
+    "weight_block_scale",
+    "scales",
+    "qzeros",
+    "g_idx",
+    "input_scale",
+    "input_global_scale",
+    "weight_zero_point",
+    "weight_shape",
+    "k_scale",
+    "v_scale",
+    "weight_packed_shape",
+    "scale",
+    "weight_g_idx",
+    "scale_inv",
+    "activation_scale",
+    "output_scale",
+)
+SCALE = re.compile(rf"\.(?:{'|'.join(SCALES)})$")
+# Every engine builds these wide, whatever the map says: embeddings, heads, routers, norms, the indexer's head weights,
+# the MTP layer's eh_proj. A wide lm_head is no fault (vllm#57532).
+NEVER_NARROW = re.compile(
+    r"(?:^|\.)(?:embed_tokens|embed_\w+|lm_head|output|head|shared_head|mlp\.gate|gate|router|shared_expert_gate|weights_proj|"
+    r"eh_proj|\w*norm|conv1d|\w+_conv1d|patch_embed\w*)$|(?:^|\.)shared_head\.|router\."
+)
+STORED: Mapping[str, tuple[str, ...]] = {
+    "fp8": ("F8_E4M3", "F8_E5M2"),
+    "nvfp4": ("U8", "F4"),
+    "mxfp4": ("U8", "F4"),
+    "int4": ("I32", "U8", "I8"),
+    "int8": ("I8", "I32"),
+}
+SHOWN_AS = {"BF16": "16-bit", "F16": "16-bit", "F32": "32-bit", "F64": "64-bit"}
+
+
+def is_scale(name: str) -> bool:
+    return SCALE.search(f".{name}") is not None
+
+
+@dataclass(frozen=True)
+class Linear:
+    """One linear layer's weight as stored."""
+
+    name: str
+    module: str
+    tensor: Tensor
+    layer: int | None
+
+    @property
+    def narrow(self) -> bool:
+        return self.tensor.dtype not in WIDE
+
+    @property
+    def may_be_wide(self) -> bool:
+        return NEVER_NARROW.search(self.module) is not None or OTHER_TOWER.search(f"{self.module}.") is not None
+
+
+def judge_quantisation(survey: Survey) -> Iterator[Remark]:
+    maps, linears = read_maps(survey.files), list(_linears(survey))
+    narrow = [each for each in linears if each.narrow]
+    for each in maps:
+        yield from _readable(each)
+    if not maps:
+        if narrow:
+            yield remark(
+                "error",
+                "quantisation",
+                "config.json",
+                f"{len(narrow)} tensors are quantised and no file says how",
+                effect="engines load their bytes as numbers or stop",
+                remedy="the quantization_config of the converter",
+            )
+        return
+    packed = any(t.dtype not in WIDE and not is_scale(n) and t.expected_bytes for n, t in survey.files.tensors.items())
+    if linears and not narrow and not packed:
+        yield remark(
+            "error",
+            "quantisation",
+            "config.json",
+            "the config announces quantised weights, no tensor is",
+            effect="the engine builds narrow parameters that nothing fits",
+            remedy="drop quantization_config",
+        )
+        return
+    yield from _maps_apart(maps, linears)
+    first = maps[0]
+    if first.problems:
+        return
+    yield from _excluded_but_narrow(maps, narrow)
+    yield from _wide_but_not_excluded(survey, first, linears)
+    yield from _other_format(first, narrow)
+    yield from _heads(first, narrow)
+    yield from _scales(survey, first, narrow)
+    yield from _kv(survey, maps)
+    yield from _shared_experts(survey)
+
+
+def _linears(survey: Survey) -> Iterator[Linear]:
+    for name, tensor in survey.files.tensors.items():
+        if name.endswith(LINEAR) and len(tensor.shape) == 2:
+            place = survey.locate(name)
+            yield Linear(name, name.rpartition(".")[0], tensor, place[0] if place else None)
+
+
+def _readable(read: QuantMap) -> Iterator[Remark]:
+    for problem in read.problems:
+        yield remark(
+            "error",
+            "quantisation_map",
+            read.source,
+            f"{read.source}: {problem}",
+            effect="engines stop at it, or leave other modules alone than was meant",
+            remedy="write the map again",
+        )
+    if not read.method and not read.problems:
+        yield remark(
+            "error",
+            "quantisation_map",
+            read.source,
+            f"{read.source} names no quant_method",
+            effect="engines do not know the format and stop",
+            remedy="quant_method: modelopt, compressed-tensors, fp8, ...",
+        )
+    elif read.method and read.method not in METHODS:
+        yield remark(
+            "unknown",
+            "quantisation_map",
+            read.source,
+            f"{read.source}: quant_method {read.method!r} is unknown to this linter{nearest(read.method, METHODS)}",
+            effect="its map was read as if it listed what stays wide",
+        )
+
+
+def _maps_apart(maps: list[QuantMap], linears: list[Linear]) -> Iterator[Remark]:
+    modules = [each.module for each in linears if not each.may_be_wide]
+    for one, other in pairwise(maps):
+        if one.problems or other.problems:
+            continue
+        apart = []
+        for word in ("algorithm", "group_size", "kv_cache"):
+            a, b = getattr(one, word), getattr(other, word)
+            if a and b and a != b:
+                apart.append(f"{word.replace('_', ' ')} {a} and {b}")
+        if modules_apart := differing(one, other, modules):
+            apart.append(
+                f"{len(modules_apart)} modules are left alone by one and not by the other: {some(modules_apart)}"
+            )
+        if apart:
+            yield remark(
+                "error",
+                "quantisation_maps",
+                other.source,
+                f"{one.source} and {other.source} disagree: {'; '.join(apart)}",
+                effect="each engine and release reads one of them, so it loads here and fails or answers noise there",
+                remedy="write both from one export",
+            )
+
+
+def _excluded_but_narrow(maps: list[QuantMap], narrow: list[Linear]) -> Iterator[Remark]:
+    both = sorted({each.name for each in narrow for m in maps if m.leaves_alone(each.module)})
+    if both:
+        yield remark(
+            "error",
+            "quantisation",
+            both[0],
+            f"{len(both)} excluded modules are quantised: {some(both)}",
+            effect="the engine builds wide parameters, packed bytes do not fit: size mismatch, or noise",
+            remedy="take them out of the list",
+        )
+
+
+def _wide_but_not_excluded(survey: Survey, read: QuantMap, linears: list[Linear]) -> Iterator[Remark]:
+    wide = [e for e in linears if not e.narrow and not e.may_be_wide and e.layer is not None and read.narrows(e.module)]
+    drafts = [e for e in wide if e.layer in survey.drafts]
+    trunk = [e for e in wide if e.layer not in survey.drafts]
+    for what, found in (("MTP block", drafts), ("trunk", trunk)):
+        if not found:
+            continue
+        first = found[0]
+        dtype, kinds = first.tensor.dtype, sorted({_kind(e.module) for e in found})
+        where = sorted({f"layers.{e.layer}" for e in found}, key=lambda name: int(name.rpartition(".")[2]))
+        yield remark(
+            "error",
+            "wide_not_excluded",
+            first.name,
+            f"{len(found)} linear modules of the {what} ({some(where)}: {some(kinds)}) are {dtype} "
+            f"({SHOWN_AS[dtype]}) and "
+            f"{read.list_key} of {read.source}, its exclude list, does not name them",
+            effect=f"the loader builds {read.algorithm or 'narrow'} parameters for them and stops with a size mismatch "
+            "or a missing scale",
+            remedy=f"add {_pattern(first, what)} to {read.list_key}, or quantise them",
+        )
+
+
+def _kind(module: str) -> str:
+    return re.sub(r"^.*?layers\.\d+\.", "", re.sub(r"experts\.\d+", "experts.N", module))
+
+
+def _pattern(first: Linear, what: str) -> str:
+    return f'"*layers.{first.layer}*"' if what == "MTP block" else f'"*{_kind(first.module).split(".N")[0]}*"'
+
+
+def _other_format(read: QuantMap, narrow: list[Linear]) -> Iterator[Remark]:
+    stored = STORED.get(read.algorithm, ())
+    wrong = [e for e in narrow if stored and e.tensor.dtype not in stored and read.narrows(e.module)]
+    if wrong and read.method != "w4afp8":
+        first = wrong[0]
+        yield remark(
+            "error",
+            "quantisation",
+            first.name,
+            f"{read.source} says {read.algorithm}, {len(wrong)} weights are {first.tensor.dtype}, as {first.name}",
+            effect="the engine builds other parameters: size mismatch, or noise",
+            remedy="the map of this conversion",
+        )
+
+
+def _heads(read: QuantMap, narrow: list[Linear]) -> Iterator[Remark]:
+    for each in narrow:
+        if re.search(r"(?:^|\.)embed_tokens$", each.module):
+            yield remark(
+                "error",
+                "quantisation",
+                each.name,
+                f"{each.name} is {each.tensor.dtype}: the embedding is quantised",
+                effect="engines build a 16-bit embedding and stop, or look bytes up",
+                remedy="keep it wide and exclude it",
+            )
+        elif re.search(r"(?:^|\.)(?:lm_head|shared_head\.head)$", each.module) and not (
+            read.leaves_alone(each.module) or read.narrow_head
+        ):
+            yield remark(
+                "warning",
+                "quantisation",
+                each.name,
+                f"{each.name} is {each.tensor.dtype}: the head is quantised",
+                effect="many releases build a 16-bit head whatever the map says, and stop there",
+                remedy="keep it wide and exclude it, or try the release with dummy weights first",
+            )
+
+
+def _scales(survey: Survey, read: QuantMap, narrow: list[Linear]) -> Iterator[Remark]:
+    tensors = survey.files.tensors
+    usual = _usual_scales(narrow, tensors)
+    lacking: dict[str, list[str]] = {}
+    for each in narrow:
+        have = {scale for scale in SCALES if f"{each.module}.{scale}" in tensors}
+        for absent in sorted(_needed(each, read, have) | (usual.get(_kind(each.module), set()) - have)):
+            lacking.setdefault(absent, []).append(each.name)
+    for scale, names in lacking.items():
+        yield remark(
+            "error",
+            "missing_scale",
+            names[0],
+            f"{len(names)} quantised weights have no {scale}: {some(names)}",
+            effect="the scale keeps its initial value and the layer answers noise, or the loader stops",
+            remedy="export again; a scale may be in a shard that is missing",
+        )
+    yield from _orphans(tensors)
+    yield from _scale_shapes(read, narrow, tensors)
+
+
+def _usual_scales(narrow: list[Linear], tensors: Mapping[str, Tensor]) -> dict[str, set[str]]:
+    """Kind of module -> the scales that most of its kind have."""
+    seen: dict[str, list[set[str]]] = {}
+    for each in narrow:
+        seen.setdefault(_kind(each.module), []).append({s for s in SCALES if f"{each.module}.{s}" in tensors})
+    return {
+        k: {s for s in set().union(*all_) if 2 * sum(s in one for one in all_) > len(all_)} for k, all_ in seen.items()
+    }
+
+
+def _needed(each: Linear, read: QuantMap, have: set[str]) -> set[str]:
+    if each.name.endswith(".qweight"):
+        return ({"scales", "qzeros"} if read.method.startswith("awq") else {"scales"}) - have
+    if read.method == "bitsandbytes" or have & {
+        "weight_scale_inv",
+        "scale",
+        "scale_inv",
+        "weight_block_scale",
+        "scales",
+    }:
+        return set()
+    wanted = {"weight_scale"}
+    if read.algorithm == "nvfp4" and each.tensor.dtype in ("U8", "F4"):
+        wanted.add("weight_global_scale" if each.name.endswith("_packed") else "weight_scale_2")
+    if read.block and each.tensor.dtype.startswith("F8"):
+        wanted = {"weight_scale_inv"} if "weight_scale" not in have else set()
+    return wanted - have
+
+
+def _orphans(tensors: Mapping[str, Tensor]) -> Iterator[Remark]:
+    alone = []
+    for name in tensors:
+        module, _, last = name.rpartition(".")
+        if last in ("weight_scale", "weight_scale_2", "weight_scale_inv", "weight_global_scale", "scales", "qzeros"):
+            packed = (tensors.get(f"{module}{end}") for end in LINEAR)
+            if all(tensor is None or tensor.dtype in WIDE for tensor in packed):
+                alone.append(name)
+    if alone:
+        yield remark(
+            "error",
+            "orphan_scale",
+            alone[0],
+            f"{len(alone)} scales belong to no quantised weight: {some(alone)}",
+            effect="loaders that look every name up stop (KeyError)",
+            remedy="drop them, or export the weights that they scale",
+        )
+
+
+def _scale_shapes(read: QuantMap, narrow: list[Linear], tensors: Mapping[str, Tensor]) -> Iterator[Remark]:
+    wrong = []
+    for each in narrow:
+        rows, columns = each.tensor.shape
+        suffix, wanted = "", (0, 0)
+        if read.algorithm == "fp8" and read.block:
+            suffix, wanted = "weight_scale_inv", (-(-rows // read.block[0]), -(-columns // read.block[1]))
+        elif read.algorithm in ("nvfp4", "mxfp4") and each.tensor.dtype == "U8":
+            group = read.group_size or (16 if read.algorithm == "nvfp4" else 32)
+            suffix, wanted = "weight_scale", (rows, -(-columns * 2 // group))
+        scale = tensors.get(f"{each.module}.{suffix}")
+        if scale is not None and len(scale.shape) == 2 and scale.shape != wanted:
+            wrong.append((f"{each.module}.{suffix}", scale.shape, wanted))
+    if wrong:
+        name, shape, wanted = wrong[0]
+        yield remark(
+            "error",
+            "scale_shape",
+            name,
+            f"{len(wrong)} scales have another shape than the map says: {name} is {list(shape)}, not {list(wanted)}",
+            effect="size mismatch, or scales meet other weights",
+            remedy="the group or block size of this conversion",
+        )
+
+
+def _kv(survey: Survey, maps: list[QuantMap]) -> Iterator[Remark]:
+    said = next((m for m in maps if m.kv_cache not in ("", "none")), None)
+    if said is None or any(name.endswith((".k_scale", ".v_scale", "kv_scale")) for name in survey.files.tensors):
+        return
+    yield remark(
+        "note",
+        "kv_cache",
+        said.source,
+        f"{said.source} claims a KV cache in {said.kv_cache} and no tensor is a k_scale or v_scale",
+        effect="engines that follow it serve with a narrow cache and scales of 1.0 although nobody asked for it",
+        remedy="name the KV dtype on the command line",
+    )
+
+
+def _shared_experts(survey: Survey) -> Iterator[Remark]:
+    if shared_experts_bf16(survey.files.tensors):
+        message = "shared experts are 16-bit beside quantised routed ones: their fusion must be off (sglang#29562)"
+        yield remark("note", "shared_experts", "shared_experts", message)
+
+
+ROUTED = re.compile(r"\.experts\.\d+\..*(?:weight|weight_packed|qweight)$")
+SHARED = re.compile(r"\.shared_experts?\..*(?:weight|weight_packed|qweight)$")
+
+
+def shared_experts_bf16(tensors: Mapping[str, Tensor]) -> bool:
+    """Routed experts quantised, shared ones not."""
+    routed = {t.dtype for name, t in tensors.items() if ROUTED.search(name) and len(t.shape) == 2}
+    shared = {t.dtype for name, t in tensors.items() if SHARED.search(name) and len(t.shape) == 2}
+    return bool(shared) and shared <= set(WIDE) and bool(routed - set(WIDE))

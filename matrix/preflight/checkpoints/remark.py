@@ -1,0 +1,45 @@
+"""One remark of the linter: the fact, what a user will see of it, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from matrix.preflight.verdict import Level, Remark
+
+SHOWN = 4  # names in a message
+
+
+def remark(level: Level, kind: str, subject: str, fact: str, *, effect: str = "", remedy: str = "") -> Remark:
+    message = fact + (f"; {effect}" if effect else "") + (f". Remedy: {remedy}" if remedy else "")
+    return Remark(level=level, kind=kind, where="checkpoint", subject=subject[:120], message=message)
+
+
+def some(names: Iterable[object], shown: int = SHOWN) -> str:
+    """The first few, and how many more.
+
+    >>> some(["a", "b", "c"], 2)
+    'a, b and 1 more'
+    """
+    listed = [str(name)[:160] for name in names]
+    more = f" and {len(listed) - shown} more" if len(listed) > shown else ""
+    return ", ".join(listed[:shown]) + more
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Numbers as ranges.
+
+    >>> ranges([3, 4, 5, 7])
+    '3-5, 7'
+    """
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1][1:] = [number]
+        else:
+            runs.append([number])
+    return some(["-".join(map(str, run)) for run in runs], 12)
+
+
+def layers_of(numbers: Sequence[int]) -> str:
+    """`layer 3` or `layers 3-5, 7`."""
+    return f"layer{'s' if len(set(numbers)) > 1 else ''} {ranges(numbers)}"

@@ -1,0 +1,131 @@
+"""Shapes in the headers against config.json's numbers: heads, ranks, experts, vocabulary.
+
+Only what is stored one value an element is compared; packed weights (U8 of FP4, I32 of GPTQ) have their own arithmetic
+in `quant_tensors`. Of a config without hidden_size nothing is compared.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from matrix.preflight.checkpoints.files import Tensor
+from matrix.preflight.checkpoints.geometry import Geometry
+from matrix.preflight.checkpoints.remark import layers_of, remark
+from matrix.preflight.checkpoints.survey import Survey
+from matrix.preflight.verdict import Remark
+
+PLAIN = ("BF16", "F16", "F32", "F64", "F8_E4M3", "F8_E5M2")
+Wanted = tuple[int | None, ...]  # None: the config does not say
+EFFECT = "the loader stops with a size mismatch"
+
+
+def judge_shapes(survey: Survey) -> Iterator[Remark]:
+    g = survey.geometry
+    if not g.whole:
+        return
+    yield from _vocabulary(survey, g)
+    wanted = _per_layer(g) if survey.architecture is None or survey.architecture.mla else _moe_only(g)
+    wrong: dict[str, list[tuple[int, Tensor]]] = {}
+    for layer, tensors in sorted(survey.by_layer.items()):
+        for rest, tensor in tensors.items():
+            kind = re.sub(r"experts\.\d+\.", "experts.N.", rest)
+            if kind in wanted and tensor.dtype in PLAIN and not _fits(tensor.shape, wanted[kind]):
+                wrong.setdefault(kind, []).append((layer, tensor))
+    for kind, found in wrong.items():
+        layer, tensor = found[0]
+        yield remark(
+            "error",
+            "shape",
+            f"layers.{layer}.{kind}",
+            f"{kind} of {layers_of([each for each, _ in found])} is {list(tensor.shape)}, config.json makes it "
+            f"{_shown(wanted[kind])}",
+            effect=EFFECT,
+            remedy="the config that belongs to these weights",
+        )
+
+
+def _vocabulary(survey: Survey, g: Geometry) -> Iterator[Remark]:
+    tied, heads = survey.config.get("tie_word_embeddings"), []
+    embedded = False
+    for name, tensor in survey.files.tensors.items():
+        is_head = name == "lm_head.weight" or name.endswith(".lm_head.weight")
+        heads += [name] if is_head else []
+        embedded |= name.endswith("embed_tokens.weight")
+        compared = (is_head or name.endswith("embed_tokens.weight")) and tensor.dtype in PLAIN
+        if compared and not _fits(tensor.shape, (g.vocabulary, g.hidden)):
+            yield remark(
+                "error",
+                "shape",
+                name,
+                f"{name} is {list(tensor.shape)}, config.json makes it {_shown((g.vocabulary, g.hidden))}",
+                effect=EFFECT,
+                remedy="vocab_size and hidden_size of these weights",
+            )
+    if embedded and not heads and tied is False:
+        yield remark(
+            "error",
+            "lm_head",
+            "lm_head.weight",
+            "there is no lm_head and tie_word_embeddings is false",
+            effect="the head keeps its initial values: every token is noise",
+            remedy="the shard with lm_head",
+        )
+
+
+def _fits(shape: tuple[int, ...], wanted: Wanted) -> bool:
+    return len(shape) == len(wanted) and all(w is None or w == s for s, w in zip(shape, wanted, strict=True))
+
+
+def _shown(wanted: Wanted) -> str:
+    return str([("any" if w is None else w) for w in wanted]).replace("'", "")
+
+
+def _times(*factors: int | None) -> int | None:
+    made = 1
+    for factor in factors:
+        if factor is None:
+            return None
+        made *= factor
+    return made
+
+
+def _plus(a: int | None, b: int | None) -> int | None:
+    return None if a is None or b is None else a + b
+
+
+def _moe_only(g: Geometry) -> Mapping[str, Wanted]:
+    shared = _times(g.expert_width, g.shared_experts)
+    return {
+        "input_layernorm.weight": (g.hidden,),
+        "post_attention_layernorm.weight": (g.hidden,),
+        "mlp.gate.weight": (g.experts, g.hidden),
+        "mlp.gate.e_score_correction_bias": (g.experts,),
+        "mlp.up_proj.weight": (g.dense_width, g.hidden),
+        "mlp.gate_proj.weight": (g.dense_width, g.hidden),
+        "mlp.down_proj.weight": (g.hidden, g.dense_width),
+        "mlp.experts.N.up_proj.weight": (g.expert_width, g.hidden),
+        "mlp.experts.N.gate_proj.weight": (g.expert_width, g.hidden),
+        "mlp.experts.N.down_proj.weight": (g.hidden, g.expert_width),
+        "mlp.shared_experts.up_proj.weight": (shared, g.hidden),
+        "mlp.shared_experts.gate_proj.weight": (shared, g.hidden),
+        "mlp.shared_experts.down_proj.weight": (g.hidden, shared),
+        "eh_proj.weight": (g.hidden, _times(g.hidden, 2)),
+    }
+
+
+def _per_layer(g: Geometry) -> Mapping[str, Wanted]:
+    return {
+        **_moe_only(g),
+        "self_attn.q_a_proj.weight": (g.q_lora, g.hidden),
+        "self_attn.q_a_layernorm.weight": (g.q_lora,),
+        "self_attn.q_b_proj.weight": (_times(g.heads, _plus(g.nope, g.rope)), g.q_lora),
+        "self_attn.kv_a_proj_with_mqa.weight": (_plus(g.kv_lora, g.rope), g.hidden),
+        "self_attn.kv_a_layernorm.weight": (g.kv_lora,),
+        "self_attn.kv_b_proj.weight": (_times(g.heads, _plus(g.nope, g.value_dim)), g.kv_lora),
+        "self_attn.o_proj.weight": (g.hidden, _times(g.heads, g.value_dim)),
+        "self_attn.indexer.wq_b.weight": (_times(g.index_heads, g.index_dim), g.q_lora),
+        "self_attn.indexer.wk.weight": (g.index_dim, g.hidden),
+        "self_attn.indexer.weights_proj.weight": (g.index_heads, g.hidden),
+        "self_attn.indexer.k_norm.weight": (g.index_dim,),
+    }

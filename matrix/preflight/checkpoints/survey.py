@@ -1,0 +1,108 @@
+"""A checkpoint looked over once: its merged config, its counts, and its tensors by layer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from matrix.preflight.checkpoints.architectures import ARCHITECTURES, Architecture
+from matrix.preflight.checkpoints.files import CheckpointFiles, Tensor
+from matrix.preflight.checkpoints.geometry import Geometry, merge_nested, read_geometry
+
+LAYER = re.compile(r"(?:^|\.)layers\.(\d{1,6})\.(.+)$")
+MTP = re.compile(r"(?:^|\.)mtp(?:\.layers)?\.(\d{1,6})\.(.+)$")  # a draft kept apart from the trunk's numbers
+OTHER_TOWER = re.compile(r"(?:^|\.)(?:visual|vision\w*|image\w*|audio\w*|multi_modal\w*|mm_\w+)\.")
+EXPERT = re.compile(r"(?:^|\.)experts\.(\d{1,6})\.(.+)$")
+LINEAR_ATTENTION = re.compile(r"\.(?:A_log|dt_bias|(?:[qkv]_)?conv1d|linear_attn|f_a_proj|b_proj)(?:\.|$)")
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What every check asks. `config` is merged with its nested language model."""
+
+    files: CheckpointFiles
+
+    @cached_property
+    def config(self) -> Mapping[str, Any]:
+        return merge_nested(self.files.config or {})
+
+    @cached_property
+    def geometry(self) -> Geometry:
+        return read_geometry(self.config)
+
+    @property
+    def architecture_name(self) -> str:
+        named = (self.files.config or {}).get("architectures")
+        first = named[0] if isinstance(named, list) and named else ""
+        return first if isinstance(first, str) else ""
+
+    @property
+    def architecture(self) -> Architecture | None:
+        return ARCHITECTURES.get(self.architecture_name)
+
+    @property
+    def uses_indexers(self) -> bool:
+        known = self.architecture
+        return known.dsa if known else bool(self.indexer_parts)
+
+    @cached_property
+    def by_layer(self) -> dict[int, dict[str, Tensor]]:
+        """Layer -> the rest of the name (`self_attn.o_proj.weight`) -> tensor; drafts follow the trunk."""
+        found: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in self.files.tensors.items():
+            if (place := self.locate(name)) is not None:
+                found.setdefault(place[0], {})[place[1]] = tensor
+        return found
+
+    def locate(self, name: str) -> tuple[int, str] | None:
+        """The layer and the rest of a name; None outside the language model's layers."""
+        if match := MTP.search(name):
+            return (self.geometry.layers or 0) + int(match[1]), match[2]
+        match = LAYER.search(name)
+        if match is None or OTHER_TOWER.search(name[: match.start() + 1]):
+            return None
+        return int(match[1]), match[2]
+
+    @cached_property
+    def trunk(self) -> list[int]:
+        """Layers of the trunk that the config announces and the shards hold."""
+        return sorted(layer for layer in self.by_layer if layer < (self.geometry.layers or 0))
+
+    @cached_property
+    def drafts(self) -> list[int]:
+        """Layers behind the trunk: MTP."""
+        layers = self.geometry.layers
+        return [] if layers is None else sorted(layer for layer in self.by_layer if layer >= layers)
+
+    @cached_property
+    def experts(self) -> dict[int, set[int]]:
+        """Layer -> the numbers of its routed experts."""
+        found: dict[int, set[int]] = {}
+        for layer, tensors in self.by_layer.items():
+            numbers = {int(match[1]) for rest in tensors if (match := EXPERT.search(rest))}
+            if numbers:
+                found[layer] = numbers
+        return found
+
+    @cached_property
+    def indexer_parts(self) -> dict[int, set[str]]:
+        """Layer -> the parts of its indexer, as `wk.weight`."""
+        found: dict[int, set[str]] = {}
+        for layer, tensors in self.by_layer.items():
+            parts = {rest.split("indexer.", 1)[1] for rest in tensors if ".indexer." in f".{rest}"}
+            if parts:
+                found[layer] = parts
+        return found
+
+    @cached_property
+    def linear_attention(self) -> set[int]:
+        """Layers whose attention is linear and has nothing to select."""
+        types = self.config.get("layer_types")
+        named = types if isinstance(types, list) else []
+        stated = {i for i, each in enumerate(named[: self.geometry.layers or 0]) if "linear" in str(each)[:40]}
+        return stated | {
+            layer for layer, tensors in self.by_layer.items() if any(LINEAR_ATTENTION.search(f".{t}") for t in tensors)
+        }

@@ -1,0 +1,158 @@
+"""Can thinking be switched off? The chat template is rendered with the switch on and off, and the prompts compared.
+
+prompts end alike, in an open <think>        it always thinks (GLM-5.3)
+alike, with </think> or without a marker     it cannot be asked to think
+apart                                        there is a switch
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+
+from matrix.checkout import CHECKOUT
+from matrix.preflight.checkpoints.remark import remark
+from matrix.preflight.checkpoints.survey import Survey
+from matrix.preflight.checkpoints.tokens import find_template
+from matrix.preflight.verdict import Remark
+
+MOST_LETTERS = 1_000_000
+PATIENCE_S = 10.0
+OPEN, CLOSE = "<think>", "</think>"
+SWITCHES = ("enable_thinking", "thinking")
+OUT_OF_TOKENS = (
+    "requests that ask with enable_thinking false get thinking all the same, out of max_tokens: content is empty or cut"
+)
+
+
+def judge_template(survey: Survey) -> Iterator[Remark]:
+    text, other = find_template(survey)
+    if text is None:
+        if "chat_template.jinja" not in survey.files.broken:
+            yield remark("error", "chat_template", "chat_template", "no chat template: chat and tool calls cannot work")
+        return
+    if isinstance(other, str) and isinstance(text, str) and other.strip() != text.strip():
+        yield remark(
+            "warning",
+            "chat_template",
+            "chat_template",
+            "chat_template.jinja and tokenizer_config.json hold different templates",
+            effect="transformers takes the file, older readers the other: prompts differ by release",
+            remedy="keep the file alone",
+        )
+    if not isinstance(text, str) or len(text) > MOST_LETTERS:
+        what = f"{len(text):,} letters" if isinstance(text, str) else type(text).__name__
+        yield remark("error", "chat_template", "chat_template", f"the chat template is no usable text ({what})")
+        return
+    prompts = render_prompts(text)
+    if "error" in prompts:
+        yield remark(
+            "error",
+            "chat_template",
+            "chat_template",
+            f"the chat template cannot be rendered: {prompts['error']}",
+            effect="every chat request fails with HTTP 400 or 500",
+            remedy="the template of the source",
+        )
+    elif survey.architecture is None or survey.architecture.thinks:
+        switch = survey.architecture.switch if survey.architecture else "enable_thinking"
+        yield from _thinking(prompts, switch)
+
+
+@lru_cache(maxsize=64)
+def render_prompts(text: str) -> Mapping[str, str]:
+    """Prompts by variant, or `error`. In a process with limits on time and memory, for a template may never end."""
+    command = [sys.executable, "-m", "matrix.preflight.checkpoints.template_child"]
+    try:
+        done = subprocess.run(
+            command,
+            input=json.dumps({"template": text}),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            cwd=CHECKOUT,
+            check=False,
+        )
+        found = json.loads(done.stdout)
+    except subprocess.TimeoutExpired:
+        return {"error": f"it does not end within {PATIENCE_S:g} s"}
+    except (ValueError, OSError) as error:
+        ended = (
+            f"the process that rendered it ended with {done.returncode}"
+            if isinstance(error, ValueError)
+            else str(error)
+        )
+        return {"error": f"{ended}: too much time or memory"}
+    return found if isinstance(found, dict) else {"error": "no prompt came out"}
+
+
+def _thinking(prompts: Mapping[str, str], switch: str) -> Iterator[Remark]:
+    if prompts[f"{switch} true"] != prompts[f"{switch} false"]:
+        yield from _inverted(prompts, switch)
+        return
+    plain = prompts["plain"]
+    by_another = next((s for s in SWITCHES if prompts[f"{s} true"] != prompts[f"{s} false"]), None)
+    if by_another is None and prompts["reasoning_effort high"] != prompts["reasoning_effort none"]:
+        by_another = "reasoning_effort"
+    if by_another:
+        yield remark(
+            "warning",
+            "thinking",
+            "chat_template",
+            f"the chat template switches thinking with {by_another} and not with {switch}, which has no effect",
+            effect=OUT_OF_TOKENS,
+            remedy=f"ask with chat_template_kwargs {{{by_another}: ...}}",
+        )
+    elif _opens(plain):
+        yield remark(
+            "warning",
+            "thinking",
+            "chat_template",
+            f"the chat template always opens a thinking block: there is no switch ({switch} changes nothing)",
+            effect=OUT_OF_TOKENS,
+            remedy="give requests room for reasoning, or take a template with the switch",
+        )
+    elif plain != prompts["no generation prompt"] or CLOSE in plain[-40:]:
+        closed = CLOSE in plain[-40:]
+        yield remark(
+            "warning",
+            "thinking",
+            "chat_template",
+            f"the chat template has no switch for thinking ({switch} changes nothing) and "
+            + ("always closes the block" if closed else "opens no block"),
+            effect="no request gets reasoning"
+            if closed
+            else "the model itself decides whether it thinks; the reasoning parser may take an answer for reasoning",
+            remedy="the template of the source",
+        )
+    elif "<|assistant|>" in plain[-40:]:
+        yield remark(
+            "warning",
+            "thinking",
+            "chat_template",
+            f"the chat template has no switch for thinking ({switch} changes nothing)",
+            effect="the model itself decides whether it thinks",
+            remedy="the template of the source",
+        )
+
+
+def _opens(prompt: str) -> bool:
+    return prompt.rfind(OPEN) > prompt.rfind(CLOSE)
+
+
+def _inverted(prompts: Mapping[str, str], switch: str) -> Iterator[Remark]:
+    on, off = prompts[f"{switch} true"], prompts[f"{switch} false"]
+    if _opens(off):
+        fact = "opens a thinking block where the switch says false"
+        fact += ", and none where it says true" if not _opens(on) else ", and only writes it differently"
+        yield remark(
+            "warning",
+            "thinking",
+            "chat_template",
+            f"the chat template {fact} ({switch})",
+            effect=OUT_OF_TOKENS,
+            remedy="the template of the source",
+        )
