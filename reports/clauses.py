@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 from matrix import yamltext
 from matrix.errors import Problem, nearest
+from matrix.reach import read_reach
 from matrix.signature import find_pattern_problem, find_vague_matches
 
 LEAST_ASKED: Final = 2  # of one question, every failure is a rate of a half at least
@@ -63,7 +64,11 @@ def _wrong_flake(clause: Flake) -> Iterator[tuple[str, str]]:
 
 
 def find_unmatched_flakes(flakes: Sequence[Flake], cells: Sequence[str]) -> Iterator[tuple[yamltext.Loc, str]]:
-    """Yield each allowance that speaks of no cell which the policy requires."""
+    """Yield each allowance that speaks of no cell which the policy requires, or of no test."""
+    known = {test for tests in read_reach().requests.values() for test in tests}
     for i, clause in enumerate(flakes):
+        for j, test in enumerate(clause.tests):
+            if test not in known:
+                yield ("flakes", i, "tests", j), f"there is no test {test!r}{nearest(test, known)}"
         if not any(fnmatchcase(cell, clause.cells) for cell in cells):
             yield ("flakes", i, "cells"), f"{clause.cells!r} matches no required cell{nearest(clause.cells, cells)}"

@@ -19,6 +19,7 @@ from reports.asked_again import group_alike, name_tests
 from reports.attempts import HOST_ERROR, INFRASTRUCTURE
 from reports.clauses import Flake
 from reports.finding import Finding
+from reports.policy import Policy
 from reports.record import Found, Record, Result
 from reports.summary import Row, Settled
 
@@ -49,7 +50,7 @@ class Share:
         return f"{self.failed} of {self.failed + self.asked} attempts failed, {self.rate:.1%}"
 
 
-def judge_attempts(flakes: Sequence[Flake], rows: Sequence[Row], records: Sequence[Record], today: date) -> AskedAgain:
+def judge_attempts(policy: Policy, rows: Sequence[Row], records: Sequence[Record], today: date) -> AskedAgain:
     """Every test of these cells that was answered more than once."""
     bad = _bad_findings(records)
     reasons: list[Said] = []
@@ -58,12 +59,17 @@ def judge_attempts(flakes: Sequence[Flake], rows: Sequence[Row], records: Sequen
         for test in row.tests:
             if test.attempts is None or not test.attempts.failed:
                 continue
-            why = _explain_red(flakes, test, rows, bad, today)
+            why = "" if _is_allowed(policy, test) else _explain_red(policy.flakes, test, rows, bad, today)
             reasons += [(row.cell, "flake", f"{test.name} came to {test.told}; {why}")] if why else []
-            told += [] if why else [_tell_allowed(flakes, test, rows, bad)]
+            told += [] if why else [_tell_allowed(policy.flakes, test, rows, today)]
         told += _tell_superseded(row)
         reasons += ((row.cell, "launch", why) for why in _untold_launches(row))
     return AskedAgain(reasons=tuple(reasons), told=tuple(told))
+
+
+def _is_allowed(policy: Policy, test: Settled) -> bool:
+    """Whether the policy would have taken each failed answer as it was, without a retry."""
+    return test.attempts is not None and all(r.status in policy.allow for r in test.attempts.failed)
 
 
 def _explain_red(
@@ -143,15 +149,16 @@ def _fits(clause: Flake, test: Settled, failed: Result, bad: Mapping[tuple[str, 
     return all(extract_match(clause.signature, text) for text in texts)
 
 
-def _tell_allowed(
-    flakes: Sequence[Flake], test: Settled, rows: Sequence[Row], bad: Mapping[tuple[str, str, str], Sequence[str]]
-) -> str:
-    if test.attempts is None or not test.attempts.flaked:
-        return f"{test.cell}: {test.name} came to {test.told}."
-    clause = next(c for c in _speaking(flakes, test) if _fits(c, test, test.attempts.failed[0], bad))
-    share = measure_share(clause, _function(test), rows)
-    allowed = f"Allowed until {clause.until} by {clause.owner} ({clause.issue})"
-    return f"{test.cell}: {test.name} came to {test.told}. {allowed}: {share}, at most {clause.rate:.1%}."
+def _tell_allowed(flakes: Sequence[Flake], test: Settled, rows: Sequence[Row], today: date) -> str:
+    """Both answers, and the clauses that allow that."""
+    holding = [c for c in _speaking(flakes, test) if not _explain_clause(c, test, rows, today)]
+    allowed = [
+        f" Allowed until {c.until} by {c.owner} ({c.issue}): {measure_share(c, _function(test), rows)},"
+        f" at most {c.rate:.1%}."
+        for c in holding
+        if test.attempts is not None and test.attempts.flaked
+    ]
+    return f"{test.cell}: {test.name} came to {test.told}.{''.join(allowed)}"
 
 
 def _tell_superseded(row: Row) -> Iterator[str]:

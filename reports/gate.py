@@ -86,7 +86,7 @@ def judge(
         found = _cell_reasons(policy, cell, rows[cell.id], records, own=own, now=now)
         reasons += [Reason(cell=cell.id, rule=rule, text=text) for rule, text in found]
     shown = tuple(rows[c.id] for c in expected)
-    again = judge_attempts(policy.flakes, shown, records, now.date())
+    again = judge_attempts(policy, shown, records, now.date())
     reasons += [Reason(cell=cell, rule=rule, text=text) for cell, rule, text in again.reasons]
     speed = judge_speed(policy.throughput, shown, records, whole.retries, earlier)
     reasons += [Reason(cell=cell, rule=gate_speed.RULE, text=text) for cell, text in speed.reasons]

@@ -79,6 +79,20 @@ def test_a_clause_holds_for_its_cells_tests_words_days_and_rate_only(change: dic
     assert why in found and "FAIL in run r1" in found and "PASS in run r2" in found
 
 
+def test_an_expired_clause_does_not_speak_where_another_holds() -> None:
+    both = replace(POLICY, flakes=(replace(FLAKE, owner="left", until=date(2026, 1, 1)), FLAKE))
+    verdict = judge([*first(), *again()], both)
+    assert verdict.green and "by somebody" in verdict.told[0] and "left" not in verdict.told[0]
+
+
+def test_what_a_policy_allows_without_a_retry_it_allows_with_one() -> None:
+    lenient = replace(POLICY, allow=(*POLICY.allow, Status.NOT_EVIDENCE))
+    wanted = [replace(cell, suites=()) for cell in EXPECTED]
+    assert gate.judge(lenient, wanted, first("NOT_EVIDENCE"), now=NOW).green
+    verdict = judge([*first("NOT_EVIDENCE"), *again()], lenient)
+    assert verdict.green and "NOT_EVIDENCE in run r1" in verdict.told[0]
+
+
 def test_of_several_findings_each_must_fit_the_signature() -> None:
     finding = {
         "kind": "finding",

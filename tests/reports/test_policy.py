@@ -53,7 +53,7 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, change: tuple[str, 
 
 FLAKE = """
 flakes:
-  - {cells: "cpu.*", tests: [test_x], signature: "needle.found: NOT OK", issue: "https://example.org/1",
+  - {cells: "cpu.*", tests: [test_invents_no_needle], signature: "needle.found: NOT OK", issue: "https://example.org/1",
      owner: me, rate: 0.02, least_asked: 50, until: 2027-01-31}
 """
 
@@ -64,7 +64,7 @@ flakes:
         (("owner: me, ", ""), "flakes.0", "missing key 'owner'"),
         (("owner: me", "owner: ' '"), "flakes.0.owner", "a name is needed"),
         (("https://example.org/1", "soon"), "flakes.0.issue", "expected a link"),
-        (("[test_x]", "[]"), "flakes.0.tests", "names the tests"),
+        (("[test_invents_no_needle]", "[]"), "flakes.0.tests", "names the tests"),
         (("0.02", "1.0"), "flakes.0.rate", "above 0 and below 1, got 1"),
         (("0.02", "0"), "flakes.0.rate", "above 0 and below 1, got 0"),
         (("0.02", "-0.1"), "flakes.0.rate", "above 0 and below 1"),
@@ -93,10 +93,22 @@ def test_a_flake_is_allowed_by_name_and_not_as_a_status(tmp_path: Path) -> None:
         policy.load(write(tmp_path, GOOD + "allow: [PASS, FLAKE]\n"))
 
 
-def test_a_flake_allowance_that_matches_no_required_cell_is_refused(tmp_path: Path) -> None:
-    found, doc = policy.load(write(tmp_path, GOOD + FLAKE.replace('cells: "cpu.*"', 'cells: "cqu.*"')))
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('cells: "cpu.*"', 'cells: "cqu.*"'), r"flakes\.0\.cells: 'cqu\.\*' matches no required cell"),
+        (
+            ("finds_the", "find_the"),
+            r"flakes\.0\.tests\.0: there is no test 'test_find_the_needle'; did you mean 'test_finds",
+        ),
+    ],
+)
+def test_a_flake_allowance_that_speaks_of_nothing_is_refused(
+    tmp_path: Path, change: tuple[str, str], message: str
+) -> None:
+    found, doc = policy.load(write(tmp_path, GOOD + FLAKE.replace(*change)))
     matrix = load(matrix_world.write(tmp_path / "matrix"))
-    with pytest.raises(ConfigError, match=r"gate\.yaml:12 flakes\.0\.cells: 'cqu\.\*' matches no required cell"):
+    with pytest.raises(ConfigError, match=rf"gate\.yaml:12 {message}"):
         policy.expect(found, doc, matrix)
 
 
