@@ -16,6 +16,7 @@ from packaging.version import InvalidVersion, Version
 
 from matrix.identity import same_version, told_version
 from matrix.model import Release
+from matrix.status import GREEN
 from reports.evidence import digest
 from reports.gate_accepted import Deviation
 from reports.policy import ExpectedCell
@@ -57,6 +58,7 @@ def find_version_deviations(cell: ExpectedCell, row: Row) -> Iterator[Deviation]
     """Each launch whose engine is another version than the release, or tells none, or runs beside other pins."""
     if cell.release is None:
         return
+    yield from _find_borrowed_launches(cell, row)
     for launch in row.launches:
         if launch.stub or "version" in launch.cautions:
             continue  # told: no engine, or a server of which the user accepted that, see `reports.accepted`
@@ -73,6 +75,15 @@ def find_version_deviations(cell: ExpectedCell, row: Row) -> Iterator[Deviation]
         if unmet := sorted(_unmet_pins(launch, cell.release)):
             text = f"its release pins otherwise: {', '.join(unmet)}."
             yield Deviation(cell=cell.id, what="another_pin", of=cell.id, text=text)
+
+
+def _find_borrowed_launches(cell: ExpectedCell, row: Row) -> Iterator[Deviation]:
+    """A run that answered and launched nothing: another run's launch says nothing of the engine that it asked."""
+    results = [r for t in row.tests for r in (t.attempts.standing if t.attempts else (t.result,)) if r is not None]
+    green = {r.run for r in results if r.status in GREEN}
+    for run in sorted(green - {launch.run for launch in row.launches}):
+        text = f"run {run} recorded no launch of it, so which engine answered there is not known."
+        yield Deviation(cell=cell.id, what="unknown_version", of=cell.id, text=text)
 
 
 def _read_versions(launch: Launch, release: Release, dialect: str) -> list[str]:

@@ -199,6 +199,15 @@ def test_a_second_launch_of_another_version_is_red(matrix: Matrix) -> None:
     assert rules(judge(matrix, [cell], [[fields[0], second, *fields[1:]]])) == ["another_version"]
 
 
+def test_the_launch_of_another_run_says_nothing_of_the_engine_that_this_one_asked(matrix: Matrix) -> None:
+    cell = cell_on(matrix, "sm120x4")
+    fields = origin.green(matrix, [cell])
+    asked = [f for f in fields if f["kind"] != "launch"]
+    launched = [f for f in fields if f["kind"] not in ("result", "finding")]
+    verdict = judge(matrix, [cell], [launched, asked])
+    assert rules(verdict) == ["unknown_version"] and "run r1 recorded no launch" in str(verdict.reasons[0])
+
+
 def test_a_host_that_only_skipped_does_not_speak_for_the_one_that_answered(matrix: Matrix) -> None:
     cell = cell_on(matrix, "sm120x4")
     skipped = edit("run", host={"gpus": []})(edit("result", status="SKIP_NO_HW")(origin.green(matrix, [cell])))
