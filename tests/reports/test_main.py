@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -293,3 +293,23 @@ def test_a_gate_can_ask_who_vouches_for_the_evidence(folder: Path, capsys: pytes
 def test_a_replay_of_what_kept_nothing_is_red(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["replay", str(folder / "e.jsonl")]) == 1
     assert capsys.readouterr().out.endswith("judged again: 0 disagreements\n")
+
+
+def test_the_order_of_files_changes_nothing_and_a_retry_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A host error, asked again by name; without that it stays, though everything passed later."""
+    begun, fields = datetime.now(UTC) - timedelta(hours=1), _fields(folder)
+    plain = [{k: v for k, v in f.items() if k not in ("t", "run")} for f in fields]
+    bad = [f | {"status": "HOST_ERROR", "message": "no room"} if f["kind"] == "result" else f for f in plain]
+    (folder / "a.jsonl").write_bytes(world.write(world.seal(bad, "r1", begun)))
+    command = ("gate", "--policy", str(folder / "gate.yaml"), "--junit", str(folder / "g.xml"))
+    for named, code in (("r1", 0), ("", 1), ("r7", 1)):
+        again = [f | {"retry_of": named} if f["kind"] == "run" else f for f in plain]
+        (folder / "b.jsonl").write_bytes(world.write(world.seal(again, "r2", begun + timedelta(minutes=5))))
+        said = []
+        for order in (("a", "b"), ("b", "a")):
+            assert cli.main([*command, "--evidence", *(str(folder / f"{name}.jsonl") for name in order)]) == code
+            said.append(capsys.readouterr().out)
+        assert said[0] == said[1]
+        assert "HOST_ERROR in run r1: no room; PASS in run r2" in said[0]
