@@ -151,7 +151,9 @@ def gptq(**dynamic: Any) -> CheckpointFiles:
     moe |= {name.removesuffix("weight") + "scales": "BF16" for name in MOE}
     shards = {"a.safetensors": shard(TRUNK), "b.safetensors": shard({**moe, **SHARED})}
     index = {"weight_map": {tensor: name for name, s in shards.items() for tensor in s.tensors}}
-    wide: dict[str, dict[str, int]] = {pattern: {} for pattern in (r"-:.*self_attn", r"-:.*shared_experts", r"-:.*layers\.0\.mlp")}
+    wide: dict[str, dict[str, int]] = {
+        pattern: {} for pattern in (r"-:.*self_attn", r"-:.*shared_experts", r"-:.*layers\.0\.mlp")
+    }
     about = {"quant_method": "gptq", "bits": 4, "dynamic": {**wide, **dynamic}}
     return config(replace(sound(), shards=shards, index=index), quantization_config=about)
 
