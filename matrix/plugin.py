@@ -19,6 +19,7 @@ from matrix.known import KnownOfCell, select_of_cell
 from matrix.load import load
 from matrix.loaded import Matrix
 from matrix.model import Cell
+from matrix.owed import asked_by_marks
 from matrix.plan import Plan, plan
 from matrix.removal import patches_of, without_patch
 
@@ -59,6 +60,7 @@ HOST = pytest.StashKey[Host]()
 SELECTION = pytest.StashKey[Selection]()
 KNOWN = pytest.StashKey[KnownOfCell]()  # of an item: what is known of its cell, see reports.excuse
 WANTS_CELLS = pytest.StashKey[bool]()  # some collected test takes `cell`
+MADE = pytest.StashKey[dict[str, None]]()  # ids of cells that items were made of, whatever deselected them later
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -180,15 +182,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             for c in chosen.elsewhere
             if asked(c) and keep(c)
         ]
+    config.stash.setdefault(MADE, {}).update(dict.fromkeys(str(p.id) for p in params))
     metafunc.parametrize("cell", params)
 
 
 def _asked(own: Iterable[pytest.Mark]) -> Callable[[Cell], bool]:
     """What `for_cells` marks leave: cells with all the features they name, and canaries where one says so."""
-    marks = [m.kwargs for m in own if m.name == "for_cells"]
-    features = frozenset(f for m in marks for f in m.get("features", ()))
-    canary = any(m.get("canary") for m in marks)
-    return lambda cell: features <= cell.features and (cell.checkpoint.canary or not canary)
+    return asked_by_marks(m.kwargs for m in own if m.name == "for_cells").of
 
 
 def _predicate(config: pytest.Config, own: Iterable[str]) -> Callable[[Cell], bool]:
@@ -250,6 +250,12 @@ def selected_plans(session: pytest.Session) -> list[Plan]:
     if not config.pluginmanager.hasplugin("dsession") or not runs_suites(config):
         return []
     return [_plan(config, c) for c in selection(config).cells if _may_match(config, c)]
+
+
+def selected_ids(session: pytest.Session) -> list[str]:
+    """The cells that this run set out to ask, before `-k`, `--deselect`, `--lf` and node ids left items out."""
+    made: dict[str, None] = session.config.stash.setdefault(MADE, {})
+    return list(made) or [p.cell.id for p in selected_plans(session)]
 
 
 def runs_suites(config: pytest.Config) -> bool:

@@ -84,7 +84,8 @@ class Judged:
 
     @property
     def view(self) -> View:
-        return view(board(self.records, {c.id: c.facts for c in self.expected}), self.verdict, _excluded())
+        facts, owed = ({c.id: getattr(c, name) for c in self.expected} for name in ("facts", "owed"))
+        return view(board(self.records, facts, owed), self.verdict, _excluded())
 
     @property
     def code(self) -> int:

@@ -6,11 +6,12 @@ name) and "nodeid" (pytest's, one per parameter set):
 | kind        | fields                                                                                        |
 |-------------|-----------------------------------------------------------------------------------------------|
 | run         | argv, selection (cell ids), host (facts), versions, matrix_sha256, commit, dirty (whether files |
-|             | differed from it), diff_sha256 (of these differences), xdist (bool), retry_of (the run that    |
-|             | this one asks again), baselines (sha256 of each `--baseline` file)                             |
+|             | differed from it), diff_sha256 (of these differences), xdist (bool), depth, retry_of (the     |
+|             | run that this one asks again), baselines (sha256 of each `--baseline` file)                    |
 | cell        | facts (rig, sm, engine, release, version, checkpoint, format, features), script,               |
 |             | sha256 (of the canonical JSON of facts and script)                                             |
-| expected    | tests (what must report for this cell: node ids, or function names standing for all their ids)  |
+| expected    | tests (what must report for this cell: all that it owes at this depth, however the run was     |
+|             | narrowed; node ids, or function names standing for all their ids)                             |
 | launch      | outcome (ok, HostError, EngineExited, EngineNotReady, ...), launch_s, phases_s, message,       |
 |             | versions (as the engine itself reports), log, command (redacted), stub (bool), attached (bool) |
 | finding     | check, ok, sensitive, expected, got, item, detail, note (shown though it is ok), data          |

@@ -19,10 +19,12 @@ from reports.accepted import doubt_identity, tell_accepted
 from reports.attempts import order_by_time, split_runs
 from reports.baselines import Baseline
 from reports.defuse import defuse_line
+from reports.depth import tell_depths
 from reports.flakes import judge_attempts
 from reports.gate_speed import judge_speed
 from reports.known_failures import tell_known_failures, tell_not_run
 from reports.lost import tell_lost
+from reports.owed import is_absent, tell_missing
 from reports.policy import ExpectedCell, Policy
 from reports.prediction import Prediction, predictions
 from reports.record import CellFacts, End, Expected, Record, Result, Run
@@ -75,10 +77,12 @@ def judge(
 ) -> Verdict:
     """Every reason to be red, in the order a person fixes them: the run, then cell by cell. `earlier` is what the
     policy's baseline holds."""
-    whole = board(records, {c.id: c.facts for c in expected})
+    whole = board(records, {c.id: c.facts for c in expected}, {c.id: c.owed for c in expected})
+    depths = [*tell_depths(policy.depth, policy.depth_unknown, [c.id for c in expected], records, now.date())]
     rows = {row.cell: row for row in whole.rows}
     said = [*tell_lost(records), *_run_reasons(policy, expected, records, now)]
     said += (("retry", text) for text in whole.retries.problems)
+    said += (("depth", text) for red, text in depths if red)
     reasons = [Reason(cell="", rule=rule, text=text) for rule, text in said]
     predicted = _predicted(expected, records, rows)
     for cell in expected:
@@ -92,7 +96,7 @@ def judge(
     reasons += [Reason(cell=cell, rule=gate_speed.RULE, text=text) for cell, text in speed.reasons]
     if shown and all(row.not_run for row in shown):
         reasons.insert(0, Reason(cell="", rule="not_run", text="No engine answered: every cell did not run, as known."))
-    told = (*again.told, *speed.told, *tell_accepted(policy, shown))
+    told = (*(text for red, text in depths if not red), *again.told, *speed.told, *tell_accepted(policy, shown))
     return Verdict(policy=policy, reasons=tuple(reasons), rows=shown, predictions=predicted, told=told)
 
 
@@ -151,6 +155,7 @@ def _cell_reasons(
     yield from _launched(policy, row)
     yield from doubt_identity(policy, row, now.date())
     yield from tell_known_failures(cell, row, now.date())
+    yield from tell_missing(row, policy.depth)
     if row.not_run:
         yield from tell_not_run(policy, row, now.date())
         return
@@ -203,7 +208,7 @@ def _statuses(policy: Policy, row: Row) -> Found:
     for test in row.tests:
         repeats = told and (test.status is Status.NOT_ASKED or test.tells_launch)
         flaky = test.attempts is not None and test.attempts.flaked  # judged by name, see reports.flakes
-        if test.status not in policy.allow and not (repeats or flaky):
+        if test.status not in policy.allow and not (repeats or flaky or is_absent(test)):
             more = f" Answered more than once: {test.told}." if test.told else ""
             yield "status", f"{test.name} came to {test.status}: {_short(test.message)}{more}"
 

@@ -24,6 +24,9 @@ flakes:                                  # failures that `pytest --retry-of RUN`
   - {cells: "cpu.*", tests: [test_finds_the_needle_beyond_index_topk], signature: "needle.found: NOT OK",
      issue: "https://example.org/1", owner: me, rate: 0.02, least_asked: 50, until: 2027-01-31}
 throughput: {baseline: ../baselines}     # earlier launches that speed is held against; without, it is told only
+depth: quick                             # or full, release: what its cells owe, and the least that a run asked
+depth_unknown:                           # cells whose runs do not say their depth, each by name and until a day
+  - {cells: "sm90x1_h100.*", owner: me, why: recorded before runs said it, until: 2027-01-31}
 max_age_h: 24                            # of the run, in hours
 """
 
@@ -42,6 +45,7 @@ from matrix.expand import expand
 from matrix.known import LAUNCH, select_of_cell
 from matrix.loaded import Matrix
 from matrix.model import Cell, KnownFailure, Release, Rig
+from matrix.owed import Owed, read_owed
 from matrix.plan import plan
 from matrix.requested import Requested, requested
 from matrix.status import Status
@@ -49,7 +53,9 @@ from matrix.structure import structure
 from reports import baselines
 from reports.baselines import Baseline
 from reports.clauses import Flake, Throughput, find_flake_problems, find_unmatched_flakes
+from reports.depth import DepthUnknown
 from reports.policy_accepted import Accepted, find_accepted_problems, find_unmatched_accepted
+from reports.policy_lint import Names, find_unaskable, find_unknown_names, find_wrong_numbers
 
 NEVER_ALLOWED = frozenset(
     {
@@ -68,6 +74,10 @@ class Requirement:
     when: Mapping[str, Any] = field(default_factory=dict)
     suites: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> Names:
+        return {"suites": self.suites, "tests": self.tests}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +126,8 @@ class Policy:
     identity: tuple[AcceptedIdentity, ...] = ()  # else what the user accepted of an attached server is red
     not_replayed: tuple[NotReplayed, ...] = ()  # else what cannot be judged again from its replies is red
     accepted: tuple[Accepted, ...] = ()  # else evidence of another source, or of an unknown one, is red
+    depth: Literal["quick", "full", "release"] = "quick"  # of what cells owe, and the least that a run asked
+    depth_unknown: tuple[DepthUnknown, ...] = ()  # else a run that does not say its depth is red
     not_run: tuple[NotRun, ...] = ()  # else a cell that did not run, as known, is red
     flakes: tuple[Flake, ...] = ()  # else a failure is red although a retry did not show it again
     throughput: Throughput | None = None  # else speed is told and not judged
@@ -134,13 +146,14 @@ class ExpectedCell:
     release: Release | None = None  # None: any, of any version
     dialect: str = ""  # of its engine
     script: str = ""  # that launches it
+    owed: tuple[str, ...] = ()  # node ids of all that must have reported, whatever the evidence expects
     suites: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
     known_failures: Mapping[str, KnownFailure] = field(default_factory=dict)
 
 
-def load(path: Path) -> tuple[Policy, yamltext.Document]:
-    """A policy and its document (for line numbers).
+def load(path: Path, owed: Owed | None = None) -> tuple[Policy, yamltext.Document]:
+    """A policy and its document (for line numbers). `owed`: what the suites ask, by default as generated.
 
     Raises:
         ConfigError: every problem of the file, with its line and the nearest valid word.
@@ -153,7 +166,10 @@ def load(path: Path) -> tuple[Policy, yamltext.Document]:
         raise ConfigError(doc.problems)
     problems: list[Problem] = []
     policy = structure(Policy, doc, doc.data, (), problems)
-    problems += _unallowable(doc, policy) if policy else ()
+    problems += find_wrong_numbers(doc)
+    if policy:
+        problems += _unallowable(doc, policy)
+        problems += find_unknown_names(doc, [r.names for r in policy.require], owed or read_owed())
     if policy is None or problems:
         raise ConfigError(problems)
     return policy, doc
@@ -173,7 +189,9 @@ def _unallowable(doc: yamltext.Document, policy: Policy) -> Iterator[Problem]:
     for i, accepted in enumerate(policy.identity):
         if not accepted.parts:
             yield doc.problem(("identity", i, "parts"), "names no part: which may be another's?")
-    for field_, i, allowance in (*_numbered("not_replayed", policy), *_numbered("identity", policy)):
+    for field_, i, allowance in (
+        e for key in ("not_replayed", "depth_unknown", "identity") for e in _numbered(key, policy)
+    ):
         for name in ("owner", "why"):
             if not getattr(allowance, name).strip():
                 yield doc.problem((field_, i, name), "who answers for that, and why? words are needed")
@@ -188,12 +206,15 @@ def _numbered(name: str, policy: Policy) -> Iterator[tuple[str, int, Any]]:
         yield name, i, clause
 
 
-def expect(policy: Policy, doc: yamltext.Document, matrix: Matrix) -> tuple[ExpectedCell, ...]:
+def expect(
+    policy: Policy, doc: yamltext.Document, matrix: Matrix, owed: Owed | None = None
+) -> tuple[ExpectedCell, ...]:
     """The cells that the policy requires of this matrix, each with everything required of it.
 
     Raises:
-        ConfigError: a requirement names a mark, id or condition that no runnable cell has.
+        ConfigError: a requirement names a mark, id or condition that no runnable cell has, or what is never asked.
     """
+    table = owed or read_owed()
     cells = expand(matrix).runnable
     problems = [
         doc.problem(("require", i, *loc), message)
@@ -203,16 +224,23 @@ def expect(policy: Policy, doc: yamltext.Document, matrix: Matrix) -> tuple[Expe
     if problems:
         raise ConfigError(problems)
     chosen: dict[Cell, list[Requirement]] = {}
-    for wanted in policy.require:
-        for cell in filter(_predicate(wanted), cells):
+    for i, wanted in enumerate(policy.require):
+        own = [*filter(_predicate(wanted), cells)]
+        for cell in own:
             chosen.setdefault(cell, []).append(wanted)
+        unaskable = find_unaskable(wanted.names, own, table, policy.depth)
+        problems += (doc.problem(("require", i, *loc), message) for loc, message in unaskable)
+    if problems:
+        raise ConfigError(problems)
     wrong = [doc.problem(("not_run", i, *loc), why) for i, loc, why in _wrong_not_run(policy, matrix, [*chosen])]
     wrong += find_unmatched_accepted(doc, policy.accepted, [c.id for c in chosen])
     if wrong:
         raise ConfigError(wrong)
     if odd := [doc.problem(loc, why) for loc, why in find_unmatched_flakes(policy.flakes, [c.id for c in chosen])]:
         raise ConfigError(odd)
-    return tuple(expected(matrix, cell, required) for cell, required in chosen.items())
+    return tuple(
+        expected(matrix, cell, required, table.nodeids(cell, policy.depth)) for cell, required in chosen.items()
+    )
 
 
 def read_baseline(policy: Policy, doc: yamltext.Document, folder: Path) -> Baseline | None:
@@ -282,7 +310,9 @@ def _known_values(cells: Sequence[Cell]) -> dict[str, set[Any]]:
     return found
 
 
-def expected(matrix: Matrix, cell: Cell, required: Sequence[Requirement] = ()) -> ExpectedCell:
+def expected(
+    matrix: Matrix, cell: Cell, required: Sequence[Requirement] = (), owed: Sequence[str] = ()
+) -> ExpectedCell:
     """A cell as today's matrix plans it, with everything that is required of it."""
     made = plan(matrix, cell)
     return ExpectedCell(
@@ -295,6 +325,7 @@ def expected(matrix: Matrix, cell: Cell, required: Sequence[Requirement] = ()) -
         release=cell.release,
         dialect=cell.engine.dialect,
         script=shell.render(made),
+        owed=tuple(owed),
         suites=tuple(dict.fromkeys(s for r in required for s in r.suites)),
         tests=tuple(dict.fromkeys(t for r in required for t in r.tests)),
         known_failures={k.value.id: k.value for k in select_of_cell(matrix, cell)},

@@ -16,7 +16,7 @@ from matrix.yamltext import Document
 from reports.finding import finite
 
 SURROGATE = re.compile("[\ud800-\udfff]")
-SCHEMA = 3  # 1: before runs said it; 3: the state of the source; a reader keeps what it does not know of newer ones
+SCHEMA = 3  # 1: before runs said it; 3: state of the source, depth; a reader keeps what it does not know of newer ones
 ProofOutcome = Literal["proven", "refuted", "unproven"]
 Data = Mapping[str, Any]  # JSON values only, see `plain`
 
@@ -70,6 +70,7 @@ class Run(Record):
     dirty: bool | None = None  # whether files differed from the commit; None: not known
     diff_sha256: str = ""  # of these differences
     xdist: bool = False
+    depth: str = ""  # --depth, by which it is known what its cells owe; "": before runs said it
     schema: int = 1  # of the writer, see `SCHEMA`
     retry_of: str = ""  # the run whose questions this one was asked to ask again
     baselines: tuple[str, ...] = ()  # sha256 of each file with earlier launches that speed was held against

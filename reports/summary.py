@@ -126,7 +126,8 @@ class Row:
     @property
     def not_run(self) -> bool:
         """Whether no engine answered, as a known failure says: neither passed nor in trouble."""
-        return bool(self.tests) and all(t.status is Status.NOT_RUN_AS_KNOWN for t in self.tests)
+        told = [t for t in self.tests if t.result]
+        return bool(told) and all(t.status is Status.NOT_RUN_AS_KNOWN for t in told)
 
     @property
     def why_not_run(self) -> str:
@@ -143,7 +144,9 @@ class Row:
     def troubles(self) -> tuple[Settled, ...]:
         """Tests that are not green; those that were not asked are one, and a cell not run as known has none."""
         found = tuple(t for t in self.tests if not (t.green or t.status is Status.NOT_ASKED))
-        return () if self.not_run else (*found, *_rolled_up(self.cell, self.not_asked))
+        if self.not_run:
+            return tuple(t for t in found if t.result is None)
+        return (*found, *_rolled_up(self.cell, self.not_asked))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,12 +182,19 @@ class _Gathered:
     results: dict[str, list[Result]] = field(default_factory=dict)
     findings: list[Found] = field(default_factory=list)
     expected: dict[str, None] = field(default_factory=dict)
+    owed: dict[str, None] = field(default_factory=dict)  # node ids
     measurements: list[Measured] = field(default_factory=list)
     proofs: list[Proof] = field(default_factory=list)
 
 
-def board(records: Sequence[Record], expected: Mapping[str, Mapping[str, Any]] | None = None) -> Board:
+def board(
+    records: Sequence[Record],
+    expected: Mapping[str, Mapping[str, Any]] | None = None,
+    owed: Mapping[str, Sequence[str]] | None = None,
+) -> Board:
     """The rows of all cells in the evidence, and of `expected` cells (id -> facts) that are not (MISSING).
+
+    `owed` (cell id -> node ids) must report whatever the evidence itself expects.
 
     In whatever order the records of several runs come: what they say of time decides.
     """
@@ -197,6 +207,8 @@ def board(records: Sequence[Record], expected: Mapping[str, Mapping[str, Any]] |
     for cell, facts in (expected or {}).items():
         found = cells.setdefault(cell, _Gathered())
         found.facts = found.facts or facts
+    for cell, tests in (owed or {}).items():
+        cells.setdefault(cell, _Gathered()).owed |= dict.fromkeys(tests)
     launches = [r for r in records if isinstance(r, Launch)]
     return Board(
         rows=tuple(_row(cell, gathered, launches, retries) for cell, gathered in cells.items()),
@@ -227,7 +239,8 @@ def _sort(into: _Gathered, r: Record) -> None:
 def _row(cell: str, found: _Gathered, launches: Sequence[Launch], retries: Retries) -> Row:
     tests = [_settle(cell, nodeid, results, found.findings, retries) for nodeid, results in found.results.items()]
     reported = set(found.results) | {r.test for rs in found.results.values() for r in rs}
-    absent = (t for t in found.expected if t not in reported)
+    absent = dict.fromkeys(t for t in found.expected if t not in reported)
+    absent |= dict.fromkeys(t for t in found.owed if t not in found.results)
     tests += [Settled(cell=cell, nodeid=t, status=Status.MISSING, result=None) for t in absent]
     own = tuple(r for r in launches if r.cell == cell or r.fingerprint in found.fingerprints)
     return Row(

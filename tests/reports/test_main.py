@@ -12,7 +12,7 @@ from matrix.expand import expand
 from matrix.load import load
 from matrix.plan import plan
 from reports import __main__ as cli
-from reports import gate
+from reports import gate, policy
 from reports.source_state import SourceState
 from tests.matrix import world as matrix_world
 from tests.reports import origin, world
@@ -28,21 +28,24 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tiny matrix in place of the real one, a policy for it, and a green run."""
     matrix = load(matrix_world.write(tmp_path / "matrix"))
     monkeypatch.setattr(cli, "load", lambda: matrix)
+    monkeypatch.setattr(policy, "read_owed", world.small_owed)
     monkeypatch.setattr(cli, "read_source_state", lambda _: SourceState(commit=origin.COMMIT, dirty=False))
     (tmp_path / "gate.yaml").write_text(POLICY)
     cells = [c for c in expand(matrix).runnable if c.id.startswith("cpu.")]
     fields: list[Json] = [origin.run_record(matrix, cells)]
     for c in cells:
         who = {"cell": c.id, "fingerprint": plan(matrix, c).fingerprint}
-        node = f"suites/test_boot.py::test_boots[{c.id}]"
+        nodes = world.owed_by(c.id)
         fields += [
             origin.cell_record(matrix, c),
-            {"kind": "expected", "cell": c.id, "tests": [node]},
+            {"kind": "expected", "cell": c.id, "tests": nodes},
             origin.launch_record(matrix, c),
             *({"kind": "proof", **who, "feature": f, "outcome": "proven", "rung": "log"} for f in c.features),
             world.signature(c.id, "short", -1.0),
             world.signature(c.id, "long", -1.5 if c.features else -1.0),
-            *world.with_evidence([{"kind": "result", **who, "test": "test_boots", "nodeid": node, "status": "PASS"}]),
+            *world.with_evidence(
+                {"kind": "result", **who, "test": "test_boots", "nodeid": node, "status": "PASS"} for node in nodes
+            ),
         ]
     write(tmp_path / "e.jsonl", fields)
     return tmp_path

@@ -20,7 +20,7 @@ require:
     suites: [boot]
   - marks: cpu and not mtp
     suites: [boot, needle]
-    tests: [test_x]
+    tests: [test_invents_no_needle]
 max_age_h: 24
 """
 
@@ -135,7 +135,7 @@ def test_requirements_of_a_cell_add_up(tmp_path: Path) -> None:
     found, doc = policy.load(write(tmp_path, GOOD))
     cells = {c.id: c for c in policy.expect(found, doc, load(matrix_world.write(tmp_path / "m")))}
     both = next(c for c in cells.values() if "mtp" not in c.features)
-    assert (both.suites, both.tests) == (("boot", "needle"), ("test_x",))
+    assert (both.suites, both.tests) == (("boot", "needle"), ("test_invents_no_needle",))
     assert all(c.fingerprint and c.id.startswith("cpu.") for c in cells.values())
 
 

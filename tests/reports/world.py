@@ -11,6 +11,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 
 from matrix.model import Fails, KnownFailure, Source
+from matrix.owed import CELL, Item, Owed
 from matrix.preflight.kv import Shape
 from matrix.requested import Requested
 from matrix.status import Status
@@ -39,10 +40,29 @@ KF_BOOT = replace(
 )  # fmt: skip
 DIED: Json = {"at": "before_ready", "how": "exit", "matched": "RuntimeError: no kernel for this GPU"}  # kf_boot
 TESTS = {"boot": "test_boots", "needle": "test_finds_the_needle"}
+
+
+def nodeid(suite: str, cell: str) -> str:
+    return f"suites/test_{suite}.py::{TESTS[suite]}[{cell}]"
+
+
+def small_owed(*more: Item) -> Owed:
+    """What the suites of this world ask of every cell, and more items."""
+    return Owed(items=(*(Item(pattern=nodeid(suite, CELL)) for suite in TESTS), *more))
+
+
+def owed_by(cell: str) -> tuple[str, ...]:
+    return tuple(nodeid(suite, cell) for suite in TESTS)
+
+
 EXPECTED = (
-    ExpectedCell(id=PLAIN, fingerprint="f0", suites=tuple(TESTS), known_failures={"kf_needle": KF_NEEDLE}),
-    ExpectedCell(id=WITH_MTP, fingerprint="f1", suites=tuple(TESTS), features=frozenset({"mtp"})),
-)
+    ExpectedCell(
+        id=PLAIN, fingerprint="f0", owed=owed_by(PLAIN), suites=tuple(TESTS), known_failures={"kf_needle": KF_NEEDLE}
+    ),
+    ExpectedCell(
+        id=WITH_MTP, fingerprint="f1", owed=owed_by(WITH_MTP), suites=tuple(TESTS), features=frozenset({"mtp"})
+    ),
+)  # fmt: skip
 
 # The same cell with IndexCache and without it: what is predicted of the one is judged beside the other.
 SHARED = "cpu.llamacpp.canary.indexcache"
@@ -53,14 +73,10 @@ PLACE: Json = {"rig": "cpu", "release": "llamacpp", "checkpoint": "canary"}
 PAIR = (
     replace(EXPECTED[0], facts={**PLACE, "features": []}, wanted=replace(WANTED, full_layers=LAYERS)),
     ExpectedCell(
-        id=SHARED, fingerprint="f2", suites=tuple(TESTS), features=frozenset({"indexcache"}),
+        id=SHARED, fingerprint="f2", owed=owed_by(SHARED), suites=tuple(TESTS), features=frozenset({"indexcache"}),
         facts={**PLACE, "features": ["indexcache"]}, wanted=replace(WANTED, full_layers=SHARED_LAYERS),
     ),
 )  # fmt: skip
-
-
-def nodeid(suite: str, cell: str) -> str:
-    return f"suites/test_{suite}.py::{TESTS[suite]}[{cell}]"
 
 
 def result(cell: str, suite: str, status: str = "PASS", **more: Any) -> Json:
@@ -101,7 +117,7 @@ def one_cell(cell: str, features: Sequence[str]) -> list[Json]:
 
 def green() -> list[Json]:
     """Everything but the end, which `seal` adds."""
-    run: Json = {"kind": "run", "argv": ["pytest"], "selection": [PLAIN, WITH_MTP]}
+    run: Json = {"kind": "run", "argv": ["pytest"], "selection": [PLAIN, WITH_MTP], "depth": "quick"}
     return [run, *one_cell(PLAIN, []), *one_cell(WITH_MTP, ["mtp"])]
 
 
@@ -121,7 +137,7 @@ def signature(cell: str, name: str, logprob: float) -> Json:
 def paired() -> list[Json]:
     """As `green`, of the cell with IndexCache and the one without: all is as predicted. The long prompt was asked
     twice of one of them, which repeats itself."""
-    run: Json = {"kind": "run", "argv": ["pytest"], "selection": [PLAIN, SHARED]}
+    run: Json = {"kind": "run", "argv": ["pytest"], "selection": [PLAIN, SHARED], "depth": "quick"}
     left = [
         f
         for c, keyed in ((PLAIN, LAYERS), (SHARED, SHARED_LAYERS))
