@@ -57,8 +57,9 @@ mutants: .venv/mutants.stamp ## change matrix/, reports/ and the checks in thous
 bench: .venv/dev.stamp ## timings: environment, planning, launch, conversion, load client (ratios in one run)
 	@$(PY) -m tests.bench $(ARGS)
 
-generate: .venv/dev.stamp ## rewrite what is generated from axes and code: docs/reference, .github/workflows, matrix/reach.json
+generate: .venv/dev.stamp ## rewrite what is generated from axes and code: docs/reference, .github/workflows, matrix/*.json
 	@$(PY) -m tests.suites.reaching
+	@$(PY) -m tests.suites.owing
 	@$(PY) -m ci.workflows
 	@$(PY) -m ci.reference
 

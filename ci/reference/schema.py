@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from ci.reference.markdown import block, code, table
 from ci.runners import Runner
 from matrix import condition, model
+from reports.depth import DepthUnknown
 from reports.policy import NotRun, Policy, Requirement
 
 
@@ -47,6 +48,7 @@ KINDS = (
     Kind(model.Measurement, "entry of `measurements:` of a claim"),
     Kind(Policy, "`ci/gates/<name>.yaml`"),
     Kind(Requirement, "entry of `require:` of a gate"),
+    Kind(DepthUnknown, "entry of `depth_unknown:` of a gate"),
     Kind(NotRun, "entry of `not_run:` of a gate"),
     Kind(Runner, "entry of `runners:` in `ci/runners.yaml`, under a rig's id"),
 )

@@ -22,6 +22,7 @@ from matrix import select
 from matrix.checkout import CHECKOUT
 from matrix.load import load
 from matrix.loaded import Matrix
+from matrix.owed import CELL, Item, Owed, read_owed
 from reports import policy
 from suites.plugin import MARKS
 from tests.docs.pages import DOCS, PAGES, Block, blocks, checkout_with
@@ -52,6 +53,14 @@ def world_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], World]
     return make
 
 
+def owed_with(page: str) -> Owed:
+    """What the suites ask, once the tests that a page shows are written: those in `suites/test_x.py` of its text."""
+    text = (DOCS / page).read_text("utf-8")
+    shown = re.finditer(r"^`(suites/test_\w+\.py)`:\n\n```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    names = ((found[1], test) for found in shown for test in re.findall(r"^def (test_\w+)\(", found[2], re.MULTILINE))
+    return Owed(items=(*read_owed().items, *(Item(pattern=f"{file}::{test}[{CELL}]") for file, test in names)))
+
+
 @pytest.mark.parametrize("page", WITH_YAML)
 def test_the_yaml_of_a_page_loads_and_plans(page: str, world_of: Callable[[str], World]) -> None:
     matrix, root = world_of(page)
@@ -60,7 +69,7 @@ def test_the_yaml_of_a_page_loads_and_plans(page: str, world_of: Callable[[str],
         assert command.lint(matrix, argparse.Namespace()) == 0
     assert runners.load(matrix.rigs, root / "ci/runners.yaml")
     for gate in (place for place in places if place.startswith("ci/gates/")):
-        assert policy.expect(*policy.load(root / gate), matrix)
+        assert policy.expect(*policy.load(root / gate, owed_with(page)), matrix, owed_with(page))
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if p.startswith("how-to/add-a")])

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from matrix.owed import DEPTHS, Depth, reaches
 from matrix.status import Status
 from reports import gate, record
 from reports.attempts import INFRASTRUCTURE, order_files
@@ -138,6 +139,44 @@ def test_green_means_that_every_expected_cell_answered_with_a_real_engine(run: C
         features = [f for f in run.fields if f["kind"] == "proof" and f["feature"] != "kv_layout"]
         by_prediction = any(p.outcome == "proven" for p in found.predictions)
         assert all(f["outcome"] == "proven" or by_prediction for f in features)
+
+
+@LAW
+@given(runs(), st.integers(0, 1), st.sampled_from(sorted(TESTS)), st.booleans())
+def test_an_owed_test_without_a_result_is_red_by_name_whatever_the_evidence_expects(
+    run: Case, cell: int, suite: str, hidden: bool
+) -> None:
+    nodeid = world.nodeid(suite, run.cells[cell])
+    rest = [f for f in run.fields if not (f["kind"] == "result" and f["nodeid"] == nodeid)]
+    if hidden:
+        rest = [f | {"tests": [t for t in f["tests"] if t != nodeid]} if f["kind"] == "expected" else f for f in rest]
+    found = run.told(rest)
+    assert not found.green
+    own = [r.text for r in found.reasons if r.cell == run.cells[cell]]
+    assert any(TESTS[suite] in text and "MISSING" in text for text in own)
+
+
+@LAW
+@given(runs(), st.sets(st.sampled_from(sorted(TESTS))), st.booleans())
+def test_expecting_less_never_turns_red_into_green(run: Case, left: set[str], nothing: bool) -> None:
+    kept = {TESTS[suite] for suite in left}
+    narrowed = [
+        f | {"tests": [] if nothing else [t for t in f["tests"] if any(k in t for k in kept)]}
+        if f["kind"] == "expected" else f
+        for f in run.fields
+    ]  # fmt: skip
+    assert run.told(run.fields).green or not run.told(narrowed).green
+
+
+@LAW
+@given(runs(), st.sampled_from(DEPTHS), st.sampled_from(["", "quik", *DEPTHS]))
+def test_a_run_that_asked_less_deep_than_required_or_does_not_say_is_never_green(
+    run: Case, wanted: Depth, said: str
+) -> None:
+    records = world.seal([f | {"depth": said} if f["kind"] == "run" else f for f in run.fields])
+    found = gate.judge(replace(POLICY, depth=wanted), run.expected, records, now=NOW)
+    assert reaches(said, wanted) or not found.green
+    assert reaches(said, wanted) is not any(r.rule == "depth" for r in found.reasons)
 
 
 @LAW

@@ -19,12 +19,12 @@ from typing import Any
 
 import pytest
 
+from matrix.checkout import CHECKOUT
 from matrix.expand import expand
 from matrix.load import load
 from matrix.model import Cell
 from matrix.owed import ASKED_KEYS, CELL, COMMAND, DEPTHS, FILE, parse_owed
 
-ROOT = Path(__file__).resolve().parents[2]
 TARGET = "GLM_TEST_OWED"  # where the plugin writes what was collected
 LEFT_OUT = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")  # they could narrow the collection
 WITHIN_S = 300.0
@@ -64,7 +64,7 @@ def collect(depth: str, cells: Sequence[Cell], *options: str) -> list[Json]:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "suites", "-p", "tests.suites.owing", "--collect-only", "-q",
              f"--depth={depth}", *options, "--cells", *(c.id for c in cells)],
-            cwd=ROOT, env={**own, TARGET: str(target)},
+            cwd=CHECKOUT, env={**own, TARGET: str(target)},
             capture_output=True, text=True, check=False, timeout=WITHIN_S, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         if not target.exists():
