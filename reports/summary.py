@@ -28,6 +28,7 @@ SKIPPED = frozenset({
     Status.SKIP_NO_HW, Status.INVALID_HW, Status.INVALID_ENGINE, Status.INVALID_COMBO, Status.MISSING,
     Status.NOT_ASKED, Status.NOT_RUN_AS_KNOWN,
 })  # fmt: skip
+ALONE, NAMED = 5, 10  # absent tests of a cell: so many have a line each, else so many are named in one
 LAUNCHED = frozenset({"before_ready", "first_request", "attach", "relaunch"})  # `at` of a result that tells a launch
 
 
@@ -142,11 +143,10 @@ class Row:
 
     @property
     def troubles(self) -> tuple[Settled, ...]:
-        """Tests that are not green; those that were not asked are one, and a cell not run as known has none."""
-        found = tuple(t for t in self.tests if not (t.green or t.status is Status.NOT_ASKED))
-        if self.not_run:
-            return tuple(t for t in found if t.result is None)
-        return (*found, *_rolled_up(self.cell, self.not_asked))
+        """Tests that are not green; those that were not asked are one; of a cell not run as known, absent ones only."""
+        found = tuple(t for t in self.tests if t.result and not (t.green or t.status is Status.NOT_ASKED))
+        absent = _roll_up_absent(self.cell, [t for t in self.tests if not t.result])
+        return absent if self.not_run else (*found, *_rolled_up(self.cell, self.not_asked), *absent)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +171,15 @@ def _rolled_up(cell: str, tests: Sequence[Settled]) -> tuple[Settled, ...]:
         return tuple(tests)
     first = tests[0]
     return (Settled(cell=cell, nodeid=f"{len(tests)} tests", status=first.status, result=first.result),)
+
+
+def _roll_up_absent(cell: str, tests: Sequence[Settled]) -> tuple[Settled, ...]:
+    """Tests that left nothing, which has nothing to add to their names."""
+    if len(tests) <= ALONE:
+        return tuple(tests)
+    more = f" and {len(tests) - NAMED} more" if len(tests) > NAMED else ""
+    names = f"{len(tests)} tests: {', '.join(t.name for t in tests[:NAMED])}{more}"
+    return (Settled(cell=cell, nodeid=names, status=Status.MISSING, result=None),)
 
 
 @dataclass(kw_only=True)
