@@ -26,6 +26,7 @@ Part = Literal["engine", "model", "version", "reply"]
 PARTS: Final[tuple[Part, ...]] = get_args(Part)
 LAUNCH_MARK: Final = re.compile(r"-[0-9a-f]{8}$")  # behind the served name of what this project launches itself
 HUB_SNAPSHOT: Final = re.compile(r"models--([^/]+?)--([^/]+)/snapshots/")
+PLACES: Final = ("/", "./", "../", "~/")
 SHOWN_CHARS: Final = 400
 # Name under which a launch records what the engine says of its version, by dialect; llama.cpp's build number cannot be
 # compared with a release, its wheel's version can.
@@ -99,7 +100,11 @@ def _model(plan: Plan, told: Told, checkpoints: tuple[Checkpoint, ...]) -> str:
     """What is wrong with the model; a path that names another checkpoint of the matrix outweighs a name that fits."""
     wanted = names_of(plan.cell.checkpoint) | {_bare(n) for n in served_names(plan)}
     said = {_bare(n) for n in told.names}
-    paths = {name for path in told.paths for name in _path_names(path)}
+    places = (
+        *told.paths,
+        *(n for n in told.names if n.startswith(PLACES)),
+    )  # its name is its path where none was given
+    paths = {name for path in places for name in _path_names(path)}
     others = {name: c.id for c in checkpoints if c.id != plan.cell.checkpoint.id for name in names_of(c)}
     shown = ", ".join(repr(n) for n in (*told.names, *told.paths)) or "none"
     contrary = sorted({others[p] for p in paths - wanted if p in others})
