@@ -32,6 +32,7 @@ ELSEWHERE = {
         "judge plans against the pinned engine's own parser, without starting it",
     ),
     "snapshot": ("fixtures.snapshot", "extract an engine release's flags, env variables and architectures"),
+    "add": ("fixtures.add", "write a checkpoint's entry of the axis from its own files, and judge it"),
     "doctor": ("fixtures.doctor", "what this host can run, what blocks it and the next step"),
     "reap": ("fixtures.reap", "stop and remove whatever dead runs left behind"),
 }

@@ -15,7 +15,7 @@ from matrix.preflight.checkpoints.dtypes import judge_dtypes
 from matrix.preflight.checkpoints.files import CheckpointFiles, Shard, Tensor, Tokenizer
 from matrix.preflight.checkpoints.layers import judge_layers
 from matrix.preflight.checkpoints.moe import judge_experts
-from matrix.preflight.checkpoints.quant_tensors import judge_quantisation, shared_experts_bf16
+from matrix.preflight.checkpoints.quant_tensors import has_wide_shared_experts, judge_quantisation
 from matrix.preflight.checkpoints.rope import judge_rope
 from matrix.preflight.checkpoints.shapes import judge_shapes
 from matrix.preflight.checkpoints.shards import judge_files, judge_index, judge_shards
@@ -70,7 +70,7 @@ def facts(files: CheckpointFiles) -> Facts:
         experts=max((len(found) for found in survey.experts.values()), default=0),
         quantised=dict(sizes),
         weights_bytes=files.weights_bytes,
-        shared_experts_bf16=shared_experts_bf16(files.tensors),
+        shared_experts_bf16=has_wide_shared_experts(survey),
     )
 
 

@@ -65,7 +65,7 @@ def _uneven(survey: Survey) -> Iterator[Remark]:
     kinds: dict[object, dict[int, Counter[str]]] = {}
     for layer in survey.trunk:
         kind = (layer in survey.experts, layer in survey.linear_attention)
-        kinds.setdefault(kind, {})[layer] = _names(survey, layer)
+        kinds.setdefault(kind, {})[layer] = _names(survey.kinds[layer])
     for counted in kinds.values():
         if len(counted) < 3:
             continue
@@ -84,20 +84,20 @@ def _uneven(survey: Survey) -> Iterator[Remark]:
     yield from _experts(survey)
 
 
-def _names(survey: Survey, layer: int) -> Counter[str]:
-    """Names with every format of a linear layer written alike, and experts without their numbers."""
-    return Counter(
-        PACKED.sub(".weight", re.sub(r"experts\.\d+\.", "experts.N.", rest))
-        for rest in survey.by_layer[layer]
-        if "indexer." not in rest and not is_scale(rest)
-    )
+def _names(kinds: Counter[str]) -> Counter[str]:
+    """Names with every format of a linear layer written alike, without scales and indexers."""
+    found: Counter[str] = Counter()
+    for name, count in kinds.items():
+        if "indexer." not in name and not is_scale(name):
+            found[PACKED.sub(".weight", name)] += count
+    return found
 
 
 def _experts(survey: Survey) -> Iterator[Remark]:
     """Every expert of a layer has the same parts."""
     wrong = {}
     for layer, numbers in survey.experts.items():
-        parts = {n: c for n, c in _names(survey, layer).items() if "experts.N." in n}
+        parts = {n: c for n, c in _names(survey.kinds[layer]).items() if "experts.N." in n}
         short = [n for n, c in parts.items() if c < len(numbers)]
         if short:
             wrong[layer] = short[0]

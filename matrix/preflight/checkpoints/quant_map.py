@@ -25,6 +25,7 @@ from typing import Any, Literal
 
 from matrix.preflight.checkpoints.files import CheckpointFiles
 from matrix.preflight.checkpoints.geometry import nested_in
+from matrix.preflight.checkpoints.survey import split_expert
 
 Algorithm = Literal["fp8", "nvfp4", "mxfp4", "int4", "int8", "mixed", ""]
 OWN = "hf_quant_config.json"
@@ -57,7 +58,6 @@ FUSED = {  # a fused module stands for its parts
     "wk_weights_proj": ("wk", "weights_proj"),
 }
 LONGEST_PATTERN = 500  # a published one has 90 characters; what is longer may be a trap for the regex reader
-EXPERT_NUMBER = re.compile(r"\bexperts\.\d+")
 ONE_EXPERT = re.compile(r"experts\W{0,3}\d|experts\W{0,3}[(\[]")
 PREFIX = re.compile(r"^(?:model\.language_model\.|language_model\.model\.|language_model\.|model\.)")
 
@@ -89,7 +89,7 @@ class QuantMap:
 
     def _ask(self, module: str) -> tuple[bool, bool]:
         """(left alone, narrow). 60,000 experts have the answer of one, unless a pattern names single experts."""
-        key = module if self._names_experts else EXPERT_NUMBER.sub("experts.0", module)
+        key = module if self._names_experts else split_expert(f"{module}.")[0].replace(".N.", ".0.").rstrip(".")
         if key not in self._answers:
             left = any(matches(pattern, key) for pattern in self.left_alone)
             asked = self.targets is None or any(matches(pattern, key) for pattern in self.targets)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from matrix.errors import nearest
 from matrix.preflight.checkpoints.files import Tensor
 from matrix.preflight.checkpoints.quant_map import METHODS, QuantMap, differing, read_maps
 from matrix.preflight.checkpoints.remark import remark, some
-from matrix.preflight.checkpoints.survey import OTHER_TOWER, Survey
+from matrix.preflight.checkpoints.survey import OTHER_TOWER, Survey, split_expert
 from matrix.preflight.verdict import Remark
 
 WIDE = ("BF16", "F16", "F32", "F64")
-LINEAR = (".weight", ".weight_packed", ".qweight")  # the last is GPTQ's and AWQ's
+LINEAR = ("weight", "weight_packed", "qweight")  # the last is GPTQ's and AWQ's
 SCALES = (
     "weight_scale",
     "weight_scale_2",
@@ -37,6 +39,11 @@ SCALES = (
     "scale_inv",
     "activation_scale",
     "output_scale",
+)
+OTHER_FORMS = frozenset(("weight_scale_inv", "scale", "scale_inv", "weight_block_scale", "scales"))
+SCALE_NAMES = frozenset(SCALES)
+OWN_SCALES = frozenset(
+    ("weight_scale", "weight_scale_2", "weight_scale_inv", "weight_global_scale", "scales", "qzeros")
 )
 SCALE = re.compile(rf"\.(?:{'|'.join(SCALES)})$")
 # Every engine builds these wide, whatever the map says: embeddings, heads, routers, norms, the indexer's head weights,
@@ -67,6 +74,9 @@ class Linear:
     module: str
     tensor: Tensor
     layer: int | None
+    alike: str  # the module with its expert's number written N: 60,000 experts have one answer
+    kind: str  # the same without its layer
+    beside: frozenset[str]  # scales of the module
 
     @property
     def narrow(self) -> bool:
@@ -74,7 +84,17 @@ class Linear:
 
     @property
     def may_be_wide(self) -> bool:
-        return NEVER_NARROW.search(self.module) is not None or OTHER_TOWER.search(f"{self.module}.") is not None
+        return _is_never_narrow(self.alike)
+
+
+@lru_cache(maxsize=16_384)
+def _is_never_narrow(module: str) -> bool:
+    return NEVER_NARROW.search(module) is not None or OTHER_TOWER.search(f"{module}.") is not None
+
+
+@lru_cache(maxsize=16_384)
+def _kind(module: str) -> str:
+    return re.sub(r"^.*?layers\.\d+\.", "", module)
 
 
 def judge_quantisation(survey: Survey) -> Iterator[Remark]:
@@ -114,14 +134,24 @@ def judge_quantisation(survey: Survey) -> Iterator[Remark]:
     yield from _heads(first, narrow)
     yield from _scales(survey, first, narrow)
     yield from _kv(survey, maps)
-    yield from _shared_experts(survey)
+    yield from _shared_experts(survey, linears)
 
 
 def _linears(survey: Survey) -> Iterator[Linear]:
-    for name, tensor in survey.files.tensors.items():
-        if name.endswith(LINEAR) and len(tensor.shape) == 2:
-            place = survey.locate(name)
-            yield Linear(name, name.rpartition(".")[0], tensor, place[0] if place else None)
+    for module, held in survey.modules.items():
+        for last in LINEAR:
+            tensor = held.get(last)
+            if tensor is not None and len(tensor.shape) == 2:
+                place, alike = survey.locate(f"{module}.{last}"), split_expert(f"{module}.")[0].removesuffix(".")
+                yield Linear(
+                    name=f"{module}.{last}",
+                    module=module,
+                    tensor=tensor,
+                    layer=place[0] if place else None,
+                    alike=alike,
+                    kind=_kind(alike),
+                    beside=SCALE_NAMES.intersection(held),
+                )
 
 
 def _readable(read: QuantMap) -> Iterator[Remark]:
@@ -199,7 +229,7 @@ def _wide_but_not_excluded(survey: Survey, read: QuantMap, linears: list[Linear]
         if not found:
             continue
         first = found[0]
-        dtype, kinds = first.tensor.dtype, sorted({_kind(e.module) for e in found})
+        dtype, kinds = first.tensor.dtype, sorted({e.kind for e in found})
         where = sorted({f"layers.{e.layer}" for e in found}, key=lambda name: int(name.rpartition(".")[2]))
         yield remark(
             "error",
@@ -214,12 +244,8 @@ def _wide_but_not_excluded(survey: Survey, read: QuantMap, linears: list[Linear]
         )
 
 
-def _kind(module: str) -> str:
-    return re.sub(r"^.*?layers\.\d+\.", "", re.sub(r"experts\.\d+", "experts.N", module))
-
-
 def _pattern(first: Linear, what: str) -> str:
-    return f'"*layers.{first.layer}*"' if what == "MTP block" else f'"*{_kind(first.module).split(".N")[0]}*"'
+    return f'"*layers.{first.layer}*"' if what == "MTP block" else f'"*{first.kind.split(".N")[0]}*"'
 
 
 def _other_format(read: QuantMap, narrow: list[Linear]) -> Iterator[Remark]:
@@ -263,11 +289,11 @@ def _heads(read: QuantMap, narrow: list[Linear]) -> Iterator[Remark]:
 
 def _scales(survey: Survey, read: QuantMap, narrow: list[Linear]) -> Iterator[Remark]:
     tensors = survey.files.tensors
-    usual = _usual_scales(narrow, tensors)
+    usual = _usual_scales(narrow)
     lacking: dict[str, list[str]] = {}
     for each in narrow:
-        have = {scale for scale in SCALES if f"{each.module}.{scale}" in tensors}
-        for absent in sorted(_needed(each, read, have) | (usual.get(_kind(each.module), set()) - have)):
+        have = each.beside
+        for absent in sorted(_needed(each, read, have) | (usual[each.kind] - have)):
             lacking.setdefault(absent, []).append(each.name)
     for scale, names in lacking.items():
         yield remark(
@@ -278,47 +304,44 @@ def _scales(survey: Survey, read: QuantMap, narrow: list[Linear]) -> Iterator[Re
             effect="the scale keeps its initial value and the layer answers noise, or the loader stops",
             remedy="export again; a scale may be in a shard that is missing",
         )
-    yield from _orphans(tensors)
+    yield from _orphans(survey)
     yield from _scale_shapes(read, narrow, tensors)
 
 
-def _usual_scales(narrow: list[Linear], tensors: Mapping[str, Tensor]) -> dict[str, set[str]]:
+def _usual_scales(narrow: list[Linear]) -> dict[str, frozenset[str]]:
     """Kind of module -> the scales that most of its kind have."""
-    seen: dict[str, list[set[str]]] = {}
+    seen: dict[str, Counter[frozenset[str]]] = {}
     for each in narrow:
-        seen.setdefault(_kind(each.module), []).append({s for s in SCALES if f"{each.module}.{s}" in tensors})
-    return {
-        k: {s for s in set().union(*all_) if 2 * sum(s in one for one in all_) > len(all_)} for k, all_ in seen.items()
-    }
+        seen.setdefault(each.kind, Counter())[each.beside] += 1
+    return {kind: _majority(counted) for kind, counted in seen.items()}
 
 
-def _needed(each: Linear, read: QuantMap, have: set[str]) -> set[str]:
+def _majority(counted: Counter[frozenset[str]]) -> frozenset[str]:
+    single: Counter[str] = Counter()
+    for scales, count in counted.items():
+        single.update(dict.fromkeys(scales, count))
+    return frozenset(scale for scale, count in single.items() if 2 * count > counted.total())
+
+
+def _needed(each: Linear, read: QuantMap, have: frozenset[str]) -> frozenset[str]:
     if each.name.endswith(".qweight"):
-        return ({"scales", "qzeros"} if read.method.startswith("awq") else {"scales"}) - have
-    if read.method == "bitsandbytes" or have & {
-        "weight_scale_inv",
-        "scale",
-        "scale_inv",
-        "weight_block_scale",
-        "scales",
-    }:
-        return set()
+        return frozenset(("scales", "qzeros") if read.method.startswith("awq") else ("scales",)) - have
+    if read.method == "bitsandbytes" or have & OTHER_FORMS:
+        return frozenset()
     wanted = {"weight_scale"}
     if read.algorithm == "nvfp4" and each.tensor.dtype in ("U8", "F4"):
         wanted.add("weight_global_scale" if each.name.endswith("_packed") else "weight_scale_2")
     if read.block and each.tensor.dtype.startswith("F8"):
-        wanted = {"weight_scale_inv"} if "weight_scale" not in have else set()
-    return wanted - have
+        wanted = set() if "weight_scale" in have else {"weight_scale_inv"}
+    return frozenset(wanted) - have
 
 
-def _orphans(tensors: Mapping[str, Tensor]) -> Iterator[Remark]:
+def _orphans(survey: Survey) -> Iterator[Remark]:
     alone = []
-    for name in tensors:
-        module, _, last = name.rpartition(".")
-        if last in ("weight_scale", "weight_scale_2", "weight_scale_inv", "weight_global_scale", "scales", "qzeros"):
-            packed = (tensors.get(f"{module}{end}") for end in LINEAR)
-            if all(tensor is None or tensor.dtype in WIDE for tensor in packed):
-                alone.append(name)
+    for module, held in survey.modules.items():
+        scales = OWN_SCALES.intersection(held)
+        if scales and all(end not in held or held[end].dtype in WIDE for end in LINEAR):
+            alone += [f"{module}.{scale}" for scale in sorted(scales)]
     if alone:
         yield remark(
             "error",
@@ -369,18 +392,15 @@ def _kv(survey: Survey, maps: list[QuantMap]) -> Iterator[Remark]:
     )
 
 
-def _shared_experts(survey: Survey) -> Iterator[Remark]:
-    if shared_experts_bf16(survey.files.tensors):
+def _shared_experts(survey: Survey, linears: Sequence[Linear]) -> Iterator[Remark]:
+    if has_wide_shared_experts(survey, linears):
         message = "shared experts are 16-bit beside quantised routed ones: their fusion must be off (sglang#29562)"
         yield remark("note", "shared_experts", "shared_experts", message)
 
 
-ROUTED = re.compile(r"\.experts\.\d+\..*(?:weight|weight_packed|qweight)$")
-SHARED = re.compile(r"\.shared_experts?\..*(?:weight|weight_packed|qweight)$")
-
-
-def shared_experts_bf16(tensors: Mapping[str, Tensor]) -> bool:
+def has_wide_shared_experts(survey: Survey, linears: Sequence[Linear] | None = None) -> bool:
     """Routed experts quantised, shared ones not."""
-    routed = {t.dtype for name, t in tensors.items() if ROUTED.search(name) and len(t.shape) == 2}
-    shared = {t.dtype for name, t in tensors.items() if SHARED.search(name) and len(t.shape) == 2}
-    return bool(shared) and shared <= set(WIDE) and bool(routed - set(WIDE))
+    found = list(_linears(survey)) if linears is None else linears
+    routed = {each.narrow for each in found if ".experts.N." in each.alike}
+    shared = {each.narrow for each in found if ".shared_expert" in each.alike}
+    return shared == {False} and True in routed

@@ -6,13 +6,12 @@ in `quant_tensors`. Of a config without hidden_size nothing is compared.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
 from matrix.preflight.checkpoints.files import Tensor
 from matrix.preflight.checkpoints.geometry import Geometry
 from matrix.preflight.checkpoints.remark import layers_of, remark
-from matrix.preflight.checkpoints.survey import Survey
+from matrix.preflight.checkpoints.survey import Survey, split_expert
 from matrix.preflight.verdict import Remark
 
 PLAIN = ("BF16", "F16", "F32", "F64", "F8_E4M3", "F8_E5M2")
@@ -29,7 +28,7 @@ def judge_shapes(survey: Survey) -> Iterator[Remark]:
     wrong: dict[str, list[tuple[int, Tensor]]] = {}
     for layer, tensors in sorted(survey.by_layer.items()):
         for rest, tensor in tensors.items():
-            kind = re.sub(r"experts\.\d+\.", "experts.N.", rest)
+            kind = split_expert(rest)[0]
             if kind in wanted and tensor.dtype in PLAIN and not _fits(tensor.shape, wanted[kind]):
                 wrong.setdefault(kind, []).append((layer, tensor))
     for kind, found in wrong.items():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import combinations
 from typing import Any
 
 from matrix.preflight.checkpoints.architectures import say_unknown
@@ -14,6 +15,7 @@ from matrix.preflight.checkpoints.survey import Survey
 from matrix.preflight.verdict import Remark
 
 NUMBERED = re.compile(r"-(\d{1,6})-of-(\d{1,6})\.safetensors$")
+PREFIXES = ("model.language_model.", "language_model.model.", "model.")
 AGAIN = "load it again: the download was cut, or belongs to another conversion"
 
 
@@ -116,8 +118,7 @@ def _duplicates(files: CheckpointFiles) -> Iterator[Remark]:
             effect="which copy is loaded depends on the order of the files",
             remedy="remove the shards of the other conversion",
         )
-    bare = Counter(re.sub(r"^(?:model\.language_model\.|language_model\.model\.|model\.)", "", name) for name in where)
-    doubled = [name for name, count in bare.items() if count > 1]
+    doubled = _under_two_prefixes(where)
     if doubled:
         yield remark(
             "error",
@@ -127,6 +128,14 @@ def _duplicates(files: CheckpointFiles) -> Iterator[Remark]:
             effect="the later one overwrites the other",
             remedy="keep the names that the class of config.json has",
         )
+
+
+def _under_two_prefixes(names: Iterable[str]) -> list[str]:
+    by_prefix: dict[str, set[str]] = {}
+    for name in names:
+        prefix = next((p for p in PREFIXES if name.startswith(p)), "")
+        by_prefix.setdefault(prefix, set()).add(name[len(prefix) :])
+    return sorted({name for a, b in combinations(by_prefix.values(), 2) for name in a & b})
 
 
 def _numbers(files: CheckpointFiles) -> Iterator[Remark]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from matrix.preflight.checkpoints.architectures import ARCHITECTURES, Architecture
@@ -15,8 +16,27 @@ from matrix.preflight.checkpoints.geometry import Geometry, merge_nested, read_g
 LAYER = re.compile(r"(?:^|\.)layers\.(\d{1,6})\.(.+)$")
 MTP = re.compile(r"(?:^|\.)mtp(?:\.layers)?\.(\d{1,6})\.(.+)$")  # a draft kept apart from the trunk's numbers
 OTHER_TOWER = re.compile(r"(?:^|\.)(?:visual|vision\w*|image\w*|audio\w*|multi_modal\w*|mm_\w+)\.")
-EXPERT = re.compile(r"(?:^|\.)experts\.(\d{1,6})\.(.+)$")
 LINEAR_ATTENTION = re.compile(r"\.(?:A_log|dt_bias|(?:[qkv]_)?conv1d|linear_attn|f_a_proj|b_proj)(?:\.|$)")
+MOST_DIGITS = 6
+
+
+def split_expert(name: str) -> tuple[str, int | None]:
+    """The name with its expert's number written N, and the number. A checkpoint has 200,000 of them: no regex.
+
+    >>> split_expert("mlp.experts.17.up_proj.weight")
+    ('mlp.experts.N.up_proj.weight', 17)
+    """
+    head, found, tail = name.partition("experts.")
+    number, dot, rest = tail.partition(".")
+    plain = found and dot and number.isascii() and number.isdigit() and len(number) <= MOST_DIGITS
+    if not plain or (head and not head.endswith(".")):
+        return name, None
+    return f"{head}experts.N.{rest}", int(number)
+
+
+@lru_cache(maxsize=1024)
+def _of_another_tower(prefix: str) -> bool:
+    return OTHER_TOWER.search(prefix) is not None
 
 
 @dataclass(frozen=True)
@@ -59,12 +79,26 @@ class Survey:
 
     def locate(self, name: str) -> tuple[int, str] | None:
         """The layer and the rest of a name; None outside the language model's layers."""
-        if match := MTP.search(name):
+        if "mtp" in name and (match := MTP.search(name)):
             return (self.geometry.layers or 0) + int(match[1]), match[2]
         match = LAYER.search(name)
-        if match is None or OTHER_TOWER.search(name[: match.start() + 1]):
+        if match is None or _of_another_tower(name[: match.start() + 1]):
             return None
         return int(match[1]), match[2]
+
+    @cached_property
+    def kinds(self) -> dict[int, Counter[str]]:
+        """Layer -> how often each name occurs, experts without their numbers."""
+        return {layer: Counter(split_expert(rest)[0] for rest in held) for layer, held in self.by_layer.items()}
+
+    @cached_property
+    def modules(self) -> dict[str, dict[str, Tensor]]:
+        """Module -> what it holds: `weight`, `weight_scale`, ..."""
+        found: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in self.files.tensors.items():
+            module, _, last = name.rpartition(".")
+            found.setdefault(module, {})[last] = tensor
+        return found
 
     @cached_property
     def trunk(self) -> list[int]:
@@ -82,7 +116,7 @@ class Survey:
         """Layer -> the numbers of its routed experts."""
         found: dict[int, set[int]] = {}
         for layer, tensors in self.by_layer.items():
-            numbers = {int(match[1]) for rest in tensors if (match := EXPERT.search(rest))}
+            numbers = {number for rest in tensors if (number := split_expert(rest)[1]) is not None}
             if numbers:
                 found[layer] = numbers
         return found
@@ -91,8 +125,8 @@ class Survey:
     def indexer_parts(self) -> dict[int, set[str]]:
         """Layer -> the parts of its indexer, as `wk.weight`."""
         found: dict[int, set[str]] = {}
-        for layer, tensors in self.by_layer.items():
-            parts = {rest.split("indexer.", 1)[1] for rest in tensors if ".indexer." in f".{rest}"}
+        for layer, names in self.kinds.items():
+            parts = {name.split("indexer.", 1)[1] for name in names if ".indexer." in f".{name}"}
             if parts:
                 found[layer] = parts
         return found
@@ -104,5 +138,5 @@ class Survey:
         named = types if isinstance(types, list) else []
         stated = {i for i, each in enumerate(named[: self.geometry.layers or 0]) if "linear" in str(each)[:40]}
         return stated | {
-            layer for layer, tensors in self.by_layer.items() if any(LINEAR_ATTENTION.search(f".{t}") for t in tensors)
+            layer for layer, names in self.kinds.items() if any(LINEAR_ATTENTION.search(f".{n}") for n in names)
         }

@@ -1,0 +1,164 @@
+"""A checkpoint's files as an entry of the checkpoint axis, or what they lack for one."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args, get_type_hints
+
+from matrix.errors import Problem, nearest
+from matrix.model import Checkpoint
+from matrix.preflight.checkpoints.files import CheckpointFiles
+from matrix.preflight.checkpoints.quant_map import QuantMap, read_maps
+from matrix.preflight.checkpoints.quant_tensors import LINEAR, WIDE, is_scale
+from matrix.preflight.checkpoints.sharing import select_layers
+from matrix.preflight.checkpoints.survey import Survey
+from matrix.preflight.pattern import SHARED
+
+ID = re.compile(r"[a-z][a-z0-9_]{0,60}")
+# Parts as the axis names them, the first that matches.
+PARTS: Mapping[str, re.Pattern[str]] = {
+    "indexer_weights_proj": re.compile(r"indexer\.weights_proj$"),
+    "indexer": re.compile(r"\.indexer\."),
+    "attention": re.compile(r"\.self_attn\."),
+    "routed_experts": re.compile(r"\.experts\.\d+\."),
+    "shared_experts": re.compile(r"\.shared_experts?\."),
+    "router": re.compile(r"\.mlp\.gate$"),
+    "dense_layers": re.compile(r"\.mlp\.(?:gate|up|down)_proj$"),
+    "embed_tokens": re.compile(r"embed_tokens$"),
+    "lm_head": re.compile(r"lm_head$"),
+}
+FORMATS = {"fp8": "fp8", "nvfp4": "nvfp4", "mxfp4": "mxfp4", "int4": "w4a16"}
+NUMBERS: Mapping[str, tuple[str, str]] = {  # key of the axis -> field of Geometry, key of config.json
+    "experts": ("experts", "n_routed_experts"),
+    "experts_per_token": ("top_k", "num_experts_per_tok"),
+    "layers": ("layers", "num_hidden_layers"),
+    "dense_layers": ("dense", "first_k_dense_replace"),
+    "heads": ("heads", "num_attention_heads"),
+    "hidden_size": ("hidden", "hidden_size"),
+    "context": ("context", "max_position_embeddings"),
+    "index_topk": ("index_topk", "index_topk"),
+}
+DEFAULTS = {
+    "kv_lora_rank": "kv_lora",
+    "rope_dims": "rope",
+    "index_head_dims": "index_dim",
+    "index_heads": "index_heads",
+}
+
+
+def make_id(name: str) -> str:
+    """A folder's name as an id.
+
+    >>> make_id("GLM-5.1-600B-NVFP4")
+    'glm51_600b_nvfp4'
+    """
+    words = re.sub(r"(\d)\.(\d)", r"\1\2", name.lower())
+    words = re.sub(r"[^a-z0-9]+", "_", re.sub(r"^glm-(?=\d)", "glm", words)).strip("_")
+    return words if words[:1].isalpha() else f"m_{words}"
+
+
+def describe_for_axis(
+    files: CheckpointFiles, *, name: str, checkpoint_id: str, family: str | None, repository: str | None, source: str
+) -> tuple[dict[str, Any], list[Problem]]:
+    """The entry's keys in their order, and what keeps it from being one."""
+    survey, problems = Survey(files), list[Problem]()
+    if not ID.fullmatch(checkpoint_id):
+        problems.append(Problem("--id", 0, "", f"expected small letters, digits and _, got {checkpoint_id[:60]!r}"))
+    numbers = {key: getattr(survey.geometry, field) for key, (field, _) in NUMBERS.items()}
+    for key, (_, stated_as) in NUMBERS.items():
+        if numbers[key] is None:
+            problems.append(Problem("config.json", 0, stated_as, "expected a count, found none"))
+    problems += [Problem("config.json", 0, r.subject, r.message) for r in survey.geometry.remarks]
+    maps = read_maps(files)
+    entry: dict[str, Any] = {
+        "id": checkpoint_id,
+        "title": name,
+        "family": _family(family or _guess_family(name), problems),
+        "format": _format(survey, maps, problems),
+        "architecture": survey.architecture_name,
+        **({"repository": repository} if repository else {}),
+        "revision": None,
+        "size_bytes": files.weights_bytes,
+        "size_source": f"the sum of its {len(files.shards)} shards",
+        **numbers,
+        "mtp_layer": bool(survey.drafts),
+        "quantisation": dict(_quantisation(survey, maps)),
+        **_pattern(survey),
+        **_unusual(survey),
+        "banks": ["canary", "glm5"],
+        "source": source,
+    }
+    if not entry["architecture"]:
+        problems.append(Problem("config.json", 0, "architectures", "expected a list of one name"))
+    return entry, problems
+
+
+def _choices(field: str) -> tuple[str, ...]:
+    return get_args(get_type_hints(Checkpoint)[field])
+
+
+def _guess_family(name: str) -> str:
+    """`glm51` out of GLM-5.1-...; empty where the name says nothing of the kind."""
+    match = re.search(r"glm[-_ ]?(\d)(?:[._](\d))?(?!\d)", name.lower())
+    return f"glm{match[1]}{match[2] or ''}" if match else ""
+
+
+def _family(word: str, problems: list[Problem]) -> str:
+    known = _choices("family")
+    if not word:
+        problems.append(Problem("--family", 0, "", f"the name tells no family; one of {', '.join(known)}"))
+    elif known and word not in known:
+        problems.append(Problem("--family", 0, "", f"no such family {word[:40]!r}{nearest(word, known)}"))
+    return word
+
+
+def _format(survey: Survey, maps: list[QuantMap], problems: list[Problem]) -> str:
+    narrow = Counter(t.dtype for n, t in survey.files.tensors.items() if t.dtype not in WIDE and not is_scale(n))
+    if not narrow:
+        return "bf16"
+    algorithm = maps[0].algorithm if maps else ""
+    if algorithm not in FORMATS:
+        said = algorithm or "no format that can be read"
+        problems.append(
+            Problem("config.json", 0, "quantization_config", f"expected one of {', '.join(FORMATS)}, it says {said}")
+        )
+        return ""
+    return FORMATS[algorithm]
+
+
+def _quantisation(survey: Survey, maps: list[QuantMap]) -> Iterator[tuple[str, Any]]:
+    """Parts are narrow if any of their weights is: by the headers, not by the map."""
+    found: dict[str, set[bool]] = {}
+    for module, held in survey.modules.items():
+        part = next((p for p, pattern in PARTS.items() if pattern.search(f".{module}")), None)
+        dtypes = {held[last].dtype for last in LINEAR if last in held and len(held[last].shape) == 2}
+        if part and dtypes:
+            found.setdefault(part, set()).update(dtype not in WIDE for dtype in dtypes)
+    narrow = [part for part in PARTS if True in found.get(part, ())]
+    if not narrow:
+        yield "method", "none"
+        return
+    first = maps[0] if maps else QuantMap(source="")
+    method = (
+        {"nvfp4": "modelopt_fp4"}.get(first.algorithm, first.method) if "modelopt" in first.method else first.method
+    )
+    yield "method", method or "unknown"
+    yield "parts", narrow
+    yield "excluded", [part for part in PARTS if part in found and part not in narrow]
+    size = first.group_size or (first.block[0] if first.block else None)
+    if size:
+        yield "group_size", size
+
+
+def _pattern(survey: Survey) -> dict[str, str]:
+    sound = [s for s in select_layers(survey.config, survey.geometry.layers or 0) if not s.problems]
+    return {"index_topk_pattern": sound[0].letters} if sound and SHARED in sound[0].letters else {}
+
+
+def _unusual(survey: Survey) -> dict[str, int]:
+    """Ranks that differ from GLM-5's, which are the axis's defaults."""
+    defaults = {f.name: f.default for f in Checkpoint.__dataclass_fields__.values()}
+    stated = {key: getattr(survey.geometry, field) for key, field in DEFAULTS.items()}
+    return {key: value for key, value in stated.items() if value is not None and value != defaults.get(key)}
