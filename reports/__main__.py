@@ -59,10 +59,10 @@ from reports import (
 from reports.assurance import assure_verdict
 from reports.attempts import order_files
 from reports.defuse import defuse_line
+from reports.expected import ExpectedCell
 from reports.gate import Verdict
 from reports.gate_origin import Today
 from reports.gate_provenance import add_provenance
-from reports.policy import ExpectedCell
 from reports.record import Record, Run
 from reports.source_state import read_source_state
 from reports.summary import board

@@ -20,12 +20,13 @@ from reports.attempts import order_by_time, split_runs
 from reports.baselines import Baseline
 from reports.defuse import defuse_line
 from reports.depth import tell_depths
+from reports.expected import ExpectedCell
 from reports.flakes import judge_attempts
 from reports.gate_speed import judge_speed
 from reports.known_failures import tell_known_failures, tell_not_run
 from reports.lost import tell_lost
 from reports.owed import is_absent, tell_missing
-from reports.policy import ExpectedCell, Policy
+from reports.policy import Policy
 from reports.prediction import Prediction, predictions
 from reports.record import CellFacts, End, Expected, Record, Result, Run
 from reports.summary import SKIPPED, Row, board

@@ -18,8 +18,8 @@ from matrix.identity import same_version, told_version
 from matrix.model import Release
 from matrix.status import GREEN
 from reports.evidence import digest
+from reports.expected import ExpectedCell
 from reports.gate_accepted import Deviation
-from reports.policy import ExpectedCell
 from reports.record import CellFacts, Launch, Record, plain
 from reports.summary import Row
 

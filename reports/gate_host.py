@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from matrix.gpu_model import is_gpu_of
 from matrix.model import Rig
 from matrix.status import Status
+from reports.expected import ExpectedCell
 from reports.gate_accepted import Deviation
-from reports.policy import ExpectedCell
 from reports.record import Record, Result, Run
 from reports.summary import Row
 

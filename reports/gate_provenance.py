@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date
 
+from reports.expected import ExpectedCell
 from reports.gate import Verdict
 from reports.gate_accepted import Deviation, add_deviations
 from reports.gate_facts import find_facts_deviations, find_version_deviations
 from reports.gate_host import find_host_deviations
 from reports.gate_origin import Today, find_origin_deviations
-from reports.policy import ExpectedCell
 from reports.record import Record
 
 

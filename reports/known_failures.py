@@ -14,7 +14,8 @@ from matrix.known import LAUNCH, speaks_of_test
 from matrix.model import KnownFailure
 from matrix.signature import extract_match
 from matrix.status import Status
-from reports.policy import ExpectedCell, NotRun, Policy
+from reports.expected import ExpectedCell
+from reports.policy import NotRun, Policy
 from reports.record import Result
 from reports.summary import Row, Settled
 

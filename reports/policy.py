@@ -44,16 +44,17 @@ from matrix.errors import ConfigError, Problem, nearest
 from matrix.expand import expand
 from matrix.known import LAUNCH, select_of_cell
 from matrix.loaded import Matrix
-from matrix.model import Cell, KnownFailure, Release, Rig
+from matrix.model import Cell
 from matrix.owed import Owed, read_owed
 from matrix.plan import plan
-from matrix.requested import Requested, requested
+from matrix.requested import requested
 from matrix.status import Status
 from matrix.structure import structure
 from reports import baselines
 from reports.baselines import Baseline
 from reports.clauses import Flake, Throughput, find_flake_problems, find_unmatched_flakes
 from reports.depth import DepthUnknown
+from reports.expected import ExpectedCell
 from reports.policy_accepted import Accepted, find_accepted_problems, find_unmatched_accepted
 from reports.policy_lint import Names, find_unaskable, find_unknown_names, find_wrong_numbers
 
@@ -131,25 +132,6 @@ class Policy:
     not_run: tuple[NotRun, ...] = ()  # else a cell that did not run, as known, is red
     flakes: tuple[Flake, ...] = ()  # else a failure is red although a retry did not show it again
     throughput: Throughput | None = None  # else speed is told and not judged
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExpectedCell:
-    """A cell that must have evidence. Known failures are those that speak about it, by id."""
-
-    id: str
-    facts: Mapping[str, Any] = field(default_factory=dict)  # shown where the evidence has none
-    features: frozenset[str] = frozenset()
-    fingerprint: str = ""  # "": any
-    wanted: Requested | None = None  # what its plan asks for
-    rig: Rig | None = None  # None: any
-    release: Release | None = None  # None: any, of any version
-    dialect: str = ""  # of its engine
-    script: str = ""  # that launches it
-    owed: tuple[str, ...] = ()  # node ids of all that must have reported, whatever the evidence expects
-    suites: tuple[str, ...] = ()
-    tests: tuple[str, ...] = ()
-    known_failures: Mapping[str, KnownFailure] = field(default_factory=dict)
 
 
 def load(path: Path, owed: Owed | None = None) -> tuple[Policy, yamltext.Document]:

@@ -31,8 +31,8 @@ from matrix.observation import Rung
 from matrix.proof import Proof as Ablation
 from matrix.proof import sizes
 from matrix.requested import Requested
+from reports.expected import ExpectedCell
 from reports.neighbours import Neighbours, neighbours
-from reports.policy import ExpectedCell
 from reports.record import Found, Proof, Record
 from reports.repeats import apart
 

@@ -10,8 +10,9 @@ import pytest
 
 from matrix.status import Status
 from reports import gate
+from reports.expected import ExpectedCell
 from reports.gate import Verdict
-from reports.policy import ExpectedCell, NotRun, Policy
+from reports.policy import NotRun, Policy
 from reports.record import Record, Result
 from tests.reports import world
 from tests.reports.world import EXPECTED, NOW, PAIR, PLAIN, POLICY, SHARED, WITH_MTP, Json

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from matrix.errors import HostError
 from matrix.status import Status
 from reports import gate, gate_junit, junit
+from reports.expected import ExpectedCell
 from reports.gate import Reason, Verdict
-from reports.policy import ExpectedCell, NotRun, Policy
+from reports.policy import NotRun, Policy
 from tests.reports import world
 from tests.reports.test_gate_laws import Case, runs
 from tests.reports.world import EXPECTED, FEW, LAW, NOW, PLAIN, POLICY, WITH_MTP, Json

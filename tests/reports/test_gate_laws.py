@@ -15,8 +15,9 @@ from matrix.owed import DEPTHS, Depth, reaches
 from matrix.status import Status
 from reports import gate, record
 from reports.attempts import INFRASTRUCTURE, order_files
+from reports.expected import ExpectedCell
 from reports.gate import Verdict
-from reports.policy import ExpectedCell, Policy
+from reports.policy import Policy
 from reports.record import Record, Result
 from tests.reports import world
 from tests.reports.retried import FLAKE, MINUTES, SAID, again, stated, with_needle

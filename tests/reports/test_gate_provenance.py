@@ -15,9 +15,10 @@ from matrix.loaded import Matrix
 from matrix.model import Cell
 from reports import gate
 from reports.evidence import digest
+from reports.expected import ExpectedCell
 from reports.gate import Verdict
 from reports.gate_provenance import add_provenance
-from reports.policy import ExpectedCell, Policy, Requirement, expected
+from reports.policy import Policy, Requirement, expected
 from reports.policy_accepted import Acceptable, Accepted
 from tests.matrix import world as matrix_world
 from tests.reports import origin, world

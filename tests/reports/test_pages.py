@@ -16,7 +16,7 @@ from rich.console import Console
 from matrix.model import Excluded
 from matrix.status import Status
 from reports import gate, html, table
-from reports.policy import ExpectedCell
+from reports.expected import ExpectedCell
 from reports.summary import board
 from reports.view import GLYPHS, View, tone, view
 from tests.reports import world

@@ -17,7 +17,8 @@ from matrix.requested import Requested
 from matrix.status import Status
 from reports import record
 from reports.evidence import line_of
-from reports.policy import ExpectedCell, Policy, Requirement
+from reports.expected import ExpectedCell
+from reports.policy import Policy, Requirement
 from reports.record import Record
 
 # Deterministic, and slow machines are no failures: a law is about answers, not about time.

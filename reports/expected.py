@@ -1,0 +1,29 @@
+"""A cell that a gate expects, as today's matrix plans it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from matrix.model import KnownFailure, Release, Rig
+from matrix.requested import Requested
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpectedCell:
+    """A cell that must have evidence. Known failures are those that speak about it, by id."""
+
+    id: str
+    facts: Mapping[str, Any] = field(default_factory=dict)  # shown where the evidence has none
+    features: frozenset[str] = frozenset()
+    fingerprint: str = ""  # "": any
+    wanted: Requested | None = None  # what its plan asks for
+    rig: Rig | None = None  # None: any
+    release: Release | None = None  # None: any, of any version
+    dialect: str = ""  # of its engine
+    script: str = ""  # that launches it
+    owed: tuple[str, ...] = ()  # node ids of all that must have reported, whatever the evidence expects
+    suites: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
+    known_failures: Mapping[str, KnownFailure] = field(default_factory=dict)
