@@ -12,7 +12,9 @@ from datetime import date
 from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
+from matrix.errors import Problem, nearest
 from matrix.owed import DEPTHS, Depth, reaches
+from matrix.yamltext import Document
 from reports.record import Record, Run
 
 SHOWN: Final = 3  # cells of a run; the rest is counted
@@ -56,6 +58,14 @@ def tell_depths(
             elif not reaches(depth, wanted):
                 least = f"the policy requires {wanted}: run it again with --depth {wanted}"
                 yield Said(True, f"Run {run} asked {_named([*own])} at depth {depth} only, {least}.")
+
+
+def find_unmatched_depths(doc: Document, clauses: Sequence[DepthUnknown], cells: Collection[str]) -> Iterator[Problem]:
+    """Find clauses that name no required cell: they would excuse what comes later."""
+    for i, clause in enumerate(clauses):
+        if not any(fnmatchcase(cell, clause.cells) for cell in cells):
+            why = f"{clause.cells!r} matches no required cell{nearest(clause.cells, cells)}"
+            yield doc.problem(("depth_unknown", i, "cells"), why)
 
 
 def _unknown(run: str, cells: Sequence[str], clauses: Sequence[DepthUnknown], today: date) -> Iterator[Said]:

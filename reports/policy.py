@@ -6,7 +6,7 @@ require:
     glob: "cpu.*"                        # and/or a glob over cell ids
     when: {canary: true, without: [mtp]} # and/or a condition, as recipes have it
     suites: [boot, coherence, needle]    # each must report something real for each of these cells
-    tests: [test_finds_the_needle]
+    tests: [test_invents_no_needle]
 allow: [PASS, MEASURED, XFAIL]           # statuses that do not turn it red
 unproven: red                            # or `allowed`: a feature that was asked for and not seen to work
 predictions: red                         # or `allowed`: what a feature must change beside the same cell without it
@@ -53,7 +53,7 @@ from matrix.structure import structure
 from reports import baselines
 from reports.baselines import Baseline
 from reports.clauses import Flake, Throughput, find_flake_problems, find_unmatched_flakes
-from reports.depth import DepthUnknown
+from reports.depth import DepthUnknown, find_unmatched_depths
 from reports.expected import ExpectedCell
 from reports.policy_accepted import Accepted, find_accepted_problems, find_unmatched_accepted
 from reports.policy_lint import Names, find_unaskable, find_unknown_names, find_wrong_numbers
@@ -151,7 +151,7 @@ def load(path: Path, owed: Owed | None = None) -> tuple[Policy, yamltext.Documen
     problems += find_wrong_numbers(doc)
     if policy:
         problems += _unallowable(doc, policy)
-        problems += find_unknown_names(doc, [r.names for r in policy.require], owed or read_owed())
+        problems += find_unknown_names(doc, _named(policy), owed or read_owed())
     if policy is None or problems:
         raise ConfigError(problems)
     return policy, doc
@@ -181,6 +181,12 @@ def _unallowable(doc: yamltext.Document, policy: Policy) -> Iterator[Problem]:
     yield from find_accepted_problems(doc, policy.accepted)
     if not policy.require:
         yield doc.problem(("require",), "a gate that requires nothing is always green")
+
+
+def _named(policy: Policy) -> Iterator[tuple[yamltext.Loc, Names]]:
+    """Every clause that names suites or tests, and where it stands."""
+    yield from ((("require", i), clause.names) for i, clause in enumerate(policy.require))
+    yield from ((("flakes", i), {"tests": clause.tests}) for i, clause in enumerate(policy.flakes))
 
 
 def _numbered(name: str, policy: Policy) -> Iterator[tuple[str, int, Any]]:
@@ -216,6 +222,7 @@ def expect(
         raise ConfigError(problems)
     wrong = [doc.problem(("not_run", i, *loc), why) for i, loc, why in _wrong_not_run(policy, matrix, [*chosen])]
     wrong += find_unmatched_accepted(doc, policy.accepted, [c.id for c in chosen])
+    wrong += find_unmatched_depths(doc, policy.depth_unknown, [c.id for c in chosen])
     if wrong:
         raise ConfigError(wrong)
     if odd := [doc.problem(loc, why) for loc, why in find_unmatched_flakes(policy.flakes, [c.id for c in chosen])]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from matrix.errors import Problem, nearest
@@ -12,7 +12,7 @@ from matrix.yamltext import Document, Loc
 
 LARGEST: Final = 1_000_000_000  # of any number in a policy: 114,000 years in hours
 CONDITIONS: Final = frozenset({"when"})  # their numbers are facts of cells: `sm: 0` is a CPU
-Names = Mapping[str, Sequence[str]]  # `suites` and `tests` of a requirement
+Names = Mapping[str, Sequence[str]]  # `suites` and `tests` of a clause
 
 
 def find_wrong_numbers(doc: Document, data: Any = None, at: Loc = ()) -> Iterator[Problem]:
@@ -29,13 +29,13 @@ def find_wrong_numbers(doc: Document, data: Any = None, at: Loc = ()) -> Iterato
         yield doc.problem(at, f"expected a positive, finite number (at most {LARGEST:,}), got {_shown(found)}")
 
 
-def find_unknown_names(doc: Document, required: Sequence[Names], owed: Owed) -> Iterator[Problem]:
+def find_unknown_names(doc: Document, clauses: Iterable[tuple[Loc, Names]], owed: Owed) -> Iterator[Problem]:
     """Every suite and test that does not exist, with the nearest one that does."""
-    for i, wanted in enumerate(required):
+    for at, named in clauses:
         for kind, known in (("suites", owed.suites), ("tests", owed.tests)):
-            for j, name in enumerate(wanted[kind]):
+            for j, name in enumerate(named.get(kind, ())):
                 if name not in known:
-                    yield doc.problem(("require", i, kind, j), f"no {kind[:-1]} is {name!r}{nearest(name, known)}")
+                    yield doc.problem((*at, kind, j), f"no {kind[:-1]} is {name!r}{nearest(name, known)}")
 
 
 def find_unaskable(wanted: Names, cells: Sequence[Cell], owed: Owed, depth: Depth) -> Iterator[tuple[Loc, str]]:

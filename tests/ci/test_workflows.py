@@ -189,7 +189,7 @@ def green_evidence(gate_policy: Path) -> bytes:
     matrix = load()
     wanted = {c.id for c in policy.expect(*policy.load(gate_policy), matrix)}
     cells = [c for c in expand(matrix).runnable if c.id in wanted]
-    fields = origin.green(matrix, cells, read_source_state(CHECKOUT).commit)
+    fields = origin.green(matrix, cells, read_source_state(CHECKOUT).commit, whole=True)
     return evidence_bytes(seal(fields, begun=datetime.now(UTC) - timedelta(minutes=1)))
 
 

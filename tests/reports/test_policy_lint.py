@@ -92,6 +92,13 @@ def test_what_cannot_be_asked_of_a_required_cell_is_refused(
     assert message in str(caught.value)
 
 
+def test_a_clause_about_unknown_depths_must_match_a_required_cell(tmp_path: Path) -> None:
+    clause = "depth_unknown:\n  - {cells: 'gpu.*', owner: me, why: old, until: 2027-01-31}\n"
+    found, doc = policy.load(write(tmp_path, GOOD + clause))
+    with pytest.raises(ConfigError, match=r"gate\.yaml:11 depth_unknown\.0\.cells: 'gpu\.\*' matches no required cell"):
+        policy.expect(found, doc, load(matrix_world.write(tmp_path / "m")))
+
+
 def test_a_deeper_gate_may_require_what_is_asked_there(tmp_path: Path) -> None:
     text = GOOD.replace("test_invents_no_needle", "test_concurrency_sweep") + "depth: release\n"
     found, doc = policy.load(write(tmp_path, text))
@@ -100,3 +107,13 @@ def test_a_deeper_gate_may_require_what_is_asked_there(tmp_path: Path) -> None:
     for deep, less in zip(policy.expect(found, doc, matrix), policy.expect(*shallow, matrix), strict=True):
         assert set(deep.owed) > set(less.owed)
         assert all(nodeid.endswith(f"[{deep.id}]") for nodeid in deep.owed)
+
+
+def test_a_test_that_a_flake_clause_names_must_exist(tmp_path: Path) -> None:
+    clause = "flakes:\n  - {cells: 'cpu.*', tests: [test_invents_no_neddle], signature: 'needle.found: NOT OK',\n"
+    more = "     issue: 'https://example.org/1', owner: me, rate: 0.02, least_asked: 50, until: 2027-01-31}\n"
+    with pytest.raises(ConfigError) as caught:
+        policy.load(write(tmp_path, GOOD + clause + more))
+    [problem] = caught.value.problems
+    assert (problem.line, problem.where) == (11, "flakes.0.tests.0")
+    assert "did you mean 'test_invents_no_needle'?" in problem.message
