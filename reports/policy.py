@@ -184,9 +184,8 @@ def _unallowable(doc: yamltext.Document, policy: Policy) -> Iterator[Problem]:
 
 
 def _named(policy: Policy) -> Iterator[tuple[yamltext.Loc, Names]]:
-    """Every clause that names suites or tests, and where it stands."""
+    """Every requirement that names suites or tests, and where it stands; flakes have their own check."""
     yield from ((("require", i), clause.names) for i, clause in enumerate(policy.require))
-    yield from ((("flakes", i), {"tests": clause.tests}) for i, clause in enumerate(policy.flakes))
 
 
 def _numbered(name: str, policy: Policy) -> Iterator[tuple[str, int, Any]]:

@@ -107,13 +107,3 @@ def test_a_deeper_gate_may_require_what_is_asked_there(tmp_path: Path) -> None:
     for deep, less in zip(policy.expect(found, doc, matrix), policy.expect(*shallow, matrix), strict=True):
         assert set(deep.owed) > set(less.owed)
         assert all(nodeid.endswith(f"[{deep.id}]") for nodeid in deep.owed)
-
-
-def test_a_test_that_a_flake_clause_names_must_exist(tmp_path: Path) -> None:
-    clause = "flakes:\n  - {cells: 'cpu.*', tests: [test_invents_no_neddle], signature: 'needle.found: NOT OK',\n"
-    more = "     issue: 'https://example.org/1', owner: me, rate: 0.02, least_asked: 50, until: 2027-01-31}\n"
-    with pytest.raises(ConfigError) as caught:
-        policy.load(write(tmp_path, GOOD + clause + more))
-    [problem] = caught.value.problems
-    assert (problem.line, problem.where) == (11, "flakes.0.tests.0")
-    assert "did you mean 'test_invents_no_needle'?" in problem.message
