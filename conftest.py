@@ -1,6 +1,11 @@
 """Wiring only: each layer brings its own pytest plugin, loaded in the direction the imports go."""
 
 pytest_plugins = [
-    "matrix.plugin", "reports.plugin", "reports.removal", "fixtures.taping", "fixtures.plugin", "suites.plugin",
+    "matrix.collection.plugin",
+    "reports.evidence.plugin",
+    "reports.plugin_without_patch",
+    "fixtures.session.tape_plugin",
+    "fixtures.session.plugin",
+    "suites.plugin",
     "pytester",
-]  # fmt: skip
+]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from ci.runners import Runner
 from ci.workflow_steps import HOSTED, PUBLISH, Workflow, checkout, download, redact, run, setup_python, upload
 
-DEPTHS = ("quick", "full", "release")  # pytest --depth, suites/depth.py
+DEPTHS = ("quick", "full", "release")  # pytest --depth, suites/asking/depth.py
 PLAN = '.venv/bin/python -m ci.plan --format github --policy "$POLICY" -m "$MARKS" >> "$GITHUB_OUTPUT"'
 # CELLS is split into words on purpose: one per cell.
 CELLS = """\

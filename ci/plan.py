@@ -22,14 +22,15 @@ from typing import Any
 
 from ci import runners
 from ci.runners import Runner
-from matrix import render, select
 from matrix.errors import ConfigError
-from matrix.expand import expand
-from matrix.load import load
-from matrix.loaded import Matrix
 from matrix.model import Cell, Rig
-from matrix.plan import plan
-from reports import policy
+from matrix.output import table as render
+from matrix.planning import select
+from matrix.planning.expand import expand
+from matrix.planning.plan import plan
+from matrix.yaml.load import load
+from matrix.yaml.loaded import Matrix
+from reports.gate import policy
 
 MAX_JOBS = 256  # per matrix of a GitHub workflow run (docs.github.com, "Actions limits")
 MAX_QUEUED = 100  # per concurrency group with `queue: max` (github.blog changelog, 2026-05-07)

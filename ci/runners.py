@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from matrix import yamltext
 from matrix.errors import ConfigError, Problem, nearest
-from matrix.structure import structure
+from matrix.yaml import yamltext
+from matrix.yaml.structure import structure
 
 FILE = Path(__file__).parent / "runners.yaml"
 NEEDED = ("labels", "host", "launch_timeout_min", "models")

@@ -12,18 +12,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from matrix import render, select, shell
 from matrix.condition import FORMS
 from matrix.errors import ConfigError, Problem, nearest
-from matrix.expand import expand, why_not, why_not_as_published
-from matrix.images import warn_unpinned
-from matrix.known_lint import lint_known_failures
-from matrix.load import load
-from matrix.loaded import Matrix
-from matrix.meeting import lint_sources
+from matrix.known.lint import lint_known_failures
+from matrix.known.meeting import lint_sources
 from matrix.model import Cell, Form
-from matrix.pipe import run_for_a_pipe
-from matrix.plan import plan
+from matrix.output import script as shell
+from matrix.output import table as render
+from matrix.output.pipe import run_for_a_pipe
+from matrix.planning import select
+from matrix.planning.expand import expand, why_not, why_not_as_published
+from matrix.planning.images import warn_unpinned
+from matrix.planning.plan import plan
+from matrix.yaml.load import load
+from matrix.yaml.loaded import Matrix
 
 # Verbs whose work has effects live above this layer and run as their own program.
 ELSEWHERE = {
@@ -31,10 +33,10 @@ ELSEWHERE = {
         "matrix.preflight",
         "judge plans against the pinned engine's own parser, without starting it",
     ),
-    "snapshot": ("fixtures.snapshot", "extract an engine release's flags, env variables and architectures"),
+    "snapshot": ("lab.snapshot", "extract an engine release's flags, env variables and architectures"),
     "add": ("fixtures.add", "write a checkpoint's entry of the axis from its own files, and judge it"),
-    "doctor": ("fixtures.doctor", "what this host can run, what blocks it and the next step"),
-    "reap": ("fixtures.reap", "stop and remove whatever dead runs left behind"),
+    "doctor": ("fixtures.session.doctor", "what this host can run, what blocks it and the next step"),
+    "reap": ("fixtures.session.reap", "stop and remove whatever dead runs left behind"),
 }
 
 

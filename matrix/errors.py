@@ -61,7 +61,7 @@ class EngineError(MatrixError):
 
     `cause` is the class that its log was given (an id of matrix/causes.yaml or of the engine's own, `unknown` for an
     exception of no class, empty where no log was read); `log_excerpt` is what the class was read from: the first
-    exception of every rank, redacted and bounded. Whoever reads the log sets these (fixtures.autopsy).
+    exception of every rank, redacted and bounded. Whoever reads the log sets these (fixtures.launch.autopsy).
     """
 
     cause: str = ""

@@ -1,4 +1,5 @@
-"""The nouns of the matrix, as frozen data. YAML becomes these at the border (`matrix.load`); after it they are trusted.
+"""The nouns of the matrix, as frozen data. YAML becomes these at the border (`matrix.yaml.load`); after it they are
+trusted.
 
 | word        | here          | one YAML file under                       |
 |-------------|---------------|-------------------------------------------|
@@ -320,7 +321,7 @@ class Overlay:
     config: Mapping[str, Json] = field(default_factory=dict)  # merged into the checkpoint's config.json
     tokenizer_config: Mapping[str, Json] = field(default_factory=dict)
     serve_config: Mapping[str, Json] = field(default_factory=dict)  # extra YAML file of trtllm-serve
-    launcher: Mapping[str, Json] = field(default_factory=dict)  # docker/venv options, see matrix.plan
+    launcher: Mapping[str, Json] = field(default_factory=dict)  # docker/venv options, see matrix.planning.plan
     sampling: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)  # profile name -> parameters
     settings: Mapping[str, Json] = field(default_factory=dict)  # facts for the suites: context, chunk_tokens, ...
     patches: tuple[str, ...] = ()

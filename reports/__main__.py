@@ -31,43 +31,35 @@ from pathlib import Path
 
 from rich.console import Console
 
-from matrix import render
 from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError, HostError
-from matrix.expand import expand
-from matrix.load import digest_of, load
 from matrix.model import Cell, Excluded
-from matrix.pipe import run_for_a_pipe
-from reports import (
-    ablation,
-    assurance,
-    diff,
-    evidence,
-    gate,
-    gate_junit,
-    html,
-    junit,
-    paired,
-    policy,
-    prediction,
-    redact,
-    replay,
-    replaying,
-    signature,
-    table,
-)
-from reports.assurance import assure_verdict
-from reports.attempts import order_files
-from reports.defuse import defuse_line
+from matrix.output import table as render
+from matrix.output.pipe import run_for_a_pipe
+from matrix.planning.expand import expand
+from matrix.yaml.load import digest_of, load
+from reports.board import html
+from reports.board import terminal as table
+from reports.board.text import View, headline, view
+from reports.compare import ablation, diff, prediction
+from reports.compare import lost_answers as paired
+from reports.evidence import files as evidence
+from reports.evidence import junit, redact, signature
+from reports.evidence.attempts import order_files
+from reports.evidence.defuse import defuse_line
+from reports.evidence.source_state import read_source_state
+from reports.evidence.summary import board
+from reports.evidence.types import Record, Run
+from reports.evidence.vocabulary import find_ordinary
 from reports.expected import ExpectedCell
-from reports.gate import Verdict
-from reports.gate_origin import Today
-from reports.gate_provenance import add_provenance
-from reports.record import Record, Run
-from reports.source_state import read_source_state
-from reports.summary import board
-from reports.view import View, headline, view
-from reports.vocabulary import find_ordinary
+from reports.gate import assurance, gate, policy
+from reports.gate import junit as gate_junit
+from reports.gate.assurance import assure_verdict
+from reports.gate.gate import Verdict
+from reports.gate.origin import Today
+from reports.gate.provenance import add_provenance
+from reports.replay import differences as replay
+from reports.replay import run as replaying
 
 OUT = Path("reports/out")
 EVIDENCE = OUT / "evidence.jsonl"
@@ -100,7 +92,7 @@ def parser() -> argparse.ArgumentParser:
     reading = argparse.ArgumentParser(add_help=False)
     reading.add_argument("--evidence", type=Path, nargs="+", action="extend", metavar="FILE")
     judging = argparse.ArgumentParser(add_help=False, parents=[reading])
-    judging.add_argument("--policy", type=Path, metavar="FILE", help="what must be green, see reports/policy.py")
+    judging.add_argument("--policy", type=Path, metavar="FILE", help="what must be green, see reports/gate/policy.py")
     judging.add_argument(
         "--selected-only", action="store_true",
         help="of the cells that the policy requires, judge those that the runs set out to run; never for a release",

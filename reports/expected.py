@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from matrix.judging.requested import Requested
 from matrix.model import KnownFailure, Release, Rig
-from matrix.requested import Requested
 
 
 @dataclass(frozen=True, kw_only=True)

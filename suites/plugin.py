@@ -9,19 +9,19 @@ import pytest
 
 from fixtures.banks import bank_for
 from fixtures.banks.bank import Bank
-from fixtures.plugin import FOUND
-from fixtures.tape import Tape
+from fixtures.client.tape import Tape
+from fixtures.session.plugin import FOUND
+from matrix.collection.plugin import selected_plans
 from matrix.errors import ConfigError
 from matrix.model import Cell
-from matrix.plan import Plan
-from matrix.plugin import selected_plans
-from reports.baselines import Baseline, digest_files, read
-from reports.plugin import declare
-from suites.asking import AsMany
-from suites.depth import DEPTHS, Depth
-from suites.held_baseline import fit_plan, require_fitting
-from suites.kept_baseline import KeptBaseline
-from suites.rendering import Rendered, rendering
+from matrix.planning.plan import Plan
+from reports.compare.baselines import Baseline, digest_files, read
+from reports.evidence.plugin import declare
+from suites.asking.as_many import AsMany
+from suites.asking.depth import DEPTHS, Depth
+from suites.measure.held_baseline import fit_plan, require_fitting
+from suites.measure.kept_baseline import KeptBaseline
+from suites.measure.rendering import Rendered, rendering
 
 MARKS = {
     "boot": "the engine answers at all",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from fixtures.banks.bank import Bank
-from fixtures.client import Client, room_for
+from fixtures.client.client import Client, room_for
 from matrix.model import Cell
-from reports.finding import Finding
-from suites import signature
+from reports.evidence.finding import Finding
+from suites.asking.contract import Evidence, Plan, expect
 from suites.checks import protocol
-from suites.contract import Evidence, Plan, expect
+from suites.measure import logprob_probe as signature
 
 pytestmark = [pytest.mark.boot]
 

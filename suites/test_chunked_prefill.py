@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from fixtures.banks.bank import Bank
-from fixtures.client import Client
-from matrix import proof
+from fixtures.client.client import Client
+from matrix.judging import proof
 from matrix.model import Cell
-from suites import lengths, probing, signature
+from suites.asking import lengths
+from suites.asking.contract import Engine, Evidence, Plan, expect
 from suites.checks import needle
-from suites.contract import Engine, Evidence, Plan, expect
+from suites.measure import logprob_probe as signature
+from suites.measure import prefill_probe as probing
 
 pytestmark = [pytest.mark.proof]
 

@@ -10,17 +10,17 @@ import pytest
 
 from fixtures.banks.bank import Bank
 from fixtures.banks.item import Item
-from fixtures.client import Client, room_for
-from fixtures.reply import Reply
+from fixtures.client.client import Client, room_for
+from fixtures.client.reply import Reply
 from matrix.model import Cell
-from reports.finding import Finding
-from suites import lengths, sampling
+from reports.evidence.finding import Finding
+from suites.asking import lengths, sampling
+from suites.asking.contract import Evidence, Plan, expect
+from suites.asking.depth import POOL, Depth, shortest
 from suites.checks import answer, isolation, needle, protocol
 from suites.checks.needle import codes
-from suites.cold import cold
-from suites.contract import Evidence, Plan, expect
-from suites.depth import POOL, Depth, shortest
-from suites.rendering import Rendered
+from suites.measure.no_prefix_cache import cold
+from suites.measure.rendering import Rendered
 
 pytestmark = [pytest.mark.coherence]
 

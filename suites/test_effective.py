@@ -5,19 +5,22 @@ from __future__ import annotations
 import pytest
 
 from fixtures.banks.bank import Bank
-from fixtures.client import Client
-from fixtures.observe import observed
-from matrix.drafting import counted
+from fixtures.client.client import Client
+from fixtures.launch.observe import observed
+from matrix.judging.drafting import counted
+from matrix.judging.observation import Seen
+from matrix.judging.proof import DRAFTED_TOKENS, Probe, judge, strongest
+from matrix.judging.requested import Requested, requested
 from matrix.model import Cell
-from matrix.observation import Seen
-from matrix.plan import Plan
-from matrix.proof import DRAFTED_TOKENS, Probe, judge, strongest
-from matrix.requested import Requested, requested
-from reports.finding import Finding
-from suites import lengths, probing, recordings, signature
+from matrix.planning.plan import Plan
+from reports.evidence.finding import Finding
+from suites.asking import lengths
+from suites.asking.contract import Engine, Evidence, expect
 from suites.checks import agreement, effective
-from suites.contract import Engine, Evidence, expect
-from suites.references import Reference, references
+from suites.measure import logprob_probe as signature
+from suites.measure import prefill_probe as probing
+from suites.measure import recordings
+from suites.measure.references import Reference, references
 
 pytestmark = [pytest.mark.proof]
 

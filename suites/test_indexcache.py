@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from fixtures.banks.bank import Bank
-from fixtures.client import Client
+from fixtures.client.client import Client
 from matrix.model import Cell
-from suites import signature
-from suites.contract import Evidence, Plan, expect
+from suites.asking.contract import Evidence, Plan, expect
+from suites.measure import logprob_probe as signature
 
 pytestmark = [pytest.mark.proof]
 

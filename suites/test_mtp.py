@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from fixtures.banks.bank import Bank
-from fixtures.client import Client
-from fixtures.observe import observed
-from matrix import proof
+from fixtures.client.client import Client
+from fixtures.launch.observe import observed
+from matrix.judging import proof
 from matrix.model import Cell
+from suites.asking.contract import Engine, Evidence, expect
+from suites.asking.depth import Depth
 from suites.checks import answer
-from suites.contract import Engine, Evidence, expect
-from suites.depth import Depth
 
 pytestmark = [pytest.mark.proof]
 

@@ -9,17 +9,17 @@ import pytest
 
 from fixtures.banks.bank import Bank
 from fixtures.banks.item import Item
-from fixtures.client import Client, EngineRefused
-from fixtures.reply import Reply
+from fixtures.client.client import Client, EngineRefused
+from fixtures.client.reply import Reply
+from matrix.judging.statistics import hopeless
 from matrix.model import Cell
-from matrix.statistics import hopeless
-from reports.finding import Finding
-from suites import lengths
+from reports.evidence.finding import Finding
+from suites.asking import lengths
+from suites.asking.contract import Evidence, Plan, expect
+from suites.asking.depth import Depth
 from suites.checks import answer, limits, needle
-from suites.contract import Evidence, Plan, expect
-from suites.depth import Depth
-from suites.rendering import Rendered, exactly, padded
-from suites.signature import index_topk
+from suites.measure.logprob_probe import index_topk
+from suites.measure.rendering import Rendered, exactly, padded
 
 pytestmark = [pytest.mark.needle]
 

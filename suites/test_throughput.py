@@ -11,14 +11,15 @@ from dataclasses import replace
 import pytest
 
 from fixtures.banks.bank import Bank
-from fixtures.client import Client
+from fixtures.client.client import Client
 from matrix.model import Cell
-from reports.baselines import Baseline
-from suites import claims, lengths, loads, speed
+from reports.compare.baselines import Baseline
+from suites.asking import lengths
+from suites.asking.contract import Engine, Evidence, Plan, Relaunch, expect
+from suites.asking.depth import Depth
 from suites.checks import throughput
-from suites.contract import Engine, Evidence, Plan, Relaunch, expect
-from suites.depth import Depth
-from suites.judged import Judged, Load
+from suites.measure import claims, loads, speed
+from suites.measure.baseline_with_relaunch import Judged, Load
 
 pytestmark = [pytest.mark.throughput]
 

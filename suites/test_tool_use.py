@@ -8,12 +8,12 @@ import pytest
 
 from fixtures.banks.bank import Bank, Items
 from fixtures.banks.item import Item
-from fixtures.client import Client, room_for
+from fixtures.client.client import Client, room_for
 from matrix.model import Cell
-from reports.finding import Finding
+from reports.evidence.finding import Finding
+from suites.asking.contract import Evidence, expect
+from suites.asking.depth import POOL, Depth, shortest
 from suites.checks import answer, protocol, tool_choice, tools
-from suites.contract import Evidence, expect
-from suites.depth import POOL, Depth, shortest
 
 pytestmark = [pytest.mark.tool_use]
 

@@ -92,7 +92,7 @@ def conversion() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         env = {**os.environ, "GLM_MATRIX_CACHE": folder}
         began = time.perf_counter()
-        argv = [PY, "-m", "fixtures.canary.gguf", "fixtures/canary/hf"]
+        argv = [PY, "-m", "fixtures.canary.gguf.gguf", "fixtures/canary/hf"]
         subprocess.run(argv, cwd=CHECKOUT, env=env, check=True, stdout=subprocess.DEVNULL)
         return [Row(name="canary to GGUF, cold", value=time.perf_counter() - began, unit="s")]
 

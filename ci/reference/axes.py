@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Mapping
 
 from ci.reference.markdown import code, table
-from matrix.expand import World, expand
-from matrix.loaded import Matrix
-from matrix.plan import plan
-from matrix.select import CELL_KEYS, all_marks
+from matrix.planning.expand import World, expand
+from matrix.planning.plan import plan
+from matrix.planning.select import CELL_KEYS, all_marks
+from matrix.yaml.loaded import Matrix
 
 
 def marks_page(matrix: Matrix, of_tests: Mapping[str, str]) -> str:

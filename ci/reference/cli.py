@@ -13,8 +13,8 @@ import matrix.__main__
 import reports.__main__
 from ci.reference.markdown import block
 from matrix.checkout import CHECKOUT
-from matrix.loaded import Matrix
-from matrix.select import all_marks
+from matrix.planning.select import all_marks
+from matrix.yaml.loaded import Matrix
 
 WIDTH = 100  # characters
 GROUP = "GLM-5 serving matrix:"  # the heading of our options in `pytest --help`

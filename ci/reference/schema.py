@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from ci.reference.markdown import block, code, table
 from ci.runners import Runner
 from matrix import condition, model
-from reports.depth import DepthUnknown
-from reports.policy import NotRun, Policy, Requirement
+from reports.gate.depth import DepthUnknown
+from reports.gate.policy import NotRun, Policy, Requirement
 
 
 class Kind(NamedTuple):

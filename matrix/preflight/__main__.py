@@ -8,16 +8,16 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 
-from matrix import fit
 from matrix.errors import ConfigError
-from matrix.expand import expand
-from matrix.load import load
 from matrix.model import Excluded
-from matrix.plan import Plan, plan
+from matrix.output.table import table
+from matrix.planning import fit
+from matrix.planning.expand import expand
+from matrix.planning.plan import Plan, plan
+from matrix.planning.select import by_globs
 from matrix.preflight.plans import judge, row
 from matrix.preflight.verdict import Report
-from matrix.render import table
-from matrix.select import by_globs
+from matrix.yaml.load import load
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""Patches as data: one folder under matrix/patches/, applied by `fixtures.patching` to a copy, never in place.
+"""Patches as data: one folder under matrix/patches/, applied by `fixtures.weights.patching` to a copy, never in place.
 
 A source patch names one file of one wheel by sha256 and changes whole lines of it; only the line it stands on is
 quoted. A JSON patch merges keys into a checkpoint's JSON files. Both say when they apply, why, and what retires them.

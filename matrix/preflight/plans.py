@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from matrix.plan import Plan, fill
+from matrix.planning.plan import Plan, fill
 from matrix.preflight.kernels import gaps
 from matrix.preflight.snapshot import Snapshot, snapshot_for
 from matrix.preflight.verdict import Remark, Report, preflight

@@ -1,6 +1,6 @@
 """What one engine release accepts: flags, environment variables, architectures, pins. Data, committed as JSON.
 
-`fixtures.snapshot` writes these files from the release's own wheel; everything here only reads them, so a verdict
+`lab.snapshot` writes these files from the release's own wheel; everything here only reads them, so a verdict
 needs neither the engine nor a network. A field that equals its default is left out of the file.
 """
 

@@ -6,20 +6,20 @@ from collections.abc import Mapping
 from typing import Final
 
 from fixtures.banks.item import Item
-from fixtures.reply import Reply
-from matrix.divergence import Divergence, listed, top_k_kl
-from matrix.logprobs import Logprobs, distributions, unsound
-from matrix.observation import Rung
-from matrix.proof import Proof
-from reports.finding import Finding, finite
+from fixtures.client.reply import Reply
+from matrix.judging.kl import Divergence, listed, top_k_kl
+from matrix.judging.logprobs import Logprobs, distributions, unsound
+from matrix.judging.observation import Rung
+from matrix.judging.proof import Proof
+from reports.evidence.finding import Finding, finite
 from suites.checks.frozen import prompt_sha256
 from suites.checks.isolation import ARITHMETIC_16_BIT
 
 CHECK: Final = "reference.kl"
 SHARES: Final = "S"  # in a pattern: a layer that takes the selection of the one above
 # Nats a position: half of what the nearest wrong computation is away that a format lets one see. What was measured,
-# right and wrong, stands in docs/explanation/suites/effective.md; `python -m suites.agreements` reads it off evidence.
-# An 8-bit cache was not seen to cost anything (1.2e-8 on H100, where 16 bits cost 2.9e-8).
+# right and wrong, stands in docs/explanation/suites/effective.md; `python -m lab.references.tolerances` reads it off
+# evidence. An 8-bit cache was not seen to cost anything (1.2e-8 on H100, where 16 bits cost 2.9e-8).
 TOLERANCE_16_BIT: Final = 5e-7  # three experts instead of four are 1.1e-6 away; healthy launches at most 9.4e-8
 TOLERANCE_QUANTISED: Final = 1.2e-6  # the nearest other weights are 2.5e-6 away; healthy launches at most 4.6e-7
 # Where the canary is unsure everything shows a thousand times more, and what another layer selected a million times.

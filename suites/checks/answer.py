@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from fixtures.banks.item import Item
-from fixtures.reply import Reply
-from reports.finding import Finding
+from fixtures.client.reply import Reply
+from reports.evidence.finding import Finding
 from suites.checks import text
 from suites.checks.normal import contains, is_number, last_number, words
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from matrix.condition import compile_condition
-from matrix.kv_reading import readings, token_bytes
-from matrix.observation import Observation, Seen, every, first
-from matrix.requested import Requested
-from reports.finding import Finding
+from matrix.judging.kv_bytes import readings, token_bytes
+from matrix.judging.observation import Observation, Seen, every, first
+from matrix.judging.requested import Requested
+from reports.evidence.finding import Finding
 
 # How a quantised checkpoint's experts are called where an engine counts its tensors (llama.cpp).
 TENSOR_TYPES = {"bf16": "bf16", "q8_0": "q8_0", "nvfp4": "nvfp4", "mxfp4": "mxfp4"}

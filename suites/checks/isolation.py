@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from fixtures.banks.item import Item
-from fixtures.reply import Reply
-from matrix.logprobs import Logprobs, distance, named, unsound
-from reports.finding import Finding, finite
+from fixtures.client.reply import Reply
+from matrix.judging.logprobs import Logprobs, distance, named, unsound
+from reports.evidence.finding import Finding, finite
 from suites.checks.frozen import prompt_sha256
 from suites.checks.needle import codes
 
@@ -21,14 +21,15 @@ POSITIONS: Final = 4
 KEPT_POSITIONS: Final = 64
 ARITHMETIC_16_BIT: Final = ("bf16", "q8_0", "w4a16", "gguf")  # formats whose activations keep 16 bits
 # In nats. llama.cpp on the bf16 canary: 0 between equal requests, 0.027 between a cached prefix and none (one row
-# instead of many goes through another kernel), 0.06 between chunks of 64 and 512 (suites/recordings.py). vLLM and
-# SGLang on H100 (docs/evidence/sm90-h100): 0 among others, at most 0.06 from the cache.
+# instead of many goes through another kernel), 0.06 between chunks of 64 and 512 (suites/measure/recordings.py). vLLM
+# and SGLang on H100 (docs/evidence/sm90-h100): 0 among others, at most 0.06 from the cache.
 TOLERANCE_BF16: Final = 0.15
 # Where activations have 8 or 4 bits a step is coarser. On H100: 0 with FP8 weights; NVFP4 on SGLang's Marlin, which
 # does not repeat itself (0.25 between equal requests), 0.16 among others and 0.125 from the cache. Twice the largest.
 TOLERANCE_QUANTISED: Final = 0.30
 FLOOR_FACTOR: Final = 3.0  # the largest of a few A/A distances underestimates the spread
-# The two closest different ways of attention are 0.36 apart (suites/recordings.py): above this noise nothing is told.
+# The two closest different ways of attention are 0.36 apart (suites/measure/recordings.py): above this noise nothing is
+# told.
 MOST_NOISE: Final = 0.30
 
 

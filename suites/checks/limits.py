@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from fixtures.banks.item import Item
-from fixtures.reply import Reply
-from matrix.foreign_json import UnreadableJson, parse_foreign_json
-from reports.finding import Finding
+from fixtures.client.reply import Reply
+from matrix.judging.foreign_json import UnreadableJson, parse_foreign_json
+from reports.evidence.finding import Finding
 
 CLIENT_ERRORS: Final = range(400, 500)
 # The word by which each engine's refusal can be told from another 4xx. Seen: llama.cpp 2026.10.11549 answers 400

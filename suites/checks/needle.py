@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 
 from fixtures.banks.item import Item
-from fixtures.reply import Reply
-from reports.finding import Finding
+from fixtures.client.reply import Reply
+from reports.evidence.finding import Finding
 from suites.checks import text
 from suites.checks.answer import prompt_text
 from suites.checks.frozen import prompt_sha256

@@ -6,8 +6,8 @@ Wrong envelopes pass every text check and break every agent framework.
 from __future__ import annotations
 
 from fixtures.banks.item import Item
-from fixtures.reply import Reply
-from reports.finding import Finding
+from fixtures.client.reply import Reply
+from reports.evidence.finding import Finding
 from suites.checks.frozen import prompt_sha256
 from suites.checks.text import LEAKS, half_character
 

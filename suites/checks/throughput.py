@@ -1,6 +1,6 @@
 """Is this load result a measurement at all, is it physically possible, and is it as fast as it should be?
 
-Reads the JSON of `fixtures.load` (a superset of `vllm bench serve --save-result`), so that any past run can be
+Reads the JSON of `fixtures.traffic` (a superset of `vllm bench serve --save-result`), so that any past run can be
 judged again.
 """
 
@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from fixtures.reply import Reply
+from fixtures.client.reply import Reply
+from matrix.judging.statistics import CONFIDENCE, mcnemar
 from matrix.model import Cell
-from matrix.statistics import CONFIDENCE, mcnemar
-from reports.finding import Finding
+from reports.evidence.finding import Finding
 
 LITTLE_TOLERANCE = 0.02  # seeds/001's own table holds it within 0.6 % up to c=256 ...
 LITTLE_TOLERANCE_QUEUED = 0.10  # ... and within 8.6 % at 512 and 1024, where ramp and drain weigh

@@ -14,8 +14,8 @@ from dataclasses import replace
 from typing import Any, Final, Literal
 
 from fixtures.banks.item import Item
-from fixtures.reply import Reply
-from reports.finding import Finding
+from fixtures.client.reply import Reply
+from reports.evidence.finding import Finding
 from suites.checks import tools
 
 Choice = Literal["none", "required", "named"]

@@ -10,9 +10,9 @@ from typing import Any
 import jsonschema
 
 from fixtures.banks.item import ExpectedCall, Item
-from fixtures.reply import Reply, ToolCall
-from matrix.foreign_json import UnreadableJson, parse_foreign_json
-from reports.finding import Finding
+from fixtures.client.reply import Reply, ToolCall
+from matrix.judging.foreign_json import UnreadableJson, parse_foreign_json
+from reports.evidence.finding import Finding
 from suites.checks import answer, text
 from suites.checks.text import LEAKS
 

@@ -8,11 +8,11 @@ import pytest
 from ci import plan, runners
 from ci.plan import Job, LaunchGroup
 from ci.runners import Runner
-from matrix.expand import expand
-from matrix.load import load
-from matrix.loaded import Matrix
 from matrix.model import Rig
-from matrix.plan import plan as plan_cell
+from matrix.planning.expand import expand
+from matrix.planning.plan import plan as plan_cell
+from matrix.yaml.load import load
+from matrix.yaml.loaded import Matrix
 from tests.ci.world import SERVED
 from tests.matrix.world import write
 
@@ -118,7 +118,7 @@ def test_a_word_that_matches_nothing_is_bad_input(
 
 
 def test_a_policy_plans_exactly_the_cells_that_its_gate_will_ask_for(capsys: pytest.CaptureFixture[str]) -> None:
-    from reports import policy
+    from reports.gate import policy
 
     path = Path("ci/gates/sm120.yaml")
     matrix = load()

@@ -6,7 +6,7 @@ import pytest
 
 from ci import runners
 from matrix.errors import ConfigError
-from matrix.load import load
+from matrix.yaml.load import load
 from tests.ci.world import RIGS, RUNNERS, SERVED, write
 
 

@@ -18,11 +18,11 @@ from ci import runners, workflows
 from ci.gpu_workflow import DEPTHS as DEPTHS_OFFERED
 from ci.workflow_steps import HOSTED
 from matrix.checkout import CHECKOUT
-from matrix.expand import expand
-from matrix.load import load
-from reports import policy
-from reports.source_state import read_source_state
-from suites.depth import DEPTHS
+from matrix.planning.expand import expand
+from matrix.yaml.load import load
+from reports.evidence.source_state import read_source_state
+from reports.gate import policy
+from suites.asking.depth import DEPTHS
 from tests.reports import origin
 from tests.reports.world import seal
 from tests.reports.world import write as evidence_bytes

@@ -18,12 +18,12 @@ import ci.plan
 import matrix.__main__ as command
 import reports.__main__
 from ci import runners
-from matrix import select
 from matrix.checkout import CHECKOUT
-from matrix.load import load
-from matrix.loaded import Matrix
-from matrix.owed import CELL, Item, Owed, read_owed
-from reports import policy
+from matrix.planning import select
+from matrix.planning.owed import CELL, Item, Owed, read_owed
+from matrix.yaml.load import load
+from matrix.yaml.loaded import Matrix
+from reports.gate import policy
 from suites.plugin import MARKS
 from tests.docs.pages import DOCS, PAGES, Block, blocks, checkout_with
 

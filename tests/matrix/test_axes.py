@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from matrix import fit
-from matrix.expand import expand
-from matrix.load import load
 from matrix.model import Cell, Checkpoint
-from matrix.plan import plan
-from matrix.preflight import kv
+from matrix.planning import fit, kv
+from matrix.planning.expand import expand
+from matrix.planning.plan import plan
+from matrix.yaml.load import load
 
 MATRIX = load()
 WORLD = expand(MATRIX)

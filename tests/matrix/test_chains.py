@@ -7,8 +7,8 @@ import re
 import pytest
 
 from matrix.__main__ import main
-from matrix.expand import expand, why_not, why_not_as_published
-from matrix.load import load
+from matrix.planning.expand import expand, why_not, why_not_as_published
+from matrix.yaml.load import load
 
 MATRIX = load()
 SEED_004 = "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4."

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from matrix.expand import expand
-from matrix.load import load
+from matrix.planning.expand import expand
+from matrix.yaml.load import load
 
 MATRIX = load()
 WORLD = expand(MATRIX)

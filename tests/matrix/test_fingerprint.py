@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix.expand import expand
-from matrix.load import load
 from matrix.model import Json
-from matrix.plan import DEEP, Plan, Setting, plan
+from matrix.planning.expand import expand
+from matrix.planning.plan import DEEP, Plan, Setting, plan
+from matrix.yaml.load import load
 
 WORDS = st.text("abc-=/ ", min_size=1, max_size=6)
 

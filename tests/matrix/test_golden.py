@@ -11,12 +11,12 @@ import pytest
 import yaml
 
 from matrix.condition import FORMS
-from matrix.expand import expand
-from matrix.load import HERE as MATRIX
-from matrix.load import load
-from matrix.loaded import Matrix
 from matrix.model import Cell, Form
-from matrix.plan import SECTIONS, Plan, plan
+from matrix.planning.expand import expand
+from matrix.planning.plan import SECTIONS, Plan, plan
+from matrix.yaml.load import HERE as MATRIX
+from matrix.yaml.load import load
+from matrix.yaml.loaded import Matrix
 from tests.golden.command import HERE, Golden, flags, value
 
 GOLDENS = [Golden.read(path) for path in sorted(HERE.glob("*.sh"))]

@@ -12,8 +12,8 @@ from packaging.version import Version
 
 from matrix.condition import compile_condition, problems
 from matrix.errors import ConfigError
-from matrix.load import load
 from matrix.pins import Pins, parse_pins, with_prereleases
+from matrix.yaml.load import load
 from tests.matrix.world import FILES, write
 
 REAL = load().pins

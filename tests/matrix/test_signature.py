@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.checkout import CHECKOUT
-from matrix.load import load
 from matrix.signature import (
     COMMON,
     KINDS,
@@ -19,6 +18,7 @@ from matrix.signature import (
     find_vague_matches,
     remove_echoes,
 )
+from matrix.yaml.load import load
 
 LOGS = sorted((CHECKOUT / "tests" / "fixtures" / "logs").rglob("*.log"))
 COMMAND = ("serve", "--model", "/m", "--page-size", "64", "--kv-cache-dtype", "fp8_e4m3", "--enable-mtp")

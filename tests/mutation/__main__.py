@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from fixtures.faults.table import FAULTS
-from fixtures.stub.table import DEFECTS
 from matrix.errors import nearest
+from tests.faults.catalogue.table import FAULTS
+from tests.faults.stub.table import DEFECTS
 from tests.mutation.kill import blind, healthy_real, healthy_stub, proxy_row, stub_row, to_stderr
 from tests.mutation.row import Healthy, Row
 from tests.mutation.table import Report, as_json, counts, page, read, report, with_earlier

@@ -9,17 +9,17 @@ from dataclasses import replace
 
 import pytest
 
-from fixtures import client
 from fixtures.banks.bank import Bank
 from fixtures.banks.canary_bank import CanaryBank
 from fixtures.banks.glm5 import Glm5Bank
-from fixtures.fault_proxy import FaultProxy
-from fixtures.faults.fault import Fault
-from fixtures.faults.table import FAULTS
-from fixtures.killers import BASELINE, BY_CONTEXT, IDENTITY, LAUNCH, LOADED, RIGHT_UNDER_LOAD, SINGLE, SWEEP
-from fixtures.stub.table import DEFECTS
-from fixtures.stub_engine import StubEngine
-from suites.depth import QUICK
+from fixtures.client import client
+from suites.asking.depth import QUICK
+from tests.faults.catalogue.fault import Fault
+from tests.faults.catalogue.table import FAULTS
+from tests.faults.proxy import FaultProxy
+from tests.faults.stub.engine import StubEngine
+from tests.faults.stub.table import DEFECTS
+from tests.faults.suite_tests import BASELINE, BY_CONTEXT, IDENTITY, LAUNCH, LOADED, RIGHT_UNDER_LOAD, SINGLE, SWEEP
 from tests.mutation.row import Alarm, Healthy, Row
 from tests.mutation.seeds import SeededBank
 from tests.mutation.target import HASTY_S, PATIENT_S, Real

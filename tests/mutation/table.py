@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-from fixtures.faults.table import FAULTS
-from fixtures.stub.table import DEFECTS
 from matrix.checkout import CHECKOUT
+from tests.faults.catalogue.table import FAULTS
+from tests.faults.stub.table import DEFECTS
 from tests.mutation.row import Alarm, Healthy, Row
 
 VERSIONS = ("pytest", "requests", "httptools", "xllamacpp", "gguf")

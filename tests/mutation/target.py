@@ -11,14 +11,27 @@ from typing import Any
 
 import pytest
 
-from fixtures import client
-from fixtures.attached_engine import AttachedLauncher
-from fixtures.attachment import KEY_VARIABLE, Attachment
 from fixtures.banks import bank_for
 from fixtures.banks.bank import Bank
-from fixtures.client import Client
-from fixtures.fault_proxy import FaultProxy
-from fixtures.killers import (
+from fixtures.client import client
+from fixtures.client.client import Client
+from fixtures.client.tape import LIVE, Recording, Tape
+from fixtures.launch.attached.attachment import KEY_VARIABLE, Attachment
+from fixtures.launch.attached.engine import AttachedLauncher
+from fixtures.launch.process.engine import ProcessLauncher
+from fixtures.launch.readiness import Limits
+from fixtures.launch.running import Running
+from matrix.errors import HostError
+from matrix.planning.expand import expand
+from matrix.planning.plan import Plan, plan
+from matrix.yaml.load import load
+from reports.compare.slower import BASELINE_LAUNCHES, not_slower
+from reports.evidence.finding import Finding
+from suites import test_effective
+from suites.asking.depth import QUICK, Depth
+from suites.measure.rendering import rendering
+from tests.faults.proxy import FaultProxy
+from tests.faults.suite_tests import (
     BASELINE,
     BY_CONTEXT,
     EFFECT,
@@ -32,19 +45,6 @@ from fixtures.killers import (
     SINGLE,
     SWEEP,
 )
-from fixtures.launch import Running
-from fixtures.process_engine import ProcessLauncher
-from fixtures.readiness import Limits
-from fixtures.tape import LIVE, Recording, Tape
-from matrix.errors import HostError
-from matrix.expand import expand
-from matrix.load import load
-from matrix.plan import Plan, plan
-from reports.finding import Finding
-from reports.slower import BASELINE_LAUNCHES, not_slower
-from suites import test_effective
-from suites.depth import QUICK, Depth
-from suites.rendering import rendering
 from tests.mutation.seeds import SeededBank
 from tests.suites.world import Outcome, Recorder, replay_kept, suite_tests, unwatched
 
@@ -65,7 +65,7 @@ TIMES = ("median_ttft_ms", "median_tpot_ms", "p99_itl_ms")
 # Asked by no fault here, and only from --depth full on: lengths and speeds that a shared core makes meaningless.
 DEEPER = (LENGTHS, BY_CONTEXT, PREFILL, SAMPLED, SWEEP)
 FROZEN = (EFFECT, EFFECTIVE, REFERENCE)  # compare with what was recorded for the bank as it is
-REFUSED = "and nothing was asked of it"  # fixtures.attached_engine, of an identity that is not the cell's
+REFUSED = "and nothing was asked of it"  # fixtures.launch.attached.engine, of an identity that is not the cell's
 Test = Callable[..., None]
 
 

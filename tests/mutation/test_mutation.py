@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from fixtures.banks.canary_bank import CanaryBank
-from fixtures.fault_proxy import FaultProxy
-from fixtures.killers import CALL, FACTS, IDENTITY, LAUNCH
-from fixtures.launch import Running
-from fixtures.stub.claims import Claims
-from fixtures.stub_engine import StubEngine
+from fixtures.launch.running import Running
+from tests.faults.proxy import FaultProxy
+from tests.faults.stub.claims import Claims
+from tests.faults.stub.engine import StubEngine
+from tests.faults.suite_tests import CALL, FACTS, IDENTITY, LAUNCH
 from tests.mutation import kill
 from tests.mutation.__main__ import main
 from tests.mutation.row import Alarm, Healthy, Row

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from fixtures.reply import Reply, ToolCall
+from fixtures.client.reply import Reply, ToolCall
 
 Json = Any
 Path = tuple[str | int, ...]

@@ -10,18 +10,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fixtures.assembly import document, whole
 from fixtures.banks.canary_bank import CanaryBank
 from fixtures.banks.item import Item
-from fixtures.load.metrics import decode, summary
-from fixtures.load.wire import Record as Sent
-from fixtures.readiness import Endpoint, first_token, served_model
-from fixtures.reply import Reply
-from fixtures.sse import SseParser
+from fixtures.client.reply import Reply
+from fixtures.client.reply_assembly import document, whole
+from fixtures.client.sse import SseParser
+from fixtures.launch.readiness import Endpoint, first_token, served_model
+from fixtures.traffic.metrics import decode, summary
+from fixtures.traffic.wire import Record as Sent
 from matrix.errors import EngineError, EngineReplyMalformed
-from matrix.observation import Sources, observe
-from reports.collector import Evidence, Outbox
-from reports.finding import Finding
+from matrix.judging.observation import Sources, observe
+from reports.evidence.finding import Finding
+from reports.evidence.outbox import Evidence, Outbox
 from suites.checks import agreement, answer, isolation, limits, needle, protocol, throughput, tool_choice, tools
 from tests.property import hostile
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from matrix.condition import compile_condition
 from matrix.errors import nearest
-from matrix.expand import expand
-from matrix.load import load
-from matrix.plan import plan
-from matrix.status import SEVERITY, Status, worst
+from matrix.judging.status import SEVERITY, Status, worst
+from matrix.planning.expand import expand
+from matrix.planning.plan import plan
+from matrix.yaml.load import load
 from tests.matrix.world import FILES, write
 
 FEATURES = ["mtp", "indexcache"]

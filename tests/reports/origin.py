@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from matrix import render, shell
-from matrix.identity import VERSION_NAMES
-from matrix.load import digest_of
-from matrix.loaded import Matrix
+from matrix.judging.identity import VERSION_NAMES
 from matrix.model import Cell, Rig
-from matrix.owed import read_owed
-from matrix.plan import plan
-from reports.evidence import digest
-from reports.gate_origin import Today
-from reports.record import plain
+from matrix.output import script as shell
+from matrix.output import table as render
+from matrix.planning.owed import read_owed
+from matrix.planning.plan import plan
+from matrix.yaml.load import digest_of
+from matrix.yaml.loaded import Matrix
+from reports.evidence.files import digest
+from reports.evidence.types import plain
+from reports.gate.origin import Today
 from tests.reports import world
 from tests.reports.world import Json
 

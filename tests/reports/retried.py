@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from reports.clauses import Flake
-from reports.record import Record
+from reports.evidence.types import Record
+from reports.gate.clauses import Flake
 from tests.reports import world
 from tests.reports.world import BEGUN, PLAIN, Json
 

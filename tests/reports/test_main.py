@@ -8,12 +8,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from matrix.expand import expand
-from matrix.load import load
-from matrix.plan import plan
+from matrix.planning.expand import expand
+from matrix.planning.plan import plan
+from matrix.yaml.load import load
 from reports import __main__ as cli
-from reports import gate, policy
-from reports.source_state import SourceState
+from reports.evidence.source_state import SourceState
+from reports.gate import gate, policy
 from tests.matrix import world as matrix_world
 from tests.reports import origin, world
 from tests.reports.world import Json
@@ -69,7 +69,8 @@ def fail(folder: Path) -> None:
 
 
 def _fields(folder: Path) -> list[Json]:
-    from reports import evidence, record
+    from reports.evidence import files as evidence
+    from reports.evidence import types as record
 
     return [f for r in evidence.read(folder / "e.jsonl") if (f := record.dump(r))["kind"] != "end"]
 

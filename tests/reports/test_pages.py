@@ -13,12 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from matrix.judging.status import Status
 from matrix.model import Excluded
-from matrix.status import Status
-from reports import gate, html, table
+from reports.board import html
+from reports.board import terminal as table
+from reports.board.text import GLYPHS, View, tone, view
+from reports.evidence.summary import board
 from reports.expected import ExpectedCell
-from reports.summary import board
-from reports.view import GLYPHS, View, tone, view
+from reports.gate import gate
 from tests.reports import world
 from tests.reports.world import EXPECTED, FEW, NOW, PAIR, PLAIN, POLICY, SHARED, WITH_MTP, Json
 

@@ -10,16 +10,16 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 
+from matrix.judging.requested import Requested
+from matrix.judging.status import Status
 from matrix.model import Fails, KnownFailure, Source
-from matrix.owed import CELL, Item, Owed
-from matrix.preflight.kv import Shape
-from matrix.requested import Requested
-from matrix.status import Status
-from reports import record
-from reports.evidence import line_of
+from matrix.planning.kv import Shape
+from matrix.planning.owed import CELL, Item, Owed
+from reports.evidence import types as record
+from reports.evidence.files import line_of
+from reports.evidence.types import Record
 from reports.expected import ExpectedCell
-from reports.policy import Policy, Requirement
-from reports.record import Record
+from reports.gate.policy import Policy, Requirement
 
 # Deterministic, and slow machines are no failures: a law is about answers, not about time.
 LAW = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

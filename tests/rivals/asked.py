@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-WORDS = "hello world " * 750  # about 9 KB, as in fixtures.load.bench
+WORDS = "hello world " * 750  # about 9 KB, as in fixtures.traffic.bench
 
 
 class Asked(NamedTuple):

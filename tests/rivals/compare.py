@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from fixtures.load.bench import CASES, PROMPT, Case, mock
-from fixtures.load.run import run_load
-from fixtures.load.spec import LoadSpec
+from fixtures.traffic.bench import CASES, PROMPT, Case, mock
+from fixtures.traffic.run import run_load
+from fixtures.traffic.spec import LoadSpec
 from matrix.checkout import CHECKOUT
 
 KEPT: Final = CHECKOUT / ".cache" / "rivals"  # environments, by name and pin

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from fixtures.launch import Running
+    from fixtures.launch.running import Running
     from matrix.errors import MatrixError
-    from matrix.loaded import Loaded
     from matrix.model import KnownFailure
-    from matrix.plan import Plan
+    from matrix.planning.plan import Plan
+    from matrix.yaml.loaded import Loaded
 
 CAPTURE = "HANG: no new log line for 700 s while awaiting its health endpoint answered (at graphs 3 %)"
 
@@ -27,8 +27,8 @@ CAPTURE = "HANG: no new log line for 700 s while awaiting its health endpoint an
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     if words := os.environ.get("GLM_TEST_LAUNCHES", "").split():
-        from fixtures.plugin import POOL
-        from fixtures.pool import EnginePool
+        from fixtures.session.plugin import POOL
+        from fixtures.session.pool import EnginePool
 
         launches = iter(words)
         config.stash[POOL] = EnginePool(lambda plan: _launch(plan, next(launches)))
@@ -36,8 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    from matrix.known import KnownOfCell
-    from matrix.plugin import KNOWN
+    from matrix.collection.plugin import KNOWN
+    from matrix.known.failures import KnownOfCell
 
     yield
     expect: Any = os.environ.get("GLM_TEST_EXPECT", "intermittent")
@@ -55,9 +55,9 @@ def entries(expect: Any = "intermittent") -> tuple[Loaded[KnownFailure], ...]:
 
 
 def _entry(id_: str, expect: Any, *, at: Any = "before_ready", **fails: Any) -> Loaded[KnownFailure]:
-    from matrix.load import NEVER
-    from matrix.loaded import Loaded
     from matrix.model import Fails, KnownFailure, Source
+    from matrix.yaml.load import NEVER
+    from matrix.yaml.loaded import Loaded
 
     value = KnownFailure(
         id=id_, when={}, fails=Fails(at=at, **fails), expect=expect, symptom="It does not start.",
@@ -82,8 +82,8 @@ def _failures() -> dict[str, MatrixError]:
 
 @contextmanager
 def _launch(plan: Plan, word: str) -> Iterator[Running]:
-    from fixtures.launch import Running
-    from fixtures.stub_engine import MODEL, StubEngine
+    from fixtures.launch.running import Running
+    from tests.faults.stub.engine import MODEL, StubEngine
 
     if error := _failures().get(word):
         raise error

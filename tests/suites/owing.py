@@ -20,10 +20,10 @@ from typing import Any
 import pytest
 
 from matrix.checkout import CHECKOUT
-from matrix.expand import expand
-from matrix.load import load
 from matrix.model import Cell
-from matrix.owed import ASKED_KEYS, CELL, COMMAND, DEPTHS, FILE, parse_owed
+from matrix.planning.expand import expand
+from matrix.planning.owed import ASKED_KEYS, CELL, COMMAND, DEPTHS, FILE, parse_owed
+from matrix.yaml.load import load
 
 TARGET = "GLM_TEST_OWED"  # where the plugin writes what was collected
 LEFT_OUT = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")  # they could narrow the collection

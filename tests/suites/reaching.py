@@ -20,23 +20,24 @@ import pytest
 
 from fixtures.banks import bank_for
 from fixtures.banks.item import Item
-from fixtures.client import Client
-from fixtures.reply import Reply
+from fixtures.client.client import Client
+from fixtures.client.reply import Reply
 from matrix.condition import compile_condition
 from matrix.errors import ConfigError
-from matrix.expand import expand
-from matrix.load import load
+from matrix.known.reach import COMMAND, FILE, Asked, frontier
 from matrix.model import Cell, Checkpoint
-from matrix.plan import Plan, plan
-from matrix.reach import COMMAND, FILE, Asked, frontier
-from reports.baselines import Baseline
-from reports.finding import Finding
-from suites import loads, speed, test_effective
-from suites.asking import AsMany
-from suites.depth import DEPTHS, Depth
-from suites.judged import Judged, Load
-from suites.references import WEIGHTS
-from suites.rendering import encoder
+from matrix.planning.expand import expand
+from matrix.planning.plan import Plan, plan
+from matrix.yaml.load import load
+from reports.compare.baselines import Baseline
+from reports.evidence.finding import Finding
+from suites import test_effective
+from suites.asking.as_many import AsMany
+from suites.asking.depth import DEPTHS, Depth
+from suites.measure import loads, speed
+from suites.measure.baseline_with_relaunch import Judged, Load
+from suites.measure.references import WEIGHTS
+from suites.measure.rendering import encoder
 from tests.suites import world
 
 PARTS = ("context", "chunk_tokens", "page_tokens", "index_topk", "max_running_requests")  # settings that lengths follow

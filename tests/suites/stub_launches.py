@@ -14,22 +14,23 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from fixtures.exchange import Access
-    from fixtures.launch import Running
-    from fixtures.load.spec import LoadSpec
-    from matrix.plan import Plan
+    from fixtures.client.exchange import Access
+    from fixtures.launch.running import Running
+    from fixtures.traffic.spec import LoadSpec
+    from matrix.planning.plan import Plan
 
 ITL_S = 0.01  # a healthy stub's; `slow_decode` adds 0.02
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    from fixtures.exchange import PLAIN
-    from fixtures.plugin import POOL
-    from fixtures.pool import EnginePool
-    from suites import loads
+    from fixtures.client.exchange import PLAIN
+    from fixtures.session.plugin import POOL
+    from fixtures.session.pool import EnginePool
+    from suites.measure import loads
 
-    # A client on a busy host judges no speed (tests/suites/test_loads.py); here what follows from a verdict is tested.
+    # A client on a busy host judges no speed (tests/suites/measure/test_loads.py); here what follows from a verdict is
+    # tested.
     measure = loads.run_load  # type: ignore[attr-defined]
 
     def fit(spec: LoadSpec, api_key: str | None = None, access: Access = PLAIN) -> dict[str, Any]:
@@ -43,9 +44,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @contextmanager
 def _stub(plan: Plan, defect: str, attached: bool) -> Iterator[Running]:
-    from fixtures.launch import Running
-    from fixtures.stub_engine import MODEL, Pace, StubEngine
+    from fixtures.launch.running import Running
     from matrix.errors import EngineExited
+    from tests.faults.stub.engine import MODEL, Pace, StubEngine
 
     if defect == "exits":
         raise EngineExited("the engine exited with 1")

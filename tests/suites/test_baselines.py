@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from matrix.errors import ConfigError
-from reports.baselines import Baseline, read
-from reports.evidence import EvidenceWriter
-from suites import loads
+from reports.compare.baselines import Baseline, read
+from reports.evidence.files import EvidenceWriter
+from suites.measure import loads
 from tests.suites.world import cell
 
 WHERE = {"concurrency": 2, "input_len": 30, "client_fit": True}

@@ -7,9 +7,9 @@ import pytest
 from fixtures.banks.bank import Bank
 from fixtures.banks.canary_bank import CanaryBank
 from fixtures.banks.glm5 import Glm5Bank
-from fixtures.killers import LOADED, SINGLE
-from fixtures.stub.table import DEFECTS
-from fixtures.stub_engine import StubEngine
+from tests.faults.stub.engine import StubEngine
+from tests.faults.stub.table import DEFECTS
+from tests.faults.suite_tests import LOADED, SINGLE
 from tests.suites.world import Outcome, run, suite_tests
 
 BANKS: dict[str, Bank] = {"glm5": Glm5Bank(), "canary": CanaryBank()}

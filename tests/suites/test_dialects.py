@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from fixtures.banks import bank_for
-from fixtures.client import Client
-from fixtures.stub.dialect import DIALECTS
-from fixtures.stub_engine import MODEL, Pace, StubEngine
+from fixtures.client.client import Client
 from matrix.errors import HostError
-from matrix.expand import expand
-from matrix.load import load
-from matrix.plan import Plan, plan
-from suites.depth import QUICK
+from matrix.planning.expand import expand
+from matrix.planning.plan import Plan, plan
+from matrix.yaml.load import load
+from suites.asking.depth import QUICK
+from tests.faults.stub.dialect import DIALECTS
+from tests.faults.stub.engine import MODEL, Pace, StubEngine
 from tests.suites.world import Outcome, run, suite_tests
 
 RELEASES = {"vllm": "vllm_0_26_0", "sglang": "sglang_0_5_17", "trtllm": "trtllm_1_3_0rc26"}

@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 
 from fixtures.banks.canary_bank import CanaryBank
-from fixtures.client import Client
-from fixtures.stub_engine import MODEL, StubEngine
+from fixtures.client.client import Client
+from lab.references.record_recordings import ROOM, launches
 from matrix.errors import ConfigError
-from matrix.expand import expand
-from matrix.load import load
-from matrix.plan import Plan, plan
-from suites import recordings, test_effective
-from suites.record_recordings import ROOM, launches
+from matrix.planning.expand import expand
+from matrix.planning.plan import Plan, plan
+from matrix.yaml.load import load
+from suites import test_effective
+from suites.measure import recordings
+from tests.faults.stub.engine import MODEL, StubEngine
 from tests.fixtures.llamacpp.serving import needs_canary
-from tests.matrix.test_observation import LOGS
+from tests.matrix.judging.test_observation import LOGS
 from tests.suites.world import FakeRunning, Recorder
 
 
@@ -90,7 +91,7 @@ def test_there_is_a_recording_for_every_way_the_cpu_cells_compute() -> None:
 
 
 def test_recorded_ways_are_far_enough_apart() -> None:
-    from matrix.logprobs import distance
+    from matrix.judging.logprobs import distance
 
     ways, tolerance = recorded()["ways"], recorded()["tolerance"]
     pairs = [(a, b) for a in ways for b in ways if a < b]
@@ -106,7 +107,7 @@ def test_stale_recordings_are_an_error_that_names_the_command(key: str, tmp_path
     asked = planned(CPU + "baseline")
     with (
         Client("http://127.0.0.1:1", MODEL) as client,
-        pytest.raises(ConfigError, match=f"{key} is 000.*record again: python -m suites.record_recordings"),
+        pytest.raises(ConfigError, match=f"{key} is 000.*record again: python -m lab.references.record_recordings"),
     ):
         list(recordings.proofs(asked.cell, asked, client, CanaryBank(), file))
 

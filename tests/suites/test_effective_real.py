@@ -12,17 +12,17 @@ import pytest
 
 from fixtures.banks.canary_bank import CanaryBank
 from fixtures.canary.checkpoint import CheckpointDirectory
-from fixtures.client import Client
-from fixtures.launch import Running
-from fixtures.process_engine import ProcessLauncher
+from fixtures.client.client import Client
+from fixtures.launch.process.engine import ProcessLauncher
+from fixtures.launch.running import Running
 from matrix.checkout import CHECKOUT
-from matrix.expand import expand
-from matrix.load import load
-from matrix.logprobs import by_recording
+from matrix.judging.logprobs import by_recording
+from matrix.judging.observation import Rung
+from matrix.judging.plan_without import without
 from matrix.model import Cell
-from matrix.observation import Rung
-from matrix.plan import Plan, plan
-from matrix.removal import without
+from matrix.planning.expand import expand
+from matrix.planning.plan import Plan, plan
+from matrix.yaml.load import load
 from suites import test_effective
 from tests.fixtures.llamacpp.serving import CANARY, needs_canary, serve
 from tests.suites.world import Recorder

@@ -20,11 +20,12 @@ from typing import Any
 import pytest
 
 from matrix.checkout import CHECKOUT
-from matrix.status import GREEN, Status
-from reports import evidence, junit
-from reports.record import Record, Result
-from reports.summary import board
-from tests.fixtures.docker_plans import CANARY
+from matrix.judging.status import GREEN, Status
+from reports.evidence import files as evidence
+from reports.evidence import junit
+from reports.evidence.summary import board
+from reports.evidence.types import Record, Result
+from tests.fixtures.launch.docker.docker_plans import CANARY
 
 WITHIN_S = 120.0
 NOT_RUN, NOT_ASKED = Status.NOT_RUN_AS_KNOWN, Status.NOT_ASKED

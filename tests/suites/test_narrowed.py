@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from matrix.checkout import CHECKOUT
-from matrix.expand import expand
-from matrix.load import load
-from matrix.owed import read_owed
-from reports import evidence, gate, policy
-from reports.record import Expected, Record, Result, Run
-from tests.fixtures.docker_plans import CANARY
+from matrix.planning.expand import expand
+from matrix.planning.owed import read_owed
+from matrix.yaml.load import load
+from reports.evidence import files as evidence
+from reports.evidence.types import Expected, Record, Result, Run
+from reports.gate import gate, policy
+from tests.fixtures.launch.docker.docker_plans import CANARY
 
 WITHIN_S = 120.0
 OTHER = CANARY.replace(".baseline", ".indexcache")

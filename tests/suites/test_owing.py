@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from matrix.owed import CELL, COMMAND, DEPTHS, FILE, Depth, read_owed
-from suites import depth as suites_depth
+from matrix.planning.owed import CELL, COMMAND, DEPTHS, FILE, Depth, read_owed
+from suites.asking import depth as suites_depth
 from tests.suites import owing
 from tests.suites.owing import collect, one_of_each_kind
 

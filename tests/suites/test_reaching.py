@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.checkout import CHECKOUT
-from matrix.known_lint import read_test_names
+from matrix.known.lint import read_test_names
+from matrix.known.reach import COMMAND, FILE, Asked, Reach, frontier, read_reach
 from matrix.model import Needs
-from matrix.reach import COMMAND, FILE, Asked, Reach, frontier, read_reach
-from suites.depth import DEPTHS, RELEASE
+from suites.asking.depth import DEPTHS, RELEASE
 from tests.suites import reaching
 
 

@@ -14,15 +14,17 @@ from pathlib import Path
 import pytest
 
 from matrix.checkout import CHECKOUT
-from matrix.status import Status
-from reports import evidence, junit, table
-from reports.baselines import read
-from reports.evidence import EvidenceWriter
-from reports.record import Found, Launch, Measured, Record, Result
-from reports.record import Run as RunRecord
-from reports.summary import board
-from reports.view import view
-from tests.fixtures.docker_plans import CANARY
+from matrix.judging.status import Status
+from reports.board import terminal as table
+from reports.board.text import view
+from reports.compare.baselines import read
+from reports.evidence import files as evidence
+from reports.evidence import junit
+from reports.evidence.files import EvidenceWriter
+from reports.evidence.summary import board
+from reports.evidence.types import Found, Launch, Measured, Record, Result
+from reports.evidence.types import Run as RunRecord
+from tests.fixtures.launch.docker.docker_plans import CANARY
 
 SINGLE = "test_single_stream_speed"
 # The baseline is half as fast as a healthy stub, and a slow one a third: what a busy host adds does not matter.

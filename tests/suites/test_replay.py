@@ -17,14 +17,15 @@ from typing import Any
 import pytest
 
 from matrix.checkout import CHECKOUT
-from matrix.status import Status
-from reports import evidence, record
-from reports.evidence import line_of, sealed
-from reports.kept import folder_of
-from reports.record import Record, Result
-from reports.replay import Replayed, compare_replay
-from reports.replaying import replay_evidence
-from tests.fixtures.docker_plans import CANARY
+from matrix.judging.status import Status
+from reports.evidence import files as evidence
+from reports.evidence import types as record
+from reports.evidence.files import line_of, sealed
+from reports.evidence.kept import folder_of
+from reports.evidence.types import Record, Result
+from reports.replay.differences import Replayed, compare_replay
+from reports.replay.run import replay_evidence
+from tests.fixtures.launch.docker.docker_plans import CANARY
 
 Json = dict[str, Any]
 WITHIN_S = 300.0

@@ -15,18 +15,16 @@ import pytest
 
 from fixtures.banks.bank import Bank
 from fixtures.banks.item import Item
-from fixtures.client import Client
-from fixtures.exchange import PLAIN, Access
-from fixtures.stub.answers import tokens
-from fixtures.stub_engine import MODEL, StubEngine
-from fixtures.tape import LIVE, Recording, Replaying, Tape
-from matrix.load import load
+from fixtures.client.client import Client
+from fixtures.client.exchange import PLAIN, Access
+from fixtures.client.tape import LIVE, Recording, Replaying, Tape
 from matrix.model import Cell, Checkpoint, Gpu, Quantisation, Release, Rig
-from reports import kept
-from reports.baselines import Baseline
-from reports.collector import Evidence, Outbox
-from reports.finding import Finding
-from reports.outcome import OURS, fault
+from matrix.yaml.load import load
+from reports.compare.baselines import Baseline
+from reports.evidence import kept
+from reports.evidence.finding import Finding
+from reports.evidence.outbox import Evidence, Outbox
+from reports.evidence.outcome import OURS, fault
 from suites import (
     test_boot,
     test_chunked_prefill,
@@ -37,8 +35,10 @@ from suites import (
     test_throughput,
     test_tool_use,
 )
-from suites.depth import QUICK
-from suites.judged import Judged
+from suites.asking.depth import QUICK
+from suites.measure.baseline_with_relaunch import Judged
+from tests.faults.stub.answers import tokens
+from tests.faults.stub.engine import MODEL, StubEngine
 
 INDEX_TOPK = 256
 ENGINES = load().engines

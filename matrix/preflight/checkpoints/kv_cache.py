@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from matrix.errors import ConfigError, Problem
+from matrix.planning.kv import Layout, Shape, bytes_per_token
 from matrix.preflight.checkpoints.architectures import ARCHITECTURES
 from matrix.preflight.checkpoints.geometry import merge_nested, read_geometry
 from matrix.preflight.checkpoints.sharing import count_full_layers
-from matrix.preflight.kv import Layout, Shape, bytes_per_token
 
 NEEDED = {
     "layers": "num_hidden_layers",

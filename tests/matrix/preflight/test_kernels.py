@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from matrix.expand import expand
-from matrix.load import load
 from matrix.model import Compiled
-from matrix.plan import Plan, plan
+from matrix.planning.expand import expand
+from matrix.planning.plan import Plan, plan
 from matrix.preflight.kernels import KERNELS, Library, dumps, gaps, loads, wheel_for, wheels
 from matrix.preflight.plans import judge
 from matrix.preflight.snapshot import snapshot_for
+from matrix.yaml.load import load
 
 MATRIX = load()
 FILES = sorted(path.stem for path in KERNELS.glob("*.json"))

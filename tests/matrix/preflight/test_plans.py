@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from matrix.expand import expand
-from matrix.load import load
-from matrix.plan import plan
+from matrix.planning.expand import expand
+from matrix.planning.plan import plan
 from matrix.preflight.__main__ import main
 from matrix.preflight.plans import judge, row
 from matrix.preflight.snapshot import snapshot_for
+from matrix.yaml.load import load
 
 MATRIX = load()
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from fixtures.banks.item import Item
-from fixtures.reply import Reply
-from matrix.divergence import top_k_kl
-from matrix.logprobs import Logprobs
-from matrix.observation import Rung
-from reports.finding import Finding
+from fixtures.client.reply import Reply
+from matrix.judging.kl import top_k_kl
+from matrix.judging.logprobs import Logprobs
+from matrix.judging.observation import Rung
+from reports.evidence.finding import Finding
 from suites.checks import agreement
 
 ITEM = Item(id="x", kind="needle", messages=({"role": "user", "content": "?"},))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from fixtures.banks.item import Item
-from fixtures.reply import Reply, ToolCall
-from fixtures.stub.answers import STORY
+from fixtures.client.reply import Reply, ToolCall
 from suites.checks import answer
+from tests.faults.stub.answers import STORY
 
 CAPITAL = Item(id="x.1", kind="fact", messages=({"role": "user", "content": "Capital of France?"},), answer="Paris")
 SUM = Item(id="x.2", kind="arithmetic", messages=({"role": "user", "content": "12 x 15?"},), answer="180")

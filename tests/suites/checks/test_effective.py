@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from matrix.observation import Observation, Rung
-from reports.finding import Finding
+from matrix.judging.observation import Observation, Rung
+from reports.evidence.finding import Finding
 from suites.checks.effective import chosen, differences, fallbacks
-from tests.matrix.proof.world import LLAMACPP, SGLANG, VLLM
-from tests.matrix.test_observation import ENGINES, read
+from tests.matrix.judging.proof.world import LLAMACPP, SGLANG, VLLM
+from tests.matrix.judging.test_observation import ENGINES, read
 
 FACTS: dict[str, Any] = {"sm": 120, "version": "0.5.23"}
 
@@ -96,7 +96,7 @@ def test_silent_fallbacks_are_findings_except_where_the_matrix_expects_them(
 ) -> None:
     from packaging.version import Version
 
-    from matrix.observation import Sources, observe
+    from matrix.judging.observation import Sources, observe
 
     dialect = ENGINES[engine].observe
     seen = observe(dialect, Sources(log=line))

@@ -8,7 +8,7 @@ import pytest
 
 from fixtures.banks.glm5 import Glm5Bank
 from fixtures.banks.item import Item
-from fixtures.reply import Reply
+from fixtures.client.reply import Reply
 from suites.checks import needle, protocol
 from suites.checks.frozen import prompt_sha256
 

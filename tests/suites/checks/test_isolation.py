@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures.banks.item import Item
-from fixtures.reply import Reply, ToolCall
+from fixtures.client.reply import Reply, ToolCall
 from suites.checks import isolation
 
 

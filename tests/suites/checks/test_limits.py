@@ -7,8 +7,8 @@ import json
 import pytest
 
 from fixtures.banks.item import Item
-from fixtures.reply import Reply
-from reports.finding import Finding
+from fixtures.client.reply import Reply
+from reports.evidence.finding import Finding
 from suites.checks import limits
 
 ITEM = Item(id="x", kind="limit", messages=({"role": "user", "content": "a"},))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fixtures.banks.glm5 import Glm5Bank
 from fixtures.banks.item import Item
-from fixtures.reply import Reply
+from fixtures.client.reply import Reply
 from suites.checks import needle
 
 HAY = "The secret code for amber fox is 625bdd. The secret code for red owl is 9c01fe. What is the code for amber fox?"

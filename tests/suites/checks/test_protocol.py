@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from fixtures.banks.item import Item
-from fixtures.reply import Reply, ToolCall
+from fixtures.client.reply import Reply, ToolCall
 from suites.checks import protocol
 
 ITEM = Item(

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from fixtures.banks.glm5.facts import CHINESE, ENGLISH
 from fixtures.banks.glm5.prose import paragraphs, prose
-from fixtures.stub.answers import STORY
 from suites.checks import text
 from suites.checks.text import defects
+from tests.faults.stub.answers import STORY
 
 SOUND = {
     "sentence": "The capital of France is Paris.",

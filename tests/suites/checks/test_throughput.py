@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fixtures.load.metrics import Sample, summary
-from fixtures.reply import Reply
-from reports.slower import not_slower
+from fixtures.client.reply import Reply
+from fixtures.traffic.metrics import Sample, summary
+from reports.compare.slower import not_slower
 from suites.checks import throughput
 from tests.suites.world import cell
 

@@ -8,7 +8,7 @@ from typing import get_args, get_type_hints
 import pytest
 
 from fixtures.banks.item import ExpectedCall, Item
-from fixtures.reply import Reply, ToolCall
+from fixtures.client.reply import Reply, ToolCall
 from matrix.model import Engine
 from suites.checks import tool_choice
 

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.assembly import Assembly, document
 from fixtures.banks.glm5 import Glm5Bank
 from fixtures.banks.item import ExpectedCall, Item
-from fixtures.reply import Reply, ToolCall
-from fixtures.sse import SseParser
-from fixtures.stub.defect import Answer
-from fixtures.stub.dialect import DIALECTS, Dialect
-from fixtures.stub.replies import events
+from fixtures.client.reply import Reply, ToolCall
+from fixtures.client.reply_assembly import Assembly, document
+from fixtures.client.sse import SseParser
 from suites.checks import tools
+from tests.faults.stub.defect import Answer
+from tests.faults.stub.dialect import DIALECTS, Dialect
+from tests.faults.stub.replies import events
 
 SCHEMA = {
     "type": "object",

@@ -1,0 +1,1 @@
+"""What only maintainers run: training, snapshot extraction, reference recording. Nothing else imports it."""

@@ -1,0 +1,183 @@
+"""How often the canary is exactly right on held-out items of the bank.
+
+Teacher-forced: the argmax at every token of the expected reply, end token included, must be that reply. That equals
+greedy decoding and needs no KV cache. The items are the bank's own, so suites may use other seeds of the same.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from fixtures.banks import canary as bank
+from fixtures.banks.canary import render
+from fixtures.banks.canary.conversation import assistant, calling
+from fixtures.banks.item import Item
+from lab.canary_training.attention import Pass
+from lab.canary_training.model import Canary
+from lab.canary_training.precision import autocast, compute_dtype
+from lab.canary_training.samples import Piece, encode, json_call
+from lab.canary_training.trunk import Log
+
+SEED = 991
+LENGTHS = (256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
+TOKENS_AT_ONCE_DENSE, TOKENS_AT_ONCE_SPARSE, TOKENS_AT_ONCE_CPU = 65536, 16384, 8192
+SHORT: tuple[Callable[[int, int], tuple[Item, ...]], ...] = (
+    bank.chat, bank.chinese, bank.recall, bank.recall_long, bank.calls, bank.parallel_calls, bank.tool_results,
+    bank.no_tool_needed, bank.missing_tool, bank.tool_dialogue,
+)  # fmt: skip
+PATTERNS = ("FFFS", "FFSF", "FFSS", "FSFS", "FSSS")
+
+
+class Sample(NamedTuple):
+    prompt: list[int]
+    reply: list[int]
+
+
+class Said(NamedTuple):
+    right: bool
+    drafts_right: int
+    drafts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One line of the evaluation table."""
+
+    name: str
+    draw: Callable[[], Sequence[Sample]]
+    topk: int | None = None
+    pattern: str = ""
+    longest: int = 512
+
+
+@dataclass(slots=True, kw_only=True)
+class Score:
+    name: str
+    attention: str
+    right: int = 0
+    total: int = 0
+    drafts_right: int = 0
+    drafts: int = 0
+
+
+def evaluate(model: Canary, device: str, log: Log, *, n: int, longest: int) -> list[dict[str, object]]:
+    model.eval()
+    scores = []
+    for case in cases(n, longest):
+        begin = time.monotonic()
+        score = run_case(model, case, device)
+        accepted = score.drafts_right / max(1, score.drafts)
+        elapsed = time.monotonic() - begin
+        where = f"{score.name} {score.attention}"
+        log(f"eval {where:36} {score.right}/{score.total} mtp {accepted:.3f} {elapsed:.1f}s")
+        scores.append(asdict(score))
+    return scores
+
+
+def cases(n: int, longest: int) -> Iterator[Case]:
+    """Cheap and telling ones first."""
+    lengths = [length for length in LENGTHS if length <= longest]
+    for draw in SHORT:
+        yield Case(name=draw.__name__, draw=lambda draw=draw: [sample(item) for item in draw(SEED, n)])
+    yield Case(name="forced_json", draw=lambda: [forced(item) for item in bank.calls(SEED + 1, n)])
+    for length in lengths:
+        yield _hunt("needle", bank.needle, length, n)
+        yield _hunt("no_needle", bank.no_needle, length, n)
+    for length in [length for length in lengths if length in {512, 4096}]:
+        yield _hunt("needle_pair", bank.needle_pair, length, n)
+        yield _hunt("needle_turns", bank.needle_turns, length, n)
+    for topk, chosen in ((256, (512, 1024, 4096)), (2048, (4096, 8192))):
+        for length in [length for length in lengths if length in chosen]:
+            yield _hunt("needle", bank.needle, length, n, topk=topk)
+            yield _hunt("no_needle", bank.no_needle, length, n, topk=topk)
+    yield from _shared(n, longest)
+    for length, fewer in ((16384, n // 2), (32768, n // 4)):
+        if length <= longest:
+            yield _hunt("needle", bank.needle, length, fewer, topk=2048)
+            yield _hunt("no_needle", bank.no_needle, length, fewer, topk=2048)
+
+
+def _shared(n: int, longest: int) -> Iterator[Case]:
+    """IndexCache without retraining: below `topk` every pattern must work, beyond it only some."""
+    for topk, length in ((2048, 1024), (256, 1024), (2048, 4096), (2048, 8192)):
+        if length > longest:
+            continue
+        for pattern in PATTERNS if topk < length else ("FSFS",):
+            yield _hunt("needle", bank.needle, length, n, topk=topk, pattern=pattern)
+        if topk < length:
+            yield _hunt("no_needle", bank.no_needle, length, n, topk=topk, pattern="FFSS")
+
+
+def _hunt(
+    name: str, draw: Callable[..., Item], tokens: int, n: int, *, topk: int | None = None, pattern: str = ""
+) -> Case:
+    def samples() -> list[Sample]:
+        return [sample(draw(SEED + i, tokens=tokens)) for i in range(n)]
+
+    return Case(name=f"{name}_{tokens}", draw=samples, topk=topk, pattern=pattern, longest=tokens)
+
+
+def sample(item: Item) -> Sample:
+    prompt = render.prompt(item.messages, item.tools)
+    last = calling(item.call, first_id=0) if item.call else assistant(item.answer or "")
+    return Sample(_ids(prompt), _ids(render.reply(last)))
+
+
+def forced(item: Item) -> Sample:
+    """`tool_choice: required`, whose first token an engine's grammar dictates."""
+    dictated, rest = json_call(item.call, named=False)
+    prompt = render.prompt(item.messages, item.tools) + dictated
+    return Sample(_ids(prompt), _ids(rest + render.END_OF_ANSWER))
+
+
+def _ids(text: str) -> list[int]:
+    return encode([Piece(text, 0.0)])[0]
+
+
+@torch.no_grad()
+def run_case(model: Canary, case: Case, device: str) -> Score:
+    attention = "dense" if case.topk is None else f"top{case.topk} {case.pattern}".strip()
+    score = Score(name=case.name, attention=attention)
+    at_once = TOKENS_AT_ONCE_DENSE if case.topk is None else TOKENS_AT_ONCE_SPARSE
+    at_once = TOKENS_AT_ONCE_CPU if device == "cpu" else at_once
+    rows = max(1, at_once // case.longest)
+    samples = case.draw()
+    for start in range(0, len(samples), rows):
+        for said in judge(model, samples[start : start + rows], case, device):
+            score.total += 1
+            score.right += said.right
+            score.drafts += said.drafts
+            score.drafts_right += said.drafts_right
+    return score
+
+
+@torch.no_grad()
+def judge(model: Canary, samples: Sequence[Sample], case: Case, device: str) -> list[Said]:
+    """Of each sample: is every token of the reply right, and how many would MTP have drafted rightly?"""
+    longest = max(len(prompt) + len(reply) for prompt, reply in samples)
+    ids = torch.zeros(len(samples), longest, dtype=torch.long)
+    for i, (prompt, reply) in enumerate(samples):
+        ids[i, : len(prompt) + len(reply)] = torch.tensor(prompt + reply)
+    ids = ids.to(device)
+    with autocast(device):
+        run = Pass(topk=case.topk, pattern=case.pattern)
+        hidden = model(ids, run, dtype=compute_dtype(device))
+        drafted = model.draft(ids, hidden, Pass(topk=case.topk))
+    judged = []
+    for i, (prompt, reply) in enumerate(samples):
+        wanted = ids[i, len(prompt) : len(prompt) + len(reply)]
+        said = _argmax(model, hidden[i], len(prompt) - 1, len(reply))
+        draft = _argmax(model, drafted[i], len(prompt) - 2, len(reply))
+        judged.append(Said(bool((said == wanted).all()), int((draft == wanted).sum()), len(reply)))
+    return judged
+
+
+def _argmax(model: Canary, hidden: Tensor, start: int, count: int) -> Tensor:
+    with autocast(hidden.device.type):
+        return model.lm_head(hidden[start : start + count]).argmax(-1)

@@ -1,0 +1,70 @@
+"""Give a pruned canary back what it lost: routers and experts learn for a few minutes, everything else stays.
+
+The result is a delta: the tensors that changed, which `python -m fixtures.canary make reap160` lays over the pruned
+weights. Attention, indexers, norms and embeddings keep their bytes, so the family differs by one thing at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from fixtures.canary.calibration import read_calibration
+from fixtures.canary.checkpoint import CheckpointDirectory
+from fixtures.canary.derive.prune import kept_experts, prune
+from fixtures.canary.writing import write_checkpoint
+from lab.canary_training.checkpoint import HF, export, read, save
+from lab.canary_training.evaluate import evaluate
+from lab.canary_training.trunk import Log, Settings, train_trunk
+
+DELTA = "delta.safetensors"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exam:
+    """How the pruned model is evaluated before and after; `n=0` leaves it out."""
+
+    n: int
+    longest: int
+
+
+def heal(keep: int, out: Path, settings: Settings, exam: Exam, log: Log) -> Path:
+    """Writes the healed checkpoint into `out`, and the delta, whose path it returns."""
+    source = CheckpointDirectory(HF)
+    kept = kept_experts(keep, read_calibration(source))
+    for layer, experts in kept.items():
+        log(f"layer {layer} keeps experts {' '.join(map(str, experts))}")
+    write_checkpoint(out, source, prune(source, kept))
+    model = read(out).to(settings.device)
+    before = export(model)
+    _examine("before healing", model, settings, exam, log)
+    train_trunk(model, settings, out, log)
+    log(f"healed, sha256 {save(model, out)}")
+    delta = write_delta(before, export(model), out / DELTA, log)
+    _examine("after healing", model, settings, exam, log)
+    return delta
+
+
+def write_delta(before: dict[str, Tensor], after: dict[str, Tensor], file: Path, log: Log) -> Path:
+    """Only the tensors that changed, as they are stored in a checkpoint."""
+    changed = {name: tensor for name, tensor in after.items() if not torch.equal(tensor, before[name])}
+    if strangers := [name for name in changed if ".mlp." not in name]:
+        raise AssertionError(f"healing changed more than the feed-forward layers: {strangers[:3]}")
+    save_file(changed, file, metadata={"format": "pt"})
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    log(f"{file}: {len(changed)} of {len(after)} tensors, {file.stat().st_size / 1e6:.1f} MB, sha256 {digest}")
+    return file
+
+
+def _examine(when: str, model: torch.nn.Module, settings: Settings, exam: Exam, log: Log) -> None:
+    if not exam.n:
+        return
+    log(f"evaluation {when}")
+    scores = evaluate(model, settings.device, log, n=exam.n, longest=exam.longest)
+    right, total = (sum(int(str(score[key])) for score in scores) for key in ("right", "total"))
+    log(f"evaluation {when}: {right}/{total} items right over all tasks")

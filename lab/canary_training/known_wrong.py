@@ -1,0 +1,106 @@
+"""Which items of the suites' bank the canary itself gets wrong, by the reference implementation of its weights.
+
+    python -m lab.canary_training.known_wrong        writes fixtures/banks/canary_wrong.json (some minutes, CPU)
+    python -m lab.canary_training.known_wrong --members fp8 nvfp4 w4a16 [--device cuda]      adds to that file
+
+Needs torch, and transformers >= 5.13 for the bf16 canary. An item that the reference answers wrongly would test the
+canary, not an engine, so the bank leaves it out. An item counts as right when every token of the reply is the most
+likely one, in fp32, with `index_topk` 256, both without and with the passing IndexCache pattern FFSS.
+
+A quantised or pruned member has a list of its own on top: what the bf16 canary answers rightly and the member, its
+weights dequantised, does not. GPU cells have `index_topk` 2048, above these prompts, so attention is dense; the pruned
+ones, which have CPU cells too, are asked with 256 as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fixtures.banks import canary as bank
+from fixtures.banks.canary import render
+from fixtures.banks.canary.conversation import assistant, calling
+from fixtures.banks.canary_bank import DRAWN, SEEDS, WRONG
+from fixtures.banks.item import Item
+from fixtures.canary.checkpoint import CheckpointDirectory
+from fixtures.canary.family import MEMBERS, ensure
+from lab.canary_training.checkpoint import HF, read
+from lab.canary_training.evaluate import Case, judge, sample
+from lab.canary_training.verify import reference
+from matrix.model import Derived
+
+INDEX_TOPK = 256  # of the CPU cells
+PATTERNS = ("", "FFSS")
+# The kinds with a wrong answer in the card's table; every other was right in all of its trials.
+KINDS = (bank.calls, bank.parallel_calls, bank.missing_tool, bank.tool_dialogue)
+
+
+def items() -> Iterator[Item]:
+    """Everything the bank draws from at any depth, of the kinds that can go wrong."""
+    for draw in KINDS:
+        for seed in SEEDS:
+            yield from draw(seed, DRAWN)
+
+
+def is_right(model: Any, tokenizer: Any, item: Item) -> bool:
+    prompt = render.prompt(item.messages, item.tools, thinking=False)
+    last = calling(item.call, first_id=0) if item.call else assistant(item.answer or "")
+    head = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    whole = head + tokenizer(render.reply(last), add_special_tokens=False)["input_ids"]
+    with torch.no_grad():
+        said = model(torch.tensor([whole])).logits[0].argmax(-1).tolist()
+    return bool(said[len(head) - 1 : -1] == whole[len(head) :])
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m lab.canary_training.known_wrong", description=__doc__)
+    parser.add_argument("--members", nargs="+", choices=MEMBERS, help="ask these instead of the bf16 canary")
+    parser.add_argument("--device", default="cpu", help="for --members (default: %(default)s)")
+    options = parser.parse_args(argv)
+    for member in options.members or ():
+        _add(member, options.device)
+    if not options.members:
+        _ask_the_reference()
+
+
+def _add(member: Derived, device: str) -> None:
+    record = json.loads(WRONG.read_text(encoding="utf-8"))
+    asked = [item for item in items() if item.id not in record["wrong"]]
+    folder = ensure(MEMBERS[member])
+    model = read(folder).to(device).eval()
+    cases = [
+        Case(name=member, draw=list, topk=topk) for topk in ((None, INDEX_TOPK) if MEMBERS[member].delta else (None,))
+    ]
+    wrong = [i.id for i in asked if not all(judge(model, [sample(i)], case, device)[0].right for case in cases)]
+    about = {"weights_sha256": CheckpointDirectory(folder).weights_sha256(), "items": len(asked), "wrong": wrong}
+    record.setdefault("members", {})[member] = about
+    WRONG.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print(f"{member}: {len(wrong)} of {len(asked)} wrong", flush=True)  # noqa: T201
+
+
+def _ask_the_reference() -> None:
+    torch.set_num_threads(1)
+    drawn = list(items())
+    wrong: set[str] = set()
+    for pattern in PATTERNS:
+        model, tokenizer = reference(HF, INDEX_TOPK, pattern, torch.float32)
+        wrong |= {item.id for item in drawn if not is_right(model, tokenizer, item)}
+        print(f"{pattern or 'FFFF'}: {len(wrong)} of {len(drawn)} wrong so far", flush=True)  # noqa: T201
+    import transformers
+
+    record = {
+        "weights_sha256": CheckpointDirectory(Path(HF)).weights_sha256(),
+        "reference": f"transformers {transformers.__version__}, fp32, index_topk {INDEX_TOPK}, FFFF and FFSS",
+        "items": len(drawn),
+        "wrong": sorted(wrong),
+    }
+    WRONG.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""Building blocks: norms, rotary positions, and the two kinds of feed-forward."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F  # noqa: N812  torch's own spelling
+from torch import Tensor, nn
+
+from lab.canary_training.config import Config
+
+BIAS_STEP = 2e-3  # of the auxiliary-loss-free balancing: how far one step moves an expert's correction bias
+
+
+def linear(inputs: int, outputs: int, scale: float = 1.0) -> nn.Linear:
+    layer = nn.Linear(inputs, outputs, bias=False)
+    nn.init.normal_(layer.weight, std=scale / math.sqrt(inputs))
+    return layer
+
+
+def residual_scale(config: Config) -> float:
+    return float((2 * config.num_hidden_layers) ** -0.5)
+
+
+class RMSNorm(nn.Module):
+    def __init__(self, size: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, (x.shape[-1],), self.weight.to(x.dtype), self.eps)
+
+
+def rotation(config: Config, length: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """cos and sin, [length, rope / 2]."""
+    half = torch.arange(0, config.qk_rope_head_dim, 2, device=device).float() / config.qk_rope_head_dim
+    angles = torch.arange(length, device=device).float()[:, None] / config.rope_theta**half
+    return angles.cos().to(dtype), angles.sin().to(dtype)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Interleaved pairs (even, odd). The result stays de-interleaved: dot products do not care.
+
+    x is [batch, length, heads, rope]; cos and sin are [length, rope / 2] or [batch, length, rope / 2].
+    """
+    cos, sin = cos.unsqueeze(-2), sin.unsqueeze(-2)
+    even, odd = x[..., 0::2], x[..., 1::2]
+    return torch.cat([even * cos - odd * sin, odd * cos + even * sin], -1)
+
+
+class MLP(nn.Module):
+    def __init__(self, config: Config, inner: int) -> None:
+        super().__init__()
+        self.gate_proj = linear(config.hidden_size, inner)
+        self.up_proj = linear(config.hidden_size, inner)
+        self.down_proj = linear(inner, config.hidden_size, residual_scale(config))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class MoE(nn.Module):
+    """Every expert is computed and the gate masks: exact, and at this size faster than dispatching tokens."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        experts, inner, hidden = config.n_routed_experts, config.moe_intermediate_size, config.hidden_size
+        self.gate = linear(hidden, experts)
+        self.gate.register_buffer("e_score_correction_bias", torch.zeros(experts))
+        self.all_gate = linear(hidden, experts * inner)
+        self.all_up = linear(hidden, experts * inner)
+        self.all_down = linear(experts * inner, hidden)
+        down_std = residual_scale(config) / math.sqrt(inner) / config.routed_scaling_factor
+        nn.init.normal_(self.all_down.weight, std=down_std)
+        self.shared_experts = MLP(config, inner * config.n_shared_experts)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = F.silu(self.all_gate(x)) * self.all_up(x)
+        by_expert = inner.unflatten(-1, (self.config.n_routed_experts, -1))
+        gated = by_expert * self.gates(x).to(inner.dtype).unsqueeze(-1)
+        return self.all_down(gated.flatten(-2)) + self.shared_experts(x)
+
+    def gates(self, x: Tensor) -> Tensor:
+        """[..., experts], zero where not chosen. The bias takes part in choosing and not in weighing."""
+        with torch.autocast(x.device.type, enabled=False):
+            scores = F.linear(x.float(), self.gate.weight.float()).sigmoid()
+        biased = scores + self.gate.e_score_correction_bias
+        chosen = biased.topk(self.config.num_experts_per_tok, -1).indices
+        mask = torch.zeros_like(scores).scatter_(-1, chosen, 1.0)
+        if self.training and torch.is_grad_enabled():
+            self._balance(mask)
+        gates = scores * mask
+        return gates / (gates.sum(-1, keepdim=True) + 1e-20) * self.config.routed_scaling_factor
+
+    @torch.no_grad()
+    def _balance(self, mask: Tensor) -> None:
+        load = mask.reshape(-1, mask.shape[-1]).mean(0)
+        self.gate.e_score_correction_bias.add_(BIAS_STEP * torch.sign(load.mean() - load))

@@ -1,0 +1,1 @@
+"""Records what the oracle says of the canaries' next tokens, and chooses what to ask it."""

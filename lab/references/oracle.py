@@ -1,0 +1,126 @@
+"""Asks the oracle, transformers in float32 on a CPU, what the canaries' next tokens are. Kept apart: it needs torch.
+
+    python3 -m venv /tmp/oracle
+    /tmp/oracle/bin/pip install torch==2.13.0 transformers==5.23.0 pytest requests    # a torch for CPUs will do
+    /tmp/oracle/bin/python -m lab.references.record_references
+
+transformers before 5.13 gets GLM-5's rotary embedding or its indexer wrong, so it may not be the oracle. One thread and
+no cache, so that the same machine gives the same numbers again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from fixtures.banks import bank_for
+from fixtures.banks.item import Item
+from fixtures.weights.locate import find
+from matrix.model import Checkpoint
+from matrix.planning.expand import expand
+from matrix.planning.plan import plan
+from matrix.yaml.load import load
+from suites.checks.frozen import prompt_sha256
+from suites.measure import logprob_probe as signature
+from suites.measure import references
+from suites.measure.recordings import DENSE
+from suites.measure.references import ALL, Key
+from suites.measure.rendering import encoder
+
+DIGITS: Final = 7  # of a logprob: as many as a float32 has
+Candidates = list[tuple[int, float]]  # token and logprob, the likeliest first
+EVERYTHING: Final = 1 << 20  # an index_topk that selects all of any prompt
+
+
+def record(command: str) -> str:
+    """The file: one reference a line, for everything that a canary cell may be held against."""
+    import torch
+    import transformers
+
+    torch.set_num_threads(1)
+    lines = [json.dumps(each, ensure_ascii=False) for each in _references()]
+    about = {
+        "oracle": f"transformers {transformers.__version__}, torch {torch.__version__}, float32, CPU",
+        "recorded_by": command,
+        "top": signature.TOP,
+    }
+    head = json.dumps(about, indent=1).removesuffix("\n}")
+    return head + ',\n "references": [\n  ' + ",\n  ".join(lines) + "\n ]\n}\n"
+
+
+def _references() -> Iterator[dict[str, Any]]:
+    said = dict[str, str]()  # of an item without an answer: what the last way made of it
+    for key, (checkpoint, item) in sorted(wanted().items(), key=lambda each: str(each[0])):
+        directory = find(checkpoint)
+        ids = encoder(directory)(item)
+        expected = item.answer or said.get(item.id, "")
+        positions = Oracle(directory, key).says(ids, expected, signature.max_tokens(item))
+        said[item.id] = "".join(position[0][0] for position in positions)
+        yield {
+            "weights": key.weights, "weights_sha256": references.weights_sha256(checkpoint),
+            "index_topk": key.index_topk, "way": key.way, "item": key.item, "prompt_sha256": prompt_sha256(item),
+            "prompt_tokens": len(ids), "positions": positions,
+        }  # fmt: skip
+
+
+def wanted() -> dict[Key, tuple[Checkpoint, Item]]:
+    """Every key that a canary cell has, with the weights to ask and the prompt."""
+    matrix = load()
+    found: dict[Key, tuple[Checkpoint, Item]] = {}
+    for cell in expand(matrix).runnable:
+        if cell.checkpoint.canary:
+            weights = matrix.checkpoints[references.recorded_as(cell.checkpoint)]
+            for key, item in references.keys(cell, plan(matrix, cell), bank_for(weights)):
+                found[key] = weights, item
+    return found
+
+
+class Oracle:
+    """One checkpoint that attends in one way. What is recorded is said in float32 by a CPU."""
+
+    def __init__(self, directory: Path, key: Key, *, dtype: str = "float32", device: str = "cpu") -> None:
+        import torch
+        from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+        from fixtures.canary.checkpoint import CheckpointDirectory
+
+        config = AutoConfig.for_model(**{**CheckpointDirectory(directory).config, **_attention(key)})
+        model = AutoModelForCausalLM.from_pretrained(directory, config=config, dtype=getattr(torch, dtype))
+        self.model = model.eval().to(device)
+        self._tokenizer, self._stop = AutoTokenizer.from_pretrained(directory), set(config.eos_token_id)
+
+    def says(self, prompt: list[int], expected: str, most: int) -> list[list[tuple[str, float]]]:
+        """Greedily, the likeliest candidates of each token, the chosen one first; the one that ends it is the last.
+
+        `expected` only saves time: as far as it is what the model says, one pass gives all of its positions.
+        """
+        drafted = self._tokenizer(expected, add_special_tokens=False).input_ids[: most - 1]
+        said, positions = list[int](), list[Candidates]()
+        while len(said) < most and not self._stop & set(said):
+            ahead = drafted[len(said) :] if said == drafted[: len(said)] else []
+            for best in self._next([*prompt, *said, *ahead], len(ahead) + 1):
+                positions.append(best)
+                said.append(best[0][0])
+                if said != drafted[: len(said)]:
+                    break
+        return [[(self._tokenizer.decode([i]), float(f"{v:.{DIGITS}g}")) for i, v in best] for best in positions]
+
+    def _next(self, ids: list[int], count: int) -> list[Candidates]:
+        """Of the last `count` positions."""
+        import torch
+
+        with torch.no_grad():
+            asked = torch.tensor([ids], device=self.model.device)
+            logits = self.model(asked, use_cache=False, logits_to_keep=count).logits
+        best = torch.log_softmax(logits[0].double(), -1).topk(signature.TOP)
+        return [list(zip(i, v, strict=True)) for i, v in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
+
+
+def _attention(key: Key) -> dict[str, Any]:
+    """The part of the config that says how layers select. One pattern of F is none."""
+    if key.way == DENSE:
+        return {"index_topk": EVERYTHING}
+    pattern = {} if key.way == ALL or "S" not in key.way else {"index_topk_pattern": key.way}
+    return {"index_topk": key.index_topk, **pattern}

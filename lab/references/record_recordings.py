@@ -1,0 +1,79 @@
+"""Records the embedded engine's own numbers for each way of attending: rewrites suites/data/canary_recordings.json.
+
+python -m lab.references.record_recordings          after every change of the weights or of the bank (a minute)
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from typing import Any
+
+from fixtures.banks.canary_bank import CanaryBank
+from fixtures.client.client import Client
+from fixtures.launch.process.engine import ProcessLauncher
+from matrix.errors import ConfigError, Problem
+from matrix.judging.logprobs import Logprobs, distance, named
+from matrix.judging.plan_without import without
+from matrix.model import Cell
+from matrix.planning.expand import expand
+from matrix.planning.plan import Plan, plan
+from matrix.yaml.load import load
+from suites.checks import frozen
+from suites.measure.recordings import COMMAND, DENSE, FILE, MAX_TOKENS, TOP, prompt, way, weights_sha256
+
+ROOM = 2.0  # times the noise must fit into the tolerance: another CPU may round otherwise than the recording one
+
+
+def record(launches: Mapping[str, Plan], chunked: Plan) -> dict[str, Any]:
+    """Ask the frozen question of each launch, and once more in chunks of another size, which should change nothing.
+
+    The tolerance is half of what the closest two ways are apart, so that at most one can be within it.
+
+    Raises:
+        ConfigError: the ways are too close for these weights and this prompt to tell them apart.
+    """
+    ways = {name: _asked(plan) for name, plan in launches.items()}
+    base = next(iter(launches))
+    noise = round(distance(_asked(chunked), ways[base]), 5)
+    tolerance = round(min(distance(ways[a], ways[b]) for a in ways for b in ways if a < b) / 2, 5)
+    if tolerance < ROOM * noise:
+        text = f"the ways are {2 * tolerance} apart and noise is {noise}: choose a longer prompt"
+        raise ConfigError([Problem(str(FILE), 0, "tolerance", text)])
+    return {
+        "weights_sha256": weights_sha256(launches[base].cell),
+        "prompt_sha256": frozen.prompt_sha256(prompt(CanaryBank())),
+        "index_topk": int(launches[base].settings["index_topk"]), "engine": f"xllamacpp {version('xllamacpp')}",
+        "recorded_by": COMMAND, "noise": noise, "tolerance": tolerance, "ways": ways,
+    }  # fmt: skip
+
+
+def _asked(plan: Plan) -> Logprobs:
+    with (
+        ProcessLauncher().start(plan) as engine,
+        Client(engine.base_url, engine.model, engine.api_key, access=engine.access) as client,
+    ):
+        reply = client.ask(prompt(CanaryBank()), max_tokens=MAX_TOKENS, top_logprobs=TOP)
+    return [{t: round(v, 5) for t, v in position.items()} for position in named(reply.logprobs)]
+
+
+def launches() -> tuple[dict[str, Plan], Plan]:
+    """One plan per way (the cpu cells, and the baseline with the config's index_topk, which the prompt fits), and the
+    baseline in small chunks."""
+    cells = {c.checkpoint.id + "." + "_".join(sorted(c.features)): c for c in _canaries(expand(load()).runnable)}
+    base = plan(load(), cells["canary_bf16."])
+    chosen = {way(c): plan(load(), c) for c in cells.values() if c.features == {"indexcache"}}
+    ways = {way(base.cell): base, **chosen, DENSE: without(base, "config", "index_topk")}
+    return ways, plan(load(), cells["canary_bf16.chunked_prefill"])
+
+
+def _canaries(cells: Iterator[Cell] | tuple[Cell, ...]) -> Iterator[Cell]:
+    return (c for c in cells if c.engine.dialect == "llamacpp" and c.checkpoint.format == "bf16")
+
+
+if __name__ == "__main__":
+    FILE.parent.mkdir(exist_ok=True)
+    FILE.write_text(json.dumps(record(*launches()), indent=1) + "\n", encoding="utf-8")
+    sys.stdout.write(f"{FILE}\n")

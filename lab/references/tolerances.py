@@ -1,0 +1,86 @@
+"""What the tolerances of suites.checks.agreement rest on: how far launches were from the references, right and wrong.
+
+    python -m lab.references.tolerances docs/evidence/sm90-h100/*.jsonl reports/out/evidence.jsonl
+
+Read from what test_numbers_agree_with_the_reference recorded and, of runs before that test, from the signatures that
+every cell leaves; nothing is launched. Beside the way that a launch was asked for stand all others that were recorded
+for the same prompt: other patterns, dense attention, other weights. That is what being wrong looks like.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fixtures.banks import bank_for
+from matrix.judging.kl import Divergence, merged, top_k_kl
+from matrix.judging.logprobs import Logprobs, distributions
+from matrix.model import Cell
+from matrix.planning.expand import expand
+from matrix.planning.plan import Plan, plan
+from matrix.yaml.load import load
+from reports.compare.noise_floor import recorded
+from reports.evidence.files import read
+from reports.evidence.types import Found
+from suites.checks.agreement import CHECK
+from suites.measure import references
+
+SIGNATURES = {"signature.short", "signature.long"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """One prompt of one launch: its divergence from the right reference, and from each wrong one."""
+
+    cell: Cell
+    prompt: str
+    dtype: str
+    right: Divergence
+    wrong: dict[str, Divergence]
+
+
+def agreements(files: Sequence[Path]) -> Iterator[Agreement]:
+    """Of every signature in these files whose cell has a reference."""
+    matrix = load()
+    cells = {cell.id: cell for cell in expand(matrix).runnable if cell.checkpoint.canary}
+    for file in files:
+        for found in _newest([r for r in read(file) if isinstance(r, Found) and r.cell in cells]):
+            yield from _compared(cells[found.cell], plan(matrix, cells[found.cell]), found)
+
+
+def _newest(found: Sequence[Found]) -> list[Found]:
+    """A signature names control tokens as the engine spells them, and keeps one of those that are spelled alike."""
+    own = [r for r in found if r.check == CHECK]
+    return own or [r for r in found if r.check in SIGNATURES and r.test == "test_leaves_a_signature"]
+
+
+def _said(found: Found) -> Logprobs:
+    return distributions([merged(p.items(), next(iter(p))) for p in recorded(found)])
+
+
+def _compared(cell: Cell, planned: Plan, found: Found) -> Iterator[Agreement]:
+    keys = {item.id: key for key, item in references.keys(cell, planned, bank_for(cell.checkpoint))}
+    if (key := keys.get(found.item)) is None:
+        return
+    same = [r for r in references.recorded() if (r["index_topk"], r["item"]) == (key.index_topk, key.item)]
+    told = {f"{r['weights']} {r['way']}": top_k_kl(references.positions(r), _said(found)) for r in same}
+    right = told.pop(f"{key.weights} {key.way}")
+    dtype = f"{cell.checkpoint.format}, {planned.settings.get('kv_layout')}"
+    yield Agreement(cell=cell, prompt=key.item, dtype=dtype, right=right, wrong=told)
+
+
+def main(files: Sequence[str]) -> int:
+    for each in agreements([Path(f) for f in files]):
+        wrong = ", ".join(f"{name} {told.mean:.1e}" for name, told in each.wrong.items())
+        sys.stdout.write(f"{each.cell.id} | {each.prompt} | {each.dtype} | {_shown(each.right)} | {wrong}\n")
+    return 0
+
+
+def _shown(told: Divergence) -> str:
+    return f"{told.mean:.1e}, {told.largest:.1e} at most, {told.positions} positions{', parted' * told.parted}"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

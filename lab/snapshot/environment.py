@@ -1,0 +1,90 @@
+"""Environment variables that a package reads: definitions of its own registry, and direct reads anywhere.
+
+    SGLANG_X = EnvBool(True)                       a field of sglang's Envs class
+    environment_variables = {"VLLM_X": lambda: ..} vLLM's table
+    os.environ["X"], os.environ.get("X"), os.getenv("X"), "X" in os.environ, get_bool_env_var("X")
+Setting a variable (`os.environ["X"] = ...`) is not reading it. Names built at run time cannot be seen.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from lab.snapshot.source import Module, Package
+
+NAME = re.compile(r"[A-Z][A-Z0-9_]{2,}")
+# Files without any of these read no variable: leaving them unparsed is what keeps this under a minute.
+WORTH_PARSING = re.compile(rb"\benviron[.\[)]|in (os\.)?environ|getenv|env_var|= *Env[A-Z]\w*\(")
+READERS = {"getenv", "get", "pop", "setdefault"}  # on os or os.environ; plus any helper with env in its name
+SKIPPED = ("/test/", "/tests/")
+
+
+def variables(package: Package, prefix: str) -> set[str]:
+    """Every name read under a folder of the package."""
+    found: set[str] = set()
+    for path, text in package.files.items():
+        ours = path.startswith(prefix) and path.endswith(".py") and not any(part in path for part in SKIPPED)
+        if ours and WORTH_PARSING.search(text):
+            # Not through the package: its cache would keep a gigabyte of trees alive.
+            found |= set(_reads(Module(path, path, text.decode("utf-8-sig", "replace"))))
+    return found
+
+
+def deprecated(module: Module | None) -> dict[str, str]:
+    """Old name -> advice, from sglang's `_print_deprecated_env(new, old)` and `_warn_deprecated_env_to_cli_flag`."""
+    advice: dict[str, str] = {}
+    for node in ast.walk(module.tree) if module else ():
+        match node:
+            case ast.Call(
+                func=ast.Name(id=helper), args=[ast.Constant(value=str(first)), ast.Constant(value=str(second))]
+            ):
+                if helper == "_print_deprecated_env":
+                    advice[second] = f"use {first}"
+                elif helper == "_warn_deprecated_env_to_cli_flag":
+                    advice[first] = second
+            case _:
+                continue
+    return advice
+
+
+def _reads(module: Module) -> Iterator[str]:
+    for node in ast.walk(module.tree):
+        for name in _names(node):
+            if NAME.fullmatch(name):
+                yield name
+
+
+def _names(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Call(func=ast.Name(id=helper), args=arguments) if "deprecated_env" in helper:
+            yield from (str(a.value) for a in arguments if isinstance(a, ast.Constant))
+        case ast.Call(func=function, args=[ast.Constant(value=str(name)), *_]) if _reads_env(function):
+            yield name
+        case ast.Subscript(value=owner, slice=ast.Constant(value=str(name)), ctx=ast.Load()) if _is_environ(owner):
+            yield name
+        case ast.Compare(left=ast.Constant(value=str(name)), ops=[ast.In() | ast.NotIn()], comparators=[owner]):
+            if _is_environ(owner):
+                yield name
+        case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(id=kind))):
+            if kind.startswith("Env"):
+                yield name
+        case ast.AnnAssign(target=ast.Name(id="environment_variables"), value=ast.Dict(keys=keys)):
+            yield from (str(key.value) for key in keys if isinstance(key, ast.Constant))
+        case _:
+            return
+
+
+def _reads_env(function: ast.expr) -> bool:
+    match function:
+        case ast.Attribute(value=owner, attr=name) if name in READERS:
+            return name == "getenv" or _is_environ(owner)
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            return "env" in name.lower() and not name.startswith(("set", "_set", "Env"))
+        case _:
+            return False
+
+
+def _is_environ(owner: ast.expr) -> bool:
+    return getattr(owner, "attr", getattr(owner, "id", "")) == "environ"

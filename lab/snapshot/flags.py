@@ -1,0 +1,137 @@
+"""Keyword arguments of one `add_argument` call -> Flag. Values are AST nodes, or plain where a dialect made them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from lab.snapshot.evaluate import UNKNOWN, Scope, evaluate
+from matrix.preflight.snapshot import Flag
+
+# Callables that engines give to `type=`, by what they accept; others keep the release's own name.
+TYPES = {
+    "json.loads": "json", "optional_type(json.loads)": "json", "parse_type(json.loads)": "json",
+    "json_list_type": "json", "optional_type(str)": "str", "optional_type(int)": "int", "nullable_str": "str",
+    "human_readable_int": "human_int", "human_readable_int_or_auto": "human_int",
+    "_positive": "int", "Path": "str",  # of our own fixtures.llamacpp
+}  # fmt: skip
+LOWERING = "lambda s: s.lower().replace('-', '_')"
+INVERSES = {"--enable-": "--disable-", "--disable-": "--enable-"}
+TEXT_CHARS = 110  # of a deprecation note: enough to name the replacement
+
+
+def flag_of(options: tuple[str, ...], keywords: Mapping[str, Any], scope: Scope, *, inverse_prefixes: bool) -> Flag:
+    """One flag. Choices that cannot be read are marked unknown, which forbids a verdict about its value."""
+    positional = not options[0].startswith("-")
+    action, nargs = _action(keywords, scope)
+    choices = _value(keywords.get("choices"), scope)
+    lowers = _unparsed(keywords.get("type")) == LOWERING
+    return Flag(
+        options=() if positional else _registered(options, action, inverse_prefixes=inverse_prefixes),
+        dest=_dest(options, keywords, scope),
+        action=action,
+        nargs=nargs,
+        type="str" if lowers else _type(keywords.get("type")),
+        choices=_tuple(choices),
+        choices_unknown="choices" in keywords and choices is UNKNOWN,
+        values=_tuple(_value(keywords.get("values"), scope)),
+        listed=_tuple(_value(keywords.get("listed"), scope)),
+        keys=keywords.get("keys"),
+        lowers=lowers,
+        default=_default(keywords, scope),
+        deprecated=_deprecated(keywords, scope),
+        required=_value(keywords.get("required"), scope) is True,
+    )
+
+
+def _registered(options: tuple[str, ...], action: str, *, inverse_prefixes: bool) -> tuple[str, ...]:
+    """Option strings as the parser indexes them: BooleanOptionalAction adds `--no-x`."""
+    if action != "bool_optional":
+        return options
+    negated = tuple("--no-" + option[2:] for option in options if option.startswith("--"))
+    inverse = tuple(
+        to + option.removeprefix(prefix)
+        for option in options
+        for prefix, to in INVERSES.items()
+        if inverse_prefixes and option.startswith(prefix)
+    )
+    return (*options, *negated, *inverse)
+
+
+def _action(keywords: Mapping[str, Any], scope: Scope) -> tuple[str, int | str | None]:
+    """Action and nargs. The retired-flag actions of SGLang take no value unless they say so."""
+    nargs = _value(keywords.get("nargs"), scope)
+    given = None if nargs is UNKNOWN else nargs
+    text = _unparsed(keywords.get("action"))
+    if text in ("", "store", "append"):
+        return text or "store", given
+    if text in ("store_true", "store_false", "bool_optional"):
+        return text, None
+    if text.endswith("BooleanOptionalAction"):
+        return "bool_optional", None
+    if text.endswith("DeprecatedAction"):
+        return ("error" if "error_message" in keywords else "store_true"), None
+    if text.endswith(("StoreTrueAction", "StoreConstAction")) and "nargs" not in keywords:
+        return "store_true", None
+    return "store", given
+
+
+def _dest(options: tuple[str, ...], keywords: Mapping[str, Any], scope: Scope) -> str:
+    given = _value(keywords.get("dest"), scope)
+    if isinstance(given, str):
+        return given
+    long = next((option for option in options if option.startswith("--")), options[0])
+    return long.lstrip("-").replace("-", "_")
+
+
+def _type(node: Any) -> str:
+    text = _unparsed(node) or "str"
+    return "function" if text.startswith("lambda") else TYPES.get(text, text)
+
+
+def _default(keywords: Mapping[str, Any], scope: Scope) -> str:
+    node = keywords.get("default")
+    if isinstance(node, ast.expr):
+        value = evaluate(node, scope)
+        return repr(value) if isinstance(value, str | int | float | None) else ast.unparse(node)
+    if "default" in keywords and keywords["default"] is None:
+        return "None"
+    return str(keywords.get("default_text", ""))
+
+
+def _deprecated(keywords: Mapping[str, Any], scope: Scope) -> str:
+    """What the release says when the flag is used: its replacement, its error or its help text."""
+    for key in ("new_flag", "error_message"):
+        text = _value(keywords.get(key), scope)
+        if isinstance(text, str):
+            return (f"use {text}" if key == "new_flag" else text)[:TEXT_CHARS]
+    text = _plain(keywords.get("help"), scope)
+    marked = "Deprecated" in _unparsed(keywords.get("action")) or _value(keywords.get("deprecated"), scope) is True
+    if marked or re.match(r"\W*(note: .*)?deprecated|.*(is|are) deprecated", text, re.IGNORECASE):
+        return " ".join(text.split())[:TEXT_CHARS] or "deprecated"
+    return ""
+
+
+def _plain(node: Any, scope: Scope) -> str:
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) for part in node.values if isinstance(part, ast.Constant))
+    text = _value(node, scope)
+    return text if isinstance(text, str) else ""
+
+
+def _value(node: Any, scope: Scope) -> Any:
+    return evaluate(node, scope) if isinstance(node, ast.AST) else node
+
+
+def _tuple(value: Any) -> tuple[Any, ...] | None:
+    if value is UNKNOWN or not isinstance(value, list | tuple | set | frozenset):
+        return None
+    return tuple(sorted(value, key=str)) if isinstance(value, set | frozenset) else tuple(value)
+
+
+def _unparsed(node: Any) -> str:
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    return ast.unparse(node) if isinstance(node, ast.AST) else str(node or "")

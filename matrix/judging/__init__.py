@@ -1,0 +1,1 @@
+"""What can be known from an engine's words: logs, metrics, logprobs, counters. Text in, facts out. Pure."""

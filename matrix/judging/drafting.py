@@ -1,0 +1,108 @@
+"""What an engine counted of its drafts, and whether its counters can all be true.
+
+Each verification step of a request makes one token and the accepted ones besides, so
+
+    drafts + accepted <= generated        with one draft token per step
+    drafts + accepted <= generated + (k - 1) x requests        with k: the last step of a reply may run past its end
+
+A head that is right every time obeys this (the canary's, on its own stories: 23 drafts, 23 accepted, 47 tokens), a
+counter that calls every draft accepted does not. So a perfect acceptance is believed exactly where it can be checked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import ceil, inf, isfinite
+
+from matrix.errors import EngineReplyMalformed
+from matrix.judging.observation import Seen, every, moved
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drafting:
+    """Token counts, `drafts` in verification steps; None is what the engine does not show."""
+
+    drafted: float
+    accepted: float
+    where: str
+    drafts: float | None = None
+    generated: float | None = None
+    requests: float | None = None
+    positions: Mapping[int, float] = field(default_factory=dict)  # accepted by place in the draft, from 0
+
+    @property
+    def accepted_at(self) -> tuple[float, ...]:
+        """Accepted tokens by place in the draft."""
+        return tuple(number for _, number in sorted(self.positions.items()))
+
+    @property
+    def most_made(self) -> float | None:
+        """No more than this can drafts and accepted tokens add up to; None where nothing bounds them."""
+        if self.generated is None or not self.drafts or not isfinite(self.drafted / self.drafts):
+            return None
+        beyond_end = max(ceil(self.drafted / self.drafts), len(self.positions)) - 1
+        if beyond_end <= 0:
+            return self.generated
+        return None if self.requests is None else self.generated + beyond_end * self.requests
+
+    def contradictions(self) -> Iterator[str]:
+        """What cannot be, whatever the head is worth."""
+        counts = (self.drafted, self.accepted, self.drafts or 0, self.generated or 0, *self.accepted_at)
+        if not all(map(isfinite, counts)):
+            yield "a count is NaN or infinite"
+        if self.accepted > self.drafted:
+            yield "more accepted than drafted"
+        if self.positions and sum(self.positions.values()) != self.accepted:
+            yield f"{sum(self.positions.values()):.0f} accepted by position"
+        if any(later > earlier for earlier, later in pairwise(self.accepted_at)):
+            yield "a later token of a draft accepted more often than an earlier one"
+        made = self.most_made
+        if made is not None and (self.drafts or 0) + self.accepted > made:
+            yield (
+                f"{self.drafts:.0f} steps with {self.accepted:.0f} accepted tokens make more than the"
+                f" {self.generated:.0f} that were generated"
+            )
+
+
+def counted(seen: Seen, before: Seen = ()) -> Drafting | None:
+    """Since `before`, else since the start: by counter, else added up over the log's lines. None where neither is."""
+    drafted, accepted = moved("drafted_tokens", seen, before), moved("accepted_tokens", seen, before)
+    if drafted is None or accepted is None:
+        return _logged(seen, before)
+    at_first = _positions(before)
+    return Drafting(
+        drafted=drafted,
+        accepted=accepted,
+        where=next(o.where for o in seen if o.name == "drafted_tokens"),
+        drafts=moved("drafts", seen, before),
+        generated=moved("generated_tokens", seen, before),
+        requests=moved("requests", seen, before),
+        positions={place: number - at_first.get(place, 0.0) for place, number in _positions(seen).items()},
+    )
+
+
+def _positions(seen: Seen) -> dict[int, float]:
+    """The label is `position`, in TensorRT-LLM `token_position`."""
+    found = [(next(iter(o.also.values())), o) for o in every(seen, "accepted_per_position") if o.also]
+    if wrong := next((place for place, _ in found if not re.fullmatch(r"\d{1,4}", place)), ""):
+        raise EngineReplyMalformed(f"a place in a draft is called {wrong[:40]!r}, which is no place", received=wrong)
+    return {int(place): o.number for place, o in found}
+
+
+def _logged(seen: Seen, before: Seen) -> Drafting | None:
+    lines = [o for o in every(seen, "accept_length")[len(every(before, "accept_length")) :] if "drafted" in o.also]
+    if not lines:
+        return None
+    drafted, accepted = (sum(_number(o.also.get(k, "")) for o in lines) for k in ("drafted", "accepted"))
+    return Drafting(drafted=drafted, accepted=accepted, where=f"{lines[0].where} to {lines[-1].where}")
+
+
+def _number(digits: str) -> float:
+    """What a log line counts; infinite, and so a contradiction, where it is no number."""
+    try:
+        return float(digits)
+    except ValueError:
+        return inf

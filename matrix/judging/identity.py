@@ -1,0 +1,144 @@
+"""Is the server that answers the one that a cell means? What it says of itself against what the cell says. Pure.
+
+    engine    `owned_by` of its model list            engine.yaml: owned_by
+    model     served names, and the weights' path     the checkpoint's id, repository or path, or the plan's served name
+    version   /version, /server_info, /props          the release's version, without a local label (+cu130)
+    reply     `model` of each reply                   the name that was asked
+
+What is not told cannot be compared, and counts as a difference where the engine is one that tells it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final, Literal, get_args
+
+from packaging.version import InvalidVersion, Version
+
+from matrix.errors import OtherServer
+from matrix.model import Checkpoint, Release
+from matrix.planning.plan import Plan
+
+Part = Literal["engine", "model", "version", "reply"]
+PARTS: Final[tuple[Part, ...]] = get_args(Part)
+LAUNCH_MARK: Final = re.compile(r"-[0-9a-f]{8}$")  # behind the served name of what this project launches itself
+HUB_SNAPSHOT: Final = re.compile(r"models--([^/]+?)--([^/]+)/snapshots/")
+PLACES: Final = ("/", "./", "../", "~/")
+SHOWN_CHARS: Final = 400
+# Name under which a launch records what the engine says of its version, by dialect; llama.cpp's build number cannot be
+# compared with a release, its wheel's version can.
+VERSION_NAMES: Final[Mapping[str, str]] = {
+    "vllm": "version", "trtllm": "version", "sglang": "sglang", "llamacpp": "xllamacpp",
+}  # fmt: skip
+TELLS_NO_VERSION: Final = frozenset({"transformers"})  # by no endpoint that is asked here
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a server says of itself; empty is what it does not say."""
+
+    owner: str = ""
+    names: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()  # of the weights
+    version: str = ""
+    software: str = ""  # its Server header
+
+
+def differences(plan: Plan, told: Told, checkpoints: Iterable[Checkpoint] = ()) -> Mapping[Part, str]:
+    """Each part that is not the cell's, as `it says X; the cell is Y`. `checkpoints` are all that could be meant."""
+    return dict(_differences(plan, told, tuple(checkpoints)))
+
+
+def _differences(plan: Plan, told: Told, checkpoints: tuple[Checkpoint, ...]) -> Iterator[tuple[Part, str]]:
+    cell = plan.cell
+    wanted = cell.engine.owned_by
+    if wanted and told.owner != wanted:
+        said = repr(told.owner) if told.owner else "nothing"
+        yield "engine", f"it says {said} (owned_by of /v1/models), and {cell.engine.title} says {wanted!r}"
+    if wrong := _model(plan, told, checkpoints):
+        yield "model", wrong
+    if cell.release.fork or cell.engine.dialect in TELLS_NO_VERSION:
+        return
+    if not told.version:
+        yield "version", f"it tells none that can be compared with {cell.release.version}"
+    elif not same_version(told.version, cell.release):
+        yield "version", f"it says {told.version}, and the cell is {cell.release.version}"
+
+
+def told_version(versions: Mapping[str, str], dialect: str) -> str:
+    """The one that can be compared with a release; empty where none was told."""
+    return versions.get(VERSION_NAMES.get(dialect, ""), "")
+
+
+def same_version(told: str, release: Release) -> bool:
+    """Whether a version as an engine prints it is the release's. A fork's is not known, and any is right."""
+    try:
+        return release.fork or Version(told).public == release.parsed_version.public
+    except InvalidVersion:
+        return False
+
+
+def require_model(replied: str, asked: str) -> None:
+    """Compare who answered with who was asked.
+
+    A reply that names no model is for `suites.checks.protocol` to judge. transformers serve adds a revision (`@main`).
+
+    Raises:
+        OtherServer: the reply is in another model's name.
+    """
+    if replied and asked and replied != asked and not replied.startswith(f"{asked}@"):
+        raise OtherServer(
+            f"another server answered: {asked!r} was asked, and the reply's model is {replied[:SHOWN_CHARS]!r}",
+            replied=replied,
+        )
+
+
+def _model(plan: Plan, told: Told, checkpoints: tuple[Checkpoint, ...]) -> str:
+    """What is wrong with the model; a path that names another checkpoint of the matrix outweighs a name that fits."""
+    wanted = names_of(plan.cell.checkpoint) | {_bare(n) for n in served_names(plan)}
+    said = {_bare(n) for n in told.names}
+    places = (
+        *told.paths,
+        *(n for n in told.names if n.startswith(PLACES)),
+    )  # its name is its path where none was given
+    paths = {name for path in places for name in _path_names(path)}
+    others = {name: c.id for c in checkpoints if c.id != plan.cell.checkpoint.id for name in names_of(c)}
+    shown = ", ".join(repr(n) for n in (*told.names, *told.paths)) or "none"
+    contrary = sorted({others[p] for p in paths - wanted if p in others})
+    if contrary and not paths & wanted:
+        return f"it serves {shown}, which is {contrary[0]}; the cell is {plan.cell.checkpoint.id}"
+    if not (said | paths) & wanted:
+        return f"it serves {shown}; the cell is {plan.cell.checkpoint.id}, known as {', '.join(sorted(wanted))}"
+    return ""
+
+
+def names_of(checkpoint: Checkpoint) -> frozenset[str]:
+    """What a server may call a checkpoint: its id, its repository with or without the organisation, its path here."""
+    repository = checkpoint.repository or ""
+    texts = (checkpoint.id, repository, PurePosixPath(repository).name, checkpoint.weights_path or "")
+    return frozenset(_bare(text) for text in texts if text)
+
+
+def served_names(plan: Plan) -> tuple[str, ...]:
+    """The names by which the plan itself lets the model be called."""
+    flag = plan.cell.engine.served_name_argument
+    setting = plan.setting("args", flag) if flag else None
+    if setting is None:
+        return ()
+    return tuple(map(str, setting.value)) if isinstance(setting.value, (list, tuple)) else (str(setting.value),)
+
+
+def _path_names(path: str) -> Iterator[str]:
+    """A path's ends, and the repository that a snapshot of the Hugging Face cache is of."""
+    if match := HUB_SNAPSHOT.search(path):
+        yield _bare(f"{match[1]}/{match[2]}")
+        yield _bare(match[2])
+    parts = PurePosixPath(path).parts
+    yield from (_bare("/".join(parts[place:])) for place in range(len(parts)))
+
+
+def _bare(name: str) -> str:
+    return LAUNCH_MARK.sub("", name.strip().rstrip("/").lower())

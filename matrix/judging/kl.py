@@ -1,0 +1,133 @@
+"""How far an engine's next-token distributions are from a reference's: KL(reference || engine), in nats a position.
+
+An engine lists a handful of candidates, so a distribution is those and one bucket for the rest. Mass decides here;
+`matrix.judging.logprobs.distance` takes the largest difference of a logprob, in which a candidate of one in a million
+may move by a nat and change nothing that a user could read.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matrix.judging.logprobs import ABOVE_ONE, Logprobs, candidates, chosen, until_they_part
+
+# Of the mass: what float32 cannot say. llama.cpp was seen to overstate a sure token by 6e-7 of what is left beside it.
+REST = 1e-6
+HIGHEST = 100.0  # nats: whose exponential is still a float
+TINY = 1e-300  # engines give -inf for what a mask forbids; its logarithm must exist
+HALVINGS = 100  # down to the last bit of a float, from any start
+# llama.cpp spells every control token as empty text, so that one name has to do for all of them.
+CONTROL = re.compile(r"<\|\w+\|>|\[\w*MASK\]|<[se]op>")
+UNNAMED = ""
+
+Position = Mapping[str, float]  # candidate -> logprob, the chosen one first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Divergence:
+    """Nats a position, over those that were compared. `parted`: at the last of them another token was chosen."""
+
+    mean: float
+    largest: float
+    positions: int
+    parted: bool
+
+
+NOTHING = Divergence(mean=math.inf, largest=math.inf, positions=0, parted=False)
+
+
+def listed(content: Iterable[Mapping[str, Any]]) -> Logprobs:
+    """A reply's `logprobs.content` as distributions; the masses of candidates that are spelled alike are added."""
+    return [_listed(position) for position in content]
+
+
+def _listed(position: Mapping[str, Any]) -> Position:
+    (first, own), *pairs = candidates(position)
+    missing = [(first, own)] if first not in dict(pairs) else []
+    return merged([*missing, *pairs], first)
+
+
+def merged(pairs: Iterable[tuple[str, float]], first: str) -> dict[str, float]:
+    """One entry for each name, all control tokens under one, the chosen one first."""
+    masses: dict[str, float] = {_name(first): 0.0}
+    for token, logprob in pairs:
+        masses[_name(token)] = masses.get(_name(token), 0.0) + math.exp(min(logprob, HIGHEST))
+    return {name: math.log(mass) if mass != 0 else -math.inf for name, mass in masses.items()}
+
+
+def _name(token: str) -> str:
+    return UNNAMED if is_control(token) else token
+
+
+def is_control(token: str) -> bool:
+    """However the engine spells it."""
+    return token == UNNAMED or CONTROL.fullmatch(token) is not None
+
+
+def top_k_kl(reference: Logprobs, found: Logprobs) -> Divergence:
+    """KL over the positions until the two part. Infinite where there is nothing to compare."""
+    compared = list(until_they_part(reference, found))
+    if not compared:
+        return NOTHING
+    each = [position_kl(mine, yours) for mine, yours in compared]
+    parted = chosen(compared[-1][0]) != chosen(compared[-1][1])
+    return Divergence(mean=sum(each) / len(each), largest=max(each), positions=len(each), parted=parted)
+
+
+def position_kl(reference: Position, found: Position) -> float:
+    """KL over the reference's candidates and one bucket for all the rest; infinite for what is no distribution.
+
+    Of a reference's candidate that the engine does not list, two things are known: it has at most the mass of the last
+    one listed, and shares with the rest what the listing leaves. Of all distributions that agree with that, the one
+    nearest to the reference counts, so that the result is a lower bound: a short listing is no alarm by itself, and a
+    sure token that is missing from it is one.
+    """
+    if not (_is_distribution(reference) and _is_distribution(found)):
+        return math.inf
+    wanted = {token: math.exp(value) for token, value in reference.items()}
+    rest = _left(wanted.values())
+    each, seen = _normalised([*wanted.values(), rest]), _normalised(_nearest(wanted, rest, found))
+    return max(0.0, math.fsum(p * math.log(p / q) for p, q in zip(each, seen, strict=True)))
+
+
+def _nearest(wanted: Mapping[str, float], rest: float, found: Position) -> list[float]:
+    """The engine's mass on each wanted candidate and, last, on all the rest: in proportion to the reference's, as far
+    as the listing allows, which is where KL is least."""
+    listed = {token: math.exp(value) for token, value in found.items()}
+    unlisted, least = _left(listed.values()), min(listed.values())
+    elsewhere = math.fsum(q for token, q in listed.items() if token not in wanted)
+
+    def shared(factor: float) -> list[float]:
+        given = (listed.get(token, min(least, factor * p)) for token, p in wanted.items())
+        return [*given, max(elsewhere, factor * rest)]
+
+    total = math.fsum([*listed.values(), unlisted])
+    return shared(_root(lambda factor: math.fsum(shared(factor)) - total, total / rest))
+
+
+def _root(rising: Callable[[float], float], high: float) -> float:
+    """Where a rising function crosses 0, between 0 and `high`."""
+    low = 0.0
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if rising(middle) > 0 else (middle, high)
+    return high
+
+
+def _left(masses: Iterable[float]) -> float:
+    """What candidates leave to everything that is not listed."""
+    return max(1.0 - math.fsum(masses), REST)
+
+
+def _normalised(masses: Sequence[float]) -> list[float]:
+    total = math.fsum(masses)
+    return [max(mass, TINY) / total for mass in masses]
+
+
+def _is_distribution(position: Position) -> bool:
+    """NaN compares false, so it is none."""
+    return bool(position) and all(value <= ABOVE_ONE for value in position.values())

@@ -1,0 +1,223 @@
+"""Proof by numbers: logprobs of next tokens against recorded ones, one recording per way an engine may compute.
+
+Sparse, shared and dense attention give the same numbers up to index_topk tokens, where everything is selected anyway:
+a prompt that is not longer could not have shown a difference and is refused as evidence.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import takewhile
+from typing import Any
+
+from matrix.judging.observation import Rung
+from matrix.judging.proof import Outcome, Proof
+
+SAME = 1e-3  # two runs of one engine on one prompt differ by less in bf16 at batch 1
+# Times what launches differ by anyway: on short prompts, and on the long one when it is asked again. On H100 what is no
+# proof (FFSS, chunks that do not cut the prompt) came to 2.5 times that at most, the destructive FSFS to 8.6 and more.
+TELLING = 5
+ABOVE_ONE = 1e-3  # nats: what rounding may lift a logprob over 0; more is no probability
+MOST = sys.float_info.max
+SHOWN_CHARS = 40
+
+NO_NUMBERS = "a logprob is NaN or infinite: the engine computes no numbers"
+
+Logprobs = Sequence[Mapping[str, float]]  # per generated token: candidate -> logprob, the chosen one first
+
+
+def named(logprobs: Sequence[Mapping[str, Any]]) -> Logprobs:
+    """The part of a reply's `logprobs.content` that two launches can compare; NaN for what is no number."""
+    return [dict(candidates(position)) for position in logprobs]
+
+
+def candidates(position: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """The chosen token and then what was listed beside it, whatever stands there: see `unsound`."""
+    return [(_token(each), _number(each)) for each in (position, *_listed(position))]
+
+
+def _listed(position: Mapping[str, Any]) -> Sequence[Any]:
+    tops = position.get("top_logprobs")
+    return tops if isinstance(tops, list | tuple) else ()
+
+
+def _token(candidate: Any) -> str:
+    return str(candidate.get("token")) if isinstance(candidate, Mapping) else _repr(candidate)
+
+
+def _number(candidate: Any) -> float:
+    value = candidate.get("logprob") if isinstance(candidate, Mapping) else None
+    return math.nan if isinstance(value, str) else recorded_number(value)
+
+
+def recorded_number(value: object) -> float:
+    """A number as evidence holds it, where NaN and infinities are text; NaN for anything else."""
+    if not isinstance(value, bool) and isinstance(value, int | float | str):
+        with suppress(ValueError, OverflowError):
+            return float(value)
+    return math.nan
+
+
+def recorded_numbers(position: Mapping[str, object]) -> dict[str, float]:
+    """A position as evidence holds it."""
+    return {token: recorded_number(value) for token, value in position.items()}
+
+
+def unsound(content: Sequence[Any]) -> str:
+    """Why a reply's `logprobs.content` is no list of log-probabilities: the first thing wrong, with its place. Empty
+    where all is sound, and where there is nothing (an engine without logprobs says nothing wrong).
+
+    An engine that computes NaN answers NaN, or null where its JSON has no word for it.
+    """
+    found = (f"position {place}: {why}" for place, position in enumerate(content) for why in _wrong(position))
+    return next(found, "")
+
+
+def _wrong(position: Any) -> Iterator[str]:
+    if not isinstance(position, Mapping):
+        yield f"{_repr(position)} is no candidate"
+        return
+    tops = position.get("top_logprobs")
+    if tops is not None and not isinstance(tops, list | tuple):
+        yield f"top_logprobs is {_repr(tops)}, not a list"
+    yield from _wrong_candidate(position, least=-MOST)
+    for candidate in _listed(position):
+        yield from _wrong_candidate(candidate, least=-math.inf)
+
+
+def _wrong_candidate(candidate: Any, *, least: float) -> Iterator[str]:
+    """A candidate that a mask forbids has -inf; one that was chosen cannot."""
+    if not isinstance(candidate, Mapping):
+        yield f"{_repr(candidate)} is no candidate"
+        return
+    token, value = candidate.get("token"), candidate.get("logprob")
+    if not isinstance(token, str):
+        yield f"a token is {_repr(token)}, not text"
+    elif any("\ud800" <= char <= "\udfff" for char in token):
+        yield f"the token {_repr(token)} holds half of a surrogate pair"
+    number = _number(candidate)
+    if not least <= number <= ABOVE_ONE:
+        shown = "missing or null" if value is None else _repr(value)
+        yield f"the logprob of {_repr(token)} is {shown}, which is no logarithm of a probability"
+
+
+def _repr(value: Any) -> str:
+    """Of anything: a long integer and deep nesting have none."""
+    with suppress(ValueError, RecursionError):
+        return repr(value)[:SHOWN_CHARS]
+    return f"a {type(value).__name__} beyond printing"
+
+
+def has_no_number(*told: Logprobs) -> bool:
+    """Whether what is no log-probability stands anywhere: then no comparison means anything, and each would be false.
+
+    The likeliest candidate stands first; only behind it may -inf stand, for what a mask forbids.
+    """
+    positions = [list(position.values()) for logprobs in told for position in logprobs]
+    return not all(values and values[0] >= -MOST and all(v <= ABOVE_ONE for v in values) for values in positions)
+
+
+def likeliest_first(position: Mapping[str, float]) -> dict[str, float]:
+    """Evidence is written with sorted keys; the chosen token of greedy decoding is the likeliest one."""
+    return dict(sorted(position.items(), key=lambda item: (math.isnan(item[1]), -item[1])))
+
+
+def distance(a: Logprobs, b: Logprobs) -> float:
+    """Largest difference over candidates that both list, until they first choose differently; infinite without any,
+    and where either holds what is no number (`max` would have kept the other)."""
+    largest = math.inf if not (a and b) else 0.0
+    for mine, yours in until_they_part(a, b):
+        shared = mine.keys() & yours.keys()
+        if not shared:
+            return math.inf
+        gaps = [0.0 if mine[t] == yours[t] else abs(mine[t] - yours[t]) for t in shared]
+        if not all(map(math.isfinite, gaps)):
+            return math.inf
+        largest = max(largest, *gaps)
+    return largest
+
+
+def until_they_part(a: Logprobs, b: Logprobs) -> Iterator[tuple[Mapping[str, float], Mapping[str, float]]]:
+    """Position by position up to the first at which they choose differently, that one included: after it they continue
+    different texts."""
+    for mine, yours in zip(a, b, strict=False):
+        yield mine, yours
+        if chosen(mine) != chosen(yours):
+            return
+
+
+def chosen(position: Mapping[str, float]) -> str:
+    return next(iter(position), "")
+
+
+def distributions(found: Logprobs) -> Logprobs:
+    """The positions before the first that names no alternative: llama.cpp gives a drafted token probability 1 and
+    nothing beside it (https://github.com/ggml-org/llama.cpp/issues/27972), which says nothing about attention."""
+    return list(takewhile(lambda position: len(position) > 1, found))
+
+
+def blind(prompt_tokens: int, index_topk: int) -> str:
+    """Why a prompt is no evidence about sparse attention; empty when it is."""
+    if prompt_tokens > index_topk:
+        return ""
+    return f"NOT_EVIDENCE: {prompt_tokens} prompt tokens, all of which index_topk {index_topk} selects"
+
+
+def changes_only_beyond(
+    short: tuple[Logprobs, Logprobs], long: tuple[Logprobs, Logprobs], floor: float | None
+) -> Proof:
+    """IndexCache by ablation (with, without). Below index_topk every token is selected anyway, so numbers are equal;
+    beyond it layers that share an index select other tokens. Nothing changing there means that nothing is shared.
+
+    `floor` is what a launch that is asked the long prompt again differs by from itself, None where none was: sparse
+    attention is not repeatable on GPUs (0.06 to 0.63 between two asks of one launch, where 0.03 to 0.44 lie between
+    FFSS and FFFF), so that a change proves something only far above it.
+    """
+    if has_no_number(*short, *long):
+        return Proof(feature="indexcache", outcome="refuted", rung=Rung.ABLATION, detail=NO_NUMBERS)
+    near, far = distance(*short), distance(*long)
+    detail = f"logprobs differ by {near:.2g} below index_topk and {far:.2g} beyond, {_again(floor)}"
+    outcome: Outcome = "unproven"
+    if far <= SAME:
+        outcome = "refuted"
+    elif floor is not None and far > max(SAME, TELLING * max(near, floor)):
+        outcome = "proven"
+    data = {"below": str(near), "beyond": str(far), "floor": str(floor)}
+    return Proof(feature="indexcache", outcome=outcome, rung=Rung.ABLATION, detail=detail, data=data)
+
+
+def _again(floor: float | None) -> str:
+    return "where no launch was asked twice" if floor is None else f"where a launch asked twice differs by {floor:.2g}"
+
+
+def by_recording(
+    feature: str, found: Logprobs, recordings: Mapping[str, Logprobs], *, wanted: str, tolerance: float,
+    prompt_tokens: int, index_topk: int, rung: Rung = Rung.ORACLE,
+) -> Proof:  # fmt: skip
+    """Near the wanted recording and near no other: proven. Near another one: refuted.
+
+    `tolerance` is what one way of computing may differ by between machines and kernels; recordings that are closer to
+    one another than twice that cannot be told apart, and the outcome says so.
+    """
+    usable = distributions(found)
+    gaps = {name: round(distance(usable, each), 6) for name, each in recordings.items()}
+    near = {name for name, gap in gaps.items() if gap <= tolerance}
+    data = {
+        "gaps": {k: str(v) for k, v in gaps.items()}, "tolerance": tolerance, "prompt_tokens": prompt_tokens,
+        "positions": len(usable),
+    }  # fmt: skip
+    away = ", ".join(f"{n} is {g:.3g} away" for n, g in gaps.items())
+    detail = f"logprobs of {len(usable)} tokens after {prompt_tokens}: {away}"
+    if has_no_number(found):
+        return Proof(feature=feature, outcome="refuted", rung=rung, detail=f"{NO_NUMBERS}; {detail}", data=data)
+    if refused := blind(prompt_tokens, index_topk):
+        return Proof(feature=feature, outcome="unproven", rung=rung, detail=refused, data=data)
+    outcome: Outcome = "unproven"
+    if near == {wanted}:
+        outcome = "proven"
+    elif near and wanted not in near:
+        outcome = "refuted"
+    return Proof(feature=feature, outcome=outcome, rung=rung, detail=f"{detail} (wanted {wanted})", data=data)

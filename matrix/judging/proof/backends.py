@@ -1,0 +1,37 @@
+"""Backends that a plan names. Their log line is written by the code that selects them: the best there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from matrix.judging.observation import Observation, Rung, Seen, first
+from matrix.judging.proof.outcome import Outcome, Proof, unproven
+from matrix.judging.requested import Requested
+
+
+def named(wanted: Requested, seen: Seen) -> Iterator[Proof]:
+    """One proof per backend that the plan names; what it leaves to the engine is not judged."""
+    asked_for = [("attention_backend", wanted.attention_backend), ("moe_backend", wanted.moe_backend)]
+    for feature, asked in asked_for:
+        if asked is not None:
+            yield _compared(feature, asked, first(seen, feature))
+    line = first(seen, "dsa_backends")
+    for asked, got in zip(wanted.dsa_backends, (line.value, line.also.get("decode")) if line else (), strict=False):
+        if asked is not None and line is not None:
+            yield _compared("dsa_backends", asked, replace(line, value=str(got)))
+
+
+def _compared(feature: str, asked: str, seen: Observation | None) -> Proof:
+    if seen is None:
+        return unproven(feature, f"{asked} was asked for and no line names the one in use", Rung.PARSER)
+    detail = f"{asked} was asked for, {seen.value} is in use ({seen.where})"
+    if _bare(asked) != _bare(str(seen.value)):
+        return Proof(feature=feature, outcome="refuted", rung=seen.rung, detail=detail)
+    outcome: Outcome = "unproven" if seen.rung is Rung.ECHO else "proven"
+    return Proof(feature=feature, outcome=outcome, rung=seen.rung, detail=detail)
+
+
+def _bare(name: str) -> str:
+    """FLASHINFER_CUTLASS, `FlashInfer CUTLASS` and flashinfer-cutlass are one backend."""
+    return "".join(c for c in name.lower() if c.isalnum())

@@ -1,0 +1,74 @@
+"""What a plan asks of its engine, in terms that can be observed. What is left to the engine is None."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from matrix.planning.kv import GLM5, Layout, Shape
+from matrix.planning.plan import Plan
+from matrix.preflight import pattern
+
+# Flags by which a recipe names a backend; what is left to the engine is only reported.
+ATTENTION = ("--attention-backend",)
+DSA_BACKENDS = ("--dsa-prefill-backend", "--nsa-prefill-backend"), ("--dsa-decode-backend", "--nsa-decode-backend")
+MOE = ("--moe-runner-backend", "--moe-backend")
+KV_DTYPE = ("--kv-cache-dtype", "--cache-type")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requested:
+    """Counts are layers or tokens. `full_layers` shall run the indexer: all of them without IndexCache."""
+
+    dialect: str
+    features: frozenset[str] = frozenset()
+    shape: Shape = GLM5
+    layout: Layout | None = None
+    full_layers: int = 0
+    context: int | None = None
+    chunk_tokens: int | None = None
+    page_tokens: int = 1
+    index_topk: int | None = None
+    weights: str = ""  # the checkpoint's weight format
+    kv_dtype: str | None = None
+    attention_backend: str | None = None
+    dsa_backends: tuple[str | None, str | None] = (None, None)  # prefill, decode
+    moe_backend: str | None = None
+
+    @property
+    def sparse(self) -> bool:
+        return self.layout is not None and self.layout.startswith("dsa")
+
+
+def requested(plan: Plan) -> Requested:
+    """The plan's wishes; `settings` say what its recipe expects where no flag does."""
+    checkpoint, args, settings = plan.cell.checkpoint, plan.values("args"), plan.settings
+    shared = "indexcache" in plan.cell.features
+    counted = pattern.lint(checkpoint.index_topk_pattern, checkpoint.layers).full if shared else checkpoint.layers
+    return Requested(
+        dialect=plan.cell.engine.dialect,
+        features=plan.cell.features,
+        shape=Shape(
+            layers=checkpoint.layers,
+            kv_lora_rank=checkpoint.kv_lora_rank,
+            rope_dims=checkpoint.rope_dims,
+            index_head_dims=checkpoint.index_head_dims,
+        ),
+        layout=cast(Layout | None, settings.get("kv_layout")),
+        full_layers=counted,
+        context=settings.get("context"),
+        chunk_tokens=settings.get("chunk_tokens"),
+        page_tokens=int(settings.get("page_tokens", 1)),
+        index_topk=settings.get("index_topk", checkpoint.index_topk),
+        weights=checkpoint.format,
+        kv_dtype=_named(args, KV_DTYPE),
+        attention_backend=_named(args, ATTENTION),
+        dsa_backends=(_named(args, DSA_BACKENDS[0]), _named(args, DSA_BACKENDS[1])),
+        moe_backend=_named(args, MOE) or plan.values("serve_config").get("moe_config", {}).get("backend"),
+    )
+
+
+def _named(args: dict[str, Any], flags: tuple[str, ...]) -> str | None:
+    """What a flag names; `auto` names nothing."""
+    value = next((args[f] for f in flags if f in args), None)
+    return None if value in (None, "auto") else str(value)

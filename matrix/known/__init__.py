@@ -1,0 +1,1 @@
+"""Known failures: what is excused, by which signature, on which source, and until when. Pure."""

@@ -1,0 +1,1 @@
+"""Words that are printed: launch scripts, tables, docker commands."""

@@ -1,0 +1,101 @@
+"""A plan as a bash script that a person can copy, read and run. Secrets never stand in it: they are read from files."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from matrix.model import Checkpoint
+from matrix.output import docker_words as container
+from matrix.planning.plan import Plan
+
+VARIABLES = {"model": "MODEL", "host": "HOST", "port": "PORT", "api_key_env": "API_KEY_ENV"}
+_PLACEHOLDER = re.compile("(" + "|".join(f"{{{name}}}" for name in VARIABLES) + ")")
+
+
+def render(plan: Plan) -> str:
+    """The launch script of a cell, deterministic and ending in a newline."""
+    cell = plan.cell
+    lines = [
+        "#!/usr/bin/env bash",
+        f"# cell        {cell.id}",
+        f"# form        {plan.form}",
+        f"# fingerprint {plan.fingerprint}",
+        "set -euo pipefail",
+        f"MODEL=${{MODEL:-{_model(cell.checkpoint)}}}",
+        "HOST=${HOST:-127.0.0.1}",
+        f"PORT=${{PORT:-{cell.engine.default_port}}}",
+    ]
+    lines += [f"# needs patch {name}: python -m fixtures.weights.patching {name} --help" for name in plan.patch_names]
+    lines += list(_files(plan))
+    if container.has_container(plan):
+        lines += _in_container(plan)
+    else:
+        if plan.values("launcher").get("kind") == "docker":
+            lines.append(f"# inside the image {container.image(plan)}:")
+        lines += [f"export {name}={_word(value)}" for name, value in plan.env.items()]
+        lines += _command(_groups(["exec", *plan.cell.engine.command, *plan.arguments()]))
+    return "\n".join(lines) + "\n"
+
+
+def _model(checkpoint: Checkpoint) -> str:
+    if checkpoint.made_by:
+        return f"$(python -m fixtures.canary make {checkpoint.made_by})"
+    return checkpoint.weights_path or checkpoint.repository or checkpoint.id
+
+
+def _in_container(plan: Plan) -> list[str]:
+    launcher, server = plan.values("launcher"), ["exec", *container.server(plan)]
+    if launcher.get("shell"):
+        line = " ".join(w if _PLACEHOLDER.fullmatch(w) else shlex.quote(w) for w in server)
+        return _command([*container.options(plan), [*launcher["shell"], line]])
+    if launcher.get("interactive"):
+        shell = _command([*container.options(plan), [str(launcher.get("command", "bash"))]])
+        return [*shell, "# then, inside the container:", *_command(_groups(server))]
+    return _command([*container.options(plan), *_groups(server[1:])])
+
+
+def _groups(words: Sequence[str]) -> Iterator[list[str]]:
+    """Words in groups that belong on one line: a flag with its values."""
+    group: list[str] = []
+    for word in words:
+        if word.startswith("--") and group:
+            yield group
+            group = []
+        group.append(word)
+    if group:
+        yield group
+
+
+def _command(groups: Iterable[list[str]]) -> list[str]:
+    first, *rest = [" ".join(map(_word, g)) for g in groups if g]
+    return " \\\n".join([first, *(f"  {line}" for line in rest)]).split("\n")
+
+
+def _files(plan: Plan) -> Iterator[str]:
+    """Files that must exist before the launch: a checkpoint overlay and the engine's own configuration file."""
+    overlay = {f"{name}.json": plan.values(name) for name in ("config", "tokenizer_config") if plan.values(name)}
+    if overlay:
+        merges = " ".join(f"--merge {name} {shlex.quote(json.dumps(tree))}" for name, tree in overlay.items())
+        yield f'MODEL=$(python -m fixtures.weights.overlay "$MODEL" {merges})'
+    tree = plan.values("serve_config")
+    if tree:
+        yield f"cat > serve_config.yaml <<'YAML'\n{to_yaml(tree)}YAML"
+
+
+def to_yaml(tree: Mapping[str, Any]) -> str:
+    """The engine's YAML file, keys in recipe order."""
+    import yaml
+
+    return str(yaml.safe_dump(dict(tree), sort_keys=False))
+
+
+def _word(text: str) -> str:
+    """Quote one word for bash; placeholders become variables inside double quotes."""
+    if text.startswith("~/"):
+        return '"$HOME"/' + _word(text[2:])
+    parts = [p for p in _PLACEHOLDER.split(text) if p]
+    return "".join(f'"${VARIABLES[p[1:-1]]}"' if _PLACEHOLDER.fullmatch(p) else shlex.quote(p) for p in parts) or "''"

@@ -1,0 +1,247 @@
+"""A cell -> everything needed to launch it, every value with who set it and why.
+
+One precedence rule: among the overlays that match, per key, the one with more conditions wins; an equal count with
+a different value is an error that names both. `form="published"` leaves the corrections (`form: recommended`) out.
+
+Placeholders in string values: {model} {host} {port} {tp} {context} {pattern} {api_key_env}.
+`model`, `host`, `port` and `api_key_env` are known only at launch and stay in the plan as they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from typing import Any
+
+from matrix.errors import ConfigError, Problem
+from matrix.model import Cell, Form, Json, Overlay
+from matrix.yaml.loaded import Loaded, Matrix
+
+Path = tuple[str, ...]
+FLAT = ("args", "env", "sampling", "settings")  # one level of keys; the others merge key by key at any depth
+DEEP = ("config", "tokenizer_config", "serve_config", "launcher")
+SECTIONS = (*FLAT, *DEEP)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One value of a plan with its provenance. `value` None means: some overlay removed it."""
+
+    path: Path  # ("--page-size",) or ("kv_cache_config", "dtype")
+    value: Json
+    why: str
+    source: str
+    overlay: str
+    where: str  # file:line
+    weight: int
+    beaten: tuple[str, ...] = ()  # what less specific overlays had said, as "value (where)"
+
+    @property
+    def key(self) -> str:
+        return ".".join(self.path)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Plan:
+    """How one cell is launched. Sections hold settings in the order the recipes introduce them."""
+
+    cell: Cell
+    form: Form
+    sections: Mapping[str, tuple[Setting, ...]]
+    patches: tuple[Setting, ...]
+
+    def setting(self, section: str, key: str) -> Setting | None:
+        return next((s for s in self.sections[section] if s.key == key and s.value is not None), None)
+
+    def values(self, section: str) -> dict[str, Any]:
+        """A section as the nested mapping it stands for."""
+        tree: dict[str, Any] = {}
+        for s in self.sections[section]:
+            if s.value is None:
+                continue
+            node = tree
+            for part in s.path[:-1]:
+                node = node.setdefault(part, {})
+            node[s.path[-1]] = s.value
+        return tree
+
+    @cached_property
+    def env(self) -> dict[str, str]:
+        return {k: _text(v) for k, v in self.values("env").items()}
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Facts for the suites, e.g. context and chunk_tokens (tokens)."""
+        return self.values("settings")
+
+    @property
+    def patch_names(self) -> tuple[str, ...]:
+        return tuple(p.key for p in self.patches)
+
+    def arguments(self) -> list[str]:
+        """argv after the engine's command, with launch-time placeholders still in it."""
+        engine, args = self.cell.engine, self.sections["args"]
+        out = [] if engine.model_argument or any(s.value == "{model}" for s in args) else ["{model}"]
+        for s in args:
+            out += _flag(s)
+        return out
+
+    def argv(self, **launch: str) -> list[str]:
+        """The whole command; `launch` fills model, host, port and api_key_env."""
+        words = [*self.cell.engine.command, *self.arguments()]
+        return [fill(w, launch) for w in words]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of what makes a launch distinct. Cells with equal ones share one running engine."""
+        cell = self.cell
+        what = {
+            "rig": cell.rig.id,
+            "release": [cell.release.id, cell.release.image_digest or cell.release.image],
+            "checkpoint": [cell.checkpoint.id, cell.checkpoint.revision, cell.checkpoint.sha256],
+            "argv": sorted(self.arguments()),
+            "patches": sorted(self.patch_names),
+            **{name: self.values(name) for name in ("env", *DEEP)},
+        }
+        text = json.dumps(what, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def plan(matrix: Matrix, cell: Cell, form: Form = "recommended") -> Plan:
+    """Merge the recipes that match the cell.
+
+    Raises:
+        ConfigError: two overlays of equal weight disagree (all such places at once).
+    """
+    facts = cell.facts
+    matching = [p for p in _pieces(matrix, cell.engine.id) if p.overlay.condition(facts, form)]
+    problems: list[Problem] = []
+    sections = {name: _merge(name, matching, cell, problems) for name in SECTIONS}
+    patches = {s.path: s for p in matching for s in p.patches}  # a later, more specific overlay explains the patch
+    if problems:
+        raise ConfigError(problems)
+    return Plan(cell=cell, form=form, sections=sections, patches=tuple(patches.values()))
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """Replace the known placeholders and leave every other brace alone (JSON is full of them)."""
+    for name, value in values.items():
+        text = text.replace("{" + name + "}", value)
+    return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """An overlay with its settings laid out per section, made once per matrix."""
+
+    overlay: Loaded[Overlay]
+    sections: Mapping[str, tuple[Setting, ...]]
+    patches: tuple[Setting, ...]
+
+
+@cache
+def _pieces(matrix: Matrix, engine: str) -> tuple[Piece, ...]:
+    """Overlays that can speak about an engine, from general to specific, file order among equals."""
+    chosen = [o for o in matrix.overlays if engine in _many(o.value.when.get("engine", engine))]
+    return tuple(_piece(o) for o in sorted(chosen, key=lambda o: o.condition.weight))
+
+
+def _many(value: Json) -> Sequence[Json]:
+    return value if isinstance(value, (list, tuple)) else (value,)
+
+
+def _piece(overlay: Loaded[Overlay]) -> Piece:
+    sections = {
+        name: tuple(
+            _setting(overlay, path, value, name)
+            for path, value in _leaves(getattr(overlay.value, name), deep=name in DEEP)
+        )
+        for name in SECTIONS
+    }
+    patches = tuple(_setting(overlay, (p,), True, "patches") for p in overlay.value.patches)
+    return Piece(overlay=overlay, sections=sections, patches=patches)
+
+
+def _merge(section: str, matching: Sequence[Piece], cell: Cell, problems: list[Problem]) -> tuple[Setting, ...]:
+    merged: dict[Path, Setting] = {}
+    for piece in matching:
+        for template in piece.sections[section]:
+            new = _filled(template, cell)
+            old = merged.get(new.path)
+            if old is None:
+                merged[new.path] = new
+            elif old.value == new.value:
+                merged[new.path] = replace(new, beaten=old.beaten)
+            elif old.weight == new.weight:
+                problems.append(_conflict(cell, section, old, new))
+            else:
+                merged[new.path] = replace(new, beaten=(*old.beaten, f"{_text(old.value)} ({old.where})"))
+    return tuple(merged.values())
+
+
+def _filled(setting: Setting, cell: Cell) -> Setting:
+    """The setting with what the cell knows filled in; launch-time placeholders stay."""
+    value = _static(setting.value, cell)
+    return setting if value is setting.value else replace(setting, value=value)
+
+
+def _leaves(tree: Mapping[str, Json], *, deep: bool, at: Path = ()) -> Iterator[tuple[Path, Json]]:
+    for key, value in tree.items():
+        if deep and isinstance(value, Mapping) and value:
+            yield from _leaves(value, deep=True, at=(*at, key))
+        else:
+            yield (*at, key), value
+
+
+def _setting(overlay: Loaded[Overlay], path: Path, value: Json, section: str) -> Setting:
+    o = overlay.value
+    return Setting(
+        path=path, value=value, why=o.why, source=o.source, overlay=o.id,
+        where=overlay.where(section, *path), weight=overlay.condition.weight,
+    )  # fmt: skip
+
+
+def _conflict(cell: Cell, section: str, old: Setting, new: Setting) -> Problem:
+    file, _, line = new.where.rpartition(":")
+    message = (
+        f"{_text(new.value)!r} contradicts {_text(old.value)!r} of overlay {old.overlay!r} at {old.where}: both have"
+        f" {new.weight} conditions and match {cell.id}; add a condition to the one that should win"
+    )
+    return Problem(file, int(line), f"{new.overlay}.{section}.{new.key}", message)
+
+
+def _static(value: Json, cell: Cell) -> Json:
+    if isinstance(value, str):
+        return fill(value, _known(cell)) if "{" in value else value
+    if isinstance(value, Mapping):
+        return {k: _static(v, cell) for k, v in value.items()}
+    return value
+
+
+def _known(cell: Cell) -> dict[str, str]:
+    checkpoint = cell.checkpoint
+    return {
+        "tp": str(max(1, cell.rig.gpus)),
+        "pattern": checkpoint.index_topk_pattern or "",
+        "context": str(checkpoint.context),
+    }
+
+
+def _text(value: Json) -> str:
+    """A value as it appears in argv or the environment; mappings and lists as compact JSON."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: ""}[value]
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _flag(setting: Setting) -> list[str]:
+    if setting.value is None or setting.value is False:
+        return []
+    if setting.value is True:
+        return [setting.key]
+    if isinstance(setting.value, (list, tuple)):
+        return [setting.key, *map(_text, setting.value)]
+    return [setting.key, _text(setting.value)]

@@ -1,0 +1,142 @@
+"""Choosing cells: `-m` expressions, id globs, rigs. A word that cannot match anything is an error with a suggestion."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
+
+from matrix.errors import ConfigError, Problem, nearest
+from matrix.model import Cell
+from matrix.yaml.loaded import Matrix
+
+WORD = re.compile(r"(?<![\w'\"=])([A-Za-z_]\w*)(?!\s*=)(?![\w]*['\"])")
+KEYWORDS = {"and", "or", "not", "True", "False", "None"}
+CELL_KEYS = (
+    "rig",
+    "gpu",
+    "sm",
+    "gpus",
+    "engine",
+    "release",
+    "checkpoint",
+    "family",
+    "format",
+    "feature",
+    "fork",
+    "canary",
+)
+
+
+def add_options(add: Callable[..., object]) -> None:
+    """The options that select beside `-m`, by argparse's `add_argument` or pytest's `addoption`."""
+    add("--cells", nargs="+", action="extend", default=[], metavar="GLOB", help="only cells whose id matches a glob")
+    add("--rig", nargs="+", action="extend", default=[], metavar="RIG", help="only these rigs, e.g. sm120x4")
+
+
+def cell_marks(cell: Cell) -> frozenset[str]:
+    """The words `-m` understands about a cell, e.g. sm120, sm120x4, sglang, nvfp4, mtp."""
+    sm = f"sm{cell.rig.sm}" if cell.rig.sm else "cpu"
+    return frozenset(
+        {
+            sm, cell.rig.id, cell.rig.gpu.id, cell.engine.id, cell.release.id, cell.checkpoint.id,
+            cell.checkpoint.family, cell.checkpoint.format, *(cell.features or {"baseline"}),
+        }
+    )  # fmt: skip
+
+
+def all_marks(matrix: Matrix) -> dict[str, str]:
+    """Every cell mark with what it means, for registration and for suggestions."""
+    words: dict[str, str] = {"cpu": "cells that need no GPU", "baseline": "cells that ask for no feature"}
+    for gpu in matrix.gpus.values():
+        words.setdefault(f"sm{gpu.sm}" if gpu.sm else "cpu", f"cells on compute capability {gpu.sm / 10}")
+        words.setdefault(gpu.id, f"cells on {gpu.name}")
+        words.update({rig: f"cells on {n or 1} x {gpu.name}" for rig, n in gpu.rigs.items() if rig not in words})
+    for kind, items in (
+        ("engine", matrix.engines), ("release", matrix.releases), ("checkpoint", matrix.checkpoints),
+        ("feature", matrix.features),
+    ):  # fmt: skip
+        words.update(dict.fromkeys(items, f"cells of this {kind}"))
+    for c in matrix.checkpoints.values():
+        words.setdefault(c.family, f"cells of the {c.family} family")
+        words.setdefault(c.format, f"cells with {c.format} weights")
+    return words
+
+
+def check_words(expression: str, known: Iterable[str]) -> None:
+    """Raise when an `-m` expression names a marker that does not exist.
+
+    Raises:
+        ConfigError: with the nearest valid word per unknown one.
+    """
+    words = set(known) | {"cell"}
+    used = [w for w in WORD.findall(_without_arguments(expression)) if w not in KEYWORDS]
+    problems = [
+        Problem("-m", 0, repr(expression), f"no such marker {w!r}{nearest(w, words)}") for w in used if w not in words
+    ]
+    for name in re.findall(r"(\w+)\s*=", expression):
+        if name not in CELL_KEYS:
+            problems.append(Problem("-m", 0, repr(expression), f"cell() has no {name!r}{nearest(name, CELL_KEYS)}"))
+    if problems:
+        raise ConfigError(problems)
+
+
+def _without_arguments(expression: str) -> str:
+    return re.sub(r"\([^()]*=[^()]*\)", "", expression)
+
+
+def matcher(cell: Cell, others: Iterable[str] = ()) -> Callable[..., bool]:
+    """A pytest mark matcher over a cell's marks and a test's own (`others`)."""
+    marks = cell_marks(cell) | set(others)
+
+    def match(name: str, /, **wanted: object) -> bool:
+        return _matches_facts(cell, wanted) if name == "cell" else name in marks and not wanted
+
+    return match
+
+
+def _matches_facts(cell: Cell, wanted: dict[str, object]) -> bool:
+    facts = cell.facts
+    return all(v in facts["features"] if k == "feature" else facts.get(k) == v for k, v in wanted.items())
+
+
+def compile_expression(text: str) -> Callable[[Callable[..., bool]], bool]:
+    """A `-m` expression as a predicate over a matcher.
+
+    Raises:
+        ConfigError: it does not parse.
+    """
+    from _pytest.mark.expression import Expression  # late: `python -m matrix` rarely needs pytest
+
+    try:
+        return Expression.compile(text).evaluate
+    except SyntaxError as error:
+        raise ConfigError([Problem("-m", 0, repr(text), f"cannot be parsed: {error}")]) from None
+
+
+def by_globs(cells: Sequence[Cell], globs: Sequence[str]) -> list[Cell]:
+    """Cells whose id matches any glob; a glob that matches none is an error.
+
+    Raises:
+        ConfigError: naming the nearest cell id.
+    """
+    problems = [
+        Problem("--cells", 0, "", f"{glob!r} matches no cell{nearest(glob, (c.id for c in cells))}")
+        for glob in globs
+        if not any(fnmatchcase(c.id, glob) for c in cells)
+    ]
+    if problems:
+        raise ConfigError(problems)
+    return [c for c in cells if any(fnmatchcase(c.id, g) for g in globs)]
+
+
+def by_rigs(matrix: Matrix, cells: Sequence[Cell], rigs: Sequence[str]) -> list[Cell]:
+    """Cells on the named rigs.
+
+    Raises:
+        ConfigError: a rig does not exist.
+    """
+    bad = [r for r in rigs if r not in matrix.rigs]
+    if bad:
+        raise ConfigError([Problem("--rig", 0, "", f"no rig {r!r}{nearest(r, matrix.rigs)}") for r in bad])
+    return [c for c in cells if c.rig.id in rigs]

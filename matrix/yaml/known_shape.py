@@ -1,0 +1,117 @@
+"""What a known failure cannot be: shapes that contradict themselves, and entries that nobody could act on. Pure.
+
+`find_shape_problems` is asked whenever the matrix is loaded, since matching trusts it. `find_entry_problems` is asked
+by lint alone: it needs today's date, the suites and the launch commands.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from matrix.errors import Problem, nearest
+from matrix.model import Fails, KnownFailure
+from matrix.signature import find_pattern_problem, find_vague_matches
+
+if TYPE_CHECKING:
+    from matrix.yaml.loaded import Loaded
+
+Found = Iterator[tuple[tuple[str | int, ...], str]]  # where in the entry, and what is wrong
+HTTP_ERRORS: Final = range(400, 600)
+PLANTED: Final = "planted_"  # ids of defects that we put into a checkpoint ourselves: a page of docs/ may explain them
+NAMES_A_CHECK: Final = re.compile(r"\^?[a-z_]+(?:\\\.[a-z_]+)+: NOT OK")  # in a pattern, dots escaped
+PLACEHOLDERS: Final = frozenset({"", "?", "none", "nobody", "todo", "tbd", "unknown", "owner", "name"})
+
+
+def find_shape_problems(known: Iterable[Loaded[KnownFailure]]) -> list[Problem]:
+    """Find every `fails:` block that no failure can fit, or that fits any."""
+    return [_at(k, loc, message) for k in known for loc, message in _shape_problems(k.value.fails)]
+
+
+def _shape_problems(fails: Fails) -> Found:
+    if fails.at == "test" and not fails.test:
+        yield ("fails", "test"), "which test fails? `at: test` needs `test: <function name>`"
+    if fails.at != "test" and (fails.test or fails.params):
+        yield ("fails", "test"), f"`at: {fails.at}` is about the launch, so no test can be named"
+    if fails.how == "rejected" and fails.at != "before_ready":
+        yield ("fails", "how"), f"preflight rejects before anything starts: `at: before_ready`, not {fails.at}"
+    if fails.how in ("http_status", "wrong_answer") and fails.at == "before_ready":
+        yield ("fails", "how"), f"an engine that is not ready has not answered: {fails.how} needs first_request or test"
+    if fails.http_status is not None and fails.how != "http_status":
+        yield ("fails", "http_status"), f"goes with `how: http_status` only, not {fails.how}"
+    if fails.http_status is not None and fails.http_status not in HTTP_ERRORS:
+        yield ("fails", "http_status"), f"expected an error status, 400 to 599, got {fails.http_status}"
+    for i, param in enumerate(fails.params):
+        if not param.strip():
+            yield ("fails", "params", i), "an empty text is part of every test id"
+    if wrong := find_pattern_problem(fails.signature):
+        yield ("fails", "signature"), wrong
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What entries are held against. `echoes` are, by entry id, what its engines and our messages repeat anyway."""
+
+    today: date
+    tests: Collection[str]  # names of the suites' test functions
+    pages: Collection[str]  # of docs/, as paths from the checkout's root
+    echoes: Mapping[str, Sequence[str]]
+
+
+def find_entry_problems(known: Iterable[Loaded[KnownFailure]], around: Surroundings) -> list[Problem]:
+    """Find every entry that speaks of no test, leads nowhere, has nobody behind it, or is overdue."""
+    return [_at(k, loc, message) for k in known for loc, message in _entry_problems(k.value, around)]
+
+
+def _entry_problems(entry: KnownFailure, around: Surroundings) -> Found:
+    fails = entry.fails
+    if fails.at == "test" and fails.test not in around.tests:
+        yield ("fails", "test"), f"no suite has a test {fails.test!r}{nearest(fails.test, around.tests)}"
+    if entry.review_by < around.today:
+        yield ("review_by",), f"was to be reviewed by {entry.review_by}: look again, renew or retire it"
+    if entry.review_by <= entry.added:
+        yield ("review_by",), f"lies before the day it was added ({entry.added})"
+    if entry.added > around.today:
+        yield ("added",), f"{entry.added} is still to come"
+    if not _leads_somewhere(entry, around.pages):
+        yield (
+            ("issue",),
+            f"expected a link (https://...), got {entry.issue!r}; {PLANTED}* may name a page of docs/",
+        )
+    if entry.owner.strip().lower() in PLACEHOLDERS:
+        yield ("owner",), "who looks again? a name is needed"
+    if not entry.symptom.strip():
+        yield ("symptom",), "what goes wrong? say it in a sentence"
+    if fails.how == "wrong_answer" and not NAMES_A_CHECK.match(fails.signature):
+        yield (
+            ("fails", "signature"),
+            r"a wrong answer is told by a check: begin with its name, as in 'needle\.found: NOT OK .*not in the reply'",
+        )
+    for message in find_vague_matches(fails.signature):
+        yield ("fails", "signature"), message
+    for text in around.echoes.get(entry.id, ()):
+        if found := re.search(fails.signature, text):
+            message = f"matches {found[0][:60]!r} in what is said anyway: {_short(text)}"
+            yield ("fails", "signature"), message
+            break
+
+
+def _leads_somewhere(entry: KnownFailure, pages: Collection[str]) -> bool:
+    link = urlsplit(entry.issue)
+    if link.scheme in ("http", "https"):
+        return "." in (link.hostname or "") and " " not in entry.issue
+    return entry.id.startswith(PLANTED) and entry.issue in pages
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 80 else f"{line[:80]}..."
+
+
+def _at(item: Loaded[KnownFailure], loc: tuple[str | int, ...], message: str) -> Problem:
+    line = next((item.lines[loc[:n]] for n in range(len(loc), 0, -1) if loc[:n] in item.lines), item.line)
+    return Problem(item.file, line, f"{item.value.id}.{'.'.join(map(str, loc))}", message)

@@ -1,0 +1,150 @@
+"""All YAML of the matrix -> one `Matrix`, or one ConfigError that names every problem with file and line.
+
+The only module that knows the folder layout; what it returns is checked and is trusted everywhere else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from matrix.checkout import CHECKOUT
+from matrix.condition import Condition, compile_condition
+from matrix.errors import ConfigError, Problem
+from matrix.model import (
+    Cause,
+    Checkpoint,
+    Claim,
+    Engine,
+    Feature,
+    Gpu,
+    KnownFailure,
+    Overlay,
+    Release,
+    Rig,
+    Rule,
+)
+from matrix.pins import Pins
+from matrix.yaml import crossref, yamltext
+from matrix.yaml.known_shape import find_shape_problems
+from matrix.yaml.loaded import Loaded, Matrix
+from matrix.yaml.structure import structure
+
+T = TypeVar("T")
+HERE = CHECKOUT / "matrix"
+
+
+@cache
+def load(root: Path = HERE) -> Matrix:
+    """Read the whole matrix below `root`.
+
+    Raises:
+        ConfigError: every problem of every file, each with file, line and the nearest valid word.
+    """
+    reader = Reader(root)
+    gpus = reader.files(Gpu, "axes/hardware/*.yaml")
+    engines = reader.files(Engine, "axes/engines/*/engine.yaml", stem="parent")
+    releases = reader.files(Release, "axes/engines/*/*.yaml", skip="engine.yaml")
+    checkpoints = reader.files(Checkpoint, "axes/checkpoints/*.yaml")
+    features = reader.files(Feature, "axes/features/*.yaml")
+    rules = reader.lists(Rule, "rules.yaml", "rules")
+    overlays = reader.lists(Overlay, "recipes/*.yaml", "overlays")
+    known = reader.lists(KnownFailure, "known_failures.yaml", "known_failures")
+    claims = reader.files(Claim, "claims/*.yaml")
+    pins = Pins(snapshots=root / "snapshots", declared={r.value.id: r.value.pins for r in releases})
+    causes = reader.lists(Cause, "causes.yaml", "causes")
+    problems = reader.problems + crossref.problems(
+        gpus=gpus, engines=engines, releases=releases, checkpoints=checkpoints, features=features,
+        conditioned=[*rules, *overlays, *known, *claims, *features], overlays=overlays,
+        patches={p.name for p in (root / "patches").glob("*") if p.is_dir()}, pins=pins, causes=causes,
+    )  # fmt: skip
+    problems += find_shape_problems(known)
+    if problems:
+        raise ConfigError(problems)
+    shared = tuple(c.value for c in causes)
+    return Matrix(
+        gpus={g.value.id: g.value for g in gpus},
+        rigs={r: Rig(id=r, gpu=g.value, gpus=n) for g in gpus for r, n in g.value.rigs.items()},
+        engines={e.value.id: replace(e.value, causes=(*e.value.causes, *shared)) for e in engines},
+        releases={r.value.id: r.value for r in releases},
+        checkpoints={c.value.id: c.value for c in checkpoints},
+        features={f.value.id: f.value for f in features},
+        rules=_compiled(rules, pins), overlays=_compiled(overlays, pins),
+        known_failures=_compiled(known, pins), claims=_compiled(claims, pins),
+        places=dict(_places(gpus=gpus, engine=engines, release=releases, checkpoint=checkpoints, feature=features)),
+        pins=pins, root=root,
+    )  # fmt: skip
+
+
+def digest_of(root: Path) -> str:
+    """sha256 over every YAML file: which matrix a run was judged by."""
+    whole = hashlib.sha256()
+    for path in sorted(root.rglob("*.yaml")):
+        whole.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return whole.hexdigest()
+
+
+def _compiled(items: Iterable[Loaded[Any]], pins: Pins) -> tuple[Loaded[Any], ...]:
+    """Conditions are compiled only once crossref has found them valid."""
+    return tuple(replace(i, condition=compile_condition(i.value.when, pins)) for i in items)
+
+
+def _places(**kinds: Iterable[Loaded[Any]]) -> Iterator[tuple[str, str]]:
+    for kind, items in kinds.items():
+        yield from ((f"{kind}:{i.value.id}", i.where()) for i in items)
+
+
+NEVER = Condition((), 0, frozenset())
+
+
+class Reader:
+    """Reads YAML files below a root and keeps every problem instead of stopping at the first."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.problems: list[Problem] = []
+
+    def files(self, kind: type[T], pattern: str, *, stem: str = "stem", skip: str = "") -> list[Loaded[T]]:
+        """One `kind` per file; its id must be the file's stem (or its folder's name, for `stem="parent"`)."""
+        found: list[Loaded[T]] = []
+        for path in sorted(p for p in self.root.glob(pattern) if p.name != skip):
+            doc = self._read(path)
+            data = doc.data
+            if kind is Release and isinstance(data, dict):
+                data = {**data, "engine": path.parent.name}
+            value = self._parse(kind, doc, data, ())
+            if value is None:
+                continue
+            expected = path.parent.name if stem == "parent" else path.stem
+            if (got := value.id) != expected:  # type: ignore[attr-defined]
+                self.problems.append(doc.problem(("id",), f"expected {expected!r} as the file is named, got {got!r}"))
+            found.append(Loaded(value=value, file=doc.name, line=1, lines=doc.lines, condition=NEVER))
+        return found
+
+    def lists(self, kind: type[T], pattern: str, key: str) -> list[Loaded[T]]:
+        """Many `kind`s per file, in the list under the file's only key."""
+        found: list[Loaded[T]] = []
+        for path in sorted(self.root.glob(pattern)):
+            doc = self._read(path)
+            if not isinstance(doc.data, dict) or list(doc.data) != [key] or not isinstance(doc.data[key], list):
+                if not doc.problems:
+                    self.problems.append(doc.problem((), f"expected one key {key!r} with a list"))
+                continue
+            for i, item in enumerate(doc.data[key]):
+                value = self._parse(kind, doc, item, (key, i))
+                if value is not None:
+                    own = {loc[2:]: n for loc, n in doc.lines.items() if loc[:2] == (key, i)}
+                    found.append(Loaded(value=value, file=doc.name, line=own[()], lines=own, condition=NEVER))
+        return found
+
+    def _read(self, path: Path) -> yamltext.Document:
+        doc = yamltext.read(path, path.relative_to(self.root).as_posix())
+        self.problems += doc.problems
+        return doc
+
+    def _parse(self, kind: type[T], doc: yamltext.Document, data: Any, at: yamltext.Loc) -> T | None:
+        return None if doc.problems else structure(kind, doc, data, at, self.problems)

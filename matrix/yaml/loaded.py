@@ -1,0 +1,49 @@
+"""What the YAML of the matrix becomes once it is read: values with their places, and the `Matrix` that holds all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from matrix.condition import Condition
+from matrix.model import Checkpoint, Claim, Engine, Feature, Gpu, KnownFailure, Overlay, Release, Rig, Rule
+from matrix.pins import Pins
+from matrix.yaml import yamltext
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Loaded(Generic[T]):
+    """A value with where it stands and, for things with a `when:`, its compiled condition."""
+
+    value: T
+    file: str
+    line: int
+    lines: Mapping[yamltext.Loc, int]  # of the value's own keys
+    condition: Condition
+
+    def where(self, *loc: str | int) -> str:
+        """`file:line` of a key of this value, or of the value itself."""
+        return f"{self.file}:{self.lines.get(loc, self.line)}"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Matrix:
+    """Everything the YAML says, by id, in file order."""
+
+    gpus: Mapping[str, Gpu]
+    rigs: Mapping[str, Rig]
+    engines: Mapping[str, Engine]
+    releases: Mapping[str, Release]
+    checkpoints: Mapping[str, Checkpoint]
+    features: Mapping[str, Feature]
+    rules: tuple[Loaded[Rule], ...]
+    overlays: tuple[Loaded[Overlay], ...]
+    known_failures: tuple[Loaded[KnownFailure], ...]
+    claims: tuple[Loaded[Claim], ...]
+    places: Mapping[str, str]  # "checkpoint:glm5_fp8" -> file:line
+    pins: Pins
+    root: Path

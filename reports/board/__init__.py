@@ -1,0 +1,1 @@
+"""What a person is shown: terminal, Markdown, HTML."""

@@ -1,0 +1,57 @@
+"""The report as one HTML file: no script, no network, readable without colour; a failing test shows the reply."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from matrix.checkout import CHECKOUT
+from reports.board.text import GLYPHS, View, headline, seconds, tone
+from reports.evidence.defuse import defuse_for_terminal
+
+HERE = CHECKOUT / "reports" / "board" / "templates"
+
+
+def render(shown: View) -> str:
+    """The page. Everything that is not ours, model output above all, is escaped by the template engine."""
+    page = _environment().get_template("report.html.j2")
+    style = (HERE / "report.css").read_text(encoding="utf-8")
+    return page.render(view=shown, headline=headline(shown), style=style, facts=_run_facts(shown))
+
+
+def write(shown: View, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(render(shown), encoding="utf-8", errors="replace")  # model output may hold lone surrogates
+
+
+@cache
+def _environment() -> Environment:
+    env = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        finalize=_defused,
+    )  # fmt: skip
+    env.filters["tone"] = tone
+    env.filters["glyph"] = GLYPHS.__getitem__
+    env.filters["seconds"] = seconds
+    return env
+
+
+def _defused(value: Any) -> Any:
+    """Whatever is put into the page: what was said and never our own style sheet, cut, and visible."""
+    return value if isinstance(value, Markup) or not isinstance(value, str) else defuse_for_terminal(value)
+
+
+def _run_facts(shown: View) -> list[Mapping[str, Any]]:
+    return [
+        {
+            "run": r.run, "begun": f"{r.t:%F %T} UTC", "commit": r.commit[:12],
+            "host": ", ".join(f"{k} {v}" for k, v in r.host.items()),
+            "versions": ", ".join(f"{k} {v}" for k, v in r.versions.items()),
+        }
+        for r in shown.board.runs
+    ]  # fmt: skip

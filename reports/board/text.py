@@ -1,0 +1,269 @@
+"""What a person is shown of a board, as text: the same words in the terminal, in Markdown and in HTML."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from matrix.judging.status import GREEN, SEVERITY, Status, worst
+from matrix.model import Cell, Excluded
+from reports.compare.prediction import Prediction
+from reports.evidence.asked_again import tell_asked_again
+from reports.evidence.summary import TOK_S, TTFT_MS, Board, Row, Settled
+from reports.evidence.types import Measured, Proof, ProofOutcome
+from reports.gate.accepted_identity import gather_cautions
+from reports.gate.gate import Reason, Verdict
+
+# A shape for every status, so that nothing hangs on colour alone.
+GLYPHS: Mapping[Status, str] = {
+    Status.PASS: "✓", Status.MEASURED: "≈", Status.XFAIL: "⊘", Status.SKIP_NO_HW: "-", Status.INVALID_HW: "-",
+    Status.INVALID_ENGINE: "-", Status.INVALID_COMBO: "-", Status.NOT_EVIDENCE: "∅", Status.MISSING: "?",
+    Status.NOT_ASKED: "◌", Status.NOT_RUN_AS_KNOWN: "⊖",
+    Status.FLAKE: "~", Status.HOST_ERROR: "!", Status.TEST_ERROR: "!", Status.XPASS: "⊕", Status.HANG: "⧖",
+    Status.CRASH: "✱", Status.FAIL: "✗",
+}  # fmt: skip
+NOTHING = "·"
+Told = Proof | Prediction
+
+
+def tone(status: Status | None) -> str:
+    """The colour family: good, plain, noted (a person may want to look), trouble, or quiet."""
+    if status is None:
+        return "quiet"
+    if status in (Status.PASS, Status.MEASURED):
+        return "good" if status is Status.PASS else "plain"
+    if status in GREEN or status in (Status.FLAKE, Status.NOT_RUN_AS_KNOWN):
+        return "noted"
+    return "quiet" if GLYPHS[status] == "-" else "trouble"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """One box of the table: the worst status of a suite's tests in a cell, and how many there are."""
+
+    status: Status | None
+    count: int = 0
+    of: int = 0
+
+    @property
+    def text(self) -> str:
+        if self.status is None:
+            return NOTHING
+        return f"{self.status} {self.count}" if self.count == self.of else f"{self.status} {self.count}/{self.of}"
+
+    @property
+    def glyph(self) -> str:
+        return GLYPHS[self.status] if self.status else NOTHING
+
+    @property
+    def tone(self) -> str:
+        return tone(self.status)
+
+
+def tally(tests: Sequence[Settled]) -> Tally:
+    if not tests:
+        return Tally(status=None)
+    status = worst(t.status for t in tests)
+    return Tally(status=status, count=sum(t.status is status for t in tests), of=len(tests))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One cell as a row of the table."""
+
+    row: Row
+    name: tuple[str, str]  # checkpoint, features
+    whole: Tally
+    suites: tuple[Tally, ...]
+    launch: str
+    tok_s: str
+    ttft: str
+    proofs: tuple[Told, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """The cells of one rig and release."""
+
+    title: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exclusion:
+    """All combinations that one rule excludes, with one of its reasons."""
+
+    rule: str
+    status: str
+    count: int
+    example: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """Everything a report shows."""
+
+    board: Board
+    suites: tuple[str, ...]
+    groups: tuple[Group, ...]
+    counts: tuple[tuple[Status, int], ...]  # cells by status, worst first
+    troubles: tuple[tuple[Row, tuple[Settled, ...]], ...]
+    exclusions: tuple[Exclusion, ...] = ()
+    verdict: Verdict | None = None
+    excluded: int = 0
+
+    @property
+    def judged(self) -> tuple[Row, ...]:
+        """The rows that are counted: those of the policy's cells; without a policy, all."""
+        return count_rows(self.board, self.verdict)
+
+    @property
+    def reasons(self) -> tuple[tuple[str, tuple[Reason, ...]], ...]:
+        """Why it is red, by cell; those about the run come first, under ""."""
+        found = self.verdict.reasons if self.verdict else ()
+        return tuple((cell, tuple(own)) for cell, own in groupby(found, key=lambda r: r.cell))
+
+    @property
+    def known(self) -> tuple[tuple[str, int], ...]:
+        """What known failures said that were seen to fail, and how many tests did."""
+        tests = (t for row in self.judged for t in row.tests if t.status is Status.XFAIL)
+        return tuple(Counter(t.message for t in tests).items())
+
+    @property
+    def not_run(self) -> tuple[tuple[str, str], ...]:
+        """Cells of which no engine answered, as known, and what is known of them."""
+        return tuple((row.cell, row.why_not_run) for row in self.judged if row.not_run)
+
+    @property
+    def accepted(self) -> tuple[tuple[str, str], ...]:
+        """What was accepted of servers that are not the cell's: cell, and each difference."""
+        return tuple((row.cell, text) for row in self.board.rows for text in gather_cautions(row).values())
+
+    @property
+    def predictions(self) -> tuple[Prediction, ...]:
+        """What was predicted of the cells that differ in one feature, and what became of it."""
+        return self.verdict.predictions if self.verdict else ()
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What is to be known beside the verdict, green or red."""
+        return self.verdict.told if self.verdict else ()
+
+    @property
+    def asked_again(self) -> tuple[tuple[str, str], ...]:
+        """Tests that were answered more than once, and every answer with its run; those that came alike as one."""
+        return tell_asked_again(self.board.rows)
+
+    @property
+    def noted(self) -> tuple[Settled, ...]:
+        """Green tests of which something is to be known."""
+        return tuple(t for row in self.judged for t in row.tests if t.notes)
+
+
+def count_rows(board: Board, verdict: Verdict | None) -> tuple[Row, ...]:
+    """The rows that a report counts: nothing that the policy does not ask for makes a verdict look better or worse."""
+    if verdict is None:
+        return board.rows
+    required = {row.cell for row in verdict.rows}
+    return tuple(row for row in board.rows if row.cell in required)
+
+
+def view(board: Board, verdict: Verdict | None = None, excluded: Mapping[Cell, Excluded] | None = None) -> View:
+    suites = board.suites
+    counts = Counter(row.status for row in count_rows(board, verdict))
+    predicted = [p for p in (verdict.predictions if verdict else ()) if p.of_effect and p.outcome == "proven"]
+    groups = groupby(sorted(board.rows, key=_place), key=lambda row: _place(row)[0])
+    return View(
+        board=board,
+        suites=suites,
+        groups=tuple(
+            Group(title=title, lines=tuple(_line(r, suites, predicted) for r in rows)) for title, rows in groups
+        ),
+        counts=tuple((s, counts[s]) for s in SEVERITY if counts[s]),
+        troubles=tuple((row, row.troubles) for row in board.rows if row.troubles),
+        exclusions=tuple(_exclusions((excluded or {}).values())),
+        verdict=verdict,
+        excluded=len(excluded or {}),
+    )
+
+
+def _place(row: Row) -> tuple[str, str, int, tuple[str, ...]]:
+    where = " · ".join(str(row.facts[k]) for k in ("rig", "release") if k in row.facts)
+    return where or "cells without facts", str(row.facts.get("checkpoint", row.cell)), len(row.features), row.features
+
+
+def _line(row: Row, suites: Sequence[str], predicted: Sequence[Prediction]) -> Line:
+    launch = row.launch
+    known = "checkpoint" in row.facts
+    return Line(
+        row=row,
+        name=(str(row.facts["checkpoint"]), " + ".join(row.features) or "baseline") if known else (row.cell, ""),
+        whole=Tally(status=row.status, count=1, of=1),
+        suites=tuple(tally(row.suite(name)) for name in suites),
+        launch=NOTHING if launch is None else seconds(launch.launch_s) if launch.outcome == "ok" else launch.outcome,
+        tok_s=_number(row.best(TOK_S)),
+        ttft=_number(row.best(TTFT_MS), " ms"),
+        proofs=decisive([*row.proofs, *(p for p in predicted if p.cell == row.cell)]),
+    )
+
+
+def _number(found: Measured | None, unit: str = "") -> str:
+    return f"{found.value:,.{0 if found.value >= 100 else 1}f}{unit}" if found else NOTHING
+
+
+def seconds(value: float | None) -> str:
+    if value is None:
+        return NOTHING
+    return f"{value:.1f} s" if value < 100 else f"{value / 60:.1f} min"
+
+
+def _exclusions(reasons: Iterable[Excluded]) -> list[Exclusion]:
+    by_rule: dict[tuple[str, str], list[Excluded]] = {}
+    for reason in reasons:
+        by_rule.setdefault((reason.rule, reason.status), []).append(reason)
+    found = [
+        Exclusion(rule=rule, status=status, count=len(own), example=own[0].reason, source=own[0].source)
+        for (rule, status), own in by_rule.items()
+    ]
+    return sorted(found, key=lambda e: (-e.count, e.rule))
+
+
+def headline(shown: View) -> str:
+    """The report in one line. A cell that the gate is red for has not passed, whatever its tests say."""
+    judged = shown.judged
+    rows = [row for row in judged if not row.not_run]
+    red = {reason.cell for reason in shown.verdict.reasons} if shown.verdict else set()
+    green = sum(row.status in GREEN and row.cell not in red for row in rows)
+    cells = f"{green} of {len(rows)} cells passed what they ran"
+    if missing := len(judged) - len(rows):
+        cells += f", {missing} {'cells' if missing != 1 else 'cell'} did not run, as known"
+    cells += f", {len(noted)} with a note" if (noted := {t.cell for t in shown.noted}) else ""
+    cells += f", {others} not of this policy" if (others := len(shown.board.rows) - len(judged)) else ""
+    if differing := {cell for cell, _ in shown.accepted}:
+        cells += f", {len(differing)} asked of another server, as accepted"
+    cells += shown.board.lost
+    if shown.verdict is None:
+        return cells
+    if count := shown.verdict.not_replayed:
+        cells += f", {count} not judged again from {'their' if count != 1 else 'its'} replies"
+    if shown.verdict.green:
+        return f"GREEN: {shown.verdict.policy.title}; {cells}"
+    count = len(shown.verdict.reasons)
+    return f"RED: {shown.verdict.policy.title}; {cells}, {count} reason{'s' if count != 1 else ''}"
+
+
+# What speaks for a feature that several tests looked at: a refutation stands, else any proof, else that there is none.
+SPEAKS: tuple[ProofOutcome, ...] = ("refuted", "proven", "unproven")
+
+
+def decisive(proofs: Sequence[Told]) -> tuple[Told, ...]:
+    """One proof per feature, in the order in which features were first looked at."""
+    found: dict[str, Told] = {}
+    for proof in proofs:
+        old = found.get(proof.feature)
+        if old is None or SPEAKS.index(proof.outcome) < SPEAKS.index(old.outcome):
+            found[proof.feature] = proof
+    return tuple(found.values())

@@ -1,0 +1,1 @@
+"""Two runs, or two cells of one, side by side: what changed, beyond noise."""

@@ -1,0 +1,71 @@
+"""What a feature changes: a cell's speed beside that of the same cell without it, in the same evidence.
+
+Same rig, release and checkpoint, one feature less, same measurement under the same conditions. A ratio of one launch to
+another is no proof of a speed-up: launch-to-launch noise is what `--baseline` is for. It is told, not judged;
+what is predicted of a feature is judged by reports.compare.prediction.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from reports.compare.feature_pairs import Neighbours, neighbours
+from reports.evidence.summary import Row, board
+from reports.evidence.types import Measured, Record
+
+COMPARED: Final = ("wave_output_throughput", "median_tpot_ms", "p99_itl_ms", "median_ttft_ms", "prefill_cold_tps")
+NOT_COMPARED: Final = ("client_fit", "input_len", "attempt")  # of client, tokenizer's rounding, launch
+Numbers = Mapping[tuple[str, str], tuple[float, Mapping[str, Any]]]  # name, conditions -> median, conditions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ablation:
+    """One number of a cell with a feature, and without it."""
+
+    cell: str
+    feature: str
+    name: str
+    conditions: Mapping[str, Any]
+    with_it: float
+    without: float
+
+    @property
+    def ratio(self) -> float:
+        return self.with_it / self.without
+
+    def __str__(self) -> str:
+        where = ", ".join(f"{k} {v}" for k, v in self.conditions.items())
+        return f"{self.cell}: {self.feature} makes {self.name} {self.ratio:.2f} x {self.without:.4g} ({where})"
+
+
+def ablations(records: Sequence[Record]) -> list[Ablation]:
+    """Every pair of cells that differ by one feature, for every number that both measured."""
+    return [found for pair in neighbours(board(records).rows) for found in _told(pair)]
+
+
+def _told(pair: Neighbours[Row]) -> Iterator[Ablation]:
+    theirs, cell, feature = _numbers(pair.without), pair.cell.cell, pair.feature
+    for key, (value, where) in _numbers(pair.cell).items():
+        if key in theirs and (without := theirs[key][0]):
+            yield Ablation(cell=cell, feature=feature, name=key[0], conditions=where, with_it=value, without=without)
+
+
+def _numbers(row: Row) -> Numbers:
+    by_key: dict[tuple[str, str], list[Measured]] = {}
+    for m in row.measurements:
+        if m.name in COMPARED:
+            by_key.setdefault((m.name, json.dumps(_where(m), sort_keys=True)), []).append(m)
+    return {key: (statistics.median(m.value for m in ms), _where(ms[0])) for key, ms in by_key.items()}
+
+
+def _where(measured: Measured) -> Mapping[str, Any]:
+    return {k: v for k, v in measured.conditions.items() if k not in NOT_COMPARED}
+
+
+def render(found: Sequence[Ablation]) -> str:
+    """One line per number."""
+    return "\n".join(map(str, found)) or "no two cells here differ by one feature and measured the same"

@@ -1,0 +1,167 @@
+"""What the same cells measured before: plain evidence files, concatenated as they are. Each launch is one value.
+
+pytest -m sm120 --baseline baselines/sm120.jsonl        and afterwards, if it was green:
+cat reports/out/evidence.jsonl >> baselines/sm120.jsonl
+
+A launch of another plan, on other hardware, or of which neither is known, is no baseline (`fitting`): a number that was
+measured elsewhere makes a slow engine fast, or a fast one slow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from matrix.errors import ConfigError, Problem
+from reports.evidence import files as evidence
+from reports.evidence.attempts import order_by_time
+from reports.evidence.types import Launch, Measured, Record, Run
+
+NOT_COMPARED: Final = ("client_fit", "attempt")  # of the client and of the test, not of what is measured
+SUFFIX: Final = ".jsonl"  # of the files of a folder
+
+
+class Key(NamedTuple):
+    """What was measured: numbers of one key can be compared."""
+
+    cell: str
+    name: str
+    conditions: str  # canonical JSON
+
+    @property
+    def where(self) -> Mapping[str, Any]:
+        found: dict[str, Any] = json.loads(self.conditions)
+        return found
+
+
+class Launched(NamedTuple):
+    """One launch: the how-manieth of a plan in a run, and on what."""
+
+    run: str
+    number: int
+    fingerprint: str = ""
+    gpus: tuple[str, ...] = ()  # names, each once
+    cpu: str = ""  # where there is no GPU
+
+    def explain_misfit(self, fingerprint: str, gpus: Sequence[str], cpu: str) -> str:
+        """Say why it is no baseline for that plan on that hardware; empty where it is."""
+        if not self.fingerprint or not (self.gpus or self.cpu):
+            return f"of which {'the plan' if not self.fingerprint else 'the host'} was not recorded"
+        if self.fingerprint != fingerprint:
+            return f"of another plan ({self.fingerprint}, and not {fingerprint})"
+        mine, theirs = " and ".join(gpus) or cpu, " and ".join(self.gpus) or self.cpu
+        return "" if mine == theirs else f"on other hardware ({theirs}, and not {mine or 'an unknown host'})"
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """Values by cell, name and conditions, and in these by launch."""
+
+    values: Mapping[Key, Mapping[Launched, Sequence[float]]] = field(default_factory=dict)
+    is_folder: bool = False  # a collection, which need not be about the cells at hand
+
+    def launches(self, cell: str, name: str, conditions: Mapping[str, Any]) -> list[float]:
+        """One value per earlier launch; the median where a launch was measured twice."""
+        return self.of(key_of(cell, name, conditions))
+
+    def of(self, key: Key) -> list[float]:
+        return [statistics.median(values) for values in self.values.get(key, {}).values()]
+
+    @property
+    def cells(self) -> frozenset[str]:
+        return frozenset(key.cell for key in self.values)
+
+    def without_runs(self, runs: Iterable[str]) -> Baseline:
+        """What other runs measured: nothing is its own baseline."""
+        left_out = frozenset(runs)
+        kept = {k: {at: v for at, v in own.items() if at.run not in left_out} for k, own in self.values.items()}
+        return Baseline({k: own for k, own in kept.items() if own})
+
+    def fitting(self, cell: str, fingerprint: str, gpus: Sequence[str], cpu: str) -> Fitting:
+        """What was measured of this cell's plan on such hardware, and why the rest was not taken."""
+        kept: dict[Key, dict[Launched, Sequence[float]]] = {}
+        whys: Counter[str] = Counter()
+        seen: set[Launched] = set()
+        for key, launches in self.values.items():
+            for at, values in launches.items() if key.cell == cell else ():
+                why = at.explain_misfit(fingerprint, gpus, cpu)
+                if not why:
+                    kept.setdefault(key, {})[at] = values
+                elif at not in seen:
+                    whys[why] += 1
+                seen.add(at)
+        return Fitting(baseline=Baseline(kept), refused=tuple(f"{n} launches {why}" for why, n in whys.items()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitting:
+    """The part of a baseline that one cell can be held against."""
+
+    baseline: Baseline
+    refused: tuple[str, ...]  # `2 launches of another plan (f0, and not f1)`
+
+
+def find_files(paths: Iterable[Path]) -> list[Path]:
+    """Evidence files, and those in the folders among them, by name.
+
+    Raises:
+        ConfigError: there is no such file or folder.
+    """
+    given = list(paths)
+    if absent := [p for p in given if not p.exists()]:
+        why = "there is no such file or folder of earlier launches"
+        raise ConfigError([Problem(str(p), 0, "", why) for p in absent])
+    return [f for p in given for f in (sorted(p.glob(f"*{SUFFIX}")) if p.is_dir() else [p])]
+
+
+def digest_files(paths: Iterable[Path]) -> tuple[str, ...]:
+    """sha256 of each file, sorted: what a run was held against."""
+    return tuple(sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in find_files(paths)))
+
+
+def read(paths: Iterable[Path]) -> Baseline:
+    """Every measurement of these evidence files, with the launch that came before it.
+
+    Raises:
+        ConfigError: naming file and line of what is no evidence.
+    """
+    given = list(paths)
+    found = collect(r for path in find_files(given) for r in evidence.read(path))
+    return replace(found, is_folder=any(path.is_dir() for path in given))
+
+
+def collect(records: Iterable[Record]) -> Baseline:
+    """Every measurement of these records, with the launch that came before it."""
+    ordered = order_by_time(records)
+    hosts = {r.run: r.host for r in ordered if isinstance(r, Run)}
+    found: dict[Key, dict[Launched, list[float]]] = {}
+    launches: Counter[tuple[str, str]] = Counter()  # by run and fingerprint, so far
+    for record in ordered:
+        launched = record.run, record.fingerprint
+        if isinstance(record, Launch):
+            launches[launched] += 1
+        elif isinstance(record, Measured):
+            gpus, cpu = name_hardware(hosts.get(record.run, {}))
+            at = Launched(record.run, launches[launched], record.fingerprint, gpus, cpu)
+            own = found.setdefault(key_of(record.cell, record.name, record.conditions), {})
+            own.setdefault(at, []).append(record.value)
+    return Baseline(found)
+
+
+def name_hardware(host: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
+    """The GPUs of a recorded host by name, each once; and its CPUs, in words, where there is none."""
+    listed = host.get("gpus")
+    gpus = tuple(sorted({str(g.get("name")) for g in listed if isinstance(g, Mapping)})) if listed else ()
+    known = host.get("cpu_count") and not gpus
+    return gpus, f"{host['cpu_count']} CPU cores, {host.get('machine', 'unknown')}" if known else ""
+
+
+def key_of(cell: str, name: str, conditions: Mapping[str, Any]) -> Key:
+    kept = {k: v for k, v in conditions.items() if k not in NOT_COMPARED}
+    return Key(cell, name, json.dumps(kept, sort_keys=True))

@@ -1,0 +1,97 @@
+"""The same items in two runs: did a cell lose more answers than luck would take? Exact, and controlled over all cells.
+
+Only items that both runs asked count: same cell, check and item, and the same bytes where a prompt's hash is known.
+A run of many cells finds one that is "significantly worse" at 5 % by luck alone, hence Holm's correction; and since few
+items can only show large losses, every cell says what it could have noticed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from matrix.judging.statistics import CONFIDENCE, binomial_cdf, boundary, holm, mcnemar
+from reports.evidence.types import Found, Record
+
+ALPHA: Final = 1 - CONFIDENCE
+POWER: Final = 0.80  # the usual convention: noticed four times in five
+SHOWN_ITEMS: Final = 5
+Item = tuple[str, str, str]  # check, item, sha256 of the prompt or nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """One cell in both runs."""
+
+    cell: str
+    items: int  # asked in both
+    lost: tuple[str, ...]  # right before, wrong now
+    won: int
+    p: float
+    worse: bool  # of all cells, after Holm
+    noticed: float | None  # loss rate that is noticed with POWER at the strictest level; None: none is
+
+    def __str__(self) -> str:
+        power = "too few to notice any loss" if self.noticed is None else f"would notice a loss of {self.noticed:.0%}"
+        said = f"{'WORSE' if self.worse else 'no worse':<8} {self.cell}: {len(self.lost)} of {self.items} items lost, "
+        said += f"{self.won} won, p = {self.p:.2g} ({power})"
+        return f"{said}: {', '.join(self.lost[:SHOWN_ITEMS])}" if self.lost else said
+
+
+def paired(old: Sequence[Record], new: Sequence[Record]) -> list[Pair]:
+    """One comparison per cell that both runs asked something, the worst first."""
+    before, after = _answers(old), _answers(new)
+    shared = {c: before[c].keys() & after[c].keys() for c in before.keys() & after.keys()}
+    cells = [c for c, items in shared.items() if items]
+    told = {c: mcnemar(_named(before[c], shared[c]), _named(after[c], shared[c])) for c in cells}
+    worse = holm({c: t.p_worse for c, t in told.items()}, ALPHA)
+    pairs = [
+        Pair(
+            cell=c,
+            items=len(shared[c]),
+            lost=tuple(sorted(i[1] for i in shared[c] if before[c][i] and not after[c][i])),
+            won=told[c].won,
+            p=told[c].p_worse,
+            worse=c in worse,
+            noticed=noticed(len(shared[c]), ALPHA / len(cells)),
+        )
+        for c in cells
+    ]
+    return sorted(pairs, key=lambda p: (not p.worse, p.p, p.cell))
+
+
+def noticed(items: int, alpha: float) -> float | None:
+    """The smallest rate of losses, without a win, that so many items show with POWER at level `alpha`."""
+    needed = math.ceil(math.log(alpha) / math.log(0.5))  # so many losses have p = 0.5 ** needed
+    if needed > items:
+        return None
+    return boundary(lambda rate: 1 - binomial_cdf(needed - 1, items, rate) < POWER)
+
+
+def _answers(records: Sequence[Record]) -> Mapping[str, dict[Item, bool]]:
+    """Every item of every cell; one that was asked more often is right when it always was."""
+    cells: dict[str, dict[Item, bool]] = {}
+    for r in records:
+        if isinstance(r, Found) and r.item and r.cell:
+            own, key = cells.setdefault(r.cell, {}), (r.check, r.item, str(r.data.get("prompt_sha256", "")))
+            own[key] = own.get(key, True) and r.ok
+    return cells
+
+
+def _named(answers: Mapping[Item, bool], items: Collection[Item]) -> dict[str, bool]:
+    return {"\0".join(i): answers[i] for i in items}
+
+
+def render(pairs: Sequence[Pair]) -> str:
+    """Cells that lost something, and a line that sums up."""
+    if not pairs:
+        return "no item was asked in both runs: nothing can be compared"
+    shown = [str(p) for p in pairs if p.lost]
+    least = max(1.0 if p.noticed is None else p.noticed for p in pairs)
+    power = (
+        f"every cell would notice a loss of {least:.0%}" if least < 1 else "some asked too few items to notice any loss"
+    )
+    head = f"{sum(p.worse for p in pairs)} of {len(pairs)} cells answer worse"
+    return "\n".join([*shown, f"{head} (exact McNemar, Holm over the cells, {ALPHA:.0%}); {power}"])

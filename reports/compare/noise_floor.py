@@ -1,0 +1,47 @@
+"""What an engine differs by from itself: the recordings that one cell left of the long frozen prompt.
+
+Every cell is asked it by the test that leaves signatures, canaries again by the one that holds them against the
+reference and cells with IndexCache by their own. On GPUs sparse attention does not repeat itself, and later asks come
+from the prefix cache, so that two launches differ by as much without any feature between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations, takewhile
+from typing import Final
+
+from matrix.judging.kl import is_control
+from matrix.judging.logprobs import Logprobs, chosen, distance, distributions, likeliest_first, recorded_numbers
+from reports.evidence.types import Found, Record
+
+FIRST: Final = "signature.long"
+AGAIN: Final = "reference.kl"  # of every prompt: the item tells which
+
+
+def apart(cells: Iterable[Sequence[Record]]) -> float | None:
+    """The largest distance between two recordings within one of these cells; None where none left two."""
+    pairs = (pair for records in cells for pair in combinations(_recordings(records), 2))
+    return max((distance(a, b) for (item, a), (other, b) in pairs if item == other), default=None)
+
+
+def _recordings(records: Sequence[Record]) -> Iterator[tuple[str, Logprobs]]:
+    found = [r for r in records if isinstance(r, Found)]
+    items = {r.item for r in found if r.check == FIRST}
+    for r in found:
+        said = _said(r) if r.item in items and r.check in (FIRST, AGAIN) else []
+        if said:
+            yield r.item, said
+
+
+def recorded(found: Found) -> list[dict[str, float]]:
+    """What a signature or a comparison with the reference left of each position, the likeliest candidate first."""
+    listed = found.data.get("signature") or found.data.get("candidates") or []
+    return [likeliest_first(recorded_numbers(p)) for p in listed]
+
+
+def _said(found: Found) -> Logprobs:
+    """Without control tokens: llama.cpp spells all of them alike, of which a signature keeps one and a list of
+    candidates (`matrix.judging.kl.listed`) the sum."""
+    spoken = takewhile(lambda position: not is_control(chosen(position)), recorded(found))
+    return distributions([{t: v for t, v in position.items() if not is_control(t)} for position in spoken])

@@ -1,0 +1,185 @@
+"""Two cells of the evidence that differ in one feature: does the feature do what is predicted of it, and nothing else?
+
+    indexcache             fewer bytes per KV token, by the shared layers' keys; other numbers beyond index_topk only,
+                           by far more than a launch differs by when it is asked again
+    fp8_kv                 fewer bytes per KV token, by the difference of the two layouts
+    mtp, chunked_prefill   the same words
+
+The ablation rung of the ladder, judged from what the cells recorded; nothing is launched again. Speed is not judged:
+one launch beside another proves no speed-up. A cell that left nothing to judge by makes a prediction *absent*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Final, Literal, NamedTuple
+
+from matrix.judging.kv_bytes import TokenBytes, keys_everywhere, predicted
+from matrix.judging.logprobs import (
+    NO_NUMBERS,
+    Logprobs,
+    changes_only_beyond,
+    chosen,
+    distributions,
+    has_no_number,
+    likeliest_first,
+    recorded_numbers,
+)
+from matrix.judging.observation import Rung
+from matrix.judging.proof import Proof as Ablation
+from matrix.judging.proof import sizes
+from matrix.judging.requested import Requested
+from reports.compare.feature_pairs import Neighbours, neighbours
+from reports.compare.noise_floor import apart
+from reports.evidence.types import Found, Proof, Record
+from reports.expected import ExpectedCell
+
+Outcome = Literal["proven", "refuted", "unproven", "absent"]
+SPEAKS: Final[tuple[Outcome, ...]] = ("refuted", "proven", "unproven", "absent")  # of several recordings, the first
+Records = Sequence[Record]
+Both = tuple[Any, Any]  # what the cell recorded, and what the one without the feature did
+
+
+class Source(NamedTuple):
+    """What a prediction reads of each cell: every recording, None for one that shows nothing."""
+
+    name: str
+    read: Callable[[Records], list[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """One prediction about `cell` beside `without`, the same cell without `feature`."""
+
+    cell: str
+    without: str
+    feature: str
+    what: Literal["bytes", "numbers", "words"]
+    outcome: Outcome
+    detail: str
+
+    @property
+    def rung(self) -> Rung:
+        """Of the ladder, as of any proof."""
+        return Rung.ABLATION
+
+    @property
+    def of_effect(self) -> bool:
+        """Whether it is about the feature being there. The same words say only that it does no harm, if it is."""
+        return self.what != "words"
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Two neighbours with what every cell recorded."""
+
+    pair: Neighbours[ExpectedCell]
+    records: Mapping[str, Records]
+
+    @property
+    def recorded(self) -> tuple[Records, Records]:
+        """What the cell left, and the one without the feature."""
+        mine, theirs = (self.records.get(c.id, ()) for c in (self.pair.cell, self.pair.without))
+        return mine, theirs
+
+    @property
+    def layouts(self) -> tuple[Requested, Requested] | None:
+        """What both plans ask for, if their KV layouts are known: only then are sizes recorded."""
+        mine, theirs = self.pair.cell.wanted, self.pair.without.wanted
+        return (mine, theirs) if mine and theirs and mine.layout and theirs.layout else None
+
+    def judged(
+        self, what: Literal["bytes", "numbers", "words"], judge: Callable[..., Iterable[Ablation]], *sources: Source
+    ) -> Prediction:
+        """Every recording of the one with every recording of the other: a refutation stands, whatever others say."""
+        found = [p for both in product(*map(self._both, sources)) for p in judge(*both)]
+        outcomes: list[tuple[Outcome, str]] = [(p.outcome, p.detail) for p in found]
+        if lacks := "; ".join(said for source in sources for said in self._lacking(source)):
+            outcomes.append(("absent", lacks))
+        outcome, detail = min(outcomes, key=lambda o: SPEAKS.index(o[0]), default=("unproven", "no engine shows it"))
+        cell, without, feature = self.pair.cell.id, self.pair.without.id, self.pair.feature
+        return Prediction(cell=cell, without=without, feature=feature, what=what, outcome=outcome, detail=detail)
+
+    def _both(self, source: Source) -> list[Both]:
+        mine, theirs = map(source.read, self.recorded)
+        return [(m, t) for m, t in product(mine, theirs) if m is not None and t is not None]
+
+    def _lacking(self, source: Source) -> Iterator[str]:
+        for cell in (self.pair.cell.id, self.pair.without.id):
+            if not source.read(self.records.get(cell, ())):
+                yield f"{cell} recorded no {source.name}"
+
+
+def predictions(cells: Iterable[ExpectedCell], records: Records) -> tuple[Prediction, ...]:
+    """Every prediction about every pair of these cells."""
+    by_cell: dict[str, list[Record]] = {}
+    for record in records:
+        by_cell.setdefault(record.cell, []).append(record)
+    pairs = (Beside(pair, by_cell) for pair in neighbours(cells) if pair.feature in JUDGES)
+    return tuple(found for beside in pairs for found in JUDGES[beside.pair.feature](beside))
+
+
+def _indexcache(beside: Beside) -> Iterator[Prediction]:
+    if (asked := beside.layouts) and not keys_everywhere(asked[0].dialect):
+        yield beside.judged("bytes", lambda both: sizes.by_ablation(asked[0], *both), SIZE)
+    floor = apart(beside.recorded)
+    yield beside.judged(
+        "numbers", lambda short, long: [changes_only_beyond(_usable(short), _usable(long), floor)], SHORT, LONG
+    )
+
+
+def _fp8_kv(beside: Beside) -> Iterator[Prediction]:
+    if asked := beside.layouts:
+        size, without = map(_expected_bytes, asked)
+        yield beside.judged("bytes", lambda both: [sizes.fewer_bytes("fp8_kv", without - size, *both)], SIZE)
+
+
+def _expected_bytes(wanted: Requested) -> int:
+    assert wanted.layout is not None  # see Beside.layouts
+    return predicted(wanted, wanted.layout, wanted.full_layers)
+
+
+def _words(beside: Beside) -> Iterator[Prediction]:
+    yield beside.judged("words", lambda both: [_same_words(beside.pair.feature, "short", both)], SHORT)
+    yield beside.judged("words", lambda both: [_same_words(beside.pair.feature, "long", both)], LONG)
+
+
+def _same_words(feature: str, name: str, both: Both) -> Ablation:
+    """Greedy decoding may change at a near tie of two tokens, so that other words are no refutation."""
+    if has_no_number(*both):
+        return Ablation(feature=feature, outcome="refuted", rung=Rung.ABLATION, detail=f"{name} prompt: {NO_NUMBERS}")
+    mine, others = (list(map(chosen, signature)) for signature in both)
+    same = next((i for i, (a, b) in enumerate(zip(mine, others, strict=False)) if a != b), len(mine))
+    detail = f"{name} prompt: {same} of {len(mine)} tokens are the same"
+    return Ablation(
+        feature=feature, outcome="proven" if mine == others else "unproven", rung=Rung.ABLATION, detail=detail
+    )
+
+
+JUDGES: Final[Mapping[str, Callable[[Beside], Iterator[Prediction]]]] = {
+    "indexcache": _indexcache, "mtp": _words, "chunked_prefill": _words, "fp8_kv": _fp8_kv,
+}  # fmt: skip
+
+
+def _token_bytes(records: Records) -> list[TokenBytes | None]:
+    data = [r.data for r in records if isinstance(r, Proof) and r.feature == "kv_layout"]
+    return [TokenBytes(low=d["low"], high=d["high"], where="evidence") if "low" in d else None for d in data]
+
+
+def _signature(name: str) -> Source:
+    def read(records: Records) -> list[Logprobs | None]:
+        found = [r.data.get("signature") for r in records if isinstance(r, Found) and r.check == f"signature.{name}"]
+        return [[likeliest_first(recorded_numbers(p)) for p in positions] if positions else None for positions in found]
+
+    return Source(f"signature.{name}", read)
+
+
+def _usable(both: Both) -> Both:
+    """A drafted token says nothing of attention (see `distributions`)."""
+    return distributions(both[0]), distributions(both[1])
+
+
+SIZE: Final = Source("kv_layout", _token_bytes)
+SHORT, LONG = _signature("short"), _signature("long")

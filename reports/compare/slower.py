@@ -1,0 +1,40 @@
+"""Is a number slower than those of earlier launches? The statistics that pytest and the gate share. Pure.
+
+The rule and its reason: docs/decisions/0012.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from matrix.judging.statistics import tolerance
+from reports.evidence.finding import Finding
+
+BASELINE_LAUNCHES: Final = 5  # repeats on one server do not see launch-to-launch noise
+BLUNT: Final = 0.20  # a tolerance beyond a fifth shows no loss that anybody would call one
+WAVE: Final = "wave_output_throughput"  # the median of the waves: neither the ramp nor the drain
+WATCHED: Final[Mapping[str, bool]] = {WAVE: True, "median_ttft_ms": False, "median_tpot_ms": False}  # more is better
+
+
+def not_slower(name: str, now: Sequence[float], baseline: Sequence[float], *, more_is_better: bool) -> Finding:
+    """Median of this launch's waves against the medians of >= 5 earlier launches; tolerance max(5 %, 3 MAD).
+
+    Launches that differ so much among themselves that not even a loss of a fifth would show (`BLUNT`) cannot be a
+    baseline: the finding says what it would miss and is no evidence.
+    """
+    median, base = statistics.median(now), statistics.median(baseline)
+    allowed = tolerance(baseline)
+    ratio = median / base
+    slower = not (ratio >= 1 - allowed if more_is_better else ratio <= 1 + allowed)  # NaN is no speed to be green by
+    enough, blunt = len(baseline) >= BASELINE_LAUNCHES, allowed > BLUNT
+    return Finding(
+        check=f"throughput.not_slower.{name}",
+        ok=not (slower and enough),
+        expected=f"{base:.3g} within {allowed:.1%} ({len(baseline)} launches)",
+        got=f"{median:.3g} ({ratio:.3f} of the baseline)",
+        detail=f"the launches before scatter so much that nothing under {allowed:.0%} would show" if blunt else "",
+        sensitive=enough and not blunt,
+        data={"ratio": ratio, "allowed": allowed},
+    )

@@ -1,0 +1,30 @@
+"""Tests that were answered more than once, as every report tells them: each answer, whether or not one asked again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from reports.evidence.summary import Row, Settled
+
+
+def tell_asked_again(rows: Iterable[Row]) -> tuple[tuple[str, str], ...]:
+    """Name and answers of each test with more than one; those of a cell whose answers came alike are one entry."""
+    found: list[tuple[str, str]] = []
+    for row in rows:
+        for tests in group_alike(t for t in row.tests if t.attempts):
+            found.append((f"{row.cell}: {name_tests(tests)}", tests[0].told))
+    return tuple(found)
+
+
+def group_alike(tests: Iterable[Settled]) -> list[list[Settled]]:
+    """Tests whose answers have the same statuses in the same runs; one that the engine failed stands alone."""
+    alike: dict[str, list[Settled]] = {}
+    for test in tests:
+        own = test.nodeid if test.attempts and test.attempts.failed else ""
+        alike.setdefault(" ".join([own, *(f"{r.run} {r.status}" for r in test.answers)]), []).append(test)
+    return list(alike.values())
+
+
+def name_tests(tests: list[Settled]) -> str:
+    """`test_boots`, or `26 tests (test_boots, ...)`."""
+    return tests[0].name if len(tests) == 1 else f"{len(tests)} tests ({tests[0].name}, ...)"

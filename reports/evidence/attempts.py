@@ -1,0 +1,190 @@
+"""Attempts: which run came when, which run asks another's questions again, and which of a test's answers stand. Pure.
+
+Order is time: of runs the time at which they began, of records the time that they say. In which order files are given,
+or runs stand in one file, changes nothing.
+
+An answer stands until a run that was started with `pytest --retry-of RUN` answers the same test again: then it is
+superseded, and both are told. A run that was not asked to do so supersedes nothing, whatever it says: two attempts of
+which one is kept in silence are no evidence. Chains (a retry of a retry) hold as long as each link does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, TypeVar
+
+from matrix.errors import nearest
+from matrix.judging.status import GREEN, Status, worst
+from reports.evidence.types import Launch, Record, Result, Run
+
+# What an attempt of this machine or of ours came to: a retry alone supersedes it, nothing was said about the engine.
+INFRASTRUCTURE: Final = frozenset(
+    {Status.HOST_ERROR, Status.TEST_ERROR, Status.NOT_ASKED, Status.MISSING, Status.SKIP_NO_HW}
+)
+UNTRIED: Final = frozenset({Status.SKIP_NO_HW})  # no attempt: another host's answer stands instead
+# Of a run and its retry: what must be known and the same, and what must be the same. Else it asks something else.
+KNOWN: Final[Mapping[str, str]] = {"commit": "commit", "matrix_sha256": "matrix"}
+SAME: Final[Mapping[str, str]] = {
+    "depth": "depth",
+    "baselines": "set of baselines",
+    "dirty": "state of its files",
+    "diff_sha256": "set of changes",
+}
+HOST_ERROR: Final = "HostError"  # the outcome of a launch that says nothing about the engine
+SHOWN_CHARS: Final = 200
+File = TypeVar("File")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retries:
+    """Which run asks which run's questions again: sound links by run, and a sentence for each that is not."""
+
+    retried: Mapping[str, str] = field(default_factory=dict)  # run -> the run that it asks again
+    problems: tuple[str, ...] = ()
+
+    def descends(self, run: str, of: str) -> bool:
+        """Whether `run` asks `of` again, or a retry of it."""
+        while run in self.retried:
+            run = self.retried[run]
+            if run == of:
+                return True
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempts:
+    """All answers to one test of one cell, by time: those that stand, and those that a retry supersedes."""
+
+    standing: tuple[Result, ...]
+    superseded: tuple[Result, ...] = ()
+
+    @property
+    def all(self) -> tuple[Result, ...]:
+        return tuple(sorted((*self.superseded, *self.standing), key=lambda r: r.t))
+
+    @property
+    def failed(self) -> tuple[Result, ...]:
+        """Superseded answers that were the engine's."""
+        return tuple(r for r in self.superseded if r.status not in GREEN | INFRASTRUCTURE)
+
+    @property
+    def flaked(self) -> bool:
+        """Whether all that stands is green, and a superseded answer of the engine was not."""
+        return bool(self.failed) and all(r.status in GREEN for r in self.standing)
+
+    @property
+    def status(self) -> Status:
+        return Status.FLAKE if self.flaked else worst(r.status for r in self.standing)
+
+    @property
+    def decided(self) -> Result:
+        """The answer that the status is about: of a flake the one that failed."""
+        among = self.failed if self.flaked else self.standing
+        status = worst(r.status for r in among)
+        return next(r for r in among if r.status is status)
+
+
+def split_runs(records: Iterable[Record]) -> dict[str, list[Record]]:
+    """Each run's records as they stand in its file; the runs in the order in which they began."""
+    runs: dict[str, list[Record]] = {}
+    for r in records:
+        runs.setdefault(r.run, []).append(r)
+    return dict(sorted(runs.items(), key=lambda item: (min(r.t for r in item[1]), item[0])))
+
+
+def order_by_time(records: Iterable[Record]) -> list[Record]:
+    """All records by their time; those of one moment by run, and within a run as they stand in its file."""
+    return sorted((r for own in split_runs(records).values() for r in own), key=lambda r: (r.t, r.run))
+
+
+def order_files(files: Iterable[tuple[File, Sequence[Record]]]) -> list[tuple[File, Sequence[Record]]]:
+    """Evidence files with their records, in the order in which they began; empty ones first."""
+    return sorted(files, key=lambda file: sorted((r.t, r.run) for r in file[1])[:1])
+
+
+def link_retries(records: Iterable[Record]) -> Retries:
+    """Every `--retry-of` of these runs, held against the runs that are there."""
+    runs = split_runs(records)
+    started = {run: [r for r in own if isinstance(r, Run)] for run, own in runs.items()}
+    links: dict[str, str] = {}
+    problems: list[str] = []
+    for run, starts in started.items():
+        for named in dict.fromkeys(r.retry_of for r in starts if r.retry_of):
+            why = "; ".join(_doubt_link(run, named, started, runs))
+            if why:
+                problems.append(
+                    f"Run {run} was to ask run {named} again (--retry-of), but {why}. It supersedes nothing."
+                )
+            else:
+                links[run] = named
+    return Retries(retried=links, problems=tuple(problems))
+
+
+def _doubt_link(
+    run: str, named: str, started: Mapping[str, Sequence[Run]], runs: Mapping[str, Sequence[Record]]
+) -> Iterator[str]:
+    if named == run:
+        yield "that is itself"
+        return
+    if not started.get(named):
+        yield f"that run is not among the evidence{nearest(named, [r for r in started if r != run])}: give its file too"
+        return
+    if len(started[run]) > 1 or len(started[named]) > 1:
+        yield "one of the two began more than once"
+        return
+    (mine,), (theirs,) = started[run], started[named]
+    ended = max(r.t for r in runs[named])
+    if (began := min(r.t for r in runs[run])) <= ended:
+        yield f"it began at {_clock(began)}, before that run had ended ({_clock(ended)})"
+    for name, word in KNOWN.items():
+        was, now = getattr(theirs, name), getattr(mine, name)
+        if not was or not now:
+            yield f"the {word} of {'neither' if was == now else 'one of them'} was recorded"
+        elif was != now:
+            yield f"it is of another {word} ({now[:12]}) than that run ({was[:12]})"
+    for name, word in SAME.items():
+        if getattr(theirs, name, "") != getattr(mine, name, ""):
+            yield f"it was asked with another {word} than that run"
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment:%F %T} UTC"
+
+
+def settle_attempts(results: Sequence[Result], retries: Retries) -> Attempts:
+    """Which of a test's results, given by time, stand."""
+    tried = [r for r in results if r.status not in UNTRIED] or list(results)
+    superseded = [r for r in tried if any(_supersedes(other, r, retries) for other in tried)]
+    return Attempts(standing=tuple(r for r in tried if r not in superseded), superseded=tuple(superseded))
+
+
+def _supersedes(later: Result, earlier: Result, retries: Retries) -> bool:
+    """Only an answer of the same plan does: one more host error answers nothing."""
+    same = later.fingerprint == earlier.fingerprint
+    return same and later.status not in INFRASTRUCTURE and retries.descends(later.run, of=earlier.run)
+
+
+def standing_launches(launches: Sequence[Launch], retries: Retries) -> tuple[Launch, ...]:
+    """The launches that no retry's launch supersedes."""
+    answered = [each for each in launches if each.outcome != HOST_ERROR]
+    return tuple(
+        each
+        for each in launches
+        if not any(
+            later.fingerprint == each.fingerprint and retries.descends(later.run, of=each.run) for later in answered
+        )
+    )
+
+
+def tell_attempts(attempts: Attempts, retries: Retries) -> str:
+    """Every answer with its run, by time: `FAIL in run r1: no code; PASS in run r2, a retry of r1`."""
+    return "; ".join(_tell(r, retries) for r in attempts.all)
+
+
+def _tell(result: Result, retries: Retries) -> str:
+    retried = retries.retried.get(result.run)
+    line = " ".join(result.message.split())[:SHOWN_CHARS]
+    said = f": {line}" if line and result.status not in GREEN else ""
+    return f"{result.status} in run {result.run}{f', a retry of {retried}' if retried else ''}{said}"

@@ -1,0 +1,251 @@
+"""The run's facts, one JSON object a line, appended whole by one writer. Opinions (gate, tables, diff) read this later.
+
+Every record: {"kind", "t" (ISO 8601 UTC), "run" (id)} plus, where they apply, "cell", "fingerprint", "test" (function
+name) and "nodeid" (pytest's, one per parameter set):
+
+| kind        | fields                                                                                        |
+|-------------|-----------------------------------------------------------------------------------------------|
+| run         | argv, selection (cell ids), host (facts), versions, matrix_sha256, commit, dirty (whether files |
+|             | differed from it), diff_sha256 (of these differences), xdist (bool), depth, retry_of (the     |
+|             | run that this one asks again), baselines (sha256 of each `--baseline` file)                    |
+| cell        | facts (rig, sm, engine, release, version, checkpoint, format, features), script,               |
+|             | sha256 (of the canonical JSON of facts and script)                                             |
+| expected    | tests (what must report for this cell: all that it owes at this depth, however the run was     |
+|             | narrowed; node ids, or function names standing for all their ids)                             |
+| launch      | outcome (ok, HostError, EngineExited, EngineNotReady, ...), launch_s, phases_s, message,       |
+|             | versions (as the engine itself reports), log, command (redacted), stub (bool), attached (bool) |
+| finding     | check, ok, sensitive, expected, got, item, detail, note (shown though it is ok), data          |
+| measurement | name, value, unit, conditions                                                                  |
+| proof       | feature, outcome (proven, refuted, unproven), rung, detail, data                               |
+| kept        | sha256, bytes, exchanges (of the file with what the test asked and was told:                   |
+|             | reports.evidence.kept), dropped (what is not in it, and why)                                   |
+| result      | status (matrix.judging.status.Status), duration_s, message, known_failure; of a failure also at, how,  |
+|             | http_status, and matched (the lines that the known failure's signature fits)                   |
+| end         | exit_code, interrupted, duration_s, launches, records, sha256 (seal over the run's lines)       |
+
+The typed form of each is in `reports.evidence.types`; unknown fields are errors on the way in and on the way out.
+
+A crash leaves whole lines, and so does a full disk. A line that is damaged all the same costs that line: readers keep
+the rest, say which one is lost (`Lost`), and the gate is red for it. `end` seals its run:
+`records` lines stand before it and their bytes hash to `sha256`, so a line lost, edited or added later is seen.
+Evidence of several runs is merged by concatenating files. Every string passes `reports.evidence.redact` before it is
+written.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+from matrix.errors import ConfigError, HostError, Problem
+from matrix.judging.foreign_json import UnreadableJson, parse_foreign_json
+from reports.evidence import kept, redact
+from reports.evidence import types as record
+from reports.evidence.defuse import defuse_line
+from reports.evidence.types import Lost, Record
+
+LOGGER = logging.getLogger(__name__)
+CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM})
+ROOM_BYTES = 16 << 20  # a night of 54 cells wrote 4.6 MB
+PREVIOUS = ".previous"  # evidence.jsonl -> evidence.previous.jsonl when a new run begins
+
+
+def line_of(fields: Mapping[str, Any]) -> bytes:
+    """Canonical JSON with its newline: sorted keys, no spaces, UTF-8; a lone surrogate becomes a JSON escape."""
+    text = json.dumps(fields, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def digest(value: Mapping[str, Any]) -> str:
+    """sha256 of a value's canonical JSON: equal content, equal address."""
+    return hashlib.sha256(line_of(value)).hexdigest()
+
+
+class EvidenceWriter:
+    """The one writer of an evidence file. Whole lines, on disk before `append` returns.
+
+    Raises:
+        HostError: another process writes here, the file ends in a torn line, or this place cannot be written to; from
+            `append`, when it cannot be any more: then the file ends with the last record that is whole.
+    """
+
+    def __init__(self, path: Path, run_id: str, *, fresh: bool = False) -> None:
+        self.path, self.run_id = path, run_id
+        self.launches = 0
+        self._records = 0
+        self._hash = hashlib.sha256()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _require_room(path)
+            self._lock = _lock(path)
+            if fresh and path.exists():
+                previous = path.with_name(f"{path.stem}{PREVIOUS}{path.suffix}")
+                path.replace(previous)
+                kept.move_folder(path, previous)
+            _refuse_torn(path, self._lock)
+            self._file = path.open("ab", buffering=0)
+        except OSError as error:
+            raise HostError(_unwritable(path, error)) from error
+        self._whole = self._file.seek(0, os.SEEK_END)  # bytes, up to the end of the last whole record
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def append(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Redact, check and write records in one go; `t` and `run` are added where they are absent."""
+        lines = [self._line(fields) for fields in records]
+        if not lines:
+            return
+        try:
+            self._write(b"".join(lines))
+        except OSError as error:
+            raise HostError(self._give_up(error)) from error
+
+    def _write(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left:
+            left = left[self._file.write(left) or 0 :]
+        os.fsync(self._file.fileno())
+        self._whole += len(data)
+
+    def _give_up(self, error: OSError) -> str:
+        """Leave whole lines only, and where there is room for one more, the reason: this run has no end."""
+        said = f"{_unwritable(self.path, error)}\nWhat is there stays: {self._whole} bytes, whole records only."
+        fields = {"kind": "result", "status": "HOST_ERROR", "message": said, "nodeid": "evidence"}
+        with suppress(OSError):
+            self._file.truncate(self._whole)
+            self._write(self._line(fields))
+        with suppress(OSError):
+            self._file.truncate(self._whole)
+        return said
+
+    def end(self, *, exit_code: int, interrupted: bool, duration_s: float) -> None:
+        """Write the run's last record, which seals the others."""
+        fields = {
+            "kind": "end", "exit_code": exit_code, "interrupted": interrupted, "duration_s": round(duration_s, 3),
+            "launches": self.launches, "records": self._records, "sha256": self._hash.hexdigest(),
+        }  # fmt: skip
+        self.append([fields])
+
+    def close(self) -> None:
+        self._file.close()
+        self._lock.close()
+
+    def _line(self, fields: Mapping[str, Any]) -> bytes:
+        whole = redact.record({"t": record.now(), **fields, "run": self.run_id})
+        line = line_of(record.dump(record.parse(whole)))
+        self._records += 1
+        self._hash.update(line)
+        self.launches += whole["kind"] == "launch" and whole["outcome"] == "ok"
+        return line
+
+
+def _require_room(path: Path) -> None:
+    """Refuse a disk that is nearly full before an engine was loaded for hours."""
+    if (free := shutil.disk_usage(path.parent).free) < ROOM_BYTES:
+        raise HostError(
+            f"{path}: only {free >> 20} MiB are free there, {ROOM_BYTES >> 20} MiB are wanted for evidence.\n"
+            "Free some space, or name another place: --evidence FILE"
+        )
+
+
+def _unwritable(path: Path, error: OSError) -> str:
+    return (
+        f"{path}: evidence cannot be written: {error.strerror}.\n"
+        "Free some space or mend that disk and run again, or name another place: --evidence FILE"
+    )
+
+
+def _lock(path: Path) -> BinaryIO:
+    lock = path.with_name(f".{path.name}.lock").open("ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise HostError(
+            f"{path} is being written by another run on this host.\n"
+            f"Wait for that run, or give this one a file of its own: --evidence {path.with_name('mine.jsonl')}"
+        ) from None
+    return lock
+
+
+def _refuse_torn(path: Path, lock: BinaryIO) -> None:
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
+            lock.close()
+            raise HostError(f"{path} ends in a torn line: move it away (its run was killed while writing)")
+
+
+def read(path: Path) -> list[Record]:
+    """Every record of a file, typed, in order; a `Lost` one stands for each line that is none, and is logged.
+
+    Raises:
+        ConfigError: it cannot be read, or has no record at all; names each line.
+    """
+    try:
+        lines = path.read_bytes().splitlines(keepends=True)
+    except OSError as error:
+        why = f"cannot be read: {error.strerror}. Did anything run? (pytest writes it, see --evidence)"
+        raise ConfigError([Problem(str(path), 0, "", why)]) from None
+    lost: dict[int, str] = {}  # by place, from 0
+    records: list[Record | None] = []
+    newer: set[str] = set()  # runs of a writer that knows more than this reader
+    for place, line in enumerate(lines):
+        try:
+            records.append(_parse(line, newer))
+        except ValueError as error:
+            records.append(None)
+            lost[place] = str(error)
+    if lost and not any(records):
+        raise ConfigError([Problem(str(path), place + 1, "", why) for place, why in lost.items()])
+    return _with_lost(path, records, lost) if records else []
+
+
+def _with_lost(path: Path, records: Sequence[Record | None], lost: Mapping[int, str]) -> list[Record]:
+    """What could be read, and in their places the lines that could not."""
+    beside = next(r for r in records if r)
+    found: list[Record] = []
+    for place, one in enumerate(records):
+        beside = one or beside
+        found.append(one or Lost(t=beside.t, run=beside.run, file=str(path), line=place + 1, why=lost[place]))
+    for each in found:
+        if isinstance(each, Lost):
+            LOGGER.warning("%s", defuse_line(str(each)))
+    return found
+
+
+def _parse(line: bytes, newer: set[str]) -> Record:
+    if not line.endswith(b"\n"):
+        raise ValueError("torn line: the run was killed while writing it")
+    try:
+        fields = parse_foreign_json(line, numbers=False)
+    except UnreadableJson as error:
+        raise ValueError(f"not JSON: {error}") from None
+    run = str(fields.get("run")) if isinstance(fields, dict) else ""
+    if isinstance(fields, dict) and fields.get("kind") == "run":
+        schema = fields.get("schema")
+        newer |= {run} if isinstance(schema, int) and schema > record.SCHEMA else set()
+    return record.parse(fields, newer=run in newer)
+
+
+def sealed(records: Iterable[Record]) -> bool:
+    """Whether one run's records are those that its `end` record sealed: none lost, edited or added."""
+    own = list(records)
+    if any(isinstance(r, Lost) for r in own):
+        return False
+    if not own or not isinstance(last := own[-1], record.End) or last.records != len(own) - 1:
+        return False
+    return hashlib.sha256(b"".join(line_of(record.dump(r)) for r in own[:-1])).hexdigest() == last.sha256

@@ -1,0 +1,37 @@
+"""JUnit cases of tests that were answered more than once: each says so, with every answer and its run.
+
+Dashboards read cases and not runs. A case of a run that was retried stays as red as it was; whether that is allowed is
+the gate's to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+from xml.etree.ElementTree import Element, SubElement
+
+from junitparser import TestCase
+
+from reports.evidence.summary import board
+from reports.evidence.types import Record
+
+PROPERTY: Final = "attempts"
+
+
+def label_attempts(cases: Iterable[TestCase], records: Sequence[Record]) -> None:
+    """Put all answers to a case's test on the case, as a property; a second time changes nothing."""
+    told = tell_by_case(records)
+    for case in cases:
+        element: Element = case._elem
+        for holder in element.findall("properties"):
+            known = {p.get("name"): p for p in holder}
+            cell = known["cell"].get("value", "") if "cell" in known else ""
+            if said := told.get((cell, case.name or "")):
+                found = known[PROPERTY] if PROPERTY in known else SubElement(holder, "property", name=PROPERTY)
+                found.set("value", said)
+
+
+def tell_by_case(records: Sequence[Record]) -> Mapping[tuple[str, str], str]:
+    """By cell and the node id without its file: every answer, where there is more than one."""
+    rows = board(records).rows
+    return {(t.cell, t.nodeid.partition("::")[2]): t.told for row in rows for t in row.tests if t.told}

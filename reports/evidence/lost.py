@@ -1,0 +1,20 @@
+"""Lines of evidence that could not be read: told by every report, and red at the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from reports.evidence.types import Lost, Record
+
+
+def tell_lost(records: Sequence[Record]) -> Iterator[tuple[str, str]]:
+    """One rule and sentence a lost line, for the gate."""
+    for found in records:
+        if isinstance(found, Lost):
+            yield "lost", f"{found}; what it said is not known. Run it again, or find a whole copy of that file."
+
+
+def count_lost(records: Sequence[Record]) -> str:
+    """`, 2 lines of evidence lost`, or nothing: for a headline."""
+    number = sum(isinstance(found, Lost) for found in records)
+    return f", {number} line{'s' if number != 1 else ''} of evidence lost" if number else ""

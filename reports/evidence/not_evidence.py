@@ -1,0 +1,75 @@
+"""What a pass must have recorded to say anything: something that could have come out otherwise.
+
+    PASS       a finding that could have failed, or a number; in the suites that are marked `proof` a proof will do
+    MEASURED   a number
+
+Anything else is NOT_EVIDENCE. Asked when a test ends, and again of every file: a status is a claim, and what it is
+drawn from lies beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from matrix.judging.status import Status
+from reports.evidence.types import Found, Measured, Proof, Record, Result, suite_of
+
+PROOF_SUITES: Final = frozenset({"chunked_prefill", "effective", "indexcache", "mtp"})  # as suites/ marks them
+BLIND: Final = "it recorded nothing that could have come out otherwise, so that it passed shows nothing"
+Key = tuple[str, str, str]  # run, cell, test
+
+
+@dataclass(kw_only=True)
+class Seen:
+    """What one test left behind."""
+
+    findings: int = 0
+    sensitive: int = 0  # of them
+    measurements: int = 0
+    proofs: int = 0
+
+
+def judge_pass(status: Status, seen: Seen, suite: str) -> Status:
+    """What a PASS or MEASURED is worth; any other status stays what it is."""
+    if status is Status.MEASURED:
+        return status if seen.measurements else Status.NOT_EVIDENCE
+    if status is not Status.PASS:
+        return status
+    if seen.findings:
+        return status if seen.sensitive else Status.NOT_EVIDENCE
+    shows = seen.measurements or (seen.proofs and suite in PROOF_SUITES)
+    return status if shows else Status.NOT_EVIDENCE
+
+
+def withdraw_empty_passes(records: Sequence[Record]) -> list[Record]:
+    """The records, in which each pass that shows nothing is NOT_EVIDENCE."""
+    seen = _gather(records)
+    return [_judge(r, seen.get(_key(r), Seen())) if isinstance(r, Result) and r.cell else r for r in records]
+
+
+def _judge(result: Result, seen: Seen) -> Result:
+    status = judge_pass(result.status, seen, suite_of(result.nodeid))
+    if status is result.status:
+        return result
+    return replace(result, status=status, message=f"recorded as {result.status}, but {BLIND}")
+
+
+def _gather(records: Iterable[Record]) -> dict[Key, Seen]:
+    found: dict[Key, Seen] = {}
+    for r in records:
+        seen = found.setdefault(_key(r), Seen())
+        match r:
+            case Found(sensitive=sensitive):
+                seen.findings += 1
+                seen.sensitive += sensitive
+            case Measured():
+                seen.measurements += 1
+            case Proof():
+                seen.proofs += 1
+    return found
+
+
+def _key(r: Record) -> Key:
+    return r.run, r.cell, r.nodeid or r.test

@@ -1,0 +1,91 @@
+"""From what pytest saw of one phase of a test to a Status: whose fault comes first.
+
+An expected failure is the engine's: a HostError or a bug of ours stays what it is (`reports.evidence.excuse` excuses
+neither).
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from matrix.errors import EngineError, EngineExited, EngineNotReady, EngineReplyMalformed, HostError, iterate_causes
+from matrix.judging.status import GREEN, Status
+from reports.evidence.finding import Finding
+from reports.evidence.not_evidence import BLIND, Seen, judge_pass
+from reports.evidence.outbox import Evidence
+from reports.evidence.types import suite_of
+
+STRICT_XPASS = "[XPASS(strict)]"  # how pytest words a strict xfail that passed (_pytest/skipping.py)
+OURS = frozenset({Status.HOST_ERROR, Status.TEST_ERROR})
+
+
+def status_of(report: pytest.TestReport, error: BaseException | None, evidence: Evidence | None) -> Status:
+    """The status of one phase. Passed setups and teardowns are PASS; the worst phase speaks for the test."""
+    raised = fault(error, call=report.when == "call")
+    if raised in OURS:
+        return raised
+    if hasattr(report, "wasxfail"):
+        return Status.XFAIL if report.skipped else Status.PASS
+    if report.skipped:
+        return _skip(reason(report))
+    if report.failed and raised is None:
+        return Status.XPASS if reason(report).startswith(STRICT_XPASS) else Status.TEST_ERROR
+    if raised is not None:
+        return raised
+    return _passed(report, evidence) if report.when == "call" else Status.PASS
+
+
+def fault(error: BaseException | None, *, call: bool) -> Status | None:
+    """Whose fault an exception is; None for none and for skips and xfails, which are no faults."""
+    chain = list(iterate_causes(error))
+    for kind, status in ((HostError, Status.HOST_ERROR), (EngineExited, Status.CRASH), (EngineNotReady, Status.HANG)):
+        if any(isinstance(e, kind) for e in chain):
+            return status
+    if error is None or isinstance(error, pytest.skip.Exception | pytest.xfail.Exception):
+        return None
+    if isinstance(error, EngineError):
+        return Status.FAIL
+    return Status.FAIL if call and isinstance(error, AssertionError | pytest.fail.Exception) else Status.TEST_ERROR
+
+
+def unreadable(error: BaseException | None) -> Finding | None:
+    """The reply that a test could not go on with, as a finding that keeps it; None for any other end of a test."""
+    malformed = (e for e in iterate_causes(error) if isinstance(e, EngineReplyMalformed) and e.received)
+    if (found := next(malformed, None)) is None:
+        return None
+    return Finding(
+        check="protocol.reply", ok=False, expected="a reply that can be read", got=found.received, detail=str(found)
+    )
+
+
+def _passed(report: pytest.TestReport, evidence: Evidence | None) -> Status:
+    """A test that recorded nothing which could have come out otherwise has shown nothing."""
+    seen = evidence.seen if evidence else Seen()
+    plain = Status.MEASURED if seen.measurements and not seen.findings else Status.PASS
+    return judge_pass(plain, seen, suite_of(report.nodeid))
+
+
+def _skip(why: str) -> Status:
+    """`SKIP_NO_HW: needs 4 GPUs` says its status; a skip can never be green, and one that says nothing is MISSING."""
+    word = why.partition(":")[0].strip()
+    return Status(word) if word in Status.__members__ and Status(word) not in GREEN else Status.MISSING
+
+
+def reason(report: pytest.TestReport) -> str:
+    """Why, as text: the skip or xfail reason, or the failure as pytest prints it."""
+    if wasxfail := getattr(report, "wasxfail", ""):
+        return str(wasxfail).removeprefix("reason: ")
+    if isinstance(report.longrepr, tuple):
+        return str(report.longrepr[2]).removeprefix("Skipped: ")
+    return str(report.longrepr or "")
+
+
+def headline(report: pytest.TestReport, error: BaseException | None, status: Status | None = None) -> str:
+    """The message of a result: the exception's own text where there is one, without the traceback."""
+    if error is None and report.passed:
+        return BLIND if status is Status.NOT_EVIDENCE else ""
+    if error is None or report.skipped:
+        return reason(report)
+    if isinstance(error, AssertionError):
+        return str(error).partition("\nassert ")[0]  # what follows is pytest's rewriting of the expression
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,175 @@
+"""Evidence as a pytest plugin. The process that runs a test says what became of it; only the controller writes.
+
+Under xdist a worker's records travel on the test report (`report.evidence`), so nothing is shared and nothing is lost
+when a worker dies later. Without xdist the one process is both.
+
+For other plugins:
+
+    declare(config, cells=[Declared(...)], host={...})   on the controller, before the first test: what this run is
+    outbox(config).launch({"cell": ..., "outcome": "ok", "launch_s": 3.1})   from a session fixture
+    run_id(config)                                       the same text in every process of the run
+    evidence                                             fixture: .finding() .measurement() .proof() .launch()
+
+A test belongs to a cell when its `user_properties` hold ("cell", id); ("fingerprint", hex) and ("test", name) go with
+it. Tests without a cell leave no evidence. An interrupted run (Ctrl-C, SIGTERM) keeps what was gathered.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import signal
+import threading
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from matrix.errors import ConfigError
+from matrix.judging.status import worst
+from reports.evidence import outcome, redact
+from reports.evidence.defuse import defuse_for_terminal, defuse_line
+from reports.evidence.excuse import Told, settle_phase
+from reports.evidence.finding import Finding
+from reports.evidence.outbox import Evidence, Outbox, pack
+from reports.evidence.run_header import OUTBOX, Declared, declare, identity, outbox, run_id
+from reports.evidence.unanswered import Unanswered
+from reports.evidence.vocabulary import find_ordinary
+from reports.evidence.xdist import Recorder, Worker
+
+__all__ = ["Declared", "Evidence", "Outbox", "declare", "identity", "outbox", "run_id"]
+
+OUT = "reports/out/evidence.jsonl"
+RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z\.[0-9a-f]{6}")
+
+
+@dataclass(kw_only=True)
+class Phases:
+    """What the phases of one item have come to so far."""
+
+    evidence: Evidence | None = None
+    told: list[Told] = field(default_factory=list)
+    duration_s: float = 0.0
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        return self.evidence.findings if self.evidence else ()
+
+
+PHASES = pytest.StashKey[Phases]()
+HANDLER = pytest.StashKey[Any]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("matrix", "GLM-5 serving matrix")
+    group.addoption("--evidence", default=OUT, metavar="FILE", help=f"where this run's facts go (default {OUT})")
+    group.addoption(
+        "--retry-of",
+        default="",
+        metavar="RUN",
+        help="ask again what this run (its id, e.g. 20261126T020541Z.73627f)"
+        " asked: what it answers supersedes what that run answered, and both are told",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if (retried := config.option.retry_of) and not RUN_ID.fullmatch(retried):
+        raise pytest.UsageError(f"--retry-of {retried!r}: expected a run's id, e.g. 20261126T020541Z.73627f (`Runs`)")
+    try:
+        redact.register_environment(os.environ, find_ordinary)
+    except ConfigError as error:
+        raise pytest.UsageError(str(error)) from error
+    workerinput = getattr(config, "workerinput", None)
+    config.stash[OUTBOX] = Outbox(workerinput["run_id"] if workerinput else _new_run_id())
+    if workerinput is None:
+        config.pluginmanager.register(Recorder(config), "evidence-recorder")
+        config.pluginmanager.register(Unanswered(), "unanswered-cells")
+    else:
+        config.pluginmanager.register(Worker(config), "evidence-worker")
+    main = threading.current_thread() is threading.main_thread()
+    if main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        config.stash[HANDLER] = signal.signal(signal.SIGTERM, _interrupt)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if HANDLER in config.stash:
+        signal.signal(signal.SIGTERM, config.stash[HANDLER])
+
+
+def _new_run_id() -> str:
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.{secrets.token_hex(3)}"
+
+
+def _interrupt(signum: int, _: object) -> None:
+    """SIGTERM (scancel, a cancelled CI job) runs no teardown in plain pytest; as Ctrl-C it does."""
+    raise KeyboardInterrupt(signal.Signals(signum).name)
+
+
+@pytest.fixture
+def evidence(request: pytest.FixtureRequest) -> Evidence:
+    """Where this test records findings, measurements and proofs."""
+    found = Evidence(outbox(request.config), identity(request.node))
+    request.node.stash.setdefault(PHASES, Phases()).evidence = found
+    return found
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    who, box = identity(item), outbox(item.config)
+    if not who:
+        box.drain()
+        return report
+    phases = item.stash.setdefault(PHASES, Phases())
+    error = call.excinfo.value if call.excinfo else None
+    if reply := outcome.unreadable(error):
+        (phases.evidence or Evidence(box, who)).finding(reply)
+    _judge(item, phases, report, error)
+    _clean(report)
+    if report.when == "teardown":
+        status = worst(t.status for t in phases.told)
+        told = next(t for t in phases.told if t.status is status)
+        result = {"status": status, "message": told.message, **told.fields}
+        box.add("result", {**who, **result, "duration_s": round(phases.duration_s, 3)})
+        report.user_properties.append(("status", str(status)))  # JUnit knows only failure, error and skipped
+        report.user_properties.append(("run", box.run_id))
+        report.user_properties += [("known_failure", told.known_failure)] if told.known_failure else []
+        report.user_properties += [("note", f"{f.check}: {f.note}") for f in phases.findings if f.note]
+        del item.stash[PHASES]  # a test that is run again starts anew
+    report.evidence = pack(box.drain())  # type: ignore[attr-defined]
+    return report
+
+
+def _judge(item: pytest.Item, phases: Phases, report: pytest.TestReport, error: BaseException | None) -> None:
+    status = outcome.status_of(report, error, phases.evidence)
+    if status in outcome.OURS and report.skipped and hasattr(report, "wasxfail"):
+        # pytest counts any exception under an xfail marker as the expected one; the host's and ours are not
+        report.outcome = "failed"
+        report.longrepr = f"{status}, not the expected failure: {outcome.headline(report, error)}\n{error!r}"
+        del report.wasxfail
+    phases.told.append(settle_phase(item, report, error, status, phases.findings))
+    phases.duration_s += report.duration
+
+
+def _clean(report: pytest.TestReport) -> None:
+    """No secret goes to the terminal or JUnit, and nothing that a terminal obeys, nor a text without end; a report
+    without such keeps its colours."""
+    report.sections = [(title, _shown(text)) for title, text in report.sections]
+    report.user_properties = [
+        (k, defuse_line(v) if isinstance(v, str) else v)
+        for k, v in ((k, redact.data(v)) for k, v in report.user_properties)
+    ]
+    if isinstance(report.longrepr, tuple):
+        path, line, why = report.longrepr
+        report.longrepr = (path, line, _shown(why))
+    elif report.longrepr and (text := str(report.longrepr)) != (cleaned := _shown(text)):
+        report.longrepr = cleaned
+
+
+def _shown(text: str) -> str:
+    return defuse_for_terminal(redact.text(text))

@@ -1,0 +1,156 @@
+"""Secrets never reach evidence, JUnit or pages: every string goes through here on its way in.
+
+Two nets. Values registered as secret (an API key made for a launch, secrets of the environment) are removed wherever
+they stand, in every form in which they can be printed (reports.evidence.secret_values). Shapes that are secrets by
+themselves are removed unregistered (reports.evidence.secret_shapes). Numbers are left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from mmap import mmap
+from pathlib import Path
+from typing import Any, Final
+
+from matrix.errors import ConfigError, Problem
+from reports.evidence.kept import is_kept_file
+from reports.evidence.secret_shapes import ANSI, CAPITALS, FLAG, SMALL, find_secret_spans, merge_spans
+from reports.evidence.secret_values import ESCAPED, SHORTEST, compile_broken, compile_forms
+
+HIDDEN = "***"
+WINDOW_BYTES: Final = 1 << 20  # of a file at once
+OVERLAP_BYTES: Final = 1 << 16  # a private key fits
+SECRET_NAME = re.compile(rf"{CAPITALS}|(?i:{SMALL}|(?:proxy-)?authorization|(?:set-)?cookie|x[_-]api[_-]key)")
+SECRET_FLAG = re.compile(FLAG)
+SWITCHES: Final = re.compile(r"(?i)|\d{1,5}|true|false|yes|no|on|off|none|null")  # values that nobody keeps secret
+_secrets: set[str] = set()
+_compiled: list[re.Pattern[str]] = []
+
+
+def register(*values: str) -> None:
+    """Remember values that must never be written by this process. Those below `SHORTEST` characters are ignored."""
+    _secrets.update(v for v in values if len(v) >= SHORTEST and HIDDEN not in v)
+    _compiled[:] = [p for p in (compile_forms(_secrets), compile_broken(_secrets)) if p]
+
+
+def register_environment(env: Mapping[str, str], ordinary: Callable[[str], str] = lambda value: "") -> None:
+    """Remember the values of variables whose names say that they are secret, e.g. HF_TOKEN.
+
+    `ordinary` says what of this project a value is part of (`reports.evidence.vocabulary.find_ordinary`): hiding such a
+    value would rewrite cells, tests and verdicts.
+
+    Raises:
+        ConfigError: values that are ordinary or too short to be hidden, by the names of their variables.
+    """
+    wrong = []
+    for name, value in env.items():
+        if not is_secret_variable(name) or SWITCHES.fullmatch(value) or _is_path(value):
+            continue
+        if len(value) < SHORTEST:
+            few = f"its name says secret, and {len(value)} characters are too few to be hidden wherever they stand"
+            wrong.append(Problem(name, 0, "", f"{few}: unset it for this run"))
+        elif word := ordinary(value):
+            wrong.append(Problem(name, 0, "", f"its name says secret, and its value is part of {word}: hiding it would"
+                                 " rewrite results. Unset or rename it for this run"))  # fmt: skip
+        else:
+            register(value)
+    if wrong:
+        raise ConfigError(wrong)
+
+
+def _is_path(value: str) -> bool:
+    """A variable may name the file that holds a secret; where that lies is none."""
+    return os.path.sep in value and os.path.exists(value)  # noqa: PTH110  any text, also one that no path can be
+
+
+def is_secret_variable(name: str) -> bool:
+    """Whether a variable of an environment is named like a secret, in whatever letters."""
+    return re.fullmatch(CAPITALS, name.upper()) is not None
+
+
+def forget() -> None:
+    """Forget every registered value (tests)."""
+    _secrets.clear()
+    _compiled.clear()
+
+
+def text(value: str) -> str:
+    """The text without secrets."""
+    for pattern in _compiled[: 2 if ESCAPED.search(value) else 1]:
+        value = pattern.sub(HIDDEN, value)
+    value = _without_shapes(value)
+    if "\x1b" in value and (plain := ANSI.sub("", value)) != (cleaned := _without_shapes(plain)):
+        return cleaned  # colours inside of a secret: it goes, and they with it
+    return value
+
+
+def holds_value(value: str) -> bool:
+    """Whether a registered secret stands in the text, in any form in which it can be printed."""
+    return any(pattern.search(value) for pattern in _compiled)
+
+
+def _without_shapes(value: str) -> str:
+    pieces, at = [], 0
+    for start, end in merge_spans(find_secret_spans(value)):
+        pieces += [value[at:start], HIDDEN]
+        at = end
+    return "".join([*pieces, value[at:]]) if pieces else value
+
+
+def file(path: Path) -> None:
+    """Overwrite secrets in a file, byte for byte, so that whoever still writes to its end is not disturbed and no space
+    is needed. A file that cannot be changed stays as it is."""
+    with suppress(OSError, ValueError), path.open("r+b") as dirty, mmap(dirty.fileno(), 0) as content:
+        for at in range(0, len(content), WINDOW_BYTES):  # an empty file: ValueError
+            start, end = max(0, at - OVERLAP_BYTES), at + WINDOW_BYTES
+            window = content[start : end + OVERLAP_BYTES].decode("latin-1")  # a character a byte
+            for first, last in merge_spans(_all_spans(window)):
+                if start + first < end:  # else the next window sees it whole; half of one would not be known again
+                    content[start + first : start + last] = b"*" * (last - first)
+
+
+def _all_spans(window: str) -> Iterator[tuple[int, int]]:
+    values = {v.encode(errors="surrogatepass").decode("latin-1") for v in _secrets}
+    for pattern in (compile_forms(values | _secrets), compile_broken(values)):
+        if pattern:
+            yield from (m.span() for m in pattern.finditer(window))
+    yield from find_secret_spans(window)
+
+
+def folder(paths: Iterable[Path]) -> int:
+    """Overwrite secrets in every file below the paths; returns how many files were looked at.
+
+    Kept replies are left alone: nothing secret went into them, and a file that is named by its content cannot change.
+    """
+    below = (f for p in paths for f in (sorted(p.rglob("*")) if p.is_dir() else [p]))
+    files = [f for f in below if f.is_file() and not f.is_symlink() and not is_kept_file(f)]
+    for each in files:
+        file(each)
+    return len(files)
+
+
+def data(value: Any) -> Any:
+    """JSON data without secrets: keys, values, and the values of keys and flags that name a secret."""
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, Mapping):
+        return {
+            text(k): HIDDEN if isinstance(v, str) and SECRET_NAME.fullmatch(k) else data(v) for k, v in value.items()
+        }
+    if isinstance(value, Sequence):
+        return _argv(value)
+    return value
+
+
+def _argv(value: Sequence[Any]) -> list[Any]:
+    before = ("", *value)
+    hide = (isinstance(b, str) and SECRET_FLAG.fullmatch(b) is not None for b in before)
+    return [HIDDEN if h and isinstance(v, str) else data(v) for v, h in zip(value, hide, strict=False)]
+
+
+def record(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """An evidence record without secrets. Its own field names and its kind are ours, and stay."""
+    return {k: v if k in ("kind", "t", "run") else data(v) for k, v in fields.items()}

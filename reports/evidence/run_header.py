@@ -1,0 +1,73 @@
+"""What a run says of itself before its first test, and what each of its processes knows: outbox, run id, identities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from reports.evidence.outbox import Outbox
+
+IDENTITY = ("cell", "fingerprint", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declared:
+    """One cell of this run, as its `cell` record will say it."""
+
+    id: str
+    facts: Mapping[str, Any]
+    fingerprint: str
+    script: str = ""
+
+
+@dataclass(kw_only=True)
+class Declaration:
+    """Everything `declare` was told, until the run's first records are written."""
+
+    cells: dict[str, Declared] = field(default_factory=dict)
+    expected: dict[str, list[str]] = field(default_factory=dict)
+    run: dict[str, Any] = field(default_factory=dict)
+    written: bool = False
+
+
+DECLARATION = pytest.StashKey[Declaration]()
+OUTBOX = pytest.StashKey[Outbox]()
+
+
+def declare(
+    config: pytest.Config,
+    *,
+    cells: Sequence[Declared],
+    expected: Mapping[str, Sequence[str]] | None = None,
+    **run: Any,
+) -> None:
+    """Say which cells this run is about, before its first test; may be called more than once.
+
+    `expected` (cell id -> node ids or test names) adds to what collection finds by itself. `run` holds fields of the
+    `run` record: host, versions, matrix_sha256, commit, dirty, diff_sha256. In an xdist worker this does nothing.
+    """
+    known = config.stash.setdefault(DECLARATION, Declaration())
+    if known.written:
+        raise RuntimeError("declare() comes too late: the run's first records are written")
+    known.cells.update({c.id: c for c in cells})
+    for cell, tests in (expected or {}).items():
+        known.expected.setdefault(cell, []).extend(tests)
+    known.run.update(run)
+
+
+def outbox(config: pytest.Config) -> Outbox:
+    """Where this process leaves records until the next test report takes them along."""
+    return config.stash[OUTBOX]
+
+
+def run_id(config: pytest.Config) -> str:
+    return config.stash[OUTBOX].run_id
+
+
+def identity(item: pytest.Item) -> dict[str, str]:
+    """Cell, fingerprint, test and node id of an item; empty for a test that belongs to no cell."""
+    found = {k: str(v) for k, v in item.user_properties if k in IDENTITY}
+    return {**found, "nodeid": item.nodeid} if "cell" in found else {}

@@ -1,0 +1,275 @@
+"""Records -> one row per cell: what the tables, the diff and the gate all read, so that they cannot disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from matrix.judging.status import GREEN, Status, worst
+from reports.evidence.attempts import (
+    Attempts,
+    Retries,
+    link_retries,
+    order_by_time,
+    settle_attempts,
+    standing_launches,
+    tell_attempts,
+)
+from reports.evidence.defuse import make_visible
+from reports.evidence.lost import count_lost
+from reports.evidence.not_evidence import withdraw_empty_passes
+from reports.evidence.types import CellFacts, Expected, Found, Launch, Measured, Proof, Record, Result, Run, suite_of
+
+# Measurement names as `vllm bench serve` has them, first match wins; units tok/s and ms.
+TOK_S = ("output_throughput", "decode_throughput", "decode_tok_s", "tok_s")
+TTFT_MS = ("median_ttft_ms", "p50_ttft_ms", "mean_ttft_ms", "ttft_ms")
+SKIPPED = frozenset({
+    Status.SKIP_NO_HW, Status.INVALID_HW, Status.INVALID_ENGINE, Status.INVALID_COMBO, Status.MISSING,
+    Status.NOT_ASKED, Status.NOT_RUN_AS_KNOWN,
+})  # fmt: skip
+ALONE, NAMED = 5, 10  # absent tests of a cell: so many have a line each, else so many are named in one
+LAUNCHED = frozenset({"before_ready", "first_request", "attach", "relaunch"})  # `at` of a result that tells a launch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What all attempts at one test of one cell come to."""
+
+    cell: str
+    nodeid: str
+    status: Status
+    result: Result | None  # the attempt that decided; None: none reported
+    findings: tuple[Found, ...] = ()
+    attempts: Attempts | None = None  # where it was answered more than once
+    told: str = ""  # every one of these answers, with its run
+
+    @property
+    def suite(self) -> str:
+        return suite_of(self.nodeid)
+
+    @property
+    def name(self) -> str:
+        """The node id without its file and without the cell, which the reader knows: `test_x[1024-50]`."""
+        name = self.nodeid.partition("::")[2] or self.nodeid
+        return name.replace(f"[{self.cell}]", "").replace(f"[{self.cell}-", "[").replace(f"-{self.cell}]", "]")
+
+    @property
+    def message(self) -> str:
+        return self.result.message if self.result else "expected, and no result was recorded"
+
+    @property
+    def answers(self) -> tuple[Result, ...]:
+        """All of them by time, superseded or not."""
+        return self.attempts.all if self.attempts else (self.result,) if self.result else ()
+
+    @property
+    def green(self) -> bool:
+        return self.status in GREEN
+
+    @property
+    def tells_launch(self) -> bool:
+        """Whether it is the test that says why the engine did not start."""
+        return not self.green and self.result is not None and self.result.at in LAUNCHED
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be known of it although it is green, e.g. that it was slow on the first of two launches."""
+        return tuple(f"{f.check}: {f.note}" for f in self.findings if f.note) if self.green else ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One cell: its tests by suite, its launch, its numbers, its proofs."""
+
+    cell: str
+    facts: Mapping[str, Any]
+    fingerprints: frozenset[str]
+    tests: tuple[Settled, ...]
+    launches: tuple[Launch, ...]  # of this cell or of another with the same fingerprint, by time
+    standing: tuple[Launch, ...] = ()  # those of them that no retry supersedes
+    expected: tuple[str, ...] = ()  # what must report: node ids, or names of functions
+    measurements: tuple[Measured, ...] = ()
+    proofs: tuple[Proof, ...] = ()
+
+    @property
+    def launch(self) -> Launch | None:
+        """The last that stands, unless one failed: what came up later does not speak for it."""
+        failed = next((each for each in self.standing if each.outcome != "ok"), None)
+        return failed or (self.standing[-1] if self.standing else None)
+
+    @property
+    def status(self) -> Status:
+        """The worst of its tests; a mere measurement beside tests that judged does not speak for the cell."""
+        statuses = {t.status for t in self.tests}
+        return worst(statuses - {Status.MEASURED} or statuses)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        return tuple(sorted(self.facts.get("features", ())))
+
+    def suite(self, name: str) -> tuple[Settled, ...]:
+        return tuple(t for t in self.tests if t.suite == name)
+
+    def best(self, names: Sequence[str]) -> Measured | None:
+        """The first of the named measurements that was taken: the largest tok/s, the smallest time."""
+        for name in names:
+            found = [m for m in self.measurements if m.name == name]
+            if found:
+                return (max if names is TOK_S else min)(found, key=lambda m: m.value)
+        return None
+
+    @property
+    def not_asked(self) -> tuple[Settled, ...]:
+        """Tests whose engine did not start, for a reason that another one tells."""
+        return tuple(t for t in self.tests if t.status is Status.NOT_ASKED)
+
+    @property
+    def not_run(self) -> bool:
+        """Whether no engine answered, as a known failure says: neither passed nor in trouble."""
+        told = [t for t in self.tests if t.result]
+        return bool(told) and all(t.status is Status.NOT_RUN_AS_KNOWN for t in told)
+
+    @property
+    def why_not_run(self) -> str:
+        """What is known of a launch that failed so; the test that carries the words says it."""
+        return next((t.message for t in self.tests if t.result and t.result.matched), "")
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether a launch that failed left nothing to judge, and some test says so."""
+        failed = self.launch is not None and self.launch.outcome != "ok"
+        return failed and all(t.tells_launch or t.status in SKIPPED for t in self.tests)
+
+    @property
+    def troubles(self) -> tuple[Settled, ...]:
+        """Tests that are not green; those that were not asked are one; of a cell not run as known, absent ones only."""
+        found = tuple(t for t in self.tests if t.result and not (t.green or t.status is Status.NOT_ASKED))
+        absent = _roll_up_absent(self.cell, [t for t in self.tests if not t.result])
+        return absent if self.not_run else (*found, *_rolled_up(self.cell, self.not_asked), *absent)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """All rows and what is common to them. `loose` are results that belong to no cell."""
+
+    rows: tuple[Row, ...]
+    runs: tuple[Run, ...] = ()
+    loose: tuple[Result, ...] = ()
+    lost: str = ""  # how many lines of the evidence could not be read, for the headline
+    retries: Retries = field(default_factory=Retries)
+
+    @property
+    def suites(self) -> tuple[str, ...]:
+        """In the order the tests ran."""
+        return tuple(dict.fromkeys(t.suite for row in self.rows for t in row.tests))
+
+
+def _rolled_up(cell: str, tests: Sequence[Settled]) -> tuple[Settled, ...]:
+    """Many tests that say the same as one."""
+    if len(tests) < 2:
+        return tuple(tests)
+    first = tests[0]
+    return (Settled(cell=cell, nodeid=f"{len(tests)} tests", status=first.status, result=first.result),)
+
+
+def _roll_up_absent(cell: str, tests: Sequence[Settled]) -> tuple[Settled, ...]:
+    """Tests that left nothing, which has nothing to add to their names."""
+    if len(tests) <= ALONE:
+        return tuple(tests)
+    more = f" and {len(tests) - NAMED} more" if len(tests) > NAMED else ""
+    names = f"{len(tests)} tests: {', '.join(t.name for t in tests[:NAMED])}{more}"
+    return (Settled(cell=cell, nodeid=names, status=Status.MISSING, result=None),)
+
+
+@dataclass(kw_only=True)
+class _Gathered:
+    """One cell's records while they are sorted."""
+
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    fingerprints: set[str] = field(default_factory=set)
+    results: dict[str, list[Result]] = field(default_factory=dict)
+    findings: list[Found] = field(default_factory=list)
+    expected: dict[str, None] = field(default_factory=dict)
+    owed: dict[str, None] = field(default_factory=dict)  # node ids
+    measurements: list[Measured] = field(default_factory=list)
+    proofs: list[Proof] = field(default_factory=list)
+
+
+def board(
+    records: Sequence[Record],
+    expected: Mapping[str, Mapping[str, Any]] | None = None,
+    owed: Mapping[str, Sequence[str]] | None = None,
+) -> Board:
+    """The rows of all cells in the evidence, and of `expected` cells (id -> facts) that are not (MISSING).
+
+    `owed` (cell id -> node ids) must report whatever the evidence itself expects.
+
+    In whatever order the records of several runs come: what they say of time decides.
+    """
+    cells: dict[str, _Gathered] = {}
+    records = [make_visible(r) for r in withdraw_empty_passes(order_by_time(records))]
+    retries = link_retries(records)
+    for r in records:
+        if r.cell:
+            _sort(cells.setdefault(r.cell, _Gathered()), r)
+    for cell, facts in (expected or {}).items():
+        found = cells.setdefault(cell, _Gathered())
+        found.facts = found.facts or facts
+    for cell, tests in (owed or {}).items():
+        cells.setdefault(cell, _Gathered()).owed |= dict.fromkeys(tests)
+    launches = [r for r in records if isinstance(r, Launch)]
+    return Board(
+        rows=tuple(_row(cell, gathered, launches, retries) for cell, gathered in cells.items()),
+        runs=tuple(r for r in records if isinstance(r, Run)),
+        loose=tuple(r for r in records if isinstance(r, Result) and not r.cell),
+        lost=count_lost(records),
+        retries=retries,
+    )
+
+
+def _sort(into: _Gathered, r: Record) -> None:
+    into.fingerprints |= {r.fingerprint} - {""}
+    match r:
+        case CellFacts():
+            into.facts = r.facts
+        case Expected():
+            into.expected |= dict.fromkeys(r.tests)
+        case Result():
+            into.results.setdefault(r.nodeid or r.test, []).append(r)
+        case Found():
+            into.findings.append(r)
+        case Measured():
+            into.measurements.append(r)
+        case Proof():
+            into.proofs.append(r)
+
+
+def _row(cell: str, found: _Gathered, launches: Sequence[Launch], retries: Retries) -> Row:
+    tests = [_settle(cell, nodeid, results, found.findings, retries) for nodeid, results in found.results.items()]
+    reported = set(found.results) | {r.test for rs in found.results.values() for r in rs}
+    absent = dict.fromkeys(t for t in found.expected if t not in reported)
+    absent |= dict.fromkeys(t for t in found.owed if t not in found.results)
+    tests += [Settled(cell=cell, nodeid=t, status=Status.MISSING, result=None) for t in absent]
+    own = tuple(r for r in launches if r.cell == cell or r.fingerprint in found.fingerprints)
+    return Row(
+        cell=cell, facts=found.facts, fingerprints=frozenset(found.fingerprints), tests=tuple(tests),
+        launches=own, standing=standing_launches(own, retries), expected=tuple(found.expected),
+        measurements=tuple(found.measurements), proofs=tuple(found.proofs),
+    )  # fmt: skip
+
+
+def _settle(cell: str, nodeid: str, results: Sequence[Result], findings: Sequence[Found], retries: Retries) -> Settled:
+    """One status for all attempts, see `reports.evidence.attempts`."""
+    attempts = settle_attempts(results, retries)
+    decided = attempts.decided
+    more = len(attempts.all) > 1
+    return Settled(
+        cell=cell,
+        nodeid=nodeid,
+        status=attempts.status,
+        result=decided,
+        findings=tuple(f for f in findings if f.nodeid == nodeid and f.run == decided.run),
+        attempts=attempts if more else None,
+        told=tell_attempts(attempts, retries) if more else "",
+    )

@@ -1,0 +1,272 @@
+"""The records of an evidence file, typed. What each means: the table in `reports.evidence.files`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from matrix.errors import Problem, nearest
+from matrix.judging.foreign_json import LARGEST_INTEGER
+from matrix.judging.status import Status
+from matrix.yaml.structure import structure
+from matrix.yaml.yamltext import Document
+from reports.evidence.finding import finite
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+SCHEMA = 3  # 1: before runs said it; 3: state of the source, depth; a reader keeps what it does not know of newer ones
+ProofOutcome = Literal["proven", "refuted", "unproven"]
+Data = Mapping[str, Any]  # JSON values only, see `plain`
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What every record says: when, in which run, and about which cell and test where that applies.
+
+    `more` is what a newer writer says of it and this reader does not know.
+    """
+
+    t: datetime
+    run: str
+    cell: str = ""
+    fingerprint: str = ""
+    test: str = ""
+    nodeid: str = ""
+    more: Data = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unknown(Record):
+    """A record of a kind that a newer writer has. `more` holds all that it says."""
+
+    kind: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lost(Record):
+    """A line that is no record: torn, or damaged. Made by the reader and never written; time and run are those of the
+    line beside it."""
+
+    file: str
+    line: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: this line is lost: {self.why}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Record):
+    """How a run was started and where."""
+
+    argv: tuple[str, ...] = ()
+    selection: tuple[str, ...] = ()
+    host: Data = field(default_factory=dict)
+    versions: Data = field(default_factory=dict)
+    matrix_sha256: str = ""
+    commit: str = ""
+    dirty: bool | None = None  # whether files differed from the commit; None: not known
+    diff_sha256: str = ""  # of these differences
+    xdist: bool = False
+    depth: str = ""  # --depth, by which it is known what its cells owe; "": before runs said it
+    schema: int = 1  # of the writer, see `SCHEMA`
+    retry_of: str = ""  # the run whose questions this one was asked to ask again
+    baselines: tuple[str, ...] = ()  # sha256 of each file with earlier launches that speed was held against
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellFacts(Record):
+    """What a cell is, and the script that launches it."""
+
+    facts: Data = field(default_factory=dict)
+    script: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected(Record):
+    """What must report for this cell."""
+
+    tests: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch(Record):
+    """How starting an engine went."""
+
+    outcome: str
+    launch_s: float | None = None
+    phases_s: Mapping[str, float] = field(default_factory=dict)
+    message: str = ""
+    versions: Data = field(default_factory=dict)
+    log: str = ""
+    command: tuple[str, ...] = ()
+    stub: bool = False
+    attached: bool = False
+    cautions: Data = field(default_factory=dict)  # part of the identity -> what the user accepted instead
+    data: Data = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found(Record):
+    """A `reports.evidence.finding.Finding` as recorded."""
+
+    check: str
+    ok: bool
+    expected: str
+    got: str
+    item: str = ""
+    detail: str = ""
+    sensitive: bool = True
+    note: str = ""
+    data: Data = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured(Record):
+    """A number with its unit and conditions."""
+
+    name: str
+    value: float
+    unit: str
+    conditions: Data = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof(Record):
+    """Whether a requested feature was really in effect, and the rung of the ladder that decided it."""
+
+    feature: str
+    outcome: ProofOutcome
+    rung: str
+    detail: str = ""
+    data: Data = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept(Record):
+    """Where that lies which one test asked and was told, beside the evidence (`reports.evidence.kept`)."""
+
+    sha256: str = ""  # of its file; "": nothing could be kept
+    bytes: int = 0  # of its file
+    exchanges: int = 0
+    dropped: tuple[str, ...] = ()  # what is not there, and why: the test cannot be replayed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result(Record):
+    """What became of one test of one cell."""
+
+    status: Status
+    duration_s: float = 0.0
+    message: str = ""
+    known_failure: str = ""
+    at: str = ""  # of a failure: before_ready, first_request, attach, relaunch or test
+    how: str = ""  # as `fails.how` of a known failure
+    http_status: int | None = None
+    matched: str = ""  # the lines that the known failure's signature fits
+
+
+@dataclass(frozen=True, kw_only=True)
+class End(Record):
+    """The run ended by itself or by interrupt; seals the run's other records."""
+
+    exit_code: int
+    interrupted: bool
+    duration_s: float
+    launches: int
+    records: int
+    sha256: str
+
+
+KINDS: Mapping[str, type[Record]] = {
+    "run": Run, "cell": CellFacts, "expected": Expected, "launch": Launch, "finding": Found,
+    "measurement": Measured, "proof": Proof, "kept": Kept, "result": Result, "end": End,
+}  # fmt: skip
+NAMES = {kind: name for name, kind in KINDS.items()}
+
+
+def suite_of(nodeid: str) -> str:
+    """`suites/test_needle.py::test_x[...]` -> `needle`."""
+    return nodeid.partition("::")[0].rpartition("/")[2].removesuffix(".py").removeprefix("test_")
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def parse(value: Any, *, newer: bool = False) -> Record:
+    """One JSON object -> its record. Of a newer writer, kinds and fields that are not known here are kept.
+
+    Raises:
+        ValueError: what is wrong with it, in one line.
+    """
+    if not isinstance(value, Mapping):
+        raise ValueError(f"expected a JSON object, got {value!r:.40}")
+    kind = str(value.get("kind"))
+    if kind not in KINDS and newer:
+        base = {f.name for f in fields(Record)}
+        known = {k: v for k, v in value.items() if k in base}
+        return _structured(Unknown, {**known, "kind": kind, "more": {k: v for k, v in value.items() if k not in base}})
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind {kind!r}{nearest(kind, KINDS)}")
+    own = {f.name for f in fields(KINDS[kind])} - {"more"}
+    more = {k: v for k, v in value.items() if k not in own and k != "kind"} if newer else {}
+    said = {k: v for k, v in value.items() if k not in more and k != "kind"}
+    if "more" in said:
+        raise ValueError(f"{kind}: unknown key 'more'")
+    return _structured(KINDS[kind], {**said, "more": more} if more else said)
+
+
+def _structured(kind: type[Record], data: Mapping[str, Any]) -> Record:
+    problems: list[Problem] = []
+    name = NAMES.get(kind) or str(data["kind"])
+    found = structure(kind, Document(name), data, (), problems)
+    if found is None:
+        said = (f"{p.where}: {p.message}" if p.where else p.message for p in problems)
+        raise ValueError(f"{name}: {'; '.join(said)}")
+    return found
+
+
+def dump(found: Record) -> dict[str, Any]:
+    """The record as JSON data; fields that have their default are left out."""
+    values = {f.name: getattr(found, f.name) for f in fields(found) if not _is_default(f, getattr(found, f.name))}
+    more = values.pop("more", {})
+    kind = found.kind if isinstance(found, Unknown) else NAMES[type(found)]
+    stamped = {**values, **more, "kind": kind, "t": found.t.isoformat(timespec="milliseconds")}
+    return {k: plain(v) for k, v in stamped.items()}
+
+
+def _is_default(of: Field[Any], value: Any) -> bool:
+    default = of.default_factory() if of.default_factory is not MISSING else of.default
+    return bool(value == default)
+
+
+def plain(value: Any) -> Any:
+    """JSON data made of any value: sets sorted, paths and versions as text, and so are NaN and infinities.
+
+    Where a number must stand (a measurement's value) such text is refused when the record is parsed.
+    """
+    if isinstance(value, float):
+        return finite(value)
+    if isinstance(value, int) and abs(value) >= LARGEST_INTEGER:
+        return f"an integer of {value.bit_length()} bits"
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(plain(v) for v in value)
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    return _paired(str(value))
+
+
+def _paired(text: str) -> str:
+    """Two halves of a surrogate pair that meet are one character, as every reader of the file will say; one alone
+    stays what it is."""
+    if not SURROGATE.search(text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")

@@ -1,0 +1,170 @@
+"""The two ends of the wire: what a worker sends when it is done, and the controller that writes everything down."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from matrix.errors import HostError
+from matrix.judging.status import Status
+from reports.evidence import junit, redact
+from reports.evidence.files import CANNOT_WRITE, EvidenceWriter, digest
+from reports.evidence.outbox import pack, unpack
+from reports.evidence.run_header import DECLARATION, IDENTITY, Declaration, Declared, identity, outbox, run_id
+from reports.evidence.types import SCHEMA, plain
+
+
+class Worker:
+    """The xdist worker's half: what must reach the controller without a test report."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        found = [who for item in session.items if (who := identity(item))]
+        self.config.workeroutput["evidence_items"] = found  # type: ignore[attr-defined]
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self) -> Generator[None, None, None]:
+        yield
+        self.config.workeroutput["evidence"] = pack(outbox(self.config).drain())  # type: ignore[attr-defined]
+
+
+class Recorder:
+    """The controller's half, or the only process: holds the writer."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.items: dict[str, dict[str, str]] = {}  # node id -> identity
+        self.crashed: list[pytest.TestReport] = []
+        self.writer: EvidenceWriter | None = None
+        self.begun_s = 0.0
+        self.said = False  # what must report, by a worker that collected it
+        self.lost = ""  # why nothing can be written any more
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        node.workerinput["run_id"] = run_id(self.config)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.items.update({item.nodeid: who for item in session.items if (who := identity(item))})
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self) -> None:
+        """Take the file before the first engine starts; what is declared later in this hook is still written."""
+        wanted = self.items or DECLARATION in self.config.stash
+        if wanted and not self.config.option.collectonly:
+            self._open()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when not in ("setup", "call", "teardown"):  # xdist's word for a test that its worker did not survive
+            self.crashed.append(report)
+            return
+        who = {k: str(v) for k, v in report.user_properties if k in IDENTITY}
+        if "cell" in who:
+            self.items[report.nodeid] = {**who, "nodeid": report.nodeid}
+        self._append(unpack(getattr(report, "evidence", "")))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """The first that finishes says what all must report: a run that is killed later can still be judged by it."""
+        output = getattr(node, "workeroutput", {})
+        items = {who["nodeid"]: who for who in output.get("evidence_items", ())}
+        self.items.update(items)
+        self._append([*unpack(output.get("evidence", "")), *(self._expected() if items and not self.said else ())])
+        self.said |= bool(items)
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        with self._host_errors():
+            yield
+        if self.lost:
+            return
+        self._append(outbox(self.config).drain())
+        if self.writer is None:
+            return
+        late = () if self.said or self._collects_itself else self._expected()
+        code = int(session.exitstatus)
+        with self._host_errors():
+            self.writer.append([*self._opening(), *self._crashes(), *late])
+            self.writer.end(
+                exit_code=code,
+                interrupted=code == pytest.ExitCode.INTERRUPTED,
+                duration_s=time.monotonic() - self.begun_s,
+            )
+            self.writer.close()
+            if xml := getattr(self.config.option, "xmlpath", None):
+                junit.finish(Path(xml), self.writer.path)
+
+    @contextmanager
+    def _host_errors(self) -> Iterator[None]:
+        """A host that cannot write ends the run, once and without a traceback: engines are still stopped behind it.
+
+        Raises:
+            pytest.exit.Exception: evidence, or what pytest itself writes at the end, does not reach the disk.
+        """
+        try:
+            yield
+        except (HostError, OSError) as error:
+            if isinstance(error, OSError) and error.errno not in CANNOT_WRITE:
+                raise
+            if self.lost:
+                return  # said once; what follows from it (pytest's own file) is no news
+            self.lost = str(error)
+            pytest.exit(f"HOST_ERROR: {self.lost}", returncode=pytest.ExitCode.INTERRUPTED)
+
+    @property
+    def _collects_itself(self) -> bool:
+        return not self.config.pluginmanager.hasplugin("dsession")
+
+    def _open(self) -> EvidenceWriter:
+        if self.writer is None:
+            self.begun_s = time.monotonic()
+            try:
+                self.writer = EvidenceWriter(Path(self.config.option.evidence), run_id(self.config), fresh=True)
+            except HostError as error:
+                raise pytest.UsageError(str(error)) from None
+        return self.writer
+
+    def _append(self, records: Sequence[Mapping[str, Any]]) -> None:
+        if records and not self.lost:
+            with self._host_errors():
+                self._open().append([*self._opening(), *records])
+
+    def _opening(self) -> list[dict[str, Any]]:
+        """The run, its cells and what they must report, once."""
+        known = self.config.stash.setdefault(DECLARATION, Declaration())
+        if known.written:
+            return []
+        known.written = True
+        versions = {"python": platform.python_version(), "pytest": pytest.__version__, **known.run.get("versions", {})}
+        run = {
+            "kind": "run", "argv": sys.argv, "selection": list(known.cells), "xdist": not self._collects_itself,
+            "schema": SCHEMA, "retry_of": self.config.option.retry_of, **known.run, "versions": versions,
+        }  # fmt: skip
+        cells = (_cell(c) for c in known.cells.values())
+        return [plain(run), *cells, *(self._expected() if self._collects_itself else ())]
+
+    def _expected(self) -> list[dict[str, Any]]:
+        """What must report: what was collected and what was declared. Under xdist workers say it when they finish."""
+        tests = {c: list(t) for c, t in self.config.stash[DECLARATION].expected.items()}
+        for nodeid, who in self.items.items():
+            tests.setdefault(who["cell"], []).append(nodeid)
+        return [{"kind": "expected", "cell": c, "tests": sorted(set(t))} for c, t in sorted(tests.items())]
+
+    def _crashes(self) -> Iterator[dict[str, Any]]:
+        for report in self.crashed:
+            who = self.items.get(report.nodeid, {"nodeid": report.nodeid})
+            yield {"kind": "result", **who, "status": Status.TEST_ERROR, "message": str(report.longrepr)}
+
+
+def _cell(cell: Declared) -> dict[str, Any]:
+    content = redact.record(plain({"facts": cell.facts, "script": cell.script}))  # as it will stand in the file
+    return {"kind": "cell", "cell": cell.id, "fingerprint": cell.fingerprint, **content, "sha256": digest(content)}

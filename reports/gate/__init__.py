@@ -1,0 +1,1 @@
+"""Green or red, and why: expected cells, policy, evidence."""

@@ -1,0 +1,55 @@
+"""What evidence is not, or does not say, and whether a clause of the policy accepts that by name and until a day.
+
+A deviation without such a clause is red. One that is accepted is told beside the verdict, green or red.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date
+from fnmatch import fnmatchcase
+
+from reports.gate.gate import Reason, Verdict
+from reports.gate.policy import Policy
+from reports.gate.policy_accepted import ACCEPTABLE, Accepted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deviation:
+    """One thing that is not as a gate needs it. `what` that is not in `policy.ACCEPTABLE` is red, whatever a policy
+    says; `of` is the commit, digest, run or cell by which a clause must name it."""
+
+    cell: str = ""  # empty where it is about a run
+    what: str
+    of: str = ""
+    text: str  # a sentence
+
+
+def add_deviations(verdict: Verdict, found: Iterable[Deviation], today: date) -> Verdict:
+    """The verdict with a reason for each that no clause accepts. The run comes first, then cell by cell."""
+    reasons, told = list(verdict.reasons), list(verdict.told)
+    for each in dict.fromkeys(found):
+        clause = _find_clause(verdict.policy, each)
+        if clause is not None and clause.until >= today:
+            where = f"{each.cell}: " if each.cell else ""
+            told.append(f"{where}{each.text} Accepted until {clause.until} by {clause.owner}: {clause.why}")
+        else:
+            reasons.append(Reason(cell=each.cell, rule=each.what, text=f"{each.text}{_hint(each, clause)}"))
+    place = {cell: n for n, cell in enumerate(["", *(row.cell for row in verdict.rows)])}
+    reasons.sort(key=lambda reason: place.get(reason.cell, 0))
+    return replace(verdict, reasons=tuple(reasons), told=tuple(told))
+
+
+def _find_clause(policy: Policy, found: Deviation) -> Accepted | None:
+    """The clause that names it and holds longest."""
+    own = (c for c in policy.accepted if c.what == found.what and found.of and fnmatchcase(found.of, c.of))
+    return max(own, key=lambda c: c.until, default=None)
+
+
+def _hint(found: Deviation, clause: Accepted | None) -> str:
+    if clause is not None:
+        return f" {clause.owner} accepted that until {clause.until} only."
+    if found.what in ACCEPTABLE and found.of:
+        return f" Run it again, or accept it by name: accepted: {{what: {found.what}, of: {found.of!r}, ...}}"
+    return " Run it again."

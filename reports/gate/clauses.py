@@ -1,0 +1,74 @@
+"""Clauses of a policy about failures that a retry did not show again, and about speed, and what may stand in them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from fnmatch import fnmatchcase
+from typing import Final, Literal
+
+from matrix.errors import Problem, nearest
+from matrix.known.reach import read_reach
+from matrix.signature import find_pattern_problem, find_vague_matches
+from matrix.yaml import yamltext
+
+LEAST_ASKED: Final = 2  # of one question, every failure is a rate of a half at least
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flake:
+    """Failures of an engine that a retry (`pytest --retry-of RUN`) may answer, as long as they are rare."""
+
+    cells: str  # glob over cell ids
+    tests: tuple[str, ...]  # function names; the rate is each one's own
+    signature: str  # pattern over what was said of each failed attempt
+    issue: str  # where somebody looks for the cause
+    owner: str  # who answers for it
+    rate: float  # failed attempts, as a share of all: above it, red
+    least_asked: int  # questions (a test with its parameters, of one cell) that the rate needs to mean something
+    until: date  # past it, red
+
+
+@dataclass(frozen=True, kw_only=True)
+class Throughput:
+    """Speed is held against earlier launches of the same cells."""
+
+    baseline: str  # an evidence file or a folder of them, as seen from the policy's folder
+    unjudged: Literal["told", "red"] = "told"  # cells of which there are too few earlier launches
+
+
+def find_flake_problems(doc: yamltext.Document, flakes: Sequence[Flake]) -> Iterator[Problem]:
+    """Yield what no flake allowance may say, with its line."""
+    for i, clause in enumerate(flakes):
+        for name, why in _wrong_flake(clause):
+            yield doc.problem(("flakes", i, name), why)
+
+
+def _wrong_flake(clause: Flake) -> Iterator[tuple[str, str]]:
+    if not clause.owner.strip():
+        yield "owner", "who answers for that? a name is needed"
+    if not clause.issue.startswith(("https://", "http://")):
+        yield "issue", f"expected a link to where the cause is looked for, got {clause.issue!r}"
+    if not clause.tests:
+        yield "tests", "an allowance names the tests that it is about"
+    if not math.isfinite(clause.rate) or not 0 < clause.rate < 1:
+        yield "rate", f"expected a share above 0 and below 1, got {clause.rate:g}; what always fails is no flake"
+    if clause.least_asked < LEAST_ASKED:
+        yield "least_asked", f"expected {LEAST_ASKED} or more, got {clause.least_asked}: else the rate means nothing"
+    if problem := find_pattern_problem(clause.signature):
+        yield "signature", problem
+    else:
+        yield from (("signature", why) for why in find_vague_matches(clause.signature))
+
+
+def find_unmatched_flakes(flakes: Sequence[Flake], cells: Sequence[str]) -> Iterator[tuple[yamltext.Loc, str]]:
+    """Yield each allowance that speaks of no cell which the policy requires, or of no test."""
+    known = {test for tests in read_reach().requests.values() for test in tests}
+    for i, clause in enumerate(flakes):
+        for j, test in enumerate(clause.tests):
+            if test not in known:
+                yield ("flakes", i, "tests", j), f"there is no test {test!r}{nearest(test, known)}"
+        if not any(fnmatchcase(cell, clause.cells) for cell in cells):
+            yield ("flakes", i, "cells"), f"{clause.cells!r} matches no required cell{nearest(clause.cells, cells)}"

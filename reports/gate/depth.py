@@ -1,0 +1,94 @@
+"""Was it asked as deep as the policy requires? A run says its depth; one that does not, or asked less, is red.
+
+Runs from before they said it stand only where a clause of the policy names the cells, who answers for that, and until
+when. Deeper is enough only with all that is owed at the required depth, which `reports.gate.owed` judges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from fnmatch import fnmatchcase
+from typing import Final, NamedTuple
+
+from matrix.errors import Problem, nearest
+from matrix.planning.owed import DEPTHS, Depth, reaches
+from matrix.yaml.yamltext import Document
+from reports.evidence.types import Record, Run
+
+SHOWN: Final = 3  # cells of a run; the rest is counted
+
+
+@dataclass(frozen=True, kw_only=True)
+class DepthUnknown:
+    """Cells whose runs do not say at which depth they asked, and which may stand as they are for a while."""
+
+    cells: str  # glob over cell ids
+    owner: str  # who answers for them
+    why: str
+    until: date  # past it, the cells are red
+
+
+class Said(NamedTuple):
+    """A sentence about a run: a reason to be red, or only told."""
+
+    red: bool
+    text: str
+
+
+def tell_depths(
+    wanted: Depth, clauses: Sequence[DepthUnknown], cells: Collection[str], records: Sequence[Record], today: date
+) -> Iterator[Said]:
+    """Yield a sentence for each run that was not asked at `wanted`, of those that say something of `cells`."""
+    depths: dict[str, set[str]] = {}
+    for each in records:
+        if isinstance(each, Run):
+            depths.setdefault(each.run, set()).add(each.depth)
+    about: dict[str, dict[str, None]] = {}
+    for each in records:
+        if each.cell in cells:
+            about.setdefault(each.run, {})[each.cell] = None
+    for run, own in about.items():
+        for depth in sorted(depths.get(run, ())):  # without a `run` record it is red for that
+            if not depth:
+                yield from _unknown(run, [*own], clauses, today)
+            elif depth not in DEPTHS:
+                yield Said(True, f"Run {run} says that it asked at depth {depth!r}, which is none.")
+            elif not reaches(depth, wanted):
+                least = f"the policy requires {wanted}: run it again with --depth {wanted}"
+                yield Said(True, f"Run {run} asked {_named([*own])} at depth {depth} only, {least}.")
+
+
+def find_unmatched_depths(doc: Document, clauses: Sequence[DepthUnknown], cells: Collection[str]) -> Iterator[Problem]:
+    """Find clauses that name no required cell: they would excuse what comes later."""
+    for i, clause in enumerate(clauses):
+        if not any(fnmatchcase(cell, clause.cells) for cell in cells):
+            why = f"{clause.cells!r} matches no required cell{nearest(clause.cells, cells)}"
+            yield doc.problem(("depth_unknown", i, "cells"), why)
+
+
+def _unknown(run: str, cells: Sequence[str], clauses: Sequence[DepthUnknown], today: date) -> Iterator[Said]:
+    """Yield one sentence for all cells of a run that the same clause names, or none."""
+    by_clause: dict[DepthUnknown | None, list[str]] = {}
+    for cell in cells:
+        by_clause.setdefault(_find_clause(clauses, cell), []).append(cell)
+    for clause, own in by_clause.items():
+        said = f"Run {run} does not say at which depth it asked {_named(own)}, so nobody knows what was owed."
+        if clause is None:
+            yield Said(True, f"{said} Run it again, or name in `depth_unknown` who answers for that.")
+        elif clause.until < today:
+            yield Said(True, f"{said} {clause.owner} answered for that until {clause.until} only.")
+        else:
+            yield Said(False, f"{said} Accepted until {clause.until} by {clause.owner}: {clause.why}")
+
+
+def _find_clause(clauses: Sequence[DepthUnknown], cell: str) -> DepthUnknown | None:
+    """The clause that names this cell and holds longest."""
+    own = [c for c in clauses if fnmatchcase(cell, c.cells)]
+    return max(own, key=lambda c: c.until, default=None)
+
+
+def _named(cells: Sequence[str]) -> str:
+    more = f" and {len(cells) - SHOWN} more cells" if len(cells) > SHOWN else ""
+    return f"{', '.join(cells[:SHOWN])}{more}"

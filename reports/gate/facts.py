@@ -1,0 +1,118 @@
+"""Is a cell's evidence of the cell that the matrix means today? Its facts, its script, and the versions that ran. Pure.
+
+Facts that were edited and hashed again fit their digest and not the matrix; both are asked. A version that nobody told
+is no fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from matrix.judging.identity import same_version, told_version
+from matrix.judging.status import GREEN
+from matrix.model import Release
+from reports.evidence.files import digest
+from reports.evidence.summary import Row
+from reports.evidence.types import CellFacts, Launch, Record, plain
+from reports.expected import ExpectedCell
+from reports.gate.accepted import Deviation
+
+SHOWN = 3  # facts that differ
+VALUE_CHARS = 60
+
+
+def find_facts_deviations(cell: ExpectedCell, records: Sequence[Record]) -> Iterator[Deviation]:
+    """Each `cell` record that does not fit its own digest, or today's matrix."""
+    for found in (r for r in records if isinstance(r, CellFacts) and r.cell == cell.id):
+        if not found.sha256:
+            yield Deviation(cell=cell.id, what="digest", text=f"its facts and script have no digest (run {found.run}).")
+        elif found.sha256 != digest({"facts": found.facts, "script": found.script}):
+            text = f"its facts and script are not those that were hashed (run {found.run}): they were edited."
+            yield Deviation(cell=cell.id, what="digest", text=text)
+        if cell.release is None:
+            continue
+        if differ := _differences(plain(cell.facts), found.facts):
+            yield Deviation(cell=cell.id, what="facts", text=f"its recorded facts are not today's: {differ}.")
+        if found.script != cell.script and found.fingerprint == cell.fingerprint:  # else another plan, which is told
+            text = "its recorded script is not the one that launches this cell today, though its fingerprint is."
+            yield Deviation(cell=cell.id, what="script", text=text)
+
+
+def _differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    names = [n for n in sorted({*wanted, *found}) if n not in wanted or n not in found or wanted[n] != found[n]]
+    said = [f"{n} is {_show(found, n)}, today {_show(wanted, n)}" for n in names[:SHOWN]]
+    return "; ".join([*said, *([f"and {len(names) - SHOWN} more"] if len(names) > SHOWN else [])])
+
+
+def _show(facts: Mapping[str, Any], name: str) -> str:
+    return repr(facts[name])[:VALUE_CHARS] if name in facts else "absent"
+
+
+def find_version_deviations(cell: ExpectedCell, row: Row) -> Iterator[Deviation]:
+    """Each launch whose engine is another version than the release, or tells none, or runs beside other pins."""
+    if cell.release is None:
+        return
+    yield from _find_borrowed_launches(cell, row)
+    for launch in row.launches:
+        if launch.stub or "version" in launch.cautions:
+            # told: no engine, or a server of which the user accepted that (reports.gate.accepted_identity)
+            continue
+        seen = _read_versions(launch, cell.release, cell.dialect)
+        wrong = sorted({v for v in seen if not same_version(v, cell.release)})
+        if wrong:
+            text = f"its engine was version {', '.join(wrong)}, and {cell.release.id} is {cell.release.version}."
+            yield Deviation(cell=cell.id, what="another_version", text=text)
+        elif not seen and launch.outcome == "ok":
+            text = f"its engine told no version that can be compared with {cell.release.version}."
+            yield Deviation(cell=cell.id, what="unknown_version", of=cell.id, text=text)
+        if image := _explain_image(launch, cell.release):
+            yield Deviation(cell=cell.id, what="another_version", text=image)
+        if unmet := sorted(_unmet_pins(launch, cell.release)):
+            text = f"its release pins otherwise: {', '.join(unmet)}."
+            yield Deviation(cell=cell.id, what="another_pin", of=cell.id, text=text)
+
+
+def _find_borrowed_launches(cell: ExpectedCell, row: Row) -> Iterator[Deviation]:
+    """A run that answered and launched nothing: another run's launch says nothing of the engine that it asked."""
+    results = [r for t in row.tests for r in (t.attempts.standing if t.attempts else (t.result,)) if r is not None]
+    green = {r.run for r in results if r.status in GREEN}
+    for run in sorted(green - {launch.run for launch in row.launches}):
+        text = f"run {run} recorded no launch of it, so which engine answered there is not known."
+        yield Deviation(cell=cell.id, what="unknown_version", of=cell.id, text=text)
+
+
+def _read_versions(launch: Launch, release: Release, dialect: str) -> list[str]:
+    """What the engine said, and what its package is; both must be the release's."""
+    versions = {str(k): v for k, v in launch.versions.items() if isinstance(v, str)}
+    package = canonicalize_name(Requirement(release.requirement).name) if release.requirement else ""
+    installed = [v for name, v in versions.items() if canonicalize_name(name) == package]
+    return [v for v in (told_version(versions, dialect), *installed) if v]
+
+
+def _explain_image(launch: Launch, release: Release) -> str:
+    """An image that is not the pinned one; empty where the release pins none, or no image was launched."""
+    found = str(launch.versions.get("image_digest") or "")
+    if not release.image_digest or not found or found.endswith(release.image_digest):
+        return ""
+    return f"its image was {found[:VALUE_CHARS]}, and {release.id} is {release.image_digest[:VALUE_CHARS]}."
+
+
+def _unmet_pins(launch: Launch, release: Release) -> Iterator[str]:
+    pins = {canonicalize_name(name): spec for name, spec in release.pins.items()}
+    for name, found in launch.versions.items():
+        spec = pins.get(canonicalize_name(str(name)))
+        if spec is not None and not _meets(str(found), spec):
+            yield f"{name}{spec}, and {str(found)[:VALUE_CHARS]} was there"
+
+
+def _meets(found: str, spec: str) -> bool:
+    try:
+        return SpecifierSet(spec, prereleases=True).contains(Version(found))
+    except InvalidVersion:
+        return False

@@ -1,0 +1,260 @@
+"""Green or red, and why: expected cells x policy x evidence. Pure; re-judging last week's run needs no GPU.
+
+Green needs everything that follows for every expected cell; each thing that is not so is one sentence of the verdict.
+The laws (tests/reports/gate/test_gate_laws.py): taking a record away never turns red into green, nor does adding a
+failure. Hence predictions are judged where both cells are expected, and one that a cell left nothing to judge by is red
+as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+
+from matrix.judging.status import Status
+from matrix.planning.images import find_tag
+from reports.compare.baselines import Baseline
+from reports.compare.prediction import Prediction, predictions
+from reports.evidence import files as evidence
+from reports.evidence.attempts import order_by_time, split_runs
+from reports.evidence.defuse import defuse_line
+from reports.evidence.lost import tell_lost
+from reports.evidence.summary import SKIPPED, Row, board
+from reports.evidence.types import CellFacts, End, Expected, Record, Result, Run
+from reports.expected import ExpectedCell
+from reports.gate import speed as gate_speed
+from reports.gate.accepted_identity import doubt_identity, tell_accepted
+from reports.gate.depth import tell_depths
+from reports.gate.flakes import judge_attempts
+from reports.gate.known_failures import tell_known_failures, tell_not_run
+from reports.gate.owed import is_absent, tell_missing
+from reports.gate.policy import Policy
+from reports.gate.speed import judge_speed
+
+CLOCK_SKEW = timedelta(minutes=10)  # between hosts; a guess, larger than any NTP-kept host shows
+JUDGED_EXIT_CODES = (0, 1)  # pytest: all passed, some failed; 2 to 5 mean that it did not run to its end
+MESSAGE_CHARS = 200
+REASON_CHARS = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Reason:
+    """One sentence why it is red. `cell` is empty where it is about the run."""
+
+    cell: str
+    rule: str
+    text: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", defuse_line(self.text, REASON_CHARS))
+
+    def __str__(self) -> str:
+        return f"{self.cell}: {self.text}" if self.cell else self.text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Green exactly when there is no reason to be red."""
+
+    policy: Policy
+    reasons: tuple[Reason, ...]
+    rows: tuple[Row, ...]  # of the expected cells
+    predictions: tuple[Prediction, ...] = ()  # between expected cells
+    told: tuple[str, ...] = ()  # what is to be known of it, green or red
+    not_replayed: int = 0  # cells of which something could not be judged again from kept replies
+
+    @property
+    def green(self) -> bool:
+        return not self.reasons
+
+
+def judge(
+    policy: Policy,
+    expected: Sequence[ExpectedCell],
+    records: Sequence[Record],
+    *,
+    now: datetime,
+    earlier: Baseline | None = None,
+) -> Verdict:
+    """Every reason to be red, in the order a person fixes them: the run, then cell by cell. `earlier` is what the
+    policy's baseline holds."""
+    whole = board(records, {c.id: c.facts for c in expected}, {c.id: c.owed for c in expected})
+    depths = [*tell_depths(policy.depth, policy.depth_unknown, [c.id for c in expected], records, now.date())]
+    rows = {row.cell: row for row in whole.rows}
+    said = [*tell_lost(records), *_run_reasons(policy, expected, records, now)]
+    said += (("retry", text) for text in whole.retries.problems)
+    said += (("depth", text) for red, text in depths if red)
+    reasons = [Reason(cell="", rule=rule, text=text) for rule, text in said]
+    predicted = _predicted(expected, records, rows)
+    for cell in expected:
+        own = [p for p in predicted if p.cell == cell.id]
+        found = _cell_reasons(policy, cell, rows[cell.id], records, own=own, now=now)
+        reasons += [Reason(cell=cell.id, rule=rule, text=text) for rule, text in found]
+    shown = tuple(rows[c.id] for c in expected)
+    again = judge_attempts(policy, shown, records, now.date())
+    reasons += [Reason(cell=cell, rule=rule, text=text) for cell, rule, text in again.reasons]
+    speed = judge_speed(policy.throughput, shown, records, whole.retries, earlier)
+    reasons += [Reason(cell=cell, rule=gate_speed.RULE, text=text) for cell, text in speed.reasons]
+    if shown and all(row.not_run for row in shown):
+        reasons.insert(0, Reason(cell="", rule="not_run", text="No engine answered: every cell did not run, as known."))
+    told = (*(text for red, text in depths if not red), *again.told, *speed.told, *tell_accepted(policy, shown))
+    return Verdict(policy=policy, reasons=tuple(reasons), rows=shown, predictions=predicted, told=told)
+
+
+def _predicted(
+    expected: Sequence[ExpectedCell], records: Sequence[Record], rows: Mapping[str, Row]
+) -> tuple[Prediction, ...]:
+    """Nothing is predicted of an engine that did not come up; that it did not is judged as it is."""
+    records = order_by_time(records)
+    up = {cell for cell, row in rows.items() if any(launch.outcome == "ok" for launch in row.launches)}
+    return tuple(p for p in predictions(expected, records) if {p.cell, p.without} <= up)
+
+
+Found = Iterator[tuple[str, str]]  # rule, sentence
+
+
+def _run_reasons(policy: Policy, expected: Sequence[ExpectedCell], records: Sequence[Record], now: datetime) -> Found:
+    if not expected:
+        yield "expected", "The policy selects no cell, so green would mean nothing."
+    if not records:
+        yield "evidence", "There is no evidence: nothing ran."
+    for run, own in split_runs(records).items():
+        yield from _one_run(policy, run, own, now)
+    for r in order_by_time(records):
+        if isinstance(r, Result) and not r.cell and r.status not in policy.allow:
+            yield "loose", f"{r.nodeid or 'A test'} belongs to no cell and came to {r.status}: {_short(r.message)}"
+
+
+def _one_run(policy: Policy, run: str, own: Sequence[Record], now: datetime) -> Found:
+    starts = [r for r in own if isinstance(r, Run)]
+    ends = [r for r in own if isinstance(r, End)]
+    if len(starts) != 1:
+        yield "run", f"Run {run} has {len(starts)} `run` records, one was expected."
+    if not ends:
+        yield "end", f"Run {run} never ended: it was killed, or its file is cut short."
+    elif not evidence.sealed(own):
+        yield "seal", f"Run {run}: its records are not those that its end sealed; lines were lost, edited or added."
+    for end in ends:
+        if end.interrupted:
+            yield "interrupted", f"Run {run} was interrupted."
+        elif end.exit_code not in JUDGED_EXIT_CODES:
+            yield "exit", f"Run {run} did not run to its end: pytest exited with {end.exit_code}."
+    begun = min(r.t for r in own)
+    if (age := now - begun) > timedelta(hours=policy.max_age_h):
+        yield "age", f"Run {run} is {age.total_seconds() / 3600:.0f} h old, at most {policy.max_age_h:g} h are allowed."
+    if begun > now + CLOCK_SKEW:
+        yield "clock", f"Run {run} says it began in the future ({begun:%F %T} UTC): a clock is wrong."
+
+
+def _cell_reasons(
+    policy: Policy, cell: ExpectedCell, row: Row, records: Sequence[Record], *, own: Sequence[Prediction], now: datetime
+) -> Found:
+    if not any(t.result for t in row.tests):
+        yield "absent", "no evidence; it was expected to run."
+        return
+    yield from _identity(cell, row, records)
+    yield from _launched(policy, row)
+    yield from doubt_identity(policy, row, now.date())
+    yield from tell_known_failures(cell, row, now.date())
+    yield from tell_missing(row, policy.depth)
+    if row.not_run:
+        yield from tell_not_run(policy, row, now.date())
+        return
+    yield from _statuses(policy, row)
+    if row.unanswered:
+        return  # the launch is told, and explains whatever else is missing
+    yield from _required(cell, row)
+    yield from _proofs(policy, cell, row, own)
+    yield from _predictions(policy, own)
+
+
+def _identity(cell: ExpectedCell, row: Row, records: Sequence[Record]) -> Found:
+    own = [r for r in records if r.cell == cell.id]
+    for kind, name in ((CellFacts, "cell"), (Expected, "expected")):
+        if not any(isinstance(r, kind) for r in own):
+            yield "identity", f"has no `{name}` record, so what it is or what it should report is unknown."
+    if len(row.fingerprints) > 1:
+        yield "fingerprint", f"the evidence is of {len(row.fingerprints)} different plans ({_list(row.fingerprints)})."
+    elif cell.fingerprint and row.fingerprints != {cell.fingerprint}:
+        seen = _list(row.fingerprints) or "none"
+        yield (
+            "fingerprint",
+            f"the evidence is of another plan ({seen}) than today's ({cell.fingerprint}): run it again.",
+        )
+
+
+def _launched(policy: Policy, row: Row) -> Found:
+    launch = row.launch
+    if launch is None:
+        yield "launch", "no launch was recorded, so no engine is known to have answered."
+        return
+    if launch.outcome != "ok" and not row.not_run:
+        left = f" {len(row.not_asked)} tests were not asked." if row.not_asked else ""
+        yield "launch", f"its engine did not start: {launch.outcome}: {_short(launch.message)}{left}"
+    if any(each.stub for each in row.launches):
+        yield "stub", "a stub engine answered; that says nothing about the real one."
+    for tag in sorted({t for each in row.launches if (t := find_tag(str(each.versions.get("image_reference") or "")))}):
+        if not any(fnmatchcase(tag, pattern) for pattern in policy.allow_tags):
+            yield (
+                "image",
+                f"its image was launched by a tag that can be moved, {tag}: pin its digest, or allow it.",
+            )
+    if any(each.attached for each in row.launches) and policy.attached == "red":
+        yield "attached", "its engine was started by somebody else, so its plan is a claim and not a fact."
+
+
+def _statuses(policy: Policy, row: Row) -> Found:
+    """Yield each test that is not allowed; those that only repeat a launch which is told are not told again."""
+    told = row.launch is not None and row.launch.outcome != "ok"
+    for test in row.tests:
+        repeats = told and (test.status is Status.NOT_ASKED or test.tells_launch)
+        flaky = test.attempts is not None and test.attempts.flaked  # judged by name, see reports.gate.flakes
+        if test.status not in policy.allow and not (repeats or flaky or is_absent(test)):
+            more = f" Answered more than once: {test.told}." if test.told else ""
+            yield "status", f"{test.name} came to {test.status}: {_short(test.message)}{more}"
+
+
+def _required(cell: ExpectedCell, row: Row) -> Found:
+    real = [t for t in row.tests if t.result and t.status not in SKIPPED]
+    if not real:
+        yield "skipped", "every test was skipped; a run that ran nothing is not a pass."
+        return
+    real = [t for t in real if t.status is not Status.NOT_EVIDENCE]
+    if not real:
+        yield "not_evidence", "no test recorded anything that could have come out otherwise."
+    for suite in cell.suites:
+        if not any(t.suite == suite for t in real):
+            yield "suite", f"the suite {suite} is required and reported nothing real."
+    for name in cell.tests:
+        if not any(t.result and t.result.test == name for t in real):
+            yield "test", f"{name} is required and reported nothing real."
+
+
+def _proofs(policy: Policy, cell: ExpectedCell, row: Row, own: Sequence[Prediction]) -> Found:
+    for proof in row.proofs:
+        if proof.outcome == "refuted":
+            yield "refuted", f"{proof.feature} was asked for and is refuted by {proof.rung}: {_short(proof.detail)}"
+    if policy.unproven == "red":
+        decided = {p.feature for p in row.proofs if p.outcome != "unproven"}
+        decided |= {p.feature for p in own if p.of_effect and p.outcome == "proven"}
+        for feature in sorted(cell.features - decided):
+            yield "unproven", f"{feature} was asked for and nothing proves that it was in effect."
+
+
+def _predictions(policy: Policy, own: Sequence[Prediction]) -> Found:
+    for p in own if policy.predictions == "red" else ():
+        if p.outcome == "refuted":
+            yield "prediction", f"beside {p.without}, {p.feature} does not change {p.what} as predicted: {p.detail}."
+        elif p.outcome == "absent" and p.of_effect:
+            yield "prediction", f"whether {p.feature} changes {p.what} as predicted cannot be judged: {p.detail}."
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= MESSAGE_CHARS else f"{line[:MESSAGE_CHARS]}..."
+
+
+def _list(words: frozenset[str]) -> str:
+    return ", ".join(sorted(words))

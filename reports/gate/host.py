@@ -1,0 +1,76 @@
+"""Did the host that a cell ran on have the cell's rig? From the recorded facts alone, of every run that answered. Pure.
+
+A rig's name is a claim of the one who ran it; model, SM and number of the GPUs are what NVML said. More GPUs than the
+rig has do no harm. Where an engine was only attached to, the recorded host is the one that asked.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from matrix.gpu_model import is_gpu_of
+from matrix.judging.status import Status
+from matrix.model import Rig
+from reports.evidence.summary import Row
+from reports.evidence.types import Record, Result, Run
+from reports.expected import ExpectedCell
+from reports.gate.accepted import Deviation
+
+# A host that only says so says nothing of an engine, and need not have the rig.
+NO_ANSWER = frozenset({Status.HOST_ERROR, Status.SKIP_NO_HW, Status.MISSING, Status.NOT_ASKED})
+
+
+class _Gpu(NamedTuple):
+    """What a run recorded of one GPU."""
+
+    name: str
+    sm: int
+
+
+def find_host_deviations(cell: ExpectedCell, row: Row, records: Sequence[Record]) -> Iterator[Deviation]:
+    """Each run of a cell whose host is not known, or lacks what the cell's rig has."""
+    if cell.rig is None:
+        return
+    answered = {r.run for r in records if isinstance(r, Result) and r.cell == cell.id and r.status not in NO_ANSWER}
+    for run in (r for r in records if isinstance(r, Run) and r.run in answered):
+        attached = any(launch.attached for launch in row.launches if launch.run == run.run)
+        if why := _explain_misfit(cell.rig, run.host, attached=attached):
+            yield Deviation(cell=cell.id, what=why[0], of=cell.id, text=f"{why[1]} (run {run.run}).")
+
+
+def _explain_misfit(rig: Rig, host: Mapping[str, Any], *, attached: bool) -> tuple[str, str] | None:
+    """What it is and a sentence; None where the host has the rig."""
+    if not host:
+        return "unknown_host", "which host it ran on was not recorded"
+    if rig.gpus == 0:
+        return None
+    if attached:
+        return "unknown_host", "its engine was started elsewhere, and the recorded host is the one that asked"
+    gpus = _read_gpus(host)
+    if gpus is None:
+        return "unknown_host", "which GPUs its host has was not recorded"
+    own = sum(is_gpu_of(rig, gpu.name, gpu.sm) for gpu in gpus)
+    if own < rig.gpus:
+        return "another_host", f"it ran on {_describe(gpus)}, and {rig.id} is {rig.gpus} x {rig.gpu.name} (sm{rig.sm})"
+    return None
+
+
+def _read_gpus(host: Mapping[str, Any]) -> list[_Gpu] | None:
+    """The GPUs that a rig can have: one that is cut up by MIG is none. None where this is no list of GPUs."""
+    found = host.get("gpus")
+    if not isinstance(found, Sequence) or isinstance(found, str):
+        return None
+    gpus: list[_Gpu] = []
+    for each in found:
+        name, sm = (each.get("name"), each.get("sm")) if isinstance(each, Mapping) else (None, None)
+        if not isinstance(name, str) or not isinstance(sm, int):
+            return None
+        if not each.get("mig"):
+            gpus.append(_Gpu(name, sm))
+    return gpus
+
+
+def _describe(gpus: Sequence[_Gpu]) -> str:
+    return ", ".join(f"{n} x {gpu.name} (sm{gpu.sm})" for gpu, n in Counter(gpus).items()) or "no GPU"

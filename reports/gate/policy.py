@@ -1,0 +1,323 @@
+"""What must be green, as a YAML file, and what that means for the matrix of today.
+
+title: Every CPU cell on the embedded engine
+require:
+  - marks: cpu and not transformers      # a `-m` expression over the cells
+    glob: "cpu.*"                        # and/or a glob over cell ids
+    when: {canary: true, without: [mtp]} # and/or a condition, as recipes have it
+    suites: [boot, coherence, needle]    # each must report something real for each of these cells
+    tests: [test_invents_no_needle]
+allow: [PASS, MEASURED, XFAIL]           # statuses that do not turn it red
+unproven: red                            # or `allowed`: a feature that was asked for and not seen to work
+predictions: red                         # or `allowed`: what a feature must change beside the same cell without it
+attached: red                            # or `allowed`: an engine that somebody else started (--endpoint)
+allow_tags: ["vllm/vllm-openai:*"]       # images that may be launched by a tag, which somebody may move; else red
+identity:                                # parts of an attached server (--accept-identity) that may be another's
+  - {cells: "cpu.llamacpp_*", parts: [version], owner: me, why: it tells a build number only, until: 2027-01-31}
+not_replayed:                            # cells whose replies were not kept, each by name and until a day
+  - {cells: "sm90x1_h100.*", owner: me, why: recorded before replies were kept, until: 2027-01-31}
+accepted:                                # evidence that is of another source, or does not say: see `Accepted`
+  - {what: another_commit, of: "8b0f908*", owner: me, why: nothing that it ran has changed, until: 2027-01-31}
+not_run:                                 # launches that may fail as a known failure says, each by name
+  - {known_failure: sglang_gptq_experts_in_bf16, cells: "sm90x1*.sglang_*", owner: me, until: 2027-01-31}
+flakes:                                  # failures that `pytest --retry-of RUN` may answer, while they are rare
+  - {cells: "cpu.*", tests: [test_finds_the_needle_beyond_index_topk], signature: "needle.found: NOT OK",
+     issue: "https://example.org/1", owner: me, rate: 0.02, least_asked: 50, until: 2027-01-31}
+throughput: {baseline: ../baselines}     # earlier launches that speed is held against; without, it is told only
+depth: quick                             # or full, release: what its cells owe, and the least that a run asked
+depth_unknown:                           # cells whose runs do not say their depth, each by name and until a day
+  - {cells: "sm90x1_h100.*", owner: me, why: recorded before runs said it, until: 2027-01-31}
+max_age_h: 24                            # of the run, in hours
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Literal
+
+from matrix import condition
+from matrix.errors import ConfigError, Problem, nearest
+from matrix.judging.requested import requested
+from matrix.judging.status import Status
+from matrix.known.failures import LAUNCH, select_of_cell
+from matrix.model import Cell
+from matrix.output import script as shell
+from matrix.planning import select
+from matrix.planning.expand import expand
+from matrix.planning.owed import Owed, read_owed
+from matrix.planning.plan import plan
+from matrix.yaml import yamltext
+from matrix.yaml.loaded import Matrix
+from matrix.yaml.structure import structure
+from reports.compare import baselines
+from reports.compare.baselines import Baseline
+from reports.expected import ExpectedCell
+from reports.gate.clauses import Flake, Throughput, find_flake_problems, find_unmatched_flakes
+from reports.gate.depth import DepthUnknown, find_unmatched_depths
+from reports.gate.policy_accepted import Accepted, find_accepted_problems, find_unmatched_accepted
+from reports.gate.policy_lint import Names, find_unaskable, find_unknown_names, find_wrong_numbers
+
+NEVER_ALLOWED = frozenset(
+    {
+        Status.FAIL, Status.CRASH, Status.HANG, Status.XPASS, Status.TEST_ERROR, Status.HOST_ERROR, Status.MISSING,
+        Status.NOT_ASKED, Status.FLAKE,
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requirement:
+    """Cells that match everything given here must have reported the suites and tests."""
+
+    marks: str = ""
+    glob: str = ""
+    when: Mapping[str, Any] = field(default_factory=dict)
+    suites: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> Names:
+        return {"suites": self.suites, "tests": self.tests}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotRun:
+    """Cells of which no engine answered, as a known failure says, and which may be missing for a while."""
+
+    known_failure: str  # id of an entry about the launch
+    cells: str  # glob over cell ids
+    owner: str  # who decided that
+    until: date  # past it, the cells are red
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcceptedIdentity:
+    """Parts in which the server that answered for cells may differ from them for a while."""
+
+    cells: str  # glob over cell ids
+    parts: tuple[Literal["engine", "model", "version", "reply", "tls"], ...]
+    owner: str  # who answers for that
+    why: str
+    until: date  # past it, the cells are red
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotReplayed:
+    """Cells whose verdicts cannot be judged again from kept replies, and which may stand as they are for a while."""
+
+    cells: str  # glob over cell ids
+    owner: str  # who answers for them
+    why: str
+    until: date  # past it, the cells are red
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """A gate, as its file says it."""
+
+    title: str
+    require: tuple[Requirement, ...]
+    max_age_h: float
+    allow: tuple[Status, ...] = (Status.PASS, Status.MEASURED, Status.XFAIL)
+    unproven: Literal["red", "allowed"] = "red"
+    predictions: Literal["red", "allowed"] = "red"
+    attached: Literal["red", "allowed"] = "red"
+    allow_tags: tuple[str, ...] = ()  # globs over image references that may be launched without a digest
+    identity: tuple[AcceptedIdentity, ...] = ()  # else what the user accepted of an attached server is red
+    not_replayed: tuple[NotReplayed, ...] = ()  # else what cannot be judged again from its replies is red
+    accepted: tuple[Accepted, ...] = ()  # else evidence of another source, or of an unknown one, is red
+    depth: Literal["quick", "full", "release"] = "quick"  # of what cells owe, and the least that a run asked
+    depth_unknown: tuple[DepthUnknown, ...] = ()  # else a run that does not say its depth is red
+    not_run: tuple[NotRun, ...] = ()  # else a cell that did not run, as known, is red
+    flakes: tuple[Flake, ...] = ()  # else a failure is red although a retry did not show it again
+    throughput: Throughput | None = None  # else speed is told and not judged
+
+
+def load(path: Path, owed: Owed | None = None) -> tuple[Policy, yamltext.Document]:
+    """A policy and its document (for line numbers). `owed`: what the suites ask, by default as generated.
+
+    Raises:
+        ConfigError: every problem of the file, with its line and the nearest valid word.
+    """
+    try:
+        doc = yamltext.read(path, str(path))
+    except OSError as error:
+        raise ConfigError([Problem(str(path), 0, "", f"cannot be read: {error.strerror}")]) from None
+    if doc.problems:
+        raise ConfigError(doc.problems)
+    problems: list[Problem] = []
+    policy = structure(Policy, doc, doc.data, (), problems)
+    problems += find_wrong_numbers(doc)
+    if policy:
+        problems += _unallowable(doc, policy)
+        problems += find_unknown_names(doc, _named(policy), owed or read_owed())
+    if policy is None or problems:
+        raise ConfigError(problems)
+    return policy, doc
+
+
+def _unallowable(doc: yamltext.Document, policy: Policy) -> Iterator[Problem]:
+    for i, status in enumerate(policy.allow):
+        if status is Status.FLAKE:
+            yield doc.problem(("allow", i), f"{status} is allowed by name, with a rate, see `flakes`")
+        elif status in NEVER_ALLOWED:
+            yield doc.problem(("allow", i), f"{status} can never be allowed; a deviation goes into known_failures.yaml")
+        if status is Status.NOT_RUN_AS_KNOWN:
+            yield doc.problem(("allow", i), f"{status} is allowed by name, see `not_run`")
+    for i, clause in enumerate(policy.not_run):
+        if not clause.owner.strip():
+            yield doc.problem(("not_run", i, "owner"), "who allows that? a name is needed")
+    for i, accepted in enumerate(policy.identity):
+        if not accepted.parts:
+            yield doc.problem(("identity", i, "parts"), "names no part: which may be another's?")
+    for field_, i, allowance in (
+        e for key in ("not_replayed", "depth_unknown", "identity") for e in _numbered(key, policy)
+    ):
+        for name in ("owner", "why"):
+            if not getattr(allowance, name).strip():
+                yield doc.problem((field_, i, name), "who answers for that, and why? words are needed")
+    yield from find_flake_problems(doc, policy.flakes)
+    yield from find_accepted_problems(doc, policy.accepted)
+    if not policy.require:
+        yield doc.problem(("require",), "a gate that requires nothing is always green")
+
+
+def _named(policy: Policy) -> Iterator[tuple[yamltext.Loc, Names]]:
+    """Every requirement that names suites or tests, and where it stands; flakes have their own check."""
+    yield from ((("require", i), clause.names) for i, clause in enumerate(policy.require))
+
+
+def _numbered(name: str, policy: Policy) -> Iterator[tuple[str, int, Any]]:
+    for i, clause in enumerate(getattr(policy, name)):
+        yield name, i, clause
+
+
+def expect(
+    policy: Policy, doc: yamltext.Document, matrix: Matrix, owed: Owed | None = None
+) -> tuple[ExpectedCell, ...]:
+    """The cells that the policy requires of this matrix, each with everything required of it.
+
+    Raises:
+        ConfigError: a requirement names a mark, id or condition that no runnable cell has, or what is never asked.
+    """
+    table = owed or read_owed()
+    cells = expand(matrix).runnable
+    problems = [
+        doc.problem(("require", i, *loc), message)
+        for i, wanted in enumerate(policy.require)
+        for loc, message in _wrong(wanted, matrix, cells)
+    ]
+    if problems:
+        raise ConfigError(problems)
+    chosen: dict[Cell, list[Requirement]] = {}
+    for i, wanted in enumerate(policy.require):
+        own = [*filter(_predicate(wanted), cells)]
+        for cell in own:
+            chosen.setdefault(cell, []).append(wanted)
+        unaskable = find_unaskable(wanted.names, own, table, policy.depth)
+        problems += (doc.problem(("require", i, *loc), message) for loc, message in unaskable)
+    if problems:
+        raise ConfigError(problems)
+    wrong = [doc.problem(("not_run", i, *loc), why) for i, loc, why in _wrong_not_run(policy, matrix, [*chosen])]
+    wrong += find_unmatched_accepted(doc, policy.accepted, [c.id for c in chosen])
+    wrong += find_unmatched_depths(doc, policy.depth_unknown, [c.id for c in chosen])
+    if wrong:
+        raise ConfigError(wrong)
+    if odd := [doc.problem(loc, why) for loc, why in find_unmatched_flakes(policy.flakes, [c.id for c in chosen])]:
+        raise ConfigError(odd)
+    return tuple(
+        expected(matrix, cell, required, table.nodeids(cell, policy.depth)) for cell, required in chosen.items()
+    )
+
+
+def read_baseline(policy: Policy, doc: yamltext.Document, folder: Path) -> Baseline | None:
+    """The earlier launches that the policy names, as seen from its folder; None where it names none.
+
+    Raises:
+        ConfigError: there is no such file or folder, or it holds no evidence.
+    """
+    if policy.throughput is None:
+        return None
+    path = folder / policy.throughput.baseline
+    if not path.exists():
+        why = f"there is no file or folder {path} of earlier launches"
+        raise ConfigError([doc.problem(("throughput", "baseline"), why)])
+    return baselines.read([path])
+
+
+def _wrong_not_run(policy: Policy, matrix: Matrix, cells: Sequence[Cell]) -> Iterator[tuple[int, yamltext.Loc, str]]:
+    """Yield where an allowance names no launch that could fail so."""
+    known = {k.value.id: k for k in matrix.known_failures if k.value.fails.at in LAUNCH}
+    for i, clause in enumerate(policy.not_run):
+        entry = known.get(clause.known_failure)
+        if entry is None:
+            hint = nearest(clause.known_failure, known)
+            yield i, ("known_failure",), f"no known failure about a launch is {clause.known_failure!r}{hint}"
+        elif not any(fnmatchcase(c.id, clause.cells) and entry.condition(c.facts) for c in cells):
+            yield i, ("cells",), f"{clause.cells!r} matches no required cell that {clause.known_failure} speaks about"
+
+
+def _wrong(wanted: Requirement, matrix: Matrix, cells: Sequence[Cell]) -> Iterator[tuple[yamltext.Loc, str]]:
+    """Where a requirement says something that no runnable cell can be."""
+    sound = True
+    try:
+        select.check_words(wanted.marks, select.all_marks(matrix))
+        _expression(wanted.marks)
+    except ConfigError as error:
+        sound = False
+        yield from ((("marks",), p.message) for p in error.problems)
+    for key, message in condition.problems(wanted.when, _known_values(cells)):
+        sound = False
+        yield ("when", key), message
+    if wanted.glob and not any(fnmatchcase(c.id, wanted.glob) for c in cells):
+        yield ("glob",), f"{wanted.glob!r} matches no runnable cell{nearest(wanted.glob, (c.id for c in cells))}"
+    elif sound and not any(map(_predicate(wanted), cells)):
+        yield (), "matches no runnable cell of the matrix"
+
+
+def _expression(marks: str) -> Callable[[Callable[..., bool]], bool]:
+    return select.compile_expression(marks) if marks else lambda _: True
+
+
+def _predicate(wanted: Requirement) -> Callable[[Cell], bool]:
+    marked, holds = _expression(wanted.marks), condition.compile_condition(wanted.when)
+
+    def matches(cell: Cell) -> bool:
+        in_glob = fnmatchcase(cell.id, wanted.glob or "*")
+        return in_glob and holds(cell.facts) and marked(select.matcher(cell))
+
+    return matches
+
+
+def _known_values(cells: Sequence[Cell]) -> dict[str, set[Any]]:
+    found: dict[str, set[Any]] = {}
+    for cell in cells:
+        for key, value in cell.facts.items():
+            found.setdefault(key, set()).update(value if isinstance(value, frozenset) else {value})
+    return found
+
+
+def expected(
+    matrix: Matrix, cell: Cell, required: Sequence[Requirement] = (), owed: Sequence[str] = ()
+) -> ExpectedCell:
+    """A cell as today's matrix plans it, with everything that is required of it."""
+    made = plan(matrix, cell)
+    return ExpectedCell(
+        id=cell.id,
+        facts=cell.facts,
+        features=cell.features,
+        fingerprint=made.fingerprint,
+        wanted=requested(made),
+        rig=cell.rig,
+        release=cell.release,
+        dialect=cell.engine.dialect,
+        script=shell.render(made),
+        owed=tuple(owed),
+        suites=tuple(dict.fromkeys(s for r in required for s in r.suites)),
+        tests=tuple(dict.fromkeys(t for r in required for t in r.tests)),
+        known_failures={k.value.id: k.value for k in select_of_cell(matrix, cell)},
+    )  # fmt: skip

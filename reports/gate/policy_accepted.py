@@ -1,0 +1,50 @@
+"""The clauses of a policy by which evidence may stand though it is of another source, or does not say what it is of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from fnmatch import fnmatchcase
+from typing import Final, Literal, get_args
+
+from matrix.errors import Problem, nearest
+from matrix.yaml.yamltext import Document
+
+Acceptable = Literal[
+    "another_commit", "unknown_commit", "dirty_tree", "unknown_tree", "another_matrix", "unknown_matrix",
+    "several_sources", "unknown_host", "unknown_version", "another_pin",
+]  # fmt: skip
+ACCEPTABLE: Final = frozenset(get_args(Acceptable))
+OF_CELLS: Final = frozenset({"unknown_host", "unknown_version", "another_pin"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """Evidence that is not of today's source, or does not say what it is of, and which may stand for a while.
+
+    `of` is a glob over what it is: the commit, the digest of the matrix or of the differences; the run, where it says
+    none; the cell, for host, version and pin; all states of the source (`a1, b2`), for several of them.
+    """
+
+    what: Acceptable
+    of: str
+    owner: str  # who answers for it
+    why: str
+    until: date  # past it, it is red
+
+
+def find_accepted_problems(doc: Document, clauses: Sequence[Accepted]) -> Iterator[Problem]:
+    """Each clause that nobody answers for, or that names nothing."""
+    for i, clause in enumerate(clauses):
+        for name in ("of", "owner", "why"):
+            if not getattr(clause, name).strip():
+                yield doc.problem(("accepted", i, name), "of what, who answers for it, and why? words are needed")
+
+
+def find_unmatched_accepted(doc: Document, clauses: Sequence[Accepted], cells: Sequence[str]) -> Iterator[Problem]:
+    """Each clause about cells that matches none of those that are required."""
+    for i, clause in enumerate(clauses):
+        if clause.what in OF_CELLS and not any(fnmatchcase(cell, clause.of) for cell in cells):
+            hint = nearest(clause.of, cells)
+            yield doc.problem(("accepted", i, "of"), f"{clause.of!r} matches no required cell{hint}")

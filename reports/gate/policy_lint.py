@@ -1,0 +1,68 @@
+"""What is wrong with a policy, beyond its structure: numbers, names, and what could never be asked. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from matrix.errors import Problem, nearest
+from matrix.model import Cell
+from matrix.planning.owed import DEPTHS, Depth, Item, Owed
+from matrix.yaml.yamltext import Document, Loc
+
+LARGEST: Final = 1_000_000_000  # of any number in a policy: 114,000 years in hours
+CONDITIONS: Final = frozenset({"when"})  # their numbers are facts of cells: `sm: 0` is a CPU
+Names = Mapping[str, Sequence[str]]  # `suites` and `tests` of a clause
+
+
+def find_wrong_numbers(doc: Document, data: Any = None, at: Loc = ()) -> Iterator[Problem]:
+    """Every number that is none, or that excuses everything or nothing: .nan, .inf, 0, -1."""
+    found = doc.data if not at else data
+    if isinstance(found, Mapping):
+        for key, value in found.items():
+            if key not in CONDITIONS:
+                yield from find_wrong_numbers(doc, value, (*at, str(key)))
+    elif isinstance(found, list):
+        for i, value in enumerate(found):
+            yield from find_wrong_numbers(doc, value, (*at, i))
+    elif isinstance(found, int | float) and not isinstance(found, bool) and not 0 < found <= LARGEST:
+        yield doc.problem(at, f"expected a positive, finite number (at most {LARGEST:,}), got {_shown(found)}")
+
+
+def find_unknown_names(doc: Document, clauses: Iterable[tuple[Loc, Names]], owed: Owed) -> Iterator[Problem]:
+    """Every suite and test that does not exist, with the nearest one that does."""
+    for at, named in clauses:
+        for kind, known in (("suites", owed.suites), ("tests", owed.tests)):
+            for j, name in enumerate(named.get(kind, ())):
+                if name not in known:
+                    yield doc.problem((*at, kind, j), f"no {kind[:-1]} is {name!r}{nearest(name, known)}")
+
+
+def find_unaskable(wanted: Names, cells: Sequence[Cell], owed: Owed, depth: Depth) -> Iterator[tuple[Loc, str]]:
+    """Where a requirement wants of some of its cells what no run at this depth asks of them."""
+    for kind, of in (("suites", _suite), ("tests", _test)):
+        for j, name in enumerate(wanted[kind]):
+            own = Owed(items=tuple(i for i in owed.items if of(i) == name))
+            if without := [c for c in cells if not own.asked_of(c, depth)]:
+                yield (kind, j), _explain_unaskable(name, without, own, depth)
+
+
+def _explain_unaskable(name: str, without: Sequence[Cell], own: Owed, depth: Depth) -> str:
+    more = f" and {len(without) - 1} more of these cells" if len(without) > 1 else ""
+    deeper = (d for d in DEPTHS[DEPTHS.index(depth) + 1 :] if all(own.asked_of(c, d) for c in without))
+    if from_depth := next(deeper, None):
+        return f"{name} is not asked of {without[0].id}{more} at depth {depth}; say `depth: {from_depth}`"
+    return f"{name} is never asked of {without[0].id}{more}, so no run could be green"
+
+
+def _suite(item: Item) -> str:
+    return item.suite
+
+
+def _test(item: Item) -> str:
+    return item.test
+
+
+def _shown(number: float) -> str:
+    text = repr(number) if isinstance(number, float) or abs(number) < 10**20 else "a very large one"
+    return text if text not in ("nan", "inf", "-inf") else f".{text}".replace(".-", "-.")

@@ -1,0 +1,34 @@
+"""Everything that a gate asks of where evidence comes from: source, host, cell, versions. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+from reports.evidence.types import Record
+from reports.expected import ExpectedCell
+from reports.gate.accepted import Deviation, add_deviations
+from reports.gate.facts import find_facts_deviations, find_version_deviations
+from reports.gate.gate import Verdict
+from reports.gate.host import find_host_deviations
+from reports.gate.origin import Today, find_origin_deviations
+
+
+def add_provenance(
+    verdict: Verdict, expected: Sequence[ExpectedCell], records: Sequence[Record], today: Today, day: date
+) -> Verdict:
+    """The verdict with what the evidence's origin adds to it."""
+    return add_deviations(verdict, _find(verdict, expected, records, today), day)
+
+
+def _find(
+    verdict: Verdict, expected: Sequence[ExpectedCell], records: Sequence[Record], today: Today
+) -> Iterator[Deviation]:
+    yield from find_origin_deviations(records, today)
+    rows = {row.cell: row for row in verdict.rows}
+    for cell in expected:
+        row = rows[cell.id]
+        if any(test.result for test in row.tests):  # else it is absent, which is told
+            yield from find_facts_deviations(cell, records)
+            yield from find_host_deviations(cell, row, records)
+            yield from find_version_deviations(cell, row)

@@ -1,0 +1,204 @@
+"""Throughput as a clause of a policy: held against earlier launches of the same plan on the same hardware. Pure.
+
+Without the clause speed is told and not judged, and every verdict says so. With it, a number that is slower than at
+least five earlier launches is red, by the statistics of `reports.compare.slower` and the rule of docs/decisions/0012:
+slow on one launch of two is told, slow on two is red, and so is slow on the only one. A second launch is one of the
+same run, or of a run that was asked to retry it. What the earlier launches measured and this evidence did not is red
+too: else not measuring would be as good as being fast.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from reports.compare.baselines import Baseline, Fitting, Key, Launched, collect, name_hardware
+from reports.compare.slower import BASELINE_LAUNCHES, WATCHED, not_slower
+from reports.evidence.attempts import Retries
+from reports.evidence.finding import Finding
+from reports.evidence.summary import Row
+from reports.evidence.types import Measured, Record, Run
+from reports.gate.clauses import Throughput
+
+RULE: Final = "throughput"
+ROUNDED: Final = "input_len"  # a condition that follows the tokenizer: whether it was measured does not hang on it
+SHOWN: Final = 3  # of a cell's numbers in one sentence
+Sentence = tuple[str, str]  # cell, or "" for the run; what is said
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeedJudged:
+    """What speed adds to a verdict."""
+
+    reasons: tuple[Sentence, ...] = ()
+    told: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Whole:
+    """The evidence of all cells, as far as it is about speed."""
+
+    now: Baseline
+    unfit: frozenset[Key]
+    hosts: Mapping[str, Mapping[str, Any]]
+    retries: Retries
+    earlier: Baseline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cell:
+    """One cell's numbers, those before, and what came of holding them against each other."""
+
+    now: Baseline
+    fit: Fitting
+    retries: Retries
+    hardware: int  # on how many kinds of it
+    unfit: frozenset[Key]  # measured by a client that was too late: recorded, and judges nothing
+
+
+def judge_speed(
+    clause: Throughput | None,
+    rows: Sequence[Row],
+    records: Sequence[Record],
+    retries: Retries,
+    earlier: Baseline | None,
+) -> SpeedJudged:
+    """Every watched number of these cells. `earlier` is what the clause's baseline holds; None: nobody read it."""
+    if clause is None:
+        return SpeedJudged(told=("Throughput is told and not judged: the policy has no clause `throughput`.",))
+    if earlier is None:
+        return SpeedJudged(reasons=(("", f"The baseline {clause.baseline} was not read, so speed is not judged."),))
+    if earlier.cells and not earlier.is_folder and not earlier.cells & {row.cell for row in rows}:
+        return SpeedJudged(reasons=(("", _other_cells(earlier, rows)),))
+    if not earlier.cells:
+        said = f"The baseline {clause.baseline} holds no launch yet, so speed is told and not judged."
+        return SpeedJudged(reasons=(("", said),)) if clause.unjudged == "red" else SpeedJudged(told=(said,))
+    own = {r.run for r in records}
+    repeated = sorted({at.run for launches in earlier.values.values() for at in launches} & own)
+    told = [f"Of the baseline, {', '.join(repeated)} is this evidence itself and was left out."] if repeated else []
+    whole = _read_whole(records, retries, earlier.without_runs(own))
+    reasons: list[Sentence] = []
+    notes: dict[str, list[str]] = {}  # what is told, and of which cells
+    for row in rows:
+        red, own_notes = _judge_cell(clause, _gather(whole, row))
+        reasons += ((row.cell, text) for text in red)
+        for text in own_notes:
+            notes.setdefault(text, []).append(row.cell)
+    told += (f"{_name_cells(cells)}: {text}" for text, cells in notes.items())
+    return SpeedJudged(reasons=tuple(reasons), told=tuple(told))
+
+
+def _name_cells(cells: Sequence[str]) -> str:
+    return cells[0] if len(cells) == 1 else f"{len(cells)} cells ({cells[0]}, ...)"
+
+
+def _other_cells(earlier: Baseline, rows: Sequence[Row]) -> str:
+    first, mine = min(earlier.cells), min((row.cell for row in rows), default="none")
+    return f"The baseline holds no launch of a required cell: it is of {first}, say, and {mine} is required."
+
+
+def _read_whole(records: Sequence[Record], retries: Retries, earlier: Baseline) -> _Whole:
+    now = collect(r for r in records if not _is_unfit(r))
+    unfit = frozenset(collect(r for r in records if _is_unfit(r)).values) - frozenset(now.values)
+    hosts = {r.run: r.host for r in records if isinstance(r, Run)}
+    return _Whole(now=now, unfit=unfit, hosts=hosts, retries=retries, earlier=earlier)
+
+
+def _is_unfit(record: Record) -> bool:
+    """Whether a client measured that was too late to."""
+    return isinstance(record, Measured) and record.conditions.get("client_fit") is False
+
+
+def _gather(whole: _Whole, row: Row) -> _Cell:
+    runs = {r.run for r in (*row.launches, *(m for m in row.measurements if m.name in WATCHED))}
+    hardware = sorted({name_hardware(host) for run, host in whole.hosts.items() if run in runs})
+    fingerprint = next(iter(sorted(row.fingerprints)), "")
+    gpus, cpu = next(iter(hardware), ((), ""))
+    return _Cell(
+        now=Baseline({k: v for k, v in whole.now.values.items() if k.cell == row.cell and k.name in WATCHED}),
+        fit=whole.earlier.fitting(row.cell, fingerprint, gpus, cpu),
+        retries=whole.retries,
+        hardware=len(hardware),
+        unfit=frozenset(k for k in whole.unfit if k.cell == row.cell and k.name in WATCHED),
+    )
+
+
+def _judge_cell(clause: Throughput, cell: _Cell) -> tuple[list[str], list[str]]:
+    """Reasons, and what is told."""
+    red, told = list(_unmeasured(cell)), []
+    if cell.hardware > 1:
+        red.append("it was measured on different hardware, so its numbers are not one cell's.")
+    if cell.fit.refused and not cell.fit.baseline.values:
+        red.append(f"its baseline is refused: {'; '.join(cell.fit.refused)}. Measure it anew.")
+    elif cell.fit.refused:
+        told.append(f"of its baseline were left out: {'; '.join(cell.fit.refused)}.")
+    unjudged = [key for key in cell.now.values if len(cell.fit.baseline.of(key)) < BASELINE_LAUNCHES]
+    for key in cell.now.values:
+        for slow, text in [] if key in unjudged else _judge_key(cell, key):
+            (red if slow else told).append(text)
+    if why := _explain_unjudged(cell, unjudged):
+        (red if clause.unjudged == "red" else told).append(why)
+    return red, told
+
+
+def _unmeasured(cell: _Cell) -> Iterator[str]:
+    """Yield what at least five earlier launches measured, at a depth that was asked now, and nobody did now."""
+    now = {_cover(key) for key in (*cell.now.values, *cell.unfit)}
+    depths = {str(key.where.get("depth")) for key in (*cell.now.values, *cell.unfit)}
+    before = {
+        _cover(key)
+        for key in cell.fit.baseline.values
+        if key.name in WATCHED and len(cell.fit.baseline.of(key)) >= BASELINE_LAUNCHES
+        if not depths or str(key.where.get("depth")) in depths
+    }
+    if missing := sorted(before - now):
+        shown = "; ".join(f"{name} ({where})" for name, where in missing[:SHOWN])
+        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        yield f"{len(missing)} numbers that its earlier launches measured were not measured now: {shown}{more}."
+
+
+def _cover(key: Key) -> tuple[str, str]:
+    return key.name, json.dumps({k: v for k, v in key.where.items() if k != ROUNDED}, sort_keys=True)
+
+
+def _judge_key(cell: _Cell, key: Key) -> Iterator[tuple[bool, str]]:
+    """Yield for each chain of runs whether it is slow, and what is to be said; nothing where all is well."""
+    earlier, launches = cell.fit.baseline.of(key), cell.now.values[key]
+    runs = list(dict.fromkeys(at.run for at in launches))
+    for run in runs:
+        if any(cell.retries.descends(other, of=run) for other in runs):
+            continue  # its launches are judged with those of its retry
+        chain = [at for at in launches if at.run == run or cell.retries.descends(run, of=at.run)]
+        found = [(at, _hold(key, launches[at], earlier)) for at in chain]
+        slow = [finding for _, finding in found if not finding.ok]
+        if slow:
+            yield len(slow) > 1 or len(found) == 1, _tell_key(key, found)
+        elif blunt := next((f.detail for _, f in found if not f.sensitive), ""):
+            yield False, f"{key.name} is not judged: {blunt}."
+
+
+def _hold(key: Key, values: Sequence[float], earlier: Sequence[float]) -> Finding:
+    return not_slower(key.name, [statistics.median(values)], earlier, more_is_better=WATCHED[key.name])
+
+
+def _tell_key(key: Key, found: Sequence[tuple[Launched, Finding]]) -> str:
+    where = ", ".join(f"{name} {value}" for name, value in key.where.items())
+    each = "; ".join(f"{f.got} in run {at.run}" for at, f in found)
+    only = " Measured on one launch: with `--baseline` pytest asks a second one." if len(found) == 1 else ""
+    return f"{key.name} ({where}) was {found[0][1].expected} before and is {each}.{only}"
+
+
+def _explain_unjudged(cell: _Cell, unjudged: Sequence[Key]) -> str:
+    """Empty where every number was judged."""
+    if not cell.now.values and not cell.unfit:
+        return "its speed was not measured, and so not judged."
+    parts = []
+    if unjudged:
+        most = max(len(cell.fit.baseline.of(key)) for key in unjudged)
+        parts.append(f"{len(unjudged)} numbers have {most} earlier launches at most, {BASELINE_LAUNCHES} are wanted")
+    if cell.unfit:
+        parts.append(f"{len(cell.unfit)} were measured by a client that was not fit to")
+    return f"its speed is not judged: {'; '.join(parts)}." if parts else ""

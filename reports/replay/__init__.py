@@ -1,0 +1,1 @@
+"""Judges kept replies again, without an engine, and names every difference."""

@@ -1,0 +1,208 @@
+"""A run's records beside those that its kept replies lead to today: every difference by name. Pure.
+
+What is compared, test by test: findings, measurements, proofs, launches, and the result with its status, known failure
+and message. Times of records and durations of tests are not. What cannot be derived again is told apart from what was
+derived otherwise; neither is an agreement.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from matrix.judging.status import Status
+from reports.evidence import redact
+from reports.evidence import types as record
+from reports.evidence.defuse import defuse_line
+from reports.evidence.types import Found, Kept, Launch, Measured, Proof, Record, Result
+
+NOT_RUN: Final = frozenset(
+    {Status.SKIP_NO_HW, Status.INVALID_HW, Status.INVALID_ENGINE, Status.INVALID_COMBO, Status.MISSING}
+)  # nothing was asked, and no gate takes one for an answer
+COMPARED: Final = (Found, Measured, Proof, Launch, Result)
+LEFT_OUT: Final = ("t", "run", "kind", "nodeid", "duration_s")
+SHOWN_CHARS: Final = 120
+UNUSED: Final = " (kept, and not asked today)"  # of a replay's `dropped`
+Key = tuple[str, ...]
+Fields = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Disagreement:
+    """One thing that the evidence says and its kept replies do not."""
+
+    cell: str
+    test: str
+    what: str
+    recorded: str
+    derived: str
+
+    def __str__(self) -> str:
+        return f"{self.test}: {self.what}: the evidence says {self.recorded}, its replies say {self.derived}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Unreplayable:
+    """A test that nobody can judge again, and why."""
+
+    cell: str
+    test: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.test} cannot be replayed: {self.why}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """What came of judging again. `skipped` says why nothing was."""
+
+    disagreements: tuple[Disagreement, ...] = ()
+    unreplayable: tuple[Unreplayable, ...] = ()
+    tests: int = 0
+    skipped: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether everything was judged again and came out the same."""
+        return not (self.disagreements or self.unreplayable or self.skipped)
+
+
+def join_replays(parts: Iterable[Replayed]) -> Replayed:
+    """Several runs' outcomes as one."""
+    found = list(parts)
+    return Replayed(
+        disagreements=tuple(d for p in found for d in p.disagreements),
+        unreplayable=tuple(u for p in found for u in p.unreplayable),
+        tests=sum(p.tests for p in found),
+        skipped="; ".join(dict.fromkeys(p.skipped for p in found if p.skipped)),
+    )
+
+
+def render_replay(found: Replayed) -> str:
+    """Every disagreement, what could not be replayed by cause, and what it comes to."""
+    lines = [f"{d.cell}: {d}" for d in found.disagreements]
+    causes = Counter((u.cell, u.why) for u in found.unreplayable)
+    first = {(u.cell, u.why): u.test for u in reversed(found.unreplayable)}
+    for (cell, why), count in causes.items():
+        which = first[cell, why] if count == 1 else f"{count} tests ({first[cell, why]}, ...)"
+        lines.append(f"{cell}: {which} cannot be replayed: {why}")
+    replayed = found.tests - len(found.unreplayable)
+    said = f"{len(found.disagreements)} disagreement{'s' if len(found.disagreements) != 1 else ''}"
+    return "\n".join([*map(defuse_line, lines), f"{replayed} of {found.tests} tests judged again: {said}"])
+
+
+def compare_replay(recorded: Sequence[Record], derived: Sequence[Record], *, commit: str = "") -> Replayed:
+    """One run's records and those of its replay. `commit`: where it was recorded, when that is not today's."""
+    ours, theirs = _by_test(recorded), _by_test(derived)
+    differing: list[Disagreement] = []
+    unable: list[Unreplayable] = []
+    for nodeid, own in ours.items():
+        who = {"cell": own[0].cell, "test": own[0].test or nodeid}
+        if why := _why_not(own, theirs.get(nodeid, []), commit):
+            unable.append(Unreplayable(**who, why=why))
+        elif any(isinstance(r, Kept) for r in own):
+            found = _differences(own, theirs[nodeid])
+            differing += (Disagreement(**who, what=w, recorded=_short(a), derived=_short(b)) for w, a, b in found)
+    unable += _of_no_test(recorded)
+    return Replayed(disagreements=tuple(differing), unreplayable=tuple(unable), tests=len(ours))
+
+
+def _of_no_test(records: Iterable[Record]) -> Iterator[Unreplayable]:
+    """A gate takes a proof for what it says, whoever recorded it; one that names no test cannot be derived again."""
+    for each in records:
+        if isinstance(each, COMPARED) and each.cell and not each.nodeid:
+            yield Unreplayable(cell=each.cell, test=" ".join(_name(each)).strip(), why="it names no test")
+
+
+def _by_test(records: Iterable[Record]) -> dict[str, list[Record]]:
+    found: dict[str, list[Record]] = {}
+    for each in records:
+        if each.cell and each.nodeid and isinstance(each, (*COMPARED, Kept)):
+            found.setdefault(each.nodeid, []).append(each)
+    return found
+
+
+def _why_not(own: Sequence[Record], derived: Sequence[Record], commit: str) -> str:
+    """Empty where the test was replayed, or asked nothing."""
+    kept = [r for r in own if isinstance(r, Kept)]
+    results = [r for r in own if isinstance(r, Result)]
+    if not kept:
+        asked = any(r.status not in NOT_RUN for r in results) or len(results) < len(own)
+        return "nothing that its engine said was kept" if asked else ""
+    if len(kept) > 1 or len(results) > 1:
+        return "it was run more than once in one run"
+    if kept[0].dropped:
+        return _short("; ".join(kept[0].dropped))
+    again = [r for r in derived if isinstance(r, Kept)]
+    if not again:
+        return f"there is no such test today, or it never began{commit and f' (recorded at commit {commit[:12]})'}"
+    other = f"; it was recorded at another commit, {commit[:12]}" if commit else ""
+    if missing := [what for what in again[0].dropped if not what.endswith(UNUSED)]:
+        return f"today's test asks for what was not kept: {_short('; '.join(missing))}{other}"
+    if again[0].dropped and not any(_differences(own, derived)):
+        return f"today's test asks less: {_short('; '.join(again[0].dropped))}{other}"
+    return ""
+
+
+def _differences(own: Sequence[Record], derived: Sequence[Record]) -> Iterator[tuple[str, str, str]]:
+    """What, recorded, derived."""
+    ours, theirs = _keyed(own), _keyed(derived)
+    for key in dict.fromkeys((*ours, *theirs)):
+        a, b = ours.get(key), theirs.get(key)
+        label = " ".join(key).strip()
+        if a is None or b is None:
+            yield label, _brief(a), _brief(b)
+        else:
+            for name in sorted(a.keys() | b.keys()):
+                if _text(a.get(name)) != _text(b.get(name)):
+                    yield f"{label} {name}", _text(a.get(name)), _text(b.get(name))
+
+
+def _keyed(records: Iterable[Record]) -> dict[Key, Fields]:
+    """Each record's fields under a name that a person understands; equal names are numbered."""
+    seen: Counter[Key] = Counter()
+    found: dict[Key, Fields] = {}
+    for each in records:
+        if isinstance(each, COMPARED):
+            key = _name(each)
+            seen[key] += 1
+            number = (f"no. {seen[key]}",) if seen[key] > 1 else ()
+            fields = redact.record(record.dump(each))
+            left_out = (
+                LEFT_OUT if isinstance(each, Result) else (*LEFT_OUT, "fingerprint")
+            )  # one word on a plan is enough
+            found[(*key, *number)] = {k: v for k, v in fields.items() if k not in left_out}
+    return found
+
+
+def _name(each: Record) -> Key:
+    match each:
+        case Found():
+            return ("finding", each.check, each.item)
+        case Measured():
+            return ("measurement", each.name)
+        case Proof():
+            return ("proof of", each.feature)
+        case Launch():
+            return ("launch",)
+        case _:
+            return ("result",)
+
+
+def _brief(fields: Fields | None) -> str:
+    """What a record comes to: its judgement, where it has one."""
+    if fields is None:
+        return "nothing"
+    return next((f"{n} {_text(fields[n])}" for n in ("status", "ok", "outcome", "value") if n in fields), "something")
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=True)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}... ({len(text)} characters)"

@@ -1,0 +1,1 @@
+"""What is asked and how deep: protocols, depths, lengths, sampling."""

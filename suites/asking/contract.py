@@ -1,0 +1,79 @@
+"""What suites are given, as protocols: the plugin's objects fulfil them, and so do the ones in our own tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import pytest
+
+from fixtures.client.exchange import Access
+from fixtures.client.tape import Tape
+from matrix.judging.statistics import upper_bound
+from reports.evidence.finding import Finding
+
+SHOWN_FAILURES = 5
+
+
+class Plan(Protocol):
+    """The launch plan; `settings` are facts for suites (context, chunk_tokens, index_topk, ...)."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]: ...
+
+
+class Engine(Protocol):
+    """A running engine."""
+
+    @property
+    def base_url(self) -> str: ...
+    @property
+    def api_key(self) -> str | None: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def log_path(self) -> Path | None: ...
+    @property
+    def gpus(self) -> tuple[str, ...]: ...
+    @property
+    def access(self) -> Access: ...
+    @property
+    def replies_as(self) -> str: ...
+    @property
+    def tape(self) -> Tape: ...
+
+
+class Evidence(Protocol):
+    """Where facts go."""
+
+    def finding(self, finding: Finding) -> object: ...
+    def measurement(self, name: str, value: float, unit: str, conditions: Mapping[str, Any] | None = None) -> None: ...
+    def proof(
+        self,
+        feature: str,
+        outcome: Literal["proven", "refuted", "unproven"],
+        rung: str,
+        detail: str = "",
+        data: Mapping[str, Any] | None = None,
+    ) -> None: ...
+
+
+class Relaunch(Protocol):
+    """The test's engine on a fresh launch, once a test. None: it is somebody else's and cannot be launched again."""
+
+    def __call__(self, why: str) -> Engine | None: ...
+
+
+def expect(evidence: Evidence, findings: Iterable[Finding]) -> None:
+    """Record every finding, then fail on all that are not ok, with the bound that the trials allow."""
+    seen = []
+    for finding in findings:
+        evidence.finding(finding)
+        seen.append(finding)
+    if not seen:
+        pytest.skip("NOT_EVIDENCE: this bank has no items for this question")
+    bad = [f for f in seen if not f.ok]
+    bound = upper_bound(len(bad), len(seen))
+    head = f"{len(bad)} of {len(seen)} not ok; failure rate at most {bound:.0%} (95 %)"
+    assert not bad, "\n".join([head, *(f.explain() for f in bad[:SHOWN_FAILURES])])

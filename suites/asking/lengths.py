@@ -1,0 +1,68 @@
+"""Where needles lie: prompt lengths that matter to this engine, not round numbers.
+
+Sparse attention first differs beyond `index_topk`; chunked prefill breaks at chunk edges (vllm#37735: wrong
+tokens at 32k with 16k chunks, fine below 8k); everything ends at the context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from suites.asking.depth import Depth
+
+EDGE = 0.03  # a bank hits a length within a few percent, so an edge is straddled from both sides
+REPLY_ROOM_TOKENS = 384  # needle answers and the template's frame
+JUST_BEYOND: Final = 1.3
+BEYOND: Final = 1.15  # times index_topk: surely selective, although a bank knows its lengths only about
+WITHIN: Final = 0.6
+
+
+def beyond_index_topk(settings: Mapping[str, Any], index_topk: int, depth: Depth) -> tuple[int, ...]:
+    """Ascending lengths, all longer than `index_topk` and short enough for the context."""
+    wanted = {round(m * index_topk) for m in depth.needle_multiples} | set(depth.needle_lengths)
+    if depth.needle_chunk_edges and (chunk := settings.get("chunk_tokens")):
+        wanted |= {round(chunk * edge) for edge in (1 - EDGE, 1 + EDGE, 2 + EDGE, 4 + EDGE)}
+    longest = _longest(settings)
+    if depth.name == "release" and longest is not None:
+        wanted.add(longest)
+    return tuple(sorted(n for n in wanted if n > BEYOND * index_topk and (longest is None or n <= longest)))
+
+
+def swept(settings: Mapping[str, Any], depth: Depth) -> tuple[int, ...]:
+    """Lengths on both sides of each that prompts were seen to break at, as far as the context holds them."""
+    longest = _longest(settings)
+    sides = (round(n * side) for n in depth.sweep_lengths for side in (1 - EDGE, 1 + EDGE))
+    return tuple(n for n in sides if longest is None or n <= longest)
+
+
+def page_edges(settings: Mapping[str, Any], index_topk: int) -> tuple[int, ...]:
+    """The last token of a KV page and the first of the next, beyond index_topk; nothing where pages are tokens."""
+    page = int(settings.get("page_tokens", 1))
+    tokens = just_beyond(settings, index_topk)
+    if page == 1 or tokens is None:
+        return ()
+    edge = -(-tokens // page) * page
+    return (edge, edge + 1)
+
+
+def just_beyond(settings: Mapping[str, Any], index_topk: int) -> int | None:
+    """The cheapest length that is surely selective, when the context holds one."""
+    tokens = fitting(settings, round(JUST_BEYOND * index_topk))
+    return tokens if tokens > BEYOND * index_topk else None
+
+
+def within_index_topk(settings: Mapping[str, Any], index_topk: int) -> int:
+    """A length at which every token is selected."""
+    return fitting(settings, round(WITHIN * index_topk))
+
+
+def fitting(settings: Mapping[str, Any], tokens: int) -> int:
+    """`tokens`, or what the context leaves of them."""
+    longest = _longest(settings)
+    return tokens if longest is None else min(tokens, longest)
+
+
+def _longest(settings: Mapping[str, Any]) -> int | None:
+    context = settings.get("context")
+    return None if context is None else int(context) - REPLY_ROOM_TOKENS

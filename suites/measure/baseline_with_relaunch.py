@@ -1,0 +1,101 @@
+"""A load's speed held against the cell's earlier launches, and measured once more on a fresh launch if it is slower.
+
+The rule and its reason: docs/decisions/0012. Nothing else is measured again: a load that is incomplete, impossible or
+below a published number fails as it is, and then no launch could change the verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from fixtures.banks.bank import Bank
+from matrix.model import Cell
+from reports.compare.baselines import Baseline
+from reports.evidence.finding import Finding
+from suites.asking.contract import Engine, Evidence, Relaunch
+from suites.asking.depth import Depth
+from suites.checks import throughput
+from suites.measure import claims, loads
+
+Measure = Callable[..., dict[str, Any]]  # as `loads.load`
+NOT_OURS = "the engine is somebody else's"
+NOT_REPEATED = "what was asked there differs"  # other prompt lengths: some requests failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What is asked of an engine. `true` judges whether the result is a measurement at all."""
+
+    streams: int = 1
+    output_len: int
+    waves: int = 1
+    prompt_tokens: int
+    true: Callable[[Mapping[str, Any]], Finding]
+    where: Mapping[str, Any] = field(default_factory=dict)  # conditions that the result does not hold
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A load on one launch: findings about the measurement, and those against the baseline."""
+
+    load: Load
+    sound: Sequence[Finding]
+    watched: Sequence[Finding]
+
+    @property
+    def is_sound(self) -> bool:
+        return all(f.ok for f in self.sound)
+
+    @property
+    def slow(self) -> list[Finding]:
+        return [f for f in self.watched if f.sensitive and not f.ok]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What a test measures with."""
+
+    cell: Cell
+    bank: Bank
+    evidence: Evidence
+    depth: Depth
+    baseline: Baseline
+    relaunch: Relaunch
+    measure: Measure = loads.load
+
+    def findings(self, engine: Engine, asked: Iterable[Load]) -> Iterator[Finding]:
+        """Every load once, until one is no measurement; then those that are slow again, if nothing else is wrong."""
+        taken: list[Taken] = []
+        for load in asked:
+            taken.append(self._take(engine, load))
+            yield from taken[-1].sound
+            if not taken[-1].is_sound:
+                break
+        again = [t for t in taken if t.slow] if all(t.is_sound for t in taken) else []
+        yield from (f for t in taken for f in t.watched if not (again and f in t.slow))
+        yield from self._again(again) if again else ()
+
+    def _again(self, slow: Sequence[Taken]) -> Iterator[Finding]:
+        fresh = self.relaunch("; ".join(f"{f.check} {f.got}" for t in slow for f in t.slow))
+        for first in slow:
+            if fresh is None:
+                yield from (throughput.stands(f, NOT_OURS) for f in first.slow)
+                continue
+            second = self._take(fresh, first.load, attempt=2)
+            yield from second.sound
+            found = {f.check: f for f in second.watched}
+            for f in first.slow:
+                yield throughput.on_both(f, found[f.check]) if f.check in found else throughput.stands(f, NOT_REPEATED)
+
+    def _take(self, engine: Engine, load: Load, **attempt: int) -> Taken:
+        depth = replace(self.depth, load_prompt_tokens=load.prompt_tokens)
+        result = self.measure(
+            engine, self.bank, depth, streams=load.streams, output_len=load.output_len, waves=load.waves
+        )
+        loads.must_be_fit(result, self.cell)
+        where = loads.record(self.evidence, result, depth=depth.name, **load.where, **attempt)
+        published = () if attempt else claims.against(self.cell, result)
+        sound = [throughput.complete(result, output_len=load.output_len), load.true(result), *published]
+        return Taken(load, sound, [*loads.against(self.baseline, self.cell, result, where)])

@@ -1,0 +1,53 @@
+"""Published tables as loose floors: the same release, checkpoint and rig, asked for the same load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any, Final
+
+from matrix.model import Cell, Measurement
+from matrix.yaml.load import load
+from reports.evidence.finding import Finding
+from suites.checks import throughput
+
+Result = Mapping[str, Any]
+# A claim's metric -> ours, and whether more is better. Published TTFTs are not among them: they measure queue or cache.
+COMPARED: Final[Mapping[str, tuple[Callable[[Result], float], bool]]] = {
+    "output_throughput": (lambda r: float(r["output_throughput"]), True),
+    "decode_throughput": (lambda r: 1000 / r["median_tpot_ms"] if r["median_tpot_ms"] else 0.0, True),
+    "mean_tpot": (lambda r: float(r["mean_tpot_ms"]), False),
+}
+INPUT_ROOM: Final = 0.10  # banks make prompts of about a length
+INPUT: Final = ("input_tokens", "prompt_tokens", "context_tokens")  # under one of these names
+UNDERSTOOD: Final = {
+    *INPUT, "concurrency", "output_tokens", "indexcache", "mtp", "dataset", "warmup", "repetitions"
+}  # fmt: skip
+
+
+def against(cell: Cell, result: Result) -> Iterator[Finding]:
+    """One finding per published number that this load repeats."""
+    for claim, measured in _of(cell):
+        if measured.metric in COMPARED and _repeats(measured.conditions, result, cell):
+            ours, more_is_better = COMPARED[measured.metric]
+            label = f"{claim}.{measured.metric}.c{result['max_concurrency']}"
+            yield throughput.near_claim(label, ours(result), float(measured.value), more_is_better=more_is_better)
+
+
+@cache
+def _of(cell: Cell) -> tuple[tuple[str, Measurement], ...]:
+    """What is claimed of this cell, with the claim's id."""
+    own = [c.value for c in load().claims if c.condition(cell.facts)]
+    return tuple((claim.id, measured) for claim in own for measured in claim.measurements)
+
+
+def _repeats(conditions: Mapping[str, Any], result: Result, cell: Cell) -> bool:
+    """Every condition is one that a load can repeat, and this one did."""
+    asked = next((conditions[name] for name in INPUT if name in conditions), None)
+    if asked is None or not conditions.keys() <= UNDERSTOOD:
+        return False
+    mean = result["total_input_tokens"] / max(1, result["completed"])
+    features = all(conditions.get(f, f in cell.features) == (f in cell.features) for f in ("indexcache", "mtp"))
+    same = conditions.get("concurrency") == result["max_concurrency"]
+    same &= conditions.get("output_tokens", result["output_len_asked"]) == result["output_len_asked"]
+    return bool(features and same and abs(mean / asked - 1) <= INPUT_ROOM)

@@ -1,0 +1,26 @@
+"""Earlier launches' measurements, of which a test keeps what it was told: its replay needs no baseline file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fixtures.client.tape import LIVE, Tape
+from reports.compare.baselines import Baseline
+
+
+@dataclass(frozen=True, slots=True)
+class KeptBaseline(Baseline):
+    """A baseline whose answers go through a test's tape."""
+
+    tape: Tape = LIVE
+
+    def launches(self, cell: str, name: str, conditions: Mapping[str, Any]) -> list[float]:
+        """As `Baseline.launches`, now or when the test ran."""
+        question = [cell, name, json.dumps(dict(conditions), sort_keys=True)]
+        found: list[float] = self.tape.note(
+            "baseline", question, lambda: Baseline.launches(self, cell, name, conditions)
+        )
+        return found

@@ -1,0 +1,136 @@
+"""Loads for the throughput suite: from a bank's prompts to a LoadSpec, and from a result to measurements."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import statistics
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from fixtures.banks.bank import Bank
+from fixtures.host.gpu_watch import watching
+from fixtures.traffic.run import run_load
+from fixtures.traffic.spec import LoadSpec
+from matrix.errors import HostError
+from matrix.model import Cell
+from reports.compare.baselines import Baseline
+from reports.compare.slower import WATCHED, WAVE, not_slower
+from reports.evidence.finding import Finding
+from suites.asking.contract import Engine, Evidence
+from suites.asking.depth import Depth
+from suites.checks import throughput
+
+# name in the result -> unit
+RECORDED: Mapping[str, str] = {
+    "output_throughput": "tok/s",
+    "total_token_throughput": "tok/s",
+    "request_throughput": "req/s",
+    "median_ttft_ms": "ms",
+    "p99_ttft_ms": "ms",
+    "median_tpot_ms": "ms",
+    "p99_tpot_ms": "ms",
+    "median_itl_ms": "ms",
+    "p99_itl_ms": "ms",
+    "median_e2el_ms": "ms",
+    "tokens_per_chunk_mean": "tokens",
+}
+
+GPU_RECORDED: Mapping[str, str] = {
+    "gpu_power_w_mean": "W",
+    "gpu_power_w_max": "W",
+    "gpu_sm_clock_mhz_min": "MHz",
+    "gpu_temperature_c_max": "C",
+}
+FEWEST_BEATS = 100  # of the client's heart, 10 ms apart: fewer have no 99th percentile
+
+
+def load(engine: Engine, bank: Bank, depth: Depth, *, streams: int, output_len: int, waves: int) -> dict[str, Any]:
+    """One warm-up wave and `waves` measured ones, all of distinct prompts: nothing measured is in the prefix cache."""
+    items = bank.load_prompts(streams * (1 + waves), tokens=depth.load_prompt_tokens)
+    prompts = tuple(tuple(item.messages) for item in items)
+    spec = LoadSpec(
+        base_url=engine.base_url,
+        model=engine.model,
+        replies_as=engine.replies_as,
+        prompts=prompts[streams:],
+        concurrency=streams,
+        output_len=output_len,
+        warmups=prompts[:streams],
+        label=f"c{streams}",
+        input_tokens_about=depth.load_prompt_tokens,
+    )
+    result = _measured(spec, engine)
+    return result | {WAVE: statistics.median(throughput.by_wave(result) or [0.0])}
+
+
+def _measured(spec: LoadSpec, engine: Engine) -> dict[str, Any]:
+    """The load process's numbers and those of the GPUs meanwhile. Of what it sends the digest is kept."""
+
+    def measure() -> dict[str, Any]:
+        with watching(engine.gpus) as watch:
+            result = run_load(spec, engine.api_key, engine.access)
+        return result | watch.summary()
+
+    asked = json.dumps({k: v for k, v in asdict(spec).items() if k not in ("base_url", "replies_as")}, sort_keys=True)
+    question = {"label": spec.label, "requests": len(spec.prompts), "output_len": spec.output_len}
+    sha256 = hashlib.sha256(asked.encode()).hexdigest()
+    result: dict[str, Any] = engine.tape.note("load", {**question, "spec_sha256": sha256}, measure)
+    return result
+
+
+def admitted(settings: Mapping[str, Any], concurrency: Iterable[int]) -> tuple[int, ...]:
+    """Ascending numbers of streams, none more than the launch runs at once: beyond that a load measures its queue.
+
+    Two are asked of every launch, so that requests meet.
+    """
+    most = settings.get("max_running_requests")
+    return tuple(sorted({n if most is None else min(n, max(2, int(most))) for n in concurrency}))
+
+
+def must_be_fit(result: Mapping[str, Any], cell: Cell) -> None:
+    """A starved client measures itself. On the CPU rig engine and client share cores, and of a load of a moment one
+    late beat is the p99: there it is only recorded, and judges nothing (`if_fit`).
+    A GPU that was too hot or short of power measures the room it stands in.
+
+    Raises:
+        HostError: the client was too late to measure an engine on a GPU, or a GPU was slowed meanwhile.
+    """
+    if slowed := result.get("gpu_slowed"):
+        why = "; ".join(f"{uuid}: {', '.join(reasons)}" for uuid, reasons in slowed.items())
+        raise HostError(f"a GPU was slowed while it was measured ({why}): cool it, or look at its power supply")
+    if cell.rig.sm and not result["client_fit"] and result["client_beats"] >= FEWEST_BEATS:
+        raise HostError(f"the load client was not fit to measure: {result['client_unfit_because']}")
+
+
+def if_fit(result: Mapping[str, Any], finding: Finding) -> Finding:
+    """A finding about timing, which a starved client cannot make: it is kept, but neither passes nor fails anything."""
+    if result["client_fit"]:
+        return finding
+    why = f"the client was not fit to measure: {result['client_unfit_because']}; {finding.detail}".rstrip("; ")
+    return replace(finding, ok=True, sensitive=False, detail=why)
+
+
+def record(evidence: Evidence, result: Mapping[str, Any], **conditions: Any) -> Mapping[str, Any]:
+    """Numbers for baselines and claims, with the conditions that make them comparable, which are returned."""
+    where: dict[str, Any] = {
+        "concurrency": result["max_concurrency"],
+        "output_len": result["output_len_asked"],
+        "input_len": round(result["total_input_tokens"] / max(1, result["completed"])),
+        "client_fit": result["client_fit"],
+        **conditions,
+    }
+    for name, unit in {**RECORDED, WAVE: "tok/s", **GPU_RECORDED}.items():
+        if result.get(name) is not None:
+            evidence.measurement(name, float(result[name]), unit, where)
+    return where
+
+
+def against(baseline: Baseline, cell: Cell, result: Mapping[str, Any], where: Mapping[str, Any]) -> Iterator[Finding]:
+    """Whether it is slower than the cell's earlier launches, as far as there are any."""
+    for name, more_is_better in WATCHED.items():
+        earlier = baseline.launches(cell.id, name, where)
+        if earlier:
+            finding = not_slower(name, [float(result[name])], earlier, more_is_better=more_is_better)
+            yield if_fit(result, finding)

@@ -1,0 +1,86 @@
+"""The fingerprint of an engine's numbers: logprobs of frozen prompts below and beyond index_topk.
+
+Every cell leaves one (test_boot); a feature cell is compared with its baseline's afterwards, from the evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fixtures.banks.bank import Bank
+from fixtures.banks.item import Item
+from fixtures.client.client import Client
+from fixtures.client.reply import Reply
+from matrix.judging.logprobs import named, unsound
+from matrix.model import Cell
+from reports.evidence.finding import Finding, finite
+from suites.asking import lengths
+
+TOP = 5  # candidates per position: enough to tell launches apart, and every engine allows it
+MAX_TOKENS = 24
+UNSURE = "unsure"
+UNSURE_TOKENS = 8  # of an answer that nobody can know: up to the name that is made up
+DEPTH = 0.3
+
+
+def index_topk(cell: Cell, settings: Mapping[str, Any]) -> int:
+    """What the launch set, else what the checkpoint says."""
+    return int(settings.get("index_topk", cell.checkpoint.index_topk))
+
+
+def prompts(bank: Bank, *, topk: int, settings: Mapping[str, Any]) -> dict[str, Item]:
+    """Which questions these are: a needle within index_topk and, where the context holds it, one beyond."""
+    sizes = {"short": lengths.within_index_topk(settings, topk), "long": lengths.just_beyond(settings, topk)}
+    return {name: bank.needle(tokens=n, depth=DEPTH) for name, n in sizes.items() if n is not None}
+
+
+def frozen(bank: Bank, *, topk: int, settings: Mapping[str, Any]) -> dict[str, Item]:
+    """Those and, where the bank has one that fits, a prompt beyond index_topk that the model cannot answer. A sure
+    answer hides what it was computed from; of this one every pattern of IndexCache makes something else."""
+    unsure = bank.unsure(index_topk=topk)
+    about = 0 if unsure is None else unsure.tokens_prompt_about or 0
+    fits = unsure is not None and lengths.fitting(settings, about) == about
+    return {**prompts(bank, topk=topk, settings=settings), **({UNSURE: unsure} if unsure and fits else {})}
+
+
+def max_tokens(item: Item) -> int:
+    """How much of an answer is compared."""
+    return UNSURE_TOKENS if item.kind == UNSURE else MAX_TOKENS
+
+
+def take(client: Client, bank: Bank, *, topk: int, settings: Mapping[str, Any]) -> list[Finding]:
+    """One finding per prompt; `data` holds the logprobs: two launches can be compared afterwards."""
+    return [_one(client, item, name, topk) for name, item in prompts(bank, topk=topk, settings=settings).items()]
+
+
+def ask(client: Client, item: Item) -> Reply:
+    return client.ask(item, top_logprobs=TOP, max_tokens=max_tokens(item))
+
+
+def _one(client: Client, item: Item, name: str, topk: int) -> Finding:
+    reply = ask(client, item)
+    wrong = _wrong(reply, name, topk)
+    written = [{token: finite(value) for token, value in position.items()} for position in named(reply.logprobs)]
+    return Finding(
+        check=f"signature.{name}",
+        ok=not wrong,
+        expected=f"logprobs of a prompt {'beyond' if name == 'long' else 'within'} {topk} tokens",
+        got=f"{len(reply.logprobs)} positions, {reply.prompt_tokens} prompt tokens: {reply.content[:80]!r}",
+        item=item.id,
+        detail=wrong,
+        sensitive=bool(reply.logprobs),
+        data={"prompt_tokens": reply.prompt_tokens, "signature": written},
+    )
+
+
+def _wrong(reply: Reply, name: str, topk: int) -> str:
+    """An engine without logprobs leaves no signature, which is no fault; NaN logprobs are one."""
+    if wrong := unsound(reply.logprobs):
+        return wrong
+    if any(value > 0 for p in named(reply.logprobs) for value in p.values()):
+        return "a logprob is positive"
+    count = reply.prompt_tokens
+    if count is not None and (count > topk) != (name == "long"):
+        return f"the prompt has {count} tokens, on the wrong side of index_topk {topk}"
+    return ""

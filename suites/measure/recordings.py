@@ -1,0 +1,95 @@
+"""What the canary's next tokens are when attention is sparse, shared, destructively shared or dense.
+
+    python -m lab.references.record_recordings   record again: after every change of the weights or of the bank (a
+    minute)
+
+The engine's own numbers of an earlier run, one per way it may compute: the *ablation* rung. (The oracle's numbers, by
+transformers in float32, are tests/fixtures/canary/reference_logprobs.json.) They are compared only with the launches
+they speak about: llama.cpp, the BF16 canary's own weights (a pruned one has others) and the recorded index_topk.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from fixtures.banks.bank import Bank
+from fixtures.banks.item import Item
+from fixtures.canary.checkpoint import CheckpointDirectory
+from fixtures.client.client import Client
+from fixtures.client.tape import LIVE, Tape
+from fixtures.weights.locate import find
+from matrix.checkout import CHECKOUT
+from matrix.errors import EngineReplyMalformed
+from matrix.judging.logprobs import Logprobs, by_recording, named, unsound
+from matrix.judging.observation import Rung
+from matrix.judging.proof import Proof
+from matrix.model import Cell
+from matrix.planning.plan import Plan
+from suites.checks import frozen
+
+FILE = CHECKOUT / "suites" / "data" / "canary_recordings.json"
+COMMAND = "python -m lab.references.record_recordings"
+PROMPT_TOKENS = 700  # asked of the bank, which makes 644: beyond index_topk 256 by a factor at which patterns part
+TOP = 20
+MAX_TOKENS = 24
+KEPT_CHARS = 20_000  # of a reply that is no evidence of anything but its engine's fault
+DENSE = "dense"
+
+
+def proofs(cell: Cell, plan: Plan, client: Client, bank: Bank, file: Path = FILE) -> Iterator[Proof]:
+    """Sparse attention and IndexCache by the numbers, for launches that there are recordings of.
+
+    Raises:
+        ConfigError: the recordings are of other weights or of another prompt; the message names the command.
+        EngineReplyMalformed: its logprobs are no numbers.
+    """
+    checkpoint = cell.checkpoint
+    if cell.engine.dialect != "llamacpp" or not checkpoint.canary or checkpoint.format != "bf16" or checkpoint.made_by:
+        return
+    recorded = json.loads(file.read_text(encoding="utf-8"))
+    item = prompt(bank)
+    require_current(recorded, cell, item, file, client.tape)
+    topk = int(plan.settings["index_topk"])
+    if topk != recorded["index_topk"]:
+        return
+    reply = client.ask(item, max_tokens=MAX_TOKENS, top_logprobs=TOP)
+    if wrong := unsound(reply.logprobs):
+        raise EngineReplyMalformed(f"the engine computes no numbers: {wrong}", received=repr(reply.raw)[:KEPT_CHARS])
+    tokens = reply.prompt_tokens or 0
+    ways: Mapping[str, Logprobs] = recorded["ways"]
+    features = ["dsa", *(["indexcache"] if "indexcache" in cell.features else [])]
+    for feature in features:
+        yield by_recording(
+            feature, named(reply.logprobs), _rivals(ways, way(cell), feature), wanted=way(cell),
+            tolerance=recorded["tolerance"], prompt_tokens=tokens, index_topk=topk, rung=Rung.ABLATION,
+        )  # fmt: skip
+
+
+def way(cell: Cell) -> str:
+    """How the cell's layers shall select: its pattern, or all of them for themselves."""
+    pattern = cell.checkpoint.index_topk_pattern if "indexcache" in cell.features else None
+    return pattern or "F" * cell.checkpoint.layers
+
+
+def prompt(bank: Bank) -> Item:
+    """The frozen question: a needle well beyond index_topk."""
+    return bank.needle(tokens=PROMPT_TOKENS, depth=0.3)
+
+
+def _rivals(ways: Mapping[str, Logprobs], wanted: str, feature: str) -> dict[str, Logprobs]:
+    """Dense attention for DSA; for IndexCache the other patterns too."""
+    return {k: v for k, v in ways.items() if feature != "dsa" or k in (wanted, DENSE)}
+
+
+def require_current(recorded: Mapping[str, Any], cell: Cell, item: Item, file: Path, tape: Tape = LIVE) -> None:
+    """Raises: ConfigError, as `proofs`. Whoever replays this may not have the weights."""
+    sha256 = tape.note("weights", {"checkpoint": cell.checkpoint.id}, lambda: weights_sha256(cell))
+    now = {"weights_sha256": sha256, "prompt_sha256": frozen.prompt_sha256(item)}
+    frozen.require_current(file, frozen.stale(recorded, now), COMMAND)
+
+
+def weights_sha256(cell: Cell) -> str:
+    return CheckpointDirectory(find(cell.checkpoint)).weights_sha256()

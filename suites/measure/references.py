@@ -1,0 +1,133 @@
+"""What a reference says about the canaries' next tokens: the numbers that an engine's are held against.
+
+    python -m lab.references.record_references      record again: after new weights, or new prompts of
+    suites.measure.logprob_probe
+
+The reference is transformers in float32 on a CPU (lab/references/oracle.py says how it is installed and asked). It is
+recorded for each set of weights and each way to attend that a canary cell has. Quantised checkpoints are held against
+the weights that they were made from: what quantising costs is within the tolerance of their dtype, or they are wrong.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from fixtures.banks.bank import Bank
+from fixtures.banks.item import Item
+from fixtures.canary.checkpoint import CheckpointDirectory
+from matrix.checkout import CHECKOUT
+from matrix.judging.kl import merged
+from matrix.judging.logprobs import Logprobs
+from matrix.model import Cell, Checkpoint
+from suites.asking.contract import Plan
+from suites.checks import frozen
+from suites.measure import logprob_probe as signature
+from suites.measure import recordings
+
+FILE: Final = CHECKOUT / "suites" / "data" / "canary_references.json"
+COMMAND: Final = "python -m lab.references.record_references"
+SOURCE: Final = "canary_bf16"  # what every canary is made from
+PRUNED: Final = ("reap160", "reap192")  # members of the family that compute another function than their source
+ALL: Final = "all"  # of a prompt within index_topk: every way selects all of it
+WEIGHTS: Final = CHECKOUT / "fixtures" / "canary" / "hf"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """What is right for one prompt of one launch."""
+
+    item: Item
+    way: str
+    ways: Mapping[str, Logprobs]  # of these weights for this prompt: the right one and the others
+
+    @property
+    def positions(self) -> Logprobs:
+        return self.ways[self.way]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """What the numbers depend on, as it is found in the file."""
+
+    weights: str
+    index_topk: int
+    way: str  # a pattern of the layers, `dense`, or `all`
+    item: str
+
+    def of(self, record: Mapping[str, Any]) -> bool:
+        return bool(self.but_for_the_way(record) and record["way"] == self.way)
+
+    def but_for_the_way(self, record: Mapping[str, Any]) -> bool:
+        return all(record[name] == getattr(self, name) for name in ("weights", "index_topk", "item"))
+
+
+def references(cell: Cell, plan: Plan, bank: Bank, file: Path = FILE) -> list[Reference]:
+    """The recorded numbers of the prompts that `suites.measure.logprob_probe` has for this launch; none for other
+    launches.
+
+    Raises:
+        ConfigError: they are of other weights or of another prompt; the message names the command.
+    """
+    if not cell.checkpoint.canary:
+        return []
+    records = recorded(file)
+    asked = [(key, item) for key, item in keys(cell, plan, bank) if any(map(key.of, records))]
+    stale = [why for key, item in asked for r in filter(key.of, records) for why in _stale(r, cell.checkpoint, item)]
+    frozen.require_current(file, stale, COMMAND)
+    return [
+        Reference(
+            item=item, way=key.way, ways={r["way"]: positions(r) for r in filter(key.but_for_the_way, records)}
+        )
+        for key, item in asked
+    ]  # fmt: skip
+
+
+def recorded(file: Path = FILE) -> list[Mapping[str, Any]]:
+    """Every reference of the file, as it stands there."""
+    found: list[Mapping[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["references"]
+    return found
+
+
+def positions(record: Mapping[str, Any]) -> Logprobs:
+    """As `matrix.judging.kl.listed` gives an engine's."""
+    return [merged([(token, value) for token, value in each], each[0][0]) for each in record["positions"]]
+
+
+def keys(cell: Cell, plan: Plan, bank: Bank) -> list[tuple[Key, Item]]:
+    """What a launch must be held against, prompt by prompt."""
+    topk = signature.index_topk(cell, plan.settings)
+    items = signature.frozen(bank, topk=topk, settings=plan.settings)
+    beyond, weights = way(cell, plan), recorded_as(cell.checkpoint)
+    ways = {name: ALL if name == "short" else beyond for name in items}
+    return [(Key(weights=weights, index_topk=topk, way=ways[name], item=item.id), item) for name, item in items.items()]
+
+
+def way(cell: Cell, plan: Plan) -> str:
+    """How the layers shall select. A cache without keys of an indexer is one of dense attention."""
+    dense = str(plan.settings.get("kv_layout", "")).startswith("dense")
+    return recordings.DENSE if dense else recordings.way(cell)
+
+
+def recorded_as(checkpoint: Checkpoint) -> str:
+    """The checkpoint whose numbers these are, up to rounding: the source, or itself where it is pruned."""
+    return checkpoint.id if checkpoint.made_by in PRUNED else SOURCE
+
+
+def weights_sha256(checkpoint: Checkpoint) -> str:
+    """A pruned one is made with the bytes that its YAML pins, or not at all."""
+    return str(checkpoint.sha256) if checkpoint.made_by in PRUNED else _source_sha256()
+
+
+@cache
+def _source_sha256() -> str:
+    return CheckpointDirectory(WEIGHTS).weights_sha256()
+
+
+def _stale(record: Mapping[str, Any], checkpoint: Checkpoint, item: Item) -> list[str]:
+    now = {"weights_sha256": weights_sha256(checkpoint), "prompt_sha256": frozen.prompt_sha256(item)}
+    return frozen.stale(record, now)

@@ -1,0 +1,136 @@
+"""How long a prompt really is: the checkpoint's own template and tokenizer, without the engine.
+
+An engine whose count differs renders another template, adds a token twice or cuts the prompt, and every such drift
+looks like a slightly worse model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any, NoReturn
+
+from jinja2.exceptions import TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from tokenizers import Tokenizer
+
+from fixtures.banks.item import Item
+from fixtures.client.tape import LIVE, Tape
+from fixtures.weights.locate import find
+from matrix.errors import HostError
+from matrix.model import Checkpoint
+from suites.checks.frozen import prompt_sha256
+
+Rendered = Callable[[Item], int]  # prompt tokens of an item's request
+TEMPLATE, TOKENIZER = "chat_template.jinja", "tokenizer.json"
+FILLER = " a"  # one token in every byte-level vocabulary that splits before spaces, and never merged with the next
+MOST_TRIES = 5
+
+
+def rendering(checkpoint: Checkpoint, tape: Tape = LIVE) -> Rendered | None:
+    """The counter of a checkpoint whose tokenizer and template are on this machine, or were when the test ran."""
+    if not tape.note("tokenizer", {"checkpoint": checkpoint.id}, lambda: _directory(checkpoint) is not None):
+        return None
+
+    def count(item: Item) -> int:
+        asked = {"prompt_sha256": prompt_sha256(item)}
+        counted: int = tape.note("tokens", asked, lambda: _counter(_found(checkpoint))(item))
+        return counted
+
+    return count
+
+
+def _directory(checkpoint: Checkpoint) -> Path | None:
+    with suppress(HostError):
+        directory = find(checkpoint)
+        if (directory / TEMPLATE).is_file() and (directory / TOKENIZER).is_file():
+            return directory
+    return None
+
+
+@cache
+def _found(checkpoint: Checkpoint) -> Path:
+    """A directory that was there a moment ago."""
+    return find(checkpoint)
+
+
+@cache
+def _counter(directory: Path) -> Rendered:
+    encoded = encoder(directory)
+    return lambda item: len(encoded(item))
+
+
+def encoder(directory: Path) -> Callable[[Item], list[int]]:
+    """The ids of an item's prompt, by the template and tokenizer of a checkpoint's directory."""
+    template = _environment().from_string((directory / TEMPLATE).read_text(encoding="utf-8"))
+    tokenizer = Tokenizer.from_file(str(directory / TOKENIZER))
+
+    def encode(item: Item) -> list[int]:
+        text = template.render(
+            messages=[_parsed(m) for m in item.messages],
+            tools=list(item.tools) or None,
+            add_generation_prompt=True,
+            enable_thinking=False,
+        )
+        return list(tokenizer.encode(text, add_special_tokens=False).ids)
+
+    return encode
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    """As transformers renders templates: its two trims, its JSON, its way to refuse."""
+    made = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    made.filters["tojson"] = lambda value, **options: json.dumps(value, ensure_ascii=False, **options)
+    made.globals["raise_exception"] = _refuse
+    return made
+
+
+def _refuse(why: str) -> NoReturn:
+    raise TemplateError(why)
+
+
+def _parsed(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of earlier calls as objects: engines parse the wire's JSON text before they render."""
+    calls = [
+        {**c, "function": {**c["function"], "arguments": json.loads(c["function"]["arguments"])}}
+        for c in message.get("tool_calls") or ()
+    ]
+    return {**message, "tool_calls": calls} if calls else dict(message)
+
+
+def exactly(tokens: int, rendered: Rendered | None) -> Item:
+    """A prompt of exactly `tokens` tokens; without a tokenizer it is longer by its frame, a dozen tokens or so."""
+    fillers = tokens
+    for _ in range(MOST_TRIES if rendered else 0):
+        off = tokens - rendered(_filled(fillers)) if rendered else 0
+        if not off:
+            break
+        fillers += off
+    return _filled(fillers)
+
+
+def padded(item: Item, tokens: int, rendered: Rendered) -> Item | None:
+    """The item with filler in its last message: exactly `tokens` prompt tokens, or None where that cannot be."""
+    fillers = tokens - rendered(item)
+    for _ in range(MOST_TRIES):
+        made = _behind(item, fillers)
+        off = tokens - rendered(made)
+        if not off:
+            return made
+        fillers += off
+    return None
+
+
+def _behind(item: Item, fillers: int) -> Item:
+    *before, last = item.messages
+    text = f"{FILLER * max(0, fillers)}\n{last['content']}"
+    return replace(item, id=f"{item.id}.pad{fillers}", messages=(*before, {**last, "content": text}))
+
+
+def _filled(fillers: int) -> Item:
+    text = f"Count:{FILLER * max(0, fillers)}"
+    return Item(id=f"limits.filler.{fillers}", kind="limit", messages=({"role": "user", "content": text},))

@@ -1,0 +1,71 @@
+"""Performance: slower than it was, or fast on paper. Speeds have no right value in one run: the baseline judges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from fixtures.client.reply import Reply
+from tests.faults.catalogue.fault import Asked, Fault
+from tests.faults.suite_tests import BASELINE, LOADED, SINGLE
+
+DRIFT_S = 0.2  # more before each first token than before the one before
+SPIKE_S, SPIKE_EVERY = 0.25, 8
+PER_PROMPT_TOKEN_S = 0.0005
+
+
+def _drift(index: int, asked: Asked) -> float:
+    return DRIFT_S * asked.number if index == 0 else 0.0
+
+
+def _spikes(index: int, asked: Asked) -> float:
+    return SPIKE_S if index % SPIKE_EVERY == SPIKE_EVERY - 1 else 0.0
+
+
+def _by_context(index: int, asked: Asked) -> float:
+    words = len(asked.prompt.split())
+    return PER_PROMPT_TOKEN_S * words if index else 0.0
+
+
+def _short(reply: Reply, asked: Asked) -> Reply:
+    spent = (reply.completion_tokens or 0) // 2
+    return replace(reply, content=reply.content[: len(reply.content) // 2], completion_tokens=spent)
+
+
+FAULTS: Mapping[str, Fault] = {
+    "fake_speed": Fault(
+        family="performance",
+        does="usage counts twice the tokens that were made",
+        kills=(SINGLE, LOADED),
+        reply=lambda reply, asked: replace(reply, completion_tokens=2 * (reply.completion_tokens or 0)),
+        touches=lambda asked: asked.load,
+    ),
+    "ends_load_early": Fault(
+        family="performance",
+        does="half of the asked length, honestly counted",
+        kills=(SINGLE, LOADED),
+        reply=_short,
+        touches=lambda asked: asked.load,
+    ),
+    "ttft_drift": Fault(
+        family="performance",
+        does="each first token comes 200 ms later than the one before",
+        kills=(BASELINE,),
+        pause_s=_drift,
+    ),
+    "itl_spikes": Fault(
+        family="performance", does="every eighth chunk is 250 ms late", kills=(BASELINE,), pause_s=_spikes
+    ),
+    "decode_slows_with_context": Fault(
+        family="performance",
+        does="each chunk takes 0.5 ms longer per word of the prompt",
+        kills=(BASELINE,),
+        pause_s=_by_context,
+    ),
+    "slow_decode": Fault(
+        family="performance",
+        does="each chunk takes 20 ms longer",
+        kills=(BASELINE,),
+        pause_s=lambda index, asked: 0.02,
+    ),
+}

@@ -1,0 +1,146 @@
+"""Protocol: the words are right and everything around them is not. Also replies that belong to somebody else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from fixtures.client.reply import Reply
+from tests.faults.catalogue.attention import CODE
+from tests.faults.catalogue.fault import Asked, Fault
+from tests.faults.suite_tests import (
+    BOOT,
+    CALL,
+    COUNTED,
+    FACTS,
+    LOADED,
+    MARKERS,
+    RECALL,
+    RESULT,
+    SIGNATURE,
+    SINGLE,
+    STREAM,
+    SUMS,
+    TEXT,
+)
+
+REPLIES = (BOOT, FACTS, SUMS, RECALL, CALL, RESULT)
+HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
+PLANTED = b'{"error": {"message": "planted", "code": 500}}'
+EVERY_THIRD, EVERY_SECOND = 3, 2
+ERROR_AT = 3  # chunks
+
+
+def _error_inside(chunk: dict[str, Any], index: int) -> dict[str, Any]:
+    """What SGLang and vLLM send when the scheduler fails in the middle of a stream."""
+    return {"error": {"message": "planted", "code": 500}} if index == ERROR_AT else chunk
+
+
+def _of_the_earlier(reply: Reply, asked: Asked) -> Reply:
+    """Every second reply is the one before it."""
+    if asked.earlier is None or asked.number % EVERY_SECOND:
+        return reply
+    return replace(reply, content=asked.earlier.content, tool_calls=asked.earlier.tool_calls)
+
+
+def _of_the_neighbours(reply: Reply, asked: Asked) -> Reply:
+    foreign = sorted(set(CODE.findall(asked.beside)) - set(CODE.findall(asked.prompt)))
+    return replace(reply, content=f"{reply.content} {' '.join(foreign)}".strip()) if foreign else reply
+
+
+FAULTS: Mapping[str, Fault] = {
+    "wrong_prompt_usage": Fault(
+        family="protocol",
+        does="usage counts 10 times the prompt",
+        kills=(*REPLIES, SIGNATURE),
+        reply=lambda reply, asked: replace(reply, prompt_tokens=10 * (reply.prompt_tokens or 0) + 500),
+    ),
+    "prompt_usage_off_by_one": Fault(
+        family="protocol",
+        does="usage counts one prompt token too many: another template",
+        kills=(COUNTED,),
+        reply=lambda reply, asked: replace(reply, prompt_tokens=(reply.prompt_tokens or 0) + 1),
+    ),
+    "wrong_completion_usage": Fault(
+        family="protocol",
+        does="usage counts 4,096 completion tokens",
+        kills=(*REPLIES, SINGLE, LOADED),
+        reply=lambda reply, asked: replace(reply, completion_tokens=4096),
+    ),
+    "no_usage": Fault(
+        family="protocol",
+        does="usage is missing",
+        kills=(*REPLIES, SINGLE, LOADED),
+        reply=lambda reply, asked: replace(reply, prompt_tokens=None, completion_tokens=None),
+    ),
+    "missing_done": Fault(family="protocol", does="a stream ends without [DONE]", kills=(STREAM, TEXT), done=False),
+    "wrong_finish_reason": Fault(
+        family="protocol",
+        does="finish_reason is always length",
+        kills=REPLIES,
+        reply=lambda reply, asked: replace(reply, finish_reason="length"),
+    ),
+    "unknown_finish_reason": Fault(
+        family="protocol",
+        does="finish_reason is abort",
+        kills=(*REPLIES, TEXT),
+        reply=lambda reply, asked: replace(reply, finish_reason="abort"),
+    ),
+    "calls_finish_as_stop": Fault(
+        family="protocol",
+        does="a call ends with finish_reason stop",
+        kills=(CALL,),
+        reply=lambda reply, asked: replace(reply, finish_reason="stop") if reply.tool_calls else reply,
+    ),
+    "stuck_stream": Fault(
+        family="protocol",
+        does="two chunks, then silence",
+        kills=(STREAM, TEXT),
+        stall_after=2,
+        slow=True,
+        touches=lambda asked: asked.stream,
+    ),
+    "slow_loris": Fault(
+        family="protocol",
+        does="one byte every 50 ms: never silent, never done",
+        kills=(BOOT, FACTS),
+        drip_s=0.05,
+        slow=True,
+    ),
+    "error_inside_stream": Fault(
+        family="protocol",
+        does="an error object instead of a chunk, under HTTP 200",
+        kills=(STREAM, TEXT, SINGLE, LOADED),
+        event=_error_inside,
+    ),
+    "bursts_of_500": Fault(
+        family="protocol",
+        does="every third request fails with HTTP 500",
+        kills=(FACTS, LOADED),
+        instead=(500, "application/json", PLANTED),
+        touches=lambda asked: asked.number % EVERY_THIRD == 0,
+    ),
+    "html_under_200": Fault(
+        family="protocol",
+        does="a gateway's error page with status 200",
+        kills=(*REPLIES, SINGLE, LOADED),
+        instead=(200, "text/html", HTML),
+    ),
+    "resets_connection": Fault(
+        family="protocol",
+        does="every second reply is reset in its middle",
+        kills=(FACTS, SINGLE),
+        cut_after=1,
+        touches=lambda asked: asked.number % EVERY_SECOND == 0,
+    ),
+    "bleeds_between_parallel_requests": Fault(
+        family="bleed",
+        does="codes of the requests in flight stand in the reply",
+        kills=(MARKERS,),
+        reply=_of_the_neighbours,
+    ),
+    "bleeds_from_the_request_before": Fault(
+        family="bleed", does="every second reply belongs to the request before", kills=(FACTS,), reply=_of_the_earlier
+    ),
+}

@@ -1,0 +1,20 @@
+"""All faults by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tests.faults.catalogue import attention, features, hostile, identity, lifecycle, performance, protocol, text, tools
+from tests.faults.catalogue.fault import Fault
+
+FAULTS: Mapping[str, Fault] = {
+    **text.FAULTS,
+    **attention.FAULTS,
+    **tools.FAULTS,
+    **protocol.FAULTS,
+    **performance.FAULTS,
+    **features.FAULTS,
+    **lifecycle.FAULTS,
+    **identity.FAULTS,
+    **hostile.FAULTS,
+}

@@ -1,0 +1,90 @@
+"""What a healthy stub answers: the bank's own words, cut at `max_tokens`, counted by the stub's own tokenizer."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from fixtures.banks.glm5.prose import paragraphs, prose
+from fixtures.banks.item import ExpectedCall, Item
+from fixtures.client.reply import ToolCall
+from tests.faults.stub.defect import Answer, Asked
+
+Json = Any
+_TOKEN = re.compile(r"\s*\w{1,5}|\s*[^\w\s]|\s+")
+STORY = paragraphs(prose(random.Random("stub"), 700))
+
+
+def tokens(text: str) -> list[str]:
+    """The stub's tokenizer: about one token per short word."""
+    return _TOKEN.findall(text)
+
+
+def right(asked: Asked, max_tokens: int) -> Answer:
+    item = asked.item
+    if asked.over:
+        return Answer(status=400, error="the prompt exceeds the context")
+    if asked.load or item is None:
+        return Answer(content=" tok" * max_tokens, finish_reason="length", completion_tokens=None)
+    if item.call and asked.choice != "none":
+        calls = tuple(_call(i, call) for i, call in enumerate(item.call))
+        return Answer(calls=calls, finish_reason="tool_calls")
+    if asked.offered and (asked.choice == "required" or isinstance(asked.choice, Mapping)):
+        return _forced(asked)
+    if item.kind == "long_generation" and item.answer is None:
+        return _limited(STORY, max_tokens)
+    return _limited(item.answer or "Sorry, I do not have a tool for that.", max_tokens)
+
+
+def _forced(asked: Asked) -> Answer:
+    """A call where none fits: the named tool or the first, with arguments of the schema's types."""
+    name = asked.choice["function"]["name"] if isinstance(asked.choice, Mapping) else asked.offered[0]
+    tools = asked.item.tools if asked.item else ()
+    schema = next((f.get("parameters") or {} for t in tools if (f := t.get("function", t))["name"] == name), {})
+    call = ExpectedCall(name=name, arguments=_made_up(schema))
+    return Answer(calls=(_call(0, call),), finish_reason="tool_calls")
+
+
+def _made_up(schema: Mapping[str, Json]) -> Json:
+    """Something that is valid under the small schemas of the banks."""
+    if "enum" in schema:
+        return schema["enum"][0]
+    match schema.get("type"):
+        case "integer" | "number":
+            return schema.get("minimum", 1)
+        case "boolean":
+            return True
+        case "array":
+            return [_made_up(schema.get("items") or {})] * schema.get("minItems", 1)
+        case "string":
+            return "x"
+        case _:
+            return {k: _made_up(v) for k, v in (schema.get("properties") or {}).items()}
+
+
+def _limited(text: str, max_tokens: int) -> Answer:
+    told = tokens(text)
+    if len(told) < max_tokens:
+        return Answer(content=text)
+    return Answer(content="".join(told[:max_tokens]), finish_reason="length")
+
+
+def _call(index: int, call: ExpectedCall) -> ToolCall:
+    arguments = json.dumps(dict(call.arguments), ensure_ascii=False)
+    return ToolCall(id=f"call_{index}", name=call.name, arguments=arguments)
+
+
+def item_to_json(item: Item) -> str:
+    """One line of an answers file."""
+    return json.dumps(asdict(item), ensure_ascii=False)
+
+
+def item_from_json(line: str) -> Item:
+    fields = json.loads(line)
+    fields["call"] = tuple(ExpectedCall(**call) for call in fields["call"])
+    fields["messages"], fields["tools"] = tuple(fields["messages"]), tuple(fields["tools"])
+    return Item(**fields)

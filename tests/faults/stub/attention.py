@@ -1,0 +1,33 @@
+"""Attention: the place was not read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tests.faults.stub.defect import Answer, Asked, Defect, about, says, when, words
+from tests.faults.suite_tests import BEYOND, INVENTS, WITHIN
+
+NOT_FOUND = "I could not find it in the text."
+STAMP = "0badc0de"
+
+
+def _decoy(answer: Answer, asked: Asked) -> Answer:
+    return replace(answer, content=f"The code is {STAMP}.") if "needle" in asked.kind else answer
+
+
+DEFECTS: Mapping[str, Defect] = {
+    "forgets_needle": Defect(family="attention", kills=(WITHIN, BEYOND), damage=about("needle", says(NOT_FOUND))),
+    "forgets_needle_beyond_index_topk": Defect(
+        family="attention", kills=(BEYOND,), damage=when(lambda a: a.beyond, about("needle", says(NOT_FOUND)))
+    ),
+    "forgets_needle_within_index_topk": Defect(
+        family="attention",
+        kills=(WITHIN,),
+        damage=when(lambda a: not a.beyond, about("needle", says(NOT_FOUND))),
+    ),
+    "garbles_needle": Defect(
+        family="attention", kills=(WITHIN, BEYOND), damage=about("needle", words(lambda t: t.replace("a", "b")[::-1]))
+    ),
+    "invents_needle": Defect(family="attention", kills=(INVENTS,), damage=about("no_needle", _decoy)),
+}

@@ -1,0 +1,117 @@
+"""A defect of the stub as data: which right answers it damages, how, and who must notice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from fixtures.banks.item import Item
+from fixtures.client.reply import ToolCall
+from fixtures.launch.attached.engine import STUB
+
+Json = Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request as the stub sees it: the bank's item, when it knows one, and the circumstances."""
+
+    item: Item | None
+    stream: bool
+    prompt_tokens: int
+    index_topk: int
+    number: int  # of the request, from 1
+    load: bool = False  # ignore_eos: a load request
+    inside: int = 1  # requests in work, this one included
+    loads: int = 0  # load requests seen so far
+    cached: bool = False  # this prompt was asked before
+    over: bool = False  # longer than the context
+    choice: Json = "auto"  # tool_choice
+    offered: tuple[str, ...] = ()  # names of the tools
+    before: Item | None = None  # of the request before this one
+    sampled: bool = False  # temperature above 0
+
+    @property
+    def kind(self) -> str:
+        return self.item.kind if self.item else ""
+
+    @property
+    def beyond(self) -> bool:
+        return self.prompt_tokens > self.index_topk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the stub is going to say, and how."""
+
+    content: str = ""
+    model: str = STUB  # in whose name
+    reasoning: str = ""
+    calls: tuple[ToolCall, ...] = ()
+    finish_reason: str = "stop"
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int | None = None  # None: counted from the text
+    status: int = 200
+    usage: bool = True
+    done: bool = True
+    cut_after: int | None = None  # events, then the connection is reset
+    stall_after: int | None = None  # events, then silence
+    delay_s: float = 0.0  # before each event, on top of the stub's pace
+    hold_s: float = 0.0  # before the first byte
+    logprob_shift: float = 0.0  # nats, on every token
+    error: str = "planted"  # message of a status that is not 200
+    die: bool = False
+    exit_code: int = 3  # when it dies as a process
+    payload: Callable[[bytes], bytes] | None = None  # change of a document's or an event's bytes
+    chunk_size: bytes | None = None  # instead of the true one
+
+
+HELD_S = 0.2  # long enough for the requests of one test to meet inside the stub
+
+Damage = Callable[[Answer, Asked], Answer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defect:
+    """One named way to be broken. `healthy` is what /health says."""
+
+    family: str
+    kills: tuple[str, ...]
+    damage: Damage = field(default=lambda answer, asked: answer)
+    metrics: Mapping[str, float] = field(default_factory=dict)  # counter (as in `observe:`) -> factor on its true value
+    chunk_factor: int = 1  # times the chunk size that was asked for
+    healthy: bool = True
+
+
+def words(change: Callable[[str], str]) -> Damage:
+    """Damage to words only: calls pass unharmed."""
+    return lambda answer, asked: replace(answer, content=change(answer.content)) if answer.content else answer
+
+
+def about(kinds: str, damage: Damage) -> Damage:
+    """Only for items of these kinds."""
+    wanted = kinds.split()
+    return lambda answer, asked: damage(answer, asked) if asked.kind in wanted else answer
+
+
+def calls(change: Callable[[ToolCall], ToolCall]) -> Damage:
+    return lambda answer, asked: replace(answer, calls=tuple(change(c) for c in answer.calls))
+
+
+def arguments(change: Callable[[dict[str, Json]], Json]) -> Damage:
+    return calls(lambda c: replace(c, arguments=json.dumps(change(json.loads(c.arguments)))))
+
+
+def says(content: str) -> Damage:
+    return lambda answer, asked: replace(answer, content=content, calls=(), finish_reason="stop")
+
+
+def always(**fields: Any) -> Damage:
+    return lambda answer, asked: replace(answer, **fields)
+
+
+def when(condition: Callable[[Asked], bool], damage: Damage) -> Damage:
+    return lambda answer, asked: damage(answer, asked) if condition(asked) else answer

@@ -1,0 +1,254 @@
+"""A false engine that knows a bank's answers, speaks the engines' dialects, and can be told to be broken.
+
+Only for showing that assertions can fail. It says `stub` in its Server header, also when its claims name another
+engine, and evidence taken from it is red at the gate.
+
+    with StubEngine(defect="forgets_needle", dialect="vllm") as stub:      in a thread, for our own tests
+        client = Client(stub.base_url, "stub", stub.api_key)
+        bank = stub.learn(CanaryBank())                    every item asked for is one it can answer
+    python -m tests.faults.stub.engine --answers items.jsonl --defect dies     as a process, for launcher tests
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import re
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from fixtures.banks.bank import Bank
+from fixtures.banks.item import Item
+from matrix.errors import nearest
+from tests.faults.stub import dialect as dialects
+from tests.faults.stub.answers import item_from_json, right, tokens
+from tests.faults.stub.claims import HONEST, Claims
+from tests.faults.stub.defect import Answer, Asked, Defect
+from tests.faults.stub.dialect import DIALECTS, Setting
+from tests.faults.stub.replies import MODEL, spent
+from tests.faults.stub.server import Server
+from tests.faults.stub.table import DEFECTS
+
+Json = Any
+API_KEY_ENV: Final = "STUB_API_KEY"
+DRAFT_ACCEPTED: Final = 0.8  # of the drafts, one token each, when healthy
+HEALTHY: Final = Defect(family="none", kills=())
+_FILLER = re.compile(r"^(?: a)*\n")  # none where the question has the wanted length by itself
+__all__ = ["API_KEY_ENV", "MODEL", "Pace", "StubEngine"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long things take; 0 is at once. A prompt of n tokens takes n * prefill_s before the first token."""
+
+    prefill_s: float = 0.0
+    itl_s: float = 0.0
+
+
+class StubEngine:
+    """The server, in threads of this process."""
+
+    def __init__(
+        self,
+        *,
+        defect: str | None = None,
+        dialect: str = "llamacpp",
+        api_key: str = "stub-key",
+        port: int = 0,
+        index_topk: int = 256,
+        chunk_tokens: int = 128,
+        context: int = 4096,
+        pace: Pace = Pace(),
+        log: Path | None = None,
+        in_process: bool = False,
+        claims: Claims = HONEST,
+    ) -> None:
+        if defect is not None and defect not in DEFECTS:
+            raise ValueError(f"no defect {defect!r}{nearest(defect, DEFECTS)}")
+        self.defect = DEFECTS[defect] if defect else HEALTHY
+        self.dialect, self.api_key, self.pace, self.in_process = dialects.named(dialect), api_key, pace, in_process
+        self.index_topk, self.claims = index_topk, claims
+        self.setting = Setting(context=context, chunk_tokens=chunk_tokens, version=claims.version)
+        self.stopping = threading.Event()
+        self.log_path = log
+        self._book: dict[str, Item] = {}
+        self._counted: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._requests = self._inside = self._loads = 0
+        self._cached: set[str] = set()
+        self._before: Item | None = None
+        self._server = Server(("127.0.0.1", port), self)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._say(*self.dialect.started(self.setting))
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        self.stopping.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def serve_forever(self) -> None:
+        self._server.serve_forever()
+
+    def learn(self, bank: Bank) -> Bank:
+        """The same bank; whatever is asked of it, the stub knows the answer to."""
+        return _Overheard(bank, self)
+
+    def know(self, item: Item) -> None:
+        self._book[_key(item.messages, item.tools)] = item
+
+    def answer(self, request: Mapping[str, Json]) -> Answer:
+        """The right answer, damaged by this stub's defect."""
+        asked = self._take(request)
+        prompt, cached = asked.prompt_tokens, asked.prompt_tokens - 1 if asked.cached else 0
+        said = right(asked, int(request.get("max_tokens", 16)))
+        made = replace(said, model=self.claims.model, prompt_tokens=prompt, cached_tokens=cached)
+        damaged = self.defect.damage(made, asked)
+        if made.status == 200:
+            self._count(prompt, cached, max(1, spent(made)))
+        return replace(damaged, hold_s=damaged.hold_s + self.pace.prefill_s * (prompt - cached))
+
+    def flush(self) -> None:
+        """Forget every prefix."""
+        with self._lock:
+            self._cached.clear()
+
+    def _take(self, request: Mapping[str, Json]) -> Asked:
+        """The request with its circumstances; `leave` ends what this begins."""
+        tools, load = request.get("tools") or (), bool(request.get("ignore_eos"))
+        key = _key(request["messages"], tools)
+        item = self._book.get(key)
+        prompt = _prompt_tokens(item, request)
+        prefix = key + str(request.get("cache_salt", "")) * self.dialect.salted
+        with self._lock:
+            self._requests, self._inside = self._requests + 1, self._inside + 1
+            self._loads += load
+            asked = Asked(
+                item=item,
+                stream=bool(request.get("stream")),
+                prompt_tokens=prompt,
+                index_topk=self.index_topk,
+                number=self._requests,
+                load=load,
+                inside=self._inside,
+                loads=self._loads,
+                cached=prefix in self._cached and request.get("cache_prompt", True),
+                over=prompt > self.setting.context,
+                choice=request.get("tool_choice", "auto"),
+                offered=tuple(t.get("function", t)["name"] for t in tools),
+                before=self._before,
+                sampled=float(request.get("temperature", 0.0)) > 0,
+            )
+            self._cached.add(prefix)
+            self._before = item or self._before
+        return asked
+
+    def leave(self) -> None:
+        """One request less in work."""
+        with self._lock:
+            self._inside -= 1
+
+    def _count(self, prompt: int, cached: int, generated: int) -> None:
+        """One token comes of the prefill; then each step drafts one and makes one or two."""
+        drafts = math.ceil((generated - 1) / (1 + DRAFT_ACCEPTED))
+        chunk = self.setting.chunk_tokens * self.defect.chunk_factor
+        moved = {
+            "requests": 1,
+            "steps": math.ceil((prompt - cached) / chunk) + drafts,
+            "prompt_tokens": prompt - cached,
+            "generated_tokens": generated,
+            "drafts": drafts,
+            "drafted_tokens": drafts,
+            "accepted_tokens": generated - 1 - drafts,
+        }
+        with self._lock:
+            for name, by in moved.items():
+                self._counted[name] = self._counted.get(name, 0.0) + by * self.defect.metrics.get(name, 1.0)
+            sizes = (min(chunk, prompt - cached - done) for done in range(0, prompt - cached, chunk))
+            self._say(*(self.dialect.prefill_line.format(tokens=size, cached=cached) for size in sizes))
+
+    def _say(self, *lines: str) -> None:
+        if self.log_path is not None:
+            with self.log_path.open("a", encoding="utf-8") as file:
+                file.writelines(f"{line}\n" for line in lines if line)
+
+    def metrics(self) -> str:
+        return self.dialect.metrics(self._counted)
+
+
+class _Overheard:
+    """A bank whose every item the stub gets to know."""
+
+    def __init__(self, bank: Bank, stub: StubEngine) -> None:
+        self._bank, self._stub = bank, stub
+
+    def __getattr__(self, name: str) -> Json:
+        value = getattr(self._bank, name)
+        if not callable(value):
+            return value
+
+        def ask(*args: Json, **options: Json) -> Json:
+            made = value(*args, **options)
+            for item in made if isinstance(made, tuple) else (made,):
+                if item is not None:
+                    self._stub.know(item)
+            return made
+
+        return ask
+
+
+def _key(messages: Json, tools: Json) -> str:
+    """What was asked. Filler before a question, by which suites reach exact lengths, does not make it another one."""
+    asked = [{**m, "content": _FILLER.sub("", m["content"])} if m.get("content") else m for m in messages]
+    return json.dumps([asked, list(tools)], sort_keys=True, ensure_ascii=False)
+
+
+def _prompt_tokens(item: Item | None, request: Mapping[str, Json]) -> int:
+    if item is not None and item.tokens_prompt_about is not None:
+        return item.tokens_prompt_about
+    return len(tokens("".join(str(m.get("content")) for m in request["messages"])))
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.stub.engine")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--dialect", choices=sorted(DIALECTS), default="llamacpp")
+    parser.add_argument("--defect", choices=sorted(DEFECTS), metavar="NAME", help=", ".join(sorted(DEFECTS)))
+    parser.add_argument("--answers", type=Path, help="items it can answer, one JSON object per line")
+    options = parser.parse_args(argv)
+    stub = StubEngine(
+        defect=options.defect,
+        dialect=options.dialect,
+        port=options.port,
+        api_key=os.environ.get(API_KEY_ENV, "stub-key"),
+        in_process=True,
+    )
+    for line in options.answers.read_text().splitlines() if options.answers else ():
+        stub.know(item_from_json(line))
+    sys.stdout.write(f"stub engine listening on {stub.base_url}\n")
+    sys.stdout.flush()
+    stub.serve_forever()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

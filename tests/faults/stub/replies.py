@@ -1,0 +1,86 @@
+"""A stub's answer as JSON, whole or in chunks, in the shape that the engine's dialect gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, Final
+
+from fixtures.client.reply import ToolCall
+from fixtures.launch.attached.engine import STUB
+from tests.faults.stub.answers import tokens
+from tests.faults.stub.defect import Answer
+from tests.faults.stub.dialect import Dialect
+
+Json = Any
+MODEL: Final = STUB
+TOKENS_PER_CALL: Final = 8  # tags around a call
+NOTHING: Final = {"content": None, "reasoning_content": None, "tool_calls": None}  # of a delta that spells it out
+
+
+def spent(answer: Answer) -> int:
+    """Completion tokens: everything that was said, tags, and the end."""
+    spoken = answer.content + answer.reasoning + "".join(c.name + c.arguments for c in answer.calls)
+    return len(tokens(spoken)) + TOKENS_PER_CALL * len(answer.calls) + (answer.finish_reason != "length")
+
+
+def document(answer: Answer, dialect: Dialect, *, logprobs: bool) -> dict[str, Json]:
+    """A completion in one piece."""
+    message: dict[str, Json] = {"role": "assistant", "content": answer.content}
+    if answer.reasoning:
+        message[dialect.reasoning] = answer.reasoning
+    if answer.calls:
+        message["tool_calls"] = [_sent(c) for c in answer.calls]
+    choice: dict[str, Json] = {"index": 0, "message": message, "finish_reason": answer.finish_reason}
+    if logprobs:
+        choice["logprobs"] = {"content": [_logprob(t, answer) for t in tokens(answer.content)]}
+    return {"id": "stub", "object": "chat.completion", "model": answer.model, "choices": [choice], **_usage(answer)}
+
+
+def events(answer: Answer, dialect: Dialect) -> Iterator[dict[str, Json]]:
+    """The chunks of a streamed answer."""
+    empty = NOTHING if dialect.nulls else {}
+    event = partial(_event, answer.model)
+    yield event({"role": "assistant", "content": "" if dialect.nulls else None})
+    for token in tokens(answer.reasoning):
+        yield event({**empty, dialect.reasoning: token})
+    for token in tokens(answer.content):
+        yield event({**empty, "content": token})
+    for index, call in enumerate(answer.calls):
+        yield from (event({**empty, "tool_calls": [delta]}) for delta in _deltas(index, call, dialect))
+    yield event({**empty}, answer.finish_reason)
+    if answer.usage:
+        yield {"id": "stub", "model": answer.model, "choices": [], **_usage(answer)}
+
+
+def _deltas(index: int, call: ToolCall, dialect: Dialect) -> Iterator[dict[str, Json]]:
+    """Name and id first, then the arguments in pieces, which name neither or, in some engines, null."""
+    unnamed = {"name": None} if dialect.nulls else {}
+    head = {"name": call.name, "arguments": ""}
+    yield {"index": index, "id": call.id, "type": "function", "function": head}
+    for piece in tokens(call.arguments):
+        yield {"index": index, **({"id": None} if dialect.nulls else {}), "function": {**unnamed, "arguments": piece}}
+
+
+def _usage(answer: Answer) -> dict[str, Json]:
+    if not answer.usage:
+        return {}
+    told = spent(answer) if answer.completion_tokens is None else answer.completion_tokens
+    usage: dict[str, Json] = {"prompt_tokens": answer.prompt_tokens, "completion_tokens": told}
+    usage["prompt_tokens_details"] = {"cached_tokens": answer.cached_tokens}
+    return {"usage": usage | {"total_tokens": answer.prompt_tokens + told}}
+
+
+def _sent(call: ToolCall) -> dict[str, Json]:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+
+
+def _logprob(token: str, answer: Answer) -> dict[str, Json]:
+    mine = -0.01 - answer.logprob_shift
+    top = [{"token": token, "logprob": mine}, {"token": " other", "logprob": -5.0 + answer.logprob_shift}]
+    return {"token": token, "logprob": mine, "top_logprobs": top}
+
+
+def _event(model: str, delta: dict[str, Json], finish_reason: str | None = None) -> dict[str, Json]:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+    return {"id": "stub", "object": "chat.completion.chunk", "model": model, "choices": [choice]}

@@ -1,0 +1,177 @@
+"""HTTP in front of the stub: threads, one request each, and every way to end a reply badly."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final, Protocol
+
+from fixtures.launch.attached.engine import STUB
+from tests.faults.stub.claims import Claims
+from tests.faults.stub.defect import Answer, Defect
+from tests.faults.stub.dialect import Dialect, Setting
+from tests.faults.stub.replies import document, events
+
+Json = Any
+STALL_S: Final = 600.0
+
+
+class Pace(Protocol):
+    """How long things take."""
+
+    @property
+    def itl_s(self) -> float: ...
+
+
+class Engine(Protocol):
+    """What answers behind the HTTP: the stub (`tests.faults.stub.engine`)."""
+
+    defect: Defect
+    dialect: Dialect
+    setting: Setting
+    claims: Claims
+    api_key: str
+    in_process: bool
+    stopping: threading.Event
+
+    @property
+    def pace(self) -> Pace: ...
+
+    def answer(self, request: Mapping[str, Json]) -> Answer: ...
+
+    def leave(self) -> None: ...
+
+    def flush(self) -> None: ...
+
+    def metrics(self) -> str: ...
+
+    def stop(self) -> None: ...
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], stub: Engine) -> None:
+        super().__init__(address, _Handler)
+        self.stub = stub
+
+    def handle_error(self, request: Json, client_address: Json) -> None:
+        """Clients that hang up on a broken stub are no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Server
+    protocol_version = "HTTP/1.1"
+    server_version = STUB
+    sys_version = ""
+    disable_nagle_algorithm = True  # 40 ms a stream otherwise
+
+    def log_message(self, format: str, *args: Json) -> None:  # noqa: A002  the base class names it so
+        """Silent: the log of a stub is not evidence."""
+
+    def do_GET(self) -> None:
+        stub, speaks = self.server.stub, self.server.stub.dialect
+        documents = speaks.documents(stub.setting)
+        if self.path == "/health":
+            self._json(200 if stub.defect.healthy else 503, {"status": "ok"})
+        elif self.path == "/v1/models":
+            says, length = stub.claims, stub.setting.context
+            entry = {"id": says.model, "object": "model", "owned_by": says.owner, "max_model_len": length}
+            self._json(200, {"object": "list", "data": [entry]})
+        elif self.path == speaks.metrics_path:
+            self._send(200, stub.metrics().encode(), "text/plain")
+        elif self.path in documents:
+            self._json(200, documents[self.path])
+        elif self.path == speaks.flush_path:
+            stub.flush()
+            self._send(200, b"Cache flushed.\n", "text/plain")
+        else:
+            self._json(404, speaks.error(404, "no such path"))
+
+    def do_POST(self) -> None:
+        stub = self.server.stub
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.headers.get("Authorization") != f"Bearer {stub.api_key}":
+            return self._json(401, stub.dialect.error(401, "invalid API key"))
+        request = json.loads(body)
+        try:
+            return self._reply(stub.answer(request), request)
+        finally:
+            stub.leave()
+
+    def _reply(self, answer: Answer, request: Mapping[str, Json]) -> None:
+        stub = self.server.stub
+        if answer.hold_s:
+            stub.stopping.wait(answer.hold_s)
+        if answer.die:
+            return self._die(answer.exit_code)
+        if answer.status != 200:
+            return self._json(answer.status, stub.dialect.error(answer.status, answer.error))
+        if request.get("stream"):
+            return self._stream(answer)
+        if answer.stall_after is not None:
+            stub.stopping.wait(STALL_S)
+        if answer.cut_after is not None:
+            return self._cut()
+        return self._whole(answer, json.dumps(document(answer, stub.dialect, logprobs=bool(request.get("logprobs")))))
+
+    def _whole(self, answer: Answer, text: str) -> None:
+        body = answer.payload(text.encode()) if answer.payload else text.encode()
+        if answer.chunk_size is None:
+            return self._send(200, body, "application/json")
+        self._begin_chunks("application/json")
+        return self._chunk(body, answer.chunk_size)
+
+    def _die(self, code: int) -> None:
+        stub = self.server.stub
+        if stub.in_process:
+            os._exit(code)
+        self._cut()
+        threading.Thread(target=stub.stop, daemon=True).start()
+
+    def _cut(self) -> None:
+        self.close_connection = True
+        self.connection.close()
+
+    def _json(self, status: int, document: Json) -> None:
+        self._send(status, json.dumps(document).encode(), "application/json")
+
+    def _send(self, status: int, body: bytes, kind: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _stream(self, answer: Answer) -> None:
+        stub = self.server.stub
+        self._begin_chunks("text/event-stream")
+        for sent, event in enumerate(events(answer, stub.dialect)):
+            if answer.stall_after is not None and sent >= answer.stall_after:
+                stub.stopping.wait(STALL_S)
+            if answer.cut_after is not None and sent >= answer.cut_after:
+                return self._cut()
+            if pause := stub.pace.itl_s + answer.delay_s:
+                time.sleep(pause)
+            payload = json.dumps(event).encode()
+            payload = answer.payload(payload) if answer.payload else payload
+            self._chunk(b"data: " + payload + b"\n\n", answer.chunk_size)
+        if answer.done:
+            self._chunk(b"data: [DONE]\n\n")
+        self.wfile.write(b"0\r\n\r\n")
+        return None
+
+    def _begin_chunks(self, kind: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+
+    def _chunk(self, data: bytes, size: bytes | None = None) -> None:
+        self.wfile.write(b"%b\r\n%b\r\n" % (size or b"%x" % len(data), data))
+        self.wfile.flush()

@@ -1,0 +1,53 @@
+"""Slower or faster than is true, features that are not there, and engines that are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tests.faults.stub.defect import Answer, Asked, Defect, always, when
+from tests.faults.suite_tests import BOOT, BY_CONTEXT, CALL, CHUNKS, FACTS, LOADED, MTP, OVER, PREFILL, SINGLE, SWEEP
+
+ILLEGAL_ACCESS = "CUDA error: an illegal memory access was encountered"
+
+
+def _short_load(answer: Answer, asked: Asked) -> Answer:
+    return replace(answer, content=answer.content[: len(answer.content) // 2]) if asked.load else answer
+
+
+DEFECTS: Mapping[str, Defect] = {
+    # performance
+    "ends_load_early": Defect(family="performance", kills=(SINGLE, LOADED, BY_CONTEXT, SWEEP), damage=_short_load),
+    "cold_is_warm": Defect(
+        family="performance",
+        kills=(PREFILL,),
+        damage=lambda a, asked: replace(a, cached_tokens=a.prompt_tokens - 1),
+    ),
+    # Caught by the baseline (checks.throughput.not_slower), not by one run: no single speed is wrong in itself.
+    "slow_decode": Defect(family="performance", kills=(), damage=always(delay_s=0.02)),
+    # features
+    "mtp_accepts_everything": Defect(family="features", kills=(MTP,), metrics={"accepted_tokens": 1.25}),
+    "mtp_accepts_nothing": Defect(family="features", kills=(MTP,), metrics={"accepted_tokens": 0.0}),
+    "mtp_drafts_nothing": Defect(
+        family="features",
+        kills=(MTP,),
+        metrics={
+            "accepted_tokens": 0.0,
+            "drafted_tokens": 0.0,
+        },
+    ),
+    "ignores_chunk_size": Defect(family="features", kills=(CHUNKS,), chunk_factor=5),
+    # lifecycle
+    "never_healthy": Defect(family="lifecycle", kills=(), healthy=False),  # the launcher's to notice
+    "hangs": Defect(family="lifecycle", kills=(BOOT, FACTS), damage=always(stall_after=0)),
+    "dies": Defect(family="lifecycle", kills=(BOOT, FACTS), damage=always(die=True)),
+    "dies_after_the_first": Defect(
+        family="lifecycle", kills=(FACTS, CALL), damage=when(lambda a: a.number > 1, always(die=True))
+    ),
+    "fails_after_the_first": Defect(
+        family="lifecycle",
+        kills=(FACTS, CALL),
+        damage=when(lambda a: a.number > 1, always(status=500, error=ILLEGAL_ACCESS)),
+    ),
+    "dies_over_the_context": Defect(family="lifecycle", kills=(OVER,), damage=when(lambda a: a.over, always(die=True))),
+}

@@ -1,0 +1,22 @@
+"""All defects by name; tests/suites/test_defects.py holds each to the suite tests that it names.
+
+A defect without a killer is a hole in the suites.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tests.faults.stub import attention, hostile, identity, numbers, protocol, serving, text, tools
+from tests.faults.stub.defect import Defect
+
+DEFECTS: Mapping[str, Defect] = {
+    **text.DEFECTS,
+    **numbers.DEFECTS,
+    **attention.DEFECTS,
+    **tools.DEFECTS,
+    **protocol.DEFECTS,
+    **serving.DEFECTS,
+    **identity.DEFECTS,
+    **hostile.DEFECTS,
+}

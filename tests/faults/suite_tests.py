@@ -1,0 +1,32 @@
+"""The suite tests by what they ask, as the faults of the proxy and the defects of the stub name them.
+
+A name that no suite has is an error in tests.mutation.
+"""
+
+from __future__ import annotations
+
+BOOT, SIGNATURE = "test_answers_first_token", "test_leaves_a_signature"
+FACTS, SUMS, RECALL = "test_knows_facts", "test_does_arithmetic", "test_recalls_across_turns"
+SAMPLED = "test_sound_as_it_is_sampled"
+TEXT, LENGTHS = "test_text_is_not_degenerate", "test_right_across_prompt_lengths"
+WITHIN, BEYOND = "test_finds_the_needle_within_index_topk", "test_finds_the_needle_beyond_index_topk"
+INVENTS = "test_invents_no_needle"
+CALL, NO_TOOL = "test_calls_the_right_tool", "test_answers_without_a_tool"
+MISSING, RESULT, STREAM = "test_refuses_a_missing_tool", "test_uses_the_tool_result", "test_stream_equals_non_stream"
+CHOICE, REQUIRED = "test_obeys_tool_choice", "test_obeys_required_tool_choice"
+SINGLE, LOADED = "test_single_stream_speed", "test_speed_under_load"
+BY_CONTEXT, PREFILL = "test_decode_speed_by_context", "test_prefill_cold_and_warm"
+SWEEP = "test_concurrency_sweep"
+MTP, CHUNKS = "test_drafts_are_accepted", "test_prefills_in_chunks"
+INDEXCACHE = "test_changes_output_only_beyond_index_topk"
+EFFECT, EFFECTIVE = "test_requested_features_are_in_effect", "test_requested_equals_effective"
+REFERENCE = "test_numbers_agree_with_the_reference"
+MARKERS, NEIGHBOURS = "test_markers_do_not_leak", "test_same_numbers_alone_and_among_others"
+PREFIX, COUNTED = "test_prefix_cache_changes_nothing", "test_counts_prompt_tokens_exactly"
+OVER, RIGHT_UNDER_LOAD = "test_refuses_a_prompt_over_the_context", "test_answers_right_under_load"
+LAUNCH = "launch.ready"  # fixtures.launch.readiness, which every launcher passes through
+IDENTITY = "attach.identity"  # matrix.judging.identity, which attaching asks before the first question
+BASELINE = "throughput.not_slower"  # the check against earlier launches, on what the throughput suite records
+
+ALL_TEXT = (FACTS, SUMS, RECALL, WITHIN, BEYOND, RESULT)  # whatever answers in words
+ANY_REPLY = (BOOT, FACTS, SUMS, RECALL, CALL, RESULT)

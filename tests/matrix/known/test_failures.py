@@ -1,0 +1,81 @@
+"""Which entry a failure fits: stage, kind and signature, all three, or none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+
+from matrix.known.failures import Failure, explain_mismatches, match_known_failure
+from matrix.model import Fails, KnownFailure, Source
+from matrix.yaml.load import NEVER
+from matrix.yaml.loaded import Loaded
+
+OOM = "torch.OutOfMemoryError: CUDA out of memory"
+
+
+def entry(id_: str = "k", **fails: Any) -> Loaded[KnownFailure]:
+    value = KnownFailure(
+        id=id_, when={}, fails=Fails(**fails), expect="intermittent", symptom="s", issue="https://example.org/1",
+        source=Source(kind="run", release="1"), owner="o", added=date(2026, 1, 1), review_by=date(2027, 1, 1),
+    )  # fmt: skip
+    return Loaded(value=value, file="k.yaml", line=1, lines={}, condition=NEVER)
+
+
+LAUNCH = entry(at="before_ready", how="exit", signature="out of memory")
+IN_TEST = entry(
+    at="test", test="test_x", how="http_status", http_status=500, params=("1024",), signature="out of memory"
+)
+DIED = Failure(at="before_ready", how="exit", texts=(OOM,))
+REFUSED = Failure(
+    at="test", how="http_status", http_status=500, texts=(OOM,), test="test_x", test_id="test_x[1024-cell]"
+)
+
+
+@pytest.mark.parametrize(("known", "failure"), [(LAUNCH, DIED), (IN_TEST, REFUSED)])
+def test_a_failure_that_fits_in_everything_is_known_by_its_words(known: Loaded[KnownFailure], failure: Failure) -> None:
+    match = match_known_failure([known], failure)
+    assert match is not None and (match.known, match.text) == (known, OOM)
+    assert explain_mismatches([known], failure) == []
+
+
+@pytest.mark.parametrize(
+    ("known", "failure", "why"),
+    [
+        (LAUNCH, replace(DIED, at="first_request"), "before the engine was ready, this was at its first request"),
+        (LAUNCH, replace(DIED, at="test", test="test_x"), "this was in a test"),
+        (LAUNCH, replace(DIED, at="relaunch"), "this was at a later launch"),
+        (LAUNCH, replace(DIED, at="attach"), "this was at the first contact with somebody else's server"),
+        (LAUNCH, replace(DIED, how="hang"), "shows as exit, this as hang"),
+        (LAUNCH, replace(DIED, how="rejected"), "shows as exit, this as rejected"),
+        (LAUNCH, replace(DIED, texts=("illegal memory access",)), "fits nothing that was said"),
+        (LAUNCH, replace(DIED, texts=()), "fits nothing that was said"),
+        (IN_TEST, replace(REFUSED, http_status=503), "shows as HTTP 500, this as HTTP 503"),
+        (IN_TEST, replace(REFUSED, test_id="test_x[2048-cell]"), "is about test_x['1024'], this was test_x[2048-cell]"),
+        (IN_TEST, replace(REFUSED, texts=(OOM, "needle.found: NOT OK")), "fits nothing that was said in 1 of 2"),
+    ],
+)
+def test_what_differs_in_anything_is_another_failure_and_says_in_what(
+    known: Loaded[KnownFailure], failure: Failure, why: str
+) -> None:
+    assert match_known_failure([known], failure) is None
+    [said] = explain_mismatches([known], failure)
+    assert why in said
+
+
+def test_another_test_of_the_same_cell_is_not_excused_and_not_even_told_of_it() -> None:
+    other = replace(REFUSED, test="test_y", test_id="test_y[1024-cell]")
+    assert match_known_failure([IN_TEST], other) is None
+    assert explain_mismatches([IN_TEST], other) == []
+
+
+def test_of_several_entries_the_one_that_fits_is_named() -> None:
+    others = [
+        entry("a", at="before_ready", how="hang", signature="out of memory"),
+        LAUNCH,
+        entry("b", at="before_ready", how="exit", signature="oom"),
+    ]
+    match = match_known_failure(others, DIED)
+    assert match is not None and match.known is LAUNCH

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from matrix.errors import ConfigError
+from matrix.planning import select
+from matrix.planning.expand import expand
+from matrix.yaml.load import load
+from tests.matrix.world import write
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("cpu", {"cpu.toy_1.small.baseline", "cpu.toy_1.small.indexcache", "cpu.toy_2.small.baseline"}),
+        ("cpu and not indexcache", {"cpu.toy_1.small.baseline", "cpu.toy_2.small.baseline"}),
+        ("cell(release='toy_2', feature='mtp')", {"sm120x1.toy_2.small.mtp", "sm120x4.toy_2.small.mtp"}),
+    ],
+)
+def test_expressions_select_by_axis(tmp_path: Path, expression: str, expected: set[str]) -> None:
+    keep = select.compile_expression(expression)
+    cells = expand(load(write(tmp_path))).runnable
+    assert {c.id for c in cells if keep(select.matcher(c))} == expected
+
+
+@pytest.mark.parametrize(
+    ("expression", "hint"),
+    [
+        ("sm12O", "no such marker 'sm12O'; did you mean 'sm120'?"),
+        ("sm120 and not mpt", "no such marker 'mpt'; did you mean 'mtp'?"),
+        ("cell(engin='toy')", "cell() has no 'engin'; did you mean 'engine'?"),
+    ],
+)
+def test_a_misspelt_marker_is_an_error_with_the_nearest_word(tmp_path: Path, expression: str, hint: str) -> None:
+    with pytest.raises(ConfigError, match="1 problem") as caught:
+        select.check_words(expression, select.all_marks(load(write(tmp_path))))
+    assert hint in str(caught.value)
+
+
+def test_values_inside_cell_are_not_taken_for_markers(tmp_path: Path) -> None:
+    select.check_words("cell(engine='anything') or sm120", select.all_marks(load(write(tmp_path))))
+
+
+def test_an_expression_that_does_not_parse_says_so() -> None:
+    with pytest.raises(ConfigError, match="cannot be parsed"):
+        select.compile_expression("sm120 and (")
+
+
+def test_a_glob_that_matches_nothing_is_an_error(tmp_path: Path) -> None:
+    cells = expand(load(write(tmp_path))).runnable
+    assert len(select.by_globs(cells, ["cpu.*"])) == 3
+    with pytest.raises(ConfigError, match="matches no cell"):
+        select.by_globs(cells, ["cpu.*", "gpu.*"])
+
+
+def test_a_rig_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
+    matrix = load(write(tmp_path))
+    with pytest.raises(ConfigError, match="no rig 'sm120x5'"):
+        select.by_rigs(matrix, expand(matrix).runnable, ["sm120x5"])

@@ -1,0 +1,114 @@
+"""Entries that contradict themselves are refused when they are loaded, and those nobody could act on by lint."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from matrix.errors import ConfigError
+from matrix.known.lint import lint_known_failures, read_test_names
+from matrix.model import KnownFailure
+from matrix.yaml.known_shape import Surroundings, find_entry_problems
+from matrix.yaml.load import load
+from tests.matrix.known.test_failures import entry
+from tests.matrix.world import FILES, write
+
+TODAY = date(2026, 11, 29)
+FAILS = {"at": "test", "test": "test_x", "how": "wrong_answer", "signature": r"needle\.found: NOT OK"}
+AROUND = Surroundings(today=TODAY, tests={"test_x"}, pages={"docs/x.md"}, echoes={})
+AT = "    fails:\n      at: test\n      test: test_finds_the_needle_beyond_index_topk\n      how: wrong_answer\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        ("at: test\n      how: exit", "which test fails?"),
+        ("at: before_ready\n      test: test_x\n      how: exit", "no test can be named"),
+        ("at: first_request\n      how: rejected", "preflight rejects before anything starts"),
+        ("at: before_ready\n      how: wrong_answer", "has not answered"),
+        ("at: before_ready\n      how: http_status", "has not answered"),
+        ("at: first_request\n      how: hang\n      http_status: 500", "goes with `how: http_status` only"),
+        ("at: first_request\n      how: http_status\n      http_status: 200", "expected an error status"),
+        ("at: test\n      test: test_x\n      params: ['']\n      how: exit", "part of every test id"),
+    ],
+)
+def test_a_shape_that_no_failure_can_have_is_refused_with_its_line(tmp_path: Path, lines: str, why: str) -> None:
+    text = FILES["known_failures.yaml"].replace(AT, f"    fails:\n      {lines}\n")
+    with pytest.raises(ConfigError, match=re.escape(why)) as error:
+        load(write(tmp_path, {"known_failures.yaml": text}))
+    assert re.search(r"known_failures\.yaml:\d+ T1\.fails\.", str(error.value))
+
+
+@pytest.mark.parametrize("signature", ["''", "'.*'", "'(oom'", "'x?'"])
+def test_a_signature_that_says_nothing_is_refused(tmp_path: Path, signature: str) -> None:
+    text = FILES["known_failures.yaml"].replace(r"'needle\.found: NOT OK'", signature)
+    with pytest.raises(ConfigError, match=r"T1\.fails\.signature"):
+        load(write(tmp_path, {"known_failures.yaml": text}))
+
+
+def problems(around: Surroundings = AROUND, fails: dict[str, Any] | None = None, **changes: Any) -> str:
+    known = entry("k", **{**FAILS, **(fails or {})})
+    value: KnownFailure = replace(known.value, **{"owner": "me", **changes})
+    return "\n".join(map(str, find_entry_problems([replace(known, value=value)], around)))
+
+
+def test_a_sound_entry_has_no_problem() -> None:
+    assert problems() == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"fails": {"test": "test_y"}}, "no suite has a test 'test_y'; did you mean 'test_x'?"),
+        ({"fails": {"signature": "NOT OK"}}, "said by failures of every kind"),
+        ({"review_by": TODAY - timedelta(days=1)}, "was to be reviewed by 2026-11-28"),
+        ({"review_by": date(2025, 1, 1)}, "lies before the day it was added"),
+        ({"added": TODAY + timedelta(days=1)}, "is still to come"),
+        ({"issue": "see the tracker"}, "expected a link"),
+        ({"issue": "https://"}, "expected a link"),
+        ({"issue": "docs/x.md"}, "expected a link"),  # only planted failures may name a page
+        ({"owner": " "}, "a name is needed"),
+        ({"owner": "TBD"}, "a name is needed"),
+        ({"symptom": ""}, "say it in a sentence"),
+    ],
+)
+def test_an_entry_that_nobody_can_act_on_is_refused(changes: dict[str, Any], why: str) -> None:
+    assert why in problems(**changes)
+
+
+def test_a_planted_failure_may_name_a_page_that_is_there() -> None:
+    assert "expected a link" not in problems(id="planted_x", issue="docs/x.md")
+    assert "expected a link" in problems(id="planted_x", issue="docs/y.md")
+
+
+def test_a_signature_that_the_command_repeats_is_refused() -> None:
+    around = replace(AROUND, echoes={"k": ["serve --kv-cache-dtype fp8_e4m3"]})
+    assert "matches 'fp8_e4m3' in what is said anyway" in problems(around, fails={"signature": "fp8_e4m3"})
+    assert problems(around) == ""
+
+
+def test_todays_entries_pass_and_would_not_for_ever() -> None:
+    matrix = load()
+    newest = max(k.value.added for k in matrix.known_failures)
+    assert lint_known_failures(matrix, newest + timedelta(days=1)) == []
+    assert len(lint_known_failures(matrix, date(2099, 1, 1))) == len(matrix.known_failures)
+
+
+def test_the_suites_tests_are_found_by_name_without_importing_them(tmp_path: Path) -> None:
+    (tmp_path / "test_a.py").write_text("import no_such_module\ndef test_one(): ...\nasync def test_two(): ...\n")
+    (tmp_path / "helpers.py").write_text("def test_none(): ...\n")
+    assert read_test_names(tmp_path) == {"test_one", "test_two"}
+
+
+def test_the_signature_of_a_wrong_answer_begins_with_its_check() -> None:
+    """What a check says behind its name may come from a reply, which can say the words of any entry."""
+    wrong = {"at": "test", "test": "test_x", "how": "wrong_answer"}
+    for signature in ("not in the reply", ".*needle", "got: .*332b90", "[a-z]+ found: NOT OK"):
+        assert "begin with its name" in problems(fails={**wrong, "signature": signature}), signature
+    assert problems(fails={**wrong, "signature": r"needle\.found: NOT OK .*not in the reply"}) == ""
+    assert "begin with its name" not in problems(fails={"at": "before_ready", "how": "exit", "signature": "no kernel"})

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from matrix.errors import ConfigError
+from matrix.yaml.load import load
+from tests.matrix.world import FILES, write
+
+
+def problems(root: Path) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(root)
+    return [str(p) for p in caught.value.problems]
+
+
+def test_a_sound_matrix_loads(tmp_path: Path) -> None:
+    matrix = load(write(tmp_path))
+    assert set(matrix.rigs) == {"cpu", "sm120x1", "sm120x3", "sm120x4"}
+    assert matrix.releases["toy_2"].engine == "toy"
+    assert matrix.places["checkpoint:small"] == "axes/checkpoints/small.yaml:1"
+
+
+def test_every_problem_of_every_file_is_reported_at_once_with_its_line(tmp_path: Path) -> None:
+    text = FILES["axes/checkpoints/small.yaml"]
+    root = write(
+        tmp_path,
+        {
+            "axes/checkpoints/small.yaml": text.replace("experts: 16", "experts: sixteen").replace(
+                "layers: 4", "layerz: 4"
+            ),
+            "axes/hardware/cpu.yaml": FILES["axes/hardware/cpu.yaml"].replace(
+                "interconnect: none", "interconnect: nvlnk"
+            ),
+        },
+    )
+    found = "\n".join(problems(root))
+    assert "axes/checkpoints/small.yaml:7 experts: " in found and "'sixteen'" in found
+    assert "axes/checkpoints/small.yaml:9 layerz: unknown key 'layerz'; did you mean 'layers'?" in found
+    assert "missing key 'layers'" in found
+    assert "axes/hardware/cpu.yaml:6 interconnect: " in found and "did you mean 'nvlink'?" in found
+
+
+def test_broken_yaml_names_the_line(tmp_path: Path) -> None:
+    found = problems(write(tmp_path, {"rules.yaml": "rules:\n  - id: x\n   when: {\n"}))
+    assert any(p.startswith("rules.yaml:3") and "not valid YAML" in p for p in found)
+
+
+def test_a_duplicate_key_is_a_problem_and_not_the_last_one_wins(tmp_path: Path) -> None:
+    text = FILES["axes/hardware/cpu.yaml"] + "sm: 90\n"
+    found = problems(write(tmp_path, {"axes/hardware/cpu.yaml": text}))
+    assert any("duplicate key 'sm', first on line 3" in p for p in found)
+
+
+def test_the_id_must_be_the_files_name(tmp_path: Path) -> None:
+    text = FILES["axes/engines/toy/toy_2.yaml"].replace("id: toy_2", "id: toy_1")
+    found = problems(write(tmp_path, {"axes/engines/toy/toy_2.yaml": text}))
+    assert any("expected 'toy_2' as the file is named" in p for p in found)
+    assert any("duplicate id 'toy_1', first at axes/engines/toy/toy_1.yaml" in p for p in found)
+
+
+@pytest.mark.parametrize(
+    ("when", "hint"),
+    [
+        ("{engin: toy}", "unknown condition 'engin'; did you mean 'engine'?"),
+        ("{engine: toi}", "no engine is 'toi'; did you mean 'toy'?"),
+        ("{features: [mtpp]}", "no features is 'mtpp'; did you mean 'mtp'?"),
+        ('{version: "~>1"}', "not a PEP 440 specifier"),
+        ("{version: 1.0}", "expected a string like"),
+        ("{sm: 121}", "no sm is 121"),
+    ],
+)
+def test_a_condition_that_can_never_hold_is_a_problem(tmp_path: Path, when: str, hint: str) -> None:
+    text = FILES["rules.yaml"].replace("{rig: cpu, features: [mtp]}", when)
+    found = problems(write(tmp_path, {"rules.yaml": text}))
+    assert any(p.startswith("rules.yaml:3 ") and hint in p for p in found), found
+
+
+def test_a_patch_that_does_not_exist_is_a_problem(tmp_path: Path) -> None:
+    text = FILES["recipes/toy.yaml"] + "    patches: [no_such_patch]\n"
+    assert any("no such patches: 'no_such_patch'" in p for p in problems(write(tmp_path, {"recipes/toy.yaml": text})))
+
+
+def test_yaml_cannot_construct_python_objects(tmp_path: Path) -> None:
+    root = write(tmp_path, {"rules.yaml": "rules: !!python/object/apply:os.getcwd []\n"})
+    with pytest.raises((ConfigError, Exception), match=r"python/object|expected one key"):
+        load(root)
