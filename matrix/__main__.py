@@ -33,6 +33,7 @@ ELSEWHERE = {
         "matrix.preflight",
         "judge plans against the pinned engine's own parser, without starting it",
     ),
+    "check": ("matrix.checking", "what is known of your own launch line, script, compose file or manifest"),
     "snapshot": ("lab.snapshot", "extract an engine release's flags, env variables and architectures"),
     "add": ("fixtures.add", "write a checkpoint's entry of the axis from its own files, and judge it"),
     "doctor": ("fixtures.session.doctor", "what this host can run, what blocks it and the next step"),

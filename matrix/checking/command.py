@@ -1,0 +1,196 @@
+"""check: what is known of your own launch line for that release, those GPUs and that checkpoint. Nothing is started.
+
+    check --rig sm120x4 --release sglang==0.5.20 -- python -m sglang.launch_server --model-path ...
+    check --gpus "8x H200" --config DIR launch.sh        a script, a compose file, a Kubernetes manifest
+    check --rig sm90x8 -                                 the same from standard input
+Exit code: 0 fine, 1 wrong, 2 bad usage, 3 risky or not to be judged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import stat
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from matrix.checking.finding import Report
+from matrix.checking.judge import Asked, judge
+from matrix.checking.launchers import Command
+from matrix.checking.releases import parse_release, parse_requirement
+from matrix.checking.render import render_json, render_text
+from matrix.checking.rigs import parse_rig
+from matrix.checking.settings import read_settings
+from matrix.checking.sources import read_text, read_words
+from matrix.checking.variables import Word, words_of
+from matrix.errors import ConfigError, Problem
+
+MAX_BYTES: Final = 1_000_000
+STARTS: Final = "`vllm serve`, `sglang serve`, `python -m sglang.launch_server`, `trtllm-serve`, or a container"
+MAX_JSON_BYTES: Final = 64_000_000  # an index of a checkpoint lists a hundred thousand tensors
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="glm-matrix check",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="%(prog)s [--rig RIG | --gpus GPUS] [--release RELEASE] [options] (FILE | - | -- COMMAND ...)",
+    )
+    where = made.add_mutually_exclusive_group()
+    where.add_argument("--rig", metavar="RIG", help="e.g. sm120x4, sm121x2")
+    where.add_argument("--gpus", metavar="GPUS", help="e.g. '4x RTX PRO 6000'")
+    made.add_argument("--release", metavar="ENGINE==VERSION", help="e.g. sglang==0.5.20; else what the text names")
+    made.add_argument("--config", metavar="DIR_OR_JSON", help="the checkpoint's folder or config.json")
+    made.add_argument(
+        "--installed", metavar="PACKAGE==VERSION", action="append", default=[], help="beside the release's own pins"
+    )
+    made.add_argument("--env", metavar="NAME=VALUE", action="append", default=[], help="beside what the text sets")
+    made.add_argument("--json", action="store_true", help="one JSON object")
+    made.add_argument(
+        "file", nargs="?", metavar="FILE", help="a script, a compose file, a manifest; - is standard input"
+    )
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit codes: 0 fine, 1 wrong, 2 bad usage, 3 risky or unknown."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    cut = words.index("--") if "--" in words else len(words)
+    own, command = words[:cut], words[cut + 1 :]
+    options = parser().parse_args(own)
+    try:
+        report = _report(options, command, given=cut < len(words))
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.write(f"{render_json(report) if options.json else render_text(report)}\n")
+    return report.exit_code
+
+
+def _report(options: argparse.Namespace, command: list[str], *, given: bool) -> Report:
+    if given == bool(options.file) or (given and not command):
+        raise ConfigError([Problem("check", 0, "", "expected a FILE, - for standard input, or -- and a command")])
+    release = parse_release(options.release) if options.release else None
+    rig = options.rig or options.gpus
+    config, tensors, size = _checkpoint(options.config)
+    asked = Asked(
+        release=release,
+        host=parse_rig(rig) if rig else None,
+        config=config,
+        tensors=tensors,
+        size_bytes=size,
+        installed=_installed(options.installed),
+    )
+    name = "the command line" if given else "standard input" if options.file == "-" else options.file
+    commands, problems = read_words(command) if given else read_text(_text(options.file), name)
+    if not commands and given and release is not None and command[0].startswith(("-", "/", ".")):
+        commands = [Command(engine=release.engine, entry=release.engine, argv=words_of(command))]
+    commands = [c for c in commands if c.engine == release.engine] if release and len(commands) > 1 else commands
+    if not commands:
+        more = f" ({'; '.join(map(str, problems[:3]))})" if problems else ""
+        raise ConfigError([Problem(name, 0, "", f"no engine is started here: expected {STARTS}{more}")])
+    if release is not None and commands[0].engine != release.engine:
+        message = f"the command starts {commands[0].engine} ({commands[0].entry}), and --release names {release.engine}"
+        raise ConfigError([Problem("--release", 0, repr(options.release), message)])
+    env = _environment(options.env)
+    commands = [replace(c, env={**c.env, **env}) for c in commands]
+    base = Path() if given or options.file == "-" else Path(options.file).parent
+    judged = [judge(c, replace(asked, files=_files(c, release, base))) for c in commands]
+    return Report(name=name, judgements=tuple(judged), problems=tuple(problems))
+
+
+def _installed(texts: Sequence[str]) -> dict[str, str]:
+    found = {text: parse_requirement(text) for text in texts}
+    bad = [
+        Problem("--installed", 0, repr(t), "expected PACKAGE==VERSION, for example sgl-deep-gemm==0.1.5.post1")
+        for t, f in found.items()
+        if f is None
+    ]
+    if bad:
+        raise ConfigError(bad)
+    return dict(f for f in found.values() if f is not None)
+
+
+def _environment(texts: Sequence[str]) -> dict[str, Word]:
+    bad = [Problem("--env", 0, repr(t), "expected NAME=VALUE") for t in texts if "=" not in t]
+    if bad:
+        raise ConfigError(bad)
+    return {name: Word(value) for name, _, value in (t.partition("=") for t in texts)}
+
+
+def _files(command: Command, release: Any, base: Path) -> dict[str, str]:
+    """The text of the configuration file that the command names, where it lies beside it."""
+    from matrix.checking.releases import AskedRelease
+
+    asked = release or AskedRelease(engine=command.engine, version="", by="")
+    path = read_settings(command, asked.nearest_snapshot()).value("config_file")
+    if not isinstance(path, str) or path in command.files:
+        return {}
+    try:
+        return {path: _text(str(base / path))}
+    except ConfigError:
+        return {}
+
+
+def _text(path: str) -> str:
+    """A text of a stranger: bounded, from a plain file or standard input, never a device or a pipe that does not end.
+
+    Raises:
+        ConfigError: it is not there, no plain file, or too long.
+    """
+    raw = sys.stdin.buffer.read(MAX_BYTES + 1) if path == "-" else _bytes(Path(path), MAX_BYTES)
+    if len(raw) > MAX_BYTES:
+        raise ConfigError([Problem(path, 0, "", f"longer than {MAX_BYTES:,} bytes")])
+    return raw.decode("utf-8", errors="replace")
+
+
+def _bytes(path: Path, limit: int) -> bytes:
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except (OSError, ValueError) as error:
+        raise ConfigError([Problem(str(path), 0, "", getattr(error, "strerror", None) or str(error))]) from None
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ConfigError([Problem(str(path), 0, "", "no plain file")])
+        return file.read(limit + 1)
+
+
+def _checkpoint(path: str | None) -> tuple[Mapping[str, Any] | None, frozenset[str], int]:
+    """config.json, tensor names and total bytes of a checkpoint's folder, or a config.json alone.
+
+    Raises:
+        ConfigError: unreadable, or no JSON object.
+    """
+    if path is None:
+        return None, frozenset(), 0
+    given = Path(path)
+    folder = given if given.is_dir() else None
+    config = _json(given / "config.json" if folder else given)
+    index = folder / "model.safetensors.index.json" if folder else None
+    if index is None or not index.is_file():
+        return config, frozenset(), 0
+    data = _json(index)
+    names, meta = data.get("weight_map"), data.get("metadata")
+    total = meta.get("total_size", 0) if isinstance(meta, Mapping) else 0
+    return (
+        config,
+        frozenset(names) if isinstance(names, Mapping) else frozenset(),
+        total if isinstance(total, int) else 0,
+    )
+
+
+def _json(path: Path) -> Mapping[str, Any]:
+    raw = _bytes(path, MAX_JSON_BYTES)
+    try:
+        data = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        line = getattr(error, "lineno", 0)
+        raise ConfigError([Problem(str(path), line, "", f"not JSON: {getattr(error, 'msg', error)}")]) from None
+    if not isinstance(data, dict):
+        raise ConfigError([Problem(str(path), 1, "", f"expected a JSON object, got {type(data).__name__}")])
+    return data

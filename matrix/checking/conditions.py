@@ -1,0 +1,132 @@
+"""Conditions over facts, three-valued: yes, no, or not to be decided because a fact is not known.
+
+    when: {engine: sglang, version: ">=0.5.17,<0.5.22", sm: {min: 120}, kv: [fp8_e4m3], pins: {sgl-deep-gemm: "<0.1.5"}}
+
+A scalar or a list means any of its values, against a set of facts any member. Further forms of a value:
+`{min: N, max: N}`, `{not: [...]}`, `{given: true}`, `{all: [...]}`, and against another fact `{above: FACT}`,
+`{at_least: FACT}`, `{no_divisor_of: FACT}`, `{not_fact: FACT}`.
+`env`, `config` and `option` take a mapping of names to such values; `pins` one of packages to specifiers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from matrix.checking.settings import UNKNOWN
+
+FORMS: Final = frozenset(
+    {"min", "max", "not", "given", "all", "above", "at_least", "no_divisor_of", "not_fact", "matches"}
+)
+GROUPS: Final = ("env", "config", "option")
+
+Answer = bool | None  # None: not decided
+
+
+def holds(when: Mapping[str, Any], facts: Mapping[str, Any]) -> Answer:
+    """Whether every condition holds. False as soon as one does not, None where one could not be decided."""
+    undecided = False
+    for key, wanted in when.items():
+        answer = _one(key, wanted, facts)
+        if answer is False:
+            return False
+        undecided = undecided or answer is None
+    return None if undecided else True
+
+
+def unknown_facts(when: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[str, ...]:
+    """The facts that keep a condition from being decided."""
+    return tuple(key for key, wanted in when.items() if _one(key, wanted, facts) is None)
+
+
+def _one(key: str, wanted: Any, facts: Mapping[str, Any]) -> Answer:
+    if key == "version":
+        return _within(wanted, facts.get("version"))
+    if key == "pins":
+        return _pinned(wanted, facts.get("pins", {}))
+    if key in GROUPS:
+        group = facts.get(key, {})
+        answers = [
+            _fits(value, group.get(name) if group is not UNKNOWN else UNKNOWN, facts) for name, value in wanted.items()
+        ]
+        return False if False in answers else None if None in answers else True
+    return _fits(wanted, facts.get(key), facts)
+
+
+def _fits(wanted: Any, value: Any, facts: Mapping[str, Any]) -> Answer:
+    if value is UNKNOWN:
+        return None
+    if isinstance(wanted, Mapping):
+        return _form(wanted, value, facts)
+    many = wanted if isinstance(wanted, list) else [wanted]
+    if isinstance(value, (frozenset, set, tuple)):
+        return any(entry in value for entry in many)
+    return any(_equal(entry, value) for entry in many)
+
+
+def _equal(wanted: Any, value: Any) -> bool:
+    return wanted == value and isinstance(wanted, bool) == isinstance(value, bool)
+
+
+def _form(wanted: Mapping[str, Any], value: Any, facts: Mapping[str, Any]) -> Answer:
+    answers = [_term(name, bound, value, facts) for name, bound in wanted.items()]
+    return False if False in answers else None if None in answers else True
+
+
+def _term(name: str, bound: Any, value: Any, facts: Mapping[str, Any]) -> Answer:
+    match name:
+        case "given":
+            return (value is not None and value is not False) is bound
+        case "not":
+            return not _fits(bound, value, facts)
+        case "all":
+            return isinstance(value, (frozenset, set, tuple)) and all(entry in value for entry in bound)
+    if name in ("above", "at_least", "no_divisor_of", "not_fact"):
+        bound = facts.get(bound)
+        if bound is UNKNOWN:
+            return None
+    if name == "not_fact":
+        return bool(value != bound)
+    if not _number(value) or not _number(bound):
+        return False
+    match name:
+        case "min" | "at_least":
+            return bool(value >= bound)
+        case "max":
+            return bool(value <= bound)
+        case "above":
+            return bool(value > bound)
+        case "no_divisor_of":
+            return value == 0 or bool(bound % value)
+    raise ValueError(f"{name!r} is no form of a condition")  # lint_checks refuses it before
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _within(specifier: str, version: Any) -> Answer:
+    if version is UNKNOWN or version in (None, ""):
+        return None
+    return _contains(specifier, str(version))
+
+
+@cache
+def _contains(specifier: str, version: str) -> bool | None:
+    try:
+        return SpecifierSet(specifier).contains(Version(version.partition("+")[0]), prereleases=True)
+    except (InvalidVersion, InvalidSpecifier):
+        return None
+
+
+def _pinned(wanted: Mapping[str, str], pins: Any) -> Answer:
+    """Whether the exact version of every package lies within its specifier; a range decides nothing."""
+    answers: list[Answer] = []
+    for package, specifier in wanted.items():
+        version = pins.get(package) if isinstance(pins, Mapping) else None
+        answers.append(None if version is None else _contains(specifier, str(version)))
+    return False if False in answers else None if None in answers else True

@@ -1,0 +1,110 @@
+"""`docker run` words -> image, environment, GPUs, and the words that the container starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from matrix.checking.variables import Word
+
+# Options of `docker run` that take no value; every other option takes the next word, or what follows its `=`.
+SWITCHES: Final = frozenset(
+    [
+        "-d",
+        "--detach",
+        "-i",
+        "--interactive",
+        "-t",
+        "--tty",
+        "-it",
+        "-ti",
+        "-dit",
+        "-itd",
+        "-id",
+        "-di",
+        "-td",
+        "-P",
+        "--publish-all",
+        "--rm",
+        "--privileged",
+        "--init",
+        "--read-only",
+        "--oom-kill-disable",
+        "--no-healthcheck",
+        "--disable-content-trust",
+        "--sig-proxy",
+        "--help",
+        "-q",
+        "--quiet",
+        "--use-api-socket",
+        "--replace",
+    ]
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Container:
+    """What a `docker run` line says; `command` are the words after the image, `entrypoint` replaces the image's."""
+
+    image: Word | None = None
+    entrypoint: Word | None = None
+    command: tuple[Word, ...] = ()
+    env: Mapping[str, Word] = field(default_factory=dict)
+    gpus: str = ""
+
+
+def read_docker_run(words: Sequence[Word], host: Mapping[str, Word]) -> Container:
+    """Read the words behind `docker run`. `host`: the surrounding environment, for `-e NAME` without a value."""
+    env: dict[str, Word] = {}
+    gpus, entrypoint = "", None
+    at = 0
+    while at < len(words):
+        word = words[at]
+        if not word.text.startswith("-") or word.text == "-":
+            if not word.known and not word.text.strip("$ "):  # an unset variable that may be empty
+                at += 1
+                continue
+            return Container(image=word, entrypoint=entrypoint, command=tuple(words[at + 1 :]), env=env, gpus=gpus)
+        name, equals, glued = word.text.partition("=")
+        if word.text in SWITCHES or (equals and name in SWITCHES):
+            at += 1
+            continue
+        if (
+            not equals
+            and name[:2] in ("-e", "-v", "-p", "-w", "-u", "-m", "-h", "-l")
+            and len(name) > 2
+            and name[1] != "-"
+        ):
+            name, glued, equals = name[:2], word.text[2:], "="
+        value = Word(glued, word.line, word.holes) if equals else words[at + 1] if at + 1 < len(words) else None
+        at += 1 if equals else 2
+        if value is None:
+            break
+        if name in ("-e", "--env"):
+            _set(env, value, host)
+        elif name == "--entrypoint":
+            entrypoint = value
+        elif name == "--gpus":
+            gpus = value.text.strip("\"'")
+    return Container(entrypoint=entrypoint, env=env, gpus=gpus)
+
+
+def _set(env: dict[str, Word], value: Word, host: Mapping[str, Word]) -> None:
+    name, equals, text = value.text.partition("=")
+    env[name] = Word(text, value.line, value.holes) if equals else host.get(name, Word(f"${name}", value.line, (name,)))
+
+
+def image_engine(image: str) -> str:
+    """The engine whose image this is, by its name; "" where the name does not tell."""
+    name = image.split("@", maxsplit=1)[0].lower()
+    for mark, engine in (
+        ("sglang", "sglang"),
+        ("tensorrt-llm", "trtllm"),
+        ("trtllm", "trtllm"),
+        ("vllm", "vllm"),
+        ("llama.cpp", "llamacpp"),
+    ):
+        if mark in name:
+            return engine
+    return ""

@@ -1,0 +1,269 @@
+"""What a command amounts to: one flat table of facts, over which checks.yaml speaks. See docs/reference/check.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from matrix.checking.launchers import Command
+from matrix.checking.model_config import Model
+from matrix.checking.releases import AskedRelease
+from matrix.checking.rigs import Host
+from matrix.checking.rules import derive, read_book
+from matrix.checking.settings import UNKNOWN, Settings, kinds
+from matrix.checking.sharing import KEYS, read_sharing, stage_starts
+from matrix.preflight.snapshot import Snapshot
+
+DENSE_BACKENDS: Final = frozenset(
+    {
+        "triton",
+        "flashinfer",
+        "fa3",
+        "fa4",
+        "flashmla",
+        "cutlass_mla",
+        "trtllm_mla",
+        "torch_native",
+        "flex_attention",
+        "tokenspeed_mla",
+        "cutedsl_mla",
+    }
+)
+MTP_METHODS: Final = frozenset(
+    {"mtp", "deepseek_mtp", "glm_moe_dsa_mtp", "glm4_moe_mtp", "glm5_mtp", "NEXTN", "EAGLE", "FROZEN_KV_MTP", "MTP"}
+)
+DSA: Final = frozenset({"GlmMoeDsaForCausalLM", "DeepseekV32ForCausalLM", "Glm5NextForConditionalGeneration"})
+
+
+def collect_facts(
+    command: Command,
+    release: AskedRelease,
+    model: Model,
+    settings: Settings,
+    *,
+    host: Host | None = None,
+    installed: Mapping[str, str] | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Collect everything that a condition can ask for. Absent: None; not to be told: UNKNOWN."""
+    snapshot, installed = release.snapshot, installed or {}
+    facts: dict[str, Any] = {name: settings.value(name) for name in kinds()}
+    facts.update(
+        engine=command.engine,
+        version=release.version or UNKNOWN,
+        fork=release.fork,
+        complete=bool(snapshot and snapshot.complete),
+    )
+    facts["option"] = settings.options
+    facts["env"] = {name: word.text if word.known else UNKNOWN for name, word in command.env.items()}
+    facts["pins"] = _pins(snapshot, installed)
+    facts["installed"] = frozenset(installed)
+    facts.update(_host(host))
+    _from_trtllm_file(facts, extra or {})
+    _attention(facts)
+    _draft(facts)
+    overrides = facts["overrides"] if isinstance(facts["overrides"], dict) else {}
+    facts["override_keys"] = UNKNOWN if facts["overrides"] is UNKNOWN else frozenset(overrides)
+    config = {**model.config, **overrides}
+    facts["config"], facts["file_config"] = config, model.config
+    facts["config_given"] = model.given
+    _model(facts, model, config)
+    derive(facts, read_book().derived)
+    _pairs(facts)
+    _layout(facts)
+    _sharing(facts, config, command.engine)
+    return facts
+
+
+def _pins(snapshot: Snapshot | None, installed: Mapping[str, str]) -> dict[str, str]:
+    """Exact versions: the release's own pins, and what is installed beside them, which wins."""
+    own = {
+        name: spec.removeprefix("==")
+        for name, spec in (snapshot.pins.items() if snapshot else ())
+        if spec.startswith("==") and "," not in spec
+    }
+    return {**own, **installed}
+
+
+def _host(host: Host | None) -> dict[str, Any]:
+    if host is None:
+        return {"sm": UNKNOWN, "gpus": UNKNOWN, "fabric": UNKNOWN, "gpu": UNKNOWN, "sm_family": UNKNOWN}
+    return {
+        "sm": host.sm,
+        "gpus": host.gpus,
+        "fabric": host.fabric or UNKNOWN,
+        "gpu": host.name or f"SM{host.sm}",
+        "sm_family": host.sm // 10,
+    }
+
+
+def _from_trtllm_file(facts: dict[str, Any], extra: Mapping[str, Any]) -> None:
+    """The nested YAML that trtllm-serve takes: by dotted names under `file`, and the settings that have a name here."""
+    flat = dict(_flatten(extra))
+    facts["file"] = flat
+    for key, name in (
+        ("tensor_parallel_size", "tp"),
+        ("pipeline_parallel_size", "pp"),
+        ("moe_expert_parallel_size", "ep"),
+        ("kv_cache_config.dtype", "kv_given"),
+        ("moe_config.backend", "moe_given"),
+        ("max_seq_len", "context_given"),
+        ("max_num_tokens", "batched_tokens"),
+        ("context_parallel_size", "pcp"),
+    ):
+        if key in flat:
+            facts[name] = flat[key]
+    if (kind := flat.get("speculative_config.decoding_type")) is not None:
+        tokens = flat.get(
+            "speculative_config.max_draft_len", flat.get("speculative_config.num_nextn_predict_layers", 1)
+        )
+        facts["spec"] = {"method": str(kind), "num_speculative_tokens": tokens}
+    facts["block_reuse"] = flat.get("kv_cache_config.enable_block_reuse", True) if facts["engine"] == "trtllm" else None
+    facts["host_cache"] = bool(flat.get("kv_cache_config.host_cache_size"))
+
+
+def _flatten(value: Mapping[str, Any], prefix: str = "", depth: int = 0) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for key, entry in value.items():
+        if isinstance(entry, Mapping) and depth < 5:
+            found += _flatten(entry, f"{prefix}{key}.", depth + 1)
+        else:
+            found.append((f"{prefix}{key}", entry))
+    return found
+
+
+def _attention(facts: dict[str, Any]) -> None:
+    """Whether the line names a dense backend, which takes sparse attention out."""
+    named = [
+        facts[n]
+        for n in ("attention_backend", "prefill_attention_backend", "decode_attention_backend")
+        if facts[n] is not None
+    ]
+    nested = facts["attention_config"]
+    if isinstance(nested, dict) and isinstance(nested.get("backend"), str):
+        named.append(nested["backend"])
+        facts["attention_backend"] = facts["attention_backend"] or nested["backend"]
+    facts["dense"] = (
+        UNKNOWN
+        if UNKNOWN in named
+        else facts["engine"] == "sglang" and any(str(n).lower() in DENSE_BACKENDS for n in named)
+    )
+
+
+def _draft(facts: dict[str, Any]) -> None:
+    """The draft: whether there is one, which kind, and how many tokens it proposes."""
+    spec = facts["spec"]
+    if spec is UNKNOWN or facts["draft_algorithm"] is UNKNOWN:
+        facts.update(draft=True, draft_kind=UNKNOWN, draft_tokens=UNKNOWN)
+        return
+    if isinstance(spec, dict):
+        method = str(spec.get("method") or ("draft_model" if spec.get("model") else ""))
+        tokens = spec.get("num_speculative_tokens")
+        facts["draft_moe_given"] = facts["draft_moe_given"] or spec.get("moe_backend")
+    else:
+        method, tokens = str(facts["draft_algorithm"] or ""), facts["draft_tokens_given"]
+        if method and tokens is None and isinstance(facts["draft_steps"], int):
+            tokens = facts["draft_steps"] + 1
+    facts["draft"] = bool(method) and method.lower() != "none"
+    facts["draft_kind"] = (
+        None if not facts["draft"] else "mtp" if method in MTP_METHODS and not facts["draft_model"] else method.lower()
+    )
+    facts["draft_method"] = method or None
+    facts["draft_tokens"] = tokens if isinstance(tokens, int) and not isinstance(tokens, bool) else None
+    if isinstance(facts["draft_steps"], int):
+        facts["steps_plus_one"] = facts["draft_steps"] + 1
+
+
+def _model(facts: dict[str, Any], model: Model, config: Mapping[str, Any]) -> None:
+    architecture = str(config["architectures"][0])
+    facts.update(
+        architecture=architecture,
+        family=model.family or UNKNOWN,
+        format=model.format or UNKNOWN,
+        dsa=architecture in DSA,
+    )
+    facts["sparse"] = UNKNOWN if facts["dense"] is UNKNOWN else facts["dsa"] and not facts["dense"]
+    for name, key in (
+        ("layers", "num_hidden_layers"),
+        ("heads", "num_attention_heads"),
+        ("experts", "n_routed_experts"),
+        ("model_context", "max_position_embeddings"),
+        ("topk", "index_topk"),
+        ("rope_dims", "qk_rope_head_dim"),
+    ):
+        value = config.get(key)
+        facts[name] = value if isinstance(value, int) and not isinstance(value, bool) else UNKNOWN
+    mtp = config.get("num_nextn_predict_layers")
+    facts["mtp_layers"] = mtp if isinstance(mtp, int) else UNKNOWN
+    facts["indexers_everywhere"] = model.indexers_everywhere or UNKNOWN
+    facts["thinks_always"] = model.thinks_always
+    quantization = config.get("quantization_config")
+    facts["config_quantization"] = (
+        quantization.get("quant_method") if isinstance(quantization, Mapping) else UNKNOWN if not model.given else None
+    )
+    if facts["quantization"] in ("modelopt_fp4", "nvfp4") and facts["format"] is UNKNOWN:
+        facts["format"] = "nvfp4"
+    context, tokens = facts["context_given"], facts["draft_tokens"]
+    facts["context"] = context if context is not None else facts["model_context"]
+    if isinstance(context, int) and isinstance(tokens, int):
+        facts["context_and_draft"] = context + tokens
+
+
+def _pairs(facts: dict[str, Any]) -> None:
+    """Facts of two values at once, which no condition over one could ask for."""
+    pair = (facts.get("dsa_prefill"), facts.get("dsa_decode"))
+    facts["backends"] = frozenset(b for b in pair if isinstance(b, str)) if facts["sparse"] is True else frozenset()
+    facts["mixed_tilelang"] = "tilelang" in pair and pair[0] != pair[1]
+    named = [n for n in (facts["dsa_prefill_given"], facts["dsa_decode_given"]) if isinstance(n, str)]
+    facts["named_other_than_trtllm"] = any(n != "trtllm" for n in named)
+    chunk, page = facts["chunked_prefill"], facts.get("page")
+    page = int(page) if isinstance(page, str) and page.isdigit() else page
+    facts["page"] = page
+    if isinstance(chunk, int) and isinstance(page, int) and chunk > 0 and page > 0 and not facts["dp_attention"]:
+        facts["chunk_rest"] = chunk % page
+    tokens = facts["batched_tokens"]
+    if isinstance(tokens, int):
+        facts["scratch_gib"] = round(2 * tokens * 64 * 512 * 4 / 2**30, 1)  # vllm#53413: padded heads x latent x fp32
+
+
+def _layout(facts: dict[str, Any]) -> None:
+    """Ranks, and heads of one rank, where the sizes are known."""
+    tp, pp, dp, heads = facts["tp"], facts["pp"], facts["dp"], facts["heads"]
+    numbers = [n for n in (tp, pp, dp) if not isinstance(n, int)]
+    if numbers:
+        facts.update(ranks=UNKNOWN, heads_per_rank=UNKNOWN, host_ranks=UNKNOWN)
+        return
+    per_replica = tp * pp * (facts["pcp"] if facts["engine"] == "vllm" and isinstance(facts["pcp"], int) else 1)
+    inside = facts["engine"] == "sglang" and facts["dp_attention"]
+    local = facts["option"].get("--data-parallel-size-local")
+    many = int(local) if isinstance(local, str) and local.isdigit() else dp
+    facts["ranks"] = per_replica * (1 if inside else many)
+    nodes = facts["nodes"] if isinstance(facts["nodes"], int) and facts["nodes"] > 0 else 1
+    facts["host_ranks"] = -(-facts["ranks"] // nodes)
+    attention_tp = max(tp // dp, 1) if inside and dp > 0 else tp
+    facts["attention_tp"] = attention_tp
+    facts["heads_per_rank"] = heads // attention_tp if isinstance(heads, int) and attention_tp > 0 else UNKNOWN
+    facts["heads_divide"] = heads % attention_tp == 0 if isinstance(heads, int) and attention_tp > 0 else UNKNOWN
+
+
+def _sharing(facts: dict[str, Any], config: Mapping[str, Any], engine: str) -> None:
+    """Which layers share, as this release reads the config, and whether a pipeline stage begins on one."""
+    keys = tuple(facts.get("sharing_keys") or KEYS)
+    sharing = read_sharing(config, keys) if facts["sparse"] is True else None
+    if facts["overrides"] is UNKNOWN:
+        facts.update(shares=UNKNOWN, stage_edges=UNKNOWN, indexer_layers=UNKNOWN, sharing_by=UNKNOWN)
+        return
+    facts["shares"] = bool(sharing and sharing.shared)
+    facts["indexer_layers"] = sharing.full if sharing else None
+    facts["sharing_by"] = sharing.by if sharing else None
+    facts["stage_edges"] = None
+    pp = facts["pp"]
+    if sharing is None or not isinstance(pp, int) or pp < 2 or pp > sharing.layers:
+        return
+    name = "SGLANG_PP_LAYER_PARTITION" if engine == "sglang" else "VLLM_PP_LAYER_PARTITION"
+    partition = facts["env"].get(name, "")
+    starts = None if partition is UNKNOWN else stage_starts(sharing.layers, pp, engine=engine, partition=partition)
+    facts["partition_fits"] = starts is not None or partition is UNKNOWN
+    if starts is not None:
+        edges = tuple(start for start in starts if start in sharing.shared)
+        facts["stage_edges"], facts["stage_starts"] = edges or None, starts

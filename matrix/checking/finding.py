@@ -1,0 +1,105 @@
+"""What `check` has to say: one cause, its consequence, its remedy, and what it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal
+
+from matrix.checking.launchers import Command
+from matrix.checking.rules import Decision, Level, fill, read_book
+from matrix.errors import Problem
+
+ORDER: Final[tuple[Level, ...]] = ("wrong", "unknown", "risky", "note")
+Verdict = Literal["fine", "risky", "unknown", "wrong"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing about a command. `subject`: the words of the line that it is about; `line`: where they stand."""
+
+    id: str
+    level: Level
+    subject: tuple[str, ...]
+    cause: str
+    consequence: str = ""
+    remedy: str = ""
+    decided_by: Decision | None = None
+    sources: tuple[str, ...] = ()
+    conflict: tuple[Mapping[str, str], ...] = ()
+    line: int = 0
+
+    @property
+    def rank(self) -> int:
+        return ORDER.index(self.level)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """Everything about one command, the worst first."""
+
+    command: Command
+    release: str
+    rig: str
+    model: str
+    findings: tuple[Finding, ...]
+    derived: Mapping[str, Any] = field(default_factory=dict)  # what the engine chooses where the line says nothing
+    undecided: int = 0  # checks that wait for facts
+    waits_for: tuple[str, ...] = ()  # which facts, e.g. the GPUs or a config.json
+
+    @property
+    def verdict(self) -> Verdict:
+        levels = {finding.level for finding in self.findings}
+        return (
+            "wrong"
+            if "wrong" in levels
+            else "unknown"
+            if "unknown" in levels
+            else "risky"
+            if "risky" in levels
+            else "fine"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """One text: its commands' judgements and what could not be read of it."""
+
+    name: str
+    judgements: tuple[Judgement, ...]
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 fine, 1 something is wrong, 3 something is risky or cannot be judged."""
+        verdicts = {judgement.verdict for judgement in self.judgements}
+        if "wrong" in verdicts:
+            return 1
+        return 3 if verdicts & {"risky", "unknown"} or self.problems else 0
+
+
+def sort_findings(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The worst first; one cause on one subject is told once."""
+    seen: dict[tuple[str, tuple[str, ...], str], Finding] = {}
+    for finding in findings:
+        seen.setdefault((finding.id, finding.subject, finding.cause), finding)
+    return tuple(sorted(seen.values(), key=lambda f: f.rank))
+
+
+def tell(
+    id_: str, facts: Mapping[str, Any], subject: str, *, level: Level | None = None, line: int = 0, **more: object
+) -> Finding:
+    """Tell what code has found in the words of checks.yaml (`computed`); `more` are facts of the finding itself."""
+    check, known = read_book().computed[id_], {**facts, **more}
+    decided = replace(check.decided_by, fact=fill(check.decided_by.fact, known))
+    return Finding(
+        id=id_,
+        level=level or check.level,
+        subject=(subject,),
+        cause=fill(check.cause, known),
+        consequence=fill(check.consequence, known),
+        remedy=fill(check.remedy, known),
+        decided_by=decided,
+        sources=tuple(fill(source, known) for source in check.sources),
+        line=line,
+    )

@@ -1,0 +1,189 @@
+"""A command, a release, GPUs and a checkpoint -> one judgement, the worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from matrix.checking.facts import collect_facts
+from matrix.checking.finding import Finding, Judgement, sort_findings, tell
+from matrix.checking.known_failures import find_known
+from matrix.checking.launchers import Command
+from matrix.checking.memory import judge_memory
+from matrix.checking.model_config import Model, describe_model
+from matrix.checking.overrides import judge_sharing
+from matrix.checking.parser_findings import judge_words
+from matrix.checking.releases import AskedRelease, release_of_image, release_of_requirement
+from matrix.checking.rigs import Host
+from matrix.checking.rules import Check, applying, fill, read_book, undecided
+from matrix.checking.settings import Settings, config_words, read_settings
+from matrix.checking.variables import Word
+from matrix.checking.yaml_nodes import compose_documents, plain
+
+SHOWN: Final = ("kv", "dsa_prefill", "dsa_decode", "moe", "draft_moe", "page", "indexer_layers", "stage_starts")
+GPUS: Final = "the GPUs (--rig or --gpus)"
+WAITING: Final = {
+    "sm": GPUS,
+    "gpus": GPUS,
+    "sm_family": GPUS,
+    "fabric": GPUS,
+    "version": "a release (--release)",
+    "pins": "exact pins (--installed)",
+    "format": "the weight format (--config)",
+}
+GIVEN: Final = {
+    "kv": "kv_given",
+    "dsa_prefill": "dsa_prefill_given",
+    "dsa_decode": "dsa_decode_given",
+    "moe": "moe_given",
+    "draft_moe": "draft_moe_given",
+    "page": "page_size",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What the user says beside the command. `files`: texts of configuration files that the command names, by path."""
+
+    release: AskedRelease | None = None
+    host: Host | None = None
+    config: Mapping[str, Any] | None = None
+    tensors: frozenset[str] = frozenset()
+    size_bytes: int = 0
+    installed: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+def judge(command: Command, asked: Asked) -> Judgement:
+    """Judge one command: parser, pairs, overrides, memory, known failures."""
+    release, findings = _release(command, asked)
+    installed = {**command.installed, **asked.installed}
+    for own in ("sglang", "vllm"):
+        installed.pop(own, None)
+    snapshot = release.nearest_snapshot()
+    first = read_settings(command, snapshot)
+    words, extra, from_file = _config_file(command, first, asked)
+    findings += from_file
+    settings = read_settings(command, snapshot, words) if words else first
+    host = _visible(asked.host, command)
+    model = describe_model(_name(settings), asked.config, asked.tensors, asked.size_bytes)
+    facts = collect_facts(command, release, model, settings, host=host, installed=installed, extra=extra)
+    findings += judge_words(command, release, settings, str(facts["architecture"]), installed)
+    findings += [_of_check(check, facts, settings) for check in applying(facts, read_book().checks)]
+    findings += judge_sharing(facts, model, settings)
+    findings += judge_memory(facts, model, host, settings)
+    findings += find_known(facts, model, release)
+    findings += _assumptions(model, asked)
+    waiting = undecided(facts, read_book().checks)
+    return Judgement(
+        command=command,
+        release=release.name,
+        rig=str(host) if host else "",
+        model=_shown_model(model),
+        findings=sort_findings(findings),
+        derived={name: facts[name] for name in SHOWN if facts.get(name) is not None and _derived(name, facts)},
+        undecided=len(waiting),
+        waits_for=tuple(dict.fromkeys(WAITING[f] for fs in waiting.values() for f in fs if f in WAITING)),
+    )
+
+
+def _release(command: Command, asked: Asked) -> tuple[AskedRelease, list[Finding]]:
+    """The release that was asked for, else the one that the text names; a contradiction is told."""
+    named = release_of_image(command.image.text) if command.image is not None else None
+    named = named if named is not None and named.engine == command.engine else None
+    if named is None or not named.version:
+        named = release_of_requirement(command.engine, dict(command.installed)) or named
+    if asked.release is None:
+        return named or AskedRelease(engine=command.engine, version="", by="the text"), []
+    if named is None or not named.version or named.version == asked.release.version:
+        return asked.release, []
+    more = {"named": f"{named.name} ({named.by})", "asked": asked.release.name}
+    return asked.release, [tell("releases_disagree", more, named.by, line=command.line)]
+
+
+def _config_file(
+    command: Command, settings: Settings, asked: Asked
+) -> tuple[tuple[Word, ...], Mapping[str, Any], list[Finding]]:
+    """The file behind `--config`: words of a flat one (SGLang, vLLM), data of a nested one (TensorRT-LLM)."""
+    path = settings.value("config_file")
+    if not isinstance(path, str):
+        return (), {}, []
+    own = command.files.get(path) or next((t for name, t in command.files.items() if path.endswith(f"/{name}")), None)
+    text = own.text if own is not None else asked.files.get(path)
+    subject, line = settings.written("config_file"), settings.line("config_file")
+    if text is None:
+        return (), {}, [tell("config_file_absent", {}, subject, line=line, path=path)]
+    documents, problems = compose_documents(text, path)
+    data = plain(documents[0]) if documents else {}
+    if problems or not isinstance(data, dict):
+        at = max(problems[0].line, 1) if problems else 1
+        what = problems[0].message if problems else "expected a mapping of option names to values"
+        told = tell(
+            "config_file_unreadable", {"line": at + (own.line - 1 if own else 0)}, subject, path=path, problem=what
+        )
+        return (), {}, [told]
+    if command.engine == "trtllm":
+        return (), data, []
+    data.pop("config", None)
+    return config_words(data), {}, []
+
+
+def _visible(host: Host | None, command: Command) -> Host | None:
+    """The GPUs that the command can see: fewer than the host's where the text says so."""
+    if host is None:
+        return None
+    listed = command.env.get("CUDA_VISIBLE_DEVICES")
+    count = (
+        len([d for d in listed.text.split(",") if d.strip()])
+        if listed is not None and listed.known and listed.text.strip()
+        else 0
+    )
+    given = command.gpus.removeprefix("device=").strip("\"'")
+    if not count and given.isdigit():
+        count = int(given)
+    elif not count and "," in given:
+        count = len(given.split(","))
+    if 0 < count < host.gpus:
+        return Host(sm=host.sm, gpus=count, name=host.name, vram_bytes=host.vram_bytes, fabric=host.fabric)
+    return host
+
+
+def _name(settings: Settings) -> str:
+    value = settings.value("model")
+    return value if isinstance(value, str) else ""
+
+
+def _of_check(check: Check, facts: Mapping[str, Any], settings: Settings) -> Finding:
+    given = [name for name in check.subject if name in settings.given]
+    subject = tuple(dict.fromkeys(settings.written(name) for name in given)) or (settings.written(check.subject[0]),)
+    return Finding(
+        id=check.id,
+        level=check.level,
+        subject=subject,
+        cause=fill(check.cause, facts),
+        consequence=fill(check.consequence, facts),
+        remedy=fill(check.remedy, facts),
+        decided_by=check.decided_by,
+        sources=check.sources,
+        conflict=check.conflict,
+        line=settings.given[given[0]].line if given else 0,
+    )
+
+
+def _assumptions(model: Model, asked: Asked) -> Iterator[Finding]:
+    if asked.config is None and not model.family:
+        name, architecture = model.name or "The line", model.config["architectures"][0]
+        yield tell("checkpoint_assumed", {}, model.name or "no model", name=name, architecture=architecture)
+
+
+def _shown_model(model: Model) -> str:
+    what = f"{model.family or model.config['architectures'][0]} {model.format}".strip()
+    by = "config.json given" if model.given else "by its name" if model.family else "assumed"
+    return f"{what} ({by})"
+
+
+def _derived(name: str, facts: Mapping[str, Any]) -> bool:
+    """Whether the engine, and not the line, set it."""
+    given = GIVEN.get(name)
+    return given is None or facts.get(name) != facts.get(given)

@@ -1,0 +1,95 @@
+"""Known failures of the matrix that speak of a line like this one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, Final
+
+import yaml
+
+from matrix.checking.conditions import holds
+from matrix.checking.finding import Finding
+from matrix.checking.model_config import Model
+from matrix.checking.releases import AskedRelease
+from matrix.checking.rules import Decision
+from matrix.checkout import CHECKOUT
+from matrix.preflight.snapshot import release_id
+
+FILE: Final = CHECKOUT / "matrix" / "known_failures.yaml"
+FAMILIES: Final = {"GLM-5": "glm5", "GLM-5.2": "glm52", "GLM-5.3": "glm53", "GLM-5.3-Flash": "glm53flash"}
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@cache
+def _entries() -> tuple[Mapping[str, Any], ...]:
+    raw = yaml.load(FILE.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader
+    return tuple(raw["known_failures"])
+
+
+def find_known(facts: Mapping[str, Any], model: Model, release: AskedRelease) -> Iterator[Finding]:
+    """Entries whose condition holds for the line; those about a checkpoint of the axes ask for that checkpoint."""
+    asked = _cell_facts(facts, model, release)
+    for entry in _entries():
+        when = dict(entry["when"])
+        features = when.pop("features", [])
+        without = when.pop("without", [])
+        wanted = set(features if isinstance(features, list) else [features])
+        if not wanted <= asked["features"] or set(without) & asked["features"]:
+            continue
+        if not set(when) <= set(asked) | {"pins"} or holds(when, asked) is not True:
+            continue
+        if "indexcache" in wanted and not model.indexers_everywhere:
+            continue
+        yield _finding(entry)
+
+
+def _cell_facts(facts: Mapping[str, Any], model: Model, release: AskedRelease) -> dict[str, Any]:
+    features = {
+        name
+        for name, asked in (
+            ("indexcache", facts.get("override_keys") and facts.get("shares")),
+            ("mtp", facts.get("draft_kind") == "mtp"),
+            ("fp8_kv", str(facts.get("kv", "")).startswith("fp8")),
+            ("chunked_prefill", True),
+        )
+        if asked
+    }
+    return {
+        "engine": facts["engine"],
+        "version": facts["version"],
+        "sm": facts["sm"],
+        "gpus": facts["gpus"],
+        "fork": facts["fork"],
+        "format": facts["format"],
+        "family": FAMILIES.get(model.family),
+        "release": release.id or release_id(release.engine, release.version),
+        "checkpoint": model.checkpoint or None,
+        "canary": False,
+        "pins": facts["pins"],
+        "features": features,
+        "mtp_layer": bool(facts["mtp_layers"]) if isinstance(facts["mtp_layers"], int) else None,
+    }
+
+
+def _finding(entry: Mapping[str, Any]) -> Finding:
+    source = entry["source"]
+    return Finding(
+        id=str(entry["id"]),
+        level="risky" if entry["expect"] == "always" else "note",
+        subject=(f"known failure {entry['id']}",),
+        cause=str(entry["symptom"]),
+        consequence=f"Seen {_stage(entry['fails'])}.",
+        remedy=f"Affected: {entry.get('affected', 'see the entry')}. Fixed: {entry.get('fixed', 'not known')}.",
+        decided_by=Decision(
+            kind=source["kind"] if source["kind"] in ("wheel", "run", "report") else "report",
+            fact=f"matrix/known_failures.yaml {entry['id']}",
+            read=str(entry["added"]),
+        ),
+        sources=(str(entry["issue"]),),
+    )
+
+
+def _stage(fails: Mapping[str, Any]) -> str:
+    where = {"before_ready": "before the engine is ready", "first_request": "at the first request"}
+    return where.get(str(fails["at"]), f"by {fails.get('test', 'a test')}")

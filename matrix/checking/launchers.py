@@ -1,0 +1,206 @@
+"""Which engine a list of words starts, and with which words: `vllm serve`, `python -m sglang.launch_server`, ..."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Final
+
+from matrix.checking.variables import Word
+
+PYTHON: Final = re.compile(r"python(3(\.\d+)?)?|pypy3")
+MODULES: Final = {
+    "sglang.launch_server": "sglang",
+    "sglang.srt.entrypoints.http_server": "sglang",
+    "vllm.entrypoints.openai.api_server": "vllm",
+    "vllm.entrypoints.cli.main": "vllm",
+    "vllm.entrypoints.openai.run_server": "vllm",
+    "tensorrt_llm.commands.serve": "trtllm",
+}
+SCRIPTS: Final = {"launch_server.py": "sglang", "api_server.py": "vllm"}
+PROGRAMS: Final = {"sglang": "sglang", "vllm": "vllm", "trtllm-serve": "trtllm", "llama-server": "llamacpp"}
+SERVE: Final = frozenset({"serve"})
+SUBCOMMANDS: Final = {
+    "vllm": ("serve", "bench", "chat", "complete", "run-batch", "collect-env", "launch"),
+    "sglang": ("serve", "generate", "version", "killall", "bench"),
+    "trtllm-serve": ("serve", "disaggregated", "disaggregated_mpi_worker", "mm_embedding_serve"),
+}
+# Words that only stand in front: how many words of their own they take (options with a value are listed).
+WRAPPERS: Final[Mapping[str, frozenset[str]]] = {
+    "exec": frozenset({"-a"}),
+    "nohup": frozenset(),
+    "time": frozenset({"-f", "-o"}),
+    "command": frozenset(),
+    "sudo": frozenset({"-u", "-g", "-C", "-h", "-p"}),
+    "setsid": frozenset(),
+    "nice": frozenset({"-n"}),
+    "stdbuf": frozenset({"-o", "-e", "-i"}),
+    "numactl": frozenset({"-N", "-m", "-C", "-p", "-i"}),
+    "taskset": frozenset({"-c", "-p"}),
+    "ionice": frozenset({"-c", "-n", "-p"}),
+    "timeout": frozenset({"-s", "-k", "--signal", "--kill-after"}),
+    "env": frozenset({"-u", "-C", "-S", "--unset", "--chdir"}),
+    "srun": frozenset({"-n", "-N", "-c", "-p", "-t", "-J", "-A", "-w", "-o", "-e"}),
+    "mpirun": frozenset({"-n", "-np", "-x", "-H", "--host", "--hostfile", "-mca", "--mca"}),
+    "mpiexec": frozenset({"-n", "-np"}),
+    "trtllm-llmapi-launch": frozenset(),
+    "tini": frozenset(),
+    "dumb-init": frozenset(),
+    "catchsegv": frozenset(),
+    "uvx": frozenset({"--from", "--with", "-p", "--python"}),
+    "xargs": frozenset(),
+    "torchrun": frozenset(),
+    "then": frozenset(),
+    "do": frozenset(),
+    "else": frozenset(),
+    "if": frozenset(),
+    "while": frozenset(),
+    "!": frozenset(),
+    "{": frozenset(),
+    "nsys": frozenset({"-o", "-t", "-s"}),
+    "profile": frozenset(),
+    "$": frozenset(),
+    "%": frozenset(),
+}
+ASSIGNMENT: Final = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """A file that the read text itself writes (a here-document, a ConfigMap), with where it stands."""
+
+    text: str
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """One engine, started in one place. `argv` are the words after the command itself."""
+
+    engine: str
+    entry: str  # as it is written, e.g. "vllm serve"
+    argv: tuple[Word, ...]
+    env: Mapping[str, Word] = field(default_factory=dict)
+    file: str = ""
+    line: int = 0
+    image: Word | None = None
+    gpus: str = ""  # what the text itself says about GPUs: a count, or the listed devices
+    installed: Mapping[str, str] = field(default_factory=dict)  # package -> version, from pip lines of the same text
+    files: Mapping[str, Text] = field(default_factory=dict)  # path -> what the same text writes there
+
+    @property
+    def where(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """What a list of words starts: an engine, or another reader's business (a container, a shell's own text)."""
+
+    kind: str  # engine, container, shell
+    engine: str = ""
+    entry: str = ""
+    argv: tuple[Word, ...] = ()
+    env: Mapping[str, Word] = field(default_factory=dict)
+
+
+def find_start(words: Sequence[Word]) -> Start | None:
+    """What these words start, wrappers and leading assignments taken off; None where it is none of ours."""
+    env: dict[str, Word] = {}
+    rest = _unwrap(list(words), env)
+    if not rest:
+        return None
+    program = PurePosixPath(rest[0].text).name
+    if program in ("docker", "podman", "nerdctl"):
+        return _container(rest, env)
+    if program in ("bash", "sh", "zsh", "dash") and (script := _script(rest[1:])) is not None:
+        return Start(kind="shell", entry=program, argv=(script,), env=env)
+    return _engine(program, rest, env)
+
+
+def _engine(program: str, rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None:
+    if PYTHON.fullmatch(program) or (program.startswith("$") and len(rest) > 2 and rest[1].text == "-m"):
+        return _module(rest, env)
+    if program in SCRIPTS:
+        return Start(kind="engine", engine=SCRIPTS[program], entry=rest[0].text, argv=tuple(rest[1:]), env=env)
+    engine = PROGRAMS.get(program)
+    if engine is None:
+        return None
+    if engine == "llamacpp":
+        return Start(kind="engine", engine=engine, entry=program, argv=tuple(rest[1:]), env=env)
+    verb = rest[1].text if len(rest) > 1 else ""
+    if verb in SERVE:
+        return Start(kind="engine", engine=engine, entry=f"{program} serve", argv=tuple(rest[2:]), env=env)
+    if program == "trtllm-serve" and verb not in SUBCOMMANDS[program]:
+        return Start(kind="engine", engine=engine, entry=program, argv=tuple(rest[1:]), env=env)
+    return None
+
+
+def _module(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None:
+    """`python [-u] -m module ...`, or `python path/to/launch_server.py ...`."""
+    for index, word in enumerate(rest[1:], start=1):
+        if word.text == "-m" and index + 1 < len(rest):
+            engine = MODULES.get(rest[index + 1].text)
+            argv = tuple(rest[index + 2 :])
+            if engine is None:
+                return None
+            if rest[index + 1].text == "vllm.entrypoints.cli.main":
+                if not argv or argv[0].text != "serve":
+                    return None
+                argv = argv[1:]
+            if engine == "trtllm" and argv and argv[0].text == "serve":
+                argv = argv[1:]
+            return Start(kind="engine", engine=engine, entry=f"python -m {rest[index + 1].text}", argv=argv, env=env)
+        if not word.text.startswith("-"):
+            engine = SCRIPTS.get(PurePosixPath(word.text).name)
+            argv = tuple(rest[index + 1 :])
+            return Start(kind="engine", engine=engine, entry=word.text, argv=argv, env=env) if engine else None
+    return None
+
+
+def _container(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None:
+    texts = [w.text for w in rest[1:3]]
+    skip = 2 if texts[:1] == ["run"] else 3 if texts == ["container", "run"] else 0
+    if not skip:
+        return None
+    return Start(kind="container", entry=rest[0].text, argv=tuple(rest[skip:]), env=env)
+
+
+def _script(words: Sequence[Word]) -> Word | None:
+    """The text behind `-c` (`-lc`, `-exc`), which a shell would run."""
+    for index, word in enumerate(words):
+        if re.fullmatch(r"-[a-z]*c", word.text) and index + 1 < len(words):
+            return words[index + 1]
+        if not word.text.startswith("-"):
+            return None
+    return None
+
+
+def _unwrap(words: list[Word], env: dict[str, Word]) -> list[Word]:
+    """Take `sudo`, `env A=b`, `numactl -N 0` and their like off the front; what they set goes into `env`."""
+    while words:
+        found = ASSIGNMENT.fullmatch(words[0].text)
+        name = PurePosixPath(words[0].text).name
+        if found is not None and not words[0].text.startswith("-"):
+            env[found[1]] = Word(found[2], words[0].line, words[0].holes)
+            words = words[1:]
+        elif name in WRAPPERS:
+            words = _skip_options(words[1:], WRAPPERS[name], name)
+        elif name == "uv" and [w.text for w in words[1:2]] == ["run"]:
+            words = _skip_options(words[2:], frozenset({"--with", "-p", "--python", "--extra", "--project"}), name)
+        else:
+            break
+    return words
+
+
+def _skip_options(words: list[Word], with_value: frozenset[str], name: str) -> list[Word]:
+    while words and words[0].text.startswith("-") and words[0].text != "-":
+        if words[0].text == "--":
+            return words[1:]
+        words = words[2:] if words[0].text in with_value else words[1:]
+    if name in ("timeout", "taskset") and words and re.fullmatch(r"[\d.]+[smhd]?|0x[0-9a-f]+|[\d,-]+", words[0].text):
+        return words[1:]  # the duration, the mask
+    return words

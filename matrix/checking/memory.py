@@ -1,0 +1,109 @@
+"""Does the line fit in the GPUs' memory? Weights, KV rows, draft and engine reserves of one rank.
+
+The arithmetic is matrix.fit's, which judges plans and brings the whole planner with it; a test compares the reserves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from matrix.checking.finding import Finding, tell
+from matrix.checking.model_config import Model
+from matrix.checking.rigs import Host
+from matrix.checking.rules import Level
+from matrix.checking.settings import Settings
+from matrix.planning import kv
+from matrix.planning.kv import GIB, Layout
+
+CUDA_GRAPH_BYTES: Final = 300_000_000  # matrix.fit's
+DRAFT_BYTES: Final = 5_000_000_000  # "the draft worker adds ~5 GB/rank" (seeds/004)
+SCRATCH_BYTES: Final = 2_000_000_000  # activations of a small prefill chunk
+DEFAULT_SHARE: Final = {"vllm": 0.92, "sglang": 0.88, "trtllm": 0.9}
+MARGIN: Final = 1.1  # the arithmetic leaves out what a rank shares and pads: only a clear miss is told
+CLEAR_MISS: Final = 1.5  # and only a very clear one is wrong
+WIDE: Final = frozenset({"bfloat16", "bf16", "float16", "auto"})
+
+
+def judge_memory(facts: Mapping[str, Any], model: Model, host: Host | None, settings: Settings) -> Iterator[Finding]:
+    """Compare what one rank holds with its GPU; silent where a size is not known."""
+    tp, pp = facts["tp"], facts["pp"]
+    if host is None or not host.vram_bytes or not isinstance(tp, int) or not isinstance(pp, int) or tp * pp < 1:
+        return
+    share = _share(facts)
+    weights = model.size_bytes // (tp * pp)
+    sizes = {
+        "size_gib": f"{model.size_bytes / GIB:.0f}",
+        "weight_ranks": tp * pp,
+        "weights_gib": f"{weights / GIB:.1f}",
+        "vram_gib": f"{host.vram_bytes / GIB:.1f}",
+        "share": f"{share:.2f}",
+        "size_source": model.source,
+    }
+    if weights > host.vram_bytes * share:
+        yield tell("weights_do_not_fit", {**facts, **sizes}, settings.written("tp"), line=settings.line("tp"))
+    elif weights and (row := _bytes_per_token(facts, model)) is not None:
+        pool = _pool(facts, int(host.vram_bytes * share) - weights, row)
+        yield from _window(facts, settings, pool, row, sizes)
+
+
+def _share(facts: Mapping[str, Any]) -> float:
+    share = facts["memory_share"]
+    if isinstance(share, float) and 0 < share <= 1:
+        return share
+    return DEFAULT_SHARE.get(str(facts["engine"]), 0.9)
+
+
+def _pool(facts: Mapping[str, Any], free: int, row: int) -> int:
+    """Tokens that fit into what weights leave free."""
+    draft = DRAFT_BYTES if facts.get("draft") is True else 0
+    return kv.pool_tokens(max(free - draft - CUDA_GRAPH_BYTES - SCRATCH_BYTES, 0), row)
+
+
+def _window(
+    facts: Mapping[str, Any], settings: Settings, pool: int, row: int, sizes: Mapping[str, Any]
+) -> Iterator[Finding]:
+    context = facts["context"]
+    if not isinstance(context, int) or pool * MARGIN >= context:
+        return
+    given, refuses = facts["context_given"] is not None, facts["engine"] == "vllm"
+    level: Level = "risky" if given or (refuses and pool * 2 < context) else "note"
+    if given and refuses and pool * CLEAR_MISS < context:
+        level = "wrong"
+    subject, line = settings.written("context_given"), settings.line("context_given")
+    yield tell("window_does_not_fit", {**facts, **sizes}, subject, level=level, line=line, pool=pool, row=row)
+
+
+def _bytes_per_token(facts: Mapping[str, Any], model: Model) -> int | None:
+    """KV bytes of one token on one rank; stages hold their own layers, decode context parallelism splits tokens."""
+    layout, shape = _layout(facts), _shape(facts, model)
+    if layout is None or shape is None:
+        return None
+    indexed = facts["indexer_layers"] if isinstance(facts["indexer_layers"], int) else None
+    drafts = 1 if facts.get("draft_kind") == "mtp" else 0
+    whole = kv.bytes_per_token(layout, shape, indexer_layers=indexed, mtp_layers=drafts)
+    dcp = facts["dcp"] if isinstance(facts["dcp"], int) and facts["dcp"] > 0 else 1
+    return max(int(whole // (facts["pp"] * dcp)), 1)
+
+
+def _shape(facts: Mapping[str, Any], model: Model) -> kv.Shape | None:
+    rank, rope, index = (model.config.get(key) for key in ("kv_lora_rank", "qk_rope_head_dim", "index_head_dim"))
+    if not (isinstance(rank, int) and isinstance(rope, int) and isinstance(index, int)):
+        return None
+    if rank <= 0 or rope <= 0 or index <= 0 or rank % kv.QUANT_TILE or index % kv.QUANT_TILE:
+        return None
+    layers = facts["layers"]
+    if not isinstance(layers, int) or layers < 1:
+        return None
+    return kv.Shape(layers=layers, kv_lora_rank=rank, rope_dims=rope, index_head_dims=index)
+
+
+def _layout(facts: Mapping[str, Any]) -> Layout | None:
+    stored = facts.get("kv")
+    if not isinstance(stored, str) or facts["sparse"] not in (True, False):
+        return None
+    if facts["sparse"] is False:
+        return "dense_bf16" if stored in WIDE else "dense_fp8"
+    if stored in WIDE:
+        return "dsa_bf16"
+    return "dsa_fp8_trtllm" if facts["sm_family"] == 10 and stored != "fp8_ds_mla" else "dsa_fp8_packed"

@@ -1,0 +1,114 @@
+"""The checkpoint that a line serves: its config.json where one is given, else what is published under its name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Final
+
+import yaml
+
+from matrix.checking.rigs import MODELS
+from matrix.checkout import CHECKOUT
+
+CHECKPOINTS: Final = CHECKOUT / "matrix" / "axes" / "checkpoints"
+ASSUMED: Final = "GlmMoeDsaForCausalLM"
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """`config`: the file's keys, or those published for the name. `given`: the user brought a config.json."""
+
+    name: str
+    config: Mapping[str, Any]
+    given: bool
+    source: str
+    format: str = ""  # nvfp4, fp8, bf16, ...; "" where nothing tells
+    size_bytes: int = 0  # of all weights; 0: not known
+    checkpoint: str = ""  # id on the axes
+    family: str = ""
+    indexers_everywhere: bool = False
+    thinks_always: bool = False
+    assumed: frozenset[str] = field(default_factory=frozenset)  # keys that the class, not the file, gives
+    tensors: frozenset[str] = field(default_factory=frozenset)
+
+
+def describe_model(
+    name: str, config: Mapping[str, Any] | None, tensors: frozenset[str] = frozenset(), size_bytes: int = 0
+) -> Model:
+    """Bring together what the config, the name and the axes say of a checkpoint."""
+    entry = _by_name(name) or {}
+    axis = _on_axes(name)
+    base = dict(config) if config is not None else dict(entry.get("config", {}))
+    text = base.get("text_config")
+    if isinstance(text, Mapping):
+        base = {**text, **base}
+    architectures = base.get("architectures")
+    if not (isinstance(architectures, list) and architectures and isinstance(architectures[0], str)):
+        base["architectures"] = [axis.get("architecture", ASSUMED)]
+    defaults = read_models()["classes"].get(base["architectures"][0], {})
+    assumed = frozenset(key for key in defaults if key not in base)
+    if axis:
+        base.setdefault("n_routed_experts", axis.get("experts"))
+        if config is None and axis.get("mtp_layer") is False:
+            base["num_nextn_predict_layers"] = 0
+    form = _format(base, name) or str(axis.get("format", ""))
+    size = (
+        size_bytes
+        or axis.get("size_bytes")
+        or axis.get("size_estimate_bytes")
+        or int(entry.get("sizes_gb", {}).get(form or "bf16", 0) * 10**9)
+    )
+    return Model(
+        name=name,
+        config={**defaults, **base},
+        given=config is not None,
+        format=form,
+        size_bytes=int(size or 0),
+        source="config.json" if config is not None else str(entry.get("source", "nothing: a GLM-5 is assumed")),
+        checkpoint=str(axis.get("id", "")),
+        family=str(entry.get("family", "")),
+        assumed=assumed,
+        tensors=tensors,
+        indexers_everywhere=bool(entry.get("indexers_everywhere")) and config is None,
+        thinks_always=bool(entry.get("thinks_always")),
+    )
+
+
+def _format(config: Mapping[str, Any], name: str) -> str:
+    """The weight format, by quantization_config or by the name."""
+    quantization = config.get("quantization_config")
+    words = ("quant_method", "quant_algo", "format")
+    method = " ".join(str(quantization.get(w, "")) for w in words) if isinstance(quantization, Mapping) else ""
+    for text in (method, name):
+        for form, pattern in read_models()["formats"].items():
+            if text.strip() and re.search(pattern, text, re.IGNORECASE):
+                return str(form)
+    return ""
+
+
+def _by_name(name: str) -> Mapping[str, Any] | None:
+    return next((m for m in read_models()["models"] if re.search(m["match"], name, re.IGNORECASE)), None)
+
+
+@cache
+def read_models() -> Mapping[str, Any]:
+    """Read models.yaml: published configs, classes, weight formats, GPUs, known keys."""
+    made: Mapping[str, Any] = yaml.load(MODELS.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader
+    return made
+
+
+def _on_axes(name: str) -> Mapping[str, Any]:
+    """The checkpoint of the axes whose repository the name is (or ends in); only that file is parsed."""
+    if "/" not in name:
+        return {}
+    wanted = "/".join(name.rstrip("/").split("/")[-2:])
+    for path in sorted(CHECKPOINTS.glob("*.yaml")):
+        text = path.read_text(encoding="utf-8")
+        if re.search(rf"^repository: *[\"']?{re.escape(wanted)}[\"']?\s*(#.*)?$", text, re.M | re.I):
+            made: Mapping[str, Any] = yaml.load(text, _Loader)  # noqa: S506 - a safe loader
+            return made
+    return {}

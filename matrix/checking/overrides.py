@@ -1,0 +1,148 @@
+"""Index sharing as a line asks for it: override keys that nothing reads, patterns that are wrong or come too late."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from matrix.checking.conditions import holds
+from matrix.checking.finding import Finding, tell
+from matrix.checking.model_config import Model, read_models
+from matrix.checking.rules import read_book
+from matrix.checking.settings import UNKNOWN, Settings
+from matrix.checking.sharing import KEYS, Sharing, read_sharing
+from matrix.preflight import pattern
+
+INDEXER: Final = re.compile(r"layers\.(\d+)\.self_attn\.indexer\.")
+
+
+def judge_sharing(facts: Mapping[str, Any], model: Model, settings: Settings) -> Iterator[Finding]:
+    """Judge every key of the override, the pattern, and what both say about the checkpoint's weights."""
+    given = facts["overrides"]
+    if given is UNKNOWN:
+        return
+    overrides = given if isinstance(given, dict) else {}
+    subject, line = _place(settings)
+    entry = _keys_of(facts)
+    for key in overrides:
+        yield from _key(str(key), entry, facts, f"{subject} {key}", line)
+    if facts.get("dsa"):
+        yield from _patterns(facts, overrides, subject, line)
+        yield from _too_late(facts, overrides, subject, line)
+        yield from _against_weights(facts, model, subject, line)
+
+
+def _place(settings: Settings) -> tuple[str, int]:
+    found = settings.given.get("overrides")
+    return (found.written.split()[0], found.line) if found is not None else ("config.json", 0)
+
+
+def _keys_of(facts: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The entry of checks.yaml that says which sharing keys this release reads; None where nobody looked."""
+    entries = read_book().config_keys
+    return next((e for e in entries if holds({"engine": e["engine"], "version": e["version"]}, facts)), None)
+
+
+def _key(
+    key: str, entry: Mapping[str, Any] | None, facts: Mapping[str, Any], subject: str, line: int
+) -> Iterator[Finding]:
+    if key in KEYS:
+        if entry is not None and key not in entry["reads"] and facts.get("dsa"):
+            reads = ", ".join(entry["reads"]) or "no key of index sharing"
+            yield tell(
+                "config_key_read_by_nobody", facts, subject, line=line, key=key, reads=reads, basis=entry["source"]
+            )
+        return
+    known = {*read_models()["known_keys"].split(), *map(str, facts["file_config"])}
+    if key in known:
+        return
+    close = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.75)
+    hint = f"Did you mean {close[0]}?" if close else "Check the spelling, or drop it."
+    yield tell("config_key_unknown", facts, subject, line=line, key=key, hint=hint, level="risky" if close else "note")
+
+
+def _patterns(facts: Mapping[str, Any], overrides: Mapping[str, Any], subject: str, line: int) -> Iterator[Finding]:
+    """The pattern that counts, and what else the config says about sharing."""
+    config, layers, keys = facts["config"], facts["layers"], tuple(facts.get("sharing_keys") or KEYS)
+    text = config.get("index_topk_pattern")
+    if text is not None and "index_topk_pattern" in keys and isinstance(layers, int):
+        found = pattern.lint(text, layers)
+        if not found.ok:
+            level = "wrong" if _fatal(text, layers, facts) else "risky"
+            yield tell(
+                "pattern_is_wrong",
+                facts,
+                f"{subject} index_topk_pattern",
+                line=line,
+                level=level,  # type: ignore[arg-type]
+                problems="; ".join(found.problems),
+            )
+    sharing = read_sharing(config, keys) if "index_topk_pattern" not in overrides else None
+    if sharing is not None and sharing.problems:
+        yield tell("sharing_keys_are_wrong", facts, subject, line=line, problems="; ".join(sharing.problems))
+    yield from _disagree(facts, config, keys, subject, line)
+
+
+def _fatal(text: Any, layers: int, facts: Mapping[str, Any]) -> bool:
+    """Whether a wrong pattern stops the load or leaves a layer without a selection."""
+    if not isinstance(text, str) or text[:1] != pattern.FULL or set(text) - {pattern.FULL, pattern.SHARED}:
+        return True
+    return facts["engine"] == "sglang" and len(text) < layers and holds({"version": "<0.5.17"}, facts) is not False
+
+
+def _disagree(
+    facts: Mapping[str, Any], config: Mapping[str, Any], keys: tuple[str, ...], subject: str, line: int
+) -> Iterator[Finding]:
+    """Two keys of one config that name other layers."""
+    ways = [w for w in (read_sharing(config, (key, "index_skip_topk_offset")) for key in KEYS[:3]) if w and w.by]
+    for other in ways[1:]:
+        if ways[0].shared != other.shared:
+            layer = min(ways[0].shared ^ other.shared)
+            counted = read_sharing(config, keys)
+            decides = counted.by if counted is not None and counted.by else "neither"
+            yield tell(
+                "sharing_keys_disagree",
+                facts,
+                subject,
+                line=line,
+                first=ways[0].by,
+                second=other.by,
+                layer=layer,
+                decides=decides,
+            )
+            return
+
+
+def _too_late(facts: Mapping[str, Any], overrides: Mapping[str, Any], subject: str, line: int) -> Iterator[Finding]:
+    """An override behind which a key stands that the release looks at first."""
+    asked = [key for key in ("index_topk_pattern", "index_topk_freq") if key in overrides]
+    if not asked or facts["engine"] != "sglang" or "indexer_types" in overrides:
+        return
+    in_file = isinstance(facts["file_config"].get("indexer_types"), list)
+    filled = holds({"version": ">=0.5.22"}, facts) is True
+    if holds({"version": ">=0.5.20"}, facts) is True and (in_file or filled):
+        why = "config.json has it" if in_file else "the transformers that it pins fills it in while it reads the config"
+        yield tell("override_comes_too_late", facts, f"{subject} {asked[0]}", line=line, key=asked[0], why=why)
+
+
+def _against_weights(facts: Mapping[str, Any], model: Model, subject: str, line: int) -> Iterator[Finding]:
+    """The layers that select, against the indexer weights that the checkpoint's index lists."""
+    sharing = read_sharing(facts["config"], tuple(facts.get("sharing_keys") or KEYS))
+    having = {int(found[1]) for name in model.tensors if (found := INDEXER.search(name))}
+    if sharing is None or not having or facts["sparse"] is not True:
+        return
+    yield from _missing(facts, sharing, having, subject, line)
+    extra = sorted(sharing.shared & having)
+    if extra and facts["engine"] == "vllm" and holds({"version": ">=0.29,<0.34"}, facts) is True:
+        yield tell("sharing_layer_with_weights", facts, subject, line=line, layer=extra[0], by=sharing.by)
+
+
+def _missing(
+    facts: Mapping[str, Any], sharing: Sharing, having: set[int], subject: str, line: int
+) -> Iterator[Finding]:
+    bare = sorted(set(range(sharing.layers)) - sharing.shared - having)
+    if bare:
+        by = sharing.by or "no key says that layers share"
+        yield tell("selecting_layer_without_weights", facts, subject, line=line, layer=bare[0], by=by)

@@ -1,0 +1,142 @@
+"""The release's own parser, registry, environment and pins as findings: matrix.preflight's verdict on a line."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from matrix.checking.finding import Finding, tell
+from matrix.checking.launchers import Command
+from matrix.checking.releases import AskedRelease
+from matrix.checking.rules import Decision, Level
+from matrix.checking.settings import Settings
+from matrix.preflight.snapshot import Snapshot
+from matrix.preflight.verdict import Remark, preflight
+
+LEVELS: Final[Mapping[str, Level]] = {"error": "wrong", "unknown": "unknown", "warning": "risky", "note": "note"}
+ABOUT_VALUES: Final = frozenset(
+    {"invalid_value", "invalid_choice", "refused_later", "malformed_json", "unlisted", "unread_choices", "unknown_key"}
+)
+QUIET: Final = frozenset(
+    {"unread_choices", "unlisted", "remote_code_ignored", "env_unowned"}
+)  # true, and nobody's trouble
+MILD: Final = frozenset(
+    {"deprecated", "repeated", "abbreviation", "env_deprecated", "env_misleading", "env_other_engine", "env_unread"}
+)
+CONSEQUENCES: Final = {
+    "unknown_flag": "The parser refuses the line, and the process exits with code 2.",
+    "extra_argument": "The parser refuses the line, and the process exits with code 2.",
+    "ambiguous": "The parser refuses the line, and the process exits with code 2.",
+    "invalid_choice": "The parser refuses the line, and the process exits with code 2.",
+    "invalid_value": "The parser refuses the line, and the process exits with code 2.",
+    "missing_value": "The parser refuses the line, and the process exits with code 2.",
+    "unexpected_value": "The parser refuses the line, and the process exits with code 2.",
+    "missing_flag": "The parser refuses the line, and the process exits with code 2.",
+    "refused_later": "The release refuses the value after parsing, before it loads anything.",
+    "malformed_json": "The value cannot be read, and the process exits.",
+    "unknown_key": "The release's class refuses the key.",
+    "retired": "The release refuses the flag.",
+    "architecture": "The model cannot be loaded: the class is not registered.",
+    "pin": "The config cannot be read by the pinned library.",
+    "env_unread": "The variable has no effect.",
+    "env_other_engine": "The variable has no effect on this engine.",
+    "env_misleading": "The variable does not do what its name says.",
+    "env_deprecated": "It works today and is announced to go.",
+    "deprecated": "It works today and is announced to go.",
+    "repeated": "Only the last one counts.",
+    "abbreviation": "A later release that adds another flag of that beginning refuses it.",
+}
+
+
+@dataclass(frozen=True)
+class _Architecture:
+    architecture: str
+
+
+def judge_words(
+    command: Command, release: AskedRelease, settings: Settings, architecture: str, installed: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Judge the line with the text of its own release; a release without a snapshot is unknown, not accepted."""
+    snapshot = release.snapshot
+    if snapshot is None:
+        yield _no_snapshot(release)
+        return
+    env = {name: word.text for name, word in command.env.items()}
+    report = preflight(
+        settings.argv, env, snapshot, _Architecture(architecture), release=snapshot.release, installed=installed
+    )
+    for remark in report.remarks:
+        if remark.kind in QUIET or _hidden(remark, settings):
+            continue
+        yield _finding(remark, command, settings, snapshot)
+
+
+def _no_snapshot(release: AskedRelease) -> Finding:
+    near = release.nearest_snapshot()
+    nearest = f"Words were understood by the text of {near.engine} {near.version}." if near is not None else ""
+    what = f"No text of {release.name} was read" if release.version else f"{release.by} names no release"
+    return tell("release_unknown", {}, release.name, what=what, nearest=nearest, by=release.by)
+
+
+def _hidden(remark: Remark, settings: Settings) -> bool:
+    """Remarks about a word that is an unset variable: its value is not known, so nothing is wrong with it."""
+    if remark.kind == "extra_argument" and "$" in remark.subject:
+        return True
+    return remark.subject in settings.holes and remark.kind in ABOUT_VALUES
+
+
+def _finding(remark: Remark, command: Command, settings: Settings, snapshot: Snapshot) -> Finding:
+    level = LEVELS[remark.level]
+    if level == "risky" and remark.kind in MILD:
+        level = "note" if remark.kind not in ("env_unread",) else "risky"
+    name = remark.subject
+    hint = _nearest(remark, snapshot)
+    line = settings.lines.get(name, 0) or (command.env[name].line if name in command.env else 0)
+    message = re.sub(rf"\b{re.escape(snapshot.release)}\b", f"{snapshot.engine} {snapshot.version}", remark.message)
+    return Finding(
+        id=remark.kind,
+        level=level,
+        subject=(name,),
+        cause=message[:1].upper() + message[1:] + ("" if message.endswith(".") else "."),
+        consequence=CONSEQUENCES.get(remark.kind, ""),
+        remedy=hint,
+        decided_by=Decision(
+            kind="wheel", fact=f"the parser, registry and pins of {snapshot.source}", read="2026-11-29"
+        ),
+        sources=(snapshot.source,),
+        line=line,
+    )
+
+
+def _nearest(remark: Remark, snapshot: Snapshot) -> str:
+    """The nearest word that the release knows."""
+    match remark.kind:
+        case "unknown_flag":
+            close = _close(remark.subject, list(snapshot.options))
+            return f"Did you mean {close}?" if close else "Drop it; the release has no flag of such a name."
+        case "env_unread":
+            close = _close(remark.subject, sorted(snapshot.env))
+            return f"Did you mean {close}?" if close else "Drop it."
+        case "invalid_choice" | "refused_later":
+            flag = snapshot.options.get(remark.subject)
+            words = [str(c) for c in (flag.choices or flag.values or ())] if flag is not None else []
+            value = remark.message.partition(f"{remark.subject} ")[2].partition(":")[0]
+            close = _close(value, words)
+            return f"Did you mean {close}?" if close else ""
+        case "deprecated":
+            return remark.message.partition(": ")[2].capitalize() + "."
+        case "env_other_engine" | "env_misleading":
+            return "Drop it."
+        case "repeated":
+            return "Keep one."
+        case "pin":
+            return "Install the version that the checkpoint's config needs, or another release."
+    return ""
+
+
+def _close(word: str, known: list[str]) -> str:
+    found = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return found[0] if found else ""

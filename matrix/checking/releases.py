@@ -1,0 +1,161 @@
+"""Which release a requirement, an image tag or an id names."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from packaging.version import InvalidVersion, Version
+
+from matrix.errors import ConfigError, Problem, nearest
+from matrix.preflight.snapshot import Snapshot, available, release_id, snapshot_for
+
+ENGINES: Final = ("sglang", "vllm", "trtllm", "llamacpp", "transformers")
+PACKAGES: Final = {
+    "sglang": "sglang",
+    "vllm": "vllm",
+    "tensorrt-llm": "trtllm",
+    "tensorrt_llm": "trtllm",
+    "trtllm": "trtllm",
+    "xllamacpp": "llamacpp",
+    "llamacpp": "llamacpp",
+    "llama.cpp": "llamacpp",
+    "transformers": "transformers",
+}
+OFFICIAL: Final = {
+    "lmsysorg/sglang": "sglang",
+    "sglang/sglang": "sglang",
+    "vllm/vllm-openai": "vllm",
+    "vllm/vllm-openai-cu130": "vllm",
+    "nvidia/tensorrt-llm/release": "trtllm",
+    "nvcr.io/nvidia/tensorrt-llm/release": "trtllm",
+}
+REQUIREMENT: Final = re.compile(
+    r"\s*(?P<name>[A-Za-z][\w.\-]*)\s*(?:\[[^\]]*\])?\s*==\s*v?(?P<version>[\w.+!\-]+)\s*(?:;.*)?"
+)
+TAG: Final = re.compile(
+    r"v?(?P<version>\d+(?:\.\d+)+(?:\.?(?:post|rc|dev|a|b)\d+)*)(?P<variant>[-_].*)?", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedRelease:
+    """A release as somebody named it. `fork`: an image of somebody's own, of which nothing is read."""
+
+    engine: str
+    version: str  # "" where only an engine is known
+    by: str  # what named it
+    fork: bool = False
+    id: str = ""  # of a snapshot, where it is known by its id
+
+    @property
+    def name(self) -> str:
+        return f"{self.engine}=={self.version}" if self.version else self.by
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The text of that very release; None where it was not read."""
+        return snapshot_for(self.id or release_id(self.engine, self.version)) if self.version or self.id else None
+
+    def nearest_snapshot(self) -> Snapshot | None:
+        """Its own snapshot, or the one of its engine that is nearest in version: good for the meaning of words only."""
+        return self.snapshot or _nearest(self.engine, self.version)
+
+
+def parse_release(text: str) -> AskedRelease:
+    """`sglang==0.5.20`, `sglang 0.5.20`, `vllm-0.33.0`, or an id like `sglang_fork_003`.
+
+    Raises:
+        ConfigError: neither a requirement of a known engine nor a known id.
+    """
+    if (by_id := _by_id(text)) is not None:
+        return by_id
+    found = REQUIREMENT.fullmatch(text) or re.fullmatch(
+        r"\s*(?P<name>[A-Za-z][A-Za-z.\-]*?)[\s:@=-]+v?(?P<version>\d[\w.+!\-]*)\s*", text
+    )
+    if found is None:
+        raise ConfigError([Problem("--release", 0, repr(text), "expected ENGINE==VERSION, for example sglang==0.5.20")])
+    engine = PACKAGES.get(found["name"].lower())
+    if engine is None:
+        raise ConfigError(
+            [
+                Problem(
+                    "--release",
+                    0,
+                    repr(text),
+                    f"no engine is called {found['name']!r}{nearest(found['name'], PACKAGES)}",
+                )
+            ]
+        )
+    try:
+        Version(found["version"])
+    except InvalidVersion:
+        message = f"{found['version']!r} is no version; expected digits and dots, for example {engine}==0.5.20"
+        raise ConfigError([Problem("--release", 0, repr(text), message)]) from None
+    return AskedRelease(engine=engine, version=found["version"], by=f"--release {text}")
+
+
+def release_of_image(image: str) -> AskedRelease | None:
+    """What the tag of an image says; a fork where the repository is nobody's official one."""
+    from matrix.checking.containers import image_engine
+
+    name, _, _ = image.partition("@")
+    head, slash, tail = name.rpartition("/")
+    repository, _, tag = tail.partition(":")
+    full = f"{head}{slash}{repository}".removeprefix("docker.io/").removeprefix("index.docker.io/")
+    engine = OFFICIAL.get(full) or image_engine(image)
+    if not engine:
+        return None
+    found = TAG.fullmatch(tag)
+    official = full in OFFICIAL or full.removeprefix("ghcr.io/") in OFFICIAL
+    if found is None or not official:
+        return AskedRelease(engine=engine, version="", by=f"image {image}", fork=not official)
+    return AskedRelease(engine=engine, version=found["version"], by=f"image {image}")
+
+
+def release_of_requirement(engine: str, installed: dict[str, str]) -> AskedRelease | None:
+    """The engine among the packages that the same text installs."""
+    for package, version in installed.items():
+        if PACKAGES.get(package) == engine:
+            return AskedRelease(engine=engine, version=version, by=f"pip install {package}=={version}")
+    return None
+
+
+def parse_requirement(text: str) -> tuple[str, str] | None:
+    """(normalised package, version) of an exact requirement."""
+    found = REQUIREMENT.fullmatch(text.strip("\"'"))
+    if found is None:
+        return None
+    return re.sub(r"[-_.]+", "-", found["name"]).lower(), found["version"]
+
+
+def _by_id(text: str) -> AskedRelease | None:
+    word = text.strip()
+    if not re.fullmatch(r"[a-z]+_[a-z0-9_]+", word):
+        return None
+    found = snapshot_for(word)
+    if found is None:
+        return None
+    return AskedRelease(engine=found.engine, version=found.version, by=f"--release {word}", fork=found.fork, id=word)
+
+
+def _nearest(engine: str, version: str) -> Snapshot | None:
+    known: list[tuple[Version, str]] = []
+    for stem in available():
+        if stem.startswith(f"{engine}_") and (guess := _version(stem.removeprefix(f"{engine}_"))) is not None:
+            known.append((guess, stem))
+    if not known:
+        return None
+    known.sort()
+    asked = _version(version.replace(".", "_")) if version else known[-1][0]
+    later = [stem for guess, stem in known if asked is None or guess >= asked]
+    return snapshot_for(later[0] if later else known[-1][1])
+
+
+def _version(stem: str) -> Version | None:
+    """`0_5_10_post1` -> 0.5.10.post1; ids of forks are none."""
+    try:
+        return Version(re.sub(r"_(?=post|rc|dev)", ".", stem).replace("_", ".").replace(".rc", "rc"))
+    except InvalidVersion:
+        return None

@@ -1,0 +1,122 @@
+"""Judgements as text for somebody who is tired, and as JSON for a program."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any, Final
+
+from matrix.checking.finding import Finding, Judgement, Report
+from matrix.checking.rules import shown
+
+WIDTH: Final = 118
+HEADS: Final = {"fine": "FINE", "risky": "RISKY", "unknown": "UNKNOWN", "wrong": "WRONG"}
+KINDS: Final = {"wheel": "read in the wheel", "run": "run", "report": "reported", "arithmetic": "arithmetic"}
+
+
+def render_text(report: Report) -> str:
+    """Everything about a text, the worst of each command first."""
+    blocks = ["\n".join(_judgement(judgement)) for judgement in report.judgements]
+    if report.problems:
+        blocks.insert(0, "\n".join(["NOT READ", *(f"  {problem}" for problem in report.problems)]))
+    return "\n\n".join(blocks)
+
+
+def _judgement(judgement: Judgement) -> Iterator[str]:
+    command = judgement.command
+    where = f"{command.where}  " if command.where else ""
+    yield f"{HEADS[judgement.verdict]}  {where}{command.entry}"
+    yield f"  {judgement.release}, {judgement.rig or 'GPUs not named'}, {judgement.model}"
+    if judgement.derived:
+        yield from _wrapped("the engine chooses: ", "; ".join(f"{n} {_value(v)}" for n, v in judgement.derived.items()))
+    for finding in judgement.findings:
+        yield ""
+        yield from _finding(finding, command.file)
+    if judgement.undecided:
+        wanted = " and ".join(judgement.waits_for[:3]) or "more facts"
+        yield f"\n  {judgement.undecided} further checks wait for {wanted}"
+
+
+def _finding(finding: Finding, file: str) -> Iterator[str]:
+    place = (
+        f"  ({file}:{finding.line})" if finding.line and file else f"  (line {finding.line})" if finding.line else ""
+    )
+    subject = _short("  ".join(s for s in finding.subject if s))
+    yield f"  {finding.level.upper()}  {subject}{place}"
+    yield from _wrapped("  cause   ", finding.cause)
+    if finding.consequence:
+        yield from _wrapped("  then    ", finding.consequence)
+    if finding.remedy:
+        yield from _wrapped("  do      ", finding.remedy)
+    for side in finding.conflict:
+        yield from _wrapped("  sources disagree: ", f"{side['says']} [{side['source']}]")
+    if finding.decided_by is not None:
+        decided = finding.decided_by
+        run = (
+            f"; {decided.run}"
+            if decided.kind not in ("arithmetic", "run")
+            else f" ({decided.run})"
+            if decided.kind == "run"
+            else ""
+        )
+        yield from _wrapped(
+            "  source  ", f"{KINDS[decided.kind]} {decided.read}: {decided.fact}{run} [{', '.join(finding.sources)}]"
+        )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= WIDTH - 20 else f"{text[: WIDTH - 23]}..."
+
+
+def _value(value: Any) -> str:
+    return shown(value)
+
+
+def _wrapped(head: str, text: str) -> list[str]:
+    indent = " " * (len(head) + 2)
+    return (
+        textwrap.wrap(
+            text,
+            WIDTH,
+            initial_indent=f"  {head}",
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        or []
+    )
+
+
+def render_json(report: Report) -> str:
+    """One object: exit code, problems, and per command its verdict and findings."""
+    commands = [_as_data(judgement) for judgement in report.judgements]
+    problems = [asdict(problem) for problem in report.problems]
+    return json.dumps(
+        {"exit_code": report.exit_code, "problems": problems, "commands": commands}, indent=1, default=str
+    )
+
+
+def _as_data(judgement: Judgement) -> dict[str, Any]:
+    command = judgement.command
+    return {
+        "verdict": judgement.verdict,
+        "where": command.where,
+        "entry": command.entry,
+        "engine": command.engine,
+        "release": judgement.release,
+        "rig": judgement.rig,
+        "model": judgement.model,
+        "argv": [w.text for w in command.argv],
+        "derived": {name: _value(value) for name, value in judgement.derived.items()},
+        "undecided": judgement.undecided,
+        "waits_for": list(judgement.waits_for),
+        "findings": [_finding_data(finding) for finding in judgement.findings],
+    }
+
+
+def _finding_data(finding: Finding) -> dict[str, Any]:
+    made = asdict(finding)
+    made["decided_by"] = asdict(finding.decided_by) if finding.decided_by else None
+    return made

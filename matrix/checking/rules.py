@@ -1,0 +1,143 @@
+"""What is known of pairs: checks.yaml as data, read once, and the entries that apply to a command's facts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import yaml
+
+from matrix.checking.conditions import holds, unknown_facts
+from matrix.checking.settings import UNKNOWN
+
+CHECKS: Final = Path(__file__).parent / "checks.yaml"
+LEVELS: Final = ("wrong", "risky", "note")
+BASES: Final = ("wheel", "run", "report", "arithmetic")
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_HOLE: Final = re.compile(r"\{(\w+)\}")
+
+Level = Literal["wrong", "risky", "unknown", "note"]
+Basis = Literal["wheel", "run", "report", "arithmetic"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What a rule rests on. `fact`: the symbol, default or pin that decides it; `read`: the day somebody looked."""
+
+    kind: Basis
+    fact: str
+    read: str
+    run: str = "not run"  # what was run, or that nobody did
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One entry of checks.yaml. `report_kind` is the kind of public reports that it answers."""
+
+    id: str
+    level: Level
+    report_kind: str
+    when: Mapping[str, Any]
+    unless: tuple[Mapping[str, Any], ...]
+    subject: tuple[str, ...]
+    cause: str
+    consequence: str
+    remedy: str
+    decided_by: Decision
+    sources: tuple[str, ...]
+    conflict: tuple[Mapping[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Derived:
+    """A value that an engine sets by itself: `name` becomes `value` where `when` holds."""
+
+    name: str
+    value: Any
+    when: Mapping[str, Any]
+    source: str
+
+
+@dataclass(frozen=True)
+class Book:
+    """All of checks.yaml."""
+
+    derived: tuple[Derived, ...]
+    checks: tuple[Check, ...]
+    config_keys: tuple[Mapping[str, Any], ...]
+    computed: Mapping[str, Check]  # found by code, told in these words
+
+
+@cache
+def read_book() -> Book:
+    """Parse checks.yaml; `tests/matrix/checking/test_rules.py` holds its form."""
+    raw = yaml.load(CHECKS.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader
+    derived = tuple(
+        Derived(name=name, value=value, when=entry["when"], source=entry["source"])
+        for entry in raw["derived"]
+        for name, value in entry["set"].items()
+    )
+    computed = {entry["id"]: _check({"when": {}, "subject": [], **entry}) for entry in raw["computed"]}
+    return Book(derived, tuple(_check(entry) for entry in raw["checks"]), tuple(raw["config_keys"]), computed)
+
+
+def _check(entry: Mapping[str, Any]) -> Check:
+    decided = entry["decided_by"]
+    return Check(
+        id=entry["id"],
+        level=entry["level"],
+        report_kind=entry["kind"],
+        when=entry["when"],
+        unless=tuple(entry.get("unless", ())),
+        subject=tuple(entry["subject"]),
+        cause=entry["cause"],
+        consequence=entry["consequence"],
+        remedy=entry["remedy"],
+        decided_by=Decision(
+            kind=decided["kind"], fact=decided["fact"], read=str(decided["read"]), run=decided.get("run", "not run")
+        ),
+        sources=tuple(entry["sources"]),
+        conflict=tuple(entry.get("conflict", ())),
+    )
+
+
+def derive(facts: dict[str, Any], derived: Sequence[Derived]) -> None:
+    """Fill in what the engine chooses by itself; the first entry of a name that holds decides, in file order."""
+    for entry in derived:
+        if facts.get(entry.name) is None and holds(entry.when, facts):
+            facts[entry.name] = fill(entry.value, facts) if isinstance(entry.value, str) else entry.value
+
+
+def applying(facts: Mapping[str, Any], checks: Sequence[Check]) -> Iterator[Check]:
+    """The checks whose condition holds and none of whose exits does (or might)."""
+    for check in checks:
+        if holds(check.when, facts) and all(holds(exit_, facts) is False for exit_ in check.unless):
+            yield check
+
+
+def undecided(facts: Mapping[str, Any], checks: Sequence[Check]) -> dict[str, tuple[str, ...]]:
+    """Checks that might apply, with the facts they wait for."""
+    waiting: dict[str, tuple[str, ...]] = {}
+    for check in checks:
+        if holds(check.when, facts) is None and all(holds(exit_, facts) is not True for exit_ in check.unless):
+            waiting[check.id] = unknown_facts(check.when, facts)
+    return waiting
+
+
+def fill(text: str, facts: Mapping[str, Any]) -> str:
+    """`{fact}` -> its value. Nothing but names of facts is looked up."""
+    return _HOLE.sub(lambda m: shown(facts.get(m[1])), text)
+
+
+def shown(value: Any) -> str:
+    if value is UNKNOWN:
+        return "unknown"
+    if isinstance(value, (frozenset, set)):
+        return ", ".join(sorted(map(str, value)))
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) and value >= 10_000 else str(value)

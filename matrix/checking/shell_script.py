@@ -1,0 +1,194 @@
+"""Shell text -> the engines it starts. Assignments of the same text are followed; nothing is executed or opened."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import Final
+
+from matrix.checking.containers import image_engine, read_docker_run
+from matrix.checking.launchers import Command, Start, Text, find_start
+from matrix.checking.releases import parse_requirement
+from matrix.checking.variables import Variables, Word, array_words, assignment, expand
+from matrix.checking.words import NAME, RawWord, Redirection, Statement, split_statements
+from matrix.errors import Problem
+
+MAX_DEPTH: Final = 6  # scripts in `bash -c` in containers in scripts
+MAX_COMMANDS: Final = 50
+PIP: Final = ("pip", "pip3", "uv")
+
+
+class Reader:
+    """Reads one text; `commands`, `problems` and `files` grow as it goes."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.commands: list[Command] = []
+        self.problems: list[Problem] = []
+        self.files: dict[str, Text] = {}
+        self.installed: dict[str, str] = {}
+
+    def read(self, text: str, variables: Variables | None = None, first_line: int = 1, depth: int = 0) -> None:
+        """Read the statements of a script in their order."""
+        variables = variables if variables is not None else Variables()
+        statements, problems = split_statements(text, self.name, first_line)
+        self.problems += problems
+        for statement in statements:
+            if len(self.commands) >= MAX_COMMANDS:
+                self.problems.append(
+                    Problem(self.name, statement.line, "", f"more than {MAX_COMMANDS} commands: the rest was not read")
+                )
+                return
+            self._statement(statement, variables, depth)
+
+    def start(self, found: Start, line: int, env: dict[str, Word], depth: int) -> None:
+        """Note an engine, or read on in what a container or a shell would run."""
+        merged = {**env, **found.env}
+        if found.kind == "engine":
+            self._note(
+                Command(engine=found.engine, entry=found.entry, argv=found.argv, env=merged, file=self.name, line=line)
+            )
+        elif depth >= MAX_DEPTH:
+            self.problems.append(
+                Problem(self.name, line, "", f"scripts within scripts, deeper than {MAX_DEPTH}: not read")
+            )
+        elif found.kind == "shell":
+            inner = Variables({n: (w,) for n, w in merged.items()}, set(merged))
+            self.read(found.argv[0].text, inner, found.argv[0].line or line, depth + 1)
+        else:
+            self.container(found.argv, line, merged, depth)
+
+    def container(self, words: tuple[Word, ...], line: int, env: dict[str, Word], depth: int = 0) -> None:
+        """Read `docker run` words: what the container starts has only the environment it was given."""
+        made = read_docker_run(words, env)
+        if made.image is None:
+            self.problems.append(Problem(self.name, line, "docker run", "no image among its words"))
+            return
+        entry = (made.entrypoint,) if made.entrypoint is not None and made.entrypoint.text else ()
+        self.start_in_image(made.image, (*entry, *made.command), dict(made.env), line, gpus=made.gpus, depth=depth)
+
+    def start_in_image(
+        self, image: Word, words: tuple[Word, ...], env: dict[str, Word], line: int, *, gpus: str = "", depth: int = 0
+    ) -> None:
+        """Read what an image is told to run; without a program it is the image's own engine."""
+        before = len(self.commands)
+        found = find_start(words)
+        if found is None and (engine := image_engine(image.text)) in ("vllm", "llamacpp") and not _names_program(words):
+            entry = "vllm serve" if engine == "vllm" else "llama-server"
+            found = Start(kind="engine", engine=engine, entry=f"{entry} (the image's entry point)", argv=words)
+        if found is not None:
+            self.start(found, line, env, depth + 1)
+        self.commands[before:] = [
+            replace(c, image=c.image or image, gpus=c.gpus or gpus, line=c.line or line) for c in self.commands[before:]
+        ]
+
+    def _note(self, command: Command) -> None:
+        self.commands.append(replace(command, installed=dict(self.installed), files=dict(self.files)))
+
+    def _statement(self, statement: Statement, variables: Variables, depth: int) -> None:
+        rest = self._assign(statement.words, variables)
+        if rest is None:
+            return
+        leading = {
+            a[0]: _one(a[2], variables)
+            for raw in statement.words[: len(statement.words) - len(rest)]
+            if (a := assignment(raw))
+        }
+        words = [w for raw in rest for w in expand(raw, variables)]
+        self._write_file(words, statement.redirections, variables)
+        if not words or self._builtin(words, rest, variables) or self._install(words):
+            return
+        found = find_start(words)
+        if found is not None:
+            self.start(found, words[0].line, {**variables.environment(), **leading}, depth)
+
+    def _assign(self, raws: list[RawWord], variables: Variables) -> list[RawWord] | None:
+        """Take leading assignments off; alone they change the variables, and None is returned."""
+        count = 0
+        while count < len(raws) and assignment(raws[count]) is not None:
+            count += 1
+        if count < len(raws) or not raws:
+            return raws[count:]
+        for raw in raws:
+            self._set(raw, variables, export=False)
+        return None
+
+    def _set(self, raw: RawWord, variables: Variables, *, export: bool) -> None:
+        found = assignment(raw)
+        if found is None:
+            return
+        name, appends, value = found
+        array = array_words(value, variables, self.name)
+        words = array if array is not None else (_one(value, variables),)
+        if appends:
+            variables.append(name, words, array=array is not None)
+        else:
+            variables.assign(name, words)
+        if export:
+            variables.exported.add(name)
+
+    def _builtin(self, words: list[Word], raws: list[RawWord], variables: Variables) -> bool:
+        """`export A=b C`, `declare -x`, `unset`, `set -a`: what changes variables."""
+        if words[0].text not in ("export", "declare", "typeset", "local", "readonly", "unset"):
+            return False
+        options = {w.text for w in words[1:] if w.text.startswith("-")}
+        export = words[0].text == "export" or "-x" in options
+        for raw in raws[1:]:
+            if assignment(raw) is not None:
+                self._set(raw, variables, export=export)
+            elif (name := raw.literal) and NAME.fullmatch(name):
+                if words[0].text == "unset":
+                    variables.values.pop(name, None)
+                    variables.exported.discard(name)
+                elif export:
+                    variables.exported.add(name)
+        return True
+
+    def _install(self, words: list[Word]) -> bool:
+        """`pip install NAME==VERSION`: what stands beside the release's own pins."""
+        texts = [w.text for w in words]
+        if "install" not in texts[:5] or not any(PurePosixPath(t).name in PIP for t in texts[:4]):
+            return False
+        self.installed.update(found for text in texts if (found := parse_requirement(text)) is not None)
+        return True
+
+    def _write_file(self, words: list[Word], redirections: list[Redirection], variables: Variables) -> None:
+        """`cat > file <<EOF`, `tee file <<EOF`: the file that a later `--config` names."""
+        bodies = [r for r in redirections if r.operator in ("<<", "<<-")]
+        targets = [_one(r.target, variables).text for r in redirections if r.operator in (">", ">>", ">|")]
+        if words and words[0].text == "tee":
+            targets += [w.text for w in words[1:] if not w.text.startswith("-")]
+        for document in bodies:
+            if words and find_start(words) is None and words[0].text in ("bash", "sh"):
+                self.read(
+                    document.body,
+                    Variables(dict(variables.values), set(variables.exported)),
+                    document.body_line,
+                    MAX_DEPTH,
+                )
+            for target in targets:
+                self.files[target] = Text(text=document.body, file=self.name, line=document.body_line)
+
+
+def read_script(text: str, name: str) -> tuple[list[Command], list[Problem]]:
+    """Read every engine that the text of a shell script (or a single line) starts."""
+    reader = Reader(name)
+    reader.read(text)
+    return reader.commands, reader.problems
+
+
+def _one(raw: RawWord, variables: Variables) -> Word:
+    """A value as one word: assignments are not split."""
+    found = expand(replace(raw, parts=tuple(replace(p, quoted=True) for p in raw.parts), quoted=True), variables)
+    return Word(" ".join(w.text for w in found), raw.line, tuple(h for w in found for h in w.holes))
+
+
+def _names_program(words: tuple[Word, ...]) -> bool:
+    """Whether the words after an image begin with a program rather than with arguments of the image's own."""
+    if not words:
+        return False
+    first = words[0].text
+    if first.startswith("-"):
+        return False
+    known = ("bash", "sh", "python", "python3", "sleep", "tail", "nvidia-smi", "ls", "cat", "env")
+    return PurePosixPath(first).name in known or first.startswith(("/bin/", "/usr/"))

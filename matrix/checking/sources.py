@@ -1,0 +1,59 @@
+"""Any text -> the engine commands in it: a line, a script, a compose file, a manifest, fenced blocks of a page."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from matrix.checking.launchers import Command
+from matrix.checking.shell_script import Reader, read_script
+from matrix.checking.variables import Variables, words_of
+from matrix.checking.yaml_services import read_services
+from matrix.errors import Problem
+
+FENCE: Final = re.compile(
+    r"^[ \t]*(?P<mark>```|~~~)[ \t]*(?P<language>[\w-]*)[^\n]*\n(?P<body>.*?)^[ \t]*(?P=mark)[ \t]*$", re.M | re.S
+)
+SHELLS: Final = frozenset(("", "bash", "sh", "shell", "console", "shell-session", "zsh", "text"))
+YAML_NAME: Final = re.compile(r"\.ya?ml$", re.IGNORECASE)
+YAML_TEXT: Final = re.compile(r"^(apiVersion|kind|services|version|name|x-[\w-]+)\s*:", re.M)
+
+
+def read_text(text: str, name: str) -> tuple[list[Command], list[Problem]]:
+    """Read the commands of a text. What cannot be read is a problem with its line; no text raises.
+
+    A name that ends in .yaml decides; otherwise the text itself does.
+    """
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    if YAML_NAME.search(name) or (YAML_TEXT.search(text) and not text.lstrip().startswith("#!") and _is_yaml(text)):
+        return read_services(text, name)
+    if FENCE.search(text):
+        return _fences(text, name)
+    return read_script(text, name)
+
+
+def _is_yaml(text: str) -> bool:
+    return re.search(r"^\s+(image|containers|spec|services)\s*:|^services\s*:", text, re.M) is not None
+
+
+def read_words(words: list[str], name: str = "the command line") -> tuple[list[Command], list[Problem]]:
+    """Read a command that came as words, as a shell has already split them."""
+    from matrix.checking.launchers import find_start
+
+    reader = Reader(name)
+    found = find_start(words_of(words))
+    if found is not None:
+        reader.start(found, 0, {}, 0)
+    elif len(words) == 1:  # the whole line in quotes
+        return read_script(words[0], name)
+    return reader.commands, reader.problems
+
+
+def _fences(text: str, name: str) -> tuple[list[Command], list[Problem]]:
+    """The shell blocks of a page, each for itself; variables live on, as they do for a reader who pastes them."""
+    reader, variables = Reader(name), Variables()
+    for block in FENCE.finditer(text):
+        if block["language"].lower() in SHELLS:
+            reader.read(block["body"], variables, text.count("\n", 0, block.start("body")) + 1)
+    problems = reader.problems if not reader.commands else []
+    return reader.commands, problems

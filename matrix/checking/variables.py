@@ -1,0 +1,142 @@
+"""Shell variables of one file: what an expansion stands for by its own assignments. What is set elsewhere is a hole."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from matrix.checking.words import NAME, Part, RawWord, split_statements
+
+MAX_WORD_CHARACTERS: Final = 100_000
+MAX_WORDS: Final = 10_000
+EXPRESSION: Final = re.compile(
+    r"(?P<name>[A-Za-z_]\w*|[@*#?$!0-9-])(?P<index>\[[^\]]*\])?(?P<operator>:?[-+=?])?(?P<word>.*)", re.DOTALL
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word as the command gets it. `holes`: expansions that nothing in the file explains; they stand as `$NAME`."""
+
+    text: str
+    line: int = 0
+    holes: tuple[str, ...] = ()
+
+    @property
+    def known(self) -> bool:
+        return not self.holes
+
+
+@dataclass(slots=True)
+class Variables:
+    """Assigned so far. An array is a tuple of words; `exported` names reach the command's environment."""
+
+    values: dict[str, tuple[Word, ...]] = field(default_factory=dict)
+    exported: set[str] = field(default_factory=set)
+
+    def assign(self, name: str, value: tuple[Word, ...], *, export: bool = False) -> None:
+        self.values[name] = value
+        if export:
+            self.exported.add(name)
+
+    def append(self, name: str, value: tuple[Word, ...], *, array: bool) -> None:
+        """`NAME+=value`: one more word of an array, or more text of a scalar."""
+        before = self.values.get(name, ())
+        if array or len(before) > 1:
+            self.values[name] = (*before, *value)[:MAX_WORDS]
+        else:
+            self.values[name] = (_join([*before, *value], ""),)
+
+    def environment(self) -> dict[str, Word]:
+        """The exported names with their values."""
+        return {n: _join(self.values[n], " ") for n in sorted(self.exported) if n in self.values}
+
+
+def expand(raw: RawWord, variables: Variables) -> tuple[Word, ...]:
+    """The words that one written word becomes: none, one, or several where an unquoted expansion is split."""
+    made: list[Word] = []
+    text, open_word = "", raw.quoted
+    holes: list[str] = []
+    for part in raw.parts:
+        if part.kind == "text":
+            text, open_word = text + part.text, open_word or bool(part.text) or part.quoted
+            continue
+        pieces = _pieces(part, variables, raw.line)
+        for index, piece in enumerate(pieces):
+            if index:
+                made.append(Word(text, raw.line, tuple(holes)))
+                text, holes = "", []
+            text, holes = (text + piece.text)[:MAX_WORD_CHARACTERS], [*holes, *piece.holes]
+            open_word = True
+        if len(made) > MAX_WORDS:
+            break
+    if open_word:
+        made.append(Word(text, raw.line, tuple(holes)))
+    return tuple(made)
+
+
+def _pieces(part: Part, variables: Variables, line: int) -> tuple[Word, ...]:
+    """What an expansion stands for; several words only where the shell would split them."""
+    if part.kind == "command":
+        return (Word(f"$({part.text.strip()[:80]})", line, ("$(...)",)),)
+    found = EXPRESSION.fullmatch(part.text)
+    if found is None or (found["word"] and not found["operator"]):
+        return (Word(f"${{{part.text}}}", line, (part.text,)),)
+    values = variables.values.get(found["name"])
+    empty = values is not None and not any(v.text for v in values)
+    if found["operator"] in (":-", ":=", "-", "=") and (values is None or (empty and found["operator"][0] == ":")):
+        values = _default(found["word"], variables, line)
+    elif found["operator"] in (":+", "+"):
+        values = _default(found["word"], variables, line) if values is not None and not empty else ()
+    if values is None:
+        return (Word(f"${found['name']}", line, (found["name"],)),)
+    every = found["name"] in ("@", "*") or found["index"] in ("[@]", "[*]")
+    if part.quoted:
+        return values if every and found["index"] != "[*]" else (_join(values, " " if every else "", first=not every),)
+    words = values if every else values[:1]
+    return tuple(Word(text, w.line, w.holes) for w in words for text in w.text.split())
+
+
+def _default(text: str, variables: Variables, line: int) -> tuple[Word, ...]:
+    statements, _ = split_statements(text, "", line)
+    words = [w for s in statements[:1] for raw in s.words for w in expand(raw, variables)]
+    return (_join(words, " "),) if words else (Word("", line),)
+
+
+def _join(words: Iterable[Word], between: str, *, first: bool = False) -> Word:
+    chosen = list(words)[:1] if first else list(words)
+    text = between.join(w.text for w in chosen)[:MAX_WORD_CHARACTERS]
+    return Word(text, chosen[0].line if chosen else 0, tuple(h for w in chosen for h in w.holes))
+
+
+def assignment(raw: RawWord) -> tuple[str, bool, RawWord] | None:
+    """(name, appends, value) of `NAME=value` and `NAME+=value`; None for any other word."""
+    head = raw.parts[0] if raw.parts else None
+    if head is None or head.kind != "text" or head.quoted or "=" not in head.text:
+        return None
+    left, _, rest = head.text.partition("=")
+    appends = left.endswith("+")
+    name = left.removesuffix("+")
+    if NAME.fullmatch(name) is None:
+        return None
+    return name, appends, RawWord((Part("text", rest), *raw.parts[1:]), raw.line, raw.quoted)
+
+
+def array_words(raw: RawWord, variables: Variables, name: str) -> tuple[Word, ...] | None:
+    """The words of `NAME=(...)`; None where the value is no array."""
+    parts = [p for p in raw.parts if p.kind != "text" or p.text]
+    if len(parts) != 1 or parts[0].kind != "command" or parts[0].quoted:
+        return None
+    statements, _ = split_statements(parts[0].text, name, raw.line)
+    return tuple(w for s in statements for r in s.words for w in expand(r, variables))
+
+
+def words_of(texts: Iterable[str], line: int = 0) -> tuple[Word, ...]:
+    """Ready words, e.g. those of a JSON list or of this process's own command line."""
+    return tuple(Word(text, line) for text in texts)
+
+
+def as_words(environment: Mapping[str, str]) -> dict[str, Word]:
+    return {name: Word(value) for name, value in environment.items()}

@@ -1,0 +1,145 @@
+"""Compose files and Kubernetes manifests -> the engines that their containers start."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import yaml
+
+from matrix.checking.launchers import Command, Text
+from matrix.checking.shell_script import Reader
+from matrix.checking.variables import Variables, Word, expand
+from matrix.checking.words import split_statements
+from matrix.checking.yaml_nodes import Node, compose_documents, get, items, line, scalar, sequence, walk
+from matrix.errors import Problem
+
+MAX_CONTAINERS: Final = 100
+COMPOSE: Final = re.compile(
+    r"\$\$|\$\{(?P<name>[A-Za-z_]\w*)(?:(?P<op>:?[-?+])(?P<word>[^}]*))?\}|\$(?P<bare>[A-Za-z_]\w*)"
+)
+KUBERNETES: Final = re.compile(r"\$\$\(|\$\((?P<name>[A-Za-z_][\w.-]*)\)")
+
+
+def read_services(text: str, name: str) -> tuple[list[Command], list[Problem]]:
+    """Read every container of every document; what is no container is passed over."""
+    documents, problems = compose_documents(text, name)
+    reader = Reader(name)
+    reader.problems += problems
+    for document in documents:
+        if scalar(get(document, "kind")) == "ConfigMap":
+            for key, value in items(get(document, "data")):
+                reader.files[key] = Text(text=scalar(value) or "", file=name, line=line(value) + 1)
+    containers = [(c, kind) for document in documents for c, kind in _containers(document)]
+    for container, kind in containers[:MAX_CONTAINERS]:
+        _read(container, kind, reader)
+    return reader.commands, reader.problems
+
+
+def _containers(document: Node) -> list[tuple[Node, str]]:
+    services: list[tuple[Node, str]] = [
+        (value, "compose") for _, value in items(get(document, "services")) if isinstance(value, yaml.MappingNode)
+    ]
+    if services:
+        return services
+    found: list[tuple[Node, str]] = []
+    for node in walk(document):
+        for key, value in items(node):
+            if key in ("containers", "initContainers"):
+                found += [(child, "kubernetes") for child in sequence(value) if get(child, "image") is not None]
+            elif key == "predictor" and (model := get(value, "model")) is not None and get(model, "image") is not None:
+                found.append((model, "kubernetes"))
+    return found
+
+
+def _read(container: Node, kind: str, reader: Reader) -> None:
+    """One container: image, environment and words; what starts is read on like a docker run line."""
+    env = _environment(container, kind)
+    image = _word(get(container, "image"), kind, env) or Word("", line(container))
+    if kind == "compose":
+        first, then = _words(get(container, "entrypoint"), kind, env), _words(get(container, "command"), kind, env)
+        devices = sequence(get(container, "deploy", "resources", "reservations", "devices"))
+        gpus = next((_gpus(device) for device in devices), "")
+    else:
+        first, then = _words(get(container, "command"), kind, env), _words(get(container, "args"), kind, env)
+        gpus = scalar(get(container, "resources", "limits", "nvidia.com/gpu")) or ""
+    words = (*first, *then)
+    at = words[0].line if words else line(container)
+    reader.start_in_image(image, words, env, at, gpus=gpus)
+
+
+def _gpus(device: Node) -> str:
+    listed = [scalar(child) or "" for child in sequence(get(device, "device_ids"))]
+    return str(len(listed)) if listed else scalar(get(device, "count")) or ""
+
+
+def _environment(container: Node, kind: str) -> dict[str, Word]:
+    """`environment:` as mapping or list of A=b, Kubernetes' list of name and value."""
+    env: dict[str, Word] = {}
+    block = get(container, "environment" if kind == "compose" else "env")
+    for name, value in items(block):
+        env[name] = _word(value, kind, env) or Word("", line(value))
+    for entry in sequence(block):
+        name, word = _compose_entry(entry, env) if kind == "compose" else _kubernetes_entry(entry, env)
+        if name:
+            env[name] = word
+    return env
+
+
+def _compose_entry(entry: Node, env: dict[str, Word]) -> tuple[str, Word]:
+    """`A=b`, or `A` alone, whose value stands elsewhere."""
+    word = _word(entry, "compose", env) or Word("", line(entry))
+    name, equals, text = word.text.partition("=")
+    return name, Word(text, line(entry), word.holes) if equals else Word(f"${name}", line(entry), (name,))
+
+
+def _kubernetes_entry(entry: Node, env: dict[str, Word]) -> tuple[str, Word]:
+    """`{name, value}`, or `{name, valueFrom}`, whose value stands elsewhere."""
+    name = scalar(get(entry, "name")) or ""
+    value = get(entry, "value")
+    if value is None:
+        return name, Word(f"${name}", line(entry), (name,))
+    return name, _word(value, "kubernetes", env) or Word("", line(entry))
+
+
+def _words(node: Node | None, kind: str, env: dict[str, Word]) -> tuple[Word, ...]:
+    """A list as it is; a string split as a shell would, without running one."""
+    if node is None:
+        return ()
+    if isinstance(node, yaml.SequenceNode):
+        return tuple(word for child in node.value if (word := _word(child, kind, env)) is not None)
+    word = _word(node, kind, env)
+    if word is None:
+        return ()
+    statements, _ = split_statements(word.text.replace("\n", " "), "", word.line)
+    return tuple(
+        Word(w.text, word.line, (*w.holes, *(h for h in word.holes if f"${h}" in w.text)))
+        for statement in statements
+        for raw in statement.words
+        for w in expand(raw, Variables())
+    )
+
+
+def _word(node: Node | None, kind: str, env: dict[str, Word]) -> Word | None:
+    text = scalar(node)
+    if text is None or node is None:
+        return None
+    holes: list[str] = []
+
+    def compose(found: re.Match[str]) -> str:
+        if found.group() == "$$":
+            return "$"
+        name = found["name"] or found["bare"]
+        if found["op"] in (":-", "-"):
+            return found["word"] or ""
+        holes.append(name)
+        return f"${name}"
+
+    def kubernetes(found: re.Match[str]) -> str:
+        if found["name"] is None:
+            return "$("
+        return env[found["name"]].text if found["name"] in env else found.group()
+
+    made = COMPOSE.sub(compose, text) if kind == "compose" else KUBERNETES.sub(kubernetes, text)
+    at = line(node) + (getattr(node, "style", None) in ("|", ">"))
+    return Word(made, at, tuple(holes))

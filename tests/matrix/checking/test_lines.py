@@ -1,0 +1,75 @@
+"""Launch lines as data: every kind of pair, and controls of the same shape that stay quiet."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from matrix.checking.finding import Judgement
+from matrix.checking.judge import Asked, judge
+from matrix.checking.releases import parse_release
+from matrix.checking.rigs import parse_rig
+from matrix.checking.rules import read_book
+from matrix.checking.sources import read_words
+from matrix.checking.variables import as_words
+
+HERE = Path(__file__).parent
+PATTERN = "FFSFSSSFSSFFFSSSFFFSFSSSSSSFFSFFSFFSSFFFFFFSFFFFFSFFSSSSSSFSFFFSFSSSFSFFSFFSSS"
+LINES: list[dict[str, Any]] = yaml.safe_load((HERE / "lines.yaml").read_text(encoding="utf-8"))
+
+
+def judge_line(case: dict[str, Any]) -> Judgement:
+    commands, problems = read_words(shlex.split(case["line"].replace("{P78}", PATTERN)))
+    assert not problems
+    command = commands[0]
+    env = {**command.env, **as_words(case.get("env", {}))}
+    asked = Asked(
+        release=parse_release(case["release"]),
+        host=parse_rig(case.get("rig") or case["gpus"]),
+        config=case.get("config"),
+        installed=case.get("installed", {}),
+    )
+    return judge(type(command)(**{**{f: getattr(command, f) for f in command.__dataclass_fields__}, "env": env}), asked)
+
+
+@pytest.mark.parametrize("case", LINES, ids=lambda case: str(case["id"]))
+def test_line_gets_its_verdict(case: dict[str, Any]) -> None:
+    judged = judge_line(case)
+    told = {finding.id: finding.level for finding in judged.findings}
+    for finding, level in case.get("says", {}).items():
+        assert told.get(finding) == level, told
+    assert not set(case.get("quiet", ())) & set(told)
+    if "verdict" in case:
+        assert judged.verdict == case["verdict"], told
+    assert judged.verdict != case.get("not"), told
+
+
+def test_every_finding_says_cause_consequence_remedy_and_source() -> None:
+    for case in LINES:
+        for finding in judge_line(case).findings:
+            if finding.level in ("wrong", "risky"):
+                assert finding.cause
+                assert finding.consequence
+                assert finding.decided_by
+                assert finding.sources
+                assert "{" not in finding.cause.replace('{"', "").replace("{'", ""), finding.cause
+
+
+def test_the_worst_comes_first() -> None:
+    for case in LINES:
+        ranks = [finding.rank for finding in judge_line(case).findings]
+        assert ranks == sorted(ranks)
+
+
+def test_a_rule_that_no_line_meets_is_named_here() -> None:
+    """A check without a case in lines.yaml is no better than a remark in a book; the list may only shrink."""
+    met = {name for case in LINES for name in case.get("says", {})}
+    ids = {check.id for check in read_book().checks}
+    assert len(ids - met) <= UNMET, sorted(ids - met)
+
+
+UNMET = 60
