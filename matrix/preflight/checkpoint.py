@@ -16,9 +16,10 @@ from matrix.preflight.checkpoints.files import CheckpointFiles, Shard, Tensor, T
 from matrix.preflight.checkpoints.layers import judge_layers
 from matrix.preflight.checkpoints.moe import judge_experts
 from matrix.preflight.checkpoints.quant_tensors import has_wide_shared_experts, judge_quantisation
+from matrix.preflight.checkpoints.remark import remark, some
 from matrix.preflight.checkpoints.rope import judge_rope
 from matrix.preflight.checkpoints.shapes import judge_shapes
-from matrix.preflight.checkpoints.shards import judge_files, judge_index, judge_shards
+from matrix.preflight.checkpoints.shards import find_lost_shards, judge_files, judge_index, judge_shards
 from matrix.preflight.checkpoints.sharing import judge_sharing
 from matrix.preflight.checkpoints.survey import Survey
 from matrix.preflight.checkpoints.template import judge_template
@@ -42,6 +43,8 @@ CHECKS = (
     judge_generation,
     judge_template,
 )
+# What a tensor that lies in a lost shard would set off: one lost shard is one error.
+OF_WHOLE_WEIGHTS = (judge_layers, judge_experts, judge_sharing, judge_quantisation)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +83,10 @@ def judge(files: CheckpointFiles) -> tuple[Remark, ...]:
     found = list(judge_files(survey))
     if files.config is not None:
         found += [*survey.geometry.remarks, *geometry.find_contradictions(files.config)]
+    lost = find_lost_shards(files)
     for check in CHECKS[1:]:
-        found += check(survey)
+        found += () if lost and check in OF_WHOLE_WEIGHTS else check(survey)
+    if lost:
+        fact = f"layers, experts, indexers and formats were not judged: {some(lost)} cannot be read"
+        found.append(remark("note", "not_judged", lost[0], fact))
     return tuple(found)

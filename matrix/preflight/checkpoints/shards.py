@@ -192,6 +192,13 @@ def read_weight_map(index: Mapping[str, Any]) -> tuple[Mapping[str, str], str]:
     return listed, ""
 
 
+def find_lost_shards(files: CheckpointFiles) -> list[str]:
+    """Shards that are named and not there, or there and not readable."""
+    listed = read_weight_map(files.index)[0] if files.index is not None else {}
+    unreadable = {name for name, shard in files.shards.items() if shard.problem}
+    return sorted({*unreadable, *(set(listed.values()) - set(files.shards))})
+
+
 def _shards_of(files: CheckpointFiles, listed: Mapping[str, str]) -> Iterator[Remark]:
     counts = Counter(listed.values())
     for name in sorted(set(counts) - set(files.shards)):
