@@ -1,0 +1,126 @@
+"""Thinking can be switched, or the linter says how not: found by rendering, not by looking for a word."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from matrix.preflight.checkpoint import CheckpointFiles
+from matrix.preflight.checkpoints import template
+from tests.matrix.preflight.checkpoints.builders import TEMPLATE, said, says, sound
+
+TURNS = "[gMASK]<sop>{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}"
+OFF = "enable_thinking is defined and not enable_thinking"
+GENERATE = "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+
+
+def with_template(text: str | None, **config: Any) -> CheckpointFiles:
+    return replace(sound(**config), chat_template=text)
+
+
+SWITCHED = [
+    TEMPLATE,
+    f"{TURNS}<|assistant|>{{{{ '<think></think>' if {OFF} else '<think>' }}}}",
+    f"{TURNS}<|assistant|>{{% if {OFF} %}}<think>\n\n</think>\n\n{{% endif %}}",
+    f"{TURNS}<|assistant|>{{% if {OFF} %}}/nothink{{% else %}}<think>{{% endif %}}",
+    f"{{% generation %}}{TURNS}{{% endgeneration %}}<|assistant|>{{{{ '</think>' if {OFF} else '<think>' }}}}",
+]
+
+
+@pytest.mark.parametrize("text", SWITCHED, ids=range(len(SWITCHED)))
+def test_a_switch_is_quiet(text: str) -> None:
+    assert said(with_template(text)) == []
+
+
+ALWAYS = [
+    f"{TURNS}<|assistant|><think>",
+    f"{TURNS}<|assistant|><think>\n",
+    f"{{# enable_thinking #}}{TURNS}<|assistant|><think>",
+    f"{{% set enable_thinking = true %}}{TURNS}<|assistant|>{{{{ '</think>' if {OFF} else '<think>' }}}}",
+    f"{{% if enable_thinking is defined %}}{{% set x = 1 %}}{{% endif %}}{TURNS}<|assistant|><think>",
+]
+
+
+@pytest.mark.parametrize("text", ALWAYS, ids=range(len(ALWAYS)))
+def test_a_template_that_always_thinks_is_a_warning_even_if_it_mentions_the_switch(text: str) -> None:
+    assert says(with_template(text), "warning", "thinking", "always opens", "no switch|enable_thinking", "max_tokens")
+
+
+NONE = [
+    (f"{TURNS}{GENERATE}", "opens no block"),
+    (f"{TURNS}<|assistant|>", "no switch"),
+    (f"{TURNS}<|assistant|></think>", "always closes"),
+    (f"{TURNS}<|assistant|><think></think>", "always closes"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), NONE, ids=[w for _, w in NONE])
+def test_a_template_without_a_block_has_no_switch_either(text: str, words: str) -> None:
+    assert says(with_template(text), "warning", "thinking", words)
+
+
+def test_a_switch_of_another_name_is_told_by_its_name() -> None:
+    deepseek = f"{TURNS}<|assistant|>{{{{ '<think>' if thinking else '</think>' }}}}"
+    assert says(with_template(deepseek), "warning", "thinking", "with thinking and not with enable_thinking")
+    config = {"architectures": ["DeepseekV32ForCausalLM"], "indexer_rope_interleave": None}
+    assert said(with_template(deepseek, **config)) == []
+
+
+def test_a_switch_the_wrong_way_round_is_a_warning() -> None:
+    inverted = f"{TURNS}<|assistant|>{{{{ '<think>' if {OFF} else '</think>' }}}}"
+    assert says(with_template(inverted), "warning", "thinking", "where the switch says false, and none where")
+
+
+def test_a_model_that_does_not_think_needs_no_switch() -> None:
+    config = {"architectures": ["DeepseekV2ForCausalLM"], "indexer_rope_interleave": None}
+    assert not says(with_template(f"{TURNS}{GENERATE}", **config), "warning", "thinking")
+
+
+def test_the_template_inside_the_tokenizers_config_counts() -> None:
+    files = with_template(None)
+    for inside in (ALWAYS[0], [{"name": "default", "template": ALWAYS[0]}, {"name": "tool_use", "template": "x"}]):
+        named = {**(files.tokenizer_config or {}), "chat_template": inside}
+        assert says(replace(files, tokenizer_config=named), "warning", "thinking", "always")
+
+
+def test_two_templates_that_differ_are_a_warning() -> None:
+    named = {**(sound().tokenizer_config or {}), "chat_template": ALWAYS[0]}
+    assert says(replace(sound(), tokenizer_config=named), "warning", "chat_template", "different templates")
+    same = {**named, "chat_template": f"{TEMPLATE}\n"}
+    assert said(replace(sound(), tokenizer_config=same)) == []
+
+
+UNUSABLE = [
+    ("{% if %}", "line 1: TemplateSyntaxError"),
+    ("{{ messages[0].content.nothing.at_all }}", "UndefinedError"),
+    ("{{ raise_exception('no chat') }}", "no chat"),
+    ("{{ ''.__class__.__mro__ }}", "SecurityError|unsafe"),
+    ("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "too much time or memory"),
+    (
+        "{% set n = namespace(s='aaaaaaaa') %}{% for i in range(60) %}{% set n.s = n.s ~ n.s %}{% endfor %}",
+        "Memory|memory",
+    ),
+    ("{{ 'a' * 10 ** 12 }}", "MemoryError|OverflowError|memory"),
+    ("{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", "Recursion|SyntaxError|memory"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), UNUSABLE, ids=[w for _, w in UNUSABLE])
+def test_a_template_that_fails_or_never_ends_is_one_error(text: str, words: str) -> None:
+    start = time.monotonic()
+    found = said(with_template(text))
+    assert time.monotonic() - start < template.PATIENCE_S + 20
+    assert len(found) == 1, found
+    assert says(with_template(text), "error", "chat_template", "cannot be rendered", words), found
+
+
+def test_no_template_is_an_error() -> None:
+    assert says(with_template(None), "error", "chat_template", "no chat template")
+
+
+def test_what_does_not_render_a_first_message_alone_is_tried_with_a_longer_talk() -> None:
+    strict = "{% if messages | length < 3 %}{{ raise_exception('too short') }}{% endif %}" + SWITCHED[1]
+    assert said(with_template(strict)) == []
