@@ -14,6 +14,7 @@ from matrix.checking.rigs import MODELS
 from matrix.checkout import CHECKOUT
 
 CHECKPOINTS: Final = CHECKOUT / "matrix" / "axes" / "checkpoints"
+CUT: Final = re.compile(r"reap|prun|\d{3}B", re.IGNORECASE)
 ASSUMED: Final = "GlmMoeDsaForCausalLM"
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -56,12 +57,7 @@ def describe_model(
         if config is None and axis.get("mtp_layer") is False:
             base["num_nextn_predict_layers"] = 0
     form = _format(base, name) or str(axis.get("format", ""))
-    size = (
-        size_bytes
-        or axis.get("size_bytes")
-        or axis.get("size_estimate_bytes")
-        or int(entry.get("sizes_gb", {}).get(form or "bf16", 0) * 10**9)
-    )
+    size = size_bytes or axis.get("size_bytes") or axis.get("size_estimate_bytes") or _published_size(name, entry, form)
     return Model(
         name=name,
         config={**defaults, **base},
@@ -76,6 +72,13 @@ def describe_model(
         indexers_everywhere=bool(entry.get("indexers_everywhere")) and config is None,
         thinks_always=bool(entry.get("thinks_always")),
     )
+
+
+def _published_size(name: str, entry: Mapping[str, Any], form: str) -> int:
+    """Bytes of the family's own files; 0 for a name that says that something was cut off (REAP, 478B)."""
+    if CUT.search(name):
+        return 0
+    return int(entry.get("sizes_gb", {}).get(form or "bf16", 0) * 10**9)
 
 
 def _format(config: Mapping[str, Any], name: str) -> str:

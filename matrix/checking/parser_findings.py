@@ -10,7 +10,7 @@ from typing import Final
 
 from matrix.checking.finding import Finding, tell
 from matrix.checking.launchers import Command
-from matrix.checking.releases import AskedRelease
+from matrix.checking.releases import TITLES, AskedRelease
 from matrix.checking.rules import Decision, Level
 from matrix.checking.settings import Settings
 from matrix.preflight.snapshot import Snapshot
@@ -95,19 +95,25 @@ def _finding(remark: Remark, command: Command, settings: Settings, snapshot: Sna
     name = remark.subject
     hint = _nearest(remark, snapshot)
     line = settings.lines.get(name, 0) or (command.env[name].line if name in command.env else 0)
-    message = re.sub(rf"\b{re.escape(snapshot.release)}\b", f"{snapshot.engine} {snapshot.version}", remark.message)
+    message = re.sub(
+        rf"\b{re.escape(snapshot.release)}\b", f"{TITLES[snapshot.engine]} {snapshot.version}", remark.message
+    )
     return Finding(
         id=remark.kind,
         level=level,
         subject=(name,),
-        cause=message[:1].upper() + message[1:] + ("" if message.endswith(".") else "."),
+        cause=message + ("" if message.endswith(".") else "."),
         consequence=CONSEQUENCES.get(remark.kind, ""),
         remedy=hint,
-        decided_by=Decision(
-            kind="wheel", fact=f"the parser, registry and pins of {snapshot.source}", read="2026-11-29"
-        ),
+        decided_by=Decision(kind="wheel", fact=_what(remark), read=""),
         sources=(snapshot.source,),
         line=line,
+    )
+
+
+def _what(remark: Remark) -> str:
+    return {"env": "the environment that it reads", "dependency": "its pins"}.get(
+        remark.where, "its parser and registry"
     )
 
 

@@ -32,8 +32,15 @@ OFFICIAL: Final = {
     "nvcr.io/nvidia/tensorrt-llm/release": "trtllm",
 }
 REQUIREMENT: Final = re.compile(
-    r"\s*(?P<name>[A-Za-z][\w.\-]*)\s*(?:\[[^\]]*\])?\s*==\s*v?(?P<version>[\w.+!\-]+)\s*(?:;.*)?"
+    r"\s*(?P<name>[A-Za-z][\w.\-]*)\s*(?:\[[^\]]*\])?\s*(?P<operator>==|>=)\s*v?(?P<version>[\w.+!\-]+)\s*(?:;.*)?"
 )
+TITLES: Final = {
+    "sglang": "SGLang",
+    "vllm": "vLLM",
+    "trtllm": "TensorRT-LLM",
+    "llamacpp": "llama.cpp",
+    "transformers": "transformers",
+}
 TAG: Final = re.compile(
     r"v?(?P<version>\d+(?:\.\d+)+(?:\.?(?:post|rc|dev|a|b)\d+)*)(?P<variant>[-_].*)?", re.IGNORECASE
 )
@@ -74,7 +81,7 @@ def parse_release(text: str) -> AskedRelease:
     found = REQUIREMENT.fullmatch(text) or re.fullmatch(
         r"\s*(?P<name>[A-Za-z][A-Za-z.\-]*?)[\s:@=-]+v?(?P<version>\d[\w.+!\-]*)\s*", text
     )
-    if found is None:
+    if found is None or found.groupdict().get("operator") == ">=":
         raise ConfigError([Problem("--release", 0, repr(text), "expected ENGINE==VERSION, for example sglang==0.5.20")])
     engine = PACKAGES.get(found["name"].lower())
     if engine is None:
@@ -123,11 +130,16 @@ def release_of_requirement(engine: str, installed: dict[str, str]) -> AskedRelea
 
 
 def parse_requirement(text: str) -> tuple[str, str] | None:
-    """(normalised package, version) of an exact requirement."""
+    """(normalised package, version) of an exact requirement; of a library also the least version that it allows."""
     found = REQUIREMENT.fullmatch(text.strip("\"'"))
     if found is None:
         return None
-    return re.sub(r"[-_.]+", "-", found["name"]).lower(), found["version"]
+    name = re.sub(r"[-_.]+", "-", found["name"]).lower()
+    return (
+        (name, found["version"])
+        if found["operator"] == "==" or name not in PACKAGES or name == "transformers"
+        else None
+    )
 
 
 def _by_id(text: str) -> AskedRelease | None:

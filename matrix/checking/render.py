@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from matrix.checking.finding import Finding, Judgement, Report
-from matrix.checking.rules import shown
+from matrix.checking.rules import Decision, shown
 
 WIDTH: Final = 118
 HEADS: Final = {"fine": "FINE", "risky": "RISKY", "unknown": "UNKNOWN", "wrong": "WRONG"}
@@ -53,17 +53,14 @@ def _finding(finding: Finding, file: str) -> Iterator[str]:
     for side in finding.conflict:
         yield from _wrapped("  sources disagree: ", f"{side['says']} [{side['source']}]")
     if finding.decided_by is not None:
-        decided = finding.decided_by
-        run = (
-            f"; {decided.run}"
-            if decided.kind not in ("arithmetic", "run")
-            else f" ({decided.run})"
-            if decided.kind == "run"
-            else ""
-        )
-        yield from _wrapped(
-            "  source  ", f"{KINDS[decided.kind]} {decided.read}: {decided.fact}{run} [{', '.join(finding.sources)}]"
-        )
+        yield from _wrapped("  source  ", f"{_basis(finding.decided_by)} [{', '.join(finding.sources)}]")
+
+
+def _basis(decided: Decision) -> str:
+    """What a finding rests on, when somebody looked, and whether anybody has run it."""
+    day = f" {decided.read}" if decided.read else ""
+    run = f"; {decided.run}" if decided.kind in ("run", "report") or (decided.kind == "wheel" and decided.read) else ""
+    return f"{KINDS[decided.kind]}{day}: {decided.fact}{run}"
 
 
 def _short(text: str) -> str:
