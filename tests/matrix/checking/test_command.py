@@ -186,10 +186,19 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3),
     max_leaves=4,
 )
-KEYS = (
-    "architectures num_hidden_layers num_attention_heads index_topk_pattern index_topk_freq indexer_types kv_lora_rank"
-    " index_skip_topk_offset text_config quantization_config max_position_embeddings"
-).split()
+KEYS = [
+    "architectures",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "index_topk_pattern",
+    "index_topk_freq",
+    "indexer_types",
+    "kv_lora_rank",
+    "index_skip_topk_offset",
+    "text_config",
+    "quantization_config",
+    "max_position_embeddings",
+]
 CONFIG = st.dictionaries(st.sampled_from(KEYS), JSON, max_size=6)
 
 
