@@ -14,28 +14,28 @@ from matrix.errors import ConfigError
 Files = Mapping[Path, str]  # below the checkout -> text
 
 
-def differing(root: Path, wanted: Files) -> list[Path]:
+def find_stale(root: Path, wanted: Files) -> list[Path]:
     """Files that are absent or not what they should be."""
     return [p for p, text in wanted.items() if not (root / p).is_file() or (root / p).read_text("utf-8") != text]
 
 
-def write(root: Path, wanted: Files) -> None:
+def write_files(root: Path, wanted: Files) -> None:
     for path, text in wanted.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text, encoding="utf-8")
 
 
-def report(module: str, root: Path, wanted: Files, *, check: bool) -> int:
+def write_or_report(module: str, root: Path, wanted: Files, *, check: bool) -> int:
     """Write the files, or say which are stale and how to renew them."""
-    stale = differing(root, wanted)
+    stale = find_stale(root, wanted)
     if not check:
-        write(root, wanted)
+        write_files(root, wanted)
     for path in stale:
         print(f"{path} {f'is stale: python -m {module}' if check else 'written'}", file=sys.stderr)
     return 1 if check and stale else 0
 
 
-def program(module: str, doc: str | None, files: Callable[[], Files], argv: Sequence[str] | None) -> int:
+def run_generator(module: str, doc: str | None, files: Callable[[], Files], argv: Sequence[str] | None) -> int:
     """The command line of a generator. Exit codes: 0 fine, 1 stale, 2 bad input."""
     own = argparse.ArgumentParser(
         prog=f"python -m {module}", description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -43,7 +43,7 @@ def program(module: str, doc: str | None, files: Callable[[], Files], argv: Sequ
     own.add_argument("--check", action="store_true", help="write nothing; exit 1 when a committed file is stale")
     args = own.parse_args(argv)
     try:
-        return report(module, CHECKOUT, files(), check=args.check)
+        return write_or_report(module, CHECKOUT, files(), check=args.check)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2

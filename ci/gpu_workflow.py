@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ci.runners import Runner
-from ci.workflow_steps import HOSTED, PUBLISH, Workflow, checkout, download, redact, run, setup_python, upload
+from ci.workflow_steps import (
+    HOSTED,
+    PUBLISH,
+    Workflow,
+    checkout_step,
+    download_step,
+    redact_step,
+    run_step,
+    setup_python_step,
+    upload_step,
+)
 
 DEPTHS = ("quick", "full", "release")  # pytest --depth, suites/asking/depth.py
 PLAN = '.venv/bin/python -m ci.plan --format github --policy "$POLICY" -m "$MARKS" >> "$GITHUB_OUTPUT"'
@@ -36,7 +46,7 @@ GATE = f"""\
 """
 
 
-def gpu_matrix(served: Mapping[str, Runner], gates: Sequence[str]) -> Workflow:
+def make_gpu_workflow(served: Mapping[str, Runner], gates: Sequence[str]) -> Workflow:
     """Only people with write access and the clock start it: no pull request runs code on a GPU machine."""
     rigs = ", ".join(rig for rig, r in served.items() if r.serves)
     first = "release" if "release" in gates else gates[0]
@@ -47,16 +57,21 @@ def gpu_matrix(served: Mapping[str, Runner], gates: Sequence[str]) -> Workflow:
                 "inputs": {
                     "policy": {
                         "description": "The gate; the cells that it requires are run",
-                        "type": "choice", "options": list(gates), "default": first,
+                        "type": "choice",
+                        "options": list(gates),
+                        "default": first,
                     },
                     "marks": {
                         "description": "Run only these of them, e.g. `sm120 and mtp`. The gate still misses the others."
                         f" Rigs with a runner: {rigs}",
-                        "type": "string", "default": "",
+                        "type": "string",
+                        "default": "",
                     },
                     "depth": {
                         "description": "How much each suite asks",
-                        "type": "choice", "options": list(DEPTHS), "default": DEPTHS[0],
+                        "type": "choice",
+                        "options": list(DEPTHS),
+                        "default": DEPTHS[0],
                     },
                 }
             },
@@ -68,20 +83,25 @@ def gpu_matrix(served: Mapping[str, Runner], gates: Sequence[str]) -> Workflow:
             "MARKS": "${{ inputs.marks }}",
             "DEPTH": f"${{{{ inputs.depth || '{DEPTHS[0]}' }}}}",
         },
-        "jobs": {"plan": _plan(), "run": _run(), "gate": _gate()},
-    }  # fmt: skip
+        "jobs": {"plan": _plan_job(), "run": _run_job(), "gate": _gate_job()},
+    }
 
 
-def _plan() -> Workflow:
+def _plan_job() -> Workflow:
     return {
         "runs-on": HOSTED,
         "timeout-minutes": 10,
         "outputs": {"groups": "${{ steps.plan.outputs.groups }}", "empty": "${{ steps.plan.outputs.empty }}"},
-        "steps": [checkout(), setup_python(), run("environment", "make env"), run("plan", PLAN, id="plan")],
+        "steps": [
+            checkout_step(),
+            setup_python_step(),
+            run_step("environment", "make env"),
+            run_step("plan", PLAN, id="plan"),
+        ],
     }
 
 
-def _run() -> Workflow:
+def _run_job() -> Workflow:
     """`queue: max`: without it a third waiting job of the same machine would cancel the second."""
     env = {
         "MARK": "${{ matrix.group.mark }}",
@@ -97,29 +117,29 @@ def _run() -> Workflow:
         "timeout-minutes": "${{ matrix.group.timeout_min }}",
         "concurrency": {"group": "gpu-${{ matrix.group.host }}", "cancel-in-progress": False, "queue": "max"},
         "steps": [
-            checkout(),
-            run("environment", "make env"),
-            run("cells", CELLS, env=env),
-            redact(),
-            upload("evidence-${{ matrix.group.id }}", "reports/out/", redacted=True),
+            checkout_step(),
+            run_step("environment", "make env"),
+            run_step("cells", CELLS, env=env),
+            redact_step(),
+            upload_step("evidence-${{ matrix.group.id }}", "reports/out/", redacted=True),
         ],
     }
 
 
-def _gate() -> Workflow:
+def _gate_job() -> Workflow:
     return {
         "needs": ["plan", "run"],
         "if": "always()",  # a plan or a rig that failed is a verdict, not a reason to have none
         "runs-on": HOSTED,
         "timeout-minutes": 20,
         "steps": [
-            checkout(),
-            setup_python(),
-            run("environment", "make env"),
-            download("evidence-*", "in"),
-            run("merge", MERGE, always=True),
-            run("report", REPORT, always=True),
-            upload("verdict", "reports/out/"),
-            run("gate", GATE, always=True),
+            checkout_step(),
+            setup_python_step(),
+            run_step("environment", "make env"),
+            download_step("evidence-*", "in"),
+            run_step("merge", MERGE, always=True),
+            run_step("report", REPORT, always=True),
+            upload_step("verdict", "reports/out/"),
+            run_step("gate", GATE, always=True),
         ],
     }

@@ -70,14 +70,20 @@ class Job:
     def as_json(self) -> dict[str, Any]:
         """What a workflow needs; `cells` is one word per cell, for the command line."""
         return {
-            "id": self.id, "rig": self.rig.id, "gpus": self.rig.gpus,
-            "mark": f"sm{self.rig.sm}" if self.rig.sm else "cpu", "host": self.runner.host,
-            "runs_on": list(self.runner.labels), "timeout_min": self.timeout_min, "models": self.runner.models,
-            "launches": len(self.groups), "cells": " ".join(self.cells),
-        }  # fmt: skip
+            "id": self.id,
+            "rig": self.rig.id,
+            "gpus": self.rig.gpus,
+            "mark": f"sm{self.rig.sm}" if self.rig.sm else "cpu",
+            "host": self.runner.host,
+            "runs_on": list(self.runner.labels),
+            "timeout_min": self.timeout_min,
+            "models": self.runner.models,
+            "launches": len(self.groups),
+            "cells": " ".join(self.cells),
+        }
 
 
-def launch_groups(matrix: Matrix, cells: Iterable[Cell]) -> tuple[LaunchGroup, ...]:
+def group_by_launch(matrix: Matrix, cells: Iterable[Cell]) -> tuple[LaunchGroup, ...]:
     """Cells by fingerprint, in the order in which they should start."""
     found: dict[str, list[Cell]] = {}
     for cell in cells:
@@ -86,16 +92,16 @@ def launch_groups(matrix: Matrix, cells: Iterable[Cell]) -> tuple[LaunchGroup, .
     return tuple(sorted(groups, key=lambda g: (-g.rig.gpus, -len(g.cells))))
 
 
-def jobs(groups: Sequence[LaunchGroup], served: Mapping[str, Runner]) -> tuple[Job, ...]:
+def pack_jobs(groups: Sequence[LaunchGroup], served: Mapping[str, Runner]) -> tuple[Job, ...]:
     """One job per launch group; where that is too many, the same small number of groups of one rig in each."""
     groups = [g for g in groups if served[g.rig.id].serves]
     per_job = 1
-    while not _within_limits(packed := _pack(groups, served, per_job)):
+    while not _within_limits(packed := _pack_groups(groups, served, per_job)):
         per_job += 1
     return packed
 
 
-def _pack(groups: Sequence[LaunchGroup], served: Mapping[str, Runner], per_job: int) -> tuple[Job, ...]:
+def _pack_groups(groups: Sequence[LaunchGroup], served: Mapping[str, Runner], per_job: int) -> tuple[Job, ...]:
     by_rig: dict[str, list[LaunchGroup]] = {}
     for group in groups:
         by_rig.setdefault(group.rig.id, []).append(group)
@@ -111,7 +117,7 @@ def _within_limits(packed: Sequence[Job]) -> bool:
     return len(packed) <= MAX_JOBS and max(queued.values(), default=0) <= MAX_QUEUED
 
 
-def selected(matrix: Matrix, args: argparse.Namespace) -> Sequence[Cell]:
+def select_cells(matrix: Matrix, args: argparse.Namespace) -> Sequence[Cell]:
     """The runnable cells that every given option leaves.
 
     Raises:
@@ -132,13 +138,13 @@ def selected(matrix: Matrix, args: argparse.Namespace) -> Sequence[Cell]:
     return cells
 
 
-def unserved(groups: Iterable[LaunchGroup], served: Mapping[str, Runner]) -> list[str]:
+def list_unserved(groups: Iterable[LaunchGroup], served: Mapping[str, Runner]) -> list[str]:
     """A line per rig that was asked for and that nobody runs."""
     cells = Counter(g.rig.id for g in groups for _ in g.cells)
     return [f"not planned: {n} cells on {r}: {served[r].none}" for r, n in cells.items() if not served[r].serves]
 
 
-def as_table(planned: Sequence[Job]) -> str:
+def format_table(planned: Sequence[Job]) -> str:
     rows = [
         (j.id, *map(str, (j.rig.gpus, len(j.groups), len(j.cells), j.timeout_min)), " ".join(j.runner.labels))
         for j in planned
@@ -148,13 +154,13 @@ def as_table(planned: Sequence[Job]) -> str:
     return f"{render.table(rows, header)}\n\n{len(planned)} jobs, {launches} launches, {cells} cells"
 
 
-def as_github(planned: Sequence[Job]) -> str:
+def format_for_github(planned: Sequence[Job]) -> str:
     """Lines for $GITHUB_OUTPUT. An empty matrix is an error there, hence `empty`."""
     groups = json.dumps([j.as_json() for j in planned], separators=(",", ":"))
     return f"groups={groups}\nempty={'false' if planned else 'true'}"
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     own = argparse.ArgumentParser(
         prog="python -m ci.plan", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -166,25 +172,25 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    args = parser().parse_args(argv)
+    args = make_parser().parse_args(argv)
     try:
         matrix = load()
-        served = runners.load(matrix.rigs)
-        groups = launch_groups(matrix, selected(matrix, args))
+        served = runners.load_runners(matrix.rigs)
+        groups = group_by_launch(matrix, select_cells(matrix, args))
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
-    planned = jobs(groups, served)
-    for line in unserved(groups, served):
+    planned = pack_jobs(groups, served)
+    for line in list_unserved(groups, served):
         print(line, file=sys.stderr)
     match args.format:
         case "github":
-            print(as_github(planned))
+            print(format_for_github(planned))
             return 0
         case "json":
             print(json.dumps([j.as_json() for j in planned], indent=1))
         case _:
-            print(as_table(planned))
+            print(format_table(planned))
     return 0 if planned else 1
 
 

@@ -36,7 +36,7 @@ class RunnersFile:
     runners: Mapping[str, Runner]
 
 
-def load(rigs: Iterable[str], path: Path = FILE) -> Mapping[str, Runner]:
+def load_runners(rigs: Iterable[str], path: Path = FILE) -> Mapping[str, Runner]:
     """The runner of every rig.
 
     Raises:
@@ -46,15 +46,15 @@ def load(rigs: Iterable[str], path: Path = FILE) -> Mapping[str, Runner]:
     problems = list(doc.problems)
     found = None if problems else structure(RunnersFile, doc, doc.data, (), problems)
     if isinstance(doc.data, dict):
-        problems += _names(doc, tuple(rigs))
+        problems += _check_names(doc, tuple(rigs))
     if found is not None:
-        problems += (p for rig, runner in found.runners.items() for p in _incomplete(doc, rig, runner))
+        problems += (p for rig, runner in found.runners.items() for p in _check_runner(doc, rig, runner))
     if problems or found is None:
         raise ConfigError(problems)
     return found.runners
 
 
-def _names(doc: yamltext.Document, rigs: tuple[str, ...]) -> Iterator[Problem]:
+def _check_names(doc: yamltext.Document, rigs: tuple[str, ...]) -> Iterator[Problem]:
     entries = doc.data.get("runners")
     named = list(entries) if isinstance(entries, dict) else []
     for rig in named:
@@ -65,7 +65,7 @@ def _names(doc: yamltext.Document, rigs: tuple[str, ...]) -> Iterator[Problem]:
             yield doc.problem(("runners",), f"no entry for rig {rig!r}: name its runner, or say `none: why`")
 
 
-def _incomplete(doc: yamltext.Document, rig: str, runner: Runner) -> Iterator[Problem]:
+def _check_runner(doc: yamltext.Document, rig: str, runner: Runner) -> Iterator[Problem]:
     """A runner says everything, `none` says nothing else."""
     for key in NEEDED:
         given = bool(getattr(runner, key))

@@ -39,11 +39,11 @@ def make_bill(lock: Path) -> dict[str, Any]:
             "component": {"type": "application", "bom-ref": "root", "name": lock.stem},
             "properties": [{"name": "lock:sha256", "value": digest}],
         },
-        "components": [_component(name, version) for name, version in found],
+        "components": [_make_component(name, version) for name, version in found],
     }
 
 
-def _component(name: str, version: str) -> dict[str, str]:
+def _make_component(name: str, version: str) -> dict[str, str]:
     purl = f"pkg:pypi/{name}@{version.replace('+', '%2B')}"
     return {"type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl}
 

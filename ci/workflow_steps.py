@@ -39,22 +39,22 @@ DOWNLOAD = Action("actions/download-artifact", "3e5f45b2cfb9172054b4087a40e8e0b5
 ACTIONS = (CHECKOUT, SETUP_PYTHON, UPLOAD, DOWNLOAD)
 
 
-def checkout() -> Step:
+def checkout_step() -> Step:
     """The job's token stays out of .git/config, where an engine's code could read it."""
     return {"uses": CHECKOUT.uses, "with": {"persist-credentials": False}}
 
 
-def setup_python() -> Step:
+def setup_python_step() -> Step:
     return {"uses": SETUP_PYTHON.uses, "with": {"python-version": PYTHON}}
 
 
-def redact() -> Step:
+def redact_step() -> Step:
     """Also after a SIGKILL, which leaves engines' logs as they were printed; always before an upload."""
     command = f"[ ! -d {LOGS} ] || .venv/bin/python -m reports redact {LOGS}"
     return {"name": "hide secrets in logs", "id": "redact", "if": "always()", "run": command}
 
 
-def upload(name: str, path: str, *, redacted: bool = False) -> Step:
+def upload_step(name: str, path: str, *, redacted: bool = False) -> Step:
     """Also after a failure: what a red job leaves is what one wants to read. A job that left nothing is the gate's.
 
     `redacted`: only behind a `redact()` that went well.
@@ -66,11 +66,11 @@ def upload(name: str, path: str, *, redacted: bool = False) -> Step:
     }
 
 
-def download(pattern: str, path: str) -> Step:
+def download_step(pattern: str, path: str) -> Step:
     return {"uses": DOWNLOAD.uses, "with": {"pattern": pattern, "path": path}}
 
 
-def run(name: str, script: str, *, always: bool = False, env: dict[str, str] | None = None, **more: str) -> Step:
+def run_step(name: str, script: str, *, always: bool = False, env: dict[str, str] | None = None, **more: str) -> Step:
     """A shell step. Expressions go in through `env`, never into the script: a cell or input cannot become code."""
     return {
         "name": name,

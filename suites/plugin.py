@@ -21,7 +21,7 @@ from suites.asking.as_many import AsMany
 from suites.asking.depth import DEPTHS, Depth
 from suites.measure.held_baseline import fit_plan, require_fitting
 from suites.measure.kept_baseline import KeptBaseline
-from suites.measure.rendering import Rendered, rendering
+from suites.measure.rendering import Rendered, find_token_counter
 
 MARKS = {
     "boot": "the engine answers at all",
@@ -57,13 +57,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what this depth does not ask: a test without a question would prove nothing."""
     chosen = list(DEPTHS).index(config.option.depth)
-    deeper = [item for item in items if any(list(DEPTHS).index(d) > chosen for d in _from(item))]
+    deeper = [item for item in items if any(list(DEPTHS).index(d) > chosen for d in _list_depths(item))]
     if deeper:
         config.hook.pytest_deselected(items=deeper)
         items[:] = [item for item in items if item not in deeper]
 
 
-def _from(item: pytest.Item) -> list[str]:
+def _list_depths(item: pytest.Item) -> list[str]:
     return [mark.args[0] for mark in item.iter_markers("from_depth")]
 
 
@@ -95,7 +95,7 @@ def bank(cell: Cell) -> Bank:
 @pytest.fixture
 def rendered(cell: Cell, tape: Tape) -> Rendered | None:
     """Counts a prompt's tokens by the checkpoint's own template; None where its tokenizer is not on this machine."""
-    return rendering(cell.checkpoint, tape)
+    return find_token_counter(cell.checkpoint, tape)
 
 
 @pytest.fixture(scope="session")

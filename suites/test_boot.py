@@ -8,7 +8,7 @@ from fixtures.banks.bank import Bank
 from fixtures.client.client import Client, room_for
 from matrix.model import Cell
 from reports.evidence.finding import Finding
-from suites.asking.contract import Evidence, Plan, expect
+from suites.asking.contract import Evidence, Plan, expect_ok
 from suites.checks import protocol
 from suites.measure import logprob_probe as signature
 
@@ -26,10 +26,10 @@ def test_answers_first_token(client: Client, bank: Bank, evidence: Evidence) -> 
         got=reply.content,
         item=item.id,
     )
-    expect(evidence, [said, protocol.envelope(item, reply, max_tokens=room_for(item))])
+    expect_ok(evidence, [said, protocol.check_envelope(item, reply, max_tokens=room_for(item))])
 
 
 def test_leaves_a_signature(cell: Cell, plan: Plan, client: Client, bank: Bank, evidence: Evidence) -> None:
     """Logprobs of two frozen prompts; what a feature changed is read off them when cells are compared."""
     topk = signature.index_topk(cell, plan.settings)
-    expect(evidence, signature.take(client, bank, topk=topk, settings=plan.settings))
+    expect_ok(evidence, signature.check_logprobs(client, bank, topk=topk, settings=plan.settings))

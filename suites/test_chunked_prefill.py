@@ -9,7 +9,7 @@ from fixtures.client.client import Client
 from matrix.judging import proof
 from matrix.model import Cell
 from suites.asking import lengths
-from suites.asking.contract import Engine, Evidence, Plan, expect
+from suites.asking.contract import Engine, Evidence, Plan, expect_ok
 from suites.checks import needle
 from suites.measure import logprob_probe as signature
 from suites.measure import prefill_probe as probing
@@ -24,10 +24,10 @@ def test_prefills_in_chunks(
     *, cell: Cell, plan: Plan, engine: Engine, client: Client, bank: Bank, evidence: Evidence
 ) -> None:
     chunk = int(plan.settings["chunk_tokens"])
-    tokens = lengths.fitting(plan.settings, round(probing.CHUNKS * chunk))
+    tokens = lengths.cap_to_context(plan.settings, round(probing.CHUNKS * chunk))
     item = bank.needle(tokens=tokens, depth=NEEDLE_DEPTH, trial=1)
-    judged = proof.chunks.of_probe(chunk, probing.prefill(item, engine, client, cell.engine.observe))
+    judged = proof.chunks.of_probe(chunk, probing.probe_prefill(item, engine, client, cell.engine.observe))
     topk = signature.index_topk(cell, plan.settings)
-    expect(evidence, [needle.found(item, client.ask(item), index_topk=topk if tokens > topk else None)])
+    expect_ok(evidence, [needle.check_needle(item, client.ask(item), index_topk=topk if tokens > topk else None)])
     evidence.proof(judged.feature, judged.outcome, judged.rung, judged.detail, judged.data)
     assert judged.outcome != "refuted", judged.detail

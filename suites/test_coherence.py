@@ -15,11 +15,11 @@ from fixtures.client.reply import Reply
 from matrix.model import Cell
 from reports.evidence.finding import Finding
 from suites.asking import lengths, sampling
-from suites.asking.contract import Evidence, Plan, expect
-from suites.asking.depth import POOL, Depth, shortest
+from suites.asking.contract import Evidence, Plan, expect_ok
+from suites.asking.depth import POOL, Depth, pick_shortest
 from suites.checks import answer, isolation, needle, protocol
-from suites.checks.needle import codes
-from suites.measure.no_prefix_cache import cold
+from suites.checks.needle import find_codes
+from suites.measure.no_prefix_cache import bypass_prefix_cache
 from suites.measure.rendering import Rendered
 
 pytestmark = [pytest.mark.coherence]
@@ -32,32 +32,32 @@ TOP = 5
 
 def test_knows_facts(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
     items = bank.facts(depth.facts) + bank.chinese(depth.chinese) + bank.instructions(depth.instructions)
-    expect(evidence, _answered(client, items, "coherence.fact"))
+    expect_ok(evidence, _check_answers(client, items, "coherence.fact"))
 
 
 def test_does_arithmetic(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
-    expect(evidence, _answered(client, bank.arithmetic(depth.arithmetic), "coherence.arithmetic"))
+    expect_ok(evidence, _check_answers(client, bank.arithmetic(depth.arithmetic), "coherence.arithmetic"))
 
 
 def test_recalls_across_turns(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
-    longer = tuple(item for turns in depth.recall_turns[:1] for item in _long(bank, turns, depth))
-    expect(evidence, _answered(client, bank.recall(depth.recall) + longer, "coherence.recall"))
+    longer = tuple(item for turns in depth.recall_turns[:1] for item in _make_long_recalls(bank, turns, depth))
+    expect_ok(evidence, _check_answers(client, bank.recall(depth.recall) + longer, "coherence.recall"))
 
 
 def test_text_is_not_degenerate(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
     """Streamed, as people read it: detokenizers break in streams first."""
-    expect(evidence, _sound(client, bank.long_generation(depth.long_texts)))
+    expect_ok(evidence, _check_texts(client, bank.long_generation(depth.long_texts)))
 
 
 @pytest.mark.from_depth("full")
 def test_sound_as_it_is_sampled(*, cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
     """Right under the strict profile, and language under the chat profile, whose wording is free."""
-    strict, chat = (sampling.asked(p, cell.engine.dialect) for p in (sampling.STRICT, sampling.CHAT))
+    strict, chat = (sampling.sampling_fields(p, cell.engine.dialect) for p in (sampling.STRICT, sampling.CHAT))
     facts = bank.facts(depth.recall)
     stories = [i for i in bank.long_generation(depth.long_texts) if i.kind == "long_generation"]  # and no lists
-    right = (answer.right(i, client.ask(i, extra=strict), check="coherence.strict") for i in facts)
-    sound = (answer.sound(i, client.ask(i, extra=chat), check="coherence.chat") for i in stories)
-    expect(evidence, itertools.chain(right, sound))
+    right = (answer.check_answer(i, client.ask(i, extra=strict), check="coherence.strict") for i in facts)
+    sound = (answer.check_text(i, client.ask(i, extra=chat), check="coherence.chat") for i in stories)
+    expect_ok(evidence, itertools.chain(right, sound))
 
 
 @pytest.mark.from_depth("full")
@@ -65,17 +65,19 @@ def test_right_across_prompt_lengths(
     *, plan: Plan, client: Client, bank: Bank, evidence: Evidence, depth: Depth
 ) -> None:
     """Whole prompts on both sides of 2048, 4096 and 5500 tokens, where engines have turned to gibberish."""
-    sizes = lengths.swept(plan.settings, depth)
+    sizes = lengths.list_swept_lengths(plan.settings, depth)
     items = [bank.needle(tokens=n, depth=d, trial=2) for n, d in zip(sizes, itertools.cycle((0.9, 0.1)), strict=False)]
-    expect(evidence, (needle.found(i, client.ask(i), index_topk=None, check="coherence.length") for i in items))
+    expect_ok(
+        evidence, (needle.check_needle(i, client.ask(i), index_topk=None, check="coherence.length") for i in items)
+    )
 
 
 def test_markers_do_not_leak(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
     """Parallel requests, half of them streamed, each with an unguessable marker that no other may say."""
     items = [bank.needle(tokens=MARKER_TOKENS, depth=0.5, trial=MARKER_TRIALS + i) for i in range(depth.markers)]
-    markers = {item.id: codes(item.answer or "")[0] for item in items}
+    markers = {item.id: find_codes(item.answer or "")[0] for item in items}
     replies = client.together([(item, {"stream": bool(i % 2)}) for i, item in enumerate(items)])
-    expect(evidence, (isolation.no_leak(i, r, markers) for i, r in zip(items, replies, strict=True)))
+    expect_ok(evidence, (isolation.check_no_leak(i, r, markers) for i, r in zip(items, replies, strict=True)))
 
 
 def test_prefix_cache_changes_nothing(
@@ -84,13 +86,15 @@ def test_prefix_cache_changes_nothing(
     """The numbers of a prompt that is found in the cache are those of one that is not."""
     item = bank.needle(tokens=2 * MARKER_TOKENS, depth=0.5, trial=MARKER_TRIALS - 1)
     dialect = cell.engine.dialect
-    same = [_numbers(client, item, extra=cold(client, dialect)) for _ in range(depth.equal_asks)]
+    same = [
+        _ask_for_logprobs(client, item, extra=bypass_prefix_cache(client, dialect)) for _ in range(depth.equal_asks)
+    ]
     client.ask(item, max_tokens=1)
-    warm = _numbers(client, item)
-    allowed = isolation.tolerance(cell.checkpoint.format)
+    warm = _ask_for_logprobs(client, item)
+    allowed = isolation.logprob_tolerance(cell.checkpoint.format)
     cached = warm.cached_tokens is None or warm.cached_tokens > 0  # engines that do not say may have
-    told = isolation.same_numbers("prefix_cache", item, same, warm, allowed=allowed, sensitive=cached)
-    expect(evidence, [isolation.repeatable(item, same), told])
+    told = isolation.check_same_numbers("prefix_cache", item, same, warm, allowed=allowed, sensitive=cached)
+    expect_ok(evidence, [isolation.check_repeatable(item, same), told])
 
 
 def test_same_numbers_alone_and_among_others(
@@ -98,13 +102,13 @@ def test_same_numbers_alone_and_among_others(
 ) -> None:
     """Batch invariance: greedy, the same request alone and between others, each time."""
     item, *others = bank.facts(1 + depth.neighbours)
-    same = [_numbers(client, item) for _ in range(depth.equal_asks)]
+    same = [_ask_for_logprobs(client, item) for _ in range(depth.equal_asks)]
     mine = (item, {"max_tokens": COMPARED_TOKENS, "top_logprobs": TOP})
     asks = [ask for other in others for ask in ((other, {"max_tokens": COMPARED_TOKENS}), mine)]
     crowded = client.together(asks)[1::2]
-    allowed = isolation.tolerance(cell.checkpoint.format)
-    told = (isolation.same_numbers("batch", item, same, reply, allowed=allowed) for reply in crowded)
-    expect(evidence, [isolation.repeatable(item, same), *told])
+    allowed = isolation.logprob_tolerance(cell.checkpoint.format)
+    told = (isolation.check_same_numbers("batch", item, same, reply, allowed=allowed) for reply in crowded)
+    expect_ok(evidence, [isolation.check_repeatable(item, same), *told])
 
 
 def test_counts_prompt_tokens_exactly(
@@ -112,7 +116,7 @@ def test_counts_prompt_tokens_exactly(
 ) -> None:
     """`usage.prompt_tokens` is the length of the rendered chat template, tools and all."""
     n = depth.counted
-    calls = shortest(bank.calls(max(n, POOL)), n)
+    calls = pick_shortest(bank.calls(max(n, POOL)), n)
     more = () if n == 1 else bank.recall(n) + bank.tool_results(n) + bank.tool_dialogue(1) + bank.parallel_calls(1)
     items = [*bank.facts(n), *bank.chinese(n), *calls, *more]
     counted = ((item, client.ask(item, max_tokens=1)) for item in items)
@@ -120,27 +124,27 @@ def test_counts_prompt_tokens_exactly(
         for item, reply in counted:
             evidence.measurement("prompt_tokens", reply.prompt_tokens or 0, "tokens", {"item": item.id})
         return
-    expect(evidence, (protocol.prompt_tokens(i, r, rendered(i)) for i, r in counted))
+    expect_ok(evidence, (protocol.check_prompt_tokens(i, r, rendered(i)) for i, r in counted))
 
 
-def _numbers(client: Client, item: Item, **options: object) -> Reply:
+def _ask_for_logprobs(client: Client, item: Item, **options: object) -> Reply:
     return client.ask(item, max_tokens=COMPARED_TOKENS, top_logprobs=TOP, **options)
 
 
-def _long(bank: Bank, turns: int, depth: Depth) -> tuple[Item, ...]:
+def _make_long_recalls(bank: Bank, turns: int, depth: Depth) -> tuple[Item, ...]:
     return bank.recall_long(len(depth.recall_turns), turns=turns)
 
 
-def _answered(client: Client, items: Iterable[Item], check: str) -> Iterator[Finding]:
+def _check_answers(client: Client, items: Iterable[Item], check: str) -> Iterator[Finding]:
     for item in items:
         reply = client.ask(item)
-        yield answer.right(item, reply, check=check)
-        yield protocol.envelope(item, reply, max_tokens=room_for(item))
+        yield answer.check_answer(item, reply, check=check)
+        yield protocol.check_envelope(item, reply, max_tokens=room_for(item))
 
 
-def _sound(client: Client, items: Iterable[Item]) -> Iterator[Finding]:
+def _check_texts(client: Client, items: Iterable[Item]) -> Iterator[Finding]:
     for item in items:
         reply = client.ask(item, stream=True)
-        judge = answer.right if item.answer is not None else answer.sound
+        judge = answer.check_answer if item.answer is not None else answer.check_text
         yield judge(item, reply, check="coherence.text")
-        yield protocol.envelope(item, reply, max_tokens=room_for(item))
+        yield protocol.check_envelope(item, reply, max_tokens=room_for(item))

@@ -15,12 +15,12 @@ from matrix.model import Cell
 from matrix.planning.plan import Plan
 from reports.evidence.finding import Finding
 from suites.asking import lengths
-from suites.asking.contract import Engine, Evidence, expect
+from suites.asking.contract import Engine, Evidence, expect_ok
 from suites.checks import agreement, effective
 from suites.measure import logprob_probe as signature
 from suites.measure import prefill_probe as probing
 from suites.measure import recordings
-from suites.measure.references import Reference, references
+from suites.measure.references import Reference, find_references
 
 pytestmark = [pytest.mark.proof]
 
@@ -32,10 +32,13 @@ def test_requested_features_are_in_effect(
 ) -> None:
     """Every requested feature is proven, refuted or visibly unproven. Refuted fails, however right the answers are."""
     dialect, wanted = cell.engine.observe, requested(plan)
-    undrafted = _draft(engine, client, bank, dialect) if "mtp" in cell.features else ()
-    probe = _probe(wanted, engine, client, bank, dialect) if "chunked_prefill" in cell.features else None
+    undrafted = _draft_enough(engine, client, bank, dialect) if "mtp" in cell.features else ()
+    probe = _probe_chunks(wanted, engine, client, bank, dialect) if "chunked_prefill" in cell.features else None
     seen = observed(dialect, client, engine.log_path)
-    proofs = [*judge(wanted, seen, probe=probe, undrafted=undrafted), *recordings.proofs(cell, plan, client, bank)]
+    proofs = [
+        *judge(wanted, seen, probe=probe, undrafted=undrafted),
+        *recordings.prove_attention(cell, plan, client, bank),
+    ]
     merged = [strongest(p for p in proofs if p.feature == f) for f in dict.fromkeys(p.feature for p in proofs)]
     for proof in merged:
         evidence.proof(proof.feature, proof.outcome, proof.rung, proof.detail, proof.data)
@@ -49,14 +52,14 @@ def test_requested_equals_effective(
     """Context, chunks, pages, KV layout, backends, weights: as planned. Silent fallbacks are found here."""
     dialect, wanted = cell.engine.observe, requested(plan)
     seen = observed(dialect, client, engine.log_path)
-    found = [*effective.differences(wanted, seen), *effective.fallbacks(dialect, seen, cell.facts)]
+    found = [*effective.check_settings(wanted, seen), *effective.check_fallbacks(dialect, seen, cell.facts)]
     if not found:
         pytest.skip(f"NOT_EVIDENCE: {cell.engine.title} shows nothing that this plan sets")
-    open_ = effective.chosen(wanted, seen)
+    open_ = effective.list_engine_choices(wanted, seen)
     note = Finding(
         check="effective.left_to_the_engine", ok=True, expected="", got=str(open_), sensitive=False, data=open_
     )
-    expect(evidence, [*found, note])
+    expect_ok(evidence, [*found, note])
 
 
 @pytest.mark.for_cells(canary=True)
@@ -64,23 +67,23 @@ def test_numbers_agree_with_the_reference(
     *, cell: Cell, plan: Plan, client: Client, bank: Bank, evidence: Evidence
 ) -> None:
     """The next tokens' distributions are those of transformers in float32, within what the launch's dtypes cost."""
-    known = references(cell, plan, bank)
+    known = find_references(cell, plan, bank)
     if not known:
         pytest.skip("NOT_EVIDENCE: no reference was recorded for these weights, index_topk and pattern")
-    asked = [(r, signature.ask(client, r.item), _allowed(cell, r)) for r in known]
+    asked = [(r, signature.ask_for_logprobs(client, r.item), _pick_tolerance(cell, r)) for r in known]
     for r, reply, allowed in asked if "indexcache" in cell.features else ():
-        if proof := agreement.pattern(reply, r.ways, wanted=r.way, allowed=allowed):
+        if proof := agreement.prove_pattern(reply, r.ways, wanted=r.way, allowed=allowed):
             evidence.proof(proof.feature, proof.outcome, proof.rung, proof.detail, proof.data)
-    expect(evidence, (agreement.agrees(r.item, x, r.positions, way=r.way, allowed=a) for r, x, a in asked))
+    expect_ok(evidence, (agreement.check_agreement(r.item, x, r.positions, way=r.way, allowed=a) for r, x, a in asked))
 
 
-def _allowed(cell: Cell, known: Reference) -> float:
+def _pick_tolerance(cell: Cell, known: Reference) -> float:
     if known.item.kind == signature.UNSURE:
-        return agreement.tolerance_unsure(known.ways, known.way)
-    return agreement.tolerance(cell.checkpoint.format)
+        return agreement.kl_tolerance_unsure(known.ways, known.way)
+    return agreement.kl_tolerance(cell.checkpoint.format)
 
 
-def _draft(engine: Engine, client: Client, bank: Bank, dialect: effective.Dialect) -> Seen:
+def _draft_enough(engine: Engine, client: Client, bank: Bank, dialect: effective.Dialect) -> Seen:
     """Let it write until it has drafted enough, or had every chance to. What was seen before: only these answers are
     judged, for a load's prompts are nothing that a head was trained on."""
     before = observed(dialect, client, engine.log_path)
@@ -92,7 +95,9 @@ def _draft(engine: Engine, client: Client, bank: Bank, dialect: effective.Dialec
     return before
 
 
-def _probe(wanted: Requested, engine: Engine, client: Client, bank: Bank, dialect: effective.Dialect) -> Probe | None:
+def _probe_chunks(
+    wanted: Requested, engine: Engine, client: Client, bank: Bank, dialect: effective.Dialect
+) -> Probe | None:
     """A prompt of several chunks."""
-    tokens = lengths.fitting({"context": wanted.context}, round(probing.CHUNKS * (wanted.chunk_tokens or 0)))
-    return probing.prefill(bank.needle(tokens=tokens, depth=0.5, trial=7), engine, client, dialect)
+    tokens = lengths.cap_to_context({"context": wanted.context}, round(probing.CHUNKS * (wanted.chunk_tokens or 0)))
+    return probing.probe_prefill(bank.needle(tokens=tokens, depth=0.5, trial=7), engine, client, dialect)

@@ -7,7 +7,7 @@ import pytest
 from fixtures.banks.bank import Bank
 from fixtures.client.client import Client
 from matrix.model import Cell
-from suites.asking.contract import Evidence, Plan, expect
+from suites.asking.contract import Evidence, Plan, expect_ok
 from suites.measure import logprob_probe as signature
 
 pytestmark = [pytest.mark.proof]
@@ -20,8 +20,8 @@ def test_changes_output_only_beyond_index_topk(
     """Leaves this cell's half of the ablation. Its outcome needs the baseline's half (test_boot leaves one), so
     here the feature stays unproven: a flag that was accepted is no proof."""
     topk = signature.index_topk(cell, plan.settings)
-    findings = signature.take(client, bank, topk=topk, settings=plan.settings)
-    expect(evidence, findings)
+    findings = signature.check_logprobs(client, bank, topk=topk, settings=plan.settings)
+    expect_ok(evidence, findings)
     if len(findings) < 2:
         pytest.skip(f"NOT_EVIDENCE: no prompt longer than index_topk {topk} fits the context")
     evidence.proof(

@@ -9,7 +9,7 @@ from fixtures.client.client import Client
 from fixtures.launch.observe import observed
 from matrix.judging import proof
 from matrix.model import Cell
-from suites.asking.contract import Engine, Evidence, expect
+from suites.asking.contract import Engine, Evidence, expect_ok
 from suites.asking.depth import Depth
 from suites.checks import answer
 
@@ -28,7 +28,7 @@ def test_drafts_are_accepted(
     items = bank.facts(max(FACTS, depth.facts)) + bank.recall(RECALLS) + bank.long_generation(depth.long_texts)
     answered = [(item, client.ask(item)) for item in items]
     judged = proof.mtp.of_engine(observed(dialect, client, engine.log_path), before)
-    expect(evidence, (answer.right(i, r, check="mtp.answer") for i, r in answered if i.answer))
+    expect_ok(evidence, (answer.check_answer(i, r, check="mtp.answer") for i, r in answered if i.answer))
     evidence.proof(judged.feature, judged.outcome, judged.rung, judged.detail, judged.data)
     if drafted := judged.data.get("drafted"):
         evidence.measurement("acceptance_rate", judged.data["accepted"] / drafted, "ratio", {"drafted": drafted})

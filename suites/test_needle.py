@@ -15,11 +15,11 @@ from matrix.judging.statistics import hopeless
 from matrix.model import Cell
 from reports.evidence.finding import Finding
 from suites.asking import lengths
-from suites.asking.contract import Evidence, Plan, expect
+from suites.asking.contract import Evidence, Plan, expect_ok
 from suites.asking.depth import Depth
 from suites.checks import answer, limits, needle
 from suites.measure.logprob_probe import index_topk
-from suites.measure.rendering import Rendered, exactly, padded
+from suites.measure.rendering import Rendered, make_prompt_of, pad_prompt
 
 pytestmark = [pytest.mark.needle]
 
@@ -30,7 +30,7 @@ def test_finds_the_needle_within_index_topk(
     """Dense by construction: fails when attention itself is broken, and says nothing about its sparsity."""
     tokens = lengths.within_index_topk(plan.settings, index_topk(cell, plan.settings))
     items = [bank.needle(tokens=tokens, depth=d) for d in depth.within_depths]
-    expect(evidence, _hunt(client, items, topk=None))
+    expect_ok(evidence, _check_needles(client, items, topk=None))
 
 
 def test_finds_the_needle_beyond_index_topk(
@@ -51,8 +51,8 @@ def test_finds_the_needle_beyond_index_topk(
             f"NOT_EVIDENCE: no prompt longer than index_topk {topk} fits the context {plan.settings.get('context')}"
         )
     edges = lengths.page_edges(plan.settings, topk) if depth.needle_page_edges else ()
-    items = itertools.chain(_needles(bank, sizes, depth), _at_edges(bank, edges, rendered))
-    expect(evidence, _hunt(client, items, topk=topk))
+    items = itertools.chain(_make_needles(bank, sizes, depth), _make_edge_needles(bank, edges, rendered))
+    expect_ok(evidence, _check_needles(client, items, topk=topk))
 
 
 def test_invents_no_needle(
@@ -63,7 +63,7 @@ def test_invents_no_needle(
     tokens = lengths.just_beyond(plan.settings, topk) or lengths.within_index_topk(plan.settings, topk)
     made = [bank.no_needle(tokens=tokens, trial=i) for i in range(depth.no_needles)]
     items = [item for item in made if item is not None]
-    expect(evidence, (needle.not_invented(item, client.ask(item)) for item in items))
+    expect_ok(evidence, (needle.check_not_invented(item, client.ask(item)) for item in items))
 
 
 def test_refuses_a_prompt_over_the_context(
@@ -73,33 +73,33 @@ def test_refuses_a_prompt_over_the_context(
     context = plan.settings.get("context")
     if context is None:
         pytest.skip("NOT_EVIDENCE: the plan does not say how long the context is")
-    item = exactly(int(context) + 1, rendered)
-    over = limits.refused(
-        item, _answer(client, item), tokens=int(context) + 1, context=int(context), exact=rendered is not None
+    item = make_prompt_of(int(context) + 1, rendered)
+    over = limits.check_refusal(
+        item, _ask_or_refusal(client, item), tokens=int(context) + 1, context=int(context), exact=rendered is not None
     )
     fact = bank.facts(1)[0]
-    after = answer.right(fact, client.ask(fact), check="limits.after")
-    expect(evidence, [over, limits.alive(fact, healthy=client.health(), after=after)])
+    after = answer.check_answer(fact, client.ask(fact), check="limits.after")
+    expect_ok(evidence, [over, limits.check_alive(fact, healthy=client.health(), after=after)])
 
 
-def _answer(client: Client, item: Item) -> tuple[int, str] | Reply:
+def _ask_or_refusal(client: Client, item: Item) -> tuple[int, str] | Reply:
     try:
         return client.ask(item, max_tokens=1)
     except EngineRefused as refusal:
         return refusal.status, refusal.body
 
 
-def _at_edges(bank: Bank, edges: Iterable[int], rendered: Rendered | None) -> Iterator[Item]:
+def _make_edge_needles(bank: Bank, edges: Iterable[int], rendered: Rendered | None) -> Iterator[Item]:
     """Needles in prompts of exactly these lengths; only a tokenizer can make them."""
     if rendered is None:
         return
     for tokens in edges:
-        item = padded(bank.needle(tokens=round(tokens * (1 - lengths.EDGE)), depth=0.5, trial=3), tokens, rendered)
+        item = pad_prompt(bank.needle(tokens=round(tokens * (1 - lengths.EDGE)), depth=0.5, trial=3), tokens, rendered)
         if item is not None:
             yield item
 
 
-def _needles(bank: Bank, sizes: Iterable[int], depth: Depth) -> Iterator[Item]:
+def _make_needles(bank: Bank, sizes: Iterable[int], depth: Depth) -> Iterator[Item]:
     for tokens in sizes:
         for trial in range(depth.needles_per_length):
             for where in depth.needle_depths:
@@ -110,11 +110,11 @@ def _needles(bank: Bank, sizes: Iterable[int], depth: Depth) -> Iterator[Item]:
                 yield hard
 
 
-def _hunt(client: Client, items: Iterable[Item], *, topk: int | None) -> Iterator[Finding]:
+def _check_needles(client: Client, items: Iterable[Item], *, topk: int | None) -> Iterator[Finding]:
     """Ends early once enough are lost: a broken engine is not asked for hours."""
     lost = 0
     for asked, item in enumerate(items, 1):
-        finding = needle.found(item, client.ask(item), index_topk=topk)
+        finding = needle.check_needle(item, client.ask(item), index_topk=topk)
         yield finding
         lost += not finding.ok
         if hopeless(lost, asked):

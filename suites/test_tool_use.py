@@ -11,8 +11,8 @@ from fixtures.banks.item import Item
 from fixtures.client.client import Client, room_for
 from matrix.model import Cell
 from reports.evidence.finding import Finding
-from suites.asking.contract import Evidence, expect
-from suites.asking.depth import POOL, Depth, shortest
+from suites.asking.contract import Evidence, expect_ok
+from suites.asking.depth import POOL, Depth, pick_shortest
 from suites.checks import answer, protocol, tool_choice, tools
 
 pytestmark = [pytest.mark.tool_use]
@@ -25,93 +25,97 @@ def test_calls_the_right_tool(client: Client, bank: Bank, evidence: Evidence, de
         + bank.parallel_calls(depth.parallel_calls)
         + bank.tool_dialogue(depth.tool_dialogues)
     )
-    expect(evidence, _called(client, items))
+    expect_ok(evidence, _check_calls(client, items))
 
 
 def test_answers_without_a_tool(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
     """Tools are offered; the question needs none. Judged together with calls as trigger F1."""
     silent, loud = bank.no_tool_needed(depth.no_tool_needed), bank.calls(depth.trigger_calls)
-    findings = list(_uncalled(client, silent, "tools.none_needed"))
+    findings = list(_check_no_calls(client, silent, "tools.none_needed"))
     wanted = {item.id: bool(item.call) for item in silent + loud}
     called = {f.item: bool(f.data.get("called")) for f in findings if "called" in f.data}
     called |= {item.id: bool(client.ask(item).tool_calls) for item in loud}
-    expect(evidence, [*findings, *([tools.trigger_f1(wanted, called)] if loud else [])])
+    expect_ok(evidence, [*findings, *([tools.check_trigger_f1(wanted, called)] if loud else [])])
 
 
 def test_refuses_a_missing_tool(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
     """The tool asked for is not on offer: it must not be made up, and no other one bent to fit."""
-    expect(evidence, _uncalled(client, bank.missing_tool(depth.missing_tool), "tools.missing"))
+    expect_ok(evidence, _check_no_calls(client, bank.missing_tool(depth.missing_tool), "tools.missing"))
 
 
 def test_uses_the_tool_result(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
-    expect(evidence, _answered(client, bank.tool_results(depth.tool_results)))
+    expect_ok(evidence, _check_answers(client, bank.tool_results(depth.tool_results)))
 
 
 def test_obeys_tool_choice(cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
     """none and named; auto is what every other test here asks."""
-    expect(evidence, _none_and_named(client, bank, cell.engine.dialect, depth))
+    expect_ok(evidence, _check_none_and_named(client, bank, cell.engine.dialect, depth))
 
 
 def test_obeys_required_tool_choice(cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
     """A call is made, and then the reply ends: some grammars leave a model no way out (vllm#50399)."""
-    expect(evidence, _required(client, bank, cell.engine.dialect, depth))
+    expect_ok(evidence, _check_required(client, bank, cell.engine.dialect, depth))
 
 
 def test_stream_equals_non_stream(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
     """MTP once broke tool calls in streams only (vllm#34449)."""
     half = max(1, depth.streamed // 2)
     items = bank.calls(half) + bank.zero_argument_calls(depth.streamed // 2) + bank.facts(half)
-    expect(evidence, _both_ways(client, items))
+    expect_ok(evidence, _check_both_ways(client, items))
 
 
-def _called(client: Client, items: Items) -> Iterator[Finding]:
+def _check_calls(client: Client, items: Items) -> Iterator[Finding]:
     for item in items:
         reply = client.ask(item)
-        yield tools.call(item, reply)
-        yield protocol.envelope(item, reply, max_tokens=room_for(item))
+        yield tools.check_calls(item, reply)
+        yield protocol.check_envelope(item, reply, max_tokens=room_for(item))
 
 
-def _uncalled(client: Client, items: Items, check: str) -> Iterator[Finding]:
+def _check_no_calls(client: Client, items: Items, check: str) -> Iterator[Finding]:
     for item in items:
         reply = client.ask(item)
-        yield tools.no_call(item, reply, check=check)
-        yield protocol.envelope(item, reply, max_tokens=room_for(item))
+        yield tools.check_no_call(item, reply, check=check)
+        yield protocol.check_envelope(item, reply, max_tokens=room_for(item))
 
 
-def _none_and_named(client: Client, bank: Bank, dialect: str, depth: Depth) -> Iterator[Finding]:
-    for item in _choices(bank, depth):
+def _check_none_and_named(client: Client, bank: Bank, dialect: str, depth: Depth) -> Iterator[Finding]:
+    for item in _pick_choices(bank, depth):
         right = item.call[0].name
-        yield tool_choice.none(item, client.ask(item, extra=tool_choice.field("none")))
-        yield tool_choice.fitting(item, client.ask(item, extra=tool_choice.field("named", right)), "named")
-        if other := next((name for t in item.tools if (name := tools.function(t)["name"]) != right), None):
-            yield _forced(client, item, dialect, "named", other)
+        yield tool_choice.check_none(item, client.ask(item, extra=tool_choice.tool_choice_field("none")))
+        yield tool_choice.check_fitting(
+            item, client.ask(item, extra=tool_choice.tool_choice_field("named", right)), "named"
+        )
+        if other := next((name for t in item.tools if (name := tools.tool_function(t)["name"]) != right), None):
+            yield _check_forced(client, item, dialect, "named", other)
 
 
-def _required(client: Client, bank: Bank, dialect: str, depth: Depth) -> Iterator[Finding]:
-    for item in _choices(bank, depth):
-        yield tool_choice.fitting(item, client.ask(item, extra=tool_choice.field("required")), "required")
+def _check_required(client: Client, bank: Bank, dialect: str, depth: Depth) -> Iterator[Finding]:
+    for item in _pick_choices(bank, depth):
+        yield tool_choice.check_fitting(
+            item, client.ask(item, extra=tool_choice.tool_choice_field("required")), "required"
+        )
     for item in bank.no_tool_needed(depth.choices - 1):  # not in quick: the prompts are long
-        yield _forced(client, item, dialect, "required")
+        yield _check_forced(client, item, dialect, "required")
 
 
-def _choices(bank: Bank, depth: Depth) -> list[Item]:
-    return shortest(bank.calls(max(depth.choices, POOL)), depth.choices)
+def _pick_choices(bank: Bank, depth: Depth) -> list[Item]:
+    return pick_shortest(bank.calls(max(depth.choices, POOL)), depth.choices)
 
 
-def _forced(client: Client, item: Item, dialect: str, choice: tool_choice.Choice, name: str = "") -> Finding:
-    reply = client.ask(item, extra=tool_choice.field(choice, name))
-    return tool_choice.forced(item, reply, choice, name=name, how=tool_choice.strength(dialect, choice))
+def _check_forced(client: Client, item: Item, dialect: str, choice: tool_choice.Choice, name: str = "") -> Finding:
+    reply = client.ask(item, extra=tool_choice.tool_choice_field(choice, name))
+    return tool_choice.check_forced(item, reply, choice, name=name, how=tool_choice.claimed_strength(dialect, choice))
 
 
-def _answered(client: Client, items: Items) -> Iterator[Finding]:
+def _check_answers(client: Client, items: Items) -> Iterator[Finding]:
     for item in items:
         reply = client.ask(item)
-        yield answer.right(item, reply, check="tools.result_used")
-        yield protocol.envelope(item, reply, max_tokens=room_for(item))
+        yield answer.check_answer(item, reply, check="tools.result_used")
+        yield protocol.check_envelope(item, reply, max_tokens=room_for(item))
 
 
-def _both_ways(client: Client, items: Items) -> Iterator[Finding]:
+def _check_both_ways(client: Client, items: Items) -> Iterator[Finding]:
     for item in items:
         streamed, whole = client.ask(item, stream=True), client.ask(item)
-        yield tools.stream_equals_whole(item, streamed, whole)
-        yield protocol.envelope(item, streamed, max_tokens=room_for(item))
+        yield tools.check_stream_equals_whole(item, streamed, whole)
+        yield protocol.check_envelope(item, streamed, max_tokens=room_for(item))

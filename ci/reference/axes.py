@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from ci.reference.markdown import code, table
+from ci.reference.markdown import format_code, format_table
 from matrix.planning.expand import World, expand
 from matrix.planning.plan import plan
 from matrix.planning.select import CELL_KEYS, all_marks
 from matrix.yaml.loaded import Matrix
 
 
-def marks_page(matrix: Matrix, of_tests: Mapping[str, str]) -> str:
+def make_marks_page(matrix: Matrix, of_tests: Mapping[str, str]) -> str:
     """Words for `-m`; the cells' come from the axes, the tests' from the suites."""
     return "\n".join(
         [
@@ -20,16 +20,16 @@ def marks_page(matrix: Matrix, of_tests: Mapping[str, str]) -> str:
             "Words for `pytest -m` and `python -m matrix list -m`, joined by `and`, `or`, `not` and brackets."
             " A word that does not exist is an error that names the nearest one.\n",
             "## Of cells\n",
-            table(("mark", "meaning"), ((code(m), what) for m, what in all_marks(matrix).items())),
+            format_table(("mark", "meaning"), ((format_code(m), what) for m, what in all_marks(matrix).items())),
             "`cell(...)` compares facts, e.g. `cell(engine='sglang', feature='mtp')`:"
-            f" {', '.join(map(code, CELL_KEYS))}.\n",
+            f" {', '.join(map(format_code, CELL_KEYS))}.\n",
             "## Of tests (pytest only)\n",
-            table(("mark", "meaning"), ((code(m), what) for m, what in of_tests.items() if m != "cell")),
+            format_table(("mark", "meaning"), ((format_code(m), what) for m, what in of_tests.items() if m != "cell")),
         ]
     )
 
 
-def matrix_page(matrix: Matrix) -> str:
+def make_matrix_page(matrix: Matrix) -> str:
     world = expand(matrix)
     launches = len({plan(matrix, c).fingerprint for c in world.runnable})
     return "\n".join(
@@ -51,13 +51,13 @@ def matrix_page(matrix: Matrix) -> str:
 
 def _per_rig_and_release(matrix: Matrix, world: World) -> str:
     cells = Counter((c.rig.id, c.release.id) for c in world.runnable)
-    rows = [[code(rel), *(cells[rig, rel] or "" for rig in matrix.rigs)] for rel in matrix.releases]
+    rows = [[format_code(rel), *(cells[rig, rel] or "" for rig in matrix.rigs)] for rel in matrix.releases]
     total = ["**all**", *(sum(n for (r, _), n in cells.items() if r == rig) for rig in matrix.rigs)]
-    return table(("release", *matrix.rigs), [*rows, total])
+    return format_table(("release", *matrix.rigs), [*rows, total])
 
 
 def _per_rule(world: World) -> str:
     found = Counter((e.rule, str(e.status), e.where.split(":")[0]) for e in world.excluded.values())
     most_first = sorted(found.items(), key=lambda item: (-item[1], item[0]))
-    rows = ((code(rule), status, code(where), n) for (rule, status, where), n in most_first)
-    return table(("rule", "status", "stands in", "combinations"), rows)
+    rows = ((format_code(rule), status, format_code(where), n) for (rule, status, where), n in most_first)
+    return format_table(("rule", "status", "stands in", "combinations"), rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 
-from ci.reference.markdown import block, code, table
+from ci.reference.markdown import format_block, format_code, format_table
 from matrix import errors
 
 EXIT_CODES = (
@@ -35,26 +35,29 @@ LINT = (
 )
 
 
-def page() -> str:
+def make_page() -> str:
     doc = inspect.cleandoc(errors.__doc__ or "").split("\n", 1)[1]
-    rows = ((code(kind.__name__), inspect.cleandoc(kind.__doc__ or "")) for kind in _tree(errors.MatrixError))
+    rows = (
+        (format_code(kind.__name__), inspect.cleandoc(kind.__doc__ or ""))
+        for kind in _walk_subclasses(errors.MatrixError)
+    )
     return "\n".join(
         [
             "# Errors\n",
             "The first question is whose fault it is: the files', this machine's, or the engine's.\n",
-            block(doc.strip()),
-            table(("class", "what happened"), rows),
+            format_block(doc.strip()),
+            format_table(("class", "what happened"), rows),
             "## Exit codes of `python -m matrix`, `reports` and `ci`\n",
-            table(("code", "meaning"), EXIT_CODES),
+            format_table(("code", "meaning"), EXIT_CODES),
             "## What lint says of rules and known failures\n",
-            table(("it says", "next step"), LINT),
+            format_table(("it says", "next step"), LINT),
         ]
     )
 
 
-def _tree(kind: type[Exception]) -> Iterator[type[Exception]]:
+def _walk_subclasses(kind: type[Exception]) -> Iterator[type[Exception]]:
     """The class and its subclasses of matrix/errors.py, parents first; other layers may add their own."""
     yield kind
     for child in kind.__subclasses__():
         if child.__module__ == errors.__name__:
-            yield from _tree(child)
+            yield from _walk_subclasses(child)

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ci.reference.markdown import block, code, table
+from ci.reference.markdown import format_block, format_code, format_table
 from ci.runners import Runner
 from matrix import condition, model
 from reports.gate.depth import DepthUnknown
@@ -54,26 +54,30 @@ KINDS = (
 )
 
 
-def page() -> str:
+def make_page() -> str:
     """An unknown key, a wrong type and a duplicate id are errors that name file and line."""
     head = (
         "# YAML files\n\nEvery key of every file. A key without a default must be given; an unknown one is an error.\n"
     )
-    return "\n".join([head, *map(_section, KINDS), _conditions()])
+    return "\n".join([head, *map(_format_section, KINDS), _format_conditions()])
 
 
-def _section(kind: Kind) -> str:
+def _format_section(kind: Kind) -> str:
     rows = (
-        (code(f.name), code(f.type), "must be given" if f.default is None else code(f.default), f.comment)
-        for f in fields(kind.cls)
+        (
+            format_code(f.name),
+            format_code(f.type),
+            "must be given" if f.default is None else format_code(f.default),
+            f.comment,
+        )
+        for f in read_fields(kind.cls)
     )
     doc = inspect.cleandoc(kind.cls.__doc__ or "")
-    return (
-        f"## {kind.cls.__name__}\n\n{doc}\n\nIn {kind.where}.\n\n{table(('key', 'type', 'default', 'meaning'), rows)}"
-    )
+    keys = format_table(("key", "type", "default", "meaning"), rows)
+    return f"## {kind.cls.__name__}\n\n{doc}\n\nIn {kind.where}.\n\n{keys}"
 
 
-def fields(cls: type[Any]) -> Iterator[Field]:
+def read_fields(cls: type[Any]) -> Iterator[Field]:
     """The annotated fields of a class, with the comment at the end of their line."""
     source = textwrap.dedent(inspect.getsource(cls))
     lines = source.splitlines()
@@ -82,17 +86,17 @@ def fields(cls: type[Any]) -> Iterator[Field]:
     for node in body.body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             comment = lines[(node.end_lineno or node.lineno) - 1][node.end_col_offset or 0 :].strip()
-            default = None if node.value is None else _default(node.value)
+            default = None if node.value is None else _show_default(node.value)
             yield Field(node.target.id, ast.unparse(node.annotation), default, comment.lstrip("# "))
 
 
-def _default(value: ast.expr) -> str:
+def _show_default(value: ast.expr) -> str:
     """`field(default_factory=dict)` is an empty mapping to a person."""
     text = ast.unparse(value)
     return "{}" if text == "field(default_factory=dict)" else text
 
 
-def _conditions() -> str:
+def _format_conditions() -> str:
     doc = inspect.cleandoc(condition.__doc__ or "")
-    keys = ", ".join(code(k) for k in condition.KEYS)
-    return f"## when\n\n{block(doc)}\nKeys: {keys}.\n"
+    keys = ", ".join(format_code(k) for k in condition.KEYS)
+    return f"## when\n\n{format_block(doc)}\nKeys: {keys}.\n"

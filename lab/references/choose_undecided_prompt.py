@@ -36,8 +36,8 @@ from matrix.judging.kl import top_k_kl
 from matrix.judging.logprobs import Logprobs
 from matrix.yaml.load import load
 from suites.measure.logprob_probe import UNSURE_TOKENS
-from suites.measure.references import PRUNED, SOURCE, Key, positions
-from suites.measure.rendering import encoder
+from suites.measure.references import PRUNED, SOURCE, Key, read_positions
+from suites.measure.rendering import make_encoder
 
 CODES: Final = 3  # in the text, each for one name: enough that a made-up name is no copy
 APART: Final = 5e-2  # nats a position: below it a seed is not looked at further
@@ -117,7 +117,7 @@ class Family:
 
 def _says(oracle: Oracle, prompt: list[int], expected: str) -> tuple[Logprobs, str]:
     found = oracle.says(prompt, expected, UNSURE_TOKENS)
-    return positions({"positions": found}), "".join(candidates[0][0] for candidates in found)
+    return read_positions({"positions": found}), "".join(candidates[0][0] for candidates in found)
 
 
 def _device() -> str:
@@ -200,7 +200,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--index-topk", type=int, default=2048, metavar="N", help="of the launches (default 2048)")
     parser.add_argument("--tokens", type=int, default=3000, metavar="N", help="of the prompt, about (default 3000)")
     args = parser.parse_args(argv)
-    ids = encoder(_directory(SOURCE))
+    ids = make_encoder(_directory(SOURCE))
     with tempfile.TemporaryDirectory() as folder:
         asked = list(families(args.index_topk, Path(folder)))
         for seed in range(args.first, args.last + 1):

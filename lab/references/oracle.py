@@ -27,7 +27,7 @@ from suites.measure import logprob_probe as signature
 from suites.measure import references
 from suites.measure.recordings import DENSE
 from suites.measure.references import ALL, Key
-from suites.measure.rendering import encoder
+from suites.measure.rendering import make_encoder
 
 DIGITS: Final = 7  # of a logprob: as many as a float32 has
 Candidates = list[tuple[int, float]]  # token and logprob, the likeliest first
@@ -54,7 +54,7 @@ def _references() -> Iterator[dict[str, Any]]:
     said = dict[str, str]()  # of an item without an answer: what the last way made of it
     for key, (checkpoint, item) in sorted(wanted().items(), key=lambda each: str(each[0])):
         directory = find(checkpoint)
-        ids = encoder(directory)(item)
+        ids = make_encoder(directory)(item)
         expected = item.answer or said.get(item.id, "")
         positions = Oracle(directory, key).says(ids, expected, signature.max_tokens(item))
         said[item.id] = "".join(position[0][0] for position in positions)
@@ -72,7 +72,7 @@ def wanted() -> dict[Key, tuple[Checkpoint, Item]]:
     for cell in expand(matrix).runnable:
         if cell.checkpoint.canary:
             weights = matrix.checkpoints[references.recorded_as(cell.checkpoint)]
-            for key, item in references.keys(cell, plan(matrix, cell), bank_for(weights)):
+            for key, item in references.list_keys(cell, plan(matrix, cell), bank_for(weights)):
                 found[key] = weights, item
     return found
 

@@ -22,7 +22,16 @@ from matrix.planning.expand import expand
 from matrix.planning.plan import Plan, plan
 from matrix.yaml.load import load
 from suites.checks import frozen
-from suites.measure.recordings import COMMAND, DENSE, FILE, MAX_TOKENS, TOP, prompt, way, weights_sha256
+from suites.measure.recordings import (
+    COMMAND,
+    DENSE,
+    FILE,
+    MAX_TOKENS,
+    TOP,
+    attention_pattern,
+    make_prompt,
+    weights_sha256,
+)
 
 ROOM = 2.0  # times the noise must fit into the tolerance: another CPU may round otherwise than the recording one
 
@@ -44,7 +53,7 @@ def record(launches: Mapping[str, Plan], chunked: Plan) -> dict[str, Any]:
         raise ConfigError([Problem(str(FILE), 0, "tolerance", text)])
     return {
         "weights_sha256": weights_sha256(launches[base].cell),
-        "prompt_sha256": frozen.prompt_sha256(prompt(CanaryBank())),
+        "prompt_sha256": frozen.prompt_sha256(make_prompt(CanaryBank())),
         "index_topk": int(launches[base].settings["index_topk"]), "engine": f"xllamacpp {version('xllamacpp')}",
         "recorded_by": COMMAND, "noise": noise, "tolerance": tolerance, "ways": ways,
     }  # fmt: skip
@@ -55,7 +64,7 @@ def _asked(plan: Plan) -> Logprobs:
         ProcessLauncher().start(plan) as engine,
         Client(engine.base_url, engine.model, engine.api_key, access=engine.access) as client,
     ):
-        reply = client.ask(prompt(CanaryBank()), max_tokens=MAX_TOKENS, top_logprobs=TOP)
+        reply = client.ask(make_prompt(CanaryBank()), max_tokens=MAX_TOKENS, top_logprobs=TOP)
     return [{t: round(v, 5) for t, v in position.items()} for position in named(reply.logprobs)]
 
 
@@ -64,8 +73,8 @@ def launches() -> tuple[dict[str, Plan], Plan]:
     baseline in small chunks."""
     cells = {c.checkpoint.id + "." + "_".join(sorted(c.features)): c for c in _canaries(expand(load()).runnable)}
     base = plan(load(), cells["canary_bf16."])
-    chosen = {way(c): plan(load(), c) for c in cells.values() if c.features == {"indexcache"}}
-    ways = {way(base.cell): base, **chosen, DENSE: without(base, "config", "index_topk")}
+    chosen = {attention_pattern(c): plan(load(), c) for c in cells.values() if c.features == {"indexcache"}}
+    ways = {attention_pattern(base.cell): base, **chosen, DENSE: without(base, "config", "index_topk")}
     return ways, plan(load(), cells["canary_bf16.chunked_prefill"])
 
 

@@ -61,11 +61,11 @@ def _said(found: Found) -> Logprobs:
 
 
 def _compared(cell: Cell, planned: Plan, found: Found) -> Iterator[Agreement]:
-    keys = {item.id: key for key, item in references.keys(cell, planned, bank_for(cell.checkpoint))}
+    keys = {item.id: key for key, item in references.list_keys(cell, planned, bank_for(cell.checkpoint))}
     if (key := keys.get(found.item)) is None:
         return
-    same = [r for r in references.recorded() if (r["index_topk"], r["item"]) == (key.index_topk, key.item)]
-    told = {f"{r['weights']} {r['way']}": top_k_kl(references.positions(r), _said(found)) for r in same}
+    same = [r for r in references.read_references() if (r["index_topk"], r["item"]) == (key.index_topk, key.item)]
+    told = {f"{r['weights']} {r['way']}": top_k_kl(references.read_positions(r), _said(found)) for r in same}
     right = told.pop(f"{key.weights} {key.way}")
     dtype = f"{cell.checkpoint.format}, {planned.settings.get('kv_layout')}"
     yield Agreement(cell=cell, prompt=key.item, dtype=dtype, right=right, wrong=told)

@@ -65,7 +65,7 @@ class Relaunch(Protocol):
     def __call__(self, why: str) -> Engine | None: ...
 
 
-def expect(evidence: Evidence, findings: Iterable[Finding]) -> None:
+def expect_ok(evidence: Evidence, findings: Iterable[Finding]) -> None:
     """Record every finding, then fail on all that are not ok, with the bound that the trials allow."""
     seen = []
     for finding in findings:

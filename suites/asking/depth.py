@@ -204,6 +204,6 @@ DEPTHS: Mapping[str, Depth] = {d.name: d for d in (QUICK, FULL, RELEASE)}
 POOL = 20  # items to choose cheap ones from
 
 
-def shortest(items: Sequence[Item], n: int) -> list[Item]:
+def pick_shortest(items: Sequence[Item], n: int) -> list[Item]:
     """The `n` with the shortest prompts: where the prompt is not the question, its tokens are only paid for."""
     return sorted(items, key=lambda i: (i.tokens_prompt_about or 0, i.id))[:n]

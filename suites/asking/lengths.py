@@ -23,15 +23,15 @@ def beyond_index_topk(settings: Mapping[str, Any], index_topk: int, depth: Depth
     wanted = {round(m * index_topk) for m in depth.needle_multiples} | set(depth.needle_lengths)
     if depth.needle_chunk_edges and (chunk := settings.get("chunk_tokens")):
         wanted |= {round(chunk * edge) for edge in (1 - EDGE, 1 + EDGE, 2 + EDGE, 4 + EDGE)}
-    longest = _longest(settings)
+    longest = _longest_prompt(settings)
     if depth.name == "release" and longest is not None:
         wanted.add(longest)
     return tuple(sorted(n for n in wanted if n > BEYOND * index_topk and (longest is None or n <= longest)))
 
 
-def swept(settings: Mapping[str, Any], depth: Depth) -> tuple[int, ...]:
+def list_swept_lengths(settings: Mapping[str, Any], depth: Depth) -> tuple[int, ...]:
     """Lengths on both sides of each that prompts were seen to break at, as far as the context holds them."""
-    longest = _longest(settings)
+    longest = _longest_prompt(settings)
     sides = (round(n * side) for n in depth.sweep_lengths for side in (1 - EDGE, 1 + EDGE))
     return tuple(n for n in sides if longest is None or n <= longest)
 
@@ -48,21 +48,21 @@ def page_edges(settings: Mapping[str, Any], index_topk: int) -> tuple[int, ...]:
 
 def just_beyond(settings: Mapping[str, Any], index_topk: int) -> int | None:
     """The cheapest length that is surely selective, when the context holds one."""
-    tokens = fitting(settings, round(JUST_BEYOND * index_topk))
+    tokens = cap_to_context(settings, round(JUST_BEYOND * index_topk))
     return tokens if tokens > BEYOND * index_topk else None
 
 
 def within_index_topk(settings: Mapping[str, Any], index_topk: int) -> int:
     """A length at which every token is selected."""
-    return fitting(settings, round(WITHIN * index_topk))
+    return cap_to_context(settings, round(WITHIN * index_topk))
 
 
-def fitting(settings: Mapping[str, Any], tokens: int) -> int:
+def cap_to_context(settings: Mapping[str, Any], tokens: int) -> int:
     """`tokens`, or what the context leaves of them."""
-    longest = _longest(settings)
+    longest = _longest_prompt(settings)
     return tokens if longest is None else min(tokens, longest)
 
 
-def _longest(settings: Mapping[str, Any]) -> int | None:
+def _longest_prompt(settings: Mapping[str, Any]) -> int | None:
     context = settings.get("context")
     return None if context is None else int(context) - REPLY_ROOM_TOKENS

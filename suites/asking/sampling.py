@@ -11,13 +11,16 @@ from typing import Any, Final
 
 STRICT: Final[Mapping[str, float]] = {"temperature": 0.0, "repetition_penalty": 1.05}
 CHAT: Final[Mapping[str, float]] = {
-    "temperature": 0.5, "top_p": 0.95, "frequency_penalty": 0.3, "repetition_penalty": 1.05,
-}  # fmt: skip
+    "temperature": 0.5,
+    "top_p": 0.95,
+    "frequency_penalty": 0.3,
+    "repetition_penalty": 1.05,
+}
 SEED: Final = 7  # any; the same every time
 RENAMED: Final[Mapping[str, Mapping[str, str]]] = {"llamacpp": {"repetition_penalty": "repeat_penalty"}}
 
 
-def asked(profile: Mapping[str, float], dialect: str) -> dict[str, Any]:
+def sampling_fields(profile: Mapping[str, float], dialect: str) -> dict[str, Any]:
     """Fields of a request, under the names that the engine knows: an unknown one would be ignored silently."""
     names = RENAMED.get(dialect, {})
     return {"seed": SEED, **{names.get(name, name): value for name, value in profile.items()}}

@@ -28,19 +28,19 @@ TOLERANCE_QUANTISED: Final = 1.2e-6  # the nearest other weights are 2.5e-6 away
 TOLERANCE_UNSURE: Final = 4.4e-2
 
 
-def tolerance(weights: str) -> float:
+def kl_tolerance(weights: str) -> float:
     """What rounding may cost a checkpoint of this format where it is sure of what it says."""
     return TOLERANCE_16_BIT if weights in ARITHMETIC_16_BIT else TOLERANCE_QUANTISED
 
 
-def tolerance_unsure(ways: Mapping[str, Logprobs], wanted: str) -> float:
+def kl_tolerance_unsure(ways: Mapping[str, Logprobs], wanted: str) -> float:
     """Half of what the nearest other way is away, where either of the two shares a selection: dense attention and FFFF
     are not told apart."""
     others = [other for way, other in ways.items() if way != wanted and SHARES in way + wanted]
     return min([TOLERANCE_UNSURE, *(top_k_kl(ways[wanted], other).mean / 2 for other in others)])
 
 
-def agrees(item: Item, reply: Reply, reference: Logprobs, *, way: str, allowed: float) -> Finding:
+def check_agreement(item: Item, reply: Reply, reference: Logprobs, *, way: str, allowed: float) -> Finding:
     """The mean over the positions up to the first at which engine and reference choose differently."""
     found = distributions(listed(reply.logprobs))
     told, wrong = top_k_kl(reference, found), unsound(reply.logprobs)
@@ -51,19 +51,24 @@ def agrees(item: Item, reply: Reply, reference: Logprobs, *, way: str, allowed: 
         expected=f"at most {allowed:.1g} nats a position from the reference ({way})",
         got=f"{told.mean:.2g} in {told.positions} positions, {told.largest:.2g} at most: {reply.content[:80]!r}",
         item=item.id,
-        detail=wrong or _detail(told, blind),
+        detail=wrong or _explain_divergence(told, blind),
         sensitive=not blind,
         data={
-            "mean_nats": finite(told.mean), "largest_nats": finite(told.largest), "positions": told.positions,
-            "parted": told.parted, "tolerance": allowed, "way": way, "prompt_sha256": prompt_sha256(item),
+            "mean_nats": finite(told.mean),
+            "largest_nats": finite(told.largest),
+            "positions": told.positions,
+            "parted": told.parted,
+            "tolerance": allowed,
+            "way": way,
+            "prompt_sha256": prompt_sha256(item),
             "candidates": [{t: finite(v) for t, v in position.items()} for position in found],
         },
-    )  # fmt: skip
+    )
 
 
-def pattern(reply: Reply, ways: Mapping[str, Logprobs], *, wanted: str, allowed: float) -> Proof | None:
+def prove_pattern(reply: Reply, ways: Mapping[str, Logprobs], *, wanted: str, allowed: float) -> Proof | None:
     """IndexCache by the reference, where the wanted pattern alone is what the launch agrees with. None where others
-    are as near: these weights do not mind. That another one alone is near is what `agrees` fails on."""
+    are as near: these weights do not mind. That another one alone is near is what `check_agreement` fails on."""
     found = distributions(listed(reply.logprobs))
     nats = {way: top_k_kl(reference, found).mean for way, reference in ways.items()}
     near = {way for way, far in nats.items() if far <= allowed}
@@ -75,7 +80,7 @@ def pattern(reply: Reply, ways: Mapping[str, Logprobs], *, wanted: str, allowed:
     return Proof(feature="indexcache", outcome="proven", rung=Rung.ORACLE, detail=detail, data=data)
 
 
-def _detail(told: Divergence, blind: bool) -> str:
+def _explain_divergence(told: Divergence, blind: bool) -> str:
     if blind:
         return "the engine gives no logprobs of alternatives"
     return "another token than the reference's is chosen" if told.parted else ""

@@ -8,15 +8,15 @@ from fixtures.banks.item import Item
 from fixtures.client.reply import Reply
 from reports.evidence.finding import Finding
 from suites.checks import text
-from suites.checks.normal import contains, is_number, last_number, words
+from suites.checks.normal import contains_words, is_number, last_number, split_words
 
 RAMBLE_WORDS = 80  # a direct answer that needs more is hedging: it could list every capital there is
 LIST_WORDS_FACTOR = 2  # a long expected answer may be framed, not doubled
 
 
-def right(item: Item, reply: Reply, *, check: str = "answer.right") -> Finding:
+def check_answer(item: Item, reply: Reply, *, check: str = "answer.right") -> Finding:
     """The expected answer stands in the reply, which is sound language and came to its end."""
-    wrong = _wrong(item, reply)
+    wrong = _find_faults(item, reply)
     return Finding(
         check=check,
         ok=not wrong,
@@ -28,48 +28,48 @@ def right(item: Item, reply: Reply, *, check: str = "answer.right") -> Finding:
     )
 
 
-def _wrong(item: Item, reply: Reply) -> list[str]:
-    wrong = list(text.defects(reply.content, prompt=prompt_text(item) + (item.answer or "")))
+def _find_faults(item: Item, reply: Reply) -> list[str]:
+    wrong = list(text.find_defects(reply.content, prompt=prompt_text(item) + (item.answer or "")))
     if reply.finish_reason != "stop":
         wrong.append(f"finish_reason is {reply.finish_reason!r}, not 'stop'")
     if reply.tool_calls:
         wrong.append(f"called {reply.tool_calls[0].name!r} instead of answering")
-    if reason := _mismatch(item.answer or "", reply.content):
+    if reason := _explain_mismatch(item.answer or "", reply.content):
         wrong.append(reason)
     return wrong
 
 
-def _mismatch(answer: str, content: str) -> str:
+def _explain_mismatch(answer: str, content: str) -> str:
     if is_number(answer):
         found = last_number(content)
         return "" if found == last_number(answer) else f"the last number is {found}"
-    if not contains(content, answer):
+    if not contains_words(content, answer):
         return "the answer is not in the reply"
-    limit = max(RAMBLE_WORDS, LIST_WORDS_FACTOR * len(words(answer)))
-    return f"the answer is buried in {len(words(content))} words" if len(words(content)) > limit else ""
+    limit = max(RAMBLE_WORDS, LIST_WORDS_FACTOR * len(split_words(answer)))
+    return f"the answer is buried in {len(split_words(content))} words" if len(split_words(content)) > limit else ""
 
 
 _ASKED_WORDS = re.compile(r"at least ([\d,]+) words|不少于(一千五百)字")
 ASKED_SHARE = 1 / 3  # models miscount their words; a third of what was asked for is another text
 
 
-def _short(item: Item, reply: Reply) -> list[str]:
+def _find_early_stop(item: Item, reply: Reply) -> list[str]:
     """It ended by itself long before the length that was asked for."""
     asked = _ASKED_WORDS.search(prompt_text(item))
     if asked is None or reply.finish_reason != "stop":
         return []
-    wanted, told = int((asked[1] or "1500").replace(",", "")), len(words(reply.content))
+    wanted, told = int((asked[1] or "1500").replace(",", "")), len(split_words(reply.content))
     return [f"stopped after {told} of {wanted} words"] if told < ASKED_SHARE * wanted else []
 
 
-def sound(item: Item, reply: Reply, *, check: str = "text.sound") -> Finding:
+def check_text(item: Item, reply: Reply, *, check: str = "text.sound") -> Finding:
     """Only the form is judged: no defect, and no end before the end."""
-    wrong = list(text.defects(reply.content, prompt=prompt_text(item), prose=True))
+    wrong = list(text.find_defects(reply.content, prompt=prompt_text(item), prose=True))
     if reply.finish_reason not in {"stop", "length"}:
         wrong.append(f"finish_reason is {reply.finish_reason!r}")
     if reply.finish_reason == "length":  # cut by the token limit that was asked for: no proper end to expect
         wrong = [w for w in wrong if not w.startswith("truncated")]
-    wrong += _short(item, reply)
+    wrong += _find_early_stop(item, reply)
     return Finding(
         check=check,
         ok=not wrong,
@@ -77,7 +77,7 @@ def sound(item: Item, reply: Reply, *, check: str = "text.sound") -> Finding:
         got=reply.content,
         item=item.id,
         detail="; ".join(wrong),
-        data={"words": len(words(reply.content)), "repeated_share": text.repeated_share(reply.content)},
+        data={"words": len(split_words(reply.content)), "repeated_share": text.repeated_share(reply.content)},
     )
 
 

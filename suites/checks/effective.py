@@ -25,18 +25,18 @@ MOST_DIGITS = 9  # of a number of tensors
 Dialect = Mapping[str, Mapping[str, Any]]
 
 
-def differences(wanted: Requested, seen: Seen) -> Iterator[Finding]:
+def check_settings(wanted: Requested, seen: Seen) -> Iterator[Finding]:
     """Every fact that was asked for and can be seen."""
-    yield from _size("context", wanted.context, seen)
-    yield from _size("chunk_tokens", wanted.chunk_tokens, seen)
-    yield from _page(wanted, seen)
-    yield from _kv(wanted, seen)
-    yield from _backend("attention_backend", wanted.attention_backend, seen)
-    yield from _backend("moe_backend", wanted.moe_backend, seen)
-    yield from _tensors(wanted, seen)
+    yield from _check_size("context", wanted.context, seen)
+    yield from _check_size("chunk_tokens", wanted.chunk_tokens, seen)
+    yield from _check_page_size(wanted, seen)
+    yield from _check_kv_cache(wanted, seen)
+    yield from _check_backend("attention_backend", wanted.attention_backend, seen)
+    yield from _check_backend("moe_backend", wanted.moe_backend, seen)
+    yield from _check_weights_type(wanted, seen)
 
 
-def fallbacks(dialect: Dialect, seen: Seen, facts: Mapping[str, Any]) -> Iterator[Finding]:
+def check_fallbacks(dialect: Dialect, seen: Seen, facts: Mapping[str, Any]) -> Iterator[Finding]:
     """What the engine gave up silently. `expected_when` holds where the matrix knows and accepts it."""
     for name, spec in dialect.items():
         if "fallback" not in spec:
@@ -53,26 +53,26 @@ def fallbacks(dialect: Dialect, seen: Seen, facts: Mapping[str, Any]) -> Iterato
             )
 
 
-def chosen(wanted: Requested, seen: Seen) -> dict[str, str]:
+def list_engine_choices(wanted: Requested, seen: Seen) -> dict[str, str]:
     """What the plan left to the engine and the engine has chosen, for the record."""
     asked = {"attention_backend": wanted.attention_backend, "moe_backend": wanted.moe_backend}
     return {n: str(o.value) for n in LEFT_OPEN if asked.get(n) is None and (o := first(seen, n)) is not None}
 
 
-def _size(name: str, asked: int | None, seen: Seen) -> Iterator[Finding]:
+def _check_size(name: str, asked: int | None, seen: Seen) -> Iterator[Finding]:
     found = first(seen, name)
     if asked is not None and found is not None:
-        yield _finding(name, asked, found, same=found.number == asked)
+        yield _make_finding(name, asked, found, same=found.number == asked)
 
 
-def _page(wanted: Requested, seen: Seen) -> Iterator[Finding]:
+def _check_page_size(wanted: Requested, seen: Seen) -> Iterator[Finding]:
     """Sparse backends force pages of 64 tokens whatever was asked for."""
     forced = first(seen, "page_size_forced")
     if forced is not None:
-        yield _finding("page_tokens", wanted.page_tokens, forced, same=forced.number == wanted.page_tokens)
+        yield _make_finding("page_tokens", wanted.page_tokens, forced, same=forced.number == wanted.page_tokens)
 
 
-def _kv(wanted: Requested, seen: Seen) -> Iterator[Finding]:
+def _check_kv_cache(wanted: Requested, seen: Seen) -> Iterator[Finding]:
     """By the bytes of a token, for a dtype can be echoed; by name only where no size is shown."""
     size, named = token_bytes(seen, wanted.page_tokens), first(seen, "kv_dtype")
     layouts = sorted({r.layout for r in readings(size, wanted)}) if size else []
@@ -80,21 +80,23 @@ def _kv(wanted: Requested, seen: Seen) -> Iterator[Finding]:
         ok = wanted.layout in layouts
         yield Finding(check="effective.kv_layout", ok=ok, expected=wanted.layout, got=f"{' or '.join(layouts)}: {size}")
     elif wanted.kv_dtype is not None and named is not None:
-        yield _finding("kv_dtype", wanted.kv_dtype, named, same=_kv_name(wanted.kv_dtype) == _kv_name(str(named.value)))
+        yield _make_finding(
+            "kv_dtype", wanted.kv_dtype, named, same=_kv_name(wanted.kv_dtype) == _kv_name(str(named.value))
+        )
 
 
 def _kv_name(name: str) -> str:
     return KV_NAMES.get(name, name)
 
 
-def _backend(name: str, asked: str | None, seen: Seen) -> Iterator[Finding]:
+def _check_backend(name: str, asked: str | None, seen: Seen) -> Iterator[Finding]:
     found = first(seen, name)
     if asked is not None and found is not None:
         same = "".join(filter(str.isalnum, asked.lower())) == "".join(filter(str.isalnum, str(found.value).lower()))
-        yield _finding(name, asked, found, same=same)
+        yield _make_finding(name, asked, found, same=same)
 
 
-def _tensors(wanted: Requested, seen: Seen) -> Iterator[Finding]:
+def _check_weights_type(wanted: Requested, seen: Seen) -> Iterator[Finding]:
     """The weights' own type, where the engine counts its tensors: a conversion may widen them silently."""
     types = {str(o.value): int(o.also.get("tensors", "0")[-MOST_DIGITS:]) for o in every(seen, "weights_type")}
     expected = TENSOR_TYPES.get(wanted.weights)
@@ -103,7 +105,7 @@ def _tensors(wanted: Requested, seen: Seen) -> Iterator[Finding]:
         yield Finding(check="effective.weights", ok=types.get(expected, 0) > 0, expected=expected, got=shown)
 
 
-def _finding(name: str, asked: object, found: Observation, *, same: bool) -> Finding:
+def _make_finding(name: str, asked: object, found: Observation, *, same: bool) -> Finding:
     value = f"{found.number:.0f}" if found.unit else str(found.value)
     return Finding(
         check=f"effective.{name}",

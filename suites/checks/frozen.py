@@ -21,7 +21,7 @@ def prompt_sha256(item: Item) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def stale(recorded: Mapping[str, Any], now: Mapping[str, str]) -> list[str]:
+def find_stale(recorded: Mapping[str, Any], now: Mapping[str, str]) -> list[str]:
     """What a recording was made of that is another one now."""
     return [f"{key} is {recorded.get(key)}, now {value}" for key, value in now.items() if recorded.get(key) != value]
 
@@ -30,7 +30,7 @@ def require_current(file: Path, found: Sequence[str], command: str) -> None:
     """Go on only with recordings of what is there now.
 
     Raises:
-        ConfigError: each of what `stale` found, with the command that records again.
+        ConfigError: each of what `find_stale` found, with the command that records again.
     """
     if found:
         raise ConfigError([Problem(str(file), 0, why.split()[0], f"{why}; record again: {command}") for why in found])

@@ -15,7 +15,7 @@ from fixtures.client.reply import Reply
 from matrix.judging.logprobs import Logprobs, distance, named, unsound
 from reports.evidence.finding import Finding, finite
 from suites.checks.frozen import prompt_sha256
-from suites.checks.needle import codes
+from suites.checks.needle import find_codes
 
 POSITIONS: Final = 4
 KEPT_POSITIONS: Final = 64
@@ -33,15 +33,15 @@ FLOOR_FACTOR: Final = 3.0  # the largest of a few A/A distances underestimates t
 MOST_NOISE: Final = 0.30
 
 
-def tolerance(weights: str) -> float:
+def logprob_tolerance(weights: str) -> float:
     """What arithmetic in another order may change, by weight format."""
     return TOLERANCE_BF16 if weights in ARITHMETIC_16_BIT else TOLERANCE_QUANTISED
 
 
-def no_leak(item: Item, reply: Reply, markers: Mapping[str, str]) -> Finding:
+def check_no_leak(item: Item, reply: Reply, markers: Mapping[str, str]) -> Finding:
     """The reply holds its own marker and none of the other requests'; `markers` are codes by item id."""
-    own, said = markers[item.id], set(codes(_everything(reply)))
-    asked = set(codes("\n".join(str(m.get("content") or "") for m in item.messages)))
+    own, said = markers[item.id], set(find_codes(_join_reply(reply)))
+    asked = set(find_codes("\n".join(str(m.get("content") or "") for m in item.messages)))
     foreign = {other: code for other, code in markers.items() if other != item.id and code not in asked}
     wrong = [f"holds the marker of {other} ({code})" for other, code in foreign.items() if code in said]
     wrong += ["its own marker is missing"] * (own not in said)
@@ -58,7 +58,7 @@ def no_leak(item: Item, reply: Reply, markers: Mapping[str, str]) -> Finding:
     )
 
 
-def _everything(reply: Reply) -> str:
+def _join_reply(reply: Reply) -> str:
     calls = " ".join(f"{c.name} {c.arguments}" for c in reply.tool_calls)
     return f"{reply.content} {reply.reasoning} {calls}"
 
@@ -67,16 +67,16 @@ def first_positions(reply: Reply) -> Logprobs:
     return named(reply.logprobs[:POSITIONS])
 
 
-def floor_of(same: Sequence[Reply]) -> float:
+def measure_floor(same: Sequence[Reply]) -> float:
     """The A/A noise floor: the largest distance between replies to equal requests."""
     pairs = itertools.combinations([first_positions(r) for r in same], 2)
     return max((distance(a, b) for a, b in pairs), default=0.0)
 
 
-def repeatable(item: Item, same: Sequence[Reply]) -> Finding:
+def check_repeatable(item: Item, same: Sequence[Reply]) -> Finding:
     """Equal requests one after another have nearly equal numbers; how nearly is what the rest is judged by."""
-    floor, wrong = floor_of(same), _unsound(same)
-    blind = _blind(same) and not wrong
+    floor, wrong = measure_floor(same), _find_unsound(same)
+    blind = _lacks_logprobs(same) and not wrong
     return Finding(
         check="isolation.repeatable",
         ok=not wrong and (blind or floor <= MOST_NOISE),
@@ -85,19 +85,19 @@ def repeatable(item: Item, same: Sequence[Reply]) -> Finding:
         item=item.id,
         detail=wrong,
         sensitive=not blind,
-        data={"floor": finite(floor), "requests": len(same), **_kept(wrong, same)},
+        data={"floor": finite(floor), "requests": len(same), **_keep_logprobs(wrong, same)},
     )
 
 
-def same_numbers(
+def check_same_numbers(
     name: str, item: Item, same: Sequence[Reply], other: Reply, *, allowed: float, sensitive: bool = True
 ) -> Finding:
     """`other` is as near to the nearest of the equal requests as arithmetic allows, or as their own noise."""
-    floor = floor_of(same)
+    floor = measure_floor(same)
     limit = max(allowed, FLOOR_FACTOR * min(floor, MOST_NOISE))
     far = min(distance(first_positions(r), first_positions(other)) for r in same)
-    wrong = _unsound([*same, other])
-    blind = _blind([*same, other]) and not wrong
+    wrong = _find_unsound([*same, other])
+    blind = _lacks_logprobs([*same, other]) and not wrong
     return Finding(
         check=f"isolation.{name}",
         ok=not wrong and (blind or far <= limit),
@@ -107,22 +107,25 @@ def same_numbers(
         detail=wrong or ("the engine gives no logprobs" if blind else ""),
         sensitive=bool(wrong) or (sensitive and not blind),
         data={
-            "distance": finite(far), "floor": finite(floor), "limit": limit, "cached_tokens": other.cached_tokens,
-            **_kept(wrong, [*same, other]),
+            "distance": finite(far),
+            "floor": finite(floor),
+            "limit": limit,
+            "cached_tokens": other.cached_tokens,
+            **_keep_logprobs(wrong, [*same, other]),
         },
-    )  # fmt: skip
+    )
 
 
-def _unsound(replies: Sequence[Reply]) -> str:
+def _find_unsound(replies: Sequence[Reply]) -> str:
     """Of all positions, not only of those that are compared: NaN anywhere is the engine's fault."""
     return next((wrong for r in replies if (wrong := unsound(r.logprobs))), "")
 
 
-def _kept(wrong: str, replies: Sequence[Reply]) -> dict[str, Any]:
+def _keep_logprobs(wrong: str, replies: Sequence[Reply]) -> dict[str, Any]:
     """The numbers themselves, where they are none."""
     shown = [{t: finite(v) for t, v in position.items()} for r in replies for position in named(r.logprobs)]
     return {"logprobs": shown[:KEPT_POSITIONS]} if wrong else {}
 
 
-def _blind(replies: Sequence[Reply]) -> bool:
+def _lacks_logprobs(replies: Sequence[Reply]) -> bool:
     return not all(r.logprobs for r in replies)

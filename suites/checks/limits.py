@@ -16,9 +16,9 @@ CLIENT_ERRORS: Final = range(400, 500)
 ABOUT: Final = ("context", "max_model_len", "max_seq_len", "too long", "maximum", "longer than", "exceed")
 
 
-def refused(item: Item, answer: tuple[int, str] | Reply, *, tokens: int, context: int, exact: bool) -> Finding:
+def check_refusal(item: Item, answer: tuple[int, str] | Reply, *, tokens: int, context: int, exact: bool) -> Finding:
     """A prompt of `tokens` was refused by a 4xx that says why; `answer` is status and body, or the reply there was."""
-    wrong = _served(answer) if isinstance(answer, Reply) else _unclean(*answer)
+    wrong = _explain_served(answer) if isinstance(answer, Reply) else _find_unclean(*answer)
     return Finding(
         check="limits.refused",
         ok=not wrong,
@@ -30,13 +30,13 @@ def refused(item: Item, answer: tuple[int, str] | Reply, *, tokens: int, context
     )
 
 
-def _served(reply: Reply) -> list[str]:
+def _explain_served(reply: Reply) -> list[str]:
     return [f"{reply.prompt_tokens} prompt tokens were served: the prompt was cut silently, or the limit is another"]
 
 
-def _unclean(status: int, body: str) -> list[str]:
+def _find_unclean(status: int, body: str) -> list[str]:
     wrong = [] if status in CLIENT_ERRORS else [f"HTTP {status} blames the server for the client's prompt"]
-    message = _message(body)
+    message = _read_message(body)
     if message is None:
         wrong.append("the body is not JSON with a message")
     elif not any(word in message.lower() for word in ABOUT):
@@ -44,7 +44,7 @@ def _unclean(status: int, body: str) -> list[str]:
     return wrong
 
 
-def _message(body: str) -> str | None:
+def _read_message(body: str) -> str | None:
     """OpenAI's shape {"error": {"message"}}, vLLM's older {"message"}, FastAPI's {"detail"}."""
     try:
         document = parse_foreign_json(body)
@@ -55,7 +55,7 @@ def _message(body: str) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def alive(item: Item, *, healthy: bool, after: Finding) -> Finding:
+def check_alive(item: Item, *, healthy: bool, after: Finding) -> Finding:
     """The engine still says that it is well, and the next question (`after`) is answered right."""
     wrong = [*(["/health does not answer 200"] * (not healthy)), *([after.detail or after.got] * (not after.ok))]
     return Finding(

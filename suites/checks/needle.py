@@ -14,7 +14,7 @@ from reports.evidence.finding import Finding
 from suites.checks import text
 from suites.checks.answer import prompt_text
 from suites.checks.frozen import prompt_sha256
-from suites.checks.normal import contains
+from suites.checks.normal import contains_words
 
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 # One code in 360 has no digit (abcacf): six letters count too, unless they are one of English's words of a to f.
@@ -30,7 +30,7 @@ ABSENCE = re.compile(
 )
 
 
-def codes(content: str) -> list[str]:
+def find_codes(content: str) -> list[str]:
     """Everything that looks like a code, in order.
 
     >>> codes("The code is 3fa91c, not facade or 12.")
@@ -39,11 +39,11 @@ def codes(content: str) -> list[str]:
     return CODE.findall(content.lower())
 
 
-def found(item: Item, reply: Reply, *, index_topk: int | None, check: str = "needle.found") -> Finding:
+def check_needle(item: Item, reply: Reply, *, index_topk: int | None, check: str = "needle.found") -> Finding:
     """All expected codes and no other. `index_topk` given: insensitive unless the prompt is longer."""
-    wanted, said = codes(item.answer or ""), codes(reply.content)
-    wrong = [*_unfair(item, wanted), *_missed(wanted, said), *_not_asked(item, wanted, said)]
-    wrong += list(text.defects(reply.content, prompt=prompt_text(item)))
+    wanted, said = find_codes(item.answer or ""), find_codes(reply.content)
+    wrong = [*_find_unfair(item, wanted), *_find_missed(wanted, said), *_find_not_asked(item, wanted, said)]
+    wrong += list(text.find_defects(reply.content, prompt=prompt_text(item)))
     prompt = reply.prompt_tokens if reply.prompt_tokens is not None else item.tokens_prompt_about or 0
     return Finding(
         check=check,
@@ -62,7 +62,7 @@ def found(item: Item, reply: Reply, *, index_topk: int | None, check: str = "nee
     )
 
 
-def _unfair(item: Item, wanted: list[str]) -> list[str]:
+def _find_unfair(item: Item, wanted: list[str]) -> list[str]:
     """A bank that asks something guessable, or not in the text, proves nothing: the item is at fault."""
     if not wanted:
         return ["unfair item: its answer has no code"]
@@ -74,12 +74,12 @@ def _unfair(item: Item, wanted: list[str]) -> list[str]:
     )
 
 
-def _missed(wanted: list[str], said: list[str]) -> list[str]:
+def _find_missed(wanted: list[str], said: list[str]) -> list[str]:
     missed = [w for w in wanted if w not in said]
     return [f"{missed} not in the reply"] if missed else []
 
 
-def _not_asked(item: Item, wanted: list[str], said: list[str]) -> list[str]:
+def _find_not_asked(item: Item, wanted: list[str], said: list[str]) -> list[str]:
     hay = prompt_text(item).lower()
     wrong = []
     for code in dict.fromkeys(said):
@@ -88,13 +88,13 @@ def _not_asked(item: Item, wanted: list[str], said: list[str]) -> list[str]:
     return wrong
 
 
-def not_invented(item: Item, reply: Reply) -> Finding:
+def check_not_invented(item: Item, reply: Reply) -> Finding:
     """The negative control: asked for a code that is not there, the model must say so and give none."""
-    said = codes(reply.content)
-    wrong = list(text.defects(reply.content, prompt=prompt_text(item)))
+    said = find_codes(reply.content)
+    wrong = list(text.find_defects(reply.content, prompt=prompt_text(item)))
     if said:
         wrong.append(f"gave {said} where there is no code")
-    if not (ABSENCE.search(reply.content) or contains(reply.content, item.answer or "\0")):
+    if not (ABSENCE.search(reply.content) or contains_words(reply.content, item.answer or "\0")):
         wrong.append("does not say that there is none")
     return Finding(
         check="needle.not_invented",

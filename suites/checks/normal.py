@@ -14,7 +14,7 @@ _SPACES = re.compile(r"\s+")
 _CJK = re.compile(r"[\u3400-\u9fff]")
 
 
-def normal(text: str) -> str:
+def normalise_text(text: str) -> str:
     """
     >>> normal("The answer is **1,234** — “Paris”.")
     'the answer is 1234 - "paris".'
@@ -24,12 +24,12 @@ def normal(text: str) -> str:
     return _SPACES.sub(" ", text).strip().casefold()
 
 
-def contains(text: str, wanted: str) -> bool:
+def contains_words(text: str, wanted: str) -> bool:
     """Whether `wanted` stands in `text` as whole words; Chinese has no spaces between words."""
-    needle = normal(wanted).rstrip(".!。！")
+    needle = normalise_text(wanted).rstrip(".!。！")
     if _CJK.search(needle):
-        return needle.replace(" ", "") in normal(text).replace(" ", "")
-    return re.search(rf"(?<!\w){re.escape(needle)}(?!\w)", normal(text)) is not None
+        return needle.replace(" ", "") in normalise_text(text).replace(" ", "")
+    return re.search(rf"(?<!\w){re.escape(needle)}(?!\w)", normalise_text(text)) is not None
 
 
 def last_number(text: str) -> float | None:
@@ -38,14 +38,14 @@ def last_number(text: str) -> float | None:
     >>> last_number("3 x 4 = 12, so she pays $1,212.50.")
     1212.5
     """
-    found: list[str] = _NUMBER.findall(normal(text))
+    found: list[str] = _NUMBER.findall(normalise_text(text))
     return float(found[-1]) if found else None
 
 
 def is_number(text: str) -> bool:
-    return _NUMBER.fullmatch(normal(text)) is not None
+    return _NUMBER.fullmatch(normalise_text(text)) is not None
 
 
-def words(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """Words of spaced scripts, single characters of Chinese, Japanese and Korean."""
     return re.findall(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_]+(?:['’-][^\W_]+)*", text.casefold())

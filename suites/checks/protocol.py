@@ -9,7 +9,7 @@ from fixtures.banks.item import Item
 from fixtures.client.reply import Reply
 from reports.evidence.finding import Finding
 from suites.checks.frozen import prompt_sha256
-from suites.checks.text import LEAKS, half_character
+from suites.checks.text import LEAKS, find_half_character
 
 FINISH_REASONS = ("stop", "length", "tool_calls")
 # A bank knows the length of its prompts only about; the engine's own template adds to it. A usage that is wrong
@@ -20,9 +20,14 @@ TOKENS_PER_BYTE = 1  # no byte-level vocabulary needs more than one token per by
 TOKENS_FRAME = 24  # ... plus tags around calls and the end token
 
 
-def envelope(item: Item, reply: Reply, *, max_tokens: int | None = None) -> Finding:
+def check_envelope(item: Item, reply: Reply, *, max_tokens: int | None = None) -> Finding:
     """Everything that must hold for every reply, whatever it says."""
-    wrong = [*_finish(reply, max_tokens), *_usage(item, reply, max_tokens), *_apart(reply), *_halves(reply)]
+    wrong = [
+        *_check_finish_reason(reply, max_tokens),
+        *_check_usage(item, reply, max_tokens),
+        *_check_separation(reply),
+        *_find_half_characters(reply),
+    ]
     if reply.streamed and not reply.done_seen:
         wrong.append("the stream ended without [DONE]")
     return Finding(
@@ -40,7 +45,7 @@ def envelope(item: Item, reply: Reply, *, max_tokens: int | None = None) -> Find
     )
 
 
-def _finish(reply: Reply, max_tokens: int | None) -> list[str]:
+def _check_finish_reason(reply: Reply, max_tokens: int | None) -> list[str]:
     reason = reply.finish_reason
     if reason not in FINISH_REASONS:
         return [f"finish_reason {reason!r} is not one of {', '.join(FINISH_REASONS)}"]
@@ -52,7 +57,7 @@ def _finish(reply: Reply, max_tokens: int | None) -> list[str]:
     return []
 
 
-def _usage(item: Item, reply: Reply, max_tokens: int | None) -> list[str]:
+def _check_usage(item: Item, reply: Reply, max_tokens: int | None) -> list[str]:
     prompt, spent = reply.prompt_tokens, reply.completion_tokens
     if prompt is None or spent is None:
         return ["no usage"]
@@ -64,7 +69,7 @@ def _usage(item: Item, reply: Reply, max_tokens: int | None) -> list[str]:
     if spent > _most_tokens(reply):
         wrong.append(f"{spent} completion tokens for {_most_tokens(reply) - TOKENS_FRAME} bytes of text")
     about = item.tokens_prompt_about
-    if about is not None and not _near(prompt, about):
+    if about is not None and not _is_near(prompt, about):
         wrong.append(f"{prompt} prompt tokens, about {about} expected")
     return wrong
 
@@ -75,12 +80,12 @@ def _most_tokens(reply: Reply) -> int:
     return TOKENS_PER_BYTE * size + TOKENS_FRAME * (1 + len(reply.tool_calls))
 
 
-def _near(count: int, about: int) -> bool:
+def _is_near(count: int, about: int) -> bool:
     low, high = about / PROMPT_TOKENS_FACTOR, about * PROMPT_TOKENS_FACTOR
     return low - PROMPT_TOKENS_SLACK <= count <= high + PROMPT_TOKENS_SLACK
 
 
-def _apart(reply: Reply) -> list[str]:
+def _check_separation(reply: Reply) -> list[str]:
     wrong = []
     if not (reply.content.strip() or reply.tool_calls):
         wrong.append("only reasoning, no answer" if reply.reasoning.strip() else "an empty reply")
@@ -89,14 +94,16 @@ def _apart(reply: Reply) -> list[str]:
     return wrong
 
 
-def _halves(reply: Reply) -> list[str]:
+def _find_half_characters(reply: Reply) -> list[str]:
     """Text that no strict JSON or UTF-8 reader of the user's can take in."""
     calls = [("a call", text) for c in reply.tool_calls for text in (c.id, c.name, c.arguments)]
     parts = [("content", reply.content), ("reasoning", reply.reasoning), *calls]
-    return [f"half of a surrogate pair in {where}: {half!r}" for where, text in parts if (half := half_character(text))]
+    return [
+        f"half of a surrogate pair in {where}: {half!r}" for where, text in parts if (half := find_half_character(text))
+    ]
 
 
-def prompt_tokens(item: Item, reply: Reply, expected: int) -> Finding:
+def check_prompt_tokens(item: Item, reply: Reply, expected: int) -> Finding:
     """Exact: the engine's count against the rendered chat template's. Catches template and tokenizer drift."""
     return Finding(
         check="protocol.prompt_tokens",

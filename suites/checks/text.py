@@ -20,7 +20,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 
-from suites.checks.normal import words
+from suites.checks.normal import split_words
 
 LOOP_REPEATS = 4  # MiniMax's verifier flags an n-gram four times in a row
 LOOP_CHARS = 60  # "ha ha ha ha" is fun, sixty characters of it are not
@@ -64,18 +64,18 @@ _EDGES = " .,;:!?\"'()[]*_`\u2026\u2014\u2013-\u201c\u201d\u2018\u2019\u3002\uff
 _URL = re.compile(r"https?://\S+|\S*[/_=]\S*")
 
 
-def half_character(text: str) -> str:
+def find_half_character(text: str) -> str:
     """The first lone surrogate of a text, or nothing: half of an emoji that a detokenizer or an escape cut in two."""
     found = _SURROGATE.search(text)
     return found.group() if found else ""
 
 
-def defects(text: str, *, prompt: str = "", prose: bool = False) -> tuple[str, ...]:
+def find_defects(text: str, *, prompt: str = "", prose: bool = False) -> tuple[str, ...]:
     """Every defect found, with the evidence. `prose` also asks for function words and a proper end."""
-    return tuple(_defects(text, prompt, prose))
+    return tuple(_iterate_defects(text, prompt, prose))
 
 
-def _defects(text: str, prompt: str, prose: bool) -> Iterator[str]:
+def _iterate_defects(text: str, prompt: str, prose: bool) -> Iterator[str]:
     if not text.strip():
         yield "empty"
         return
@@ -83,19 +83,19 @@ def _defects(text: str, prompt: str, prose: bool) -> Iterator[str]:
         yield f"leak: {leak.group()!r}"
     if (odd := _MOJIBAKE.search(text)) or (odd := _CONTROL.search(text)):
         yield f"mojibake: {odd.group()!r} at {odd.start()}"
-    if unit := loop(text):
+    if unit := find_loop(text):
         yield f"loop: {unit!r}"
     if (share := repeated_share(text)) > NGRAM_REPEATED_SHARE:
         yield f"repetition: {share:.0%} of the {NGRAM}-grams were said before"
-    if script := stray_script(text, prompt):
+    if script := find_stray_script(text, prompt):
         yield f"stray: {script}"
-    if reason := gibberish(text, prose=prose):
+    if reason := find_gibberish(text, prose=prose):
         yield f"gibberish: {reason}"
     if prose and text.rstrip()[-1] not in TERMINAL:
         yield f"truncated: ends with {text.rstrip()[-30:]!r}"
 
 
-def loop(text: str) -> str:
+def find_loop(text: str) -> str:
     """The unit that the text repeats, at its end or for a long stretch, or nothing."""
     tail = text[-4 * LOOP_UNIT_CHARS :]
     for size in range(1, len(tail) // LOOP_REPEATS + 1):
@@ -120,7 +120,7 @@ def _inner_loop(text: str) -> str:
 
 def repeated_share(text: str) -> float:
     """Share of n-grams that occurred before in the text; 0 for short ones."""
-    told = words(text)
+    told = split_words(text)
     if len(told) < NGRAM_FROM_WORDS:
         return 0.0
     grams = Counter(zip(*(told[i:] for i in range(NGRAM)), strict=False))
@@ -128,10 +128,10 @@ def repeated_share(text: str) -> float:
     return (total - len(grams)) / total
 
 
-def stray_script(text: str, prompt: str) -> str:
+def find_stray_script(text: str, prompt: str) -> str:
     """Letters of a script that the prompt does not use. Latin and Greek (formulas) are always at home."""
-    letters = Counter(_script(c) for c in text if c.isalpha())
-    welcome = {"LATIN", "GREEK", ""} | {_script(c) for c in prompt if c.isalpha()}
+    letters = Counter(_script_of(c) for c in text if c.isalpha())
+    welcome = {"LATIN", "GREEK", ""} | {_script_of(c) for c in prompt if c.isalpha()}
     total = sum(letters.values())
     for script, count in letters.items():
         if script in welcome or count < STRAY_LETTERS:
@@ -143,24 +143,24 @@ def stray_script(text: str, prompt: str) -> str:
 
 def _longest_run(text: str, script: str) -> int:
     """Letters of one script one after another; nothing but a letter of another script ends a run."""
-    letters = (_script(c) == script for c in text if c.isalpha())
+    letters = (_script_of(c) == script for c in text if c.isalpha())
     return max((sum(1 for _ in run) for mine, run in itertools.groupby(letters) if mine), default=0)
 
 
-def _script(letter: str) -> str:
+def _script_of(letter: str) -> str:
     if letter.isascii():
         return "LATIN"
     return unicodedata.name(letter, "").split(" ")[0]
 
 
-def gibberish(text: str, *, prose: bool = False) -> str:
+def find_gibberish(text: str, *, prose: bool = False) -> str:
     """Why this cannot be language, or nothing. Word statistics are only asked of `prose`."""
     odd = sum(not (c.isalnum() or c.isspace()) for c in text) / len(text)
     if len(text) >= LOOP_CHARS and odd > ODD_SHARE:
         return f"{odd:.0%} of the characters are neither letters, digits nor spaces"
     if (share := malformed_share(text)) > MALFORMED_SHARE:
         return f"{share:.0%} of the tokens are neither words nor numbers"
-    told = words(_URL.sub(" ", text))
+    told = split_words(_URL.sub(" ", text))
     if long := next((w for w in told if len(w) > LONG_WORD_CHARS), ""):
         return f"a word of {len(long)} characters: {long[:30]!r}"
     return _unlike_language(told) if prose and len(told) >= GIBBERISH_FROM_WORDS else ""
@@ -184,12 +184,12 @@ def _well_formed(token: str) -> bool:
 def _unlike_language(told: list[str]) -> str:
     han = [w for w in told if len(w) == 1 and "\u3400" <= w <= "\u9fff"]
     if len(han) > len(told) / 2:
-        share, floor, what = _share(han, COMMON_HAN), COMMON_HAN_SHARE, "common characters"
+        share, floor, what = _share_of(han, COMMON_HAN), COMMON_HAN_SHARE, "common characters"
     else:
         latin = [w for w in told if w.isascii()]
-        share, floor, what = _share(latin, FUNCTION_WORDS), FUNCTION_WORD_SHARE, "function words"
+        share, floor, what = _share_of(latin, FUNCTION_WORDS), FUNCTION_WORD_SHARE, "function words"
     return "" if share >= floor else f"only {share:.0%} {what} in {len(told)} words"
 
 
-def _share(told: list[str], common: frozenset[str]) -> float:
+def _share_of(told: list[str], common: frozenset[str]) -> float:
     return sum(w in common for w in told) / max(1, len(told))

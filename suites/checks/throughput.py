@@ -30,44 +30,44 @@ FEWEST_PAIRS = 5  # 0.5 ** 5 = 3 %: with four, even all lost is luck at 5 %
 Result = Mapping[str, Any]
 
 
-def complete(result: Result, *, output_len: int) -> Finding:
+def check_complete(result: Result, *, output_len: int) -> Finding:
     """No request failed and every output has exactly the length asked for: otherwise speed is a lie."""
     failed, lens = result["failed"], result["output_lens"]
     off = [n for n in lens if n != output_len]
-    wrong = [f"{failed} of {result['num_prompts']} requests failed: {_first(result['errors'])}"] * bool(failed)
+    wrong = [f"{failed} of {result['num_prompts']} requests failed: {_first_error(result['errors'])}"] * bool(failed)
     wrong += [f"{len(off)} outputs are not {output_len} tokens long, e.g. {off[:5]}"] * bool(off)
     if not result["completed"]:
         wrong.append("nothing completed")
     wrong += [f"{name} is {value}, no number" for name, value in result.items() if not _is_number(value)]
-    return _finding("complete", wrong, f"{result['num_prompts']} outputs of {output_len} tokens", result)
+    return _make_finding("complete", wrong, f"{result['num_prompts']} outputs of {output_len} tokens", result)
 
 
-def littles_law(result: Result) -> Finding:
+def check_littles_law(result: Result) -> Finding:
     """Concurrency = throughput x time in system, ramp-down apart. Broken means the client or the accounting is."""
     streams, e2e_s = result["max_concurrency"], result["mean_e2el_ms"] / 1000
     busy = result["request_throughput"] * e2e_s
-    ratio = (busy + _drained(result)) / streams
+    ratio = (busy + _count_idle_streams(result)) / streams
     allowed = LITTLE_TOLERANCE_QUEUED if streams >= LITTLE_QUEUED_FROM else LITTLE_TOLERANCE
     allowed += LITTLE_OVERHEAD_S / e2e_s if e2e_s else 0.0
     wrong = [] if abs(ratio - 1) <= allowed else [f"{ratio * streams:.2f} streams implied, {streams} asked"]
     data = {"ratio": ratio, "allowed": allowed}
-    return _finding("littles_law", wrong, f"{streams} streams, within {allowed:.1%}", result, data)
+    return _make_finding("littles_law", wrong, f"{streams} streams, within {allowed:.1%}", result, data)
 
 
-def _drained(result: Result) -> float:
+def _count_idle_streams(result: Result) -> float:
     """Streams without work, on average: each ends once nothing is left to send, the slowest ends the run."""
     ends = sorted(t + e for t, e in zip(result["start_times"], result["e2els"], strict=False) if e)
     last = ends[-result["max_concurrency"] :]
     return sum(last[-1] - end for end in last) / result["duration"] if last else 0.0
 
 
-def possible(result: Result, cell: Cell) -> Finding:
+def check_possible(result: Result, cell: Cell) -> Finding:
     """A single stream cannot read its active weights faster than memory delivers them (roofline)."""
     limit = decode_limit_tps(cell)
     got = 1000 / result["median_tpot_ms"] if result["median_tpot_ms"] else float("inf")
     wrong = [] if limit is None or got <= limit else [f"{got:.1f} tok/s is above the physical limit"]
     expected = f"<= {limit:.0f} tok/s" if limit else "no limit known for this rig"
-    return _finding("possible", wrong, expected, result, {"decode_tps": got}, sensitive=limit is not None)
+    return _make_finding("possible", wrong, expected, result, {"decode_tps": got}, sensitive=limit is not None)
 
 
 def decode_limit_tps(cell: Cell) -> float | None:
@@ -80,7 +80,7 @@ def decode_limit_tps(cell: Cell) -> float | None:
     return tokens * bandwidth / active
 
 
-def by_wave(result: Result) -> list[float]:
+def rate_by_wave(result: Result) -> list[float]:
     """Output tokens per second while each wave of replies ended: its tokens over the time since the one before did.
 
     Of three, the median leaves out the ramp at the start and the drain at the end.
@@ -98,7 +98,7 @@ def by_wave(result: Result) -> list[float]:
     return rates
 
 
-def on_both(first: Finding, second: Finding) -> Finding:
+def judge_both_launches(first: Finding, second: Finding) -> Finding:
     """One verdict of two launches: slower only if both were. A fresh launch that shows nothing contradicts nothing."""
     excused = second.ok and second.sensitive
     said = f"{first.data['ratio']:.2f} of the baseline, {second.data['ratio']:.2f} on a fresh launch"
@@ -112,7 +112,7 @@ def on_both(first: Finding, second: Finding) -> Finding:
     )
 
 
-def stands(first: Finding, why: str) -> Finding:
+def keep_first_verdict(first: Finding, why: str) -> Finding:
     """The verdict of one launch where there is no second."""
     return replace(first, detail=f"not measured on a fresh launch: {why}")
 
@@ -122,7 +122,7 @@ def prefill_tps(reply: Reply) -> float:
     return (reply.prompt_tokens or 0) / reply.ttft_s if reply.ttft_s else 0.0
 
 
-def told_apart(cold: Sequence[Reply], warm: Sequence[Reply]) -> Finding:
+def check_cold_and_warm(cold: Sequence[Reply], warm: Sequence[Reply]) -> Finding:
     """The cold requests found nothing cached, or their speed is the cache's; what the warm ones found is said."""
     shares = [(r.cached_tokens or 0) / max(1, r.prompt_tokens or 0) for r in cold]
     wrong = [f"{share:.0%} of a cold prompt was cached" for share in shares if not share <= COLD_CACHED_SHARE]
@@ -140,7 +140,7 @@ def told_apart(cold: Sequence[Reply], warm: Sequence[Reply]) -> Finding:
     )
 
 
-def accurate(alone: Mapping[str, bool], beside: Mapping[str, bool]) -> Finding:
+def check_accuracy(alone: Mapping[str, bool], beside: Mapping[str, bool]) -> Finding:
     """Item by item: are more answers lost beside a load than luck would lose? Exact, one-sided McNemar.
 
     Five losses without a win are the fewest that 5 % allows to be called worse, so fewer shared items prove nothing.
@@ -160,7 +160,7 @@ def accurate(alone: Mapping[str, bool], beside: Mapping[str, bool]) -> Finding:
     )
 
 
-def near_claim(name: str, got: float, claimed: float, *, more_is_better: bool) -> Finding:
+def check_claim(name: str, got: float, claimed: float, *, more_is_better: bool) -> Finding:
     """Against a published number: reproduced loosely, or not."""
     ratio = got / claimed
     ok = ratio >= CLAIM_SHARE if more_is_better else ratio <= CLAIM_TPOT
@@ -179,11 +179,11 @@ def _is_number(value: Any) -> bool:
     return all(math.isfinite(each) for each in floats if isinstance(each, float))
 
 
-def _first(errors: Sequence[str]) -> str:
+def _first_error(errors: Sequence[str]) -> str:
     return next((e for e in errors if e), "")
 
 
-def _finding(
+def _make_finding(
     name: str,
     wrong: Sequence[str],
     expected: str,

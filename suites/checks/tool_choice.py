@@ -36,49 +36,49 @@ CLAIMED: Final[Mapping[str, Mapping[Choice, Strength]]] = {
 }
 
 
-def strength(dialect: str, choice: Choice) -> Strength:
+def claimed_strength(dialect: str, choice: Choice) -> Strength:
     return CLAIMED.get(dialect, {}).get(choice, "ignored")
 
 
-def field(choice: Choice, name: str = "") -> dict[str, Any]:
+def tool_choice_field(choice: Choice, name: str = "") -> dict[str, Any]:
     """The request's field."""
     value: Any = {"type": "function", "function": {"name": name}} if choice == "named" else choice
     return {"tool_choice": value}
 
 
-def none(item: Item, reply: Reply) -> Finding:
+def check_none(item: Item, reply: Reply) -> Finding:
     """No call, although one fits. What the model says instead is its own: raw tags are common, and not judged."""
     made = [c.name for c in reply.tool_calls]
     wrong = [f"called {', '.join(made)}"] * bool(made)
     wrong += ["finish_reason is 'tool_calls'"] * (reply.finish_reason == "tool_calls")
-    return _finding("none", item, reply, "no tool call", wrong)
+    return _make_finding("none", item, reply, "no tool call", wrong)
 
 
-def fitting(item: Item, reply: Reply, choice: Choice) -> Finding:
+def check_fitting(item: Item, reply: Reply, choice: Choice) -> Finding:
     """The choice and the question agree: exactly the expected call, under every engine.
 
     A named call may end with `stop`: OpenAI's API does so, and vLLM follows it (chat_completion/serving.py, 0.26.0).
     """
     finish = ("tool_calls", "stop") if choice == "named" else ("tool_calls",)
-    return tools.call(item, reply, check=f"tools.choice_{choice}", finish=finish)
+    return tools.check_calls(item, reply, check=f"tools.choice_{choice}", finish=finish)
 
 
-def forced(item: Item, reply: Reply, choice: Choice, *, name: str, how: Strength) -> Finding:
+def check_forced(item: Item, reply: Reply, choice: Choice, *, name: str, how: Strength) -> Finding:
     """No tool fits, or another than the named one does: a call is made all the same, as far as it is claimed."""
-    allowed = {name} if choice == "named" else {tools.function(t)["name"] for t in item.tools}
+    allowed = {name} if choice == "named" else {tools.tool_function(t)["name"] for t in item.tools}
     made = [c.name for c in reply.tool_calls]
     wrong = [f"called {m!r}" for m in made if m not in allowed]
     if not made and not (how == "no_end" and reply.finish_reason == "length"):
         wrong.append(f"no call, finish_reason {reply.finish_reason!r}")
     if how == "enforced":
-        wrong += [w for c in reply.tool_calls for w in tools.invalid(item, c)]
-    found = _finding(f"{choice}_forced", item, reply, f"a call of {' or '.join(sorted(allowed))}", wrong)
+        wrong += [w for c in reply.tool_calls for w in tools.find_invalid(item, c)]
+    found = _make_finding(f"{choice}_forced", item, reply, f"a call of {' or '.join(sorted(allowed))}", wrong)
     if how != "ignored":
         return found
     return replace(found, ok=True, sensitive=False, detail=f"not claimed; {found.detail}".rstrip("; "))
 
 
-def _finding(name: str, item: Item, reply: Reply, expected: str, wrong: list[str]) -> Finding:
+def _make_finding(name: str, item: Item, reply: Reply, expected: str, wrong: list[str]) -> Finding:
     return Finding(
         check=f"tools.choice_{name}",
         ok=not wrong,

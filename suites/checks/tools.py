@@ -20,17 +20,17 @@ TRIGGER_F1 = 0.98  # MiniMax's provider verifier; K2-Vendor-Verifier accepts 0.7
 Json = Any
 
 
-def call(
+def check_calls(
     item: Item, reply: Reply, *, check: str = "tools.call", finish: Container[str | None] = ("tool_calls",)
 ) -> Finding:
     """Exactly the expected calls, by value; each valid under the schema that was offered."""
-    wrong = [*_form(reply, finish), *(w for c in reply.tool_calls for w in invalid(item, c))]
+    wrong = [*_check_form(reply, finish), *(w for c in reply.tool_calls for w in find_invalid(item, c))]
     if not wrong:
-        wrong = _unequal(item.call, reply.tool_calls)
+        wrong = _find_unequal(item.call, reply.tool_calls)
     return Finding(
         check=check,
         ok=not wrong,
-        expected="; ".join(f"{c.name}({_show(c.arguments)})" for c in item.call),
+        expected="; ".join(f"{c.name}({_show_json(c.arguments)})" for c in item.call),
         got=_shown_calls(reply),
         item=item.id,
         detail="; ".join(wrong),
@@ -38,7 +38,7 @@ def call(
     )
 
 
-def _form(reply: Reply, finish: Container[str | None]) -> list[str]:
+def _check_form(reply: Reply, finish: Container[str | None]) -> list[str]:
     wrong = []
     if not reply.tool_calls:
         wrong.append("no tool call")
@@ -52,9 +52,9 @@ def _form(reply: Reply, finish: Container[str | None]) -> list[str]:
     return wrong
 
 
-def invalid(item: Item, made: ToolCall) -> list[str]:
+def find_invalid(item: Item, made: ToolCall) -> list[str]:
     """What is wrong with a call under the schema that was offered."""
-    schemas = {function(t)["name"]: function(t).get("parameters") or {} for t in item.tools}
+    schemas = {tool_function(t)["name"]: tool_function(t).get("parameters") or {} for t in item.tools}
     if made.name not in schemas:
         return [f"{made.name!r} is not among the tools ({', '.join(sorted(schemas))})"]
     if leak := LEAKS.search(made.arguments):
@@ -67,20 +67,20 @@ def invalid(item: Item, made: ToolCall) -> list[str]:
     return [f"{made.name}: {'/'.join(map(str, e.absolute_path)) or 'arguments'}: {e.message}" for e in errors]
 
 
-def _unequal(expected: Sequence[ExpectedCall], made: Sequence[ToolCall]) -> list[str]:
+def _find_unequal(expected: Sequence[ExpectedCall], made: Sequence[ToolCall]) -> list[str]:
     """Parallel calls are a multiset: their order carries no meaning."""
     left = [(c.name, parse_foreign_json(c.arguments, numbers=False)) for c in made]
     wrong = []
     for want in expected:
-        match = next((m for m in left if m[0] == want.name and same(m[1], want.arguments)), None)
+        match = next((m for m in left if m[0] == want.name and same_value(m[1], want.arguments)), None)
         if match is None:
-            wrong.append(f"no call {want.name}({_show(want.arguments)})")
+            wrong.append(f"no call {want.name}({_show_json(want.arguments)})")
         else:
             left.remove(match)
-    return wrong + [f"extra call {name}({_show(arguments)})" for name, arguments in left]
+    return wrong + [f"extra call {name}({_show_json(arguments)})" for name, arguments in left]
 
 
-def same(got: Json, want: Json) -> bool:
+def same_value(got: Json, want: Json) -> bool:
     """Equal by value and type: `"5"` is not 5, true is not 1, but 5.0 is 5 (JSON has one number type)."""
     match want:
         case bool() | None:
@@ -91,23 +91,25 @@ def same(got: Json, want: Json) -> bool:
             return isinstance(got, str) and got.strip() == want
         case Mapping():
             return (
-                isinstance(got, Mapping) and got.keys() == want.keys() and all(same(got[k], v) for k, v in want.items())
+                isinstance(got, Mapping)
+                and got.keys() == want.keys()
+                and all(same_value(got[k], v) for k, v in want.items())
             )
         case _:
             return (
                 isinstance(got, list)
                 and len(got) == len(want)
-                and all(same(g, w) for g, w in zip(got, want, strict=True))
+                and all(same_value(g, w) for g, w in zip(got, want, strict=True))
             )
 
 
-def no_call(item: Item, reply: Reply, *, check: str = "tools.no_call") -> Finding:
+def check_no_call(item: Item, reply: Reply, *, check: str = "tools.no_call") -> Finding:
     """Tools are offered and none fits: the model answers in words. An expected answer is compared too."""
     if item.answer:
-        right = answer.right(item, reply, check=check)
+        right = answer.check_answer(item, reply, check=check)
         return replace(right, data={**right.data, "called": bool(reply.tool_calls)})
     wrong = [f"called {c.name!r}" for c in reply.tool_calls]
-    wrong += text.defects(reply.content, prompt=answer.prompt_text(item))
+    wrong += text.find_defects(reply.content, prompt=answer.prompt_text(item))
     if reply.finish_reason != "stop":
         wrong.append(f"finish_reason is {reply.finish_reason!r}, not 'stop'")
     return Finding(
@@ -121,9 +123,11 @@ def no_call(item: Item, reply: Reply, *, check: str = "tools.no_call") -> Findin
     )
 
 
-def stream_equals_whole(item: Item, streamed: Reply, whole: Reply) -> Finding:
+def check_stream_equals_whole(item: Item, streamed: Reply, whole: Reply) -> Finding:
     """One greedy request, both ways: same words, calls, finish_reason and prompt_tokens."""
-    wrong = [f"{name}: {a!r} streamed, {b!r} whole" for name, a, b in _compared(streamed, whole) if not same(a, b)]
+    wrong = [
+        f"{name}: {a!r} streamed, {b!r} whole" for name, a, b in _pair_fields(streamed, whole) if not same_value(a, b)
+    ]
     return Finding(
         check="tools.stream_equals_whole",
         ok=not wrong,
@@ -134,28 +138,28 @@ def stream_equals_whole(item: Item, streamed: Reply, whole: Reply) -> Finding:
     )
 
 
-def _compared(a: Reply, b: Reply) -> list[tuple[str, Json, Json]]:
+def _pair_fields(a: Reply, b: Reply) -> list[tuple[str, Json, Json]]:
     return [
         ("content", a.content.strip(), b.content.strip()),
         ("reasoning", a.reasoning.strip(), b.reasoning.strip()),
-        ("calls", _values(a), _values(b)),
+        ("calls", _call_values(a), _call_values(b)),
         ("finish_reason", a.finish_reason or "", b.finish_reason or ""),
         ("prompt_tokens", a.prompt_tokens or 0, b.prompt_tokens or 0),
     ]
 
 
-def _values(reply: Reply) -> list[list[Json]]:
-    return [[c.name, _parsed(c.arguments)] for c in reply.tool_calls]
+def _call_values(reply: Reply) -> list[list[Json]]:
+    return [[c.name, _parse_arguments(c.arguments)] for c in reply.tool_calls]
 
 
-def _parsed(arguments: str) -> Json:
+def _parse_arguments(arguments: str) -> Json:
     try:
         return parse_foreign_json(arguments, numbers=False)
     except UnreadableJson:
         return f"not JSON: {arguments}"
 
 
-def trigger_f1(wanted: Mapping[str, bool], called: Mapping[str, bool]) -> Finding:
+def check_trigger_f1(wanted: Mapping[str, bool], called: Mapping[str, bool]) -> Finding:
     """Does the model call a tool when, and only when, the reference does? Over items of both kinds."""
     hits = sum(wanted[i] and called[i] for i in wanted)
     wrong = [i for i in wanted if wanted[i] != called[i]]
@@ -171,7 +175,7 @@ def trigger_f1(wanted: Mapping[str, bool], called: Mapping[str, bool]) -> Findin
     )
 
 
-def function(tool: Mapping[str, Any]) -> Mapping[str, Any]:
+def tool_function(tool: Mapping[str, Any]) -> Mapping[str, Any]:
     """A tool's own part, with or without OpenAI's wrapper."""
     own: Mapping[str, Any] = tool.get("function", tool)
     return own
@@ -181,5 +185,5 @@ def _shown_calls(reply: Reply) -> str:
     return "; ".join(f"{c.name}({c.arguments})" for c in reply.tool_calls) or reply.content
 
 
-def _show(value: Json) -> str:
+def _show_json(value: Json) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True)

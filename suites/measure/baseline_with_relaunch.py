@@ -19,7 +19,7 @@ from suites.asking.depth import Depth
 from suites.checks import throughput
 from suites.measure import claims, loads
 
-Measure = Callable[..., dict[str, Any]]  # as `loads.load`
+Measure = Callable[..., dict[str, Any]]  # as `loads.measure_load`
 NOT_OURS = "the engine is somebody else's"
 NOT_REPEATED = "what was asked there differs"  # other prompt lengths: some requests failed
 
@@ -63,39 +63,43 @@ class Judged:
     depth: Depth
     baseline: Baseline
     relaunch: Relaunch
-    measure: Measure = loads.load
+    measure: Measure = loads.measure_load
 
     def findings(self, engine: Engine, asked: Iterable[Load]) -> Iterator[Finding]:
         """Every load once, until one is no measurement; then those that are slow again, if nothing else is wrong."""
         taken: list[Taken] = []
         for load in asked:
-            taken.append(self._take(engine, load))
+            taken.append(self._measure_load(engine, load))
             yield from taken[-1].sound
             if not taken[-1].is_sound:
                 break
         again = [t for t in taken if t.slow] if all(t.is_sound for t in taken) else []
         yield from (f for t in taken for f in t.watched if not (again and f in t.slow))
-        yield from self._again(again) if again else ()
+        yield from self._measure_again(again) if again else ()
 
-    def _again(self, slow: Sequence[Taken]) -> Iterator[Finding]:
+    def _measure_again(self, slow: Sequence[Taken]) -> Iterator[Finding]:
         fresh = self.relaunch("; ".join(f"{f.check} {f.got}" for t in slow for f in t.slow))
         for first in slow:
             if fresh is None:
-                yield from (throughput.stands(f, NOT_OURS) for f in first.slow)
+                yield from (throughput.keep_first_verdict(f, NOT_OURS) for f in first.slow)
                 continue
-            second = self._take(fresh, first.load, attempt=2)
+            second = self._measure_load(fresh, first.load, attempt=2)
             yield from second.sound
             found = {f.check: f for f in second.watched}
             for f in first.slow:
-                yield throughput.on_both(f, found[f.check]) if f.check in found else throughput.stands(f, NOT_REPEATED)
+                yield (
+                    throughput.judge_both_launches(f, found[f.check])
+                    if f.check in found
+                    else throughput.keep_first_verdict(f, NOT_REPEATED)
+                )
 
-    def _take(self, engine: Engine, load: Load, **attempt: int) -> Taken:
+    def _measure_load(self, engine: Engine, load: Load, **attempt: int) -> Taken:
         depth = replace(self.depth, load_prompt_tokens=load.prompt_tokens)
         result = self.measure(
             engine, self.bank, depth, streams=load.streams, output_len=load.output_len, waves=load.waves
         )
-        loads.must_be_fit(result, self.cell)
-        where = loads.record(self.evidence, result, depth=depth.name, **load.where, **attempt)
-        published = () if attempt else claims.against(self.cell, result)
-        sound = [throughput.complete(result, output_len=load.output_len), load.true(result), *published]
-        return Taken(load, sound, [*loads.against(self.baseline, self.cell, result, where)])
+        loads.require_fit(result, self.cell)
+        where = loads.record_load(self.evidence, result, depth=depth.name, **load.where, **attempt)
+        published = () if attempt else claims.check_claims(self.cell, result)
+        sound = [throughput.check_complete(result, output_len=load.output_len), load.true(result), *published]
+        return Taken(load, sound, [*loads.check_baseline(self.baseline, self.cell, result, where)])

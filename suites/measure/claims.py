@@ -20,28 +20,26 @@ COMPARED: Final[Mapping[str, tuple[Callable[[Result], float], bool]]] = {
 }
 INPUT_ROOM: Final = 0.10  # banks make prompts of about a length
 INPUT: Final = ("input_tokens", "prompt_tokens", "context_tokens")  # under one of these names
-UNDERSTOOD: Final = {
-    *INPUT, "concurrency", "output_tokens", "indexcache", "mtp", "dataset", "warmup", "repetitions"
-}  # fmt: skip
+UNDERSTOOD: Final = {*INPUT, "concurrency", "output_tokens", "indexcache", "mtp", "dataset", "warmup", "repetitions"}
 
 
-def against(cell: Cell, result: Result) -> Iterator[Finding]:
+def check_claims(cell: Cell, result: Result) -> Iterator[Finding]:
     """One finding per published number that this load repeats."""
-    for claim, measured in _of(cell):
-        if measured.metric in COMPARED and _repeats(measured.conditions, result, cell):
+    for claim, measured in _claims_of(cell):
+        if measured.metric in COMPARED and _repeats_claim(measured.conditions, result, cell):
             ours, more_is_better = COMPARED[measured.metric]
             label = f"{claim}.{measured.metric}.c{result['max_concurrency']}"
-            yield throughput.near_claim(label, ours(result), float(measured.value), more_is_better=more_is_better)
+            yield throughput.check_claim(label, ours(result), float(measured.value), more_is_better=more_is_better)
 
 
 @cache
-def _of(cell: Cell) -> tuple[tuple[str, Measurement], ...]:
+def _claims_of(cell: Cell) -> tuple[tuple[str, Measurement], ...]:
     """What is claimed of this cell, with the claim's id."""
     own = [c.value for c in load().claims if c.condition(cell.facts)]
     return tuple((claim.id, measured) for claim in own for measured in claim.measurements)
 
 
-def _repeats(conditions: Mapping[str, Any], result: Result, cell: Cell) -> bool:
+def _repeats_claim(conditions: Mapping[str, Any], result: Result, cell: Cell) -> bool:
     """Every condition is one that a load can repeat, and this one did."""
     asked = next((conditions[name] for name in INPUT if name in conditions), None)
     if asked is None or not conditions.keys() <= UNDERSTOOD:

@@ -23,7 +23,7 @@ def require_fitting(paths: Sequence[Path], plans: Sequence[Plan], host: Mapping[
         ConfigError: naming each file that is no baseline of it, what it is of, and what was expected.
     """
     files = [path for path in find_files(paths) if path in paths]
-    problems = [Problem(str(file), 0, "", why) for file in files for why in _wrong(file, plans, host)]
+    problems = [Problem(str(file), 0, "", why) for file in files for why in _explain_unfit(file, plans, host)]
     if problems:
         raise ConfigError(problems)
 
@@ -34,7 +34,7 @@ def fit_plan(earlier: Baseline, plan: Plan, host: Mapping[str, Any]) -> Fitting:
     return earlier.fitting(plan.cell.id, plan.fingerprint, gpus, cpu)
 
 
-def _wrong(file: Path, plans: Sequence[Plan], host: Mapping[str, Any]) -> Iterator[str]:
+def _explain_unfit(file: Path, plans: Sequence[Plan], host: Mapping[str, Any]) -> Iterator[str]:
     earlier = read([file])
     own = [plan for plan in plans if plan.cell.id in earlier.cells]
     if plans and not own:

@@ -46,7 +46,9 @@ GPU_RECORDED: Mapping[str, str] = {
 FEWEST_BEATS = 100  # of the client's heart, 10 ms apart: fewer have no 99th percentile
 
 
-def load(engine: Engine, bank: Bank, depth: Depth, *, streams: int, output_len: int, waves: int) -> dict[str, Any]:
+def measure_load(
+    engine: Engine, bank: Bank, depth: Depth, *, streams: int, output_len: int, waves: int
+) -> dict[str, Any]:
     """One warm-up wave and `waves` measured ones, all of distinct prompts: nothing measured is in the prefix cache."""
     items = bank.load_prompts(streams * (1 + waves), tokens=depth.load_prompt_tokens)
     prompts = tuple(tuple(item.messages) for item in items)
@@ -61,11 +63,11 @@ def load(engine: Engine, bank: Bank, depth: Depth, *, streams: int, output_len: 
         label=f"c{streams}",
         input_tokens_about=depth.load_prompt_tokens,
     )
-    result = _measured(spec, engine)
-    return result | {WAVE: statistics.median(throughput.by_wave(result) or [0.0])}
+    result = _run_and_watch(spec, engine)
+    return result | {WAVE: statistics.median(throughput.rate_by_wave(result) or [0.0])}
 
 
-def _measured(spec: LoadSpec, engine: Engine) -> dict[str, Any]:
+def _run_and_watch(spec: LoadSpec, engine: Engine) -> dict[str, Any]:
     """The load process's numbers and those of the GPUs meanwhile. Of what it sends the digest is kept."""
 
     def measure() -> dict[str, Any]:
@@ -80,7 +82,7 @@ def _measured(spec: LoadSpec, engine: Engine) -> dict[str, Any]:
     return result
 
 
-def admitted(settings: Mapping[str, Any], concurrency: Iterable[int]) -> tuple[int, ...]:
+def limit_streams(settings: Mapping[str, Any], concurrency: Iterable[int]) -> tuple[int, ...]:
     """Ascending numbers of streams, none more than the launch runs at once: beyond that a load measures its queue.
 
     Two are asked of every launch, so that requests meet.
@@ -89,9 +91,9 @@ def admitted(settings: Mapping[str, Any], concurrency: Iterable[int]) -> tuple[i
     return tuple(sorted({n if most is None else min(n, max(2, int(most))) for n in concurrency}))
 
 
-def must_be_fit(result: Mapping[str, Any], cell: Cell) -> None:
+def require_fit(result: Mapping[str, Any], cell: Cell) -> None:
     """A starved client measures itself. On the CPU rig engine and client share cores, and of a load of a moment one
-    late beat is the p99: there it is only recorded, and judges nothing (`if_fit`).
+    late beat is the p99: there it is only recorded, and judges nothing (`excuse_unfit_client`).
     A GPU that was too hot or short of power measures the room it stands in.
 
     Raises:
@@ -104,7 +106,7 @@ def must_be_fit(result: Mapping[str, Any], cell: Cell) -> None:
         raise HostError(f"the load client was not fit to measure: {result['client_unfit_because']}")
 
 
-def if_fit(result: Mapping[str, Any], finding: Finding) -> Finding:
+def excuse_unfit_client(result: Mapping[str, Any], finding: Finding) -> Finding:
     """A finding about timing, which a starved client cannot make: it is kept, but neither passes nor fails anything."""
     if result["client_fit"]:
         return finding
@@ -112,7 +114,7 @@ def if_fit(result: Mapping[str, Any], finding: Finding) -> Finding:
     return replace(finding, ok=True, sensitive=False, detail=why)
 
 
-def record(evidence: Evidence, result: Mapping[str, Any], **conditions: Any) -> Mapping[str, Any]:
+def record_load(evidence: Evidence, result: Mapping[str, Any], **conditions: Any) -> Mapping[str, Any]:
     """Numbers for baselines and claims, with the conditions that make them comparable, which are returned."""
     where: dict[str, Any] = {
         "concurrency": result["max_concurrency"],
@@ -127,10 +129,12 @@ def record(evidence: Evidence, result: Mapping[str, Any], **conditions: Any) -> 
     return where
 
 
-def against(baseline: Baseline, cell: Cell, result: Mapping[str, Any], where: Mapping[str, Any]) -> Iterator[Finding]:
+def check_baseline(
+    baseline: Baseline, cell: Cell, result: Mapping[str, Any], where: Mapping[str, Any]
+) -> Iterator[Finding]:
     """Whether it is slower than the cell's earlier launches, as far as there are any."""
     for name, more_is_better in WATCHED.items():
         earlier = baseline.launches(cell.id, name, where)
         if earlier:
             finding = not_slower(name, [float(result[name])], earlier, more_is_better=more_is_better)
-            yield if_fit(result, finding)
+            yield excuse_unfit_client(result, finding)

@@ -29,19 +29,19 @@ def index_topk(cell: Cell, settings: Mapping[str, Any]) -> int:
     return int(settings.get("index_topk", cell.checkpoint.index_topk))
 
 
-def prompts(bank: Bank, *, topk: int, settings: Mapping[str, Any]) -> dict[str, Item]:
+def make_prompts(bank: Bank, *, topk: int, settings: Mapping[str, Any]) -> dict[str, Item]:
     """Which questions these are: a needle within index_topk and, where the context holds it, one beyond."""
     sizes = {"short": lengths.within_index_topk(settings, topk), "long": lengths.just_beyond(settings, topk)}
     return {name: bank.needle(tokens=n, depth=DEPTH) for name, n in sizes.items() if n is not None}
 
 
-def frozen(bank: Bank, *, topk: int, settings: Mapping[str, Any]) -> dict[str, Item]:
+def make_all_prompts(bank: Bank, *, topk: int, settings: Mapping[str, Any]) -> dict[str, Item]:
     """Those and, where the bank has one that fits, a prompt beyond index_topk that the model cannot answer. A sure
     answer hides what it was computed from; of this one every pattern of IndexCache makes something else."""
     unsure = bank.unsure(index_topk=topk)
     about = 0 if unsure is None else unsure.tokens_prompt_about or 0
-    fits = unsure is not None and lengths.fitting(settings, about) == about
-    return {**prompts(bank, topk=topk, settings=settings), **({UNSURE: unsure} if unsure and fits else {})}
+    fits = unsure is not None and lengths.cap_to_context(settings, about) == about
+    return {**make_prompts(bank, topk=topk, settings=settings), **({UNSURE: unsure} if unsure and fits else {})}
 
 
 def max_tokens(item: Item) -> int:
@@ -49,18 +49,21 @@ def max_tokens(item: Item) -> int:
     return UNSURE_TOKENS if item.kind == UNSURE else MAX_TOKENS
 
 
-def take(client: Client, bank: Bank, *, topk: int, settings: Mapping[str, Any]) -> list[Finding]:
+def check_logprobs(client: Client, bank: Bank, *, topk: int, settings: Mapping[str, Any]) -> list[Finding]:
     """One finding per prompt; `data` holds the logprobs: two launches can be compared afterwards."""
-    return [_one(client, item, name, topk) for name, item in prompts(bank, topk=topk, settings=settings).items()]
+    return [
+        _check_prompt(client, item, name, topk)
+        for name, item in make_prompts(bank, topk=topk, settings=settings).items()
+    ]
 
 
-def ask(client: Client, item: Item) -> Reply:
+def ask_for_logprobs(client: Client, item: Item) -> Reply:
     return client.ask(item, top_logprobs=TOP, max_tokens=max_tokens(item))
 
 
-def _one(client: Client, item: Item, name: str, topk: int) -> Finding:
-    reply = ask(client, item)
-    wrong = _wrong(reply, name, topk)
+def _check_prompt(client: Client, item: Item, name: str, topk: int) -> Finding:
+    reply = ask_for_logprobs(client, item)
+    wrong = _find_wrong(reply, name, topk)
     written = [{token: finite(value) for token, value in position.items()} for position in named(reply.logprobs)]
     return Finding(
         check=f"signature.{name}",
@@ -74,7 +77,7 @@ def _one(client: Client, item: Item, name: str, topk: int) -> Finding:
     )
 
 
-def _wrong(reply: Reply, name: str, topk: int) -> str:
+def _find_wrong(reply: Reply, name: str, topk: int) -> str:
     """An engine without logprobs leaves no signature, which is no fault; NaN logprobs are one."""
     if wrong := unsound(reply.logprobs):
         return wrong

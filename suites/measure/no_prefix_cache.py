@@ -10,7 +10,7 @@ from uuid import uuid4
 from fixtures.client.client import Client, EngineRefused
 
 
-def cold(client: Client, dialect: str) -> Mapping[str, Any]:
+def bypass_prefix_cache(client: Client, dialect: str) -> Mapping[str, Any]:
     """Fields of the next request, which must find no cached prefix; empty where the engine has no way to say so.
 
     llamacpp: `cache_prompt` of its server. vllm: `cache_salt` is part of every block's hash (docs, Automatic Prefix

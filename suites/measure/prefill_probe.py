@@ -11,7 +11,7 @@ from suites.asking.contract import Engine
 CHUNKS = 3.5  # several edges, and a last chunk that is not full
 
 
-def prefill(item: Item, engine: Engine, client: Client, dialect: Dialect) -> Probe | None:
+def probe_prefill(item: Item, engine: Engine, client: Client, dialect: Dialect) -> Probe | None:
     """One token of an answer: every step that it takes is a prefill step. None where the engine counts no prompt."""
     start = end_of(engine.log_path, client.tape)
     before = observed(dialect, client, engine.log_path, start=start)

@@ -39,7 +39,7 @@ KEPT_CHARS = 20_000  # of a reply that is no evidence of anything but its engine
 DENSE = "dense"
 
 
-def proofs(cell: Cell, plan: Plan, client: Client, bank: Bank, file: Path = FILE) -> Iterator[Proof]:
+def prove_attention(cell: Cell, plan: Plan, client: Client, bank: Bank, file: Path = FILE) -> Iterator[Proof]:
     """Sparse attention and IndexCache by the numbers, for launches that there are recordings of.
 
     Raises:
@@ -50,7 +50,7 @@ def proofs(cell: Cell, plan: Plan, client: Client, bank: Bank, file: Path = FILE
     if cell.engine.dialect != "llamacpp" or not checkpoint.canary or checkpoint.format != "bf16" or checkpoint.made_by:
         return
     recorded = json.loads(file.read_text(encoding="utf-8"))
-    item = prompt(bank)
+    item = make_prompt(bank)
     require_current(recorded, cell, item, file, client.tape)
     topk = int(plan.settings["index_topk"])
     if topk != recorded["index_topk"]:
@@ -60,35 +60,42 @@ def proofs(cell: Cell, plan: Plan, client: Client, bank: Bank, file: Path = FILE
         raise EngineReplyMalformed(f"the engine computes no numbers: {wrong}", received=repr(reply.raw)[:KEPT_CHARS])
     tokens = reply.prompt_tokens or 0
     ways: Mapping[str, Logprobs] = recorded["ways"]
+    own_way = attention_pattern(cell)
     features = ["dsa", *(["indexcache"] if "indexcache" in cell.features else [])]
     for feature in features:
         yield by_recording(
-            feature, named(reply.logprobs), _rivals(ways, way(cell), feature), wanted=way(cell),
-            tolerance=recorded["tolerance"], prompt_tokens=tokens, index_topk=topk, rung=Rung.ABLATION,
-        )  # fmt: skip
+            feature,
+            named(reply.logprobs),
+            _pick_rivals(ways, own_way, feature),
+            wanted=own_way,
+            tolerance=recorded["tolerance"],
+            prompt_tokens=tokens,
+            index_topk=topk,
+            rung=Rung.ABLATION,
+        )
 
 
-def way(cell: Cell) -> str:
+def attention_pattern(cell: Cell) -> str:
     """How the cell's layers shall select: its pattern, or all of them for themselves."""
     pattern = cell.checkpoint.index_topk_pattern if "indexcache" in cell.features else None
     return pattern or "F" * cell.checkpoint.layers
 
 
-def prompt(bank: Bank) -> Item:
+def make_prompt(bank: Bank) -> Item:
     """The frozen question: a needle well beyond index_topk."""
     return bank.needle(tokens=PROMPT_TOKENS, depth=0.3)
 
 
-def _rivals(ways: Mapping[str, Logprobs], wanted: str, feature: str) -> dict[str, Logprobs]:
+def _pick_rivals(ways: Mapping[str, Logprobs], wanted: str, feature: str) -> dict[str, Logprobs]:
     """Dense attention for DSA; for IndexCache the other patterns too."""
     return {k: v for k, v in ways.items() if feature != "dsa" or k in (wanted, DENSE)}
 
 
 def require_current(recorded: Mapping[str, Any], cell: Cell, item: Item, file: Path, tape: Tape = LIVE) -> None:
-    """Raises: ConfigError, as `proofs`. Whoever replays this may not have the weights."""
+    """Raises: ConfigError, as `prove_attention`. Whoever replays this may not have the weights."""
     sha256 = tape.note("weights", {"checkpoint": cell.checkpoint.id}, lambda: weights_sha256(cell))
     now = {"weights_sha256": sha256, "prompt_sha256": frozen.prompt_sha256(item)}
-    frozen.require_current(file, frozen.stale(recorded, now), COMMAND)
+    frozen.require_current(file, frozen.find_stale(recorded, now), COMMAND)
 
 
 def weights_sha256(cell: Cell) -> str:

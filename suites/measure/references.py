@@ -66,7 +66,7 @@ class Key:
         return all(record[name] == getattr(self, name) for name in ("weights", "index_topk", "item"))
 
 
-def references(cell: Cell, plan: Plan, bank: Bank, file: Path = FILE) -> list[Reference]:
+def find_references(cell: Cell, plan: Plan, bank: Bank, file: Path = FILE) -> list[Reference]:
     """The recorded numbers of the prompts that `suites.measure.logprob_probe` has for this launch; none for other
     launches.
 
@@ -75,42 +75,44 @@ def references(cell: Cell, plan: Plan, bank: Bank, file: Path = FILE) -> list[Re
     """
     if not cell.checkpoint.canary:
         return []
-    records = recorded(file)
-    asked = [(key, item) for key, item in keys(cell, plan, bank) if any(map(key.of, records))]
-    stale = [why for key, item in asked for r in filter(key.of, records) for why in _stale(r, cell.checkpoint, item)]
+    records = read_references(file)
+    asked = [(key, item) for key, item in list_keys(cell, plan, bank) if any(map(key.of, records))]
+    stale = [
+        why for key, item in asked for r in filter(key.of, records) for why in _find_stale(r, cell.checkpoint, item)
+    ]
     frozen.require_current(file, stale, COMMAND)
     return [
         Reference(
-            item=item, way=key.way, ways={r["way"]: positions(r) for r in filter(key.but_for_the_way, records)}
+            item=item, way=key.way, ways={r["way"]: read_positions(r) for r in filter(key.but_for_the_way, records)}
         )
         for key, item in asked
-    ]  # fmt: skip
+    ]
 
 
-def recorded(file: Path = FILE) -> list[Mapping[str, Any]]:
+def read_references(file: Path = FILE) -> list[Mapping[str, Any]]:
     """Every reference of the file, as it stands there."""
     found: list[Mapping[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["references"]
     return found
 
 
-def positions(record: Mapping[str, Any]) -> Logprobs:
+def read_positions(record: Mapping[str, Any]) -> Logprobs:
     """As `matrix.judging.kl.listed` gives an engine's."""
     return [merged([(token, value) for token, value in each], each[0][0]) for each in record["positions"]]
 
 
-def keys(cell: Cell, plan: Plan, bank: Bank) -> list[tuple[Key, Item]]:
+def list_keys(cell: Cell, plan: Plan, bank: Bank) -> list[tuple[Key, Item]]:
     """What a launch must be held against, prompt by prompt."""
     topk = signature.index_topk(cell, plan.settings)
-    items = signature.frozen(bank, topk=topk, settings=plan.settings)
-    beyond, weights = way(cell, plan), recorded_as(cell.checkpoint)
+    items = signature.make_all_prompts(bank, topk=topk, settings=plan.settings)
+    beyond, weights = attention_way(cell, plan), recorded_as(cell.checkpoint)
     ways = {name: ALL if name == "short" else beyond for name in items}
     return [(Key(weights=weights, index_topk=topk, way=ways[name], item=item.id), item) for name, item in items.items()]
 
 
-def way(cell: Cell, plan: Plan) -> str:
+def attention_way(cell: Cell, plan: Plan) -> str:
     """How the layers shall select. A cache without keys of an indexer is one of dense attention."""
     dense = str(plan.settings.get("kv_layout", "")).startswith("dense")
-    return recordings.DENSE if dense else recordings.way(cell)
+    return recordings.DENSE if dense else recordings.attention_pattern(cell)
 
 
 def recorded_as(checkpoint: Checkpoint) -> str:
@@ -128,6 +130,6 @@ def _source_sha256() -> str:
     return CheckpointDirectory(WEIGHTS).weights_sha256()
 
 
-def _stale(record: Mapping[str, Any], checkpoint: Checkpoint, item: Item) -> list[str]:
+def _find_stale(record: Mapping[str, Any], checkpoint: Checkpoint, item: Item) -> list[str]:
     now = {"weights_sha256": weights_sha256(checkpoint), "prompt_sha256": frozen.prompt_sha256(item)}
-    return frozen.stale(record, now)
+    return frozen.find_stale(record, now)

@@ -31,20 +31,20 @@ FILLER = " a"  # one token in every byte-level vocabulary that splits before spa
 MOST_TRIES = 5
 
 
-def rendering(checkpoint: Checkpoint, tape: Tape = LIVE) -> Rendered | None:
+def find_token_counter(checkpoint: Checkpoint, tape: Tape = LIVE) -> Rendered | None:
     """The counter of a checkpoint whose tokenizer and template are on this machine, or were when the test ran."""
-    if not tape.note("tokenizer", {"checkpoint": checkpoint.id}, lambda: _directory(checkpoint) is not None):
+    if not tape.note("tokenizer", {"checkpoint": checkpoint.id}, lambda: _find_directory(checkpoint) is not None):
         return None
 
     def count(item: Item) -> int:
         asked = {"prompt_sha256": prompt_sha256(item)}
-        counted: int = tape.note("tokens", asked, lambda: _counter(_found(checkpoint))(item))
+        counted: int = tape.note("tokens", asked, lambda: _make_counter(_require_directory(checkpoint))(item))
         return counted
 
     return count
 
 
-def _directory(checkpoint: Checkpoint) -> Path | None:
+def _find_directory(checkpoint: Checkpoint) -> Path | None:
     with suppress(HostError):
         directory = find(checkpoint)
         if (directory / TEMPLATE).is_file() and (directory / TOKENIZER).is_file():
@@ -53,25 +53,25 @@ def _directory(checkpoint: Checkpoint) -> Path | None:
 
 
 @cache
-def _found(checkpoint: Checkpoint) -> Path:
+def _require_directory(checkpoint: Checkpoint) -> Path:
     """A directory that was there a moment ago."""
     return find(checkpoint)
 
 
 @cache
-def _counter(directory: Path) -> Rendered:
-    encoded = encoder(directory)
+def _make_counter(directory: Path) -> Rendered:
+    encoded = make_encoder(directory)
     return lambda item: len(encoded(item))
 
 
-def encoder(directory: Path) -> Callable[[Item], list[int]]:
+def make_encoder(directory: Path) -> Callable[[Item], list[int]]:
     """The ids of an item's prompt, by the template and tokenizer of a checkpoint's directory."""
-    template = _environment().from_string((directory / TEMPLATE).read_text(encoding="utf-8"))
+    template = _make_environment().from_string((directory / TEMPLATE).read_text(encoding="utf-8"))
     tokenizer = Tokenizer.from_file(str(directory / TOKENIZER))
 
     def encode(item: Item) -> list[int]:
         text = template.render(
-            messages=[_parsed(m) for m in item.messages],
+            messages=[_parse_calls(m) for m in item.messages],
             tools=list(item.tools) or None,
             add_generation_prompt=True,
             enable_thinking=False,
@@ -81,19 +81,19 @@ def encoder(directory: Path) -> Callable[[Item], list[int]]:
     return encode
 
 
-def _environment() -> ImmutableSandboxedEnvironment:
+def _make_environment() -> ImmutableSandboxedEnvironment:
     """As transformers renders templates: its two trims, its JSON, its way to refuse."""
     made = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
     made.filters["tojson"] = lambda value, **options: json.dumps(value, ensure_ascii=False, **options)
-    made.globals["raise_exception"] = _refuse
+    made.globals["raise_exception"] = _raise_template_error
     return made
 
 
-def _refuse(why: str) -> NoReturn:
+def _raise_template_error(why: str) -> NoReturn:
     raise TemplateError(why)
 
 
-def _parsed(message: Mapping[str, Any]) -> dict[str, Any]:
+def _parse_calls(message: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of earlier calls as objects: engines parse the wire's JSON text before they render."""
     calls = [
         {**c, "function": {**c["function"], "arguments": json.loads(c["function"]["arguments"])}}
@@ -102,22 +102,22 @@ def _parsed(message: Mapping[str, Any]) -> dict[str, Any]:
     return {**message, "tool_calls": calls} if calls else dict(message)
 
 
-def exactly(tokens: int, rendered: Rendered | None) -> Item:
+def make_prompt_of(tokens: int, rendered: Rendered | None) -> Item:
     """A prompt of exactly `tokens` tokens; without a tokenizer it is longer by its frame, a dozen tokens or so."""
     fillers = tokens
     for _ in range(MOST_TRIES if rendered else 0):
-        off = tokens - rendered(_filled(fillers)) if rendered else 0
+        off = tokens - rendered(_make_filler(fillers)) if rendered else 0
         if not off:
             break
         fillers += off
-    return _filled(fillers)
+    return _make_filler(fillers)
 
 
-def padded(item: Item, tokens: int, rendered: Rendered) -> Item | None:
+def pad_prompt(item: Item, tokens: int, rendered: Rendered) -> Item | None:
     """The item with filler in its last message: exactly `tokens` prompt tokens, or None where that cannot be."""
     fillers = tokens - rendered(item)
     for _ in range(MOST_TRIES):
-        made = _behind(item, fillers)
+        made = _prepend_filler(item, fillers)
         off = tokens - rendered(made)
         if not off:
             return made
@@ -125,12 +125,12 @@ def padded(item: Item, tokens: int, rendered: Rendered) -> Item | None:
     return None
 
 
-def _behind(item: Item, fillers: int) -> Item:
+def _prepend_filler(item: Item, fillers: int) -> Item:
     *before, last = item.messages
     text = f"{FILLER * max(0, fillers)}\n{last['content']}"
     return replace(item, id=f"{item.id}.pad{fillers}", messages=(*before, {**last, "content": text}))
 
 
-def _filled(fillers: int) -> Item:
+def _make_filler(fillers: int) -> Item:
     text = f"Count:{FILLER * max(0, fillers)}"
     return Item(id=f"limits.filler.{fillers}", kind="limit", messages=({"role": "user", "content": text},))

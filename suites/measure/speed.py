@@ -19,7 +19,7 @@ from suites.asking.contract import Engine, Evidence
 from suites.asking.depth import Depth
 from suites.checks import answer, throughput
 from suites.measure import loads
-from suites.measure.no_prefix_cache import cold
+from suites.measure.no_prefix_cache import bypass_prefix_cache
 
 Right = Mapping[str, bool]  # by item id
 LOADED_PROMPT_TOKENS: Final = 256  # decoding streams are what questions meet; long prefills only make them wait
@@ -27,17 +27,17 @@ LOADED_WAVES: Final = 4
 AT_ONCE: Final = 4  # questions
 
 
-def prefill(client: Client, items: Sequence[Item], dialect: str, evidence: Evidence) -> Finding:
+def measure_prefill(client: Client, items: Sequence[Item], dialect: str, evidence: Evidence) -> Finding:
     """The first token's time of each prompt, once without the cache and once with it; medians are recorded."""
-    pairs = [(_first_token(client, i, cold(client, dialect)), _again(client, i)) for i in items]
+    pairs = [(_first_token(client, i, bypass_prefix_cache(client, dialect)), _ask_twice(client, i)) for i in items]
     for name, replies in (("cold", [c for c, _ in pairs]), ("warm", [w for _, w in pairs])):
         rates = [throughput.prefill_tps(reply) for reply in replies]
         tokens = statistics.median(r.prompt_tokens or 0 for r in replies)
         evidence.measurement(f"prefill_{name}_tps", statistics.median(rates), "tok/s", {"input_len": tokens})
-    return throughput.told_apart([c for c, _ in pairs], [w for _, w in pairs])
+    return throughput.check_cold_and_warm([c for c, _ in pairs], [w for _, w in pairs])
 
 
-def _again(client: Client, item: Item) -> Reply:
+def _ask_twice(client: Client, item: Item) -> Reply:
     """Twice: the cold request may have been kept from writing the cache as well."""
     _first_token(client, item, {})
     return _first_token(client, item, {})
@@ -47,11 +47,11 @@ def _first_token(client: Client, item: Item, extra: Mapping[str, Any]) -> Reply:
     return client.ask(item, stream=True, max_tokens=1, extra=extra)
 
 
-def answered(client: Client, items: Sequence[Item]) -> Right:
-    return {item.id: answer.right(item, client.ask(item)).ok for item in items}
+def answer_alone(client: Client, items: Sequence[Item]) -> Right:
+    return {item.id: answer.check_answer(item, client.ask(item)).ok for item in items}
 
 
-def answered_beside_load(
+def answer_under_load(
     engine: Engine, client: Client, bank: Bank, items: Sequence[Item], depth: Depth
 ) -> tuple[dict[str, Any], Right]:
     """The load's result, and of each item whether every answer given during it was right.
@@ -63,17 +63,19 @@ def answered_beside_load(
     batches = itertools.cycle([items[i : i + AT_ONCE] for i in range(0, len(items), AT_ONCE)])
     asked: list[_Asked] = []
     with ThreadPoolExecutor(1) as pool:
-        load = pool.submit(loads.load, engine, bank, light, streams=streams, output_len=length, waves=LOADED_WAVES)
+        load = pool.submit(
+            loads.measure_load, engine, bank, light, streams=streams, output_len=length, waves=LOADED_WAVES
+        )
         while not client.tape.note("load_over", {}, load.done):
-            batch, began = next(batches), _now(client)
+            batch, began = next(batches), _read_clock(client)
             replies = client.together([(item, {}) for item in batch])
-            right = {i.id: answer.right(i, r).ok for i, r in zip(batch, replies, strict=True)}
-            asked.append(_Asked(began, _now(client), right))
+            right = {i.id: answer.check_answer(i, r).ok for i, r in zip(batch, replies, strict=True)}
+            asked.append(_Asked(began, _read_clock(client), right))
         result = load.result()
-    return result, _during(result, asked)
+    return result, _answers_during(result, asked)
 
 
-def _now(client: Client) -> float:
+def _read_clock(client: Client) -> float:
     """Seconds of the clock that the load process reads too."""
     moment: float = client.tape.note("clock", {}, time.perf_counter)
     return moment
@@ -85,7 +87,7 @@ class _Asked(NamedTuple):
     right: Right
 
 
-def _during(result: Mapping[str, Any], asked: Sequence[_Asked]) -> Right:
+def _answers_during(result: Mapping[str, Any], asked: Sequence[_Asked]) -> Right:
     """Both processes read the host's monotonic clock, so their times can be compared."""
     starts = result["start_times"]
     first, last = min(starts), max(s + e for s, e in zip(starts, result["e2els"], strict=True))

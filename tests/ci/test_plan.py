@@ -24,7 +24,7 @@ def matrix(tmp_path: Path) -> Matrix:
 
 def test_cells_with_equal_fingerprints_share_a_group(matrix: Matrix) -> None:
     cells = expand(matrix).runnable
-    groups = plan.launch_groups(matrix, cells)
+    groups = plan.group_by_launch(matrix, cells)
     assert [c.id for g in groups for c in g.cells] != []
     assert len({g.fingerprint for g in groups}) == len(groups)
     for group in groups:
@@ -33,23 +33,23 @@ def test_cells_with_equal_fingerprints_share_a_group(matrix: Matrix) -> None:
 
 
 def test_most_gpus_start_first(matrix: Matrix) -> None:
-    gpus = [g.rig.gpus for g in plan.launch_groups(matrix, expand(matrix).runnable)]
+    gpus = [g.rig.gpus for g in plan.group_by_launch(matrix, expand(matrix).runnable)]
     assert gpus == sorted(gpus, reverse=True)
     assert len(set(gpus)) > 1
 
 
 def test_a_launch_group_is_one_job_and_a_rig_that_nobody_runs_is_said_and_not_planned(matrix: Matrix) -> None:
-    groups = plan.launch_groups(matrix, expand(matrix).runnable)
-    planned = plan.jobs(groups, SERVED)
+    groups = plan.group_by_launch(matrix, expand(matrix).runnable)
+    planned = plan.pack_jobs(groups, SERVED)
     assert [len(j.groups) for j in planned] == [1] * len(planned)
     assert {j.rig.id for j in planned} == {"sm120x1", "sm120x4"}  # 3 GPUs do not divide 8 heads
-    [line] = plan.unserved(groups, SERVED)
+    [line] = plan.list_unserved(groups, SERVED)
     assert line.startswith("not planned: ") and line.endswith("cells on cpu: runs on a laptop")
 
 
 def test_a_job_tells_the_workflow_what_it_needs(matrix: Matrix) -> None:
-    groups = [g for g in plan.launch_groups(matrix, expand(matrix).runnable) if g.rig.id == "sm120x4"]
-    job = plan.jobs(groups, SERVED)[0].as_json()
+    groups = [g for g in plan.group_by_launch(matrix, expand(matrix).runnable) if g.rig.id == "sm120x4"]
+    job = plan.pack_jobs(groups, SERVED)[0].as_json()
     assert job["runs_on"] == ["gpu", "x4"] and job["host"] == "big" and job["timeout_min"] == 30
     assert job["mark"] == "sm120" and job["gpus"] == 4 and job["models"] == "/m" and job["launches"] == 1
     assert job["cells"].split() == [c.id for c in groups[0].cells]
@@ -71,7 +71,7 @@ def test_githubs_limits_are_kept_by_putting_more_launches_into_a_job(
     rigs = [Rig(id=f"r{i}", gpu=gpu, gpus=1) for i in range(len(per_rig))]
     served = {r.id: Runner(labels=("x",), host=r.id, launch_timeout_min=9, models="/m") for r in rigs}
     groups = [g for rig, n in zip(rigs, per_rig, strict=True) for g in many(matrix, rig, n)]
-    planned: tuple[Job, ...] = plan.jobs(groups, served)
+    planned: tuple[Job, ...] = plan.pack_jobs(groups, served)
     assert len(planned) == jobs
     assert max((len(j.groups) for j in planned), default=0) == launches_per_job
     assert sorted(g.fingerprint for j in planned for g in j.groups) == sorted(g.fingerprint for g in groups)
@@ -83,7 +83,7 @@ def test_githubs_limits_are_kept_by_putting_more_launches_into_a_job(
 def test_rigs_of_one_machine_share_its_queue(matrix: Matrix) -> None:
     rigs = [Rig(id=f"r{i}", gpu=matrix.gpus["big"], gpus=1) for i in range(2)]
     served = {r.id: Runner(labels=("x",), host="same", launch_timeout_min=9, models="/m") for r in rigs}
-    planned = plan.jobs([g for rig in rigs for g in many(matrix, rig, 60)], served)
+    planned = plan.pack_jobs([g for rig in rigs for g in many(matrix, rig, 60)], served)
     assert len(planned) <= plan.MAX_QUEUED
 
 
@@ -124,7 +124,7 @@ def test_a_policy_plans_exactly_the_cells_that_its_gate_will_ask_for(capsys: pyt
     matrix = load()
     assert plan.main(["--policy", str(path), "--format", "json"]) == 0
     planned = [c for job in json.loads(capsys.readouterr().out) for c in job["cells"].split()]
-    served = runners.load(matrix.rigs)
+    served = runners.load_runners(matrix.rigs)
     wanted = {c.id for c in policy.expect(*policy.load(path), matrix)}
     assert all(served[c.rig.id].serves for c in expand(matrix).runnable if c.id in wanted)
     assert sorted(planned) == sorted(wanted)

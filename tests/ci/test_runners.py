@@ -12,17 +12,17 @@ from tests.ci.world import RIGS, RUNNERS, SERVED, write
 
 def problems(path: Path) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        runners.load(RIGS, path)
+        runners.load_runners(RIGS, path)
     return [str(p) for p in caught.value.problems]
 
 
 def test_a_sound_file_loads(tmp_path: Path) -> None:
-    assert runners.load(RIGS, write(tmp_path)) == SERVED
+    assert runners.load_runners(RIGS, write(tmp_path)) == SERVED
 
 
 def test_the_committed_file_knows_every_rig_of_the_axes() -> None:
     rigs = load().rigs
-    assert set(runners.load(rigs)) == set(rigs)
+    assert set(runners.load_runners(rigs)) == set(rigs)
 
 
 def test_a_rig_without_an_entry_is_a_problem(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_a_new_gate_is_offered_and_one_without_gpu_cells_is_not(tmp_path: Path) 
     for name, marks in (("night", "sm90x1"), ("desk", "cpu")):
         text = f"title: x\nrequire:\n  - marks: {marks}\nmax_age_h: 1\n"
         (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
-    assert workflows.gates_on_runners(matrix, runners.load(matrix.rigs), tmp_path) == ["night"]
+    assert workflows.gates_on_runners(matrix, runners.load_runners(matrix.rigs), tmp_path) == ["night"]
 
 
 def test_github_accepts_the_files() -> None:

@@ -11,10 +11,10 @@ def test_the_committed_pages_are_what_the_code_generates() -> None:
 
 
 def test_a_field_brings_its_type_default_and_comment() -> None:
-    found = {f.name: f for f in schema.fields(Checkpoint)}
+    found = {f.name: f for f in schema.read_fields(Checkpoint)}
     assert found["size_bytes"] == ("size_bytes", "int | None", None, "None: no source states it")
     assert found["rope_dims"].default == "64"
-    assert {f.name: f for f in schema.fields(Overlay)}["when"].default == "{}"
+    assert {f.name: f for f in schema.read_fields(Overlay)}["when"].default == "{}"
     assert "canary" not in found  # a property is no key
 
 

@@ -29,7 +29,7 @@ from reports.compare.slower import BASELINE_LAUNCHES, not_slower
 from reports.evidence.finding import Finding
 from suites import test_effective
 from suites.asking.depth import QUICK, Depth
-from suites.measure.rendering import rendering
+from suites.measure.rendering import find_token_counter
 from tests.faults.proxy import FaultProxy
 from tests.faults.suite_tests import (
     BASELINE,
@@ -128,9 +128,15 @@ class Real:
             self.base_url, self.engine.model, self.engine.api_key, silence_s=silence_s, total_s=total_s, tape=tape
         ) as asker:
             given = {
-                "cell": self.plan.cell, "plan": self.plan, "engine": running, "client": asker, "bank": bank,
-                "evidence": evidence, "depth": self.depth, "rendered": rendering(self.plan.cell.checkpoint, tape),
-            }  # fmt: skip
+                "cell": self.plan.cell,
+                "plan": self.plan,
+                "engine": running,
+                "client": asker,
+                "bank": bank,
+                "evidence": evidence,
+                "depth": self.depth,
+                "rendered": find_token_counter(self.plan.cell.checkpoint, tape),
+            }
             given["judged"] = unwatched(given)
             function(**{n: given[n] for n in inspect.signature(function).parameters})
 

@@ -101,26 +101,26 @@ def test_any_metrics_are_observations_or_the_engines_fault(labels: str, value: s
 def judged(reply: Reply, other: Reply) -> Iterator[Finding | None]:
     """Every check that judges a reply."""
     for item in (FACT, CODE, ASKED):
-        yield answer.right(item, reply)
-        yield answer.sound(item, reply)
-        yield needle.found(item, reply, index_topk=256)
-        yield needle.not_invented(item, reply)
-        yield protocol.envelope(item, reply, max_tokens=8)
-        yield protocol.prompt_tokens(item, reply, 9)
-        yield tools.call(item, reply)
-        yield tools.no_call(item, reply)
-        yield tools.stream_equals_whole(item, reply, other)
-        yield tool_choice.none(item, reply)
-        yield tool_choice.fitting(item, reply, "named")
-        yield tool_choice.forced(item, reply, "required", name="f", how="enforced")
-        yield limits.refused(item, reply, tokens=9, context=8, exact=True)
-        yield limits.refused(item, (400, reply.content), tokens=9, context=8, exact=True)
-    yield isolation.no_leak(CODE, reply, {CODE.id: "abc123", "y": "def456"})
-    yield isolation.repeatable(FACT, [reply, other])
-    yield isolation.same_numbers("batch", FACT, [reply, reply], other, allowed=0.1)
-    yield agreement.agrees(FACT, reply, REFERENCE, way="FFFF", allowed=1.0)
-    agreement.pattern(reply, {"FFFF": REFERENCE, "FFSS": REFERENCE}, wanted="FFSS", allowed=1.0)
-    yield throughput.told_apart([reply], [other])
+        yield answer.check_answer(item, reply)
+        yield answer.check_text(item, reply)
+        yield needle.check_needle(item, reply, index_topk=256)
+        yield needle.check_not_invented(item, reply)
+        yield protocol.check_envelope(item, reply, max_tokens=8)
+        yield protocol.check_prompt_tokens(item, reply, 9)
+        yield tools.check_calls(item, reply)
+        yield tools.check_no_call(item, reply)
+        yield tools.check_stream_equals_whole(item, reply, other)
+        yield tool_choice.check_none(item, reply)
+        yield tool_choice.check_fitting(item, reply, "named")
+        yield tool_choice.check_forced(item, reply, "required", name="f", how="enforced")
+        yield limits.check_refusal(item, reply, tokens=9, context=8, exact=True)
+        yield limits.check_refusal(item, (400, reply.content), tokens=9, context=8, exact=True)
+    yield isolation.check_no_leak(CODE, reply, {CODE.id: "abc123", "y": "def456"})
+    yield isolation.check_repeatable(FACT, [reply, other])
+    yield isolation.check_same_numbers("batch", FACT, [reply, reply], other, allowed=0.1)
+    yield agreement.check_agreement(FACT, reply, REFERENCE, way="FFFF", allowed=1.0)
+    agreement.prove_pattern(reply, {"FFFF": REFERENCE, "FFSS": REFERENCE}, wanted="FFSS", allowed=1.0)
+    yield throughput.check_cold_and_warm([reply], [other])
 
 
 @LAW
@@ -136,9 +136,11 @@ def test_any_reply_gives_findings_that_evidence_can_hold(reply: Reply, other: Re
 NO_NUMBERS: list[object] = [float("nan"), float("inf"), None, "-0.1", True, 0.5, 10**400, [], {}]
 Judge = Callable[[Item, Reply], Finding]
 COMPUTES: dict[str, Judge] = {
-    "repeatable": lambda item, reply: isolation.repeatable(item, [reply, reply]),
-    "batch": lambda item, reply: isolation.same_numbers("batch", item, [reply], reply, allowed=0.1, sensitive=False),
-    "reference": lambda item, reply: agreement.agrees(item, reply, REFERENCE, way="FFFF", allowed=1e9),
+    "repeatable": lambda item, reply: isolation.check_repeatable(item, [reply, reply]),
+    "batch": lambda item, reply: isolation.check_same_numbers(
+        "batch", item, [reply], reply, allowed=0.1, sensitive=False
+    ),
+    "reference": lambda item, reply: agreement.check_agreement(item, reply, REFERENCE, way="FFFF", allowed=1e9),
 }
 
 

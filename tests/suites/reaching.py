@@ -37,7 +37,7 @@ from suites.asking.depth import DEPTHS, Depth
 from suites.measure import loads, speed
 from suites.measure.baseline_with_relaunch import Judged, Load
 from suites.measure.references import WEIGHTS
-from suites.measure.rendering import encoder
+from suites.measure.rendering import make_encoder
 from tests.suites import world
 
 PARTS = ("context", "chunk_tokens", "page_tokens", "index_topk", "max_running_requests")  # settings that lengths follow
@@ -55,7 +55,7 @@ class Notes(list[Asked]):
 
 @cache
 def _encoder() -> Any:
-    return encoder(WEIGHTS)
+    return make_encoder(WEIGHTS)
 
 
 def count_tokens(item: Item) -> int:
@@ -176,7 +176,7 @@ def noted(test: str, planned: Plan, depth: Depth) -> Notes:
 
 
 def _sweep(notes: Notes, settings: Mapping[str, Any], depth: Depth) -> None:
-    for streams in loads.admitted(settings, depth.load_sweep):
+    for streams in loads.limit_streams(settings, depth.load_sweep):
         notes.note(of_length(depth.load_prompt_tokens), at_once=streams)
 
 

@@ -31,7 +31,7 @@ def launches(path: Path, values: list[float], name: str = "wave_output_throughpu
 
 
 def slower(path: Path, **changes: Any) -> list[bool]:
-    found = loads.against(read([path]), cell(), RESULT | changes, WHERE)
+    found = loads.check_baseline(read([path]), cell(), RESULT | changes, WHERE)
     return [finding.ok for finding in found if finding.check.endswith("wave_output_throughput")]
 
 
@@ -76,7 +76,7 @@ def test_an_unfit_client_fails_no_engine(tmp_path: Path) -> None:
 
 
 def test_without_a_baseline_nothing_is_asserted() -> None:
-    assert list(loads.against(Baseline(), cell(), RESULT, WHERE)) == []
+    assert list(loads.check_baseline(Baseline(), cell(), RESULT, WHERE)) == []
 
 
 def test_a_file_that_is_no_evidence_is_named(tmp_path: Path) -> None:

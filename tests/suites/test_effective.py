@@ -86,7 +86,7 @@ def recorded() -> dict[str, Any]:
 
 
 def test_there_is_a_recording_for_every_way_the_cpu_cells_compute() -> None:
-    ways = {recordings.way(c) for c in expand(load()).runnable if c.id.startswith(("cpu.llama",))}
+    ways = {recordings.attention_pattern(c) for c in expand(load()).runnable if c.id.startswith(("cpu.llama",))}
     assert ways | {recordings.DENSE} == recorded()["ways"].keys() == launches()[0].keys()
 
 
@@ -109,14 +109,14 @@ def test_stale_recordings_are_an_error_that_names_the_command(key: str, tmp_path
         Client("http://127.0.0.1:1", MODEL) as client,
         pytest.raises(ConfigError, match=f"{key} is 000.*record again: python -m lab.references.record_recordings"),
     ):
-        list(recordings.proofs(asked.cell, asked, client, CanaryBank(), file))
+        list(recordings.prove_attention(asked.cell, asked, client, CanaryBank(), file))
 
 
 @needs_canary
 def test_the_committed_recordings_are_of_these_weights_and_this_prompt() -> None:
     """Fails after every change of either, with the command that mends it."""
     asked = planned(CPU + "baseline")
-    recordings.require_current(recorded(), asked.cell, recordings.prompt(CanaryBank()), recordings.FILE)
+    recordings.require_current(recorded(), asked.cell, recordings.make_prompt(CanaryBank()), recordings.FILE)
 
 
 @pytest.mark.parametrize(
@@ -130,4 +130,4 @@ def test_the_committed_recordings_are_of_these_weights_and_this_prompt() -> None
 def test_launches_without_a_recording_are_left_alone(name: str) -> None:
     asked = planned(name)
     with Client("http://127.0.0.1:1", MODEL) as client:
-        assert list(recordings.proofs(asked.cell, asked, client, CanaryBank())) == []
+        assert list(recordings.prove_attention(asked.cell, asked, client, CanaryBank())) == []

@@ -67,9 +67,9 @@ def test_release_states_five_percent_per_length() -> None:
 
 
 def test_the_sweep_stands_on_both_sides_and_inside_the_context() -> None:
-    assert lengths.swept({"context": 202_752}, FULL) == (1987, 2109, 3973, 4219, 5335, 5665)
-    assert lengths.swept({"context": 4096}, FULL) == (1987, 2109)
-    assert lengths.swept({}, QUICK) == ()
+    assert lengths.list_swept_lengths({"context": 202_752}, FULL) == (1987, 2109, 3973, 4219, 5335, 5665)
+    assert lengths.list_swept_lengths({"context": 4096}, FULL) == (1987, 2109)
+    assert lengths.list_swept_lengths({}, QUICK) == ()
 
 
 def test_page_edges_are_the_last_token_and_the_next() -> None:

@@ -13,5 +13,9 @@ def test_the_profiles_are_those_of_the_seed() -> None:
 
 
 def test_llama_cpp_calls_the_penalty_otherwise() -> None:
-    assert sampling.asked(sampling.STRICT, "llamacpp") == {"seed": 7, "temperature": 0.0, "repeat_penalty": 1.05}
-    assert sampling.asked(sampling.STRICT, "vllm") == {"seed": 7, **sampling.STRICT}
+    assert sampling.sampling_fields(sampling.STRICT, "llamacpp") == {
+        "seed": 7,
+        "temperature": 0.0,
+        "repeat_penalty": 1.05,
+    }
+    assert sampling.sampling_fields(sampling.STRICT, "vllm") == {"seed": 7, **sampling.STRICT}

@@ -30,7 +30,7 @@ def _position(listed: Mapping[str, float]) -> dict[str, Any]:
 
 
 def judged(positions: Logprobs, allowed: float = 1e-3) -> Finding:
-    return agreement.agrees(ITEM, replied(positions), REFERENCE, way="FFFF", allowed=allowed)
+    return agreement.check_agreement(ITEM, replied(positions), REFERENCE, way="FFFF", allowed=allowed)
 
 
 def test_the_same_numbers_agree() -> None:
@@ -54,7 +54,7 @@ def test_another_choice_is_said_and_ends_the_comparison() -> None:
 def test_a_near_tie_that_falls_the_other_way_agrees() -> None:
     tie: Logprobs = [{"a": math.log(0.5), "b": math.log(0.49)}]
     other = {"b": math.log(0.497), "a": math.log(0.493)}
-    found = agreement.agrees(ITEM, replied([other]), tie, way="FFFF", allowed=1e-3)
+    found = agreement.check_agreement(ITEM, replied([other]), tie, way="FFFF", allowed=1e-3)
     assert found.ok and found.data["parted"]
 
 
@@ -73,7 +73,9 @@ SHARED: Logprobs = [{"The": -0.5, " A": -1.0}, {" code": -2.0, " word": -0.2}]
 
 
 def test_the_pattern_that_alone_is_near_is_proven() -> None:
-    proof = agreement.pattern(replied(REFERENCE), {"FFFF": SHARED, "FSFS": REFERENCE}, wanted="FSFS", allowed=1e-3)
+    proof = agreement.prove_pattern(
+        replied(REFERENCE), {"FFFF": SHARED, "FSFS": REFERENCE}, wanted="FSFS", allowed=1e-3
+    )
     assert proof is not None
     assert (proof.feature, proof.outcome, proof.rung) == ("indexcache", "proven", Rung.ORACLE)
     assert "FFFF 1.4" in proof.detail
@@ -90,7 +92,7 @@ def test_the_pattern_that_alone_is_near_is_proven() -> None:
     ids=["both are near", "the other one is", "there is no other", "no numbers"],
 )
 def test_a_pattern_is_proven_by_nothing_less(ways: Mapping[str, Logprobs], said: Logprobs) -> None:
-    assert agreement.pattern(replied(said), ways, wanted="FSFS", allowed=1e-3) is None
+    assert agreement.prove_pattern(replied(said), ways, wanted="FSFS", allowed=1e-3) is None
 
 
 def test_what_is_no_number_is_evidence_all_the_same() -> None:
@@ -101,15 +103,15 @@ def test_what_is_no_number_is_evidence_all_the_same() -> None:
 
 @pytest.mark.parametrize(("weights", "allowed"), [("bf16", 5e-7), ("q8_0", 5e-7), ("fp8", 1.2e-6), ("mxfp4", 1.2e-6)])
 def test_a_format_is_allowed_what_its_rounding_was_seen_to_cost(weights: str, allowed: float) -> None:
-    assert agreement.tolerance(weights) == allowed
+    assert agreement.kl_tolerance(weights) == allowed
 
 
 def test_where_it_is_unsure_half_of_the_nearest_other_pattern_is_allowed() -> None:
-    near = agreement.tolerance_unsure({"FFFF": REFERENCE, "FFSS": SHARED}, "FFFF")
+    near = agreement.kl_tolerance_unsure({"FFFF": REFERENCE, "FFSS": SHARED}, "FFFF")
     assert near == pytest.approx(min(top_k_kl(REFERENCE, SHARED).mean / 2, agreement.TOLERANCE_UNSURE))
     alike: Logprobs = [{**REFERENCE[0], "The": REFERENCE[0]["The"] - 1e-4}]
-    assert agreement.tolerance_unsure({"FFFF": REFERENCE, "FFSS": alike}, "FFFF") < 1e-4
-    assert agreement.tolerance_unsure({"FFFF": REFERENCE, "dense": alike}, "FFFF") == agreement.TOLERANCE_UNSURE
+    assert agreement.kl_tolerance_unsure({"FFFF": REFERENCE, "FFSS": alike}, "FFFF") < 1e-4
+    assert agreement.kl_tolerance_unsure({"FFFF": REFERENCE, "dense": alike}, "FFFF") == agreement.TOLERANCE_UNSURE
 
 
 def test_an_engine_that_forbids_a_candidate_leaves_evidence_that_is_json() -> None:

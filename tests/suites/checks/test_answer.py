@@ -20,7 +20,7 @@ def said(content: str, finish_reason: str = "stop", **fields: object) -> Reply:
 
 @pytest.mark.parametrize("content", ["Paris", "**Paris**", "The capital of France is Paris.", "paris"])
 def test_a_right_answer_passes(content: str) -> None:
-    assert answer.right(CAPITAL, said(content)).ok
+    assert answer.check_answer(CAPITAL, said(content)).ok
 
 
 @pytest.mark.parametrize(
@@ -34,46 +34,46 @@ def test_a_right_answer_passes(content: str) -> None:
     ],
 )
 def test_a_wrong_answer_says_why(content: str, why: str) -> None:
-    finding = answer.right(CAPITAL, said(content))
+    finding = answer.check_answer(CAPITAL, said(content))
     assert not finding.ok
     assert why in finding.detail
 
 
 def test_a_right_answer_that_did_not_end_is_wrong() -> None:
-    assert "finish_reason" in answer.right(CAPITAL, said("Paris", "length")).detail
+    assert "finish_reason" in answer.check_answer(CAPITAL, said("Paris", "length")).detail
 
 
 def test_a_call_is_no_answer() -> None:
     call = ToolCall(id="1", name="lookup", arguments="{}")
-    assert "called 'lookup'" in answer.right(CAPITAL, said("Paris", tool_calls=(call,))).detail
+    assert "called 'lookup'" in answer.check_answer(CAPITAL, said("Paris", tool_calls=(call,))).detail
 
 
 @pytest.mark.parametrize("content", ["180", "12 x 15 = 180.", "First 12 x 10 = 120, then 60 more: **180**"])
 def test_the_last_number_of_a_solution_counts(content: str) -> None:
-    assert answer.right(SUM, said(content)).ok
+    assert answer.check_answer(SUM, said(content)).ok
 
 
 @pytest.mark.parametrize("content", ["181", "180, no, it is 190", "one hundred and eighty"])
 def test_another_last_number_is_wrong(content: str) -> None:
-    assert not answer.right(SUM, said(content)).ok
+    assert not answer.check_answer(SUM, said(content)).ok
 
 
 def test_prose_is_judged_by_form() -> None:
-    assert answer.sound(TALE, said(STORY)).ok
+    assert answer.check_text(TALE, said(STORY)).ok
 
 
 def test_prose_that_stops_is_wrong_unless_the_limit_cut_it() -> None:
     half = STORY[: len(STORY) // 2].rstrip(" .,")
-    assert not answer.sound(TALE, said(half)).ok
-    assert answer.sound(TALE, said(half, "length")).ok
+    assert not answer.check_text(TALE, said(half)).ok
+    assert answer.check_text(TALE, said(half, "length")).ok
 
 
 def test_prose_without_a_finish_reason_is_wrong() -> None:
-    assert not answer.sound(TALE, Reply(content=STORY)).ok
+    assert not answer.check_text(TALE, Reply(content=STORY)).ok
 
 
 def test_a_finding_shows_the_reply() -> None:
-    assert "London" in answer.right(CAPITAL, said("London")).explain()
+    assert "London" in answer.check_answer(CAPITAL, said("London")).explain()
 
 
 def asked_for(text: str) -> Item:
@@ -91,11 +91,11 @@ def asked_for(text: str) -> Item:
 )
 def test_a_long_text_that_ends_too_early_is_another_text(request_: str, told: int, ok: bool) -> None:
     story = f"{' '.join(STORY.split()[:told]).rstrip('.,')}."
-    found = answer.sound(asked_for(request_), Reply(content=story, finish_reason="stop"))
+    found = answer.check_text(asked_for(request_), Reply(content=story, finish_reason="stop"))
     assert found.ok is ok, found.detail
     assert ok or "stopped after" in found.detail
 
 
 def test_a_long_text_that_was_cut_by_the_limit_is_long_enough() -> None:
     reply = Reply(content=" ".join(STORY.split()[:60]), finish_reason="length")
-    assert answer.sound(asked_for("Write at least 1,500 words."), reply).ok
+    assert answer.check_text(asked_for("Write at least 1,500 words."), reply).ok

@@ -9,7 +9,7 @@ import pytest
 
 from matrix.judging.observation import Observation, Rung
 from reports.evidence.finding import Finding
-from suites.checks.effective import chosen, differences, fallbacks
+from suites.checks.effective import check_fallbacks, check_settings, list_engine_choices
 from tests.matrix.judging.proof.world import LLAMACPP, SGLANG, VLLM
 from tests.matrix.judging.test_observation import ENGINES, read
 
@@ -17,7 +17,7 @@ FACTS: dict[str, Any] = {"sm": 120, "version": "0.5.23"}
 
 
 def found(wanted: Any, log: str) -> dict[str, Finding]:
-    return {f.check.removeprefix("effective."): f for f in differences(wanted, read(log))}
+    return {f.check.removeprefix("effective."): f for f in check_settings(wanted, read(log))}
 
 
 def see(name: str, value: str, **also: str) -> Observation:
@@ -60,24 +60,24 @@ def test_each_difference_is_found_and_names_both_sides(fact: str, other: dict[st
 def test_a_dtype_is_compared_by_name_only_where_no_size_is_shown() -> None:
     wanted = replace(SGLANG, kv_dtype="fp8_e4m3")
     named = [see("kv_dtype", "torch.bfloat16")]
-    assert [(f.check, f.ok) for f in differences(wanted, named)] == [("effective.kv_dtype", False)]
+    assert [(f.check, f.ok) for f in check_settings(wanted, named)] == [("effective.kv_dtype", False)]
     same = [see("kv_dtype", "torch.float8_e4m3fn")]
-    assert [f.ok for f in differences(wanted, same)] == [True]
+    assert [f.ok for f in check_settings(wanted, same)] == [True]
 
 
 def test_weights_that_were_widened_are_found() -> None:
     wanted = replace(LLAMACPP, weights="nvfp4")
     widened = [see("weights_type", "f32", tensors="42"), see("weights_type", "bf16", tensors="75")]
-    (wrong,) = differences(wanted, widened)
+    (wrong,) = check_settings(wanted, widened)
     assert (wrong.ok, wrong.got) == (False, "42 x f32, 75 x bf16")
     kept = [*widened, see("weights_type", "nvfp4", tensors="12")]
-    assert [f.ok for f in differences(wanted, kept)] == [True]
+    assert [f.ok for f in check_settings(wanted, kept)] == [True]
 
 
 def test_what_was_left_open_is_reported_as_chosen() -> None:
     seen = read("vllm_0_26_0_bf16_kv")
-    assert chosen(VLLM, seen)["attention_backend"] == "FLASH_ATTN_MLA_SPARSE"
-    assert "attention_backend" not in chosen(replace(VLLM, attention_backend="X"), seen)
+    assert list_engine_choices(VLLM, seen)["attention_backend"] == "FLASH_ATTN_MLA_SPARSE"
+    assert "attention_backend" not in list_engine_choices(replace(VLLM, attention_backend="X"), seen)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_silent_fallbacks_are_findings_except_where_the_matrix_expects_them(
 
     dialect = ENGINES[engine].observe
     seen = observe(dialect, Sources(log=line))
-    (finding,) = fallbacks(dialect, seen, {"version": Version("0.5.10.post1"), **facts})
+    (finding,) = check_fallbacks(dialect, seen, {"version": Version("0.5.10.post1"), **facts})
     assert (finding.ok, finding.sensitive) == (ok, True)
     assert finding.check.startswith("fallback.") and finding.detail
 
@@ -108,4 +108,4 @@ def test_silent_fallbacks_are_findings_except_where_the_matrix_expects_them(
 @pytest.mark.parametrize("log", ["vllm_0_26_0_bf16_kv", "sglang_0_5_17_fp8_kv", "llamacpp_ffss_mtp"])
 def test_a_healthy_launch_falls_back_nowhere(log: str) -> None:
     dialect = ENGINES[log.partition("_")[0]].observe
-    assert list(fallbacks(dialect, read(log), FACTS)) == []
+    assert list(check_fallbacks(dialect, read(log), FACTS)) == []

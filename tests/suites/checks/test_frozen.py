@@ -42,6 +42,6 @@ def test_a_lone_surrogate_has_a_hash_too() -> None:
 def test_findings_carry_the_hash() -> None:
     item, sha256 = FROZEN["needle"]
     reply = Reply(content=item.answer or "", finish_reason="stop", prompt_tokens=4000, completion_tokens=9)
-    assert needle.found(item, reply, index_topk=None).data["prompt_sha256"] == sha256
-    assert needle.not_invented(item, reply).data["prompt_sha256"] == sha256
-    assert protocol.envelope(item, reply).data["prompt_sha256"] == sha256
+    assert needle.check_needle(item, reply, index_topk=None).data["prompt_sha256"] == sha256
+    assert needle.check_not_invented(item, reply).data["prompt_sha256"] == sha256
+    assert protocol.check_envelope(item, reply).data["prompt_sha256"] == sha256

@@ -29,7 +29,7 @@ def said(logprob: float, token: str = "The") -> Reply:
 
 
 def test_the_own_marker_alone_passes() -> None:
-    assert isolation.no_leak(item("x.1"), OWN, MARKERS).ok
+    assert isolation.check_no_leak(item("x.1"), OWN, MARKERS).ok
 
 
 @pytest.mark.parametrize(
@@ -41,31 +41,31 @@ def test_the_own_marker_alone_passes() -> None:
     ],
 )
 def test_a_foreign_marker_anywhere_is_a_leak(reply: Reply) -> None:
-    found = isolation.no_leak(item("x.1"), reply, MARKERS)
+    found = isolation.check_no_leak(item("x.1"), reply, MARKERS)
     assert not found.ok
     assert "holds the marker of x.2" in found.detail
 
 
 def test_another_requests_answer_is_told_from_a_missing_one() -> None:
-    assert "its own marker is missing" in isolation.no_leak(item("x.1"), Reply(content="d4e5f6"), MARKERS).detail
-    assert isolation.no_leak(item("x.1"), Reply(content=""), MARKERS).detail == "its own marker is missing"
+    assert "its own marker is missing" in isolation.check_no_leak(item("x.1"), Reply(content="d4e5f6"), MARKERS).detail
+    assert isolation.check_no_leak(item("x.1"), Reply(content=""), MARKERS).detail == "its own marker is missing"
 
 
 def test_a_marker_that_stands_in_the_own_prompt_is_no_leak() -> None:
     asked = item("x.1", "Codes: a1b2c3 and d4e5f6. Say both.")
-    assert isolation.no_leak(asked, replace(OWN, content="a1b2c3 d4e5f6"), MARKERS).ok
+    assert isolation.check_no_leak(asked, replace(OWN, content="a1b2c3 d4e5f6"), MARKERS).ok
 
 
 def test_one_request_alone_shows_nothing() -> None:
-    assert not isolation.no_leak(item("x.1"), OWN, {"x.1": "a1b2c3"}).sensitive
+    assert not isolation.check_no_leak(item("x.1"), OWN, {"x.1": "a1b2c3"}).sensitive
 
 
 def test_equal_markers_are_unfair() -> None:
-    assert "unfair" in isolation.no_leak(item("x.1"), OWN, {"x.1": "a1b2c3", "x.2": "a1b2c3"}).detail
+    assert "unfair" in isolation.check_no_leak(item("x.1"), OWN, {"x.1": "a1b2c3", "x.2": "a1b2c3"}).detail
 
 
 def judged(same: list[Reply], other: Reply, **options: Any) -> bool:
-    return isolation.same_numbers("batch", item("x"), same, other, allowed=0.15, **options).ok
+    return isolation.check_same_numbers("batch", item("x"), same, other, allowed=0.15, **options).ok
 
 
 def test_within_arithmetic_is_the_same_and_beyond_is_not() -> None:
@@ -82,27 +82,29 @@ def test_a_noisy_engine_is_judged_by_its_own_noise() -> None:
 
 def test_noise_has_an_end() -> None:
     wild = [said(-0.5), said(-3.0)]
-    assert not isolation.repeatable(item("x"), wild).ok
+    assert not isolation.check_repeatable(item("x"), wild).ok
     assert not judged(wild, said(-5.0))  # 3 x 0.3 is the most
 
 
 def test_another_first_token_with_nothing_in_common_is_infinitely_far() -> None:
     alien = Reply(content="Q", logprobs=({"token": "Q", "logprob": -0.1, "top_logprobs": []},))
-    found = isolation.same_numbers("batch", item("x"), [said(-0.5)], alien, allowed=0.15)
+    found = isolation.check_same_numbers("batch", item("x"), [said(-0.5)], alien, allowed=0.15)
     assert (found.ok, found.data["distance"]) == (False, "inf")
 
 
 def test_without_logprobs_nothing_is_claimed() -> None:
     blind = [Reply(content="a"), Reply(content="b")]
-    found = isolation.same_numbers("batch", item("x"), blind, blind[0], allowed=0.15)
+    found = isolation.check_same_numbers("batch", item("x"), blind, blind[0], allowed=0.15)
     assert (found.ok, found.sensitive) == (True, False)
-    floor = isolation.repeatable(item("x"), blind)
+    floor = isolation.check_repeatable(item("x"), blind)
     assert (floor.ok, floor.sensitive) == (True, False)
 
 
 def test_an_uncached_answer_says_nothing_about_the_cache() -> None:
     same = [said(-0.5), said(-0.5)]
-    assert not isolation.same_numbers("prefix_cache", item("x"), same, same[0], allowed=0.15, sensitive=False).sensitive
+    assert not isolation.check_same_numbers(
+        "prefix_cache", item("x"), same, same[0], allowed=0.15, sensitive=False
+    ).sensitive
 
 
 @given(a=st.floats(-4, -0.01), b=st.floats(-4, -0.01), c=st.floats(-4, -0.01))
@@ -112,4 +114,4 @@ def test_one_of_the_equal_requests_is_always_the_same(a: float, b: float, c: flo
 
 
 def test_the_room_depends_on_the_weights() -> None:
-    assert isolation.tolerance("bf16") < isolation.tolerance("nvfp4") < isolation.MOST_NOISE + 0.01
+    assert isolation.logprob_tolerance("bf16") < isolation.logprob_tolerance("nvfp4") < isolation.MOST_NOISE + 0.01

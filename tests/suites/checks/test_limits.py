@@ -20,7 +20,7 @@ SGLANG = json.dumps({"error": {"message": "The input (5000 tokens) is longer tha
 
 
 def judged(answer: tuple[int, str] | Reply) -> Finding:
-    return limits.refused(ITEM, answer, tokens=4097, context=4096, exact=True)
+    return limits.check_refusal(ITEM, answer, tokens=4097, context=4096, exact=True)
 
 
 @pytest.mark.parametrize("body", [LLAMACPP, VLLM, SGLANG, '{"error": "prompt too long"}', '{"detail": "max_seq_len"}'])
@@ -48,6 +48,6 @@ def test_anything_else_is_named(answer: tuple[int, str] | Reply, why: str) -> No
 def test_alive_is_healthy_and_right() -> None:
     right = Finding(check="x", ok=True, expected="Paris", got="Paris")
     wrong = Finding(check="x", ok=False, expected="Paris", got="quam", detail="the answer is not in the reply")
-    assert limits.alive(ITEM, healthy=True, after=right).ok
-    assert "/health" in limits.alive(ITEM, healthy=False, after=right).detail
-    assert "not in the reply" in limits.alive(ITEM, healthy=True, after=wrong).detail
+    assert limits.check_alive(ITEM, healthy=True, after=right).ok
+    assert "/health" in limits.check_alive(ITEM, healthy=False, after=right).detail
+    assert "not in the reply" in limits.check_alive(ITEM, healthy=True, after=wrong).detail

@@ -18,18 +18,18 @@ CALL = ToolCall(id="1", name="f", arguments="{}")
 
 
 def test_a_fitting_envelope_passes() -> None:
-    assert protocol.envelope(ITEM, GOOD, max_tokens=16).ok
+    assert protocol.check_envelope(ITEM, GOOD, max_tokens=16).ok
 
 
 def test_a_streamed_one_needs_its_end() -> None:
-    assert protocol.envelope(ITEM, replace(GOOD, streamed=True, done_seen=True)).ok
-    assert "[DONE]" in protocol.envelope(ITEM, replace(GOOD, streamed=True)).detail
+    assert protocol.check_envelope(ITEM, replace(GOOD, streamed=True, done_seen=True)).ok
+    assert "[DONE]" in protocol.check_envelope(ITEM, replace(GOOD, streamed=True)).detail
 
 
 def test_calls_are_announced_by_their_finish_reason() -> None:
     calling = replace(GOOD, content="", tool_calls=(CALL,), completion_tokens=9)
-    assert protocol.envelope(ITEM, replace(calling, finish_reason="tool_calls")).ok
-    assert "with 1 tool calls" in protocol.envelope(ITEM, calling).detail
+    assert protocol.check_envelope(ITEM, replace(calling, finish_reason="tool_calls")).ok
+    assert "with 1 tool calls" in protocol.check_envelope(ITEM, calling).detail
 
 
 @pytest.mark.parametrize(
@@ -50,21 +50,21 @@ def test_calls_are_announced_by_their_finish_reason() -> None:
     ],
 )
 def test_what_does_not_fit_is_named(broken: Reply, why: str) -> None:
-    finding = protocol.envelope(ITEM, broken, max_tokens=16)
+    finding = protocol.check_envelope(ITEM, broken, max_tokens=16)
     assert not finding.ok
     assert why in finding.detail
 
 
 def test_reasoning_beside_an_answer_is_fine() -> None:
     thinking = replace(GOOD, reasoning="The user greets me.", completion_tokens=9)
-    assert protocol.envelope(ITEM, thinking).ok
+    assert protocol.check_envelope(ITEM, thinking).ok
 
 
 def test_a_truncated_prompt_shows_in_its_count() -> None:
     long = replace(ITEM, tokens_prompt_about=8000)
-    assert not protocol.envelope(long, replace(GOOD, prompt_tokens=2048)).ok
+    assert not protocol.check_envelope(long, replace(GOOD, prompt_tokens=2048)).ok
 
 
 def test_prompt_tokens_can_be_exact() -> None:
-    assert protocol.prompt_tokens(ITEM, GOOD, 105).ok
-    assert not protocol.prompt_tokens(ITEM, GOOD, 104).ok
+    assert protocol.check_prompt_tokens(ITEM, GOOD, 105).ok
+    assert not protocol.check_prompt_tokens(ITEM, GOOD, 104).ok

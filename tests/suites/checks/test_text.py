@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fixtures.banks.glm5.facts import CHINESE, ENGLISH
 from fixtures.banks.glm5.prose import paragraphs, prose
 from suites.checks import text
-from suites.checks.text import defects
+from suites.checks.text import find_defects
 from tests.faults.stub.answers import STORY
 
 SOUND = {
@@ -42,17 +42,17 @@ STORY_ZH = (
 
 @pytest.mark.parametrize("name", SOUND)
 def test_sound_text_has_no_defect(name: str) -> None:
-    assert defects(SOUND[name], prompt="北京") == ()
+    assert find_defects(SOUND[name], prompt="北京") == ()
 
 
 @pytest.mark.parametrize("answer", [f.answer for f in ENGLISH])
 def test_every_expected_answer_is_sound(answer: str) -> None:
-    assert defects(answer) == ()
+    assert find_defects(answer) == ()
 
 
 @pytest.mark.parametrize("fact", CHINESE)
 def test_chinese_answers_to_chinese_questions_are_sound(fact: tuple[str, str]) -> None:
-    assert defects(fact[1], prompt=fact[0]) == ()
+    assert find_defects(fact[1], prompt=fact[0]) == ()
 
 
 @pytest.mark.parametrize("tokens", [100, 400, 2000, 20_000])
@@ -60,12 +60,12 @@ def test_chinese_answers_to_chinese_questions_are_sound(fact: tuple[str, str]) -
 def test_generated_prose_is_sound(tokens: int, seed: int) -> None:
     """The measurement behind NGRAM_REPEATED_SHARE: the most monotonous sound text here."""
     told = paragraphs(prose(random.Random(seed), tokens))
-    assert defects(told, prose=True) == ()
+    assert find_defects(told, prose=True) == ()
     assert text.repeated_share(told) < 0.25
 
 
 def test_chinese_prose_is_sound() -> None:
-    assert defects(STORY_ZH, prompt="请", prose=True) == ()
+    assert find_defects(STORY_ZH, prompt="请", prose=True) == ()
 
 
 DAMAGED = {
@@ -95,17 +95,17 @@ DAMAGED = {
 @pytest.mark.parametrize("name", DAMAGED)
 def test_damage_is_named(name: str) -> None:
     damaged, kind = DAMAGED[name]
-    assert any(d.startswith(kind) for d in defects(damaged)), defects(damaged)
+    assert any(d.startswith(kind) for d in find_defects(damaged)), find_defects(damaged)
 
 
 def test_chinese_is_welcome_when_the_prompt_is_chinese() -> None:
-    assert defects("北京是中华人民共和国的首都。", prompt="中国的首都是哪里？") == ()
-    assert defects("北京是中华人民共和国的首都。", prompt="Capital of China?")
+    assert find_defects("北京是中华人民共和国的首都。", prompt="中国的首都是哪里？") == ()
+    assert find_defects("北京是中华人民共和国的首都。", prompt="Capital of China?")
 
 
 def test_shuffled_dictionary_words_are_no_prose() -> None:
     salad = " ".join(random.Random(3).choices(NOUNS, k=60))
-    assert any(d.startswith("gibberish") for d in defects(salad + ".", prose=True))
+    assert any(d.startswith("gibberish") for d in find_defects(salad + ".", prose=True))
 
 
 NOUNS = "lamp harbour quarry mill orchard ferry copper violet canal bridge tailor wagon".split()
@@ -114,29 +114,29 @@ NOUNS = "lamp harbour quarry mill orchard ferry copper violet canal bridge tailo
 def test_random_han_is_no_prose() -> None:
     dice = random.Random(5)
     salad = "".join(chr(dice.randrange(0x4E00, 0x9F00)) for _ in range(120))
-    assert any(d.startswith("gibberish") for d in defects(salad + "。", prompt="请", prose=True))
+    assert any(d.startswith("gibberish") for d in find_defects(salad + "。", prompt="请", prose=True))
 
 
 def test_a_text_that_stops_in_mid_sentence_is_truncated() -> None:
-    assert any(d.startswith("truncated") for d in defects(STORY[: len(STORY) // 2].rstrip(" ."), prose=True))
+    assert any(d.startswith("truncated") for d in find_defects(STORY[: len(STORY) // 2].rstrip(" ."), prose=True))
 
 
 @given(st.integers(20, 60), st.integers(4, 30))
 def test_any_unit_said_often_enough_is_a_loop(size: int, repeats: int) -> None:
     unit = STORY[100 : 100 + size]
-    assert text.loop(STORY[:100] + unit * repeats)
+    assert text.find_loop(STORY[:100] + unit * repeats)
 
 
 @given(st.integers(0, len(STORY)))
 def test_no_prefix_of_a_sound_text_is_a_loop(length: int) -> None:
-    assert not text.loop(STORY[:length])
+    assert not text.find_loop(STORY[:length])
 
 
 @given(st.text(max_size=400))
 def test_any_text_at_all_is_judged_without_an_error(wild: str) -> None:
-    defects(wild, prompt=wild[:10], prose=True)
+    find_defects(wild, prompt=wild[:10], prose=True)
 
 
 def test_one_foreign_clause_in_a_long_text_is_a_switch_and_a_name_is_none() -> None:
-    assert any(d.startswith("stray") for d in defects(f"{STORY} 然后他就去了海边看到了很多的船只 {STORY}"))
-    assert not any(d.startswith("stray") for d in defects(f"{STORY} He came from Beijing (北京市) at last."))
+    assert any(d.startswith("stray") for d in find_defects(f"{STORY} 然后他就去了海边看到了很多的船只 {STORY}"))
+    assert not any(d.startswith("stray") for d in find_defects(f"{STORY} He came from Beijing (北京市) at last."))

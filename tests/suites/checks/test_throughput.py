@@ -37,9 +37,9 @@ def result(
 
 def test_an_ideal_run_passes_everything() -> None:
     ideal = result()
-    assert throughput.complete(ideal, output_len=50).ok
-    assert throughput.littles_law(ideal).ok
-    assert throughput.possible(ideal, cell()).ok
+    assert throughput.check_complete(ideal, output_len=50).ok
+    assert throughput.check_littles_law(ideal).ok
+    assert throughput.check_possible(ideal, cell()).ok
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_an_ideal_run_passes_everything() -> None:
     ],
 )
 def test_an_incomplete_run_is_no_measurement(changes: dict[str, Any], why: str) -> None:
-    finding = throughput.complete(result(**changes), output_len=50)
+    finding = throughput.check_complete(result(**changes), output_len=50)
     assert not finding.ok
     assert why in finding.detail
 
@@ -60,7 +60,7 @@ def test_an_incomplete_run_is_no_measurement(changes: dict[str, Any], why: str) 
 @given(streams=st.integers(1, 256), waves=st.integers(1, 5), ttft=st.floats(0.01, 60), tpot=st.floats(0.001, 0.2))
 def test_littles_law_holds_for_every_ideal_loop(streams: int, waves: int, ttft: float, tpot: float) -> None:
     ideal = result(streams=streams, waves=waves, ttft=ttft, tpot=tpot, length=3)
-    assert throughput.littles_law(ideal).ok
+    assert throughput.check_littles_law(ideal).ok
 
 
 def test_littles_law_holds_where_requests_queue_for_one_slot() -> None:
@@ -73,15 +73,15 @@ def test_littles_law_holds_where_requests_queue_for_one_slot() -> None:
         duration=4.0,
         concurrency=2,
     )
-    assert throughput.littles_law(queued).ok
-    assert not throughput.littles_law(queued | {"request_throughput": 0.8}).ok
+    assert throughput.check_littles_law(queued).ok
+    assert not throughput.check_littles_law(queued | {"request_throughput": 0.8}).ok
 
 
 @pytest.mark.parametrize("factor", [0.9, 1.1, 2.0])
 def test_a_throughput_that_does_not_fit_its_latency_breaks_littles_law(factor: float) -> None:
     ideal = result(ttft=1.0)
     lie = ideal | {"request_throughput": ideal["request_throughput"] * factor}
-    assert not throughput.littles_law(lie).ok
+    assert not throughput.check_littles_law(lie).ok
 
 
 # seeds/001: concurrency, output tok/s, TTFT ms, TPOT ms; 512 tokens out
@@ -95,20 +95,20 @@ def test_the_published_table_obeys_littles_law(streams: int, tps: float, ttft_ms
         "request_throughput": tps / 512,
         "e2els": [],
     }
-    assert throughput.littles_law(published).ok
-    assert not throughput.littles_law(published | {"request_throughput": tps / 256}).ok
+    assert throughput.check_littles_law(published).ok
+    assert not throughput.check_littles_law(published | {"request_throughput": tps / 256}).ok
 
 
 def test_speed_above_the_memory_bandwidth_is_a_bug() -> None:
     gpu = cell(sm=90, bandwidth=4_800_000_000_000, gpus=1, size_bytes=300_000_000_000)
     limit = throughput.decode_limit_tps(gpu) or 0.0
     assert limit == pytest.approx(4.8e12 / (300e9 * 4 / 16))
-    assert throughput.possible(result(tpot=1.05 / limit), gpu).ok
-    assert not throughput.possible(result(tpot=0.95 / limit), gpu).ok
+    assert throughput.check_possible(result(tpot=1.05 / limit), gpu).ok
+    assert not throughput.check_possible(result(tpot=0.95 / limit), gpu).ok
 
 
 def test_without_a_known_bandwidth_nothing_is_judged() -> None:
-    finding = throughput.possible(result(tpot=1e-9), cell())
+    finding = throughput.check_possible(result(tpot=1e-9), cell())
     assert finding.ok
     assert not finding.sensitive
 
@@ -139,18 +139,20 @@ def test_a_baseline_that_would_miss_a_fifth_is_no_evidence() -> None:
 
 def test_each_wave_of_an_ideal_run_is_as_fast_as_the_whole() -> None:
     ideal = result(waves=3)
-    assert throughput.by_wave(ideal) == pytest.approx([ideal["output_throughput"]] * 3)
+    assert throughput.rate_by_wave(ideal) == pytest.approx([ideal["output_throughput"]] * 3)
 
 
 def test_the_median_wave_minds_neither_ramp_nor_drain() -> None:
     ideal = result(waves=3)
     late = [s + 5 * (i >= 8) for i, s in enumerate(ideal["start_times"])]  # the last wave waits 5 s
-    rates = throughput.by_wave(ideal | {"start_times": late})
+    rates = throughput.rate_by_wave(ideal | {"start_times": late})
     assert rates[2] < rates[1] == pytest.approx(ideal["output_throughput"])
 
 
 def test_what_failed_is_in_no_wave() -> None:
-    assert throughput.by_wave({"max_concurrency": 2, "start_times": [1.0], "e2els": [0.0], "output_lens": [0]}) == []
+    assert (
+        throughput.rate_by_wave({"max_concurrency": 2, "start_times": [1.0], "e2els": [0.0], "output_lens": [0]}) == []
+    )
 
 
 def test_too_few_launches_judge_nothing() -> None:
@@ -162,7 +164,7 @@ def test_too_few_launches_judge_nothing() -> None:
 @pytest.mark.parametrize(("fresh", "ok"), [(80.0, False), (99.0, True)])
 def test_two_launches_are_slow_only_together(fresh: float, ok: bool) -> None:
     first, second = (not_slower("tps", [v], QUIET, more_is_better=True) for v in (81.0, fresh))
-    found = throughput.on_both(first, second)
+    found = throughput.judge_both_launches(first, second)
     said = f"0.81 of the baseline, {fresh / 100:.2f} on a fresh launch"
     assert (found.ok, found.detail, found.note) == (ok, said, said if ok else "")
     assert found.sensitive and found.check == first.check
@@ -171,13 +173,15 @@ def test_two_launches_are_slow_only_together(fresh: float, ok: bool) -> None:
 
 def test_a_fresh_launch_that_could_show_nothing_excuses_nothing() -> None:
     first, second = (not_slower("tps", [v], QUIET, more_is_better=True) for v in (81.0, 99.0))
-    found = throughput.on_both(first, dataclasses.replace(second, sensitive=False, detail="the client was not fit"))
+    found = throughput.judge_both_launches(
+        first, dataclasses.replace(second, sensitive=False, detail="the client was not fit")
+    )
     assert (found.ok, found.note) == (False, "")
     assert "not fit" in found.detail
 
 
 def test_without_a_second_launch_the_first_verdict_stands() -> None:
-    found = throughput.stands(not_slower("tps", [81.0], QUIET, more_is_better=True), "it is not ours")
+    found = throughput.keep_first_verdict(not_slower("tps", [81.0], QUIET, more_is_better=True), "it is not ours")
     assert not found.ok
     assert "it is not ours" in found.detail
 
@@ -186,7 +190,7 @@ def test_without_a_second_launch_the_first_verdict_stands() -> None:
     ("got", "more", "ok"), [(80.0, True, True), (79.9, True, False), (125.0, False, True), (125.1, False, False)]
 )
 def test_published_numbers_are_loose_floors(got: float, more: bool, ok: bool) -> None:
-    assert throughput.near_claim("x", got, 100.0, more_is_better=more).ok is ok
+    assert throughput.check_claim("x", got, 100.0, more_is_better=more).ok is ok
 
 
 def timed(cached: int | None, ttft_s: float = 0.5) -> Reply:
@@ -194,28 +198,30 @@ def timed(cached: int | None, ttft_s: float = 0.5) -> Reply:
 
 
 def test_cold_and_warm_are_told_apart() -> None:
-    found = throughput.told_apart([timed(12)], [timed(990, 0.05)])
+    found = throughput.check_cold_and_warm([timed(12)], [timed(990, 0.05)])
     assert (found.ok, found.sensitive, found.data["cold"], found.data["warm"]) == (True, True, 2000.0, 20000.0)
 
 
 def test_a_cold_number_from_the_cache_is_none() -> None:
-    assert "99% of a cold prompt" in throughput.told_apart([timed(12), timed(990)], [timed(990)]).detail
+    assert "99% of a cold prompt" in throughput.check_cold_and_warm([timed(12), timed(990)], [timed(990)]).detail
 
 
 def test_an_engine_that_does_not_say_what_was_cached_proves_nothing() -> None:
-    assert not throughput.told_apart([timed(None)], [timed(None)]).sensitive
+    assert not throughput.check_cold_and_warm([timed(None)], [timed(None)]).sensitive
 
 
 def test_losses_beside_a_load_are_weighed_exactly() -> None:
     alone = {f"i{n}": True for n in range(20)}
-    assert throughput.accurate(alone, {**alone, **{f"i{n}": False for n in range(4)}}).ok  # p = 6 %
-    worse = throughput.accurate(alone, {**alone, **{f"i{n}": False for n in range(5)}})  # p = 3 %
+    assert throughput.check_accuracy(alone, {**alone, **{f"i{n}": False for n in range(4)}}).ok  # p = 6 %
+    worse = throughput.check_accuracy(alone, {**alone, **{f"i{n}": False for n in range(5)}})  # p = 3 %
     assert not worse.ok
     assert "i4" in worse.detail
 
 
 def test_wins_excuse_losses_and_few_items_prove_nothing() -> None:
     alone = {f"i{n}": n > 4 for n in range(20)}
-    assert throughput.accurate(alone, {i: not right for i, right in alone.items()} | {"i19": True}).data["won"] == 5
-    assert not throughput.accurate({"a": True}, {"a": False}).sensitive
-    assert not throughput.accurate(alone, {}).sensitive
+    assert (
+        throughput.check_accuracy(alone, {i: not right for i, right in alone.items()} | {"i19": True}).data["won"] == 5
+    )
+    assert not throughput.check_accuracy({"a": True}, {"a": False}).sensitive
+    assert not throughput.check_accuracy(alone, {}).sensitive

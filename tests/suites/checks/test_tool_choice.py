@@ -31,40 +31,40 @@ def calling(name: str, arguments: str = '{"city": "Rome"}') -> Reply:
 
 
 def test_none_means_no_call_whatever_is_said() -> None:
-    assert tool_choice.none(ASKED, WORDS).ok
-    assert tool_choice.none(ASKED, Reply(content="<tool_call>forecast", finish_reason="stop")).ok
-    assert not tool_choice.none(ASKED, calling("forecast")).ok
-    assert not tool_choice.none(ASKED, Reply(content="", finish_reason="tool_calls")).ok
+    assert tool_choice.check_none(ASKED, WORDS).ok
+    assert tool_choice.check_none(ASKED, Reply(content="<tool_call>forecast", finish_reason="stop")).ok
+    assert not tool_choice.check_none(ASKED, calling("forecast")).ok
+    assert not tool_choice.check_none(ASKED, Reply(content="", finish_reason="tool_calls")).ok
 
 
 @pytest.mark.parametrize("choice", ["required", "named"])
 def test_what_fits_must_be_called_everywhere(choice: tool_choice.Choice) -> None:
-    assert tool_choice.fitting(ASKED, calling("forecast"), choice).ok
-    assert not tool_choice.fitting(ASKED, WORDS, choice).ok
-    assert not tool_choice.fitting(ASKED, calling("traffic"), choice).ok
+    assert tool_choice.check_fitting(ASKED, calling("forecast"), choice).ok
+    assert not tool_choice.check_fitting(ASKED, WORDS, choice).ok
+    assert not tool_choice.check_fitting(ASKED, calling("traffic"), choice).ok
 
 
 def test_a_name_that_is_enforced_is_called_whatever_fits() -> None:
-    assert tool_choice.forced(ASKED, calling("traffic"), "named", name="traffic", how="enforced").ok
-    assert not tool_choice.forced(ASKED, calling("forecast"), "named", name="traffic", how="enforced").ok
-    assert not tool_choice.forced(ASKED, WORDS, "named", name="traffic", how="enforced").ok
+    assert tool_choice.check_forced(ASKED, calling("traffic"), "named", name="traffic", how="enforced").ok
+    assert not tool_choice.check_forced(ASKED, calling("forecast"), "named", name="traffic", how="enforced").ok
+    assert not tool_choice.check_forced(ASKED, WORDS, "named", name="traffic", how="enforced").ok
 
 
 def test_an_enforced_call_is_valid_under_its_schema() -> None:
-    found = tool_choice.forced(ASKED, calling("traffic", "{}"), "named", name="traffic", how="enforced")
+    found = tool_choice.check_forced(ASKED, calling("traffic", "{}"), "named", name="traffic", how="enforced")
     assert "'city' is a required property" in found.detail
-    assert not tool_choice.forced(ASKED, calling("traffic", "{"), "named", name="traffic", how="enforced").ok
+    assert not tool_choice.check_forced(ASKED, calling("traffic", "{"), "named", name="traffic", how="enforced").ok
 
 
 def test_without_an_end_the_limit_may_come_before_the_call() -> None:
     running = Reply(content="and so on", finish_reason="length")
-    assert tool_choice.forced(ASKED, running, "required", name="", how="no_end").ok
-    assert not tool_choice.forced(ASKED, running, "required", name="", how="enforced").ok
-    assert not tool_choice.forced(ASKED, WORDS, "required", name="", how="no_end").ok
+    assert tool_choice.check_forced(ASKED, running, "required", name="", how="no_end").ok
+    assert not tool_choice.check_forced(ASKED, running, "required", name="", how="enforced").ok
+    assert not tool_choice.check_forced(ASKED, WORDS, "required", name="", how="no_end").ok
 
 
 def test_what_is_not_claimed_is_recorded_and_fails_nobody() -> None:
-    found = tool_choice.forced(ASKED, WORDS, "named", name="traffic", how="ignored")
+    found = tool_choice.check_forced(ASKED, WORDS, "named", name="traffic", how="ignored")
     assert (found.ok, found.sensitive) == (True, False)
     assert found.detail.startswith("not claimed; no call")
 
@@ -72,10 +72,10 @@ def test_what_is_not_claimed_is_recorded_and_fails_nobody() -> None:
 def test_every_dialect_is_in_the_table() -> None:
     dialects = get_args(get_type_hints(Engine)["dialect"])
     assert set(dialects) == tool_choice.CLAIMED.keys()
-    assert tool_choice.strength("unheard_of", "required") == "ignored"
+    assert tool_choice.claimed_strength("unheard_of", "required") == "ignored"
 
 
 def test_the_field_is_openais() -> None:
-    assert tool_choice.field("none") == {"tool_choice": "none"}
-    named = tool_choice.field("named", "f")
+    assert tool_choice.tool_choice_field("none") == {"tool_choice": "none"}
+    named = tool_choice.tool_choice_field("named", "f")
     assert json.dumps(named) == '{"tool_choice": {"type": "function", "function": {"name": "f"}}}'

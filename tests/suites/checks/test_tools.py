@@ -56,11 +56,11 @@ ASKED = item(("forecast", ARGUMENTS))
 
 def test_the_right_call_passes_in_any_spelling_of_json() -> None:
     for text in (json.dumps(ARGUMENTS), json.dumps(ARGUMENTS, ensure_ascii=False, indent=2, sort_keys=True)):
-        assert tools.call(ASKED, made(("forecast", text))).ok
+        assert tools.check_calls(ASKED, made(("forecast", text))).ok
 
 
 def test_a_call_without_arguments_passes() -> None:
-    assert tools.call(item(("lock", {})), made(("lock", "{}"))).ok
+    assert tools.check_calls(item(("lock", {})), made(("lock", "{}"))).ok
 
 
 def changed(**values: Any) -> str:
@@ -94,25 +94,25 @@ def changed(**values: Any) -> str:
     ],
 )
 def test_a_wrong_call_says_why(reply: Reply, why: str) -> None:
-    finding = tools.call(ASKED, reply)
+    finding = tools.check_calls(ASKED, reply)
     assert not finding.ok
     assert why in finding.detail
 
 
 def test_call_ids_are_unique_and_there() -> None:
     reply = made(("forecast", changed()))
-    assert not tools.call(ASKED, replace(reply, tool_calls=(replace(reply.tool_calls[0], id=""),))).ok
+    assert not tools.check_calls(ASKED, replace(reply, tool_calls=(replace(reply.tool_calls[0], id=""),))).ok
     twice = item(("forecast", ARGUMENTS), ("lock", {}))
     both = made(("forecast", changed()), ("lock", "{}"))
-    assert tools.call(twice, both).ok
+    assert tools.check_calls(twice, both).ok
     same = tuple(replace(c, id="c") for c in both.tool_calls)
-    assert "unique" in tools.call(twice, replace(both, tool_calls=same)).detail
+    assert "unique" in tools.check_calls(twice, replace(both, tool_calls=same)).detail
 
 
 def test_parallel_calls_may_come_in_any_order_and_none_may_miss() -> None:
     twice = item(("forecast", ARGUMENTS), ("lock", {}))
-    assert tools.call(twice, made(("lock", "{}"), ("forecast", changed()))).ok
-    assert "no call forecast" in tools.call(twice, made(("lock", "{}"))).detail
+    assert tools.check_calls(twice, made(("lock", "{}"), ("forecast", changed()))).ok
+    assert "no call forecast" in tools.check_calls(twice, made(("lock", "{}"))).detail
 
 
 json_values = st.recursive(
@@ -124,32 +124,32 @@ json_values = st.recursive(
 
 @given(json_values)
 def test_a_value_is_the_same_after_a_round_trip(value: Any) -> None:
-    assert tools.same(json.loads(json.dumps(value)), value)
+    assert tools.same_value(json.loads(json.dumps(value)), value)
 
 
 @given(json_values, json_values)
 def test_same_means_same_json(a: Any, b: Any) -> None:
-    assert tools.same(a, b) == (json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True))
+    assert tools.same_value(a, b) == (json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True))
 
 
 @pytest.mark.parametrize(("got", "want"), [("5", 5), (True, 1), (1, True), (0, False), (None, ""), ("a", ["a"])])
 def test_another_type_is_another_value(got: Any, want: Any) -> None:
-    assert not tools.same(got, want)
+    assert not tools.same_value(got, want)
 
 
 def test_words_are_wanted_where_no_tool_fits() -> None:
     none = item()
-    assert tools.no_call(none, Reply(content="I have no tool for that.", finish_reason="stop")).ok
-    assert not tools.no_call(none, made(("lock", "{}"))).ok
-    assert not tools.no_call(none, Reply(content="", finish_reason="stop")).ok
-    assert not tools.no_call(none, Reply(content="I have no tool", finish_reason="length")).ok
+    assert tools.check_no_call(none, Reply(content="I have no tool for that.", finish_reason="stop")).ok
+    assert not tools.check_no_call(none, made(("lock", "{}"))).ok
+    assert not tools.check_no_call(none, Reply(content="", finish_reason="stop")).ok
+    assert not tools.check_no_call(none, Reply(content="I have no tool", finish_reason="length")).ok
 
 
 def test_an_expected_answer_is_compared_where_no_tool_fits() -> None:
     paris = item(answer="Paris")
-    assert tools.no_call(paris, Reply(content="Paris", finish_reason="stop")).ok
-    assert not tools.no_call(paris, Reply(content="London", finish_reason="stop")).ok
-    assert tools.no_call(paris, made(("lock", "{}"))).data["called"]
+    assert tools.check_no_call(paris, Reply(content="Paris", finish_reason="stop")).ok
+    assert not tools.check_no_call(paris, Reply(content="London", finish_reason="stop")).ok
+    assert tools.check_no_call(paris, made(("lock", "{}"))).data["called"]
 
 
 @pytest.mark.parametrize(
@@ -166,14 +166,14 @@ def test_an_expected_answer_is_compared_where_no_tool_fits() -> None:
 def test_a_stream_that_differs_is_noticed(change: dict[str, Any]) -> None:
     whole = replace(made(("forecast", changed())), prompt_tokens=7)
     streamed = replace(whole, streamed=True)
-    assert tools.stream_equals_whole(ASKED, streamed, whole).ok
-    assert not tools.stream_equals_whole(ASKED, replace(streamed, **change), whole).ok
+    assert tools.check_stream_equals_whole(ASKED, streamed, whole).ok
+    assert not tools.check_stream_equals_whole(ASKED, replace(streamed, **change), whole).ok
 
 
 def test_call_ids_may_differ_between_two_requests() -> None:
     whole = made(("lock", "{}"))
     other = replace(whole, tool_calls=(ToolCall(id="zzz", name="lock", arguments=" {} "),))
-    assert tools.stream_equals_whole(ASKED, other, whole).ok
+    assert tools.check_stream_equals_whole(ASKED, other, whole).ok
 
 
 BANK = Glm5Bank()
@@ -194,14 +194,14 @@ def test_under_every_split_of_the_bytes_the_calls_are_the_same(asked: Item, dial
         for payload in parser.feed(wire[place:cut]):
             assembly.add(document(payload))
         place = cut
-    assert tools.call(asked, assembly.reply()).ok
+    assert tools.check_calls(asked, assembly.reply()).ok
 
 
 def test_trigger_f1_needs_both_kinds_to_mean_anything() -> None:
     wanted = {"a": True, "b": True, "c": False}
-    assert tools.trigger_f1(wanted, wanted).ok
-    assert tools.trigger_f1(wanted, wanted).sensitive
-    assert not tools.trigger_f1({"a": True}, {"a": True}).sensitive
-    finding = tools.trigger_f1(wanted, {"a": True, "b": False, "c": True})
+    assert tools.check_trigger_f1(wanted, wanted).ok
+    assert tools.check_trigger_f1(wanted, wanted).sensitive
+    assert not tools.check_trigger_f1({"a": True}, {"a": True}).sensitive
+    finding = tools.check_trigger_f1(wanted, {"a": True, "b": False, "c": True})
     assert not finding.ok
     assert finding.data["f1"] == 0.5

@@ -30,7 +30,7 @@ LENGTH = 50
 def loaded(tpot: float, streams: int = 1, **changes: Any) -> dict[str, Any]:
     """What `loads.load` would have measured."""
     found = result(streams=streams, tpot=tpot, length=LENGTH, **FIT) | {"output_len_asked": LENGTH}
-    return found | {WAVE: throughput.by_wave(found)[0]} | changes
+    return found | {WAVE: throughput.rate_by_wave(found)[0]} | changes
 
 
 @dataclass
@@ -52,7 +52,9 @@ class Bench:
         self.reasons.append(why)
         return None if self.attached else FRESH
 
-    def findings(self, folder: Path, true: Callable[[Mapping[str, Any]], Finding] = throughput.littles_law) -> Any:
+    def findings(
+        self, folder: Path, true: Callable[[Mapping[str, Any]], Finding] = throughput.check_littles_law
+    ) -> Any:
         judged = Judged(
             cell=cell(), bank=Glm5Bank(), evidence=self.evidence, depth=DEPTH, baseline=self._baseline(folder),
             relaunch=self.relaunch, measure=self.measure,
@@ -69,7 +71,7 @@ class Bench:
                 for found in self.first:
                     healthy = loaded(HEALTHY_TPOT_S * (1 + run / 1000), streams=found["max_concurrency"])
                     recorded = Recorder()
-                    loads.record(recorded, healthy, depth=DEPTH.name)
+                    loads.record_load(recorded, healthy, depth=DEPTH.name)
                     writer.append(
                         {"kind": "measurement", "cell": cell().id, "name": n, "value": v, "unit": u, "conditions": c}
                         for (n, v, u), c in zip(recorded.measurements, recorded.conditions, strict=True)

@@ -27,7 +27,7 @@ LOADED: dict[str, Any] = {
 
 
 def test_the_published_rows_themselves_hold() -> None:
-    found = [*claims.against(SEED_004, DECODE), *claims.against(SEED_001, LOADED)]
+    found = [*claims.check_claims(SEED_004, DECODE), *claims.check_claims(SEED_001, LOADED)]
     assert [f.check.removeprefix("throughput.near_claim.") for f in found] == [
         "seed004_context.decode_throughput.c1",
         "seed001_concurrency.output_throughput.c32",
@@ -46,11 +46,11 @@ def test_the_published_rows_themselves_hold() -> None:
     ids=str,
 )
 def test_a_fifth_less_is_allowed_and_no_more(worse: dict[str, float], ok: list[bool]) -> None:
-    assert [f.ok for f in claims.against(SEED_001, LOADED | worse)] == ok
+    assert [f.ok for f in claims.check_claims(SEED_001, LOADED | worse)] == ok
 
 
 def test_a_slow_decode_at_a_published_context_is_red() -> None:
-    (found,) = claims.against(SEED_004, DECODE | {"median_tpot_ms": 1000 / (0.79 * 26.4)})
+    (found,) = claims.check_claims(SEED_004, DECODE | {"median_tpot_ms": 1000 / (0.79 * 26.4)})
     assert not found.ok
 
 
@@ -58,14 +58,14 @@ def test_a_slow_decode_at_a_published_context_is_red() -> None:
     "other", [{"max_concurrency": 33}, {"output_len_asked": 256}, {"total_input_tokens": 1024 * 96}], ids=str
 )
 def test_another_load_repeats_nothing(other: dict[str, int]) -> None:
-    assert list(claims.against(SEED_001, LOADED | other)) == []
+    assert list(claims.check_claims(SEED_001, LOADED | other)) == []
 
 
 def test_a_row_of_another_feature_is_not_repeated() -> None:
     """The seed's columns with and without IndexCache are rows of different cells."""
     with_indexcache = replace(SEED_004, features=frozenset({"indexcache"}))
-    assert all("26.4" not in f.expected for f in claims.against(with_indexcache, DECODE))
+    assert all("26.4" not in f.expected for f in claims.check_claims(with_indexcache, DECODE))
 
 
 def test_nobody_has_published_anything_about_a_cpu() -> None:
-    assert list(claims.against(next(c for c in EVERY.runnable if c.id.startswith("cpu.")), LOADED)) == []
+    assert list(claims.check_claims(next(c for c in EVERY.runnable if c.id.startswith("cpu.")), LOADED)) == []

@@ -29,15 +29,15 @@ CANARIES = [c for c in expand(load()).runnable if c.checkpoint.canary]
 
 
 def known(asked: Plan, file: Path = references.FILE) -> list[references.Reference]:
-    return references.references(asked.cell, asked, bank_for(asked.cell.checkpoint), file)
+    return references.find_references(asked.cell, asked, bank_for(asked.cell.checkpoint), file)
 
 
 def test_every_canary_cell_has_a_reference_for_each_of_its_prompts() -> None:
-    matrix, recorded = load(), references.recorded()
+    matrix, recorded = load(), references.read_references()
     without = [
         (cell.id, key)
         for cell in CANARIES
-        for key, _ in references.keys(cell, plan(matrix, cell), bank_for(cell.checkpoint))
+        for key, _ in references.list_keys(cell, plan(matrix, cell), bank_for(cell.checkpoint))
         if sum(map(key.of, recorded)) != 1
     ]
     assert not without
@@ -50,7 +50,7 @@ def test_the_committed_references_are_of_these_weights_and_these_prompts() -> No
 
 
 def test_references_are_distributions_with_the_choice_first() -> None:
-    for record in references.recorded():
+    for record in references.read_references():
         for position in record["positions"]:
             values = [value for _, value in position]
             assert len(values) == signature.TOP and values == sorted(values, reverse=True) and values[0] <= 0
@@ -58,7 +58,7 @@ def test_references_are_distributions_with_the_choice_first() -> None:
 
 @pytest.mark.parametrize("key", ["weights_sha256", "prompt_sha256"])
 def test_stale_references_are_an_error_that_names_the_command(key: str, tmp_path: Path) -> None:
-    records = [{**record, key: "0" * 64} for record in references.recorded()]
+    records = [{**record, key: "0" * 64} for record in references.read_references()]
     file = tmp_path / "references.json"
     file.write_text(json.dumps({"references": records}))
     with pytest.raises(ConfigError, match=f"{key} is 000.*record again: python -m lab.references.record_references"):
@@ -139,7 +139,7 @@ def test_a_pattern_that_these_weights_mind_is_proven_on_the_way(name: str, by: i
 def test_where_it_is_unsure_no_tolerance_is_as_small_as_what_rounding_costs(name: str) -> None:
     """Twice 1.5e-2, which transformers with W4A16 weights is away from itself in float32; bf16 is 5.5e-4 at most."""
     (unsure,) = [r for r in known(planned(f"sm90x1_h100.sglang_0_5_17.{name}")) if r.item.kind == "unsure"]
-    assert 2 * 1.5e-2 < agreement.tolerance_unsure(unsure.ways, unsure.way) <= agreement.TOLERANCE_UNSURE
+    assert 2 * 1.5e-2 < agreement.kl_tolerance_unsure(unsure.ways, unsure.way) <= agreement.TOLERANCE_UNSURE
 
 
 @pytest.mark.parametrize("on", [CPU, "sm90x1_h100.sglang_0_5_17."])
@@ -164,7 +164,7 @@ def test_a_launch_without_a_reference_is_no_evidence(monkeypatch: pytest.MonkeyP
     def none(*_: object) -> Logprobs:
         return []
 
-    monkeypatch.setattr(test_effective, "references", none)
+    monkeypatch.setattr(test_effective, "find_references", none)
     asked: Any = planned(CPU + "canary_bf16.baseline")
     nobody: Any = None
     with pytest.raises(pytest.skip.Exception, match=r"^NOT_EVIDENCE: no reference was recorded"):

@@ -11,7 +11,7 @@ from fixtures.banks.canary import render
 from fixtures.banks.canary_bank import CanaryBank
 from fixtures.banks.item import Item
 from matrix.yaml.load import load
-from suites.measure.rendering import Rendered, exactly, padded, rendering
+from suites.measure.rendering import Rendered, find_token_counter, make_prompt_of, pad_prompt
 
 BANK = CanaryBank()
 CANARY = load().checkpoints["canary_bf16"]
@@ -28,7 +28,7 @@ ITEMS = (
 
 @pytest.fixture(scope="module")
 def count() -> Rendered:
-    found = rendering(CANARY)
+    found = find_token_counter(CANARY)
     assert found is not None
     return found
 
@@ -51,24 +51,24 @@ def test_one_word_more_is_seen(count: Rendered) -> None:
 
 @pytest.mark.parametrize("tokens", [64, 257, 4097])
 def test_a_prompt_of_exactly_so_many_tokens(tokens: int, count: Rendered) -> None:
-    assert count(exactly(tokens, count)) == tokens
+    assert count(make_prompt_of(tokens, count)) == tokens
 
 
 def test_without_a_tokenizer_it_is_at_least_as_long(count: Rendered) -> None:
-    assert 300 < count(exactly(300, None)) < 330
+    assert 300 < count(make_prompt_of(300, None)) < 330
 
 
 def test_a_needle_is_padded_to_the_edge_and_keeps_its_question(count: Rendered) -> None:
     item = BANK.needle(tokens=300, depth=0.5)
-    made = padded(item, 320, count)
+    made = pad_prompt(item, 320, count)
     assert made is not None
     assert (count(made), made.answer) == (320, item.answer)
     assert made.messages[-1]["content"].endswith(item.messages[-1]["content"])
 
 
 def test_what_is_too_long_already_cannot_be_padded(count: Rendered) -> None:
-    assert padded(BANK.needle(tokens=300, depth=0.5), 100, count) is None
+    assert pad_prompt(BANK.needle(tokens=300, depth=0.5), 100, count) is None
 
 
 def test_weights_that_are_not_here_have_no_count() -> None:
-    assert rendering(replace(CANARY, weights_path=None, repository=None, id="nowhere")) is None
+    assert find_token_counter(replace(CANARY, weights_path=None, repository=None, id="nowhere")) is None

@@ -9,7 +9,7 @@ import pytest
 from fixtures.banks.glm5 import Glm5Bank
 from fixtures.client.client import Client
 from suites.measure import speed
-from suites.measure.no_prefix_cache import cold
+from suites.measure.no_prefix_cache import bypass_prefix_cache
 from tests.faults.stub.engine import MODEL, StubEngine
 from tests.suites.world import Recorder
 
@@ -23,14 +23,14 @@ def test_only_rounds_that_met_the_load_count() -> None:
         speed._Asked(14.9, 16.0, {"c": True}),
         speed._Asked(15.1, 16.0, {"after": False}),
     ]
-    assert speed._during(result, asked) == {"a": False, "b": True, "c": True}
+    assert speed._answers_during(result, asked) == {"a": False, "b": True, "c": True}
 
 
 def test_prefill_records_both_and_finds_them_apart() -> None:
     evidence = Recorder()
     with StubEngine() as stub, Client(stub.base_url, MODEL, stub.api_key) as client:
         items = stub.learn(Glm5Bank()).load_prompts(2, tokens=64)
-        found = speed.prefill(client, items, "llamacpp", evidence)
+        found = speed.measure_prefill(client, items, "llamacpp", evidence)
     assert found.ok and found.sensitive
     assert {name for name, _, _ in evidence.measurements} == {"prefill_cold_tps", "prefill_warm_tps"}
     assert all(n > 0 for n in found.data["warm_cached_tokens"])
@@ -39,11 +39,11 @@ def test_prefill_records_both_and_finds_them_apart() -> None:
 @pytest.mark.parametrize(("dialect", "field"), [("llamacpp", "cache_prompt"), ("vllm", "cache_salt")])
 def test_a_cold_request_says_so_in_the_engines_words(dialect: str, field: str) -> None:
     client = Client("http://127.0.0.1:9", "m")
-    assert field in cold(client, dialect)
-    assert cold(client, "vllm") != cold(client, "vllm")
-    assert cold(client, "trtllm") == {}
+    assert field in bypass_prefix_cache(client, dialect)
+    assert bypass_prefix_cache(client, "vllm") != bypass_prefix_cache(client, "vllm")
+    assert bypass_prefix_cache(client, "trtllm") == {}
 
 
 def test_an_engine_that_will_not_flush_is_asked_all_the_same() -> None:
     with StubEngine() as stub, Client(stub.base_url, MODEL, stub.api_key) as client:
-        assert cold(client, "sglang") == {}  # the stub answers 404
+        assert bypass_prefix_cache(client, "sglang") == {}  # the stub answers 404
