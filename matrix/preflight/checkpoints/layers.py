@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from matrix.preflight.checkpoints.quant_tensors import is_scale
 from matrix.preflight.checkpoints.remark import layers_of, ranges, remark, some
@@ -12,6 +13,8 @@ from matrix.preflight.checkpoints.survey import Survey
 from matrix.preflight.verdict import Level, Remark
 
 MTP_PARTS = ("enorm.weight", "hnorm.weight", "eh_proj.weight")
+MTP_ONLY = (*MTP_PARTS, "shared_head.norm.weight", "shared_head.head.weight", "embed_tokens.weight")
+DENSE_PARTS = ("mlp.up_proj.weight", "mlp.gate_proj.weight", "mlp.down_proj.weight")
 PACKED = re.compile(r"\.(?:weight|weight_packed|qweight)$")  # one linear layer in one format or another
 
 
@@ -62,26 +65,55 @@ def _mtp(survey: Survey) -> Iterator[Remark]:
 
 def _uneven(survey: Survey) -> Iterator[Remark]:
     """A layer without what most layers of its kind have. Indexers and scales have checks of their own."""
-    kinds: dict[object, dict[int, Counter[str]]] = {}
-    for layer in survey.trunk:
-        kind = (layer in survey.experts, layer in survey.linear_attention)
-        kinds.setdefault(kind, {})[layer] = _names(survey.kinds[layer])
-    for counted in kinds.values():
-        if len(counted) < 3:
-            continue
-        usual = {n for n, c in Counter(n for names in counted.values() for n in names).items() if 2 * c > len(counted)}
-        lacking = {layer: sorted(usual - set(names)) for layer, names in counted.items() if usual - set(names)}
-        if lacking:
-            first = min(lacking)
-            yield remark(
-                "error",
-                "missing_tensor",
-                f"layers.{first}",
-                f"{layers_of(list(lacking))} lack tensors that their likes have, layer {first}: {some(lacking[first])}",
-                effect="they keep initial values, or the loader stops",
-                remedy="convert again from the source",
-            )
+    names = {layer: set(_names(survey.kinds[layer])) for layer in (*survey.trunk, *survey.drafts)}
+    lacking: dict[int, set[str]] = {}
+    for group in _groups(survey):
+        usual = _usual([group.of(names[layer]) for layer in group.layers if layer in survey.trunk])
+        for layer in group.layers:
+            have = group.of(names[layer])
+            if absent := (usual | group.needed(have)) - have:
+                lacking.setdefault(layer, set()).update(absent)
+    if lacking:
+        first = min(lacking)
+        yield remark(
+            "error",
+            "missing_tensor",
+            f"layers.{first}",
+            f"{layers_of(list(lacking))} lack tensors that their likes have, {first}: {some(sorted(lacking[first]))}",
+            effect="they keep initial values, or the loader stops",
+            remedy="convert again from the source",
+        )
     yield from _experts(survey)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Layers that are alike in one of their halves: attention with norms, or the MLP."""
+
+    layers: list[int]
+    mlp: bool
+    dense: bool = False
+
+    def of(self, names: set[str]) -> set[str]:
+        return {name for name in names if name.startswith("mlp.") == self.mlp and name not in MTP_ONLY}
+
+    def needed(self, have: set[str]) -> set[str]:
+        """What a layer needs even if it has no likes: there may be one dense layer alone."""
+        return set(DENSE_PARTS) if self.dense and have & set(DENSE_PARTS) else set()
+
+
+def _groups(survey: Survey) -> Iterator[Group]:
+    every = [*survey.trunk, *survey.drafts]
+    yield Group([layer for layer in every if layer not in survey.linear_attention], mlp=False)
+    yield Group([layer for layer in every if layer in survey.linear_attention], mlp=False)
+    yield Group([layer for layer in every if layer in survey.experts], mlp=True)
+    yield Group([layer for layer in every if layer not in survey.experts], mlp=True, dense=survey.geometry.whole)
+
+
+def _usual(found: list[set[str]]) -> set[str]:
+    """What more than half have; of fewer than three nothing is usual."""
+    counted = Counter(name for names in found for name in names)
+    return {name for name, count in counted.items() if 2 * count > len(found)} if len(found) >= 3 else set()
 
 
 def _names(kinds: Counter[str]) -> Counter[str]:
