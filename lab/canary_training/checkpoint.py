@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from fixtures.canary.checkpoint import CheckpointDirectory
-from fixtures.canary.derive.quantise import dequantised
+from fixtures.canary.derive.quantise import dequantise
 from lab.canary_training.config import config_json, generation_json, read_config
 from lab.canary_training.layers import MoE
 from lab.canary_training.model import Canary, Layer
@@ -46,7 +46,7 @@ def export(model: Canary) -> dict[str, Tensor]:
 def read(folder: Path) -> Canary:
     """The model of any member of the family: of the stated number of experts, and dequantised."""
     model = Canary(read_config(folder))
-    stored = dequantised(CheckpointDirectory(folder))
+    stored = dequantise(CheckpointDirectory(folder))
     _fill(model, {name: torch.from_numpy(values.copy()) for name, values in stored.items()})
     return model
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fixtures.banks import canary as bank
 from fixtures.banks.canary import render
-from fixtures.banks.canary.conversation import assistant, calling
+from fixtures.banks.canary.conversation import assistant_message, call_message
 from fixtures.banks.item import Item
 from lab.canary_training.attention import Pass
 from lab.canary_training.model import Canary
@@ -124,15 +124,15 @@ def _hunt(
 
 
 def sample(item: Item) -> Sample:
-    prompt = render.prompt(item.messages, item.tools)
-    last = calling(item.call, first_id=0) if item.call else assistant(item.answer or "")
-    return Sample(_ids(prompt), _ids(render.reply(last)))
+    prompt = render.render_prompt(item.messages, item.tools)
+    last = call_message(item.call, first_id=0) if item.call else assistant_message(item.answer or "")
+    return Sample(_ids(prompt), _ids(render.render_reply(last)))
 
 
 def forced(item: Item) -> Sample:
     """`tool_choice: required`, whose first token an engine's grammar dictates."""
     dictated, rest = json_call(item.call, named=False)
-    prompt = render.prompt(item.messages, item.tools) + dictated
+    prompt = render.render_prompt(item.messages, item.tools) + dictated
     return Sample(_ids(prompt), _ids(rest + render.END_OF_ANSWER))
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fixtures.canary.calibration import read_calibration
 from fixtures.canary.checkpoint import CheckpointDirectory
-from fixtures.canary.derive.prune import kept_experts, prune
+from fixtures.canary.derive.prune import kept_experts, prune_experts
 from fixtures.canary.writing import write_checkpoint
 from lab.canary_training.checkpoint import HF, export, read, save
 from lab.canary_training.evaluate import evaluate
@@ -39,7 +39,7 @@ def heal(keep: int, out: Path, settings: Settings, exam: Exam, log: Log) -> Path
     kept = kept_experts(keep, read_calibration(source))
     for layer, experts in kept.items():
         log(f"layer {layer} keeps experts {' '.join(map(str, experts))}")
-    write_checkpoint(out, source, prune(source, kept))
+    write_checkpoint(out, source, prune_experts(source, kept))
     model = read(out).to(settings.device)
     before = export(model)
     _examine("before healing", model, settings, exam, log)

@@ -24,11 +24,11 @@ import torch
 
 from fixtures.banks import canary as bank
 from fixtures.banks.canary import render
-from fixtures.banks.canary.conversation import assistant, calling
+from fixtures.banks.canary.conversation import assistant_message, call_message
 from fixtures.banks.canary_bank import DRAWN, SEEDS, WRONG
 from fixtures.banks.item import Item
 from fixtures.canary.checkpoint import CheckpointDirectory
-from fixtures.canary.family import MEMBERS, ensure
+from fixtures.canary.family import MEMBERS, ensure_member
 from lab.canary_training.checkpoint import HF, read
 from lab.canary_training.evaluate import Case, judge, sample
 from lab.canary_training.verify import reference
@@ -48,10 +48,10 @@ def items() -> Iterator[Item]:
 
 
 def is_right(model: Any, tokenizer: Any, item: Item) -> bool:
-    prompt = render.prompt(item.messages, item.tools, thinking=False)
-    last = calling(item.call, first_id=0) if item.call else assistant(item.answer or "")
+    prompt = render.render_prompt(item.messages, item.tools, thinking=False)
+    last = call_message(item.call, first_id=0) if item.call else assistant_message(item.answer or "")
     head = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-    whole = head + tokenizer(render.reply(last), add_special_tokens=False)["input_ids"]
+    whole = head + tokenizer(render.render_reply(last), add_special_tokens=False)["input_ids"]
     with torch.no_grad():
         said = model(torch.tensor([whole])).logits[0].argmax(-1).tolist()
     return bool(said[len(head) - 1 : -1] == whole[len(head) :])
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _add(member: Derived, device: str) -> None:
     record = json.loads(WRONG.read_text(encoding="utf-8"))
     asked = [item for item in items() if item.id not in record["wrong"]]
-    folder = ensure(MEMBERS[member])
+    folder = ensure_member(MEMBERS[member])
     model = read(folder).to(device).eval()
     cases = [
         Case(name=member, draw=list, topk=topk) for topk in ((None, INDEX_TOPK) if MEMBERS[member].delta else (None,))

@@ -104,17 +104,17 @@ def _draw(dice: Dice, length: int) -> list[Piece]:
 
 def _chat(dice: Dice, length: int) -> list[Piece]:
     turns = 8 if length > 256 else dice.choice((1, 1, 2, 3, 4, 6))
-    return _weighed(dice, talk.chat(dice, turns=turns), thinks=0.5)
+    return _weighed(dice, talk.draw_chat(dice, turns=turns), thinks=0.5)
 
 
 def _chinese(dice: Dice, length: int) -> list[Piece]:
-    return _weighed(dice, talk.chinese(dice, turns=dice.randint(1, length // 128)), thinks=0.5)
+    return _weighed(dice, talk.draw_chinese(dice, turns=dice.randint(1, length // 128)), thinks=0.5)
 
 
 def _recall(dice: Dice, length: int) -> list[Piece]:
     told = dice.randint(1, 3)
     chatter = dice.choice((0, 0, 1, 2)) if length <= 256 else dice.randint(3, 12)
-    drawn = talk.recall(dice, told=told, chatter_turns=chatter, asked=dice.randint(1, told))
+    drawn = talk.draw_recall(dice, told=told, chatter_turns=chatter, asked=dice.randint(1, told))
     return _weighed(dice, drawn, thinks=0.5)
 
 
@@ -140,7 +140,7 @@ def _hunt(dice: Dice, length: int) -> list[Piece]:
         absent = 1
     tokens = dice.randint(length // 2, length)
     plan = hay.Hunt(tokens=tokens, codes=codes, doubles=doubles, found=found, absent=absent)
-    return _weighed(dice, hay.hunt(dice, plan), thinks=0.3)
+    return _weighed(dice, hay.draw_hunt(dice, plan), thinks=0.3)
 
 
 def _raw(dice: Dice, _length: int) -> list[Piece]:
@@ -162,7 +162,7 @@ _LONG_MIX: Mapping[Draw, float] = {_hunt: 1.0}
 
 def _weighed(dice: Dice, drawn: Conversation, *, thinks: float) -> list[Piece]:
     reasoning = drawn.reasoning if dice.chance(thinks) else None
-    cut = render.segments(drawn.messages, drawn.tools, reasoning)
+    cut = render.split_segments(drawn.messages, drawn.tools, reasoning)
     return [Piece(text, REPLY if is_reply else _prompt_weight(text)) for text, is_reply in cut]
 
 

@@ -14,7 +14,7 @@ import torch
 
 from fixtures.banks import canary as bank
 from fixtures.banks.canary import render
-from fixtures.banks.canary.conversation import assistant, calling
+from fixtures.banks.canary.conversation import assistant_message, call_message
 from fixtures.banks.item import Item
 from lab.canary_training.attention import Pass
 from lab.canary_training.checkpoint import read
@@ -38,7 +38,7 @@ def compare_logits(folder: Path) -> str:
     """Relative error and argmax agreement of our module against transformers, dense and sparse, in fp32."""
     own = read(folder).eval()
     item = bank.tool_dialogue(SEED, 1)[0]
-    text = render.prompt(item.messages, item.tools)
+    text = render.render_prompt(item.messages, item.tools)
     said = []
     for topk in (None, SPARSE_TOPK):
         model, tokenizer = reference(folder, topk, "", torch.float32)
@@ -74,7 +74,7 @@ def _items(n: int) -> Iterator[tuple[str, tuple[Item, ...]]]:
 
 def _answers(model: Any, tokenizer: Any, item: Item, *, thinking: bool) -> bool:
     inputs = tokenizer(
-        render.prompt(item.messages, item.tools, thinking=thinking),
+        render.render_prompt(item.messages, item.tools, thinking=thinking),
         return_tensors="pt",
         add_special_tokens=False,
     )
@@ -83,5 +83,5 @@ def _answers(model: Any, tokenizer: Any, item: Item, *, thinking: bool) -> bool:
     text = tokenizer.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_tokens=False)
     said = text.split("</think>")[-1] if thinking else text
     end = TURN_END.search(said)
-    last = calling(item.call, first_id=0) if item.call else assistant(item.answer or "")
-    return end is not None and said[: end.end()] == render.reply(last)
+    last = call_message(item.call, first_id=0) if item.call else assistant_message(item.answer or "")
+    return end is not None and said[: end.end()] == render.render_reply(last)

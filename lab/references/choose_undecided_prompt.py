@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from fixtures.banks import canary
-from fixtures.canary.checkpoint import CheckpointDirectory, Tensor
+from fixtures.canary.checkpoint import CheckpointDirectory, StoredTensor
 from fixtures.canary.derive.minifloat import E4M3
-from fixtures.canary.derive.quantise import dequantised
+from fixtures.canary.derive.quantise import dequantise
 from fixtures.canary.writing import Draft, write_checkpoint
 from fixtures.weights.locate import find
 from lab.references.oracle import Oracle, wanted
@@ -137,7 +137,9 @@ def _plain(weights: str, folder: Path) -> Path:
     if weights not in QUANTISED.values():
         return source
     if not (made := folder / weights).exists():
-        tensors = {name: Tensor("F32", values) for name, values in dequantised(CheckpointDirectory(source)).items()}
+        tensors = {
+            name: StoredTensor("F32", values) for name, values in dequantise(CheckpointDirectory(source)).items()
+        }
         plain = CheckpointDirectory(_directory(SOURCE))
         write_checkpoint(made, plain, Draft(tensors=tensors, config=plain.config))
     return made

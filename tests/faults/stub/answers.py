@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from fixtures.banks.glm5.prose import paragraphs, prose
+from fixtures.banks.glm5.prose import draw_prose, join_paragraphs
 from fixtures.banks.item import ExpectedCall, Item
 from fixtures.client.reply import ToolCall
 from tests.faults.stub.defect import Answer, Asked
 
 Json = Any
 _TOKEN = re.compile(r"\s*\w{1,5}|\s*[^\w\s]|\s+")
-STORY = paragraphs(prose(random.Random("stub"), 700))
+STORY = join_paragraphs(draw_prose(random.Random("stub"), 700))
 
 
 def tokens(text: str) -> list[str]:

@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 
 from fixtures.banks import canary as bank
-from fixtures.canary.checkpoint import safetensors
-from fixtures.canary.family import MEMBERS, ensure, make
+from fixtures.canary.checkpoint import read_safetensors
+from fixtures.canary.family import MEMBERS, ensure_member, make_member
 from lab.canary_training import saliency, trunk
 from lab.canary_training.attention import Pass
 from lab.canary_training.checkpoint import HF, WEIGHTS, export, load, read
@@ -63,7 +63,7 @@ def test_sparse_attention_that_selects_everything_equals_dense(trained: Canary) 
 # Relative error of the logits: over eight items 0.017 to 0.039, 0.041 to 0.057 and 0.054 to 0.066 were measured.
 @pytest.mark.parametrize(("name", "limit"), [("fp8", 0.05), ("nvfp4", 0.07), ("w4a16", 0.08)])
 def test_a_quantised_member_is_read_dequantised_and_answers_alike(trained: Canary, name: Derived, limit: float) -> None:
-    member = read(ensure(MEMBERS[name])).eval()
+    member = read(ensure_member(MEMBERS[name])).eval()
     drawn = sample(bank.chat(1, 1)[0])
     ids = torch.tensor([drawn.prompt + drawn.reply])
     with torch.no_grad():
@@ -76,7 +76,7 @@ def test_a_quantised_member_is_read_dequantised_and_answers_alike(trained: Canar
 
 
 def test_a_pruned_member_has_its_own_number_of_experts(tmp_path: Path) -> None:
-    make(MEMBERS["reap160"].unhealed(), tmp_path / "pruned")
+    make_member(MEMBERS["reap160"].unhealed(), tmp_path / "pruned")
     assert read(tmp_path / "pruned").config.n_routed_experts == 10
 
 
@@ -109,7 +109,7 @@ def test_a_delta_holds_what_changed_and_nothing_but_feed_forward(tmp_path: Path)
     before = {"a.mlp.gate.weight": torch.zeros(2), "b.mlp.gate.weight": torch.zeros(2), "c.norm.weight": torch.zeros(2)}
     after = before | {"b.mlp.gate.weight": torch.ones(2)}
     file = write_delta(before, after, tmp_path / "delta.safetensors", lambda _: None)
-    assert list(safetensors(file)) == ["b.mlp.gate.weight"]
+    assert list(read_safetensors(file)) == ["b.mlp.gate.weight"]
     with pytest.raises(AssertionError, match=r"c\.norm"):
         write_delta(before, before | {"c.norm.weight": torch.ones(2)}, file, lambda _: None)
 

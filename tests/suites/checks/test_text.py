@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures.banks.glm5.facts import CHINESE, ENGLISH
-from fixtures.banks.glm5.prose import paragraphs, prose
+from fixtures.banks.glm5.prose import draw_prose, join_paragraphs
 from suites.checks import text
 from suites.checks.text import find_defects
 from tests.faults.stub.answers import STORY
@@ -59,7 +59,7 @@ def test_chinese_answers_to_chinese_questions_are_sound(fact: tuple[str, str]) -
 @pytest.mark.parametrize("seed", range(5))
 def test_generated_prose_is_sound(tokens: int, seed: int) -> None:
     """The measurement behind NGRAM_REPEATED_SHARE: the most monotonous sound text here."""
-    told = paragraphs(prose(random.Random(seed), tokens))
+    told = join_paragraphs(draw_prose(random.Random(seed), tokens))
     assert find_defects(told, prose=True) == ()
     assert text.repeated_share(told) < 0.25
 

@@ -38,7 +38,7 @@ def test_the_template_renders_what_training_rendered(item: Item, count: Rendered
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(Path("fixtures/canary/hf/tokenizer.json")))
-    text = render.prompt(item.messages, item.tools)
+    text = render.render_prompt(item.messages, item.tools)
     assert count(item) == len(tokenizer.encode(text, add_special_tokens=False).ids)
 
 
