@@ -11,9 +11,9 @@ from matrix.errors import Problem, nearest
 from matrix.model import Checkpoint
 from matrix.preflight.checkpoints.files import CheckpointFiles
 from matrix.preflight.checkpoints.quant_map import QuantMap, read_maps
-from matrix.preflight.checkpoints.quant_tensors import LINEAR, WIDE, is_scale
+from matrix.preflight.checkpoints.quant_tensors import LINEAR, WIDE
 from matrix.preflight.checkpoints.sharing import select_layers
-from matrix.preflight.checkpoints.survey import Survey
+from matrix.preflight.checkpoints.survey import Survey, is_scale
 from matrix.preflight.pattern import SHARED
 
 ID = re.compile(r"[a-z][a-z0-9_]{0,60}")

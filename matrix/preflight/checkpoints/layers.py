@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from matrix.preflight.checkpoints.quant_tensors import is_scale
 from matrix.preflight.checkpoints.remark import layers_of, ranges, remark, some
-from matrix.preflight.checkpoints.survey import Survey
+from matrix.preflight.checkpoints.survey import PACKED, Survey, is_scale
 from matrix.preflight.verdict import Level, Remark
 
 MTP_PARTS = ("enorm.weight", "hnorm.weight", "eh_proj.weight")
 MTP_ONLY = (*MTP_PARTS, "shared_head.norm.weight", "shared_head.head.weight", "embed_tokens.weight")
 DENSE_PARTS = ("mlp.up_proj.weight", "mlp.gate_proj.weight", "mlp.down_proj.weight")
-PACKED = re.compile(r"\.(?:weight|weight_packed|qweight)$")  # one linear layer in one format or another
 
 
 def judge_layers(survey: Survey) -> Iterator[Remark]:

@@ -13,39 +13,16 @@ from matrix.errors import nearest
 from matrix.preflight.checkpoints.files import Tensor
 from matrix.preflight.checkpoints.quant_map import METHODS, QuantMap, differing, read_maps
 from matrix.preflight.checkpoints.remark import remark, some
-from matrix.preflight.checkpoints.survey import OTHER_TOWER, Survey, split_expert
+from matrix.preflight.checkpoints.survey import OTHER_TOWER, SCALES, Survey, is_scale, split_expert
 from matrix.preflight.verdict import Remark
 
 WIDE = ("BF16", "F16", "F32", "F64")
 LINEAR = ("weight", "weight_packed", "qweight")  # the last is GPTQ's and AWQ's
-SCALES = (
-    "weight_scale",
-    "weight_scale_2",
-    "weight_scale_inv",
-    "weight_global_scale",
-    "weight_block_scale",
-    "scales",
-    "qzeros",
-    "g_idx",
-    "input_scale",
-    "input_global_scale",
-    "weight_zero_point",
-    "weight_shape",
-    "k_scale",
-    "v_scale",
-    "weight_packed_shape",
-    "scale",
-    "weight_g_idx",
-    "scale_inv",
-    "activation_scale",
-    "output_scale",
-)
 OTHER_FORMS = frozenset(("weight_scale_inv", "scale", "scale_inv", "weight_block_scale", "scales"))
 SCALE_NAMES = frozenset(SCALES)
 OWN_SCALES = frozenset(
     ("weight_scale", "weight_scale_2", "weight_scale_inv", "weight_global_scale", "scales", "qzeros")
 )
-SCALE = re.compile(rf"\.(?:{'|'.join(SCALES)})$")
 # Every engine builds these wide, whatever the map says: embeddings, heads, routers, norms, the indexer's head weights,
 # the MTP layer's eh_proj. A wide lm_head is no fault (vllm#57532).
 NEVER_NARROW = re.compile(
@@ -60,10 +37,6 @@ STORED: Mapping[str, tuple[str, ...]] = {
     "int8": ("I8", "I32"),
 }
 SHOWN_AS = {"BF16": "16-bit", "F16": "16-bit", "F32": "32-bit", "F64": "64-bit"}
-
-
-def is_scale(name: str) -> bool:
-    return SCALE.search(f".{name}") is not None
 
 
 @dataclass(frozen=True)
@@ -329,7 +302,7 @@ def _needed(each: Linear, read: QuantMap, have: frozenset[str]) -> frozenset[str
     if read.method == "bitsandbytes" or have & OTHER_FORMS:
         return frozenset()
     wanted = {"weight_scale"}
-    if read.algorithm == "nvfp4" and each.tensor.dtype in ("U8", "F4"):
+    if read.algorithm == "nvfp4" and read.method != "quark" and each.tensor.dtype in ("U8", "F4"):
         wanted.add("weight_global_scale" if each.name.endswith("_packed") else "weight_scale_2")
     if read.block and each.tensor.dtype.startswith("F8"):
         wanted = set() if "weight_scale" in have else {"weight_scale_inv"}

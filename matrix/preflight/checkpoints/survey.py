@@ -16,6 +16,13 @@ from matrix.preflight.checkpoints.geometry import Geometry, merge_nested, read_g
 LAYER = re.compile(r"(?:^|\.)layers\.(\d{1,6})\.(.+)$")
 MTP = re.compile(r"(?:^|\.)mtp(?:\.layers)?\.(\d{1,6})\.(.+)$")  # a draft kept apart from the trunk's numbers
 OTHER_TOWER = re.compile(r"(?:^|\.)(?:visual|vision\w*|image\w*|audio\w*|multi_modal\w*|mm_\w+)\.")
+PACKED = re.compile(r"\.(?:weight|weight_packed|qweight)$")  # one linear layer in one format or another
+SCALES = (
+    *("weight_scale", "weight_scale_2", "weight_scale_inv", "weight_global_scale", "weight_block_scale", "scale_inv"),
+    *("input_scale", "input_global_scale", "activation_scale", "output_scale", "k_scale", "v_scale", "scale", "scales"),
+    *("qzeros", "g_idx", "weight_g_idx", "weight_zero_point", "weight_shape", "weight_packed_shape", "pre_quant_scale"),
+)
+SCALE = re.compile(rf"\.(?:{'|'.join(SCALES)})$")
 LINEAR_ATTENTION = re.compile(r"\.(?:A_log|dt_bias|(?:[qkv]_)?conv1d|linear_attn|f_a_proj|b_proj)(?:\.|$)")
 MOST_DIGITS = 6
 
@@ -32,6 +39,10 @@ def split_expert(name: str) -> tuple[str, int | None]:
     if not plain or (head and not head.endswith(".")):
         return name, None
     return f"{head}experts.N.{rest}", int(number)
+
+
+def is_scale(name: str) -> bool:
+    return SCALE.search(f".{name}") is not None
 
 
 @lru_cache(maxsize=1024)
@@ -126,7 +137,8 @@ class Survey:
         """Layer -> the parts of its indexer, as `wk.weight`."""
         found: dict[int, set[str]] = {}
         for layer, names in self.kinds.items():
-            parts = {name.split("indexer.", 1)[1] for name in names if ".indexer." in f".{name}"}
+            held = (PACKED.sub(".weight", name) for name in names if ".indexer." in f".{name}" and not is_scale(name))
+            parts = {name.split("indexer.", 1)[1] for name in held}
             if parts:
                 found[layer] = parts
         return found

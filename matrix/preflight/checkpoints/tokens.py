@@ -128,6 +128,7 @@ def _sampling(survey: Survey, stated: Mapping[str, Any]) -> Iterator[Remark]:
             effect="code, JSON and tool calls repeat by nature and get worse",
             remedy="1.0, and leave it to requests",
         )
+    yield from _greedy(stated)
     recommended = _recommended(survey.files.card or "")
     samples = stated.get("do_sample") is not False
     for key in ("temperature", "top_p"):
@@ -153,6 +154,18 @@ def _sampling(survey: Survey, stated: Mapping[str, Any]) -> Iterator[Remark]:
                 effect="requests that name none get other answers than the published scores",
                 remedy=f"{key}: {wanted[0]:g}",
             )
+
+
+def _greedy(stated: Mapping[str, Any]) -> Iterator[Remark]:
+    if _number(stated.get("temperature")) and stated["temperature"] == 0:
+        yield remark(
+            "warning",
+            "generation",
+            "temperature",
+            f"{GENERATION} sets temperature 0: greedy unless a request says otherwise",
+            effect="a thinking model repeats itself until the token limit",
+            remedy="the card's temperature (GLM-5: 1.0)",
+        )
 
 
 def _number(value: object) -> bool:

@@ -319,3 +319,17 @@ PATTERNS = [
 @pytest.mark.parametrize(("pattern", "module", "covers"), PATTERNS, ids=[f"{p}-{m}" for p, m, _ in PATTERNS])
 def test_a_pattern_covers_whole_parts_of_a_name(pattern: str, module: str, covers: bool) -> None:
     assert matches(pattern, module) is covers
+
+
+def test_a_map_in_modelopts_own_file_alone_counts() -> None:
+    own = {**OWN, "exclude_modules": OTHERS}
+    found = replace(sound(nvfp4(weights(), TRUNK_EXPERTS)), quant_config={"quantization": own})
+    assert says(found, "error", "wide_not_excluded", "layers.8", "exclude_modules of hf_quant_config.json")
+    whole = replace(found, quant_config={"quantization": OWN})
+    assert said(whole, "error", "warning") == []
+
+
+def test_an_indexer_in_another_format_than_its_likes_lacks_nothing() -> None:
+    held = qweight(weights(), r"layers\.[12]\..*indexer\.wk")
+    about = {"quant_method": "gptq", "bits": 4, "dynamic": {"-:(?!.*layers[.][12][.].*indexer[.]wk)": {}}}
+    assert said(sound(held, quantization_config=about), "error", "warning") == []

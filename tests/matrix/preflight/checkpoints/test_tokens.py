@@ -15,6 +15,7 @@ GENERATION: list[tuple[dict[str, Any], str, str]] = [
     ({"top_p": None}, "warning", "states no top_p"),
     ({"temperature": "1.0"}, "error", "temperature: expected a number"),
     ({"temperature": -1}, "error", "from 0 to 2"),
+    ({"temperature": 0}, "warning", "greedy"),
     ({"temperature": True}, "error", "expected a number"),
     ({"top_p": 0}, "error", "top_p"),
     ({"top_p": 1.5}, "error", "top_p"),
