@@ -24,6 +24,8 @@ INFRASTRUCTURE: Final = frozenset(
     {Status.HOST_ERROR, Status.TEST_ERROR, Status.NOT_ASKED, Status.MISSING, Status.SKIP_NO_HW}
 )
 UNTRIED: Final = frozenset({Status.SKIP_NO_HW})  # no attempt: another host's answer stands instead
+# What an engine answered; whatever else a retry comes to asked it nothing, or saw nothing, and answers no failure.
+ANSWERED: Final = GREEN | {Status.FAIL, Status.CRASH, Status.HANG, Status.XPASS}
 # Of a run and its retry: what must be known and the same, and what must be the same. Else it asks something else.
 KNOWN: Final[Mapping[str, str]] = {"commit": "commit", "matrix_sha256": "matrix"}
 SAME: Final[Mapping[str, str]] = {
@@ -161,9 +163,11 @@ def settle_attempts(results: Sequence[Result], retries: Retries) -> Attempts:
 
 
 def _supersedes(later: Result, earlier: Result, retries: Retries) -> bool:
-    """Only an answer of the same plan does: one more host error answers nothing."""
+    """Only an answer of the same plan does: one more host error answers nothing, and a failure of the engine is not
+    answered by a retry that did not run, was skipped, or saw nothing."""
     same = later.fingerprint == earlier.fingerprint
-    return same and later.status not in INFRASTRUCTURE and retries.descends(later.run, of=earlier.run)
+    answers = later.status in ANSWERED or (earlier.status in INFRASTRUCTURE and later.status not in INFRASTRUCTURE)
+    return same and answers and retries.descends(later.run, of=earlier.run)
 
 
 def standing_launches(launches: Sequence[Launch], retries: Retries) -> tuple[Launch, ...]:

@@ -16,7 +16,7 @@ from reports.board import html
 from reports.board import terminal as table
 from reports.board.text import view
 from reports.evidence import junit
-from reports.evidence.attempts import link_retries, order_by_time
+from reports.evidence.attempts import ANSWERED, link_retries, order_by_time
 from reports.evidence.junit_attempts import tell_by_case
 from reports.evidence.summary import board
 from reports.evidence.types import Record
@@ -30,6 +30,7 @@ from tests.reports.world import BEGUN, EXPECTED, NOW, PLAIN, POLICY
 
 ALLOWING = replace(POLICY, flakes=(FLAKE,))
 NEEDLE = "test_finds_the_needle"
+NO_ANSWER = set(Status) - ANSWERED - {Status.FLAKE}
 
 
 def judge(records: Sequence[Record], policy: Policy = ALLOWING) -> Verdict:
@@ -64,6 +65,15 @@ def test_trouble_of_the_host_or_of_ours_is_superseded_by_the_retry_alone_and_tol
     verdict = judge([*first(status), *again()], POLICY)
     assert not verdict.reasons
     assert verdict.told[0] == f"{PLAIN}: {NEEDLE} came to {status} in run r1: {SAID}; PASS in run r2, a retry of r1."
+
+
+@pytest.mark.parametrize("bad", ["FAIL", "CRASH", "HANG", "XPASS"])
+@pytest.mark.parametrize("status", sorted(NO_ANSWER))
+def test_a_retry_that_saw_nothing_answers_no_failure_whatever_a_policy_allows(bad: str, status: Status) -> None:
+    lax = replace(POLICY, allow=tuple({*POLICY.allow, status}))
+    expected = tuple(replace(cell, suites=()) for cell in EXPECTED)
+    found = gate.judge(lax, expected, [*first(bad), *again(status)], now=NOW)
+    assert any(f"{NEEDLE} came to {bad}" in str(reason) for reason in found.reasons)
 
 
 @pytest.mark.parametrize(
