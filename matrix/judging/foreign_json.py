@@ -12,6 +12,7 @@ half of a surrogate pair         a lone surrogate                 kept: a check 
 from __future__ import annotations
 
 import json
+import math
 from typing import Any, Final
 
 DEEPEST: Final = 100  # a chat completion has 8 levels, a tool's arguments few more
@@ -41,6 +42,21 @@ def parse_foreign_json(payload: bytes | str, *, numbers: bool = True) -> Any:
     except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are such
         raise UnreadableJson(str(error)) from None
     return value
+
+
+def find_no_number(value: Any, *, but: str) -> str:
+    """The key under which NaN or an infinity stands (one of a list: the list's), `but` one name that may hold it; empty
+    where every number is one. No recursion: `value` is as deep as `parse_foreign_json` lets it be."""
+    left: list[tuple[str, Any]] = [("", value)]
+    while left:
+        key, each = left.pop()
+        if isinstance(each, float) and not math.isfinite(each) and key != but:
+            return repr(key)
+        if isinstance(each, dict):
+            left += each.items()
+        elif isinstance(each, list):
+            left += ((key, inner) for inner in each)
+    return ""
 
 
 def _require_shallow(value: Any) -> None:

@@ -5,6 +5,8 @@ Wrong envelopes pass every text check and break every agent framework.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fixtures.banks.item import Item
 from fixtures.client.reply import Reply
 from reports.evidence.finding import Finding
@@ -68,10 +70,18 @@ def _check_usage(item: Item, reply: Reply, max_tokens: int | None) -> list[str]:
         wrong.append(f"{spent} completion tokens, {max_tokens} allowed")
     if spent > _most_tokens(reply):
         wrong.append(f"{spent} completion tokens for {_most_tokens(reply) - TOKENS_FRAME} bytes of text")
+    if (total := _told_total(reply)) is not None and total != prompt + spent:
+        wrong.append(f"a total of {total!r} tokens for {prompt} + {spent}")
     about = item.tokens_prompt_about
     if about is not None and not _is_near(prompt, about):
         wrong.append(f"{prompt} prompt tokens, about {about} expected")
     return wrong
+
+
+def _told_total(reply: Reply) -> object:
+    """`usage.total_tokens` of the last object received, if it told one: what a user is billed by."""
+    usage = reply.raw.get("usage")
+    return usage.get("total_tokens") if isinstance(usage, Mapping) else None
 
 
 def _most_tokens(reply: Reply) -> int:

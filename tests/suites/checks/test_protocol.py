@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -19,6 +20,8 @@ CALL = ToolCall(id="1", name="f", arguments="{}")
 
 def test_a_fitting_envelope_passes() -> None:
     assert protocol.check_envelope(ITEM, GOOD, max_tokens=16).ok
+    for told in ({"usage": {"total_tokens": 107}}, {"usage": {}}, {"usage": None}):
+        assert protocol.check_envelope(ITEM, replace(GOOD, raw=told), max_tokens=16).ok
 
 
 def test_a_streamed_one_needs_its_end() -> None:
@@ -44,6 +47,10 @@ def test_calls_are_announced_by_their_finish_reason() -> None:
         (replace(GOOD, completion_tokens=17), "16 allowed"),
         (replace(GOOD, completion_tokens=400), "bytes of text"),
         (replace(GOOD, prompt_tokens=1550), "prompt tokens"),
+        *(
+            (replace(GOOD, raw={"usage": {"total_tokens": total}}), "a total of")
+            for total in (106, 0, -1, 107.5, "107", math.nan)
+        ),
         (replace(GOOD, content=""), "empty"),
         (replace(GOOD, content="", reasoning="Hm."), "only reasoning"),
         (replace(GOOD, content="<think>Hm.</think>Hello"), "leaked"),
