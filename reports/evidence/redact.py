@@ -18,7 +18,7 @@ from typing import Any, Final
 from matrix.errors import ConfigError, Problem
 from reports.evidence.kept import is_kept_file
 from reports.evidence.secret_shapes import ANSI, CAPITALS, FLAG, SMALL, find_secret_spans, merge_spans
-from reports.evidence.secret_values import ESCAPED, SHORTEST, compile_broken, compile_forms
+from reports.evidence.secret_values import ESCAPED, SHORTEST, SPELT, compile_broken, compile_forms, compile_spelt
 
 HIDDEN = "***"
 WINDOW_BYTES: Final = 1 << 20  # of a file at once
@@ -27,13 +27,15 @@ SECRET_NAME = re.compile(rf"{CAPITALS}|(?i:{SMALL}|(?:proxy-)?authorization|(?:s
 SECRET_FLAG = re.compile(FLAG)
 SWITCHES: Final = re.compile(r"(?i)|\d{1,5}|true|false|yes|no|on|off|none|null")  # values that nobody keeps secret
 _secrets: set[str] = set()
-_compiled: list[re.Pattern[str]] = []
+_ANY: Final = re.compile("")
+_compiled: list[tuple[re.Pattern[str], re.Pattern[str]]] = []  # what is looked for, and a cheap sign of it
 
 
 def register(*values: str) -> None:
     """Remember values that must never be written by this process. Those below `SHORTEST` characters are ignored."""
     _secrets.update(v for v in values if len(v) >= SHORTEST and HIDDEN not in v)
-    _compiled[:] = [p for p in (compile_forms(_secrets), compile_broken(_secrets)) if p]
+    made = ((compile_forms(_secrets), _ANY), (compile_broken(_secrets), ESCAPED), (compile_spelt(_secrets), SPELT))
+    _compiled[:] = [(pattern, sign) for pattern, sign in made if pattern]
 
 
 def register_environment(env: Mapping[str, str], ordinary: Callable[[str], str] = lambda value: "") -> None:
@@ -79,8 +81,8 @@ def forget() -> None:
 
 def text(value: str) -> str:
     """The text without secrets."""
-    for pattern in _compiled[: 2 if ESCAPED.search(value) else 1]:
-        value = pattern.sub(HIDDEN, value)
+    for pattern, sign in _compiled:
+        value = pattern.sub(HIDDEN, value) if sign.search(value) else value
     value = _without_shapes(value)
     if "\x1b" in value and (plain := ANSI.sub("", value)) != (cleaned := _without_shapes(plain)):
         return cleaned  # colours inside of a secret: it goes, and they with it
@@ -89,7 +91,7 @@ def text(value: str) -> str:
 
 def holds_value(value: str) -> bool:
     """Whether a registered secret stands in the text, in any form in which it can be printed."""
-    return any(pattern.search(value) for pattern in _compiled)
+    return any(pattern.search(value) for pattern, _ in _compiled)
 
 
 def _without_shapes(value: str) -> str:
@@ -114,7 +116,7 @@ def file(path: Path) -> None:
 
 def _all_spans(window: str) -> Iterator[tuple[int, int]]:
     values = {v.encode(errors="surrogatepass").decode("latin-1") for v in _secrets}
-    for pattern in (compile_forms(values | _secrets), compile_broken(values)):
+    for pattern in (compile_forms(values | _secrets), compile_broken(values), compile_spelt(values)):
         if pattern:
             yield from (m.span() for m in pattern.finditer(window))
     yield from find_secret_spans(window)

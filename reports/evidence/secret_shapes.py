@@ -17,14 +17,15 @@ ANSI: Final = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")
 # Names of variables, in capitals as environments have them; `_2` at the end is the second of its kind.
 _CAPITALS = (
     r"(?:(?<![A-Za-z])(?:PASSWD|PASSPHRASE|PASS|PAT|COOKIE|WEBHOOK(?:_URL)?|AUTH)"
-    r"|(?<![a-z])(?:KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?))(?:_?\d{1,3})?"
+    r"|(?<=[A-Z0-9]_)PWD|(?<![a-z])(?:KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?))(?:_?\d{1,3})?"
 )
 CAPITALS: Final = rf"[A-Z0-9_]*{_CAPITALS}"
 # In small letters `token` and `key` alone are everybody's words (eos_token, cache_key), so these are named in full.
 _SMALL = (
-    r"(?:api[_-]?key|(?:access|secret|private|signing|encryption|account|subscription|shared|master)[_-]?key|secret|passw(?:or)?d|passphrase"
-    r"|(?:access|auth|refresh|bearer|session|security|hf|hub|gh|github|gitlab|slack|bot|deploy|ngc|wandb|csrf|id|api)"
-    r"[_-]?token|(?:db|ssh|ftp|smtp|redis|mysql|pg|user)[_-]pass|(?:gh|github|gitlab|azure)[_-]pat"
+    r"(?:api[_-]?key|(?:access|secret|private|signing|encryption|account|subscription|shared|master)[_-]?key|(?:client|app|consumer|shared|webhook|oauth)?[_-]?secret|passw(?:or)?d|passphrase"
+    r"|(?:access|auth|refresh|bearer|session|security|hf|hub|gh|github|gitlab|slack|bot|deploy|ngc|wandb|csrf|id|api|vault"
+    r"|private|job|service|user|account)"
+    r"[_-]?token|(?:db|ssh|ftp|smtp|redis|mysql|pg|user)[_-](?:pass|pwd)|(?:gh|github|gitlab|azure)[_-]pat"
     r"|credentials?|x-(?:amz|goog)-(?:signature|credential)|webhook(?:[_-]url)?)(?:[_-]?\d{1,3})?"
 )
 SMALL: Final = rf"[a-z0-9_-]*(?<![a-z0-9]){_SMALL}"
@@ -32,6 +33,10 @@ FLAG: Final = (
     r"--(?:[a-z0-9]+[_-]){0,6}(?:api[_-]?key|access[_-]?key|secret[_-]?key|private[_-]?key|token|password|passwd|secret"
     r"|credentials?|auth)"
 )
+# How a name and its value stand together: `=`, `:`, an arrow, a cell of a table, a tag, an annotation.
+_JOIN = r"(?:\s?[:=]=?>?\s?|\s?->\s?|\s?\|\s{0,40}|>|:\s?[A-Z][\w\[\], .|]{0,60}=\s?)"
+_BESIDE = r"(?:\s(?:[=-]>\s)?|>|\s?\|\s{0,40})"
+_LONG = r"(?=[\w+/=-]{0,80}\d)(?=[\w+/=-]{0,80}[A-Za-z])[A-Za-z0-9+/=-]{16,}"
 _NOTHING = r"(?!(?:None|null|none|true|false|True|False|\*+|\$\{?\w{1,60}\}?|\"\"|'')(?![\w.-]))"
 _SHELL = r"(?P<s1>'[^'\n]*'|\"[^\"\n]*\"|[^\s'\"]+)"
 
@@ -60,7 +65,7 @@ _LEADS = (
     "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- nvapi- hf_ sk- _live_ _test_ xox xapp- aiza ya29. npm_ pypi- dckr_pat_"
     " dapi sg. gsk_ r8_ xai- hvs. dop_v1_ shpat_ age-secret-key atatt lin_api_"
 )
-_NAMED = "key token secret pass pat credential cookie hook auth signature"
+_NAMED = "key token secret pass pat credential cookie hook auth signature pwd"
 SHAPES: Final = (
     _shape(
         "private key",
@@ -113,18 +118,22 @@ SHAPES: Final = (
     _shape(
         "variable in a mapping",
         _NAMED,
-        rf"{_CAPITALS}(?P<q>[\"'])\s*[:=,]\s*\[?\s*b?(?P<p>[\"'])(?P<s1>(?:(?!(?P=p))[^\n\\]|\\.)+)(?P=p)",
+        rf"{_CAPITALS}(?P<q>[\"'])\s*\]?\s*(?:[:=,]|[=-]>)\s*[\[(]?\s*b?(?P<p>[\"'])(?P<s1>(?:(?!(?P=p))[^\n\\]|\\.)+)(?P=p)",
     ),
     _shape(
         "name with a quoted value",
         _NAMED,
-        rf"(?i)(?<![A-Za-z0-9]){_SMALL}(?:\\?[\"'])?\s*[:=]\s*\[?\s*[bf]?(?P<p>\\?[\"'])(?!\*+[\"'\\])(?P<s1>(?:(?!(?P=p))[^\n])+)(?P=p)",
+        rf"(?i)(?<![A-Za-z0-9]){_SMALL}(?:\\?[\"'])?\s*\]?{_JOIN}\s*[\[(]?\s*[bf]?(?P<p>\\?[\"'])(?!\*+[\"'\\])(?P<s1>(?:(?!(?P=p))[^\n])+)(?P=p)",
     ),
     _shape(
         "name with a value",
         _NAMED,
-        rf"(?i)(?<![A-Za-z0-9]){_SMALL}[\"']?\s?[:=]\s?{_NOTHING}(?P<s1>[^\s'\",;)}}\]\[({{&\\]{{3,}})",
+        rf"(?i)(?<![A-Za-z0-9]){_SMALL}[\"']?{_JOIN}{_NOTHING}(?P<s1>[^\s'\",;)}}\]\[({{&\\<>|]{{3,}})",
     ),
+    _shape("variable and value", _NAMED, rf"\b[A-Z0-9][A-Z0-9_]*_{_CAPITALS}{_BESIDE}{_NOTHING}(?P<s1>{_LONG})"),
+    _shape("words about a password", "passw", rf"(?i)\bpassw(?:or)?d\s(?:is\s)?[\"']?(?P<s1>{_LONG})"),
+    _shape("pwd", "pwd", rf"(?i)(?<![A-Za-z0-9_])pwd\s?=\s?{_NOTHING}(?P<s1>(?![/~.])[^\s'\",;&<>]{{3,}})"),
+    _shape("SecretStr", "secretstr", r"SecretStr\(\s*b?(?P<p>[\"'])(?P<s1>(?:(?!(?P=p))[^\n])+)(?P=p)"),
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from base64 import b32encode
 from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import quote, quote_plus
@@ -12,8 +13,21 @@ from urllib.parse import quote, quote_plus
 SHORTEST: Final = 6  # characters; anything shorter cannot be told from ordinary text
 SHORTEST_CODE: Final = 8  # of an encoded form
 BROKEN_FROM: Final = 8  # characters of a value that is also looked for in pieces and escapes
-ESCAPED: Final = re.compile(r"[\r\n\x1b%\\&]")  # without one of these a text holds no broken or escaped value
-_BREAK = r"(?:\x1b\[[0-9;?]{0,20}[A-Za-z]|\\?[\r\n]{1,2}[ \t]{0,8}|\\[rn])?"
+# Without one of these a text holds no broken or escaped value.
+ESCAPED: Final = re.compile(
+    "[\\r\\n\\t\\f\\v\\0\\x1b%\\\\&\\xad\\u2000-\\u206f\\u2500-\\u257f\\ufeff]|[\"'] ?\\+? ?[\"']"
+)
+# A value is spelt by at least so many short words in a row: '[72, 102', `Z x 9`, 5a:78:39.
+SPELT: Final = re.compile(rf"(?:[^\s,:]{{1,4}}[\s,:]{{1,3}}){{{BROKEN_FROM - 1}}}")
+_PREFIX = r"(?:\[[^\[\]\r\n]{1,80}\]:? ?|\([^()\r\n]{1,80}\) ?){0,3}"  # of the writer, in front of a line of a log
+# As characters, and as the bytes of UTF-8: invisible ones, and the sides of a drawn box.
+_UNSEEN = "(?:[\\0\\xad\\u2000-\\u206f\\ufeff]|\\xe2[\\x80\\x81][\\x80-\\xbf]|\\xef\\xbb\\xbf|\\xc2\\xad)"
+_SIDE = "(?:[|\\u2500-\\u257f]|\\xe2[\\x94\\x95][\\x80-\\xbf])?"
+_BREAK = (
+    r"(?:\x1b\[[0-9;:?]{0,30}[A-Za-z]|\x1b\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)|\x1b[()][A-Za-z0-9]|\\x00|\\[rnt]"
+    rf"|[ \t]{{0,80}}{_SIDE}[ \t]{{0,8}}\\?[\r\n]{{1,2}}{_PREFIX}[ \t]{{0,8}}{_SIDE}[ \t]{{0,80}}|[\t\f\v]"
+    rf"|{_UNSEEN}|[\"'] ?\+? ?[\"'])?"
+)
 
 
 def value_forms(value: str) -> set[str]:
@@ -23,7 +37,7 @@ def value_forms(value: str) -> set[str]:
     forms |= {repr(value)[1:-1], quote(value, safe="", errors="replace"), quote_plus(value, errors="replace")}
     forms |= {re.sub("%..", lambda m: m[0].lower(), f) for f in list(forms) if "%" in f}
     if len(raw) >= SHORTEST_CODE:
-        forms |= {raw.hex(), raw.hex().upper(), *_base64_forms(raw)}
+        forms |= {raw.hex(), raw.hex().upper(), *_base64_forms(raw), b32encode(raw).decode().rstrip("=")[:-1]}
     lines = [line.strip() for line in value.splitlines()]
     forms |= {line for line in lines if len(line) >= 16 and len(lines) > 1}  # a key in PEM, a line at a time
     return {f for f in forms if len(f) >= SHORTEST}
@@ -50,8 +64,22 @@ def compile_broken(values: Iterable[str]) -> re.Pattern[str] | None:
     return re.compile("|".join(_BREAK.join(map(_character, v)) for v in long)) if long else None
 
 
+def compile_spelt(values: Iterable[str]) -> re.Pattern[str] | None:
+    """One expression for the values as lists: of characters, or of their numbers, decimal or hexadecimal."""
+    long = sorted((v for v in values if len(v) >= BROKEN_FROM), key=lambda v: (-len(v), v))
+    return re.compile("|".join(r"[\s,:]{1,3}".join(map(_unit, v)) for v in long)) if long else None
+
+
+def _unit(letter: str) -> str:
+    """A character of a list; where it has several bytes, they have a place each."""
+    raw = letter.encode(errors="surrogatepass")
+    numbers = r"[\s,:]{1,3}".join(rf"(?:{b}|(?i:(?:0x)?{b:02x}))" for b in raw)
+    return rf"(?:[\"']?{re.escape(letter)}[\"']?|{numbers})"
+
+
 def _character(letter: str) -> str:
-    """A character as itself, or as a URL, JSON, Python and HTML may write it."""
+    """A character as itself, or as a URL, JSON, Python, C and HTML may write it."""
     code, raw = ord(letter), letter.encode(errors="surrogatepass")
-    url, python = ("".join(f"{lead}{b:02x}" for b in raw) for lead in ("%", r"\\x"))
-    return rf"(?:{re.escape(letter)}|(?i:{url}|{python}|\\u{code:04x}|&\#{code};|&\#x{code:x};))"
+    url, python = ("".join(f"{lead}{b:02x}" for b in raw) for lead in ("%(?:25)?", r"\\x"))
+    octal = "".join(rf"\\{b:03o}" for b in raw)
+    return rf"(?:{re.escape(letter)}|(?i:{url}|{python}|{octal}|\\u{code:04x}|&\#{code};|&\#x{code:x};))"

@@ -94,6 +94,20 @@ FORMS = [
     f"AccountKey={S};Endpoint=x",
     f"password: {S}",
     f"token={S}1",
+    f"clientSecret: '{S}'",
+    f'"X-Vault-Token": "{S}"',
+    f"PRIVATE-TOKEN: {S}",
+    f"MYSQL_PWD={S}",
+    f"Server=h;Uid=u;Pwd={S};",
+    f"Password is {S}",
+    f"os.environ['HF_TOKEN'] = '{S}'",
+    *(f"HF_TOKEN{join}{S}" for join in (" -> ", " => ", " ", " | ")),
+    f"<HF_TOKEN>{S}</HF_TOKEN>",
+    f"<api_key>{S}</api_key>",
+    f"| api_key | {S} |",
+    f"api_key: Optional[str] = '{S}'",
+    f"api_key=('{S}',)",
+    f"api_key=SecretStr('{S}')",
     f"\x1b[32mapi_key\x1b[0m=\x1b[33m'{S}'\x1b[0m",
 ]
 
@@ -142,6 +156,21 @@ ENCODED = {
     "CRLF and indent": f"{K[:8]}\r\n    {K[8:]}",
     "colour": f"{K[:5]}\x1b[1m{K[5:]}",
     "escaped line end": f"{K[:8]}\\n{K[8:]}",
+    "line of a log": f"{K[:8]}\n[2026-11-29 02:03:25 TP0] {K[8:]}",
+    "line of a process": f"{K[:8]}\n(EngineCore pid=7) {K[8:]}",
+    "box": f"{K[:8]}    │\n│ {K[8:]}",
+    "tab": f"{K[:8]}\t{K[8:]}",
+    "null": "\0".join(K),
+    "unseen": f"{K[:8]}\u200b{K[8:]}",
+    "link of a terminal": f"{K[:8]}\x1b]8;;x\x07{K[8:]}",
+    "two literals": f"'{K[:8]}' + '{K[8:]}'",
+    "list of numbers": str(list(K.encode())),
+    "list of characters": str(list(K)),
+    "bytes apart": K.encode().hex(":"),
+    "letters apart": " ".join(K),
+    "octal": "".join(f"\\{c:03o}" for c in K.encode()),
+    "URL in a URL": "".join(f"%25{c:02X}" for c in K.encode()),
+    "base32": base64.b32encode(K.encode()).decode(),
 }
 
 
@@ -169,6 +198,8 @@ def test_a_registered_value_is_hidden_in_every_form(how: str, tmp_path: Path) ->
         "docker run --user 1000:1000 --pass-through basic attention, cookies: none",
         "GLM-5-NVFP4 canary_bf16 sm90x1.vllm_0_33_0.canary_bf16.mtp",
         "http://127.0.0.1:8000/v1/chat/completions HTTP/1.1",
+        "PWD=/root cwd=. pwd = ~/x; token -> id | token | logprob | <token>hello</token> MISSING_KEY rope_theta",
+        "self_attn.indexer.k_norm.weight KEY layers 12 3 4 5 6 7 8 9 10 SECRET_WORD is amber",
     ],
 )
 def test_what_only_looks_like_one_stays(innocent: str) -> None:
