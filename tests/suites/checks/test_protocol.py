@@ -20,9 +20,9 @@ CALL = ToolCall(id="1", name="f", arguments="{}")
 
 def test_a_fitting_envelope_passes() -> None:
     assert protocol.check_envelope(ITEM, GOOD, max_tokens=16).ok
-    told: dict[str, object]
-    for told in ({"usage": {"total_tokens": 107}}, {"usage": {}}, {"usage": None}):
-        assert protocol.check_envelope(ITEM, replace(GOOD, raw=told), max_tokens=16).ok
+    usages: tuple[object, ...] = ({"total_tokens": 107}, {}, None)
+    for usage in usages:
+        assert protocol.check_envelope(ITEM, replace(GOOD, raw={"usage": usage}), max_tokens=16).ok
 
 
 def test_a_streamed_one_needs_its_end() -> None:
