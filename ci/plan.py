@@ -125,7 +125,7 @@ def select_cells(matrix: Matrix, args: argparse.Namespace) -> Sequence[Cell]:
     """
     cells: Sequence[Cell] = expand(matrix).runnable
     if args.policy:
-        wanted = {c.id for c in policy.expect(*policy.load(args.policy), matrix)}
+        wanted = {c.id for c in policy.expect_cells(*policy.load_policy(args.policy), matrix)}
         cells = [c for c in cells if c.id in wanted]
     if args.cells:
         cells = select.by_globs(cells, args.cells)

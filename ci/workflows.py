@@ -95,7 +95,7 @@ def gates_on_runners(matrix: Matrix, served: Mapping[str, Runner], folder: Path)
     """Gates that ask for a cell which some runner serves; the others have nothing to do on a GPU."""
 
     def asks(path: Path) -> bool:
-        wanted = {c.id for c in policy.expect(*policy.load(path), matrix)}
+        wanted = {c.id for c in policy.expect_cells(*policy.load_policy(path), matrix)}
         return any(c.id in wanted for c in expand(matrix).runnable if served[c.rig.id].serves)
 
     return [p.stem for p in sorted(folder.glob("*.yaml")) if asks(p)]

@@ -40,7 +40,7 @@ from matrix.planning.expand import expand
 from matrix.yaml.load import digest_of, load
 from reports.board import html
 from reports.board import terminal as table
-from reports.board.text import View, headline, view
+from reports.board.text import View, make_headline, make_view
 from reports.compare import ablation, diff, prediction
 from reports.compare import lost_answers as paired
 from reports.evidence import files as evidence
@@ -48,7 +48,7 @@ from reports.evidence import junit, redact, signature
 from reports.evidence.attempts import order_files
 from reports.evidence.defuse import defuse_line
 from reports.evidence.source_state import read_source_state
-from reports.evidence.summary import board
+from reports.evidence.summary import make_board
 from reports.evidence.types import Record, Run
 from reports.evidence.vocabulary import find_ordinary
 from reports.expected import ExpectedCell
@@ -77,7 +77,7 @@ class Judged:
     @property
     def view(self) -> View:
         facts, owed = ({c.id: getattr(c, name) for c in self.expected} for name in ("facts", "owed"))
-        return view(board(self.records, facts, owed), self.verdict, _excluded())
+        return make_view(make_board(self.records, facts, owed), self.verdict, _excluded())
 
     @property
     def code(self) -> int:
@@ -94,9 +94,10 @@ def parser() -> argparse.ArgumentParser:
     judging = argparse.ArgumentParser(add_help=False, parents=[reading])
     judging.add_argument("--policy", type=Path, metavar="FILE", help="what must be green, see reports/gate/policy.py")
     judging.add_argument(
-        "--selected-only", action="store_true",
+        "--selected-only",
+        action="store_true",
         help="of the cells that the policy requires, judge those that the runs set out to run; never for a release",
-    )  # fmt: skip
+    )
     assurance.add_arguments(judging)
     report = verbs.add_parser("report", parents=[judging], help="table, table.md, index.html and the gate")
     report.add_argument("--out", type=Path, default=OUT, metavar="FOLDER")
@@ -106,9 +107,12 @@ def parser() -> argparse.ArgumentParser:
     page.add_argument("--out", type=Path, default=OUT / "index.html", metavar="FILE")
     judge = verbs.add_parser("gate", parents=[judging], help="green or red, and why; also as JUnit")
     judge.add_argument(
-        "--junit", type=Path, default=OUT / gate_junit.NAME, metavar="FILE",
+        "--junit",
+        type=Path,
+        default=OUT / gate_junit.NAME,
+        metavar="FILE",
         help="where the verdict goes as JUnit, which CI reads (default %(default)s)",
-    )  # fmt: skip
+    )
     verbs.add_parser("predictions", parents=[reading], help="what each feature changed, and whether that was predicted")
     verbs.add_parser("ablation", parents=[judging], help="what each feature changes in speed")
     two = verbs.add_parser("diff", help="what changed between two runs")
@@ -158,16 +162,16 @@ def _judging(args: argparse.Namespace) -> int:
         case "report":
             _write_all(judged, args.out)
         case "table" if args.markdown:
-            print(table.markdown(judged.view), end="")
+            print(table.render_markdown(judged.view), end="")
         case "table":
             table.print_table(judged.view, _console())
         case "html":
-            html.write(judged.view, args.out)
+            html.write_html(judged.view, args.out)
             print(args.out)
         case "gate":
             _print_verdict(judged)
         case "ablation":
-            print(ablation.render(ablation.ablations(judged.records)))
+            print(ablation.render_ablations(ablation.find_ablations(judged.records)))
     return judged.code
 
 
@@ -200,14 +204,14 @@ def _judge(args: argparse.Namespace) -> Judged:
     records = _read(args.evidence or [EVIDENCE])
     if args.policy is None:
         return Judged(records=records, verdict=None)
-    found, doc = policy.load(args.policy)
+    found, doc = policy.load_policy(args.policy)
     matrix, now = load(), datetime.now(UTC)
-    expected = policy.expect(found, doc, matrix)
+    expected = policy.expect_cells(found, doc, matrix)
     if args.selected_only:
         selected = {c for r in records if isinstance(r, Run) for c in r.selection}
         expected = tuple(c for c in expected if c.id in selected)
     earlier = policy.read_baseline(found, doc, args.policy.parent)
-    verdict = gate.judge(found, expected, records, now=now, earlier=earlier)
+    verdict = gate.judge_evidence(found, expected, records, now=now, earlier=earlier)
     verdict = assure_verdict(verdict, args, args.evidence or [EVIDENCE], now.date())
     today = Today(commit=read_source_state(CHECKOUT).commit, matrix_sha256=digest_of(matrix.root))
     verdict = add_provenance(verdict, expected, records, today, now.date())
@@ -215,7 +219,7 @@ def _judge(args: argparse.Namespace) -> Judged:
 
 
 def _read(paths: Sequence[Path]) -> list[Record]:
-    return [record for _, own in order_files((path, evidence.read(path)) for path in paths) for record in own]
+    return [record for _, own in order_files((path, evidence.read_records(path)) for path in paths) for record in own]
 
 
 def _excluded() -> Mapping[Cell, Excluded]:
@@ -224,8 +228,8 @@ def _excluded() -> Mapping[Cell, Excluded]:
 
 def _write_all(judged: Judged, out: Path) -> None:
     shown = judged.view
-    html.write(shown, out / "index.html")
-    (out / "table.md").write_text(table.markdown(shown), encoding="utf-8", errors="replace")
+    html.write_html(shown, out / "index.html")
+    (out / "table.md").write_text(table.render_markdown(shown), encoding="utf-8", errors="replace")
     table.print_table(shown, _console())
     places = [out / name for name in ("index.html", "table.md", gate_junit.NAME)]
     print(f"written: {', '.join(str(p) for p in places if p.exists())}")
@@ -237,7 +241,7 @@ def _print_verdict(judged: Judged) -> None:
         print(f"- {reason}")
     for line in judged.verdict.told:
         print(f"note: {defuse_line(line)}")
-    print(headline(judged.view))
+    print(make_headline(judged.view))
 
 
 def _console() -> Console:
@@ -246,9 +250,9 @@ def _console() -> Console:
 
 
 def _diff(args: argparse.Namespace) -> int:
-    old, new = evidence.read(args.old), evidence.read(args.new)
-    found, pairs = diff.diff(old, new), paired.paired(old, new)
-    print(f"{diff.render(found)}\n\n{paired.render(pairs)}")
+    old, new = evidence.read_records(args.old), evidence.read_records(args.new)
+    found, pairs = diff.compare_runs(old, new), paired.pair_cells(old, new)
+    print(f"{diff.render_differences(found)}\n\n{paired.render_pairs(pairs)}")
     return RED if any(d.change in diff.WORSE for d in found) or any(p.worse for p in pairs) else GREEN
 
 
@@ -259,7 +263,7 @@ def _redact(args: argparse.Namespace) -> int:
         redact.register_environment(os.environ, find_ordinary)
     except ConfigError as error:
         refused = error
-    print(f"{redact.folder(args.paths)} files looked through for secrets")
+    print(f"{redact.redact_files(args.paths)} files looked through for secrets")
     if refused is not None:
         raise refused
     return GREEN
@@ -269,8 +273,8 @@ def _predictions(args: argparse.Namespace) -> int:
     """Of every recorded cell, whatever a policy expects."""
     records, matrix = _read(args.evidence or [EVIDENCE]), load()
     recorded = {r.cell for r in records}
-    cells = [policy.expected(matrix, c) for c in expand(matrix).runnable if c.id in recorded]
-    found = prediction.predictions(cells, records)
+    cells = [policy.make_expected(matrix, c) for c in expand(matrix).runnable if c.id in recorded]
+    found = prediction.judge_predictions(cells, records)
     rows = [[a.cell, f"without {a.feature}", a.what, a.outcome, a.detail] for a in found]
     head = ("cell", "beside the cell", "what", "outcome", "seen")
     print(render.table(rows, head) if rows else "no two cells of this evidence differ in one feature only")
@@ -291,10 +295,10 @@ def _sign(args: argparse.Namespace) -> int:
 def _junit(args: argparse.Namespace) -> int:
     records = _read(args.evidence)
     if args.junit_verb == "merge":
-        junit.merge(args.files, records, args.out)
+        junit.merge_junit(args.files, records, args.out)
         print(args.out)
         return GREEN
-    problems = junit.problems(args.file, records)
+    problems = junit.find_problems(args.file, records)
     print("\n".join(problems) or f"{args.file}: complete")
     return RED if problems else GREEN
 

@@ -20,10 +20,10 @@ SEEN = pytest.StashKey[dict[str, list[Status]]]()
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption(WITHOUT_PATCH) and not hasattr(config, "workerinput"):
         config.stash[SEEN] = {}
-        config.pluginmanager.register(Watch(config), "patch-removal")
+        config.pluginmanager.register(RemovalWatch(config), "patch-removal")
 
 
-class Watch:
+class RemovalWatch:
     """Collects each cell's statuses on the controller and judges them at the end."""
 
     def __init__(self, config: pytest.Config) -> None:
@@ -35,7 +35,7 @@ class Watch:
             status = Status(str(properties["status"]))
             self.config.stash[SEEN].setdefault(str(properties["cell"]), []).append(status)
 
-    def removals(self) -> Iterator[tuple[str, Removal]]:
+    def iterate_removals(self) -> Iterator[tuple[str, Removal]]:
         patch = str(self.config.getoption(WITHOUT_PATCH))
         for cell, statuses in self.config.stash[SEEN].items():
             yield cell, removal_verdict(patch, statuses)
@@ -43,12 +43,12 @@ class Watch:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """The question was whether the patch is needed: tests that break without it are the expected answer."""
-        found = [removal.status for _, removal in self.removals()]
+        found = [removal.status for _, removal in self.iterate_removals()]
         if found and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             green = all(status in GREEN for status in found)
             session.exitstatus = pytest.ExitCode.OK if green else pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section(f"without {self.config.getoption(WITHOUT_PATCH)}")
-        for cell, removal in self.removals():
+        for cell, removal in self.iterate_removals():
             terminalreporter.line(f"{cell}: {removal.verdict} ({removal.status}): {removal.detail}")

@@ -15,8 +15,8 @@ from matrix.collection.plugin import selected_plans
 from matrix.errors import ConfigError
 from matrix.model import Cell
 from matrix.planning.plan import Plan
-from reports.compare.baselines import Baseline, digest_files, read
-from reports.evidence.plugin import declare
+from reports.compare.baselines import Baseline, digest_files, read_baseline
+from reports.evidence.plugin import declare_run
 from suites.asking.as_many import AsMany
 from suites.asking.depth import DEPTHS, Depth
 from suites.measure.held_baseline import fit_plan, require_fitting
@@ -76,7 +76,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         return
     try:
         require_fitting(paths, selected_plans(session), session.config.stash[FOUND].facts())
-        declare(config, cells=[], baselines=digest_files(paths))
+        declare_run(config, cells=[], baselines=digest_files(paths))
     except ConfigError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -101,7 +101,7 @@ def rendered(cell: Cell, tape: Tape) -> Rendered | None:
 @pytest.fixture(scope="session")
 def earlier(request: pytest.FixtureRequest) -> Baseline:
     """The measurements of earlier launches, from `--baseline FILE...`."""
-    return read([Path(name) for name in request.config.option.baseline])
+    return read_baseline([Path(name) for name in request.config.option.baseline])
 
 
 @pytest.fixture

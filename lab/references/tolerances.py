@@ -21,8 +21,8 @@ from matrix.model import Cell
 from matrix.planning.expand import expand
 from matrix.planning.plan import Plan, plan
 from matrix.yaml.load import load
-from reports.compare.noise_floor import recorded
-from reports.evidence.files import read
+from reports.compare.noise_floor import read_recording
+from reports.evidence.files import read_records
 from reports.evidence.types import Found
 from suites.checks.agreement import CHECK
 from suites.measure import references
@@ -46,7 +46,7 @@ def agreements(files: Sequence[Path]) -> Iterator[Agreement]:
     matrix = load()
     cells = {cell.id: cell for cell in expand(matrix).runnable if cell.checkpoint.canary}
     for file in files:
-        for found in _newest([r for r in read(file) if isinstance(r, Found) and r.cell in cells]):
+        for found in _newest([r for r in read_records(file) if isinstance(r, Found) and r.cell in cells]):
             yield from _compared(cells[found.cell], plan(matrix, cells[found.cell]), found)
 
 
@@ -57,7 +57,7 @@ def _newest(found: Sequence[Found]) -> list[Found]:
 
 
 def _said(found: Found) -> Logprobs:
-    return distributions([merged(p.items(), next(iter(p))) for p in recorded(found)])
+    return distributions([merged(p.items(), next(iter(p))) for p in read_recording(found)])
 
 
 def _compared(cell: Cell, planned: Plan, found: Found) -> Iterator[Agreement]:

@@ -11,37 +11,41 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from matrix.checkout import CHECKOUT
-from reports.board.text import GLYPHS, View, headline, seconds, tone
+from reports.board.text import GLYPHS, View, format_seconds, make_headline, tone_of
 from reports.evidence.defuse import defuse_for_terminal
 
 HERE = CHECKOUT / "reports" / "board" / "templates"
 
 
-def render(shown: View) -> str:
+def render_html(shown: View) -> str:
     """The page. Everything that is not ours, model output above all, is escaped by the template engine."""
-    page = _environment().get_template("report.html.j2")
+    page = _make_environment().get_template("report.html.j2")
     style = (HERE / "report.css").read_text(encoding="utf-8")
-    return page.render(view=shown, headline=headline(shown), style=style, facts=_run_facts(shown))
+    return page.render(view=shown, headline=make_headline(shown), style=style, facts=_run_facts(shown))
 
 
-def write(shown: View, path: Path) -> None:
+def write_html(shown: View, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render(shown), encoding="utf-8", errors="replace")  # model output may hold lone surrogates
+    path.write_text(render_html(shown), encoding="utf-8", errors="replace")  # model output may hold lone surrogates
 
 
 @cache
-def _environment() -> Environment:
+def _make_environment() -> Environment:
     env = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        finalize=_defused,
-    )  # fmt: skip
-    env.filters["tone"] = tone
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_defuse_value,
+    )
+    env.filters["tone"] = tone_of
     env.filters["glyph"] = GLYPHS.__getitem__
-    env.filters["seconds"] = seconds
+    env.filters["seconds"] = format_seconds
     return env
 
 
-def _defused(value: Any) -> Any:
+def _defuse_value(value: Any) -> Any:
     """Whatever is put into the page: what was said and never our own style sheet, cut, and visible."""
     return value if isinstance(value, Markup) or not isinstance(value, str) else defuse_for_terminal(value)
 
@@ -49,9 +53,11 @@ def _defused(value: Any) -> Any:
 def _run_facts(shown: View) -> list[Mapping[str, Any]]:
     return [
         {
-            "run": r.run, "begun": f"{r.t:%F %T} UTC", "commit": r.commit[:12],
+            "run": r.run,
+            "begun": f"{r.t:%F %T} UTC",
+            "commit": r.commit[:12],
             "host": ", ".join(f"{k} {v}" for k, v in r.host.items()),
             "versions": ", ".join(f"{k} {v}" for k, v in r.versions.items()),
         }
         for r in shown.board.runs
-    ]  # fmt: skip
+    ]

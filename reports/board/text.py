@@ -18,17 +18,30 @@ from reports.gate.gate import Reason, Verdict
 
 # A shape for every status, so that nothing hangs on colour alone.
 GLYPHS: Mapping[Status, str] = {
-    Status.PASS: "✓", Status.MEASURED: "≈", Status.XFAIL: "⊘", Status.SKIP_NO_HW: "-", Status.INVALID_HW: "-",
-    Status.INVALID_ENGINE: "-", Status.INVALID_COMBO: "-", Status.NOT_EVIDENCE: "∅", Status.MISSING: "?",
-    Status.NOT_ASKED: "◌", Status.NOT_RUN_AS_KNOWN: "⊖",
-    Status.FLAKE: "~", Status.HOST_ERROR: "!", Status.TEST_ERROR: "!", Status.XPASS: "⊕", Status.HANG: "⧖",
-    Status.CRASH: "✱", Status.FAIL: "✗",
-}  # fmt: skip
+    Status.PASS: "✓",
+    Status.MEASURED: "≈",
+    Status.XFAIL: "⊘",
+    Status.SKIP_NO_HW: "-",
+    Status.INVALID_HW: "-",
+    Status.INVALID_ENGINE: "-",
+    Status.INVALID_COMBO: "-",
+    Status.NOT_EVIDENCE: "∅",
+    Status.MISSING: "?",
+    Status.NOT_ASKED: "◌",
+    Status.NOT_RUN_AS_KNOWN: "⊖",
+    Status.FLAKE: "~",
+    Status.HOST_ERROR: "!",
+    Status.TEST_ERROR: "!",
+    Status.XPASS: "⊕",
+    Status.HANG: "⧖",
+    Status.CRASH: "✱",
+    Status.FAIL: "✗",
+}
 NOTHING = "·"
 Told = Proof | Prediction
 
 
-def tone(status: Status | None) -> str:
+def tone_of(status: Status | None) -> str:
     """The colour family: good, plain, noted (a person may want to look), trouble, or quiet."""
     if status is None:
         return "quiet"
@@ -59,10 +72,10 @@ class Tally:
 
     @property
     def tone(self) -> str:
-        return tone(self.status)
+        return tone_of(self.status)
 
 
-def tally(tests: Sequence[Settled]) -> Tally:
+def count_statuses(tests: Sequence[Settled]) -> Tally:
     if not tests:
         return Tally(status=None)
     status = worst(t.status for t in tests)
@@ -171,56 +184,60 @@ def count_rows(board: Board, verdict: Verdict | None) -> tuple[Row, ...]:
     return tuple(row for row in board.rows if row.cell in required)
 
 
-def view(board: Board, verdict: Verdict | None = None, excluded: Mapping[Cell, Excluded] | None = None) -> View:
+def make_view(board: Board, verdict: Verdict | None = None, excluded: Mapping[Cell, Excluded] | None = None) -> View:
     suites = board.suites
     counts = Counter(row.status for row in count_rows(board, verdict))
     predicted = [p for p in (verdict.predictions if verdict else ()) if p.of_effect and p.outcome == "proven"]
-    groups = groupby(sorted(board.rows, key=_place), key=lambda row: _place(row)[0])
+    groups = groupby(sorted(board.rows, key=_sort_key), key=lambda row: _sort_key(row)[0])
     return View(
         board=board,
         suites=suites,
         groups=tuple(
-            Group(title=title, lines=tuple(_line(r, suites, predicted) for r in rows)) for title, rows in groups
+            Group(title=title, lines=tuple(_make_line(r, suites, predicted) for r in rows)) for title, rows in groups
         ),
         counts=tuple((s, counts[s]) for s in SEVERITY if counts[s]),
         troubles=tuple((row, row.troubles) for row in board.rows if row.troubles),
-        exclusions=tuple(_exclusions((excluded or {}).values())),
+        exclusions=tuple(_group_exclusions((excluded or {}).values())),
         verdict=verdict,
         excluded=len(excluded or {}),
     )
 
 
-def _place(row: Row) -> tuple[str, str, int, tuple[str, ...]]:
+def _sort_key(row: Row) -> tuple[str, str, int, tuple[str, ...]]:
     where = " · ".join(str(row.facts[k]) for k in ("rig", "release") if k in row.facts)
     return where or "cells without facts", str(row.facts.get("checkpoint", row.cell)), len(row.features), row.features
 
 
-def _line(row: Row, suites: Sequence[str], predicted: Sequence[Prediction]) -> Line:
+def _make_line(row: Row, suites: Sequence[str], predicted: Sequence[Prediction]) -> Line:
     launch = row.launch
     known = "checkpoint" in row.facts
     return Line(
         row=row,
         name=(str(row.facts["checkpoint"]), " + ".join(row.features) or "baseline") if known else (row.cell, ""),
         whole=Tally(status=row.status, count=1, of=1),
-        suites=tuple(tally(row.suite(name)) for name in suites),
-        launch=NOTHING if launch is None else seconds(launch.launch_s) if launch.outcome == "ok" else launch.outcome,
-        tok_s=_number(row.best(TOK_S)),
-        ttft=_number(row.best(TTFT_MS), " ms"),
-        proofs=decisive([*row.proofs, *(p for p in predicted if p.cell == row.cell)]),
+        suites=tuple(count_statuses(row.suite(name)) for name in suites),
+        launch=NOTHING
+        if launch is None
+        else format_seconds(launch.launch_s)
+        if launch.outcome == "ok"
+        else launch.outcome,
+        tok_s=_format_number(row.best(TOK_S)),
+        ttft=_format_number(row.best(TTFT_MS), " ms"),
+        proofs=pick_decisive_proofs([*row.proofs, *(p for p in predicted if p.cell == row.cell)]),
     )
 
 
-def _number(found: Measured | None, unit: str = "") -> str:
+def _format_number(found: Measured | None, unit: str = "") -> str:
     return f"{found.value:,.{0 if found.value >= 100 else 1}f}{unit}" if found else NOTHING
 
 
-def seconds(value: float | None) -> str:
+def format_seconds(value: float | None) -> str:
     if value is None:
         return NOTHING
     return f"{value:.1f} s" if value < 100 else f"{value / 60:.1f} min"
 
 
-def _exclusions(reasons: Iterable[Excluded]) -> list[Exclusion]:
+def _group_exclusions(reasons: Iterable[Excluded]) -> list[Exclusion]:
     by_rule: dict[tuple[str, str], list[Excluded]] = {}
     for reason in reasons:
         by_rule.setdefault((reason.rule, reason.status), []).append(reason)
@@ -231,7 +248,7 @@ def _exclusions(reasons: Iterable[Excluded]) -> list[Exclusion]:
     return sorted(found, key=lambda e: (-e.count, e.rule))
 
 
-def headline(shown: View) -> str:
+def make_headline(shown: View) -> str:
     """The report in one line. A cell that the gate is red for has not passed, whatever its tests say."""
     judged = shown.judged
     rows = [row for row in judged if not row.not_run]
@@ -259,7 +276,7 @@ def headline(shown: View) -> str:
 SPEAKS: tuple[ProofOutcome, ...] = ("refuted", "proven", "unproven")
 
 
-def decisive(proofs: Sequence[Told]) -> tuple[Told, ...]:
+def pick_decisive_proofs(proofs: Sequence[Told]) -> tuple[Told, ...]:
     """One proof per feature, in the order in which features were first looked at."""
     found: dict[str, Told] = {}
     for proof in proofs:

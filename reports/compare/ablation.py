@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from reports.compare.feature_pairs import Neighbours, neighbours
-from reports.evidence.summary import Row, board
+from reports.compare.feature_pairs import FeaturePair, find_feature_pairs
+from reports.evidence.summary import Row, make_board
 from reports.evidence.types import Measured, Record
 
 COMPARED: Final = ("wave_output_throughput", "median_tpot_ms", "p99_itl_ms", "median_ttft_ms", "prefill_cold_tps")
@@ -42,30 +42,30 @@ class Ablation:
         return f"{self.cell}: {self.feature} makes {self.name} {self.ratio:.2f} x {self.without:.4g} ({where})"
 
 
-def ablations(records: Sequence[Record]) -> list[Ablation]:
+def find_ablations(records: Sequence[Record]) -> list[Ablation]:
     """Every pair of cells that differ by one feature, for every number that both measured."""
-    return [found for pair in neighbours(board(records).rows) for found in _told(pair)]
+    return [found for pair in find_feature_pairs(make_board(records).rows) for found in _compare_pair(pair)]
 
 
-def _told(pair: Neighbours[Row]) -> Iterator[Ablation]:
-    theirs, cell, feature = _numbers(pair.without), pair.cell.cell, pair.feature
-    for key, (value, where) in _numbers(pair.cell).items():
+def _compare_pair(pair: FeaturePair[Row]) -> Iterator[Ablation]:
+    theirs, cell, feature = _gather_numbers(pair.without), pair.cell.cell, pair.feature
+    for key, (value, where) in _gather_numbers(pair.cell).items():
         if key in theirs and (without := theirs[key][0]):
             yield Ablation(cell=cell, feature=feature, name=key[0], conditions=where, with_it=value, without=without)
 
 
-def _numbers(row: Row) -> Numbers:
+def _gather_numbers(row: Row) -> Numbers:
     by_key: dict[tuple[str, str], list[Measured]] = {}
     for m in row.measurements:
         if m.name in COMPARED:
-            by_key.setdefault((m.name, json.dumps(_where(m), sort_keys=True)), []).append(m)
-    return {key: (statistics.median(m.value for m in ms), _where(ms[0])) for key, ms in by_key.items()}
+            by_key.setdefault((m.name, json.dumps(_kept_conditions(m), sort_keys=True)), []).append(m)
+    return {key: (statistics.median(m.value for m in ms), _kept_conditions(ms[0])) for key, ms in by_key.items()}
 
 
-def _where(measured: Measured) -> Mapping[str, Any]:
+def _kept_conditions(measured: Measured) -> Mapping[str, Any]:
     return {k: v for k, v in measured.conditions.items() if k not in NOT_COMPARED}
 
 
-def render(found: Sequence[Ablation]) -> str:
+def render_ablations(found: Sequence[Ablation]) -> str:
     """One line per number."""
     return "\n".join(map(str, found)) or "no two cells here differ by one feature and measured the same"

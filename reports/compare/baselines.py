@@ -68,7 +68,7 @@ class Baseline:
 
     def launches(self, cell: str, name: str, conditions: Mapping[str, Any]) -> list[float]:
         """One value per earlier launch; the median where a launch was measured twice."""
-        return self.of(key_of(cell, name, conditions))
+        return self.of(make_key(cell, name, conditions))
 
     def of(self, key: Key) -> list[float]:
         return [statistics.median(values) for values in self.values.get(key, {}).values()]
@@ -125,18 +125,18 @@ def digest_files(paths: Iterable[Path]) -> tuple[str, ...]:
     return tuple(sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in find_files(paths)))
 
 
-def read(paths: Iterable[Path]) -> Baseline:
+def read_baseline(paths: Iterable[Path]) -> Baseline:
     """Every measurement of these evidence files, with the launch that came before it.
 
     Raises:
         ConfigError: naming file and line of what is no evidence.
     """
     given = list(paths)
-    found = collect(r for path in find_files(given) for r in evidence.read(path))
+    found = collect_baseline(r for path in find_files(given) for r in evidence.read_records(path))
     return replace(found, is_folder=any(path.is_dir() for path in given))
 
 
-def collect(records: Iterable[Record]) -> Baseline:
+def collect_baseline(records: Iterable[Record]) -> Baseline:
     """Every measurement of these records, with the launch that came before it."""
     ordered = order_by_time(records)
     hosts = {r.run: r.host for r in ordered if isinstance(r, Run)}
@@ -149,7 +149,7 @@ def collect(records: Iterable[Record]) -> Baseline:
         elif isinstance(record, Measured):
             gpus, cpu = name_hardware(hosts.get(record.run, {}))
             at = Launched(record.run, launches[launched], record.fingerprint, gpus, cpu)
-            own = found.setdefault(key_of(record.cell, record.name, record.conditions), {})
+            own = found.setdefault(make_key(record.cell, record.name, record.conditions), {})
             own.setdefault(at, []).append(record.value)
     return Baseline(found)
 
@@ -162,6 +162,6 @@ def name_hardware(host: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
     return gpus, f"{host['cpu_count']} CPU cores, {host.get('machine', 'unknown')}" if known else ""
 
 
-def key_of(cell: str, name: str, conditions: Mapping[str, Any]) -> Key:
+def make_key(cell: str, name: str, conditions: Mapping[str, Any]) -> Key:
     kept = {k: v for k, v in conditions.items() if k not in NOT_COMPARED}
     return Key(cell, name, json.dumps(kept, sort_keys=True))

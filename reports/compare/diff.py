@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from matrix.judging.status import GREEN, Status
-from reports.evidence.summary import board
+from reports.evidence.summary import make_board
 from reports.evidence.types import Record
 
 Change = Literal["broken", "fixed", "flaky", "missing", "added", "changed", "not run"]
@@ -40,9 +40,9 @@ class Difference:
         return "changed"
 
 
-def diff(old: Sequence[Record], new: Sequence[Record]) -> list[Difference]:
+def compare_runs(old: Sequence[Record], new: Sequence[Record]) -> list[Difference]:
     """Every difference, the worst kind first."""
-    before, after = _statuses(old), _statuses(new)
+    before, after = _gather_statuses(old), _gather_statuses(new)
     found = [
         Difference(cell=cell, nodeid=nodeid, before=before.get((cell, nodeid)), after=after.get((cell, nodeid)))
         for cell, nodeid in dict.fromkeys([*before, *after])
@@ -63,11 +63,11 @@ def _roll_up(differences: Sequence[Difference]) -> list[Difference]:
     return kept
 
 
-def _statuses(records: Sequence[Record]) -> Mapping[tuple[str, str], Status]:
-    return {(row.cell, test.nodeid): test.status for row in board(records).rows for test in row.tests}
+def _gather_statuses(records: Sequence[Record]) -> Mapping[tuple[str, str], Status]:
+    return {(row.cell, test.nodeid): test.status for row in make_board(records).rows for test in row.tests}
 
 
-def render(differences: Sequence[Difference]) -> str:
+def render_differences(differences: Sequence[Difference]) -> str:
     """One line per difference, and a line that sums up."""
     lines = [f"{d.change:<8} {d.before or 'absent':>12} -> {d.after or 'absent':<12} {d.nodeid}" for d in differences]
     counts = [(kind, sum(d.change == kind for d in differences)) for kind in ORDER]

@@ -21,7 +21,7 @@ C = TypeVar("C", bound=Placed)
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbours(Generic[C]):
+class FeaturePair(Generic[C]):
     """A cell with a feature, and the same cell without it."""
 
     cell: C
@@ -29,14 +29,14 @@ class Neighbours(Generic[C]):
     feature: str
 
 
-def neighbours(cells: Iterable[C]) -> Iterator[Neighbours[C]]:
+def find_feature_pairs(cells: Iterable[C]) -> Iterator[FeaturePair[C]]:
     """Every such pair among these cells; one without facts has no place."""
-    known = {_place(c.facts): c for c in cells if c.facts}
+    known = {_place_of(c.facts): c for c in cells if c.facts}
     for (where, features), cell in known.items():
         for feature in sorted(features):
             if other := known.get((where, features - {feature})):
-                yield Neighbours(cell, other, feature)
+                yield FeaturePair(cell, other, feature)
 
 
-def _place(facts: Mapping[str, Any]) -> tuple[tuple[str, ...], frozenset[str]]:
+def _place_of(facts: Mapping[str, Any]) -> tuple[tuple[str, ...], frozenset[str]]:
     return tuple(str(facts.get(name)) for name in APART), frozenset(facts.get("features", ()))

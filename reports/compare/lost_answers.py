@@ -40,12 +40,12 @@ class Pair:
         return f"{said}: {', '.join(self.lost[:SHOWN_ITEMS])}" if self.lost else said
 
 
-def paired(old: Sequence[Record], new: Sequence[Record]) -> list[Pair]:
+def pair_cells(old: Sequence[Record], new: Sequence[Record]) -> list[Pair]:
     """One comparison per cell that both runs asked something, the worst first."""
-    before, after = _answers(old), _answers(new)
+    before, after = _gather_answers(old), _gather_answers(new)
     shared = {c: before[c].keys() & after[c].keys() for c in before.keys() & after.keys()}
     cells = [c for c, items in shared.items() if items]
-    told = {c: mcnemar(_named(before[c], shared[c]), _named(after[c], shared[c])) for c in cells}
+    told = {c: mcnemar(_name_answers(before[c], shared[c]), _name_answers(after[c], shared[c])) for c in cells}
     worse = holm({c: t.p_worse for c, t in told.items()}, ALPHA)
     pairs = [
         Pair(
@@ -55,14 +55,14 @@ def paired(old: Sequence[Record], new: Sequence[Record]) -> list[Pair]:
             won=told[c].won,
             p=told[c].p_worse,
             worse=c in worse,
-            noticed=noticed(len(shared[c]), ALPHA / len(cells)),
+            noticed=smallest_noticed_rate(len(shared[c]), ALPHA / len(cells)),
         )
         for c in cells
     ]
     return sorted(pairs, key=lambda p: (not p.worse, p.p, p.cell))
 
 
-def noticed(items: int, alpha: float) -> float | None:
+def smallest_noticed_rate(items: int, alpha: float) -> float | None:
     """The smallest rate of losses, without a win, that so many items show with POWER at level `alpha`."""
     needed = math.ceil(math.log(alpha) / math.log(0.5))  # so many losses have p = 0.5 ** needed
     if needed > items:
@@ -70,7 +70,7 @@ def noticed(items: int, alpha: float) -> float | None:
     return boundary(lambda rate: 1 - binomial_cdf(needed - 1, items, rate) < POWER)
 
 
-def _answers(records: Sequence[Record]) -> Mapping[str, dict[Item, bool]]:
+def _gather_answers(records: Sequence[Record]) -> Mapping[str, dict[Item, bool]]:
     """Every item of every cell; one that was asked more often is right when it always was."""
     cells: dict[str, dict[Item, bool]] = {}
     for r in records:
@@ -80,11 +80,11 @@ def _answers(records: Sequence[Record]) -> Mapping[str, dict[Item, bool]]:
     return cells
 
 
-def _named(answers: Mapping[Item, bool], items: Collection[Item]) -> dict[str, bool]:
+def _name_answers(answers: Mapping[Item, bool], items: Collection[Item]) -> dict[str, bool]:
     return {"\0".join(i): answers[i] for i in items}
 
 
-def render(pairs: Sequence[Pair]) -> str:
+def render_pairs(pairs: Sequence[Pair]) -> str:
     """Cells that lost something, and a line that sums up."""
     if not pairs:
         return "no item was asked in both runs: nothing can be compared"

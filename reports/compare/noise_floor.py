@@ -19,29 +19,29 @@ FIRST: Final = "signature.long"
 AGAIN: Final = "reference.kl"  # of every prompt: the item tells which
 
 
-def apart(cells: Iterable[Sequence[Record]]) -> float | None:
+def measure_noise(cells: Iterable[Sequence[Record]]) -> float | None:
     """The largest distance between two recordings within one of these cells; None where none left two."""
-    pairs = (pair for records in cells for pair in combinations(_recordings(records), 2))
+    pairs = (pair for records in cells for pair in combinations(_iterate_recordings(records), 2))
     return max((distance(a, b) for (item, a), (other, b) in pairs if item == other), default=None)
 
 
-def _recordings(records: Sequence[Record]) -> Iterator[tuple[str, Logprobs]]:
+def _iterate_recordings(records: Sequence[Record]) -> Iterator[tuple[str, Logprobs]]:
     found = [r for r in records if isinstance(r, Found)]
     items = {r.item for r in found if r.check == FIRST}
     for r in found:
-        said = _said(r) if r.item in items and r.check in (FIRST, AGAIN) else []
+        said = _read_spoken(r) if r.item in items and r.check in (FIRST, AGAIN) else []
         if said:
             yield r.item, said
 
 
-def recorded(found: Found) -> list[dict[str, float]]:
+def read_recording(found: Found) -> list[dict[str, float]]:
     """What a signature or a comparison with the reference left of each position, the likeliest candidate first."""
     listed = found.data.get("signature") or found.data.get("candidates") or []
     return [likeliest_first(recorded_numbers(p)) for p in listed]
 
 
-def _said(found: Found) -> Logprobs:
+def _read_spoken(found: Found) -> Logprobs:
     """Without control tokens: llama.cpp spells all of them alike, of which a signature keeps one and a list of
     candidates (`matrix.judging.kl.listed`) the sum."""
-    spoken = takewhile(lambda position: not is_control(chosen(position)), recorded(found))
+    spoken = takewhile(lambda position: not is_control(chosen(position)), read_recording(found))
     return distributions([{t: v for t, v in position.items() if not is_control(t)} for position in spoken])

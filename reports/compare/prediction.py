@@ -31,8 +31,8 @@ from matrix.judging.observation import Rung
 from matrix.judging.proof import Proof as Ablation
 from matrix.judging.proof import sizes
 from matrix.judging.requested import Requested
-from reports.compare.feature_pairs import Neighbours, neighbours
-from reports.compare.noise_floor import apart
+from reports.compare.feature_pairs import FeaturePair, find_feature_pairs
+from reports.compare.noise_floor import measure_noise
 from reports.evidence.types import Found, Proof, Record
 from reports.expected import ExpectedCell
 
@@ -72,10 +72,10 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class ComparedPair:
     """Two neighbours with what every cell recorded."""
 
-    pair: Neighbours[ExpectedCell]
+    pair: FeaturePair[ExpectedCell]
     records: Mapping[str, Records]
 
     @property
@@ -90,50 +90,53 @@ class Beside:
         mine, theirs = self.pair.cell.wanted, self.pair.without.wanted
         return (mine, theirs) if mine and theirs and mine.layout and theirs.layout else None
 
-    def judged(
+    def judge_recordings(
         self, what: Literal["bytes", "numbers", "words"], judge: Callable[..., Iterable[Ablation]], *sources: Source
     ) -> Prediction:
         """Every recording of the one with every recording of the other: a refutation stands, whatever others say."""
-        found = [p for both in product(*map(self._both, sources)) for p in judge(*both)]
+        found = [p for both in product(*map(self._pair_recordings, sources)) for p in judge(*both)]
         outcomes: list[tuple[Outcome, str]] = [(p.outcome, p.detail) for p in found]
-        if lacks := "; ".join(said for source in sources for said in self._lacking(source)):
+        if lacks := "; ".join(said for source in sources for said in self._explain_lacking(source)):
             outcomes.append(("absent", lacks))
         outcome, detail = min(outcomes, key=lambda o: SPEAKS.index(o[0]), default=("unproven", "no engine shows it"))
         cell, without, feature = self.pair.cell.id, self.pair.without.id, self.pair.feature
         return Prediction(cell=cell, without=without, feature=feature, what=what, outcome=outcome, detail=detail)
 
-    def _both(self, source: Source) -> list[Both]:
+    def _pair_recordings(self, source: Source) -> list[Both]:
         mine, theirs = map(source.read, self.recorded)
         return [(m, t) for m, t in product(mine, theirs) if m is not None and t is not None]
 
-    def _lacking(self, source: Source) -> Iterator[str]:
+    def _explain_lacking(self, source: Source) -> Iterator[str]:
         for cell in (self.pair.cell.id, self.pair.without.id):
             if not source.read(self.records.get(cell, ())):
                 yield f"{cell} recorded no {source.name}"
 
 
-def predictions(cells: Iterable[ExpectedCell], records: Records) -> tuple[Prediction, ...]:
+def judge_predictions(cells: Iterable[ExpectedCell], records: Records) -> tuple[Prediction, ...]:
     """Every prediction about every pair of these cells."""
     by_cell: dict[str, list[Record]] = {}
     for record in records:
         by_cell.setdefault(record.cell, []).append(record)
-    pairs = (Beside(pair, by_cell) for pair in neighbours(cells) if pair.feature in JUDGES)
+    pairs = (ComparedPair(pair, by_cell) for pair in find_feature_pairs(cells) if pair.feature in JUDGES)
     return tuple(found for beside in pairs for found in JUDGES[beside.pair.feature](beside))
 
 
-def _indexcache(beside: Beside) -> Iterator[Prediction]:
+def _judge_indexcache(beside: ComparedPair) -> Iterator[Prediction]:
     if (asked := beside.layouts) and not keys_everywhere(asked[0].dialect):
-        yield beside.judged("bytes", lambda both: sizes.by_ablation(asked[0], *both), SIZE)
-    floor = apart(beside.recorded)
-    yield beside.judged(
-        "numbers", lambda short, long: [changes_only_beyond(_usable(short), _usable(long), floor)], SHORT, LONG
+        yield beside.judge_recordings("bytes", lambda both: sizes.by_ablation(asked[0], *both), SIZE)
+    floor = measure_noise(beside.recorded)
+    yield beside.judge_recordings(
+        "numbers",
+        lambda short, long: [changes_only_beyond(_make_usable(short), _make_usable(long), floor)],
+        SHORT,
+        LONG,
     )
 
 
-def _fp8_kv(beside: Beside) -> Iterator[Prediction]:
+def _judge_fp8_kv(beside: ComparedPair) -> Iterator[Prediction]:
     if asked := beside.layouts:
         size, without = map(_expected_bytes, asked)
-        yield beside.judged("bytes", lambda both: [sizes.fewer_bytes("fp8_kv", without - size, *both)], SIZE)
+        yield beside.judge_recordings("bytes", lambda both: [sizes.fewer_bytes("fp8_kv", without - size, *both)], SIZE)
 
 
 def _expected_bytes(wanted: Requested) -> int:
@@ -141,12 +144,12 @@ def _expected_bytes(wanted: Requested) -> int:
     return predicted(wanted, wanted.layout, wanted.full_layers)
 
 
-def _words(beside: Beside) -> Iterator[Prediction]:
-    yield beside.judged("words", lambda both: [_same_words(beside.pair.feature, "short", both)], SHORT)
-    yield beside.judged("words", lambda both: [_same_words(beside.pair.feature, "long", both)], LONG)
+def _judge_words(beside: ComparedPair) -> Iterator[Prediction]:
+    yield beside.judge_recordings("words", lambda both: [_compare_words(beside.pair.feature, "short", both)], SHORT)
+    yield beside.judge_recordings("words", lambda both: [_compare_words(beside.pair.feature, "long", both)], LONG)
 
 
-def _same_words(feature: str, name: str, both: Both) -> Ablation:
+def _compare_words(feature: str, name: str, both: Both) -> Ablation:
     """Greedy decoding may change at a near tie of two tokens, so that other words are no refutation."""
     if has_no_number(*both):
         return Ablation(feature=feature, outcome="refuted", rung=Rung.ABLATION, detail=f"{name} prompt: {NO_NUMBERS}")
@@ -158,9 +161,12 @@ def _same_words(feature: str, name: str, both: Both) -> Ablation:
     )
 
 
-JUDGES: Final[Mapping[str, Callable[[Beside], Iterator[Prediction]]]] = {
-    "indexcache": _indexcache, "mtp": _words, "chunked_prefill": _words, "fp8_kv": _fp8_kv,
-}  # fmt: skip
+JUDGES: Final[Mapping[str, Callable[[ComparedPair], Iterator[Prediction]]]] = {
+    "indexcache": _judge_indexcache,
+    "mtp": _judge_words,
+    "chunked_prefill": _judge_words,
+    "fp8_kv": _judge_fp8_kv,
+}
 
 
 def _token_bytes(records: Records) -> list[TokenBytes | None]:
@@ -168,7 +174,7 @@ def _token_bytes(records: Records) -> list[TokenBytes | None]:
     return [TokenBytes(low=d["low"], high=d["high"], where="evidence") if "low" in d else None for d in data]
 
 
-def _signature(name: str) -> Source:
+def _signature_source(name: str) -> Source:
     def read(records: Records) -> list[Logprobs | None]:
         found = [r.data.get("signature") for r in records if isinstance(r, Found) and r.check == f"signature.{name}"]
         return [[likeliest_first(recorded_numbers(p)) for p in positions] if positions else None for positions in found]
@@ -176,10 +182,10 @@ def _signature(name: str) -> Source:
     return Source(f"signature.{name}", read)
 
 
-def _usable(both: Both) -> Both:
+def _make_usable(both: Both) -> Both:
     """A drafted token says nothing of attention (see `distributions`)."""
     return distributions(both[0]), distributions(both[1])
 
 
 SIZE: Final = Source("kv_layout", _token_bytes)
-SHORT, LONG = _signature("short"), _signature("long")
+SHORT, LONG = _signature_source("short"), _signature_source("long")

@@ -139,7 +139,7 @@ def _doubt_link(
     (mine,), (theirs,) = started[run], started[named]
     ended = max(r.t for r in runs[named])
     if (began := min(r.t for r in runs[run])) <= ended:
-        yield f"it began at {_clock(began)}, before that run had ended ({_clock(ended)})"
+        yield f"it began at {_format_moment(began)}, before that run had ended ({_format_moment(ended)})"
     for name, word in KNOWN.items():
         was, now = getattr(theirs, name), getattr(mine, name)
         if not was or not now:
@@ -151,18 +151,18 @@ def _doubt_link(
             yield f"it was asked with another {word} than that run"
 
 
-def _clock(moment: datetime) -> str:
+def _format_moment(moment: datetime) -> str:
     return f"{moment:%F %T} UTC"
 
 
 def settle_attempts(results: Sequence[Result], retries: Retries) -> Attempts:
     """Which of a test's results, given by time, stand."""
     tried = [r for r in results if r.status not in UNTRIED] or list(results)
-    superseded = [r for r in tried if any(_supersedes(other, r, retries) for other in tried)]
+    superseded = [r for r in tried if any(_does_supersede(other, r, retries) for other in tried)]
     return Attempts(standing=tuple(r for r in tried if r not in superseded), superseded=tuple(superseded))
 
 
-def _supersedes(later: Result, earlier: Result, retries: Retries) -> bool:
+def _does_supersede(later: Result, earlier: Result, retries: Retries) -> bool:
     """Only an answer of the same plan does: one more host error answers nothing, and a failure of the engine is not
     answered by a retry that did not run, was skipped, or saw nothing."""
     same = later.fingerprint == earlier.fingerprint
@@ -184,10 +184,10 @@ def standing_launches(launches: Sequence[Launch], retries: Retries) -> tuple[Lau
 
 def tell_attempts(attempts: Attempts, retries: Retries) -> str:
     """Every answer with its run, by time: `FAIL in run r1: no code; PASS in run r2, a retry of r1`."""
-    return "; ".join(_tell(r, retries) for r in attempts.all)
+    return "; ".join(_tell_result(r, retries) for r in attempts.all)
 
 
-def _tell(result: Result, retries: Retries) -> str:
+def _tell_result(result: Result, retries: Retries) -> str:
     retried = retries.retried.get(result.run)
     line = " ".join(result.message.split())[:SHOWN_CHARS]
     said = f": {line}" if line and result.status not in GREEN else ""

@@ -19,19 +19,19 @@ def bounded_record(fields: Mapping[str, Any]) -> dict[str, Any]:
     """A record that a test makes, each text and list cut to its bound; `data` says so where a list was."""
     if fields["kind"] not in BOUNDED:
         return dict(fields)
-    made: dict[str, Any] = _bounded(fields)
+    made: dict[str, Any] = _bound_value(fields)
     if "data" in made and made["data"] != fields["data"] and _is_longer(fields["data"]):
         made["data"] = {**made["data"], CUT: f"to {MOST_ITEMS:,} entries"}
     return made
 
 
-def _bounded(value: Any) -> Any:
+def _bound_value(value: Any) -> Any:
     if isinstance(value, str):
         return cut_to(value)
     if isinstance(value, Mapping):
-        return {cut_to(str(k)): _bounded(v) for k, v in list(value.items())[:MOST_ITEMS]}
+        return {cut_to(str(k)): _bound_value(v) for k, v in list(value.items())[:MOST_ITEMS]}
     if isinstance(value, Sequence):
-        return [_bounded(v) for v in value[:MOST_ITEMS]]
+        return [_bound_value(v) for v in value[:MOST_ITEMS]]
     return value
 
 

@@ -45,11 +45,11 @@ class _Visible(dict[int, str]):
     def __missing__(self, code: int) -> str:
         char = chr(code)
         obeyed = char in BLANK or (unicodedata.category(char) in OBEYED and char not in PASSED)
-        self[code] = _escape(code) if obeyed else char
+        self[code] = _escape_code(code) if obeyed else char
         return self[code]
 
 
-def _escape(code: int) -> str:
+def _escape_code(code: int) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
@@ -96,21 +96,21 @@ def defuse_for_code(text: str, most: int = MOST_CHARS) -> str:
 def make_visible(record: R) -> R:
     """A record whose texts hold nothing that a terminal obeys; its `data`, which nobody prints, stays as it is."""
     values = {f.name: getattr(record, f.name) for f in fields(record) if f.name != "data"}
-    changed = {name: shown for name, value in values.items() if (shown := _visible(value)) is not value}
+    changed = {name: shown for name, value in values.items() if (shown := _make_value_visible(value)) is not value}
     return replace(record, **changed) if changed else record
 
 
-def _visible(value: Any) -> Any:
+def _make_value_visible(value: Any) -> Any:
     """The same object where nothing in it has to change."""
     if isinstance(value, str):
         if not _ODD.search(value) or (made := value.translate(_VISIBLE)) == value:
             return value
         return made
     if isinstance(value, Mapping):
-        seen = {_visible(k): _visible(v) for k, v in value.items()}
+        seen = {_make_value_visible(k): _make_value_visible(v) for k, v in value.items()}
         same = len(seen) == len(value) and all(k in value and seen[k] is value[k] for k in seen)
         return value if same else seen
     if isinstance(value, tuple):
-        shown = tuple(map(_visible, value))
+        shown = tuple(map(_make_value_visible, value))
         return value if all(a is b for a, b in zip(shown, value, strict=True)) else shown
     return value

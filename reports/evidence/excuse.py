@@ -33,7 +33,7 @@ SHOWN_ENTRIES = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class PhaseOutcome:
     """What one phase of a test came to. The last four are recorded, so that the gate can ask the entry again."""
 
     status: Status
@@ -55,7 +55,7 @@ class Told:
 class Launches:
     """What was told of launches in this process, by cell: the failures, and which entries were contradicted."""
 
-    failed: dict[str, list[tuple[MatrixError, Told, str]]] = field(default_factory=dict)
+    failed: dict[str, list[tuple[MatrixError, PhaseOutcome, str]]] = field(default_factory=dict)
     contradicted: set[tuple[str, str]] = field(default_factory=set)
 
 
@@ -68,9 +68,11 @@ def settle_phase(
     error: BaseException | None,
     status: Status,
     findings: Sequence[Finding],
-) -> Told:
+) -> PhaseOutcome:
     """Settle what a phase came to, and change pytest's report where a known failure or a told launch speaks for it."""
-    plain = Told(status=status, message=outcome.headline(report, error, status) if status is not Status.PASS else "")
+    plain = PhaseOutcome(
+        status=status, message=outcome.make_message(report, error, status) if status is not Status.PASS else ""
+    )
     launches = item.config.stash.setdefault(LAUNCHES, Launches())
     known, cell = item.stash.get(KNOWN, KnownOfCell()), _name_cell(item)
     if launch := find_launch_error(error) if report.failed else None:
@@ -86,9 +88,9 @@ def _settle_launch(
     item: pytest.Item,
     report: pytest.TestReport,
     launch: MatrixError,
-    plain: Told,
-    failed: list[tuple[MatrixError, Told, str]],
-) -> Told:
+    plain: PhaseOutcome,
+    failed: list[tuple[MatrixError, PhaseOutcome, str]],
+) -> PhaseOutcome:
     """Tell a failed launch once a cell; whoever comes later was not asked."""
     if earlier := next(((told, where) for e, told, where in failed if e is launch), None):
         return _roll_up(report, *earlier)
@@ -99,23 +101,23 @@ def _settle_launch(
     return told
 
 
-def _roll_up(report: pytest.TestReport, told: Told, where: str) -> Told:
+def _roll_up(report: pytest.TestReport, told: PhaseOutcome, where: str) -> PhaseOutcome:
     known = told.status is Status.NOT_RUN_AS_KNOWN
     status = told.status if known else Status.NOT_ASKED
     why = f"as {told.known_failure} says" if known else f"{told.status}: {told.message.partition(chr(10))[0]}"
     message = f"not asked: the engine did not start, {why}; told by {where}"
-    _skip(report, f"{status}: {message}", where.partition("::")[0])
-    return Told(status=status, message=message, known_failure=told.known_failure if known else "", at=told.at)
+    _mark_skipped(report, f"{status}: {message}", where.partition("::")[0])
+    return PhaseOutcome(status=status, message=message, known_failure=told.known_failure if known else "", at=told.at)
 
 
 def _settle_failure(
-    item: pytest.Item, report: pytest.TestReport, error: BaseException, plain: Told, findings: Sequence[Finding]
-) -> Told:
+    item: pytest.Item, report: pytest.TestReport, error: BaseException, plain: PhaseOutcome, findings: Sequence[Finding]
+) -> PhaseOutcome:
     known = item.stash.get(KNOWN, KnownOfCell())
     failure = describe_failure(error, findings, known, test=_name_test(item), test_id=item.name)
     told = replace(plain, at=failure.at, how=failure.how, http_status=failure.http_status)
     if match := match_known_failure(known.entries, failure):
-        return _excuse(report, match, told)
+        return _excuse_failure(report, match, told)
     if considered := explain_mismatches(known.entries, failure)[:SHOWN_ENTRIES]:
         lines = "\n".join(f"  {line}" for line in considered)
         report.sections.append(("known failures that do not fit", lines))
@@ -123,28 +125,28 @@ def _settle_failure(
     return told
 
 
-def _excuse(report: pytest.TestReport, match: Match, told: Told) -> Told:
-    entry, reason = match.known.value, _reason(match.known)
+def _excuse_failure(report: pytest.TestReport, match: Match, told: PhaseOutcome) -> PhaseOutcome:
+    entry, reason = match.known.value, _format_reason(match.known)
     status = Status.NOT_RUN_AS_KNOWN if entry.fails.at in LAUNCH else Status.XFAIL
     if status is Status.XFAIL:
         report.outcome, report.wasxfail = "skipped", reason
     else:
-        _skip(report, f"{status}: {reason}", report.nodeid.partition("::")[0])
+        _mark_skipped(report, f"{status}: {reason}", report.nodeid.partition("::")[0])
     return replace(told, status=status, message=reason, known_failure=entry.id, matched=match.text)
 
 
 def _settle_pass(
-    item: pytest.Item, report: pytest.TestReport, plain: Told, known: KnownOfCell, launches: Launches
-) -> Told:
+    item: pytest.Item, report: pytest.TestReport, plain: PhaseOutcome, known: KnownOfCell, launches: Launches
+) -> PhaseOutcome:
     """A pass of what always fails is red. That a launch succeeded is told once a cell."""
-    if found := next(_contradicted(item, known, launches), None):
-        message = f"{outcome.STRICT_XPASS} {_reason(found)}"
+    if found := next(_find_contradicted(item, known, launches), None):
+        message = f"{outcome.STRICT_XPASS} {_format_reason(found)}"
         report.outcome, report.longrepr = "failed", message
-        return Told(status=Status.XPASS, message=message, known_failure=found.value.id, at=found.value.fails.at)
+        return PhaseOutcome(status=Status.XPASS, message=message, known_failure=found.value.id, at=found.value.fails.at)
     return plain
 
 
-def _contradicted(item: pytest.Item, known: KnownOfCell, launches: Launches) -> Iterator[Loaded[KnownFailure]]:
+def _find_contradicted(item: pytest.Item, known: KnownOfCell, launches: Launches) -> Iterator[Loaded[KnownFailure]]:
     test, cell, started = _name_test(item), _name_cell(item), "engine" in getattr(item, "fixturenames", ())
     for entry in (k for k in known.entries if k.value.expect == "always"):
         if speaks_of_test(entry.value.fails, test, item.name):
@@ -156,11 +158,11 @@ def _contradicted(item: pytest.Item, known: KnownOfCell, launches: Launches) -> 
             yield entry
 
 
-def _reason(known: Loaded[KnownFailure]) -> str:
+def _format_reason(known: Loaded[KnownFailure]) -> str:
     return f"{known.value.id}: {known.value.symptom} ({known.value.issue}) [{known.where()}]"
 
 
-def _skip(report: pytest.TestReport, reason: str, path: str) -> None:
+def _mark_skipped(report: pytest.TestReport, reason: str, path: str) -> None:
     """One place for all tests of a launch, so that pytest's summary folds them into one line."""
     report.outcome, report.longrepr = "skipped", (path, 0, reason)
 

@@ -48,7 +48,7 @@ def describe_failure(
         at=launch.at if launch else "test",
         how=classify_error(chain),
         http_status=_find_status(chain),
-        texts=tuple(remove_echoes(redact.text(text), words=words, flags=known.flags) for text in said),
+        texts=tuple(remove_echoes(redact.redact_text(text), words=words, flags=known.flags) for text in said),
         test=test,
         test_id=test_id,
     )
@@ -74,9 +74,9 @@ def _find_status(chain: Sequence[BaseException]) -> int | None:
 def _say_errors(chain: Sequence[BaseException]) -> list[str]:
     """Say what a log says of the failure, where one was read; else the exceptions, from the outermost on."""
     if words := next((e.words for e in chain if isinstance(e, EngineError) and e.words), ""):
-        return [_quote(OURS.sub("", part)) for part in words.split(PART)]
+        return [_disarm_text(OURS.sub("", part)) for part in words.split(PART)]
     excerpts = (e.log_excerpt for e in chain if isinstance(e, EngineError) and e.log_excerpt)
-    return [_quote(OURS.sub("", "\n".join(dict.fromkeys([*map(_say_error, chain), *excerpts]))))]
+    return [_disarm_text(OURS.sub("", "\n".join(dict.fromkeys([*map(_say_error, chain), *excerpts]))))]
 
 
 def _say_error(error: BaseException) -> str:
@@ -87,10 +87,10 @@ def _say_error(error: BaseException) -> str:
 
 def _say_finding(finding: Finding) -> str:
     """Say what a check found, without what was asked and expected and without the reply, which may say anything."""
-    detail = defuse_for_terminal(_quote(finding.detail), SHOWN_CHARS)
+    detail = defuse_for_terminal(_disarm_text(finding.detail), SHOWN_CHARS)
     return f"{finding.check}: {FAILED} {detail}".rstrip()
 
 
-def _quote(text: str) -> str:
+def _disarm_text(text: str) -> str:
     """Take the word by which a check says that it failed out of a text that is not the check's own."""
     return text.replace(FAILED, FAILED.lower())

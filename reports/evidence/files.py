@@ -60,15 +60,15 @@ ROOM_BYTES = 16 << 20  # a night of 54 cells wrote 4.6 MB
 PREVIOUS = ".previous"  # evidence.jsonl -> evidence.previous.jsonl when a new run begins
 
 
-def line_of(fields: Mapping[str, Any]) -> bytes:
+def format_line(fields: Mapping[str, Any]) -> bytes:
     """Canonical JSON with its newline: sorted keys, no spaces, UTF-8; a lone surrogate becomes a JSON escape."""
     text = json.dumps(fields, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
-def digest(value: Mapping[str, Any]) -> str:
+def digest_value(value: Mapping[str, Any]) -> str:
     """sha256 of a value's canonical JSON: equal content, equal address."""
-    return hashlib.sha256(line_of(value)).hexdigest()
+    return hashlib.sha256(format_line(value)).hexdigest()
 
 
 class EvidenceWriter:
@@ -87,7 +87,7 @@ class EvidenceWriter:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _require_room(path)
-            self._lock = _lock(path)
+            self._lock = _take_lock(path)
             if fresh and path.exists():
                 previous = path.with_name(f"{path.stem}{PREVIOUS}{path.suffix}")
                 path.replace(previous)
@@ -95,7 +95,7 @@ class EvidenceWriter:
             _refuse_torn(path, self._lock)
             self._file = path.open("ab", buffering=0)
         except OSError as error:
-            raise HostError(_unwritable(path, error)) from error
+            raise HostError(_explain_unwritable(path, error)) from error
         self._whole = self._file.seek(0, os.SEEK_END)  # bytes, up to the end of the last whole record
 
     def __enter__(self) -> Self:
@@ -123,7 +123,7 @@ class EvidenceWriter:
 
     def _give_up(self, error: OSError) -> str:
         """Leave whole lines only, and where there is room for one more, the reason: this run has no end."""
-        said = f"{_unwritable(self.path, error)}\nWhat is there stays: {self._whole} bytes, whole records only."
+        said = f"{_explain_unwritable(self.path, error)}\nWhat is there stays: {self._whole} bytes, whole records only."
         fields = {"kind": "result", "status": "HOST_ERROR", "message": said, "nodeid": "evidence"}
         with suppress(OSError):
             self._file.truncate(self._whole)
@@ -135,9 +135,14 @@ class EvidenceWriter:
     def end(self, *, exit_code: int, interrupted: bool, duration_s: float) -> None:
         """Write the run's last record, which seals the others."""
         fields = {
-            "kind": "end", "exit_code": exit_code, "interrupted": interrupted, "duration_s": round(duration_s, 3),
-            "launches": self.launches, "records": self._records, "sha256": self._hash.hexdigest(),
-        }  # fmt: skip
+            "kind": "end",
+            "exit_code": exit_code,
+            "interrupted": interrupted,
+            "duration_s": round(duration_s, 3),
+            "launches": self.launches,
+            "records": self._records,
+            "sha256": self._hash.hexdigest(),
+        }
         self.append([fields])
 
     def close(self) -> None:
@@ -145,8 +150,8 @@ class EvidenceWriter:
         self._lock.close()
 
     def _line(self, fields: Mapping[str, Any]) -> bytes:
-        whole = redact.record({"t": record.now(), **fields, "run": self.run_id})
-        line = line_of(record.dump(record.parse(whole)))
+        whole = redact.redact_record({"t": record.format_now(), **fields, "run": self.run_id})
+        line = format_line(record.dump_record(record.parse_record(whole)))
         self._records += 1
         self._hash.update(line)
         self.launches += whole["kind"] == "launch" and whole["outcome"] == "ok"
@@ -162,14 +167,14 @@ def _require_room(path: Path) -> None:
         )
 
 
-def _unwritable(path: Path, error: OSError) -> str:
+def _explain_unwritable(path: Path, error: OSError) -> str:
     return (
         f"{path}: evidence cannot be written: {error.strerror}.\n"
         "Free some space or mend that disk and run again, or name another place: --evidence FILE"
     )
 
 
-def _lock(path: Path) -> BinaryIO:
+def _take_lock(path: Path) -> BinaryIO:
     lock = path.with_name(f".{path.name}.lock").open("ab")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -189,7 +194,7 @@ def _refuse_torn(path: Path, lock: BinaryIO) -> None:
             raise HostError(f"{path} ends in a torn line: move it away (its run was killed while writing)")
 
 
-def read(path: Path) -> list[Record]:
+def read_records(path: Path) -> list[Record]:
     """Every record of a file, typed, in order; a `Lost` one stands for each line that is none, and is logged.
 
     Raises:
@@ -205,7 +210,7 @@ def read(path: Path) -> list[Record]:
     newer: set[str] = set()  # runs of a writer that knows more than this reader
     for place, line in enumerate(lines):
         try:
-            records.append(_parse(line, newer))
+            records.append(_parse_line(line, newer))
         except ValueError as error:
             records.append(None)
             lost[place] = str(error)
@@ -227,7 +232,7 @@ def _with_lost(path: Path, records: Sequence[Record | None], lost: Mapping[int, 
     return found
 
 
-def _parse(line: bytes, newer: set[str]) -> Record:
+def _parse_line(line: bytes, newer: set[str]) -> Record:
     if not line.endswith(b"\n"):
         raise ValueError("torn line: the run was killed while writing it")
     try:
@@ -238,14 +243,14 @@ def _parse(line: bytes, newer: set[str]) -> Record:
     if isinstance(fields, dict) and fields.get("kind") == "run":
         schema = fields.get("schema")
         newer |= {run} if isinstance(schema, int) and schema > record.SCHEMA else set()
-    return record.parse(fields, newer=run in newer)
+    return record.parse_record(fields, newer=run in newer)
 
 
-def sealed(records: Iterable[Record]) -> bool:
+def is_sealed(records: Iterable[Record]) -> bool:
     """Whether one run's records are those that its `end` record sealed: none lost, edited or added."""
     own = list(records)
     if any(isinstance(r, Lost) for r in own):
         return False
     if not own or not isinstance(last := own[-1], record.End) or last.records != len(own) - 1:
         return False
-    return hashlib.sha256(b"".join(line_of(record.dump(r)) for r in own[:-1])).hexdigest() == last.sha256
+    return hashlib.sha256(b"".join(format_line(record.dump_record(r)) for r in own[:-1])).hexdigest() == last.sha256

@@ -28,18 +28,18 @@ class Finding:
 
     def explain(self) -> str:
         """The finding as a person reads it in a failing test, with the reply."""
-        lines = [f"{self.check}: {'ok' if self.ok else 'NOT OK'} {_shown(self.detail)}".rstrip()]
+        lines = [f"{self.check}: {'ok' if self.ok else 'NOT OK'} {_defuse(self.detail)}".rstrip()]
         if self.item:
             lines.append(f"  item:     {self.item}")
-        return "\n".join([*lines, f"  expected: {_shown(self.expected)}", f"  got:      {_shown(self.got)}"])
+        return "\n".join([*lines, f"  expected: {_defuse(self.expected)}", f"  got:      {_defuse(self.got)}"])
 
 
-def finite(value: float) -> float | str:
+def as_json_number(value: float) -> float | str:
     """For `data`: JSON has no NaN and no infinity, so they are text there, which `float` reads back."""
     if math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else str(value)
 
 
-def _shown(text: str) -> str:
+def _defuse(text: str) -> str:
     return defuse_for_terminal(text, SHOWN_CHARS)

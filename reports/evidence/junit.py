@@ -1,7 +1,7 @@
 """pytest's JUnit file made fit for dashboards: one suite per launch group, the cell's identity on every test case.
 
-pytest writes the cases (xunit2, properties from `user_properties`); `finish` regroups and labels them, `merge` joins
-the files of several jobs, `problems` says what a reader of the file would miss.
+pytest writes the cases (xunit2, properties from `user_properties`). `finish_junit` regroups and labels them,
+`merge_junit` joins the files of several jobs, `find_problems` lists what a reader of the file would miss.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NO_CELL = "no cell"
 GATE = "gate"  # the suite of a verdict (`reports.gate.junit`): a case a cell, a failure a reason
 
 
-def load(path: Path) -> JUnitXml:
+def load_junit(path: Path) -> JUnitXml:
     """A JUnit file, always with a `testsuites` root.
 
     Raises:
@@ -44,18 +44,18 @@ def load(path: Path) -> JUnitXml:
     return found
 
 
-def finish(path: Path, evidence_path: Path) -> None:
+def finish_junit(path: Path, evidence_path: Path) -> None:
     """Regroup pytest's file by launch and label the suites from the evidence of the same run."""
-    grouped = regroup([load(path)], evidence.read(evidence_path))
-    _write(grouped, path)
+    grouped = regroup_cases([load_junit(path)], evidence.read_records(evidence_path))
+    _write_junit(grouped, path)
 
 
-def merge(paths: Sequence[Path], records: Sequence[Record], out: Path) -> None:
+def merge_junit(paths: Sequence[Path], records: Sequence[Record], out: Path) -> None:
     """Join the files of several jobs; suites of the same launch group become one."""
-    _write(regroup([load(p) for p in paths], records), out)
+    _write_junit(regroup_cases([load_junit(p) for p in paths], records), out)
 
 
-def regroup(files: Iterable[JUnitXml], records: Sequence[Record]) -> JUnitXml:
+def regroup_cases(files: Iterable[JUnitXml], records: Sequence[Record]) -> JUnitXml:
     """Test cases of all files, one suite per launch group (fingerprint), with the facts of the launch as properties."""
     records = order_by_time(records)
     groups: dict[str, list[TestCase]] = {}
@@ -63,33 +63,33 @@ def regroup(files: Iterable[JUnitXml], records: Sequence[Record]) -> JUnitXml:
     for suite in (s for f in files for s in f):
         stamps += [suite.timestamp] if suite.timestamp else []
         for case in suite:
-            groups.setdefault(properties(case).get("fingerprint", NO_CELL), []).append(case)
+            groups.setdefault(read_properties(case).get("fingerprint", NO_CELL), []).append(case)
     whole = JUnitXml()
     label_attempts((case for cases in groups.values() for case in cases), records)
     for fingerprint, cases in groups.items():
-        whole.add_testsuite(_suite(fingerprint, cases, records, min(stamps, default="")))
+        whole.add_testsuite(_make_suite(fingerprint, cases, records, min(stamps, default="")))
     whole.update_statistics()  # type: ignore[no-untyped-call]
     return whole
 
 
-def _suite(fingerprint: str, cases: Sequence[TestCase], records: Sequence[Record], stamp: str) -> TestSuite:
-    cells = sorted({properties(c).get("cell", "") for c in cases} - {""})
+def _make_suite(fingerprint: str, cases: Sequence[TestCase], records: Sequence[Record], stamp: str) -> TestSuite:
+    cells = sorted({read_properties(c).get("cell", "") for c in cases} - {""})
     suite = TestSuite(f"{cells[0]}{f' and {len(cells) - 1} more' if len(cells) > 1 else ''}" if cells else NO_CELL)
     if stamp:
         suite.timestamp = stamp
-    for name, value in _facts(fingerprint, cells, records).items():
-        suite.add_property(name, redact.text(str(value)))
+    for name, value in _gather_facts(fingerprint, cells, records).items():
+        suite.add_property(name, redact.redact_text(str(value)))
     suite.add_testcases(list(cases))
     return suite
 
 
-def _facts(fingerprint: str, cells: Sequence[str], records: Sequence[Record]) -> dict[str, Any]:
+def _gather_facts(fingerprint: str, cells: Sequence[str], records: Sequence[Record]) -> dict[str, Any]:
     facts: dict[str, Any] = {"fingerprint": fingerprint, "cells": " ".join(cells)} if cells else {}
     for r in records:
         match r:
             case Run(run=run, commit=commit, matrix_sha256=sha):
                 facts |= {"run": run, "commit": commit, "matrix_sha256": sha}
-            case Launch(outcome=outcome, launch_s=launch_s, versions=versions) if _about(r, fingerprint, cells):
+            case Launch(outcome=outcome, launch_s=launch_s, versions=versions) if _is_about(r, fingerprint, cells):
                 facts |= {"launch": outcome, "launch_s": launch_s, **{f"version.{k}": v for k, v in versions.items()}}
                 facts |= {f"accepted.{part}": text for part, text in r.cautions.items()}
             case CellFacts(facts=known) if r.cell in cells:
@@ -103,37 +103,37 @@ def _count_not_run(cells: Sequence[str], records: Sequence[Record]) -> int:
     return len({r.cell for r in records if isinstance(r, Result) and r.status is Status.NOT_RUN_AS_KNOWN} & set(cells))
 
 
-def _about(launch: Launch, fingerprint: str, cells: Sequence[str]) -> bool:
+def _is_about(launch: Launch, fingerprint: str, cells: Sequence[str]) -> bool:
     return launch.fingerprint == fingerprint or launch.cell in cells
 
 
-def properties(case: TestCase) -> dict[str, str]:
+def read_properties(case: TestCase) -> dict[str, str]:
     """A test case's properties; junitparser has them only for suites."""
     found = (Property.fromelem(e) for holder in case._elem.iter("properties") for e in holder)  # type: ignore[no-untyped-call]
     return {p.name: p.value for p in found}
 
 
-def _write(whole: JUnitXml, path: Path) -> None:
+def _write_junit(whole: JUnitXml, path: Path) -> None:
     for element in whole._elem.iter():
-        element.text = _shown(element.text) if element.text else element.text
+        element.text = _clean_text(element.text) if element.text else element.text
         for name, value in element.attrib.items():
-            element.set(name, _shown(value))
+            element.set(name, _clean_text(value))
     whole.write(str(path), pretty=False)
 
 
-def _shown(text: str) -> str:
-    return defuse_for_terminal(redact.text(text))
+def _clean_text(text: str) -> str:
+    return defuse_for_terminal(redact.redact_text(text))
 
 
-def problems(path: Path, records: Sequence[Record] = ()) -> list[str]:
+def find_problems(path: Path, records: Sequence[Record] = ()) -> list[str]:
     """What is wrong with a JUnit file: structure, counters, properties, expected cells and tests without a case."""
-    whole = load(path)
-    found = [p for suite in whole for p in _suite_problems(suite)]
+    whole = load_junit(path)
+    found = [p for suite in whole for p in _find_suite_problems(suite)]
     cases = [case for suite in whole for case in suite]
     if not cases:
         found.append("it has no test case")
     found += [str(r) for r in records if isinstance(r, Lost)]
-    seen = Counter(properties(c).get("cell", "") for c in cases)
+    seen = Counter(read_properties(c).get("cell", "") for c in cases)
     expected: Mapping[str, int] = {r.cell: len(r.tests) for r in records if isinstance(r, Expected)}
     named = {r.cell for r in records if isinstance(r, CellFacts)} | set(expected)
     found += [f"cell {c} has no test case" for c in sorted(named) if not seen[c]]
@@ -143,7 +143,7 @@ def problems(path: Path, records: Sequence[Record] = ()) -> list[str]:
     return found
 
 
-def _suite_problems(suite: TestSuite) -> Iterator[str]:
+def _find_suite_problems(suite: TestSuite) -> Iterator[str]:
     cases = list(suite)
     outcomes = Counter(kind for c in cases for kind in {type(r) for r in c.result})
     counted = {
@@ -160,7 +160,7 @@ def _suite_problems(suite: TestSuite) -> Iterator[str]:
         yield from (f"{where} has no {a}" for a in ("name", "classname", "time") if getattr(case, a) in (None, ""))
         if suite.name != GATE and (kinds := len(case.result)) > 1:
             yield f"{where} has {kinds} outcomes"
-        known = properties(case)
+        known = read_properties(case)
         if known:
             yield from (f"{where} lacks the property {p!r}" for p in IDENTITY if not known.get(p))
         elif suite.name not in (NO_CELL, GATE):

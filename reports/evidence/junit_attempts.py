@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from junitparser import TestCase
 
-from reports.evidence.summary import board
+from reports.evidence.summary import make_board
 from reports.evidence.types import Record
 
 PROPERTY: Final = "attempts"
@@ -33,5 +33,5 @@ def label_attempts(cases: Iterable[TestCase], records: Sequence[Record]) -> None
 
 def tell_by_case(records: Sequence[Record]) -> Mapping[tuple[str, str], str]:
     """By cell and the node id without its file: every answer, where there is more than one."""
-    rows = board(records).rows
+    rows = make_board(records).rows
     return {(t.cell, t.nodeid.partition("::")[2]): t.told for row in rows for t in row.tests if t.told}

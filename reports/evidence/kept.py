@@ -106,7 +106,7 @@ def move_folder(old: Path, new: Path) -> None:
 
 def digest_question(kind: str, question: Json) -> str:
     """sha256 of a question: equal questions, equal address."""
-    return hashlib.sha256(_line([kind, question])).hexdigest()
+    return hashlib.sha256(_format_line([kind, question])).hexdigest()
 
 
 def write_tape(folder: Path, tape: Tape) -> Stored:
@@ -116,7 +116,7 @@ def write_tape(folder: Path, tape: Tape) -> Stored:
         OSError: the disk is full, or the folder cannot be made.
         Unreadable: it is larger than what a reader would take.
     """
-    plain = b"".join(_lines(tape))
+    plain = b"".join(_format_lines(tape))
     packed = gzip.compress(plain, LEVEL, mtime=0)
     if len(plain) > TEST_BYTES or len(packed) > FILE_BYTES:
         raise Unreadable(f"{len(plain)} bytes are more than the {TEST_BYTES} that are kept of a test")
@@ -143,23 +143,23 @@ def read_tape(folder: Path, sha256: str) -> Tape:
     packed = _read_plain_file(folder / f"{sha256}{SUFFIX}")
     if hashlib.sha256(packed).hexdigest() != sha256:
         raise Unreadable(f"{sha256[:12]}{SUFFIX} has other content than its name says")
-    head, *exchanges = _parsed_lines(_unpack(packed))
-    return _tape(head, exchanges)
+    head, *exchanges = _parsed_lines(_unpack_gzip(packed))
+    return _parse_tape(head, exchanges)
 
 
-def _lines(tape: Tape) -> Iterator[bytes]:
+def _format_lines(tape: Tape) -> Iterator[bytes]:
     own = {name: getattr(tape, name) for name in OWN[1:]}
-    yield _line({**tape.options, "tape": VERSION, **own})
+    yield _format_line({**tape.options, "tape": VERSION, **own})
     last: dict[str, str] = {}
     for each in tape.exchanges:
         marks = {name: value for name in MARKS if (value := getattr(each, name))}
-        always = {"kind": each.kind, "asked": each.asked, "question": each.question, "answer": _thinned(each, last)}
-        yield _line({**always, **marks})
+        always = {"kind": each.kind, "asked": each.asked, "question": each.question, "answer": _thin_answer(each, last)}
+        yield _format_line({**always, **marks})
 
 
-def _thinned(each: Exchange, last: dict[str, str]) -> Json:
+def _thin_answer(each: Exchange, last: dict[str, str]) -> Json:
     """A log is read again and again: of the same look only what came since is written."""
-    seen = _seen(each)
+    seen = _seen_value(each)
     if seen is None or not isinstance(text := seen.get("text"), str):
         return each.answer
     before, last[each.asked] = last.get(each.asked, ""), text
@@ -175,9 +175,9 @@ class _Logs:
     last: dict[str, str] = field(default_factory=dict)
     total: int = 0
 
-    def whole(self, each: Exchange) -> Json:
+    def restore_answer(self, each: Exchange) -> Json:
         """The answer, with the text that was there. Raises: Unreadable."""
-        seen = _seen(each)
+        seen = _seen_value(each)
         if seen is None:
             return each.answer
         if isinstance(more := seen.get("more"), str):
@@ -190,13 +190,13 @@ class _Logs:
         return {"value": seen}
 
 
-def _seen(each: Exchange) -> Mapping[str, Json] | None:
+def _seen_value(each: Exchange) -> Mapping[str, Json] | None:
     """What a look into a log showed."""
     value = each.answer.get("value") if each.kind == "log" and isinstance(each.answer, Mapping) else None
     return value if isinstance(value, Mapping) and set(each.answer) == {"value"} else None
 
 
-def _line(value: Json) -> bytes:
+def _format_line(value: Json) -> bytes:
     """JSON with its newline. Lone surrogates and NaN are an engine's, and stay."""
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
@@ -217,7 +217,7 @@ def _read_plain_file(path: Path) -> bytes:
         return file.read(FILE_BYTES + 1)
 
 
-def _unpack(packed: bytes) -> bytes:
+def _unpack_gzip(packed: bytes) -> bytes:
     """At most TEST_BYTES, however much the file would make of itself."""
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
@@ -241,19 +241,19 @@ def _parsed_lines(plain: bytes) -> list[Mapping[str, Json]]:
     return found
 
 
-def _tape(head: Mapping[str, Json], lines: Sequence[Mapping[str, Json]]) -> Tape:
+def _parse_tape(head: Mapping[str, Json], lines: Sequence[Mapping[str, Json]]) -> Tape:
     version = head.get("tape")
     if type(version) is not int or not 1 <= version <= VERSION:
         raise Unreadable(f"it is of version {version!r:.20}, and versions up to {VERSION} are understood")
     if not all(isinstance(head.get(name), str) for name in OWN[1:]):
         raise Unreadable("its header does not say whose it is")
     logs = _Logs()
-    exchanges = tuple(_exchange(line, logs) for line in lines)
+    exchanges = tuple(_parse_exchange(line, logs) for line in lines)
     options = {name: value for name, value in head.items() if name not in OWN}
     return Tape(**{name: head[name] for name in OWN[1:]}, options=options, exchanges=exchanges)
 
 
-def _exchange(line: Mapping[str, Json], logs: _Logs) -> Exchange:
+def _parse_exchange(line: Mapping[str, Json], logs: _Logs) -> Exchange:
     """Raises: Unreadable, also where a question is not the one that was asked."""
     texts = ("kind", "asked", "lane", "dropped")
     unknown = set(line) - set(Exchange.__dataclass_fields__)
@@ -264,4 +264,4 @@ def _exchange(line: Mapping[str, Json], logs: _Logs) -> Exchange:
     each = Exchange(**fields)
     if not each.redacted and digest_question(each.kind, each.question) != each.asked:
         raise Unreadable(f"an answer of kind {each.kind!r:.20} stands under another question than it was given to")
-    return Exchange(**{**fields, "answer": logs.whole(each)})
+    return Exchange(**{**fields, "answer": logs.restore_answer(each)})

@@ -45,21 +45,21 @@ def judge_pass(status: Status, seen: Seen, suite: str) -> Status:
 
 def withdraw_empty_passes(records: Sequence[Record]) -> list[Record]:
     """The records, in which each pass that shows nothing is NOT_EVIDENCE."""
-    seen = _gather(records)
-    return [_judge(r, seen.get(_key(r), Seen())) if isinstance(r, Result) and r.cell else r for r in records]
+    seen = _count_records(records)
+    return [_judge_result(r, seen.get(_key_of(r), Seen())) if isinstance(r, Result) and r.cell else r for r in records]
 
 
-def _judge(result: Result, seen: Seen) -> Result:
+def _judge_result(result: Result, seen: Seen) -> Result:
     status = judge_pass(result.status, seen, suite_of(result.nodeid))
     if status is result.status:
         return result
     return replace(result, status=status, message=f"recorded as {result.status}, but {BLIND}")
 
 
-def _gather(records: Iterable[Record]) -> dict[Key, Seen]:
+def _count_records(records: Iterable[Record]) -> dict[Key, Seen]:
     found: dict[Key, Seen] = {}
     for r in records:
-        seen = found.setdefault(_key(r), Seen())
+        seen = found.setdefault(_key_of(r), Seen())
         match r:
             case Found(sensitive=sensitive):
                 seen.findings += 1
@@ -71,5 +71,5 @@ def _gather(records: Iterable[Record]) -> dict[Key, Seen]:
     return found
 
 
-def _key(r: Record) -> Key:
+def _key_of(r: Record) -> Key:
     return r.run, r.cell, r.nodeid or r.test

@@ -29,8 +29,10 @@ class Outbox:
         Raises:
             ValueError: it is not a record of this kind.
         """
-        whole = redact.record({"t": record.now(), **record.plain(fields), "kind": kind, "run": self.run_id})
-        self._waiting.append(record.dump(record.parse(bounded_record(whole))))
+        whole = redact.redact_record(
+            {"t": record.format_now(), **record.as_json_data(fields), "kind": kind, "run": self.run_id}
+        )
+        self._waiting.append(record.dump_record(record.parse_record(bounded_record(whole))))
 
     def launch(self, fields: Mapping[str, Any]) -> None:
         """Record how starting an engine went; session fixtures call this, they have no test of their own."""
@@ -41,12 +43,12 @@ class Outbox:
         return waiting
 
 
-def pack(records: Sequence[Mapping[str, Any]]) -> str:
+def pack_records(records: Sequence[Mapping[str, Any]]) -> str:
     """Records as xdist can carry them: execnet refuses half a character, and JSON escapes it."""
     return json.dumps(records)
 
 
-def unpack(text: str) -> list[dict[str, Any]]:
+def unpack_records(text: str) -> list[dict[str, Any]]:
     """Records that a worker packed."""
     found: list[dict[str, Any]] = json.loads(text or "[]")
     return found

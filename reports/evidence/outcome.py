@@ -21,21 +21,21 @@ OURS = frozenset({Status.HOST_ERROR, Status.TEST_ERROR})
 
 def status_of(report: pytest.TestReport, error: BaseException | None, evidence: Evidence | None) -> Status:
     """The status of one phase. Passed setups and teardowns are PASS; the worst phase speaks for the test."""
-    raised = fault(error, call=report.when == "call")
+    raised = classify_fault(error, call=report.when == "call")
     if raised in OURS:
         return raised
     if hasattr(report, "wasxfail"):
         return Status.XFAIL if report.skipped else Status.PASS
     if report.skipped:
-        return _skip(reason(report))
+        return _status_of_skip(read_reason(report))
     if report.failed and raised is None:
-        return Status.XPASS if reason(report).startswith(STRICT_XPASS) else Status.TEST_ERROR
+        return Status.XPASS if read_reason(report).startswith(STRICT_XPASS) else Status.TEST_ERROR
     if raised is not None:
         return raised
-    return _passed(report, evidence) if report.when == "call" else Status.PASS
+    return _judge_passed(report, evidence) if report.when == "call" else Status.PASS
 
 
-def fault(error: BaseException | None, *, call: bool) -> Status | None:
+def classify_fault(error: BaseException | None, *, call: bool) -> Status | None:
     """Whose fault an exception is; None for none and for skips and xfails, which are no faults."""
     chain = list(iterate_causes(error))
     for kind, status in ((HostError, Status.HOST_ERROR), (EngineExited, Status.CRASH), (EngineNotReady, Status.HANG)):
@@ -48,7 +48,7 @@ def fault(error: BaseException | None, *, call: bool) -> Status | None:
     return Status.FAIL if call and isinstance(error, AssertionError | pytest.fail.Exception) else Status.TEST_ERROR
 
 
-def unreadable(error: BaseException | None) -> Finding | None:
+def find_unreadable_reply(error: BaseException | None) -> Finding | None:
     """The reply that a test could not go on with, as a finding that keeps it; None for any other end of a test."""
     malformed = (e for e in iterate_causes(error) if isinstance(e, EngineReplyMalformed) and e.received)
     if (found := next(malformed, None)) is None:
@@ -58,20 +58,20 @@ def unreadable(error: BaseException | None) -> Finding | None:
     )
 
 
-def _passed(report: pytest.TestReport, evidence: Evidence | None) -> Status:
+def _judge_passed(report: pytest.TestReport, evidence: Evidence | None) -> Status:
     """A test that recorded nothing which could have come out otherwise has shown nothing."""
     seen = evidence.seen if evidence else Seen()
     plain = Status.MEASURED if seen.measurements and not seen.findings else Status.PASS
     return judge_pass(plain, seen, suite_of(report.nodeid))
 
 
-def _skip(why: str) -> Status:
+def _status_of_skip(why: str) -> Status:
     """`SKIP_NO_HW: needs 4 GPUs` says its status; a skip can never be green, and one that says nothing is MISSING."""
     word = why.partition(":")[0].strip()
     return Status(word) if word in Status.__members__ and Status(word) not in GREEN else Status.MISSING
 
 
-def reason(report: pytest.TestReport) -> str:
+def read_reason(report: pytest.TestReport) -> str:
     """Why, as text: the skip or xfail reason, or the failure as pytest prints it."""
     if wasxfail := getattr(report, "wasxfail", ""):
         return str(wasxfail).removeprefix("reason: ")
@@ -80,12 +80,12 @@ def reason(report: pytest.TestReport) -> str:
     return str(report.longrepr or "")
 
 
-def headline(report: pytest.TestReport, error: BaseException | None, status: Status | None = None) -> str:
+def make_message(report: pytest.TestReport, error: BaseException | None, status: Status | None = None) -> str:
     """The message of a result: the exception's own text where there is one, without the traceback."""
     if error is None and report.passed:
         return BLIND if status is Status.NOT_EVIDENCE else ""
     if error is None or report.skipped:
-        return reason(report)
+        return read_reason(report)
     if isinstance(error, AssertionError):
         return str(error).partition("\nassert ")[0]  # what follows is pytest's rewriting of the expression
     return f"{type(error).__name__}: {error}"

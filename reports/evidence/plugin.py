@@ -5,8 +5,8 @@ when a worker dies later. Without xdist the one process is both.
 
 For other plugins:
 
-    declare(config, cells=[Declared(...)], host={...})   on the controller, before the first test: what this run is
-    outbox(config).launch({"cell": ..., "outcome": "ok", "launch_s": 3.1})   from a session fixture
+    declare_run(config, cells=[Declared(...)], host={...})   on the controller, before the first test: what this run is
+    outbox_of(config).launch({"cell": ..., "outcome": "ok", "launch_s": 3.1})   from a session fixture
     run_id(config)                                       the same text in every process of the run
     evidence                                             fixture: .finding() .measurement() .proof() .launch()
 
@@ -32,15 +32,15 @@ from matrix.errors import ConfigError
 from matrix.judging.status import worst
 from reports.evidence import outcome, redact
 from reports.evidence.defuse import defuse_for_terminal, defuse_line
-from reports.evidence.excuse import Told, settle_phase
+from reports.evidence.excuse import PhaseOutcome, settle_phase
 from reports.evidence.finding import Finding
-from reports.evidence.outbox import Evidence, Outbox, pack
-from reports.evidence.run_header import OUTBOX, Declared, declare, identity, outbox, run_id
+from reports.evidence.outbox import Evidence, Outbox, pack_records
+from reports.evidence.run_header import OUTBOX, Declared, declare_run, identity_of, outbox_of, run_id
 from reports.evidence.unanswered import Unanswered
 from reports.evidence.vocabulary import find_ordinary
 from reports.evidence.xdist import Recorder, Worker
 
-__all__ = ["Declared", "Evidence", "Outbox", "declare", "identity", "outbox", "run_id"]
+__all__ = ["Declared", "Evidence", "Outbox", "declare_run", "identity_of", "outbox_of", "run_id"]
 
 OUT = "reports/out/evidence.jsonl"
 RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z\.[0-9a-f]{6}")
@@ -51,7 +51,7 @@ class Phases:
     """What the phases of one item have come to so far."""
 
     evidence: Evidence | None = None
-    told: list[Told] = field(default_factory=list)
+    told: list[PhaseOutcome] = field(default_factory=list)
     duration_s: float = 0.0
 
     @property
@@ -91,7 +91,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Worker(config), "evidence-worker")
     main = threading.current_thread() is threading.main_thread()
     if main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        config.stash[HANDLER] = signal.signal(signal.SIGTERM, _interrupt)
+        config.stash[HANDLER] = signal.signal(signal.SIGTERM, _raise_interrupt)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -103,7 +103,7 @@ def _new_run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.{secrets.token_hex(3)}"
 
 
-def _interrupt(signum: int, _: object) -> None:
+def _raise_interrupt(signum: int, _: object) -> None:
     """SIGTERM (scancel, a cancelled CI job) runs no teardown in plain pytest; as Ctrl-C it does."""
     raise KeyboardInterrupt(signal.Signals(signum).name)
 
@@ -111,7 +111,7 @@ def _interrupt(signum: int, _: object) -> None:
 @pytest.fixture
 def evidence(request: pytest.FixtureRequest) -> Evidence:
     """Where this test records findings, measurements and proofs."""
-    found = Evidence(outbox(request.config), identity(request.node))
+    found = Evidence(outbox_of(request.config), identity_of(request.node))
     request.node.stash.setdefault(PHASES, Phases()).evidence = found
     return found
 
@@ -121,16 +121,16 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    who, box = identity(item), outbox(item.config)
+    who, box = identity_of(item), outbox_of(item.config)
     if not who:
         box.drain()
         return report
     phases = item.stash.setdefault(PHASES, Phases())
     error = call.excinfo.value if call.excinfo else None
-    if reply := outcome.unreadable(error):
+    if reply := outcome.find_unreadable_reply(error):
         (phases.evidence or Evidence(box, who)).finding(reply)
-    _judge(item, phases, report, error)
-    _clean(report)
+    _judge_phase(item, phases, report, error)
+    _clean_report(report)
     if report.when == "teardown":
         status = worst(t.status for t in phases.told)
         told = next(t for t in phases.told if t.status is status)
@@ -141,35 +141,35 @@ def pytest_runtest_makereport(
         report.user_properties += [("known_failure", told.known_failure)] if told.known_failure else []
         report.user_properties += [("note", f"{f.check}: {f.note}") for f in phases.findings if f.note]
         del item.stash[PHASES]  # a test that is run again starts anew
-    report.evidence = pack(box.drain())  # type: ignore[attr-defined]
+    report.evidence = pack_records(box.drain())  # type: ignore[attr-defined]
     return report
 
 
-def _judge(item: pytest.Item, phases: Phases, report: pytest.TestReport, error: BaseException | None) -> None:
+def _judge_phase(item: pytest.Item, phases: Phases, report: pytest.TestReport, error: BaseException | None) -> None:
     status = outcome.status_of(report, error, phases.evidence)
     if status in outcome.OURS and report.skipped and hasattr(report, "wasxfail"):
         # pytest counts any exception under an xfail marker as the expected one; the host's and ours are not
         report.outcome = "failed"
-        report.longrepr = f"{status}, not the expected failure: {outcome.headline(report, error)}\n{error!r}"
+        report.longrepr = f"{status}, not the expected failure: {outcome.make_message(report, error)}\n{error!r}"
         del report.wasxfail
     phases.told.append(settle_phase(item, report, error, status, phases.findings))
     phases.duration_s += report.duration
 
 
-def _clean(report: pytest.TestReport) -> None:
+def _clean_report(report: pytest.TestReport) -> None:
     """No secret goes to the terminal or JUnit, and nothing that a terminal obeys, nor a text without end; a report
     without such keeps its colours."""
-    report.sections = [(title, _shown(text)) for title, text in report.sections]
+    report.sections = [(title, _clean_text(text)) for title, text in report.sections]
     report.user_properties = [
         (k, defuse_line(v) if isinstance(v, str) else v)
-        for k, v in ((k, redact.data(v)) for k, v in report.user_properties)
+        for k, v in ((k, redact.redact_data(v)) for k, v in report.user_properties)
     ]
     if isinstance(report.longrepr, tuple):
         path, line, why = report.longrepr
-        report.longrepr = (path, line, _shown(why))
-    elif report.longrepr and (text := str(report.longrepr)) != (cleaned := _shown(text)):
+        report.longrepr = (path, line, _clean_text(why))
+    elif report.longrepr and (text := str(report.longrepr)) != (cleaned := _clean_text(text)):
         report.longrepr = cleaned
 
 
-def _shown(text: str) -> str:
-    return defuse_for_terminal(redact.text(text))
+def _clean_text(text: str) -> str:
+    return defuse_for_terminal(redact.redact_text(text))

@@ -31,7 +31,7 @@ _ANY: Final = re.compile("")
 _compiled: list[tuple[re.Pattern[str], re.Pattern[str]]] = []  # what is looked for, and a cheap sign of it
 
 
-def register(*values: str) -> None:
+def register_secrets(*values: str) -> None:
     """Remember values that must never be written by this process. Those below `SHORTEST` characters are ignored."""
     _secrets.update(v for v in values if len(v) >= SHORTEST and HIDDEN not in v)
     made = ((compile_forms(_secrets), _ANY), (compile_broken(_secrets), ESCAPED), (compile_spelt(_secrets), SPELT))
@@ -55,10 +55,17 @@ def register_environment(env: Mapping[str, str], ordinary: Callable[[str], str] 
             few = f"its name says secret, and {len(value)} characters are too few to be hidden wherever they stand"
             wrong.append(Problem(name, 0, "", f"{few}: unset it for this run"))
         elif word := ordinary(value):
-            wrong.append(Problem(name, 0, "", f"its name says secret, and its value is part of {word}: hiding it would"
-                                 " rewrite results. Unset or rename it for this run"))  # fmt: skip
+            wrong.append(
+                Problem(
+                    name,
+                    0,
+                    "",
+                    f"its name says secret, and its value is part of {word}: hiding it would"
+                    " rewrite results. Unset or rename it for this run",
+                )
+            )
         else:
-            register(value)
+            register_secrets(value)
     if wrong:
         raise ConfigError(wrong)
 
@@ -73,13 +80,13 @@ def is_secret_variable(name: str) -> bool:
     return re.fullmatch(CAPITALS, name.upper()) is not None
 
 
-def forget() -> None:
+def forget_secrets() -> None:
     """Forget every registered value (tests)."""
     _secrets.clear()
     _compiled.clear()
 
 
-def text(value: str) -> str:
+def redact_text(value: str) -> str:
     """The text without secrets."""
     for pattern, sign in _compiled:
         value = pattern.sub(HIDDEN, value) if sign.search(value) else value
@@ -102,7 +109,7 @@ def _without_shapes(value: str) -> str:
     return "".join([*pieces, value[at:]]) if pieces else value
 
 
-def file(path: Path) -> None:
+def redact_file(path: Path) -> None:
     """Overwrite secrets in a file, byte for byte, so that whoever still writes to its end is not disturbed and no space
     is needed. A file that cannot be changed stays as it is."""
     with suppress(OSError, ValueError), path.open("r+b") as dirty, mmap(dirty.fileno(), 0) as content:
@@ -122,7 +129,7 @@ def _all_spans(window: str) -> Iterator[tuple[int, int]]:
     yield from find_secret_spans(window)
 
 
-def folder(paths: Iterable[Path]) -> int:
+def redact_files(paths: Iterable[Path]) -> int:
     """Overwrite secrets in every file below the paths; returns how many files were looked at.
 
     Kept replies are left alone: nothing secret went into them, and a file that is named by its content cannot change.
@@ -130,29 +137,30 @@ def folder(paths: Iterable[Path]) -> int:
     below = (f for p in paths for f in (sorted(p.rglob("*")) if p.is_dir() else [p]))
     files = [f for f in below if f.is_file() and not f.is_symlink() and not is_kept_file(f)]
     for each in files:
-        file(each)
+        redact_file(each)
     return len(files)
 
 
-def data(value: Any) -> Any:
+def redact_data(value: Any) -> Any:
     """JSON data without secrets: keys, values, and the values of keys and flags that name a secret."""
     if isinstance(value, str):
-        return text(value)
+        return redact_text(value)
     if isinstance(value, Mapping):
         return {
-            text(k): HIDDEN if isinstance(v, str) and SECRET_NAME.fullmatch(k) else data(v) for k, v in value.items()
+            redact_text(k): HIDDEN if isinstance(v, str) and SECRET_NAME.fullmatch(k) else redact_data(v)
+            for k, v in value.items()
         }
     if isinstance(value, Sequence):
-        return _argv(value)
+        return _redact_argv(value)
     return value
 
 
-def _argv(value: Sequence[Any]) -> list[Any]:
+def _redact_argv(value: Sequence[Any]) -> list[Any]:
     before = ("", *value)
     hide = (isinstance(b, str) and SECRET_FLAG.fullmatch(b) is not None for b in before)
-    return [HIDDEN if h and isinstance(v, str) else data(v) for v, h in zip(value, hide, strict=False)]
+    return [HIDDEN if h and isinstance(v, str) else redact_data(v) for v, h in zip(value, hide, strict=False)]
 
 
-def record(fields: Mapping[str, Any]) -> dict[str, Any]:
+def redact_record(fields: Mapping[str, Any]) -> dict[str, Any]:
     """An evidence record without secrets. Its own field names and its kind are ours, and stay."""
-    return {k: v if k in ("kind", "t", "run") else data(v) for k, v in fields.items()}
+    return {k: v if k in ("kind", "t", "run") else redact_data(v) for k, v in fields.items()}

@@ -25,7 +25,7 @@ class Declared:
 
 @dataclass(kw_only=True)
 class Declaration:
-    """Everything `declare` was told, until the run's first records are written."""
+    """Everything `declare_run` was told, until the run's first records are written."""
 
     cells: dict[str, Declared] = field(default_factory=dict)
     expected: dict[str, list[str]] = field(default_factory=dict)
@@ -37,7 +37,7 @@ DECLARATION = pytest.StashKey[Declaration]()
 OUTBOX = pytest.StashKey[Outbox]()
 
 
-def declare(
+def declare_run(
     config: pytest.Config,
     *,
     cells: Sequence[Declared],
@@ -51,14 +51,14 @@ def declare(
     """
     known = config.stash.setdefault(DECLARATION, Declaration())
     if known.written:
-        raise RuntimeError("declare() comes too late: the run's first records are written")
+        raise RuntimeError("declare_run() comes too late: the run's first records are written")
     known.cells.update({c.id: c for c in cells})
     for cell, tests in (expected or {}).items():
         known.expected.setdefault(cell, []).extend(tests)
     known.run.update(run)
 
 
-def outbox(config: pytest.Config) -> Outbox:
+def outbox_of(config: pytest.Config) -> Outbox:
     """Where this process leaves records until the next test report takes them along."""
     return config.stash[OUTBOX]
 
@@ -67,7 +67,7 @@ def run_id(config: pytest.Config) -> str:
     return config.stash[OUTBOX].run_id
 
 
-def identity(item: pytest.Item) -> dict[str, str]:
+def identity_of(item: pytest.Item) -> dict[str, str]:
     """Cell, fingerprint, test and node id of an item; empty for a test that belongs to no cell."""
     found = {k: str(v) for k, v in item.user_properties if k in IDENTITY}
     return {**found, "nodeid": item.nodeid} if "cell" in found else {}

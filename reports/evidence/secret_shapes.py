@@ -50,7 +50,7 @@ class Shape:
     pattern: re.Pattern[str]
 
 
-def _shape(name: str, needs: str, pattern: str) -> Shape:
+def _make_shape(name: str, needs: str, pattern: str) -> Shape:
     return Shape(name, tuple(needs.split()), re.compile(pattern))
 
 
@@ -67,73 +67,73 @@ _LEADS = (
 )
 _NAMED = "key token secret pass pat credential cookie hook auth signature pwd"
 SHAPES: Final = (
-    _shape(
+    _make_shape(
         "private key",
         "private",
         r"(?s)-----BEGIN (?P<s1>[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----.{0,60000}?(?:-----END|\Z))",
     ),
-    _shape("token with a prefix", _LEADS, rf"(?<![A-Za-z0-9])(?P<s1>{_TOKENS})"),
-    _shape(
+    _make_shape("token with a prefix", _LEADS, rf"(?<![A-Za-z0-9])(?P<s1>{_TOKENS})"),
+    _make_shape(
         "AWS key",
         "akia asia abia acca",
         r"(?<![A-Za-z0-9])(?P<s1>(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16})(?![A-Za-z0-9])"
         r"(?:\W{1,6}(?:\w{0,30}\W{1,6})?(?P<s2>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+]))?",
     ),
-    _shape("JWT", "eyj", r"(?<![A-Za-z0-9])(?P<s1>eyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*){0,3})"),
-    _shape(
+    _make_shape("JWT", "eyj", r"(?<![A-Za-z0-9])(?P<s1>eyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*){0,3})"),
+    _make_shape(
         "Authorization",
         "authorization",
         r"(?i)\b(?:proxy-)?authorization[\"']?\s*[:=,]\s*(?:b(?=[\"']))?[\"']?"
         r"(?:(?:bearer|basic|token|digest|apikey)\s+)?(?P<s1>[^\s\"',}\]]+)",
     ),
-    _shape(
+    _make_shape(
         "curl's user", "-u --user", r"(?<![\w-])(?:-u|--user)[= ]\s*[\"']?[^\s:\"']{1,80}:(?!\d+\b)(?P<s1>[^\s\"']+)"
     ),
-    _shape("netrc", "password", r"\blogin\s+\S{1,80}\s+password\s+(?P<s1>\S+)"),
-    _shape(
+    _make_shape("netrc", "password", r"\blogin\s+\S{1,80}\s+password\s+(?P<s1>\S+)"),
+    _make_shape(
         "long token",
         "token",
         r"(?i)(?<![A-Za-z0-9_])token[\"']?\s?[:=]\s?[\"']?(?=[\w.-]{0,80}\d)(?=[\w.-]{0,80}[A-Za-z])(?P<s1>[\w.-]{20,})",
     ),
-    _shape("bearer", "bearer", r"(?i)\bbearer\s+(?P<s1>[A-Za-z0-9._~+/=-]{8,})"),
-    _shape("basic", "basic", r"(?i)\bbasic\s+(?P<s1>(?=[A-Za-z0-9+/]*[0-9+/=])[A-Za-z0-9+/]{8,}={0,2})(?![\w+/])"),
-    _shape("cookie", "cookie", r"(?i)\b(?:set-)?cookie[\"']?\s*[:=]\s*[\"']?(?P<s1>[^\s\"'][^\r\n\"']*)"),
-    _shape("URL password", "://", r"(?i)\b[a-z][a-z0-9+.-]{0,30}://(?P<s1>[^/\s@\"'<>]{1,400})@"),
-    _shape(
+    _make_shape("bearer", "bearer", r"(?i)\bbearer\s+(?P<s1>[A-Za-z0-9._~+/=-]{8,})"),
+    _make_shape("basic", "basic", r"(?i)\bbasic\s+(?P<s1>(?=[A-Za-z0-9+/]*[0-9+/=])[A-Za-z0-9+/]{8,}={0,2})(?![\w+/])"),
+    _make_shape("cookie", "cookie", r"(?i)\b(?:set-)?cookie[\"']?\s*[:=]\s*[\"']?(?P<s1>[^\s\"'][^\r\n\"']*)"),
+    _make_shape("URL password", "://", r"(?i)\b[a-z][a-z0-9+.-]{0,30}://(?P<s1>[^/\s@\"'<>]{1,400})@"),
+    _make_shape(
         "URL query",
         "=",
         r"(?i)[?&;](?:[\w-]{0,60}[_-])?(?:token|api_?key|key|secret|signature|sig|password|passwd|auth|credential)="
         rf"{_NOTHING}(?P<s1>[^\s&#\"'<>\\]+)",
     ),
-    _shape(
+    _make_shape(
         "webhook",
         "hook bot",
         r"(?i)https?://(?:hooks\.slack\.com/(?:services|workflows)|(?:\w+\.)?discord(?:app)?\.com/api/webhooks"
         r"|[\w.-]*webhook\.office\.com|outlook\.office\.com/webhook|hooks\.zapier\.com/hooks|[\w.-]+/hooks|[\w.-]+/webhooks?"
         r"|api\.telegram\.org/(?=bot))/?(?P<s1>[^\s\"'<>?]{6,})",
     ),
-    _shape("flag", "--", rf"(?<![\w-]){FLAG}(?:=|\s+){_NOTHING}(?!-){_SHELL}"),
-    _shape("flag in a list", "--", rf"(?<![\w-]){FLAG}[\"']\s*,\s*b?[\"'](?P<s1>[^\"'\n]+)[\"']"),
-    _shape("variable", _NAMED, rf"{_CAPITALS}={_NOTHING}{_SHELL}"),
-    _shape(
+    _make_shape("flag", "--", rf"(?<![\w-]){FLAG}(?:=|\s+){_NOTHING}(?!-){_SHELL}"),
+    _make_shape("flag in a list", "--", rf"(?<![\w-]){FLAG}[\"']\s*,\s*b?[\"'](?P<s1>[^\"'\n]+)[\"']"),
+    _make_shape("variable", _NAMED, rf"{_CAPITALS}={_NOTHING}{_SHELL}"),
+    _make_shape(
         "variable in a mapping",
         _NAMED,
         rf"{_CAPITALS}(?P<q>[\"'])\s*\]?\s*(?:[:=,]|[=-]>)\s*[\[(]?\s*b?(?P<p>[\"'])(?P<s1>(?:(?!(?P=p))[^\n\\]|\\.)+)(?P=p)",
     ),
-    _shape(
+    _make_shape(
         "name with a quoted value",
         _NAMED,
         rf"(?i)(?<![A-Za-z0-9]){_SMALL}(?:\\?[\"'])?\s*\]?{_JOIN}\s*[\[(]?\s*[bf]?(?P<p>\\?[\"'])(?!\*+[\"'\\])(?P<s1>(?:(?!(?P=p))[^\n])+)(?P=p)",
     ),
-    _shape(
+    _make_shape(
         "name with a value",
         _NAMED,
         rf"(?i)(?<![A-Za-z0-9]){_SMALL}[\"']?{_JOIN}{_NOTHING}(?P<s1>[^\s'\",;)}}\]\[({{&\\<>|]{{3,}})",
     ),
-    _shape("variable and value", _NAMED, rf"\b[A-Z0-9][A-Z0-9_]*_{_CAPITALS}{_BESIDE}{_NOTHING}(?P<s1>{_LONG})"),
-    _shape("words about a password", "passw", rf"(?i)\bpassw(?:or)?d\s(?:is\s)?[\"']?(?P<s1>{_LONG})"),
-    _shape("pwd", "pwd", rf"(?i)(?<![A-Za-z0-9_])pwd\s?=\s?{_NOTHING}(?P<s1>(?![/~.])[^\s'\",;&<>]{{3,}})"),
-    _shape("SecretStr", "secretstr", r"SecretStr\(\s*b?(?P<p>[\"'])(?P<s1>(?:(?!(?P=p))[^\n])+)(?P=p)"),
+    _make_shape("variable and value", _NAMED, rf"\b[A-Z0-9][A-Z0-9_]*_{_CAPITALS}{_BESIDE}{_NOTHING}(?P<s1>{_LONG})"),
+    _make_shape("words about a password", "passw", rf"(?i)\bpassw(?:or)?d\s(?:is\s)?[\"']?(?P<s1>{_LONG})"),
+    _make_shape("pwd", "pwd", rf"(?i)(?<![A-Za-z0-9_])pwd\s?=\s?{_NOTHING}(?P<s1>(?![/~.])[^\s'\",;&<>]{{3,}})"),
+    _make_shape("SecretStr", "secretstr", r"SecretStr\(\s*b?(?P<p>[\"'])(?P<s1>(?:(?!(?P=p))[^\n])+)(?P=p)"),
 )
 
 

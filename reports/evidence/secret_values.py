@@ -61,23 +61,23 @@ def compile_forms(values: Iterable[str]) -> re.Pattern[str] | None:
 def compile_broken(values: Iterable[str]) -> re.Pattern[str] | None:
     """One expression for the values with line ends or colours between their characters, any of which may be escaped."""
     long = sorted((v for v in values if len(v) >= BROKEN_FROM), key=lambda v: (-len(v), v))
-    return re.compile("|".join(_BREAK.join(map(_character, v)) for v in long)) if long else None
+    return re.compile("|".join(_BREAK.join(map(_match_character, v)) for v in long)) if long else None
 
 
 def compile_spelt(values: Iterable[str]) -> re.Pattern[str] | None:
     """One expression for the values as lists: of characters, or of their numbers, decimal or hexadecimal."""
     long = sorted((v for v in values if len(v) >= BROKEN_FROM), key=lambda v: (-len(v), v))
-    return re.compile("|".join(r"[\s,:]{1,3}".join(map(_unit, v)) for v in long)) if long else None
+    return re.compile("|".join(r"[\s,:]{1,3}".join(map(_match_unit, v)) for v in long)) if long else None
 
 
-def _unit(letter: str) -> str:
+def _match_unit(letter: str) -> str:
     """A character of a list; where it has several bytes, they have a place each."""
     raw = letter.encode(errors="surrogatepass")
     numbers = r"[\s,:]{1,3}".join(rf"(?:{b}|(?i:(?:0x)?{b:02x}))" for b in raw)
     return rf"(?:[\"']?{re.escape(letter)}[\"']?|{numbers})"
 
 
-def _character(letter: str) -> str:
+def _match_character(letter: str) -> str:
     """A character as itself, or as a URL, JSON, Python, C and HTML may write it."""
     code, raw = ord(letter), letter.encode(errors="surrogatepass")
     url, python = ("".join(f"{lead}{b:02x}" for b in raw) for lead in ("%(?:25)?", r"\\x"))

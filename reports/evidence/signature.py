@@ -32,7 +32,7 @@ def sign_evidence(path: Path, key: Path) -> Path:
     target.unlink(missing_ok=True)
     done = _run_ssh_keygen("sign", "-f", str(key), "-n", NAMESPACE, str(path.absolute()))
     if done.returncode or not target.is_file():
-        raise HostError(f"{path} could not be signed with {key}: {_said(done)}")
+        raise HostError(f"{path} could not be signed with {key}: {_read_output(done)}")
     return target
 
 
@@ -51,13 +51,21 @@ def verify_evidence(path: Path, allowed: Path) -> str:
     found = _run_ssh_keygen("find-principals", "-s", str(signature.absolute()), "-f", str(allowed.absolute()))
     signers = found.stdout.decode("utf-8", "replace").split("\n")[0].split(",")
     if found.returncode or not signers[0]:
-        raise NotSigned(f"{signature.name} is by nobody whom {allowed} lists ({_said(found)})")
+        raise NotSigned(f"{signature.name} is by nobody whom {allowed} lists ({_read_output(found)})")
     done = _run_ssh_keygen(
-        "verify", "-f", str(allowed.absolute()), "-I", signers[0], "-n", NAMESPACE, "-s", str(signature.absolute()),
+        "verify",
+        "-f",
+        str(allowed.absolute()),
+        "-I",
+        signers[0],
+        "-n",
+        NAMESPACE,
+        "-s",
+        str(signature.absolute()),
         stdin=path,
-    )  # fmt: skip
+    )
     if done.returncode:
-        raise NotSigned(f"it is not what {signers[0]} signed, or not what they may sign ({_said(done)})")
+        raise NotSigned(f"it is not what {signers[0]} signed, or not what they may sign ({_read_output(done)})")
     return signers[0]
 
 
@@ -81,6 +89,6 @@ def _run_ssh_keygen(verb: str, *words: str, stdin: Path | None = None) -> subpro
         ) from None
 
 
-def _said(done: subprocess.CompletedProcess[bytes]) -> str:
+def _read_output(done: subprocess.CompletedProcess[bytes]) -> str:
     text = " ".join((done.stderr + done.stdout).decode("utf-8", "replace").split())
     return text[:SHOWN_CHARS] or f"ssh-keygen exited with {done.returncode}"

@@ -33,9 +33,9 @@ class _Unknown(Exception):
 def read_source_state(root: Path) -> SourceState:
     """What git says of a checkout; never raises. A checkout inside somebody else's repository is none."""
     try:
-        if Path(os.fsdecode(_ask(root, "rev-parse", "--show-toplevel").rstrip(b"\n"))).resolve() != root.resolve():
+        if Path(os.fsdecode(_ask_git(root, "rev-parse", "--show-toplevel").rstrip(b"\n"))).resolve() != root.resolve():
             return SourceState()
-        commit = _ask(root, "rev-parse", "--verify", "HEAD").decode("ascii", "replace").strip()
+        commit = _ask_git(root, "rev-parse", "--verify", "HEAD").decode("ascii", "replace").strip()
     except (_Unknown, OSError):
         return SourceState()
     try:
@@ -47,8 +47,8 @@ def read_source_state(root: Path) -> SourceState:
 
 def _hash_differences(root: Path) -> str:
     """sha256 over everything that is not as in HEAD; empty where nothing is."""
-    diff = _ask(root, "diff", "HEAD", "--binary", "--no-ext-diff", "--no-textconv", "--no-color")
-    unknown = sorted(filter(None, _ask(root, "ls-files", "--others", "--exclude-standard", "-z").split(b"\0")))
+    diff = _ask_git(root, "diff", "HEAD", "--binary", "--no-ext-diff", "--no-textconv", "--no-color")
+    unknown = sorted(filter(None, _ask_git(root, "ls-files", "--others", "--exclude-standard", "-z").split(b"\0")))
     if not diff and not unknown:
         return ""
     whole = hashlib.sha256(diff)
@@ -67,7 +67,7 @@ def _add_file(whole: hashlib._Hash, path: Path) -> None:
         whole.update(path.read_bytes())
 
 
-def _ask(root: Path, *words: str) -> bytes:
+def _ask_git(root: Path, *words: str) -> bytes:
     """One answer of git, about this folder whatever the environment says (hooks set GIT_DIR)."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     command = ["git", "--no-optional-locks", "-C", str(root), *words]

@@ -24,10 +24,17 @@ from reports.evidence.types import CellFacts, Expected, Found, Launch, Measured,
 # Measurement names as `vllm bench serve` has them, first match wins; units tok/s and ms.
 TOK_S = ("output_throughput", "decode_throughput", "decode_tok_s", "tok_s")
 TTFT_MS = ("median_ttft_ms", "p50_ttft_ms", "mean_ttft_ms", "ttft_ms")
-SKIPPED = frozenset({
-    Status.SKIP_NO_HW, Status.INVALID_HW, Status.INVALID_ENGINE, Status.INVALID_COMBO, Status.MISSING,
-    Status.NOT_ASKED, Status.NOT_RUN_AS_KNOWN,
-})  # fmt: skip
+SKIPPED = frozenset(
+    {
+        Status.SKIP_NO_HW,
+        Status.INVALID_HW,
+        Status.INVALID_ENGINE,
+        Status.INVALID_COMBO,
+        Status.MISSING,
+        Status.NOT_ASKED,
+        Status.NOT_RUN_AS_KNOWN,
+    }
+)
 ALONE, NAMED = 5, 10  # absent tests of a cell: so many have a line each, else so many are named in one
 LAUNCHED = frozenset({"before_ready", "first_request", "attach", "relaunch"})  # `at` of a result that tells a launch
 
@@ -146,7 +153,7 @@ class Row:
         """Tests that are not green; those that were not asked are one; of a cell not run as known, absent ones only."""
         found = tuple(t for t in self.tests if t.result and not (t.green or t.status is Status.NOT_ASKED))
         absent = _roll_up_absent(self.cell, [t for t in self.tests if not t.result])
-        return absent if self.not_run else (*found, *_rolled_up(self.cell, self.not_asked), *absent)
+        return absent if self.not_run else (*found, *_roll_up_repeats(self.cell, self.not_asked), *absent)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +172,7 @@ class Board:
         return tuple(dict.fromkeys(t.suite for row in self.rows for t in row.tests))
 
 
-def _rolled_up(cell: str, tests: Sequence[Settled]) -> tuple[Settled, ...]:
+def _roll_up_repeats(cell: str, tests: Sequence[Settled]) -> tuple[Settled, ...]:
     """Many tests that say the same as one."""
     if len(tests) < 2:
         return tuple(tests)
@@ -196,7 +203,7 @@ class _Gathered:
     proofs: list[Proof] = field(default_factory=list)
 
 
-def board(
+def make_board(
     records: Sequence[Record],
     expected: Mapping[str, Mapping[str, Any]] | None = None,
     owed: Mapping[str, Sequence[str]] | None = None,
@@ -212,7 +219,7 @@ def board(
     retries = link_retries(records)
     for r in records:
         if r.cell:
-            _sort(cells.setdefault(r.cell, _Gathered()), r)
+            _sort_record(cells.setdefault(r.cell, _Gathered()), r)
     for cell, facts in (expected or {}).items():
         found = cells.setdefault(cell, _Gathered())
         found.facts = found.facts or facts
@@ -220,7 +227,7 @@ def board(
         cells.setdefault(cell, _Gathered()).owed |= dict.fromkeys(tests)
     launches = [r for r in records if isinstance(r, Launch)]
     return Board(
-        rows=tuple(_row(cell, gathered, launches, retries) for cell, gathered in cells.items()),
+        rows=tuple(_make_row(cell, gathered, launches, retries) for cell, gathered in cells.items()),
         runs=tuple(r for r in records if isinstance(r, Run)),
         loose=tuple(r for r in records if isinstance(r, Result) and not r.cell),
         lost=count_lost(records),
@@ -228,7 +235,7 @@ def board(
     )
 
 
-def _sort(into: _Gathered, r: Record) -> None:
+def _sort_record(into: _Gathered, r: Record) -> None:
     into.fingerprints |= {r.fingerprint} - {""}
     match r:
         case CellFacts():
@@ -245,21 +252,29 @@ def _sort(into: _Gathered, r: Record) -> None:
             into.proofs.append(r)
 
 
-def _row(cell: str, found: _Gathered, launches: Sequence[Launch], retries: Retries) -> Row:
-    tests = [_settle(cell, nodeid, results, found.findings, retries) for nodeid, results in found.results.items()]
+def _make_row(cell: str, found: _Gathered, launches: Sequence[Launch], retries: Retries) -> Row:
+    tests = [_settle_test(cell, nodeid, results, found.findings, retries) for nodeid, results in found.results.items()]
     reported = set(found.results) | {r.test for rs in found.results.values() for r in rs}
     absent = dict.fromkeys(t for t in found.expected if t not in reported)
     absent |= dict.fromkeys(t for t in found.owed if t not in found.results)
     tests += [Settled(cell=cell, nodeid=t, status=Status.MISSING, result=None) for t in absent]
     own = tuple(r for r in launches if r.cell == cell or r.fingerprint in found.fingerprints)
     return Row(
-        cell=cell, facts=found.facts, fingerprints=frozenset(found.fingerprints), tests=tuple(tests),
-        launches=own, standing=standing_launches(own, retries), expected=tuple(found.expected),
-        measurements=tuple(found.measurements), proofs=tuple(found.proofs),
-    )  # fmt: skip
+        cell=cell,
+        facts=found.facts,
+        fingerprints=frozenset(found.fingerprints),
+        tests=tuple(tests),
+        launches=own,
+        standing=standing_launches(own, retries),
+        expected=tuple(found.expected),
+        measurements=tuple(found.measurements),
+        proofs=tuple(found.proofs),
+    )
 
 
-def _settle(cell: str, nodeid: str, results: Sequence[Result], findings: Sequence[Found], retries: Retries) -> Settled:
+def _settle_test(
+    cell: str, nodeid: str, results: Sequence[Result], findings: Sequence[Found], retries: Retries
+) -> Settled:
     """One status for all attempts, see `reports.evidence.attempts`."""
     attempts = settle_attempts(results, retries)
     decided = attempts.decided

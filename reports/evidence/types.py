@@ -13,12 +13,12 @@ from matrix.judging.foreign_json import LARGEST_INTEGER
 from matrix.judging.status import Status
 from matrix.yaml.structure import structure
 from matrix.yaml.yamltext import Document
-from reports.evidence.finding import finite
+from reports.evidence.finding import as_json_number
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 SCHEMA = 3  # 1: before runs said it; 3: state of the source, depth; a reader keeps what it does not know of newer ones
 ProofOutcome = Literal["proven", "refuted", "unproven"]
-Data = Mapping[str, Any]  # JSON values only, see `plain`
+Data = Mapping[str, Any]  # JSON values only, see `as_json_data`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,9 +182,17 @@ class End(Record):
 
 
 KINDS: Mapping[str, type[Record]] = {
-    "run": Run, "cell": CellFacts, "expected": Expected, "launch": Launch, "finding": Found,
-    "measurement": Measured, "proof": Proof, "kept": Kept, "result": Result, "end": End,
-}  # fmt: skip
+    "run": Run,
+    "cell": CellFacts,
+    "expected": Expected,
+    "launch": Launch,
+    "finding": Found,
+    "measurement": Measured,
+    "proof": Proof,
+    "kept": Kept,
+    "result": Result,
+    "end": End,
+}
 NAMES = {kind: name for name, kind in KINDS.items()}
 
 
@@ -193,11 +201,11 @@ def suite_of(nodeid: str) -> str:
     return nodeid.partition("::")[0].rpartition("/")[2].removesuffix(".py").removeprefix("test_")
 
 
-def now() -> str:
+def format_now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def parse(value: Any, *, newer: bool = False) -> Record:
+def parse_record(value: Any, *, newer: bool = False) -> Record:
     """One JSON object -> its record. Of a newer writer, kinds and fields that are not known here are kept.
 
     Raises:
@@ -209,7 +217,9 @@ def parse(value: Any, *, newer: bool = False) -> Record:
     if kind not in KINDS and newer:
         base = {f.name for f in fields(Record)}
         known = {k: v for k, v in value.items() if k in base}
-        return _structured(Unknown, {**known, "kind": kind, "more": {k: v for k, v in value.items() if k not in base}})
+        return _structure_record(
+            Unknown, {**known, "kind": kind, "more": {k: v for k, v in value.items() if k not in base}}
+        )
     if kind not in KINDS:
         raise ValueError(f"unknown kind {kind!r}{nearest(kind, KINDS)}")
     own = {f.name for f in fields(KINDS[kind])} - {"more"}
@@ -217,10 +227,10 @@ def parse(value: Any, *, newer: bool = False) -> Record:
     said = {k: v for k, v in value.items() if k not in more and k != "kind"}
     if "more" in said:
         raise ValueError(f"{kind}: unknown key 'more'")
-    return _structured(KINDS[kind], {**said, "more": more} if more else said)
+    return _structure_record(KINDS[kind], {**said, "more": more} if more else said)
 
 
-def _structured(kind: type[Record], data: Mapping[str, Any]) -> Record:
+def _structure_record(kind: type[Record], data: Mapping[str, Any]) -> Record:
     problems: list[Problem] = []
     name = NAMES.get(kind) or str(data["kind"])
     found = structure(kind, Document(name), data, (), problems)
@@ -230,13 +240,13 @@ def _structured(kind: type[Record], data: Mapping[str, Any]) -> Record:
     return found
 
 
-def dump(found: Record) -> dict[str, Any]:
+def dump_record(found: Record) -> dict[str, Any]:
     """The record as JSON data; fields that have their default are left out."""
     values = {f.name: getattr(found, f.name) for f in fields(found) if not _is_default(f, getattr(found, f.name))}
     more = values.pop("more", {})
     kind = found.kind if isinstance(found, Unknown) else NAMES[type(found)]
     stamped = {**values, **more, "kind": kind, "t": found.t.isoformat(timespec="milliseconds")}
-    return {k: plain(v) for k, v in stamped.items()}
+    return {k: as_json_data(v) for k, v in stamped.items()}
 
 
 def _is_default(of: Field[Any], value: Any) -> bool:
@@ -244,27 +254,27 @@ def _is_default(of: Field[Any], value: Any) -> bool:
     return bool(value == default)
 
 
-def plain(value: Any) -> Any:
+def as_json_data(value: Any) -> Any:
     """JSON data made of any value: sets sorted, paths and versions as text, and so are NaN and infinities.
 
     Where a number must stand (a measurement's value) such text is refused when the record is parsed.
     """
     if isinstance(value, float):
-        return finite(value)
+        return as_json_number(value)
     if isinstance(value, int) and abs(value) >= LARGEST_INTEGER:
         return f"an integer of {value.bit_length()} bits"
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
+        return {str(k): as_json_data(v) for k, v in value.items()}
     if isinstance(value, set | frozenset):
-        return sorted(plain(v) for v in value)
+        return sorted(as_json_data(v) for v in value)
     if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
-    return _paired(str(value))
+        return [as_json_data(v) for v in value]
+    return _join_surrogates(str(value))
 
 
-def _paired(text: str) -> str:
+def _join_surrogates(text: str) -> str:
     """Two halves of a surrogate pair that meet are one character, as every reader of the file will say; one alone
     stays what it is."""
     if not SURROGATE.search(text):

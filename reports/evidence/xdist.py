@@ -15,10 +15,10 @@ import pytest
 from matrix.errors import HostError
 from matrix.judging.status import Status
 from reports.evidence import junit, redact
-from reports.evidence.files import CANNOT_WRITE, EvidenceWriter, digest
-from reports.evidence.outbox import pack, unpack
-from reports.evidence.run_header import DECLARATION, IDENTITY, Declaration, Declared, identity, outbox, run_id
-from reports.evidence.types import SCHEMA, plain
+from reports.evidence.files import CANNOT_WRITE, EvidenceWriter, digest_value
+from reports.evidence.outbox import pack_records, unpack_records
+from reports.evidence.run_header import DECLARATION, IDENTITY, Declaration, Declared, identity_of, outbox_of, run_id
+from reports.evidence.types import SCHEMA, as_json_data
 
 
 class Worker:
@@ -28,13 +28,13 @@ class Worker:
         self.config = config
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        found = [who for item in session.items if (who := identity(item))]
+        found = [who for item in session.items if (who := identity_of(item))]
         self.config.workeroutput["evidence_items"] = found  # type: ignore[attr-defined]
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self) -> Generator[None, None, None]:
         yield
-        self.config.workeroutput["evidence"] = pack(outbox(self.config).drain())  # type: ignore[attr-defined]
+        self.config.workeroutput["evidence"] = pack_records(outbox_of(self.config).drain())  # type: ignore[attr-defined]
 
 
 class Recorder:
@@ -54,14 +54,14 @@ class Recorder:
         node.workerinput["run_id"] = run_id(self.config)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self.items.update({item.nodeid: who for item in session.items if (who := identity(item))})
+        self.items.update({item.nodeid: who for item in session.items if (who := identity_of(item))})
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> None:
         """Take the file before the first engine starts; what is declared later in this hook is still written."""
         wanted = self.items or DECLARATION in self.config.stash
         if wanted and not self.config.option.collectonly:
-            self._open()
+            self._open_writer()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when not in ("setup", "call", "teardown"):  # xdist's word for a test that its worker did not survive
@@ -70,7 +70,7 @@ class Recorder:
         who = {k: str(v) for k, v in report.user_properties if k in IDENTITY}
         if "cell" in who:
             self.items[report.nodeid] = {**who, "nodeid": report.nodeid}
-        self._append(unpack(getattr(report, "evidence", "")))
+        self._append_records(unpack_records(getattr(report, "evidence", "")))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -78,7 +78,9 @@ class Recorder:
         output = getattr(node, "workeroutput", {})
         items = {who["nodeid"]: who for who in output.get("evidence_items", ())}
         self.items.update(items)
-        self._append([*unpack(output.get("evidence", "")), *(self._expected() if items and not self.said else ())])
+        self._append_records(
+            [*unpack_records(output.get("evidence", "")), *(self._list_expected() if items and not self.said else ())]
+        )
         self.said |= bool(items)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -87,13 +89,13 @@ class Recorder:
             yield
         if self.lost:
             return
-        self._append(outbox(self.config).drain())
+        self._append_records(outbox_of(self.config).drain())
         if self.writer is None:
             return
-        late = () if self.said or self._collects_itself else self._expected()
+        late = () if self.said or self._collects_itself else self._list_expected()
         code = int(session.exitstatus)
         with self._host_errors():
-            self.writer.append([*self._opening(), *self._crashes(), *late])
+            self.writer.append([*self._make_opening(), *self._list_crashes(), *late])
             self.writer.end(
                 exit_code=code,
                 interrupted=code == pytest.ExitCode.INTERRUPTED,
@@ -101,7 +103,7 @@ class Recorder:
             )
             self.writer.close()
             if xml := getattr(self.config.option, "xmlpath", None):
-                junit.finish(Path(xml), self.writer.path)
+                junit.finish_junit(Path(xml), self.writer.path)
 
     @contextmanager
     def _host_errors(self) -> Iterator[None]:
@@ -124,7 +126,7 @@ class Recorder:
     def _collects_itself(self) -> bool:
         return not self.config.pluginmanager.hasplugin("dsession")
 
-    def _open(self) -> EvidenceWriter:
+    def _open_writer(self) -> EvidenceWriter:
         if self.writer is None:
             self.begun_s = time.monotonic()
             try:
@@ -133,12 +135,12 @@ class Recorder:
                 raise pytest.UsageError(str(error)) from None
         return self.writer
 
-    def _append(self, records: Sequence[Mapping[str, Any]]) -> None:
+    def _append_records(self, records: Sequence[Mapping[str, Any]]) -> None:
         if records and not self.lost:
             with self._host_errors():
-                self._open().append([*self._opening(), *records])
+                self._open_writer().append([*self._make_opening(), *records])
 
-    def _opening(self) -> list[dict[str, Any]]:
+    def _make_opening(self) -> list[dict[str, Any]]:
         """The run, its cells and what they must report, once."""
         known = self.config.stash.setdefault(DECLARATION, Declaration())
         if known.written:
@@ -146,25 +148,39 @@ class Recorder:
         known.written = True
         versions = {"python": platform.python_version(), "pytest": pytest.__version__, **known.run.get("versions", {})}
         run = {
-            "kind": "run", "argv": sys.argv, "selection": list(known.cells), "xdist": not self._collects_itself,
-            "schema": SCHEMA, "retry_of": self.config.option.retry_of, **known.run, "versions": versions,
-        }  # fmt: skip
-        cells = (_cell(c) for c in known.cells.values())
-        return [plain(run), *cells, *(self._expected() if self._collects_itself else ())]
+            "kind": "run",
+            "argv": sys.argv,
+            "selection": list(known.cells),
+            "xdist": not self._collects_itself,
+            "schema": SCHEMA,
+            "retry_of": self.config.option.retry_of,
+            **known.run,
+            "versions": versions,
+        }
+        cells = (_make_cell_record(c) for c in known.cells.values())
+        return [as_json_data(run), *cells, *(self._list_expected() if self._collects_itself else ())]
 
-    def _expected(self) -> list[dict[str, Any]]:
+    def _list_expected(self) -> list[dict[str, Any]]:
         """What must report: what was collected and what was declared. Under xdist workers say it when they finish."""
         tests = {c: list(t) for c, t in self.config.stash[DECLARATION].expected.items()}
         for nodeid, who in self.items.items():
             tests.setdefault(who["cell"], []).append(nodeid)
         return [{"kind": "expected", "cell": c, "tests": sorted(set(t))} for c, t in sorted(tests.items())]
 
-    def _crashes(self) -> Iterator[dict[str, Any]]:
+    def _list_crashes(self) -> Iterator[dict[str, Any]]:
         for report in self.crashed:
             who = self.items.get(report.nodeid, {"nodeid": report.nodeid})
             yield {"kind": "result", **who, "status": Status.TEST_ERROR, "message": str(report.longrepr)}
 
 
-def _cell(cell: Declared) -> dict[str, Any]:
-    content = redact.record(plain({"facts": cell.facts, "script": cell.script}))  # as it will stand in the file
-    return {"kind": "cell", "cell": cell.id, "fingerprint": cell.fingerprint, **content, "sha256": digest(content)}
+def _make_cell_record(cell: Declared) -> dict[str, Any]:
+    content = redact.redact_record(
+        as_json_data({"facts": cell.facts, "script": cell.script})
+    )  # as it will stand in the file
+    return {
+        "kind": "cell",
+        "cell": cell.id,
+        "fingerprint": cell.fingerprint,
+        **content,
+        "sha256": digest_value(content),
+    }

@@ -35,7 +35,7 @@ def add_deviations(verdict: Verdict, found: Iterable[Deviation], today: date) ->
             where = f"{each.cell}: " if each.cell else ""
             told.append(f"{where}{each.text} Accepted until {clause.until} by {clause.owner}: {clause.why}")
         else:
-            reasons.append(Reason(cell=each.cell, rule=each.what, text=f"{each.text}{_hint(each, clause)}"))
+            reasons.append(Reason(cell=each.cell, rule=each.what, text=f"{each.text}{_advise(each, clause)}"))
     place = {cell: n for n, cell in enumerate(["", *(row.cell for row in verdict.rows)])}
     reasons.sort(key=lambda reason: place.get(reason.cell, 0))
     return replace(verdict, reasons=tuple(reasons), told=tuple(told))
@@ -47,7 +47,7 @@ def _find_clause(policy: Policy, found: Deviation) -> Accepted | None:
     return max(own, key=lambda c: c.until, default=None)
 
 
-def _hint(found: Deviation, clause: Accepted | None) -> str:
+def _advise(found: Deviation, clause: Accepted | None) -> str:
     if clause is not None:
         return f" {clause.owner} accepted that until {clause.until} only."
     if found.what in ACCEPTABLE and found.of:

@@ -20,13 +20,16 @@ NO_REPLAY: Final = "--no-replay"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of every verb that judges by a policy."""
     parser.add_argument(
-        NO_REPLAY, action="store_true",
+        NO_REPLAY,
+        action="store_true",
         help="do not judge the kept replies again; red, unless the policy names who answers for that (`not_replayed`)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--require-signature", type=Path, metavar="ALLOWED_SIGNERS",
+        "--require-signature",
+        type=Path,
+        metavar="ALLOWED_SIGNERS",
         help="each file must be signed by somebody in this file (ssh-keygen(1)), see `python -m reports sign`",
-    )  # fmt: skip
+    )
 
 
 def assure_verdict(verdict: Verdict, args: argparse.Namespace, paths: Sequence[Path], today: date) -> Verdict:
@@ -39,10 +42,10 @@ def assure_verdict(verdict: Verdict, args: argparse.Namespace, paths: Sequence[P
     verdict = add_replay(verdict, replayed, today)
     if args.require_signature is None:
         return verdict
-    return add_signatures(verdict, _unsigned(paths, args.require_signature))
+    return add_signatures(verdict, _find_unsigned(paths, args.require_signature))
 
 
-def _unsigned(paths: Sequence[Path], allowed: Path) -> dict[str, str]:
+def _find_unsigned(paths: Sequence[Path], allowed: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in sorted(paths):
         try:

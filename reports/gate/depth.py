@@ -52,12 +52,12 @@ def tell_depths(
     for run, own in about.items():
         for depth in sorted(depths.get(run, ())):  # without a `run` record it is red for that
             if not depth:
-                yield from _unknown(run, [*own], clauses, today)
+                yield from _tell_unknown(run, [*own], clauses, today)
             elif depth not in DEPTHS:
                 yield Said(True, f"Run {run} says that it asked at depth {depth!r}, which is none.")
             elif not reaches(depth, wanted):
                 least = f"the policy requires {wanted}: run it again with --depth {wanted}"
-                yield Said(True, f"Run {run} asked {_named([*own])} at depth {depth} only, {least}.")
+                yield Said(True, f"Run {run} asked {_name_cells([*own])} at depth {depth} only, {least}.")
 
 
 def find_unmatched_depths(doc: Document, clauses: Sequence[DepthUnknown], cells: Collection[str]) -> Iterator[Problem]:
@@ -68,13 +68,13 @@ def find_unmatched_depths(doc: Document, clauses: Sequence[DepthUnknown], cells:
             yield doc.problem(("depth_unknown", i, "cells"), why)
 
 
-def _unknown(run: str, cells: Sequence[str], clauses: Sequence[DepthUnknown], today: date) -> Iterator[Said]:
+def _tell_unknown(run: str, cells: Sequence[str], clauses: Sequence[DepthUnknown], today: date) -> Iterator[Said]:
     """Yield one sentence for all cells of a run that the same clause names, or none."""
     by_clause: dict[DepthUnknown | None, list[str]] = {}
     for cell in cells:
         by_clause.setdefault(_find_clause(clauses, cell), []).append(cell)
     for clause, own in by_clause.items():
-        said = f"Run {run} does not say at which depth it asked {_named(own)}, so nobody knows what was owed."
+        said = f"Run {run} does not say at which depth it asked {_name_cells(own)}, so nobody knows what was owed."
         if clause is None:
             yield Said(True, f"{said} Run it again, or name in `depth_unknown` who answers for that.")
         elif clause.until < today:
@@ -89,6 +89,6 @@ def _find_clause(clauses: Sequence[DepthUnknown], cell: str) -> DepthUnknown | N
     return max(own, key=lambda c: c.until, default=None)
 
 
-def _named(cells: Sequence[str]) -> str:
+def _name_cells(cells: Sequence[str]) -> str:
     more = f" and {len(cells) - SHOWN} more cells" if len(cells) > SHOWN else ""
     return f"{', '.join(cells[:SHOWN])}{more}"

@@ -17,9 +17,9 @@ from packaging.version import InvalidVersion, Version
 from matrix.judging.identity import same_version, told_version
 from matrix.judging.status import GREEN
 from matrix.model import Release
-from reports.evidence.files import digest
+from reports.evidence.files import digest_value
 from reports.evidence.summary import Row
-from reports.evidence.types import CellFacts, Launch, Record, plain
+from reports.evidence.types import CellFacts, Launch, Record, as_json_data
 from reports.expected import ExpectedCell
 from reports.gate.accepted import Deviation
 
@@ -32,25 +32,25 @@ def find_facts_deviations(cell: ExpectedCell, records: Sequence[Record]) -> Iter
     for found in (r for r in records if isinstance(r, CellFacts) and r.cell == cell.id):
         if not found.sha256:
             yield Deviation(cell=cell.id, what="digest", text=f"its facts and script have no digest (run {found.run}).")
-        elif found.sha256 != digest({"facts": found.facts, "script": found.script}):
+        elif found.sha256 != digest_value({"facts": found.facts, "script": found.script}):
             text = f"its facts and script are not those that were hashed (run {found.run}): they were edited."
             yield Deviation(cell=cell.id, what="digest", text=text)
         if cell.release is None:
             continue
-        if differ := _differences(plain(cell.facts), found.facts):
+        if differ := _explain_differences(as_json_data(cell.facts), found.facts):
             yield Deviation(cell=cell.id, what="facts", text=f"its recorded facts are not today's: {differ}.")
         if found.script != cell.script and found.fingerprint == cell.fingerprint:  # else another plan, which is told
             text = "its recorded script is not the one that launches this cell today, though its fingerprint is."
             yield Deviation(cell=cell.id, what="script", text=text)
 
 
-def _differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+def _explain_differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     names = [n for n in sorted({*wanted, *found}) if n not in wanted or n not in found or wanted[n] != found[n]]
-    said = [f"{n} is {_show(found, n)}, today {_show(wanted, n)}" for n in names[:SHOWN]]
+    said = [f"{n} is {_show_fact(found, n)}, today {_show_fact(wanted, n)}" for n in names[:SHOWN]]
     return "; ".join([*said, *([f"and {len(names) - SHOWN} more"] if len(names) > SHOWN else [])])
 
 
-def _show(facts: Mapping[str, Any], name: str) -> str:
+def _show_fact(facts: Mapping[str, Any], name: str) -> str:
     return repr(facts[name])[:VALUE_CHARS] if name in facts else "absent"
 
 
@@ -107,11 +107,11 @@ def _unmet_pins(launch: Launch, release: Release) -> Iterator[str]:
     pins = {canonicalize_name(name): spec for name, spec in release.pins.items()}
     for name, found in launch.versions.items():
         spec = pins.get(canonicalize_name(str(name)))
-        if spec is not None and not _meets(str(found), spec):
+        if spec is not None and not _meets_pin(str(found), spec):
             yield f"{name}{spec}, and {str(found)[:VALUE_CHARS]} was there"
 
 
-def _meets(found: str, spec: str) -> bool:
+def _meets_pin(found: str, spec: str) -> bool:
     try:
         return SpecifierSet(spec, prereleases=True).contains(Version(found))
     except InvalidVersion:

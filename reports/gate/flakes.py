@@ -52,7 +52,7 @@ class Share:
 
 def judge_attempts(policy: Policy, rows: Sequence[Row], records: Sequence[Record], today: date) -> AskedAgain:
     """Every test of these cells that was answered more than once."""
-    bad = _bad_findings(records)
+    bad = _gather_bad_findings(records)
     reasons: list[Said] = []
     told: list[str] = []
     for row in rows:
@@ -83,7 +83,7 @@ def _explain_red(
     if test.attempts is None or not test.attempts.flaked:
         return ""
     for failed in test.attempts.failed:
-        fitting = [c for c in _speaking(flakes, test) if _fits(c, test, failed, bad)]
+        fitting = [c for c in _find_clauses(flakes, test) if _fits_clause(c, test, failed, bad)]
         if not fitting:
             return _explain_unallowed(flakes, test, failed)
         whys = [_explain_clause(clause, test, rows, today) for clause in fitting]
@@ -93,14 +93,14 @@ def _explain_red(
 
 
 def _explain_unallowed(flakes: Sequence[Flake], test: Settled, failed: Result) -> str:
-    if not _speaking(flakes, test):
+    if not _find_clauses(flakes, test):
         return "a retry does not excuse an engine: no `flakes` of the policy allows that."
     return f"what was said in run {failed.run} does not fit the signature of the policy's `flakes` for this test."
 
 
 def _explain_clause(clause: Flake, test: Settled, rows: Sequence[Row], today: date) -> str:
     """Say why a clause that fits does not hold; empty where it does."""
-    share = measure_share(clause, _function(test), rows)
+    share = measure_share(clause, _function_of(test), rows)
     if clause.until < today:
         return f"{clause.owner} allowed that until {clause.until} only."
     if share.asked < clause.least_asked:
@@ -113,7 +113,7 @@ def _explain_clause(clause: Flake, test: Settled, rows: Sequence[Row], today: da
 def measure_share(clause: Flake, function: str, rows: Sequence[Row]) -> Share:
     """How often one test failed in the clause's cells, whatever was said, of all that had to be asked there."""
     own = [row for row in rows if fnmatchcase(row.cell, clause.cells)]
-    answers = (r for row in own for t in row.tests if _function(t) == function for r in t.answers)
+    answers = (r for row in own for t in row.tests if _function_of(t) == function for r in t.answers)
     return Share(
         failed=sum(r.status not in GREEN | INFRASTRUCTURE for r in answers),
         asked=sum(name_function(name) == function for row in own for name in row.expected),
@@ -125,15 +125,15 @@ def name_function(nodeid: str) -> str:
     return (nodeid.partition("::")[2] or nodeid).partition("[")[0]
 
 
-def _function(test: Settled) -> str:
+def _function_of(test: Settled) -> str:
     return name_function(test.nodeid)
 
 
-def _speaking(flakes: Sequence[Flake], test: Settled) -> list[Flake]:
-    return [c for c in flakes if fnmatchcase(test.cell, c.cells) and _function(test) in c.tests]
+def _find_clauses(flakes: Sequence[Flake], test: Settled) -> list[Flake]:
+    return [c for c in flakes if fnmatchcase(test.cell, c.cells) and _function_of(test) in c.tests]
 
 
-def _bad_findings(records: Sequence[Record]) -> dict[tuple[str, str, str], list[str]]:
+def _gather_bad_findings(records: Sequence[Record]) -> dict[tuple[str, str, str], list[str]]:
     """By run, cell and node id: each finding that is not ok, without what was asked and expected."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for r in records:
@@ -143,7 +143,9 @@ def _bad_findings(records: Sequence[Record]) -> dict[tuple[str, str, str], list[
     return found
 
 
-def _fits(clause: Flake, test: Settled, failed: Result, bad: Mapping[tuple[str, str, str], Sequence[str]]) -> bool:
+def _fits_clause(
+    clause: Flake, test: Settled, failed: Result, bad: Mapping[tuple[str, str, str], Sequence[str]]
+) -> bool:
     """Whether all that was said of a failed attempt is what the clause is about."""
     texts = bad.get((failed.run, test.cell, test.nodeid)) or [failed.message]
     return all(extract_match(clause.signature, text) for text in texts)
@@ -151,9 +153,9 @@ def _fits(clause: Flake, test: Settled, failed: Result, bad: Mapping[tuple[str, 
 
 def _tell_allowed(flakes: Sequence[Flake], test: Settled, rows: Sequence[Row], today: date) -> str:
     """Both answers, and the clauses that allow that."""
-    holding = [c for c in _speaking(flakes, test) if not _explain_clause(c, test, rows, today)]
+    holding = [c for c in _find_clauses(flakes, test) if not _explain_clause(c, test, rows, today)]
     allowed = [
-        f" Allowed until {c.until} by {c.owner} ({c.issue}): {measure_share(c, _function(test), rows)},"
+        f" Allowed until {c.until} by {c.owner} ({c.issue}): {measure_share(c, _function_of(test), rows)},"
         f" at most {c.rate:.1%}."
         for c in holding
         if test.attempts is not None and test.attempts.flaked

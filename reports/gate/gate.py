@@ -16,12 +16,12 @@ from fnmatch import fnmatchcase
 from matrix.judging.status import Status
 from matrix.planning.images import find_tag
 from reports.compare.baselines import Baseline
-from reports.compare.prediction import Prediction, predictions
+from reports.compare.prediction import Prediction, judge_predictions
 from reports.evidence import files as evidence
 from reports.evidence.attempts import order_by_time, split_runs
 from reports.evidence.defuse import defuse_line
 from reports.evidence.lost import tell_lost
-from reports.evidence.summary import SKIPPED, Row, board
+from reports.evidence.summary import SKIPPED, Row, make_board
 from reports.evidence.types import CellFacts, End, Expected, Record, Result, Run
 from reports.expected import ExpectedCell
 from reports.gate import speed as gate_speed
@@ -70,7 +70,7 @@ class Verdict:
         return not self.reasons
 
 
-def judge(
+def judge_evidence(
     policy: Policy,
     expected: Sequence[ExpectedCell],
     records: Sequence[Record],
@@ -80,17 +80,17 @@ def judge(
 ) -> Verdict:
     """Every reason to be red, in the order a person fixes them: the run, then cell by cell. `earlier` is what the
     policy's baseline holds."""
-    whole = board(records, {c.id: c.facts for c in expected}, {c.id: c.owed for c in expected})
+    whole = make_board(records, {c.id: c.facts for c in expected}, {c.id: c.owed for c in expected})
     depths = [*tell_depths(policy.depth, policy.depth_unknown, [c.id for c in expected], records, now.date())]
     rows = {row.cell: row for row in whole.rows}
-    said = [*tell_lost(records), *_run_reasons(policy, expected, records, now)]
+    said = [*tell_lost(records), *_check_runs(policy, expected, records, now)]
     said += (("retry", text) for text in whole.retries.problems)
     said += (("depth", text) for red, text in depths if red)
     reasons = [Reason(cell="", rule=rule, text=text) for rule, text in said]
-    predicted = _predicted(expected, records, rows)
+    predicted = _judge_predictions(expected, records, rows)
     for cell in expected:
         own = [p for p in predicted if p.cell == cell.id]
-        found = _cell_reasons(policy, cell, rows[cell.id], records, own=own, now=now)
+        found = _check_cell(policy, cell, rows[cell.id], records, own=own, now=now)
         reasons += [Reason(cell=cell.id, rule=rule, text=text) for rule, text in found]
     shown = tuple(rows[c.id] for c in expected)
     again = judge_attempts(policy, shown, records, now.date())
@@ -103,38 +103,38 @@ def judge(
     return Verdict(policy=policy, reasons=tuple(reasons), rows=shown, predictions=predicted, told=told)
 
 
-def _predicted(
+def _judge_predictions(
     expected: Sequence[ExpectedCell], records: Sequence[Record], rows: Mapping[str, Row]
 ) -> tuple[Prediction, ...]:
     """Nothing is predicted of an engine that did not come up; that it did not is judged as it is."""
     records = order_by_time(records)
     up = {cell for cell, row in rows.items() if any(launch.outcome == "ok" for launch in row.launches)}
-    return tuple(p for p in predictions(expected, records) if {p.cell, p.without} <= up)
+    return tuple(p for p in judge_predictions(expected, records) if {p.cell, p.without} <= up)
 
 
 Found = Iterator[tuple[str, str]]  # rule, sentence
 
 
-def _run_reasons(policy: Policy, expected: Sequence[ExpectedCell], records: Sequence[Record], now: datetime) -> Found:
+def _check_runs(policy: Policy, expected: Sequence[ExpectedCell], records: Sequence[Record], now: datetime) -> Found:
     if not expected:
         yield "expected", "The policy selects no cell, so green would mean nothing."
     if not records:
         yield "evidence", "There is no evidence: nothing ran."
     for run, own in split_runs(records).items():
-        yield from _one_run(policy, run, own, now)
+        yield from _check_run(policy, run, own, now)
     for r in order_by_time(records):
         if isinstance(r, Result) and not r.cell and r.status not in policy.allow:
-            yield "loose", f"{r.nodeid or 'A test'} belongs to no cell and came to {r.status}: {_short(r.message)}"
+            yield "loose", f"{r.nodeid or 'A test'} belongs to no cell and came to {r.status}: {_shorten(r.message)}"
 
 
-def _one_run(policy: Policy, run: str, own: Sequence[Record], now: datetime) -> Found:
+def _check_run(policy: Policy, run: str, own: Sequence[Record], now: datetime) -> Found:
     starts = [r for r in own if isinstance(r, Run)]
     ends = [r for r in own if isinstance(r, End)]
     if len(starts) != 1:
         yield "run", f"Run {run} has {len(starts)} `run` records, one was expected."
     if not ends:
         yield "end", f"Run {run} never ended: it was killed, or its file is cut short."
-    elif not evidence.sealed(own):
+    elif not evidence.is_sealed(own):
         yield "seal", f"Run {run}: its records are not those that its end sealed; lines were lost, edited or added."
     for end in ends:
         if end.interrupted:
@@ -148,51 +148,54 @@ def _one_run(policy: Policy, run: str, own: Sequence[Record], now: datetime) -> 
         yield "clock", f"Run {run} says it began in the future ({begun:%F %T} UTC): a clock is wrong."
 
 
-def _cell_reasons(
+def _check_cell(
     policy: Policy, cell: ExpectedCell, row: Row, records: Sequence[Record], *, own: Sequence[Prediction], now: datetime
 ) -> Found:
     if not any(t.result for t in row.tests):
         yield "absent", "no evidence; it was expected to run."
         return
-    yield from _identity(cell, row, records)
-    yield from _launched(policy, row)
+    yield from _check_identity(cell, row, records)
+    yield from _check_launch(policy, row)
     yield from doubt_identity(policy, row, now.date())
     yield from tell_known_failures(cell, row, now.date())
     yield from tell_missing(row, policy.depth)
     if row.not_run:
         yield from tell_not_run(policy, row, now.date())
         return
-    yield from _statuses(policy, row)
+    yield from _check_statuses(policy, row)
     if row.unanswered:
         return  # the launch is told, and explains whatever else is missing
-    yield from _required(cell, row)
-    yield from _proofs(policy, cell, row, own)
-    yield from _predictions(policy, own)
+    yield from _check_required(cell, row)
+    yield from _check_proofs(policy, cell, row, own)
+    yield from _check_predictions(policy, own)
 
 
-def _identity(cell: ExpectedCell, row: Row, records: Sequence[Record]) -> Found:
+def _check_identity(cell: ExpectedCell, row: Row, records: Sequence[Record]) -> Found:
     own = [r for r in records if r.cell == cell.id]
     for kind, name in ((CellFacts, "cell"), (Expected, "expected")):
         if not any(isinstance(r, kind) for r in own):
             yield "identity", f"has no `{name}` record, so what it is or what it should report is unknown."
     if len(row.fingerprints) > 1:
-        yield "fingerprint", f"the evidence is of {len(row.fingerprints)} different plans ({_list(row.fingerprints)})."
+        yield (
+            "fingerprint",
+            f"the evidence is of {len(row.fingerprints)} different plans ({_join_words(row.fingerprints)}).",
+        )
     elif cell.fingerprint and row.fingerprints != {cell.fingerprint}:
-        seen = _list(row.fingerprints) or "none"
+        seen = _join_words(row.fingerprints) or "none"
         yield (
             "fingerprint",
             f"the evidence is of another plan ({seen}) than today's ({cell.fingerprint}): run it again.",
         )
 
 
-def _launched(policy: Policy, row: Row) -> Found:
+def _check_launch(policy: Policy, row: Row) -> Found:
     launch = row.launch
     if launch is None:
         yield "launch", "no launch was recorded, so no engine is known to have answered."
         return
     if launch.outcome != "ok" and not row.not_run:
         left = f" {len(row.not_asked)} tests were not asked." if row.not_asked else ""
-        yield "launch", f"its engine did not start: {launch.outcome}: {_short(launch.message)}{left}"
+        yield "launch", f"its engine did not start: {launch.outcome}: {_shorten(launch.message)}{left}"
     if any(each.stub for each in row.launches):
         yield "stub", "a stub engine answered; that says nothing about the real one."
     for tag in sorted({t for each in row.launches if (t := find_tag(str(each.versions.get("image_reference") or "")))}):
@@ -205,7 +208,7 @@ def _launched(policy: Policy, row: Row) -> Found:
         yield "attached", "its engine was started by somebody else, so its plan is a claim and not a fact."
 
 
-def _statuses(policy: Policy, row: Row) -> Found:
+def _check_statuses(policy: Policy, row: Row) -> Found:
     """Yield each test that is not allowed; those that only repeat a launch which is told are not told again."""
     told = row.launch is not None and row.launch.outcome != "ok"
     for test in row.tests:
@@ -213,10 +216,10 @@ def _statuses(policy: Policy, row: Row) -> Found:
         flaky = test.attempts is not None and test.attempts.flaked  # judged by name, see reports.gate.flakes
         if test.status not in policy.allow and not (repeats or flaky or is_absent(test)):
             more = f" Answered more than once: {test.told}." if test.told else ""
-            yield "status", f"{test.name} came to {test.status}: {_short(test.message)}{more}"
+            yield "status", f"{test.name} came to {test.status}: {_shorten(test.message)}{more}"
 
 
-def _required(cell: ExpectedCell, row: Row) -> Found:
+def _check_required(cell: ExpectedCell, row: Row) -> Found:
     real = [t for t in row.tests if t.result and t.status not in SKIPPED]
     if not real:
         yield "skipped", "every test was skipped; a run that ran nothing is not a pass."
@@ -232,10 +235,10 @@ def _required(cell: ExpectedCell, row: Row) -> Found:
             yield "test", f"{name} is required and reported nothing real."
 
 
-def _proofs(policy: Policy, cell: ExpectedCell, row: Row, own: Sequence[Prediction]) -> Found:
+def _check_proofs(policy: Policy, cell: ExpectedCell, row: Row, own: Sequence[Prediction]) -> Found:
     for proof in row.proofs:
         if proof.outcome == "refuted":
-            yield "refuted", f"{proof.feature} was asked for and is refuted by {proof.rung}: {_short(proof.detail)}"
+            yield "refuted", f"{proof.feature} was asked for and is refuted by {proof.rung}: {_shorten(proof.detail)}"
     if policy.unproven == "red":
         decided = {p.feature for p in row.proofs if p.outcome != "unproven"}
         decided |= {p.feature for p in own if p.of_effect and p.outcome == "proven"}
@@ -243,7 +246,7 @@ def _proofs(policy: Policy, cell: ExpectedCell, row: Row, own: Sequence[Predicti
             yield "unproven", f"{feature} was asked for and nothing proves that it was in effect."
 
 
-def _predictions(policy: Policy, own: Sequence[Prediction]) -> Found:
+def _check_predictions(policy: Policy, own: Sequence[Prediction]) -> Found:
     for p in own if policy.predictions == "red" else ():
         if p.outcome == "refuted":
             yield "prediction", f"beside {p.without}, {p.feature} does not change {p.what} as predicted: {p.detail}."
@@ -251,10 +254,10 @@ def _predictions(policy: Policy, own: Sequence[Prediction]) -> Found:
             yield "prediction", f"whether {p.feature} changes {p.what} as predicted cannot be judged: {p.detail}."
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= MESSAGE_CHARS else f"{line[:MESSAGE_CHARS]}..."
 
 
-def _list(words: frozenset[str]) -> str:
+def _join_words(words: frozenset[str]) -> str:
     return ", ".join(sorted(words))

@@ -53,7 +53,10 @@ def _explain_misfit(rig: Rig, host: Mapping[str, Any], *, attached: bool) -> tup
         return "unknown_host", "which GPUs its host has was not recorded"
     own = sum(is_gpu_of(rig, gpu.name, gpu.sm) for gpu in gpus)
     if own < rig.gpus:
-        return "another_host", f"it ran on {_describe(gpus)}, and {rig.id} is {rig.gpus} x {rig.gpu.name} (sm{rig.sm})"
+        return (
+            "another_host",
+            f"it ran on {_describe_gpus(gpus)}, and {rig.id} is {rig.gpus} x {rig.gpu.name} (sm{rig.sm})",
+        )
     return None
 
 
@@ -72,5 +75,5 @@ def _read_gpus(host: Mapping[str, Any]) -> list[_Gpu] | None:
     return gpus
 
 
-def _describe(gpus: Sequence[_Gpu]) -> str:
+def _describe_gpus(gpus: Sequence[_Gpu]) -> str:
     return ", ".join(f"{n} x {gpu.name} (sm{gpu.sm})" for gpu, n in Counter(gpus).items()) or "no GPU"

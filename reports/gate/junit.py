@@ -29,30 +29,30 @@ Element = ElementTree.Element
 def render_verdict(verdict: Verdict) -> bytes:
     """The whole file. `failures` counts cases, as JUnit means it; a case may hold several."""
     rows = {row.cell: row for row in verdict.rows}
-    cases = [_case(RUN, [r for r in verdict.reasons if r.cell not in rows])]
-    cases += [_cell(row, [r for r in verdict.reasons if r.cell == row.cell]) for row in rows.values()]
+    cases = [_make_case(RUN, [r for r in verdict.reasons if r.cell not in rows])]
+    cases += [_make_cell_case(row, [r for r in verdict.reasons if r.cell == row.cell]) for row in rows.values()]
     facts = {"policy": verdict.policy.title, "verdict": "GREEN" if verdict.green else "RED"}
-    return _file(cases, facts, verdict.told)
+    return _make_file(cases, facts, verdict.told)
 
 
 def render_unjudged(why: str) -> bytes:
     """A file that says that there is no verdict."""
-    case = _case(RUN, ())
+    case = _make_case(RUN, ())
     ElementTree.SubElement(case, "error", message=defuse_line(why), type="unjudged")
-    return _file([case], {"verdict": "NONE"}, ())
+    return _make_file([case], {"verdict": "NONE"}, ())
 
 
 def write_verdict(verdict: Verdict, path: Path) -> None:
     """Raises HostError: this place cannot be written to."""
-    _write(render_verdict(verdict), path)
+    _write_file(render_verdict(verdict), path)
 
 
 def write_unjudged(path: Path, why: str = UNJUDGED) -> None:
     """Raises HostError: this place cannot be written to."""
-    _write(render_unjudged(why), path)
+    _write_file(render_unjudged(why), path)
 
 
-def _write(text: bytes, path: Path) -> None:
+def _write_file(text: bytes, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text)
@@ -62,14 +62,14 @@ def _write(text: bytes, path: Path) -> None:
         ) from error
 
 
-def _cell(row: Row, reasons: Sequence[Reason]) -> Element:
-    case = _case(row.cell, reasons)
+def _make_cell_case(row: Row, reasons: Sequence[Reason]) -> Element:
+    case = _make_case(row.cell, reasons)
     if row.not_run and not reasons:
         ElementTree.SubElement(case, "skipped", message=defuse_line(f"did not run, as known: {row.why_not_run}"))
     return case
 
 
-def _case(name: str, reasons: Sequence[Reason]) -> Element:
+def _make_case(name: str, reasons: Sequence[Reason]) -> Element:
     case = Element("testcase", classname=SUITE, name=defuse_line(name), time="0")
     for reason in reasons[:SHOWN]:
         ElementTree.SubElement(case, "failure", message=reason.text, type=reason.rule).text = str(reason)
@@ -79,7 +79,7 @@ def _case(name: str, reasons: Sequence[Reason]) -> Element:
     return case
 
 
-def _file(cases: Sequence[Element], facts: dict[str, str], told: Sequence[str]) -> bytes:
+def _make_file(cases: Sequence[Element], facts: dict[str, str], told: Sequence[str]) -> bytes:
     counts = {"tests": len(cases)}
     for name, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         counts[name] = sum(case.find(kind) is not None for case in cases)

@@ -26,9 +26,9 @@ def find_origin_deviations(records: Sequence[Record], today: Today) -> Iterator[
     """Each run that is not of today's source, or does not say of which it is."""
     runs = [r for r in records if isinstance(r, Run)]
     for run in runs:
-        yield from _of_commit(run, today)
-        yield from _of_tree(run)
-        yield from _of_matrix(run, today)
+        yield from _check_commit(run, today)
+        yield from _check_tree(run)
+        yield from _check_matrix(run, today)
     sources = sorted({_name_source(run) for run in runs})
     if len(sources) > 1:
         named = ", ".join(sources)
@@ -37,41 +37,41 @@ def find_origin_deviations(records: Sequence[Record], today: Today) -> Iterator[
         )
 
 
-def _of_commit(run: Run, today: Today) -> Iterator[Deviation]:
+def _check_commit(run: Run, today: Today) -> Iterator[Deviation]:
     if not run.commit:
         text = f"Run {run.run} does not say of which commit it is."
         yield Deviation(what="unknown_commit", of=run.run, text=text)
     elif not today.commit:
-        text = f"Run {run.run} is of commit {_cut(run.commit)}, and which is today's is not known: no git here."
+        text = f"Run {run.run} is of commit {_shorten(run.commit)}, and which is today's is not known: no git here."
         yield Deviation(what="unknown_commit", of=run.run, text=text)
     elif run.commit != today.commit:
-        text = f"Run {run.run} is of another commit ({_cut(run.commit)}) than today's ({_cut(today.commit)})."
+        text = f"Run {run.run} is of another commit ({_shorten(run.commit)}) than today's ({_shorten(today.commit)})."
         yield Deviation(what="another_commit", of=run.commit, text=text)
 
 
-def _of_tree(run: Run) -> Iterator[Deviation]:
+def _check_tree(run: Run) -> Iterator[Deviation]:
     if run.dirty is None:
         text = f"Run {run.run} does not say whether files differed from its commit."
         yield Deviation(what="unknown_tree", of=run.run, text=text)
     elif run.dirty or run.diff_sha256:
-        diff = _cut(run.diff_sha256) or "unknown"
+        diff = _shorten(run.diff_sha256) or "unknown"
         text = f"Run {run.run} is of a dirty tree: files differed from its commit (diff {diff})."
         yield Deviation(what="dirty_tree", of=run.diff_sha256 or run.run, text=text)
 
 
-def _of_matrix(run: Run, today: Today) -> Iterator[Deviation]:
+def _check_matrix(run: Run, today: Today) -> Iterator[Deviation]:
     if not run.matrix_sha256:
         yield Deviation(what="unknown_matrix", of=run.run, text=f"Run {run.run} does not say of which matrix it is.")
     elif run.matrix_sha256 != today.matrix_sha256:
-        seen, wanted = _cut(run.matrix_sha256), _cut(today.matrix_sha256)
+        seen, wanted = _shorten(run.matrix_sha256), _shorten(today.matrix_sha256)
         text = f"Run {run.run} is of another matrix ({seen}) than today's ({wanted})."
         yield Deviation(what="another_matrix", of=run.matrix_sha256, text=text)
 
 
 def _name_source(run: Run) -> str:
-    differs = _cut(run.diff_sha256) or ("dirty" if run.dirty else "")
-    return "+".join(filter(None, (_cut(run.commit) or "unknown", differs)))
+    differs = _shorten(run.diff_sha256) or ("dirty" if run.dirty else "")
+    return "+".join(filter(None, (_shorten(run.commit) or "unknown", differs)))
 
 
-def _cut(digest: str) -> str:
+def _shorten(digest: str) -> str:
     return digest[:SHOWN]

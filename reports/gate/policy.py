@@ -63,10 +63,17 @@ from reports.gate.policy_lint import Names, find_unaskable, find_unknown_names, 
 
 NEVER_ALLOWED = frozenset(
     {
-        Status.FAIL, Status.CRASH, Status.HANG, Status.XPASS, Status.TEST_ERROR, Status.HOST_ERROR, Status.MISSING,
-        Status.NOT_ASKED, Status.FLAKE,
+        Status.FAIL,
+        Status.CRASH,
+        Status.HANG,
+        Status.XPASS,
+        Status.TEST_ERROR,
+        Status.HOST_ERROR,
+        Status.MISSING,
+        Status.NOT_ASKED,
+        Status.FLAKE,
     }
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +144,7 @@ class Policy:
     throughput: Throughput | None = None  # else speed is told and not judged
 
 
-def load(path: Path, owed: Owed | None = None) -> tuple[Policy, yamltext.Document]:
+def load_policy(path: Path, owed: Owed | None = None) -> tuple[Policy, yamltext.Document]:
     """A policy and its document (for line numbers). `owed`: what the suites ask, by default as generated.
 
     Raises:
@@ -153,14 +160,14 @@ def load(path: Path, owed: Owed | None = None) -> tuple[Policy, yamltext.Documen
     policy = structure(Policy, doc, doc.data, (), problems)
     problems += find_wrong_numbers(doc)
     if policy:
-        problems += _unallowable(doc, policy)
-        problems += find_unknown_names(doc, _named(policy), owed or read_owed())
+        problems += _find_unallowable(doc, policy)
+        problems += find_unknown_names(doc, _iterate_names(policy), owed or read_owed())
     if policy is None or problems:
         raise ConfigError(problems)
     return policy, doc
 
 
-def _unallowable(doc: yamltext.Document, policy: Policy) -> Iterator[Problem]:
+def _find_unallowable(doc: yamltext.Document, policy: Policy) -> Iterator[Problem]:
     for i, status in enumerate(policy.allow):
         if status is Status.FLAKE:
             yield doc.problem(("allow", i), f"{status} is allowed by name, with a rate, see `flakes`")
@@ -175,7 +182,7 @@ def _unallowable(doc: yamltext.Document, policy: Policy) -> Iterator[Problem]:
         if not accepted.parts:
             yield doc.problem(("identity", i, "parts"), "names no part: which may be another's?")
     for field_, i, allowance in (
-        e for key in ("not_replayed", "depth_unknown", "identity") for e in _numbered(key, policy)
+        e for key in ("not_replayed", "depth_unknown", "identity") for e in _number_clauses(key, policy)
     ):
         for name in ("owner", "why"):
             if not getattr(allowance, name).strip():
@@ -186,17 +193,17 @@ def _unallowable(doc: yamltext.Document, policy: Policy) -> Iterator[Problem]:
         yield doc.problem(("require",), "a gate that requires nothing is always green")
 
 
-def _named(policy: Policy) -> Iterator[tuple[yamltext.Loc, Names]]:
+def _iterate_names(policy: Policy) -> Iterator[tuple[yamltext.Loc, Names]]:
     """Every requirement that names suites or tests, and where it stands; flakes have their own check."""
     yield from ((("require", i), clause.names) for i, clause in enumerate(policy.require))
 
 
-def _numbered(name: str, policy: Policy) -> Iterator[tuple[str, int, Any]]:
+def _number_clauses(name: str, policy: Policy) -> Iterator[tuple[str, int, Any]]:
     for i, clause in enumerate(getattr(policy, name)):
         yield name, i, clause
 
 
-def expect(
+def expect_cells(
     policy: Policy, doc: yamltext.Document, matrix: Matrix, owed: Owed | None = None
 ) -> tuple[ExpectedCell, ...]:
     """The cells that the policy requires of this matrix, each with everything required of it.
@@ -209,20 +216,20 @@ def expect(
     problems = [
         doc.problem(("require", i, *loc), message)
         for i, wanted in enumerate(policy.require)
-        for loc, message in _wrong(wanted, matrix, cells)
+        for loc, message in _find_wrong_requirement(wanted, matrix, cells)
     ]
     if problems:
         raise ConfigError(problems)
     chosen: dict[Cell, list[Requirement]] = {}
     for i, wanted in enumerate(policy.require):
-        own = [*filter(_predicate(wanted), cells)]
+        own = [*filter(_compile_requirement(wanted), cells)]
         for cell in own:
             chosen.setdefault(cell, []).append(wanted)
         unaskable = find_unaskable(wanted.names, own, table, policy.depth)
         problems += (doc.problem(("require", i, *loc), message) for loc, message in unaskable)
     if problems:
         raise ConfigError(problems)
-    wrong = [doc.problem(("not_run", i, *loc), why) for i, loc, why in _wrong_not_run(policy, matrix, [*chosen])]
+    wrong = [doc.problem(("not_run", i, *loc), why) for i, loc, why in _find_wrong_not_run(policy, matrix, [*chosen])]
     wrong += find_unmatched_accepted(doc, policy.accepted, [c.id for c in chosen])
     wrong += find_unmatched_depths(doc, policy.depth_unknown, [c.id for c in chosen])
     if wrong:
@@ -230,7 +237,7 @@ def expect(
     if odd := [doc.problem(loc, why) for loc, why in find_unmatched_flakes(policy.flakes, [c.id for c in chosen])]:
         raise ConfigError(odd)
     return tuple(
-        expected(matrix, cell, required, table.nodeids(cell, policy.depth)) for cell, required in chosen.items()
+        make_expected(matrix, cell, required, table.nodeids(cell, policy.depth)) for cell, required in chosen.items()
     )
 
 
@@ -246,10 +253,12 @@ def read_baseline(policy: Policy, doc: yamltext.Document, folder: Path) -> Basel
     if not path.exists():
         why = f"there is no file or folder {path} of earlier launches"
         raise ConfigError([doc.problem(("throughput", "baseline"), why)])
-    return baselines.read([path])
+    return baselines.read_baseline([path])
 
 
-def _wrong_not_run(policy: Policy, matrix: Matrix, cells: Sequence[Cell]) -> Iterator[tuple[int, yamltext.Loc, str]]:
+def _find_wrong_not_run(
+    policy: Policy, matrix: Matrix, cells: Sequence[Cell]
+) -> Iterator[tuple[int, yamltext.Loc, str]]:
     """Yield where an allowance names no launch that could fail so."""
     known = {k.value.id: k for k in matrix.known_failures if k.value.fails.at in LAUNCH}
     for i, clause in enumerate(policy.not_run):
@@ -261,12 +270,14 @@ def _wrong_not_run(policy: Policy, matrix: Matrix, cells: Sequence[Cell]) -> Ite
             yield i, ("cells",), f"{clause.cells!r} matches no required cell that {clause.known_failure} speaks about"
 
 
-def _wrong(wanted: Requirement, matrix: Matrix, cells: Sequence[Cell]) -> Iterator[tuple[yamltext.Loc, str]]:
+def _find_wrong_requirement(
+    wanted: Requirement, matrix: Matrix, cells: Sequence[Cell]
+) -> Iterator[tuple[yamltext.Loc, str]]:
     """Where a requirement says something that no runnable cell can be."""
     sound = True
     try:
         select.check_words(wanted.marks, select.all_marks(matrix))
-        _expression(wanted.marks)
+        _compile_marks(wanted.marks)
     except ConfigError as error:
         sound = False
         yield from ((("marks",), p.message) for p in error.problems)
@@ -275,16 +286,16 @@ def _wrong(wanted: Requirement, matrix: Matrix, cells: Sequence[Cell]) -> Iterat
         yield ("when", key), message
     if wanted.glob and not any(fnmatchcase(c.id, wanted.glob) for c in cells):
         yield ("glob",), f"{wanted.glob!r} matches no runnable cell{nearest(wanted.glob, (c.id for c in cells))}"
-    elif sound and not any(map(_predicate(wanted), cells)):
+    elif sound and not any(map(_compile_requirement(wanted), cells)):
         yield (), "matches no runnable cell of the matrix"
 
 
-def _expression(marks: str) -> Callable[[Callable[..., bool]], bool]:
+def _compile_marks(marks: str) -> Callable[[Callable[..., bool]], bool]:
     return select.compile_expression(marks) if marks else lambda _: True
 
 
-def _predicate(wanted: Requirement) -> Callable[[Cell], bool]:
-    marked, holds = _expression(wanted.marks), condition.compile_condition(wanted.when)
+def _compile_requirement(wanted: Requirement) -> Callable[[Cell], bool]:
+    marked, holds = _compile_marks(wanted.marks), condition.compile_condition(wanted.when)
 
     def matches(cell: Cell) -> bool:
         in_glob = fnmatchcase(cell.id, wanted.glob or "*")
@@ -301,7 +312,7 @@ def _known_values(cells: Sequence[Cell]) -> dict[str, set[Any]]:
     return found
 
 
-def expected(
+def make_expected(
     matrix: Matrix, cell: Cell, required: Sequence[Requirement] = (), owed: Sequence[str] = ()
 ) -> ExpectedCell:
     """A cell as today's matrix plans it, with everything that is required of it."""
@@ -320,4 +331,4 @@ def expected(
         suites=tuple(dict.fromkeys(s for r in required for s in r.suites)),
         tests=tuple(dict.fromkeys(t for r in required for t in r.tests)),
         known_failures={k.value.id: k.value for k in select_of_cell(matrix, cell)},
-    )  # fmt: skip
+    )

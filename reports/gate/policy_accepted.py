@@ -12,9 +12,17 @@ from matrix.errors import Problem, nearest
 from matrix.yaml.yamltext import Document
 
 Acceptable = Literal[
-    "another_commit", "unknown_commit", "dirty_tree", "unknown_tree", "another_matrix", "unknown_matrix",
-    "several_sources", "unknown_host", "unknown_version", "another_pin",
-]  # fmt: skip
+    "another_commit",
+    "unknown_commit",
+    "dirty_tree",
+    "unknown_tree",
+    "another_matrix",
+    "unknown_matrix",
+    "several_sources",
+    "unknown_host",
+    "unknown_version",
+    "another_pin",
+]
 ACCEPTABLE: Final = frozenset(get_args(Acceptable))
 OF_CELLS: Final = frozenset({"unknown_host", "unknown_version", "another_pin"})
 

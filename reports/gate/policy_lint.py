@@ -26,7 +26,7 @@ def find_wrong_numbers(doc: Document, data: Any = None, at: Loc = ()) -> Iterato
         for i, value in enumerate(found):
             yield from find_wrong_numbers(doc, value, (*at, i))
     elif isinstance(found, int | float) and not isinstance(found, bool) and not 0 < found <= LARGEST:
-        yield doc.problem(at, f"expected a positive, finite number (at most {LARGEST:,}), got {_shown(found)}")
+        yield doc.problem(at, f"expected a positive, finite number (at most {LARGEST:,}), got {_show_number(found)}")
 
 
 def find_unknown_names(doc: Document, clauses: Iterable[tuple[Loc, Names]], owed: Owed) -> Iterator[Problem]:
@@ -40,7 +40,7 @@ def find_unknown_names(doc: Document, clauses: Iterable[tuple[Loc, Names]], owed
 
 def find_unaskable(wanted: Names, cells: Sequence[Cell], owed: Owed, depth: Depth) -> Iterator[tuple[Loc, str]]:
     """Where a requirement wants of some of its cells what no run at this depth asks of them."""
-    for kind, of in (("suites", _suite), ("tests", _test)):
+    for kind, of in (("suites", _suite_of), ("tests", _test_of)):
         for j, name in enumerate(wanted[kind]):
             own = Owed(items=tuple(i for i in owed.items if of(i) == name))
             if without := [c for c in cells if not own.asked_of(c, depth)]:
@@ -55,14 +55,14 @@ def _explain_unaskable(name: str, without: Sequence[Cell], own: Owed, depth: Dep
     return f"{name} is never asked of {without[0].id}{more}, so no run could be green"
 
 
-def _suite(item: Item) -> str:
+def _suite_of(item: Item) -> str:
     return item.suite
 
 
-def _test(item: Item) -> str:
+def _test_of(item: Item) -> str:
     return item.test
 
 
-def _shown(number: float) -> str:
+def _show_number(number: float) -> str:
     text = repr(number) if isinstance(number, float) or abs(number) < 10**20 else "a very large one"
     return text if text not in ("nan", "inf", "-inf") else f".{text}".replace(".-", "-.")

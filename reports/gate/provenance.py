@@ -18,10 +18,10 @@ def add_provenance(
     verdict: Verdict, expected: Sequence[ExpectedCell], records: Sequence[Record], today: Today, day: date
 ) -> Verdict:
     """The verdict with what the evidence's origin adds to it."""
-    return add_deviations(verdict, _find(verdict, expected, records, today), day)
+    return add_deviations(verdict, _find_deviations(verdict, expected, records, today), day)
 
 
-def _find(
+def _find_deviations(
     verdict: Verdict, expected: Sequence[ExpectedCell], records: Sequence[Record], today: Today
 ) -> Iterator[Deviation]:
     yield from find_origin_deviations(records, today)

@@ -31,8 +31,8 @@ class _Unable:
 def add_replay(verdict: Verdict, replayed: Replayed, today: date) -> Verdict:
     """The verdict with what a replay adds to it."""
     cells = [row.cell for row in verdict.rows]
-    reasons, told = [*_disagreements(replayed, cells)], list(verdict.told)
-    unable = [*_skipped(replayed, cells), *_unable(replayed, cells)]
+    reasons, told = [*_tell_disagreements(replayed, cells)], list(verdict.told)
+    unable = [*_tell_skipped(replayed, cells), *_tell_unable(replayed, cells)]
     for each in unable:
         clause = _find_clause(verdict.policy.not_replayed, each.cell)
         if clause is None:
@@ -54,7 +54,7 @@ def add_signatures(verdict: Verdict, problems: Mapping[str, str]) -> Verdict:
     return replace(verdict, reasons=(*verdict.reasons, *found))
 
 
-def _disagreements(replayed: Replayed, cells: Collection[str]) -> Iterator[Reason]:
+def _tell_disagreements(replayed: Replayed, cells: Collection[str]) -> Iterator[Reason]:
     seen: Counter[str] = Counter()
     for each in replayed.disagreements:
         if each.cell in cells or not each.cell:
@@ -66,13 +66,13 @@ def _disagreements(replayed: Replayed, cells: Collection[str]) -> Iterator[Reaso
             yield Reason(cell=cell, rule="replay", text=f"and {count - SHOWN} more that its replies do not say.")
 
 
-def _skipped(replayed: Replayed, cells: Sequence[str]) -> Iterator[_Unable]:
+def _tell_skipped(replayed: Replayed, cells: Sequence[str]) -> Iterator[_Unable]:
     """Nothing was judged again: each cell needs a clause of its own."""
     for cell in cells if replayed.skipped else ():
         yield _Unable(cell=cell, text=f"was not judged again from its replies ({replayed.skipped}).")
 
 
-def _unable(replayed: Replayed, cells: Collection[str]) -> Iterator[_Unable]:
+def _tell_unable(replayed: Replayed, cells: Collection[str]) -> Iterator[_Unable]:
     """One sentence for each cause in a cell: a run without replies has one cause, and not 26."""
     tests: dict[tuple[str, str], list[str]] = {}
     for each in replayed.unreplayable:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from reports.compare.baselines import Baseline, Fitting, Key, Launched, collect, name_hardware
+from reports.compare.baselines import Baseline, Fitting, Key, Launched, collect_baseline, name_hardware
 from reports.compare.slower import BASELINE_LAUNCHES, WATCHED, not_slower
 from reports.evidence.attempts import Retries
 from reports.evidence.finding import Finding
@@ -72,7 +72,7 @@ def judge_speed(
     if earlier is None:
         return SpeedJudged(reasons=(("", f"The baseline {clause.baseline} was not read, so speed is not judged."),))
     if earlier.cells and not earlier.is_folder and not earlier.cells & {row.cell for row in rows}:
-        return SpeedJudged(reasons=(("", _other_cells(earlier, rows)),))
+        return SpeedJudged(reasons=(("", _tell_other_cells(earlier, rows)),))
     if not earlier.cells:
         said = f"The baseline {clause.baseline} holds no launch yet, so speed is told and not judged."
         return SpeedJudged(reasons=(("", said),)) if clause.unjudged == "red" else SpeedJudged(told=(said,))
@@ -83,7 +83,7 @@ def judge_speed(
     reasons: list[Sentence] = []
     notes: dict[str, list[str]] = {}  # what is told, and of which cells
     for row in rows:
-        red, own_notes = _judge_cell(clause, _gather(whole, row))
+        red, own_notes = _judge_cell(clause, _gather_cell(whole, row))
         reasons += ((row.cell, text) for text in red)
         for text in own_notes:
             notes.setdefault(text, []).append(row.cell)
@@ -95,14 +95,14 @@ def _name_cells(cells: Sequence[str]) -> str:
     return cells[0] if len(cells) == 1 else f"{len(cells)} cells ({cells[0]}, ...)"
 
 
-def _other_cells(earlier: Baseline, rows: Sequence[Row]) -> str:
+def _tell_other_cells(earlier: Baseline, rows: Sequence[Row]) -> str:
     first, mine = min(earlier.cells), min((row.cell for row in rows), default="none")
     return f"The baseline holds no launch of a required cell: it is of {first}, say, and {mine} is required."
 
 
 def _read_whole(records: Sequence[Record], retries: Retries, earlier: Baseline) -> _Whole:
-    now = collect(r for r in records if not _is_unfit(r))
-    unfit = frozenset(collect(r for r in records if _is_unfit(r)).values) - frozenset(now.values)
+    now = collect_baseline(r for r in records if not _is_unfit(r))
+    unfit = frozenset(collect_baseline(r for r in records if _is_unfit(r)).values) - frozenset(now.values)
     hosts = {r.run: r.host for r in records if isinstance(r, Run)}
     return _Whole(now=now, unfit=unfit, hosts=hosts, retries=retries, earlier=earlier)
 
@@ -112,7 +112,7 @@ def _is_unfit(record: Record) -> bool:
     return isinstance(record, Measured) and record.conditions.get("client_fit") is False
 
 
-def _gather(whole: _Whole, row: Row) -> _Cell:
+def _gather_cell(whole: _Whole, row: Row) -> _Cell:
     runs = {r.run for r in (*row.launches, *(m for m in row.measurements if m.name in WATCHED))}
     hardware = sorted({name_hardware(host) for run, host in whole.hosts.items() if run in runs})
     fingerprint = next(iter(sorted(row.fingerprints)), "")
@@ -128,7 +128,7 @@ def _gather(whole: _Whole, row: Row) -> _Cell:
 
 def _judge_cell(clause: Throughput, cell: _Cell) -> tuple[list[str], list[str]]:
     """Reasons, and what is told."""
-    red, told = list(_unmeasured(cell)), []
+    red, told = list(_find_unmeasured(cell)), []
     if cell.hardware > 1:
         red.append("it was measured on different hardware, so its numbers are not one cell's.")
     if cell.fit.refused and not cell.fit.baseline.values:
@@ -144,12 +144,12 @@ def _judge_cell(clause: Throughput, cell: _Cell) -> tuple[list[str], list[str]]:
     return red, told
 
 
-def _unmeasured(cell: _Cell) -> Iterator[str]:
+def _find_unmeasured(cell: _Cell) -> Iterator[str]:
     """Yield what at least five earlier launches measured, at a depth that was asked now, and nobody did now."""
-    now = {_cover(key) for key in (*cell.now.values, *cell.unfit)}
+    now = {_coverage_of(key) for key in (*cell.now.values, *cell.unfit)}
     depths = {str(key.where.get("depth")) for key in (*cell.now.values, *cell.unfit)}
     before = {
-        _cover(key)
+        _coverage_of(key)
         for key in cell.fit.baseline.values
         if key.name in WATCHED and len(cell.fit.baseline.of(key)) >= BASELINE_LAUNCHES
         if not depths or str(key.where.get("depth")) in depths
@@ -160,7 +160,7 @@ def _unmeasured(cell: _Cell) -> Iterator[str]:
         yield f"{len(missing)} numbers that its earlier launches measured were not measured now: {shown}{more}."
 
 
-def _cover(key: Key) -> tuple[str, str]:
+def _coverage_of(key: Key) -> tuple[str, str]:
     return key.name, json.dumps({k: v for k, v in key.where.items() if k != ROUNDED}, sort_keys=True)
 
 
@@ -172,7 +172,7 @@ def _judge_key(cell: _Cell, key: Key) -> Iterator[tuple[bool, str]]:
         if any(cell.retries.descends(other, of=run) for other in runs):
             continue  # its launches are judged with those of its retry
         chain = [at for at in launches if at.run == run or cell.retries.descends(run, of=at.run)]
-        found = [(at, _hold(key, launches[at], earlier)) for at in chain]
+        found = [(at, _compare_speed(key, launches[at], earlier)) for at in chain]
         slow = [finding for _, finding in found if not finding.ok]
         if slow:
             yield len(slow) > 1 or len(found) == 1, _tell_key(key, found)
@@ -180,7 +180,7 @@ def _judge_key(cell: _Cell, key: Key) -> Iterator[tuple[bool, str]]:
             yield False, f"{key.name} is not judged: {blunt}."
 
 
-def _hold(key: Key, values: Sequence[float], earlier: Sequence[float]) -> Finding:
+def _compare_speed(key: Key, values: Sequence[float], earlier: Sequence[float]) -> Finding:
     return not_slower(key.name, [statistics.median(values)], earlier, more_is_better=WATCHED[key.name])
 
 

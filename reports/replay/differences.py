@@ -97,28 +97,28 @@ def render_replay(found: Replayed) -> str:
 
 def compare_replay(recorded: Sequence[Record], derived: Sequence[Record], *, commit: str = "") -> Replayed:
     """One run's records and those of its replay. `commit`: where it was recorded, when that is not today's."""
-    ours, theirs = _by_test(recorded), _by_test(derived)
+    ours, theirs = _group_by_test(recorded), _group_by_test(derived)
     differing: list[Disagreement] = []
     unable: list[Unreplayable] = []
     for nodeid, own in ours.items():
         who = {"cell": own[0].cell, "test": own[0].test or nodeid}
-        if why := _why_not(own, theirs.get(nodeid, []), commit):
+        if why := _explain_unreplayable(own, theirs.get(nodeid, []), commit):
             unable.append(Unreplayable(**who, why=why))
         elif any(isinstance(r, Kept) for r in own):
-            found = _differences(own, theirs[nodeid])
-            differing += (Disagreement(**who, what=w, recorded=_short(a), derived=_short(b)) for w, a, b in found)
-    unable += _of_no_test(recorded)
+            found = _find_differences(own, theirs[nodeid])
+            differing += (Disagreement(**who, what=w, recorded=_shorten(a), derived=_shorten(b)) for w, a, b in found)
+    unable += _find_nameless(recorded)
     return Replayed(disagreements=tuple(differing), unreplayable=tuple(unable), tests=len(ours))
 
 
-def _of_no_test(records: Iterable[Record]) -> Iterator[Unreplayable]:
+def _find_nameless(records: Iterable[Record]) -> Iterator[Unreplayable]:
     """A gate takes a proof for what it says, whoever recorded it; one that names no test cannot be derived again."""
     for each in records:
         if isinstance(each, COMPARED) and each.cell and not each.nodeid:
-            yield Unreplayable(cell=each.cell, test=" ".join(_name(each)).strip(), why="it names no test")
+            yield Unreplayable(cell=each.cell, test=" ".join(_name_record(each)).strip(), why="it names no test")
 
 
-def _by_test(records: Iterable[Record]) -> dict[str, list[Record]]:
+def _group_by_test(records: Iterable[Record]) -> dict[str, list[Record]]:
     found: dict[str, list[Record]] = {}
     for each in records:
         if each.cell and each.nodeid and isinstance(each, (*COMPARED, Kept)):
@@ -126,7 +126,7 @@ def _by_test(records: Iterable[Record]) -> dict[str, list[Record]]:
     return found
 
 
-def _why_not(own: Sequence[Record], derived: Sequence[Record], commit: str) -> str:
+def _explain_unreplayable(own: Sequence[Record], derived: Sequence[Record], commit: str) -> str:
     """Empty where the test was replayed, or asked nothing."""
     kept = [r for r in own if isinstance(r, Kept)]
     results = [r for r in own if isinstance(r, Result)]
@@ -136,42 +136,42 @@ def _why_not(own: Sequence[Record], derived: Sequence[Record], commit: str) -> s
     if len(kept) > 1 or len(results) > 1:
         return "it was run more than once in one run"
     if kept[0].dropped:
-        return _short("; ".join(kept[0].dropped))
+        return _shorten("; ".join(kept[0].dropped))
     again = [r for r in derived if isinstance(r, Kept)]
     if not again:
         return f"there is no such test today, or it never began{commit and f' (recorded at commit {commit[:12]})'}"
     other = f"; it was recorded at another commit, {commit[:12]}" if commit else ""
     if missing := [what for what in again[0].dropped if not what.endswith(UNUSED)]:
-        return f"today's test asks for what was not kept: {_short('; '.join(missing))}{other}"
-    if again[0].dropped and not any(_differences(own, derived)):
-        return f"today's test asks less: {_short('; '.join(again[0].dropped))}{other}"
+        return f"today's test asks for what was not kept: {_shorten('; '.join(missing))}{other}"
+    if again[0].dropped and not any(_find_differences(own, derived)):
+        return f"today's test asks less: {_shorten('; '.join(again[0].dropped))}{other}"
     return ""
 
 
-def _differences(own: Sequence[Record], derived: Sequence[Record]) -> Iterator[tuple[str, str, str]]:
+def _find_differences(own: Sequence[Record], derived: Sequence[Record]) -> Iterator[tuple[str, str, str]]:
     """What, recorded, derived."""
-    ours, theirs = _keyed(own), _keyed(derived)
+    ours, theirs = _key_records(own), _key_records(derived)
     for key in dict.fromkeys((*ours, *theirs)):
         a, b = ours.get(key), theirs.get(key)
         label = " ".join(key).strip()
         if a is None or b is None:
-            yield label, _brief(a), _brief(b)
+            yield label, _summarise(a), _summarise(b)
         else:
             for name in sorted(a.keys() | b.keys()):
-                if _text(a.get(name)) != _text(b.get(name)):
-                    yield f"{label} {name}", _text(a.get(name)), _text(b.get(name))
+                if _as_text(a.get(name)) != _as_text(b.get(name)):
+                    yield f"{label} {name}", _as_text(a.get(name)), _as_text(b.get(name))
 
 
-def _keyed(records: Iterable[Record]) -> dict[Key, Fields]:
+def _key_records(records: Iterable[Record]) -> dict[Key, Fields]:
     """Each record's fields under a name that a person understands; equal names are numbered."""
     seen: Counter[Key] = Counter()
     found: dict[Key, Fields] = {}
     for each in records:
         if isinstance(each, COMPARED):
-            key = _name(each)
+            key = _name_record(each)
             seen[key] += 1
             number = (f"no. {seen[key]}",) if seen[key] > 1 else ()
-            fields = redact.record(record.dump(each))
+            fields = redact.redact_record(record.dump_record(each))
             left_out = (
                 LEFT_OUT if isinstance(each, Result) else (*LEFT_OUT, "fingerprint")
             )  # one word on a plan is enough
@@ -179,7 +179,7 @@ def _keyed(records: Iterable[Record]) -> dict[Key, Fields]:
     return found
 
 
-def _name(each: Record) -> Key:
+def _name_record(each: Record) -> Key:
     match each:
         case Found():
             return ("finding", each.check, each.item)
@@ -193,16 +193,18 @@ def _name(each: Record) -> Key:
             return ("result",)
 
 
-def _brief(fields: Fields | None) -> str:
+def _summarise(fields: Fields | None) -> str:
     """What a record comes to: its judgement, where it has one."""
     if fields is None:
         return "nothing"
-    return next((f"{n} {_text(fields[n])}" for n in ("status", "ok", "outcome", "value") if n in fields), "something")
+    return next(
+        (f"{n} {_as_text(fields[n])}" for n in ("status", "ok", "outcome", "value") if n in fields), "something"
+    )
 
 
-def _text(value: object) -> str:
+def _as_text(value: object) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=True)
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}... ({len(text)} characters)"

@@ -33,7 +33,7 @@ def replay_evidence(paths: Iterable[Path], *, commit: str = "") -> Replayed:
         ConfigError: a file is no evidence.
         HostError: the replay did not end.
     """
-    files = order_files((path, evidence.read(path)) for path in paths)
+    files = order_files((path, evidence.read_records(path)) for path in paths)
     return join_replays(part for path, records in files for part in _replay_file(path, records, commit))
 
 
@@ -51,29 +51,43 @@ def _replay_run(path: Path, run: str, own: Sequence[Record], today: str) -> Repl
         target = Path(folder) / "derived.jsonl"
         done = _run_pytest(path, run, target)
         try:
-            return compare_replay(own, evidence.read(target), commit=elsewhere)
+            return compare_replay(own, evidence.read_records(target), commit=elsewhere)
         except ConfigError:
-            return _failed(own, done.stdout + done.stderr)
+            return _tell_failed(own, done.stdout + done.stderr)
 
 
 def _run_pytest(path: Path, run: str, target: Path) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
-            [sys.executable, "-m", "pytest", "suites", "-q",
-             f"--replay={path.resolve()}", f"--replay-run={run}", f"--evidence={target}"],
-            cwd=CHECKOUT, env=_environment(), capture_output=True, text=True,
-            errors="replace", check=False, timeout=WITHIN_S, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                "suites",
+                "-q",
+                f"--replay={path.resolve()}",
+                f"--replay-run={run}",
+                f"--evidence={target}",
+            ],
+            cwd=CHECKOUT,
+            env=_make_environment(),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=WITHIN_S,
+            stdin=subprocess.DEVNULL,
+        )
     except subprocess.TimeoutExpired:
         raise HostError(f"{path}: its replay did not end within {WITHIN_S:g} s") from None
 
 
-def _environment() -> dict[str, str]:
+def _make_environment() -> dict[str, str]:
     """Ours without what would change the run; no plugin but the project's own is needed, and some cost a second."""
     return {**{k: v for k, v in os.environ.items() if k not in LEFT_OUT}, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 
-def _failed(own: Sequence[Record], said: str) -> Replayed:
+def _tell_failed(own: Sequence[Record], said: str) -> Replayed:
     """The replay itself did not come to anything: said once a cell, with what pytest said."""
     lines = " | ".join(line.strip() for line in said.splitlines()[-SHOWN_LINES:] if line.strip())
     cells = dict.fromkeys(r.cell for r in own if isinstance(r, Result))

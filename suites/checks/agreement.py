@@ -11,7 +11,7 @@ from matrix.judging.kl import Divergence, listed, top_k_kl
 from matrix.judging.logprobs import Logprobs, distributions, unsound
 from matrix.judging.observation import Rung
 from matrix.judging.proof import Proof
-from reports.evidence.finding import Finding, finite
+from reports.evidence.finding import Finding, as_json_number
 from suites.checks.frozen import prompt_sha256
 from suites.checks.isolation import ARITHMETIC_16_BIT
 
@@ -54,14 +54,14 @@ def check_agreement(item: Item, reply: Reply, reference: Logprobs, *, way: str, 
         detail=wrong or _explain_divergence(told, blind),
         sensitive=not blind,
         data={
-            "mean_nats": finite(told.mean),
-            "largest_nats": finite(told.largest),
+            "mean_nats": as_json_number(told.mean),
+            "largest_nats": as_json_number(told.largest),
             "positions": told.positions,
             "parted": told.parted,
             "tolerance": allowed,
             "way": way,
             "prompt_sha256": prompt_sha256(item),
-            "candidates": [{t: finite(v) for t, v in position.items()} for position in found],
+            "candidates": [{t: as_json_number(v) for t, v in position.items()} for position in found],
         },
     )
 
@@ -75,7 +75,7 @@ def prove_pattern(reply: Reply, ways: Mapping[str, Logprobs], *, wanted: str, al
     if near != {wanted} or len(ways) == 1 or unsound(reply.logprobs):
         return None
     away = ", ".join(f"{way} {far:.2g}" for way, far in nats.items())
-    data = {"nats": {way: finite(far) for way, far in nats.items()}, "tolerance": allowed}
+    data = {"nats": {way: as_json_number(far) for way, far in nats.items()}, "tolerance": allowed}
     detail = f"nats a position from transformers in float32: {away} (wanted {wanted})"
     return Proof(feature="indexcache", outcome="proven", rung=Rung.ORACLE, detail=detail, data=data)
 

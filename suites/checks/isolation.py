@@ -13,7 +13,7 @@ from typing import Any, Final
 from fixtures.banks.item import Item
 from fixtures.client.reply import Reply
 from matrix.judging.logprobs import Logprobs, distance, named, unsound
-from reports.evidence.finding import Finding, finite
+from reports.evidence.finding import Finding, as_json_number
 from suites.checks.frozen import prompt_sha256
 from suites.checks.needle import find_codes
 
@@ -85,7 +85,7 @@ def check_repeatable(item: Item, same: Sequence[Reply]) -> Finding:
         item=item.id,
         detail=wrong,
         sensitive=not blind,
-        data={"floor": finite(floor), "requests": len(same), **_keep_logprobs(wrong, same)},
+        data={"floor": as_json_number(floor), "requests": len(same), **_keep_logprobs(wrong, same)},
     )
 
 
@@ -107,8 +107,8 @@ def check_same_numbers(
         detail=wrong or ("the engine gives no logprobs" if blind else ""),
         sensitive=bool(wrong) or (sensitive and not blind),
         data={
-            "distance": finite(far),
-            "floor": finite(floor),
+            "distance": as_json_number(far),
+            "floor": as_json_number(floor),
             "limit": limit,
             "cached_tokens": other.cached_tokens,
             **_keep_logprobs(wrong, [*same, other]),
@@ -123,7 +123,7 @@ def _find_unsound(replies: Sequence[Reply]) -> str:
 
 def _keep_logprobs(wrong: str, replies: Sequence[Reply]) -> dict[str, Any]:
     """The numbers themselves, where they are none."""
-    shown = [{t: finite(v) for t, v in position.items()} for r in replies for position in named(r.logprobs)]
+    shown = [{t: as_json_number(v) for t, v in position.items()} for r in replies for position in named(r.logprobs)]
     return {"logprobs": shown[:KEPT_POSITIONS]} if wrong else {}
 
 

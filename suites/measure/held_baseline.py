@@ -13,7 +13,7 @@ from typing import Any
 
 from matrix.errors import ConfigError, Problem
 from matrix.planning.plan import Plan
-from reports.compare.baselines import Baseline, Fitting, find_files, name_hardware, read
+from reports.compare.baselines import Baseline, Fitting, find_files, name_hardware, read_baseline
 
 
 def require_fitting(paths: Sequence[Path], plans: Sequence[Plan], host: Mapping[str, Any]) -> None:
@@ -35,7 +35,7 @@ def fit_plan(earlier: Baseline, plan: Plan, host: Mapping[str, Any]) -> Fitting:
 
 
 def _explain_unfit(file: Path, plans: Sequence[Plan], host: Mapping[str, Any]) -> Iterator[str]:
-    earlier = read([file])
+    earlier = read_baseline([file])
     own = [plan for plan in plans if plan.cell.id in earlier.cells]
     if plans and not own:
         yield f"it holds no launch of a selected cell: {_say_cells(earlier)}; selected is {plans[0].cell.id}, say"

@@ -14,7 +14,7 @@ from fixtures.client.client import Client
 from fixtures.client.reply import Reply
 from matrix.judging.logprobs import named, unsound
 from matrix.model import Cell
-from reports.evidence.finding import Finding, finite
+from reports.evidence.finding import Finding, as_json_number
 from suites.asking import lengths
 
 TOP = 5  # candidates per position: enough to tell launches apart, and every engine allows it
@@ -64,7 +64,9 @@ def ask_for_logprobs(client: Client, item: Item) -> Reply:
 def _check_prompt(client: Client, item: Item, name: str, topk: int) -> Finding:
     reply = ask_for_logprobs(client, item)
     wrong = _find_wrong(reply, name, topk)
-    written = [{token: finite(value) for token, value in position.items()} for position in named(reply.logprobs)]
+    written = [
+        {token: as_json_number(value) for token, value in position.items()} for position in named(reply.logprobs)
+    ]
     return Finding(
         check=f"signature.{name}",
         ok=not wrong,

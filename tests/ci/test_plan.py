@@ -125,6 +125,6 @@ def test_a_policy_plans_exactly_the_cells_that_its_gate_will_ask_for(capsys: pyt
     assert plan.main(["--policy", str(path), "--format", "json"]) == 0
     planned = [c for job in json.loads(capsys.readouterr().out) for c in job["cells"].split()]
     served = runners.load_runners(matrix.rigs)
-    wanted = {c.id for c in policy.expect(*policy.load(path), matrix)}
+    wanted = {c.id for c in policy.expect_cells(*policy.load_policy(path), matrix)}
     assert all(served[c.rig.id].serves for c in expand(matrix).runnable if c.id in wanted)
     assert sorted(planned) == sorted(wanted)

@@ -155,7 +155,7 @@ def test_what_pytest_is_held_against_in_ci_is_there_and_is_what_the_gates_name()
     folder = CHECKOUT / "ci/baselines"
     assert folder.is_dir()
     for path in (CHECKOUT / "ci/gates").glob("sm*.yaml"):
-        found, _ = policy.load(path)
+        found, _ = policy.load_policy(path)
         assert found.throughput and (path.parent / found.throughput.baseline).resolve() == folder.resolve()
 
 
@@ -187,7 +187,7 @@ def gate_job(cwd: Path, gate_policy: Path) -> dict[str, subprocess.CompletedProc
 
 def green_evidence(gate_policy: Path) -> bytes:
     matrix = load()
-    wanted = {c.id for c in policy.expect(*policy.load(gate_policy), matrix)}
+    wanted = {c.id for c in policy.expect_cells(*policy.load_policy(gate_policy), matrix)}
     cells = [c for c in expand(matrix).runnable if c.id in wanted]
     fields = origin.green(matrix, cells, read_source_state(CHECKOUT).commit, whole=True)
     return evidence_bytes(seal(fields, begun=datetime.now(UTC) - timedelta(minutes=1)))

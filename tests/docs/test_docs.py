@@ -69,7 +69,7 @@ def test_the_yaml_of_a_page_loads_and_plans(page: str, world_of: Callable[[str],
         assert command.lint(matrix, argparse.Namespace()) == 0
     assert runners.load_runners(matrix.rigs, root / "ci/runners.yaml")
     for gate in (place for place in places if place.startswith("ci/gates/")):
-        assert policy.expect(*policy.load(root / gate, owed_with(page)), matrix, owed_with(page))
+        assert policy.expect_cells(*policy.load_policy(root / gate, owed_with(page)), matrix, owed_with(page))
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if p.startswith("how-to/add-a")])

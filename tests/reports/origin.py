@@ -12,8 +12,8 @@ from matrix.planning.owed import read_owed
 from matrix.planning.plan import plan
 from matrix.yaml.load import digest_of
 from matrix.yaml.loaded import Matrix
-from reports.evidence.files import digest
-from reports.evidence.types import plain
+from reports.evidence.files import digest_value
+from reports.evidence.types import as_json_data
 from reports.gate.origin import Today
 from tests.reports import world
 from tests.reports.world import Json
@@ -38,8 +38,14 @@ def host_of(rig: Rig) -> Json:
 
 def cell_record(matrix: Matrix, cell: Cell) -> Json:
     made = plan(matrix, cell)
-    content = plain({"facts": render.facts(cell), "script": shell.render(made)})
-    return {"kind": "cell", "cell": cell.id, "fingerprint": made.fingerprint, **content, "sha256": digest(content)}
+    content = as_json_data({"facts": render.facts(cell), "script": shell.render(made)})
+    return {
+        "kind": "cell",
+        "cell": cell.id,
+        "fingerprint": made.fingerprint,
+        **content,
+        "sha256": digest_value(content),
+    }
 
 
 def launch_record(matrix: Matrix, cell: Cell) -> Json:

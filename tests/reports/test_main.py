@@ -72,7 +72,7 @@ def _fields(folder: Path) -> list[Json]:
     from reports.evidence import files as evidence
     from reports.evidence import types as record
 
-    return [f for r in evidence.read(folder / "e.jsonl") if (f := record.dump(r))["kind"] != "end"]
+    return [f for r in evidence.read_records(folder / "e.jsonl") if (f := record.dump_record(r))["kind"] != "end"]
 
 
 def test_the_gate_is_green_then_red(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -124,7 +124,7 @@ def test_a_gate_that_cannot_judge_leaves_no_older_green(folder: Path, verb: str)
 def test_a_gate_that_dies_leaves_no_older_green(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     argv = ("gate", "--policy", str(folder / "gate.yaml"))
     assert run(folder, *argv) == 0
-    monkeypatch.setattr(gate, "judge", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(gate, "judge_evidence", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run(folder, *argv)
     assert told(folder / "gate.junit.xml") == ("0", "1")

@@ -17,8 +17,8 @@ from matrix.judging.status import Status
 from matrix.model import Excluded
 from reports.board import html
 from reports.board import terminal as table
-from reports.board.text import GLYPHS, View, tone, view
-from reports.evidence.summary import board
+from reports.board.text import GLYPHS, View, make_view, tone_of
+from reports.evidence.summary import make_board
 from reports.expected import ExpectedCell
 from reports.gate import gate
 from tests.reports import world
@@ -29,8 +29,8 @@ EVIL = """</pre><script>alert(1)</script><img src=x onerror=alert(2)> `|**x**| "
 
 def shown(fields: list[Json], expected: Sequence[ExpectedCell] = EXPECTED) -> View:
     records = world.seal(fields)
-    verdict = gate.judge(POLICY, expected, records, now=NOW)
-    return view(board(records, {c.id: c.facts for c in expected}), verdict)
+    verdict = gate.judge_evidence(POLICY, expected, records, now=NOW)
+    return make_view(make_board(records, {c.id: c.facts for c in expected}), verdict)
 
 
 def failing(text: str) -> list[Json]:
@@ -75,7 +75,7 @@ class Elements(HTMLParser):
 
 
 def test_what_a_model_says_is_text_on_the_page() -> None:
-    page = html.render(shown(failing(EVIL)))
+    page = html.render_html(shown(failing(EVIL)))
     found = Elements(page)
     assert not {"script", "img", "onerror", "onload"} & found.seen
     assert EVIL in "".join(found.text)
@@ -85,25 +85,25 @@ def test_what_a_model_says_is_text_on_the_page() -> None:
 @FEW
 @given(st.text(st.sampled_from("<>&\"'`/= abconlscript!-\\{}%#")))
 def test_no_reply_adds_an_element_or_attribute(text: str) -> None:
-    plain, attacked = Elements(html.render(shown(failing("x")))), Elements(html.render(shown(failing(text))))
+    plain, attacked = Elements(html.render_html(shown(failing("x")))), Elements(html.render_html(shown(failing(text))))
     assert attacked.seen <= plain.seen | {"code", "details", "open"}  # ours, shown only when there is something to show
 
 
 def test_the_page_needs_nothing_from_elsewhere() -> None:
-    page = html.render(shown(failing("x")))
+    page = html.render_html(shown(failing("x")))
     assert not re.search(r"""(src|href)=["']?(https?:)?//|@import|url\(|<script|<link""", page)
     assert "default-src 'none'" in page
 
 
 def test_the_page_shows_the_failing_reply_and_the_next_step() -> None:
     fields = failing("the code is 81")
-    text = "".join(Elements(html.render(shown(fields))).text)
+    text = "".join(Elements(html.render_html(shown(fields))).text)
     assert "the code is 81" in text
     assert f"python -m matrix show {PLAIN}" in text
 
 
 def test_a_page_can_be_written_whatever_the_model_says(tmp_path: Path) -> None:
-    html.write(shown(failing("\ud800 \x00 ü")), tmp_path / "out" / "index.html")
+    html.write_html(shown(failing("\ud800 \x00 ü")), tmp_path / "out" / "index.html")
     assert "ü" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
 
 
@@ -112,8 +112,8 @@ def test_pages_say_green_or_red_in_words(fields: list[Json]) -> None:
     what = shown(fields)
     assert what.verdict is not None
     word = "Green" if what.verdict.green else "Red"
-    assert f"{GLYPHS[Status.PASS] if word == 'Green' else GLYPHS[Status.FAIL]} {word}" in html.render(what)
-    assert table.markdown(what).startswith(f"# {word.upper()}: ")
+    assert f"{GLYPHS[Status.PASS] if word == 'Green' else GLYPHS[Status.FAIL]} {word}" in html.render_html(what)
+    assert table.render_markdown(what).startswith(f"# {word.upper()}: ")
     assert word.upper() in terminal(what)
 
 
@@ -125,12 +125,12 @@ def terminal(what: View) -> str:
 
 def test_every_status_has_a_shape_beside_its_colour() -> None:
     assert set(GLYPHS) == set(Status)
-    loud = [GLYPHS[s] for s in Status if tone(s) == "trouble" and not s.endswith("_ERROR")]
+    loud = [GLYPHS[s] for s in Status if tone_of(s) == "trouble" and not s.endswith("_ERROR")]
     assert len(set(loud)) == len(loud)
 
 
 def test_markdown_has_a_row_per_cell_and_defuses_replies() -> None:
-    text = table.markdown(shown(failing(EVIL)))
+    text = table.render_markdown(shown(failing(EVIL)))
     rows = [line for line in text.splitlines() if line.startswith("| canary |")]
     assert len(rows) == 2
     outside = re.sub(r"`[^`\n]*`", "", text)
@@ -140,7 +140,7 @@ def test_markdown_has_a_row_per_cell_and_defuses_replies() -> None:
 
 def test_an_absent_cell_has_its_row() -> None:
     rest = [f for f in world.green() if f.get("cell") != WITH_MTP]
-    for text in (html.render(shown(rest)), table.markdown(shown(rest)), terminal(shown(rest))):
+    for text in (html.render_html(shown(rest)), table.render_markdown(shown(rest)), terminal(shown(rest))):
         assert "MISSING" in text
 
 
@@ -149,10 +149,10 @@ def test_exclusions_are_counted_by_rule() -> None:
         return Excluded(rule=rule, status="INVALID_HW", reason=f"why {rule}", source="s")
 
     cells = {str(i): excluded("fit" if i else "sm") for i in range(3)}
-    what = view(board(world.seal(world.green())), None, cells)  # type: ignore[arg-type]
+    what = make_view(make_board(world.seal(world.green())), None, cells)  # type: ignore[arg-type]
     assert [(e.rule, e.count) for e in what.exclusions] == [("fit", 2), ("sm", 1)]
-    assert "why fit" in html.render(what)
-    assert "| 2 | INVALID_HW | `fit` | why fit |" in table.markdown(what)
+    assert "why fit" in html.render_html(what)
+    assert "| 2 | INVALID_HW | `fit` | why fit |" in table.render_markdown(what)
     assert "3 combinations excluded" in terminal(what)
 
 
@@ -165,7 +165,7 @@ def slow_once(note: str) -> list[Json]:
 def test_what_passed_only_on_a_fresh_launch_is_shown_though_everything_is_green() -> None:
     what = shown(slow_once("0.81 of the baseline, 0.99 on a fresh launch"))
     assert what.verdict is not None and what.verdict.green
-    for text in ("".join(Elements(html.render(what)).text), table.markdown(what), terminal(what)):
+    for text in ("".join(Elements(html.render_html(what)).text), table.render_markdown(what), terminal(what)):
         assert "0.81 of the baseline, 0.99 on a fresh launch" in text
         assert "2 of 2 cells passed what they ran, 1 with a note" in text
     assert "with a note" not in terminal(shown(world.green()))
@@ -173,24 +173,24 @@ def test_what_passed_only_on_a_fresh_launch_is_shown_though_everything_is_green(
 
 def test_a_note_is_text_in_every_report() -> None:
     what = shown(slow_once(EVIL))
-    assert not {"script", "img", "onerror", "onload"} & Elements(html.render(what)).seen
-    assert "<script" not in table.markdown(what)
+    assert not {"script", "img", "onerror", "onload"} & Elements(html.render_html(what)).seen
+    assert "<script" not in table.render_markdown(what)
 
 
 @pytest.mark.parametrize("inert", [False, True])
 def test_predictions_have_a_table_with_their_outcomes(inert: bool) -> None:
     what = shown([*world.paired(), *[world.size(SHARED, world.LAYERS)] * inert], PAIR)
     outcome = "refuted" if inert else "proven"
-    row = next(line for line in table.markdown(what).splitlines() if line.startswith(f"| `{SHARED}` |"))
+    row = next(line for line in table.render_markdown(what).splitlines() if line.startswith(f"| `{SHARED}` |"))
     assert row.startswith(f"| `{SHARED}` | indexcache | bytes | {outcome} | ") and "512 predicted" in row
-    page = "".join(Elements(html.render(what)).text)
+    page = "".join(Elements(html.render_html(what)).text)
     assert "Predictions" in page and "512 predicted" in page
     assert ("1 refuted, 1 proven" if inert else "2 proven") in terminal(what)
 
 
 def test_without_neighbours_there_is_no_table_of_predictions() -> None:
     what = shown(world.green())
-    assert "Predictions" not in html.render(what) and "Predictions" not in table.markdown(what)
+    assert "Predictions" not in html.render_html(what) and "Predictions" not in table.render_markdown(what)
 
 
 def test_a_feature_that_a_prediction_proves_is_shown_as_proven() -> None:

@@ -16,7 +16,7 @@ from matrix.model import Fails, KnownFailure, Source
 from matrix.planning.kv import Shape
 from matrix.planning.owed import CELL, Item, Owed
 from reports.evidence import types as record
-from reports.evidence.files import line_of
+from reports.evidence.files import format_line
 from reports.evidence.types import Record
 from reports.expected import ExpectedCell
 from reports.gate.policy import Policy, Requirement
@@ -149,19 +149,19 @@ def paired() -> list[Json]:
 
 
 def typed(fields: Iterable[Mapping[str, Any]], run: str = "r1", begun: datetime = BEGUN) -> list[Record]:
-    return [record.parse({"t": begun.isoformat(), "run": run, **f}) for f in fields]
+    return [record.parse_record({"t": begun.isoformat(), "run": run, **f}) for f in fields]
 
 
 def seal(fields: Iterable[Mapping[str, Any]], run: str = "r1", begun: datetime = BEGUN, **end: Any) -> list[Record]:
     """Typed records with an `end` that is right about them."""
     body = typed(fields, run, begun)
-    digest = hashlib.sha256(b"".join(line_of(record.dump(r)) for r in body)).hexdigest()
+    digest = hashlib.sha256(b"".join(format_line(record.dump_record(r)) for r in body)).hexdigest()
     last = {"kind": "end", "exit_code": 0, "interrupted": False, "duration_s": 9.5, "launches": 2, **end}
     return [*body, *typed([{**last, "records": len(body), "sha256": digest}], run, begun)]
 
 
 def write(records: Iterable[Record]) -> bytes:
-    return b"".join(line_of(record.dump(r)) for r in records)
+    return b"".join(format_line(record.dump_record(r)) for r in records)
 
 
 REAL = tuple(s for s in Status if s not in (Status.PASS, Status.MEASURED, Status.XFAIL))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from matrix.errors import ConfigError
-from reports.compare.baselines import Baseline, read
+from reports.compare.baselines import Baseline, read_baseline
 from reports.evidence.files import EvidenceWriter
 from suites.measure import loads
 from tests.suites.world import cell
@@ -31,14 +31,14 @@ def launches(path: Path, values: list[float], name: str = "wave_output_throughpu
 
 
 def slower(path: Path, **changes: Any) -> list[bool]:
-    found = loads.check_baseline(read([path]), cell(), RESULT | changes, WHERE)
+    found = loads.check_baseline(read_baseline([path]), cell(), RESULT | changes, WHERE)
     return [finding.ok for finding in found if finding.check.endswith("wave_output_throughput")]
 
 
 def test_one_value_per_run_whatever_the_client(tmp_path: Path) -> None:
     path = launches(tmp_path / "b.jsonl", [100.0, 101.0, 99.0])
     launches(path, [103.0], run="r")  # run r0 again: its median is taken
-    assert sorted(read([path]).launches(cell().id, "wave_output_throughput", WHERE)) == [99.0, 101.0, 101.5]
+    assert sorted(read_baseline([path]).launches(cell().id, "wave_output_throughput", WHERE)) == [99.0, 101.0, 101.5]
 
 
 def test_each_launch_of_a_run_is_one_value_and_the_attempt_is_no_condition(tmp_path: Path) -> None:
@@ -50,11 +50,11 @@ def test_each_launch_of_a_run_is_one_value_and_the_attempt_is_no_condition(tmp_p
         writer.append([launch, {**measured, "conditions": WHERE}])
         writer.append([launch, {**measured, "value": 100.0, "conditions": {**WHERE, "attempt": 2}}])
         writer.append([{**measured, "value": 102.0, "conditions": WHERE}])  # a later test, on the new engine
-    assert read([tmp_path / "b.jsonl"]).launches(cell().id, "wave_output_throughput", WHERE) == [80.0, 101.0]
+    assert read_baseline([tmp_path / "b.jsonl"]).launches(cell().id, "wave_output_throughput", WHERE) == [80.0, 101.0]
 
 
 def test_other_conditions_and_cells_are_not_compared(tmp_path: Path) -> None:
-    found = read([launches(tmp_path / "b.jsonl", [100.0])])
+    found = read_baseline([launches(tmp_path / "b.jsonl", [100.0])])
     assert found.launches(cell().id, "wave_output_throughput", {**WHERE, "concurrency": 3}) == []
     assert found.launches("other", "wave_output_throughput", WHERE) == []
     assert found.launches(cell().id, "median_tpot_ms", WHERE) == []
@@ -82,4 +82,4 @@ def test_without_a_baseline_nothing_is_asserted() -> None:
 def test_a_file_that_is_no_evidence_is_named(tmp_path: Path) -> None:
     (tmp_path / "b.jsonl").write_text("nonsense\n")
     with pytest.raises(ConfigError, match="not JSON"):
-        read([tmp_path / "b.jsonl"])
+        read_baseline([tmp_path / "b.jsonl"])

@@ -23,7 +23,7 @@ from matrix.checkout import CHECKOUT
 from matrix.judging.status import GREEN, Status
 from reports.evidence import files as evidence
 from reports.evidence import junit
-from reports.evidence.summary import board
+from reports.evidence.summary import make_board
 from reports.evidence.types import Record, Result
 from tests.fixtures.launch.docker.docker_plans import CANARY
 
@@ -43,7 +43,7 @@ class Run:
 
     @property
     def records(self) -> Sequence[Record]:
-        return evidence.read(self.folder / "e.jsonl")
+        return evidence.read_records(self.folder / "e.jsonl")
 
     @property
     def results(self) -> list[Result]:
@@ -74,7 +74,7 @@ def test_a_launch_that_fails_as_known_is_no_pass_and_told_once(tmp_path: Path, w
     [told] = [r for r in found.results if r.matched]
     assert (told.at, told.how) == ("before_ready", "hang") and "(at graphs" in told.matched
     assert all("not asked" in r.message for r in found.results if not r.matched)
-    row = board(found.records).rows[0]
+    row = make_board(found.records).rows[0]
     assert row.not_run and [t.status for t in row.troubles] == [Status.MISSING]  # other suites that were not chosen
 
 
@@ -96,9 +96,9 @@ def test_a_launch_that_fails_otherwise_is_red_and_told_once(
     assert count > 5 and found.code == 1
     [told] = [r for r in found.results if r.status is status]
     assert why in told.message
-    outcomes = Counter(type(o).__name__ for s in junit.load(tmp_path / "junit.xml") for c in s for o in c.result)
+    outcomes = Counter(type(o).__name__ for s in junit.load_junit(tmp_path / "junit.xml") for c in s for o in c.result)
     assert outcomes == {"Error": 1, "Skipped": count - 1}
-    troubles = [t.status for t in board(found.records).rows[0].troubles]
+    troubles = [t.status for t in make_board(found.records).rows[0].troubles]
     assert troubles == [
         status,
         NOT_ASKED,

@@ -62,16 +62,19 @@ def run(folder: Path, *words: str, launches: str = "-", cells: Sequence[str] = (
     )  # fmt: skip
     said = done.stdout + done.stderr
     assert path.exists(), said
-    return Done(evidence.read(path), said)
+    return Done(evidence.read_records(path), said)
 
 
 def judged(folder: Path, records: Sequence[Record], more: str = "") -> list[str]:
     """The reasons of a policy that requires this cell, and names nothing of it."""
     path = folder / "gate.yaml"
     path.write_text(f"title: One cell\nrequire:\n  - glob: {CANARY}\nmax_age_h: 24\n{more}")
-    found, doc = policy.load(path)
+    found, doc = policy.load_policy(path)
     return [
-        str(r) for r in gate.judge(found, policy.expect(found, doc, load()), records, now=datetime.now(UTC)).reasons
+        str(r)
+        for r in gate.judge_evidence(
+            found, policy.expect_cells(found, doc, load()), records, now=datetime.now(UTC)
+        ).reasons
     ]
 
 

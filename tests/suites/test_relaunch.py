@@ -16,12 +16,12 @@ import pytest
 from matrix.checkout import CHECKOUT
 from matrix.judging.status import Status
 from reports.board import terminal as table
-from reports.board.text import view
-from reports.compare.baselines import read
+from reports.board.text import make_view
+from reports.compare.baselines import read_baseline
 from reports.evidence import files as evidence
 from reports.evidence import junit
 from reports.evidence.files import EvidenceWriter
-from reports.evidence.summary import board
+from reports.evidence.summary import make_board
 from reports.evidence.types import Found, Launch, Measured, Record, Result
 from reports.evidence.types import Run as RunRecord
 from tests.fixtures.launch.docker.docker_plans import CANARY
@@ -41,7 +41,7 @@ class Run:
 
     @property
     def records(self) -> Sequence[Record]:
-        return evidence.read(self.folder / "e.jsonl")
+        return evidence.read_records(self.folder / "e.jsonl")
 
     @property
     def statuses(self) -> dict[str, Status]:
@@ -101,9 +101,9 @@ def test_slow_once_passes_and_the_test_after_it_is_asked_of_the_new_engine(slow_
 def test_slow_once_is_said_in_every_report(slow_once: Run) -> None:
     notes = [f.note for f in slow_once.judged()]
     assert notes and all(" of the baseline, " in n and n.endswith(" on a fresh launch") for n in notes)
-    cases = [c for s in junit.load(slow_once.folder / "junit.xml") for c in s if c.name.startswith(SINGLE)]
-    assert "on a fresh launch" in junit.properties(cases[0])["note"]
-    shown = table.markdown(view(board(slow_once.records)))
+    cases = [c for s in junit.load_junit(slow_once.folder / "junit.xml") for c in s if c.name.startswith(SINGLE)]
+    assert "on a fresh launch" in junit.read_properties(cases[0])["note"]
+    shown = table.render_markdown(make_view(make_board(slow_once.records)))
     assert "Green, with a note" in shown and notes[0] in shown
 
 
@@ -111,7 +111,7 @@ def test_the_next_baseline_takes_each_launch_as_one_value(slow_once: Run) -> Non
     measured = [r for r in slow_once.records if isinstance(r, Measured) and r.test == SINGLE]
     tpot = [r for r in measured if r.name == "median_tpot_ms"]
     assert [r.conditions.get("attempt") for r in tpot] == [None, 2]
-    later = read([slow_once.folder / "e.jsonl"])
+    later = read_baseline([slow_once.folder / "e.jsonl"])
     assert later.launches(CANARY, "median_tpot_ms", tpot[0].conditions) == [r.value for r in tpot]
 
 

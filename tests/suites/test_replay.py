@@ -20,7 +20,7 @@ from matrix.checkout import CHECKOUT
 from matrix.judging.status import Status
 from reports.evidence import files as evidence
 from reports.evidence import types as record
-from reports.evidence.files import line_of, sealed
+from reports.evidence.files import format_line, is_sealed
 from reports.evidence.kept import folder_of
 from reports.evidence.types import Record, Result
 from reports.replay.differences import Replayed, compare_replay
@@ -67,15 +67,15 @@ class Recorded:
         """The replay of the run as somebody edited and sealed it anew."""
         lines = [line for line in map(edit, self.fields) if line is not None]
         records = seal_again(lines)
-        assert sealed(records)
+        assert is_sealed(records)
         return compare_replay(records, self.derived)
 
 
 def seal_again(fields: list[Json]) -> list[Record]:
-    body = [record.parse(f) for f in fields if f["kind"] != "end"]
+    body = [record.parse_record(f) for f in fields if f["kind"] != "end"]
     (end,) = (f for f in fields if f["kind"] == "end")
-    sha256 = hashlib.sha256(b"".join(line_of(record.dump(r)) for r in body)).hexdigest()
-    return [*body, record.parse({**end, "records": len(body), "sha256": sha256})]
+    sha256 = hashlib.sha256(b"".join(format_line(record.dump_record(r)) for r in body)).hexdigest()
+    return [*body, record.parse_record({**end, "records": len(body), "sha256": sha256})]
 
 
 @pytest.fixture(scope="module")
@@ -86,11 +86,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
         "-p", "tests.suites.no_network", "suites", f"--replay={path}", f"--evidence={folder / 'derived.jsonl'}"
     )
     assert (folder / "derived.jsonl").exists(), said
-    return Recorded(path, evidence.read(folder / "derived.jsonl"))
+    return Recorded(path, evidence.read_records(folder / "derived.jsonl"))
 
 
 def test_a_run_agrees_with_itself_without_engine_or_network(run: Recorded) -> None:
-    found = compare_replay(evidence.read(run.path), run.derived)
+    found = compare_replay(evidence.read_records(run.path), run.derived)
     assert (found.disagreements, found.unreplayable, found.tests) == ((), (), 4)
     statuses = {r.test: r.status for r in run.derived if isinstance(r, Result)}
     assert statuses["test_answers_first_token"] is Status.PASS
@@ -191,7 +191,7 @@ def test_replies_that_were_touched_are_each_named(run: Recorded, copied: Path) -
     by_test[shortened]["sha256"] = _rewritten(copied, own, lambda lines: lines[:-1])
     (folder_of(copied) / f"{by_test[gone]['sha256']}.jsonl.gz").unlink()
     by_test[edited]["sha256"] = _rewritten(copied, by_test[edited]["sha256"], _says_something_else)
-    copied.write_bytes(b"".join(line_of(record.dump(r)) for r in seal_again(fields)))
+    copied.write_bytes(b"".join(format_line(record.dump_record(r)) for r in seal_again(fields)))
     found = replay_evidence([copied])
     why = {u.test: u.why for u in found.unreplayable}
     assert "another test's" in why[swapped]
@@ -225,7 +225,7 @@ def test_a_launch_that_failed_fails_again(tmp_path: Path) -> None:
     path = record_run(tmp_path, "exits", "test_answers_first_token or test_knows_facts")
     found = replay_evidence([path])
     assert (found.disagreements, found.unreplayable, found.tests) == ((), (), 2)
-    statuses = {r.status for r in evidence.read(path) if isinstance(r, Result)}
+    statuses = {r.status for r in evidence.read_records(path) if isinstance(r, Result)}
     assert statuses == {Status.CRASH, Status.NOT_ASKED}  # the launch is told once, now as then
     assert any(d.what == "result status" for d in Recorded(path, _derived(path)).edited(
         lambda f: {**f, "status": "PASS"} if f["kind"] == "result" else f
@@ -235,4 +235,4 @@ def test_a_launch_that_failed_fails_again(tmp_path: Path) -> None:
 def _derived(path: Path) -> list[Record]:
     target = path.with_name("again.jsonl")
     pytest_run("suites", f"--replay={path}", f"--evidence={target}")
-    return evidence.read(target)
+    return evidence.read_records(target)

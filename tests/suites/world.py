@@ -24,7 +24,7 @@ from reports.compare.baselines import Baseline
 from reports.evidence import kept
 from reports.evidence.finding import Finding
 from reports.evidence.outbox import Evidence, Outbox
-from reports.evidence.outcome import OURS, fault
+from reports.evidence.outcome import OURS, classify_fault
 from suites import (
     test_boot,
     test_chunked_prefill,
@@ -207,7 +207,7 @@ class Outcome:
     @property
     def noticed(self) -> bool:
         """Red in the engine's name: a FAIL, CRASH or HANG, and no bug of ours or trouble of the host."""
-        return self.red and fault(self.error, call=True) not in OURS
+        return self.red and classify_fault(self.error, call=True) not in OURS
 
     @property
     def replays(self) -> bool:

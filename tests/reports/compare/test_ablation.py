@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reports.compare.ablation import ablations, render
+from reports.compare.ablation import find_ablations, render_ablations
 from tests.reports import world
 from tests.reports.world import PLAIN, WITH_MTP
 
@@ -15,7 +15,7 @@ def measured(cell: str, value: float, name: str = "median_tpot_ms", **conditions
 
 
 def told(*numbers: dict[str, Any]) -> list[str]:
-    return [str(a) for a in ablations(world.typed([*world.green(), *numbers]))]
+    return [str(a) for a in find_ablations(world.typed([*world.green(), *numbers]))]
 
 
 def test_a_feature_is_compared_with_the_cell_without_it() -> None:
@@ -30,4 +30,4 @@ def test_other_conditions_and_other_names_are_no_pair() -> None:
 
 
 def test_nothing_to_compare_is_said() -> None:
-    assert render([]) == "no two cells here differ by one feature and measured the same"
+    assert render_ablations([]) == "no two cells here differ by one feature and measured the same"

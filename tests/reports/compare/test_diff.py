@@ -31,22 +31,22 @@ def typed(*fields: Json) -> list[Record]:
 )
 def test_a_change_has_a_name(before: str | None, after: str | None, change: str) -> None:
     old, new = (typed(*([world.result(PLAIN, "boot", s)] if s else [])) for s in (before, after))
-    assert [d.change for d in diff.diff(old, new)] == [change]
+    assert [d.change for d in diff.compare_runs(old, new)] == [change]
 
 
 def test_equal_runs_have_no_difference() -> None:
-    assert diff.diff(world.seal(world.green()), world.seal(world.green(), "r2")) == []
-    assert diff.render([]) == "no difference"
+    assert diff.compare_runs(world.seal(world.green()), world.seal(world.green(), "r2")) == []
+    assert diff.render_differences([]) == "no difference"
 
 
 def test_an_expected_test_that_did_not_report_is_missing() -> None:
     new = world.typed([{"kind": "expected", "cell": PLAIN, "tests": [world.nodeid("boot", PLAIN)]}])
-    assert [d.change for d in diff.diff(world.typed([world.result(PLAIN, "boot")]), new)] == ["missing"]
+    assert [d.change for d in diff.compare_runs(world.typed([world.result(PLAIN, "boot")]), new)] == ["missing"]
 
 
 def test_the_worst_changes_come_first_and_are_summed_up() -> None:
     old = typed(world.result(PLAIN, "boot"), world.result(PLAIN, "needle", "FAIL"))
     new = typed(world.result(PLAIN, "boot", "CRASH"), world.result(PLAIN, "needle"))
-    lines = diff.render(diff.diff(old, new)).splitlines()
+    lines = diff.render_differences(diff.compare_runs(old, new)).splitlines()
     assert [line.split()[0] for line in lines] == ["broken", "fixed", "1"]
     assert lines[-1] == "1 broken, 1 fixed"

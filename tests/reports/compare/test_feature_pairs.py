@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reports.compare.feature_pairs import neighbours
+from reports.compare.feature_pairs import find_feature_pairs
 from tests.reports.world import PLACE
 
 
@@ -24,14 +24,14 @@ def cell(*features: str, **place: str) -> Cell:
 
 def test_a_cell_is_beside_the_one_without_a_feature() -> None:
     plain, mtp, both = cell(), cell("mtp"), cell("mtp", "indexcache")
-    found = [(n.cell, n.without, n.feature) for n in neighbours([plain, mtp, both])]
+    found = [(n.cell, n.without, n.feature) for n in find_feature_pairs([plain, mtp, both])]
     assert found == [(mtp, plain, "mtp"), (both, mtp, "indexcache")]
 
 
 @pytest.mark.parametrize("place", ["rig", "release", "checkpoint"])
 def test_cells_of_another_place_are_no_neighbours(place: str) -> None:
-    assert list(neighbours([cell(), cell("mtp", **{place: "other"})])) == []
+    assert list(find_feature_pairs([cell(), cell("mtp", **{place: "other"})])) == []
 
 
 def test_what_is_not_known_has_no_place() -> None:
-    assert list(neighbours([Cell({}), Cell({}), cell("mtp")])) == []
+    assert list(find_feature_pairs([Cell({}), Cell({}), cell("mtp")])) == []

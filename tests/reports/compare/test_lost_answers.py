@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.compare.lost_answers import noticed, paired, render
+from reports.compare.lost_answers import pair_cells, render_pairs, smallest_noticed_rate
 from reports.evidence.types import Record
 from tests.reports import world
 from tests.reports.world import LAW
@@ -25,14 +25,14 @@ def run(*cells: list[dict[str, Any]]) -> list[Record]:
 
 
 def test_a_cell_that_lost_answers_beyond_luck_is_worse() -> None:
-    (pair,) = paired(run(answers("a", [True] * 20)), run(answers("a", [False] * 5 + [True] * 15)))
+    (pair,) = pair_cells(run(answers("a", [True] * 20)), run(answers("a", [False] * 5 + [True] * 15)))
     assert (pair.lost, pair.won, pair.worse) == (("i0", "i1", "i2", "i3", "i4"), 0, True)
     assert pair.p == pytest.approx(0.5**5)
 
 
 def test_as_many_won_as_lost_is_luck() -> None:
     before, after = [True] * 5 + [False] * 5, [False] * 5 + [True] * 5
-    (pair,) = paired(run(answers("a", before)), run(answers("a", after)))
+    (pair,) = pair_cells(run(answers("a", before)), run(answers("a", after)))
     assert (len(pair.lost), pair.won, pair.worse) == (5, 5, False)
 
 
@@ -40,27 +40,27 @@ def test_what_one_cell_may_not_lose_alone_one_of_twenty_may() -> None:
     """Five losses are 3 %: too few once twenty cells had the chance."""
     names = [f"c{i}" for i in range(20)]
     after = [answers(n, [False] * 5 + [True] * 15 if n == "c0" else [True] * 20) for n in names]
-    assert not any(p.worse for p in paired(run(*(answers(n, [True] * 20) for n in names)), run(*after)))
+    assert not any(p.worse for p in pair_cells(run(*(answers(n, [True] * 20) for n in names)), run(*after)))
 
 
 def test_only_items_of_both_runs_and_of_the_same_bytes_count() -> None:
     old = run(answers("a", [True] * 9, data={"prompt_sha256": "1"}), answers("b", [True] * 9))
-    assert paired(old, run(answers("a", [False] * 9, data={"prompt_sha256": "2"}))) == []
-    assert [p.items for p in paired(old, run(answers("b", [True] * 4)))] == [4]
-    assert render([]).startswith("no item was asked in both runs")
+    assert pair_cells(old, run(answers("a", [False] * 9, data={"prompt_sha256": "2"}))) == []
+    assert [p.items for p in pair_cells(old, run(answers("b", [True] * 4)))] == [4]
+    assert render_pairs([]).startswith("no item was asked in both runs")
 
 
 def test_an_item_that_was_wrong_once_was_not_right() -> None:
     twice = run(answers("a", [True]), answers("a", [False]))
-    (pair,) = paired(run(answers("a", [True])), twice)
+    (pair,) = pair_cells(run(answers("a", [True])), twice)
     assert pair.lost == ("i0",)
 
 
 def test_it_says_what_it_could_have_noticed() -> None:
-    assert noticed(4, 0.05) is None, "four losses of four are 6 %"
-    rate = noticed(60, 0.05)
+    assert smallest_noticed_rate(4, 0.05) is None, "four losses of four are 6 %"
+    rate = smallest_noticed_rate(60, 0.05)
     assert rate is not None and 0.10 < rate < 0.12
-    text = render(paired(run(answers("a", [True] * 20)), run(answers("a", [False] * 5 + [True] * 15))))
+    text = render_pairs(pair_cells(run(answers("a", [True] * 20)), run(answers("a", [False] * 5 + [True] * 15))))
     assert "WORSE    a: 5 of 20 items lost, 0 won, p = 0.031 (would notice a loss of 31%): i0, i1" in text
     assert "1 of 1 cells answer worse" in text
 
@@ -68,5 +68,5 @@ def test_it_says_what_it_could_have_noticed() -> None:
 @LAW
 @given(st.integers(5, 200), st.integers(5, 200))
 def test_more_items_never_notice_less(few: int, more: int) -> None:
-    small, large = (noticed(n, 0.05) for n in sorted((few, few + more)))
+    small, large = (smallest_noticed_rate(n, 0.05) for n in sorted((few, few + more)))
     assert small is not None and large is not None and large <= small + 1e-9

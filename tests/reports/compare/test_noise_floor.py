@@ -16,7 +16,7 @@ def asked(cell: str, logprob: float, item: str = "long", check: str = repeats.FI
 
 
 def apart(*cells: list[world.Json]) -> float | None:
-    return repeats.apart(world.typed(each) for each in cells)
+    return repeats.measure_noise(world.typed(each) for each in cells)
 
 
 def test_the_largest_distance_within_a_cell_counts_and_none_between_cells() -> None:

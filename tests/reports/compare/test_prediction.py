@@ -12,9 +12,9 @@ from matrix.planning.expand import expand
 from matrix.yaml.load import load
 from reports.__main__ import main
 from reports.compare import noise_floor as repeats
-from reports.compare.prediction import Prediction, predictions
-from reports.evidence.types import parse
-from reports.gate.policy import expected
+from reports.compare.prediction import Prediction, judge_predictions
+from reports.evidence.types import parse_record
+from reports.gate.policy import make_expected
 from tests.reports import world
 
 BASE = "cpu.llamacpp_2026_10_11549.canary_bf16"
@@ -51,8 +51,8 @@ def held(cell: str, first: float) -> world.Json:
 def judged(*fields: world.Json) -> list[Prediction]:
     """What is judged of the recorded cells; what they left nothing for is another test's."""
     recorded = {f["cell"] for f in fields}
-    cells = [expected(load(), c) for c in expand(load()).runnable if c.id in recorded]
-    return [p for p in predictions(cells, world.typed(fields)) if p.outcome != "absent"]
+    cells = [make_expected(load(), c) for c in expand(load()).runnable if c.id in recorded]
+    return [p for p in judge_predictions(cells, world.typed(fields)) if p.outcome != "absent"]
 
 
 def outcomes(*fields: world.Json) -> dict[str, str]:
@@ -99,9 +99,9 @@ def test_indexcache_changes_numbers_only_beyond_index_topk(
 
 def test_what_an_engine_differs_by_from_itself_is_no_proof() -> None:
     """SGLang 0.5.17 on H100: 0 below and 0.25 beyond, as much as two asks of one launch are apart. Recorded there."""
-    records = [parse(json.loads(line)) for line in NOISY.read_text(encoding="utf-8").splitlines()]
+    records = [parse_record(json.loads(line)) for line in NOISY.read_text(encoding="utf-8").splitlines()]
     recorded = {r.cell for r in records}
-    found = predictions([expected(load(), c) for c in expand(load()).runnable if c.id in recorded], records)
+    found = judge_predictions([make_expected(load(), c) for c in expand(load()).runnable if c.id in recorded], records)
     (numbers,) = [p for p in found if p.what == "numbers"]
     assert (numbers.outcome, numbers.detail) == (
         "unproven",
@@ -133,12 +133,12 @@ def test_a_drafted_token_says_nothing_of_attention() -> None:
             made = world.signature(cell, name, -1.0)
             positions = [*made["data"]["signature"], *[second] * (name == "long")]
             fields.append({**made, "data": {"signature": positions}})
-    found = {p.what: p.outcome for p in predictions(world.PAIR, world.typed(fields))}
+    found = {p.what: p.outcome for p in judge_predictions(world.PAIR, world.typed(fields))}
     assert found["numbers"] == "refuted"
 
 
 def test_what_was_not_recorded_is_absent_and_named() -> None:
-    found = {p.what: p for p in predictions(world.PAIR, world.typed([world.size(world.PLAIN, 4)]))}
+    found = {p.what: p for p in judge_predictions(world.PAIR, world.typed([world.size(world.PLAIN, 4)]))}
     assert {what: p.outcome for what, p in found.items()} == {"bytes": "absent", "numbers": "absent"}
     assert found["bytes"].detail == f"{world.SHARED} recorded no kv_layout"
     assert f"{world.PLAIN} recorded no signature.long" in found["numbers"].detail

@@ -14,11 +14,11 @@ from rich.console import Console
 from matrix.judging.status import Status
 from reports.board import html
 from reports.board import terminal as table
-from reports.board.text import view
+from reports.board.text import make_view
 from reports.evidence import junit
 from reports.evidence.attempts import ANSWERED, link_retries, order_by_time
 from reports.evidence.junit_attempts import tell_by_case
-from reports.evidence.summary import board
+from reports.evidence.summary import make_board
 from reports.evidence.types import Record
 from reports.gate import gate
 from reports.gate.gate import Verdict
@@ -34,7 +34,7 @@ NO_ANSWER = set(Status) - ANSWERED - {Status.FLAKE}
 
 
 def judge(records: Sequence[Record], policy: Policy = ALLOWING) -> Verdict:
-    return gate.judge(policy, EXPECTED, records, now=NOW)
+    return gate.judge_evidence(policy, EXPECTED, records, now=NOW)
 
 
 def said(records: Sequence[Record], policy: Policy = ALLOWING) -> str:
@@ -72,7 +72,7 @@ def test_trouble_of_the_host_or_of_ours_is_superseded_by_the_retry_alone_and_tol
 def test_a_retry_that_saw_nothing_answers_no_failure_whatever_a_policy_allows(bad: str, status: Status) -> None:
     lax = replace(POLICY, allow=tuple({*POLICY.allow, status}))
     expected = tuple(replace(cell, suites=()) for cell in EXPECTED)
-    found = gate.judge(lax, expected, [*first(bad), *again(status)], now=NOW)
+    found = gate.judge_evidence(lax, expected, [*first(bad), *again(status)], now=NOW)
     assert any(f"{NEEDLE} came to {bad}" in str(reason) for reason in found.reasons)
 
 
@@ -101,7 +101,7 @@ def test_an_expired_clause_does_not_speak_where_another_holds() -> None:
 def test_what_a_policy_allows_without_a_retry_it_allows_with_one() -> None:
     lenient = replace(POLICY, allow=(*POLICY.allow, Status.NOT_EVIDENCE))
     wanted = [replace(cell, suites=()) for cell in EXPECTED]
-    assert gate.judge(lenient, wanted, first("NOT_EVIDENCE"), now=NOW).green
+    assert gate.judge_evidence(lenient, wanted, first("NOT_EVIDENCE"), now=NOW).green
     verdict = judge([*first("NOT_EVIDENCE"), *again()], lenient)
     assert verdict.green and "NOT_EVIDENCE in run r1" in verdict.told[0]
 
@@ -129,7 +129,7 @@ def test_a_retry_that_does_not_answer_green_supersedes_nothing_softer(status: st
 
 
 def test_a_host_error_of_a_retry_hides_no_failure() -> None:
-    row = board([*first(), *again("HOST_ERROR")]).rows[0]
+    row = make_board([*first(), *again("HOST_ERROR")]).rows[0]
     assert {t.name: t.status for t in row.tests}[NEEDLE] is Status.FAIL
 
 
@@ -205,23 +205,23 @@ def test_a_launch_that_failed_is_excused_with_the_test_that_tells_it_and_by_noth
 
 def test_every_report_shows_both_answers(tmp_path: Path) -> None:
     records = [*first(), *again()]
-    shown = view(board(records, {c.id: c.facts for c in EXPECTED}), judge(records))
+    shown = make_view(make_board(records, {c.id: c.facts for c in EXPECTED}), judge(records))
     out = io.StringIO()
     table.print_table(shown, Console(file=out, width=1000))
-    for text in (out.getvalue(), table.markdown(shown), html.render(shown)):
+    for text in (out.getvalue(), table.render_markdown(shown), html.render_html(shown)):
         assert f"FAIL in run r1: {SAID}" in text and "PASS in run r2, a retry of r1" in text
         assert "at most 34.0%" in text
     one = write(tmp_path / "1.xml", case(PLAIN, f"{NEEDLE}[{PLAIN}]", "f0"))
     for _ in range(2):  # a second time changes nothing
-        junit.merge([one], records, tmp_path / "1.xml")
-    (found,) = [c for s in junit.load(tmp_path / "1.xml") for c in s]
-    assert junit.properties(found)["attempts"] == tell_by_case(records)[PLAIN, f"{NEEDLE}[{PLAIN}]"]
+        junit.merge_junit([one], records, tmp_path / "1.xml")
+    (found,) = [c for s in junit.load_junit(tmp_path / "1.xml") for c in s]
+    assert junit.read_properties(found)["attempts"] == tell_by_case(records)[PLAIN, f"{NEEDLE}[{PLAIN}]"]
     assert (tmp_path / "1.xml").read_text().count('name="attempts"') == 1
 
 
 def test_answers_that_nobody_asked_for_are_shown_too() -> None:
     later = world.seal(stated(world.green()), "r2", BEGUN + 5 * MINUTES)
-    shown = view(board([*first(), *later]))
+    shown = make_view(make_board([*first(), *later]))
     assert any(f"FAIL in run r1: {SAID}; PASS in run r2" in told for _, told in shown.asked_again)
 
 

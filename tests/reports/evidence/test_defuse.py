@@ -101,7 +101,12 @@ def test_no_report_obeys_or_holds_all_of_a_reply() -> None:
     out = io.StringIO()
     table.print_table(what, Console(file=out, width=200))
     reasons = "\n".join(map(str, what.verdict.reasons if what.verdict else ()))
-    text = {"terminal": out.getvalue(), "markdown": table.markdown(what), "html": html.render(what), "gate": reasons}
+    text = {
+        "terminal": out.getvalue(),
+        "markdown": table.render_markdown(what),
+        "html": html.render_html(what),
+        "gate": reasons,
+    }
     for where, told in text.items():
         assert obeyed(told) <= {"\u200b"} if where == "markdown" else not obeyed(told), where
         told.encode()
@@ -135,4 +140,4 @@ def test_gate_reasons_are_one_line() -> None:
 
 
 def test_junit_is_shown_as_anything_else() -> None:
-    assert junit._shown("\x9b" + "x" * 10**6).startswith("\\x9bx")
+    assert junit._clean_text("\x9b" + "x" * 10**6).startswith("\\x9bx")

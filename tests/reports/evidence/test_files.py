@@ -39,7 +39,7 @@ def run(path: Path, run_id: str = "r1") -> None:
 
 def test_what_is_written_is_read_back_typed(path: Path) -> None:
     run(path)
-    first, finding, end = evidence.read(path)
+    first, finding, end = evidence.read_records(path)
     assert isinstance(first, Run)
     assert isinstance(finding, Found)
     assert (finding.check, finding.ok, finding.run) == ("needle.found", False, "r1")
@@ -49,12 +49,12 @@ def test_what_is_written_is_read_back_typed(path: Path) -> None:
 
 def test_a_written_run_is_sealed_and_no_other_one_is(path: Path) -> None:
     run(path)
-    records = evidence.read(path)
-    assert evidence.sealed(records)
-    assert not evidence.sealed(records[:-1])
-    assert not evidence.sealed([records[0], records[-1]])
-    assert not evidence.sealed([records[0], replace(records[1], cell="other"), records[-1]])
-    assert not evidence.sealed([])
+    records = evidence.read_records(path)
+    assert evidence.is_sealed(records)
+    assert not evidence.is_sealed(records[:-1])
+    assert not evidence.is_sealed([records[0], records[-1]])
+    assert not evidence.is_sealed([records[0], replace(records[1], cell="other"), records[-1]])
+    assert not evidence.is_sealed([])
 
 
 def test_lines_are_on_disk_before_append_returns(path: Path) -> None:
@@ -67,7 +67,7 @@ def test_launches_that_worked_are_counted(path: Path) -> None:
     with EvidenceWriter(path, "r1") as writer:
         writer.append([{"kind": "launch", "outcome": "ok"}, {"kind": "launch", "outcome": "EngineExited"}])
         writer.end(exit_code=0, interrupted=False, duration_s=1)
-    assert [r.launches for r in evidence.read(path) if isinstance(r, End)] == [1]
+    assert [r.launches for r in evidence.read_records(path) if isinstance(r, End)] == [1]
 
 
 def test_a_second_writer_is_told_what_to_do(path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_second_writer_is_told_what_to_do(path: Path) -> None:
             EvidenceWriter(path, "r2", fresh=True)
         second = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=False)
         assert "HostError" in second.stderr
-        assert len(evidence.read(path)) == 1  # and the first writer's file is where it was
+        assert len(evidence.read_records(path)) == 1  # and the first writer's file is where it was
 
 
 def test_the_lock_goes_with_the_writer(path: Path) -> None:
@@ -91,8 +91,8 @@ def test_the_lock_goes_with_the_writer(path: Path) -> None:
 def test_a_fresh_run_keeps_the_previous_one_aside(path: Path) -> None:
     run(path, "r1")
     run(path, "r2")
-    assert {r.run for r in evidence.read(path)} == {"r2"}
-    assert {r.run for r in evidence.read(path.with_name("evidence.previous.jsonl"))} == {"r1"}
+    assert {r.run for r in evidence.read_records(path)} == {"r2"}
+    assert {r.run for r in evidence.read_records(path.with_name("evidence.previous.jsonl"))} == {"r1"}
 
 
 def test_nothing_is_appended_to_a_torn_file(path: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_line_that_is_no_record_is_named_with_its_place_and_costs_itself(
 ) -> None:
     file = tmp_path / "e.jsonl"
     file.write_bytes(world.write(world.typed([{"kind": "run"}])) + line)
-    first, lost = evidence.read(file)
+    first, lost = evidence.read_records(file)
     assert isinstance(first, Run)
     assert isinstance(lost, Lost)
     assert (lost.run, lost.line) == (first.run, 2)
@@ -148,10 +148,10 @@ def test_every_line_but_the_damaged_is_read_wherever_it_is(tmp_path: Path) -> No
     for place in range(len(lines)):
         damaged = [*lines[:place], b"\xff" + lines[place], *lines[place + 1 :]]
         file.write_bytes(b"".join(damaged))
-        found = evidence.read(file)
+        found = evidence.read_records(file)
         assert [isinstance(r, Lost) for r in found] == [i == place for i in range(len(lines))]
         assert len({r.run for r in found}) == 1
-        assert not evidence.sealed(found)
+        assert not evidence.is_sealed(found)
 
 
 NEWER = record.SCHEMA + 1
@@ -164,21 +164,21 @@ def test_what_a_newer_writer_says_is_kept_and_sealed(tmp_path: Path) -> None:
         {**stamp, "kind": "run", "schema": NEWER, "mood": "fine"}, {**stamp, **FINDING, "why": ["x"]},
         {**stamp, "kind": "weather", "sky": {"blue": True}},
     ]  # fmt: skip
-    lines = [evidence.line_of(f) for f in fields]
+    lines = [evidence.format_line(f) for f in fields]
     digest = hashlib.sha256(b"".join(lines)).hexdigest()
     end = {"exit_code": 0, "interrupted": False, "duration_s": 1.0, "launches": 0, "records": 3, "sha256": digest}
-    file.write_bytes(b"".join([*lines, evidence.line_of({**stamp, "kind": "end", **end})]))
-    first, finding, unknown, _ = found = evidence.read(file)
+    file.write_bytes(b"".join([*lines, evidence.format_line({**stamp, "kind": "end", **end})]))
+    first, finding, unknown, _ = found = evidence.read_records(file)
     assert (first.more, finding.more) == ({"mood": "fine"}, {"why": ["x"]})
     assert isinstance(unknown, Unknown)
-    assert evidence.sealed(found)
+    assert evidence.is_sealed(found)
 
 
 def test_what_the_same_writer_does_not_know_is_a_lost_line(tmp_path: Path) -> None:
     file = tmp_path / "e.jsonl"
     line = b'{"kind":"run","t":"2026-11-21T00:00:00Z","run":"r","schema":%d,"mood":1}\n' % record.SCHEMA
     file.write_bytes(world.write(world.typed([{"kind": "run"}])) + line)
-    assert isinstance(evidence.read(file)[1], Lost)
+    assert isinstance(evidence.read_records(file)[1], Lost)
 
 
 LIMITED = """
@@ -204,7 +204,7 @@ def test_a_disk_that_fills_up_leaves_whole_lines_and_the_reason_where_it_fits(pa
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "evidence cannot be written: File too large" in done.stdout
     assert "--evidence FILE" in done.stdout
-    first, *rest = evidence.read(path)
+    first, *rest = evidence.read_records(path)
     assert isinstance(first, Run)
     assert [r.status for r in rest if isinstance(r, record.Result)] == ["HOST_ERROR"] * (room == 2000)
     assert path.read_bytes().endswith(b"\n")
@@ -226,13 +226,13 @@ def test_every_bad_line_is_named_at_once(tmp_path: Path) -> None:
     file = tmp_path / "e.jsonl"
     file.write_bytes(b"1\n2\n")
     with pytest.raises(ConfigError) as caught:
-        evidence.read(file)
+        evidence.read_records(file)
     assert len(caught.value.problems) == 2
 
 
 def test_a_missing_file_asks_whether_anything_ran(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="Did anything run"):
-        evidence.read(tmp_path / "none.jsonl")
+        evidence.read_records(tmp_path / "none.jsonl")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
@@ -242,15 +242,15 @@ def test_a_measurement_that_is_no_number_is_the_engines_fault(value: float) -> N
 
 
 def test_what_is_no_number_is_text_in_a_findings_data() -> None:
-    told = record.plain({"a": float("nan"), "b": [float("inf"), float("-inf"), 1.5]})
+    told = record.as_json_data({"a": float("nan"), "b": [float("inf"), float("-inf"), 1.5]})
     assert told == {"a": "NaN", "b": ["inf", "-inf", 1.5]}
 
 
 def test_two_halves_of_a_character_that_meet_are_sealed_as_what_a_reader_makes_of_them(tmp_path: Path) -> None:
     file = tmp_path / "e.jsonl"
     file.write_bytes(world.write(world.seal([{**FINDING, "got": "\ud83d" + "\ude00, \ud83d"}])))
-    back = evidence.read(file)
-    assert evidence.sealed(back)
+    back = evidence.read_records(file)
+    assert evidence.is_sealed(back)
     assert isinstance(back[0], record.Found)
     assert back[0].got == "\U0001f600, \ud83d"
 
@@ -264,8 +264,8 @@ def test_any_reply_survives_the_file_unchanged_and_sealed(got: str, data: dict[s
     records = world.seal([{**FINDING, "got": got, "data": data}])
     lines = world.write(records).splitlines(keepends=True)
     assert all(line.endswith(b"\n") for line in lines)
-    back = [record.parse(json.loads(line)) for line in lines]
+    back = [record.parse_record(json.loads(line)) for line in lines]
     assert len(back) == 2
-    assert evidence.sealed(back)
+    assert evidence.is_sealed(back)
     assert isinstance(back[0], Found)
     assert back[0].got == got

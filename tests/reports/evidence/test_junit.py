@@ -34,7 +34,7 @@ def merged(tmp_path: Path) -> Path:
     failure = '<failure message="no">text</failure>'
     one = write(tmp_path / "1.xml", case(PLAIN, "test_boots", "f0"), case(WITH_MTP, "test_boots", "f1"))
     two = write(tmp_path / "2.xml", case(PLAIN, "test_finds_the_needle", "f0", body=failure), failures=1)
-    junit.merge([one, two], world.seal(world.green()), tmp_path / "out.xml")
+    junit.merge_junit([one, two], world.seal(world.green()), tmp_path / "out.xml")
     return tmp_path / "out.xml"
 
 
@@ -57,16 +57,16 @@ def test_a_suite_says_what_was_launched(merged: Path) -> None:
 
 def test_merging_a_merged_file_changes_nothing(merged: Path) -> None:
     before = merged.read_text()
-    junit.merge([merged], world.seal(world.green()), merged)
+    junit.merge_junit([merged], world.seal(world.green()), merged)
     assert merged.read_text() == before
 
 
 def test_expected_cells_and_tests_without_a_case_are_named(merged: Path, tmp_path: Path) -> None:
     records = world.seal(world.green())
-    assert junit.problems(merged, records) == [f"cell {WITH_MTP} has 1 test cases, 2 were expected"]
+    assert junit.find_problems(merged, records) == [f"cell {WITH_MTP} has 1 test cases, 2 were expected"]
     only = write(tmp_path / "x.xml", case(PLAIN, "a", "f0"), case(PLAIN, "b", "f0"))
-    assert junit.problems(only, records) == [f"cell {WITH_MTP} has no test case"]
-    assert junit.problems(only) == []
+    assert junit.find_problems(only, records) == [f"cell {WITH_MTP} has no test case"]
+    assert junit.find_problems(only) == []
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_expected_cells_and_tests_without_a_case_are_named(merged: Path, tmp_pat
 def test_what_a_reader_would_miss_is_named(
     tmp_path: Path, cases: tuple[str, ...], counts: dict[str, int], problem: str
 ) -> None:
-    assert problem in junit.problems(write(tmp_path / "j.xml", *cases, **counts))
+    assert problem in junit.find_problems(write(tmp_path / "j.xml", *cases, **counts))
 
 
 @pytest.mark.parametrize("text", ["", "<html/>", "<testsuites><testsuite"])
@@ -96,4 +96,4 @@ def test_what_is_not_junit_is_bad_input(tmp_path: Path, text: str) -> None:
     path = tmp_path / "j.xml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"j\.xml: not a JUnit file"):
-        junit.load(path)
+        junit.load_junit(path)

@@ -167,9 +167,9 @@ def test_redaction_before_an_upload_leaves_kept_files_as_they_are(tmp_path: Path
     folder = tmp_path / "e.kept"
     name = folder / f"{write_tape(folder, tape(exchange('q', 'a'))).sha256}.jsonl.gz"
     before = name.read_bytes()
-    redact.register(before[10:30].decode("latin-1"))
+    redact.register_secrets(before[10:30].decode("latin-1"))
     try:
-        redact.folder([tmp_path])
+        redact.redact_files([tmp_path])
     finally:
-        redact.forget()
+        redact.forget_secrets()
     assert name.read_bytes() == before

@@ -10,7 +10,7 @@ import pytest
 from matrix.checkout import CHECKOUT
 from matrix.judging.status import Status
 from reports.evidence.not_evidence import PROOF_SUITES
-from reports.evidence.summary import board
+from reports.evidence.summary import make_board
 from reports.gate import gate
 from reports.gate.gate import Verdict
 from tests.reports import world
@@ -26,7 +26,7 @@ def status_of(status: str, *recorded: Json, suite: str = "needle", **who: str) -
     node = f"suites/test_{suite}.py::test_x[{PLAIN}]"
     own = [{**f, "cell": PLAIN, "nodeid": node, **who} for f in recorded]
     result = {"kind": "result", "cell": PLAIN, "nodeid": node, "test": "test_x", "status": status}
-    found = {row.cell: row for row in board(world.typed([*own, result])).rows}[PLAIN].tests
+    found = {row.cell: row for row in make_board(world.typed([*own, result])).rows}[PLAIN].tests
     return next(t.status for t in found if t.nodeid == node)
 
 
@@ -62,7 +62,7 @@ def test_what_another_cell_or_test_recorded_is_not_its_own() -> None:
 def test_what_another_run_recorded_is_not_its_own() -> None:
     fields = world.with_evidence([world.result(PLAIN, "boot")])
     one, two = world.typed(fields[:1], "r1"), world.typed(fields[1:], "r2")
-    assert board([*one, *two]).rows[0].tests[0].status is Status.NOT_EVIDENCE
+    assert make_board([*one, *two]).rows[0].tests[0].status is Status.NOT_EVIDENCE
 
 
 def without_finding(suite: str) -> list[Json]:
@@ -70,7 +70,7 @@ def without_finding(suite: str) -> list[Json]:
 
 
 def judged(fields: list[Json], *allow: Status) -> Verdict:
-    return gate.judge(replace(POLICY, allow=(*POLICY.allow, *allow)), EXPECTED, world.seal(fields), now=NOW)
+    return gate.judge_evidence(replace(POLICY, allow=(*POLICY.allow, *allow)), EXPECTED, world.seal(fields), now=NOW)
 
 
 def test_the_gate_is_red_and_says_what_was_recorded() -> None:
@@ -87,7 +87,7 @@ def test_a_cell_of_which_nothing_is_evidence_is_not_green_under_any_policy() -> 
     fields = [f for f in world.green() if f["kind"] != "finding"]
     expected = tuple(replace(c, suites=()) for c in EXPECTED)
     policy = replace(POLICY, allow=(*POLICY.allow, Status.NOT_EVIDENCE))
-    verdict = gate.judge(policy, expected, world.seal(fields), now=NOW)
+    verdict = gate.judge_evidence(policy, expected, world.seal(fields), now=NOW)
     assert [r.rule for r in verdict.reasons] == ["not_evidence"] * 2
 
 

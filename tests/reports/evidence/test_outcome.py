@@ -9,7 +9,7 @@ import pytest
 
 from matrix.errors import EngineExited, EngineNotReady, EngineReplyMalformed, HostError
 from matrix.judging.status import Status
-from reports.evidence.outcome import fault
+from reports.evidence.outcome import classify_fault
 
 # In order: what comes first speaks, on whichever side of `raise ... from ...` it stands.
 ORDER: tuple[tuple[type[Exception], Status], ...] = (
@@ -53,8 +53,8 @@ def test_the_earlier_fault_speaks_on_either_side(
     first: int, second: int, call: bool, nest: Callable[[Exception, Exception], BaseException]
 ) -> None:
     (before, status), (after, _) = ORDER[first], ORDER[second]
-    assert fault(nest(before("a"), after("b")), call=call) is status
-    assert fault(nest(after("b"), before("a")), call=call) is status
+    assert classify_fault(nest(before("a"), after("b")), call=call) is status
+    assert classify_fault(nest(after("b"), before("a")), call=call) is status
 
 
 @pytest.mark.parametrize("nest", NESTED)
@@ -66,8 +66,8 @@ def test_each_of_them_speaks_before_any_other_exception(
     kind: type[Exception],
     nest: Callable[[Exception, Exception], BaseException],
 ) -> None:
-    assert fault(nest(earlier("a"), kind("b")), call=True) is status
-    assert fault(nest(kind("b"), earlier("a")), call=True) is status
+    assert classify_fault(nest(earlier("a"), kind("b")), call=True) is status
+    assert classify_fault(nest(kind("b"), earlier("a")), call=True) is status
 
 
 @pytest.mark.parametrize(
@@ -82,11 +82,11 @@ def test_each_of_them_speaks_before_any_other_exception(
     ],
 )
 def test_alone_each_is_its_own(error: BaseException | None, in_call: Status | None, in_setup: Status | None) -> None:
-    assert (fault(error, call=True), fault(error, call=False)) == (in_call, in_setup)
+    assert (classify_fault(error, call=True), classify_fault(error, call=False)) == (in_call, in_setup)
 
 
 def test_a_context_is_no_cause() -> None:
     """What was being handled when it was raised did not bring it about."""
     error = KeyError("x")
     error.__context__ = HostError("y")
-    assert fault(error, call=True) is Status.TEST_ERROR
+    assert classify_fault(error, call=True) is Status.TEST_ERROR

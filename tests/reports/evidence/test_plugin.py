@@ -33,14 +33,14 @@ from reports.evidence import plugin, redact
 
 pytest_plugins = ["reports.evidence.plugin"]
 CELLS = ["a", "b"]
-redact.register("s3cr3t-value")
+redact.register_secrets("s3cr3t-value")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session):
     config = session.config
     if not hasattr(config, "workerinput"):
         cells = [plugin.Declared(id=c, facts={"features": frozenset({"mtp"})}, fingerprint="f" + c) for c in CELLS]
-        plugin.declare(config, cells=cells, commit="c0ffee", host={"cpu": "x"})
+        plugin.declare_run(config, cells=cells, commit="c0ffee", host={"cpu": "x"})
 
 def pytest_generate_tests(metafunc):
     if "cell" in metafunc.fixturenames:
@@ -82,7 +82,7 @@ import dataclasses
 import pytest
 from matrix.errors import EngineExited, EngineNotReady, EngineReplyMalformed, HostError
 from reports.evidence.finding import Finding
-from reports.evidence.plugin import outbox
+from reports.evidence.plugin import outbox_of
 
 def finding(ok=True, sensitive=True):
     return Finding(check="x.y", ok=ok, expected="1", got="s3cr3t-value", sensitive=sensitive)
@@ -92,7 +92,7 @@ def engine(request, evidence):
     error = getattr(request.function, "breaks", None)
     if error:
         raise error("no engine: s3cr3t-value")
-    outbox(request.config).launch({"cell": request.node.callspec.params["cell"], "outcome": "ok", "launch_s": 0.5})
+    outbox_of(request.config).launch({"cell": request.node.callspec.params["cell"], "outcome": "ok", "launch_s": 0.5})
 
 def breaks(error):
     def mark(function):
@@ -279,7 +279,7 @@ both = pytest.mark.parametrize("folder", [(), ("-n2",)], indirect=True, ids=["al
 
 
 def records(folder: Path) -> list[Record]:
-    return evidence.read(folder / "e.jsonl")
+    return evidence.read_records(folder / "e.jsonl")
 
 
 def of(kind: type[Record], folder: Path) -> list[Record]:
@@ -300,7 +300,7 @@ def test_a_run_says_what_it_is_and_is_sealed(folder: Path) -> None:
     assert (first.selection, first.commit, first.host) == (("a", "b"), "c0ffee", {"cpu": "x"})
     assert isinstance(last, End)
     assert (last.exit_code, last.interrupted, last.launches) == (1, False, 2)
-    assert evidence.sealed(whole)
+    assert evidence.is_sealed(whole)
     assert len({r.run for r in whole}) == 1
     assert [r.fingerprint for r in whole if isinstance(r, CellFacts)] == ["fa", "fb"]
 
@@ -334,7 +334,7 @@ def test_the_message_of_a_failure_is_its_own_words(folder: Path) -> None:
 def test_a_reply_that_cannot_be_read_is_kept_and_obeyed_by_nothing(folder: Path) -> None:
     kept = {r.cell: r for r in records(folder) if isinstance(r, Found) and r.check == "protocol.reply"}
     assert {(c, r.ok, r.got) for c, r in kept.items()} == {(c, False, "half \ud83d of it") for c in "ab"}
-    case = next(c for s in junit.load(folder / "junit.xml") for c in s if c.name == "test_gets_garbage[a]")
+    case = next(c for s in junit.load_junit(folder / "junit.xml") for c in s if c.name == "test_gets_garbage[a]")
     told = f"{case.result[0].text} {case.result[0].message} {(folder / 'out').read_text()}"
     assert "\\ud83d \\x1b[2J GREEN" in told
     assert not {"\x1b", "\ud83d"} & set(told)
@@ -375,13 +375,13 @@ def test_a_failure_says_which_entries_do_not_fit_and_why(folder: Path, test: str
 
 @both
 def test_junit_is_complete_and_has_a_suite_per_launch(folder: Path) -> None:
-    assert junit.problems(folder / "junit.xml", records(folder)) == []
-    suites = {s.name: _properties(s) for s in junit.load(folder / "junit.xml")}
+    assert junit.find_problems(folder / "junit.xml", records(folder)) == []
+    suites = {s.name: _properties(s) for s in junit.load_junit(folder / "junit.xml")}
     assert set(suites) == {"a", "b", junit.NO_CELL}
     assert suites["a"]["commit"] == "c0ffee"
-    cases = [c for s in junit.load(folder / "junit.xml") for c in s]
-    assert {junit.properties(c).get("status") for c in cases if c.name == "test_on_a_crash[a]"} == {"CRASH"}
-    noted = {c.name: note for c in cases if (note := junit.properties(c).get("note"))}
+    cases = [c for s in junit.load_junit(folder / "junit.xml") for c in s]
+    assert {junit.read_properties(c).get("status") for c in cases if c.name == "test_on_a_crash[a]"} == {"CRASH"}
+    noted = {c.name: note for c in cases if (note := junit.read_properties(c).get("note"))}
     assert noted == {f"test_passes_with_a_note[{c}]": "x.y: slow once" for c in "ab"}
 
 
@@ -391,7 +391,9 @@ def _properties(suite: TestSuite) -> dict[str, str]:
 
 @both
 def test_the_host_under_an_xfail_mark_fails_the_run(folder: Path) -> None:
-    case = next(c for s in junit.load(folder / "junit.xml") for c in s if c.name == "test_marked_on_a_bad_host[a]")
+    case = next(
+        c for s in junit.load_junit(folder / "junit.xml") for c in s if c.name == "test_marked_on_a_bad_host[a]"
+    )
     assert "not the expected failure" in str(case.result[0].text)
 
 
@@ -447,7 +449,7 @@ def test_a_worker_that_dies_is_our_error_and_the_rest_is_kept(tmp_path: Path) ->
         ("test_dies", "a"): Status.NOT_EVIDENCE, ("test_dies", "b"): Status.TEST_ERROR,
     }, out  # fmt: skip
     assert "crashed while running" in found["test_dies", "b"].message
-    assert evidence.sealed(records(tmp_path))
+    assert evidence.is_sealed(records(tmp_path))
 
 
 HANGS = """
@@ -468,7 +470,7 @@ def test_a_killed_run_says_what_it_did_not_come_to(tmp_path: Path) -> None:
     process.kill()
     process.communicate()
     assert {r.cell: len(r.tests) for r in of(Expected, tmp_path) if isinstance(r, Expected)} == {"a": 2, "b": 2}
-    assert not evidence.sealed(records(tmp_path))
+    assert not evidence.is_sealed(records(tmp_path))
 
 
 WAITS = """
@@ -495,7 +497,7 @@ def test_an_interrupted_run_keeps_what_was_gathered(tmp_path: Path, number: sign
     assert [r.name for r in whole if isinstance(r, Measured)] == ["m"]
     assert isinstance(whole[-1], End)
     assert whole[-1].interrupted
-    assert evidence.sealed(whole)
+    assert evidence.is_sealed(whole)
 
 
 ONCE = "import os\ndef test_it(cell): assert os.environ.get('WELL'), 'the code is not in the reply'\n"
@@ -508,13 +510,13 @@ def test_a_retry_says_which_run_it_asks_again(tmp_path: Path, options: Sequence[
     start(tmp_path, ONCE, [*options, f"--retry-of={first.run}"], WELL="1").communicate()
     (second,) = of(Run, tmp_path)
     assert isinstance(second, Run) and second.retry_of == first.run
-    earlier = evidence.read(tmp_path / "e.previous.jsonl")
+    earlier = evidence.read_records(tmp_path / "e.previous.jsonl")
     told = link_retries([*earlier, *records(tmp_path)])
     assert not told.retried and "the matrix of neither was recorded" in "".join(
         told.problems
     )  # not in this small world
-    xml = junit.load(tmp_path / "junit.xml")
-    assert {junit.properties(c)["run"] for s in xml for c in s} == {second.run}
+    xml = junit.load_junit(tmp_path / "junit.xml")
+    assert {junit.read_properties(c)["run"] for s in xml for c in s} == {second.run}
 
 
 def test_what_is_no_run_cannot_be_asked_again(tmp_path: Path) -> None:

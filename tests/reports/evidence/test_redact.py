@@ -14,12 +14,12 @@ from junitparser import Failure, JUnitXml, TestCase, TestSuite
 
 from reports.board import html
 from reports.board import terminal as table
-from reports.board.text import view
+from reports.board.text import make_view
 from reports.evidence import files as evidence
 from reports.evidence import junit, redact
 from reports.evidence.files import EvidenceWriter
 from reports.evidence.secret_values import SHORTEST
-from reports.evidence.summary import board
+from reports.evidence.summary import make_board
 from tests.reports.world import FEW
 
 HF = "hf_" + "aB3" * 11
@@ -27,9 +27,9 @@ HF = "hf_" + "aB3" * 11
 
 @pytest.fixture(autouse=True)
 def _nothing_registered() -> Iterator[None]:
-    redact.forget()
+    redact.forget_secrets()
     yield
-    redact.forget()
+    redact.forget_secrets()
 
 
 @pytest.mark.parametrize(
@@ -50,8 +50,8 @@ def _nothing_registered() -> Iterator[None]:
     ],
 )
 def test_a_secret_is_known_by_its_shape(dirty: str, clean: str) -> None:
-    assert redact.text(dirty) == clean
-    assert redact.text(clean) == clean
+    assert redact.redact_text(dirty) == clean
+    assert redact.redact_text(clean) == clean
 
 
 @pytest.mark.parametrize(
@@ -65,34 +65,36 @@ def test_a_secret_is_known_by_its_shape(dirty: str, clean: str) -> None:
     ],
 )
 def test_ordinary_text_is_left_alone(innocent: str) -> None:
-    assert redact.text(innocent) == innocent
+    assert redact.redact_text(innocent) == innocent
 
 
 def test_the_value_after_a_secret_flag_or_name_is_hidden() -> None:
-    found = redact.data({"argv": ["x", "--api-key", "abc", "--port", "1"], "env": {"HF_TOKEN": "abc", "PATH": "/bin"}})
+    found = redact.redact_data(
+        {"argv": ["x", "--api-key", "abc", "--port", "1"], "env": {"HF_TOKEN": "abc", "PATH": "/bin"}}
+    )
     assert found == {"argv": ["x", "--api-key", "***", "--port", "1"], "env": {"HF_TOKEN": "***", "PATH": "/bin"}}
 
 
 def test_logprob_tokens_are_not_secrets() -> None:
-    assert redact.data({"token": "hello", "tokens": ["a"]}) == {"token": "hello", "tokens": ["a"]}
+    assert redact.redact_data({"token": "hello", "tokens": ["a"]}) == {"token": "hello", "tokens": ["a"]}
 
 
 def test_secrets_of_the_environment_are_known_by_value() -> None:
     redact.register_environment({"WANDB_API_KEY": "deadbeef", "SHELL": "/bin/bash", "SHORT_KEY": "1"})
-    assert redact.text("deadbeef /bin/bash 1") == "*** /bin/bash 1"
+    assert redact.redact_text("deadbeef /bin/bash 1") == "*** /bin/bash 1"
 
 
 def test_a_file_is_cleaned_in_place(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_bytes(b"one\r\nsesame-open, sesame-open-2\n\xff\rsesame")
     log.chmod(0o600)
-    redact.register("sesame-open", "sesame-open-2")
-    redact.file(log)
+    redact.register_secrets("sesame-open", "sesame-open-2")
+    redact.redact_file(log)
     assert log.read_bytes() == b"one\r\n***********, *************\n\xff\rsesame"
     assert log.stat().st_mode & 0o777 == 0o600
-    redact.file(tmp_path / "absent")
+    redact.redact_file(tmp_path / "absent")
     (tmp_path / "empty").touch()
-    redact.file(tmp_path / "empty")
+    redact.redact_file(tmp_path / "empty")
 
 
 # Every § is part of a secret, so that one § anywhere in an output is a leak. The rest needs quoting somewhere.
@@ -106,17 +108,17 @@ around = st.text(st.characters(codec="utf-8", exclude_categories=["C"], exclude_
 @example("§--api-key y§", "--api-key ", "")
 def test_a_registered_secret_is_nowhere(secret: str, before: str, after: str) -> None:
     """Not in evidence, JUnit, HTML or Markdown, wherever a text can stand."""
-    redact.forget()
-    redact.register(secret)
+    redact.forget_secrets()
+    redact.register_secrets(secret)
     dirty = f"{before}{secret}{after}"
     with TemporaryDirectory() as folder:
         path = Path(folder) / "evidence.jsonl"
         with EvidenceWriter(path, "r1") as writer:
             writer.append(_fields(dirty))
         junit_path = _junit(Path(folder) / "junit.xml", dirty)
-        junit.merge([junit_path], evidence.read(path), junit_path)
-        shown = view(board(evidence.read(path)))
-        outputs = (path.read_text(), junit_path.read_text(), html.render(shown), table.markdown(shown))
+        junit.merge_junit([junit_path], evidence.read_records(path), junit_path)
+        shown = make_view(make_board(evidence.read_records(path)))
+        outputs = (path.read_text(), junit_path.read_text(), html.render_html(shown), table.render_markdown(shown))
     assert [name for name, text in zip(OUTPUTS, outputs, strict=True) if "§" in text or "&#167;" in text] == []
 
 

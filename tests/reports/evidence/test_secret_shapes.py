@@ -23,9 +23,9 @@ REAL_LOGS = sorted((CHECKOUT / "tests" / "fixtures" / "logs").glob("*.log"))
 
 @pytest.fixture(autouse=True)
 def _nothing_registered() -> Iterator[None]:
-    redact.forget()
+    redact.forget_secrets()
     yield
-    redact.forget()
+    redact.forget_secrets()
 
 
 FORMS = [
@@ -114,16 +114,16 @@ FORMS = [
 
 @pytest.mark.parametrize("form", FORMS)
 def test_no_form_lets_the_secret_through(form: str) -> None:
-    clean = redact.text(f"before {form} after")
+    clean = redact.redact_text(f"before {form} after")
     assert S not in clean and "before" in clean
-    assert redact.text(clean) == clean
+    assert redact.redact_text(clean) == clean
 
 
 @pytest.mark.parametrize(
     "form", [f"AKIAIOSFODNN7EXAMPLE {AWS}", f"aws_secret_access_key = {AWS}", f"AWS_SECRET_ACCESS_KEY={AWS}"]
 )
 def test_both_halves_of_a_cloud_key_go(form: str) -> None:
-    assert AWS not in redact.text(form) and "IOSFODNN" not in redact.text(form)
+    assert AWS not in redact.redact_text(form) and "IOSFODNN" not in redact.redact_text(form)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -131,7 +131,7 @@ def test_a_file_hides_the_same_forms_byte_for_byte(form: str, tmp_path: Path) ->
     path = tmp_path / "log"
     path.write_text(f"before\n{form}\nafter\n")
     size = path.stat().st_size
-    redact.folder([tmp_path])
+    redact.redact_files([tmp_path])
     if "\x1b" not in form:
         assert S not in path.read_text()
     assert path.stat().st_size == size and path.read_text().startswith("before\n")
@@ -176,12 +176,12 @@ ENCODED = {
 
 @pytest.mark.parametrize("how", ENCODED)
 def test_a_registered_value_is_hidden_in_every_form(how: str, tmp_path: Path) -> None:
-    redact.register(K)
-    clean = redact.text(f"x {ENCODED[how]} y")
+    redact.register_secrets(K)
+    clean = redact.redact_text(f"x {ENCODED[how]} y")
     assert "***" in clean
     assert all(ENCODED[how][i : i + 9] not in clean for i in range(3, len(ENCODED[how]) - 12, 3))
     (tmp_path / "log").write_text(f"x {ENCODED[how]} y")
-    redact.file(tmp_path / "log")
+    redact.redact_file(tmp_path / "log")
     assert "*******" in (tmp_path / "log").read_text()
 
 
@@ -203,19 +203,19 @@ def test_a_registered_value_is_hidden_in_every_form(how: str, tmp_path: Path) ->
     ],
 )
 def test_what_only_looks_like_one_stays(innocent: str) -> None:
-    assert redact.text(innocent) == innocent
+    assert redact.redact_text(innocent) == innocent
 
 
 @pytest.mark.parametrize("path", REAL_LOGS, ids=lambda p: p.stem)
 def test_a_real_engines_log_is_not_changed(path: Path) -> None:
     text = path.read_text(errors="replace")
-    assert redact.text(text) == text
+    assert redact.redact_text(text) == text
 
 
 def test_every_id_of_the_matrix_stays() -> None:
     matrix = load()
     words = [*matrix.releases, *matrix.checkpoints, *matrix.rigs, *matrix.features]
-    assert [w for w in words if redact.text(f"a {w} b={w}") != f"a {w} b={w}"] == []
+    assert [w for w in words if redact.redact_text(f"a {w} b={w}") != f"a {w} b={w}"] == []
 
 
 @pytest.mark.parametrize(
@@ -233,14 +233,14 @@ def test_every_id_of_the_matrix_stays() -> None:
 def test_a_value_that_is_an_ordinary_word_is_refused_by_its_variable(name: str, value: str, said: str) -> None:
     with pytest.raises(ConfigError, match=f"(?s){name}.*{said}"):
         redact.register_environment({name: value, "HF_TOKEN": S}, find_ordinary)
-    assert redact.text(f"{value} {S}") == f"{value} ***"
+    assert redact.redact_text(f"{value} {S}") == f"{value} ***"
 
 
 def test_switches_and_paths_of_such_names_are_no_secrets(tmp_path: Path) -> None:
     redact.register_environment(
         {"A_KEY": "1", "USE_AUTH": "true", "SSH_KEY": str(tmp_path), "PATH": "x" * 9, "PWD": "/a"}
     )
-    assert redact.text(f"1 true {tmp_path} {'x' * 9}") == f"1 true {tmp_path} {'x' * 9}"
+    assert redact.redact_text(f"1 true {tmp_path} {'x' * 9}") == f"1 true {tmp_path} {'x' * 9}"
 
 
 def test_a_long_log_is_read_in_time(tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_a_long_log_is_read_in_time(tmp_path: Path) -> None:
     line = "[2026-11-29 02:01:31] Decode batch, #running-req: 1, #token: 320, token usage: 0.00, api_key='x'\n"
     path.write_text(line * 20_000 + f"api_key='{S}'\n")
     began = time.process_time()
-    redact.file(path)
+    redact.redact_file(path)
     assert S not in path.read_text() and time.process_time() - began < 20
 
 
@@ -257,7 +257,7 @@ def test_a_long_log_is_read_in_time(tmp_path: Path) -> None:
 )
 def test_no_shape_takes_long_on_a_hostile_text(piece: str) -> None:
     began = time.process_time()
-    redact.text(piece * 4000)
+    redact.redact_text(piece * 4000)
     assert time.process_time() - began < 5
 
 
@@ -265,5 +265,5 @@ def test_no_shape_takes_long_on_a_hostile_text(piece: str) -> None:
 def test_a_secret_across_the_border_of_what_is_read_at_once_is_hidden(tmp_path: Path, before: int) -> None:
     path = tmp_path / "log"
     path.write_text("x" * (redact.WINDOW_BYTES - before - 9) + f"\nghp_{S}{S} and more\n")
-    redact.file(path)
+    redact.redact_file(path)
     assert S[:9] not in path.read_text() and S[-9:] not in path.read_text()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from matrix.judging.status import Status
-from reports.evidence.summary import TOK_S, TTFT_MS, Row, board
+from reports.evidence.summary import TOK_S, TTFT_MS, Row, make_board
 from tests.reports import world
 from tests.reports.world import PLAIN, Json
 
 
 def row(*fields: Json) -> Row:
-    return board(world.typed(world.with_evidence(fields))).rows[0]
+    return make_board(world.typed(world.with_evidence(fields))).rows[0]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_the_numbers_shown_are_the_fastest() -> None:
 
 def test_a_cell_that_shares_a_launch_shows_it() -> None:
     launch: Json = {"kind": "launch", "cell": "other", "fingerprint": "f0", "outcome": "ok", "launch_s": 3}
-    rows = {r.cell: r for r in board(world.typed([launch, world.result(PLAIN, "boot")])).rows}
+    rows = {r.cell: r for r in make_board(world.typed([launch, world.result(PLAIN, "boot")])).rows}
     assert rows[PLAIN].launch is rows["other"].launch is not None
 
 

@@ -13,13 +13,13 @@ from rich.console import Console
 from matrix.errors import ConfigError
 from reports.board import html
 from reports.board import terminal as table
-from reports.board.text import headline, view
-from reports.evidence.junit import merge
-from reports.evidence.summary import board
+from reports.board.text import make_headline, make_view
+from reports.evidence.junit import merge_junit
+from reports.evidence.summary import make_board
 from reports.evidence.types import Record
 from reports.gate import gate
 from reports.gate.junit import render_verdict
-from reports.gate.policy import AcceptedIdentity, Policy, load
+from reports.gate.policy import AcceptedIdentity, Policy, load_policy
 from tests.reports import world
 from tests.reports.world import EXPECTED, NOW, PLAIN, POLICY, WITH_MTP
 
@@ -39,7 +39,7 @@ def evidence() -> list[Record]:
 
 def judge(*clauses: AcceptedIdentity) -> gate.Verdict:
     policy: Policy = replace(POLICY, attached="allowed", identity=clauses)
-    return gate.judge(policy, EXPECTED, evidence(), now=NOW)
+    return gate.judge_evidence(policy, EXPECTED, evidence(), now=NOW)
 
 
 def test_it_is_red_unless_a_clause_names_cell_and_part_and_holds() -> None:
@@ -63,31 +63,31 @@ def test_that_an_attached_server_is_allowed_accepts_no_other_identity() -> None:
 @pytest.mark.parametrize("clauses", [(), (CLAUSE,)], ids=["red", "green"])
 def test_every_report_shows_it_green_or_red(clauses: tuple[AcceptedIdentity, ...]) -> None:
     verdict = judge(*clauses)
-    shown = view(board(evidence(), {c.id: c.facts for c in EXPECTED}), verdict)
+    shown = make_view(make_board(evidence(), {c.id: c.facts for c in EXPECTED}), verdict)
     terminal = Console(file=io.StringIO(), width=200)
     table.print_table(shown, terminal)
     assert isinstance(terminal.file, io.StringIO)
     texts = {
         "terminal": terminal.file.getvalue(),
-        "markdown": table.markdown(shown),
-        "html": html.render(shown),
+        "markdown": table.render_markdown(shown),
+        "html": html.render_html(shown),
         "verdict's JUnit": render_verdict(verdict).decode(),
     }
     for name, text in texts.items():
         assert "llama-3" in text, name
-    assert "1 asked of another server, as accepted" in headline(shown)
+    assert "1 asked of another server, as accepted" in make_headline(shown)
     own = [line for line in verdict.told if PLAIN in line]
     assert ["Accepted until 2027-01-31 by me: a fine-tune" in line for line in own] == ([True] if clauses else [])
 
 
 def test_reports_without_a_policy_and_pytests_own_junit_show_it(tmp_path: Path) -> None:
-    assert "llama-3" in table.markdown(view(board(evidence())))
+    assert "llama-3" in table.render_markdown(make_view(make_board(evidence())))
     path = tmp_path / "junit.xml"
     who = {"cell": PLAIN, "fingerprint": "f0", "test": "test_boots"}
     told = "".join(f'<property name="{k}" value="{v}"/>' for k, v in who.items())
     case = f'<testcase classname="a" name="b"><properties>{told}</properties></testcase>'
     path.write_text(f'<testsuites><testsuite name="pytest" tests="1">{case}</testsuite></testsuites>')
-    merge([path], evidence(), path)
+    merge_junit([path], evidence(), path)
     assert f'name="accepted.model" value="{SAID}"' in path.read_text()
 
 
@@ -105,5 +105,5 @@ def test_a_clause_says_what_who_why_and_until_when(tmp_path: Path, clause: str, 
     file = tmp_path / "gate.yaml"
     file.write_text(f"title: t\nrequire: [{{glob: 'cpu.*'}}]\nmax_age_h: 1\nidentity:\n  - {clause}\n")
     with pytest.raises(ConfigError) as caught:
-        load(file)
+        load_policy(file)
     assert f"{file}:5" in str(caught.value) and why in str(caught.value)

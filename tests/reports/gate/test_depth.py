@@ -20,7 +20,7 @@ CLAUSE = DepthUnknown(cells="cpu.*", owner="somebody", why="recorded before", un
 def judge(depth: str, *clauses: DepthUnknown, wanted: Depth = "quick") -> Verdict:
     fields = [f | {"depth": depth} if f["kind"] == "run" else f for f in world.green()]
     policy = replace(POLICY, depth=wanted, depth_unknown=clauses)
-    return gate.judge(policy, EXPECTED, world.seal(fields), now=NOW)
+    return gate.judge_evidence(policy, EXPECTED, world.seal(fields), now=NOW)
 
 
 def said(verdict: Verdict) -> str:
@@ -71,5 +71,5 @@ def test_a_shallow_run_beside_a_deep_one_is_red_and_one_about_other_cells_is_not
     shallow = world.seal(world.green(), run="r2")
     elsewhere = world.seal([f | {"cell": "other"} if f.get("cell") else f for f in world.green()], run="r2")
     policy = replace(POLICY, depth="full")
-    assert "Run r2 asked" in said(gate.judge(policy, EXPECTED, [*deep, *shallow], now=NOW))
-    assert gate.judge(policy, EXPECTED, [*deep, *elsewhere], now=NOW).green
+    assert "Run r2 asked" in said(gate.judge_evidence(policy, EXPECTED, [*deep, *shallow], now=NOW))
+    assert gate.judge_evidence(policy, EXPECTED, [*deep, *elsewhere], now=NOW).green

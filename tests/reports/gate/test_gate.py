@@ -19,7 +19,7 @@ from tests.reports.world import EXPECTED, NOW, PAIR, PLAIN, POLICY, SHARED, WITH
 
 
 def judge(records: list[Record], policy: Policy = POLICY, expected: Sequence[ExpectedCell] = EXPECTED) -> Verdict:
-    return gate.judge(policy, expected, records, now=NOW)
+    return gate.judge_evidence(policy, expected, records, now=NOW)
 
 
 def said(verdict: Verdict) -> str:
@@ -64,7 +64,7 @@ def test_no_evidence_at_all_is_red() -> None:
 
 
 def test_expecting_nothing_is_red() -> None:
-    assert "selects no cell" in said(gate.judge(POLICY, (), world.seal(world.green()), now=NOW))
+    assert "selects no cell" in said(gate.judge_evidence(POLICY, (), world.seal(world.green()), now=NOW))
 
 
 def test_an_all_skipped_cell_is_red_even_where_skips_are_allowed() -> None:
@@ -126,13 +126,13 @@ def test_an_unproven_feature_is_red_unless_the_policy_allows_it() -> None:
 
 def test_a_required_suite_that_reported_nothing_is_red() -> None:
     expected = tuple(replace(c, suites=("boot", "tool_use")) for c in EXPECTED)
-    verdict = gate.judge(POLICY, expected, world.seal(world.green()), now=NOW)
+    verdict = gate.judge_evidence(POLICY, expected, world.seal(world.green()), now=NOW)
     assert "the suite tool_use is required" in said(verdict)
 
 
 def test_a_required_test_that_reported_nothing_is_red() -> None:
     expected = tuple(replace(c, tests=("test_boots", "test_other")) for c in EXPECTED)
-    found = said(gate.judge(POLICY, expected, world.seal(world.green()), now=NOW))
+    found = said(gate.judge_evidence(POLICY, expected, world.seal(world.green()), now=NOW))
     assert "test_other is required" in found
     assert "test_boots" not in found
 
@@ -199,7 +199,7 @@ def test_two_jobs_are_judged_together() -> None:
 def test_an_expired_known_failure_is_red() -> None:
     overdue = replace(world.KF_NEEDLE, review_by=date(2026, 11, 20))
     expected = tuple(replace(c, known_failures={"kf": overdue}) for c in EXPECTED)
-    verdict = gate.judge(POLICY, expected, world.seal(world.green()), now=NOW)
+    verdict = gate.judge_evidence(POLICY, expected, world.seal(world.green()), now=NOW)
     assert "known failure kf was to be reviewed by 2026-11-20" in said(verdict)
 
 

@@ -42,7 +42,7 @@ class Case(NamedTuple):
         return [c.id for c in self.expected]
 
     def verdict(self, records: list[Record]) -> Verdict:
-        return gate.judge(POLICY, self.expected, records, now=NOW)
+        return gate.judge_evidence(POLICY, self.expected, records, now=NOW)
 
     def told(self, fields: list[Json]) -> Verdict:
         return self.verdict(world.seal(fields))
@@ -176,7 +176,7 @@ def test_a_run_that_asked_less_deep_than_required_or_does_not_say_is_never_green
     run: Case, wanted: Depth, said: str
 ) -> None:
     records = world.seal([f | {"depth": said} if f["kind"] == "run" else f for f in run.fields])
-    found = gate.judge(replace(POLICY, depth=wanted), run.expected, records, now=NOW)
+    found = gate.judge_evidence(replace(POLICY, depth=wanted), run.expected, records, now=NOW)
     assert reaches(said, wanted) or not found.green
     assert reaches(said, wanted) is not any(r.rule == "depth" for r in found.reasons)
 
@@ -211,7 +211,7 @@ FLAKY = replace(POLICY, flakes=(replace(FLAKE, rate=0.5),))
 
 
 def judged(found: Sequence[Sequence[Record]]) -> Verdict:
-    return gate.judge(FLAKY, EXPECTED, [r for own in found for r in own], now=NOW)
+    return gate.judge_evidence(FLAKY, EXPECTED, [r for own in found for r in own], now=NOW)
 
 
 def seen(verdict: Verdict) -> Any:
@@ -252,14 +252,14 @@ def test_adding_a_pass_that_no_retry_asked_for_never_turns_red_into_green(
     wrong = [r for r in found[0] if isinstance(r, Result) and r.status is not Status.PASS]
     passed = world.result(EXPECTED[cell].id, suite, "PASS")
     if wrong:
-        passed = {**record.dump(data.draw(st.sampled_from(wrong))), "status": "PASS"}
+        passed = {**record.dump_record(data.draw(st.sampled_from(wrong))), "status": "PASS"}
         passed = {k: v for k, v in passed.items() if k not in ("t", "run", "message")}
     if data.draw(st.booleans()):
         own = stated([f for f in world.green() if f["kind"] != "result"])
         more = world.seal([*own, passed], "r7", world.BEGUN + data.draw(st.sampled_from([-30, 0, 30])) * MINUTES)
         after = judged([*found, more])
     else:
-        own = [record.dump(r) for r in found[0][:-1]]
+        own = [record.dump_record(r) for r in found[0][:-1]]
         at = data.draw(st.integers(1, len(own)))
         after = judged([world.seal([*own[:at], passed, *own[at:]], "r1"), *found[1:]])
     assert before.green or not after.green
@@ -271,7 +271,7 @@ def test_adding_a_failure_to_any_of_several_runs_never_turns_red_into_green(
     found: list[list[Record]], bad: str, suite: str, cell: int, data: st.DataObject
 ) -> None:
     which = data.draw(st.integers(0, len(found) - 1))
-    own = [record.dump(r) for r in found[which][:-1]]
+    own = [record.dump_record(r) for r in found[which][:-1]]
     failure = world.result(EXPECTED[cell].id, suite, bad, message=SAID)
     worse = world.seal([*own, failure], f"r{which + 1}", found[which][0].t)
     before, after = judged(found), judged([*found[:which], worse, *found[which + 1 :]])
@@ -281,7 +281,7 @@ def test_adding_a_failure_to_any_of_several_runs_never_turns_red_into_green(
 @LAW
 @given(retried())
 def test_without_a_clause_no_failure_of_an_engine_is_green(found: list[list[Record]]) -> None:
-    verdict = gate.judge(POLICY, EXPECTED, [r for own in found for r in own], now=NOW)
+    verdict = gate.judge_evidence(POLICY, EXPECTED, [r for own in found for r in own], now=NOW)
     soft = {"PASS", "MEASURED", "XFAIL", "HOST_ERROR", "TEST_ERROR", "NOT_ASKED", "MISSING", "SKIP_NO_HW"}
     if verdict.green:
         assert all(r.status in soft for own in found for r in own if isinstance(r, Result))
@@ -296,7 +296,7 @@ def test_a_whole_run_of_passes_that_nobody_asked_for_turns_nothing_green(
     bad = world.seal(stated(with_needle(status)), "r1")
     good = world.seal(stated(world.green()), "r2", world.BEGUN + after * MINUTES)
     for records in ([*bad, *good], [*good, *bad]):
-        assert not gate.judge(policy, EXPECTED, records, now=NOW).green
+        assert not gate.judge_evidence(policy, EXPECTED, records, now=NOW).green
 
 
 @pytest.mark.parametrize("status", world.REAL)
@@ -307,5 +307,5 @@ def test_only_a_sound_retry_under_a_clause_makes_a_failure_green(status: str, fa
     more = [f for f in fields if f["kind"] == "result" and f["status"] == status]
     runs = [*world.seal([*fields, *more * (failed - 1)], "r1"), *again()]
     hard = Status(status) not in INFRASTRUCTURE
-    assert gate.judge(FLAKY, EXPECTED, runs, now=NOW).green == (not hard or failed <= 2)
-    assert gate.judge(POLICY, EXPECTED, runs, now=NOW).green == (not hard)
+    assert gate.judge_evidence(FLAKY, EXPECTED, runs, now=NOW).green == (not hard or failed <= 2)
+    assert gate.judge_evidence(POLICY, EXPECTED, runs, now=NOW).green == (not hard)

@@ -27,7 +27,7 @@ from tests.reports.world import EXPECTED, FEW, LAW, NOW, PLAIN, POLICY, WITH_MTP
 
 
 def judge(fields: list[Json], policy: Policy = POLICY, expected: Sequence[ExpectedCell] = EXPECTED) -> Verdict:
-    return gate.judge(policy, expected, world.seal(fields), now=NOW)
+    return gate.judge_evidence(policy, expected, world.seal(fields), now=NOW)
 
 
 def read(verdict: Verdict) -> ElementTree.Element:
@@ -74,7 +74,7 @@ def test_an_absent_cell_and_a_missing_test_are_failures() -> None:
 
 def test_what_is_about_the_run_is_a_case_of_its_own() -> None:
     records = world.typed(world.green())
-    found = failures(read(gate.judge(POLICY, EXPECTED, records, now=NOW)))
+    found = failures(read(gate.judge_evidence(POLICY, EXPECTED, records, now=NOW)))
     assert len(found["the run"]) == 1 and "never ended" in found["the run"][0]
 
 
@@ -128,8 +128,8 @@ def test_a_reason_about_a_cell_that_nobody_asked_for_is_not_lost() -> None:
 def test_it_is_junit_for_our_own_reader(tmp_path: Path) -> None:
     path = tmp_path / "deep/gate.junit.xml"
     gate_junit.write_verdict(broken(status="FAIL"), path)
-    assert junit.problems(path) == []
-    (suite,) = junit.load(path)
+    assert junit.find_problems(path) == []
+    (suite,) = junit.load_junit(path)
     assert (suite.tests, suite.failures, suite.errors) == (3, 1, 0)
 
 

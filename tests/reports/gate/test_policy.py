@@ -47,7 +47,7 @@ def write(folder: Path, text: str) -> Path:
 def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, change: tuple[str, str], line: int, message: str) -> None:
     path = write(tmp_path, GOOD.replace(*change))
     with pytest.raises(ConfigError) as caught:
-        policy.load(path)
+        policy.load_policy(path)
     assert (line, True) in [(p.line, message in p.message) for p in caught.value.problems]
 
 
@@ -82,15 +82,15 @@ flakes:
 def test_a_flake_allowance_says_who_how_often_until_when_and_what_was_said(
     tmp_path: Path, change: tuple[str, str], where: str, message: str
 ) -> None:
-    assert policy.load(write(tmp_path, GOOD + FLAKE))
+    assert policy.load_policy(write(tmp_path, GOOD + FLAKE))
     with pytest.raises(ConfigError) as caught:
-        policy.load(write(tmp_path, GOOD + FLAKE.replace(*change)))
+        policy.load_policy(write(tmp_path, GOOD + FLAKE.replace(*change)))
     assert any(p.where == where and message in p.message and p.line >= 11 for p in caught.value.problems), caught.value
 
 
 def test_a_flake_is_allowed_by_name_and_not_as_a_status(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="FLAKE is allowed by name, with a rate, see `flakes`"):
-        policy.load(write(tmp_path, GOOD + "allow: [PASS, FLAKE]\n"))
+        policy.load_policy(write(tmp_path, GOOD + "allow: [PASS, FLAKE]\n"))
 
 
 @pytest.mark.parametrize(
@@ -106,34 +106,34 @@ def test_a_flake_is_allowed_by_name_and_not_as_a_status(tmp_path: Path) -> None:
 def test_a_flake_allowance_that_speaks_of_nothing_is_refused(
     tmp_path: Path, change: tuple[str, str], message: str
 ) -> None:
-    found, doc = policy.load(write(tmp_path, GOOD + FLAKE.replace(*change)))
+    found, doc = policy.load_policy(write(tmp_path, GOOD + FLAKE.replace(*change)))
     matrix = load(matrix_world.write(tmp_path / "matrix"))
     with pytest.raises(ConfigError, match=rf"gate\.yaml:12 {message}"):
-        policy.expect(found, doc, matrix)
+        policy.expect_cells(found, doc, matrix)
 
 
 def test_the_example_in_the_modules_docstring_is_one(tmp_path: Path) -> None:
     """Its names are those of today: what it allows could happen, in cells that it requires."""
     text = (policy.__doc__ or "").partition("\n\n")[2]
     wider = text.replace("require:\n", 'require:\n  - glob: "sm90*"\n', 1)
-    found, doc = policy.load(write(tmp_path, wider))
-    assert policy.expect(found, doc, load())
+    found, doc = policy.load_policy(write(tmp_path, wider))
+    assert policy.expect_cells(found, doc, load())
     assert found.identity and found.not_run and found.not_replayed
 
 
 def test_a_gate_that_requires_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="always green"):
-        policy.load(write(tmp_path, "title: x\nrequire: []\nmax_age_h: 1\n"))
+        policy.load_policy(write(tmp_path, "title: x\nrequire: []\nmax_age_h: 1\n"))
 
 
 def test_a_missing_policy_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
-        policy.load(tmp_path / "none.yaml")
+        policy.load_policy(tmp_path / "none.yaml")
 
 
 def test_requirements_of_a_cell_add_up(tmp_path: Path) -> None:
-    found, doc = policy.load(write(tmp_path, GOOD))
-    cells = {c.id: c for c in policy.expect(found, doc, load(matrix_world.write(tmp_path / "m")))}
+    found, doc = policy.load_policy(write(tmp_path, GOOD))
+    cells = {c.id: c for c in policy.expect_cells(found, doc, load(matrix_world.write(tmp_path / "m")))}
     both = next(c for c in cells.values() if "mtp" not in c.features)
     assert (both.suites, both.tests) == (("boot", "needle"), ("test_invents_no_needle",))
     assert all(c.fingerprint and c.id.startswith("cpu.") for c in cells.values())
@@ -152,17 +152,17 @@ def test_requirements_of_a_cell_add_up(tmp_path: Path) -> None:
     ],
 )
 def test_a_requirement_nobody_can_meet_is_bad_input(tmp_path: Path, change: tuple[str, str], message: str) -> None:
-    found, doc = policy.load(write(tmp_path, GOOD.replace(*change)))
+    found, doc = policy.load_policy(write(tmp_path, GOOD.replace(*change)))
     with pytest.raises(ConfigError) as caught:
-        policy.expect(found, doc, load(matrix_world.write(tmp_path / "m")))
+        policy.expect_cells(found, doc, load(matrix_world.write(tmp_path / "m")))
     assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("path", sorted((CHECKOUT / "ci/gates").glob("*.yaml")), ids=lambda p: p.stem)
 def test_the_shipped_policies_fit_the_matrix(path: Path) -> None:
-    found, doc = policy.load(path)
-    assert policy.expect(found, doc, load())
-    entries = (k for c in policy.expect(found, doc, load()) for k in c.known_failures.values())
+    found, doc = policy.load_policy(path)
+    assert policy.expect_cells(found, doc, load())
+    entries = (k for c in policy.expect_cells(found, doc, load()) for k in c.known_failures.values())
     assert all(isinstance(k.review_by, date) for k in entries)
 
 
@@ -182,13 +182,13 @@ CLAUSE = "accepted:\n  - {what: dirty_tree, of: '*', owner: me, why: mine, until
 )
 def test_what_is_accepted_has_a_name_an_owner_and_an_end(tmp_path: Path, change: tuple[str, str], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        policy.load(write(tmp_path, GOOD + CLAUSE.replace(*change)))
+        policy.load_policy(write(tmp_path, GOOD + CLAUSE.replace(*change)))
     assert message in str(caught.value)
 
 
 def test_a_clause_about_cells_must_match_one(tmp_path: Path) -> None:
-    found, doc = policy.load(
+    found, doc = policy.load_policy(
         write(tmp_path, GOOD + CLAUSE.replace("dirty_tree", "unknown_version").replace("*", "gpu.*"))
     )
     with pytest.raises(ConfigError, match=r"gate\.yaml:11 accepted\.0\.of: 'gpu\.\*' matches no required cell"):
-        policy.expect(found, doc, load(matrix_world.write(tmp_path / "m")))
+        policy.expect_cells(found, doc, load(matrix_world.write(tmp_path / "m")))

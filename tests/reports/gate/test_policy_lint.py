@@ -27,7 +27,7 @@ NUMBERS = [".nan", ".inf", "-.inf", "0", "-1", "-0.0", "1.0e+400", "1e400", "tru
 @pytest.mark.parametrize("number", NUMBERS)
 def test_a_number_that_excuses_everything_or_nothing_is_refused(tmp_path: Path, number: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        policy.load(write(tmp_path, GOOD.replace("24", number)))
+        policy.load_policy(write(tmp_path, GOOD.replace("24", number)))
     [problem] = caught.value.problems
     assert (problem.line, problem.where) == (9, "max_age_h")
     assert "expected a" in problem.message and len(str(problem)) < 300
@@ -41,7 +41,7 @@ def test_every_number_of_a_policy_is_held_to_that_but_facts_of_cells(tmp_path: P
 
 @pytest.mark.parametrize("number", ["0.5", "24", "1_000_000"])
 def test_a_positive_number_is_taken(tmp_path: Path, number: str) -> None:
-    assert policy.load(write(tmp_path, GOOD.replace("24", number)))[0].max_age_h == float(number)
+    assert policy.load_policy(write(tmp_path, GOOD.replace("24", number)))[0].max_age_h == float(number)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_name_that_does_not_exist_is_refused(
     tmp_path: Path, change: tuple[str, str], line: int, message: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        policy.load(write(tmp_path, GOOD.replace(*change)))
+        policy.load_policy(write(tmp_path, GOOD.replace(*change)))
     assert (line, True) in [(p.line, message in p.message) for p in caught.value.problems]
 
 
@@ -86,24 +86,24 @@ def test_a_name_that_does_not_exist_is_refused(
 def test_what_cannot_be_asked_of_a_required_cell_is_refused(
     tmp_path: Path, change: tuple[str, str], message: str
 ) -> None:
-    found, doc = policy.load(write(tmp_path, GOOD.replace(*change)))
+    found, doc = policy.load_policy(write(tmp_path, GOOD.replace(*change)))
     with pytest.raises(ConfigError) as caught:
-        policy.expect(found, doc, load(matrix_world.write(tmp_path / "m")))
+        policy.expect_cells(found, doc, load(matrix_world.write(tmp_path / "m")))
     assert message in str(caught.value)
 
 
 def test_a_clause_about_unknown_depths_must_match_a_required_cell(tmp_path: Path) -> None:
     clause = "depth_unknown:\n  - {cells: 'gpu.*', owner: me, why: old, until: 2027-01-31}\n"
-    found, doc = policy.load(write(tmp_path, GOOD + clause))
+    found, doc = policy.load_policy(write(tmp_path, GOOD + clause))
     with pytest.raises(ConfigError, match=r"gate\.yaml:11 depth_unknown\.0\.cells: 'gpu\.\*' matches no required cell"):
-        policy.expect(found, doc, load(matrix_world.write(tmp_path / "m")))
+        policy.expect_cells(found, doc, load(matrix_world.write(tmp_path / "m")))
 
 
 def test_a_deeper_gate_may_require_what_is_asked_there(tmp_path: Path) -> None:
     text = GOOD.replace("test_invents_no_needle", "test_concurrency_sweep") + "depth: release\n"
-    found, doc = policy.load(write(tmp_path, text))
-    shallow = policy.load(write(tmp_path, GOOD))
+    found, doc = policy.load_policy(write(tmp_path, text))
+    shallow = policy.load_policy(write(tmp_path, GOOD))
     matrix = load(matrix_world.write(tmp_path / "m"))
-    for deep, less in zip(policy.expect(found, doc, matrix), policy.expect(*shallow, matrix), strict=True):
+    for deep, less in zip(policy.expect_cells(found, doc, matrix), policy.expect_cells(*shallow, matrix), strict=True):
         assert set(deep.owed) > set(less.owed)
         assert all(nodeid.endswith(f"[{deep.id}]") for nodeid in deep.owed)

@@ -13,11 +13,11 @@ from matrix.model import Cell
 from matrix.planning.expand import expand
 from matrix.yaml.load import load
 from matrix.yaml.loaded import Matrix
-from reports.evidence.files import digest
+from reports.evidence.files import digest_value
 from reports.expected import ExpectedCell
 from reports.gate import gate
 from reports.gate.gate import Verdict
-from reports.gate.policy import Policy, Requirement, expected
+from reports.gate.policy import Policy, Requirement, make_expected
 from reports.gate.policy_accepted import Acceptable, Accepted
 from reports.gate.provenance import add_provenance
 from tests.matrix import world as matrix_world
@@ -51,7 +51,7 @@ def forge(**facts: Any) -> Callable[[list[Json]], list[Json]]:
         if f["kind"] != "cell":
             return f
         content = {"facts": f["facts"] | facts, "script": f["script"]}
-        return f | content | {"sha256": digest(content)}
+        return f | content | {"sha256": digest_value(content)}
 
     return lambda fields: list(map(forged, fields))
 
@@ -60,9 +60,9 @@ def judge(
     matrix: Matrix, cells: Sequence[Cell], runs: Sequence[list[Json]], *accepted: Accepted, commit: str = COMMIT
 ) -> Verdict:
     policy = replace(POLICY, accepted=accepted)
-    wanted: list[ExpectedCell] = [expected(matrix, c) for c in cells]
+    wanted: list[ExpectedCell] = [make_expected(matrix, c) for c in cells]
     records = [r for n, fields in enumerate(runs) for r in world.seal(fields, run=f"r{n}")]
-    verdict = gate.judge(policy, wanted, records, now=NOW)
+    verdict = gate.judge_evidence(policy, wanted, records, now=NOW)
     return add_provenance(verdict, wanted, records, origin.today(matrix, commit), NOW.date())
 
 
@@ -219,11 +219,11 @@ def test_a_host_that_only_skipped_does_not_speak_for_the_one_that_answered(matri
 def test_installed_packages_speak_for_the_version_and_the_pins(matrix: Matrix) -> None:
     cell = cell_on(matrix, "cpu")
     release = replace(cell.release, requirement="toy-engine[all]==1.0", pins={"torch": "==2.11.0"})
-    wanted = replace(expected(matrix, cell), release=release)
+    wanted = replace(make_expected(matrix, cell), release=release)
 
     def found(**versions: str) -> list[str]:
         records = world.seal(edit("launch", versions=versions)(origin.green(matrix, [cell])))
-        verdict = gate.judge(POLICY, [wanted], records, now=NOW)
+        verdict = gate.judge_evidence(POLICY, [wanted], records, now=NOW)
         return rules(add_provenance(verdict, [wanted], records, origin.today(matrix), NOW.date()))
 
     assert found(toy_engine="1.0+cu130", torch="2.11.0+cu130") == []
@@ -235,11 +235,11 @@ def test_installed_packages_speak_for_the_version_and_the_pins(matrix: Matrix) -
 def test_an_image_that_is_not_the_pinned_one_is_red(matrix: Matrix) -> None:
     cell = cell_on(matrix, "cpu")
     release = replace(cell.release, image="toy/toy:1", image_digest="sha256:" + "a" * 64)
-    wanted = replace(expected(matrix, cell), release=release)
+    wanted = replace(make_expected(matrix, cell), release=release)
     for letter, red in (("a", []), ("b", ["another_version"])):
         versions = {"xllamacpp": "1.0", "image_digest": f"toy/toy@sha256:{letter * 64}"}
         records = world.seal(edit("launch", versions=versions)(origin.green(matrix, [cell])))
-        verdict = gate.judge(POLICY, [wanted], records, now=NOW)
+        verdict = gate.judge_evidence(POLICY, [wanted], records, now=NOW)
         assert rules(add_provenance(verdict, [wanted], records, origin.today(matrix), NOW.date())) == red
 
 

@@ -21,7 +21,7 @@ GONE = Unreplayable(cell=PLAIN, test="test_boots", why="nothing that its engine 
 
 
 def judged(*clauses: NotReplayed) -> Verdict:
-    found = gate.judge(replace(POLICY, not_replayed=clauses), EXPECTED, seal(green()), now=NOW)
+    found = gate.judge_evidence(replace(POLICY, not_replayed=clauses), EXPECTED, seal(green()), now=NOW)
     assert found.green, found.reasons
     return found
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.errors import ConfigError
-from reports.compare.baselines import Baseline, collect, read
+from reports.compare.baselines import Baseline, collect_baseline, read_baseline
 from reports.compare.slower import WATCHED, WAVE
 from reports.evidence import types as record
 from reports.evidence.types import Measured, Record
@@ -58,8 +58,8 @@ def run(*numbers: Json, host: Json = HOST, **more: Any) -> list[Record]:
 
 
 def judge(records: Sequence[Record], earlier: Sequence[Record] | None = None, clause: Any = HELD) -> Verdict:
-    held = None if earlier is None else collect(earlier)
-    return gate.judge(clause, EXPECTED, records, now=NOW, earlier=held)
+    held = None if earlier is None else collect_baseline(earlier)
+    return gate.judge_evidence(clause, EXPECTED, records, now=NOW, earlier=held)
 
 
 def said(verdict: Verdict) -> str:
@@ -99,7 +99,7 @@ def test_slow_on_one_launch_of_two_is_told_and_on_both_red() -> None:
 
 
 def retry(value: float, of: str) -> list[Record]:
-    fields = [record.dump(r) for r in again("PASS", of=of)[:-1]]
+    fields = [record.dump_record(r) for r in again("PASS", of=of)[:-1]]
     kept = [{k: v for k, v in f.items() if k not in ("t", "run")} for f in fields]
     numbers = [measured(value), *usual()[1:]]
     return world.seal(
@@ -132,7 +132,7 @@ def test_a_folder_without_a_launch_yet_is_told_once() -> None:
 def test_a_folder_may_be_of_other_cells_and_then_nothing_is_judged(tmp_path: Path) -> None:
     other = before(usual(cell="sm90x1_h100.vllm.canary.baseline"))
     (tmp_path / "sm90.jsonl").write_bytes(world.write(other))
-    verdict = gate.judge(HELD, EXPECTED, run(*usual()), now=NOW, earlier=read([tmp_path]))
+    verdict = gate.judge_evidence(HELD, EXPECTED, run(*usual()), now=NOW, earlier=read_baseline([tmp_path]))
     assert verdict.green and any("3 numbers have 0 earlier launches at most" in line for line in verdict.told)
 
 
@@ -142,12 +142,12 @@ def test_a_policy_names_its_baseline_as_seen_from_its_folder(tmp_path: Path) -> 
     text = "title: t\nrequire: [{glob: '*'}]\nmax_age_h: 1\nthroughput: {baseline: ../b.jsonl}\n"
     file.write_text(text)
     with pytest.raises(ConfigError, match=r"g\.yaml:4 throughput\.baseline: there is no file or folder .*b\.jsonl"):
-        policy.read_baseline(*policy.load(file), file.parent)
+        policy.read_baseline(*policy.load_policy(file), file.parent)
     (tmp_path / "b.jsonl").write_bytes(world.write(before()))
-    earlier = policy.read_baseline(*policy.load(file), file.parent)
+    earlier = policy.read_baseline(*policy.load_policy(file), file.parent)
     assert earlier is not None and earlier.cells == {PLAIN}
     file.write_text(text.partition("throughput")[0])
-    assert policy.read_baseline(*policy.load(file), file.parent) is None
+    assert policy.read_baseline(*policy.load_policy(file), file.parent) is None
 
 
 def test_a_cell_of_which_the_baseline_has_nothing_is_told() -> None:

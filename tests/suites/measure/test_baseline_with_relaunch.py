@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fixtures.banks.glm5 import Glm5Bank
-from reports.compare.baselines import Baseline, read
+from reports.compare.baselines import Baseline, read_baseline
 from reports.compare.slower import WAVE
 from reports.evidence.files import EvidenceWriter
 from reports.evidence.finding import Finding
@@ -76,7 +76,7 @@ class Bench:
                         {"kind": "measurement", "cell": cell().id, "name": n, "value": v, "unit": u, "conditions": c}
                         for (n, v, u), c in zip(recorded.measurements, recorded.conditions, strict=True)
                     )
-        return read([folder / "b.jsonl"]) if self.launches else Baseline()
+        return read_baseline([folder / "b.jsonl"]) if self.launches else Baseline()
 
 
 SLOW, FAST = loaded(SLOW_TPOT_S), loaded(HEALTHY_TPOT_S)
