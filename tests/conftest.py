@@ -1,0 +1,8 @@
+"""Settings of this project's own tests: a busy machine is no failure, and the same commit gives the same answer."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+settings.register_profile("project", deadline=None, derandomize=True)
+settings.load_profile("project")
