@@ -89,6 +89,8 @@ def _dense(survey: Survey) -> Iterator[Remark]:
     layers, found = survey.geometry.layers or 0, survey.experts
     if not found or survey.geometry.experts is None:
         return
+    if survey.architecture is None and survey.geometry.dense is None:
+        return  # a class of its own may say in its own way which layers are dense
     dense = set(range(min(survey.geometry.dense or 0, layers)))
     types = survey.config.get("mlp_layer_types")
     if isinstance(types, list):

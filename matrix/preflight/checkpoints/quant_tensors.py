@@ -29,6 +29,7 @@ NEVER_NARROW = re.compile(
     r"(?:^|\.)(?:embed_tokens|embed_\w+|lm_head|output|head|shared_head|mlp\.gate|gate|router|shared_expert_gate|weights_proj|"
     r"eh_proj|\w*norm|conv1d|\w+_conv1d|patch_embed\w*)$|(?:^|\.)shared_head\.|router\."
 )
+BUILT_WIDE = re.compile(r"\.(?:mlp\.gate|router|weights_proj|eh_proj)$")
 STORED: Mapping[str, tuple[str, ...]] = {
     "fp8": ("F8_E4M3", "F8_E5M2"),
     "nvfp4": ("U8", "F4"),
@@ -105,6 +106,7 @@ def judge_quantisation(survey: Survey) -> Iterator[Remark]:
     yield from _wide_but_not_excluded(survey, first, linears)
     yield from _other_format(first, narrow)
     yield from _heads(first, narrow)
+    yield from _built_wide(first, narrow)
     yield from _scales(survey, first, narrow)
     yield from _kv(survey, maps)
     yield from _shared_experts(survey, linears)
@@ -258,6 +260,19 @@ def _heads(read: QuantMap, narrow: list[Linear]) -> Iterator[Remark]:
                 effect="many releases build a 16-bit head whatever the map says, and stop there",
                 remedy="keep it wide and exclude it, or try the release with dummy weights first",
             )
+
+
+def _built_wide(read: QuantMap, narrow: list[Linear]) -> Iterator[Remark]:
+    found = [e for e in narrow if BUILT_WIDE.search(e.module) and not read.leaves_alone(e.module)]
+    if found:
+        yield remark(
+            "warning",
+            "quantisation",
+            found[0].name,
+            f"{len(found)} modules that engines build 16-bit are stored as {found[0].tensor.dtype}: {found[0].name}",
+            effect="their bytes are cast without a scale, routing or drafts are noise, or the loader stops",
+            remedy="keep routers, the indexer's weights_proj and eh_proj wide, and exclude them",
+        )
 
 
 def _scales(survey: Survey, read: QuantMap, narrow: list[Linear]) -> Iterator[Remark]:

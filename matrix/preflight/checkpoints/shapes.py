@@ -24,7 +24,8 @@ def judge_shapes(survey: Survey) -> Iterator[Remark]:
     if not g.whole:
         return
     yield from _vocabulary(survey, g)
-    wanted = _per_layer(g) if survey.architecture is None or survey.architecture.mla else _moe_only(g)
+    known = survey.architecture
+    wanted = _per_layer(g) if known and known.mla and not known.partly else _moe_only(g) if known else {}
     wrong: dict[str, list[tuple[int, Tensor]]] = {}
     for layer, tensors in sorted(survey.by_layer.items()):
         for rest, tensor in tensors.items():

@@ -150,8 +150,7 @@ def _against_weights(survey: Survey, layers: int, sound: list[Selection]) -> Ite
         return
     lacking = [i for i in full if i not in held]
     if lacking:
-        partly = survey.architecture is not None and survey.architecture.partly and not sound
-        yield _lacking("warning" if partly else "error", lacking, sound)
+        yield _lacking("error" if survey.known_whole or sound else "warning", lacking, sound)
     drafts = [i for i in survey.drafts if i not in held]
     if drafts:
         yield remark(

@@ -75,6 +75,11 @@ class Survey:
         return ARCHITECTURES.get(self.architecture_name)
 
     @property
+    def known_whole(self) -> bool:
+        """Whether all of the class is known: only then is what a class decides an error."""
+        return self.architecture is not None and not self.architecture.partly
+
+    @property
     def uses_indexers(self) -> bool:
         known = self.architecture
         return known.dsa if known else bool(self.indexer_parts)

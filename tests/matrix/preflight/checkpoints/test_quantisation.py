@@ -333,3 +333,10 @@ def test_an_indexer_in_another_format_than_its_likes_lacks_nothing() -> None:
     held = qweight(weights(), r"layers\.[12]\..*indexer\.wk")
     about = {"quant_method": "gptq", "bits": 4, "dynamic": {"-:(?!.*layers[.][12][.].*indexer[.]wk)": {}}}
     assert said(sound(held, quantization_config=about), "error", "warning") == []
+
+
+@pytest.mark.parametrize("which", [r"mlp\.gate$", r"weights_proj$", r"eh_proj$"])
+def test_what_engines_build_wide_and_is_stored_narrow_is_a_warning(which: str) -> None:
+    about = {"quant_method": "fp8", "weight_block_size": [128, 128]}
+    found = sound(block_fp8(weights(), f"{which}|{EVERY_LINEAR}"), quantization_config=about)
+    assert says(found, "warning", "quantisation", "engines build 16-bit", which.rstrip("$").replace("\\", ""))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from matrix.preflight.checkpoint import CheckpointFiles
-from matrix.preflight.checkpoints import template
 from tests.matrix.preflight.checkpoints.builders import TEMPLATE, said, says, sound
 
 TURNS = "[gMASK]<sop>{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}"
@@ -110,9 +108,7 @@ UNUSABLE = [
 
 @pytest.mark.parametrize(("text", "words"), UNUSABLE, ids=[w for _, w in UNUSABLE])
 def test_a_template_that_fails_or_never_ends_is_one_error(text: str, words: str) -> None:
-    start = time.monotonic()
     found = said(with_template(text))
-    assert time.monotonic() - start < template.PATIENCE_S + 20
     assert len(found) == 1, found
     assert says(with_template(text), "error", "chat_template", "cannot be rendered", words), found
 
@@ -124,3 +120,10 @@ def test_no_template_is_an_error() -> None:
 def test_what_does_not_render_a_first_message_alone_is_tried_with_a_longer_talk() -> None:
     strict = "{% if messages | length < 3 %}{{ raise_exception('too short') }}{% endif %}" + SWITCHED[1]
     assert said(with_template(strict)) == []
+
+
+def test_a_host_without_time_is_no_fault_of_the_template(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("matrix.preflight.checkpoints.template.PATIENCE_S", 0.0)
+    found = said(with_template(TEMPLATE + "{# never rendered before #}"))
+    assert len(found) == 1
+    assert found[0].startswith("unknown chat_template: this host had no time")
