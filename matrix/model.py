@@ -306,6 +306,7 @@ class Rule:
     reason: str
     source: Source
     because: tuple[Because, ...] = ()  # the steps from what is asked for to why it cannot be had
+    fact: str = ""  # of matrix/facts.yaml, or "not " and one: decides the releases that `when` names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -365,6 +366,7 @@ class KnownFailure:
     review_by: date  # past it, the entry itself is red
     needs: Needs = field(default_factory=Needs)
     waits_for: str = ""  # engine==version of a release that is not on the axes, when no cell of today matches
+    fact: str = ""  # of matrix/facts.yaml, or "not " and one: decides the releases that `when` names
     affected: str = ""  # versions, as the thread states them
     fixed: str = ""
 

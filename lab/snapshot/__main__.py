@@ -1,7 +1,8 @@
-"""`python -m matrix snapshot NAME==VERSION`: read a wheel of the package index and write what it says, as JSON.
+"""`python -m matrix snapshot NAME==VERSION`: read a release out of its wheel and write what it says, as JSON.
 
-By default the flags, environment variables, architectures and pins of an engine's release; with --kernels the GPU
-architectures that the wheel's compiled libraries carry code for (any package: vllm, sglang-kernel, ...).
+Flags, environment variables, architectures, config keys, pins, the backends that it chooses by itself, and the kernels
+of its wheel and of the packages that it pins. Then it prints what changed since the release before. `--kernels` reads
+the GPU code of one package alone; `--newest ENGINE...` adds every release that the index has and that is not here.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.snapshot.extract import extract, own_llamacpp
 from lab.snapshot.kernels import kernels_of
-from lab.snapshot.wheel import downloaded, read_wheel
+from lab.snapshot.release import add_release, axes_yaml, newer_versions, read_release, release_before
+from lab.snapshot.wheel import downloaded
 from matrix.checkout import CHECKOUT
 from matrix.errors import MatrixError
 from matrix.preflight import kernels
+from matrix.preflight.changes import changes
 from matrix.preflight.kernels import KERNELS, KernelWheel
 from matrix.preflight.snapshot import SNAPSHOTS, Snapshot, dumps, release_id
+
+AXES = CHECKOUT / "matrix" / "axes" / "engines"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,30 +31,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m matrix snapshot", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("release", metavar="NAME==VERSION")
-    parser.add_argument("--kernels", action="store_true", help="GPU code of its libraries instead of flags")
-    parser.add_argument("--out", type=Path, help="file to write (default: the committed one)")
+    parser.add_argument("release", metavar="NAME==VERSION", nargs="*")
+    parser.add_argument("--kernels", action="store_true", help="only the GPU code of its libraries")
+    parser.add_argument("--newest", action="store_true", help="the names are engines: add what the index has newer")
+    parser.add_argument("--axes", action="store_true", help="write the release's file under matrix/axes/engines/ too")
+    parser.add_argument("--out", type=Path, help="file to write the whole snapshot to (default: the committed form)")
     parser.add_argument("--wheel", type=Path, help="read this wheel instead of downloading one")
     options = parser.parse_args(arguments)
-    engine, separator, version = options.release.partition("==")
-    if not separator:
-        parser.error(f"expected NAME==VERSION, got {options.release!r}")
-    out = options.out or (KERNELS if options.kernels else SNAPSHOTS) / f"{release_id(engine, version)}.json"
-    start = time.monotonic()
+    if not options.release:
+        parser.error("expected NAME==VERSION, or --newest and engines")
+    wrong = [text for text in options.release if ("==" in text) is options.newest]
+    if wrong:
+        parser.error(f"expected {'ENGINE' if options.newest else 'NAME==VERSION'}, got {wrong[0]!r}")
     try:
-        if options.kernels:
-            found = kernel_wheel(options.release, options.wheel)
-            text, said = kernels.dumps(found), _kernel_summary(found)
-        else:
-            snapshot = snapshot_of(engine, version, options.wheel)
-            text, said = dumps(snapshot), _summary(snapshot)
+        asked = [f"{e}=={v}" for e in options.release for v in newer_versions(e)] if options.newest else options.release
+        for requirement in asked:
+            print(_one(requirement, options))
     except MatrixError as error:
         print(error, file=sys.stderr)
         return 2
-    out.write_text(text, encoding="utf-8")
-    shown = out.relative_to(CHECKOUT) if out.is_relative_to(CHECKOUT) else out
-    print(f"{shown}: {said}, {len(text.encode()) / 1000:.0f} kB, {time.monotonic() - start:.1f} s")
+    if not asked:
+        print(f"nothing newer than the snapshots of {', '.join(options.release)}")
     return 0
+
+
+def _one(requirement: str, options: argparse.Namespace) -> str:
+    """Read one release or package and write it; the text says what was found and where it stands."""
+    name, _, version = requirement.partition("==")
+    start = time.monotonic()
+    if options.kernels:
+        found = kernel_wheel(requirement, options.wheel)
+        out = options.out or KERNELS / f"{release_id(name, version)}.json"
+        out.write_text(kernels.dumps(found), encoding="utf-8")
+        return f"{_shown(out)}: {_kernel_summary(found)}, {time.monotonic() - start:.1f} s"
+    if options.out:
+        snapshot = read_release(name, version, options.wheel)
+        options.out.write_text(dumps(snapshot), encoding="utf-8")
+    else:
+        snapshot = add_release(name, version, options.wheel)
+    out = options.out or SNAPSHOTS / f"{snapshot.release}.json"
+    lines = [f"{_shown(out)}: {_summary(snapshot)}, {time.monotonic() - start:.1f} s", *_changed(snapshot)]
+    return "\n".join([*lines, *([_axes(snapshot)] if options.axes else [])])
 
 
 def kernel_wheel(requirement: str, wheel: Path | None = None) -> KernelWheel:
@@ -61,28 +82,40 @@ def kernel_wheel(requirement: str, wheel: Path | None = None) -> KernelWheel:
         return kernels_of(path)
 
 
-def snapshot_of(engine: str, version: str, wheel: Path | None = None) -> Snapshot:
-    """Extract from the given wheel, or download one and delete it afterwards."""
-    if engine == "llamacpp":
-        return own_llamacpp(version)
-    if wheel is not None:
-        return extract(engine, version, read_wheel(wheel))
-    with downloaded(f"{engine}=={version}") as path:
-        return extract(engine, version, read_wheel(path))
+def _shown(path: Path) -> Path:
+    return path.relative_to(CHECKOUT) if path.is_relative_to(CHECKOUT) else path
 
 
 def _summary(snapshot: Snapshot) -> str:
     unknown = sum(flag.choices_unknown for flag in snapshot.flags)
+    unread = "".join(f"\n  unread {part}: {why}" for part, why in snapshot.unread.items())
     return (
         f"{len(snapshot.flags)} flags ({unknown} with choices that cannot be read statically), "
         f"{len(snapshot.env)} environment variables, {len(snapshot.architectures)} architectures, "
-        f"{len(snapshot.requires)} pins"
+        f"{len(snapshot.requires)} pins{unread}"
     )
+
+
+def _changed(snapshot: Snapshot) -> list[str]:
+    before = release_before(snapshot)
+    if before is None:
+        return []
+    return [f"since {before.version}:", *(f"  {change}" for change in changes(before, snapshot))]
+
+
+def _axes(snapshot: Snapshot) -> str:
+    path = AXES / snapshot.engine / f"{snapshot.release}.yaml"
+    if path.exists():
+        return f"{_shown(path)} is there already"
+    path.write_text(axes_yaml(snapshot), encoding="utf-8")
+    return f"{_shown(path)}: written; look at features and formats, then python -m matrix lint"
 
 
 def _kernel_summary(found: KernelWheel) -> str:
     lines = [f"  {path}: {library}" for path, library in found.libraries.items()]
-    return "\n".join([f"{len(lines)} libraries with CUDA code", *lines, found.wheel])
+    lines += [f"  sources for {sm}: {len(names)}" for sm, names in found.sources.items()]
+    lines += [f"  cubins for {sm}: {count}" for sm, count in found.cubins.items()]
+    return "\n".join([f"{len(found.libraries)} libraries with CUDA code", *lines, found.wheel])
 
 
 if __name__ == "__main__":

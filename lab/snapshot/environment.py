@@ -17,6 +17,7 @@ from lab.snapshot.source import Module, Package
 NAME = re.compile(r"[A-Z][A-Z0-9_]{2,}")
 # Files without any of these read no variable: leaving them unparsed is what keeps this under a minute.
 WORTH_PARSING = re.compile(rb"\benviron[.\[)]|in (os\.)?environ|getenv|env_var|= *Env[A-Z]\w*\(")
+QUOTED = re.compile(r"[\"']([A-Z][A-Z0-9_]{2,})[\"']")
 READERS = {"getenv", "get", "pop", "setdefault"}  # on os or os.environ; plus any helper with env in its name
 SKIPPED = ("/test/", "/tests/")
 
@@ -50,6 +51,9 @@ def deprecated(module: Module | None) -> dict[str, str]:
 
 
 def _reads(module: Module) -> Iterator[str]:
+    """Names that are read; of a file whose grammar is too new, every name that it quotes: none is called absent."""
+    if not module.tree.body:
+        yield from QUOTED.findall(module.text)
     for node in ast.walk(module.tree):
         for name in _names(node):
             if NAME.fullmatch(name):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from email.parser import HeaderParser
+from functools import partial
 from typing import Any
 
-from lab.snapshot import annotated, environment, registry
+from lab.snapshot import annotated, chosen, config_keys, environment, registry
 from lab.snapshot.evaluate import ClassRef, Scope
+from lab.snapshot.locate import NotFound, Parts, find_class, find_definition, find_table
 from lab.snapshot.parsers import Registrar
+from lab.snapshot.probe import probes
 from lab.snapshot.source import Module, Package
 from lab.snapshot.wheel import Wheel
 from matrix.checkout import CHECKOUT
@@ -18,6 +21,11 @@ from matrix.errors import HostError, nearest
 from matrix.preflight.snapshot import Flag, Snapshot, release_id
 
 Extract = Callable[[Package], dict[str, Any]]
+SGLANG_MODELS = ("sglang/srt/models/",)
+VLLM_MODELS = ("vllm/model_executor/models/", "vllm/models/")
+VLLM_PARSERS = {"reasoning": "_REASONING_PARSERS_TO_REGISTER", "tool_call": "_TOOL_PARSERS_TO_REGISTER"}
+VLLM_PARSER_FLAGS = {"reasoning_parser": "reasoning", "tool_call_parser": "tool_call"}
+FEWEST_FLAGS = 8
 
 
 def extract(engine: str, version: str, wheel: Wheel) -> Snapshot:
@@ -32,6 +40,7 @@ def extract(engine: str, version: str, wheel: Wheel) -> Snapshot:
         source=wheel.name,
         sha256=wheel.sha256,
         requires=requirements(wheel.metadata),
+        probes=probes(engine, wheel.members, facts.get("registered", {})),
         **facts,
     )
 
@@ -42,37 +51,27 @@ def requirements(metadata: str) -> tuple[str, ...]:
     return tuple(sorted(line for line in lines if "extra ==" not in line and "extra==" not in line))
 
 
-def _module(package: Package, *names: str) -> Module:
-    found = next((m for name in names if (m := package.module(name))), None)
-    if found is None:
-        raise HostError(f"this wheel has none of: {', '.join(names)}; teach lab/snapshot/extract.py its layout")
-    return found
-
-
-def _class(module: Module, name: str) -> ClassRef:
-    for node in module.tree.body:
-        if isinstance(node, ast.ClassDef) and node.name == name:
-            return ClassRef(module, node)
-    raise HostError(f"{module.path} has no class {name}; teach lab/snapshot/extract.py its layout")
-
-
 def sglang(package: Package) -> dict[str, Any]:
     """SGLang: one ServerArgs; flags written out (0.5.10) or generated from annotated fields (0.5.17, 0.5.23)."""
-    module = _module(package, "sglang.srt.server_args")
-    ref = _class(module, "ServerArgs")
+    parts = Parts()
+    flags = parts.add("flags", lambda: _sglang_flags(package))
+    models = parts.add("architectures", lambda: registry.entry_classes(package, SGLANG_MODELS[0]))
+    choices = {flag.dest: flag.choices or () for flag in flags or ()}
+    kinds = {"reasoning": "reasoning_parser", "tool_call": "tool_call_parser"}
+    for kind, dest in kinds.items():
+        parts.add(f"parsers {kind}", partial(tuple, map(str, choices.get(dest, ()))))
+    parts.add("env", lambda: frozenset(environment.variables(package, "sglang/")))
+    parts.read["env_deprecated"] = environment.deprecated(package.module("sglang.srt.environ"))
+    parts.add("chosen", lambda: chosen.sglang_backends(package, flags or (), models or {}))
+    return _family(parts, package, models, prefix="sglang/", folders=SGLANG_MODELS)
+
+
+def _sglang_flags(package: Package) -> tuple[Flag, ...]:
+    module = find_definition(package, "ServerArgs", prefix="sglang/srt/", needs="add_cli_args")
+    ref = ClassRef(module, find_class(module, "ServerArgs"))
     registrar = Registrar(package, field_classes=lambda found: _sglang_fields(package, found))
     registrar.method(ref, "add_cli_args")
-    choices = {flag.dest: flag.choices or () for flag in registrar.flags}
-    return {
-        "flags": _with_help(registrar.flags),
-        "env": frozenset(environment.variables(package, "sglang/")),
-        "env_deprecated": environment.deprecated(package.module("sglang.srt.environ")),
-        "architectures": frozenset(registry.entry_classes(package, "sglang/srt/models/")),
-        "parsers": {
-            "reasoning": tuple(map(str, choices.get("reasoning_parser", ()))),
-            "tool_call": tuple(map(str, choices.get("tool_call_parser", ()))),
-        },
-    }
+    return _plausible(registrar.flags, module)
 
 
 def _sglang_fields(package: Package, ref: ClassRef) -> list[ClassRef]:
@@ -82,29 +81,63 @@ def _sglang_fields(package: Package, ref: ClassRef) -> list[ClassRef]:
 
 def vllm(package: Package) -> dict[str, Any]:
     """vLLM: `make_arg_parser` registers the server's own flags, then the engine's from its config classes."""
-    module = _module(package, "vllm.entrypoints.common.cli_args", "vllm.entrypoints.openai.cli_args")
-    arguments = package.module("vllm.utils.argparse_utils")
-    inverse = arguments is not None and "EnableDisableAction" in arguments.bindings
-    registrar = Registrar(package, inverse_prefixes=inverse)
+    parts = Parts()
+    for kind, table in VLLM_PARSERS.items():
+        parts.add(f"parsers {kind}", partial(_parser_names, package, table))
+    flags = parts.add("flags", lambda: _vllm_flags(package))
+    if flags:
+        named = {dest: parts.read.get(f"parsers {kind}") for dest, kind in VLLM_PARSER_FLAGS.items()}
+        parts.read["flags"] = tuple(_named_parsers(flags, named))
+    models = parts.add("architectures", lambda: _vllm_models(package))
+    parts.add("env", lambda: frozenset(environment.variables(package, "vllm/")))
+    parts.add("chosen", lambda: chosen.vllm_backends(package, models or {}))
+    return {"dialect": "vllm", **_family(parts, package, models, prefix="vllm/", folders=VLLM_MODELS)}
+
+
+def _vllm_flags(package: Package) -> tuple[Flag, ...]:
+    """The server's parser; that of `run_batch` has the same name and no `FrontendArgs` of its own."""
+    module = find_definition(package, "make_arg_parser", prefix="vllm/entrypoints/", needs=r"\bclass \w*FrontendArgs\b")
+    inverse = re.compile(rb"^class EnableDisableAction\b", re.MULTILINE)
+    registrar = Registrar(package, inverse_prefixes=any(package.search(inverse, "vllm/")))
     registrar.function(module, "make_arg_parser")
-    parsers = {
-        "reasoning": registry.table_keys(package, "vllm.reasoning", "_REASONING_PARSERS_TO_REGISTER"),
-        "tool_call": registry.table_keys(package, "vllm.tool_parsers", "_TOOL_PARSERS_TO_REGISTER"),
-    }
-    models = _module(package, "vllm.model_executor.models.registry")
+    return _plausible(registrar.flags, module)
+
+
+def _vllm_models(package: Package) -> dict[str, str]:
+    module = find_table(package, r"_\w+_MODELS", prefix="vllm/", rows=r"\w+For(CausalLM|ConditionalGeneration)")
+    return registry.model_tables(module, package, module.name.rpartition(".")[0])
+
+
+def _parser_names(package: Package, table: str) -> tuple[str, ...]:
+    return registry.table_keys(package, find_table(package, table, prefix="vllm/").name, table)
+
+
+def _plausible(flags: list[Flag], module: Module) -> tuple[Flag, ...]:
+    """A server has hundreds of flags; a handful means that they are registered in a way that is not understood."""
+    if len(flags) < FEWEST_FLAGS:
+        raise NotFound(f"{module.path} registers {len(flags)} flags in a way that is understood, expected hundreds")
+    return _with_help(flags)
+
+
+def _family(
+    parts: Parts, package: Package, models: dict[str, str] | None, *, prefix: str, folders: tuple[str, ...]
+) -> dict[str, Any]:
+    """What concerns single architectures: the module of each of the family, and the config keys that it reads."""
+    registered = registry.family(models or {})
+    facts = parts.facts()
+    parsers = {kind: facts.pop(f"parsers {kind}") for kind in ("reasoning", "tool_call") if f"parsers {kind}" in facts}
     return {
-        "dialect": "vllm",
-        "flags": _with_help(_named_parsers(registrar.flags, parsers)),
-        "env": frozenset(environment.variables(package, "vllm/")),
-        "architectures": frozenset(registry.model_tables(models, package)),
+        **facts,
         "parsers": parsers,
+        "architectures": frozenset(models or ()),
+        "registered": registered,
+        "config_keys": config_keys.read_keys(package, prefix=prefix, models=folders, registered=registered),
     }
 
 
-def _named_parsers(flags: list[Flag], parsers: Mapping[str, tuple[str, ...]]) -> list[Flag]:
+def _named_parsers(flags: Sequence[Flag], named: Mapping[str, tuple[str, ...] | None]) -> list[Flag]:
     """vLLM checks parser names against its registries after parsing; plugins may add to them."""
-    kinds = {"reasoning_parser": "reasoning", "tool_call_parser": "tool_call"}
-    return [replace(flag, values=parsers[kinds[flag.dest]] or None) if flag.dest in kinds else flag for flag in flags]
+    return [replace(flag, values=named[flag.dest]) if flag.dest in named else flag for flag in flags]
 
 
 def transformers(package: Package) -> dict[str, Any]:
@@ -122,7 +155,9 @@ def own_llamacpp(version: str) -> Snapshot:
     files = {str(path.relative_to(CHECKOUT)): path.read_bytes() for path in sorted(CHECKOUT.glob("fixtures/**/*.py"))}
     package = Package(files)
     registrar = Registrar(package)
-    registrar.calls_in(_module(package, "fixtures.llamacpp.options"))
+    options = package.module("fixtures.llamacpp.options")
+    assert options is not None, "fixtures/llamacpp/options.py is part of this checkout"
+    registrar.calls_in(options)
     return Snapshot(
         release=release_id("llamacpp", version),
         engine="llamacpp",

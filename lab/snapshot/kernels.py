@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import mmap
+import re
 import shutil
 import tempfile
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from lab.snapshot.fatbin import Bytes, Code, NotReadable, codes
 from matrix.errors import HostError
 from matrix.preflight.kernels import KernelWheel, Library
 
 COPY_BYTES = 2**20
+SOURCES = {".cu", ".cuh", ".jinja", ".py"}
+VENDORED = {"cutlass", "cute", "cccl", "spdlog"}
+LIBRARY = re.compile(r"\.so(\.\d+)*$")  # not cccl's algorithm.sort_heap.h
+NAMED_GPU = re.compile(r"(?<![a-z0-9])sm_?(\d{2,3})[af]?(?![0-9])")
+CUBIN = re.compile(r"(?i)sm_?\d{2,3}[af]?")
 
 
 def kernels_of(wheel: Path) -> KernelWheel:
@@ -28,14 +35,34 @@ def kernels_of(wheel: Path) -> KernelWheel:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     try:
         with zipfile.ZipFile(wheel) as archive:
-            found = {name: _library(archive, name) for name in archive.namelist() if _is_library(name)}
+            names = archive.namelist()
+            found = {name: _library(archive, name) for name in names if _is_library(name)}
     except zipfile.BadZipFile:
         raise HostError(f"{wheel} is not a wheel: not a zip file") from None
-    return KernelWheel(wheel=wheel.name, sha256=digest, libraries={k: v for k, v in found.items() if v != Library()})
+    libraries = {path: library for path, library in found.items() if library != Library()}
+    sources, cubins = _sources(names), Counter(sm for name in names if (sm := _cubin(name)))
+    return KernelWheel(wheel=wheel.name, sha256=digest, libraries=libraries, sources=sources, cubins=cubins)
+
+
+def _sources(names: list[str]) -> dict[str, tuple[str, ...]]:
+    """GPU -> stems of the kernel sources that name it, without the headers of CUTLASS that packages carry along."""
+    found: dict[str, set[str]] = {}
+    for name in names:
+        path = PurePosixPath(name)
+        if path.suffix in SOURCES and not VENDORED.intersection(path.parts):
+            for number in NAMED_GPU.findall(name):
+                found.setdefault(f"sm{number}", set()).add(path.stem)
+    return {sm: tuple(sorted(stems)) for sm, stems in sorted(found.items())}
+
+
+def _cubin(name: str) -> str:
+    """The GPU that a file of ready machine code is for, as its name says: `..._sm100f.cubin`."""
+    found = CUBIN.search(name) if name.endswith(".cubin") else None
+    return found[0].lower().replace("_", "") if found else ""
 
 
 def _is_library(name: str) -> bool:
-    return ".so" in name.rpartition("/")[2]
+    return LIBRARY.search(name) is not None
 
 
 def _library(archive: zipfile.ZipFile, name: str) -> Library:

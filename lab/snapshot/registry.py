@@ -3,32 +3,51 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from lab.snapshot.evaluate import Scope, evaluate
 from lab.snapshot.source import Module, Package
 
+# The architectures whose modules and config keys are recorded one by one.
+FAMILY = re.compile(r"GlmMoeDsa|Glm5|DeepseekV(32|4)|DeepSeekMTP|GlmMoeDsaMTP")
 
-def entry_classes(package: Package, folder: str) -> set[str]:
-    """SGLang: every model module exports `EntryClass = X` or `[X, Y]`; the class names are the architectures."""
-    found: set[str] = set()
+
+def entry_classes(package: Package, folder: str) -> dict[str, str]:
+    """SGLang: every model module exports `EntryClass = X` or `[X, Y]`; architecture -> its module."""
+    found: dict[str, str] = {}
     for name in package.names(folder):
         text = package.files.get(name.replace(".", "/") + ".py", b"")
         module = package.module(name) if b"EntryClass" in text else None
         node = module.bindings.get("EntryClass") if module else None
         if isinstance(node, ast.Assign):
-            found |= {n.id for n in ast.walk(node.value) if isinstance(n, ast.Name)}
+            found |= {n.id: name for n in ast.walk(node.value) if isinstance(n, ast.Name)}
     return found
 
 
-def model_tables(module: Module, package: Package) -> set[str]:
-    """vLLM: the keys of every `_..._MODELS` table, without the lists of what is no longer or never built in."""
+def model_tables(module: Module, package: Package, folder: str) -> dict[str, str]:
+    """vLLM: the rows of every `_..._MODELS` table, without the lists of what is no longer or never built in.
+
+    Architecture -> its module: `("deepseek_v2", "Class")` is a module beside the registry, a dotted name is whole.
+    """
     scope = Scope(package, module)
-    found: set[str] = set()
+    found: dict[str, str] = {}
     for name, node in module.bindings.items():
         if name.endswith("_MODELS") and not any(word in name for word in ("PREVIOUSLY", "OOT")):
-            found |= set(_keys(node, scope))
+            table = evaluate(getattr(node, "value", None), scope)
+            found |= {str(k): _module_of(v, folder) for k, v in table.items()} if isinstance(table, dict) else {}
     return found
+
+
+def family(registered: Mapping[str, str]) -> dict[str, str]:
+    """The architectures of the family of this project."""
+    return {name: module for name, module in sorted(registered.items()) if FAMILY.match(name) and module}
+
+
+def _module_of(row: Any, folder: str) -> str:
+    stem = row[0] if isinstance(row, tuple | list) and row and isinstance(row[0], str) else ""
+    return stem if "." in stem or not stem else f"{folder}.{stem}"
 
 
 def table_keys(package: Package, module_name: str, table: str) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ def reading(name: str, snapshot: Snapshot) -> Reading | None:
         return None
     if name in MISLEADING:
         return Reading("warning", "env_misleading", f"{name}: {MISLEADING[name]}")
-    if name.startswith(ENGINE_PREFIXES.get(snapshot.engine, ())) and snapshot.env:
+    if name.startswith(ENGINE_PREFIXES.get(snapshot.engine, ())) and (snapshot.env or "env" in snapshot.unread):
         return Reading("warning", "env_unread", f"{name}: nothing in {snapshot.release} reads it")
     if _other_engine(name, snapshot.engine):
         return Reading("warning", "env_other_engine", f"{name} belongs to another engine than {snapshot.engine}")

@@ -2,7 +2,8 @@
 
 `python -m matrix snapshot --kernels NAME==VERSION` writes one file per wheel: which architectures each compiled library
 has SASS (machine code) and PTX for. `compiled:` of engine.yaml says which backends live in which library. Kernels that
-are compiled on the host (Triton, FlashInfer, DeepGEMM) are in no wheel, so silence here says nothing about them.
+are compiled on the host (Triton, FlashInfer, DeepGEMM) are in no wheel, so silence here says nothing about them; which
+GPUs their sources are written for stands in `sources`, as far as the files' own names say it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -45,6 +46,8 @@ class KernelWheel:
     wheel: str
     sha256: str
     libraries: Mapping[str, Library]
+    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # sm120 -> kernel sources named for it
+    cubins: Mapping[str, int] = field(default_factory=dict)  # sm100f -> files of ready machine code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +115,9 @@ def loads(text: str) -> KernelWheel:
         path: Library(**{kind: tuple(names.split()) for kind, names in found.items()})
         for path, found in raw["libraries"].items()
     }
-    return KernelWheel(wheel=raw["wheel"], sha256=raw["sha256"], libraries=libraries)
+    sources = {sm: tuple(names.split()) for sm, names in raw.get("sources", {}).items()}
+    cubins = raw.get("cubins", {})
+    return KernelWheel(wheel=raw["wheel"], sha256=raw["sha256"], libraries=libraries, sources=sources, cubins=cubins)
 
 
 def dumps(found: KernelWheel) -> str:
@@ -123,4 +128,10 @@ def dumps(found: KernelWheel) -> str:
     }
     lines = ",\n".join(f"  {json.dumps(path)}: {json.dumps(kinds)}" for path, kinds in libraries.items())
     head = f' "wheel": {json.dumps(found.wheel)},\n "sha256": {json.dumps(found.sha256)},\n'
-    return "{\n" + head + ' "libraries": {' + (f"\n{lines}\n }}" if lines else "}") + "\n}\n"
+    named = {sm: " ".join(names) for sm, names in sorted(found.sources.items())}
+    rest = "".join(
+        f",\n {json.dumps(key)}: {json.dumps(value, indent=1)}"
+        for key, value in (("sources", named), ("cubins", dict(sorted(found.cubins.items()))))
+        if value
+    )
+    return "{\n" + head + ' "libraries": {' + (f"\n{lines}\n }}" if lines else "}") + rest + "\n}\n"

@@ -74,6 +74,7 @@ class Patch:
     source: str
     upstream: str
     retires: str  # the condition under which nobody needs it any more
+    fact: str = ""  # of matrix/facts.yaml: the releases of `applies_when` are those in which it holds
     incomplete: str = ""  # what it is known not to cover
     target: Target | None = None
     edit: Edit | None = None
@@ -101,6 +102,15 @@ def load_patch(name: str, folder: Path = PATCHES) -> Patch:
         return _patch(name, yaml.safe_load(path.read_text(encoding="utf-8")))
     except (TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
         raise ConfigError([Problem(str(path), 0, "", f"not a patch: {error}")]) from error
+
+
+def patches(folder: Path = PATCHES) -> dict[str, Patch]:
+    """Every patch by its folder's name.
+
+    Raises:
+        ConfigError: one of them does not describe a patch.
+    """
+    return {path.parent.name: load_patch(path.parent.name, folder) for path in sorted(folder.glob("*/patch.yaml"))}
 
 
 def apply_edit(patch: Patch, text: bytes) -> bytes:

@@ -1,23 +1,27 @@
 """What one engine release accepts: flags, environment variables, architectures, pins. Data, committed as JSON.
 
 `lab.snapshot` writes these files from the release's own wheel; everything here only reads them, so a verdict
-needs neither the engine nor a network. A field that equals its default is left out of the file.
+needs neither the engine nor a network. A field that equals its default is left out of the file, and what releases of
+an engine have in common stands once, in snapshots/shared/ (blocks.py). What could not be read is in `unread`: it is
+unknown, never absent.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from matrix.checkout import CHECKOUT
+from matrix.preflight.blocks import address, blocks_path, expand_blocks, read_blocks, runs, write_blocks
 
 SNAPSHOTS = CHECKOUT / "matrix" / "snapshots"
 FORKS = SNAPSHOTS / "forks.json"
+NAMES = ("env", "architectures", "model_types")  # long sets of names
 REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)\s*(\[[^\]]*\])?\s*\(?(?P<spec>[^;()@]*)")
 
 
@@ -69,6 +73,15 @@ class Snapshot:
     model_types: frozenset[str] = frozenset()
     requires: tuple[str, ...] = ()  # Requires-Dist without the extras
     parsers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # reasoning, tool_call
+    config_keys: Mapping[str, frozenset[str]] = field(
+        default_factory=dict
+    )  # architecture, or "*" -> keys that are read
+    registered: Mapping[str, str] = field(default_factory=dict)  # architecture of the family -> module that serves it
+    chosen: Mapping[str, str] = field(
+        default_factory=dict
+    )  # "ARCHITECTURE smNN KV" -> backends that it takes by itself
+    probes: Mapping[str, str] = field(default_factory=dict)  # text probe of facts.yaml -> file:line of a match, or ""
+    unread: Mapping[str, str] = field(default_factory=dict)  # part (flags, env, ...) -> why it could not be read
     facts: Mapping[str, Any] = field(default_factory=dict)  # further facts with their source
 
     @cached_property
@@ -89,6 +102,16 @@ class Snapshot:
         """Package name (normalised) -> its version specifier as text; markers and extras are cut off."""
         matches = (REQUIREMENT.match(line) for line in self.requires)
         return {re.sub(r"[-_.]+", "-", m["name"]).lower(): m["spec"].strip() for m in matches if m}
+
+    def reads_key(self, architecture: str, key: str) -> bool | None:
+        """Whether anything reads this key of the checkpoint's config.json; None where that was not read."""
+        if "config_keys" in self.unread or architecture not in self.config_keys:
+            return None
+        return any(key in self.config_keys.get(scope, ()) for scope in ("*", architecture))
+
+    def knows(self, part: str) -> bool:
+        """Whether absence from this part (flags, env, architectures, ...) says anything."""
+        return self.complete and part not in self.unread
 
     @property
     def abbreviates(self) -> bool:
@@ -118,7 +141,7 @@ def snapshot_for(release: str, folder: Path = SNAPSHOTS) -> Snapshot | None:
     """The committed snapshot of a release id; None where there is none. Parsed once per process."""
     path = folder / f"{release}.json"
     if path.is_file():
-        return loads(path.read_text(encoding="utf-8"))
+        return loads(path.read_text(encoding="utf-8"), folder)
     fork = json.loads(FORKS.read_text(encoding="utf-8")).get(release) if FORKS.is_file() else None
     if fork is None:
         return None
@@ -131,26 +154,74 @@ def available(folder: Path = SNAPSHOTS) -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in folder.glob("*.json") if path.name != FORKS.name))
 
 
-def loads(text: str) -> Snapshot:
-    """Snapshot from its JSON text."""
+def loads(text: str, folder: Path = SNAPSHOTS) -> Snapshot:
+    """Snapshot from its JSON text; blocks that it shares with other releases come from `folder`."""
     raw = json.loads(text)
+    shared = blocks_path(folder, raw["engine"])
+    for name, addresses in raw.pop("shared", {}).items():
+        part, _, key = name.partition(" ")
+        if key:
+            raw.setdefault(part, {})[key] = expand_blocks(addresses, shared)
+        else:
+            raw[part] = expand_blocks(addresses, shared)
     raw["flags"] = tuple(_flag(entry) for entry in raw.get("flags", ()))
-    for name in ("env", "architectures", "model_types"):
+    for name in NAMES:
         raw[name] = frozenset(_words(raw.get(name, ())))
+    raw["config_keys"] = {scope: frozenset(_words(names)) for scope, names in raw.get("config_keys", {}).items()}
     raw["requires"] = tuple(raw.get("requires", ()))
     raw["parsers"] = {kind: tuple(_words(names)) for kind, names in raw.get("parsers", {}).items()}
     return Snapshot(**raw)
 
 
 def dumps(snapshot: Snapshot) -> str:
-    """JSON with one flag a line, so that two releases can be diffed by eye."""
-    head = _sparse(snapshot, skip=("flags", "env", "architectures", "model_types", "parsers"))
-    head["parsers"] = {kind: " ".join(names) for kind, names in sorted(snapshot.parsers.items())}
-    for name in ("env", "architectures", "model_types"):
-        head[name] = _wrapped(sorted(getattr(snapshot, name)))
+    """The whole snapshot as one JSON text with one flag a line: two releases can be compared by eye."""
+    flags = [_json(_sparse(flag)) for flag in snapshot.flags]
+    sets = {name: _wrapped(sorted(getattr(snapshot, name))) for name in NAMES}
+    keys = {scope: _wrapped(sorted(names)) for scope, names in sorted(snapshot.config_keys.items())}
+    return _text({**_head(snapshot), **sets, "config_keys": keys}, flags)
+
+
+def save(snapshot: Snapshot, folder: Path = SNAPSHOTS) -> Path:
+    """Write a release's own file, and what it shares to the engine's blocks; blocks that nobody names are dropped."""
+    parts = _parts(snapshot)
+    shared = {name: " ".join(address(text) for text in texts) for name, texts in parts.items() if texts}
+    path = folder / f"{snapshot.release}.json"
+    blocks = blocks_path(folder, snapshot.engine)
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(_text({**_head(snapshot), "shared": shared}, ()), encoding="utf-8")
+    held = {**read_blocks(blocks), **{address(text): text for texts in parts.values() for text in texts}}
+    write_blocks(blocks, (held[key] for key in _named(folder, snapshot.engine) if key in held))
+    return path
+
+
+def _parts(snapshot: Snapshot) -> dict[str, list[str]]:
+    """What releases share, as JSON texts: each flag, and each run of the long sets."""
+    parts = {"flags": [_json(_sparse(flag)) for flag in snapshot.flags]}
+    parts |= {name: [_json(" ".join(run)) for run in runs(getattr(snapshot, name))] for name in NAMES}
+    return parts | {
+        f"config_keys {scope}": [_json(" ".join(run)) for run in runs(names)]
+        for scope, names in sorted(snapshot.config_keys.items())
+    }
+
+
+def _named(folder: Path, engine: str) -> set[str]:
+    """Addresses that any release of the engine names."""
+    raws = (json.loads((folder / f"{release}.json").read_text(encoding="utf-8")) for release in available(folder))
+    texts = (text for raw in raws if raw["engine"] == engine for text in raw.get("shared", {}).values())
+    return {key for text in texts for key in text.split()}
+
+
+def _head(snapshot: Snapshot) -> dict[str, Any]:
+    """Everything that a release has for itself."""
+    head = _sparse(snapshot, skip=("flags", "parsers", "config_keys", *NAMES))
+    return {**head, "parsers": {kind: " ".join(names) for kind, names in sorted(snapshot.parsers.items())}}
+
+
+def _text(head: Mapping[str, Any], flags: Sequence[str]) -> str:
     lines = [f" {json.dumps(key)}: {_value(value)}" for key, value in head.items() if value not in ([], {}, "")]
-    flags = ",\n".join(f"  {json.dumps(_sparse(flag), ensure_ascii=False)}" for flag in snapshot.flags)
-    return "{\n" + ",\n".join([*lines, f' "flags": [\n{flags}\n ]']) + "\n}\n"
+    if flags:
+        lines.append(' "flags": [\n' + ",\n".join(f"  {flag}" for flag in flags) + "\n ]")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def _flag(entry: dict[str, Any]) -> Flag:
@@ -190,7 +261,15 @@ def _wrapped(words: Iterable[str], width_chars: int = 110) -> list[str]:
     return lines
 
 
-def _value(value: Any) -> str:
-    if isinstance(value, list) and len(value) > 1:
-        return "[\n" + ",\n".join(f"  {json.dumps(entry, ensure_ascii=False)}" for entry in value) + "\n ]"
+def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
+
+
+def _value(value: Any) -> str:
+    """Lists and objects with one entry a line."""
+    if isinstance(value, list | tuple) and len(value) > 1:
+        return "[\n" + ",\n".join(f"  {_json(entry)}" for entry in value) + "\n ]"
+    if isinstance(value, dict) and value:
+        entries = (f"  {_json(key)}: {_json(entry)}" for key, entry in value.items())
+        return "{\n" + ",\n".join(entries) + "\n }"
+    return _json(value)

@@ -101,7 +101,8 @@ def _completeness(snapshot: Snapshot) -> Iterator[Remark]:
 
 def _arguments(argv: Sequence[str], snapshot: Snapshot) -> Iterator[Remark]:
     if not snapshot.flags:
-        message = f"{snapshot.release}: its command line was not read"
+        why = snapshot.unread.get("flags")
+        message = f"{snapshot.release}: its command line was not read{f' ({why})' if why else ''}"
         yield _remark("unknown", "no_flags", snapshot.release, message)
         return
     words = normalise(argv) if snapshot.dialect == "vllm" else argv
@@ -164,7 +165,7 @@ def _environment(env: Mapping[str, str], snapshot: Snapshot) -> Iterator[Remark]
     for name in sorted(env):
         reading = environment.reading(name, snapshot)
         if reading is not None:
-            guess = reading.kind == "env_unread" and not snapshot.complete
+            guess = reading.kind == "env_unread" and not snapshot.knows("env")
             message = f"{reading.message} (itself unread)" if guess else reading.message
             level: Level = "unknown" if guess else reading.level
             yield Remark(level=level, kind=reading.kind, where="env", subject=name, message=message)
@@ -178,7 +179,7 @@ def _checkpoint(
         known = sorted(a for a in snapshot.architectures if a.startswith(("Glm", "Deepseek")))
         message = f"{snapshot.release} registers no {name}; of its family it has {', '.join(known) or 'none'}"
         yield Remark(
-            level="error" if snapshot.complete else "unknown",
+            level="error" if snapshot.knows("architectures") else "unknown",
             kind="architecture", where="checkpoint", subject=name, message=message,
         )  # fmt: skip
     for conflict in dependencies.conflicts(name, snapshot, installed):

@@ -1,0 +1,251 @@
+"""The sparse-attention backends that a release chooses by itself, per architecture, GPU and KV dtype.
+
+    "GlmMoeDsaForCausalLM sm120 fp8_e4m3": "flashinfer_sparse_mla, flashinfer_sparse_mla"    SGLang: prefill, decode
+    "GlmMoeDsaForCausalLM sm120 auto": "FLASHINFER_MLA_SPARSE_SM120"                         vLLM: first that takes it
+
+Derived by following the release's own deciding functions (interpret.py) with every flag at its default. That a backend
+is chosen does not say that its kernels are there: `matrix facts` asks the pinned libraries for them.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from lab.snapshot.evaluate import UNKNOWN, ClassRef, Scope, evaluate
+from lab.snapshot.interpret import Question, Refused, Symbol, Undecided, answer
+from lab.snapshot.locate import NotFound, find_definition
+from lab.snapshot.source import FunctionNode, Module, Package, functions
+from matrix.preflight.snapshot import Flag
+
+ARCHITECTURES: Final = ("GlmMoeDsaForCausalLM", "DeepseekV32ForCausalLM")
+GPUS: Final = (90, 100, 103, 120, 121)
+KV_DTYPES: Final = {
+    "sglang": ("auto", "bfloat16", "fp8_e4m3"),
+    "vllm": ("auto", "bfloat16", "fp8"),
+}  # as users write them
+MLA_HEAD_SIZE: Final = 576  # 512 latent values and 64 of rope: GLM-5, and DeepSeek V3.2
+HEADS: Final = 64  # of a whole model; a rank of eight has 8
+FUNCTIONS: Final = {
+    "kv": ("_dsa_kv_cache_dtype_default", "_set_default_dsa_kv_cache_dtype", "_set_default_nsa_kv_cache_dtype"),
+    "backends": ("_dsa_split_backend_resolution", "_set_default_dsa_backends", "_set_default_nsa_backends"),
+}
+
+
+class Asked(NamedTuple):
+    """One question of the table."""
+
+    architecture: str
+    sm: int
+    kv: str
+
+    def __str__(self) -> str:
+        return f"{self.architecture} sm{self.sm} {self.kv}"
+
+
+class Capability(NamedTuple):
+    major: int
+    minor: int
+
+
+def sglang_backends(package: Package, flags: tuple[Flag, ...], architectures: Mapping[str, str]) -> dict[str, str]:
+    """Prefill and decode backend for each question.
+
+    Raises:
+        NotFound: no function of a name that any release before gave to this decision.
+    """
+    kv, backends = (_function(package, names) for names in FUNCTIONS.values())
+    defaults = {flag.dest: _default(flag) for flag in flags}
+    return {
+        str(asked): _told(lambda a=asked: _sglang(a, kv, backends, defaults))
+        for asked in _asked("sglang", architectures)
+    }
+
+
+def vllm_backends(package: Package, architectures: Mapping[str, str]) -> dict[str, str]:
+    """The first backend of the release's own order that takes sparse MLA of this GPU and KV dtype.
+
+    Raises:
+        NotFound: no such order, or no table of the backends' classes.
+    """
+    module = find_definition(package, "_get_backend_priorities", prefix="vllm/platforms/", needs=r"\bclass \w*Cuda")
+    order = next(functions(module.tree, "_get_backend_priorities"))
+    registry = find_definition(package, "AttentionBackendEnum", prefix="vllm/")
+    table = _backend_classes(registry)
+    scope = Scope(package, module)
+    return {str(asked): _told(lambda a=asked: _vllm(a, order, table, scope)) for asked in _asked("vllm", architectures)}
+
+
+def _asked(engine: str, architectures: Mapping[str, str]) -> Iterator[Asked]:
+    held = [name for name in ARCHITECTURES if name in architectures]
+    yield from (Asked(name, sm, kv) for name in held for sm in GPUS for kv in KV_DTYPES[engine])
+
+
+def _told(ask: Any) -> str:
+    try:
+        return str(ask())
+    except Undecided as error:
+        return f"undecided: {error}"
+    except Refused as error:
+        return f"refused: {error}"
+
+
+class Found(NamedTuple):
+    function: FunctionNode
+    scope: Scope
+
+
+def _function(package: Package, names: tuple[str, ...]) -> Found:
+    for name in names:
+        pattern = re.compile(rf"^\s*def {name}\b".encode(), re.MULTILINE)
+        for module in package.search(pattern, "sglang/"):
+            return Found(next(functions(module.tree, name)), Scope(package, module))
+    raise NotFound(f"no function under sglang/ is called {' or '.join(names)}")
+
+
+def _default(flag: Flag) -> Any:
+    try:
+        return ast.literal_eval(flag.default)
+    except (ValueError, SyntaxError):
+        return UNKNOWN
+
+
+def _sglang(asked: Asked, kv: Found, backends: Found, defaults: Mapping[str, Any]) -> str:
+    resolved = _resolved_kv(asked, kv, defaults)
+    question = _sglang_question(asked, {**defaults, "kv_cache_dtype": resolved})
+    result, local = answer(backends.function, question, backends.scope)
+    pair = [_side(side, result, local) for side in ("prefill", "decode")]
+    kept = "" if resolved == asked.kv else f" ({resolved})"
+    return ", ".join(pair) + kept
+
+
+def _resolved_kv(asked: Asked, kv: Found, defaults: Mapping[str, Any]) -> str:
+    result, local = answer(kv.function, _sglang_question(asked, {**defaults, "kv_cache_dtype": asked.kv}), kv.scope)
+    if isinstance(result, dict):
+        return str(result.get("kv_cache_dtype", asked.kv))
+    return str(local.get("self.kv_cache_dtype", asked.kv))
+
+
+def _side(side: str, result: Any, local: Mapping[str, Any]) -> str:
+    """What was decided for prefill or decode: in the returned table, or set on the arguments themselves."""
+    for name in ("dsa", "nsa"):
+        key = f"{name}_{side}_backend"
+        found = result.get(key) if isinstance(result, dict) else local.get(f"self.{key}")
+        if isinstance(found, str):
+            return found
+    raise Undecided(f"{side} backend")
+
+
+def _sglang_question(asked: Asked, values: Mapping[str, Any]) -> Question:
+    major, minor = divmod(asked.sm, 10)
+    known = {f"{owner}.{name}": value for owner in ("view", "self") for name, value in values.items()}
+    known |= {
+        "major": major,
+        "kv_cache_dtype": values["kv_cache_dtype"],
+        "hf_config.architectures[0]": asked.architecture,
+        "model_arch": asked.architecture,
+    }
+    true, nothing = (lambda *_: True), (lambda *_: None)
+    calls = {
+        "get_device_capability": lambda *_: (major, minor),
+        "is_deepseek_dsa": true, "is_deepseek_nsa": true,
+        "_check_dsa_backend_constraints": nothing, "_check_tilelang_dsa_fp8_kv": nothing,
+        "apply_hisparse_nsa_backend_defaults": lambda *_: False,  # enable_hisparse is off by default
+        "apply_hisparse_dsa_backend_defaults": lambda *_: False,
+    }  # fmt: skip
+    return Question(known, calls)
+
+
+def _backend_classes(registry: Module) -> dict[str, str]:
+    """Member of AttentionBackendEnum -> dotted path of its class."""
+    found: dict[str, str] = {}
+    for node in ast.walk(registry.tree):
+        if isinstance(node, ast.ClassDef) and node.name == "AttentionBackendEnum":
+            for entry in node.body:
+                match entry:
+                    case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(path))):
+                        found[name] = path
+                    case _:
+                        continue
+    return found
+
+
+def _vllm(asked: Asked, order: FunctionNode, table: Mapping[str, str], scope: Scope) -> str:
+    for name in _order(asked, order, scope):
+        ref = _class(scope.package, table.get(name, ""))
+        if ref is None:
+            raise Undecided(f"the class of {name}")
+        if _takes(ref, asked, scope.package):
+            return name
+    return "none"
+
+
+def _order(asked: Asked, order: FunctionNode, scope: Scope) -> list[str]:
+    capability = Capability(*divmod(asked.sm, 10))
+    values = {
+        "use_mla": True, "device_capability": capability, "device_capability.major": capability.major,
+        "device_capability.minor": capability.minor, "num_heads": HEADS, "kv_cache_dtype": asked.kv,
+        "use_non_causal": False, "head_size": MLA_HEAD_SIZE, "use_mm_prefix": False,
+    }  # fmt: skip
+    quantised = {"is_quantized_kv_cache": lambda value: str(value).startswith(("fp8", "nvfp4"))}
+    result, _ = answer(order, Question(values, quantised), scope)
+    if not isinstance(result, list):
+        raise Undecided("the order of backends")
+    return [entry.name for entry in result if isinstance(entry, Symbol) or hasattr(entry, "name")]
+
+
+def _class(package: Package, path: str) -> ClassRef | None:
+    module = package.module(path.rpartition(".")[0])
+    found = package.find(module, path.rpartition(".")[2]) if module else None
+    return ClassRef(found[0], found[1]) if found and isinstance(found[1], ast.ClassDef) else None
+
+
+def _takes(ref: ClassRef, asked: Asked, package: Package) -> bool:
+    """Whether the class says that it is sparse, and takes this GPU and KV dtype."""
+    values = {
+        "capability": Capability(*divmod(asked.sm, 10)), "capability.major": asked.sm // 10,
+        "capability.minor": asked.sm % 10,
+    }  # fmt: skip
+    sparse = _said(ref, "is_sparse", Question({}), package)
+    capable = _said(ref, "supports_compute_capability", Question(values), package)
+    return bool(sparse) and capable is not False and _takes_kv(ref, asked.kv, package)
+
+
+def _takes_kv(ref: ClassRef, kv: str, package: Package) -> bool:
+    for part in _lineage(ref, package):
+        for node in part.node.body:
+            match node:
+                case ast.AnnAssign(target=ast.Name(id="supported_kv_cache_dtypes"), value=value) if value:
+                    return _lists(evaluate(value, Scope(package, part.module)), kv)
+                case _:
+                    continue
+    return True
+
+
+def _lists(listed: Any, kv: str) -> bool:
+    """Some releases rewrite a model's KV dtype before they ask (bfloat16 to auto, fp8 to fp8_ds_mla); not followed."""
+    if not isinstance(listed, list) or not listed:
+        return True
+    rewritten = {"bfloat16": "auto", "fp8": "fp8_ds_mla"}.get(kv)
+    if kv not in listed and rewritten in listed:
+        raise Undecided(f"whether {kv} becomes {rewritten}")
+    return kv in listed
+
+
+def _said(ref: ClassRef, method: str, question: Question, package: Package) -> Any:
+    """What a class method answers, looked up through the bases; UNKNOWN where it cannot be followed."""
+    for part in _lineage(ref, package):
+        for node in part.node.body:
+            if isinstance(node, ast.FunctionDef) and node.name == method:
+                return answer(node, question, Scope(package, part.module))[0]
+    return UNKNOWN
+
+
+def _lineage(ref: ClassRef, package: Package) -> Iterator[ClassRef]:
+    yield ref
+    for base in ref.node.bases:
+        parent = evaluate(base, Scope(package, ref.module))
+        if isinstance(parent, ClassRef):
+            yield from _lineage(parent, package)

@@ -1,0 +1,225 @@
+"""Follow one function of somebody else's source for one question: this GPU, this KV dtype, everything else by default.
+
+Only what decides is understood: branches over known values, assignments, dicts that collect a decision, lists that are
+put together. A branch over anything unknown ends the question with `Undecided`, which names the condition: never guess.
+Nothing is executed.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from lab.snapshot.evaluate import UNKNOWN, Scope, evaluate
+from lab.snapshot.source import FunctionNode
+
+OTHER_PLATFORM: Final = re.compile(r"_?is_(hip|rocm|npu|xpu|musa|cpu|mps|hpu)(_available)?")
+COMPARE: Final[Mapping[type[ast.cmpop], Callable[[Any, Any], Any]]] = {
+    ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt,
+    ast.GtE: operator.ge, ast.Is: operator.is_, ast.IsNot: operator.is_not,
+    ast.In: lambda a, b: a in b, ast.NotIn: lambda a, b: a not in b,
+}  # fmt: skip
+
+
+class Undecided(Exception):
+    """What decides cannot be known statically; the text is the condition as it is written."""
+
+
+class Refused(Exception):
+    """The release raises for this question; the text is what it says, as far as it is constant."""
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A name that stands for itself, e.g. a member of an enum that nobody needs to look into."""
+
+    name: str
+
+
+@dataclass
+class Question:
+    """What is known: values by the text of an expression (`view.kv_cache_dtype`), and functions by their name."""
+
+    values: Mapping[str, Any]
+    calls: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+
+
+class _Return(Exception):
+    def __init__(self, value: Any) -> None:
+        super().__init__()
+        self.value = value
+
+
+def answer(function: FunctionNode, question: Question, scope: Scope) -> tuple[Any, dict[str, Any]]:
+    """What the function returns, and the values of its names at that point (attributes by their text, `self.x`).
+
+    Raises:
+        Undecided: a branch depends on something that is not known.
+        Refused: it raises, or an assertion fails.
+    """
+    run = _Run(question, scope)
+    try:
+        run.body(function.body)
+    except _Return as done:
+        return done.value, run.local
+    return None, run.local
+
+
+class _Run:
+    def __init__(self, question: Question, scope: Scope) -> None:
+        self.question, self.scope = question, scope
+        self.local: dict[str, Any] = {}
+
+    def body(self, statements: Sequence[ast.stmt]) -> None:
+        for statement in statements:
+            self.statement(statement)
+
+    def statement(self, node: ast.stmt) -> None:
+        match node:
+            case ast.Assign(targets=[target], value=value):
+                self.store(target, self.value(value))
+            case ast.AnnAssign(target=target, value=value) if value is not None:
+                self.store(target, self.value(value))
+            case ast.If(test=test, body=body, orelse=orelse):
+                self.body(body if self.decided(test) else orelse)
+            case ast.Return(value=value):
+                raise _Return(self.value(value) if value is not None else None)
+            case ast.Raise(exc=error):
+                raise Refused(_said(error))
+            case ast.Assert(test=test, msg=message):
+                if not self.decided(test):
+                    raise Refused(_said(message))
+            case ast.Expr(value=ast.Call() as call):
+                self.effect(call)
+            case ast.With(body=body) | ast.Try(body=body):
+                self.body(body)
+            case _:
+                return  # imports, docstrings; a loop that decides leaves its names unknown
+
+    def decided(self, test: ast.expr) -> bool:
+        found = self.value(test)
+        if found is UNKNOWN:
+            raise Undecided(ast.unparse(test)[:120])
+        return bool(found)
+
+    def store(self, target: ast.expr, value: Any) -> None:
+        match target:
+            case ast.Tuple(elts=parts):
+                values = (
+                    value if isinstance(value, tuple | list) and len(value) == len(parts) else [UNKNOWN] * len(parts)
+                )
+                for part, one in zip(parts, values, strict=True):
+                    self.store(part, one)
+            case ast.Subscript(value=owner, slice=key):
+                table, name = self.value(owner), self.value(key)
+                if isinstance(table, dict) and name is not UNKNOWN:
+                    table[name] = value
+            case _:
+                self.local[ast.unparse(target)] = value
+
+    def effect(self, call: ast.Call) -> None:
+        """A call whose value nobody takes: lists grow, everything else (logging) does nothing."""
+        match call:
+            case ast.Call(func=ast.Attribute(value=owner, attr="append" | "insert" | "extend" as method), args=args):
+                target, values = self.value(owner), [self.value(a) for a in args]
+                if isinstance(target, list):
+                    getattr(target, method)(*values)
+            case ast.Call(func=ast.Name(id=name)) if name in self.question.calls:
+                self.question.calls[name](*(self.value(a) for a in call.args))
+            case _:
+                return
+
+    def value(self, node: ast.expr) -> Any:
+        text = ast.unparse(node) if isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.Call) else ""
+        for known in (self.local, self.question.values):
+            if text and text in known:
+                return known[text]
+        match node:
+            case ast.Constant(value=value):
+                return value
+            case ast.BoolOp(op=op, values=parts):
+                return self.logic(parts, stop=isinstance(op, ast.Or))
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                found = self.value(operand)
+                return UNKNOWN if found is UNKNOWN else not found
+            case ast.Compare():
+                return self.compare(node)
+            case ast.IfExp(test=test, body=body, orelse=orelse):
+                return self.value(body if self.decided(test) else orelse)
+            case ast.Call():
+                return self.call(node)
+            case ast.List(elts=parts) | ast.Tuple(elts=parts) | ast.Set(elts=parts):
+                return self.sequence(node, parts)
+            case ast.Dict(keys=keys, values=values):
+                return {self.value(k): self.value(v) for k, v in zip(keys, values, strict=True) if k is not None}
+            case ast.Attribute(attr=name):
+                return self.attribute(node, name)
+            case _:
+                return evaluate(node, self.scope)
+
+    def logic(self, parts: Sequence[ast.expr], *, stop: bool) -> Any:
+        """`and` and `or` over three values: one part may settle it whatever the unknown others are."""
+        found = [self.value(part) for part in parts]
+        if any(value is not UNKNOWN and bool(value) is stop for value in found):
+            return stop
+        return UNKNOWN if any(value is UNKNOWN for value in found) else not stop
+
+    def compare(self, node: ast.Compare) -> Any:
+        left = self.value(node.left)
+        for op, right_node in zip(node.ops, node.comparators, strict=True):
+            right = self.value(right_node)
+            if left is UNKNOWN or right is UNKNOWN or type(op) not in COMPARE:
+                return UNKNOWN
+            if not COMPARE[type(op)](left, right):
+                return False
+            left = right
+        return True
+
+    def sequence(self, node: ast.expr, parts: Sequence[ast.expr]) -> Any:
+        out: list[Any] = []
+        for part in parts:
+            if isinstance(part, ast.Starred):
+                more = self.value(part.value)
+                out += more if isinstance(more, list | tuple) else [UNKNOWN]
+            else:
+                out.append(self.value(part))
+        return tuple(out) if isinstance(node, ast.Tuple) else out
+
+    def attribute(self, node: ast.Attribute, name: str) -> Any:
+        if OTHER_PLATFORM.fullmatch(name):
+            return False
+        found = evaluate(node, self.scope)
+        return Symbol(name) if found is UNKNOWN and name.isupper() else found
+
+    def call(self, node: ast.Call) -> Any:
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if name in self.question.calls:
+            return self.question.calls[name](*(self.value(a) for a in node.args))
+        if OTHER_PLATFORM.fullmatch(name):
+            return False
+        match node:
+            case ast.Call(func=ast.Name(id="bool"), args=[inner]):
+                found = self.value(inner)
+                return UNKNOWN if found is UNKNOWN else bool(found)
+            case ast.Call(func=ast.Name(id="getattr"), args=[owner, ast.Constant(value=str(attr)), default]):
+                return self.question.values.get(f"{ast.unparse(owner)}.{attr}", self.value(default))
+            case ast.Call(func=ast.Attribute(value=owner, attr="startswith"), args=[prefix]):
+                word, start = self.value(owner), self.value(prefix)
+                return word.startswith(start) if isinstance(word, str) and isinstance(start, str) else UNKNOWN
+            case ast.Call(func=ast.Attribute(value=owner, attr="get"), args=[key, default]):
+                table = self.value(owner)
+                return table.get(self.value(key), self.value(default)) if isinstance(table, dict) else UNKNOWN
+            case _:
+                return evaluate(node, self.scope)
+
+
+def _said(node: ast.expr | None) -> str:
+    """The constant words of an exception or message."""
+    texts = (
+        [n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)] if node else []
+    )
+    return " ".join(" ".join(texts).split())[:160]

@@ -1,0 +1,139 @@
+"""Add a release: its snapshot, the kernels of its wheel and of the packages that it pins, and its file for the axes."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from packaging.version import InvalidVersion, Version
+
+from lab.snapshot.extract import ENGINES, extract, own_llamacpp
+from lab.snapshot.kernels import kernels_of
+from lab.snapshot.wheel import downloaded, read_wheel
+from matrix.errors import HostError, nearest
+from matrix.facts.evaluate import judge, releases_of
+from matrix.facts.model import load_facts
+from matrix.preflight import kernels
+from matrix.preflight.kernels import KERNELS
+from matrix.preflight.snapshot import SNAPSHOTS, Snapshot, release_id, save
+
+# Packages with the kernels of a release, in the names under which releases pin them.
+KERNEL_PACKAGES: Final = (
+    "sglang-kernel", "sgl-kernel", "sgl-flash-mla", "sgl-deep-gemm", "flashinfer-python", "flashinfer-cubin",
+)  # fmt: skip
+WITH_KERNELS: Final = frozenset({"vllm"})  # engines whose own wheel carries compiled kernels
+FEWER: Final = 0.6  # of the flags of the release before: below it they are registered in a way that is not understood
+INDEX_TIMEOUT_S: Final = 120
+
+
+def read_release(engine: str, version: str, wheel: Path | None = None) -> Snapshot:
+    """The snapshot of a release, from the given wheel or from one that is downloaded and deleted afterwards.
+
+    Raises:
+        HostError: no such engine, no wheel for it on the index.
+    """
+    if engine == "llamacpp":
+        return own_llamacpp(version)
+    if engine not in ENGINES:
+        raise HostError(f"no snapshot can be made of {engine!r}{nearest(engine, [*ENGINES, 'llamacpp'])}")
+    if wheel is not None:
+        return extract(engine, version, read_wheel(wheel))
+    with downloaded(f"{engine}=={version}") as path:
+        if engine in WITH_KERNELS:
+            write_kernels(engine, version, path)
+        return extract(engine, version, read_wheel(path))
+
+
+def add_release(engine: str, version: str, wheel: Path | None = None) -> Snapshot:
+    """Write the release's snapshot and everything that it pins and that was not read before."""
+    snapshot = hold_against_before(read_release(engine, version, wheel))
+    for name, pinned in missing_pins(snapshot):
+        if name == "transformers":
+            save(read_release(name, pinned))
+        else:
+            with downloaded(f"{name}=={pinned}") as path:
+                write_kernels(name, pinned, path)
+    save(snapshot)
+    return snapshot
+
+
+def hold_against_before(snapshot: Snapshot) -> Snapshot:
+    """The snapshot; flags that are far fewer than the release before had are unread, not gone."""
+    before = release_before(snapshot)
+    if before is None or not before.flags or len(snapshot.flags) >= FEWER * len(before.flags):
+        return snapshot
+    why = f"{len(snapshot.flags)} flags were found, and {before.version} has {len(before.flags)}"
+    unread = {**snapshot.unread, "flags": snapshot.unread.get("flags", why)}
+    return replace(snapshot, flags=(), unread=unread)
+
+
+def release_before(snapshot: Snapshot) -> Snapshot | None:
+    """The newest older release of the engine that has a snapshot."""
+    own = Version(snapshot.version)
+    return next((s for s in reversed(releases_of(snapshot.engine)) if Version(s.version) < own), None)
+
+
+def missing_pins(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+    """Pinned packages, name and version, that facts ask about and that nobody has read."""
+    for name in (*KERNEL_PACKAGES, "transformers"):
+        spec = snapshot.pins.get(name, "")
+        version = spec.removeprefix("==")
+        folder = SNAPSHOTS if name == "transformers" else KERNELS
+        if spec.startswith("==") and not (folder / f"{release_id(name, version)}.json").is_file():
+            yield name, version
+
+
+def write_kernels(name: str, version: str, wheel: Path) -> Path:
+    out = KERNELS / f"{release_id(name, version)}.json"
+    out.write_text(kernels.dumps(kernels_of(wheel)), encoding="utf-8")
+    return out
+
+
+def newer_versions(engine: str) -> list[str]:
+    """Final versions on pip's index that are newer than every snapshot of the engine, oldest first.
+
+    Raises:
+        HostError: the index cannot be asked.
+    """
+    held = [Version(s.version) for s in releases_of(engine)]
+    command = [sys.executable, "-m", "pip", "index", "versions", engine, "--disable-pip-version-check"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=INDEX_TIMEOUT_S, check=False)
+    listed = re.search(r"^Available versions: (.*)$", done.stdout, re.MULTILINE)
+    if done.returncode or listed is None:
+        raise HostError(f"pip cannot list the versions of {engine}:\n{done.stderr.strip()[-400:]}")
+    found = sorted(v for text in listed[1].split(", ") if (v := _version(text)))
+    return [str(v) for v in found if not held or v > max(held)]
+
+
+def _version(text: str) -> Version | None:
+    try:
+        return Version(text.strip())
+    except InvalidVersion:
+        return None
+
+
+def axes_yaml(snapshot: Snapshot) -> str:
+    """The release's file under matrix/axes/engines/, as far as its wheel says; comments stand where an eye is needed."""
+    facts = load_facts().values()
+    own = [f for f in facts if f.engine == snapshot.engine]
+    held = {f.id: judge(f, snapshot, load_facts()).holds for f in own}
+    sms = sorted(sm for f in own if held[f.id] for sm in f.sms)
+    reads = snapshot.reads_key("GlmMoeDsaForCausalLM", "index_topk_pattern")
+    pins = "".join(f"  {n}: {snapshot.pins[n]!r}\n" for n in ("torch", "transformers") if n in snapshot.pins)
+    served = "GlmMoeDsaForCausalLM" if "GlmMoeDsaForCausalLM" in snapshot.architectures else ""
+    return (
+        f"id: {snapshot.release}\nversion: {snapshot.version}\n"
+        f"source: wheel {snapshot.engine} {snapshot.version}, read (python -m matrix snapshot); not run\n"
+        f"requirement: {snapshot.engine}=={snapshot.version}\npins:\n{pins}"
+        f"architectures: [{served}]\n"
+        "# mtp and chunked_prefill as in the release before; look\n"
+        f"features: {{indexcache: {str(bool(reads)).lower()}, mtp: true, chunked_prefill: true}}\n"
+        "formats: # weight format: GPUs that load it, as the release before; look into its loaders\n"
+        f"  bf16: {sms}\n  fp8: {sms}\n  nvfp4: {sms}\n  w4a16: {sms}\n"
+        f"dsa_sms: {sms} # derived: python -m matrix facts --release {snapshot.release}\n"
+    )

@@ -1,0 +1,70 @@
+"""Evaluate facts for every release: `python -m matrix facts [NAME] [--release ID] [--json]`.
+
+Without a name: every fact in one line, with the releases in which it holds. With one: each release, and what decided.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+from matrix.errors import ConfigError, MatrixError, Problem, nearest
+from matrix.facts.evaluate import Verdict, evaluate, ranges
+from matrix.facts.model import Fact, load_facts
+
+WORDS = {True: "holds", False: "does not", None: "unknown"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 0, or 2 for a fact that does not exist or a file that does not load."""
+    parser = argparse.ArgumentParser(
+        prog="python -m matrix facts", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", nargs="?", help="one fact, release by release")
+    parser.add_argument("--release", metavar="ID", help="only this release, e.g. vllm_0_33_0")
+    parser.add_argument("--json", action="store_true", help="every verdict as JSON")
+    options = parser.parse_args(arguments)
+    try:
+        facts = load_facts()
+        if options.name and options.name not in facts:
+            raise ConfigError([Problem("facts.yaml", 0, "", f"no fact {options.name!r}{nearest(options.name, facts)}")])
+        chosen = [facts[options.name]] if options.name else list(facts.values())
+        found = {f.id: [v for v in evaluate(f, facts) if options.release in (None, v.release)] for f in chosen}
+    except MatrixError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if options.json:
+        print(json.dumps({name: [_row(v) for v in verdicts] for name, verdicts in found.items()}, indent=1))
+    elif options.name or options.release:
+        print("\n\n".join(_whole(facts[name], verdicts) for name, verdicts in found.items() if verdicts))
+    else:
+        print("\n".join(_line(facts[name], verdicts) for name, verdicts in found.items()))
+    return 0
+
+
+def _row(verdict: Verdict) -> dict[str, object]:
+    return {"release": verdict.release, "holds": verdict.answer.holds, "why": verdict.answer.why}
+
+
+def _line(fact: Fact, verdicts: Sequence[Verdict]) -> str:
+    """`vllm_sm120_dsa    0.24.0 to 0.25.1, 0.30.0 to 0.33.0; unknown in 0.21.0    expected, not run`."""
+    spans = [_span(group) for holds, group in ranges(verdicts) if holds]
+    unknown = [_span(group) for holds, group in ranges(verdicts) if holds is None]
+    said = ", ".join(spans) or ("no release" if verdicts else "no snapshot to ask")
+    return f"{fact.id:38} {said}{'; unknown in ' + ', '.join(unknown) if unknown else ''}  [{fact.standing}]"
+
+
+def _span(group: Sequence[Verdict]) -> str:
+    first, last = group[0].version, group[-1].version
+    return str(first) if first == last else f"{first} to {last}"
+
+
+def _whole(fact: Fact, verdicts: Sequence[Verdict]) -> str:
+    head = f"{fact.id}: {fact.says}\n  source: {fact.source} ({fact.standing})"
+    return "\n".join([head, *(f"  {v.release:24} {WORDS[v.answer.holds]:9} {v.answer.why}" for v in verdicts)])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""One fact over all releases of its engine: where it holds, where not, where nobody can tell, and each one's ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from packaging.version import Version
+
+from matrix.facts.model import Fact, split
+from matrix.facts.predicates import Answer, Held, ask
+from matrix.preflight.snapshot import Snapshot, available, snapshot_for
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a fact comes to in one release, and the predicate that decided it."""
+
+    release: str
+    version: Version
+    answer: Answer
+
+
+def releases_of(engine: str, held: Held | None = None) -> list[Snapshot]:
+    """Every release of an engine that has a snapshot of its own, oldest first."""
+    folder = (held or Held()).snapshots
+    names = (name for name in available(folder) if name.startswith(f"{engine}_"))
+    found = [s for name in names if (s := snapshot_for(name, folder)) and s.engine == engine]
+    return sorted(found, key=lambda s: Version(s.version))
+
+
+def judge(fact: Fact, snapshot: Snapshot, facts: Mapping[str, Fact], held: Held | None = None) -> Answer:
+    """The first predicate that fails decides; with none, the first that is not known; with none, they all hold."""
+    where = held or Held()
+    answers = [_ask(predicate, snapshot, facts, where) for predicate in fact.all]
+    if fact.any:
+        answers.append(_any([_ask(predicate, snapshot, facts, where) for predicate in fact.any]))
+    for wanted in (False, None):
+        if decided := next((a for a in answers if a.holds is wanted), None):
+            return decided
+    return Answer(True, "; ".join(a.why for a in answers))
+
+
+def _any(answers: Sequence[Answer]) -> Answer:
+    for wanted in (True, None):
+        if decided := next((a for a in answers if a.holds is wanted), None):
+            return decided
+    return Answer(False, "; ".join(a.why for a in answers))
+
+
+def _ask(predicate: Mapping[str, object], snapshot: Snapshot, facts: Mapping[str, Fact], held: Held) -> Answer:
+    kind, keys, negated = split(predicate)
+    found = judge(facts[keys["id"]], snapshot, facts, held) if kind == "fact" else ask(kind, keys, snapshot, held)
+    return found.negated() if negated else found
+
+
+def evaluate(fact: Fact, facts: Mapping[str, Fact], held: Held | None = None) -> list[Verdict]:
+    """The fact in every release of its engine, oldest first."""
+    return [Verdict(s.release, Version(s.version), judge(fact, s, facts, held)) for s in releases_of(fact.engine, held)]
+
+
+def ranges(verdicts: Sequence[Verdict]) -> Iterator[tuple[bool | None, list[Verdict]]]:
+    """Neighbouring releases with one answer, oldest first."""
+    for holds, group in groupby(verdicts, key=lambda v: v.answer.holds):
+        yield holds, list(group)

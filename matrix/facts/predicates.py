@@ -1,0 +1,181 @@
+"""What one predicate says of one release: it holds, it does not, or nobody can tell. With what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Final
+
+from packaging.utils import canonicalize_name
+
+from matrix.pins import Pins
+from matrix.preflight.kernels import KERNELS, KernelWheel, wheel_for, wheels
+from matrix.preflight.snapshot import SNAPSHOTS, Snapshot, release_id, snapshot_for
+
+Keys = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`holds` None: not known, and `why` says what is missing."""
+
+    holds: bool | None
+    why: str
+
+    def negated(self) -> Answer:
+        return Answer(None if self.holds is None else not self.holds, self.why)
+
+
+@dataclass(frozen=True)
+class Held:
+    """Where snapshots and kernel wheels are kept."""
+
+    snapshots: Path = SNAPSHOTS
+    kernels: Path = KERNELS
+
+
+def ask(kind: str, keys: Keys, snapshot: Snapshot, held: Held) -> Answer:
+    """One predicate of one release."""
+    return PREDICATES[kind](keys, snapshot, held)
+
+
+def _unread(snapshot: Snapshot, part: str) -> Answer | None:
+    if part in snapshot.unread:
+        return Answer(None, f"its {part} could not be read: {snapshot.unread[part]}")
+    return None if snapshot.complete else Answer(None, "the release itself was not read")
+
+
+def _registers(keys: Keys, snapshot: Snapshot, _: Held) -> Answer:
+    name, module = keys["architecture"], keys.get("module")
+    if name not in snapshot.architectures:
+        return _unread(snapshot, "architectures") or Answer(False, f"registers no {name}")
+    served = snapshot.registered.get(name, "")
+    if module is None:
+        return Answer(True, f"registers {name}")
+    if not served:
+        return Answer(None, f"which module serves {name} was not read")
+    return Answer(fnmatchcase(served, module), f"{name} is served by {served}")
+
+
+def _chooses(keys: Keys, snapshot: Snapshot, _: Held) -> Answer:
+    if keys["architecture"] not in snapshot.architectures:
+        return _unread(snapshot, "architectures") or Answer(False, f"registers no {keys['architecture']}")
+    asked = f"{keys['architecture']} sm{keys['sm']} {keys['kv']}"
+    found = snapshot.chosen.get(asked)
+    if found is None:
+        return _unread(snapshot, "chosen") or Answer(None, f"what it chooses for {asked} was not derived")
+    if found.startswith("undecided"):
+        return Answer(None, f"{asked}: {found}")
+    wanted = keys["backend"] if isinstance(keys["backend"], list) else [keys["backend"]]
+    names = found.partition(" (")[0].split(", ")
+    return Answer(all(name in wanted for name in names), f"{asked}: {found}")
+
+
+def _reads_key(keys: Keys, snapshot: Snapshot, _: Held) -> Answer:
+    found = snapshot.reads_key(keys["architecture"], keys["key"])
+    if found is None:
+        return Answer(None, f"the config keys of {keys['architecture']} were not read")
+    return Answer(found, f"{'reads' if found else 'nothing reads'} {keys['key']} for {keys['architecture']}")
+
+
+def _reads_env(keys: Keys, snapshot: Snapshot, _: Held) -> Answer:
+    if keys["name"] in snapshot.env:
+        return Answer(True, f"reads {keys['name']}")
+    return _unread(snapshot, "env") or Answer(False, f"nothing reads {keys['name']}")
+
+
+def _has_flag(keys: Keys, snapshot: Snapshot, _: Held) -> Answer:
+    flag = snapshot.options.get(keys["option"])
+    if flag is None:
+        return _unread(snapshot, "flags") or Answer(False, f"has no {keys['option']}")
+    choice = keys.get("choice")
+    if choice is None:
+        return Answer(True, f"has {keys['option']}")
+    closed = flag.choices or flag.values
+    if closed is None:
+        return Answer(None, f"the values of {keys['option']} are not a closed list")
+    return Answer(choice in closed, f"{keys['option']} {'takes' if choice in closed else 'does not take'} {choice}")
+
+
+def _pins(keys: Keys, snapshot: Snapshot, held: Held) -> Answer:
+    name = canonicalize_name(keys["library"])
+    if name not in snapshot.pins:
+        return _unread(snapshot, "requires") or Answer(False, f"pins no {name}")
+    pinned = f"pins {name}{snapshot.pins[name]}"
+    if Pins(snapshots=held.snapshots).allows_only(snapshot.release, name, keys["versions"]):
+        return Answer(True, pinned)
+    exact = snapshot.pins[name].startswith("==")
+    return Answer(False if exact else None, pinned)
+
+
+def _pinned_version(name: str, snapshot: Snapshot) -> str:
+    spec = snapshot.pins.get(canonicalize_name(name), "")
+    return spec.removeprefix("==") if spec.startswith("==") else ""
+
+
+def _kernel_source(keys: Keys, snapshot: Snapshot, held: Held) -> Answer:
+    """Sources named for the GPU, in a pinned library or (`of` the engine) in the release's own wheel."""
+    own = keys["of"] == snapshot.engine
+    version = snapshot.version if own else _pinned_version(keys["of"], snapshot)
+    if not version:
+        unpinned = keys["of"] not in snapshot.pins
+        return Answer(False if unpinned else None, f"pins {'no' if unpinned else 'no single version of'} {keys['of']}")
+    wheel: KernelWheel | None = wheel_for(release_id(keys["of"], version), held.kernels)
+    if wheel is None:
+        return Answer(
+            None, f"the kernels of {keys['of']} {version} were not read: snapshot --kernels {keys['of']}=={version}"
+        )
+    names = [n for n in wheel.sources.get(f"sm{keys['sm']}", ()) if fnmatchcase(n, keys["named"])]
+    seen = names[0] if names else f"no {keys['named']} for sm{keys['sm']}"
+    return Answer(bool(names), f"{keys['of']} {version}: {seen}")
+
+
+def _compiled(keys: Keys, snapshot: Snapshot, held: Held) -> Answer:
+    """Machine code or PTX that the GPU runs, in a library of the release's wheels."""
+    found = {
+        path: library
+        for wheel in wheels(snapshot, held.kernels)
+        for path, library in wheel.libraries.items()
+        if fnmatchcase(path, keys["library"])
+    }
+    if not found:
+        read = [wheel.wheel for wheel in wheels(snapshot, held.kernels)]
+        return Answer(
+            False if read else None, f"no {keys['library']} in {', '.join(read) or 'any wheel that was read'}"
+        )
+    able = [path for path, library in found.items() if library.runs_on(keys["sm"])]
+    shown = able or list(found)
+    return Answer(bool(able), f"{shown[0]} has {found[shown[0]]}")
+
+
+def _text(keys: Keys, snapshot: Snapshot, held: Held) -> Answer:
+    of = keys.get("of")
+    asked: Snapshot | None = snapshot
+    if of:
+        version = _pinned_version(of, snapshot)
+        asked = snapshot_for(release_id(of, version), held.snapshots) if version else None
+        if asked is None:
+            return Answer(None, f"{of} {version or 'as pinned'} was not read")
+    assert asked is not None
+    key = f"{keys['in']} ~ {keys['matches']}"
+    if key not in asked.probes:
+        return Answer(None, f"not asked yet: python -m matrix snapshot {asked.engine}=={asked.version}")
+    place = asked.probes[key]
+    return Answer(bool(place), place or f"{keys['in']} has no {keys['matches']}")
+
+
+def _file(keys: Keys, snapshot: Snapshot, _: Held) -> Answer:
+    key = f"{keys['path']} sha256"
+    if key not in snapshot.probes:
+        return Answer(None, f"not asked yet: python -m matrix snapshot {snapshot.engine}=={snapshot.version}")
+    found = snapshot.probes[key]
+    return Answer(found == keys["sha256"], f"{keys['path']} is {found[:12] or 'absent'}")
+
+
+PREDICATES: Final[Mapping[str, Callable[[Keys, Snapshot, Held], Answer]]] = {
+    "registers": _registers, "chooses": _chooses, "reads_key": _reads_key, "reads_env": _reads_env,
+    "has_flag": _has_flag, "pins": _pins, "kernel_source": _kernel_source, "compiled": _compiled,
+    "text": _text, "file": _file,
+}  # fmt: skip
