@@ -5,6 +5,7 @@
 
 gpu-matrix.yml: plan (hosted) -> one job per launch group on the rig's runner -> merge and gate (hosted, always).
 cpu.yml: the project's own tests, and its main job on the embedded engine.
+releases.yml: opens the wheels of releases that are newer than every snapshot, and prints what changed.
 """
 
 from __future__ import annotations
@@ -69,6 +70,37 @@ def make_cpu_workflow() -> Workflow:
     }
 
 
+def make_releases_workflow() -> Workflow:
+    """New releases are read where nobody waits for them; a person takes the patch, looks, and commits it."""
+    add = ".venv/bin/python -m matrix snapshot --newest vllm sglang transformers | tee changes.txt"
+    facts = ".venv/bin/python -m matrix facts | tee facts.txt"
+    told = "{ cat changes.txt; echo; cat facts.txt; } | sed 's/^/    /' >> \"$GITHUB_STEP_SUMMARY\""
+    patch = "git add --intent-to-add matrix/snapshots && git diff --binary matrix/snapshots > releases.patch"
+    return {
+        "name": "releases",
+        "on": {"schedule": [{"cron": "17 5 * * *"}], "workflow_dispatch": {}},
+        "permissions": {"contents": "read"},
+        "concurrency": {"group": "releases", "cancel-in-progress": True},
+        "jobs": {
+            "read": {
+                "runs-on": HOSTED,
+                "timeout-minutes": 60,
+                "steps": [
+                    checkout_step(),
+                    setup_python_step(),
+                    run_step("environment", "make env"),
+                    run_step("read what is newer than the snapshots", f"set -o pipefail\n{add}"),
+                    run_step("facts of every release", f"set -o pipefail\n{facts}"),
+                    run_step("what changed", told),
+                    run_step("the new snapshots as a patch", patch),
+                    run_step("boundaries that disagree", ".venv/bin/python -m matrix lint"),
+                    upload_step("releases", "releases.patch\nchanges.txt\nfacts.txt\n"),
+                ],
+            },
+        },
+    }
+
+
 class Dumper(yaml.SafeDumper):
     """GitHub reads YAML 1.2, where `on` is a word: do not quote it. Scripts are literal blocks."""
 
@@ -109,6 +141,7 @@ def make_workflows(
     return {
         FOLDER / "gpu-matrix.yml": render_workflow(make_gpu_workflow(served, names)),
         FOLDER / "cpu.yml": render_workflow(make_cpu_workflow()),
+        FOLDER / "releases.yml": render_workflow(make_releases_workflow()),
     }
 
 

@@ -35,6 +35,7 @@ ELSEWHERE = {
     ),
     "check": ("matrix.checking", "what is known of your own launch line, script, compose file or manifest"),
     "snapshot": ("lab.snapshot", "extract an engine release's flags, env variables and architectures"),
+    "facts": ("matrix.facts", "evaluate what decides between releases, for every release that was read"),
     "add": ("fixtures.weights.add", "write a checkpoint's entry of the axis from its own files, and judge it"),
     "doctor": ("fixtures.session.doctor", "what this host can run, what blocks it and the next step"),
     "reap": ("fixtures.session.reap", "stop and remove whatever dead runs left behind"),

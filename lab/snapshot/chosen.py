@@ -57,7 +57,7 @@ def sglang_backends(package: Package, flags: tuple[Flag, ...], architectures: Ma
         NotFound: no function of a name that any release before gave to this decision.
     """
     kv, backends = (_function(package, names) for names in FUNCTIONS.values())
-    defaults = {flag.dest: _default(flag) for flag in flags}
+    defaults = _defaults(flags)
     return {
         str(asked): _told(lambda a=asked: _sglang(a, kv, backends, defaults))
         for asked in _asked("sglang", architectures)
@@ -105,7 +105,19 @@ def _function(package: Package, names: tuple[str, ...]) -> Found:
     raise NotFound(f"no function under sglang/ is called {' or '.join(names)}")
 
 
+def _defaults(flags: tuple[Flag, ...]) -> dict[str, Any]:
+    """Attribute -> default. A retired spelling of a flag has none (argparse.SUPPRESS); the first known one counts."""
+    found: dict[str, Any] = {}
+    for flag in flags:
+        value = _default(flag)
+        names = {flag.dest, *(option.lstrip("-").replace("-", "_") for option in flag.options)}
+        found |= {name: value for name in names if found.get(name, UNKNOWN) is UNKNOWN}
+    return found
+
+
 def _default(flag: Flag) -> Any:
+    if flag.action == "store_true" and not flag.default:
+        return False
     try:
         return ast.literal_eval(flag.default)
     except (ValueError, SyntaxError):
@@ -146,6 +158,7 @@ def _sglang_question(asked: Asked, values: Mapping[str, Any]) -> Question:
         "kv_cache_dtype": values["kv_cache_dtype"],
         "hf_config.architectures[0]": asked.architecture,
         "model_arch": asked.architecture,
+        "quantization": values.get("quantization", UNKNOWN),
     }
     true, nothing = (lambda *_: True), (lambda *_: None)
     calls = {

@@ -48,7 +48,7 @@ def read_keys(
     found = {COMMON: frozenset(common)}
     for architecture, name in registered.items():
         found[architecture] = frozenset(_keys(package, _reached(package, name, single)) - common)
-    return found
+    return {scope: keys for scope, keys in found.items() if keys}
 
 
 def _keys(package: Package, paths: Iterable[str]) -> set[str]:

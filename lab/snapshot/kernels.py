@@ -21,7 +21,9 @@ COPY_BYTES = 2**20
 SOURCES = {".cu", ".cuh", ".jinja", ".py"}
 VENDORED = {"cutlass", "cute", "cccl", "spdlog"}
 LIBRARY = re.compile(r"\.so(\.\d+)*$")  # not cccl's algorithm.sort_heap.h
+GENERATED = re.compile(r".{49}|_[0-9a-f]{12,}")  # a parameter list or a digest in the name
 NAMED_GPU = re.compile(r"(?<![a-z0-9])sm_?(\d{2,3})[af]?(?![0-9])")
+ONLY_GPU = re.compile(r"sm_?\d{2,3}[af]?")
 CUBIN = re.compile(r"(?i)sm_?\d{2,3}[af]?")
 
 
@@ -45,13 +47,17 @@ def kernels_of(wheel: Path) -> KernelWheel:
 
 
 def _sources(names: list[str]) -> dict[str, tuple[str, ...]]:
-    """GPU -> stems of the kernel sources that name it, without the headers of CUTLASS that packages carry along."""
+    """GPU -> what is named for it among the kernel sources: a folder (`sparse_mla_sm120/`), or the file itself.
+
+    CUTLASS's headers, which packages carry along, and generated instances are left out.
+    """
     found: dict[str, set[str]] = {}
     for name in names:
         path = PurePosixPath(name)
-        if path.suffix in SOURCES and not VENDORED.intersection(path.parts):
-            for number in NAMED_GPU.findall(name):
-                found.setdefault(f"sm{number}", set()).add(path.stem)
+        if path.suffix in SOURCES and not VENDORED.intersection(path.parts) and not GENERATED.search(path.stem):
+            for part in (*path.parts[:-1], path.stem):
+                for number in NAMED_GPU.findall(part):
+                    found.setdefault(f"sm{number}", set()).add(path.stem if ONLY_GPU.fullmatch(part) else part)
     return {sm: tuple(sorted(stems)) for sm, stems in sorted(found.items())}
 
 

@@ -62,7 +62,7 @@ def find_definition(package: Package, name: str, *, prefix: str, needs: str = ""
 
 
 def find_table(package: Package, name: str, *, prefix: str, rows: str = "") -> Module:
-    """The module under `prefix` whose top level assigns `name` (a regular expression); of several, the one with most rows.
+    """The module under `prefix` whose top level assigns `name` (a pattern); of several, the one with most rows.
 
     Raises:
         NotFound: no module does.

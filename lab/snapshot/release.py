@@ -118,7 +118,7 @@ def _version(text: str) -> Version | None:
 
 
 def axes_yaml(snapshot: Snapshot) -> str:
-    """The release's file under matrix/axes/engines/, as far as its wheel says; comments stand where an eye is needed."""
+    """The release's file under matrix/axes/engines/, as far as its wheel says; comments say where to look again."""
     facts = load_facts().values()
     own = [f for f in facts if f.engine == snapshot.engine]
     held = {f.id: judge(f, snapshot, load_facts()).holds for f in own}

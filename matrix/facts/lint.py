@@ -14,11 +14,11 @@ from typing import Final
 from matrix.errors import Problem, nearest
 from matrix.facts.evaluate import Verdict, evaluate, judge
 from matrix.facts.model import Fact, load_facts
-from matrix.loaded import Loaded, Matrix
 from matrix.model import Json, KnownFailure, Release, Rule
 from matrix.pins import with_prereleases
 from matrix.preflight.patch import Patch, patches
 from matrix.preflight.snapshot import snapshot_for
+from matrix.yaml.loaded import Loaded, Matrix
 
 NOT: Final = "not "
 SHOWN: Final = 3  # releases that a problem names

@@ -8,10 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from matrix import yamltext
 from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError, Problem, nearest
-from matrix.structure import structure
+from matrix.yaml import yamltext
+from matrix.yaml.structure import structure
 
 FACTS: Final = CHECKOUT / "matrix" / "facts.yaml"
 # Predicate -> the keys that it must have, and those that it may have.

@@ -8,11 +8,14 @@ from functools import cache
 from itertools import combinations
 
 from matrix.condition import compile_condition
+from matrix.errors import ConfigError
 from matrix.model import Cell, Checkpoint, Engine, Excluded, Release, Rig, Rule
 from matrix.planning import fit
+from matrix.planning.plan import plan
 from matrix.yaml.loaded import Loaded, Matrix
 
 Verdict = Excluded | None  # None: runnable
+SPARSE_BACKENDS = frozenset({"nsa", "dsa"})  # values of SGLang's --attention-backend that are no dense exit
 FEATURE_KEYS = frozenset({"features", "without", "any_feature", "feature_count"})
 
 
@@ -81,6 +84,8 @@ def reasons_without_features(matrix: Matrix, cell: Cell) -> Iterator[Excluded]:
     """Reasons that hold whatever the features: rules of the YAML first, they say more than a computed one."""
     yield from _rules(matrix, cell, of_features=False)
     yield from (reason for check in (_format, _architecture, _tensor_parallel, _memory) if (reason := check(cell)))
+    if reason := _sparse_kernels(matrix, cell):
+        yield reason
 
 
 def reasons_of_features(matrix: Matrix, cell: Cell) -> Iterator[Excluded]:
@@ -151,6 +156,30 @@ def _memory(cell: Cell) -> Excluded | None:
     if found is None or found.ok:
         return None
     return _computed("does_not_fit", "INVALID_HW", found.explain(), cell.checkpoint.source)
+
+
+def _sparse_kernels(matrix: Matrix, cell: Cell) -> Excluded | None:
+    """Sparse attention on a GPU that this release has no kernels for; a launch that is dense does not ask for them."""
+    able = cell.release.dsa_sms
+    if not able or not cell.rig.sm or cell.rig.sm in able or _is_dense(matrix, cell):
+        return None
+    shown = " and ".join(f"sm{sm}" for sm in able if sm)
+    reason = (
+        f"{cell.release.id} has kernels for GLM-5's sparse attention (DSA) on {shown or 'no GPU'}, not on "
+        f"sm{cell.rig.sm} (dsa_sms); a launch that takes the model out of it, by patch or by a dense backend, would run"
+    )
+    return _computed("sparse_kernels_on_sm", "INVALID_ENGINE", reason, cell.release.source)
+
+
+def _is_dense(matrix: Matrix, cell: Cell) -> bool:
+    """Whether the recipes launch this cell without sparse attention."""
+    try:
+        made = plan(matrix, cell)
+    except ConfigError:  # lint tells it; a plan that cannot be made is no dense one
+        return False
+    backend = made.values("args").get("--attention-backend")
+    named = cell.engine.dialect == "sglang" and backend is not None and backend not in SPARSE_BACKENDS
+    return named or str(made.settings.get("kv_layout", "")).startswith("dense")
 
 
 def _computed(rule: str, status: str, reason: str, source: str) -> Excluded:

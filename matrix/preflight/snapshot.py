@@ -105,7 +105,8 @@ class Snapshot:
 
     def reads_key(self, architecture: str, key: str) -> bool | None:
         """Whether anything reads this key of the checkpoint's config.json; None where that was not read."""
-        if "config_keys" in self.unread or architecture not in self.config_keys:
+        known = architecture in self.config_keys or (architecture in self.registered and "*" in self.config_keys)
+        if "config_keys" in self.unread or not known:
             return None
         return any(key in self.config_keys.get(scope, ()) for scope in ("*", architecture))
 

@@ -23,7 +23,8 @@ def ask(body: str, calls: dict[str, Any] | None = None, **values: Any) -> Any:
 
 
 def test_a_branch_over_known_values_is_taken() -> None:
-    body = "if view.kv == 'fp8' and view.major >= 10:\n    return 'trtllm'\nelif view.kv == 'fp8':\n    return 'kv'\nreturn 'fa3'"
+    body = "if view.kv == 'fp8' and view.major >= 10:\n    return 'trtllm'\n"
+    body += "elif view.kv == 'fp8':\n    return 'kv'\nreturn 'fa3'"
     assert [ask(body, kv=kv, major=m) for kv, m in (("fp8", 10), ("fp8", 9), ("auto", 12))] == ["trtllm", "kv", "fa3"]
 
 
