@@ -17,7 +17,13 @@ from matrix.checkout import CHECKOUT
 from matrix.preflight.snapshot import release_id
 
 FILE: Final = CHECKOUT / "matrix" / "known_failures.yaml"
-FAMILIES: Final = {"GLM-5": "glm5", "GLM-5.2": "glm52", "GLM-5.3": "glm53", "GLM-5.3-Flash": "glm53flash"}
+FAMILIES: Final = {
+    "GLM-5": "glm5",
+    "GLM-5.1": "glm51",
+    "GLM-5.2": "glm52",
+    "GLM-5.3": "glm53",
+    "GLM-5.3-Flash": "glm53flash",
+}
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 

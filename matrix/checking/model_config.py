@@ -52,9 +52,9 @@ def describe_model(
         base["architectures"] = [axis.get("architecture", ASSUMED)]
     defaults = read_models()["classes"].get(base["architectures"][0], {})
     assumed = frozenset(key for key in defaults if key not in base)
-    if axis:
-        base.setdefault("n_routed_experts", axis.get("experts"))
-        if config is None and axis.get("mtp_layer") is False:
+    if axis and config is None:  # what is on the axes is about this very checkpoint, the name only about its family
+        base["n_routed_experts"] = axis.get("experts")
+        if axis.get("mtp_layer") is False:
             base["num_nextn_predict_layers"] = 0
     form = _format(base, name) or str(axis.get("format", ""))
     size = size_bytes or axis.get("size_bytes") or axis.get("size_estimate_bytes") or _published_size(name, entry, form)

@@ -132,8 +132,8 @@ def _nearest(remark: Remark, snapshot: Snapshot) -> str:
             value = remark.message.partition(f"{remark.subject} ")[2].partition(":")[0]
             close = _close(value, words)
             return f"Did you mean {close}?" if close else ""
-        case "deprecated":
-            return remark.message.partition(": ")[2].capitalize() + "."
+        case "ambiguous":
+            return "Write the one that you mean out."
         case "env_other_engine" | "env_misleading":
             return "Drop it."
         case "repeated":

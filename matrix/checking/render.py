@@ -31,8 +31,9 @@ def _judgement(judgement: Judgement) -> Iterator[str]:
     yield f"  {judgement.release}, {judgement.rig or 'GPUs not named'}, {judgement.model}"
     if judgement.derived:
         yield from _wrapped("the engine chooses: ", "; ".join(f"{n} {_value(v)}" for n, v in judgement.derived.items()))
-    for finding in judgement.findings:
-        yield ""
+    for before, finding in zip((None, *judgement.findings), judgement.findings, strict=False):
+        if finding.level != "note" or before is None or before.level != "note":
+            yield ""
         yield from _finding(finding, command.file)
     if judgement.undecided:
         wanted = " and ".join(judgement.waits_for[:3]) or "more facts"
@@ -40,6 +41,11 @@ def _judgement(judgement: Judgement) -> Iterator[str]:
 
 
 def _finding(finding: Finding, file: str) -> Iterator[str]:
+    """A finding in full; a note in as few lines as it takes, since it changes nothing tonight."""
+    if finding.level == "note":
+        source = f" [{finding.sources[0]}]" if finding.sources else ""
+        yield from _wrapped(f"NOTE  {_short(finding.subject[0])}  ", f"{finding.cause} {finding.remedy}{source}")
+        return
     place = (
         f"  ({file}:{finding.line})" if finding.line and file else f"  (line {finding.line})" if finding.line else ""
     )
@@ -72,7 +78,7 @@ def _value(value: Any) -> str:
 
 
 def _wrapped(head: str, text: str) -> list[str]:
-    indent = " " * (len(head) + 2)
+    indent = " " * min(len(head) + 2, 12)
     return (
         textwrap.wrap(
             text,

@@ -1,0 +1,148 @@
+"""docs/reference/recall.md: which public reports the project would have told before, and which it would have missed."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+import yaml
+
+from ci.reference.markdown import code, table
+from matrix.checking.judge import Asked, judge
+from matrix.checking.launchers import Command, find_start
+from matrix.checking.releases import parse_release
+from matrix.checking.rigs import parse_rig
+from matrix.checking.variables import words_of
+from matrix.checkout import CHECKOUT
+
+DATA: Final = Path(__file__).parent / "recall.yaml"
+AIM: Final = 0.9  # of the rows that are not about hardware
+Class = Literal["predicted", "listed", "steered", "red", "missed"]
+CLASSES: Final[tuple[Class, ...]] = get_args(Class)
+MEANING: Final = {
+    "predicted": "`check` (or the checkpoint linter) says so, decided by a wheel, a run or arithmetic",
+    "listed": "`check` says so, and all that is known is the report and its range of releases",
+    "steered": "our recipes do not go there; a line of one's own is not warned",
+    "red": "nothing is said before; a test of the suites would surely be red",
+    "missed": "nothing would have told",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One report, as a line of our own or as what else would have told."""
+
+    id: str
+    kind: str
+    by: str = ""
+    runs: str = ""  # a finding that must not be told: the report says that the line runs
+    missed: str = ""
+    hardware: bool = False
+    ask: Mapping[str, Any] = field(default_factory=dict)
+    known: str = ""
+    suite: str = ""
+    linter: str = ""
+    recipe: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """A row, what the project does about it today, and why."""
+
+    row: Row
+    cls: Class
+    why: str
+
+
+def read_rows() -> list[Row]:
+    """All rows of recall.yaml, in file order."""
+    return [Row(**entry) for entry in yaml.safe_load(DATA.read_text(encoding="utf-8"))["rows"]]
+
+
+def classify(row: Row) -> Told:
+    """What the project would have said: asked of the project itself, not of the row."""
+    if row.ask:
+        return _asked(row)
+    if row.linter:
+        return Told(row=row, cls="predicted", why=f"the checkpoint linter's remark {code(row.linter)}")
+    if row.recipe:
+        return _steered(row)
+    if row.suite:
+        return Told(row=row, cls="red", why=code(row.suite))
+    return Told(row=row, cls="missed", why=row.missed)
+
+
+def _asked(row: Row) -> Told:
+    findings = {finding.id: finding for finding in judge(_command(row), _what(row)).findings}
+    if row.runs:
+        wrong = [f.id for f in findings.values() if f.level == "wrong"]
+        if row.runs in findings or wrong:
+            return Told(row=row, cls="missed", why=f"told to be wrong, and it runs: {', '.join(wrong)}")
+        return Told(row=row, cls="predicted", why=f"runs, and is not told {code(row.runs)}")
+    found = findings.get(row.by)
+    if found is None or found.decided_by is None:
+        return Told(row=row, cls="missed", why=f"{code(row.by)} is not told")
+    cls: Class = "listed" if found.decided_by.kind == "report" else "predicted"
+    return Told(row=row, cls=cls, why=f"{code(row.by)} ({found.level})")
+
+
+def _command(row: Row) -> Command:
+    start = find_start(words_of(shlex.split(row.ask["line"])))
+    assert start is not None, row.id
+    return Command(engine=start.engine, entry=start.entry, argv=start.argv, env=start.env)
+
+
+def _what(row: Row) -> Asked:
+    ask = row.ask
+    indexers = frozenset(f"model.layers.{layer}.self_attn.indexer.wk.weight" for layer in ask.get("indexers", ()))
+    return Asked(
+        release=parse_release(ask["release"]),
+        host=parse_rig(ask["gpus"]),
+        config=ask.get("config"),
+        tensors=indexers,
+        installed=ask.get("installed", {}),
+        files=ask.get("file", {}),
+    )
+
+
+def _steered(row: Row) -> Told:
+    path = CHECKOUT / "matrix" / "recipes" / row.recipe["file"]
+    if row.recipe["text"] in path.read_text(encoding="utf-8"):
+        return Told(row=row, cls="steered", why=f"{code(row.recipe['text'])} in matrix/recipes/{row.recipe['file']}")
+    return Told(row=row, cls="missed", why=f"no recipe names {code(row.recipe['text'])}")
+
+
+def share_told(told: Sequence[Told]) -> float:
+    """The share of rows that are not about hardware and are not missed."""
+    counted = [t for t in told if not t.row.hardware]
+    return sum(t.cls != "missed" for t in counted) / len(counted)
+
+
+def make_page() -> str:
+    """The page: per kind how many, and every report with its reason."""
+    told = [classify(row) for row in read_rows()]
+    kinds = list(dict.fromkeys(t.row.kind for t in told))
+    counts = {kind: Counter(t.cls for t in told if t.row.kind == kind) for kind in kinds}
+    whole = Counter(t.cls for t in told)
+    rows = [[kind, sum(counts[kind].values()), *(counts[kind][c] or "-" for c in CLASSES)] for kind in kinds]
+    rows.append(["all", len(told), *(whole[c] for c in CLASSES)])
+    hardware = sum(t.row.hardware for t in told)
+    return "".join(
+        [
+            "# Recall\n\n",
+            f"{len(told)} public reports about serving the GLM-5 family, asked of this checkout: a line of our own for each,",
+            " given to `check`, or what else would have told. Nothing was run on a GPU for this page. The rows were known",
+            " when the checks were written, so a report that nobody here has seen is told less often than these.\n\n",
+            f"{share_told(told):.0%} of the {len(told) - hardware} rows that are not about hardware are told in some way",
+            f" (aim: {AIM:.0%}).\n\n",
+            table(["class", "what it means"], [[name, MEANING[name]] for name in CLASSES]),
+            "\n## By kind\n\n",
+            table(["kind", "reports", *CLASSES], rows),
+            "\n## The reports\n\n",
+            table(["report", "kind", "class", "by"], [[t.row.id, t.row.kind, t.cls, t.why] for t in told]),
+        ]
+    )
