@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, get_args
 
 import yaml
 
-from ci.reference.markdown import code, table
+from ci.reference.markdown import format_code, format_table
 from matrix.checking.judge import Asked, judge
 from matrix.checking.launchers import Command, find_start
 from matrix.checking.releases import parse_release
@@ -68,11 +68,11 @@ def classify(row: Row) -> Told:
     if row.ask:
         return _asked(row)
     if row.linter:
-        return Told(row=row, cls="predicted", why=f"the checkpoint linter's remark {code(row.linter)}")
+        return Told(row=row, cls="predicted", why=f"the checkpoint linter's remark {format_code(row.linter)}")
     if row.recipe:
         return _steered(row)
     if row.suite:
-        return Told(row=row, cls="red", why=code(row.suite))
+        return Told(row=row, cls="red", why=format_code(row.suite))
     return Told(row=row, cls="missed", why=row.missed)
 
 
@@ -82,12 +82,12 @@ def _asked(row: Row) -> Told:
         wrong = [f.id for f in findings.values() if f.level == "wrong"]
         if row.runs in findings or wrong:
             return Told(row=row, cls="missed", why=f"told to be wrong, and it runs: {', '.join(wrong)}")
-        return Told(row=row, cls="predicted", why=f"runs, and is not told {code(row.runs)}")
+        return Told(row=row, cls="predicted", why=f"runs, and is not told {format_code(row.runs)}")
     found = findings.get(row.by)
     if found is None or found.decided_by is None:
-        return Told(row=row, cls="missed", why=f"{code(row.by)} is not told")
+        return Told(row=row, cls="missed", why=f"{format_code(row.by)} is not told")
     cls: Class = "listed" if found.decided_by.kind == "report" else "predicted"
-    return Told(row=row, cls=cls, why=f"{code(row.by)} ({found.level})")
+    return Told(row=row, cls=cls, why=f"{format_code(row.by)} ({found.level})")
 
 
 def _command(row: Row) -> Command:
@@ -112,8 +112,10 @@ def _what(row: Row) -> Asked:
 def _steered(row: Row) -> Told:
     path = CHECKOUT / "matrix" / "recipes" / row.recipe["file"]
     if row.recipe["text"] in path.read_text(encoding="utf-8"):
-        return Told(row=row, cls="steered", why=f"{code(row.recipe['text'])} in matrix/recipes/{row.recipe['file']}")
-    return Told(row=row, cls="missed", why=f"no recipe names {code(row.recipe['text'])}")
+        return Told(
+            row=row, cls="steered", why=f"{format_code(row.recipe['text'])} in matrix/recipes/{row.recipe['file']}"
+        )
+    return Told(row=row, cls="missed", why=f"no recipe names {format_code(row.recipe['text'])}")
 
 
 def share_told(told: Sequence[Told]) -> float:
@@ -139,10 +141,10 @@ def make_page() -> str:
             " when the checks were written, so a report that nobody here has seen is told less often than these.\n\n",
             f"{share_told(told):.0%} of the {len(told) - hardware} rows that are not about hardware are told in some way",
             f" (aim: {AIM:.0%}).\n\n",
-            table(["class", "what it means"], [[name, MEANING[name]] for name in CLASSES]),
+            format_table(["class", "what it means"], [[name, MEANING[name]] for name in CLASSES]),
             "\n## By kind\n\n",
-            table(["kind", "reports", *CLASSES], rows),
+            format_table(["kind", "reports", *CLASSES], rows),
             "\n## The reports\n\n",
-            table(["report", "kind", "class", "by"], [[t.row.id, t.row.kind, t.cls, t.why] for t in told]),
+            format_table(["report", "kind", "class", "by"], [[t.row.id, t.row.kind, t.cls, t.why] for t in told]),
         ]
     )
