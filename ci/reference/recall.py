@@ -21,6 +21,15 @@ from matrix.checkout import CHECKOUT
 
 DATA: Final = Path(__file__).parent / "recall.yaml"
 AIM: Final = 0.9  # of the rows that are not about hardware
+HEAD: Final = """# Recall
+
+{rows} public reports about serving the GLM-5 family, asked of this checkout: a line of our own for each, given to `check`, or
+what else would have told. Nothing was run on a GPU for this page. The rows were known when the checks were written, so a
+report that nobody here has seen is told less often than these.
+
+{share:.0%} of the {counted} rows that are not about hardware are told in some way (aim: {aim:.0%}).
+
+"""
 Class = Literal["predicted", "listed", "steered", "red", "missed"]
 CLASSES: Final[tuple[Class, ...]] = get_args(Class)
 MEANING: Final = {
@@ -133,18 +142,8 @@ def make_page() -> str:
     rows = [[kind, sum(counts[kind].values()), *(counts[kind][c] or "-" for c in CLASSES)] for kind in kinds]
     rows.append(["all", len(told), *(whole[c] for c in CLASSES)])
     hardware = sum(t.row.hardware for t in told)
-    return "".join(
-        [
-            "# Recall\n\n",
-            f"{len(told)} public reports about serving the GLM-5 family, asked of this checkout: a line of our own for each,",
-            " given to `check`, or what else would have told. Nothing was run on a GPU for this page. The rows were known",
-            " when the checks were written, so a report that nobody here has seen is told less often than these.\n\n",
-            f"{share_told(told):.0%} of the {len(told) - hardware} rows that are not about hardware are told in some way",
-            f" (aim: {AIM:.0%}).\n\n",
-            format_table(["class", "what it means"], [[name, MEANING[name]] for name in CLASSES]),
-            "\n## By kind\n\n",
-            format_table(["kind", "reports", *CLASSES], rows),
-            "\n## The reports\n\n",
-            format_table(["report", "kind", "class", "by"], [[t.row.id, t.row.kind, t.cls, t.why] for t in told]),
-        ]
-    )
+    head = HEAD.format(rows=len(told), share=share_told(told), counted=len(told) - hardware, aim=AIM)
+    meanings = format_table(["class", "what it means"], [[name, MEANING[name]] for name in CLASSES])
+    by_kind = format_table(["kind", "reports", *CLASSES], rows)
+    reports = format_table(["report", "kind", "class", "by"], [[t.row.id, t.row.kind, t.cls, t.why] for t in told])
+    return f"{head}{meanings}\n## By kind\n\n{by_kind}\n## The reports\n\n{reports}"
