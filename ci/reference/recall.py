@@ -23,9 +23,9 @@ DATA: Final = Path(__file__).parent / "recall.yaml"
 AIM: Final = 0.9  # of the rows that are not about hardware
 HEAD: Final = """# Recall
 
-{rows} public reports about serving the GLM-5 family, asked of this checkout: a line of our own for each, given to `check`, or
-what else would have told. Nothing was run on a GPU for this page. The rows were known when the checks were written, so a
-report that nobody here has seen is told less often than these.
+{rows} public reports about serving the GLM-5 family, asked of this checkout: a line of our own for each, given to
+`check`, or what else would have told. Nothing was run on a GPU for this page. The rows were known when the checks were
+written, so a report that nobody here has seen is told less often than these.
 
 {share:.0%} of the {counted} rows that are not about hardware are told in some way (aim: {aim:.0%}).
 
