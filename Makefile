@@ -1,5 +1,5 @@
 # Two commands on a fresh machine (Debian 12, Python 3.11, make): `make matrix` and `make test`.
-# Everything else is pytest, `python -m matrix` or `python -m reports`.
+# Everything else is pytest or `.venv/bin/glm-matrix` (`glm-matrix --help`).
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
@@ -29,19 +29,23 @@ help: ## this list
 	@.venv/bin/uv pip install -q --python $(PY) --require-hashes -r $<
 	@touch $@
 
-env: .venv/run.stamp ## the environment that `pytest` and `python -m matrix` need
+# The one command, as a file that knows this checkout: it works from any directory.
+.venv/bin/glm-matrix: ci/console_script.py .venv/run.stamp
+	@$(PY) -m ci.console_script $@
 
-matrix: .venv/run.stamp ## run every cpu cell on the real embedded engine, write reports/out/, print the gate's verdict
+env: .venv/bin/glm-matrix ## the environment that `pytest` and `glm-matrix` need
+
+matrix: .venv/bin/glm-matrix ## run every cpu cell on the real embedded engine, write reports/out/, print the gate's verdict
 	@mkdir -p $(OUT)
 	@$(PY) -m pytest -m cpu -n logical --evidence $(OUT)/evidence.jsonl --junitxml $(OUT)/junit.xml -q $(ARGS) || true
-	@$(PY) -m reports report --policy ci/gates/cpu.yaml --evidence $(OUT)/evidence.jsonl --out $(OUT)
+	@.venv/bin/glm-matrix report --policy ci/gates/cpu.yaml --evidence $(OUT)/evidence.jsonl --out $(OUT)
 
-test: .venv/dev.stamp ## the project's own tests, linters and types
+test: .venv/dev.stamp .venv/bin/glm-matrix ## the project's own tests, linters and types
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@.venv/bin/lint-imports
-	@$(PY) -m matrix lint
+	@.venv/bin/glm-matrix lint
 	@$(PY) -m pytest tests -n logical $(ARGS)
 
 test-docker: .venv/dev.stamp ## install and start a Docker daemon (Debian, root), then serve engines in it

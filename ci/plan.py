@@ -162,12 +162,12 @@ def format_for_github(planned: Sequence[Job]) -> str:
 
 def make_parser() -> argparse.ArgumentParser:
     own = argparse.ArgumentParser(
-        prog="python -m ci.plan", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="glm-matrix plan", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     own.add_argument("-m", dest="marks", default="", metavar="EXPR", help='like pytest -m: "sm120 and not mtp"')
     own.add_argument("--policy", type=Path, metavar="FILE", help="the cells that a gate requires")
     select.add_options(own.add_argument)
-    own.add_argument("--format", choices=("table", "json", "github"), default="table")
+    own.add_argument("--format", choices=("table", "json", "github"), default="table", help="default %(default)s")
     return own
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -27,23 +26,13 @@ from matrix.planning.plan import plan
 from matrix.yaml.load import load
 from matrix.yaml.loaded import Matrix
 
-# Verbs whose work has effects live above this layer and run as their own program.
-ELSEWHERE = {
-    "preflight": (
-        "matrix.preflight",
-        "judge plans against the pinned engine's own parser, without starting it",
-    ),
-    "check": ("matrix.checking", "what is known of your own launch line, script, compose file or manifest"),
-    "snapshot": ("lab.snapshot", "extract an engine release's flags, env variables and architectures"),
-    "facts": ("matrix.facts", "evaluate what decides between releases, for every release that was read"),
-    "add": ("fixtures.weights.add", "write a checkpoint's entry of the axis from its own files, and judge it"),
-    "doctor": ("fixtures.session.doctor", "what this host can run, what blocks it and the next step"),
-    "reap": ("fixtures.session.reap", "stop and remove whatever dead runs left behind"),
-}
+CELL_HELP = "a cell's id, RIG.RELEASE.CHECKPOINT.FEATURES, runnable or not; see `glm-matrix list`"
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="python -m matrix", description=__doc__)
+    top = argparse.ArgumentParser(
+        prog="glm-matrix", description=__doc__, epilog="Every other verb: `glm-matrix --help`."
+    )
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     ls = verbs.add_parser("list", help="cells of the matrix as a table or JSON")
     ls.add_argument("-m", dest="marks", default="", metavar="EXPR", help='like pytest -m: "sm120 and not mtp"')
@@ -51,32 +40,33 @@ def parser() -> argparse.ArgumentParser:
     ls.add_argument("--excluded", action="store_true", help="also list what is not run, with its reason")
     ls.add_argument("--json", action="store_true", help="axes, cells with plans, and exclusions by rule as JSON")
     show = verbs.add_parser("show", help="a cell's launch script, ready to copy")
-    show.add_argument("cell")
+    show.add_argument("cell", metavar="CELL", help=CELL_HELP)
     show.add_argument("--as-published", action="store_true", help="the source's own form, without our corrections")
     why = verbs.add_parser("explain", help="every flag of a cell with file:line and why")
-    why.add_argument("cell")
-    why.add_argument("--as-published", action="store_true")
-    verbs.add_parser("why-not", help="the chain of reasons why a cell is not run").add_argument("cell")
+    why.add_argument("cell", metavar="CELL", help=CELL_HELP)
+    why.add_argument("--as-published", action="store_true", help="the source's own form, without our corrections")
+    why_not = verbs.add_parser("why-not", help="the chain of reasons why a cell is not run")
+    why_not.add_argument("cell", metavar="CELL", help=CELL_HELP)
     verbs.add_parser("lint", help="load and plan everything; report every problem at once")
-    for name, (_, what) in ELSEWHERE.items():
-        verbs.add_parser(name, help=what, add_help=False)
     return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit codes: 0 fine, 1 the answer is no, 2 bad input."""
+    """Exit codes: 0 fine, 1 the answer is no, 2 bad input.
+
+    Verbs with effects live above this layer: `python -m matrix doctor` is `glm-matrix doctor`.
+    """
     words = list(sys.argv[1:] if argv is None else argv)
-    if words and words[0] in ELSEWHERE:
-        return subprocess.call([sys.executable, "-m", ELSEWHERE[words[0]][0], *words[1:]])
+    if words and words[0] not in VERBS and not words[0].startswith("-"):
+        from cli.program import main as run_any_verb
+
+        return run_any_verb(words)
     args = parser().parse_args(words)
     try:
         return VERBS[args.verb](load(), args)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
-    except BrokenPipeError:  # `... | head`
-        sys.stderr.close()
-        return 0
 
 
 def find(matrix: Matrix, cell_id: str) -> Cell:

@@ -86,25 +86,36 @@ class Judged:
 
 def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(
-        prog="python -m reports", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="glm-matrix", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     verbs = whole.add_subparsers(dest="verb", required=True, metavar="VERB")
     reading = argparse.ArgumentParser(add_help=False)
-    reading.add_argument("--evidence", type=Path, nargs="+", action="extend", metavar="FILE")
+    reading.add_argument(
+        "--evidence",
+        type=Path,
+        nargs="+",
+        action="extend",
+        metavar="FILE",
+        help=f"what the runs left; several files are judged as one (default {EVIDENCE})",
+    )
     judging = argparse.ArgumentParser(add_help=False, parents=[reading])
     judging.add_argument("--policy", type=Path, metavar="FILE", help="what must be green, see reports/gate/policy.py")
     judging.add_argument(
         "--selected-only",
         action="store_true",
-        help="of the cells that the policy requires, judge those that the runs set out to run; never for a release",
+        help="judge only the required cells that the runs selected; never for a release",
     )
     assurance.add_arguments(judging)
     report = verbs.add_parser("report", parents=[judging], help="table, table.md, index.html and the gate")
-    report.add_argument("--out", type=Path, default=OUT, metavar="FOLDER")
+    report.add_argument(
+        "--out", type=Path, default=OUT, metavar="FOLDER", help="where the files go (default %(default)s)"
+    )
     shown = verbs.add_parser("table", parents=[judging], help="the verdict table")
     shown.add_argument("--markdown", action="store_true", help="print Markdown")
     page = verbs.add_parser("html", parents=[judging], help="one HTML page")
-    page.add_argument("--out", type=Path, default=OUT / "index.html", metavar="FILE")
+    page.add_argument(
+        "--out", type=Path, default=OUT / "index.html", metavar="FILE", help="the page (default %(default)s)"
+    )
     judge = verbs.add_parser("gate", parents=[judging], help="green or red, and why; also as JUnit")
     judge.add_argument(
         "--junit",
@@ -116,30 +127,40 @@ def parser() -> argparse.ArgumentParser:
     verbs.add_parser("predictions", parents=[reading], help="what each feature changed, and whether that was predicted")
     verbs.add_parser("ablation", parents=[judging], help="what each feature changes in speed")
     two = verbs.add_parser("diff", help="what changed between two runs")
-    two.add_argument("old", type=Path)
-    two.add_argument("new", type=Path)
+    two.add_argument("old", type=Path, metavar="OLD.jsonl", help="evidence of the earlier run")
+    two.add_argument("new", type=Path, metavar="NEW.jsonl", help="evidence of the later run")
     again = verbs.add_parser("replay", help="judge what was kept again, without an engine: does it come out the same?")
-    again.add_argument("evidence", type=Path, nargs="*", default=[EVIDENCE], metavar="EVIDENCE")
+    again.add_argument(
+        "evidence", type=Path, nargs="*", default=[EVIDENCE], metavar="EVIDENCE", help=f"files (default {EVIDENCE})"
+    )
     signing = verbs.add_parser("sign", help="sign evidence with an SSH key (ssh-keygen -Y)")
-    signing.add_argument("evidence", type=Path, metavar="EVIDENCE")
+    signing.add_argument("evidence", type=Path, metavar="EVIDENCE", help="the file to sign")
     signing.add_argument(
         "--key", type=Path, required=True, metavar="FILE", help="private key, or the agent's public one"
     )
     _junit_parser(verbs.add_parser("junit", help="merge or verify JUnit files"))
     hiding = verbs.add_parser("redact", help="overwrite secrets in files and folders, in place")
-    hiding.add_argument("paths", type=Path, nargs="+", metavar="PATH")
+    hiding.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="files, or whole folders")
     return whole
 
 
 def _junit_parser(own: argparse.ArgumentParser) -> None:
     verbs = own.add_subparsers(dest="junit_verb", required=True, metavar="VERB")
     merge = verbs.add_parser("merge", help="several jobs' files as one")
-    merge.add_argument("out", type=Path)
-    merge.add_argument("files", type=Path, nargs="+")
+    merge.add_argument("out", type=Path, metavar="OUT.xml", help="the file to write")
+    merge.add_argument("files", type=Path, nargs="+", metavar="FILE.xml", help="the jobs' files")
     verify = verbs.add_parser("verify", help="structure, counters, properties, expected cells")
-    verify.add_argument("file", type=Path)
+    verify.add_argument("file", type=Path, metavar="FILE.xml", help="the file to look at")
     for verb in (merge, verify):
-        verb.add_argument("--evidence", type=Path, nargs="*", action="extend", default=[], metavar="FILE")
+        verb.add_argument(
+            "--evidence",
+            type=Path,
+            nargs="*",
+            action="extend",
+            default=[],
+            metavar="FILE",
+            help="the runs' evidence: which cells were to be run",
+        )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from lab.canary_training.attention import Indexer, Pass, Trace
 from lab.canary_training.model import Canary
-from lab.canary_training.samples import AUXILIARY_PLAN, TOKENS_PER_BATCH, Batches, loader
+from lab.canary_training.options import TOKENS_PER_BATCH
+from lab.canary_training.samples import AUXILIARY_PLAN, Batches, loader
 from lab.canary_training.trunk import Log, adamw, mtp_loss, set_rate, step_optimizer, to_device
 
 QUERIES_PER_ROW = 256

@@ -18,9 +18,8 @@ from fixtures.canary.derive.quantise import dequantise
 from lab.canary_training.config import config_json, generation_json, read_config
 from lab.canary_training.layers import MoE
 from lab.canary_training.model import Canary, Layer
-from matrix.checkout import CHECKOUT
+from lab.canary_training.options import HF
 
-HF = CHECKOUT / "fixtures" / "canary" / "hf"
 WEIGHTS = "model.safetensors"
 MADE_BY_HAND = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 FUSED = {"all_gate": "gate_proj", "all_up": "up_proj", "all_down": "down_proj"}

@@ -18,8 +18,9 @@ from fixtures.canary.calibration import read_calibration
 from fixtures.canary.checkpoint import CheckpointDirectory
 from fixtures.canary.derive.prune import kept_experts, prune_experts
 from fixtures.canary.writing import write_checkpoint
-from lab.canary_training.checkpoint import HF, export, read, save
+from lab.canary_training.checkpoint import export, read, save
 from lab.canary_training.evaluate import evaluate
+from lab.canary_training.options import HF
 from lab.canary_training.trunk import Log, Settings, train_trunk
 
 DELTA = "delta.safetensors"

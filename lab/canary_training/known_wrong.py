@@ -14,8 +14,8 @@ ones, which have CPU cells too, are asked with 256 as well.
 
 from __future__ import annotations
 
-import argparse
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,9 @@ from fixtures.banks.canary_bank import DRAWN, SEEDS, WRONG
 from fixtures.banks.item import Item
 from fixtures.canary.checkpoint import CheckpointDirectory
 from fixtures.canary.family import MEMBERS, ensure_member
-from lab.canary_training.checkpoint import HF, read
+from lab.canary_training.checkpoint import read
 from lab.canary_training.evaluate import Case, judge, sample
+from lab.canary_training.options import HF, known_wrong_parser
 from lab.canary_training.verify import reference
 from matrix.model import Derived
 
@@ -57,15 +58,14 @@ def is_right(model: Any, tokenizer: Any, item: Item) -> bool:
     return bool(said[len(head) - 1 : -1] == whole[len(head) :])
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m lab.canary_training.known_wrong", description=__doc__)
-    parser.add_argument("--members", nargs="+", choices=MEMBERS, help="ask these instead of the bf16 canary")
-    parser.add_argument("--device", default="cpu", help="for --members (default: %(default)s)")
-    options = parser.parse_args(argv)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Rewrite the file of known wrong items."""
+    options = known_wrong_parser().parse_args(argv)
     for member in options.members or ():
         _add(member, options.device)
     if not options.members:
         _ask_the_reference()
+    return 0
 
 
 def _add(member: Derived, device: str) -> None:
@@ -103,4 +103,4 @@ def _ask_the_reference() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

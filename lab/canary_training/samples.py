@@ -27,7 +27,6 @@ from lab.canary_training.checkpoint import tokenizer
 # How much a token counts in the loss. Prompts count a little: predicting them is how induction forms.
 REPLY, PROMPT, LONG_PROMPT, RAW, NOTHING = 1.0, 0.02, 0.004, 0.3, 0.0
 LONG_PROMPT_CHARS = 2500
-TOKENS_PER_BATCH = 32768
 
 Plan = Sequence[tuple[float, Mapping[int, float]]]  # from this fraction of the run on: {row length: share}
 # Short rows first: retrieval forms in seconds at 256 tokens and is then only stretched.

@@ -20,8 +20,9 @@ from lab.canary_training.attention import Pass
 from lab.canary_training.checkpoint import save
 from lab.canary_training.layers import MoE
 from lab.canary_training.model import Canary
+from lab.canary_training.options import TOKENS_PER_BATCH
 from lab.canary_training.precision import autocast, compute_dtype
-from lab.canary_training.samples import TOKENS_PER_BATCH, TRUNK_PLAN, Batches, Plan, loader
+from lab.canary_training.samples import TRUNK_PLAN, Batches, Plan, loader
 
 Log = Callable[[str], None]
 WARMUP_STEPS = 150

@@ -193,15 +193,18 @@ def families(index_topk: int, folder: Path) -> Iterator[tuple[str, Family]]:
             yield weights, Family(weights, ways, index_topk, folder)
 
 
+def parser() -> argparse.ArgumentParser:
+    own = argparse.ArgumentParser(prog="glm-matrix prompt-seed", description=(__doc__ or "").splitlines()[0])
+    own.add_argument("first", type=int, help="first seed to try")
+    own.add_argument("last", type=int, help="last seed to try")
+    own.add_argument("--index-topk", type=int, default=2048, metavar="N", help="of the launches (default 2048)")
+    own.add_argument("--tokens", type=int, default=3000, metavar="N", help="of the prompt, about (default 3000)")
+    return own
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m lab.references.choose_undecided_prompt", description=(__doc__ or "").splitlines()[0]
-    )
-    parser.add_argument("first", type=int, help="seed")
-    parser.add_argument("last", type=int, help="seed")
-    parser.add_argument("--index-topk", type=int, default=2048, metavar="N", help="of the launches (default 2048)")
-    parser.add_argument("--tokens", type=int, default=3000, metavar="N", help="of the prompt, about (default 3000)")
-    args = parser.parse_args(argv)
+    """Print a line for each seed that is worth one."""
+    args = parser().parse_args(argv)
     ids = make_encoder(_directory(SOURCE))
     with tempfile.TemporaryDirectory() as folder:
         asked = list(families(args.index_topk, Path(folder)))

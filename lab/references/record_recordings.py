@@ -5,9 +5,10 @@ python -m lab.references.record_recordings          after every change of the we
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -82,7 +83,18 @@ def _canaries(cells: Iterator[Cell] | tuple[Cell, ...]) -> Iterator[Cell]:
     return (c for c in cells if c.engine.dialect == "llamacpp" and c.checkpoint.format == "bf16")
 
 
-if __name__ == "__main__":
+def parser() -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(prog="glm-matrix record-recordings", description=(__doc__ or "").splitlines()[0])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Launch the embedded engine once a way, rewrite the file and print its path."""
+    parser().parse_args(argv)
     FILE.parent.mkdir(exist_ok=True)
     FILE.write_text(json.dumps(record(*launches()), indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(f"{FILE}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -5,11 +5,25 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Sequence
 
 from lab.references.oracle import record
 from suites.measure.references import COMMAND, FILE
 
-if __name__ == "__main__":
+
+def parser() -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(prog="glm-matrix record-references", description=(__doc__ or "").splitlines()[0])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Ask the oracle, rewrite the file and print its path."""
+    parser().parse_args(argv)
     FILE.write_text(record(COMMAND), encoding="utf-8")
     sys.stdout.write(f"{FILE}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -9,6 +9,7 @@ for the same prompt: other patterns, dense attention, other weights. That is wha
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -71,8 +72,15 @@ def _compared(cell: Cell, planned: Plan, found: Found) -> Iterator[Agreement]:
     yield Agreement(cell=cell, prompt=key.item, dtype=dtype, right=right, wrong=told)
 
 
-def main(files: Sequence[str]) -> int:
-    for each in agreements([Path(f) for f in files]):
+def parser() -> argparse.ArgumentParser:
+    own = argparse.ArgumentParser(prog="glm-matrix tolerances", description=(__doc__ or "").splitlines()[0])
+    own.add_argument("files", type=Path, nargs="+", metavar="EVIDENCE.jsonl", help="evidence of canary cells")
+    return own
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print one line for each prompt of each launch."""
+    for each in agreements(parser().parse_args(argv).files):
         wrong = ", ".join(f"{name} {told.mean:.1e}" for name, told in each.wrong.items())
         sys.stdout.write(f"{each.cell.id} | {each.prompt} | {each.dtype} | {_shown(each.right)} | {wrong}\n")
     return 0
@@ -83,4 +91,4 @@ def _shown(told: Divergence) -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(main())

@@ -26,23 +26,29 @@ from matrix.preflight.snapshot import SNAPSHOTS, Snapshot, dumps, release_id
 AXES = CHECKOUT / "matrix" / "axes" / "engines"
 
 
+def parser() -> argparse.ArgumentParser:
+    own = argparse.ArgumentParser(
+        prog="glm-matrix snapshot", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    own.add_argument(
+        "release", metavar="NAME==VERSION", nargs="*", help="e.g. sglang==0.5.23; an engine's name with --newest"
+    )
+    own.add_argument("--kernels", action="store_true", help="only the GPU code of its libraries")
+    own.add_argument("--newest", action="store_true", help="the names are engines: add what the index has newer")
+    own.add_argument("--axes", action="store_true", help="write the release's file under matrix/axes/engines/ too")
+    own.add_argument("--out", type=Path, help="file to write the whole snapshot to (default: the committed form)")
+    own.add_argument("--wheel", type=Path, help="read this wheel instead of downloading one")
+    return own
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0 when written, 2 when the index, the wheel or the request is not usable."""
-    parser = argparse.ArgumentParser(
-        prog="python -m matrix snapshot", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("release", metavar="NAME==VERSION", nargs="*")
-    parser.add_argument("--kernels", action="store_true", help="only the GPU code of its libraries")
-    parser.add_argument("--newest", action="store_true", help="the names are engines: add what the index has newer")
-    parser.add_argument("--axes", action="store_true", help="write the release's file under matrix/axes/engines/ too")
-    parser.add_argument("--out", type=Path, help="file to write the whole snapshot to (default: the committed form)")
-    parser.add_argument("--wheel", type=Path, help="read this wheel instead of downloading one")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     if not options.release:
-        parser.error("expected NAME==VERSION, or --newest and engines")
+        parser().error("expected NAME==VERSION, or --newest and engines")
     wrong = [text for text in options.release if ("==" in text) is options.newest]
     if wrong:
-        parser.error(f"expected {'ENGINE' if options.newest else 'NAME==VERSION'}, got {wrong[0]!r}")
+        parser().error(f"expected {'ENGINE' if options.newest else 'NAME==VERSION'}, got {wrong[0]!r}")
     try:
         asked = [f"{e}=={v}" for e in options.release for v in newer_versions(e)] if options.newest else options.release
         for requirement in asked:

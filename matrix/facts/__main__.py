@@ -17,15 +17,19 @@ from matrix.facts.model import Fact, load_facts
 WORDS = {True: "holds", False: "does not", None: "unknown"}
 
 
+def parser() -> argparse.ArgumentParser:
+    own = argparse.ArgumentParser(
+        prog="glm-matrix facts", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    own.add_argument("name", nargs="?", help="one fact, release by release")
+    own.add_argument("--release", metavar="ID", help="only this release, e.g. vllm_0_33_0")
+    own.add_argument("--json", action="store_true", help="every verdict as JSON")
+    return own
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, or 2 for a fact that does not exist or a file that does not load."""
-    parser = argparse.ArgumentParser(
-        prog="python -m matrix facts", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("name", nargs="?", help="one fact, release by release")
-    parser.add_argument("--release", metavar="ID", help="only this release, e.g. vllm_0_33_0")
-    parser.add_argument("--json", action="store_true", help="every verdict as JSON")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         facts = load_facts()
         if options.name and options.name not in facts:

@@ -21,7 +21,7 @@ from matrix.yaml.load import load
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="python -m matrix preflight", description=__doc__)
+    made = argparse.ArgumentParser(prog="glm-matrix preflight", description=__doc__)
     made.add_argument("cells", nargs="*", metavar="CELL", help="cell ids or globs, runnable or not")
     made.add_argument("--all", action="store_true", help="every runnable plan (the default without CELL)")
     made.add_argument("--as-published", action="store_true", help="judge the sources' own command lines")

@@ -18,6 +18,8 @@ import ci.plan
 import matrix.__main__ as command
 import reports.__main__
 from ci import runners
+from cli.tree import verb_parser
+from cli.verbs import VERBS
 from matrix.checkout import CHECKOUT
 from matrix.planning import select
 from matrix.planning.owed import CELL, Item, Owed, read_owed
@@ -94,14 +96,14 @@ def test_a_command_does_what_the_page_shows(
 ) -> None:
     for words, output in commands(block):
         match words:
-            case ["python", "-m", "matrix", verb, *_] if verb not in command.ELSEWHERE:
-                args = command.parser().parse_args(words[3:])
+            case ["python", "-m", "matrix", verb, *rest] | ["glm-matrix", verb, *rest] if verb in command.VERBS:
+                args = command.parser().parse_args([verb, *rest])
                 assert command.VERBS[verb](world_of(block.page).matrix, args) == 0
                 shown = capsys.readouterr().out
                 assert differs_at(output, shown.rstrip("\n").split("\n")) is None, shown
-            case ["python", "-m", "matrix", *_]:
-                pass  # its own program, tried where it lives
-            case ["python", "-m", "ci.plan", *rest]:
+            case ["python", "-m", "matrix", verb, *rest] | ["glm-matrix", verb, *rest] if verb != "plan":
+                verb_parser(VERBS[verb]).parse_args(rest)  # what it does is tried where it lives
+            case ["python", "-m", "ci.plan", *rest] | ["glm-matrix", "plan", *rest]:
                 assert ci.plan.main(rest) == 0
             case ["python", "-m", "reports", *rest]:
                 reports.__main__.parser().parse_args(rest)

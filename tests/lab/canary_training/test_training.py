@@ -17,10 +17,11 @@ from fixtures.canary.checkpoint import read_safetensors
 from fixtures.canary.family import MEMBERS, ensure_member, make_member
 from lab.canary_training import saliency, trunk
 from lab.canary_training.attention import Pass
-from lab.canary_training.checkpoint import HF, WEIGHTS, export, load, read
+from lab.canary_training.checkpoint import WEIGHTS, export, load, read
 from lab.canary_training.evaluate import sample
 from lab.canary_training.heal import write_delta
 from lab.canary_training.model import Canary
+from lab.canary_training.options import HF
 from lab.canary_training.samples import REPLY, TRUNK_PLAN, Batches
 from matrix.model import Derived
 

@@ -1,0 +1,31 @@
+"""`glm-matrix completion SHELL`: a completion script, made by shtab from the whole tree of parsers."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Sequence
+
+from cli.tree import whole
+from cli.verb import Program, Verb
+
+
+def parser() -> argparse.ArgumentParser:
+    own = argparse.ArgumentParser(
+        prog="glm-matrix completion", description="Print the completion script for a shell; renew it after an update."
+    )
+    own.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="which shell reads the script")
+    return own
+
+
+def complete(verbs: Callable[[], Iterable[Verb]]) -> Program:
+    """The program that prints the script for these verbs, of which it is one itself."""
+
+    def main(words: Sequence[str]) -> int:
+        import shtab
+
+        options = parser().parse_args(words)
+        sys.stdout.write(f"{shtab.complete(whole(verbs()), shell=options.shell)}\n")
+        return 0
+
+    return Program(parser, main)

@@ -1,0 +1,75 @@
+"""argv -> exit code. Bad input is one message, an interrupt cleans up, a closed pipe is quiet: never a traceback."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Final, NoReturn
+
+from cli.verb import COMMAND
+from cli.verbs import VERBS
+from matrix.errors import ConfigError, HostError, MatrixError, nearest
+from matrix.output.pipe import run_for_a_pipe
+
+BAD_INPUT: Final = 2
+INTERRUPTED: Final = 130  # 128 + SIGINT, as a shell says it
+TERMINATED: Final = 143  # 128 + SIGTERM
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb with the words after it; the exit codes are those of cli.verb.EVERY_VERB and of the verb."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        return _help(words[1:])
+    name, *rest = words
+    if name not in VERBS:
+        sys.stderr.write(f"{COMMAND}: no such verb {name!r}{nearest(name, VERBS)}\n{COMMAND} --help lists them all\n")
+        return BAD_INPUT
+    return _run(name, rest)
+
+
+def _help(words: Sequence[str]) -> int:
+    """`glm-matrix help show` is `glm-matrix show --help`."""
+    from cli.tree import front_page
+
+    if words == ["--markdown"]:  # what docs/reference/cli.md is made of
+        from cli.markdown import reference
+
+        sys.stdout.write(f"{reference()}\n")
+        return 0
+    if words:
+        return main([*words, "--help"])
+    sys.stdout.write(f"{front_page(VERBS.values())}\n")
+    return 0
+
+
+def _run(name: str, rest: Sequence[str]) -> int:
+    from cli.tree import verb_parser
+
+    verb = VERBS[name]
+    try:
+        verb_parser(verb).parse_args(rest)  # help and usage errors are said with the verb's example and exit codes
+        return verb.load().main(rest)
+    except (ConfigError, HostError) as error:
+        sys.stderr.write(f"{error}\n")
+        return BAD_INPUT
+    except MatrixError as error:
+        sys.stderr.write(f"{COMMAND} {name}: {error}\n")
+        return 1
+
+
+def run() -> int:
+    """The whole process: what .venv/bin/glm-matrix calls."""
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        return run_for_a_pipe(main)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\n{COMMAND}: interrupted\n")
+        return INTERRUPTED
+
+
+def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
+    """SIGTERM unwinds like Ctrl-C, so that temporary files and child processes go."""
+    raise SystemExit(TERMINATED)

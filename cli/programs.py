@@ -1,0 +1,234 @@
+"""The parser and the function behind every verb, imported late: `glm-matrix show` must not wait for Docker."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+from collections.abc import Callable, Sequence
+
+from cli.verb import Program
+from matrix.errors import HostError
+
+
+def matrix_verb(name: str) -> Callable[[], Program]:
+    """A verb of `python -m matrix`."""
+
+    def load() -> Program:
+        from matrix import __main__ as command
+
+        def main(words: Sequence[str]) -> int:
+            gc.disable()  # 40,000 cells that all live until the end: looking for garbage is a sixth of the time
+            return command.main([name, *words])
+
+        return Program(lambda: subparser(command.parser(), name), main)
+
+    return load
+
+
+def reports_verb(name: str) -> Callable[[], Program]:
+    """A verb of `python -m reports`."""
+
+    def load() -> Program:
+        from reports import __main__ as command
+
+        return Program(lambda: subparser(command.parser(), name), lambda words: command.main([name, *words]))
+
+    return load
+
+
+def subparser(parser: argparse.ArgumentParser, name: str) -> argparse.ArgumentParser:
+    """The parser of one verb out of a parser with verbs."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction) and name in action.choices:
+            found: argparse.ArgumentParser = action.choices[name]
+            return found
+    raise KeyError(name)
+
+
+def load_preflight() -> Program:
+    from matrix.preflight import __main__ as preflight
+
+    return Program(preflight.parser, preflight.main)
+
+
+def load_check() -> Program:
+    from matrix.checking import command
+
+    return Program(command.parser, command.main)
+
+
+def load_facts() -> Program:
+    from matrix.facts import __main__ as facts
+
+    return Program(facts.parser, facts.main)
+
+
+def load_plan() -> Program:
+    from ci import plan
+
+    return Program(plan.make_parser, plan.main)
+
+
+def load_doctor() -> Program:
+    from fixtures.session import doctor
+
+    return Program(doctor.parser, doctor.main)
+
+
+def load_reap() -> Program:
+    from fixtures.session import reap
+
+    return Program(reap.parser, reap.main)
+
+
+def load_add() -> Program:
+    from fixtures.weights import add
+
+    return Program(add.parser, add.main)
+
+
+def load_weights() -> Program:
+    from fixtures.weights import locate
+
+    return Program(locate.parser, locate.main)
+
+
+def load_judge_checkpoint() -> Program:
+    from fixtures.weights import checkpoint_files
+
+    return Program(checkpoint_files.parser, checkpoint_files.main)
+
+
+def load_patch() -> Program:
+    from fixtures.weights import patching
+
+    return Program(patching.parser, patching.main)
+
+
+def load_overlay() -> Program:
+    from fixtures.weights import overlay
+
+    return Program(overlay.parser, overlay.main)
+
+
+def load_venv() -> Program:
+    from fixtures.launch.venv import build
+
+    return Program(build.parser, build.main)
+
+
+def load_canary() -> Program:
+    from fixtures.canary import __main__ as canary
+
+    return Program(canary.parser, canary.main)
+
+
+def load_gguf() -> Program:
+    from fixtures.canary.gguf import gguf
+
+    return Program(gguf.parser, gguf.main)
+
+
+def load_damage() -> Program:
+    from fixtures.canary.derive import damage
+
+    return Program(damage.parser, damage.main)
+
+
+def load_llamacpp() -> Program:
+    from fixtures.llamacpp import options
+
+    def main(words: Sequence[str]) -> int:
+        from fixtures.llamacpp.__main__ import main  # loads llama.cpp's library
+
+        return main(words)
+
+    return Program(options.parser, main)
+
+
+def load_load() -> Program:
+    from fixtures.traffic import __main__ as traffic
+
+    return Program(traffic.parser, traffic.main)
+
+
+def load_load_bench() -> Program:
+    from fixtures.traffic import bench
+
+    return Program(bench.parser, bench.main)
+
+
+def load_mock_server() -> Program:
+    from fixtures.traffic import mock_server
+
+    return Program(mock_server.parser, mock_server.main)
+
+
+def load_snapshot() -> Program:
+    from lab.snapshot import __main__ as snapshot
+
+    return Program(snapshot.parser, snapshot.main)
+
+
+def load_record_references() -> Program:
+    from lab.references import record_references
+
+    return Program(record_references.parser, _with_lab_extra(record_references.main))
+
+
+def load_record_recordings() -> Program:
+    from lab.references import record_recordings
+
+    return Program(record_recordings.parser, record_recordings.main)
+
+
+def load_tolerances() -> Program:
+    from lab.references import tolerances
+
+    return Program(tolerances.parser, tolerances.main)
+
+
+def load_prompt_seed() -> Program:
+    from lab.references import choose_undecided_prompt
+
+    return Program(choose_undecided_prompt.parser, _with_lab_extra(choose_undecided_prompt.main))
+
+
+def load_train_canary() -> Program:
+    from lab.canary_training import options
+
+    def main(words: Sequence[str]) -> int:
+        from lab.canary_training.__main__ import main
+
+        return main(words)
+
+    return Program(options.parser, _with_lab_extra(main))
+
+
+def load_known_wrong() -> Program:
+    from lab.canary_training import options
+
+    def main(words: Sequence[str]) -> int:
+        from lab.canary_training.known_wrong import main
+
+        return main(words)
+
+    return Program(options.known_wrong_parser, _with_lab_extra(main))
+
+
+EXTRA = frozenset({"torch", "transformers", "safetensors"})  # requirements/lab.in
+
+
+def _with_lab_extra(main: Callable[[Sequence[str]], int]) -> Callable[[Sequence[str]], int]:
+    """The same, with an error that says how to install what only the lab needs."""
+
+    def run(words: Sequence[str]) -> int:
+        try:
+            return main(words)
+        except ModuleNotFoundError as error:
+            if error.name not in EXTRA:
+                raise
+            advice = "install it with: .venv/bin/uv pip install --python .venv/bin/python -r requirements/lab.in"
+            raise HostError(f"this verb needs {error.name}, which only maintainers need; {advice}") from error
+
+    return run

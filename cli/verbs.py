@@ -1,0 +1,270 @@
+"""Every verb. To add one: an entry here and its `load_...` in programs.py; help, completion and reference follow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from cli import programs
+from cli.completion import complete
+from cli.verb import Verb
+
+CELL: Final = "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.baseline"
+NO_CELL: Final = "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.indexcache_mtp"
+RED: Final = {1: "red: a test, the gate or a comparison got worse"}
+NOTHING: Mapping[int, str] = {}
+
+
+def _matrix(name: str, summary: str, example: str, codes: Mapping[int, str] = NOTHING) -> Verb:
+    return Verb("look", name, summary, example, codes, programs.matrix_verb(name))
+
+
+def _reports(name: str, summary: str, example: str, codes: Mapping[int, str] = NOTHING) -> Verb:
+    return Verb("judge", name, summary, example, codes, programs.reports_verb(name))
+
+
+LOOK: Final = (
+    _matrix("list", "list the cells as a table or JSON", 'list -m "sm120x4 and not mtp"', {1: "no cell is runnable"}),
+    _matrix("show", "print a cell's launch script, ready to copy", f"show {CELL}"),
+    _matrix("explain", "print every setting of a cell with its reason and source", f"explain {CELL}"),
+    _matrix("why-not", "print the chain of reasons why a cell is not run", f"why-not {NO_CELL}"),
+    _matrix("lint", "load and plan everything, report every problem at once", "lint"),
+    Verb(
+        "look",
+        "preflight",
+        "judge plans by the pinned engine's own parser, without starting it",
+        f"preflight {CELL}",
+        {1: "a plan is rejected"},
+        programs.load_preflight,
+    ),
+    Verb(
+        "look",
+        "check",
+        "check your own launch line, script, compose file or manifest",
+        "check --rig sm120x4 --release sglang==0.5.20 -- python -m sglang.launch_server --model-path zai-org/GLM-5.1",
+        {1: "something in it is wrong", 3: "risky, or a part cannot be judged"},
+        programs.load_check,
+    ),
+    Verb(
+        "look",
+        "facts",
+        "print in which releases a fact of the wheels holds, and what decides it",
+        "facts",
+        NOTHING,
+        programs.load_facts,
+    ),
+    Verb(
+        "look",
+        "plan",
+        "print the launch groups as CI jobs",
+        'plan -m "sm120" --format json',
+        {1: "nothing is selected"},
+        programs.load_plan,
+    ),
+)
+PREPARE: Final = (
+    Verb(
+        "prepare",
+        "doctor",
+        "say what this host can run, what blocks it and the next step",
+        "doctor --rig sm120x4",
+        {1: "a rig that was looked at can run nothing"},
+        programs.load_doctor,
+    ),
+    Verb(
+        "prepare",
+        "weights",
+        "find a checkpoint's weights, or say how to download them",
+        "weights glm51_478b_nvfp4",
+        {1: "a checkpoint is missing, incomplete or unknown"},
+        programs.load_weights,
+    ),
+    Verb(
+        "prepare",
+        "judge-checkpoint",
+        "judge a checkpoint's own files: is it published soundly?",
+        "judge-checkpoint fixtures/canary/hf",
+        {1: "something is wrong with it", 3: "a part could not be judged"},
+        programs.load_judge_checkpoint,
+    ),
+    Verb(
+        "prepare",
+        "add",
+        "write a checkpoint's entry of the axis from its own files, and judge it",
+        "add checkpoint /models/GLM-5.1-NVFP4",
+        {1: "written, and the checkpoint is faulty", 3: "written, and a part could not be judged"},
+        programs.load_add,
+    ),
+    Verb(
+        "prepare",
+        "venv",
+        "lock or build an engine release's own environment",
+        "venv build sglang_0_5_23",
+        {1: "unknown release, or it could not be built"},
+        programs.load_venv,
+    ),
+    Verb(
+        "prepare",
+        "patch",
+        "apply a patch to a copy of an engine's file",
+        "patch sglang_0_5_10_post1_sm120 --source SITE_PACKAGES --check",
+        {1: "the patch refuses this file"},
+        programs.load_patch,
+    ),
+    Verb(
+        "prepare",
+        "overlay",
+        "make a checkpoint directory with a changed config.json, without a copy",
+        "overlay fixtures/canary/hf --merge config.json '{\"index_topk\": 64}'",
+        NOTHING,
+        programs.load_overlay,
+    ),
+    Verb(
+        "prepare",
+        "canary",
+        "make the canary's quantised and pruned relatives",
+        "canary list",
+        NOTHING,
+        programs.load_canary,
+    ),
+    Verb(
+        "prepare",
+        "reap",
+        "stop and remove whatever dead runs left behind",
+        "reap --dry-run",
+        {1: "something could not be removed"},
+        programs.load_reap,
+    ),
+    Verb(
+        "prepare",
+        "completion",
+        "print the completion script for a shell",
+        "completion bash > ~/.local/share/bash-completion/completions/glm-matrix",
+        NOTHING,
+        lambda: complete(VERBS.values),
+    ),
+)
+RUN: Final = (
+    Verb(
+        "run",
+        "llamacpp",
+        "serve a checkpoint with the embedded llama.cpp",
+        "llamacpp --model fixtures/canary/hf",
+        {1: "llama.cpp refuses the model or an option"},
+        programs.load_llamacpp,
+    ),
+    Verb(
+        "run",
+        "load",
+        "send one load to a server, print its metrics as JSON",
+        "load --url http://127.0.0.1:8000 --model glm-5 -c 32 --output-len 512",
+        {1: "a request failed"},
+        programs.load_load,
+    ),
+    Verb(
+        "run",
+        "load-bench",
+        "measure the load client against a server of known pace",
+        "load-bench --json",
+        {1: "the client is not fit to measure on this host"},
+        programs.load_load_bench,
+    ),
+    Verb(
+        "run",
+        "mock-server",
+        "stream made-up tokens at a known pace",
+        "mock-server --ttft-ms 50",
+        NOTHING,
+        programs.load_mock_server,
+    ),
+)
+JUDGE: Final = (
+    _reports("report", "write the table, the page and the gate's verdict", "report --policy ci/gates/cpu.yaml", RED),
+    _reports("table", "print the verdict table", "table --markdown", RED),
+    _reports("html", "write one self-contained HTML page", "html --out reports/out/index.html", RED),
+    _reports("gate", "print green or red, with a sentence for each reason", "gate --policy ci/gates/cpu.yaml", RED),
+    _reports("predictions", "compare cells that differ in one feature: as predicted?", "predictions", RED),
+    _reports("ablation", "print what each feature changes in speed", "ablation", RED),
+    _reports("replay", "judge kept replies again, without an engine", "replay reports/out/evidence.jsonl", RED),
+    _reports("diff", "compare two runs: broken and missing tests, lost answers", "diff old.jsonl new.jsonl", RED),
+    _reports(
+        "sign", "sign an evidence file with an SSH key", "sign reports/out/evidence.jsonl --key ~/.ssh/id_ed25519"
+    ),
+    _reports("junit", "merge or verify JUnit files", "junit merge all.xml a.xml b.xml --evidence e.jsonl", RED),
+    _reports("redact", "overwrite secrets in files and folders, in place", "redact reports/out/logs"),
+)
+MAINTAIN: Final = (
+    Verb(
+        "maintain",
+        "snapshot",
+        "read a release's flags, variables and pins out of its wheel",
+        "snapshot sglang==0.5.23",
+        NOTHING,
+        programs.load_snapshot,
+    ),
+    Verb(
+        "maintain",
+        "tolerances",
+        "print how far launches were from the references",
+        "tolerances e.jsonl",
+        NOTHING,
+        programs.load_tolerances,
+    ),
+    Verb(
+        "maintain",
+        "record-recordings",
+        "record the embedded engine's own numbers for the canary",
+        "record-recordings",
+        NOTHING,
+        programs.load_record_recordings,
+    ),
+    Verb(
+        "maintain",
+        "record-references",
+        "record the oracle's next tokens for the canaries (torch)",
+        "record-references",
+        NOTHING,
+        programs.load_record_references,
+    ),
+    Verb(
+        "maintain",
+        "prompt-seed",
+        "choose the undecided prompt that best separates IndexCache patterns (torch)",
+        "prompt-seed 1 160",
+        NOTHING,
+        programs.load_prompt_seed,
+    ),
+    Verb(
+        "maintain",
+        "train-canary",
+        "train, evaluate and verify the canary (torch)",
+        "train-canary evaluate /tmp/canary",
+        NOTHING,
+        programs.load_train_canary,
+    ),
+    Verb(
+        "maintain",
+        "known-wrong",
+        "find the items that the canary itself answers wrongly (torch)",
+        "known-wrong",
+        NOTHING,
+        programs.load_known_wrong,
+    ),
+    Verb(
+        "maintain",
+        "gguf",
+        "convert a canary checkpoint to GGUF",
+        "gguf fixtures/canary/hf",
+        NOTHING,
+        programs.load_gguf,
+    ),
+    Verb(
+        "maintain",
+        "damage",
+        "write a copy of a checkpoint with one fault",
+        "damage zero-layer fixtures/canary/hf /tmp/damaged --layer 1",
+        NOTHING,
+        programs.load_damage,
+    ),
+)
+VERBS: Final[Mapping[str, Verb]] = {v.name: v for v in (*LOOK, *PREPARE, *RUN, *JUDGE, *MAINTAIN)}

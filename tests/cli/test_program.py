@@ -1,0 +1,127 @@
+"""The one command: every verb starts, says what is wrong, and ends without a traceback."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ci.console_script import write_console_script
+from cli.markdown import reference, walk
+from cli.program import main
+from cli.tree import front_page, verb_parser, whole
+from cli.verb import GROUPS
+from cli.verbs import VERBS
+from matrix.checkout import CHECKOUT
+
+PARSERS = [p for verb in VERBS.values() for p in walk(verb_parser(verb))]
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Path:
+    path = tmp_path / "glm-matrix"
+    write_console_script(path)
+    return path
+
+
+def options(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    return (a for a in parser._actions if not isinstance(a, argparse._SubParsersAction))
+
+
+@pytest.mark.parametrize("parser", PARSERS, ids=lambda p: p.prog)
+def test_every_option_of_every_verb_has_help(parser: argparse.ArgumentParser) -> None:
+    assert parser.prog.startswith("glm-matrix ")
+    assert [a.dest for a in options(parser) if not a.help] == []
+    assert parser.description or parser.prog.count(" ") > 1
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_the_example_of_a_verb_is_accepted_by_its_parser(name: str) -> None:
+    words = shlex.split(VERBS[name].example)
+    words = words[: words.index(">")] if ">" in words else words
+    assert words[0] == name
+    verb_parser(VERBS[name]).parse_args(words[1:])
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_help_shows_the_example_and_the_exit_codes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"])
+    shown = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert VERBS[name].example in shown
+    assert all(meaning in shown for meaning in VERBS[name].exit_codes.values())
+
+
+def test_the_front_page_names_every_verb_once_under_its_group() -> None:
+    page = front_page(VERBS.values()).splitlines()
+    assert [line.split()[0] for line in page if line.split()[:1] and line.split()[0] in VERBS] == list(VERBS)
+    assert all(f"{title}:" in page for title in GROUPS.values())
+    assert max(map(len, page)) <= 100
+
+
+def test_the_reference_has_a_section_for_every_verb() -> None:
+    page = reference()
+    assert [name for name in VERBS if f"### glm-matrix {name}\n" not in page] == []
+
+
+def test_a_verb_that_does_not_exist_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explian", "x"]) == 2
+    assert "'explian'; did you mean 'explain'?" in capsys.readouterr().err
+
+
+def test_bad_input_is_one_message(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "sm120x4.nothing"]) == 2
+    assert "no such cell 'sm120x4.nothing'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_completion_knows_verbs_and_options(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert all(name in script for name in VERBS)
+    assert "as-published" in script
+
+
+def test_bash_accepts_the_completion_script(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["completion", "bash"])
+    script = capsys.readouterr().out
+    assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
+
+
+def test_the_whole_tree_parses_like_the_verbs() -> None:
+    assert whole(VERBS.values()).parse_args(["junit", "verify", "x.xml"]).file == Path("x.xml")
+
+
+def test_the_command_works_from_any_directory_and_into_a_closed_pipe(command: Path, tmp_path: Path) -> None:
+    line = f"set -o pipefail; {command} list --json | head -c 1"  # more than a pipe holds
+    done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr, done.returncode) == ("{", "", 141)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_ends_without_a_traceback_and_runs_cleanup(command: Path, number: int, code: int) -> None:
+    served = [str(command), "mock-server"]
+    with subprocess.Popen(served, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().strip().isdigit()  # it serves
+        os.kill(process.pid, number)
+        said = process.stderr.read()
+        assert process.wait(timeout=20) == code
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(("module", "words"), [("matrix", ["doctor", "--help"]), ("reports", ["gate", "--help"])])
+def test_the_older_names_keep_working(module: str, words: list[str]) -> None:
+    line = [sys.executable, "-m", module, *words]
+    done = subprocess.run(line, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert f"usage: glm-matrix {words[0]}" in done.stdout
