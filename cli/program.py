@@ -50,7 +50,8 @@ def _run(name: str, rest: Sequence[str]) -> int:
 
     verb = VERBS[name]
     try:
-        verb_parser(verb).parse_args(rest)  # help and usage errors are said with the verb's example and exit codes
+        own = rest[: rest.index("--")] if "--" in rest else rest  # after it stands another program's command line
+        verb_parser(verb).parse_args(own)  # help and usage errors come with the verb's example and exit codes
         return verb.load().main(rest)
     except (ConfigError, HostError) as error:
         sys.stderr.write(f"{error}\n")

@@ -45,7 +45,7 @@ def test_every_option_of_every_verb_has_help(parser: argparse.ArgumentParser) ->
 @pytest.mark.parametrize("name", VERBS)
 def test_the_example_of_a_verb_is_accepted_by_its_parser(name: str) -> None:
     words = shlex.split(VERBS[name].example)
-    words = words[: words.index(">")] if ">" in words else words
+    words = words[: next((i for i, word in enumerate(words) if word in (">", "--")), None)]
     assert words[0] == name
     verb_parser(VERBS[name]).parse_args(words[1:])
 
