@@ -6,7 +6,7 @@ import pytest
 
 from fixtures.banks.bank import Bank
 from fixtures.client.client import Client
-from fixtures.launch.observe import observed
+from fixtures.launch.observe import observe_engine
 from matrix.judging.drafting import counted
 from matrix.judging.observation import Seen
 from matrix.judging.proof import DRAFTED_TOKENS, Probe, judge, strongest
@@ -34,7 +34,7 @@ def test_requested_features_are_in_effect(
     dialect, wanted = cell.engine.observe, requested(plan)
     undrafted = _draft_enough(engine, client, bank, dialect) if "mtp" in cell.features else ()
     probe = _probe_chunks(wanted, engine, client, bank, dialect) if "chunked_prefill" in cell.features else None
-    seen = observed(dialect, client, engine.log_path)
+    seen = observe_engine(dialect, client, engine.log_path)
     proofs = [
         *judge(wanted, seen, probe=probe, undrafted=undrafted),
         *recordings.prove_attention(cell, plan, client, bank),
@@ -51,7 +51,7 @@ def test_requested_equals_effective(
 ) -> None:
     """Context, chunks, pages, KV layout, backends, weights: as planned. Silent fallbacks are found here."""
     dialect, wanted = cell.engine.observe, requested(plan)
-    seen = observed(dialect, client, engine.log_path)
+    seen = observe_engine(dialect, client, engine.log_path)
     found = [*effective.check_settings(wanted, seen), *effective.check_fallbacks(dialect, seen, cell.facts)]
     if not found:
         pytest.skip(f"NOT_EVIDENCE: {cell.engine.title} shows nothing that this plan sets")
@@ -86,10 +86,10 @@ def _pick_tolerance(cell: Cell, known: Reference) -> float:
 def _draft_enough(engine: Engine, client: Client, bank: Bank, dialect: effective.Dialect) -> Seen:
     """Let it write until it has drafted enough, or had every chance to. What was seen before: only these answers are
     judged, for a load's prompts are nothing that a head was trained on."""
-    before = observed(dialect, client, engine.log_path)
+    before = observe_engine(dialect, client, engine.log_path)
     for item in (*bank.long_generation(STORIES), *bank.facts(FACTS)):
         client.ask(item)
-        found = counted(observed(dialect, client, engine.log_path), before)
+        found = counted(observe_engine(dialect, client, engine.log_path), before)
         if found is not None and found.drafted >= DRAFTED_TOKENS:
             break
     return before

@@ -6,7 +6,7 @@ import pytest
 
 from fixtures.banks.bank import Bank
 from fixtures.client.client import Client
-from fixtures.launch.observe import observed
+from fixtures.launch.observe import observe_engine
 from matrix.judging import proof
 from matrix.model import Cell
 from suites.asking.contract import Engine, Evidence, expect_ok
@@ -24,10 +24,10 @@ def test_drafts_are_accepted(
 ) -> None:
     """By the engine's own counters over answers that must be right: acceptance of garbage proves nothing."""
     dialect = cell.engine.observe
-    before = observed(dialect, client, engine.log_path)
+    before = observe_engine(dialect, client, engine.log_path)
     items = bank.facts(max(FACTS, depth.facts)) + bank.recall(RECALLS) + bank.long_generation(depth.long_texts)
     answered = [(item, client.ask(item)) for item in items]
-    judged = proof.mtp.of_engine(observed(dialect, client, engine.log_path), before)
+    judged = proof.mtp.of_engine(observe_engine(dialect, client, engine.log_path), before)
     expect_ok(evidence, (answer.check_answer(i, r, check="mtp.answer") for i, r in answered if i.answer))
     evidence.proof(judged.feature, judged.outcome, judged.rung, judged.detail, judged.data)
     if drafted := judged.data.get("drafted"):

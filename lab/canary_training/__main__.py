@@ -13,8 +13,8 @@ import torch
 
 from fixtures.canary.checkpoint import CheckpointDirectory
 from lab.canary_training import auxiliary, trunk
-from lab.canary_training.checkpoint import load, read, save
-from lab.canary_training.evaluate import evaluate
+from lab.canary_training.checkpoint import load_weights, read_model, save_checkpoint
+from lab.canary_training.evaluate import evaluate_model
 from lab.canary_training.model import Canary
 from lab.canary_training.options import parser
 from lab.canary_training.samples import REFRESH_PLAN, TRUNK_PLAN
@@ -33,13 +33,13 @@ def train(options: argparse.Namespace) -> None:
     torch.set_float32_matmul_precision("high")
     model = Canary()
     if options.resume:
-        load(model, options.resume)
+        load_weights(model, options.resume)
     model.to(options.device)
     log(f"torch {torch.__version__}, {sum(p.numel() for p in model.parameters())} parameters")
     shared = {"longest": options.longest, "workers": options.workers, "device": options.device}
     shared |= {"tokens": options.tokens} if options.tokens else {}
     if options.steps:
-        settings = trunk.Settings(
+        settings = trunk.TrunkSettings(
             steps=options.steps,
             learning_rate=options.rate,
             seed=options.seed,
@@ -48,38 +48,40 @@ def train(options: argparse.Namespace) -> None:
             **shared,
         )
         trunk.train_trunk(model, settings, options.out, log)
-        log(f"trunk done, sha256 {save(model, options.out)}")
+        log(f"trunk done, sha256 {save_checkpoint(model, options.out)}")
     if options.auxiliary_steps:
         if not options.resume:
             model.start_mtp_from_last_layer()
-        riders = auxiliary.Settings(steps=options.auxiliary_steps, learning_rate=options.auxiliary_rate, **shared)
+        riders = auxiliary.AuxiliarySettings(
+            steps=options.auxiliary_steps, learning_rate=options.auxiliary_rate, **shared
+        )
         auxiliary.train_auxiliary(model, riders, log)
-    log(f"done, sha256 {save(model, options.out)}")
+    log(f"done, sha256 {save_checkpoint(model, options.out)}")
 
 
 def evaluate_folder(options: argparse.Namespace) -> None:
     log = _logger(options.folder)
-    scores = evaluate(
-        read(options.folder).to(options.device), options.device, log, n=options.n, longest=options.longest
+    scores = evaluate_model(
+        read_model(options.folder).to(options.device), options.device, log, n=options.n, longest=options.longest
     )
     (options.folder / "evaluation.json").write_text(json.dumps(scores, indent=1) + "\n")
 
 
 def measure_saliency(options: argparse.Namespace) -> None:
-    from lab.canary_training.saliency import measure
+    from lab.canary_training.saliency import measure_experts
 
     table = {"weights_sha256": CheckpointDirectory(options.folder).weights_sha256()}
-    table |= measure(read(options.folder), print)
+    table |= measure_experts(read_model(options.folder), print)
     options.out.write_text(json.dumps(table, indent=1) + "\n")
 
 
 def heal_pruned(options: argparse.Namespace) -> None:
-    from lab.canary_training.heal import Exam, heal
+    from lab.canary_training.heal import Exam, heal_checkpoint
 
     log = _logger(options.out)
     torch.manual_seed(0)
     torch.set_float32_matmul_precision("high")
-    settings = trunk.Settings(
+    settings = trunk.TrunkSettings(
         steps=options.steps,
         learning_rate=options.rate,
         seed=options.seed,
@@ -93,13 +95,13 @@ def heal_pruned(options: argparse.Namespace) -> None:
         device=options.device,
         log_every=options.log_every,
     )
-    heal(options.keep, options.out, settings, Exam(n=options.n, longest=options.exam_longest), log)
+    heal_checkpoint(options.keep, options.out, settings, Exam(n=options.n, longest=options.exam_longest), log)
 
 
 def verify_folder(options: argparse.Namespace) -> None:
-    from lab.canary_training.verify import verify  # transformers: only this verb needs it
+    from lab.canary_training.verify import verify_checkpoint  # transformers: only this verb needs it
 
-    verify(options.folder, print, n=options.n, topk=options.topk, pattern=options.pattern)
+    verify_checkpoint(options.folder, print, n=options.n, topk=options.topk, pattern=options.pattern)
 
 
 def _logger(folder: Path) -> Callable[[str], None]:

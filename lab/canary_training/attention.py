@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812  torch's own spelling
 from torch import Tensor, nn
 
 from lab.canary_training.config import Config
-from lab.canary_training.layers import RMSNorm, linear, residual_scale, rotate
+from lab.canary_training.layers import RMSNorm, make_linear, residual_scale, rotate_pairs
 
 CHUNK_BYTES = 1 << 29  # of index scores that may exist at once in the sparse path
 
@@ -46,27 +46,27 @@ class Indexer(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.heads, self.size, self.rope = config.index_n_heads, config.index_head_dim, config.qk_rope_head_dim
-        self.wq_b = linear(config.q_lora_rank, self.heads * self.size)
-        self.wk = linear(config.hidden_size, self.size)
+        self.wq_b = make_linear(config.q_lora_rank, self.heads * self.size)
+        self.wk = make_linear(config.hidden_size, self.size)
         self.k_norm = nn.LayerNorm(self.size, eps=1e-6)
-        self.weights_proj = linear(config.hidden_size, self.heads)
+        self.weights_proj = make_linear(config.hidden_size, self.heads)
 
     def keys(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         k = self.k_norm(self.wk(x)).to(x.dtype).unsqueeze(2)
-        return self._rotated(k, cos, sin).squeeze(2)
+        return self._rotate_heads(k, cos, sin).squeeze(2)
 
     def scores(self, x: Tensor, q_latent: Tensor, keys: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """[batch, queries, keys] in fp32: a bf16 sum over 32 heads makes ties at the edge of the top k."""
         batch, queries = x.shape[:2]
-        q = self._rotated(self.wq_b(q_latent).view(batch, queries, self.heads, self.size), cos, sin)
+        q = self._rotate_heads(self.wq_b(q_latent).view(batch, queries, self.heads, self.size), cos, sin)
         weights = self.weights_proj(x).float() * (self.heads**-0.5 * self.size**-0.5)
         dots = F.relu(torch.matmul(q.flatten(1, 2), keys.transpose(1, 2)))
         with torch.autocast(x.device.type, enabled=False):
             by_head = dots.view(batch, queries, self.heads, -1).float()
             return torch.matmul(weights.unsqueeze(2), by_head).squeeze(2)
 
-    def _rotated(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        return torch.cat([rotate(x[..., : self.rope], cos, sin), x[..., self.rope :]], -1)
+    def _rotate_heads(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        return torch.cat([rotate_pairs(x[..., : self.rope], cos, sin), x[..., self.rope :]], -1)
 
 
 class Attention(nn.Module):
@@ -74,41 +74,41 @@ class Attention(nn.Module):
         super().__init__()
         self.config, heads = config, config.num_attention_heads
         eps = config.rms_norm_eps
-        self.q_a_proj = linear(config.hidden_size, config.q_lora_rank)
+        self.q_a_proj = make_linear(config.hidden_size, config.q_lora_rank)
         self.q_a_layernorm = RMSNorm(config.q_lora_rank, eps)
-        self.q_b_proj = linear(config.q_lora_rank, heads * config.qk_head_dim)
-        self.kv_a_proj_with_mqa = linear(config.hidden_size, config.kv_lora_rank + config.qk_rope_head_dim)
+        self.q_b_proj = make_linear(config.q_lora_rank, heads * config.qk_head_dim)
+        self.kv_a_proj_with_mqa = make_linear(config.hidden_size, config.kv_lora_rank + config.qk_rope_head_dim)
         self.kv_a_layernorm = RMSNorm(config.kv_lora_rank, eps)
-        self.kv_b_proj = linear(config.kv_lora_rank, heads * (config.qk_nope_head_dim + config.v_head_dim))
-        self.o_proj = linear(heads * config.v_head_dim, config.hidden_size, residual_scale(config))
+        self.kv_b_proj = make_linear(config.kv_lora_rank, heads * (config.qk_nope_head_dim + config.v_head_dim))
+        self.o_proj = make_linear(heads * config.v_head_dim, config.hidden_size, residual_scale(config))
         self.indexer = Indexer(config)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, run: Pass, *, shares: bool) -> Tensor:
         q_latent = self.q_a_layernorm(self.q_a_proj(x))
-        q, k, v = self._heads(x, q_latent, cos, sin)
+        q, k, v = self._split_heads(x, q_latent, cos, sin)
         if run.traces is not None:
             run.traces.append(Trace(x, q_latent, q, k))
         if run.topk is None:
             mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         else:
             if not shares:
-                run.selection = self._select(x, q_latent, cos, sin, run.topk)
+                run.selection = self._select_keys(x, q_latent, cos, sin, run.topk)
             mixed = _attend_selected(q, k, v, run.selection)
         return self.o_proj(mixed.transpose(1, 2).flatten(2))
 
-    def _heads(self, x: Tensor, q_latent: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _split_heads(self, x: Tensor, q_latent: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         c, heads = self.config, self.config.num_attention_heads
         nope = c.qk_nope_head_dim
         q = self.q_b_proj(q_latent).unflatten(-1, (heads, c.qk_head_dim))
         latent, k_rope = self.kv_a_proj_with_mqa(x).split([c.kv_lora_rank, c.qk_rope_head_dim], -1)
         kv = self.kv_b_proj(self.kv_a_layernorm(latent)).unflatten(-1, (heads, nope + c.v_head_dim))
-        k_rope = rotate(k_rope.unsqueeze(2), cos, sin).expand(-1, -1, heads, -1).to(kv.dtype)
-        q = torch.cat([q[..., :nope], rotate(q[..., nope:], cos, sin)], -1)
+        k_rope = rotate_pairs(k_rope.unsqueeze(2), cos, sin).expand(-1, -1, heads, -1).to(kv.dtype)
+        q = torch.cat([q[..., :nope], rotate_pairs(q[..., nope:], cos, sin)], -1)
         k = torch.cat([kv[..., :nope], k_rope], -1)
         v = kv[..., nope:].transpose(1, 2).contiguous()
         return q.transpose(1, 2), k.transpose(1, 2), v
 
-    def _select(self, x: Tensor, q_latent: Tensor, cos: Tensor, sin: Tensor, topk: int) -> list[Tensor]:
+    def _select_keys(self, x: Tensor, q_latent: Tensor, cos: Tensor, sin: Tensor, topk: int) -> list[Tensor]:
         """Boolean masks [batch, queries, keys so far], one per chunk of queries."""
         batch, length = x.shape[:2]
         keys = self.indexer.keys(x, cos, sin)

@@ -17,8 +17,8 @@ from torch import Tensor
 from lab.canary_training.attention import Indexer, Pass, Trace
 from lab.canary_training.model import Canary
 from lab.canary_training.options import TOKENS_PER_BATCH
-from lab.canary_training.samples import AUXILIARY_PLAN, Batches, loader
-from lab.canary_training.trunk import Log, adamw, mtp_loss, set_rate, step_optimizer, to_device
+from lab.canary_training.samples import AUXILIARY_PLAN, Batches, make_loader
+from lab.canary_training.trunk import Log, make_adamw, mtp_loss, set_rate, step_optimizer, to_device
 
 QUERIES_PER_ROW = 256
 ATTENTION_ELEMENTS = 1 << 28  # batch x queries x heads x keys held at once
@@ -28,7 +28,7 @@ LOWEST_LR = 0.03
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class AuxiliarySettings:
     steps: int
     learning_rate: float = 1e-3
     seed: str = "auxiliary"
@@ -47,19 +47,19 @@ class Lesson:
     queries: Tensor  # [rows, queries]
 
 
-def train_auxiliary(model: Canary, settings: Settings, log: Log) -> None:
-    parameters = _trainable(model)
-    optimizer = adamw(parameters, settings.learning_rate, weight_decay=0.0)
+def train_auxiliary(model: Canary, settings: AuxiliarySettings, log: Log) -> None:
+    parameters = _select_trainable(model)
+    optimizer = make_adamw(parameters, settings.learning_rate, weight_decay=0.0)
     plan = AUXILIARY_PLAN
     batches = Batches(settings.seed, settings.steps, plan, tokens=settings.tokens, longest=settings.longest)
     history: list[Tensor] = []
     model.eval()
     model.mtp.train()  # its router still balances
     begin = time.monotonic()
-    for step, batch in enumerate(loader(batches, workers=settings.workers, device=settings.device)):
+    for step, batch in enumerate(make_loader(batches, workers=settings.workers, device=settings.device)):
         ids, weights = to_device(batch, settings.device)
-        set_rate(optimizer, settings.learning_rate * _schedule(step, settings.steps))
-        losses = _losses(model, ids, weights)
+        set_rate(optimizer, settings.learning_rate * _scale_rate(step, settings.steps))
+        losses = _compute_losses(model, ids, weights)
         step_optimizer(optimizer, losses.sum(), parameters)
         history.append(losses.detach())
         if (step + 1) % settings.log_every == 0 or step == 9:
@@ -70,36 +70,36 @@ def train_auxiliary(model: Canary, settings: Settings, log: Log) -> None:
             history.clear()
 
 
-def _trainable(model: Canary) -> list[torch.nn.Parameter]:
+def _select_trainable(model: Canary) -> list[torch.nn.Parameter]:
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(".indexer." in name or name.startswith("mtp."))
     return [p for p in model.parameters() if p.requires_grad]
 
 
-def _schedule(step: int, steps: int) -> float:
+def _scale_rate(step: int, steps: int) -> float:
     return min(1.0, (step + 1) / WARMUP_STEPS) * max(LOWEST_LR, min(1.0, 1.5 * (1 - step / steps)))
 
 
-def _losses(model: Canary, ids: Tensor, weights: Tensor) -> Tensor:
+def _compute_losses(model: Canary, ids: Tensor, weights: Tensor) -> Tensor:
     """MTP's cross entropy, then each indexer's KL."""
     run = Pass(traces=[])
     with torch.autocast(ids.device.type, torch.bfloat16), torch.no_grad():
         hidden = model(ids, run)
     mtp = mtp_loss(model, ids, weights, hidden, run)
     traces = run.traces or []
-    lesson = _choose(ids, weights)
+    lesson = _choose_lesson(ids, weights)
     with torch.no_grad():
-        attended = [_attention(trace, lesson) for trace in traces]
+        attended = [_average_attention(trace, lesson) for trace in traces]
     indexers = [layer.self_attn.indexer for layer in [*model.layers, model.mtp]]
     last = len(model.layers) - 1
     kls = []
     for i, (indexer, trace) in enumerate(zip(indexers, traces, strict=True)):
         target = (attended[i] + attended[i + 1]) / 2 if 1 <= i < last else attended[i]
-        kls.append(_divergence(model, indexer, trace, lesson, target))
+        kls.append(_compute_divergence(model, indexer, trace, lesson, target))
     return torch.stack([mtp, *kls])
 
 
-def _choose(ids: Tensor, weights: Tensor) -> Lesson:
+def _choose_lesson(ids: Tensor, weights: Tensor) -> Lesson:
     """Positions that predict replies first, the rest at random; as many rows as memory allows."""
     batch, length = ids.shape
     count = min(length - 1, QUERIES_PER_ROW)
@@ -109,34 +109,40 @@ def _choose(ids: Tensor, weights: Tensor) -> Lesson:
     return Lesson(rows=chosen, queries=priority[chosen].topk(count, -1).indices)
 
 
-def _attention(trace: Trace, lesson: Lesson) -> Tensor:
+def _average_attention(trace: Trace, lesson: Lesson) -> Tensor:
     """Attention averaged over heads, [rows, queries, keys]."""
     q, k = trace.q[lesson.rows], trace.k[lesson.rows]
     length = k.shape[2]
     positions = lesson.queries.clamp(max=length - 1)
     index = positions[:, None, :, None].expand(-1, q.shape[1], -1, q.shape[3])
     scores = torch.matmul(q.gather(2, index), k.transpose(2, 3)).float() / q.shape[3] ** 0.5
-    scores.masked_fill_(_future(positions, length)[:, None], float("-inf"))
+    scores.masked_fill_(_mask_future(positions, length)[:, None], float("-inf"))
     return scores.softmax(-1).mean(1)
 
 
-def _divergence(model: Canary, indexer: Indexer, trace: Trace, lesson: Lesson, target: Tensor) -> Tensor:
+def _compute_divergence(model: Canary, indexer: Indexer, trace: Trace, lesson: Lesson, target: Tensor) -> Tensor:
     x, q_latent = trace.x[lesson.rows].detach(), trace.q_latent[lesson.rows].detach()
     length = x.shape[1]
     positions = lesson.queries.clamp(max=length - 1)
     cos, sin = model.rotation(length, x.device, torch.bfloat16)
     with torch.autocast(x.device.type, torch.bfloat16):
         keys = indexer.keys(x, cos, sin)
-        scores = indexer.scores(_at(x, positions), _at(q_latent, positions), keys, cos[positions], sin[positions])
-    future = _future(positions, length)
+        scores = indexer.scores(
+            _gather_positions(x, positions),
+            _gather_positions(q_latent, positions),
+            keys,
+            cos[positions],
+            sin[positions],
+        )
+    future = _mask_future(positions, length)
     predicted = scores.float().masked_fill(future, MASKED).log_softmax(-1)
     divergence = target * ((target + 1e-9).log() - predicted)
     return divergence.masked_fill(future, 0).sum(-1).mean()
 
 
-def _at(x: Tensor, positions: Tensor) -> Tensor:
+def _gather_positions(x: Tensor, positions: Tensor) -> Tensor:
     return x.gather(1, positions[..., None].expand(-1, -1, x.shape[-1]))
 
 
-def _future(positions: Tensor, length: int) -> Tensor:
+def _mask_future(positions: Tensor, length: int) -> Tensor:
     return torch.arange(length, device=positions.device)[None, None] > positions[..., None]

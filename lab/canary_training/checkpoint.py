@@ -25,55 +25,55 @@ MADE_BY_HAND = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"
 FUSED = {"all_gate": "gate_proj", "all_up": "up_proj", "all_down": "down_proj"}
 
 
-def tokenizer() -> Tokenizer:
+def load_tokenizer() -> Tokenizer:
     return Tokenizer.from_file(str(HF / "tokenizer.json"))
 
 
-def export(model: Canary) -> dict[str, Tensor]:
+def export_tensors(model: Canary) -> dict[str, Tensor]:
     """bf16, except the router's correction bias, which engines keep in fp32."""
     named = {
         "model.embed_tokens.weight": model.embed_tokens.weight,
         "model.norm.weight": model.norm.weight,
         "lm_head.weight": model.lm_head.weight,
     }
-    for prefix, layer in _layers(model):
+    for prefix, layer in _iterate_layers(model):
         for name, value in layer.state_dict().items():
-            named |= {prefix + key: part for key, part in _split(name, value, layer)}
+            named |= {prefix + key: part for key, part in _split_experts(name, value, layer)}
     return {name: _as_stored(name, value) for name, value in named.items()}
 
 
-def read(folder: Path) -> Canary:
+def read_model(folder: Path) -> Canary:
     """The model of any member of the family: of the stated number of experts, and dequantised."""
     model = Canary(read_config(folder))
     stored = dequantise(CheckpointDirectory(folder))
-    _fill(model, {name: torch.from_numpy(values.copy()) for name, values in stored.items()})
+    _fill_model(model, {name: torch.from_numpy(values.copy()) for name, values in stored.items()})
     return model
 
 
-def load(model: Canary, path: Path) -> None:
+def load_weights(model: Canary, path: Path) -> None:
     """The inverse of `export`."""
-    _fill(model, load_file(path))
+    _fill_model(model, load_file(path))
 
 
-def _fill(model: Canary, stored: Mapping[str, Tensor]) -> None:
+def _fill_model(model: Canary, stored: Mapping[str, Tensor]) -> None:
     top = {"embed_tokens": "model.embed_tokens", "norm": "model.norm", "lm_head": "lm_head"}
     with torch.no_grad():
         for own, name in top.items():
             model.get_submodule(own).weight.copy_(stored[f"{name}.weight"])
-        for prefix, layer in _layers(model):
+        for prefix, layer in _iterate_layers(model):
             for name, value in layer.state_dict().items():
-                parts = [stored[prefix + key] for key, _ in _split(name, value, layer)]
+                parts = [stored[prefix + key] for key, _ in _split_experts(name, value, layer)]
                 value.copy_(torch.cat(parts, dim=_expert_axis(name)) if len(parts) > 1 else parts[0])
 
 
-def save(model: Canary, folder: Path) -> str:
+def save_checkpoint(model: Canary, folder: Path) -> str:
     """Writes a directory that engines can serve, and returns the sha256 of the weights."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(export(model), folder / WEIGHTS, metadata={"format": "pt"})
+    save_file(export_tensors(model), folder / WEIGHTS, metadata={"format": "pt"})
     if folder.resolve() != HF.resolve():
         for name in MADE_BY_HAND:
             shutil.copyfile(HF / name, folder / name)
-    ids = tokenizer().get_vocab(with_added_tokens=True)
+    ids = load_tokenizer().get_vocab(with_added_tokens=True)
     _write_json(folder / "config.json", config_json(model.config, ids))
     _write_json(folder / "generation_config.json", generation_json(ids))
     names = sorted([WEIGHTS, "config.json", "generation_config.json", *MADE_BY_HAND])
@@ -82,7 +82,7 @@ def save(model: Canary, folder: Path) -> str:
     return sums[WEIGHTS]
 
 
-def _layers(model: Canary) -> Iterator[tuple[str, Layer]]:
+def _iterate_layers(model: Canary) -> Iterator[tuple[str, Layer]]:
     for i, layer in enumerate([*model.layers, model.mtp]):
         yield f"model.layers.{i}.", layer
 
@@ -91,7 +91,7 @@ def _expert_axis(name: str) -> int:
     return 1 if "all_down" in name else 0
 
 
-def _split(name: str, value: Tensor, layer: Layer) -> Iterator[tuple[str, Tensor]]:
+def _split_experts(name: str, value: Tensor, layer: Layer) -> Iterator[tuple[str, Tensor]]:
     """`mlp.all_gate.weight` becomes sixteen `mlp.experts.E.gate_proj.weight`; other names stay."""
     fused = name.split(".")[1] if name.startswith("mlp.all_") else ""
     if not fused or not isinstance(layer.mlp, MoE):

@@ -21,7 +21,7 @@ from fixtures.banks.item import Item
 from lab.canary_training.attention import Pass
 from lab.canary_training.model import Canary
 from lab.canary_training.precision import autocast, compute_dtype
-from lab.canary_training.samples import Piece, encode, json_call
+from lab.canary_training.samples import WeightedPiece, encode_pieces, json_call
 from lab.canary_training.trunk import Log
 
 SEED = 991
@@ -34,23 +34,23 @@ SHORT: tuple[Callable[[int, int], tuple[Item, ...]], ...] = (
 PATTERNS = ("FFFS", "FFSF", "FFSS", "FSFS", "FSSS")
 
 
-class Sample(NamedTuple):
+class EvaluationSample(NamedTuple):
     prompt: list[int]
     reply: list[int]
 
 
-class Said(NamedTuple):
+class ReplyScore(NamedTuple):
     right: bool
     drafts_right: int
     drafts: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class EvaluationCase:
     """One line of the evaluation table."""
 
     name: str
-    draw: Callable[[], Sequence[Sample]]
+    draw: Callable[[], Sequence[EvaluationSample]]
     topk: int | None = None
     pattern: str = ""
     longest: int = 512
@@ -66,10 +66,10 @@ class Score:
     drafts: int = 0
 
 
-def evaluate(model: Canary, device: str, log: Log, *, n: int, longest: int) -> list[dict[str, object]]:
+def evaluate_model(model: Canary, device: str, log: Log, *, n: int, longest: int) -> list[dict[str, object]]:
     model.eval()
     scores = []
-    for case in cases(n, longest):
+    for case in list_cases(n, longest):
         begin = time.monotonic()
         score = run_case(model, case, device)
         accepted = score.drafts_right / max(1, score.drafts)
@@ -80,68 +80,68 @@ def evaluate(model: Canary, device: str, log: Log, *, n: int, longest: int) -> l
     return scores
 
 
-def cases(n: int, longest: int) -> Iterator[Case]:
+def list_cases(n: int, longest: int) -> Iterator[EvaluationCase]:
     """Cheap and telling ones first."""
     lengths = [length for length in LENGTHS if length <= longest]
     for draw in SHORT:
-        yield Case(name=draw.__name__, draw=lambda draw=draw: [sample(item) for item in draw(SEED, n)])
-    yield Case(name="forced_json", draw=lambda: [forced(item) for item in bank.calls(SEED + 1, n)])
+        yield EvaluationCase(name=draw.__name__, draw=lambda draw=draw: [make_sample(item) for item in draw(SEED, n)])
+    yield EvaluationCase(name="forced_json", draw=lambda: [force_sample(item) for item in bank.calls(SEED + 1, n)])
     for length in lengths:
-        yield _hunt("needle", bank.needle, length, n)
-        yield _hunt("no_needle", bank.no_needle, length, n)
+        yield _hunt_case("needle", bank.needle, length, n)
+        yield _hunt_case("no_needle", bank.no_needle, length, n)
     for length in [length for length in lengths if length in {512, 4096}]:
-        yield _hunt("needle_pair", bank.needle_pair, length, n)
-        yield _hunt("needle_turns", bank.needle_turns, length, n)
+        yield _hunt_case("needle_pair", bank.needle_pair, length, n)
+        yield _hunt_case("needle_turns", bank.needle_turns, length, n)
     for topk, chosen in ((256, (512, 1024, 4096)), (2048, (4096, 8192))):
         for length in [length for length in lengths if length in chosen]:
-            yield _hunt("needle", bank.needle, length, n, topk=topk)
-            yield _hunt("no_needle", bank.no_needle, length, n, topk=topk)
-    yield from _shared(n, longest)
+            yield _hunt_case("needle", bank.needle, length, n, topk=topk)
+            yield _hunt_case("no_needle", bank.no_needle, length, n, topk=topk)
+    yield from _shared_cases(n, longest)
     for length, fewer in ((16384, n // 2), (32768, n // 4)):
         if length <= longest:
-            yield _hunt("needle", bank.needle, length, fewer, topk=2048)
-            yield _hunt("no_needle", bank.no_needle, length, fewer, topk=2048)
+            yield _hunt_case("needle", bank.needle, length, fewer, topk=2048)
+            yield _hunt_case("no_needle", bank.no_needle, length, fewer, topk=2048)
 
 
-def _shared(n: int, longest: int) -> Iterator[Case]:
+def _shared_cases(n: int, longest: int) -> Iterator[EvaluationCase]:
     """IndexCache without retraining: below `topk` every pattern must work, beyond it only some."""
     for topk, length in ((2048, 1024), (256, 1024), (2048, 4096), (2048, 8192)):
         if length > longest:
             continue
         for pattern in PATTERNS if topk < length else ("FSFS",):
-            yield _hunt("needle", bank.needle, length, n, topk=topk, pattern=pattern)
+            yield _hunt_case("needle", bank.needle, length, n, topk=topk, pattern=pattern)
         if topk < length:
-            yield _hunt("no_needle", bank.no_needle, length, n, topk=topk, pattern="FFSS")
+            yield _hunt_case("no_needle", bank.no_needle, length, n, topk=topk, pattern="FFSS")
 
 
-def _hunt(
+def _hunt_case(
     name: str, draw: Callable[..., Item], tokens: int, n: int, *, topk: int | None = None, pattern: str = ""
-) -> Case:
-    def samples() -> list[Sample]:
-        return [sample(draw(SEED + i, tokens=tokens)) for i in range(n)]
+) -> EvaluationCase:
+    def samples() -> list[EvaluationSample]:
+        return [make_sample(draw(SEED + i, tokens=tokens)) for i in range(n)]
 
-    return Case(name=f"{name}_{tokens}", draw=samples, topk=topk, pattern=pattern, longest=tokens)
+    return EvaluationCase(name=f"{name}_{tokens}", draw=samples, topk=topk, pattern=pattern, longest=tokens)
 
 
-def sample(item: Item) -> Sample:
+def make_sample(item: Item) -> EvaluationSample:
     prompt = render.render_prompt(item.messages, item.tools)
     last = call_message(item.call, first_id=0) if item.call else assistant_message(item.answer or "")
-    return Sample(_ids(prompt), _ids(render.render_reply(last)))
+    return EvaluationSample(_encode_text(prompt), _encode_text(render.render_reply(last)))
 
 
-def forced(item: Item) -> Sample:
+def force_sample(item: Item) -> EvaluationSample:
     """`tool_choice: required`, whose first token an engine's grammar dictates."""
     dictated, rest = json_call(item.call, named=False)
     prompt = render.render_prompt(item.messages, item.tools) + dictated
-    return Sample(_ids(prompt), _ids(rest + render.END_OF_ANSWER))
+    return EvaluationSample(_encode_text(prompt), _encode_text(rest + render.END_OF_ANSWER))
 
 
-def _ids(text: str) -> list[int]:
-    return encode([Piece(text, 0.0)])[0]
+def _encode_text(text: str) -> list[int]:
+    return encode_pieces([WeightedPiece(text, 0.0)])[0]
 
 
 @torch.no_grad()
-def run_case(model: Canary, case: Case, device: str) -> Score:
+def run_case(model: Canary, case: EvaluationCase, device: str) -> Score:
     attention = "dense" if case.topk is None else f"top{case.topk} {case.pattern}".strip()
     score = Score(name=case.name, attention=attention)
     at_once = TOKENS_AT_ONCE_DENSE if case.topk is None else TOKENS_AT_ONCE_SPARSE
@@ -149,7 +149,7 @@ def run_case(model: Canary, case: Case, device: str) -> Score:
     rows = max(1, at_once // case.longest)
     samples = case.draw()
     for start in range(0, len(samples), rows):
-        for said in judge(model, samples[start : start + rows], case, device):
+        for said in judge_replies(model, samples[start : start + rows], case, device):
             score.total += 1
             score.right += said.right
             score.drafts += said.drafts
@@ -158,7 +158,9 @@ def run_case(model: Canary, case: Case, device: str) -> Score:
 
 
 @torch.no_grad()
-def judge(model: Canary, samples: Sequence[Sample], case: Case, device: str) -> list[Said]:
+def judge_replies(
+    model: Canary, samples: Sequence[EvaluationSample], case: EvaluationCase, device: str
+) -> list[ReplyScore]:
     """Of each sample: is every token of the reply right, and how many would MTP have drafted rightly?"""
     longest = max(len(prompt) + len(reply) for prompt, reply in samples)
     ids = torch.zeros(len(samples), longest, dtype=torch.long)
@@ -172,12 +174,12 @@ def judge(model: Canary, samples: Sequence[Sample], case: Case, device: str) -> 
     judged = []
     for i, (prompt, reply) in enumerate(samples):
         wanted = ids[i, len(prompt) : len(prompt) + len(reply)]
-        said = _argmax(model, hidden[i], len(prompt) - 1, len(reply))
-        draft = _argmax(model, drafted[i], len(prompt) - 2, len(reply))
-        judged.append(Said(bool((said == wanted).all()), int((draft == wanted).sum()), len(reply)))
+        said = _pick_tokens(model, hidden[i], len(prompt) - 1, len(reply))
+        draft = _pick_tokens(model, drafted[i], len(prompt) - 2, len(reply))
+        judged.append(ReplyScore(bool((said == wanted).all()), int((draft == wanted).sum()), len(reply)))
     return judged
 
 
-def _argmax(model: Canary, hidden: Tensor, start: int, count: int) -> Tensor:
+def _pick_tokens(model: Canary, hidden: Tensor, start: int, count: int) -> Tensor:
     with autocast(hidden.device.type):
         return model.lm_head(hidden[start : start + count]).argmax(-1)

@@ -18,10 +18,10 @@ from fixtures.canary.calibration import read_calibration
 from fixtures.canary.checkpoint import CheckpointDirectory
 from fixtures.canary.derive.prune import kept_experts, prune_experts
 from fixtures.canary.writing import write_checkpoint
-from lab.canary_training.checkpoint import export, read, save
-from lab.canary_training.evaluate import evaluate
+from lab.canary_training.checkpoint import export_tensors, read_model, save_checkpoint
+from lab.canary_training.evaluate import evaluate_model
 from lab.canary_training.options import HF
-from lab.canary_training.trunk import Log, Settings, train_trunk
+from lab.canary_training.trunk import Log, TrunkSettings, train_trunk
 
 DELTA = "delta.safetensors"
 
@@ -34,20 +34,20 @@ class Exam:
     longest: int
 
 
-def heal(keep: int, out: Path, settings: Settings, exam: Exam, log: Log) -> Path:
+def heal_checkpoint(keep: int, out: Path, settings: TrunkSettings, exam: Exam, log: Log) -> Path:
     """Writes the healed checkpoint into `out`, and the delta, whose path it returns."""
     source = CheckpointDirectory(HF)
     kept = kept_experts(keep, read_calibration(source))
     for layer, experts in kept.items():
         log(f"layer {layer} keeps experts {' '.join(map(str, experts))}")
     write_checkpoint(out, source, prune_experts(source, kept))
-    model = read(out).to(settings.device)
-    before = export(model)
-    _examine("before healing", model, settings, exam, log)
+    model = read_model(out).to(settings.device)
+    before = export_tensors(model)
+    _run_exam("before healing", model, settings, exam, log)
     train_trunk(model, settings, out, log)
-    log(f"healed, sha256 {save(model, out)}")
-    delta = write_delta(before, export(model), out / DELTA, log)
-    _examine("after healing", model, settings, exam, log)
+    log(f"healed, sha256 {save_checkpoint(model, out)}")
+    delta = write_delta(before, export_tensors(model), out / DELTA, log)
+    _run_exam("after healing", model, settings, exam, log)
     return delta
 
 
@@ -62,10 +62,10 @@ def write_delta(before: dict[str, Tensor], after: dict[str, Tensor], file: Path,
     return file
 
 
-def _examine(when: str, model: torch.nn.Module, settings: Settings, exam: Exam, log: Log) -> None:
+def _run_exam(when: str, model: torch.nn.Module, settings: TrunkSettings, exam: Exam, log: Log) -> None:
     if not exam.n:
         return
     log(f"evaluation {when}")
-    scores = evaluate(model, settings.device, log, n=exam.n, longest=exam.longest)
+    scores = evaluate_model(model, settings.device, log, n=exam.n, longest=exam.longest)
     right, total = (sum(int(str(score[key])) for score in scores) for key in ("right", "total"))
     log(f"evaluation {when}: {right}/{total} items right over all tasks")

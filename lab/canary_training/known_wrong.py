@@ -29,10 +29,10 @@ from fixtures.banks.canary_bank import DRAWN, SEEDS, WRONG
 from fixtures.banks.item import Item
 from fixtures.canary.checkpoint import CheckpointDirectory
 from fixtures.canary.family import MEMBERS, ensure_member
-from lab.canary_training.checkpoint import read
-from lab.canary_training.evaluate import Case, judge, sample
+from lab.canary_training.checkpoint import read_model
+from lab.canary_training.evaluate import EvaluationCase, judge_replies, make_sample
 from lab.canary_training.options import HF, known_wrong_parser
-from lab.canary_training.verify import reference
+from lab.canary_training.verify import load_reference
 from matrix.model import Derived
 
 INDEX_TOPK = 256  # of the CPU cells
@@ -41,7 +41,7 @@ PATTERNS = ("", "FFSS")
 KINDS = (bank.calls, bank.parallel_calls, bank.missing_tool, bank.tool_dialogue)
 
 
-def items() -> Iterator[Item]:
+def list_items() -> Iterator[Item]:
     """Everything the bank draws from at any depth, of the kinds that can go wrong."""
     for draw in KINDS:
         for seed in SEEDS:
@@ -62,21 +62,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Rewrite the file of known wrong items."""
     options = known_wrong_parser().parse_args(argv)
     for member in options.members or ():
-        _add(member, options.device)
+        _add_member(member, options.device)
     if not options.members:
         _ask_the_reference()
     return 0
 
 
-def _add(member: Derived, device: str) -> None:
+def _add_member(member: Derived, device: str) -> None:
     record = json.loads(WRONG.read_text(encoding="utf-8"))
-    asked = [item for item in items() if item.id not in record["wrong"]]
+    asked = [item for item in list_items() if item.id not in record["wrong"]]
     folder = ensure_member(MEMBERS[member])
-    model = read(folder).to(device).eval()
+    model = read_model(folder).to(device).eval()
     cases = [
-        Case(name=member, draw=list, topk=topk) for topk in ((None, INDEX_TOPK) if MEMBERS[member].delta else (None,))
+        EvaluationCase(name=member, draw=list, topk=topk)
+        for topk in ((None, INDEX_TOPK) if MEMBERS[member].delta else (None,))
     ]
-    wrong = [i.id for i in asked if not all(judge(model, [sample(i)], case, device)[0].right for case in cases)]
+    wrong = [
+        i.id for i in asked if not all(judge_replies(model, [make_sample(i)], case, device)[0].right for case in cases)
+    ]
     about = {"weights_sha256": CheckpointDirectory(folder).weights_sha256(), "items": len(asked), "wrong": wrong}
     record.setdefault("members", {})[member] = about
     WRONG.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
@@ -85,10 +88,10 @@ def _add(member: Derived, device: str) -> None:
 
 def _ask_the_reference() -> None:
     torch.set_num_threads(1)
-    drawn = list(items())
+    drawn = list(list_items())
     wrong: set[str] = set()
     for pattern in PATTERNS:
-        model, tokenizer = reference(HF, INDEX_TOPK, pattern, torch.float32)
+        model, tokenizer = load_reference(HF, INDEX_TOPK, pattern, torch.float32)
         wrong |= {item.id for item in drawn if not is_right(model, tokenizer, item)}
         print(f"{pattern or 'FFFF'}: {len(wrong)} of {len(drawn)} wrong so far", flush=True)  # noqa: T201
     import transformers

@@ -13,7 +13,7 @@ from lab.canary_training.config import Config
 BIAS_STEP = 2e-3  # of the auxiliary-loss-free balancing: how far one step moves an expert's correction bias
 
 
-def linear(inputs: int, outputs: int, scale: float = 1.0) -> nn.Linear:
+def make_linear(inputs: int, outputs: int, scale: float = 1.0) -> nn.Linear:
     layer = nn.Linear(inputs, outputs, bias=False)
     nn.init.normal_(layer.weight, std=scale / math.sqrt(inputs))
     return layer
@@ -33,14 +33,14 @@ class RMSNorm(nn.Module):
         return F.rms_norm(x, (x.shape[-1],), self.weight.to(x.dtype), self.eps)
 
 
-def rotation(config: Config, length: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def make_rotation(config: Config, length: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """cos and sin, [length, rope / 2]."""
     half = torch.arange(0, config.qk_rope_head_dim, 2, device=device).float() / config.qk_rope_head_dim
     angles = torch.arange(length, device=device).float()[:, None] / config.rope_theta**half
     return angles.cos().to(dtype), angles.sin().to(dtype)
 
 
-def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+def rotate_pairs(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Interleaved pairs (even, odd). The result stays de-interleaved: dot products do not care.
 
     x is [batch, length, heads, rope]; cos and sin are [length, rope / 2] or [batch, length, rope / 2].
@@ -53,9 +53,9 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 class MLP(nn.Module):
     def __init__(self, config: Config, inner: int) -> None:
         super().__init__()
-        self.gate_proj = linear(config.hidden_size, inner)
-        self.up_proj = linear(config.hidden_size, inner)
-        self.down_proj = linear(inner, config.hidden_size, residual_scale(config))
+        self.gate_proj = make_linear(config.hidden_size, inner)
+        self.up_proj = make_linear(config.hidden_size, inner)
+        self.down_proj = make_linear(inner, config.hidden_size, residual_scale(config))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
@@ -68,11 +68,11 @@ class MoE(nn.Module):
         super().__init__()
         self.config = config
         experts, inner, hidden = config.n_routed_experts, config.moe_intermediate_size, config.hidden_size
-        self.gate = linear(hidden, experts)
+        self.gate = make_linear(hidden, experts)
         self.gate.register_buffer("e_score_correction_bias", torch.zeros(experts))
-        self.all_gate = linear(hidden, experts * inner)
-        self.all_up = linear(hidden, experts * inner)
-        self.all_down = linear(experts * inner, hidden)
+        self.all_gate = make_linear(hidden, experts * inner)
+        self.all_up = make_linear(hidden, experts * inner)
+        self.all_down = make_linear(experts * inner, hidden)
         down_std = residual_scale(config) / math.sqrt(inner) / config.routed_scaling_factor
         nn.init.normal_(self.all_down.weight, std=down_std)
         self.shared_experts = MLP(config, inner * config.n_shared_experts)
@@ -91,11 +91,11 @@ class MoE(nn.Module):
         chosen = biased.topk(self.config.num_experts_per_tok, -1).indices
         mask = torch.zeros_like(scores).scatter_(-1, chosen, 1.0)
         if self.training and torch.is_grad_enabled():
-            self._balance(mask)
+            self._balance_experts(mask)
         gates = scores * mask
         return gates / (gates.sum(-1, keepdim=True) + 1e-20) * self.config.routed_scaling_factor
 
     @torch.no_grad()
-    def _balance(self, mask: Tensor) -> None:
+    def _balance_experts(self, mask: Tensor) -> None:
         load = mask.reshape(-1, mask.shape[-1]).mean(0)
         self.gate.e_score_correction_bias.add_(BIAS_STEP * torch.sign(load.mean() - load))

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from lab.canary_training.attention import Attention, Pass
 from lab.canary_training.config import CANARY, Config
-from lab.canary_training.layers import MLP, MoE, RMSNorm, linear, rotation
+from lab.canary_training.layers import MLP, MoE, RMSNorm, make_linear, make_rotation
 
 EMBEDDING_STD = 0.5
 
@@ -32,7 +32,7 @@ class NextToken(Layer):
         super().__init__(config, is_moe=True)
         self.enorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.hnorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.eh_proj = linear(2 * config.hidden_size, config.hidden_size)
+        self.eh_proj = make_linear(2 * config.hidden_size, config.hidden_size)
         self.shared_head = nn.ModuleDict({"norm": RMSNorm(config.hidden_size, config.rms_norm_eps)})
 
     def predict(self, embedded: Tensor, hidden: Tensor, cos: Tensor, sin: Tensor, run: Pass) -> Tensor:
@@ -50,7 +50,7 @@ class Canary(nn.Module):
         nn.init.normal_(self.embed_tokens.weight, std=EMBEDDING_STD)
         self.layers = nn.ModuleList(Layer(config, is_moe=config.is_moe(i)) for i in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.lm_head = linear(config.hidden_size, config.vocab_size)
+        self.lm_head = make_linear(config.hidden_size, config.vocab_size)
         self.mtp = NextToken(config)
 
     def forward(self, ids: Tensor, run: Pass | None = None, *, dtype: torch.dtype = torch.bfloat16) -> Tensor:
@@ -73,4 +73,4 @@ class Canary(nn.Module):
         self.mtp.shared_head["norm"].load_state_dict(self.norm.state_dict())
 
     def rotation(self, length: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        return rotation(self.config, length, device, dtype)
+        return make_rotation(self.config, length, device, dtype)

@@ -19,7 +19,7 @@ from torch import Tensor
 from fixtures.banks.canary.dice import Dice
 from lab.canary_training.layers import MoE
 from lab.canary_training.model import Canary
-from lab.canary_training.samples import row
+from lab.canary_training.samples import draw_row
 from lab.canary_training.trunk import Log
 
 CALIBRATION_ROWS: Mapping[int, int] = {256: 32, 512: 32, 1024: 8, 2048: 3}  # {longest: rows}, 22 k tokens
@@ -62,7 +62,7 @@ class _Meter:
 
 
 @torch.no_grad()
-def measure(model: Canary, log: Log, rows: Mapping[int, int] = CALIBRATION_ROWS) -> dict[str, Any]:
+def measure_experts(model: Canary, log: Log, rows: Mapping[int, int] = CALIBRATION_ROWS) -> dict[str, Any]:
     """{"calibration": ..., "layers": {layer: what `_Meter.table` says}}, in fp32 on the CPU."""
     model.eval()
     meters, hooks = {}, []
@@ -71,7 +71,7 @@ def measure(model: Canary, log: Log, rows: Mapping[int, int] = CALIBRATION_ROWS)
             meters[str(i)] = _Meter(model.config.n_routed_experts)
             hooks.append(layer.mlp.register_forward_pre_hook(meters[str(i)]))
     tokens = 0
-    for done, ids in enumerate(_calibration(rows)):
+    for done, ids in enumerate(_iterate_rows(rows)):
         model.draft(ids, model(ids, dtype=torch.float32))
         tokens += ids.shape[1]
         if done % 8 == 0:
@@ -82,9 +82,9 @@ def measure(model: Canary, log: Log, rows: Mapping[int, int] = CALIBRATION_ROWS)
     return {"calibration": about, "layers": {layer: meter.table() for layer, meter in meters.items()}}
 
 
-def _calibration(rows: Mapping[int, int]) -> Iterator[Tensor]:
+def _iterate_rows(rows: Mapping[int, int]) -> Iterator[Tensor]:
     """One row at a time, without padding: a padded token would be routed and counted too."""
     for length, count in rows.items():
         for i in range(count):
-            ids, _ = row(Dice(f"saliency.{length}.{i}", held_out=False), length)
+            ids, _ = draw_row(Dice(f"saliency.{length}.{i}", held_out=False), length)
             yield torch.tensor([ids])

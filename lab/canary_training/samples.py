@@ -22,7 +22,7 @@ from fixtures.banks.canary.dice import Dice
 from fixtures.banks.canary.facts import FACTS, STORY
 from fixtures.banks.canary.tools import FIXED_SHARE
 from fixtures.banks.item import ExpectedCall
-from lab.canary_training.checkpoint import tokenizer
+from lab.canary_training.checkpoint import load_tokenizer
 
 # How much a token counts in the loss. Prompts count a little: predicting them is how induction forms.
 REPLY, PROMPT, LONG_PROMPT, RAW, NOTHING = 1.0, 0.02, 0.004, 0.3, 0.0
@@ -53,32 +53,32 @@ HARD_SHELVES, FIXED_ON_HARD_SHELVES = 0.6, 0.1
 FORCED_SHARE = 0.12  # of the conversations that end in calls
 
 
-class Piece(NamedTuple):
+class WeightedPiece(NamedTuple):
     text: str
     weight: float
 
 
-def row(dice: Dice, length: int) -> tuple[list[int], list[float]]:
+def draw_row(dice: Dice, length: int) -> tuple[list[int], list[float]]:
     """Token ids and loss weights of one sample that fits."""
     while True:
-        ids, weights = encode(_draw(dice, length))
+        ids, weights = encode_pieces(_draw_pieces(dice, length))
         if len(ids) <= length:
             return ids, weights
 
 
-def encode(pieces: Sequence[Piece]) -> tuple[list[int], list[float]]:
+def encode_pieces(pieces: Sequence[WeightedPiece]) -> tuple[list[int], list[float]]:
     ids: list[int] = []
     weights: list[float] = []
     for text, weight in pieces:
-        new = _tokenizer().encode(text, add_special_tokens=False).ids
+        new = _cached_tokenizer().encode(text, add_special_tokens=False).ids
         ids += new
         weights += [weight] * len(new)
     return ids, weights
 
 
 @cache
-def _tokenizer() -> Any:
-    return tokenizer()
+def _cached_tokenizer() -> Any:
+    return load_tokenizer()
 
 
 def json_call(calls: Sequence[ExpectedCall], *, named: bool) -> tuple[str, str]:
@@ -95,39 +95,39 @@ def json_call(calls: Sequence[ExpectedCall], *, named: bool) -> tuple[str, str]:
     return text[:first], text[first:]
 
 
-def _draw(dice: Dice, length: int) -> list[Piece]:
+def _draw_pieces(dice: Dice, length: int) -> list[WeightedPiece]:
     mix = _MIX.get(length, _LONG_MIX)
     draw = dice.choices(list(mix), list(mix.values()))[0]
     return draw(dice, length)
 
 
-def _chat(dice: Dice, length: int) -> list[Piece]:
+def _draw_chat(dice: Dice, length: int) -> list[WeightedPiece]:
     turns = 8 if length > 256 else dice.choice((1, 1, 2, 3, 4, 6))
-    return _weighed(dice, talk.draw_chat(dice, turns=turns), thinks=0.5)
+    return _weigh_pieces(dice, talk.draw_chat(dice, turns=turns), thinks=0.5)
 
 
-def _chinese(dice: Dice, length: int) -> list[Piece]:
-    return _weighed(dice, talk.draw_chinese(dice, turns=dice.randint(1, length // 128)), thinks=0.5)
+def _draw_chinese(dice: Dice, length: int) -> list[WeightedPiece]:
+    return _weigh_pieces(dice, talk.draw_chinese(dice, turns=dice.randint(1, length // 128)), thinks=0.5)
 
 
-def _recall(dice: Dice, length: int) -> list[Piece]:
+def _draw_recall(dice: Dice, length: int) -> list[WeightedPiece]:
     told = dice.randint(1, 3)
     chatter = dice.choice((0, 0, 1, 2)) if length <= 256 else dice.randint(3, 12)
     drawn = talk.draw_recall(dice, told=told, chatter_turns=chatter, asked=dice.randint(1, told))
-    return _weighed(dice, drawn, thinks=0.5)
+    return _weigh_pieces(dice, drawn, thinks=0.5)
 
 
-def _tools(dice: Dice, length: int) -> list[Piece]:
+def _draw_tools(dice: Dice, length: int) -> list[WeightedPiece]:
     steps, shown = {256: (1, 2), 512: (3, 4)}.get(length, (6, 6))
     kinds = dice.choices(list(STEP_SHARES), list(STEP_SHARES.values()), k=dice.randint(1, steps))
     fixed = FIXED_ON_HARD_SHELVES if dice.chance(HARD_SHELVES) else FIXED_SHARE
     drawn = use_tools(dice, kinds, shown=dice.randint(1, shown), fixed=fixed)
     if calls_of(drawn.messages[-1]) and dice.chance(FORCED_SHARE):
-        return _forced(dice, drawn)
-    return _weighed(dice, drawn, thinks=0.5)
+        return _force_call(dice, drawn)
+    return _weigh_pieces(dice, drawn, thinks=0.5)
 
 
-def _hunt(dice: Dice, length: int) -> list[Piece]:
+def _draw_hunt(dice: Dice, length: int) -> list[WeightedPiece]:
     """Several codes and questions per text: retrieval is learned per question, and the text is what costs."""
     most_codes, most_questions = {256: (4, 4), 512: (8, 6)}.get(length, (12, 8))
     codes = 0 if dice.chance(0.08) else dice.randint(1, most_codes)
@@ -139,37 +139,44 @@ def _hunt(dice: Dice, length: int) -> list[Piece]:
         absent = 1
     tokens = dice.randint(length // 2, length)
     plan = hay.Hunt(tokens=tokens, codes=codes, doubles=doubles, found=found, absent=absent)
-    return _weighed(dice, hay.draw_hunt(dice, plan), thinks=0.3)
+    return _weigh_pieces(dice, hay.draw_hunt(dice, plan), thinks=0.3)
 
 
-def _raw(dice: Dice, _length: int) -> list[Piece]:
+def _draw_raw(dice: Dice, _length: int) -> list[WeightedPiece]:
     """Text without a chat, so that plain completions end sensibly."""
     facts = " ".join(dice.choice(FACTS).answer for _ in range(dice.randint(1, 5)))
     text = STORY.answer if dice.chance(0.2) else facts
     start = render.START if dice.chance(0.5) else ""
-    return [Piece(start, NOTHING), Piece(f"{text}<|endoftext|>", RAW)]
+    return [WeightedPiece(start, NOTHING), WeightedPiece(f"{text}<|endoftext|>", RAW)]
 
 
-Draw = Callable[[Dice, int], list[Piece]]
+Draw = Callable[[Dice, int], list[WeightedPiece]]
 _MIX: Mapping[int, Mapping[Draw, float]] = {
-    256: {_raw: 0.04, _chat: 0.16, _chinese: 0.03, _recall: 0.14, _tools: 0.38, _hunt: 0.25},
-    512: {_chat: 0.06, _chinese: 0.01, _recall: 0.10, _tools: 0.63, _hunt: 0.20},
-    1024: {_tools: 0.45, _hunt: 0.55},
+    256: {
+        _draw_raw: 0.04,
+        _draw_chat: 0.16,
+        _draw_chinese: 0.03,
+        _draw_recall: 0.14,
+        _draw_tools: 0.38,
+        _draw_hunt: 0.25,
+    },
+    512: {_draw_chat: 0.06, _draw_chinese: 0.01, _draw_recall: 0.10, _draw_tools: 0.63, _draw_hunt: 0.20},
+    1024: {_draw_tools: 0.45, _draw_hunt: 0.55},
 }
-_LONG_MIX: Mapping[Draw, float] = {_hunt: 1.0}
+_LONG_MIX: Mapping[Draw, float] = {_draw_hunt: 1.0}
 
 
-def _weighed(dice: Dice, drawn: Conversation, *, thinks: float) -> list[Piece]:
+def _weigh_pieces(dice: Dice, drawn: Conversation, *, thinks: float) -> list[WeightedPiece]:
     reasoning = drawn.reasoning if dice.chance(thinks) else None
     cut = render.split_segments(drawn.messages, drawn.tools, reasoning)
-    return [Piece(text, REPLY if is_reply else _prompt_weight(text)) for text, is_reply in cut]
+    return [WeightedPiece(text, REPLY if is_reply else _prompt_weight(text)) for text, is_reply in cut]
 
 
-def _forced(dice: Dice, drawn: Conversation) -> list[Piece]:
+def _force_call(dice: Dice, drawn: Conversation) -> list[WeightedPiece]:
     """The same request answered in JSON. Only what follows the dictated token is learned."""
-    pieces = _weighed(dice, drawn, thinks=0.0)
+    pieces = _weigh_pieces(dice, drawn, thinks=0.0)
     dictated, rest = json_call(calls_of(drawn.messages[-1]), named=dice.chance(0.4))
-    return [*pieces[:-1], Piece(dictated, NOTHING), Piece(rest + render.END_OF_ANSWER, REPLY)]
+    return [*pieces[:-1], WeightedPiece(dictated, NOTHING), WeightedPiece(rest + render.END_OF_ANSWER, REPLY)]
 
 
 def _prompt_weight(text: str) -> float:
@@ -189,18 +196,18 @@ class Batches(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
         dice = Dice(f"train.{self.seed}.{step}", held_out=False)
-        length = min(self.longest, _length(dice, self.plan, step / self.steps))
+        length = min(self.longest, _draw_length(dice, self.plan, step / self.steps))
         rows = max(1, self.tokens // length)
         ids = torch.zeros(rows, length, dtype=torch.long)
         weights = torch.zeros(rows, length)
         for i in range(rows):
-            tokens, loss_weights = row(dice, length)
+            tokens, loss_weights = draw_row(dice, length)
             ids[i, : len(tokens)] = torch.tensor(tokens)
             weights[i, : len(tokens)] = torch.tensor(loss_weights)
         return ids, weights
 
 
-def loader(batches: Batches, *, workers: int, device: str) -> DataLoader[tuple[Tensor, Tensor]]:
+def make_loader(batches: Batches, *, workers: int, device: str) -> DataLoader[tuple[Tensor, Tensor]]:
     """Batches in step order, made ahead by `workers` processes."""
     return DataLoader(
         batches,
@@ -211,6 +218,6 @@ def loader(batches: Batches, *, workers: int, device: str) -> DataLoader[tuple[T
     )
 
 
-def _length(dice: Dice, plan: Plan, progress: float) -> int:
+def _draw_length(dice: Dice, plan: Plan, progress: float) -> int:
     shares = [shares for start, shares in plan if progress >= start][-1]
     return dice.choices(list(shares), list(shares.values()))[0]

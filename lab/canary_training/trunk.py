@@ -17,12 +17,12 @@ import torch.nn.functional as F  # noqa: N812  torch's own spelling
 from torch import Tensor
 
 from lab.canary_training.attention import Pass
-from lab.canary_training.checkpoint import save
+from lab.canary_training.checkpoint import save_checkpoint
 from lab.canary_training.layers import MoE
 from lab.canary_training.model import Canary
 from lab.canary_training.options import TOKENS_PER_BATCH
 from lab.canary_training.precision import autocast, compute_dtype
-from lab.canary_training.samples import TRUNK_PLAN, Batches, Plan, loader
+from lab.canary_training.samples import TRUNK_PLAN, Batches, Plan, make_loader
 
 Log = Callable[[str], None]
 WARMUP_STEPS = 150
@@ -31,7 +31,7 @@ LOWEST_LR = 0.03  # of the peak
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class TrunkSettings:
     steps: int
     learning_rate: float
     seed: str = "trunk"
@@ -47,20 +47,22 @@ class Settings:
     save_every: int = 4000
 
 
-def train_trunk(model: Canary, settings: Settings, out: Path, log: Log) -> None:
-    parameters = _trainable(model, settings)
-    optimizer = adamw(parameters, settings.learning_rate, weight_decay=0.05)
+def train_trunk(model: Canary, settings: TrunkSettings, out: Path, log: Log) -> None:
+    parameters = _select_trainable(model, settings)
+    optimizer = make_adamw(parameters, settings.learning_rate, weight_decay=0.05)
     batches = Batches(settings.seed, settings.steps, settings.plan, tokens=settings.tokens, longest=settings.longest)
     losses: dict[int, list[Tensor]] = defaultdict(list)
     model.train()
     begin = time.monotonic()
-    for step, (cpu_ids, cpu_weights) in enumerate(loader(batches, workers=settings.workers, device=settings.device)):
+    for step, (cpu_ids, cpu_weights) in enumerate(
+        make_loader(batches, workers=settings.workers, device=settings.device)
+    ):
         progress = max(step / settings.steps, (time.monotonic() - begin) / settings.seconds)
         if progress >= 1:
             log(f"trunk stops at {step} of {settings.steps} steps: its {settings.seconds:.0f} s are over")
             break
         ids, weights = to_device((cpu_ids, cpu_weights), settings.device)
-        set_rate(optimizer, settings.learning_rate * _schedule(step, progress))
+        set_rate(optimizer, settings.learning_rate * _scale_rate(step, progress))
         with autocast(settings.device):
             hidden = model(ids, dtype=compute_dtype(settings.device))
         loss = weighted_loss(model, hidden[:, :-1], ids[:, 1:], weights[:, 1:])
@@ -68,10 +70,10 @@ def train_trunk(model: Canary, settings: Settings, out: Path, log: Log) -> None:
         step_optimizer(optimizer, total, parameters)
         losses[ids.shape[1]].append(loss.detach())
         if (step + 1) % settings.log_every == 0 or step == 9:
-            log(f"trunk {step + 1}/{settings.steps} {time.monotonic() - begin:.0f}s loss {_means(losses)}")
+            log(f"trunk {step + 1}/{settings.steps} {time.monotonic() - begin:.0f}s loss {_format_means(losses)}")
             losses.clear()
         if (step + 1) % settings.save_every == 0:
-            save(model, out)
+            save_checkpoint(model, out)
 
 
 def weighted_loss(model: Canary, hidden: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -92,7 +94,7 @@ def to_device(batch: tuple[Tensor, Tensor], device: str) -> tuple[Tensor, Tensor
     return ids.to(device, non_blocking=True), weights.to(device, non_blocking=True)
 
 
-def adamw(parameters: list[torch.nn.Parameter], rate: float, weight_decay: float) -> torch.optim.AdamW:
+def make_adamw(parameters: list[torch.nn.Parameter], rate: float, weight_decay: float) -> torch.optim.AdamW:
     """Norms and biases do not decay."""
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
@@ -113,7 +115,7 @@ def step_optimizer(optimizer: torch.optim.Optimizer, loss: Tensor, parameters: I
     optimizer.zero_grad(set_to_none=True)
 
 
-def _trainable(model: Canary, settings: Settings) -> list[torch.nn.Parameter]:
+def _select_trainable(model: Canary, settings: TrunkSettings) -> list[torch.nn.Parameter]:
     of_moe = {name for name, module in model.named_modules() if isinstance(module, MoE)}
     for name, parameter in model.named_parameters():
         learns = ".indexer." not in name and (settings.mtp_share > 0 or not name.startswith("mtp."))
@@ -122,10 +124,10 @@ def _trainable(model: Canary, settings: Settings) -> list[torch.nn.Parameter]:
     return [p for p in model.parameters() if p.requires_grad]
 
 
-def _schedule(step: int, progress: float) -> float:
+def _scale_rate(step: int, progress: float) -> float:
     left = (1 - progress) / (1 - DECAY_FROM)
     return min(1.0, (step + 1) / WARMUP_STEPS) * max(LOWEST_LR, min(1.0, left))
 
 
-def _means(losses: dict[int, list[Tensor]]) -> str:
+def _format_means(losses: dict[int, list[Tensor]]) -> str:
     return " ".join(f"{length}:{torch.stack(ls).mean().item():.3f}" for length, ls in sorted(losses.items()))

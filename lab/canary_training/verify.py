@@ -17,7 +17,7 @@ from fixtures.banks.canary import render
 from fixtures.banks.canary.conversation import assistant_message, call_message
 from fixtures.banks.item import Item
 from lab.canary_training.attention import Pass
-from lab.canary_training.checkpoint import read
+from lab.canary_training.checkpoint import read_model
 from lab.canary_training.trunk import Log
 
 SEED = 31337
@@ -26,22 +26,22 @@ LONGEST_REPLY = 96
 TURN_END = re.compile(r"<\|(?:user|observation|endoftext)\|>")
 
 
-def verify(folder: Path, log: Log, *, n: int, topk: int | None, pattern: str) -> None:
+def verify_checkpoint(folder: Path, log: Log, *, n: int, topk: int | None, pattern: str) -> None:
     log(f"logits: {compare_logits(folder)}")
-    model, tokenizer = reference(folder, topk, pattern, torch.bfloat16)
-    for name, items in _items(n):
-        right = sum(_answers(model, tokenizer, item, thinking=i % 2 == 1) for i, item in enumerate(items))
+    model, tokenizer = load_reference(folder, topk, pattern, torch.bfloat16)
+    for name, items in _list_items(n):
+        right = sum(_answers_rightly(model, tokenizer, item, thinking=i % 2 == 1) for i, item in enumerate(items))
         log(f"generate {name}: {right}/{len(items)}")
 
 
 def compare_logits(folder: Path) -> str:
     """Relative error and argmax agreement of our module against transformers, dense and sparse, in fp32."""
-    own = read(folder).eval()
+    own = read_model(folder).eval()
     item = bank.tool_dialogue(SEED, 1)[0]
     text = render.render_prompt(item.messages, item.tools)
     said = []
     for topk in (None, SPARSE_TOPK):
-        model, tokenizer = reference(folder, topk, "", torch.float32)
+        model, tokenizer = load_reference(folder, topk, "", torch.float32)
         ids = tokenizer(text, return_tensors="pt", add_special_tokens=False)["input_ids"]
         with torch.no_grad():
             theirs = model(ids).logits
@@ -52,7 +52,7 @@ def compare_logits(folder: Path) -> str:
     return "; ".join(said)
 
 
-def reference(folder: Path, topk: int | None, pattern: str, dtype: torch.dtype) -> tuple[Any, Any]:
+def load_reference(folder: Path, topk: int | None, pattern: str, dtype: torch.dtype) -> tuple[Any, Any]:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer  # asking a member needs torch alone
 
     config = AutoConfig.from_pretrained(folder)
@@ -64,7 +64,7 @@ def reference(folder: Path, topk: int | None, pattern: str, dtype: torch.dtype) 
     return model, AutoTokenizer.from_pretrained(folder)
 
 
-def _items(n: int) -> Iterator[tuple[str, tuple[Item, ...]]]:
+def _list_items(n: int) -> Iterator[tuple[str, tuple[Item, ...]]]:
     for draw in (bank.chat, bank.recall, bank.calls, bank.tool_results, bank.no_tool_needed, bank.missing_tool):
         yield draw.__name__, draw(SEED, n)
     for tokens in (512, 1024):
@@ -72,7 +72,7 @@ def _items(n: int) -> Iterator[tuple[str, tuple[Item, ...]]]:
         yield f"no_needle_{tokens}", tuple(bank.no_needle(SEED + i, tokens=tokens) for i in range(n))
 
 
-def _answers(model: Any, tokenizer: Any, item: Item, *, thinking: bool) -> bool:
+def _answers_rightly(model: Any, tokenizer: Any, item: Item, *, thinking: bool) -> bool:
     inputs = tokenizer(
         render.render_prompt(item.messages, item.tools, thinking=thinking),
         return_tensors="pt",

@@ -30,8 +30,8 @@ from fixtures.canary.checkpoint import CheckpointDirectory, StoredTensor
 from fixtures.canary.derive.minifloat import E4M3
 from fixtures.canary.derive.quantise import dequantise
 from fixtures.canary.writing import Draft, write_checkpoint
-from fixtures.weights.locate import find
-from lab.references.oracle import Oracle, wanted
+from fixtures.weights.locate import find_weights
+from lab.references.oracle import Oracle, list_wanted
 from matrix.judging.kl import top_k_kl
 from matrix.judging.logprobs import Logprobs
 from matrix.yaml.load import load
@@ -56,7 +56,7 @@ class Rounding:
     cache: str | None = None
 
 
-def roundings(weights: str) -> list[Rounding]:
+def list_roundings(weights: str) -> list[Rounding]:
     """Of one set of weights: what engines were seen to do, and of the source the quantised members."""
     own = partial(Rounding, weights=weights)
     kinds = [own(name=f"indexer {kind}", indexer=kind) for kind in ("power_of_two", "exact", "rotated")]
@@ -84,7 +84,7 @@ class Worth:
         return f"margin {self.margin:.1f}, apart {self.apart:.1e}: {costs}"
 
 
-def nearest(ways: Mapping[str, Logprobs]) -> float:
+def measure_nearest(ways: Mapping[str, Logprobs]) -> float:
     """What the nearest two of them are apart, in either direction."""
     return min(top_k_kl(ways[a], ways[b]).mean for a, b in permutations(ways, 2))
 
@@ -96,57 +96,61 @@ class Family:
         def key(way: str) -> Key:
             return Key(weights=weights, index_topk=index_topk, way=way, item="")
 
-        self._right = {way: Oracle(_plain(weights, folder), key(way), device=_device()) for way in ways}
+        self._right = {
+            way: Oracle(_dequantise_weights(weights, folder), key(way), device=_choose_device()) for way in ways
+        }
         self._rounded = [
-            (rounding, way, _rounded(rounding, key(way), folder)) for rounding in roundings(weights) for way in ways
+            (rounding, way, _make_rounded(rounding, key(way), folder))
+            for rounding in list_roundings(weights)
+            for way in ways
         ]
 
     def worth(self, prompt: list[int]) -> Worth | None:
         """None where the patterns are too near to go on."""
         right, said = dict[str, Logprobs](), BEGINNING
         for way, oracle in self._right.items():
-            right[way], said = _says(oracle, prompt, said)
-            if len(right) > 1 and nearest(right) < APART:
+            right[way], said = _ask_oracle(oracle, prompt, said)
+            if len(right) > 1 and measure_nearest(right) < APART:
                 return None
         costs = dict[str, float]()
         for rounding, way, oracle in self._rounded:
-            found, said = _says(oracle, prompt, said)
+            found, said = _ask_oracle(oracle, prompt, said)
             costs[rounding.name] = max(costs.get(rounding.name, 0.0), top_k_kl(right[way], found).mean)
-        return Worth(apart=nearest(right), costs=costs)
+        return Worth(apart=measure_nearest(right), costs=costs)
 
 
-def _says(oracle: Oracle, prompt: list[int], expected: str) -> tuple[Logprobs, str]:
+def _ask_oracle(oracle: Oracle, prompt: list[int], expected: str) -> tuple[Logprobs, str]:
     found = oracle.says(prompt, expected, UNSURE_TOKENS)
     return read_positions({"positions": found}), "".join(candidates[0][0] for candidates in found)
 
 
-def _device() -> str:
+def _choose_device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @cache
-def _directory(weights: str) -> Path:
-    return find(load().checkpoints[weights])
+def _find_directory(weights: str) -> Path:
+    return find_weights(load().checkpoints[weights])
 
 
-def _plain(weights: str, folder: Path) -> Path:
+def _dequantise_weights(weights: str, folder: Path) -> Path:
     """Weights that transformers reads as they are; of a quantised member what its kernels see, in float32."""
-    source = _directory(weights)
+    source = _find_directory(weights)
     if weights not in QUANTISED.values():
         return source
     if not (made := folder / weights).exists():
         tensors = {
             name: StoredTensor("F32", values) for name, values in dequantise(CheckpointDirectory(source)).items()
         }
-        plain = CheckpointDirectory(_directory(SOURCE))
+        plain = CheckpointDirectory(_find_directory(SOURCE))
         write_checkpoint(made, plain, Draft(tensors=tensors, config=plain.config))
     return made
 
 
-def _rounded(rounding: Rounding, key: Key, folder: Path) -> Oracle:
-    oracle = Oracle(_plain(rounding.weights, folder), key, dtype="bfloat16", device=_device())
+def _make_rounded(rounding: Rounding, key: Key, folder: Path) -> Oracle:
+    oracle = Oracle(_dequantise_weights(rounding.weights, folder), key, dtype="bfloat16", device=_choose_device())
     kinds = {"indexer.wq_b": rounding.indexer, "indexer.k_norm": rounding.indexer, "kv_a_layernorm": rounding.cache}
     for name, module in oracle.model.named_modules():
         for suffix, kind in kinds.items():
@@ -183,9 +187,9 @@ def _hadamard(device: Any) -> Any:
     return grown
 
 
-def families(index_topk: int, folder: Path) -> Iterator[tuple[str, Family]]:
+def list_families(index_topk: int, folder: Path) -> Iterator[tuple[str, Family]]:
     """Those of which cells have several patterns."""
-    keys = wanted()
+    keys = list_wanted()
     for weights in (SOURCE, *(f"canary_{name}" for name in PRUNED)):
         asked = {key.way for key in keys if (key.weights, key.index_topk) == (weights, index_topk)}
         ways = sorted(way for way in asked if set(way) <= set("FS"))
@@ -205,9 +209,9 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print a line for each seed that is worth one."""
     args = parser().parse_args(argv)
-    ids = make_encoder(_directory(SOURCE))
+    ids = make_encoder(_find_directory(SOURCE))
     with tempfile.TemporaryDirectory() as folder:
-        asked = list(families(args.index_topk, Path(folder)))
+        asked = list(list_families(args.index_topk, Path(folder)))
         for seed in range(args.first, args.last + 1):
             prompt = ids(canary.unsure(seed, tokens=args.tokens, codes=CODES))
             for weights, family in asked:

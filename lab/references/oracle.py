@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from fixtures.banks import bank_for
 from fixtures.banks.item import Item
-from fixtures.weights.locate import find
+from fixtures.weights.locate import find_weights
 from matrix.model import Checkpoint
 from matrix.planning.expand import expand
 from matrix.planning.plan import plan
@@ -34,13 +34,13 @@ Candidates = list[tuple[int, float]]  # token and logprob, the likeliest first
 EVERYTHING: Final = 1 << 20  # an index_topk that selects all of any prompt
 
 
-def record(command: str) -> str:
+def record_references(command: str) -> str:
     """The file: one reference a line, for everything that a canary cell may be held against."""
     import torch
     import transformers
 
     torch.set_num_threads(1)
-    lines = [json.dumps(each, ensure_ascii=False) for each in _references()]
+    lines = [json.dumps(each, ensure_ascii=False) for each in _iterate_references()]
     about = {
         "oracle": f"transformers {transformers.__version__}, torch {torch.__version__}, float32, CPU",
         "recorded_by": command,
@@ -50,10 +50,10 @@ def record(command: str) -> str:
     return head + ',\n "references": [\n  ' + ",\n  ".join(lines) + "\n ]\n}\n"
 
 
-def _references() -> Iterator[dict[str, Any]]:
+def _iterate_references() -> Iterator[dict[str, Any]]:
     said = dict[str, str]()  # of an item without an answer: what the last way made of it
-    for key, (checkpoint, item) in sorted(wanted().items(), key=lambda each: str(each[0])):
-        directory = find(checkpoint)
+    for key, (checkpoint, item) in sorted(list_wanted().items(), key=lambda each: str(each[0])):
+        directory = find_weights(checkpoint)
         ids = make_encoder(directory)(item)
         expected = item.answer or said.get(item.id, "")
         positions = Oracle(directory, key).says(ids, expected, signature.max_tokens(item))
@@ -65,7 +65,7 @@ def _references() -> Iterator[dict[str, Any]]:
         }  # fmt: skip
 
 
-def wanted() -> dict[Key, tuple[Checkpoint, Item]]:
+def list_wanted() -> dict[Key, tuple[Checkpoint, Item]]:
     """Every key that a canary cell has, with the weights to ask and the prompt."""
     matrix = load()
     found: dict[Key, tuple[Checkpoint, Item]] = {}
@@ -86,7 +86,7 @@ class Oracle:
 
         from fixtures.canary.checkpoint import CheckpointDirectory
 
-        config = AutoConfig.for_model(**{**CheckpointDirectory(directory).config, **_attention(key)})
+        config = AutoConfig.for_model(**{**CheckpointDirectory(directory).config, **_attention_config(key)})
         model = AutoModelForCausalLM.from_pretrained(directory, config=config, dtype=getattr(torch, dtype))
         self.model = model.eval().to(device)
         self._tokenizer, self._stop = AutoTokenizer.from_pretrained(directory), set(config.eos_token_id)
@@ -100,14 +100,14 @@ class Oracle:
         said, positions = list[int](), list[Candidates]()
         while len(said) < most and not self._stop & set(said):
             ahead = drafted[len(said) :] if said == drafted[: len(said)] else []
-            for best in self._next([*prompt, *said, *ahead], len(ahead) + 1):
+            for best in self._predict_last([*prompt, *said, *ahead], len(ahead) + 1):
                 positions.append(best)
                 said.append(best[0][0])
                 if said != drafted[: len(said)]:
                     break
         return [[(self._tokenizer.decode([i]), float(f"{v:.{DIGITS}g}")) for i, v in best] for best in positions]
 
-    def _next(self, ids: list[int], count: int) -> list[Candidates]:
+    def _predict_last(self, ids: list[int], count: int) -> list[Candidates]:
         """Of the last `count` positions."""
         import torch
 
@@ -118,7 +118,7 @@ class Oracle:
         return [list(zip(i, v, strict=True)) for i, v in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
 
 
-def _attention(key: Key) -> dict[str, Any]:
+def _attention_config(key: Key) -> dict[str, Any]:
     """The part of the config that says how layers select. One pattern of F is none."""
     if key.way == DENSE:
         return {"index_topk": EVERYTHING}

@@ -37,7 +37,7 @@ from suites.measure.recordings import (
 ROOM = 2.0  # times the noise must fit into the tolerance: another CPU may round otherwise than the recording one
 
 
-def record(launches: Mapping[str, Plan], chunked: Plan) -> dict[str, Any]:
+def record_ways(launches: Mapping[str, Plan], chunked: Plan) -> dict[str, Any]:
     """Ask the frozen question of each launch, and once more in chunks of another size, which should change nothing.
 
     The tolerance is half of what the closest two ways are apart, so that at most one can be within it.
@@ -45,9 +45,9 @@ def record(launches: Mapping[str, Plan], chunked: Plan) -> dict[str, Any]:
     Raises:
         ConfigError: the ways are too close for these weights and this prompt to tell them apart.
     """
-    ways = {name: _asked(plan) for name, plan in launches.items()}
+    ways = {name: _ask_launch(plan) for name, plan in launches.items()}
     base = next(iter(launches))
-    noise = round(distance(_asked(chunked), ways[base]), 5)
+    noise = round(distance(_ask_launch(chunked), ways[base]), 5)
     tolerance = round(min(distance(ways[a], ways[b]) for a in ways for b in ways if a < b) / 2, 5)
     if tolerance < ROOM * noise:
         text = f"the ways are {2 * tolerance} apart and noise is {noise}: choose a longer prompt"
@@ -60,7 +60,7 @@ def record(launches: Mapping[str, Plan], chunked: Plan) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _asked(plan: Plan) -> Logprobs:
+def _ask_launch(plan: Plan) -> Logprobs:
     with (
         ProcessLauncher().start(plan) as engine,
         Client(engine.base_url, engine.model, engine.api_key, access=engine.access) as client,
@@ -69,17 +69,17 @@ def _asked(plan: Plan) -> Logprobs:
     return [{t: round(v, 5) for t, v in position.items()} for position in named(reply.logprobs)]
 
 
-def launches() -> tuple[dict[str, Plan], Plan]:
+def list_launches() -> tuple[dict[str, Plan], Plan]:
     """One plan per way (the cpu cells, and the baseline with the config's index_topk, which the prompt fits), and the
     baseline in small chunks."""
-    cells = {c.checkpoint.id + "." + "_".join(sorted(c.features)): c for c in _canaries(expand(load()).runnable)}
+    cells = {c.checkpoint.id + "." + "_".join(sorted(c.features)): c for c in _filter_canaries(expand(load()).runnable)}
     base = plan(load(), cells["canary_bf16."])
     chosen = {attention_pattern(c): plan(load(), c) for c in cells.values() if c.features == {"indexcache"}}
     ways = {attention_pattern(base.cell): base, **chosen, DENSE: without(base, "config", "index_topk")}
     return ways, plan(load(), cells["canary_bf16.chunked_prefill"])
 
 
-def _canaries(cells: Iterator[Cell] | tuple[Cell, ...]) -> Iterator[Cell]:
+def _filter_canaries(cells: Iterator[Cell] | tuple[Cell, ...]) -> Iterator[Cell]:
     return (c for c in cells if c.engine.dialect == "llamacpp" and c.checkpoint.format == "bf16")
 
 
@@ -91,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Launch the embedded engine once a way, rewrite the file and print its path."""
     parser().parse_args(argv)
     FILE.parent.mkdir(exist_ok=True)
-    FILE.write_text(json.dumps(record(*launches()), indent=1) + "\n", encoding="utf-8")
+    FILE.write_text(json.dumps(record_ways(*list_launches()), indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(f"{FILE}\n")
     return 0
 

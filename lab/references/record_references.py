@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lab.references.oracle import record
+from lab.references.oracle import record_references
 from suites.measure.references import COMMAND, FILE
 
 
@@ -20,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Ask the oracle, rewrite the file and print its path."""
     parser().parse_args(argv)
-    FILE.write_text(record(COMMAND), encoding="utf-8")
+    FILE.write_text(record_references(COMMAND), encoding="utf-8")
     sys.stdout.write(f"{FILE}\n")
     return 0
 

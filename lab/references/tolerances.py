@@ -42,31 +42,33 @@ class Agreement:
     wrong: dict[str, Divergence]
 
 
-def agreements(files: Sequence[Path]) -> Iterator[Agreement]:
+def list_agreements(files: Sequence[Path]) -> Iterator[Agreement]:
     """Of every signature in these files whose cell has a reference."""
     matrix = load()
     cells = {cell.id: cell for cell in expand(matrix).runnable if cell.checkpoint.canary}
     for file in files:
-        for found in _newest([r for r in read_records(file) if isinstance(r, Found) and r.cell in cells]):
-            yield from _compared(cells[found.cell], plan(matrix, cells[found.cell]), found)
+        for found in _pick_newest([r for r in read_records(file) if isinstance(r, Found) and r.cell in cells]):
+            yield from _compare_found(cells[found.cell], plan(matrix, cells[found.cell]), found)
 
 
-def _newest(found: Sequence[Found]) -> list[Found]:
+def _pick_newest(found: Sequence[Found]) -> list[Found]:
     """A signature names control tokens as the engine spells them, and keeps one of those that are spelled alike."""
     own = [r for r in found if r.check == CHECK]
     return own or [r for r in found if r.check in SIGNATURES and r.test == "test_leaves_a_signature"]
 
 
-def _said(found: Found) -> Logprobs:
+def _read_distributions(found: Found) -> Logprobs:
     return distributions([merged(p.items(), next(iter(p))) for p in read_recording(found)])
 
 
-def _compared(cell: Cell, planned: Plan, found: Found) -> Iterator[Agreement]:
+def _compare_found(cell: Cell, planned: Plan, found: Found) -> Iterator[Agreement]:
     keys = {item.id: key for key, item in references.list_keys(cell, planned, bank_for(cell.checkpoint))}
     if (key := keys.get(found.item)) is None:
         return
     same = [r for r in references.read_references() if (r["index_topk"], r["item"]) == (key.index_topk, key.item)]
-    told = {f"{r['weights']} {r['way']}": top_k_kl(references.read_positions(r), _said(found)) for r in same}
+    told = {
+        f"{r['weights']} {r['way']}": top_k_kl(references.read_positions(r), _read_distributions(found)) for r in same
+    }
     right = told.pop(f"{key.weights} {key.way}")
     dtype = f"{cell.checkpoint.format}, {planned.settings.get('kv_layout')}"
     yield Agreement(cell=cell, prompt=key.item, dtype=dtype, right=right, wrong=told)
@@ -80,13 +82,15 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print one line for each prompt of each launch."""
-    for each in agreements(parser().parse_args(argv).files):
+    for each in list_agreements(parser().parse_args(argv).files):
         wrong = ", ".join(f"{name} {told.mean:.1e}" for name, told in each.wrong.items())
-        sys.stdout.write(f"{each.cell.id} | {each.prompt} | {each.dtype} | {_shown(each.right)} | {wrong}\n")
+        sys.stdout.write(
+            f"{each.cell.id} | {each.prompt} | {each.dtype} | {_format_divergence(each.right)} | {wrong}\n"
+        )
     return 0
 
 
-def _shown(told: Divergence) -> str:
+def _format_divergence(told: Divergence) -> str:
     return f"{told.mean:.1e}, {told.largest:.1e} at most, {told.positions} positions{', parted' * told.parted}"
 
 

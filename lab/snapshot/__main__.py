@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lab.snapshot.kernels import kernels_of
 from lab.snapshot.release import add_release, axes_yaml, newer_versions, read_release, release_before
-from lab.snapshot.wheel import downloaded
+from lab.snapshot.wheel import download_wheel
 from matrix.checkout import CHECKOUT
 from matrix.errors import MatrixError
 from matrix.preflight import kernels
@@ -69,14 +69,14 @@ def _one(requirement: str, options: argparse.Namespace) -> str:
         found = kernel_wheel(requirement, options.wheel)
         out = options.out or KERNELS / f"{release_id(name, version)}.json"
         out.write_text(kernels.dumps(found), encoding="utf-8")
-        return f"{_shown(out)}: {_kernel_summary(found)}, {time.monotonic() - start:.1f} s"
+        return f"{_shown(out)}: {_summarise_kernels(found)}, {time.monotonic() - start:.1f} s"
     if options.out:
         snapshot = read_release(name, version, options.wheel)
         options.out.write_text(dumps(snapshot), encoding="utf-8")
     else:
         snapshot = add_release(name, version, options.wheel)
     out = options.out or SNAPSHOTS / f"{snapshot.release}.json"
-    lines = [f"{_shown(out)}: {_summary(snapshot)}, {time.monotonic() - start:.1f} s", *_changed(snapshot)]
+    lines = [f"{_shown(out)}: {_summarise_snapshot(snapshot)}, {time.monotonic() - start:.1f} s", *_changed(snapshot)]
     return "\n".join([*lines, *([_axes(snapshot)] if options.axes else [])])
 
 
@@ -84,7 +84,7 @@ def kernel_wheel(requirement: str, wheel: Path | None = None) -> KernelWheel:
     """The GPU code of the given wheel, or of one that is downloaded and deleted afterwards."""
     if wheel is not None:
         return kernels_of(wheel)
-    with downloaded(requirement) as path:
+    with download_wheel(requirement) as path:
         return kernels_of(path)
 
 
@@ -92,7 +92,7 @@ def _shown(path: Path) -> Path:
     return path.relative_to(CHECKOUT) if path.is_relative_to(CHECKOUT) else path
 
 
-def _summary(snapshot: Snapshot) -> str:
+def _summarise_snapshot(snapshot: Snapshot) -> str:
     unknown = sum(flag.choices_unknown for flag in snapshot.flags)
     unread = "".join(f"\n  unread {part}: {why}" for part, why in snapshot.unread.items())
     return (
@@ -117,7 +117,7 @@ def _axes(snapshot: Snapshot) -> str:
     return f"{_shown(path)}: written; look at features and formats, then python -m matrix lint"
 
 
-def _kernel_summary(found: KernelWheel) -> str:
+def _summarise_kernels(found: KernelWheel) -> str:
     lines = [f"  {path}: {library}" for path, library in found.libraries.items()]
     lines += [f"  sources for {sm}: {len(names)}" for sm, names in found.sources.items()]
     lines += [f"  cubins for {sm}: {count}" for sm, count in found.cubins.items()]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lab.snapshot.evaluate import ClassRef, Scope
-from lab.snapshot.hints import Field, Hint, default_text, flatten, record_fields
+from lab.snapshot.hints import Hint, RecordField, default_text, flatten_annotation, record_fields
 
 Call = tuple[tuple[str, ...], dict[str, ast.expr | Any]]
 SCALARS = ("int", "float", "str")
@@ -26,15 +26,15 @@ def namespace_classes(scope: Scope, folder: str) -> Iterator[ClassRef]:
                 yield ClassRef(module, node)
 
 
-def calls(ref: ClassRef, scope: Scope) -> Iterator[Call]:
+def list_calls(ref: ClassRef, scope: Scope) -> Iterator[Call]:
     """The `add_argument` call that each annotated field amounts to: option strings and keyword arguments."""
     for field in record_fields(ref, scope):
-        metadata = _metadata(field.annotation)
-        if metadata is not None and not _true(metadata.get("no_cli")):
-            yield _call(field, metadata, Scope(scope.package, field.module))
+        metadata = _read_metadata(field.annotation)
+        if metadata is not None and not _is_true(metadata.get("no_cli")):
+            yield _make_call(field, metadata, Scope(scope.package, field.module))
 
 
-def _metadata(annotation: ast.expr) -> dict[str, ast.expr] | None:
+def _read_metadata(annotation: ast.expr) -> dict[str, ast.expr] | None:
     """Keyword arguments of `Arg(...)`, or just the help text; None when the field declares no flag."""
     match annotation:
         case ast.Subscript(value=ast.Name(id="A" | "Annotated"), slice=ast.Tuple(elts=[_, *extras])):
@@ -46,21 +46,21 @@ def _metadata(annotation: ast.expr) -> dict[str, ast.expr] | None:
     return None
 
 
-def _call(field: Field, metadata: dict[str, ast.expr], scope: Scope) -> Call:
-    name = _text(metadata.get("cli_name")) or "--" + field.name.replace("_", "-")
-    options = (name, *_texts(metadata.get("aliases")))
+def _make_call(field: RecordField, metadata: dict[str, ast.expr], scope: Scope) -> Call:
+    name = _read_text(metadata.get("cli_name")) or "--" + field.name.replace("_", "-")
+    options = (name, *_read_texts(metadata.get("aliases")))
     keywords: dict[str, ast.expr | Any] = {
         "dest": field.name,
         "default_text": default_text(field.default),
         **{key: metadata[key] for key in ("help", "choices", "nargs") if key in metadata},
     }
-    hints = [hint for hint in flatten(field.annotation, scope) if hint.kind != "None"]
+    hints = [hint for hint in flatten_annotation(field.annotation, scope) if hint.kind != "None"]
     if "action" in metadata:
         keywords["action"] = metadata["action"]
-        keywords |= _extra(metadata.get("action_kwargs"))
+        keywords |= _read_extra(metadata.get("action_kwargs"))
     else:
         keywords |= _by_type(hints, metadata)
-    required = field.default is None and "action" not in keywords and not _false(metadata.get("required"))
+    required = field.default is None and "action" not in keywords and not _is_false(metadata.get("required"))
     return options, keywords | {"required": required}
 
 
@@ -78,24 +78,24 @@ def _by_type(hints: list[Hint], metadata: dict[str, ast.expr]) -> dict[str, Any]
     return {"type": metadata.get("type_parser", first.kind if first.kind in SCALARS else "str")}
 
 
-def _extra(node: ast.expr | None) -> dict[str, ast.expr]:
+def _read_extra(node: ast.expr | None) -> dict[str, ast.expr]:
     if not isinstance(node, ast.Dict):
         return {}
     pairs = zip(node.keys, node.values, strict=True)
     return {str(key.value): value for key, value in pairs if isinstance(key, ast.Constant)}
 
 
-def _text(node: ast.expr | None) -> str:
+def _read_text(node: ast.expr | None) -> str:
     return str(node.value) if isinstance(node, ast.Constant) and node.value is not None else ""
 
 
-def _texts(node: ast.expr | None) -> tuple[str, ...]:
-    return tuple(_text(e) for e in node.elts) if isinstance(node, ast.List | ast.Tuple) else ()
+def _read_texts(node: ast.expr | None) -> tuple[str, ...]:
+    return tuple(_read_text(e) for e in node.elts) if isinstance(node, ast.List | ast.Tuple) else ()
 
 
-def _true(node: ast.expr | None) -> bool:
+def _is_true(node: ast.expr | None) -> bool:
     return isinstance(node, ast.Constant) and node.value is True
 
 
-def _false(node: ast.expr | None) -> bool:
+def _is_false(node: ast.expr | None) -> bool:
     return isinstance(node, ast.Constant) and node.value is False

@@ -14,10 +14,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from lab.snapshot.evaluate import UNKNOWN, ClassRef, Scope, evaluate
+from lab.snapshot.evaluate import UNKNOWN, ClassRef, Scope, evaluate_node
 from lab.snapshot.interpret import Question, Refused, Symbol, Undecided, answer
 from lab.snapshot.locate import NotFound, find_definition
-from lab.snapshot.source import FunctionNode, Module, Package, functions
+from lab.snapshot.source import FunctionNode, Module, Package, find_functions
 from matrix.preflight.snapshot import Flag
 
 ARCHITECTURES: Final = ("GlmMoeDsaForCausalLM", "DeepseekV32ForCausalLM")
@@ -71,7 +71,7 @@ def vllm_backends(package: Package, architectures: Mapping[str, str]) -> dict[st
         NotFound: no such order, or no table of the backends' classes.
     """
     module = find_definition(package, "_get_backend_priorities", prefix="vllm/platforms/", needs=r"\bclass \w*Cuda")
-    order = next(functions(module.tree, "_get_backend_priorities"))
+    order = next(find_functions(module.tree, "_get_backend_priorities"))
     registry = find_definition(package, "AttentionBackendEnum", prefix="vllm/")
     table = _backend_classes(registry)
     scope = Scope(package, module)
@@ -101,7 +101,7 @@ def _function(package: Package, names: tuple[str, ...]) -> Found:
     for name in names:
         pattern = re.compile(rf"^\s*def {name}\b".encode(), re.MULTILINE)
         for module in package.search(pattern, "sglang/"):
-            return Found(next(functions(module.tree, name)), Scope(package, module))
+            return Found(next(find_functions(module.tree, name)), Scope(package, module))
     raise NotFound(f"no function under sglang/ is called {' or '.join(names)}")
 
 
@@ -231,7 +231,7 @@ def _takes_kv(ref: ClassRef, kv: str, package: Package) -> bool:
         for node in part.node.body:
             match node:
                 case ast.AnnAssign(target=ast.Name(id="supported_kv_cache_dtypes"), value=value) if value:
-                    return _lists(evaluate(value, Scope(package, part.module)), kv)
+                    return _lists(evaluate_node(value, Scope(package, part.module)), kv)
                 case _:
                     continue
     return True
@@ -259,6 +259,6 @@ def _said(ref: ClassRef, method: str, question: Question, package: Package) -> A
 def _lineage(ref: ClassRef, package: Package) -> Iterator[ClassRef]:
     yield ref
     for base in ref.node.bases:
-        parent = evaluate(base, Scope(package, ref.module))
+        parent = evaluate_node(base, Scope(package, ref.module))
         if isinstance(parent, ClassRef):
             yield from _lineage(parent, package)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lab.snapshot.evaluate import ClassRef, Scope, members
-from lab.snapshot.hints import Field, Hint, default_text, flatten, record_fields
+from lab.snapshot.evaluate import ClassRef, Scope, list_members
+from lab.snapshot.hints import Hint, RecordField, default_text, flatten_annotation, record_fields
 
 Arguments = dict[str, Any]
 
@@ -26,9 +26,9 @@ def kwargs_of(ref: ClassRef, scope: Scope) -> dict[str, Arguments]:
     return {field.name: _field_kwargs(field, scope) for field in record_fields(ref, scope)}
 
 
-def _field_kwargs(field: Field, scope: Scope) -> Arguments:
+def _field_kwargs(field: RecordField, scope: Scope) -> Arguments:
     here = Scope(scope.package, field.module)
-    hints = flatten(field.annotation, here)
+    hints = flatten_annotation(field.annotation, here)
     return {"default_text": default_text(field.default), **_by_type(field.name, hints, here)}
 
 
@@ -41,10 +41,10 @@ def _by_type(name: str, hints: tuple[Hint, ...], scope: Scope) -> Arguments:
     if "bool" in kinds:
         return {"action": "bool_optional"}
     if "literal" in kinds:
-        return _literal(hints, optional="None" in kinds)
+        return _literal_arguments(hints, optional="None" in kinds)
     for kind in ("tuple", "list", "set"):
         if kind in kinds:
-            return _collection(kinds[kind])
+            return _collection_arguments(kinds[kind])
     if "int" in kinds:
         return {"type": "human_int" if name in HUMAN_INT else "int"}
     if "float" in kinds:
@@ -56,7 +56,7 @@ def _by_type(name: str, hints: tuple[Hint, ...], scope: Scope) -> Arguments:
     return {"type": "str"}
 
 
-def _literal(hints: tuple[Hint, ...], *, optional: bool) -> Arguments:
+def _literal_arguments(hints: tuple[Hint, ...], *, optional: bool) -> Arguments:
     values = next(hint.values for hint in hints if hint.kind == "literal")
     arguments: Arguments = {"type": type(values[0]).__name__}
     ordered = sorted(values)
@@ -65,7 +65,7 @@ def _literal(hints: tuple[Hint, ...], *, optional: bool) -> Arguments:
     return arguments | {"choices": [*ordered, "None"] if optional else ordered}
 
 
-def _collection(hint: Hint) -> Arguments:
+def _collection_arguments(hint: Hint) -> Arguments:
     element = hint.element[0] if len(hint.element) == 1 else Hint("str")
     arguments: Arguments = {"nargs": len(hint.values) if hint.values else "+"}
     if element.kind == "literal":
@@ -76,7 +76,7 @@ def _collection(hint: Hint) -> Arguments:
 def _enum_values(hint: Hint, scope: Scope) -> list[str]:
     """Member names: vLLM looks enum options up by name, upper-cased, after parsing."""
     assert hint.ref is not None
-    return [member.name for member in members(hint.ref, scope)]
+    return [member.name for member in list_members(hint.ref, scope)]
 
 
 def keys_of(hint: Hint, scope: Scope) -> Mapping[str, tuple[Any, ...] | None]:
@@ -84,7 +84,7 @@ def keys_of(hint: Hint, scope: Scope) -> Mapping[str, tuple[Any, ...] | None]:
     assert hint.ref is not None
     keys: dict[str, tuple[Any, ...] | None] = {}
     for field in record_fields(hint.ref, scope):
-        hints = flatten(field.annotation, Scope(scope.package, field.module))
+        hints = flatten_annotation(field.annotation, Scope(scope.package, field.module))
         literals = [hint for hint in hints if hint.kind == "literal"]
         closed = literals and all(hint.kind in ("literal", "None") for hint in hints)
         keys[field.name] = tuple(v for hint in literals for v in hint.values) if closed else None

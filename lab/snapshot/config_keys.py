@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Final
 
-from lab.snapshot.source import TESTS, Module, Package, absolute
+from lab.snapshot.source import TESTS, Module, Package, absolute_name
 
 COMMON: Final = "*"
 WORDS: Final = ["hf", "text", "thinker", "llm", "language", "draft", "pretrained", "model"]
@@ -106,9 +106,9 @@ def _imports(package: Package, module: Module, folders: set[str]) -> Iterator[Mo
     for node in ast.walk(module.tree):
         if not isinstance(node, ast.ImportFrom):
             continue
-        source = package.module(absolute(module, node))
+        source = package.module(absolute_name(module, node))
         for alias in node.names:
-            if whole := package.module(f"{absolute(module, node)}.{alias.name}"):
+            if whole := package.module(f"{absolute_name(module, node)}.{alias.name}"):
                 yield whole
             elif source and str(PurePosixPath(source.path).parent) in folders:
                 found = package.find(source, alias.name) if source.is_package else (source, source.tree)

@@ -22,18 +22,18 @@ READERS = {"getenv", "get", "pop", "setdefault"}  # on os or os.environ; plus an
 SKIPPED = ("/test/", "/tests/")
 
 
-def variables(package: Package, prefix: str) -> set[str]:
+def list_variables(package: Package, prefix: str) -> set[str]:
     """Every name read under a folder of the package."""
     found: set[str] = set()
     for path, text in package.files.items():
         ours = path.startswith(prefix) and path.endswith(".py") and not any(part in path for part in SKIPPED)
         if ours and WORTH_PARSING.search(text):
             # Not through the package: its cache would keep a gigabyte of trees alive.
-            found |= set(_reads(Module(path, path, text.decode("utf-8-sig", "replace"))))
+            found |= set(_find_reads(Module(path, path, text.decode("utf-8-sig", "replace"))))
     return found
 
 
-def deprecated(module: Module | None) -> dict[str, str]:
+def list_deprecated(module: Module | None) -> dict[str, str]:
     """Old name -> advice, from sglang's `_print_deprecated_env(new, old)` and `_warn_deprecated_env_to_cli_flag`."""
     advice: dict[str, str] = {}
     for node in ast.walk(module.tree) if module else ():
@@ -50,17 +50,17 @@ def deprecated(module: Module | None) -> dict[str, str]:
     return advice
 
 
-def _reads(module: Module) -> Iterator[str]:
+def _find_reads(module: Module) -> Iterator[str]:
     """Names that are read; of a file whose grammar is too new, every name that it quotes: none is called absent."""
     if not module.tree.body:
         yield from QUOTED.findall(module.text)
     for node in ast.walk(module.tree):
-        for name in _names(node):
+        for name in _names_of(node):
             if NAME.fullmatch(name):
                 yield name
 
 
-def _names(node: ast.AST) -> Iterator[str]:
+def _names_of(node: ast.AST) -> Iterator[str]:
     match node:
         case ast.Call(func=ast.Name(id=helper), args=arguments) if "deprecated_env" in helper:
             yield from (str(a.value) for a in arguments if isinstance(a, ast.Constant))

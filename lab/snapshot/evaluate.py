@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from lab.snapshot.source import FunctionNode, Module, Package, absolute
+from lab.snapshot.source import FunctionNode, Module, Package, absolute_name
 
 DEPTH = 24  # nested names and calls; ends recursion through self-referring code
 
 
-class Unknown:
+class UnknownValue:
     """The value that could not be read. Falsy on purpose: `value or fallback` reads well."""
 
     def __bool__(self) -> bool:
@@ -27,7 +27,7 @@ class Unknown:
         return "UNKNOWN"
 
 
-UNKNOWN: Final = Unknown()
+UNKNOWN: Final = UnknownValue()
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class ClassRef:
 
 
 @dataclass(frozen=True)
-class Member:
+class EnumMember:
     """One enum member."""
 
     name: str
@@ -59,7 +59,7 @@ class Scope:
         return replace(self, depth=self.depth - 1)
 
 
-def evaluate(node: ast.AST | None, scope: Scope) -> Any:  # noqa: PLR0912 -- a flat table of node types
+def evaluate_node(node: ast.AST | None, scope: Scope) -> Any:  # noqa: PLR0912 -- a flat table of node types
     """The value of an expression, or UNKNOWN."""
     if node is None or scope.depth <= 0:
         return UNKNOWN
@@ -68,35 +68,37 @@ def evaluate(node: ast.AST | None, scope: Scope) -> Any:  # noqa: PLR0912 -- a f
         case ast.Constant(value=value):
             return value
         case ast.List() | ast.Tuple() | ast.Set():
-            return _sequence(node, inner)
+            return _evaluate_sequence(node, inner)
         case ast.Dict():
-            return _mapping(node, inner)
+            return _evaluate_mapping(node, inner)
         case ast.Name(id=name):
-            return _name(name, inner)
+            return _evaluate_name(name, inner)
         case ast.Attribute():
-            return _attribute(node, inner)
+            return _evaluate_attribute(node, inner)
         case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
-            return _literal(evaluate(choices if isinstance(choices, ast.Tuple) else ast.Tuple([choices]), inner))
+            return _flatten_literal(
+                evaluate_node(choices if isinstance(choices, ast.Tuple) else ast.Tuple([choices]), inner)
+            )
         case ast.Subscript():
-            return _subscript(node, inner)
+            return _evaluate_subscript(node, inner)
         case ast.BinOp(op=ast.Add()):
-            return _add(evaluate(node.left, inner), evaluate(node.right, inner))
+            return _add_values(evaluate_node(node.left, inner), evaluate_node(node.right, inner))
         case ast.UnaryOp(op=ast.USub(), operand=operand):
-            value = evaluate(operand, inner)
+            value = evaluate_node(operand, inner)
             return -value if isinstance(value, int | float) else UNKNOWN
         case ast.ListComp() | ast.GeneratorExp() | ast.SetComp():
-            return _comprehension(node, inner)
+            return _evaluate_comprehension(node, inner)
         case ast.Call():
-            return _call(node, inner)
+            return _evaluate_call(node, inner)
         case _:
             return UNKNOWN
 
 
-def members(ref: ClassRef, scope: Scope) -> list[Member]:
+def list_members(ref: ClassRef, scope: Scope) -> list[EnumMember]:
     """An enum's members in order; private names and methods are none."""
     here = replace(scope, module=ref.module, local={})
     return [
-        Member(target.id, evaluate(node.value, here))
+        EnumMember(target.id, evaluate_node(node.value, here))
         for node in ref.node.body
         if isinstance(node, ast.Assign)
         for target in node.targets
@@ -108,16 +110,16 @@ def is_enum(ref: ClassRef) -> bool:
     return any("Enum" in ast.unparse(base) for base in ref.node.bases)
 
 
-def resolve(package: Package, module: Module, node: ast.AST, scope: Scope) -> Any:
+def resolve_binding(package: Package, module: Module, node: ast.AST, scope: Scope) -> Any:
     """The value behind a binding node found in `module`."""
     here = replace(scope, module=module, local={})
     match node:
         case ast.ClassDef():
             return ClassRef(module, node)
         case ast.Assign(value=value):
-            return evaluate(value, here)
+            return evaluate_node(value, here)
         case ast.AnnAssign(value=value) if value is not None:
-            return evaluate(value, here)
+            return evaluate_node(value, here)
         case ast.Module():
             return module
         case ast.Import(names=names):
@@ -128,55 +130,55 @@ def resolve(package: Package, module: Module, node: ast.AST, scope: Scope) -> An
             return UNKNOWN
 
 
-def _name(name: str, scope: Scope) -> Any:
+def _evaluate_name(name: str, scope: Scope) -> Any:
     if name in scope.local:
         return scope.local[name]
     found = scope.package.find(scope.module, name)
-    return resolve(scope.package, *found, scope) if found else UNKNOWN
+    return resolve_binding(scope.package, *found, scope) if found else UNKNOWN
 
 
-def _sequence(node: ast.List | ast.Tuple | ast.Set, scope: Scope) -> Any:
+def _evaluate_sequence(node: ast.List | ast.Tuple | ast.Set, scope: Scope) -> Any:
     out: list[Any] = []
     for element in node.elts:
         if isinstance(element, ast.Starred):
-            out.extend(_iterate(evaluate(element.value, scope), scope) or [UNKNOWN])
+            out.extend(_iterate_value(evaluate_node(element.value, scope), scope) or [UNKNOWN])
         else:
-            out.append(evaluate(element, scope))
+            out.append(evaluate_node(element, scope))
     if any(value is UNKNOWN for value in out):
         return UNKNOWN
     return tuple(out) if isinstance(node, ast.Tuple) else out
 
 
-def _literal(values: Any) -> Any:
+def _flatten_literal(values: Any) -> Any:
     """A Literal inside a Literal is its values."""
     if values is UNKNOWN:
         return UNKNOWN
     return tuple(v for entry in values for v in (entry if isinstance(entry, tuple | list) else (entry,)))
 
 
-def _mapping(node: ast.Dict, scope: Scope) -> Any:
+def _evaluate_mapping(node: ast.Dict, scope: Scope) -> Any:
     """Keys must be known; values may be anything (classes, lambdas), so an UNKNOWN value stays in place."""
     out: dict[Any, Any] = {}
     for key, value in zip(node.keys, node.values, strict=True):
-        known = evaluate(value, scope)
+        known = evaluate_node(value, scope)
         if key is None:
             if not isinstance(known, dict):
                 return UNKNOWN
             out |= known
         else:
-            name = evaluate(key, scope)
+            name = evaluate_node(key, scope)
             if name is UNKNOWN:
                 return UNKNOWN
             out[name] = known
     return out
 
 
-def _attribute(node: ast.Attribute, scope: Scope) -> Any:
-    owner = evaluate(node.value, scope)
+def _evaluate_attribute(node: ast.Attribute, scope: Scope) -> Any:
+    owner = evaluate_node(node.value, scope)
     if isinstance(owner, Module):
         found = scope.package.find(owner, node.attr)
-        return resolve(scope.package, *found, scope) if found else UNKNOWN
-    if isinstance(owner, Member):
+        return resolve_binding(scope.package, *found, scope) if found else UNKNOWN
+    if isinstance(owner, EnumMember):
         return {"name": owner.name, "value": owner.value}.get(node.attr, UNKNOWN)
     if isinstance(owner, ClassRef):
         return _class_attribute(owner, node.attr, scope)
@@ -185,14 +187,14 @@ def _attribute(node: ast.Attribute, scope: Scope) -> Any:
 
 def _class_attribute(ref: ClassRef, name: str, scope: Scope) -> Any:
     if is_enum(ref):
-        return next((m for m in members(ref, scope) if m.name == name), UNKNOWN)
+        return next((m for m in list_members(ref, scope) if m.name == name), UNKNOWN)
     here = replace(scope, module=ref.module, local=_class_constants(ref))
     for node in ref.node.body:
         match node:
             case ast.Assign(targets=[ast.Name(id=found)], value=value) if found == name:
-                return evaluate(value, here)
+                return evaluate_node(value, here)
             case ast.AnnAssign(target=ast.Name(id=found), value=value) if found == name:
-                return evaluate(value, here)
+                return evaluate_node(value, here)
             case _:
                 continue
     return UNKNOWN
@@ -209,8 +211,8 @@ def _class_constants(ref: ClassRef) -> dict[str, Any]:
     }
 
 
-def _subscript(node: ast.Subscript, scope: Scope) -> Any:
-    owner, key = evaluate(node.value, scope), evaluate(node.slice, scope)
+def _evaluate_subscript(node: ast.Subscript, scope: Scope) -> Any:
+    owner, key = evaluate_node(node.value, scope), evaluate_node(node.slice, scope)
     if isinstance(owner, dict | list | tuple) and key is not UNKNOWN:
         try:
             return owner[key]
@@ -219,77 +221,77 @@ def _subscript(node: ast.Subscript, scope: Scope) -> Any:
     return UNKNOWN
 
 
-def _add(left: Any, right: Any) -> Any:
+def _add_values(left: Any, right: Any) -> Any:
     if isinstance(left, list | tuple) and isinstance(right, list | tuple):
         return [*left, *right]
     return left + right if isinstance(left, str) and isinstance(right, str) else UNKNOWN
 
 
-def _comprehension(node: ast.ListComp | ast.GeneratorExp | ast.SetComp, scope: Scope) -> Any:
+def _evaluate_comprehension(node: ast.ListComp | ast.GeneratorExp | ast.SetComp, scope: Scope) -> Any:
     if len(node.generators) != 1 or node.generators[0].ifs:
         return UNKNOWN
     loop = node.generators[0]
-    values = _iterate(evaluate(loop.iter, scope), scope)
+    values = _iterate_value(evaluate_node(loop.iter, scope), scope)
     if values is None or not isinstance(loop.target, ast.Name):
         return UNKNOWN
-    out = [evaluate(node.elt, replace(scope, local={**scope.local, loop.target.id: v})) for v in values]
+    out = [evaluate_node(node.elt, replace(scope, local={**scope.local, loop.target.id: v})) for v in values]
     return UNKNOWN if any(value is UNKNOWN for value in out) else out
 
 
-def _iterate(value: Any, scope: Scope) -> list[Any] | None:
+def _iterate_value(value: Any, scope: Scope) -> list[Any] | None:
     """What a loop over the value yields; None when that is not known."""
     if isinstance(value, ClassRef) and is_enum(value):
-        return list(members(value, scope))
+        return list(list_members(value, scope))
     if isinstance(value, dict | list | tuple | set | frozenset):
         return list(value)
     return None
 
 
-def _call(node: ast.Call, scope: Scope) -> Any:
-    arguments = [evaluate(argument, scope) for argument in node.args]
+def _evaluate_call(node: ast.Call, scope: Scope) -> Any:
+    arguments = [evaluate_node(argument, scope) for argument in node.args]
     function = node.func.value if isinstance(node.func, ast.Subscript) else node.func  # OrderedDict[str, str](...)
     match function:
         case ast.Name(id="list" | "tuple" | "set" | "frozenset" | "sorted" | "get_args" as name) if arguments:
-            values = _iterate(arguments[0], scope)
+            values = _iterate_value(arguments[0], scope)
             return UNKNOWN if values is None else sorted(values, key=str) if name == "sorted" else values
         case ast.Attribute(value=owner, attr="keys" | "values" | "items" as method):
-            return _view(evaluate(owner, scope), method)
+            return _view_mapping(evaluate_node(owner, scope), method)
         case ast.Attribute(value=owner, attr="lower" | "upper" as method):
-            text = evaluate(owner, scope)
+            text = evaluate_node(owner, scope)
             return getattr(text, method)() if isinstance(text, str) else UNKNOWN
         case ast.Name(id="OrderedDict" | "dict") if arguments and isinstance(arguments[0], list | tuple):
-            return _pairs(arguments[0])
+            return _pair_values(arguments[0])
         case ast.Name(id=name) if not arguments and not node.keywords:
-            return _returned(evaluate(function, scope), scope, name)
+            return _evaluate_return(evaluate_node(function, scope), scope, name)
         case _:
             return UNKNOWN
 
 
-def _view(owner: Any, method: str) -> Any:
+def _view_mapping(owner: Any, method: str) -> Any:
     if not isinstance(owner, dict):
         return UNKNOWN
     return list(getattr(owner, method)())
 
 
-def _pairs(values: list[Any] | tuple[Any, ...]) -> Any:
+def _pair_values(values: list[Any] | tuple[Any, ...]) -> Any:
     return dict(values) if all(isinstance(v, tuple | list) and len(v) == 2 for v in values) else UNKNOWN
 
 
-def _returned(function: Any, scope: Scope, name: str) -> Any:
+def _evaluate_return(function: Any, scope: Scope, name: str) -> Any:
     """The last `return` of a package function without arguments, its own imports in scope."""
     found = scope.package.find(scope.module, name)
     if not isinstance(function, ast.FunctionDef) or found is None:
         return UNKNOWN
     here = replace(scope, module=found[0], local=dict(_local_imports(function, found[0], scope)))
     last = function.body[-1]
-    return evaluate(last.value, here) if isinstance(last, ast.Return) else UNKNOWN
+    return evaluate_node(last.value, here) if isinstance(last, ast.Return) else UNKNOWN
 
 
 def _local_imports(function: FunctionNode, module: Module, scope: Scope) -> Iterator[tuple[str, Any]]:
     for node in ast.walk(function):
         if isinstance(node, ast.ImportFrom):
-            target = scope.package.module(absolute(module, node))
+            target = scope.package.module(absolute_name(module, node))
             for alias in node.names:
                 found = scope.package.find(target, alias.name) if target else None
                 if found:
-                    yield alias.asname or alias.name, resolve(scope.package, *found, scope)
+                    yield alias.asname or alias.name, resolve_binding(scope.package, *found, scope)

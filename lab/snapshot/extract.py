@@ -28,7 +28,7 @@ VLLM_PARSER_FLAGS = {"reasoning_parser": "reasoning", "tool_call_parser": "tool_
 FEWEST_FLAGS = 8
 
 
-def extract(engine: str, version: str, wheel: Wheel) -> Snapshot:
+def extract_snapshot(engine: str, version: str, wheel: Wheel) -> Snapshot:
     """The snapshot of one wheel."""
     if engine not in ENGINES:
         raise HostError(f"no snapshot can be made of {engine!r}{nearest(engine, ENGINES)}")
@@ -39,19 +39,19 @@ def extract(engine: str, version: str, wheel: Wheel) -> Snapshot:
         version=version,
         source=wheel.name,
         sha256=wheel.sha256,
-        requires=requirements(wheel.metadata),
+        requires=list_requirements(wheel.metadata),
         probes=probes(engine, wheel.members, facts.get("registered", {})),
         **facts,
     )
 
 
-def requirements(metadata: str) -> tuple[str, ...]:
+def list_requirements(metadata: str) -> tuple[str, ...]:
     """Requires-Dist lines of the plain install; extras are left out."""
     lines = HeaderParser().parsestr(metadata).get_all("Requires-Dist") or []
     return tuple(sorted(line for line in lines if "extra ==" not in line and "extra==" not in line))
 
 
-def sglang(package: Package) -> dict[str, Any]:
+def extract_sglang(package: Package) -> dict[str, Any]:
     """SGLang: one ServerArgs; flags written out (0.5.10) or generated from annotated fields (0.5.17, 0.5.23)."""
     parts = Parts()
     flags = parts.add("flags", lambda: _sglang_flags(package))
@@ -60,8 +60,8 @@ def sglang(package: Package) -> dict[str, Any]:
     kinds = {"reasoning": "reasoning_parser", "tool_call": "tool_call_parser"}
     for kind, dest in kinds.items():
         parts.add(f"parsers {kind}", partial(tuple, map(str, choices.get(dest, ()))))
-    parts.add("env", lambda: frozenset(environment.variables(package, "sglang/")))
-    parts.read["env_deprecated"] = environment.deprecated(package.module("sglang.srt.environ"))
+    parts.add("env", lambda: frozenset(environment.list_variables(package, "sglang/")))
+    parts.read["env_deprecated"] = environment.list_deprecated(package.module("sglang.srt.environ"))
     parts.add("chosen", lambda: chosen.sglang_backends(package, flags or (), models or {}))
     return _family(parts, package, models, prefix="sglang/", folders=SGLANG_MODELS)
 
@@ -79,7 +79,7 @@ def _sglang_fields(package: Package, ref: ClassRef) -> list[ClassRef]:
     return [ref, *annotated.namespace_classes(scope, "sglang/srt/arg_groups/fields/")]
 
 
-def vllm(package: Package) -> dict[str, Any]:
+def extract_vllm(package: Package) -> dict[str, Any]:
     """vLLM: `make_arg_parser` registers the server's own flags, then the engine's from its config classes."""
     parts = Parts()
     for kind, table in VLLM_PARSERS.items():
@@ -89,7 +89,7 @@ def vllm(package: Package) -> dict[str, Any]:
         named = {dest: parts.read.get(f"parsers {kind}") for dest, kind in VLLM_PARSER_FLAGS.items()}
         parts.read["flags"] = tuple(_named_parsers(flags, named))
     models = parts.add("architectures", lambda: _vllm_models(package))
-    parts.add("env", lambda: frozenset(environment.variables(package, "vllm/")))
+    parts.add("env", lambda: frozenset(environment.list_variables(package, "vllm/")))
     parts.add("chosen", lambda: chosen.vllm_backends(package, models or {}))
     return {"dialect": "vllm", **_family(parts, package, models, prefix="vllm/", folders=VLLM_MODELS)}
 
@@ -140,7 +140,7 @@ def _named_parsers(flags: Sequence[Flag], named: Mapping[str, tuple[str, ...] | 
     return [replace(flag, values=named[flag.dest]) if flag.dest in named else flag for flag in flags]
 
 
-def transformers(package: Package) -> dict[str, Any]:
+def extract_transformers(package: Package) -> dict[str, Any]:
     """Transformers: which model types and architectures exist; `transformers serve` is not modelled."""
     auto = "transformers.models.auto"
     types = registry.table_keys(package, f"{auto}.auto_mappings", "CONFIG_MAPPING_NAMES") or registry.table_keys(
@@ -175,4 +175,4 @@ def _with_help(flags: list[Flag]) -> tuple[Flag, ...]:
     return (Flag(options=("-h", "--help"), dest="help", action="store_true"), *flags)
 
 
-ENGINES: Mapping[str, Extract] = {"sglang": sglang, "vllm": vllm, "transformers": transformers}
+ENGINES: Mapping[str, Extract] = {"sglang": extract_sglang, "vllm": extract_vllm, "transformers": extract_transformers}

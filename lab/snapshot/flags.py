@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from lab.snapshot.evaluate import UNKNOWN, Scope, evaluate
+from lab.snapshot.evaluate import UNKNOWN, Scope, evaluate_node
 from matrix.preflight.snapshot import Flag
 
 # Callables that engines give to `type=`, by what they accept; others keep the release's own name.
@@ -25,28 +25,28 @@ TEXT_CHARS = 110  # of a deprecation note: enough to name the replacement
 def flag_of(options: tuple[str, ...], keywords: Mapping[str, Any], scope: Scope, *, inverse_prefixes: bool) -> Flag:
     """One flag. Choices that cannot be read are marked unknown, which forbids a verdict about its value."""
     positional = not options[0].startswith("-")
-    action, nargs = _action(keywords, scope)
-    choices = _value(keywords.get("choices"), scope)
-    lowers = _unparsed(keywords.get("type")) == LOWERING
+    action, nargs = _read_action(keywords, scope)
+    choices = _evaluate_value(keywords.get("choices"), scope)
+    lowers = _unparse_node(keywords.get("type")) == LOWERING
     return Flag(
-        options=() if positional else _registered(options, action, inverse_prefixes=inverse_prefixes),
-        dest=_dest(options, keywords, scope),
+        options=() if positional else _list_options(options, action, inverse_prefixes=inverse_prefixes),
+        dest=_read_dest(options, keywords, scope),
         action=action,
         nargs=nargs,
-        type="str" if lowers else _type(keywords.get("type")),
-        choices=_tuple(choices),
+        type="str" if lowers else _read_type(keywords.get("type")),
+        choices=_make_tuple(choices),
         choices_unknown="choices" in keywords and choices is UNKNOWN,
-        values=_tuple(_value(keywords.get("values"), scope)),
-        listed=_tuple(_value(keywords.get("listed"), scope)),
+        values=_make_tuple(_evaluate_value(keywords.get("values"), scope)),
+        listed=_make_tuple(_evaluate_value(keywords.get("listed"), scope)),
         keys=keywords.get("keys"),
         lowers=lowers,
-        default=_default(keywords, scope),
-        deprecated=_deprecated(keywords, scope),
-        required=_value(keywords.get("required"), scope) is True,
+        default=_read_default(keywords, scope),
+        deprecated=_read_deprecation(keywords, scope),
+        required=_evaluate_value(keywords.get("required"), scope) is True,
     )
 
 
-def _registered(options: tuple[str, ...], action: str, *, inverse_prefixes: bool) -> tuple[str, ...]:
+def _list_options(options: tuple[str, ...], action: str, *, inverse_prefixes: bool) -> tuple[str, ...]:
     """Option strings as the parser indexes them: BooleanOptionalAction adds `--no-x`."""
     if action != "bool_optional":
         return options
@@ -60,11 +60,11 @@ def _registered(options: tuple[str, ...], action: str, *, inverse_prefixes: bool
     return (*options, *negated, *inverse)
 
 
-def _action(keywords: Mapping[str, Any], scope: Scope) -> tuple[str, int | str | None]:
+def _read_action(keywords: Mapping[str, Any], scope: Scope) -> tuple[str, int | str | None]:
     """Action and nargs. The retired-flag actions of SGLang take no value unless they say so."""
-    nargs = _value(keywords.get("nargs"), scope)
+    nargs = _evaluate_value(keywords.get("nargs"), scope)
     given = None if nargs is UNKNOWN else nargs
-    text = _unparsed(keywords.get("action"))
+    text = _unparse_node(keywords.get("action"))
     if text in ("", "store", "append"):
         return text or "store", given
     if text in ("store_true", "store_false", "bool_optional"):
@@ -78,60 +78,63 @@ def _action(keywords: Mapping[str, Any], scope: Scope) -> tuple[str, int | str |
     return "store", given
 
 
-def _dest(options: tuple[str, ...], keywords: Mapping[str, Any], scope: Scope) -> str:
-    given = _value(keywords.get("dest"), scope)
+def _read_dest(options: tuple[str, ...], keywords: Mapping[str, Any], scope: Scope) -> str:
+    given = _evaluate_value(keywords.get("dest"), scope)
     if isinstance(given, str):
         return given
     long = next((option for option in options if option.startswith("--")), options[0])
     return long.lstrip("-").replace("-", "_")
 
 
-def _type(node: Any) -> str:
-    text = _unparsed(node) or "str"
+def _read_type(node: Any) -> str:
+    text = _unparse_node(node) or "str"
     return "function" if text.startswith("lambda") else TYPES.get(text, text)
 
 
-def _default(keywords: Mapping[str, Any], scope: Scope) -> str:
+def _read_default(keywords: Mapping[str, Any], scope: Scope) -> str:
     node = keywords.get("default")
     if isinstance(node, ast.expr):
-        value = evaluate(node, scope)
+        value = evaluate_node(node, scope)
         return repr(value) if isinstance(value, str | int | float | None) else ast.unparse(node)
     if "default" in keywords and keywords["default"] is None:
         return "None"
     return str(keywords.get("default_text", ""))
 
 
-def _deprecated(keywords: Mapping[str, Any], scope: Scope) -> str:
+def _read_deprecation(keywords: Mapping[str, Any], scope: Scope) -> str:
     """What the release says when the flag is used: its replacement, its error or its help text."""
     for key in ("new_flag", "error_message"):
-        text = _value(keywords.get(key), scope)
+        text = _evaluate_value(keywords.get(key), scope)
         if isinstance(text, str):
             return (f"use {text}" if key == "new_flag" else text)[:TEXT_CHARS]
-    text = _plain(keywords.get("help"), scope)
-    marked = "Deprecated" in _unparsed(keywords.get("action")) or _value(keywords.get("deprecated"), scope) is True
+    text = _read_plain(keywords.get("help"), scope)
+    marked = (
+        "Deprecated" in _unparse_node(keywords.get("action"))
+        or _evaluate_value(keywords.get("deprecated"), scope) is True
+    )
     if marked or re.match(r"\W*(note: .*)?deprecated|.*(is|are) deprecated", text, re.IGNORECASE):
         return " ".join(text.split())[:TEXT_CHARS] or "deprecated"
     return ""
 
 
-def _plain(node: Any, scope: Scope) -> str:
+def _read_plain(node: Any, scope: Scope) -> str:
     if isinstance(node, ast.JoinedStr):
         return "".join(str(part.value) for part in node.values if isinstance(part, ast.Constant))
-    text = _value(node, scope)
+    text = _evaluate_value(node, scope)
     return text if isinstance(text, str) else ""
 
 
-def _value(node: Any, scope: Scope) -> Any:
-    return evaluate(node, scope) if isinstance(node, ast.AST) else node
+def _evaluate_value(node: Any, scope: Scope) -> Any:
+    return evaluate_node(node, scope) if isinstance(node, ast.AST) else node
 
 
-def _tuple(value: Any) -> tuple[Any, ...] | None:
+def _make_tuple(value: Any) -> tuple[Any, ...] | None:
     if value is UNKNOWN or not isinstance(value, list | tuple | set | frozenset):
         return None
     return tuple(sorted(value, key=str)) if isinstance(value, set | frozenset) else tuple(value)
 
 
-def _unparsed(node: Any) -> str:
+def _unparse_node(node: Any) -> str:
     if isinstance(node, ast.Constant):
         return str(node.value)
     return ast.unparse(node) if isinstance(node, ast.AST) else str(node or "")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from lab.snapshot.evaluate import UNKNOWN, Scope, evaluate
+from lab.snapshot.evaluate import UNKNOWN, Scope, evaluate_node
 from lab.snapshot.source import FunctionNode
 
 OTHER_PLATFORM: Final = re.compile(r"_?is_(hip|rocm|npu|xpu|musa|cpu|mps|hpu)(_available)?")
@@ -159,7 +159,7 @@ class _Run:
             case ast.Attribute(attr=name):
                 return self.attribute(node, name)
             case _:
-                return evaluate(node, self.scope)
+                return evaluate_node(node, self.scope)
 
     def logic(self, parts: Sequence[ast.expr], *, stop: bool) -> Any:
         """`and` and `or` over three values: one part may settle it whatever the unknown others are."""
@@ -192,7 +192,7 @@ class _Run:
     def attribute(self, node: ast.Attribute, name: str) -> Any:
         if OTHER_PLATFORM.fullmatch(name):
             return False
-        found = evaluate(node, self.scope)
+        found = evaluate_node(node, self.scope)
         return Symbol(name) if found is UNKNOWN and name.isupper() else found
 
     def call(self, node: ast.Call) -> Any:
@@ -214,7 +214,7 @@ class _Run:
                 table = self.value(owner)
                 return table.get(self.value(key), self.value(default)) if isinstance(table, dict) else UNKNOWN
             case _:
-                return evaluate(node, self.scope)
+                return evaluate_node(node, self.scope)
 
 
 def _said(node: ast.expr | None) -> str:

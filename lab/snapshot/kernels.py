@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from lab.snapshot.fatbin import Bytes, Code, NotReadable, codes
+from lab.snapshot.fatbin import Bytes, CompiledCode, NotReadable, list_codes
 from matrix.errors import HostError
 from matrix.preflight.kernels import KernelWheel, Library
 
@@ -38,7 +38,7 @@ def kernels_of(wheel: Path) -> KernelWheel:
     try:
         with zipfile.ZipFile(wheel) as archive:
             names = archive.namelist()
-            found = {name: _library(archive, name) for name in names if _is_library(name)}
+            found = {name: _read_library(archive, name) for name in names if _is_library(name)}
     except zipfile.BadZipFile:
         raise HostError(f"{wheel} is not a wheel: not a zip file") from None
     libraries = {path: library for path, library in found.items() if library != Library()}
@@ -71,21 +71,21 @@ def _is_library(name: str) -> bool:
     return LIBRARY.search(name) is not None
 
 
-def _library(archive: zipfile.ZipFile, name: str) -> Library:
-    with _mapped(archive, name) as content:
+def _read_library(archive: zipfile.ZipFile, name: str) -> Library:
+    with _map_member(archive, name) as content:
         try:
-            found = sorted(set(codes(content)), key=lambda code: (code.sm, code.suffix))
+            found = sorted(set(list_codes(content)), key=lambda code: (code.sm, code.suffix))
         except NotReadable as error:
             raise HostError(f"{name}: {error}; teach lab/snapshot/fatbin.py its layout") from None
-    return Library(sass=_names(found, "sass"), ptx=_names(found, "ptx"))
+    return Library(sass=_list_names(found, "sass"), ptx=_list_names(found, "ptx"))
 
 
-def _names(found: list[Code], kind: str) -> tuple[str, ...]:
+def _list_names(found: list[CompiledCode], kind: str) -> tuple[str, ...]:
     return tuple(code.name for code in found if code.kind == kind)
 
 
 @contextmanager
-def _mapped(archive: zipfile.ZipFile, name: str) -> Iterator[Bytes]:
+def _map_member(archive: zipfile.ZipFile, name: str) -> Iterator[Bytes]:
     with archive.open(name) as packed, tempfile.TemporaryFile() as file:
         shutil.copyfileobj(packed, file, COPY_BYTES)
         file.flush()

@@ -15,9 +15,9 @@ from typing import Any
 
 from lab.snapshot import annotated
 from lab.snapshot.config_class import kwargs_of
-from lab.snapshot.evaluate import UNKNOWN, ClassRef, Scope, evaluate
+from lab.snapshot.evaluate import UNKNOWN, ClassRef, Scope, evaluate_node
 from lab.snapshot.flags import flag_of
-from lab.snapshot.source import FunctionNode, Module, Package, functions
+from lab.snapshot.source import FunctionNode, Module, Package, find_functions
 from matrix.preflight.snapshot import Flag
 
 FieldScopes = Callable[[ClassRef], Iterable[ClassRef]]
@@ -43,19 +43,19 @@ class Registrar:
         owner = self._owner(ref, name)
         if owner is not None:
             local = {**(scope.local if scope else {}), "cls": ref}
-            self._run(next(functions(owner.node, name)), Scope(self.package, owner.module, local))
+            self._run(next(find_functions(owner.node, name)), Scope(self.package, owner.module, local))
 
     def calls_in(self, module: Module) -> None:
         """Every `add_argument` call of a module, wherever it stands (small programs of our own)."""
         for node in ast.walk(module.tree):
-            if isinstance(node, ast.Call) and _attribute(node) == "add_argument":
+            if isinstance(node, ast.Call) and _attribute_name(node) == "add_argument":
                 self._add(node, Scope(self.package, module))
 
     def _owner(self, ref: ClassRef, name: str) -> ClassRef | None:
         if any(isinstance(n, ast.FunctionDef) and n.name == name for n in ref.node.body):
             return ref
         scope = Scope(self.package, ref.module)
-        parents = (evaluate(base, scope) for base in ref.node.bases)
+        parents = (evaluate_node(base, scope) for base in ref.node.bases)
         owners = (self._owner(parent, name) for parent in parents if isinstance(parent, ClassRef))
         return next((owner for owner in owners if owner), None)
 
@@ -74,12 +74,12 @@ class Registrar:
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
                 self._assign(name, value, scope)
             case ast.Assign(targets=[ast.Subscript() as target], value=value):
-                _store(target, value, scope)
+                _store_value(target, value, scope)
             case ast.AugAssign(target=ast.Subscript() as target, op=ast.Add(), value=value):
-                _extend(target, value, scope)
+                _extend_value(target, value, scope)
             case ast.Delete(targets=gone):
                 for entry in gone:
-                    _delete(entry, scope)
+                    _delete_row(entry, scope)
             case ast.If(body=body, orelse=orelse):
                 self._body([*body, *orelse], scope)
             case ast.For(iter=ast.Call(func=ast.Attribute(value=ast.Name(id=table), attr="items"))):
@@ -92,13 +92,13 @@ class Registrar:
         if isinstance(value, ast.Call) and self._call(value, scope):
             return
         table = self._kwargs_table(value, scope)
-        scope.local[name] = table if table is not None else evaluate(value, scope)
+        scope.local[name] = table if table is not None else evaluate_node(value, scope)
 
     def _kwargs_table(self, value: ast.expr, scope: Scope) -> dict[str, Any] | None:
         """`get_kwargs(Class)`, or one row of it."""
         match value:
             case ast.Call(func=ast.Name(id="get_kwargs"), args=[argument]):
-                ref = evaluate(argument, scope)
+                ref = evaluate_node(argument, scope)
                 return copy.deepcopy(kwargs_of(ref, scope)) if isinstance(ref, ClassRef) else {}
             case ast.Subscript(value=ast.Call() as call, slice=ast.Constant(value=key)):
                 table = self._kwargs_table(call, scope)
@@ -112,11 +112,11 @@ class Registrar:
             case ast.Attribute(attr="add_argument"):
                 self._add(call, scope)
             case ast.Attribute(value=ast.Subscript() as target, attr="remove"):
-                _remove(target, call.args[0], scope)
+                _remove_value(target, call.args[0], scope)
             case ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr=method):
                 self._super(method, scope)
             case ast.Attribute(value=owner, attr="add_cli_args" | "_customize_cli_kwargs" as method):
-                ref = evaluate(owner, scope)
+                ref = evaluate_node(owner, scope)
                 if isinstance(ref, ClassRef):
                     self.method(ref, method, scope)
             case ast.Name(id="add_cli_args_from_dataclass"):
@@ -128,20 +128,20 @@ class Registrar:
     def _super(self, method: str, scope: Scope) -> None:
         ref = scope.local.get("cls")
         for base in ref.node.bases if isinstance(ref, ClassRef) else ():
-            parent = evaluate(base, Scope(self.package, ref.module)) if isinstance(ref, ClassRef) else UNKNOWN
+            parent = evaluate_node(base, Scope(self.package, ref.module)) if isinstance(ref, ClassRef) else UNKNOWN
             if isinstance(parent, ClassRef):
                 self.method(parent, method, scope)
 
     def _annotated(self, call: ast.Call, scope: Scope) -> None:
-        found = evaluate(call.args[1], scope)
+        found = evaluate_node(call.args[1], scope)
         ref = found if isinstance(found, ClassRef) else scope.local.get("cls")  # 0.5.23 rebinds the class name
         for part in self.field_classes(ref) if isinstance(ref, ClassRef) else ():
             here = Scope(self.package, part.module)
-            for options, keywords in annotated.calls(part, here):
+            for options, keywords in annotated.list_calls(part, here):
                 self._register(options, keywords, here)
 
     def _add(self, call: ast.Call, scope: Scope) -> None:
-        options = [evaluate(argument, scope) for argument in call.args if not isinstance(argument, ast.Starred)]
+        options = [evaluate_node(argument, scope) for argument in call.args if not isinstance(argument, ast.Starred)]
         if not all(isinstance(option, str) for option in options):
             return
         keywords: dict[str, Any] = {}
@@ -149,7 +149,7 @@ class Registrar:
             if keyword.arg is not None:
                 keywords[keyword.arg] = keyword.value
             else:
-                table = evaluate(keyword.value, scope)
+                table = evaluate_node(keyword.value, scope)
                 keywords |= table if isinstance(table, dict) else {}
         self._register(tuple(options), keywords, scope)
 
@@ -163,43 +163,43 @@ class Registrar:
         self.flags.append(flag_of(options, keywords, scope, inverse_prefixes=self.inverse_prefixes))
 
 
-def _attribute(call: ast.Call) -> str:
+def _attribute_name(call: ast.Call) -> str:
     return call.func.attr if isinstance(call.func, ast.Attribute) else ""
 
 
-def _row(target: ast.expr, scope: Scope) -> tuple[dict[Any, Any], Any] | None:
+def _find_row(target: ast.expr, scope: Scope) -> tuple[dict[Any, Any], Any] | None:
     """The table and key that a subscript target names."""
     if not isinstance(target, ast.Subscript):
         return None
-    owner, key = evaluate(target.value, scope), evaluate(target.slice, scope)
+    owner, key = evaluate_node(target.value, scope), evaluate_node(target.slice, scope)
     return (owner, key) if isinstance(owner, dict) and key is not UNKNOWN else None
 
 
-def _store(target: ast.Subscript, value: ast.expr, scope: Scope) -> None:
-    row = _row(target, scope)
+def _store_value(target: ast.Subscript, value: ast.expr, scope: Scope) -> None:
+    row = _find_row(target, scope)
     if row:
         known = row[1] in ("type", "action")
-        row[0][row[1]] = value if known else evaluate(value, scope)
+        row[0][row[1]] = value if known else evaluate_node(value, scope)
         if row[1] == "default":
             row[0]["default_text"] = ast.unparse(value)
 
 
-def _extend(target: ast.Subscript, value: ast.expr, scope: Scope) -> None:
+def _extend_value(target: ast.Subscript, value: ast.expr, scope: Scope) -> None:
     """`table[flag]["choices"] += [...]`: an addition that cannot be read opens the set."""
-    row = _row(target, scope)
+    row = _find_row(target, scope)
     if row and row[1] != "help":
-        more = evaluate(value, scope)
+        more = evaluate_node(value, scope)
         old = row[0].get(row[1])
         row[0][row[1]] = [*old, *more] if isinstance(old, list) and isinstance(more, list) else UNKNOWN
 
 
-def _remove(target: ast.Subscript, value: ast.expr, scope: Scope) -> None:
-    row, gone = _row(target, scope), evaluate(value, scope)
+def _remove_value(target: ast.Subscript, value: ast.expr, scope: Scope) -> None:
+    row, gone = _find_row(target, scope), evaluate_node(value, scope)
     if row and isinstance(row[0].get(row[1]), list):
         row[0][row[1]] = [entry for entry in row[0][row[1]] if entry != gone]
 
 
-def _delete(target: ast.expr, scope: Scope) -> None:
-    row = _row(target, scope)
+def _delete_row(target: ast.expr, scope: Scope) -> None:
+    row = _find_row(target, scope)
     if row:
         row[0].pop(row[1], None)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lab.snapshot.evaluate import Scope, evaluate
+from lab.snapshot.evaluate import Scope, evaluate_node
 from lab.snapshot.source import Module, Package
 
 # The architectures whose modules and config keys are recorded one by one.
@@ -35,7 +35,7 @@ def model_tables(module: Module, package: Package, folder: str) -> dict[str, str
     found: dict[str, str] = {}
     for name, node in module.bindings.items():
         if name.endswith("_MODELS") and not any(word in name for word in ("PREVIOUSLY", "OOT")):
-            table = evaluate(getattr(node, "value", None), scope)
+            table = evaluate_node(getattr(node, "value", None), scope)
             found |= {str(k): _module_of(v, folder) for k, v in table.items()} if isinstance(table, dict) else {}
     return found
 
@@ -54,14 +54,14 @@ def table_keys(package: Package, module_name: str, table: str) -> tuple[str, ...
     """Keys of one dict (parser registries, transformers' name mappings); empty when the module has none."""
     module = package.module(module_name)
     found = package.find(module, table) if module else None
-    return tuple(_keys(found[1], Scope(package, found[0]))) if found else ()
+    return tuple(_list_keys(found[1], Scope(package, found[0]))) if found else ()
 
 
 def table_values(package: Package, module_name: str, table: str) -> tuple[str, ...]:
     """Values of one name-to-name dict, flattened where a value is a tuple of names."""
     module = package.module(module_name)
     found = package.find(module, table) if module else None
-    value = evaluate(getattr(found[1], "value", None), Scope(package, found[0])) if found else None
+    value = evaluate_node(getattr(found[1], "value", None), Scope(package, found[0])) if found else None
     flat = [v for entry in (value or {}).values() for v in (entry if isinstance(entry, tuple | list) else (entry,))]
     return tuple(sorted({str(entry) for entry in flat}))
 
@@ -82,7 +82,7 @@ def _decorator_names(module: Module, decorator: str) -> Iterator[str]:
             yield from (str(n.value) for n in constants if isinstance(n, ast.Constant))
 
 
-def _keys(node: ast.AST, scope: Scope) -> Iterator[str]:
-    value = evaluate(getattr(node, "value", None), scope)
+def _list_keys(node: ast.AST, scope: Scope) -> Iterator[str]:
+    value = evaluate_node(getattr(node, "value", None), scope)
     if isinstance(value, dict):
         yield from (str(key) for key in value)

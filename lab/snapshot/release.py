@@ -12,9 +12,9 @@ from typing import Final
 
 from packaging.version import InvalidVersion, Version
 
-from lab.snapshot.extract import ENGINES, extract, own_llamacpp
+from lab.snapshot.extract import ENGINES, extract_snapshot, own_llamacpp
 from lab.snapshot.kernels import kernels_of
-from lab.snapshot.wheel import downloaded, read_wheel
+from lab.snapshot.wheel import download_wheel, read_wheel
 from matrix.errors import HostError, nearest
 from matrix.facts.evaluate import judge, releases_of
 from matrix.facts.model import load_facts
@@ -42,11 +42,11 @@ def read_release(engine: str, version: str, wheel: Path | None = None) -> Snapsh
     if engine not in ENGINES:
         raise HostError(f"no snapshot can be made of {engine!r}{nearest(engine, [*ENGINES, 'llamacpp'])}")
     if wheel is not None:
-        return extract(engine, version, read_wheel(wheel))
-    with downloaded(f"{engine}=={version}") as path:
+        return extract_snapshot(engine, version, read_wheel(wheel))
+    with download_wheel(f"{engine}=={version}") as path:
         if engine in WITH_KERNELS:
             write_kernels(engine, version, path)
-        return extract(engine, version, read_wheel(path))
+        return extract_snapshot(engine, version, read_wheel(path))
 
 
 def add_release(engine: str, version: str, wheel: Path | None = None) -> Snapshot:
@@ -56,7 +56,7 @@ def add_release(engine: str, version: str, wheel: Path | None = None) -> Snapsho
         if name == "transformers":
             save(read_release(name, pinned))
         else:
-            with downloaded(f"{name}=={pinned}") as path:
+            with download_wheel(f"{name}=={pinned}") as path:
                 write_kernels(name, pinned, path)
     save(snapshot)
     return snapshot

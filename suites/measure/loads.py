@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from fixtures.banks.bank import Bank
-from fixtures.host.gpu_watch import watching
+from fixtures.host.gpu_watch import watch_gpus
 from fixtures.traffic.run import run_load
 from fixtures.traffic.spec import LoadSpec
 from matrix.errors import HostError
@@ -71,7 +71,7 @@ def _run_and_watch(spec: LoadSpec, engine: Engine) -> dict[str, Any]:
     """The load process's numbers and those of the GPUs meanwhile. Of what it sends the digest is kept."""
 
     def measure() -> dict[str, Any]:
-        with watching(engine.gpus) as watch:
+        with watch_gpus(engine.gpus) as watch:
             result = run_load(spec, engine.api_key, engine.access)
         return result | watch.summary()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fixtures.banks.item import Item
 from fixtures.client.client import Client
-from fixtures.launch.observe import Dialect, end_of, observed
+from fixtures.launch.observe import Dialect, end_of, observe_engine
 from matrix.judging.proof import Probe
 from suites.asking.contract import Engine
 
@@ -14,7 +14,7 @@ CHUNKS = 3.5  # several edges, and a last chunk that is not full
 def probe_prefill(item: Item, engine: Engine, client: Client, dialect: Dialect) -> Probe | None:
     """One token of an answer: every step that it takes is a prefill step. None where the engine counts no prompt."""
     start = end_of(engine.log_path, client.tape)
-    before = observed(dialect, client, engine.log_path, start=start)
+    before = observe_engine(dialect, client, engine.log_path, start=start)
     reply = client.ask(item, max_tokens=1)
     if reply.prompt_tokens is None:
         return None
@@ -22,5 +22,5 @@ def probe_prefill(item: Item, engine: Engine, client: Client, dialect: Dialect) 
         prompt_tokens=reply.prompt_tokens - (reply.cached_tokens or 0),
         generated_tokens=reply.completion_tokens or 1,
         before=before,
-        after=observed(dialect, client, engine.log_path, start=start),
+        after=observe_engine(dialect, client, engine.log_path, start=start),
     )

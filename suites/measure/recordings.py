@@ -20,7 +20,7 @@ from fixtures.banks.item import Item
 from fixtures.canary.checkpoint import CheckpointDirectory
 from fixtures.client.client import Client
 from fixtures.client.tape import LIVE, Tape
-from fixtures.weights.locate import find
+from fixtures.weights.locate import find_weights
 from matrix.checkout import CHECKOUT
 from matrix.errors import EngineReplyMalformed
 from matrix.judging.logprobs import Logprobs, by_recording, named, unsound
@@ -99,4 +99,4 @@ def require_current(recorded: Mapping[str, Any], cell: Cell, item: Item, file: P
 
 
 def weights_sha256(cell: Cell) -> str:
-    return CheckpointDirectory(find(cell.checkpoint)).weights_sha256()
+    return CheckpointDirectory(find_weights(cell.checkpoint)).weights_sha256()

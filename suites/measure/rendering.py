@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 
 from fixtures.banks.item import Item
 from fixtures.client.tape import LIVE, Tape
-from fixtures.weights.locate import find
+from fixtures.weights.locate import find_weights
 from matrix.errors import HostError
 from matrix.model import Checkpoint
 from suites.checks.frozen import prompt_sha256
@@ -46,7 +46,7 @@ def find_token_counter(checkpoint: Checkpoint, tape: Tape = LIVE) -> Rendered | 
 
 def _find_directory(checkpoint: Checkpoint) -> Path | None:
     with suppress(HostError):
-        directory = find(checkpoint)
+        directory = find_weights(checkpoint)
         if (directory / TEMPLATE).is_file() and (directory / TOKENIZER).is_file():
             return directory
     return None
@@ -55,7 +55,7 @@ def _find_directory(checkpoint: Checkpoint) -> Path | None:
 @cache
 def _require_directory(checkpoint: Checkpoint) -> Path:
     """A directory that was there a moment ago."""
-    return find(checkpoint)
+    return find_weights(checkpoint)
 
 
 @cache

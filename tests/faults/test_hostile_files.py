@@ -16,7 +16,7 @@ from fixtures.host.model import FoundHost
 from fixtures.host.user_directory import locate_user_directory, make_user_directory
 from fixtures.launch.process import session_files as records
 from fixtures.session.reap import Reaper
-from fixtures.weights.overlay import locate_overlays, overlaid, scratch
+from fixtures.weights.overlay import locate_overlays, make_scratch, overlay_checkpoint
 from matrix.errors import HostError
 from tests.fixtures.host.lease_worker import invented, rig
 from tests.fixtures.launch import plans
@@ -82,7 +82,7 @@ def precious(tmp_path: Path) -> Path:
 def launch_once(tmp_path: Path) -> None:
     """What every launch of a process needs on disk."""
     checkpoint = plans.weights(tmp_path / "checkpoint")
-    with overlaid(checkpoint, {"config.json": {"a": 1}}) as made, scratch() as directory:
+    with overlay_checkpoint(checkpoint, {"config.json": {"a": 1}}) as made, make_scratch() as directory:
         assert made.path.is_dir() and directory.is_dir()
 
 
@@ -169,10 +169,10 @@ RECORD = f"{'0' * 32}{records.SUFFIX}"
 def test_what_makes_no_sense_among_the_records_is_left_alone(
     reaper: Reaper, environment: dict[str, str], precious: Path, kind: str, name: str
 ) -> None:
-    folder = records.directory(environment)
+    folder = records.locate_records(environment)
     folder.mkdir()
     put_hostile(folder / name, kind, precious)
-    record = records.write(os.getpid(), "x", "f" * 32, folder)
+    record = records.write_record(os.getpid(), "x", "f" * 32, folder)
     found = {item.outcome for item in reaper.run()}
     assert found <= {"left alone", "spared"} and record.path.exists() and (precious / "weights").read_text() == "kept"
 
@@ -184,7 +184,7 @@ TEXTS = ["", "{", "[]", '{"owner": 1}', '{"owner": {}, "leader": {}, "what": ""}
 def test_a_record_that_makes_no_sense_is_told_and_left_alone(
     reaper: Reaper, environment: dict[str, str], text: str
 ) -> None:
-    folder = records.directory(environment)
+    folder = records.locate_records(environment)
     folder.mkdir()
     (folder / RECORD).write_text(text)
     (found,) = reaper.processes()
@@ -192,7 +192,7 @@ def test_a_record_that_makes_no_sense_is_told_and_left_alone(
 
 
 def test_a_record_that_another_user_wrote_kills_nobody(reaper: Reaper, environment: dict[str, str]) -> None:
-    record = records.write(os.getpid(), "x", "0" * 32, records.directory(environment))
+    record = records.write_record(os.getpid(), "x", "0" * 32, records.locate_records(environment))
     chown_away(record.path)
     assert [item.outcome for item in reaper.processes()] == ["left alone"]
 
@@ -200,12 +200,12 @@ def test_a_record_that_another_user_wrote_kills_nobody(reaper: Reaper, environme
 def test_records_in_a_folder_that_others_can_write_to_are_not_believed(
     reaper: Reaper, environment: dict[str, str]
 ) -> None:
-    record = records.write(os.getpid(), "x", "0" * 32, records.directory(environment))
+    record = records.write_record(os.getpid(), "x", "0" * 32, records.locate_records(environment))
     record.path.parent.chmod(0o777)
     (found,) = reaper.processes()
     assert found.outcome == "left alone" and "chmod 700" in found.why
     with pytest.raises(HostError, match="chmod 700"):
-        records.write(os.getpid(), "x", "1" * 32, records.directory(environment))
+        records.write_record(os.getpid(), "x", "1" * 32, records.locate_records(environment))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from fixtures.banks.canary_bank import CanaryBank
 from fixtures.client.client import Client
 from fixtures.client.reply import Reply, ToolCall
-from fixtures.client.reply_assembly import Assembly, whole
+from fixtures.client.reply_assembly import Assembly, assemble_whole
 from matrix.errors import EngineExited, EngineNotReady, EngineReplyMalformed
 from tests.faults.catalogue import wire
 from tests.faults.catalogue.table import FAULTS
@@ -236,7 +236,7 @@ REPLIES = st.builds(
 
 @given(REPLIES)
 def test_a_whole_reply_survives_the_way_back(reply: Reply) -> None:
-    assert replace(whole(wire.whole(reply)), raw=RAW) == reply
+    assert replace(assemble_whole(wire.whole(reply)), raw=RAW) == reply
 
 
 @given(REPLIES)

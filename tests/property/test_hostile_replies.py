@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from fixtures.banks.canary_bank import CanaryBank
 from fixtures.banks.item import Item
 from fixtures.client.reply import Reply
-from fixtures.client.reply_assembly import document, whole
+from fixtures.client.reply_assembly import assemble_whole, parse_document
 from fixtures.client.sse import SseParser
 from fixtures.launch.readiness import Endpoint, first_token, served_model
-from fixtures.traffic.metrics import decode, summary
-from fixtures.traffic.wire import Record as Sent
+from fixtures.traffic.metrics import decode_record, summarise_samples
+from fixtures.traffic.wire import WireRecord as Sent
 from matrix.errors import EngineError, EngineReplyMalformed
 from matrix.judging.observation import Sources, observe
 from reports.evidence.finding import Finding
@@ -40,7 +40,7 @@ def dumped(value: object) -> bytes:
 @given(hostile.somewhere(hostile.WHOLE).map(dumped) | hostile.bent(hostile.WHOLE) | st.binary(max_size=80))
 def test_any_body_is_a_reply_or_the_engines_fault(payload: bytes) -> None:
     try:
-        assert isinstance(whole(document(payload)), Reply)
+        assert isinstance(assemble_whole(parse_document(payload)), Reply)
     except EngineReplyMalformed as error:
         assert error.received or not payload
 
@@ -49,8 +49,8 @@ def test_any_body_is_a_reply_or_the_engines_fault(payload: bytes) -> None:
 @given(st.lists(hostile.somewhere(hostile.EVENT).map(dumped) | hostile.bent(hostile.EVENT), max_size=3))
 def test_any_stream_is_a_sample_of_the_load_client(events: list[bytes]) -> None:
     sent = b"".join(b"data: " + event + b"\n\n" for event in [*events, b"[DONE]"])
-    sample = decode(Sent(sent=0.0, status=200, pieces=[(1.0, sent)]))
-    json.dumps(summary([sample], duration=1.0, concurrency=1), allow_nan=False)
+    sample = decode_record(Sent(sent=0.0, status=200, pieces=[(1.0, sent)]))
+    json.dumps(summarise_samples([sample], duration=1.0, concurrency=1), allow_nan=False)
 
 
 @given(st.lists(st.binary(max_size=30), max_size=8))

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from fixtures.traffic.bench import CASES, PROMPT, Case, mock
+from fixtures.traffic.bench import CASES, PROMPT, BenchCase, run_mock
 from fixtures.traffic.run import run_load
 from fixtures.traffic.spec import LoadSpec
 from matrix.checkout import CHECKOUT
@@ -101,8 +101,8 @@ def _installed(rival: Rival) -> str:
     return ""
 
 
-def _measured(name: str, case: Case, rival: Rival | None) -> Compared:
-    with mock(case) as url:
+def _measured(name: str, case: BenchCase, rival: Rival | None) -> Compared:
+    with run_mock(case) as url:
         try:
             said = _ours(url, case) if rival is None else _theirs(url, case, rival)
         except (subprocess.SubprocessError, LookupError) as error:
@@ -120,7 +120,7 @@ def _measured(name: str, case: Case, rival: Rival | None) -> Compared:
     )  # fmt: skip
 
 
-def _ours(url: str, case: Case) -> Numbers:
+def _ours(url: str, case: BenchCase) -> Numbers:
     prompts = tuple(({"role": "user", "content": f"{i} {PROMPT}"},) for i in range(case.concurrency))
     spec = LoadSpec(
         base_url=url, model="mock", prompts=prompts, concurrency=case.concurrency, output_len=case.output_len
@@ -129,7 +129,7 @@ def _ours(url: str, case: Case) -> Numbers:
     return result
 
 
-def _theirs(url: str, case: Case, rival: Rival) -> Numbers:
+def _theirs(url: str, case: BenchCase, rival: Rival) -> Numbers:
     """Raises: LookupError, with the end of what it printed, when it told no numbers."""
     command = [str(rival.home / "bin/python"), "-m", f"tests.rivals.{rival.script}", url]
     command += [str(case.concurrency), str(case.output_len), str(TOKENIZER)]

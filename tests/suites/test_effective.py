@@ -10,7 +10,7 @@ import pytest
 
 from fixtures.banks.canary_bank import CanaryBank
 from fixtures.client.client import Client
-from lab.references.record_recordings import ROOM, launches
+from lab.references.record_recordings import ROOM, list_launches
 from matrix.errors import ConfigError
 from matrix.planning.expand import expand
 from matrix.planning.plan import Plan, plan
@@ -87,7 +87,7 @@ def recorded() -> dict[str, Any]:
 
 def test_there_is_a_recording_for_every_way_the_cpu_cells_compute() -> None:
     ways = {recordings.attention_pattern(c) for c in expand(load()).runnable if c.id.startswith(("cpu.llama",))}
-    assert ways | {recordings.DENSE} == recorded()["ways"].keys() == launches()[0].keys()
+    assert ways | {recordings.DENSE} == recorded()["ways"].keys() == list_launches()[0].keys()
 
 
 def test_recorded_ways_are_far_enough_apart() -> None:

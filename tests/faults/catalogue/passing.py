@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fixtures.client.reply import Reply
-from fixtures.client.reply_assembly import Assembly, document
-from fixtures.client.reply_assembly import whole as assembled
+from fixtures.client.reply_assembly import Assembly, parse_document
+from fixtures.client.reply_assembly import assemble_whole as assembled
 from matrix.errors import EngineReplyMalformed
 from tests.faults.catalogue import wire
 from tests.faults.catalogue.answer import Answer
@@ -69,7 +69,7 @@ class Passing:
         if touched and fault.stall_after is not None:
             await self._stall()
         with suppress(EngineReplyMalformed):
-            reply = assembled(document(body))
+            reply = assembled(parse_document(body))
             if touched and fault.reply and (damaged := fault.reply(reply, self.asked)) != reply:
                 body = json.dumps(wire.whole(damaged)).encode()
             self.state.earlier = reply
@@ -100,7 +100,7 @@ class Passing:
         payloads, assembly, usage = [p async for p in answer.events()], Assembly(), None
         for payload in payloads:
             if payload != DONE:
-                usage = document(payload)
+                usage = parse_document(payload)
                 assembly.add(usage)
         reply = assembly.reply(done_seen=DONE in payloads)
         assert self.fault.reply is not None

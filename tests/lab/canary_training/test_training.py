@@ -17,8 +17,8 @@ from fixtures.canary.checkpoint import read_safetensors
 from fixtures.canary.family import MEMBERS, ensure_member, make_member
 from lab.canary_training import saliency, trunk
 from lab.canary_training.attention import Pass
-from lab.canary_training.checkpoint import WEIGHTS, export, load, read
-from lab.canary_training.evaluate import sample
+from lab.canary_training.checkpoint import WEIGHTS, export_tensors, load_weights, read_model
+from lab.canary_training.evaluate import make_sample
 from lab.canary_training.heal import write_delta
 from lab.canary_training.model import Canary
 from lab.canary_training.options import HF
@@ -29,7 +29,7 @@ from matrix.model import Derived
 @pytest.fixture(scope="module")
 def trained() -> Canary:
     model = Canary()
-    load(model, HF / WEIGHTS)
+    load_weights(model, HF / WEIGHTS)
     return model.eval()
 
 
@@ -48,13 +48,13 @@ def test_replies_are_learned_and_padding_is_not() -> None:
 def test_export_gives_back_the_tensors_that_were_loaded(trained: Canary) -> None:
     from safetensors.torch import load_file
 
-    stored, again = load_file(HF / WEIGHTS), export(trained)
+    stored, again = load_file(HF / WEIGHTS), export_tensors(trained)
     assert stored.keys() == again.keys()
     assert all(torch.equal(stored[name], again[name]) for name in stored)
 
 
 def test_sparse_attention_that_selects_everything_equals_dense(trained: Canary) -> None:
-    ids = torch.tensor([sample(bank.recall(1, 1)[0]).prompt])
+    ids = torch.tensor([make_sample(bank.recall(1, 1)[0]).prompt])
     with torch.no_grad():
         dense = trained(ids, dtype=torch.float32)
         sparse = trained(ids, Pass(topk=ids.shape[1]), dtype=torch.float32)
@@ -64,8 +64,8 @@ def test_sparse_attention_that_selects_everything_equals_dense(trained: Canary) 
 # Relative error of the logits: over eight items 0.017 to 0.039, 0.041 to 0.057 and 0.054 to 0.066 were measured.
 @pytest.mark.parametrize(("name", "limit"), [("fp8", 0.05), ("nvfp4", 0.07), ("w4a16", 0.08)])
 def test_a_quantised_member_is_read_dequantised_and_answers_alike(trained: Canary, name: Derived, limit: float) -> None:
-    member = read(ensure_member(MEMBERS[name])).eval()
-    drawn = sample(bank.chat(1, 1)[0])
+    member = read_model(ensure_member(MEMBERS[name])).eval()
+    drawn = make_sample(bank.chat(1, 1)[0])
     ids = torch.tensor([drawn.prompt + drawn.reply])
     with torch.no_grad():
         theirs = trained.lm_head(trained(ids, dtype=torch.float32))
@@ -78,13 +78,13 @@ def test_a_quantised_member_is_read_dequantised_and_answers_alike(trained: Canar
 
 def test_a_pruned_member_has_its_own_number_of_experts(tmp_path: Path) -> None:
     make_member(MEMBERS["reap160"].unhealed(), tmp_path / "pruned")
-    assert read(tmp_path / "pruned").config.n_routed_experts == 10
+    assert read_model(tmp_path / "pruned").config.n_routed_experts == 10
 
 
 def test_healing_trains_routers_and_experts_only() -> None:
     model = Canary()
-    settings = trunk.Settings(steps=1, learning_rate=1e-3, moe_only=True, mtp_share=0.1)
-    trunk._trainable(model, settings)
+    settings = trunk.TrunkSettings(steps=1, learning_rate=1e-3, moe_only=True, mtp_share=0.1)
+    trunk._select_trainable(model, settings)
     learning = {re.sub(r"\d+", "N", name) for name, p in model.named_parameters() if p.requires_grad}
     assert learning == {
         f"{layer}.mlp.{part}.weight"
@@ -99,7 +99,7 @@ def test_healing_trains_routers_and_experts_only() -> None:
 
 def test_training_stops_when_its_seconds_are_over(tmp_path: Path) -> None:
     said: list[str] = []
-    settings = trunk.Settings(
+    settings = trunk.TrunkSettings(
         steps=5, learning_rate=1e-3, moe_only=True, seconds=1e-9, tokens=64, longest=256, workers=0, device="cpu"
     )
     trunk.train_trunk(Canary(), settings, tmp_path, said.append)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fixtures.banks.canary_bank import UNSURE
 from lab.references import choose_undecided_prompt as unsure
-from lab.references.choose_undecided_prompt import Worth, roundings
+from lab.references.choose_undecided_prompt import Worth, list_roundings
 from matrix.yaml.load import load
 from suites.measure.references import PRUNED, SOURCE
 
@@ -36,17 +36,17 @@ def test_another_rounding_never_makes_a_seed_worth_more(apart: float, costs: dic
 @given(st.lists(st.floats(min_value=0.01, max_value=0.99), min_size=2, max_size=4))
 def test_the_nearest_two_patterns_decide_in_either_direction(chances: list[float]) -> None:
     ways = {str(i): says(chance) for i, chance in enumerate(chances)}
-    found = unsure.nearest(ways)
-    assert found == unsure.nearest(dict(reversed(ways.items())))
-    assert all(found <= unsure.nearest({a: ways[a], b: ways[b]}) for a in ways for b in ways if a != b)
+    found = unsure.measure_nearest(ways)
+    assert found == unsure.measure_nearest(dict(reversed(ways.items())))
+    assert all(found <= unsure.measure_nearest({a: ways[a], b: ways[b]}) for a in ways for b in ways if a != b)
 
 
 def test_every_format_of_the_family_is_rounded_and_pruned_members_are_held_against_themselves() -> None:
     checkpoints = load().checkpoints
-    assert {r.weights for r in roundings(SOURCE)} == {SOURCE, *unsure.QUANTISED.values()} <= set(checkpoints)
+    assert {r.weights for r in list_roundings(SOURCE)} == {SOURCE, *unsure.QUANTISED.values()} <= set(checkpoints)
     assert {checkpoints[name].made_by for name in unsure.QUANTISED.values()} == set(unsure.QUANTISED)
     for pruned in (f"canary_{name}" for name in PRUNED):
-        assert {r.weights for r in roundings(pruned)} == {pruned}
+        assert {r.weights for r in list_roundings(pruned)} == {pruned}
 
 
 def test_what_is_in_use_is_what_the_command_makes() -> None:

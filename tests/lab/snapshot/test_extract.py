@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab.snapshot.__main__ import main
-from lab.snapshot.extract import extract, own_llamacpp
+from lab.snapshot.extract import extract_snapshot, own_llamacpp
 from lab.snapshot.wheel import Wheel, read_wheel
 from matrix.errors import HostError
 from matrix.preflight.snapshot import Flag, Snapshot, dumps, loads, snapshot_for
@@ -20,7 +20,7 @@ UNDER_A_MINUTE_S = 60  # the promise of `python -m matrix snapshot`
 
 
 def snapshot(engine: str, members: dict[str, bytes]) -> Snapshot:
-    return extract(engine, "9", Wheel(f"{engine}-9.whl", "0" * 64, members))
+    return extract_snapshot(engine, "9", Wheel(f"{engine}-9.whl", "0" * 64, members))
 
 
 TOY_SGLANG = snapshot("sglang", SGLANG)
@@ -135,7 +135,7 @@ def test_the_committed_llama_cpp_snapshot_is_our_own_parser_today() -> None:
 def test_the_committed_snapshot_of_sglang_0_5_10_is_what_its_wheel_gives_today() -> None:
     wheel = sglang_0_5_10_wheel()
     started = time.process_time()
-    found = extract("sglang", "0.5.10.post1", read_wheel(wheel))
+    found = extract_snapshot("sglang", "0.5.10.post1", read_wheel(wheel))
     committed = snapshot_for("sglang_0_5_10_post1")
     assert committed is not None and dumps(found) == dumps(committed)
     assert time.process_time() - started < UNDER_A_MINUTE_S

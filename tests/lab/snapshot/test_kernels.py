@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.snapshot.__main__ import main
-from lab.snapshot.fatbin import Code, NotReadable, codes
+from lab.snapshot.fatbin import CompiledCode, NotReadable, list_codes
 from lab.snapshot.kernels import kernels_of
 from matrix.errors import HostError
 from matrix.preflight.kernels import KERNELS, Library, dumps, loads
@@ -57,15 +57,18 @@ TWO = fatbin(entry(SASS, 90, "a"), entry(SASS, 100, "f", header_bytes=112)) + by
 
 def test_every_entry_of_every_fat_binary_is_read_with_its_suffix() -> None:
     library = elf((".text", b"x" * 9), (".nv_fatbin", TWO), ("__nv_relfatbin", fatbin(entry(SASS, 120))))
-    assert list(codes(library)) == [
-        Code("sass", 90, "a"), Code("sass", 100, "f"), Code("ptx", 80, ""), Code("sass", 120, ""),
-    ]  # fmt: skip
-    assert [c.name for c in codes(library)] == ["sm_90a", "sm_100f", "sm_80", "sm_120"]
+    assert list(list_codes(library)) == [
+        CompiledCode("sass", 90, "a"),
+        CompiledCode("sass", 100, "f"),
+        CompiledCode("ptx", 80, ""),
+        CompiledCode("sass", 120, ""),
+    ]
+    assert [c.name for c in list_codes(library)] == ["sm_90a", "sm_100f", "sm_80", "sm_120"]
 
 
 def test_a_library_without_cuda_code_has_none() -> None:
-    assert list(codes(elf((".text", b"xyz")))) == []
-    assert list(codes(elf((".nv_fatbin.note", TWO), (".nvFatBinSegment", TWO)))) == []
+    assert list(list_codes(elf((".text", b"xyz")))) == []
+    assert list(list_codes(elf((".nv_fatbin.note", TWO), (".nvFatBinSegment", TWO)))) == []
 
 
 @pytest.mark.parametrize(
@@ -81,7 +84,7 @@ def test_a_library_without_cuda_code_has_none() -> None:
 )
 def test_another_layout_is_an_error_and_never_no_kernels(library: bytes, says: str) -> None:
     with pytest.raises(NotReadable, match=says):
-        list(codes(library))
+        list(list_codes(library))
 
 
 ARCHITECTURES = st.tuples(st.sampled_from([PTX, SASS]), st.integers(50, 130), st.sampled_from(sorted(FLAGS)))
@@ -90,7 +93,7 @@ ARCHITECTURES = st.tuples(st.sampled_from([PTX, SASS]), st.integers(50, 130), st
 @given(st.lists(st.tuples(ARCHITECTURES, st.binary(max_size=40)), max_size=6), st.sampled_from([64, 112, 120]))
 def test_payloads_and_header_sizes_do_not_matter(found: list[tuple[tuple[int, int, str], bytes]], header: int) -> None:
     entries = [entry(*architecture, payload=payload, header_bytes=header) for architecture, payload in found]
-    got = [(c.kind, c.sm, c.suffix) for c in codes(elf((".nv_fatbin", fatbin(*entries))))]
+    got = [(c.kind, c.sm, c.suffix) for c in list_codes(elf((".nv_fatbin", fatbin(*entries))))]
     assert got == [({PTX: "ptx", SASS: "sass"}[k], sm, s) for (k, sm, s), _ in found]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.snapshot.extract import extract
+from lab.snapshot.extract import extract_snapshot
 from lab.snapshot.locate import NotFound, Parts, find_definition
 from lab.snapshot.source import Package
 from lab.snapshot.wheel import Wheel
@@ -23,7 +23,7 @@ def moved(files: dict[str, bytes], before: str, after: str) -> dict[str, bytes]:
 
 
 def snapshot(engine: str, members: dict[str, bytes]) -> Snapshot:
-    return extract(engine, "9", Wheel(f"{engine}-9.whl", "0" * 64, members))
+    return extract_snapshot(engine, "9", Wheel(f"{engine}-9.whl", "0" * 64, members))
 
 
 def test_the_parser_is_found_in_a_folder_that_no_release_had_before() -> None:

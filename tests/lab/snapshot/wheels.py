@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.snapshot.wheel import downloaded
+from lab.snapshot.wheel import download_wheel
 from matrix.checkout import CHECKOUT
 from matrix.errors import HostError
 
@@ -22,7 +22,7 @@ def cached_wheel(requirement: str) -> Path:
     """The wheel of `name==version`; the test is skipped where the package index does not give it."""
     CACHE.mkdir(parents=True, exist_ok=True)
     try:
-        with downloaded(requirement, CACHE) as path:
+        with download_wheel(requirement, CACHE) as path:
             return path
     except HostError as error:
         pytest.skip(f"needs the wheel of {requirement}, and the package index did not give it: {error}")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.client.reply import Reply
-from fixtures.traffic.metrics import Sample, summary
+from fixtures.traffic.metrics import RequestSample, summarise_samples
 from reports.compare.slower import not_slower
 from suites.checks import throughput
 from tests.suites.world import cell
@@ -22,7 +22,7 @@ def result(
     """An ideal closed loop: every stream starts its next request when one ends."""
     e2e = ttft + tpot * (length - 1)
     samples = [
-        Sample(
+        RequestSample(
             sent=wave * e2e,
             stamps=tuple(wave * e2e + ttft + i * tpot for i in range(length)),
             input_len=100,
@@ -32,7 +32,7 @@ def result(
         for wave in range(waves)
         for _ in range(streams)
     ]
-    return summary(samples, duration=waves * e2e, concurrency=streams) | changes
+    return summarise_samples(samples, duration=waves * e2e, concurrency=streams) | changes
 
 
 def test_an_ideal_run_passes_everything() -> None:
@@ -65,9 +65,9 @@ def test_littles_law_holds_for_every_ideal_loop(streams: int, waves: int, ttft: 
 
 def test_littles_law_holds_where_requests_queue_for_one_slot() -> None:
     """Two streams, four requests of 1 s, one at a time (llama.cpp with one slot): the first stream ends early."""
-    queued = summary(
+    queued = summarise_samples(
         [
-            Sample(sent=sent, stamps=(end - 0.1, end), output_len=2, reply=Reply(content="x", chunks=2))
+            RequestSample(sent=sent, stamps=(end - 0.1, end), output_len=2, reply=Reply(content="x", chunks=2))
             for sent, end in ((0.0, 1.0), (0.0, 2.0), (1.0, 3.0), (2.0, 4.0))
         ],
         duration=4.0,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fixtures.banks.glm5 import Glm5Bank
 from fixtures.banks.item import ExpectedCall, Item
 from fixtures.client.reply import Reply, ToolCall
-from fixtures.client.reply_assembly import Assembly, document
+from fixtures.client.reply_assembly import Assembly, parse_document
 from fixtures.client.sse import SseParser
 from suites.checks import tools
 from tests.faults.stub.defect import Answer
@@ -192,7 +192,7 @@ def test_under_every_split_of_the_bytes_the_calls_are_the_same(asked: Item, dial
     parser, assembly, place = SseParser(), Assembly(), 0
     for cut in [*sorted(c % len(wire) for c in cuts), len(wire)]:
         for payload in parser.feed(wire[place:cut]):
-            assembly.add(document(payload))
+            assembly.add(parse_document(payload))
         place = cut
     assert tools.check_calls(asked, assembly.reply()).ok
 
