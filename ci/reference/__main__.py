@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ci import reference
 from ci.generated import Files, run_generator
-from ci.reference import axes, cli, errors, recall, schema
+from ci.reference import axes, cli, errors, recall, schema, variables
 from matrix.yaml.load import load
 
 FOLDER = Path("docs/reference")
@@ -24,6 +24,7 @@ def make_pages() -> Files:
         "marks.md": axes.make_marks_page(matrix, cli.test_marks(matrix)),
         "matrix.md": axes.make_matrix_page(matrix),
         "errors.md": errors.make_page(),
+        "variables.md": variables.make_page(),
         "recall.md": recall.make_page(),
     }
     return {FOLDER / name: HEAD + text for name, text in texts.items()}
