@@ -23,7 +23,8 @@ from reports.replay.differences import Replayed, Unreplayable, compare_replay, j
 
 WITHIN_S: Final = 1800.0  # 54 cells take under a minute on two cores
 SHOWN_LINES: Final = 8
-LEFT_OUT: Final = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_XDIST_AUTO_NUM_WORKERS")  # they would change the run
+# They would change the run, or take its asserts away.
+LEFT_OUT: Final = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_XDIST_AUTO_NUM_WORKERS", "PYTHONOPTIMIZE")
 
 
 def replay_evidence(paths: Iterable[Path], *, commit: str = "") -> Replayed:
