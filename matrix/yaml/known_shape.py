@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -24,6 +24,7 @@ Found = Iterator[tuple[tuple[str | int, ...], str]]  # where in the entry, and w
 HTTP_ERRORS: Final = range(400, 600)
 PLANTED: Final = "planted_"  # ids of defects that we put into a checkpoint ourselves: a page of docs/ may explain them
 NAMES_A_CHECK: Final = re.compile(r"\^?[a-z_]+(?:\\\.[a-z_]+)+: NOT OK")  # in a pattern, dots escaped
+LONGEST: Final = timedelta(days=732)  # that anything is excused before somebody looks again: two years, a choice
 PLACEHOLDERS: Final = frozenset({"", "?", "none", "nobody", "todo", "tbd", "unknown", "owner", "name"})
 
 
@@ -62,6 +63,16 @@ class Surroundings:
     echoes: Mapping[str, Sequence[str]]
 
 
+def says_nothing(text: str) -> bool:
+    """Whether a text has no letter and no digit, whatever invisible characters it is made of."""
+    return not any(c.isalnum() for c in text)
+
+
+def names_nobody(owner: str) -> bool:
+    """Whether nobody stands behind something."""
+    return says_nothing(owner) or owner.strip().lower() in PLACEHOLDERS
+
+
 def find_entry_problems(known: Iterable[Loaded[KnownFailure]], around: Surroundings) -> list[Problem]:
     """Find every entry that speaks of no test, leads nowhere, has nobody behind it, or is overdue."""
     return [_at(k, loc, message) for k in known for loc, message in _entry_problems(k.value, around)]
@@ -73,6 +84,8 @@ def _entry_problems(entry: KnownFailure, around: Surroundings) -> Found:
         yield ("fails", "test"), f"no suite has a test {fails.test!r}{nearest(fails.test, around.tests)}"
     if entry.review_by < around.today:
         yield ("review_by",), f"was to be reviewed by {entry.review_by}: look again, renew or retire it"
+    if entry.review_by > around.today + LONGEST:
+        yield ("review_by",), f"{entry.review_by} is no end: an entry is looked at within {LONGEST.days} days"
     if entry.review_by <= entry.added:
         yield ("review_by",), f"lies before the day it was added ({entry.added})"
     if entry.added > around.today:
@@ -82,9 +95,9 @@ def _entry_problems(entry: KnownFailure, around: Surroundings) -> Found:
             ("issue",),
             f"expected a link (https://...), got {entry.issue!r}; {PLANTED}* may name a page of docs/",
         )
-    if entry.owner.strip().lower() in PLACEHOLDERS:
+    if names_nobody(entry.owner):
         yield ("owner",), "who looks again? a name is needed"
-    if not entry.symptom.strip():
+    if says_nothing(entry.symptom):
         yield ("symptom",), "what goes wrong? say it in a sentence"
     if fails.how == "wrong_answer" and not NAMES_A_CHECK.match(fails.signature):
         yield (

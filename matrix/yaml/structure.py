@@ -81,7 +81,8 @@ class _Reader:
 
     def scalar(self, hint: Any, data: Any, at: Loc) -> Any:
         kinds, expected = SCALARS[hint]
-        if not isinstance(data, kinds) or (isinstance(data, bool) and hint is not bool):
+        other = (isinstance(data, bool) and hint is not bool) or isinstance(data, datetime)  # a date with a time of day
+        if not isinstance(data, kinds) or other:
             raise self.wrong(at, f"expected {expected}, got {_shown(data)}")
         return data
 

@@ -51,6 +51,7 @@ from matrix.planning.expand import expand
 from matrix.planning.owed import Owed, read_owed
 from matrix.planning.plan import plan
 from matrix.yaml import yamltext
+from matrix.yaml.known_shape import names_nobody, says_nothing
 from matrix.yaml.loaded import Matrix
 from matrix.yaml.structure import structure
 from reports.compare import baselines
@@ -59,7 +60,7 @@ from reports.expected import ExpectedCell
 from reports.gate.clauses import Flake, Throughput, find_flake_problems, find_unmatched_flakes
 from reports.gate.depth import DepthUnknown, find_unmatched_depths
 from reports.gate.policy_accepted import Accepted, find_accepted_problems, find_unmatched_accepted
-from reports.gate.policy_lint import Names, find_unaskable, find_unknown_names, find_wrong_numbers
+from reports.gate.policy_lint import Names, find_endless, find_unaskable, find_unknown_names, find_wrong_numbers
 
 NEVER_ALLOWED = frozenset(
     {
@@ -158,7 +159,7 @@ def load_policy(path: Path, owed: Owed | None = None) -> tuple[Policy, yamltext.
         raise ConfigError(doc.problems)
     problems: list[Problem] = []
     policy = structure(Policy, doc, doc.data, (), problems)
-    problems += find_wrong_numbers(doc)
+    problems += [*find_wrong_numbers(doc), *find_endless(doc, date.today())]
     if policy:
         problems += _find_unallowable(doc, policy)
         problems += find_unknown_names(doc, _iterate_names(policy), owed or read_owed())
@@ -176,7 +177,7 @@ def _find_unallowable(doc: yamltext.Document, policy: Policy) -> Iterator[Proble
         if status is Status.NOT_RUN_AS_KNOWN:
             yield doc.problem(("allow", i), f"{status} is allowed by name, see `not_run`")
     for i, clause in enumerate(policy.not_run):
-        if not clause.owner.strip():
+        if names_nobody(clause.owner):
             yield doc.problem(("not_run", i, "owner"), "who allows that? a name is needed")
     for i, accepted in enumerate(policy.identity):
         if not accepted.parts:
@@ -184,8 +185,8 @@ def _find_unallowable(doc: yamltext.Document, policy: Policy) -> Iterator[Proble
     for field_, i, allowance in (
         e for key in ("not_replayed", "depth_unknown", "identity") for e in _number_clauses(key, policy)
     ):
-        for name in ("owner", "why"):
-            if not getattr(allowance, name).strip():
+        for name, is_empty in (("owner", names_nobody), ("why", says_nothing)):
+            if is_empty(getattr(allowance, name)):
                 yield doc.problem((field_, i, name), "who answers for that, and why? words are needed")
     yield from find_flake_problems(doc, policy.flakes)
     yield from find_accepted_problems(doc, policy.accepted)

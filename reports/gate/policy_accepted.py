@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Final, Literal, get_args
 
 from matrix.errors import Problem, nearest
+from matrix.yaml.known_shape import names_nobody, says_nothing
 from matrix.yaml.yamltext import Document
 
 Acceptable = Literal[
@@ -45,8 +46,9 @@ class Accepted:
 def find_accepted_problems(doc: Document, clauses: Sequence[Accepted]) -> Iterator[Problem]:
     """Each clause that nobody answers for, or that names nothing."""
     for i, clause in enumerate(clauses):
-        for name in ("of", "owner", "why"):
-            if not getattr(clause, name).strip():
+        empty = {"of": not clause.of.strip(), "owner": names_nobody(clause.owner), "why": says_nothing(clause.why)}
+        for name, is_empty in empty.items():
+            if is_empty:
                 yield doc.problem(("accepted", i, name), "of what, who answers for it, and why? words are needed")
 
 

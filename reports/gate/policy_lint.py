@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
 from typing import Any, Final
 
 from matrix.errors import Problem, nearest
 from matrix.model import Cell
 from matrix.planning.owed import DEPTHS, Depth, Item, Owed
+from matrix.yaml.known_shape import LONGEST
 from matrix.yaml.yamltext import Document, Loc
 
 LARGEST: Final = 1_000_000_000  # of any number in a policy: 114,000 years in hours
@@ -27,6 +29,16 @@ def find_wrong_numbers(doc: Document, data: Any = None, at: Loc = ()) -> Iterato
             yield from find_wrong_numbers(doc, value, (*at, i))
     elif isinstance(found, int | float) and not isinstance(found, bool) and not 0 < found <= LARGEST:
         yield doc.problem(at, f"expected a positive, finite number (at most {LARGEST:,}), got {_show_number(found)}")
+
+
+def find_endless(doc: Document, today: date, data: Any = None, at: Loc = ()) -> Iterator[Problem]:
+    """Every `until` that is so far away that nobody looks again."""
+    found = doc.data if not at else data
+    inner = found.items() if isinstance(found, Mapping) else enumerate(found) if isinstance(found, list) else ()
+    for key, value in inner:
+        if key == "until" and isinstance(value, date) and not isinstance(value, datetime) and value > today + LONGEST:
+            yield doc.problem((*at, key), f"{value} is no end: an allowance lasts {LONGEST.days} days at most")
+        yield from find_endless(doc, today, value, (*at, key if isinstance(key, int) else str(key)))
 
 
 def find_unknown_names(doc: Document, clauses: Iterable[tuple[Loc, Names]], owed: Owed) -> Iterator[Problem]:

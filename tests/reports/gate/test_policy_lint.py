@@ -107,3 +107,47 @@ def test_a_deeper_gate_may_require_what_is_asked_there(tmp_path: Path) -> None:
     for deep, less in zip(policy.expect_cells(found, doc, matrix), policy.expect_cells(*shallow, matrix), strict=True):
         assert set(deep.owed) > set(less.owed)
         assert all(nodeid.endswith(f"[{deep.id}]") for nodeid in deep.owed)
+
+
+ACCEPTS = "24\naccepted:\n  - {what: dirty_tree, of: '*', owner: OWNER, why: it is a test, until: UNTIL}\n"
+
+
+@pytest.mark.parametrize(
+    ("owner", "until", "said"),
+    [
+        ("'\u200b'", "2027-01-31", "words are needed"),
+        ("tbd", "2027-01-31", "words are needed"),
+        ("'--'", "2027-01-31", "words are needed"),
+        ("me", "9999-12-31", "is no end: an allowance lasts 732 days at most"),
+        ("me", "2027-01-31T09:00:00Z", "expected a date like 2027-01-31"),
+        ("me", "2027-99-99", "is no date"),
+    ],
+)
+def test_an_allowance_has_somebody_behind_it_and_an_end(tmp_path: Path, owner: str, until: str, said: str) -> None:
+    clause = ACCEPTS.replace("OWNER", owner).replace("UNTIL", until)
+    with pytest.raises(ConfigError) as caught:
+        policy.load(write(tmp_path, GOOD.replace("24", clause)))
+    [problem] = caught.value.problems
+    assert problem.line == 11 and said in problem.message
+
+
+FLAKES = """24
+flakes:
+  - {cells: 'cpu.*', tests: [test_knows_facts], signature: 'coherence.right: NOT OK the code', owner: me,
+     issue: 'ISSUE', rate: RATE, least_asked: 2, until: 2027-01-31}
+"""
+
+
+@pytest.mark.parametrize(
+    ("issue", "rate", "said"),
+    [
+        ("https://", "0.1", "expected a link"),
+        ("https://x", "0.1", "expected a link"),
+        ("https://example.org/", "0.1", "expected a link"),
+        ("https://example.org/1", "0.51", "above 0 and up to 0.5"),
+        ("https://example.org/1", "0.999", "above 0 and up to 0.5"),
+    ],
+)
+def test_a_flake_is_looked_into_and_rare(tmp_path: Path, issue: str, rate: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        policy.load(write(tmp_path, GOOD.replace("24", FLAKES.replace("ISSUE", issue).replace("RATE", rate))))
