@@ -6,6 +6,7 @@ of a failure and are taken out of the text before it is searched.
 
 from __future__ import annotations
 
+import builtins
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -16,6 +17,10 @@ LONGEST_CHARS: Final = 1000  # of the lines that a match touches: more is no sig
 LEAST_FLAGS: Final = 2  # of a command line, named together in one line: an echo
 SEARCHED_CHARS: Final = 400_000  # of a failure's text; launchers bound what they add well below it
 
+# Python's own exceptions: that one was raised says nothing of what failed.
+_EXCEPTIONS: Final = sorted(
+    name for name, made in vars(builtins).items() if isinstance(made, type) and issubclass(made, BaseException)
+)
 # Said by failures of every kind, by our own words around them, or by logs of engines that start well.
 COMMON: Final[tuple[str, ...]] = (
     "EngineExited: the engine exited with 137 (SIGKILL) after 6.6 s, before its health endpoint answered (at http)",
@@ -49,6 +54,19 @@ COMMON: Final[tuple[str, ...]] = (
     "Capture cuda graph end. Time elapsed: 10 s\nThe server is fired up and ready to roll!",
     "Using FLASHMLA_SPARSE attention backend out of potential backends\nUsing fp8 KV cache\n"
     "Graph capturing finished in 30 secs, took 2 GiB\nAvailable KV cache memory: 40 GiB\nUsing NCCL 2.27",
+    '  File "/usr/lib/python3.12/site-packages/vllm/v1/worker/gpu_model_runner.py", line 3000, in execute_model\n'
+    "    return self.model.forward(input_ids, positions, kv_caches)\n"
+    '  File "/usr/lib/python3.12/site-packages/sglang/srt/managers/scheduler.py", line 100, in run_batch\n'
+    "    raise error\n"
+    '  File "/usr/lib/python3.12/site-packages/torch/nn/modules/module.py", line 1773, in _wrapped_call_impl\n'
+    "Process SpawnProcess-1:\nRuntimeError: Worker failed with error. See stack trace above.",
+    "Fatal Python error: Segmentation fault\n\n"
+    "Thread 0x00007f2c8d7fe640 (most recent call first):\n  <no Python frame>",
+    "!!!!!!! Segfault encountered !!!!!!!\nKilled\n"
+    "Aborted (core dumped)\nterminate called after throwing an instance of"
+    " 'c10::Error'\n  what():  \nChild process unexpectedly failed with exitcode=-9, the worker was killed by signal 9",
+    "EngineDeadError: EngineCore encountered an issue. See stack trace (above) for the root cause.\nShutting down",
+    *(f"{name}: " for name in _EXCEPTIONS),
     "check: NOT OK\n  got:      nothing\n3 of 6 not ok; failure rate at most 88 % (95 %)",
 )
 
@@ -83,6 +101,22 @@ KINDS: Final[Mapping[str, str]] = {
 }  # fmt: skip
 
 
+# What any check may say of any reply, beside or instead of what it is about. An entry that fits several excuses what
+# nobody has looked at, NaN first.
+ANSWER_FAULTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "NaN": ("position 0: the logprob of 'a' is nan, which is no logarithm of a probability",),
+    "an empty reply": ("empty; the answer is not in the reply", "['332b90'] not in the reply; empty"),
+    "mojibake": (
+        "mojibake: '\x00' at 0; the answer is not in the reply",
+        "['332b90'] not in the reply; mojibake: '\x00' at 0",
+    ),
+    "a tag of the template": (
+        "leak: '<|user|>'; the last number is None",
+        "['332b90'] not in the reply; leak: '<|user|>'",
+    ),
+}
+
+
 def find_pattern_problem(signature: str) -> str:
     """Say why a pattern cannot be a signature at all; empty where it can."""
     try:
@@ -101,6 +135,12 @@ def find_vague_matches(signature: str) -> Iterator[str]:
         yield f"matches {_first_match(pattern, common)!r}, which is said by failures of every kind; be more specific"
     if len(kinds := [kind for kind, text in KINDS.items() if pattern.search(text)]) > 1:
         yield f"fits failures of different kinds ({', '.join(kinds)}); name what only this one says"
+
+
+def find_answer_faults(signature: str, check: str) -> list[str]:
+    """The kinds of `ANSWER_FAULTS` that a signature fits when this check tells them."""
+    said = f"{check}: NOT OK {{}}\n  item:     i\n  expected: e\n  got:      g"
+    return [kind for kind, faults in ANSWER_FAULTS.items() if any(re.search(signature, said.format(f)) for f in faults)]
 
 
 def _first_match(pattern: re.Pattern[str], text: str) -> str:

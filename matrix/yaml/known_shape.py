@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from matrix.errors import Problem, nearest
 from matrix.model import Fails, KnownFailure
-from matrix.signature import find_pattern_problem, find_vague_matches
+from matrix.signature import find_answer_faults, find_pattern_problem, find_vague_matches
 
 if TYPE_CHECKING:
     from matrix.yaml.loaded import Loaded
@@ -99,11 +99,8 @@ def _entry_problems(entry: KnownFailure, around: Surroundings) -> Found:
         yield ("owner",), "who looks again? a name is needed"
     if says_nothing(entry.symptom):
         yield ("symptom",), "what goes wrong? say it in a sentence"
-    if fails.how == "wrong_answer" and not NAMES_A_CHECK.match(fails.signature):
-        yield (
-            ("fails", "signature"),
-            r"a wrong answer is told by a check: begin with its name, as in 'needle\.found: NOT OK .*not in the reply'",
-        )
+    if fails.how == "wrong_answer":
+        yield from ((("fails", "signature"), why) for why in _explain_wrong_answer(fails.signature))
     for message in find_vague_matches(fails.signature):
         yield ("fails", "signature"), message
     for text in around.echoes.get(entry.id, ()):
@@ -111,6 +108,16 @@ def _entry_problems(entry: KnownFailure, around: Surroundings) -> Found:
             message = f"matches {found[0][:60]!r} in what is said anyway: {_short(text)}"
             yield ("fails", "signature"), message
             break
+
+
+def _explain_wrong_answer(signature: str) -> Iterator[str]:
+    named = NAMES_A_CHECK.match(signature)
+    if named is None:
+        yield r"a wrong answer is told by a check: begin with its name, as in 'needle\.found: NOT OK \[[^]]*\] not in'"
+        return
+    check = named[0].removeprefix("^").removesuffix(": NOT OK").replace("\\", "")
+    if len(kinds := find_answer_faults(signature, check)) > 1:
+        yield f"fits whatever {check} finds wrong ({', '.join(kinds)}); go on with what it says of this failure"
 
 
 def _leads_somewhere(entry: KnownFailure, pages: Collection[str]) -> bool:

@@ -34,7 +34,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
@@ -159,7 +159,7 @@ def load_policy(path: Path, owed: Owed | None = None) -> tuple[Policy, yamltext.
         raise ConfigError(doc.problems)
     problems: list[Problem] = []
     policy = structure(Policy, doc, doc.data, (), problems)
-    problems += [*find_wrong_numbers(doc), *find_endless(doc, date.today())]
+    problems += [*find_wrong_numbers(doc), *find_endless(doc, datetime.now(UTC).date())]
     if policy:
         problems += _find_unallowable(doc, policy)
         problems += find_unknown_names(doc, _iterate_names(policy), owed or read_owed())

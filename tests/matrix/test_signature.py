@@ -36,7 +36,11 @@ def test_a_pattern_that_does_not_compile_says_why() -> None:
 @pytest.mark.parametrize(
     "signature",
     ["Error", "(?i)error", "HANG", "exited with", "HTTP 500", "NOT OK", "Traceback", "(?i)cuda", "sigquit", "refused",
-     "engine", r"\d{2}", "certificate", "Capture cuda graph", "Last lines", "no new log line", "Uvicorn"],
+     "engine", r"\d{2}", "certificate", "Capture cuda graph", "Last lines", "no new log line", "Uvicorn",
+     "TypeError", "AttributeError", "Exception", "NotImplementedError", r"E\w+Error", "killed", "(?i)signal", "worker",
+     "Segmentation fault", "core dumped", "terminate called", "c10", "forward", "raise ", r"self\.", "vllm", "sglang",
+     "0x[0-9a-f]+", "(?i)abort", "scheduler", "EngineDeadError", "(?i)shut", r"\.py", "(?i)segfault", "model",
+     "expected"],
 )  # fmt: skip
 def test_words_that_every_failure_says_are_too_vague(signature: str) -> None:
     assert list(find_vague_matches(signature))

@@ -19,7 +19,8 @@ from tests.matrix.known.test_failures import entry
 from tests.matrix.world import FILES, write
 
 TODAY = date(2026, 11, 29)
-FAILS = {"at": "test", "test": "test_x", "how": "wrong_answer", "signature": r"needle\.found: NOT OK"}
+MISSED = r"needle\.found: NOT OK \['\w+'\] not in the reply\n"
+FAILS = {"at": "test", "test": "test_x", "how": "wrong_answer", "signature": MISSED}
 AROUND = Surroundings(today=TODAY, tests={"test_x"}, pages={"docs/x.md"}, echoes={})
 AT = "    fails:\n      at: test\n      test: test_finds_the_needle_beyond_index_topk\n      how: wrong_answer\n"
 
@@ -67,6 +68,7 @@ def test_a_sound_entry_has_no_problem() -> None:
         ({"fails": {"test": "test_y"}}, "no suite has a test 'test_y'; did you mean 'test_x'?"),
         ({"fails": {"signature": "NOT OK"}}, "said by failures of every kind"),
         ({"review_by": TODAY - timedelta(days=1)}, "was to be reviewed by 2026-11-28"),
+        ({"review_by": date(2099, 1, 1)}, "is no end"),
         ({"review_by": date(2025, 1, 1)}, "lies before the day it was added"),
         ({"added": TODAY + timedelta(days=1)}, "is still to come"),
         ({"issue": "see the tracker"}, "expected a link"),
@@ -74,6 +76,7 @@ def test_a_sound_entry_has_no_problem() -> None:
         ({"issue": "docs/x.md"}, "expected a link"),  # only planted failures may name a page
         ({"owner": " "}, "a name is needed"),
         ({"owner": "TBD"}, "a name is needed"),
+        ({"owner": "\u200b"}, "a name is needed"),
         ({"symptom": ""}, "say it in a sentence"),
     ],
 )
@@ -110,5 +113,28 @@ def test_the_signature_of_a_wrong_answer_begins_with_its_check() -> None:
     wrong = {"at": "test", "test": "test_x", "how": "wrong_answer"}
     for signature in ("not in the reply", ".*needle", "got: .*332b90", "[a-z]+ found: NOT OK"):
         assert "begin with its name" in problems(fails={**wrong, "signature": signature}), signature
-    assert problems(fails={**wrong, "signature": r"needle\.found: NOT OK .*not in the reply"}) == ""
+    assert problems(fails={**wrong, "signature": MISSED}) == ""
     assert "begin with its name" not in problems(fails={"at": "before_ready", "how": "exit", "signature": "no kernel"})
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        r"reference\.kl: NOT OK",
+        r"isolation\.batch: NOT OK",
+        r"needle\.found: NOT OK .*not in the reply",
+        r"tools\.result_used: NOT OK (?:.*;)? ?the answer",
+        r"coherence\.text: NOT OK (?!loop)",
+        r"reference\.kl: NOT OK (?s:.*)",
+    ],
+)
+def test_a_wrong_answer_is_not_excused_by_the_name_of_its_check(signature: str) -> None:
+    """NaN, an empty reply and mojibake are told by the same checks, and are failures of their own."""
+    assert "finds wrong (" in problems(fails={"signature": signature})
+
+
+@pytest.mark.parametrize(
+    "signature", [r"reference\.kl: NOT OK\n", r"coherence\.text: NOT OK (?:loop|gibberish): ", r"a\.b: NOT OK empty"]
+)
+def test_words_of_one_failure_are_enough(signature: str) -> None:
+    assert "finds wrong (" not in problems(fails={"signature": signature})
