@@ -202,7 +202,7 @@ def test_replies_that_were_touched_are_each_named(run: Recorded, copied: Path) -
 
 def test_a_run_that_says_another_depth_than_it_asked_at_is_not_believed(run: Recorded, copied: Path) -> None:
     fields = [{**f, "depth": "full"} if f["kind"] == "run" else f for f in run.fields]
-    copied.write_bytes(b"".join(line_of(record.dump(r)) for r in seal_again(fields)))
+    copied.write_bytes(b"".join(format_line(record.dump_record(r)) for r in seal_again(fields)))
     found = replay_evidence([copied])
     assert all("it was asked at depth 'quick', and its run says full" in u.why for u in found.unreplayable)
     assert len(found.unreplayable) == found.tests
