@@ -96,7 +96,8 @@ def _require_plain(text: str) -> None:
     if not (_MAYBE_DEEP.search(text) or _MAYBE_ALIAS.search(text) or text.count("[") + text.count("{") > _MANY):
         return
     depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
+    events: Iterator[Any] = yaml.parse(text, Loader=_Loader)
+    for event in events:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
             raise yaml.MarkedYAMLError(None, None, f"nested more than {DEEPEST} levels deep", event.start_mark)

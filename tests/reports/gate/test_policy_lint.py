@@ -126,7 +126,7 @@ ACCEPTS = "24\naccepted:\n  - {what: dirty_tree, of: '*', owner: OWNER, why: it 
 def test_an_allowance_has_somebody_behind_it_and_an_end(tmp_path: Path, owner: str, until: str, said: str) -> None:
     clause = ACCEPTS.replace("OWNER", owner).replace("UNTIL", until)
     with pytest.raises(ConfigError) as caught:
-        policy.load(write(tmp_path, GOOD.replace("24", clause)))
+        policy.load_policy(write(tmp_path, GOOD.replace("24", clause)))
     [problem] = caught.value.problems
     assert problem.line == 11 and said in problem.message
 
@@ -150,4 +150,4 @@ flakes:
 )
 def test_a_flake_is_looked_into_and_rare(tmp_path: Path, issue: str, rate: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        policy.load(write(tmp_path, GOOD.replace("24", FLAKES.replace("ISSUE", issue).replace("RATE", rate))))
+        policy.load_policy(write(tmp_path, GOOD.replace("24", FLAKES.replace("ISSUE", issue).replace("RATE", rate))))
