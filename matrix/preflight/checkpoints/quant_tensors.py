@@ -281,7 +281,7 @@ def _scales(survey: Survey, read: QuantMap, narrow: list[Linear]) -> Iterator[Re
     lacking: dict[str, list[str]] = {}
     for each in narrow:
         have = each.beside
-        for absent in sorted(_needed(each, read, have) | (usual[each.kind] - have)):
+        for absent in sorted(_needed(each, read, have) | (usual[each.kind, each.tensor.dtype] - have)):
             lacking.setdefault(absent, []).append(each.name)
     for scale, names in lacking.items():
         yield remark(
@@ -296,11 +296,11 @@ def _scales(survey: Survey, read: QuantMap, narrow: list[Linear]) -> Iterator[Re
     yield from _scale_shapes(read, narrow, tensors)
 
 
-def _usual_scales(narrow: list[Linear]) -> dict[str, frozenset[str]]:
-    """Kind of module -> the scales that most of its kind have."""
-    seen: dict[str, Counter[frozenset[str]]] = {}
+def _usual_scales(narrow: list[Linear]) -> dict[tuple[str, str], frozenset[str]]:
+    """Kind of module and dtype -> the scales that most of them have."""
+    seen: dict[tuple[str, str], Counter[frozenset[str]]] = {}
     for each in narrow:
-        seen.setdefault(each.kind, Counter())[each.beside] += 1
+        seen.setdefault((each.kind, each.tensor.dtype), Counter())[each.beside] += 1
     return {kind: _majority(counted) for kind, counted in seen.items()}
 
 
