@@ -5,9 +5,14 @@ from __future__ import annotations
 import argparse
 import gc
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cli.verb import Program
 from matrix.errors import HostError
+
+if TYPE_CHECKING:
+    from matrix.preflight.verdict import Remark
 
 
 def matrix_verb(name: str) -> Callable[[], Program]:
@@ -54,7 +59,15 @@ def load_preflight() -> Program:
 def load_check() -> Program:
     from matrix.checking import command
 
-    return Program(command.parser, command.main)
+    return Program(command.parser, lambda words: command.main(words, _lint_folder))
+
+
+def _lint_folder(folder: Path) -> Sequence[Remark]:
+    """The linter over a checkpoint's folder: read above the matrix, judged in it."""
+    from fixtures.weights.checkpoint_files import read_checkpoint
+    from matrix.preflight.checkpoint import judge
+
+    return judge(read_checkpoint(folder))
 
 
 def load_facts() -> Program:

@@ -13,11 +13,12 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from matrix.checking.checkpoint_findings import lint_config
 from matrix.checking.finding import Report
 from matrix.checking.judge import Asked, judge
 from matrix.checking.launchers import Command
@@ -28,7 +29,9 @@ from matrix.checking.settings import read_settings
 from matrix.checking.sources import read_text, read_words
 from matrix.checking.variables import Word, words_of
 from matrix.errors import ConfigError, Problem
+from matrix.preflight.verdict import Remark
 
+LintFolder = Callable[[Path], Sequence[Remark]]
 MAX_BYTES: Final = 1_000_000
 STARTS: Final = "`vllm serve`, `sglang serve`, `python -m sglang.launch_server`, `trtllm-serve`, or a container"
 MAX_JSON_BYTES: Final = 64_000_000  # an index of a checkpoint lists a hundred thousand tensors
@@ -57,14 +60,17 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit codes: 0 fine, 1 wrong, 2 bad usage, 3 risky or unknown."""
+def main(arguments: Sequence[str] | None = None, lint_folder: LintFolder | None = None) -> int:
+    """Exit codes: 0 fine, 1 wrong, 2 bad usage, 3 risky or unknown.
+
+    `lint_folder` reads a checkpoint's folder whole (headers, tokenizer, template); else config.json alone is linted.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     cut = words.index("--") if "--" in words else len(words)
     own, command = words[:cut], words[cut + 1 :]
     options = parser().parse_args(own)
     try:
-        report = _report(options, command, given=cut < len(words))
+        report = _report(options, command, given=cut < len(words), lint_folder=lint_folder)
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -72,7 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return report.exit_code
 
 
-def _report(options: argparse.Namespace, command: list[str], *, given: bool) -> Report:
+def _report(
+    options: argparse.Namespace, command: list[str], *, given: bool, lint_folder: LintFolder | None = None
+) -> Report:
     if given == bool(options.file) or (given and not command):
         raise ConfigError([Problem("check", 0, "", "expected a FILE, - for standard input, or -- and a command")])
     release = parse_release(options.release) if options.release else None
@@ -85,6 +93,7 @@ def _report(options: argparse.Namespace, command: list[str], *, given: bool) -> 
         tensors=tensors,
         size_bytes=size,
         installed=_installed(options.installed),
+        remarks=_lint(options.config, config, lint_folder),
     )
     name = "the command line" if given else "standard input" if options.file == "-" else options.file
     commands, problems = read_words(command) if given else read_text(_text(options.file), name)
@@ -102,6 +111,15 @@ def _report(options: argparse.Namespace, command: list[str], *, given: bool) -> 
     base = Path() if given or options.file == "-" else Path(options.file).parent
     judged = [judge(c, replace(asked, files=_files(c, release, base))) for c in commands]
     return Report(name=name, judgements=tuple(judged), problems=tuple(problems))
+
+
+def _lint(path: str | None, config: Mapping[str, Any] | None, lint_folder: LintFolder | None) -> Sequence[Remark]:
+    """What the checkpoint linter says of the folder, or of its config.json where nothing reads folders."""
+    if path is None or config is None:
+        return ()
+    if lint_folder is not None and Path(path).is_dir():
+        return lint_folder(Path(path))
+    return lint_config(config)
 
 
 def _installed(texts: Sequence[str]) -> dict[str, str]:

@@ -221,6 +221,9 @@ def _pairs(facts: dict[str, Any]) -> None:
     facts["page"] = page
     if isinstance(chunk, int) and isinstance(page, int) and chunk > 0 and page > 0 and not facts["dp_attention"]:
         facts["chunk_rest"] = chunk % page
+    sizes = [facts[n] for n in ("tp", "pcp", "dcp")]
+    if all(isinstance(n, int) for n in sizes):
+        facts["dcp_spans_all"] = sizes[2] == sizes[0] * sizes[1]
     tokens = facts["batched_tokens"]
     if isinstance(tokens, int):
         facts["scratch_gib"] = round(2 * tokens * 64 * 512 * 4 / 2**30, 1)  # vllm#53413: padded heads x latent x fp32

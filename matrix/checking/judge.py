@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from matrix.checking.checkpoint_findings import tell_remarks
 from matrix.checking.facts import collect_facts
 from matrix.checking.finding import Finding, Judgement, sort_findings, tell
 from matrix.checking.known_failures import find_known
@@ -20,6 +21,7 @@ from matrix.checking.rules import Check, applying, fill, read_book, undecided
 from matrix.checking.settings import Settings, config_words, read_settings
 from matrix.checking.variables import Word
 from matrix.checking.yaml_nodes import compose_documents, plain
+from matrix.preflight.verdict import Remark
 
 SHOWN: Final = ("kv", "dsa_prefill", "dsa_decode", "moe", "draft_moe", "page", "indexer_layers", "stage_starts")
 GPUS: Final = "the GPUs (--rig or --gpus)"
@@ -53,6 +55,7 @@ class Asked:
     size_bytes: int = 0
     installed: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    remarks: Sequence[Remark] = ()  # of the checkpoint linter about the checkpoint's files
 
 
 def judge(command: Command, asked: Asked) -> Judgement:
@@ -75,6 +78,7 @@ def judge(command: Command, asked: Asked) -> Judgement:
     findings += judge_memory(facts, model, host, settings)
     findings += find_known(facts, model, release)
     findings += _assumptions(model, asked)
+    findings += tell_remarks(asked.remarks, frozenset(f.id for f in findings))
     waiting = undecided(facts, read_book().checks)
     return Judgement(
         command=command,

@@ -20,6 +20,7 @@ from matrix.checking.rigs import parse_rig
 from matrix.checking.settings import kinds
 from matrix.checking.sharing import read_sharing, stage_starts
 from matrix.checking.variables import words_of
+from matrix.preflight.verdict import Remark
 
 FINE = ["--rig", "sm90x8", "--release", "sglang==0.5.17", "--", "sglang", "serve", "--model-path", "zai-org/GLM-5-FP8"]
 
@@ -116,6 +117,36 @@ def test_the_weights_speak_against_the_pattern(tmp_path: Path, capsys: pytest.Ca
     assert "selecting_layer_without_weights" not in {f["id"] for f in data["commands"][0]["findings"]}
     _, data = run_json(capsys, *words, "--hf-overrides.index_topk_pattern", "FSSS")
     assert "sharing_layer_with_weights" in {f["id"] for f in data["commands"][0]["findings"]}
+
+
+def test_a_config_is_linted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = {"architectures": ["GlmMoeDsaForCausalLM"], "n_routed_experts": 8, "num_experts_per_tok": 9}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    words = ["--rig", "sm90x8", "--release", "vllm==0.33.0", "--config", str(tmp_path / "config.json")]
+    code, data = run_json(capsys, *words, "--", "vllm", "serve", "/w", "-tp", "8")
+    assert code == 1
+    assert [f["id"] for f in data["commands"][0]["findings"] if f["level"] == "wrong"] == ["checkpoint_top_k"]
+
+
+def test_a_folder_is_linted_by_who_can_read_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "config.json").write_text('{"architectures": ["GlmMoeDsaForCausalLM"]}')
+    words = ["--json", "--rig", "sm90x8", "--release", "vllm==0.33.0", "--config", str(tmp_path)]
+    words += ["--", "vllm", "serve", "/w"]
+    seen: list[Path] = []
+
+    def lint(folder: Path) -> list[Remark]:
+        seen.append(folder)
+        fact = "a shard is cut off; the load stops. Remedy: download it anew"
+        return [Remark(level="error", kind="shard_size", where="checkpoint", subject="a", message=fact)]
+
+    assert main(words, lint) == 1
+    found = next(f for f in json.loads(capsys.readouterr().out)["commands"][0]["findings"] if f["level"] == "wrong")
+    assert (found["cause"], found["consequence"], found["remedy"]) == (
+        "a shard is cut off.",
+        "The load stops.",
+        "Download it anew.",
+    )
+    assert seen == [tmp_path]
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ CHECKS = (*read_book().checks, *read_book().computed.values())
 # Facts that only some lines have.
 SOMETIMES = {
     "chunk_rest",
+    "dcp_spans_all",
     "scratch_gib",
     "context_and_draft",
     "steps_plus_one",

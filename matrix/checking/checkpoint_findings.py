@@ -1,0 +1,45 @@
+"""The checkpoint linter's remarks as findings: what a checkpoint's files say against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from matrix.checking.finding import Finding
+from matrix.checking.rules import Decision, Level
+from matrix.preflight.verdict import Remark
+
+LEVELS: Final[Mapping[str, Level]] = {"error": "wrong", "unknown": "note", "warning": "risky", "note": "note"}
+# A config.json alone says nothing about files beside it, a fragment nothing about the keys that it leaves out.
+NEEDS_FILES: Final = frozenset({"missing_file", "tokenizer_class", "chat_template", "config", "index", "generation"})
+SHARING: Final = frozenset({"pattern", "indexer", "sharing"})
+
+
+def lint_config(config: Mapping[str, Any]) -> list[Remark]:
+    """What the linter says of a config.json alone."""
+    from matrix.preflight.checkpoint import CheckpointFiles, judge
+
+    return [remark for remark in judge(CheckpointFiles(config=config)) if remark.kind not in NEEDS_FILES]
+
+
+def tell_remarks(remarks: Iterable[Remark], told: frozenset[str]) -> Iterator[Finding]:
+    """Tell what the linter found, but for what `told` (ids of findings) says already of index sharing."""
+    ours = any(name.startswith(("pattern_", "sharing_", "selecting_")) for name in told)
+    for remark in remarks:
+        if not (ours and remark.kind in SHARING):
+            yield _finding(remark)
+
+
+def _finding(remark: Remark) -> Finding:
+    head, _, remedy = remark.message.partition(". Remedy: ")
+    cause, _, effect = head.partition("; ")
+    return Finding(
+        id=f"checkpoint_{remark.kind}",
+        level=LEVELS[remark.level],
+        subject=(f"checkpoint {remark.subject}",),
+        cause=f"{cause}.",
+        consequence=f"{effect[:1].upper()}{effect[1:]}." if effect else "",
+        remedy=f"{remedy[:1].upper()}{remedy[1:]}." if remedy else "",
+        decided_by=Decision(kind="arithmetic", fact="the checkpoint's files, held against each other", read=""),
+        sources=("matrix/preflight/checkpoints",),
+    )
