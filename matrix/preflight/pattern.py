@@ -49,11 +49,3 @@ def _problems(pattern: str, layers: int, counts: tuple[int, int], claim: tuple[i
     if claim is not None and claim != counts:
         found.append(f"claimed {claim[0]} F and {claim[1]} S, counted {counts[0]} F and {counts[1]} S")
     return found
-
-
-def from_indexer_types(types: Any) -> str | None:
-    """transformers' spelling (`["full", "shared", ...]`) as a pattern; None when it is something else."""
-    letters = {"full": FULL, "shared": SHARED}
-    if not isinstance(types, list) or any(entry not in letters for entry in types):
-        return None
-    return "".join(letters[entry] for entry in types)

@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from matrix.checking.sharing import read_sharing
 from matrix.preflight.checkpoint import Tensor, Tokenizer, facts, judge
 from matrix.preflight.checkpoints.geometry import SPELLINGS
 from matrix.preflight.checkpoints.quant_map import LISTS, METHODS
@@ -166,6 +167,21 @@ def test_a_frequency_always_begins_with_a_full_layer(layers: int, freq: int, off
     assert stated.letters[0] == "F"
     apart = [i for i, letter in enumerate(stated.letters) if letter == "F" and i >= offset]
     assert all(b - a == freq for a, b in pairwise(apart))
+
+
+@QUICK
+@given(FULL_LAYERS, st.integers(1, 9), st.integers(1, 9), st.sampled_from(["types", "pattern", "freq"]))
+def test_a_launch_line_and_a_checkpoint_are_read_alike(full: set[int], freq: int, offset: int, key: str) -> None:
+    spellings: dict[str, dict[str, Any]] = {
+        "types": {"indexer_types": types_of(full)},
+        "pattern": {"index_topk_pattern": pattern_of(full)},
+        "freq": {"index_topk_freq": freq, "index_skip_topk_offset": offset},
+    }
+    config = spellings[key]
+    read = read_sharing({"num_hidden_layers": LAYERS, **config})
+    assert read is not None
+    (stated,) = select_layers(config, LAYERS)
+    assert read.shared == {i for i, letter in enumerate(stated.letters) if letter == "S"}
 
 
 @QUICK

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix.preflight.pattern import from_indexer_types, lint
+from matrix.preflight.pattern import lint
 
 SEED_004 = "FFSFSSSFSSFFFSSSFFFSFSSSSSSFFSFFSFFSSFFFFFFSFFFFFSFFSSSSSSFSFFFSFSSSFSFFSFFSSS"
 
@@ -45,9 +45,3 @@ def test_the_counts_always_cover_the_trunk_letters(text: str, layers: int) -> No
     found = lint(text, layers)
     assert found.full + found.shared == min(len(text), layers)
     assert found.ok == (len(text) in (layers, layers + 1) and text.startswith("F"))
-
-
-def test_transformers_spelling_is_the_same_pattern() -> None:
-    assert from_indexer_types(["full", "shared"]) == "FS"
-    assert from_indexer_types(["full", "half"]) is None
-    assert from_indexer_types("FS") is None
