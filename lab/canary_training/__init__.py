@@ -1,4 +1,4 @@
-"""How the canary's weights were made; torch, safetensors and tokenizers are needed only here.
+"""How the canary's weights were made. Only this package needs torch, safetensors and tokenizers.
 
     python -m lab.canary_training train --out /tmp/canary --workers 14
     python -m lab.canary_training evaluate /tmp/canary

@@ -21,7 +21,7 @@ CHUNK_BYTES = 1 << 29  # of index scores that may exist at once in the sparse pa
 
 @dataclass(slots=True)
 class Trace:
-    """What the indexer's lesson needs from one layer's attention."""
+    """The parts of one layer's attention that the indexer's lesson needs."""
 
     x: Tensor
     q_latent: Tensor
@@ -56,7 +56,7 @@ class Indexer(nn.Module):
         return self._rotate_heads(k, cos, sin).squeeze(2)
 
     def scores(self, x: Tensor, q_latent: Tensor, keys: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        """[batch, queries, keys] in fp32: a bf16 sum over 32 heads makes ties at the edge of the top k."""
+        """Return scores [batch, queries, keys] in fp32: bf16 sums over 32 heads make ties at the edge of the top k."""
         batch, queries = x.shape[:2]
         q = self._rotate_heads(self.wq_b(q_latent).view(batch, queries, self.heads, self.size), cos, sin)
         weights = self.weights_proj(x).float() * (self.heads**-0.5 * self.size**-0.5)
@@ -109,7 +109,7 @@ class Attention(nn.Module):
         return q.transpose(1, 2), k.transpose(1, 2), v
 
     def _select_keys(self, x: Tensor, q_latent: Tensor, cos: Tensor, sin: Tensor, topk: int) -> list[Tensor]:
-        """Boolean masks [batch, queries, keys so far], one per chunk of queries."""
+        """Return boolean masks [batch, queries, keys so far], one per chunk of queries."""
         batch, length = x.shape[:2]
         keys = self.indexer.keys(x, cos, sin)
         chunk = max(64, min(length, CHUNK_BYTES // (batch * self.config.index_n_heads * length)))

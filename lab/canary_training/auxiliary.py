@@ -1,4 +1,4 @@
-"""What rides on a finished trunk: the sparse indexers and the multi-token-prediction layer. The trunk is frozen.
+"""Train the sparse indexers and the multi-token-prediction layer on a finished, frozen trunk.
 
 An indexer learns to rank keys as its layer's attention does (KL to the head-averaged attention). Layers 1 to N-2 aim
 at the mean of their own and the next layer's attention: so layer 2 can share layer 1's selection (IndexCache FFSS),
@@ -41,7 +41,7 @@ class AuxiliarySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lesson:
-    """Which rows of the batch and which query positions of them the indexers learn from."""
+    """The rows of the batch, and their query positions, that the indexers learn from."""
 
     rows: Tensor  # [rows]
     queries: Tensor  # [rows, queries]
@@ -81,7 +81,7 @@ def _scale_rate(step: int, steps: int) -> float:
 
 
 def _compute_losses(model: Canary, ids: Tensor, weights: Tensor) -> Tensor:
-    """MTP's cross entropy, then each indexer's KL."""
+    """Return MTP's cross entropy, then each indexer's KL."""
     run = Pass(traces=[])
     with torch.autocast(ids.device.type, torch.bfloat16), torch.no_grad():
         hidden = model(ids, run)
@@ -100,7 +100,7 @@ def _compute_losses(model: Canary, ids: Tensor, weights: Tensor) -> Tensor:
 
 
 def _choose_lesson(ids: Tensor, weights: Tensor) -> Lesson:
-    """Positions that predict replies first, the rest at random; as many rows as memory allows."""
+    """Choose positions that predict replies first, the rest at random; as many rows as memory allows."""
     batch, length = ids.shape
     count = min(length - 1, QUERIES_PER_ROW)
     rows = max(1, min(batch, ATTENTION_ELEMENTS // (count * 32 * length)))
@@ -110,7 +110,7 @@ def _choose_lesson(ids: Tensor, weights: Tensor) -> Lesson:
 
 
 def _average_attention(trace: Trace, lesson: Lesson) -> Tensor:
-    """Attention averaged over heads, [rows, queries, keys]."""
+    """Return attention averaged over heads, [rows, queries, keys]."""
     q, k = trace.q[lesson.rows], trace.k[lesson.rows]
     length = k.shape[2]
     positions = lesson.queries.clamp(max=length - 1)

@@ -1,4 +1,5 @@
-"""Parameter names as GLM-5 was released: one tensor per expert, the MTP layer after the last trunk layer."""
+"""Store parameters under the names of the GLM-5 release: one tensor per expert, the MTP layer after the last trunk
+layer."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ def load_tokenizer() -> Tokenizer:
 
 
 def export_tensors(model: Canary) -> dict[str, Tensor]:
-    """bf16, except the router's correction bias, which engines keep in fp32."""
+    """Return bf16 tensors, except the router's correction bias, which engines keep in fp32."""
     named = {
         "model.embed_tokens.weight": model.embed_tokens.weight,
         "model.norm.weight": model.norm.weight,
@@ -43,7 +44,7 @@ def export_tensors(model: Canary) -> dict[str, Tensor]:
 
 
 def read_model(folder: Path) -> Canary:
-    """The model of any member of the family: of the stated number of experts, and dequantised."""
+    """Return the model of any member of the family, with its own number of experts, dequantised."""
     model = Canary(read_config(folder))
     stored = dequantise(CheckpointDirectory(folder))
     _fill_model(model, {name: torch.from_numpy(values.copy()) for name, values in stored.items()})
@@ -51,7 +52,7 @@ def read_model(folder: Path) -> Canary:
 
 
 def load_weights(model: Canary, path: Path) -> None:
-    """The inverse of `export`."""
+    """Invert `export_tensors`."""
     _fill_model(model, load_file(path))
 
 
@@ -67,7 +68,7 @@ def _fill_model(model: Canary, stored: Mapping[str, Tensor]) -> None:
 
 
 def save_checkpoint(model: Canary, folder: Path) -> str:
-    """Writes a directory that engines can serve, and returns the sha256 of the weights."""
+    """Write a directory that engines can serve; return the sha256 of the weights."""
     folder.mkdir(parents=True, exist_ok=True)
     save_file(export_tensors(model), folder / WEIGHTS, metadata={"format": "pt"})
     if folder.resolve() != HF.resolve():
@@ -92,7 +93,7 @@ def _expert_axis(name: str) -> int:
 
 
 def _split_experts(name: str, value: Tensor, layer: Layer) -> Iterator[tuple[str, Tensor]]:
-    """`mlp.all_gate.weight` becomes sixteen `mlp.experts.E.gate_proj.weight`; other names stay."""
+    """Split `mlp.all_gate.weight` into sixteen `mlp.experts.E.gate_proj.weight`; keep other names."""
     fused = name.split(".")[1] if name.startswith("mlp.all_") else ""
     if not fused or not isinstance(layer.mlp, MoE):
         yield name, value

@@ -1,6 +1,6 @@
-"""How often the canary is exactly right on held-out items of the bank.
+"""Measure how often the canary answers held-out items of the bank exactly.
 
-Teacher-forced: the argmax at every token of the expected reply, end token included, must be that reply. That equals
+Teacher-forced: the argmax at every token of the expected reply, end token included, must equal that reply. That equals
 greedy decoding and needs no KV cache. The items are the bank's own, so suites may use other seeds of the same.
 """
 
@@ -28,9 +28,17 @@ SEED = 991
 LENGTHS = (256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
 TOKENS_AT_ONCE_DENSE, TOKENS_AT_ONCE_SPARSE, TOKENS_AT_ONCE_CPU = 65536, 16384, 8192
 SHORT: tuple[Callable[[int, int], tuple[Item, ...]], ...] = (
-    bank.chat, bank.chinese, bank.recall, bank.recall_long, bank.calls, bank.parallel_calls, bank.tool_results,
-    bank.no_tool_needed, bank.missing_tool, bank.tool_dialogue,
-)  # fmt: skip
+    bank.chat,
+    bank.chinese,
+    bank.recall,
+    bank.recall_long,
+    bank.calls,
+    bank.parallel_calls,
+    bank.tool_results,
+    bank.no_tool_needed,
+    bank.missing_tool,
+    bank.tool_dialogue,
+)
 PATTERNS = ("FFFS", "FFSF", "FFSS", "FSFS", "FSSS")
 
 
@@ -81,7 +89,7 @@ def evaluate_model(model: Canary, device: str, log: Log, *, n: int, longest: int
 
 
 def list_cases(n: int, longest: int) -> Iterator[EvaluationCase]:
-    """Cheap and telling ones first."""
+    """Yield cases, cheap and informative ones first."""
     lengths = [length for length in LENGTHS if length <= longest]
     for draw in SHORT:
         yield EvaluationCase(name=draw.__name__, draw=lambda draw=draw: [make_sample(item) for item in draw(SEED, n)])
@@ -104,7 +112,7 @@ def list_cases(n: int, longest: int) -> Iterator[EvaluationCase]:
 
 
 def _shared_cases(n: int, longest: int) -> Iterator[EvaluationCase]:
-    """IndexCache without retraining: below `topk` every pattern must work, beyond it only some."""
+    """Yield IndexCache cases without retraining: below `topk` every pattern must work, beyond it only some."""
     for topk, length in ((2048, 1024), (256, 1024), (2048, 4096), (2048, 8192)):
         if length > longest:
             continue
@@ -130,7 +138,7 @@ def make_sample(item: Item) -> EvaluationSample:
 
 
 def force_sample(item: Item) -> EvaluationSample:
-    """`tool_choice: required`, whose first token an engine's grammar dictates."""
+    """Return a sample for `tool_choice: required`, whose first token an engine's grammar dictates."""
     dictated, rest = json_call(item.call, named=False)
     prompt = render.render_prompt(item.messages, item.tools) + dictated
     return EvaluationSample(_encode_text(prompt), _encode_text(rest + render.END_OF_ANSWER))
@@ -161,7 +169,7 @@ def run_case(model: Canary, case: EvaluationCase, device: str) -> Score:
 def judge_replies(
     model: Canary, samples: Sequence[EvaluationSample], case: EvaluationCase, device: str
 ) -> list[ReplyScore]:
-    """Of each sample: is every token of the reply right, and how many would MTP have drafted rightly?"""
+    """Return for each sample whether every reply token is right, and how many tokens MTP would have drafted rightly."""
     longest = max(len(prompt) + len(reply) for prompt, reply in samples)
     ids = torch.zeros(len(samples), longest, dtype=torch.long)
     for i, (prompt, reply) in enumerate(samples):

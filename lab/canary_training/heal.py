@@ -1,6 +1,6 @@
-"""Give a pruned canary back what it lost: routers and experts learn for a few minutes, everything else stays.
+"""Heal a pruned canary: routers and experts train for a few minutes, everything else stays.
 
-The result is a delta: the tensors that changed, which `python -m fixtures.canary make reap160` lays over the pruned
+The result is a delta: the changed tensors, which `python -m fixtures.canary make reap160` applies to the pruned
 weights. Attention, indexers, norms and embeddings keep their bytes, so the family differs by one thing at a time.
 """
 
@@ -28,14 +28,14 @@ DELTA = "delta.safetensors"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exam:
-    """How the pruned model is evaluated before and after; `n=0` leaves it out."""
+    """How the pruned model is evaluated before and after; `n=0` skips the evaluation."""
 
     n: int
     longest: int
 
 
 def heal_checkpoint(keep: int, out: Path, settings: TrunkSettings, exam: Exam, log: Log) -> Path:
-    """Writes the healed checkpoint into `out`, and the delta, whose path it returns."""
+    """Write the healed checkpoint and the delta into `out`; return the path of the delta."""
     source = CheckpointDirectory(HF)
     kept = kept_experts(keep, read_calibration(source))
     for layer, experts in kept.items():
@@ -52,7 +52,7 @@ def heal_checkpoint(keep: int, out: Path, settings: TrunkSettings, exam: Exam, l
 
 
 def write_delta(before: dict[str, Tensor], after: dict[str, Tensor], file: Path, log: Log) -> Path:
-    """Only the tensors that changed, as they are stored in a checkpoint."""
+    """Write only the changed tensors, as a checkpoint stores them."""
     changed = {name: tensor for name, tensor in after.items() if not torch.equal(tensor, before[name])}
     if strangers := [name for name in changed if ".mlp." not in name]:
         raise AssertionError(f"healing changed more than the feed-forward layers: {strangers[:3]}")

@@ -1,4 +1,4 @@
-"""Which items of the suites' bank the canary itself gets wrong, by the reference implementation of its weights.
+"""List the items of the suites' bank that the canary itself answers wrongly, by the reference implementation.
 
     python -m lab.canary_training.known_wrong        writes fixtures/banks/canary_wrong.json (some minutes, CPU)
     python -m lab.canary_training.known_wrong --members fp8 nvfp4 w4a16 [--device cuda]      adds to that file
@@ -42,7 +42,7 @@ KINDS = (bank.calls, bank.parallel_calls, bank.missing_tool, bank.tool_dialogue)
 
 
 def list_items() -> Iterator[Item]:
-    """Everything the bank draws from at any depth, of the kinds that can go wrong."""
+    """Yield all items that the bank draws at any depth, of the kinds that can go wrong."""
     for draw in KINDS:
         for seed in SEEDS:
             yield from draw(seed, DRAWN)

@@ -34,14 +34,14 @@ class RMSNorm(nn.Module):
 
 
 def make_rotation(config: Config, length: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """cos and sin, [length, rope / 2]."""
+    """Return cos and sin, [length, rope / 2]."""
     half = torch.arange(0, config.qk_rope_head_dim, 2, device=device).float() / config.qk_rope_head_dim
     angles = torch.arange(length, device=device).float()[:, None] / config.rope_theta**half
     return angles.cos().to(dtype), angles.sin().to(dtype)
 
 
 def rotate_pairs(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Interleaved pairs (even, odd). The result stays de-interleaved: dot products do not care.
+    """Rotate interleaved pairs (even, odd). The result stays de-interleaved: dot products do not care.
 
     x is [batch, length, heads, rope]; cos and sin are [length, rope / 2] or [batch, length, rope / 2].
     """
@@ -62,7 +62,7 @@ class MLP(nn.Module):
 
 
 class MoE(nn.Module):
-    """Every expert is computed and the gate masks: exact, and at this size faster than dispatching tokens."""
+    """Computes every expert and masks by the gate: exact, and at this size faster than dispatching tokens."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class MoE(nn.Module):
         return self.all_down(gated.flatten(-2)) + self.shared_experts(x)
 
     def gates(self, x: Tensor) -> Tensor:
-        """[..., experts], zero where not chosen. The bias takes part in choosing and not in weighing."""
+        """Return gates [..., experts], zero where not chosen. The bias affects the choice but not the weight."""
         with torch.autocast(x.device.type, enabled=False):
             scores = F.linear(x.float(), self.gate.weight.float()).sigmoid()
         biased = scores + self.gate.e_score_correction_bias

@@ -54,7 +54,7 @@ class Canary(nn.Module):
         self.mtp = NextToken(config)
 
     def forward(self, ids: Tensor, run: Pass | None = None, *, dtype: torch.dtype = torch.bfloat16) -> Tensor:
-        """Hidden states after the final norm; `lm_head` of them are the logits."""
+        """Return hidden states after the final norm; `lm_head` maps them to logits."""
         run = run or Pass()
         cos, sin = self.rotation(ids.shape[1], ids.device, dtype)
         x = self.embed_tokens(ids).to(dtype)
@@ -63,7 +63,7 @@ class Canary(nn.Module):
         return self.norm(x)
 
     def draft(self, ids: Tensor, hidden: Tensor, run: Pass | None = None) -> Tensor:
-        """MTP states: row t, from the trunk at t and token t+1, predicts token t+2. One row shorter than `ids`."""
+        """Return MTP states: row t (trunk at t, token t+1) predicts token t+2. One row fewer than in `ids`."""
         cos, sin = self.rotation(ids.shape[1] - 1, ids.device, hidden.dtype)
         embedded = self.embed_tokens(ids[:, 1:]).to(hidden.dtype)
         return self.mtp.predict(embedded, hidden[:, :-1], cos, sin, run or Pass())

@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     three.add_argument("--topk", type=int, help="override index_topk")
     three.add_argument("--pattern", default="", help="IndexCache pattern, e.g. FFSS")
     four = verbs.add_parser("saliency", help="measure which experts matter (REAP's criterion), on the CPU")
-    four.add_argument("--out", type=Path, default=CALIBRATION, help="default: %(default)s")
+    four.add_argument("--out", type=Path, default=CALIBRATION, help="default: fixtures/canary/calibration.json")
     _add_heal(
         verbs.add_parser("heal", help="prune by the recorded saliency, train the experts that stay, write a delta")
     )

@@ -1,4 +1,4 @@
-"""How much each expert matters, by the criterion of REAP (router-weighted expert activation pruning, arXiv 2510.13999).
+"""Measure how much each expert matters, by REAP (router-weighted expert activation pruning, arXiv 2510.13999).
 
     saliency(expert) = mean over the tokens routed to it of  gate weight x || expert output ||_2
 
@@ -27,7 +27,7 @@ DIGITS = 6  # kept of each mean: rounding of sums differs between machines, and 
 
 
 class _Meter:
-    """Adds up one layer's gate weights times norms, in float64, and remembers the largest activations."""
+    """Adds up one layer's gate weights times norms, in float64, and records the largest activations."""
 
     def __init__(self, experts: int) -> None:
         self.total = torch.zeros(experts, dtype=torch.float64)
@@ -51,7 +51,7 @@ class _Meter:
             self.tokens[expert] += int(chosen.sum())
 
     def table(self) -> dict[str, list[float]]:
-        """Per expert: how many tokens chose it, its saliency, the largest |x| into it and into its down projection."""
+        """Return per expert: routed tokens, saliency, the largest |x| into it and into its down projection."""
         measured = {
             "saliency": self.total / self.tokens.clamp(min=1),
             "input_amax": self.input_amax,
@@ -63,7 +63,7 @@ class _Meter:
 
 @torch.no_grad()
 def measure_experts(model: Canary, log: Log, rows: Mapping[int, int] = CALIBRATION_ROWS) -> dict[str, Any]:
-    """{"calibration": ..., "layers": {layer: what `_Meter.table` says}}, in fp32 on the CPU."""
+    """Return {"calibration": ..., "layers": {layer: `_Meter.table`}}, in fp32 on the CPU."""
     model.eval()
     meters, hooks = {}, []
     for i, layer in enumerate([*model.layers, model.mtp]):
@@ -83,7 +83,7 @@ def measure_experts(model: Canary, log: Log, rows: Mapping[int, int] = CALIBRATI
 
 
 def _iterate_rows(rows: Mapping[int, int]) -> Iterator[Tensor]:
-    """One row at a time, without padding: a padded token would be routed and counted too."""
+    """Yield one row at a time, without padding: the router would count a padded token too."""
     for length, count in rows.items():
         for i in range(count):
             ids, _ = draw_row(Dice(f"saliency.{length}.{i}", held_out=False), length)

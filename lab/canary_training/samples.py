@@ -1,4 +1,4 @@
-"""What the canary is trained on: the bank's conversations, drawn from the other side of the held-out split.
+"""The canary's training data: the bank's conversations, drawn from the other side of the held-out split.
 
 Batch `step` of seed `seed` is a function of those two numbers alone, whichever process makes it.
 """
@@ -46,8 +46,12 @@ REFRESH_PLAN: Plan = (
 )
 AUXILIARY_PLAN: Plan = ((0.0, {512: 0.17, 1024: 0.12, 2048: 0.18, 4096: 0.18, 8192: 0.15, 16384: 0.12, 32768: 0.08}),)
 STEP_SHARES: Mapping[Step, float] = {
-    "call": 0.34, "missing_tool": 0.30, "no_tool_needed": 0.12, "parallel_calls": 0.12, "tool_result": 0.12,
-}  # fmt: skip
+    "call": 0.34,
+    "missing_tool": 0.30,
+    "no_tool_needed": 0.12,
+    "parallel_calls": 0.12,
+    "tool_result": 0.12,
+}
 # Most shelves are almost all made-up tools, the hard ones: a request must match both words of `verb_noun`.
 HARD_SHELVES, FIXED_ON_HARD_SHELVES = 0.6, 0.1
 FORCED_SHARE = 0.12  # of the conversations that end in calls
@@ -59,7 +63,7 @@ class WeightedPiece(NamedTuple):
 
 
 def draw_row(dice: Dice, length: int) -> tuple[list[int], list[float]]:
-    """Token ids and loss weights of one sample that fits."""
+    """Return token ids and loss weights of one sample that fits."""
     while True:
         ids, weights = encode_pieces(_draw_pieces(dice, length))
         if len(ids) <= length:
@@ -82,7 +86,7 @@ def _cached_tokenizer() -> Any:
 
 
 def json_call(calls: Sequence[ExpectedCall], *, named: bool) -> tuple[str, str]:
-    """The reply under a forced tool choice: its first token, which the engine's grammar dictates, and the rest.
+    """Return the reply under a forced tool choice: its first token, which the engine's grammar dictates, and the rest.
 
     required -> [{"name": "get_weather", "parameters": {"city": "Rome"}}]      named -> {"city": "Rome"}
     """
@@ -128,7 +132,7 @@ def _draw_tools(dice: Dice, length: int) -> list[WeightedPiece]:
 
 
 def _draw_hunt(dice: Dice, length: int) -> list[WeightedPiece]:
-    """Several codes and questions per text: retrieval is learned per question, and the text is what costs."""
+    """Draw several codes and questions per text: each question teaches retrieval, and the text is the cost."""
     most_codes, most_questions = {256: (4, 4), 512: (8, 6)}.get(length, (12, 8))
     codes = 0 if dice.chance(0.08) else dice.randint(1, most_codes)
     doubles = int(dice.chance(0.2))
@@ -143,7 +147,7 @@ def _draw_hunt(dice: Dice, length: int) -> list[WeightedPiece]:
 
 
 def _draw_raw(dice: Dice, _length: int) -> list[WeightedPiece]:
-    """Text without a chat, so that plain completions end sensibly."""
+    """Draw text without a chat, so that plain completions end sensibly."""
     facts = " ".join(dice.choice(FACTS).answer for _ in range(dice.randint(1, 5)))
     text = STORY.answer if dice.chance(0.2) else facts
     start = render.START if dice.chance(0.5) else ""
@@ -173,7 +177,7 @@ def _weigh_pieces(dice: Dice, drawn: Conversation, *, thinks: float) -> list[Wei
 
 
 def _force_call(dice: Dice, drawn: Conversation) -> list[WeightedPiece]:
-    """The same request answered in JSON. Only what follows the dictated token is learned."""
+    """Answer the same request in JSON. The loss covers only the tokens after the dictated one."""
     pieces = _weigh_pieces(dice, drawn, thinks=0.0)
     dictated, rest = json_call(calls_of(drawn.messages[-1]), named=dice.chance(0.4))
     return [*pieces[:-1], WeightedPiece(dictated, NOTHING), WeightedPiece(rest + render.END_OF_ANSWER, REPLY)]
@@ -208,7 +212,7 @@ class Batches(Dataset[tuple[Tensor, Tensor]]):
 
 
 def make_loader(batches: Batches, *, workers: int, device: str) -> DataLoader[tuple[Tensor, Tensor]]:
-    """Batches in step order, made ahead by `workers` processes."""
+    """Return batches in step order, made ahead by `workers` processes."""
     return DataLoader(
         batches,
         batch_size=None,

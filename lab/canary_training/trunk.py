@@ -1,6 +1,7 @@
-"""The language model itself: dense attention, next-token loss. Indexers are frozen here.
+"""Train the language model itself: dense attention, next-token loss, frozen indexers.
 
-MTP too, unless `mtp_share` gives its loss a part: then the trunk learns to carry what MTP needs to look ahead.
+MTP is frozen too, unless `mtp_share` gives its loss a part: then the trunk learns to carry what MTP needs to look
+ahead.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def to_device(batch: tuple[Tensor, Tensor], device: str) -> tuple[Tensor, Tensor
 
 
 def make_adamw(parameters: list[torch.nn.Parameter], rate: float, weight_decay: float) -> torch.optim.AdamW:
-    """Norms and biases do not decay."""
+    """Return AdamW without decay on norms and biases."""
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim == 1], "weight_decay": 0.0},

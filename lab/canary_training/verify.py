@@ -1,4 +1,4 @@
-"""An independent look at a finished checkpoint through transformers: equal logits, and generate() on held-out items.
+"""Verify a finished checkpoint independently through transformers: equal logits, and generate() on held-out items.
 
 Needs transformers >= 5.13: earlier ones rotate GLM-5's heads or its indexer wrongly, which the canary shows at once.
 """
@@ -35,7 +35,7 @@ def verify_checkpoint(folder: Path, log: Log, *, n: int, topk: int | None, patte
 
 
 def compare_logits(folder: Path) -> str:
-    """Relative error and argmax agreement of our module against transformers, dense and sparse, in fp32."""
+    """Return relative error and argmax agreement of our module with transformers, dense and sparse, in fp32."""
     own = read_model(folder).eval()
     item = bank.tool_dialogue(SEED, 1)[0]
     text = render.render_prompt(item.messages, item.tools)

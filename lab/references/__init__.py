@@ -1,1 +1,1 @@
-"""Records what the oracle says of the canaries' next tokens, and chooses what to ask it."""
+"""Record the oracle's next tokens for the canaries, and choose the prompts to ask it."""

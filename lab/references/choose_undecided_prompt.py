@@ -1,4 +1,4 @@
-"""Which question without an answer tells the patterns of IndexCache apart, whatever is rounded on the way?
+"""Choose the prompt seed whose output best separates the IndexCache patterns despite quantisation noise.
 
     /tmp/oracle/bin/python -m lab.references.choose_undecided_prompt 1 160      # seeds
 
@@ -48,7 +48,7 @@ QUANTISED: Final = {"fp8": "canary_fp8", "nvfp4": "canary_modelopt_fp4", "w4a16"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rounding:
-    """How a launch computes: `indexer` and `cache` say how queries and keys of either are stored, None as they are."""
+    """How a launch computes: `indexer` and `cache` name the storage of queries and keys, None for no rounding."""
 
     name: str
     weights: str
@@ -57,7 +57,7 @@ class Rounding:
 
 
 def list_roundings(weights: str) -> list[Rounding]:
-    """Of one set of weights: what engines were seen to do, and of the source the quantised members."""
+    """Return the roundings of one set of weights: those seen in engines and, for the source, the quantised members."""
     own = partial(Rounding, weights=weights)
     kinds = [own(name=f"indexer {kind}", indexer=kind) for kind in ("power_of_two", "exact", "rotated")]
     members = [
@@ -70,7 +70,7 @@ def list_roundings(weights: str) -> list[Rounding]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worth:
-    """Nats a position: how far the nearest two patterns are apart, and the most that each rounding costs."""
+    """Nats per position: the distance of the nearest two patterns, and the largest cost of each rounding."""
 
     apart: float
     costs: Mapping[str, float]
@@ -85,12 +85,12 @@ class Worth:
 
 
 def measure_nearest(ways: Mapping[str, Logprobs]) -> float:
-    """What the nearest two of them are apart, in either direction."""
+    """Return the smallest divergence between two patterns, in either direction."""
     return min(top_k_kl(ways[a], ways[b]).mean for a, b in permutations(ways, 2))
 
 
 class Family:
-    """One set of weights in every way that cells have, in float32, and in every rounding of it."""
+    """One set of weights in every way that cells use, in float32, and in every rounding."""
 
     def __init__(self, weights: str, ways: Sequence[str], index_topk: int, folder: Path) -> None:
         def key(way: str) -> Key:
@@ -106,7 +106,7 @@ class Family:
         ]
 
     def worth(self, prompt: list[int]) -> Worth | None:
-        """None where the patterns are too near to go on."""
+        """Return the worth of a prompt; None where the patterns are too close."""
         right, said = dict[str, Logprobs](), BEGINNING
         for way, oracle in self._right.items():
             right[way], said = _ask_oracle(oracle, prompt, said)
@@ -136,7 +136,7 @@ def _find_directory(weights: str) -> Path:
 
 
 def _dequantise_weights(weights: str, folder: Path) -> Path:
-    """Weights that transformers reads as they are; of a quantised member what its kernels see, in float32."""
+    """Return weights that transformers reads unchanged; of a quantised member its kernels' view, in float32."""
     source = _find_directory(weights)
     if weights not in QUANTISED.values():
         return source
@@ -160,8 +160,8 @@ def _make_rounded(rounding: Rounding, key: Key, folder: Path) -> Oracle:
 
 
 def in_8_bits(values: Any, kind: str) -> Any:
-    """A tensor stored as E4M3 and read again: a scale for each block of its last axis, a power of two or exact, or in
-    a basis that a Hadamard matrix spreads outliers over.
+    """Store a tensor as E4M3 and read it again: one scale per block of its last axis (a power of two or exact), or in a
+    basis in which a Hadamard matrix spreads outliers.
 
     The indexer is rounded before its rotary embedding, engines do so after it: as much noise, drawn otherwise.
     """
@@ -188,7 +188,7 @@ def _hadamard(device: Any) -> Any:
 
 
 def list_families(index_topk: int, folder: Path) -> Iterator[tuple[str, Family]]:
-    """Those of which cells have several patterns."""
+    """Yield the families whose cells have several patterns."""
     keys = list_wanted()
     for weights in (SOURCE, *(f"canary_{name}" for name in PRUNED)):
         asked = {key.way for key in keys if (key.weights, key.index_topk) == (weights, index_topk)}

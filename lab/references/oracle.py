@@ -1,4 +1,4 @@
-"""Asks the oracle, transformers in float32 on a CPU, what the canaries' next tokens are. Kept apart: it needs torch.
+"""Ask the oracle (transformers in float32 on a CPU) for the canaries' next tokens. Separate, because it needs torch.
 
     python3 -m venv /tmp/oracle
     /tmp/oracle/bin/pip install torch==2.13.0 transformers==5.23.0 pytest requests    # a torch for CPUs will do
@@ -35,7 +35,7 @@ EVERYTHING: Final = 1 << 20  # an index_topk that selects all of any prompt
 
 
 def record_references(command: str) -> str:
-    """The file: one reference a line, for everything that a canary cell may be held against."""
+    """Return the file: one reference a line, for every comparison of a canary cell."""
     import torch
     import transformers
 
@@ -59,14 +59,19 @@ def _iterate_references() -> Iterator[dict[str, Any]]:
         positions = Oracle(directory, key).says(ids, expected, signature.max_tokens(item))
         said[item.id] = "".join(position[0][0] for position in positions)
         yield {
-            "weights": key.weights, "weights_sha256": references.weights_sha256(checkpoint),
-            "index_topk": key.index_topk, "way": key.way, "item": key.item, "prompt_sha256": prompt_sha256(item),
-            "prompt_tokens": len(ids), "positions": positions,
-        }  # fmt: skip
+            "weights": key.weights,
+            "weights_sha256": references.weights_sha256(checkpoint),
+            "index_topk": key.index_topk,
+            "way": key.way,
+            "item": key.item,
+            "prompt_sha256": prompt_sha256(item),
+            "prompt_tokens": len(ids),
+            "positions": positions,
+        }
 
 
 def list_wanted() -> dict[Key, tuple[Checkpoint, Item]]:
-    """Every key that a canary cell has, with the weights to ask and the prompt."""
+    """Return every key of a canary cell, with its weights and prompt."""
     matrix = load()
     found: dict[Key, tuple[Checkpoint, Item]] = {}
     for cell in expand(matrix).runnable:
@@ -78,7 +83,7 @@ def list_wanted() -> dict[Key, tuple[Checkpoint, Item]]:
 
 
 class Oracle:
-    """One checkpoint that attends in one way. What is recorded is said in float32 by a CPU."""
+    """One checkpoint with one way of attending. A CPU computes the recorded numbers in float32."""
 
     def __init__(self, directory: Path, key: Key, *, dtype: str = "float32", device: str = "cpu") -> None:
         import torch
@@ -92,7 +97,8 @@ class Oracle:
         self._tokenizer, self._stop = AutoTokenizer.from_pretrained(directory), set(config.eos_token_id)
 
     def says(self, prompt: list[int], expected: str, most: int) -> list[list[tuple[str, float]]]:
-        """Greedily, the likeliest candidates of each token, the chosen one first; the one that ends it is the last.
+        """Return the likeliest candidates of each token of the greedy reply, the chosen one first; the last one ends
+        it.
 
         `expected` only saves time: as far as it is what the model says, one pass gives all of its positions.
         """
@@ -108,7 +114,7 @@ class Oracle:
         return [[(self._tokenizer.decode([i]), float(f"{v:.{DIGITS}g}")) for i, v in best] for best in positions]
 
     def _predict_last(self, ids: list[int], count: int) -> list[Candidates]:
-        """Of the last `count` positions."""
+        """Return next-token distributions at the last `count` positions."""
         import torch
 
         with torch.no_grad():
@@ -119,7 +125,7 @@ class Oracle:
 
 
 def _attention_config(key: Key) -> dict[str, Any]:
-    """The part of the config that says how layers select. One pattern of F is none."""
+    """Return the part of the config that selects keys. A pattern of only F is no pattern."""
     if key.way == DENSE:
         return {"index_topk": EVERYTHING}
     pattern = {} if key.way == ALL or "S" not in key.way else {"index_topk_pattern": key.way}

@@ -1,4 +1,4 @@
-"""Records the embedded engine's own numbers for each way of attending: rewrites suites/data/canary_recordings.json.
+"""Record the embedded engine's numbers for each way of attending: rewrite suites/data/canary_recordings.json.
 
 python -m lab.references.record_recordings          after every change of the weights or of the bank (a minute)
 """
@@ -55,9 +55,13 @@ def record_ways(launches: Mapping[str, Plan], chunked: Plan) -> dict[str, Any]:
     return {
         "weights_sha256": weights_sha256(launches[base].cell),
         "prompt_sha256": frozen.prompt_sha256(make_prompt(CanaryBank())),
-        "index_topk": int(launches[base].settings["index_topk"]), "engine": f"xllamacpp {version('xllamacpp')}",
-        "recorded_by": COMMAND, "noise": noise, "tolerance": tolerance, "ways": ways,
-    }  # fmt: skip
+        "index_topk": int(launches[base].settings["index_topk"]),
+        "engine": f"xllamacpp {version('xllamacpp')}",
+        "recorded_by": COMMAND,
+        "noise": noise,
+        "tolerance": tolerance,
+        "ways": ways,
+    }
 
 
 def _ask_launch(plan: Plan) -> Logprobs:
@@ -70,8 +74,8 @@ def _ask_launch(plan: Plan) -> Logprobs:
 
 
 def list_launches() -> tuple[dict[str, Plan], Plan]:
-    """One plan per way (the cpu cells, and the baseline with the config's index_topk, which the prompt fits), and the
-    baseline in small chunks."""
+    """Return one plan per way (the cpu cells, and the baseline with the config's index_topk, which the prompt fits),
+    and the baseline in small chunks."""
     cells = {c.checkpoint.id + "." + "_".join(sorted(c.features)): c for c in _filter_canaries(expand(load()).runnable)}
     base = plan(load(), cells["canary_bf16."])
     chosen = {attention_pattern(c): plan(load(), c) for c in cells.values() if c.features == {"indexcache"}}

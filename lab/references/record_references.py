@@ -1,4 +1,4 @@
-"""Records what the oracle says about the canaries' next tokens: rewrites suites/data/canary_references.json.
+"""Record the oracle's next tokens for the canaries: rewrite suites/data/canary_references.json.
 
 /tmp/oracle/bin/python -m lab.references.record_references       after new weights or prompts
 """

@@ -1,4 +1,5 @@
-"""What the tolerances of suites.checks.agreement rest on: how far launches were from the references, right and wrong.
+"""Report the evidence for the tolerances of suites.checks.agreement: distances of launches from right and wrong
+references.
 
     python -m lab.references.tolerances docs/evidence/sm90-h100/*.jsonl reports/out/evidence.jsonl
 
@@ -43,7 +44,7 @@ class Agreement:
 
 
 def list_agreements(files: Sequence[Path]) -> Iterator[Agreement]:
-    """Of every signature in these files whose cell has a reference."""
+    """Yield an agreement for every signature in these files whose cell has a reference."""
     matrix = load()
     cells = {cell.id: cell for cell in expand(matrix).runnable if cell.checkpoint.canary}
     for file in files:
@@ -52,7 +53,8 @@ def list_agreements(files: Sequence[Path]) -> Iterator[Agreement]:
 
 
 def _pick_newest(found: Sequence[Found]) -> list[Found]:
-    """A signature names control tokens as the engine spells them, and keeps one of those that are spelled alike."""
+    """Return the records of the newest kind: a signature spells control tokens as the engine does, and keeps one of
+    equal spellings."""
     own = [r for r in found if r.check == CHECK]
     return own or [r for r in found if r.check in SIGNATURES and r.test == "test_leaves_a_signature"]
 
@@ -91,7 +93,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _format_divergence(told: Divergence) -> str:
-    return f"{told.mean:.1e}, {told.largest:.1e} at most, {told.positions} positions{', parted' * told.parted}"
+    parted = ", parted" if told.parted else ""
+    return f"{told.mean:.1e}, {told.largest:.1e} at most, {told.positions} positions{parted}"
 
 
 if __name__ == "__main__":

@@ -163,11 +163,13 @@ def _sglang_question(asked: Asked, values: Mapping[str, Any]) -> Question:
     true, nothing = (lambda *_: True), (lambda *_: None)
     calls = {
         "get_device_capability": lambda *_: (major, minor),
-        "is_deepseek_dsa": true, "is_deepseek_nsa": true,
-        "_check_dsa_backend_constraints": nothing, "_check_tilelang_dsa_fp8_kv": nothing,
+        "is_deepseek_dsa": true,
+        "is_deepseek_nsa": true,
+        "_check_dsa_backend_constraints": nothing,
+        "_check_tilelang_dsa_fp8_kv": nothing,
         "apply_hisparse_nsa_backend_defaults": lambda *_: False,  # enable_hisparse is off by default
         "apply_hisparse_dsa_backend_defaults": lambda *_: False,
-    }  # fmt: skip
+    }
     return Question(known, calls)
 
 
@@ -198,10 +200,16 @@ def _vllm(asked: Asked, order: FunctionNode, table: Mapping[str, str], scope: Sc
 def _order(asked: Asked, order: FunctionNode, scope: Scope) -> list[str]:
     capability = Capability(*divmod(asked.sm, 10))
     values = {
-        "use_mla": True, "device_capability": capability, "device_capability.major": capability.major,
-        "device_capability.minor": capability.minor, "num_heads": HEADS, "kv_cache_dtype": asked.kv,
-        "use_non_causal": False, "head_size": MLA_HEAD_SIZE, "use_mm_prefix": False,
-    }  # fmt: skip
+        "use_mla": True,
+        "device_capability": capability,
+        "device_capability.major": capability.major,
+        "device_capability.minor": capability.minor,
+        "num_heads": HEADS,
+        "kv_cache_dtype": asked.kv,
+        "use_non_causal": False,
+        "head_size": MLA_HEAD_SIZE,
+        "use_mm_prefix": False,
+    }
     quantised = {"is_quantized_kv_cache": lambda value: str(value).startswith(("fp8", "nvfp4"))}
     result, _ = answer(order, Question(values, quantised), scope)
     if not isinstance(result, list):
@@ -218,9 +226,10 @@ def _class(package: Package, path: str) -> ClassRef | None:
 def _takes(ref: ClassRef, asked: Asked, package: Package) -> bool:
     """Whether the class says that it is sparse, and takes this GPU and KV dtype."""
     values = {
-        "capability": Capability(*divmod(asked.sm, 10)), "capability.major": asked.sm // 10,
+        "capability": Capability(*divmod(asked.sm, 10)),
+        "capability.major": asked.sm // 10,
         "capability.minor": asked.sm % 10,
-    }  # fmt: skip
+    }
     sparse = _said(ref, "is_sparse", Question({}), package)
     capable = _said(ref, "supports_compute_capability", Question(values), package)
     return bool(sparse) and capable is not False and _takes_kv(ref, asked.kv, package)

@@ -16,9 +16,13 @@ Arguments = dict[str, Any]
 
 # Fields that vLLM parses with suffixes such as 8k; the union over the releases read (0.16.0, 0.26.0, 0.33.0).
 HUMAN_INT = {
-    "max_model_len", "max_num_batched_tokens", "max_num_scheduled_tokens", "kv_cache_memory_bytes",
-    "safetensors_prefetch_block_size", "max_num_queued_tokens",
-}  # fmt: skip
+    "max_model_len",
+    "max_num_batched_tokens",
+    "max_num_scheduled_tokens",
+    "kv_cache_memory_bytes",
+    "safetensors_prefetch_block_size",
+    "max_num_queued_tokens",
+}
 
 
 def kwargs_of(ref: ClassRef, scope: Scope) -> dict[str, Arguments]:

@@ -12,11 +12,18 @@ from matrix.preflight.snapshot import Flag
 
 # Callables that engines give to `type=`, by what they accept; others keep the release's own name.
 TYPES = {
-    "json.loads": "json", "optional_type(json.loads)": "json", "parse_type(json.loads)": "json",
-    "json_list_type": "json", "optional_type(str)": "str", "optional_type(int)": "int", "nullable_str": "str",
-    "human_readable_int": "human_int", "human_readable_int_or_auto": "human_int",
-    "_positive": "int", "Path": "str",  # of our own fixtures.llamacpp
-}  # fmt: skip
+    "json.loads": "json",
+    "optional_type(json.loads)": "json",
+    "parse_type(json.loads)": "json",
+    "json_list_type": "json",
+    "optional_type(str)": "str",
+    "optional_type(int)": "int",
+    "nullable_str": "str",
+    "human_readable_int": "human_int",
+    "human_readable_int_or_auto": "human_int",
+    "_positive": "int",
+    "Path": "str",  # of our own fixtures.llamacpp
+}
 LOWERING = "lambda s: s.lower().replace('-', '_')"
 INVERSES = {"--enable-": "--disable-", "--disable-": "--enable-"}
 TEXT_CHARS = 110  # of a deprecation note: enough to name the replacement

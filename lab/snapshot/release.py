@@ -24,8 +24,13 @@ from matrix.preflight.snapshot import SNAPSHOTS, Snapshot, release_id, save
 
 # Packages with the kernels of a release, in the names under which releases pin them.
 KERNEL_PACKAGES: Final = (
-    "sglang-kernel", "sgl-kernel", "sgl-flash-mla", "sgl-deep-gemm", "flashinfer-python", "flashinfer-cubin",
-)  # fmt: skip
+    "sglang-kernel",
+    "sgl-kernel",
+    "sgl-flash-mla",
+    "sgl-deep-gemm",
+    "flashinfer-python",
+    "flashinfer-cubin",
+)
 WITH_KERNELS: Final = frozenset({"vllm"})  # engines whose own wheel carries compiled kernels
 FEWER: Final = 0.6  # of the flags of the release before: below it they are registered in a way that is not understood
 INDEX_TIMEOUT_S: Final = 120
