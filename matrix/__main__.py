@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from matrix.condition import FORMS
 from matrix.errors import ConfigError, Problem, nearest
+from matrix.facts.lint import lint_facts
 from matrix.known.lint import lint_known_failures
 from matrix.known.meeting import lint_sources
 from matrix.model import Cell, Form
@@ -170,6 +171,7 @@ def lint(matrix: Matrix, _: argparse.Namespace) -> int:
     problems = [_once(same) for same in places.values()]
     problems += lint_known_failures(matrix, datetime.now(UTC).date())
     problems += lint_sources(matrix)
+    problems += lint_facts(matrix)
     if problems:
         raise ConfigError(problems)
     for warning in warn_unpinned(matrix.releases.values()):

@@ -16,6 +16,7 @@ from matrix.checking.sharing import KEYS, Sharing, read_sharing
 from matrix.preflight import pattern
 
 INDEXER: Final = re.compile(r"layers\.(\d+)\.self_attn\.indexer\.")
+UNASKED: Final = ">=0.24,<0.34,!=0.25.*,!=0.26.*,!=0.27.*,!=0.28.*"  # fact vllm_pattern_over_indexer_weights
 
 
 def judge_sharing(facts: Mapping[str, Any], model: Model, settings: Settings) -> Iterator[Finding]:
@@ -121,8 +122,7 @@ def _too_late(facts: Mapping[str, Any], overrides: Mapping[str, Any], subject: s
     if not asked or facts["engine"] != "sglang" or "indexer_types" in overrides:
         return
     in_file = isinstance(facts["file_config"].get("indexer_types"), list)
-    filled = holds({"version": ">=0.5.22"}, facts) is True
-    if holds({"version": ">=0.5.20"}, facts) is True and (in_file or filled):
+    if holds({"version": ">=0.5.20"}, facts) is True:  # fact sglang_pattern_override_comes_too_late
         why = "config.json has it" if in_file else "the transformers that it pins fills it in while it reads the config"
         yield tell("override_comes_too_late", facts, f"{subject} {asked[0]}", line=line, key=asked[0], why=why)
 
@@ -135,7 +135,7 @@ def _against_weights(facts: Mapping[str, Any], model: Model, subject: str, line:
         return
     yield from _missing(facts, sharing, having, subject, line)
     extra = sorted(sharing.shared & having)
-    if extra and facts["engine"] == "vllm" and holds({"version": ">=0.29,<0.34"}, facts) is True:
+    if extra and facts["engine"] == "vllm" and holds({"version": UNASKED}, facts) is True:
         yield tell("sharing_layer_with_weights", facts, subject, line=line, layer=extra[0], by=sharing.by)
 
 

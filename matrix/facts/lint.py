@@ -1,49 +1,107 @@
 """Holds handwritten boundaries against the facts that decide them, over every release that has a snapshot.
 
-A rule, known failure or patch says `fact: ID` where it is about the releases in which the fact holds, and `fact: not
-ID` where it is about the others. With a `version` range the range must be exactly those releases (of the ones that are
-known); with a `release` that one must be among them.
+A rule, known failure or patch says `fact: ID` where it is about releases in which the fact holds, and `fact: not ID`
+where it is about the others; a check of checks.yaml says so as `decided_by: {named: ID}`. With a `version` range the
+range must be exactly those releases (a known failure's may be fewer); with a `release` that one must be among them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Final
 
+from matrix.checkout import CHECKOUT
 from matrix.errors import Problem, nearest
-from matrix.facts.evaluate import Verdict, evaluate, judge
+from matrix.facts.evaluate import Verdict, evaluate, judge, releases_of
 from matrix.facts.model import Fact, load_facts
-from matrix.model import Json, KnownFailure, Release, Rule
+from matrix.model import Json, Release
 from matrix.pins import with_prereleases
-from matrix.preflight.patch import Patch, patches
+from matrix.preflight.patch import patches
 from matrix.preflight.snapshot import snapshot_for
-from matrix.yaml.loaded import Loaded, Matrix
+from matrix.yaml import yamltext
+from matrix.yaml.loaded import Matrix
 
+CHECKS: Final = CHECKOUT / "matrix" / "checking" / "checks.yaml"
 NOT: Final = "not "
+SPARSE: Final = "GlmMoeDsaForCausalLM"
 SHOWN: Final = 3  # releases that a problem names
 
 
-def lint_facts(matrix: Matrix) -> list[Problem]:
-    """Every boundary that disagrees with the fact it names, every `dsa_sms` that disagrees with its snapshot."""
+def lint_facts(matrix: Matrix, checks: Path = CHECKS) -> list[Problem]:
+    """Every boundary that disagrees with the fact it names, and what a release's own file says against its snapshot."""
     facts = load_facts()
-    entries: tuple[Loaded[Rule] | Loaded[KnownFailure], ...] = (*matrix.rules, *matrix.known_failures)
+    entries = (*_of_matrix(matrix), *_of_patches(), *_of_checks(checks))
     found = [
-        Problem(e.file, e.lines.get(("fact",), e.line), f"{e.value.id}.fact", text)
-        for e in entries
-        if e.value.fact
-        for text in disagreements(e.value.fact, e.value.when, facts)
+        Problem(entry.file, entry.line, f"{entry.name}.fact", text)
+        for entry in entries
+        for text in disagreements(entry.fact, entry.when, facts, whole=entry.whole)
     ]
-    found += [
-        Problem(f"patches/{p.id}/patch.yaml", 0, f"{p.id}.fact", text)
-        for p in patches().values()
-        if p.fact
-        for text in disagreements(p.fact, p.applies_when, facts)
-    ]
-    return found + [p for r in matrix.releases.values() for p in _sparse(matrix, r, facts)]
+    found += _of_config_keys(checks)
+    return found + [p for r in matrix.releases.values() for p in _of_release_file(matrix, r, facts)]
 
 
-def disagreements(name: str, when: Mapping[str, Json], facts: Mapping[str, Fact]) -> Iterator[str]:
+@dataclass(frozen=True)
+class Bounded:
+    """A handwritten boundary. `whole`: it must have every release in which the fact holds, not only such releases."""
+
+    file: str
+    line: int
+    name: str
+    fact: str
+    when: Mapping[str, Json]
+    whole: bool = True
+
+
+def _of_matrix(matrix: Matrix) -> Iterator[Bounded]:
+    """Rules; and known failures, which may be about less than the fact: what was reported, on what was met."""
+    for rule in matrix.rules:
+        if rule.value.fact:
+            line = rule.lines.get(("fact",), rule.line)
+            yield Bounded(rule.file, line, rule.value.id, rule.value.fact, rule.value.when)
+    for known in matrix.known_failures:
+        if known.value.fact:
+            line = known.lines.get(("fact",), known.line)
+            yield Bounded(known.file, line, known.value.id, known.value.fact, known.value.when, whole=False)
+
+
+def _of_patches() -> Iterator[Bounded]:
+    for patch in patches().values():
+        if patch.fact:
+            yield Bounded(f"patches/{patch.id}/patch.yaml", 0, patch.id, patch.fact, patch.applies_when)
+
+
+def _of_checks(path: Path) -> Iterator[Bounded]:
+    """Entries of checks.yaml, which name their fact beside what was read for it."""
+    doc = yamltext.read(path, f"checking/{path.name}")
+    entries = doc.data.get("checks", ()) if isinstance(doc.data, dict) else ()
+    for index, entry in enumerate(entries):
+        named = entry["decided_by"].get("named", "")
+        if named:
+            line = doc.line(("checks", index, "decided_by", "named"))
+            yield Bounded(doc.name, line, entry["id"], named, entry["when"])
+
+
+def _of_config_keys(path: Path) -> Iterator[Problem]:
+    """Which spellings of index sharing a release reads, by the handwritten table and by its snapshot."""
+    doc = yamltext.read(path, f"checking/{path.name}")
+    table = doc.data.get("config_keys", ()) if isinstance(doc.data, dict) else ()
+    spellings = {key for entry in table for key in entry["reads"]}
+    for index, entry in enumerate(table):
+        spec = with_prereleases(entry["version"])
+        for snapshot in releases_of(entry["engine"]):
+            told = {key: snapshot.reads_key(SPARSE, key) for key in sorted(spellings)}
+            read = [key for key, reads in told.items() if reads]
+            if snapshot.version in spec and None not in told.values() and set(read) != set(entry["reads"]):
+                text = f"{snapshot.version} reads {', '.join(read) or 'none of them'}, not {', '.join(entry['reads'])}"
+                yield doc.problem(("config_keys", index), text)
+
+
+def disagreements(
+    name: str, when: Mapping[str, Json], facts: Mapping[str, Fact], *, whole: bool = True
+) -> Iterator[str]:
     """What is wrong with an entry's boundary, given the fact that it names."""
     fact = facts.get(name.removeprefix(NOT))
     if fact is None:
@@ -58,13 +116,11 @@ def disagreements(name: str, when: Mapping[str, Json], facts: Mapping[str, Fact]
         yield f"{fact.id} is about {fact.engine}, the entry about {when['engine']}"
         return
     spec = with_prereleases(str(when.get("version", "")))
-    verdicts = [v for v in _evaluated(fact.id) if v.answer.holds is not None]
-    yield from _differing(
-        [v for v in verdicts if (v.version in spec) and v.answer.holds is not wanted], fact, inside=True
-    )
-    yield from _differing(
-        [v for v in verdicts if v.version not in spec and v.answer.holds is wanted], fact, inside=False
-    )
+    told = [v for v in _evaluated(fact.id) if v.answer.holds is not None]
+    yield from _differing([v for v in told if v.version in spec and v.answer.holds is not wanted], fact, inside=True)
+    if whole:
+        out = [v for v in told if v.version not in spec and v.answer.holds is wanted]
+        yield from _differing(out, fact, inside=False)
 
 
 @cache
@@ -90,18 +146,19 @@ def _differing(verdicts: list[Verdict], fact: Fact, *, inside: bool) -> Iterator
     yield f"{names} {place}, and {fact.id} {holds} there: {verdicts[0].answer.why}"
 
 
-def _sparse(matrix: Matrix, release: Release, facts: Mapping[str, Fact]) -> Iterator[Problem]:
-    """`dsa_sms` is what the facts with `sms` say, GPU by GPU, where they can tell."""
+def _of_release_file(matrix: Matrix, release: Release, facts: Mapping[str, Fact]) -> Iterator[Problem]:
+    """`dsa_sms` and `features` are what the facts say that decide them, where they can tell."""
     snapshot = snapshot_for(release.id)
     if snapshot is None or not snapshot.complete:
         return
+    place = matrix.places.get(f"release:{release.id}", release.id).partition(":")[0]
     for fact in facts.values():
-        for sm in fact.sms if fact.engine == release.engine else ():
-            answer = judge(fact, snapshot, facts)
-            if answer.holds is not None and answer.holds is not (sm in release.dsa_sms):
-                place = matrix.places.get(f"release:{release.id}", release.id).partition(":")[0]
-                says = f"{fact.id} {'holds' if answer.holds else 'does not hold'}: {answer.why}"
-                yield Problem(place, 0, "dsa_sms", f"{release.dsa_sms} and sm{sm}: {says}")
-
-
-__all__ = ["Patch", "disagreements", "lint_facts"]
+        answer = judge(fact, snapshot, facts) if fact.engine == release.engine and (fact.sms or fact.feature) else None
+        if answer is None or answer.holds is None:
+            continue
+        says = f"{fact.id} {'holds' if answer.holds else 'does not hold'}: {answer.why}"
+        for sm in fact.sms:
+            if answer.holds is not (sm in release.dsa_sms):
+                yield Problem(place, 0, "dsa_sms", f"{list(release.dsa_sms)} and sm{sm}: {says}")
+        if fact.feature and answer.holds is not release.features.get(fact.feature, False):
+            yield Problem(place, 0, f"features.{fact.feature}", says)

@@ -43,6 +43,7 @@ class Fact:
     any: tuple[Mapping[str, Any], ...] = ()
     run: str = ""  # what was run to see it; nothing: expected, not run
     sms: tuple[int, ...] = ()  # of `dsa_sms`: the GPUs whose sparse attention it decides
+    feature: str = ""  # of a release's `features`: the one that it decides
 
     @property
     def predicates(self) -> tuple[Mapping[str, Any], ...]:

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
+from matrix.checkout import CHECKOUT
+from matrix.model import Excluded
 from matrix.planning.expand import expand, why_not
 from matrix.yaml.load import load
+from matrix.yaml.loaded import Matrix
 from tests.matrix.world import FILES, write
 
 
@@ -43,3 +48,50 @@ def test_a_format_names_the_gpus_that_can_load_it(tmp_path: Path) -> None:
     world = expand(load(write(tmp_path, {"axes/checkpoints/small.yaml": text})))
     why = next(e for c, e in world.excluded.items() if c.id == "sm120x4.toy_1.small.baseline")
     assert (why.status, why.reason) == ("INVALID_HW", "toy_1 loads fp8 weights on sm90, not on sm120")
+
+
+def sparse_release(tmp_path: Path, dsa_sms: str = "[90, 100]", recipe: str = "") -> Matrix:
+    """The real axes and one more release of SGLang, which has no kernels for sparse attention on SM120."""
+    root = tmp_path / "matrix"
+    shutil.copytree(CHECKOUT / "matrix", root, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    text = (root / "axes/engines/sglang/sglang_0_5_17.yaml").read_text(encoding="utf-8")
+    text = text.replace("0_5_17", "0_5_12").replace("0.5.17", "0.5.12")
+    text = re.sub(r"^dsa_sms: .*$", f"dsa_sms: {dsa_sms}", text, flags=re.MULTILINE)
+    (root / "axes/engines/sglang/sglang_0_5_12.yaml").write_text(text, encoding="utf-8")
+    if recipe:
+        (root / "recipes/named.yaml").write_text(recipe, encoding="utf-8")
+    return load(root)
+
+
+def reasons(matrix: Matrix, cell_id: str) -> list[Excluded]:
+    world = expand(matrix)
+    cell = next(c for c in (*world.runnable, *world.excluded) if c.id == cell_id)
+    return why_not(matrix, cell)
+
+
+SM120 = "sm120x8.sglang_0_5_12.glm51_nvfp4_lukealonso.baseline"
+
+
+def test_sparse_attention_without_kernels_is_excluded_and_dsa_sms_is_named(tmp_path: Path) -> None:
+    found = reasons(sparse_release(tmp_path), SM120)
+    assert [e.rule for e in found] == ["sparse_kernels_on_sm"]
+    assert "DSA" in found[0].reason and "sm120" in found[0].reason and "dsa_sms" in found[0].reason
+
+
+def test_the_same_release_runs_where_it_has_the_kernels(tmp_path: Path) -> None:
+    matrix = sparse_release(tmp_path)
+    assert not reasons(matrix, SM120.replace("sm120x8", "sm100x8"))
+    assert not reasons(sparse_release(tmp_path / "all", "[90, 100, 120]"), SM120)
+
+
+def test_a_launch_that_names_a_dense_backend_asks_for_no_sparse_kernels(tmp_path: Path) -> None:
+    recipe = """
+overlays:
+  - id: dense_exit
+    why: a test
+    source: a test
+    when: {release: sglang_0_5_12, sm: 120, gpus: 8, engine: sglang, fork: false}
+    args: {--attention-backend: BACKEND}
+"""
+    assert not reasons(sparse_release(tmp_path / "a", recipe=recipe.replace("BACKEND", "triton")), SM120)
+    assert reasons(sparse_release(tmp_path / "b", recipe=recipe.replace("BACKEND", "dsa")), SM120)
