@@ -67,12 +67,20 @@ def collect_facts(
     config = {**model.config, **overrides}
     facts["config"], facts["file_config"] = config, model.config
     facts["config_given"] = model.given
+    facts["keys_read"] = _keys_read(snapshot, str(config["architectures"][0]))
     _model(facts, model, config)
     derive(facts, read_book().derived)
     _pairs(facts)
     _layout(facts)
     _sharing(facts, config, command.engine)
     return facts
+
+
+def _keys_read(snapshot: Snapshot | None, architecture: str) -> frozenset[str]:
+    """Keys of config.json that the release's own text reads for this class; empty where that was not read."""
+    if snapshot is None:
+        return frozenset()
+    return snapshot.config_keys.get("*", frozenset()) | snapshot.config_keys.get(architecture, frozenset())
 
 
 def _pins(snapshot: Snapshot | None, installed: Mapping[str, str]) -> dict[str, str]:
@@ -251,7 +259,8 @@ def _layout(facts: dict[str, Any]) -> None:
 
 def _sharing(facts: dict[str, Any], config: Mapping[str, Any], engine: str) -> None:
     """Which layers share, as this release reads the config, and whether a pipeline stage begins on one."""
-    keys = tuple(facts.get("sharing_keys") or KEYS)
+    found = facts.get("sharing_keys")
+    keys = KEYS if found is None else tuple(found)
     sharing = read_sharing(config, keys) if facts["sparse"] is True else None
     if facts["overrides"] is UNKNOWN:
         facts.update(shares=UNKNOWN, stage_edges=UNKNOWN, indexer_layers=UNKNOWN, sharing_by=UNKNOWN)

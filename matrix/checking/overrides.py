@@ -32,6 +32,7 @@ def judge_sharing(facts: Mapping[str, Any], model: Model, settings: Settings) ->
     if facts.get("dsa"):
         yield from _patterns(facts, overrides, subject, line)
         yield from _too_late(facts, overrides, subject, line)
+        yield from _unseen(facts, entry, line)
         yield from _against_weights(facts, model, subject, line)
 
 
@@ -57,7 +58,7 @@ def _key(
             )
         return
     known = {*read_models()["known_keys"].split(), *map(str, facts["file_config"])}
-    if key in known:
+    if key in known or key in facts["keys_read"]:
         return
     close = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.75)
     hint = f"Did you mean {close[0]}?" if close else "Check the spelling, or drop it."
@@ -66,7 +67,7 @@ def _key(
 
 def _patterns(facts: Mapping[str, Any], overrides: Mapping[str, Any], subject: str, line: int) -> Iterator[Finding]:
     """The pattern that counts, and what else the config says about sharing."""
-    config, layers, keys = facts["config"], facts["layers"], tuple(facts.get("sharing_keys") or KEYS)
+    config, layers, keys = facts["config"], facts["layers"], _keys_read(facts)
     text = config.get("index_topk_pattern")
     if text is not None and "index_topk_pattern" in keys and isinstance(layers, int):
         found = pattern.lint(text, layers)
@@ -127,9 +128,27 @@ def _too_late(facts: Mapping[str, Any], overrides: Mapping[str, Any], subject: s
         yield tell("override_comes_too_late", facts, f"{subject} {asked[0]}", line=line, key=asked[0], why=why)
 
 
+def _unseen(facts: Mapping[str, Any], entry: Mapping[str, Any] | None, line: int) -> Iterator[Finding]:
+    """Sharing that the checkpoint's own config states, in a key that this release does not read."""
+    stated, read = read_sharing(facts["file_config"]), read_sharing(facts["config"], _keys_read(facts))
+    if entry is None or stated is None or read is None or facts["sparse"] is not True:
+        return
+    unseen = sorted(stated.shared - read.shared)
+    if unseen:
+        reads = ", ".join(entry["reads"]) or "no key of index sharing"
+        more = {"by": stated.by, "layer": unseen[0], "reads": reads, "basis": entry["source"]}
+        yield tell("sharing_that_the_release_does_not_see", {**facts, **more}, f"config.json {stated.by}", line=line)
+
+
+def _keys_read(facts: Mapping[str, Any]) -> tuple[str, ...]:
+    """The sharing keys that the release reads; all of them where nobody looked."""
+    keys = facts.get("sharing_keys")
+    return KEYS if keys is None else tuple(keys)
+
+
 def _against_weights(facts: Mapping[str, Any], model: Model, subject: str, line: int) -> Iterator[Finding]:
     """The layers that select, against the indexer weights that the checkpoint's index lists."""
-    sharing = read_sharing(facts["config"], tuple(facts.get("sharing_keys") or KEYS))
+    sharing = read_sharing(facts["config"], _keys_read(facts))
     having = {int(found[1]) for name in model.tensors if (found := INDEXER.search(name))}
     if sharing is None or not having or facts["sparse"] is not True:
         return
