@@ -66,6 +66,7 @@ generate: .venv/dev.stamp ## rewrite what is generated from axes and code: docs/
 	@$(PY) -m tests.suites.owing
 	@$(PY) -m ci.workflows
 	@$(PY) -m ci.reference
+	@$(PY) -m tests.faults.page
 
 lock: .venv/bin/uv ## re-resolve requirements/*.in into hashed locks
 	@cd requirements && for f in uv run dev; do ../.venv/bin/uv pip compile -q --python-version 3.11 --generate-hashes \

@@ -56,6 +56,12 @@ def load_preflight() -> Program:
     return Program(preflight.parser, preflight.main)
 
 
+def load_why() -> Program:
+    from cli.codes import why
+
+    return Program(why.parser, why.main)
+
+
 def load_check() -> Program:
     from matrix.checking import command
 

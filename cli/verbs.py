@@ -31,6 +31,14 @@ LOOK: Final = (
     _matrix("lint", "load and plan everything, report every problem at once", "lint"),
     Verb(
         "look",
+        "why",
+        "say what a status, rule, check, known failure or fault sees, and what to do",
+        "why XPASS",
+        NOTHING,
+        programs.load_why,
+    ),
+    Verb(
+        "look",
         "preflight",
         "judge plans by the pinned engine's own parser, without starting it",
         f"preflight {CELL}",

@@ -22,6 +22,11 @@ def make_page() -> str:
     return f"# Command line\n\n{verbs}\n## pytest\n\n{format_block(_pytest_options())}"
 
 
+def make_code_page(kind: str) -> str:
+    """The page of every code of a kind, as `glm-matrix why` prints it."""
+    return _run("cli", "why", "--markdown", kind)
+
+
 def _run(module: str, *words: str) -> str:
     """What a program of ours prints, in a process of its own."""
     done = subprocess.run(

@@ -1,0 +1,72 @@
+"""A code's page as data, and as text and Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from matrix.checkout import CHECKOUT
+from matrix.errors import ConfigError, Problem
+from matrix.yaml.structure import structure
+from matrix.yaml.yamltext import read
+
+Kind = Literal["statuses", "rules", "checks", "line-checks", "known-failures", "faults"]
+TITLES: Final[Mapping[Kind, str]] = {
+    "statuses": "Statuses",
+    "rules": "Rules that exclude combinations",
+    "checks": "Checks of replies and launches",
+    "line-checks": "Checks of your own launch line (`glm-matrix check`)",
+    "known-failures": "Known failures",
+    "faults": "Faults that the suites are held to",
+}
+PAGES: Final = CHECKOUT / "docs" / "reference" / "codes"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """The four parts of every page, as a YAML entry has them."""
+
+    sees: str
+    cannot_see: str
+    example: str
+    what_to_do: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """One page."""
+
+    id: str
+    kind: Kind
+    words: Words
+
+    def render(self) -> str:
+        """The page: four parts, always in this order."""
+        w = self.words
+        return (
+            f"## {self.id}\n\n- **What it sees:** {w.sees}\n- **What it cannot see:** {w.cannot_see}\n"
+            f"- **Example:** {w.example}\n- **What to do:** {w.what_to_do}\n"
+        )
+
+
+def read_words(path: Path) -> dict[str, Words]:
+    """The entries of a YAML file of words.
+
+    Raises:
+        ConfigError: it is no YAML, or an entry has not exactly the four parts.
+    """
+    document = read(path, path.relative_to(CHECKOUT).as_posix() if path.is_relative_to(CHECKOUT) else path.name)
+    problems: list[Problem] = list(document.problems)
+    entries = document.data if isinstance(document.data, dict) else {}
+    found = {str(name): structure(Words, document, data, (name,), problems) for name, data in entries.items()}
+    if problems:
+        raise ConfigError(problems)
+    return {name: words for name, words in found.items() if words is not None}
+
+
+def render_page(kind: Kind, codes: Iterable[Code]) -> str:
+    """All codes of a kind as one Markdown page."""
+    head = f"# {TITLES[kind]}\n\nAlso `glm-matrix why CODE`.\n"
+    return "\n".join([head, *(code.render() for code in codes)])
