@@ -16,6 +16,8 @@ from matrix.yaml.load import load
 
 STATUSES: Final = CHECKOUT / "matrix" / "judging" / "statuses.yaml"
 CHECKS: Final = CHECKOUT / "suites" / "checks" / "checks.yaml"
+COMPUTED: Final = "Found by computing, not by a condition."
+NAMED: Final = "Take the nearest valid word, which the finding names."
 UNSEEN: Final = {
     "run": "Other GPUs, releases and weight formats than those that were run: {cite}.",
     "wheel": "What the code does when it runs: it was read, not run ({cite}).",
@@ -90,12 +92,10 @@ def iterate_line_checks() -> Iterator[Code]:
     for check in (*book.checks, *book.computed.values()):
         decided = f"{check.decided_by.kind}: {check.decided_by.fact}"
         words = Words(
-            sees=f"{check.level}: {check.cause} {check.consequence}",
+            sees=f"{check.level}: {check.cause} {check.consequence}".rstrip(),
             cannot_see=f"What is not stated in the line, the config or the release. Decided by {decided}.",
-            example=f"A line where {_show_condition(check.when)}."
-            if check.when
-            else "Found by computing, not by a condition.",
-            what_to_do=check.remedy,
+            example=f"A line where {_show_condition(check.when)}." if check.when else COMPUTED,
+            what_to_do=NAMED if check.remedy == "{hint}" else check.remedy,
         )
         yield Code(id=check.id, kind="line-checks", words=words)
 

@@ -1,4 +1,4 @@
-"""`glm-matrix why CODE`: what a status, rule, check, known failure or fault sees, cannot see, an example, what to do."""
+"""`glm-matrix why CODE`: print what a status, rule, check, known failure or fault sees, and what to do."""
 
 from __future__ import annotations
 

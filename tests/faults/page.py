@@ -26,12 +26,12 @@ def _words(name: str) -> Words:
     does = fault.does if fault else name.replace("_", " ")
     family = fault.family if fault else defect.family if defect else ""
     kills = sorted({*(fault.kills if fault else ()), *(defect.kills if defect else ())})
-    where = [
-        room for room, has in (("the proxy in front of a healthy engine", fault), ("the stub engine", defect)) if has
-    ]
+    rooms = (("the proxy in front of a healthy engine", fault), ("the stub engine", defect))
+    where = [room for room, planted in rooms if planted]
+    red = ", ".join(f"`{name}`" for name in kills) or "nothing"
     unseen = fault.invisible if fault and fault.invisible else "Tests that are not named here stay green."
     return Words(
-        sees=f"A planted fault ({family}): {does}. It must turn red: {', '.join(f'`{k}`' for k in kills) or 'nothing'}.",
+        sees=f"A planted fault ({family}): {does}. It must turn red: {red}.",
         cannot_see=unseen,
         example=f"`make mutation` plants it in {' and in '.join(where)}.",
         what_to_do="A named test that stays green has a hole: mend its check before anything else.",
