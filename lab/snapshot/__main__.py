@@ -1,4 +1,4 @@
-"""`python -m matrix snapshot NAME==VERSION`: read a release out of its wheel and write what it says, as JSON.
+"""Read an engine release out of its wheel and write its snapshot as JSON (`python -m matrix snapshot NAME==VERSION`).
 
 Flags, environment variables, architectures, config keys, pins, the backends that it chooses by itself, and the kernels
 of its wheel and of the packages that it pins. Then it prints what changed since the release before. `--kernels` reads
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _one(requirement: str, options: argparse.Namespace) -> str:
-    """Read one release or package and write it; the text says what was found and where it stands."""
+    """Read one release or package and write its file; return a line with the findings and the path."""
     name, _, version = requirement.partition("==")
     start = time.monotonic()
     if options.kernels:
@@ -81,7 +81,7 @@ def _one(requirement: str, options: argparse.Namespace) -> str:
 
 
 def kernel_wheel(requirement: str, wheel: Path | None = None) -> KernelWheel:
-    """The GPU code of the given wheel, or of one that is downloaded and deleted afterwards."""
+    """Return the GPU code of the given wheel, or of one that is downloaded and deleted afterwards."""
     if wheel is not None:
         return kernels_of(wheel)
     with download_wheel(requirement) as path:

@@ -1,4 +1,4 @@
-"""SGLang's way from 0.5.17 on: fields annotated `A[type, Arg(...)]` become flags (arg_groups/arg_utils.py).
+"""Read SGLang's flags from 0.5.17 on: fields annotated `A[type, Arg(...)]` become flags (arg_groups/arg_utils.py).
 
 A field with neither `Arg(...)` nor a bare help string has no flag. From 0.5.23 the fields live in namespace classes.
 """
@@ -17,7 +17,7 @@ SCALARS = ("int", "float", "str")
 
 
 def namespace_classes(scope: Scope, folder: str) -> Iterator[ClassRef]:
-    """Classes of the field modules that carry `_NS_PATH`: their fields are ServerArgs' fields."""
+    """Yield the classes of the field modules that have `_NS_PATH`: their fields are ServerArgs' fields."""
     for name in scope.package.names(folder):
         module = scope.package.module(name)
         for node in module.tree.body if module else ():
@@ -27,7 +27,7 @@ def namespace_classes(scope: Scope, folder: str) -> Iterator[ClassRef]:
 
 
 def list_calls(ref: ClassRef, scope: Scope) -> Iterator[Call]:
-    """The `add_argument` call that each annotated field amounts to: option strings and keyword arguments."""
+    """Yield for each annotated field its equivalent `add_argument` call: option strings and keyword arguments."""
     for field in record_fields(ref, scope):
         metadata = _read_metadata(field.annotation)
         if metadata is not None and not _is_true(metadata.get("no_cli")):
@@ -35,7 +35,7 @@ def list_calls(ref: ClassRef, scope: Scope) -> Iterator[Call]:
 
 
 def _read_metadata(annotation: ast.expr) -> dict[str, ast.expr] | None:
-    """Keyword arguments of `Arg(...)`, or just the help text; None when the field declares no flag."""
+    """Return the keyword arguments of `Arg(...)`, or just the help text; None when the field declares no flag."""
     match annotation:
         case ast.Subscript(value=ast.Name(id="A" | "Annotated"), slice=ast.Tuple(elts=[_, *extras])):
             for extra in extras:

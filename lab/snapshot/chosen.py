@@ -1,4 +1,4 @@
-"""The sparse-attention backends that a release chooses by itself, per architecture, GPU and KV dtype.
+"""Derive the sparse-attention backends that a release chooses by itself, per architecture, GPU and KV dtype.
 
     "GlmMoeDsaForCausalLM sm120 fp8_e4m3": "flashinfer_sparse_mla, flashinfer_sparse_mla"    SGLang: prefill, decode
     "GlmMoeDsaForCausalLM sm120 auto": "FLASHINFER_MLA_SPARSE_SM120"                         vLLM: first that takes it
@@ -51,7 +51,7 @@ class Capability(NamedTuple):
 
 
 def sglang_backends(package: Package, flags: tuple[Flag, ...], architectures: Mapping[str, str]) -> dict[str, str]:
-    """Prefill and decode backend for each question.
+    """Return the prefill and decode backend for each question.
 
     Raises:
         NotFound: no function of a name that any release before gave to this decision.
@@ -65,7 +65,7 @@ def sglang_backends(package: Package, flags: tuple[Flag, ...], architectures: Ma
 
 
 def vllm_backends(package: Package, architectures: Mapping[str, str]) -> dict[str, str]:
-    """The first backend of the release's own order that takes sparse MLA of this GPU and KV dtype.
+    """Return the first backend of the release's own order that supports sparse MLA on this GPU and KV dtype.
 
     Raises:
         NotFound: no such order, or no table of the backends' classes.
@@ -106,7 +106,8 @@ def _function(package: Package, names: tuple[str, ...]) -> Found:
 
 
 def _defaults(flags: tuple[Flag, ...]) -> dict[str, Any]:
-    """Attribute -> default. A retired spelling of a flag has none (argparse.SUPPRESS); the first known one counts."""
+    """Return attribute -> default. A retired spelling of a flag has none (argparse.SUPPRESS); the first known one
+    counts."""
     found: dict[str, Any] = {}
     for flag in flags:
         value = _default(flag)
@@ -141,7 +142,7 @@ def _resolved_kv(asked: Asked, kv: Found, defaults: Mapping[str, Any]) -> str:
 
 
 def _side(side: str, result: Any, local: Mapping[str, Any]) -> str:
-    """What was decided for prefill or decode: in the returned table, or set on the arguments themselves."""
+    """Return the decision for prefill or decode: from the returned table, or from the changed arguments."""
     for name in ("dsa", "nsa"):
         key = f"{name}_{side}_backend"
         found = result.get(key) if isinstance(result, dict) else local.get(f"self.{key}")
@@ -174,7 +175,7 @@ def _sglang_question(asked: Asked, values: Mapping[str, Any]) -> Question:
 
 
 def _backend_classes(registry: Module) -> dict[str, str]:
-    """Member of AttentionBackendEnum -> dotted path of its class."""
+    """Return member of AttentionBackendEnum -> dotted path of its class."""
     found: dict[str, str] = {}
     for node in ast.walk(registry.tree):
         if isinstance(node, ast.ClassDef) and node.name == "AttentionBackendEnum":
@@ -224,7 +225,7 @@ def _class(package: Package, path: str) -> ClassRef | None:
 
 
 def _takes(ref: ClassRef, asked: Asked, package: Package) -> bool:
-    """Whether the class says that it is sparse, and takes this GPU and KV dtype."""
+    """Return whether the class is sparse and supports this GPU and KV dtype."""
     values = {
         "capability": Capability(*divmod(asked.sm, 10)),
         "capability.major": asked.sm // 10,
@@ -247,7 +248,8 @@ def _takes_kv(ref: ClassRef, kv: str, package: Package) -> bool:
 
 
 def _lists(listed: Any, kv: str) -> bool:
-    """Some releases rewrite a model's KV dtype before they ask (bfloat16 to auto, fp8 to fp8_ds_mla); not followed."""
+    """Return whether the class lists the KV dtype. Some releases rewrite a model's KV dtype first (bfloat16 to auto,
+    fp8 to fp8_ds_mla); such a case raises Undecided."""
     if not isinstance(listed, list) or not listed:
         return True
     rewritten = {"bfloat16": "auto", "fp8": "fp8_ds_mla"}.get(kv)
@@ -257,7 +259,7 @@ def _lists(listed: Any, kv: str) -> bool:
 
 
 def _said(ref: ClassRef, method: str, question: Question, package: Package) -> Any:
-    """What a class method answers, looked up through the bases; UNKNOWN where it cannot be followed."""
+    """Return the answer of a class method, looked up through the bases; UNKNOWN where it cannot be followed."""
     for part in _lineage(ref, package):
         for node in part.node.body:
             if isinstance(node, ast.FunctionDef) and node.name == method:

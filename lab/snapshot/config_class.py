@@ -1,4 +1,4 @@
-"""vLLM's way: a flag's argparse arguments are computed from a config dataclass field (engine/arg_utils.py, get_kwargs).
+"""Read vLLM's flags: argparse arguments computed from config dataclass fields (engine/arg_utils.py, get_kwargs).
 
 The rules below are vLLM's, in its order, restated over annotations instead of runtime types.
 A Literal beside `str` is only a hint to the reader there (metavar): it becomes `listed`, and any value passes.
@@ -26,7 +26,7 @@ HUMAN_INT = {
 
 
 def kwargs_of(ref: ClassRef, scope: Scope) -> dict[str, Arguments]:
-    """Argparse arguments of every field of a config class."""
+    """Return the argparse arguments of every field of a config class."""
     return {field.name: _field_kwargs(field, scope) for field in record_fields(ref, scope)}
 
 
@@ -78,13 +78,13 @@ def _collection_arguments(hint: Hint) -> Arguments:
 
 
 def _enum_values(hint: Hint, scope: Scope) -> list[str]:
-    """Member names: vLLM looks enum options up by name, upper-cased, after parsing."""
+    """Return member names: vLLM looks enum options up by name, upper-cased, after parsing."""
     assert hint.ref is not None
     return [member.name for member in list_members(hint.ref, scope)]
 
 
 def keys_of(hint: Hint, scope: Scope) -> Mapping[str, tuple[Any, ...] | None]:
-    """Keys that a JSON value of this class may have, each with its closed set of values where there is one."""
+    """Return the keys that a JSON value of this class may have, each with its closed set of values, if any."""
     assert hint.ref is not None
     keys: dict[str, tuple[Any, ...] | None] = {}
     for field in record_fields(hint.ref, scope):

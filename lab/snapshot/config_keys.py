@@ -1,4 +1,4 @@
-"""Keys of a checkpoint's config.json that a release reads: by all models ("*"), and by each architecture of the family.
+"""List the keys of config.json that a release reads: by all models ("*"), and by each architecture of the family.
 
     getattr(config, "index_topk_freq", 1)    config.index_topk    "x" in config    config.get("x")
 
@@ -39,7 +39,8 @@ OWNER_CHARS: Final = 40
 def read_keys(
     package: Package, *, prefix: str, models: tuple[str, ...], registered: Mapping[str, str]
 ) -> dict[str, frozenset[str]]:
-    """Scope -> keys. `models`: folders whose files serve single models; `registered`: each architecture's module."""
+    """Return scope -> keys. `models`: folders whose files serve single models; `registered`: each architecture's
+    module."""
     ours = [p for p in package.files if p.startswith(prefix) and p.endswith(".py") and not any(t in p for t in TESTS)]
     single = {p for p in ours if p.startswith(models) or CONFIG_CLASS.search(package.files[p])}
     outside = [p for p in ours if p not in single]
@@ -52,7 +53,7 @@ def read_keys(
 
 
 def _keys(package: Package, paths: Iterable[str]) -> set[str]:
-    """Keys that any of these files reads."""
+    """Return the keys that any of these files reads."""
     found = {word for path in paths for word in _words(package.files[path])}
     return {name for word in found if len(name := word.decode()) > 1 and name[0].islower()}
 
@@ -72,14 +73,14 @@ def _words(text: bytes) -> Iterator[bytes]:
 
 
 def _imported(package: Package, paths: Iterable[str]) -> set[str]:
-    """Files that these files import as modules of their own, by absolute name."""
+    """Return the files that these files import as modules of their own, by absolute name."""
     names = {name.decode() for path in paths for name in IMPORTS.findall(package.files[path])}
     stems = (name.replace(".", "/") for name in names)
     return {path for stem in stems if (path := f"{stem}.py") in package.files}
 
 
 def _reached(package: Package, name: str, within: set[str]) -> list[str]:
-    """Files among `within` that the module imports, directly or through each other, and its own package."""
+    """Return the files among `within` that the module imports, directly or through each other, and its own package."""
     folders = {str(PurePosixPath(path).parent) for path in within}
     waiting, seen = list(_own(package, name)), set[str]()
     while waiting:
@@ -91,7 +92,7 @@ def _reached(package: Package, name: str, within: set[str]) -> list[str]:
 
 
 def _own(package: Package, name: str) -> Iterator[Module]:
-    """The module; of a package, every module in it: a lazy `__init__` hides what it exports."""
+    """Return the module; of a package, every module in it: a lazy `__init__` hides its exports."""
     module = package.module(name)
     if module is None:
         return
@@ -102,7 +103,7 @@ def _own(package: Package, name: str) -> Iterator[Module]:
 
 
 def _imports(package: Package, module: Module, folders: set[str]) -> Iterator[Module]:
-    """Modules that it imports names from. Only those of `folders` are opened, since reading one costs a parse."""
+    """Return the modules from which it imports names. Open only those of `folders`: each costs a parse."""
     for node in ast.walk(module.tree):
         if not isinstance(node, ast.ImportFrom):
             continue

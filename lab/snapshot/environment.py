@@ -1,4 +1,4 @@
-"""Environment variables that a package reads: definitions of its own registry, and direct reads anywhere.
+"""List the environment variables that a package reads: its own registry, and direct reads anywhere.
 
     SGLANG_X = EnvBool(True)                       a field of sglang's Envs class
     environment_variables = {"VLLM_X": lambda: ..} vLLM's table
@@ -23,7 +23,7 @@ SKIPPED = ("/test/", "/tests/")
 
 
 def list_variables(package: Package, prefix: str) -> set[str]:
-    """Every name read under a folder of the package."""
+    """Return every name read under a folder of the package."""
     found: set[str] = set()
     for path, text in package.files.items():
         ours = path.startswith(prefix) and path.endswith(".py") and not any(part in path for part in SKIPPED)
@@ -34,7 +34,7 @@ def list_variables(package: Package, prefix: str) -> set[str]:
 
 
 def list_deprecated(module: Module | None) -> dict[str, str]:
-    """Old name -> advice, from sglang's `_print_deprecated_env(new, old)` and `_warn_deprecated_env_to_cli_flag`."""
+    """Return old name -> advice, from sglang's `_print_deprecated_env` and `_warn_deprecated_env_to_cli_flag`."""
     advice: dict[str, str] = {}
     for node in ast.walk(module.tree) if module else ():
         match node:
@@ -51,7 +51,7 @@ def list_deprecated(module: Module | None) -> dict[str, str]:
 
 
 def _find_reads(module: Module) -> Iterator[str]:
-    """Names that are read; of a file whose grammar is too new, every name that it quotes: none is called absent."""
+    """Yield the names that the module reads; of a file with a newer grammar, every quoted name (none is absent)."""
     if not module.tree.body:
         yield from QUOTED.findall(module.text)
     for node in ast.walk(module.tree):

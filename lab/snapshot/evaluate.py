@@ -1,4 +1,4 @@
-"""Constant expressions of somebody else's source, evaluated where that is certain and UNKNOWN where it is not.
+"""Evaluate constant expressions of foreign source where that is certain, and return UNKNOWN where it is not.
 
 Understands what engines write in parser code: literals, names through imports, `A + ["x"]`, `[*A, "x"]`,
 `list(D.keys())`, `sorted(...)`, `get_args(Literal[...])`, enum members, one-line comprehensions over them, and
@@ -18,7 +18,7 @@ DEPTH = 24  # nested names and calls; ends recursion through self-referring code
 
 
 class UnknownValue:
-    """The value that could not be read. Falsy on purpose: `value or fallback` reads well."""
+    """A value that could not be read. Falsy on purpose: `value or fallback` reads well."""
 
     def __bool__(self) -> bool:
         return False
@@ -48,7 +48,7 @@ class EnumMember:
 
 @dataclass(frozen=True, eq=False)
 class Scope:
-    """Where an expression stands: its package, its module and what surrounds it."""
+    """The context of an expression: its package, its module and its local names."""
 
     package: Package
     module: Module
@@ -60,7 +60,7 @@ class Scope:
 
 
 def evaluate_node(node: ast.AST | None, scope: Scope) -> Any:  # noqa: PLR0912 -- a flat table of node types
-    """The value of an expression, or UNKNOWN."""
+    """Return the value of an expression, or UNKNOWN."""
     if node is None or scope.depth <= 0:
         return UNKNOWN
     inner = scope.deeper()
@@ -95,7 +95,7 @@ def evaluate_node(node: ast.AST | None, scope: Scope) -> Any:  # noqa: PLR0912 -
 
 
 def list_members(ref: ClassRef, scope: Scope) -> list[EnumMember]:
-    """An enum's members in order; private names and methods are none."""
+    """Return an enum's members in order, without private names and methods."""
     here = replace(scope, module=ref.module, local={})
     return [
         EnumMember(target.id, evaluate_node(node.value, here))
@@ -111,7 +111,7 @@ def is_enum(ref: ClassRef) -> bool:
 
 
 def resolve_binding(package: Package, module: Module, node: ast.AST, scope: Scope) -> Any:
-    """The value behind a binding node found in `module`."""
+    """Return the value behind a binding node found in `module`."""
     here = replace(scope, module=module, local={})
     match node:
         case ast.ClassDef():
@@ -150,14 +150,14 @@ def _evaluate_sequence(node: ast.List | ast.Tuple | ast.Set, scope: Scope) -> An
 
 
 def _flatten_literal(values: Any) -> Any:
-    """A Literal inside a Literal is its values."""
+    """Replace a Literal inside a Literal by its values."""
     if values is UNKNOWN:
         return UNKNOWN
     return tuple(v for entry in values for v in (entry if isinstance(entry, tuple | list) else (entry,)))
 
 
 def _evaluate_mapping(node: ast.Dict, scope: Scope) -> Any:
-    """Keys must be known; values may be anything (classes, lambdas), so an UNKNOWN value stays in place."""
+    """Evaluate a dict. Its keys must be known; an UNKNOWN value (class, lambda) stays in place."""
     out: dict[Any, Any] = {}
     for key, value in zip(node.keys, node.values, strict=True):
         known = evaluate_node(value, scope)
@@ -201,7 +201,7 @@ def _class_attribute(ref: ClassRef, name: str, scope: Scope) -> Any:
 
 
 def _class_constants(ref: ClassRef) -> dict[str, Any]:
-    """Literal attributes, which later attributes of the same body may name: `ALL = [FULL, DISABLED]`."""
+    """Return literal attributes, which later attributes of the same body may name: `ALL = [FULL, DISABLED]`."""
     return {
         target.id: node.value.value
         for node in ref.node.body
@@ -239,7 +239,7 @@ def _evaluate_comprehension(node: ast.ListComp | ast.GeneratorExp | ast.SetComp,
 
 
 def _iterate_value(value: Any, scope: Scope) -> list[Any] | None:
-    """What a loop over the value yields; None when that is not known."""
+    """Return the values that a loop would yield; None when they are not known."""
     if isinstance(value, ClassRef) and is_enum(value):
         return list(list_members(value, scope))
     if isinstance(value, dict | list | tuple | set | frozenset):
@@ -278,7 +278,7 @@ def _pair_values(values: list[Any] | tuple[Any, ...]) -> Any:
 
 
 def _evaluate_return(function: Any, scope: Scope, name: str) -> Any:
-    """The last `return` of a package function without arguments, its own imports in scope."""
+    """Evaluate the last `return` of a package function without arguments, with its own imports in scope."""
     found = scope.package.find(scope.module, name)
     if not isinstance(function, ast.FunctionDef) or found is None:
         return UNKNOWN

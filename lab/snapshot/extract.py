@@ -1,4 +1,4 @@
-"""One release's snapshot: which modules of which engine hold what. The only file that knows engine folder names."""
+"""Build one release's snapshot from the modules of its engine. Only this file knows engine folder names."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FEWEST_FLAGS = 8
 
 
 def extract_snapshot(engine: str, version: str, wheel: Wheel) -> Snapshot:
-    """The snapshot of one wheel."""
+    """Return the snapshot of one wheel."""
     if engine not in ENGINES:
         raise HostError(f"no snapshot can be made of {engine!r}{nearest(engine, ENGINES)}")
     facts = ENGINES[engine](Package(wheel.members))
@@ -46,13 +46,13 @@ def extract_snapshot(engine: str, version: str, wheel: Wheel) -> Snapshot:
 
 
 def list_requirements(metadata: str) -> tuple[str, ...]:
-    """Requires-Dist lines of the plain install; extras are left out."""
+    """Return the Requires-Dist lines of the plain install, without extras."""
     lines = HeaderParser().parsestr(metadata).get_all("Requires-Dist") or []
     return tuple(sorted(line for line in lines if "extra ==" not in line and "extra==" not in line))
 
 
 def extract_sglang(package: Package) -> dict[str, Any]:
-    """SGLang: one ServerArgs; flags written out (0.5.10) or generated from annotated fields (0.5.17, 0.5.23)."""
+    """Read SGLang's ServerArgs: flags written out (0.5.10) or generated from annotated fields (0.5.17, 0.5.23)."""
     parts = Parts()
     flags = parts.add("flags", lambda: _sglang_flags(package))
     models = parts.add("architectures", lambda: registry.entry_classes(package, SGLANG_MODELS[0]))
@@ -80,7 +80,7 @@ def _sglang_fields(package: Package, ref: ClassRef) -> list[ClassRef]:
 
 
 def extract_vllm(package: Package) -> dict[str, Any]:
-    """vLLM: `make_arg_parser` registers the server's own flags, then the engine's from its config classes."""
+    """Read vLLM: `make_arg_parser` registers the server's own flags, then the engine's from its config classes."""
     parts = Parts()
     for kind, table in VLLM_PARSERS.items():
         parts.add(f"parsers {kind}", partial(_parser_names, package, table))
@@ -95,7 +95,7 @@ def extract_vllm(package: Package) -> dict[str, Any]:
 
 
 def _vllm_flags(package: Package) -> tuple[Flag, ...]:
-    """The server's parser; that of `run_batch` has the same name and no `FrontendArgs` of its own."""
+    """Read the server's parser; that of `run_batch` has the same name and no `FrontendArgs` of its own."""
     module = find_definition(package, "make_arg_parser", prefix="vllm/entrypoints/", needs=r"\bclass \w*FrontendArgs\b")
     inverse = re.compile(rb"^class EnableDisableAction\b", re.MULTILINE)
     registrar = Registrar(package, inverse_prefixes=any(package.search(inverse, "vllm/")))
@@ -113,7 +113,7 @@ def _parser_names(package: Package, table: str) -> tuple[str, ...]:
 
 
 def _plausible(flags: list[Flag], module: Module) -> tuple[Flag, ...]:
-    """A server has hundreds of flags; a handful means that they are registered in a way that is not understood."""
+    """Check the number of flags: a server has hundreds, and a handful means an unknown way of registering them."""
     if len(flags) < FEWEST_FLAGS:
         raise NotFound(f"{module.path} registers {len(flags)} flags in a way that is understood, expected hundreds")
     return _with_help(flags)
@@ -122,7 +122,7 @@ def _plausible(flags: list[Flag], module: Module) -> tuple[Flag, ...]:
 def _family(
     parts: Parts, package: Package, models: dict[str, str] | None, *, prefix: str, folders: tuple[str, ...]
 ) -> dict[str, Any]:
-    """What concerns single architectures: the module of each of the family, and the config keys that it reads."""
+    """Return the facts of single architectures: the module of each of the family, and the config keys that it reads."""
     registered = registry.family(models or {})
     facts = parts.facts()
     parsers = {kind: facts.pop(f"parsers {kind}") for kind in ("reasoning", "tool_call") if f"parsers {kind}" in facts}
@@ -136,12 +136,12 @@ def _family(
 
 
 def _named_parsers(flags: Sequence[Flag], named: Mapping[str, tuple[str, ...] | None]) -> list[Flag]:
-    """vLLM checks parser names against its registries after parsing; plugins may add to them."""
+    """Add parser names: vLLM checks them against its registries after parsing; plugins may add to them."""
     return [replace(flag, values=named[flag.dest]) if flag.dest in named else flag for flag in flags]
 
 
 def extract_transformers(package: Package) -> dict[str, Any]:
-    """Transformers: which model types and architectures exist; `transformers serve` is not modelled."""
+    """Read Transformers' model types and architectures; `transformers serve` is not modelled."""
     auto = "transformers.models.auto"
     types = registry.table_keys(package, f"{auto}.auto_mappings", "CONFIG_MAPPING_NAMES") or registry.table_keys(
         package, f"{auto}.configuration_auto", "CONFIG_MAPPING_NAMES"
@@ -151,7 +151,7 @@ def extract_transformers(package: Package) -> dict[str, Any]:
 
 
 def own_llamacpp(version: str) -> Snapshot:
-    """llama.cpp as this project starts it: the option set is ours, so its source is read instead of a wheel's."""
+    """Read llama.cpp's options from our own source instead of a wheel's: this project defines them."""
     files = {str(path.relative_to(CHECKOUT)): path.read_bytes() for path in sorted(CHECKOUT.glob("fixtures/**/*.py"))}
     package = Package(files)
     registrar = Registrar(package)
@@ -171,7 +171,7 @@ def own_llamacpp(version: str) -> Snapshot:
 
 
 def _with_help(flags: list[Flag]) -> tuple[Flag, ...]:
-    """argparse adds -h itself."""
+    """Add -h, as argparse itself does."""
     return (Flag(options=("-h", "--help"), dest="help", action="store_true"), *flags)
 
 

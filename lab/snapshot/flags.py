@@ -1,4 +1,4 @@
-"""Keyword arguments of one `add_argument` call -> Flag. Values are AST nodes, or plain where a dialect made them."""
+"""Convert the keyword arguments of one `add_argument` call to a Flag. Values are AST nodes or plain objects."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TEXT_CHARS = 110  # of a deprecation note: enough to name the replacement
 
 
 def flag_of(options: tuple[str, ...], keywords: Mapping[str, Any], scope: Scope, *, inverse_prefixes: bool) -> Flag:
-    """One flag. Choices that cannot be read are marked unknown, which forbids a verdict about its value."""
+    """Return one flag. Mark choices that cannot be read as unknown, which forbids a verdict about its value."""
     positional = not options[0].startswith("-")
     action, nargs = _read_action(keywords, scope)
     choices = _evaluate_value(keywords.get("choices"), scope)
@@ -54,7 +54,7 @@ def flag_of(options: tuple[str, ...], keywords: Mapping[str, Any], scope: Scope,
 
 
 def _list_options(options: tuple[str, ...], action: str, *, inverse_prefixes: bool) -> tuple[str, ...]:
-    """Option strings as the parser indexes them: BooleanOptionalAction adds `--no-x`."""
+    """Return option strings as the parser indexes them: BooleanOptionalAction adds `--no-x`."""
     if action != "bool_optional":
         return options
     negated = tuple("--no-" + option[2:] for option in options if option.startswith("--"))
@@ -68,7 +68,7 @@ def _list_options(options: tuple[str, ...], action: str, *, inverse_prefixes: bo
 
 
 def _read_action(keywords: Mapping[str, Any], scope: Scope) -> tuple[str, int | str | None]:
-    """Action and nargs. The retired-flag actions of SGLang take no value unless they say so."""
+    """Return action and nargs. The retired-flag actions of SGLang take no value unless they state one."""
     nargs = _evaluate_value(keywords.get("nargs"), scope)
     given = None if nargs is UNKNOWN else nargs
     text = _unparse_node(keywords.get("action"))
@@ -109,7 +109,7 @@ def _read_default(keywords: Mapping[str, Any], scope: Scope) -> str:
 
 
 def _read_deprecation(keywords: Mapping[str, Any], scope: Scope) -> str:
-    """What the release says when the flag is used: its replacement, its error or its help text."""
+    """Return the release's words on using the flag: its replacement, its error or its help text."""
     for key in ("new_flag", "error_message"):
         text = _evaluate_value(keywords.get(key), scope)
         if isinstance(text, str):

@@ -1,4 +1,4 @@
-"""Type annotations of somebody else's dataclasses, flattened: what a command-line generator would see in them."""
+"""Flatten type annotations of foreign dataclasses, as a command-line generator reads them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Hint:
 
 
 def flatten_annotation(node: ast.AST | None, scope: Scope) -> tuple[Hint, ...]:
-    """All alternatives of an annotation, aliases followed into the modules that define them."""
+    """Return all alternatives of an annotation; follow aliases into the modules that define them."""
     inner = scope.deeper()
     if node is None or scope.depth <= 0:
         return (Hint("other"),)
@@ -117,7 +117,7 @@ class RecordField:
 
 
 def record_fields(ref: ClassRef, scope: Scope) -> list[RecordField]:
-    """Fields in dataclass order: bases first, a redefinition keeps the first place."""
+    """Return fields in dataclass order: bases first, a redefinition keeps the first place."""
     found: dict[str, RecordField] = {}
     for base in ref.node.bases:
         target = evaluate_node(base, replace(scope.deeper(), module=ref.module, local={}))
@@ -138,7 +138,7 @@ def _own_fields(ref: ClassRef) -> Iterator[RecordField]:
 
 
 def default_text(node: ast.expr | None) -> str:
-    """A default as a person would write it; `Field(default=x)` and `field(default_factory=f)` are unpacked."""
+    """Return a default as a person would write it; unpack `Field(default=x)` and `field(default_factory=f)`."""
     if isinstance(node, ast.Call) and _last_name(node.func) in ("Field", "field"):
         for keyword in node.keywords:
             if keyword.arg in ("default", "default_factory"):

@@ -1,4 +1,4 @@
-"""Follow one function of somebody else's source for one question: this GPU, this KV dtype, everything else by default.
+"""Follow one function of foreign source for one question: this GPU, this KV dtype, everything else by default.
 
 Only what decides is understood: branches over known values, assignments, dicts that collect a decision, lists that are
 put together. A branch over anything unknown ends the question with `Undecided`, which names the condition: never guess.
@@ -33,23 +33,23 @@ COMPARE: Final[Mapping[type[ast.cmpop], Callable[[Any, Any], Any]]] = {
 
 
 class Undecided(Exception):
-    """What decides cannot be known statically; the text is the condition as it is written."""
+    """The deciding value cannot be known statically; the text is the condition from the source."""
 
 
 class Refused(Exception):
-    """The release raises for this question; the text is what it says, as far as it is constant."""
+    """The release raises for this question; the text is the constant part of its message."""
 
 
 @dataclass(frozen=True)
 class Symbol:
-    """A name that stands for itself, e.g. a member of an enum that nobody needs to look into."""
+    """A name without a value, e.g. a member of an enum that needs no evaluation."""
 
     name: str
 
 
 @dataclass
 class Question:
-    """What is known: values by the text of an expression (`view.kv_cache_dtype`), and functions by their name."""
+    """The known values by the text of an expression (`view.kv_cache_dtype`), and the known functions by name."""
 
     values: Mapping[str, Any]
     calls: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class _Return(Exception):
 
 
 def answer(function: FunctionNode, question: Question, scope: Scope) -> tuple[Any, dict[str, Any]]:
-    """What the function returns, and the values of its names at that point (attributes by their text, `self.x`).
+    """Return the function's result, and the values of its names at that point (attributes by their text, `self.x`).
 
     Raises:
         Undecided: a branch depends on something that is not known.
@@ -129,7 +129,7 @@ class _Run:
                 self.local[ast.unparse(target)] = value
 
     def effect(self, call: ast.Call) -> None:
-        """A call whose value nobody takes: lists grow, everything else (logging) does nothing."""
+        """Apply a call whose value is unused: lists grow, everything else (logging) does nothing."""
         match call:
             case ast.Call(func=ast.Attribute(value=owner, attr="append" | "insert" | "extend" as method), args=args):
                 target, values = self.value(owner), [self.value(a) for a in args]
@@ -169,7 +169,7 @@ class _Run:
                 return evaluate_node(node, self.scope)
 
     def logic(self, parts: Sequence[ast.expr], *, stop: bool) -> Any:
-        """`and` and `or` over three values: one part may settle it whatever the unknown others are."""
+        """Evaluate `and` and `or` over three values: one part may settle it despite unknown others."""
         found = [self.value(part) for part in parts]
         if any(value is not UNKNOWN and bool(value) is stop for value in found):
             return stop
@@ -225,7 +225,7 @@ class _Run:
 
 
 def _said(node: ast.expr | None) -> str:
-    """The constant words of an exception or message."""
+    """Return the constant words of an exception or message."""
     texts = (
         [n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)] if node else []
     )

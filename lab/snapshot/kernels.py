@@ -1,4 +1,4 @@
-"""A wheel on disk -> which GPU code its libraries carry. Each is unpacked to a temporary file: one has 1.1 GB."""
+"""List the GPU code in the libraries of a wheel. Each library is unpacked to a temporary file: one has 1.1 GB."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CUBIN = re.compile(r"(?i)sm_?\d{2,3}[af]?")
 
 
 def kernels_of(wheel: Path) -> KernelWheel:
-    """Every library with CUDA code.
+    """Return every library with CUDA code.
 
     Raises:
         HostError: no wheel, or a library whose fat binaries have another layout.
@@ -47,7 +47,7 @@ def kernels_of(wheel: Path) -> KernelWheel:
 
 
 def _sources(names: list[str]) -> dict[str, tuple[str, ...]]:
-    """GPU -> what is named for it among the kernel sources: a folder (`sparse_mla_sm120/`), or the file itself.
+    """Return GPU -> its kernel sources: a folder (`sparse_mla_sm120/`), or the file itself.
 
     CUTLASS's headers, which packages carry along, and generated instances are left out.
     """
@@ -62,7 +62,7 @@ def _sources(names: list[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _cubin(name: str) -> str:
-    """The GPU that a file of ready machine code is for, as its name says: `..._sm100f.cubin`."""
+    """Return the GPU of a file of ready machine code, from its name: `..._sm100f.cubin`."""
     found = CUBIN.search(name) if name.endswith(".cubin") else None
     return found[0].lower().replace("_", "") if found else ""
 

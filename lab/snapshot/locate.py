@@ -1,4 +1,4 @@
-"""Find what defines a name, in a layout that was not seen before; or say what was looked for, and leave it unread.
+"""Find the definition of a name in an unknown layout; otherwise state what was searched, and leave it unread.
 
 Names stay where folders move: vLLM's `make_arg_parser` lived in `entrypoints/openai`, in `entrypoints/launchers`
 (0.30.0 to 0.32.0) and in `entrypoints/common`, and was the same function each time.
@@ -17,18 +17,18 @@ from matrix.errors import MatrixError
 
 
 class NotFound(MatrixError):
-    """A part of the release that is not where its like was in any release before; the text says what was looked for."""
+    """A part of the release is not where any earlier release had it; the text says what was searched."""
 
 
 @dataclass
 class Parts:
-    """What was read of a release, and why the rest was not."""
+    """The parts read of a release, and the reasons for the unread ones."""
 
     read: dict[str, Any] = field(default_factory=dict)
     unread: dict[str, str] = field(default_factory=dict)
 
     def add(self, name: str, read: Callable[[], Any]) -> Any:
-        """Read one part. What is not found, or is found empty, is unread: nothing follows from its absence."""
+        """Read one part. A missing or empty part counts as unread: its absence proves nothing."""
         try:
             value = read()
         except NotFound as error:
@@ -41,12 +41,12 @@ class Parts:
         return value
 
     def facts(self) -> dict[str, Any]:
-        """Fields for `Snapshot`."""
+        """Return fields for `Snapshot`."""
         return {**self.read, "unread": self.unread}
 
 
 def find_definition(package: Package, name: str, *, prefix: str, needs: str = "") -> Module:
-    """The module under `prefix` that defines a function or class; of several, the one that most others import it from.
+    """Return the module under `prefix` that defines a function or class; of several, the one with most importers.
 
     `needs` is a regular expression that its text must also match.
 
@@ -62,7 +62,7 @@ def find_definition(package: Package, name: str, *, prefix: str, needs: str = ""
 
 
 def find_table(package: Package, name: str, *, prefix: str, rows: str = "") -> Module:
-    """The module under `prefix` whose top level assigns `name` (a pattern); of several, the one with most rows.
+    """Return the module under `prefix` whose top level assigns `name` (a pattern); of several, the one with most rows.
 
     Raises:
         NotFound: no module does.
@@ -75,7 +75,7 @@ def find_table(package: Package, name: str, *, prefix: str, rows: str = "") -> M
 
 
 def find_class(module: Module, name: str) -> ast.ClassDef:
-    """A class of the module's top level.
+    """Return a class of the module's top level.
 
     Raises:
         NotFound: the module has none of that name.
@@ -87,7 +87,7 @@ def find_class(module: Module, name: str) -> ast.ClassDef:
 
 
 def _importers(package: Package, module: Module, name: str, prefix: str) -> int:
-    """How many files import `name` from the module, by its absolute name."""
+    """Count the files that import `name` from the module by its absolute name."""
     pattern = re.compile(rf"from {re.escape(module.name)} import [^\n]*(\n[^)]*)?\b{name}\b".encode())
     return sum(1 for _ in _texts(package, pattern, prefix))
 

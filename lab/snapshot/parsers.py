@@ -1,4 +1,4 @@
-"""`add_argument` calls in somebody else's source -> Flag, by walking the functions that register them.
+"""Collect flags from `add_argument` calls in foreign source, by walking the functions that register them.
 
 A statement is either understood or skipped; a skipped one can only cost us a flag's detail, never invent one.
 Tables of keyword arguments (vLLM's `cache_kwargs = get_kwargs(CacheConfig)`) are followed through assignments,
@@ -39,14 +39,14 @@ class Registrar:
             self._run(found[1], Scope(self.package, found[0]))
 
     def method(self, ref: ClassRef, name: str, scope: Scope | None = None) -> None:
-        """Walk a method, looked up through the bases; `cls` is the class it was asked on."""
+        """Walk a method, looked up through the bases; `cls` is the class of the call."""
         owner = self._owner(ref, name)
         if owner is not None:
             local = {**(scope.local if scope else {}), "cls": ref}
             self._run(next(find_functions(owner.node, name)), Scope(self.package, owner.module, local))
 
     def calls_in(self, module: Module) -> None:
-        """Every `add_argument` call of a module, wherever it stands (small programs of our own)."""
+        """Walk every `add_argument` call of a module at any depth (small programs of our own)."""
         for node in ast.walk(module.tree):
             if isinstance(node, ast.Call) and _attribute_name(node) == "add_argument":
                 self._add(node, Scope(self.package, module))
@@ -95,7 +95,7 @@ class Registrar:
         scope.local[name] = table if table is not None else evaluate_node(value, scope)
 
     def _kwargs_table(self, value: ast.expr, scope: Scope) -> dict[str, Any] | None:
-        """`get_kwargs(Class)`, or one row of it."""
+        """Return the table of `get_kwargs(Class)`, or one row of it."""
         match value:
             case ast.Call(func=ast.Name(id="get_kwargs"), args=[argument]):
                 ref = evaluate_node(argument, scope)
@@ -107,7 +107,7 @@ class Registrar:
                 return None
 
     def _call(self, call: ast.Call, scope: Scope) -> bool:
-        """True when the call was one that registers flags or adjusts a table."""
+        """Return True when the call registers flags or adjusts a table."""
         match call.func:
             case ast.Attribute(attr="add_argument"):
                 self._add(call, scope)
@@ -154,7 +154,7 @@ class Registrar:
         self._register(tuple(options), keywords, scope)
 
     def _table(self, table: Any, scope: Scope) -> None:
-        """The loop that registers one flag per row of a keyword table."""
+        """Register one flag per row of a keyword table, as the release's loop does."""
         for name, keywords in table.items() if isinstance(table, dict) else ():
             extra = tuple(keywords.get("flags") or ())
             self._register((*extra, "--" + name.replace("_", "-")), keywords, scope)
@@ -168,7 +168,7 @@ def _attribute_name(call: ast.Call) -> str:
 
 
 def _find_row(target: ast.expr, scope: Scope) -> tuple[dict[Any, Any], Any] | None:
-    """The table and key that a subscript target names."""
+    """Return the table and key that a subscript target names."""
     if not isinstance(target, ast.Subscript):
         return None
     owner, key = evaluate_node(target.value, scope), evaluate_node(target.slice, scope)
@@ -185,7 +185,7 @@ def _store_value(target: ast.Subscript, value: ast.expr, scope: Scope) -> None:
 
 
 def _extend_value(target: ast.Subscript, value: ast.expr, scope: Scope) -> None:
-    """`table[flag]["choices"] += [...]`: an addition that cannot be read opens the set."""
+    """Apply `table[flag]["choices"] += [...]`: an unreadable addition makes the choices unknown."""
     row = _find_row(target, scope)
     if row and row[1] != "help":
         more = evaluate_node(value, scope)

@@ -14,7 +14,7 @@ REGISTERED = "registered:"  # "registered:GlmMoeDsaForCausalLM": the module that
 
 
 def probes(engine: str, files: Mapping[str, bytes], registered: Mapping[str, str]) -> dict[str, str]:
-    """Probe -> file:line of its first match or "" for none; and digests of the files that patches change."""
+    """Return probe -> file:line of its first match or "" for none, and digests of the files that patches change."""
     asked = text_probes(tuple(load_facts().values()), engine)
     found = {key: _first(where, pattern, files, registered) for key, (where, pattern) in sorted(asked.items())}
     return found | {f"{path} sha256": _digest(files.get(path)) for path in sorted(_patched(engine))}

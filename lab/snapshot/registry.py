@@ -1,4 +1,4 @@
-"""Architectures, model types and parser names that a release registers."""
+"""List the architectures, model types and parser names that a release registers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FAMILY = re.compile(r"GlmMoeDsa|Glm5|DeepseekV(32|4)|DeepSeekMTP|GlmMoeDsaMTP")
 
 
 def entry_classes(package: Package, folder: str) -> dict[str, str]:
-    """SGLang: every model module exports `EntryClass = X` or `[X, Y]`; architecture -> its module."""
+    """Return architecture -> module for SGLang, whose model modules export `EntryClass = X` or `[X, Y]`."""
     found: dict[str, str] = {}
     for name in package.names(folder):
         text = package.files.get(name.replace(".", "/") + ".py", b"")
@@ -27,7 +27,7 @@ def entry_classes(package: Package, folder: str) -> dict[str, str]:
 
 
 def model_tables(module: Module, package: Package, folder: str) -> dict[str, str]:
-    """vLLM: the rows of every `_..._MODELS` table, without the lists of what is no longer or never built in.
+    """Return the rows of every `_..._MODELS` table of vLLM, without the lists of removed or external models.
 
     Architecture -> its module: `("deepseek_v2", "Class")` is a module beside the registry, a dotted name is whole.
     """
@@ -41,7 +41,7 @@ def model_tables(module: Module, package: Package, folder: str) -> dict[str, str
 
 
 def family(registered: Mapping[str, str]) -> dict[str, str]:
-    """The architectures of the family of this project."""
+    """Return the architectures of this project's model family."""
     return {name: module for name, module in sorted(registered.items()) if FAMILY.match(name) and module}
 
 
@@ -51,14 +51,14 @@ def _module_of(row: Any, folder: str) -> str:
 
 
 def table_keys(package: Package, module_name: str, table: str) -> tuple[str, ...]:
-    """Keys of one dict (parser registries, transformers' name mappings); empty when the module has none."""
+    """Return the keys of one dict (parser registries, transformers' name mappings); empty without such a dict."""
     module = package.module(module_name)
     found = package.find(module, table) if module else None
     return tuple(_list_keys(found[1], Scope(package, found[0]))) if found else ()
 
 
 def table_values(package: Package, module_name: str, table: str) -> tuple[str, ...]:
-    """Values of one name-to-name dict, flattened where a value is a tuple of names."""
+    """Return the values of one name-to-name dict; flatten a tuple of names."""
     module = package.module(module_name)
     found = package.find(module, table) if module else None
     value = evaluate_node(getattr(found[1], "value", None), Scope(package, found[0])) if found else None
@@ -67,7 +67,7 @@ def table_values(package: Package, module_name: str, table: str) -> tuple[str, .
 
 
 def decorated_names(package: Package, folder: str, decorator: str) -> set[str]:
-    """Names given to a registering decorator: `@ToolParserManager.register_module("x")`."""
+    """Return the names given to a registering decorator: `@ToolParserManager.register_module("x")`."""
     found: set[str] = set()
     for name in package.names(folder):
         module = package.module(name)

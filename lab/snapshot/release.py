@@ -37,7 +37,7 @@ INDEX_TIMEOUT_S: Final = 120
 
 
 def read_release(engine: str, version: str, wheel: Path | None = None) -> Snapshot:
-    """The snapshot of a release, from the given wheel or from one that is downloaded and deleted afterwards.
+    """Return the snapshot of a release, from the given wheel or from one that is downloaded and deleted afterwards.
 
     Raises:
         HostError: no such engine, no wheel for it on the index.
@@ -55,7 +55,7 @@ def read_release(engine: str, version: str, wheel: Path | None = None) -> Snapsh
 
 
 def add_release(engine: str, version: str, wheel: Path | None = None) -> Snapshot:
-    """Write the release's snapshot and everything that it pins and that was not read before."""
+    """Write the release's snapshot and every unread package that it pins."""
     snapshot = hold_against_before(read_release(engine, version, wheel))
     for name, pinned in missing_pins(snapshot):
         if name == "transformers":
@@ -68,7 +68,7 @@ def add_release(engine: str, version: str, wheel: Path | None = None) -> Snapsho
 
 
 def hold_against_before(snapshot: Snapshot) -> Snapshot:
-    """The snapshot; flags that are far fewer than the release before had are unread, not gone."""
+    """Return the snapshot; treat far fewer flags than the release before as unread, not as removed."""
     before = release_before(snapshot)
     if before is None or not before.flags or len(snapshot.flags) >= FEWER * len(before.flags):
         return snapshot
@@ -78,13 +78,13 @@ def hold_against_before(snapshot: Snapshot) -> Snapshot:
 
 
 def release_before(snapshot: Snapshot) -> Snapshot | None:
-    """The newest older release of the engine that has a snapshot."""
+    """Return the newest older release of the engine that has a snapshot."""
     own = Version(snapshot.version)
     return next((s for s in reversed(releases_of(snapshot.engine)) if Version(s.version) < own), None)
 
 
 def missing_pins(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
-    """Pinned packages, name and version, that facts ask about and that nobody has read."""
+    """Return pinned packages, name and version, that facts need and that have no snapshot yet."""
     for name in (*KERNEL_PACKAGES, "transformers"):
         spec = snapshot.pins.get(name, "")
         version = spec.removeprefix("==")
@@ -100,7 +100,7 @@ def write_kernels(name: str, version: str, wheel: Path) -> Path:
 
 
 def newer_versions(engine: str) -> list[str]:
-    """Final versions on pip's index that are newer than every snapshot of the engine, oldest first.
+    """Return the final versions on pip's index that are newer than every snapshot of the engine, oldest first.
 
     Raises:
         HostError: the index cannot be asked.
@@ -123,7 +123,8 @@ def _version(text: str) -> Version | None:
 
 
 def axes_yaml(snapshot: Snapshot) -> str:
-    """The release's file under matrix/axes/engines/, as far as its wheel says; comments say where to look again."""
+    """Return the release's file under matrix/axes/engines/, as far as its wheel determines it, with comments on the
+    rest."""
     facts = load_facts().values()
     own = [f for f in facts if f.engine == snapshot.engine]
     held = {f.id: judge(f, snapshot, load_facts()).holds for f in own}
