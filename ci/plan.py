@@ -26,9 +26,9 @@ from matrix.errors import ConfigError
 from matrix.model import Cell, Rig
 from matrix.output import table as render
 from matrix.planning import select
-from matrix.planning.expand import expand
-from matrix.planning.plan import plan
-from matrix.yaml.load import load
+from matrix.planning.expand import expand_matrix
+from matrix.planning.plan import make_plan
+from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
 from reports.gate import policy
 
@@ -87,7 +87,7 @@ def group_by_launch(matrix: Matrix, cells: Iterable[Cell]) -> tuple[LaunchGroup,
     """Cells by fingerprint, in the order in which they should start."""
     found: dict[str, list[Cell]] = {}
     for cell in cells:
-        found.setdefault(plan(matrix, cell).fingerprint, []).append(cell)
+        found.setdefault(make_plan(matrix, cell).fingerprint, []).append(cell)
     groups = (LaunchGroup(fingerprint=f, rig=own[0].rig, cells=tuple(own)) for f, own in found.items())
     return tuple(sorted(groups, key=lambda g: (-g.rig.gpus, -len(g.cells))))
 
@@ -123,18 +123,18 @@ def select_cells(matrix: Matrix, args: argparse.Namespace) -> Sequence[Cell]:
     Raises:
         ConfigError: a mark, glob, rig or policy that does not exist.
     """
-    cells: Sequence[Cell] = expand(matrix).runnable
+    cells: Sequence[Cell] = expand_matrix(matrix).runnable
     if args.policy:
         wanted = {c.id for c in policy.expect_cells(*policy.load_policy(args.policy), matrix)}
         cells = [c for c in cells if c.id in wanted]
     if args.cells:
-        cells = select.by_globs(cells, args.cells)
+        cells = select.select_by_globs(cells, args.cells)
     if args.rig:
-        cells = select.by_rigs(matrix, cells, args.rig)
+        cells = select.select_by_rigs(matrix, cells, args.rig)
     if args.marks:
         select.check_words(args.marks, select.all_marks(matrix))
         keep = select.compile_expression(args.marks)
-        cells = [c for c in cells if keep(select.matcher(c))]
+        cells = [c for c in cells if keep(select.make_matcher(c))]
     return cells
 
 
@@ -151,7 +151,7 @@ def format_table(planned: Sequence[Job]) -> str:
     ]
     launches, cells = sum(len(j.groups) for j in planned), sum(len(j.cells) for j in planned)
     header = ("job", "GPUs", "launches", "cells", "at most, min", "runs on")
-    return f"{render.table(rows, header)}\n\n{len(planned)} jobs, {launches} launches, {cells} cells"
+    return f"{render.format_table(rows, header)}\n\n{len(planned)} jobs, {launches} launches, {cells} cells"
 
 
 def format_for_github(planned: Sequence[Job]) -> str:
@@ -174,7 +174,7 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     args = make_parser().parse_args(argv)
     try:
-        matrix = load()
+        matrix = load_matrix()
         served = runners.load_runners(matrix.rigs)
         groups = group_by_launch(matrix, select_cells(matrix, args))
     except ConfigError as error:

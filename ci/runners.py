@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from matrix.errors import ConfigError, Problem, nearest
+from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.yaml import yamltext
-from matrix.yaml.structure import structure
+from matrix.yaml.structure import structure_data
 
 FILE = Path(__file__).parent / "runners.yaml"
 NEEDED = ("labels", "host", "launch_timeout_min", "models")
@@ -42,9 +42,9 @@ def load_runners(rigs: Iterable[str], path: Path = FILE) -> Mapping[str, Runner]
     Raises:
         ConfigError: every problem of the file: unknown keys, rigs that do not exist, rigs without an entry.
     """
-    doc = yamltext.read(path, f"ci/{path.name}")
+    doc = yamltext.read_document(path, f"ci/{path.name}")
     problems = list(doc.problems)
-    found = None if problems else structure(RunnersFile, doc, doc.data, (), problems)
+    found = None if problems else structure_data(RunnersFile, doc, doc.data, (), problems)
     if isinstance(doc.data, dict):
         problems += _check_names(doc, tuple(rigs))
     if found is not None:
@@ -59,7 +59,7 @@ def _check_names(doc: yamltext.Document, rigs: tuple[str, ...]) -> Iterator[Prob
     named = list(entries) if isinstance(entries, dict) else []
     for rig in named:
         if rig not in rigs:
-            yield doc.problem(("runners", rig), f"no rig {rig!r}{nearest(str(rig), rigs)}")
+            yield doc.problem(("runners", rig), f"no rig {rig!r}{suggest_nearest(str(rig), rigs)}")
     for rig in rigs:
         if rig not in named:
             yield doc.problem(("runners",), f"no entry for rig {rig!r}: name its runner, or say `none: why`")

@@ -32,8 +32,8 @@ from ci.workflow_steps import (
     upload_step,
 )
 from matrix.checkout import CHECKOUT
-from matrix.planning.expand import expand
-from matrix.yaml.load import load
+from matrix.planning.expand import expand_matrix
+from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
 from reports.gate import policy
 
@@ -128,7 +128,7 @@ def gates_on_runners(matrix: Matrix, served: Mapping[str, Runner], folder: Path)
 
     def asks(path: Path) -> bool:
         wanted = {c.id for c in policy.expect_cells(*policy.load_policy(path), matrix)}
-        return any(c.id in wanted for c in expand(matrix).runnable if served[c.rig.id].serves)
+        return any(c.id in wanted for c in expand_matrix(matrix).runnable if served[c.rig.id].serves)
 
     return [p.stem for p in sorted(folder.glob("*.yaml")) if asks(p)]
 
@@ -150,7 +150,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _of_the_checkout() -> Files:
-    matrix = load()
+    matrix = load_matrix()
     return make_workflows(matrix, runners.load_runners(matrix.rigs))
 
 

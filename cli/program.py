@@ -10,7 +10,7 @@ from typing import Final, NoReturn
 
 from cli.verb import COMMAND
 from cli.verbs import VERBS
-from matrix.errors import ConfigError, HostError, MatrixError, nearest
+from matrix.errors import ConfigError, HostError, MatrixError, suggest_nearest
 from matrix.output.pipe import run_for_a_pipe
 
 BAD_INPUT: Final = 2
@@ -25,7 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _help(words[1:])
     name, *rest = words
     if name not in VERBS:
-        sys.stderr.write(f"{COMMAND}: no such verb {name!r}{nearest(name, VERBS)}\n{COMMAND} --help lists them all\n")
+        sys.stderr.write(
+            f"{COMMAND}: no such verb {name!r}{suggest_nearest(name, VERBS)}\n{COMMAND} --help lists them all\n"
+        )
         return BAD_INPUT
     return _run(name, rest)
 

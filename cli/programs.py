@@ -71,9 +71,9 @@ def load_check() -> Program:
 def _lint_folder(folder: Path) -> Sequence[Remark]:
     """The linter over a checkpoint's folder: read above the matrix, judged in it."""
     from fixtures.weights.checkpoint_files import read_checkpoint
-    from matrix.preflight.checkpoint import judge
+    from matrix.preflight.checkpoint import judge_checkpoint
 
-    return judge(read_checkpoint(folder))
+    return judge_checkpoint(read_checkpoint(folder))
 
 
 def load_facts() -> Program:

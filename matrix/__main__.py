@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from matrix.condition import FORMS
-from matrix.errors import ConfigError, Problem, nearest
+from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.facts.lint import lint_facts
 from matrix.known.lint import lint_known_failures
 from matrix.known.meeting import lint_sources
@@ -21,10 +21,10 @@ from matrix.output import script as shell
 from matrix.output import table as render
 from matrix.output.pipe import run_for_a_pipe
 from matrix.planning import select
-from matrix.planning.expand import expand, why_not, why_not_as_published
+from matrix.planning.expand import expand_matrix, list_exclusions, list_published_exclusions
 from matrix.planning.images import warn_unpinned
-from matrix.planning.plan import plan
-from matrix.yaml.load import load
+from matrix.planning.plan import make_plan
+from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
 
 CELL_HELP = "a cell's id, RIG.RELEASE.CHECKPOINT.FEATURES, runnable or not; see `glm-matrix list`"
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run_any_verb(words)
     args = parser().parse_args(words)
     try:
-        return VERBS[args.verb](load(), args)
+        return VERBS[args.verb](load_matrix(), args)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
@@ -76,26 +76,26 @@ def find(matrix: Matrix, cell_id: str) -> Cell:
     Raises:
         ConfigError: no combination of the axes has it.
     """
-    world = expand(matrix)
+    world = expand_matrix(matrix)
     for cell in (*world.runnable, *world.excluded):
         if cell.id == cell_id:
             return cell
-    hint = nearest(cell_id, (c.id for c in world.runnable))
+    hint = suggest_nearest(cell_id, (c.id for c in world.runnable))
     raise ConfigError([Problem("CELL", 0, "", f"no such cell {cell_id!r}{hint}")])
 
 
 def list_cells(matrix: Matrix, args: argparse.Namespace) -> int:
-    world = expand(matrix)
+    world = expand_matrix(matrix)
     chosen = chosen_cells(matrix, args)
     if args.json:
         print(_as_json(matrix, chosen, with_excluded=args.excluded))
         return 0
     runnable = [c for c in chosen if c not in world.excluded]
-    rows = [[c.id, plan(matrix, c).fingerprint, _problems(matrix, c)] for c in runnable]
-    print(render.table(rows, ("cell", "launch", "known failures")))
+    rows = [[c.id, make_plan(matrix, c).fingerprint, _problems(matrix, c)] for c in runnable]
+    print(render.format_table(rows, ("cell", "launch", "known failures")))
     if args.excluded:
         out_rows = [[c.id, e.status, e.reason] for c, e in world.excluded.items() if c in set(chosen)]
-        print("\n" + render.table(out_rows, ("not run", "status", "reason")))
+        print("\n" + render.format_table(out_rows, ("not run", "status", "reason")))
     excluded = sum(c in world.excluded for c in chosen)
     print(f"\n{len(runnable)} runnable cells in {len({r[1] for r in rows})} launches; {excluded} combinations excluded")
     return 0 if runnable else 1
@@ -103,11 +103,11 @@ def list_cells(matrix: Matrix, args: argparse.Namespace) -> int:
 
 def _as_json(matrix: Matrix, chosen: Sequence[Cell], *, with_excluded: bool) -> str:
     """The axes, the chosen cells with their plans (one per line), and what is excluded, counted by rule."""
-    excluded = {c: e for c in chosen if (e := expand(matrix).excluded.get(c))}
+    excluded = {c: e for c in chosen if (e := expand_matrix(matrix).excluded.get(c))}
     out = {
         "axes": {name: list(getattr(matrix, name)) for name in ("rigs", "releases", "checkpoints", "features")},
         "excluded": {"count": len(excluded), "by_rule": Counter(e.rule for e in excluded.values())},
-        "cells": [render.plan_json(plan(matrix, c)) for c in chosen if c not in excluded],
+        "cells": [render.plan_json(make_plan(matrix, c)) for c in chosen if c not in excluded],
     }
     if with_excluded:
         out["excluded_cells"] = [render.excluded_json(c, e) for c, e in excluded.items()]
@@ -115,16 +115,16 @@ def _as_json(matrix: Matrix, chosen: Sequence[Cell], *, with_excluded: bool) -> 
 
 
 def chosen_cells(matrix: Matrix, args: argparse.Namespace) -> list[Cell]:
-    world = expand(matrix)
+    world = expand_matrix(matrix)
     cells: list[Cell] = [*world.runnable, *world.excluded]
     if args.cells:
-        cells = select.by_globs(cells, args.cells)
+        cells = select.select_by_globs(cells, args.cells)
     if args.rig:
-        cells = select.by_rigs(matrix, cells, args.rig)
+        cells = select.select_by_rigs(matrix, cells, args.rig)
     if args.marks:
         select.check_words(args.marks, select.all_marks(matrix))
         keep = select.compile_expression(args.marks)
-        cells = [c for c in cells if keep(select.matcher(c))]
+        cells = [c for c in cells if keep(select.make_matcher(c))]
     return cells
 
 
@@ -134,8 +134,8 @@ def _problems(matrix: Matrix, cell: Cell) -> str:
 
 def show(matrix: Matrix, args: argparse.Namespace) -> int:
     cell = find(matrix, args.cell)
-    print(shell.render(plan(matrix, cell, _form(args))), end="")
-    if cell in expand(matrix).excluded:
+    print(shell.render_script(make_plan(matrix, cell, _form(args))), end="")
+    if cell in expand_matrix(matrix).excluded:
         print(f"# NOT RUN by the matrix: python -m matrix why-not {cell.id}")
     return 0
 
@@ -145,26 +145,30 @@ def _form(args: argparse.Namespace) -> Form:
 
 
 def explain(matrix: Matrix, args: argparse.Namespace) -> int:
-    print(render.explain(plan(matrix, find(matrix, args.cell), _form(args))))
+    print(render.explain_plan(make_plan(matrix, find(matrix, args.cell), _form(args))))
     return 0
 
 
 def why_not_cell(matrix: Matrix, args: argparse.Namespace) -> int:
     cell = find(matrix, args.cell)
-    reasons = why_not(matrix, cell)
-    print(render.chain(cell, reasons) if reasons else f"{cell.id} is runnable: python -m matrix show {cell.id}")
-    if not reasons and (published := why_not_as_published(matrix, cell)):
-        print(render.chain(cell, published, head="would not be run as published:"))
+    reasons = list_exclusions(matrix, cell)
+    print(
+        render.explain_exclusion(cell, reasons)
+        if reasons
+        else f"{cell.id} is runnable: python -m matrix show {cell.id}"
+    )
+    if not reasons and (published := list_published_exclusions(matrix, cell)):
+        print(render.explain_exclusion(cell, published, head="would not be run as published:"))
     return 0
 
 
 def lint(matrix: Matrix, _: argparse.Namespace) -> int:
-    world = expand(matrix)
+    world = expand_matrix(matrix)
     places: dict[tuple[str, int, str], list[Problem]] = {}
     for cell in world.runnable:
         for form in FORMS:
             try:
-                plan(matrix, cell, form)
+                make_plan(matrix, cell, form)
             except ConfigError as error:
                 for p in error.problems:
                     places.setdefault((p.file, p.line, p.where), []).append(p)
@@ -176,7 +180,7 @@ def lint(matrix: Matrix, _: argparse.Namespace) -> int:
         raise ConfigError(problems)
     for warning in warn_unpinned(matrix.releases.values()):
         print(f"warning: {warning}", file=sys.stderr)
-    launches = len({plan(matrix, c).fingerprint for c in world.runnable})
+    launches = len({make_plan(matrix, c).fingerprint for c in world.runnable})
     print(
         f"ok: {len(world)} combinations, {len(world.runnable)} runnable in {launches} launches,"
         f" {len(world.excluded)} excluded with a reason; {len(matrix.overlays)} overlays, {len(matrix.rules)} rules,"

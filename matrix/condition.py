@@ -18,7 +18,7 @@ from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from matrix.errors import nearest
+from matrix.errors import suggest_nearest
 from matrix.model import Form, Json
 from matrix.pins import Pins, find_pin_problems
 
@@ -26,9 +26,21 @@ Facts = Mapping[str, Json]
 Test = Callable[[Facts, str], bool]
 
 EQUAL_KEYS = (
-    "rig", "gpu", "sm", "gpus", "interconnect", "engine", "release", "fork",
-    "checkpoint", "family", "format", "experts", "mtp_layer", "canary",
-)  # fmt: skip
+    "rig",
+    "gpu",
+    "sm",
+    "gpus",
+    "interconnect",
+    "engine",
+    "release",
+    "fork",
+    "checkpoint",
+    "family",
+    "format",
+    "experts",
+    "mtp_layer",
+    "canary",
+)
 KEYS = (*EQUAL_KEYS, "version", "features", "without", "any_feature", "feature_count", "form", "pins")
 FORMS: tuple[Form, ...] = ("recommended", "published")
 NO_PINS = Pins()  # for conditions that never name a library
@@ -50,35 +62,35 @@ class Condition:
 
 
 def compile_condition(when: Mapping[str, Json], pins: Pins = NO_PINS) -> Condition:
-    """Turn a checked `when:` into a predicate. Call `problems` first: this trusts its input."""
-    weight = sum(len(_many(v)) if k in ("features", "without", "pins") else 1 for k, v in when.items())
+    """Turn a checked `when:` into a predicate. Call `find_condition_problems` first: this trusts its input."""
+    weight = sum(len(_as_tuple(v)) if k in ("features", "without", "pins") else 1 for k, v in when.items())
     in_order = sorted(when.items(), key=lambda pair: pair[0] == "pins")  # last: it may read the release's snapshot
-    return Condition(tuple(_test(k, v, pins) for k, v in in_order), weight, frozenset(when))
+    return Condition(tuple(_compile_test(k, v, pins) for k, v in in_order), weight, frozenset(when))
 
 
-def problems(
+def find_condition_problems(
     when: Mapping[str, Json], valid: Mapping[str, Iterable[Any]], pins: Pins = NO_PINS
 ) -> list[tuple[str, str]]:
     """(key, message) for every key and value that no cell can have; `valid` maps keys to their values."""
     found: list[tuple[str, str]] = []
     for key, value in when.items():
         if key not in KEYS:
-            found.append((key, f"unknown condition {key!r}{nearest(key, KEYS)}"))
+            found.append((key, f"unknown condition {key!r}{suggest_nearest(key, KEYS)}"))
         elif key == "version":
-            found += _version_problems(value)
+            found += _find_version_problems(value)
         elif key == "feature_count":
-            bad = [n for n in _many(value) if type(n) is not int or n < 1]
+            bad = [n for n in _as_tuple(value) if type(n) is not int or n < 1]
             found += [(key, f"expected a number of features from 1 on, got {n!r}") for n in bad]
         elif key == "pins":
             found += [(key, message) for message in find_pin_problems(value, pins)]
         elif key != "any_feature":
             known = set(valid.get("features" if key == "without" else key, ()))
-            bad = [v for v in _many(value) if known and v not in known]
-            found += [(key, f"no {key} is {v!r}{nearest(str(v), map(str, known))}") for v in bad]
+            bad = [v for v in _as_tuple(value) if known and v not in known]
+            found += [(key, f"no {key} is {v!r}{suggest_nearest(str(v), map(str, known))}") for v in bad]
     return found
 
 
-def _version_problems(value: Json) -> list[tuple[str, str]]:
+def _find_version_problems(value: Json) -> list[tuple[str, str]]:
     try:
         SpecifierSet(value if isinstance(value, str) else "")
     except InvalidSpecifier as error:
@@ -86,12 +98,12 @@ def _version_problems(value: Json) -> list[tuple[str, str]]:
     return [] if isinstance(value, str) else [("version", f"expected a string like '<0.5.12', got {value!r}")]
 
 
-def _many(value: Json) -> tuple[Any, ...]:
+def _as_tuple(value: Json) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, (list, tuple, set, frozenset)) else (value,)
 
 
-def _test(key: str, value: Json, pins: Pins) -> Test:
-    values = frozenset(_many(value)) if key not in ("version", "pins") else frozenset()
+def _compile_test(key: str, value: Json, pins: Pins) -> Test:
+    values = frozenset(_as_tuple(value)) if key not in ("version", "pins") else frozenset()
     match key:
         case "version":
             matches = cache(SpecifierSet(value, prereleases=True).contains)  # few releases, thousands of cells

@@ -119,7 +119,7 @@ def find_launch_error(error: BaseException | None) -> MatrixError | None:
     return next((e for e in iterate_causes(error) if isinstance(e, MatrixError) and e.at), None)
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def suggest_nearest(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?`, or the list of valid words when nothing is close.
 
     >>> nearest("sm12O", ["sm120", "sm90"])

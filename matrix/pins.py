@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from matrix.errors import nearest
+from matrix.errors import suggest_nearest
 
 Pinned = Mapping[str, SpecifierSet]  # library, normalised -> the versions that the release allows
 HOST: Final = {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "x86_64", "extra": ""}
@@ -91,7 +91,7 @@ def find_pin_problems(value: object, pins: Pins) -> Iterator[str]:
         return
     for library, wanted in value.items():
         if canonicalize_name(str(library)) not in pins.libraries:
-            yield f"no release pins a library {library!r}{nearest(str(library), pins.libraries)}"
+            yield f"no release pins a library {library!r}{suggest_nearest(str(library), pins.libraries)}"
         try:
             if not isinstance(wanted, str) or not SpecifierSet(wanted):
                 yield f"expected a specifier like '>=0.6.18,<0.7' for {library!r}, got {wanted!r}"

@@ -98,7 +98,7 @@ KINDS: Final[Mapping[str, str]] = {
     "numbers": "reference.kl: NOT OK\n  got:      1.2e-05 in 15 positions",
     "speed": "throughput.not_slower.median_tpot_ms: NOT OK 0.4 of the baseline\n  got:      0.4",
     "drafts": "mtp.accepted: NOT OK\n  got:      0.0",
-}  # fmt: skip
+}
 
 
 # What any check may say of any reply, beside or instead of what it is about. An entry that fits several excuses what
@@ -172,26 +172,26 @@ def remove_echoes(text: str, *, words: Iterable[str], flags: Sequence[str]) -> s
     """
     for word in sorted(filter(None, words), key=len, reverse=True):
         text = text.replace(word, "")
-    names = {_plain(f.partition("=")[0]) for f in flags if f.startswith("-")} - {""}
+    names = {_normalise_spelling(f.partition("=")[0]) for f in flags if f.startswith("-")} - {""}
     least = max(LEAST_FLAGS, ceil(len(names) / 2))
-    settings = set(_settings(flags))
+    settings = set(_iterate_settings(flags))
     kept = (line for line in text[-SEARCHED_CHARS:].split("\n") if not _is_echo(line, names, least, settings))
     return "\n".join(kept)
 
 
-def _settings(flags: Sequence[str]) -> Iterator[str]:
+def _iterate_settings(flags: Sequence[str]) -> Iterator[str]:
     for flag, value in pairwise([*flags, ""]):
         if flag.startswith("-"):
-            yield _plain(f"{flag} {value}" if "=" not in flag and not value.startswith("-") else flag)
+            yield _normalise_spelling(f"{flag} {value}" if "=" not in flag and not value.startswith("-") else flag)
 
 
 def _is_echo(line: str, names: set[str], least: int, settings: set[str]) -> bool:
-    said = _plain(line)
+    said = _normalise_spelling(line)
     words = said.split()
     return (said in settings and len(words) > 1) or len(names.intersection(words)) >= least
 
 
-def _plain(text: str) -> str:
+def _normalise_spelling(text: str) -> str:
     """Words in one spelling: `--page-size=64`, `page_size: 64` and `'page_size', 64` are `page_size 64`."""
     words = re.sub(r"[^\w./]+", " ", text.replace("-", "_")).split()
     return " ".join(filter(None, (word.lstrip("_") for word in words)))

@@ -36,8 +36,8 @@ from matrix.errors import ConfigError, HostError
 from matrix.model import Cell, Excluded
 from matrix.output import table as render
 from matrix.output.pipe import run_for_a_pipe
-from matrix.planning.expand import expand
-from matrix.yaml.load import digest_of, load
+from matrix.planning.expand import expand_matrix
+from matrix.yaml.load import digest_of, load_matrix
 from reports.board import html
 from reports.board import terminal as table
 from reports.board.text import View, make_headline, make_view
@@ -226,7 +226,7 @@ def _judge(args: argparse.Namespace) -> Judged:
     if args.policy is None:
         return Judged(records=records, verdict=None)
     found, doc = policy.load_policy(args.policy)
-    matrix, now = load(), datetime.now(UTC)
+    matrix, now = load_matrix(), datetime.now(UTC)
     expected = policy.expect_cells(found, doc, matrix)
     if args.selected_only:
         selected = {c for r in records if isinstance(r, Run) for c in r.selection}
@@ -244,7 +244,7 @@ def _read(paths: Sequence[Path]) -> list[Record]:
 
 
 def _excluded() -> Mapping[Cell, Excluded]:
-    return expand(load()).excluded
+    return expand_matrix(load_matrix()).excluded
 
 
 def _write_all(judged: Judged, out: Path) -> None:
@@ -292,13 +292,13 @@ def _redact(args: argparse.Namespace) -> int:
 
 def _predictions(args: argparse.Namespace) -> int:
     """Of every recorded cell, whatever a policy expects."""
-    records, matrix = _read(args.evidence or [EVIDENCE]), load()
+    records, matrix = _read(args.evidence or [EVIDENCE]), load_matrix()
     recorded = {r.cell for r in records}
-    cells = [policy.make_expected(matrix, c) for c in expand(matrix).runnable if c.id in recorded]
+    cells = [policy.make_expected(matrix, c) for c in expand_matrix(matrix).runnable if c.id in recorded]
     found = prediction.judge_predictions(cells, records)
     rows = [[a.cell, f"without {a.feature}", a.what, a.outcome, a.detail] for a in found]
     head = ("cell", "beside the cell", "what", "outcome", "seen")
-    print(render.table(rows, head) if rows else "no two cells of this evidence differ in one feature only")
+    print(render.format_table(rows, head) if rows else "no two cells of this evidence differ in one feature only")
     return RED if any(a.outcome == "refuted" for a in found) else GREEN
 
 

@@ -26,7 +26,7 @@ def test_prefills_in_chunks(
     chunk = int(plan.settings["chunk_tokens"])
     tokens = lengths.cap_to_context(plan.settings, round(probing.CHUNKS * chunk))
     item = bank.needle(tokens=tokens, depth=NEEDLE_DEPTH, trial=1)
-    judged = proof.chunks.of_probe(chunk, probing.probe_prefill(item, engine, client, cell.engine.observe))
+    judged = proof.chunks.prove_by_probe(chunk, probing.probe_prefill(item, engine, client, cell.engine.observe))
     topk = signature.index_topk(cell, plan.settings)
     expect_ok(evidence, [needle.check_needle(item, client.ask(item), index_topk=topk if tokens > topk else None)])
     evidence.proof(judged.feature, judged.outcome, judged.rung, judged.detail, judged.data)

@@ -7,10 +7,10 @@ import pytest
 from fixtures.banks.bank import Bank
 from fixtures.client.client import Client
 from fixtures.launch.observe import observe_engine
-from matrix.judging.drafting import counted
+from matrix.judging.drafting import count_drafts
 from matrix.judging.observation import Seen
-from matrix.judging.proof import DRAFTED_TOKENS, Probe, judge, strongest
-from matrix.judging.requested import Requested, requested
+from matrix.judging.proof import DRAFTED_TOKENS, PrefillProbe, judge_proofs, pick_strongest
+from matrix.judging.requested import Requested, read_requested
 from matrix.model import Cell
 from matrix.planning.plan import Plan
 from reports.evidence.finding import Finding
@@ -31,15 +31,15 @@ def test_requested_features_are_in_effect(
     *, cell: Cell, plan: Plan, engine: Engine, client: Client, bank: Bank, evidence: Evidence
 ) -> None:
     """Every requested feature is proven, refuted or visibly unproven. Refuted fails, however right the answers are."""
-    dialect, wanted = cell.engine.observe, requested(plan)
+    dialect, wanted = cell.engine.observe, read_requested(plan)
     undrafted = _draft_enough(engine, client, bank, dialect) if "mtp" in cell.features else ()
     probe = _probe_chunks(wanted, engine, client, bank, dialect) if "chunked_prefill" in cell.features else None
     seen = observe_engine(dialect, client, engine.log_path)
     proofs = [
-        *judge(wanted, seen, probe=probe, undrafted=undrafted),
+        *judge_proofs(wanted, seen, probe=probe, undrafted=undrafted),
         *recordings.prove_attention(cell, plan, client, bank),
     ]
-    merged = [strongest(p for p in proofs if p.feature == f) for f in dict.fromkeys(p.feature for p in proofs)]
+    merged = [pick_strongest(p for p in proofs if p.feature == f) for f in dict.fromkeys(p.feature for p in proofs)]
     for proof in merged:
         evidence.proof(proof.feature, proof.outcome, proof.rung, proof.detail, proof.data)
     refuted = [f"{p.feature} is refuted by {p.rung}: {p.detail}" for p in merged if p.outcome == "refuted"]
@@ -50,7 +50,7 @@ def test_requested_equals_effective(
     *, cell: Cell, plan: Plan, engine: Engine, client: Client, evidence: Evidence
 ) -> None:
     """Context, chunks, pages, KV layout, backends, weights: as planned. Silent fallbacks are found here."""
-    dialect, wanted = cell.engine.observe, requested(plan)
+    dialect, wanted = cell.engine.observe, read_requested(plan)
     seen = observe_engine(dialect, client, engine.log_path)
     found = [*effective.check_settings(wanted, seen), *effective.check_fallbacks(dialect, seen, cell.facts)]
     if not found:
@@ -89,7 +89,7 @@ def _draft_enough(engine: Engine, client: Client, bank: Bank, dialect: effective
     before = observe_engine(dialect, client, engine.log_path)
     for item in (*bank.long_generation(STORIES), *bank.facts(FACTS)):
         client.ask(item)
-        found = counted(observe_engine(dialect, client, engine.log_path), before)
+        found = count_drafts(observe_engine(dialect, client, engine.log_path), before)
         if found is not None and found.drafted >= DRAFTED_TOKENS:
             break
     return before
@@ -97,7 +97,7 @@ def _draft_enough(engine: Engine, client: Client, bank: Bank, dialect: effective
 
 def _probe_chunks(
     wanted: Requested, engine: Engine, client: Client, bank: Bank, dialect: effective.Dialect
-) -> Probe | None:
+) -> PrefillProbe | None:
     """A prompt of several chunks."""
     tokens = lengths.cap_to_context({"context": wanted.context}, round(probing.CHUNKS * (wanted.chunk_tokens or 0)))
     return probing.probe_prefill(bank.needle(tokens=tokens, depth=0.5, trial=7), engine, client, dialect)

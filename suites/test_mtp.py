@@ -27,7 +27,7 @@ def test_drafts_are_accepted(
     before = observe_engine(dialect, client, engine.log_path)
     items = bank.facts(max(FACTS, depth.facts)) + bank.recall(RECALLS) + bank.long_generation(depth.long_texts)
     answered = [(item, client.ask(item)) for item in items]
-    judged = proof.mtp.of_engine(observe_engine(dialect, client, engine.log_path), before)
+    judged = proof.mtp.prove_mtp(observe_engine(dialect, client, engine.log_path), before)
     expect_ok(evidence, (answer.check_answer(i, r, check="mtp.answer") for i, r in answered if i.answer))
     evidence.proof(judged.feature, judged.outcome, judged.rung, judged.detail, judged.data)
     if drafted := judged.data.get("drafted"):

@@ -11,7 +11,7 @@ from fixtures.banks.bank import Bank
 from fixtures.banks.item import Item
 from fixtures.client.client import Client, EngineRefused
 from fixtures.client.reply import Reply
-from matrix.judging.statistics import hopeless
+from matrix.judging.statistics import is_hopeless
 from matrix.model import Cell
 from reports.evidence.finding import Finding
 from suites.asking import lengths
@@ -117,5 +117,5 @@ def _check_needles(client: Client, items: Iterable[Item], *, topk: int | None) -
         finding = needle.check_needle(item, client.ask(item), index_topk=topk)
         yield finding
         lost += not finding.ok
-        if hopeless(lost, asked):
+        if is_hopeless(lost, asked):
             return

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 
 from ci.reference.markdown import format_code, format_table
-from matrix.planning.expand import World, expand
-from matrix.planning.plan import plan
+from matrix.planning.expand import World, expand_matrix
+from matrix.planning.plan import make_plan
 from matrix.planning.select import CELL_KEYS, all_marks
 from matrix.yaml.loaded import Matrix
 
@@ -30,8 +30,8 @@ def make_marks_page(matrix: Matrix, of_tests: Mapping[str, str]) -> str:
 
 
 def make_matrix_page(matrix: Matrix) -> str:
-    world = expand(matrix)
-    launches = len({plan(matrix, c).fingerprint for c in world.runnable})
+    world = expand_matrix(matrix)
+    launches = len({make_plan(matrix, c).fingerprint for c in world.runnable})
     return "\n".join(
         [
             "# The matrix today\n",

@@ -11,8 +11,8 @@ from cli.codes.code import PAGES, Code, Kind, Words, read_words
 from matrix.checking.rules import read_book
 from matrix.checkout import CHECKOUT
 from matrix.model import KnownFailure, Rule, Source
-from matrix.planning.expand import expand
-from matrix.yaml.load import load
+from matrix.planning.expand import expand_matrix
+from matrix.yaml.load import load_matrix
 
 STATUSES: Final = CHECKOUT / "matrix" / "judging" / "statuses.yaml"
 CHECKS: Final = CHECKOUT / "suites" / "checks" / "checks.yaml"
@@ -43,9 +43,9 @@ def iterate_checks() -> Iterator[Code]:
 
 def iterate_rules() -> Iterator[Code]:
     first: dict[str, str] = {}
-    for cell, excluded in expand(load()).excluded.items():
+    for cell, excluded in expand_matrix(load_matrix()).excluded.items():
         first.setdefault(excluded.rule, cell.id)
-    for rule in (loaded.value for loaded in load().rules):
+    for rule in (loaded.value for loaded in load_matrix().rules):
         yield Code(id=rule.id, kind="rules", words=_rule_words(rule, first.get(rule.id)))
 
 
@@ -61,8 +61,8 @@ def _rule_words(rule: Rule, cell: str | None) -> Words:
 
 
 def iterate_known_failures() -> Iterator[Code]:
-    runnable = expand(load()).runnable
-    for loaded in load().known_failures:
+    runnable = expand_matrix(load_matrix()).runnable
+    for loaded in load_matrix().known_failures:
         met = next((c.id for c in runnable if loaded.condition(c.facts)), None)
         yield Code(id=loaded.value.id, kind="known-failures", words=_known_words(loaded.value, met))
 

@@ -9,8 +9,8 @@ from typing import Final, Literal
 
 from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError, Problem
-from matrix.yaml.structure import structure
-from matrix.yaml.yamltext import read
+from matrix.yaml.structure import structure_data
+from matrix.yaml.yamltext import read_document
 
 Kind = Literal["statuses", "rules", "checks", "line-checks", "known-failures", "faults"]
 TITLES: Final[Mapping[Kind, str]] = {
@@ -57,10 +57,12 @@ def read_words(path: Path) -> dict[str, Words]:
     Raises:
         ConfigError: it is no YAML, or an entry has not exactly the four parts.
     """
-    document = read(path, path.relative_to(CHECKOUT).as_posix() if path.is_relative_to(CHECKOUT) else path.name)
+    document = read_document(
+        path, path.relative_to(CHECKOUT).as_posix() if path.is_relative_to(CHECKOUT) else path.name
+    )
     problems: list[Problem] = list(document.problems)
     entries = document.data if isinstance(document.data, dict) else {}
-    found = {str(name): structure(Words, document, data, (name,), problems) for name, data in entries.items()}
+    found = {str(name): structure_data(Words, document, data, (name,), problems) for name, data in entries.items()}
     if problems:
         raise ConfigError(problems)
     return {name: words for name, words in found.items() if words is not None}

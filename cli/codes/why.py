@@ -11,7 +11,7 @@ from typing import Final
 
 from cli.codes.catalogue import CATALOGUE, find_pages
 from cli.codes.code import render_page
-from matrix.errors import ConfigError, Problem, nearest
+from matrix.errors import ConfigError, Problem, suggest_nearest
 
 WIDTH: Final = 100  # columns
 
@@ -48,7 +48,7 @@ def find_page(code: str) -> str:
         return pages[code]
     patterns = [name for name in pages if "*" in name and fnmatchcase(code, name)]
     if not patterns:
-        raise ConfigError([Problem("CODE", 0, "", f"no such code {code!r}{nearest(code, pages)}")])
+        raise ConfigError([Problem("CODE", 0, "", f"no such code {code!r}{suggest_nearest(code, pages)}")])
     return pages[max(patterns, key=len)]
 
 

@@ -34,7 +34,7 @@ from fixtures.weights.locate import find_weights
 from lab.references.oracle import Oracle, list_wanted
 from matrix.judging.kl import top_k_kl
 from matrix.judging.logprobs import Logprobs
-from matrix.yaml.load import load
+from matrix.yaml.load import load_matrix
 from suites.measure.logprob_probe import UNSURE_TOKENS
 from suites.measure.references import PRUNED, SOURCE, Key, read_positions
 from suites.measure.rendering import make_encoder
@@ -132,7 +132,7 @@ def _choose_device() -> str:
 
 @cache
 def _find_directory(weights: str) -> Path:
-    return find_weights(load().checkpoints[weights])
+    return find_weights(load_matrix().checkpoints[weights])
 
 
 def _dequantise_weights(weights: str, folder: Path) -> Path:

@@ -19,9 +19,9 @@ from fixtures.banks import bank_for
 from fixtures.banks.item import Item
 from fixtures.weights.locate import find_weights
 from matrix.model import Checkpoint
-from matrix.planning.expand import expand
-from matrix.planning.plan import plan
-from matrix.yaml.load import load
+from matrix.planning.expand import expand_matrix
+from matrix.planning.plan import make_plan
+from matrix.yaml.load import load_matrix
 from suites.checks.frozen import prompt_sha256
 from suites.measure import logprob_probe as signature
 from suites.measure import references
@@ -72,12 +72,12 @@ def _iterate_references() -> Iterator[dict[str, Any]]:
 
 def list_wanted() -> dict[Key, tuple[Checkpoint, Item]]:
     """Return every key of a canary cell, with its weights and prompt."""
-    matrix = load()
+    matrix = load_matrix()
     found: dict[Key, tuple[Checkpoint, Item]] = {}
-    for cell in expand(matrix).runnable:
+    for cell in expand_matrix(matrix).runnable:
         if cell.checkpoint.canary:
             weights = matrix.checkpoints[references.recorded_as(cell.checkpoint)]
-            for key, item in references.list_keys(cell, plan(matrix, cell), bank_for(weights)):
+            for key, item in references.list_keys(cell, make_plan(matrix, cell), bank_for(weights)):
                 found[key] = weights, item
     return found
 

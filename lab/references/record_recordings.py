@@ -16,12 +16,12 @@ from fixtures.banks.canary_bank import CanaryBank
 from fixtures.client.client import Client
 from fixtures.launch.process.engine import ProcessLauncher
 from matrix.errors import ConfigError, Problem
-from matrix.judging.logprobs import Logprobs, distance, named
-from matrix.judging.plan_without import without
+from matrix.judging.logprobs import Logprobs, measure_distance, read_logprobs
+from matrix.judging.plan_without import without_setting
 from matrix.model import Cell
-from matrix.planning.expand import expand
-from matrix.planning.plan import Plan, plan
-from matrix.yaml.load import load
+from matrix.planning.expand import expand_matrix
+from matrix.planning.plan import Plan, make_plan
+from matrix.yaml.load import load_matrix
 from suites.checks import frozen
 from suites.measure.recordings import (
     COMMAND,
@@ -47,8 +47,8 @@ def record_ways(launches: Mapping[str, Plan], chunked: Plan) -> dict[str, Any]:
     """
     ways = {name: _ask_launch(plan) for name, plan in launches.items()}
     base = next(iter(launches))
-    noise = round(distance(_ask_launch(chunked), ways[base]), 5)
-    tolerance = round(min(distance(ways[a], ways[b]) for a in ways for b in ways if a < b) / 2, 5)
+    noise = round(measure_distance(_ask_launch(chunked), ways[base]), 5)
+    tolerance = round(min(measure_distance(ways[a], ways[b]) for a in ways for b in ways if a < b) / 2, 5)
     if tolerance < ROOM * noise:
         text = f"the ways are {2 * tolerance} apart and noise is {noise}: choose a longer prompt"
         raise ConfigError([Problem(str(FILE), 0, "tolerance", text)])
@@ -70,17 +70,20 @@ def _ask_launch(plan: Plan) -> Logprobs:
         Client(engine.base_url, engine.model, engine.api_key, access=engine.access) as client,
     ):
         reply = client.ask(make_prompt(CanaryBank()), max_tokens=MAX_TOKENS, top_logprobs=TOP)
-    return [{t: round(v, 5) for t, v in position.items()} for position in named(reply.logprobs)]
+    return [{t: round(v, 5) for t, v in position.items()} for position in read_logprobs(reply.logprobs)]
 
 
 def list_launches() -> tuple[dict[str, Plan], Plan]:
     """Return one plan per way (the cpu cells, and the baseline with the config's index_topk, which the prompt fits),
     and the baseline in small chunks."""
-    cells = {c.checkpoint.id + "." + "_".join(sorted(c.features)): c for c in _filter_canaries(expand(load()).runnable)}
-    base = plan(load(), cells["canary_bf16."])
-    chosen = {attention_pattern(c): plan(load(), c) for c in cells.values() if c.features == {"indexcache"}}
-    ways = {attention_pattern(base.cell): base, **chosen, DENSE: without(base, "config", "index_topk")}
-    return ways, plan(load(), cells["canary_bf16.chunked_prefill"])
+    cells = {
+        c.checkpoint.id + "." + "_".join(sorted(c.features)): c
+        for c in _filter_canaries(expand_matrix(load_matrix()).runnable)
+    }
+    base = make_plan(load_matrix(), cells["canary_bf16."])
+    chosen = {attention_pattern(c): make_plan(load_matrix(), c) for c in cells.values() if c.features == {"indexcache"}}
+    ways = {attention_pattern(base.cell): base, **chosen, DENSE: without_setting(base, "config", "index_topk")}
+    return ways, make_plan(load_matrix(), cells["canary_bf16.chunked_prefill"])
 
 
 def _filter_canaries(cells: Iterator[Cell] | tuple[Cell, ...]) -> Iterator[Cell]:

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fixtures.banks import bank_for
-from matrix.judging.kl import Divergence, merged, top_k_kl
-from matrix.judging.logprobs import Logprobs, distributions
+from matrix.judging.kl import Divergence, merge_candidates, top_k_kl
+from matrix.judging.logprobs import Logprobs, drop_drafted
 from matrix.model import Cell
-from matrix.planning.expand import expand
-from matrix.planning.plan import Plan, plan
-from matrix.yaml.load import load
+from matrix.planning.expand import expand_matrix
+from matrix.planning.plan import Plan, make_plan
+from matrix.yaml.load import load_matrix
 from reports.compare.noise_floor import read_recording
 from reports.evidence.files import read_records
 from reports.evidence.types import Found
@@ -45,11 +45,11 @@ class Agreement:
 
 def list_agreements(files: Sequence[Path]) -> Iterator[Agreement]:
     """Yield an agreement for every signature in these files whose cell has a reference."""
-    matrix = load()
-    cells = {cell.id: cell for cell in expand(matrix).runnable if cell.checkpoint.canary}
+    matrix = load_matrix()
+    cells = {cell.id: cell for cell in expand_matrix(matrix).runnable if cell.checkpoint.canary}
     for file in files:
         for found in _pick_newest([r for r in read_records(file) if isinstance(r, Found) and r.cell in cells]):
-            yield from _compare_found(cells[found.cell], plan(matrix, cells[found.cell]), found)
+            yield from _compare_found(cells[found.cell], make_plan(matrix, cells[found.cell]), found)
 
 
 def _pick_newest(found: Sequence[Found]) -> list[Found]:
@@ -60,7 +60,7 @@ def _pick_newest(found: Sequence[Found]) -> list[Found]:
 
 
 def _read_distributions(found: Found) -> Logprobs:
-    return distributions([merged(p.items(), next(iter(p))) for p in read_recording(found)])
+    return drop_drafted([merge_candidates(p.items(), next(iter(p))) for p in read_recording(found)])
 
 
 def _compare_found(cell: Cell, planned: Plan, found: Found) -> Iterator[Agreement]:

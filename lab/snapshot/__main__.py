@@ -21,7 +21,7 @@ from matrix.errors import MatrixError
 from matrix.preflight import kernels
 from matrix.preflight.changes import changes
 from matrix.preflight.kernels import KERNELS, KernelWheel
-from matrix.preflight.snapshot import SNAPSHOTS, Snapshot, dumps, release_id
+from matrix.preflight.snapshot import SNAPSHOTS, Snapshot, format_snapshot, release_id
 
 AXES = CHECKOUT / "matrix" / "axes" / "engines"
 
@@ -68,11 +68,11 @@ def _one(requirement: str, options: argparse.Namespace) -> str:
     if options.kernels:
         found = kernel_wheel(requirement, options.wheel)
         out = options.out or KERNELS / f"{release_id(name, version)}.json"
-        out.write_text(kernels.dumps(found), encoding="utf-8")
+        out.write_text(kernels.format_wheel(found), encoding="utf-8")
         return f"{_shown(out)}: {_summarise_kernels(found)}, {time.monotonic() - start:.1f} s"
     if options.out:
         snapshot = read_release(name, version, options.wheel)
-        options.out.write_text(dumps(snapshot), encoding="utf-8")
+        options.out.write_text(format_snapshot(snapshot), encoding="utf-8")
     else:
         snapshot = add_release(name, version, options.wheel)
     out = options.out or SNAPSHOTS / f"{snapshot.release}.json"

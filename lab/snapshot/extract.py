@@ -17,7 +17,7 @@ from lab.snapshot.probe import probes
 from lab.snapshot.source import Module, Package
 from lab.snapshot.wheel import Wheel
 from matrix.checkout import CHECKOUT
-from matrix.errors import HostError, nearest
+from matrix.errors import HostError, suggest_nearest
 from matrix.preflight.snapshot import Flag, Snapshot, release_id
 
 Extract = Callable[[Package], dict[str, Any]]
@@ -31,7 +31,7 @@ FEWEST_FLAGS = 8
 def extract_snapshot(engine: str, version: str, wheel: Wheel) -> Snapshot:
     """Return the snapshot of one wheel."""
     if engine not in ENGINES:
-        raise HostError(f"no snapshot can be made of {engine!r}{nearest(engine, ENGINES)}")
+        raise HostError(f"no snapshot can be made of {engine!r}{suggest_nearest(engine, ENGINES)}")
     facts = ENGINES[engine](Package(wheel.members))
     return Snapshot(
         release=release_id(engine, version),

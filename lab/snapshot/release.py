@@ -15,7 +15,7 @@ from packaging.version import InvalidVersion, Version
 from lab.snapshot.extract import ENGINES, extract_snapshot, own_llamacpp
 from lab.snapshot.kernels import kernels_of
 from lab.snapshot.wheel import download_wheel, read_wheel
-from matrix.errors import HostError, nearest
+from matrix.errors import HostError, suggest_nearest
 from matrix.facts.evaluate import judge, releases_of
 from matrix.facts.model import load_facts
 from matrix.preflight import kernels
@@ -45,7 +45,7 @@ def read_release(engine: str, version: str, wheel: Path | None = None) -> Snapsh
     if engine == "llamacpp":
         return own_llamacpp(version)
     if engine not in ENGINES:
-        raise HostError(f"no snapshot can be made of {engine!r}{nearest(engine, [*ENGINES, 'llamacpp'])}")
+        raise HostError(f"no snapshot can be made of {engine!r}{suggest_nearest(engine, [*ENGINES, 'llamacpp'])}")
     if wheel is not None:
         return extract_snapshot(engine, version, read_wheel(wheel))
     with download_wheel(f"{engine}=={version}") as path:
@@ -95,7 +95,7 @@ def missing_pins(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
 
 def write_kernels(name: str, version: str, wheel: Path) -> Path:
     out = KERNELS / f"{release_id(name, version)}.json"
-    out.write_text(kernels.dumps(kernels_of(wheel)), encoding="utf-8")
+    out.write_text(kernels.format_wheel(kernels_of(wheel)), encoding="utf-8")
     return out
 
 

@@ -17,9 +17,9 @@ SHARING: Final = frozenset({"pattern", "indexer", "sharing"})
 
 def lint_config(config: Mapping[str, Any]) -> list[Remark]:
     """What the linter says of a config.json alone."""
-    from matrix.preflight.checkpoint import CheckpointFiles, judge
+    from matrix.preflight.checkpoint import CheckpointFiles, judge_checkpoint
 
-    return [remark for remark in judge(CheckpointFiles(config=config)) if remark.kind not in NEEDS_FILES]
+    return [remark for remark in judge_checkpoint(CheckpointFiles(config=config)) if remark.kind not in NEEDS_FILES]
 
 
 def tell_remarks(remarks: Iterable[Remark], told: frozenset[str]) -> Iterator[Finding]:

@@ -70,7 +70,7 @@ def _patterns(facts: Mapping[str, Any], overrides: Mapping[str, Any], subject: s
     config, layers, keys = facts["config"], facts["layers"], _keys_read(facts)
     text = config.get("index_topk_pattern")
     if text is not None and "index_topk_pattern" in keys and isinstance(layers, int):
-        found = pattern.lint(text, layers)
+        found = pattern.lint_pattern(text, layers)
         if not found.ok:
             level = "wrong" if _fatal(text, layers, facts) else "risky"
             yield tell(

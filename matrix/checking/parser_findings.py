@@ -14,7 +14,7 @@ from matrix.checking.releases import TITLES, AskedRelease
 from matrix.checking.rules import Decision, Level
 from matrix.checking.settings import Settings
 from matrix.preflight.snapshot import Snapshot
-from matrix.preflight.verdict import Remark, preflight
+from matrix.preflight.verdict import Remark, preflight_launch
 
 LEVELS: Final[Mapping[str, Level]] = {"error": "wrong", "unknown": "unknown", "warning": "risky", "note": "note"}
 ABOUT_VALUES: Final = frozenset(
@@ -65,7 +65,7 @@ def judge_words(
         yield _no_snapshot(release)
         return
     env = {name: word.text for name, word in command.env.items()}
-    report = preflight(
+    report = preflight_launch(
         settings.argv, env, snapshot, _Architecture(architecture), release=snapshot.release, installed=installed
     )
     for remark in report.remarks:

@@ -8,8 +8,8 @@ from typing import Final
 
 from packaging.version import InvalidVersion, Version
 
-from matrix.errors import ConfigError, Problem, nearest
-from matrix.preflight.snapshot import Snapshot, available, release_id, snapshot_for
+from matrix.errors import ConfigError, Problem, suggest_nearest
+from matrix.preflight.snapshot import Snapshot, list_releases, release_id, snapshot_for
 
 ENGINES: Final = ("sglang", "vllm", "trtllm", "llamacpp", "transformers")
 PACKAGES: Final = {
@@ -91,7 +91,7 @@ def parse_release(text: str) -> AskedRelease:
                     "--release",
                     0,
                     repr(text),
-                    f"no engine is called {found['name']!r}{nearest(found['name'], PACKAGES)}",
+                    f"no engine is called {found['name']!r}{suggest_nearest(found['name'], PACKAGES)}",
                 )
             ]
         )
@@ -154,7 +154,7 @@ def _by_id(text: str) -> AskedRelease | None:
 
 def _nearest(engine: str, version: str) -> Snapshot | None:
     known: list[tuple[Version, str]] = []
-    for stem in available():
+    for stem in list_releases():
         if stem.startswith(f"{engine}_") and (guess := _version(stem.removeprefix(f"{engine}_"))) is not None:
             known.append((guess, stem))
     if not known:

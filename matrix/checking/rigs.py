@@ -12,7 +12,7 @@ from typing import Final
 import yaml
 
 from matrix.checkout import CHECKOUT
-from matrix.errors import ConfigError, Problem, nearest
+from matrix.errors import ConfigError, Problem, suggest_nearest
 
 HARDWARE: Final = CHECKOUT / "matrix" / "axes" / "hardware"
 MODELS: Final = Path(__file__).parent / "models.yaml"
@@ -72,7 +72,10 @@ def parse_rig(text: str) -> Host:
         raise ConfigError(
             [
                 Problem(
-                    "--rig", 0, repr(text), f"expected a rig like sm120x4 or GPUs like '8x H200'{nearest(word, words)}"
+                    "--rig",
+                    0,
+                    repr(text),
+                    f"expected a rig like sm120x4 or GPUs like '8x H200'{suggest_nearest(word, words)}",
                 )
             ]
         )

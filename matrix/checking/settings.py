@@ -13,9 +13,9 @@ import yaml
 
 from matrix.checking.launchers import Command
 from matrix.checking.variables import Word
-from matrix.preflight.argparse_model import Use, parse
+from matrix.preflight.argparse_model import Use, parse_argv
 from matrix.preflight.snapshot import Flag, Snapshot
-from matrix.preflight.vllm_argv import normalise
+from matrix.preflight.vllm_argv import normalise_argv
 
 HERE: Final = Path(__file__).parent
 SUFFIXES: Final = {"k": 1_000, "K": 1_024, "m": 1_000_000, "M": 1_048_576, "g": 10**9, "G": 2**30}
@@ -104,8 +104,8 @@ def read_settings(command: Command, snapshot: Snapshot | None, from_file: Sequen
     with_holes = frozenset(w.text for w in words if w.holes)
     if snapshot is None or not snapshot.flags:
         return Settings(given={}, uses=(), argv=texts, lines=lines)
-    argv = tuple(normalise(texts)) if snapshot.dialect == "vllm" else texts
-    uses = tuple(parse(argv, snapshot))
+    argv = tuple(normalise_argv(texts)) if snapshot.dialect == "vllm" else texts
+    uses = tuple(parse_argv(argv, snapshot))
     given: dict[str, Setting] = {}
     options: dict[str, Any] = {}
     holes: set[str] = set()

@@ -12,33 +12,37 @@ from pathlib import Path
 
 import pytest
 
-from matrix.errors import ConfigError, nearest
+from matrix.errors import ConfigError, suggest_nearest
 from matrix.judging.plan_without import patches_of, without_patch
 from matrix.known.failures import KnownOfCell, select_of_cell
 from matrix.model import Cell
 from matrix.planning import select
-from matrix.planning.expand import expand
+from matrix.planning.expand import expand_matrix
 from matrix.planning.owed import asked_by_marks
-from matrix.planning.plan import Plan, plan
-from matrix.yaml.load import load
+from matrix.planning.plan import Plan, make_plan
+from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
 
 NO_HARDWARE = "SKIP_NO_HW"
 WITHOUT_PATCH = "--without-patch"
 ENDPOINT_OPTIONS = (
-    "--endpoint-model", "--accept-identity", "--endpoint-header", "--endpoint-ca", "--endpoint-insecure-tls",
-)  # fmt: skip
+    "--endpoint-model",
+    "--accept-identity",
+    "--endpoint-header",
+    "--endpoint-ca",
+    "--endpoint-insecure-tls",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Host:
+class HostFacts:
     """What selection needs to know of this host; found out by `fixtures.session.plugin`, never here."""
 
     rigs: frozenset[str]
     description: str
     modules: frozenset[str] = frozenset()  # of the releases' `module`, those that can be imported here
 
-    def lacks(self, cell: Cell) -> str:
+    def explain_lack(self, cell: Cell) -> str:
         """What this host lacks for the cell; empty when it can run it."""
         module = cell.release.module
         if cell.rig.id not in self.rigs:
@@ -56,7 +60,7 @@ class Selection:
     elsewhere: tuple[Cell, ...]
 
 
-HOST = pytest.StashKey[Host]()
+HOST = pytest.StashKey[HostFacts]()
 SELECTION = pytest.StashKey[Selection]()
 KNOWN = pytest.StashKey[KnownOfCell]()  # of an item: what is known of its cell, see reports.evidence.excuse
 WANTS_CELLS = pytest.StashKey[bool]()  # some collected test takes `cell`
@@ -70,18 +74,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--all-cells", action="store_true", help="keep cells this host cannot run; they are reported as SKIP_NO_HW"
     )
     group.addoption(
-        "--endpoint", metavar="URL", help="run the suites of one cell (name it with --cells) on a running server;"
+        "--endpoint",
+        metavar="URL",
+        help="run the suites of one cell (name it with --cells) on a running server;"
         " its key is read from GLM_MATRIX_ENDPOINT_KEY",
-    )  # fmt: skip
+    )
     group.addoption("--endpoint-model", metavar="NAME", help="the served name that is meant, if not the cell's own")
     group.addoption(
-        "--accept-identity", metavar="PARTS", help="let the server differ from the cell in these, by name:"
+        "--accept-identity",
+        metavar="PARTS",
+        help="let the server differ from the cell in these, by name:"
         " engine, model, version, reply (the model's name in its replies); every report shows it",
-    )  # fmt: skip
+    )
     group.addoption(
-        "--endpoint-header", metavar="'NAME: VALUE'", action="append", default=[],
+        "--endpoint-header",
+        metavar="'NAME: VALUE'",
+        action="append",
+        default=[],
         help="send this header, too; its value is hidden in all that is written",
-    )  # fmt: skip
+    )
     group.addoption("--endpoint-ca", metavar="FILE", help="certificates (PEM) to trust instead of this host's")
     group.addoption(
         "--endpoint-insecure-tls", action="store_true", help="do not verify the certificate; every report shows it"
@@ -98,7 +109,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if needless:
         raise pytest.UsageError(f"{', '.join(needless)}: only with --endpoint URL, about the server there")
     try:
-        matrix = load()
+        matrix = load_matrix()
         known = select.all_marks(matrix)
         for name, what in known.items():
             config.addinivalue_line("markers", f"{name}: {what}")
@@ -113,44 +124,44 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
 
 
-def selection(config: pytest.Config) -> Selection:
+def read_selection(config: pytest.Config) -> Selection:
     """The cells that options and this host leave; `-m` is applied per test, see `pytest_generate_tests`."""
     if SELECTION not in config.stash:
         try:
-            config.stash[SELECTION] = _select(config, load())
+            config.stash[SELECTION] = _select_cells(config, load_matrix())
         except ConfigError as error:
             raise pytest.UsageError(str(error)) from None
     return config.stash[SELECTION]
 
 
-def _select(config: pytest.Config, matrix: Matrix) -> Selection:
+def _select_cells(config: pytest.Config, matrix: Matrix) -> Selection:
     option = config.option
-    cells: Sequence[Cell] = expand(matrix).runnable
+    cells: Sequence[Cell] = expand_matrix(matrix).runnable
     if option.cells:
-        cells = select.by_globs(cells, option.cells)
+        cells = select.select_by_globs(cells, option.cells)
     if option.rig:
-        cells = select.by_rigs(matrix, cells, option.rig)
+        cells = select.select_by_rigs(matrix, cells, option.rig)
     if patch := config.getoption(WITHOUT_PATCH):
-        cells = _patched(matrix, cells, patch)
+        cells = _select_patched(matrix, cells, patch)
     if option.endpoint:
-        return Selection(cells=_attached(matrix, cells), elsewhere=())
+        return Selection(cells=_require_one_launch(matrix, cells), elsewhere=())
     host = config.stash.get(HOST, None)
     if host is None or option.collectonly:
         return Selection(cells=tuple(cells), elsewhere=())
-    here = tuple(c for c in cells if not host.lacks(c))
-    return Selection(cells=here, elsewhere=tuple(c for c in cells if host.lacks(c)))
+    here = tuple(c for c in cells if not host.explain_lack(c))
+    return Selection(cells=here, elsewhere=tuple(c for c in cells if host.explain_lack(c)))
 
 
-def _patched(matrix: Matrix, cells: Sequence[Cell], patch: str) -> list[Cell]:
-    carried = {c: patches_of(plan(matrix, c)) for c in cells}
+def _select_patched(matrix: Matrix, cells: Sequence[Cell], patch: str) -> list[Cell]:
+    carried = {c: patches_of(make_plan(matrix, c)) for c in cells}
     if not (chosen := [c for c, names in carried.items() if patch in names]):
-        known = nearest(patch, {name for names in carried.values() for name in names})
+        known = suggest_nearest(patch, {name for names in carried.values() for name in names})
         raise pytest.UsageError(f"{WITHOUT_PATCH}: no selected cell is launched with {patch!r}{known}")
     return chosen
 
 
-def _attached(matrix: Matrix, cells: Sequence[Cell]) -> tuple[Cell, ...]:
-    launches = {plan(matrix, c).fingerprint for c in cells}
+def _require_one_launch(matrix: Matrix, cells: Sequence[Cell]) -> tuple[Cell, ...]:
+    launches = {make_plan(matrix, c).fingerprint for c in cells}
     if len(launches) != 1:
         raise pytest.UsageError(
             f"--endpoint is one server, but {len(cells)} cells in {len(launches)} launches are selected."
@@ -163,22 +174,22 @@ def _attached(matrix: Matrix, cells: Sequence[Cell]) -> tuple[Cell, ...]:
 def pytest_collection(session: pytest.Session) -> None:
     """A wrong option is one usage error now, not a collection error per module later."""
     if runs_suites(session.config):
-        selection(session.config)
+        read_selection(session.config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "cell" not in metafunc.fixturenames:
         return
-    config, chosen = metafunc.config, selection(metafunc.config)
+    config, chosen = metafunc.config, read_selection(metafunc.config)
     config.stash[WANTS_CELLS] = True
     own = list(metafunc.definition.iter_markers())
-    keep = _predicate(config, [m.name for m in own])
-    asked = _asked(own)
+    keep = _compile_marks(config, [m.name for m in own])
+    asked = _asked_by(own)
     cells = [c for c in chosen.cells if asked(c) and keep(c)]
-    params = [pytest.param(c, id=c.id, marks=list(_marks(c))) for c in cells]
+    params = [pytest.param(c, id=c.id, marks=list(_make_marks(c))) for c in cells]
     if config.option.all_cells:
         params += [
-            pytest.param(c, id=c.id, marks=[*_marks(c), pytest.mark.skip(reason=_no_hardware(config, c))])
+            pytest.param(c, id=c.id, marks=[*_make_marks(c), pytest.mark.skip(reason=_explain_no_hardware(config, c))])
             for c in chosen.elsewhere
             if asked(c) and keep(c)
         ]
@@ -186,12 +197,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("cell", params)
 
 
-def _asked(own: Iterable[pytest.Mark]) -> Callable[[Cell], bool]:
+def _asked_by(own: Iterable[pytest.Mark]) -> Callable[[Cell], bool]:
     """What `for_cells` marks leave: cells with all the features they name, and canaries where one says so."""
     return asked_by_marks(m.kwargs for m in own if m.name == "for_cells").of
 
 
-def _predicate(config: pytest.Config, own: Iterable[str]) -> Callable[[Cell], bool]:
+def _compile_marks(config: pytest.Config, own: Iterable[str]) -> Callable[[Cell], bool]:
     """`-m` pushed down to the cells, so that items nobody asked for are never made."""
     text, names = config.option.markexpr, tuple(own)
     if not text:
@@ -200,10 +211,10 @@ def _predicate(config: pytest.Config, own: Iterable[str]) -> Callable[[Cell], bo
         evaluate = select.compile_expression(text)
     except ConfigError as error:
         raise pytest.UsageError(str(error)) from None
-    return lambda cell: evaluate(select.matcher(cell, names))
+    return lambda cell: evaluate(select.make_matcher(cell, names))
 
 
-def _marks(cell: Cell) -> Iterator[pytest.MarkDecorator]:
+def _make_marks(cell: Cell) -> Iterator[pytest.MarkDecorator]:
     for name in sorted(select.cell_marks(cell)):
         yield getattr(pytest.mark, name)
     facts = {k: v for k, v in cell.facts.items() if k in select.CELL_KEYS}
@@ -211,9 +222,9 @@ def _marks(cell: Cell) -> Iterator[pytest.MarkDecorator]:
         yield pytest.mark.cell(**facts, feature=feature)
 
 
-def _no_hardware(config: pytest.Config, cell: Cell) -> str:
+def _explain_no_hardware(config: pytest.Config, cell: Cell) -> str:
     host = config.stash.get(HOST, None)
-    need = host.lacks(cell) if host else cell.rig.gpu.name
+    need = host.explain_lack(cell) if host else cell.rig.gpu.name
     return f"{NO_HARDWARE}: needs {need}; this host: {host.description if host else 'unknown'}"
 
 
@@ -227,16 +238,16 @@ def cell_of(item: pytest.Item) -> Cell | None:
 def plan_of(item: pytest.Item) -> Plan | None:
     """The recommended plan of an item's cell; computed once per cell."""
     cell = cell_of(item)
-    return _plan(item.config, cell) if cell else None
+    return _make_plan_once(item.config, cell) if cell else None
 
 
 _PLANS = pytest.StashKey[dict[str, Plan]]()
 
 
-def _plan(config: pytest.Config, cell: Cell) -> Plan:
+def _make_plan_once(config: pytest.Config, cell: Cell) -> Plan:
     plans = config.stash.setdefault(_PLANS, {})
     if cell.id not in plans:
-        made, patch = plan(load(), cell), config.getoption(WITHOUT_PATCH)
+        made, patch = make_plan(load_matrix(), cell), config.getoption(WITHOUT_PATCH)
         plans[cell.id] = without_patch(made, patch) if patch else made
     return plans[cell.id]
 
@@ -249,7 +260,7 @@ def selected_plans(session: pytest.Session) -> list[Plan]:
         return list({p.cell.id: p for p in plans if p is not None}.values())
     if not config.pluginmanager.hasplugin("dsession") or not runs_suites(config):
         return []
-    return [_plan(config, c) for c in selection(config).cells if _may_match(config, c)]
+    return [_make_plan_once(config, c) for c in read_selection(config).cells if _may_match(config, c)]
 
 
 def selected_ids(session: pytest.Session) -> list[str]:
@@ -268,8 +279,8 @@ def runs_suites(config: pytest.Config) -> bool:
 def _may_match(config: pytest.Config, cell: Cell) -> bool:
     """Whether `-m` can select some test of the cell; tests' own marks are unknown here, so each is tried."""
     lines = (str(line).split(":")[0].split("(")[0].strip() for line in config.getini("markers"))
-    others = set(lines) - set(select.all_marks(load()))
-    return any(_predicate(config, marks)(cell) for marks in ((), others, *((m,) for m in others)))
+    others = set(lines) - set(select.all_marks(load_matrix()))
+    return any(_compile_marks(config, marks)(cell) for marks in ((), others, *((m,) for m in others)))
 
 
 @pytest.hookimpl(trylast=True)
@@ -288,28 +299,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         cells.setdefault(found.cell.id, len(cells))
         name = getattr(item, "originalname", item.name)
         item.user_properties += [("cell", found.cell.id), ("fingerprint", found.fingerprint), ("test", name)]
-        item.stash[KNOWN] = _known(found)
-    items.sort(key=lambda i: _order(i, launches, cells))
+        item.stash[KNOWN] = _gather_known(found)
+    items.sort(key=lambda i: _sort_key(i, launches, cells))
     _refuse_to_run_nothing(config, items)
 
 
-def _order(item: pytest.Item, launches: dict[str, int], cells: dict[str, int]) -> tuple[int, int]:
+def _sort_key(item: pytest.Item, launches: dict[str, int], cells: dict[str, int]) -> tuple[int, int]:
     found = plan_of(item)
     return (launches[found.fingerprint], cells[found.cell.id]) if found else (-1, -1)
 
 
-def _known(made: Plan) -> KnownOfCell:
+def _gather_known(made: Plan) -> KnownOfCell:
     words = made.argv(model="", host="", port="", api_key_env="")
-    return KnownOfCell(entries=tuple(select_of_cell(load(), made.cell)), words=(made.cell.id,), flags=tuple(words))
+    return KnownOfCell(
+        entries=tuple(select_of_cell(load_matrix(), made.cell)), words=(made.cell.id,), flags=tuple(words)
+    )
 
 
 def _refuse_to_run_nothing(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A green run that ran nothing must not exist: say what was found and what each cell needs."""
     if items or not config.stash.get(WANTS_CELLS, False) or config.option.collectonly:
         return
-    elsewhere = [c for c in selection(config).elsewhere if _predicate(config, ())(c)]
+    elsewhere = [c for c in read_selection(config).elsewhere if _compile_marks(config, ())(c)]
     host = config.stash.get(HOST, None)
-    needs = sorted({f"  {c.rig.id:<16} {host.lacks(c) if host else c.rig.gpu.name}" for c in elsewhere})
+    needs = sorted({f"  {c.rig.id:<16} {host.explain_lack(c) if host else c.rig.gpu.name}" for c in elsewhere})
     lines = ["no selected cell can run here.", f"this host: {host.description if host else 'unknown'}"]
     if needs:
         lines += [f"{len(elsewhere)} selected cells need one of:", *needs]
@@ -327,7 +340,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         return []
     host = config.stash[HOST]
     lines = [f"matrix host: {host.description}; rigs: {', '.join(sorted(host.rigs))}"]
-    optional = {c.release.id: host.lacks(c) for c in selection(config).elsewhere if c.rig.id in host.rigs}
+    optional = {c.release.id: host.explain_lack(c) for c in read_selection(config).elsewhere if c.rig.id in host.rigs}
     return lines + [f"matrix: {release} left out, needs {what}" for release, what in sorted(optional.items())]
 
 

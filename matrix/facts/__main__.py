@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from matrix.errors import ConfigError, MatrixError, Problem, nearest
+from matrix.errors import ConfigError, MatrixError, Problem, suggest_nearest
 from matrix.facts.evaluate import Verdict, evaluate, ranges
 from matrix.facts.model import Fact, load_facts
 
@@ -33,7 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         facts = load_facts()
         if options.name and options.name not in facts:
-            raise ConfigError([Problem("facts.yaml", 0, "", f"no fact {options.name!r}{nearest(options.name, facts)}")])
+            raise ConfigError(
+                [Problem("facts.yaml", 0, "", f"no fact {options.name!r}{suggest_nearest(options.name, facts)}")]
+            )
         chosen = [facts[options.name]] if options.name else list(facts.values())
         found = {f.id: [v for v in evaluate(f, facts) if options.release in (None, v.release)] for f in chosen}
     except MatrixError as error:

@@ -10,7 +10,7 @@ from packaging.version import Version
 
 from matrix.facts.model import Fact, split
 from matrix.facts.predicates import Answer, Held, ask
-from matrix.preflight.snapshot import Snapshot, available, snapshot_for
+from matrix.preflight.snapshot import Snapshot, list_releases, snapshot_for
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Verdict:
 def releases_of(engine: str, held: Held | None = None) -> list[Snapshot]:
     """Every release of an engine that has a snapshot of its own, oldest first."""
     folder = (held or Held()).snapshots
-    names = (name for name in available(folder) if name.startswith(f"{engine}_"))
+    names = (name for name in list_releases(folder) if name.startswith(f"{engine}_"))
     found = [s for name in names if (s := snapshot_for(name, folder)) and s.engine == engine]
     return sorted(found, key=lambda s: Version(s.version))
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from matrix.checkout import CHECKOUT
-from matrix.errors import Problem, nearest
+from matrix.errors import Problem, suggest_nearest
 from matrix.facts.evaluate import Verdict, evaluate, judge, releases_of
 from matrix.facts.model import Fact, load_facts
 from matrix.model import Json, Release
@@ -75,7 +75,7 @@ def _of_patches() -> Iterator[Bounded]:
 
 def _of_checks(path: Path) -> Iterator[Bounded]:
     """Entries of checks.yaml, which name their fact beside what was read for it."""
-    doc = yamltext.read(path, f"checking/{path.name}")
+    doc = yamltext.read_document(path, f"checking/{path.name}")
     entries = doc.data.get("checks", ()) if isinstance(doc.data, dict) else ()
     for index, entry in enumerate(entries):
         named = entry["decided_by"].get("named", "")
@@ -86,7 +86,7 @@ def _of_checks(path: Path) -> Iterator[Bounded]:
 
 def _of_config_keys(path: Path) -> Iterator[Problem]:
     """Which spellings of index sharing a release reads, by the handwritten table and by its snapshot."""
-    doc = yamltext.read(path, f"checking/{path.name}")
+    doc = yamltext.read_document(path, f"checking/{path.name}")
     table = doc.data.get("config_keys", ()) if isinstance(doc.data, dict) else ()
     spellings = {key for entry in table for key in entry["reads"]}
     for index, entry in enumerate(table):
@@ -105,7 +105,7 @@ def disagreements(
     """What is wrong with an entry's boundary, given the fact that it names."""
     fact = facts.get(name.removeprefix(NOT))
     if fact is None:
-        yield f"no fact {name!r}{nearest(name.removeprefix(NOT), facts)}; python -m matrix facts lists them"
+        yield f"no fact {name!r}{suggest_nearest(name.removeprefix(NOT), facts)}; python -m matrix facts lists them"
         return
     wanted = not name.startswith(NOT)
     release = when.get("release")

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from matrix.checkout import CHECKOUT
-from matrix.errors import ConfigError, Problem, nearest
+from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.yaml import yamltext
-from matrix.yaml.structure import structure
+from matrix.yaml.structure import structure_data
 
 FACTS: Final = CHECKOUT / "matrix" / "facts.yaml"
 # Predicate -> the keys that it must have, and those that it may have.
@@ -70,14 +70,14 @@ def load_facts(path: Path = FACTS) -> Mapping[str, Fact]:
     Raises:
         ConfigError: each problem of the file with its line, and the nearest valid word.
     """
-    doc = yamltext.read(path, path.name)
+    doc = yamltext.read_document(path, path.name)
     problems = list(doc.problems)
     entries = doc.data.get("facts") if isinstance(doc.data, dict) else None
     if not problems and not isinstance(entries, list):
         problems.append(doc.problem((), "expected one key 'facts' with a list"))
     found: dict[str, Fact] = {}
     for index, entry in enumerate(entries if isinstance(entries, list) else ()):
-        fact = structure(Fact, doc, entry, ("facts", index), problems)
+        fact = structure_data(Fact, doc, entry, ("facts", index), problems)
         if fact is not None:
             found[fact.id] = fact
             places = [("all", n) for n in range(len(fact.all))] + [("any", n) for n in range(len(fact.any))]
@@ -95,14 +95,15 @@ def _wrong(predicate: Mapping[str, Any]) -> Iterator[str]:
         return
     kind, keys, _ = split(predicate)
     if kind not in KEYS:
-        yield f"no predicate {kind!r}{nearest(kind, KEYS)}; there are {', '.join(KEYS)}"
+        yield f"no predicate {kind!r}{suggest_nearest(kind, KEYS)}; there are {', '.join(KEYS)}"
     elif not isinstance(keys, Mapping):
         yield f"expected keys of {kind}, got {keys!r}"
     else:
         required, optional = KEYS[kind]
         yield from (f"{kind} wants {key!r}" for key in sorted(required - keys.keys()))
         yield from (
-            f"{kind} has no {key!r}{nearest(key, required | optional)}" for key in keys.keys() - required - optional
+            f"{kind} has no {key!r}{suggest_nearest(key, required | optional)}"
+            for key in keys.keys() - required - optional
         )
 
 
@@ -110,7 +111,9 @@ def _unknown_facts(doc: yamltext.Document, found: Mapping[str, Fact]) -> Iterato
     for fact in found.values():
         named = [keys["id"] for kind, keys, _ in map(split, fact.predicates) if kind == "fact" and "id" in keys]
         yield from (
-            doc.problem((), f"{fact.id}: no fact {name!r}{nearest(name, found)}") for name in named if name not in found
+            doc.problem((), f"{fact.id}: no fact {name!r}{suggest_nearest(name, found)}")
+            for name in named
+            if name not in found
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from packaging.utils import canonicalize_name
 
 from matrix.pins import Pins
-from matrix.preflight.kernels import KERNELS, KernelWheel, wheel_for, wheels
+from matrix.preflight.kernels import KERNELS, KernelWheel, read_wheels, wheel_for
 from matrix.preflight.snapshot import SNAPSHOTS, Snapshot, release_id, snapshot_for
 
 Keys = Mapping[str, Any]
@@ -136,12 +136,12 @@ def _compiled(keys: Keys, snapshot: Snapshot, held: Held) -> Answer:
     """Machine code or PTX that the GPU runs, in a library of the release's wheels."""
     found = {
         path: library
-        for wheel in wheels(snapshot, held.kernels)
+        for wheel in read_wheels(snapshot, held.kernels)
         for path, library in wheel.libraries.items()
         if fnmatchcase(path, keys["library"])
     }
     if not found:
-        read = [wheel.wheel for wheel in wheels(snapshot, held.kernels)]
+        read = [wheel.wheel for wheel in read_wheels(snapshot, held.kernels)]
         return Answer(
             False if read else None, f"no {keys['library']} in {', '.join(read) or 'any wheel that was read'}"
         )
@@ -175,7 +175,14 @@ def _file(keys: Keys, snapshot: Snapshot, _: Held) -> Answer:
 
 
 PREDICATES: Final[Mapping[str, Callable[[Keys, Snapshot, Held], Answer]]] = {
-    "registers": _registers, "chooses": _chooses, "reads_key": _reads_key, "reads_env": _reads_env,
-    "has_flag": _has_flag, "pins": _pins, "kernel_source": _kernel_source, "compiled": _compiled,
-    "text": _text, "file": _file,
-}  # fmt: skip
+    "registers": _registers,
+    "chooses": _chooses,
+    "reads_key": _reads_key,
+    "reads_env": _reads_env,
+    "has_flag": _has_flag,
+    "pins": _pins,
+    "kernel_source": _kernel_source,
+    "compiled": _compiled,
+    "text": _text,
+    "file": _file,
+}

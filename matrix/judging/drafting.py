@@ -18,7 +18,7 @@ from itertools import pairwise
 from math import ceil, inf, isfinite
 
 from matrix.errors import EngineReplyMalformed
-from matrix.judging.observation import Seen, every, moved
+from matrix.judging.observation import Seen, count_since, find_all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class Drafting:
             return self.generated
         return None if self.requests is None else self.generated + beyond_end * self.requests
 
-    def contradictions(self) -> Iterator[str]:
+    def find_contradictions(self) -> Iterator[str]:
         """What cannot be, whatever the head is worth."""
         counts = (self.drafted, self.accepted, self.drafts or 0, self.generated or 0, *self.accepted_at)
         if not all(map(isfinite, counts)):
@@ -67,40 +67,42 @@ class Drafting:
             )
 
 
-def counted(seen: Seen, before: Seen = ()) -> Drafting | None:
+def count_drafts(seen: Seen, before: Seen = ()) -> Drafting | None:
     """Since `before`, else since the start: by counter, else added up over the log's lines. None where neither is."""
-    drafted, accepted = moved("drafted_tokens", seen, before), moved("accepted_tokens", seen, before)
+    drafted, accepted = count_since("drafted_tokens", seen, before), count_since("accepted_tokens", seen, before)
     if drafted is None or accepted is None:
-        return _logged(seen, before)
-    at_first = _positions(before)
+        return _sum_log_lines(seen, before)
+    at_first = _accepted_by_position(before)
     return Drafting(
         drafted=drafted,
         accepted=accepted,
         where=next(o.where for o in seen if o.name == "drafted_tokens"),
-        drafts=moved("drafts", seen, before),
-        generated=moved("generated_tokens", seen, before),
-        requests=moved("requests", seen, before),
-        positions={place: number - at_first.get(place, 0.0) for place, number in _positions(seen).items()},
+        drafts=count_since("drafts", seen, before),
+        generated=count_since("generated_tokens", seen, before),
+        requests=count_since("requests", seen, before),
+        positions={place: number - at_first.get(place, 0.0) for place, number in _accepted_by_position(seen).items()},
     )
 
 
-def _positions(seen: Seen) -> dict[int, float]:
+def _accepted_by_position(seen: Seen) -> dict[int, float]:
     """The label is `position`, in TensorRT-LLM `token_position`."""
-    found = [(next(iter(o.also.values())), o) for o in every(seen, "accepted_per_position") if o.also]
+    found = [(next(iter(o.also.values())), o) for o in find_all(seen, "accepted_per_position") if o.also]
     if wrong := next((place for place, _ in found if not re.fullmatch(r"\d{1,4}", place)), ""):
         raise EngineReplyMalformed(f"a place in a draft is called {wrong[:40]!r}, which is no place", received=wrong)
     return {int(place): o.number for place, o in found}
 
 
-def _logged(seen: Seen, before: Seen) -> Drafting | None:
-    lines = [o for o in every(seen, "accept_length")[len(every(before, "accept_length")) :] if "drafted" in o.also]
+def _sum_log_lines(seen: Seen, before: Seen) -> Drafting | None:
+    lines = [
+        o for o in find_all(seen, "accept_length")[len(find_all(before, "accept_length")) :] if "drafted" in o.also
+    ]
     if not lines:
         return None
-    drafted, accepted = (sum(_number(o.also.get(k, "")) for o in lines) for k in ("drafted", "accepted"))
+    drafted, accepted = (sum(_parse_number(o.also.get(k, "")) for o in lines) for k in ("drafted", "accepted"))
     return Drafting(drafted=drafted, accepted=accepted, where=f"{lines[0].where} to {lines[-1].where}")
 
 
-def _number(digits: str) -> float:
+def _parse_number(digits: str) -> float:
     """What a log line counts; infinite, and so a contradiction, where it is no number."""
     try:
         return float(digits)

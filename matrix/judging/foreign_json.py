@@ -63,24 +63,24 @@ def _require_shallow(value: Any) -> None:
     """Refuse what is nested deeper than `DEEPEST`, without recursion of our own."""
     level: list[Any] = [value]
     for _ in range(DEEPEST):
-        level = [inner for each in level for inner in _inside(each)]
+        level = [inner for each in level for inner in _list_inner(each)]
         if not level:
             return
     raise UnreadableJson(f"nested more than {DEEPEST} levels deep")
 
 
-def _inside(value: Any) -> list[Any]:
+def _list_inner(value: Any) -> list[Any]:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return [each for each in inner if isinstance(each, dict | list)]
 
 
-def _integer(digits: str) -> int:
+def _parse_integer(digits: str) -> int:
     if len(digits) <= _DIGITS and abs(number := int(digits)) < LARGEST_INTEGER:
         return number
     raise UnreadableJson(f"an integer of {len(digits.lstrip('-'))} digits, beyond 64 bits")
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
         keys = [key for key, _ in pairs]
@@ -89,9 +89,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def _no_number(name: str) -> float:
+def _refuse_constant(name: str) -> float:
     raise UnreadableJson(f"{name} is not JSON")
 
 
-_LENIENT: Final = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer)
-_STRICT: Final = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_constant=_no_number)
+_LENIENT: Final = json.JSONDecoder(object_pairs_hook=_make_object, parse_int=_parse_integer)
+_STRICT: Final = json.JSONDecoder(
+    object_pairs_hook=_make_object, parse_int=_parse_integer, parse_constant=_refuse_constant
+)

@@ -31,13 +31,16 @@ SHOWN_CHARS: Final = 400
 # Name under which a launch records what the engine says of its version, by dialect; llama.cpp's build number cannot be
 # compared with a release, its wheel's version can.
 VERSION_NAMES: Final[Mapping[str, str]] = {
-    "vllm": "version", "trtllm": "version", "sglang": "sglang", "llamacpp": "xllamacpp",
-}  # fmt: skip
+    "vllm": "version",
+    "trtllm": "version",
+    "sglang": "sglang",
+    "llamacpp": "xllamacpp",
+}
 TELLS_NO_VERSION: Final = frozenset({"transformers"})  # by no endpoint that is asked here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class ServerIdentity:
     """What a server says of itself; empty is what it does not say."""
 
     owner: str = ""
@@ -47,33 +50,35 @@ class Told:
     software: str = ""  # its Server header
 
 
-def differences(plan: Plan, told: Told, checkpoints: Iterable[Checkpoint] = ()) -> Mapping[Part, str]:
+def find_differences(plan: Plan, told: ServerIdentity, checkpoints: Iterable[Checkpoint] = ()) -> Mapping[Part, str]:
     """Each part that is not the cell's, as `it says X; the cell is Y`. `checkpoints` are all that could be meant."""
-    return dict(_differences(plan, told, tuple(checkpoints)))
+    return dict(_iterate_differences(plan, told, tuple(checkpoints)))
 
 
-def _differences(plan: Plan, told: Told, checkpoints: tuple[Checkpoint, ...]) -> Iterator[tuple[Part, str]]:
+def _iterate_differences(
+    plan: Plan, told: ServerIdentity, checkpoints: tuple[Checkpoint, ...]
+) -> Iterator[tuple[Part, str]]:
     cell = plan.cell
     wanted = cell.engine.owned_by
     if wanted and told.owner != wanted:
         said = repr(told.owner) if told.owner else "nothing"
         yield "engine", f"it says {said} (owned_by of /v1/models), and {cell.engine.title} says {wanted!r}"
-    if wrong := _model(plan, told, checkpoints):
+    if wrong := _explain_model(plan, told, checkpoints):
         yield "model", wrong
     if cell.release.fork or cell.engine.dialect in TELLS_NO_VERSION:
         return
     if not told.version:
         yield "version", f"it tells none that can be compared with {cell.release.version}"
-    elif not same_version(told.version, cell.release):
+    elif not is_same_version(told.version, cell.release):
         yield "version", f"it says {told.version}, and the cell is {cell.release.version}"
 
 
-def told_version(versions: Mapping[str, str], dialect: str) -> str:
+def pick_version(versions: Mapping[str, str], dialect: str) -> str:
     """The one that can be compared with a release; empty where none was told."""
     return versions.get(VERSION_NAMES.get(dialect, ""), "")
 
 
-def same_version(told: str, release: Release) -> bool:
+def is_same_version(told: str, release: Release) -> bool:
     """Whether a version as an engine prints it is the release's. A fork's is not known, and any is right."""
     try:
         return release.fork or Version(told).public == release.parsed_version.public
@@ -96,10 +101,10 @@ def require_model(replied: str, asked: str) -> None:
         )
 
 
-def _model(plan: Plan, told: Told, checkpoints: tuple[Checkpoint, ...]) -> str:
+def _explain_model(plan: Plan, told: ServerIdentity, checkpoints: tuple[Checkpoint, ...]) -> str:
     """What is wrong with the model; a path that names another checkpoint of the matrix outweighs a name that fits."""
-    wanted = names_of(plan.cell.checkpoint) | {_bare(n) for n in served_names(plan)}
-    said = {_bare(n) for n in told.names}
+    wanted = names_of(plan.cell.checkpoint) | {_normalise_name(n) for n in served_names(plan)}
+    said = {_normalise_name(n) for n in told.names}
     places = (
         *told.paths,
         *(n for n in told.names if n.startswith(PLACES)),
@@ -119,7 +124,7 @@ def names_of(checkpoint: Checkpoint) -> frozenset[str]:
     """What a server may call a checkpoint: its id, its repository with or without the organisation, its path here."""
     repository = checkpoint.repository or ""
     texts = (checkpoint.id, repository, PurePosixPath(repository).name, checkpoint.weights_path or "")
-    return frozenset(_bare(text) for text in texts if text)
+    return frozenset(_normalise_name(text) for text in texts if text)
 
 
 def served_names(plan: Plan) -> tuple[str, ...]:
@@ -134,11 +139,11 @@ def served_names(plan: Plan) -> tuple[str, ...]:
 def _path_names(path: str) -> Iterator[str]:
     """A path's ends, and the repository that a snapshot of the Hugging Face cache is of."""
     if match := HUB_SNAPSHOT.search(path):
-        yield _bare(f"{match[1]}/{match[2]}")
-        yield _bare(match[2])
+        yield _normalise_name(f"{match[1]}/{match[2]}")
+        yield _normalise_name(match[2])
     parts = PurePosixPath(path).parts
-    yield from (_bare("/".join(parts[place:])) for place in range(len(parts)))
+    yield from (_normalise_name("/".join(parts[place:])) for place in range(len(parts)))
 
 
-def _bare(name: str) -> str:
+def _normalise_name(name: str) -> str:
     return LAUNCH_MARK.sub("", name.strip().rstrip("/").lower())

@@ -1,8 +1,8 @@
 """How far an engine's next-token distributions are from a reference's: KL(reference || engine), in nats a position.
 
 An engine lists a handful of candidates, so a distribution is those and one bucket for the rest. Mass decides here;
-`matrix.judging.logprobs.distance` takes the largest difference of a logprob, in which a candidate of one in a million
-may move by a nat and change nothing that a user could read.
+`matrix.judging.logprobs.measure_distance` takes the largest difference of a logprob, in which a candidate of one in a
+million may move by a nat and change nothing that a user could read.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from matrix.judging.logprobs import ABOVE_ONE, Logprobs, candidates, chosen, until_they_part
+from matrix.judging.logprobs import ABOVE_ONE, Logprobs, chosen_token, list_candidates, pair_until_parted
 
 # Of the mass: what float32 cannot say. llama.cpp was seen to overstate a sure token by 6e-7 of what is left beside it.
 REST = 1e-6
@@ -40,26 +40,26 @@ class Divergence:
 NOTHING = Divergence(mean=math.inf, largest=math.inf, positions=0, parted=False)
 
 
-def listed(content: Iterable[Mapping[str, Any]]) -> Logprobs:
+def read_distributions(content: Iterable[Mapping[str, Any]]) -> Logprobs:
     """A reply's `logprobs.content` as distributions; the masses of candidates that are spelled alike are added."""
-    return [_listed(position) for position in content]
+    return [_read_distribution(position) for position in content]
 
 
-def _listed(position: Mapping[str, Any]) -> Position:
-    (first, own), *pairs = candidates(position)
+def _read_distribution(position: Mapping[str, Any]) -> Position:
+    (first, own), *pairs = list_candidates(position)
     missing = [(first, own)] if first not in dict(pairs) else []
-    return merged([*missing, *pairs], first)
+    return merge_candidates([*missing, *pairs], first)
 
 
-def merged(pairs: Iterable[tuple[str, float]], first: str) -> dict[str, float]:
+def merge_candidates(pairs: Iterable[tuple[str, float]], first: str) -> dict[str, float]:
     """One entry for each name, all control tokens under one, the chosen one first."""
-    masses: dict[str, float] = {_name(first): 0.0}
+    masses: dict[str, float] = {_name_token(first): 0.0}
     for token, logprob in pairs:
-        masses[_name(token)] = masses.get(_name(token), 0.0) + math.exp(min(logprob, HIGHEST))
+        masses[_name_token(token)] = masses.get(_name_token(token), 0.0) + math.exp(min(logprob, HIGHEST))
     return {name: math.log(mass) if mass != 0 else -math.inf for name, mass in masses.items()}
 
 
-def _name(token: str) -> str:
+def _name_token(token: str) -> str:
     return UNNAMED if is_control(token) else token
 
 
@@ -70,11 +70,11 @@ def is_control(token: str) -> bool:
 
 def top_k_kl(reference: Logprobs, found: Logprobs) -> Divergence:
     """KL over the positions until the two part. Infinite where there is nothing to compare."""
-    compared = list(until_they_part(reference, found))
+    compared = list(pair_until_parted(reference, found))
     if not compared:
         return NOTHING
     each = [position_kl(mine, yours) for mine, yours in compared]
-    parted = chosen(compared[-1][0]) != chosen(compared[-1][1])
+    parted = chosen_token(compared[-1][0]) != chosen_token(compared[-1][1])
     return Divergence(mean=sum(each) / len(each), largest=max(each), positions=len(each), parted=parted)
 
 
@@ -89,16 +89,16 @@ def position_kl(reference: Position, found: Position) -> float:
     if not (_is_distribution(reference) and _is_distribution(found)):
         return math.inf
     wanted = {token: math.exp(value) for token, value in reference.items()}
-    rest = _left(wanted.values())
-    each, seen = _normalised([*wanted.values(), rest]), _normalised(_nearest(wanted, rest, found))
+    rest = _mass_left(wanted.values())
+    each, seen = _normalise_masses([*wanted.values(), rest]), _normalise_masses(_spread_unlisted(wanted, rest, found))
     return max(0.0, math.fsum(p * math.log(p / q) for p, q in zip(each, seen, strict=True)))
 
 
-def _nearest(wanted: Mapping[str, float], rest: float, found: Position) -> list[float]:
+def _spread_unlisted(wanted: Mapping[str, float], rest: float, found: Position) -> list[float]:
     """The engine's mass on each wanted candidate and, last, on all the rest: in proportion to the reference's, as far
     as the listing allows, which is where KL is least."""
     listed = {token: math.exp(value) for token, value in found.items()}
-    unlisted, least = _left(listed.values()), min(listed.values())
+    unlisted, least = _mass_left(listed.values()), min(listed.values())
     elsewhere = math.fsum(q for token, q in listed.items() if token not in wanted)
 
     def shared(factor: float) -> list[float]:
@@ -106,10 +106,10 @@ def _nearest(wanted: Mapping[str, float], rest: float, found: Position) -> list[
         return [*given, max(elsewhere, factor * rest)]
 
     total = math.fsum([*listed.values(), unlisted])
-    return shared(_root(lambda factor: math.fsum(shared(factor)) - total, total / rest))
+    return shared(_find_root(lambda factor: math.fsum(shared(factor)) - total, total / rest))
 
 
-def _root(rising: Callable[[float], float], high: float) -> float:
+def _find_root(rising: Callable[[float], float], high: float) -> float:
     """Where a rising function crosses 0, between 0 and `high`."""
     low = 0.0
     for _ in range(HALVINGS):
@@ -118,12 +118,12 @@ def _root(rising: Callable[[float], float], high: float) -> float:
     return high
 
 
-def _left(masses: Iterable[float]) -> float:
+def _mass_left(masses: Iterable[float]) -> float:
     """What candidates leave to everything that is not listed."""
     return max(1.0 - math.fsum(masses), REST)
 
 
-def _normalised(masses: Sequence[float]) -> list[float]:
+def _normalise_masses(masses: Sequence[float]) -> list[float]:
     total = math.fsum(masses)
     return [max(mass, TINY) / total for mass in masses]
 

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import get_args
 
-from matrix.judging.observation import Seen, first
+from matrix.judging.observation import Seen, find_first
 from matrix.judging.requested import Requested
 from matrix.planning.kv import Layout, Shape, indexer_key_bytes, latent_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pool:
+class PoolLayout:
     """How an engine lays out its cache. `mtp_layers`: how many an MTP launch adds to the pool that its log tells of."""
 
     key_bytes: int | None = None  # of one token's indexer key; None: fp8 values with an fp32 scale
@@ -24,12 +24,14 @@ class Pool:
 
 
 POOLS = {
-    "llamacpp": Pool(key_bytes=256, mtp_layers=(0,)),  # 128 values in f16; the draft context has a cache of its own
-    "vllm": Pool(mtp_layers=(1,)),  # 6420 bytes a token for 4 + 1 layers (0.26.0, one H200)
+    "llamacpp": PoolLayout(
+        key_bytes=256, mtp_layers=(0,)
+    ),  # 128 values in f16; the draft context has a cache of its own
+    "vllm": PoolLayout(mtp_layers=(1,)),  # 6420 bytes a token for 4 + 1 layers (0.26.0, one H200)
     # 5136 bytes a token with FFSS and with FSFS, whose lost needles show that the pattern is read (0.5.17, one H100)
-    "sglang": Pool(keys_everywhere=True),
+    "sglang": PoolLayout(keys_everywhere=True),
 }
-UNKNOWN = Pool()
+UNKNOWN = PoolLayout()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,7 @@ class TokenBytes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class LayoutMatch:
     """One layout that has exactly the observed size. `full_layers` keep indexer keys; 0 when the layout is dense."""
 
     layout: Layout
@@ -58,13 +60,13 @@ class Reading:
     token_bytes: int
 
 
-def token_bytes(seen: Seen, page_tokens: int = 1) -> TokenBytes | None:
+def measure_token_bytes(seen: Seen, page_tokens: int = 1) -> TokenBytes | None:
     """Cache bytes over cache tokens, as the engine logged them; None when it logged no such thing.
 
     vLLM logs the memory that it may use and SGLang a pool with one more page: either way up to a page of tokens more
     than it says fits in.
     """
-    pool, tokens, keys = first(seen, "kv_bytes"), first(seen, "kv_tokens"), first(seen, "indexer_bytes")
+    pool, tokens, keys = find_first(seen, "kv_bytes"), find_first(seen, "kv_tokens"), find_first(seen, "indexer_bytes")
     if pool is None or tokens is None or tokens.number <= 0:
         return None
     low, high = (pool.low, pool.high) if keys is None else (pool.low + keys.low, pool.high + keys.high)
@@ -72,7 +74,7 @@ def token_bytes(seen: Seen, page_tokens: int = 1) -> TokenBytes | None:
     return TokenBytes(low=low / (tokens.number + page_tokens), high=high / tokens.number, where=", ".join(places))
 
 
-def predicted(wanted: Requested, layout: Layout, full_layers: int, mtp_layers: int = 0) -> int:
+def predict_token_bytes(wanted: Requested, layout: Layout, full_layers: int, mtp_layers: int = 0) -> int:
     """Bytes per token; indexer keys only on layers that run the indexer. An MTP layer is a whole one."""
     layers = wanted.shape.layers + mtp_layers
     keys = full_layers + mtp_layers if layout.startswith("dsa") else 0
@@ -94,17 +96,19 @@ def mtp_layers(wanted: Requested) -> tuple[int, ...]:
     return POOLS.get(wanted.dialect, UNKNOWN).mtp_layers if "mtp" in wanted.features else (0,)
 
 
-def readings(size: TokenBytes, wanted: Requested) -> tuple[Reading, ...]:
+def match_layouts(size: TokenBytes, wanted: Requested) -> tuple[LayoutMatch, ...]:
     """Every layout that has this size, those the plan asks for first."""
-    found = sorted(_matching(size, wanted), key=lambda r: (r.layout != wanted.layout, r.full_layers, r.mtp_layers))
+    found = sorted(
+        _iterate_matches(size, wanted), key=lambda r: (r.layout != wanted.layout, r.full_layers, r.mtp_layers)
+    )
     return tuple(found)
 
 
-def _matching(size: TokenBytes, wanted: Requested) -> Iterator[Reading]:
+def _iterate_matches(size: TokenBytes, wanted: Requested) -> Iterator[LayoutMatch]:
     options = sorted({0, *mtp_layers(wanted)})
     for layout in get_args(Layout):
         for full in range(1, wanted.shape.layers + 1) if layout.startswith("dsa") else (0,):
             for mtp in options:
-                exact = predicted(wanted, layout, full, mtp)
+                exact = predict_token_bytes(wanted, layout, full, mtp)
                 if size.holds(exact):
-                    yield Reading(layout=layout, full_layers=full, mtp_layers=mtp, token_bytes=exact)
+                    yield LayoutMatch(layout=layout, full_layers=full, mtp_layers=mtp, token_bytes=exact)

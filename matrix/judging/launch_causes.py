@@ -74,7 +74,7 @@ class LaunchCause:
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
+class _JudgedFailure:
     role: str
     quiet: bool
     failure: Failure
@@ -100,11 +100,13 @@ def find_launch_cause(
     lowest = min(j.height for j in judged)
     first = next(j for j in judged if j.height == lowest)
     chosen, became = _choose_in_chain(first, judged)
-    told = _tell(chosen, became, tuple(_first_of_each_rank(judged, lowest)), serving)
+    told = _make_cause(chosen, became, tuple(_first_of_each_rank(judged, lowest)), serving)
     return replace(told, words=tuple(_words_of_each_rank(judged))) if lowest == HEIGHT["cause"] else told
 
 
-def _judge_all(log_text: str, patterns: tuple[Cause, ...], noise: Sequence[re.Pattern[str]]) -> Iterator[_Judged]:
+def _judge_all(
+    log_text: str, patterns: tuple[Cause, ...], noise: Sequence[re.Pattern[str]]
+) -> Iterator[_JudgedFailure]:
     for failure in read_failures(log_text):
         if _says_nothing(failure, noise):
             continue
@@ -112,7 +114,7 @@ def _judge_all(log_text: str, patterns: tuple[Cause, ...], noise: Sequence[re.Pa
         quiet = failure.level in QUIET or (not failure.exception and _BENIGN.search(failure.text) is not None)
         role = cause.role if cause else _role_unclassified(failure)
         if role and (not quiet or (cause is not None and role != "consequence")):
-            yield _Judged(role, quiet, failure, cause, match)
+            yield _JudgedFailure(role, quiet, failure, cause, match)
 
 
 def _says_nothing(failure: Failure, noise: Sequence[re.Pattern[str]]) -> bool:
@@ -134,7 +136,7 @@ def _role_unclassified(failure: Failure) -> str:
 
 def classify_failure(text: str, patterns: tuple[Cause, ...]) -> tuple[Cause | None, re.Match[str] | None]:
     """The first class of which a pattern meets the text."""
-    for cause, expressions in _compiled(patterns):
+    for cause, expressions in _compile_patterns(patterns):
         for expression in expressions:
             if match := expression.search(text):
                 return cause, match
@@ -142,11 +144,11 @@ def classify_failure(text: str, patterns: tuple[Cause, ...]) -> tuple[Cause | No
 
 
 @cache
-def _compiled(patterns: tuple[Cause, ...]) -> tuple[tuple[Cause, tuple[re.Pattern[str], ...]], ...]:
+def _compile_patterns(patterns: tuple[Cause, ...]) -> tuple[tuple[Cause, tuple[re.Pattern[str], ...]], ...]:
     return tuple((cause, tuple(re.compile(p) for p in cause.any)) for cause in patterns)
 
 
-def _choose_in_chain(first: _Judged, judged: Iterable[_Judged]) -> tuple[_Judged, str]:
+def _choose_in_chain(first: _JudgedFailure, judged: Iterable[_JudgedFailure]) -> tuple[_JudgedFailure, str]:
     """Of exceptions that were raised from one another: the first with a class, else the innermost; and the last one."""
     chain = first.failure.chain
     own = [j for j in judged if chain and j.failure.chain == chain]
@@ -154,15 +156,15 @@ def _choose_in_chain(first: _Judged, judged: Iterable[_Judged]) -> tuple[_Judged
         return first, ""
     known = next((j for j in own if j.cause and j.cause.role == "cause" and j.height == first.height), None)
     chosen, last = known or own[0], own[-1].failure.text
-    return chosen, "" if last == chosen.failure.text else _shown(last)
+    return chosen, "" if last == chosen.failure.text else _shorten(last)
 
 
-def _first_of_each_rank(judged: Iterable[_Judged], height: int) -> Iterator[str]:
+def _first_of_each_rank(judged: Iterable[_JudgedFailure], height: int) -> Iterator[str]:
     """`TP0 (and 7 more): ...`: what each rank said first, equal words told once."""
     firsts: dict[str, str] = {}
     for each in judged:
         if each.height == height and each.failure.rank not in firsts:
-            firsts[each.failure.rank] = _shown(_telling_part(each.failure.text, each.match))
+            firsts[each.failure.rank] = _shorten(_telling_part(each.failure.text, each.match))
     said: dict[str, list[str]] = {}
     for rank, text in firsts.items():
         said.setdefault(text, []).append(rank)
@@ -171,7 +173,7 @@ def _first_of_each_rank(judged: Iterable[_Judged], height: int) -> Iterator[str]
         yield f"{ranks[0]}{more}: {text}" if ranks[0] or more else text
 
 
-def _words_of_each_rank(judged: Sequence[_Judged]) -> Iterator[str]:
+def _words_of_each_rank(judged: Sequence[_JudgedFailure]) -> Iterator[str]:
     """What a rank failed of: its first exception, and those that were raised together with it; equal words once.
 
     A later one of another class is a part of its own: the first may have been survived.
@@ -184,18 +186,18 @@ def _words_of_each_rank(judged: Sequence[_Judged]) -> Iterator[str]:
         classes = {j.cause.id for j in raised if j.cause}
         later = ([j] for j in own if j not in raised and j.cause and j.cause.id not in classes)
         for together in filter(None, (raised, *later)):
-            said["\n".join(_shown(_telling_part(j.failure.text, j.match)) for j in together)] = None
+            said["\n".join(_shorten(_telling_part(j.failure.text, j.match)) for j in together)] = None
     yield from said
 
 
-def _tell(judged: _Judged, became: str, ranks: tuple[str, ...], serving: bool) -> LaunchCause:
+def _make_cause(judged: _JudgedFailure, became: str, ranks: tuple[str, ...], serving: bool) -> LaunchCause:
     cause, failure = judged.cause, judged.failure
     groups = {k: v for k, v in judged.match.groupdict().items() if v} if judged.match else {}
     what = next(iter(groups.values()), "")
     id_ = cause.id if cause and cause.role != "consequence" else UNKNOWN
     return LaunchCause(
         id=HANG_UNDER_LOAD if serving and id_ == HANG else id_,
-        line=_shown(_telling_part(failure.text, judged.match)),
+        line=_shorten(_telling_part(failure.text, judged.match)),
         number=failure.number,
         rank=failure.rank,
         remedy=cause.remedy.replace("{what}", what) if cause else "",
@@ -216,6 +218,6 @@ def _telling_part(text: str, match: re.Match[str] | None) -> str:
     return first if inside or (match is None and not (first.endswith(":") or "validation error" in first)) else text
 
 
-def _shown(text: str) -> str:
+def _shorten(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= SHOWN_CHARS else f"{line[:SHOWN_CHARS]}..."

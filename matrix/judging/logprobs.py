@@ -29,26 +29,26 @@ NO_NUMBERS = "a logprob is NaN or infinite: the engine computes no numbers"
 Logprobs = Sequence[Mapping[str, float]]  # per generated token: candidate -> logprob, the chosen one first
 
 
-def named(logprobs: Sequence[Mapping[str, Any]]) -> Logprobs:
+def read_logprobs(logprobs: Sequence[Mapping[str, Any]]) -> Logprobs:
     """The part of a reply's `logprobs.content` that two launches can compare; NaN for what is no number."""
-    return [dict(candidates(position)) for position in logprobs]
+    return [dict(list_candidates(position)) for position in logprobs]
 
 
-def candidates(position: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """The chosen token and then what was listed beside it, whatever stands there: see `unsound`."""
-    return [(_token(each), _number(each)) for each in (position, *_listed(position))]
+def list_candidates(position: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """The chosen token and then what was listed beside it, whatever stands there: see `find_unsound`."""
+    return [(_token_of(each), _logprob_of(each)) for each in (position, *_top_logprobs(position))]
 
 
-def _listed(position: Mapping[str, Any]) -> Sequence[Any]:
+def _top_logprobs(position: Mapping[str, Any]) -> Sequence[Any]:
     tops = position.get("top_logprobs")
     return tops if isinstance(tops, list | tuple) else ()
 
 
-def _token(candidate: Any) -> str:
-    return str(candidate.get("token")) if isinstance(candidate, Mapping) else _repr(candidate)
+def _token_of(candidate: Any) -> str:
+    return str(candidate.get("token")) if isinstance(candidate, Mapping) else _safe_repr(candidate)
 
 
-def _number(candidate: Any) -> float:
+def _logprob_of(candidate: Any) -> float:
     value = candidate.get("logprob") if isinstance(candidate, Mapping) else None
     return math.nan if isinstance(value, str) else recorded_number(value)
 
@@ -66,45 +66,47 @@ def recorded_numbers(position: Mapping[str, object]) -> dict[str, float]:
     return {token: recorded_number(value) for token, value in position.items()}
 
 
-def unsound(content: Sequence[Any]) -> str:
+def find_unsound(content: Sequence[Any]) -> str:
     """Why a reply's `logprobs.content` is no list of log-probabilities: the first thing wrong, with its place. Empty
     where all is sound, and where there is nothing (an engine without logprobs says nothing wrong).
 
     An engine that computes NaN answers NaN, or null where its JSON has no word for it.
     """
-    found = (f"position {place}: {why}" for place, position in enumerate(content) for why in _wrong(position))
+    found = (
+        f"position {place}: {why}" for place, position in enumerate(content) for why in _find_wrong_position(position)
+    )
     return next(found, "")
 
 
-def _wrong(position: Any) -> Iterator[str]:
+def _find_wrong_position(position: Any) -> Iterator[str]:
     if not isinstance(position, Mapping):
-        yield f"{_repr(position)} is no candidate"
+        yield f"{_safe_repr(position)} is no candidate"
         return
     tops = position.get("top_logprobs")
     if tops is not None and not isinstance(tops, list | tuple):
-        yield f"top_logprobs is {_repr(tops)}, not a list"
+        yield f"top_logprobs is {_safe_repr(tops)}, not a list"
     yield from _wrong_candidate(position, least=-MOST)
-    for candidate in _listed(position):
+    for candidate in _top_logprobs(position):
         yield from _wrong_candidate(candidate, least=-math.inf)
 
 
 def _wrong_candidate(candidate: Any, *, least: float) -> Iterator[str]:
     """A candidate that a mask forbids has -inf; one that was chosen cannot."""
     if not isinstance(candidate, Mapping):
-        yield f"{_repr(candidate)} is no candidate"
+        yield f"{_safe_repr(candidate)} is no candidate"
         return
     token, value = candidate.get("token"), candidate.get("logprob")
     if not isinstance(token, str):
-        yield f"a token is {_repr(token)}, not text"
+        yield f"a token is {_safe_repr(token)}, not text"
     elif any("\ud800" <= char <= "\udfff" for char in token):
-        yield f"the token {_repr(token)} holds half of a surrogate pair"
-    number = _number(candidate)
+        yield f"the token {_safe_repr(token)} holds half of a surrogate pair"
+    number = _logprob_of(candidate)
     if not least <= number <= ABOVE_ONE:
-        shown = "missing or null" if value is None else _repr(value)
-        yield f"the logprob of {_repr(token)} is {shown}, which is no logarithm of a probability"
+        shown = "missing or null" if value is None else _safe_repr(value)
+        yield f"the logprob of {_safe_repr(token)} is {shown}, which is no logarithm of a probability"
 
 
-def _repr(value: Any) -> str:
+def _safe_repr(value: Any) -> str:
     """Of anything: a long integer and deep nesting have none."""
     with suppress(ValueError, RecursionError):
         return repr(value)[:SHOWN_CHARS]
@@ -125,11 +127,11 @@ def likeliest_first(position: Mapping[str, float]) -> dict[str, float]:
     return dict(sorted(position.items(), key=lambda item: (math.isnan(item[1]), -item[1])))
 
 
-def distance(a: Logprobs, b: Logprobs) -> float:
+def measure_distance(a: Logprobs, b: Logprobs) -> float:
     """Largest difference over candidates that both list, until they first choose differently; infinite without any,
     and where either holds what is no number (`max` would have kept the other)."""
     largest = math.inf if not (a and b) else 0.0
-    for mine, yours in until_they_part(a, b):
+    for mine, yours in pair_until_parted(a, b):
         shared = mine.keys() & yours.keys()
         if not shared:
             return math.inf
@@ -140,33 +142,33 @@ def distance(a: Logprobs, b: Logprobs) -> float:
     return largest
 
 
-def until_they_part(a: Logprobs, b: Logprobs) -> Iterator[tuple[Mapping[str, float], Mapping[str, float]]]:
+def pair_until_parted(a: Logprobs, b: Logprobs) -> Iterator[tuple[Mapping[str, float], Mapping[str, float]]]:
     """Position by position up to the first at which they choose differently, that one included: after it they continue
     different texts."""
     for mine, yours in zip(a, b, strict=False):
         yield mine, yours
-        if chosen(mine) != chosen(yours):
+        if chosen_token(mine) != chosen_token(yours):
             return
 
 
-def chosen(position: Mapping[str, float]) -> str:
+def chosen_token(position: Mapping[str, float]) -> str:
     return next(iter(position), "")
 
 
-def distributions(found: Logprobs) -> Logprobs:
+def drop_drafted(found: Logprobs) -> Logprobs:
     """The positions before the first that names no alternative: llama.cpp gives a drafted token probability 1 and
     nothing beside it (https://github.com/ggml-org/llama.cpp/issues/27972), which says nothing about attention."""
     return list(takewhile(lambda position: len(position) > 1, found))
 
 
-def blind(prompt_tokens: int, index_topk: int) -> str:
+def explain_blind(prompt_tokens: int, index_topk: int) -> str:
     """Why a prompt is no evidence about sparse attention; empty when it is."""
     if prompt_tokens > index_topk:
         return ""
     return f"NOT_EVIDENCE: {prompt_tokens} prompt tokens, all of which index_topk {index_topk} selects"
 
 
-def changes_only_beyond(
+def prove_change_beyond(
     short: tuple[Logprobs, Logprobs], long: tuple[Logprobs, Logprobs], floor: float | None
 ) -> Proof:
     """IndexCache by ablation (with, without). Below index_topk every token is selected anyway, so numbers are equal;
@@ -178,8 +180,8 @@ def changes_only_beyond(
     """
     if has_no_number(*short, *long):
         return Proof(feature="indexcache", outcome="refuted", rung=Rung.ABLATION, detail=NO_NUMBERS)
-    near, far = distance(*short), distance(*long)
-    detail = f"logprobs differ by {near:.2g} below index_topk and {far:.2g} beyond, {_again(floor)}"
+    near, far = measure_distance(*short), measure_distance(*long)
+    detail = f"logprobs differ by {near:.2g} below index_topk and {far:.2g} beyond, {_describe_floor(floor)}"
     outcome: Outcome = "unproven"
     if far <= SAME:
         outcome = "refuted"
@@ -189,31 +191,40 @@ def changes_only_beyond(
     return Proof(feature="indexcache", outcome=outcome, rung=Rung.ABLATION, detail=detail, data=data)
 
 
-def _again(floor: float | None) -> str:
+def _describe_floor(floor: float | None) -> str:
     return "where no launch was asked twice" if floor is None else f"where a launch asked twice differs by {floor:.2g}"
 
 
-def by_recording(
-    feature: str, found: Logprobs, recordings: Mapping[str, Logprobs], *, wanted: str, tolerance: float,
-    prompt_tokens: int, index_topk: int, rung: Rung = Rung.ORACLE,
-) -> Proof:  # fmt: skip
+def prove_by_recording(
+    feature: str,
+    found: Logprobs,
+    recordings: Mapping[str, Logprobs],
+    *,
+    wanted: str,
+    tolerance: float,
+    prompt_tokens: int,
+    index_topk: int,
+    rung: Rung = Rung.ORACLE,
+) -> Proof:
     """Near the wanted recording and near no other: proven. Near another one: refuted.
 
     `tolerance` is what one way of computing may differ by between machines and kernels; recordings that are closer to
     one another than twice that cannot be told apart, and the outcome says so.
     """
-    usable = distributions(found)
-    gaps = {name: round(distance(usable, each), 6) for name, each in recordings.items()}
+    usable = drop_drafted(found)
+    gaps = {name: round(measure_distance(usable, each), 6) for name, each in recordings.items()}
     near = {name for name, gap in gaps.items() if gap <= tolerance}
     data = {
-        "gaps": {k: str(v) for k, v in gaps.items()}, "tolerance": tolerance, "prompt_tokens": prompt_tokens,
+        "gaps": {k: str(v) for k, v in gaps.items()},
+        "tolerance": tolerance,
+        "prompt_tokens": prompt_tokens,
         "positions": len(usable),
-    }  # fmt: skip
+    }
     away = ", ".join(f"{n} is {g:.3g} away" for n, g in gaps.items())
     detail = f"logprobs of {len(usable)} tokens after {prompt_tokens}: {away}"
     if has_no_number(found):
         return Proof(feature=feature, outcome="refuted", rung=rung, detail=f"{NO_NUMBERS}; {detail}", data=data)
-    if refused := blind(prompt_tokens, index_topk):
+    if refused := explain_blind(prompt_tokens, index_topk):
         return Proof(feature=feature, outcome="unproven", rung=rung, detail=refused, data=data)
     outcome: Outcome = "unproven"
     if near == {wanted}:

@@ -29,9 +29,23 @@ SHOWN_CHARS = 40
 SCALE = {"GiB": 2**30, "MiB": 2**20}  # to bytes
 UNITS = {"bytes", "tokens", "layers", "seconds", *SCALE}
 KEYS = {
-    "log", "after", "get", "path", "metric", "by", "unit", "echo", "from", "means", "needs", "equals", "drains",
-    "unseen", "fallback", "expected_when",
-}  # fmt: skip
+    "log",
+    "after",
+    "get",
+    "path",
+    "metric",
+    "by",
+    "unit",
+    "echo",
+    "from",
+    "means",
+    "needs",
+    "equals",
+    "drains",
+    "unseen",
+    "fallback",
+    "expected_when",
+}
 UNSEEN = ", known from source only"  # a proof that rests on such a line must not look like one that was watched
 _SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{([^}]*)\})?\s+(\S+)(?:\s+-?\d+)?\s*$")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -91,52 +105,52 @@ class Sources:
     missing: Mapping[str, str] = field(default_factory=dict)
 
 
-def observe(dialect: Mapping[str, Mapping[str, Json]], sources: Sources) -> tuple[Observation, ...]:
+def read_observations(dialect: Mapping[str, Mapping[str, Json]], sources: Sources) -> tuple[Observation, ...]:
     """Every fact that the sources show, in the dialect's order, and within a fact in the source's."""
-    lines, samples = sources.log.splitlines(), list(_samples(sources.metrics))
+    lines, samples = sources.log.splitlines(), list(_parse_samples(sources.metrics))
     found: list[Observation] = []
     for name, spec in dialect.items():
         if "log" in spec:
-            found += _from_log(name, spec, lines)
+            found += _observe_log(name, spec, lines)
         elif "metric" in spec:
-            found += _from_metrics(name, spec, samples)
+            found += _observe_metrics(name, spec, samples)
         elif "path" in spec:
-            found += _from_document(name, spec, sources.documents.get(spec["get"]))
+            found += _observe_document(name, spec, sources.documents.get(spec["get"]))
     return tuple(found)
 
 
-def every(seen: Seen, name: str) -> tuple[Observation, ...]:
+def find_all(seen: Seen, name: str) -> tuple[Observation, ...]:
     """All sightings of a fact."""
     return tuple(o for o in seen if o.name == name)
 
 
-def first(seen: Seen, name: str) -> Observation | None:
+def find_first(seen: Seen, name: str) -> Observation | None:
     """The first sighting: of several ranks or caches, the first one logged."""
     return next((o for o in seen if o.name == name), None)
 
 
-def last(seen: Seen, name: str) -> Observation | None:
+def find_last(seen: Seen, name: str) -> Observation | None:
     """The latest sighting, for facts that are logged again and again."""
     return next((o for o in reversed(seen) if o.name == name), None)
 
 
-def moved(name: str, seen: Seen, before: Seen = ()) -> float | None:
+def count_since(name: str, seen: Seen, before: Seen = ()) -> float | None:
     """How far a counter went since `before`, else since the start; None where the engine has none."""
-    end, start = last(seen, name), last(before, name)
+    end, start = find_last(seen, name), find_last(before, name)
     return None if end is None else end.number - (start.number if start else 0.0)
 
 
-def endpoints(dialect: Mapping[str, Mapping[str, Json]]) -> tuple[str, ...]:
+def list_endpoints(dialect: Mapping[str, Mapping[str, Json]]) -> tuple[str, ...]:
     """JSON endpoints that may be read: those with a `path`, and none that is emptied by reading it."""
     return tuple(dict.fromkeys(s["get"] for s in dialect.values() if "path" in s and not s.get("drains")))
 
 
-def problems(dialect: Mapping[str, Mapping[str, Json]]) -> list[str]:
+def find_dialect_problems(dialect: Mapping[str, Mapping[str, Json]]) -> list[str]:
     """What is wrong with a dialect's data, by fact."""
-    return [f"{name}: {wrong}" for name, spec in dialect.items() for wrong in _wrong(spec)]
+    return [f"{name}: {wrong}" for name, spec in dialect.items() for wrong in _find_spec_problems(spec)]
 
 
-def _wrong(spec: Mapping[str, Json]) -> Iterator[str]:
+def _find_spec_problems(spec: Mapping[str, Json]) -> Iterator[str]:
     if unknown := sorted(spec.keys() - KEYS):
         yield f"unknown key {', '.join(unknown)}"
     if len({"log", "get", "metric"} & spec.keys()) != 1:
@@ -153,7 +167,7 @@ def _wrong(spec: Mapping[str, Json]) -> Iterator[str]:
                 yield "a size needs a group named value"
 
 
-def _from_log(name: str, spec: Mapping[str, Json], lines: Iterable[str]) -> Iterator[Observation]:
+def _observe_log(name: str, spec: Mapping[str, Json], lines: Iterable[str]) -> Iterator[Observation]:
     pattern, opens = re.compile(spec["log"]), re.compile(spec["after"]) if "after" in spec else None
     armed = opens is None
     for number, line in enumerate(lines, 1):
@@ -162,18 +176,18 @@ def _from_log(name: str, spec: Mapping[str, Json], lines: Iterable[str]) -> Iter
         if armed and (match := pattern.search(line)):
             groups = {k: v for k, v in match.groupdict().items() if v is not None}
             text = groups.pop("value", "seen")
-            yield from _made(name, spec, text, where=f"log line {number}", rung=Rung.LOG, also=groups)
+            yield from _make_observation(name, spec, text, where=f"log line {number}", rung=Rung.LOG, also=groups)
             armed = opens is None
 
 
-def _from_document(name: str, spec: Mapping[str, Json], document: Json) -> Iterator[Observation]:
-    for value in _at(document, spec["path"].split(".")):
+def _observe_document(name: str, spec: Mapping[str, Json], document: Json) -> Iterator[Observation]:
+    for value in _walk_path(document, spec["path"].split(".")):
         if isinstance(value, (str, int, float)):
             where = f"{spec['get']} {spec['path']}"
-            yield from _made(name, spec, str(value), where=where, rung=Rung.LOG)
+            yield from _make_observation(name, spec, str(value), where=where, rung=Rung.LOG)
 
 
-def _at(value: Json, path: Sequence[str]) -> Iterator[Json]:
+def _walk_path(value: Json, path: Sequence[str]) -> Iterator[Json]:
     """Everything at a dotted path; a step that does not exist leads nowhere."""
     if not path:
         yield value
@@ -182,18 +196,18 @@ def _at(value: Json, path: Sequence[str]) -> Iterator[Json]:
     if isinstance(value, list):
         chosen = value if step == "*" else value[int(step) : int(step) + 1] if step.isdigit() else []
         for each in chosen:
-            yield from _at(each, rest)
+            yield from _walk_path(each, rest)
     elif isinstance(value, Mapping) and step in value:
-        yield from _at(value[step], rest)
+        yield from _walk_path(value[step], rest)
 
 
-def _samples(text: str) -> Iterator[tuple[str, dict[str, str], str]]:
+def _parse_samples(text: str) -> Iterator[tuple[str, dict[str, str], str]]:
     for line in text.splitlines():
         if match := _SAMPLE.match(line):
             yield match[1], dict(_LABEL.findall(match[2] or "")), match[3]
 
 
-def _from_metrics(
+def _observe_metrics(
     name: str, spec: Mapping[str, Json], samples: Sequence[tuple[str, dict[str, str], str]]
 ) -> Iterator[Observation]:
     own = [(labels, value) for sample, labels, value in samples if sample == spec["metric"]]
@@ -201,14 +215,14 @@ def _from_metrics(
     totals: dict[str, float] = {}
     for labels, value in own:
         key = labels.get(label, "")
-        totals[key] = totals.get(key, 0.0) + _finite(value, f"metric {spec['metric']}")
+        totals[key] = totals.get(key, 0.0) + _parse_finite(value, f"metric {spec['metric']}")
     for key, total in totals.items():
         also = {label: key} if label else {}
         where = f"metric {spec['metric']}"
-        yield from _made(name, spec, repr(total), where=where, rung=Rung.COUNTER, also=also)
+        yield from _make_observation(name, spec, repr(total), where=where, rung=Rung.COUNTER, also=also)
 
 
-def _made(
+def _make_observation(
     name: str, spec: Mapping[str, Json], text: str, *, where: str, rung: Rung, also: Mapping[str, str] | None = None
 ) -> Iterator[Observation]:
     """The observation, or nothing where a number was promised and something else stands there."""
@@ -221,13 +235,13 @@ def _made(
         return
     digits, scale = value.replace(",", ""), SCALE.get(unit, 1)
     with suppress(ValueError):
-        number = _finite(digits, place, scale)
+        number = _parse_finite(digits, place, scale)
         half_step = _half_step(digits) * scale if unit in SCALE else 0.0
         unit = "bytes" if unit in SCALE else unit
         yield fact(value=number, rung=echo or Rung.COUNTER, unit=unit, half_step=half_step)
 
 
-def _finite(digits: str, where: str, scale: int = 1) -> float:
+def _parse_finite(digits: str, where: str, scale: int = 1) -> float:
     """The number. NaN and infinities among an engine's counts and sizes are its fault; no comparison would see them.
 
     Raises:

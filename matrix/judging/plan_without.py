@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from matrix.errors import ConfigError, Problem, nearest
+from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.judging.status import Status
 from matrix.planning.plan import Plan
 from matrix.preflight.patch import PATCHES, Patch, load_patch
@@ -43,7 +43,7 @@ def without_patch(plan: Plan, name: str) -> Plan:
     if name in plan.patch_names:
         return replace(plan, patches=tuple(p for p in plan.patches if p.key != name))
     if name not in (known := patches_of(plan)):
-        hint = nearest(name, known) or "; it has none"
+        hint = suggest_nearest(name, known) or "; it has none"
         raise ConfigError([Problem("--without-patch", 0, name, f"{plan.cell.id} is not launched with it{hint}")])
     dropped = _merged_keys(load_patch(name), plan)
     kept = {s: tuple(v for v in plan.sections[s] if v.path[0] not in keys) for s, keys in dropped.items()}
@@ -64,7 +64,7 @@ def _merged_keys(patch: Patch, plan: Plan) -> dict[str, set[str]]:
     return brought
 
 
-def without(plan: Plan, section: str, key: str) -> Plan:
+def without_setting(plan: Plan, section: str, key: str) -> Plan:
     """The same plan without one setting, as if no recipe had said it.
 
     Raises:
@@ -72,7 +72,7 @@ def without(plan: Plan, section: str, key: str) -> Plan:
     """
     kept = tuple(s for s in plan.sections[section] if s.key != key)
     if len(kept) == len(plan.sections[section]):
-        hint = nearest(key, (s.key for s in plan.sections[section]))
+        hint = suggest_nearest(key, (s.key for s in plan.sections[section]))
         raise ConfigError([Problem(plan.cell.id, 0, section, f"nothing sets {key}{hint}")])
     return replace(plan, sections={**plan.sections, section: kept})
 

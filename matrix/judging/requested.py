@@ -40,11 +40,13 @@ class Requested:
         return self.layout is not None and self.layout.startswith("dsa")
 
 
-def requested(plan: Plan) -> Requested:
+def read_requested(plan: Plan) -> Requested:
     """The plan's wishes; `settings` say what its recipe expects where no flag does."""
     checkpoint, args, settings = plan.cell.checkpoint, plan.values("args"), plan.settings
     shared = "indexcache" in plan.cell.features
-    counted = pattern.lint(checkpoint.index_topk_pattern, checkpoint.layers).full if shared else checkpoint.layers
+    counted = (
+        pattern.lint_pattern(checkpoint.index_topk_pattern, checkpoint.layers).full if shared else checkpoint.layers
+    )
     return Requested(
         dialect=plan.cell.engine.dialect,
         features=plan.cell.features,
@@ -61,14 +63,14 @@ def requested(plan: Plan) -> Requested:
         page_tokens=int(settings.get("page_tokens", 1)),
         index_topk=settings.get("index_topk", checkpoint.index_topk),
         weights=checkpoint.format,
-        kv_dtype=_named(args, KV_DTYPE),
-        attention_backend=_named(args, ATTENTION),
-        dsa_backends=(_named(args, DSA_BACKENDS[0]), _named(args, DSA_BACKENDS[1])),
-        moe_backend=_named(args, MOE) or plan.values("serve_config").get("moe_config", {}).get("backend"),
+        kv_dtype=_flag_value(args, KV_DTYPE),
+        attention_backend=_flag_value(args, ATTENTION),
+        dsa_backends=(_flag_value(args, DSA_BACKENDS[0]), _flag_value(args, DSA_BACKENDS[1])),
+        moe_backend=_flag_value(args, MOE) or plan.values("serve_config").get("moe_config", {}).get("backend"),
     )
 
 
-def _named(args: dict[str, Any], flags: tuple[str, ...]) -> str | None:
+def _flag_value(args: dict[str, Any], flags: tuple[str, ...]) -> str | None:
     """What a flag names; `auto` names nothing."""
     value = next((args[f] for f in flags if f in args), None)
     return None if value in (None, "auto") else str(value)

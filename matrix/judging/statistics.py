@@ -24,10 +24,10 @@ def upper_bound(failures: int, trials: int, confidence: float = CONFIDENCE) -> f
     >>> round(upper_bound(0, 60), 3)
     0.049
     """
-    _check(failures, trials)
+    _require_count(failures, trials)
     if failures == trials:
         return 1.0
-    return boundary(lambda rate: binomial_cdf(failures, trials, rate) > 1 - confidence)
+    return find_boundary(lambda rate: binomial_cdf(failures, trials, rate) > 1 - confidence)
 
 
 def lower_bound(successes: int, trials: int, confidence: float = CONFIDENCE) -> float:
@@ -49,12 +49,12 @@ def binomial_cdf(k: int, n: int, rate: float) -> float:
 SOUND_RATE, BROKEN_RATE = 0.01, 0.10
 
 
-def hopeless(failures: int, trials: int) -> bool:
+def is_hopeless(failures: int, trials: int) -> bool:
     """Whether the failures so far already say `broken`: asking on would cost time and change nothing.
 
     Two failures in the first nineteen are enough, one never is.
     """
-    _check(failures, trials)
+    _require_count(failures, trials)
     lost = failures * math.log(BROKEN_RATE / SOUND_RATE)
     held = (trials - failures) * math.log((1 - BROKEN_RATE) / (1 - SOUND_RATE))
     return lost + held >= math.log(CONFIDENCE / (1 - CONFIDENCE))
@@ -68,7 +68,7 @@ class McNemar(NamedTuple):
     p_worse: float  # one-sided: as many losses by luck alone
 
 
-def mcnemar(baseline: Mapping[str, bool], now: Mapping[str, bool]) -> McNemar:
+def compare_mcnemar(baseline: Mapping[str, bool], now: Mapping[str, bool]) -> McNemar:
     """Exact, paired by item id; items of one run only are left out."""
     both = baseline.keys() & now.keys()
     lost = sum(baseline[i] and not now[i] for i in both)
@@ -77,7 +77,7 @@ def mcnemar(baseline: Mapping[str, bool], now: Mapping[str, bool]) -> McNemar:
     return McNemar(lost, won, min(1.0, p))
 
 
-def holm(p_values: Mapping[str, float], alpha: float = 1 - CONFIDENCE) -> frozenset[str]:
+def correct_holm(p_values: Mapping[str, float], alpha: float = 1 - CONFIDENCE) -> frozenset[str]:
     """Names that stay significant when so many were tried (Holm's step-down over the family of cells)."""
     rejected: set[str] = set()
     for rank, name in enumerate(sorted(p_values, key=lambda n: (p_values[n], n))):
@@ -87,14 +87,14 @@ def holm(p_values: Mapping[str, float], alpha: float = 1 - CONFIDENCE) -> frozen
     return frozenset(rejected)
 
 
-def tolerance(samples: Sequence[float]) -> float:
+def tolerance_of(samples: Sequence[float]) -> float:
     """Allowed relative change against a baseline of launches: max(5 %, 3 sigma by MAD of the median)."""
     median = statistics.median(samples)
     mad = statistics.median(abs(s - median) for s in samples)
     return max(FLOOR_TOLERANCE, SIGMAS * MAD_TO_SIGMA * mad / abs(median))
 
 
-def boundary(holds: Callable[[float], bool]) -> float:
+def find_boundary(holds: Callable[[float], bool]) -> float:
     """The rate, 0 to 1, up to which `holds` is true."""
     low, high = 0.0, 1.0
     for _ in range(_BISECTIONS):
@@ -103,6 +103,6 @@ def boundary(holds: Callable[[float], bool]) -> float:
     return high
 
 
-def _check(part: int, whole: int) -> None:
+def _require_count(part: int, whole: int) -> None:
     if not 0 <= part <= whole or whole == 0:
         raise ValueError(f"{part} of {whole} is not a count of trials")

@@ -1,6 +1,6 @@
 """The vocabulary of outcomes, shared by suites, evidence, reports and the gate.
 
-A cell's summary is its worst status (see `worst`). What each means for a person: docs/explanation/verdicts.md.
+A cell's summary is its worst status (see `worst_status`). What each means for a person: docs/explanation/verdicts.md.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ SEVERITY: tuple[Status, ...] = (
 GREEN: frozenset[Status] = frozenset({Status.PASS, Status.XFAIL, Status.MEASURED})
 
 
-def worst(statuses: Iterable[Status]) -> Status:
+def worst_status(statuses: Iterable[Status]) -> Status:
     """The status that speaks for all of them; MISSING when there are none (nothing ran is red)."""
     found = set(statuses)
     return next((s for s in SEVERITY if s in found), Status.MISSING)

@@ -17,9 +17,12 @@ from matrix.yaml.loaded import Loaded, Matrix
 
 LAUNCH: Final = ("before_ready", "first_request")  # stages that an entry about the launch can name
 STAGES: Final = {
-    "before_ready": "before the engine was ready", "first_request": "at its first request", "test": "in a test",
-    "attach": "at the first contact with somebody else's server", "relaunch": "at a later launch",
-}  # fmt: skip
+    "before_ready": "before the engine was ready",
+    "first_request": "at its first request",
+    "test": "in a test",
+    "attach": "at the first contact with somebody else's server",
+    "relaunch": "at a later launch",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +84,13 @@ def _explain_mismatch(fails: Fails, failure: Failure) -> str:
         return f"shows as HTTP {fails.http_status}, this as HTTP {failure.http_status}"
     strange = [t for t in failure.texts if not extract_match(fails.signature, t)]
     if strange or not failure.texts:
-        return f"its signature {fails.signature!r} fits nothing that was said{_among(len(strange), failure.texts)}"
+        return (
+            f"its signature {fails.signature!r} fits nothing that was said{_count_strange(len(strange), failure.texts)}"
+        )
     return ""
 
 
-def _among(strange: int, texts: Sequence[str]) -> str:
+def _count_strange(strange: int, texts: Sequence[str]) -> str:
     return f" in {strange} of {len(texts)} findings" if len(texts) > 1 else ""
 
 
@@ -94,6 +99,6 @@ def speaks_of_test(fails: Fails, test: str, test_id: str) -> bool:
     return fails.at == "test" and fails.test == test and (not fails.params or any(p in test_id for p in fails.params))
 
 
-def expired(matrix: Matrix, today: date) -> list[Loaded[KnownFailure]]:
+def find_expired(matrix: Matrix, today: date) -> list[Loaded[KnownFailure]]:
     """Entries whose review date has passed: each is red until somebody looks again."""
     return [k for k in matrix.known_failures if k.value.review_by < today]

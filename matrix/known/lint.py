@@ -10,8 +10,8 @@ from pathlib import Path
 from matrix.checkout import CHECKOUT
 from matrix.errors import Problem
 from matrix.model import Cell
-from matrix.planning.expand import expand
-from matrix.planning.plan import plan
+from matrix.planning.expand import expand_matrix
+from matrix.planning.plan import make_plan
 from matrix.yaml.known_shape import Surroundings, find_entry_problems
 from matrix.yaml.loaded import Matrix
 
@@ -19,7 +19,7 @@ from matrix.yaml.loaded import Matrix
 def lint_known_failures(matrix: Matrix, today: date, checkout: Path = CHECKOUT) -> list[Problem]:
     """Find what is wrong with today's entries, beyond what loading them finds."""
     tests = read_test_names(checkout / "suites")
-    echoes = {k.value.id: sorted(_echoes(matrix, k.value.id, tests)) for k in matrix.known_failures}
+    echoes = {k.value.id: sorted(_gather_echoes(matrix, k.value.id, tests)) for k in matrix.known_failures}
     pages = [p.relative_to(checkout).as_posix() for p in (checkout / "docs").rglob("*.md")]
     return find_entry_problems(
         matrix.known_failures, Surroundings(today=today, tests=tests, pages=pages, echoes=echoes)
@@ -36,16 +36,16 @@ def read_test_names(folder: Path) -> frozenset[str]:
     )
 
 
-def _echoes(matrix: Matrix, entry: str, tests: frozenset[str]) -> set[str]:
+def _gather_echoes(matrix: Matrix, entry: str, tests: frozenset[str]) -> set[str]:
     """Ids, and the commands of the cells that the entry speaks about, in the spellings in which engines repeat them."""
     known = next(k for k in matrix.known_failures if k.value.id == entry)
-    cells = [c for c in expand(matrix).runnable if known.condition(c.facts)]
-    said = {text for cell in cells for text in (cell.id, *_commands(matrix, cell))}
+    cells = [c for c in expand_matrix(matrix).runnable if known.condition(c.facts)]
+    said = {text for cell in cells for text in (cell.id, *_spell_commands(matrix, cell))}
     return said | {f"suites/test_x.py::{t}" for t in tests}
 
 
-def _commands(matrix: Matrix, cell: Cell) -> Iterator[str]:
-    made = plan(matrix, cell)
+def _spell_commands(matrix: Matrix, cell: Cell) -> Iterator[str]:
+    made = make_plan(matrix, cell)
     argv = made.argv(model="/models/x", host="127.0.0.1", port="8000", api_key_env="KEY")
     pairs = [(a.lstrip("-"), b) for a, b in zip(argv, [*argv[1:], ""], strict=True) if a.startswith("-")]
     yield " ".join(argv)

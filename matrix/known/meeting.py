@@ -11,12 +11,12 @@ from typing import Final
 
 from packaging.version import Version
 
-from matrix.errors import Problem, nearest
-from matrix.known.reach import Asked, Reach, read_reach
+from matrix.errors import Problem, suggest_nearest
+from matrix.known.reach import Reach, Request, read_reach
 from matrix.known.sourcing import Entry, find_source_problems, parse_release
 from matrix.model import Cell, Json, KnownFailure, Needs
 from matrix.pins import with_prereleases
-from matrix.planning.expand import expand
+from matrix.planning.expand import expand_matrix
 from matrix.yaml.loaded import Loaded, Matrix
 
 Found = Iterator[tuple[str, str]]
@@ -34,18 +34,22 @@ def lint_sources(matrix: Matrix, reach: Reach | None = None) -> list[Problem]:
     entries: tuple[Entry, ...] = (*matrix.rules, *matrix.known_failures)
     found = [p for entry in entries for p in find_source_problems(matrix, entry)]
     for known in matrix.known_failures:
-        cells = [c for c in expand(matrix).runnable if known.condition(c.facts)]
-        judges = (_unmet(matrix, known, cells), _unreached(matrix, known, cells, table), _untold(known.value))
-        found += [_at(known, key, message) for judge in judges for key, message in judge]
+        cells = [c for c in expand_matrix(matrix).runnable if known.condition(c.facts)]
+        judges = (
+            _find_unmet(matrix, known, cells),
+            _find_unreached(matrix, known, cells, table),
+            _find_unstated_length(known.value),
+        )
+        found += [_place_problem(known, key, message) for judge in judges for key, message in judge]
     return found
 
 
-def _unmet(matrix: Matrix, known: Loaded[KnownFailure], cells: Sequence[Cell]) -> Found:
+def _find_unmet(matrix: Matrix, known: Loaded[KnownFailure], cells: Sequence[Cell]) -> Found:
     """A runnable cell meets it, or it waits for a release that would be one of its own."""
     awaited = known.value.waits_for
     if not awaited:
         if not cells:
-            yield "when", _nobody(matrix, known)
+            yield "when", _explain_no_cell(matrix, known)
         return
     try:
         name, version = parse_release(awaited)
@@ -53,15 +57,15 @@ def _unmet(matrix: Matrix, known: Loaded[KnownFailure], cells: Sequence[Cell]) -
         yield "waits_for", str(error)
         return
     if name not in matrix.engines:
-        yield "waits_for", f"no engine is {name!r}{nearest(name, matrix.engines)}"
+        yield "waits_for", f"no engine is {name!r}{suggest_nearest(name, matrix.engines)}"
         return
-    yield from ((key, message) for key, message in _awaited(matrix, known.value.when, name, version))
+    yield from ((key, message) for key, message in _check_awaited(matrix, known.value.when, name, version))
     if cells:
         yield "waits_for", f"waits for {awaited}, and {len(cells)} cells of today meet it already ({cells[0].id})"
 
 
-def _nobody(matrix: Matrix, known: Loaded[KnownFailure]) -> str:
-    excluded = [e.rule for c, e in expand(matrix).excluded.items() if known.condition(c.facts)]
+def _explain_no_cell(matrix: Matrix, known: Loaded[KnownFailure]) -> str:
+    excluded = [e.rule for c, e in expand_matrix(matrix).excluded.items() if known.condition(c.facts)]
     if excluded:
         rules = ", ".join(sorted(set(excluded)))
         return (
@@ -70,7 +74,7 @@ def _nobody(matrix: Matrix, known: Loaded[KnownFailure]) -> str:
     return "meets no combination of the axes; if it is about a release to come, say `waits_for: engine==version`"
 
 
-def _awaited(matrix: Matrix, when: Mapping[str, Json], name: str, version: Version) -> Found:
+def _check_awaited(matrix: Matrix, when: Mapping[str, Json], name: str, version: Version) -> Found:
     held = [r.id for r in matrix.releases.values() if r.engine == name and r.parsed_version == version]
     if held:
         yield "waits_for", f"{held[0]} is on the axes: it waits for nothing any more"
@@ -84,7 +88,7 @@ def _awaited(matrix: Matrix, when: Mapping[str, Json], name: str, version: Versi
         yield "waits_for", f"{version} lies outside of the entry's own range {specifier!r}"
 
 
-def _unreached(matrix: Matrix, known: Loaded[KnownFailure], cells: Sequence[Cell], table: Reach) -> Found:
+def _find_unreached(matrix: Matrix, known: Loaded[KnownFailure], cells: Sequence[Cell], table: Reach) -> Found:
     needs, fails = known.value.needs, known.value.fails
     if needs == Needs():
         return
@@ -94,33 +98,36 @@ def _unreached(matrix: Matrix, known: Loaded[KnownFailure], cells: Sequence[Cell
     test = fails.test or FIRST_REQUEST
     banks = {c.checkpoint.banks[0] for c in cells if c.checkpoint.banks} or set(table.requests)
     if not table.depths_that_meet(needs, test=test, banks=banks):
-        most = table.farthest(test=test, banks=banks)
-        yield "needs", f"no item of {test} asks for {_named(needs)} at any depth; it reaches {_said(most)}"
+        most = table.farthest_request(test=test, banks=banks)
+        yield (
+            "needs",
+            f"no item of {test} asks for {_name_needs(needs)} at any depth; it reaches {_describe_request(most)}",
+        )
 
 
-def _untold(entry: KnownFailure) -> Found:
+def _find_unstated_length(entry: KnownFailure) -> Found:
     """A symptom that begins at a length says so in `needs`, where it can be held against the items."""
     found = LENGTH.search(entry.symptom)
     if found and entry.needs.prompt_tokens is None:
-        yield "needs", f"the symptom says {found[0]!r}: name it, as `needs: {{prompt_tokens: {_tokens(found)}}}`"
+        yield "needs", f"the symptom says {found[0]!r}: name it, as `needs: {{prompt_tokens: {_parse_tokens(found)}}}`"
 
 
-def _tokens(found: re.Match[str]) -> int:
+def _parse_tokens(found: re.Match[str]) -> int:
     number = float(found["number"].replace(",", "").rstrip("."))
     return round(number * 1000) if found["thousands"] else round(number)
 
 
-def _named(needs: Needs) -> str:
+def _name_needs(needs: Needs) -> str:
     words = {"prompt_tokens": "prompt tokens", "concurrency": "requests at once", "turns": "turns"}
     parts = [f"{value} {word}" for name, word in words.items() if (value := getattr(needs, name)) is not None]
     return " with ".join([*parts, *(["thinking"] if needs.thinking else [])])
 
 
-def _said(asked: Asked) -> str:
+def _describe_request(asked: Request) -> str:
     thinking = "thinking on or off" if asked.thinking else "no thinking"
     return f"{asked.prompt_tokens} prompt tokens, {asked.concurrency} at once, {asked.turns} turns, {thinking}"
 
 
-def _at(known: Loaded[KnownFailure], key: str, message: str) -> Problem:
+def _place_problem(known: Loaded[KnownFailure], key: str, message: str) -> Problem:
     line = known.lines.get((key,), known.line)
     return Problem(known.file, line, f"{known.value.id}.{key}", message)

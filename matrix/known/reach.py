@@ -21,7 +21,7 @@ FILE: Final = CHECKOUT / "matrix" / "reach.json"
 COMMAND: Final = "python -m tests.suites.reaching"
 
 
-class Asked(NamedTuple):
+class Request(NamedTuple):
     """What one request asks of an engine. A request reaches what is at most this in every part."""
 
     prompt_tokens: int  # by the bank's own tokenizer, where it has one
@@ -29,7 +29,7 @@ class Asked(NamedTuple):
     turns: int = 1  # messages of the user
     thinking: bool = False
 
-    def reaches(self, other: Asked) -> bool:
+    def reaches(self, other: Request) -> bool:
         return all(mine >= its for mine, its in zip(self, other, strict=True))
 
 
@@ -37,24 +37,24 @@ class Asked(NamedTuple):
 class Reach:
     """By bank, test and depth, the requests that no other one of the same test reaches beyond."""
 
-    requests: Mapping[str, Mapping[str, Mapping[str, tuple[Asked, ...]]]]
+    requests: Mapping[str, Mapping[str, Mapping[str, tuple[Request, ...]]]]
 
     def depths_that_meet(self, needs: Needs, *, test: str, banks: Iterable[str]) -> frozenset[str]:
         """The depths at which an item of `test` has everything that `needs` names at once."""
-        wanted = Asked(needs.prompt_tokens or 0, needs.concurrency or 1, needs.turns or 1, needs.thinking or False)
+        wanted = Request(needs.prompt_tokens or 0, needs.concurrency or 1, needs.turns or 1, needs.thinking or False)
         tests = (self.requests.get(bank, {}).get(test, {}) for bank in banks)
         return frozenset(
             d for by_depth in tests for d, asked in by_depth.items() if any(a.reaches(wanted) for a in asked)
         )
 
-    def farthest(self, *, test: str, banks: Iterable[str]) -> Asked:
+    def farthest_request(self, *, test: str, banks: Iterable[str]) -> Request:
         """The most that any item of `test` asks of each kind, over all depths."""
         tests = (self.requests.get(bank, {}).get(test, {}) for bank in banks)
         every = [asked for by_depth in tests for all_asked in by_depth.values() for asked in all_asked]
-        return Asked(*(max(part) for part in zip(Asked(0), *every, strict=True)))
+        return Request(*(max(part) for part in zip(Request(0), *every, strict=True)))
 
 
-def frontier(asked: Iterable[Asked]) -> tuple[Asked, ...]:
+def keep_frontier(asked: Iterable[Request]) -> tuple[Request, ...]:
     """Those that no other one reaches beyond, in order: all that has to be kept."""
     every = set(asked)
     return tuple(sorted(a for a in every if not any(b.reaches(a) for b in every if b != a)))
@@ -66,7 +66,7 @@ def read_reach(file: Path = FILE) -> Reach:
     raw = json.loads(file.read_text(encoding="utf-8"))
     return Reach(
         requests={
-            bank: {t: {d: tuple(Asked(*a) for a in asked) for d, asked in by.items()} for t, by in tests.items()}
+            bank: {t: {d: tuple(Request(*a) for a in asked) for d, asked in by.items()} for t, by in tests.items()}
             for bank, tests in raw.items()
         }
     )

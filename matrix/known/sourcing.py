@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from matrix.condition import compile_condition
-from matrix.errors import Problem, nearest
+from matrix.errors import Problem, suggest_nearest
 from matrix.model import Json, KnownFailure, Rule, Source
 from matrix.pins import with_prereleases
 from matrix.yaml.loaded import Loaded, Matrix
@@ -51,10 +51,10 @@ def find_source_problems(matrix: Matrix, entry: Entry) -> Iterator[Problem]:
     """Find every way in which the entry's source is about something else than the entry."""
     source, when = entry.value.source, entry.value.when
     judges = (
-        _of_kind(entry, matrix),
-        _of_release(matrix, when, source),
-        _of_gpu(matrix, when, source),
-        _of_form(matrix, when, source),
+        _check_kind(entry, matrix),
+        _check_release(matrix, when, source),
+        _check_gpu(matrix, when, source),
+        _check_form(matrix, when, source),
     )
     for key, message in (found for judge in judges for found in judge):
         line = entry.lines.get(("source", key), entry.lines.get(("source",), entry.line))
@@ -63,7 +63,7 @@ def find_source_problems(matrix: Matrix, entry: Entry) -> Iterator[Problem]:
 
 def speaks_of(matrix: Matrix, when: Mapping[str, Json]) -> frozenset[int]:
     """The capabilities that a `when` is about: by its GPU keys, or because no other rig fits. Empty: any GPU's."""
-    releases = [matrix.releases[r] for r in _many(when.get("release")) if r in matrix.releases]
+    releases = [matrix.releases[r] for r in _as_tuple(when.get("release")) if r in matrix.releases]
     loadable = {sm for r in releases for sms in r.formats.values() for sm in sms}
     keys = RIG_KEYS if GPU_KEYS & when.keys() else frozenset[str]()  # a number of GPUs alone is about no kind of GPU
     own = compile_condition({key: value for key, value in when.items() if key in keys})
@@ -78,7 +78,7 @@ def speaks_of(matrix: Matrix, when: Mapping[str, Json]) -> frozenset[int]:
     return fitting if GPU_KEYS & when.keys() or len(fitting) == 1 else frozenset()
 
 
-def _of_kind(entry: Entry, matrix: Matrix) -> Found:
+def _check_kind(entry: Entry, matrix: Matrix) -> Found:
     source = entry.value.source
     if source.kind != "choice":
         return
@@ -89,10 +89,13 @@ def _of_kind(entry: Entry, matrix: Matrix) -> Found:
         and len(sms) == 1
         and entry.value.status != "INVALID_COMBO"
     ):
-        yield "kind", f"that a GPU ({_named(sms)}) or a release cannot do it is no choice of ours: run, wheel or report"
+        yield (
+            "kind",
+            f"that a GPU ({_name_gpus(sms)}) or a release cannot do it is no choice of ours: run, wheel or report",
+        )
 
 
-def _of_release(matrix: Matrix, when: Mapping[str, Json], source: Source) -> Found:
+def _check_release(matrix: Matrix, when: Mapping[str, Json], source: Source) -> Found:
     if source.kind == "choice" and not source.release:
         return
     try:
@@ -101,79 +104,81 @@ def _of_release(matrix: Matrix, when: Mapping[str, Json], source: Source) -> Fou
         yield "release", str(error)
         return
     if named.name in matrix.engines:
-        yield from _of_engine(matrix, when, named)
+        yield from _check_engine(matrix, when, named)
     else:
-        yield from _of_library(matrix, when, named)
+        yield from _check_library(matrix, when, named)
 
 
-def _of_engine(matrix: Matrix, when: Mapping[str, Json], named: Named) -> Found:
-    releases = [matrix.releases[r] for r in _many(when.get("release")) if r in matrix.releases]
-    engines = set(_many(when.get("engine"))) | {r.engine for r in releases}
+def _check_engine(matrix: Matrix, when: Mapping[str, Json], named: Named) -> Found:
+    releases = [matrix.releases[r] for r in _as_tuple(when.get("release")) if r in matrix.releases]
+    engines = set(_as_tuple(when.get("engine"))) | {r.engine for r in releases}
     if engines and named.name not in engines:
         yield "release", f"the source speaks of {named.name}, the entry of {' and '.join(sorted(map(str, engines)))}"
     elif releases and named.version not in {r.parsed_version for r in releases}:
         yield "release", f"{named.version} is none of the entry's releases ({', '.join(r.version for r in releases)})"
-    elif not _contains(when.get("version"), named.version):
+    elif not _allows_version(when.get("version"), named.version):
         yield "release", f"{named.version} lies outside of the entry's own range {when['version']!r}"
 
 
-def _of_library(matrix: Matrix, when: Mapping[str, Json], named: Named) -> Found:
+def _check_library(matrix: Matrix, when: Mapping[str, Json], named: Named) -> Found:
     pins = when.get("pins")
     own = {canonicalize_name(name): text for name, text in pins.items()} if isinstance(pins, Mapping) else {}
     wanted = own.get(canonicalize_name(named.name))
     if wanted is None:
-        known = nearest(named.name, [*matrix.engines, *own])
+        known = suggest_nearest(named.name, [*matrix.engines, *own])
         yield "release", f"{named.name!r} is no engine, and no library of this entry's `pins`{known}"
-    elif not _contains(wanted, named.version):
+    elif not _allows_version(wanted, named.version):
         yield "release", f"{named.version} of {named.name} lies outside of the entry's own range {wanted!r}"
 
 
-def _of_gpu(matrix: Matrix, when: Mapping[str, Json], source: Source) -> Found:
+def _check_gpu(matrix: Matrix, when: Mapping[str, Json], source: Source) -> Found:
     about = speaks_of(matrix, when)
     if not about or source.kind == "choice":
         return
-    missing = sorted(sm for sm in about if sm not in source.sm and not (source.expected and _relative(sm, source.sm)))
+    missing = sorted(
+        sm for sm in about if sm not in source.sm and not (source.expected and _is_of_family(sm, source.sm))
+    )
     if not missing:
         return
     if not source.sm:
         yield (
             "sm",
-            f"the entry is about {_named(missing)}, and the source says of no GPU that it was read or run for it",
+            f"the entry is about {_name_gpus(missing)}, and the source says of no GPU that it was read or run for it",
         )
         return
     near = (
         "; say in `expected` why a GPU of its family stands in"
-        if all(_relative(sm, source.sm) for sm in missing)
+        if all(_is_of_family(sm, source.sm) for sm in missing)
         else ""
     )
-    yield "sm", f"the entry is about {_named(missing)}, the source about {_named(source.sm)}{near}"
+    yield "sm", f"the entry is about {_name_gpus(missing)}, the source about {_name_gpus(source.sm)}{near}"
 
 
-def _of_form(matrix: Matrix, when: Mapping[str, Json], source: Source) -> Found:
-    wanted = set(_many(when.get("format"))) or {
-        matrix.checkpoints[c].format for c in _many(when.get("checkpoint")) if c in matrix.checkpoints
+def _check_form(matrix: Matrix, when: Mapping[str, Json], source: Source) -> Found:
+    wanted = set(_as_tuple(when.get("format"))) or {
+        matrix.checkpoints[c].format for c in _as_tuple(when.get("checkpoint")) if c in matrix.checkpoints
     }
     formats = {c.format for c in matrix.checkpoints.values()}
     said = source.form.partition(",")[0].strip()
     if wanted and said in formats and said not in wanted:
         yield "form", f"the entry is about {' and '.join(sorted(wanted))} weights, the source about {said}"
-    elif _many(when.get("format")) and not said and source.kind != "choice":
+    elif _as_tuple(when.get("format")) and not said and source.kind != "choice":
         yield "form", f"the entry is about {' and '.join(sorted(wanted))} weights, and the source says of no format"
 
 
-def _relative(sm: int, others: Iterable[int]) -> bool:
+def _is_of_family(sm: int, others: Iterable[int]) -> bool:
     return sm != 0 and any(sm // FAMILY == other // FAMILY for other in others)
 
 
-def _contains(specifier: Json, version: Version) -> bool:
+def _allows_version(specifier: Json, version: Version) -> bool:
     return not isinstance(specifier, str) or with_prereleases(specifier).contains(version)
 
 
-def _many(value: Json) -> tuple[Json, ...]:
+def _as_tuple(value: Json) -> tuple[Json, ...]:
     if value is None:
         return ()
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
-def _named(sms: Iterable[int]) -> str:
+def _name_gpus(sms: Iterable[int]) -> str:
     return " and ".join(f"sm{sm}" if sm else "the CPU" for sm in sorted(sms))

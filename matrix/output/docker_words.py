@@ -23,7 +23,7 @@ def has_container(plan: Plan) -> bool:
     return launcher.get("kind") == "docker" and any(k in launcher for k in (*VALUED, *BARE, *REPEATED))
 
 
-def options(plan: Plan) -> Iterator[list[str]]:
+def docker_options(plan: Plan) -> Iterator[list[str]]:
     """`docker run` and its options, in groups that belong on one line, up to and with the image."""
     launcher = plan.values("launcher")
     yield ["docker", "run"]
@@ -32,10 +32,10 @@ def options(plan: Plan) -> Iterator[list[str]]:
     for key, flag in REPEATED.items():
         yield from ([flag, str(value)] for value in launcher.get(key) or ())
     yield from (["-e", f"{name}={value}"] for name, value in plan.env.items())
-    yield [image(plan)]
+    yield [image_reference(plan)]
 
 
-def image(plan: Plan) -> str:
+def image_reference(plan: Plan) -> str:
     """The image by digest where one is known, else by the tag that was published."""
     release = plan.cell.release
     if release.image is None:
@@ -43,7 +43,7 @@ def image(plan: Plan) -> str:
     return f"{release.image.rpartition(':')[0]}@{release.image_digest}" if release.image_digest else release.image
 
 
-def server(plan: Plan) -> list[str]:
+def server_command(plan: Plan) -> list[str]:
     """What runs in the container, after the image: the entry point may already be the server."""
     launcher: Mapping[str, Any] = plan.values("launcher")
     words = plan.arguments()

@@ -16,7 +16,7 @@ VARIABLES = {"model": "MODEL", "host": "HOST", "port": "PORT", "api_key_env": "A
 _PLACEHOLDER = re.compile("(" + "|".join(f"{{{name}}}" for name in VARIABLES) + ")")
 
 
-def render(plan: Plan) -> str:
+def render_script(plan: Plan) -> str:
     """The launch script of a cell, deterministic and ending in a newline."""
     cell = plan.cell
     lines = [
@@ -25,40 +25,40 @@ def render(plan: Plan) -> str:
         f"# form        {plan.form}",
         f"# fingerprint {plan.fingerprint}",
         "set -euo pipefail",
-        f"MODEL=${{MODEL:-{_model(cell.checkpoint)}}}",
+        f"MODEL=${{MODEL:-{_model_expression(cell.checkpoint)}}}",
         "HOST=${HOST:-127.0.0.1}",
         f"PORT=${{PORT:-{cell.engine.default_port}}}",
     ]
     lines += [f"# needs patch {name}: python -m fixtures.weights.patching {name} --help" for name in plan.patch_names]
-    lines += list(_files(plan))
+    lines += list(_write_files(plan))
     if container.has_container(plan):
         lines += _in_container(plan)
     else:
         if plan.values("launcher").get("kind") == "docker":
-            lines.append(f"# inside the image {container.image(plan)}:")
-        lines += [f"export {name}={_word(value)}" for name, value in plan.env.items()]
-        lines += _command(_groups(["exec", *plan.cell.engine.command, *plan.arguments()]))
+            lines.append(f"# inside the image {container.image_reference(plan)}:")
+        lines += [f"export {name}={_quote_word(value)}" for name, value in plan.env.items()]
+        lines += _format_command(_group_words(["exec", *plan.cell.engine.command, *plan.arguments()]))
     return "\n".join(lines) + "\n"
 
 
-def _model(checkpoint: Checkpoint) -> str:
+def _model_expression(checkpoint: Checkpoint) -> str:
     if checkpoint.made_by:
         return f"$(python -m fixtures.canary make {checkpoint.made_by})"
     return checkpoint.weights_path or checkpoint.repository or checkpoint.id
 
 
 def _in_container(plan: Plan) -> list[str]:
-    launcher, server = plan.values("launcher"), ["exec", *container.server(plan)]
+    launcher, server = plan.values("launcher"), ["exec", *container.server_command(plan)]
     if launcher.get("shell"):
         line = " ".join(w if _PLACEHOLDER.fullmatch(w) else shlex.quote(w) for w in server)
-        return _command([*container.options(plan), [*launcher["shell"], line]])
+        return _format_command([*container.docker_options(plan), [*launcher["shell"], line]])
     if launcher.get("interactive"):
-        shell = _command([*container.options(plan), [str(launcher.get("command", "bash"))]])
-        return [*shell, "# then, inside the container:", *_command(_groups(server))]
-    return _command([*container.options(plan), *_groups(server[1:])])
+        shell = _format_command([*container.docker_options(plan), [str(launcher.get("command", "bash"))]])
+        return [*shell, "# then, inside the container:", *_format_command(_group_words(server))]
+    return _format_command([*container.docker_options(plan), *_group_words(server[1:])])
 
 
-def _groups(words: Sequence[str]) -> Iterator[list[str]]:
+def _group_words(words: Sequence[str]) -> Iterator[list[str]]:
     """Words in groups that belong on one line: a flag with its values."""
     group: list[str] = []
     for word in words:
@@ -70,12 +70,12 @@ def _groups(words: Sequence[str]) -> Iterator[list[str]]:
         yield group
 
 
-def _command(groups: Iterable[list[str]]) -> list[str]:
-    first, *rest = [" ".join(map(_word, g)) for g in groups if g]
+def _format_command(groups: Iterable[list[str]]) -> list[str]:
+    first, *rest = [" ".join(map(_quote_word, g)) for g in groups if g]
     return " \\\n".join([first, *(f"  {line}" for line in rest)]).split("\n")
 
 
-def _files(plan: Plan) -> Iterator[str]:
+def _write_files(plan: Plan) -> Iterator[str]:
     """Files that must exist before the launch: a checkpoint overlay and the engine's own configuration file."""
     overlay = {f"{name}.json": plan.values(name) for name in ("config", "tokenizer_config") if plan.values(name)}
     if overlay:
@@ -93,9 +93,9 @@ def to_yaml(tree: Mapping[str, Any]) -> str:
     return str(yaml.safe_dump(dict(tree), sort_keys=False))
 
 
-def _word(text: str) -> str:
+def _quote_word(text: str) -> str:
     """Quote one word for bash; placeholders become variables inside double quotes."""
     if text.startswith("~/"):
-        return '"$HOME"/' + _word(text[2:])
+        return '"$HOME"/' + _quote_word(text[2:])
     parts = [p for p in _PLACEHOLDER.split(text) if p]
     return "".join(f'"${VARIABLES[p[1:-1]]}"' if _PLACEHOLDER.fullmatch(p) else shlex.quote(p) for p in parts) or "''"

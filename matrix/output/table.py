@@ -8,31 +8,31 @@ from matrix.model import Cell, Excluded
 from matrix.planning.plan import Plan, Setting
 
 
-def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:
+def format_table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:
     """Left-aligned columns, two spaces apart."""
     widths = [max(len(str(r[i])) for r in [header, *rows]) for i in range(len(header))]
     lines = ["  ".join(str(c).ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in [header, *rows]]
     return "\n".join(lines)
 
 
-def explain(plan: Plan) -> str:
+def explain_plan(plan: Plan) -> str:
     """Every value of a plan with where it was set and why."""
     rows: list[tuple[str, str, str]] = []
     for section, settings in plan.sections.items():
-        rows += [_row(section, s) for s in settings]
+        rows += [_make_row(section, s) for s in settings]
     rows += [(f"patch {p.key}", p.where, f"{p.why} [{p.source}]") for p in plan.patches]
     head = f"{plan.cell.id}  ({plan.form}, fingerprint {plan.fingerprint})"
-    return f"{head}\n{table(rows, ('value', 'set by', 'why'))}"
+    return f"{head}\n{format_table(rows, ('value', 'set by', 'why'))}"
 
 
-def _row(section: str, s: Setting) -> tuple[str, str, str]:
+def _make_row(section: str, s: Setting) -> tuple[str, str, str]:
     value = "(removed)" if s.value is None else "" if s.value is True else s.value
     name = s.key if section == "args" else f"{section}: {s.key}"
     why = f"{s.why} [{s.source}]" + (f"; instead of {', '.join(s.beaten)}" if s.beaten else "")
     return f"{name} {value}".strip(), s.where, why
 
 
-def chain(cell: Cell, reasons: Iterable[Excluded], head: str = "is not run:") -> str:
+def explain_exclusion(cell: Cell, reasons: Iterable[Excluded], head: str = "is not run:") -> str:
     """Why a cell is not run: every reason with its rule and source, and its proof step by step."""
     lines = [f"{cell.id} {head}"]
     for n, r in enumerate(reasons, 1):
@@ -41,7 +41,7 @@ def chain(cell: Cell, reasons: Iterable[Excluded], head: str = "is not run:") ->
     return "\n".join(lines)
 
 
-def facts(cell: Cell) -> dict[str, object]:
+def facts_as_json(cell: Cell) -> dict[str, object]:
     """A cell's facts as JSON values."""
     return {k: (sorted(v) if k == "features" else str(v) if k == "version" else v) for k, v in cell.facts.items()}
 
@@ -49,15 +49,26 @@ def facts(cell: Cell) -> dict[str, object]:
 def plan_json(plan: Plan) -> dict[str, object]:
     """A runnable cell for `list --json`: its facts and its plan."""
     return {
-        "id": plan.cell.id, "runnable": True, **facts(plan.cell), "fingerprint": plan.fingerprint,
-        "patches": list(plan.patch_names), "settings": plan.settings,
-    }  # fmt: skip
+        "id": plan.cell.id,
+        "runnable": True,
+        **facts_as_json(plan.cell),
+        "fingerprint": plan.fingerprint,
+        "patches": list(plan.patch_names),
+        "settings": plan.settings,
+    }
 
 
 def excluded_json(cell: Cell, why: Excluded) -> dict[str, object]:
     """A combination that is not run, for `list --json`: its axes and the reason."""
     return {
-        "id": cell.id, "runnable": False, "rig": cell.rig.id, "release": cell.release.id,
-        "checkpoint": cell.checkpoint.id, "features": sorted(cell.features), "status": why.status,
-        "rule": why.rule, "reason": why.reason, "source": why.source,
-    }  # fmt: skip
+        "id": cell.id,
+        "runnable": False,
+        "rig": cell.rig.id,
+        "release": cell.release.id,
+        "checkpoint": cell.checkpoint.id,
+        "features": sorted(cell.features),
+        "status": why.status,
+        "rule": why.rule,
+        "reason": why.reason,
+        "source": why.source,
+    }

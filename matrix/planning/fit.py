@@ -56,7 +56,7 @@ def kv_bytes_per_token(checkpoint: Checkpoint, layout: Layout, indexer_layers: i
     return kv.bytes_per_token(layout, shape, indexer_layers=indexer_layers)
 
 
-def of_plan(plan: Plan) -> Fit | None:
+def fit_of_plan(plan: Plan) -> Fit | None:
     """The plan's own window and KV layout against its rig; None where a size or a layout is not known."""
     settings, cell = plan.settings, plan.cell
     size = cell.checkpoint.size_bytes or cell.checkpoint.size_estimate_bytes
@@ -73,7 +73,7 @@ def of_plan(plan: Plan) -> Fit | None:
     )
 
 
-def fit(checkpoint: Checkpoint, rig: Rig, layout: Layout = "dense_fp8") -> Fit | None:
+def estimate_fit(checkpoint: Checkpoint, rig: Rig, layout: Layout = "dense_fp8") -> Fit | None:
     """The most generous judgement (smallest KV layout, least context); None where there is nothing to compare."""
     size = checkpoint.size_bytes or checkpoint.size_estimate_bytes
     if size is None or not rig.gpu.vram_bytes:

@@ -63,7 +63,7 @@ def bytes_per_token(
 ) -> int:
     """KV bytes of one token over all layers, on one rank: MLA's latent is not split by tensor parallelism.
 
-    `indexer_layers` counts the trunk layers that run the indexer (`pattern.lint(...).full`); None = all of them.
+    `indexer_layers` counts the trunk layers that run the indexer (`lint_pattern(...).full`); None = all of them.
     """
     latent = latent_bytes(layout, shape) * (shape.layers + mtp_layers)
     if not layout.startswith("dsa"):
@@ -106,7 +106,7 @@ class Reading:
     token_bytes: int
 
 
-def explain(pool_bytes: float, tokens: int, shape: Shape = GLM5) -> list[Reading]:
+def explain_pool(pool_bytes: float, tokens: int, shape: Shape = GLM5) -> list[Reading]:
     """Layouts whose size agrees with a log line, closest first: what the engine really allocated."""
     measured = pool_bytes / tokens
     found = [

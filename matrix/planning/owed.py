@@ -26,7 +26,7 @@ ASKED_KEYS: Final = frozenset({"features", "canary"})  # of `for_cells`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class CellFilter:
     """Of which cells a test is asked: those with all the features, and canaries only where it says so."""
 
     features: frozenset[str] = frozenset()
@@ -36,20 +36,20 @@ class Asked:
         return self.features <= cell.features and (cell.checkpoint.canary or not self.canary)
 
 
-def asked_by_marks(marks: Iterable[Mapping[str, Any]]) -> Asked:
+def asked_by_marks(marks: Iterable[Mapping[str, Any]]) -> CellFilter:
     """What the keywords of a test's `for_cells` marks come to together."""
     said = list(marks)
     features = frozenset(f for m in said for f in m.get("features", ()))
-    return Asked(features=features, canary=any(m.get("canary") for m in said))
+    return CellFilter(features=features, canary=any(m.get("canary") for m in said))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class OwedItem:
     """One item of the suites: a test function, and one of its parameter sets where it has some."""
 
     pattern: str  # node id with CELL in it, e.g. suites/test_boot.py::test_answers_first_token[{cell}]
     from_depth: Depth = "quick"
-    asked: Asked = Asked()
+    asked: CellFilter = CellFilter()
 
     @property
     def suite(self) -> str:
@@ -69,7 +69,7 @@ class Item:
 class Owed:
     """Every item of the suites."""
 
-    items: tuple[Item, ...]
+    items: tuple[OwedItem, ...]
 
     @property
     def suites(self) -> frozenset[str]:
@@ -79,7 +79,7 @@ class Owed:
     def tests(self) -> frozenset[str]:
         return frozenset(i.test for i in self.items)
 
-    def asked_of(self, cell: Cell, depth: Depth) -> tuple[Item, ...]:
+    def asked_of(self, cell: Cell, depth: Depth) -> tuple[OwedItem, ...]:
         """Every item that is asked of the cell at this depth, in the suites' order."""
         deepest = DEPTHS.index(depth)
         return tuple(i for i in self.items if DEPTHS.index(i.from_depth) <= deepest and i.asked.of(cell))
@@ -93,7 +93,7 @@ def parse_owed(raw: Mapping[str, Mapping[str, Any]]) -> Owed:
     """The table from its JSON data: pattern -> from_depth, features, canary."""
     return Owed(
         items=tuple(
-            Item(pattern=pattern, from_depth=said["from_depth"], asked=asked_by_marks([said]))
+            OwedItem(pattern=pattern, from_depth=said["from_depth"], asked=asked_by_marks([said]))
             for pattern, said in raw.items()
         )
     )
@@ -105,6 +105,6 @@ def read_owed(file: Path = FILE) -> Owed:
     return parse_owed(json.loads(file.read_text(encoding="utf-8")))
 
 
-def reaches(found: str, wanted: Depth) -> bool:
+def is_as_deep(found: str, wanted: Depth) -> bool:
     """Whether a run at depth `found` asks all that `wanted` asks; a word that is no depth reaches nothing."""
     return found in DEPTHS and DEPTHS.index(found) >= DEPTHS.index(wanted)

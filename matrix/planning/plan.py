@@ -70,7 +70,7 @@ class Plan:
 
     @cached_property
     def env(self) -> dict[str, str]:
-        return {k: _text(v) for k, v in self.values("env").items()}
+        return {k: _as_text(v) for k, v in self.values("env").items()}
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -86,13 +86,13 @@ class Plan:
         engine, args = self.cell.engine, self.sections["args"]
         out = [] if engine.model_argument or any(s.value == "{model}" for s in args) else ["{model}"]
         for s in args:
-            out += _flag(s)
+            out += _flag_words(s)
         return out
 
     def argv(self, **launch: str) -> list[str]:
         """The whole command; `launch` fills model, host, port and api_key_env."""
         words = [*self.cell.engine.command, *self.arguments()]
-        return [fill(w, launch) for w in words]
+        return [fill_placeholders(w, launch) for w in words]
 
     @cached_property
     def fingerprint(self) -> str:
@@ -110,23 +110,23 @@ class Plan:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def plan(matrix: Matrix, cell: Cell, form: Form = "recommended") -> Plan:
+def make_plan(matrix: Matrix, cell: Cell, form: Form = "recommended") -> Plan:
     """Merge the recipes that match the cell.
 
     Raises:
         ConfigError: two overlays of equal weight disagree (all such places at once).
     """
     facts = cell.facts
-    matching = [p for p in _pieces(matrix, cell.engine.id) if p.overlay.condition(facts, form)]
+    matching = [p for p in _lay_out_overlays(matrix, cell.engine.id) if p.overlay.condition(facts, form)]
     problems: list[Problem] = []
-    sections = {name: _merge(name, matching, cell, problems) for name in SECTIONS}
+    sections = {name: _merge_section(name, matching, cell, problems) for name in SECTIONS}
     patches = {s.path: s for p in matching for s in p.patches}  # a later, more specific overlay explains the patch
     if problems:
         raise ConfigError(problems)
     return Plan(cell=cell, form=form, sections=sections, patches=tuple(patches.values()))
 
 
-def fill(text: str, values: Mapping[str, str]) -> str:
+def fill_placeholders(text: str, values: Mapping[str, str]) -> str:
     """Replace the known placeholders and leave every other brace alone (JSON is full of them)."""
     for name, value in values.items():
         text = text.replace("{" + name + "}", value)
@@ -134,7 +134,7 @@ def fill(text: str, values: Mapping[str, str]) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
+class OverlayPiece:
     """An overlay with its settings laid out per section, made once per matrix."""
 
     overlay: Loaded[Overlay]
@@ -143,85 +143,92 @@ class Piece:
 
 
 @cache
-def _pieces(matrix: Matrix, engine: str) -> tuple[Piece, ...]:
+def _lay_out_overlays(matrix: Matrix, engine: str) -> tuple[OverlayPiece, ...]:
     """Overlays that can speak about an engine, from general to specific, file order among equals."""
-    chosen = [o for o in matrix.overlays if engine in _many(o.value.when.get("engine", engine))]
-    return tuple(_piece(o) for o in sorted(chosen, key=lambda o: o.condition.weight))
+    chosen = [o for o in matrix.overlays if engine in _as_sequence(o.value.when.get("engine", engine))]
+    return tuple(_lay_out_overlay(o) for o in sorted(chosen, key=lambda o: o.condition.weight))
 
 
-def _many(value: Json) -> Sequence[Json]:
+def _as_sequence(value: Json) -> Sequence[Json]:
     return value if isinstance(value, (list, tuple)) else (value,)
 
 
-def _piece(overlay: Loaded[Overlay]) -> Piece:
+def _lay_out_overlay(overlay: Loaded[Overlay]) -> OverlayPiece:
     sections = {
         name: tuple(
-            _setting(overlay, path, value, name)
-            for path, value in _leaves(getattr(overlay.value, name), deep=name in DEEP)
+            _make_setting(overlay, path, value, name)
+            for path, value in _iterate_leaves(getattr(overlay.value, name), deep=name in DEEP)
         )
         for name in SECTIONS
     }
-    patches = tuple(_setting(overlay, (p,), True, "patches") for p in overlay.value.patches)
-    return Piece(overlay=overlay, sections=sections, patches=patches)
+    patches = tuple(_make_setting(overlay, (p,), True, "patches") for p in overlay.value.patches)
+    return OverlayPiece(overlay=overlay, sections=sections, patches=patches)
 
 
-def _merge(section: str, matching: Sequence[Piece], cell: Cell, problems: list[Problem]) -> tuple[Setting, ...]:
+def _merge_section(
+    section: str, matching: Sequence[OverlayPiece], cell: Cell, problems: list[Problem]
+) -> tuple[Setting, ...]:
     merged: dict[Path, Setting] = {}
     for piece in matching:
         for template in piece.sections[section]:
-            new = _filled(template, cell)
+            new = _fill_setting(template, cell)
             old = merged.get(new.path)
             if old is None:
                 merged[new.path] = new
             elif old.value == new.value:
                 merged[new.path] = replace(new, beaten=old.beaten)
             elif old.weight == new.weight:
-                problems.append(_conflict(cell, section, old, new))
+                problems.append(_make_conflict(cell, section, old, new))
             else:
-                merged[new.path] = replace(new, beaten=(*old.beaten, f"{_text(old.value)} ({old.where})"))
+                merged[new.path] = replace(new, beaten=(*old.beaten, f"{_as_text(old.value)} ({old.where})"))
     return tuple(merged.values())
 
 
-def _filled(setting: Setting, cell: Cell) -> Setting:
+def _fill_setting(setting: Setting, cell: Cell) -> Setting:
     """The setting with what the cell knows filled in; launch-time placeholders stay."""
-    value = _static(setting.value, cell)
+    value = _fill_static(setting.value, cell)
     return setting if value is setting.value else replace(setting, value=value)
 
 
-def _leaves(tree: Mapping[str, Json], *, deep: bool, at: Path = ()) -> Iterator[tuple[Path, Json]]:
+def _iterate_leaves(tree: Mapping[str, Json], *, deep: bool, at: Path = ()) -> Iterator[tuple[Path, Json]]:
     for key, value in tree.items():
         if deep and isinstance(value, Mapping) and value:
-            yield from _leaves(value, deep=True, at=(*at, key))
+            yield from _iterate_leaves(value, deep=True, at=(*at, key))
         else:
             yield (*at, key), value
 
 
-def _setting(overlay: Loaded[Overlay], path: Path, value: Json, section: str) -> Setting:
+def _make_setting(overlay: Loaded[Overlay], path: Path, value: Json, section: str) -> Setting:
     o = overlay.value
     return Setting(
-        path=path, value=value, why=o.why, source=o.source, overlay=o.id,
-        where=overlay.where(section, *path), weight=overlay.condition.weight,
-    )  # fmt: skip
+        path=path,
+        value=value,
+        why=o.why,
+        source=o.source,
+        overlay=o.id,
+        where=overlay.where(section, *path),
+        weight=overlay.condition.weight,
+    )
 
 
-def _conflict(cell: Cell, section: str, old: Setting, new: Setting) -> Problem:
+def _make_conflict(cell: Cell, section: str, old: Setting, new: Setting) -> Problem:
     file, _, line = new.where.rpartition(":")
     message = (
-        f"{_text(new.value)!r} contradicts {_text(old.value)!r} of overlay {old.overlay!r} at {old.where}: both have"
-        f" {new.weight} conditions and match {cell.id}; add a condition to the one that should win"
+        f"{_as_text(new.value)!r} contradicts {_as_text(old.value)!r} of overlay {old.overlay!r} at {old.where}: both"
+        f" have {new.weight} conditions and match {cell.id}; add a condition to the one that should win"
     )
     return Problem(file, int(line), f"{new.overlay}.{section}.{new.key}", message)
 
 
-def _static(value: Json, cell: Cell) -> Json:
+def _fill_static(value: Json, cell: Cell) -> Json:
     if isinstance(value, str):
-        return fill(value, _known(cell)) if "{" in value else value
+        return fill_placeholders(value, _known_values(cell)) if "{" in value else value
     if isinstance(value, Mapping):
-        return {k: _static(v, cell) for k, v in value.items()}
+        return {k: _fill_static(v, cell) for k, v in value.items()}
     return value
 
 
-def _known(cell: Cell) -> dict[str, str]:
+def _known_values(cell: Cell) -> dict[str, str]:
     checkpoint = cell.checkpoint
     return {
         "tp": str(max(1, cell.rig.gpus)),
@@ -230,18 +237,18 @@ def _known(cell: Cell) -> dict[str, str]:
     }
 
 
-def _text(value: Json) -> str:
+def _as_text(value: Json) -> str:
     """A value as it appears in argv or the environment; mappings and lists as compact JSON."""
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: ""}[value]
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _flag(setting: Setting) -> list[str]:
+def _flag_words(setting: Setting) -> list[str]:
     if setting.value is None or setting.value is False:
         return []
     if setting.value is True:
         return [setting.key]
     if isinstance(setting.value, (list, tuple)):
-        return [setting.key, *map(_text, setting.value)]
-    return [setting.key, _text(setting.value)]
+        return [setting.key, *map(_as_text, setting.value)]
+    return [setting.key, _as_text(setting.value)]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 
-from matrix.errors import ConfigError, Problem, nearest
+from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.model import Cell
 from matrix.yaml.loaded import Matrix
 
@@ -39,10 +39,17 @@ def cell_marks(cell: Cell) -> frozenset[str]:
     sm = f"sm{cell.rig.sm}" if cell.rig.sm else "cpu"
     return frozenset(
         {
-            sm, cell.rig.id, cell.rig.gpu.id, cell.engine.id, cell.release.id, cell.checkpoint.id,
-            cell.checkpoint.family, cell.checkpoint.format, *(cell.features or {"baseline"}),
+            sm,
+            cell.rig.id,
+            cell.rig.gpu.id,
+            cell.engine.id,
+            cell.release.id,
+            cell.checkpoint.id,
+            cell.checkpoint.family,
+            cell.checkpoint.format,
+            *(cell.features or {"baseline"}),
         }
-    )  # fmt: skip
+    )
 
 
 def all_marks(matrix: Matrix) -> dict[str, str]:
@@ -53,9 +60,11 @@ def all_marks(matrix: Matrix) -> dict[str, str]:
         words.setdefault(gpu.id, f"cells on {gpu.name}")
         words.update({rig: f"cells on {n or 1} x {gpu.name}" for rig, n in gpu.rigs.items() if rig not in words})
     for kind, items in (
-        ("engine", matrix.engines), ("release", matrix.releases), ("checkpoint", matrix.checkpoints),
+        ("engine", matrix.engines),
+        ("release", matrix.releases),
+        ("checkpoint", matrix.checkpoints),
         ("feature", matrix.features),
-    ):  # fmt: skip
+    ):
         words.update(dict.fromkeys(items, f"cells of this {kind}"))
     for c in matrix.checkpoints.values():
         words.setdefault(c.family, f"cells of the {c.family} family")
@@ -72,11 +81,15 @@ def check_words(expression: str, known: Iterable[str]) -> None:
     words = set(known) | {"cell"}
     used = [w for w in WORD.findall(_without_arguments(expression)) if w not in KEYWORDS]
     problems = [
-        Problem("-m", 0, repr(expression), f"no such marker {w!r}{nearest(w, words)}") for w in used if w not in words
+        Problem("-m", 0, repr(expression), f"no such marker {w!r}{suggest_nearest(w, words)}")
+        for w in used
+        if w not in words
     ]
     for name in re.findall(r"(\w+)\s*=", expression):
         if name not in CELL_KEYS:
-            problems.append(Problem("-m", 0, repr(expression), f"cell() has no {name!r}{nearest(name, CELL_KEYS)}"))
+            problems.append(
+                Problem("-m", 0, repr(expression), f"cell() has no {name!r}{suggest_nearest(name, CELL_KEYS)}")
+            )
     if problems:
         raise ConfigError(problems)
 
@@ -85,7 +98,7 @@ def _without_arguments(expression: str) -> str:
     return re.sub(r"\([^()]*=[^()]*\)", "", expression)
 
 
-def matcher(cell: Cell, others: Iterable[str] = ()) -> Callable[..., bool]:
+def make_matcher(cell: Cell, others: Iterable[str] = ()) -> Callable[..., bool]:
     """A pytest mark matcher over a cell's marks and a test's own (`others`)."""
     marks = cell_marks(cell) | set(others)
 
@@ -114,14 +127,14 @@ def compile_expression(text: str) -> Callable[[Callable[..., bool]], bool]:
         raise ConfigError([Problem("-m", 0, repr(text), f"cannot be parsed: {error}")]) from None
 
 
-def by_globs(cells: Sequence[Cell], globs: Sequence[str]) -> list[Cell]:
+def select_by_globs(cells: Sequence[Cell], globs: Sequence[str]) -> list[Cell]:
     """Cells whose id matches any glob; a glob that matches none is an error.
 
     Raises:
         ConfigError: naming the nearest cell id.
     """
     problems = [
-        Problem("--cells", 0, "", f"{glob!r} matches no cell{nearest(glob, (c.id for c in cells))}")
+        Problem("--cells", 0, "", f"{glob!r} matches no cell{suggest_nearest(glob, (c.id for c in cells))}")
         for glob in globs
         if not any(fnmatchcase(c.id, glob) for c in cells)
     ]
@@ -130,7 +143,7 @@ def by_globs(cells: Sequence[Cell], globs: Sequence[str]) -> list[Cell]:
     return [c for c in cells if any(fnmatchcase(c.id, g) for g in globs)]
 
 
-def by_rigs(matrix: Matrix, cells: Sequence[Cell], rigs: Sequence[str]) -> list[Cell]:
+def select_by_rigs(matrix: Matrix, cells: Sequence[Cell], rigs: Sequence[str]) -> list[Cell]:
     """Cells on the named rigs.
 
     Raises:
@@ -138,5 +151,5 @@ def by_rigs(matrix: Matrix, cells: Sequence[Cell], rigs: Sequence[str]) -> list[
     """
     bad = [r for r in rigs if r not in matrix.rigs]
     if bad:
-        raise ConfigError([Problem("--rig", 0, "", f"no rig {r!r}{nearest(r, matrix.rigs)}") for r in bad])
+        raise ConfigError([Problem("--rig", 0, "", f"no rig {r!r}{suggest_nearest(r, matrix.rigs)}") for r in bad])
     return [c for c in cells if c.rig.id in rigs]

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 
 from matrix.errors import ConfigError
 from matrix.model import Excluded
-from matrix.output.table import table
+from matrix.output.table import format_table
 from matrix.planning import fit
-from matrix.planning.expand import expand
-from matrix.planning.plan import Plan, plan
-from matrix.planning.select import by_globs
-from matrix.preflight.plans import judge, row
+from matrix.planning.expand import expand_matrix
+from matrix.planning.plan import Plan, make_plan
+from matrix.planning.select import select_by_globs
+from matrix.preflight.plans import judge_plan, make_row
 from matrix.preflight.verdict import Report
-from matrix.yaml.load import load
+from matrix.yaml.load import load_matrix
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,17 +44,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(_fit(reports[0][0]))
         print(_not_run(reports[0][0]), end="")
     else:
-        print(table([_row(p, r) for p, r in reports], ("cell", "verdict", "decided by")))
+        print(format_table([_row(p, r) for p, r in reports], ("cell", "verdict", "decided by")))
         print(f"\n{_counts([report for _, report in reports])}")
     return 1 if any(report.verdict == "reject" for _, report in reports) else 0
 
 
 def _reports(options: argparse.Namespace) -> list[tuple[Plan, Report]]:
-    matrix = load()
-    world = expand(matrix)
-    chosen = by_globs([*world.runnable, *world.excluded], options.cells) if options.cells else world.runnable
-    plans = [plan(matrix, cell, "published" if options.as_published else "recommended") for cell in chosen]
-    return [(p, judge(p)) for p in plans]
+    matrix = load_matrix()
+    world = expand_matrix(matrix)
+    chosen = select_by_globs([*world.runnable, *world.excluded], options.cells) if options.cells else world.runnable
+    plans = [make_plan(matrix, cell, "published" if options.as_published else "recommended") for cell in chosen]
+    return [(p, judge_plan(p)) for p in plans]
 
 
 def _counts(reports: Sequence[Report]) -> str:
@@ -68,7 +68,7 @@ def _counts(reports: Sequence[Report]) -> str:
 
 
 def _excluded(p: Plan) -> Excluded | None:
-    return expand(load()).excluded.get(p.cell)
+    return expand_matrix(load_matrix()).excluded.get(p.cell)
 
 
 def _not_run(p: Plan) -> str:
@@ -79,14 +79,14 @@ def _not_run(p: Plan) -> str:
 
 
 def _row(p: Plan, report: Report) -> Sequence[str]:
-    cell, verdict, decided = row(p, report)
+    cell, verdict, decided = make_row(p, report)
     found = _excluded(p)
     return cell, verdict, "; ".join(filter(None, [f"{found.status}: {found.rule}" if found else "", decided]))
 
 
 def _fit(p: Plan) -> str:
     """The memory arithmetic of one plan, with the largest context that fits."""
-    found = fit.of_plan(p)
+    found = fit.fit_of_plan(p)
     if found is None:
         return "  fit     not known: the checkpoint's size, the KV layout or the rig's memory is not stated"
     return f"  fit     {'fits' if found.ok else 'DOES NOT FIT'}: {found.explain()}"

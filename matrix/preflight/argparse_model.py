@@ -42,9 +42,9 @@ class Match:
     candidates: tuple[str, ...] = ()
 
 
-def parse(argv: Sequence[str], snapshot: Snapshot) -> list[Use]:
+def parse_argv(argv: Sequence[str], snapshot: Snapshot) -> list[Use]:
     """Every option and positional of `argv`, in order, with what is wrong about its form."""
-    words = [_classify(word, snapshot) for word in _until_dashes(argv)]
+    words = [_classify_word(word, snapshot) for word in _until_dashes(argv)]
     words += [None] * (len(argv) - len(words))
     uses: list[Use] = []
     loose: list[str] = []
@@ -56,17 +56,17 @@ def parse(argv: Sequence[str], snapshot: Snapshot) -> list[Use]:
                 loose.append(argv[position])
             position += 1
             continue
-        use, taken = _consume(argv, position, match, words)
+        use, taken = _consume_option(argv, position, match, words)
         uses.append(use)
         position += 1 + taken
-    return uses + list(_positionals(loose, snapshot))
+    return uses + list(_assign_positionals(loose, snapshot))
 
 
 def _until_dashes(argv: Sequence[str]) -> Sequence[str]:
     return argv[: argv.index("--")] if "--" in argv else argv
 
 
-def _classify(word: str, snapshot: Snapshot) -> Match | None:
+def _classify_word(word: str, snapshot: Snapshot) -> Match | None:
     """The option a word stands for; None when it is a value. Mirrors ArgumentParser._parse_optional."""
     if not word.startswith("-") or word == "-":
         return None
@@ -76,7 +76,7 @@ def _classify(word: str, snapshot: Snapshot) -> Match | None:
     name, equals, value = word.partition("=")
     if equals and name in options:
         return Match(name, options[name], value)
-    found = list(_prefixed(word, snapshot)) if snapshot.abbreviates else []
+    found = list(_find_abbreviated(word, snapshot)) if snapshot.abbreviates else []
     if len(found) > 1:
         return Match(name, None, value if equals else None, tuple(m.option for m in found))
     if found:
@@ -86,7 +86,7 @@ def _classify(word: str, snapshot: Snapshot) -> Match | None:
     return Match(name if equals else word, None, value if equals else None)
 
 
-def _prefixed(word: str, snapshot: Snapshot) -> Iterator[Match]:
+def _find_abbreviated(word: str, snapshot: Snapshot) -> Iterator[Match]:
     """Options that the word abbreviates. Mirrors ArgumentParser._get_option_tuples."""
     name, equals, value = word.partition("=")
     explicit = value if equals else None
@@ -100,28 +100,28 @@ def _prefixed(word: str, snapshot: Snapshot) -> Iterator[Match]:
             yield Match(option, flag, explicit)
 
 
-def _consume(argv: Sequence[str], position: int, match: Match, words: Sequence[Match | None]) -> tuple[Use, int]:
+def _consume_option(argv: Sequence[str], position: int, match: Match, words: Sequence[Match | None]) -> tuple[Use, int]:
     """The use at `position` and how many following words it takes."""
     written = argv[position].partition("=")[0] if match.explicit is not None else argv[position]
     if match.flag is None:
-        return _unresolved(argv, position, match, words, written)
+        return _consume_unresolved(argv, position, match, words, written)
     expanded = match.option if match.option != written and not written.startswith(match.option) else ""
     if match.explicit is not None:
-        problem: Problem | None = None if _fits(match.flag, 1) else "unexpected_value"
-        if problem is None and not _enough(match.flag, 1):
+        problem: Problem | None = None if _allows_value(match.flag, 1) else "unexpected_value"
+        if problem is None and not _is_enough(match.flag, 1):
             problem = "missing_value"
         use = Use(written=written, flag=match.flag, values=(match.explicit,), problem=problem, expanded=expanded)
         return use, 0
-    count = _take(match.flag, _free(argv, position, words))
+    count = _count_taken(match.flag, _count_free(argv, position, words))
     values = tuple(argv[position + 1 : position + 1 + count])
-    short = not _enough(match.flag, count)
+    short = not _is_enough(match.flag, count)
     use = Use(
         written=written, flag=match.flag, values=values, problem="missing_value" if short else None, expanded=expanded
     )
     return use, count
 
 
-def _unresolved(
+def _consume_unresolved(
     argv: Sequence[str], position: int, match: Match, words: Sequence[Match | None], written: str
 ) -> tuple[Use, int]:
     """An unknown or ambiguous option swallows what looks like its value, so that it is reported once."""
@@ -129,12 +129,12 @@ def _unresolved(
     if match.explicit is not None:
         values, count = (match.explicit,), 0
     else:
-        count = min(_free(argv, position, words), 1)
+        count = min(_count_free(argv, position, words), 1)
         values = tuple(argv[position + 1 : position + 1 + count])  # type: ignore[assignment]
     return Use(written=written, flag=None, values=values, problem=problem, candidates=match.candidates), count
 
 
-def _free(argv: Sequence[str], position: int, words: Sequence[Match | None]) -> int:
+def _count_free(argv: Sequence[str], position: int, words: Sequence[Match | None]) -> int:
     """Value words directly after `position`."""
     count = 0
     for following in range(position + 1, len(argv)):
@@ -144,7 +144,7 @@ def _free(argv: Sequence[str], position: int, words: Sequence[Match | None]) -> 
     return count
 
 
-def _take(flag: Flag, free: int) -> int:
+def _count_taken(flag: Flag, free: int) -> int:
     if not flag.takes_value:
         return 0
     match flag.nargs:
@@ -156,7 +156,7 @@ def _take(flag: Flag, free: int) -> int:
             return free
 
 
-def _enough(flag: Flag, count: int) -> bool:
+def _is_enough(flag: Flag, count: int) -> bool:
     if not flag.takes_value:
         return True
     match flag.nargs:
@@ -168,16 +168,16 @@ def _enough(flag: Flag, count: int) -> bool:
             return True
 
 
-def _fits(flag: Flag, count: int) -> bool:
+def _allows_value(flag: Flag, count: int) -> bool:
     """Whether `--flag=value` may carry a value at all."""
     return flag.takes_value and flag.nargs != 0 and count >= 1
 
 
-def _positionals(words: Sequence[str], snapshot: Snapshot) -> Iterator[Use]:
+def _assign_positionals(words: Sequence[str], snapshot: Snapshot) -> Iterator[Use]:
     """Loose words fill the positionals in order; what is left over is an error to argparse."""
     left = list(words)
     for flag in snapshot.positionals:
-        count = _take(flag, len(left))
+        count = _count_taken(flag, len(left))
         if count:
             yield Use(written=left[0], flag=flag, values=tuple(left[:count]))
         left = left[count:]

@@ -16,7 +16,7 @@ from matrix.preflight.checkpoints.files import CheckpointFiles, Shard, Tensor, T
 from matrix.preflight.checkpoints.layers import judge_layers
 from matrix.preflight.checkpoints.moe import judge_experts
 from matrix.preflight.checkpoints.quant_tensors import has_wide_shared_experts, judge_quantisation
-from matrix.preflight.checkpoints.remark import remark, some
+from matrix.preflight.checkpoints.remark import list_some, make_remark
 from matrix.preflight.checkpoints.rope import judge_rope
 from matrix.preflight.checkpoints.shapes import judge_shapes
 from matrix.preflight.checkpoints.shards import find_lost_shards, judge_files, judge_index, judge_shards
@@ -26,7 +26,7 @@ from matrix.preflight.checkpoints.template import judge_template
 from matrix.preflight.checkpoints.tokens import judge_generation, judge_tokenizer
 from matrix.preflight.verdict import Remark
 
-__all__ = ["CheckpointFiles", "Facts", "Shard", "Tensor", "Tokenizer", "facts", "judge"]
+__all__ = ["CheckpointFiles", "Facts", "Shard", "Tensor", "Tokenizer", "judge_checkpoint", "read_facts"]
 
 CHECKS = (
     judge_files,
@@ -60,7 +60,7 @@ class Facts:
     shared_experts_bf16: bool  # beside quantised routed experts: fusing them fails to load (sglang#29562)
 
 
-def facts(files: CheckpointFiles) -> Facts:
+def read_facts(files: CheckpointFiles) -> Facts:
     """The checkpoint as found, not as configured, wherever the headers can tell."""
     survey = Survey(files)
     sizes: Counter[str] = Counter()
@@ -77,7 +77,7 @@ def facts(files: CheckpointFiles) -> Facts:
     )
 
 
-def judge(files: CheckpointFiles) -> tuple[Remark, ...]:
+def judge_checkpoint(files: CheckpointFiles) -> tuple[Remark, ...]:
     """Everything that is wrong or worth knowing, in the order a loader would meet it. Never raises."""
     survey = Survey(files)
     found = list(judge_files(survey))
@@ -87,6 +87,6 @@ def judge(files: CheckpointFiles) -> tuple[Remark, ...]:
     for check in CHECKS[1:]:
         found += () if lost and check in OF_WHOLE_WEIGHTS else check(survey)
     if lost:
-        fact = f"layers, experts, indexers and formats were not judged: {some(lost)} cannot be read"
-        found.append(remark("note", "not_judged", lost[0], fact))
+        fact = f"layers, experts, indexers and formats were not judged: {list_some(lost)} cannot be read"
+        found.append(make_remark("note", "not_judged", lost[0], fact))
     return tuple(found)

@@ -41,14 +41,14 @@ class Conflict:
     message: str
 
 
-def conflicts(architecture: str, snapshot: Snapshot, installed: Mapping[str, str]) -> Iterator[Conflict]:
+def find_conflicts(architecture: str, snapshot: Snapshot, installed: Mapping[str, str]) -> Iterator[Conflict]:
     """Pins (or versions brought by an overlay) that exclude every version with the architecture."""
     need = NEEDS.get(architecture)
     if need is None or snapshot.engine not in need.engines:
         return
     given = installed.get(need.package)
-    pin = SpecifierSet(f"=={given}") if given else _pin(need.package, snapshot)
-    if pin is not None and not _possible(pin, Version(need.first)):
+    pin = SpecifierSet(f"=={given}") if given else _read_pin(need.package, snapshot)
+    if pin is not None and not _is_possible(pin, Version(need.first)):
         yield Conflict(
             need.package,
             f"{snapshot.release} takes {need.package}{pin}, but {architecture} needs "
@@ -56,14 +56,14 @@ def conflicts(architecture: str, snapshot: Snapshot, installed: Mapping[str, str
         )
 
 
-def _pin(package: str, snapshot: Snapshot) -> SpecifierSet | None:
+def _read_pin(package: str, snapshot: Snapshot) -> SpecifierSet | None:
     if snapshot.engine == package:
         return SpecifierSet(f"=={snapshot.version}")
     stated = snapshot.pins.get(package)
     return SpecifierSet(stated) if stated is not None else None
 
 
-def _possible(pin: SpecifierSet, first: Version) -> bool:
+def _is_possible(pin: SpecifierSet, first: Version) -> bool:
     """Whether any version from `first` on can satisfy the pin; its own bounds are the versions worth trying."""
     bounds = [Version(part.version) for part in pin if not part.version.endswith(".*")]
     candidates = [version for version in (first, FAR_FUTURE, *bounds) if version >= first]

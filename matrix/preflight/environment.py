@@ -17,10 +17,35 @@ ENGINE_PREFIXES = {
 
 # Read by libraries and drivers below the engine, not by its own Python: nothing to say about them here.
 LIBRARY_PREFIXES = (
-    "NCCL_", "CUDA_", "OMP_", "MKL_", "TORCH", "PYTORCH_", "TRITON_", "GLOO_", "CUBLAS", "CUTE_DSL_", "FLASHINFER_",
-    "HF_", "HUGGINGFACE_", "TRANSFORMERS_", "TOKENIZERS_", "TVM_", "XDG_", "NVIDIA_TF32_OVERRIDE", "LD_", "PYTHON",
-    "DG_", "UCX_", "NVSHMEM_", "TMPDIR", "HOME", "PATH", "LC_", "LANG",
-)  # fmt: skip
+    "NCCL_",
+    "CUDA_",
+    "OMP_",
+    "MKL_",
+    "TORCH",
+    "PYTORCH_",
+    "TRITON_",
+    "GLOO_",
+    "CUBLAS",
+    "CUTE_DSL_",
+    "FLASHINFER_",
+    "HF_",
+    "HUGGINGFACE_",
+    "TRANSFORMERS_",
+    "TOKENIZERS_",
+    "TVM_",
+    "XDG_",
+    "NVIDIA_TF32_OVERRIDE",
+    "LD_",
+    "PYTHON",
+    "DG_",
+    "UCX_",
+    "NVSHMEM_",
+    "TMPDIR",
+    "HOME",
+    "PATH",
+    "LC_",
+    "LANG",
+)
 
 # Names that mislead often enough to be worth a sentence.
 MISLEADING = {
@@ -38,7 +63,7 @@ class Reading:
     message: str
 
 
-def reading(name: str, snapshot: Snapshot) -> Reading | None:
+def explain_variable(name: str, snapshot: Snapshot) -> Reading | None:
     """None when the variable is read, or is none of the engine's business."""
     if name in snapshot.env_deprecated:
         return Reading("warning", "env_deprecated", f"{name}: {snapshot.env_deprecated[name]}")

@@ -32,7 +32,7 @@ class Library:
 
     def runs_on(self, sm: int) -> bool:
         """Whether a GPU of this compute capability (90, 100, 120) can execute anything of it."""
-        return any(_executes(a, sm) for a in self.sass) or any(_translates(a, sm) for a in self.ptx)
+        return any(_can_execute(a, sm) for a in self.sass) or any(_can_translate(a, sm) for a in self.ptx)
 
     def __str__(self) -> str:
         sass, ptx = (", ".join(names) for names in (self.sass, self.ptx))
@@ -60,33 +60,33 @@ class Gap:
     message: str
 
 
-def _executes(architecture: str, sm: int) -> bool:
+def _can_execute(architecture: str, sm: int) -> bool:
     """SASS runs on its own major version from its minor on; an `a` on exactly its own GPU."""
-    own, major, suffix = _parts(architecture)
+    own, major, suffix = _split_architecture(architecture)
     return sm == own if suffix == "a" else sm // 10 == major and sm >= own
 
 
-def _translates(architecture: str, sm: int) -> bool:
+def _can_translate(architecture: str, sm: int) -> bool:
     """PTX is compiled by the driver for any later GPU, unless it is for one GPU (a) or family (f) only."""
-    own, _, suffix = _parts(architecture)
-    return _executes(architecture, sm) if suffix else sm >= own
+    own, _, suffix = _split_architecture(architecture)
+    return _can_execute(architecture, sm) if suffix else sm >= own
 
 
-def _parts(architecture: str) -> tuple[int, int, str]:
+def _split_architecture(architecture: str) -> tuple[int, int, str]:
     found = ARCHITECTURE.fullmatch(architecture)
     if found is None:
         raise ValueError(f"{architecture!r} is not an architecture like sm_90a")
     return int(found["major"] + found["minor"]), int(found["major"]), found["suffix"]
 
 
-def gaps(
+def find_gaps(
     snapshot: Snapshot, compiled: Sequence[Compiled], sm: int, named: Sequence[str], folder: Path = KERNELS
 ) -> Iterator[Gap]:
     """Libraries of this release's wheels that have nothing for this GPU.
 
     `named` are the values of the launch's flags: a backend among them that lives in such a library cannot run.
     """
-    for wheel in wheels(snapshot, folder):
+    for wheel in read_wheels(snapshot, folder):
         for path, library in wheel.libraries.items():
             for entry in compiled:
                 if fnmatchcase(path, entry.library) and not library.runs_on(sm):
@@ -95,7 +95,7 @@ def gaps(
                     yield Gap(library=path, what=entry.what, asked=asked, message=message)
 
 
-def wheels(snapshot: Snapshot, folder: Path = KERNELS) -> Iterator[KernelWheel]:
+def read_wheels(snapshot: Snapshot, folder: Path = KERNELS) -> Iterator[KernelWheel]:
     """The release's own wheel and the exact pins of its dependencies, as far as their kernels were read."""
     pins = {name: spec.removeprefix("==") for name, spec in snapshot.pins.items() if spec.startswith("==")}
     for name, version in {snapshot.engine: snapshot.version, **pins}.items():
@@ -106,10 +106,10 @@ def wheels(snapshot: Snapshot, folder: Path = KERNELS) -> Iterator[KernelWheel]:
 @cache
 def wheel_for(stem: str, folder: Path = KERNELS) -> KernelWheel | None:
     path = folder / f"{stem}.json"
-    return loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return parse_wheel(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
-def loads(text: str) -> KernelWheel:
+def parse_wheel(text: str) -> KernelWheel:
     raw = json.loads(text)
     libraries = {
         path: Library(**{kind: tuple(names.split()) for kind, names in found.items()})
@@ -120,7 +120,7 @@ def loads(text: str) -> KernelWheel:
     return KernelWheel(wheel=raw["wheel"], sha256=raw["sha256"], libraries=libraries, sources=sources, cubins=cubins)
 
 
-def dumps(found: KernelWheel) -> str:
+def format_wheel(found: KernelWheel) -> str:
     """JSON with one library a line; the same wheel always gives the same bytes."""
     libraries = {
         path: {kind: " ".join(names) for kind in ("sass", "ptx") if (names := getattr(library, kind))}

@@ -17,7 +17,7 @@ import yaml
 
 from matrix.checkout import CHECKOUT
 from matrix.condition import compile_condition
-from matrix.errors import ConfigError, HostError, Problem, nearest
+from matrix.errors import ConfigError, HostError, Problem, suggest_nearest
 
 PATCHES = CHECKOUT / "matrix" / "patches"
 
@@ -97,9 +97,9 @@ def load_patch(name: str, folder: Path = PATCHES) -> Patch:
     path = folder / name / "patch.yaml"
     if not path.is_file():
         known = sorted(p.parent.name for p in folder.glob("*/patch.yaml"))
-        raise ConfigError([Problem(str(path), 0, "", f"no such patch{nearest(name, known)}")])
+        raise ConfigError([Problem(str(path), 0, "", f"no such patch{suggest_nearest(name, known)}")])
     try:
-        return _patch(name, yaml.safe_load(path.read_text(encoding="utf-8")))
+        return _make_patch(name, yaml.safe_load(path.read_text(encoding="utf-8")))
     except (TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
         raise ConfigError([Problem(str(path), 0, "", f"not a patch: {error}")]) from error
 
@@ -121,15 +121,15 @@ def apply_edit(patch: Patch, text: bytes) -> bytes:
     """
     assert patch.target is not None
     assert patch.edit is not None
-    if sha256(text) == patch.target.sha256_after:
+    if digest_text(text) == patch.target.sha256_after:
         return text
-    _expect(patch, text, patch.target.sha256_before)
+    _require_digest(patch, text, patch.target.sha256_before)
     lines = text.decode("utf-8").splitlines(keepends=True)
     at = patch.edit.line - 1
     if at >= len(lines) or lines[at].rstrip("\n") != patch.edit.find:
         raise PatchRefused(f"{patch.id}: line {patch.edit.line} of {patch.target.file} is not {patch.edit.find!r}")
     lines[at : at + 1] = [line + "\n" for line in patch.edit.replace]
-    return _checked(patch, "".join(lines).encode("utf-8"), patch.target.sha256_after)
+    return _check_text(patch, "".join(lines).encode("utf-8"), patch.target.sha256_after)
 
 
 def revert_edit(patch: Patch, text: bytes) -> bytes:
@@ -140,13 +140,13 @@ def revert_edit(patch: Patch, text: bytes) -> bytes:
     """
     assert patch.target is not None
     assert patch.edit is not None
-    if sha256(text) == patch.target.sha256_before:
+    if digest_text(text) == patch.target.sha256_before:
         return text
-    _expect(patch, text, patch.target.sha256_after)
+    _require_digest(patch, text, patch.target.sha256_after)
     lines = text.decode("utf-8").splitlines(keepends=True)
     at = patch.edit.line - 1
     lines[at : at + len(patch.edit.replace)] = [patch.edit.find + "\n"]
-    return _checked(patch, "".join(lines).encode("utf-8"), patch.target.sha256_before)
+    return _check_text(patch, "".join(lines).encode("utf-8"), patch.target.sha256_before)
 
 
 def apply_merge(patch: Patch, name: str, before: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,12 +163,12 @@ def apply_merge(patch: Patch, name: str, before: Mapping[str, Any]) -> dict[str,
     return {**renamed, **merge.set}
 
 
-def sha256(text: bytes) -> str:
+def digest_text(text: bytes) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def _expect(patch: Patch, text: bytes, wanted: str) -> None:
-    found = sha256(text)
+def _require_digest(patch: Patch, text: bytes, wanted: str) -> None:
+    found = digest_text(text)
     if found != wanted:
         assert patch.target is not None
         raise PatchRefused(
@@ -177,13 +177,13 @@ def _expect(patch: Patch, text: bytes, wanted: str) -> None:
         )
 
 
-def _checked(patch: Patch, text: bytes, wanted: str) -> bytes:
-    if sha256(text) != wanted:
-        raise PatchRefused(f"{patch.id}: the result has sha256 {sha256(text)}, patch.yaml says {wanted}")
+def _check_text(patch: Patch, text: bytes, wanted: str) -> bytes:
+    if digest_text(text) != wanted:
+        raise PatchRefused(f"{patch.id}: the result has sha256 {digest_text(text)}, patch.yaml says {wanted}")
     return text
 
 
-def _patch(name: str, raw: dict[str, Any]) -> Patch:
+def _make_patch(name: str, raw: dict[str, Any]) -> Patch:
     edit, target, verify = raw.pop("edit", None), raw.pop("target", None), raw.pop("verify", None) or {}
     merges = {file: Merge(**entry) for file, entry in (raw.pop("merges", None) or {}).items()}
     if (edit is None) == (not merges):

@@ -28,16 +28,18 @@ class Pattern:
         return not self.problems
 
 
-def lint(pattern: Any, layers: int, *, claim: tuple[int, int] | None = None) -> Pattern:
+def lint_pattern(pattern: Any, layers: int, *, claim: tuple[int, int] | None = None) -> Pattern:
     """Count and check a pattern for a model of `layers` trunk layers. `claim` is (F, S) as somebody states it."""
     if not isinstance(pattern, str):
         return Pattern("", layers, layers, 0, (f"expected text of F and S, got {type(pattern).__name__} {pattern!r}",))
     trunk = pattern[:layers]
     full, shared = trunk.count(FULL), trunk.count(SHARED)
-    return Pattern(pattern, layers, full, shared, tuple(_problems(pattern, layers, (full, shared), claim)))
+    return Pattern(pattern, layers, full, shared, tuple(_find_pattern_problems(pattern, layers, (full, shared), claim)))
 
 
-def _problems(pattern: str, layers: int, counts: tuple[int, int], claim: tuple[int, int] | None) -> list[str]:
+def _find_pattern_problems(
+    pattern: str, layers: int, counts: tuple[int, int], claim: tuple[int, int] | None
+) -> list[str]:
     found: list[str] = []
     strange = sorted(set(pattern) - {FULL, SHARED})
     if strange:

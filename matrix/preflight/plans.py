@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from matrix.planning.plan import Plan, fill
-from matrix.preflight.kernels import gaps
+from matrix.planning.plan import Plan, fill_placeholders
+from matrix.preflight.kernels import find_gaps
 from matrix.preflight.snapshot import Snapshot, snapshot_for
-from matrix.preflight.verdict import Remark, Report, preflight
+from matrix.preflight.verdict import Remark, Report, preflight_launch
 
 STAND_INS = {"model": "/model", "host": "127.0.0.1", "port": "8000", "api_key_env": "API_KEY"}
 
@@ -23,31 +23,34 @@ class Served:
     architecture: str
 
 
-def judge(plan: Plan, installed: Mapping[str, str] | None = None) -> Report:
+def judge_plan(plan: Plan, installed: Mapping[str, str] | None = None) -> Report:
     """The report for one plan, against the snapshot of its own release."""
     release = plan.cell.release.id
-    argv = [fill(word, STAND_INS) for word in plan.arguments()]
+    argv = [fill_placeholders(word, STAND_INS) for word in plan.arguments()]
     renamed = plan.values("config").get("architectures")
     served = Served(renamed[0] if renamed else plan.cell.checkpoint.architecture)
     snapshot = snapshot_for(release)
-    report = preflight(argv, plan.env, snapshot, served, release=release, installed=installed)
-    return replace(report, remarks=(*report.remarks, *_kernels(plan, snapshot)))
+    report = preflight_launch(argv, plan.env, snapshot, served, release=release, installed=installed)
+    return replace(report, remarks=(*report.remarks, *_check_kernels(plan, snapshot)))
 
 
-def _kernels(plan: Plan, snapshot: Snapshot | None) -> Iterator[Remark]:
+def _check_kernels(plan: Plan, snapshot: Snapshot | None) -> Iterator[Remark]:
     """Libraries without code for the rig's GPU: an error for a backend that the plan names, else worth knowing."""
     sm = plan.cell.rig.gpu.sm
     if snapshot is None or not sm:
         return
     named = [value for value in plan.values("args").values() if isinstance(value, str)]
-    for gap in gaps(snapshot, plan.cell.engine.compiled, sm, named):
+    for gap in find_gaps(snapshot, plan.cell.engine.compiled, sm, named):
         yield Remark(
-            level="error" if gap.asked else "note", kind="no_kernel", where="argv", subject=gap.asked or gap.library,
+            level="error" if gap.asked else "note",
+            kind="no_kernel",
+            where="argv",
+            subject=gap.asked or gap.library,
             message=f"{gap.asked} cannot run: {gap.message}" if gap.asked else gap.message,
-        )  # fmt: skip
+        )
 
 
-def row(plan: Plan, report: Report) -> Sequence[str]:
+def make_row(plan: Plan, report: Report) -> Sequence[str]:
     """Cell, verdict, and what decided it: errors first, then what is unknown, then warnings."""
     order = ("error", "unknown", "warning")
     told = sorted((r for r in report.remarks if r.level in order), key=lambda r: order.index(r.level))

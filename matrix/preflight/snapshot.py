@@ -142,7 +142,7 @@ def snapshot_for(release: str, folder: Path = SNAPSHOTS) -> Snapshot | None:
     """The committed snapshot of a release id; None where there is none. Parsed once per process."""
     path = folder / f"{release}.json"
     if path.is_file():
-        return loads(path.read_text(encoding="utf-8"), folder)
+        return parse_snapshot(path.read_text(encoding="utf-8"), folder)
     fork = json.loads(FORKS.read_text(encoding="utf-8")).get(release) if FORKS.is_file() else None
     if fork is None:
         return None
@@ -150,12 +150,12 @@ def snapshot_for(release: str, folder: Path = SNAPSHOTS) -> Snapshot | None:
     return upstream.as_fork(release, fork["why"]) if upstream else None
 
 
-def available(folder: Path = SNAPSHOTS) -> tuple[str, ...]:
+def list_releases(folder: Path = SNAPSHOTS) -> tuple[str, ...]:
     """Release ids that have a file of their own."""
     return tuple(sorted(path.stem for path in folder.glob("*.json") if path.name != FORKS.name))
 
 
-def loads(text: str, folder: Path = SNAPSHOTS) -> Snapshot:
+def parse_snapshot(text: str, folder: Path = SNAPSHOTS) -> Snapshot:
     """Snapshot from its JSON text; blocks that it shares with other releases come from `folder`."""
     raw = json.loads(text)
     shared = blocks_path(folder, raw["engine"])
@@ -165,20 +165,20 @@ def loads(text: str, folder: Path = SNAPSHOTS) -> Snapshot:
             raw.setdefault(part, {})[key] = expand_blocks(addresses, shared)
         else:
             raw[part] = expand_blocks(addresses, shared)
-    raw["flags"] = tuple(_flag(entry) for entry in raw.get("flags", ()))
+    raw["flags"] = tuple(_make_flag(entry) for entry in raw.get("flags", ()))
     for name in NAMES:
-        raw[name] = frozenset(_words(raw.get(name, ())))
-    raw["config_keys"] = {scope: frozenset(_words(names)) for scope, names in raw.get("config_keys", {}).items()}
+        raw[name] = frozenset(_split_words(raw.get(name, ())))
+    raw["config_keys"] = {scope: frozenset(_split_words(names)) for scope, names in raw.get("config_keys", {}).items()}
     raw["requires"] = tuple(raw.get("requires", ()))
-    raw["parsers"] = {kind: tuple(_words(names)) for kind, names in raw.get("parsers", {}).items()}
+    raw["parsers"] = {kind: tuple(_split_words(names)) for kind, names in raw.get("parsers", {}).items()}
     return Snapshot(**raw)
 
 
-def dumps(snapshot: Snapshot) -> str:
+def format_snapshot(snapshot: Snapshot) -> str:
     """The whole snapshot as one JSON text with one flag a line: two releases can be compared by eye."""
-    flags = [_json(_sparse(flag)) for flag in snapshot.flags]
-    sets = {name: _wrapped(sorted(getattr(snapshot, name))) for name in NAMES}
-    keys = {scope: _wrapped(sorted(names)) for scope, names in sorted(snapshot.config_keys.items())}
+    flags = [_json(_drop_defaults(flag)) for flag in snapshot.flags]
+    sets = {name: _wrap_words(sorted(getattr(snapshot, name))) for name in NAMES}
+    keys = {scope: _wrap_words(sorted(names)) for scope, names in sorted(snapshot.config_keys.items())}
     return _text({**_head(snapshot), **sets, "config_keys": keys}, flags)
 
 
@@ -197,7 +197,7 @@ def save(snapshot: Snapshot, folder: Path = SNAPSHOTS) -> Path:
 
 def _parts(snapshot: Snapshot) -> dict[str, list[str]]:
     """What releases share, as JSON texts: each flag, and each run of the long sets."""
-    parts = {"flags": [_json(_sparse(flag)) for flag in snapshot.flags]}
+    parts = {"flags": [_json(_drop_defaults(flag)) for flag in snapshot.flags]}
     parts |= {name: [_json(" ".join(run)) for run in runs(getattr(snapshot, name))] for name in NAMES}
     return parts | {
         f"config_keys {scope}": [_json(" ".join(run)) for run in runs(names)]
@@ -207,25 +207,25 @@ def _parts(snapshot: Snapshot) -> dict[str, list[str]]:
 
 def _named(folder: Path, engine: str) -> set[str]:
     """Addresses that any release of the engine names."""
-    raws = (json.loads((folder / f"{release}.json").read_text(encoding="utf-8")) for release in available(folder))
+    raws = (json.loads((folder / f"{release}.json").read_text(encoding="utf-8")) for release in list_releases(folder))
     texts = (text for raw in raws if raw["engine"] == engine for text in raw.get("shared", {}).values())
     return {key for text in texts for key in text.split()}
 
 
 def _head(snapshot: Snapshot) -> dict[str, Any]:
     """Everything that a release has for itself."""
-    head = _sparse(snapshot, skip=("flags", "parsers", "config_keys", *NAMES))
+    head = _drop_defaults(snapshot, skip=("flags", "parsers", "config_keys", *NAMES))
     return {**head, "parsers": {kind: " ".join(names) for kind, names in sorted(snapshot.parsers.items())}}
 
 
 def _text(head: Mapping[str, Any], flags: Sequence[str]) -> str:
-    lines = [f" {json.dumps(key)}: {_value(value)}" for key, value in head.items() if value not in ([], {}, "")]
+    lines = [f" {json.dumps(key)}: {_format_value(value)}" for key, value in head.items() if value not in ([], {}, "")]
     if flags:
         lines.append(' "flags": [\n' + ",\n".join(f"  {flag}" for flag in flags) + "\n ]")
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def _flag(entry: dict[str, Any]) -> Flag:
+def _make_flag(entry: dict[str, Any]) -> Flag:
     for name in ("options", "choices", "values", "listed"):
         if isinstance(entry.get(name), list):
             entry[name] = tuple(entry[name])
@@ -235,7 +235,7 @@ def _flag(entry: dict[str, Any]) -> Flag:
     return Flag(**entry)
 
 
-def _sparse(item: Any, skip: Iterable[str] = ()) -> dict[str, Any]:
+def _drop_defaults(item: Any, skip: Iterable[str] = ()) -> dict[str, Any]:
     """The fields that differ from their default, in declaration order."""
     out: dict[str, Any] = {}
     for spec in fields(item):
@@ -246,13 +246,13 @@ def _sparse(item: Any, skip: Iterable[str] = ()) -> dict[str, Any]:
     return out
 
 
-def _words(value: Any) -> list[str]:
+def _split_words(value: Any) -> list[str]:
     """Long name lists are stored as lines of space-separated words: compact, and still a readable diff."""
     lines = [value] if isinstance(value, str) else value
     return [word for line in lines for word in line.split()]
 
 
-def _wrapped(words: Iterable[str], width_chars: int = 110) -> list[str]:
+def _wrap_words(words: Iterable[str], width_chars: int = 110) -> list[str]:
     lines: list[str] = []
     for word in words:
         if lines and len(lines[-1]) + 1 + len(word) <= width_chars:
@@ -266,7 +266,7 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _value(value: Any) -> str:
+def _format_value(value: Any) -> str:
     """Lists and objects with one entry a line."""
     if isinstance(value, list | tuple) and len(value) > 1:
         return "[\n" + ",\n".join(f"  {_json(entry)}" for entry in value) + "\n ]"

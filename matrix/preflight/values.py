@@ -25,18 +25,18 @@ class Complaint(NamedTuple):
     message: str
 
 
-def complaints(flag: Flag, values: tuple[str, ...]) -> Iterator[Complaint]:
+def find_complaints(flag: Flag, values: tuple[str, ...]) -> Iterator[Complaint]:
     """Everything wrong with the values of one use."""
     for value in values:
-        found = _typed(flag, value)
+        found = _check_type(flag, value)
         if found is not None:
             yield found
             continue
-        yield from _closed(flag, value)
-        yield from _json(flag, value)
+        yield from _check_choices(flag, value)
+        yield from _check_json(flag, value)
 
 
-def _typed(flag: Flag, value: str) -> Complaint | None:
+def _check_type(flag: Flag, value: str) -> Complaint | None:
     reads = READERS.get(flag.type)
     if reads is None or reads(value):
         return None
@@ -45,19 +45,19 @@ def _typed(flag: Flag, value: str) -> Complaint | None:
     return Complaint("invalid_value", value, f"{flag.name} wants {flag.type}, got {value!r}")
 
 
-def _closed(flag: Flag, value: str) -> Iterator[Complaint]:
+def _check_choices(flag: Flag, value: str) -> Iterator[Complaint]:
     seen = value.lower().replace("-", "_") if flag.lowers else value
     if flag.choices is not None and seen not in {str(choice) for choice in flag.choices}:
-        yield Complaint("invalid_choice", value, f"{flag.name} {value}: choose from {_shown(flag.choices)}")
+        yield Complaint("invalid_choice", value, f"{flag.name} {value}: choose from {_show_values(flag.choices)}")
     elif flag.choices_unknown:
         yield Complaint("unread_choices", value, f"{flag.name} has choices that its source computes at run time")
-    elif flag.values is not None and value.lower() not in {"auto", "none", "", *_lower(flag.values)}:
-        yield Complaint("refused_later", value, f"{flag.name} {value}: not one of {_shown(flag.values)}")
+    elif flag.values is not None and value.lower() not in {"auto", "none", "", *_lower_values(flag.values)}:
+        yield Complaint("refused_later", value, f"{flag.name} {value}: not one of {_show_values(flag.values)}")
     elif flag.listed is not None and seen not in {str(choice) for choice in flag.listed}:
-        yield Complaint("unlisted", value, f"{flag.name} {value}: the release names {_shown(flag.listed)}")
+        yield Complaint("unlisted", value, f"{flag.name} {value}: the release names {_show_values(flag.listed)}")
 
 
-def _json(flag: Flag, value: str) -> Iterator[Complaint]:
+def _check_json(flag: Flag, value: str) -> Iterator[Complaint]:
     """Objects: well-formed, and only keys (and closed values) that the release's class has."""
     if not value.lstrip().startswith("{"):
         return
@@ -67,24 +67,26 @@ def _json(flag: Flag, value: str) -> Iterator[Complaint]:
         yield Complaint("malformed_json", value, f"{flag.name}: not JSON: {error}")
         return
     for key, entry in parsed.items() if flag.keys is not None else ():
-        yield from _key(flag, key, entry)
+        yield from _check_key(flag, key, entry)
 
 
-def _key(flag: Flag, key: str, entry: Any) -> Iterator[Complaint]:
+def _check_key(flag: Flag, key: str, entry: Any) -> Iterator[Complaint]:
     assert flag.keys is not None
     if key not in flag.keys:
         yield Complaint("unknown_key", key, f"{flag.name}: the release knows no key {key!r}")
         return
     allowed = flag.keys[key]
     if allowed is not None and entry is not None and entry not in allowed:
-        yield Complaint("invalid_choice", str(entry), f"{flag.name} {key}={entry!r}: choose from {_shown(allowed)}")
+        yield Complaint(
+            "invalid_choice", str(entry), f"{flag.name} {key}={entry!r}: choose from {_show_values(allowed)}"
+        )
 
 
-def _shown(values: tuple[Any, ...]) -> str:
+def _show_values(values: tuple[Any, ...]) -> str:
     return ", ".join(map(str, values))
 
 
-def _lower(values: tuple[Any, ...]) -> set[str]:
+def _lower_values(values: tuple[Any, ...]) -> set[str]:
     return {str(value).lower() for value in values}
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from matrix.preflight import dependencies, environment
-from matrix.preflight.argparse_model import Use, parse
+from matrix.preflight.argparse_model import Use, parse_argv
 from matrix.preflight.snapshot import Snapshot
-from matrix.preflight.values import Complaint, complaints
-from matrix.preflight.vllm_argv import normalise
+from matrix.preflight.values import Complaint, find_complaints
+from matrix.preflight.vllm_argv import normalise_argv
 
 Verdict = Literal["accept", "reject", "unknown"]
 Level = Literal["error", "unknown", "warning", "note"]
@@ -49,12 +49,12 @@ class Report:
 
     @property
     def verdict(self) -> Verdict:
-        return _verdict(self.remarks)
+        return _make_verdict(self.remarks)
 
     @property
     def parser_verdict(self) -> Verdict:
         """What the command line alone would meet: the audit's accept/reject table."""
-        return _verdict([r for r in self.remarks if r.where in ("argv", "snapshot")])
+        return _make_verdict([r for r in self.remarks if r.where in ("argv", "snapshot")])
 
     def kinds(self, *levels: Level) -> tuple[str, ...]:
         return tuple(r.kind for r in self.remarks if not levels or r.level in levels)
@@ -64,7 +64,7 @@ class Report:
         return "\n".join([*lines, *(f"  {r.level:7} {r.kind}: {r.message}" for r in self.remarks)])
 
 
-def preflight(
+def preflight_launch(
     argv: Sequence[str],
     env: Mapping[str, str],
     snapshot: Snapshot | None,
@@ -81,72 +81,72 @@ def preflight(
         message = "no snapshot: this release's own text could not be read"
         remark = Remark(level="unknown", kind="no_snapshot", where="snapshot", subject=release, message=message)
         return Report(release=release, remarks=(remark,))
-    remarks = [*_completeness(snapshot), *_arguments(argv, snapshot), *_environment(env, snapshot)]
+    remarks = [*_check_completeness(snapshot), *_check_arguments(argv, snapshot), *_check_environment(env, snapshot)]
     if checkpoint is not None:
-        remarks += _checkpoint(argv, checkpoint, snapshot, installed or {})
+        remarks += _check_checkpoint(argv, checkpoint, snapshot, installed or {})
     return Report(release=snapshot.release, remarks=tuple(remarks))
 
 
-def _verdict(remarks: Sequence[Remark]) -> Verdict:
+def _make_verdict(remarks: Sequence[Remark]) -> Verdict:
     levels = {remark.level for remark in remarks}
     return "reject" if "error" in levels else "unknown" if "unknown" in levels else "accept"
 
 
-def _completeness(snapshot: Snapshot) -> Iterator[Remark]:
+def _check_completeness(snapshot: Snapshot) -> Iterator[Remark]:
     """An image or a stub wheel can only be judged by what is around it: never better than unknown."""
     if not snapshot.complete:
         message = f"{snapshot.release} itself was not read; judged by: {snapshot.source}"
-        yield _remark("unknown", "unread_release", snapshot.release, message, where="snapshot")
+        yield _make_remark("unknown", "unread_release", snapshot.release, message, where="snapshot")
 
 
-def _arguments(argv: Sequence[str], snapshot: Snapshot) -> Iterator[Remark]:
+def _check_arguments(argv: Sequence[str], snapshot: Snapshot) -> Iterator[Remark]:
     if not snapshot.flags:
         why = snapshot.unread.get("flags")
         message = f"{snapshot.release}: its command line was not read{f' ({why})' if why else ''}"
-        yield _remark("unknown", "no_flags", snapshot.release, message)
+        yield _make_remark("unknown", "no_flags", snapshot.release, message)
         return
-    words = normalise(argv) if snapshot.dialect == "vllm" else argv
-    uses = parse(words, snapshot)
+    words = normalise_argv(argv) if snapshot.dialect == "vllm" else argv
+    uses = parse_argv(words, snapshot)
     for use in uses:
-        yield from _form(use, snapshot)
-        for complaint in complaints(use.flag, use.values) if use.flag else ():
+        yield from _check_form(use, snapshot)
+        for complaint in find_complaints(use.flag, use.values) if use.flag else ():
             yield _about_value(use, complaint, snapshot)
     yield from _whole_line(argv, uses, snapshot)
 
 
-def _form(use: Use, snapshot: Snapshot) -> Iterator[Remark]:
+def _check_form(use: Use, snapshot: Snapshot) -> Iterator[Remark]:
     """What the option itself says: unknown, ambiguous, abbreviated, retired, without its value."""
     match use.problem:
         case "unknown" | "extra":
             kind = "unknown_flag" if use.problem == "unknown" else "extra_argument"
-            yield _absent(kind, use.written, f"{use.written} is no argument of {snapshot.release}", snapshot)
+            yield _report_absent(kind, use.written, f"{use.written} is no argument of {snapshot.release}", snapshot)
         case "ambiguous":
             message = f"{use.written} could be {' or '.join(use.candidates)}; the parser refuses it"
-            yield _remark("error", "ambiguous", use.written, message)
+            yield _make_remark("error", "ambiguous", use.written, message)
         case "missing_value" | "unexpected_value" as problem:
             verb = "wants a value" if problem == "missing_value" else "takes no value"
-            yield _remark("error", problem, use.written, f"{use.written} {verb}")
+            yield _make_remark("error", problem, use.written, f"{use.written} {verb}")
         case None:
             pass
     if use.expanded:
         message = f"{use.written} works only as an abbreviation of {use.expanded}; write it out"
-        yield _remark("warning", "abbreviation", use.written, message)
+        yield _make_remark("warning", "abbreviation", use.written, message)
     if use.flag is not None and use.flag.action == "error":
-        yield _remark("error", "retired", use.written, f"{use.written}: {use.flag.deprecated}")
+        yield _make_remark("error", "retired", use.written, f"{use.written}: {use.flag.deprecated}")
     elif use.flag is not None and use.flag.deprecated:
-        yield _remark("warning", "deprecated", use.written, f"{use.written}: {use.flag.deprecated}")
+        yield _make_remark("warning", "deprecated", use.written, f"{use.written}: {use.flag.deprecated}")
 
 
 def _about_value(use: Use, complaint: Complaint, snapshot: Snapshot) -> Remark:
     match complaint.kind:
         case "unlisted":
-            return _remark("note", complaint.kind, use.written, complaint.message)
+            return _make_remark("note", complaint.kind, use.written, complaint.message)
         case "unread_choices":
-            return _remark("note", complaint.kind, use.written, complaint.message)
+            return _make_remark("note", complaint.kind, use.written, complaint.message)
         case "invalid_choice" | "refused_later" | "unknown_key":
-            return _absent(complaint.kind, use.written, complaint.message, snapshot)
+            return _report_absent(complaint.kind, use.written, complaint.message, snapshot)
         case _:
-            return _remark("error", complaint.kind, use.written, complaint.message)
+            return _make_remark("error", complaint.kind, use.written, complaint.message)
 
 
 def _whole_line(argv: Sequence[str], uses: Sequence[Use], snapshot: Snapshot) -> Iterator[Remark]:
@@ -154,16 +154,18 @@ def _whole_line(argv: Sequence[str], uses: Sequence[Use], snapshot: Snapshot) ->
     seen = Counter(use.flag.dest for use in uses if use.flag is not None and use.flag.action != "append")
     for flag in snapshot.required:
         if flag.dest not in seen:
-            yield _remark("error", "missing_flag", flag.name, f"{flag.name} is required")
+            yield _make_remark("error", "missing_flag", flag.name, f"{flag.name} is required")
     for name in sorted(dest for dest, count in seen.items() if count > 1):
-        yield _remark("warning", "repeated", name, f"{name} is given more than once; the last one counts")
+        yield _make_remark("warning", "repeated", name, f"{name} is given more than once; the last one counts")
     if snapshot.dialect == "vllm" and any(word.partition("=")[0] == "--model" for word in argv):
-        yield _remark("warning", "deprecated", "--model", "--model: vllm serve takes the model as its first argument")
+        yield _make_remark(
+            "warning", "deprecated", "--model", "--model: vllm serve takes the model as its first argument"
+        )
 
 
-def _environment(env: Mapping[str, str], snapshot: Snapshot) -> Iterator[Remark]:
+def _check_environment(env: Mapping[str, str], snapshot: Snapshot) -> Iterator[Remark]:
     for name in sorted(env):
-        reading = environment.reading(name, snapshot)
+        reading = environment.explain_variable(name, snapshot)
         if reading is not None:
             guess = reading.kind == "env_unread" and not snapshot.knows("env")
             message = f"{reading.message} (itself unread)" if guess else reading.message
@@ -171,7 +173,7 @@ def _environment(env: Mapping[str, str], snapshot: Snapshot) -> Iterator[Remark]
             yield Remark(level=level, kind=reading.kind, where="env", subject=name, message=message)
 
 
-def _checkpoint(
+def _check_checkpoint(
     argv: Sequence[str], checkpoint: HasArchitecture, snapshot: Snapshot, installed: Mapping[str, str]
 ) -> Iterator[Remark]:
     name = checkpoint.architecture
@@ -180,26 +182,29 @@ def _checkpoint(
         message = f"{snapshot.release} registers no {name}; of its family it has {', '.join(known) or 'none'}"
         yield Remark(
             level="error" if snapshot.knows("architectures") else "unknown",
-            kind="architecture", where="checkpoint", subject=name, message=message,
-        )  # fmt: skip
-    for conflict in dependencies.conflicts(name, snapshot, installed):
+            kind="architecture",
+            where="checkpoint",
+            subject=name,
+            message=message,
+        )
+    for conflict in dependencies.find_conflicts(name, snapshot, installed):
         yield Remark(level="error", kind="pin", where="dependency", subject=conflict.package, message=conflict.message)
     if snapshot.dialect == "vllm" and name in snapshot.architectures and _asks_remote_code(argv):
         message = f"{name} is a native class: vLLM ignores --trust-remote-code"
-        yield _remark("note", "remote_code_ignored", "--trust-remote-code", message)
+        yield _make_remark("note", "remote_code_ignored", "--trust-remote-code", message)
 
 
 def _asks_remote_code(argv: Sequence[str]) -> bool:
     return any(word.replace("_", "-") == "--trust-remote-code" for word in argv)
 
 
-def _absent(kind: str, subject: str, message: str, snapshot: Snapshot) -> Remark:
+def _report_absent(kind: str, subject: str, message: str, snapshot: Snapshot) -> Remark:
     """Something the release does not have: an error, unless the release could not be read completely."""
     if snapshot.complete:
-        return _remark("error", kind, subject, message)
+        return _make_remark("error", kind, subject, message)
     reason = "a fork may add it" if snapshot.fork else "the documents read do not mention it"
-    return _remark("unknown", "fork_only" if snapshot.fork else kind, subject, f"{message} ({reason})")
+    return _make_remark("unknown", "fork_only" if snapshot.fork else kind, subject, f"{message} ({reason})")
 
 
-def _remark(level: Level, kind: str, subject: str, message: str, where: Where = "argv") -> Remark:
+def _make_remark(level: Level, kind: str, subject: str, message: str, where: Where = "argv") -> Remark:
     return Remark(level=level, kind=kind, where=where, subject=subject, message=message)

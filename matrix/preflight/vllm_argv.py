@@ -14,19 +14,19 @@ from typing import Any
 OPTION_NAME = re.compile(r"(?<=--)[^\.]*")
 
 
-def normalise(argv: Sequence[str]) -> list[str]:
+def normalise_argv(argv: Sequence[str]) -> list[str]:
     """The words that argparse gets."""
-    return _dotted(_model_first([_dashes(word) for word in _optimisation(argv)]))
+    return _merge_dotted(_model_first([_normalise_dashes(word) for word in _expand_optimisation(argv)]))
 
 
-def _optimisation(argv: Sequence[str]) -> list[str]:
+def _expand_optimisation(argv: Sequence[str]) -> list[str]:
     out: list[str] = []
     for word in argv:
         out += ["--optimization-level", word[2:].removeprefix("=")] if re.match(r"-O=?\w", word) else [word]
     return out
 
 
-def _dashes(word: str) -> str:
+def _normalise_dashes(word: str) -> str:
     if not word.startswith("--"):
         return word
     name, equals, value = word.partition("=")
@@ -43,7 +43,7 @@ def _model_first(argv: list[str]) -> list[str]:
     return argv
 
 
-def _dotted(argv: list[str]) -> list[str]:
+def _merge_dotted(argv: list[str]) -> list[str]:
     """`--option.key value` pairs, merged into one JSON object per option at the end."""
     plain: list[str] = []
     objects: dict[str, dict[str, Any]] = {}
@@ -55,17 +55,17 @@ def _dotted(argv: list[str]) -> list[str]:
             continue
         option, *keys = name.removesuffix("+").split(".")
         text = value if equals else next(words, "")
-        _set(objects.setdefault(option, {}), keys, text.split(",") if name.endswith("+") else _loaded(text))
+        _set_nested(objects.setdefault(option, {}), keys, text.split(",") if name.endswith("+") else _parse_value(text))
     return plain + [word for option, entry in objects.items() for word in (option, json.dumps(entry))]
 
 
-def _set(target: dict[str, Any], keys: list[str], value: Any) -> None:
+def _set_nested(target: dict[str, Any], keys: list[str], value: Any) -> None:
     for key in keys[:-1]:
         target = target.setdefault(key, {})
     target[keys[-1]] = value
 
 
-def _loaded(text: str) -> Any:
+def _parse_value(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from matrix import condition
-from matrix.errors import Problem, nearest
+from matrix.errors import Problem, suggest_nearest
 
 if TYPE_CHECKING:
     from matrix.model import Cause, Checkpoint, Engine, Feature, Gpu, Overlay, Release
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 STAGES = ("weights", "warmup", "graphs", "http")  # of a start, as fixtures.launch.readiness shows them
 
 
-def problems(
+def find_cross_problems(
     *,
     gpus: Sequence[Loaded[Gpu]],
     engines: Sequence[Loaded[Engine]],
@@ -36,24 +36,24 @@ def problems(
     valid = _valid_values(gpus, engines, releases, checkpoints, features)
     found: list[Problem] = []
     for group in (gpus, engines, releases, checkpoints, features, conditioned, causes):
-        found += _duplicates(group)
-    found += _duplicate_rigs(gpus)
+        found += _find_duplicates(group)
+    found += _find_duplicate_rigs(gpus)
     for engine in engines:
-        found += _patterns(engine)
+        found += _check_patterns(engine)
     for cause in causes:
-        found += _expressions(cause, ("any",), cause.value.any)
+        found += _check_expressions(cause, ("any",), cause.value.any)
     for item in releases:
-        found += _names(item, "engine", [item.value.engine], valid["engine"])
-        found += _names(item, "features", item.value.features, valid["features"])
+        found += _check_names(item, "engine", [item.value.engine], valid["engine"])
+        found += _check_names(item, "features", item.value.features, valid["features"])
     for ckpt in checkpoints:
         if ckpt.value.stands_for:
-            found += _names(ckpt, "stands_for", [ckpt.value.stands_for], valid["checkpoint"])
+            found += _check_names(ckpt, "stands_for", [ckpt.value.stands_for], valid["checkpoint"])
     for any_item in conditioned:
-        for key, message in condition.problems(any_item.value.when, valid, pins):
-            found.append(_at(any_item, ("when", key), message))
+        for key, message in condition.find_condition_problems(any_item.value.when, valid, pins):
+            found.append(_place_problem(any_item, ("when", key), message))
     known_patches = sorted(patches)
     for overlay in overlays:
-        found += _names(overlay, "patches", overlay.value.patches, known_patches)
+        found += _check_names(overlay, "patches", overlay.value.patches, known_patches)
     return found
 
 
@@ -76,39 +76,39 @@ def _valid_values(*groups: Any_) -> Mapping[str, set[Any]]:
     }
 
 
-def _at(item: Loaded[Any], loc: tuple[str | int, ...], message: str) -> Problem:
+def _place_problem(item: Loaded[Any], loc: tuple[str | int, ...], message: str) -> Problem:
     line = item.lines.get(loc, item.lines.get(loc[:1], item.line))
     return Problem(item.file, line, f"{item.value.id}.{'.'.join(map(str, loc))}", message)
 
 
-def _names(item: Loaded[Any], key: str, used: Iterable[str], known: Iterable[str]) -> Iterator[Problem]:
+def _check_names(item: Loaded[Any], key: str, used: Iterable[str], known: Iterable[str]) -> Iterator[Problem]:
     words = list(known)
     for name in used:
         if name not in words:
-            yield _at(item, (key, name), f"no such {key}: {name!r}{nearest(name, words)}")
+            yield _place_problem(item, (key, name), f"no such {key}: {name!r}{suggest_nearest(name, words)}")
 
 
-def _patterns(engine: Loaded[Engine]) -> Iterator[Problem]:
+def _check_patterns(engine: Loaded[Engine]) -> Iterator[Problem]:
     about = engine.value
-    yield from _names(engine, "startup", about.startup, STAGES)
-    yield from _names(engine, "deadlines_s", about.deadlines_s, STAGES)
+    yield from _check_names(engine, "startup", about.startup, STAGES)
+    yield from _check_names(engine, "deadlines_s", about.deadlines_s, STAGES)
     for stage, pattern in about.startup.items():
-        yield from _expressions(engine, ("startup", stage), [pattern])
-    yield from _expressions(engine, ("heartbeats",), about.heartbeats)
-    yield from _expressions(engine, ("load",), about.load)
+        yield from _check_expressions(engine, ("startup", stage), [pattern])
+    yield from _check_expressions(engine, ("heartbeats",), about.heartbeats)
+    yield from _check_expressions(engine, ("load",), about.load)
     for number, cause in enumerate(about.causes):
-        yield from _expressions(engine, ("causes", number, "any"), cause.any)
+        yield from _check_expressions(engine, ("causes", number, "any"), cause.any)
 
 
-def _expressions(item: Loaded[Any], loc: tuple[str | int, ...], patterns: Iterable[str]) -> Iterator[Problem]:
+def _check_expressions(item: Loaded[Any], loc: tuple[str | int, ...], patterns: Iterable[str]) -> Iterator[Problem]:
     for pattern in patterns:
         try:
             re.compile(pattern)
         except re.error as error:
-            yield _at(item, loc, f"no regular expression: {error}")
+            yield _place_problem(item, loc, f"no regular expression: {error}")
 
 
-def _duplicates(group: Any_) -> Iterator[Problem]:
+def _find_duplicates(group: Any_) -> Iterator[Problem]:
     seen: dict[tuple[type, str], Loaded[Any]] = {}
     for item in group:
         first = seen.setdefault((type(item.value), item.value.id), item)
@@ -116,10 +116,10 @@ def _duplicates(group: Any_) -> Iterator[Problem]:
             yield Problem(item.file, item.line, "id", f"duplicate id {item.value.id!r}, first at {first.where()}")
 
 
-def _duplicate_rigs(gpus: Sequence[Loaded[Gpu]]) -> Iterator[Problem]:
+def _find_duplicate_rigs(gpus: Sequence[Loaded[Gpu]]) -> Iterator[Problem]:
     seen: dict[str, str] = {}
     for gpu in gpus:
         for rig in gpu.value.rigs:
             if rig in seen:
-                yield _at(gpu, ("rigs", rig), f"duplicate rig {rig!r}, first at {seen[rig]}")
+                yield _place_problem(gpu, ("rigs", rig), f"duplicate rig {rig!r}, first at {seen[rig]}")
             seen.setdefault(rig, gpu.where("rigs", rig))

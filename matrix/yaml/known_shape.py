@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from matrix.errors import Problem, nearest
+from matrix.errors import Problem, suggest_nearest
 from matrix.model import Fails, KnownFailure
 from matrix.signature import find_answer_faults, find_pattern_problem, find_vague_matches
 
@@ -30,7 +30,7 @@ PLACEHOLDERS: Final = frozenset({"", "?", "none", "nobody", "todo", "tbd", "unkn
 
 def find_shape_problems(known: Iterable[Loaded[KnownFailure]]) -> list[Problem]:
     """Find every `fails:` block that no failure can fit, or that fits any."""
-    return [_at(k, loc, message) for k in known for loc, message in _shape_problems(k.value.fails)]
+    return [_place_problem(k, loc, message) for k in known for loc, message in _shape_problems(k.value.fails)]
 
 
 def _shape_problems(fails: Fails) -> Found:
@@ -75,13 +75,13 @@ def names_nobody(owner: str) -> bool:
 
 def find_entry_problems(known: Iterable[Loaded[KnownFailure]], around: Surroundings) -> list[Problem]:
     """Find every entry that speaks of no test, leads nowhere, has nobody behind it, or is overdue."""
-    return [_at(k, loc, message) for k in known for loc, message in _entry_problems(k.value, around)]
+    return [_place_problem(k, loc, message) for k in known for loc, message in _entry_problems(k.value, around)]
 
 
 def _entry_problems(entry: KnownFailure, around: Surroundings) -> Found:
     fails = entry.fails
     if fails.at == "test" and fails.test not in around.tests:
-        yield ("fails", "test"), f"no suite has a test {fails.test!r}{nearest(fails.test, around.tests)}"
+        yield ("fails", "test"), f"no suite has a test {fails.test!r}{suggest_nearest(fails.test, around.tests)}"
     if entry.review_by < around.today:
         yield ("review_by",), f"was to be reviewed by {entry.review_by}: look again, renew or retire it"
     if entry.review_by > around.today + LONGEST:
@@ -105,7 +105,7 @@ def _entry_problems(entry: KnownFailure, around: Surroundings) -> Found:
         yield ("fails", "signature"), message
     for text in around.echoes.get(entry.id, ()):
         if found := re.search(fails.signature, text):
-            message = f"matches {found[0][:60]!r} in what is said anyway: {_short(text)}"
+            message = f"matches {found[0][:60]!r} in what is said anyway: {_shorten(text)}"
             yield ("fails", "signature"), message
             break
 
@@ -127,11 +127,11 @@ def _leads_somewhere(entry: KnownFailure, pages: Collection[str]) -> bool:
     return entry.id.startswith(PLANTED) and entry.issue in pages
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= 80 else f"{line[:80]}..."
 
 
-def _at(item: Loaded[KnownFailure], loc: tuple[str | int, ...], message: str) -> Problem:
+def _place_problem(item: Loaded[KnownFailure], loc: tuple[str | int, ...], message: str) -> Problem:
     line = next((item.lines[loc[:n]] for n in range(len(loc), 0, -1) if loc[:n] in item.lines), item.line)
     return Problem(item.file, line, f"{item.value.id}.{'.'.join(map(str, loc))}", message)

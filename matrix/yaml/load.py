@@ -32,14 +32,14 @@ from matrix.pins import Pins
 from matrix.yaml import crossref, yamltext
 from matrix.yaml.known_shape import find_shape_problems
 from matrix.yaml.loaded import Loaded, Matrix
-from matrix.yaml.structure import structure
+from matrix.yaml.structure import structure_data
 
 T = TypeVar("T")
 HERE = CHECKOUT / "matrix"
 
 
 @cache
-def load(root: Path = HERE) -> Matrix:
+def load_matrix(root: Path = HERE) -> Matrix:
     """Read the whole matrix below `root`.
 
     Raises:
@@ -57,11 +57,18 @@ def load(root: Path = HERE) -> Matrix:
     claims = reader.files(Claim, "claims/*.yaml")
     pins = Pins(snapshots=root / "snapshots", declared={r.value.id: r.value.pins for r in releases})
     causes = reader.lists(Cause, "causes.yaml", "causes")
-    problems = reader.problems + crossref.problems(
-        gpus=gpus, engines=engines, releases=releases, checkpoints=checkpoints, features=features,
-        conditioned=[*rules, *overlays, *known, *claims, *features], overlays=overlays,
-        patches={p.name for p in (root / "patches").glob("*") if p.is_dir()}, pins=pins, causes=causes,
-    )  # fmt: skip
+    problems = reader.problems + crossref.find_cross_problems(
+        gpus=gpus,
+        engines=engines,
+        releases=releases,
+        checkpoints=checkpoints,
+        features=features,
+        conditioned=[*rules, *overlays, *known, *claims, *features],
+        overlays=overlays,
+        patches={p.name for p in (root / "patches").glob("*") if p.is_dir()},
+        pins=pins,
+        causes=causes,
+    )
     problems += find_shape_problems(known)
     if problems:
         raise ConfigError(problems)
@@ -73,11 +80,16 @@ def load(root: Path = HERE) -> Matrix:
         releases={r.value.id: r.value for r in releases},
         checkpoints={c.value.id: c.value for c in checkpoints},
         features={f.value.id: f.value for f in features},
-        rules=_compiled(rules, pins), overlays=_compiled(overlays, pins),
-        known_failures=_compiled(known, pins), claims=_compiled(claims, pins),
-        places=dict(_places(gpus=gpus, engine=engines, release=releases, checkpoint=checkpoints, feature=features)),
-        pins=pins, root=root,
-    )  # fmt: skip
+        rules=_compile_conditions(rules, pins),
+        overlays=_compile_conditions(overlays, pins),
+        known_failures=_compile_conditions(known, pins),
+        claims=_compile_conditions(claims, pins),
+        places=dict(
+            _locate_entries(gpus=gpus, engine=engines, release=releases, checkpoint=checkpoints, feature=features)
+        ),
+        pins=pins,
+        root=root,
+    )
 
 
 def digest_of(root: Path) -> str:
@@ -88,12 +100,12 @@ def digest_of(root: Path) -> str:
     return whole.hexdigest()
 
 
-def _compiled(items: Iterable[Loaded[Any]], pins: Pins) -> tuple[Loaded[Any], ...]:
+def _compile_conditions(items: Iterable[Loaded[Any]], pins: Pins) -> tuple[Loaded[Any], ...]:
     """Conditions are compiled only once crossref has found them valid."""
     return tuple(replace(i, condition=compile_condition(i.value.when, pins)) for i in items)
 
 
-def _places(**kinds: Iterable[Loaded[Any]]) -> Iterator[tuple[str, str]]:
+def _locate_entries(**kinds: Iterable[Loaded[Any]]) -> Iterator[tuple[str, str]]:
     for kind, items in kinds.items():
         yield from ((f"{kind}:{i.value.id}", i.where()) for i in items)
 
@@ -142,9 +154,9 @@ class Reader:
         return found
 
     def _read(self, path: Path) -> yamltext.Document:
-        doc = yamltext.read(path, path.relative_to(self.root).as_posix())
+        doc = yamltext.read_document(path, path.relative_to(self.root).as_posix())
         self.problems += doc.problems
         return doc
 
     def _parse(self, kind: type[T], doc: yamltext.Document, data: Any, at: yamltext.Loc) -> T | None:
-        return None if doc.problems else structure(kind, doc, data, at, self.problems)
+        return None if doc.problems else structure_data(kind, doc, data, at, self.problems)

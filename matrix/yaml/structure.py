@@ -19,7 +19,7 @@ from enum import Enum
 from functools import cache
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from matrix.errors import Problem, nearest
+from matrix.errors import Problem, suggest_nearest
 from matrix.yaml.yamltext import Document, Loc
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class Wrong(Exception):
     """Internal: this value cannot be structured; its problems are already written down."""
 
 
-def structure(kind: type[T], doc: Document, data: Any, at: Loc, problems: list[Problem]) -> T | None:
+def structure_data(kind: type[T], doc: Document, data: Any, at: Loc, problems: list[Problem]) -> T | None:
     """`data` (found at `at` in `doc`) as a `kind`, or None with at least one new problem."""
     try:
         return cast(T, _Reader(doc, problems).value(kind, data, at))
@@ -45,7 +45,7 @@ def structure(kind: type[T], doc: Document, data: Any, at: Loc, problems: list[P
 
 
 @cache
-def _hints(kind: Hashable) -> Mapping[str, Any]:
+def _read_hints(kind: Hashable) -> Mapping[str, Any]:
     return get_type_hints(cast(Any, kind))
 
 
@@ -83,7 +83,7 @@ class _Reader:
         kinds, expected = SCALARS[hint]
         other = (isinstance(data, bool) and hint is not bool) or isinstance(data, datetime)  # a date with a time of day
         if not isinstance(data, kinds) or other:
-            raise self.wrong(at, f"expected {expected}, got {_shown(data)}")
+            raise self.wrong(at, f"expected {expected}, got {_show_value(data)}")
         return data
 
     def moment(self, data: Any, at: Loc) -> datetime:
@@ -91,38 +91,38 @@ class _Reader:
             return data
         with suppress(TypeError, ValueError):
             return datetime.fromisoformat(data)
-        raise self.wrong(at, f"expected a time like 2027-01-31T09:00:00Z, got {_shown(data)}")
+        raise self.wrong(at, f"expected a time like 2027-01-31T09:00:00Z, got {_show_value(data)}")
 
     def literal(self, words: tuple[Any, ...], data: Any, at: Loc) -> Any:
         if not any(data == w and isinstance(data, type(w)) for w in words):
-            raise self.wrong(at, f"{_shown(data)} is not valid here{nearest(str(data), map(str, words))}")
+            raise self.wrong(at, f"{_show_value(data)} is not valid here{suggest_nearest(str(data), map(str, words))}")
         return data
 
     def sequence(self, hint: Any, data: Any, at: Loc) -> tuple[Any, ...]:
         if not isinstance(data, list | tuple):
-            raise self.wrong(at, f"expected a list, got {_shown(data)}")
+            raise self.wrong(at, f"expected a list, got {_show_value(data)}")
         return tuple(self.each((hint, v, (*at, i)) for i, v in enumerate(data)))
 
     def mapping(self, hint: Any, data: Any, at: Loc) -> dict[str, Any]:
         if not isinstance(data, Mapping):
-            raise self.wrong(at, f"expected keys and values, got {_shown(data)}")
+            raise self.wrong(at, f"expected keys and values, got {_show_value(data)}")
         bad = [k for k in data if not isinstance(k, str)]
         if bad:
-            raise self.wrong(at, f"expected text as key, got {_shown(bad[0])}")
+            raise self.wrong(at, f"expected text as key, got {_show_value(bad[0])}")
         return dict(zip(data, self.each((hint, v, (*at, k)) for k, v in data.items()), strict=True))
 
     def record(self, kind: type[Any], data: Any, at: Loc) -> Any:
         if not isinstance(data, dict):
-            raise self.wrong(at, f"expected the keys of one {kind.__name__}, got {_shown(data)}")
+            raise self.wrong(at, f"expected the keys of one {kind.__name__}, got {_show_value(data)}")
         known = {f.name: f for f in fields(kind)}
         before = len(self.problems)
         for key in data:
             if key not in known:
-                self.wrong((*at, str(key)), f"unknown key {key!r}{nearest(str(key), known)}")
+                self.wrong((*at, str(key)), f"unknown key {key!r}{suggest_nearest(str(key), known)}")
         for name, field in known.items():
             if name not in data and field.default is MISSING and field.default_factory is MISSING:
                 self.wrong(at, f"missing key {name!r}")
-        hints = _hints(cast(Hashable, kind))
+        hints = _read_hints(cast(Hashable, kind))
         present = [name for name in known if name in data]
         values = self.each(((hints[n], data[n], (*at, n)) for n in present), strict=False)
         if len(self.problems) > before:
@@ -150,6 +150,6 @@ def _without_none(hint: Any) -> Any:
     return rest[0]
 
 
-def _shown(data: Any) -> str:
+def _show_value(data: Any) -> str:
     text = repr(data)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -49,7 +49,7 @@ class Document:
         return Problem(self.name, self.line(loc), ".".join(map(str, loc)), message)
 
 
-def read(path: Path, name: str) -> Document:
+def read_document(path: Path, name: str) -> Document:
     """Parse one file. Whatever is wrong with it becomes a problem of the document, with its line.
 
     Raises:
@@ -67,7 +67,7 @@ def read(path: Path, name: str) -> Document:
         doc.problems.append(Problem(name, mark.line + 1 if mark else 1, "", f"not valid YAML: {what}"))
         return doc
     if node is not None:
-        _index(doc, node, (), loader)
+        _index_lines(doc, node, (), loader)
         if not doc.problems:
             doc.data = loader.construct_document(node)
     loader.dispose()
@@ -106,12 +106,12 @@ def _require_plain(text: str) -> None:
             raise yaml.MarkedYAMLError(None, None, what, event.start_mark)
 
 
-def _index(doc: Document, node: yaml.Node, loc: Loc, loader: Any) -> None:
+def _index_lines(doc: Document, node: yaml.Node, loc: Loc, loader: Any) -> None:
     doc.lines.setdefault(loc, node.start_mark.line + 1)
     doc.problems += (doc.problem(loc, why) for why in _wrong(node, loader))
     if isinstance(node, yaml.SequenceNode):
         for i, child in enumerate(node.value):
-            _index(doc, child, (*loc, i), loader)
+            _index_lines(doc, child, (*loc, i), loader)
     elif isinstance(node, yaml.MappingNode):
         seen: dict[str, int] = {}
         for key, value in node.value:
@@ -122,7 +122,7 @@ def _index(doc: Document, node: yaml.Node, loc: Loc, loader: Any) -> None:
             seen.setdefault(word, line)
             doc.lines[(*loc, word)] = line
             doc.problems += (Problem(doc.name, line, ".".join(map(str, loc)), why) for why in _wrong_key(key))
-            _index(doc, value, (*loc, word), loader)
+            _index_lines(doc, value, (*loc, word), loader)
 
 
 def _wrong(node: yaml.Node, loader: Any) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from matrix.judging.status import GREEN, SEVERITY, Status, worst
+from matrix.judging.status import GREEN, SEVERITY, Status, worst_status
 from matrix.model import Cell, Excluded
 from reports.compare.prediction import Prediction
 from reports.evidence.asked_again import tell_asked_again
@@ -78,7 +78,7 @@ class Tally:
 def count_statuses(tests: Sequence[Settled]) -> Tally:
     if not tests:
         return Tally(status=None)
-    status = worst(t.status for t in tests)
+    status = worst_status(t.status for t in tests)
     return Tally(status=status, count=sum(t.status is status for t in tests), of=len(tests))
 
 

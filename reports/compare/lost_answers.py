@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from matrix.judging.statistics import CONFIDENCE, binomial_cdf, boundary, holm, mcnemar
+from matrix.judging.statistics import CONFIDENCE, binomial_cdf, compare_mcnemar, correct_holm, find_boundary
 from reports.evidence.types import Found, Record
 
 ALPHA: Final = 1 - CONFIDENCE
@@ -45,8 +45,8 @@ def pair_cells(old: Sequence[Record], new: Sequence[Record]) -> list[Pair]:
     before, after = _gather_answers(old), _gather_answers(new)
     shared = {c: before[c].keys() & after[c].keys() for c in before.keys() & after.keys()}
     cells = [c for c, items in shared.items() if items]
-    told = {c: mcnemar(_name_answers(before[c], shared[c]), _name_answers(after[c], shared[c])) for c in cells}
-    worse = holm({c: t.p_worse for c, t in told.items()}, ALPHA)
+    told = {c: compare_mcnemar(_name_answers(before[c], shared[c]), _name_answers(after[c], shared[c])) for c in cells}
+    worse = correct_holm({c: t.p_worse for c, t in told.items()}, ALPHA)
     pairs = [
         Pair(
             cell=c,
@@ -67,7 +67,7 @@ def smallest_noticed_rate(items: int, alpha: float) -> float | None:
     needed = math.ceil(math.log(alpha) / math.log(0.5))  # so many losses have p = 0.5 ** needed
     if needed > items:
         return None
-    return boundary(lambda rate: 1 - binomial_cdf(needed - 1, items, rate) < POWER)
+    return find_boundary(lambda rate: 1 - binomial_cdf(needed - 1, items, rate) < POWER)
 
 
 def _gather_answers(records: Sequence[Record]) -> Mapping[str, dict[Item, bool]]:

@@ -12,7 +12,14 @@ from itertools import combinations, takewhile
 from typing import Final
 
 from matrix.judging.kl import is_control
-from matrix.judging.logprobs import Logprobs, chosen, distance, distributions, likeliest_first, recorded_numbers
+from matrix.judging.logprobs import (
+    Logprobs,
+    chosen_token,
+    drop_drafted,
+    likeliest_first,
+    measure_distance,
+    recorded_numbers,
+)
 from reports.evidence.types import Found, Record
 
 FIRST: Final = "signature.long"
@@ -22,7 +29,7 @@ AGAIN: Final = "reference.kl"  # of every prompt: the item tells which
 def measure_noise(cells: Iterable[Sequence[Record]]) -> float | None:
     """The largest distance between two recordings within one of these cells; None where none left two."""
     pairs = (pair for records in cells for pair in combinations(_iterate_recordings(records), 2))
-    return max((distance(a, b) for (item, a), (other, b) in pairs if item == other), default=None)
+    return max((measure_distance(a, b) for (item, a), (other, b) in pairs if item == other), default=None)
 
 
 def _iterate_recordings(records: Sequence[Record]) -> Iterator[tuple[str, Logprobs]]:
@@ -42,6 +49,6 @@ def read_recording(found: Found) -> list[dict[str, float]]:
 
 def _read_spoken(found: Found) -> Logprobs:
     """Without control tokens: llama.cpp spells all of them alike, of which a signature keeps one and a list of
-    candidates (`matrix.judging.kl.listed`) the sum."""
-    spoken = takewhile(lambda position: not is_control(chosen(position)), read_recording(found))
-    return distributions([{t: v for t, v in position.items() if not is_control(t)} for position in spoken])
+    candidates (`matrix.judging.kl.read_distributions`) the sum."""
+    spoken = takewhile(lambda position: not is_control(chosen_token(position)), read_recording(found))
+    return drop_drafted([{t: v for t, v in position.items() if not is_control(t)} for position in spoken])

@@ -16,15 +16,15 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, Final, Literal, NamedTuple
 
-from matrix.judging.kv_bytes import TokenBytes, keys_everywhere, predicted
+from matrix.judging.kv_bytes import TokenBytes, keys_everywhere, predict_token_bytes
 from matrix.judging.logprobs import (
     NO_NUMBERS,
     Logprobs,
-    changes_only_beyond,
-    chosen,
-    distributions,
+    chosen_token,
+    drop_drafted,
     has_no_number,
     likeliest_first,
+    prove_change_beyond,
     recorded_numbers,
 )
 from matrix.judging.observation import Rung
@@ -123,11 +123,11 @@ def judge_predictions(cells: Iterable[ExpectedCell], records: Records) -> tuple[
 
 def _judge_indexcache(beside: ComparedPair) -> Iterator[Prediction]:
     if (asked := beside.layouts) and not keys_everywhere(asked[0].dialect):
-        yield beside.judge_recordings("bytes", lambda both: sizes.by_ablation(asked[0], *both), SIZE)
+        yield beside.judge_recordings("bytes", lambda both: sizes.prove_by_ablation(asked[0], *both), SIZE)
     floor = measure_noise(beside.recorded)
     yield beside.judge_recordings(
         "numbers",
-        lambda short, long: [changes_only_beyond(_make_usable(short), _make_usable(long), floor)],
+        lambda short, long: [prove_change_beyond(_make_usable(short), _make_usable(long), floor)],
         SHORT,
         LONG,
     )
@@ -136,12 +136,14 @@ def _judge_indexcache(beside: ComparedPair) -> Iterator[Prediction]:
 def _judge_fp8_kv(beside: ComparedPair) -> Iterator[Prediction]:
     if asked := beside.layouts:
         size, without = map(_expected_bytes, asked)
-        yield beside.judge_recordings("bytes", lambda both: [sizes.fewer_bytes("fp8_kv", without - size, *both)], SIZE)
+        yield beside.judge_recordings(
+            "bytes", lambda both: [sizes.prove_fewer_bytes("fp8_kv", without - size, *both)], SIZE
+        )
 
 
 def _expected_bytes(wanted: Requested) -> int:
     assert wanted.layout is not None  # see Beside.layouts
-    return predicted(wanted, wanted.layout, wanted.full_layers)
+    return predict_token_bytes(wanted, wanted.layout, wanted.full_layers)
 
 
 def _judge_words(beside: ComparedPair) -> Iterator[Prediction]:
@@ -153,7 +155,7 @@ def _compare_words(feature: str, name: str, both: Both) -> Ablation:
     """Greedy decoding may change at a near tie of two tokens, so that other words are no refutation."""
     if has_no_number(*both):
         return Ablation(feature=feature, outcome="refuted", rung=Rung.ABLATION, detail=f"{name} prompt: {NO_NUMBERS}")
-    mine, others = (list(map(chosen, signature)) for signature in both)
+    mine, others = (list(map(chosen_token, signature)) for signature in both)
     same = next((i for i, (a, b) in enumerate(zip(mine, others, strict=False)) if a != b), len(mine))
     detail = f"{name} prompt: {same} of {len(mine)} tokens are the same"
     return Ablation(
@@ -183,8 +185,8 @@ def _signature_source(name: str) -> Source:
 
 
 def _make_usable(both: Both) -> Both:
-    """A drafted token says nothing of attention (see `distributions`)."""
-    return distributions(both[0]), distributions(both[1])
+    """A drafted token says nothing of attention (see `drop_drafted`)."""
+    return drop_drafted(both[0]), drop_drafted(both[1])
 
 
 SIZE: Final = Source("kv_layout", _token_bytes)

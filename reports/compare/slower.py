@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from matrix.judging.statistics import tolerance
+from matrix.judging.statistics import tolerance_of
 from reports.evidence.finding import Finding
 
 BASELINE_LAUNCHES: Final = 5  # repeats on one server do not see launch-to-launch noise
@@ -25,7 +25,7 @@ def not_slower(name: str, now: Sequence[float], baseline: Sequence[float], *, mo
     baseline: the finding says what it would miss and is no evidence.
     """
     median, base = statistics.median(now), statistics.median(baseline)
-    allowed = tolerance(baseline)
+    allowed = tolerance_of(baseline)
     ratio = median / base
     slower = not (ratio >= 1 - allowed if more_is_better else ratio <= 1 + allowed)  # NaN is no speed to be green by
     enough, blunt = len(baseline) >= BASELINE_LAUNCHES, allowed > BLUNT

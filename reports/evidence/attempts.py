@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeVar
 
-from matrix.errors import nearest
-from matrix.judging.status import GREEN, Status, worst
+from matrix.errors import suggest_nearest
+from matrix.judging.status import GREEN, Status, worst_status
 from reports.evidence.types import Launch, Record, Result, Run
 
 # What an attempt of this machine or of ours came to: a retry alone supersedes it, nothing was said about the engine.
@@ -78,13 +78,13 @@ class Attempts:
 
     @property
     def status(self) -> Status:
-        return Status.FLAKE if self.flaked else worst(r.status for r in self.standing)
+        return Status.FLAKE if self.flaked else worst_status(r.status for r in self.standing)
 
     @property
     def decided(self) -> Result:
         """The answer that the status is about: of a flake the one that failed."""
         among = self.failed if self.flaked else self.standing
-        status = worst(r.status for r in among)
+        status = worst_status(r.status for r in among)
         return next(r for r in among if r.status is status)
 
 
@@ -131,7 +131,8 @@ def _doubt_link(
         yield "that is itself"
         return
     if not started.get(named):
-        yield f"that run is not among the evidence{nearest(named, [r for r in started if r != run])}: give its file too"
+        hint = suggest_nearest(named, [r for r in started if r != run])
+        yield f"that run is not among the evidence{hint}: give its file too"
         return
     if len(started[run]) > 1 or len(started[named]) > 1:
         yield "one of the two began more than once"

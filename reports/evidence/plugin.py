@@ -29,7 +29,7 @@ from typing import Any
 import pytest
 
 from matrix.errors import ConfigError
-from matrix.judging.status import worst
+from matrix.judging.status import worst_status
 from reports.evidence import outcome, redact
 from reports.evidence.defuse import defuse_for_terminal, defuse_line
 from reports.evidence.excuse import PhaseOutcome, settle_phase
@@ -132,7 +132,7 @@ def pytest_runtest_makereport(
     _judge_phase(item, phases, report, error)
     _clean_report(report)
     if report.when == "teardown":
-        status = worst(t.status for t in phases.told)
+        status = worst_status(t.status for t in phases.told)
         told = next(t for t in phases.told if t.status is status)
         result = {"status": status, "message": told.message, **told.fields}
         box.add("result", {**who, **result, "duration_s": round(phases.duration_s, 3)})

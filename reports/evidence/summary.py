@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from matrix.judging.status import GREEN, Status, worst
+from matrix.judging.status import GREEN, Status, worst_status
 from reports.evidence.attempts import (
     Attempts,
     Retries,
@@ -109,7 +109,7 @@ class Row:
     def status(self) -> Status:
         """The worst of its tests; a mere measurement beside tests that judged does not speak for the cell."""
         statuses = {t.status for t in self.tests}
-        return worst(statuses - {Status.MEASURED} or statuses)
+        return worst_status(statuses - {Status.MEASURED} or statuses)
 
     @property
     def features(self) -> tuple[str, ...]:

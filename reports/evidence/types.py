@@ -8,10 +8,10 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from matrix.errors import Problem, nearest
+from matrix.errors import Problem, suggest_nearest
 from matrix.judging.foreign_json import LARGEST_INTEGER
 from matrix.judging.status import Status
-from matrix.yaml.structure import structure
+from matrix.yaml.structure import structure_data
 from matrix.yaml.yamltext import Document
 from reports.evidence.finding import as_json_number
 
@@ -221,7 +221,7 @@ def parse_record(value: Any, *, newer: bool = False) -> Record:
             Unknown, {**known, "kind": kind, "more": {k: v for k, v in value.items() if k not in base}}
         )
     if kind not in KINDS:
-        raise ValueError(f"unknown kind {kind!r}{nearest(kind, KINDS)}")
+        raise ValueError(f"unknown kind {kind!r}{suggest_nearest(kind, KINDS)}")
     own = {f.name for f in fields(KINDS[kind])} - {"more"}
     more = {k: v for k, v in value.items() if k not in own and k != "kind"} if newer else {}
     said = {k: v for k, v in value.items() if k not in more and k != "kind"}
@@ -233,7 +233,7 @@ def parse_record(value: Any, *, newer: bool = False) -> Record:
 def _structure_record(kind: type[Record], data: Mapping[str, Any]) -> Record:
     problems: list[Problem] = []
     name = NAMES.get(kind) or str(data["kind"])
-    found = structure(kind, Document(name), data, (), problems)
+    found = structure_data(kind, Document(name), data, (), problems)
     if found is None:
         said = (f"{p.where}: {p.message}" if p.where else p.message for p in problems)
         raise ValueError(f"{name}: {'; '.join(said)}")

@@ -10,7 +10,7 @@ from typing import Final
 from matrix.checkout import CHECKOUT
 from matrix.judging.status import Status
 from matrix.model import Engine, Release
-from matrix.yaml.load import load
+from matrix.yaml.load import load_matrix
 from reports.evidence import types as record
 
 SUITES: Final = CHECKOUT / "suites"
@@ -27,7 +27,7 @@ TEST: Final = re.compile(r"def (test_\w+)")
 @cache
 def ordinary_words() -> frozenset[str]:
     """Ids of the matrix, names of suites and tests, statuses and fields of evidence, in small letters."""
-    matrix = load()
+    matrix = load_matrix()
     words = {*matrix.gpus, *matrix.rigs, *matrix.engines, *matrix.releases, *matrix.checkpoints, *matrix.features}
     words |= {k.value.id for k in matrix.known_failures} | {r.value.id for r in matrix.rules}
     words |= {r.version for r in matrix.releases.values()} | set(map(str, Status)) | set(PLAIN.split())

@@ -10,7 +10,7 @@ from datetime import date
 from fnmatch import fnmatchcase
 from typing import Final, Literal
 
-from matrix.errors import Problem, nearest
+from matrix.errors import Problem, suggest_nearest
 from matrix.known.reach import read_reach
 from matrix.signature import find_pattern_problem, find_vague_matches
 from matrix.yaml import yamltext
@@ -73,6 +73,9 @@ def find_unmatched_flakes(flakes: Sequence[Flake], cells: Sequence[str]) -> Iter
     for i, clause in enumerate(flakes):
         for j, test in enumerate(clause.tests):
             if test not in known:
-                yield ("flakes", i, "tests", j), f"there is no test {test!r}{nearest(test, known)}"
+                yield ("flakes", i, "tests", j), f"there is no test {test!r}{suggest_nearest(test, known)}"
         if not any(fnmatchcase(cell, clause.cells) for cell in cells):
-            yield ("flakes", i, "cells"), f"{clause.cells!r} matches no required cell{nearest(clause.cells, cells)}"
+            yield (
+                ("flakes", i, "cells"),
+                f"{clause.cells!r} matches no required cell{suggest_nearest(clause.cells, cells)}",
+            )

@@ -12,8 +12,8 @@ from datetime import date
 from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
-from matrix.errors import Problem, nearest
-from matrix.planning.owed import DEPTHS, Depth, reaches
+from matrix.errors import Problem, suggest_nearest
+from matrix.planning.owed import DEPTHS, Depth, is_as_deep
 from matrix.yaml.yamltext import Document
 from reports.evidence.types import Record, Run
 
@@ -55,7 +55,7 @@ def tell_depths(
                 yield from _tell_unknown(run, [*own], clauses, today)
             elif depth not in DEPTHS:
                 yield Said(True, f"Run {run} says that it asked at depth {depth!r}, which is none.")
-            elif not reaches(depth, wanted):
+            elif not is_as_deep(depth, wanted):
                 least = f"the policy requires {wanted}: run it again with --depth {wanted}"
                 yield Said(True, f"Run {run} asked {_name_cells([*own])} at depth {depth} only, {least}.")
 
@@ -64,7 +64,7 @@ def find_unmatched_depths(doc: Document, clauses: Sequence[DepthUnknown], cells:
     """Find clauses that name no required cell: they would excuse what comes later."""
     for i, clause in enumerate(clauses):
         if not any(fnmatchcase(cell, clause.cells) for cell in cells):
-            why = f"{clause.cells!r} matches no required cell{nearest(clause.cells, cells)}"
+            why = f"{clause.cells!r} matches no required cell{suggest_nearest(clause.cells, cells)}"
             yield doc.problem(("depth_unknown", i, "cells"), why)
 
 

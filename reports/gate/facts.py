@@ -14,7 +14,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from matrix.judging.identity import same_version, told_version
+from matrix.judging.identity import is_same_version, pick_version
 from matrix.judging.status import GREEN
 from matrix.model import Release
 from reports.evidence.files import digest_value
@@ -64,7 +64,7 @@ def find_version_deviations(cell: ExpectedCell, row: Row) -> Iterator[Deviation]
             # told: no engine, or a server of which the user accepted that (reports.gate.accepted_identity)
             continue
         seen = _read_versions(launch, cell.release, cell.dialect)
-        wrong = sorted({v for v in seen if not same_version(v, cell.release)})
+        wrong = sorted({v for v in seen if not is_same_version(v, cell.release)})
         if wrong:
             text = f"its engine was version {', '.join(wrong)}, and {cell.release.id} is {cell.release.version}."
             yield Deviation(cell=cell.id, what="another_version", text=text)
@@ -92,7 +92,7 @@ def _read_versions(launch: Launch, release: Release, dialect: str) -> list[str]:
     versions = {str(k): v for k, v in launch.versions.items() if isinstance(v, str)}
     package = canonicalize_name(Requirement(release.requirement).name) if release.requirement else ""
     installed = [v for name, v in versions.items() if canonicalize_name(name) == package]
-    return [v for v in (told_version(versions, dialect), *installed) if v]
+    return [v for v in (pick_version(versions, dialect), *installed) if v]
 
 
 def _explain_image(launch: Launch, release: Release) -> str:

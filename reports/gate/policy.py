@@ -40,20 +40,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 from matrix import condition
-from matrix.errors import ConfigError, Problem, nearest
-from matrix.judging.requested import requested
+from matrix.errors import ConfigError, Problem, suggest_nearest
+from matrix.judging.requested import read_requested
 from matrix.judging.status import Status
 from matrix.known.failures import LAUNCH, select_of_cell
 from matrix.model import Cell
 from matrix.output import script as shell
 from matrix.planning import select
-from matrix.planning.expand import expand
+from matrix.planning.expand import expand_matrix
 from matrix.planning.owed import Owed, read_owed
-from matrix.planning.plan import plan
+from matrix.planning.plan import make_plan
 from matrix.yaml import yamltext
 from matrix.yaml.known_shape import names_nobody, says_nothing
 from matrix.yaml.loaded import Matrix
-from matrix.yaml.structure import structure
+from matrix.yaml.structure import structure_data
 from reports.compare import baselines
 from reports.compare.baselines import Baseline
 from reports.expected import ExpectedCell
@@ -152,13 +152,13 @@ def load_policy(path: Path, owed: Owed | None = None) -> tuple[Policy, yamltext.
         ConfigError: every problem of the file, with its line and the nearest valid word.
     """
     try:
-        doc = yamltext.read(path, str(path))
+        doc = yamltext.read_document(path, str(path))
     except OSError as error:
         raise ConfigError([Problem(str(path), 0, "", f"cannot be read: {error.strerror}")]) from None
     if doc.problems:
         raise ConfigError(doc.problems)
     problems: list[Problem] = []
-    policy = structure(Policy, doc, doc.data, (), problems)
+    policy = structure_data(Policy, doc, doc.data, (), problems)
     problems += [*find_wrong_numbers(doc), *find_endless(doc, datetime.now(UTC).date())]
     if policy:
         problems += _find_unallowable(doc, policy)
@@ -213,7 +213,7 @@ def expect_cells(
         ConfigError: a requirement names a mark, id or condition that no runnable cell has, or what is never asked.
     """
     table = owed or read_owed()
-    cells = expand(matrix).runnable
+    cells = expand_matrix(matrix).runnable
     problems = [
         doc.problem(("require", i, *loc), message)
         for i, wanted in enumerate(policy.require)
@@ -265,7 +265,7 @@ def _find_wrong_not_run(
     for i, clause in enumerate(policy.not_run):
         entry = known.get(clause.known_failure)
         if entry is None:
-            hint = nearest(clause.known_failure, known)
+            hint = suggest_nearest(clause.known_failure, known)
             yield i, ("known_failure",), f"no known failure about a launch is {clause.known_failure!r}{hint}"
         elif not any(fnmatchcase(c.id, clause.cells) and entry.condition(c.facts) for c in cells):
             yield i, ("cells",), f"{clause.cells!r} matches no required cell that {clause.known_failure} speaks about"
@@ -282,11 +282,14 @@ def _find_wrong_requirement(
     except ConfigError as error:
         sound = False
         yield from ((("marks",), p.message) for p in error.problems)
-    for key, message in condition.problems(wanted.when, _known_values(cells)):
+    for key, message in condition.find_condition_problems(wanted.when, _known_values(cells)):
         sound = False
         yield ("when", key), message
     if wanted.glob and not any(fnmatchcase(c.id, wanted.glob) for c in cells):
-        yield ("glob",), f"{wanted.glob!r} matches no runnable cell{nearest(wanted.glob, (c.id for c in cells))}"
+        yield (
+            ("glob",),
+            f"{wanted.glob!r} matches no runnable cell{suggest_nearest(wanted.glob, (c.id for c in cells))}",
+        )
     elif sound and not any(map(_compile_requirement(wanted), cells)):
         yield (), "matches no runnable cell of the matrix"
 
@@ -300,7 +303,7 @@ def _compile_requirement(wanted: Requirement) -> Callable[[Cell], bool]:
 
     def matches(cell: Cell) -> bool:
         in_glob = fnmatchcase(cell.id, wanted.glob or "*")
-        return in_glob and holds(cell.facts) and marked(select.matcher(cell))
+        return in_glob and holds(cell.facts) and marked(select.make_matcher(cell))
 
     return matches
 
@@ -317,17 +320,17 @@ def make_expected(
     matrix: Matrix, cell: Cell, required: Sequence[Requirement] = (), owed: Sequence[str] = ()
 ) -> ExpectedCell:
     """A cell as today's matrix plans it, with everything that is required of it."""
-    made = plan(matrix, cell)
+    made = make_plan(matrix, cell)
     return ExpectedCell(
         id=cell.id,
         facts=cell.facts,
         features=cell.features,
         fingerprint=made.fingerprint,
-        wanted=requested(made),
+        wanted=read_requested(made),
         rig=cell.rig,
         release=cell.release,
         dialect=cell.engine.dialect,
-        script=shell.render(made),
+        script=shell.render_script(made),
         owed=tuple(owed),
         suites=tuple(dict.fromkeys(s for r in required for s in r.suites)),
         tests=tuple(dict.fromkeys(t for r in required for t in r.tests)),

@@ -8,7 +8,7 @@ from datetime import date
 from fnmatch import fnmatchcase
 from typing import Final, Literal, get_args
 
-from matrix.errors import Problem, nearest
+from matrix.errors import Problem, suggest_nearest
 from matrix.yaml.known_shape import names_nobody, says_nothing
 from matrix.yaml.yamltext import Document
 
@@ -56,5 +56,5 @@ def find_unmatched_accepted(doc: Document, clauses: Sequence[Accepted], cells: S
     """Each clause about cells that matches none of those that are required."""
     for i, clause in enumerate(clauses):
         if clause.what in OF_CELLS and not any(fnmatchcase(cell, clause.of) for cell in cells):
-            hint = nearest(clause.of, cells)
+            hint = suggest_nearest(clause.of, cells)
             yield doc.problem(("accepted", i, "of"), f"{clause.of!r} matches no required cell{hint}")

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 
-from matrix.errors import Problem, nearest
+from matrix.errors import Problem, suggest_nearest
 from matrix.model import Cell
-from matrix.planning.owed import DEPTHS, Depth, Item, Owed
+from matrix.planning.owed import DEPTHS, Depth, Owed, OwedItem
 from matrix.yaml.known_shape import LONGEST
 from matrix.yaml.yamltext import Document, Loc
 
@@ -47,7 +47,7 @@ def find_unknown_names(doc: Document, clauses: Iterable[tuple[Loc, Names]], owed
         for kind, known in (("suites", owed.suites), ("tests", owed.tests)):
             for j, name in enumerate(named.get(kind, ())):
                 if name not in known:
-                    yield doc.problem((*at, kind, j), f"no {kind[:-1]} is {name!r}{nearest(name, known)}")
+                    yield doc.problem((*at, kind, j), f"no {kind[:-1]} is {name!r}{suggest_nearest(name, known)}")
 
 
 def find_unaskable(wanted: Names, cells: Sequence[Cell], owed: Owed, depth: Depth) -> Iterator[tuple[Loc, str]]:
@@ -67,11 +67,11 @@ def _explain_unaskable(name: str, without: Sequence[Cell], own: Owed, depth: Dep
     return f"{name} is never asked of {without[0].id}{more}, so no run could be green"
 
 
-def _suite_of(item: Item) -> str:
+def _suite_of(item: OwedItem) -> str:
     return item.suite
 
 
-def _test_of(item: Item) -> str:
+def _test_of(item: OwedItem) -> str:
     return item.test
 
 

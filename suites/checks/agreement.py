@@ -7,8 +7,8 @@ from typing import Final
 
 from fixtures.banks.item import Item
 from fixtures.client.reply import Reply
-from matrix.judging.kl import Divergence, listed, top_k_kl
-from matrix.judging.logprobs import Logprobs, distributions, unsound
+from matrix.judging.kl import Divergence, read_distributions, top_k_kl
+from matrix.judging.logprobs import Logprobs, drop_drafted, find_unsound
 from matrix.judging.observation import Rung
 from matrix.judging.proof import Proof
 from reports.evidence.finding import Finding, as_json_number
@@ -42,8 +42,8 @@ def kl_tolerance_unsure(ways: Mapping[str, Logprobs], wanted: str) -> float:
 
 def check_agreement(item: Item, reply: Reply, reference: Logprobs, *, way: str, allowed: float) -> Finding:
     """The mean over the positions up to the first at which engine and reference choose differently."""
-    found = distributions(listed(reply.logprobs))
-    told, wrong = top_k_kl(reference, found), unsound(reply.logprobs)
+    found = drop_drafted(read_distributions(reply.logprobs))
+    told, wrong = top_k_kl(reference, found), find_unsound(reply.logprobs)
     blind = not (found or wrong)
     return Finding(
         check=CHECK,
@@ -69,10 +69,10 @@ def check_agreement(item: Item, reply: Reply, reference: Logprobs, *, way: str, 
 def prove_pattern(reply: Reply, ways: Mapping[str, Logprobs], *, wanted: str, allowed: float) -> Proof | None:
     """IndexCache by the reference, where the wanted pattern alone is what the launch agrees with. None where others
     are as near: these weights do not mind. That another one alone is near is what `check_agreement` fails on."""
-    found = distributions(listed(reply.logprobs))
+    found = drop_drafted(read_distributions(reply.logprobs))
     nats = {way: top_k_kl(reference, found).mean for way, reference in ways.items()}
     near = {way for way, far in nats.items() if far <= allowed}
-    if near != {wanted} or len(ways) == 1 or unsound(reply.logprobs):
+    if near != {wanted} or len(ways) == 1 or find_unsound(reply.logprobs):
         return None
     away = ", ".join(f"{way} {far:.2g}" for way, far in nats.items())
     data = {"nats": {way: as_json_number(far) for way, far in nats.items()}, "tolerance": allowed}

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from matrix.condition import compile_condition
-from matrix.judging.kv_bytes import readings, token_bytes
-from matrix.judging.observation import Observation, Seen, every, first
+from matrix.judging.kv_bytes import match_layouts, measure_token_bytes
+from matrix.judging.observation import Observation, Seen, find_all, find_first
 from matrix.judging.requested import Requested
 from reports.evidence.finding import Finding
 
@@ -41,7 +41,7 @@ def check_fallbacks(dialect: Dialect, seen: Seen, facts: Mapping[str, Any]) -> I
     for name, spec in dialect.items():
         if "fallback" not in spec:
             continue
-        found = first(seen, name)
+        found = find_first(seen, name)
         expected = "expected_when" in spec and compile_condition(spec["expected_when"])(facts)
         if found is not None:
             yield Finding(
@@ -56,26 +56,26 @@ def check_fallbacks(dialect: Dialect, seen: Seen, facts: Mapping[str, Any]) -> I
 def list_engine_choices(wanted: Requested, seen: Seen) -> dict[str, str]:
     """What the plan left to the engine and the engine has chosen, for the record."""
     asked = {"attention_backend": wanted.attention_backend, "moe_backend": wanted.moe_backend}
-    return {n: str(o.value) for n in LEFT_OPEN if asked.get(n) is None and (o := first(seen, n)) is not None}
+    return {n: str(o.value) for n in LEFT_OPEN if asked.get(n) is None and (o := find_first(seen, n)) is not None}
 
 
 def _check_size(name: str, asked: int | None, seen: Seen) -> Iterator[Finding]:
-    found = first(seen, name)
+    found = find_first(seen, name)
     if asked is not None and found is not None:
         yield _make_finding(name, asked, found, same=found.number == asked)
 
 
 def _check_page_size(wanted: Requested, seen: Seen) -> Iterator[Finding]:
     """Sparse backends force pages of 64 tokens whatever was asked for."""
-    forced = first(seen, "page_size_forced")
+    forced = find_first(seen, "page_size_forced")
     if forced is not None:
         yield _make_finding("page_tokens", wanted.page_tokens, forced, same=forced.number == wanted.page_tokens)
 
 
 def _check_kv_cache(wanted: Requested, seen: Seen) -> Iterator[Finding]:
     """By the bytes of a token, for a dtype can be echoed; by name only where no size is shown."""
-    size, named = token_bytes(seen, wanted.page_tokens), first(seen, "kv_dtype")
-    layouts = sorted({r.layout for r in readings(size, wanted)}) if size else []
+    size, named = measure_token_bytes(seen, wanted.page_tokens), find_first(seen, "kv_dtype")
+    layouts = sorted({r.layout for r in match_layouts(size, wanted)}) if size else []
     if wanted.layout is not None and size is not None and layouts:
         ok = wanted.layout in layouts
         yield Finding(check="effective.kv_layout", ok=ok, expected=wanted.layout, got=f"{' or '.join(layouts)}: {size}")
@@ -90,7 +90,7 @@ def _kv_name(name: str) -> str:
 
 
 def _check_backend(name: str, asked: str | None, seen: Seen) -> Iterator[Finding]:
-    found = first(seen, name)
+    found = find_first(seen, name)
     if asked is not None and found is not None:
         same = "".join(filter(str.isalnum, asked.lower())) == "".join(filter(str.isalnum, str(found.value).lower()))
         yield _make_finding(name, asked, found, same=same)
@@ -98,7 +98,7 @@ def _check_backend(name: str, asked: str | None, seen: Seen) -> Iterator[Finding
 
 def _check_weights_type(wanted: Requested, seen: Seen) -> Iterator[Finding]:
     """The weights' own type, where the engine counts its tensors: a conversion may widen them silently."""
-    types = {str(o.value): int(o.also.get("tensors", "0")[-MOST_DIGITS:]) for o in every(seen, "weights_type")}
+    types = {str(o.value): int(o.also.get("tensors", "0")[-MOST_DIGITS:]) for o in find_all(seen, "weights_type")}
     expected = TENSOR_TYPES.get(wanted.weights)
     if types and expected is not None:
         shown = ", ".join(f"{n} x {t}" for t, n in types.items())

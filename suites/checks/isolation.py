@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from fixtures.banks.item import Item
 from fixtures.client.reply import Reply
-from matrix.judging.logprobs import Logprobs, distance, named, unsound
+from matrix.judging.logprobs import Logprobs, find_unsound, measure_distance, read_logprobs
 from reports.evidence.finding import Finding, as_json_number
 from suites.checks.frozen import prompt_sha256
 from suites.checks.needle import find_codes
@@ -64,13 +64,13 @@ def _join_reply(reply: Reply) -> str:
 
 
 def first_positions(reply: Reply) -> Logprobs:
-    return named(reply.logprobs[:POSITIONS])
+    return read_logprobs(reply.logprobs[:POSITIONS])
 
 
 def measure_floor(same: Sequence[Reply]) -> float:
     """The A/A noise floor: the largest distance between replies to equal requests."""
     pairs = itertools.combinations([first_positions(r) for r in same], 2)
-    return max((distance(a, b) for a, b in pairs), default=0.0)
+    return max((measure_distance(a, b) for a, b in pairs), default=0.0)
 
 
 def check_repeatable(item: Item, same: Sequence[Reply]) -> Finding:
@@ -95,7 +95,7 @@ def check_same_numbers(
     """`other` is as near to the nearest of the equal requests as arithmetic allows, or as their own noise."""
     floor = measure_floor(same)
     limit = max(allowed, FLOOR_FACTOR * min(floor, MOST_NOISE))
-    far = min(distance(first_positions(r), first_positions(other)) for r in same)
+    far = min(measure_distance(first_positions(r), first_positions(other)) for r in same)
     wrong = _find_unsound([*same, other])
     blind = _lacks_logprobs([*same, other]) and not wrong
     return Finding(
@@ -118,12 +118,14 @@ def check_same_numbers(
 
 def _find_unsound(replies: Sequence[Reply]) -> str:
     """Of all positions, not only of those that are compared: NaN anywhere is the engine's fault."""
-    return next((wrong for r in replies if (wrong := unsound(r.logprobs))), "")
+    return next((wrong for r in replies if (wrong := find_unsound(r.logprobs))), "")
 
 
 def _keep_logprobs(wrong: str, replies: Sequence[Reply]) -> dict[str, Any]:
     """The numbers themselves, where they are none."""
-    shown = [{t: as_json_number(v) for t, v in position.items()} for r in replies for position in named(r.logprobs)]
+    shown = [
+        {t: as_json_number(v) for t, v in position.items()} for r in replies for position in read_logprobs(r.logprobs)
+    ]
     return {"logprobs": shown[:KEPT_POSITIONS]} if wrong else {}
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from fixtures.client.reply import Reply
-from matrix.judging.statistics import CONFIDENCE, mcnemar
+from matrix.judging.statistics import CONFIDENCE, compare_mcnemar
 from matrix.model import Cell
 from reports.evidence.finding import Finding
 
@@ -146,7 +146,7 @@ def check_accuracy(alone: Mapping[str, bool], beside: Mapping[str, bool]) -> Fin
     Five losses without a win are the fewest that 5 % allows to be called worse, so fewer shared items prove nothing.
     """
     both = alone.keys() & beside.keys()
-    lost, won, p = mcnemar(alone, beside)
+    lost, won, p = compare_mcnemar(alone, beside)
     right = sum(beside[i] for i in both)
     names = ", ".join(sorted(i for i in both if alone[i] and not beside[i]))
     return Finding(

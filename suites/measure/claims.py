@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, Final
 
 from matrix.model import Cell, Measurement
-from matrix.yaml.load import load
+from matrix.yaml.load import load_matrix
 from reports.evidence.finding import Finding
 from suites.checks import throughput
 
@@ -35,7 +35,7 @@ def check_claims(cell: Cell, result: Result) -> Iterator[Finding]:
 @cache
 def _claims_of(cell: Cell) -> tuple[tuple[str, Measurement], ...]:
     """What is claimed of this cell, with the claim's id."""
-    own = [c.value for c in load().claims if c.condition(cell.facts)]
+    own = [c.value for c in load_matrix().claims if c.condition(cell.facts)]
     return tuple((claim.id, measured) for claim in own for measured in claim.measurements)
 
 

@@ -12,7 +12,7 @@ from fixtures.banks.bank import Bank
 from fixtures.banks.item import Item
 from fixtures.client.client import Client
 from fixtures.client.reply import Reply
-from matrix.judging.logprobs import named, unsound
+from matrix.judging.logprobs import find_unsound, read_logprobs
 from matrix.model import Cell
 from reports.evidence.finding import Finding, as_json_number
 from suites.asking import lengths
@@ -65,7 +65,8 @@ def _check_prompt(client: Client, item: Item, name: str, topk: int) -> Finding:
     reply = ask_for_logprobs(client, item)
     wrong = _find_wrong(reply, name, topk)
     written = [
-        {token: as_json_number(value) for token, value in position.items()} for position in named(reply.logprobs)
+        {token: as_json_number(value) for token, value in position.items()}
+        for position in read_logprobs(reply.logprobs)
     ]
     return Finding(
         check=f"signature.{name}",
@@ -81,9 +82,9 @@ def _check_prompt(client: Client, item: Item, name: str, topk: int) -> Finding:
 
 def _find_wrong(reply: Reply, name: str, topk: int) -> str:
     """An engine without logprobs leaves no signature, which is no fault; NaN logprobs are one."""
-    if wrong := unsound(reply.logprobs):
+    if wrong := find_unsound(reply.logprobs):
         return wrong
-    if any(value > 0 for p in named(reply.logprobs) for value in p.values()):
+    if any(value > 0 for p in read_logprobs(reply.logprobs) for value in p.values()):
         return "a logprob is positive"
     count = reply.prompt_tokens
     if count is not None and (count > topk) != (name == "long"):

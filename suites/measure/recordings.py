@@ -23,7 +23,7 @@ from fixtures.client.tape import LIVE, Tape
 from fixtures.weights.locate import find_weights
 from matrix.checkout import CHECKOUT
 from matrix.errors import EngineReplyMalformed
-from matrix.judging.logprobs import Logprobs, by_recording, named, unsound
+from matrix.judging.logprobs import Logprobs, find_unsound, prove_by_recording, read_logprobs
 from matrix.judging.observation import Rung
 from matrix.judging.proof import Proof
 from matrix.model import Cell
@@ -56,16 +56,16 @@ def prove_attention(cell: Cell, plan: Plan, client: Client, bank: Bank, file: Pa
     if topk != recorded["index_topk"]:
         return
     reply = client.ask(item, max_tokens=MAX_TOKENS, top_logprobs=TOP)
-    if wrong := unsound(reply.logprobs):
+    if wrong := find_unsound(reply.logprobs):
         raise EngineReplyMalformed(f"the engine computes no numbers: {wrong}", received=repr(reply.raw)[:KEPT_CHARS])
     tokens = reply.prompt_tokens or 0
     ways: Mapping[str, Logprobs] = recorded["ways"]
     own_way = attention_pattern(cell)
     features = ["dsa", *(["indexcache"] if "indexcache" in cell.features else [])]
     for feature in features:
-        yield by_recording(
+        yield prove_by_recording(
             feature,
-            named(reply.logprobs),
+            read_logprobs(reply.logprobs),
             _pick_rivals(ways, own_way, feature),
             wanted=own_way,
             tolerance=recorded["tolerance"],

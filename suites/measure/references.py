@@ -21,7 +21,7 @@ from fixtures.banks.bank import Bank
 from fixtures.banks.item import Item
 from fixtures.canary.checkpoint import CheckpointDirectory
 from matrix.checkout import CHECKOUT
-from matrix.judging.kl import merged
+from matrix.judging.kl import merge_candidates
 from matrix.judging.logprobs import Logprobs
 from matrix.model import Cell, Checkpoint
 from suites.asking.contract import Plan
@@ -96,8 +96,8 @@ def read_references(file: Path = FILE) -> list[Mapping[str, Any]]:
 
 
 def read_positions(record: Mapping[str, Any]) -> Logprobs:
-    """As `matrix.judging.kl.listed` gives an engine's."""
-    return [merged([(token, value) for token, value in each], each[0][0]) for each in record["positions"]]
+    """As `matrix.judging.kl.read_distributions` gives an engine's."""
+    return [merge_candidates([(token, value) for token, value in each], each[0][0]) for each in record["positions"]]
 
 
 def list_keys(cell: Cell, plan: Plan, bank: Bank) -> list[tuple[Key, Item]]:

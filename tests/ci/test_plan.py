@@ -9,9 +9,9 @@ from ci import plan, runners
 from ci.plan import Job, LaunchGroup
 from ci.runners import Runner
 from matrix.model import Rig
-from matrix.planning.expand import expand
-from matrix.planning.plan import plan as plan_cell
-from matrix.yaml.load import load
+from matrix.planning.expand import expand_matrix
+from matrix.planning.plan import make_plan as plan_cell
+from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
 from tests.ci.world import SERVED
 from tests.matrix.world import write
@@ -19,11 +19,11 @@ from tests.matrix.world import write
 
 @pytest.fixture
 def matrix(tmp_path: Path) -> Matrix:
-    return load(write(tmp_path))
+    return load_matrix(write(tmp_path))
 
 
 def test_cells_with_equal_fingerprints_share_a_group(matrix: Matrix) -> None:
-    cells = expand(matrix).runnable
+    cells = expand_matrix(matrix).runnable
     groups = plan.group_by_launch(matrix, cells)
     assert [c.id for g in groups for c in g.cells] != []
     assert len({g.fingerprint for g in groups}) == len(groups)
@@ -33,13 +33,13 @@ def test_cells_with_equal_fingerprints_share_a_group(matrix: Matrix) -> None:
 
 
 def test_most_gpus_start_first(matrix: Matrix) -> None:
-    gpus = [g.rig.gpus for g in plan.group_by_launch(matrix, expand(matrix).runnable)]
+    gpus = [g.rig.gpus for g in plan.group_by_launch(matrix, expand_matrix(matrix).runnable)]
     assert gpus == sorted(gpus, reverse=True)
     assert len(set(gpus)) > 1
 
 
 def test_a_launch_group_is_one_job_and_a_rig_that_nobody_runs_is_said_and_not_planned(matrix: Matrix) -> None:
-    groups = plan.group_by_launch(matrix, expand(matrix).runnable)
+    groups = plan.group_by_launch(matrix, expand_matrix(matrix).runnable)
     planned = plan.pack_jobs(groups, SERVED)
     assert [len(j.groups) for j in planned] == [1] * len(planned)
     assert {j.rig.id for j in planned} == {"sm120x1", "sm120x4"}  # 3 GPUs do not divide 8 heads
@@ -48,7 +48,7 @@ def test_a_launch_group_is_one_job_and_a_rig_that_nobody_runs_is_said_and_not_pl
 
 
 def test_a_job_tells_the_workflow_what_it_needs(matrix: Matrix) -> None:
-    groups = [g for g in plan.group_by_launch(matrix, expand(matrix).runnable) if g.rig.id == "sm120x4"]
+    groups = [g for g in plan.group_by_launch(matrix, expand_matrix(matrix).runnable) if g.rig.id == "sm120x4"]
     job = plan.pack_jobs(groups, SERVED)[0].as_json()
     assert job["runs_on"] == ["gpu", "x4"] and job["host"] == "big" and job["timeout_min"] == 30
     assert job["mark"] == "sm120" and job["gpus"] == 4 and job["models"] == "/m" and job["launches"] == 1
@@ -56,7 +56,7 @@ def test_a_job_tells_the_workflow_what_it_needs(matrix: Matrix) -> None:
 
 
 def many(matrix: Matrix, rig: Rig, count: int) -> list[LaunchGroup]:
-    cell = expand(matrix).runnable[0]
+    cell = expand_matrix(matrix).runnable[0]
     return [LaunchGroup(fingerprint=f"{rig.id}-{i}", rig=rig, cells=(cell,)) for i in range(count)]
 
 
@@ -121,10 +121,10 @@ def test_a_policy_plans_exactly_the_cells_that_its_gate_will_ask_for(capsys: pyt
     from reports.gate import policy
 
     path = Path("ci/gates/sm120.yaml")
-    matrix = load()
+    matrix = load_matrix()
     assert plan.main(["--policy", str(path), "--format", "json"]) == 0
     planned = [c for job in json.loads(capsys.readouterr().out) for c in job["cells"].split()]
     served = runners.load_runners(matrix.rigs)
     wanted = {c.id for c in policy.expect_cells(*policy.load_policy(path), matrix)}
-    assert all(served[c.rig.id].serves for c in expand(matrix).runnable if c.id in wanted)
+    assert all(served[c.rig.id].serves for c in expand_matrix(matrix).runnable if c.id in wanted)
     assert sorted(planned) == sorted(wanted)

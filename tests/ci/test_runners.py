@@ -6,7 +6,7 @@ import pytest
 
 from ci import runners
 from matrix.errors import ConfigError
-from matrix.yaml.load import load
+from matrix.yaml.load import load_matrix
 from tests.ci.world import RIGS, RUNNERS, SERVED, write
 
 
@@ -21,7 +21,7 @@ def test_a_sound_file_loads(tmp_path: Path) -> None:
 
 
 def test_the_committed_file_knows_every_rig_of_the_axes() -> None:
-    rigs = load().rigs
+    rigs = load_matrix().rigs
     assert set(runners.load_runners(rigs)) == set(rigs)
 
 

@@ -18,8 +18,8 @@ from ci import runners, workflows
 from ci.gpu_workflow import DEPTHS as DEPTHS_OFFERED
 from ci.workflow_steps import HOSTED
 from matrix.checkout import CHECKOUT
-from matrix.planning.expand import expand
-from matrix.yaml.load import load
+from matrix.planning.expand import expand_matrix
+from matrix.yaml.load import load_matrix
 from reports.evidence.source_state import read_source_state
 from reports.gate import policy
 from suites.asking.depth import DEPTHS
@@ -52,7 +52,7 @@ def test_the_committed_files_are_what_the_axes_generate() -> None:
 
 
 def test_a_new_gate_is_offered_and_one_without_gpu_cells_is_not(tmp_path: Path) -> None:
-    matrix = load()
+    matrix = load_matrix()
     for name, marks in (("night", "sm90x1"), ("desk", "cpu")):
         text = f"title: x\nrequire:\n  - marks: {marks}\nmax_age_h: 1\n"
         (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
@@ -186,9 +186,9 @@ def gate_job(cwd: Path, gate_policy: Path) -> dict[str, subprocess.CompletedProc
 
 
 def green_evidence(gate_policy: Path) -> bytes:
-    matrix = load()
+    matrix = load_matrix()
     wanted = {c.id for c in policy.expect_cells(*policy.load_policy(gate_policy), matrix)}
-    cells = [c for c in expand(matrix).runnable if c.id in wanted]
+    cells = [c for c in expand_matrix(matrix).runnable if c.id in wanted]
     fields = origin.green(matrix, cells, read_source_state(CHECKOUT).commit, whole=True)
     return evidence_bytes(seal(fields, begun=datetime.now(UTC) - timedelta(minutes=1)))
 

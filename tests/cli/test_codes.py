@@ -17,7 +17,7 @@ from cli.codes.why import WIDTH, find_page, main
 from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError
 from matrix.judging.status import Status
-from matrix.yaml.load import load
+from matrix.yaml.load import load_matrix
 from tests.faults import page as faults
 from tests.faults.catalogue.table import FAULTS
 from tests.faults.stub.table import DEFECTS
@@ -66,8 +66,8 @@ def test_the_checks_are_found_in_each_form() -> None:
 
 
 def test_every_rule_and_every_known_failure_has_a_page() -> None:
-    assert {c.id for c in ALL if c.kind == "rules"} == {r.value.id for r in load().rules}
-    assert {c.id for c in ALL if c.kind == "known-failures"} == {k.value.id for k in load().known_failures}
+    assert {c.id for c in ALL if c.kind == "rules"} == {r.value.id for r in load_matrix().rules}
+    assert {c.id for c in ALL if c.kind == "known-failures"} == {k.value.id for k in load_matrix().known_failures}
 
 
 def test_every_fault_has_a_page_and_the_committed_page_is_fresh() -> None:

@@ -22,8 +22,8 @@ from cli.tree import verb_parser
 from cli.verbs import VERBS
 from matrix.checkout import CHECKOUT
 from matrix.planning import select
-from matrix.planning.owed import CELL, Item, Owed, read_owed
-from matrix.yaml.load import load
+from matrix.planning.owed import CELL, Owed, OwedItem, read_owed
+from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
 from reports.gate import policy
 from suites.plugin import MARKS
@@ -48,9 +48,9 @@ def world_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], World]
     @cache
     def make(page: str) -> World:
         if page not in WITH_YAML:
-            return World(load(), CHECKOUT)
+            return World(load_matrix(), CHECKOUT)
         root = checkout_with(page, tmp_path_factory.mktemp("checkout"))
-        return World(load(root / "matrix"), root)
+        return World(load_matrix(root / "matrix"), root)
 
     return make
 
@@ -60,7 +60,7 @@ def owed_with(page: str) -> Owed:
     text = (DOCS / page).read_text("utf-8")
     shown = re.finditer(r"^`(suites/test_\w+\.py)`:\n\n```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     names = ((found[1], test) for found in shown for test in re.findall(r"^def (test_\w+)\(", found[2], re.MULTILINE))
-    return Owed(items=(*read_owed().items, *(Item(pattern=f"{file}::{test}[{CELL}]") for file, test in names)))
+    return Owed(items=(*read_owed().items, *(OwedItem(pattern=f"{file}::{test}[{CELL}]") for file, test in names)))
 
 
 @pytest.mark.parametrize("page", WITH_YAML)
@@ -126,7 +126,7 @@ def check_pytest(words: list[str]) -> None:
         if word.startswith("--") and word not in ("--collect-only", "--junitxml"):
             assert f"{word.split('=')[0]}" in text, word
     if "-m" in words:
-        select.check_words(words[words.index("-m") + 1], {**select.all_marks(load()), **MARKS})
+        select.check_words(words[words.index("-m") + 1], {**select.all_marks(load_matrix()), **MARKS})
 
 
 def differs_at(shown: list[str], real: list[str]) -> str | None:

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 import httptools
 
-from matrix.errors import nearest
+from matrix.errors import suggest_nearest
 from tests.faults.catalogue.answer import PIECE_BYTES, Answer
 from tests.faults.catalogue.fault import COMPLETIONS, Fault
 from tests.faults.catalogue.passing import Hangup, Passing, State, head
@@ -182,7 +182,7 @@ class FaultProxy:
 
 def _named(fault: str | None) -> Fault | None:
     if fault is not None and fault not in FAULTS:
-        raise ValueError(f"no fault {fault!r}{nearest(fault, FAULTS)}")
+        raise ValueError(f"no fault {fault!r}{suggest_nearest(fault, FAULTS)}")
     return FAULTS[fault] if fault else None
 
 

@@ -9,12 +9,12 @@ import pytest
 
 from matrix.model import Cell, Checkpoint
 from matrix.planning import fit, kv
-from matrix.planning.expand import expand
-from matrix.planning.plan import plan
-from matrix.yaml.load import load
+from matrix.planning.expand import expand_matrix
+from matrix.planning.plan import make_plan
+from matrix.yaml.load import load_matrix
 
-MATRIX = load()
-WORLD = expand(MATRIX)
+MATRIX = load_matrix()
+WORLD = expand_matrix(MATRIX)
 GIB = 2**30
 BIG = [c for c in MATRIX.checkpoints.values() if not c.canary]
 
@@ -282,13 +282,13 @@ def test_every_recommended_window_fits_into_the_memory_of_its_rig() -> None:
 
 
 def _too_large(cell: Cell) -> bool:
-    found = fit.of_plan(plan(MATRIX, cell))
+    found = fit.fit_of_plan(make_plan(MATRIX, cell))
     return found is not None and not found.ok
 
 
 def test_every_plan_tells_the_suites_its_window_chunk_and_index_topk() -> None:
     needed = {"context", "index_topk", "chunk_tokens", "max_running_requests", "thinking"}
-    lacking = [c for c in WORLD.runnable if needed - plan(MATRIX, c).settings.keys() - _in_one_piece(c)]
+    lacking = [c for c in WORLD.runnable if needed - make_plan(MATRIX, c).settings.keys() - _in_one_piece(c)]
     assert {c.release.id for c in lacking} <= {"transformers_5_23_0"}  # the oracle takes a prompt in one piece
 
 
@@ -311,14 +311,14 @@ def _in_one_piece(cell: Cell) -> set[str]:
 @pytest.mark.parametrize("rig", ["sm90x2_h100", "sm90x4", "sm90x8"])
 def test_a_canary_on_several_gpus_needs_no_multicast(rig: str, cell_id: str, flags: set[str]) -> None:
     """Two H100 without it wait for one another for ever (sglang#29073); one GPU has nobody to wait for."""
-    assert flags <= set(plan(MATRIX, _cell(f"{rig}.{cell_id}")).arguments())
+    assert flags <= set(make_plan(MATRIX, _cell(f"{rig}.{cell_id}")).arguments())
     alone = f"sm90x1.{cell_id.replace('wide.mtp', 'bf16.baseline')}"
-    assert not flags & set(plan(MATRIX, _cell(alone)).arguments())
+    assert not flags & set(make_plan(MATRIX, _cell(alone)).arguments())
 
 
 def test_a_canary_without_chunked_prefill_is_launched_without_chunks() -> None:
     for name in ("sm90x1.vllm_0_26_0.canary_bf16", "sm90x1.sglang_0_5_17.canary_bf16"):
-        plain, cut = (plan(MATRIX, _cell(f"{name}.{f}")) for f in ("baseline", "chunked_prefill"))
+        plain, cut = (make_plan(MATRIX, _cell(f"{name}.{f}")) for f in ("baseline", "chunked_prefill"))
         assert plain.fingerprint != cut.fingerprint
         assert "chunk_tokens" not in plain.settings
         assert cut.settings["chunk_tokens"] == 4096
@@ -334,25 +334,25 @@ def test_fp8_kv_is_asked_of_canaries_alone_and_changes_the_layout() -> None:
     assert all(c.checkpoint.canary for c in asked)
     runnable = [c for c in WORLD.runnable if "fp8_kv" in c.features]
     assert runnable
-    assert {plan(MATRIX, c).settings["kv_layout"] for c in runnable} <= {"dsa_fp8_packed", "dsa_fp8_trtllm"}
+    assert {make_plan(MATRIX, c).settings["kv_layout"] for c in runnable} <= {"dsa_fp8_packed", "dsa_fp8_trtllm"}
 
 
 def test_no_recommended_plan_listens_beyond_loopback_or_runs_foreign_code() -> None:
     for cell in WORLD.runnable:
-        p = plan(MATRIX, cell)
+        p = make_plan(MATRIX, cell)
         assert "0.0.0.0" not in p.arguments(), cell.id
         assert not {"--trust-remote-code", "--trust_remote_code"} & set(p.arguments()), cell.id
         assert not p.values("launcher").get("privileged"), cell.id
 
 
 def test_the_exclusion_patch_is_planned_on_sm120_for_0_5_10_and_nowhere_else() -> None:
-    patched = {(c.release.id, c.rig.sm) for c in WORLD.runnable if plan(MATRIX, c).patch_names}
+    patched = {(c.release.id, c.rig.sm) for c in WORLD.runnable if make_plan(MATRIX, c).patch_names}
     assert patched == {("sglang_0_5_10_post1", 120)}
 
 
 def test_indexcache_is_asked_for_wherever_the_feature_is_named() -> None:
     for cell in WORLD.runnable:
-        p = plan(MATRIX, cell)
+        p = make_plan(MATRIX, cell)
         asked = "index_topk_pattern" in " ".join(p.arguments()) or "index_topk_pattern" in p.values("config")
         assert asked == ("indexcache" in cell.features), cell.id
 
@@ -360,6 +360,6 @@ def test_indexcache_is_asked_for_wherever_the_feature_is_named() -> None:
 def test_mtp_is_asked_for_wherever_the_feature_is_named() -> None:
     flags = {"--speculative-algorithm", "--speculative-config", "--spec-type"}
     for cell in WORLD.runnable:
-        p = plan(MATRIX, cell)
+        p = make_plan(MATRIX, cell)
         asked = bool(flags & set(p.arguments())) or "speculative_config" in p.values("serve_config")
         assert asked == ("mtp" in cell.features), cell.id

@@ -7,10 +7,10 @@ import re
 import pytest
 
 from matrix.__main__ import main
-from matrix.planning.expand import expand, why_not, why_not_as_published
-from matrix.yaml.load import load
+from matrix.planning.expand import expand_matrix, list_exclusions, list_published_exclusions
+from matrix.yaml.load import load_matrix
 
-MATRIX = load()
+MATRIX = load_matrix()
 SEED_004 = "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4."
 CHAINS = [
     (
@@ -55,11 +55,13 @@ def test_every_printed_step_is_numbered_and_names_its_source(name: str, capsys: 
 
 
 def test_what_only_the_published_form_does_wrong_excludes_nothing() -> None:
-    cell = next(c for c in expand(MATRIX).runnable if c.id == CHAINS[-1][0])
-    assert why_not(MATRIX, cell) == []
-    assert [e.rule for e in why_not_as_published(MATRIX, cell)] == ["published_override_of_the_pattern_comes_too_late"]
+    cell = next(c for c in expand_matrix(MATRIX).runnable if c.id == CHAINS[-1][0])
+    assert list_exclusions(MATRIX, cell) == []
+    assert [e.rule for e in list_published_exclusions(MATRIX, cell)] == [
+        "published_override_of_the_pattern_comes_too_late"
+    ]
 
 
 def test_a_feature_that_cannot_take_effect_is_an_invalid_combination() -> None:
-    world = {c.id: e for c, e in expand(MATRIX).excluded.items()}
+    world = {c.id: e for c, e in expand_matrix(MATRIX).excluded.items()}
     assert {world[name].status for name, _, _ in CHAINS[:3]} == {"INVALID_COMBO"}

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from matrix.planning.expand import expand
-from matrix.yaml.load import load
+from matrix.planning.expand import expand_matrix
+from matrix.yaml.load import load_matrix
 
-MATRIX = load()
-WORLD = expand(MATRIX)
+MATRIX = load_matrix()
+WORLD = expand_matrix(MATRIX)
 
 
 # Of the thirty threads that were listed in November 2026, those whose entry was retired, with the reason.

@@ -12,17 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.model import Json
-from matrix.planning.expand import expand
-from matrix.planning.plan import DEEP, Plan, Setting, plan
-from matrix.yaml.load import load
+from matrix.planning.expand import expand_matrix
+from matrix.planning.plan import DEEP, Plan, Setting, make_plan
+from matrix.yaml.load import load_matrix
 
 WORDS = st.text("abc-=/ ", min_size=1, max_size=6)
 
 
 def plan_of(cell_id: str) -> Plan:
-    matrix = load()
-    world = expand(matrix)
-    return plan(matrix, next(c for c in (*world.runnable, *world.excluded) if c.id == cell_id))
+    matrix = load_matrix()
+    world = expand_matrix(matrix)
+    return make_plan(matrix, next(c for c in (*world.runnable, *world.excluded) if c.id == cell_id))
 
 
 BASE = plan_of("sm90x8.sglang_0_5_17.glm5_fp8.baseline")
@@ -96,9 +96,9 @@ def test_two_rigs_with_equal_commands_share_none() -> None:
 
 def test_cells_that_share_one_are_launched_alike() -> None:
     """The whole matrix: whatever the hash leaves out, no two cells of today differ in it alone."""
-    matrix, launches = load(), defaultdict(set)
-    for cell in expand(matrix).runnable:
-        made = plan(matrix, cell)
+    matrix, launches = load_matrix(), defaultdict(set)
+    for cell in expand_matrix(matrix).runnable:
+        made = make_plan(matrix, cell)
         shown = repr([made.values(name) for name in ("args", "env", *DEEP)])
         launches[made.fingerprint].add((cell.rig.id, cell.release.id, cell.checkpoint.id, made.patch_names, shown))
     assert [shared for shared in launches.values() if len(shared) > 1] == []

@@ -12,10 +12,10 @@ import yaml
 
 from matrix.condition import FORMS
 from matrix.model import Cell, Form
-from matrix.planning.expand import expand
-from matrix.planning.plan import SECTIONS, Plan, plan
+from matrix.planning.expand import expand_matrix
+from matrix.planning.plan import SECTIONS, Plan, make_plan
 from matrix.yaml.load import HERE as MATRIX
-from matrix.yaml.load import load
+from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
 from tests.golden.command import HERE, Golden, flags, value
 
@@ -29,13 +29,13 @@ corrected = pytest.mark.parametrize("golden", [g for g in GOLDENS if "corrected"
 
 
 def cell_of(golden: Golden, matrix: Matrix) -> Cell:
-    world = expand(matrix)
+    world = expand_matrix(matrix)
     return next(c for c in (*world.runnable, *world.excluded) if c.id == golden.header["cell"][0])
 
 
 def planned(golden: Golden, form: Form, matrix: Matrix | None = None) -> Plan:
-    matrix = matrix or load()
-    return plan(matrix, cell_of(golden, matrix), form)
+    matrix = matrix or load_matrix()
+    return make_plan(matrix, cell_of(golden, matrix), form)
 
 
 def planned_flags(p: Plan) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def test_the_recommended_launch_differs_exactly_where_the_golden_says(golden: Go
 
 @corrected
 def test_every_difference_is_set_by_an_overlay_with_a_form_and_a_reason(golden: Golden) -> None:
-    matrix = load()
+    matrix = load_matrix()
     facts = cell_of(golden, matrix).facts
     reasons: dict[str, str] = {}
     for overlay in matrix.overlays:
@@ -139,7 +139,7 @@ def test_the_remap_patch_and_the_recipe_say_the_same() -> None:
 
 def test_indexcache_under_the_exclusion_patch_is_not_run() -> None:
     golden = next(g for g in GOLDENS if g.name == "004_sglang_indexcache")
-    excluded = expand(load()).excluded[cell_of(golden, load())]
+    excluded = expand_matrix(load_matrix()).excluded[cell_of(golden, load_matrix())]
     assert (excluded.rule, excluded.status) == ("nsa_exclusion_makes_indexcache_inert", "INVALID_COMBO")
 
 
@@ -170,7 +170,7 @@ def test_a_changed_value_no_longer_matches_the_seed(name: str, file: str, old: s
     assert old in text
     recipe.write_text(text.replace(old, new), encoding="utf-8")
     golden = next(g for g in GOLDENS if g.name == name)
-    p = planned(golden, "published", load(root))
+    p = planned(golden, "published", load_matrix(root))
     same = (
         planned_flags(p) == golden.command.flags
         and p.env == golden.command.env

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from matrix.condition import compile_condition, problems
+from matrix.condition import compile_condition, find_condition_problems
 from matrix.errors import ConfigError
 from matrix.pins import Pins, parse_pins, with_prereleases
-from matrix.yaml.load import load
+from matrix.yaml.load import load_matrix
 from tests.matrix.world import FILES, write
 
-REAL = load().pins
+REAL = load_matrix().pins
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_condition_asks_the_release_it_speaks_of() -> None:
     ],
 )
 def test_a_wrong_pins_condition_is_told_with_the_nearest_word(value: object, message: str) -> None:
-    [(key, said), *_] = problems({"pins": value}, {}, REAL)
+    [(key, said), *_] = find_condition_problems({"pins": value}, {}, REAL)
     assert key == "pins"
     assert message in said
 
@@ -121,5 +121,5 @@ def test_rules_known_failures_and_overlays_may_name_libraries(tmp_path: Path, na
     text = FILES[name].replace(old[name], "pins: {libb: '<1'}", 1)
     snapshot = {"snapshots/toy_2.json": json.dumps({"requires": ["liba==0.5"]})}
     with pytest.raises(ConfigError, match=rf"{name}:\d+ .*no release pins a library 'libb'; did you mean 'liba'"):
-        load(write(tmp_path / "typo", {name: text, **snapshot}))
-    load(write(tmp_path / "right", {name: text.replace("libb", "liba"), **snapshot}))
+        load_matrix(write(tmp_path / "typo", {name: text, **snapshot}))
+    load_matrix(write(tmp_path / "right", {name: text.replace("libb", "liba"), **snapshot}))

@@ -18,7 +18,7 @@ from matrix.signature import (
     find_vague_matches,
     remove_echoes,
 )
-from matrix.yaml.load import load
+from matrix.yaml.load import load_matrix
 
 LOGS = sorted((CHECKOUT / "tests" / "fixtures" / "logs").rglob("*.log"))
 COMMAND = ("serve", "--model", "/m", "--page-size", "64", "--kv-cache-dtype", "fp8_e4m3", "--enable-mtp")
@@ -59,7 +59,7 @@ def test_the_words_of_one_failure_are_a_signature(signature: str) -> None:
 def test_no_entry_fits_a_log_of_an_engine_that_ran() -> None:
     """The logs kept for other tests are of starts that went well, or of failures that no entry is about."""
     texts = [path.read_text(errors="replace") for path in LOGS]
-    for known in load().known_failures:
+    for known in load_matrix().known_failures:
         assert not any(extract_match(known.value.fails.signature, text) for text in [*texts, *COMMON]), known.value.id
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from matrix.errors import nearest
+from matrix.errors import suggest_nearest
 from tests.faults.catalogue.table import FAULTS
 from tests.faults.stub.table import DEFECTS
 from tests.mutation.kill import blind, healthy_real, healthy_stub, proxy_row, stub_row, to_stderr
@@ -129,7 +129,7 @@ def _named(table: Iterable[str], globs: Sequence[str] | None) -> list[str]:
     names = list(table)
     for glob in globs or ():
         if not fnmatch.filter(names, glob):
-            raise SystemExit(f"no fault matches {glob!r}{nearest(glob, names)}")
+            raise SystemExit(f"no fault matches {glob!r}{suggest_nearest(glob, names)}")
     return [n for n in names if globs is None or any(fnmatch.fnmatch(n, g) for g in globs)]
 
 

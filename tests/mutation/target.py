@@ -22,9 +22,9 @@ from fixtures.launch.process.engine import ProcessLauncher
 from fixtures.launch.readiness import Limits
 from fixtures.launch.running import Running
 from matrix.errors import HostError
-from matrix.planning.expand import expand
-from matrix.planning.plan import Plan, plan
-from matrix.yaml.load import load
+from matrix.planning.expand import expand_matrix
+from matrix.planning.plan import Plan, make_plan
+from matrix.yaml.load import load_matrix
 from reports.compare.slower import BASELINE_LAUNCHES, not_slower
 from reports.evidence.finding import Finding
 from suites import test_effective
@@ -192,9 +192,9 @@ def _outcome(ask: Callable[[Recorder], None]) -> Outcome:
 
 def planned() -> Plan:
     """The cell with both features, by the recipes that the matrix uses."""
-    matrix = load()
-    cell = next(c for c in expand(matrix).runnable if c.id == CELL)
-    return plan(matrix, replace(cell, features=FEATURES))
+    matrix = load_matrix()
+    cell = next(c for c in expand_matrix(matrix).runnable if c.id == CELL)
+    return make_plan(matrix, replace(cell, features=FEATURES))
 
 
 @contextmanager

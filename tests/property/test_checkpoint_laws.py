@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from matrix.checking.sharing import read_sharing
-from matrix.preflight.checkpoint import Tensor, Tokenizer, facts, judge
+from matrix.preflight.checkpoint import Tensor, Tokenizer, judge_checkpoint, read_facts
 from matrix.preflight.checkpoints.geometry import SPELLINGS
 from matrix.preflight.checkpoints.quant_map import LISTS, METHODS
 from matrix.preflight.checkpoints.sharing import select_layers
@@ -88,10 +88,10 @@ def pattern_of(full: set[int]) -> str:
 @given(st.dictionaries(st.sampled_from(KEYS), ANYTHING, max_size=8))
 def test_no_config_makes_it_raise(changes: dict[str, Any]) -> None:
     files = replace(sound(), config={**CONFIG, **changes})
-    for remark in judge(files):
+    for remark in judge_checkpoint(files):
         assert remark.message
         assert len(remark.message) < 2000
-    facts(files)
+    read_facts(files)
 
 
 @QUICK
@@ -99,7 +99,7 @@ def test_no_config_makes_it_raise(changes: dict[str, Any]) -> None:
 def test_no_quantisation_map_makes_it_raise(about: dict[str, Any], method: str) -> None:
     stated = {"quant_method": method, **about}
     files = replace(sound(NARROW, quantization_config=stated), quant_config={"quantization": about})
-    assert judge(files)
+    assert judge_checkpoint(files)
 
 
 @QUICK
@@ -110,8 +110,8 @@ def test_no_header_makes_it_raise(held: dict[str, tuple[str, list[int], int, int
     }
     files = sound()
     one = replace(files.shards["model.safetensors"], tensors=made)
-    judge(replace(files, shards={"model.safetensors": one}))
-    facts(replace(files, shards={"model.safetensors": one}))
+    judge_checkpoint(replace(files, shards={"model.safetensors": one}))
+    read_facts(replace(files, shards={"model.safetensors": one}))
 
 
 @QUICK
@@ -123,13 +123,13 @@ def test_no_header_makes_it_raise(held: dict[str, tuple[str, list[int], int, int
 def test_no_sampling_default_tokenizer_or_card_makes_it_raise(
     generation: dict[str, Any], tokenizer: dict[str, Any], card: str
 ) -> None:
-    judge(replace(sound(), generation_config=generation, tokenizer_config=tokenizer, card=card))
+    judge_checkpoint(replace(sound(), generation_config=generation, tokenizer_config=tokenizer, card=card))
 
 
 @QUICK
 @given(st.dictionaries(st.sampled_from(["weight_map", "metadata"]), ANYTHING))
 def test_no_index_makes_it_raise(index: dict[str, Any]) -> None:
-    judge(replace(sound(), index=index))
+    judge_checkpoint(replace(sound(), index=index))
 
 
 @QUICK
@@ -203,7 +203,7 @@ def test_a_scale_that_is_lost_is_never_passed(name: str) -> None:
 @given(st.dictionaries(st.text(max_size=4), ANYTHING, max_size=3))
 def test_a_remark_can_always_be_written_as_json(changes: dict[str, Any]) -> None:
     files = replace(sound(), config={**CONFIG, "architectures": ["\ud800"], **changes}, tokenizer=Tokenizer(1, {}))
-    assert json.dumps([remark.message for remark in judge(files)])
+    assert json.dumps([remark.message for remark in judge_checkpoint(files)])
 
 
 @QUICK

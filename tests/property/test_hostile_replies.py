@@ -19,7 +19,7 @@ from fixtures.launch.readiness import Endpoint, first_token, served_model
 from fixtures.traffic.metrics import decode_record, summarise_samples
 from fixtures.traffic.wire import WireRecord as Sent
 from matrix.errors import EngineError, EngineReplyMalformed
-from matrix.judging.observation import Sources, observe
+from matrix.judging.observation import Sources, read_observations
 from reports.evidence.finding import Finding
 from reports.evidence.outbox import Evidence, Outbox
 from suites.checks import agreement, answer, isolation, limits, needle, protocol, throughput, tool_choice, tools
@@ -92,7 +92,7 @@ METRIC = {"drafted": {"metric": "x", "by": "position", "unit": "tokens"}, "n": {
 )  # fmt: skip
 def test_any_metrics_are_observations_or_the_engines_fault(labels: str, value: str, served: object) -> None:
     try:
-        seen = observe(METRIC, Sources(metrics=f"x{labels} {value}\n", documents={"/p": {"a": [served]}}))
+        seen = read_observations(METRIC, Sources(metrics=f"x{labels} {value}\n", documents={"/p": {"a": [served]}}))
     except EngineReplyMalformed:
         return
     assert all(o.number - o.number == 0 for o in seen if o.unit)

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matrix.condition import compile_condition
-from matrix.errors import nearest
-from matrix.judging.status import SEVERITY, Status, worst
-from matrix.planning.expand import expand
-from matrix.planning.plan import plan
-from matrix.yaml.load import load
+from matrix.errors import suggest_nearest
+from matrix.judging.status import SEVERITY, Status, worst_status
+from matrix.planning.expand import expand_matrix
+from matrix.planning.plan import make_plan
+from matrix.yaml.load import load_matrix
 from tests.matrix.world import FILES, write
 
 FEATURES = ["mtp", "indexcache"]
@@ -46,14 +46,14 @@ def test_planning_does_not_depend_on_the_order_of_overlays(
     for order in (list(enumerate(entries)), shuffled):
         text = FILES["recipes/toy.yaml"] + "".join(overlay(n, w, v) for n, (w, v) in order)
         with tempfile.TemporaryDirectory() as folder:
-            matrix = load(write(Path(folder), {"recipes/toy.yaml": text}))
-        outcomes.append([_outcome(matrix, cell) for cell in expand(matrix).runnable])
+            matrix = load_matrix(write(Path(folder), {"recipes/toy.yaml": text}))
+        outcomes.append([_outcome(matrix, cell) for cell in expand_matrix(matrix).runnable])
     assert outcomes[0] == outcomes[1]
 
 
 def _outcome(matrix: object, cell: object) -> object:
     try:
-        made = plan(matrix, cell)  # type: ignore[arg-type]
+        made = make_plan(matrix, cell)  # type: ignore[arg-type]
         found = made.setting("args", "--x")
         return made.fingerprint, found.value if found else None
     except Exception as error:  # a contradiction must be one in either order
@@ -66,34 +66,37 @@ def test_adding_conditions_never_widens(a: dict[str, object], b: dict[str, objec
     both = {**b, **a}
     narrow, wide = compile_condition(both), compile_condition(a)
     with tempfile.TemporaryDirectory() as folder:
-        world = expand(load(write(Path(folder))))
+        world = expand_matrix(load_matrix(write(Path(folder))))
     for cell in (*world.runnable, *world.excluded):
         assert not narrow(cell.facts) or wide(cell.facts)
 
 
 def test_ids_and_the_verdict_are_unique_over_the_real_matrix() -> None:
-    world = expand(load())
+    world = expand_matrix(load_matrix())
     ids = [c.id for c in (*world.runnable, *world.excluded)]
     assert len(ids) == len(set(ids))
     assert all("-" not in i for i in ids), "pytest separates parameters with '-'"
 
 
 def test_every_runnable_cell_of_the_real_matrix_has_a_plan_whose_values_say_why() -> None:
-    matrix = load()
-    for cell in expand(matrix).runnable[::7]:
-        made = plan(matrix, cell)
+    matrix = load_matrix()
+    for cell in expand_matrix(matrix).runnable[::7]:
+        made = make_plan(matrix, cell)
         for name, section in made.sections.items():
             assert all(s.why and s.source and ":" in s.where for s in section), (cell.id, name)
 
 
 @given(st.lists(st.sampled_from(list(Status)), min_size=1))
 def test_the_worst_status_does_not_depend_on_order_and_more_results_never_look_better(found: list[Status]) -> None:
-    assert worst(found) == worst(reversed(found))
-    assert all(SEVERITY.index(worst(found[: n + 1])) <= SEVERITY.index(worst(found[:n])) for n in range(1, len(found)))
+    assert worst_status(found) == worst_status(reversed(found))
+    assert all(
+        SEVERITY.index(worst_status(found[: n + 1])) <= SEVERITY.index(worst_status(found[:n]))
+        for n in range(1, len(found))
+    )
 
 
 def test_nothing_at_all_is_missing_not_green() -> None:
-    assert worst([]) is Status.MISSING
+    assert worst_status([]) is Status.MISSING
     assert all(
         SEVERITY.index(a) < SEVERITY.index(b) for a, b in pairwise([Status.FAIL, Status.HOST_ERROR, Status.PASS])
     )
@@ -101,4 +104,4 @@ def test_nothing_at_all_is_missing_not_green() -> None:
 
 @given(st.text(max_size=12))
 def test_the_nearest_word_never_fails(word: str) -> None:
-    assert isinstance(nearest(word, ["sm90", "sm120"]), str)
+    assert isinstance(suggest_nearest(word, ["sm90", "sm120"]), str)

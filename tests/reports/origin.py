@@ -9,7 +9,7 @@ from matrix.model import Cell, Rig
 from matrix.output import script as shell
 from matrix.output import table as render
 from matrix.planning.owed import read_owed
-from matrix.planning.plan import plan
+from matrix.planning.plan import make_plan
 from matrix.yaml.load import digest_of
 from matrix.yaml.loaded import Matrix
 from reports.evidence.files import digest_value
@@ -37,8 +37,8 @@ def host_of(rig: Rig) -> Json:
 
 
 def cell_record(matrix: Matrix, cell: Cell) -> Json:
-    made = plan(matrix, cell)
-    content = as_json_data({"facts": render.facts(cell), "script": shell.render(made)})
+    made = make_plan(matrix, cell)
+    content = as_json_data({"facts": render.facts_as_json(cell), "script": shell.render_script(made)})
     return {
         "kind": "cell",
         "cell": cell.id,
@@ -50,14 +50,14 @@ def cell_record(matrix: Matrix, cell: Cell) -> Json:
 
 def launch_record(matrix: Matrix, cell: Cell) -> Json:
     versions = {VERSION_NAMES[cell.engine.dialect]: cell.release.version}
-    who = {"cell": cell.id, "fingerprint": plan(matrix, cell).fingerprint}
+    who = {"cell": cell.id, "fingerprint": make_plan(matrix, cell).fingerprint}
     return {"kind": "launch", **who, "outcome": "ok", "launch_s": 1.0, "versions": versions}
 
 
 def result_record(matrix: Matrix, cell: Cell, suite: str = "boot") -> list[Json]:
     """A test that passed, and what it saw."""
     node = f"suites/test_{suite}.py::test_boots[{cell.id}]"
-    who = {"cell": cell.id, "fingerprint": plan(matrix, cell).fingerprint, "test": "test_boots", "nodeid": node}
+    who = {"cell": cell.id, "fingerprint": make_plan(matrix, cell).fingerprint, "test": "test_boots", "nodeid": node}
     return [
         {"kind": "finding", **who, "check": "boot.token", "ok": True, "expected": "a token", "got": "a"},
         {"kind": "result", **who, "status": "PASS", "duration_s": 0.1},

@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from matrix.planning.expand import expand
-from matrix.planning.plan import plan
-from matrix.yaml.load import load
+from matrix.planning.expand import expand_matrix
+from matrix.planning.plan import make_plan
+from matrix.yaml.load import load_matrix
 from reports import __main__ as cli
 from reports.evidence.source_state import SourceState
 from reports.gate import gate, policy
@@ -26,15 +26,15 @@ POLICY = STRICT + "not_replayed:\n  - {cells: 'cpu.*', owner: tests, why: made u
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tiny matrix in place of the real one, a policy for it, and a green run."""
-    matrix = load(matrix_world.write(tmp_path / "matrix"))
-    monkeypatch.setattr(cli, "load", lambda: matrix)
+    matrix = load_matrix(matrix_world.write(tmp_path / "matrix"))
+    monkeypatch.setattr(cli, "load_matrix", lambda: matrix)
     monkeypatch.setattr(policy, "read_owed", world.small_owed)
     monkeypatch.setattr(cli, "read_source_state", lambda _: SourceState(commit=origin.COMMIT, dirty=False))
     (tmp_path / "gate.yaml").write_text(POLICY)
-    cells = [c for c in expand(matrix).runnable if c.id.startswith("cpu.")]
+    cells = [c for c in expand_matrix(matrix).runnable if c.id.startswith("cpu.")]
     fields: list[Json] = [origin.run_record(matrix, cells)]
     for c in cells:
-        who = {"cell": c.id, "fingerprint": plan(matrix, c).fingerprint}
+        who = {"cell": c.id, "fingerprint": make_plan(matrix, c).fingerprint}
         nodes = world.owed_by(c.id)
         fields += [
             origin.cell_record(matrix, c),

@@ -14,7 +14,7 @@ from matrix.judging.requested import Requested
 from matrix.judging.status import Status
 from matrix.model import Fails, KnownFailure, Source
 from matrix.planning.kv import Shape
-from matrix.planning.owed import CELL, Item, Owed
+from matrix.planning.owed import CELL, Owed, OwedItem
 from reports.evidence import types as record
 from reports.evidence.files import format_line
 from reports.evidence.types import Record
@@ -47,9 +47,9 @@ def nodeid(suite: str, cell: str) -> str:
     return f"suites/test_{suite}.py::{TESTS[suite]}[{cell}]"
 
 
-def small_owed(*more: Item) -> Owed:
+def small_owed(*more: OwedItem) -> Owed:
     """What the suites of this world ask of every cell, and more items."""
-    return Owed(items=(*(Item(pattern=nodeid(suite, CELL)) for suite in TESTS), *more))
+    return Owed(items=(*(OwedItem(pattern=nodeid(suite, CELL)) for suite in TESTS), *more))
 
 
 def owed_by(cell: str) -> tuple[str, ...]:

@@ -21,9 +21,9 @@ import pytest
 
 from matrix.checkout import CHECKOUT
 from matrix.model import Cell
-from matrix.planning.expand import expand
+from matrix.planning.expand import expand_matrix
 from matrix.planning.owed import ASKED_KEYS, CELL, COMMAND, DEPTHS, FILE, parse_owed
-from matrix.yaml.load import load
+from matrix.yaml.load import load_matrix
 
 TARGET = "GLM_TEST_OWED"  # where the plugin writes what was collected
 LEFT_OUT = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")  # they could narrow the collection
@@ -51,7 +51,7 @@ def _said_of(item: pytest.Item) -> Json | None:
 def one_of_each_kind() -> tuple[Cell, ...]:
     """A cell for each set of features, canary and not."""
     kinds: dict[tuple[frozenset[str], bool], Cell] = {}
-    for cell in expand(load()).runnable:
+    for cell in expand_matrix(load_matrix()).runnable:
         kinds.setdefault((cell.features, cell.checkpoint.canary), cell)
     return tuple(kinds.values())
 

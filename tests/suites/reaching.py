@@ -24,11 +24,11 @@ from fixtures.client.client import Client
 from fixtures.client.reply import Reply
 from matrix.condition import compile_condition
 from matrix.errors import ConfigError
-from matrix.known.reach import COMMAND, FILE, Asked, frontier
+from matrix.known.reach import COMMAND, FILE, Request, keep_frontier
 from matrix.model import Cell, Checkpoint
-from matrix.planning.expand import expand
-from matrix.planning.plan import Plan, plan
-from matrix.yaml.load import load
+from matrix.planning.expand import expand_matrix
+from matrix.planning.plan import Plan, make_plan
+from matrix.yaml.load import load_matrix
 from reports.compare.baselines import Baseline
 from reports.evidence.finding import Finding
 from suites import test_effective
@@ -45,12 +45,12 @@ MODULES = (*world.MODULES, test_effective)
 Written = dict[str, dict[str, dict[str, list[list[int | bool]]]]]
 
 
-class Notes(list[Asked]):
+class Notes(list[Request]):
     """What a test asked."""
 
     def note(self, item: Item, *, at_once: int = 1, thinking: bool = False) -> None:
         users = sum(m.get("role") == "user" for m in item.messages)
-        self.append(Asked(count_tokens(item), at_once, max(1, users), thinking))
+        self.append(Request(count_tokens(item), at_once, max(1, users), thinking))
 
 
 @cache
@@ -211,10 +211,10 @@ def is_for(test: str, cell: Cell) -> bool:
 
 def distinct_plans() -> dict[str, list[Plan]]:
     """By bank, one plan for each way in which lengths follow from settings; of those, the one with most features."""
-    matrix = load()
+    matrix = load_matrix()
     found: dict[tuple[str, bool, tuple[Any, ...]], Plan] = {}
-    for cell in sorted(expand(matrix).runnable, key=lambda c: (len(c.features), c.id)):
-        planned = plan(matrix, cell)
+    for cell in sorted(expand_matrix(matrix).runnable, key=lambda c: (len(c.features), c.id)):
+        planned = make_plan(matrix, cell)
         own = tuple(planned.settings.get(part) for part in PARTS)
         found[cell.checkpoint.banks[0], cell.checkpoint.canary, own] = planned
     by_bank: dict[str, list[Plan]] = {}
@@ -233,7 +233,7 @@ def reached() -> Written:
                 asked_of = [p for p in plans if number >= from_depth(test) and is_for(test, p.cell)]
                 for planned in asked_of:
                     every += noted(test, planned, depth)
-                asked = [list(a) for a in frontier(every)]
+                asked = [list(a) for a in keep_frontier(every)]
                 out.setdefault(bank, {}).setdefault(test, {})[depth.name] = asked
     return out
 

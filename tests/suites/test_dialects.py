@@ -12,9 +12,9 @@ import pytest
 from fixtures.banks import bank_for
 from fixtures.client.client import Client
 from matrix.errors import HostError
-from matrix.planning.expand import expand
-from matrix.planning.plan import Plan, plan
-from matrix.yaml.load import load
+from matrix.planning.expand import expand_matrix
+from matrix.planning.plan import Plan, make_plan
+from matrix.yaml.load import load_matrix
 from suites.asking.depth import QUICK
 from tests.faults.stub.dialect import DIALECTS
 from tests.faults.stub.engine import MODEL, Pace, StubEngine
@@ -23,7 +23,7 @@ from tests.suites.world import Outcome, run, suite_tests
 RELEASES = {"vllm": "vllm_0_26_0", "sglang": "sglang_0_5_17", "trtllm": "trtllm_1_3_0rc26"}
 MARKED = {n: [m.name for m in getattr(f, "pytestmark", ())] for n, f in suite_tests().items()}
 ASKED = [n for n, marks in MARKED.items() if "from_depth" not in marks]
-CELLS = {c.id: c for c in expand(load()).runnable if c.id.startswith("sm90x1.")}
+CELLS = {c.id: c for c in expand_matrix(load_matrix()).runnable if c.id.startswith("sm90x1.")}
 PACE = Pace(prefill_s=1e-6, itl_s=0.0005)  # at once would be above the roofline of any GPU
 PROVEN = {  # by what the engine counts or logs; TensorRT-LLM shows neither
     ("vllm", "mtp"): "proven",
@@ -42,7 +42,7 @@ def planned(dialect: str, test: str = "") -> Plan:
     """The canary's cell that the test is for. SGLang drafts on the wide one only."""
     feature = FEATURE.get(test, "baseline")
     canary = "canary_wide" if (dialect, feature) == ("sglang", "mtp") else "canary_bf16"
-    return plan(load(), CELLS[f"sm90x1.{RELEASES[dialect]}.{canary}.{feature}"])
+    return make_plan(load_matrix(), CELLS[f"sm90x1.{RELEASES[dialect]}.{canary}.{feature}"])
 
 
 def asked(test: str, made: Plan, folder: Path, **stub: str) -> Outcome:

@@ -12,9 +12,9 @@ from fixtures.banks.canary_bank import CanaryBank
 from fixtures.client.client import Client
 from lab.references.record_recordings import ROOM, list_launches
 from matrix.errors import ConfigError
-from matrix.planning.expand import expand
-from matrix.planning.plan import Plan, plan
-from matrix.yaml.load import load
+from matrix.planning.expand import expand_matrix
+from matrix.planning.plan import Plan, make_plan
+from matrix.yaml.load import load_matrix
 from suites import test_effective
 from suites.measure import recordings
 from tests.faults.stub.engine import MODEL, StubEngine
@@ -24,7 +24,7 @@ from tests.suites.world import FakeRunning, Recorder
 
 
 def planned(name: str) -> Plan:
-    return plan(load(), next(c for c in expand(load()).runnable if c.id == name))
+    return make_plan(load_matrix(), next(c for c in expand_matrix(load_matrix()).runnable if c.id == name))
 
 
 def in_effect(asked: Plan, log: Path | None, evidence: Recorder | None = None) -> Recorder:
@@ -86,16 +86,20 @@ def recorded() -> dict[str, Any]:
 
 
 def test_there_is_a_recording_for_every_way_the_cpu_cells_compute() -> None:
-    ways = {recordings.attention_pattern(c) for c in expand(load()).runnable if c.id.startswith(("cpu.llama",))}
+    ways = {
+        recordings.attention_pattern(c)
+        for c in expand_matrix(load_matrix()).runnable
+        if c.id.startswith(("cpu.llama",))
+    }
     assert ways | {recordings.DENSE} == recorded()["ways"].keys() == list_launches()[0].keys()
 
 
 def test_recorded_ways_are_far_enough_apart() -> None:
-    from matrix.judging.logprobs import distance
+    from matrix.judging.logprobs import measure_distance
 
     ways, tolerance = recorded()["ways"], recorded()["tolerance"]
     pairs = [(a, b) for a in ways for b in ways if a < b]
-    assert min(distance(ways[a], ways[b]) for a, b in pairs) >= 2 * tolerance - 1e-5
+    assert min(measure_distance(ways[a], ways[b]) for a, b in pairs) >= 2 * tolerance - 1e-5
     assert ROOM * recorded()["noise"] <= tolerance
 
 

@@ -16,13 +16,13 @@ from fixtures.client.client import Client
 from fixtures.launch.process.engine import ProcessLauncher
 from fixtures.launch.running import Running
 from matrix.checkout import CHECKOUT
-from matrix.judging.logprobs import by_recording
+from matrix.judging.logprobs import prove_by_recording
 from matrix.judging.observation import Rung
-from matrix.judging.plan_without import without
+from matrix.judging.plan_without import without_setting
 from matrix.model import Cell
-from matrix.planning.expand import expand
-from matrix.planning.plan import Plan, plan
-from matrix.yaml.load import load
+from matrix.planning.expand import expand_matrix
+from matrix.planning.plan import Plan, make_plan
+from matrix.yaml.load import load_matrix
 from suites import test_effective
 from tests.fixtures.llamacpp.serving import CANARY, needs_canary, serve
 from tests.suites.world import Recorder
@@ -35,16 +35,16 @@ ORACLE_TOLERANCE = 0.02  # F32 weights differ from transformers by 0.0035 at mos
 
 def cell(name: str) -> Cell:
     wanted = f"cpu.llamacpp_2026_10_11549.canary_bf16.{name}"
-    return next(c for c in expand(load()).runnable if c.id == wanted)
+    return next(c for c in expand_matrix(load_matrix()).runnable if c.id == wanted)
 
 
 @contextmanager
 def launched(name: str, tmp_path: Path, *left_out: tuple[str, str]) -> Iterator[tuple[Plan, Running, Client]]:
     """The cell's own plan beside an engine that was launched without some of its settings."""
-    asked = plan(load(), cell(name))
+    asked = make_plan(load_matrix(), cell(name))
     real = asked
     for section, key in left_out:
-        real = without(real, section, key)
+        real = without_setting(real, section, key)
     with (
         ProcessLauncher(logs=tmp_path).start(real) as engine,
         Client(engine.base_url, engine.model, api_key=engine.api_key) as client,
@@ -123,7 +123,7 @@ def configured(asked: Plan, key: str, value: int) -> Plan:
 
 
 def test_right_numbers_agree_with_the_reference(tmp_path: Path) -> None:
-    asked = plan(load(), cell("baseline"))
+    asked = make_plan(load_matrix(), cell("baseline"))
     found = agree(asked, configured(asked, "num_experts_per_tok", 4), tmp_path).findings
     assert [f.data["positions"] for f in found] == [15, 15, 8]
     assert all(2 * f.data["mean_nats"] < f.data["tolerance"] for f in found), "room for another machine's rounding"
@@ -131,15 +131,17 @@ def test_right_numbers_agree_with_the_reference(tmp_path: Path) -> None:
 
 def test_an_expert_less_for_each_token_is_seen_in_the_numbers_alone(tmp_path: Path) -> None:
     """Three of four: every answer stays right, and so do the sizes. The nearest wrong way that the tolerance is for."""
-    asked = plan(load(), cell("baseline"))
+    asked = make_plan(load_matrix(), cell("baseline"))
     with pytest.raises(AssertionError, match=r"reference\.kl: NOT OK"):
         agree(asked, configured(asked, "num_experts_per_tok", 3), tmp_path)
 
 
 def test_weights_that_are_not_the_checkpoints_are_seen_in_the_numbers(tmp_path: Path) -> None:
-    other = next(c for c in expand(load()).runnable if c.id == "cpu.llamacpp_2026_10_11549.canary_reap192.baseline")
+    other = next(
+        c for c in expand_matrix(load_matrix()).runnable if c.id == "cpu.llamacpp_2026_10_11549.canary_reap192.baseline"
+    )
     with pytest.raises(AssertionError, match=r"reference\.kl: NOT OK"):
-        agree(plan(load(), cell("baseline")), plan(load(), other), tmp_path)
+        agree(make_plan(load_matrix(), cell("baseline")), make_plan(load_matrix(), other), tmp_path)
 
 
 def test_mtp_that_is_off_is_refuted(tmp_path: Path) -> None:
@@ -165,7 +167,7 @@ def test_the_oracle_tells_sparse_attention_from_its_rivals(way: str, outcome: st
     with serve(tmp_path, "--type", "f32", "--ctx-size", "1024", merges={"config.json": cases[way]["config"]}) as served:
         reply = served.post("/completion", prompt=prompt, n_predict=1, temperature=0, n_probs=40)
     found = {str(t["id"]): t["logprob"] for t in reply["completion_probabilities"][0]["top_logprobs"]}
-    proof = by_recording(
+    proof = prove_by_recording(
         "dsa",
         [found],
         {n: [{str(i): v for i, v in c["top"]}] for n, c in cases.items() if n.startswith("long")},

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from matrix.checkout import CHECKOUT
-from matrix.planning.expand import expand
+from matrix.planning.expand import expand_matrix
 from matrix.planning.owed import read_owed
-from matrix.yaml.load import load
+from matrix.yaml.load import load_matrix
 from reports.evidence import files as evidence
 from reports.evidence.types import Expected, Record, Result, Run
 from reports.gate import gate, policy
@@ -25,7 +25,7 @@ WITHIN_S = 120.0
 OTHER = CANARY.replace(".baseline", ".indexcache")
 FIRST, SIGNATURE = "test_answers_first_token", "test_leaves_a_signature"
 BOOT = "suites/test_boot.py"
-CELL = next(c for c in expand(load()).runnable if c.id == CANARY)
+CELL = next(c for c in expand_matrix(load_matrix()).runnable if c.id == CANARY)
 NARROWED: dict[str, tuple[Sequence[str], set[str]]] = {  # what is done to a run, and the tests that are left of it
     "-k": (["suites", "-k", FIRST], {FIRST}),
     "-m": (["suites", "-m", "boot"], {FIRST, SIGNATURE}),
@@ -73,7 +73,7 @@ def judged(folder: Path, records: Sequence[Record], more: str = "") -> list[str]
     return [
         str(r)
         for r in gate.judge_evidence(
-            found, policy.expect_cells(found, doc, load()), records, now=datetime.now(UTC)
+            found, policy.expect_cells(found, doc, load_matrix()), records, now=datetime.now(UTC)
         ).reasons
     ]
 
@@ -103,7 +103,7 @@ def test_a_run_says_its_depth_and_what_its_cells_owe_there(tmp_path: Path) -> No
 
 def test_a_cell_that_was_deselected_as_a_whole_still_counts_as_set_out_for(tmp_path: Path) -> None:
     """So that `--selected-only` misses it."""
-    cells = [c.id for c in expand(load()).runnable if c.id in (CANARY, OTHER)]
+    cells = [c.id for c in expand_matrix(load_matrix()).runnable if c.id in (CANARY, OTHER)]
     assert len(cells) == 2
     found = run(tmp_path, BOOT, "-k", f"{FIRST} and not indexcache", launches="- -", cells=cells)
     [ran] = [r for r in found.records if isinstance(r, Run)]

@@ -19,7 +19,7 @@ from fixtures.client.client import Client
 from fixtures.client.exchange import PLAIN, Access
 from fixtures.client.tape import LIVE, Recording, Replaying, Tape
 from matrix.model import Cell, Checkpoint, Gpu, Quantisation, Release, Rig
-from matrix.yaml.load import load
+from matrix.yaml.load import load_matrix
 from reports.compare.baselines import Baseline
 from reports.evidence import kept
 from reports.evidence.finding import Finding
@@ -41,7 +41,7 @@ from tests.faults.stub.answers import tokens
 from tests.faults.stub.engine import MODEL, StubEngine
 
 INDEX_TOPK = 256
-ENGINES = load().engines
+ENGINES = load_matrix().engines
 SETTINGS = {"context": 4096, "page_tokens": 64, "chunk_tokens": 128, "index_topk": INDEX_TOPK}
 MODULES: tuple[ModuleType, ...] = (
     test_boot,

@@ -6,15 +6,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from matrix.judging.observation import Observation, Rung, Seen, every, moved
-from matrix.judging.proof.outcome import Outcome, Proof, unproven
+from matrix.judging.observation import Observation, Rung, Seen, count_since, find_all
+from matrix.judging.proof.outcome import Outcome, Proof, make_unproven
 
 CHUNK_SLACK = 2  # batches beyond the chunks: a chunk that was cut at a page, the step of the first token
 FEATURE = "chunked_prefill"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
+class PrefillProbe:
     """One request of known length, and what was seen just before and after it."""
 
     prompt_tokens: int  # that had to be computed: without those found in a prefix cache
@@ -22,32 +22,32 @@ class Probe:
     before: Seen
     after: Seen
 
-    def fresh(self, name: str) -> tuple[Observation, ...]:
+    def find_fresh(self, name: str) -> tuple[Observation, ...]:
         """Sightings that were not there before."""
-        return every(self.after, name)[len(every(self.before, name)) :]
+        return find_all(self.after, name)[len(find_all(self.before, name)) :]
 
 
-def of_probe(chunk_tokens: int | None, probe: Probe | None) -> Proof:
+def prove_by_probe(chunk_tokens: int | None, probe: PrefillProbe | None) -> Proof:
     """What the probe showed of the plan's chunk."""
     if probe is None or not chunk_tokens:
-        return unproven(FEATURE, "no prompt of known length was sent", Rung.ECHO)
-    steps = moved("steps", probe.after, probe.before)
+        return make_unproven(FEATURE, "no prompt of known length was sent", Rung.ECHO)
+    steps = count_since("steps", probe.after, probe.before)
     batches = None if steps is None else round(steps - max(0, probe.generated_tokens - 1))
-    sizes = [int(o.number) for o in probe.fresh("prefill_chunk")]
-    return of_batches(sizes, batches, prompt_tokens=probe.prompt_tokens, chunk_tokens=chunk_tokens)
+    sizes = [int(o.number) for o in probe.find_fresh("prefill_chunk")]
+    return prove_by_batches(sizes, batches, prompt_tokens=probe.prompt_tokens, chunk_tokens=chunk_tokens)
 
 
-def of_batches(sizes: Sequence[int], batches: int | None, *, prompt_tokens: int, chunk_tokens: int) -> Proof:
+def prove_by_batches(sizes: Sequence[int], batches: int | None, *, prompt_tokens: int, chunk_tokens: int) -> Proof:
     """A prompt of n tokens takes ceil(n / chunk) prefill batches, none larger than the chunk.
 
     `sizes` are those of each batch, where the engine names them; `batches` their number, where it only counts.
     """
     pieces = math.ceil(prompt_tokens / chunk_tokens)
     if pieces < 2:
-        return unproven(FEATURE, f"{prompt_tokens} tokens fit one chunk of {chunk_tokens}", Rung.ECHO)
+        return make_unproven(FEATURE, f"{prompt_tokens} tokens fit one chunk of {chunk_tokens}", Rung.ECHO)
     number = len(sizes) if sizes else batches
     if number is None:
-        return unproven(FEATURE, "the engine shows no prefill batches", Rung.ECHO)
+        return make_unproven(FEATURE, "the engine shows no prefill batches", Rung.ECHO)
     wrong = max(sizes, default=0) > chunk_tokens or not pieces <= number <= pieces + CHUNK_SLACK
     detail = f"{number} prefill batches for {prompt_tokens} tokens, {pieces} chunks of {chunk_tokens} wanted"
     detail += f"; sizes {list(sizes)[:10]}" if sizes else ""

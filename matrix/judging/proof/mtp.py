@@ -8,9 +8,9 @@ from typing import Any
 
 from matrix.judging import drafting
 from matrix.judging.drafting import Drafting
-from matrix.judging.kv_bytes import Reading, TokenBytes, mtp_layers
-from matrix.judging.observation import Rung, Seen, every, first, last
-from matrix.judging.proof.outcome import Outcome, Proof, unproven
+from matrix.judging.kv_bytes import LayoutMatch, TokenBytes, mtp_layers
+from matrix.judging.observation import Rung, Seen, find_all, find_first, find_last
+from matrix.judging.proof.outcome import Outcome, Proof, make_unproven
 from matrix.judging.requested import Requested
 
 # GLM-5 heads accept 2.7 tokens per step with 3 drafts in SGLang's gate and 3.2 in TensorRT-LLM's reference: 0.57 per
@@ -21,21 +21,21 @@ DRAFTED_TOKENS = 50  # fewer drafted (or generated) tokens say nothing
 FEATURE = "mtp"
 
 
-def of_engine(seen: Seen, before: Seen = ()) -> Proof:
+def prove_mtp(seen: Seen, before: Seen = ()) -> Proof:
     """By what was drafted since `before`, else since the start; else by the tokens that one step yields."""
-    found = drafting.counted(seen, before)
+    found = drafting.count_drafts(seen, before)
     if found is None:
-        return _of_length(seen)
+        return _prove_by_logged_length(seen)
     if found.drafted == 0:
-        return _undrafted(found)
-    detail, data = _told(found), _data(found)
-    if wrong := [*found.contradictions()]:
+        return _prove_undrafted(found)
+    detail, data = _describe_drafting(found), _make_data(found)
+    if wrong := [*found.find_contradictions()]:
         detail = f"{detail}, but {', '.join(wrong)}"
         return Proof(feature=FEATURE, outcome="refuted", rung=Rung.COUNTER, detail=detail, data=data)
     if found.drafted < DRAFTED_TOKENS:
-        return unproven(FEATURE, f"{detail}: too few to tell", Rung.COUNTER)
+        return make_unproven(FEATURE, f"{detail}: too few to tell", Rung.COUNTER)
     if found.accepted == found.drafted and found.most_made is None:
-        return unproven(FEATURE, f"{detail}: every one, and no other counter here confirms it", Rung.COUNTER)
+        return make_unproven(FEATURE, f"{detail}: every one, and no other counter here confirms it", Rung.COUNTER)
     outcome: Outcome = "refuted" if _is_noise(found) else "proven"
     return Proof(feature=FEATURE, outcome=outcome, rung=Rung.COUNTER, detail=detail, data=data)
 
@@ -46,7 +46,7 @@ def _is_noise(found: Drafting) -> bool:
     return found.accepted / found.drafted < ACCEPTED_SHARE or first_place < ACCEPTED_SHARE
 
 
-def _told(found: Drafting) -> str:
+def _describe_drafting(found: Drafting) -> str:
     share = found.accepted / found.drafted
     detail = f"{found.accepted:.0f} of {found.drafted:.0f} drafted tokens accepted ({share:.1%}, {found.where})"
     if found.drafts and len(found.accepted_at) > 1:
@@ -54,7 +54,7 @@ def _told(found: Drafting) -> str:
     return detail
 
 
-def _data(found: Drafting) -> Mapping[str, Any]:
+def _make_data(found: Drafting) -> Mapping[str, Any]:
     return {
         "drafted": found.drafted,
         "accepted": found.accepted,
@@ -62,7 +62,7 @@ def _data(found: Drafting) -> Mapping[str, Any]:
     }
 
 
-def of_length(tokens_per_step: float, where: str) -> Proof:
+def prove_by_length(tokens_per_step: float, where: str) -> Proof:
     """The mean number of tokens that a step yields, the one that needs no draft included."""
     detail = f"{tokens_per_step:.2f} tokens per step ({where}), {ACCEPT_LENGTH} wanted"
     outcome: Outcome = "proven" if tokens_per_step >= ACCEPT_LENGTH else "refuted"
@@ -70,7 +70,7 @@ def of_length(tokens_per_step: float, where: str) -> Proof:
     return Proof(feature=FEATURE, outcome=outcome, rung=Rung.COUNTER, detail=detail, data=data)
 
 
-def of_layer(wanted: Requested, size: TokenBytes | None, found: Sequence[Reading]) -> Iterator[Proof]:
+def prove_by_layer(wanted: Requested, size: TokenBytes | None, found: Sequence[LayoutMatch]) -> Iterator[Proof]:
     """Where the MTP layer is known to lie in the pool that is logged, a pool without it means that MTP is off.
     With it, the layer is there; whether it drafts well is for the counters."""
     if mtp_layers(wanted) != (1,) or not found:
@@ -78,31 +78,31 @@ def of_layer(wanted: Requested, size: TokenBytes | None, found: Sequence[Reading
     if all(r.mtp_layers == 0 for r in found):
         yield Proof(feature=FEATURE, outcome="refuted", rung=Rung.COUNTER, detail=f"{size}: no MTP layer in the cache")
     else:
-        yield unproven(FEATURE, f"{size}: the cache has an MTP layer", Rung.COUNTER)
+        yield make_unproven(FEATURE, f"{size}: the cache has an MTP layer", Rung.COUNTER)
 
 
-def _undrafted(found: Drafting) -> Proof:
+def _prove_undrafted(found: Drafting) -> Proof:
     detail = f"no token was drafted ({found.where})"
     if found.generated is not None and found.generated < DRAFTED_TOKENS:
-        return unproven(FEATURE, f"{detail}, but only {found.generated:.0f} were generated", Rung.COUNTER)
+        return make_unproven(FEATURE, f"{detail}, but only {found.generated:.0f} were generated", Rung.COUNTER)
     return Proof(feature=FEATURE, outcome="refuted", rung=Rung.COUNTER, detail=detail, data={"drafted": 0})
 
 
-def _of_length(seen: Seen) -> Proof:
+def _prove_by_logged_length(seen: Seen) -> Proof:
     """SGLang: the running mean, else the mean of the log's lines (each over as many steps), else the last gauge.
 
     All three appear only after 40 decode steps; until then the gauge stands at 0, which says nothing.
     """
-    served, lines = last(seen, "accept_length_served"), every(seen, "accept_length")
-    gauge, speculation = last(seen, "accept_length_metric"), first(seen, "speculation")
+    served, lines = find_last(seen, "accept_length_served"), find_all(seen, "accept_length")
+    gauge, speculation = find_last(seen, "accept_length_metric"), find_first(seen, "speculation")
     if served is not None:
-        return of_length(served.number, served.where)
+        return prove_by_length(served.number, served.where)
     if lines:
         where = f"{len(lines)} lines, {lines[0].where} to {lines[-1].where}"
-        return of_length(fmean(o.number for o in lines), where)
+        return prove_by_length(fmean(o.number for o in lines), where)
     if gauge is not None and gauge.number > 0:
-        return of_length(gauge.number, gauge.where)
+        return prove_by_length(gauge.number, gauge.where)
     if speculation is not None and speculation.value == "None":
         detail = f"the engine itself says that it does not speculate ({speculation.where})"
         return Proof(feature=FEATURE, outcome="refuted", rung=speculation.rung, detail=detail)
-    return unproven(FEATURE, "the engine has shown no drafts yet", Rung.ECHO)
+    return make_unproven(FEATURE, "the engine has shown no drafts yet", Rung.ECHO)

@@ -22,13 +22,13 @@ class Proof:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
-def strongest(proofs: Iterable[Proof]) -> Proof:
+def pick_strongest(proofs: Iterable[Proof]) -> Proof:
     """One verdict of several for a feature: a refutation stands whatever else is said, then the highest rung."""
     ranked = sorted(proofs, key=lambda p: (p.outcome == "refuted", p.outcome == "proven", p.rung.height))
     best, others = ranked[-1], [p.detail for p in reversed(ranked[:-1])]
     return replace(best, detail="; ".join([best.detail, *others]))
 
 
-def unproven(feature: str, detail: str, rung: Rung) -> Proof:
+def make_unproven(feature: str, detail: str, rung: Rung) -> Proof:
     """What cannot be seen: never proven, never refuted."""
     return Proof(feature=feature, outcome="unproven", rung=rung, detail=detail)

@@ -5,21 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from matrix.judging.kv_bytes import Reading, TokenBytes, key_bytes, keys_everywhere
-from matrix.judging.observation import Observation, Rung, Seen, first
-from matrix.judging.proof.outcome import Outcome, Proof, unproven
+from matrix.judging.kv_bytes import LayoutMatch, TokenBytes, key_bytes, keys_everywhere
+from matrix.judging.observation import Observation, Rung, Seen, find_first
+from matrix.judging.proof.outcome import Outcome, Proof, make_unproven
 from matrix.judging.requested import Requested
 
 READER = re.compile(r"index_topk_pattern.*\n(?:.*\n){0,3}?.*?(TypeError: .*)")  # the line that reads it, then the error
 SPARSE = ("sparse", "dsa", "nsa")  # what every sparse attention backend's name holds (vLLM, SGLang)
 
 
-def kv_layout(wanted: Requested, size: TokenBytes | None, found: Sequence[Reading]) -> Iterator[Proof]:
+def prove_kv_layout(wanted: Requested, size: TokenBytes | None, found: Sequence[LayoutMatch]) -> Iterator[Proof]:
     """The only layouts of this size are those that the plan expects."""
     if wanted.layout is None:
         return
     if size is None or not found:
-        yield unproven("kv_layout", _no_size(size), Rung.LOG if size is None else Rung.COUNTER)
+        yield make_unproven("kv_layout", _explain_no_size(size), Rung.LOG if size is None else Rung.COUNTER)
         return
     layouts = sorted({r.layout for r in found})
     data = {"low": size.low, "high": size.high, "requested": wanted.layout, "layouts": layouts}
@@ -30,33 +30,33 @@ def kv_layout(wanted: Requested, size: TokenBytes | None, found: Sequence[Readin
     yield Proof(feature="kv_layout", outcome=outcome, rung=Rung.COUNTER, detail=detail, data=data)
 
 
-def _no_size(size: TokenBytes | None) -> str:
+def _explain_no_size(size: TokenBytes | None) -> str:
     return f"{size}: no layout has this size" if size else "the engine shows no KV cache size"
 
 
-def dsa(wanted: Requested, seen: Seen, size: TokenBytes | None, found: Sequence[Reading]) -> Iterator[Proof]:
+def prove_dsa(wanted: Requested, seen: Seen, size: TokenBytes | None, found: Sequence[LayoutMatch]) -> Iterator[Proof]:
     """Sparse attention needs both: indexer keys in the cache, and a backend that reads them. SGLang with an explicit
     dense backend allocates the keys and never looks at them."""
     if not wanted.sparse:
         return
-    chosen, dense = first(seen, "dsa_selected"), _dense_backend(seen)
-    keys = f"{size}: {_layers(found, wanted)}" if found else _no_size(size)
+    chosen, dense = find_first(seen, "dsa_selected"), _dense_backend(seen)
+    keys = f"{size}: {_describe_layers(found, wanted)}" if found else _explain_no_size(size)
     if dense is not None:
         detail = f"attention runs on {dense.value} ({dense.where}), which is dense; {keys}"
         yield Proof(feature="dsa", outcome="refuted", rung=dense.rung, detail=detail)
     elif found and not any(r.full_layers in (wanted.full_layers, wanted.shape.layers) for r in found):
-        detail = f"{size}: {_layers(found, wanted)}, so not every indexer that was asked for can run"
+        detail = f"{size}: {_describe_layers(found, wanted)}, so not every indexer that was asked for can run"
         yield Proof(feature="dsa", outcome="refuted", rung=Rung.COUNTER, detail=detail)
     elif found and all(r.full_layers for r in found) and chosen is not None:
         detail = f"{keys}; {chosen.value} ({chosen.where})"
         yield Proof(feature="dsa", outcome="proven", rung=Rung.COUNTER, detail=detail)
     else:
         missing = "" if chosen else "; nothing shows that a sparse backend reads indexer keys"
-        yield unproven("dsa", keys + missing, Rung.COUNTER if found else Rung.LOG)
+        yield make_unproven("dsa", keys + missing, Rung.COUNTER if found else Rung.LOG)
 
 
 def _dense_backend(seen: Seen) -> Observation | None:
-    named = first(seen, "attention_backend")
+    named = find_first(seen, "attention_backend")
     return None if named is None or _is_sparse(str(named.value)) else named
 
 
@@ -64,7 +64,7 @@ def _is_sparse(backend: str) -> bool:
     return any(word in backend.lower() for word in SPARSE)
 
 
-def _layers(found: Sequence[Reading], wanted: Requested) -> str:
+def _describe_layers(found: Sequence[LayoutMatch], wanted: Requested) -> str:
     """What the size says about indexer keys, in words."""
     kinds = dict.fromkeys(
         f"{r.layout} with indexer keys on {r.full_layers} of {wanted.shape.layers} layers"
@@ -75,40 +75,40 @@ def _layers(found: Sequence[Reading], wanted: Requested) -> str:
     return " or ".join(list(kinds)[:3])
 
 
-def indexcache(wanted: Requested, seen: Seen, size: TokenBytes | None, found: Sequence[Reading]) -> Proof:
+def prove_indexcache(wanted: Requested, seen: Seen, size: TokenBytes | None, found: Sequence[LayoutMatch]) -> Proof:
     """Shared layers keep no indexer keys: counted where the engine says how many do, else read off the size."""
-    layers, counted = wanted.shape.layers, first(seen, "indexer_layers")
+    layers, counted = wanted.shape.layers, find_first(seen, "indexer_layers")
     if wanted.full_layers == layers:
-        return unproven("indexcache", "the pattern shares no layer, so nothing can differ", Rung.PARSER)
+        return make_unproven("indexcache", "the pattern shares no layer, so nothing can differ", Rung.PARSER)
     keeping = {int(counted.number)} if counted else {r.full_layers for r in found}
     data = {"layers": layers, "full_layers_wanted": wanted.full_layers, "full_layers_seen": sorted(keeping)}
     if not keeping:
-        return unproven("indexcache", _no_size(size), Rung.COUNTER if size else Rung.LOG)
-    what = f"{counted.where}: {counted.number:.0f}" if counted else f"{size}: {_words(sorted(keeping))}"
+        return make_unproven("indexcache", _explain_no_size(size), Rung.COUNTER if size else Rung.LOG)
+    what = f"{counted.where}: {counted.number:.0f}" if counted else f"{size}: {_join_numbers(sorted(keeping))}"
     detail = f"{what} of {layers} layers keep indexer keys, the pattern leaves {wanted.full_layers}"
     if keys_everywhere(wanted.dialect) and keeping == {layers}:
-        return unproven("indexcache", f"{detail}, but this engine keeps room for all of them anyway", Rung.COUNTER)
+        return make_unproven("indexcache", f"{detail}, but this engine keeps room for all of them anyway", Rung.COUNTER)
     if keeping == {wanted.full_layers}:
         return Proof(feature="indexcache", outcome="proven", rung=Rung.COUNTER, detail=detail, data=data)
     if wanted.full_layers in keeping:
-        return unproven("indexcache", f"{detail}: the log is too coarse", Rung.COUNTER)
+        return make_unproven("indexcache", f"{detail}: the log is too coarse", Rung.COUNTER)
     inert = ": IndexCache is inert" if keeping <= {0, layers} else ""
     return Proof(feature="indexcache", outcome="refuted", rung=Rung.COUNTER, detail=detail + inert, data=data)
 
 
-def _words(numbers: Sequence[int]) -> str:
+def _join_numbers(numbers: Sequence[int]) -> str:
     return " or ".join(map(str, numbers))
 
 
-def by_ablation(wanted: Requested, size: TokenBytes | None, without: TokenBytes | None) -> Iterator[Proof]:
+def prove_by_ablation(wanted: Requested, size: TokenBytes | None, without: TokenBytes | None) -> Iterator[Proof]:
     """The same cell without IndexCache stores exactly the shared layers' keys more."""
     if size is None or without is None or keys_everywhere(wanted.dialect):
         return
     saved = key_bytes(wanted.dialect, wanted.shape) * (wanted.shape.layers - wanted.full_layers)
-    yield fewer_bytes("indexcache", saved, size, without)
+    yield prove_fewer_bytes("indexcache", saved, size, without)
 
 
-def fewer_bytes(feature: str, saved: int, size: TokenBytes, without: TokenBytes) -> Proof:
+def prove_fewer_bytes(feature: str, saved: int, size: TokenBytes, without: TokenBytes) -> Proof:
     """A feature that is predicted to save so many bytes per token: does it, beside the same cell without it?"""
     low, high = without.low - size.high, without.high - size.low
     detail = f"{low:.1f} to {high:.1f} bytes per token less than without the feature, {saved} predicted"
@@ -116,10 +116,10 @@ def fewer_bytes(feature: str, saved: int, size: TokenBytes, without: TokenBytes)
         return Proof(feature=feature, outcome="proven", rung=Rung.ABLATION, detail=detail)
     if low <= 0 <= high and not low <= saved <= high:
         return Proof(feature=feature, outcome="refuted", rung=Rung.ABLATION, detail=detail)
-    return unproven(feature, detail, Rung.ABLATION)
+    return make_unproven(feature, detail, Rung.ABLATION)
 
 
-def wrong_type_breaks(came_up: bool, log: str) -> Proof:
+def prove_by_wrong_type(came_up: bool, log: str) -> Proof:
     """A launch with `index_topk_pattern: 0`. Somebody who reads the pattern trips over it while the model is built;
     an engine that comes up has ignored it (vLLM 0.26.0: `TypeError: object of type 'int' has no len()`)."""
     feature = "indexcache"
@@ -128,6 +128,6 @@ def wrong_type_breaks(came_up: bool, log: str) -> Proof:
         return Proof(feature=feature, outcome="refuted", rung=Rung.ABLATION, detail=detail)
     broke = READER.search(log)
     if broke is None:
-        return unproven(feature, "the launch with a wrong pattern failed for another reason", Rung.ABLATION)
+        return make_unproven(feature, "the launch with a wrong pattern failed for another reason", Rung.ABLATION)
     detail = f"a pattern of the wrong type breaks its reader: {broke[1]}"
     return Proof(feature=feature, outcome="proven", rung=Rung.ABLATION, detail=detail)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from matrix.errors import nearest
+from matrix.errors import suggest_nearest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,6 @@ ARCHITECTURES = {
 
 def say_unknown(name: str) -> str:
     known = ", ".join(ARCHITECTURES)
-    close = nearest(name, ARCHITECTURES)
+    close = suggest_nearest(name, ARCHITECTURES)
     hint = close if close.startswith("; did you mean") else f"; known: {known}"
     return f"architecture {name[:80]!r} is unknown to this linter{hint}"

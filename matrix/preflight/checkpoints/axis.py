@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args, get_type_hints
 
-from matrix.errors import Problem, nearest
+from matrix.errors import Problem, suggest_nearest
 from matrix.model import Checkpoint
 from matrix.preflight.checkpoints.files import CheckpointFiles
 from matrix.preflight.checkpoints.quant_map import QuantMap, read_maps
@@ -75,8 +75,8 @@ def describe_for_axis(
     entry: dict[str, Any] = {
         "id": checkpoint_id,
         "title": name,
-        "family": _family(family or _guess_family(name), problems),
-        "format": _format(survey, maps, problems),
+        "family": _read_family(family or _guess_family(name), problems),
+        "format": _read_format(survey, maps, problems),
         "architecture": survey.architecture_name,
         **({"repository": repository} if repository else {}),
         "revision": None,
@@ -84,9 +84,9 @@ def describe_for_axis(
         "size_source": f"the sum of its {len(files.shards)} shards",
         **numbers,
         "mtp_layer": bool(survey.drafts),
-        "quantisation": dict(_quantisation(survey, maps)),
-        **_pattern(survey),
-        **_unusual(survey),
+        "quantisation": dict(_read_quantisation(survey, maps)),
+        **_read_pattern(survey),
+        **_read_unusual_ranks(survey),
         "banks": ["canary", "glm5"],
         "source": source,
     }
@@ -95,7 +95,7 @@ def describe_for_axis(
     return entry, problems
 
 
-def _choices(field: str) -> tuple[str, ...]:
+def _list_choices(field: str) -> tuple[str, ...]:
     return get_args(get_type_hints(Checkpoint)[field])
 
 
@@ -105,16 +105,16 @@ def _guess_family(name: str) -> str:
     return f"glm{match[1]}{match[2] or ''}" if match else ""
 
 
-def _family(word: str, problems: list[Problem]) -> str:
-    known = _choices("family")
+def _read_family(word: str, problems: list[Problem]) -> str:
+    known = _list_choices("family")
     if not word:
         problems.append(Problem("--family", 0, "", f"the name tells no family; one of {', '.join(known)}"))
     elif known and word not in known:
-        problems.append(Problem("--family", 0, "", f"no such family {word[:40]!r}{nearest(word, known)}"))
+        problems.append(Problem("--family", 0, "", f"no such family {word[:40]!r}{suggest_nearest(word, known)}"))
     return word
 
 
-def _format(survey: Survey, maps: list[QuantMap], problems: list[Problem]) -> str:
+def _read_format(survey: Survey, maps: list[QuantMap], problems: list[Problem]) -> str:
     narrow = Counter(t.dtype for n, t in survey.files.tensors.items() if t.dtype not in WIDE and not is_scale(n))
     if not narrow:
         return "bf16"
@@ -128,7 +128,7 @@ def _format(survey: Survey, maps: list[QuantMap], problems: list[Problem]) -> st
     return FORMATS[algorithm]
 
 
-def _quantisation(survey: Survey, maps: list[QuantMap]) -> Iterator[tuple[str, Any]]:
+def _read_quantisation(survey: Survey, maps: list[QuantMap]) -> Iterator[tuple[str, Any]]:
     """Parts are narrow if any of their weights is: by the headers, not by the map."""
     found: dict[str, set[bool]] = {}
     for module, held in survey.modules.items():
@@ -152,12 +152,12 @@ def _quantisation(survey: Survey, maps: list[QuantMap]) -> Iterator[tuple[str, A
         yield "group_size", size
 
 
-def _pattern(survey: Survey) -> dict[str, str]:
+def _read_pattern(survey: Survey) -> dict[str, str]:
     sound = [s for s in select_layers(survey.config, survey.geometry.layers or 0) if not s.problems]
     return {"index_topk_pattern": sound[0].letters} if sound and SHARED in sound[0].letters else {}
 
 
-def _unusual(survey: Survey) -> dict[str, int]:
+def _read_unusual_ranks(survey: Survey) -> dict[str, int]:
     """Ranks that differ from GLM-5's, which are the axis's defaults."""
     defaults = {f.name: f.default for f in Checkpoint.__dataclass_fields__.values()}
     stated = {key: getattr(survey.geometry, field) for key, field in DEFAULTS.items()}

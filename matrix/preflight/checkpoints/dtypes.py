@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from matrix.preflight.checkpoints.remark import remark
+from matrix.preflight.checkpoints.remark import make_remark
 from matrix.preflight.checkpoints.survey import Survey
 from matrix.preflight.verdict import Remark
 
@@ -17,7 +17,7 @@ def judge_dtypes(survey: Survey) -> Iterator[Remark]:
     stated = {key: str(config[key]).removeprefix("torch.")[:40] for key in ("dtype", "torch_dtype") if config.get(key)}
     if len(set(stated.values())) > 1:
         said = " and ".join(f"{key} {value}" for key, value in stated.items())
-        yield remark(
+        yield make_remark(
             "error",
             "dtype",
             "dtype",
@@ -33,7 +33,7 @@ def judge_dtypes(survey: Survey) -> Iterator[Remark]:
     if claimed in SHORT.values() and wide and claimed not in wide and not survey.config.get("quantization_config"):
         found = wide.most_common(1)[0][0]
         overflow = ", and float16 overflows in GLM-5's activations" if claimed == "float16" else ""
-        yield remark(
+        yield make_remark(
             "warning",
             "dtype",
             "dtype",
@@ -41,15 +41,15 @@ def judge_dtypes(survey: Survey) -> Iterator[Remark]:
             effect=f"they are converted at load{overflow}",
             remedy=f"dtype: {found}",
         )
-    yield from _selection(survey)
+    yield from _check_selection(survey)
 
 
-def _selection(survey: Survey) -> Iterator[Remark]:
+def _check_selection(survey: Survey) -> Iterator[Remark]:
     g, known = survey.geometry, survey.architecture
     if known is None or not known.dsa or not g.whole:
         return
     if g.index_topk is None and not g.remarks:
-        yield remark(
+        yield make_remark(
             "warning",
             "index_topk",
             "index_topk",
@@ -58,7 +58,7 @@ def _selection(survey: Survey) -> Iterator[Remark]:
             remedy="index_topk: 2048, as GLM-5 was trained",
         )
     elif g.index_topk == 0:
-        yield remark(
+        yield make_remark(
             "error",
             "index_topk",
             "index_topk",
@@ -67,7 +67,7 @@ def _selection(survey: Survey) -> Iterator[Remark]:
             remedy="index_topk: 2048, as GLM-5 was trained",
         )
     elif g.index_topk and g.context and g.index_topk >= g.context:
-        yield remark(
+        yield make_remark(
             "note",
             "index_topk",
             "index_topk",

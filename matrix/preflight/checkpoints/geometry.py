@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from matrix.preflight.checkpoints.remark import remark
+from matrix.preflight.checkpoints.remark import make_remark
 from matrix.preflight.verdict import Remark
 
 NESTED = ("text_config", "language_config", "llm_config")
@@ -93,7 +93,7 @@ def nested_in(config: Mapping[str, Any]) -> Mapping[str, Any]:
 def read_geometry(config: Mapping[str, Any]) -> Geometry:
     """The counts of a merged config, with a remark for each one that is none."""
     remarks: list[Remark] = []
-    found = {name: _read(config, keys, remarks) for name, keys in SPELLINGS.items()}
+    found = {name: _read_number(config, keys, remarks) for name, keys in SPELLINGS.items()}
     assert set(found) == {f.name for f in fields(Geometry)} - {"remarks"}
     for name, most in (("layers", MOST_LAYERS), ("mtp", MOST_LAYERS), ("experts", MOST_EXPERTS)):
         if (found[name] or 0) > most:
@@ -102,7 +102,7 @@ def read_geometry(config: Mapping[str, Any]) -> Geometry:
     return Geometry(**found, remarks=tuple(remarks))
 
 
-def _read(config: Mapping[str, Any], keys: tuple[str, ...], remarks: list[Remark]) -> int | None:
+def _read_number(config: Mapping[str, Any], keys: tuple[str, ...], remarks: list[Remark]) -> int | None:
     stated = {key: config[key] for key in keys if config.get(key) is not None}
     counts = {}
     for key, value in stated.items():
@@ -113,7 +113,7 @@ def _read(config: Mapping[str, Any], keys: tuple[str, ...], remarks: list[Remark
     if len(set(counts.values())) > 1:
         said = " and ".join(f"{key} {value}" for key, value in counts.items())
         remarks.append(
-            remark(
+            make_remark(
                 "error",
                 "spelling",
                 next(iter(counts)),
@@ -127,7 +127,7 @@ def _read(config: Mapping[str, Any], keys: tuple[str, ...], remarks: list[Remark
 
 def _no_count(key: str, value: object, wanted: str = "a count") -> Remark:
     shown = repr(value)[:60] if not isinstance(value, int) or abs(value) < 10**60 else "a huge number"
-    return remark(
+    return make_remark(
         "error",
         "config",
         key,
@@ -144,7 +144,7 @@ def find_contradictions(config: Mapping[str, Any]) -> Iterator[Remark]:
     keys |= {"indexer_types", "index_topk_pattern", "index_topk_freq", "index_skip_topk_offset", "rope_theta"}
     for key in sorted(keys & set(inner) & set(config)):
         if inner[key] != config[key]:
-            yield remark(
+            yield make_remark(
                 "error",
                 "spelling",
                 key,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from matrix.preflight.checkpoints.remark import layers_of, ranges, remark, some
+from matrix.preflight.checkpoints.remark import format_ranges, layers_of, list_some, make_remark
 from matrix.preflight.checkpoints.survey import PACKED, Survey, is_scale
 from matrix.preflight.verdict import Level, Remark
 
@@ -21,24 +21,24 @@ def judge_layers(survey: Survey) -> Iterator[Remark]:
         return
     absent = sorted(set(range(layers)) - set(survey.by_layer))
     if absent:
-        yield remark(
+        yield make_remark(
             "error",
             "missing_layer",
             f"layers.{absent[0]}",
-            f"no weights for layers {ranges(absent)}",
+            f"no weights for layers {format_ranges(absent)}",
             effect="the loader stops, or they keep initial values and every answer is noise",
             remedy="the missing shards, or the num_hidden_layers of these weights",
         )
-    yield from _mtp(survey)
-    yield from _uneven(survey)
+    yield from _check_mtp(survey)
+    yield from _find_uneven(survey)
 
 
-def _mtp(survey: Survey) -> Iterator[Remark]:
+def _check_mtp(survey: Survey) -> Iterator[Remark]:
     asked, found = survey.geometry.mtp or 0, len(survey.drafts)
     if found != asked:
         level: Level = "error" if found < asked else "note"
         effect = "the engine stops at the missing layer when MTP is asked for" if found < asked else "it is not used"
-        yield remark(
+        yield make_remark(
             level,
             "mtp_layer",
             "num_nextn_predict_layers",
@@ -50,7 +50,7 @@ def _mtp(survey: Survey) -> Iterator[Remark]:
         tensors = survey.by_layer[layer]
         lacking = [part for part in MTP_PARTS if not any(rest.endswith(part) for rest in tensors)]
         if lacking and (survey.geometry.whole or len(lacking) < len(MTP_PARTS)):
-            yield remark(
+            yield make_remark(
                 "error",
                 "mtp_layer",
                 f"layers.{layer}",
@@ -60,9 +60,9 @@ def _mtp(survey: Survey) -> Iterator[Remark]:
             )
 
 
-def _uneven(survey: Survey) -> Iterator[Remark]:
+def _find_uneven(survey: Survey) -> Iterator[Remark]:
     """A layer without what most layers of its kind have. Indexers and scales have checks of their own."""
-    names = {layer: set(_names(survey.kinds[layer])) for layer in (*survey.trunk, *survey.drafts)}
+    names = {layer: set(_normalise_names(survey.kinds[layer])) for layer in (*survey.trunk, *survey.drafts)}
     lacking: dict[int, set[str]] = {}
     for group in _groups(survey):
         usual = _usual([group.of(names[layer]) for layer in group.layers if layer in survey.trunk])
@@ -72,15 +72,16 @@ def _uneven(survey: Survey) -> Iterator[Remark]:
                 lacking.setdefault(layer, set()).update(absent)
     if lacking:
         first = min(lacking)
-        yield remark(
+        yield make_remark(
             "error",
             "missing_tensor",
             f"layers.{first}",
-            f"{layers_of(list(lacking))} lack tensors that their likes have, {first}: {some(sorted(lacking[first]))}",
+            f"{layers_of(list(lacking))} lack tensors that their likes have, {first}:"
+            f" {list_some(sorted(lacking[first]))}",
             effect="they keep initial values, or the loader stops",
             remedy="convert again from the source",
         )
-    yield from _experts(survey)
+    yield from _check_experts(survey)
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def _usual(found: list[set[str]]) -> set[str]:
     return {name for name, count in counted.items() if 2 * count > len(found)} if len(found) >= 3 else set()
 
 
-def _names(kinds: Counter[str]) -> Counter[str]:
+def _normalise_names(kinds: Counter[str]) -> Counter[str]:
     """Names with every format of a linear layer written alike, without scales and indexers."""
     found: Counter[str] = Counter()
     for name, count in kinds.items():
@@ -122,17 +123,17 @@ def _names(kinds: Counter[str]) -> Counter[str]:
     return found
 
 
-def _experts(survey: Survey) -> Iterator[Remark]:
+def _check_experts(survey: Survey) -> Iterator[Remark]:
     """Every expert of a layer has the same parts."""
     wrong = {}
     for layer, numbers in survey.experts.items():
-        parts = {n: c for n, c in _names(survey.kinds[layer]).items() if "experts.N." in n}
+        parts = {n: c for n, c in _normalise_names(survey.kinds[layer]).items() if "experts.N." in n}
         short = [n for n, c in parts.items() if c < len(numbers)]
         if short:
             wrong[layer] = short[0]
     if wrong:
         first = min(wrong)
-        yield remark(
+        yield make_remark(
             "error",
             "missing_tensor",
             f"layers.{first}",

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from matrix.preflight.checkpoints.remark import layers_of, remark
+from matrix.preflight.checkpoints.remark import layers_of, make_remark
 from matrix.preflight.checkpoints.survey import Survey
 from matrix.preflight.verdict import Remark
 
 
 def judge_experts(survey: Survey) -> Iterator[Remark]:
-    yield from _config(survey)
-    yield from _counts(survey)
-    yield from _dense(survey)
-    yield from _router(survey)
+    yield from _check_config(survey)
+    yield from _check_counts(survey)
+    yield from _check_dense(survey)
+    yield from _check_router(survey)
 
 
-def _config(survey: Survey) -> Iterator[Remark]:
+def _check_config(survey: Survey) -> Iterator[Remark]:
     g = survey.geometry
     if g.experts and g.top_k is not None and not 0 < g.top_k <= g.experts:
-        yield remark(
+        yield make_remark(
             "error",
             "top_k",
             "num_experts_per_tok",
@@ -28,7 +28,7 @@ def _config(survey: Survey) -> Iterator[Remark]:
             remedy="1 to the number of experts; GLM-5 chooses 8",
         )
     if g.groups and g.top_groups is not None and not 0 < g.top_groups <= g.groups:
-        yield remark(
+        yield make_remark(
             "error",
             "top_k",
             "topk_group",
@@ -37,7 +37,7 @@ def _config(survey: Survey) -> Iterator[Remark]:
             remedy="topk_group from 1 to n_group",
         )
     if g.groups and g.experts and g.experts % g.groups:
-        yield remark(
+        yield make_remark(
             "error",
             "top_k",
             "n_group",
@@ -46,7 +46,7 @@ def _config(survey: Survey) -> Iterator[Remark]:
             remedy="a pruned model needs an n_group that divides it",
         )
     if g.groups and g.top_groups and g.experts and g.top_k and g.top_k > g.experts // g.groups * g.top_groups:
-        yield remark(
+        yield make_remark(
             "error",
             "top_k",
             "topk_group",
@@ -56,11 +56,11 @@ def _config(survey: Survey) -> Iterator[Remark]:
         )
 
 
-def _counts(survey: Survey) -> Iterator[Remark]:
+def _check_counts(survey: Survey) -> Iterator[Remark]:
     stated, found = survey.geometry.experts, survey.experts
     if stated is None:
         if found and survey.geometry.whole:
-            yield remark(
+            yield make_remark(
                 "error",
                 "experts",
                 "n_routed_experts",
@@ -74,7 +74,7 @@ def _counts(survey: Survey) -> Iterator[Remark]:
     for layer in sorted(wrong)[:1]:
         count, absent = len(wrong[layer]), sorted(wanted - wrong[layer])
         example = f", number {absent[0]} is not there" if absent and count < stated else ""
-        yield remark(
+        yield make_remark(
             "error",
             "experts",
             f"layers.{layer}",
@@ -85,7 +85,7 @@ def _counts(survey: Survey) -> Iterator[Remark]:
         )
 
 
-def _dense(survey: Survey) -> Iterator[Remark]:
+def _check_dense(survey: Survey) -> Iterator[Remark]:
     layers, found = survey.geometry.layers or 0, survey.experts
     if not found or survey.geometry.experts is None:
         return
@@ -97,7 +97,7 @@ def _dense(survey: Survey) -> Iterator[Remark]:
         by_type = {i for i, each in enumerate(types[:layers]) if each == "dense"}
         strange = [str(each)[:30] for each in types if each not in ("dense", "sparse")]
         if strange or len(types) != layers:
-            yield remark(
+            yield make_remark(
                 "error",
                 "experts",
                 "mlp_layer_types",
@@ -107,7 +107,7 @@ def _dense(survey: Survey) -> Iterator[Remark]:
                 remedy="'dense' or 'sparse' for each layer",
             )
         elif survey.geometry.dense is not None and by_type != dense:
-            yield remark(
+            yield make_remark(
                 "error",
                 "experts",
                 "mlp_layer_types",
@@ -119,7 +119,7 @@ def _dense(survey: Survey) -> Iterator[Remark]:
             dense = by_type
     bare = sorted(set(range(layers)) - dense - set(found) - _skipped_by_frequency(survey, layers))
     if bare:
-        yield remark(
+        yield make_remark(
             "error",
             "experts",
             f"layers.{bare[0]}",
@@ -129,7 +129,7 @@ def _dense(survey: Survey) -> Iterator[Remark]:
         )
     extra = sorted(dense & set(found))
     if extra:
-        yield remark(
+        yield make_remark(
             "error",
             "experts",
             f"layers.{extra[0]}",
@@ -144,12 +144,12 @@ def _skipped_by_frequency(survey: Survey, layers: int) -> set[int]:
     return {i for i in range(layers) if i % every} if isinstance(every, int) and every > 1 else set()
 
 
-def _router(survey: Survey) -> Iterator[Remark]:
+def _check_router(survey: Survey) -> Iterator[Remark]:
     """Beside experts there must be their router, and shared experts if they are announced."""
     found = {layer: survey.by_layer[layer] for layer in survey.experts}
     routed = {layer for layer, tensors in found.items() if any(".gate." in t and ".experts." not in t for t in tensors)}
     if routed and (bare := sorted(set(found) - routed)):
-        yield remark(
+        yield make_remark(
             "error",
             "router",
             f"layers.{bare[0]}",
@@ -160,7 +160,7 @@ def _router(survey: Survey) -> Iterator[Remark]:
     shared = {layer for layer, tensors in found.items() if any("shared_expert" in t for t in tensors)}
     announced = survey.geometry.shared_experts
     if announced and survey.geometry.whole and (bare := sorted(set(found) - shared)):
-        yield remark(
+        yield make_remark(
             "error",
             "shared_experts",
             f"layers.{bare[0]}",
@@ -169,7 +169,7 @@ def _router(survey: Survey) -> Iterator[Remark]:
             remedy="convert again from the source",
         )
     if announced == 0 and shared:
-        yield remark(
+        yield make_remark(
             "error",
             "shared_experts",
             "n_shared_experts",

@@ -91,8 +91,8 @@ class QuantMap:
         """(left alone, narrow). 60,000 experts have the answer of one, unless a pattern names single experts."""
         key = module if self._names_experts else split_expert(f"{module}.")[0].replace(".N.", ".0.").rstrip(".")
         if key not in self._answers:
-            left = any(matches(pattern, key) for pattern in self.left_alone)
-            asked = self.targets is None or any(matches(pattern, key) for pattern in self.targets)
+            left = any(matches_module(pattern, key) for pattern in self.left_alone)
+            asked = self.targets is None or any(matches_module(pattern, key) for pattern in self.targets)
             self._answers[key] = (left, asked and not left)
         return self._answers[key]
 
@@ -101,12 +101,12 @@ class QuantMap:
         return any(ONE_EXPERT.search(pattern) for pattern in (*self.left_alone, *(self.targets or ())))
 
 
-def matches(pattern: str, module: str) -> bool:
+def matches_module(pattern: str, module: str) -> bool:
     """`re:` regex, glob, or a run of name parts; a prefix of the whole model on either side does not count."""
     bare = PREFIX.sub("", module)
     if pattern.startswith("re:"):
-        return any(_search(pattern[3:], name) for name in (module, bare, f"model.{bare}"))
-    for each in _unfused(pattern):
+        return any(_search_safely(pattern[3:], name) for name in (module, bare, f"model.{bare}"))
+    for each in _unfuse(pattern):
         short = PREFIX.sub("", each)
         if any(sign in each for sign in "*?["):
             names = ((each, module), (short, bare))
@@ -117,14 +117,14 @@ def matches(pattern: str, module: str) -> bool:
     return False
 
 
-def _search(expression: str, name: str) -> bool:
+def _search_safely(expression: str, name: str) -> bool:
     try:
         return re.match(expression, name) is not None
     except (re.error, RecursionError, OverflowError):
         return False
 
 
-def _unfused(pattern: str) -> Iterator[str]:
+def _unfuse(pattern: str) -> Iterator[str]:
     yield pattern
     for fused, parts in FUSED.items():
         if fused in pattern:
@@ -145,14 +145,14 @@ def read_maps(files: CheckpointFiles) -> list[QuantMap]:
     ):
         value = where.get(key)
         if isinstance(value, Mapping):
-            found.append(_read(f"{source} {key}", value))
+            found.append(_read_map(f"{source} {key}", value))
         elif value is not None:
             problem = f"expected an object, got {type(value).__name__}"
             found.append(QuantMap(source=f"{source} {key}", problems=(problem,)))
     return found
 
 
-def _read(source: str, about: Mapping[str, Any]) -> QuantMap:
+def _read_map(source: str, about: Mapping[str, Any]) -> QuantMap:
     problems: list[str] = []
     left, key = _left_alone(about, problems)
     method = str(about.get("quant_method") or ("modelopt" if source.startswith(OWN) else "")).lower()[:60]
@@ -163,10 +163,10 @@ def _read(source: str, about: Mapping[str, Any]) -> QuantMap:
     return QuantMap(
         source=source,
         method=method,
-        algorithm=_algorithm(method, about),
+        algorithm=_read_algorithm(method, about),
         list_key=key,
         left_alone=left,
-        targets=_targets(method, about),
+        targets=_read_targets(method, about),
         group_size=_group_size(about),
         block=(block[0], block[1]) if sound and block else None,
         kv_cache=_kv_cache(about),
@@ -183,9 +183,9 @@ def _left_alone(about: Mapping[str, Any], problems: list[str]) -> tuple[tuple[st
             problems.append(f"{key}: expected a list of module names")
             continue
         found += about[key]
-    found += [f"re:{p[2:]}" for p in _mapping(about, "dynamic") if p.startswith("-:")]
+    found += [f"re:{p[2:]}" for p in _read_mapping(about, "dynamic") if p.startswith("-:")]
     for key in ("extra_config", "layer_quant_config"):
-        found += [name for name, each in _mapping(about, key).items() if _is_wide(each)]
+        found += [name for name, each in _read_mapping(about, key).items() if _is_wide(each)]
     for pattern in found:
         if len(pattern) > LONGEST_PATTERN:
             problems.append(f"a pattern of {len(pattern):,} characters, {pattern[:40]!r}...")
@@ -227,24 +227,24 @@ def _is_wide(each: object) -> bool:
     return (isinstance(bits, int) and bits >= 16) or ("weight" in each and each["weight"] is None)
 
 
-def _mapping(about: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def _read_mapping(about: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = about.get(key)
     return value if isinstance(value, Mapping) else {}
 
 
-def _groups(about: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [each for each in _mapping(about, "config_groups").values() if isinstance(each, Mapping)]
+def _read_groups(about: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [each for each in _read_mapping(about, "config_groups").values() if isinstance(each, Mapping)]
 
 
-def _weights(about: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _read_weights(about: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The formats of the weights, of every group."""
-    of_quark = _mapping(_mapping(about, "global_quant_config"), "weight")
-    found = [group["weights"] for group in _groups(about) if isinstance(group.get("weights"), Mapping)]
+    of_quark = _read_mapping(_read_mapping(about, "global_quant_config"), "weight")
+    found = [group["weights"] for group in _read_groups(about) if isinstance(group.get("weights"), Mapping)]
     return [*found, *([of_quark] if of_quark else [])]
 
 
-def _targets(method: str, about: Mapping[str, Any]) -> tuple[str, ...] | None:
-    layers = _mapping(about, "quantized_layers")
+def _read_targets(method: str, about: Mapping[str, Any]) -> tuple[str, ...] | None:
+    layers = _read_mapping(about, "quantized_layers")
     if layers:
         return tuple(layers)
     if method == "mxfp4":
@@ -252,18 +252,18 @@ def _targets(method: str, about: Mapping[str, Any]) -> tuple[str, ...] | None:
     blocks = about.get("modules_in_block_to_quantize")
     if isinstance(blocks, list) and blocks:
         return tuple(str(n) for each in blocks for n in (each if isinstance(each, list) else [each]))
-    named = [str(t) for group in _groups(about) for t in _list(group.get("targets"))]
+    named = [str(t) for group in _read_groups(about) for t in _as_list(group.get("targets"))]
     if not named or "Linear" in named:
         return None
     classes = {"FusedMoE": "*.experts.*", "MoE": "*.experts.*"}
     return tuple(classes.get(each, each) for each in named)
 
 
-def _list(value: object) -> Sequence[Any]:
+def _as_list(value: object) -> Sequence[Any]:
     return value if isinstance(value, list) else ()
 
 
-def _algorithm(method: str, about: Mapping[str, Any]) -> Algorithm:
+def _read_algorithm(method: str, about: Mapping[str, Any]) -> Algorithm:
     named = str(about.get("quant_algo") or "").upper()
     by_name: dict[str, Algorithm] = {
         "NVFP4": "nvfp4",
@@ -291,14 +291,14 @@ def _algorithm(method: str, about: Mapping[str, Any]) -> Algorithm:
     if method == "mxfp4":
         return "mxfp4"
     if method in ("awq", "awq_marlin", "gptq", "gptq_marlin", "gptqmodel", "auto-round", "intel/auto-round"):
-        bits = _count(about.get("bits", about.get("w_bit")))
+        bits = _as_count(about.get("bits", about.get("w_bit")))
         return "int4" if bits == 4 else "int8" if bits == 8 else ""
     return _by_groups(about)
 
 
 def _by_groups(about: Mapping[str, Any]) -> Algorithm:
     found: set[Algorithm] = set()
-    for weights in _weights(about):
+    for weights in _read_weights(about):
         dtype, bits, kind = str(weights.get("dtype") or ""), weights.get("num_bits"), weights.get("type")
         if dtype == "fp4" or (bits == 4 and kind == "float"):
             found.add("mxfp4" if weights.get("group_size") == 32 or "mx" in str(about.get("format") or "") else "nvfp4")
@@ -313,13 +313,13 @@ def _group_size(about: Mapping[str, Any]) -> int | None:
     sizes = [
         about.get("group_size"),
         about.get("q_group_size"),
-        *(weights.get("group_size") for weights in _weights(about)),
+        *(weights.get("group_size") for weights in _read_weights(about)),
     ]
-    counts = {size for each in sizes if (size := _count(each))}
+    counts = {size for each in sizes if (size := _as_count(each))}
     return counts.pop() if len(counts) == 1 else None
 
 
-def _count(value: object) -> int | None:
+def _as_count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1_000_000 else None
 
 
@@ -335,6 +335,6 @@ def _kv_cache(about: Mapping[str, Any]) -> str:
     return named.get(f"{scheme.get('num_bits')} {scheme.get('type')}"[:20], "other")
 
 
-def differing(one: QuantMap, other: QuantMap, modules: Iterable[str]) -> list[str]:
+def find_differing(one: QuantMap, other: QuantMap, modules: Iterable[str]) -> list[str]:
     """Modules that one map narrows and the other leaves alone."""
     return sorted(module for module in modules if one.narrows(module) != other.narrows(module))

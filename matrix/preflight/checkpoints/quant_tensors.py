@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-from matrix.errors import nearest
+from matrix.errors import suggest_nearest
 from matrix.preflight.checkpoints.files import Tensor
-from matrix.preflight.checkpoints.quant_map import METHODS, QuantMap, differing, read_maps
-from matrix.preflight.checkpoints.remark import remark, some
+from matrix.preflight.checkpoints.quant_map import METHODS, QuantMap, find_differing, read_maps
+from matrix.preflight.checkpoints.remark import list_some, make_remark
 from matrix.preflight.checkpoints.survey import OTHER_TOWER, SCALES, Survey, is_scale, split_expert
 from matrix.preflight.verdict import Remark
 
@@ -67,18 +67,18 @@ def _is_never_narrow(module: str) -> bool:
 
 
 @lru_cache(maxsize=16_384)
-def _kind(module: str) -> str:
+def _kind_of(module: str) -> str:
     return re.sub(r"^.*?layers\.\d+\.", "", module)
 
 
 def judge_quantisation(survey: Survey) -> Iterator[Remark]:
-    maps, linears = read_maps(survey.files), list(_linears(survey))
+    maps, linears = read_maps(survey.files), list(_iterate_linears(survey))
     narrow = [each for each in linears if each.narrow]
     for each in maps:
-        yield from _readable(each)
+        yield from _check_readable(each)
     if not maps:
         if narrow:
-            yield remark(
+            yield make_remark(
                 "error",
                 "quantisation",
                 "config.json",
@@ -89,7 +89,7 @@ def judge_quantisation(survey: Survey) -> Iterator[Remark]:
         return
     packed = any(t.dtype not in WIDE and not is_scale(n) and t.expected_bytes for n, t in survey.files.tensors.items())
     if linears and not narrow and not packed:
-        yield remark(
+        yield make_remark(
             "error",
             "quantisation",
             "config.json",
@@ -105,14 +105,14 @@ def judge_quantisation(survey: Survey) -> Iterator[Remark]:
     yield from _excluded_but_narrow(maps, narrow)
     yield from _wide_but_not_excluded(survey, first, linears)
     yield from _other_format(first, narrow)
-    yield from _heads(first, narrow)
+    yield from _check_heads(first, narrow)
     yield from _built_wide(first, narrow)
-    yield from _scales(survey, first, narrow)
-    yield from _kv(survey, maps)
+    yield from _check_scales(survey, first, narrow)
+    yield from _check_kv(survey, maps)
     yield from _shared_experts(survey, linears)
 
 
-def _linears(survey: Survey) -> Iterator[Linear]:
+def _iterate_linears(survey: Survey) -> Iterator[Linear]:
     for module, held in survey.modules.items():
         for last in LINEAR:
             tensor = held.get(last)
@@ -124,14 +124,14 @@ def _linears(survey: Survey) -> Iterator[Linear]:
                     tensor=tensor,
                     layer=place[0] if place else None,
                     alike=alike,
-                    kind=_kind(alike),
+                    kind=_kind_of(alike),
                     beside=SCALE_NAMES.intersection(held),
                 )
 
 
-def _readable(read: QuantMap) -> Iterator[Remark]:
+def _check_readable(read: QuantMap) -> Iterator[Remark]:
     for problem in read.problems:
-        yield remark(
+        yield make_remark(
             "error",
             "quantisation_map",
             read.source,
@@ -140,7 +140,7 @@ def _readable(read: QuantMap) -> Iterator[Remark]:
             remedy="write the map again",
         )
     if not read.method and not read.problems:
-        yield remark(
+        yield make_remark(
             "error",
             "quantisation_map",
             read.source,
@@ -149,11 +149,12 @@ def _readable(read: QuantMap) -> Iterator[Remark]:
             remedy="quant_method: modelopt, compressed-tensors, fp8, ...",
         )
     elif read.method and read.method not in METHODS:
-        yield remark(
+        yield make_remark(
             "unknown",
             "quantisation_map",
             read.source,
-            f"{read.source}: quant_method {read.method!r} is unknown to this linter{nearest(read.method, METHODS)}",
+            f"{read.source}: quant_method {read.method!r} is unknown to this linter"
+            f"{suggest_nearest(read.method, METHODS)}",
             effect="its map was read as if it listed what stays wide",
         )
 
@@ -168,12 +169,12 @@ def _maps_apart(maps: list[QuantMap], linears: list[Linear]) -> Iterator[Remark]
             a, b = getattr(one, word), getattr(other, word)
             if a and b and a != b:
                 apart.append(f"{word.replace('_', ' ')} {a} and {b}")
-        if modules_apart := differing(one, other, modules):
+        if modules_apart := find_differing(one, other, modules):
             apart.append(
-                f"{len(modules_apart)} modules are left alone by one and not by the other: {some(modules_apart)}"
+                f"{len(modules_apart)} modules are left alone by one and not by the other: {list_some(modules_apart)}"
             )
         if apart:
-            yield remark(
+            yield make_remark(
                 "error",
                 "quantisation_maps",
                 other.source,
@@ -186,11 +187,11 @@ def _maps_apart(maps: list[QuantMap], linears: list[Linear]) -> Iterator[Remark]
 def _excluded_but_narrow(maps: list[QuantMap], narrow: list[Linear]) -> Iterator[Remark]:
     both = sorted({each.name for each in narrow for m in maps if m.leaves_alone(each.module)})
     if both:
-        yield remark(
+        yield make_remark(
             "error",
             "quantisation",
             both[0],
-            f"{len(both)} excluded modules are quantised: {some(both)}",
+            f"{len(both)} excluded modules are quantised: {list_some(both)}",
             effect="the engine builds wide parameters, packed bytes do not fit: size mismatch, or noise",
             remedy="take them out of the list",
         )
@@ -206,20 +207,20 @@ def _wide_but_not_excluded(survey: Survey, read: QuantMap, linears: list[Linear]
         first = found[0]
         dtype, kinds = first.tensor.dtype, sorted({e.kind for e in found})
         where = sorted({f"layers.{e.layer}" for e in found}, key=lambda name: int(name.rpartition(".")[2]))
-        yield remark(
+        yield make_remark(
             "error",
             "wide_not_excluded",
             first.name,
-            f"{len(found)} linear modules of the {what} ({some(where)}: {some(kinds)}) are {dtype} "
+            f"{len(found)} linear modules of the {what} ({list_some(where)}: {list_some(kinds)}) are {dtype} "
             f"({SHOWN_AS[dtype]}) and "
             f"{read.list_key} of {read.source}, its exclude list, does not name them",
             effect=f"the loader builds {read.algorithm or 'narrow'} parameters for them and stops with a size mismatch "
             "or a missing scale",
-            remedy=f"add {_pattern(first, what)} to {read.list_key}, or quantise them",
+            remedy=f"add {_pattern_of(first, what)} to {read.list_key}, or quantise them",
         )
 
 
-def _pattern(first: Linear, what: str) -> str:
+def _pattern_of(first: Linear, what: str) -> str:
     return f'"*layers.{first.layer}*"' if what == "MTP block" else f'"*{first.kind.split(".N")[0]}*"'
 
 
@@ -228,7 +229,7 @@ def _other_format(read: QuantMap, narrow: list[Linear]) -> Iterator[Remark]:
     wrong = [e for e in narrow if stored and e.tensor.dtype not in stored and read.narrows(e.module)]
     if wrong and read.method != "w4afp8":
         first = wrong[0]
-        yield remark(
+        yield make_remark(
             "error",
             "quantisation",
             first.name,
@@ -238,10 +239,10 @@ def _other_format(read: QuantMap, narrow: list[Linear]) -> Iterator[Remark]:
         )
 
 
-def _heads(read: QuantMap, narrow: list[Linear]) -> Iterator[Remark]:
+def _check_heads(read: QuantMap, narrow: list[Linear]) -> Iterator[Remark]:
     for each in narrow:
         if re.search(r"(?:^|\.)embed_tokens$", each.module):
-            yield remark(
+            yield make_remark(
                 "error",
                 "quantisation",
                 each.name,
@@ -252,7 +253,7 @@ def _heads(read: QuantMap, narrow: list[Linear]) -> Iterator[Remark]:
         elif re.search(r"(?:^|\.)(?:lm_head|shared_head\.head)$", each.module) and not (
             read.leaves_alone(each.module) or read.narrow_head
         ):
-            yield remark(
+            yield make_remark(
                 "warning",
                 "quantisation",
                 each.name,
@@ -265,7 +266,7 @@ def _heads(read: QuantMap, narrow: list[Linear]) -> Iterator[Remark]:
 def _built_wide(read: QuantMap, narrow: list[Linear]) -> Iterator[Remark]:
     found = [e for e in narrow if BUILT_WIDE.search(e.module) and not read.leaves_alone(e.module)]
     if found:
-        yield remark(
+        yield make_remark(
             "warning",
             "quantisation",
             found[0].name,
@@ -275,24 +276,24 @@ def _built_wide(read: QuantMap, narrow: list[Linear]) -> Iterator[Remark]:
         )
 
 
-def _scales(survey: Survey, read: QuantMap, narrow: list[Linear]) -> Iterator[Remark]:
+def _check_scales(survey: Survey, read: QuantMap, narrow: list[Linear]) -> Iterator[Remark]:
     tensors = survey.files.tensors
     usual = _usual_scales(narrow)
     lacking: dict[str, list[str]] = {}
     for each in narrow:
         have = each.beside
-        for absent in sorted(_needed(each, read, have) | (usual[each.kind, each.tensor.dtype] - have)):
+        for absent in sorted(_needed_scales(each, read, have) | (usual[each.kind, each.tensor.dtype] - have)):
             lacking.setdefault(absent, []).append(each.name)
     for scale, names in lacking.items():
-        yield remark(
+        yield make_remark(
             "error",
             "missing_scale",
             names[0],
-            f"{len(names)} quantised weights have no {scale}: {some(names)}",
+            f"{len(names)} quantised weights have no {scale}: {list_some(names)}",
             effect="the scale keeps its initial value and the layer answers noise, or the loader stops",
             remedy="export again; a scale may be in a shard that is missing",
         )
-    yield from _orphans(survey)
+    yield from _find_orphans(survey)
     yield from _scale_shapes(read, narrow, tensors)
 
 
@@ -301,17 +302,17 @@ def _usual_scales(narrow: list[Linear]) -> dict[tuple[str, str], frozenset[str]]
     seen: dict[tuple[str, str], Counter[frozenset[str]]] = {}
     for each in narrow:
         seen.setdefault((each.kind, each.tensor.dtype), Counter())[each.beside] += 1
-    return {kind: _majority(counted) for kind, counted in seen.items()}
+    return {kind: _pick_majority(counted) for kind, counted in seen.items()}
 
 
-def _majority(counted: Counter[frozenset[str]]) -> frozenset[str]:
+def _pick_majority(counted: Counter[frozenset[str]]) -> frozenset[str]:
     single: Counter[str] = Counter()
     for scales, count in counted.items():
         single.update(dict.fromkeys(scales, count))
     return frozenset(scale for scale, count in single.items() if 2 * count > counted.total())
 
 
-def _needed(each: Linear, read: QuantMap, have: frozenset[str]) -> frozenset[str]:
+def _needed_scales(each: Linear, read: QuantMap, have: frozenset[str]) -> frozenset[str]:
     if each.name.endswith(".qweight"):
         return frozenset(("scales", "qzeros") if read.method.startswith("awq") else ("scales",)) - have
     if read.method == "bitsandbytes" or have & OTHER_FORMS:
@@ -324,18 +325,18 @@ def _needed(each: Linear, read: QuantMap, have: frozenset[str]) -> frozenset[str
     return frozenset(wanted) - have
 
 
-def _orphans(survey: Survey) -> Iterator[Remark]:
+def _find_orphans(survey: Survey) -> Iterator[Remark]:
     alone = []
     for module, held in survey.modules.items():
         scales = OWN_SCALES.intersection(held)
         if scales and all(end not in held or held[end].dtype in WIDE for end in LINEAR):
             alone += [f"{module}.{scale}" for scale in sorted(scales)]
     if alone:
-        yield remark(
+        yield make_remark(
             "error",
             "orphan_scale",
             alone[0],
-            f"{len(alone)} scales belong to no quantised weight: {some(alone)}",
+            f"{len(alone)} scales belong to no quantised weight: {list_some(alone)}",
             effect="loaders that look every name up stop (KeyError)",
             remedy="drop them, or export the weights that they scale",
         )
@@ -356,7 +357,7 @@ def _scale_shapes(read: QuantMap, narrow: list[Linear], tensors: Mapping[str, Te
             wrong.append((f"{each.module}.{suffix}", scale.shape, wanted))
     if wrong:
         name, shape, wanted = wrong[0]
-        yield remark(
+        yield make_remark(
             "error",
             "scale_shape",
             name,
@@ -366,11 +367,11 @@ def _scale_shapes(read: QuantMap, narrow: list[Linear], tensors: Mapping[str, Te
         )
 
 
-def _kv(survey: Survey, maps: list[QuantMap]) -> Iterator[Remark]:
+def _check_kv(survey: Survey, maps: list[QuantMap]) -> Iterator[Remark]:
     said = next((m for m in maps if m.kv_cache not in ("", "none")), None)
     if said is None or any(name.endswith((".k_scale", ".v_scale", "kv_scale")) for name in survey.files.tensors):
         return
-    yield remark(
+    yield make_remark(
         "note",
         "kv_cache",
         said.source,
@@ -383,12 +384,12 @@ def _kv(survey: Survey, maps: list[QuantMap]) -> Iterator[Remark]:
 def _shared_experts(survey: Survey, linears: Sequence[Linear]) -> Iterator[Remark]:
     if has_wide_shared_experts(survey, linears):
         message = "shared experts are 16-bit beside quantised routed ones: their fusion must be off (sglang#29562)"
-        yield remark("note", "shared_experts", "shared_experts", message)
+        yield make_remark("note", "shared_experts", "shared_experts", message)
 
 
 def has_wide_shared_experts(survey: Survey, linears: Sequence[Linear] | None = None) -> bool:
     """Routed experts quantised, shared ones not."""
-    found = list(_linears(survey)) if linears is None else linears
+    found = list(_iterate_linears(survey)) if linears is None else linears
     routed = {each.narrow for each in found if ".experts.N." in each.alike}
     shared = {each.narrow for each in found if ".shared_expert" in each.alike}
     return shared == {False} and True in routed

@@ -9,12 +9,12 @@ from matrix.preflight.verdict import Level, Remark
 SHOWN = 4  # names in a message
 
 
-def remark(level: Level, kind: str, subject: str, fact: str, *, effect: str = "", remedy: str = "") -> Remark:
+def make_remark(level: Level, kind: str, subject: str, fact: str, *, effect: str = "", remedy: str = "") -> Remark:
     message = fact + (f"; {effect}" if effect else "") + (f". Remedy: {remedy}" if remedy else "")
     return Remark(level=level, kind=kind, where="checkpoint", subject=subject[:120], message=message)
 
 
-def some(names: Iterable[object], shown: int = SHOWN) -> str:
+def list_some(names: Iterable[object], shown: int = SHOWN) -> str:
     """The first few, and how many more.
 
     >>> some(["a", "b", "c"], 2)
@@ -25,7 +25,7 @@ def some(names: Iterable[object], shown: int = SHOWN) -> str:
     return ", ".join(listed[:shown]) + more
 
 
-def ranges(numbers: Iterable[int]) -> str:
+def format_ranges(numbers: Iterable[int]) -> str:
     """Numbers as ranges.
 
     >>> ranges([3, 4, 5, 7])
@@ -37,9 +37,9 @@ def ranges(numbers: Iterable[int]) -> str:
             runs[-1][1:] = [number]
         else:
             runs.append([number])
-    return some(["-".join(map(str, run)) for run in runs], 12)
+    return list_some(["-".join(map(str, run)) for run in runs], 12)
 
 
 def layers_of(numbers: Sequence[int]) -> str:
     """`layer 3` or `layers 3-5, 7`."""
-    return f"layer{'s' if len(set(numbers)) > 1 else ''} {ranges(numbers)}"
+    return f"layer{'s' if len(set(numbers)) > 1 else ''} {format_ranges(numbers)}"

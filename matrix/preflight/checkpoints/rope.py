@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from matrix.preflight.checkpoints.remark import remark
+from matrix.preflight.checkpoints.remark import make_remark
 from matrix.preflight.checkpoints.survey import Survey
 from matrix.preflight.verdict import Remark
 
@@ -24,7 +24,7 @@ def judge_rope(survey: Survey) -> Iterator[Remark]:
     config = survey.config
     for key in (NESTED, SCALING):
         if config.get(key) is not None and not isinstance(config[key], Mapping):
-            yield remark(
+            yield make_remark(
                 "error",
                 "rope",
                 key,
@@ -32,19 +32,19 @@ def judge_rope(survey: Survey) -> Iterator[Remark]:
                 effect="the engine stops while it reads the config",
                 remedy="write it as an object",
             )
-    thetas = dict(_thetas(config))
+    thetas = dict(_find_thetas(config))
     for where, value in thetas.items():
-        if not _positive(value):
-            yield remark(
+        if not _is_positive(value):
+            yield make_remark(
                 "error", "rope", where, f"config.json: {where}: expected a positive number, got {str(value)[:40]}"
             )
-    yield from _thetas_apart({where: value for where, value in thetas.items() if _positive(value)})
+    yield from _thetas_apart({where: value for where, value in thetas.items() if _is_positive(value)})
     yield from _scalings_apart(config)
-    yield from _missing(survey, thetas)
-    yield from _indexer(survey)
+    yield from _find_missing(survey, thetas)
+    yield from _check_indexer(survey)
 
 
-def _thetas(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _find_thetas(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     if config.get("rope_theta") is not None:
         yield "rope_theta", config["rope_theta"]
     for key in (NESTED, SCALING):
@@ -58,7 +58,7 @@ def _thetas(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
                 yield f"{key}.{kind}.rope_theta", each["rope_theta"]
 
 
-def _positive(value: Any) -> bool:
+def _is_positive(value: Any) -> bool:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and math.isfinite(value) and value > 0
 
@@ -66,7 +66,7 @@ def _positive(value: Any) -> bool:
 def _thetas_apart(thetas: Mapping[str, Any]) -> Iterator[Remark]:
     if len(set(map(float, thetas.values()))) > 1:
         said = " and ".join(f"{where} {value:g}" for where, value in thetas.items())
-        yield remark(
+        yield make_remark(
             "error",
             "rope",
             "rope_theta",
@@ -85,7 +85,7 @@ def _scalings_apart(config: Mapping[str, Any]) -> Iterator[Remark]:
     pairs |= {k: [new[k], old[k]] for k in SCALES if k in new and k in old and new[k] != old[k]}
     if pairs:
         said = ", ".join(f"{key} {str(a)[:30]} and {str(b)[:30]}" for key, (a, b) in pairs.items())
-        yield remark(
+        yield make_remark(
             "error",
             "rope",
             SCALING,
@@ -95,11 +95,11 @@ def _scalings_apart(config: Mapping[str, Any]) -> Iterator[Remark]:
         )
 
 
-def _missing(survey: Survey, thetas: Mapping[str, Any]) -> Iterator[Remark]:
+def _find_missing(survey: Survey, thetas: Mapping[str, Any]) -> Iterator[Remark]:
     rotates = survey.geometry.rope != 0  # GLM-5.3-Flash has rope-free attention
     if thetas or not survey.geometry.whole or survey.architecture is None or not rotates:
         return
-    yield remark(
+    yield make_remark(
         "warning",
         "rope",
         "rope_theta",
@@ -109,7 +109,7 @@ def _missing(survey: Survey, thetas: Mapping[str, Any]) -> Iterator[Remark]:
     )
 
 
-def _indexer(survey: Survey) -> Iterator[Remark]:
+def _check_indexer(survey: Survey) -> Iterator[Remark]:
     known = survey.architecture
     if known is None or not known.dsa or known.partly or not survey.geometry.whole:
         return
@@ -120,7 +120,7 @@ def _indexer(survey: Survey) -> Iterator[Remark]:
         "states no indexer_rope_interleave" if stated is None else f"says indexer_rope_interleave {str(stated)[:20]}"
     )
     order = "interleaved" if known.indexer_interleaved else "half-split"
-    yield remark(
+    yield make_remark(
         "warning",
         "rope",
         "indexer_rope_interleave",

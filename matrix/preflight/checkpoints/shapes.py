@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from matrix.preflight.checkpoints.files import Tensor
 from matrix.preflight.checkpoints.geometry import Geometry
-from matrix.preflight.checkpoints.remark import layers_of, remark
+from matrix.preflight.checkpoints.remark import layers_of, make_remark
 from matrix.preflight.checkpoints.survey import Survey, split_expert
 from matrix.preflight.verdict import Remark
 
@@ -23,29 +23,29 @@ def judge_shapes(survey: Survey) -> Iterator[Remark]:
     g = survey.geometry
     if not g.whole:
         return
-    yield from _vocabulary(survey, g)
+    yield from _check_vocabulary(survey, g)
     known = survey.architecture
     wanted = _per_layer(g) if known and known.mla and not known.partly else _moe_only(g) if known else {}
     wrong: dict[str, list[tuple[int, Tensor]]] = {}
     for layer, tensors in sorted(survey.by_layer.items()):
         for rest, tensor in tensors.items():
             kind = split_expert(rest)[0]
-            if kind in wanted and tensor.dtype in PLAIN and not _fits(tensor.shape, wanted[kind]):
+            if kind in wanted and tensor.dtype in PLAIN and not _fits_shape(tensor.shape, wanted[kind]):
                 wrong.setdefault(kind, []).append((layer, tensor))
     for kind, found in wrong.items():
         layer, tensor = found[0]
-        yield remark(
+        yield make_remark(
             "error",
             "shape",
             f"layers.{layer}.{kind}",
             f"{kind} of {layers_of([each for each, _ in found])} is {list(tensor.shape)}, config.json makes it "
-            f"{_shown(wanted[kind])}",
+            f"{_show_shape(wanted[kind])}",
             effect=EFFECT,
             remedy="the config that belongs to these weights",
         )
 
 
-def _vocabulary(survey: Survey, g: Geometry) -> Iterator[Remark]:
+def _check_vocabulary(survey: Survey, g: Geometry) -> Iterator[Remark]:
     tied, heads = survey.config.get("tie_word_embeddings"), []
     embedded = False
     for name, tensor in survey.files.tensors.items():
@@ -53,17 +53,17 @@ def _vocabulary(survey: Survey, g: Geometry) -> Iterator[Remark]:
         heads += [name] if is_head else []
         embedded |= name.endswith("embed_tokens.weight")
         compared = (is_head or name.endswith("embed_tokens.weight")) and tensor.dtype in PLAIN
-        if compared and not _fits(tensor.shape, (g.vocabulary, g.hidden)):
-            yield remark(
+        if compared and not _fits_shape(tensor.shape, (g.vocabulary, g.hidden)):
+            yield make_remark(
                 "error",
                 "shape",
                 name,
-                f"{name} is {list(tensor.shape)}, config.json makes it {_shown((g.vocabulary, g.hidden))}",
+                f"{name} is {list(tensor.shape)}, config.json makes it {_show_shape((g.vocabulary, g.hidden))}",
                 effect=EFFECT,
                 remedy="vocab_size and hidden_size of these weights",
             )
     if embedded and not heads and tied is False:
-        yield remark(
+        yield make_remark(
             "error",
             "lm_head",
             "lm_head.weight",
@@ -73,15 +73,15 @@ def _vocabulary(survey: Survey, g: Geometry) -> Iterator[Remark]:
         )
 
 
-def _fits(shape: tuple[int, ...], wanted: Wanted) -> bool:
+def _fits_shape(shape: tuple[int, ...], wanted: Wanted) -> bool:
     return len(shape) == len(wanted) and all(w is None or w == s for s, w in zip(shape, wanted, strict=True))
 
 
-def _shown(wanted: Wanted) -> str:
+def _show_shape(wanted: Wanted) -> str:
     return str([("any" if w is None else w) for w in wanted]).replace("'", "")
 
 
-def _times(*factors: int | None) -> int | None:
+def _multiply(*factors: int | None) -> int | None:
     made = 1
     for factor in factors:
         if factor is None:
@@ -90,12 +90,12 @@ def _times(*factors: int | None) -> int | None:
     return made
 
 
-def _plus(a: int | None, b: int | None) -> int | None:
+def _add(a: int | None, b: int | None) -> int | None:
     return None if a is None or b is None else a + b
 
 
 def _moe_only(g: Geometry) -> Mapping[str, Wanted]:
-    shared = _times(g.expert_width, g.shared_experts)
+    shared = _multiply(g.expert_width, g.shared_experts)
     return {
         "input_layernorm.weight": (g.hidden,),
         "post_attention_layernorm.weight": (g.hidden,),
@@ -110,7 +110,7 @@ def _moe_only(g: Geometry) -> Mapping[str, Wanted]:
         "mlp.shared_experts.up_proj.weight": (shared, g.hidden),
         "mlp.shared_experts.gate_proj.weight": (shared, g.hidden),
         "mlp.shared_experts.down_proj.weight": (g.hidden, shared),
-        "eh_proj.weight": (g.hidden, _times(g.hidden, 2)),
+        "eh_proj.weight": (g.hidden, _multiply(g.hidden, 2)),
     }
 
 
@@ -119,12 +119,12 @@ def _per_layer(g: Geometry) -> Mapping[str, Wanted]:
         **_moe_only(g),
         "self_attn.q_a_proj.weight": (g.q_lora, g.hidden),
         "self_attn.q_a_layernorm.weight": (g.q_lora,),
-        "self_attn.q_b_proj.weight": (_times(g.heads, _plus(g.nope, g.rope)), g.q_lora),
-        "self_attn.kv_a_proj_with_mqa.weight": (_plus(g.kv_lora, g.rope), g.hidden),
+        "self_attn.q_b_proj.weight": (_multiply(g.heads, _add(g.nope, g.rope)), g.q_lora),
+        "self_attn.kv_a_proj_with_mqa.weight": (_add(g.kv_lora, g.rope), g.hidden),
         "self_attn.kv_a_layernorm.weight": (g.kv_lora,),
-        "self_attn.kv_b_proj.weight": (_times(g.heads, _plus(g.nope, g.value_dim)), g.kv_lora),
-        "self_attn.o_proj.weight": (g.hidden, _times(g.heads, g.value_dim)),
-        "self_attn.indexer.wq_b.weight": (_times(g.index_heads, g.index_dim), g.q_lora),
+        "self_attn.kv_b_proj.weight": (_multiply(g.heads, _add(g.nope, g.value_dim)), g.kv_lora),
+        "self_attn.o_proj.weight": (g.hidden, _multiply(g.heads, g.value_dim)),
+        "self_attn.indexer.wq_b.weight": (_multiply(g.index_heads, g.index_dim), g.q_lora),
         "self_attn.indexer.wk.weight": (g.index_dim, g.hidden),
         "self_attn.indexer.weights_proj.weight": (g.index_heads, g.hidden),
         "self_attn.indexer.k_norm.weight": (g.index_dim,),

@@ -10,7 +10,7 @@ from typing import Any
 
 from matrix.preflight.checkpoints.architectures import say_unknown
 from matrix.preflight.checkpoints.files import CheckpointFiles, Shard
-from matrix.preflight.checkpoints.remark import remark, some
+from matrix.preflight.checkpoints.remark import list_some, make_remark
 from matrix.preflight.checkpoints.survey import Survey
 from matrix.preflight.verdict import Remark
 
@@ -22,26 +22,28 @@ AGAIN = "load it again: the download was cut, or belongs to another conversion"
 def judge_files(survey: Survey) -> Iterator[Remark]:
     files = survey.files
     for name, problem in sorted(files.broken.items()):
-        yield remark("error", "broken_file", name, problem)
+        yield make_remark("error", "broken_file", name, problem)
     if files.config is None and "config.json" not in files.broken:
-        yield remark("error", "missing_file", "config.json", "config.json is missing: no engine knows what this is")
+        yield make_remark(
+            "error", "missing_file", "config.json", "config.json is missing: no engine knows what this is"
+        )
     if files.config is not None:
-        yield from _architecture(survey)
+        yield from _check_architecture(survey)
     if not files.shards:
-        yield remark("error", "missing_file", "*.safetensors", "there is no safetensors file")
+        yield make_remark("error", "missing_file", "*.safetensors", "there is no safetensors file")
 
 
-def _architecture(survey: Survey) -> Iterator[Remark]:
+def _check_architecture(survey: Survey) -> Iterator[Remark]:
     named = (survey.files.config or {}).get("architectures")
     if not survey.architecture_name:
         fact = "config.json names no architecture"
         if named not in (None, [], ""):
             fact += f": expected a list of one name, got {str(named)[:60]}"
-        yield remark("error", "config", "architectures", fact, effect="no engine knows which class to build")
+        yield make_remark("error", "config", "architectures", fact, effect="no engine knows which class to build")
         return
     known = survey.architecture
     if known is None:
-        yield remark(
+        yield make_remark(
             "unknown",
             "architecture",
             survey.architecture_name,
@@ -50,10 +52,12 @@ def _architecture(survey: Survey) -> Iterator[Remark]:
             remedy="add it to matrix/preflight/checkpoints/architectures.py",
         )
     elif known.partly:
-        yield remark("note", "architecture", survey.architecture_name, f"{survey.architecture_name}: {known.partly}")
+        yield make_remark(
+            "note", "architecture", survey.architecture_name, f"{survey.architecture_name}: {known.partly}"
+        )
     layers = survey.geometry.layers
     if known is not None and not layers and not survey.geometry.remarks:
-        yield remark(
+        yield make_remark(
             "error",
             "config",
             "num_hidden_layers",
@@ -66,61 +70,66 @@ def _architecture(survey: Survey) -> Iterator[Remark]:
 def judge_shards(survey: Survey) -> Iterator[Remark]:
     for name, shard in sorted(survey.files.shards.items()):
         if shard.problem:
-            yield remark("error", "shard_header", name, f"{name}: {shard.problem}", remedy=AGAIN)
+            yield make_remark("error", "shard_header", name, f"{name}: {shard.problem}", remedy=AGAIN)
             continue
-        yield from _size(name, shard)
-        yield from _offsets(name, shard)
-    yield from _duplicates(survey.files)
-    yield from _numbers(survey.files)
+        yield from _check_size(name, shard)
+        yield from _check_offsets(name, shard)
+    yield from _find_duplicates(survey.files)
+    yield from _check_numbers(survey.files)
 
 
-def _size(name: str, shard: Shard) -> Iterator[Remark]:
+def _check_size(name: str, shard: Shard) -> Iterator[Remark]:
     expected = 8 + shard.header_bytes + shard.data_bytes
     if shard.size_bytes != expected:
         word = "truncated" if shard.size_bytes < expected else "too long"
         fact = f"{name} is {word}: {shard.size_bytes:,} bytes, its header describes {expected:,}"
-        yield remark("error", "shard_size", name, fact, effect="the loader stops there", remedy=AGAIN)
+        yield make_remark("error", "shard_size", name, fact, effect="the loader stops there", remedy=AGAIN)
     wrong = [t for t, tensor in shard.tensors.items() if tensor.expected_bytes not in (None, tensor.end - tensor.begin)]
     for tensor_name in wrong[:1]:
         tensor = shard.tensors[tensor_name]
         fact = f"{tensor_name} in {name}: {tensor.dtype} {list(tensor.shape)} does not fill its bytes"
-        yield remark(
-            "error", "tensor_size", tensor_name, fact + _more(wrong), effect="the loader stops there", remedy=AGAIN
+        yield make_remark(
+            "error",
+            "tensor_size",
+            tensor_name,
+            fact + _count_more(wrong),
+            effect="the loader stops there",
+            remedy=AGAIN,
         )
 
 
-def _offsets(name: str, shard: Shard) -> Iterator[Remark]:
+def _check_offsets(name: str, shard: Shard) -> Iterator[Remark]:
     """The format wants tensors end to end: no hole, no overlap."""
     at = 0
     for tensor_name, tensor in sorted(shard.tensors.items(), key=lambda pair: (pair[1].begin, pair[1].end)):
         if tensor.begin != at:
             word = "overlaps the tensor before it" if tensor.begin < at else "leaves a hole before it"
             fact = f"{tensor_name} in {name} {word} (byte {tensor.begin:,}, expected {at:,})"
-            yield remark(
+            yield make_remark(
                 "error", "tensor_offsets", tensor_name, fact, effect="safetensors refuses the file", remedy=AGAIN
             )
             return
         at = tensor.end
 
 
-def _duplicates(files: CheckpointFiles) -> Iterator[Remark]:
+def _find_duplicates(files: CheckpointFiles) -> Iterator[Remark]:
     where: defaultdict[str, list[str]] = defaultdict(list)
     for name, shard in files.shards.items():
         for tensor in shard.tensors:
             where[tensor].append(name)
     twice = {tensor: names for tensor, names in where.items() if len(names) > 1}
     for tensor in sorted(twice)[:1]:
-        yield remark(
+        yield make_remark(
             "error",
             "duplicate",
             tensor,
-            f"{len(twice)} tensors are in several shards, first {tensor} in {some(twice[tensor])}",
+            f"{len(twice)} tensors are in several shards, first {tensor} in {list_some(twice[tensor])}",
             effect="which copy is loaded depends on the order of the files",
             remedy="remove the shards of the other conversion",
         )
     doubled = _under_two_prefixes(where)
     if doubled:
-        yield remark(
+        yield make_remark(
             "error",
             "duplicate",
             doubled[0],
@@ -138,15 +147,15 @@ def _under_two_prefixes(names: Iterable[str]) -> list[str]:
     return sorted({name for a, b in combinations(by_prefix.values(), 2) for name in a & b})
 
 
-def _numbers(files: CheckpointFiles) -> Iterator[Remark]:
+def _check_numbers(files: CheckpointFiles) -> Iterator[Remark]:
     numbered = [(int(m[1]), int(m[2])) for name in files.shards if (m := NUMBERED.search(name))]
     totals = sorted({total for _, total in numbered})
     if len(totals) > 1:
-        yield remark(
+        yield make_remark(
             "error",
             "shard_series",
             f"of-{totals[0]}",
-            f"shards of {len(totals)} series lie together: of {some(totals)}",
+            f"shards of {len(totals)} series lie together: of {list_some(totals)}",
             effect="an engine that loads every file mixes two conversions",
             remedy="remove the older series",
         )
@@ -154,11 +163,11 @@ def _numbers(files: CheckpointFiles) -> Iterator[Remark]:
         first = min(number for number, _ in numbered)
         absent = sorted(set(range(min(first, 1), totals[0] + min(first, 1))) - {number for number, _ in numbered})
         if absent:
-            yield remark(
+            yield make_remark(
                 "error",
                 "missing_shard",
                 f"{absent[0]:05}",
-                f"shards {some(absent)} of {totals[0]} are missing",
+                f"shards {list_some(absent)} of {totals[0]} are missing",
                 effect="their tensors keep initial values, or the loader stops",
                 remedy=AGAIN,
             )
@@ -168,15 +177,15 @@ def judge_index(survey: Survey) -> Iterator[Remark]:
     files = survey.files
     if files.index is None:
         if len(files.shards) > 1 and "model.safetensors.index.json" not in files.broken:
-            yield remark("error", "missing_file", "index", f"{len(files.shards)} shards and no index file")
+            yield make_remark("error", "missing_file", "index", f"{len(files.shards)} shards and no index file")
         return
     listed, problem = read_weight_map(files.index)
     if problem:
-        yield remark("error", "index", "weight_map", problem, remedy=AGAIN)
+        yield make_remark("error", "index", "weight_map", problem, remedy=AGAIN)
         return
     yield from _shards_of(files, listed)
     yield from _tensors_of(files, listed)
-    yield from _total(files, listed)
+    yield from _check_total(files, listed)
 
 
 def read_weight_map(index: Mapping[str, Any]) -> tuple[Mapping[str, str], str]:
@@ -203,12 +212,12 @@ def _shards_of(files: CheckpointFiles, listed: Mapping[str, str]) -> Iterator[Re
     counts = Counter(listed.values())
     for name in sorted(set(counts) - set(files.shards)):
         fact = f"{name} is missing: the index puts {counts[name]} tensors there"
-        yield remark(
+        yield make_remark(
             "error", "missing_shard", name, fact, effect="the loader stops, or leaves initial values", remedy=AGAIN
         )
     for name in sorted(set(files.shards) - set(counts)):
         fact = f"{name} is not in the index: no engine will load it"
-        yield remark(
+        yield make_remark(
             "warning",
             "extra_shard",
             name,
@@ -224,11 +233,11 @@ def _tensors_of(files: CheckpointFiles, listed: Mapping[str, str]) -> Iterator[R
     nowhere = [t for t in wrong if t not in files.tensors]
     if nowhere:
         fact = f"{len(nowhere)} tensors of the index are in no shard, first {nowhere[0]}"
-        yield remark("error", "index", nowhere[0], fact, effect="a loader that asks for them stops", remedy=AGAIN)
+        yield make_remark("error", "index", nowhere[0], fact, effect="a loader that asks for them stops", remedy=AGAIN)
     elsewhere = [t for t in wrong if t in files.tensors]
     if elsewhere:
         fact = f"{len(elsewhere)} tensors are not where the index says, first {elsewhere[0]}"
-        yield remark(
+        yield make_remark(
             "error",
             "index",
             elsewhere[0],
@@ -240,7 +249,7 @@ def _tensors_of(files: CheckpointFiles, listed: Mapping[str, str]) -> Iterator[R
     unlisted = [t for name in sorted(indexed) for t in readable[name].tensors if t not in listed]
     if unlisted:
         fact = f"{len(unlisted)} tensors of the shards are not in the index, first {unlisted[0]}"
-        yield remark(
+        yield make_remark(
             "error",
             "index",
             unlisted[0],
@@ -250,19 +259,19 @@ def _tensors_of(files: CheckpointFiles, listed: Mapping[str, str]) -> Iterator[R
         )
 
 
-def _total(files: CheckpointFiles, listed: Mapping[str, str]) -> Iterator[Remark]:
+def _check_total(files: CheckpointFiles, listed: Mapping[str, str]) -> Iterator[Remark]:
     about = (files.index or {}).get("metadata")
     total = about.get("total_size") if isinstance(about, Mapping) else None
     if total is None:
         return
     found = sum(shard.data_bytes for shard in files.shards.values())
     if isinstance(total, bool) or not isinstance(total, int | float):
-        yield remark(
+        yield make_remark(
             "warning", "total_size", "metadata.total_size", f"the index states {str(total)[:40]!r} as total_size"
         )
     elif total != found and set(listed.values()) == set(files.shards):
         fact = f"the index states {total:,} bytes of weights, the headers {found:,}"
-        yield remark(
+        yield make_remark(
             "warning",
             "total_size",
             "metadata.total_size",
@@ -272,5 +281,5 @@ def _total(files: CheckpointFiles, listed: Mapping[str, str]) -> Iterator[Remark
         )
 
 
-def _more(names: list[str]) -> str:
+def _count_more(names: list[str]) -> str:
     return f" (and {len(names) - 1} more)" if len(names) > 1 else ""

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from matrix.errors import nearest
-from matrix.preflight.checkpoints.remark import layers_of, ranges, remark
+from matrix.errors import suggest_nearest
+from matrix.preflight.checkpoints.remark import format_ranges, layers_of, make_remark
 from matrix.preflight.checkpoints.survey import Survey
-from matrix.preflight.pattern import FULL, SHARED, lint
+from matrix.preflight.pattern import FULL, SHARED, lint_pattern
 from matrix.preflight.verdict import Level, Remark
 
 DEFAULT_OFFSET = 2
@@ -46,7 +46,7 @@ def select_layers(config: Mapping[str, Any], layers: int) -> list[Selection]:
 
 
 def _by_pattern(value: Any, layers: int) -> Selection:
-    read = lint(value, layers)
+    read = lint_pattern(value, layers)
     return Selection("index_topk_pattern", read.text[:layers], read.problems)
 
 
@@ -58,7 +58,7 @@ def _by_types(value: Any, layers: int) -> Selection:
     strange = next((each for each in value if not isinstance(each, str) or each not in LETTERS), None)
     if strange is not None:
         problems.append(
-            f"only 'full' and 'shared' are types, found {str(strange)[:40]!r}{nearest(str(strange), LETTERS)}"
+            f"only 'full' and 'shared' are types, found {str(strange)[:40]!r}{suggest_nearest(str(strange), LETTERS)}"
         )
     if len(value) not in (layers, layers + 1):
         problems.append(f"{len(value)} entries for {layers} layers (or {layers + 1} with the MTP layer)")
@@ -94,7 +94,7 @@ def judge_sharing(survey: Survey) -> Iterator[Remark]:
     stated = select_layers(survey.config, layers)
     for one in stated:
         for problem in one.problems:
-            yield remark(
+            yield make_remark(
                 "error",
                 "pattern",
                 one.key,
@@ -103,11 +103,11 @@ def judge_sharing(survey: Survey) -> Iterator[Remark]:
                 remedy=f"one entry for each of the {layers} layers, the first one full",
             )
     sound = [one for one in stated if not one.problems]
-    yield from _disagreements(sound)
+    yield from _find_disagreements(sound)
     if survey.uses_indexers and survey.by_layer:
         yield from _against_weights(survey, layers, sound)
     elif survey.indexer_parts:
-        yield remark(
+        yield make_remark(
             "warning",
             "indexer",
             survey.architecture_name,
@@ -117,11 +117,11 @@ def judge_sharing(survey: Survey) -> Iterator[Remark]:
         )
 
 
-def _disagreements(sound: list[Selection]) -> Iterator[Remark]:
+def _find_disagreements(sound: list[Selection]) -> Iterator[Remark]:
     for one, other in pairwise(sound):
         differ = [i for i, (a, b) in enumerate(zip(one.letters, other.letters, strict=False)) if a != b]
         if differ:
-            yield remark(
+            yield make_remark(
                 "error",
                 "selection",
                 one.key,
@@ -139,7 +139,7 @@ def _against_weights(survey: Survey, layers: int, sound: list[Selection]) -> Ite
     full = [i for i in asked if i < len(letters) and letters[i] == FULL]
     if not held:
         if asked:
-            yield remark(
+            yield make_remark(
                 "error",
                 "indexer",
                 "indexer",
@@ -150,10 +150,10 @@ def _against_weights(survey: Survey, layers: int, sound: list[Selection]) -> Ite
         return
     lacking = [i for i in full if i not in held]
     if lacking:
-        yield _lacking("error" if survey.known_whole or sound else "warning", lacking, sound)
+        yield _report_lacking("error" if survey.known_whole or sound else "warning", lacking, sound)
     drafts = [i for i in survey.drafts if i not in held]
     if drafts:
-        yield remark(
+        yield make_remark(
             "error",
             "indexer",
             f"layers.{drafts[0]}",
@@ -162,10 +162,10 @@ def _against_weights(survey: Survey, layers: int, sound: list[Selection]) -> Ite
             "are refused beyond index_topk",
             remedy="copy the layer's indexer tensors from the source",
         )
-    yield from _incomplete(survey, [i for i in (*full, *survey.drafts) if i in held])
+    yield from _find_incomplete(survey, [i for i in (*full, *survey.drafts) if i in held])
     idle = [i for i in asked if i in held and i < len(letters) and letters[i] == SHARED]
     if idle:
-        yield remark(
+        yield make_remark(
             "note",
             "indexer_unused",
             sound[0].key,
@@ -176,15 +176,15 @@ def _against_weights(survey: Survey, layers: int, sound: list[Selection]) -> Ite
         )
 
 
-def _lacking(level: Level, lacking: list[int], sound: list[Selection]) -> Remark:
+def _report_lacking(level: Level, lacking: list[int], sound: list[Selection]) -> Remark:
     where = layers_of(lacking)
     if sound:
         fact = f"{sound[0].key} makes {where} full, and no tensors of an indexer are there"
-        remedy = f"mark {ranges(lacking)} as shared, as the weights are, or take the weights that fit the config"
+        remedy = f"mark {format_ranges(lacking)} as shared, as the weights are, or take the weights that fit the config"
     else:
         fact = f"{where} hold no indexer weights, and no {SPELLINGS} says that they share a selection"
         remedy = "take the config of the release that the weights are of (GLM-5.2: index_topk_freq 4, offset 3)"
-    return remark(
+    return make_remark(
         level,
         "indexer",
         f"layers.{lacking[0]}",
@@ -195,13 +195,13 @@ def _lacking(level: Level, lacking: list[int], sound: list[Selection]) -> Remark
     )
 
 
-def _incomplete(survey: Survey, layers: list[int]) -> Iterator[Remark]:
+def _find_incomplete(survey: Survey, layers: list[int]) -> Iterator[Remark]:
     held = survey.indexer_parts
     every: set[str] = set().union(*(held[i] for i in layers)) if layers else set()
     usual = {part for part in every if 2 * sum(part in held[i] for i in layers) > len(layers)}
     lacking = {i: usual - held[i] for i in layers if usual - held[i]}
     for layer, parts in sorted(lacking.items())[:1]:
-        yield remark(
+        yield make_remark(
             "error",
             "indexer",
             f"layers.{layer}",

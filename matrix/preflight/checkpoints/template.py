@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from matrix.checkout import CHECKOUT
-from matrix.preflight.checkpoints.remark import remark
+from matrix.preflight.checkpoints.remark import make_remark
 from matrix.preflight.checkpoints.survey import Survey
 from matrix.preflight.checkpoints.tokens import find_template
 from matrix.preflight.verdict import Remark
@@ -32,10 +32,12 @@ def judge_template(survey: Survey) -> Iterator[Remark]:
     text, other = find_template(survey)
     if text is None:
         if "chat_template.jinja" not in survey.files.broken:
-            yield remark("error", "chat_template", "chat_template", "no chat template: chat and tool calls cannot work")
+            yield make_remark(
+                "error", "chat_template", "chat_template", "no chat template: chat and tool calls cannot work"
+            )
         return
     if isinstance(other, str) and isinstance(text, str) and other.strip() != text.strip():
-        yield remark(
+        yield make_remark(
             "warning",
             "chat_template",
             "chat_template",
@@ -45,13 +47,15 @@ def judge_template(survey: Survey) -> Iterator[Remark]:
         )
     if not isinstance(text, str) or len(text) > MOST_LETTERS:
         what = f"{len(text):,} letters" if isinstance(text, str) else type(text).__name__
-        yield remark("error", "chat_template", "chat_template", f"the chat template is no usable text ({what})")
+        yield make_remark("error", "chat_template", "chat_template", f"the chat template is no usable text ({what})")
         return
     prompts = render_prompts(text)
     if "busy" in prompts:
-        yield remark("unknown", "chat_template", "chat_template", prompts["busy"], effect="thinking was not judged")
+        yield make_remark(
+            "unknown", "chat_template", "chat_template", prompts["busy"], effect="thinking was not judged"
+        )
     elif "error" in prompts:
-        yield remark(
+        yield make_remark(
             "error",
             "chat_template",
             "chat_template",
@@ -61,7 +65,7 @@ def judge_template(survey: Survey) -> Iterator[Remark]:
         )
     elif survey.architecture is None or survey.architecture.thinks:
         switch = survey.architecture.switch if survey.architecture else "enable_thinking"
-        yield from _thinking(prompts, switch)
+        yield from _check_thinking(prompts, switch)
 
 
 @lru_cache(maxsize=64)
@@ -91,16 +95,16 @@ def render_prompts(text: str) -> Mapping[str, str]:
     return found if isinstance(found, dict) else {"error": "no prompt came out"}
 
 
-def _thinking(prompts: Mapping[str, str], switch: str) -> Iterator[Remark]:
+def _check_thinking(prompts: Mapping[str, str], switch: str) -> Iterator[Remark]:
     if prompts[f"{switch} true"] != prompts[f"{switch} false"]:
-        yield from _inverted(prompts, switch)
+        yield from _check_inverted(prompts, switch)
         return
     plain = prompts["plain"]
     by_another = next((s for s in SWITCHES if prompts[f"{s} true"] != prompts[f"{s} false"]), None)
     if by_another is None and prompts["reasoning_effort high"] != prompts["reasoning_effort none"]:
         by_another = "reasoning_effort"
     if by_another:
-        yield remark(
+        yield make_remark(
             "warning",
             "thinking",
             "chat_template",
@@ -108,8 +112,8 @@ def _thinking(prompts: Mapping[str, str], switch: str) -> Iterator[Remark]:
             effect=OUT_OF_TOKENS,
             remedy=f"ask with chat_template_kwargs {{{by_another}: ...}}",
         )
-    elif _opens(plain):
-        yield remark(
+    elif _opens_thinking(plain):
+        yield make_remark(
             "warning",
             "thinking",
             "chat_template",
@@ -119,7 +123,7 @@ def _thinking(prompts: Mapping[str, str], switch: str) -> Iterator[Remark]:
         )
     elif plain != prompts["no generation prompt"] or CLOSE in plain[-40:]:
         closed = CLOSE in plain[-40:]
-        yield remark(
+        yield make_remark(
             "warning",
             "thinking",
             "chat_template",
@@ -131,7 +135,7 @@ def _thinking(prompts: Mapping[str, str], switch: str) -> Iterator[Remark]:
             remedy="the template of the source",
         )
     elif "<|assistant|>" in plain[-40:]:
-        yield remark(
+        yield make_remark(
             "warning",
             "thinking",
             "chat_template",
@@ -141,16 +145,16 @@ def _thinking(prompts: Mapping[str, str], switch: str) -> Iterator[Remark]:
         )
 
 
-def _opens(prompt: str) -> bool:
+def _opens_thinking(prompt: str) -> bool:
     return prompt.rfind(OPEN) > prompt.rfind(CLOSE)
 
 
-def _inverted(prompts: Mapping[str, str], switch: str) -> Iterator[Remark]:
+def _check_inverted(prompts: Mapping[str, str], switch: str) -> Iterator[Remark]:
     on, off = prompts[f"{switch} true"], prompts[f"{switch} false"]
-    if _opens(off):
+    if _opens_thinking(off):
         fact = "opens a thinking block where the switch says false"
-        fact += ", and none where it says true" if not _opens(on) else ", and only writes it differently"
-        yield remark(
+        fact += ", and none where it says true" if not _opens_thinking(on) else ", and only writes it differently"
+        yield make_remark(
             "warning",
             "thinking",
             "chat_template",

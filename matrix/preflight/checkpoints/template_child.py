@@ -30,7 +30,7 @@ VARIANTS: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def render(text: str) -> dict[str, str]:
+def render_prompts(text: str) -> dict[str, str]:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     environment = ImmutableSandboxedEnvironment(
@@ -47,7 +47,7 @@ def render(text: str) -> dict[str, str]:
     }
     template = environment.from_string(text.replace("{% generation %}", "").replace("{% endgeneration %}", ""))
     shared = {"tools": None, "bos_token": "", "eos_token": "", "pad_token": "", "unk_token": ""}
-    messages = next((m for m in (USER, TALK, PARTS) if _renders(template, m, shared)), USER)
+    messages = next((m for m in (USER, TALK, PARTS) if _can_render(template, m, shared)), USER)
     made = {
         name: template.render(messages=messages, add_generation_prompt=True, **shared, **given)
         for name, given in VARIANTS.items()
@@ -56,7 +56,7 @@ def render(text: str) -> dict[str, str]:
     return {name: prompt[-MOST_LETTERS:] for name, prompt in made.items()}
 
 
-def _renders(template: Any, messages: object, shared: dict[str, Any]) -> bool:
+def _can_render(template: Any, messages: object, shared: dict[str, Any]) -> bool:
     try:
         template.render(messages=messages, add_generation_prompt=True, **shared)
     except Exception:  # whatever a stranger's template raises is said by the attempt that counts
@@ -69,7 +69,7 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY_BYTES, MOST_MEMORY_BYTES))
     text = json.load(sys.stdin)["template"]
     try:
-        answer: dict[str, str] = render(text)
+        answer: dict[str, str] = render_prompts(text)
     except Exception as error:  # a template may raise anything
         line = getattr(error, "lineno", None)
         answer = {"error": f"{f'line {line}: ' if line else ''}{type(error).__name__}: {str(error)[:200]}"}

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from matrix.preflight.checkpoints.remark import remark, some
+from matrix.preflight.checkpoints.remark import list_some, make_remark
 from matrix.preflight.checkpoints.survey import Survey
 from matrix.preflight.verdict import Remark
 
@@ -29,21 +29,21 @@ UNENDING = "answers run on until the token limit"
 def judge_tokenizer(survey: Survey) -> Iterator[Remark]:
     files = survey.files
     if not files.has_tokenizer and "tokenizer.json" not in files.broken:
-        yield remark("error", "missing_file", "tokenizer.json", "tokenizer.json is missing")
+        yield make_remark("error", "missing_file", "tokenizer.json", "tokenizer.json is missing")
     name = (files.tokenizer_config or {}).get("tokenizer_class")
     if name == "TokenizersBackend":
         message = "tokenizer_class TokenizersBackend needs transformers 5; transformers 4 cannot load it"
-        yield remark("note", "tokenizer_class", name, message)
+        yield make_remark("note", "tokenizer_class", name, message)
     elif not name or not isinstance(name, str):
-        yield remark("warning", "tokenizer_class", "tokenizer_config.json", "no tokenizer class is named")
-    yield from _vocabulary(survey)
-    yield from _markers(survey)
+        yield make_remark("warning", "tokenizer_class", "tokenizer_config.json", "no tokenizer class is named")
+    yield from _check_vocabulary(survey)
+    yield from _check_markers(survey)
 
 
-def _vocabulary(survey: Survey) -> Iterator[Remark]:
+def _check_vocabulary(survey: Survey) -> Iterator[Remark]:
     tokenizer, room = survey.files.tokenizer, survey.geometry.vocabulary
     if tokenizer and room and tokenizer.size > room:
-        yield remark(
+        yield make_remark(
             "error",
             "vocabulary",
             "tokenizer.json",
@@ -53,17 +53,17 @@ def _vocabulary(survey: Survey) -> Iterator[Remark]:
         )
 
 
-def _markers(survey: Survey) -> Iterator[Remark]:
+def _check_markers(survey: Survey) -> Iterator[Remark]:
     """Every marker that the template writes must be one token."""
     tokenizer, template = survey.files.tokenizer, find_template(survey)[0]
     if tokenizer and isinstance(template, str):
         absent = sorted(set(MARKER.findall(template[:MOST_CARD_LETTERS])) - set(tokenizer.added))
         if absent:
-            yield remark(
+            yield make_remark(
                 "error",
                 "marker",
                 absent[0],
-                f"the chat template writes {some(absent)}, which are no tokens of tokenizer.json",
+                f"the chat template writes {list_some(absent)}, which are no tokens of tokenizer.json",
                 effect="they reach the model as ordinary letters, and it does not know whose turn it is",
                 remedy="the template and the tokenizer of one release",
             )
@@ -87,7 +87,7 @@ def judge_generation(survey: Survey) -> Iterator[Remark]:
     stated = survey.files.generation_config
     if stated is None:
         if survey.files.whole and GENERATION not in survey.files.broken and survey.architecture is not None:
-            yield remark(
+            yield make_remark(
                 "note",
                 "generation",
                 GENERATION,
@@ -96,12 +96,12 @@ def judge_generation(survey: Survey) -> Iterator[Remark]:
                 remedy="copy the source's",
             )
     else:
-        yield from _sampling(survey, stated)
-        yield from _lengths(stated)
-    yield from _ends(survey, stated or {})
+        yield from _check_sampling(survey, stated)
+        yield from _check_lengths(stated)
+    yield from _check_ends(survey, stated or {})
 
 
-def _sampling(survey: Survey, stated: Mapping[str, Any]) -> Iterator[Remark]:
+def _check_sampling(survey: Survey, stated: Mapping[str, Any]) -> Iterator[Remark]:
     bounds = {"temperature": (0.0, 2.0), "top_p": (0.0, 1.0), "min_p": (0.0, 1.0), "repetition_penalty": (0.0, 2.0)}
     unusable = set()
     for key, (low, high) in bounds.items():
@@ -109,9 +109,9 @@ def _sampling(survey: Survey, stated: Mapping[str, Any]) -> Iterator[Remark]:
         if value is None:
             continue
         lowest_is_bad = key in ("top_p", "repetition_penalty") and value == 0
-        if not _number(value) or not low <= value <= high or lowest_is_bad:
+        if not _is_number(value) or not low <= value <= high or lowest_is_bad:
             unusable.add(key)
-            yield remark(
+            yield make_remark(
                 "error",
                 "generation",
                 key,
@@ -120,7 +120,7 @@ def _sampling(survey: Survey, stated: Mapping[str, Any]) -> Iterator[Remark]:
                 remedy=f"the card's {key}",
             )
     if (stated.get("repetition_penalty") or 1) != 1 and "repetition_penalty" not in unusable:
-        yield remark(
+        yield make_remark(
             "warning",
             "generation",
             "repetition_penalty",
@@ -129,15 +129,15 @@ def _sampling(survey: Survey, stated: Mapping[str, Any]) -> Iterator[Remark]:
             remedy="1.0, and leave it to requests",
         )
     yield from _greedy(stated)
-    recommended = _recommended(survey.files.card or "")
+    recommended = _read_recommended(survey.files.card or "")
     samples = stated.get("do_sample") is not False
     for key in ("temperature", "top_p"):
         wanted, value = recommended.get(key, ()), stated.get(key)
         if key in unusable:
             continue
         if value is None and (samples or wanted) and any(w != 1.0 for w in wanted or (0.0,)):
-            said = f", the card recommends {some(f'{w:g}' for w in wanted)}" if wanted else ""
-            yield remark(
+            said = f", the card recommends {list_some(f'{w:g}' for w in wanted)}" if wanted else ""
+            yield make_remark(
                 "warning",
                 "generation",
                 key,
@@ -146,19 +146,19 @@ def _sampling(survey: Survey, stated: Mapping[str, Any]) -> Iterator[Remark]:
                 remedy=f"{key}: {wanted[0]:g}" if wanted else f"copy {key} from the card",
             )
         elif value is not None and wanted and value not in wanted:
-            yield remark(
+            yield make_remark(
                 "warning",
                 "generation",
                 key,
-                f"{GENERATION} says {key} {value:g}, the card recommends {some(f'{w:g}' for w in wanted)}",
+                f"{GENERATION} says {key} {value:g}, the card recommends {list_some(f'{w:g}' for w in wanted)}",
                 effect="requests that name none get other answers than the published scores",
                 remedy=f"{key}: {wanted[0]:g}",
             )
 
 
 def _greedy(stated: Mapping[str, Any]) -> Iterator[Remark]:
-    if _number(stated.get("temperature")) and stated["temperature"] == 0:
-        yield remark(
+    if _is_number(stated.get("temperature")) and stated["temperature"] == 0:
+        yield make_remark(
             "warning",
             "generation",
             "temperature",
@@ -168,22 +168,22 @@ def _greedy(stated: Mapping[str, Any]) -> Iterator[Remark]:
         )
 
 
-def _number(value: object) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _recommended(card: str) -> dict[str, tuple[float, ...]]:
+def _read_recommended(card: str) -> dict[str, tuple[float, ...]]:
     found: dict[str, list[float]] = {}
     for name, number in CARD.findall(card[:MOST_CARD_LETTERS]):
         found.setdefault("temperature" if name.lower() == "temperature" else "top_p", []).append(float(number))
     return {key: tuple(dict.fromkeys(values)) for key, values in found.items()}
 
 
-def _lengths(stated: Mapping[str, Any]) -> Iterator[Remark]:
+def _check_lengths(stated: Mapping[str, Any]) -> Iterator[Remark]:
     for key in ("max_new_tokens", "max_length"):
         value = stated.get(key)
-        if value is not None and (not _number(value) or value < SHORT_TOKENS):
-            yield remark(
+        if value is not None and (not _is_number(value) or value < SHORT_TOKENS):
+            yield make_remark(
                 "warning",
                 "generation",
                 key,
@@ -193,22 +193,22 @@ def _lengths(stated: Mapping[str, Any]) -> Iterator[Remark]:
             )
 
 
-def _ids(value: object) -> list[int] | None:
+def _read_ids(value: object) -> list[int] | None:
     """One id or several; None for anything else."""
     listed: list[object] = value if isinstance(value, list) else [value]
     ids = [each for each in listed if isinstance(each, int) and not isinstance(each, bool)]
     return ids if len(ids) == len(listed) else None
 
 
-def _ends(survey: Survey, generation: Mapping[str, Any]) -> Iterator[Remark]:
+def _check_ends(survey: Survey, generation: Mapping[str, Any]) -> Iterator[Remark]:
     known: dict[str, list[int]] = {}
     for where, stated in (("config.json", survey.config), (GENERATION, generation)):
         value = stated.get("eos_token_id")
         if value is None:
             continue
-        ids = _ids(value)
+        ids = _read_ids(value)
         if ids is None:
-            yield remark(
+            yield make_remark(
                 "error", "eos", where, f"{where}: eos_token_id: expected ids, got {str(value)[:40]}", effect=UNENDING
             )
             continue
@@ -216,16 +216,16 @@ def _ends(survey: Survey, generation: Mapping[str, Any]) -> Iterator[Remark]:
         room = survey.geometry.vocabulary
         beyond = [each for each in ids if each < 0 or (room is not None and each >= room)]
         if beyond:
-            yield remark(
+            yield make_remark(
                 "error",
                 "eos",
                 where,
-                f"{where}: eos_token_id {some(beyond)} lies outside the vocabulary of {room}",
+                f"{where}: eos_token_id {list_some(beyond)} lies outside the vocabulary of {room}",
                 effect=UNENDING,
                 remedy="the ids of this tokenizer",
             )
     if not known and survey.files.whole and survey.geometry.whole:
-        yield remark(
+        yield make_remark(
             "error",
             "eos",
             "eos_token_id",
@@ -240,7 +240,7 @@ def _ends(survey: Survey, generation: Mapping[str, Any]) -> Iterator[Remark]:
 def _ends_apart(known: Mapping[str, Sequence[int]]) -> Iterator[Remark]:
     if len({frozenset(ids) for ids in known.values()}) > 1:
         said = " and ".join(f"{where} {sorted(ids)}" for where, ids in known.items())
-        yield remark(
+        yield make_remark(
             "warning",
             "eos",
             "eos_token_id",
@@ -258,7 +258,7 @@ def _ends_against_tokens(survey: Survey, known: Mapping[str, Sequence[int]]) -> 
     own = (survey.files.tokenizer_config or {}).get("eos_token")
     own = own.get("content") if isinstance(own, Mapping) else own
     if isinstance(own, str) and own in tokenizer.added and tokenizer.added[own] not in stops:
-        yield remark(
+        yield make_remark(
             "error",
             "eos",
             own,
@@ -268,11 +268,11 @@ def _ends_against_tokens(survey: Survey, known: Mapping[str, Sequence[int]]) -> 
         )
     plain = sorted(i for i in stops if i not in names and 0 <= i < tokenizer.size)
     if plain and names:
-        yield remark(
+        yield make_remark(
             "error",
             "eos",
             str(plain[0]),
-            f"eos_token_id {some(plain)} are ordinary words of the tokenizer, no special tokens",
+            f"eos_token_id {list_some(plain)} are ordinary words of the tokenizer, no special tokens",
             effect="answers end in the middle of a sentence, and not at their end",
             remedy="the ids of this tokenizer",
         )
@@ -280,11 +280,11 @@ def _ends_against_tokens(survey: Survey, known: Mapping[str, Sequence[int]]) -> 
     ends = [end for end in ENDS if end in tokenizer.added and isinstance(template, str) and end in template]
     absent = [end for end in ends if tokenizer.added[end] not in stops]
     if absent:
-        yield remark(
+        yield make_remark(
             "warning",
             "eos",
             absent[0],
-            f"{some(absent)} ends a turn of the chat template and is no eos_token_id",
+            f"{list_some(absent)} ends a turn of the chat template and is no eos_token_id",
             effect="the model writes the user's next turn or the tool's answer itself",
-            remedy=f"add {some(tokenizer.added[end] for end in absent)} to eos_token_id",
+            remedy=f"add {list_some(tokenizer.added[end] for end in absent)} to eos_token_id",
         )

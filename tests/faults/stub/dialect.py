@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fixtures.launch.attached.engine import STUB
-from matrix.errors import nearest
+from matrix.errors import suggest_nearest
 
 Json = Any
 
@@ -125,5 +125,5 @@ DIALECTS: Mapping[str, Dialect] = {
 def named(name: str) -> Dialect:
     """Raises: ValueError, with the nearest name."""
     if name not in DIALECTS:
-        raise ValueError(f"no dialect {name!r}{nearest(name, DIALECTS)}")
+        raise ValueError(f"no dialect {name!r}{suggest_nearest(name, DIALECTS)}")
     return DIALECTS[name]

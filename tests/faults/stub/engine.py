@@ -26,7 +26,7 @@ from typing import Any, Final, Self
 
 from fixtures.banks.bank import Bank
 from fixtures.banks.item import Item
-from matrix.errors import nearest
+from matrix.errors import suggest_nearest
 from tests.faults.stub import dialect as dialects
 from tests.faults.stub.answers import item_from_json, right, tokens
 from tests.faults.stub.claims import HONEST, Claims
@@ -71,7 +71,7 @@ class StubEngine:
         claims: Claims = HONEST,
     ) -> None:
         if defect is not None and defect not in DEFECTS:
-            raise ValueError(f"no defect {defect!r}{nearest(defect, DEFECTS)}")
+            raise ValueError(f"no defect {defect!r}{suggest_nearest(defect, DEFECTS)}")
         self.defect = DEFECTS[defect] if defect else HEALTHY
         self.dialect, self.api_key, self.pace, self.in_process = dialects.named(dialect), api_key, pace, in_process
         self.index_topk, self.claims = index_topk, claims

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fixtures.banks.canary_bank import UNSURE
 from lab.references import choose_undecided_prompt as unsure
 from lab.references.choose_undecided_prompt import Worth, list_roundings
-from matrix.yaml.load import load
+from matrix.yaml.load import load_matrix
 from suites.measure.references import PRUNED, SOURCE
 
 NATS = st.floats(min_value=1e-9, max_value=10.0)
@@ -42,7 +42,7 @@ def test_the_nearest_two_patterns_decide_in_either_direction(chances: list[float
 
 
 def test_every_format_of_the_family_is_rounded_and_pruned_members_are_held_against_themselves() -> None:
-    checkpoints = load().checkpoints
+    checkpoints = load_matrix().checkpoints
     assert {r.weights for r in list_roundings(SOURCE)} == {SOURCE, *unsure.QUANTISED.values()} <= set(checkpoints)
     assert {checkpoints[name].made_by for name in unsure.QUANTISED.values()} == set(unsure.QUANTISED)
     for pruned in (f"canary_{name}" for name in PRUNED):

@@ -12,7 +12,7 @@ from lab.snapshot.__main__ import main
 from lab.snapshot.extract import extract_snapshot, own_llamacpp
 from lab.snapshot.wheel import Wheel, read_wheel
 from matrix.errors import HostError
-from matrix.preflight.snapshot import Flag, Snapshot, dumps, loads, snapshot_for
+from matrix.preflight.snapshot import Flag, Snapshot, format_snapshot, parse_snapshot, snapshot_for
 from tests.lab.snapshot.toys import SGLANG, VLLM
 from tests.lab.snapshot.wheels import sglang_0_5_10_wheel
 
@@ -96,8 +96,8 @@ def test_vllm_flags_come_out_of_its_config_classes() -> None:
 
 
 def test_a_snapshot_survives_its_file() -> None:
-    assert loads(dumps(TOY_VLLM)) == TOY_VLLM
-    assert loads(dumps(TOY_SGLANG)) == TOY_SGLANG
+    assert parse_snapshot(format_snapshot(TOY_VLLM)) == TOY_VLLM
+    assert parse_snapshot(format_snapshot(TOY_SGLANG)) == TOY_SGLANG
 
 
 def test_a_layout_that_is_not_known_is_unread_and_says_what_was_looked_for() -> None:
@@ -116,7 +116,7 @@ def test_the_command_writes_a_file_from_a_wheel_on_disk(tmp_path: Path, capsys: 
         archive.writestr("vllm/big.so", b"\0" * 10)
     assert main(["vllm==9", "--wheel", str(wheel), "--out", str(out)]) == 0
     assert "flags" in capsys.readouterr().out
-    assert loads(out.read_text()).flags == TOY_VLLM.flags
+    assert parse_snapshot(out.read_text()).flags == TOY_VLLM.flags
     assert "vllm/big.so" not in read_wheel(wheel).members, "only text is read"
 
 
@@ -137,5 +137,5 @@ def test_the_committed_snapshot_of_sglang_0_5_10_is_what_its_wheel_gives_today()
     started = time.process_time()
     found = extract_snapshot("sglang", "0.5.10.post1", read_wheel(wheel))
     committed = snapshot_for("sglang_0_5_10_post1")
-    assert committed is not None and dumps(found) == dumps(committed)
+    assert committed is not None and format_snapshot(found) == format_snapshot(committed)
     assert time.process_time() - started < UNDER_A_MINUTE_S

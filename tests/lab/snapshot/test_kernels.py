@@ -14,7 +14,7 @@ from lab.snapshot.__main__ import main
 from lab.snapshot.fatbin import CompiledCode, NotReadable, list_codes
 from lab.snapshot.kernels import kernels_of
 from matrix.errors import HostError
-from matrix.preflight.kernels import KERNELS, Library, dumps, loads
+from matrix.preflight.kernels import KERNELS, Library, format_wheel, parse_wheel
 from tests.lab.snapshot.wheels import cached_wheel
 
 PTX, SASS = 1, 2
@@ -109,7 +109,7 @@ def test_a_wheel_lists_its_libraries_with_cuda_code(tmp_path: Path) -> None:
     members = {"b.so": elf((".nv_fatbin", TWO)), "plain.abi3.so": elf((".text", b"x")), "x.py": b"print()"}
     found = kernels_of(wheel(tmp_path, **members))
     assert found.libraries == {"toy/b.so": Library(sass=("sm_90a", "sm_100f"), ptx=("sm_80",))}
-    assert loads(dumps(found)) == found
+    assert parse_wheel(format_wheel(found)) == found
 
 
 def test_the_command_writes_the_same_bytes_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -133,4 +133,4 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_a_committed_file_is_what_its_wheel_says() -> None:
     """The smallest of the pinned ones (10 MB). The others: `python -m matrix snapshot --kernels vllm==0.26.0`."""
     found = kernels_of(cached_wheel("sgl-flash-mla==1.0.0"))
-    assert dumps(found) == (KERNELS / "sgl_flash_mla_1_0_0.json").read_text(encoding="utf-8")
+    assert format_wheel(found) == (KERNELS / "sgl_flash_mla_1_0_0.json").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from lab.snapshot.locate import NotFound, Parts, find_definition
 from lab.snapshot.source import Package
 from lab.snapshot.wheel import Wheel
 from matrix.preflight.snapshot import Snapshot
-from matrix.preflight.verdict import preflight
+from matrix.preflight.verdict import preflight_launch
 from tests.lab.snapshot.toys import SGLANG, VLLM
 
 PARSER = b"class FrontendArgs:\n    pass\n\ndef make_arg_parser(parser):\n    return parser\n"
@@ -71,7 +71,7 @@ def test_a_release_whose_parser_is_nowhere_keeps_its_other_facts_and_refuses_no_
     words = (b"def make_arg_parser", b"class ServerArgs")
     hidden = snapshot(engine, {p: t for p, t in files.items() if not any(word in t for word in words)})
     assert hidden.architectures and "flags" in hidden.unread
-    report = preflight(["--no-such-flag"], {}, hidden)
+    report = preflight_launch(["--no-such-flag"], {}, hidden)
     assert (report.verdict, report.kinds()) == ("unknown", ("no_flags",))
     assert "no module under" in report.remarks[0].message
 
@@ -79,4 +79,4 @@ def test_a_release_whose_parser_is_nowhere_keeps_its_other_facts_and_refuses_no_
 def test_a_variable_is_no_dead_one_where_variables_were_not_read() -> None:
     quiet = snapshot("vllm", {p: t for p, t in VLLM.items() if b"environ" not in t})
     assert "env" in quiet.unread
-    assert "env_unread" in preflight([], {"VLLM_X": "1"}, quiet).kinds("unknown")
+    assert "env_unread" in preflight_launch([], {"VLLM_X": "1"}, quiet).kinds("unknown")

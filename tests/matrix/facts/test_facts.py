@@ -14,7 +14,7 @@ from matrix.facts.evaluate import evaluate, judge, releases_of
 from matrix.facts.model import Fact, load_facts, probe_key
 from matrix.facts.predicates import Held, ask
 from matrix.preflight.kernels import KernelWheel, Library
-from matrix.preflight.kernels import dumps as kernel_text
+from matrix.preflight.kernels import format_wheel as kernel_text
 from matrix.preflight.snapshot import Flag, Snapshot, save
 
 FACTS = load_facts()

@@ -11,11 +11,11 @@ import pytest
 from matrix.facts.lint import CHECKS, disagreements, lint_facts
 from matrix.facts.model import load_facts
 from matrix.model import Release
-from matrix.yaml.load import load
+from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
 
 FACTS = load_facts()
-MATRIX = load()
+MATRIX = load_matrix()
 SPARSE = "sglang_sm120_sparse_mla"
 
 

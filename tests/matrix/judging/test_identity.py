@@ -8,27 +8,27 @@ from functools import cache
 import pytest
 
 from matrix.errors import OtherServer
-from matrix.judging.identity import Told, differences, require_model, same_version
-from matrix.planning.expand import expand
-from matrix.planning.plan import Plan, plan
-from matrix.yaml.load import load
+from matrix.judging.identity import ServerIdentity, find_differences, is_same_version, require_model
+from matrix.planning.expand import expand_matrix
+from matrix.planning.plan import Plan, make_plan
+from matrix.yaml.load import load_matrix
 
 
 @cache
 def vllm() -> Plan:
     """A plan of a release that tells its engine, its model and its version."""
-    cell = next(c for c in expand(load()).runnable if c.engine.id == "vllm" and c.checkpoint.repository)
-    return plan(load(), cell)
+    cell = next(c for c in expand_matrix(load_matrix()).runnable if c.engine.id == "vllm" and c.checkpoint.repository)
+    return make_plan(load_matrix(), cell)
 
 
-def told(**changes: object) -> Told:
+def told(**changes: object) -> ServerIdentity:
     cell = vllm().cell
-    own = Told(owner=cell.engine.owned_by or "", names=(cell.checkpoint.id,), version=cell.release.version)
+    own = ServerIdentity(owner=cell.engine.owned_by or "", names=(cell.checkpoint.id,), version=cell.release.version)
     return replace(own, **changes)  # type: ignore[arg-type]
 
 
 def differing(**changes: object) -> set[str]:
-    return set(differences(vllm(), told(**changes), load().checkpoints.values()))
+    return set(find_differences(vllm(), told(**changes), load_matrix().checkpoints.values()))
 
 
 def test_who_says_what_the_cell_says_differs_in_nothing() -> None:
@@ -49,7 +49,7 @@ def test_a_server_that_was_given_no_name_is_called_as_its_weights_lie(form: str)
 
 def test_a_path_to_another_checkpoint_outweighs_a_name_that_fits() -> None:
     mine = vllm().cell.checkpoint
-    other = next(c for c in load().checkpoints.values() if c.repository and c.repository != mine.repository)
+    other = next(c for c in load_matrix().checkpoints.values() if c.repository and c.repository != mine.repository)
     assert differing(paths=(f"/models/{other.repository}",)) == {"model"}
     assert differing(names=(f"/models/{other.repository}",)) == {"model"}
 
@@ -68,8 +68,8 @@ def test_each_part_that_differs_is_told(changes: dict[str, object], part: str) -
 
 def test_a_release_candidate_is_another_version() -> None:
     release = vllm().cell.release
-    assert same_version(release.version, release) and not same_version(f"{release.version}rc1", release)
-    assert not same_version("not a version", release)
+    assert is_same_version(release.version, release) and not is_same_version(f"{release.version}rc1", release)
+    assert not is_same_version("not a version", release)
 
 
 def test_replies_are_in_the_name_that_was_asked() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from matrix.judging.kl import NOTHING, REST, UNNAMED, listed, merged, position_kl, top_k_kl
+from matrix.judging.kl import NOTHING, REST, UNNAMED, merge_candidates, position_kl, read_distributions, top_k_kl
 from matrix.judging.logprobs import Logprobs
 
 Position = dict[str, float]
@@ -127,8 +127,10 @@ def content(*tops: tuple[str, float]) -> dict[str, Any]:
 
 def test_control_tokens_have_one_name_however_they_are_spelled() -> None:
     """llama.cpp spells each of them as empty text, so that several candidates of one position are called alike."""
-    spelled = listed([content(("<|user|>", math.log(0.7)), ("<|system|>", math.log(0.1)), ("a", math.log(0.1)))])
-    empty = listed([content(("", math.log(0.7)), ("", math.log(0.1)), ("a", math.log(0.1)))])
+    spelled = read_distributions(
+        [content(("<|user|>", math.log(0.7)), ("<|system|>", math.log(0.1)), ("a", math.log(0.1)))]
+    )
+    empty = read_distributions([content(("", math.log(0.7)), ("", math.log(0.1)), ("a", math.log(0.1)))])
     assert spelled[0] == pytest.approx(empty[0])
     assert spelled[0][UNNAMED] == pytest.approx(math.log(0.8))
     assert next(iter(spelled[0])) == UNNAMED
@@ -138,15 +140,15 @@ def test_the_chosen_token_comes_first_and_counts_once() -> None:
     tops = [{"token": "y", "logprob": -0.2}, {"token": "x", "logprob": -1.8}]
     beside = [{"token": "y", "logprob": -0.2}]
     for each in (tops, beside):
-        found = listed([{"token": "x", "logprob": -1.8, "top_logprobs": each}])[0]
+        found = read_distributions([{"token": "x", "logprob": -1.8, "top_logprobs": each}])[0]
         assert list(found) == ["x", "y"]
         assert list(found.values()) == pytest.approx([-1.8, -0.2])
-    assert list(listed([{"token": "x", "logprob": -1.8}])[0]) == ["x"]
+    assert list(read_distributions([{"token": "x", "logprob": -1.8}])[0]) == ["x"]
 
 
 def test_merging_keeps_what_is_no_number() -> None:
-    assert math.isnan(merged([("a", math.nan)], "a")["a"])
-    assert merged([("a", 1e9), ("b", -math.inf)], "a")["b"] == -math.inf
+    assert math.isnan(merge_candidates([("a", math.nan)], "a")["a"])
+    assert merge_candidates([("a", 1e9), ("b", -math.inf)], "a")["b"] == -math.inf
 
 
 def test_a_float32_softmax_is_no_divergence() -> None:

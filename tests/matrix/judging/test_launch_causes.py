@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from matrix.checkout import CHECKOUT
 from matrix.judging.launch_causes import HANG_UNDER_LOAD, UNKNOWN, LaunchCause, find_launch_cause
 from matrix.judging.launch_log import LINE_CHARS
-from matrix.yaml.load import load
+from matrix.yaml.load import load_matrix
 
 LOGS = CHECKOUT / "tests" / "fixtures" / "logs"
-ENGINES = load().engines
+ENGINES = load_matrix().engines
 FRAMES = ['  File "/e/loader.py", line 7, in load', "    raise RuntimeError('CUDA out of memory')", "    ^^^^^"]
 
 

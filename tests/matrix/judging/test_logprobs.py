@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from matrix.judging.logprobs import (
     Logprobs,
-    blind,
-    by_recording,
-    changes_only_beyond,
-    distance,
-    distributions,
+    drop_drafted,
+    explain_blind,
+    find_unsound,
     has_no_number,
-    named,
-    unsound,
+    measure_distance,
+    prove_by_recording,
+    prove_change_beyond,
+    read_logprobs,
 )
 from matrix.judging.observation import Rung
 from matrix.judging.proof import Proof
@@ -29,7 +29,9 @@ WAYS = {"sparse": SPARSE, "shared": SHARED, "dense": DENSE}
 
 
 def judged(found: Logprobs, *, wanted: str = "sparse", prompt: int = 300, tolerance: float = 0.1) -> Proof:
-    return by_recording("dsa", found, WAYS, wanted=wanted, tolerance=tolerance, prompt_tokens=prompt, index_topk=256)
+    return prove_by_recording(
+        "dsa", found, WAYS, wanted=wanted, tolerance=tolerance, prompt_tokens=prompt, index_topk=256
+    )
 
 
 def shifted(found: Logprobs, by: float) -> Logprobs:
@@ -57,21 +59,21 @@ def test_recordings_that_cannot_be_told_apart_prove_nothing() -> None:
 @pytest.mark.parametrize(("prompt", "refused"), [(256, True), (257, False), (1, True)])
 def test_a_prompt_within_index_topk_is_refused(prompt: int, refused: bool) -> None:
     proof = judged(SPARSE, prompt=prompt)
-    assert proof.detail.startswith("NOT_EVIDENCE") == refused == bool(blind(prompt, 256))
+    assert proof.detail.startswith("NOT_EVIDENCE") == refused == bool(explain_blind(prompt, 256))
     assert (proof.outcome == "unproven") == refused
 
 
 def test_drafted_tokens_without_alternatives_are_left_out() -> None:
     """llama.cpp#27972: probability 1 for every token that was drafted."""
     drafted: Logprobs = [SPARSE[0], {"c": 0.0}, {"e": 0.0}]
-    assert distributions(drafted) == [SPARSE[0]]
+    assert drop_drafted(drafted) == [SPARSE[0]]
     assert judged(drafted).outcome == "unproven", "the first token alone does not tell sparse from dense"
 
 
 def test_positions_after_the_first_different_choice_are_not_compared() -> None:
     mine: Logprobs = [{"a": -0.1, "b": -0.2}, {"x": -9.0}]
     yours: Logprobs = [{"b": -0.15, "a": -0.16}, {"x": -1.0}]
-    assert distance(mine, yours) == pytest.approx(0.06)
+    assert measure_distance(mine, yours) == pytest.approx(0.06)
 
 
 POSITIONS = st.lists(st.dictionaries(st.sampled_from("abc"), st.floats(-20, 0), min_size=2), min_size=1, max_size=3)
@@ -79,13 +81,16 @@ POSITIONS = st.lists(st.dictionaries(st.sampled_from("abc"), st.floats(-20, 0), 
 
 @given(POSITIONS, POSITIONS)
 def test_distance_is_symmetric_and_zero_to_itself(a: Logprobs, b: Logprobs) -> None:
-    assert distance(a, a) == 0
-    assert distance(a, b) == distance(b, a)
+    assert measure_distance(a, a) == 0
+    assert measure_distance(a, b) == measure_distance(b, a)
 
 
 def test_a_reply_is_read_with_its_choice_first() -> None:
     tops = [{"token": "y", "logprob": -3.0}, {"token": "x", "logprob": -0.1}]
-    assert list(named([{"token": "x", "logprob": -0.1, "top_logprobs": tops}])[0].items()) == [("x", -0.1), ("y", -3.0)]
+    assert list(read_logprobs([{"token": "x", "logprob": -0.1, "top_logprobs": tops}])[0].items()) == [
+        ("x", -0.1),
+        ("y", -3.0),
+    ]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, 0.5])
@@ -94,15 +99,15 @@ def test_what_is_no_number_is_refuted_and_no_comparison_is_false_in_its_favour(v
     broken: list[dict[str, float]] = [dict(p) for p in SPARSE]
     broken[place] = {**broken[place], next(iter(broken[place])): value}
     assert judged(broken).outcome == "refuted"
-    assert changes_only_beyond((SPARSE, SPARSE), (SPARSE, broken), floor=0.0).outcome == "refuted"
-    assert changes_only_beyond((broken, SPARSE), (SPARSE, DENSE), floor=0.0).outcome == "refuted"
+    assert prove_change_beyond((SPARSE, SPARSE), (SPARSE, broken), floor=0.0).outcome == "refuted"
+    assert prove_change_beyond((broken, SPARSE), (SPARSE, DENSE), floor=0.0).outcome == "refuted"
     if not math.isfinite(value):
-        assert distance(broken, SPARSE) == distance(SPARSE, broken) == math.inf
+        assert measure_distance(broken, SPARSE) == measure_distance(SPARSE, broken) == math.inf
 
 
 def test_a_candidate_that_a_mask_forbids_is_no_difference() -> None:
     masked: Logprobs = [{"a": -0.1, "b": -math.inf}]
-    assert distance(masked, masked) == 0
+    assert measure_distance(masked, masked) == 0
     assert not has_no_number(masked)
     assert has_no_number([{"a": -math.inf, "b": -math.inf}])
     assert has_no_number([{}])
@@ -124,7 +129,7 @@ def test_a_candidate_that_a_mask_forbids_is_no_difference() -> None:
 )  # fmt: skip
 def test_what_makes_logprobs_unsound_is_said_with_its_place(candidate: object, why: str) -> None:
     sound = {"token": "a", "logprob": -0.1}
-    assert why in unsound([sound, {**sound, "top_logprobs": [candidate]}])
-    assert unsound([sound, {**sound, "top_logprobs": [candidate]}]).startswith("position 1: ")
-    assert not unsound([sound, {**sound, "top_logprobs": None}])
-    assert not unsound([])
+    assert why in find_unsound([sound, {**sound, "top_logprobs": [candidate]}])
+    assert find_unsound([sound, {**sound, "top_logprobs": [candidate]}]).startswith("position 1: ")
+    assert not find_unsound([sound, {**sound, "top_logprobs": None}])
+    assert not find_unsound([])

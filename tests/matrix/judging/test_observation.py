@@ -11,22 +11,32 @@ from hypothesis import strategies as st
 
 from matrix.checkout import CHECKOUT
 from matrix.errors import EngineReplyMalformed
-from matrix.judging.observation import Observation, Rung, Sources, endpoints, every, first, last, observe, problems
-from matrix.yaml.load import load
+from matrix.judging.observation import (
+    Observation,
+    Rung,
+    Sources,
+    find_all,
+    find_dialect_problems,
+    find_first,
+    find_last,
+    list_endpoints,
+    read_observations,
+)
+from matrix.yaml.load import load_matrix
 
 LOGS = CHECKOUT / "tests" / "fixtures" / "logs"
-ENGINES = load().engines
+ENGINES = load_matrix().engines
 GIB = 2**30
 
 
 def read(name: str) -> tuple[Observation, ...]:
     """What a recorded log shows, by its engine's own data."""
     engine = ENGINES[name.partition("_")[0]]
-    return observe(engine.observe, Sources(log=(LOGS / f"{name}.log").read_text(encoding="utf-8")))
+    return read_observations(engine.observe, Sources(log=(LOGS / f"{name}.log").read_text(encoding="utf-8")))
 
 
 def value(seen: tuple[Observation, ...], name: str) -> Any:
-    found = first(seen, name)
+    found = find_first(seen, name)
     return None if found is None else found.value
 
 
@@ -83,14 +93,14 @@ def test_every_recorded_log_says_what_it_is_and_nothing_about_where_it_ran() -> 
 
 
 def test_where_names_the_line() -> None:
-    tokens = first(read("vllm_0_26_0_bf16_kv"), "kv_tokens")
+    tokens = find_first(read("vllm_0_26_0_bf16_kv"), "kv_tokens")
     assert tokens is not None
     lines = (LOGS / "vllm_0_26_0_bf16_kv.log").read_text(encoding="utf-8").splitlines()
     assert "13,621,760 tokens" in lines[int(tokens.where.removeprefix("log line ")) - 1]
 
 
 def test_prefill_chunks_are_seen_one_by_one() -> None:
-    sizes = [o.number for o in every(read("sglang_0_5_17_bf16_kv"), "prefill_chunk")]
+    sizes = [o.number for o in find_all(read("sglang_0_5_17_bf16_kv"), "prefill_chunk")]
     assert sizes[-3:] == [4096, 1920, 64], "a prompt of 6002 tokens in chunks of 4096, then a short one"
 
 
@@ -99,7 +109,7 @@ def test_an_echo_is_an_echo_even_when_it_is_a_size() -> None:
     rungs = {
         name: o.rung
         for name in ("chunk_tokens", "attention_backend", "kv_bytes", "dsa_selected")
-        if (o := first(seen, name))
+        if (o := find_first(seen, name))
     }
     assert rungs == {
         "chunk_tokens": Rung.ECHO, "attention_backend": Rung.ECHO, "kv_bytes": Rung.COUNTER, "dsa_selected": Rung.LOG,
@@ -113,8 +123,8 @@ def test_the_ladder_is_the_documented_one() -> None:
 
 
 def test_printed_decimals_say_how_exact_a_size_is() -> None:
-    (coarse,) = observe({"x": {"log": r"(?P<value>[\d.]+) GiB", "unit": "GiB"}}, Sources(log="65.2 GiB"))
-    (fine,) = observe({"x": {"log": r"(?P<value>[\d.]+) GiB", "unit": "GiB"}}, Sources(log="65.16 GiB"))
+    (coarse,) = read_observations({"x": {"log": r"(?P<value>[\d.]+) GiB", "unit": "GiB"}}, Sources(log="65.2 GiB"))
+    (fine,) = read_observations({"x": {"log": r"(?P<value>[\d.]+) GiB", "unit": "GiB"}}, Sources(log="65.16 GiB"))
     assert (coarse.half_step, fine.half_step) == pytest.approx((0.05 * GIB, 0.005 * GIB))
     assert coarse.low < fine.low < fine.high < coarse.high
 
@@ -122,7 +132,7 @@ def test_printed_decimals_say_how_exact_a_size_is() -> None:
 def test_after_takes_the_first_match_behind_each_opening_line() -> None:
     spec = {"size": {"log": r"size = (?P<value>\d+)", "after": "indexer", "unit": "tokens"}}
     log = "size = 1\nmain\nsize = 2\nindexer\nother\nsize = 3\nsize = 4\nindexer\nsize = 5"
-    assert [o.number for o in observe(spec, Sources(log=log))] == [3, 5]
+    assert [o.number for o in read_observations(spec, Sources(log=log))] == [3, 5]
 
 
 METRICS = """# HELP vllm:x_total drafts
@@ -141,7 +151,7 @@ def test_metrics_are_added_up_over_ranks_and_kept_apart_by_label() -> None:
         "x": {"metric": "vllm:x_total", "unit": "tokens"}, "pos": {"metric": "vllm:pos_total", "by": "position"},
         "none": {"metric": "vllm:absent_total"},
     }  # fmt: skip
-    seen = observe(spec, Sources(metrics=METRICS))
+    seen = read_observations(spec, Sources(metrics=METRICS))
     assert [(o.name, o.number, dict(o.also)) for o in seen] == [
         ("x", 7, {}), ("pos", 7, {"position": "0"}), ("pos", 2, {"position": "1"}),
     ]  # fmt: skip
@@ -151,13 +161,13 @@ def test_metrics_are_added_up_over_ranks_and_kept_apart_by_label() -> None:
 @pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf", "1e999", "1.2.3", "many"])
 def test_a_counter_that_is_no_number_is_the_engines_fault_and_no_silence(value: str) -> None:
     with pytest.raises(EngineReplyMalformed, match="metric vllm:x_total is"):
-        observe({"x": {"metric": "vllm:x_total"}}, Sources(metrics=f"vllm:x_total {value}"))
+        read_observations({"x": {"metric": "vllm:x_total"}}, Sources(metrics=f"vllm:x_total {value}"))
 
 
 @pytest.mark.parametrize("value", ["NaN", "1e999", "1e308"])
 def test_a_size_that_is_no_number_is_the_engines_fault(value: str) -> None:
     with pytest.raises(EngineReplyMalformed, match="which is no number"):
-        observe({"x": {"log": r"(?P<value>\S+) GiB", "unit": "GiB"}}, Sources(log=f"{value} GiB"))
+        read_observations({"x": {"log": r"(?P<value>\S+) GiB", "unit": "GiB"}}, Sources(log=f"{value} GiB"))
 
 
 def test_documents_are_read_by_path_and_through_lists() -> None:
@@ -167,13 +177,16 @@ def test_documents_are_read_by_path_and_through_lists() -> None:
         "gone": {"get": "/i", "path": "a.7.b"}, "deep": {"get": "/i", "path": "a.0.b.c.d"},
         "tree": {"get": "/i", "path": "a"}, "absent": {"get": "/other", "path": "a"},
     }  # fmt: skip
-    seen = observe(spec, Sources(documents={"/i": document}))
+    seen = read_observations(spec, Sources(documents={"/i": document}))
     assert [(o.name, o.value) for o in seen] == [("one", 6.0), ("all", "5"), ("all", "6")]
 
 
 def test_what_no_log_of_ours_shows_says_so_wherever_it_is_seen() -> None:
     spec: dict[str, dict[str, Any]] = {"x": {"log": "(?P<value>a)", "unseen": True}, "y": {"log": "(?P<value>a)"}}
-    assert [o.where for o in observe(spec, Sources(log="a"))] == ["log line 1, known from source only", "log line 1"]
+    assert [o.where for o in read_observations(spec, Sources(log="a"))] == [
+        "log line 1, known from source only",
+        "log line 1",
+    ]
 
 
 @pytest.mark.parametrize("engine", ["llamacpp", "sglang", "trtllm", "vllm"])
@@ -187,13 +200,13 @@ def test_exactly_the_lines_that_no_recorded_log_shows_are_marked_unseen(engine: 
 
 def test_only_harmless_endpoints_are_read() -> None:
     for engine in ENGINES.values():
-        assert not {"/flush_cache", "/metrics"} & set(endpoints(engine.observe)), engine.id
-    assert endpoints({"a": {"get": "/x", "path": "y", "drains": True}, "b": {"get": "/z"}}) == ()
+        assert not {"/flush_cache", "/metrics"} & set(list_endpoints(engine.observe)), engine.id
+    assert list_endpoints({"a": {"get": "/x", "path": "y", "drains": True}, "b": {"get": "/z"}}) == ()
 
 
 @pytest.mark.parametrize("engine", ENGINES.values(), ids=lambda e: e.id)
 def test_the_data_of_every_dialect_is_sound(engine: Any) -> None:
-    assert problems(engine.observe) == []
+    assert find_dialect_problems(engine.observe) == []
 
 
 @pytest.mark.parametrize(
@@ -207,7 +220,7 @@ def test_the_data_of_every_dialect_is_sound(engine: Any) -> None:
     ],
 )
 def test_unsound_data_is_named(spec: dict[str, Any], says: str) -> None:
-    assert [p for p in problems({"fact": spec}) if p.startswith("fact: ") and says in p]
+    assert [p for p in find_dialect_problems({"fact": spec}) if p.startswith("fact: ") and says in p]
 
 
 JSON = st.recursive(st.none() | st.integers() | st.text(), lambda c: st.lists(c) | st.dictionaries(st.text(), c))
@@ -216,20 +229,20 @@ JSON = st.recursive(st.none() | st.integers() | st.text(), lambda c: st.lists(c)
 @given(st.text(), st.text(), JSON)
 def test_no_log_metrics_or_document_breaks_the_reading(log: str, metrics: str, document: Any) -> None:
     for engine in ENGINES.values():
-        documents = dict.fromkeys(endpoints(engine.observe), document)
-        observe(engine.observe, Sources(log=log, metrics=metrics, documents=documents))
+        documents = dict.fromkeys(list_endpoints(engine.observe), document)
+        read_observations(engine.observe, Sources(log=log, metrics=metrics, documents=documents))
 
 
 @given(st.floats(min_value=0.01, max_value=1e4), st.integers(min_value=0, max_value=4))
 def test_the_true_size_lies_within_its_printed_rounding(gib: float, decimals: int) -> None:
-    (seen,) = observe({"x": {"log": r"(?P<value>[\d.]+)", "unit": "GiB"}}, Sources(log=f"{gib:.{decimals}f}"))
+    (seen,) = read_observations({"x": {"log": r"(?P<value>[\d.]+)", "unit": "GiB"}}, Sources(log=f"{gib:.{decimals}f}"))
     slack = 1e-9 * seen.number + 1e-6
     assert seen.low - slack <= gib * GIB <= seen.high + slack
 
 
 def test_first_and_last() -> None:
     seen = read("sglang_0_5_17_bf16_kv")
-    assert (first(seen, "prefill_chunk"), last(seen, "prefill_chunk")) == (
-        every(seen, "prefill_chunk")[0], every(seen, "prefill_chunk")[-1],
+    assert (find_first(seen, "prefill_chunk"), find_last(seen, "prefill_chunk")) == (
+        find_all(seen, "prefill_chunk")[0], find_all(seen, "prefill_chunk")[-1],
     )  # fmt: skip
-    assert first(seen, "accept_length") is last(seen, "accept_length") is None
+    assert find_first(seen, "accept_length") is find_last(seen, "accept_length") is None

@@ -8,18 +8,18 @@ from hypothesis import strategies as st
 
 from matrix.condition import FORMS
 from matrix.errors import ConfigError
-from matrix.judging.plan_without import patches_of, removal_verdict, without, without_patch
+from matrix.judging.plan_without import patches_of, removal_verdict, without_patch, without_setting
 from matrix.judging.status import Status
-from matrix.planning.expand import expand
-from matrix.planning.plan import Plan, plan
+from matrix.planning.expand import expand_matrix
+from matrix.planning.plan import Plan, make_plan
 from matrix.preflight.patch import PATCHES
-from matrix.yaml.load import load
+from matrix.yaml.load import load_matrix
 
 PATCH, REMAP = "sglang_nsa_exclusion_v2", "trtllm_config_remap"
 
 
 def planned(name: str) -> Plan:
-    return plan(load(), next(c for c in expand(load()).runnable if c.id == name))
+    return make_plan(load_matrix(), next(c for c in expand_matrix(load_matrix()).runnable if c.id == name))
 
 
 SM120 = planned("sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.baseline")
@@ -57,7 +57,10 @@ def test_a_remap_that_is_not_in_the_plan_cannot_be_left_out() -> None:
 def test_every_patch_folder_is_carried_by_some_launch() -> None:
     """One that no launch carries cannot be tested for being needed; version 1 is the one that version 2 replaced."""
     plans = [
-        plan(load(), c, form) for c in expand(load()).runnable if c.engine.id in ("sglang", "trtllm") for form in FORMS
+        make_plan(load_matrix(), c, form)
+        for c in expand_matrix(load_matrix()).runnable
+        if c.engine.id in ("sglang", "trtllm")
+        for form in FORMS
     ]
     carried = {name for p in plans for name in patches_of(p)}
     assert carried == {path.parent.name for path in PATCHES.glob("*/patch.yaml")}
@@ -65,11 +68,11 @@ def test_every_patch_folder_is_carried_by_some_launch() -> None:
 
 def test_a_plan_without_a_setting_is_another_launch() -> None:
     cell = planned("cpu.llamacpp_2026_10_11549.canary_bf16.indexcache")
-    bare = without(cell, "config", "index_topk_pattern")
+    bare = without_setting(cell, "config", "index_topk_pattern")
     assert bare.values("config") == {k: v for k, v in cell.values("config").items() if k != "index_topk_pattern"}
     assert bare.fingerprint != cell.fingerprint
     with pytest.raises(ConfigError, match="nothing sets index_topk_patern; did you mean 'index_topk_pattern'"):
-        without(cell, "config", "index_topk_patern")
+        without_setting(cell, "config", "index_topk_patern")
 
 
 @pytest.mark.parametrize(

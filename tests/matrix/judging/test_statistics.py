@@ -61,38 +61,38 @@ def _runs(lost: int, won: int, same: int = 50) -> tuple[dict[str, bool], dict[st
 
 
 def test_five_losses_and_no_win_are_significant() -> None:
-    lost, won, p = s.mcnemar(*_runs(5, 0))
+    lost, won, p = s.compare_mcnemar(*_runs(5, 0))
     assert (lost, won) == (5, 0)
     assert p == pytest.approx(1 / 32)
 
 
 def test_four_losses_are_not() -> None:
-    assert s.mcnemar(*_runs(4, 0)).p_worse > 0.05
+    assert s.compare_mcnemar(*_runs(4, 0)).p_worse > 0.05
 
 
 def test_agreement_says_nothing() -> None:
-    assert s.mcnemar(*_runs(0, 0)).p_worse == 1.0
+    assert s.compare_mcnemar(*_runs(0, 0)).p_worse == 1.0
 
 
 def test_items_of_one_run_only_are_left_out() -> None:
-    assert s.mcnemar({"a": True, "b": True}, {"b": True, "c": False}) == (0, 0, 1.0)
+    assert s.compare_mcnemar({"a": True, "b": True}, {"b": True, "c": False}) == (0, 0, 1.0)
 
 
 @given(st.integers(0, 30), st.integers(0, 30))
 def test_more_losses_are_never_less_significant(lost: int, won: int) -> None:
-    assert s.mcnemar(*_runs(lost + 1, won)).p_worse <= s.mcnemar(*_runs(lost, won)).p_worse + 1e-12
+    assert s.compare_mcnemar(*_runs(lost + 1, won)).p_worse <= s.compare_mcnemar(*_runs(lost, won)).p_worse + 1e-12
 
 
 def test_holm_is_stricter_than_each_alone() -> None:
-    assert s.holm({"a": 0.01, "b": 0.04, "c": 0.03}) == {"a"}
-    assert s.holm({"a": 0.01, "b": 0.02, "c": 0.03}) == {"a", "b", "c"}
+    assert s.correct_holm({"a": 0.01, "b": 0.04, "c": 0.03}) == {"a"}
+    assert s.correct_holm({"a": 0.01, "b": 0.02, "c": 0.03}) == {"a", "b", "c"}
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=3), st.floats(0, 1), max_size=8))
 def test_holm_rejects_at_least_what_bonferroni_does(p_values: dict[str, float]) -> None:
     bonferroni = {n for n, p in p_values.items() if p <= 0.05 / len(p_values)}
     alone = {n for n, p in p_values.items() if p <= 0.05}
-    assert bonferroni - _boundary(p_values) <= s.holm(p_values) <= alone | _boundary(p_values)
+    assert bonferroni - _boundary(p_values) <= s.correct_holm(p_values) <= alone | _boundary(p_values)
 
 
 def _boundary(p_values: dict[str, float]) -> set[str]:
@@ -101,18 +101,18 @@ def _boundary(p_values: dict[str, float]) -> set[str]:
 
 
 def test_tolerance_is_five_percent_on_quiet_launches_and_more_on_noisy_ones() -> None:
-    assert s.tolerance([100, 100.5, 99.5, 100, 100.2]) == 0.05
-    assert s.tolerance([100, 90, 110, 95, 105]) == pytest.approx(3 * 1.4826 * 0.05)
+    assert s.tolerance_of([100, 100.5, 99.5, 100, 100.2]) == 0.05
+    assert s.tolerance_of([100, 90, 110, 95, 105]) == pytest.approx(3 * 1.4826 * 0.05)
 
 
 def test_two_early_losses_are_hopeless_and_one_never_is() -> None:
-    assert not any(s.hopeless(1, n) for n in range(1, 100))
-    assert all(s.hopeless(2, n) for n in range(2, 20))
-    assert not s.hopeless(2, 20)
-    assert not s.hopeless(0, 1000)
+    assert not any(s.is_hopeless(1, n) for n in range(1, 100))
+    assert all(s.is_hopeless(2, n) for n in range(2, 20))
+    assert not s.is_hopeless(2, 20)
+    assert not s.is_hopeless(0, 1000)
 
 
 @given(trials=st.integers(1, 300), failures=st.integers(0, 300))
 def test_one_more_loss_never_gives_hope(trials: int, failures: int) -> None:
     lost = min(failures, trials)
-    assert not s.hopeless(lost, trials) or s.hopeless(lost + 1, trials + 1)
+    assert not s.is_hopeless(lost, trials) or s.is_hopeless(lost + 1, trials + 1)

@@ -8,17 +8,17 @@ import pytest
 
 from matrix.__main__ import main
 from matrix.known.meeting import lint_sources
-from matrix.known.reach import Asked, Reach, read_reach
-from matrix.yaml.load import load
+from matrix.known.reach import Reach, Request, read_reach
+from matrix.yaml.load import load_matrix
 from tests.matrix.world import FILES, write
 
 TEST = "test_finds_the_needle_beyond_index_topk"
 REACH = Reach(
     requests={
         "glm5": {
-            TEST: {"quick": (Asked(4608),), "full": (Asked(100_000), Asked(64, 16))},
-            "test_recalls_across_turns": {"full": (Asked(236, 1, 11),)},
-            "test_answers_first_token": {"quick": (Asked(24),)},
+            TEST: {"quick": (Request(4608),), "full": (Request(100_000), Request(64, 16))},
+            "test_recalls_across_turns": {"full": (Request(236, 1, 11),)},
+            "test_answers_first_token": {"quick": (Request(24),)},
         }
     }
 )
@@ -30,7 +30,7 @@ def linted(folder: Path, *changes: tuple[str, str]) -> str:
     for old, new in changes:
         assert old in text
         text = text.replace(old, new)
-    return "\n".join(map(str, lint_sources(load(write(folder, {"known_failures.yaml": text})), REACH)))
+    return "\n".join(map(str, lint_sources(load_matrix(write(folder, {"known_failures.yaml": text})), REACH)))
 
 
 WHEN = "when: {release: toy_2, features: [mtp]}"
@@ -130,12 +130,12 @@ def test_a_length_that_is_no_condition_is_no_need(tmp_path: Path) -> None:
 
 
 def test_lint_of_the_real_matrix_is_quiet_and_asks_all_of_this(capsys: pytest.CaptureFixture[str]) -> None:
-    assert lint_sources(load()) == []
+    assert lint_sources(load_matrix()) == []
     assert main(["lint"]) == 0
     assert capsys.readouterr().out.startswith("ok: ")
 
 
 def test_no_entry_of_ours_is_asked_of_a_test_that_cannot_show_it() -> None:
     """K24 named tools with more than 5.5k tokens; no tool item has 500."""
-    tools = read_reach().farthest(test="test_calls_the_right_tool", banks=["canary"])
+    tools = read_reach().farthest_request(test="test_calls_the_right_tool", banks=["canary"])
     assert tools.prompt_tokens < 5500

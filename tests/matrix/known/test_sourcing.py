@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from matrix.known.sourcing import Entry, find_source_problems, parse_release, speaks_of
 from matrix.model import Fails, KnownFailure, Rule, Source
-from matrix.yaml.load import NEVER, load
+from matrix.yaml.load import NEVER, load_matrix
 from matrix.yaml.loaded import Loaded
 
-MATRIX = load()
+MATRIX = load_matrix()
 SHOWN = Fails(at="before_ready", how="exit", signature="x1y2z3")
 
 

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 from matrix.output import script as shell
-from matrix.planning.expand import expand
-from matrix.planning.plan import Plan, plan
-from matrix.yaml.load import load
+from matrix.planning.expand import expand_matrix
+from matrix.planning.plan import Plan, make_plan
+from matrix.yaml.load import load_matrix
 from tests.matrix.world import FILES, write
 
 AWKWARD = """
@@ -26,8 +26,8 @@ AWKWARD = """
 
 
 def awkward_plan(root: Path) -> Plan:
-    matrix = load(write(root, {"recipes/toy.yaml": FILES["recipes/toy.yaml"] + AWKWARD}))
-    return plan(matrix, next(c for c in expand(matrix).runnable if c.id == "sm120x4.toy_1.small.baseline"))
+    matrix = load_matrix(write(root, {"recipes/toy.yaml": FILES["recipes/toy.yaml"] + AWKWARD}))
+    return make_plan(matrix, next(c for c in expand_matrix(matrix).runnable if c.id == "sm120x4.toy_1.small.baseline"))
 
 
 def run(script: str, tmp_path: Path) -> tuple[list[str], dict[str, str]]:
@@ -43,12 +43,12 @@ def run(script: str, tmp_path: Path) -> tuple[list[str], dict[str, str]]:
 
 def test_bash_reads_back_exactly_the_plan(tmp_path: Path) -> None:
     made = awkward_plan(tmp_path)
-    argv, env = run(shell.render(made), tmp_path)
+    argv, env = run(shell.render_script(made), tmp_path)
     assert argv == made.argv(model="/m dir", port="7")[1:]
     assert env["TEXT"] == "two words; $(no)" and env["TOY"] == "1"
 
 
 def test_the_script_is_deterministic_and_names_its_cell(tmp_path: Path) -> None:
-    text = shell.render(awkward_plan(tmp_path))
-    assert text == shell.render(awkward_plan(tmp_path))
+    text = shell.render_script(awkward_plan(tmp_path))
+    assert text == shell.render_script(awkward_plan(tmp_path))
     assert "# cell        sm120x4.toy_1.small.baseline" in text and text.endswith("\n")

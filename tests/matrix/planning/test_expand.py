@@ -6,22 +6,22 @@ from pathlib import Path
 
 from matrix.checkout import CHECKOUT
 from matrix.model import Excluded
-from matrix.planning.expand import expand, why_not
-from matrix.yaml.load import load
+from matrix.planning.expand import expand_matrix, list_exclusions
+from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
 from tests.matrix.world import FILES, write
 
 
 def test_every_combination_is_runnable_or_excluded_and_none_is_lost(tmp_path: Path) -> None:
-    matrix = load(write(tmp_path))
-    world = expand(matrix)
+    matrix = load_matrix(write(tmp_path))
+    world = expand_matrix(matrix)
     combinations = len(matrix.rigs) * len(matrix.releases) * len(matrix.checkpoints) * 2 ** len(matrix.features)
     assert len(world) == combinations
     assert not set(world.runnable) & set(world.excluded)
 
 
 def test_each_exclusion_carries_its_rule(tmp_path: Path) -> None:
-    world = expand(load(write(tmp_path)))
+    world = expand_matrix(load_matrix(write(tmp_path)))
     why = {c.id: e for c, e in world.excluded.items()}
     assert why["cpu.toy_1.small.mtp"].rule == "no_mtp_on_cpu"
     assert why["cpu.toy_1.small.mtp"].where == "rules.yaml:2"
@@ -30,14 +30,14 @@ def test_each_exclusion_carries_its_rule(tmp_path: Path) -> None:
 
 
 def test_why_not_gives_every_reason_not_only_the_first(tmp_path: Path) -> None:
-    matrix = load(write(tmp_path))
-    cell = next(c for c in expand(matrix).excluded if c.id == "cpu.toy_2.small.indexcache_mtp")
-    assert [e.rule for e in why_not(matrix, cell)] == ["no_mtp_on_cpu", "feature_in_release"]
+    matrix = load_matrix(write(tmp_path))
+    cell = next(c for c in expand_matrix(matrix).excluded if c.id == "cpu.toy_2.small.indexcache_mtp")
+    assert [e.rule for e in list_exclusions(matrix, cell)] == ["no_mtp_on_cpu", "feature_in_release"]
 
 
 def test_weights_that_do_not_fit_are_excluded_with_the_sum(tmp_path: Path) -> None:
     text = FILES["axes/checkpoints/small.yaml"].replace("size_bytes: 1000", "size_bytes: 99_000_000_000")
-    world = expand(load(write(tmp_path, {"axes/checkpoints/small.yaml": text})))
+    world = expand_matrix(load_matrix(write(tmp_path, {"axes/checkpoints/small.yaml": text})))
     why = next(e for c, e in world.excluded.items() if c.id == "sm120x1.toy_1.small.baseline")
     assert why.rule == "does_not_fit" and "weights 92.2 GiB per rank" in why.reason
     assert "sm120x4.toy_1.small.baseline" in {c.id for c in world.runnable}
@@ -45,7 +45,7 @@ def test_weights_that_do_not_fit_are_excluded_with_the_sum(tmp_path: Path) -> No
 
 def test_a_format_names_the_gpus_that_can_load_it(tmp_path: Path) -> None:
     text = FILES["axes/checkpoints/small.yaml"].replace("format: bf16", "format: fp8")
-    world = expand(load(write(tmp_path, {"axes/checkpoints/small.yaml": text})))
+    world = expand_matrix(load_matrix(write(tmp_path, {"axes/checkpoints/small.yaml": text})))
     why = next(e for c, e in world.excluded.items() if c.id == "sm120x4.toy_1.small.baseline")
     assert (why.status, why.reason) == ("INVALID_HW", "toy_1 loads fp8 weights on sm90, not on sm120")
 
@@ -60,13 +60,13 @@ def sparse_release(tmp_path: Path, dsa_sms: str = "[90, 100]", recipe: str = "")
     (root / "axes/engines/sglang/sglang_0_5_12.yaml").write_text(text, encoding="utf-8")
     if recipe:
         (root / "recipes/named.yaml").write_text(recipe, encoding="utf-8")
-    return load(root)
+    return load_matrix(root)
 
 
 def reasons(matrix: Matrix, cell_id: str) -> list[Excluded]:
-    world = expand(matrix)
+    world = expand_matrix(matrix)
     cell = next(c for c in (*world.runnable, *world.excluded) if c.id == cell_id)
-    return why_not(matrix, cell)
+    return list_exclusions(matrix, cell)
 
 
 SM120 = "sm120x8.sglang_0_5_12.glm51_nvfp4_lukealonso.baseline"

@@ -12,7 +12,7 @@ from matrix.planning.kv import (
     Layout,
     Shape,
     bytes_per_token,
-    explain,
+    explain_pool,
     indexer_key_bytes,
     largest_context,
     latent_bytes,
@@ -37,8 +37,8 @@ def test_seed_004_pool_is_dense_fp8_and_its_270k_tokens_are_exact() -> None:
 
 def test_seed_001_pool_is_dsa_bf16() -> None:
     assert pytest.approx(1284, abs=0.1) == 64.49 * GIB / 691_392 / 78
-    assert explain(64.49 * GIB, 691_392)[0].layout == "dsa_bf16"
-    assert {r.layout for r in explain(64.49 * GIB, 691_392)} == {"dsa_bf16"}
+    assert explain_pool(64.49 * GIB, 691_392)[0].layout == "dsa_bf16"
+    assert {r.layout for r in explain_pool(64.49 * GIB, 691_392)} == {"dsa_bf16"}
 
 
 # Memory (GiB) and tokens as vLLM 0.26.0 and SGLang 0.5.17 logged them on one H200, 4 layers (+1 MTP), 2026-11-21.
@@ -61,7 +61,7 @@ LOGS = [
 def test_a_log_line_names_its_layout(
     *, gib: float, tokens: int, layout: str, indexed: int, mtp: int, size: int
 ) -> None:
-    best = explain(gib * GIB, tokens, FOUR)[0]
+    best = explain_pool(gib * GIB, tokens, FOUR)[0]
     assert (best.layout, best.indexer_layers, best.mtp_layers, best.token_bytes) == (layout, indexed, mtp, size)
     assert abs(gib * GIB / tokens / size - 1) < 1e-4, "far inside LOG_TOLERANCE"
 

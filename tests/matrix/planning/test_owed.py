@@ -7,17 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.model import Cell
-from matrix.planning.expand import expand
-from matrix.planning.owed import CELL, DEPTHS, Item, Owed, asked_by_marks, parse_owed, reaches, read_owed
-from matrix.yaml.load import load
+from matrix.planning.expand import expand_matrix
+from matrix.planning.owed import CELL, DEPTHS, Owed, OwedItem, asked_by_marks, is_as_deep, parse_owed, read_owed
+from matrix.yaml.load import load_matrix
 
 PATTERN = f"suites/test_long.py::test_x[1024-{CELL}-hot]"
-KINDS = {(c.features, c.checkpoint.canary): c for c in expand(load()).runnable}
+KINDS = {(c.features, c.checkpoint.canary): c for c in expand_matrix(load_matrix()).runnable}
 cells = st.sampled_from(list(KINDS.values()))
 
 
 def test_an_item_is_named_for_its_cell() -> None:
-    item = Item(pattern=PATTERN)
+    item = OwedItem(pattern=PATTERN)
     assert (item.suite, item.test) == ("long", "test_x")
     assert item.nodeid("a.b") == "suites/test_long.py::test_x[1024-a.b-hot]"
 
@@ -62,5 +62,5 @@ def test_a_parametrised_test_is_owed_item_by_item() -> None:
 
 
 def test_what_is_no_depth_reaches_nothing() -> None:
-    assert [reaches(word, "quick") for word in ("", "Quick", "deep", *DEPTHS)] == [False] * 3 + [True] * 3
-    assert [reaches(word, "full") for word in DEPTHS] == [False, True, True]
+    assert [is_as_deep(word, "quick") for word in ("", "Quick", "deep", *DEPTHS)] == [False] * 3 + [True] * 3
+    assert [is_as_deep(word, "full") for word in DEPTHS] == [False, True, True]

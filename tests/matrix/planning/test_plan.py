@@ -6,21 +6,21 @@ import pytest
 
 from matrix.errors import ConfigError
 from matrix.model import Cell
-from matrix.planning.expand import expand
-from matrix.planning.plan import fill, plan
-from matrix.yaml.load import load
+from matrix.planning.expand import expand_matrix
+from matrix.planning.plan import fill_placeholders, make_plan
+from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
 from tests.matrix.world import FILES, write
 
 
 def cell(matrix: Matrix, cell_id: str) -> Cell:
-    world = expand(matrix)
+    world = expand_matrix(matrix)
     return next(c for c in (*world.runnable, *world.excluded) if c.id == cell_id)
 
 
 def test_the_overlay_with_more_conditions_wins_and_says_so(tmp_path: Path) -> None:
-    matrix = load(write(tmp_path))
-    made = plan(matrix, cell(matrix, "sm120x4.toy_1.small.mtp"))
+    matrix = load_matrix(write(tmp_path))
+    made = make_plan(matrix, cell(matrix, "sm120x4.toy_1.small.mtp"))
     page = made.setting("args", "--page-size")
     assert page is not None and page.value == 32
     assert (page.overlay, page.where) == ("correction", "recipes/toy.yaml:15")
@@ -28,32 +28,32 @@ def test_the_overlay_with_more_conditions_wins_and_says_so(tmp_path: Path) -> No
 
 
 def test_the_published_form_leaves_corrections_out(tmp_path: Path) -> None:
-    matrix = load(write(tmp_path))
-    argv = plan(matrix, cell(matrix, "sm120x4.toy_1.small.mtp"), "published").argv(model="M", port="1")
+    matrix = load_matrix(write(tmp_path))
+    argv = make_plan(matrix, cell(matrix, "sm120x4.toy_1.small.mtp"), "published").argv(model="M", port="1")
     assert argv == ["toy", "serve", "--model", "M", "--port", "1", "--page-size", "64", "--draft"]
 
 
 def test_equal_weight_and_different_value_names_both_overlays(tmp_path: Path) -> None:
     more = "  - {id: rival, when: {rig: sm120x4}, args: {--page-size: 16}, why: w, source: s}\n"
-    matrix = load(write(tmp_path, {"recipes/toy.yaml": FILES["recipes/toy.yaml"] + more}))
+    matrix = load_matrix(write(tmp_path, {"recipes/toy.yaml": FILES["recipes/toy.yaml"] + more}))
     with pytest.raises(ConfigError) as caught:
-        plan(matrix, cell(matrix, "sm120x4.toy_1.small.baseline"))
+        make_plan(matrix, cell(matrix, "sm120x4.toy_1.small.baseline"))
     text = str(caught.value)
     assert "recipes/toy.yaml:18 rival.args.--page-size" in text and "of overlay 'base' at recipes/toy.yaml:4" in text
 
 
 def test_equal_weight_and_equal_value_agree(tmp_path: Path) -> None:
     more = "  - {id: friend, when: {rig: sm120x4}, args: {--page-size: 128}, why: w, source: s}\n"
-    matrix = load(write(tmp_path, {"recipes/toy.yaml": FILES["recipes/toy.yaml"] + more}))
-    assert "--page-size" in plan(matrix, cell(matrix, "sm120x4.toy_1.small.baseline")).arguments()
+    matrix = load_matrix(write(tmp_path, {"recipes/toy.yaml": FILES["recipes/toy.yaml"] + more}))
+    assert "--page-size" in make_plan(matrix, cell(matrix, "sm120x4.toy_1.small.baseline")).arguments()
 
 
 def test_null_removes_what_a_general_overlay_set(tmp_path: Path) -> None:
     more = """
   - {id: less, when: {rig: sm120x4, engine: toy}, args: {--page-size: null}, env: {TOY: null}, why: w, source: s}
 """
-    matrix = load(write(tmp_path, {"recipes/toy.yaml": FILES["recipes/toy.yaml"] + more}))
-    made = plan(matrix, cell(matrix, "sm120x4.toy_1.small.baseline"))
+    matrix = load_matrix(write(tmp_path, {"recipes/toy.yaml": FILES["recipes/toy.yaml"] + more}))
+    made = make_plan(matrix, cell(matrix, "sm120x4.toy_1.small.baseline"))
     assert "--page-size" not in made.arguments() and made.env == {}
 
 
@@ -62,19 +62,20 @@ def test_deep_sections_merge_key_by_key(tmp_path: Path) -> None:
         "  - {id: a, when: {engine: toy}, serve_config: {kv: {dtype: fp8, share: 1}}, why: w, source: s}\n"
         "  - {id: b, when: {engine: toy, rig: sm120x4}, serve_config: {kv: {dtype: bf16}}, why: w, source: s}\n"
     )
-    matrix = load(write(tmp_path, {"recipes/toy.yaml": FILES["recipes/toy.yaml"] + more}))
-    made = plan(matrix, cell(matrix, "sm120x4.toy_1.small.baseline"))
+    matrix = load_matrix(write(tmp_path, {"recipes/toy.yaml": FILES["recipes/toy.yaml"] + more}))
+    made = make_plan(matrix, cell(matrix, "sm120x4.toy_1.small.baseline"))
     assert made.values("serve_config") == {"kv": {"dtype": "bf16", "share": 1}}
 
 
 def test_cells_that_launch_alike_share_a_fingerprint_and_others_do_not(tmp_path: Path) -> None:
     more = "  - {id: ask, when: {engine: toy, features: [indexcache]}, settings: {wants: index}, why: w, source: s}\n"
-    matrix = load(write(tmp_path, {"recipes/toy.yaml": FILES["recipes/toy.yaml"] + more}))
+    matrix = load_matrix(write(tmp_path, {"recipes/toy.yaml": FILES["recipes/toy.yaml"] + more}))
     prints = {
-        c: plan(matrix, cell(matrix, f"sm120x4.toy_1.small.{c}")).fingerprint for c in ("baseline", "indexcache", "mtp")
+        c: make_plan(matrix, cell(matrix, f"sm120x4.toy_1.small.{c}")).fingerprint
+        for c in ("baseline", "indexcache", "mtp")
     }
     assert prints["baseline"] == prints["indexcache"] != prints["mtp"]
 
 
 def test_fill_leaves_json_braces_alone() -> None:
-    assert fill('{"a": {"model": 1}} {model}', {"model": "M"}) == '{"a": {"model": 1}} M'
+    assert fill_placeholders('{"a": {"model": 1}} {model}', {"model": "M"}) == '{"a": {"model": 1}} M'

@@ -6,8 +6,8 @@ import pytest
 
 from matrix.errors import ConfigError
 from matrix.planning import select
-from matrix.planning.expand import expand
-from matrix.yaml.load import load
+from matrix.planning.expand import expand_matrix
+from matrix.yaml.load import load_matrix
 from tests.matrix.world import write
 
 
@@ -21,8 +21,8 @@ from tests.matrix.world import write
 )
 def test_expressions_select_by_axis(tmp_path: Path, expression: str, expected: set[str]) -> None:
     keep = select.compile_expression(expression)
-    cells = expand(load(write(tmp_path))).runnable
-    assert {c.id for c in cells if keep(select.matcher(c))} == expected
+    cells = expand_matrix(load_matrix(write(tmp_path))).runnable
+    assert {c.id for c in cells if keep(select.make_matcher(c))} == expected
 
 
 @pytest.mark.parametrize(
@@ -35,12 +35,12 @@ def test_expressions_select_by_axis(tmp_path: Path, expression: str, expected: s
 )
 def test_a_misspelt_marker_is_an_error_with_the_nearest_word(tmp_path: Path, expression: str, hint: str) -> None:
     with pytest.raises(ConfigError, match="1 problem") as caught:
-        select.check_words(expression, select.all_marks(load(write(tmp_path))))
+        select.check_words(expression, select.all_marks(load_matrix(write(tmp_path))))
     assert hint in str(caught.value)
 
 
 def test_values_inside_cell_are_not_taken_for_markers(tmp_path: Path) -> None:
-    select.check_words("cell(engine='anything') or sm120", select.all_marks(load(write(tmp_path))))
+    select.check_words("cell(engine='anything') or sm120", select.all_marks(load_matrix(write(tmp_path))))
 
 
 def test_an_expression_that_does_not_parse_says_so() -> None:
@@ -49,13 +49,13 @@ def test_an_expression_that_does_not_parse_says_so() -> None:
 
 
 def test_a_glob_that_matches_nothing_is_an_error(tmp_path: Path) -> None:
-    cells = expand(load(write(tmp_path))).runnable
-    assert len(select.by_globs(cells, ["cpu.*"])) == 3
+    cells = expand_matrix(load_matrix(write(tmp_path))).runnable
+    assert len(select.select_by_globs(cells, ["cpu.*"])) == 3
     with pytest.raises(ConfigError, match="matches no cell"):
-        select.by_globs(cells, ["cpu.*", "gpu.*"])
+        select.select_by_globs(cells, ["cpu.*", "gpu.*"])
 
 
 def test_a_rig_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
-    matrix = load(write(tmp_path))
+    matrix = load_matrix(write(tmp_path))
     with pytest.raises(ConfigError, match="no rig 'sm120x5'"):
-        select.by_rigs(matrix, expand(matrix).runnable, ["sm120x5"])
+        select.select_by_rigs(matrix, expand_matrix(matrix).runnable, ["sm120x5"])

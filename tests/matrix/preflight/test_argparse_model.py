@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix.preflight.argparse_model import Use, parse
+from matrix.preflight.argparse_model import Use, parse_argv
 from matrix.preflight.snapshot import Flag, Snapshot
-from matrix.preflight.values import complaints
+from matrix.preflight.values import find_complaints
 
 
 def snapshot(*flags: Flag, dialect: str = "argparse") -> Snapshot:
@@ -23,7 +23,7 @@ def flag(*options: str, **fields: Any) -> Flag:
 
 
 def only(argv: list[str], *flags: Flag, dialect: str = "argparse") -> Use:
-    (use,) = parse(argv, snapshot(*flags, dialect=dialect))
+    (use,) = parse_argv(argv, snapshot(*flags, dialect=dialect))
     return use
 
 
@@ -130,8 +130,8 @@ def argparse_accepts(argv: list[str]) -> bool:
 
 
 def model_accepts(argv: list[str]) -> bool:
-    uses = parse(argv, snapshot(*FLAGS))
-    return not any(u.problem or (u.flag and list(complaints(u.flag, u.values))) for u in uses)
+    uses = parse_argv(argv, snapshot(*FLAGS))
+    return not any(u.problem or (u.flag and list(find_complaints(u.flag, u.values))) for u in uses)
 
 
 @given(st.lists(WORDS, max_size=6))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from matrix.errors import ConfigError
 from matrix.preflight.blocks import address, blocks_path, read_blocks, runs
-from matrix.preflight.snapshot import Flag, Snapshot, available, dumps, save, snapshot_for
+from matrix.preflight.snapshot import Flag, Snapshot, format_snapshot, list_releases, save, snapshot_for
 
 NAMES = st.frozensets(st.text("ABCDEFG_", min_size=3, max_size=8), max_size=60)
 
@@ -37,7 +37,7 @@ def stored(snapshot: Snapshot, folder: Path) -> Snapshot:
 
 def test_a_snapshot_is_read_back_as_it_was_saved(tmp_path: Path) -> None:
     assert stored(release("1"), tmp_path) == release("1")
-    assert dumps(stored(release("1"), tmp_path)) == dumps(release("1"))
+    assert format_snapshot(stored(release("1"), tmp_path)) == format_snapshot(release("1"))
 
 
 def test_two_releases_share_what_is_equal(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_runs_keep_every_name_and_an_addition_moves_few(names: frozenset[str], m
 
 def test_every_committed_block_is_named_by_a_release_and_has_its_own_address() -> None:
     for engine in ("sglang", "vllm", "transformers"):
-        releases = [s for name in available() if name.startswith(engine) and (s := snapshot_for(name))]
+        releases = [s for name in list_releases() if name.startswith(engine) and (s := snapshot_for(name))]
         held = read_blocks(blocks_path(Path("matrix/snapshots").resolve(), engine))
         assert held and all(address(text) == key for key, text in held.items())
         assert len(releases) > 3

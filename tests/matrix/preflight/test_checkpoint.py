@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from matrix.preflight.checkpoint import CheckpointFiles, Shard, Tensor, facts, judge
+from matrix.preflight.checkpoint import CheckpointFiles, Shard, Tensor, judge_checkpoint, read_facts
 
 CONFIG: dict[str, Any] = {
     "architectures": ["GlmMoeDsaForCausalLM"],
@@ -66,7 +66,7 @@ def sound() -> CheckpointFiles:
 
 
 def kinds(files: CheckpointFiles) -> list[tuple[str, str]]:
-    return [(r.level, r.kind) for r in judge(files)]
+    return [(r.level, r.kind) for r in judge_checkpoint(files)]
 
 
 def with_shard(files: CheckpointFiles, name: str, new: Shard) -> CheckpointFiles:
@@ -83,7 +83,7 @@ def config(files: CheckpointFiles, **changes: Any) -> CheckpointFiles:
 
 def test_a_sound_checkpoint_has_only_the_note_about_its_16_bit_shared_experts() -> None:
     assert kinds(sound()) == [("note", "shared_experts")]
-    found = facts(sound())
+    found = read_facts(sound())
     assert (found.layers, found.mtp_layers, found.experts) == (2, 1, 2)
     assert found.shared_experts_bf16
     assert found.quantised == {"BF16": 8 * 5, "U8": 4 * 4, "F8_E4M3": 4 * 4}

@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 
 from matrix.model import Compiled
-from matrix.planning.expand import expand
-from matrix.planning.plan import Plan, plan
-from matrix.preflight.kernels import KERNELS, Library, dumps, gaps, loads, wheel_for, wheels
-from matrix.preflight.plans import judge
+from matrix.planning.expand import expand_matrix
+from matrix.planning.plan import Plan, make_plan
+from matrix.preflight.kernels import KERNELS, Library, find_gaps, format_wheel, parse_wheel, read_wheels, wheel_for
+from matrix.preflight.plans import judge_plan
 from matrix.preflight.snapshot import snapshot_for
-from matrix.yaml.load import load
+from matrix.yaml.load import load_matrix
 
-MATRIX = load()
+MATRIX = load_matrix()
 FILES = sorted(path.stem for path in KERNELS.glob("*.json"))
 
 
@@ -44,8 +44,8 @@ def test_sass_runs_on_later_gpus_of_its_major_version_only() -> None:
 @pytest.mark.parametrize("stem", FILES)
 def test_a_committed_file_is_canonical(stem: str) -> None:
     text = (KERNELS / f"{stem}.json").read_text(encoding="utf-8")
-    assert dumps(loads(text)) == text
-    assert len(loads(text).sha256) == 64
+    assert format_wheel(parse_wheel(text)) == text
+    assert len(parse_wheel(text).sha256) == 64
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_committed_file_is_canonical(stem: str) -> None:
 def test_a_release_s_wheels_are_its_own_and_its_exact_pins(release: str, expected: list[str]) -> None:
     snapshot = snapshot_for(release)
     assert snapshot is not None
-    assert sorted("-".join(w.wheel.split("-")[:2]) for w in wheels(snapshot) if w.libraries) == expected
+    assert sorted("-".join(w.wheel.split("-")[:2]) for w in read_wheels(snapshot) if w.libraries) == expected
 
 
 @pytest.mark.parametrize("stem", ["sglang_kernel_0_4_1", "sglang_kernel_0_4_5", "vllm_0_26_0", "vllm_0_33_0"])
@@ -74,7 +74,9 @@ def test_no_wheel_has_flashmla_for_sm120(stem: str) -> None:
 
 
 def of(release: str, sm: int) -> Plan:
-    return plan(MATRIX, next(c for c in expand(MATRIX).runnable if (c.release.id, c.rig.gpu.sm) == (release, sm)))
+    return make_plan(
+        MATRIX, next(c for c in expand_matrix(MATRIX).runnable if (c.release.id, c.rig.gpu.sm) == (release, sm))
+    )
 
 
 def naming(planned: Plan, flag: str, value: str) -> Plan:
@@ -85,8 +87,8 @@ def naming(planned: Plan, flag: str, value: str) -> Plan:
 
 def test_a_backend_named_without_code_for_the_gpu_is_rejected() -> None:
     launch = of("vllm_0_33_0", 120)
-    assert judge(launch).verdict == "accept"
-    refused = judge(naming(launch, "--attention-backend", "FLASHMLA_SPARSE"))
+    assert judge_plan(launch).verdict == "accept"
+    refused = judge_plan(naming(launch, "--attention-backend", "FLASHMLA_SPARSE"))
     (error,) = [r for r in refused.remarks if r.level == "error"]
     assert (refused.verdict, error.kind, error.subject) == ("reject", "no_kernel", "FLASHMLA_SPARSE")
     assert "FLASHMLA_SPARSE cannot run: vllm/_flashmla_C.abi3.so" in error.message
@@ -94,9 +96,9 @@ def test_a_backend_named_without_code_for_the_gpu_is_rejected() -> None:
 
 
 def test_what_the_engine_may_avoid_is_a_note() -> None:
-    notes = [r.subject for r in judge(of("sglang_0_5_23", 120)).remarks if r.kind == "no_kernel"]
+    notes = [r.subject for r in judge_plan(of("sglang_0_5_23", 120)).remarks if r.kind == "no_kernel"]
     assert notes == ["flash_mla/_C_legacy.abi3.so", "sgl_kernel/flashmla_ops.abi3.so"]
-    assert not [r for r in judge(of("sglang_0_5_17", 90)).remarks if r.kind == "no_kernel"]
+    assert not [r for r in judge_plan(of("sglang_0_5_17", 90)).remarks if r.kind == "no_kernel"]
 
 
 def test_every_compiled_entry_names_a_library_of_some_wheel_and_backends_that_a_flag_takes() -> None:
@@ -105,7 +107,7 @@ def test_every_compiled_entry_names_a_library_of_some_wheel_and_backends_that_a_
         snapshots = [s for r in releases if (s := snapshot_for(r.id))]
         taken = {value for s in snapshots for values in s.backends().values() for value in values}
         for entry in engine.compiled:
-            assert any(list(gaps(s, (entry,), 0, ())) for s in snapshots), entry.library
+            assert any(list(find_gaps(s, (entry,), 0, ())) for s in snapshots), entry.library
             assert set(entry.backends) <= taken, entry.library
 
 
@@ -113,4 +115,4 @@ def test_a_library_that_no_wheel_has_says_nothing() -> None:
     snapshot = snapshot_for("vllm_0_33_0")
     assert snapshot is not None
     absent = Compiled(library="vllm/_none*", backends=("X",), what="nothing", source="this test")
-    assert list(gaps(snapshot, (absent,), 120, ["X"])) == []
+    assert list(find_gaps(snapshot, (absent,), 120, ["X"])) == []

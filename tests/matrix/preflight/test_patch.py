@@ -18,16 +18,16 @@ from matrix.preflight.patch import (
     Target,
     apply_edit,
     apply_merge,
+    digest_text,
     load_patch,
     revert_edit,
-    sha256,
 )
 
 BEFORE = b"a = 1\nb = 2\nc = 3\n"
 AFTER = b"a = 1\nB = 20\nb = 2\nc = 3\n"
 PATCH = Patch(
     id="toy", title="t", applies_when={}, why="w", source="s", upstream="u", retires="never",
-    target=Target(package="p", file="p/x.py", sha256_before=sha256(BEFORE), sha256_after=sha256(AFTER)),
+    target=Target(package="p", file="p/x.py", sha256_before=digest_text(BEFORE), sha256_after=digest_text(AFTER)),
     edit=Edit(line=2, find="b = 2", replace=("B = 20", "b = 2")),
 )  # fmt: skip
 
@@ -39,7 +39,7 @@ def test_applying_twice_and_reverting_twice_change_nothing_more() -> None:
 
 @pytest.mark.parametrize("change", [apply_edit, revert_edit])
 def test_another_file_is_refused_with_both_digests(change: Any) -> None:
-    with pytest.raises(PatchRefused, match=sha256(b"other")):
+    with pytest.raises(PatchRefused, match=digest_text(b"other")):
         change(PATCH, b"other")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from matrix.preflight.snapshot import snapshot_for
-from matrix.preflight.verdict import Report, preflight
+from matrix.preflight.verdict import Report, preflight_launch
 
 PUBLISHED = json.loads((Path(__file__).parent / "published.json").read_text(encoding="utf-8"))
 
@@ -21,7 +21,7 @@ class Glm5:
 
 def report(name: str, release: str) -> Report:
     case = PUBLISHED[name]
-    return preflight(case["argv"], case["env"], snapshot_for(release), Glm5(), release=release)
+    return preflight_launch(case["argv"], case["env"], snapshot_for(release), Glm5(), release=release)
 
 
 def errors(found: Report, where: str = "argv") -> dict[str, str]:
@@ -103,8 +103,8 @@ def test_vllm_0_16_accepts_seed_001_and_cannot_load_its_model() -> None:
 def test_an_overlay_with_transformers_5_2_lifts_the_pin_of_vllm_0_16() -> None:
     argv = PUBLISHED["001 vllm serve"]["argv"]
     snapshot = snapshot_for("vllm_0_16_0")
-    assert preflight(argv, {}, snapshot, Glm5(), installed={"transformers": "5.2.0"}).verdict == "accept"
-    assert preflight(argv, {}, snapshot, Glm5(), installed={"transformers": "5.1.0"}).verdict == "reject"
+    assert preflight_launch(argv, {}, snapshot, Glm5(), installed={"transformers": "5.2.0"}).verdict == "accept"
+    assert preflight_launch(argv, {}, snapshot, Glm5(), installed={"transformers": "5.1.0"}).verdict == "reject"
 
 
 def test_the_two_deep_gemm_switches_of_seed_004_are_read_by_nothing() -> None:

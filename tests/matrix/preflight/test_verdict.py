@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from matrix.preflight.snapshot import Flag, Snapshot, snapshot_for
-from matrix.preflight.verdict import preflight
+from matrix.preflight.verdict import preflight_launch
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ MODEL = ["--model-path", "/m"]
 
 
 def kinds(*words: str, env: dict[str, str] | None = None, snapshot: Snapshot = SNAPSHOT) -> list[tuple[str, str]]:
-    return [(r.level, r.kind) for r in preflight([*MODEL, *words], env or {}, snapshot).remarks]
+    return [(r.level, r.kind) for r in preflight_launch([*MODEL, *words], env or {}, snapshot).remarks]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_good_words_give_no_remark() -> None:
 
 
 def test_a_required_flag_that_is_missing_rejects() -> None:
-    assert preflight([], {}, SNAPSHOT).verdict == "reject"
+    assert preflight_launch([], {}, SNAPSHOT).verdict == "reject"
 
 
 @pytest.mark.parametrize(
@@ -95,15 +95,15 @@ def test_an_environment_variable_is_read_or_somebody_is_named(name: str, expecte
 
 
 def test_an_unregistered_architecture_rejects() -> None:
-    report = preflight(MODEL, {}, SNAPSHOT, Serves("DeepseekV32ForCausalLM"))
+    report = preflight_launch(MODEL, {}, SNAPSHOT, Serves("DeepseekV32ForCausalLM"))
     assert (report.verdict, report.kinds("error")) == ("reject", ("architecture",))
     assert "GlmMoeDsaForCausalLM" in str(report), "says what it has instead"
 
 
 def test_no_snapshot_is_unknown_and_an_unread_release_never_better() -> None:
-    assert preflight([], {}, None, release="x").verdict == "unknown"
+    assert preflight_launch([], {}, None, release="x").verdict == "unknown"
     partial = replace(SNAPSHOT, complete=False)
-    assert preflight(MODEL, {}, partial).verdict == "unknown"
+    assert preflight_launch(MODEL, {}, partial).verdict == "unknown"
     assert kinds("--nothing", snapshot=SNAPSHOT.as_fork("f", "image"))[-1] == ("unknown", "fork_only")
 
 
@@ -122,7 +122,7 @@ def test_no_snapshot_is_unknown_and_an_unread_release_never_better() -> None:
     ],
 )
 def test_a_pin_contradicts_when_no_version_from_5_2_on_can_satisfy_it(pin: str, fits: bool) -> None:
-    report = preflight(MODEL, {}, replace(SNAPSHOT, requires=(pin,)), Serves("GlmMoeDsaForCausalLM"))
+    report = preflight_launch(MODEL, {}, replace(SNAPSHOT, requires=(pin,)), Serves("GlmMoeDsaForCausalLM"))
     assert (report.verdict == "accept") == fits, str(report)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from matrix.preflight.vllm_argv import normalise
+from matrix.preflight.vllm_argv import normalise_argv
 
 
 @pytest.mark.parametrize(
@@ -22,4 +22,4 @@ from matrix.preflight.vllm_argv import normalise
     ],
 )
 def test_the_words_that_argparse_gets(argv: list[str], words: list[str]) -> None:
-    assert normalise(argv) == words
+    assert normalise_argv(argv) == words

@@ -14,7 +14,7 @@ from matrix.errors import ConfigError
 from matrix.known.lint import lint_known_failures, read_test_names
 from matrix.model import KnownFailure
 from matrix.yaml.known_shape import Surroundings, find_entry_problems
-from matrix.yaml.load import load
+from matrix.yaml.load import load_matrix
 from tests.matrix.known.test_failures import entry
 from tests.matrix.world import FILES, write
 
@@ -41,7 +41,7 @@ AT = "    fails:\n      at: test\n      test: test_finds_the_needle_beyond_index
 def test_a_shape_that_no_failure_can_have_is_refused_with_its_line(tmp_path: Path, lines: str, why: str) -> None:
     text = FILES["known_failures.yaml"].replace(AT, f"    fails:\n      {lines}\n")
     with pytest.raises(ConfigError, match=re.escape(why)) as error:
-        load(write(tmp_path, {"known_failures.yaml": text}))
+        load_matrix(write(tmp_path, {"known_failures.yaml": text}))
     assert re.search(r"known_failures\.yaml:\d+ T1\.fails\.", str(error.value))
 
 
@@ -49,7 +49,7 @@ def test_a_shape_that_no_failure_can_have_is_refused_with_its_line(tmp_path: Pat
 def test_a_signature_that_says_nothing_is_refused(tmp_path: Path, signature: str) -> None:
     text = FILES["known_failures.yaml"].replace(r"'needle\.found: NOT OK'", signature)
     with pytest.raises(ConfigError, match=r"T1\.fails\.signature"):
-        load(write(tmp_path, {"known_failures.yaml": text}))
+        load_matrix(write(tmp_path, {"known_failures.yaml": text}))
 
 
 def problems(around: Surroundings = AROUND, fails: dict[str, Any] | None = None, **changes: Any) -> str:
@@ -96,7 +96,7 @@ def test_a_signature_that_the_command_repeats_is_refused() -> None:
 
 
 def test_todays_entries_pass_and_would_not_for_ever() -> None:
-    matrix = load()
+    matrix = load_matrix()
     newest = max(k.value.added for k in matrix.known_failures)
     assert lint_known_failures(matrix, newest + timedelta(days=1)) == []
     assert len(lint_known_failures(matrix, date(2099, 1, 1))) == len(matrix.known_failures)

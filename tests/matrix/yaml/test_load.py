@@ -5,18 +5,18 @@ from pathlib import Path
 import pytest
 
 from matrix.errors import ConfigError
-from matrix.yaml.load import load
+from matrix.yaml.load import load_matrix
 from tests.matrix.world import FILES, write
 
 
 def problems(root: Path) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        load(root)
+        load_matrix(root)
     return [str(p) for p in caught.value.problems]
 
 
 def test_a_sound_matrix_loads(tmp_path: Path) -> None:
-    matrix = load(write(tmp_path))
+    matrix = load_matrix(write(tmp_path))
     assert set(matrix.rigs) == {"cpu", "sm120x1", "sm120x3", "sm120x4"}
     assert matrix.releases["toy_2"].engine == "toy"
     assert matrix.places["checkpoint:small"] == "axes/checkpoints/small.yaml:1"
@@ -85,4 +85,4 @@ def test_a_patch_that_does_not_exist_is_a_problem(tmp_path: Path) -> None:
 def test_yaml_cannot_construct_python_objects(tmp_path: Path) -> None:
     root = write(tmp_path, {"rules.yaml": "rules: !!python/object/apply:os.getcwd []\n"})
     with pytest.raises((ConfigError, Exception), match=r"python/object|expected one key"):
-        load(root)
+        load_matrix(root)

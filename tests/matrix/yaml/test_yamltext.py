@@ -44,14 +44,14 @@ def test_a_hostile_file_is_one_problem_with_its_line(tmp_path: Path, what: str) 
     text, line, said = HOSTILE[what]
     (tmp_path / "x.yaml").write_text(text)
     began = time.process_time()
-    found = yamltext.read(tmp_path / "x.yaml", "x.yaml")
+    found = yamltext.read_document(tmp_path / "x.yaml", "x.yaml")
     assert found.data is None and time.process_time() - began < 10
     assert (found.problems[0].line, said in found.problems[0].message) == (line, True), found.problems[0]
 
 
 def test_bytes_that_are_no_text_are_a_problem(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_bytes(b"a: \xff\n")
-    assert "not valid YAML" in yamltext.read(tmp_path / "x.yaml", "x.yaml").problems[0].message
+    assert "not valid YAML" in yamltext.read_document(tmp_path / "x.yaml", "x.yaml").problems[0].message
 
 
 def test_a_pipe_is_not_waited_for_and_a_huge_file_is_not_read(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_pipe_is_not_waited_for_and_a_huge_file_is_not_read(tmp_path: Path) ->
     (tmp_path / "huge.yaml").touch()
     os.truncate(tmp_path / "huge.yaml", yamltext.LARGEST_BYTES + 1)
     for name, said in (("pipe.yaml", "no plain file"), ("huge.yaml", "at most")):
-        assert said in yamltext.read(tmp_path / name, name).problems[0].message
+        assert said in yamltext.read_document(tmp_path / name, name).problems[0].message
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, lambda p: p.symlink_to("nowhere")])
@@ -67,11 +67,11 @@ def test_what_cannot_be_read_says_so(tmp_path: Path, make: object) -> None:
     assert callable(make)
     make(tmp_path / "x.yaml")
     with pytest.raises(OSError, match=r"directory|No such file"):
-        yamltext.read(tmp_path / "x.yaml", "x.yaml")
+        yamltext.read_document(tmp_path / "x.yaml", "x.yaml")
 
 
 def test_words_that_only_look_so_are_read(tmp_path: Path) -> None:
     text = 'a: \'x &y *z\'\nb: [sm120*, a*b, "*"]\nc: 2027-01-31\nd: "24:00"\ne: vllm/vllm-openai:v1\nf: 12:61\n'
     (tmp_path / "x.yaml").write_text(text)
-    found = yamltext.read(tmp_path / "x.yaml", "x.yaml")
+    found = yamltext.read_document(tmp_path / "x.yaml", "x.yaml")
     assert not found.problems and found.data["b"] == ["sm120*", "a*b", "*"] and found.data["f"] == "12:61"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from matrix.planning.expand import expand
-from matrix.yaml.load import load
+from matrix.planning.expand import expand_matrix
+from matrix.yaml.load import load_matrix
 from reports.__main__ import main
 from reports.compare import noise_floor as repeats
 from reports.compare.prediction import Prediction, judge_predictions
@@ -51,7 +51,7 @@ def held(cell: str, first: float) -> world.Json:
 def judged(*fields: world.Json) -> list[Prediction]:
     """What is judged of the recorded cells; what they left nothing for is another test's."""
     recorded = {f["cell"] for f in fields}
-    cells = [make_expected(load(), c) for c in expand(load()).runnable if c.id in recorded]
+    cells = [make_expected(load_matrix(), c) for c in expand_matrix(load_matrix()).runnable if c.id in recorded]
     return [p for p in judge_predictions(cells, world.typed(fields)) if p.outcome != "absent"]
 
 
@@ -101,7 +101,9 @@ def test_what_an_engine_differs_by_from_itself_is_no_proof() -> None:
     """SGLang 0.5.17 on H100: 0 below and 0.25 beyond, as much as two asks of one launch are apart. Recorded there."""
     records = [parse_record(json.loads(line)) for line in NOISY.read_text(encoding="utf-8").splitlines()]
     recorded = {r.cell for r in records}
-    found = judge_predictions([make_expected(load(), c) for c in expand(load()).runnable if c.id in recorded], records)
+    found = judge_predictions(
+        [make_expected(load_matrix(), c) for c in expand_matrix(load_matrix()).runnable if c.id in recorded], records
+    )
     (numbers,) = [p for p in found if p.what == "numbers"]
     assert (numbers.outcome, numbers.detail) == (
         "unproven",

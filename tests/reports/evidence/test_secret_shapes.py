@@ -11,7 +11,7 @@ import pytest
 
 from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError
-from matrix.yaml.load import load
+from matrix.yaml.load import load_matrix
 from reports.evidence import redact
 from reports.evidence.vocabulary import find_ordinary
 
@@ -213,7 +213,7 @@ def test_a_real_engines_log_is_not_changed(path: Path) -> None:
 
 
 def test_every_id_of_the_matrix_stays() -> None:
-    matrix = load()
+    matrix = load_matrix()
     words = [*matrix.releases, *matrix.checkpoints, *matrix.rigs, *matrix.features]
     assert [w for w in words if redact.redact_text(f"a {w} b={w}") != f"a {w} b={w}"] == []
 

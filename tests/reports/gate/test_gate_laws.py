@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from matrix.judging.status import Status
-from matrix.planning.owed import DEPTHS, Depth, reaches
+from matrix.planning.owed import DEPTHS, Depth, is_as_deep
 from reports.evidence import types as record
 from reports.evidence.attempts import INFRASTRUCTURE, order_files
 from reports.evidence.types import Record, Result
@@ -177,8 +177,8 @@ def test_a_run_that_asked_less_deep_than_required_or_does_not_say_is_never_green
 ) -> None:
     records = world.seal([f | {"depth": said} if f["kind"] == "run" else f for f in run.fields])
     found = gate.judge_evidence(replace(POLICY, depth=wanted), run.expected, records, now=NOW)
-    assert reaches(said, wanted) or not found.green
-    assert reaches(said, wanted) is not any(r.rule == "depth" for r in found.reasons)
+    assert is_as_deep(said, wanted) or not found.green
+    assert is_as_deep(said, wanted) is not any(r.rule == "depth" for r in found.reasons)
 
 
 @LAW

@@ -9,7 +9,7 @@ import pytest
 
 from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError
-from matrix.yaml.load import load
+from matrix.yaml.load import load_matrix
 from reports.gate import policy
 from tests.matrix import world as matrix_world
 
@@ -107,7 +107,7 @@ def test_a_flake_allowance_that_speaks_of_nothing_is_refused(
     tmp_path: Path, change: tuple[str, str], message: str
 ) -> None:
     found, doc = policy.load_policy(write(tmp_path, GOOD + FLAKE.replace(*change)))
-    matrix = load(matrix_world.write(tmp_path / "matrix"))
+    matrix = load_matrix(matrix_world.write(tmp_path / "matrix"))
     with pytest.raises(ConfigError, match=rf"gate\.yaml:12 {message}"):
         policy.expect_cells(found, doc, matrix)
 
@@ -117,7 +117,7 @@ def test_the_example_in_the_modules_docstring_is_one(tmp_path: Path) -> None:
     text = (policy.__doc__ or "").partition("\n\n")[2]
     wider = text.replace("require:\n", 'require:\n  - glob: "sm90*"\n', 1)
     found, doc = policy.load_policy(write(tmp_path, wider))
-    assert policy.expect_cells(found, doc, load())
+    assert policy.expect_cells(found, doc, load_matrix())
     assert found.identity and found.not_run and found.not_replayed
 
 
@@ -133,7 +133,7 @@ def test_a_missing_policy_is_bad_input(tmp_path: Path) -> None:
 
 def test_requirements_of_a_cell_add_up(tmp_path: Path) -> None:
     found, doc = policy.load_policy(write(tmp_path, GOOD))
-    cells = {c.id: c for c in policy.expect_cells(found, doc, load(matrix_world.write(tmp_path / "m")))}
+    cells = {c.id: c for c in policy.expect_cells(found, doc, load_matrix(matrix_world.write(tmp_path / "m")))}
     both = next(c for c in cells.values() if "mtp" not in c.features)
     assert (both.suites, both.tests) == (("boot", "needle"), ("test_invents_no_needle",))
     assert all(c.fingerprint and c.id.startswith("cpu.") for c in cells.values())
@@ -154,15 +154,15 @@ def test_requirements_of_a_cell_add_up(tmp_path: Path) -> None:
 def test_a_requirement_nobody_can_meet_is_bad_input(tmp_path: Path, change: tuple[str, str], message: str) -> None:
     found, doc = policy.load_policy(write(tmp_path, GOOD.replace(*change)))
     with pytest.raises(ConfigError) as caught:
-        policy.expect_cells(found, doc, load(matrix_world.write(tmp_path / "m")))
+        policy.expect_cells(found, doc, load_matrix(matrix_world.write(tmp_path / "m")))
     assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("path", sorted((CHECKOUT / "ci/gates").glob("*.yaml")), ids=lambda p: p.stem)
 def test_the_shipped_policies_fit_the_matrix(path: Path) -> None:
     found, doc = policy.load_policy(path)
-    assert policy.expect_cells(found, doc, load())
-    entries = (k for c in policy.expect_cells(found, doc, load()) for k in c.known_failures.values())
+    assert policy.expect_cells(found, doc, load_matrix())
+    entries = (k for c in policy.expect_cells(found, doc, load_matrix()) for k in c.known_failures.values())
     assert all(isinstance(k.review_by, date) for k in entries)
 
 
@@ -191,4 +191,4 @@ def test_a_clause_about_cells_must_match_one(tmp_path: Path) -> None:
         write(tmp_path, GOOD + CLAUSE.replace("dirty_tree", "unknown_version").replace("*", "gpu.*"))
     )
     with pytest.raises(ConfigError, match=r"gate\.yaml:11 accepted\.0\.of: 'gpu\.\*' matches no required cell"):
-        policy.expect_cells(found, doc, load(matrix_world.write(tmp_path / "m")))
+        policy.expect_cells(found, doc, load_matrix(matrix_world.write(tmp_path / "m")))

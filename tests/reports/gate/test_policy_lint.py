@@ -9,7 +9,7 @@ import pytest
 from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError
 from matrix.yaml import yamltext
-from matrix.yaml.load import load
+from matrix.yaml.load import load_matrix
 from reports.gate import policy
 from reports.gate.policy_lint import find_wrong_numbers
 from tests.matrix import world as matrix_world
@@ -35,7 +35,9 @@ def test_a_number_that_excuses_everything_or_nothing_is_refused(tmp_path: Path, 
 
 def test_every_number_of_a_policy_is_held_to_that_but_facts_of_cells(tmp_path: Path) -> None:
     """Whatever number a clause gets later."""
-    doc = yamltext.read(write(tmp_path, "flaky:\n  - {rate: .nan}\nrequire:\n  - when: {sm: 0}\n"), "gate.yaml")
+    doc = yamltext.read_document(
+        write(tmp_path, "flaky:\n  - {rate: .nan}\nrequire:\n  - when: {sm: 0}\n"), "gate.yaml"
+    )
     assert [(p.line, p.where) for p in find_wrong_numbers(doc)] == [(2, "flaky.0.rate")]
 
 
@@ -88,7 +90,7 @@ def test_what_cannot_be_asked_of_a_required_cell_is_refused(
 ) -> None:
     found, doc = policy.load_policy(write(tmp_path, GOOD.replace(*change)))
     with pytest.raises(ConfigError) as caught:
-        policy.expect_cells(found, doc, load(matrix_world.write(tmp_path / "m")))
+        policy.expect_cells(found, doc, load_matrix(matrix_world.write(tmp_path / "m")))
     assert message in str(caught.value)
 
 
@@ -96,14 +98,14 @@ def test_a_clause_about_unknown_depths_must_match_a_required_cell(tmp_path: Path
     clause = "depth_unknown:\n  - {cells: 'gpu.*', owner: me, why: old, until: 2027-01-31}\n"
     found, doc = policy.load_policy(write(tmp_path, GOOD + clause))
     with pytest.raises(ConfigError, match=r"gate\.yaml:11 depth_unknown\.0\.cells: 'gpu\.\*' matches no required cell"):
-        policy.expect_cells(found, doc, load(matrix_world.write(tmp_path / "m")))
+        policy.expect_cells(found, doc, load_matrix(matrix_world.write(tmp_path / "m")))
 
 
 def test_a_deeper_gate_may_require_what_is_asked_there(tmp_path: Path) -> None:
     text = GOOD.replace("test_invents_no_needle", "test_concurrency_sweep") + "depth: release\n"
     found, doc = policy.load_policy(write(tmp_path, text))
     shallow = policy.load_policy(write(tmp_path, GOOD))
-    matrix = load(matrix_world.write(tmp_path / "m"))
+    matrix = load_matrix(matrix_world.write(tmp_path / "m"))
     for deep, less in zip(policy.expect_cells(found, doc, matrix), policy.expect_cells(*shallow, matrix), strict=True):
         assert set(deep.owed) > set(less.owed)
         assert all(nodeid.endswith(f"[{deep.id}]") for nodeid in deep.owed)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from matrix.model import Cell
-from matrix.planning.expand import expand
-from matrix.yaml.load import load
+from matrix.planning.expand import expand_matrix
+from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
 from reports.evidence.files import digest_value
 from reports.expected import ExpectedCell
@@ -32,11 +32,11 @@ Edit = Callable[[Json], Json]
 
 @pytest.fixture(scope="module")
 def matrix(tmp_path_factory: pytest.TempPathFactory) -> Matrix:
-    return load(matrix_world.write(tmp_path_factory.mktemp("m")))
+    return load_matrix(matrix_world.write(tmp_path_factory.mktemp("m")))
 
 
 def cell_on(matrix: Matrix, rig: str, release: str = "toy_1") -> Cell:
-    found = (c for c in expand(matrix).runnable if (c.rig.id, c.release.id) == (rig, release) and not c.features)
+    found = (c for c in expand_matrix(matrix).runnable if (c.rig.id, c.release.id) == (rig, release) and not c.features)
     return next(iter(found))
 
 

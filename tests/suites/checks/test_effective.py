@@ -96,10 +96,10 @@ def test_silent_fallbacks_are_findings_except_where_the_matrix_expects_them(
 ) -> None:
     from packaging.version import Version
 
-    from matrix.judging.observation import Sources, observe
+    from matrix.judging.observation import Sources, read_observations
 
     dialect = ENGINES[engine].observe
-    seen = observe(dialect, Sources(log=line))
+    seen = read_observations(dialect, Sources(log=line))
     (finding,) = check_fallbacks(dialect, seen, {"version": Version("0.5.10.post1"), **facts})
     assert (finding.ok, finding.sensitive) == (ok, True)
     assert finding.check.startswith("fallback.") and finding.detail

@@ -14,9 +14,9 @@ from fixtures.banks.item import Item
 from fixtures.client.reply import Reply
 from matrix.errors import ConfigError
 from matrix.judging.logprobs import Logprobs
-from matrix.planning.expand import expand
-from matrix.planning.plan import Plan, plan
-from matrix.yaml.load import load
+from matrix.planning.expand import expand_matrix
+from matrix.planning.plan import Plan, make_plan
+from matrix.yaml.load import load_matrix
 from suites import test_effective
 from suites.checks import agreement
 from suites.measure import logprob_probe as signature
@@ -25,7 +25,7 @@ from tests.suites.test_effective import planned
 from tests.suites.world import Recorder
 
 CPU = "cpu.llamacpp_2026_10_11549."
-CANARIES = [c for c in expand(load()).runnable if c.checkpoint.canary]
+CANARIES = [c for c in expand_matrix(load_matrix()).runnable if c.checkpoint.canary]
 
 
 def known(asked: Plan, file: Path = references.FILE) -> list[references.Reference]:
@@ -33,11 +33,11 @@ def known(asked: Plan, file: Path = references.FILE) -> list[references.Referenc
 
 
 def test_every_canary_cell_has_a_reference_for_each_of_its_prompts() -> None:
-    matrix, recorded = load(), references.read_references()
+    matrix, recorded = load_matrix(), references.read_references()
     without = [
         (cell.id, key)
         for cell in CANARIES
-        for key, _ in references.list_keys(cell, plan(matrix, cell), bank_for(cell.checkpoint))
+        for key, _ in references.list_keys(cell, make_plan(matrix, cell), bank_for(cell.checkpoint))
         if sum(map(key.of, recorded)) != 1
     ]
     assert not without

@@ -10,11 +10,11 @@ import pytest
 from fixtures.banks.canary import render
 from fixtures.banks.canary_bank import CanaryBank
 from fixtures.banks.item import Item
-from matrix.yaml.load import load
+from matrix.yaml.load import load_matrix
 from suites.measure.rendering import Rendered, find_token_counter, make_prompt_of, pad_prompt
 
 BANK = CanaryBank()
-CANARY = load().checkpoints["canary_bf16"]
+CANARY = load_matrix().checkpoints["canary_bf16"]
 ITEMS = (
     *BANK.facts(2),
     *BANK.chinese(1),

@@ -6,17 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from matrix.judging.observation import Observation, Seen, Sources, observe
-from matrix.judging.proof import Probe
-from matrix.planning.expand import expand
-from matrix.planning.plan import plan
-from matrix.yaml.load import load
+from matrix.judging.observation import Observation, Seen, Sources, read_observations
+from matrix.judging.proof import PrefillProbe
+from matrix.planning.expand import expand_matrix
+from matrix.planning.plan import make_plan
+from matrix.yaml.load import load_matrix
 from tests.matrix.judging.proof.world import LLAMACPP, SGLANG, proof, see
 from tests.matrix.judging.test_observation import ENGINES, read
 
 
-def probe(prompt: int, before: Seen = (), after: Seen = (), generated: int = 1) -> Probe:
-    return Probe(prompt_tokens=prompt, generated_tokens=generated, before=before, after=after)
+def probe(prompt: int, before: Seen = (), after: Seen = (), generated: int = 1) -> PrefillProbe:
+    return PrefillProbe(prompt_tokens=prompt, generated_tokens=generated, before=before, after=after)
 
 
 def steps(number: float) -> list[Observation]:
@@ -38,7 +38,7 @@ CHUNKED = replace(LLAMACPP, features=frozenset({"chunked_prefill"}), chunk_token
         (None, "unproven"),
     ],
 )
-def test_chunks_are_counted(sent: Probe | None, outcome: str) -> None:
+def test_chunks_are_counted(sent: PrefillProbe | None, outcome: str) -> None:
     assert proof("chunked_prefill", CHUNKED, (), probe=sent).outcome == outcome
 
 
@@ -74,7 +74,7 @@ def test_chunks_are_read_from_one_line_per_step(
     *, dialect: str, step: str, tokens: tuple[int, ...], outcome: str
 ) -> None:
     lines = [step.format(i=i, requests=int(n > 0), tokens=n, drafting=0) for i, n in enumerate((*tokens, 0))]
-    after = observe(ENGINES[dialect].observe, Sources(log="\n".join(lines)))
+    after = read_observations(ENGINES[dialect].observe, Sources(log="\n".join(lines)))
     wanted = replace(CHUNKED, dialect=dialect, chunk_tokens=4096)
     found = proof("chunked_prefill", wanted, (), probe=probe(10_000, after=after))
     assert found.outcome == outcome, found.detail
@@ -88,9 +88,9 @@ def test_vllm_s_histogram_of_tokens_per_step_is_no_count_of_steps() -> None:
 
 
 def test_the_recipes_ask_for_the_lines_that_show_chunks() -> None:
-    matrix = load()
-    for cell in expand(matrix).runnable:
+    matrix = load_matrix()
+    for cell in expand_matrix(matrix).runnable:
         if "chunked_prefill" in cell.features and cell.engine.id == "vllm":
-            assert plan(matrix, cell).values("args")["--enable-logging-iteration-details"] is True, cell.id
+            assert make_plan(matrix, cell).values("args")["--enable-logging-iteration-details"] is True, cell.id
         if "chunked_prefill" in cell.features and cell.release.id == "trtllm_1_3_0rc26":
-            assert plan(matrix, cell).values("serve_config")["print_iter_log"] is True, cell.id
+            assert make_plan(matrix, cell).values("serve_config")["print_iter_log"] is True, cell.id

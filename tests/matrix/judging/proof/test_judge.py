@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from matrix.judging.kv_bytes import TokenBytes
 from matrix.judging.observation import Observation, Rung
-from matrix.judging.proof import Proof, judge, strongest
-from matrix.judging.requested import requested
-from matrix.planning.expand import expand
-from matrix.planning.plan import plan
-from matrix.yaml.load import load
+from matrix.judging.proof import Proof, judge_proofs, pick_strongest
+from matrix.judging.requested import read_requested
+from matrix.planning.expand import expand_matrix
+from matrix.planning.plan import make_plan
+from matrix.yaml.load import load_matrix
 from tests.matrix.judging.proof.world import SGLANG, VLLM, proof, see
 from tests.matrix.judging.test_observation import read
 
@@ -35,7 +35,7 @@ def test_a_named_backend_is_compared_and_an_echo_only_refutes(asked: str, got: s
 
 def test_dsa_backends_are_compared_for_prefill_and_decode() -> None:
     wanted = replace(SGLANG, dsa_backends=("flashmla_sparse", "flashmla_kv"))
-    got = [p.outcome for p in judge(wanted, read("sglang_0_5_17_bf16_kv")) if p.feature == "dsa_backends"]
+    got = [p.outcome for p in judge_proofs(wanted, read("sglang_0_5_17_bf16_kv")) if p.feature == "dsa_backends"]
     assert got == ["proven", "refuted"]
 
 
@@ -48,8 +48,8 @@ PROOFS = st.builds(
 @given(st.lists(PROOFS, min_size=1), PROOFS)
 def test_a_refutation_stands_whatever_else_is_said(proofs: list[Proof], more: Proof) -> None:
     refuted = replace(more, outcome="refuted")
-    assert strongest([*proofs, refuted]).outcome == "refuted"
-    assert strongest([*proofs, replace(more, outcome="unproven")]).outcome == strongest(proofs).outcome
+    assert pick_strongest([*proofs, refuted]).outcome == "refuted"
+    assert pick_strongest([*proofs, replace(more, outcome="unproven")]).outcome == pick_strongest(proofs).outcome
 
 
 ECHOES = st.lists(
@@ -66,21 +66,23 @@ def test_an_echo_alone_never_proves(echoes: list[Observation], dialect: str) -> 
         VLLM, dialect=dialect, features=frozenset({"indexcache", "mtp", "chunked_prefill"}), full_layers=2,
         attention_backend="dsa", moe_backend="triton",
     )  # fmt: skip
-    assert "proven" not in {p.outcome for p in judge(wanted, echoes)}
+    assert "proven" not in {p.outcome for p in judge_proofs(wanted, echoes)}
 
 
 def test_every_plan_can_be_asked_what_it_wants() -> None:
-    for cell in expand(load()).runnable:
-        wanted = requested(plan(load(), cell))
+    for cell in expand_matrix(load_matrix()).runnable:
+        wanted = read_requested(make_plan(load_matrix(), cell))
         assert 1 <= wanted.full_layers <= wanted.shape.layers
         assert ("indexcache" in cell.features) == (wanted.full_layers < wanted.shape.layers), cell.id
 
 
 def test_the_pattern_of_seeds_004_leaves_40_layers() -> None:
     cell = next(
-        c for c in expand(load()).runnable if "indexcache" in c.features and c.checkpoint.id == "glm51_478b_nvfp4"
+        c
+        for c in expand_matrix(load_matrix()).runnable
+        if "indexcache" in c.features and c.checkpoint.id == "glm51_478b_nvfp4"
     )
-    assert requested(plan(load(), cell)).full_layers == 40, "not the 23 of the card"
+    assert read_requested(make_plan(load_matrix(), cell)).full_layers == 40, "not the 23 of the card"
 
 
 def test_sizes_are_shown_with_their_spread() -> None:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matrix.judging.drafting import counted
-from matrix.judging.observation import Observation, Rung, Seen, Sources, observe
-from matrix.judging.proof import DRAFTED_TOKENS, judge, mtp
+from matrix.judging.drafting import count_drafts
+from matrix.judging.observation import Observation, Rung, Seen, Sources, read_observations
+from matrix.judging.proof import DRAFTED_TOKENS, judge_proofs, mtp
 from tests.matrix.judging.proof.world import LLAMACPP, SGLANG, TRTLLM, VLLM, drafting, proof, see
 from tests.matrix.judging.test_observation import ENGINES, LOGS, read
 
@@ -65,7 +65,7 @@ def test_a_pool_without_the_mtp_layer_refutes_mtp_in_vllm() -> None:
 def test_an_engine_that_says_it_does_not_speculate_is_believed(log: str) -> None:
     wanted = drafting(replace(SGLANG, dialect=log.partition("_")[0]))
     seen = [o for o in read(log) if o.name == "speculation"]
-    assert [(p.outcome, p.rung) for p in judge(wanted, seen) if p.feature == "mtp"] == [("refuted", Rung.ECHO)]
+    assert [(p.outcome, p.rung) for p in judge_proofs(wanted, seen) if p.feature == "mtp"] == [("refuted", Rung.ECHO)]
     on = [replace(o, value="SpeculativeConfig") for o in seen]
     assert proof("mtp", wanted, on).outcome == "unproven", "the opposite proves nothing"
 
@@ -75,7 +75,7 @@ def test_acceptance_by_position_is_shown() -> None:
     metric = "llamacpp:spec_decode_num"
     text = [f"{metric}_draft_tokens_total 560", f"{metric}_accepted_tokens_total 385", f"{metric}_drafts_total 280"]
     text += [f'{metric}_accepted_tokens_per_pos_total{{position="{i}"}} {n}' for i, n in enumerate((248, 137))]
-    found = proof("mtp", drafting(LLAMACPP), observe(spec, Sources(metrics="\n".join(text))))
+    found = proof("mtp", drafting(LLAMACPP), read_observations(spec, Sources(metrics="\n".join(text))))
     assert found.outcome == "proven" and found.data["accepted_per_position"] == [248.0, 137.0]
     assert "385 of 560 drafted tokens accepted" in found.detail and "by position 89%, 49%" in found.detail
 
@@ -93,22 +93,22 @@ def test_positions_must_be_possible_and_the_first_one_no_noise(positions: tuple[
     accepted = sum(positions) or 385
     spoken = [see("accepted_per_position", n, position=str(i)) for i, n in enumerate(positions)]
     seen = [*drafts(accepted / 0.43, accepted), see("drafts", 280), *spoken]
-    assert mtp.of_engine(seen).outcome == outcome
+    assert mtp.prove_mtp(seen).outcome == outcome
 
 
 def test_only_what_was_drafted_since_then_is_judged() -> None:
     before = [*drafts(1000, 0, generated=2000), see("drafts", 1000)]
     after = [*drafts(1060, 50, generated=2115), see("drafts", 1060)]
-    assert mtp.of_engine(after).outcome == "refuted"
-    found = mtp.of_engine(after, before)
+    assert mtp.prove_mtp(after).outcome == "refuted"
+    found = mtp.prove_mtp(after, before)
     assert (found.outcome, found.data["accepted"]) == ("proven", 50)
     assert proof("mtp", drafting(LLAMACPP), after, undrafted=before) == found
 
 
 def test_positions_that_do_not_add_up_are_a_lie() -> None:
     spoken = [see("accepted_per_position", n, position=str(i)) for i, n in enumerate((40, 20))]
-    assert mtp.of_engine([*drafts(100, 60), *spoken]).outcome == "proven"
-    assert mtp.of_engine([*drafts(100, 80), *spoken]).outcome == "refuted"
+    assert mtp.prove_mtp([*drafts(100, 60), *spoken]).outcome == "proven"
+    assert mtp.prove_mtp([*drafts(100, 80), *spoken]).outcome == "refuted"
 
 
 @settings(deadline=None)
@@ -119,8 +119,8 @@ def test_no_honest_engine_contradicts_itself(replies: list[list[int]], cut: int)
     made = sum(1 + sum(1 + a for a in reply) - min(cut, reply[-1]) for reply in replies)
     numbers = {"drafts": len(steps), "drafted_tokens": 3 * len(steps), "accepted_tokens": sum(steps)}
     seen = [see(n, v) for n, v in {**numbers, "generated_tokens": made, "requests": len(replies)}.items()]
-    found = counted(seen)
-    assert found is not None and found.most_made is not None and not [*found.contradictions()]
+    found = count_drafts(seen)
+    assert found is not None and found.most_made is not None and not [*found.find_contradictions()]
 
 
 # SGLang: no counters of drafts, only the tokens that a step yields
@@ -154,7 +154,7 @@ DECODE = (
 def test_sglang_s_decode_line_is_read_as_its_source_writes_it() -> None:
     """From the format strings of metrics_reporter.py (0.5.17, 0.5.23) and scheduler_metrics_mixin.py (0.5.10.post1)."""
     log = "\n".join([DECODE.format("accept len: 2.65, accept rate: 0.55, "), DECODE.format("")])
-    (found,) = observe(ENGINES["sglang"].observe, Sources(log=log))
+    (found,) = read_observations(ENGINES["sglang"].observe, Sources(log=log))
     assert (found.number, found.rung, dict(found.also)) == (2.65, Rung.COUNTER, {"rate": "0.55"})
 
 
@@ -167,7 +167,7 @@ def test_mtp_in_sglang_s_recorded_logs(log: str) -> None:
     """Trained drafts are proven, random ones (`random` in the file's name) refuted; the first pool logged is the
     target's, so that the layout is read as without MTP."""
     wanted = drafting(replace(SGLANG, layout="dsa_fp8_packed" if "fp8_kv" in log else "dsa_bf16"))
-    found = {p.feature: p for p in judge(wanted, read(log))}
+    found = {p.feature: p for p in judge_proofs(wanted, read(log))}
     assert found["mtp"].outcome == ("refuted" if "random" in log else "proven"), found["mtp"].detail
     assert found["mtp"].rung is Rung.COUNTER and found["kv_layout"].outcome == "proven"
 
@@ -183,7 +183,7 @@ def test_tensorrt_llm_s_counters_say_that_nobody_has_seen_them() -> None:
         for kind, numbers in positions.items()
         for i, n in enumerate(numbers)
     )
-    found = proof("mtp", drafting(TRTLLM), observe(ENGINES["trtllm"].observe, Sources(metrics=text)))
+    found = proof("mtp", drafting(TRTLLM), read_observations(ENGINES["trtllm"].observe, Sources(metrics=text)))
     assert found.outcome == "proven" and found.data["accepted_per_position"] == [240.0, 150.0]
     assert "390 of 600 drafted tokens accepted" in found.detail and "known from source only" in found.detail
     assert proof("mtp", drafting(TRTLLM), ()).outcome == "unproven"

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix.judging.kv_bytes import predicted, readings, token_bytes
-from matrix.judging.observation import Rung, Sources, observe
-from matrix.judging.proof import by_ablation, judge, wrong_type_breaks
+from matrix.judging.kv_bytes import match_layouts, measure_token_bytes, predict_token_bytes
+from matrix.judging.observation import Rung, Sources, read_observations
+from matrix.judging.proof import judge_proofs, prove_by_ablation, prove_by_wrong_type
 from matrix.judging.requested import Requested
 from matrix.planning.kv import GIB, Layout, Shape
 from tests.matrix.judging.proof.world import (
@@ -46,15 +46,15 @@ RECORDED: list[tuple[str, Requested, int, Layout, int, int]] = [
 def test_a_recorded_size_has_exactly_one_reading(
     *, log: str, wanted: Requested, size: int, layout: str, full: int, mtp: int
 ) -> None:
-    measured = token_bytes(read(log), wanted.page_tokens)
+    measured = measure_token_bytes(read(log), wanted.page_tokens)
     assert measured is not None and measured.holds(size)
-    (found,) = readings(measured, wanted)
+    (found,) = match_layouts(measured, wanted)
     assert (found.layout, found.full_layers, found.mtp_layers, found.token_bytes) == (layout, full, mtp, size)
 
 
 @pytest.mark.parametrize(("log", "wanted"), [r[:2] for r in RECORDED], ids=[r[0] for r in RECORDED])
 def test_what_the_recorded_launches_asked_for_is_proven(log: str, wanted: Requested) -> None:
-    got = by_feature(judge(wanted, read(log)))
+    got = by_feature(judge_proofs(wanted, read(log)))
     assert got["kv_layout"] == got["dsa"] == ("proven", Rung.COUNTER)
     if "indexcache" in wanted.features:
         assert got["indexcache"] == ("proven", Rung.COUNTER)
@@ -94,13 +94,13 @@ def test_a_dense_pool_refutes_dsa_and_indexcache() -> None:
         replace(see("kv_bytes", 11.3 * GIB, unit="bytes"), half_step=0.05 * GIB),
         see("kv_tokens", 270_060, unit="tokens"),
     ]  # fmt: skip
-    got = by_feature(judge(wanted, seen))
+    got = by_feature(judge_proofs(wanted, seen))
     assert got == dict.fromkeys(("kv_layout", "dsa", "indexcache"), ("refuted", Rung.COUNTER))
 
 
 def test_a_log_too_coarse_to_tell_proves_nothing() -> None:
     wanted = replace(VLLM, shape=Shape(), full_layers=77, features=frozenset({"indexcache"}))
-    size = predicted(wanted, "dsa_bf16", 77)
+    size = predict_token_bytes(wanted, "dsa_bf16", 77)
     coarse = [replace(pool(size)[0], half_step=size * 10_000_000 * 0.01), pool(size)[1]]
     assert proof("indexcache", wanted, coarse).outcome == "unproven"
     assert proof("indexcache", wanted, pool(size)).outcome == "proven", "printed finely, one layer of 78 shows"
@@ -113,7 +113,7 @@ def test_a_pattern_that_shares_nothing_cannot_be_proven() -> None:
 
 def test_without_any_size_nothing_is_proven() -> None:
     wanted = replace(VLLM, features=frozenset({"indexcache", "mtp", "chunked_prefill"}), full_layers=2)
-    assert {p.outcome for p in judge(wanted, ())} == {"unproven"}
+    assert {p.outcome for p in judge_proofs(wanted, ())} == {"unproven"}
 
 
 TRTLLM_POOL = "[TensorRT-LLM][INFO] [MemUsageChange] Allocated {} GiB for max tokens in paged KV cache ({})."
@@ -129,7 +129,7 @@ TRTLLM_POOL = "[TensorRT-LLM][INFO] [MemUsageChange] Allocated {} GiB for max to
 def test_tensorrt_llm_s_published_size_of_glm_5_is_read_and_says_that_nobody_watched(gib: str, outcome: str) -> None:
     """Numbers: https://github.com/NVIDIA/TensorRT-LLM/pull/15088 (1,430,656 tokens); line: kvCacheManager.cpp."""
     wanted = replace(TRTLLM, shape=Shape(), full_layers=78)
-    seen = observe(ENGINES["trtllm"].observe, Sources(log=TRTLLM_POOL.format(gib, 1_430_656)))
+    seen = read_observations(ENGINES["trtllm"].observe, Sources(log=TRTLLM_POOL.format(gib, 1_430_656)))
     layout = proof("kv_layout", wanted, seen)
     assert layout.outcome == outcome and "known from source only" in layout.detail
     assert proof("dsa", wanted, seen).outcome == "unproven", "no line tells which attention runs"
@@ -145,8 +145,8 @@ def test_the_pool_of_the_asked_pattern_proves_it_and_that_of_no_sharing_refutes_
     wanted = Requested(
         dialect=dialect, layout=layout, full_layers=full, features=frozenset({"indexcache"}), page_tokens=64
     )
-    shared = proof("indexcache", wanted, pool(predicted(wanted, layout, full), 700_032))
-    inert = proof("indexcache", wanted, pool(predicted(wanted, layout, 78), 700_032))
+    shared = proof("indexcache", wanted, pool(predict_token_bytes(wanted, layout, full), 700_032))
+    inert = proof("indexcache", wanted, pool(predict_token_bytes(wanted, layout, 78), 700_032))
     assert (shared.outcome, inert.outcome) == ("proven", "refuted" if dialect == "vllm" else "unproven")
 
 
@@ -155,7 +155,7 @@ def test_the_true_size_lies_within_what_whole_pages_leave_open(size: int, memory
     """vLLM logs memory and the tokens that fit in whole pages."""
     page = 64
     tokens = memory // (size * page) * page
-    measured = token_bytes([see("kv_bytes", memory), see("kv_tokens", tokens)], page)
+    measured = measure_token_bytes([see("kv_bytes", memory), see("kv_tokens", tokens)], page)
     assert measured is None if tokens == 0 else measured is not None and measured.holds(size)
 
 
@@ -174,8 +174,8 @@ def test_an_ablation_without_difference_refutes() -> None:
 
 def test_an_ablation_that_saves_something_else_proves_nothing() -> None:
     """One shared layer was asked for, two save their keys."""
-    sizes = [token_bytes(read(f"vllm_0_26_0_{name}"), 64) for name in ("indexcache_fsfs", "bf16_kv")]
-    proofs = by_ablation(sharing(VLLM, 3), *sizes)
+    sizes = [measure_token_bytes(read(f"vllm_0_26_0_{name}"), 64) for name in ("indexcache_fsfs", "bf16_kv")]
+    proofs = prove_by_ablation(sharing(VLLM, 3), *sizes)
     assert [p.outcome for p in proofs] == ["unproven"]
 
 
@@ -196,16 +196,16 @@ def test_a_line_about_the_backend_alone_does_not_prove_dsa() -> None:
 
 
 def test_a_dense_plan_is_not_asked_for_dsa() -> None:
-    assert "dsa" not in by_feature(judge(replace(SGLANG, layout="dense_fp8"), pool(4 * 576)))
+    assert "dsa" not in by_feature(judge_proofs(replace(SGLANG, layout="dense_fp8"), pool(4 * 576)))
 
 
 def test_a_wrong_typed_pattern_breaks_its_reader_in_the_recorded_log() -> None:
     log = (LOGS / "vllm_0_26_0_pattern_of_wrong_type.log").read_text(encoding="utf-8")
-    found = wrong_type_breaks(False, log)
+    found = prove_by_wrong_type(False, log)
     assert (found.outcome, found.rung) == ("proven", Rung.ABLATION)
     assert found.detail.endswith("TypeError: object of type 'int' has no len()")
 
 
 def test_an_engine_that_comes_up_with_it_reads_nothing() -> None:
-    assert wrong_type_breaks(True, "").outcome == "refuted"
-    assert wrong_type_breaks(False, "CUDA out of memory").outcome == "unproven"
+    assert prove_by_wrong_type(True, "").outcome == "refuted"
+    assert prove_by_wrong_type(False, "CUDA out of memory").outcome == "unproven"

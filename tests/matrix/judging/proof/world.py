@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from matrix.judging.observation import Observation, Rung, Seen
-from matrix.judging.proof import Proof, judge
+from matrix.judging.proof import Proof, judge_proofs
 from matrix.judging.requested import Requested
 from matrix.planning.kv import GIB, Shape
 
@@ -31,7 +31,7 @@ def by_feature(proofs: tuple[Proof, ...]) -> dict[str, tuple[str, Rung]]:
 
 
 def proof(feature: str, wanted: Requested, seen: Seen, **more: Any) -> Proof:
-    return next(p for p in judge(wanted, seen, **more) if p.feature == feature)
+    return next(p for p in judge_proofs(wanted, seen, **more) if p.feature == feature)
 
 
 def see(name: str, value: str | float, rung: Rung = Rung.COUNTER, unit: str = "", **also: str) -> Observation:

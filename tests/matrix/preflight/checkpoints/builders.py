@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from matrix.preflight.checkpoint import CheckpointFiles, Shard, Tensor, Tokenizer, judge
+from matrix.preflight.checkpoint import CheckpointFiles, Shard, Tensor, Tokenizer, judge_checkpoint
 from matrix.preflight.checkpoints.files import DTYPE_BITS
 from matrix.preflight.verdict import Remark
 
@@ -171,7 +171,7 @@ def block_fp8(held: Weights, which: str) -> Weights:
 
 def said(files: CheckpointFiles, *levels: str) -> list[str]:
     """`level kind: message` of every remark, or of those levels."""
-    return [show(r) for r in judge(files) if not levels or r.level in levels]
+    return [show(r) for r in judge_checkpoint(files) if not levels or r.level in levels]
 
 
 def show(remark: Remark) -> str:
@@ -182,7 +182,7 @@ def says(files: CheckpointFiles, level: str, kind: str, *words: str) -> bool:
     """Whether one remark of that level and kind has all the words: alternatives are split by |."""
     return any(
         r.level == level and r.kind == kind and all(re.search(word, r.message, re.IGNORECASE) for word in words)
-        for r in judge(files)
+        for r in judge_checkpoint(files)
     )
 
 

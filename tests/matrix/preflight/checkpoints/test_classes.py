@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from matrix.preflight.checkpoint import judge
+from matrix.preflight.checkpoint import judge_checkpoint
 from tests.matrix.preflight.checkpoints.builders import (
     CONFIG,
     LAYERS,
@@ -122,5 +122,5 @@ def test_an_unknown_class_is_told_and_never_an_error_by_itself(name: str) -> Non
     config = {"architectures": [name], "num_hidden_layers": LAYERS, "hidden_size": 4, "num_local_experts": 2}
     files = replace(sound(), config={**config, "eos_token_id": [50, 51, 52]}, index=None)
     files = replace(files, shards={"model.safetensors": shard(held)})
-    levels = [r.level for r in judge(files) if r.kind not in ("mtp_layer",)]
+    levels = [r.level for r in judge_checkpoint(files) if r.kind not in ("mtp_layer",)]
     assert levels == ["unknown"], said(files)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from matrix.preflight.checkpoint import CheckpointFiles, facts
+from matrix.preflight.checkpoint import CheckpointFiles, read_facts
 from tests.matrix.preflight.checkpoints.builders import EXPERTS, LAYERS, said, says, sound, weights, without
 
 NESTED = {"rope_theta": 8000000, "rope_type": "default"}
@@ -141,4 +141,4 @@ def test_of_a_fragment_nothing_is_held_against_what_it_leaves_out() -> None:
 
 
 def test_what_is_nested_stands_over_what_surrounds_it() -> None:
-    assert facts(sound(num_hidden_layers=3, text_config={"num_hidden_layers": LAYERS})).layers == LAYERS
+    assert read_facts(sound(num_hidden_layers=3, text_config={"num_hidden_layers": LAYERS})).layers == LAYERS

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from matrix.preflight.checkpoint import CheckpointFiles
-from matrix.preflight.checkpoints.quant_map import matches
+from matrix.preflight.checkpoints.quant_map import matches_module
 from tests.matrix.preflight.checkpoints.builders import (
     LAYERS,
     Weights,
@@ -318,7 +318,7 @@ PATTERNS = [
 
 @pytest.mark.parametrize(("pattern", "module", "covers"), PATTERNS, ids=[f"{p}-{m}" for p, m, _ in PATTERNS])
 def test_a_pattern_covers_whole_parts_of_a_name(pattern: str, module: str, covers: bool) -> None:
-    assert matches(pattern, module) is covers
+    assert matches_module(pattern, module) is covers
 
 
 def test_a_map_in_modelopts_own_file_alone_counts() -> None:
