@@ -1,1 +1,1 @@
-"""Continuous integration: which runner serves which rig, what becomes a job, and the files generated from that."""
+"""Plans continuous integration: assigns rigs to runners, packs launches into jobs, and generates the files for both."""

@@ -24,7 +24,7 @@ sys.exit(run())
 
 
 def write_console_script(path: Path) -> None:
-    """An executable file that runs cli.program with this interpreter."""
+    """Write an executable file that runs cli.program with this interpreter."""
     path.write_text(TEXT.format(python=sys.executable, checkout=str(CHECKOUT)), encoding="utf-8")
     path.chmod(0o755)
 

@@ -1,4 +1,5 @@
-"""Files that are generated and committed: written, or compared with what would be written (`--check`)."""
+"""Writes files that are generated and committed, or compares them with what a new generation would write
+(`--check`)."""
 
 # ruff: noqa: T201 - part of programs: printing is what they do
 from __future__ import annotations
@@ -15,18 +16,19 @@ Files = Mapping[Path, str]  # below the checkout -> text
 
 
 def find_stale(root: Path, wanted: Files) -> list[Path]:
-    """Files that are absent or not what they should be."""
+    """List the files below `root` that are absent or differ from the `wanted` text."""
     return [p for p, text in wanted.items() if not (root / p).is_file() or (root / p).read_text("utf-8") != text]
 
 
 def write_files(root: Path, wanted: Files) -> None:
+    """Write every `wanted` file below `root`, with its folders."""
     for path, text in wanted.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text, encoding="utf-8")
 
 
 def write_or_report(module: str, root: Path, wanted: Files, *, check: bool) -> int:
-    """Write the files, or say which are stale and how to renew them."""
+    """Write the files, or print which of them are stale and the command that renews them; return the exit code."""
     stale = find_stale(root, wanted)
     if not check:
         write_files(root, wanted)
@@ -36,7 +38,7 @@ def write_or_report(module: str, root: Path, wanted: Files, *, check: bool) -> i
 
 
 def run_generator(module: str, doc: str | None, files: Callable[[], Files], argv: Sequence[str] | None) -> int:
-    """The command line of a generator. Exit codes: 0 fine, 1 stale, 2 bad input."""
+    """Run the command line of a generator. Exit codes: 0 fine, 1 stale, 2 bad input."""
     own = argparse.ArgumentParser(
         prog=f"python -m {module}", description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,4 +1,5 @@
-"""gpu-matrix.yml: plan (hosted) -> one job per launch group on the rig's runner -> merge and gate (hosted, always)."""
+"""Generates gpu-matrix.yml: plan (hosted) -> one job per launch group on the rig's runner -> merge and gate (hosted,
+always)."""
 
 from __future__ import annotations
 
@@ -47,7 +48,8 @@ GATE = f"""\
 
 
 def make_gpu_workflow(served: Mapping[str, Runner], gates: Sequence[str]) -> Workflow:
-    """Only people with write access and the clock start it: no pull request runs code on a GPU machine."""
+    """Make the GPU workflow. Only people with write access and the clock start it: no pull request runs code on a
+    GPU machine."""
     rigs = ", ".join(rig for rig, r in served.items() if r.serves)
     first = "release" if "release" in gates else gates[0]
     return {
@@ -102,7 +104,8 @@ def _plan_job() -> Workflow:
 
 
 def _run_job() -> Workflow:
-    """`queue: max`: without it a third waiting job of the same machine would cancel the second."""
+    """Make the job that runs one launch group. Without `queue: max`, a third waiting job of the same machine would
+    cancel the second."""
     env = {
         "MARK": "${{ matrix.group.mark }}",
         "CELLS": "${{ matrix.group.cells }}",

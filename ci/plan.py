@@ -56,7 +56,7 @@ class Job:
 
     @property
     def id(self) -> str:
-        """Unique in a plan, and stable as long as the first launch is."""
+        """Unique in a plan; it stays the same while the first launch of the job does."""
         return f"{self.rig.id}-{self.groups[0].fingerprint}"
 
     @property
@@ -68,7 +68,7 @@ class Job:
         return min(MAX_JOB_MIN, self.runner.launch_timeout_min * len(self.groups))
 
     def as_json(self) -> dict[str, Any]:
-        """What a workflow needs; `cells` is one word per cell, for the command line."""
+        """Return what a workflow needs. `cells` is one string for the command line, with a word for each cell."""
         return {
             "id": self.id,
             "rig": self.rig.id,
@@ -84,7 +84,7 @@ class Job:
 
 
 def group_by_launch(matrix: Matrix, cells: Iterable[Cell]) -> tuple[LaunchGroup, ...]:
-    """Cells by fingerprint, in the order in which they should start."""
+    """Group cells by fingerprint and sort the groups in the order in which their jobs should start."""
     found: dict[str, list[Cell]] = {}
     for cell in cells:
         found.setdefault(make_plan(matrix, cell).fingerprint, []).append(cell)
@@ -93,7 +93,8 @@ def group_by_launch(matrix: Matrix, cells: Iterable[Cell]) -> tuple[LaunchGroup,
 
 
 def pack_jobs(groups: Sequence[LaunchGroup], served: Mapping[str, Runner]) -> tuple[Job, ...]:
-    """One job per launch group; where that is too many, the same small number of groups of one rig in each."""
+    """Pack launch groups into jobs: one group per job, or the smallest equal number per job that GitHub's limits
+    allow."""
     groups = [g for g in groups if served[g.rig.id].serves]
     per_job = 1
     while not _within_limits(packed := _pack_groups(groups, served, per_job)):
@@ -118,7 +119,7 @@ def _within_limits(packed: Sequence[Job]) -> bool:
 
 
 def select_cells(matrix: Matrix, args: argparse.Namespace) -> Sequence[Cell]:
-    """The runnable cells that every given option leaves.
+    """Select the runnable cells that match every given option.
 
     Raises:
         ConfigError: a mark, glob, rig or policy that does not exist.
@@ -139,7 +140,7 @@ def select_cells(matrix: Matrix, args: argparse.Namespace) -> Sequence[Cell]:
 
 
 def list_unserved(groups: Iterable[LaunchGroup], served: Mapping[str, Runner]) -> list[str]:
-    """A line per rig that was asked for and that nobody runs."""
+    """List one line for each selected rig that has no runner."""
     cells = Counter(g.rig.id for g in groups for _ in g.cells)
     return [f"not planned: {n} cells on {r}: {served[r].none}" for r, n in cells.items() if not served[r].serves]
 
@@ -155,7 +156,7 @@ def format_table(planned: Sequence[Job]) -> str:
 
 
 def format_for_github(planned: Sequence[Job]) -> str:
-    """Lines for $GITHUB_OUTPUT. An empty matrix is an error there, hence `empty`."""
+    """Format the jobs as lines for $GITHUB_OUTPUT. GitHub rejects an empty matrix, hence `empty`."""
     groups = json.dumps([j.as_json() for j in planned], separators=(",", ":"))
     return f"groups={groups}\nempty={'false' if planned else 'true'}"
 

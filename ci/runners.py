@@ -1,4 +1,4 @@
-"""`ci/runners.yaml` -> which runner serves which rig, checked against the axes like every other YAML of the project."""
+"""Reads `ci/runners.yaml`, which assigns a runner to each rig, and checks it against the axes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NEEDED = ("labels", "host", "launch_timeout_min", "models")
 
 @dataclass(frozen=True, kw_only=True)
 class Runner:
-    """Where a rig's jobs run; or, with `none`, why nobody runs them."""
+    """The runner of a rig's jobs; or, with `none`, the reason why no runner serves the rig."""
 
     labels: tuple[str, ...] = ()
     host: str = ""  # rigs of one machine share it; it is the concurrency key
@@ -37,7 +37,7 @@ class RunnersFile:
 
 
 def load_runners(rigs: Iterable[str], path: Path = FILE) -> Mapping[str, Runner]:
-    """The runner of every rig.
+    """Load the runner of every rig.
 
     Raises:
         ConfigError: every problem of the file: unknown keys, rigs that do not exist, rigs without an entry.
@@ -66,7 +66,7 @@ def _check_names(doc: yamltext.Document, rigs: tuple[str, ...]) -> Iterator[Prob
 
 
 def _check_runner(doc: yamltext.Document, rig: str, runner: Runner) -> Iterator[Problem]:
-    """A runner says everything, `none` says nothing else."""
+    """Require every key of a runner, and no other key next to `none`."""
     for key in NEEDED:
         given = bool(getattr(runner, key))
         if runner.serves and not given:

@@ -1,4 +1,4 @@
-"""A bill of materials (CycloneDX 1.6, JSON) for each lock under requirements/: `python -m ci.sbom`.
+"""Writes a bill of materials (CycloneDX 1.6, JSON) for each lock under requirements/: `python -m ci.sbom`.
 
 Written here: cyclonedx-bom 7.5.0 was tried, and puts an index's address into every component, which no lock of ours
 names. The hashes stay in the lock, which the bill names by its own.
@@ -25,7 +25,7 @@ PINNED: Final = re.compile(r"^(?P<name>[A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?==(?P<v
 
 
 def make_bill(lock: Path) -> dict[str, Any]:
-    """The bill of one lock; the same lock gives the same bill."""
+    """Make the bill of one lock; the same lock always gives the same bill."""
     text = lock.read_text(encoding="utf-8")
     digest = hashlib.sha256(text.encode()).hexdigest()
     found = sorted({(canonicalize_name(m["name"]), m["version"]) for m in PINNED.finditer(text)})
@@ -49,7 +49,7 @@ def _make_component(name: str, version: str) -> dict[str, str]:
 
 
 def list_bills() -> Iterator[tuple[Path, str]]:
-    """Each file with what it must hold."""
+    """Yield the path and the text of each bill."""
     for lock in sorted(LOCKS.rglob("*.lock")):
         name = "-".join(lock.relative_to(LOCKS).with_suffix("").parts)
         yield FOLDER / f"{name}.cdx.json", json.dumps(make_bill(lock), indent=1) + "\n"

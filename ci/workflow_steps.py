@@ -1,4 +1,4 @@
-"""Steps that both workflows share, and the actions they use.
+"""Makes the steps that both workflows share, and lists the actions that these steps use.
 
 Actions are pinned by commit: a tag can be moved, a commit cannot. The tag of each pin stands beside it. The commits
 were taken from pins with the same tag comment in several unrelated public repositories (Nov 2026), not resolved from
@@ -40,7 +40,7 @@ ACTIONS = (CHECKOUT, SETUP_PYTHON, UPLOAD, DOWNLOAD)
 
 
 def checkout_step() -> Step:
-    """The job's token stays out of .git/config, where an engine's code could read it."""
+    """Make the checkout step. The job's token is kept out of .git/config, where an engine's code could read it."""
     return {"uses": CHECKOUT.uses, "with": {"persist-credentials": False}}
 
 
@@ -49,15 +49,17 @@ def setup_python_step() -> Step:
 
 
 def redact_step() -> Step:
-    """Also after a SIGKILL, which leaves engines' logs as they were printed; always before an upload."""
+    """Make the step that hides secrets in logs. It runs after a SIGKILL too, which leaves logs unredacted, and
+    before every upload."""
     command = f"[ ! -d {LOGS} ] || .venv/bin/python -m reports redact {LOGS}"
     return {"name": "hide secrets in logs", "id": "redact", "if": "always()", "run": command}
 
 
 def upload_step(name: str, path: str, *, redacted: bool = False) -> Step:
-    """Also after a failure: what a red job leaves is what one wants to read. A job that left nothing is the gate's.
+    """Make an upload step that also runs after a failure, because the files of a red job explain it. The gate judges a
+    job that left no files.
 
-    `redacted`: only behind a `redact()` that went well.
+    `redacted`: upload only after a `redact_step()` that succeeded.
     """
     return {
         "if": "always() && steps.redact.outcome == 'success'" if redacted else "always()",
@@ -71,7 +73,7 @@ def download_step(pattern: str, path: str) -> Step:
 
 
 def run_step(name: str, script: str, *, always: bool = False, env: dict[str, str] | None = None, **more: str) -> Step:
-    """A shell step. Expressions go in through `env`, never into the script: a cell or input cannot become code."""
+    """Make a shell step. Expressions reach the script through `env` only, so that no cell or input can become code."""
     return {
         "name": name,
         **({"if": "always()"} if always else {}),

@@ -1,1 +1,2 @@
-"""Evidence in, opinions out: JUnit, tables, gate, diff. Pure but for reading and writing its own files."""
+"""Turns evidence into opinions: JUnit, tables, gate, comparisons. Pure, except for reading and writing its own
+files."""

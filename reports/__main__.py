@@ -203,7 +203,7 @@ def _place_junit(args: argparse.Namespace) -> Path | None:
 
 
 def _judged_for(args: argparse.Namespace, place: Path | None) -> Judged:
-    """What was judged, and written as JUnit. That file is red until it is known to be green, and gone without a policy:
+    """Judge, and write the verdict as JUnit. That file is red until it is known to be green, and gone without a policy:
     an older one would speak for this evidence."""
     if place is None:
         return _judge(args)

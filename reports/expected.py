@@ -1,4 +1,4 @@
-"""A cell that a gate expects, as today's matrix plans it."""
+"""Defines a cell that a gate expects, as today's matrix plans it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matrix.model import KnownFailure, Release, Rig
 
 @dataclass(frozen=True, kw_only=True)
 class ExpectedCell:
-    """A cell that must have evidence. Known failures are those that speak about it, by id."""
+    """A cell that must have evidence. `known_failures` are those about this cell, by id."""
 
     id: str
     facts: Mapping[str, Any] = field(default_factory=dict)  # shown where the evidence has none

@@ -1,4 +1,4 @@
-"""`pytest --without-patch NAME`: run patched cells without one patch, to see whether it is still needed.
+"""Runs patched cells without one patch (`pytest --without-patch NAME`), to see whether it is still needed.
 
 A cell that passes without its patch is an unexpected pass: red, until the patch is retired or the test is found that
 it is for. The verdict itself is `matrix.judging.plan_without.removal_verdict`.
@@ -42,7 +42,7 @@ class RemovalWatch:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """The question was whether the patch is needed: tests that break without it are the expected answer."""
+        """Invert the exit code: failures without the patch mean that it is still needed."""
         found = [removal.status for _, removal in self.iterate_removals()]
         if found and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             green = all(status in GREEN for status in found)

@@ -1,1 +1,1 @@
-"""The product: what a served GLM-5 must be able to do, one file per thing a user cares about."""
+"""Tests what a served GLM-5 must be able to do, with one file for each thing that a user cares about."""

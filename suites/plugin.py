@@ -1,4 +1,4 @@
-"""What every suite may ask for besides the engine: the checkpoint's question bank and how deep to go."""
+"""Gives every suite its fixtures beyond the engine: the checkpoint's question bank, the depth and the baseline."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="evidence of earlier launches of the same cells, or a folder of such files; from five on, slower than they"
-        " were is a failure. What is of other cells, plans or hardware is refused",
+        help="evidence of earlier launches of the same cells, or a folder of such files; with 5 or more launches, a"
+        " slowdown fails. Launches of other cells, plans or hardware are refused",
     )
 
 
@@ -55,7 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what this depth does not ask: a test without a question would prove nothing."""
+    """Deselect the tests that this depth does not ask: a test without a question proves nothing."""
     chosen = list(DEPTHS).index(config.option.depth)
     deeper = [item for item in items if any(list(DEPTHS).index(d) > chosen for d in _list_depths(item))]
     if deeper:
@@ -69,7 +69,7 @@ def _list_depths(item: pytest.Item) -> list[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> None:
-    """Refuse a baseline that is none before an engine is loaded, and write down which it was."""
+    """Refuse an unfit baseline before an engine is loaded, and record which files were used."""
     config = session.config
     paths = [Path(name) for name in config.option.baseline]
     if hasattr(config, "workerinput") or not paths or config.option.collectonly:
@@ -88,24 +88,24 @@ def depth(request: pytest.FixtureRequest) -> Depth:
 
 @pytest.fixture
 def bank(cell: Cell) -> Bank:
-    """The first bank of the checkpoint's YAML; the canary understands only its own."""
+    """Return the first bank of the checkpoint's YAML; the canary understands only its own."""
     return cast(Bank, AsMany(bank_for(cell.checkpoint)))
 
 
 @pytest.fixture
 def rendered(cell: Cell, tape: Tape) -> Rendered | None:
-    """Counts a prompt's tokens by the checkpoint's own template; None where its tokenizer is not on this machine."""
+    """Return the token counter of the checkpoint's own template; None where its tokenizer is not on this machine."""
     return find_token_counter(cell.checkpoint, tape)
 
 
 @pytest.fixture(scope="session")
 def earlier(request: pytest.FixtureRequest) -> Baseline:
-    """The measurements of earlier launches, from `--baseline FILE...`."""
+    """Return the measurements of earlier launches, from `--baseline FILE...`."""
     return read_baseline([Path(name) for name in request.config.option.baseline])
 
 
 @pytest.fixture
 def baseline(earlier: Baseline, plan: Plan, tape: Tape, request: pytest.FixtureRequest) -> Baseline:
-    """Those of this cell's plan on this hardware; what a test was told of them is kept."""
+    """Return the measurements of this cell's plan on this hardware; the tape keeps what a test reads of them."""
     fit = fit_plan(earlier, plan, request.config.stash[FOUND].facts())
     return KeptBaseline(fit.baseline.values, tape=tape)

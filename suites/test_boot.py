@@ -1,4 +1,4 @@
-"""Is anyone there? The engine answers a first question, and leaves the fingerprint of its numbers."""
+"""Tests that the engine answers a first question, and records the logprob signature of its numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.boot]
 
 
 def test_answers_first_token(client: Client, bank: Bank, evidence: Evidence) -> None:
-    """Healthy is not alive: engines exist that pass /health and die on the first request."""
+    """A healthy engine may be dead: some pass /health and crash on the first request."""
     item = bank.facts(1)[0]
     reply = client.ask(item)
     said = Finding(
@@ -30,6 +30,6 @@ def test_answers_first_token(client: Client, bank: Bank, evidence: Evidence) -> 
 
 
 def test_leaves_a_signature(cell: Cell, plan: Plan, client: Client, bank: Bank, evidence: Evidence) -> None:
-    """Logprobs of two frozen prompts; what a feature changed is read off them when cells are compared."""
+    """The logprobs of two frozen prompts show what a feature changed when reports compare cells."""
     topk = signature.index_topk(cell, plan.settings)
     expect_ok(evidence, signature.check_logprobs(client, bank, topk=topk, settings=plan.settings))

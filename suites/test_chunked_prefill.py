@@ -1,4 +1,4 @@
-"""Chunked prefill: long prompts go through the model in pieces, and are still read as a whole."""
+"""Tests chunked prefill: the engine reads a long prompt in pieces, and still as a whole."""
 
 from __future__ import annotations
 

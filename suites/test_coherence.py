@@ -1,5 +1,5 @@
-"""Does it make sense? Facts, sums, memory over turns, text that is language, and numbers that neighbours and caches
-leave alone."""
+"""Tests that answers make sense: facts, sums, memory over turns, sound text, and numbers that neighbours and caches
+do not change."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def test_recalls_across_turns(client: Client, bank: Bank, evidence: Evidence, de
 
 
 def test_text_is_not_degenerate(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
-    """Streamed, as people read it: detokenizers break in streams first."""
+    """The text is streamed, as people read it: detokenizers break in streams first."""
     expect_ok(evidence, _check_texts(client, bank.long_generation(depth.long_texts)))
 
 
 @pytest.mark.from_depth("full")
 def test_sound_as_it_is_sampled(*, cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
-    """Right under the strict profile, and language under the chat profile, whose wording is free."""
+    """Answers are right under the strict profile and sound language under the chat profile, whose wording is free."""
     strict, chat = (sampling.sampling_fields(p, cell.engine.dialect) for p in (sampling.STRICT, sampling.CHAT))
     facts = bank.facts(depth.recall)
     stories = [i for i in bank.long_generation(depth.long_texts) if i.kind == "long_generation"]  # and no lists
@@ -64,7 +64,7 @@ def test_sound_as_it_is_sampled(*, cell: Cell, client: Client, bank: Bank, evide
 def test_right_across_prompt_lengths(
     *, plan: Plan, client: Client, bank: Bank, evidence: Evidence, depth: Depth
 ) -> None:
-    """Whole prompts on both sides of 2048, 4096 and 5500 tokens, where engines have turned to gibberish."""
+    """Prompts on both sides of 2048, 4096 and 5500 tokens: engines have returned gibberish there."""
     sizes = lengths.list_swept_lengths(plan.settings, depth)
     items = [bank.needle(tokens=n, depth=d, trial=2) for n, d in zip(sizes, itertools.cycle((0.9, 0.1)), strict=False)]
     expect_ok(
@@ -83,7 +83,7 @@ def test_markers_do_not_leak(client: Client, bank: Bank, evidence: Evidence, dep
 def test_prefix_cache_changes_nothing(
     *, cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth
 ) -> None:
-    """The numbers of a prompt that is found in the cache are those of one that is not."""
+    """A prompt from the cache has the same numbers as one that is computed."""
     item = bank.needle(tokens=2 * MARKER_TOKENS, depth=0.5, trial=MARKER_TRIALS - 1)
     dialect = cell.engine.dialect
     same = [
@@ -100,7 +100,7 @@ def test_prefix_cache_changes_nothing(
 def test_same_numbers_alone_and_among_others(
     *, cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth
 ) -> None:
-    """Batch invariance: greedy, the same request alone and between others, each time."""
+    """Batch invariance: the same greedy request, alone and among others, several times."""
     item, *others = bank.facts(1 + depth.neighbours)
     same = [_ask_for_logprobs(client, item) for _ in range(depth.equal_asks)]
     mine = (item, {"max_tokens": COMPARED_TOKENS, "top_logprobs": TOP})
@@ -114,7 +114,7 @@ def test_same_numbers_alone_and_among_others(
 def test_counts_prompt_tokens_exactly(
     *, client: Client, bank: Bank, evidence: Evidence, depth: Depth, rendered: Rendered | None
 ) -> None:
-    """`usage.prompt_tokens` is the length of the rendered chat template, tools and all."""
+    """`usage.prompt_tokens` equals the length of the rendered chat template, with tools."""
     n = depth.counted
     calls = pick_shortest(bank.calls(max(n, POOL)), n)
     more = () if n == 1 else bank.recall(n) + bank.tool_results(n) + bank.tool_dialogue(1) + bank.parallel_calls(1)

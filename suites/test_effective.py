@@ -1,4 +1,5 @@
-"""Is what was asked for in effect? Text can be right while a feature is ignored: sizes and counters tell."""
+"""Tests that the requested settings are in effect. Text can be right while a feature is ignored; sizes and counters
+show it."""
 
 from __future__ import annotations
 
@@ -49,7 +50,7 @@ def test_requested_features_are_in_effect(
 def test_requested_equals_effective(
     *, cell: Cell, plan: Plan, engine: Engine, client: Client, evidence: Evidence
 ) -> None:
-    """Context, chunks, pages, KV layout, backends, weights: as planned. Silent fallbacks are found here."""
+    """Context, chunks, pages, KV layout, backends and weights are as planned; silent fallbacks are found here."""
     dialect, wanted = cell.engine.observe, read_requested(plan)
     seen = observe_engine(dialect, client, engine.log_path)
     found = [*effective.check_settings(wanted, seen), *effective.check_fallbacks(dialect, seen, cell.facts)]
@@ -66,7 +67,7 @@ def test_requested_equals_effective(
 def test_numbers_agree_with_the_reference(
     *, cell: Cell, plan: Plan, client: Client, bank: Bank, evidence: Evidence
 ) -> None:
-    """The next tokens' distributions are those of transformers in float32, within what the launch's dtypes cost."""
+    """The next-token distributions agree with transformers in float32, within the tolerance of the launch's dtypes."""
     known = find_references(cell, plan, bank)
     if not known:
         pytest.skip("NOT_EVIDENCE: no reference was recorded for these weights, index_topk and pattern")
@@ -84,8 +85,8 @@ def _pick_tolerance(cell: Cell, known: Reference) -> float:
 
 
 def _draft_enough(engine: Engine, client: Client, bank: Bank, dialect: effective.Dialect) -> Seen:
-    """Let it write until it has drafted enough, or had every chance to. What was seen before: only these answers are
-    judged, for a load's prompts are nothing that a head was trained on."""
+    """Generate until the engine has drafted enough, or had every chance to; return what was seen before. Only these
+    answers are judged: a draft head is not trained on the prompts of a load."""
     before = observe_engine(dialect, client, engine.log_path)
     for item in (*bank.long_generation(STORIES), *bank.facts(FACTS)):
         client.ask(item)
@@ -98,6 +99,6 @@ def _draft_enough(engine: Engine, client: Client, bank: Bank, dialect: effective
 def _probe_chunks(
     wanted: Requested, engine: Engine, client: Client, bank: Bank, dialect: effective.Dialect
 ) -> PrefillProbe | None:
-    """A prompt of several chunks."""
+    """Probe the prefill with a prompt of several chunks."""
     tokens = lengths.cap_to_context({"context": wanted.context}, round(probing.CHUNKS * (wanted.chunk_tokens or 0)))
     return probing.probe_prefill(bank.needle(tokens=tokens, depth=0.5, trial=7), engine, client, dialect)

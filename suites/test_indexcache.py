@@ -1,4 +1,4 @@
-"""IndexCache: layers share one another's selection. Harmless below index_topk, visible beyond, never destructive."""
+"""Tests IndexCache, where layers share a selection: harmless below index_topk, visible beyond, never destructive."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ pytestmark = [pytest.mark.proof]
 def test_changes_output_only_beyond_index_topk(
     *, cell: Cell, plan: Plan, client: Client, bank: Bank, evidence: Evidence
 ) -> None:
-    """Leaves this cell's half of the ablation. Its outcome needs the baseline's half (test_boot leaves one), so
-    here the feature stays unproven: a flag that was accepted is no proof."""
+    """Records this cell's half of the ablation. The outcome needs the baseline's half (test_boot records it), so the
+    feature stays unproven here: an accepted flag is no proof."""
     topk = signature.index_topk(cell, plan.settings)
     findings = signature.check_logprobs(client, bank, topk=topk, settings=plan.settings)
     expect_ok(evidence, findings)

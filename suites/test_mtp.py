@@ -1,4 +1,4 @@
-"""Multi-token prediction: is the draft head used, and right often enough to be a trained one?"""
+"""Tests multi-token prediction: the draft head is used, and is right often enough to be a trained one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FACTS, RECALLS = 8, 3  # with a story about 140 tokens, of which one draft per s
 def test_drafts_are_accepted(
     *, cell: Cell, engine: Engine, client: Client, bank: Bank, evidence: Evidence, depth: Depth
 ) -> None:
-    """By the engine's own counters over answers that must be right: acceptance of garbage proves nothing."""
+    """The engine's own counters are read over answers that must be right: acceptance of garbage proves nothing."""
     dialect = cell.engine.observe
     before = observe_engine(dialect, client, engine.log_path)
     items = bank.facts(max(FACTS, depth.facts)) + bank.recall(RECALLS) + bank.long_generation(depth.long_texts)

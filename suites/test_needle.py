@@ -1,4 +1,4 @@
-"""Are long prompts really read? Unguessable codes, within and beyond what sparse attention selects."""
+"""Tests that long prompts are really read, with unguessable codes within and beyond what sparse attention selects."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.needle]
 def test_finds_the_needle_within_index_topk(
     *, cell: Cell, plan: Plan, client: Client, bank: Bank, evidence: Evidence, depth: Depth
 ) -> None:
-    """Dense by construction: fails when attention itself is broken, and says nothing about its sparsity."""
+    """Dense by construction: the test fails when attention itself is broken, and cannot test its sparsity."""
     tokens = lengths.within_index_topk(plan.settings, index_topk(cell, plan.settings))
     items = [bank.needle(tokens=tokens, depth=d) for d in depth.within_depths]
     expect_ok(evidence, _check_needles(client, items, topk=None))
@@ -58,7 +58,7 @@ def test_finds_the_needle_beyond_index_topk(
 def test_invents_no_needle(
     *, cell: Cell, plan: Plan, client: Client, bank: Bank, evidence: Evidence, depth: Depth
 ) -> None:
-    """The negative control: no needle, so nothing may be found."""
+    """The negative control: without a needle, the model must find none."""
     topk = index_topk(cell, plan.settings)
     tokens = lengths.just_beyond(plan.settings, topk) or lengths.within_index_topk(plan.settings, topk)
     made = [bank.no_needle(tokens=tokens, trial=i) for i in range(depth.no_needles)]
@@ -69,7 +69,7 @@ def test_invents_no_needle(
 def test_refuses_a_prompt_over_the_context(
     *, plan: Plan, client: Client, bank: Bank, evidence: Evidence, rendered: Rendered | None
 ) -> None:
-    """One token too many is the client's fault: a 4xx that says so, and everybody else is served on."""
+    """One token too many is the client's fault: a 4xx that says so, and the engine keeps serving."""
     context = plan.settings.get("context")
     if context is None:
         pytest.skip("NOT_EVIDENCE: the plan does not say how long the context is")
@@ -90,7 +90,7 @@ def _ask_or_refusal(client: Client, item: Item) -> tuple[int, str] | Reply:
 
 
 def _make_edge_needles(bank: Bank, edges: Iterable[int], rendered: Rendered | None) -> Iterator[Item]:
-    """Needles in prompts of exactly these lengths; only a tokenizer can make them."""
+    """Make needles in prompts of exactly these lengths; this needs a tokenizer."""
     if rendered is None:
         return
     for tokens in edges:
@@ -111,7 +111,7 @@ def _make_needles(bank: Bank, sizes: Iterable[int], depth: Depth) -> Iterator[It
 
 
 def _check_needles(client: Client, items: Iterable[Item], *, topk: int | None) -> Iterator[Finding]:
-    """Ends early once enough are lost: a broken engine is not asked for hours."""
+    """Check each needle; stop early once enough are lost, so that a broken engine does not cost hours."""
     lost = 0
     for asked, item in enumerate(items, 1):
         finding = needle.check_needle(item, client.ask(item), index_topk=topk)

@@ -1,7 +1,6 @@
-"""How fast, and is the number true? Speed is recorded; what is asserted is that it is a measurement at all.
+"""Tests speed: records the numbers, and asserts that each is a valid measurement.
 
-Slower than it was is asserted where `--baseline` gives at least five earlier launches of the cell: it fails if it is so
-on a fresh launch too.
+Where `--baseline` gives at least five earlier launches of the cell, a slowdown fails if a fresh launch confirms it.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ def test_speed_under_load(*, plan: Plan, engine: Engine, judged: Judged, evidenc
 def test_concurrency_sweep(
     *, cell: Cell, plan: Plan, engine: Engine, bank: Bank, evidence: Evidence, depth: Depth
 ) -> None:
-    """The whole curve, one wave a point: recorded, and compared with the published one where there is one."""
+    """The whole curve, one wave per point: recorded, and compared with the published curve where one exists."""
     length = depth.load_output_tokens
     for streams in loads.limit_streams(plan.settings, depth.load_sweep):
         result = loads.measure_load(engine, bank, depth, streams=streams, output_len=length, waves=1)
@@ -68,7 +67,7 @@ def test_concurrency_sweep(
 def test_decode_speed_by_context(
     *, cell: Cell, plan: Plan, engine: Engine, judged: Judged, evidence: Evidence, depth: Depth
 ) -> None:
-    """One stream after prompts of growing length: what attention over a long cache costs per token."""
+    """One stream after prompts of growing length shows the cost per token of attention over a long cache."""
     length = depth.load_output_tokens
     asked = Load(output_len=length, prompt_tokens=0, true=lambda result: throughput.check_possible(result, cell))
     fitting = sorted({lengths.cap_to_context(plan.settings, n + length) - length for n in depth.decode_lengths})
@@ -78,7 +77,7 @@ def test_decode_speed_by_context(
 
 @pytest.mark.from_depth("full")
 def test_prefill_cold_and_warm(*, cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
-    """Prompt tokens per second to the first token, without and with the prefix cache: two numbers, never mixed."""
+    """Prompt tokens per second until the first token, without and with the prefix cache: two numbers, never mixed."""
     items = bank.load_prompts(depth.prefill_prompts, tokens=depth.load_prompt_tokens)
     expect_ok(evidence, [speed.measure_prefill(client, items, cell.engine.dialect, evidence)])
 
@@ -87,7 +86,7 @@ def test_prefill_cold_and_warm(*, cell: Cell, client: Client, bank: Bank, eviden
 def test_answers_right_under_load(
     *, engine: Engine, client: Client, bank: Bank, evidence: Evidence, depth: Depth
 ) -> None:
-    """The same questions alone and beside a load whose outputs have their exact length."""
+    """The same questions alone and during a load whose outputs have their exact length."""
     items = bank.facts(depth.loaded_items) + bank.recall(depth.loaded_items // 4)
     alone = speed.answer_alone(client, items)
     result, beside = speed.answer_under_load(engine, client, bank, items, depth)

@@ -1,4 +1,4 @@
-"""Can an agent be built on it? Calls that are right, valid, complete and the same in a stream."""
+"""Tests that an agent can be built on the engine: calls are right, valid, complete and the same in a stream."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_calls_the_right_tool(client: Client, bank: Bank, evidence: Evidence, de
 
 
 def test_answers_without_a_tool(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
-    """Tools are offered; the question needs none. Judged together with calls as trigger F1."""
+    """Tools are offered and the question needs none. Together with the calls this gives the trigger F1."""
     silent, loud = bank.no_tool_needed(depth.no_tool_needed), bank.calls(depth.trigger_calls)
     findings = list(_check_no_calls(client, silent, "tools.none_needed"))
     wanted = {item.id: bool(item.call) for item in silent + loud}
@@ -39,7 +39,7 @@ def test_answers_without_a_tool(client: Client, bank: Bank, evidence: Evidence, 
 
 
 def test_refuses_a_missing_tool(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
-    """The tool asked for is not on offer: it must not be made up, and no other one bent to fit."""
+    """The requested tool is not offered: the model must neither invent it nor bend another one to fit."""
     expect_ok(evidence, _check_no_calls(client, bank.missing_tool(depth.missing_tool), "tools.missing"))
 
 
@@ -48,12 +48,12 @@ def test_uses_the_tool_result(client: Client, bank: Bank, evidence: Evidence, de
 
 
 def test_obeys_tool_choice(cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
-    """none and named; auto is what every other test here asks."""
+    """Tests none and named; every other test here uses auto."""
     expect_ok(evidence, _check_none_and_named(client, bank, cell.engine.dialect, depth))
 
 
 def test_obeys_required_tool_choice(cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
-    """A call is made, and then the reply ends: some grammars leave a model no way out (vllm#50399)."""
+    """The model makes a call, and then the reply ends: some grammars leave it no way out (vllm#50399)."""
     expect_ok(evidence, _check_required(client, bank, cell.engine.dialect, depth))
 
 

@@ -1,4 +1,4 @@
-"""docs/reference/marks.md and matrix.md: what the axes come to today."""
+"""Generates docs/reference/marks.md and matrix.md: the marks of the axes, and how many cells they make today."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matrix.yaml.loaded import Matrix
 
 
 def make_marks_page(matrix: Matrix, of_tests: Mapping[str, str]) -> str:
-    """Words for `-m`; the cells' come from the axes, the tests' from the suites."""
+    """Make the page of words for `-m`: marks of cells come from the axes, marks of tests from the suites."""
     return "\n".join(
         [
             "# Marks\n",

@@ -1,4 +1,4 @@
-"""docs/reference/cli.md: every command's own help, at one width, so that the page does not depend on a terminal."""
+"""Generates docs/reference/cli.md from the help of every command, at one width that depends on no terminal."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ GROUP = "GLM-5 serving matrix:"  # the heading of our options in `pytest --help`
 
 
 def make_page() -> str:
-    """The tree of help comes from the command itself: it knows every layer, and ci imports only two of them."""
+    """Make the page of commands. The command itself prints the help tree: it knows every layer, and ci imports only
+    two of them."""
     verbs = _run("cli", "help", "--markdown")
     return f"# Command line\n\n{verbs}\n## pytest\n\n{format_block(_pytest_options())}"
 
 
 def make_code_page(kind: str) -> str:
-    """The page of every code of a kind, as `glm-matrix why` prints it."""
+    """Make the page of every code of a kind, as `glm-matrix why` prints it."""
     return _run("cli", "why", "--markdown", kind)
 
 
 def _run(module: str, *words: str) -> str:
-    """What a program of ours prints, in a process of its own."""
+    """Run one of our programs in its own process and return what it prints."""
     done = subprocess.run(
         [sys.executable, "-m", module, *words],
         cwd=CHECKOUT,
@@ -48,7 +49,8 @@ def _pytest_options() -> str:
 
 
 def test_marks(known: Matrix) -> Mapping[str, str]:
-    """Marks that the suites give their tests: what our pytest knows beyond the cells' marks and beyond plain pytest."""
+    """List the marks of the suites' tests: those that our pytest knows and that neither the axes nor plain pytest
+    define."""
     others = {*_parse_marks(_run("pytest", "--noconftest", "--markers")), *all_marks(known)}
     return {name: what for name, what in _parse_marks(_run("pytest", "--markers")).items() if name not in others}
 

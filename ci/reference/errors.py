@@ -1,4 +1,4 @@
-"""docs/reference/errors.md: the exception tree and what each asks of a person."""
+"""Generates docs/reference/errors.md: the exception tree, and what a person does about each exception."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def make_page() -> str:
 
 
 def _walk_subclasses(kind: type[Exception]) -> Iterator[type[Exception]]:
-    """The class and its subclasses of matrix/errors.py, parents first; other layers may add their own."""
+    """Yield the class and its subclasses in matrix/errors.py, parents first; other layers may add their own."""
     yield kind
     for child in kind.__subclasses__():
         if child.__module__ == errors.__name__:

@@ -1,4 +1,4 @@
-"""The little Markdown that the reference pages need."""
+"""Formats the small part of Markdown that the reference pages use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 
 def format_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table; `|` in a cell would end it, a line break too."""
+    """Format a table. A `|` or a line break inside a cell would end the cell, so both are escaped."""
     lines = [header, ["---"] * len(header), *rows]
     return "".join(f"| {' | '.join(_escape_cell(c) for c in line)} |\n" for line in lines)
 

@@ -73,7 +73,7 @@ def read_rows() -> list[Row]:
 
 
 def classify(row: Row) -> Told:
-    """What the project would have said: asked of the project itself, not of the row."""
+    """Classify what the project reports for a row, by running the project and not by reading the row."""
     if row.ask:
         return _asked(row)
     if row.linter:
@@ -128,13 +128,13 @@ def _steered(row: Row) -> Told:
 
 
 def share_told(told: Sequence[Told]) -> float:
-    """The share of rows that are not about hardware and are not missed."""
+    """Compute the share of rows that are not about hardware and are not missed."""
     counted = [t for t in told if not t.row.hardware]
     return sum(t.cls != "missed" for t in counted) / len(counted)
 
 
 def make_page() -> str:
-    """The page: per kind how many, and every report with its reason."""
+    """Make the page: the number of reports per kind, and every report with its reason."""
     told = [classify(row) for row in read_rows()]
     kinds = list(dict.fromkeys(t.row.kind for t in told))
     counts = {kind: Counter(t.cls for t in told if t.row.kind == kind) for kind in kinds}

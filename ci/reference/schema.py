@@ -1,4 +1,5 @@
-"""docs/reference/schema.md: every key of every YAML file, from the dataclasses and the comments beside their fields."""
+"""Generates docs/reference/schema.md: every key of every YAML file, from the dataclasses and the comments behind
+their fields."""
 
 from __future__ import annotations
 
@@ -16,14 +17,14 @@ from reports.gate.policy import NotRun, Policy, Requirement
 
 
 class Kind(NamedTuple):
-    """One kind of YAML file (or part of one), and where it stands."""
+    """One kind of YAML file (or a part of one), and the path where it is found."""
 
     cls: type[Any]
     where: str
 
 
 class Field(NamedTuple):
-    """One key, as the source has it."""
+    """One key, as the source declares it."""
 
     name: str
     type: str
@@ -55,7 +56,8 @@ KINDS = (
 
 
 def make_page() -> str:
-    """An unknown key, a wrong type and a duplicate id are errors that name file and line."""
+    """Make the page of every YAML key. An unknown key, a wrong type and a duplicate id are errors that name file and
+    line."""
     head = (
         "# YAML files\n\nEvery key of every file. A key without a default must be given; an unknown one is an error.\n"
     )
@@ -78,7 +80,7 @@ def _format_section(kind: Kind) -> str:
 
 
 def read_fields(cls: type[Any]) -> Iterator[Field]:
-    """The annotated fields of a class, with the comment at the end of their line."""
+    """Yield the annotated fields of a class, each with the comment at the end of its line."""
     source = textwrap.dedent(inspect.getsource(cls))
     lines = source.splitlines()
     [body] = ast.parse(source).body
@@ -91,7 +93,7 @@ def read_fields(cls: type[Any]) -> Iterator[Field]:
 
 
 def _show_default(value: ast.expr) -> str:
-    """`field(default_factory=dict)` is an empty mapping to a person."""
+    """Format a default for a reader: `field(default_factory=dict)` is an empty mapping."""
     text = ast.unparse(value)
     return "{}" if text == "field(default_factory=dict)" else text
 

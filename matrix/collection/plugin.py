@@ -100,7 +100,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         WITHOUT_PATCH,
         metavar="NAME",
-        help="only cells launched with this patch, launched without it: is it still needed?",
+        help="run the cells that use this patch without it, to see whether it is still needed",
     )
 
 

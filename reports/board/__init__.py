@@ -1,1 +1,1 @@
-"""What a person is shown: terminal, Markdown, HTML."""
+"""Shows results to a person: terminal, Markdown and HTML."""

@@ -1,4 +1,5 @@
-"""The report as one HTML file: no script, no network, readable without colour; a failing test shows the reply."""
+"""Renders the report as one HTML file: no script, no network, readable without colour; a failing test shows the
+reply."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ HERE = CHECKOUT / "reports" / "board" / "templates"
 
 
 def render_html(shown: View) -> str:
-    """The page. Everything that is not ours, model output above all, is escaped by the template engine."""
+    """Render the page. The template engine escapes every text that is not ours, model output above all."""
     page = _make_environment().get_template("report.html.j2")
     style = (HERE / "report.css").read_text(encoding="utf-8")
     return page.render(view=shown, headline=make_headline(shown), style=style, facts=_run_facts(shown))
@@ -46,7 +47,8 @@ def _make_environment() -> Environment:
 
 
 def _defuse_value(value: Any) -> Any:
-    """Whatever is put into the page: what was said and never our own style sheet, cut, and visible."""
+    """Defuse a text before it enters the page: cut it and make control characters visible. The style sheet is Markup
+    and passes."""
     return value if isinstance(value, Markup) or not isinstance(value, str) else defuse_for_terminal(value)
 
 

@@ -1,4 +1,4 @@
-"""The board for a terminal (rich) and as Markdown (pull requests, job summaries)."""
+"""Renders the board for a terminal (rich) and as Markdown (pull requests, job summaries)."""
 
 from __future__ import annotations
 
@@ -83,7 +83,8 @@ def _style_tally(tally: Tally, text: str) -> Text:
 
 
 def _group_by_outcome(proofs: Sequence[Told]) -> list[tuple[ProofOutcome, str]]:
-    """`refuted: mtp` before `proven: dsa, indexcache`: the rung and the numbers are in the evidence and the page."""
+    """Group features by outcome: `refuted: mtp` before `proven: dsa, indexcache`. Rung and numbers are in the
+    evidence and the page."""
     named = {o: [defuse_line(p.feature, FEATURE_CHARS) for p in proofs if p.outcome == o] for o in SPEAKS}
     return [(outcome, f"{outcome}: {', '.join(features)}") for outcome, features in named.items() if features]
 
@@ -113,7 +114,8 @@ def _cut_text(text: str) -> str:
 
 
 def render_markdown(shown: View) -> str:
-    """The report as GitHub-flavoured Markdown; model output stands in code, with its backticks and bars defused."""
+    """Render the report as GitHub-flavoured Markdown. Model output is shown as code, with its backticks and bars
+    defused."""
     lines = [f"# {_escape_markdown(make_headline(shown))}", ""]
     for cell, reasons in shown.reasons:
         lines += [f"- {_format_code(cell or 'the run')}", *(f"  - {_escape_markdown(r.text)}" for r in reasons)]

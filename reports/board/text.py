@@ -1,4 +1,4 @@
-"""What a person is shown of a board, as text: the same words in the terminal, in Markdown and in HTML."""
+"""Makes the text of a board: the terminal, Markdown and HTML show the same words."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Told = Proof | Prediction
 
 
 def tone_of(status: Status | None) -> str:
-    """The colour family: good, plain, noted (a person may want to look), trouble, or quiet."""
+    """Return the colour family of a status: good, plain, noted (a person may want to look), trouble, or quiet."""
     if status is None:
         return "quiet"
     if status in (Status.PASS, Status.MEASURED):
@@ -54,7 +54,7 @@ def tone_of(status: Status | None) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """One box of the table: the worst status of a suite's tests in a cell, and how many there are."""
+    """One box of the table: the worst status of a suite's tests in a cell, and how many tests have it."""
 
     status: Status | None
     count: int = 0
@@ -130,54 +130,54 @@ class View:
 
     @property
     def judged(self) -> tuple[Row, ...]:
-        """The rows that are counted: those of the policy's cells; without a policy, all."""
+        """The rows that count: those of the policy's cells; without a policy, all rows."""
         return count_rows(self.board, self.verdict)
 
     @property
     def reasons(self) -> tuple[tuple[str, tuple[Reason, ...]], ...]:
-        """Why it is red, by cell; those about the run come first, under ""."""
+        """The reasons for red, by cell; reasons about the run come first, under ""."""
         found = self.verdict.reasons if self.verdict else ()
         return tuple((cell, tuple(own)) for cell, own in groupby(found, key=lambda r: r.cell))
 
     @property
     def known(self) -> tuple[tuple[str, int], ...]:
-        """What known failures said that were seen to fail, and how many tests did."""
+        """The message of each known failure that failed as expected, and the number of its tests."""
         tests = (t for row in self.judged for t in row.tests if t.status is Status.XFAIL)
         return tuple(Counter(t.message for t in tests).items())
 
     @property
     def not_run(self) -> tuple[tuple[str, str], ...]:
-        """Cells of which no engine answered, as known, and what is known of them."""
+        """The cells without any answer from an engine, as a known failure predicts, with that failure's message."""
         return tuple((row.cell, row.why_not_run) for row in self.judged if row.not_run)
 
     @property
     def accepted(self) -> tuple[tuple[str, str], ...]:
-        """What was accepted of servers that are not the cell's: cell, and each difference."""
+        """Each accepted difference between an attached server and its cell, as cell and text."""
         return tuple((row.cell, text) for row in self.board.rows for text in gather_cautions(row).values())
 
     @property
     def predictions(self) -> tuple[Prediction, ...]:
-        """What was predicted of the cells that differ in one feature, and what became of it."""
+        """The predictions about cells that differ in one feature, with their outcomes."""
         return self.verdict.predictions if self.verdict else ()
 
     @property
     def told(self) -> tuple[str, ...]:
-        """What is to be known beside the verdict, green or red."""
+        """Notes that every reader of the verdict needs, green or red."""
         return self.verdict.told if self.verdict else ()
 
     @property
     def asked_again(self) -> tuple[tuple[str, str], ...]:
-        """Tests that were answered more than once, and every answer with its run; those that came alike as one."""
+        """Tests with more than one answer, and every answer with its run; tests with equal answers are one entry."""
         return tell_asked_again(self.board.rows)
 
     @property
     def noted(self) -> tuple[Settled, ...]:
-        """Green tests of which something is to be known."""
+        """Green tests with a note."""
         return tuple(t for row in self.judged for t in row.tests if t.notes)
 
 
 def count_rows(board: Board, verdict: Verdict | None) -> tuple[Row, ...]:
-    """The rows that a report counts: nothing that the policy does not ask for makes a verdict look better or worse."""
+    """Select the rows that a report counts: cells outside the policy make a verdict neither better nor worse."""
     if verdict is None:
         return board.rows
     required = {row.cell for row in verdict.rows}
@@ -249,7 +249,7 @@ def _group_exclusions(reasons: Iterable[Excluded]) -> list[Exclusion]:
 
 
 def make_headline(shown: View) -> str:
-    """The report in one line. A cell that the gate is red for has not passed, whatever its tests say."""
+    """Summarise the report in one line. A cell with a reason for red has not passed, whatever its tests report."""
     judged = shown.judged
     rows = [row for row in judged if not row.not_run]
     red = {reason.cell for reason in shown.verdict.reasons} if shown.verdict else set()
@@ -277,7 +277,7 @@ SPEAKS: tuple[ProofOutcome, ...] = ("refuted", "proven", "unproven")
 
 
 def pick_decisive_proofs(proofs: Sequence[Told]) -> tuple[Told, ...]:
-    """One proof per feature, in the order in which features were first looked at."""
+    """Pick one proof per feature, in the order in which tests first looked at the features."""
     found: dict[str, Told] = {}
     for proof in proofs:
         old = found.get(proof.feature)

@@ -1,1 +1,1 @@
-"""Two runs, or two cells of one, side by side: what changed, beyond noise."""
+"""Compares two runs, or two cells of one run: what changed beyond noise."""

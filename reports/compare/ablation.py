@@ -1,8 +1,8 @@
-"""What a feature changes: a cell's speed beside that of the same cell without it, in the same evidence.
+"""Compares a cell's speed with that of the same cell without one feature, in the same evidence.
 
-Same rig, release and checkpoint, one feature less, same measurement under the same conditions. A ratio of one launch to
-another is no proof of a speed-up: launch-to-launch noise is what `--baseline` is for. It is told, not judged;
-what is predicted of a feature is judged by reports.compare.prediction.
+Both cells have the same rig, release and checkpoint, and the measurement has the same conditions. A ratio of two
+launches is no proof of a speed-up: `--baseline` exists for launch-to-launch noise. The ratio is shown and not judged;
+reports.compare.prediction judges what is predicted of a feature.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Ablation:
 
 
 def find_ablations(records: Sequence[Record]) -> list[Ablation]:
-    """Every pair of cells that differ by one feature, for every number that both measured."""
+    """Find every pair of cells that differ by one feature, and compare each number that both measured."""
     return [found for pair in find_feature_pairs(make_board(records).rows) for found in _compare_pair(pair)]
 
 
@@ -67,5 +67,5 @@ def _kept_conditions(measured: Measured) -> Mapping[str, Any]:
 
 
 def render_ablations(found: Sequence[Ablation]) -> str:
-    """One line per number."""
+    """Render one line per number."""
     return "\n".join(map(str, found)) or "no two cells here differ by one feature and measured the same"

@@ -1,4 +1,5 @@
-"""What the same cells measured before: plain evidence files, concatenated as they are. Each launch is one value.
+"""Reads what the same cells measured before, from plain evidence files, concatenated unchanged. Each launch gives one
+value.
 
 pytest -m sm120 --baseline baselines/sm120.jsonl        and afterwards, if it was green:
 cat reports/out/evidence.jsonl >> baselines/sm120.jsonl
@@ -41,7 +42,7 @@ class Key(NamedTuple):
 
 
 class Launched(NamedTuple):
-    """One launch: the how-manieth of a plan in a run, and on what."""
+    """One launch: its number among the launches of a plan in a run, and its hardware."""
 
     run: str
     number: int
@@ -50,7 +51,7 @@ class Launched(NamedTuple):
     cpu: str = ""  # where there is no GPU
 
     def explain_misfit(self, fingerprint: str, gpus: Sequence[str], cpu: str) -> str:
-        """Say why it is no baseline for that plan on that hardware; empty where it is."""
+        """Explain why this launch is no baseline for that plan on that hardware; empty where it is one."""
         if not self.fingerprint or not (self.gpus or self.cpu):
             return f"of which {'the plan' if not self.fingerprint else 'the host'} was not recorded"
         if self.fingerprint != fingerprint:
@@ -61,13 +62,13 @@ class Launched(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """Values by cell, name and conditions, and in these by launch."""
+    """Measured values by cell, name and conditions, and within these by launch."""
 
     values: Mapping[Key, Mapping[Launched, Sequence[float]]] = field(default_factory=dict)
     is_folder: bool = False  # a collection, which need not be about the cells at hand
 
     def launches(self, cell: str, name: str, conditions: Mapping[str, Any]) -> list[float]:
-        """One value per earlier launch; the median where a launch was measured twice."""
+        """Return one value per earlier launch; the median where a launch was measured twice."""
         return self.of(make_key(cell, name, conditions))
 
     def of(self, key: Key) -> list[float]:
@@ -78,13 +79,13 @@ class Baseline:
         return frozenset(key.cell for key in self.values)
 
     def without_runs(self, runs: Iterable[str]) -> Baseline:
-        """What other runs measured: nothing is its own baseline."""
+        """Drop the values of these runs, so that no run is its own baseline."""
         left_out = frozenset(runs)
         kept = {k: {at: v for at, v in own.items() if at.run not in left_out} for k, own in self.values.items()}
         return Baseline({k: own for k, own in kept.items() if own})
 
     def fitting(self, cell: str, fingerprint: str, gpus: Sequence[str], cpu: str) -> Fitting:
-        """What was measured of this cell's plan on such hardware, and why the rest was not taken."""
+        """Select the values of this cell's plan on such hardware, and explain why the others were left out."""
         kept: dict[Key, dict[Launched, Sequence[float]]] = {}
         whys: Counter[str] = Counter()
         seen: set[Launched] = set()
@@ -101,14 +102,14 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitting:
-    """The part of a baseline that one cell can be held against."""
+    """The part of a baseline with which one cell can be compared."""
 
     baseline: Baseline
     refused: tuple[str, ...]  # `2 launches of another plan (f0, and not f1)`
 
 
 def find_files(paths: Iterable[Path]) -> list[Path]:
-    """Evidence files, and those in the folders among them, by name.
+    """List the evidence files, and those in the given folders, by name.
 
     Raises:
         ConfigError: there is no such file or folder.
@@ -121,12 +122,12 @@ def find_files(paths: Iterable[Path]) -> list[Path]:
 
 
 def digest_files(paths: Iterable[Path]) -> tuple[str, ...]:
-    """sha256 of each file, sorted: what a run was held against."""
+    """Compute the sha256 of each file, sorted, so that a run can name its baselines."""
     return tuple(sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in find_files(paths)))
 
 
 def read_baseline(paths: Iterable[Path]) -> Baseline:
-    """Every measurement of these evidence files, with the launch that came before it.
+    """Read every measurement of these evidence files, each with the launch before it.
 
     Raises:
         ConfigError: naming file and line of what is no evidence.
@@ -137,7 +138,7 @@ def read_baseline(paths: Iterable[Path]) -> Baseline:
 
 
 def collect_baseline(records: Iterable[Record]) -> Baseline:
-    """Every measurement of these records, with the launch that came before it."""
+    """Collect every measurement of these records, each with the launch before it."""
     ordered = order_by_time(records)
     hosts = {r.run: r.host for r in ordered if isinstance(r, Run)}
     found: dict[Key, dict[Launched, list[float]]] = {}
@@ -155,7 +156,7 @@ def collect_baseline(records: Iterable[Record]) -> Baseline:
 
 
 def name_hardware(host: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
-    """The GPUs of a recorded host by name, each once; and its CPUs, in words, where there is none."""
+    """Name the GPUs of a recorded host, each model once; describe its CPUs where it has no GPU."""
     listed = host.get("gpus")
     gpus = tuple(sorted({str(g.get("name")) for g in listed if isinstance(g, Mapping)})) if listed else ()
     known = host.get("cpu_count") and not gpus

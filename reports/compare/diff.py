@@ -1,4 +1,4 @@
-"""Two runs side by side, test by test: what is new, fixed, flaky or gone. `may I upgrade?` as a table."""
+"""Compares two runs test by test: broken, fixed, flaky or missing. Answers `may I upgrade?` with a table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UNASKED = frozenset({Status.NOT_ASKED, Status.NOT_RUN_AS_KNOWN})  # all tests of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One test of one cell that is not as it was. None: it was not there."""
+    """One test of one cell whose status changed. None: the test did not exist."""
 
     cell: str
     nodeid: str
@@ -41,7 +41,7 @@ class Difference:
 
 
 def compare_runs(old: Sequence[Record], new: Sequence[Record]) -> list[Difference]:
-    """Every difference, the worst kind first."""
+    """List every difference, the worst kind first."""
     before, after = _gather_statuses(old), _gather_statuses(new)
     found = [
         Difference(cell=cell, nodeid=nodeid, before=before.get((cell, nodeid)), after=after.get((cell, nodeid)))
@@ -52,7 +52,7 @@ def compare_runs(old: Sequence[Record], new: Sequence[Record]) -> list[Differenc
 
 
 def _roll_up(differences: Sequence[Difference]) -> list[Difference]:
-    """One difference for all tests of a cell that were not asked since, or before."""
+    """Merge the tests of a cell that were not asked, before or after, into one difference."""
     kept = [d for d in differences if not {d.before, d.after} & UNASKED]
     groups: dict[tuple[str, Status | None, Status | None], list[Difference]] = {}
     for d in differences:
@@ -68,7 +68,7 @@ def _gather_statuses(records: Sequence[Record]) -> Mapping[tuple[str, str], Stat
 
 
 def render_differences(differences: Sequence[Difference]) -> str:
-    """One line per difference, and a line that sums up."""
+    """Render one line per difference and a summary line."""
     lines = [f"{d.change:<8} {d.before or 'absent':>12} -> {d.after or 'absent':<12} {d.nodeid}" for d in differences]
     counts = [(kind, sum(d.change == kind for d in differences)) for kind in ORDER]
     said = ", ".join(f"{n} {kind}" for kind, n in counts if n)

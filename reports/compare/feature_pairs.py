@@ -1,5 +1,4 @@
-"""Cells that differ in one feature and in nothing else: of whom it is told what changed (ablation), and judged whether
-that was predicted (prediction)."""
+"""Finds pairs of cells that differ in exactly one feature."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ APART: Final = ("rig", "release", "checkpoint")
 
 
 class Placed(Protocol):
-    """Whatever knows a cell's facts: an expected cell, a row of the report."""
+    """An object with a cell's facts: an expected cell, or a row of the report."""
 
     @property
     def facts(self) -> Mapping[str, Any]: ...
@@ -30,7 +29,7 @@ class FeaturePair(Generic[C]):
 
 
 def find_feature_pairs(cells: Iterable[C]) -> Iterator[FeaturePair[C]]:
-    """Every such pair among these cells; one without facts has no place."""
+    """Yield every such pair among these cells; a cell without facts has no pair."""
     known = {_place_of(c.facts): c for c in cells if c.facts}
     for (where, features), cell in known.items():
         for feature in sorted(features):

@@ -1,4 +1,5 @@
-"""The same items in two runs: did a cell lose more answers than luck would take? Exact, and controlled over all cells.
+"""Compares the same items in two runs: did a cell lose more answers than luck would take? Exact, corrected over all
+cells.
 
 Only items that both runs asked count: same cell, check and item, and the same bytes where a prompt's hash is known.
 A run of many cells finds one that is "significantly worse" at 5 % by luck alone, hence Holm's correction; and since few
@@ -41,7 +42,7 @@ class Pair:
 
 
 def pair_cells(old: Sequence[Record], new: Sequence[Record]) -> list[Pair]:
-    """One comparison per cell that both runs asked something, the worst first."""
+    """Compare each cell in which both runs asked items, the worst first."""
     before, after = _gather_answers(old), _gather_answers(new)
     shared = {c: before[c].keys() & after[c].keys() for c in before.keys() & after.keys()}
     cells = [c for c, items in shared.items() if items]
@@ -63,7 +64,7 @@ def pair_cells(old: Sequence[Record], new: Sequence[Record]) -> list[Pair]:
 
 
 def smallest_noticed_rate(items: int, alpha: float) -> float | None:
-    """The smallest rate of losses, without a win, that so many items show with POWER at level `alpha`."""
+    """Compute the smallest loss rate, without a win, that so many items show with POWER at level `alpha`."""
     needed = math.ceil(math.log(alpha) / math.log(0.5))  # so many losses have p = 0.5 ** needed
     if needed > items:
         return None
@@ -71,7 +72,7 @@ def smallest_noticed_rate(items: int, alpha: float) -> float | None:
 
 
 def _gather_answers(records: Sequence[Record]) -> Mapping[str, dict[Item, bool]]:
-    """Every item of every cell; one that was asked more often is right when it always was."""
+    """Gather every item of every cell; an item with several answers is right when all of them are."""
     cells: dict[str, dict[Item, bool]] = {}
     for r in records:
         if isinstance(r, Found) and r.item and r.cell:
@@ -85,7 +86,7 @@ def _name_answers(answers: Mapping[Item, bool], items: Collection[Item]) -> dict
 
 
 def render_pairs(pairs: Sequence[Pair]) -> str:
-    """Cells that lost something, and a line that sums up."""
+    """Render the cells that lost answers, and a summary line."""
     if not pairs:
         return "no item was asked in both runs: nothing can be compared"
     shown = [str(p) for p in pairs if p.lost]

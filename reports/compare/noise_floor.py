@@ -1,8 +1,8 @@
-"""What an engine differs by from itself: the recordings that one cell left of the long frozen prompt.
+"""Measures the run-to-run noise of one engine, from the recordings that one cell left of the long frozen prompt.
 
-Every cell is asked it by the test that leaves signatures, canaries again by the one that holds them against the
-reference and cells with IndexCache by their own. On GPUs sparse attention does not repeat itself, and later asks come
-from the prefix cache, so that two launches differ by as much without any feature between them.
+The signature test asks this prompt in every cell; canaries ask it again when they are compared with the reference, and
+cells with IndexCache in their own test. On GPUs sparse attention does not repeat itself, and later requests come from
+the prefix cache, so that two launches differ by as much without any feature between them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ AGAIN: Final = "reference.kl"  # of every prompt: the item tells which
 
 
 def measure_noise(cells: Iterable[Sequence[Record]]) -> float | None:
-    """The largest distance between two recordings within one of these cells; None where none left two."""
+    """Measure the largest distance between two recordings within one of these cells; None where no cell has two."""
     pairs = (pair for records in cells for pair in combinations(_iterate_recordings(records), 2))
     return max((measure_distance(a, b) for (item, a), (other, b) in pairs if item == other), default=None)
 
@@ -42,13 +42,13 @@ def _iterate_recordings(records: Sequence[Record]) -> Iterator[tuple[str, Logpro
 
 
 def read_recording(found: Found) -> list[dict[str, float]]:
-    """What a signature or a comparison with the reference left of each position, the likeliest candidate first."""
+    """Read what a signature or a comparison with the reference left of each position, the likeliest candidate first."""
     listed = found.data.get("signature") or found.data.get("candidates") or []
     return [likeliest_first(recorded_numbers(p)) for p in listed]
 
 
 def _read_spoken(found: Found) -> Logprobs:
-    """Without control tokens: llama.cpp spells all of them alike, of which a signature keeps one and a list of
-    candidates (`matrix.judging.kl.read_distributions`) the sum."""
+    """Drop control tokens: llama.cpp spells all of them alike; a signature keeps one of them, and a list of
+    candidates (`matrix.judging.kl.read_distributions`) their sum."""
     spoken = takewhile(lambda position: not is_control(chosen_token(position)), read_recording(found))
     return drop_drafted([{t: v for t, v in position.items() if not is_control(t)} for position in spoken])

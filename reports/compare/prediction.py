@@ -1,4 +1,4 @@
-"""Two cells of the evidence that differ in one feature: does the feature do what is predicted of it, and nothing else?
+"""Judges pairs of cells that differ in one feature: does the feature change what is predicted, and nothing else?
 
     indexcache             fewer bytes per KV token, by the shared layers' keys; other numbers beyond index_topk only,
                            by far more than a launch differs by when it is asked again
@@ -43,7 +43,7 @@ Both = tuple[Any, Any]  # what the cell recorded, and what the one without the f
 
 
 class Source(NamedTuple):
-    """What a prediction reads of each cell: every recording, None for one that shows nothing."""
+    """What a prediction reads of each cell: every recording, None for a recording that shows nothing."""
 
     name: str
     read: Callable[[Records], list[Any]]
@@ -62,38 +62,40 @@ class Prediction:
 
     @property
     def rung(self) -> Rung:
-        """Of the ladder, as of any proof."""
+        """The rung of the evidence ladder, as for any proof."""
         return Rung.ABLATION
 
     @property
     def of_effect(self) -> bool:
-        """Whether it is about the feature being there. The same words say only that it does no harm, if it is."""
+        """True if the prediction shows that the feature is active (bytes, logprobs), not merely harmless (same
+        text)."""
         return self.what != "words"
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedPair:
-    """Two neighbours with what every cell recorded."""
+    """Two cells that differ in one feature, with every cell's records."""
 
     pair: FeaturePair[ExpectedCell]
     records: Mapping[str, Records]
 
     @property
     def recorded(self) -> tuple[Records, Records]:
-        """What the cell left, and the one without the feature."""
+        """Records of the cell and of its baseline."""
         mine, theirs = (self.records.get(c.id, ()) for c in (self.pair.cell, self.pair.without))
         return mine, theirs
 
     @property
     def layouts(self) -> tuple[Requested, Requested] | None:
-        """What both plans ask for, if their KV layouts are known: only then are sizes recorded."""
+        """What both plans request, if both KV layouts are known: only then are sizes recorded."""
         mine, theirs = self.pair.cell.wanted, self.pair.without.wanted
         return (mine, theirs) if mine and theirs and mine.layout and theirs.layout else None
 
     def judge_recordings(
         self, what: Literal["bytes", "numbers", "words"], judge: Callable[..., Iterable[Ablation]], *sources: Source
     ) -> Prediction:
-        """Every recording of the one with every recording of the other: a refutation stands, whatever others say."""
+        """Judge every recording of one cell with every recording of the other; a refutation outranks all other
+        outcomes."""
         found = [p for both in product(*map(self._pair_recordings, sources)) for p in judge(*both)]
         outcomes: list[tuple[Outcome, str]] = [(p.outcome, p.detail) for p in found]
         if lacks := "; ".join(said for source in sources for said in self._explain_lacking(source)):
@@ -113,7 +115,7 @@ class ComparedPair:
 
 
 def judge_predictions(cells: Iterable[ExpectedCell], records: Records) -> tuple[Prediction, ...]:
-    """Every prediction about every pair of these cells."""
+    """Judge every prediction about every pair of these cells."""
     by_cell: dict[str, list[Record]] = {}
     for record in records:
         by_cell.setdefault(record.cell, []).append(record)
@@ -152,7 +154,8 @@ def _judge_words(beside: ComparedPair) -> Iterator[Prediction]:
 
 
 def _compare_words(feature: str, name: str, both: Both) -> Ablation:
-    """Greedy decoding may change at a near tie of two tokens, so that other words are no refutation."""
+    """Compare the tokens of both cells. Greedy decoding may change at a near tie of two tokens, so other words
+    refute nothing."""
     if has_no_number(*both):
         return Ablation(feature=feature, outcome="refuted", rung=Rung.ABLATION, detail=f"{name} prompt: {NO_NUMBERS}")
     mine, others = (list(map(chosen_token, signature)) for signature in both)
@@ -185,7 +188,7 @@ def _signature_source(name: str) -> Source:
 
 
 def _make_usable(both: Both) -> Both:
-    """A drafted token says nothing of attention (see `drop_drafted`)."""
+    """Drop drafted tokens, which show nothing of attention (see `drop_drafted`)."""
     return drop_drafted(both[0]), drop_drafted(both[1])
 
 

@@ -1,4 +1,4 @@
-"""Is a number slower than those of earlier launches? The statistics that pytest and the gate share. Pure.
+"""Tests whether a number is slower than those of earlier launches. pytest and the gate share these statistics. Pure.
 
 The rule and its reason: docs/decisions/0012.
 """
@@ -19,10 +19,10 @@ WATCHED: Final[Mapping[str, bool]] = {WAVE: True, "median_ttft_ms": False, "medi
 
 
 def not_slower(name: str, now: Sequence[float], baseline: Sequence[float], *, more_is_better: bool) -> Finding:
-    """Median of this launch's waves against the medians of >= 5 earlier launches; tolerance max(5 %, 3 MAD).
+    """Compare the median of this launch's waves with the medians of >= 5 earlier launches; tolerance max(5 %, 3 MAD).
 
-    Launches that differ so much among themselves that not even a loss of a fifth would show (`BLUNT`) cannot be a
-    baseline: the finding says what it would miss and is no evidence.
+    Launches that scatter so much that even a loss of a fifth would not show (`BLUNT`) are too noisy for a baseline:
+    the finding reports the smallest detectable slowdown and is marked insensitive.
     """
     median, base = statistics.median(now), statistics.median(baseline)
     allowed = tolerance_of(baseline)

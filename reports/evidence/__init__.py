@@ -1,1 +1,1 @@
-"""What happened: typed records, their one writer, their readers, and the pytest plugin that makes them."""
+"""Records what happened: typed records, their one writer, their readers, and the pytest plugin that makes them."""

@@ -1,4 +1,4 @@
-"""Tests that were answered more than once, as every report tells them: each answer, whether or not one asked again."""
+"""Describes tests with more than one answer, in the words of every report, whether or not a run was a retry."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from reports.evidence.summary import Row, Settled
 
 
 def tell_asked_again(rows: Iterable[Row]) -> tuple[tuple[str, str], ...]:
-    """Name and answers of each test with more than one; those of a cell whose answers came alike are one entry."""
+    """Describe each test with more than one answer; tests of a cell with equal answers are one entry."""
     found: list[tuple[str, str]] = []
     for row in rows:
         for tests in group_alike(t for t in row.tests if t.attempts):
@@ -17,7 +17,8 @@ def tell_asked_again(rows: Iterable[Row]) -> tuple[tuple[str, str], ...]:
 
 
 def group_alike(tests: Iterable[Settled]) -> list[list[Settled]]:
-    """Tests whose answers have the same statuses in the same runs; one that the engine failed stands alone."""
+    """Group tests whose answers have the same statuses in the same runs. A test that the engine failed is its own
+    group."""
     alike: dict[str, list[Settled]] = {}
     for test in tests:
         own = test.nodeid if test.attempts and test.attempts.failed else ""
@@ -26,5 +27,5 @@ def group_alike(tests: Iterable[Settled]) -> list[list[Settled]]:
 
 
 def name_tests(tests: list[Settled]) -> str:
-    """`test_boots`, or `26 tests (test_boots, ...)`."""
+    """Name a group of tests: `test_boots`, or `26 tests (test_boots, ...)`."""
     return tests[0].name if len(tests) == 1 else f"{len(tests)} tests ({tests[0].name}, ...)"

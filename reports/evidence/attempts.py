@@ -1,4 +1,4 @@
-"""Attempts: which run came when, which run asks another's questions again, and which of a test's answers stand. Pure.
+"""Settles attempts: the order of runs, which run retries which, and which of a test's answers count. Pure.
 
 Order is time: of runs the time at which they began, of records the time that they say. In which order files are given,
 or runs stand in one file, changes nothing.
@@ -41,13 +41,13 @@ File = TypeVar("File")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retries:
-    """Which run asks which run's questions again: sound links by run, and a sentence for each that is not."""
+    """The run that each run retries: valid links by run, and a sentence for each invalid one."""
 
     retried: Mapping[str, str] = field(default_factory=dict)  # run -> the run that it asks again
     problems: tuple[str, ...] = ()
 
     def descends(self, run: str, of: str) -> bool:
-        """Whether `run` asks `of` again, or a retry of it."""
+        """Return whether `run` retries `of`, directly or through other retries."""
         while run in self.retried:
             run = self.retried[run]
             if run == of:
@@ -57,7 +57,7 @@ class Retries:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempts:
-    """All answers to one test of one cell, by time: those that stand, and those that a retry supersedes."""
+    """All answers to one test of one cell, by time: those that count, and those that a retry supersedes."""
 
     standing: tuple[Result, ...]
     superseded: tuple[Result, ...] = ()
@@ -68,12 +68,12 @@ class Attempts:
 
     @property
     def failed(self) -> tuple[Result, ...]:
-        """Superseded answers that were the engine's."""
+        """Superseded failures of the engine."""
         return tuple(r for r in self.superseded if r.status not in GREEN | INFRASTRUCTURE)
 
     @property
     def flaked(self) -> bool:
-        """Whether all that stands is green, and a superseded answer of the engine was not."""
+        """Whether every answer that counts is green, and a superseded answer of the engine was not."""
         return bool(self.failed) and all(r.status in GREEN for r in self.standing)
 
     @property
@@ -82,14 +82,14 @@ class Attempts:
 
     @property
     def decided(self) -> Result:
-        """The answer that the status is about: of a flake the one that failed."""
+        """The answer that decides the status: for a flake, the failed one."""
         among = self.failed if self.flaked else self.standing
         status = worst_status(r.status for r in among)
         return next(r for r in among if r.status is status)
 
 
 def split_runs(records: Iterable[Record]) -> dict[str, list[Record]]:
-    """Each run's records as they stand in its file; the runs in the order in which they began."""
+    """Split records by run, in the order of the file; sort the runs by the time at which they began."""
     runs: dict[str, list[Record]] = {}
     for r in records:
         runs.setdefault(r.run, []).append(r)
@@ -97,17 +97,17 @@ def split_runs(records: Iterable[Record]) -> dict[str, list[Record]]:
 
 
 def order_by_time(records: Iterable[Record]) -> list[Record]:
-    """All records by their time; those of one moment by run, and within a run as they stand in its file."""
+    """Order all records by time; records of one moment by run, and within a run as in its file."""
     return sorted((r for own in split_runs(records).values() for r in own), key=lambda r: (r.t, r.run))
 
 
 def order_files(files: Iterable[tuple[File, Sequence[Record]]]) -> list[tuple[File, Sequence[Record]]]:
-    """Evidence files with their records, in the order in which they began; empty ones first."""
+    """Order evidence files by the time at which they began; empty files come first."""
     return sorted(files, key=lambda file: sorted((r.t, r.run) for r in file[1])[:1])
 
 
 def link_retries(records: Iterable[Record]) -> Retries:
-    """Every `--retry-of` of these runs, held against the runs that are there."""
+    """Check each `--retry-of` of these runs against the runs that are present."""
     runs = split_runs(records)
     started = {run: [r for r in own if isinstance(r, Run)] for run, own in runs.items()}
     links: dict[str, str] = {}
@@ -157,22 +157,22 @@ def _format_moment(moment: datetime) -> str:
 
 
 def settle_attempts(results: Sequence[Result], retries: Retries) -> Attempts:
-    """Which of a test's results, given by time, stand."""
+    """Decide which of a test's results, given by time, count."""
     tried = [r for r in results if r.status not in UNTRIED] or list(results)
     superseded = [r for r in tried if any(_does_supersede(other, r, retries) for other in tried)]
     return Attempts(standing=tuple(r for r in tried if r not in superseded), superseded=tuple(superseded))
 
 
 def _does_supersede(later: Result, earlier: Result, retries: Retries) -> bool:
-    """Only an answer of the same plan does: one more host error answers nothing, and a failure of the engine is not
-    answered by a retry that did not run, was skipped, or saw nothing."""
+    """Return whether `later` supersedes `earlier`. Only an answer of the same plan does: one more host error answers
+    nothing."""
     same = later.fingerprint == earlier.fingerprint
     answers = later.status in ANSWERED or (earlier.status in INFRASTRUCTURE and later.status not in INFRASTRUCTURE)
     return same and answers and retries.descends(later.run, of=earlier.run)
 
 
 def standing_launches(launches: Sequence[Launch], retries: Retries) -> tuple[Launch, ...]:
-    """The launches that no retry's launch supersedes."""
+    """List the launches that no retry's launch supersedes."""
     answered = [each for each in launches if each.outcome != HOST_ERROR]
     return tuple(
         each
@@ -184,7 +184,7 @@ def standing_launches(launches: Sequence[Launch], retries: Retries) -> tuple[Lau
 
 
 def tell_attempts(attempts: Attempts, retries: Retries) -> str:
-    """Every answer with its run, by time: `FAIL in run r1: no code; PASS in run r2, a retry of r1`."""
+    """Describe every answer with its run, by time: `FAIL in run r1: no code; PASS in run r2, a retry of r1`."""
     return "; ".join(_tell_result(r, retries) for r in attempts.all)
 
 

@@ -1,6 +1,6 @@
-"""How much of what an engine says evidence keeps: enough to judge and to show, whatever it says.
+"""Bounds what evidence keeps of an engine's words: enough to judge and to show, whatever the engine sends.
 
-What was said in full is kept elsewhere, if at all; a finding that held ten megabytes would end up in every report.
+The full text is kept elsewhere, if at all; a finding of ten megabytes would end up in every report.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ CUT: Final = "cut"
 
 
 def bounded_record(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """A record that a test makes, each text and list cut to its bound; `data` says so where a list was."""
+    """Cut each text and list of a test's record to its bound; `data` states that a list was cut."""
     if fields["kind"] not in BOUNDED:
         return dict(fields)
     made: dict[str, Any] = _bound_value(fields)
@@ -36,7 +36,7 @@ def _bound_value(value: Any) -> Any:
 
 
 def _is_longer(value: Any) -> bool:
-    """Whether a list or mapping anywhere inside has more entries than are kept."""
+    """Return whether any list or mapping inside has more entries than are kept."""
     if isinstance(value, str) or not isinstance(value, Mapping | Sequence):
         return False
     inner = value.values() if isinstance(value, Mapping) else value

@@ -1,13 +1,8 @@
-"""Text of engines and models, made harmless where it is shown: one way for terminals, one for Markdown.
+"""Makes text of engines and models harmless where it is shown: one form for terminals, one for Markdown.
 
-A model says anything: escape sequences that clear the screen or paint GREEN, overrides that turn a line around, letters
-without width, half characters on which printing dies, a mention that wakes somebody up, ten megabytes. Evidence keeps
-what was said; whatever prints it goes through here.
-
-    defuse_for_terminal(text)       what a terminal obeys becomes visible: \\x1b[2J, \\u202e, \\ud83d
-    defuse_line(text)               that, on one line
-    defuse_for_markdown(text)       that, without markup, mention, issue number or link
-    defuse_for_code(text)           that, as a Markdown code span
+A model can print anything: escape sequences that clear the screen or paint GREEN, overrides that reverse a line,
+letters without width, half characters that crash printing, a mention that notifies a user, ten megabytes. Evidence
+keeps the original; every printer calls this module.
 """
 
 from __future__ import annotations
@@ -40,7 +35,8 @@ _LINK: Final = re.compile(
 
 
 class _Visible(dict[int, str]):
-    """For str.translate: a character that is obeyed, as its escape; any other as itself. Found out on first use."""
+    """A table for str.translate: a character that terminals obey becomes its escape, any other stays. Filled on
+    first use."""
 
     def __missing__(self, code: int) -> str:
         char = chr(code)
@@ -57,7 +53,7 @@ _VISIBLE: Final = _Visible()
 
 
 def cut_to(text: str, most: int = MOST_CHARS) -> str:
-    """The beginning of a text, with its whole length where that was not all.
+    """Cut a text to its beginning, with its whole length where something was cut.
 
     >>> cut_to("abcdef", 3)
     'abc... (6 characters)'
@@ -66,7 +62,7 @@ def cut_to(text: str, most: int = MOST_CHARS) -> str:
 
 
 def defuse_for_terminal(text: str, most: int = MOST_CHARS) -> str:
-    """A text that moves no cursor and hides nothing; its own line breaks stay.
+    """Make a text that moves no cursor and hides nothing; its own line breaks are kept.
 
     >>> defuse_for_terminal("a\\x1b[2J\\u202eb")
     'a\\\\x1b[2J\\\\u202eb'
@@ -75,12 +71,12 @@ def defuse_for_terminal(text: str, most: int = MOST_CHARS) -> str:
 
 
 def defuse_line(text: str, most: int = MOST_CHARS) -> str:
-    """The same on one line, so that no second line can pretend to be ours."""
+    """Defuse a text for a terminal and join it into one line, so that no second line can imitate ours."""
     return _COMMAND.sub(r"\1\\\2", " ".join(cut_to(text, most).split()).translate(_VISIBLE))
 
 
 def defuse_for_markdown(text: str, most: int = MOST_CHARS) -> str:
-    """Text that Markdown, its HTML and the places that render it (mentions, issue numbers, bare links) leave alone."""
+    """Escape text for Markdown, its HTML and the places that render it (mentions, issue numbers, bare links)."""
     line = defuse_line(text, most).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     for mark in MARKS:
         line = line.replace(mark, f"\\{mark}")
@@ -88,20 +84,20 @@ def defuse_for_markdown(text: str, most: int = MOST_CHARS) -> str:
 
 
 def defuse_for_code(text: str, most: int = MOST_CHARS) -> str:
-    """An inline code span: nothing in it is markup, mention or link, and a backtick cannot end it."""
+    """Format an inline code span: nothing in it is markup, mention or link, and no backtick can end it."""
     clean = defuse_line(text, most).replace("`", "'").replace("|", "\\|") or " "
     return f"`{clean}`"
 
 
 def make_visible(record: R) -> R:
-    """A record whose texts hold nothing that a terminal obeys; its `data`, which nobody prints, stays as it is."""
+    """Make the control characters in a record's texts visible; `data`, which nothing prints, is unchanged."""
     values = {f.name: getattr(record, f.name) for f in fields(record) if f.name != "data"}
     changed = {name: shown for name, value in values.items() if (shown := _make_value_visible(value)) is not value}
     return replace(record, **changed) if changed else record
 
 
 def _make_value_visible(value: Any) -> Any:
-    """The same object where nothing in it has to change."""
+    """Make a value visible; return the same object where nothing changes."""
     if isinstance(value, str):
         if not _ODD.search(value) or (made := value.translate(_VISIBLE)) == value:
             return value

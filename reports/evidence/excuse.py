@@ -1,11 +1,11 @@
-"""What a known failure changes in pytest's report of a test, once it is known how the test failed.
+"""Changes pytest's report of a test that failed as a known failure describes.
 
-A failure that an entry of its cell describes is XFAIL in a test and NOT_RUN_AS_KNOWN at the launch; a pass of what
-always fails is XPASS. Everything else keeps its own status, and says which entries were considered. A launch that
-failed is told by the first test of the cell; the others were not asked and say where to look.
+A failure that an entry of its cell describes is XFAIL in a test and NOT_RUN_AS_KNOWN at the launch. A pass where the
+entry expects a failure always is XPASS. Any other result keeps its status and lists the entries that were considered.
+The first test of a cell reports a failed launch; the cell's other tests were not asked and name that test.
 
-Whoever collects the tests puts what is known of their cell into the item's stash under `KNOWN`
-(matrix.collection.plugin).
+The plugin that collects tests (matrix.collection.plugin) puts what is known of a cell into the item's stash under
+`KNOWN`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ SHOWN_ENTRIES = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseOutcome:
-    """What one phase of a test came to. The last four are recorded, so that the gate can ask the entry again."""
+    """The outcome of one phase of a test. The last four fields are recorded, so that the gate can check the entry
+    again."""
 
     status: Status
     message: str = ""
@@ -46,14 +47,14 @@ class PhaseOutcome:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The part of it that is evidence beside status and message."""
+        """The fields that become evidence, next to status and message."""
         names = ("known_failure", "at", "how", "http_status", "matched")
         return {n: value for n in names if (value := getattr(self, n)) not in ("", None)}
 
 
 @dataclass(slots=True)
 class Launches:
-    """What was told of launches in this process, by cell: the failures, and which entries were contradicted."""
+    """Launches that this process has reported, by cell: the failures, and the entries that were contradicted."""
 
     failed: dict[str, list[tuple[MatrixError, PhaseOutcome, str]]] = field(default_factory=dict)
     contradicted: set[tuple[str, str]] = field(default_factory=set)
@@ -69,7 +70,7 @@ def settle_phase(
     status: Status,
     findings: Sequence[Finding],
 ) -> PhaseOutcome:
-    """Settle what a phase came to, and change pytest's report where a known failure or a told launch speaks for it."""
+    """Settle the outcome of a phase, and change pytest's report where a known failure or a reported launch applies."""
     plain = PhaseOutcome(
         status=status, message=outcome.make_message(report, error, status) if status is not Status.PASS else ""
     )
@@ -91,7 +92,7 @@ def _settle_launch(
     plain: PhaseOutcome,
     failed: list[tuple[MatrixError, PhaseOutcome, str]],
 ) -> PhaseOutcome:
-    """Tell a failed launch once a cell; whoever comes later was not asked."""
+    """Report a failed launch once per cell; later tests of the cell were not asked."""
     if earlier := next(((told, where) for e, told, where in failed if e is launch), None):
         return _roll_up(report, *earlier)
     told = replace(plain, at=launch.at)
@@ -138,7 +139,8 @@ def _excuse_failure(report: pytest.TestReport, match: Match, told: PhaseOutcome)
 def _settle_pass(
     item: pytest.Item, report: pytest.TestReport, plain: PhaseOutcome, known: KnownOfCell, launches: Launches
 ) -> PhaseOutcome:
-    """A pass of what always fails is red. That a launch succeeded is told once a cell."""
+    """Turn a pass into XPASS where an entry expects a failure always. A launch that succeeded is reported once per
+    cell."""
     if found := next(_find_contradicted(item, known, launches), None):
         message = f"{outcome.STRICT_XPASS} {_format_reason(found)}"
         report.outcome, report.longrepr = "failed", message
@@ -163,7 +165,8 @@ def _format_reason(known: Loaded[KnownFailure]) -> str:
 
 
 def _mark_skipped(report: pytest.TestReport, reason: str, path: str) -> None:
-    """One place for all tests of a launch, so that pytest's summary folds them into one line."""
+    """Mark a report as skipped at one path for all tests of a launch, so that pytest's summary folds them into one
+    line."""
     report.outcome, report.longrepr = "skipped", (path, 0, reason)
 
 

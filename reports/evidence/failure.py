@@ -1,9 +1,9 @@
-"""From an exception and the findings of a test to what a known failure may describe: stage, kind and the words said.
+"""Describes a failure from its exception and findings: the stage, kind and words that a known failure may match.
 
-The words are what the engine's log says that each rank failed of, or the exception's chain where no log was read, and
-every finding that is not ok, each on its own: what fails for a known reason and for another one is not known to fail.
-What was asked, expected and replied, other lines of a log, ids, secrets and echoes of the command are no words of the
-failure: any of them may repeat those of another one.
+The words are those with which each rank failed in the engine's log, or the exception chain where no log was read, and
+each failed finding separately: a test that fails for a known and for another reason is not known to fail. Questions,
+expectations, replies, other log lines, ids, secrets and echoes of the command are excluded, because each may repeat the
+words of another failure.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FAILED = "NOT OK"  # by which a finding says that it is none
 def describe_failure(
     error: BaseException, findings: Sequence[Finding], known: KnownOfCell, *, test: str, test_id: str
 ) -> Failure:
-    """Describe what was seen of a failing test, without secrets and without echoes."""
+    """Describe a failing test, without secrets and without echoes."""
     launch, chain = find_launch_error(error), list(iterate_causes(error))
     bad = [f for f in findings if not f.ok]
     words = {*known.words, test_id, test, *(f.item for f in bad if f.item)}
@@ -55,7 +55,8 @@ def describe_failure(
 
 
 def classify_error(chain: Sequence[BaseException]) -> How:
-    """Classify how a failure shows; no entry can name another server's answer, which says nothing about this engine."""
+    """Classify how a failure shows. No entry can name another server's answer, which shows nothing about this
+    engine."""
     if any(isinstance(e, OtherServer) for e in chain):
         return "other_server"
     if any(isinstance(e, PlanRejected) for e in chain):
@@ -72,7 +73,7 @@ def _find_status(chain: Sequence[BaseException]) -> int | None:
 
 
 def _say_errors(chain: Sequence[BaseException]) -> list[str]:
-    """Say what a log says of the failure, where one was read; else the exceptions, from the outermost on."""
+    """Quote what a log reports about the failure, where one was read; else the exceptions, from the outermost on."""
     if words := next((e.words for e in chain if isinstance(e, EngineError) and e.words), ""):
         return [_disarm_text(OURS.sub("", part)) for part in words.split(PART)]
     excerpts = (e.log_excerpt for e in chain if isinstance(e, EngineError) and e.log_excerpt)
@@ -80,17 +81,17 @@ def _say_errors(chain: Sequence[BaseException]) -> list[str]:
 
 
 def _say_error(error: BaseException) -> str:
-    """Say an exception's own words; pytest's rewriting of an assertion is ours."""
+    """Quote an exception's own words, without pytest's rewriting of an assertion."""
     judged = isinstance(error, AssertionError)
     return str(error).partition("\nassert ")[0] if judged else f"{type(error).__name__}: {error}"
 
 
 def _say_finding(finding: Finding) -> str:
-    """Say what a check found, without what was asked and expected and without the reply, which may say anything."""
+    """Quote a check's detail, without question, expectation and reply, which may contain anything."""
     detail = defuse_for_terminal(_disarm_text(finding.detail), SHOWN_CHARS)
     return f"{finding.check}: {FAILED} {detail}".rstrip()
 
 
 def _disarm_text(text: str) -> str:
-    """Take the word by which a check says that it failed out of a text that is not the check's own."""
+    """Replace the word by which a check reports a failure in text that is not the check's own."""
     return text.replace(FAILED, FAILED.lower())

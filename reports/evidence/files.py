@@ -61,18 +61,18 @@ PREVIOUS = ".previous"  # evidence.jsonl -> evidence.previous.jsonl when a new r
 
 
 def format_line(fields: Mapping[str, Any]) -> bytes:
-    """Canonical JSON with its newline: sorted keys, no spaces, UTF-8; a lone surrogate becomes a JSON escape."""
+    """Format canonical JSON with its newline: sorted keys, no spaces, UTF-8; a lone surrogate becomes a JSON escape."""
     text = json.dumps(fields, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def digest_value(value: Mapping[str, Any]) -> str:
-    """sha256 of a value's canonical JSON: equal content, equal address."""
+    """Compute the sha256 of a value's canonical JSON: equal content, equal address."""
     return hashlib.sha256(format_line(value)).hexdigest()
 
 
 class EvidenceWriter:
-    """The one writer of an evidence file. Whole lines, on disk before `append` returns.
+    """The one writer of an evidence file. It writes whole lines, on disk before `append` returns.
 
     Raises:
         HostError: another process writes here, the file ends in a torn line, or this place cannot be written to; from
@@ -105,7 +105,7 @@ class EvidenceWriter:
         self.close()
 
     def append(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Redact, check and write records in one go; `t` and `run` are added where they are absent."""
+        """Redact, check and write records together; `t` and `run` are added where they are absent."""
         lines = [self._line(fields) for fields in records]
         if not lines:
             return
@@ -122,7 +122,7 @@ class EvidenceWriter:
         self._whole += len(data)
 
     def _give_up(self, error: OSError) -> str:
-        """Leave whole lines only, and where there is room for one more, the reason: this run has no end."""
+        """Leave whole lines only, and the reason where there is room for one more: this run gets no end."""
         said = f"{_explain_unwritable(self.path, error)}\nWhat is there stays: {self._whole} bytes, whole records only."
         fields = {"kind": "result", "status": "HOST_ERROR", "message": said, "nodeid": "evidence"}
         with suppress(OSError):
@@ -159,7 +159,7 @@ class EvidenceWriter:
 
 
 def _require_room(path: Path) -> None:
-    """Refuse a disk that is nearly full before an engine was loaded for hours."""
+    """Refuse a disk that is nearly full, before an engine loads for hours."""
     if (free := shutil.disk_usage(path.parent).free) < ROOM_BYTES:
         raise HostError(
             f"{path}: only {free >> 20} MiB are free there, {ROOM_BYTES >> 20} MiB are wanted for evidence.\n"
@@ -195,7 +195,7 @@ def _refuse_torn(path: Path, lock: BinaryIO) -> None:
 
 
 def read_records(path: Path) -> list[Record]:
-    """Every record of a file, typed, in order; a `Lost` one stands for each line that is none, and is logged.
+    """Read every record of a file, typed, in order. A `Lost` record replaces each damaged line, and is logged.
 
     Raises:
         ConfigError: it cannot be read, or has no record at all; names each line.
@@ -220,7 +220,7 @@ def read_records(path: Path) -> list[Record]:
 
 
 def _with_lost(path: Path, records: Sequence[Record | None], lost: Mapping[int, str]) -> list[Record]:
-    """What could be read, and in their places the lines that could not."""
+    """Insert a `Lost` record in place of each line that could not be read."""
     beside = next(r for r in records if r)
     found: list[Record] = []
     for place, one in enumerate(records):
@@ -247,7 +247,7 @@ def _parse_line(line: bytes, newer: set[str]) -> Record:
 
 
 def is_sealed(records: Iterable[Record]) -> bool:
-    """Whether one run's records are those that its `end` record sealed: none lost, edited or added."""
+    """Return whether one run's records are those that its `end` record sealed: none lost, edited or added."""
     own = list(records)
     if any(isinstance(r, Lost) for r in own):
         return False

@@ -1,4 +1,5 @@
-"""What a check saw in a reply. Kept apart from the suites so that reports can read one without importing them."""
+"""Defines what a check found in a reply. Separate from the suites, so that reports can read it without importing
+them."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ SHOWN_CHARS = 600  # enough of a reply to see gibberish, short enough for a JUni
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One judgement about one reply. `sensitive=False` means the check could not have failed (NOT_EVIDENCE)."""
+    """One judgement about one reply. `sensitive=False`: the check could not have failed (NOT_EVIDENCE)."""
 
     check: str  # e.g. "needle.found"
     ok: bool
@@ -27,7 +28,7 @@ class Finding:
     data: Mapping[str, Any] = field(default_factory=dict)  # JSON values only
 
     def explain(self) -> str:
-        """The finding as a person reads it in a failing test, with the reply."""
+        """Format the finding as a failing test shows it, with the reply."""
         lines = [f"{self.check}: {'ok' if self.ok else 'NOT OK'} {_defuse(self.detail)}".rstrip()]
         if self.item:
             lines.append(f"  item:     {self.item}")
@@ -35,7 +36,7 @@ class Finding:
 
 
 def as_json_number(value: float) -> float | str:
-    """For `data`: JSON has no NaN and no infinity, so they are text there, which `float` reads back."""
+    """Return a number for `data`: JSON has no NaN and no infinity, so they become text, which `float` reads back."""
     if math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else str(value)

@@ -28,7 +28,7 @@ GATE = "gate"  # the suite of a verdict (`reports.gate.junit`): a case a cell, a
 
 
 def load_junit(path: Path) -> JUnitXml:
-    """A JUnit file, always with a `testsuites` root.
+    """Load a JUnit file, always with a `testsuites` root.
 
     Raises:
         ConfigError: it is not there or is not JUnit.
@@ -56,7 +56,8 @@ def merge_junit(paths: Sequence[Path], records: Sequence[Record], out: Path) -> 
 
 
 def regroup_cases(files: Iterable[JUnitXml], records: Sequence[Record]) -> JUnitXml:
-    """Test cases of all files, one suite per launch group (fingerprint), with the facts of the launch as properties."""
+    """Regroup the cases of all files: one suite per launch group (fingerprint), with the launch's facts as
+    properties."""
     records = order_by_time(records)
     groups: dict[str, list[TestCase]] = {}
     stamps: list[str] = []
@@ -108,7 +109,7 @@ def _is_about(launch: Launch, fingerprint: str, cells: Sequence[str]) -> bool:
 
 
 def read_properties(case: TestCase) -> dict[str, str]:
-    """A test case's properties; junitparser has them only for suites."""
+    """Read a test case's properties; junitparser has them only for suites."""
     found = (Property.fromelem(e) for holder in case._elem.iter("properties") for e in holder)  # type: ignore[no-untyped-call]
     return {p.name: p.value for p in found}
 
@@ -126,7 +127,8 @@ def _clean_text(text: str) -> str:
 
 
 def find_problems(path: Path, records: Sequence[Record] = ()) -> list[str]:
-    """What is wrong with a JUnit file: structure, counters, properties, expected cells and tests without a case."""
+    """List what is wrong with a JUnit file: structure, counters, properties, expected cells and tests without a
+    case."""
     whole = load_junit(path)
     found = [p for suite in whole for p in _find_suite_problems(suite)]
     cases = [case for suite in whole for case in suite]

@@ -1,7 +1,6 @@
-"""JUnit cases of tests that were answered more than once: each says so, with every answer and its run.
+"""Labels JUnit cases of tests with more than one answer: each case lists every answer and its run.
 
-Dashboards read cases and not runs. A case of a run that was retried stays as red as it was; whether that is allowed is
-the gate's to say.
+Dashboards read cases and not runs. A retry never makes a red case green; the gate decides whether that is allowed.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ PROPERTY: Final = "attempts"
 
 
 def label_attempts(cases: Iterable[TestCase], records: Sequence[Record]) -> None:
-    """Put all answers to a case's test on the case, as a property; a second time changes nothing."""
+    """Add all answers of a case's test to the case, as a property; a second call changes nothing."""
     told = tell_by_case(records)
     for case in cases:
         element: Element = case._elem
@@ -32,6 +31,6 @@ def label_attempts(cases: Iterable[TestCase], records: Sequence[Record]) -> None
 
 
 def tell_by_case(records: Sequence[Record]) -> Mapping[tuple[str, str], str]:
-    """By cell and the node id without its file: every answer, where there is more than one."""
+    """Map cell and node id (without its file) to every answer, where there is more than one."""
     rows = make_board(records).rows
     return {(t.cell, t.nodeid.partition("::")[2]): t.told for row in rows for t in row.tests if t.told}

@@ -1,4 +1,4 @@
-"""What an engine was asked and what it said, kept beside the evidence: one file for each test, named by its content.
+"""Keeps what a test sent to an engine and what it received, in one file for each test, named by its content.
 
     evidence.jsonl -> evidence.kept/<sha256 of the file>.jsonl.gz        `zcat` shows one
 
@@ -43,12 +43,12 @@ _numbers = count()
 
 
 class Unreadable(ValueError):
-    """What is kept of a test cannot be used; the text says why."""
+    """The kept replies of a test cannot be used; the text names the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """One question and its answer. `lane` tells requests of one moment apart."""
+    """One question and its answer. `lane` separates requests of one moment."""
 
     kind: str
     asked: str
@@ -61,7 +61,7 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tape:
-    """All exchanges of one test, and whose they are."""
+    """All exchanges of one test, and the identity of the test."""
 
     run: str
     nodeid: str
@@ -73,24 +73,24 @@ class Tape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """Where a tape lies: its address, and the file's bytes."""
+    """The place of a tape: its address, and the size of its file in bytes."""
 
     sha256: str
     bytes: int
 
 
 def folder_of(evidence: Path) -> Path:
-    """The folder beside an evidence file."""
+    """Return the folder of kept replies for an evidence file."""
     return evidence.with_name(evidence.stem + FOLDER)
 
 
 def is_kept_file(path: Path) -> bool:
-    """Whether this is a test's file, by where it lies and what it is called."""
+    """Return whether a path is a test's file, by its folder and its name."""
     return path.parent.suffix == FOLDER and SHA256.fullmatch(path.name.removesuffix(SUFFIX)) is not None
 
 
 def move_folder(old: Path, new: Path) -> None:
-    """What is kept goes where its evidence goes; what lay there was of older evidence, and goes.
+    """Move the kept replies along with their evidence; delete those of older evidence at the target.
 
     Raises:
         OSError: it cannot be moved, or is no folder of ours.
@@ -105,7 +105,7 @@ def move_folder(old: Path, new: Path) -> None:
 
 
 def digest_question(kind: str, question: Json) -> str:
-    """sha256 of a question: equal questions, equal address."""
+    """Compute the sha256 of a question: equal questions, equal address."""
     return hashlib.sha256(_format_line([kind, question])).hexdigest()
 
 
@@ -133,7 +133,7 @@ def write_tape(folder: Path, tape: Tape) -> Stored:
 
 
 def read_tape(folder: Path, sha256: str) -> Tape:
-    """One test's tape, checked against its address.
+    """Read one test's tape and check it against its address.
 
     Raises:
         Unreadable: it is absent, is no plain file, is not what its name says, is too large, or is of a later version.
@@ -158,7 +158,7 @@ def _format_lines(tape: Tape) -> Iterator[bytes]:
 
 
 def _thin_answer(each: Exchange, last: dict[str, str]) -> Json:
-    """A log is read again and again: of the same look only what came since is written."""
+    """Thin a log that was read before: of the same look, only the new text is written."""
     seen = _seen_value(each)
     if seen is None or not isinstance(text := seen.get("text"), str):
         return each.answer
@@ -170,13 +170,13 @@ def _thin_answer(each: Exchange, last: dict[str, str]) -> Json:
 
 @dataclass(slots=True)
 class _Logs:
-    """Logs put together again: the latest text of each look, and how much all of them are."""
+    """Restores thinned logs: the latest text of each look, and the total size of all looks."""
 
     last: dict[str, str] = field(default_factory=dict)
     total: int = 0
 
     def restore_answer(self, each: Exchange) -> Json:
-        """The answer, with the text that was there. Raises: Unreadable."""
+        """Restore the answer with the text that was there. Raises: Unreadable."""
         seen = _seen_value(each)
         if seen is None:
             return each.answer
@@ -191,18 +191,18 @@ class _Logs:
 
 
 def _seen_value(each: Exchange) -> Mapping[str, Json] | None:
-    """What a look into a log showed."""
+    """Return what a look into a log showed; None for another kind of exchange."""
     value = each.answer.get("value") if each.kind == "log" and isinstance(each.answer, Mapping) else None
     return value if isinstance(value, Mapping) and set(each.answer) == {"value"} else None
 
 
 def _format_line(value: Json) -> bytes:
-    """JSON with its newline. Lone surrogates and NaN are an engine's, and stay."""
+    """Format JSON with its newline. Lone surrogates and NaN belong to the engine's reply, and are kept."""
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 
 def _read_plain_file(path: Path) -> bytes:
-    """At most FILE_BYTES of it."""
+    """Read at most FILE_BYTES of a plain file."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -218,7 +218,7 @@ def _read_plain_file(path: Path) -> bytes:
 
 
 def _unpack_gzip(packed: bytes) -> bytes:
-    """At most TEST_BYTES, however much the file would make of itself."""
+    """Unpack at most TEST_BYTES, whatever size the file would expand to."""
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
         plain = unpacker.decompress(packed, TEST_BYTES + 1)
@@ -254,7 +254,7 @@ def _parse_tape(head: Mapping[str, Json], lines: Sequence[Mapping[str, Json]]) -
 
 
 def _parse_exchange(line: Mapping[str, Json], logs: _Logs) -> Exchange:
-    """Raises: Unreadable, also where a question is not the one that was asked."""
+    """Parse one exchange. Raises: Unreadable, also where the question's digest does not match."""
     texts = ("kind", "asked", "lane", "dropped")
     unknown = set(line) - set(Exchange.__dataclass_fields__)
     if unknown or not all(isinstance(line.get(name, ""), str) for name in texts):

@@ -1,4 +1,4 @@
-"""Lines of evidence that could not be read: told by every report, and red at the gate."""
+"""Reports lines of evidence that could not be read: in every report, and red at the gate."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from reports.evidence.types import Lost, Record
 
 
 def tell_lost(records: Sequence[Record]) -> Iterator[tuple[str, str]]:
-    """One rule and sentence a lost line, for the gate."""
+    """Yield one rule and sentence per lost line, for the gate."""
     for found in records:
         if isinstance(found, Lost):
             yield "lost", f"{found}; what it said is not known. Run it again, or find a whole copy of that file."
 
 
 def count_lost(records: Sequence[Record]) -> str:
-    """`, 2 lines of evidence lost`, or nothing: for a headline."""
+    """Format `, 2 lines of evidence lost` for a headline, or nothing."""
     number = sum(isinstance(found, Lost) for found in records)
     return f", {number} line{'s' if number != 1 else ''} of evidence lost" if number else ""

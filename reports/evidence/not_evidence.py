@@ -1,4 +1,4 @@
-"""What a pass must have recorded to say anything: something that could have come out otherwise.
+"""Decides whether a pass is evidence: it must have recorded something that could have come out otherwise.
 
     PASS       a finding that could have failed, or a number; in the suites that are marked `proof` a proof will do
     MEASURED   a number
@@ -23,7 +23,7 @@ Key = tuple[str, str, str]  # run, cell, test
 
 @dataclass(kw_only=True)
 class Seen:
-    """What one test left behind."""
+    """How many records of each kind one test left."""
 
     findings: int = 0
     sensitive: int = 0  # of them
@@ -32,7 +32,7 @@ class Seen:
 
 
 def judge_pass(status: Status, seen: Seen, suite: str) -> Status:
-    """What a PASS or MEASURED is worth; any other status stays what it is."""
+    """Judge a PASS or MEASURED by its records; return any other status unchanged."""
     if status is Status.MEASURED:
         return status if seen.measurements else Status.NOT_EVIDENCE
     if status is not Status.PASS:
@@ -44,7 +44,7 @@ def judge_pass(status: Status, seen: Seen, suite: str) -> Status:
 
 
 def withdraw_empty_passes(records: Sequence[Record]) -> list[Record]:
-    """The records, in which each pass that shows nothing is NOT_EVIDENCE."""
+    """Replace each pass that shows nothing by NOT_EVIDENCE."""
     seen = _count_records(records)
     return [_judge_result(r, seen.get(_key_of(r), Seen())) if isinstance(r, Result) and r.cell else r for r in records]
 

@@ -1,4 +1,4 @@
-"""What a test records while it runs. Lives in the process that runs the test; the controller writes it down later."""
+"""Collects what a test records while it runs. Lives in the test's process; the controller writes it down later."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from reports.evidence.types import ProofOutcome
 
 
 class Outbox:
-    """Records of this process that have not travelled yet. Checked when added, so that a bad one fails its own test."""
+    """Records of this process that wait for a test report. Checked when added, so that a bad record fails its own
+    test."""
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
@@ -44,18 +45,18 @@ class Outbox:
 
 
 def pack_records(records: Sequence[Mapping[str, Any]]) -> str:
-    """Records as xdist can carry them: execnet refuses half a character, and JSON escapes it."""
+    """Pack records for xdist: execnet refuses half a character, and JSON escapes it."""
     return json.dumps(records)
 
 
 def unpack_records(text: str) -> list[dict[str, Any]]:
-    """Records that a worker packed."""
+    """Unpack the records that a worker packed."""
     found: list[dict[str, Any]] = json.loads(text or "[]")
     return found
 
 
 class Evidence:
-    """One test's view of the outbox: each record gets the test's identity. The `evidence` fixture."""
+    """One test's view of the outbox: each record gets the test's identity. The `evidence` fixture returns it."""
 
     def __init__(self, outbox: Outbox, identity: Mapping[str, str]) -> None:
         self._outbox, self._identity = outbox, identity
@@ -64,7 +65,7 @@ class Evidence:
         self.proofs = 0
 
     def finding(self, finding: Finding) -> Finding:
-        """Record what a check saw; returns it, for `assert evidence.finding(f).ok, f.explain()`."""
+        """Record what a check found and return it, for `assert evidence.finding(f).ok, f.explain()`."""
         self._add("finding", {name: getattr(finding, name) for name in Finding.__dataclass_fields__})
         self.findings.append(finding)
         return finding
@@ -94,7 +95,7 @@ class Evidence:
 
     @property
     def seen(self) -> Seen:
-        """How much of each kind it has, for `judge_pass`."""
+        """How many records of each kind the test has, for `judge_pass`."""
         sensitive = sum(f.sensitive for f in self.findings)
         return Seen(
             findings=len(self.findings), sensitive=sensitive, measurements=self.measurements, proofs=self.proofs

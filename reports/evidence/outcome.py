@@ -1,4 +1,4 @@
-"""From what pytest saw of one phase of a test to a Status: whose fault comes first.
+"""Maps what pytest reports about one phase of a test to a Status, by whose fault comes first.
 
 An expected failure is the engine's: a HostError or a bug of ours stays what it is (`reports.evidence.excuse` excuses
 neither).
@@ -20,7 +20,7 @@ OURS = frozenset({Status.HOST_ERROR, Status.TEST_ERROR})
 
 
 def status_of(report: pytest.TestReport, error: BaseException | None, evidence: Evidence | None) -> Status:
-    """The status of one phase. Passed setups and teardowns are PASS; the worst phase speaks for the test."""
+    """Return the status of one phase. Passed setups and teardowns are PASS; the worst phase decides for the test."""
     raised = classify_fault(error, call=report.when == "call")
     if raised in OURS:
         return raised
@@ -36,7 +36,7 @@ def status_of(report: pytest.TestReport, error: BaseException | None, evidence: 
 
 
 def classify_fault(error: BaseException | None, *, call: bool) -> Status | None:
-    """Whose fault an exception is; None for none and for skips and xfails, which are no faults."""
+    """Classify whose fault an exception is; None for none and for skips and xfails, which are no faults."""
     chain = list(iterate_causes(error))
     for kind, status in ((HostError, Status.HOST_ERROR), (EngineExited, Status.CRASH), (EngineNotReady, Status.HANG)):
         if any(isinstance(e, kind) for e in chain):
@@ -49,7 +49,7 @@ def classify_fault(error: BaseException | None, *, call: bool) -> Status | None:
 
 
 def find_unreadable_reply(error: BaseException | None) -> Finding | None:
-    """The reply that a test could not go on with, as a finding that keeps it; None for any other end of a test."""
+    """Return the reply that stopped a test, as a finding that keeps it; None for any other end of a test."""
     malformed = (e for e in iterate_causes(error) if isinstance(e, EngineReplyMalformed) and e.received)
     if (found := next(malformed, None)) is None:
         return None
@@ -59,20 +59,21 @@ def find_unreadable_reply(error: BaseException | None) -> Finding | None:
 
 
 def _judge_passed(report: pytest.TestReport, evidence: Evidence | None) -> Status:
-    """A test that recorded nothing which could have come out otherwise has shown nothing."""
+    """Judge a passed test: one that recorded nothing which could have come out otherwise has shown nothing."""
     seen = evidence.seen if evidence else Seen()
     plain = Status.MEASURED if seen.measurements and not seen.findings else Status.PASS
     return judge_pass(plain, seen, suite_of(report.nodeid))
 
 
 def _status_of_skip(why: str) -> Status:
-    """`SKIP_NO_HW: needs 4 GPUs` says its status; a skip can never be green, and one that says nothing is MISSING."""
+    """Read the status from a skip's reason (`SKIP_NO_HW: needs 4 GPUs`). A skip is never green; without a status it
+    is MISSING."""
     word = why.partition(":")[0].strip()
     return Status(word) if word in Status.__members__ and Status(word) not in GREEN else Status.MISSING
 
 
 def read_reason(report: pytest.TestReport) -> str:
-    """Why, as text: the skip or xfail reason, or the failure as pytest prints it."""
+    """Read the reason as text: of the skip or xfail, or the failure as pytest prints it."""
     if wasxfail := getattr(report, "wasxfail", ""):
         return str(wasxfail).removeprefix("reason: ")
     if isinstance(report.longrepr, tuple):
@@ -81,7 +82,7 @@ def read_reason(report: pytest.TestReport) -> str:
 
 
 def make_message(report: pytest.TestReport, error: BaseException | None, status: Status | None = None) -> str:
-    """The message of a result: the exception's own text where there is one, without the traceback."""
+    """Make the message of a result: the exception's own text where one exists, without the traceback."""
     if error is None and report.passed:
         return BLIND if status is Status.NOT_EVIDENCE else ""
     if error is None or report.skipped:

@@ -1,4 +1,4 @@
-"""Evidence as a pytest plugin. The process that runs a test says what became of it; only the controller writes.
+"""Collects evidence as a pytest plugin. The process that runs a test reports its outcome; only the controller writes.
 
 Under xdist a worker's records travel on the test report (`report.evidence`), so nothing is shared and nothing is lost
 when a worker dies later. Without xdist the one process is both.
@@ -48,7 +48,7 @@ RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z\.[0-9a-f]{6}")
 
 @dataclass(kw_only=True)
 class Phases:
-    """What the phases of one item have come to so far."""
+    """What the phases of one item have reported so far."""
 
     evidence: Evidence | None = None
     told: list[PhaseOutcome] = field(default_factory=list)
@@ -104,13 +104,13 @@ def _new_run_id() -> str:
 
 
 def _raise_interrupt(signum: int, _: object) -> None:
-    """SIGTERM (scancel, a cancelled CI job) runs no teardown in plain pytest; as Ctrl-C it does."""
+    """Turn SIGTERM (scancel, a cancelled CI job) into Ctrl-C: plain pytest would run no teardown."""
     raise KeyboardInterrupt(signal.Signals(signum).name)
 
 
 @pytest.fixture
 def evidence(request: pytest.FixtureRequest) -> Evidence:
-    """Where this test records findings, measurements and proofs."""
+    """Return the recorder of this test's findings, measurements and proofs."""
     found = Evidence(outbox_of(request.config), identity_of(request.node))
     request.node.stash.setdefault(PHASES, Phases()).evidence = found
     return found
@@ -157,8 +157,8 @@ def _judge_phase(item: pytest.Item, phases: Phases, report: pytest.TestReport, e
 
 
 def _clean_report(report: pytest.TestReport) -> None:
-    """No secret goes to the terminal or JUnit, and nothing that a terminal obeys, nor a text without end; a report
-    without such keeps its colours."""
+    """Remove secrets, control characters and endless texts from what the terminal and JUnit show; a report without
+    them keeps its colours."""
     report.sections = [(title, _clean_text(text)) for title, text in report.sections]
     report.user_properties = [
         (k, defuse_line(v) if isinstance(v, str) else v)

@@ -1,8 +1,8 @@
-"""Secrets never reach evidence, JUnit or pages: every string goes through here on its way in.
+"""Removes secrets before a string reaches evidence, JUnit or pages.
 
-Two nets. Values registered as secret (an API key made for a launch, secrets of the environment) are removed wherever
-they stand, in every form in which they can be printed (reports.evidence.secret_values). Shapes that are secrets by
-themselves are removed unregistered (reports.evidence.secret_shapes). Numbers are left alone.
+Two nets. Registered values (an API key made for a launch, secrets of the environment) are removed everywhere, in each
+form in which they can be printed (reports.evidence.secret_values). Texts with the shape of a secret are removed without
+registration (reports.evidence.secret_shapes). Numbers are not changed.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _compiled: list[tuple[re.Pattern[str], re.Pattern[str]]] = []  # what is looked 
 
 
 def register_secrets(*values: str) -> None:
-    """Remember values that must never be written by this process. Those below `SHORTEST` characters are ignored."""
+    """Remember values that this process must never write. Values shorter than `SHORTEST` characters are ignored."""
     _secrets.update(v for v in values if len(v) >= SHORTEST and HIDDEN not in v)
     made = ((compile_forms(_secrets), _ANY), (compile_broken(_secrets), ESCAPED), (compile_spelt(_secrets), SPELT))
     _compiled[:] = [(pattern, sign) for pattern, sign in made if pattern]
 
 
 def register_environment(env: Mapping[str, str], ordinary: Callable[[str], str] = lambda value: "") -> None:
-    """Remember the values of variables whose names say that they are secret, e.g. HF_TOKEN.
+    """Remember the values of variables with secret names, e.g. HF_TOKEN.
 
     `ordinary` says what of this project a value is part of (`reports.evidence.vocabulary.find_ordinary`): hiding such a
     value would rewrite cells, tests and verdicts.
@@ -71,12 +71,13 @@ def register_environment(env: Mapping[str, str], ordinary: Callable[[str], str] 
 
 
 def _is_path(value: str) -> bool:
-    """A variable may name the file that holds a secret; where that lies is none."""
+    """Return whether the value is a path. A variable may name the file that holds a secret; the path itself is no
+    secret."""
     return os.path.sep in value and os.path.exists(value)  # noqa: PTH110  any text, also one that no path can be
 
 
 def is_secret_variable(name: str) -> bool:
-    """Whether a variable of an environment is named like a secret, in whatever letters."""
+    """Return whether an environment variable has the name of a secret, in upper or lower case."""
     return re.fullmatch(CAPITALS, name.upper()) is not None
 
 
@@ -87,7 +88,7 @@ def forget_secrets() -> None:
 
 
 def redact_text(value: str) -> str:
-    """The text without secrets."""
+    """Remove secrets from a text."""
     for pattern, sign in _compiled:
         value = pattern.sub(HIDDEN, value) if sign.search(value) else value
     value = _without_shapes(value)
@@ -97,7 +98,7 @@ def redact_text(value: str) -> str:
 
 
 def holds_value(value: str) -> bool:
-    """Whether a registered secret stands in the text, in any form in which it can be printed."""
+    """Return whether a text contains a registered secret, in any form in which it can be printed."""
     return any(pattern.search(value) for pattern, _ in _compiled)
 
 
@@ -110,8 +111,8 @@ def _without_shapes(value: str) -> str:
 
 
 def redact_file(path: Path) -> None:
-    """Overwrite secrets in a file, byte for byte, so that whoever still writes to its end is not disturbed and no space
-    is needed. A file that cannot be changed stays as it is."""
+    """Overwrite secrets in a file in place, so that a writer at its end is not disturbed and no space is needed. A
+    file that cannot be changed is left as it is."""
     with suppress(OSError, ValueError), path.open("r+b") as dirty, mmap(dirty.fileno(), 0) as content:
         for at in range(0, len(content), WINDOW_BYTES):  # an empty file: ValueError
             start, end = max(0, at - OVERLAP_BYTES), at + WINDOW_BYTES
@@ -130,7 +131,7 @@ def _all_spans(window: str) -> Iterator[tuple[int, int]]:
 
 
 def redact_files(paths: Iterable[Path]) -> int:
-    """Overwrite secrets in every file below the paths; returns how many files were looked at.
+    """Overwrite secrets in every file below the paths; return the number of files.
 
     Kept replies are left alone: nothing secret went into them, and a file that is named by its content cannot change.
     """
@@ -142,7 +143,7 @@ def redact_files(paths: Iterable[Path]) -> int:
 
 
 def redact_data(value: Any) -> Any:
-    """JSON data without secrets: keys, values, and the values of keys and flags that name a secret."""
+    """Remove secrets from JSON data: keys, values, and the values of keys and flags that name a secret."""
     if isinstance(value, str):
         return redact_text(value)
     if isinstance(value, Mapping):
@@ -162,5 +163,5 @@ def _redact_argv(value: Sequence[Any]) -> list[Any]:
 
 
 def redact_record(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """An evidence record without secrets. Its own field names and its kind are ours, and stay."""
+    """Remove secrets from an evidence record. Its own field names and its kind are ours, and stay."""
     return {k: v if k in ("kind", "t", "run") else redact_data(v) for k, v in fields.items()}

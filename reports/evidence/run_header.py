@@ -1,4 +1,4 @@
-"""What a run says of itself before its first test, and what each of its processes knows: outbox, run id, identities."""
+"""Holds what a run declares before its first test, and what each of its processes knows: outbox, run id, identities."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ IDENTITY = ("cell", "fingerprint", "test")
 
 @dataclass(frozen=True, kw_only=True)
 class Declared:
-    """One cell of this run, as its `cell` record will say it."""
+    """One cell of this run, as its `cell` record will describe it."""
 
     id: str
     facts: Mapping[str, Any]
@@ -25,7 +25,7 @@ class Declared:
 
 @dataclass(kw_only=True)
 class Declaration:
-    """Everything `declare_run` was told, until the run's first records are written."""
+    """Everything that `declare_run` received, until the run's first records are written."""
 
     cells: dict[str, Declared] = field(default_factory=dict)
     expected: dict[str, list[str]] = field(default_factory=dict)
@@ -44,7 +44,7 @@ def declare_run(
     expected: Mapping[str, Sequence[str]] | None = None,
     **run: Any,
 ) -> None:
-    """Say which cells this run is about, before its first test; may be called more than once.
+    """Declare the cells of this run before its first test; callers may declare more than once.
 
     `expected` (cell id -> node ids or test names) adds to what collection finds by itself. `run` holds fields of the
     `run` record: host, versions, matrix_sha256, commit, dirty, diff_sha256. In an xdist worker this does nothing.
@@ -59,7 +59,7 @@ def declare_run(
 
 
 def outbox_of(config: pytest.Config) -> Outbox:
-    """Where this process leaves records until the next test report takes them along."""
+    """Return this process's outbox, which keeps records until the next test report carries them."""
     return config.stash[OUTBOX]
 
 
@@ -68,6 +68,6 @@ def run_id(config: pytest.Config) -> str:
 
 
 def identity_of(item: pytest.Item) -> dict[str, str]:
-    """Cell, fingerprint, test and node id of an item; empty for a test that belongs to no cell."""
+    """Return cell, fingerprint, test and node id of an item; empty for a test without a cell."""
     found = {k: str(v) for k, v in item.user_properties if k in IDENTITY}
     return {**found, "nodeid": item.nodeid} if "cell" in found else {}

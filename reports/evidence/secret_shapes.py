@@ -1,4 +1,4 @@
-"""Texts that are secret by their shape, whoever printed them: tokens with a prefix, headers, assignments, flags, URLs.
+"""Finds texts that are secret by their shape: tokens with a prefix, headers, assignments, flags, URLs.
 
 Each rule names what stands in a text that it can meet (`needs`, lower case: a cheap look before the expression) and
 hides its groups `s...` only, so that the rest stays readable and a ServerArgs(...) stays one. Own rules, because no
@@ -43,7 +43,7 @@ _SHELL = r"(?P<s1>'[^'\n]*'|\"[^\"\n]*\"|[^\s'\"]+)"
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One rule. `needs`: one of these is in the text, in small letters."""
+    """One rule. `needs`: the text contains one of these, in lower case."""
 
     name: str
     needs: tuple[str, ...]
@@ -138,7 +138,7 @@ SHAPES: Final = (
 
 
 def find_secret_spans(text: str) -> Iterator[tuple[int, int]]:
-    """Where secrets stand, by shape; spans may overlap."""
+    """Yield the place of each secret, by shape; the spans may overlap."""
     small = text.lower()
     for shape in SHAPES:
         if not any(n in small for n in shape.needs):
@@ -150,7 +150,7 @@ def find_secret_spans(text: str) -> Iterator[tuple[int, int]]:
 
 
 def merge_spans(spans: Iterator[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Overlapping and touching spans as one, in order."""
+    """Merge overlapping and touching spans, in order."""
     merged: list[tuple[int, int]] = []
     for start, end in sorted(spans):
         if merged and start <= merged[-1][1]:

@@ -1,4 +1,4 @@
-"""The forms in which a known secret may be printed: as it is, in other letters, encoded, or broken by line ends."""
+"""Derives the forms in which a known secret may be printed: plain, in other case, encoded, or broken by line ends."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _BREAK = (
 
 
 def value_forms(value: str) -> set[str]:
-    """Every text by which the value can be recovered; the value itself among them."""
+    """List every text from which the value can be recovered, the value included."""
     raw = value.encode(errors="surrogatepass")
     forms = {value, value.upper(), value.lower(), json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
     forms |= {repr(value)[1:-1], quote(value, safe="", errors="replace"), quote_plus(value, errors="replace")}
@@ -44,7 +44,8 @@ def value_forms(value: str) -> set[str]:
 
 
 def _base64_forms(raw: bytes) -> Iterator[str]:
-    """What of the encoding does not depend on the neighbours, for each place in a group of three bytes."""
+    """Yield the part of the encoding that is independent of the neighbours, for each place in a group of three
+    bytes."""
     for before in range(3):
         whole = base64.b64encode(b"\0" * before + raw).decode().rstrip("=")
         stable = whole[(before * 8 + 5) // 6 : (before + len(raw)) * 8 // 6]
@@ -53,32 +54,33 @@ def _base64_forms(raw: bytes) -> Iterator[str]:
 
 
 def compile_forms(values: Iterable[str]) -> re.Pattern[str] | None:
-    """One expression for all forms of all values, longest first; None for no values."""
+    """Compile one expression for all forms of all values, longest first; None for no values."""
     forms = sorted({f for v in values for f in value_forms(v)}, key=lambda f: (-len(f), f))
     return re.compile("|".join(map(re.escape, forms))) if forms else None
 
 
 def compile_broken(values: Iterable[str]) -> re.Pattern[str] | None:
-    """One expression for the values with line ends or colours between their characters, any of which may be escaped."""
+    """Compile one expression for the values with line ends or colours between their characters, each possibly
+    escaped."""
     long = sorted((v for v in values if len(v) >= BROKEN_FROM), key=lambda v: (-len(v), v))
     return re.compile("|".join(_BREAK.join(map(_match_character, v)) for v in long)) if long else None
 
 
 def compile_spelt(values: Iterable[str]) -> re.Pattern[str] | None:
-    """One expression for the values as lists: of characters, or of their numbers, decimal or hexadecimal."""
+    """Compile one expression for the values as lists: of characters, or of their numbers, decimal or hexadecimal."""
     long = sorted((v for v in values if len(v) >= BROKEN_FROM), key=lambda v: (-len(v), v))
     return re.compile("|".join(r"[\s,:]{1,3}".join(map(_match_unit, v)) for v in long)) if long else None
 
 
 def _match_unit(letter: str) -> str:
-    """A character of a list; where it has several bytes, they have a place each."""
+    """Match a character of a list; a character of several bytes has a place for each byte."""
     raw = letter.encode(errors="surrogatepass")
     numbers = r"[\s,:]{1,3}".join(rf"(?:{b}|(?i:(?:0x)?{b:02x}))" for b in raw)
     return rf"(?:[\"']?{re.escape(letter)}[\"']?|{numbers})"
 
 
 def _match_character(letter: str) -> str:
-    """A character as itself, or as a URL, JSON, Python, C and HTML may write it."""
+    """Match a character as itself, or as a URL, JSON, Python and HTML may write it."""
     code, raw = ord(letter), letter.encode(errors="surrogatepass")
     url, python = ("".join(f"{lead}{b:02x}" for b in raw) for lead in ("%(?:25)?", r"\\x"))
     octal = "".join(rf"\\{b:03o}" for b in raw)

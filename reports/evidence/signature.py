@@ -1,4 +1,4 @@
-"""Signatures over evidence, by OpenSSH: who vouches for a file. `ssh-keygen -Y` signs and verifies; nothing is our own.
+"""Signs and verifies evidence files with OpenSSH (`ssh-keygen -Y`), without cryptography of our own.
 
 The signature lies beside the file (`evidence.jsonl.sig`) and covers its bytes. These name every kept reply by its
 sha256, so one signature holds for all of it.
@@ -19,7 +19,7 @@ SHOWN_CHARS: Final = 200
 
 
 class NotSigned(ValueError):
-    """No signature of an allowed signer covers this file; the text says why."""
+    """No allowed signer's signature covers this file; the text names the reason."""
 
 
 def sign_evidence(path: Path, key: Path) -> Path:
@@ -37,7 +37,7 @@ def sign_evidence(path: Path, key: Path) -> Path:
 
 
 def verify_evidence(path: Path, allowed: Path) -> str:
-    """Who signed a file, of those that an allowed signers file (ssh-keygen(1)) lists.
+    """Return who signed a file, among those that an allowed signers file (ssh-keygen(1)) lists.
 
     Raises:
         NotSigned: nobody of them, or the file is not the one that was signed.
@@ -70,7 +70,7 @@ def verify_evidence(path: Path, allowed: Path) -> str:
 
 
 def signature_of(path: Path) -> Path:
-    """Where the signature of a file lies."""
+    """Return the path of a file's signature."""
     return path.with_name(path.name + SUFFIX)
 
 

@@ -1,4 +1,4 @@
-"""Which source this is: the commit, and whether files differ from it. What cannot be known is said to be unknown.
+"""Identifies the source: the commit, and whether files differ from it. Unknown is reported as unknown.
 
 A file that git does not know counts as a difference, unless an ignore file names it: a stray test or axis changes a
 run.
@@ -19,7 +19,7 @@ WHOLE_BYTES: Final = 4 << 20  # a larger file that git does not know (weights, s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceState:
-    """`dirty` None: not known. `diff_sha256` names the differences of a dirty one."""
+    """The state of a checkout. `dirty` None: unknown. `diff_sha256` identifies the differences of a dirty one."""
 
     commit: str = ""  # 40 hex digits; "": no git here, or this is no clone
     dirty: bool | None = None
@@ -27,11 +27,11 @@ class SourceState:
 
 
 class _Unknown(Exception):
-    """git is not there, or does not answer."""
+    """git is absent, or does not answer."""
 
 
 def read_source_state(root: Path) -> SourceState:
-    """What git says of a checkout; never raises. A checkout inside somebody else's repository is none."""
+    """Read the state of a checkout from git; never raises. A checkout inside another repository has none."""
     try:
         if Path(os.fsdecode(_ask_git(root, "rev-parse", "--show-toplevel").rstrip(b"\n"))).resolve() != root.resolve():
             return SourceState()
@@ -46,7 +46,7 @@ def read_source_state(root: Path) -> SourceState:
 
 
 def _hash_differences(root: Path) -> str:
-    """sha256 over everything that is not as in HEAD; empty where nothing is."""
+    """Compute the sha256 of everything that differs from HEAD; empty where nothing does."""
     diff = _ask_git(root, "diff", "HEAD", "--binary", "--no-ext-diff", "--no-textconv", "--no-color")
     unknown = sorted(filter(None, _ask_git(root, "ls-files", "--others", "--exclude-standard", "-z").split(b"\0")))
     if not diff and not unknown:
@@ -68,7 +68,7 @@ def _add_file(whole: hashlib._Hash, path: Path) -> None:
 
 
 def _ask_git(root: Path, *words: str) -> bytes:
-    """One answer of git, about this folder whatever the environment says (hooks set GIT_DIR)."""
+    """Run git on this folder, whatever the environment sets (hooks set GIT_DIR)."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     command = ["git", "--no-optional-locks", "-C", str(root), *words]
     try:

@@ -1,4 +1,4 @@
-"""Records -> one row per cell: what the tables, the diff and the gate all read, so that they cannot disagree."""
+"""Makes one row per cell from records. The tables, the diff and the gate all read it, so that they cannot disagree."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ LAUNCHED = frozenset({"before_ready", "first_request", "attach", "relaunch"})  #
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """What all attempts at one test of one cell come to."""
+    """The result of all attempts at one test of one cell."""
 
     cell: str
     nodeid: str
@@ -67,7 +67,7 @@ class Settled:
 
     @property
     def answers(self) -> tuple[Result, ...]:
-        """All of them by time, superseded or not."""
+        """All answers by time, superseded or not."""
         return self.attempts.all if self.attempts else (self.result,) if self.result else ()
 
     @property
@@ -76,12 +76,12 @@ class Settled:
 
     @property
     def tells_launch(self) -> bool:
-        """Whether it is the test that says why the engine did not start."""
+        """Whether this test reports why the engine did not start."""
         return not self.green and self.result is not None and self.result.at in LAUNCHED
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is to be known of it although it is green, e.g. that it was slow on the first of two launches."""
+        """Notes on a green test, e.g. that it was slow on the first of two launches."""
         return tuple(f"{f.check}: {f.note}" for f in self.findings if f.note) if self.green else ()
 
 
@@ -101,13 +101,13 @@ class Row:
 
     @property
     def launch(self) -> Launch | None:
-        """The last that stands, unless one failed: what came up later does not speak for it."""
+        """The last launch that counts, unless one failed: a later start does not excuse it."""
         failed = next((each for each in self.standing if each.outcome != "ok"), None)
         return failed or (self.standing[-1] if self.standing else None)
 
     @property
     def status(self) -> Status:
-        """The worst of its tests; a mere measurement beside tests that judged does not speak for the cell."""
+        """The worst status of its tests; a mere measurement next to judged tests does not decide for the cell."""
         statuses = {t.status for t in self.tests}
         return worst_status(statuses - {Status.MEASURED} or statuses)
 
@@ -119,7 +119,7 @@ class Row:
         return tuple(t for t in self.tests if t.suite == name)
 
     def best(self, names: Sequence[str]) -> Measured | None:
-        """The first of the named measurements that was taken: the largest tok/s, the smallest time."""
+        """Return the best of the first named measurement that was taken: the largest tok/s, the smallest time."""
         for name in names:
             found = [m for m in self.measurements if m.name == name]
             if found:
@@ -128,29 +128,30 @@ class Row:
 
     @property
     def not_asked(self) -> tuple[Settled, ...]:
-        """Tests whose engine did not start, for a reason that another one tells."""
+        """Tests whose engine did not start, for a reason that another test reports."""
         return tuple(t for t in self.tests if t.status is Status.NOT_ASKED)
 
     @property
     def not_run(self) -> bool:
-        """Whether no engine answered, as a known failure says: neither passed nor in trouble."""
+        """Whether no engine answered, as a known failure predicts: neither passed nor in trouble."""
         told = [t for t in self.tests if t.result]
         return bool(told) and all(t.status is Status.NOT_RUN_AS_KNOWN for t in told)
 
     @property
     def why_not_run(self) -> str:
-        """What is known of a launch that failed so; the test that carries the words says it."""
+        """The message of the known launch failure, from the test that recorded the matching words."""
         return next((t.message for t in self.tests if t.result and t.result.matched), "")
 
     @property
     def unanswered(self) -> bool:
-        """Whether a launch that failed left nothing to judge, and some test says so."""
+        """Whether a failed launch left nothing to judge, and some test reports it."""
         failed = self.launch is not None and self.launch.outcome != "ok"
         return failed and all(t.tells_launch or t.status in SKIPPED for t in self.tests)
 
     @property
     def troubles(self) -> tuple[Settled, ...]:
-        """Tests that are not green; those that were not asked are one; of a cell not run as known, absent ones only."""
+        """Tests that are not green. Unasked tests are merged into one; a cell that did not run as known lists only
+        its absent tests."""
         found = tuple(t for t in self.tests if t.result and not (t.green or t.status is Status.NOT_ASKED))
         absent = _roll_up_absent(self.cell, [t for t in self.tests if not t.result])
         return absent if self.not_run else (*found, *_roll_up_repeats(self.cell, self.not_asked), *absent)
@@ -158,7 +159,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    """All rows and what is common to them. `loose` are results that belong to no cell."""
+    """All rows and what they have in common. `loose` are results without a cell."""
 
     rows: tuple[Row, ...]
     runs: tuple[Run, ...] = ()
@@ -168,12 +169,12 @@ class Board:
 
     @property
     def suites(self) -> tuple[str, ...]:
-        """In the order the tests ran."""
+        """The suites, in the order in which their tests ran."""
         return tuple(dict.fromkeys(t.suite for row in self.rows for t in row.tests))
 
 
 def _roll_up_repeats(cell: str, tests: Sequence[Settled]) -> tuple[Settled, ...]:
-    """Many tests that say the same as one."""
+    """Merge many tests with the same result into one."""
     if len(tests) < 2:
         return tuple(tests)
     first = tests[0]
@@ -181,7 +182,7 @@ def _roll_up_repeats(cell: str, tests: Sequence[Settled]) -> tuple[Settled, ...]
 
 
 def _roll_up_absent(cell: str, tests: Sequence[Settled]) -> tuple[Settled, ...]:
-    """Tests that left nothing, which has nothing to add to their names."""
+    """Merge tests without a result, which have only names to report."""
     if len(tests) <= ALONE:
         return tuple(tests)
     more = f" and {len(tests) - NAMED} more" if len(tests) > NAMED else ""
@@ -208,7 +209,7 @@ def make_board(
     expected: Mapping[str, Mapping[str, Any]] | None = None,
     owed: Mapping[str, Sequence[str]] | None = None,
 ) -> Board:
-    """The rows of all cells in the evidence, and of `expected` cells (id -> facts) that are not (MISSING).
+    """Make the rows of all cells in the evidence, and of `expected` cells (id -> facts) without any (MISSING).
 
     `owed` (cell id -> node ids) must report whatever the evidence itself expects.
 
@@ -275,7 +276,7 @@ def _make_row(cell: str, found: _Gathered, launches: Sequence[Launch], retries: 
 def _settle_test(
     cell: str, nodeid: str, results: Sequence[Result], findings: Sequence[Found], retries: Retries
 ) -> Settled:
-    """One status for all attempts, see `reports.evidence.attempts`."""
+    """Make one status from all attempts, see `reports.evidence.attempts`."""
     attempts = settle_attempts(results, retries)
     decided = attempts.decided
     more = len(attempts.all) > 1

@@ -1,4 +1,4 @@
-"""The records of an evidence file, typed. What each means: the table in `reports.evidence.files`."""
+"""Defines the typed records of an evidence file. The table in `reports.evidence.files` describes each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Data = Mapping[str, Any]  # JSON values only, see `as_json_data`
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What every record says: when, in which run, and about which cell and test where that applies.
+    """The fields of every record: time, run, and cell and test where they apply.
 
     `more` is what a newer writer says of it and this reader does not know.
     """
@@ -39,15 +39,15 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class Unknown(Record):
-    """A record of a kind that a newer writer has. `more` holds all that it says."""
+    """A record of a kind that a newer writer added. `more` holds all its fields."""
 
     kind: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lost(Record):
-    """A line that is no record: torn, or damaged. Made by the reader and never written; time and run are those of the
-    line beside it."""
+    """A line that is no record: torn, or damaged. The reader makes it and no writer writes it; time and run come
+    from the line next to it."""
 
     file: str
     line: int
@@ -147,7 +147,7 @@ class Proof(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Kept(Record):
-    """Where that lies which one test asked and was told, beside the evidence (`reports.evidence.kept`)."""
+    """The file with what one test sent and received, next to the evidence (`reports.evidence.kept`)."""
 
     sha256: str = ""  # of its file; "": nothing could be kept
     bytes: int = 0  # of its file
@@ -157,7 +157,7 @@ class Kept(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Result(Record):
-    """What became of one test of one cell."""
+    """The outcome of one test of one cell."""
 
     status: Status
     duration_s: float = 0.0
@@ -206,7 +206,7 @@ def format_now() -> str:
 
 
 def parse_record(value: Any, *, newer: bool = False) -> Record:
-    """One JSON object -> its record. Of a newer writer, kinds and fields that are not known here are kept.
+    """Parse one JSON object into its record. Of a newer writer, unknown kinds and fields are kept.
 
     Raises:
         ValueError: what is wrong with it, in one line.
@@ -241,7 +241,7 @@ def _structure_record(kind: type[Record], data: Mapping[str, Any]) -> Record:
 
 
 def dump_record(found: Record) -> dict[str, Any]:
-    """The record as JSON data; fields that have their default are left out."""
+    """Convert the record to JSON data; fields with their default value are left out."""
     values = {f.name: getattr(found, f.name) for f in fields(found) if not _is_default(f, getattr(found, f.name))}
     more = values.pop("more", {})
     kind = found.kind if isinstance(found, Unknown) else NAMES[type(found)]
@@ -255,7 +255,7 @@ def _is_default(of: Field[Any], value: Any) -> bool:
 
 
 def as_json_data(value: Any) -> Any:
-    """JSON data made of any value: sets sorted, paths and versions as text, and so are NaN and infinities.
+    """Convert any value to JSON data: sets are sorted; paths, versions, NaN and infinities become text.
 
     Where a number must stand (a measurement's value) such text is refused when the record is parsed.
     """
@@ -275,8 +275,7 @@ def as_json_data(value: Any) -> Any:
 
 
 def _join_surrogates(text: str) -> str:
-    """Two halves of a surrogate pair that meet are one character, as every reader of the file will say; one alone
-    stays what it is."""
+    """Join two adjacent halves of a surrogate pair, as every reader of the file will; a lone half is kept."""
     if not SURROGATE.search(text):
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")

@@ -1,6 +1,7 @@
-"""A run in which cells did not run, as known, must not look like a pass: it says so, and exits with 1 if none answered.
+"""Prevents a run without any answer from looking like a pass: it lists the cells that did not run, as known, and exits
+with 1.
 
-pytest counts such tests as skipped. Whether they may be missing is for the gate's policy to say.
+pytest counts such tests as skipped. The gate's policy decides whether they may be missing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ ANSWERED = frozenset({Status.PASS, Status.MEASURED, Status.XFAIL, Status.NOT_EVI
 
 
 class Unanswered:
-    """Watches the statuses of all tests of a run, in the process that ends it."""
+    """Counts the statuses of all tests of a run, in the process that ends it."""
 
     def __init__(self) -> None:
         self.not_run: dict[str, str] = {}  # cell -> known failure
@@ -29,7 +30,7 @@ class Unanswered:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Exit with 1 where no engine answered at all: nothing was asked, so nothing passed."""
+        """Exit with 1 where no engine answered: no test asked anything, so nothing passed."""
         if self.not_run and not self.answered and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

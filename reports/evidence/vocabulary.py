@@ -1,4 +1,4 @@
-"""Ordinary words of this project: to hide one of them as somebody's secret would rewrite cells, tests and verdicts."""
+"""Lists ordinary words of this project: hiding one of them as a secret would rewrite cells, tests and verdicts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TEST: Final = re.compile(r"def (test_\w+)")
 
 @cache
 def ordinary_words() -> frozenset[str]:
-    """Ids of the matrix, names of suites and tests, statuses and fields of evidence, in small letters."""
+    """List ids of the matrix, names of suites and tests, statuses and fields of evidence, in lower case."""
     matrix = load_matrix()
     words = {*matrix.gpus, *matrix.rigs, *matrix.engines, *matrix.releases, *matrix.checkpoints, *matrix.features}
     words |= {k.value.id for k in matrix.known_failures} | {r.value.id for r in matrix.rules}
@@ -40,7 +40,7 @@ def ordinary_words() -> frozenset[str]:
 
 
 def find_ordinary(value: str) -> str:
-    """`'canary_bf16'`, the word that the value is or is part of; empty where it is part of none."""
+    """Find the word that the value is or is part of, e.g. `'canary_bf16'`; empty for none."""
     small = value.lower()
     whole = next((w for w in sorted(ordinary_words()) if small in w), "")
     parts = [p for p in re.split(r"[.\s]+", small) if p]  # of a cell's id

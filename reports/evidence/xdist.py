@@ -1,4 +1,4 @@
-"""The two ends of the wire: what a worker sends when it is done, and the controller that writes everything down."""
+"""Implements both ends of the wire: what a worker sends when it is done, and the controller that writes the file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from reports.evidence.types import SCHEMA, as_json_data
 
 
 class Worker:
-    """The xdist worker's half: what must reach the controller without a test report."""
+    """The xdist worker's half: sends what must reach the controller without a test report."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
@@ -58,7 +58,7 @@ class Recorder:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> None:
-        """Take the file before the first engine starts; what is declared later in this hook is still written."""
+        """Take the file before the first engine starts; declarations made later in this hook are still written."""
         wanted = self.items or DECLARATION in self.config.stash
         if wanted and not self.config.option.collectonly:
             self._open_writer()
@@ -74,7 +74,8 @@ class Recorder:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """The first that finishes says what all must report: a run that is killed later can still be judged by it."""
+        """Write what all tests must report when the first worker finishes: a run that is killed later can still be
+        judged."""
         output = getattr(node, "workeroutput", {})
         items = {who["nodeid"]: who for who in output.get("evidence_items", ())}
         self.items.update(items)
@@ -107,7 +108,7 @@ class Recorder:
 
     @contextmanager
     def _host_errors(self) -> Iterator[None]:
-        """A host that cannot write ends the run, once and without a traceback: engines are still stopped behind it.
+        """End the run, once and without a traceback, on a host that cannot write: engines are still stopped afterwards.
 
         Raises:
             pytest.exit.Exception: evidence, or what pytest itself writes at the end, does not reach the disk.
@@ -141,7 +142,7 @@ class Recorder:
                 self._open_writer().append([*self._make_opening(), *records])
 
     def _make_opening(self) -> list[dict[str, Any]]:
-        """The run, its cells and what they must report, once."""
+        """Make the records of the run, its cells and what they must report, once."""
         known = self.config.stash.setdefault(DECLARATION, Declaration())
         if known.written:
             return []
@@ -161,7 +162,8 @@ class Recorder:
         return [as_json_data(run), *cells, *(self._list_expected() if self._collects_itself else ())]
 
     def _list_expected(self) -> list[dict[str, Any]]:
-        """What must report: what was collected and what was declared. Under xdist workers say it when they finish."""
+        """List what must report: the collected and the declared tests. Under xdist, workers send it when they
+        finish."""
         tests = {c: list(t) for c, t in self.config.stash[DECLARATION].expected.items()}
         for nodeid, who in self.items.items():
             tests.setdefault(who["cell"], []).append(nodeid)

@@ -1,1 +1,1 @@
-"""Green or red, and why: expected cells, policy, evidence."""
+"""Decides green or red, with reasons, from expected cells, policy and evidence."""

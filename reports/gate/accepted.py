@@ -1,6 +1,6 @@
-"""What evidence is not, or does not say, and whether a clause of the policy accepts that by name and until a day.
+"""Checks whether a clause of the policy accepts a deviation of the evidence by name and until a date.
 
-A deviation without such a clause is red. One that is accepted is told beside the verdict, green or red.
+A deviation without such a clause is red. An accepted one is listed next to the verdict, green or red.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from reports.gate.policy_accepted import ACCEPTABLE, Accepted
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deviation:
-    """One thing that is not as a gate needs it. `what` that is not in `policy.ACCEPTABLE` is red, whatever a policy
-    says; `of` is the commit, digest, run or cell by which a clause must name it."""
+    """One requirement of the gate that evidence does not meet. `what` outside `policy.ACCEPTABLE` is red under every
+    policy; `of` is the commit, digest, run or cell by which a clause must name it."""
 
     cell: str = ""  # empty where it is about a run
     what: str
@@ -27,7 +27,7 @@ class Deviation:
 
 
 def add_deviations(verdict: Verdict, found: Iterable[Deviation], today: date) -> Verdict:
-    """The verdict with a reason for each that no clause accepts. The run comes first, then cell by cell."""
+    """Add to the verdict a reason for each deviation that no clause accepts. The run comes first, then cell by cell."""
     reasons, told = list(verdict.reasons), list(verdict.told)
     for each in dict.fromkeys(found):
         clause = _find_clause(verdict.policy, each)
@@ -42,7 +42,7 @@ def add_deviations(verdict: Verdict, found: Iterable[Deviation], today: date) ->
 
 
 def _find_clause(policy: Policy, found: Deviation) -> Accepted | None:
-    """The clause that names it and holds longest."""
+    """Find the clause that names the deviation and holds longest."""
     own = (c for c in policy.accepted if c.what == found.what and found.of and fnmatchcase(found.of, c.of))
     return max(own, key=lambda c: c.until, default=None)
 

@@ -1,7 +1,7 @@
-"""What the user accepted of an attached server although it is not, or not provably, the cell's (--accept-identity).
+"""Judges what the user accepted of an attached server that is not, or not provably, the cell's (--accept-identity).
 
-Each part is in the launch's record (`Launch.cautions`). Every report shows it, and the gate is red on it unless a
-clause of the policy accepts that part of that cell, too: with an owner, a reason and an end.
+The launch's record holds each part (`Launch.cautions`). Every report shows it, and the gate is red on it unless a
+clause of the policy accepts that part of that cell too, with an owner, a reason and an end.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from reports.gate.policy import AcceptedIdentity, Policy
 
 
 def gather_cautions(row: Row) -> dict[str, str]:
-    """Part -> what the server says instead, over all launches of a cell."""
+    """Map each part to what the server reports instead, over all launches of a cell."""
     return {part: str(text) for launch in row.launches for part, text in launch.cautions.items()}
 
 
@@ -31,7 +31,7 @@ def doubt_identity(policy: Policy, row: Row, today: date) -> Iterator[tuple[str,
 
 
 def tell_accepted(policy: Policy, rows: Sequence[Row]) -> Iterator[str]:
-    """Yield a sentence for each part that a clause speaks about, green or red."""
+    """Yield a sentence for each part that a clause covers, green or red."""
     for row in rows:
         for part, text in gather_cautions(row).items():
             if clause := _find_clause(policy.identity, row.cell, part):
@@ -39,6 +39,6 @@ def tell_accepted(policy: Policy, rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _find_clause(clauses: Sequence[AcceptedIdentity], cell: str, part: str) -> AcceptedIdentity | None:
-    """The clause that names this cell and part and holds longest."""
+    """Find the clause that names this cell and part and holds longest."""
     own = [c for c in clauses if part in c.parts and fnmatchcase(cell, c.cells)]
     return max(own, key=lambda c: c.until, default=None)

@@ -1,4 +1,5 @@
-"""What a gate asks beside the evidence itself: are its verdicts those of the kept replies, and who vouches for it?"""
+"""Adds checks of the evidence itself to a verdict: does a replay of the kept replies agree, and who signed the
+files?"""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ NO_REPLAY: Final = "--no-replay"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of every verb that judges by a policy."""
+    """Add the options of every verb that judges by a policy."""
     parser.add_argument(
         NO_REPLAY,
         action="store_true",
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def assure_verdict(verdict: Verdict, args: argparse.Namespace, paths: Sequence[Path], today: date) -> Verdict:
-    """The verdict with what replay and signatures add to it.
+    """Add what replay and signatures find to the verdict.
 
     Raises:
         HostError: the replay did not end, or ssh-keygen is not installed.

@@ -1,4 +1,4 @@
-"""Clauses of a policy about failures that a retry did not show again, and about speed, and what may stand in them."""
+"""Defines the clauses of a policy about flaky failures and about speed, and checks what they contain."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LEAST_ASKED: Final = 2  # of one question, every failure is a rate of a half at 
 
 @dataclass(frozen=True, kw_only=True)
 class Flake:
-    """Failures of an engine that a retry (`pytest --retry-of RUN`) may answer, as long as they are rare."""
+    """Failures of an engine that a retry (`pytest --retry-of RUN`) may answer while they are rare."""
 
     cells: str  # glob over cell ids
     tests: tuple[str, ...]  # function names; the rate is each one's own
@@ -37,14 +37,14 @@ class Flake:
 
 @dataclass(frozen=True, kw_only=True)
 class Throughput:
-    """Speed is held against earlier launches of the same cells."""
+    """Speed is compared with earlier launches of the same cells."""
 
     baseline: str  # an evidence file or a folder of them, as seen from the policy's folder
     unjudged: Literal["told", "red"] = "told"  # cells of which there are too few earlier launches
 
 
 def find_flake_problems(doc: yamltext.Document, flakes: Sequence[Flake]) -> Iterator[Problem]:
-    """Yield what no flake allowance may say, with its line."""
+    """Yield each invalid field of a flake allowance, with its line."""
     for i, clause in enumerate(flakes):
         for name, why in _wrong_flake(clause):
             yield doc.problem(("flakes", i, name), why)
@@ -68,7 +68,7 @@ def _wrong_flake(clause: Flake) -> Iterator[tuple[str, str]]:
 
 
 def find_unmatched_flakes(flakes: Sequence[Flake], cells: Sequence[str]) -> Iterator[tuple[yamltext.Loc, str]]:
-    """Yield each allowance that speaks of no cell which the policy requires, or of no test."""
+    """Yield each allowance that matches no required cell, or no test."""
     known = {test for tests in read_reach().requests.values() for test in tests}
     for i, clause in enumerate(flakes):
         for j, test in enumerate(clause.tests):

@@ -1,7 +1,7 @@
-"""Was it asked as deep as the policy requires? A run says its depth; one that does not, or asked less, is red.
+"""Checks that runs asked at the depth that the policy requires. A run without a depth, or with a lower one, is red.
 
-Runs from before they said it stand only where a clause of the policy names the cells, who answers for that, and until
-when. Deeper is enough only with all that is owed at the required depth, which `reports.gate.owed` judges.
+Older runs, which did not record their depth, count only where a clause of the policy names the cells, an owner and an
+end. A deeper run is enough only with all that is owed at the required depth, which `reports.gate.owed` judges.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SHOWN: Final = 3  # cells of a run; the rest is counted
 
 @dataclass(frozen=True, kw_only=True)
 class DepthUnknown:
-    """Cells whose runs do not say at which depth they asked, and which may stand as they are for a while."""
+    """Cells whose runs did not record a depth, and which may stay so for a while."""
 
     cells: str  # glob over cell ids
     owner: str  # who answers for them
@@ -31,7 +31,7 @@ class DepthUnknown:
 
 
 class Said(NamedTuple):
-    """A sentence about a run: a reason to be red, or only told."""
+    """A sentence about a run: a reason for red, or only a note."""
 
     red: bool
     text: str
@@ -40,7 +40,7 @@ class Said(NamedTuple):
 def tell_depths(
     wanted: Depth, clauses: Sequence[DepthUnknown], cells: Collection[str], records: Sequence[Record], today: date
 ) -> Iterator[Said]:
-    """Yield a sentence for each run that was not asked at `wanted`, of those that say something of `cells`."""
+    """Yield a sentence for each run about `cells` that did not ask at `wanted`."""
     depths: dict[str, set[str]] = {}
     for each in records:
         if isinstance(each, Run):
@@ -61,7 +61,7 @@ def tell_depths(
 
 
 def find_unmatched_depths(doc: Document, clauses: Sequence[DepthUnknown], cells: Collection[str]) -> Iterator[Problem]:
-    """Find clauses that name no required cell: they would excuse what comes later."""
+    """Find clauses that match no required cell: they would excuse later ones."""
     for i, clause in enumerate(clauses):
         if not any(fnmatchcase(cell, clause.cells) for cell in cells):
             why = f"{clause.cells!r} matches no required cell{suggest_nearest(clause.cells, cells)}"
@@ -84,7 +84,7 @@ def _tell_unknown(run: str, cells: Sequence[str], clauses: Sequence[DepthUnknown
 
 
 def _find_clause(clauses: Sequence[DepthUnknown], cell: str) -> DepthUnknown | None:
-    """The clause that names this cell and holds longest."""
+    """Find the clause that names this cell and holds longest."""
     own = [c for c in clauses if fnmatchcase(cell, c.cells)]
     return max(own, key=lambda c: c.until, default=None)
 

@@ -1,7 +1,8 @@
-"""Is a cell's evidence of the cell that the matrix means today? Its facts, its script, and the versions that ran. Pure.
+"""Checks that evidence belongs to the cell that today's matrix means: its facts, its script and the versions that ran.
+Pure.
 
-Facts that were edited and hashed again fit their digest and not the matrix; both are asked. A version that nobody told
-is no fit.
+Facts that were edited and hashed again match their digest and not the matrix, so both are checked. An unknown version
+does not match.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ VALUE_CHARS = 60
 
 
 def find_facts_deviations(cell: ExpectedCell, records: Sequence[Record]) -> Iterator[Deviation]:
-    """Each `cell` record that does not fit its own digest, or today's matrix."""
+    """Find each `cell` record that does not match its own digest, or today's matrix."""
     for found in (r for r in records if isinstance(r, CellFacts) and r.cell == cell.id):
         if not found.sha256:
             yield Deviation(cell=cell.id, what="digest", text=f"its facts and script have no digest (run {found.run}).")
@@ -55,7 +56,7 @@ def _show_fact(facts: Mapping[str, Any], name: str) -> str:
 
 
 def find_version_deviations(cell: ExpectedCell, row: Row) -> Iterator[Deviation]:
-    """Each launch whose engine is another version than the release, or tells none, or runs beside other pins."""
+    """Find each launch whose engine has another version than the release, reports none, or ran with other pins."""
     if cell.release is None:
         return
     yield from _find_borrowed_launches(cell, row)
@@ -79,7 +80,7 @@ def find_version_deviations(cell: ExpectedCell, row: Row) -> Iterator[Deviation]
 
 
 def _find_borrowed_launches(cell: ExpectedCell, row: Row) -> Iterator[Deviation]:
-    """A run that answered and launched nothing: another run's launch says nothing of the engine that it asked."""
+    """Find runs that answered and launched nothing: another run's launch does not identify the engine that answered."""
     results = [r for t in row.tests for r in (t.attempts.standing if t.attempts else (t.result,)) if r is not None]
     green = {r.run for r in results if r.status in GREEN}
     for run in sorted(green - {launch.run for launch in row.launches}):
@@ -88,7 +89,7 @@ def _find_borrowed_launches(cell: ExpectedCell, row: Row) -> Iterator[Deviation]
 
 
 def _read_versions(launch: Launch, release: Release, dialect: str) -> list[str]:
-    """What the engine said, and what its package is; both must be the release's."""
+    """Read the version that the engine reports, and that of its package; both must be the release's."""
     versions = {str(k): v for k, v in launch.versions.items() if isinstance(v, str)}
     package = canonicalize_name(Requirement(release.requirement).name) if release.requirement else ""
     installed = [v for name, v in versions.items() if canonicalize_name(name) == package]
@@ -96,7 +97,7 @@ def _read_versions(launch: Launch, release: Release, dialect: str) -> list[str]:
 
 
 def _explain_image(launch: Launch, release: Release) -> str:
-    """An image that is not the pinned one; empty where the release pins none, or no image was launched."""
+    """Explain that an image is not the pinned one; empty where the release pins none, or no image was launched."""
     found = str(launch.versions.get("image_digest") or "")
     if not release.image_digest or not found or found.endswith(release.image_digest):
         return ""

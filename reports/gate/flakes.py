@@ -1,9 +1,9 @@
-"""What a gate says of questions that were asked again (`pytest --retry-of RUN`): both answers, and who allows it. Pure.
+"""Judges tests that were asked again (`pytest --retry-of RUN`): both answers, and whether a clause allows them. Pure.
 
-Trouble of the host or of ours is superseded by the retry alone, and told. A failure of the engine is a flake: red,
-unless a clause of the policy names its cell and test, fits what was said of it, has an owner and a day that is not
-over, and the failures stay within its rate. The rate divides by the questions that had to be asked, so that nobody
-makes it smaller by asking more often.
+A retry alone supersedes trouble of the host or of ours, and the verdict lists it. A failure of the engine is a flake:
+red, unless a clause of the policy names its cell and test, matches its words, has an owner and an end that is not over,
+and the failures stay within its rate. The rate divides by the questions that had to be asked, so that asking more often
+does not lower it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Said = tuple[str, str, str]  # cell, rule, sentence
 
 @dataclass(frozen=True, kw_only=True)
 class AskedAgain:
-    """What retries add to a verdict."""
+    """The reasons and notes that retries add to a verdict."""
 
     reasons: tuple[Said, ...] = ()
     told: tuple[str, ...] = ()
@@ -36,14 +36,14 @@ class AskedAgain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """How often a test failed, of how many questions."""
+    """How often a test failed, and out of how many questions."""
 
     failed: int
     asked: int
 
     @property
     def rate(self) -> float:
-        """Of all attempts that count: those that failed, and one answer to each question."""
+        """The share of failed attempts among all that count: the failed ones, and one answer to each question."""
         return self.failed / (self.failed + self.asked)
 
     def __str__(self) -> str:
@@ -51,7 +51,7 @@ class Share:
 
 
 def judge_attempts(policy: Policy, rows: Sequence[Row], records: Sequence[Record], today: date) -> AskedAgain:
-    """Every test of these cells that was answered more than once."""
+    """Judge every test of these cells that has more than one answer."""
     bad = _gather_bad_findings(records)
     reasons: list[Said] = []
     told: list[str] = []
@@ -68,7 +68,7 @@ def judge_attempts(policy: Policy, rows: Sequence[Row], records: Sequence[Record
 
 
 def _is_allowed(policy: Policy, test: Settled) -> bool:
-    """Whether the policy would have taken each failed answer as it was, without a retry."""
+    """Return whether the policy would accept each failed answer without a retry."""
     return test.attempts is not None and all(r.status in policy.allow for r in test.attempts.failed)
 
 
@@ -79,7 +79,8 @@ def _explain_red(
     bad: Mapping[tuple[str, str, str], Sequence[str]],
     today: date,
 ) -> str:
-    """Say why a flake is red; empty where each failed attempt is allowed, or what stands is red by itself."""
+    """Explain why a flake is red; empty where each failed attempt is allowed, or the standing answer is red by
+    itself."""
     if test.attempts is None or not test.attempts.flaked:
         return ""
     for failed in test.attempts.failed:
@@ -99,7 +100,7 @@ def _explain_unallowed(flakes: Sequence[Flake], test: Settled, failed: Result) -
 
 
 def _explain_clause(clause: Flake, test: Settled, rows: Sequence[Row], today: date) -> str:
-    """Say why a clause that fits does not hold; empty where it does."""
+    """Explain why a matching clause does not hold; empty where it does."""
     share = measure_share(clause, _function_of(test), rows)
     if clause.until < today:
         return f"{clause.owner} allowed that until {clause.until} only."
@@ -111,7 +112,7 @@ def _explain_clause(clause: Flake, test: Settled, rows: Sequence[Row], today: da
 
 
 def measure_share(clause: Flake, function: str, rows: Sequence[Row]) -> Share:
-    """How often one test failed in the clause's cells, whatever was said, of all that had to be asked there."""
+    """Measure how often one test failed in the clause's cells, out of all that had to be asked there."""
     own = [row for row in rows if fnmatchcase(row.cell, clause.cells)]
     answers = (r for row in own for t in row.tests if _function_of(t) == function for r in t.answers)
     return Share(
@@ -121,7 +122,7 @@ def measure_share(clause: Flake, function: str, rows: Sequence[Row]) -> Share:
 
 
 def name_function(nodeid: str) -> str:
-    """`suites/test_x.py::test_y[cell-1024]` -> `test_y`; a function's name is its own."""
+    """Return the function of a node id: `suites/test_x.py::test_y[cell-1024]` -> `test_y`."""
     return (nodeid.partition("::")[2] or nodeid).partition("[")[0]
 
 
@@ -134,7 +135,7 @@ def _find_clauses(flakes: Sequence[Flake], test: Settled) -> list[Flake]:
 
 
 def _gather_bad_findings(records: Sequence[Record]) -> dict[tuple[str, str, str], list[str]]:
-    """By run, cell and node id: each finding that is not ok, without what was asked and expected."""
+    """Gather each failed finding by run, cell and node id, without question and expectation."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for r in records:
         if isinstance(r, Found) and not r.ok:
@@ -146,13 +147,13 @@ def _gather_bad_findings(records: Sequence[Record]) -> dict[tuple[str, str, str]
 def _fits_clause(
     clause: Flake, test: Settled, failed: Result, bad: Mapping[tuple[str, str, str], Sequence[str]]
 ) -> bool:
-    """Whether all that was said of a failed attempt is what the clause is about."""
+    """Return whether every text of a failed attempt matches the clause."""
     texts = bad.get((failed.run, test.cell, test.nodeid)) or [failed.message]
     return all(extract_match(clause.signature, text) for text in texts)
 
 
 def _tell_allowed(flakes: Sequence[Flake], test: Settled, rows: Sequence[Row], today: date) -> str:
-    """Both answers, and the clauses that allow that."""
+    """Describe both answers, and the clauses that allow them."""
     holding = [c for c in _find_clauses(flakes, test) if not _explain_clause(c, test, rows, today)]
     allowed = [
         f" Allowed until {c.until} by {c.owner} ({c.issue}): {measure_share(c, _function_of(test), rows)},"
@@ -164,14 +165,15 @@ def _tell_allowed(flakes: Sequence[Flake], test: Settled, rows: Sequence[Row], t
 
 
 def _tell_superseded(row: Row) -> Iterator[str]:
-    """One line for all tests of a cell whose answers came alike."""
+    """Yield one line for all tests of a cell with equal answers."""
     retried = (t for t in row.tests if t.attempts and t.attempts.superseded and not t.attempts.failed)
     for tests in group_alike(retried):
         yield f"{row.cell}: {name_tests(tests)} came to {tests[0].told}."
 
 
 def _untold_launches(row: Row) -> Iterator[str]:
-    """A launch that a retry supersedes is excused with the test that tells it, and by nothing else."""
+    """Yield launches that a retry supersedes and no test reports. Such a launch is excused only together with the
+    test that reports it."""
     told = {r.run for t in row.tests if t.attempts for r in t.attempts.failed}
     for launch in row.launches:
         failed = launch.outcome not in ("ok", HOST_ERROR)

@@ -1,9 +1,9 @@
-"""Green or red, and why: expected cells x policy x evidence. Pure; re-judging last week's run needs no GPU.
+"""Decides green or red, with reasons, from expected cells x policy x evidence. Pure; judging an old run again needs no
+GPU.
 
-Green needs everything that follows for every expected cell; each thing that is not so is one sentence of the verdict.
-The laws (tests/reports/gate/test_gate_laws.py): taking a record away never turns red into green, nor does adding a
-failure. Hence predictions are judged where both cells are expected, and one that a cell left nothing to judge by is red
-as well.
+Green needs every requirement below for every expected cell; each unmet one is one sentence of the verdict. The laws
+(tests/reports/gate/test_gate_laws.py): removing a record never turns red into green, and neither does adding a failure.
+Hence predictions are judged where both cells are expected, and a prediction without records is red as well.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ REASON_CHARS = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Reason:
-    """One sentence why it is red. `cell` is empty where it is about the run."""
+    """One sentence that explains red. `cell` is empty where it is about the run."""
 
     cell: str
     rule: str
@@ -56,7 +56,7 @@ class Reason:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """Green exactly when there is no reason to be red."""
+    """Green exactly when there is no reason for red."""
 
     policy: Policy
     reasons: tuple[Reason, ...]
@@ -78,8 +78,8 @@ def judge_evidence(
     now: datetime,
     earlier: Baseline | None = None,
 ) -> Verdict:
-    """Every reason to be red, in the order a person fixes them: the run, then cell by cell. `earlier` is what the
-    policy's baseline holds."""
+    """List every reason for red, in the order in which a person fixes them: the run, then cell by cell. `earlier`
+    holds the policy's baseline."""
     whole = make_board(records, {c.id: c.facts for c in expected}, {c.id: c.owed for c in expected})
     depths = [*tell_depths(policy.depth, policy.depth_unknown, [c.id for c in expected], records, now.date())]
     rows = {row.cell: row for row in whole.rows}
@@ -106,7 +106,7 @@ def judge_evidence(
 def _judge_predictions(
     expected: Sequence[ExpectedCell], records: Sequence[Record], rows: Mapping[str, Row]
 ) -> tuple[Prediction, ...]:
-    """Nothing is predicted of an engine that did not come up; that it did not is judged as it is."""
+    """Judge predictions between cells whose engines started; a failed start is judged separately."""
     records = order_by_time(records)
     up = {cell for cell, row in rows.items() if any(launch.outcome == "ok" for launch in row.launches)}
     return tuple(p for p in judge_predictions(expected, records) if {p.cell, p.without} <= up)
@@ -209,7 +209,7 @@ def _check_launch(policy: Policy, row: Row) -> Found:
 
 
 def _check_statuses(policy: Policy, row: Row) -> Found:
-    """Yield each test that is not allowed; those that only repeat a launch which is told are not told again."""
+    """Yield each test with a status that is not allowed; tests that only repeat a reported launch are left out."""
     told = row.launch is not None and row.launch.outcome != "ok"
     for test in row.tests:
         repeats = told and (test.status is Status.NOT_ASKED or test.tells_launch)

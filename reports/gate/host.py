@@ -1,7 +1,8 @@
-"""Did the host that a cell ran on have the cell's rig? From the recorded facts alone, of every run that answered. Pure.
+"""Checks that the host of a cell's run had the cell's rig, from the recorded facts alone, for every run that answered.
+Pure.
 
-A rig's name is a claim of the one who ran it; model, SM and number of the GPUs are what NVML said. More GPUs than the
-rig has do no harm. Where an engine was only attached to, the recorded host is the one that asked.
+The user claims a rig by name; NVML reports model, SM and number of the GPUs. More GPUs than the rig has do no harm. For
+an attached engine, the recorded host is the client's.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class _Gpu(NamedTuple):
 
 
 def find_host_deviations(cell: ExpectedCell, row: Row, records: Sequence[Record]) -> Iterator[Deviation]:
-    """Each run of a cell whose host is not known, or lacks what the cell's rig has."""
+    """Find each run of a cell whose host is unknown, or lacks what the cell's rig has."""
     if cell.rig is None:
         return
     answered = {r.run for r in records if isinstance(r, Result) and r.cell == cell.id and r.status not in NO_ANSWER}
@@ -41,7 +42,7 @@ def find_host_deviations(cell: ExpectedCell, row: Row, records: Sequence[Record]
 
 
 def _explain_misfit(rig: Rig, host: Mapping[str, Any], *, attached: bool) -> tuple[str, str] | None:
-    """What it is and a sentence; None where the host has the rig."""
+    """Explain why the host does not have the rig, as deviation and sentence; None where it has."""
     if not host:
         return "unknown_host", "which host it ran on was not recorded"
     if rig.gpus == 0:
@@ -61,7 +62,7 @@ def _explain_misfit(rig: Rig, host: Mapping[str, Any], *, attached: bool) -> tup
 
 
 def _read_gpus(host: Mapping[str, Any]) -> list[_Gpu] | None:
-    """The GPUs that a rig can have: one that is cut up by MIG is none. None where this is no list of GPUs."""
+    """Read the GPUs that a rig can use; a GPU divided by MIG is none. None where the record holds no list of GPUs."""
     found = host.get("gpus")
     if not isinstance(found, Sequence) or isinstance(found, str):
         return None

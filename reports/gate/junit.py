@@ -1,8 +1,8 @@
-"""The verdict as JUnit, for CI: as red as the gate, whatever pytest's own file says.
+"""Writes the verdict as JUnit for CI: as red as the gate, whatever pytest's own file reports.
 
-One suite, `gate`: a case for the run and one for each cell that the policy requires. Each reason to be red is a failure
-of its case; a cell that may be missing, as known, is skipped. Until there is a verdict the file holds an error, so that
-a gate that was killed, or that could not read its input, leaves nothing green behind. Pure, but for `write_*`.
+One suite, `gate`: a case for the run and one for each cell that the policy requires. Each reason for red is a failure
+of its case; a cell that may be missing, as known, is skipped. Until the verdict exists the file holds an error, so that
+a gate that was killed, or could not read its input, leaves nothing green behind. Pure, except for `write_*`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Element = ElementTree.Element
 
 
 def render_verdict(verdict: Verdict) -> bytes:
-    """The whole file. `failures` counts cases, as JUnit means it; a case may hold several."""
+    """Render the whole file. `failures` counts cases, as JUnit means it; a case may hold several."""
     rows = {row.cell: row for row in verdict.rows}
     cases = [_make_case(RUN, [r for r in verdict.reasons if r.cell not in rows])]
     cases += [_make_cell_case(row, [r for r in verdict.reasons if r.cell == row.cell]) for row in rows.values()]
@@ -36,19 +36,19 @@ def render_verdict(verdict: Verdict) -> bytes:
 
 
 def render_unjudged(why: str) -> bytes:
-    """A file that says that there is no verdict."""
+    """Render a file that reports that there is no verdict."""
     case = _make_case(RUN, ())
     ElementTree.SubElement(case, "error", message=defuse_line(why), type="unjudged")
     return _make_file([case], {"verdict": "NONE"}, ())
 
 
 def write_verdict(verdict: Verdict, path: Path) -> None:
-    """Raises HostError: this place cannot be written to."""
+    """Write the verdict. Raises HostError: this path cannot be written."""
     _write_file(render_verdict(verdict), path)
 
 
 def write_unjudged(path: Path, why: str = UNJUDGED) -> None:
-    """Raises HostError: this place cannot be written to."""
+    """Write that there is no verdict. Raises HostError: this path cannot be written."""
     _write_file(render_unjudged(why), path)
 
 

@@ -1,7 +1,7 @@
-"""What the gate asks of a known failure again, from the evidence alone: the entry of today must fit what was recorded.
+"""Checks known failures again, from the evidence alone: today's entry must match what was recorded.
 
-An entry that was renamed, retired, narrowed or given another signature since excuses nothing any more, and a result
-that does not say how it failed never did. A launch is told once, however many tests it left unasked.
+An entry that was renamed, retired, narrowed or given another signature since excuses nothing, and neither does a result
+that did not record how it failed. A launch is reported once, however many tests it left unasked.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Found = Iterator[tuple[str, str]]  # rule, sentence
 
 
 def tell_known_failures(cell: ExpectedCell, row: Row, today: date) -> Found:
-    """Yield each entry that is overdue, and each result that names one which does not describe it."""
+    """Yield each overdue entry, and each result that names an entry which does not describe it."""
     for id_, known in cell.known_failures.items():
         if known.review_by < today:
             yield "expired", f"its known failure {id_} was to be reviewed by {known.review_by}: look again."
@@ -35,7 +35,7 @@ def tell_known_failures(cell: ExpectedCell, row: Row, today: date) -> Found:
 
 
 def tell_not_run(policy: Policy, row: Row, today: date) -> Found:
-    """Yield why a cell of which no engine answered may not be missing: no clause of the policy holds for it."""
+    """Yield why a cell without any answer may not be missing: no clause of the policy holds for it."""
     for id_ in sorted({t.result.known_failure for t in row.tests if t.result}):
         clauses = [c for c in policy.not_run if allows_not_run(c, id_, row.cell)]
         if not clauses:
@@ -45,12 +45,12 @@ def tell_not_run(policy: Policy, row: Row, today: date) -> Found:
 
 
 def allows_not_run(clause: NotRun, known_failure: str, cell: str) -> bool:
-    """Whether a clause names this entry and this cell."""
+    """Return whether a clause names this entry and this cell."""
     return clause.known_failure == known_failure and fnmatchcase(cell, clause.cells)
 
 
 def _explain_doubt(cell: ExpectedCell, test: Settled, result: Result) -> str:
-    """Say why a recorded excuse does not hold today; empty where it does."""
+    """Explain why a recorded excuse does not hold today; empty where it does."""
     named = result.known_failure
     known = cell.known_failures.get(named)
     if known is None:
@@ -74,7 +74,7 @@ def _explain_mismatch(known: KnownFailure, result: Result) -> str:
 
 
 def _doubt_launch(cell: ExpectedCell, row: Row) -> Found:
-    """Yield what is wrong with tests that say that the launch failed as known; one of each run carries its words."""
+    """Yield what is wrong with tests that report a known launch failure; one test of each run carries its words."""
     tests = [(t, t.result) for t in row.tests if t.status is Status.NOT_RUN_AS_KNOWN and t.result]
     if tests and row.launch and row.launch.outcome == "ok":
         yield "not_run", "says that it did not run, as known, but an engine was launched."

@@ -1,4 +1,4 @@
-"""Of which source a run is: today's commit and matrix, with nothing changed beside them. Pure.
+"""Checks the source of each run: today's commit and matrix, without changed files. Pure.
 
 Runs of several sources show together what none of them showed, even where each is accepted.
 """
@@ -16,14 +16,14 @@ SHOWN = 12  # digits of a commit or digest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Today:
-    """What the gate judges by: the commit of its own checkout ("" where it has none), and its matrix."""
+    """The source with which the gate compares: its own checkout's commit ("" where it has none), and its matrix."""
 
     commit: str
     matrix_sha256: str
 
 
 def find_origin_deviations(records: Sequence[Record], today: Today) -> Iterator[Deviation]:
-    """Each run that is not of today's source, or does not say of which it is."""
+    """Find each run whose source is not today's, or is not recorded."""
     runs = [r for r in records if isinstance(r, Run)]
     for run in runs:
         yield from _check_commit(run, today)

@@ -1,4 +1,4 @@
-"""Tests that a cell owes and that left no result: MISSING, each by name, suite by suite."""
+"""Reports tests that a cell owes and that left no result: MISSING, each by name, suite by suite."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWN: Final = 10  # tests of one suite; the rest is counted
 
 
 def tell_missing(row: Row, depth: Depth) -> Iterator[tuple[str, str]]:
-    """Yield a rule and a sentence for each suite of which something that is owed was not run."""
+    """Yield a rule and a sentence for each suite with an owed test that did not run."""
     absent = sorted((t for t in row.tests if is_absent(t)), key=lambda t: (t.suite, t.name))
     for suite, tests in groupby(absent, key=lambda t: t.suite):
         names = [t.name for t in tests]
@@ -27,5 +27,5 @@ def tell_missing(row: Row, depth: Depth) -> Iterator[tuple[str, str]]:
 
 
 def is_absent(test: Settled) -> bool:
-    """Whether nothing was recorded of it; a skip that says nothing is MISSING as well, and has a message."""
+    """Return whether a test recorded nothing; a skip without a status is MISSING as well, and has a message."""
     return test.result is None

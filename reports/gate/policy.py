@@ -1,4 +1,4 @@
-"""What must be green, as a YAML file, and what that means for the matrix of today.
+"""Reads what must be green from a YAML file, and expands it over the current matrix.
 
 title: Every CPU cell on the embedded engine
 require:
@@ -79,7 +79,7 @@ NEVER_ALLOWED = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class Requirement:
-    """Cells that match everything given here must have reported the suites and tests."""
+    """Cells that match every given selector must have reported the suites and tests."""
 
     marks: str = ""
     glob: str = ""
@@ -94,7 +94,7 @@ class Requirement:
 
 @dataclass(frozen=True, kw_only=True)
 class NotRun:
-    """Cells of which no engine answered, as a known failure says, and which may be missing for a while."""
+    """Cells without any answer from an engine, as a known failure predicts, which may be missing for a while."""
 
     known_failure: str  # id of an entry about the launch
     cells: str  # glob over cell ids
@@ -104,7 +104,7 @@ class NotRun:
 
 @dataclass(frozen=True, kw_only=True)
 class AcceptedIdentity:
-    """Parts in which the server that answered for cells may differ from them for a while."""
+    """Parts in which an attached server may differ from its cells for a while."""
 
     cells: str  # glob over cell ids
     parts: tuple[Literal["engine", "model", "version", "reply", "tls"], ...]
@@ -115,7 +115,7 @@ class AcceptedIdentity:
 
 @dataclass(frozen=True, kw_only=True)
 class NotReplayed:
-    """Cells whose verdicts cannot be judged again from kept replies, and which may stand as they are for a while."""
+    """Cells whose verdicts cannot be judged again from kept replies, and which may stay so for a while."""
 
     cells: str  # glob over cell ids
     owner: str  # who answers for them
@@ -125,7 +125,7 @@ class NotReplayed:
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """A gate, as its file says it."""
+    """A gate, as its file describes it."""
 
     title: str
     require: tuple[Requirement, ...]
@@ -146,7 +146,7 @@ class Policy:
 
 
 def load_policy(path: Path, owed: Owed | None = None) -> tuple[Policy, yamltext.Document]:
-    """A policy and its document (for line numbers). `owed`: what the suites ask, by default as generated.
+    """Load a policy and its document (for line numbers). `owed`: what the suites ask, by default the generated table.
 
     Raises:
         ConfigError: every problem of the file, with its line and the nearest valid word.
@@ -195,7 +195,7 @@ def _find_unallowable(doc: yamltext.Document, policy: Policy) -> Iterator[Proble
 
 
 def _iterate_names(policy: Policy) -> Iterator[tuple[yamltext.Loc, Names]]:
-    """Every requirement that names suites or tests, and where it stands; flakes have their own check."""
+    """Yield every requirement that names suites or tests, with its place; flakes have their own check."""
     yield from ((("require", i), clause.names) for i, clause in enumerate(policy.require))
 
 
@@ -207,7 +207,7 @@ def _number_clauses(name: str, policy: Policy) -> Iterator[tuple[str, int, Any]]
 def expect_cells(
     policy: Policy, doc: yamltext.Document, matrix: Matrix, owed: Owed | None = None
 ) -> tuple[ExpectedCell, ...]:
-    """The cells that the policy requires of this matrix, each with everything required of it.
+    """List the cells that the policy requires of this matrix, each with everything required of it.
 
     Raises:
         ConfigError: a requirement names a mark, id or condition that no runnable cell has, or what is never asked.
@@ -243,7 +243,7 @@ def expect_cells(
 
 
 def read_baseline(policy: Policy, doc: yamltext.Document, folder: Path) -> Baseline | None:
-    """The earlier launches that the policy names, as seen from its folder; None where it names none.
+    """Read the earlier launches that the policy names, relative to its folder; None where it names none.
 
     Raises:
         ConfigError: there is no such file or folder, or it holds no evidence.
@@ -260,7 +260,7 @@ def read_baseline(policy: Policy, doc: yamltext.Document, folder: Path) -> Basel
 def _find_wrong_not_run(
     policy: Policy, matrix: Matrix, cells: Sequence[Cell]
 ) -> Iterator[tuple[int, yamltext.Loc, str]]:
-    """Yield where an allowance names no launch that could fail so."""
+    """Yield each allowance that names no launch which could fail so."""
     known = {k.value.id: k for k in matrix.known_failures if k.value.fails.at in LAUNCH}
     for i, clause in enumerate(policy.not_run):
         entry = known.get(clause.known_failure)
@@ -274,7 +274,7 @@ def _find_wrong_not_run(
 def _find_wrong_requirement(
     wanted: Requirement, matrix: Matrix, cells: Sequence[Cell]
 ) -> Iterator[tuple[yamltext.Loc, str]]:
-    """Where a requirement says something that no runnable cell can be."""
+    """Yield each part of a requirement that no runnable cell can match."""
     sound = True
     try:
         select.check_words(wanted.marks, select.all_marks(matrix))
@@ -319,7 +319,7 @@ def _known_values(cells: Sequence[Cell]) -> dict[str, set[Any]]:
 def make_expected(
     matrix: Matrix, cell: Cell, required: Sequence[Requirement] = (), owed: Sequence[str] = ()
 ) -> ExpectedCell:
-    """A cell as today's matrix plans it, with everything that is required of it."""
+    """Make an expected cell from today's plan, with everything that is required of it."""
     made = make_plan(matrix, cell)
     return ExpectedCell(
         id=cell.id,

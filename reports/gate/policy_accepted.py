@@ -1,4 +1,4 @@
-"""The clauses of a policy by which evidence may stand though it is of another source, or does not say what it is of."""
+"""Defines the clauses of a policy that accept evidence of another, or of an unknown, source."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OF_CELLS: Final = frozenset({"unknown_host", "unknown_version", "another_pin"})
 
 @dataclass(frozen=True, kw_only=True)
 class Accepted:
-    """Evidence that is not of today's source, or does not say what it is of, and which may stand for a while.
+    """Evidence that is not of today's source, or does not record its source, and which is accepted for a while.
 
     `of` is a glob over what it is: the commit, the digest of the matrix or of the differences; the run, where it says
     none; the cell, for host, version and pin; all states of the source (`a1, b2`), for several of them.
@@ -44,7 +44,7 @@ class Accepted:
 
 
 def find_accepted_problems(doc: Document, clauses: Sequence[Accepted]) -> Iterator[Problem]:
-    """Each clause that nobody answers for, or that names nothing."""
+    """Yield each clause without an owner, a reason or a name."""
     for i, clause in enumerate(clauses):
         empty = {"of": not clause.of.strip(), "owner": names_nobody(clause.owner), "why": says_nothing(clause.why)}
         for name, is_empty in empty.items():
@@ -53,7 +53,7 @@ def find_accepted_problems(doc: Document, clauses: Sequence[Accepted]) -> Iterat
 
 
 def find_unmatched_accepted(doc: Document, clauses: Sequence[Accepted], cells: Sequence[str]) -> Iterator[Problem]:
-    """Each clause about cells that matches none of those that are required."""
+    """Yield each clause about cells that matches no required cell."""
     for i, clause in enumerate(clauses):
         if clause.what in OF_CELLS and not any(fnmatchcase(cell, clause.of) for cell in cells):
             hint = suggest_nearest(clause.of, cells)

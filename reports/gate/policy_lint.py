@@ -1,4 +1,5 @@
-"""What is wrong with a policy, beyond its structure: numbers, names, and what could never be asked. Pure."""
+"""Finds what is wrong with a policy beyond its structure: numbers, names, and requirements that no test can meet.
+Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ Names = Mapping[str, Sequence[str]]  # `suites` and `tests` of a clause
 
 
 def find_wrong_numbers(doc: Document, data: Any = None, at: Loc = ()) -> Iterator[Problem]:
-    """Every number that is none, or that excuses everything or nothing: .nan, .inf, 0, -1."""
+    """Yield every number that is none, or that excuses everything or nothing: .nan, .inf, 0, -1."""
     found = doc.data if not at else data
     if isinstance(found, Mapping):
         for key, value in found.items():

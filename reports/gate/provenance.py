@@ -17,7 +17,7 @@ from reports.gate.origin import Today, find_origin_deviations
 def add_provenance(
     verdict: Verdict, expected: Sequence[ExpectedCell], records: Sequence[Record], today: Today, day: date
 ) -> Verdict:
-    """The verdict with what the evidence's origin adds to it."""
+    """Add what the evidence's origin shows to the verdict."""
     return add_deviations(verdict, _find_deviations(verdict, expected, records, today), day)
 
 

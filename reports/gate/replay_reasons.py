@@ -29,7 +29,7 @@ class _Unable:
 
 
 def add_replay(verdict: Verdict, replayed: Replayed, today: date) -> Verdict:
-    """The verdict with what a replay adds to it."""
+    """Add what a replay finds to the verdict."""
     cells = [row.cell for row in verdict.rows]
     reasons, told = [*_tell_disagreements(replayed, cells)], list(verdict.told)
     unable = [*_tell_skipped(replayed, cells), *_tell_unable(replayed, cells)]
@@ -49,7 +49,7 @@ def add_replay(verdict: Verdict, replayed: Replayed, today: date) -> Verdict:
 
 
 def add_signatures(verdict: Verdict, problems: Mapping[str, str]) -> Verdict:
-    """The verdict with a reason for each file that no allowed signer signed: file -> why."""
+    """Add a reason to the verdict for each file that no allowed signer signed: file -> why."""
     found = (Reason(cell="", rule="signature", text=f"{file}: {why}.") for file, why in problems.items())
     return replace(verdict, reasons=(*verdict.reasons, *found))
 
@@ -67,13 +67,13 @@ def _tell_disagreements(replayed: Replayed, cells: Collection[str]) -> Iterator[
 
 
 def _tell_skipped(replayed: Replayed, cells: Sequence[str]) -> Iterator[_Unable]:
-    """Nothing was judged again: each cell needs a clause of its own."""
+    """Yield each cell when nothing was judged again: each one needs its own clause."""
     for cell in cells if replayed.skipped else ():
         yield _Unable(cell=cell, text=f"was not judged again from its replies ({replayed.skipped}).")
 
 
 def _tell_unable(replayed: Replayed, cells: Collection[str]) -> Iterator[_Unable]:
-    """One sentence for each cause in a cell: a run without replies has one cause, and not 26."""
+    """Yield one sentence for each cause in a cell: a run without replies has one cause, and not 26."""
     tests: dict[tuple[str, str], list[str]] = {}
     for each in replayed.unreplayable:
         if each.cell in cells or not each.cell:
@@ -84,6 +84,6 @@ def _tell_unable(replayed: Replayed, cells: Collection[str]) -> Iterator[_Unable
 
 
 def _find_clause(clauses: Sequence[NotReplayed], cell: str) -> NotReplayed | None:
-    """The clause that names this cell and holds longest."""
+    """Find the clause that names this cell and holds longest."""
     own = [c for c in clauses if cell and fnmatchcase(cell, c.cells)]
     return max(own, key=lambda c: c.until, default=None)

@@ -1,10 +1,10 @@
-"""Throughput as a clause of a policy: held against earlier launches of the same plan on the same hardware. Pure.
+"""Judges throughput by a policy's clause: compared with earlier launches of the same plan on the same hardware. Pure.
 
-Without the clause speed is told and not judged, and every verdict says so. With it, a number that is slower than at
-least five earlier launches is red, by the statistics of `reports.compare.slower` and the rule of docs/decisions/0012:
-slow on one launch of two is told, slow on two is red, and so is slow on the only one. A second launch is one of the
-same run, or of a run that was asked to retry it. What the earlier launches measured and this evidence did not is red
-too: else not measuring would be as good as being fast.
+Without the clause, speed is shown and not judged, and every verdict states that. With it, a number that is slower than
+at least five earlier launches is red, by the statistics of `reports.compare.slower` and the rule of
+docs/decisions/0012: slow on one launch of two is a note, slow on both is red, and slow on the only launch is red as
+well. A second launch belongs to the same run, or to a run that retries it. A number that the earlier launches measured
+and this evidence did not is red too: otherwise not measuring would be as good as being fast.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Sentence = tuple[str, str]  # cell, or "" for the run; what is said
 
 @dataclass(frozen=True, kw_only=True)
 class SpeedJudged:
-    """What speed adds to a verdict."""
+    """The reasons and notes that speed adds to a verdict."""
 
     reasons: tuple[Sentence, ...] = ()
     told: tuple[str, ...] = ()
@@ -39,7 +39,7 @@ class SpeedJudged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Whole:
-    """The evidence of all cells, as far as it is about speed."""
+    """The speed records of all cells."""
 
     now: Baseline
     unfit: frozenset[Key]
@@ -50,7 +50,7 @@ class _Whole:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Cell:
-    """One cell's numbers, those before, and what came of holding them against each other."""
+    """One cell's numbers, the earlier ones, and the result of comparing them."""
 
     now: Baseline
     fit: Fitting
@@ -66,7 +66,7 @@ def judge_speed(
     retries: Retries,
     earlier: Baseline | None,
 ) -> SpeedJudged:
-    """Every watched number of these cells. `earlier` is what the clause's baseline holds; None: nobody read it."""
+    """Judge every watched number of these cells. `earlier` holds the clause's baseline; None: it was not read."""
     if clause is None:
         return SpeedJudged(told=("Throughput is told and not judged: the policy has no clause `throughput`.",))
     if earlier is None:
@@ -108,7 +108,7 @@ def _read_whole(records: Sequence[Record], retries: Retries, earlier: Baseline) 
 
 
 def _is_unfit(record: Record) -> bool:
-    """Whether a client measured that was too late to."""
+    """Return whether the client that measured was too late."""
     return isinstance(record, Measured) and record.conditions.get("client_fit") is False
 
 
@@ -127,7 +127,7 @@ def _gather_cell(whole: _Whole, row: Row) -> _Cell:
 
 
 def _judge_cell(clause: Throughput, cell: _Cell) -> tuple[list[str], list[str]]:
-    """Reasons, and what is told."""
+    """Judge one cell; return the reasons for red and the notes."""
     red, told = list(_find_unmeasured(cell)), []
     if cell.hardware > 1:
         red.append("it was measured on different hardware, so its numbers are not one cell's.")
@@ -145,7 +145,7 @@ def _judge_cell(clause: Throughput, cell: _Cell) -> tuple[list[str], list[str]]:
 
 
 def _find_unmeasured(cell: _Cell) -> Iterator[str]:
-    """Yield what at least five earlier launches measured, at a depth that was asked now, and nobody did now."""
+    """Yield what at least five earlier launches measured, at a depth that was asked now, and this evidence did not."""
     now = {_coverage_of(key) for key in (*cell.now.values, *cell.unfit)}
     depths = {str(key.where.get("depth")) for key in (*cell.now.values, *cell.unfit)}
     before = {
@@ -165,7 +165,7 @@ def _coverage_of(key: Key) -> tuple[str, str]:
 
 
 def _judge_key(cell: _Cell, key: Key) -> Iterator[tuple[bool, str]]:
-    """Yield for each chain of runs whether it is slow, and what is to be said; nothing where all is well."""
+    """Yield for each chain of runs whether it is slow, and a sentence; nothing where all is well."""
     earlier, launches = cell.fit.baseline.of(key), cell.now.values[key]
     runs = list(dict.fromkeys(at.run for at in launches))
     for run in runs:
@@ -192,7 +192,7 @@ def _tell_key(key: Key, found: Sequence[tuple[Launched, Finding]]) -> str:
 
 
 def _explain_unjudged(cell: _Cell, unjudged: Sequence[Key]) -> str:
-    """Empty where every number was judged."""
+    """Explain why numbers were not judged; empty where all were."""
     if not cell.now.values and not cell.unfit:
         return "its speed was not measured, and so not judged."
     parts = []

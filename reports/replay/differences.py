@@ -1,8 +1,8 @@
-"""A run's records beside those that its kept replies lead to today: every difference by name. Pure.
+"""Compares a run's records with those that a replay of its kept replies makes today: every difference by name. Pure.
 
-What is compared, test by test: findings, measurements, proofs, launches, and the result with its status, known failure
-and message. Times of records and durations of tests are not. What cannot be derived again is told apart from what was
-derived otherwise; neither is an agreement.
+Compared test by test: findings, measurements, proofs, launches, and the result with its status, known failure and
+message. Times of records and durations of tests are not compared. Records that cannot be derived again are listed
+separately from those that differ; neither is an agreement.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Fields = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Disagreement:
-    """One thing that the evidence says and its kept replies do not."""
+    """One statement of the evidence that its kept replies contradict."""
 
     cell: str
     test: str
@@ -46,7 +46,7 @@ class Disagreement:
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Unreplayable:
-    """A test that nobody can judge again, and why."""
+    """A test that cannot be judged again, and the reason."""
 
     cell: str
     test: str
@@ -58,7 +58,7 @@ class Unreplayable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """What came of judging again. `skipped` says why nothing was."""
+    """The result of judging again. `skipped` names the reason where nothing was judged."""
 
     disagreements: tuple[Disagreement, ...] = ()
     unreplayable: tuple[Unreplayable, ...] = ()
@@ -67,12 +67,12 @@ class Replayed:
 
     @property
     def agrees(self) -> bool:
-        """Whether everything was judged again and came out the same."""
+        """Whether everything was judged again with the same result."""
         return not (self.disagreements or self.unreplayable or self.skipped)
 
 
 def join_replays(parts: Iterable[Replayed]) -> Replayed:
-    """Several runs' outcomes as one."""
+    """Join the results of several runs."""
     found = list(parts)
     return Replayed(
         disagreements=tuple(d for p in found for d in p.disagreements),
@@ -83,7 +83,7 @@ def join_replays(parts: Iterable[Replayed]) -> Replayed:
 
 
 def render_replay(found: Replayed) -> str:
-    """Every disagreement, what could not be replayed by cause, and what it comes to."""
+    """Render every disagreement, the tests that could not be replayed by cause, and a summary."""
     lines = [f"{d.cell}: {d}" for d in found.disagreements]
     causes = Counter((u.cell, u.why) for u in found.unreplayable)
     first = {(u.cell, u.why): u.test for u in reversed(found.unreplayable)}
@@ -96,7 +96,7 @@ def render_replay(found: Replayed) -> str:
 
 
 def compare_replay(recorded: Sequence[Record], derived: Sequence[Record], *, commit: str = "") -> Replayed:
-    """One run's records and those of its replay. `commit`: where it was recorded, when that is not today's."""
+    """Compare one run's records with those of its replay. `commit`: the recorded commit, when it is not today's."""
     ours, theirs = _group_by_test(recorded), _group_by_test(derived)
     differing: list[Disagreement] = []
     unable: list[Unreplayable] = []
@@ -112,7 +112,8 @@ def compare_replay(recorded: Sequence[Record], derived: Sequence[Record], *, com
 
 
 def _find_nameless(records: Iterable[Record]) -> Iterator[Unreplayable]:
-    """A gate takes a proof for what it says, whoever recorded it; one that names no test cannot be derived again."""
+    """Find records without a test: a gate trusts a proof whoever recorded it, and one without a test cannot be
+    derived again."""
     for each in records:
         if isinstance(each, COMPARED) and each.cell and not each.nodeid:
             yield Unreplayable(cell=each.cell, test=" ".join(_name_record(each)).strip(), why="it names no test")
@@ -127,7 +128,7 @@ def _group_by_test(records: Iterable[Record]) -> dict[str, list[Record]]:
 
 
 def _explain_unreplayable(own: Sequence[Record], derived: Sequence[Record], commit: str) -> str:
-    """Empty where the test was replayed, or asked nothing."""
+    """Explain why a test cannot be replayed; empty where it was replayed, or asked nothing."""
     kept = [r for r in own if isinstance(r, Kept)]
     results = [r for r in own if isinstance(r, Result)]
     if not kept:
@@ -149,7 +150,7 @@ def _explain_unreplayable(own: Sequence[Record], derived: Sequence[Record], comm
 
 
 def _find_differences(own: Sequence[Record], derived: Sequence[Record]) -> Iterator[tuple[str, str, str]]:
-    """What, recorded, derived."""
+    """Yield each difference as name, recorded value and derived value."""
     ours, theirs = _key_records(own), _key_records(derived)
     for key in dict.fromkeys((*ours, *theirs)):
         a, b = ours.get(key), theirs.get(key)
@@ -163,7 +164,7 @@ def _find_differences(own: Sequence[Record], derived: Sequence[Record]) -> Itera
 
 
 def _key_records(records: Iterable[Record]) -> dict[Key, Fields]:
-    """Each record's fields under a name that a person understands; equal names are numbered."""
+    """Map each record's fields to a readable name; equal names are numbered."""
     seen: Counter[Key] = Counter()
     found: dict[Key, Fields] = {}
     for each in records:
@@ -194,7 +195,7 @@ def _name_record(each: Record) -> Key:
 
 
 def _summarise(fields: Fields | None) -> str:
-    """What a record comes to: its judgement, where it has one."""
+    """Summarise a record by its judgement, where it has one."""
     if fields is None:
         return "nothing"
     return next(

@@ -1,7 +1,7 @@
-"""Replays evidence: pytest in a process of its own, with `--replay`, on what is kept beside the file.
+"""Replays evidence: runs pytest in its own process, with `--replay`, on the kept replies next to the file.
 
-A process, since reports import neither fixtures nor suites; and because what judges again must be what judged: the same
-tests, marks and known failures. It starts no engine, opens no connection and looks at no hardware.
+It needs a process, since reports import neither fixtures nor suites; and because the judge must be the one of the first
+run: the same tests, marks and known failures. It starts no engine, opens no connection and reads no hardware.
 """
 
 from __future__ import annotations
@@ -84,12 +84,13 @@ def _run_pytest(path: Path, run: str, target: Path) -> subprocess.CompletedProce
 
 
 def _make_environment() -> dict[str, str]:
-    """Ours without what would change the run; no plugin but the project's own is needed, and some cost a second."""
+    """Copy our environment without variables that change the run; only the project's own plugin is needed, and some
+    cost a second."""
     return {**{k: v for k, v in os.environ.items() if k not in LEFT_OUT}, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 
 def _tell_failed(own: Sequence[Record], said: str) -> Replayed:
-    """The replay itself did not come to anything: said once a cell, with what pytest said."""
+    """Report a replay that broke off, once per cell, with pytest's last lines."""
     lines = " | ".join(line.strip() for line in said.splitlines()[-SHOWN_LINES:] if line.strip())
     cells = dict.fromkeys(r.cell for r in own if isinstance(r, Result))
     unable = (Unreplayable(cell=c, test="every test", why=f"the replay broke off: {lines}") for c in cells)

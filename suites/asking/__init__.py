@@ -1,1 +1,1 @@
-"""What is asked and how deep: protocols, depths, lengths, sampling."""
+"""Defines what the suites ask for: protocols, depths, prompt lengths and sampling."""

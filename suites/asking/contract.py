@@ -1,4 +1,5 @@
-"""What suites are given, as protocols: the plugin's objects fulfil them, and so do the ones in our own tests."""
+"""Defines the objects that suites receive, as protocols. The plugin's objects implement them, and so do the stubs of
+our tests."""
 
 from __future__ import annotations
 
@@ -45,7 +46,7 @@ class Engine(Protocol):
 
 
 class Evidence(Protocol):
-    """Where facts go."""
+    """Records the facts of a test."""
 
     def finding(self, finding: Finding) -> object: ...
     def measurement(self, name: str, value: float, unit: str, conditions: Mapping[str, Any] | None = None) -> None: ...
@@ -60,13 +61,14 @@ class Evidence(Protocol):
 
 
 class Relaunch(Protocol):
-    """The test's engine on a fresh launch, once a test. None: it is somebody else's and cannot be launched again."""
+    """Launches the test's engine again, at most once per test. None: the engine is attached and cannot be launched
+    again."""
 
     def __call__(self, why: str) -> Engine | None: ...
 
 
 def expect_ok(evidence: Evidence, findings: Iterable[Finding]) -> None:
-    """Record every finding, then fail on all that are not ok, with the bound that the trials allow."""
+    """Record every finding, then fail on each one that is not ok, with the failure rate that the trials allow."""
     seen = []
     for finding in findings:
         evidence.finding(finding)

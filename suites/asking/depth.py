@@ -1,4 +1,5 @@
-"""How much each suite asks. `quick` answers while one watches, `full` before a merge, `release` with bounds.
+"""Defines how much each suite asks. `quick` answers while a person watches, `full` before a merge, `release` with
+bounds.
 
 What `quick` leaves out altogether carries `@pytest.mark.from_depth("full")` and is not collected.
 
@@ -16,7 +17,7 @@ from fixtures.banks.item import Item
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Depth:
-    """Numbers of items; lengths in tokens; depths as shares of the text."""
+    """How much one depth asks: numbers of items, lengths in tokens, and depths as shares of the text."""
 
     name: str
     facts: int
@@ -205,5 +206,6 @@ POOL = 20  # items to choose cheap ones from
 
 
 def pick_shortest(items: Sequence[Item], n: int) -> list[Item]:
-    """The `n` with the shortest prompts: where the prompt is not the question, its tokens are only paid for."""
+    """Pick the `n` items with the shortest prompts. Tests that do not depend on the prompt's content pay only for
+    its tokens."""
     return sorted(items, key=lambda i: (i.tokens_prompt_about or 0, i.id))[:n]

@@ -1,4 +1,4 @@
-"""Where needles lie: prompt lengths that matter to this engine, not round numbers.
+"""Computes the prompt lengths that matter to this engine, instead of round numbers.
 
 Sparse attention first differs beyond `index_topk`; chunked prefill breaks at chunk edges (vllm#37735: wrong
 tokens at 32k with 16k chunks, fine below 8k); everything ends at the context.
@@ -19,7 +19,7 @@ WITHIN: Final = 0.6
 
 
 def beyond_index_topk(settings: Mapping[str, Any], index_topk: int, depth: Depth) -> tuple[int, ...]:
-    """Ascending lengths, all longer than `index_topk` and short enough for the context."""
+    """List ascending lengths in tokens, all longer than `index_topk` and short enough for the context."""
     wanted = {round(m * index_topk) for m in depth.needle_multiples} | set(depth.needle_lengths)
     if depth.needle_chunk_edges and (chunk := settings.get("chunk_tokens")):
         wanted |= {round(chunk * edge) for edge in (1 - EDGE, 1 + EDGE, 2 + EDGE, 4 + EDGE)}
@@ -30,14 +30,15 @@ def beyond_index_topk(settings: Mapping[str, Any], index_topk: int, depth: Depth
 
 
 def list_swept_lengths(settings: Mapping[str, Any], depth: Depth) -> tuple[int, ...]:
-    """Lengths on both sides of each that prompts were seen to break at, as far as the context holds them."""
+    """List a length on both sides of each length at which prompts were seen to break, if the context holds it."""
     longest = _longest_prompt(settings)
     sides = (round(n * side) for n in depth.sweep_lengths for side in (1 - EDGE, 1 + EDGE))
     return tuple(n for n in sides if longest is None or n <= longest)
 
 
 def page_edges(settings: Mapping[str, Any], index_topk: int) -> tuple[int, ...]:
-    """The last token of a KV page and the first of the next, beyond index_topk; nothing where pages are tokens."""
+    """Compute the last token of a KV page and the first token of the next, beyond index_topk; empty where a page is
+    one token."""
     page = int(settings.get("page_tokens", 1))
     tokens = just_beyond(settings, index_topk)
     if page == 1 or tokens is None:
@@ -47,18 +48,18 @@ def page_edges(settings: Mapping[str, Any], index_topk: int) -> tuple[int, ...]:
 
 
 def just_beyond(settings: Mapping[str, Any], index_topk: int) -> int | None:
-    """The cheapest length that is surely selective, when the context holds one."""
+    """Compute the cheapest length that is surely selective; None when the context is shorter."""
     tokens = cap_to_context(settings, round(JUST_BEYOND * index_topk))
     return tokens if tokens > BEYOND * index_topk else None
 
 
 def within_index_topk(settings: Mapping[str, Any], index_topk: int) -> int:
-    """A length at which every token is selected."""
+    """Compute a length at which sparse attention selects every token."""
     return cap_to_context(settings, round(WITHIN * index_topk))
 
 
 def cap_to_context(settings: Mapping[str, Any], tokens: int) -> int:
-    """`tokens`, or what the context leaves of them."""
+    """Cap `tokens` at the longest prompt that fits the context."""
     longest = _longest_prompt(settings)
     return tokens if longest is None else min(tokens, longest)
 

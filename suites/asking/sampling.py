@@ -1,7 +1,7 @@
-"""The two ways in which the model is sampled where it is used, pinned as in seeds/004 (Sampling recommendations).
+"""Pins the two sampling profiles with which users run the model, as in seeds/004 (Sampling recommendations).
 
-Everything else in the suites is greedy, because only greedy answers can be compared. Here the sampler itself is in the
-way: penalties and top-p run in kernels of their own, which a greedy request never enters.
+Every other request of the suites is greedy, because only greedy answers can be compared. These profiles test the
+sampler itself: penalties and top-p run in their own kernels, which a greedy request never enters.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ RENAMED: Final[Mapping[str, Mapping[str, str]]] = {"llamacpp": {"repetition_pena
 
 
 def sampling_fields(profile: Mapping[str, float], dialect: str) -> dict[str, Any]:
-    """Fields of a request, under the names that the engine knows: an unknown one would be ignored silently."""
+    """Return the request fields of a profile, under the names that the engine knows: engines ignore unknown names
+    silently."""
     names = RENAMED.get(dialect, {})
     return {"seed": SEED, **{names.get(name, name): value for name, value in profile.items()}}

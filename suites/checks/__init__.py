@@ -1,1 +1,1 @@
-"""Pure judgements: reply in, Finding out. No engine, no pytest."""
+"""Judges replies: a reply in, a Finding out. Pure functions without an engine and without pytest."""

@@ -1,4 +1,5 @@
-"""Are an engine's numbers the reference's? By the KL divergence of its next tokens, within what its dtype may cost."""
+"""Compares an engine's next-token distributions with the reference's, by KL divergence and a tolerance per weight
+format."""
 
 from __future__ import annotations
 
@@ -29,19 +30,20 @@ TOLERANCE_UNSURE: Final = 4.4e-2
 
 
 def kl_tolerance(weights: str) -> float:
-    """What rounding may cost a checkpoint of this format where it is sure of what it says."""
+    """Return the KL tolerance of a weight format for prompts with confident answers, in nats per position."""
     return TOLERANCE_16_BIT if weights in ARITHMETIC_16_BIT else TOLERANCE_QUANTISED
 
 
 def kl_tolerance_unsure(ways: Mapping[str, Logprobs], wanted: str) -> float:
-    """Half of what the nearest other way is away, where either of the two shares a selection: dense attention and FFFF
-    are not told apart."""
+    """Return half the distance to the nearest other attention pattern, for prompts without a confident answer. Dense
+    attention and FFFF share no selection and are not distinguished."""
     others = [other for way, other in ways.items() if way != wanted and SHARES in way + wanted]
     return min([TOLERANCE_UNSURE, *(top_k_kl(ways[wanted], other).mean / 2 for other in others)])
 
 
 def check_agreement(item: Item, reply: Reply, reference: Logprobs, *, way: str, allowed: float) -> Finding:
-    """The mean over the positions up to the first at which engine and reference choose differently."""
+    """Compare the engine with the reference, by the mean KL over the positions up to the first at which their tokens
+    differ."""
     found = drop_drafted(read_distributions(reply.logprobs))
     told, wrong = top_k_kl(reference, found), find_unsound(reply.logprobs)
     blind = not (found or wrong)
@@ -67,8 +69,8 @@ def check_agreement(item: Item, reply: Reply, reference: Logprobs, *, way: str, 
 
 
 def prove_pattern(reply: Reply, ways: Mapping[str, Logprobs], *, wanted: str, allowed: float) -> Proof | None:
-    """IndexCache by the reference, where the wanted pattern alone is what the launch agrees with. None where others
-    are as near: these weights do not mind. That another one alone is near is what `check_agreement` fails on."""
+    """Prove IndexCache where the launch agrees with the wanted pattern alone. Return None where other patterns are
+    as near: these weights do not distinguish them. `check_agreement` fails where only another pattern is near."""
     found = drop_drafted(read_distributions(reply.logprobs))
     nats = {way: top_k_kl(reference, found).mean for way, reference in ways.items()}
     near = {way for way, far in nats.items() if far <= allowed}

@@ -1,4 +1,4 @@
-"""Right, wrong or broken: a reply against the answer its bank item expects."""
+"""Compares a reply with the answer that its bank item expects: right, wrong or broken."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LIST_WORDS_FACTOR = 2  # a long expected answer may be framed, not doubled
 
 
 def check_answer(item: Item, reply: Reply, *, check: str = "answer.right") -> Finding:
-    """The expected answer stands in the reply, which is sound language and came to its end."""
+    """Check that the reply contains the expected answer, is sound language and ended by itself."""
     wrong = _find_faults(item, reply)
     return Finding(
         check=check,
@@ -54,7 +54,7 @@ ASKED_SHARE = 1 / 3  # models miscount their words; a third of what was asked fo
 
 
 def _find_early_stop(item: Item, reply: Reply) -> list[str]:
-    """It ended by itself long before the length that was asked for."""
+    """Find a text that stopped by itself long before the length that the prompt requests."""
     asked = _ASKED_WORDS.search(prompt_text(item))
     if asked is None or reply.finish_reason != "stop":
         return []
@@ -63,7 +63,7 @@ def _find_early_stop(item: Item, reply: Reply) -> list[str]:
 
 
 def check_text(item: Item, reply: Reply, *, check: str = "text.sound") -> Finding:
-    """Only the form is judged: no defect, and no end before the end."""
+    """Check only the form of a text: it has no defect and does not end early."""
     wrong = list(text.find_defects(reply.content, prompt=prompt_text(item), prose=True))
     if reply.finish_reason not in {"stop", "length"}:
         wrong.append(f"finish_reason is {reply.finish_reason!r}")

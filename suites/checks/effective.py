@@ -1,6 +1,6 @@
-"""Is the engine what the plan asks for? Requested against effective, one finding per fact; silent fallbacks too.
+"""Compares the requested settings with the effective ones, one finding per fact, and finds silent fallbacks.
 
-Only differences are faults: what a plan leaves to the engine is reported as it was chosen.
+Only a difference is a fault. A setting that the plan leaves to the engine is recorded as the engine chose it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Dialect = Mapping[str, Mapping[str, Any]]
 
 
 def check_settings(wanted: Requested, seen: Seen) -> Iterator[Finding]:
-    """Every fact that was asked for and can be seen."""
+    """Check every setting that the plan requests and that the engine shows."""
     yield from _check_size("context", wanted.context, seen)
     yield from _check_size("chunk_tokens", wanted.chunk_tokens, seen)
     yield from _check_page_size(wanted, seen)
@@ -37,7 +37,8 @@ def check_settings(wanted: Requested, seen: Seen) -> Iterator[Finding]:
 
 
 def check_fallbacks(dialect: Dialect, seen: Seen, facts: Mapping[str, Any]) -> Iterator[Finding]:
-    """What the engine gave up silently. `expected_when` holds where the matrix knows and accepts it."""
+    """Find each fallback that the engine took silently. `expected_when` marks those that the matrix knows and
+    accepts."""
     for name, spec in dialect.items():
         if "fallback" not in spec:
             continue
@@ -54,7 +55,7 @@ def check_fallbacks(dialect: Dialect, seen: Seen, facts: Mapping[str, Any]) -> I
 
 
 def list_engine_choices(wanted: Requested, seen: Seen) -> dict[str, str]:
-    """What the plan left to the engine and the engine has chosen, for the record."""
+    """List the settings that the plan leaves open and the values that the engine chose, for the record."""
     asked = {"attention_backend": wanted.attention_backend, "moe_backend": wanted.moe_backend}
     return {n: str(o.value) for n in LEFT_OPEN if asked.get(n) is None and (o := find_first(seen, n)) is not None}
 
@@ -66,14 +67,15 @@ def _check_size(name: str, asked: int | None, seen: Seen) -> Iterator[Finding]:
 
 
 def _check_page_size(wanted: Requested, seen: Seen) -> Iterator[Finding]:
-    """Sparse backends force pages of 64 tokens whatever was asked for."""
+    """Check the page size: sparse backends force pages of 64 tokens, whatever the plan requests."""
     forced = find_first(seen, "page_size_forced")
     if forced is not None:
         yield _make_finding("page_tokens", wanted.page_tokens, forced, same=forced.number == wanted.page_tokens)
 
 
 def _check_kv_cache(wanted: Requested, seen: Seen) -> Iterator[Finding]:
-    """By the bytes of a token, for a dtype can be echoed; by name only where no size is shown."""
+    """Check the KV cache by its bytes per token, because an engine can echo a dtype; by name only where no size is
+    shown."""
     size, named = measure_token_bytes(seen, wanted.page_tokens), find_first(seen, "kv_dtype")
     layouts = sorted({r.layout for r in match_layouts(size, wanted)}) if size else []
     if wanted.layout is not None and size is not None and layouts:
@@ -97,7 +99,7 @@ def _check_backend(name: str, asked: str | None, seen: Seen) -> Iterator[Finding
 
 
 def _check_weights_type(wanted: Requested, seen: Seen) -> Iterator[Finding]:
-    """The weights' own type, where the engine counts its tensors: a conversion may widen them silently."""
+    """Check the weights' own type where the engine counts its tensors: a conversion may widen them silently."""
     types = {str(o.value): int(o.also.get("tensors", "0")[-MOST_DIGITS:]) for o in find_all(seen, "weights_type")}
     expected = TENSOR_TYPES.get(wanted.weights)
     if types and expected is not None:

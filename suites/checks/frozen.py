@@ -1,6 +1,7 @@
-"""The identity of a prompt: two engine versions were asked the same bytes exactly when their hashes are equal.
+"""Identifies prompts by hash: two engine versions got the same bytes exactly when their hashes are equal.
 
-And of what was recorded of it: numbers of other weights or of another prompt are an error, never a comparison."""
+Recordings carry this hash as well. Numbers of other weights or of another prompt raise an error and are never compared.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +16,19 @@ from matrix.errors import ConfigError, Problem
 
 
 def prompt_sha256(item: Item) -> str:
-    """sha256 of the canonical JSON of messages and tools."""
+    """Compute the sha256 of the canonical JSON of an item's messages and tools."""
     asked = {"messages": list(item.messages), "tools": list(item.tools)}
     text = json.dumps(asked, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def find_stale(recorded: Mapping[str, Any], now: Mapping[str, str]) -> list[str]:
-    """What a recording was made of that is another one now."""
+    """List each input of a recording that has changed since."""
     return [f"{key} is {recorded.get(key)}, now {value}" for key, value in now.items() if recorded.get(key) != value]
 
 
 def require_current(file: Path, found: Sequence[str], command: str) -> None:
-    """Go on only with recordings of what is there now.
+    """Raise unless every recording belongs to the current weights and prompts.
 
     Raises:
         ConfigError: each of what `find_stale` found, with the command that records again.

@@ -1,4 +1,5 @@
-"""Does a request mind its neighbours? Nothing of theirs in its text, and the same numbers with and without them.
+"""Checks that requests do not affect one another: no foreign text in a reply, and the same numbers with and without
+neighbours.
 
 Numbers are compared on the first positions only: once two runs choose different tokens, everything after differs.
 An engine that does not repeat itself exactly is judged against its own A/A floor, up to a point.
@@ -34,12 +35,13 @@ MOST_NOISE: Final = 0.30
 
 
 def logprob_tolerance(weights: str) -> float:
-    """What arithmetic in another order may change, by weight format."""
+    """Return how far logprobs may move when the arithmetic runs in another order, by weight format, in nats."""
     return TOLERANCE_BF16 if weights in ARITHMETIC_16_BIT else TOLERANCE_QUANTISED
 
 
 def check_no_leak(item: Item, reply: Reply, markers: Mapping[str, str]) -> Finding:
-    """The reply holds its own marker and none of the other requests'; `markers` are codes by item id."""
+    """Check that the reply contains its own marker and none of the other requests'; `markers` maps item ids to
+    codes."""
     own, said = markers[item.id], set(find_codes(_join_reply(reply)))
     asked = set(find_codes("\n".join(str(m.get("content") or "") for m in item.messages)))
     foreign = {other: code for other, code in markers.items() if other != item.id and code not in asked}
@@ -68,13 +70,13 @@ def first_positions(reply: Reply) -> Logprobs:
 
 
 def measure_floor(same: Sequence[Reply]) -> float:
-    """The A/A noise floor: the largest distance between replies to equal requests."""
+    """Measure the A/A noise floor: the largest distance between replies to equal requests, in nats."""
     pairs = itertools.combinations([first_positions(r) for r in same], 2)
     return max((measure_distance(a, b) for a, b in pairs), default=0.0)
 
 
 def check_repeatable(item: Item, same: Sequence[Reply]) -> Finding:
-    """Equal requests one after another have nearly equal numbers; how nearly is what the rest is judged by."""
+    """Check that equal requests have nearly equal numbers. Their distance is the noise floor of the other checks."""
     floor, wrong = measure_floor(same), _find_unsound(same)
     blind = _lacks_logprobs(same) and not wrong
     return Finding(
@@ -92,7 +94,7 @@ def check_repeatable(item: Item, same: Sequence[Reply]) -> Finding:
 def check_same_numbers(
     name: str, item: Item, same: Sequence[Reply], other: Reply, *, allowed: float, sensitive: bool = True
 ) -> Finding:
-    """`other` is as near to the nearest of the equal requests as arithmetic allows, or as their own noise."""
+    """Check that `other` is as near to the nearest of the equal requests as arithmetic, or their own noise, allows."""
     floor = measure_floor(same)
     limit = max(allowed, FLOOR_FACTOR * min(floor, MOST_NOISE))
     far = min(measure_distance(first_positions(r), first_positions(other)) for r in same)
@@ -117,12 +119,13 @@ def check_same_numbers(
 
 
 def _find_unsound(replies: Sequence[Reply]) -> str:
-    """Of all positions, not only of those that are compared: NaN anywhere is the engine's fault."""
+    """Find the first fault in the logprobs of all positions, not only the compared ones: NaN anywhere is the
+    engine's fault."""
     return next((wrong for r in replies if (wrong := find_unsound(r.logprobs))), "")
 
 
 def _keep_logprobs(wrong: str, replies: Sequence[Reply]) -> dict[str, Any]:
-    """The numbers themselves, where they are none."""
+    """Keep the logprobs themselves where they are unsound."""
     shown = [
         {t: as_json_number(v) for t, v in position.items()} for r in replies for position in read_logprobs(r.logprobs)
     ]

@@ -1,4 +1,4 @@
-"""At the edge of the context: a clean refusal, and an engine that lives on."""
+"""Checks the edge of the context: the engine refuses cleanly and keeps serving."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ ABOUT: Final = ("context", "max_model_len", "max_seq_len", "too long", "maximum"
 
 
 def check_refusal(item: Item, answer: tuple[int, str] | Reply, *, tokens: int, context: int, exact: bool) -> Finding:
-    """A prompt of `tokens` was refused by a 4xx that says why; `answer` is status and body, or the reply there was."""
+    """Check that a 4xx refused a prompt of `tokens` and names the reason; `answer` is status and body, or the reply
+    that was served."""
     wrong = _explain_served(answer) if isinstance(answer, Reply) else _find_unclean(*answer)
     return Finding(
         check="limits.refused",
@@ -45,7 +46,8 @@ def _find_unclean(status: int, body: str) -> list[str]:
 
 
 def _read_message(body: str) -> str | None:
-    """OpenAI's shape {"error": {"message"}}, vLLM's older {"message"}, FastAPI's {"detail"}."""
+    """Read the error text of OpenAI's shape {"error": {"message"}}, vLLM's older {"message"}, or FastAPI's
+    {"detail"}."""
     try:
         document = parse_foreign_json(body)
     except UnreadableJson:
@@ -56,7 +58,7 @@ def _read_message(body: str) -> str | None:
 
 
 def check_alive(item: Item, *, healthy: bool, after: Finding) -> Finding:
-    """The engine still says that it is well, and the next question (`after`) is answered right."""
+    """Check that the engine still reports itself healthy and answers the next question (`after`) correctly."""
     wrong = [*(["/health does not answer 200"] * (not healthy)), *([after.detail or after.got] * (not after.ok))]
     return Finding(
         check="limits.alive",

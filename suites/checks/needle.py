@@ -1,7 +1,7 @@
-"""Did attention reach the place? A code that cannot be guessed comes back only if it was really read.
+"""Checks that attention reached a place in a long prompt: an unguessable code comes back only if the model read it.
 
-A prompt at or below `index_topk` tokens selects every token: it says nothing about sparse attention, and a
-finding about one is marked insensitive when sparse attention is what is asked about.
+A prompt of `index_topk` tokens or fewer selects every token and cannot test sparse attention. Its finding is marked
+insensitive when the test is about sparse attention.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ABSENCE = re.compile(
 
 
 def find_codes(content: str) -> list[str]:
-    """Everything that looks like a code, in order.
+    """Find every text that looks like a code, in order.
 
     >>> codes("The code is 3fa91c, not facade or 12.")
     ['3fa91c']
@@ -40,7 +40,8 @@ def find_codes(content: str) -> list[str]:
 
 
 def check_needle(item: Item, reply: Reply, *, index_topk: int | None, check: str = "needle.found") -> Finding:
-    """All expected codes and no other. `index_topk` given: insensitive unless the prompt is longer."""
+    """Check that the reply holds all expected codes and no other. With `index_topk`, a prompt that is not longer
+    makes the finding insensitive."""
     wanted, said = find_codes(item.answer or ""), find_codes(reply.content)
     wrong = [*_find_unfair(item, wanted), *_find_missed(wanted, said), *_find_not_asked(item, wanted, said)]
     wrong += list(text.find_defects(reply.content, prompt=prompt_text(item)))
@@ -63,7 +64,7 @@ def check_needle(item: Item, reply: Reply, *, index_topk: int | None, check: str
 
 
 def _find_unfair(item: Item, wanted: list[str]) -> list[str]:
-    """A bank that asks something guessable, or not in the text, proves nothing: the item is at fault."""
+    """Find the fault of an item whose code can be guessed or is not in the prompt: such an item proves nothing."""
     if not wanted:
         return ["unfair item: its answer has no code"]
     hay = prompt_text(item).lower()
@@ -89,7 +90,7 @@ def _find_not_asked(item: Item, wanted: list[str], said: list[str]) -> list[str]
 
 
 def check_not_invented(item: Item, reply: Reply) -> Finding:
-    """The negative control: asked for a code that is not there, the model must say so and give none."""
+    """Check the negative control: for a code that does not exist, the model must say so and give none."""
     said = find_codes(reply.content)
     wrong = list(text.find_defects(reply.content, prompt=prompt_text(item)))
     if said:

@@ -1,5 +1,6 @@
 # ruff: noqa: RUF001
-"""Text as two people would call it equal: case, markdown, quotes, thousands separators and spaces do not count."""
+"""Normalises text so that equal answers compare equal: case, markdown, quotes, thousands separators and spaces do
+not count."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ def normalise_text(text: str) -> str:
 
 
 def contains_words(text: str, wanted: str) -> bool:
-    """Whether `wanted` stands in `text` as whole words; Chinese has no spaces between words."""
+    """Return whether `text` contains `wanted` as whole words; Chinese has no spaces between words."""
     needle = normalise_text(wanted).rstrip(".!。！")
     if _CJK.search(needle):
         return needle.replace(" ", "") in normalise_text(text).replace(" ", "")
@@ -33,7 +34,7 @@ def contains_words(text: str, wanted: str) -> bool:
 
 
 def last_number(text: str) -> float | None:
-    """The number a worked solution ends with.
+    """Return the number with which a worked solution ends.
 
     >>> last_number("3 x 4 = 12, so she pays $1,212.50.")
     1212.5
@@ -47,5 +48,5 @@ def is_number(text: str) -> bool:
 
 
 def split_words(text: str) -> list[str]:
-    """Words of spaced scripts, single characters of Chinese, Japanese and Korean."""
+    """Split text into the words of spaced scripts and the single characters of Chinese, Japanese and Korean."""
     return re.findall(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_]+(?:['’-][^\W_]+)*", text.casefold())

@@ -1,4 +1,4 @@
-"""The envelope around an answer: reasoning kept apart, finish_reason and usage that fit what was sent.
+"""Checks the envelope of an answer: separate reasoning, and a finish_reason and usage that fit the content.
 
 Wrong envelopes pass every text check and break every agent framework.
 """
@@ -23,7 +23,7 @@ TOKENS_FRAME = 24  # ... plus tags around calls and the end token
 
 
 def check_envelope(item: Item, reply: Reply, *, max_tokens: int | None = None) -> Finding:
-    """Everything that must hold for every reply, whatever it says."""
+    """Check everything that must hold for every reply, whatever its text."""
     wrong = [
         *_check_finish_reason(reply, max_tokens),
         *_check_usage(item, reply, max_tokens),
@@ -105,7 +105,7 @@ def _check_separation(reply: Reply) -> list[str]:
 
 
 def _find_half_characters(reply: Reply) -> list[str]:
-    """Text that no strict JSON or UTF-8 reader of the user's can take in."""
+    """Find text that a strict JSON or UTF-8 reader of the user rejects."""
     calls = [("a call", text) for c in reply.tool_calls for text in (c.id, c.name, c.arguments)]
     parts = [("content", reply.content), ("reasoning", reply.reasoning), *calls]
     return [
@@ -114,7 +114,8 @@ def _find_half_characters(reply: Reply) -> list[str]:
 
 
 def check_prompt_tokens(item: Item, reply: Reply, expected: int) -> Finding:
-    """Exact: the engine's count against the rendered chat template's. Catches template and tokenizer drift."""
+    """Check that the engine's prompt count equals that of the rendered chat template, exactly. Finds template and
+    tokenizer drift."""
     return Finding(
         check="protocol.prompt_tokens",
         ok=reply.prompt_tokens == expected,

@@ -65,13 +65,14 @@ _URL = re.compile(r"https?://\S+|\S*[/_=]\S*")
 
 
 def find_half_character(text: str) -> str:
-    """The first lone surrogate of a text, or nothing: half of an emoji that a detokenizer or an escape cut in two."""
+    """Find the first lone surrogate of a text: half of an emoji that a detokenizer or an escape cut in two. Empty
+    for none."""
     found = _SURROGATE.search(text)
     return found.group() if found else ""
 
 
 def find_defects(text: str, *, prompt: str = "", prose: bool = False) -> tuple[str, ...]:
-    """Every defect found, with the evidence. `prose` also asks for function words and a proper end."""
+    """Find every defect, with its evidence. `prose` also requires function words and a proper end."""
     return tuple(_iterate_defects(text, prompt, prose))
 
 
@@ -96,7 +97,7 @@ def _iterate_defects(text: str, prompt: str, prose: bool) -> Iterator[str]:
 
 
 def find_loop(text: str) -> str:
-    """The unit that the text repeats, at its end or for a long stretch, or nothing."""
+    """Find the unit that the text repeats, at its end or over a long stretch; empty for none."""
     tail = text[-4 * LOOP_UNIT_CHARS :]
     for size in range(1, len(tail) // LOOP_REPEATS + 1):
         run = _run_at_end(tail, size)
@@ -113,13 +114,13 @@ def _run_at_end(text: str, size: int) -> int:
 
 
 def _inner_loop(text: str) -> str:
-    """An n-gram of 3 words, 8 times in a row anywhere: the loop that a model left again."""
+    """Find three words that occur 8 times in a row anywhere: a loop that the model left again."""
     found = re.search(r"(\b\w+\W+\w+\W+\w+\W+)\1{7,}", text)
     return found.group(1) if found else ""
 
 
 def repeated_share(text: str) -> float:
-    """Share of n-grams that occurred before in the text; 0 for short ones."""
+    """Return the share of n-grams that occurred before in the text; 0 for short texts."""
     told = split_words(text)
     if len(told) < NGRAM_FROM_WORDS:
         return 0.0
@@ -129,7 +130,7 @@ def repeated_share(text: str) -> float:
 
 
 def find_stray_script(text: str, prompt: str) -> str:
-    """Letters of a script that the prompt does not use. Latin and Greek (formulas) are always at home."""
+    """Find letters of a script that the prompt does not use. Latin and Greek (formulas) are always allowed."""
     letters = Counter(_script_of(c) for c in text if c.isalpha())
     welcome = {"LATIN", "GREEK", ""} | {_script_of(c) for c in prompt if c.isalpha()}
     total = sum(letters.values())
@@ -142,7 +143,7 @@ def find_stray_script(text: str, prompt: str) -> str:
 
 
 def _longest_run(text: str, script: str) -> int:
-    """Letters of one script one after another; nothing but a letter of another script ends a run."""
+    """Count the longest run of letters of one script; only a letter of another script ends a run."""
     letters = (_script_of(c) == script for c in text if c.isalpha())
     return max((sum(1 for _ in run) for mine, run in itertools.groupby(letters) if mine), default=0)
 
@@ -154,7 +155,7 @@ def _script_of(letter: str) -> str:
 
 
 def find_gibberish(text: str, *, prose: bool = False) -> str:
-    """Why this cannot be language, or nothing. Word statistics are only asked of `prose`."""
+    """Explain why this cannot be language, or return nothing. Only `prose` is held against word statistics."""
     odd = sum(not (c.isalnum() or c.isspace()) for c in text) / len(text)
     if len(text) >= LOOP_CHARS and odd > ODD_SHARE:
         return f"{odd:.0%} of the characters are neither letters, digits nor spaces"
@@ -167,7 +168,7 @@ def find_gibberish(text: str, *, prose: bool = False) -> str:
 
 
 def malformed_share(text: str) -> float:
-    """Share of the tokens between spaces that have no shape of a word or number; 0 for a few tokens."""
+    """Return the share of space-separated tokens without the shape of a word or number; 0 for short texts."""
     found = text.split()
     if len(found) < MALFORMED_FROM_TOKENS:
         return 0.0

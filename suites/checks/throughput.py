@@ -1,4 +1,4 @@
-"""Is this load result a measurement at all, is it physically possible, and is it as fast as it should be?
+"""Checks whether a load result is a measurement at all, is physically possible, and is as fast as it should be.
 
 Reads the JSON of `fixtures.traffic` (a superset of `vllm bench serve --save-result`), so that any past run can be
 judged again.
@@ -31,7 +31,8 @@ Result = Mapping[str, Any]
 
 
 def check_complete(result: Result, *, output_len: int) -> Finding:
-    """No request failed and every output has exactly the length asked for: otherwise speed is a lie."""
+    """Check that no request failed and every output has exactly the requested length: otherwise the speed is
+    meaningless."""
     failed, lens = result["failed"], result["output_lens"]
     off = [n for n in lens if n != output_len]
     wrong = [f"{failed} of {result['num_prompts']} requests failed: {_first_error(result['errors'])}"] * bool(failed)
@@ -43,7 +44,8 @@ def check_complete(result: Result, *, output_len: int) -> Finding:
 
 
 def check_littles_law(result: Result) -> Finding:
-    """Concurrency = throughput x time in system, ramp-down apart. Broken means the client or the accounting is."""
+    """Check Little's law: concurrency = throughput x time in system, ramp-down excluded. A violation means that the
+    client or its accounting is broken."""
     streams, e2e_s = result["max_concurrency"], result["mean_e2el_ms"] / 1000
     busy = result["request_throughput"] * e2e_s
     ratio = (busy + _count_idle_streams(result)) / streams
@@ -55,14 +57,14 @@ def check_littles_law(result: Result) -> Finding:
 
 
 def _count_idle_streams(result: Result) -> float:
-    """Streams without work, on average: each ends once nothing is left to send, the slowest ends the run."""
+    """Count the streams without work, on average: each ends when no request is left, and the slowest ends the run."""
     ends = sorted(t + e for t, e in zip(result["start_times"], result["e2els"], strict=False) if e)
     last = ends[-result["max_concurrency"] :]
     return sum(last[-1] - end for end in last) / result["duration"] if last else 0.0
 
 
 def check_possible(result: Result, cell: Cell) -> Finding:
-    """A single stream cannot read its active weights faster than memory delivers them (roofline)."""
+    """Check the roofline: a single stream cannot read its active weights faster than memory delivers them."""
     limit = decode_limit_tps(cell)
     got = 1000 / result["median_tpot_ms"] if result["median_tpot_ms"] else float("inf")
     wrong = [] if limit is None or got <= limit else [f"{got:.1f} tok/s is above the physical limit"]
@@ -71,7 +73,8 @@ def check_possible(result: Result, cell: Cell) -> Finding:
 
 
 def decode_limit_tps(cell: Cell) -> float | None:
-    """Bandwidth of the rig over the bytes that one token must read; generous, since only experts are counted."""
+    """Compute the decode limit, in tokens per second: the rig's bandwidth over the bytes that one token must read.
+    It is generous, because only experts are counted."""
     bandwidth, size = cell.rig.gpu.memory_bandwidth_bytes_per_s * cell.rig.gpus, cell.checkpoint.size_bytes
     if not bandwidth or not size:
         return None
@@ -81,7 +84,8 @@ def decode_limit_tps(cell: Cell) -> float | None:
 
 
 def rate_by_wave(result: Result) -> list[float]:
-    """Output tokens per second while each wave of replies ended: its tokens over the time since the one before did.
+    """Compute output tokens per second for each wave of replies: its tokens over the time since the previous wave
+    ended.
 
     Of three, the median leaves out the ramp at the start and the drain at the end.
     """
@@ -99,7 +103,8 @@ def rate_by_wave(result: Result) -> list[float]:
 
 
 def judge_both_launches(first: Finding, second: Finding) -> Finding:
-    """One verdict of two launches: slower only if both were. A fresh launch that shows nothing contradicts nothing."""
+    """Merge the findings of two launches: slower only if both were. A fresh launch without a verdict contradicts
+    nothing."""
     excused = second.ok and second.sensitive
     said = f"{first.data['ratio']:.2f} of the baseline, {second.data['ratio']:.2f} on a fresh launch"
     return replace(
@@ -113,17 +118,18 @@ def judge_both_launches(first: Finding, second: Finding) -> Finding:
 
 
 def keep_first_verdict(first: Finding, why: str) -> Finding:
-    """The verdict of one launch where there is no second."""
+    """Keep the verdict of one launch where no second one exists."""
     return replace(first, detail=f"not measured on a fresh launch: {why}")
 
 
 def prefill_tps(reply: Reply) -> float:
-    """Prompt tokens per second until the first token; the one decode step in it is noise beside a long prompt."""
+    """Compute prompt tokens per second until the first token; for a long prompt, the one decode step in it is noise."""
     return (reply.prompt_tokens or 0) / reply.ttft_s if reply.ttft_s else 0.0
 
 
 def check_cold_and_warm(cold: Sequence[Reply], warm: Sequence[Reply]) -> Finding:
-    """The cold requests found nothing cached, or their speed is the cache's; what the warm ones found is said."""
+    """Check that cold requests missed the prefix cache; otherwise the cold speed is the cache's. Reports the warm
+    hits."""
     shares = [(r.cached_tokens or 0) / max(1, r.prompt_tokens or 0) for r in cold]
     wrong = [f"{share:.0%} of a cold prompt was cached" for share in shares if not share <= COLD_CACHED_SHARE]
     known = any(r.cached_tokens is not None for r in (*cold, *warm))
@@ -141,7 +147,7 @@ def check_cold_and_warm(cold: Sequence[Reply], warm: Sequence[Reply]) -> Finding
 
 
 def check_accuracy(alone: Mapping[str, bool], beside: Mapping[str, bool]) -> Finding:
-    """Item by item: are more answers lost beside a load than luck would lose? Exact, one-sided McNemar.
+    """Compare answers item by item: does a load lose more of them than luck would? Exact, one-sided McNemar.
 
     Five losses without a win are the fewest that 5 % allows to be called worse, so fewer shared items prove nothing.
     """
@@ -161,7 +167,7 @@ def check_accuracy(alone: Mapping[str, bool], beside: Mapping[str, bool]) -> Fin
 
 
 def check_claim(name: str, got: float, claimed: float, *, more_is_better: bool) -> Finding:
-    """Against a published number: reproduced loosely, or not."""
+    """Compare a number with a published one, loosely."""
     ratio = got / claimed
     ok = ratio >= CLAIM_SHARE if more_is_better else ratio <= CLAIM_TPOT
     return Finding(
@@ -174,7 +180,7 @@ def check_claim(name: str, got: float, claimed: float, *, more_is_better: bool) 
 
 
 def _is_number(value: Any) -> bool:
-    """Whatever is no float, and a float that is neither NaN nor infinite; so too each of a list."""
+    """Return False for a float that is NaN or infinite, also inside a list; other values pass."""
     floats = value if isinstance(value, list | tuple) else [value]
     return all(math.isfinite(each) for each in floats if isinstance(each, float))
 

@@ -1,4 +1,5 @@
-"""`tool_choice`, as far as each engine claims to enforce it. What is not claimed is recorded and fails nobody.
+"""Checks `tool_choice` as far as each engine claims to enforce it. Without a claim, the result is recorded and never
+fails.
 
 | value | everywhere | where enforced |
 |---|---|---|
@@ -41,13 +42,13 @@ def claimed_strength(dialect: str, choice: Choice) -> Strength:
 
 
 def tool_choice_field(choice: Choice, name: str = "") -> dict[str, Any]:
-    """The request's field."""
+    """Return the request field for a choice."""
     value: Any = {"type": "function", "function": {"name": name}} if choice == "named" else choice
     return {"tool_choice": value}
 
 
 def check_none(item: Item, reply: Reply) -> Finding:
-    """No call, although one fits. What the model says instead is its own: raw tags are common, and not judged."""
+    """Check that no call is made, although one fits. The reply's text is not judged: raw tags are common there."""
     made = [c.name for c in reply.tool_calls]
     wrong = [f"called {', '.join(made)}"] * bool(made)
     wrong += ["finish_reason is 'tool_calls'"] * (reply.finish_reason == "tool_calls")
@@ -55,7 +56,7 @@ def check_none(item: Item, reply: Reply) -> Finding:
 
 
 def check_fitting(item: Item, reply: Reply, choice: Choice) -> Finding:
-    """The choice and the question agree: exactly the expected call, under every engine.
+    """Check that exactly the expected call is made when choice and question agree, under every engine.
 
     A named call may end with `stop`: OpenAI's API does so, and vLLM follows it (chat_completion/serving.py, 0.26.0).
     """
@@ -64,7 +65,8 @@ def check_fitting(item: Item, reply: Reply, choice: Choice) -> Finding:
 
 
 def check_forced(item: Item, reply: Reply, choice: Choice, *, name: str, how: Strength) -> Finding:
-    """No tool fits, or another than the named one does: a call is made all the same, as far as it is claimed."""
+    """Check that a call is made although no tool fits, or another than the named one does, as far as the engine
+    claims it."""
     allowed = {name} if choice == "named" else {tools.tool_function(t)["name"] for t in item.tools}
     made = [c.name for c in reply.tool_calls]
     wrong = [f"called {m!r}" for m in made if m not in allowed]

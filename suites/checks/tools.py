@@ -1,4 +1,5 @@
-"""Tool calls as an agent framework needs them: right tool, valid and copied arguments, nothing leaked around them."""
+"""Checks tool calls as an agent framework needs them: the right tool, valid and copied arguments, no leaked tags
+around them."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ Json = Any
 def check_calls(
     item: Item, reply: Reply, *, check: str = "tools.call", finish: Container[str | None] = ("tool_calls",)
 ) -> Finding:
-    """Exactly the expected calls, by value; each valid under the schema that was offered."""
+    """Check for exactly the expected calls, by value; each must be valid under the offered schema."""
     wrong = [*_check_form(reply, finish), *(w for c in reply.tool_calls for w in find_invalid(item, c))]
     if not wrong:
         wrong = _find_unequal(item.call, reply.tool_calls)
@@ -53,7 +54,7 @@ def _check_form(reply: Reply, finish: Container[str | None]) -> list[str]:
 
 
 def find_invalid(item: Item, made: ToolCall) -> list[str]:
-    """What is wrong with a call under the schema that was offered."""
+    """Find what is wrong with a call under the offered schema."""
     schemas = {tool_function(t)["name"]: tool_function(t).get("parameters") or {} for t in item.tools}
     if made.name not in schemas:
         return [f"{made.name!r} is not among the tools ({', '.join(sorted(schemas))})"]
@@ -68,7 +69,7 @@ def find_invalid(item: Item, made: ToolCall) -> list[str]:
 
 
 def _find_unequal(expected: Sequence[ExpectedCall], made: Sequence[ToolCall]) -> list[str]:
-    """Parallel calls are a multiset: their order carries no meaning."""
+    """Find missing and extra calls. Parallel calls are a multiset: their order has no meaning."""
     left = [(c.name, parse_foreign_json(c.arguments, numbers=False)) for c in made]
     wrong = []
     for want in expected:
@@ -81,7 +82,8 @@ def _find_unequal(expected: Sequence[ExpectedCall], made: Sequence[ToolCall]) ->
 
 
 def same_value(got: Json, want: Json) -> bool:
-    """Equal by value and type: `"5"` is not 5, true is not 1, but 5.0 is 5 (JSON has one number type)."""
+    """Return whether two values are equal by value and type: `"5"` is not 5, true is not 1, but 5.0 is 5 (JSON has
+    one number type)."""
     match want:
         case bool() | None:
             return got is want
@@ -104,7 +106,8 @@ def same_value(got: Json, want: Json) -> bool:
 
 
 def check_no_call(item: Item, reply: Reply, *, check: str = "tools.no_call") -> Finding:
-    """Tools are offered and none fits: the model answers in words. An expected answer is compared too."""
+    """Check that the model answers in words although tools are offered, since none fits. An expected answer is
+    compared too."""
     if item.answer:
         right = answer.check_answer(item, reply, check=check)
         return replace(right, data={**right.data, "called": bool(reply.tool_calls)})
@@ -124,7 +127,7 @@ def check_no_call(item: Item, reply: Reply, *, check: str = "tools.no_call") -> 
 
 
 def check_stream_equals_whole(item: Item, streamed: Reply, whole: Reply) -> Finding:
-    """One greedy request, both ways: same words, calls, finish_reason and prompt_tokens."""
+    """Check one greedy request in both forms: the same words, calls, finish_reason and prompt_tokens."""
     wrong = [
         f"{name}: {a!r} streamed, {b!r} whole" for name, a, b in _pair_fields(streamed, whole) if not same_value(a, b)
     ]
@@ -160,7 +163,7 @@ def _parse_arguments(arguments: str) -> Json:
 
 
 def check_trigger_f1(wanted: Mapping[str, bool], called: Mapping[str, bool]) -> Finding:
-    """Does the model call a tool when, and only when, the reference does? Over items of both kinds."""
+    """Check that the model calls a tool when, and only when, the reference does, over items of both kinds."""
     hits = sum(wanted[i] and called[i] for i in wanted)
     wrong = [i for i in wanted if wanted[i] != called[i]]
     f1 = 2 * hits / (2 * hits + len(wrong)) if hits or wrong else 1.0
@@ -176,7 +179,7 @@ def check_trigger_f1(wanted: Mapping[str, bool], called: Mapping[str, bool]) -> 
 
 
 def tool_function(tool: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A tool's own part, with or without OpenAI's wrapper."""
+    """Return a tool's own part, with or without OpenAI's wrapper."""
     own: Mapping[str, Any] = tool.get("function", tool)
     return own
 

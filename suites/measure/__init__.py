@@ -1,1 +1,1 @@
-"""Takes the numbers that suites judge: loads, speeds, logprobs, and the records they are held against."""
+"""Takes the numbers that suites judge: loads, speeds, logprobs, and the recordings to compare them with."""

@@ -1,4 +1,4 @@
-"""A load's speed held against the cell's earlier launches, and measured once more on a fresh launch if it is slower.
+"""Compares a load's speed with the cell's earlier launches, and measures a slower one again on a fresh launch.
 
 The rule and its reason: docs/decisions/0012. Nothing else is measured again: a load that is incomplete, impossible or
 below a published number fails as it is, and then no launch could change the verdict.
@@ -26,7 +26,7 @@ NOT_REPEATED = "what was asked there differs"  # other prompt lengths: some requ
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What is asked of an engine. `true` judges whether the result is a measurement at all."""
+    """One load for an engine. `true` judges whether the result is a measurement at all."""
 
     streams: int = 1
     output_len: int
@@ -38,7 +38,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A load on one launch: findings about the measurement, and those against the baseline."""
+    """A load on one launch: findings about the measurement, and findings against the baseline."""
 
     load: Load
     sound: Sequence[Finding]
@@ -55,7 +55,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """What a test measures with."""
+    """The inputs with which a test measures."""
 
     cell: Cell
     bank: Bank
@@ -66,7 +66,8 @@ class Judged:
     measure: Measure = loads.measure_load
 
     def findings(self, engine: Engine, asked: Iterable[Load]) -> Iterator[Finding]:
-        """Every load once, until one is no measurement; then those that are slow again, if nothing else is wrong."""
+        """Run each load once; stop at the first invalid result. Run slow loads again on a fresh launch only if
+        everything else is valid."""
         taken: list[Taken] = []
         for load in asked:
             taken.append(self._measure_load(engine, load))

@@ -1,4 +1,4 @@
-"""Published tables as loose floors: the same release, checkpoint and rig, asked for the same load."""
+"""Reads published tables as loose floors: same release, checkpoint, rig and load."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UNDERSTOOD: Final = {*INPUT, "concurrency", "output_tokens", "indexcache", "mtp"
 
 
 def check_claims(cell: Cell, result: Result) -> Iterator[Finding]:
-    """One finding per published number that this load repeats."""
+    """Yield one finding for each published number that this load repeats."""
     for claim, measured in _claims_of(cell):
         if measured.metric in COMPARED and _repeats_claim(measured.conditions, result, cell):
             ours, more_is_better = COMPARED[measured.metric]
@@ -34,13 +34,13 @@ def check_claims(cell: Cell, result: Result) -> Iterator[Finding]:
 
 @cache
 def _claims_of(cell: Cell) -> tuple[tuple[str, Measurement], ...]:
-    """What is claimed of this cell, with the claim's id."""
+    """Return the measurements that are published about this cell, each with its claim's id."""
     own = [c.value for c in load_matrix().claims if c.condition(cell.facts)]
     return tuple((claim.id, measured) for claim in own for measured in claim.measurements)
 
 
 def _repeats_claim(conditions: Mapping[str, Any], result: Result, cell: Cell) -> bool:
-    """Every condition is one that a load can repeat, and this one did."""
+    """Return whether a load can repeat every condition of the claim, and this one did."""
     asked = next((conditions[name] for name in INPUT if name in conditions), None)
     if asked is None or not conditions.keys() <= UNDERSTOOD:
         return False

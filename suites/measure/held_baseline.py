@@ -1,8 +1,8 @@
-"""`--baseline` before the first test: are its launches of the selected cells, of today's plans, on this hardware?
+"""Checks `--baseline` before the first test: its launches must be of selected cells, today's plans and this hardware.
 
-A file of another rig or release judges nothing and looks as if it did; one of another plan or GPU judges wrongly. Both
-are refused before an engine is loaded. A folder is a collection, of all rigs and releases that somebody measured: of it
-is taken what fits. Cells of which nothing is left are measured and not judged, as without a baseline.
+A file of another rig or release judges nothing and looks as if it did; a file of another plan or GPU judges wrongly.
+Both are refused before an engine is loaded. A folder collects launches of many rigs and releases: only those that fit
+are used. Cells without a fitting launch are measured and not judged, as without a baseline.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from reports.compare.baselines import Baseline, Fitting, find_files, name_hardwa
 
 
 def require_fitting(paths: Sequence[Path], plans: Sequence[Plan], host: Mapping[str, Any]) -> None:
-    """Hold each file that is given by name against what was selected.
+    """Require that each file given by name fits the selected cells.
 
     Raises:
         ConfigError: naming each file that is no baseline of it, what it is of, and what was expected.
@@ -29,7 +29,7 @@ def require_fitting(paths: Sequence[Path], plans: Sequence[Plan], host: Mapping[
 
 
 def fit_plan(earlier: Baseline, plan: Plan, host: Mapping[str, Any]) -> Fitting:
-    """What it holds of a plan on this host."""
+    """Select the part of a baseline that fits a plan on this host."""
     gpus, cpu = name_hardware(host)
     return earlier.fitting(plan.cell.id, plan.fingerprint, gpus, cpu)
 

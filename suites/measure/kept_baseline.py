@@ -1,4 +1,4 @@
-"""Earlier launches' measurements, of which a test keeps what it was told: its replay needs no baseline file."""
+"""Keeps the baseline values that a test reads, so that its replay needs no baseline file."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from reports.compare.baselines import Baseline
 
 @dataclass(frozen=True, slots=True)
 class KeptBaseline(Baseline):
-    """A baseline whose answers go through a test's tape."""
+    """A baseline whose answers are kept on a test's tape."""
 
     tape: Tape = LIVE
 
     def launches(self, cell: str, name: str, conditions: Mapping[str, Any]) -> list[float]:
-        """As `Baseline.launches`, now or when the test ran."""
+        """Return what `Baseline.launches` returns, now or when the test ran."""
         question = [cell, name, json.dumps(dict(conditions), sort_keys=True)]
         found: list[float] = self.tape.note(
             "baseline", question, lambda: Baseline.launches(self, cell, name, conditions)

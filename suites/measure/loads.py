@@ -1,4 +1,4 @@
-"""Loads for the throughput suite: from a bank's prompts to a LoadSpec, and from a result to measurements."""
+"""Makes loads for the throughput suite: from a bank's prompts to a LoadSpec, and from a result to measurements."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ FEWEST_BEATS = 100  # of the client's heart, 10 ms apart: fewer have no 99th per
 def measure_load(
     engine: Engine, bank: Bank, depth: Depth, *, streams: int, output_len: int, waves: int
 ) -> dict[str, Any]:
-    """One warm-up wave and `waves` measured ones, all of distinct prompts: nothing measured is in the prefix cache."""
+    """Run one warm-up wave and `waves` measured ones, all of distinct prompts: no measured prompt is in the prefix
+    cache."""
     items = bank.load_prompts(streams * (1 + waves), tokens=depth.load_prompt_tokens)
     prompts = tuple(tuple(item.messages) for item in items)
     spec = LoadSpec(
@@ -68,7 +69,8 @@ def measure_load(
 
 
 def _run_and_watch(spec: LoadSpec, engine: Engine) -> dict[str, Any]:
-    """The load process's numbers and those of the GPUs meanwhile. Of what it sends the digest is kept."""
+    """Run the load process and watch the GPUs meanwhile; return the numbers of both. The tape keeps a digest of the
+    requests."""
 
     def measure() -> dict[str, Any]:
         with watch_gpus(engine.gpus) as watch:
@@ -83,18 +85,19 @@ def _run_and_watch(spec: LoadSpec, engine: Engine) -> dict[str, Any]:
 
 
 def limit_streams(settings: Mapping[str, Any], concurrency: Iterable[int]) -> tuple[int, ...]:
-    """Ascending numbers of streams, none more than the launch runs at once: beyond that a load measures its queue.
+    """Return ascending numbers of streams, none above what the launch runs at once: beyond that, a load measures its
+    queue.
 
-    Two are asked of every launch, so that requests meet.
+    Every launch gets at least two, so that requests meet.
     """
     most = settings.get("max_running_requests")
     return tuple(sorted({n if most is None else min(n, max(2, int(most))) for n in concurrency}))
 
 
 def require_fit(result: Mapping[str, Any], cell: Cell) -> None:
-    """A starved client measures itself. On the CPU rig engine and client share cores, and of a load of a moment one
-    late beat is the p99: there it is only recorded, and judges nothing (`excuse_unfit_client`).
-    A GPU that was too hot or short of power measures the room it stands in.
+    """Require a client and GPUs that could measure. A starved client measures itself, and a hot or power-capped GPU
+    measures the room around it. On the CPU rig, engine and client share cores, and in a short load one late beat is the
+    p99: there the client's state is only recorded, and judges nothing (`excuse_unfit_client`).
 
     Raises:
         HostError: the client was too late to measure an engine on a GPU, or a GPU was slowed meanwhile.
@@ -107,7 +110,7 @@ def require_fit(result: Mapping[str, Any], cell: Cell) -> None:
 
 
 def excuse_unfit_client(result: Mapping[str, Any], finding: Finding) -> Finding:
-    """A finding about timing, which a starved client cannot make: it is kept, but neither passes nor fails anything."""
+    """Make a finding about timing neutral when the client was starved: it is kept, and neither passes nor fails."""
     if result["client_fit"]:
         return finding
     why = f"the client was not fit to measure: {result['client_unfit_because']}; {finding.detail}".rstrip("; ")
@@ -115,7 +118,7 @@ def excuse_unfit_client(result: Mapping[str, Any], finding: Finding) -> Finding:
 
 
 def record_load(evidence: Evidence, result: Mapping[str, Any], **conditions: Any) -> Mapping[str, Any]:
-    """Numbers for baselines and claims, with the conditions that make them comparable, which are returned."""
+    """Record the numbers for baselines and claims; return the conditions that make them comparable."""
     where: dict[str, Any] = {
         "concurrency": result["max_concurrency"],
         "output_len": result["output_len_asked"],
@@ -132,7 +135,7 @@ def record_load(evidence: Evidence, result: Mapping[str, Any], **conditions: Any
 def check_baseline(
     baseline: Baseline, cell: Cell, result: Mapping[str, Any], where: Mapping[str, Any]
 ) -> Iterator[Finding]:
-    """Whether it is slower than the cell's earlier launches, as far as there are any."""
+    """Yield a finding for each number that earlier launches of the cell measured: is it slower now?"""
     for name, more_is_better in WATCHED.items():
         earlier = baseline.launches(cell.id, name, where)
         if earlier:

@@ -1,6 +1,6 @@
-"""The fingerprint of an engine's numbers: logprobs of frozen prompts below and beyond index_topk.
+"""Records the logprobs of frozen prompts, below and beyond index_topk, as the signature of an engine's numbers.
 
-Every cell leaves one (test_boot); a feature cell is compared with its baseline's afterwards, from the evidence.
+Every cell records one (test_boot). Reports compare a feature cell with its baseline afterwards, from the evidence.
 """
 
 from __future__ import annotations
@@ -25,19 +25,20 @@ DEPTH = 0.3
 
 
 def index_topk(cell: Cell, settings: Mapping[str, Any]) -> int:
-    """What the launch set, else what the checkpoint says."""
+    """Return the value that the launch sets, else the checkpoint's."""
     return int(settings.get("index_topk", cell.checkpoint.index_topk))
 
 
 def make_prompts(bank: Bank, *, topk: int, settings: Mapping[str, Any]) -> dict[str, Item]:
-    """Which questions these are: a needle within index_topk and, where the context holds it, one beyond."""
+    """Make the frozen prompts: a needle within index_topk and, if the context holds it, one beyond."""
     sizes = {"short": lengths.within_index_topk(settings, topk), "long": lengths.just_beyond(settings, topk)}
     return {name: bank.needle(tokens=n, depth=DEPTH) for name, n in sizes.items() if n is not None}
 
 
 def make_all_prompts(bank: Bank, *, topk: int, settings: Mapping[str, Any]) -> dict[str, Item]:
-    """Those and, where the bank has one that fits, a prompt beyond index_topk that the model cannot answer. A sure
-    answer hides what it was computed from; of this one every pattern of IndexCache makes something else."""
+    """Make the frozen prompts and, if the bank has one that fits, a prompt beyond index_topk that the model cannot
+    answer. A confident answer hides attention differences; on this prompt each IndexCache pattern yields a different
+    answer."""
     unsure = bank.unsure(index_topk=topk)
     about = 0 if unsure is None else unsure.tokens_prompt_about or 0
     fits = unsure is not None and lengths.cap_to_context(settings, about) == about
@@ -45,12 +46,12 @@ def make_all_prompts(bank: Bank, *, topk: int, settings: Mapping[str, Any]) -> d
 
 
 def max_tokens(item: Item) -> int:
-    """How much of an answer is compared."""
+    """Return how many tokens of an answer are compared."""
     return UNSURE_TOKENS if item.kind == UNSURE else MAX_TOKENS
 
 
 def check_logprobs(client: Client, bank: Bank, *, topk: int, settings: Mapping[str, Any]) -> list[Finding]:
-    """One finding per prompt; `data` holds the logprobs: two launches can be compared afterwards."""
+    """Yield one finding per prompt; its `data` holds the logprobs, so that two launches can be compared afterwards."""
     return [
         _check_prompt(client, item, name, topk)
         for name, item in make_prompts(bank, topk=topk, settings=settings).items()
@@ -81,7 +82,8 @@ def _check_prompt(client: Client, item: Item, name: str, topk: int) -> Finding:
 
 
 def _find_wrong(reply: Reply, name: str, topk: int) -> str:
-    """An engine without logprobs leaves no signature, which is no fault; NaN logprobs are one."""
+    """Explain what is wrong with the logprobs. An engine without logprobs leaves no signature, which is no fault;
+    NaN is one."""
     if wrong := find_unsound(reply.logprobs):
         return wrong
     if any(value > 0 for p in read_logprobs(reply.logprobs) for value in p.values()):

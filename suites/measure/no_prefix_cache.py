@@ -1,4 +1,4 @@
-"""Asking as if for the first time: how each engine is told to forget, or not to look at, what it has cached."""
+"""Bypasses the prefix cache: makes each engine ignore or drop what it has cached."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fixtures.client.client import Client, EngineRefused
 
 
 def bypass_prefix_cache(client: Client, dialect: str) -> Mapping[str, Any]:
-    """Fields of the next request, which must find no cached prefix; empty where the engine has no way to say so.
+    """Return fields for the next request, which then finds no cached prefix; empty where the engine offers no way.
 
     llamacpp: `cache_prompt` of its server. vllm: `cache_salt` is part of every block's hash (docs, Automatic Prefix
     Caching), a new one matches nothing. sglang: /flush_cache, which it refuses while requests run.

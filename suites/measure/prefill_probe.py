@@ -1,4 +1,4 @@
-"""Requests whose cost in the engine is known beforehand, with what it showed of itself before and after."""
+"""Sends a request whose number of prefill steps is known, and observes the engine before and after it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ CHUNKS = 3.5  # several edges, and a last chunk that is not full
 
 
 def probe_prefill(item: Item, engine: Engine, client: Client, dialect: Dialect) -> PrefillProbe | None:
-    """One token of an answer: every step that it takes is a prefill step. None where the engine counts no prompt."""
+    """Ask for one token, so that every step is a prefill step. Return None where the engine reports no prompt
+    tokens."""
     start = end_of(engine.log_path, client.tape)
     before = observe_engine(dialect, client, engine.log_path, start=start)
     reply = client.ask(item, max_tokens=1)

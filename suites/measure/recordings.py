@@ -1,4 +1,4 @@
-"""What the canary's next tokens are when attention is sparse, shared, destructively shared or dense.
+"""Reads recorded next tokens of the canary under sparse, shared, destructively shared and dense attention.
 
     python -m lab.references.record_recordings   record again: after every change of the weights or of the bank (a
     minute)
@@ -40,7 +40,7 @@ DENSE = "dense"
 
 
 def prove_attention(cell: Cell, plan: Plan, client: Client, bank: Bank, file: Path = FILE) -> Iterator[Proof]:
-    """Sparse attention and IndexCache by the numbers, for launches that there are recordings of.
+    """Prove sparse attention and IndexCache by logprobs, for launches with recordings.
 
     Raises:
         ConfigError: the recordings are of other weights or of another prompt; the message names the command.
@@ -76,23 +76,23 @@ def prove_attention(cell: Cell, plan: Plan, client: Client, bank: Bank, file: Pa
 
 
 def attention_pattern(cell: Cell) -> str:
-    """How the cell's layers shall select: its pattern, or all of them for themselves."""
+    """Return how the cell's layers select: its pattern, or every layer for itself."""
     pattern = cell.checkpoint.index_topk_pattern if "indexcache" in cell.features else None
     return pattern or "F" * cell.checkpoint.layers
 
 
 def make_prompt(bank: Bank) -> Item:
-    """The frozen question: a needle well beyond index_topk."""
+    """Make the frozen question: a needle well beyond index_topk."""
     return bank.needle(tokens=PROMPT_TOKENS, depth=0.3)
 
 
 def _pick_rivals(ways: Mapping[str, Logprobs], wanted: str, feature: str) -> dict[str, Logprobs]:
-    """Dense attention for DSA; for IndexCache the other patterns too."""
+    """Pick the recordings to compare with: dense attention for DSA; for IndexCache the other patterns too."""
     return {k: v for k, v in ways.items() if feature != "dsa" or k in (wanted, DENSE)}
 
 
 def require_current(recorded: Mapping[str, Any], cell: Cell, item: Item, file: Path, tape: Tape = LIVE) -> None:
-    """Raises: ConfigError, as `prove_attention`. Whoever replays this may not have the weights."""
+    """Raise ConfigError, as `prove_attention` does. A replay may run where the weights are absent, hence the tape."""
     sha256 = tape.note("weights", {"checkpoint": cell.checkpoint.id}, lambda: weights_sha256(cell))
     now = {"weights_sha256": sha256, "prompt_sha256": frozen.prompt_sha256(item)}
     frozen.require_current(file, frozen.find_stale(recorded, now), COMMAND)

@@ -1,4 +1,4 @@
-"""What a reference says about the canaries' next tokens: the numbers that an engine's are held against.
+"""Reads the reference's next tokens for the canaries: the numbers with which an engine's are compared.
 
     python -m lab.references.record_references      record again: after new weights, or new prompts of
     suites.measure.logprob_probe
@@ -39,7 +39,7 @@ WEIGHTS: Final = CHECKOUT / "fixtures" / "canary" / "hf"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """What is right for one prompt of one launch."""
+    """The correct distributions for one prompt of one launch."""
 
     item: Item
     way: str
@@ -52,7 +52,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """What the numbers depend on, as it is found in the file."""
+    """What the reference numbers depend on, as the file stores it."""
 
     weights: str
     index_topk: int
@@ -67,8 +67,8 @@ class Key:
 
 
 def find_references(cell: Cell, plan: Plan, bank: Bank, file: Path = FILE) -> list[Reference]:
-    """The recorded numbers of the prompts that `suites.measure.logprob_probe` has for this launch; none for other
-    launches.
+    """Find the recorded numbers for the prompts that `suites.measure.logprob_probe` makes for this launch; empty for
+    others.
 
     Raises:
         ConfigError: they are of other weights or of another prompt; the message names the command.
@@ -90,18 +90,18 @@ def find_references(cell: Cell, plan: Plan, bank: Bank, file: Path = FILE) -> li
 
 
 def read_references(file: Path = FILE) -> list[Mapping[str, Any]]:
-    """Every reference of the file, as it stands there."""
+    """Read every reference of the file, unchanged."""
     found: list[Mapping[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["references"]
     return found
 
 
 def read_positions(record: Mapping[str, Any]) -> Logprobs:
-    """As `matrix.judging.kl.read_distributions` gives an engine's."""
+    """Read a record's distributions, in the form that `matrix.judging.kl.read_distributions` gives for an engine."""
     return [merge_candidates([(token, value) for token, value in each], each[0][0]) for each in record["positions"]]
 
 
 def list_keys(cell: Cell, plan: Plan, bank: Bank) -> list[tuple[Key, Item]]:
-    """What a launch must be held against, prompt by prompt."""
+    """List what a launch must agree with, prompt by prompt."""
     topk = signature.index_topk(cell, plan.settings)
     items = signature.make_all_prompts(bank, topk=topk, settings=plan.settings)
     beyond, weights = attention_way(cell, plan), recorded_as(cell.checkpoint)
@@ -110,18 +110,19 @@ def list_keys(cell: Cell, plan: Plan, bank: Bank) -> list[tuple[Key, Item]]:
 
 
 def attention_way(cell: Cell, plan: Plan) -> str:
-    """How the layers shall select. A cache without keys of an indexer is one of dense attention."""
+    """Return how the layers must select. A cache without indexer keys means dense attention."""
     dense = str(plan.settings.get("kv_layout", "")).startswith("dense")
     return recordings.DENSE if dense else recordings.attention_pattern(cell)
 
 
 def recorded_as(checkpoint: Checkpoint) -> str:
-    """The checkpoint whose numbers these are, up to rounding: the source, or itself where it is pruned."""
+    """Return the checkpoint whose numbers apply, up to rounding: the source, or the checkpoint itself where it is
+    pruned."""
     return checkpoint.id if checkpoint.made_by in PRUNED else SOURCE
 
 
 def weights_sha256(checkpoint: Checkpoint) -> str:
-    """A pruned one is made with the bytes that its YAML pins, or not at all."""
+    """Return the digest of the reference weights. A pruned checkpoint has exactly the bytes that its YAML pins."""
     return str(checkpoint.sha256) if checkpoint.made_by in PRUNED else _source_sha256()
 
 

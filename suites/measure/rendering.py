@@ -1,7 +1,7 @@
-"""How long a prompt really is: the checkpoint's own template and tokenizer, without the engine.
+"""Counts the tokens of a prompt without the engine, with the checkpoint's own template and tokenizer.
 
-An engine whose count differs renders another template, adds a token twice or cuts the prompt, and every such drift
-looks like a slightly worse model.
+An engine with another count renders another template, adds a token twice or cuts the prompt. Each such drift looks like
+a slightly worse model.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ MOST_TRIES = 5
 
 
 def find_token_counter(checkpoint: Checkpoint, tape: Tape = LIVE) -> Rendered | None:
-    """The counter of a checkpoint whose tokenizer and template are on this machine, or were when the test ran."""
+    """Return the token counter of a checkpoint whose tokenizer and template are on this machine, or were when the
+    test ran."""
     if not tape.note("tokenizer", {"checkpoint": checkpoint.id}, lambda: _find_directory(checkpoint) is not None):
         return None
 
@@ -54,7 +55,7 @@ def _find_directory(checkpoint: Checkpoint) -> Path | None:
 
 @cache
 def _require_directory(checkpoint: Checkpoint) -> Path:
-    """A directory that was there a moment ago."""
+    """Return a directory that existed a moment ago."""
     return find_weights(checkpoint)
 
 
@@ -65,7 +66,7 @@ def _make_counter(directory: Path) -> Rendered:
 
 
 def make_encoder(directory: Path) -> Callable[[Item], list[int]]:
-    """The ids of an item's prompt, by the template and tokenizer of a checkpoint's directory."""
+    """Make a function that returns the token ids of an item's prompt, by the checkpoint's template and tokenizer."""
     template = _make_environment().from_string((directory / TEMPLATE).read_text(encoding="utf-8"))
     tokenizer = Tokenizer.from_file(str(directory / TOKENIZER))
 
@@ -82,7 +83,7 @@ def make_encoder(directory: Path) -> Callable[[Item], list[int]]:
 
 
 def _make_environment() -> ImmutableSandboxedEnvironment:
-    """As transformers renders templates: its two trims, its JSON, its way to refuse."""
+    """Make a jinja environment that renders as transformers does: its two trims, its JSON, its way to refuse."""
     made = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
     made.filters["tojson"] = lambda value, **options: json.dumps(value, ensure_ascii=False, **options)
     made.globals["raise_exception"] = _raise_template_error
@@ -94,7 +95,7 @@ def _raise_template_error(why: str) -> NoReturn:
 
 
 def _parse_calls(message: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of earlier calls as objects: engines parse the wire's JSON text before they render."""
+    """Parse the arguments of earlier calls into objects, as engines do before they render."""
     calls = [
         {**c, "function": {**c["function"], "arguments": json.loads(c["function"]["arguments"])}}
         for c in message.get("tool_calls") or ()
@@ -103,7 +104,7 @@ def _parse_calls(message: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def make_prompt_of(tokens: int, rendered: Rendered | None) -> Item:
-    """A prompt of exactly `tokens` tokens; without a tokenizer it is longer by its frame, a dozen tokens or so."""
+    """Make a prompt of exactly `tokens` tokens; without a tokenizer it is longer by its frame, about a dozen tokens."""
     fillers = tokens
     for _ in range(MOST_TRIES if rendered else 0):
         off = tokens - rendered(_make_filler(fillers)) if rendered else 0
@@ -114,7 +115,7 @@ def make_prompt_of(tokens: int, rendered: Rendered | None) -> Item:
 
 
 def pad_prompt(item: Item, tokens: int, rendered: Rendered) -> Item | None:
-    """The item with filler in its last message: exactly `tokens` prompt tokens, or None where that cannot be."""
+    """Pad the last message of an item to exactly `tokens` prompt tokens; None where that is impossible."""
     fillers = tokens - rendered(item)
     for _ in range(MOST_TRIES):
         made = _prepend_filler(item, fillers)

@@ -1,4 +1,4 @@
-"""Timings and answers that need more than one load: prefill cold and warm, accuracy beside a load."""
+"""Takes timings and answers that need more than one load: cold and warm prefill, and accuracy under load."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ AT_ONCE: Final = 4  # questions
 
 
 def measure_prefill(client: Client, items: Sequence[Item], dialect: str, evidence: Evidence) -> Finding:
-    """The first token's time of each prompt, once without the cache and once with it; medians are recorded."""
+    """Measure the first token's time of each prompt, without the cache and with it, and record the medians."""
     pairs = [(_first_token(client, i, bypass_prefix_cache(client, dialect)), _ask_twice(client, i)) for i in items]
     for name, replies in (("cold", [c for c, _ in pairs]), ("warm", [w for _, w in pairs])):
         rates = [throughput.prefill_tps(reply) for reply in replies]
@@ -38,7 +38,7 @@ def measure_prefill(client: Client, items: Sequence[Item], dialect: str, evidenc
 
 
 def _ask_twice(client: Client, item: Item) -> Reply:
-    """Twice: the cold request may have been kept from writing the cache as well."""
+    """Ask twice: the cold request may not have written the cache either."""
     _first_token(client, item, {})
     return _first_token(client, item, {})
 
@@ -54,9 +54,10 @@ def answer_alone(client: Client, items: Sequence[Item]) -> Right:
 def answer_under_load(
     engine: Engine, client: Client, bank: Bank, items: Sequence[Item], depth: Depth
 ) -> tuple[dict[str, Any], Right]:
-    """The load's result, and of each item whether every answer given during it was right.
+    """Run a load and ask questions meanwhile. Return the load's result and, per item, whether every answer was right.
 
-    Questions are asked a few at a time, round after round, until the load is over; those outside it do not count.
+    Questions are asked a few at a time, round after round, until the load is over; answers outside its time do not
+    count.
     """
     light = replace(depth, load_prompt_tokens=LOADED_PROMPT_TOKENS)
     streams, length = depth.loaded_streams, depth.loaded_output_tokens
@@ -76,7 +77,7 @@ def answer_under_load(
 
 
 def _read_clock(client: Client) -> float:
-    """Seconds of the clock that the load process reads too."""
+    """Read the clock that the load process reads too, in seconds."""
     moment: float = client.tape.note("clock", {}, time.perf_counter)
     return moment
 
@@ -88,7 +89,8 @@ class _Asked(NamedTuple):
 
 
 def _answers_during(result: Mapping[str, Any], asked: Sequence[_Asked]) -> Right:
-    """Both processes read the host's monotonic clock, so their times can be compared."""
+    """Keep the answers that were given during the load. Both processes read the host's monotonic clock, so their
+    times compare."""
     starts = result["start_times"]
     first, last = min(starts), max(s + e for s, e in zip(starts, result["e2els"], strict=True))
     right: dict[str, bool] = {}
