@@ -41,7 +41,9 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--auxiliary-rate", type=float, default=1e-3, help="peak learning rate of indexers and MTP")
     one.add_argument("--seed", default="trunk", help="seed of the trunk's data")
     one.add_argument("--resume", type=Path, help="checkpoint to resume from")
-    one.add_argument("--refresh", action="store_true", help="the row lengths for a finished trunk trained further")
+    one.add_argument(
+        "--refresh", action="store_true", help="use the row lengths for further training of a finished trunk"
+    )
     one.add_argument("--mtp-share", type=float, default=0.0, help="weight of the MTP loss in the trunk's loss")
     one.add_argument("--tokens", type=int, help="tokens per batch")
     one.add_argument("--workers", type=int, default=13, help="processes that make data")
@@ -69,8 +71,12 @@ def parser() -> argparse.ArgumentParser:
 def _add_heal(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--keep", type=int, required=True, help="experts per layer: 10 for reap160, 12 for reap192")
     verb.add_argument("--out", type=Path, required=True, help="the healed checkpoint, log.txt and delta.safetensors")
-    verb.add_argument("--seconds", type=float, default=240, help="training stops then (default: %(default)s)")
-    verb.add_argument("--steps", type=int, default=20000, help="training stops then, if --seconds are not over")
+    verb.add_argument(
+        "--seconds", type=float, default=240, help="seconds after which training stops (default: %(default)s)"
+    )
+    verb.add_argument(
+        "--steps", type=int, default=20000, help="steps after which training stops, if --seconds are not over"
+    )
     verb.add_argument("--rate", type=float, default=6e-4, help="peak learning rate (default: %(default)s)")
     verb.add_argument(
         "--mtp-share", type=float, default=0.3, help="weight of the MTP loss in the sum (default: %(default)s)"
@@ -81,7 +87,7 @@ def _add_heal(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--workers", type=int, default=13, help="processes that make data")
     verb.add_argument("--n", type=int, default=32, help="items per task of both evaluations; 0: none")
     verb.add_argument("--exam-longest", type=int, default=8192, help="longest item of both evaluations, in tokens")
-    verb.add_argument("--log-every", type=int, default=250, help="steps")
+    verb.add_argument("--log-every", type=int, default=250, help="steps between two log lines")
     verb.add_argument("--device", default="cuda", help="torch device (default: %(default)s)")
 
 
@@ -90,6 +96,6 @@ def known_wrong_parser() -> argparse.ArgumentParser:
         prog="glm-matrix known-wrong",
         description="Find the bank's items that the canary itself answers wrongly. Needs torch (requirements/lab.in).",
     )
-    own.add_argument("--members", nargs="+", choices=tuple(MEMBERS), help="ask these instead of the bf16 canary")
-    own.add_argument("--device", default="cpu", help="for --members (default: %(default)s)")
+    own.add_argument("--members", nargs="+", choices=tuple(MEMBERS), help="evaluate these instead of the bf16 canary")
+    own.add_argument("--device", default="cpu", help="torch device for --members (default: %(default)s)")
     return own

@@ -42,7 +42,7 @@ from suites.measure.rendering import make_encoder
 CODES: Final = 3  # in the text, each for one name: enough that a made-up name is no copy
 APART: Final = 5e-2  # nats a position: below it a seed is not looked at further
 BLOCK: Final = 128  # values under one scale: a head of the indexer, and what engines use for an 8-bit latent
-BEGINNING: Final = "There is no secret code for"  # of every answer: said in one pass instead of six
+BEGINNING: Final = "There is no secret code for"  # of every answer: one pass instead of six
 QUANTISED: Final = {"fp8": "canary_fp8", "nvfp4": "canary_modelopt_fp4", "w4a16": "canary_w4a16"}
 
 
@@ -201,8 +201,12 @@ def parser() -> argparse.ArgumentParser:
     own = argparse.ArgumentParser(prog="glm-matrix prompt-seed", description=(__doc__ or "").splitlines()[0])
     own.add_argument("first", type=int, help="first seed to try")
     own.add_argument("last", type=int, help="last seed to try")
-    own.add_argument("--index-topk", type=int, default=2048, metavar="N", help="of the launches (default 2048)")
-    own.add_argument("--tokens", type=int, default=3000, metavar="N", help="of the prompt, about (default 3000)")
+    own.add_argument(
+        "--index-topk", type=int, default=2048, metavar="N", help="index_topk of the launches (default 2048)"
+    )
+    own.add_argument(
+        "--tokens", type=int, default=3000, metavar="N", help="approximate length of the prompt (default 3000)"
+    )
     return own
 
 
