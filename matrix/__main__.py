@@ -19,6 +19,8 @@ from matrix.known.meeting import lint_sources
 from matrix.model import Cell, Form
 from matrix.output import script as shell
 from matrix.output import table as render
+from matrix.output.explained import render_explained
+from matrix.output.listing import render_cells, render_excluded
 from matrix.output.pipe import run_for_a_pipe
 from matrix.planning import select
 from matrix.planning.expand import expand_matrix, list_exclusions, list_published_exclusions
@@ -46,6 +48,8 @@ def parser() -> argparse.ArgumentParser:
     why = verbs.add_parser("explain", help="every flag of a cell with file:line and why")
     why.add_argument("cell", metavar="CELL", help=CELL_HELP)
     why.add_argument("--as-published", action="store_true", help="the source's own form, without our corrections")
+    for verb in (ls, why):
+        verb.add_argument("--wide", action="store_true", help="one line for each, however long; else 100 columns")
     why_not = verbs.add_parser("why-not", help="the chain of reasons why a cell is not run")
     why_not.add_argument("cell", metavar="CELL", help=CELL_HELP)
     verbs.add_parser("lint", help="load and plan everything; report every problem at once")
@@ -91,11 +95,22 @@ def list_cells(matrix: Matrix, args: argparse.Namespace) -> int:
         print(_as_json(matrix, chosen, with_excluded=args.excluded))
         return 0
     runnable = [c for c in chosen if c not in world.excluded]
-    rows = [[c.id, make_plan(matrix, c).fingerprint, _problems(matrix, c)] for c in runnable]
-    print(render.format_table(rows, ("cell", "launch", "known failures")))
-    if args.excluded:
-        out_rows = [[c.id, e.status, e.reason] for c, e in world.excluded.items() if c in set(chosen)]
-        print("\n" + render.format_table(out_rows, ("not run", "status", "reason")))
+    rows = [(c.id, make_plan(matrix, c).fingerprint, _problems(matrix, c)) for c in runnable]
+    asked = set(chosen) if args.excluded else set()
+    out = [(c, e) for c, e in world.excluded.items() if c in asked]
+    if args.wide:
+        print(
+            render.format_table([[*row[:2], ", ".join(row[2])] for row in rows], ("cell", "launch", "known failures"))
+        )
+        if out:
+            print(
+                "\n"
+                + render.format_table([[c.id, e.status, e.reason] for c, e in out], ("not run", "status", "reason"))
+            )
+    else:
+        print(render_cells(rows))
+        if out:
+            print(f"\n{render_excluded(out)}")
     excluded = sum(c in world.excluded for c in chosen)
     print(f"\n{len(runnable)} runnable cells in {len({r[1] for r in rows})} launches; {excluded} combinations excluded")
     return 0 if runnable else 1
@@ -128,8 +143,8 @@ def chosen_cells(matrix: Matrix, args: argparse.Namespace) -> list[Cell]:
     return cells
 
 
-def _problems(matrix: Matrix, cell: Cell) -> str:
-    return ", ".join(k.value.id for k in matrix.known_failures if k.condition(cell.facts))
+def _problems(matrix: Matrix, cell: Cell) -> list[str]:
+    return [k.value.id for k in matrix.known_failures if k.condition(cell.facts)]
 
 
 def show(matrix: Matrix, args: argparse.Namespace) -> int:
@@ -145,7 +160,8 @@ def _form(args: argparse.Namespace) -> Form:
 
 
 def explain(matrix: Matrix, args: argparse.Namespace) -> int:
-    print(render.explain_plan(make_plan(matrix, find(matrix, args.cell), _form(args))))
+    planned = make_plan(matrix, find(matrix, args.cell), _form(args))
+    print(render.explain_plan(planned) if args.wide else render_explained(planned))
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from matrix.model import Cell, Excluded
+from matrix.output.explained import describe_setting
 from matrix.planning.plan import Plan, Setting
 
 
@@ -26,10 +27,8 @@ def explain_plan(plan: Plan) -> str:
 
 
 def _make_row(section: str, s: Setting) -> tuple[str, str, str]:
-    value = "(removed)" if s.value is None else "" if s.value is True else s.value
-    name = s.key if section == "args" else f"{section}: {s.key}"
     why = f"{s.why} [{s.source}]" + (f"; instead of {', '.join(s.beaten)}" if s.beaten else "")
-    return f"{name} {value}".strip(), s.where, why
+    return describe_setting(section, s), s.where, why
 
 
 def explain_exclusion(cell: Cell, reasons: Iterable[Excluded], head: str = "is not run:") -> str:

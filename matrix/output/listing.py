@@ -1,0 +1,44 @@
+"""`list` for a terminal: cells with a short launch and numbers of known failures, which a legend names once."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from matrix.model import Cell, Excluded
+from matrix.output.table import format_table
+
+WIDTH: Final = 100  # columns
+LAUNCH_CHARS: Final = 6  # of a fingerprint; `--wide` shows all of it
+
+
+def render_cells(rows: Sequence[tuple[str, str, Sequence[str]]]) -> str:
+    """Rows are cell, fingerprint and ids of known failures."""
+    numbers = {name: str(n) for n, name in enumerate(sorted({k for _, _, known in rows for k in known}), 1)}
+    shown = [[cell, launch[:LAUNCH_CHARS], ",".join(numbers[k] for k in known)] for cell, launch, known in rows]
+    text = "\n".join(_fold(line) for line in format_table(shown, ("cell", "launch", "known")).splitlines())
+    return f"{text}\n\n{_render_legend(numbers)}" if numbers else text
+
+
+def _fold(line: str) -> str:
+    """A line that is too long has its numbers on the next one, at the right."""
+    head, _, numbers = line.rpartition(" ")
+    return line if len(line) <= WIDTH else f"{head.rstrip()}\n{numbers:>{WIDTH}}"
+
+
+def _render_legend(numbers: Mapping[str, str]) -> str:
+    lines = [f"  {number:>3} {name}" for name, number in numbers.items()]
+    return "\n".join(["known failures (`glm-matrix why ID` says more):", *lines])
+
+
+def render_excluded(excluded: Sequence[tuple[Cell, Excluded]]) -> str:
+    """Combinations that are not run, under the reason that they share."""
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for cell, why in excluded:
+        groups.setdefault((why.rule, why.status, why.reason), []).append(cell.id)
+    parts = []
+    for (rule, status, reason), cells in groups.items():
+        head = textwrap.fill(f"# {status} {rule}: {reason}", WIDTH, subsequent_indent="# ", break_on_hyphens=False)
+        parts.append("\n".join([head, *cells]))
+    return "\n\n".join(parts)

@@ -1,0 +1,62 @@
+"""`explain` and `list` fit a terminal and say each thing once; `--wide` keeps one line for each."""
+
+from __future__ import annotations
+
+import pytest
+
+from matrix.__main__ import main
+from matrix.output.explained import WIDTH, group_by_reason, render_explained
+from matrix.planning.expand import expand_matrix
+from matrix.planning.plan import make_plan
+from matrix.yaml.load import load_matrix
+
+CELL = "sm120x4.sglang_0_5_23.glm51_478b_nvfp4.indexcache"
+RUNNABLE = expand_matrix(load_matrix()).runnable
+PLANS = [
+    make_plan(load_matrix(), cell, form)
+    for cell in RUNNABLE[:: len(RUNNABLE) // 40]
+    for form in ("recommended", "published")
+]
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
+    main(list(words))
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("planned", PLANS, ids=lambda p: f"{p.cell.id}-{p.form}")
+def test_explain_fits_and_loses_no_setting(planned: object) -> None:
+    text = render_explained(planned)  # type: ignore[arg-type]
+    assert max(map(len, text.splitlines())) <= WIDTH
+    flat = "".join(text.split())
+    for group in group_by_reason(planned):  # type: ignore[arg-type]
+        assert all("".join(value.split()) in flat and where in text for value, where in group.lines)
+
+
+def test_explain_says_each_reason_once(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = run(capsys, "explain", CELL)
+    heads = [line for line in lines if line.startswith("# One tensor-parallel rank")]
+    assert len(heads) == 1
+    assert any(line.startswith("--tool-call-parser glm47 ") and "recipes/sglang.yaml:" in line for line in lines)
+
+
+def test_wide_is_a_line_for_each_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = run(capsys, "explain", CELL, "--wide")
+    assert lines[1].split() == ["value", "set", "by", "why"]
+    assert max(map(len, lines)) > WIDTH
+
+
+def test_list_fits_and_names_each_known_failure_once(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = run(capsys, "list")
+    assert max(map(len, lines[:-1])) <= WIDTH
+    assert sum("planted_fsfs_tool_results" in line for line in lines) == 1
+    [row] = [line for line in lines if line.startswith("cpu.llamacpp_2026_10_11549.canary_fsfs.indexcache ")]
+    [legend] = [line for line in lines if line.endswith(" planted_fsfs")]
+    assert legend.split()[0] in row.split()[-1].split(",")
+
+
+def test_list_shows_what_is_not_run_under_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = run(capsys, "list", "--excluded", "--rig", "cpu")
+    assert max(map(len, lines[:-1])) <= WIDTH
+    assert len([line for line in lines if "cpu_runs_canaries_only" in line]) == 1
+    assert any(line.startswith("cpu.") and ".glm5_fp8." in line for line in lines)
