@@ -35,6 +35,7 @@ from reports.gate.speed import judge_speed
 
 CLOCK_SKEW = timedelta(minutes=10)  # between hosts; a guess, larger than any NTP-kept host shows
 JUDGED_EXIT_CODES = (0, 1)  # pytest: all passed, some failed; 2 to 5 mean that it did not run to its end
+REPLAY = "--replay"  # of pytest: a run that is as new as its replies are old
 MESSAGE_CHARS = 200
 REASON_CHARS = 1_000
 
@@ -131,7 +132,9 @@ def _check_run(policy: Policy, run: str, own: Sequence[Record], now: datetime) -
     starts = [r for r in own if isinstance(r, Run)]
     ends = [r for r in own if isinstance(r, End)]
     if len(starts) != 1:
-        yield "run", f"Run {run} has {len(starts)} `run` records, one was expected."
+        yield "run", f"Run {run} has {len(starts)} `run` records, one was expected: was a file given twice?"
+    if any(word == REPLAY or word.startswith(f"{REPLAY}=") for start in starts for word in start.argv):
+        yield "replay", f"Run {run} asked no engine: it judged again ({REPLAY}) what another run was told."
     if not ends:
         yield "end", f"Run {run} never ended: it was killed, or its file is cut short."
     elif not evidence.is_sealed(own):

@@ -200,6 +200,13 @@ def test_replies_that_were_touched_are_each_named(run: Recorded, copied: Path) -
     assert {d.test for d in found.disagreements} == {edited}
 
 
+def test_a_run_of_which_nothing_is_kept_is_not_looked_for_among_all_cells(run: Recorded, copied: Path) -> None:
+    fields = [{**f, "sha256": "", "dropped": ["gone"]} if f["kind"] == "kept" else f for f in run.fields]
+    copied.write_bytes(b"".join(format_line(record.dump_record(r)) for r in seal_again(fields)))
+    said = pytest_run("suites", f"--replay={copied}", f"--evidence={copied.with_name('again.jsonl')}")
+    assert "is of a cell of today's matrix" in said and "deselected" not in said
+
+
 def test_a_run_that_says_another_depth_than_it_asked_at_is_not_believed(run: Recorded, copied: Path) -> None:
     fields = [{**f, "depth": "full"} if f["kind"] == "run" else f for f in run.fields]
     copied.write_bytes(b"".join(format_line(record.dump_record(r)) for r in seal_again(fields)))

@@ -43,6 +43,14 @@ def test_a_healthy_run_is_green() -> None:
     assert said(judge(world.seal(world.green()))) == ""
 
 
+@pytest.mark.parametrize("words", [["--replay", "e.jsonl"], ["--replay=e.jsonl"]])
+def test_a_replay_is_no_run_however_new_it_is(words: list[str]) -> None:
+    fields = [{**f, "argv": ["pytest", *words]} if f["kind"] == "run" else f for f in world.green()]
+    assert "Run r1 asked no engine" in said(judge(world.seal(fields)))
+    near = [{**f, "argv": ["pytest", "--replay-run"]} if f["kind"] == "run" else f for f in world.green()]
+    assert not said(judge(world.seal(near)))
+
+
 def test_an_absent_cell_is_red() -> None:
     rest = [f for f in world.green() if f.get("cell") != WITH_MTP]
     assert said(judge(world.seal(rest))) == f"{WITH_MTP}: no evidence; it was expected to run."
