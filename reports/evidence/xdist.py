@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import shlex
 import sys
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -150,7 +152,7 @@ class Recorder:
         versions = {"python": platform.python_version(), "pytest": pytest.__version__, **known.run.get("versions", {})}
         run = {
             "kind": "run",
-            "argv": sys.argv,
+            "argv": [*sys.argv, *shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))],
             "selection": list(known.cells),
             "xdist": not self._collects_itself,
             "schema": SCHEMA,

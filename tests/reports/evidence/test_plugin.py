@@ -305,6 +305,13 @@ def test_a_run_says_what_it_is_and_is_sealed(folder: Path) -> None:
     assert [r.fingerprint for r in whole if isinstance(r, CellFacts)] == ["fa", "fb"]
 
 
+def test_a_run_says_also_the_options_of_its_environment(tmp_path: Path) -> None:
+    start(tmp_path, TESTS, ["-q"], PYTEST_ADDOPTS="-k 'test_passes and a'").communicate()
+    [first] = of(Run, tmp_path)
+    assert isinstance(first, Run)
+    assert first.argv[-3:] == ("-q", "-k", "test_passes and a")
+
+
 @both
 def test_what_must_report_is_what_was_collected(folder: Path) -> None:
     expected = {r.cell: set(r.tests) for r in records(folder) if isinstance(r, Expected)}
