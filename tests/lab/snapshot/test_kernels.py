@@ -134,3 +134,38 @@ def test_a_committed_file_is_what_its_wheel_says() -> None:
     """The smallest of the pinned ones (10 MB). The others: `python -m matrix snapshot --kernels vllm==0.26.0`."""
     found = kernels_of(cached_wheel("sgl-flash-mla==1.0.0"))
     assert format_wheel(found) == (KERNELS / "sgl_flash_mla_1_0_0.json").read_text(encoding="utf-8")
+
+
+def test_sources_are_listed_by_the_gpu_that_a_folder_or_a_file_is_named_for(tmp_path: Path) -> None:
+    names = (
+        "flashinfer/data/csrc/sparse_mla_sm120_prefill.cu",
+        "flashinfer/data/include/attention/sparse_mla_sm120/arch/decode.cuh",  # the folder is what is named for it
+        "flashinfer/data/csrc/kernels/sm_120a/mla_dsv4.cu",  # a folder of nothing but the GPU: the file is
+        "deep_gemm/include/deep_gemm/impls/sm90_fp8_paged_mqa_logits.cuh",
+        "deep_gemm/include/cutlass/gemm/sm120_builder.cuh",  # carried along
+        "flashinfer/data/csrc/batch_size128_sm100_has_sink0_has_window0_num_kv_heads4_num_q_heads32.cu",  # generated
+        "flashinfer/data/csrc/cake_sm100_0123456789abcdef_kernel.cu",
+        "flashinfer/data/include/mma_sm100.hpp",
+        "flashinfer/data/cccl/algorithm.sort_heap.h",  # no library, though it has `.so` in its name
+    )
+    path = tmp_path / "flashinfer_python-9-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"")
+    found = kernels_of(path)
+    assert found.libraries == {}
+    assert found.sources == {
+        "sm120": ("mla_dsv4", "sparse_mla_sm120", "sparse_mla_sm120_prefill"),
+        "sm90": ("sm90_fp8_paged_mqa_logits",),
+    }
+    assert parse_wheel(format_wheel(found)) == found
+
+
+def test_ready_machine_code_is_counted_by_gpu(tmp_path: Path) -> None:
+    path = tmp_path / "flashinfer_cubin-9-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("a_sm100f.cubin", "b_Sm100f.cubin", "c_sm103a.cubin", "d_sm103a.txt"):
+            archive.writestr(f"cubins/{name}", b"")
+    found = kernels_of(path)
+    assert found.cubins == {"sm100f": 2, "sm103a": 1}
+    assert parse_wheel(format_wheel(found)) == found
