@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from matrix.checking.launchers import Command
 from matrix.checking.model_config import Model
-from matrix.checking.releases import AskedRelease
+from matrix.checking.releases import TITLES, AskedRelease
 from matrix.checking.rigs import Host
 from matrix.checking.rules import derive, read_book
 from matrix.checking.settings import UNKNOWN, Settings, kinds
@@ -54,6 +54,7 @@ def collect_facts(
         fork=release.fork,
         complete=bool(snapshot and snapshot.complete),
     )
+    facts["title"] = TITLES[command.engine]
     facts["option"] = settings.options
     facts["env"] = {name: word.text if word.known else UNKNOWN for name, word in command.env.items()}
     facts["pins"] = _pins(snapshot, installed)

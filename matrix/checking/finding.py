@@ -11,6 +11,7 @@ from matrix.checking.rules import Decision, Level, fill, read_book
 from matrix.errors import Problem
 
 ORDER: Final[tuple[Level, ...]] = ("wrong", "unknown", "risky", "note")
+KNOWN: Final = "known failure "
 Verdict = Literal["fine", "risky", "unknown", "wrong"]
 
 
@@ -79,7 +80,9 @@ class Report:
 
 
 def sort_findings(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """The worst first; one cause on one subject is told once."""
+    """The worst first; one cause on one subject is told once, and a known failure that a check tells is told by it."""
+    told = {source for f in findings if not f.subject[0].startswith(KNOWN) for source in f.sources}
+    findings = [f for f in findings if not (f.subject[0].startswith(KNOWN) and told & set(f.sources))]
     seen: dict[tuple[str, tuple[str, ...], str], Finding] = {}
     for finding in findings:
         seen.setdefault((finding.id, finding.subject, finding.cause), finding)
