@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def find(matrix: Matrix, cell_id: str) -> Cell:
-    """The cell of that id, runnable or not.
+    """Find the cell with that id, runnable or not.
 
     Raises:
         ConfigError: no combination of the axes has it.
@@ -117,7 +117,7 @@ def list_cells(matrix: Matrix, args: argparse.Namespace) -> int:
 
 
 def _as_json(matrix: Matrix, chosen: Sequence[Cell], *, with_excluded: bool) -> str:
-    """The axes, the chosen cells with their plans (one per line), and what is excluded, counted by rule."""
+    """Format the axes, the chosen cells with their plans (one per line), and the excluded ones, counted by rule."""
     excluded = {c: e for c in chosen if (e := expand_matrix(matrix).excluded.get(c))}
     out = {
         "axes": {name: list(getattr(matrix, name)) for name in ("rigs", "releases", "checkpoints", "features")},

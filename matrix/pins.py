@@ -36,7 +36,7 @@ class Pins:
     _read: dict[str, Pinned] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def pinned_by(self, release: str) -> Pinned:
-        """What `release` pins; empty where nothing is known of it."""
+        """Return what `release` pins; empty where nothing is known of it."""
         if release not in self._read:
             declared = (f"{name}{text}" for name, text in self.declared.get(release, {}).items())
             self._read[release] = {**parse_pins(declared), **parse_pins(self._required(release))}
@@ -76,7 +76,7 @@ def parse_pins(lines: Iterable[str]) -> Pinned:
 
 
 def with_prereleases(text: str) -> SpecifierSet:
-    """The specifier, pre-releases included: a library is pinned to 0.6.18rc1 as to any other version.
+    """Parse the specifier with pre-releases: a library is pinned to 0.6.18rc1 as to any other version.
 
     Raises:
         InvalidSpecifier: it is no PEP 440 specifier.
@@ -85,7 +85,7 @@ def with_prereleases(text: str) -> SpecifierSet:
 
 
 def find_pin_problems(value: object, pins: Pins) -> Iterator[str]:
-    """What is wrong with the value of a `pins:` condition: its form, its specifiers, libraries that nobody pins."""
+    """Find what is wrong with a `pins:` condition: its form, its specifiers, unpinned libraries."""
     if not isinstance(value, Mapping) or not value:
         yield f"expected libraries with specifiers, like {{flashinfer-python: '>=0.6.18,<0.7'}}, got {value!r}"
         return

@@ -138,7 +138,7 @@ def find_vague_matches(signature: str) -> Iterator[str]:
 
 
 def find_answer_faults(signature: str, check: str) -> list[str]:
-    """The kinds of `ANSWER_FAULTS` that a signature fits when this check tells them."""
+    """Find the kinds of `ANSWER_FAULTS` that a signature fits when this check reports them."""
     said = f"{check}: NOT OK {{}}\n  item:     i\n  expected: e\n  got:      g"
     return [kind for kind, faults in ANSWER_FAULTS.items() if any(re.search(signature, said.format(f)) for f in faults)]
 

@@ -36,14 +36,14 @@ ENDPOINT_OPTIONS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
-    """What selection needs to know of this host; found out by `fixtures.session.plugin`, never here."""
+    """What selection needs to know of this host; `fixtures.session.plugin` detects it."""
 
     rigs: frozenset[str]
     description: str
     modules: frozenset[str] = frozenset()  # of the releases' `module`, those that can be imported here
 
     def explain_lack(self, cell: Cell) -> str:
-        """What this host lacks for the cell; empty when it can run it."""
+        """Explain what this host lacks for the cell; empty when it can run it."""
         module = cell.release.module
         if cell.rig.id not in self.rigs:
             return f"{cell.rig.gpus} x {cell.rig.gpu.name}"
@@ -125,7 +125,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def read_selection(config: pytest.Config) -> Selection:
-    """The cells that options and this host leave; `-m` is applied per test, see `pytest_generate_tests`."""
+    """Read the cells that options and this host leave; `-m` applies per test, see `pytest_generate_tests`."""
     if SELECTION not in config.stash:
         try:
             config.stash[SELECTION] = _select_cells(config, load_matrix())
@@ -172,7 +172,7 @@ def _require_one_launch(matrix: Matrix, cells: Sequence[Cell]) -> tuple[Cell, ..
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection(session: pytest.Session) -> None:
-    """A wrong option is one usage error now, not a collection error per module later."""
+    """Turn a wrong option into one usage error now, instead of a collection error per module later."""
     if runs_suites(session.config):
         read_selection(session.config)
 
@@ -198,12 +198,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _asked_by(own: Iterable[pytest.Mark]) -> Callable[[Cell], bool]:
-    """What `for_cells` marks leave: cells with all the features they name, and canaries where one says so."""
+    """Compile the `for_cells` marks: cells with all the features they name, and only canaries where one requires it."""
     return asked_by_marks(m.kwargs for m in own if m.name == "for_cells").of
 
 
 def _compile_marks(config: pytest.Config, own: Iterable[str]) -> Callable[[Cell], bool]:
-    """`-m` pushed down to the cells, so that items nobody asked for are never made."""
+    """Apply `-m` to the cells already, so that unwanted items are never made."""
     text, names = config.option.markexpr, tuple(own)
     if not text:
         return lambda _: True
@@ -229,14 +229,14 @@ def _explain_no_hardware(config: pytest.Config, cell: Cell) -> str:
 
 
 def cell_of(item: pytest.Item) -> Cell | None:
-    """The cell an item belongs to, or None for ordinary tests."""
+    """Return the cell of an item, or None for ordinary tests."""
     callspec = getattr(item, "callspec", None)
     cell = callspec.params.get("cell") if callspec else None
     return cell if isinstance(cell, Cell) else None
 
 
 def plan_of(item: pytest.Item) -> Plan | None:
-    """The recommended plan of an item's cell; computed once per cell."""
+    """Return the recommended plan of an item's cell; computed once per cell."""
     cell = cell_of(item)
     return _make_plan_once(item.config, cell) if cell else None
 
@@ -253,7 +253,7 @@ def _make_plan_once(config: pytest.Config, cell: Cell) -> Plan:
 
 
 def selected_plans(session: pytest.Session) -> list[Plan]:
-    """The plans this run is about: of the collected items, or (an xdist controller collects none) of the options."""
+    """List the plans of this run: of the collected items, or (an xdist controller collects none) of the options."""
     config = session.config
     if session.items:
         plans = (plan_of(item) for item in session.items)
@@ -264,7 +264,7 @@ def selected_plans(session: pytest.Session) -> list[Plan]:
 
 
 def selected_ids(session: pytest.Session) -> list[str]:
-    """The cells that this run set out to ask, before `-k`, `--deselect`, `--lf` and node ids left items out."""
+    """List the cells that this run selected, before `-k`, `--deselect`, `--lf` and node ids removed items."""
     made: dict[str, None] = session.config.stash.setdefault(MADE, {})
     return list(made) or [p.cell.id for p in selected_plans(session)]
 
@@ -317,7 +317,7 @@ def _gather_known(made: Plan) -> KnownOfCell:
 
 
 def _refuse_to_run_nothing(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A green run that ran nothing must not exist: say what was found and what each cell needs."""
+    """Refuse a run without tests, which would be green: list what was found and what each cell needs."""
     if items or not config.stash.get(WANTS_CELLS, False) or config.option.collectonly:
         return
     elsewhere = [c for c in read_selection(config).elsewhere if _compile_marks(config, ())(c)]
@@ -346,7 +346,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 @pytest.fixture(name="plan")
 def plan_fixture(request: pytest.FixtureRequest) -> Plan:
-    """The recommended plan of the test's cell."""
+    """Return the recommended plan of the test's cell."""
     found = plan_of(request.node)
     assert found is not None, "`plan` needs a test that takes `cell`"
     return found

@@ -31,7 +31,8 @@ def releases_of(engine: str, held: Held | None = None) -> list[Snapshot]:
 
 
 def judge(fact: Fact, snapshot: Snapshot, facts: Mapping[str, Fact], held: Held | None = None) -> Answer:
-    """The first predicate that fails decides; with none, the first that is not known; with none, they all hold."""
+    """Judge all predicates: the first that fails decides; with none, the first unknown one; with none, they all
+    hold."""
     where = held or Held()
     answers = [_ask(predicate, snapshot, facts, where) for predicate in fact.all]
     if fact.any:
@@ -56,7 +57,7 @@ def _ask(predicate: Mapping[str, object], snapshot: Snapshot, facts: Mapping[str
 
 
 def evaluate(fact: Fact, facts: Mapping[str, Fact], held: Held | None = None) -> list[Verdict]:
-    """The fact in every release of its engine, oldest first."""
+    """Evaluate the fact in every release of its engine, oldest first."""
     return [Verdict(s.release, Version(s.version), judge(fact, s, facts, held)) for s in releases_of(fact.engine, held)]
 
 

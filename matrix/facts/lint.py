@@ -102,7 +102,7 @@ def _of_config_keys(path: Path) -> Iterator[Problem]:
 def disagreements(
     name: str, when: Mapping[str, Json], facts: Mapping[str, Fact], *, whole: bool = True
 ) -> Iterator[str]:
-    """What is wrong with an entry's boundary, given the fact that it names."""
+    """Find what is wrong with an entry's boundary, given the fact that it names."""
     fact = facts.get(name.removeprefix(NOT))
     if fact is None:
         yield f"no fact {name!r}{suggest_nearest(name.removeprefix(NOT), facts)}; python -m matrix facts lists them"

@@ -131,5 +131,5 @@ def text_probes(facts: Sequence[Fact], package: str) -> dict[str, tuple[str, str
 
 
 def probe_key(keys: Mapping[str, Any]) -> str:
-    """A text probe's name in a snapshot."""
+    """Return a text probe's name in a snapshot."""
     return f"{keys['in']} ~ {keys['matches']}"

@@ -116,7 +116,7 @@ def _pinned_version(name: str, snapshot: Snapshot) -> str:
 
 
 def _kernel_source(keys: Keys, snapshot: Snapshot, held: Held) -> Answer:
-    """Sources named for the GPU, in a pinned library or (`of` the engine) in the release's own wheel."""
+    """Find sources named for the GPU, in a pinned library or (`of` the engine) in the release's own wheel."""
     own = keys["of"] == snapshot.engine
     version = snapshot.version if own else _pinned_version(keys["of"], snapshot)
     if not version:

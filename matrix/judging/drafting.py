@@ -49,7 +49,7 @@ class Drafting:
         return None if self.requests is None else self.generated + beyond_end * self.requests
 
     def find_contradictions(self) -> Iterator[str]:
-        """What cannot be, whatever the head is worth."""
+        """Yield what cannot be true, whatever the quality of the head."""
         counts = (self.drafted, self.accepted, self.drafts or 0, self.generated or 0, *self.accepted_at)
         if not all(map(isfinite, counts)):
             yield "a count is NaN or infinite"
@@ -68,7 +68,8 @@ class Drafting:
 
 
 def count_drafts(seen: Seen, before: Seen = ()) -> Drafting | None:
-    """Since `before`, else since the start: by counter, else added up over the log's lines. None where neither is."""
+    """Count drafts since `before`, else since the start: by counter, else as a sum over log lines. None where
+    neither exists."""
     drafted, accepted = count_since("drafted_tokens", seen, before), count_since("accepted_tokens", seen, before)
     if drafted is None or accepted is None:
         return _sum_log_lines(seen, before)
@@ -85,7 +86,7 @@ def count_drafts(seen: Seen, before: Seen = ()) -> Drafting | None:
 
 
 def _accepted_by_position(seen: Seen) -> dict[int, float]:
-    """The label is `position`, in TensorRT-LLM `token_position`."""
+    """Read accepted tokens by position; the label is `position`, in TensorRT-LLM `token_position`."""
     found = [(next(iter(o.also.values())), o) for o in find_all(seen, "accepted_per_position") if o.also]
     if wrong := next((place for place, _ in found if not re.fullmatch(r"\d{1,4}", place)), ""):
         raise EngineReplyMalformed(f"a place in a draft is called {wrong[:40]!r}, which is no place", received=wrong)
@@ -103,7 +104,7 @@ def _sum_log_lines(seen: Seen, before: Seen) -> Drafting | None:
 
 
 def _parse_number(digits: str) -> float:
-    """What a log line counts; infinite, and so a contradiction, where it is no number."""
+    """Parse a count of a log line; infinity, and so a contradiction, where it is no number."""
     try:
         return float(digits)
     except ValueError:

@@ -1,4 +1,5 @@
-"""How busy an engine says it is: requests that run and wait, and tokens a second. The last word counts."""
+"""Reads an engine's own report of its load: running and waiting requests, and tokens per second. The last line
+counts."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ class EngineLoad:
 
 
 def read_load(log_text: str, patterns: Sequence[str]) -> EngineLoad:
-    """The last line that one of the patterns meets (`load:` of engine.yaml; groups running, waiting and tps)."""
+    """Read the last line that matches a pattern (`load:` of engine.yaml; groups running, waiting and tps)."""
     compiled = [re.compile(p) for p in patterns]
     for line in reversed(log_text.splitlines()):
         for pattern in compiled:

@@ -45,8 +45,8 @@ def parse_foreign_json(payload: bytes | str, *, numbers: bool = True) -> Any:
 
 
 def find_no_number(value: Any, *, but: str) -> str:
-    """The key under which NaN or an infinity stands (one of a list: the list's), `but` one name that may hold it; empty
-    where every number is one. No recursion: `value` is as deep as `parse_foreign_json` lets it be."""
+    """Find the key of a NaN or an infinity (for a list: the list's), except `but`, the name that may hold one; empty
+    where every number is one. No recursion: `value` is as deep as `parse_foreign_json` allows."""
     left: list[tuple[str, Any]] = [("", value)]
     while left:
         key, each = left.pop()

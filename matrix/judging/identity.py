@@ -41,7 +41,7 @@ TELLS_NO_VERSION: Final = frozenset({"transformers"})  # by no endpoint that is 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerIdentity:
-    """What a server says of itself; empty is what it does not say."""
+    """What a server reports about itself; empty is what it does not report."""
 
     owner: str = ""
     names: tuple[str, ...] = ()
@@ -74,7 +74,7 @@ def _iterate_differences(
 
 
 def pick_version(versions: Mapping[str, str], dialect: str) -> str:
-    """The one that can be compared with a release; empty where none was told."""
+    """Pick the version that can be compared with a release; empty where none was reported."""
     return versions.get(VERSION_NAMES.get(dialect, ""), "")
 
 
@@ -102,7 +102,7 @@ def require_model(replied: str, asked: str) -> None:
 
 
 def _explain_model(plan: Plan, told: ServerIdentity, checkpoints: tuple[Checkpoint, ...]) -> str:
-    """What is wrong with the model; a path that names another checkpoint of the matrix outweighs a name that fits."""
+    """Explain what is wrong with the model; a path of another checkpoint outweighs a name that matches."""
     wanted = names_of(plan.cell.checkpoint) | {_normalise_name(n) for n in served_names(plan)}
     said = {_normalise_name(n) for n in told.names}
     places = (
@@ -121,14 +121,15 @@ def _explain_model(plan: Plan, told: ServerIdentity, checkpoints: tuple[Checkpoi
 
 
 def names_of(checkpoint: Checkpoint) -> frozenset[str]:
-    """What a server may call a checkpoint: its id, its repository with or without the organisation, its path here."""
+    """List what a server may call a checkpoint: its id, its repository with or without the organisation, its path
+    here."""
     repository = checkpoint.repository or ""
     texts = (checkpoint.id, repository, PurePosixPath(repository).name, checkpoint.weights_path or "")
     return frozenset(_normalise_name(text) for text in texts if text)
 
 
 def served_names(plan: Plan) -> tuple[str, ...]:
-    """The names by which the plan itself lets the model be called."""
+    """List the names by which the plan itself serves the model."""
     flag = plan.cell.engine.served_name_argument
     setting = plan.setting("args", flag) if flag else None
     if setting is None:
@@ -137,7 +138,7 @@ def served_names(plan: Plan) -> tuple[str, ...]:
 
 
 def _path_names(path: str) -> Iterator[str]:
-    """A path's ends, and the repository that a snapshot of the Hugging Face cache is of."""
+    """Yield a path's ends, and the repository of a snapshot in the Hugging Face cache."""
     if match := HUB_SNAPSHOT.search(path):
         yield _normalise_name(f"{match[1]}/{match[2]}")
         yield _normalise_name(match[2])

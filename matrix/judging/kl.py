@@ -41,7 +41,7 @@ NOTHING = Divergence(mean=math.inf, largest=math.inf, positions=0, parted=False)
 
 
 def read_distributions(content: Iterable[Mapping[str, Any]]) -> Logprobs:
-    """A reply's `logprobs.content` as distributions; the masses of candidates that are spelled alike are added."""
+    """Read a reply's `logprobs.content` as distributions; candidates with equal spelling add their masses."""
     return [_read_distribution(position) for position in content]
 
 
@@ -64,7 +64,7 @@ def _name_token(token: str) -> str:
 
 
 def is_control(token: str) -> bool:
-    """However the engine spells it."""
+    """Return whether a token is a control token, in any engine's spelling."""
     return token == UNNAMED or CONTROL.fullmatch(token) is not None
 
 
@@ -95,8 +95,8 @@ def position_kl(reference: Position, found: Position) -> float:
 
 
 def _spread_unlisted(wanted: Mapping[str, float], rest: float, found: Position) -> list[float]:
-    """The engine's mass on each wanted candidate and, last, on all the rest: in proportion to the reference's, as far
-    as the listing allows, which is where KL is least."""
+    """Spread the engine's mass over each wanted candidate and, last, over the rest: in proportion to the
+    reference's, as far as the listing allows, where KL is least."""
     listed = {token: math.exp(value) for token, value in found.items()}
     unlisted, least = _mass_left(listed.values()), min(listed.values())
     elsewhere = math.fsum(q for token, q in listed.items() if token not in wanted)
@@ -119,7 +119,7 @@ def _find_root(rising: Callable[[float], float], high: float) -> float:
 
 
 def _mass_left(masses: Iterable[float]) -> float:
-    """What candidates leave to everything that is not listed."""
+    """Compute the mass that candidates leave to everything unlisted."""
     return max(1.0 - math.fsum(masses), REST)
 
 

@@ -69,7 +69,7 @@ class LaunchCause:
         return f"{self.line} [{told}]{became}{remedy}"
 
     def excerpt(self) -> str:
-        """What a signature is compared with: class, exception, and the first word of every rank."""
+        """Return the text with which a signature is compared: class, exception, and the first words of every rank."""
         return "\n".join((f"class {self.id}", self.line, *([self.became] if self.became else []), *self.ranks))
 
 
@@ -89,7 +89,7 @@ class _JudgedFailure:
 def find_launch_cause(
     log_text: str, patterns: Sequence[Cause], *, noise: Sequence[str] = (), serving: bool = False
 ) -> LaunchCause | None:
-    """The cause that a log tells, or None when it complains of nothing.
+    """Find the cause that a log reports, or None when it reports no trouble.
 
     `patterns` are asked in order; `noise` are patterns of lines that are passed over (probes, heartbeats, loads).
     `serving`: the engine had answered before, so a standstill is one under load.
@@ -135,7 +135,7 @@ def _role_unclassified(failure: Failure) -> str:
 
 
 def classify_failure(text: str, patterns: tuple[Cause, ...]) -> tuple[Cause | None, re.Match[str] | None]:
-    """The first class of which a pattern meets the text."""
+    """Classify a text by the first class with a matching pattern."""
     for cause, expressions in _compile_patterns(patterns):
         for expression in expressions:
             if match := expression.search(text):
@@ -174,7 +174,7 @@ def _first_of_each_rank(judged: Iterable[_JudgedFailure], height: int) -> Iterat
 
 
 def _words_of_each_rank(judged: Sequence[_JudgedFailure]) -> Iterator[str]:
-    """What a rank failed of: its first exception, and those that were raised together with it; equal words once.
+    """Yield the words of each rank's failure: its first exception, and those raised together with it; equal words once.
 
     A later one of another class is a part of its own: the first may have been survived.
     """
@@ -212,7 +212,7 @@ def _make_cause(judged: _JudgedFailure, became: str, ranks: tuple[str, ...], ser
 
 
 def _telling_part(text: str, match: re.Match[str] | None) -> str:
-    """The exception's own line; with the lines behind it where those tell the class, or nothing else does."""
+    """Return the exception's own line, with the lines behind it where only those show the class."""
     first = text.partition("\n")[0]
     inside = match is not None and match.end() <= len(first)
     return first if inside or (match is None and not (first.endswith(":") or "validation error" in first)) else text

@@ -183,7 +183,7 @@ def _open_trace(reader: _Reader, line: Line) -> None:
 
 
 def _trace_of(reader: _Reader, line: Line) -> _Trace | None:
-    """The open traceback that a line continues; a new record of the same writer ends one whose lines are bare."""
+    """Find the open traceback that a line continues; a new record of the same writer ends one whose lines are bare."""
     trace = reader.open.get(line.rank if line.prefixed else reader.latest)
     if trace is None:
         return None

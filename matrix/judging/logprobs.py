@@ -30,12 +30,12 @@ Logprobs = Sequence[Mapping[str, float]]  # per generated token: candidate -> lo
 
 
 def read_logprobs(logprobs: Sequence[Mapping[str, Any]]) -> Logprobs:
-    """The part of a reply's `logprobs.content` that two launches can compare; NaN for what is no number."""
+    """Read the part of a reply's `logprobs.content` that two launches can compare; NaN for what is no number."""
     return [dict(list_candidates(position)) for position in logprobs]
 
 
 def list_candidates(position: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """The chosen token and then what was listed beside it, whatever stands there: see `find_unsound`."""
+    """List the chosen token and then the alternatives, valid or not: see `find_unsound`."""
     return [(_token_of(each), _logprob_of(each)) for each in (position, *_top_logprobs(position))]
 
 
@@ -54,7 +54,7 @@ def _logprob_of(candidate: Any) -> float:
 
 
 def recorded_number(value: object) -> float:
-    """A number as evidence holds it, where NaN and infinities are text; NaN for anything else."""
+    """Read a number of evidence, where NaN and infinities are text; NaN for anything else."""
     if not isinstance(value, bool) and isinstance(value, int | float | str):
         with suppress(ValueError, OverflowError):
             return float(value)
@@ -62,7 +62,7 @@ def recorded_number(value: object) -> float:
 
 
 def recorded_numbers(position: Mapping[str, object]) -> dict[str, float]:
-    """A position as evidence holds it."""
+    """Read a position of evidence."""
     return {token: recorded_number(value) for token, value in position.items()}
 
 
@@ -91,7 +91,7 @@ def _find_wrong_position(position: Any) -> Iterator[str]:
 
 
 def _wrong_candidate(candidate: Any, *, least: float) -> Iterator[str]:
-    """A candidate that a mask forbids has -inf; one that was chosen cannot."""
+    """Yield what is wrong with a candidate. A masked candidate may have -inf; the chosen one may not."""
     if not isinstance(candidate, Mapping):
         yield f"{_safe_repr(candidate)} is no candidate"
         return
@@ -156,8 +156,8 @@ def chosen_token(position: Mapping[str, float]) -> str:
 
 
 def drop_drafted(found: Logprobs) -> Logprobs:
-    """The positions before the first that names no alternative: llama.cpp gives a drafted token probability 1 and
-    nothing beside it (https://github.com/ggml-org/llama.cpp/issues/27972), which says nothing about attention."""
+    """Keep the positions before the first without alternatives: llama.cpp gives a drafted token probability 1 and
+    nothing else (https://github.com/ggml-org/llama.cpp/issues/27972), which shows nothing about attention."""
     return list(takewhile(lambda position: len(position) > 1, found))
 
 

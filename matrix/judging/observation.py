@@ -120,17 +120,17 @@ def read_observations(dialect: Mapping[str, Mapping[str, Json]], sources: Source
 
 
 def find_all(seen: Seen, name: str) -> tuple[Observation, ...]:
-    """All sightings of a fact."""
+    """Find all sightings of a fact."""
     return tuple(o for o in seen if o.name == name)
 
 
 def find_first(seen: Seen, name: str) -> Observation | None:
-    """The first sighting: of several ranks or caches, the first one logged."""
+    """Find the first sighting: of several ranks or caches, the first one logged."""
     return next((o for o in seen if o.name == name), None)
 
 
 def find_last(seen: Seen, name: str) -> Observation | None:
-    """The latest sighting, for facts that are logged again and again."""
+    """Find the latest sighting, for facts that are logged repeatedly."""
     return next((o for o in reversed(seen) if o.name == name), None)
 
 
@@ -146,7 +146,7 @@ def list_endpoints(dialect: Mapping[str, Mapping[str, Json]]) -> tuple[str, ...]
 
 
 def find_dialect_problems(dialect: Mapping[str, Mapping[str, Json]]) -> list[str]:
-    """What is wrong with a dialect's data, by fact."""
+    """List what is wrong with a dialect's data, by fact."""
     return [f"{name}: {wrong}" for name, spec in dialect.items() for wrong in _find_spec_problems(spec)]
 
 
@@ -225,7 +225,7 @@ def _observe_metrics(
 def _make_observation(
     name: str, spec: Mapping[str, Json], text: str, *, where: str, rung: Rung, also: Mapping[str, str] | None = None
 ) -> Iterator[Observation]:
-    """The observation, or nothing where a number was promised and something else stands there."""
+    """Make the observation; yield nothing where a number was expected and is absent."""
     unit, value, half_step = spec.get("unit", ""), text.strip(), 0.0
     place = where + (UNSEEN if spec.get("unseen") else "")
     fact = partial(Observation, name=name, where=place, also=dict(also or {}))
@@ -242,7 +242,7 @@ def _make_observation(
 
 
 def _parse_finite(digits: str, where: str, scale: int = 1) -> float:
-    """The number. NaN and infinities among an engine's counts and sizes are its fault; no comparison would see them.
+    """Parse the number. NaN and infinities among an engine's counts are its fault; no comparison would notice them.
 
     Raises:
         EngineReplyMalformed: it is NaN or infinite, or a counter is no number at all.

@@ -35,7 +35,7 @@ def patches_of(plan: Plan) -> tuple[str, ...]:
 
 
 def without_patch(plan: Plan, name: str) -> Plan:
-    """The same plan, unpatched; its fingerprint is another one, so that no engine is shared.
+    """Return the plan without a patch; its fingerprint differs, so that no engine is shared.
 
     Raises:
         ConfigError: the plan has no such patch, so leaving it out would test nothing.
@@ -65,7 +65,7 @@ def _merged_keys(patch: Patch, plan: Plan) -> dict[str, set[str]]:
 
 
 def without_setting(plan: Plan, section: str, key: str) -> Plan:
-    """The same plan without one setting, as if no recipe had said it.
+    """Return the plan without one setting, as if no recipe set it.
 
     Raises:
         ConfigError: nothing sets it.
@@ -78,7 +78,7 @@ def without_setting(plan: Plan, section: str, key: str) -> Plan:
 
 
 def removal_verdict(patch: str, statuses: Iterable[Status]) -> Removal:
-    """What the tests of the unpatched cell say.
+    """Judge a patch by the tests of the unpatched cell.
 
     Known failures, host trouble and refuted hardware decide nothing: only a test that broke, or tests that passed.
     """

@@ -41,7 +41,7 @@ class Requested:
 
 
 def read_requested(plan: Plan) -> Requested:
-    """The plan's wishes; `settings` say what its recipe expects where no flag does."""
+    """Read what the plan requests; `settings` hold what its recipe expects where no flag does."""
     checkpoint, args, settings = plan.cell.checkpoint, plan.values("args"), plan.settings
     shared = "indexcache" in plan.cell.features
     counted = (
@@ -71,6 +71,6 @@ def read_requested(plan: Plan) -> Requested:
 
 
 def _flag_value(args: dict[str, Any], flags: tuple[str, ...]) -> str | None:
-    """What a flag names; `auto` names nothing."""
+    """Return the value of a flag; None for `auto`."""
     value = next((args[f] for f in flags if f in args), None)
     return None if value in (None, "auto") else str(value)

@@ -31,7 +31,7 @@ def upper_bound(failures: int, trials: int, confidence: float = CONFIDENCE) -> f
 
 
 def lower_bound(successes: int, trials: int, confidence: float = CONFIDENCE) -> float:
-    """The smallest success rate that would still show so many successes."""
+    """Compute the smallest success rate that would still show so many successes."""
     return 1.0 - upper_bound(trials - successes, trials, confidence)
 
 
@@ -88,14 +88,14 @@ def correct_holm(p_values: Mapping[str, float], alpha: float = 1 - CONFIDENCE) -
 
 
 def tolerance_of(samples: Sequence[float]) -> float:
-    """Allowed relative change against a baseline of launches: max(5 %, 3 sigma by MAD of the median)."""
+    """Compute the allowed relative change against baseline launches: max(5 %, 3 sigma by MAD of the median)."""
     median = statistics.median(samples)
     mad = statistics.median(abs(s - median) for s in samples)
     return max(FLOOR_TOLERANCE, SIGMAS * MAD_TO_SIGMA * mad / abs(median))
 
 
 def find_boundary(holds: Callable[[float], bool]) -> float:
-    """The rate, 0 to 1, up to which `holds` is true."""
+    """Find the rate, 0 to 1, up to which `holds` is true."""
     low, high = 0.0, 1.0
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2

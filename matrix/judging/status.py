@@ -58,6 +58,6 @@ GREEN: frozenset[Status] = frozenset({Status.PASS, Status.XFAIL, Status.MEASURED
 
 
 def worst_status(statuses: Iterable[Status]) -> Status:
-    """The status that speaks for all of them; MISSING when there are none (nothing ran is red)."""
+    """Return the worst of the statuses; MISSING when there are none (nothing ran is red)."""
     found = set(statuses)
     return next((s for s in SEVERITY if s in found), Status.MISSING)

@@ -45,7 +45,7 @@ def lint_sources(matrix: Matrix, reach: Reach | None = None) -> list[Problem]:
 
 
 def _find_unmet(matrix: Matrix, known: Loaded[KnownFailure], cells: Sequence[Cell]) -> Found:
-    """A runnable cell meets it, or it waits for a release that would be one of its own."""
+    """Find entries that no runnable cell meets and that do not wait for a release to come."""
     awaited = known.value.waits_for
     if not awaited:
         if not cells:
@@ -106,7 +106,7 @@ def _find_unreached(matrix: Matrix, known: Loaded[KnownFailure], cells: Sequence
 
 
 def _find_unstated_length(entry: KnownFailure) -> Found:
-    """A symptom that begins at a length says so in `needs`, where it can be held against the items."""
+    """Find a symptom with a length that `needs` does not state, where lint could compare it with the items."""
     found = LENGTH.search(entry.symptom)
     if found and entry.needs.prompt_tokens is None:
         yield "needs", f"the symptom says {found[0]!r}: name it, as `needs: {{prompt_tokens: {_parse_tokens(found)}}}`"

@@ -40,7 +40,7 @@ class Reach:
     requests: Mapping[str, Mapping[str, Mapping[str, tuple[Request, ...]]]]
 
     def depths_that_meet(self, needs: Needs, *, test: str, banks: Iterable[str]) -> frozenset[str]:
-        """The depths at which an item of `test` has everything that `needs` names at once."""
+        """Find the depths at which an item of `test` has everything that `needs` names at once."""
         wanted = Request(needs.prompt_tokens or 0, needs.concurrency or 1, needs.turns or 1, needs.thinking or False)
         tests = (self.requests.get(bank, {}).get(test, {}) for bank in banks)
         return frozenset(
@@ -48,7 +48,7 @@ class Reach:
         )
 
     def farthest_request(self, *, test: str, banks: Iterable[str]) -> Request:
-        """The most that any item of `test` asks of each kind, over all depths."""
+        """Compute the most that any item of `test` asks of each kind, over all depths."""
         tests = (self.requests.get(bank, {}).get(test, {}) for bank in banks)
         every = [asked for by_depth in tests for all_asked in by_depth.values() for asked in all_asked]
         return Request(*(max(part) for part in zip(Request(0), *every, strict=True)))
@@ -62,7 +62,7 @@ def keep_frontier(asked: Iterable[Request]) -> tuple[Request, ...]:
 
 @cache
 def read_reach(file: Path = FILE) -> Reach:
-    """The generated table, parsed once per process."""
+    """Read the generated table, once per process."""
     raw = json.loads(file.read_text(encoding="utf-8"))
     return Reach(
         requests={

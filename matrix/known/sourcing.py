@@ -33,7 +33,7 @@ class Named(NamedTuple):
 
 
 def parse_release(text: str) -> Named:
-    """The engine or library and its version.
+    """Parse the engine or library and its version.
 
     Raises:
         ValueError: the text is no `name==version` of PEP 440, and says so.
@@ -62,7 +62,8 @@ def find_source_problems(matrix: Matrix, entry: Entry) -> Iterator[Problem]:
 
 
 def speaks_of(matrix: Matrix, when: Mapping[str, Json]) -> frozenset[int]:
-    """The capabilities that a `when` is about: by its GPU keys, or because no other rig fits. Empty: any GPU's."""
+    """Compute the capabilities that a `when` covers: by its GPU keys, or because no other rig fits. Empty: any
+    GPU's."""
     releases = [matrix.releases[r] for r in _as_tuple(when.get("release")) if r in matrix.releases]
     loadable = {sm for r in releases for sms in r.formats.values() for sm in sms}
     keys = RIG_KEYS if GPU_KEYS & when.keys() else frozenset[str]()  # a number of GPUs alone is about no kind of GPU

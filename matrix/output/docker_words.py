@@ -36,7 +36,7 @@ def docker_options(plan: Plan) -> Iterator[list[str]]:
 
 
 def image_reference(plan: Plan) -> str:
-    """The image by digest where one is known, else by the tag that was published."""
+    """Return the image by digest where one is known, else by its published tag."""
     release = plan.cell.release
     if release.image is None:
         return ""
@@ -44,7 +44,7 @@ def image_reference(plan: Plan) -> str:
 
 
 def server_command(plan: Plan) -> list[str]:
-    """What runs in the container, after the image: the entry point may already be the server."""
+    """Return the command that runs in the container, after the image: the entry point may already be the server."""
     launcher: Mapping[str, Any] = plan.values("launcher")
     words = plan.arguments()
     if (flag := launcher.get("model_argument")) and words[:1] == ["{model}"]:

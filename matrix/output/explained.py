@@ -29,7 +29,7 @@ def render_explained(plan: Plan) -> str:
 
 
 def group_by_reason(plan: Plan) -> list[Group]:
-    """Settings and patches by why and source."""
+    """Group settings and patches by why and source."""
     groups: dict[tuple[str, str], Group] = {}
     for why, source, value, where in _iterate_values(plan):
         groups.setdefault((why, source), Group(why, source)).lines.append((value, where))
@@ -59,7 +59,7 @@ def _render_group(group: Group) -> str:
 
 
 def _render_line(value: str, where: str) -> str:
-    """The value, then file:line in a column of its own; on the next line where the value leaves no room."""
+    """Format the value, then file:line in its own column; on the next line where the value leaves no room."""
     if len(value) < PLACE and len(where) <= WIDTH - PLACE:
         return f"{value:{PLACE}}{where}".rstrip()
     return "\n".join([_wrap(value, "    "), *([f"    {where}"] if where else [])])

@@ -22,7 +22,7 @@ def render_cells(rows: Sequence[tuple[str, str, Sequence[str]]]) -> str:
 
 
 def _fold(line: str) -> str:
-    """A line that is too long has its numbers on the next one, at the right."""
+    """Format a line; one that is too long has its numbers on the next one, at the right."""
     head, _, numbers = line.rpartition(" ")
     return line if len(line) <= WIDTH else f"{head.rstrip()}\n{numbers:>{WIDTH}}"
 
@@ -33,7 +33,7 @@ def _render_legend(numbers: Mapping[str, str]) -> str:
 
 
 def render_excluded(excluded: Sequence[tuple[Cell, Excluded]]) -> str:
-    """Combinations that are not run, under the reason that they share."""
+    """Group combinations that are not run by the reason that they share."""
     groups: dict[tuple[str, str, str], list[str]] = {}
     for cell, why in excluded:
         groups.setdefault((why.rule, why.status, why.reason), []).append(cell.id)

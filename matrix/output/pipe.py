@@ -12,7 +12,7 @@ CLOSED: Final = 141  # 128 + SIGPIPE, as a shell says it
 
 
 def run_for_a_pipe(main: Callable[[], int]) -> int:
-    """The command's exit code; without a traceback `CLOSED` where its reader went away, whatever it would have said."""
+    """Run a command and return its exit code; `CLOSED`, without a traceback, where its reader closed the pipe."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # half a character kills a report otherwise

@@ -17,7 +17,7 @@ _PLACEHOLDER = re.compile("(" + "|".join(f"{{{name}}}" for name in VARIABLES) + 
 
 
 def render_script(plan: Plan) -> str:
-    """The launch script of a cell, deterministic and ending in a newline."""
+    """Render the launch script of a cell, deterministic and ending in a newline."""
     cell = plan.cell
     lines = [
         "#!/usr/bin/env bash",
@@ -87,7 +87,7 @@ def _write_files(plan: Plan) -> Iterator[str]:
 
 
 def to_yaml(tree: Mapping[str, Any]) -> str:
-    """The engine's YAML file, keys in recipe order."""
+    """Format the engine's YAML file, keys in recipe order."""
     import yaml
 
     return str(yaml.safe_dump(dict(tree), sort_keys=False))

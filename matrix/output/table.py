@@ -41,12 +41,12 @@ def explain_exclusion(cell: Cell, reasons: Iterable[Excluded], head: str = "is n
 
 
 def facts_as_json(cell: Cell) -> dict[str, object]:
-    """A cell's facts as JSON values."""
+    """Convert a cell's facts to JSON values."""
     return {k: (sorted(v) if k == "features" else str(v) if k == "version" else v) for k, v in cell.facts.items()}
 
 
 def plan_json(plan: Plan) -> dict[str, object]:
-    """A runnable cell for `list --json`: its facts and its plan."""
+    """Convert a runnable cell for `list --json`: its facts and its plan."""
     return {
         "id": plan.cell.id,
         "runnable": True,
@@ -58,7 +58,7 @@ def plan_json(plan: Plan) -> dict[str, object]:
 
 
 def excluded_json(cell: Cell, why: Excluded) -> dict[str, object]:
-    """A combination that is not run, for `list --json`: its axes and the reason."""
+    """Convert an excluded combination for `list --json`: its axes and the reason."""
     return {
         "id": cell.id,
         "runnable": False,

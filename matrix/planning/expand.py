@@ -59,7 +59,7 @@ def list_published_exclusions(matrix: Matrix, cell: Cell) -> list[Excluded]:
 
 
 def _iterate_combinations(matrix: Matrix) -> Iterator[tuple[Cell, list[Cell]]]:
-    """A base cell without features, and every set of the features that are a question for it (itself first)."""
+    """Yield each base cell without features, with every set of its applicable features (itself first)."""
     asked = {name: compile_condition(f.when, matrix.pins) for name, f in sorted(matrix.features.items())}
     for rig in matrix.rigs.values():
         for release in matrix.releases.values():

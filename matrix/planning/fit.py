@@ -57,7 +57,7 @@ def kv_bytes_per_token(checkpoint: Checkpoint, layout: Layout, indexer_layers: i
 
 
 def fit_of_plan(plan: Plan) -> Fit | None:
-    """The plan's own window and KV layout against its rig; None where a size or a layout is not known."""
+    """Estimate the fit of the plan's window and KV layout on its rig; None where a size or a layout is unknown."""
     settings, cell = plan.settings, plan.cell
     size = cell.checkpoint.size_bytes or cell.checkpoint.size_estimate_bytes
     layout = settings.get("kv_layout")
@@ -74,7 +74,7 @@ def fit_of_plan(plan: Plan) -> Fit | None:
 
 
 def estimate_fit(checkpoint: Checkpoint, rig: Rig, layout: Layout = "dense_fp8") -> Fit | None:
-    """The most generous judgement (smallest KV layout, least context); None where there is nothing to compare."""
+    """Estimate most generously (smallest KV layout, least context); None where nothing can be compared."""
     size = checkpoint.size_bytes or checkpoint.size_estimate_bytes
     if size is None or not rig.gpu.vram_bytes:
         return None

@@ -12,7 +12,7 @@ IMAGE_ID: Final = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
 
 
 def find_tag(reference: str) -> str:
-    """The reference, where it names a tag and no content; else nothing."""
+    """Return the reference where it is a tag without content; else nothing."""
     return "" if not reference or "@sha256:" in reference or IMAGE_ID.fullmatch(reference) else reference
 
 

@@ -37,7 +37,7 @@ class CellFilter:
 
 
 def asked_by_marks(marks: Iterable[Mapping[str, Any]]) -> CellFilter:
-    """What the keywords of a test's `for_cells` marks come to together."""
+    """Merge the keywords of a test's `for_cells` marks."""
     said = list(marks)
     features = frozenset(f for m in said for f in m.get("features", ()))
     return CellFilter(features=features, canary=any(m.get("canary") for m in said))
@@ -85,12 +85,12 @@ class Owed:
         return tuple(i for i in self.items if DEPTHS.index(i.from_depth) <= deepest and i.asked.of(cell))
 
     def nodeids(self, cell: Cell, depth: Depth) -> tuple[str, ...]:
-        """The node ids that the cell owes at this depth."""
+        """List the node ids that the cell owes at this depth."""
         return tuple(i.nodeid(cell.id) for i in self.asked_of(cell, depth))
 
 
 def parse_owed(raw: Mapping[str, Mapping[str, Any]]) -> Owed:
-    """The table from its JSON data: pattern -> from_depth, features, canary."""
+    """Parse the table from its JSON data: pattern -> from_depth, features, canary."""
     return Owed(
         items=tuple(
             OwedItem(pattern=pattern, from_depth=said["from_depth"], asked=asked_by_marks([said]))
@@ -101,7 +101,7 @@ def parse_owed(raw: Mapping[str, Mapping[str, Any]]) -> Owed:
 
 @cache
 def read_owed(file: Path = FILE) -> Owed:
-    """The generated table, parsed once per process."""
+    """Read the generated table, once per process."""
     return parse_owed(json.loads(file.read_text(encoding="utf-8")))
 
 

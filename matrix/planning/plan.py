@@ -57,7 +57,7 @@ class Plan:
         return next((s for s in self.sections[section] if s.key == key and s.value is not None), None)
 
     def values(self, section: str) -> dict[str, Any]:
-        """A section as the nested mapping it stands for."""
+        """Return a section as a nested mapping."""
         tree: dict[str, Any] = {}
         for s in self.sections[section]:
             if s.value is None:
@@ -90,7 +90,7 @@ class Plan:
         return out
 
     def argv(self, **launch: str) -> list[str]:
-        """The whole command; `launch` fills model, host, port and api_key_env."""
+        """Return the whole command; `launch` fills model, host, port and api_key_env."""
         words = [*self.cell.engine.command, *self.arguments()]
         return [fill_placeholders(w, launch) for w in words]
 
@@ -185,7 +185,7 @@ def _merge_section(
 
 
 def _fill_setting(setting: Setting, cell: Cell) -> Setting:
-    """The setting with what the cell knows filled in; launch-time placeholders stay."""
+    """Fill what the cell knows into the setting; launch-time placeholders are kept."""
     value = _fill_static(setting.value, cell)
     return setting if value is setting.value else replace(setting, value=value)
 
@@ -238,7 +238,7 @@ def _known_values(cell: Cell) -> dict[str, str]:
 
 
 def _as_text(value: Json) -> str:
-    """A value as it appears in argv or the environment; mappings and lists as compact JSON."""
+    """Format a value for argv or the environment; mappings and lists as compact JSON."""
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: ""}[value]
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

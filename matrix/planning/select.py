@@ -29,13 +29,13 @@ CELL_KEYS = (
 
 
 def add_options(add: Callable[..., object]) -> None:
-    """The options that select beside `-m`, by argparse's `add_argument` or pytest's `addoption`."""
+    """Add the options that select in addition to `-m`, by argparse's `add_argument` or pytest's `addoption`."""
     add("--cells", nargs="+", action="extend", default=[], metavar="GLOB", help="only cells whose id matches a glob")
     add("--rig", nargs="+", action="extend", default=[], metavar="RIG", help="only these rigs, e.g. sm120x4")
 
 
 def cell_marks(cell: Cell) -> frozenset[str]:
-    """The words `-m` understands about a cell, e.g. sm120, sm120x4, sglang, nvfp4, mtp."""
+    """List the words that `-m` understands about a cell, e.g. sm120, sm120x4, sglang, nvfp4, mtp."""
     sm = f"sm{cell.rig.sm}" if cell.rig.sm else "cpu"
     return frozenset(
         {
@@ -99,7 +99,7 @@ def _without_arguments(expression: str) -> str:
 
 
 def make_matcher(cell: Cell, others: Iterable[str] = ()) -> Callable[..., bool]:
-    """A pytest mark matcher over a cell's marks and a test's own (`others`)."""
+    """Make a pytest mark matcher over a cell's marks and a test's own (`others`)."""
     marks = cell_marks(cell) | set(others)
 
     def match(name: str, /, **wanted: object) -> bool:
@@ -114,7 +114,7 @@ def _matches_facts(cell: Cell, wanted: dict[str, object]) -> bool:
 
 
 def compile_expression(text: str) -> Callable[[Callable[..., bool]], bool]:
-    """A `-m` expression as a predicate over a matcher.
+    """Compile a `-m` expression into a predicate over a matcher.
 
     Raises:
         ConfigError: it does not parse.

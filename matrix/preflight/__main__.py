@@ -72,7 +72,7 @@ def _excluded(p: Plan) -> Excluded | None:
 
 
 def _not_run(p: Plan) -> str:
-    """What a parser cannot know: that the matrix would not run this cell, or its feature could not take effect."""
+    """Find what a parser cannot know: the matrix would not run this cell, or its feature could not take effect."""
     if (found := _excluded(p)) is None:
         return ""
     return f"  matrix  {found.status}: {found.reason}\n          the chain: python -m matrix why-not {p.cell.id}\n"
@@ -85,7 +85,7 @@ def _row(p: Plan, report: Report) -> Sequence[str]:
 
 
 def _fit(p: Plan) -> str:
-    """The memory arithmetic of one plan, with the largest context that fits."""
+    """Format the memory arithmetic of one plan, with the largest context that fits."""
     found = fit.fit_of_plan(p)
     if found is None:
         return "  fit     not known: the checkpoint's size, the KV layout or the rig's memory is not stated"

@@ -67,7 +67,7 @@ def _until_dashes(argv: Sequence[str]) -> Sequence[str]:
 
 
 def _classify_word(word: str, snapshot: Snapshot) -> Match | None:
-    """The option a word stands for; None when it is a value. Mirrors ArgumentParser._parse_optional."""
+    """Find the option of a word; None when it is a value. Mirrors ArgumentParser._parse_optional."""
     if not word.startswith("-") or word == "-":
         return None
     options = snapshot.options
@@ -101,7 +101,7 @@ def _find_abbreviated(word: str, snapshot: Snapshot) -> Iterator[Match]:
 
 
 def _consume_option(argv: Sequence[str], position: int, match: Match, words: Sequence[Match | None]) -> tuple[Use, int]:
-    """The use at `position` and how many following words it takes."""
+    """Consume the option at `position`; return its use and the number of following words it takes."""
     written = argv[position].partition("=")[0] if match.explicit is not None else argv[position]
     if match.flag is None:
         return _consume_unresolved(argv, position, match, words, written)
@@ -124,7 +124,7 @@ def _consume_option(argv: Sequence[str], position: int, match: Match, words: Seq
 def _consume_unresolved(
     argv: Sequence[str], position: int, match: Match, words: Sequence[Match | None], written: str
 ) -> tuple[Use, int]:
-    """An unknown or ambiguous option swallows what looks like its value, so that it is reported once."""
+    """Consume an unknown or ambiguous option together with its apparent value, so that it is reported once."""
     problem: Problem = "ambiguous" if match.candidates else "unknown"
     if match.explicit is not None:
         values, count = (match.explicit,), 0

@@ -24,7 +24,7 @@ RUN_NAMES: Final = 16  # names in a run, on average
 
 
 def address(text: str) -> str:
-    """The first ten hexadecimal digits of a block's SHA-256."""
+    """Return the first ten hexadecimal digits of a block's SHA-256."""
     return hashlib.sha256(text.encode()).hexdigest()[:ADDRESS_CHARS]
 
 
@@ -54,7 +54,7 @@ def read_blocks(path: Path) -> Mapping[str, str]:
 
 
 def expand_blocks(addresses: str, path: Path) -> list[Any]:
-    """The values behind a space-separated list of addresses, in its order.
+    """Expand a space-separated list of addresses into its values, in order.
 
     Raises:
         ConfigError: a block that the release names is not in the file.

@@ -61,7 +61,7 @@ class Facts:
 
 
 def read_facts(files: CheckpointFiles) -> Facts:
-    """The checkpoint as found, not as configured, wherever the headers can tell."""
+    """Read the checkpoint as found, not as configured, wherever the headers can tell."""
     survey = Survey(files)
     sizes: Counter[str] = Counter()
     for tensor in files.tensors.values():

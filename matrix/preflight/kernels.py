@@ -96,7 +96,7 @@ def find_gaps(
 
 
 def read_wheels(snapshot: Snapshot, folder: Path = KERNELS) -> Iterator[KernelWheel]:
-    """The release's own wheel and the exact pins of its dependencies, as far as their kernels were read."""
+    """Read the release's own wheel and the exact pins of its dependencies, where their kernels are recorded."""
     pins = {name: spec.removeprefix("==") for name, spec in snapshot.pins.items() if spec.startswith("==")}
     for name, version in {snapshot.engine: snapshot.version, **pins}.items():
         if (found := wheel_for(release_id(name, version), folder)) is not None:

@@ -114,7 +114,7 @@ def patches(folder: Path = PATCHES) -> dict[str, Patch]:
 
 
 def apply_edit(patch: Patch, text: bytes) -> bytes:
-    """The patched file. Text that is already patched comes back unchanged.
+    """Patch the file. Text that is already patched is returned unchanged.
 
     Raises:
         PatchRefused: the text is neither the file the patch was made for nor that file patched.
@@ -133,7 +133,7 @@ def apply_edit(patch: Patch, text: bytes) -> bytes:
 
 
 def revert_edit(patch: Patch, text: bytes) -> bytes:
-    """The original again. Text that is already original comes back unchanged.
+    """Restore the original. Text that is already original is returned unchanged.
 
     Raises:
         PatchRefused: the text is neither of the two.

@@ -24,7 +24,7 @@ class Served:
 
 
 def judge_plan(plan: Plan, installed: Mapping[str, str] | None = None) -> Report:
-    """The report for one plan, against the snapshot of its own release."""
+    """Judge one plan against the snapshot of its own release."""
     release = plan.cell.release.id
     argv = [fill_placeholders(word, STAND_INS) for word in plan.arguments()]
     renamed = plan.values("config").get("architectures")

@@ -120,7 +120,7 @@ class Snapshot:
         return self.dialect in ("argparse", "vllm")
 
     def backends(self) -> dict[str, tuple[Any, ...]]:
-        """The closed choice lists of the backend flags: attention, MoE, FP4 and their relatives."""
+        """Return the closed choice lists of the backend flags: attention, MoE, FP4 and their relatives."""
         return {
             flag.dest: flag.choices or flag.values or ()
             for flag in self.flags
@@ -128,18 +128,18 @@ class Snapshot:
         }
 
     def as_fork(self, release: str, source: str) -> Snapshot:
-        """This release as the nearest upstream of an image that nobody can read: absence is UNKNOWN."""
+        """Return this release as the nearest upstream of an unreadable image: absence is UNKNOWN."""
         return replace(self, release=release, source=source, sha256="", complete=False, fork=True)
 
 
 def release_id(engine: str, version: str) -> str:
-    """The file stem of a release: `sglang`, `0.5.10.post1` -> `sglang_0_5_10_post1`."""
+    """Make the file stem of a release: `sglang`, `0.5.10.post1` -> `sglang_0_5_10_post1`."""
     return f"{engine}_{version}".replace(".", "_").replace("-", "_").replace("+", "_")
 
 
 @cache
 def snapshot_for(release: str, folder: Path = SNAPSHOTS) -> Snapshot | None:
-    """The committed snapshot of a release id; None where there is none. Parsed once per process."""
+    """Read the committed snapshot of a release id, once per process; None where there is none."""
     path = folder / f"{release}.json"
     if path.is_file():
         return parse_snapshot(path.read_text(encoding="utf-8"), folder)
@@ -175,7 +175,7 @@ def parse_snapshot(text: str, folder: Path = SNAPSHOTS) -> Snapshot:
 
 
 def format_snapshot(snapshot: Snapshot) -> str:
-    """The whole snapshot as one JSON text with one flag a line: two releases can be compared by eye."""
+    """Format the whole snapshot as one JSON text with one flag a line, so that two releases can be compared by eye."""
     flags = [_json(_drop_defaults(flag)) for flag in snapshot.flags]
     sets = {name: _wrap_words(sorted(getattr(snapshot, name))) for name in NAMES}
     keys = {scope: _wrap_words(sorted(names)) for scope, names in sorted(snapshot.config_keys.items())}
@@ -196,7 +196,7 @@ def save(snapshot: Snapshot, folder: Path = SNAPSHOTS) -> Path:
 
 
 def _parts(snapshot: Snapshot) -> dict[str, list[str]]:
-    """What releases share, as JSON texts: each flag, and each run of the long sets."""
+    """List what releases share, as JSON texts: each flag, and each run of the long sets."""
     parts = {"flags": [_json(_drop_defaults(flag)) for flag in snapshot.flags]}
     parts |= {name: [_json(" ".join(run)) for run in runs(getattr(snapshot, name))] for name in NAMES}
     return parts | {
@@ -236,7 +236,7 @@ def _make_flag(entry: dict[str, Any]) -> Flag:
 
 
 def _drop_defaults(item: Any, skip: Iterable[str] = ()) -> dict[str, Any]:
-    """The fields that differ from their default, in declaration order."""
+    """Keep the fields that differ from their default, in declaration order."""
     out: dict[str, Any] = {}
     for spec in fields(item):
         value = getattr(item, spec.name)
@@ -267,7 +267,7 @@ def _json(value: Any) -> str:
 
 
 def _format_value(value: Any) -> str:
-    """Lists and objects with one entry a line."""
+    """Format lists and objects with one entry a line."""
     if isinstance(value, list | tuple) and len(value) > 1:
         return "[\n" + ",\n".join(f"  {_json(entry)}" for entry in value) + "\n ]"
     if isinstance(value, dict) and value:

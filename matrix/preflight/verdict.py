@@ -93,7 +93,7 @@ def _make_verdict(remarks: Sequence[Remark]) -> Verdict:
 
 
 def _check_completeness(snapshot: Snapshot) -> Iterator[Remark]:
-    """An image or a stub wheel can only be judged by what is around it: never better than unknown."""
+    """Limit the verdict on an image or a stub wheel to unknown: only its surroundings are readable."""
     if not snapshot.complete:
         message = f"{snapshot.release} itself was not read; judged by: {snapshot.source}"
         yield _make_remark("unknown", "unread_release", snapshot.release, message, where="snapshot")
@@ -115,7 +115,7 @@ def _check_arguments(argv: Sequence[str], snapshot: Snapshot) -> Iterator[Remark
 
 
 def _check_form(use: Use, snapshot: Snapshot) -> Iterator[Remark]:
-    """What the option itself says: unknown, ambiguous, abbreviated, retired, without its value."""
+    """Check the option itself: unknown, ambiguous, abbreviated, retired, without its value."""
     match use.problem:
         case "unknown" | "extra":
             kind = "unknown_flag" if use.problem == "unknown" else "extra_argument"
@@ -150,7 +150,7 @@ def _about_value(use: Use, complaint: Complaint, snapshot: Snapshot) -> Remark:
 
 
 def _whole_line(argv: Sequence[str], uses: Sequence[Use], snapshot: Snapshot) -> Iterator[Remark]:
-    """What only the line as a whole shows: missing and repeated flags, and vLLM's `--model`."""
+    """Check the line as a whole: missing and repeated flags, and vLLM's `--model`."""
     seen = Counter(use.flag.dest for use in uses if use.flag is not None and use.flag.action != "append")
     for flag in snapshot.required:
         if flag.dest not in seen:

@@ -15,7 +15,7 @@ OPTION_NAME = re.compile(r"(?<=--)[^\.]*")
 
 
 def normalise_argv(argv: Sequence[str]) -> list[str]:
-    """The words that argparse gets."""
+    """Normalise the words into those that argparse gets."""
     return _merge_dotted(_model_first([_normalise_dashes(word) for word in _expand_optimisation(argv)]))
 
 

@@ -37,7 +37,7 @@ class Wrong(Exception):
 
 
 def structure_data(kind: type[T], doc: Document, data: Any, at: Loc, problems: list[Problem]) -> T | None:
-    """`data` (found at `at` in `doc`) as a `kind`, or None with at least one new problem."""
+    """Build a `kind` from `data` (found at `at` in `doc`), or return None with at least one new problem."""
     try:
         return cast(T, _Reader(doc, problems).value(kind, data, at))
     except Wrong:

@@ -40,7 +40,7 @@ class Document:
     problems: list[Problem] = field(default_factory=list)
 
     def line(self, loc: Loc) -> int:
-        """The line of `loc`, or of its nearest known ancestor."""
+        """Return the line of `loc`, or of its nearest known ancestor."""
         while loc and loc not in self.lines:
             loc = loc[:-1]
         return self.lines.get(loc, 1)
@@ -75,7 +75,8 @@ def read_document(path: Path, name: str) -> Document:
 
 
 def _read_text(path: Path) -> str:
-    """Raises: OSError, UnicodeDecodeError, ValueError: too large; a pipe or device is not waited for."""
+    """Read a file's text. Raises: OSError, UnicodeDecodeError, ValueError: too large; a pipe or device is not waited
+    for."""
     found = path.stat()
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, "it is a directory")
@@ -126,7 +127,7 @@ def _index_lines(doc: Document, node: yaml.Node, loc: Loc, loader: Any) -> None:
 
 
 def _wrong(node: yaml.Node, loader: Any) -> Iterator[str]:
-    """What cannot be constructed, or means something else than it looks like."""
+    """Find what cannot be constructed, or means something else than it seems to."""
     kind = node.tag.removeprefix(_PREFIX)
     if kind not in _TAGS:
         yield f"the tag {node.tag!r} is not used here: plain text, numbers, dates, lists and maps are"

@@ -46,8 +46,10 @@ def check_no_leak(item: Item, reply: Reply, markers: Mapping[str, str]) -> Findi
     asked = set(find_codes("\n".join(str(m.get("content") or "") for m in item.messages)))
     foreign = {other: code for other, code in markers.items() if other != item.id and code not in asked}
     wrong = [f"holds the marker of {other} ({code})" for other, code in foreign.items() if code in said]
-    wrong += ["its own marker is missing"] * (own not in said)
-    wrong += ["unfair: two requests share a marker"] * (len(set(markers.values())) != len(markers))
+    if own not in said:
+        wrong.append("its own marker is missing")
+    if len(set(markers.values())) != len(markers):
+        wrong.append("unfair: two requests share a marker")
     return Finding(
         check="isolation.no_leak",
         ok=not wrong,

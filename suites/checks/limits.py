@@ -59,7 +59,9 @@ def _read_message(body: str) -> str | None:
 
 def check_alive(item: Item, *, healthy: bool, after: Finding) -> Finding:
     """Check that the engine still reports itself healthy and answers the next question (`after`) correctly."""
-    wrong = [*(["/health does not answer 200"] * (not healthy)), *([after.detail or after.got] * (not after.ok))]
+    wrong = [] if healthy else ["/health does not answer 200"]
+    if not after.ok:
+        wrong.append(after.detail or after.got)
     return Finding(
         check="limits.alive",
         ok=not wrong,

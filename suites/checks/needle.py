@@ -70,9 +70,10 @@ def _find_unfair(item: Item, wanted: list[str]) -> list[str]:
     hay = prompt_text(item).lower()
     bits = min(BITS_PER_DIGIT * len(w.replace("-", "")) for w in wanted)
     absent = [w for w in wanted if w not in hay]
-    return [f"unfair item: {absent} not in the text"] * bool(absent) + (
-        [f"unfair item: a code of {bits} bits can be guessed"] if bits < UNGUESSABLE_BITS else []
-    )
+    wrong = [f"unfair item: {absent} not in the text"] if absent else []
+    if bits < UNGUESSABLE_BITS:
+        wrong.append(f"unfair item: a code of {bits} bits can be guessed")
+    return wrong
 
 
 def _find_missed(wanted: list[str], said: list[str]) -> list[str]:

@@ -35,8 +35,11 @@ def check_complete(result: Result, *, output_len: int) -> Finding:
     meaningless."""
     failed, lens = result["failed"], result["output_lens"]
     off = [n for n in lens if n != output_len]
-    wrong = [f"{failed} of {result['num_prompts']} requests failed: {_first_error(result['errors'])}"] * bool(failed)
-    wrong += [f"{len(off)} outputs are not {output_len} tokens long, e.g. {off[:5]}"] * bool(off)
+    wrong = []
+    if failed:
+        wrong.append(f"{failed} of {result['num_prompts']} requests failed: {_first_error(result['errors'])}")
+    if off:
+        wrong.append(f"{len(off)} outputs are not {output_len} tokens long, e.g. {off[:5]}")
     if not result["completed"]:
         wrong.append("nothing completed")
     wrong += [f"{name} is {value}, no number" for name, value in result.items() if not _is_number(value)]

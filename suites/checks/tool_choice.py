@@ -50,8 +50,9 @@ def tool_choice_field(choice: Choice, name: str = "") -> dict[str, Any]:
 def check_none(item: Item, reply: Reply) -> Finding:
     """Check that no call is made, although one fits. The reply's text is not judged: raw tags are common there."""
     made = [c.name for c in reply.tool_calls]
-    wrong = [f"called {', '.join(made)}"] * bool(made)
-    wrong += ["finish_reason is 'tool_calls'"] * (reply.finish_reason == "tool_calls")
+    wrong = [f"called {', '.join(made)}"] if made else []
+    if reply.finish_reason == "tool_calls":
+        wrong.append("finish_reason is 'tool_calls'")
     return _make_finding("none", item, reply, "no tool call", wrong)
 
 

@@ -28,7 +28,7 @@ class PrefillProbe:
 
 
 def prove_by_probe(chunk_tokens: int | None, probe: PrefillProbe | None) -> Proof:
-    """What the probe showed of the plan's chunk."""
+    """Prove the plan's chunk size by a probe."""
     if probe is None or not chunk_tokens:
         return make_unproven(FEATURE, "no prompt of known length was sent", Rung.ECHO)
     steps = count_since("steps", probe.after, probe.before)
@@ -38,7 +38,7 @@ def prove_by_probe(chunk_tokens: int | None, probe: PrefillProbe | None) -> Proo
 
 
 def prove_by_batches(sizes: Sequence[int], batches: int | None, *, prompt_tokens: int, chunk_tokens: int) -> Proof:
-    """A prompt of n tokens takes ceil(n / chunk) prefill batches, none larger than the chunk.
+    """Prove chunking by batches: a prompt of n tokens takes ceil(n / chunk) of them, none larger than the chunk.
 
     `sizes` are those of each batch, where the engine names them; `batches` their number, where it only counts.
     """

@@ -63,7 +63,7 @@ def _make_data(found: Drafting) -> Mapping[str, Any]:
 
 
 def prove_by_length(tokens_per_step: float, where: str) -> Proof:
-    """The mean number of tokens that a step yields, the one that needs no draft included."""
+    """Prove MTP by the mean number of tokens per step, including the one that needs no draft."""
     detail = f"{tokens_per_step:.2f} tokens per step ({where}), {ACCEPT_LENGTH} wanted"
     outcome: Outcome = "proven" if tokens_per_step >= ACCEPT_LENGTH else "refuted"
     data = {"accept_length": tokens_per_step}

@@ -30,5 +30,5 @@ def pick_strongest(proofs: Iterable[Proof]) -> Proof:
 
 
 def make_unproven(feature: str, detail: str, rung: Rung) -> Proof:
-    """What cannot be seen: never proven, never refuted."""
+    """Make a proof of what cannot be seen: never proven, never refuted."""
     return Proof(feature=feature, outcome="unproven", rung=rung, detail=detail)

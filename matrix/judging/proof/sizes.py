@@ -15,7 +15,7 @@ SPARSE = ("sparse", "dsa", "nsa")  # what every sparse attention backend's name 
 
 
 def prove_kv_layout(wanted: Requested, size: TokenBytes | None, found: Sequence[LayoutMatch]) -> Iterator[Proof]:
-    """The only layouts of this size are those that the plan expects."""
+    """Prove the KV layout: only the planned layouts have this size."""
     if wanted.layout is None:
         return
     if size is None or not found:
@@ -65,7 +65,7 @@ def _is_sparse(backend: str) -> bool:
 
 
 def _describe_layers(found: Sequence[LayoutMatch], wanted: Requested) -> str:
-    """What the size says about indexer keys, in words."""
+    """Describe what the size shows about indexer keys."""
     kinds = dict.fromkeys(
         f"{r.layout} with indexer keys on {r.full_layers} of {wanted.shape.layers} layers"
         if r.full_layers
@@ -101,7 +101,7 @@ def _join_numbers(numbers: Sequence[int]) -> str:
 
 
 def prove_by_ablation(wanted: Requested, size: TokenBytes | None, without: TokenBytes | None) -> Iterator[Proof]:
-    """The same cell without IndexCache stores exactly the shared layers' keys more."""
+    """Prove IndexCache by ablation: without it, the same cell stores exactly the shared layers' keys in addition."""
     if size is None or without is None or keys_everywhere(wanted.dialect):
         return
     saved = key_bytes(wanted.dialect, wanted.shape) * (wanted.shape.layers - wanted.full_layers)
@@ -109,7 +109,7 @@ def prove_by_ablation(wanted: Requested, size: TokenBytes | None, without: Token
 
 
 def prove_fewer_bytes(feature: str, saved: int, size: TokenBytes, without: TokenBytes) -> Proof:
-    """A feature that is predicted to save so many bytes per token: does it, beside the same cell without it?"""
+    """Compare the predicted saving per token with the one measured against the same cell without the feature."""
     low, high = without.low - size.high, without.high - size.low
     detail = f"{low:.1f} to {high:.1f} bytes per token less than without the feature, {saved} predicted"
     if low <= saved <= high and low > 0:
@@ -120,8 +120,8 @@ def prove_fewer_bytes(feature: str, saved: int, size: TokenBytes, without: Token
 
 
 def prove_by_wrong_type(came_up: bool, log: str) -> Proof:
-    """A launch with `index_topk_pattern: 0`. Somebody who reads the pattern trips over it while the model is built;
-    an engine that comes up has ignored it (vLLM 0.26.0: `TypeError: object of type 'int' has no len()`)."""
+    """Prove IndexCache by a launch with `index_topk_pattern: 0`. A reader of the pattern fails while the model is
+    built; an engine that starts has ignored it (vLLM 0.26.0: `TypeError: object of type 'int' has no len()`)."""
     feature = "indexcache"
     if came_up:
         detail = "a pattern of the wrong type was accepted: nothing reads it"

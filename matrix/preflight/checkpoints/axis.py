@@ -49,7 +49,7 @@ DEFAULTS = {
 
 
 def make_id(name: str) -> str:
-    """A folder's name as an id.
+    """Make an id from a folder's name.
 
     >>> make_id("GLM-5.1-600B-NVFP4")
     'glm51_600b_nvfp4'
@@ -62,7 +62,7 @@ def make_id(name: str) -> str:
 def describe_for_axis(
     files: CheckpointFiles, *, name: str, checkpoint_id: str, family: str | None, repository: str | None, source: str
 ) -> tuple[dict[str, Any], list[Problem]]:
-    """The entry's keys in their order, and what keeps it from being one."""
+    """Describe the entry: its keys in order, and what prevents it from being one."""
     survey, problems = Survey(files), list[Problem]()
     if not ID.fullmatch(checkpoint_id):
         problems.append(Problem("--id", 0, "", f"expected small letters, digits and _, got {checkpoint_id[:60]!r}"))

@@ -80,7 +80,7 @@ class Geometry:
 
 
 def merge_nested(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The language model's config: what is nested stands over what surrounds it."""
+    """Merge the language model's config: nested keys override outer ones."""
     inner = nested_in(config)
     return {**config, **inner}
 
@@ -91,7 +91,7 @@ def nested_in(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def read_geometry(config: Mapping[str, Any]) -> Geometry:
-    """The counts of a merged config, with a remark for each one that is none."""
+    """Read the counts of a merged config, with a remark for each invalid one."""
     remarks: list[Remark] = []
     found = {name: _read_number(config, keys, remarks) for name, keys in SPELLINGS.items()}
     assert set(found) == {f.name for f in fields(Geometry)} - {"remarks"}
@@ -138,7 +138,7 @@ def _no_count(key: str, value: object, wanted: str = "a count") -> Remark:
 
 
 def find_contradictions(config: Mapping[str, Any]) -> Iterator[Remark]:
-    """What config.json states both outside and inside its nested language model, differently."""
+    """Find what config.json states both outside and inside its nested language model, differently."""
     inner = nested_in(config)
     keys = {key for names in SPELLINGS.values() for key in names}
     keys |= {"indexer_types", "index_topk_pattern", "index_topk_freq", "index_skip_topk_offset", "rope_theta"}

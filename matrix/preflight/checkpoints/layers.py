@@ -61,7 +61,7 @@ def _check_mtp(survey: Survey) -> Iterator[Remark]:
 
 
 def _find_uneven(survey: Survey) -> Iterator[Remark]:
-    """A layer without what most layers of its kind have. Indexers and scales have checks of their own."""
+    """Find a layer that lacks what most layers of its kind have. Indexers and scales have their own checks."""
     names = {layer: set(_normalise_names(survey.kinds[layer])) for layer in (*survey.trunk, *survey.drafts)}
     lacking: dict[int, set[str]] = {}
     for group in _groups(survey):
@@ -96,7 +96,7 @@ class Group:
         return {name for name in names if name.startswith("mlp.") == self.mlp and name not in MTP_ONLY}
 
     def needed(self, have: set[str]) -> set[str]:
-        """What a layer needs even if it has no likes: there may be one dense layer alone."""
+        """List what a layer needs even if it is the only one of its kind: there may be one dense layer alone."""
         return set(DENSE_PARTS) if self.dense and have & set(DENSE_PARTS) else set()
 
 
@@ -109,7 +109,7 @@ def _groups(survey: Survey) -> Iterator[Group]:
 
 
 def _usual(found: list[set[str]]) -> set[str]:
-    """What more than half have; of fewer than three nothing is usual."""
+    """Return what more than half have; fewer than three have nothing usual."""
     counted = Counter(name for names in found for name in names)
     return {name for name, count in counted.items() if 2 * count > len(found)} if len(found) >= 3 else set()
 

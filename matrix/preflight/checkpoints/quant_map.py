@@ -197,7 +197,7 @@ def _left_alone(about: Mapping[str, Any], problems: list[str]) -> tuple[tuple[st
 
 
 def _regex_problem(expression: str) -> str:
-    """A pattern that does not compile, or one whose nested repeats may never end."""
+    """Explain a pattern that does not compile, or whose nested repeats may never end."""
     try:
         re.compile(expression)
     except (re.error, RecursionError, OverflowError) as error:
@@ -237,7 +237,7 @@ def _read_groups(about: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _read_weights(about: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The formats of the weights, of every group."""
+    """Read the formats of the weights, of every group."""
     of_quark = _read_mapping(_read_mapping(about, "global_quant_config"), "weight")
     found = [group["weights"] for group in _read_groups(about) if isinstance(group.get("weights"), Mapping)]
     return [*found, *([of_quark] if of_quark else [])]

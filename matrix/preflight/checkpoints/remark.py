@@ -15,7 +15,7 @@ def make_remark(level: Level, kind: str, subject: str, fact: str, *, effect: str
 
 
 def list_some(names: Iterable[object], shown: int = SHOWN) -> str:
-    """The first few, and how many more.
+    """List the first few, and how many more.
 
     >>> some(["a", "b", "c"], 2)
     'a, b and 1 more'

@@ -99,7 +99,7 @@ def _check_size(name: str, shard: Shard) -> Iterator[Remark]:
 
 
 def _check_offsets(name: str, shard: Shard) -> Iterator[Remark]:
-    """The format wants tensors end to end: no hole, no overlap."""
+    """Check that tensors lie end to end, as the format requires: no hole, no overlap."""
     at = 0
     for tensor_name, tensor in sorted(shard.tensors.items(), key=lambda pair: (pair[1].begin, pair[1].end)):
         if tensor.begin != at:

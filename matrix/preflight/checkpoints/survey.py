@@ -28,7 +28,7 @@ MOST_DIGITS = 6
 
 
 def split_expert(name: str) -> tuple[str, int | None]:
-    """The name with its expert's number written N, and the number. A checkpoint has 200,000 of them: no regex.
+    """Split the expert's number from a name, replaced by N. A checkpoint has 200,000 of them: no regex.
 
     >>> split_expert("mlp.experts.17.up_proj.weight")
     ('mlp.experts.N.up_proj.weight', 17)
@@ -94,7 +94,7 @@ class Survey:
         return found
 
     def locate(self, name: str) -> tuple[int, str] | None:
-        """The layer and the rest of a name; None outside the language model's layers."""
+        """Split a name into its layer and the rest; None outside the language model's layers."""
         if "mtp" in name and (match := MTP.search(name)):
             return (self.geometry.layers or 0) + int(match[1]), match[2]
         match = LAYER.search(name)
