@@ -4,5 +4,11 @@ from __future__ import annotations
 
 from hypothesis import settings
 
+from tests.interrupt import restore_interrupt
+
 settings.register_profile("project", deadline=None, derandomize=True)
 settings.load_profile("project")
+
+
+def pytest_configure() -> None:
+    restore_interrupt()

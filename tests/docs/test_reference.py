@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 from ci.reference import __main__ as reference
 from ci.reference import schema
 from matrix.checkout import CHECKOUT
@@ -28,3 +30,8 @@ def test_every_verb_with_options_has_its_own_section() -> None:
         "glm-matrix train-canary heal",
     ):
         assert f"### {program}\n" in text
+
+
+def test_no_default_names_a_folder_of_the_machine_that_made_the_page() -> None:
+    text = (CHECKOUT / "docs/reference/cli.md").read_text("utf-8")
+    assert re.findall(r"default:?\s+(/\S+)", text) == []
