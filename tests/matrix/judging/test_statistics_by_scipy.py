@@ -57,7 +57,7 @@ def test_the_comparison_with_a_baseline_is_an_exact_sign_test(lost: int, won: in
     before = {f"lost {i}": True for i in range(lost)} | {f"won {i}": False for i in range(won)}
     now = {item: not right for item, right in before.items()}
     expected = binomtest(lost, lost + won, 0.5, alternative="greater").pvalue
-    found = ours.mcnemar(before, now)
+    found = ours.compare_mcnemar(before, now)
     assert (found.lost, found.won) == (lost, won)
     assert found.p_worse == pytest.approx(expected, abs=CLOSE)
 
@@ -70,7 +70,7 @@ def test_what_holm_rejects_is_rejected_at_the_same_false_discovery_rate(values: 
     """scipy has no Holm, but Benjamini and Hochberg's procedure, which rejects whatever Holm's does."""
     adjusted = dict(zip(values, false_discovery_control(list(values.values())), strict=True))
     assume(all(abs(a - 0.05) > CLOSE for a in adjusted.values()))
-    assert ours.holm(values, 0.05) <= {name for name, a in adjusted.items() if a <= 0.05}
+    assert ours.correct_holm(values, 0.05) <= {name for name, a in adjusted.items() if a <= 0.05}
 
 
 @given(p_values)
@@ -79,7 +79,7 @@ def test_holm_rejects_what_bonferroni_rejects_in_every_family(values: dict[str, 
     families = [f for size in range(1, len(values) + 1) for f in itertools.combinations(values, size)]
     scaled = {family: len(family) * min(values[name] for name in family) for family in families}
     assume(all(abs(s - 0.05) > CLOSE for s in scaled.values()))
-    assert ours.holm(values, 0.05) == {
+    assert ours.correct_holm(values, 0.05) == {
         name for name in values if all(s <= 0.05 for family, s in scaled.items() if name in family)
     }
 
@@ -87,7 +87,7 @@ def test_holm_rejects_what_bonferroni_rejects_in_every_family(values: dict[str, 
 @given(samples=st.lists(st.floats(1.0, 1e4), min_size=1, max_size=12))
 def test_the_tolerance_is_three_sigma_by_the_median_deviation(samples: list[float]) -> None:
     sigma = median_abs_deviation(samples, scale="normal")
-    assert ours.tolerance(samples) == pytest.approx(max(0.05, 3 * sigma / numpy.median(samples)), rel=1e-4)
+    assert ours.tolerance_of(samples) == pytest.approx(max(0.05, 3 * sigma / numpy.median(samples)), rel=1e-4)
 
 
 def test_a_median_deviation_becomes_sigma_as_a_normal_distribution_says() -> None:
@@ -100,4 +100,4 @@ def test_hopeless_is_walds_likelihood_ratio(count: tuple[int, int]) -> None:
     ratio = binom.logpmf(failures, trials, ours.BROKEN_RATE) - binom.logpmf(failures, trials, ours.SOUND_RATE)
     limit = 2.9444389791664403  # ln(0.95 / 0.05)
     assume(abs(ratio - limit) > CLOSE)
-    assert ours.hopeless(failures, trials) == (ratio > limit)
+    assert ours.is_hopeless(failures, trials) == (ratio > limit)
