@@ -17,7 +17,7 @@ from matrix.planning import kv
 from matrix.planning.kv import GIB, Layout
 
 CUDA_GRAPH_BYTES: Final = 300_000_000  # matrix.fit's
-DRAFT_BYTES: Final = 5_000_000_000  # "the draft worker adds ~5 GB/rank" (seeds/004)
+DRAFT_BYTES: Final = 5_000_000_000  # "the draft worker adds ~5 GB/rank" (docs/sources/004.md)
 SCRATCH_BYTES: Final = 2_000_000_000  # activations of a small prefill chunk
 DEFAULT_SHARE: Final = {"vllm": 0.92, "sglang": 0.88, "trtllm": 0.9}
 MARGIN: Final = 1.1  # the arithmetic leaves out what a rank shares and pads: only a clear miss is told

@@ -1,7 +1,7 @@
 """Does it fit? Bytes per rank: weights, KV cache at the context asked for, CUDA graphs and headroom.
 
 MLA keeps one latent per token, so tensor parallelism does not split the KV cache: every rank holds all of it
-(seeds/004: 270k tokens in 11.3 GiB on *each* of 4 ranks). Bytes per token are `matrix.planning.kv`'s.
+(docs/sources/004.md: 270k tokens in 11.3 GiB on *each* of 4 ranks). Bytes per token are `matrix.planning.kv`'s.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from matrix.planning import kv
 from matrix.planning.kv import GIB, Layout
 from matrix.planning.plan import Plan
 
-HEADROOM_BYTES = 5_000_000_000  # "~5 GB free" per rank at 0.94 static memory (seeds/004)
-CUDA_GRAPH_BYTES = 300_000_000  # seeds/004, "CUDA graphs 0.3 GB"
+HEADROOM_BYTES = 5_000_000_000  # "~5 GB free" per rank at 0.94 static memory (docs/sources/004.md)
+CUDA_GRAPH_BYTES = 300_000_000  # docs/sources/004.md, "CUDA graphs 0.3 GB"
 RESERVED_BYTES = HEADROOM_BYTES + CUDA_GRAPH_BYTES
-MIN_CONTEXT_TOKENS = 32_768  # the smallest context window any seed serves (seeds/001)
+MIN_CONTEXT_TOKENS = 32_768  # the smallest context window any seed serves (docs/sources/001.md)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,11 @@
 """KV cache arithmetic: bytes per token by layout, the largest context that fits, and the layout behind a log line.
 
     layout           latent   indexer keys   per layer   seen in
-    dense_fp8           576              -         576   SGLang, exclusion patch (270,060 tokens in 11.3 GiB, seeds/004)
+    dense_fp8           576              -         576   SGLang, exclusion patch (270,060 tokens, docs/sources/004.md)
     dense_bf16         1152              -        1152
     dsa_fp8_packed      656            132         788   fp8_ds_mla / flashmla_kv (3152 B on 4 layers, one H200)
     dsa_fp8_trtllm      576            132         708   SGLang trtllm backends
-    dsa_bf16           1152            132        1284   vLLM and SGLang bf16 (64.49 GiB / 691,392 / 78, seeds/001)
+    dsa_bf16           1152            132        1284   vLLM and SGLang bf16 (64.49 GiB, docs/sources/001.md)
 
 Indexer keys are kept only by layers that run the indexer, so IndexCache shrinks a token: 4 layers FSFS measured
 4872 B instead of 5136 B (vLLM 0.26.0). An MTP layer is one more full layer.

@@ -1,8 +1,8 @@
 """index_topk_pattern: one letter per layer, F = the layer runs its own indexer, S = it shares the one above.
 
     FFSFSSSFSSFFFSSSFFFSFSSSSSSFFSFFSFFSSFFFFFFSFFFFFSFFSSSSSSFSFFFSFSSSFSFFSFFSSS   78 layers: 40 F, 38 S
-The published card says 23 F and 55 S of this very string (seeds/004), so the letters are counted, never believed.
-A 79th letter belongs to the MTP layer; engines treat that layer as F whatever it says (audit section 4).
+The published card says 23 F and 55 S of this very string (docs/sources/004.md), so the letters are counted and
+never believed. A 79th letter belongs to the MTP layer; engines treat that layer as F whatever it says (audit section 4).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pins the two sampling profiles with which users run the model, as in seeds/004 (Sampling recommendations).
+"""Pins the two sampling profiles with which users run the model, as in docs/sources/004.md (Sampling recommendations).
 
 Every other request of the suites is greedy, because only greedy answers can be compared. These profiles test the
 sampler itself: penalties and top-p run in their own kernels, which a greedy request never enters.

@@ -17,7 +17,7 @@ from matrix.judging.statistics import CONFIDENCE, compare_mcnemar
 from matrix.model import Cell
 from reports.evidence.finding import Finding
 
-LITTLE_TOLERANCE = 0.02  # seeds/001's own table holds it within 0.6 % up to c=256 ...
+LITTLE_TOLERANCE = 0.02  # docs/sources/001.md's own table holds it within 0.6 % up to c=256 ...
 LITTLE_TOLERANCE_QUEUED = 0.10  # ... and within 8.6 % at 512 and 1024, where ramp and drain weigh
 LITTLE_QUEUED_FROM = 257
 LITTLE_OVERHEAD_S = 0.010  # between two requests of one stream: one scheduler tick of a busy client

@@ -72,7 +72,7 @@ def claims() -> Iterator[Any]:
 def test_every_claim_speaks_about_a_cell_of_its_seed() -> None:
     cells = (*WORLD.runnable, *WORLD.excluded)
     assert all(any(c.condition(cell.facts) for cell in cells) for c in MATRIX.claims)
-    assert all(c.source.startswith("seeds/00") for c in claims())
+    assert all(c.source.startswith("docs/sources/00") for c in claims())
 
 
 def test_the_concurrency_table_obeys_littles_law() -> None:

@@ -21,7 +21,7 @@ from tests.golden.command import HERE, Golden, flags, value
 
 GOLDENS = [Golden.read(path) for path in sorted(HERE.glob("*.sh"))]
 COMPARED = ("args", "env", "config", "tokenizer_config", "serve_config", "launcher")
-# seeds/001 prints one launch twice, plain and by docker; the plain line cannot know the container.
+# docs/sources/001.md prints one launch twice, plain and by docker; the plain line cannot know the container.
 CONTAINED = [g for g in GOLDENS if g.name != "001_vllm_fp8"]
 goldens = pytest.mark.parametrize("golden", GOLDENS, ids=attrgetter("name"))
 contained = pytest.mark.parametrize("golden", CONTAINED, ids=attrgetter("name"))

@@ -84,7 +84,7 @@ def test_a_throughput_that_does_not_fit_its_latency_breaks_littles_law(factor: f
     assert not throughput.check_littles_law(lie).ok
 
 
-# seeds/001: concurrency, output tok/s, TTFT ms, TPOT ms; 512 tokens out
+# docs/sources/001.md: concurrency, output tok/s, TTFT ms, TPOT ms; 512 tokens out
 PUBLISHED = ((1, 54, 183, 18.31), (8, 317, 1249, 22.85), (32, 884, 1341, 33.56), (128, 2132, 3558, 52.93))
 
 

@@ -12,7 +12,8 @@ from matrix.yaml.load import load_matrix
 from suites.measure import claims
 
 EVERY = expand_matrix(load_matrix())
-# seeds/004: 26.4 tok/s after 16,384 tokens on 4 x RTX PRO 6000. seeds/001: 884 tok/s and 33.56 ms per token with 32
+# docs/sources/004.md: 26.4 tok/s after 16,384 tokens on 4 x RTX PRO 6000.
+# docs/sources/001.md: 884 tok/s and 33.56 ms per token with 32
 # streams of 2,048 in and 512 out on 8 x B200; the matrix excludes that cell, and the row is a row all the same.
 SEED_004 = next(c for c in EVERY.runnable if c.id == "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.baseline")
 SEED_001 = next(c for c in EVERY.excluded if c.id == "sm100x8.vllm_0_16_0.glm5_fp8.baseline")

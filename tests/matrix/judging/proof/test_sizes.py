@@ -86,7 +86,7 @@ def test_the_engine_s_own_count_of_indexer_layers_is_enough() -> None:
 
 
 def test_a_dense_pool_refutes_dsa_and_indexcache() -> None:
-    """The numbers of seeds/004: 270,060 tokens in 11.3 GiB, IndexCache on the command line."""
+    """The numbers of docs/sources/004.md: 270,060 tokens in 11.3 GiB, IndexCache on the command line."""
     wanted = Requested(
         dialect="sglang", layout="dsa_fp8_packed", full_layers=40, features=frozenset({"indexcache"}), page_tokens=128
     )
