@@ -2,7 +2,8 @@
 
     FFSFSSSFSSFFFSSSFFFSFSSSSSSFFSFFSFFSSFFFFFFSFFFFFSFFSSSSSSFSFFFSFSSSFSFFSFFSSS   78 layers: 40 F, 38 S
 The published card says 23 F and 55 S of this very string (docs/sources/004.md), so the letters are counted and
-never believed. A 79th letter belongs to the MTP layer; engines treat that layer as F whatever it says (audit section 4).
+never believed. A 79th letter belongs to the MTP layer; engines treat that layer as F whatever it
+says (audit section 4).
 """
 
 from __future__ import annotations
