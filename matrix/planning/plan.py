@@ -102,6 +102,7 @@ class Plan:
             "rig": cell.rig.id,
             "release": [cell.release.id, cell.release.image_digest or cell.release.image],
             "checkpoint": [cell.checkpoint.id, cell.checkpoint.revision, cell.checkpoint.sha256],
+            # sorted: two recipes that say the same in another order share one engine
             "argv": sorted(self.arguments()),
             "patches": sorted(self.patch_names),
             **{name: self.values(name) for name in ("env", *DEEP)},

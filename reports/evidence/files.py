@@ -118,6 +118,7 @@ class EvidenceWriter:
         left = memoryview(data)
         while left:
             left = left[self._file.write(left) or 0 :]
+        # on disk before `append` returns: a host that crashes loses no record that was reported as written
         os.fsync(self._file.fileno())
         self._whole += len(data)
 

@@ -123,6 +123,7 @@ def pytest_runtest_makereport(
     report = yield
     who, box = identity_of(item), outbox_of(item.config)
     if not who:
+        # a test without a cell must not hand its records to the next test's report
         box.drain()
         return report
     phases = item.stash.setdefault(PHASES, Phases())

@@ -1,4 +1,13 @@
-"""Implements both ends of the wire: what a worker sends when it is done, and the controller that writes the file."""
+"""Implements both ends of the wire: what a worker sends when it is done, and the controller that writes the file.
+
+    worker: test -> Evidence -> Outbox --drain, pack--> report.evidence -------------.
+    worker ends: what the outbox still holds --pack--> workeroutput["evidence"] ------+--> Recorder --> EvidenceWriter
+    controller, or the only process: declare_run -> Declaration -> run, cell, expected -'
+
+The file is opened before the first engine starts. The declared run and its cells are written in front of the first
+record that arrives; `expected` follows when the first worker ends, since only workers collect; without xdist it follows
+at once.
+"""
 
 from __future__ import annotations
 

@@ -144,6 +144,7 @@ def _check_run(policy: Policy, run: str, own: Sequence[Record], now: datetime) -
             yield "interrupted", f"Run {run} was interrupted."
         elif end.exit_code not in JUDGED_EXIT_CODES:
             yield "exit", f"Run {run} did not run to its end: pytest exited with {end.exit_code}."
+    # the oldest record decides: a late one must not make an old run look fresh
     begun = min(r.t for r in own)
     if (age := now - begun) > timedelta(hours=policy.max_age_h):
         yield "age", f"Run {run} is {age.total_seconds() / 3600:.0f} h old, at most {policy.max_age_h:g} h are allowed."

@@ -67,6 +67,7 @@ def answer_under_load(
         load = pool.submit(
             loads.measure_load, engine, bank, light, streams=streams, output_len=length, waves=LOADED_WAVES
         )
+        # the tape keeps each answer, so that a replay asks exactly as many rounds as the run did
         while not client.tape.note("load_over", {}, load.done):
             batch, began = next(batches), _read_clock(client)
             replies = client.together([(item, {}) for item in batch])
