@@ -32,7 +32,8 @@ KERNEL_PACKAGES: Final = (
     "flashinfer-cubin",
 )
 WITH_KERNELS: Final = frozenset({"vllm"})  # engines whose own wheel carries compiled kernels
-FEWER: Final = 0.6  # of the flags of the release before: below it they are registered in a way that is not understood
+FEWER: Final = 0.6  # of what the release before has: below it, it is written in a way that is not understood
+COUNTED: Final = ("flags", "env", "architectures", "requires")
 INDEX_TIMEOUT_S: Final = 120
 
 
@@ -68,13 +69,15 @@ def add_release(engine: str, version: str, wheel: Path | None = None) -> Snapsho
 
 
 def hold_against_before(snapshot: Snapshot) -> Snapshot:
-    """Return the snapshot; treat far fewer flags than the release before as unread, not as removed."""
+    """The snapshot; parts that have far fewer entries than the release before had are unread, not gone."""
     before = release_before(snapshot)
-    if before is None or not before.flags or len(snapshot.flags) >= FEWER * len(before.flags):
-        return snapshot
-    why = f"{len(snapshot.flags)} flags were found, and {before.version} has {len(before.flags)}"
-    unread = {**snapshot.unread, "flags": snapshot.unread.get("flags", why)}
-    return replace(snapshot, flags=(), unread=unread)
+    lost: dict[str, str] = {}
+    for part in COUNTED if before is not None else ():
+        found, had = len(getattr(snapshot, part)), len(getattr(before, part))
+        if had and found < FEWER * had and part not in snapshot.unread:
+            lost[part] = f"{found} {part} were found, and {before.version if before else ''} has {had}"
+    emptied = {part: type(getattr(snapshot, part))() for part in lost}
+    return replace(snapshot, **emptied, unread={**snapshot.unread, **lost}) if lost else snapshot
 
 
 def release_before(snapshot: Snapshot) -> Snapshot | None:

@@ -39,7 +39,7 @@ def lint_facts(matrix: Matrix, checks: Path = CHECKS) -> list[Problem]:
         for entry in entries
         for text in disagreements(entry.fact, entry.when, facts, whole=entry.whole)
     ]
-    found += _of_config_keys(checks)
+    found += [*_of_config_keys(checks), *_without_fact(matrix)]
     return found + [p for r in matrix.releases.values() for p in _of_release_file(matrix, r, facts)]
 
 
@@ -82,6 +82,28 @@ def _of_checks(path: Path) -> Iterator[Bounded]:
         if named:
             line = doc.line(("checks", index, "decided_by", "named"))
             yield Bounded(doc.name, line, entry["id"], named, entry["when"])
+
+
+def _without_fact(matrix: Matrix) -> Iterator[Problem]:
+    """Ranges of an engine whose releases were read, and that rest on nothing but somebody's word for the boundary.
+
+    A known failure that was reported may begin and end where the report says; a rule, a patch, and what was read in a
+    wheel have a fact that decides.
+    """
+    read = {name for name in matrix.engines if any(s.complete for s in releases_of(name))}
+    entries = (
+        *((r.file, r.line, r.value.id, r.value.fact, r.value.when) for r in matrix.rules),
+        *((f"patches/{p.id}/patch.yaml", 0, p.id, p.fact, p.applies_when) for p in patches().values()),
+        *(
+            (k.file, k.line, k.value.id, k.value.fact, k.value.when)
+            for k in matrix.known_failures
+            if k.value.source.kind == "wheel"
+        ),
+    )
+    for file, line, name, fact, when in entries:
+        if not fact and "version" in when and when.get("engine") in read:
+            text = f"its boundary {when['version']!r} names no fact that decides it; python -m matrix facts lists them"
+            yield Problem(file, line, f"{name}.fact", text)
 
 
 def _of_config_keys(path: Path) -> Iterator[Problem]:

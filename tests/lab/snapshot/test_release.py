@@ -37,6 +37,15 @@ def test_flags_that_are_far_fewer_than_before_are_unread_and_not_gone() -> None:
     assert few.unread["flags"] == "58 flags were found, and 0.5.23 has 532"
 
 
+@pytest.mark.parametrize("part", ["flags", "env", "architectures", "requires"])
+def test_every_long_part_is_counted(part: str) -> None:
+    whole = getattr(NEW, part)
+    half = type(whole)(list(whole)[: len(whole) // 2])
+    lost = hold_against_before(replace(NEW, **{part: half}))
+    assert lost.unread.keys() == {part} and not getattr(lost, part)
+    assert hold_against_before(replace(NEW, **{part: type(whole)(list(whole)[: len(whole) * 7 // 10])})).unread == {}
+
+
 def test_the_first_release_of_an_engine_has_nothing_to_be_held_against() -> None:
     first = replace(NEW, engine="toy", release="toy_1", version="1", flags=())
     assert release_before(first) is None

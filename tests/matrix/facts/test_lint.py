@@ -96,3 +96,11 @@ def test_a_check_of_one_s_own_line_is_held_against_its_fact(old: str, new: str, 
     assert old in text
     (tmp_path / "checks.yaml").write_text(text.replace(old, new, 1), encoding="utf-8")
     assert where in {p.where for p in lint_facts(MATRIX, tmp_path / "checks.yaml")}
+
+
+def test_a_boundary_without_a_fact_is_told_where_the_releases_were_read() -> None:
+    rules = tuple(replace(r, value=replace(r.value, fact="")) for r in MATRIX.rules)
+    unnamed = {p.where for p in lint_facts(replace(MATRIX, rules=rules)) if "names no fact" in p.message}
+    assert "vllm_0_26_0_on_sm120.fact" in unnamed
+    assert "trtllm_nvfp4_mtp.fact" not in unnamed, "no release of it can be read"
+    assert "sglang_fork_checkpoint.fact" not in unnamed, "a release by name is no boundary"
