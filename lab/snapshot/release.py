@@ -69,7 +69,7 @@ def add_release(engine: str, version: str, wheel: Path | None = None) -> Snapsho
 
 
 def hold_against_before(snapshot: Snapshot) -> Snapshot:
-    """The snapshot; parts that have far fewer entries than the release before had are unread, not gone."""
+    """Mark parts that have far fewer entries than the release before had: they are unread, not gone."""
     before = release_before(snapshot)
     lost: dict[str, str] = {}
     for part in COUNTED if before is not None else ():
