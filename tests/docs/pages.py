@@ -67,7 +67,7 @@ def _apply(path: Path, text: str) -> None:
     path.write_text(text if not path.is_file() else yaml.safe_dump(new, sort_keys=False), encoding="utf-8")
 
 
-def _added(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    [(key, entries)] = new.items()
+def _added(old: dict[str, Any], new: dict[str, Any] | list[Any]) -> dict[str, Any]:
+    [(key, entries)] = new.items() if isinstance(new, dict) else [(next(iter(old)), new)]
     both = [*old[key], *entries] if isinstance(entries, list) else {**old[key], **entries}
     return {**old, key: both}
