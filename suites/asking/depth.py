@@ -9,10 +9,16 @@ So quick catches what is broken, and only release states a rate. See matrix/judg
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Final, Literal
 
 from fixtures.banks.item import Item
+from matrix.checkout import CHECKOUT
+from matrix.errors import ConfigError, Problem, suggest_nearest
+from matrix.yaml.structure import structure_data
+from matrix.yaml.yamltext import Document, read_document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +40,7 @@ class Depth:
     needle_depths: tuple[float, ...]
     within_depths: tuple[float, ...]  # within index_topk
     needles_per_length: int
-    needle_tiers: tuple[str, ...]
+    needle_tiers: tuple[Literal["multi_key", "multi_value", "no_lexical_overlap"], ...]
     no_needles: int
     calls: int
     parallel_calls: int
@@ -63,143 +69,50 @@ class Depth:
     prefill_prompts: int  # timed cold, then warm
 
 
-# Lengths at which whole prompts have come back corrupt: index_topk, twice that, and 5500 (issue lists of the engines).
-SWEEP = (2_048, 4_096, 5_500)
+NAMES: Final = ("quick", "full", "release")  # each asks at least what the one before asks
+FILE: Final = Path(__file__).parent / "depths.yaml"
 
-# A canary cell's worth of quick is about 4,500 prompt and 600 generated tokens: seconds on one idle core.
-QUICK = Depth(
-    name="quick",
-    facts=3,
-    arithmetic=2,
-    recall=1,
-    recall_turns=(),
-    chinese=1,
-    instructions=0,
-    long_texts=1,
-    needle_multiples=(2.25,),
-    needle_lengths=(),
-    needle_chunk_edges=False,
-    needle_page_edges=False,
-    needle_depths=(0.2, 0.7),
-    within_depths=(0.3,),
-    needles_per_length=1,
-    needle_tiers=(),
-    no_needles=1,
-    calls=2,
-    parallel_calls=1,
-    tool_results=1,
-    no_tool_needed=1,
-    trigger_calls=0,
-    missing_tool=1,
-    tool_dialogues=0,
-    streamed=1,
-    load_prompt_tokens=32,
-    load_output_tokens=16,
-    load_concurrency=(2,),
-    load_sweep=(),
-    load_waves=2,
-    single_stream_tokens=48,
-    markers=3,
-    equal_asks=2,
-    neighbours=2,
-    counted=1,
-    choices=1,
-    sweep_lengths=(),
-    loaded_items=0,
-    loaded_streams=0,
-    loaded_output_tokens=0,
-    decode_lengths=(),
-    prefill_prompts=0,
-)
-FULL = Depth(
-    name="full",
-    facts=20,
-    arithmetic=20,
-    recall=10,
-    recall_turns=(11,),
-    chinese=10,
-    instructions=10,
-    long_texts=3,
-    needle_multiples=(2, 4),
-    needle_lengths=(8_000, 32_000, 100_000),  # docs/sources/004.md checked 32k and 100k
-    needle_chunk_edges=True,
-    needle_page_edges=True,
-    needle_depths=(0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0),
-    within_depths=(0.0, 0.25, 0.5, 0.75, 1.0),
-    needles_per_length=1,
-    needle_tiers=("multi_key", "multi_value"),
-    no_needles=3,
-    calls=20,
-    parallel_calls=5,
-    tool_results=8,
-    no_tool_needed=8,
-    trigger_calls=8,
-    missing_tool=8,
-    tool_dialogues=4,
-    streamed=8,
-    load_prompt_tokens=2048,
-    load_output_tokens=512,  # docs/sources/001.md: 2048 in, 512 out
-    load_concurrency=(1, 32),
-    load_sweep=(),
-    load_waves=3,
-    single_stream_tokens=256,
-    markers=16,
-    equal_asks=3,
-    neighbours=16,
-    counted=5,
-    choices=4,
-    sweep_lengths=SWEEP,
-    loaded_items=20,
-    loaded_streams=8,
-    loaded_output_tokens=128,
-    decode_lengths=(1_000, 8_000, 32_000),
-    prefill_prompts=3,
-)
-RELEASE = Depth(
-    name="release",
-    facts=60,  # 0 of 60 -> at most 5 %
-    arithmetic=60,
-    recall=60,
-    recall_turns=(11, 11, 11, 11, 11),
-    chinese=60,
-    instructions=30,
-    long_texts=10,
-    needle_multiples=(2, 4, 8),
-    needle_lengths=(1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 100_000, 128_000),
-    needle_chunk_edges=True,
-    needle_page_edges=True,
-    needle_depths=(0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0),
-    within_depths=(0.0, 0.25, 0.5, 0.75, 1.0),
-    needles_per_length=9,  # x 7 depths = 63 trials a length
-    needle_tiers=("multi_key", "multi_value", "no_lexical_overlap"),
-    no_needles=20,
-    calls=60,
-    parallel_calls=20,
-    tool_results=20,
-    no_tool_needed=30,
-    trigger_calls=30,
-    missing_tool=30,
-    tool_dialogues=20,
-    streamed=30,
-    load_prompt_tokens=2048,
-    load_output_tokens=512,
-    load_concurrency=(1, 32, 128),  # beyond, KV memory queues requests: TTFT, not speed
-    load_sweep=(1, 8, 16, 32, 64, 128, 256, 512, 1024),  # docs/sources/001.md's
-    load_waves=3,
-    single_stream_tokens=512,
-    markers=64,
-    equal_asks=5,
-    neighbours=16,
-    counted=20,
-    choices=20,
-    sweep_lengths=SWEEP,
-    loaded_items=60,
-    loaded_streams=32,
-    loaded_output_tokens=512,
-    decode_lengths=(1_000, 4_000, 16_000, 32_000, 64_000, 100_000, 128_000),  # docs/sources/004.md tables up to 131k
-    prefill_prompts=5,
-)
-DEPTHS: Mapping[str, Depth] = {d.name: d for d in (QUICK, FULL, RELEASE)}
+
+def read_depths(path: Path = FILE) -> Mapping[str, Depth]:
+    """Every depth by name, from the shallowest on.
+
+    Raises:
+        ConfigError: a key is unknown or missing, a value has another type or is out of range, or a depth is not there.
+    """
+    document = read_document(
+        path, path.relative_to(CHECKOUT).as_posix() if path.is_relative_to(CHECKOUT) else path.name
+    )
+    problems = list(document.problems)
+    entries = document.data if isinstance(document.data, dict) else {}
+    for name in [name for name in entries if name not in NAMES]:
+        problems.append(document.problem((str(name),), f"unknown depth {name!r}{suggest_nearest(str(name), NAMES)}"))
+    found: dict[str, Depth] = {}
+    for name in NAMES:
+        entry = entries.get(name)
+        if not isinstance(entry, dict):
+            problems += [] if document.problems else [document.problem((name,), f"there is no depth {name!r}")]
+        elif depth := structure_data(Depth, document, {**entry, "name": name}, (name,), problems):
+            found[name] = depth
+            problems += _find_out_of_range(document, depth)
+    if problems:
+        raise ConfigError(problems)
+    return found
+
+
+def _find_out_of_range(document: Document, depth: Depth) -> Iterator[Problem]:
+    """Find counts below 0 and, in `*_depths`, shares of the text outside 0 to 1."""
+    for field in fields(depth):
+        value = getattr(depth, field.name)
+        numbers = value if isinstance(value, tuple) else (value,)
+        most = 1 if field.name.endswith("_depths") else None
+        wrong = [n for n in numbers if not isinstance(n, str) and (n < 0 or (most is not None and n > most))]
+        if wrong:
+            expected = "a share from 0 to 1" if most else "0 or more"
+            yield document.problem((depth.name, field.name), f"expected {expected}, got {wrong[0]}")
+
+
+DEPTHS: Mapping[str, Depth] = read_depths()
+QUICK, FULL, RELEASE = (DEPTHS[name] for name in NAMES)
 
 
 POOL = 20  # items to choose cheap ones from

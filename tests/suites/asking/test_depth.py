@@ -1,0 +1,45 @@
+"""depths.yaml is what a person tunes: each mistake is one problem with its line and the nearest word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from matrix.errors import ConfigError
+from suites.asking.depth import DEPTHS, FILE, NAMES, read_depths
+
+TEXT = FILE.read_text("utf-8")
+
+
+def changed(folder: Path, old: str, new: str) -> Path:
+    assert old in TEXT
+    path = folder / "depths.yaml"
+    path.write_text(TEXT.replace(old, new, 1), encoding="utf-8")
+    return path
+
+
+def test_the_three_depths_are_read_in_order() -> None:
+    assert tuple(DEPTHS) == NAMES
+    assert all(depth.name == name for name, depth in DEPTHS.items())
+
+
+def test_a_number_that_is_changed_counts(tmp_path: Path) -> None:
+    assert read_depths(changed(tmp_path, "  facts: 3\n", "  facts: 4\n"))["quick"].facts == DEPTHS["quick"].facts + 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("  facts: 3\n", "  fact: 3\n", r"depths\.yaml:6.*unknown key 'fact'; did you mean 'facts'"),
+        ("  facts: 3\n", "  facts: three\n", r"depths\.yaml:6.*a whole number"),
+        ("  facts: 3\n", "  facts: -1\n", r"depths\.yaml:6.*0 or more, got -1"),
+        ("needle_depths: [0.2, 0.7]", "needle_depths: [0.2, 7]", r"depths\.yaml:\d+.*share from 0 to 1, got 7"),
+        ("[multi_key, multi_value]", "[multi_keys]", r"depths\.yaml:\d+.*did you mean 'multi_key'"),
+        ("full:\n", "ful:\n", r"unknown depth 'ful'; did you mean 'full'"),
+        ("quick:\n", "quick: 3\nquick_:\n", r"no depth 'quick'"),
+    ],
+)
+def test_a_mistake_names_its_line_and_what_was_expected(tmp_path: Path, old: str, new: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        read_depths(changed(tmp_path, old, new))
