@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -79,11 +80,14 @@ def load_facts(path: Path = FACTS) -> Mapping[str, Fact]:
     for index, entry in enumerate(entries if isinstance(entries, list) else ()):
         fact = structure_data(Fact, doc, entry, ("facts", index), problems)
         if fact is not None:
+            if fact.id in found:
+                problems.append(doc.problem(("facts", index, "id"), f"a second fact {fact.id!r}"))
             found[fact.id] = fact
             places = [("all", n) for n in range(len(fact.all))] + [("any", n) for n in range(len(fact.any))]
             for place, predicate in zip(places, fact.predicates, strict=True):
                 problems += (doc.problem(("facts", index, *place), text) for text in _wrong(predicate))
-    problems += _unknown_facts(doc, found)
+    if not problems:  # what a predicate names can be followed only where predicates are well formed
+        problems = [*_unknown_facts(doc, found), *_circles(doc, found)]
     if problems:
         raise ConfigError(problems)
     return found
@@ -102,9 +106,33 @@ def _wrong(predicate: Mapping[str, Any]) -> Iterator[str]:
         required, optional = KEYS[kind]
         yield from (f"{kind} wants {key!r}" for key in sorted(required - keys.keys()))
         yield from (
-            f"{kind} has no {key!r}{suggest_nearest(key, required | optional)}"
+            f"{kind} has no {key!r}{suggest_nearest(str(key), required | optional)}"
             for key in keys.keys() - required - optional
         )
+        yield from _bad_pattern(keys.get("matches", ""))
+
+
+def _bad_pattern(text: object) -> Iterator[str]:
+    try:
+        re.compile(str(text))
+    except re.error as error:
+        yield f"matches: {text!r} is no regular expression: {error}"
+
+
+def _circles(doc: yamltext.Document, found: Mapping[str, Fact]) -> Iterator[Problem]:
+    """Facts that come back to themselves by the facts they name."""
+    named = {
+        fact.id: [keys["id"] for kind, keys, _ in map(split, fact.predicates) if kind == "fact"]
+        for fact in found.values()
+    }
+    for name in found:
+        reached, waiting = set[str](), list(named[name])
+        while waiting:
+            one = waiting.pop()
+            waiting += [] if one in reached else named.get(one, [])
+            reached.add(one)
+        if name in reached:
+            yield doc.problem((), f"{name}: it names itself, through {', '.join(sorted(reached - {name})) or name}")
 
 
 def _unknown_facts(doc: yamltext.Document, found: Mapping[str, Fact]) -> Iterator[Problem]:

@@ -140,6 +140,18 @@ def test_all_any_and_not_over_three_answers(keys: dict[str, object], holds: bool
         ("facts: [{id: a, says: x, engine: vllm, source: s, all: [{fact: {id: b}}]}]", "no fact 'b'"),
         ("facts: [{id: a, says: x, engine: vllm}]", "missing key 'source'"),
         ("fact: []", "expected one key 'facts'"),
+        ("facts: [{id: a, says: x, engine: vllm, source: s, all: [{}]}]", "expected one predicate"),
+        ("facts: [{id: a, says: x, engine: vllm, source: s, all: [{fact: 3}]}]", "expected keys of fact"),
+        ("facts: [{id: a, says: x, engine: vllm, source: s, all: [{not: {not: 3}}]}]", "no predicate 'not'"),
+        (
+            "facts: [{id: a, says: x, engine: v, source: s, all: [{text: {in: x, matches: '('}}]}]",
+            "no regular expression",
+        ),
+        ("facts: [{id: a, says: x, engine: v, source: s, all: [{fact: {id: a}}]}]", "a: it names itself"),
+        (
+            "facts: [{id: a, says: x, engine: v, source: s}, {id: a, says: x, engine: v, source: s}]",
+            "a second fact 'a'",
+        ),
         ("facts: [{id: a, says: x, engine: vllm, source: s, all: [7]}]", "facts.0.all.0"),
     ],
 )
