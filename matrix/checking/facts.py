@@ -221,8 +221,10 @@ def _model(facts: dict[str, Any], model: Model, config: Mapping[str, Any]) -> No
 def _pairs(facts: dict[str, Any]) -> None:
     """Facts of two values at once, which no condition over one could ask for."""
     pair = (facts.get("dsa_prefill"), facts.get("dsa_decode"))
-    facts["backends"] = frozenset(b for b in pair if isinstance(b, str)) if facts["sparse"] is True else frozenset()
-    facts["mixed_tilelang"] = "tilelang" in pair and pair[0] != pair[1]
+    open_pair = UNKNOWN in pair and facts["sparse"] is not False
+    chosen = frozenset(b for b in pair if isinstance(b, str)) if facts["sparse"] is True else frozenset()
+    facts["backends"] = UNKNOWN if open_pair else chosen
+    facts["mixed_tilelang"] = UNKNOWN if open_pair else "tilelang" in pair and pair[0] != pair[1]
     named = [n for n in (facts["dsa_prefill_given"], facts["dsa_decode_given"]) if isinstance(n, str)]
     facts["named_other_than_trtllm"] = any(n != "trtllm" for n in named)
     chunk, page = facts["chunked_prefill"], facts.get("page")
@@ -250,8 +252,8 @@ def _layout(facts: dict[str, Any]) -> None:
     local = facts["option"].get("--data-parallel-size-local")
     many = int(local) if isinstance(local, str) and local.isdigit() else dp
     facts["ranks"] = per_replica * (1 if inside else many)
-    nodes = facts["nodes"] if isinstance(facts["nodes"], int) and facts["nodes"] > 0 else 1
-    facts["host_ranks"] = -(-facts["ranks"] // nodes)
+    nodes = facts["nodes"]
+    facts["host_ranks"] = -(-facts["ranks"] // nodes) if isinstance(nodes, int) and nodes > 0 else UNKNOWN
     attention_tp = max(tp // dp, 1) if inside and dp > 0 else tp
     facts["attention_tp"] = attention_tp
     facts["heads_per_rank"] = heads // attention_tp if isinstance(heads, int) and attention_tp > 0 else UNKNOWN
@@ -261,7 +263,7 @@ def _layout(facts: dict[str, Any]) -> None:
 def _sharing(facts: dict[str, Any], config: Mapping[str, Any], engine: str) -> None:
     """Which layers share, as this release reads the config, and whether a pipeline stage begins on one."""
     found = facts.get("sharing_keys")
-    keys = KEYS if found is None else tuple(found)
+    keys = tuple(found) if isinstance(found, list) else KEYS
     sharing = read_sharing(config, keys) if facts["sparse"] is True else None
     if facts["overrides"] is UNKNOWN:
         facts.update(shares=UNKNOWN, stage_edges=UNKNOWN, indexer_layers=UNKNOWN, sharing_by=UNKNOWN)

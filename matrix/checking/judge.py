@@ -18,7 +18,7 @@ from matrix.checking.parser_findings import judge_words
 from matrix.checking.releases import AskedRelease, release_of_image, release_of_requirement
 from matrix.checking.rigs import Host
 from matrix.checking.rules import Check, applying, fill, read_book, undecided
-from matrix.checking.settings import Settings, config_words, read_settings
+from matrix.checking.settings import UNKNOWN, Settings, config_words, read_settings
 from matrix.checking.variables import Word
 from matrix.checking.yaml_nodes import compose_documents, plain
 from matrix.preflight.verdict import Remark
@@ -86,7 +86,9 @@ def judge(command: Command, asked: Asked) -> Judgement:
         rig=str(host) if host else "",
         model=_shown_model(model),
         findings=sort_findings(findings),
-        derived={name: facts[name] for name in SHOWN if facts.get(name) is not None and _derived(name, facts)},
+        derived={
+            name: facts[name] for name in SHOWN if facts.get(name) not in (None, UNKNOWN) and _derived(name, facts)
+        },
         undecided=len(waiting),
         waits_for=tuple(dict.fromkeys(WAITING[f] for fs in waiting.values() for f in fs if f in WAITING)),
     )

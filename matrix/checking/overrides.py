@@ -143,7 +143,7 @@ def _unseen(facts: Mapping[str, Any], entry: Mapping[str, Any] | None, line: int
 def _keys_read(facts: Mapping[str, Any]) -> tuple[str, ...]:
     """The sharing keys that the release reads; all of them where nobody looked."""
     keys = facts.get("sharing_keys")
-    return KEYS if keys is None else tuple(keys)
+    return tuple(keys) if isinstance(keys, list) else KEYS
 
 
 def _against_weights(facts: Mapping[str, Any], model: Model, subject: str, line: int) -> Iterator[Finding]:

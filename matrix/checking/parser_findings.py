@@ -124,8 +124,7 @@ def _nearest(remark: Remark, snapshot: Snapshot) -> str:
             close = _close(remark.subject, list(snapshot.options))
             return f"Did you mean {close}?" if close else "Drop it; the release has no flag of such a name."
         case "env_unread":
-            close = _close(remark.subject, sorted(snapshot.env))
-            return f"Did you mean {close}?" if close else "Drop it."
+            return _instead_of_variable(remark.subject, snapshot)
         case "invalid_choice" | "refused_later":
             flag = snapshot.options.get(remark.subject)
             words = [str(c) for c in (flag.choices or flag.values or ())] if flag is not None else []
@@ -141,6 +140,17 @@ def _nearest(remark: Remark, snapshot: Snapshot) -> str:
         case "pin":
             return "Install the version that the checkpoint's config needs, or another release."
     return ""
+
+
+def _instead_of_variable(name: str, snapshot: Snapshot) -> str:
+    """A flag of that very name, or the nearest variable of the same beginning."""
+    beginning, _, rest = name.partition("_")
+    flag = f"--{rest.lower().replace('_', '-')}"
+    if flag in snapshot.options:
+        return f"The release takes {flag} instead."
+    same = sorted(known for known in snapshot.env if known.startswith(f"{beginning}_"))
+    close = difflib.get_close_matches(name, same, n=1, cutoff=0.8)
+    return f"Did you mean {close[0]}?" if close else "Drop it."
 
 
 def _close(word: str, known: list[str]) -> str:

@@ -106,10 +106,14 @@ def _check(entry: Mapping[str, Any]) -> Check:
 
 
 def derive(facts: dict[str, Any], derived: Sequence[Derived]) -> None:
-    """Fill in what the engine chooses by itself; the first entry of a name that holds decides, in file order."""
+    """Fill in what the engine chooses by itself; the first entry of a name that holds decides, in file order.
+
+    An entry that cannot be decided leaves its fact unknown: a later one would only be a guess.
+    """
     for entry in derived:
-        if facts.get(entry.name) is None and holds(entry.when, facts):
-            facts[entry.name] = fill(entry.value, facts) if isinstance(entry.value, str) else entry.value
+        if facts.get(entry.name) is None and (answer := holds(entry.when, facts)) is not False:
+            value = fill(entry.value, facts) if isinstance(entry.value, str) else entry.value
+            facts[entry.name] = UNKNOWN if answer is None else value
 
 
 def applying(facts: Mapping[str, Any], checks: Sequence[Check]) -> Iterator[Check]:

@@ -138,7 +138,9 @@ def _word(node: Node | None, kind: str, env: dict[str, Word]) -> Word | None:
     def kubernetes(found: re.Match[str]) -> str:
         if found["name"] is None:
             return "$("
-        return env[found["name"]].text if found["name"] in env else found.group()
+        known = env.get(found["name"])
+        holes.extend(known.holes if known is not None else (found["name"],))
+        return known.text if known is not None else found.group()
 
     made = COMPOSE.sub(compose, text) if kind == "compose" else KUBERNETES.sub(kubernetes, text)
     at = line(node) + (getattr(node, "style", None) in ("|", ">"))

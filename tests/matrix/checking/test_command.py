@@ -122,6 +122,23 @@ def test_the_weights_speak_against_the_pattern(tmp_path: Path, capsys: pytest.Ca
     assert "sharing_layer_with_weights" in {f["id"] for f in data["commands"][0]["findings"]}
 
 
+def test_a_hole_is_nobodys_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = tmp_path / "launch.sh"
+    script.write_text(
+        'sglang serve --model-path zai-org/GLM-5-FP8 --tp "$RANKS" --nnodes $NODES --kv-cache-dtype $KV $MORE'
+    )
+    code, data = run_json(capsys, "--rig", "sm90x8", "--release", "sglang==0.5.17", str(script))
+    assert code == 0, data["commands"][0]["findings"]
+    assert data["commands"][0]["undecided"] > 5
+
+
+def test_a_variable_that_became_a_flag_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--env", "VLLM_ATTENTION_BACKEND=FLASHMLA_SPARSE", "--rig", "sm90x8", "--release", "vllm==0.33.0"]
+    _, data = run_json(capsys, *words, "--", "vllm", "serve", "zai-org/GLM-5-FP8", "-tp", "8")
+    found = next(f for f in data["commands"][0]["findings"] if f["id"] == "env_unread")
+    assert found["remedy"] == "The release takes --attention-backend instead."
+
+
 def test_a_config_is_linted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = {"architectures": ["GlmMoeDsaForCausalLM"], "n_routed_experts": 8, "num_experts_per_tok": 9}
     (tmp_path / "config.json").write_text(json.dumps(config))

@@ -178,6 +178,21 @@ def test_kubernetes() -> None:
     assert command.argv[0].line == 14
 
 
+def test_what_a_manifest_does_not_say_is_a_hole() -> None:
+    command = read_one(
+        """\
+        kind: LeaderWorkerSet
+        spec:
+          containers:
+            - image: lmsysorg/sglang:v0.5.23
+              command: [python3, -m, sglang.launch_server, --nnodes, $(LWS_GROUP_SIZE), --tp, $$(KEPT)]
+        """,
+        "lws.yaml",
+    )
+    assert command.argv[1].holes == ("LWS_GROUP_SIZE",)
+    assert (command.argv[3].text, command.argv[3].holes) == ("$(KEPT)", ())
+
+
 def test_a_page_gives_its_shell_blocks_only() -> None:
     text = "Don't run `vllm serve` yet.\n\n```bash\nvllm serve /w -tp 8\n```\n\n```python\nvllm serve\n```\n"
     commands, _ = read_text(text, "page.md")
