@@ -51,3 +51,10 @@ def test_alive_is_healthy_and_right() -> None:
     assert limits.check_alive(ITEM, healthy=True, after=right).ok
     assert "/health" in limits.check_alive(ITEM, healthy=False, after=right).detail
     assert "not in the reply" in limits.check_alive(ITEM, healthy=True, after=wrong).detail
+
+
+def test_alive_is_told_with_the_answer_that_showed_it() -> None:
+    after = Finding(check="x", ok=False, expected="Paris", got="quam", detail="wrong")
+    found = limits.check_alive(ITEM, healthy=False, after=after)
+    assert (found.check, found.item, found.expected, found.got) == ("limits.alive", "x", "Paris", "quam")
+    assert found.detail == "/health does not answer 200; wrong"

@@ -225,3 +225,106 @@ def test_wins_excuse_losses_and_few_items_prove_nothing() -> None:
     )
     assert not throughput.check_accuracy({"a": True}, {"a": False}).sensitive
     assert not throughput.check_accuracy(alone, {}).sensitive
+
+
+def test_a_finding_names_its_check_and_shows_the_whole_measurement() -> None:
+    got = f"12 completed, {600 / (3 * 1.48):.1f} tok/s, TTFT 500.0 ms, TPOT 20.00 ms"
+    gpu = cell(sm=90, bandwidth=4_800_000_000_000, gpus=1, size_bytes=300_000_000_000)
+    ideal, allowed = result(), 0.02 + 0.01 / 1.48
+    whole, law = throughput.check_complete(ideal, output_len=50), throughput.check_littles_law(ideal)
+    fast, unknown = throughput.check_possible(ideal, gpu), throughput.check_possible(ideal, cell())
+    said = [(f.check, f.expected, f.got, f.sensitive) for f in (whole, law, fast, unknown)]
+    assert said == [
+        ("throughput.complete", "12 outputs of 50 tokens", got, True),
+        ("throughput.littles_law", f"4 streams, within {allowed:.1%}", got, True),
+        ("throughput.possible", "<= 64 tok/s", got, True),
+        ("throughput.possible", "no limit known for this rig", got, False),
+    ]
+    assert whole.data == {"concurrency": 4}
+    assert law.data == pytest.approx({"concurrency": 4, "ratio": 1.0, "allowed": allowed})
+    assert fast.data == pytest.approx({"concurrency": 4, "decode_tps": 50.0})
+
+
+@pytest.mark.parametrize("broken", [{"mean_ttft_ms": float("nan")}, {"ttfts": [0.5, float("inf")]}])
+def test_a_result_with_something_that_is_no_number_is_no_measurement(broken: dict[str, Any]) -> None:
+    found = throughput.check_complete(result(**broken), output_len=50)
+    assert not found.ok and f"{next(iter(broken))} is " in found.detail
+
+
+def test_reasons_stand_apart_and_a_failure_without_words_adds_none() -> None:
+    found = throughput.check_complete(result(failed=1, errors=[""], completed=0), output_len=50)
+    assert found.detail == "1 of 12 requests failed: ; nothing completed"
+
+
+@pytest.mark.parametrize(
+    ("streams", "busy", "e2e_s", "ok"),
+    [
+        (256, 1.029, 1.0, True),  # 2 % and 10 ms of 1 s
+        (256, 1.025, 10.0, False),  # 10 ms of 10 s are less
+        (256, 1.05, 1.0, False),
+        (257, 1.05, 1.0, True),  # requests queue
+        (4, 0.0, 0.0, False),  # no time at all is no reason to allow more
+    ],
+)
+def test_littles_law_allows_a_scheduler_tick_and_more_where_requests_queue(
+    streams: int, busy: float, e2e_s: float, ok: bool
+) -> None:
+    rate = busy * streams / e2e_s if e2e_s else 1.0
+    told = result() | {"max_concurrency": streams, "mean_e2el_ms": e2e_s * 1000, "request_throughput": rate}
+    found = throughput.check_littles_law(told | {"e2els": []})
+    assert found.ok is ok
+    assert found.data["ratio"] == pytest.approx(busy)
+    assert ok or f"{busy * streams:.2f} streams implied, {streams} asked" == found.detail
+
+
+def test_a_stream_is_idle_from_its_own_end_to_the_last_one() -> None:
+    """Ends at 1 s and 4 s of 4 s: three of eight stream-seconds have no work."""
+    told = result() | {"max_concurrency": 2, "request_throughput": 0.0, "duration": 4.0}
+    found = throughput.check_littles_law(told | {"start_times": [0.0, 1.0], "e2els": [1.0, 3.0]})
+    assert found.data["ratio"] == pytest.approx(3 / 4 / 2)
+
+
+def test_a_decode_without_time_is_above_every_limit_and_the_limit_itself_is_possible() -> None:
+    gpu = cell(sm=90, bandwidth=4_800_000_000_000, gpus=1, size_bytes=300_000_000_000)
+    assert not throughput.check_possible(result() | {"median_tpot_ms": 0.0}, gpu).ok
+    assert throughput.check_possible(result() | {"median_tpot_ms": 1000 / 64}, gpu).ok
+    drafts = dataclasses.replace(gpu, features=frozenset({"mtp"}))
+    assert throughput.decode_limit_tps(drafts) == 4 * 64
+
+
+def test_a_wave_ends_with_its_last_reply() -> None:
+    waves = {"max_concurrency": 3, "output_lens": [10, 20, 30, 5], "start_times": [0.0, 0.0, 0.0, 4.0]}
+    assert throughput.rate_by_wave(waves | {"e2els": [1.0, 2.0, 4.0, 0.5]}) == [60 / 4, 5 / 0.5]
+    nothing: dict[str, Any] = {"start_times": [], "e2els": [], "output_lens": []}
+    assert throughput.rate_by_wave(waves | nothing) == []
+    with pytest.raises(ValueError, match="zip"):
+        throughput.rate_by_wave(waves | {"e2els": [1.0]})
+
+
+def test_the_second_launch_s_ratio_is_kept_beside_the_first_s() -> None:
+    first, second = (not_slower("tps", [v], QUIET, more_is_better=True) for v in (81.0, 99.0))
+    found = throughput.judge_both_launches(first, dataclasses.replace(second, detail="noisy"))
+    assert found.data == {**first.data, "fresh_ratio": pytest.approx(0.99)}
+    assert found.detail == "0.81 of the baseline, 0.99 on a fresh launch; noisy"
+
+
+def test_accuracy_counts_only_what_was_asked_both_times_and_names_what_was_lost() -> None:
+    alone = {"a": True, "b": True, "c": False, "d": True, "only alone": True}
+    found = throughput.check_accuracy(alone, {"a": True, "b": False, "c": True, "d": False, "only beside": False})
+    assert (found.check, found.expected) == ("throughput.accurate", "the answers given alone: 3 of 4 right")
+    assert (found.got, found.detail) == ("2 of 4 right, 2 lost, 1 won, p = 0.5", "lost: b, d")
+    assert (found.ok, found.sensitive, found.data) == (True, False, {"lost": 2, "won": 1, "p": 0.5, "items": 4})
+
+
+def test_five_shared_answers_are_enough_to_notice_that_all_are_lost() -> None:
+    five = dict.fromkeys("abcde", True)
+    same, lost = (throughput.check_accuracy(five, dict.fromkeys("abcde", right)) for right in (True, False))
+    assert (same.ok, same.sensitive, same.detail) == (True, True, "")
+    assert (lost.ok, lost.sensitive) == (False, True)
+
+
+@pytest.mark.parametrize(("more", "expected"), [(True, ">= 0.8 x 100"), (False, "<= 1.25 x 100")])
+def test_a_claim_is_told_with_its_own_bound(more: bool, expected: str) -> None:
+    found = throughput.check_claim("tpot", 90.0, 100.0, more_is_better=more)
+    assert (found.check, found.expected) == ("throughput.near_claim.tpot", expected)
+    assert (found.got, found.data) == ("90 (0.90 of the claim)", {"ratio": 0.9})

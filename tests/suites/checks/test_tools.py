@@ -205,3 +205,29 @@ def test_trigger_f1_needs_both_kinds_to_mean_anything() -> None:
     finding = tools.check_trigger_f1(wanted, {"a": True, "b": False, "c": True})
     assert not finding.ok
     assert finding.data["f1"] == 0.5
+
+
+def test_a_number_beyond_every_float_is_a_wrong_argument_and_no_error_of_ours() -> None:
+    found = tools.check_calls(item(("lock", {})), made(("lock", '{"x": 1e999}')))
+    assert found.detail == 'no call lock({}); extra call lock({"x": Infinity})'
+
+
+@pytest.mark.parametrize(
+    ("wanted", "called", "f1"),
+    [
+        ("", "", 1.0),  # nobody calls: nothing is missed
+        ("a", "", 0.0),
+        ("ab", "abc", 0.8),
+        ("ab", "ab", 1.0),
+    ],
+)
+def test_f1_weighs_missed_and_needless_calls_alike(wanted: str, called: str, f1: float) -> None:
+    found = tools.check_trigger_f1({i: i in wanted for i in "abc"}, {i: i in called for i in "abc"})
+    assert (found.check, found.expected, found.got) == ("tools.trigger_f1", ">= 0.98", f"{f1:.4f}")
+    assert (found.ok, found.data) == (f1 == 1.0, {"f1": pytest.approx(f1), "items": 3})
+
+
+def test_f1_at_its_bound_passes_and_wrong_items_are_named() -> None:
+    wanted = {f"i{n}": n < 50 for n in range(100)}  # 49 hits, a miss and a needless call: 98 of 100
+    found = tools.check_trigger_f1(wanted, {**wanted, "i0": False, "i99": True})
+    assert (found.ok, found.detail) == (True, "i0, i99")
