@@ -88,7 +88,8 @@ def count_drafts(seen: Seen, before: Seen = ()) -> Drafting | None:
 def _accepted_by_position(seen: Seen) -> dict[int, float]:
     """Read accepted tokens by position; the label is `position`, in TensorRT-LLM `token_position`."""
     found = [(next(iter(o.also.values())), o) for o in find_all(seen, "accepted_per_position") if o.also]
-    if wrong := next((place for place, _ in found if not re.fullmatch(r"\d{1,4}", place)), ""):
+    wrong = next((place for place, _ in found if not re.fullmatch(r"\d{1,4}", place)), None)
+    if wrong is not None:
         raise EngineReplyMalformed(f"a place in a draft is called {wrong[:40]!r}, which is no place", received=wrong)
     return {int(place): o.number for place, o in found}
 

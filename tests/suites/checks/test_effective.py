@@ -12,6 +12,7 @@ from matrix.judging.observation import Observation, Rung
 from reports.evidence.finding import Finding
 from suites.checks.effective import check_fallbacks, check_settings, list_engine_choices
 from tests.matrix.judging.proof.world import LLAMACPP, SGLANG, VLLM, pool
+from tests.matrix.judging.proof.world import see as show
 from tests.matrix.judging.test_observation import ENGINES, read
 
 FACTS: dict[str, Any] = {"sm": 120, "version": "0.5.23"}
@@ -150,7 +151,7 @@ def test_a_size_that_is_no_layout_s_leaves_the_verdict_to_the_name() -> None:
 def test_a_pool_may_hold_one_page_more_than_it_says() -> None:
     """SGLang allocates a page beyond the tokens that it names: here 64 of 1,024."""
     exact = predict_token_bytes(VLLM, "dsa_bf16", 4)
-    seen = [see("kv_bytes", exact * (1024 + 64), unit="bytes"), see("kv_tokens", 1024, unit="tokens")]
+    seen = [show("kv_bytes", exact * (1024 + 64), unit="bytes"), show("kv_tokens", 1024, unit="tokens")]
     (told,) = check_settings(replace(VLLM, layout="dsa_bf16"), seen)
     assert (told.check, told.ok) == ("effective.kv_layout", True)
 

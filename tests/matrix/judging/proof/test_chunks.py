@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from matrix.judging.observation import Observation, Seen, Sources, read_observations
+from matrix.judging.observation import Observation, Rung, Seen, Sources, read_observations
 from matrix.judging.proof import PrefillProbe
 from matrix.planning.expand import expand_matrix
 from matrix.planning.plan import make_plan
@@ -94,3 +94,22 @@ def test_the_recipes_ask_for_the_lines_that_show_chunks() -> None:
             assert make_plan(matrix, cell).values("args")["--enable-logging-iteration-details"] is True, cell.id
         if "chunked_prefill" in cell.features and cell.release.id == "trtllm_1_3_0rc26":
             assert make_plan(matrix, cell).values("serve_config")["print_iter_log"] is True, cell.id
+
+
+def test_two_batches_beyond_the_chunks_are_allowed_and_decode_steps_are_none() -> None:
+    assert proof("chunked_prefill", CHUNKED, (), probe=probe(300, steps(0), steps(7 + 9), generated=10)).outcome == (
+        "proven"
+    )
+    one_more = probe(300, steps(0), steps(8 + 9), generated=10)
+    assert proof("chunked_prefill", CHUNKED, (), probe=one_more).outcome == "refuted"
+
+
+def test_a_verdict_about_chunks_keeps_batches_sizes_and_what_was_wanted() -> None:
+    sizes = [see("prefill_chunk", n) for n in (64, 64, 64, 64, 44)]
+    found = proof("chunked_prefill", CHUNKED, (), probe=probe(300, after=sizes))
+    assert (found.outcome, found.rung) == ("proven", Rung.COUNTER)
+    assert found.data == {"batches": 5, "chunks": 5, "chunk_tokens": 64, "sizes": [64, 64, 64, 64, 44]}
+    wanted = "5 prefill batches for 300 tokens, 5 chunks of 64 wanted"
+    assert found.detail == f"{wanted}; sizes [64, 64, 64, 64, 44]"
+    counted = proof("chunked_prefill", CHUNKED, (), probe=probe(300, steps(0), steps(5)))
+    assert (counted.detail, counted.data["sizes"]) == (wanted, [])

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from matrix.errors import EngineReplyMalformed
 from matrix.judging.drafting import count_drafts
+from matrix.judging.kv_bytes import LayoutMatch, TokenBytes
 from matrix.judging.observation import Observation, Rung, Seen, Sources, read_observations
 from matrix.judging.proof import DRAFTED_TOKENS, judge_proofs, mtp
 from tests.matrix.judging.proof.world import LLAMACPP, SGLANG, TRTLLM, VLLM, drafting, proof, see
@@ -187,3 +189,84 @@ def test_tensorrt_llm_s_counters_say_that_nobody_has_seen_them() -> None:
     assert found.outcome == "proven" and found.data["accepted_per_position"] == [240.0, 150.0]
     assert "390 of 600 drafted tokens accepted" in found.detail and "known from source only" in found.detail
     assert proof("mtp", drafting(TRTLLM), ()).outcome == "unproven"
+
+
+@pytest.mark.parametrize(
+    ("seen", "outcome"),
+    [
+        ([*drafts(DRAFTED_TOKENS, 40)], "proven"),  # just enough of them
+        (drafts(0, 0, generated=DRAFTED_TOKENS), "refuted"),
+        ([*drafts(114, 114, generated=228), see("drafts", 114)], "proven"),  # each step makes one token and the draft
+        ([see("accept_length_metric", mtp.ACCEPT_LENGTH)], "proven"),
+        ([see("drafted_tokens", 100)], "unproven"),  # how many were accepted is not said
+    ],
+)
+def test_a_number_at_its_bound_is_within_it(seen: Seen, outcome: str) -> None:
+    assert proof("mtp", drafting(LLAMACPP), seen).outcome == outcome
+
+
+@pytest.mark.parametrize("positions", [(84,), (100, 20), (60, 60)])
+def test_only_the_first_place_of_a_draft_must_be_no_noise(positions: tuple[float, ...]) -> None:
+    steps = 280 if positions == (84,) else 110  # 84 of 280 is the bound itself
+    spoken = [see("accepted_per_position", n, position=str(i)) for i, n in enumerate(positions)]
+    accepted = sum(positions)
+    found = mtp.prove_mtp([*drafts(accepted / 0.43, accepted), see("drafts", steps), *spoken])
+    assert found.outcome == "proven", found.detail
+    assert f"({0.43:.1%}, log line 1)" in found.detail
+    assert (", by position " in found.detail) == (len(positions) > 1)
+
+
+def test_every_counter_is_taken_since_then() -> None:
+    def counted(**numbers: float) -> Seen:
+        places = [see("accepted_per_position", numbers.pop(f"at_{i}"), position=str(i)) for i in (0, 1)]
+        return [*(see(name, number) for name, number in numbers.items()), *places]
+
+    before = counted(
+        drafted_tokens=1000, accepted_tokens=30, generated_tokens=2000, drafts=500, requests=7, at_0=20, at_1=10
+    )
+    after = counted(
+        drafted_tokens=1100, accepted_tokens=90, generated_tokens=2200, drafts=550, requests=9, at_0=65, at_1=25
+    )
+    found = count_drafts(after, before)
+    assert found is not None
+    counts = (found.drafted, found.accepted, found.generated, found.drafts, found.requests)
+    assert (counts, found.positions, found.where) == ((100, 60, 200, 50, 2), {0: 45, 1: 15}, "log line 1")
+
+
+@pytest.mark.parametrize("place", ["", "x", "12345", "-1"])
+def test_a_place_in_a_draft_that_is_no_place_is_the_engine_s_error(place: str) -> None:
+    with pytest.raises(EngineReplyMalformed, match="which is no place") as caught:
+        count_drafts([*drafts(100, 60), see("accepted_per_position", 60, position=place)])
+    assert caught.value.received == place
+
+
+def test_log_lines_since_then_are_summed_and_an_unreadable_count_is_a_contradiction() -> None:
+    """vLLM's lines each tell of the time since the line before."""
+    said = [
+        replace(see("accept_length", 1.9, accepted=a, drafted=d), where=f"log line {n}")
+        for n, (a, d) in enumerate((("7", "90"), ("45", "50"), ("40", "50")), 1)
+    ]
+    found = count_drafts([*said, see("accept_length", 1.9)], said[:1])
+    assert found is not None
+    assert (found.accepted, found.drafted, found.where) == (85, 100, "log line 2 to log line 3")
+    assert count_drafts([see("accept_length", 1.9)]) is None
+    assert mtp.prove_mtp(said[1:]).outcome == "proven"
+    broken = [see("accept_length", 1.9, drafted="50")]
+    assert "NaN or infinite" in mtp.prove_mtp(broken).detail and mtp.prove_mtp(broken).outcome == "refuted"
+
+
+def test_a_verdict_keeps_its_numbers() -> None:
+    contrary = mtp.prove_mtp(drafts(60, 61))
+    assert contrary.data == {"drafted": 60, "accepted": 61, "accepted_per_position": []}
+    assert mtp.prove_mtp(drafts(0, 0)).data == {"drafted": 0}
+    assert mtp.prove_by_length(2.5, "here").data == {"accept_length": 2.5}
+
+
+def test_a_pool_refutes_mtp_alone() -> None:
+    wanted, size = drafting(VLLM), TokenBytes(low=10, high=10, where="log line 1")
+    without, within = (LayoutMatch(layout="dsa_bf16", full_layers=4, mtp_layers=n, token_bytes=10) for n in (0, 1))
+    said = {
+        n: [(p.feature, p.outcome) for p in mtp.prove_by_layer(wanted, size, m)]
+        for n, m in (("without", [without]), ("within", [within]), ("either", [without, within]))
+    }
+    assert said == {"without": [("mtp", "refuted")], "within": [("mtp", "unproven")], "either": [("mtp", "unproven")]}
