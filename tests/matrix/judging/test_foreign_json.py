@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix.judging.foreign_json import DEEPEST, UnreadableJson, parse_foreign_json
+from matrix.judging.foreign_json import DEEPEST, UnreadableJson, find_no_number, parse_foreign_json
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,19 @@ def test_any_bytes_are_a_value_or_a_refusal(text: bytes | str) -> None:
 @given(st.recursive(st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text(), st.lists, max_leaves=20))
 def test_what_json_writes_is_read_back(value: object) -> None:
     assert parse_foreign_json(json.dumps(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        ({"a": [{"b": 1.5}, "x", None, True]}, ""),
+        ({"a": [{"b": math.nan}]}, "'b'"),
+        ({"a": [1.0, math.inf]}, "'a'"),
+        ({"logprob": -math.inf, "top": [{"logprob": math.nan}]}, ""),
+        ({"logprob": 0.5, "usage": -math.inf}, "'usage'"),
+        (math.nan, "''"),
+        ("text", ""),
+    ],
+)
+def test_what_is_no_number_is_found_by_its_key_wherever_it_stands(value: object, place: str) -> None:
+    assert find_no_number(value, but="logprob") == place

@@ -8,9 +8,16 @@ from functools import cache
 import pytest
 
 from matrix.errors import OtherServer
-from matrix.judging.identity import ServerIdentity, find_differences, is_same_version, require_model
+from matrix.judging.identity import (
+    ServerIdentity,
+    find_differences,
+    is_same_version,
+    names_of,
+    require_model,
+    served_names,
+)
 from matrix.planning.expand import expand_matrix
-from matrix.planning.plan import Plan, make_plan
+from matrix.planning.plan import Plan, Setting, make_plan
 from matrix.yaml.load import load_matrix
 
 
@@ -79,3 +86,46 @@ def test_replies_are_in_the_name_that_was_asked() -> None:
         with pytest.raises(OtherServer, match="'glm' was asked") as caught:
             require_model(replied, "glm")
         assert caught.value.replied == replied
+
+
+def test_each_difference_says_what_was_told_and_what_the_cell_is() -> None:
+    cell, plan = vllm().cell, vllm()
+    silent = find_differences(plan, ServerIdentity())
+    assert silent["engine"].startswith("it says nothing (owned_by of /v1/models), and ")
+    assert silent["model"].startswith(f"it serves none; the cell is {cell.checkpoint.id}, known as ")
+    other = find_differences(plan, told(owner="stub", names=("llama-3",), paths=("/w/llama-3",), version="0.0.1"))
+    assert other["engine"].startswith("it says 'stub' (owned_by")
+    assert other["model"].startswith("it serves 'llama-3', '/w/llama-3'; the cell is ")
+    assert ", ".join(sorted(names_of(cell.checkpoint).union(served_names(plan)))) in other["model"]
+    assert other["version"] == f"it says 0.0.1, and the cell is {cell.release.version}"
+
+
+def test_a_fork_s_version_is_not_compared_and_another_release_s_is() -> None:
+    plan = vllm()
+    fork = replace(plan, cell=replace(plan.cell, release=replace(plan.cell.release, fork=True)))
+    assert find_differences(fork, told(version="")) == {}
+    assert set(find_differences(plan, told(version=""))) == {"version"}
+
+
+def test_a_checkpoint_without_a_repository_has_no_name_but_its_own_and_its_path() -> None:
+    local = replace(vllm().cell.checkpoint, id="Mine", repository=None, weights_path=None)
+    assert names_of(local) == {"mine"}
+    assert names_of(replace(local, weights_path="/w/GLM/")) == {"mine", "/w/glm"}
+    assert names_of(replace(local, repository="Org/GLM")) == {"mine", "org/glm", "glm"}
+
+
+@pytest.mark.parametrize(("value", "names"), [("glm", ("glm",)), (["glm", 5], ("glm", "5")), (None, ())])
+def test_a_plan_serves_under_the_names_that_it_sets(value: object, names: tuple[str, ...]) -> None:
+    plan = vllm()
+    flag = plan.cell.engine.served_name_argument
+    assert flag is not None
+    own = Setting(path=(flag,), value=value, why="", source="", overlay="", where="", weight=0)  # type: ignore[arg-type]
+    named = replace(plan, sections={**plan.sections, "args": (own,)})
+    assert served_names(named) == names
+    assert find_differences(named, told(names=(*names, "other")[:1])).keys() == (set() if names else {"model"})
+    nameless = replace(named, cell=replace(plan.cell, engine=replace(plan.cell.engine, served_name_argument=None)))
+    assert served_names(nameless) == ()
+
+
+def test_a_slash_behind_a_name_is_no_difference_and_one_before_it_makes_a_path() -> None:
+    assert differing(names=(f" {vllm().cell.checkpoint.id}/ ",)) == set()

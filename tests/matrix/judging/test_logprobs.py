@@ -133,3 +133,23 @@ def test_what_makes_logprobs_unsound_is_said_with_its_place(candidate: object, w
     assert find_unsound([sound, {**sound, "top_logprobs": [candidate]}]).startswith("position 1: ")
     assert not find_unsound([sound, {**sound, "top_logprobs": None}])
     assert not find_unsound([])
+
+
+def test_a_verdict_by_recording_keeps_every_distance_and_names_what_was_wanted() -> None:
+    found = judged(SPARSE)
+    assert (found.feature, found.rung, set(found.data)) == (
+        "dsa",
+        Rung.ORACLE,
+        {"gaps", "tolerance", "prompt_tokens", "positions"},
+    )
+    assert (found.data["gaps"]["sparse"], found.data["tolerance"]) == ("0.0", 0.1)
+    assert (found.data["prompt_tokens"], found.data["positions"]) == (300, 2)
+    assert found.detail.startswith("logprobs of 2 tokens after 300: sparse is 0 away, shared is ")
+    assert found.detail.endswith(" away (wanted sparse)")
+    for other in (judged([{"a": math.nan, "b": -1.0}]), judged(SPARSE, prompt=1)):
+        assert (other.feature, other.rung, set(other.data)) == (found.feature, found.rung, set(found.data))
+
+
+def test_a_distance_at_the_tolerance_is_near() -> None:
+    gap = float(judged(shifted(SPARSE, 0.05)).data["gaps"]["sparse"])
+    assert judged(shifted(SPARSE, 0.05), tolerance=gap).outcome == "proven"

@@ -70,3 +70,37 @@ def test_it_says_what_it_could_have_noticed() -> None:
 def test_more_items_never_notice_less(few: int, more: int) -> None:
     small, large = (smallest_noticed_rate(n, 0.05) for n in sorted((few, few + more)))
     assert small is not None and large is not None and large <= small + 1e-9
+
+
+def test_an_item_that_was_wrong_first_was_not_right_either() -> None:
+    (pair,) = pair_cells(run(answers("a", [True])), run(answers("a", [False]), answers("a", [True])))
+    assert pair.lost == ("i0",)
+
+
+def test_what_twenty_cells_could_notice_is_less_than_what_one_could() -> None:
+    names = [f"c{i}" for i in range(20)]
+    whole = run(*(answers(n, [True] * 20) for n in names))
+    (alone,), beside = pair_cells(run(answers("c0", [True] * 20)), whole), pair_cells(whole, whole)
+    assert alone.noticed == smallest_noticed_rate(20, 0.05)
+    assert {p.noticed for p in beside} == {smallest_noticed_rate(20, 0.05 / 20)}
+    assert alone.noticed is not None and beside[0].noticed is not None and alone.noticed < beside[0].noticed
+
+
+def test_the_worst_cell_is_told_first() -> None:
+    before = run(answers("a", [True] * 20), answers("b", [True] * 20))
+    after = run(answers("a", [True] * 20), answers("b", [False] * 10 + [True] * 10))
+    assert [(p.cell, p.worse) for p in pair_cells(before, after)] == [("b", True), ("a", False)]
+
+
+@pytest.mark.parametrize(
+    ("items", "power"),
+    [(4, "some asked too few items to notice any loss"), (20, "every cell would notice a loss of 31%")],
+)
+def test_the_summary_tells_the_power_of_the_weakest_cell(items: int, power: str) -> None:
+    same = run(answers("a", [True] * items))
+    assert render_pairs(pair_cells(same, same)) == (
+        f"0 of 1 cells answer worse (exact McNemar, Holm over the cells, 5%); {power}"
+    )
+    lost = str(pair_cells(same, run(answers("a", [False] + [True] * (items - 1))))[0])
+    assert lost.startswith(f"no worse a: 1 of {items} items lost, 0 won, p = 0.5 (") and lost.endswith("): i0")
+    assert ("too few to notice any loss" in lost) == (items == 4)

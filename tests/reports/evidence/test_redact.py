@@ -152,3 +152,17 @@ def _junit(path: Path, dirty: str) -> Path:
     whole.add_testsuite(suite)
     whole.write(str(path))
     return path
+
+
+def test_a_secret_behind_a_switch_is_hidden_and_one_with_slashes_is_no_path() -> None:
+    like_a_path = "x/Kf83/kQ02+base64/likeTHIS9"
+    redact.register_environment({"A_TOKEN": "1", "B_TOKEN": like_a_path, "C_TOKEN": "Zq81mmT0-another-one"})
+    assert redact.redact_text(f"{like_a_path} Zq81mmT0-another-one").split() == [redact.HIDDEN, redact.HIDDEN]
+
+
+def test_a_file_that_is_named_itself_is_redacted(tmp_path: Path) -> None:
+    redact.register_secrets("Yw55-secret-in-a-file")
+    log = tmp_path / "engine.log"
+    log.write_text("said Yw55-secret-in-a-file\n")
+    assert redact.redact_files([log]) == 1
+    assert "Yw55" not in log.read_text()

@@ -107,3 +107,11 @@ def test_a_clause_says_what_who_why_and_until_when(tmp_path: Path, clause: str, 
     with pytest.raises(ConfigError) as caught:
         load_policy(file)
     assert f"{file}:5" in str(caught.value) and why in str(caught.value)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_several_clauses_the_one_that_holds_longest_counts(order: int) -> None:
+    late = replace(CLAUSE, until=date(2025, 1, 31), why="an old one")
+    verdict = judge(*[CLAUSE, late][::order])
+    assert verdict.green, verdict.reasons
+    assert any("a fine-tune" in line for line in verdict.told)

@@ -13,6 +13,7 @@ from reports.evidence.types import Record, Result
 from reports.expected import ExpectedCell
 from reports.gate import gate
 from reports.gate.gate import Verdict
+from reports.gate.known_failures import allows_not_run
 from reports.gate.policy import NotRun, Policy
 from tests.reports import world
 from tests.reports.world import EXPECTED, NOW, PAIR, PLAIN, POLICY, SHARED, WITH_MTP, Json
@@ -331,3 +332,13 @@ def test_the_same_words_are_no_proof_that_drafts_were_made() -> None:
     verdict = judge(world.seal(fields), expected=expected)
     assert [(p.what, p.outcome) for p in verdict.predictions] == [("words", "proven")] * 2
     assert said(verdict) == f"{WITH_MTP}: mtp was asked for and nothing proves that it was in effect."
+
+
+@pytest.mark.parametrize(
+    ("change", "green"),
+    [({}, True), ({"cells": "another.*"}, False), ({"known_failure": "another"}, False)],
+    ids=["both", "another cell", "another failure"],
+)
+def test_a_clause_about_what_did_not_run_names_the_failure_and_the_cell(change: dict[str, str], green: bool) -> None:
+    clause = NotRun(known_failure="kf_boot", cells=SHARED, owner="somebody", until=date(2026, 12, 31))
+    assert allows_not_run(replace(clause, **change), "kf_boot", SHARED) is green  # type: ignore[arg-type]

@@ -256,3 +256,35 @@ def test_reasons_stand_by_cell_with_the_run_first(matrix: Matrix) -> None:
     verdict = judge(matrix, cells, [fields])
     places = [r.cell for r in verdict.reasons]
     assert places == ["", *[cells[0].id] * 2, *[cells[1].id] * 2]
+
+
+@pytest.mark.parametrize(
+    ("found", "red"), [("2.12.0rc1", []), ("2.11.0rc1", ["another_pin"]), ("main", ["another_pin"])]
+)
+def test_a_release_candidate_may_meet_a_pin_and_what_is_no_version_never_does(
+    matrix: Matrix, found: str, red: list[str]
+) -> None:
+    cell = cell_on(matrix, "cpu")
+    wanted = replace(make_expected(matrix, cell), release=replace(cell.release, pins={"torch": ">=2.11.0"}))
+    versions = {"xllamacpp": "1.0", "torch": found}
+    records = world.seal(edit("launch", versions=versions)(origin.green(matrix, [cell])))
+    verdict = gate.judge_evidence(POLICY, [wanted], records, now=NOW)
+    assert rules(add_provenance(verdict, [wanted], records, origin.today(matrix), NOW.date())) == red
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_several_clauses_about_one_thing_the_one_that_holds_longest_counts(matrix: Matrix, order: int) -> None:
+    cell = cell_on(matrix, "cpu")
+    both = [clause("no_host"), clause("no_host", until=date(2020, 1, 1))]
+    fields = [edit("run", host={})(origin.green(matrix, [cell]))]
+    (rule,) = rules(judge(matrix, [cell], fields))
+    both = [replace(c, what=rule) for c in both]  # type: ignore[arg-type]
+    assert judge(matrix, [cell], fields, *both[::order]).green
+
+
+@pytest.mark.parametrize("gpu", [{"name": "NVIDIA X"}, {"sm": 120}, {"name": 7, "sm": 120}, {"name": "X", "sm": "120"}])
+def test_a_gpu_without_a_name_or_a_generation_makes_the_host_unknown(matrix: Matrix, gpu: dict[str, Any]) -> None:
+    cell = cell_on(matrix, "sm120x1")
+    assert rules(judge(matrix, [cell], [edit("run", host={"gpus": [gpu]})(origin.green(matrix, [cell]))])) == [
+        "unknown_host"
+    ]
