@@ -119,7 +119,7 @@ def test_a_plan_serves_under_the_names_that_it_sets(value: object, names: tuple[
     plan = vllm()
     flag = plan.cell.engine.served_name_argument
     assert flag is not None
-    own = Setting(path=(flag,), value=value, why="", source="", overlay="", where="", weight=0)  # type: ignore[arg-type]
+    own = Setting(path=(flag,), value=value, why="", source="", overlay="", where="", weight=0)
     named = replace(plan, sections={**plan.sections, "args": (own,)})
     assert served_names(named) == names
     assert find_differences(named, told(names=(*names, "other")[:1])).keys() == (set() if names else {"model"})
