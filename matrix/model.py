@@ -178,7 +178,7 @@ class Checkpoint:
     index_heads: int = 32
     stands_for: str | None = None  # canaries: the big checkpoint they are a small likeness of
     weights_path: str | None = None  # canaries: where in this checkout
-    made_by: Derived | None = None  # canaries: the member of `python -m fixtures.canary` that is made on first use
+    made_by: Derived | None = None  # canaries: the member of `glm-matrix canary` that is made on first use
     banks: tuple[str, ...] = ("glm5",)
     notes: str = ""
 

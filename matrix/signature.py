@@ -39,8 +39,8 @@ COMMON: Final[tuple[str, ...]] = (
     'it refuses the key (HTTP 401): {"error": "Unauthorized"}',
     "the engine's reply is not JSON; received: '<html>502 Bad Gateway</html>'",
     "SSLCertVerificationError: certificate verify failed: self-signed certificate",
-    "PlanRejected: not started, reject: unknown_flag\nSee: python -m matrix explain",
-    "Last lines of the log:\n  (empty)\nReproduce: python -m matrix show | bash",
+    "PlanRejected: not started, reject: unknown_flag\nSee: glm-matrix explain",
+    "Last lines of the log:\n  (empty)\nReproduce: glm-matrix show | bash",
     'Traceback (most recent call last):\n  File "engine.py", line 1, in main\nRuntimeError: Engine core'
     " initialization failed. See root cause above. Failed core proc(s): {}",
     "[TP0] Scheduler hit an exception: Traceback (most recent call last):\nValueError: AssertionError: KeyError: error",

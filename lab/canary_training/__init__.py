@@ -1,8 +1,8 @@
 """How the canary's weights were made. Only this package needs torch, safetensors and tokenizers.
 
-    python -m lab.canary_training train --out /tmp/canary --workers 14
-    python -m lab.canary_training evaluate /tmp/canary
-    python -m lab.canary_training verify /tmp/canary       needs transformers >= 5.13
+    glm-matrix train-canary train --out /tmp/canary --workers 14
+    glm-matrix train-canary evaluate /tmp/canary
+    glm-matrix train-canary verify /tmp/canary       needs transformers >= 5.13
 
 Measured on one H200 with torch 2.11, bf16 autocast, eager, 14 data processes:
 

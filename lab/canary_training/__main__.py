@@ -1,4 +1,4 @@
-"""`python -m lab.canary_training`, or `glm-matrix train-canary`: train, evaluate and verify the canary."""
+"""`glm-matrix train-canary`, or `glm-matrix train-canary`: train, evaluate and verify the canary."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Heal a pruned canary: routers and experts train for a few minutes, everything else stays.
 
-The result is a delta: the changed tensors, which `python -m fixtures.canary make reap160` applies to the pruned
+The result is a delta: the changed tensors, which `glm-matrix canary make reap160` applies to the pruned
 weights. Attention, indexers, norms and embeddings keep their bytes, so the family differs by one thing at a time.
 """
 

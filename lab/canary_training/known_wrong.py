@@ -1,7 +1,7 @@
 """List the items of the suites' bank that the canary itself answers wrongly, by the reference implementation.
 
-    python -m lab.canary_training.known_wrong        writes fixtures/banks/canary_wrong.json (some minutes, CPU)
-    python -m lab.canary_training.known_wrong --members fp8 nvfp4 w4a16 [--device cuda]      adds to that file
+    glm-matrix known-wrong        writes fixtures/banks/canary_wrong.json (some minutes, CPU)
+    glm-matrix known-wrong --members fp8 nvfp4 w4a16 [--device cuda]      adds to that file
 
 Needs torch, and transformers >= 5.13 for the bf16 canary. An item that the reference answers wrongly would test the
 canary, not an engine, so the bank leaves it out. An item counts as right when every token of the reply is the most

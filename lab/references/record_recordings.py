@@ -1,6 +1,6 @@
 """Record the embedded engine's numbers for each way of attending: rewrite suites/data/canary_recordings.json.
 
-python -m lab.references.record_recordings          after every change of the weights or of the bank (a minute)
+glm-matrix record-recordings          after every change of the weights or of the bank (a minute)
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Report the evidence for the tolerances of suites.checks.agreement: distances of launches from right and wrong
 references.
 
-    python -m lab.references.tolerances docs/evidence/sm90-h100/*.jsonl reports/out/evidence.jsonl
+    glm-matrix tolerances docs/evidence/sm90-h100/*.jsonl reports/out/evidence.jsonl
 
 Read from what test_numbers_agree_with_the_reference recorded and, of runs before that test, from the signatures that
 every cell leaves; nothing is launched. Beside the way that a launch was asked for stand all others that were recorded

@@ -12,5 +12,5 @@
     extract.py      the above, put together per engine
     checkpoint.py   a checkpoint directory: JSON files and safetensors headers only
 
-Command line: `python -m lab.snapshot ENGINE==VERSION [--out FILE] [--wheel FILE]`.
+Command line: `glm-matrix snapshot ENGINE==VERSION [--out FILE] [--wheel FILE]`.
 """

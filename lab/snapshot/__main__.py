@@ -1,4 +1,4 @@
-"""Read an engine release out of its wheel and write its snapshot as JSON (`python -m matrix snapshot NAME==VERSION`).
+"""Read an engine release out of its wheel and write its snapshot as JSON (`glm-matrix snapshot NAME==VERSION`).
 
 Flags, environment variables, architectures, config keys, pins, the backends that it chooses by itself, and the kernels
 of its wheel and of the packages that it pins. Then it prints what changed since the release before. `--kernels` reads
@@ -114,7 +114,7 @@ def _axes(snapshot: Snapshot) -> str:
     if path.exists():
         return f"{_shown(path)} is there already"
     path.write_text(axes_yaml(snapshot), encoding="utf-8")
-    return f"{_shown(path)}: written; look at features and formats, then python -m matrix lint"
+    return f"{_shown(path)}: written; look at features and formats, then glm-matrix lint"
 
 
 def _summarise_kernels(found: KernelWheel) -> str:

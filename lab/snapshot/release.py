@@ -137,12 +137,12 @@ def axes_yaml(snapshot: Snapshot) -> str:
     served = "GlmMoeDsaForCausalLM" if "GlmMoeDsaForCausalLM" in snapshot.architectures else ""
     return (
         f"id: {snapshot.release}\nversion: {snapshot.version}\n"
-        f"source: wheel {snapshot.engine} {snapshot.version}, read (python -m matrix snapshot); not run\n"
+        f"source: wheel {snapshot.engine} {snapshot.version}, read (glm-matrix snapshot); not run\n"
         f"requirement: {snapshot.engine}=={snapshot.version}\npins:\n{pins}"
         f"architectures: [{served}]\n"
         "# mtp and chunked_prefill as in the release before; look\n"
         f"features: {{indexcache: {str(bool(reads)).lower()}, mtp: true, chunked_prefill: true}}\n"
         "formats: # weight format: GPUs that load it, as the release before; look into its loaders\n"
         f"  bf16: {sms}\n  fp8: {sms}\n  nvfp4: {sms}\n  w4a16: {sms}\n"
-        f"dsa_sms: {sms} # derived: python -m matrix facts --release {snapshot.release}\n"
+        f"dsa_sms: {sms} # derived: glm-matrix facts --release {snapshot.release}\n"
     )

@@ -165,7 +165,7 @@ def _require_one_launch(matrix: Matrix, cells: Sequence[Cell]) -> tuple[Cell, ..
     if len(launches) != 1:
         raise pytest.UsageError(
             f"--endpoint is one server, but {len(cells)} cells in {len(launches)} launches are selected."
-            " Say which cell that server is meant to be: --cells CELL_ID (python -m matrix list prints them)."
+            " Say which cell that server is meant to be: --cells CELL_ID (glm-matrix list prints them)."
         )
     return tuple(cells)
 
@@ -329,9 +329,7 @@ def _refuse_to_run_nothing(config: pytest.Config, items: list[pytest.Item]) -> N
         lines += ["Look at them with --collect-only, keep them as SKIP_NO_HW with --all-cells,"]
         lines += ["or run the suites against a server elsewhere: --endpoint URL --cells CELL_ID."]
     else:
-        lines += [
-            "The selection (-m, --cells, --rig) leaves no cell: python -m matrix list -m EXPR shows what there is."
-        ]
+        lines += ["The selection (-m, --cells, --rig) leaves no cell: glm-matrix list -m EXPR shows what there is."]
     raise pytest.UsageError("\n".join(lines))
 
 

@@ -1,4 +1,4 @@
-"""Facts that decide between releases, evaluated for every snapshot: `python -m matrix facts [NAME]`.
+"""Facts that decide between releases, evaluated for every snapshot: `glm-matrix facts [NAME]`.
 
 model.py      a fact of matrix/facts.yaml, its predicates checked while loading
 predicates.py what a predicate asks of a snapshot and of the libraries that it pins: yes, no or not known

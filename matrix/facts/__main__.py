@@ -1,4 +1,4 @@
-"""Evaluate facts for every release: `python -m matrix facts [NAME] [--release ID] [--json]`.
+"""Evaluate facts for every release: `glm-matrix facts [NAME] [--release ID] [--json]`.
 
 Without a name: every fact in one line, with the releases in which it holds. With one: each release, and what decided.
 """

@@ -102,7 +102,7 @@ def _without_fact(matrix: Matrix) -> Iterator[Problem]:
     )
     for file, line, name, fact, when in entries:
         if not fact and "version" in when and when.get("engine") in read:
-            text = f"its boundary {when['version']!r} names no fact that decides it; python -m matrix facts lists them"
+            text = f"its boundary {when['version']!r} names no fact that decides it; glm-matrix facts lists them"
             yield Problem(file, line, f"{name}.fact", text)
 
 
@@ -127,7 +127,7 @@ def disagreements(
     """Find what is wrong with an entry's boundary, given the fact that it names."""
     fact = facts.get(name.removeprefix(NOT))
     if fact is None:
-        yield f"no fact {name!r}{suggest_nearest(name.removeprefix(NOT), facts)}; python -m matrix facts lists them"
+        yield f"no fact {name!r}{suggest_nearest(name.removeprefix(NOT), facts)}; glm-matrix facts lists them"
         return
     wanted = not name.startswith(NOT)
     release = when.get("release")

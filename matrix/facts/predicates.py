@@ -161,7 +161,7 @@ def _text(keys: Keys, snapshot: Snapshot, held: Held) -> Answer:
     assert asked is not None
     key = f"{keys['in']} ~ {keys['matches']}"
     if key not in asked.probes:
-        return Answer(None, f"not asked yet: python -m matrix snapshot {asked.engine}=={asked.version}")
+        return Answer(None, f"not asked yet: glm-matrix snapshot {asked.engine}=={asked.version}")
     place = asked.probes[key]
     return Answer(bool(place), place or f"{keys['in']} has no {keys['matches']}")
 
@@ -169,7 +169,7 @@ def _text(keys: Keys, snapshot: Snapshot, held: Held) -> Answer:
 def _file(keys: Keys, snapshot: Snapshot, _: Held) -> Answer:
     key = f"{keys['path']} sha256"
     if key not in snapshot.probes:
-        return Answer(None, f"not asked yet: python -m matrix snapshot {snapshot.engine}=={snapshot.version}")
+        return Answer(None, f"not asked yet: glm-matrix snapshot {snapshot.engine}=={snapshot.version}")
     found = snapshot.probes[key]
     return Answer(found == keys["sha256"], f"{keys['path']} is {found[:12] or 'absent'}")
 

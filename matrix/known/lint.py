@@ -1,4 +1,4 @@
-"""Gathers what `python -m matrix lint` holds known failures against: tests of the suites, pages of docs/, echoes."""
+"""Gathers what `glm-matrix lint` holds known failures against: tests of the suites, pages of docs/, echoes."""
 
 from __future__ import annotations
 

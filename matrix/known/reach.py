@@ -2,7 +2,7 @@
 
 `reach.json` is written by `python -m tests.suites.reaching`, which runs every suite test of every depth against a
 client that only takes notes; a test keeps it fresh. Here it is only read: a known failure that needs more than its
-test asks at any depth excuses nothing, and `python -m matrix lint` says so.
+test asks at any depth excuses nothing, and `glm-matrix lint` says so.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def render_script(plan: Plan) -> str:
         "HOST=${HOST:-127.0.0.1}",
         f"PORT=${{PORT:-{cell.engine.default_port}}}",
     ]
-    lines += [f"# needs patch {name}: python -m fixtures.weights.patching {name} --help" for name in plan.patch_names]
+    lines += [f"# needs patch {name}: glm-matrix patch {name} --help" for name in plan.patch_names]
     lines += list(_write_files(plan))
     if container.has_container(plan):
         lines += _in_container(plan)
@@ -43,7 +43,7 @@ def render_script(plan: Plan) -> str:
 
 def _model_expression(checkpoint: Checkpoint) -> str:
     if checkpoint.made_by:
-        return f"$(python -m fixtures.canary make {checkpoint.made_by})"
+        return f"$(glm-matrix canary make {checkpoint.made_by})"
     return checkpoint.weights_path or checkpoint.repository or checkpoint.id
 
 
@@ -80,7 +80,7 @@ def _write_files(plan: Plan) -> Iterator[str]:
     overlay = {f"{name}.json": plan.values(name) for name in ("config", "tokenizer_config") if plan.values(name)}
     if overlay:
         merges = " ".join(f"--merge {name} {shlex.quote(json.dumps(tree))}" for name, tree in overlay.items())
-        yield f'MODEL=$(python -m fixtures.weights.overlay "$MODEL" {merges})'
+        yield f'MODEL=$(glm-matrix overlay "$MODEL" {merges})'
     tree = plan.values("serve_config")
     if tree:
         yield f"cat > serve_config.yaml <<'YAML'\n{to_yaml(tree)}YAML"

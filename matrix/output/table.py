@@ -1,4 +1,4 @@
-"""Text for people: the tables and chains that `python -m matrix` prints. Plain strings, no terminal tricks."""
+"""Text for people: the tables and chains that `glm-matrix` prints. Plain strings, no terminal tricks."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def compile_expression(text: str) -> Callable[[Callable[..., bool]], bool]:
     Raises:
         ConfigError: it does not parse.
     """
-    from _pytest.mark.expression import Expression  # late: `python -m matrix` rarely needs pytest
+    from _pytest.mark.expression import Expression  # late: `glm-matrix` rarely needs pytest
 
     try:
         return Expression.compile(text).evaluate

@@ -5,7 +5,7 @@ argparse_model.py  how that release's parser would read an argv: prefixes, ambig
 verdict.py         preflight(argv, env, snapshot, checkpoint) -> Report
 checkpoint.py      a checkpoint's JSON and safetensors headers, judged
 pattern.py         index_topk_pattern, counted
-plans.py           the verdict of a whole plan (`python -m matrix preflight`)
+plans.py           the verdict of a whole plan (`glm-matrix preflight`)
 patch.py           patches as data: matrix/patches/<name>/patch.yaml
 quantisation.py    the quantisation map against the dtypes in the headers
 kernels.py         which GPUs the wheels of a release are compiled for (data in matrix/snapshots/kernels/)

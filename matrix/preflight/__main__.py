@@ -1,4 +1,4 @@
-"""`python -m matrix preflight`: would the pinned releases accept these plans? No GPU, no engine, no network."""
+"""`glm-matrix preflight`: would the pinned releases accept these plans? No GPU, no engine, no network."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _not_run(p: Plan) -> str:
     """Find what a parser cannot know: the matrix would not run this cell, or its feature could not take effect."""
     if (found := _excluded(p)) is None:
         return ""
-    return f"  matrix  {found.status}: {found.reason}\n          the chain: python -m matrix why-not {p.cell.id}\n"
+    return f"  matrix  {found.status}: {found.reason}\n          the chain: glm-matrix why-not {p.cell.id}\n"
 
 
 def _row(p: Plan, report: Report) -> Sequence[str]:

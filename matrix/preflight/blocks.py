@@ -63,7 +63,7 @@ def expand_blocks(addresses: str, path: Path) -> list[Any]:
     try:
         return json.loads("[" + ",".join(held[key] for key in addresses.split()) + "]")  # type: ignore[no-any-return]
     except KeyError as error:
-        message = f"no block {error.args[0]!r}; extract the release anew: python -m matrix snapshot NAME==VERSION"
+        message = f"no block {error.args[0]!r}; extract the release anew: glm-matrix snapshot NAME==VERSION"
         raise ConfigError([Problem(str(path), 0, "", message)]) from None
 
 

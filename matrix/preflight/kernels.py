@@ -1,6 +1,6 @@
 """Does a release's wheel carry code for this GPU at all? Known before a load, from the wheels' own fat binaries.
 
-`python -m matrix snapshot --kernels NAME==VERSION` writes one file per wheel: which architectures each compiled library
+`glm-matrix snapshot --kernels NAME==VERSION` writes one file per wheel: which architectures each compiled library
 has SASS (machine code) and PTX for. `compiled:` of engine.yaml says which backends live in which library. Kernels that
 are compiled on the host (Triton, FlashInfer, DeepGEMM) are in no wheel, so silence here says nothing about them; which
 GPUs their sources are written for stands in `sources`, as far as the files' own names say it.

@@ -1,4 +1,4 @@
-"""Preflight of whole plans: what `python -m matrix preflight` prints, and the first step of every launch.
+"""Preflight of whole plans: what `glm-matrix preflight` prints, and the first step of every launch.
 
 A plan still has launch-time placeholders in it; they get harmless values here, because only their type matters.
 """

@@ -52,9 +52,7 @@ def print_table(shown: View, console: Console) -> None:
     if shown.predictions:
         console.print(f"predictions about cells that differ in one feature: {_count_outcomes(shown)}")
     if shown.excluded:
-        console.print(
-            f"{shown.excluded:,} combinations excluded, each with its reason: python -m matrix list --excluded"
-        )
+        console.print(f"{shown.excluded:,} combinations excluded, each with its reason: glm-matrix list --excluded")
     green = shown.verdict is None or shown.verdict.green
     console.print(Text(make_headline(shown), "bold green" if green else "bold red"))
 

@@ -47,7 +47,7 @@ def verify_evidence(path: Path, allowed: Path) -> str:
     if not allowed.is_file():
         raise NotSigned(f"{allowed} cannot be read: it has to list the allowed signers, one a line")
     if not signature.is_file():
-        raise NotSigned(f"there is no {signature.name}: python -m reports sign {path} --key KEY")
+        raise NotSigned(f"there is no {signature.name}: glm-matrix sign {path} --key KEY")
     found = _run_ssh_keygen("find-principals", "-s", str(signature.absolute()), "-f", str(allowed.absolute()))
     signers = found.stdout.decode("utf-8", "replace").split("\n")[0].split(",")
     if found.returncode or not signers[0]:

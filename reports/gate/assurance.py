@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--require-signature",
         type=Path,
         metavar="ALLOWED_SIGNERS",
-        help="each file must be signed by somebody in this file (ssh-keygen(1)), see `python -m reports sign`",
+        help="each file must be signed by somebody in this file (ssh-keygen(1)), see `glm-matrix sign`",
     )
 
 

@@ -19,7 +19,7 @@ from suites.checks.isolation import ARITHMETIC_16_BIT
 CHECK: Final = "reference.kl"
 SHARES: Final = "S"  # in a pattern: a layer that takes the selection of the one above
 # Nats a position: half of what the nearest wrong computation is away that a format lets one see. What was measured,
-# right and wrong, stands in docs/evidence/frozen-prompts; `python -m lab.references.tolerances` reads it off
+# right and wrong, stands in docs/evidence/frozen-prompts; `glm-matrix tolerances` reads it off
 # evidence. An 8-bit cache was not seen to cost anything (1.2e-8 on H100, where 16 bits cost 2.9e-8).
 TOLERANCE_16_BIT: Final = 5e-7  # three experts instead of four are 1.1e-6 away; healthy launches at most 9.4e-8
 TOLERANCE_QUANTISED: Final = 1.2e-6  # the nearest other weights are 2.5e-6 away; healthy launches at most 4.6e-7

@@ -1,6 +1,6 @@
 """Reads recorded next tokens of the canary under sparse, shared, destructively shared and dense attention.
 
-    python -m lab.references.record_recordings   record again: after every change of the weights or of the bank (a
+    glm-matrix record-recordings   record again: after every change of the weights or of the bank (a
     minute)
 
 The engine's own numbers of an earlier run, one per way it may compute: the *ablation* rung. (The oracle's numbers, by
@@ -31,7 +31,7 @@ from matrix.planning.plan import Plan
 from suites.checks import frozen
 
 FILE = CHECKOUT / "suites" / "data" / "canary_recordings.json"
-COMMAND = "python -m lab.references.record_recordings"
+COMMAND = "glm-matrix record-recordings"
 PROMPT_TOKENS = 700  # asked of the bank, which makes 644: beyond index_topk 256 by a factor at which patterns part
 TOP = 20
 MAX_TOKENS = 24

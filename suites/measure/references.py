@@ -1,6 +1,6 @@
 """Reads the reference's next tokens for the canaries: the numbers with which an engine's are compared.
 
-    python -m lab.references.record_references      record again: after new weights, or new prompts of
+    glm-matrix record-references      record again: after new weights, or new prompts of
     suites.measure.logprob_probe
 
 The reference is transformers in float32 on a CPU (lab/references/oracle.py says how it is installed and asked). It is
@@ -30,7 +30,7 @@ from suites.measure import logprob_probe as signature
 from suites.measure import recordings
 
 FILE: Final = CHECKOUT / "suites" / "data" / "canary_references.json"
-COMMAND: Final = "python -m lab.references.record_references"
+COMMAND: Final = "glm-matrix record-references"
 SOURCE: Final = "canary_bf16"  # what every canary is made from
 PRUNED: Final = ("reap160", "reap192")  # members of the family that compute another function than their source
 ALL: Final = "all"  # of a prompt within index_topk: every way selects all of it

@@ -2,7 +2,7 @@
 
 A room is a folder of the product. On the first sheet `fixtures/`, the largest, shows its own rooms (a module that lies
 flat in it would be one as well), and every other top folder is one. An arrow is "imports", early or late; a floor is
-one level of the import order. A `__main__` is an entrance and no part of its room: `python -m matrix` passes verbs that
+one level of the import order. A `__main__` is an entrance and no part of its room: `glm-matrix` passes verbs that
 are not its own on to the one command, which is above everything.
 """
 

@@ -1,4 +1,4 @@
-"""`python -m matrix why-not` as a person reads it: every conclusion down to facts that can be looked up."""
+"""`glm-matrix why-not` as a person reads it: every conclusion down to facts that can be looked up."""
 
 from __future__ import annotations
 

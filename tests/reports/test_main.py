@@ -265,7 +265,7 @@ def test_help_explains_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     text = capsys.readouterr().out
-    assert all(f"python -m reports {verb}" in text for verb in ("report", "table", "html", "gate", "diff", "junit"))
+    assert all(f"glm-matrix {verb}" in text for verb in ("report", "table", "html", "gate", "diff", "junit"))
     assert "Exit codes" in text
 
 

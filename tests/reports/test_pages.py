@@ -99,7 +99,7 @@ def test_the_page_shows_the_failing_reply_and_the_next_step() -> None:
     fields = failing("the code is 81")
     text = "".join(Elements(html.render_html(shown(fields))).text)
     assert "the code is 81" in text
-    assert f"python -m matrix show {PLAIN}" in text
+    assert f"glm-matrix show {PLAIN}" in text
 
 
 def test_a_page_can_be_written_whatever_the_model_says(tmp_path: Path) -> None:

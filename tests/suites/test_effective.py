@@ -111,7 +111,7 @@ def test_stale_recordings_are_an_error_that_names_the_command(key: str, tmp_path
     asked = planned(CPU + "baseline")
     with (
         Client("http://127.0.0.1:1", MODEL) as client,
-        pytest.raises(ConfigError, match=f"{key} is 000.*record again: python -m lab.references.record_recordings"),
+        pytest.raises(ConfigError, match=f"{key} is 000.*record again: glm-matrix record-recordings"),
     ):
         list(recordings.prove_attention(asked.cell, asked, client, CanaryBank(), file))
 

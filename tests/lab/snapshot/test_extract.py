@@ -16,7 +16,7 @@ from matrix.preflight.snapshot import Flag, Snapshot, format_snapshot, parse_sna
 from tests.lab.snapshot.toys import SGLANG, VLLM
 from tests.lab.snapshot.wheels import sglang_0_5_10_wheel
 
-UNDER_A_MINUTE_S = 60  # the promise of `python -m matrix snapshot`
+UNDER_A_MINUTE_S = 60  # the promise of `glm-matrix snapshot`
 
 
 def snapshot(engine: str, members: dict[str, bytes]) -> Snapshot:
@@ -127,7 +127,7 @@ def test_a_request_that_makes_no_sense_exits_2(capsys: pytest.CaptureFixture[str
 
 
 def test_the_committed_llama_cpp_snapshot_is_our_own_parser_today() -> None:
-    """When this fails: python -m lab.snapshot llamacpp==2026.10.11549"""
+    """When this fails: glm-matrix snapshot llamacpp==2026.10.11549"""
     assert own_llamacpp("2026.10.11549") == snapshot_for("llamacpp_2026_10_11549")
 
 

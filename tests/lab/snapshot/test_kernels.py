@@ -131,7 +131,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.network
 def test_a_committed_file_is_what_its_wheel_says() -> None:
-    """The smallest of the pinned ones (10 MB). The others: `python -m matrix snapshot --kernels vllm==0.26.0`."""
+    """The smallest of the pinned ones (10 MB). The others: `glm-matrix snapshot --kernels vllm==0.26.0`."""
     found = kernels_of(cached_wheel("sgl-flash-mla==1.0.0"))
     assert format_wheel(found) == (KERNELS / "sgl_flash_mla_1_0_0.json").read_text(encoding="utf-8")
 

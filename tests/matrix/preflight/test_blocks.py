@@ -74,7 +74,7 @@ def test_a_missing_block_says_which_command_writes_it(tmp_path: Path) -> None:
     blocks_path(tmp_path, "toy").write_text("", encoding="utf-8")
     read_blocks.cache_clear()
     snapshot_for.cache_clear()
-    with pytest.raises(ConfigError, match="python -m matrix snapshot"):
+    with pytest.raises(ConfigError, match="glm-matrix snapshot"):
         snapshot_for("toy_1", tmp_path)
 
 

@@ -53,7 +53,7 @@ def test_an_accepted_line_of_a_cell_that_is_not_run_says_so(capsys: pytest.Captu
     inert = "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.indexcache"
     assert main([inert]) == 0
     shown = capsys.readouterr().out
-    assert "INVALID_COMBO: On SM120" in shown and f"python -m matrix why-not {inert}" in shown
+    assert "INVALID_COMBO: On SM120" in shown and f"glm-matrix why-not {inert}" in shown
     assert main([inert, inert.replace("indexcache", "baseline")]) == 0
     rows = capsys.readouterr().out.splitlines()
     assert [("INVALID_COMBO: nsa_exclusion" in line) for line in rows[1:3]] == [

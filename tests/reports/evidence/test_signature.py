@@ -71,7 +71,7 @@ def test_what_is_no_signature_is_told(evidence: Path, allowed: Path, content: by
 
 
 def test_an_absent_signature_names_the_command(evidence: Path, allowed: Path) -> None:
-    with pytest.raises(NotSigned, match="python -m reports sign"):
+    with pytest.raises(NotSigned, match="glm-matrix sign"):
         verify_evidence(evidence, allowed)
 
 

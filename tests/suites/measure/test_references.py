@@ -61,7 +61,7 @@ def test_stale_references_are_an_error_that_names_the_command(key: str, tmp_path
     records = [{**record, key: "0" * 64} for record in references.read_references()]
     file = tmp_path / "references.json"
     file.write_text(json.dumps({"references": records}))
-    with pytest.raises(ConfigError, match=f"{key} is 000.*record again: python -m lab.references.record_references"):
+    with pytest.raises(ConfigError, match=f"{key} is 000.*record again: glm-matrix record-references"):
         known(planned(CPU + "canary_bf16.baseline"), file)
 
 
