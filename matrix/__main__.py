@@ -151,7 +151,7 @@ def show(matrix: Matrix, args: argparse.Namespace) -> int:
     cell = find(matrix, args.cell)
     print(shell.render_script(make_plan(matrix, cell, _form(args))), end="")
     if cell in expand_matrix(matrix).excluded:
-        print(f"# NOT RUN by the matrix: python -m matrix why-not {cell.id}")
+        print(f"# NOT RUN by the matrix: glm-matrix why-not {cell.id}")
     return 0
 
 
@@ -168,11 +168,7 @@ def explain(matrix: Matrix, args: argparse.Namespace) -> int:
 def why_not_cell(matrix: Matrix, args: argparse.Namespace) -> int:
     cell = find(matrix, args.cell)
     reasons = list_exclusions(matrix, cell)
-    print(
-        render.explain_exclusion(cell, reasons)
-        if reasons
-        else f"{cell.id} is runnable: python -m matrix show {cell.id}"
-    )
+    print(render.explain_exclusion(cell, reasons) if reasons else f"{cell.id} is runnable: glm-matrix show {cell.id}")
     if not reasons and (published := list_published_exclusions(matrix, cell)):
         print(render.explain_exclusion(cell, published, head="would not be run as published:"))
     return 0

@@ -132,6 +132,12 @@ CI: Final = Variable(
     name="CI", whose="somebody else's", does="set by CI: no progress lines are drawn", default="a terminal shows them"
 )
 
+PYTEST_ADDOPTS: Final = Variable(
+    name="PYTEST_ADDOPTS",
+    whose="somebody else's",
+    does="options that pytest adds to its command line; a run records them with its own",
+    default="none",
+)
 VARIABLES: Final[Mapping[str, Variable]] = {
     v.name: v
     for v in (
@@ -155,5 +161,6 @@ VARIABLES: Final[Mapping[str, Variable]] = {
         DOCKER_HOST,
         PATH,
         CI,
+        PYTEST_ADDOPTS,
     )
 }

@@ -1,19 +1,19 @@
 """Tables, pages and verdicts from evidence. Nothing here needs a GPU, an engine or the network.
 
-    python -m reports report --policy ci/gates/cpu.yaml     everything below at once; what `make matrix` prints
-    python -m reports table                                 the verdict table in the terminal
-    python -m reports table --markdown                      the same as Markdown, e.g. for a pull request
-    python -m reports html --out reports/out/index.html     one self-contained page, with every failing reply
-    python -m reports gate --policy ci/gates/cpu.yaml       green or red, with a sentence for each reason; report and
+    glm-matrix report --policy ci/gates/cpu.yaml     everything below at once; what `make matrix` prints
+    glm-matrix table                                 the verdict table in the terminal
+    glm-matrix table --markdown                      the same as Markdown, e.g. for a pull request
+    glm-matrix html --out reports/out/index.html     one self-contained page, with every failing reply
+    glm-matrix gate --policy ci/gates/cpu.yaml       green or red, with a sentence for each reason; report and
                                                             gate write it as JUnit too (gate.junit.xml), for CI
-    python -m reports predictions                           cells that differ in one feature: as predicted?
-    python -m reports ablation                              MTP's speed-up, chunked prefill's ITL: with over without
-    python -m reports replay EVIDENCE.jsonl                 judge its kept replies again, without an engine, and compare
-    python -m reports sign EVIDENCE.jsonl --key KEY         vouch for it with an SSH key
-    python -m reports diff OLD.jsonl NEW.jsonl              broken, missing, ... tests; answers lost beyond luck
-    python -m reports junit merge OUT.xml A.xml B.xml       several jobs' JUnit files as one
-    python -m reports junit verify OUT.xml                  is every expected cell in it, with its identity?
-    python -m reports redact reports/out/logs               secrets in files of a run that was killed, before an upload
+    glm-matrix predictions                           cells that differ in one feature: as predicted?
+    glm-matrix ablation                              MTP's speed-up, chunked prefill's ITL: with over without
+    glm-matrix replay EVIDENCE.jsonl                 judge its kept replies again, without an engine, and compare
+    glm-matrix sign EVIDENCE.jsonl --key KEY         vouch for it with an SSH key
+    glm-matrix diff OLD.jsonl NEW.jsonl              broken, missing, ... tests; answers lost beyond luck
+    glm-matrix junit merge OUT.xml A.xml B.xml       several jobs' JUnit files as one
+    glm-matrix junit verify OUT.xml                  is every expected cell in it, with its identity?
+    glm-matrix redact reports/out/logs               secrets in files of a run that was killed, before an upload
 
 Evidence defaults to reports/out/evidence.jsonl; give several files after --evidence to judge several jobs as one.
 Exit codes: 0 green, 1 red (a test, gate or diff that got worse), 2 bad input (each problem with file:line).

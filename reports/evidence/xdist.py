@@ -25,6 +25,7 @@ import pytest
 
 from matrix.errors import HostError
 from matrix.judging.status import Status
+from matrix.variables import PYTEST_ADDOPTS
 from reports.evidence import junit, redact
 from reports.evidence.files import CANNOT_WRITE, EvidenceWriter, digest_value
 from reports.evidence.outbox import pack_records, unpack_records
@@ -161,7 +162,7 @@ class Recorder:
         versions = {"python": platform.python_version(), "pytest": pytest.__version__, **known.run.get("versions", {})}
         run = {
             "kind": "run",
-            "argv": [*sys.argv, *shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))],
+            "argv": [*sys.argv, *shlex.split(os.environ.get(PYTEST_ADDOPTS.name, ""))],
             "selection": list(known.cells),
             "xdist": not self._collects_itself,
             "schema": SCHEMA,

@@ -166,9 +166,9 @@ require:
     glob: "*.baseline"
 max_age_h: 1
 not_replayed:
-  - {cells: "*", owner: tests, why: "nothing was asked", until: 2099-01-01}
+  - {cells: "*", owner: tests, why: "nothing was asked", until: SOON}
 accepted:  # of a copy without git
-  - {what: unknown_commit, of: "*", owner: tests, why: "a copy without git", until: 2099-01-01}
+  - {what: unknown_commit, of: "*", owner: tests, why: "a copy without git", until: SOON}
 """
 JUNIT = '<testsuites><testsuite name="pytest" tests="1"><testcase classname="a" name="b"/></testsuite></testsuites>'
 
@@ -176,7 +176,8 @@ JUNIT = '<testsuites><testsuite name="pytest" tests="1"><testcase classname="a" 
 @pytest.fixture
 def gate_policy(tmp_path: Path) -> Path:
     path = tmp_path / "policy.yaml"
-    path.write_text(POLICY_TEXT, encoding="utf-8")
+    soon = datetime.now(UTC).date() + timedelta(days=365)  # an allowance lasts two years at most
+    path.write_text(POLICY_TEXT.replace("SOON", soon.isoformat()), encoding="utf-8")
     return path
 
 
@@ -218,7 +219,7 @@ def test_the_gate_is_green_on_green_evidence_and_red_without_one_jobs_part(tmp_p
     assert (tmp_path / "reports/out/junit.xml").is_file()
     assert (gate_junit(tmp_path).get("tests"), gate_junit(tmp_path).get("failures")) == ("2", "0")
     assert (tmp_path / "summary.md").read_text("utf-8").startswith("# GREEN: One canary cell")
-    wider = POLICY_TEXT.replace('    glob: "*.baseline"\n', "")
+    wider = gate_policy.read_text("utf-8").replace('    glob: "*.baseline"\n', "")
     gate_policy.write_text(wider, encoding="utf-8")
     red = gate_job(tmp_path, gate_policy)["gate"]
     assert red.returncode == 1 and "no evidence; it was expected to run" in red.stdout
