@@ -23,9 +23,9 @@ from typing import Any
 
 import pytest
 
+from matrix import variables
 from matrix.errors import HostError
 from matrix.judging.status import Status
-from matrix.variables import PYTEST_ADDOPTS
 from reports.evidence import junit, redact
 from reports.evidence.files import CANNOT_WRITE, EvidenceWriter, digest_value
 from reports.evidence.outbox import pack_records, unpack_records
@@ -162,7 +162,7 @@ class Recorder:
         versions = {"python": platform.python_version(), "pytest": pytest.__version__, **known.run.get("versions", {})}
         run = {
             "kind": "run",
-            "argv": [*sys.argv, *shlex.split(os.environ.get(PYTEST_ADDOPTS.name, ""))],
+            "argv": [*sys.argv, *shlex.split(os.environ.get(variables.PYTEST_ADDOPTS.name, ""))],
             "selection": list(known.cells),
             "xdist": not self._collects_itself,
             "schema": SCHEMA,
