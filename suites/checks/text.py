@@ -143,9 +143,9 @@ def find_stray_script(text: str, prompt: str) -> str:
 
 
 def _longest_run(text: str, script: str) -> int:
-    """Count the longest run of letters of one script; only a letter of another script ends a run."""
+    """Count the longest run of letters of a script that the text has; only a letter of another script ends a run."""
     letters = (_script_of(c) == script for c in text if c.isalpha())
-    return max((sum(1 for _ in run) for mine, run in itertools.groupby(letters) if mine), default=0)
+    return max(sum(1 for _ in run) for mine, run in itertools.groupby(letters) if mine)
 
 
 def _script_of(letter: str) -> str:

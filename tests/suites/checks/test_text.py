@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fixtures.banks.glm5.facts import CHINESE, ENGLISH
 from fixtures.banks.glm5.prose import draw_prose, join_paragraphs
 from suites.checks import text
-from suites.checks.text import find_defects
+from suites.checks.text import find_defects, find_stray_script
 from tests.faults.stub.answers import STORY
 
 SOUND = {
@@ -140,3 +140,10 @@ def test_any_text_at_all_is_judged_without_an_error(wild: str) -> None:
 def test_one_foreign_clause_in_a_long_text_is_a_switch_and_a_name_is_none() -> None:
     assert any(d.startswith("stray") for d in find_defects(f"{STORY} 然后他就去了海边看到了很多的船只 {STORY}"))
     assert not any(d.startswith("stray") for d in find_defects(f"{STORY} He came from Beijing (北京市) at last."))
+
+
+def test_foreign_letters_are_a_switch_by_the_longest_run_of_their_own() -> None:
+    """Nine letters, six of them in a row: neither the long runs of Latin around them nor a run counted twice."""
+    text = f"{STORY} 北京市海淀区 {STORY} 然 {STORY} 后 {STORY} 他 {STORY}" + STORY * 10
+    assert find_stray_script(text, "") == ""
+    assert find_stray_script(text.replace("北京市海淀区", "北京市海淀区" * 2), "").endswith(" letters are CJK")

@@ -219,7 +219,7 @@ def test_only_the_first_place_of_a_draft_must_be_no_noise(positions: tuple[float
 def test_every_counter_is_taken_since_then() -> None:
     def counted(**numbers: float) -> Seen:
         places = [see("accepted_per_position", numbers.pop(f"at_{i}"), position=str(i)) for i in (0, 1)]
-        return [*(see(name, number) for name, number in numbers.items()), *places]
+        return [*(replace(see(name, number), where=name) for name, number in numbers.items()), *places]
 
     before = counted(
         drafted_tokens=1000, accepted_tokens=30, generated_tokens=2000, drafts=500, requests=7, at_0=20, at_1=10
@@ -230,7 +230,7 @@ def test_every_counter_is_taken_since_then() -> None:
     found = count_drafts(after, before)
     assert found is not None
     counts = (found.drafted, found.accepted, found.generated, found.drafts, found.requests)
-    assert (counts, found.positions, found.where) == ((100, 60, 200, 50, 2), {0: 45, 1: 15}, "log line 1")
+    assert (counts, found.positions, found.where) == ((100, 60, 200, 50, 2), {0: 45, 1: 15}, "drafted_tokens")
 
 
 @pytest.mark.parametrize("place", ["", "x", "12345", "-1"])
