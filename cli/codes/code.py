@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from matrix.checkout import CHECKOUT
+from matrix.checkout import CHECKOUT, name_in_checkout
 from matrix.errors import ConfigError, Problem
 from matrix.yaml.structure import structure_data
 from matrix.yaml.yamltext import read_document
@@ -57,9 +57,7 @@ def read_words(path: Path) -> dict[str, Words]:
     Raises:
         ConfigError: it is no YAML, or an entry has not exactly the four parts.
     """
-    document = read_document(
-        path, path.relative_to(CHECKOUT).as_posix() if path.is_relative_to(CHECKOUT) else path.name
-    )
+    document = read_document(path, name_in_checkout(path))
     problems: list[Problem] = list(document.problems)
     entries = document.data if isinstance(document.data, dict) else {}
     found = {str(name): structure_data(Words, document, data, (name,), problems) for name, data in entries.items()}

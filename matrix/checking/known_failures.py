@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
-import yaml
-
 from matrix.checking.conditions import holds
 from matrix.checking.finding import Finding
 from matrix.checking.model_config import Model
@@ -16,6 +14,7 @@ from matrix.checking.releases import AskedRelease
 from matrix.checking.rules import Decision
 from matrix.checkout import CHECKOUT
 from matrix.preflight.snapshot import release_id
+from matrix.yaml.yamltext import read_data
 
 FILE: Final = CHECKOUT / "matrix" / "known_failures.yaml"
 FAMILIES: Final = {
@@ -26,13 +25,11 @@ FAMILIES: Final = {
     "GLM-5.3-Flash": "glm53flash",
 }
 SPARSE: Final = re.compile(r"DSA|sparse|trtllm|TllmGen|indexer", re.IGNORECASE)
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @cache
 def _entries() -> tuple[Mapping[str, Any], ...]:
-    raw = yaml.load(FILE.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader
-    return tuple(raw["known_failures"])
+    return tuple(read_data(FILE)["known_failures"])
 
 
 def find_known(facts: Mapping[str, Any], model: Model, release: AskedRelease) -> Iterator[Finding]:

@@ -8,15 +8,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
-import yaml
-
 from matrix.checking.rigs import MODELS
 from matrix.checkout import CHECKOUT
+from matrix.yaml.yamltext import read_data
 
 CHECKPOINTS: Final = CHECKOUT / "matrix" / "axes" / "checkpoints"
 CUT: Final = re.compile(r"reap|prun|\d{3}B", re.IGNORECASE)
 ASSUMED: Final = "GlmMoeDsaForCausalLM"
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +98,7 @@ def _by_name(name: str) -> Mapping[str, Any] | None:
 @cache
 def read_models() -> Mapping[str, Any]:
     """Read models.yaml: published configs, classes, weight formats, GPUs, known keys."""
-    made: Mapping[str, Any] = yaml.load(MODELS.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader
+    made: Mapping[str, Any] = read_data(MODELS)
     return made
 
 
@@ -112,6 +110,6 @@ def _on_axes(name: str) -> Mapping[str, Any]:
     for path in sorted(CHECKPOINTS.glob("*.yaml")):
         text = path.read_text(encoding="utf-8")
         if re.search(rf"^repository: *[\"']?{re.escape(wanted)}[\"']?\s*(#.*)?$", text, re.M | re.I):
-            made: Mapping[str, Any] = yaml.load(text, _Loader)  # noqa: S506 - a safe loader
+            made: Mapping[str, Any] = read_data(path)
             return made
     return {}

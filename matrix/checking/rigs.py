@@ -9,10 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-import yaml
-
 from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError, Problem, suggest_nearest
+from matrix.yaml.yamltext import read_data
 
 HARDWARE: Final = CHECKOUT / "matrix" / "axes" / "hardware"
 MODELS: Final = Path(__file__).parent / "models.yaml"
@@ -20,7 +19,6 @@ RIG: Final = re.compile(r"sm_?(?P<sm>\d{2,3})[af]?(?:x(?P<count>\d{1,4}))?", re.
 COUNTED: Final = re.compile(
     r"\s*(?:(?P<count>\d{1,4})\s*(?:x|\*)\s*)?(?:NVIDIA\s+)?(?P<name>[A-Za-z].*?)\s*", re.IGNORECASE
 )
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 GIB: Final = 2**30
 
 
@@ -105,7 +103,7 @@ def known_gpus() -> tuple[Known, ...]:
 
 def _of_the_matrix() -> Iterator[Known]:
     for path in sorted(HARDWARE.glob("*.yaml")):
-        raw = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader
+        raw = read_data(path)
         if raw.get("sm"):
             short = re.sub(r"\b(NVIDIA|Blackwell|SXM\d?|HGX)\b|\d+ ?GB\b", "", raw["name"]).strip()
             names = (re.sub(r"\s+", " ", short), *raw.get("nvml_names", ()))
@@ -120,8 +118,7 @@ def _of_the_matrix() -> Iterator[Known]:
 
 
 def _others() -> Iterator[Known]:
-    raw = yaml.load(MODELS.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader
-    for gpu in raw["gpus"]:
+    for gpu in read_data(MODELS)["gpus"]:
         yield Known(
             id=_plain(gpu["names"][0]),
             names=tuple(gpu["names"]),

@@ -9,15 +9,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import yaml
-
 from matrix.checking.conditions import holds, unknown_facts
 from matrix.checking.settings import UNKNOWN
+from matrix.yaml.yamltext import read_data
 
 CHECKS: Final = Path(__file__).parent / "checks.yaml"
 LEVELS: Final = ("wrong", "risky", "note")
 BASES: Final = ("wheel", "run", "report", "arithmetic")
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _HOLE: Final = re.compile(r"\{(\w+)\}")
 
 Level = Literal["wrong", "risky", "unknown", "note"]
@@ -75,7 +73,7 @@ class Book:
 @cache
 def read_book() -> Book:
     """Parse checks.yaml; `tests/matrix/checking/test_rules.py` holds its form."""
-    raw = yaml.load(CHECKS.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader
+    raw = read_data(CHECKS)
     derived = tuple(
         Derived(name=name, value=value, when=entry["when"], source=entry["source"])
         for entry in raw["derived"]

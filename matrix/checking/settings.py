@@ -9,17 +9,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from matrix.checking.launchers import Command
 from matrix.checking.variables import Word
 from matrix.preflight.argparse_model import Use, parse_argv
 from matrix.preflight.snapshot import Flag, Snapshot
 from matrix.preflight.vllm_argv import normalise_argv
+from matrix.yaml.yamltext import read_data
 
-HERE: Final = Path(__file__).parent
+SETTINGS: Final = Path(__file__).parent / "settings.yaml"
 SUFFIXES: Final = {"k": 1_000, "K": 1_024, "m": 1_000_000, "M": 1_048_576, "g": 10**9, "G": 2**30}
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Unknown:
@@ -79,8 +77,10 @@ class Settings:
 @cache
 def kinds() -> Mapping[str, Kind]:
     """All settings, from settings.yaml."""
-    raw = yaml.load((HERE / "settings.yaml").read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader
-    return {name: Kind(flags=tuple(k["flags"]), type=k["type"], default=k.get("default")) for name, k in raw.items()}
+    return {
+        name: Kind(flags=tuple(k["flags"]), type=k["type"], default=k.get("default"))
+        for name, k in read_data(SETTINGS).items()
+    }
 
 
 @cache

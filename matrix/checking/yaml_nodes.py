@@ -8,13 +8,13 @@ from typing import Final
 import yaml
 
 from matrix.errors import Problem
+from matrix.yaml.yamltext import Loader
 
 MAX_CHARACTERS: Final = 1_000_000
 MAX_DEPTH: Final = 60
 MAX_ALIASES: Final = 200
 MAX_EVENTS: Final = 200_000
 MAX_NODES: Final = 200_000  # visited, aliases followed each time
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Node = yaml.Node
 
 
@@ -25,7 +25,7 @@ def compose_documents(text: str, name: str) -> tuple[list[Node], list[Problem]]:
     try:
         if (found := _exceeds(text)) is not None:
             return [], [Problem(name, found[0], "", found[1])]
-        return [node for node in yaml.compose_all(text, Loader=_Loader) if node is not None], []
+        return [node for node in yaml.compose_all(text, Loader=Loader) if node is not None], []
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or str(error) or type(error).__name__
@@ -36,7 +36,7 @@ def compose_documents(text: str, name: str) -> tuple[list[Node], list[Problem]]:
 def _exceeds(text: str) -> tuple[int, str] | None:
     """The line and the bound that a text passes; read as a stream, before anything is built."""
     depth = aliases = 0
-    for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
+    for count, event in enumerate(yaml.parse(text, Loader=Loader)):
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         aliases += isinstance(event, yaml.AliasEvent)

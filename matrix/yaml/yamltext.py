@@ -16,10 +16,11 @@ from typing import Any, Final
 
 import yaml
 
-from matrix.errors import Problem
+from matrix.checkout import name_in_checkout
+from matrix.errors import ConfigError, Problem
 
 Loc = tuple[str | int, ...]
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where it is there
 LARGEST_BYTES: Final = 16 << 20  # of one file; the largest of ours has 0.1 MB
 DEEPEST: Final = 40  # levels; ours have 8
 _MANY: Final = 2_000  # brackets: so many may be nested
@@ -59,7 +60,7 @@ def read_document(path: Path, name: str) -> Document:
     try:
         text = _read_text(path)
         _require_plain(text)
-        loader = _Loader(text)
+        loader = Loader(text)
         node = loader.get_single_node()
     except (yaml.YAMLError, ValueError, RecursionError, MemoryError) as error:
         mark = getattr(error, "problem_mark", None)
@@ -72,6 +73,30 @@ def read_document(path: Path, name: str) -> Document:
             doc.data = loader.construct_document(node)
     loader.dispose()
     return doc
+
+
+def require_document(path: Path, name: str) -> Document:
+    """Parse one file that must be sound.
+
+    Raises:
+        ConfigError: it cannot be read, or all of its problems, each with its line.
+    """
+    try:
+        doc = read_document(path, name)
+    except OSError as error:
+        raise ConfigError([Problem(name, 0, "", f"cannot be read: {error.strerror}")]) from None
+    if doc.problems:
+        raise ConfigError(doc.problems)
+    return doc
+
+
+def read_data(path: Path) -> Any:
+    """Read the plain data of one file of this project.
+
+    Raises:
+        ConfigError: as `require_document`.
+    """
+    return require_document(path, name_in_checkout(path)).data
 
 
 def _read_text(path: Path) -> str:
@@ -97,7 +122,7 @@ def _require_plain(text: str) -> None:
     if not (_MAYBE_DEEP.search(text) or _MAYBE_ALIAS.search(text) or text.count("[") + text.count("{") > _MANY):
         return
     depth = 0
-    events: Iterator[Any] = yaml.parse(text, Loader=_Loader)
+    events: Iterator[Any] = yaml.parse(text, Loader=Loader)
     for event in events:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:

@@ -151,12 +151,7 @@ def load_policy(path: Path, owed: Owed | None = None) -> tuple[Policy, yamltext.
     Raises:
         ConfigError: every problem of the file, with its line and the nearest valid word.
     """
-    try:
-        doc = yamltext.read_document(path, str(path))
-    except OSError as error:
-        raise ConfigError([Problem(str(path), 0, "", f"cannot be read: {error.strerror}")]) from None
-    if doc.problems:
-        raise ConfigError(doc.problems)
+    doc = yamltext.require_document(path, str(path))
     problems: list[Problem] = []
     policy = structure_data(Policy, doc, doc.data, (), problems)
     problems += [*find_wrong_numbers(doc), *find_endless(doc, datetime.now(UTC).date())]

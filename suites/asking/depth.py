@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from fixtures.banks.item import Item
-from matrix.checkout import CHECKOUT
+from matrix.checkout import name_in_checkout
 from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.yaml.structure import structure_data
 from matrix.yaml.yamltext import Document, read_document
@@ -79,9 +79,7 @@ def read_depths(path: Path = FILE) -> Mapping[str, Depth]:
     Raises:
         ConfigError: a key is unknown or missing, a value has another type or is out of range, or a depth is not there.
     """
-    document = read_document(
-        path, path.relative_to(CHECKOUT).as_posix() if path.is_relative_to(CHECKOUT) else path.name
-    )
+    document = read_document(path, name_in_checkout(path))
     problems = list(document.problems)
     entries = document.data if isinstance(document.data, dict) else {}
     for name in [name for name in entries if name not in NAMES]:

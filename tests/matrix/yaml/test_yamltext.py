@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from matrix.errors import ConfigError
 from matrix.yaml import yamltext
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -75,3 +76,14 @@ def test_words_that_only_look_so_are_read(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text(text)
     found = yamltext.read_document(tmp_path / "x.yaml", "x.yaml")
     assert not found.problems and found.data["b"] == ["sm120*", "a*b", "*"] and found.data["f"] == "12:61"
+
+
+def test_a_file_that_must_be_sound_is_one_error_with_file_and_line(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    with pytest.raises(ConfigError, match=r"own\.yaml.*cannot be read: No such file"):
+        yamltext.read_data(file)
+    file.write_text("a: 1\na: 2\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"own\.yaml:2.*duplicate key 'a', first on line 1"):
+        yamltext.read_data(file)
+    file.write_text("a: [1, two]\n", encoding="utf-8")
+    assert yamltext.read_data(file) == {"a": [1, "two"]}
