@@ -6,6 +6,7 @@ pytest_plugins = [
     "reports.plugin_without_patch",
     "fixtures.session.tape_plugin",
     "fixtures.session.plugin",
+    "fixtures.session.quiet",  # after the plugin that stops engines: what comes later is further outside
     "suites.plugin",
     "pytester",
 ]

@@ -246,3 +246,11 @@ def test_first_and_last() -> None:
         find_all(seen, "prefill_chunk")[0], find_all(seen, "prefill_chunk")[-1],
     )  # fmt: skip
     assert find_first(seen, "accept_length") is find_last(seen, "accept_length") is None
+
+
+def test_vllm_tells_a_cache_whose_size_was_given_in_other_words() -> None:
+    line = "INFO [gpu_worker.py:544] Initial free memory 137.66 GiB, reserved 8.13 GiB memory for KV Cache as specified"
+    size = find_first(read_observations(ENGINES["vllm"].observe, Sources(log=line)), "kv_bytes")
+    assert size is not None
+    assert size.number == 8.13 * GIB
+    assert size.half_step == pytest.approx(0.005 * GIB)
