@@ -194,7 +194,12 @@ JUDGE: Final = (
     _reports("predictions", "compare cells that differ in one feature: as predicted?", "predictions", RED),
     _reports("ablation", "print what each feature changes in speed", "ablation", RED),
     _reports("replay", "judge kept replies again, without an engine", "replay reports/out/evidence.jsonl", RED),
-    _reports("diff", "compare two runs: broken and missing tests, lost answers", "diff old.jsonl new.jsonl", RED),
+    _reports(
+        "diff",
+        "may I upgrade? Compare two runs, also across releases",
+        "diff old.jsonl new.jsonl --map sglang_0_5_17=sglang_0_5_23",
+        {1: "NO: something got worse", 3: "UNKNOWN: something was not asked, not finished or asked otherwise"},
+    ),
     _reports(
         "sign", "sign an evidence file with an SSH key", "sign reports/out/evidence.jsonl --key ~/.ssh/id_ed25519"
     ),

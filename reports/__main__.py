@@ -10,13 +10,14 @@
     glm-matrix ablation                              MTP's speed-up, chunked prefill's ITL: with over without
     glm-matrix replay EVIDENCE.jsonl                 judge its kept replies again, without an engine, and compare
     glm-matrix sign EVIDENCE.jsonl --key KEY         vouch for it with an SSH key
-    glm-matrix diff OLD.jsonl NEW.jsonl              broken, missing, ... tests; answers lost beyond luck
+    glm-matrix diff OLD.jsonl NEW.jsonl              may I upgrade? YES, NO or UNKNOWN, and every change for each cell
     glm-matrix junit merge OUT.xml A.xml B.xml       several jobs' JUnit files as one
     glm-matrix junit verify OUT.xml                  is every expected cell in it, with its identity?
     glm-matrix redact reports/out/logs               secrets in files of a run that was killed, before an upload
 
 Evidence defaults to reports/out/evidence.jsonl; give several files after --evidence to judge several jobs as one.
-Exit codes: 0 green, 1 red (a test, gate or diff that got worse), 2 bad input (each problem with file:line).
+Exit codes: 0 green, 1 red (a test, gate or diff that got worse), 2 bad input (each problem with file:line), 3 a diff
+that cannot be decided.
 """
 
 from __future__ import annotations
@@ -41,8 +42,7 @@ from matrix.yaml.load import digest_of, load_matrix
 from reports.board import html
 from reports.board import terminal as table
 from reports.board.text import View, make_headline, make_view
-from reports.compare import ablation, diff, prediction
-from reports.compare import lost_answers as paired
+from reports.compare import ablation, prediction
 from reports.evidence import files as evidence
 from reports.evidence import junit, redact, signature
 from reports.evidence.attempts import order_files
@@ -60,6 +60,7 @@ from reports.gate.origin import Today
 from reports.gate.provenance import add_provenance
 from reports.replay import differences as replay
 from reports.replay import run as replaying
+from reports.upgrade import command as upgrade
 
 OUT = Path("reports/out")
 EVIDENCE = OUT / "evidence.jsonl"
@@ -126,9 +127,7 @@ def parser() -> argparse.ArgumentParser:
     )
     verbs.add_parser("predictions", parents=[reading], help="what each feature changed, and whether that was predicted")
     verbs.add_parser("ablation", parents=[judging], help="what each feature changes in speed")
-    two = verbs.add_parser("diff", help="what changed between two runs")
-    two.add_argument("old", type=Path, metavar="OLD.jsonl", help="evidence of the earlier run")
-    two.add_argument("new", type=Path, metavar="NEW.jsonl", help="evidence of the later run")
+    upgrade.add_parser(verbs)
     again = verbs.add_parser("replay", help="judge what was kept again, without an engine: does it come out the same?")
     again.add_argument(
         "evidence", type=Path, nargs="*", default=[EVIDENCE], metavar="EVIDENCE", help=f"files (default {EVIDENCE})"
@@ -166,7 +165,7 @@ def _junit_parser(own: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
-        own = {"diff": _diff, "junit": _junit, "predictions": _predictions, "replay": _replay, "sign": _sign}
+        own = {"diff": upgrade.run, "junit": _junit, "predictions": _predictions, "replay": _replay, "sign": _sign}
         own["redact"] = _redact
         return own.get(args.verb, _judging)(args)
     except (ConfigError, HostError) as error:
@@ -268,13 +267,6 @@ def _print_verdict(judged: Judged) -> None:
 def _console() -> Console:
     """Wide enough for every column when the output is a file or a CI log."""
     return Console() if sys.stdout.isatty() else Console(width=200)
-
-
-def _diff(args: argparse.Namespace) -> int:
-    old, new = evidence.read_records(args.old), evidence.read_records(args.new)
-    found, pairs = diff.compare_runs(old, new), paired.pair_cells(old, new)
-    print(f"{diff.render_differences(found)}\n\n{paired.render_pairs(pairs)}")
-    return RED if any(d.change in diff.WORSE for d in found) or any(p.worse for p in pairs) else GREEN
 
 
 def _redact(args: argparse.Namespace) -> int:

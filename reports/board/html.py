@@ -20,9 +20,13 @@ HERE = CHECKOUT / "reports" / "board" / "templates"
 
 def render_html(shown: View) -> str:
     """Render the page. The template engine escapes every text that is not ours, model output above all."""
-    page = _make_environment().get_template("report.html.j2")
-    style = (HERE / "report.css").read_text(encoding="utf-8")
-    return page.render(view=shown, headline=make_headline(shown), style=style, facts=_run_facts(shown))
+    page = make_environment().get_template("report.html.j2")
+    return page.render(view=shown, headline=make_headline(shown), style=read_style(), facts=_run_facts(shown))
+
+
+def read_style() -> str:
+    """Read the style sheet that every page embeds."""
+    return (HERE / "report.css").read_text(encoding="utf-8")
 
 
 def write_html(shown: View, path: Path) -> None:
@@ -31,7 +35,8 @@ def write_html(shown: View, path: Path) -> None:
 
 
 @cache
-def _make_environment() -> Environment:
+def make_environment() -> Environment:
+    """Make the template engine of every page: it escapes and defuses each text."""
     env = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,

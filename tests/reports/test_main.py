@@ -236,6 +236,24 @@ def test_a_diff_that_got_worse_is_red(folder: Path, capsys: pytest.CaptureFixtur
     assert cli.main(["diff", str(old), str(folder / "e.jsonl")]) == 1
     assert "broken" in capsys.readouterr().out
     assert cli.main(["diff", str(folder / "e.jsonl"), str(old)]) == 0
+    page = folder / "upgrade.html"
+    assert cli.main(["diff", str(old), str(old), "--format", "html", "--out", str(page)]) == 0
+    assert "YES: nothing changed" in page.read_text() and capsys.readouterr().out.endswith(f"{page}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "name the later run's evidence"),
+        (["--cells", "a", "b", "--map", "a=b"], "leave out --map"),
+        (["--cells", "a", "b"], "OLD holds no cell 'a'"),
+    ],
+)
+def test_a_diff_that_names_no_two_sides_is_bad_input(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    assert cli.main(["diff", str(folder / "e.jsonl"), *words]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_answers_lost_beyond_luck_are_red_though_every_test_passed(folder: Path) -> None:

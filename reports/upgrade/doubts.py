@@ -1,0 +1,121 @@
+"""Finds why a comparison cannot be trusted: runs that are not whole, other depths, other plans, stubs. Pure.
+
+A doubt makes an answer UNKNOWN. It never hides a regression that was seen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from matrix.judging.status import Status
+from reports.evidence.attempts import split_runs
+from reports.evidence.files import is_sealed
+from reports.evidence.summary import Row
+from reports.evidence.types import CellFacts, End, Lost, Record, Run
+from reports.upgrade.cells import CellPair
+
+FINISHED = frozenset({0, 1})  # pytest: all passed, some failed
+UNTRIED = frozenset({Status.SKIP_NO_HW})  # this host says only that it is another host
+SHOWN_SETTINGS = 6
+_COMMENT = re.compile(r"^\s*(#|$)")
+
+
+def find_run_doubts(records: Sequence[Record]) -> Mapping[str, str]:
+    """Find each run that is not whole: run -> what is wrong with it."""
+    return {run: why for run, own in split_runs(records).items() if (why := "; ".join(_doubt_run(own)))}
+
+
+def _doubt_run(own: Sequence[Record]) -> Iterator[str]:
+    starts = sum(isinstance(r, Run) for r in own)
+    ends = [r for r in own if isinstance(r, End)]
+    if starts != 1:
+        yield f"it has {starts} `run` records, one was expected"
+    if lost := sum(isinstance(r, Lost) for r in own):
+        yield f"{lost} of its lines cannot be read"
+    if not ends:
+        yield "it has no end: it was killed, or its file is cut short"
+    elif not lost and not is_sealed(own):
+        yield "its records are not those that its end sealed"
+    if any(end.interrupted for end in ends):
+        yield "it was interrupted"
+    elif any(end.exit_code not in FINISHED for end in ends):
+        yield f"pytest exited with {ends[-1].exit_code}"
+
+
+def runs_of(row: Row) -> frozenset[str]:
+    """Return the runs that answered for a cell."""
+    results = (answer for test in row.tests for answer in test.answers if answer.status not in UNTRIED)
+    return frozenset(r.run for r in (*results, *row.launches))
+
+
+def find_depths(records: Iterable[Record]) -> Mapping[str, str]:
+    """Map each run to its depth; "" where the run does not record one."""
+    return {r.run: r.depth for r in records if isinstance(r, Run)}
+
+
+def doubt_depths(pair: CellPair, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
+    """Yield why both sides do not have one depth."""
+    if pair.new is None:
+        return
+    before = {old.get(run, "") for run in runs_of(pair.old)}
+    after = {new.get(run, "") for run in runs_of(pair.new)}
+    if before and after and (before != after or len(before) > 1):
+        yield f"asked at another depth: {_name_depths(before)} before, {_name_depths(after)} now"
+
+
+def _name_depths(depths: Iterable[str]) -> str:
+    return " and ".join(sorted(depth or "unknown" for depth in depths))
+
+
+def doubt_plans(pair: CellPair, *, named: bool) -> Iterator[str]:
+    """Yield why both sides are not of one plan. `named`: the user named two cells, whose plans may differ."""
+    if pair.new is None:
+        return
+    for side, row in (("before", pair.old), ("now", pair.new)):
+        if len(row.fingerprints) != 1:
+            seen = ", ".join(sorted(row.fingerprints)) or "none recorded"
+            yield f"the plan {side} is not known: {len(row.fingerprints)} fingerprints ({seen})"
+    before, after = pair.old.fingerprints, pair.new.fingerprints
+    if len(before) == len(after) == 1 and before != after and not pair.renamed and not named:
+        (was,), (now,) = before, after
+        yield f"of another plan: {was} before, {now} now. To compare both: --cells {pair.old.cell} {pair.old.cell}"
+
+
+def doubt_engines(pair: CellPair) -> Iterator[str]:
+    """Yield why no real engine of the cell is known to have answered."""
+    for side, row in (("before", pair.old), ("now", pair.new)):
+        if row is None:
+            continue
+        if any(launch.stub for launch in row.launches):
+            yield f"a stub engine answered {side}"
+        if not row.launches:
+            yield f"no launch was recorded {side}, so no engine is known to have answered"
+
+
+def read_scripts(records: Iterable[Record]) -> Mapping[str, str]:
+    """Map each cell to the script that launches it."""
+    return {r.cell: r.script for r in records if isinstance(r, CellFacts)}
+
+
+def tell_settings(pair: CellPair, before: str, after: str) -> str:
+    """Tell which lines of the launch script changed; empty where none did, or a script is not known.
+
+    Lines that differ only by the cell's own names do not count.
+    """
+    if pair.new is None or not before or not after:
+        return ""
+    was, now = (list(_iterate_settings(text, row)) for text, row in ((before, pair.old), (after, pair.new)))
+    changed = [*(f"-{line}" for line in was if line not in now), *(f"+{line}" for line in now if line not in was)]
+    more = f" and {len(changed) - SHOWN_SETTINGS} more" if len(changed) > SHOWN_SETTINGS else ""
+    return "; ".join(changed[:SHOWN_SETTINGS]) + more
+
+
+def _iterate_settings(script: str, row: Row) -> Iterator[str]:
+    names = sorted({str(row.facts.get(n, "")) for n in ("release", "rig", "checkpoint", "version")} - {""}, key=len)
+    for line in script.splitlines():
+        if not _COMMENT.match(line):
+            text = line.strip().removesuffix("\\").strip()
+            for name in reversed(names):
+                text = text.replace(name, "...")
+            yield text
