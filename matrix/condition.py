@@ -11,7 +11,7 @@ A list means any of its values. Specificity counts keys, and every feature named
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -74,7 +74,13 @@ def find_condition_problems(
     """(key, message) for every key and value that no cell can have; `valid` maps keys to their values."""
     found: list[tuple[str, str]] = []
     for key, value in when.items():
-        if key not in KEYS:
+        if (
+            key in KEYS
+            and key not in ("pins", "version")
+            and not all(isinstance(v, str | int | None) for v in _as_tuple(value))
+        ):
+            found.append((key, f"expected a word, a number or a list of them, got {value!r}"))
+        elif key not in KEYS:
             found.append((key, f"unknown condition {key!r}{suggest_nearest(key, KEYS)}"))
         elif key == "version":
             found += _find_version_problems(value)
@@ -83,11 +89,19 @@ def find_condition_problems(
             found += [(key, f"expected a number of features from 1 on, got {n!r}") for n in bad]
         elif key == "pins":
             found += [(key, message) for message in find_pin_problems(value, pins)]
-        elif key != "any_feature":
+        elif key == "any_feature":
+            found += [] if isinstance(value, bool) else [(key, f"expected true or false, got {value!r}")]
+        else:
             known = set(valid.get("features" if key == "without" else key, ()))
             bad = [v for v in _as_tuple(value) if known and v not in known]
             found += [(key, f"no {key} is {v!r}{suggest_nearest(str(v), map(str, known))}") for v in bad]
     return found
+
+
+def list_names(when: Mapping[str, Json]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Every key of a condition whose values are names of the axes, with those values."""
+    named = (*EQUAL_KEYS, "features", "without", "form")
+    yield from ((key, _as_tuple(value)) for key, value in when.items() if key in named)
 
 
 def _find_version_problems(value: Json) -> list[tuple[str, str]]:

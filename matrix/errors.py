@@ -36,6 +36,7 @@ class Problem:
     line: int
     where: str
     message: str
+    follows: bool = False  # from another one, it may be: told after those that stand for themselves
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
@@ -46,7 +47,7 @@ class ConfigError(MatrixError):
     """One or more YAML files or options are wrong; carries every problem found."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(sorted(set(problems)))
+        self.problems = tuple(sorted(set(problems), key=lambda p: (p.follows, p)))
         count = len(self.problems)
         head = f"{count} problem{'s' if count != 1 else ''} in the configuration:"
         super().__init__("\n".join([head, *(f"  {p}" for p in self.problems)]))
@@ -126,9 +127,15 @@ def suggest_nearest(word: str, known: Iterable[str]) -> str:
     "; did you mean 'sm120'?"
     """
     words = sorted({str(k) for k in known})
-    close = difflib.get_close_matches(word, words, n=1, cutoff=0.6) or difflib.get_close_matches(
-        word.lower(), words, n=1, cutoff=0.6
-    )
-    if close:
-        return f"; did you mean {close[0]!r}?"
+    if close := find_nearest(word, words):
+        return f"; did you mean {close!r}?"
     return f"; valid: {', '.join(words[:20])}" if words else ""
+
+
+def find_nearest(word: str, known: Iterable[str]) -> str | None:
+    """Find the known word that looks most like `word`; None where none is close."""
+    words = sorted(known)
+    for text in (word, word.lower()):
+        if close := difflib.get_close_matches(text, words, n=1, cutoff=0.6):
+            return close[0]
+    return None

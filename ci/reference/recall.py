@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
-import yaml
-
 from ci.reference.markdown import format_code, format_table
 from matrix.checking.judge import Asked, judge
 from matrix.checking.launchers import Command, find_start
@@ -18,6 +16,7 @@ from matrix.checking.releases import parse_release
 from matrix.checking.rigs import parse_rig
 from matrix.checking.variables import words_of
 from matrix.checkout import CHECKOUT
+from matrix.yaml.structure import require_record
 
 DATA: Final = Path(__file__).parent / "recall.yaml"
 AIM: Final = 0.9  # of the rows that are not about hardware
@@ -59,6 +58,13 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RecallFile:
+    """recall.yaml."""
+
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Told:
     """A row, what the project does about it today, and why."""
 
@@ -69,7 +75,7 @@ class Told:
 
 def read_rows() -> list[Row]:
     """All rows of recall.yaml, in file order."""
-    return [Row(**entry) for entry in yaml.safe_load(DATA.read_text(encoding="utf-8"))["rows"]]
+    return list(require_record(RecallFile, DATA).rows)
 
 
 def classify(row: Row) -> Told:

@@ -14,7 +14,7 @@ from matrix.checking.releases import AskedRelease
 from matrix.checking.rules import Decision
 from matrix.checkout import CHECKOUT
 from matrix.preflight.snapshot import release_id
-from matrix.yaml.yamltext import read_data
+from matrix.yaml.structure import require_entries
 
 FILE: Final = CHECKOUT / "matrix" / "known_failures.yaml"
 FAMILIES: Final = {
@@ -24,12 +24,13 @@ FAMILIES: Final = {
     "GLM-5.3": "glm53",
     "GLM-5.3-Flash": "glm53flash",
 }
+NEEDED: Final = ("id", "when", "fails.at", "fails.signature", "expect", "symptom", "issue", "source.kind", "added")
 SPARSE: Final = re.compile(r"DSA|sparse|trtllm|TllmGen|indexer", re.IGNORECASE)
 
 
 @cache
 def _entries() -> tuple[Mapping[str, Any], ...]:
-    return tuple(read_data(FILE)["known_failures"])
+    return tuple(require_entries(FILE, {"known_failures": NEEDED})["known_failures"])
 
 
 def find_known(facts: Mapping[str, Any], model: Model, release: AskedRelease) -> Iterator[Finding]:

@@ -9,7 +9,9 @@ from functools import cache
 from typing import Any, Final
 
 from matrix.checking.rigs import MODELS
-from matrix.checkout import CHECKOUT
+from matrix.checkout import CHECKOUT, name_in_checkout
+from matrix.errors import ConfigError, Problem
+from matrix.yaml.structure import require_entries
 from matrix.yaml.yamltext import read_data
 
 CHECKPOINTS: Final = CHECKOUT / "matrix" / "axes" / "checkpoints"
@@ -98,7 +100,11 @@ def _by_name(name: str) -> Mapping[str, Any] | None:
 @cache
 def read_models() -> Mapping[str, Any]:
     """Read models.yaml: published configs, classes, weight formats, GPUs, known keys."""
-    made: Mapping[str, Any] = read_data(MODELS)
+    made = require_entries(MODELS, {"models": ("family", "match", "config", "source"), "gpus": ("names",)})
+    kinds = {"classes": dict, "formats": dict, "known_keys": str}
+    if wrong := [name for name, kind in kinds.items() if not isinstance(made.get(name), kind)]:
+        file = name_in_checkout(MODELS)
+        raise ConfigError([Problem(file, 0, name, f"expected {kinds[name].__name__} here") for name in wrong])
     return made
 
 

@@ -11,7 +11,8 @@ from typing import Final
 
 from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError, Problem, suggest_nearest
-from matrix.yaml.yamltext import read_data
+from matrix.model import Gpu
+from matrix.yaml.structure import require_entries, require_record
 
 HARDWARE: Final = CHECKOUT / "matrix" / "axes" / "hardware"
 MODELS: Final = Path(__file__).parent / "models.yaml"
@@ -103,22 +104,22 @@ def known_gpus() -> tuple[Known, ...]:
 
 def _of_the_matrix() -> Iterator[Known]:
     for path in sorted(HARDWARE.glob("*.yaml")):
-        raw = read_data(path)
-        if raw.get("sm"):
-            short = re.sub(r"\b(NVIDIA|Blackwell|SXM\d?|HGX)\b|\d+ ?GB\b", "", raw["name"]).strip()
-            names = (re.sub(r"\s+", " ", short), *raw.get("nvml_names", ()))
+        gpu = require_record(Gpu, path)
+        if gpu.sm:
+            short = re.sub(r"\b(NVIDIA|Blackwell|SXM\d?|HGX)\b|\d+ ?GB\b", "", gpu.name).strip()
+            names = (re.sub(r"\s+", " ", short), *gpu.nvml_names)
             yield Known(
-                id=raw["id"],
+                id=gpu.id,
                 names=tuple(dict.fromkeys(names)),
-                sm=raw["sm"],
-                vram_bytes=raw["vram_bytes"],
-                fabric=raw["interconnect"],
-                rigs=tuple(raw["rigs"].items()),
+                sm=gpu.sm,
+                vram_bytes=gpu.vram_bytes,
+                fabric=gpu.interconnect,
+                rigs=tuple(gpu.rigs.items()),
             )
 
 
 def _others() -> Iterator[Known]:
-    for gpu in read_data(MODELS)["gpus"]:
+    for gpu in require_entries(MODELS, {"gpus": ("names", "sm", "vram_gib", "interconnect")})["gpus"]:
         yield Known(
             id=_plain(gpu["names"][0]),
             names=tuple(gpu["names"]),

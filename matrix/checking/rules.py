@@ -11,11 +11,19 @@ from typing import Any, Final, Literal
 
 from matrix.checking.conditions import holds, unknown_facts
 from matrix.checking.settings import UNKNOWN
-from matrix.yaml.yamltext import read_data
+from matrix.yaml.structure import require_entries
 
 CHECKS: Final = Path(__file__).parent / "checks.yaml"
 LEVELS: Final = ("wrong", "risky", "note")
 BASES: Final = ("wheel", "run", "report", "arithmetic")
+_TOLD: Final = ("id", "level", "kind", "cause", "consequence", "remedy", "sources")
+_DECIDED: Final = ("decided_by.kind", "decided_by.fact", "decided_by.read")
+NEEDED: Final = {
+    "derived": ("when", "source", "set"),
+    "computed": (*_TOLD, *_DECIDED),
+    "checks": (*_TOLD, *_DECIDED, "when", "subject"),
+    "config_keys": ("engine", "version", "reads"),
+}
 _HOLE: Final = re.compile(r"\{(\w+)\}")
 
 Level = Literal["wrong", "risky", "unknown", "note"]
@@ -73,7 +81,7 @@ class Book:
 @cache
 def read_book() -> Book:
     """Parse checks.yaml; `tests/matrix/checking/test_rules.py` holds its form."""
-    raw = read_data(CHECKS)
+    raw = require_entries(CHECKS, NEEDED)
     derived = tuple(
         Derived(name=name, value=value, when=entry["when"], source=entry["source"])
         for entry in raw["derived"]

@@ -11,10 +11,12 @@ from typing import Any, Final
 
 from matrix.checking.launchers import Command
 from matrix.checking.variables import Word
+from matrix.checkout import name_in_checkout
+from matrix.errors import ConfigError
 from matrix.preflight.argparse_model import Use, parse_argv
 from matrix.preflight.snapshot import Flag, Snapshot
 from matrix.preflight.vllm_argv import normalise_argv
-from matrix.yaml.yamltext import read_data
+from matrix.yaml.yamltext import require_document
 
 SETTINGS: Final = Path(__file__).parent / "settings.yaml"
 SUFFIXES: Final = {"k": 1_000, "K": 1_024, "m": 1_000_000, "M": 1_048_576, "g": 10**9, "G": 2**30}
@@ -78,9 +80,21 @@ class Settings:
 def kinds() -> Mapping[str, Kind]:
     """All settings, from settings.yaml."""
     return {
-        name: Kind(flags=tuple(k["flags"]), type=k["type"], default=k.get("default"))
-        for name, k in read_data(SETTINGS).items()
+        name: Kind(flags=tuple(k["flags"]), type=k["type"], default=k.get("default")) for name, k in _entries().items()
     }
+
+
+def _entries() -> Mapping[str, Any]:
+    document = require_document(SETTINGS, name_in_checkout(SETTINGS))
+    entries = document.data if isinstance(document.data, dict) else {}
+    wrong = [name for name, kind in entries.items() if not _sound(kind)]
+    if wrong or not entries:
+        raise ConfigError([document.problem((n,), "expected `flags:` with a list, and `type:`") for n in wrong or [""]])
+    return entries
+
+
+def _sound(kind: Any) -> bool:
+    return isinstance(kind, dict) and isinstance(kind.get("flags"), list) and "type" in kind
 
 
 @cache

@@ -13,8 +13,8 @@ from matrix.yaml.yamltext import Loader
 MAX_CHARACTERS: Final = 1_000_000
 MAX_DEPTH: Final = 60
 MAX_ALIASES: Final = 200
-MAX_EVENTS: Final = 200_000
-MAX_NODES: Final = 200_000  # visited, aliases followed each time
+MAX_EVENTS: Final = 100_000
+MAX_NODES: Final = 100_000  # of plain data, aliases followed each time
 Node = yaml.Node
 
 
@@ -89,18 +89,20 @@ def sequence(node: Node | None) -> list[Node]:
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """Every node below and with this one, bounded, in document order."""
-    waiting, seen = [node], 0
-    while waiting and seen < MAX_NODES:
+    """Every node below and with this one, each once however many aliases lead to it, in document order."""
+    waiting, seen = [node], set[int]()
+    while waiting:
         current = waiting.pop()
-        seen += 1
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
         yield current
         children = [v for _, v in current.value] if isinstance(current, yaml.MappingNode) else sequence(current)
         waiting += reversed(children)
 
 
 def plain(node: Node | None, budget: int = MAX_NODES) -> object:
-    """Plain data of a node, with YAML 1.2's numbers and booleans; bounded like `walk`."""
+    """Plain data of a node, with YAML 1.2's numbers and booleans; bounded."""
     return _plain(node, [budget])
 
 

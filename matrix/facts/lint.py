@@ -23,6 +23,7 @@ from matrix.preflight.patch import patches
 from matrix.preflight.snapshot import snapshot_for
 from matrix.yaml import yamltext
 from matrix.yaml.loaded import Matrix
+from matrix.yaml.structure import require_keys
 
 CHECKS: Final = CHECKOUT / "matrix" / "checking" / "checks.yaml"
 NOT: Final = "not "
@@ -75,9 +76,9 @@ def _of_patches() -> Iterator[Bounded]:
 
 def _of_checks(path: Path) -> Iterator[Bounded]:
     """Entries of checks.yaml, which name their fact beside what was read for it."""
-    doc = yamltext.read_document(path, f"checking/{path.name}")
-    entries = doc.data.get("checks", ()) if isinstance(doc.data, dict) else ()
-    for index, entry in enumerate(entries):
+    doc = yamltext.require_document(path, f"checking/{path.name}")
+    require_keys(doc, {"checks": ("id", "when", "decided_by.kind"), "config_keys": ("engine", "version", "reads")})
+    for index, entry in enumerate(doc.data["checks"]):
         named = entry["decided_by"].get("named", "")
         if named:
             line = doc.line(("checks", index, "decided_by", "named"))
@@ -108,8 +109,8 @@ def _without_fact(matrix: Matrix) -> Iterator[Problem]:
 
 def _of_config_keys(path: Path) -> Iterator[Problem]:
     """Which spellings of index sharing a release reads, by the handwritten table and by its snapshot."""
-    doc = yamltext.read_document(path, f"checking/{path.name}")
-    table = doc.data.get("config_keys", ()) if isinstance(doc.data, dict) else ()
+    doc = yamltext.require_document(path, f"checking/{path.name}")
+    table = doc.data["config_keys"]
     spellings = {key for entry in table for key in entry["reads"]}
     for index, entry in enumerate(table):
         spec = with_prereleases(entry["version"])

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from matrix.checkout import CHECKOUT
-from matrix.condition import compile_condition
+from matrix.checkout import CHECKOUT, name_in_checkout
+from matrix.condition import compile_condition, find_condition_problems
 from matrix.errors import ConfigError, HostError, Problem, suggest_nearest
+from matrix.yaml.structure import require_record
 
 PATCHES = CHECKOUT / "matrix" / "patches"
 
@@ -64,6 +63,32 @@ class Merge:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Verify:
+    """The function that shows the effect, and what it must answer."""
+
+    function: str = ""
+    cases: tuple[Case, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchFile:
+    """patch.yaml, key by key as `Patch` explains them."""
+
+    title: str
+    applies_when: Mapping[str, Any]
+    why: str
+    source: str
+    upstream: str
+    retires: str
+    fact: str = ""
+    incomplete: str = ""
+    target: Target | None = None
+    edit: Edit | None = None
+    verify: Verify = field(default_factory=Verify)
+    merges: Mapping[str, Merge] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Patch:
     """One patch. Exactly one of `edit` and `merges` is set."""
 
@@ -92,16 +117,13 @@ def load_patch(name: str, folder: Path = PATCHES) -> Patch:
     """One patch by its folder name.
 
     Raises:
-        ConfigError: no such folder, or its patch.yaml does not describe a patch.
+        ConfigError: no such folder, or every problem of its patch.yaml with its line.
     """
     path = folder / name / "patch.yaml"
-    if not path.is_file():
+    if not path.exists():
         known = sorted(p.parent.name for p in folder.glob("*/patch.yaml"))
         raise ConfigError([Problem(str(path), 0, "", f"no such patch{suggest_nearest(name, known)}")])
-    try:
-        return _make_patch(name, yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
-        raise ConfigError([Problem(str(path), 0, "", f"not a patch: {error}")]) from error
+    return _make_patch(name, path, require_record(PatchFile, path))
 
 
 def patches(folder: Path = PATCHES) -> dict[str, Patch]:
@@ -183,17 +205,11 @@ def _check_text(patch: Patch, text: bytes, wanted: str) -> bytes:
     return text
 
 
-def _make_patch(name: str, raw: dict[str, Any]) -> Patch:
-    edit, target, verify = raw.pop("edit", None), raw.pop("target", None), raw.pop("verify", None) or {}
-    merges = {file: Merge(**entry) for file, entry in (raw.pop("merges", None) or {}).items()}
-    if (edit is None) == (not merges):
-        raise TypeError("give exactly one of edit and merges")
-    return Patch(
-        id=name,
-        target=Target(**target) if target else None,
-        edit=Edit(line=edit["line"], find=edit["find"], replace=tuple(edit["replace"])) if edit else None,
-        function=verify.get("function", ""),
-        cases=tuple(Case(**case) for case in verify.get("cases", ())),
-        merges=merges,
-        **raw,
-    )
+def _make_patch(name: str, path: Path, read: PatchFile) -> Patch:
+    if (read.edit is None) == (not read.merges) or (read.edit is None) != (read.target is None):
+        message = "expected exactly one of `edit` (with its `target`) and `merges`"
+        raise ConfigError([Problem(name_in_checkout(path), 1, "", message)])
+    if wrong := find_condition_problems(read.applies_when, {}):
+        raise ConfigError([Problem(name_in_checkout(path), 0, f"applies_when.{key}", said) for key, said in wrong])
+    parts = {f.name: getattr(read, f.name) for f in fields(read) if f.name != "verify"}
+    return Patch(id=name, function=read.verify.function, cases=read.verify.cases, **parts)

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
 
 from matrix import condition
 from matrix.errors import Problem, suggest_nearest
+from matrix.model import Checkpoint
+from matrix.yaml.references import References
 
 if TYPE_CHECKING:
-    from matrix.model import Cause, Checkpoint, Engine, Feature, Gpu, Overlay, Release
+    from matrix.model import Cause, Engine, Feature, Gpu, Overlay, Release
     from matrix.pins import Pins
     from matrix.yaml.loaded import Loaded
+    from matrix.yaml.references import Lost
 
     Any_ = Sequence[Loaded[Any]]
 
+FORMATS = frozenset(get_args(get_type_hints(Checkpoint)["format"]))
 STAGES = ("weights", "warmup", "graphs", "http")  # of a start, as fixtures.launch.readiness shows them
 
 
@@ -31,9 +38,11 @@ def find_cross_problems(
     patches: Iterable[str],
     pins: Pins,
     causes: Sequence[Loaded[Cause]] = (),
-) -> list[Problem]:
-    """Every cross-reference problem; an empty list means the matrix hangs together."""
-    valid = _valid_values(gpus, engines, releases, checkpoints, features)
+    lost: Sequence[Lost] = (),
+) -> tuple[list[Problem], Mapping[str, int]]:
+    """Every cross-reference problem, none where the matrix hangs together; and how many were hidden because what they
+    name did not load, by its file."""
+    known = References(valid=_valid_values(gpus, engines, releases, checkpoints, features), lost=lost)
     found: list[Problem] = []
     for group in (gpus, engines, releases, checkpoints, features, conditioned, causes):
         found += _find_duplicates(group)
@@ -43,18 +52,47 @@ def find_cross_problems(
     for cause in causes:
         found += _check_expressions(cause, ("any",), cause.value.any)
     for item in releases:
-        found += _check_names(item, "engine", [item.value.engine], valid["engine"])
-        found += _check_names(item, "features", item.value.features, valid["features"])
+        known.check("engine", [item.value.engine], _place_problem(item, ("engine",), ""))
+        for name in item.value.features:
+            known.check("features", [name], _place_problem(item, ("features", name), ""))
+        found += _check_release(item)
     for ckpt in checkpoints:
         if ckpt.value.stands_for:
-            found += _check_names(ckpt, "stands_for", [ckpt.value.stands_for], valid["checkpoint"])
+            known.check("checkpoint", [ckpt.value.stands_for], _place_problem(ckpt, ("stands_for",), ""))
     for any_item in conditioned:
-        for key, message in condition.find_condition_problems(any_item.value.when, valid, pins):
-            found.append(_place_problem(any_item, ("when", key), message))
+        found += _check_condition(any_item, known, pins)
     known_patches = sorted(patches)
     for overlay in overlays:
         found += _check_names(overlay, "patches", overlay.value.patches, known_patches)
-    return found
+    return [*found, *known.problems()], known.hidden
+
+
+def _check_condition(item: Loaded[Any], known: References, pins: Pins) -> Iterator[Problem]:
+    when = item.value.when
+    wrong = condition.find_condition_problems(when, {}, pins)
+    yield from (_place_problem(item, ("when", key), message) for key, message in wrong)
+    unusable = {key for key, _ in wrong}
+    for key, values in condition.list_names(when):
+        if key not in unusable:
+            known.check("features" if key == "without" else key, values, _place_problem(item, ("when", key), ""))
+
+
+def _check_release(release: Loaded[Release]) -> Iterator[Problem]:
+    """What is read as a version, a specifier or a word only when a plan is made."""
+    about = release.value
+    try:
+        Version(about.version)
+    except InvalidVersion:
+        yield _place_problem(release, ("version",), f"{about.version!r} is no version (PEP 440) like 0.5.10.post1")
+    for name, text in about.pins.items():
+        try:
+            SpecifierSet(text)
+        except InvalidSpecifier:
+            yield _place_problem(release, ("pins", name), f"{text!r} is no specifier (PEP 440) like ==2.11.0")
+    for name in about.formats:
+        if name not in FORMATS:
+            message = f"no format is {name!r}{suggest_nearest(name, FORMATS)}"
+            yield _place_problem(release, ("formats", name), message)
 
 
 def _valid_values(*groups: Any_) -> Mapping[str, set[Any]]:
@@ -67,10 +105,13 @@ def _valid_values(*groups: Any_) -> Mapping[str, set[Any]]:
         "interconnect": {g.value.interconnect for g in gpus},
         "engine": {e.value.id for e in engines},
         "release": {r.value.id for r in releases},
+        "fork": {True, False},
         "checkpoint": {c.value.id for c in checkpoints},
         "family": {c.value.family for c in checkpoints},
         "format": {c.value.format for c in checkpoints},
         "experts": {c.value.experts for c in checkpoints},
+        "mtp_layer": {True, False, None},
+        "canary": {True, False},
         "features": {f.value.id for f in features},
         "form": set(condition.FORMS),
     }

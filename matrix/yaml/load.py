@@ -32,6 +32,7 @@ from matrix.pins import Pins
 from matrix.yaml import crossref, yamltext
 from matrix.yaml.known_shape import find_shape_problems
 from matrix.yaml.loaded import Loaded, Matrix
+from matrix.yaml.references import KEYS, Lost, count_hidden, describe_empty, describe_lost
 from matrix.yaml.structure import structure_data
 
 T = TypeVar("T")
@@ -57,7 +58,7 @@ def load_matrix(root: Path = HERE) -> Matrix:
     claims = reader.files(Claim, "claims/*.yaml")
     pins = Pins(snapshots=root / "snapshots", declared={r.value.id: r.value.pins for r in releases})
     causes = reader.lists(Cause, "causes.yaml", "causes")
-    problems = reader.problems + crossref.find_cross_problems(
+    cross, hidden = crossref.find_cross_problems(
         gpus=gpus,
         engines=engines,
         releases=releases,
@@ -65,11 +66,12 @@ def load_matrix(root: Path = HERE) -> Matrix:
         features=features,
         conditioned=[*rules, *overlays, *known, *claims, *features],
         overlays=overlays,
-        patches={p.name for p in (root / "patches").glob("*") if p.is_dir()},
+        patches={p.parent.name for p in (root / "patches").glob("*/patch.yaml")},
         pins=pins,
         causes=causes,
+        lost=reader.lost,
     )
-    problems += find_shape_problems(known)
+    problems = [*count_hidden(reader.problems, hidden), *cross, *find_shape_problems(known)]
     if problems:
         raise ConfigError(problems)
     shared = tuple(c.value for c in causes)
@@ -96,7 +98,8 @@ def digest_of(root: Path) -> str:
     """sha256 over every YAML file: which matrix a run was judged by."""
     whole = hashlib.sha256()
     for path in sorted(root.rglob("*.yaml")):
-        whole.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+        if path.is_file():  # a folder or a pipe of that name says nothing
+            whole.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return whole.hexdigest()
 
 
@@ -119,28 +122,36 @@ class Reader:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.problems: list[Problem] = []
+        self.lost: list[Lost] = []
 
     def files(self, kind: type[T], pattern: str, *, stem: str = "stem", skip: str = "") -> list[Loaded[T]]:
         """One `kind` per file; its id must be the file's stem (or its folder's name, for `stem="parent"`)."""
         found: list[Loaded[T]] = []
-        for path in sorted(p for p in self.root.glob(pattern) if p.name != skip):
+        paths = sorted(p for p in self.root.glob(pattern) if p.name != skip)
+        if not paths and kind in KEYS:
+            self.problems.append(Problem(pattern, 0, "", "there is no such file: nothing can be combined"))
+            self.lost.append(describe_empty(kind, pattern))
+        for path in paths:
             doc = self._read(path)
+            expected = path.parent.name if stem == "parent" else path.stem
             data = doc.data
             if kind is Release and isinstance(data, dict):
                 data = {**data, "engine": path.parent.name}
             value = self._parse(kind, doc, data, ())
             if value is None:
+                self.lost.append(describe_lost(kind, doc.name, expected, doc.data))
                 continue
-            expected = path.parent.name if stem == "parent" else path.stem
             if (got := value.id) != expected:  # type: ignore[attr-defined]
                 self.problems.append(doc.problem(("id",), f"expected {expected!r} as the file is named, got {got!r}"))
+                self.lost.append(describe_lost(kind, doc.name, expected, doc.data))
+                value = replace(value, id=expected)  # type: ignore[type-var]  # it goes by its file's name until then
             found.append(Loaded(value=value, file=doc.name, line=1, lines=doc.lines, condition=NEVER))
         return found
 
     def lists(self, kind: type[T], pattern: str, key: str) -> list[Loaded[T]]:
         """Many `kind`s per file, in the list under the file's only key."""
         found: list[Loaded[T]] = []
-        for path in sorted(self.root.glob(pattern)):
+        for path in sorted(self.root.glob(pattern)) if "*" in pattern else [self.root / pattern]:
             doc = self._read(path)
             if not isinstance(doc.data, dict) or list(doc.data) != [key] or not isinstance(doc.data[key], list):
                 if not doc.problems:

@@ -11,16 +11,18 @@ coerced: `"4"` is not a number and 1 is not a string.
 from __future__ import annotations
 
 import types
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import date, datetime
 from enum import Enum
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from matrix.errors import Problem, suggest_nearest
-from matrix.yaml.yamltext import Document, Loc
+from matrix.checkout import name_in_checkout
+from matrix.errors import ConfigError, Problem, find_nearest, suggest_nearest
+from matrix.yaml.yamltext import Document, Loc, require_document
 
 T = TypeVar("T")
 SCALARS: dict[Any, tuple[tuple[type, ...], str]] = {
@@ -30,6 +32,8 @@ SCALARS: dict[Any, tuple[tuple[type, ...], str]] = {
     bool: ((bool,), "true or false"),
     date: ((date,), "a date like 2027-01-31"),
 }
+
+FEW = 4  # keys that a message can list
 
 
 class Wrong(Exception):
@@ -42,6 +46,59 @@ def structure_data(kind: type[T], doc: Document, data: Any, at: Loc, problems: l
         return cast(T, _Reader(doc, problems).value(kind, data, at))
     except Wrong:
         return None
+
+
+def require_record(kind: type[T], path: Path) -> T:
+    """Read the one `kind` that a file of this project is.
+
+    Raises:
+        ConfigError: every problem of the file, with its line.
+    """
+    document = require_document(path, name_in_checkout(path))
+    problems: list[Problem] = []
+    found = structure_data(kind, document, document.data, (), problems)
+    if found is None or problems:
+        raise ConfigError(problems)
+    return found
+
+
+def require_entries(path: Path, keys: Mapping[str, Collection[str]]) -> Mapping[str, Any]:
+    """Read a file whose top-level keys hold lists of mappings; `keys`: list -> the keys that each entry must have, and
+    `a.b` is the key b of the mapping a.
+
+    Raises:
+        ConfigError: every list, entry or key that is not there, with its line.
+    """
+    document = require_document(path, name_in_checkout(path))
+    require_keys(document, keys)
+    return cast(Mapping[str, Any], document.data)
+
+
+def require_keys(document: Document, keys: Mapping[str, Collection[str]]) -> None:
+    """Raise what `require_entries` raises, for a document that is read."""
+    if problems := list(_find_missing(document, keys)):
+        raise ConfigError(problems)
+
+
+def _find_missing(document: Document, keys: Mapping[str, Collection[str]]) -> Iterator[Problem]:
+    data = document.data if isinstance(document.data, dict) else {}
+    for name, needed in keys.items():
+        if not isinstance(data.get(name), list):
+            yield document.problem((name,), f"expected a key {name!r} with a list{suggest_nearest(name, data)}")
+            continue
+        for index, entry in enumerate(data[name]):
+            for key in needed:
+                if (at := _find_gap(entry, key.split("."))) is not None:
+                    yield document.problem((name, index, *at[:-1]), f"missing key {at[-1]!r}")
+
+
+def _find_gap(entry: Any, path: Sequence[str]) -> tuple[str, ...] | None:
+    """The path to the first key that an entry lacks."""
+    for depth, key in enumerate(path, 1):
+        if not isinstance(entry, dict) or key not in entry:
+            return tuple(path[:depth])
+        entry = entry[key]
+    return None
 
 
 @cache
@@ -112,16 +169,20 @@ class _Reader:
         return dict(zip(data, self.each((hint, v, (*at, k)) for k, v in data.items()), strict=True))
 
     def record(self, kind: type[Any], data: Any, at: Loc) -> Any:
-        if not isinstance(data, dict):
-            raise self.wrong(at, f"expected the keys of one {kind.__name__}, got {_show_value(data)}")
         known = {f.name: f for f in fields(kind)}
+        if not isinstance(data, dict):
+            got = "nothing" if data is None else _show_value(data)
+            keys = f"the keys {', '.join(known)}" if len(known) <= FEW else f"the keys of one {kind.__name__}"
+            raise self.wrong(at, f"expected {keys}, got {got}")
         before = len(self.problems)
-        for key in data:
-            if key not in known:
-                self.wrong((*at, str(key)), f"unknown key {key!r}{suggest_nearest(str(key), known)}")
-        for name, field in known.items():
-            if name not in data and field.default is MISSING and field.default_factory is MISSING:
-                self.wrong(at, f"missing key {name!r}")
+        missing = [n for n, f in known.items() if n not in data and f.default is f.default_factory is MISSING]
+        for key in [k for k in data if k not in known]:
+            meant = find_nearest(str(key), missing) or find_nearest(str(key), known)
+            hint = f"; did you mean {meant!r}?" if meant else suggest_nearest(str(key), known)
+            self.wrong((*at, str(key)), f"unknown key {key!r}{hint}")
+            missing = [n for n in missing if n != meant]  # misspelt, not missing
+        if missing:
+            self.wrong(at, f"missing key{'s' if missing[1:] else ''} {', '.join(map(repr, missing))}")
         hints = _read_hints(cast(Hashable, kind))
         present = [name for name in known if name in data]
         values = self.each(((hints[n], data[n], (*at, n)) for n in present), strict=False)

@@ -1,16 +1,19 @@
 """YAML text -> plain data plus the line of every value. The only module that touches YAML syntax.
 
 `safe` constructors only. Duplicate keys (of which PyYAML lets the last one win), anchors and merges (which put a value
-where nobody sees it), tags, and numbers of base 60 are problems of their own.
+where nobody sees it), tags, and what means something else than it seems to (`no`, 0777, 12:30:00, keys that are no
+text, numbers without end) are problems of their own. No file raises, hangs, or takes more than seconds.
 """
 
 from __future__ import annotations
 
 import errno
+import math
 import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,13 +24,18 @@ from matrix.errors import ConfigError, Problem
 
 Loc = tuple[str | int, ...]
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where it is there
-LARGEST_BYTES: Final = 16 << 20  # of one file; the largest of ours has 0.1 MB
+LARGEST_BYTES: Final = 1 << 19  # of one file; the largest of ours has 0.1 MB
 DEEPEST: Final = 40  # levels; ours have 8
-_MANY: Final = 2_000  # brackets: so many may be nested
-_MAYBE_DEEP: Final = re.compile(rf"(?:[-?] ){{{DEEPEST}}}|\n {{{DEEPEST},}}[^\s#]|[\[{{][\[{{\s]{{{DEEPEST},}}")
+MOST_TOLD: Final = 20  # problems of one file: the first ones say what is wrong with it
+LARGEST_NUMBER: Final = 1 << 63
+_MANY: Final = 2_000  # brackets: so many may be nested without harm to libyaml
+_MAYBE_DEEP: Final = re.compile(
+    rf"(?:^|[\n\x85\u2028\u2029])[-?: \t]{{{DEEPEST},}}[^\s#-]|[\[{{][\[{{\s]{{{DEEPEST},}}"
+)
 _MAYBE_ALIAS: Final = re.compile(r"(?:^|[\s\[{,:-])[&*][^\s\[\]{},]")
 _PREFIX: Final = "tag:yaml.org,2002:"
 _TAGS: Final = frozenset({"null", "bool", "int", "float", "str", "timestamp", "seq", "map"})
+_OCTAL: Final = re.compile(r"[-+]?0[0-7_]+")
 _SHOWN: Final = 40
 
 
@@ -51,28 +59,64 @@ class Document:
 
 
 def read_document(path: Path, name: str) -> Document:
-    """Parse one file. Whatever is wrong with it becomes a problem of the document, with its line.
-
-    Raises:
-        OSError: it cannot be read.
-    """
+    """Parse one file. Whatever is wrong with it becomes a problem of the document, with its line; nothing raises."""
     doc = Document(name)
     try:
         text = _read_text(path)
+    except OSError as error:
+        doc.problems.append(Problem(name, 0, "", f"cannot be read: {error.strerror or error}"))
+    except UnicodeDecodeError as error:
+        doc.problems.append(_explain_bytes(name, error))
+    except ValueError as error:
+        doc.problems.append(Problem(name, 0, "", f"not valid YAML: {error}"))
+    else:
+        _parse(doc, text)
+    _cut_problems(doc)
+    return doc
+
+
+def _parse(doc: Document, text: str) -> None:
+    try:
         _require_plain(text)
         loader = Loader(text)
         node = loader.get_single_node()
     except (yaml.YAMLError, ValueError, RecursionError, MemoryError) as error:
-        mark = getattr(error, "problem_mark", None)
-        what = getattr(error, "problem", None) or str(error) or type(error).__name__
-        doc.problems.append(Problem(name, mark.line + 1 if mark else 1, "", f"not valid YAML: {what}"))
-        return doc
+        doc.problems.append(_explain_syntax(doc.name, text, error))
+        return
     if node is not None:
         _index_lines(doc, node, (), loader)
         if not doc.problems:
             doc.data = loader.construct_document(node)
     loader.dispose()
-    return doc
+
+
+def _explain_bytes(name: str, error: UnicodeDecodeError) -> Problem:
+    wide = error.object.startswith((b"\xff\xfe", b"\xfe\xff"))
+    what = "it is UTF-16" if wide else f"byte 0x{error.object[error.start]:02x} is no text in UTF-8"
+    line = error.object.count(b"\n", 0, error.start) + 1
+    return Problem(name, line, "", f"not valid YAML: {what}; save the file as UTF-8")
+
+
+def _explain_syntax(name: str, text: str, error: Exception) -> Problem:
+    mark = getattr(error, "problem_mark", None)
+    what = getattr(error, "problem", None) or str(error) or type(error).__name__
+    line = mark.line + 1 if mark else 1
+    found = yaml.reader.Reader.NON_PRINTABLE.search(text) if isinstance(error, yaml.reader.ReaderError) else None
+    if found is not None:
+        what, line = f"the control character {found[0]!r} is not allowed", text.count("\n", 0, found.start()) + 1
+    elif "cannot start any token" in what and mark and "\t" in text.split("\n")[mark.line]:
+        what = "YAML is indented with blanks, and here stands a tab"
+    elif "another document" in what:
+        what = "expected one document, and `---` begins a second one"
+    last = text.count("\n", 0, len(text.rstrip())) + 1  # a text that ends too early is told at its end, not behind it
+    return Problem(name, min(line, last), "", f"not valid YAML: {what}")
+
+
+def _cut_problems(doc: Document) -> None:
+    """The first problems, and how many more there are: a thousand lines hide the one that is the cause."""
+    if (more := len(doc.problems) - MOST_TOLD) > 0:
+        last = doc.problems[MOST_TOLD]
+        doc.problems[MOST_TOLD:] = [Problem(doc.name, last.line, "", f"and {more:,} more problems in this file")]
 
 
 def require_document(path: Path, name: str) -> Document:
@@ -81,10 +125,7 @@ def require_document(path: Path, name: str) -> Document:
     Raises:
         ConfigError: it cannot be read, or all of its problems, each with its line.
     """
-    try:
-        doc = read_document(path, name)
-    except OSError as error:
-        raise ConfigError([Problem(name, 0, "", f"cannot be read: {error.strerror}")]) from None
+    doc = read_document(path, name)
     if doc.problems:
         raise ConfigError(doc.problems)
     return doc
@@ -107,9 +148,11 @@ def _read_text(path: Path) -> str:
         raise IsADirectoryError(errno.EISDIR, "it is a directory")
     if not stat.S_ISREG(found.st_mode):
         raise ValueError("it is no plain file")
-    if found.st_size > LARGEST_BYTES:
-        raise ValueError(f"it has {found.st_size:,} bytes, at most {LARGEST_BYTES:,} are read")
-    return path.read_text(encoding="utf-8")
+    with path.open("rb") as file:
+        raw = file.read(LARGEST_BYTES + 1)
+    if len(raw) > LARGEST_BYTES:
+        raise ValueError(f"it has {max(found.st_size, len(raw)):,} bytes, at most {LARGEST_BYTES:,} are read")
+    return raw.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _require_plain(text: str) -> None:
@@ -134,6 +177,9 @@ def _require_plain(text: str) -> None:
 
 def _index_lines(doc: Document, node: yaml.Node, loc: Loc, loader: Any) -> None:
     doc.lines.setdefault(loc, node.start_mark.line + 1)
+    if len(loc) > DEEPEST:
+        doc.problems.append(Problem(doc.name, doc.line(loc), "", f"nested more than {DEEPEST} levels deep"))
+        return
     doc.problems += (doc.problem(loc, why) for why in _wrong(node, loader))
     if isinstance(node, yaml.SequenceNode):
         for i, child in enumerate(node.value):
@@ -157,18 +203,44 @@ def _wrong(node: yaml.Node, loader: Any) -> Iterator[str]:
     if kind not in _TAGS:
         yield f"the tag {node.tag!r} is not used here: plain text, numbers, dates, lists and maps are"
     elif isinstance(node, yaml.ScalarNode) and kind in ("int", "float", "timestamp"):
-        try:
-            loader.construct_object(node)
-        except (ValueError, OverflowError) as error:
-            yield f"{node.value[:_SHOWN]!r} is no {'date' if kind == 'timestamp' else 'number'}: {error}"
-        if kind != "timestamp" and ":" in node.value:
-            yield f"{node.value!r} is a number of base 60 to YAML: write the number, or quote the text"
+        yield from _wrong_number(node, kind, loader)
+    elif isinstance(node, yaml.ScalarNode) and kind == "bool" and node.value.lower() not in ("true", "false"):
+        meant = "true" if loader.construct_object(node) else "false"
+        yield f"`{node.value}` is {meant} to YAML: write {meant}, or '{node.value}' in quotes for the word"
+
+
+def _wrong_number(node: yaml.ScalarNode, kind: str, loader: Any) -> Iterator[str]:
+    try:
+        value = loader.construct_object(node)
+    except (ValueError, OverflowError) as error:
+        yield f"{node.value[:_SHOWN]!r} is no {'date' if kind == 'timestamp' else 'number'}: {error}"
+        return
+    if isinstance(value, date):
+        return
+    if ":" in node.value:
+        yield f"{node.value!r} is a number of base 60 to YAML: write the number, or quote the text"
+    elif kind == "int" and _OCTAL.fullmatch(node.value):
+        yield f"{node.value!r} is {value}, a number of base 8, to YAML: write the number, or quote the text"
+    elif abs(value) >= LARGEST_NUMBER if kind == "int" else not math.isfinite(value):
+        yield f"{node.value[:_SHOWN]!r} is no number that anything here can be: expected a finite one below 2**63"
 
 
 def _wrong_key(key: yaml.Node) -> Iterator[str]:
+    kind = key.tag.removeprefix(_PREFIX)
     if not isinstance(key, yaml.ScalarNode):
         yield "a key is one word, and here stands a list or a map"
-    elif key.tag == f"{_PREFIX}merge":
+    elif kind == "merge":
         yield "`<<` merges another map: write its keys out"
-    elif key.tag.removeprefix(_PREFIX) not in _TAGS:
+    elif kind not in _TAGS:
         yield f"the tag {key.tag!r} is not used here"
+    elif kind != "str":
+        yield f"a key is text, and {key.value!r} is {_KINDS[kind]} to YAML: quote it"
+
+
+_KINDS: Final = {
+    "null": "nothing",
+    "bool": "true or false",
+    "int": "a number",
+    "float": "a number",
+    "timestamp": "a date",
+}
