@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,10 @@ from matrix.errors import HostError
 
 if TYPE_CHECKING:
     from matrix.preflight.verdict import Remark
+    from matrix.recommending.command import Surroundings
+    from matrix.recommending.owned import Owned
+    from matrix.recommending.ran import Ran
+    from matrix.yaml.loaded import Matrix
 
 
 def matrix_verb(name: str) -> Callable[[], Program]:
@@ -74,6 +78,43 @@ def _lint_folder(folder: Path) -> Sequence[Remark]:
     from matrix.preflight.checkpoint import judge_checkpoint
 
     return judge_checkpoint(read_checkpoint(folder))
+
+
+def load_recommend() -> Program:
+    from matrix.recommending import command
+
+    def main(words: Sequence[str]) -> int:
+        gc.disable()
+        return command.main(words, _look_around())
+
+    return Program(command.parser, main)
+
+
+def _look_around() -> Surroundings:
+    """This host, directories of weights and own runs: read above the matrix, judged in it."""
+    from matrix.recommending.command import Surroundings
+
+    return Surroundings(host_rigs=_host_rigs, recognise=_recognise, own_runs=_own_runs)
+
+
+def _host_rigs() -> tuple[list[str], str]:
+    from fixtures.host.detected import detect_host
+    from matrix.yaml.load import load_matrix
+
+    host = detect_host()
+    return sorted(host.rigs(load_matrix().rigs.values())), host.describe()
+
+
+def _recognise(matrix: Matrix, folder: Path) -> Owned:
+    from fixtures.weights.recognise import recognise
+
+    return recognise(matrix, folder)
+
+
+def _own_runs() -> Mapping[str, Ran]:
+    from reports.evidence.ran import OWN, summarise_files
+
+    return summarise_files([OWN])
 
 
 def load_facts() -> Program:

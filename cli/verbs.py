@@ -25,6 +25,14 @@ def _reports(name: str, summary: str, example: str, codes: Mapping[int, str] = N
 
 LOOK: Final = (
     _matrix("list", "list the cells as a table or JSON", 'list -m "sm120x4 and not mtp"', {1: "no cell is runnable"}),
+    Verb(
+        "look",
+        "recommend",
+        "say which launches to try first on your GPUs, and what is known of each",
+        'recommend --gpus "4x RTX PRO 6000"',
+        {1: "nothing can be recommended"},
+        programs.load_recommend,
+    ),
     _matrix("show", "print a cell's launch script, ready to copy", f"show {CELL}"),
     _matrix("explain", "print every setting of a cell with its reason and source", f"explain {CELL}"),
     _matrix("why-not", "print the chain of reasons why a cell is not run", f"why-not {NO_CELL}"),

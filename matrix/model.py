@@ -372,6 +372,20 @@ class KnownFailure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Published:
+    """A launch that somebody published as a command line. `when` names one rig, release and checkpoint."""
+
+    id: str
+    when: Mapping[str, Json]
+    source: str
+
+    @property
+    def features(self) -> frozenset[str]:
+        """Exactly the features that the command asks for."""
+        return frozenset(self.when.get("features", ()))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Measurement:
     """One published number with its conditions."""
 

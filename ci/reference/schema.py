@@ -47,6 +47,7 @@ KINDS = (
     Kind(model.Source, "`source:` of a known failure"),
     Kind(model.Claim, "`matrix/claims/<id>.yaml`"),
     Kind(model.Measurement, "entry of `measurements:` of a claim"),
+    Kind(model.Published, "entry of `published:` in `matrix/published.yaml`"),
     Kind(Policy, "`ci/gates/<name>.yaml`"),
     Kind(Requirement, "entry of `require:` of a gate"),
     Kind(DepthUnknown, "entry of `depth_unknown:` of a gate"),

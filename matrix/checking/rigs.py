@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -17,9 +17,20 @@ from matrix.yaml.structure import require_entries, require_record
 HARDWARE: Final = CHECKOUT / "matrix" / "axes" / "hardware"
 MODELS: Final = Path(__file__).parent / "models.yaml"
 RIG: Final = re.compile(r"sm_?(?P<sm>\d{2,3})[af]?(?:x(?P<count>\d{1,4}))?", re.IGNORECASE)
-COUNTED: Final = re.compile(
-    r"\s*(?:(?P<count>\d{1,4})\s*(?:x|\*)\s*)?(?:NVIDIA\s+)?(?P<name>[A-Za-z].*?)\s*", re.IGNORECASE
+TIMES: Final = "[x*\u00d7]"
+# How people write a count: "4x RTX PRO 6000", "4 RTX PRO 6000", "RTX PRO 6000 x4", "4090".
+COUNTS: Final = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"(?P<count>\d{{1,4}})\s*{TIMES}\s*(?P<name>\S.*)",
+        r"(?P<count>\d{1,3})\s+(?P<name>[a-z].*)",
+        rf"(?P<name>.*\S)\s+{TIMES}\s*(?P<count>\d{{1,4}})",
+        r"(?P<name>.+)",
+    )
 )
+MEMORY: Final = re.compile(r"\b(?P<size>\d{2,3})\s*G(?:i?B)?\b", re.IGNORECASE)
+SHORTEST: Final = 4  # digits of a model number that names a GPU without its letters
+ANOTHER_SIZE: Final = 0.08  # GB, GiB and what the driver keeps are within it; 80 and 94 GB are two cards
 GIB: Final = 2**30
 
 
@@ -32,6 +43,7 @@ class Host:
     name: str = ""
     vram_bytes: int = 0
     fabric: str = ""
+    gpu: str = ""  # id in matrix/axes/hardware, or of models.yaml; empty where only a capability was given
 
     def __str__(self) -> str:
         return f"{self.gpus}x {self.name or f'SM{self.sm}'}" + (f" (SM{self.sm})" if self.name else "")
@@ -64,9 +76,9 @@ def parse_rig(text: str) -> Host:
     if found is not None:
         sm = int(found["sm"])
         return Host(sm=sm, gpus=int(found["count"] or 1))
-    counted = COUNTED.fullmatch(word)
-    gpu_named = _named(counted["name"]) if counted is not None else None
-    if counted is None or gpu_named is None:
+    count, name = split_count(word)
+    gpu_named = _named(name)
+    if gpu_named is None or count < 1:
         words = [name for gpu in known_gpus() for name in (*gpu.names, *(rig for rig, _ in gpu.rigs))]
         raise ConfigError(
             [
@@ -78,18 +90,48 @@ def parse_rig(text: str) -> Host:
                 )
             ]
         )
-    return _host(gpu_named, int(counted["count"] or 1))
+    return _with_memory(_host(gpu_named, count), name)
+
+
+def split_count(text: str) -> tuple[int, str]:
+    """Split `4x RTX PRO 6000` into count and name; 1 where no count is given.
+
+    >>> split_count("RTX PRO 6000 x4")
+    (4, 'RTX PRO 6000')
+    """
+    found = next((m for pattern in COUNTS if (m := pattern.fullmatch(text.strip()))), None)
+    if found is None:
+        return 1, text
+    return int(found.groupdict().get("count") or 1), found["name"].strip()
 
 
 def _host(gpu: Known, count: int) -> Host:
-    return Host(sm=gpu.sm, gpus=count, name=gpu.names[0], vram_bytes=gpu.vram_bytes, fabric=gpu.fabric)
+    return Host(sm=gpu.sm, gpus=count, name=gpu.names[0], vram_bytes=gpu.vram_bytes, fabric=gpu.fabric, gpu=gpu.id)
+
+
+def _with_memory(host: Host, name: str) -> Host:
+    """The same GPU with the memory that its name states, where that is another size (`H100 94GB`)."""
+    stated = MEMORY.search(name)
+    if stated is None or not host.vram_bytes:
+        return host
+    size = int(stated["size"]) * 10**9
+    if abs(size - host.vram_bytes) <= ANOTHER_SIZE * host.vram_bytes:
+        return host
+    return replace(host, vram_bytes=size, name=f"{host.name} {stated['size']} GB")
 
 
 def _named(text: str) -> Known | None:
-    """The GPU whose name stands in the text; the longest name counts (RTX PRO 6000 before 6000)."""
-    plain = _plain(text)
-    fits = [(len(_plain(name)), gpu) for gpu in known_gpus() for name in gpu.names if _plain(name) in plain]
-    return max(fits, key=lambda pair: pair[0])[1] if fits else None
+    """The GPU whose name stands in the text; the longest name counts. Digits end a name: A1000 is no A100.
+
+    A number alone (`5090`) means the one GPU whose name ends with it.
+    """
+    plain = _plain(MEMORY.sub("", text))
+    names = [(_plain(name), gpu) for gpu in known_gpus() for name in gpu.names]
+    fits = [(len(name), gpu) for name, gpu in names if re.search(rf"{re.escape(name)}(?!\d)", plain)]
+    if fits:
+        return max(fits, key=lambda pair: pair[0])[1]
+    ends = {gpu.id: gpu for name, gpu in names if len(plain) >= SHORTEST and plain.isdigit() and name.endswith(plain)}
+    return next(iter(ends.values())) if len(ends) == 1 else None
 
 
 def _plain(text: str) -> str:

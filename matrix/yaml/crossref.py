@@ -15,7 +15,7 @@ from matrix.model import Checkpoint
 from matrix.yaml.references import References
 
 if TYPE_CHECKING:
-    from matrix.model import Cause, Engine, Feature, Gpu, Overlay, Release
+    from matrix.model import Cause, Engine, Feature, Gpu, Overlay, Published, Release
     from matrix.pins import Pins
     from matrix.yaml.loaded import Loaded
     from matrix.yaml.references import Lost
@@ -93,6 +93,16 @@ def _check_release(release: Loaded[Release]) -> Iterator[Problem]:
         if name not in FORMATS:
             message = f"no format is {name!r}{suggest_nearest(name, FORMATS)}"
             yield _place_problem(release, ("formats", name), message)
+
+
+def find_unnamed_launches(published: Sequence[Loaded[Published]]) -> list[Problem]:
+    """Published launches must name one rig, release and checkpoint: a list or a range is no launch."""
+    return [
+        _place_problem(item, ("when", key), f"expected one {key}, got {item.value.when.get(key)!r}")
+        for item in published
+        for key in ("rig", "release", "checkpoint")
+        if not isinstance(item.value.when.get(key), str)
+    ]
 
 
 def _valid_values(*groups: Any_) -> Mapping[str, set[Any]]:

@@ -24,6 +24,7 @@ from matrix.model import (
     Gpu,
     KnownFailure,
     Overlay,
+    Published,
     Release,
     Rig,
     Rule,
@@ -56,6 +57,7 @@ def load_matrix(root: Path = HERE) -> Matrix:
     overlays = reader.lists(Overlay, "recipes/*.yaml", "overlays")
     known = reader.lists(KnownFailure, "known_failures.yaml", "known_failures")
     claims = reader.files(Claim, "claims/*.yaml")
+    published = reader.lists(Published, "published.yaml", "published")
     pins = Pins(snapshots=root / "snapshots", declared={r.value.id: r.value.pins for r in releases})
     causes = reader.lists(Cause, "causes.yaml", "causes")
     cross, hidden = crossref.find_cross_problems(
@@ -64,7 +66,7 @@ def load_matrix(root: Path = HERE) -> Matrix:
         releases=releases,
         checkpoints=checkpoints,
         features=features,
-        conditioned=[*rules, *overlays, *known, *claims, *features],
+        conditioned=[*rules, *overlays, *known, *claims, *published, *features],
         overlays=overlays,
         patches={p.parent.name for p in (root / "patches").glob("*/patch.yaml")},
         pins=pins,
@@ -72,6 +74,7 @@ def load_matrix(root: Path = HERE) -> Matrix:
         lost=reader.lost,
     )
     problems = [*count_hidden(reader.problems, hidden), *cross, *find_shape_problems(known)]
+    problems += crossref.find_unnamed_launches(published)
     if problems:
         raise ConfigError(problems)
     shared = tuple(c.value for c in causes)
@@ -86,6 +89,7 @@ def load_matrix(root: Path = HERE) -> Matrix:
         overlays=_compile_conditions(overlays, pins),
         known_failures=_compile_conditions(known, pins),
         claims=_compile_conditions(claims, pins),
+        published=_compile_conditions(published, pins),
         places=dict(
             _locate_entries(gpus=gpus, engine=engines, release=releases, checkpoint=checkpoints, feature=features)
         ),

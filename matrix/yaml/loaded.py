@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from matrix.condition import Condition
-from matrix.model import Checkpoint, Claim, Engine, Feature, Gpu, KnownFailure, Overlay, Release, Rig, Rule
+from matrix.model import Checkpoint, Claim, Engine, Feature, Gpu, KnownFailure, Overlay, Published, Release, Rig, Rule
 from matrix.pins import Pins
 from matrix.yaml import yamltext
 
@@ -44,6 +44,7 @@ class Matrix:
     overlays: tuple[Loaded[Overlay], ...]
     known_failures: tuple[Loaded[KnownFailure], ...]
     claims: tuple[Loaded[Claim], ...]
+    published: tuple[Loaded[Published], ...]
     places: Mapping[str, str]  # "checkpoint:glm5_fp8" -> file:line
     pins: Pins
     root: Path

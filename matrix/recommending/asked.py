@@ -1,0 +1,84 @@
+"""What a person asks about: a rig's id, GPUs by name, or this host -> one rig of the matrix, or one that could be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from matrix.checking.rigs import Host, parse_rig
+from matrix.errors import ConfigError, Problem, suggest_nearest
+from matrix.model import Rig
+from matrix.planning.kv import GIB
+from matrix.yaml.loaded import Matrix
+
+ADD_GPU: Final = "docs/how-to/add-a-gpu.md"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """`rig` None: the matrix has no GPU like it, and `notes` say what is known. `hypothetical`: no rig of the axes."""
+
+    rig: Rig | None
+    notes: tuple[str, ...] = ()
+    hypothetical: bool = False
+
+
+def find_rig(matrix: Matrix, name: str) -> Asked:
+    """Return the rig of that id.
+
+    Raises:
+        ConfigError: there is none; names the nearest.
+    """
+    if name not in matrix.rigs:
+        raise ConfigError([Problem("--rig", 0, "", f"no rig {name!r}{suggest_nearest(name, matrix.rigs)}")])
+    return Asked(rig=matrix.rigs[name])
+
+
+def find_gpus(matrix: Matrix, text: str) -> Asked:
+    """Return the rig that `4x RTX PRO 6000` means, one that is made for the question, or what is known of the GPU.
+
+    Raises:
+        ConfigError: the words name no GPU; says which are known.
+    """
+    host = parse_rig(text)
+    same = [r for r in matrix.rigs.values() if r.gpu.id == host.gpu]
+    exact = [r for r in same if r.gpus == host.gpus and r.gpu.vram_bytes == host.vram_bytes]
+    if exact:
+        return Asked(rig=exact[0])
+    if same:
+        return _make_rig(matrix, host, same)
+    return Asked(rig=None, notes=tuple(_tell_unknown(matrix, host)))
+
+
+def _make_rig(matrix: Matrix, host: Host, same: list[Rig]) -> Asked:
+    gpu = replace(same[0].gpu, vram_bytes=host.vram_bytes)
+    rig = Rig(id=f"sm{gpu.sm}x{host.gpus}_asked", gpu=gpu, gpus=host.gpus)
+    ids = ", ".join(f"{r.id} ({r.gpus} x)" for r in same)
+    known = host.vram_bytes == same[0].gpu.vram_bytes
+    step = f"glm-matrix add rig --gpu {gpu.id} --count {host.gpus}" if known else ADD_GPU
+    notes = (
+        f"No rig of the matrix is {host}. It is judged as {host.gpus} x {gpu.name} with"
+        f" {gpu.vram_bytes / GIB:.0f} GiB each; rigs of this GPU: {ids}.",
+        f"To run cells on it: {step}",
+    )
+    return Asked(rig=rig, notes=notes, hypothetical=True)
+
+
+def _tell_unknown(matrix: Matrix, host: Host) -> list[str]:
+    """What arithmetic says about a GPU that no rig has: whether any checkpoint fits in all of them."""
+    notes = [f"No rig of the matrix has this GPU: {host}. Nothing is recommended for it."]
+    sized = [c for c in matrix.checkpoints.values() if not c.canary and c.size_bytes]
+    if host.vram_bytes and sized:
+        least = min(sized, key=lambda c: c.size_bytes or 0)
+        have, need = host.vram_bytes * host.gpus / GIB, (least.size_bytes or 0) / GIB
+        fits = "it could fit" if need < have else "it does not fit"
+        notes.append(
+            f"The smallest big checkpoint is {least.id}: {need:,.0f} GiB of weights"
+            f" [{least.size_source or least.source}]; {host} has {have:,.0f} GiB: {fits}."
+        )
+    near = sorted({r.id for r in matrix.rigs.values() if r.sm == host.sm})
+    if near:
+        notes.append(f"Rigs of the same compute capability (SM{host.sm}): {', '.join(near)}.")
+    notes.append("A launch line of your own can be checked for it: glm-matrix check --gpus '...' -- COMMAND")
+    notes.append(f"To add the GPU: {ADD_GPU}")
+    return notes

@@ -1,0 +1,243 @@
+"""Cells of one rig -> at most five launches, best first, and what blocks the rest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from itertools import groupby
+from typing import Final, Literal
+
+from matrix.errors import ConfigError, Problem, suggest_nearest
+from matrix.model import Cell, Excluded, KnownFailure, Rig
+from matrix.planning.expand import expand_matrix
+from matrix.planning.fit import fit_of_plan
+from matrix.planning.plan import Plan, make_plan
+from matrix.preflight.plans import judge_plan
+from matrix.recommending.numbers import Number, list_numbers
+from matrix.recommending.provenance import History, Provenance, gather_history, judge_provenance
+from matrix.recommending.ran import Ran
+from matrix.yaml.loaded import Matrix
+
+Want = Literal["long-context", "speed", "tools"]
+MOST: Final = 5  # launches
+ALIKE: Final = 2  # launches of one engine of equal provenance, before another engine gets its turn
+FACTORS: Final[Mapping[Want, str]] = {
+    "long-context": "by the largest context that is set and fits",
+    "speed": "by the published or measured speed of one user, then by MTP",
+    "tools": "by known failures that speak of tools",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """One launch to try. `cells` share it; the first is the one that the next command names."""
+
+    plan: Plan
+    cells: tuple[Cell, ...]
+    provenance: Provenance
+    numbers: tuple[Number, ...]
+    ran: Ran | None
+    known: tuple[KnownFailure, ...]
+    preflight: str = ""  # verdict of the release's own parser
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def cell(self) -> Cell:
+        return self.cells[0]
+
+    @property
+    def context(self) -> int:
+        """Tokens of the window, or of the largest one that fits, if that is smaller."""
+        return int(min((n.value for n in self.numbers if n.about == "context"), default=0))
+
+    @property
+    def speed(self) -> float:
+        """Highest known tok/s of one user; 0: not known."""
+        known = (n for n in self.numbers if n.about == "speed" and n.conditions.get("concurrency", 1) == 1)
+        return max((n.value for n in known), default=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocked:
+    """A reason for which combinations are not offered."""
+
+    reason: str
+    count: int
+    what: str  # combinations (of the axes) or launches
+    example: str  # a cell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommendation:
+    """The answer for one rig. `total` counts the launches that could be offered."""
+
+    rig: Rig
+    want: Want | None
+    launches: tuple[Launch, ...]
+    total: int
+    blocked: tuple[Blocked, ...]
+    canaries: bool  # nothing but canaries can run
+
+
+def narrow_matrix(matrix: Matrix, rig: Rig, globs: Sequence[str] = ()) -> Matrix:
+    """The matrix of one rig and the checkpoints that match any glob: 1,000 combinations are judged, not all.
+
+    Raises:
+        ConfigError: a glob matches no checkpoint.
+    """
+    names = list(matrix.checkpoints)
+    bad = [g for g in globs if not any(fnmatchcase(name, g) for name in names)]
+    if bad:
+        raise ConfigError([Problem("--checkpoint", 0, repr(g), f"no such one{suggest_nearest(g, names)}") for g in bad])
+    kept = {n: c for n, c in matrix.checkpoints.items() if not globs or any(fnmatchcase(n, g) for g in globs)}
+    return replace(matrix, rigs={rig.id: rig}, checkpoints=kept)
+
+
+def recommend(
+    matrix: Matrix, rig: Rig, ran: Mapping[str, Ran], *, globs: Sequence[str] = (), want: Want | None = None
+) -> Recommendation:
+    """Choose launches for a rig, ranked by provenance and then by what is wanted.
+
+    Raises:
+        ConfigError: a glob matches no checkpoint.
+    """
+    narrow = narrow_matrix(matrix, rig, globs)
+    world = expand_matrix(narrow)
+    big = [c for c in world.runnable if not c.checkpoint.canary]
+    canaries = not big
+    ranked = rank_launches(matrix, big or world.runnable, ran, want)
+    blocked = Counter[str]()
+    examples: dict[str, str] = {}
+    offered = [one for one in ranked if not _note_block(one, ran, blocked, examples)]
+    excluded = [(c, e) for c, e in world.excluded.items() if not c.checkpoint.canary]
+    return Recommendation(
+        rig=rig,
+        want=want,
+        launches=tuple(_judge_chosen(_spread(offered), blocked, examples)),
+        total=len(offered),
+        blocked=(*_block_launches(blocked, examples), *_block_combinations(excluded)),
+        canaries=canaries,
+    )
+
+
+def rank_launches(
+    matrix: Matrix, cells: Iterable[Cell], ran: Mapping[str, Ran], want: Want | None = None
+) -> list[Launch]:
+    """Group cells by launch, and order the launches, best first."""
+    groups: dict[str, list[tuple[Cell, Plan]]] = {}
+    for cell in cells:
+        plan = make_plan(matrix, cell)
+        groups.setdefault(plan.fingerprint, []).append((cell, plan))
+    history = gather_history(matrix, ran)
+    return sorted(
+        (_make_launch(matrix, group, history) for group in groups.values()), key=lambda one: _order(one, want)
+    )
+
+
+def _make_launch(matrix: Matrix, group: Sequence[tuple[Cell, Plan]], history: History) -> Launch:
+    judged = [(judge_provenance(matrix, cell, history), cell, plan) for cell, plan in group]
+    judged.sort(key=lambda one: (one[0].order, len(one[1].features), one[1].id))
+    provenance, cell, plan = judged[0]
+    mine = history.ran.get(cell.id)
+    return Launch(
+        plan=plan,
+        cells=tuple(cell for _, cell, _ in judged),
+        provenance=provenance,
+        numbers=list_numbers(matrix, plan, mine if mine and mine.worked else None),
+        ran=mine,
+        known=tuple(k.value for k in matrix.known_failures if k.condition(cell.facts)),
+    )
+
+
+def _order(one: Launch, want: Want | None) -> tuple[object, ...]:
+    wanted: Mapping[Want | None, tuple[float, ...]] = {
+        None: (),
+        "long-context": (-one.context,),
+        "speed": (-one.speed, "mtp" not in one.cell.features),
+        "tools": (sum(_speaks_of_tools(k) for k in one.known),),
+    }
+    version = one.cell.release.parsed_version
+    newest = (-version.major, -version.minor, -version.micro)
+    tie = (len(one.known), one.cell.release.fork, len(one.cell.features), one.cell.engine.id, newest)
+    return (one.provenance.order, *wanted[want], *tie, one.cell.id)
+
+
+def _speaks_of_tools(known: KnownFailure) -> bool:
+    return "tool" in f"{known.fails.test} {known.symptom}".lower()
+
+
+def _note_block(one: Launch, ran: Mapping[str, Ran], blocked: Counter[str], examples: dict[str, str]) -> bool:
+    """Whether a launch is not offered, and note why."""
+    reason = next(_iterate_blocks(one, ran), None)
+    if reason is None:
+        return False
+    blocked[reason] += 1
+    examples.setdefault(reason, one.cell.id)
+    return True
+
+
+def _iterate_blocks(one: Launch, ran: Mapping[str, Ran]) -> Iterator[str]:
+    mine = ran.get(one.cell.id)
+    if mine is not None and not mine.worked:
+        yield f"ran here and failed ({mine.file})"
+    for known in one.known:
+        if known.expect == "always" and known.fails.at != "test":
+            yield f"known failure at launch: {known.id}"
+    fit = fit_of_plan(one.plan)
+    if fit is not None and not fit.ok and one.provenance.level not in ("ran", "published"):
+        yield "does not fit: weights, KV cache at the window and headroom exceed a GPU (glm-matrix preflight CELL)"
+
+
+def _spread(offered: Sequence[Launch]) -> list[Launch]:
+    """The same order of provenance; within a step of it, no engine has more than ALIKE places before others had one."""
+    spread: list[Launch] = []
+    for _, step in groupby(offered, key=lambda one: one.provenance.order):
+        seen = Counter[str]()
+        first: list[Launch] = []
+        later: list[Launch] = []
+        for one in step:
+            seen[one.cell.engine.id] += 1
+            (first if seen[one.cell.engine.id] <= ALIKE else later).append(one)
+        spread += [*first, *later]
+    return spread
+
+
+def _judge_chosen(ranked: Iterable[Launch], blocked: Counter[str], examples: dict[str, str]) -> Iterator[Launch]:
+    """Ask the release's own parser about the best until MOST are accepted; a rejected one is counted as blocked."""
+    count = 0
+    for one in ranked:
+        if count == MOST:
+            return
+        report = judge_plan(one.plan)
+        if report.verdict == "reject":
+            said = next(r.message for r in report.remarks if r.level == "error")
+            blocked[f"preflight rejects it: {said}"] += 1
+            examples.setdefault(f"preflight rejects it: {said}", one.cell.id)
+            continue
+        count += 1
+        remarks = tuple(r.message for r in report.remarks if r.level in ("unknown", "warning"))
+        yield replace(one, preflight=report.verdict, remarks=remarks)
+
+
+def _block_launches(blocked: Counter[str], examples: Mapping[str, str]) -> Iterator[Blocked]:
+    for reason, count in blocked.most_common():
+        yield Blocked(reason=reason, count=count, what="launches", example=examples[reason])
+
+
+def _block_combinations(excluded: Iterable[tuple[Cell, Excluded]]) -> Iterator[Blocked]:
+    """Combinations by rule; the rule's words are those of its first one."""
+    counts = Counter[str]()
+    first: dict[str, tuple[Cell, Excluded]] = {}
+    for cell, why in excluded:
+        counts[why.rule] += 1
+        first.setdefault(why.rule, (cell, why))
+    for rule, count in counts.most_common():
+        cell, why = first[rule]
+        yield Blocked(
+            reason=f"{rule}: e.g. {why.reason}" if count > 1 else f"{rule}: {why.reason}",
+            count=count,
+            what="combinations",
+            example=cell.id,
+        )

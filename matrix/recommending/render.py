@@ -1,0 +1,144 @@
+"""A recommendation as text for a terminal, as JSON, and as the page of a rig."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import textwrap
+from collections.abc import Iterator
+from typing import Any, Final
+
+from matrix.model import KnownFailure
+from matrix.recommending.choose import FACTORS, Launch, Recommendation
+from matrix.recommending.numbers import Number
+
+WIDTH: Final = 100  # columns
+SHOWN_BLOCKS: Final = 6  # reasons; the rest is counted
+
+
+def render_text(found: Recommendation, *, model: str = "", notes: tuple[str, ...] = ()) -> str:
+    """Format for a terminal. `model`: a directory of weights that the next command names."""
+    rig = found.rig
+    lines = [f"{rig.id}: {rig.gpus or 'no'} x {rig.gpu.name}", *(_wrap(note, "") for note in notes)]
+    lines += [_wrap(sentence, "") for sentence in _summarise(found)]
+    for number, one in enumerate(found.launches, 1):
+        lines += ["", *_render_launch(number, one, model)]
+    return "\n".join([*lines, *_render_blocks(found)])
+
+
+def _summarise(found: Recommendation) -> Iterator[str]:
+    if not found.launches:
+        yield "No launch can be offered on this rig."
+        return
+    yield f"{len(found.launches)} of {found.total} launches, ranked by who has run them" + (
+        f", then {FACTORS[found.want]}." if found.want else "."
+    )
+    if found.canaries:
+        yield (
+            "No big checkpoint can run here. These are canaries, small trained likenesses of GLM-5: they show whether"
+            " the engine's kernels are right, not the quality of a big model."
+        )
+
+
+def _render_launch(number: int, one: Launch, model: str) -> Iterator[str]:
+    yield f"{number}. {one.cell.id}"
+    yield _wrap(f"{one.provenance.level.upper()}: {one.provenance.why} [{one.provenance.source}]", "   ")
+    for n in one.numbers:
+        yield _wrap(f"{n.about:8} {n} [{n.basis}: {n.source}]", "   ", " " * 12)
+    for text in dict.fromkeys(n.disputed for n in one.numbers if n.disputed):
+        yield _wrap(f"disputed {text}", "   ", " " * 12)
+    if not any(n.about == "speed" for n in one.numbers):
+        yield "   speed    no number is known"
+    yield _wrap(f"proven   {_proven(one)}", "   ", " " * 12)
+    for known in one.known:
+        yield _wrap(f"known    {_describe_known(known)}", "   ", " " * 12)
+    said = f": {one.remarks[0]}" if one.remarks else ""
+    yield _wrap(f"parser   {one.preflight}{said}", "   ", " " * 12)
+    if len(one.cells) > 1:
+        others = ", ".join(c.id.rpartition(".")[2] for c in one.cells[1:])
+        yield _wrap(f"same     this launch also serves: {others}", "   ", " " * 12)
+    yield f"   next     {next_command(one, model)}"
+
+
+def _proven(one: Launch) -> str:
+    if one.ran is None or not one.ran.proven:
+        return "nothing yet; `pytest --cells ID` proves or refutes it"
+    return f"{', '.join(one.ran.proven)} [{one.ran.file}]"
+
+
+def _describe_known(known: KnownFailure) -> str:
+    first = re.split(r"(?<=[.!?]) ", known.symptom, maxsplit=1)[0]
+    return f"{known.id} ({known.expect}, {known.fails.at.replace('_', ' ')}): {first}"
+
+
+def next_command(one: Launch, model: str = "") -> str:
+    """The exact next command: the launch script of the cell, run."""
+    given = f"MODEL={shlex.quote(model)} " if model else ""
+    return f"glm-matrix show {one.cell.id} > serve.sh && {given}bash serve.sh"
+
+
+def _render_blocks(found: Recommendation) -> Iterator[str]:
+    if not found.blocked:
+        return
+    yield "\nwhat blocks the rest (`glm-matrix why-not CELL` shows the chain):"
+    for block in found.blocked[:SHOWN_BLOCKS]:
+        yield _wrap(f"{block.count:6,} {block.what}: {block.reason}", "", " " * 7)
+    rest = found.blocked[SHOWN_BLOCKS:]
+    if rest:
+        yield f"{sum(b.count for b in rest):6,} for {len(rest)} more reasons: --json has them all"
+
+
+def as_json(found: Recommendation, *, model: str = "", notes: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Convert to JSON values; every reason is included."""
+    return {
+        "rig": {"id": found.rig.id, "gpu": found.rig.gpu.name, "gpus": found.rig.gpus, "sm": found.rig.sm},
+        "want": found.want,
+        "notes": list(notes),
+        "canaries_only": found.canaries,
+        "offered": found.total,
+        "launches": [_launch_json(one, model) for one in found.launches],
+        "blocked": [
+            {"reason": b.reason, "count": b.count, "what": b.what, "example": b.example} for b in found.blocked
+        ],
+    }
+
+
+def _launch_json(one: Launch, model: str) -> dict[str, Any]:
+    return {
+        "cell": one.cell.id,
+        "cells": [c.id for c in one.cells],
+        "fingerprint": one.plan.fingerprint,
+        "provenance": {"level": one.provenance.level, "why": one.provenance.why, "source": one.provenance.source},
+        "numbers": [_number_json(n) for n in one.numbers],
+        "proven": list(one.ran.proven) if one.ran else [],
+        "known_failures": [{"id": k.id, "expect": k.expect, "at": k.fails.at, "issue": k.issue} for k in one.known],
+        "preflight": one.preflight,
+        "remarks": list(one.remarks),
+        "next": next_command(one, model),
+    }
+
+
+def _number_json(n: Number) -> dict[str, Any]:
+    return {
+        "about": n.about,
+        "what": n.what,
+        "value": n.value,
+        "unit": n.unit,
+        "basis": n.basis,
+        "source": n.source,
+        "detail": n.detail,
+        "conditions": dict(n.conditions),
+        **({"disputed": n.disputed} if n.disputed else {}),
+    }
+
+
+def _wrap(text: str, indent: str, more: str | None = None) -> str:
+    """Lines of at most WIDTH columns; a hyphen is no place to break."""
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent if more is None else more,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )

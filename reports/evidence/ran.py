@@ -1,0 +1,124 @@
+"""Evidence files -> what ran, one entry for each cell: the last run of a cell counts (`matrix.recommending.ran`)."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from matrix.checkout import CHECKOUT, name_in_checkout
+from matrix.recommending.ran import Ran
+
+COMMITTED: Final = CHECKOUT / "docs" / "evidence"
+OWN: Final = CHECKOUT / "reports" / "out" / "evidence.jsonl"
+KINDS: Final = frozenset({"run", "cell", "launch", "result", "proof", "measurement"})
+SPEED: Final = "output_throughput"
+BIGGEST_BYTES: Final = 256 << 20  # of a file of one's own that is read for a recommendation
+
+
+@dataclass(slots=True)
+class Seen:
+    """One cell of one run while its file is read."""
+
+    facts: Mapping[str, Any]
+    fingerprint: str
+    date: str = ""
+    statuses: dict[str, str] = field(default_factory=dict)  # node id -> the last status
+    outcomes: dict[str, str] = field(default_factory=dict)  # feature -> the last outcome
+    speed: float | None = None
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+    stub: bool = False
+
+
+def list_committed() -> list[Path]:
+    """Evidence files of docs/evidence, in order of their names."""
+    return sorted(COMMITTED.rglob("*.jsonl"))
+
+
+def summarise_files(files: Iterable[Path]) -> dict[str, Ran]:
+    """Return the last run of each cell. A file that cannot be read adds nothing, nor does a damaged line.
+
+    Engines that were stubs are left out: nobody ran the cell.
+    """
+    found: dict[str, Ran] = {}
+    for path in files:
+        for ran in _summarise_file(path):
+            if ran.cell not in found or found[ran.cell].date <= ran.date:
+                found[ran.cell] = ran
+    return found
+
+
+def _summarise_file(path: Path) -> Iterator[Ran]:
+    hosts: dict[str, str] = {}
+    cells: dict[tuple[str, str], Seen] = {}
+    for record in _read_records(path):
+        kind, run = record["kind"], str(record.get("run", ""))
+        if kind == "run":
+            hosts[run] = str(record.get("host", {}).get("description", "an unnamed host"))
+        elif kind == "cell":
+            cells[run, record["cell"]] = Seen(facts=record["facts"], fingerprint=str(record.get("fingerprint", "")))
+        elif (seen := cells.get((run, str(record.get("cell"))))) is not None:
+            _note(seen, record)
+    for (run, cell), seen in cells.items():
+        if seen.statuses and not seen.stub:
+            yield _make_ran(cell, seen, path, hosts.get(run, "an unnamed host"))
+
+
+def _note(seen: Seen, record: Mapping[str, Any]) -> None:
+    match record["kind"]:
+        case "result":
+            seen.statuses[str(record.get("nodeid"))] = str(record.get("status"))
+            seen.date = str(record.get("t", ""))[:10]
+        case "proof":
+            seen.outcomes[str(record.get("feature"))] = str(record.get("outcome"))
+        case "launch":
+            seen.stub = seen.stub or bool(record.get("stub"))
+        case "measurement" if record.get("name") == SPEED and isinstance(record.get("value"), float | int):
+            if record["conditions"].get("concurrency") == 1 and record["value"] > (seen.speed or 0):
+                seen.speed, seen.conditions = round(float(record["value"]), 1), record["conditions"]
+        case _:
+            pass
+
+
+def _make_ran(cell: str, seen: Seen, path: Path, host: str) -> Ran:
+    facts = seen.facts
+    outcomes = seen.outcomes.items()
+    return Ran(
+        cell=cell,
+        rig=facts["rig"],
+        release=facts["release"],
+        checkpoint=facts["checkpoint"],
+        features=tuple(facts["features"]),
+        fingerprint=seen.fingerprint,
+        file=name_in_checkout(path),
+        date=seen.date,
+        host=host,
+        counts=dict(sorted(Counter(seen.statuses.values()).items())),
+        proven=tuple(sorted(f for f, outcome in outcomes if outcome == "proven")),
+        refuted=tuple(sorted(f for f, outcome in outcomes if outcome == "refuted")),
+        speed=seen.speed,
+        conditions={k: v for k, v in seen.conditions.items() if k != "client_fit"},
+    )
+
+
+def _read_records(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        if not path.is_file() or path.stat().st_size > BIGGEST_BYTES:
+            return
+        with path.open("rb") as lines:
+            for line in lines:
+                if b'"kind":"finding"' not in line and (record := _parse(line)) is not None:
+                    yield record
+    except OSError:
+        return
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) and record.get("kind") in KINDS else None

@@ -1,0 +1,57 @@
+"""GPUs as people write them lead to a rig, to one that could be, or to what is known of the GPU."""
+
+from __future__ import annotations
+
+import pytest
+
+from matrix.errors import ConfigError
+from matrix.recommending.asked import find_gpus, find_rig
+from matrix.yaml.load import load_matrix
+
+MATRIX = load_matrix()
+
+
+@pytest.mark.parametrize(
+    ("text", "rig"),
+    [
+        ("4x RTX PRO 6000", "sm120x4"),
+        ("RTX PRO 6000 x4", "sm120x4"),
+        ("4 NVIDIA RTX PRO 6000 Blackwell Workstation Edition", "sm120x4"),
+        ("8xH100 80GB", "sm90x8_h100"),
+        ("5090", "sm120x1_rtx5090"),
+        ("8 * H200", "sm90x8"),
+        ("4x B200 180 GB", "sm100x4"),
+    ],
+)
+def test_a_rig_by_its_gpus(text: str, rig: str) -> None:
+    asked = find_gpus(MATRIX, text)
+    assert asked.rig is MATRIX.rigs[rig] and not asked.hypothetical
+
+
+@pytest.mark.parametrize(
+    ("text", "gpus", "step"), [("3 x B200", 3, "add rig --gpu b200_180gb --count 3"), ("8x H100 94GB", 8, "add-a-gpu")]
+)
+def test_a_rig_that_could_be(text: str, gpus: int, step: str) -> None:
+    asked = find_gpus(MATRIX, text)
+    assert asked.hypothetical and asked.rig is not None and asked.rig.gpus == gpus
+    assert any(step in note for note in asked.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("4090", "does not fit"), ("A100 40GB", "does not fit"), ("8x A100", "could fit")]
+)
+def test_a_gpu_without_a_rig_gets_arithmetic_and_no_recommendation(text: str, told: str) -> None:
+    asked = find_gpus(MATRIX, text)
+    assert asked.rig is None and any(told in note for note in asked.notes)
+
+
+@pytest.mark.parametrize(("text", "near"), [("RTX PRO 600", "RTX PRO 6000"), ("A1000", "A100"), ("0x H100", "H100")])
+def test_words_that_name_no_gpu_get_the_nearest(text: str, near: str) -> None:
+    with pytest.raises(ConfigError, match=f"did you mean '{near}'"):
+        find_gpus(MATRIX, text)
+
+
+def test_a_rig_by_its_id() -> None:
+    assert find_rig(MATRIX, "sm120x4").rig is MATRIX.rigs["sm120x4"]
+    with pytest.raises(ConfigError, match="did you mean 'sm120x4'"):
+        find_rig(MATRIX, "sm12x4")

@@ -1,0 +1,38 @@
+"""matrix/ran.json: what it says comes back as it was written, and a red run is no working one."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from matrix.recommending.ran import FILE, Ran, dump_ran, parse_ran, read_ran
+
+ONE = Ran(
+    cell="a.b.c.d", rig="a", release="b", checkpoint="c", features=(), fingerprint="f", file="x", date="", host="h"
+)
+
+
+def test_the_committed_file_survives_a_round_trip() -> None:
+    found = read_ran()
+    assert parse_ran(json.loads(dump_ran(found))) == found
+    assert dump_ran(found) == FILE.read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("counts", "refuted", "worked"),
+    [
+        ({"PASS": 2, "XFAIL": 1}, (), True),
+        ({"PASS": 2}, ("mtp",), False),
+        ({"PASS": 2, "FAIL": 1}, (), False),
+        ({"PASS": 2, "HOST_ERROR": 1}, (), False),
+        ({"XFAIL": 26}, (), False),
+        ({}, (), False),
+    ],
+)
+def test_a_run_worked_when_something_passed_and_nothing_was_red(
+    counts: dict[str, int], refuted: tuple[str, ...], worked: bool
+) -> None:
+    from dataclasses import replace
+
+    assert replace(ONE, counts=counts, refuted=refuted).worked is worked

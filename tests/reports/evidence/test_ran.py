@@ -1,0 +1,49 @@
+"""Evidence -> what ran: the last run of a cell, its counts, proofs and best speed; damage costs a line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from matrix.recommending.ran import read_ran
+from reports.evidence.ran import list_committed, summarise_files
+
+FACTS = {"rig": "r", "release": "e", "checkpoint": "c", "features": ["mtp"]}
+
+
+def record(kind: str, run: str = "1", **fields: Any) -> str:
+    return json.dumps({"kind": kind, "run": run, "cell": "r.e.c.mtp", **fields}, separators=(",", ":"), sort_keys=True)
+
+
+def run(number: str, day: int, status: str) -> list[str]:
+    speed = {"name": "output_throughput", "unit": "tok/s"}
+    return [
+        record("run", number, host={"description": "a host"}),
+        record("cell", number, facts=FACTS, fingerprint="f"),
+        record("result", number, nodeid="a", status="FAIL", t=f"2026-11-{day}T00"),
+        record("result", number, nodeid="a", status=status, t=f"2026-11-{day}T01"),
+        record("result", number, nodeid="b", status="PASS", t=f"2026-11-{day}T01"),
+        record("proof", number, feature="mtp", outcome="proven"),
+        record("measurement", number, value=50.04, conditions={"concurrency": 1}, **speed),
+        record("measurement", number, value=900, conditions={"concurrency": 64}, **speed),
+    ]
+
+
+def test_the_last_run_counts(tmp_path: Path) -> None:
+    path = tmp_path / "e.jsonl"
+    path.write_text("\n".join([*run("1", 20, "FAIL"), "{torn", *run("2", 21, "PASS")]) + "\n")
+    [found] = summarise_files([path, tmp_path / "absent.jsonl"]).values()
+    assert (found.date, found.counts, found.proven) == ("2026-11-21", {"PASS": 2}, ("mtp",))
+    assert (found.speed, found.host, found.worked) == (50.0, "a host", True)
+
+
+def test_a_stub_is_no_run(tmp_path: Path) -> None:
+    path = tmp_path / "e.jsonl"
+    path.write_text("\n".join([*run("1", 20, "PASS"), record("launch", stub=True)]) + "\n")
+    assert summarise_files([path]) == {}
+
+
+def test_the_generated_file_names_files_that_exist() -> None:
+    names = {path.as_posix().partition("/docs/")[2] for path in list_committed()}
+    assert {ran.file.removeprefix("docs/") for ran in read_ran().values()} <= names
