@@ -382,7 +382,8 @@ class Published:
     @property
     def features(self) -> frozenset[str]:
         """Exactly the features that the command asks for."""
-        return frozenset(self.when.get("features", ()))
+        named = self.when.get("features", ())
+        return frozenset((named,) if isinstance(named, str) else named)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -129,3 +129,9 @@ def test_yaml_cannot_construct_python_objects(tmp_path: Path) -> None:
     root = write(tmp_path, {"rules.yaml": "rules: !!python/object/apply:os.getcwd []\n"})
     with pytest.raises((ConfigError, Exception), match=r"python/object|expected one key"):
         load_matrix(root)
+
+
+def test_a_published_launch_names_one_of_each(tmp_path: Path) -> None:
+    entry = "published:\n  - {id: p, when: {rig: [sm120x1, sm120x4], release: toy_1, checkpoint: small}, source: x}\n"
+    with pytest.raises(ConfigError, match=r"published\.yaml:2 p\.when\.rig: expected one rig, got \['sm120x1'"):
+        load_matrix(write(tmp_path, {"published.yaml": entry}))
