@@ -110,6 +110,9 @@ rules:
     reason: the toy drafts only on GPUs
     source: {kind: run, where: test, release: toy==2.0.post1, sm: [0]}
 """,
+    "published.yaml": """
+published: []
+""",
     "causes.yaml": """
 causes: []
 """,
