@@ -125,6 +125,9 @@ class Release:
     features: Mapping[str, bool] = field(default_factory=dict)  # feature id -> the release implements it
     formats: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # weight format -> SMs that can load it
     dsa_sms: tuple[int, ...] = ()  # SMs with DeepSeek Sparse Attention kernels
+    imports: tuple[
+        str, ...
+    ] = ()  # modules of other packages that GLM-5's code imports, some of them only when it warms up
     notes: str = ""
 
     @cached_property

@@ -31,6 +31,19 @@ def found(text: str, engine: str = "sglang", *, serving: bool = False) -> Launch
     return cause
 
 
+def test_a_script_without_its_main_guard_is_the_hosts() -> None:
+    said = (
+        "\n        An attempt has been made to start a new process before the\n        current process has finished its"
+    )
+    text = (
+        traceback(f"RuntimeError: {said} bootstrapping phase.")
+        + "\n"
+        + traceback("RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}")
+    )
+    cause = found(text, "vllm")
+    assert (cause.id, cause.fault) == ("no_main_guard", "host")
+
+
 def traceback(exception: str, prefix: str = "") -> str:
     return "\n".join(prefix + line for line in ("Traceback (most recent call last):", *FRAMES, exception))
 
