@@ -6,8 +6,7 @@ import argparse
 import gc
 import json
 import sys
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -16,14 +15,20 @@ from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.facts.lint import lint_facts
 from matrix.known.lint import lint_known_failures
 from matrix.known.meeting import lint_sources
-from matrix.model import Cell, Form
+from matrix.model import Cell, Excluded, Form
 from matrix.output import script as shell
 from matrix.output import table as render
 from matrix.output.explained import render_explained
 from matrix.output.listing import render_cells, render_excluded
 from matrix.output.pipe import run_for_a_pipe
 from matrix.planning import select
-from matrix.planning.expand import expand_matrix, list_exclusions, list_published_exclusions
+from matrix.planning.expand import (
+    count_by_rule,
+    expand_matrix,
+    find_cell,
+    list_exclusions,
+    list_published_exclusions,
+)
 from matrix.planning.images import warn_unpinned
 from matrix.planning.plan import make_plan
 from matrix.yaml.load import load_matrix
@@ -80,24 +85,19 @@ def find(matrix: Matrix, cell_id: str) -> Cell:
     Raises:
         ConfigError: no combination of the axes has it.
     """
-    world = expand_matrix(matrix)
-    for cell in (*world.runnable, *world.excluded):
-        if cell.id == cell_id:
-            return cell
-    hint = suggest_nearest(cell_id, (c.id for c in world.runnable))
+    if cell := find_cell(matrix, cell_id):
+        return cell
+    hint = suggest_nearest(cell_id, (c.id for c in expand_matrix(matrix).runnable))
     raise ConfigError([Problem("CELL", 0, "", f"no such cell {cell_id!r}{hint}")])
 
 
 def list_cells(matrix: Matrix, args: argparse.Namespace) -> int:
-    world = expand_matrix(matrix)
-    chosen = chosen_cells(matrix, args)
+    runnable, excluded = choose_cells(matrix, args)
     if args.json:
-        print(_as_json(matrix, chosen, with_excluded=args.excluded))
+        print(_as_json(matrix, runnable, excluded, with_excluded=args.excluded))
         return 0
-    runnable = [c for c in chosen if c not in world.excluded]
     rows = [(c.id, make_plan(matrix, c).fingerprint, _problems(matrix, c)) for c in runnable]
-    asked = set(chosen) if args.excluded else set()
-    out = [(c, e) for c, e in world.excluded.items() if c in asked]
+    out = list(excluded.items()) if args.excluded else []
     if args.wide:
         print(
             render.format_table([[*row[:2], ", ".join(row[2])] for row in rows], ("cell", "launch", "known failures"))
@@ -111,31 +111,44 @@ def list_cells(matrix: Matrix, args: argparse.Namespace) -> int:
         print(render_cells(rows))
         if out:
             print(f"\n{render_excluded(out)}")
-    excluded = sum(c in world.excluded for c in chosen)
-    print(f"\n{len(runnable)} runnable cells in {len({r[1] for r in rows})} launches; {excluded} combinations excluded")
+    launches = len({r[1] for r in rows})
+    print(f"\n{len(runnable)} runnable cells in {launches} launches; {len(excluded)} combinations excluded")
     return 0 if runnable else 1
 
 
-def _as_json(matrix: Matrix, chosen: Sequence[Cell], *, with_excluded: bool) -> str:
+def _as_json(
+    matrix: Matrix, runnable: Sequence[Cell], excluded: Mapping[Cell, Excluded], *, with_excluded: bool
+) -> str:
     """Format the axes, the chosen cells with their plans (one per line), and the excluded ones, counted by rule."""
-    excluded = {c: e for c in chosen if (e := expand_matrix(matrix).excluded.get(c))}
     out = {
-        "axes": {name: list(getattr(matrix, name)) for name in ("rigs", "releases", "checkpoints", "features")},
-        "excluded": {"count": len(excluded), "by_rule": Counter(e.rule for e in excluded.values())},
-        "cells": [render.plan_json(make_plan(matrix, c)) for c in chosen if c not in excluded],
+        "axes": {
+            name: list(getattr(matrix, name)) for name in ("rigs", "releases", "families", "checkpoints", "features")
+        },
+        "excluded": {"count": len(excluded), "by_rule": count_by_rule(excluded)},
+        "cells": [render.plan_json(make_plan(matrix, c)) for c in runnable],
     }
     if with_excluded:
         out["excluded_cells"] = [render.excluded_json(c, e) for c, e in excluded.items()]
     return json.dumps(out, default=str)
 
 
-def chosen_cells(matrix: Matrix, args: argparse.Namespace) -> list[Cell]:
+def choose_cells(matrix: Matrix, args: argparse.Namespace) -> tuple[Sequence[Cell], Mapping[Cell, Excluded]]:
+    """Return the cells that the options leave: runnable ones, and excluded ones with their reasons."""
+    world = expand_matrix(matrix)
+    if not (args.cells or args.rig or args.marks):
+        return world.runnable, world.excluded
+    chosen = _filter_cells(matrix, args)
+    out = {c: e for c in chosen if (e := world.excluded.get(c))}
+    return [c for c in chosen if c not in out], out
+
+
+def _filter_cells(matrix: Matrix, args: argparse.Namespace) -> list[Cell]:
     world = expand_matrix(matrix)
     cells: list[Cell] = [*world.runnable, *world.excluded]
-    if args.cells:
-        cells = select.select_by_globs(cells, args.cells)
     if args.rig:
         cells = select.select_by_rigs(matrix, cells, args.rig)
+    if args.cells:
+        cells = select.select_by_globs(cells, args.cells)
     if args.marks:
         select.check_words(args.marks, select.all_marks(matrix))
         keep = select.compile_expression(args.marks)

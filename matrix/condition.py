@@ -39,9 +39,16 @@ EQUAL_KEYS = (
     "format",
     "experts",
     "mtp_layer",
+    "thinking",
+    "index_sharing",
     "canary",
 )
 KEYS = (*EQUAL_KEYS, "version", "features", "without", "any_feature", "feature_count", "form", "pins")
+HOW_TO_ADD = {  # a value that no axis has may be a new one, not a misspelling
+    "sm": "a GPU of that capability is one file under axes/hardware: docs/how-to/add-a-gpu.md",
+    "gpu": "a new GPU is one file under axes/hardware: docs/how-to/add-a-gpu.md",
+    "family": "a new family is one file under axes/families: docs/how-to/add-a-family.md",
+}
 FORMS: tuple[Form, ...] = ("recommended", "published")
 NO_PINS = Pins()  # for conditions that never name a library
 
@@ -53,6 +60,11 @@ class Condition:
     tests: tuple[Test, ...]
     weight: int
     keys: frozenset[str]
+    named: tuple[str, ...] = ()  # the key of each test
+
+    def holds_so_far(self, facts: Facts, known: frozenset[str]) -> bool:
+        """Whether no test of the keys `known` fails: what fails now fails whatever the other facts will be."""
+        return all(test(facts, "") for key, test in zip(self.named, self.tests, strict=True) if key in known)
 
     def __call__(self, facts: Facts, form: str = "recommended") -> bool:
         for test in self.tests:  # noqa: SIM110 - a plain loop: this runs 100,000 times when everything is planned
@@ -65,7 +77,8 @@ def compile_condition(when: Mapping[str, Json], pins: Pins = NO_PINS) -> Conditi
     """Turn a checked `when:` into a predicate. Call `find_condition_problems` first: this trusts its input."""
     weight = sum(len(_as_tuple(v)) if k in ("features", "without", "pins") else 1 for k, v in when.items())
     in_order = sorted(when.items(), key=lambda pair: pair[0] == "pins")  # last: it may read the release's snapshot
-    return Condition(tuple(_compile_test(k, v, pins) for k, v in in_order), weight, frozenset(when))
+    tests = tuple(_compile_test(k, v, pins) for k, v in in_order)
+    return Condition(tests, weight, frozenset(when), tuple(k for k, _ in in_order))
 
 
 def find_condition_problems(
@@ -94,7 +107,7 @@ def find_condition_problems(
         else:
             known = set(valid.get("features" if key == "without" else key, ()))
             bad = [v for v in _as_tuple(value) if known and v not in known]
-            found += [(key, f"no {key} is {v!r}{suggest_nearest(str(v), map(str, known))}") for v in bad]
+            found += [(key, f"no {key} is {v!r}{suggest_value(key, v, known)}") for v in bad]
     return found
 
 
@@ -102,6 +115,16 @@ def list_names(when: Mapping[str, Json]) -> Iterator[tuple[str, tuple[Any, ...]]
     """Every key of a condition whose values are names of the axes, with those values."""
     named = (*EQUAL_KEYS, "features", "without", "form")
     yield from ((key, _as_tuple(value)) for key, value in when.items() if key in named)
+
+
+def suggest_value(key: str, value: Json, known: Iterable[Any]) -> str:
+    """Continue `no sm is 89`: the nearest word, and how a new value of this axis is added.
+
+    A capability or a family has no nearest one: SM121 is no misspelt SM120.
+    """
+    words = sorted(map(str, known))
+    near = f"; there are {', '.join(words)}" if key in ("sm", "family") else suggest_nearest(str(value), words)
+    return f"{near}; {HOW_TO_ADD[key]}" if key in HOW_TO_ADD else near
 
 
 def _find_version_problems(value: Json) -> list[tuple[str, str]]:

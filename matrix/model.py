@@ -6,6 +6,7 @@ trusted.
 | GPU, Rig    | Gpu, Rig      | axes/hardware/<gpu>.yaml (`rigs:` lists)  |
 | Engine      | Engine        | axes/engines/<engine>/engine.yaml         |
 | Release     | Release       | axes/engines/<engine>/<release>.yaml      |
+| Family      | Family        | axes/families/<id>.yaml                   |
 | Checkpoint  | Checkpoint    | axes/checkpoints/<id>.yaml                |
 | Feature     | Feature       | axes/features/<id>.yaml                   |
 """
@@ -30,7 +31,7 @@ class Gpu:
 
     id: str
     name: str
-    sm: Literal[0, 90, 100, 120]
+    sm: int  # compute capability times ten: 90, 100, 103, 120, 121; 0: no GPU
     vram_bytes: int
     memory_bandwidth_bytes_per_s: int
     interconnect: Literal["nvlink", "pcie", "none"]
@@ -120,7 +121,7 @@ class Release:
     module: str | None = None  # Python module that must be here; without it the release's cells are left out, visibly
     fork: bool = False
     pins: Mapping[str, str] = field(default_factory=dict)  # dependency -> specifier the release itself declares
-    architectures: tuple[str, ...] = ()  # of the GLM-5 family, as registered in this release
+    architectures: tuple[str, ...] = ()  # that it registers, where no snapshot says so (images, documents)
     remaps: Mapping[str, str] = field(default_factory=dict)  # architecture -> the registered one a recipe renames it to
     features: Mapping[str, bool] = field(default_factory=dict)  # feature id -> the release implements it
     formats: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # weight format -> SMs that can load it
@@ -146,16 +147,64 @@ class Quantisation:
 
 
 Derived = Literal["fp8", "nvfp4", "w4a16", "reap160", "reap192", "wide"]
+Thinking = Literal["switch", "always", "never"]
+IndexSharing = Literal["none", "override", "checkpoint"]
+Parsers = Mapping[str, Mapping[str, str]]  # engine -> tool_call, reasoning -> the name its command line knows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traits:
+    """What a family says of its checkpoints. What stands in a checkpoint's own file counts instead."""
+
+    architecture: str | None = None
+    experts: int | None = None
+    experts_per_token: int | None = None
+    layers: int | None = None
+    dense_layers: int | None = None
+    heads: int | None = None
+    hidden_size: int | None = None
+    context: int | None = None
+    index_topk: int | None = None
+    kv_lora_rank: int | None = None
+    rope_dims: int | None = None
+    index_head_dims: int | None = None
+    index_heads: int | None = None
+    index_pool: int | None = None
+    latent_layers: int | None = None
+    indexer_layers: int | None = None
+    index_sharing: IndexSharing | None = None
+    mtp_layer: bool | None = None
+    parsers: Parsers | None = None
+    thinking: Thinking | None = None
+    thinking_switch: str | None = None
+    thinking_default: bool | None = None
+    generation: Mapping[str, float] | None = None
+    banks: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """A model family: how its checkpoints are called and what holds for them unless their own file differs."""
+
+    id: str
+    title: str
+    source: str
+    checkpoints: Traits
+    names: tuple[str, ...] = ()  # regular expressions, searched in a checkpoint's name; the longest match counts
+    notes: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """Weights + format + provenance. Sizes are bytes: 285 GiB and 306 GB are one number."""
+    """Weights + format + provenance. Sizes are bytes: 285 GiB and 306 GB are one number.
+
+    A key that its family states (`Traits`) may be left out.
+    """
 
     id: str
     title: str
-    family: Literal["glm5", "glm51", "canary"]
-    format: Literal["bf16", "fp8", "nvfp4", "w4a16", "gguf", "q8_0", "mxfp4"]
+    family: str  # id of axes/families
+    format: Literal["bf16", "fp8", "nvfp4", "w4a16", "awq", "gguf", "q8_0", "mxfp4"]
     architecture: str
     size_bytes: int | None  # None: no source states it
     experts: int
@@ -170,15 +219,25 @@ class Checkpoint:
     quantisation: Quantisation
     source: str
     repository: str | None = None  # Hugging Face id
-    revision: str | None = None  # commit; None = the slot is open and the first run records it
+    revision: str | None = None  # commit, 40 hexadecimal digits
+    revision_unknown: str = ""  # why there is none; the first run records the commit
     sha256: str | None = None  # of the weights file; of its shards' digests, one a line, where there are several
     size_source: str = ""
     size_estimate_bytes: int | None = None  # interpolated by us; used by the fit rule only, never shown as a fact
     index_topk_pattern: str | None = None  # what IndexCache is asked to use on this checkpoint
+    index_sharing: IndexSharing = "override"  # can layers share a selection: when asked, or by its own config
+    indexer_layers: int | None = None  # layers with an indexer of their own; None: all
+    latent_layers: int | None = None  # layers whose keys grow with the context; None: all (linear attention has none)
+    index_pool: int = 1  # tokens that share one indexer key
     kv_lora_rank: int = 512
     rope_dims: int = 64
     index_head_dims: int = 128
     index_heads: int = 32
+    parsers: Parsers = field(default_factory=dict, hash=False)
+    thinking: Thinking = "switch"  # what its chat template offers
+    thinking_switch: str = "enable_thinking"  # argument of the template
+    thinking_default: bool = True  # what the template does when nothing is said
+    generation: Mapping[str, float] = field(default_factory=dict, hash=False)  # generation_config.json, if stated
     stands_for: str | None = None  # canaries: the big checkpoint they are a small likeness of
     weights_path: str | None = None  # canaries: where in this checkout
     made_by: Derived | None = None  # canaries: the member of `glm-matrix canary` that is made on first use
@@ -188,6 +247,11 @@ class Checkpoint:
     @property
     def canary(self) -> bool:
         return self.family == "canary"
+
+    @property
+    def own_indexers(self) -> int:
+        """Layers that select for themselves when nothing is asked for."""
+        return self.layers if self.indexer_layers is None else self.indexer_layers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,6 +299,8 @@ class Cell:
             "format": self.checkpoint.format,
             "experts": self.checkpoint.experts,
             "mtp_layer": self.checkpoint.mtp_layer,
+            "thinking": self.checkpoint.thinking,
+            "index_sharing": self.checkpoint.index_sharing,
             "canary": self.checkpoint.canary,
             "features": self.features,
         }

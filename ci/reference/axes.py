@@ -57,7 +57,9 @@ def _per_rig_and_release(matrix: Matrix, world: World) -> str:
 
 
 def _per_rule(world: World) -> str:
-    found = Counter((e.rule, str(e.status), e.where.split(":")[0]) for e in world.excluded.values())
+    found: Counter[tuple[str, str, str]] = Counter()
+    for e, count in world.excluded.grouped():
+        found[e.rule, str(e.status), e.where.split(":")[0]] += count
     most_first = sorted(found.items(), key=lambda item: (-item[1], item[0]))
     rows = ((format_code(rule), status, format_code(where), n) for (rule, status, where), n in most_first)
     return format_table(("rule", "status", "stands in", "combinations"), rows)

@@ -36,6 +36,8 @@ KINDS = (
     Kind(model.Gpu, "`matrix/axes/hardware/<id>.yaml`"),
     Kind(model.Engine, "`matrix/axes/engines/<id>/engine.yaml`"),
     Kind(model.Release, "`matrix/axes/engines/<engine>/<id>.yaml` (`engine` is the folder's name: leave it out)"),
+    Kind(model.Family, "`matrix/axes/families/<id>.yaml`"),
+    Kind(model.Traits, "`checkpoints:` of a family"),
     Kind(model.Checkpoint, "`matrix/axes/checkpoints/<id>.yaml`"),
     Kind(model.Quantisation, "`quantisation:` of a checkpoint"),
     Kind(model.Feature, "`matrix/axes/features/<id>.yaml`"),

@@ -44,7 +44,8 @@ def iterate_checks() -> Iterator[Code]:
 def iterate_rules() -> Iterator[Code]:
     first: dict[str, str] = {}
     for cell, excluded in expand_matrix(load_matrix()).excluded.items():
-        first.setdefault(excluded.rule, cell.id)
+        if excluded.rule not in first:
+            first[excluded.rule] = cell.id
     for rule in (loaded.value for loaded in load_matrix().rules):
         yield Code(id=rule.id, kind="rules", words=_rule_words(rule, first.get(rule.id)))
 

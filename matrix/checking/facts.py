@@ -12,6 +12,7 @@ from matrix.checking.rigs import Host
 from matrix.checking.rules import derive, read_book
 from matrix.checking.settings import UNKNOWN, Settings, kinds
 from matrix.checking.sharing import KEYS, read_sharing, stage_starts
+from matrix.preflight.checkpoints.architectures import ARCHITECTURES
 from matrix.preflight.snapshot import Snapshot
 
 DENSE_BACKENDS: Final = frozenset(
@@ -32,7 +33,7 @@ DENSE_BACKENDS: Final = frozenset(
 MTP_METHODS: Final = frozenset(
     {"mtp", "deepseek_mtp", "glm_moe_dsa_mtp", "glm4_moe_mtp", "glm5_mtp", "NEXTN", "EAGLE", "FROZEN_KV_MTP", "MTP"}
 )
-DSA: Final = frozenset({"GlmMoeDsaForCausalLM", "DeepseekV32ForCausalLM", "Glm5NextForConditionalGeneration"})
+DSA: Final = frozenset(name for name, about in ARCHITECTURES.items() if about.dsa)
 
 
 def collect_facts(

@@ -14,16 +14,10 @@ from matrix.checking.releases import AskedRelease
 from matrix.checking.rules import Decision
 from matrix.checkout import CHECKOUT
 from matrix.preflight.snapshot import release_id
+from matrix.yaml.load import load_families
 from matrix.yaml.structure import require_entries
 
 FILE: Final = CHECKOUT / "matrix" / "known_failures.yaml"
-FAMILIES: Final = {
-    "GLM-5": "glm5",
-    "GLM-5.1": "glm51",
-    "GLM-5.2": "glm52",
-    "GLM-5.3": "glm53",
-    "GLM-5.3-Flash": "glm53flash",
-}
 NEEDED: Final = ("id", "when", "fails.at", "fails.signature", "expect", "symptom", "issue", "source.kind", "added")
 SPARSE: Final = re.compile(r"DSA|sparse|trtllm|TllmGen|indexer", re.IGNORECASE)
 
@@ -52,6 +46,12 @@ def find_known(facts: Mapping[str, Any], model: Model, release: AskedRelease) ->
         yield _finding(entry)
 
 
+@cache
+def _family_id(title: str) -> str | None:
+    """Find the family of the axes by its title, as models.yaml calls it."""
+    return next((family.id for family in load_families().values() if family.title == title), None)
+
+
 def _cell_facts(facts: Mapping[str, Any], model: Model, release: AskedRelease) -> dict[str, Any]:
     features = {
         name
@@ -70,7 +70,7 @@ def _cell_facts(facts: Mapping[str, Any], model: Model, release: AskedRelease) -
         "gpus": facts["gpus"],
         "fork": facts["fork"],
         "format": facts["format"],
-        "family": FAMILIES.get(model.family),
+        "family": _family_id(model.family),
         "release": release.id or release_id(release.engine, release.version),
         "checkpoint": model.checkpoint or None,
         "canary": False,

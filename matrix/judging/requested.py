@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, cast
 
-from matrix.planning.kv import GLM5, Layout, Shape
+from matrix.planning.kv import DEFAULT, Layout, Shape, shape_of
 from matrix.planning.plan import Plan
 from matrix.preflight import pattern
 
@@ -18,11 +18,11 @@ KV_DTYPE = ("--kv-cache-dtype", "--cache-type")
 
 @dataclass(frozen=True, kw_only=True)
 class Requested:
-    """Counts are layers or tokens. `full_layers` shall run the indexer: all of them without IndexCache."""
+    """Counts are layers or tokens. `full_layers` shall run the indexer: without IndexCache those that have one."""
 
     dialect: str
     features: frozenset[str] = frozenset()
-    shape: Shape = GLM5
+    shape: Shape = DEFAULT
     layout: Layout | None = None
     full_layers: int = 0
     context: int | None = None
@@ -44,20 +44,13 @@ def read_requested(plan: Plan) -> Requested:
     """Read what the plan requests; `settings` hold what its recipe expects where no flag does."""
     checkpoint, args, settings = plan.cell.checkpoint, plan.values("args"), plan.settings
     shared = "indexcache" in plan.cell.features
-    counted = (
-        pattern.lint_pattern(checkpoint.index_topk_pattern, checkpoint.layers).full if shared else checkpoint.layers
-    )
+    asked = pattern.lint_pattern(checkpoint.index_topk_pattern, checkpoint.layers).full if shared else None
     return Requested(
         dialect=plan.cell.engine.dialect,
         features=plan.cell.features,
-        shape=Shape(
-            layers=checkpoint.layers,
-            kv_lora_rank=checkpoint.kv_lora_rank,
-            rope_dims=checkpoint.rope_dims,
-            index_head_dims=checkpoint.index_head_dims,
-        ),
+        shape=shape_of(checkpoint),
         layout=cast(Layout | None, settings.get("kv_layout")),
-        full_layers=counted,
+        full_layers=checkpoint.own_indexers if asked is None else asked,
         context=settings.get("context"),
         chunk_tokens=settings.get("chunk_tokens"),
         page_tokens=int(settings.get("page_tokens", 1)),

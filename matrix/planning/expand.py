@@ -2,21 +2,86 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import combinations
 
-from matrix.condition import compile_condition
+from matrix.condition import Condition, compile_condition
 from matrix.errors import ConfigError
 from matrix.model import Cell, Checkpoint, Engine, Excluded, Release, Rig, Rule
 from matrix.planning import fit
 from matrix.planning.plan import make_plan
+from matrix.registered import Registered, registered_by
 from matrix.yaml.loaded import Loaded, Matrix
 
 Verdict = Excluded | None  # None: runnable
 SPARSE_BACKENDS = frozenset({"nsa", "dsa"})  # values of SGLang's --attention-backend that are no dense exit
 FEATURE_KEYS = frozenset({"features", "without", "any_feature", "feature_count"})
+OFFERED_KEYS = frozenset(
+    {
+        "engine",
+        "release",
+        "fork",
+        "version",
+        "pins",
+        "checkpoint",
+        "family",
+        "format",
+        "experts",
+        "mtp_layer",
+        "thinking",
+    }
+    | {"index_sharing", "canary"}
+)  # known of a release and a checkpoint alone, whatever the rig
+
+
+Names = tuple[str, ...]  # of features, sorted
+
+
+class Exclusions(Mapping[Cell, Excluded]):
+    """Excluded cells with their first reason, in a stable order; made when they are asked for.
+
+    Most combinations are impossible whatever is asked of them. Such a base has one entry here, for all its sets of
+    features, so that a matrix of ten times the size costs neither the time nor the memory of its impossible cells.
+    """
+
+    def __init__(self) -> None:
+        self._bases: dict[Cell, tuple[Excluded, Names]] = {}  # base cell -> why none of its variants can run
+        self._cells: dict[Cell, Excluded] = {}
+        self._order: list[Cell] = []  # of both kinds
+
+    def add_base(self, base: Cell, why: Excluded, names: Names) -> None:
+        """Exclude a base cell and every set of the features `names` with it."""
+        self._bases[base] = (why, names)
+        self._order.append(base)
+
+    def add_cell(self, cell: Cell, why: Excluded) -> None:
+        self._cells[cell] = why
+        self._order.append(cell)
+
+    def __len__(self) -> int:
+        return len(self._cells) + sum(1 << len(names) for _, names in self._bases.values())
+
+    def __iter__(self) -> Iterator[Cell]:
+        for cell in self._order:
+            yield cell
+            if cell in self._bases:
+                yield from _vary(cell, self._bases[cell][1])
+
+    def __getitem__(self, cell: Cell) -> Excluded:
+        if cell in self._cells:
+            return self._cells[cell]
+        why, names = self._bases[replace(cell, features=frozenset())]
+        if not cell.features <= frozenset(names):
+            raise KeyError(cell)
+        return why
+
+    def grouped(self) -> Iterator[tuple[Excluded, int]]:
+        """Yield each exclusion with the number of cells that it holds for, without making them."""
+        yield from ((why, 1 << len(names)) for why, names in self._bases.values())
+        yield from ((why, 1) for why in self._cells.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +89,7 @@ class World:
     """The closed world: `runnable` cells in a stable order, and every other cell with its reason."""
 
     runnable: tuple[Cell, ...]
-    excluded: Mapping[Cell, Excluded]
+    excluded: Exclusions
 
     def __len__(self) -> int:
         return len(self.runnable) + len(self.excluded)
@@ -34,16 +99,39 @@ class World:
 def expand_matrix(matrix: Matrix) -> World:
     """Judge every combination of rig, release, checkpoint and feature set."""
     runnable: list[Cell] = []
-    excluded: dict[Cell, Excluded] = {}
-    for base, variants in _iterate_combinations(matrix):
-        shared = next(reasons_without_features(matrix, base), None)
-        for cell in variants:
-            why = shared or next(reasons_of_features(matrix, cell), None)
+    excluded = Exclusions()
+    for base, names in _iterate_bases(matrix):
+        if shared := next(reasons_without_features(matrix, base), None):
+            excluded.add_base(base, shared, names)
+            continue
+        for cell in (base, *_vary(base, names)):
+            why = next(reasons_of_features(matrix, cell), None)
             if why is None:
                 runnable.append(cell)
             else:
-                excluded[cell] = why
+                excluded.add_cell(cell, why)
     return World(runnable=tuple(runnable), excluded=excluded)
+
+
+def count_by_rule(excluded: Mapping[Cell, Excluded]) -> Counter[str]:
+    """Count excluded cells by the rule that says so first."""
+    if not isinstance(excluded, Exclusions):
+        return Counter(why.rule for why in excluded.values())
+    found: Counter[str] = Counter()
+    for why, count in excluded.grouped():
+        found[why.rule] += count
+    return found
+
+
+def find_cell(matrix: Matrix, cell_id: str) -> Cell | None:
+    """Find the cell of that id, runnable or not, without making the others; None where no combination has it."""
+    rig, release, checkpoint, features = (*cell_id.split("."), "", "", "", "")[:4]
+    if rig not in matrix.rigs or release not in matrix.releases or checkpoint not in matrix.checkpoints:
+        return None
+    engine = matrix.engines[matrix.releases[release].engine]
+    base = _make_cell(matrix.rigs[rig], engine, matrix.releases[release], matrix.checkpoints[checkpoint], frozenset())
+    cells = (base, *_vary(base, _applicable(matrix, base)))
+    return next((c for c in cells if c.id == cell_id and features), None)
 
 
 def list_exclusions(matrix: Matrix, cell: Cell) -> list[Excluded]:
@@ -58,16 +146,28 @@ def list_published_exclusions(matrix: Matrix, cell: Cell) -> list[Excluded]:
     return [_exclude_by_rule(rule) for rule in only]
 
 
-def _iterate_combinations(matrix: Matrix) -> Iterator[tuple[Cell, list[Cell]]]:
-    """Yield each base cell without features, with every set of its applicable features (itself first)."""
-    asked = {name: compile_condition(f.when, matrix.pins) for name, f in sorted(matrix.features.items())}
+def _iterate_bases(matrix: Matrix) -> Iterator[tuple[Cell, Names]]:
+    """Yield each combination without features, with the names of those that are a question for it."""
     for rig in matrix.rigs.values():
         for release in matrix.releases.values():
             engine: Engine = matrix.engines[release.engine]
             for checkpoint in matrix.checkpoints.values():
                 base = _make_cell(rig, engine, release, checkpoint, frozenset())
-                names = tuple(name for name, condition in asked.items() if condition(base.facts))
-                yield base, [base, *(_make_cell(rig, engine, release, checkpoint, s) for s in _list_subsets(names))]
+                yield base, _applicable(matrix, base)
+
+
+def _applicable(matrix: Matrix, base: Cell) -> Names:
+    return tuple(name for name, condition in _compile_questions(matrix) if condition(base.facts))
+
+
+@cache
+def _compile_questions(matrix: Matrix) -> tuple[tuple[str, Condition], ...]:
+    return tuple((name, compile_condition(f.when, matrix.pins)) for name, f in sorted(matrix.features.items()))
+
+
+def _vary(base: Cell, names: Names) -> Iterator[Cell]:
+    """Yield the base cell with every set of one feature or more."""
+    return (_make_cell(base.rig, base.engine, base.release, base.checkpoint, s) for s in _list_subsets(names))
 
 
 def _make_cell(rig: Rig, engine: Engine, release: Release, checkpoint: Checkpoint, features: frozenset[str]) -> Cell:
@@ -83,11 +183,8 @@ def _list_subsets(names: tuple[str, ...]) -> tuple[frozenset[str], ...]:
 def reasons_without_features(matrix: Matrix, cell: Cell) -> Iterator[Excluded]:
     """Reasons that hold whatever the features: rules of the YAML first, they say more than a computed one."""
     yield from _apply_rules(matrix, cell, of_features=False)
-    yield from (
-        reason
-        for check in (_check_format, _check_architecture, _check_tensor_parallel, _check_memory)
-        if (reason := check(cell))
-    )
+    yield from (reason for check in (_check_format, _check_tensor_parallel, _check_memory) if (reason := check(cell)))
+    yield from (reason for check in (_check_architecture, _check_parsers) if (reason := check(matrix, cell)))
     if reason := _sparse_kernels(matrix, cell):
         yield reason
 
@@ -103,18 +200,35 @@ def reasons_of_features(matrix: Matrix, cell: Cell) -> Iterator[Excluded]:
                 f"{cell.release.id} does not implement {feature}",
                 cell.release.source,
             )
+    if "indexcache" in cell.features and (reason := _nothing_to_share(cell.checkpoint)):
+        yield _exclude("nothing_to_share", "INVALID_COMBO", reason, cell.checkpoint.source)
     if "mtp" in cell.features and cell.checkpoint.mtp_layer is False:
         reason = f"{cell.checkpoint.id} has no MTP layer to draft with"
         yield _exclude("mtp_layer", "INVALID_COMBO", reason, cell.checkpoint.source)
 
 
+def _nothing_to_share(checkpoint: Checkpoint) -> str:
+    """Why IndexCache cannot be asked for; empty where it can."""
+    match checkpoint.index_sharing:
+        case "checkpoint":
+            return (
+                f"nothing to ask for: {checkpoint.own_indexers} of the {checkpoint.layers} layers of {checkpoint.id}"
+                " have an indexer, and the others share by its own config.json; that is a property of the baseline"
+            )
+        case "none":
+            return f"no source shows layers of {checkpoint.id} that could share a selection"
+        case _:
+            return ""
+
+
 def _apply_rules(matrix: Matrix, cell: Cell, *, of_features: bool) -> Iterator[Excluded]:
     facts = cell.facts
-    for rule in _split_rules(matrix)[of_features]:
+    for rule in _possible_rules(matrix, cell.release.id, cell.checkpoint.id)[of_features]:
         if rule.condition(facts):
             yield _exclude_by_rule(rule)
 
 
+@cache
 def _exclude_by_rule(rule: Loaded[Rule]) -> Excluded:
     value = rule.value
     return Excluded(
@@ -128,9 +242,16 @@ def _exclude_by_rule(rule: Loaded[Rule]) -> Excluded:
 
 
 @cache
-def _split_rules(matrix: Matrix) -> tuple[tuple[Loaded[Rule], ...], tuple[Loaded[Rule], ...]]:
-    plain = tuple(r for r in matrix.rules if not r.condition.keys & FEATURE_KEYS)
-    return plain, tuple(r for r in matrix.rules if r.condition.keys & FEATURE_KEYS)
+def _possible_rules(
+    matrix: Matrix, release: str, checkpoint: str
+) -> tuple[tuple[Loaded[Rule], ...], tuple[Loaded[Rule], ...]]:
+    """Rules that can hold on some rig, in two parts: those that ask for no feature, and those that do."""
+    about, weights = matrix.releases[release], matrix.checkpoints[checkpoint]
+    anywhere = Rig(id="", gpu=next(iter(matrix.gpus.values())), gpus=0)
+    facts = _make_cell(anywhere, matrix.engines[about.engine], about, weights, frozenset()).facts
+    rules = [r for r in matrix.rules if r.condition.holds_so_far(facts, OFFERED_KEYS)]
+    plain = tuple(r for r in rules if not r.condition.keys & FEATURE_KEYS)
+    return plain, tuple(r for r in rules if r.condition.keys & FEATURE_KEYS)
 
 
 def _check_format(cell: Cell) -> Excluded | None:
@@ -146,12 +267,35 @@ def _check_format(cell: Cell) -> Excluded | None:
     return None
 
 
-def _check_architecture(cell: Cell) -> Excluded | None:
-    known, wanted = cell.release.architectures, cell.checkpoint.architecture
+def _check_architecture(matrix: Matrix, cell: Cell) -> Excluded | None:
+    """Whether the release registers the class: by its snapshot; where that says nothing, by the axis's own list."""
+    read = _read_registered(matrix, cell.release)
+    known = read.architectures if read else frozenset(cell.release.architectures)
+    wanted = cell.checkpoint.architecture
     if cell.release.remaps.get(wanted, wanted) in known:  # a recipe may rename it in config.json
         return None
-    reason = f"{cell.release.id} registers {', '.join(known) or 'nothing'}, not {cell.checkpoint.architecture}"
-    return _exclude("architecture_registered", "INVALID_ENGINE", reason, cell.release.source)
+    reason = f"{cell.release.id} registers {', '.join(sorted(known)) or 'nothing'}, not {wanted}"
+    source = f"snapshots/{cell.release.id}.json (registered)" if read else cell.release.source
+    return _exclude("architecture_registered", "INVALID_ENGINE", reason, source)
+
+
+def _read_registered(matrix: Matrix, release: Release) -> Registered | None:
+    return registered_by(release.id, matrix.root / "snapshots")
+
+
+def _check_parsers(matrix: Matrix, cell: Cell) -> Excluded | None:
+    """Whether the release has the parsers of the checkpoint's family; without one, thinking and calls are text."""
+    wanted = cell.checkpoint.parsers.get(cell.engine.id, {})
+    read = _read_registered(matrix, cell.release)
+    lacking = [
+        f"{kind} parser {name}"
+        for kind, name in wanted.items()
+        if read and kind in read.parsers and name not in read.parsers[kind]
+    ]
+    if not lacking:
+        return None
+    reason = f"{cell.release.id} registers no {' and no '.join(lacking)}, which {cell.checkpoint.family} needs"
+    return _exclude("parser_in_release", "INVALID_ENGINE", reason, f"snapshots/{cell.release.id}.json (parsers)")
 
 
 def _check_tensor_parallel(cell: Cell) -> Excluded | None:
@@ -175,7 +319,7 @@ def _sparse_kernels(matrix: Matrix, cell: Cell) -> Excluded | None:
         return None
     shown = " and ".join(f"sm{sm}" for sm in able if sm)
     reason = (
-        f"{cell.release.id} has kernels for GLM-5's sparse attention (DSA) on {shown or 'no GPU'}, not on "
+        f"{cell.release.id} has kernels for sparse attention (DSA) on {shown or 'no GPU'}, not on "
         f"sm{cell.rig.sm} (dsa_sms); a launch that takes the model out of it, by patch or by a dense backend, would run"
     )
     return _exclude("sparse_kernels_on_sm", "INVALID_ENGINE", reason, cell.release.source)

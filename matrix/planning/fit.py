@@ -47,12 +47,9 @@ class Fit:
 
 def kv_bytes_per_token(checkpoint: Checkpoint, layout: Layout, indexer_layers: int | None = None) -> int:
     """KV bytes of one token over all trunk layers. `indexer_layers` run the indexer and so keep its keys."""
-    shape = kv.Shape(
-        layers=checkpoint.layers,
-        kv_lora_rank=checkpoint.kv_lora_rank,
-        rope_dims=checkpoint.rope_dims,
-        index_head_dims=checkpoint.index_head_dims,
-    )
+    shape = kv.shape_of(checkpoint)
+    if indexer_layers is None and checkpoint.indexer_layers is not None:
+        indexer_layers = min(checkpoint.indexer_layers, shape.layers)
     return kv.bytes_per_token(layout, shape, indexer_layers=indexer_layers)
 
 

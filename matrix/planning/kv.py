@@ -16,9 +16,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from matrix.model import Checkpoint
+
 Layout = Literal["dense_fp8", "dense_bf16", "dsa_fp8_packed", "dsa_fp8_trtllm", "dsa_bf16"]
 
-KV_LORA_RANK, ROPE_DIMS = 512, 64  # GLM-5 config.json: kv_lora_rank, qk_rope_head_dim
+KV_LORA_RANK, ROPE_DIMS = 512, 64  # kv_lora_rank, qk_rope_head_dim of DeepSeek-V3.2 and of GLM-5 to 5.3
 INDEX_HEAD_DIMS = 128  # index_head_dim
 FP32_BYTES, BF16_BYTES, FP8_BYTES = 4, 2, 1
 QUANT_TILE = 128  # latent values that share one fp32 scale in the packed row (memory_pool.py, NSATokenToKVPool)
@@ -29,18 +31,30 @@ LOG_TOLERANCE = 0.002
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """What of a checkpoint the KV cache depends on. Defaults are GLM-5's."""
+    """What of a checkpoint the KV cache depends on. Defaults are those of the first family on the axes."""
 
-    layers: int = 78
+    layers: int = 78  # that keep a latent row per token; layers of linear attention keep none
     kv_lora_rank: int = KV_LORA_RANK
     rope_dims: int = ROPE_DIMS
     index_head_dims: int = INDEX_HEAD_DIMS
+    index_pool: int = 1  # tokens that share one indexer key
 
 
-GLM5 = Shape()
+DEFAULT = Shape()
 
 
-def latent_bytes(layout: Layout, shape: Shape = GLM5) -> int:
+def shape_of(checkpoint: Checkpoint) -> Shape:
+    """Take what counts here out of a checkpoint."""
+    return Shape(
+        layers=checkpoint.latent_layers or checkpoint.layers,
+        kv_lora_rank=checkpoint.kv_lora_rank,
+        rope_dims=checkpoint.rope_dims,
+        index_head_dims=checkpoint.index_head_dims,
+        index_pool=checkpoint.index_pool,
+    )
+
+
+def latent_bytes(layout: Layout, shape: Shape = DEFAULT) -> int:
     """Bytes of one token's latent row in one layer."""
     values = shape.kv_lora_rank + shape.rope_dims
     match layout:
@@ -53,13 +67,13 @@ def latent_bytes(layout: Layout, shape: Shape = GLM5) -> int:
             return shape.kv_lora_rank * FP8_BYTES + scales + shape.rope_dims * BF16_BYTES
 
 
-def indexer_key_bytes(shape: Shape = GLM5) -> int:
+def indexer_key_bytes(shape: Shape = DEFAULT) -> int:
     """Bytes of one token's indexer key in one layer: fp8 values and one fp32 scale."""
     return shape.index_head_dims * FP8_BYTES + shape.index_head_dims // QUANT_TILE * FP32_BYTES
 
 
 def bytes_per_token(
-    layout: Layout, shape: Shape = GLM5, *, indexer_layers: int | None = None, mtp_layers: int = 0
+    layout: Layout, shape: Shape = DEFAULT, *, indexer_layers: int | None = None, mtp_layers: int = 0
 ) -> int:
     """KV bytes of one token over all layers, on one rank: MLA's latent is not split by tensor parallelism.
 
@@ -69,7 +83,7 @@ def bytes_per_token(
     if not layout.startswith("dsa"):
         return latent
     indexed = shape.layers if indexer_layers is None else indexer_layers
-    return latent + indexer_key_bytes(shape) * (indexed + mtp_layers)
+    return latent + -(-indexer_key_bytes(shape) * (indexed + mtp_layers) // shape.index_pool)
 
 
 def pool_tokens(pool_bytes: int, token_bytes: int, *, page_tokens: int = 1) -> int:
@@ -106,7 +120,7 @@ class Reading:
     token_bytes: int
 
 
-def explain_pool(pool_bytes: float, tokens: int, shape: Shape = GLM5) -> list[Reading]:
+def explain_pool(pool_bytes: float, tokens: int, shape: Shape = DEFAULT) -> list[Reading]:
     """Layouts whose size agrees with a log line, closest first: what the engine really allocated."""
     measured = pool_bytes / tokens
     found = [

@@ -118,13 +118,11 @@ def make_plan(matrix: Matrix, cell: Cell, form: Form = "recommended") -> Plan:
         ConfigError: two overlays of equal weight disagree (all such places at once).
     """
     facts = cell.facts
-    matching = [p for p in _lay_out_overlays(matrix, cell.engine.id) if p.overlay.condition(facts, form)]
-    problems: list[Problem] = []
-    sections = {name: _merge_section(name, matching, cell, problems) for name in SECTIONS}
-    patches = {s.path: s for p in matching for s in p.patches}  # a later, more specific overlay explains the patch
-    if problems:
-        raise ConfigError(problems)
-    return Plan(cell=cell, form=form, sections=sections, patches=tuple(patches.values()))
+    matching = tuple(p for p in _lay_out_overlays(matrix, cell.engine.id) if p.overlay.condition(facts, form))
+    merged = _merge_pieces(matching, tuple(_known_values(cell).items()))
+    if merged.conflicts:
+        raise ConfigError([_make_conflict(cell, *conflict) for conflict in merged.conflicts])
+    return Plan(cell=cell, form=form, sections=merged.sections, patches=merged.patches)
 
 
 def fill_placeholders(text: str, values: Mapping[str, str]) -> str:
@@ -134,7 +132,7 @@ def fill_placeholders(text: str, values: Mapping[str, str]) -> str:
     return text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OverlayPiece:
     """An overlay with its settings laid out per section, made once per matrix."""
 
@@ -166,28 +164,50 @@ def _lay_out_overlay(overlay: Loaded[Overlay]) -> OverlayPiece:
     return OverlayPiece(overlay=overlay, sections=sections, patches=patches)
 
 
+Conflict = tuple[str, Setting, Setting]  # section, the first value, the one that contradicts it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """What overlays come to together."""
+
+    sections: Mapping[str, tuple[Setting, ...]]
+    patches: tuple[Setting, ...]
+    conflicts: tuple[Conflict, ...]
+
+
+@cache
+def _merge_pieces(matching: tuple[OverlayPiece, ...], known: tuple[tuple[str, str], ...]) -> Merged:
+    """Merge overlays, once for all cells that they match alike: rigs of one kind, and features that share a launch."""
+    conflicts: list[Conflict] = []
+    values = dict(known)
+    sections = {name: _merge_section(name, matching, values, conflicts) for name in SECTIONS}
+    patches = {s.path: s for p in matching for s in p.patches}  # a later, more specific overlay explains the patch
+    return Merged(sections=sections, patches=tuple(patches.values()), conflicts=tuple(conflicts))
+
+
 def _merge_section(
-    section: str, matching: Sequence[OverlayPiece], cell: Cell, problems: list[Problem]
+    section: str, matching: Sequence[OverlayPiece], known: Mapping[str, str], conflicts: list[Conflict]
 ) -> tuple[Setting, ...]:
     merged: dict[Path, Setting] = {}
     for piece in matching:
         for template in piece.sections[section]:
-            new = _fill_setting(template, cell)
+            new = _fill_setting(template, known)
             old = merged.get(new.path)
             if old is None:
                 merged[new.path] = new
             elif old.value == new.value:
                 merged[new.path] = replace(new, beaten=old.beaten)
             elif old.weight == new.weight:
-                problems.append(_make_conflict(cell, section, old, new))
+                conflicts.append((section, old, new))
             else:
                 merged[new.path] = replace(new, beaten=(*old.beaten, f"{_as_text(old.value)} ({old.where})"))
     return tuple(merged.values())
 
 
-def _fill_setting(setting: Setting, cell: Cell) -> Setting:
+def _fill_setting(setting: Setting, known: Mapping[str, str]) -> Setting:
     """Fill what the cell knows into the setting; launch-time placeholders are kept."""
-    value = _fill_static(setting.value, cell)
+    value = _fill_static(setting.value, known)
     return setting if value is setting.value else replace(setting, value=value)
 
 
@@ -221,20 +241,23 @@ def _make_conflict(cell: Cell, section: str, old: Setting, new: Setting) -> Prob
     return Problem(file, int(line), f"{new.overlay}.{section}.{new.key}", message)
 
 
-def _fill_static(value: Json, cell: Cell) -> Json:
+def _fill_static(value: Json, known: Mapping[str, str]) -> Json:
     if isinstance(value, str):
-        return fill_placeholders(value, _known_values(cell)) if "{" in value else value
+        return fill_placeholders(value, known) if "{" in value else value
     if isinstance(value, Mapping):
-        return {k: _fill_static(v, cell) for k, v in value.items()}
+        return {k: _fill_static(v, known) for k, v in value.items()}
     return value
 
 
 def _known_values(cell: Cell) -> dict[str, str]:
     checkpoint = cell.checkpoint
+    parsers = checkpoint.parsers.get(cell.engine.id, {})
     return {
         "tp": str(max(1, cell.rig.gpus)),
         "pattern": checkpoint.index_topk_pattern or "",
         "context": str(checkpoint.context),
+        "tool_call_parser": parsers.get("tool_call", ""),
+        "reasoning_parser": parsers.get("reasoning", ""),
     }
 
 

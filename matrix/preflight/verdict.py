@@ -6,6 +6,7 @@ Accept means: nothing that can be known from the release's own text forbids it. 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -178,7 +179,9 @@ def _check_checkpoint(
 ) -> Iterator[Remark]:
     name = checkpoint.architecture
     if snapshot.architectures and name not in snapshot.architectures:
-        known = sorted(a for a in snapshot.architectures if a.startswith(("Glm", "Deepseek")))
+        stem = re.match(r"[A-Z][a-z]*", name)
+        alike = (a for a in snapshot.architectures if stem and a.startswith(stem[0]))
+        known = sorted({*snapshot.registered, *alike})
         message = f"{snapshot.release} registers no {name}; of its family it has {', '.join(known) or 'none'}"
         yield Remark(
             level="error" if snapshot.knows("architectures") else "unknown",

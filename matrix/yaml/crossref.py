@@ -11,11 +11,11 @@ from packaging.version import InvalidVersion, Version
 
 from matrix import condition
 from matrix.errors import Problem, suggest_nearest
-from matrix.model import Checkpoint
+from matrix.model import Checkpoint, IndexSharing, Thinking
 from matrix.yaml.references import References
 
 if TYPE_CHECKING:
-    from matrix.model import Cause, Engine, Feature, Gpu, Overlay, Published, Release
+    from matrix.model import Cause, Engine, Family, Feature, Gpu, Overlay, Published, Release
     from matrix.pins import Pins
     from matrix.yaml.loaded import Loaded
     from matrix.yaml.references import Lost
@@ -38,13 +38,14 @@ def find_cross_problems(
     patches: Iterable[str],
     pins: Pins,
     causes: Sequence[Loaded[Cause]] = (),
+    families: Sequence[Loaded[Family]] = (),
     lost: Sequence[Lost] = (),
 ) -> tuple[list[Problem], Mapping[str, int]]:
     """Every cross-reference problem, none where the matrix hangs together; and how many were hidden because what they
     name did not load, by its file."""
-    known = References(valid=_valid_values(gpus, engines, releases, checkpoints, features), lost=lost)
+    known = References(valid=_valid_values(gpus, engines, releases, checkpoints, features, families), lost=lost)
     found: list[Problem] = []
-    for group in (gpus, engines, releases, checkpoints, features, conditioned, causes):
+    for group in (gpus, engines, releases, checkpoints, features, conditioned, causes, families):
         found += _find_duplicates(group)
     found += _find_duplicate_rigs(gpus)
     for engine in engines:
@@ -56,6 +57,8 @@ def find_cross_problems(
         for name in item.value.features:
             known.check("features", [name], _place_problem(item, ("features", name), ""))
         found += _check_release(item)
+    for family in families:
+        found += _check_expressions(family, ("names",), family.value.names)
     for ckpt in checkpoints:
         if ckpt.value.stands_for:
             known.check("checkpoint", [ckpt.value.stands_for], _place_problem(ckpt, ("stands_for",), ""))
@@ -106,7 +109,7 @@ def find_unnamed_launches(published: Sequence[Loaded[Published]]) -> list[Proble
 
 
 def _valid_values(*groups: Any_) -> Mapping[str, set[Any]]:
-    gpus, engines, releases, checkpoints, features = groups
+    gpus, engines, releases, checkpoints, features, families = groups
     return {
         "rig": {r for g in gpus for r in g.value.rigs},
         "gpu": {g.value.id for g in gpus},
@@ -117,7 +120,9 @@ def _valid_values(*groups: Any_) -> Mapping[str, set[Any]]:
         "release": {r.value.id for r in releases},
         "fork": {True, False},
         "checkpoint": {c.value.id for c in checkpoints},
-        "family": {c.value.family for c in checkpoints},
+        "family": {f.value.id for f in families},
+        "thinking": set(get_args(Thinking)),
+        "index_sharing": set(get_args(IndexSharing)),
         "format": {c.value.format for c in checkpoints},
         "experts": {c.value.experts for c in checkpoints},
         "mtp_layer": {True, False, None},

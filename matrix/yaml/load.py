@@ -6,20 +6,21 @@ The only module that knows the folder layout; what it returns is checked and is 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from matrix.checkout import CHECKOUT
-from matrix.condition import Condition, compile_condition
+from matrix.condition import Condition, compile_condition, suggest_value
 from matrix.errors import ConfigError, Problem
 from matrix.model import (
     Cause,
     Checkpoint,
     Claim,
     Engine,
+    Family,
     Feature,
     Gpu,
     KnownFailure,
@@ -37,6 +38,7 @@ from matrix.yaml.references import KEYS, Lost, count_hidden, describe_empty, des
 from matrix.yaml.structure import structure_data
 
 T = TypeVar("T")
+Prepare = Callable[[yamltext.Document, list[Problem]], Any]
 HERE = CHECKOUT / "matrix"
 
 
@@ -51,7 +53,8 @@ def load_matrix(root: Path = HERE) -> Matrix:
     gpus = reader.files(Gpu, "axes/hardware/*.yaml")
     engines = reader.files(Engine, "axes/engines/*/engine.yaml", stem="parent")
     releases = reader.files(Release, "axes/engines/*/*.yaml", skip="engine.yaml")
-    checkpoints = reader.files(Checkpoint, "axes/checkpoints/*.yaml")
+    families = reader.files(Family, "axes/families/*.yaml")
+    checkpoints = reader.files(Checkpoint, "axes/checkpoints/*.yaml", prepare=_Inherit(families, reader.lost))
     features = reader.files(Feature, "axes/features/*.yaml")
     rules = reader.lists(Rule, "rules.yaml", "rules")
     overlays = reader.lists(Overlay, "recipes/*.yaml", "overlays")
@@ -71,6 +74,7 @@ def load_matrix(root: Path = HERE) -> Matrix:
         patches={p.parent.name for p in (root / "patches").glob("*/patch.yaml")},
         pins=pins,
         causes=causes,
+        families=families,
         lost=reader.lost,
     )
     problems = [*count_hidden(reader.problems, hidden), *cross, *find_shape_problems(known)]
@@ -83,6 +87,7 @@ def load_matrix(root: Path = HERE) -> Matrix:
         rigs={r: Rig(id=r, gpu=g.value, gpus=n) for g in gpus for r, n in g.value.rigs.items()},
         engines={e.value.id: replace(e.value, causes=(*e.value.causes, *shared)) for e in engines},
         releases={r.value.id: r.value for r in releases},
+        families={f.value.id: f.value for f in families},
         checkpoints={c.value.id: c.value for c in checkpoints},
         features={f.value.id: f.value for f in features},
         rules=_compile_conditions(rules, pins),
@@ -91,11 +96,38 @@ def load_matrix(root: Path = HERE) -> Matrix:
         claims=_compile_conditions(claims, pins),
         published=_compile_conditions(published, pins),
         places=dict(
-            _locate_entries(gpus=gpus, engine=engines, release=releases, checkpoint=checkpoints, feature=features)
+            _locate_entries(
+                gpus=gpus,
+                engine=engines,
+                release=releases,
+                family=families,
+                checkpoint=checkpoints,
+                feature=features,
+            )
         ),
         pins=pins,
         root=root,
     )
+
+
+@cache
+def load_families(root: Path = HERE) -> Mapping[str, Family]:
+    """Read the families alone, by id.
+
+    Raises:
+        ConfigError: every problem of their files.
+    """
+    reader = Reader(root)
+    found = reader.files(Family, "axes/families/*.yaml")
+    if reader.problems:
+        raise ConfigError(reader.problems)
+    return {f.value.id: f.value for f in found}
+
+
+def inherit_traits(data: Mapping[str, Any], family: Family) -> dict[str, Any]:
+    """Return a checkpoint's keys over those that its family states."""
+    traits = family.checkpoints
+    return {f.name: value for f in fields(traits) if (value := getattr(traits, f.name)) is not None} | dict(data)
 
 
 def digest_of(root: Path) -> str:
@@ -117,6 +149,26 @@ def _locate_entries(**kinds: Iterable[Loaded[Any]]) -> Iterator[tuple[str, str]]
         yield from ((f"{kind}:{i.value.id}", i.where()) for i in items)
 
 
+class _Inherit:
+    """Fill a checkpoint's keys from its family; a family that is not there is one problem, not one per key."""
+
+    def __init__(self, families: Sequence[Loaded[Family]], lost: Sequence[Lost]) -> None:
+        self.families = {f.value.id: f.value for f in families}
+        self.told = {name for entry in lost for name in entry.names.get("family", ())}  # by their own files
+
+    def __call__(self, doc: yamltext.Document, problems: list[Problem]) -> Any:
+        name = doc.data.get("family") if isinstance(doc.data, dict) else None
+        if not isinstance(name, str):
+            return doc.data  # structuring says what is missing
+        if name in self.families:
+            return inherit_traits(doc.data, self.families[name])
+        if name not in self.told:
+            hint = suggest_value("family", name, self.families)
+            problems.append(doc.problem(("family",), f"no family is {name!r}{hint}"))
+            self.told.add(name)
+        return None
+
+
 NEVER = Condition((), 0, frozenset())
 
 
@@ -128,8 +180,13 @@ class Reader:
         self.problems: list[Problem] = []
         self.lost: list[Lost] = []
 
-    def files(self, kind: type[T], pattern: str, *, stem: str = "stem", skip: str = "") -> list[Loaded[T]]:
-        """One `kind` per file; its id must be the file's stem (or its folder's name, for `stem="parent"`)."""
+    def files(
+        self, kind: type[T], pattern: str, *, stem: str = "stem", skip: str = "", prepare: Prepare | None = None
+    ) -> list[Loaded[T]]:
+        """One `kind` per file; its id must be the file's stem (or its folder's name, for `stem="parent"`).
+
+        `prepare` makes the data out of a document; None means that it has said what is wrong.
+        """
         found: list[Loaded[T]] = []
         paths = sorted(p for p in self.root.glob(pattern) if p.name != skip)
         if not paths and kind in KEYS:
@@ -141,6 +198,9 @@ class Reader:
             data = doc.data
             if kind is Release and isinstance(data, dict):
                 data = {**data, "engine": path.parent.name}
+            if prepare is not None and not doc.problems and (data := prepare(doc, self.problems)) is None:
+                self.lost.append(describe_lost(kind, doc.name, expected, doc.data))
+                continue
             value = self._parse(kind, doc, data, ())
             if value is None:
                 self.lost.append(describe_lost(kind, doc.name, expected, doc.data))

@@ -8,7 +8,20 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from matrix.condition import Condition
-from matrix.model import Checkpoint, Claim, Engine, Feature, Gpu, KnownFailure, Overlay, Published, Release, Rig, Rule
+from matrix.model import (
+    Checkpoint,
+    Claim,
+    Engine,
+    Family,
+    Feature,
+    Gpu,
+    KnownFailure,
+    Overlay,
+    Published,
+    Release,
+    Rig,
+    Rule,
+)
 from matrix.pins import Pins
 from matrix.yaml import yamltext
 
@@ -38,6 +51,7 @@ class Matrix:
     rigs: Mapping[str, Rig]
     engines: Mapping[str, Engine]
     releases: Mapping[str, Release]
+    families: Mapping[str, Family]
     checkpoints: Mapping[str, Checkpoint]
     features: Mapping[str, Feature]
     rules: tuple[Loaded[Rule], ...]

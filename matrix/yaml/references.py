@@ -11,13 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from matrix.errors import Problem, suggest_nearest
-from matrix.model import Checkpoint, Engine, Feature, Gpu, Release
+from matrix.condition import suggest_value
+from matrix.errors import Problem
+from matrix.model import Checkpoint, Engine, Family, Feature, Gpu, Release
 
 FILES: Final = {  # where an entry of that name would stand
     "gpu": "axes/hardware/{}.yaml",
     "engine": "axes/engines/{}/engine.yaml",
     "release": "axes/engines/*/{}.yaml",
+    "family": "axes/families/{}.yaml",
     "checkpoint": "axes/checkpoints/{}.yaml",
     "features": "axes/features/{}.yaml",
 }
@@ -25,12 +27,13 @@ KEYS: Final[Mapping[type, str]] = {
     Gpu: "gpu",
     Engine: "engine",
     Release: "release",
+    Family: "family",
     Checkpoint: "checkpoint",
     Feature: "features",
 }
 BRINGS: Final[Mapping[type, Mapping[str, str]]] = {  # condition key -> key of the entry that brings its values
     Gpu: {"rig": "rigs", "gpus": "rigs", "sm": "sm", "interconnect": "interconnect"},
-    Checkpoint: {"family": "family", "format": "format", "experts": "experts"},
+    Checkpoint: {"format": "format", "experts": "experts"},
 }
 
 
@@ -89,7 +92,7 @@ class References:
     def problems(self) -> Iterator[Problem]:
         """One problem for each name that is not there, at its first use, with the number of the others."""
         for (key, value), (first, *others) in self._unknown.items():
-            message = f"no {key} is {value!r}{suggest_nearest(str(value), map(str, self.valid[key]))}"
+            message = f"no {key} is {value!r}{suggest_value(key, value, self.valid[key])}"
             where = f"there is no {FILES[key].format(value)}; " if key in FILES else ""
             more = f" ({where}{len(others)} more entries name it)" if others else ""
             yield replace(first, message=message + more, follows=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from matrix.judging.status import GREEN, SEVERITY, Status, worst_status
 from matrix.model import Cell, Excluded
+from matrix.planning.expand import Exclusions
 from reports.compare.prediction import Prediction
 from reports.evidence.asked_again import tell_asked_again
 from reports.evidence.summary import TOK_S, TTFT_MS, Board, Row, Settled
@@ -197,7 +198,7 @@ def make_view(board: Board, verdict: Verdict | None = None, excluded: Mapping[Ce
         ),
         counts=tuple((s, counts[s]) for s in SEVERITY if counts[s]),
         troubles=tuple((row, row.troubles) for row in board.rows if row.troubles),
-        exclusions=tuple(_group_exclusions((excluded or {}).values())),
+        exclusions=tuple(_group_exclusions(excluded or {})),
         verdict=verdict,
         excluded=len(excluded or {}),
     )
@@ -237,13 +238,15 @@ def format_seconds(value: float | None) -> str:
     return f"{value:.1f} s" if value < 100 else f"{value / 60:.1f} min"
 
 
-def _group_exclusions(reasons: Iterable[Excluded]) -> list[Exclusion]:
-    by_rule: dict[tuple[str, str], list[Excluded]] = {}
-    for reason in reasons:
-        by_rule.setdefault((reason.rule, reason.status), []).append(reason)
+def _group_exclusions(excluded: Mapping[Cell, Excluded]) -> list[Exclusion]:
+    counted = excluded.grouped() if isinstance(excluded, Exclusions) else ((e, 1) for e in excluded.values())
+    by_rule: dict[tuple[str, str], tuple[Excluded, int]] = {}
+    for reason, count in counted:
+        first, so_far = by_rule.get((reason.rule, reason.status), (reason, 0))
+        by_rule[reason.rule, reason.status] = (first, so_far + count)
     found = [
-        Exclusion(rule=rule, status=status, count=len(own), example=own[0].reason, source=own[0].source)
-        for (rule, status), own in by_rule.items()
+        Exclusion(rule=rule, status=status, count=count, example=first.reason, source=first.source)
+        for (rule, status), (first, count) in by_rule.items()
     ]
     return sorted(found, key=lambda e: (-e.count, e.rule))
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.model import Json
-from matrix.planning.expand import expand_matrix
+from matrix.planning.expand import expand_matrix, find_cell
 from matrix.planning.plan import DEEP, Plan, Setting, make_plan
 from matrix.yaml.load import load_matrix
 
@@ -20,9 +20,9 @@ WORDS = st.text("abc-=/ ", min_size=1, max_size=6)
 
 
 def plan_of(cell_id: str) -> Plan:
-    matrix = load_matrix()
-    world = expand_matrix(matrix)
-    return make_plan(matrix, next(c for c in (*world.runnable, *world.excluded) if c.id == cell_id))
+    found = find_cell(load_matrix(), cell_id)
+    assert found is not None, cell_id
+    return make_plan(load_matrix(), found)
 
 
 BASE = plan_of("sm90x8.sglang_0_5_17.glm5_fp8.baseline")

@@ -12,7 +12,7 @@ import yaml
 
 from matrix.condition import FORMS
 from matrix.model import Cell, Form
-from matrix.planning.expand import expand_matrix
+from matrix.planning.expand import expand_matrix, find_cell
 from matrix.planning.plan import SECTIONS, Plan, make_plan
 from matrix.yaml.load import HERE as MATRIX
 from matrix.yaml.load import load_matrix
@@ -29,8 +29,9 @@ corrected = pytest.mark.parametrize("golden", [g for g in GOLDENS if "corrected"
 
 
 def cell_of(golden: Golden, matrix: Matrix) -> Cell:
-    world = expand_matrix(matrix)
-    return next(c for c in (*world.runnable, *world.excluded) if c.id == golden.header["cell"][0])
+    found = find_cell(matrix, golden.header["cell"][0])
+    assert found is not None, golden.header["cell"]
+    return found
 
 
 def planned(golden: Golden, form: Form, matrix: Matrix | None = None) -> Plan:

@@ -49,6 +49,12 @@ architectures: [Glm]
 features: {mtp: true, indexcache: false}
 formats: {bf16: [0, 120]}
 """,
+    "axes/families/canary.yaml": """
+id: canary
+title: Canaries
+checkpoints: {architecture: Glm}
+source: test
+""",
     "axes/checkpoints/small.yaml": """
 id: small
 title: Small

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
-from matrix.errors import Problem, suggest_nearest
-from matrix.model import Checkpoint
+from matrix.condition import suggest_value
+from matrix.errors import Problem
+from matrix.model import Checkpoint, Family
 from matrix.preflight.checkpoints.files import CheckpointFiles
 from matrix.preflight.checkpoints.quant_map import QuantMap, read_maps
 from matrix.preflight.checkpoints.quant_tensors import LINEAR, WIDE
 from matrix.preflight.checkpoints.sharing import select_layers
 from matrix.preflight.checkpoints.survey import Survey, is_scale
 from matrix.preflight.pattern import SHARED
+from matrix.yaml.load import load_families
 
 ID = re.compile(r"[a-z][a-z0-9_]{0,60}")
 # Parts as the axis names them, the first that matches.
@@ -55,7 +57,7 @@ def make_id(name: str) -> str:
     'glm51_600b_nvfp4'
     """
     words = re.sub(r"(\d)\.(\d)", r"\1\2", name.lower())
-    words = re.sub(r"[^a-z0-9]+", "_", re.sub(r"^glm-(?=\d)", "glm", words)).strip("_")
+    words = re.sub(r"[^a-z0-9]+", "_", re.sub(r"^([a-z]+)-(?=\d)", r"\1", words)).strip("_")
     return words if words[:1].isalpha() else f"m_{words}"
 
 
@@ -75,18 +77,19 @@ def describe_for_axis(
     entry: dict[str, Any] = {
         "id": checkpoint_id,
         "title": name,
-        "family": _read_family(family or _guess_family(name), problems),
+        "family": _read_family(family or guess_family(name, load_families()), problems),
         "format": _read_format(survey, maps, problems),
         "architecture": survey.architecture_name,
         **({"repository": repository} if repository else {}),
         "revision": None,
+        "revision_unknown": "made from local files; name the commit here if they are a repository's",
         "size_bytes": files.weights_bytes,
         "size_source": f"the sum of its {len(files.shards)} shards",
         **numbers,
         "mtp_layer": bool(survey.drafts),
         "quantisation": dict(_read_quantisation(survey, maps)),
         **_read_pattern(survey),
-        **_read_unusual_ranks(survey),
+        **_read_unusual_ranks(survey, load_families().get(family or guess_family(name, load_families()))),
         "banks": ["canary", "glm5"],
         "source": source,
     }
@@ -95,22 +98,24 @@ def describe_for_axis(
     return entry, problems
 
 
-def _list_choices(field: str) -> tuple[str, ...]:
-    return get_args(get_type_hints(Checkpoint)[field])
-
-
-def _guess_family(name: str) -> str:
-    """`glm51` out of GLM-5.1-...; empty where the name says nothing of the kind."""
-    match = re.search(r"glm[-_ ]?(\d)(?:[._](\d))?(?!\d)", name.lower())
-    return f"glm{match[1]}{match[2] or ''}" if match else ""
+def guess_family(name: str, families: Mapping[str, Family]) -> str:
+    """Guess the family by a checkpoint's name: the longest match of the families' `names` counts; "" for none."""
+    found = [
+        (len(match[0]), family.id)
+        for family in families.values()
+        for pattern in family.names
+        if (match := re.search(pattern, name, re.IGNORECASE))
+    ]
+    return max(found)[1] if found else ""
 
 
 def _read_family(word: str, problems: list[Problem]) -> str:
-    known = _list_choices("family")
+    known = load_families()
     if not word:
-        problems.append(Problem("--family", 0, "", f"the name tells no family; one of {', '.join(known)}"))
-    elif known and word not in known:
-        problems.append(Problem("--family", 0, "", f"no such family {word[:40]!r}{suggest_nearest(word, known)}"))
+        hint = suggest_value("family", "", known)
+        problems.append(Problem("--family", 0, "", f"the name tells no family{hint}"))
+    elif word not in known:
+        problems.append(Problem("--family", 0, "", f"no family is {word[:40]!r}{suggest_value('family', word, known)}"))
     return word
 
 
@@ -157,8 +162,10 @@ def _read_pattern(survey: Survey) -> dict[str, str]:
     return {"index_topk_pattern": sound[0].letters} if sound and SHARED in sound[0].letters else {}
 
 
-def _read_unusual_ranks(survey: Survey) -> dict[str, int]:
-    """Ranks that differ from GLM-5's, which are the axis's defaults."""
+def _read_unusual_ranks(survey: Survey, family: Family | None) -> dict[str, int]:
+    """Ranks that differ from the family's (or, where it states none, from the axis's defaults)."""
     defaults = {f.name: f.default for f in Checkpoint.__dataclass_fields__.values()}
+    if family:
+        defaults |= {key: value for key in DEFAULTS if (value := getattr(family.checkpoints, key)) is not None}
     stated = {key: getattr(survey.geometry, field) for key, field in DEFAULTS.items()}
     return {key: value for key, value in stated.items() if value is not None and value != defaults.get(key)}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matrix.checkout import CHECKOUT
 from matrix.model import Excluded
-from matrix.planning.expand import expand_matrix, list_exclusions
+from matrix.planning.expand import expand_matrix, find_cell, list_exclusions
 from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
 from tests.matrix.world import FILES, write
@@ -64,8 +64,8 @@ def sparse_release(tmp_path: Path, dsa_sms: str = "[90, 100]", recipe: str = "")
 
 
 def reasons(matrix: Matrix, cell_id: str) -> list[Excluded]:
-    world = expand_matrix(matrix)
-    cell = next(c for c in (*world.runnable, *world.excluded) if c.id == cell_id)
+    cell = find_cell(matrix, cell_id)
+    assert cell is not None, cell_id
     return list_exclusions(matrix, cell)
 
 

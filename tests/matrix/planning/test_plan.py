@@ -6,7 +6,7 @@ import pytest
 
 from matrix.errors import ConfigError
 from matrix.model import Cell
-from matrix.planning.expand import expand_matrix
+from matrix.planning.expand import find_cell
 from matrix.planning.plan import fill_placeholders, make_plan
 from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
@@ -14,8 +14,9 @@ from tests.matrix.world import FILES, write
 
 
 def cell(matrix: Matrix, cell_id: str) -> Cell:
-    world = expand_matrix(matrix)
-    return next(c for c in (*world.runnable, *world.excluded) if c.id == cell_id)
+    found = find_cell(matrix, cell_id)
+    assert found is not None, cell_id
+    return found
 
 
 def test_the_overlay_with_more_conditions_wins_and_says_so(tmp_path: Path) -> None:
