@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import http.server
 import json
-import os
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -19,15 +17,14 @@ from typing import Any
 
 import pytest
 
-from matrix.checkout import CHECKOUT
 from matrix.judging.status import GREEN, Status
 from reports.evidence import files as evidence
 from reports.evidence import junit
 from reports.evidence.summary import make_board
 from reports.evidence.types import Record, Result
 from tests.fixtures.launch.docker.docker_plans import CANARY
+from tests.pytest_forkserver import run_pytest
 
-WITHIN_S = 120.0
 NOT_RUN, NOT_ASKED = Status.NOT_RUN_AS_KNOWN, Status.NOT_ASKED
 BOOT = "first_token or signature"  # what a stub that knows no bank can answer
 SUITE = "suites/test_boot.py", "suites/test_tool_use.py"
@@ -56,10 +53,9 @@ class Run:
 
 def run(folder: Path, *words: str, launches: str = "", expect: str = "intermittent") -> Run:
     own = {"GLM_TEST_LAUNCHES": launches, "GLM_TEST_EXPECT": expect}
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "tests.suites.known_launches", *SUITE, "-q", "--cells", CANARY,
-         "--evidence", folder / "e.jsonl", "--junitxml", folder / "junit.xml", *words],
-        env={**os.environ, **own}, cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=WITHIN_S,
+    done = run_pytest(
+        "-p", "tests.suites.known_launches", *SUITE, "-q", "--cells", CANARY,
+        "--evidence", folder / "e.jsonl", "--junitxml", folder / "junit.xml", *words, env=own,
     )  # fmt: skip
     return Run(folder, done.returncode, done.stdout + done.stderr)
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from matrix.checkout import CHECKOUT
 from matrix.planning.expand import expand_matrix
 from matrix.planning.owed import read_owed
 from matrix.yaml.load import load_matrix
@@ -20,8 +16,8 @@ from reports.evidence import files as evidence
 from reports.evidence.types import Expected, Record, Result, Run
 from reports.gate import gate, policy
 from tests.fixtures.launch.docker.docker_plans import CANARY
+from tests.pytest_forkserver import run_pytest
 
-WITHIN_S = 120.0
 OTHER = CANARY.replace(".baseline", ".indexcache")
 FIRST, SIGNATURE = "test_answers_first_token", "test_leaves_a_signature"
 BOOT = "suites/test_boot.py"
@@ -54,11 +50,9 @@ class Done:
 
 def run(folder: Path, *words: str, launches: str = "-", cells: Sequence[str] = (CANARY,)) -> Done:
     path = folder / "e.jsonl"
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "tests.suites.stub_launches", "-q", f"--evidence={path}", *words,
-         "--cells", *cells, f"--basetemp={folder / 'tmp'}", "-o", f"cache_dir={folder / 'cache'}"],
-        env={**os.environ, "GLM_TEST_LAUNCHES": launches}, cwd=CHECKOUT,
-        capture_output=True, text=True, check=False, timeout=WITHIN_S,
+    done = run_pytest(
+        "-p", "tests.suites.stub_launches", "-q", f"--evidence={path}", *words, "--cells", *cells,
+        f"--basetemp={folder / 'tmp'}", "-o", f"cache_dir={folder / 'cache'}", env={"GLM_TEST_LAUNCHES": launches},
     )  # fmt: skip
     said = done.stdout + done.stderr
     assert path.exists(), said

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from matrix.checkout import CHECKOUT
 from matrix.judging.status import Status
 from reports.board import terminal as table
 from reports.board.text import make_view
@@ -25,11 +21,11 @@ from reports.evidence.summary import make_board
 from reports.evidence.types import Found, Launch, Measured, Record, Result
 from reports.evidence.types import Run as RunRecord
 from tests.fixtures.launch.docker.docker_plans import CANARY
+from tests.pytest_forkserver import run_pytest
 
 SINGLE = "test_single_stream_speed"
 # The baseline is half as fast as a healthy stub, and a slow one a third: what a busy host adds does not matter.
 FACTORS = {"median_tpot_ms": 2.0, "wave_output_throughput": 0.5}
-WITHIN_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -57,10 +53,9 @@ class Run:
 
 def run(folder: Path, launches: str, *words: str | Path, attached: bool = False) -> Run:
     own = {"GLM_TEST_LAUNCHES": launches, "GLM_TEST_ATTACHED": "yes" * attached}
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "tests.suites.stub_launches", "suites/test_throughput.py", "-q",
-         "--cells", CANARY, "--evidence", folder / "e.jsonl", "--junitxml", folder / "junit.xml", *words],
-        env={**os.environ, **own}, cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=WITHIN_S,
+    done = run_pytest(
+        "-p", "tests.suites.stub_launches", "suites/test_throughput.py", "-q", "--cells", CANARY,
+        "--evidence", folder / "e.jsonl", "--junitxml", folder / "junit.xml", *words, env=own,
     )  # fmt: skip
     return Run(folder, done.stdout + done.stderr)
 

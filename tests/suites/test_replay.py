@@ -5,10 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from matrix.checkout import CHECKOUT
 from matrix.judging.status import Status
 from reports.evidence import files as evidence
 from reports.evidence import types as record
@@ -26,6 +22,7 @@ from reports.evidence.types import Record, Result
 from reports.replay.differences import Replayed, compare_replay
 from reports.replay.run import replay_evidence
 from tests.fixtures.launch.docker.docker_plans import CANARY
+from tests.pytest_forkserver import run_pytest
 
 Json = dict[str, Any]
 WITHIN_S = 300.0
@@ -34,11 +31,7 @@ ASKED = "test_answers_first_token or test_obeys_tool_choice or test_single_strea
 
 
 def pytest_run(*words: str | Path, launches: str = "-") -> str:
-    own = {"GLM_TEST_LAUNCHES": launches}
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *words], env={**os.environ, **own}, cwd=CHECKOUT,
-        capture_output=True, text=True, check=False, timeout=WITHIN_S,
-    )  # fmt: skip
+    done = run_pytest("-q", *words, env={"GLM_TEST_LAUNCHES": launches}, timeout_s=WITHIN_S)
     return done.stdout + done.stderr
 
 

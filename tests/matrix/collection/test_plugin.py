@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from matrix.checkout import CHECKOUT
+from tests.pytest_forkserver import run_pytest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def pytest_run(*args: str, evidence: Path) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "pytest", "-q", "--evidence", str(evidence), *args]
-    return subprocess.run(argv, cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=120)
-
-
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    return lambda *args: pytest_run(*args, evidence=tmp_path / "evidence.jsonl")
+    return lambda *args: run_pytest("-q", "--evidence", tmp_path / "evidence.jsonl", *args)
 
 
 def test_without_the_hardware_it_says_what_it_found_and_needs_and_is_not_green(run: Run) -> None:
