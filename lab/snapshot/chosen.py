@@ -56,10 +56,10 @@ def sglang_backends(package: Package, flags: tuple[Flag, ...], architectures: Ma
     Raises:
         NotFound: no function of a name that any release before gave to this decision.
     """
-    kv, backends = (_function(package, names) for names in FUNCTIONS.values())
-    defaults = _defaults(flags)
+    kv, backends = (sglang_function(package, names) for names in FUNCTIONS.values())
+    defaults = flag_defaults(flags)
     return {
-        str(asked): _told(lambda a=asked: _sglang(a, kv, backends, defaults))
+        str(asked): told(lambda a=asked: _sglang(a, kv, backends, defaults))
         for asked in _asked("sglang", architectures)
     }
 
@@ -75,7 +75,7 @@ def vllm_backends(package: Package, architectures: Mapping[str, str]) -> dict[st
     registry = find_definition(package, "AttentionBackendEnum", prefix="vllm/")
     table = _backend_classes(registry)
     scope = Scope(package, module)
-    return {str(asked): _told(lambda a=asked: _vllm(a, order, table, scope)) for asked in _asked("vllm", architectures)}
+    return {str(asked): told(lambda a=asked: _vllm(a, order, table, scope)) for asked in _asked("vllm", architectures)}
 
 
 def _asked(engine: str, architectures: Mapping[str, str]) -> Iterator[Asked]:
@@ -83,7 +83,7 @@ def _asked(engine: str, architectures: Mapping[str, str]) -> Iterator[Asked]:
     yield from (Asked(name, sm, kv) for name in held for sm in GPUS for kv in KV_DTYPES[engine])
 
 
-def _told(ask: Any) -> str:
+def told(ask: Any) -> str:
     try:
         return str(ask())
     except Undecided as error:
@@ -97,7 +97,7 @@ class Found(NamedTuple):
     scope: Scope
 
 
-def _function(package: Package, names: tuple[str, ...]) -> Found:
+def sglang_function(package: Package, names: tuple[str, ...]) -> Found:
     for name in names:
         pattern = re.compile(rf"^\s*def {name}\b".encode(), re.MULTILINE)
         for module in package.search(pattern, "sglang/"):
@@ -105,7 +105,7 @@ def _function(package: Package, names: tuple[str, ...]) -> Found:
     raise NotFound(f"no function under sglang/ is called {' or '.join(names)}")
 
 
-def _defaults(flags: tuple[Flag, ...]) -> dict[str, Any]:
+def flag_defaults(flags: tuple[Flag, ...]) -> dict[str, Any]:
     """Return attribute -> default. A retired spelling of a flag has none (argparse.SUPPRESS); the first known one
     counts."""
     found: dict[str, Any] = {}
@@ -237,7 +237,7 @@ def _takes(ref: ClassRef, asked: Asked, package: Package) -> bool:
 
 
 def _takes_kv(ref: ClassRef, kv: str, package: Package) -> bool:
-    for part in _lineage(ref, package):
+    for part in lineage(ref, package):
         for node in part.node.body:
             match node:
                 case ast.AnnAssign(target=ast.Name(id="supported_kv_cache_dtypes"), value=value) if value:
@@ -260,16 +260,16 @@ def _lists(listed: Any, kv: str) -> bool:
 
 def _said(ref: ClassRef, method: str, question: Question, package: Package) -> Any:
     """Return the answer of a class method, looked up through the bases; UNKNOWN where it cannot be followed."""
-    for part in _lineage(ref, package):
+    for part in lineage(ref, package):
         for node in part.node.body:
             if isinstance(node, ast.FunctionDef) and node.name == method:
                 return answer(node, question, Scope(package, part.module))[0]
     return UNKNOWN
 
 
-def _lineage(ref: ClassRef, package: Package) -> Iterator[ClassRef]:
+def lineage(ref: ClassRef, package: Package) -> Iterator[ClassRef]:
     yield ref
     for base in ref.node.bases:
         parent = evaluate_node(base, Scope(package, ref.module))
         if isinstance(parent, ClassRef):
-            yield from _lineage(parent, package)
+            yield from lineage(parent, package)

@@ -9,7 +9,7 @@ from email.parser import HeaderParser
 from functools import partial
 from typing import Any
 
-from lab.snapshot import annotated, chosen, config_keys, environment, registry
+from lab.snapshot import annotated, chosen, config_keys, environment, experts, registry, runners
 from lab.snapshot.evaluate import ClassRef, Scope
 from lab.snapshot.locate import NotFound, Parts, find_class, find_definition, find_table
 from lab.snapshot.parsers import Registrar
@@ -63,6 +63,7 @@ def extract_sglang(package: Package) -> dict[str, Any]:
     parts.add("env", lambda: frozenset(environment.list_variables(package, "sglang/")))
     parts.read["env_deprecated"] = environment.list_deprecated(package.module("sglang.srt.environ"))
     parts.add("chosen", lambda: chosen.sglang_backends(package, flags or (), models or {}))
+    _add_experts(parts, lambda: runners.sglang_runners(package, flags or (), models or {}))
     return _family(parts, package, models, prefix="sglang/", folders=SGLANG_MODELS)
 
 
@@ -91,7 +92,16 @@ def extract_vllm(package: Package) -> dict[str, Any]:
     models = parts.add("architectures", lambda: _vllm_models(package))
     parts.add("env", lambda: frozenset(environment.list_variables(package, "vllm/")))
     parts.add("chosen", lambda: chosen.vllm_backends(package, models or {}))
+    _add_experts(parts, lambda: experts.vllm_experts(package, models or {}))
     return {"dialect": "vllm", **_family(parts, package, models, prefix="vllm/", folders=VLLM_MODELS)}
+
+
+def _add_experts(parts: Parts, read: Callable[[], dict[str, str]]) -> None:
+    """Add the MoE backends to the table of what a release chooses; `unread` names them apart."""
+    found = parts.add("chosen moe", read)
+    parts.read.pop("chosen moe", None)
+    if found:
+        parts.read["chosen"] = {**parts.read.get("chosen", {}), **found}
 
 
 def _vllm_flags(package: Package) -> tuple[Flag, ...]:

@@ -68,9 +68,14 @@ def answer(function: FunctionNode, question: Question, scope: Scope) -> tuple[An
         Undecided: a branch depends on something that is not known.
         Refused: it raises, or an assertion fails.
     """
+    return follow(function.body, question, scope)
+
+
+def follow(body: Sequence[ast.stmt], question: Question, scope: Scope) -> tuple[Any, dict[str, Any]]:
+    """Return what these statements return, and the values of their names; raises as `answer` does."""
     run = _Run(question, scope)
     try:
-        run.body(function.body)
+        run.body(body)
     except _Return as done:
         return done.value, run.local
     return None, run.local
@@ -87,10 +92,14 @@ class _Run:
 
     def statement(self, node: ast.stmt) -> None:
         match node:
-            case ast.Assign(targets=[target], value=value):
-                self.store(target, self.value(value))
+            case ast.Assign(targets=targets, value=value):
+                found = self.value(value)
+                for target in targets:
+                    self.store(target, found)
             case ast.AnnAssign(target=target, value=value) if value is not None:
                 self.store(target, self.value(value))
+            case ast.AugAssign():
+                self.grow(node)
             case ast.If(test=test, body=body, orelse=orelse):
                 self.body(body if self.decided(test) else orelse)
             case ast.Return(value=value):
@@ -106,6 +115,12 @@ class _Run:
                 self.body(body)
             case _:
                 return  # imports, docstrings; a loop that decides leaves its names unknown
+
+    def grow(self, node: ast.AugAssign) -> None:
+        """Apply `names += more` to lists; anything else leaves the name unknown."""
+        before, more = self.value(node.target), self.value(node.value)
+        lists = isinstance(node.op, ast.Add) and isinstance(before, list) and isinstance(more, list)
+        self.store(node.target, [*before, *more] if lists else UNKNOWN)
 
     def decided(self, test: ast.expr) -> bool:
         found = self.value(test)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from matrix.checking.chosen import add_chosen
 from matrix.checking.launchers import Command
 from matrix.checking.model_config import Model
 from matrix.checking.releases import TITLES, AskedRelease
@@ -55,7 +56,7 @@ def collect_facts(
         fork=release.fork,
         complete=bool(snapshot and snapshot.complete),
     )
-    facts["title"] = TITLES[command.engine]
+    facts["title"], facts["why"] = TITLES[command.engine], {}
     facts["option"] = settings.options
     facts["env"] = {name: word.text if word.known else UNKNOWN for name, word in command.env.items()}
     facts["pins"] = _pins(snapshot, installed)
@@ -71,6 +72,7 @@ def collect_facts(
     facts["config_given"] = model.given
     facts["keys_read"] = _keys_read(snapshot, str(config["architectures"][0]))
     _model(facts, model, config)
+    add_chosen(facts, snapshot)
     derive(facts, read_book().derived)
     _pairs(facts)
     _layout(facts)

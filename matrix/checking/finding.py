@@ -45,6 +45,7 @@ class Judgement:
     model: str
     findings: tuple[Finding, ...]
     derived: Mapping[str, Any] = field(default_factory=dict)  # what the engine chooses where the line says nothing
+    why: Mapping[str, str] = field(default_factory=dict)  # of `derived`: what decides
     undecided: int = 0  # checks that wait for facts
     waits_for: tuple[str, ...] = ()  # which facts, e.g. the GPUs or a config.json
 

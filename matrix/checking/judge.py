@@ -23,7 +23,21 @@ from matrix.checking.variables import Word
 from matrix.checking.yaml_nodes import compose_documents, plain
 from matrix.preflight.verdict import Remark
 
-SHOWN: Final = ("kv", "dsa_prefill", "dsa_decode", "moe", "draft_moe", "page", "indexer_layers", "stage_starts")
+SHOWN: Final = (
+    "kv",
+    "attention",
+    "dsa_prefill",
+    "dsa_decode",
+    "moe",
+    "moe_layer",
+    "fp4_gemm_chosen",
+    "fp8_gemm_chosen",
+    "draft_moe",
+    "draft_moe_layer",
+    "page",
+    "indexer_layers",
+    "stage_starts",
+)
 GPUS: Final = "the GPUs (--rig or --gpus)"
 WAITING: Final = {
     "sm": GPUS,
@@ -87,8 +101,11 @@ def judge(command: Command, asked: Asked) -> Judgement:
         model=_shown_model(model),
         findings=sort_findings(findings),
         derived={
-            name: facts[name] for name in SHOWN if facts.get(name) not in (None, UNKNOWN) and _derived(name, facts)
+            name: facts[name]
+            for name in SHOWN
+            if facts.get(name) not in (None, UNKNOWN) and _derived(name, facts, settings)
         },
+        why={name: str(why) for name, why in facts["why"].items() if name in SHOWN},
         undecided=len(waiting),
         waits_for=tuple(dict.fromkeys(WAITING[f] for fs in waiting.values() for f in fs if f in WAITING)),
     )
@@ -189,7 +206,7 @@ def _shown_model(model: Model) -> str:
     return f"{what} ({by})"
 
 
-def _derived(name: str, facts: Mapping[str, Any]) -> bool:
+def _derived(name: str, facts: Mapping[str, Any], settings: Settings) -> bool:
     """Whether the engine, and not the line, set it."""
     given = GIVEN.get(name)
-    return given is None or facts.get(name) != facts.get(given)
+    return given is None or given not in settings.given or facts.get(name) != facts.get(given)

@@ -13,6 +13,21 @@ from matrix.checking.rules import Decision, shown
 
 WIDTH: Final = 118
 HEADS: Final = {"fine": "FINE", "risky": "RISKY", "unknown": "UNKNOWN", "wrong": "WRONG"}
+CHOSEN: Final = {
+    "kv": "KV cache dtype",
+    "attention": "attention backend",
+    "dsa_prefill": "DSA prefill backend",
+    "dsa_decode": "DSA decode backend",
+    "moe": "MoE backend",
+    "moe_layer": "  auto, in the layer",
+    "fp4_gemm_chosen": "FP4 GEMM backend",
+    "fp8_gemm_chosen": "FP8 GEMM backend",
+    "draft_moe": "draft's MoE backend",
+    "draft_moe_layer": "  auto, in the layer",
+    "page": "page size",
+    "indexer_layers": "layers that select",
+    "stage_starts": "stages begin at",
+}
 KINDS: Final = {"wheel": "read in the wheel", "run": "run", "report": "reported", "arithmetic": "arithmetic"}
 
 
@@ -29,8 +44,7 @@ def _judgement(judgement: Judgement) -> Iterator[str]:
     where = f"{command.where}  " if command.where else ""
     yield f"{HEADS[judgement.verdict]}  {where}{command.entry}"
     yield f"  {judgement.release}, {judgement.rig or 'GPUs not named'}, {judgement.model}"
-    if judgement.derived:
-        yield from _wrapped("the engine chooses: ", "; ".join(f"{n} {_value(v)}" for n, v in judgement.derived.items()))
+    yield from _chosen(judgement)
     for before, finding in zip((None, *judgement.findings), judgement.findings, strict=False):
         if finding.level != "note" or before is None or before.level != "note":
             yield ""
@@ -38,6 +52,16 @@ def _judgement(judgement: Judgement) -> Iterator[str]:
     if judgement.undecided:
         wanted = " and ".join(judgement.waits_for[:3]) or "more facts"
         yield f"\n  {judgement.undecided} further checks wait for {wanted}"
+
+
+def _chosen(judgement: Judgement) -> Iterator[str]:
+    """What the engine chooses where the line is silent, one value a line with what decides it."""
+    if judgement.derived:
+        yield "  left to the engine, which chooses"
+    for name, value in judgement.derived.items():
+        why = judgement.why.get(name, "")
+        text = f"{_value(value)}{f'   [{why}]' if why else ''}"
+        yield from _wrapped(f"  {CHOSEN.get(name, name):<22}  ", text, indent=28)
 
 
 def _finding(finding: Finding, file: str) -> Iterator[str]:
@@ -77,14 +101,13 @@ def _value(value: Any) -> str:
     return shown(value)
 
 
-def _wrapped(head: str, text: str) -> list[str]:
-    indent = " " * min(len(head) + 2, 12)
+def _wrapped(head: str, text: str, indent: int = 12) -> list[str]:
     return (
         textwrap.wrap(
             text,
             WIDTH,
             initial_indent=f"  {head}",
-            subsequent_indent=indent,
+            subsequent_indent=" " * (indent if indent > 12 else min(len(head) + 2, indent)),
             break_long_words=False,
             break_on_hyphens=False,
         )
@@ -113,6 +136,7 @@ def _as_data(judgement: Judgement) -> dict[str, Any]:
         "model": judgement.model,
         "argv": [w.text for w in command.argv],
         "derived": {name: _value(value) for name, value in judgement.derived.items()},
+        "why": dict(judgement.why),
         "undecided": judgement.undecided,
         "waits_for": list(judgement.waits_for),
         "findings": [_finding_data(finding) for finding in judgement.findings],

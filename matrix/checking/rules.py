@@ -120,6 +120,7 @@ def derive(facts: dict[str, Any], derived: Sequence[Derived]) -> None:
         if facts.get(entry.name) is None and (answer := holds(entry.when, facts)) is not False:
             value = fill(entry.value, facts) if isinstance(entry.value, str) else entry.value
             facts[entry.name] = UNKNOWN if answer is None else value
+            facts.setdefault("why", {})[entry.name] = entry.source
 
 
 def applying(facts: Mapping[str, Any], checks: Sequence[Check]) -> Iterator[Check]:

@@ -41,6 +41,11 @@ SOMETIMES = {
     "moe",
     "draft_moe",
     "page",
+    "attention",
+    "moe_layer",
+    "draft_moe_layer",
+    "fp4_gemm_chosen",
+    "fp8_gemm_chosen",
 }
 
 
