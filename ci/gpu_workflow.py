@@ -3,6 +3,7 @@ always)."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from ci.runners import Runner
@@ -17,7 +18,9 @@ from ci.workflow_steps import (
     setup_python_step,
     upload_step,
 )
+from matrix.errors import ConfigError, Problem
 
+GATE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 DEPTHS = ("quick", "full", "release")  # pytest --depth, suites/asking/depth.py
 PLAN = '.venv/bin/python -m ci.plan --format github --policy "$POLICY" -m "$MARKS" >> "$GITHUB_OUTPUT"'
 # CELLS is split into words on purpose: one per cell.
@@ -50,6 +53,11 @@ GATE = f"""\
 def make_gpu_workflow(served: Mapping[str, Runner], gates: Sequence[str]) -> Workflow:
     """Make the GPU workflow. Only people with write access and the clock start it: no pull request runs code on a
     GPU machine."""
+    if wrong := [name for name in gates if not GATE_NAME.fullmatch(name)]:
+        message = (
+            f"the name of a gate becomes part of an expression: expected letters, digits, _, . and -, got {wrong[0]!r}"
+        )
+        raise ConfigError([Problem(f"ci/gates/{wrong[0]}.yaml", 0, "", message)])
     rigs = ", ".join(rig for rig, r in served.items() if r.serves)
     first = "release" if "release" in gates else gates[0]
     return {

@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from matrix.model import Checkpoint
@@ -21,37 +22,41 @@ def render_script(plan: Plan) -> str:
     cell = plan.cell
     lines = [
         "#!/usr/bin/env bash",
-        f"# cell        {cell.id}",
-        f"# form        {plan.form}",
-        f"# fingerprint {plan.fingerprint}",
+        _comment(f"cell        {cell.id}"),
+        _comment(f"form        {plan.form}"),
+        _comment(f"fingerprint {plan.fingerprint}"),
         "set -euo pipefail",
         f"MODEL=${{MODEL:-{_model_expression(cell.checkpoint)}}}",
         "HOST=${HOST:-127.0.0.1}",
         f"PORT=${{PORT:-{cell.engine.default_port}}}",
     ]
-    lines += [f"# needs patch {name}: glm-matrix patch {name} --help" for name in plan.patch_names]
+    lines += [_comment(f"needs patch {n}: glm-matrix patch {shlex.quote(n)} --help") for n in plan.patch_names]
     lines += list(_write_files(plan))
     if container.has_container(plan):
         lines += _in_container(plan)
     else:
         if plan.values("launcher").get("kind") == "docker":
-            lines.append(f"# inside the image {container.image_reference(plan)}:")
-        lines += [f"export {name}={_quote_word(value)}" for name, value in plan.env.items()]
+            lines.append(_comment(f"inside the image {container.image_reference(plan)}:"))
+        lines += [f"export {shlex.quote(name)}={_quote_word(value)}" for name, value in plan.env.items()]
         lines += _format_command(_group_words(["exec", *plan.cell.engine.command, *plan.arguments()]))
     return "\n".join(lines) + "\n"
 
 
 def _model_expression(checkpoint: Checkpoint) -> str:
     if checkpoint.made_by:
-        return f"$(glm-matrix canary make {checkpoint.made_by})"
-    return checkpoint.weights_path or checkpoint.repository or checkpoint.id
+        return f"$(glm-matrix canary make {shlex.quote(checkpoint.made_by)})"
+    return shlex.quote(checkpoint.weights_path or checkpoint.repository or checkpoint.id)
+
+
+def _comment(text: str) -> str:
+    """Format a comment: one line, whatever the text holds."""
+    return f"# {' '.join(text.splitlines())}"
 
 
 def _in_container(plan: Plan) -> list[str]:
     launcher, server = plan.values("launcher"), ["exec", *container.server_command(plan)]
     if launcher.get("shell"):
-        line = " ".join(w if _PLACEHOLDER.fullmatch(w) else shlex.quote(w) for w in server)
-        return _format_command([*container.docker_options(plan), [*launcher["shell"], line]])
+        return _format_command([*container.docker_options(plan), [*launcher["shell"], _quote_line(server)]])
     if launcher.get("interactive"):
         shell = _format_command([*container.docker_options(plan), [str(launcher.get("command", "bash"))]])
         return [*shell, "# then, inside the container:", *_format_command(_group_words(server))]
@@ -70,6 +75,32 @@ def _group_words(words: Sequence[str]) -> Iterator[list[str]]:
         yield group
 
 
+class Quoted(str):
+    """Text that is already quoted for bash."""
+
+
+def _quote_line(words: Sequence[str]) -> Quoted:
+    """Quote a whole command as the one word that an inner shell reads: each word is quoted for that shell, and a
+    variable of ours brings its own quotes (`${MODEL@Q}`)."""
+    pieces: list[tuple[bool, str]] = []  # whether it is a variable, and its text for the inner shell
+    for word in words:
+        own = [(_PLACEHOLDER.fullmatch(p) is not None, p) for p in _split_placeholders(word)]
+        pieces += [(False, " "), *((is_variable, p if is_variable else shlex.quote(p)) for is_variable, p in own)]
+    runs = [
+        (is_variable, [text for _, text in run]) for is_variable, run in groupby(pieces[1:], lambda piece: piece[0])
+    ]
+    variables = {name: f'"${{{variable}@Q}}"' for name, variable in VARIABLES.items()}
+    quoted = (
+        "".join(variables[t[1:-1]] for t in texts) if is_variable else shlex.quote("".join(texts))
+        for is_variable, texts in runs
+    )
+    return Quoted("".join(quoted))
+
+
+def _split_placeholders(word: str) -> list[str]:
+    return [p for p in _PLACEHOLDER.split(word) if p] or [""]
+
+
 def _format_command(groups: Iterable[list[str]]) -> list[str]:
     first, *rest = [" ".join(map(_quote_word, g)) for g in groups if g]
     return " \\\n".join([first, *(f"  {line}" for line in rest)]).split("\n")
@@ -83,7 +114,10 @@ def _write_files(plan: Plan) -> Iterator[str]:
         yield f'MODEL=$(glm-matrix overlay "$MODEL" {merges})'
     tree = plan.values("serve_config")
     if tree:
-        yield f"cat > serve_config.yaml <<'YAML'\n{to_yaml(tree)}YAML"
+        text, end = to_yaml(tree), "YAML"
+        while end in text.splitlines():
+            end += "_"
+        yield f"cat > serve_config.yaml <<'{end}'\n{text}{end}"
 
 
 def to_yaml(tree: Mapping[str, Any]) -> str:
@@ -95,6 +129,8 @@ def to_yaml(tree: Mapping[str, Any]) -> str:
 
 def _quote_word(text: str) -> str:
     """Quote one word for bash; placeholders become variables inside double quotes."""
+    if isinstance(text, Quoted):
+        return text
     if text.startswith("~/"):
         return '"$HOME"/' + _quote_word(text[2:])
     parts = [p for p in _PLACEHOLDER.split(text) if p]

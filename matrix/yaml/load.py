@@ -34,6 +34,7 @@ from matrix.pins import Pins
 from matrix.yaml import crossref, yamltext
 from matrix.yaml.known_shape import find_shape_problems
 from matrix.yaml.loaded import Loaded, Matrix
+from matrix.yaml.patterns import find_wrong_texts
 from matrix.yaml.references import KEYS, Lost, count_hidden, describe_empty, describe_lost
 from matrix.yaml.structure import structure_data
 
@@ -77,7 +78,10 @@ def load_matrix(root: Path = HERE) -> Matrix:
         families=families,
         lost=reader.lost,
     )
-    problems = [*count_hidden(reader.problems, hidden), *cross, *find_shape_problems(known)]
+    forms = find_wrong_texts(
+        [*gpus, *engines, *releases, *checkpoints, *features, *rules, *overlays, *known, *claims, *causes]
+    )
+    problems = [*forms, *count_hidden(reader.problems, hidden), *cross, *find_shape_problems(known)]
     problems += crossref.find_unnamed_launches(published)
     if problems:
         raise ConfigError(problems)

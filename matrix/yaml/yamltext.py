@@ -36,6 +36,9 @@ _MAYBE_ALIAS: Final = re.compile(r"(?:^|[\s\[{,:-])[&*][^\s\[\]{},]")
 _PREFIX: Final = "tag:yaml.org,2002:"
 _TAGS: Final = frozenset({"null", "bool", "int", "float", "str", "timestamp", "seq", "map"})
 _OCTAL: Final = re.compile(r"[-+]?0[0-7_]+")
+_CONTROL: Final = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+)  # and what turns text round
 _SHOWN: Final = 40
 
 
@@ -202,6 +205,8 @@ def _wrong(node: yaml.Node, loader: Any) -> Iterator[str]:
     kind = node.tag.removeprefix(_PREFIX)
     if kind not in _TAGS:
         yield f"the tag {node.tag!r} is not used here: plain text, numbers, dates, lists and maps are"
+    elif isinstance(node, yaml.ScalarNode) and (found := _CONTROL.search(node.value)):
+        yield f"the text holds the control character {found[0]!r}: a terminal or a script would obey it"
     elif isinstance(node, yaml.ScalarNode) and kind in ("int", "float", "timestamp"):
         yield from _wrong_number(node, kind, loader)
     elif isinstance(node, yaml.ScalarNode) and kind == "bool" and node.value.lower() not in ("true", "false"):
@@ -233,6 +238,8 @@ def _wrong_key(key: yaml.Node) -> Iterator[str]:
         yield "`<<` merges another map: write its keys out"
     elif kind not in _TAGS:
         yield f"the tag {key.tag!r} is not used here"
+    elif _CONTROL.search(key.value):
+        yield f"the key {key.value!r} holds a control character"
     elif kind != "str":
         yield f"a key is text, and {key.value!r} is {_KINDS[kind]} to YAML: quote it"
 

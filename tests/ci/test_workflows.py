@@ -16,8 +16,10 @@ import yaml
 
 from ci import runners, workflows
 from ci.gpu_workflow import DEPTHS as DEPTHS_OFFERED
+from ci.gpu_workflow import make_gpu_workflow
 from ci.workflow_steps import HOSTED
 from matrix.checkout import CHECKOUT
+from matrix.errors import ConfigError
 from matrix.planning.expand import expand_matrix
 from matrix.yaml.load import load_matrix
 from reports.evidence.source_state import read_source_state
@@ -49,6 +51,12 @@ def step(name: str, job: str) -> dict[str, Any]:
 
 def test_the_committed_files_are_what_the_axes_generate() -> None:
     assert workflows.main(["--check"]) == 0, "run: python -m ci.workflows"
+
+
+@pytest.mark.parametrize("name", ["x' || github.token || '", "${{ x }}", "a b", "-x", "x\ny"])
+def test_a_gate_whose_name_would_be_an_expression_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="becomes part of an expression"):
+        make_gpu_workflow(runners.load_runners(load_matrix().rigs), ["release", name])
 
 
 def test_a_new_gate_is_offered_and_one_without_gpu_cells_is_not(tmp_path: Path) -> None:

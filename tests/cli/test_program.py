@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import os
 import shlex
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ci.console_script import write_console_script
+from ci.console_script import make_script, write_console_script
 from cli.markdown import reference, walk
 from cli.program import main
 from cli.tree import front_page, verb_parser, whole
@@ -29,6 +30,19 @@ def command(tmp_path: Path) -> Path:
     path = tmp_path / "glm-matrix"
     write_console_script(path)
     return path
+
+
+@pytest.mark.parametrize("folder", ["a b", "it's", 'a"b', "$(x)", "plain"])
+def test_the_command_runs_by_an_interpreter_in_any_folder(folder: str, tmp_path: Path) -> None:
+    python = tmp_path / folder / "python"
+    python.parent.mkdir()
+    python.symlink_to("/bin/echo")
+    script = tmp_path / "glm-matrix"
+    script.write_text(make_script(str(python), CHECKOUT))
+    script.chmod(0o755)
+    done = subprocess.run([script, "list", "x y"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{script} list x y\n"
+    ast.parse(script.read_text())
 
 
 def options(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 from ci.reference import __main__ as reference
-from ci.reference import schema
+from ci.reference import markdown, schema
 from matrix.checkout import CHECKOUT
 from matrix.model import Checkpoint, Overlay
 
@@ -30,6 +30,14 @@ def test_every_verb_with_options_has_its_own_section() -> None:
         "glm-matrix train-canary heal",
     ):
         assert f"### {program}\n" in text
+
+
+def test_a_cell_a_code_span_and_a_block_end_where_they_end() -> None:
+    assert markdown.format_table(["a"], [["x|y\\|z\nnext"]]).splitlines()[2] == r"| x\|y\\\|z next |"
+    assert markdown.format_code("a `b` c") == "``a `b` c``" and markdown.format_code("`") == "`` ` ``"
+    assert markdown.format_code("") == "" and markdown.format_code("a\nb") == "`a b`"
+    assert markdown.format_block("```\nx\n```") == "````text\n```\nx\n```\n````\n"
+    assert markdown.format_block("x") == "```text\nx\n```\n"
 
 
 def test_no_default_names_a_folder_of_the_machine_that_made_the_page() -> None:
