@@ -79,7 +79,7 @@ def load_matrix(root: Path = HERE) -> Matrix:
         lost=reader.lost,
     )
     forms = find_wrong_texts(
-        [*gpus, *engines, *releases, *checkpoints, *features, *rules, *overlays, *known, *claims, *causes]
+        [*gpus, *engines, *releases, *families, *checkpoints, *features, *rules, *overlays, *known, *claims, *causes]
     )
     problems = [*forms, *count_hidden(reader.problems, hidden), *cross, *find_shape_problems(known)]
     problems += crossref.find_unnamed_launches(published)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from packaging.requirements import InvalidRequirement, Requirement
 
 from matrix.errors import Problem
-from matrix.model import Cause, Checkpoint, Claim, Engine, Feature, Gpu, KnownFailure, Overlay, Release, Rule
+from matrix.model import Cause, Checkpoint, Claim, Engine, Family, Feature, Gpu, KnownFailure, Overlay, Release, Rule
 
 if TYPE_CHECKING:
     from matrix.yaml.loaded import Loaded
@@ -69,6 +69,7 @@ TEXTS: Final[Mapping[type, Mapping[str, Pattern]]] = {
         "weights_path": PATH,
         "index_topk_pattern": LETTERS,
     },
+    Family: {"id": ID},
     Feature: {"id": ID},
     Overlay: {"id": NAME, "args": FLAG, "env": VARIABLE},
     Rule: {"id": NAME},
