@@ -38,6 +38,13 @@ help: ## this list
 
 env: .venv/bin/glm-matrix ## the environment that `pytest` and `glm-matrix` need
 
+try: .venv/bin/glm-matrix ## one cell on the real embedded engine: from nothing to a verdict in less than a minute
+	@mkdir -p $(OUT)
+	@$(PY) -m pytest --cells 'cpu.llamacpp_*.canary_bf16.baseline' --evidence $(OUT)/try.jsonl --no-header $(ARGS) || true
+	@.venv/bin/glm-matrix table --evidence $(OUT)/try.jsonl
+	@.venv/bin/glm-matrix gate --policy ci/gates/try.yaml --evidence $(OUT)/try.jsonl --junit $(OUT)/try.junit.xml
+	@echo "Next: docs/tutorial/first-run.md reads this; glm-matrix recommend names launches for your GPUs; make matrix runs every CPU cell."
+
 matrix: .venv/bin/glm-matrix ## run every cpu cell on the real embedded engine, write reports/out/, print the gate's verdict
 	@mkdir -p $(OUT)
 	@$(PY) -m pytest -m cpu -n logical --evidence $(OUT)/evidence.jsonl --junitxml $(OUT)/junit.xml -q $(ARGS) || true
@@ -79,4 +86,4 @@ lock: .venv/bin/uv ## re-resolve requirements/*.in into hashed locks
 clean: ## remove everything that was built
 	rm -rf .venv .cache $(OUT)
 
-.PHONY: help env matrix test test-docker mutation mutants bench generate lock clean
+.PHONY: help env try matrix test test-docker mutation mutants bench generate lock clean
