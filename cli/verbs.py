@@ -209,6 +209,13 @@ JUDGE: Final = (
         {1: "NO: something got worse", 3: "UNKNOWN: something was not asked, not finished or asked otherwise"},
     ),
     _reports(
+        "repro",
+        "write a folder that asks one failed request again, and shorten it",
+        "repro test_finds_the_needle --evidence reports/out/evidence.jsonl --out /tmp/needle",
+        {1: "with --judge: the failure is the same", 3: "with --judge: it fails otherwise"},
+    ),
+    _reports("issue", "write a failure as a text for the engine's maintainers", "issue test_finds_the_needle"),
+    _reports(
         "sign", "sign an evidence file with an SSH key", "sign reports/out/evidence.jsonl --key ~/.ssh/id_ed25519"
     ),
     _reports("junit", "merge or verify JUnit files", "junit merge all.xml a.xml b.xml --evidence e.jsonl", RED),

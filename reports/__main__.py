@@ -11,6 +11,8 @@
     glm-matrix replay EVIDENCE.jsonl                 judge its kept replies again, without an engine, and compare
     glm-matrix sign EVIDENCE.jsonl --key KEY         vouch for it with an SSH key
     glm-matrix diff OLD.jsonl NEW.jsonl              may I upgrade? YES, NO or UNKNOWN, and every change for each cell
+    glm-matrix repro FAILURE --out DIR               a folder that asks one failed request again
+    glm-matrix issue FAILURE                         the failure as a text for the engine's maintainers
     glm-matrix junit merge OUT.xml A.xml B.xml       several jobs' JUnit files as one
     glm-matrix junit verify OUT.xml                  is every expected cell in it, with its identity?
     glm-matrix redact reports/out/logs               secrets in files of a run that was killed, before an upload
@@ -60,6 +62,7 @@ from reports.gate.origin import Today
 from reports.gate.provenance import add_provenance
 from reports.replay import differences as replay
 from reports.replay import run as replaying
+from reports.reproduce import command as reproduce
 from reports.upgrade import command as upgrade
 
 OUT = Path("reports/out")
@@ -128,6 +131,7 @@ def parser() -> argparse.ArgumentParser:
     verbs.add_parser("predictions", parents=[reading], help="what each feature changed, and whether that was predicted")
     verbs.add_parser("ablation", parents=[judging], help="what each feature changes in speed")
     upgrade.add_parser(verbs)
+    reproduce.add_parsers(verbs)
     again = verbs.add_parser("replay", help="judge what was kept again, without an engine: does it come out the same?")
     again.add_argument(
         "evidence", type=Path, nargs="*", default=[EVIDENCE], metavar="EVIDENCE", help=f"files (default {EVIDENCE})"
@@ -166,7 +170,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         own = {"diff": upgrade.run, "junit": _junit, "predictions": _predictions, "replay": _replay, "sign": _sign}
-        own["redact"] = _redact
+        own |= {"redact": _redact, "repro": reproduce.run_repro, "issue": reproduce.run_issue}
         return own.get(args.verb, _judging)(args)
     except (ConfigError, HostError) as error:
         print(error, file=sys.stderr)

@@ -50,14 +50,19 @@ def _replay_run(path: Path, run: str, own: Sequence[Record], today: str) -> Repl
         return compare_replay(own, [], commit=elsewhere)
     with TemporaryDirectory(prefix="glm-replay-") as folder:
         target = Path(folder) / "derived.jsonl"
-        done = _run_pytest(path, run, target)
+        done = run_replay(path, run, target)
         try:
             return compare_replay(own, evidence.read_records(target), commit=elsewhere)
         except ConfigError:
             return _tell_failed(own, done.stdout + done.stderr)
 
 
-def _run_pytest(path: Path, run: str, target: Path) -> subprocess.CompletedProcess[str]:
+def run_replay(path: Path, run: str, target: Path) -> subprocess.CompletedProcess[str]:
+    """Judge one run of an evidence file again; write the derived evidence to `target`.
+
+    Raises:
+        HostError: the replay did not end.
+    """
     try:
         return subprocess.run(
             [

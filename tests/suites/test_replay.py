@@ -21,6 +21,9 @@ from reports.evidence.kept import folder_of
 from reports.evidence.types import Record, Result
 from reports.replay.differences import Replayed, compare_replay
 from reports.replay.run import replay_evidence
+from reports.reproduce.failures import list_failures, pick_failure
+from reports.reproduce.folder import write_folder
+from reports.reproduce.judge import NewReply, judge_replies, read_facts
 from tests.fixtures.launch.docker.docker_plans import CANARY
 from tests.pytest_forkserver import run_pytest
 
@@ -244,3 +247,15 @@ def _derived(path: Path) -> list[Record]:
     target = path.with_name("again.jsonl")
     pytest_run("suites", f"--replay={path}", f"--evidence={target}")
     return evidence.read_records(target)
+
+
+def test_the_check_of_a_failure_runs_again_on_another_reply(run: Recorded, tmp_path: Path) -> None:
+    """`glm-matrix repro` on a stub that knows no answers: with the right reply the same check is ok."""
+    failures = list_failures([(run.path, evidence.read_records(run.path))])
+    failure = pick_failure(failures, "canary.chat.s2026.1")
+    folder = write_folder(failure, tmp_path / "out")
+    facts = read_facts(folder)
+    choice = {"index": 0, "message": {"role": "assistant", "content": facts["expected"]}, "finish_reason": "stop"}
+    reply = json.dumps({"id": "x", "model": "other", "choices": [choice], "usage": {"prompt_tokens": 1}})
+    found = judge_replies(folder, {facts["exchange"]: NewReply(status=200, body=reply)})
+    assert (facts["certain"], found.word) == (True, "right now")

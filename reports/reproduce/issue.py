@@ -1,0 +1,282 @@
+"""Writes a failure as a text for the engine's maintainers. It posts nothing; a person reads and sends the text.
+
+It states what evidence shows and what is not known: a reply that was not kept is not quoted, and a release that nobody
+asked is in no range.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from matrix.judging.status import Status
+from matrix.model import KnownFailure
+from reports.evidence import redact
+from reports.evidence.defuse import cut_to, defuse_for_terminal
+from reports.evidence.kept import Unreadable
+from reports.evidence.types import CellFacts, Record, Result
+from reports.reproduce.failures import FAILED, Failure
+from reports.reproduce.requests import Asked, choose_request, list_requests, read_tape_of
+
+LOG_BYTES: Final = 64 << 10  # read from the end of a log
+LOG_LINES: Final = 40
+BODY_CHARS: Final = 6_000  # of a request; longer ones go into a file
+REPLY_CHARS: Final = 2_000
+TITLE_CHARS: Final = 160
+# `RuntimeError: ...` as Python prints an exception; EngineExited and its kin are our own names for how a launch ended.
+CAUSE: Final = re.compile(r"\s*(?!Engine)[\w.]*(?:Error|Exception|Interrupt)\b(?::|$)")
+NUMBERS: Final = ("signature", "candidates", "distance", "kl")  # of a finding's data
+GOOD: Final = frozenset({Status.PASS, Status.MEASURED, Status.XPASS})
+Json = Any
+Files = Sequence[tuple[Path, Sequence[Record]]]
+
+
+def make_issue(failure: Failure, files: Files, failures: Sequence[Failure], known: Iterable[KnownFailure]) -> str:
+    """Make the text, in Markdown, without secrets. `failures` are all of the evidence; `known` those of the matrix."""
+    text = "\n".join(_iterate_issue(failure, files, failures, list(known)))
+    return redact.redact_text(f"{text}\n")
+
+
+def _iterate_issue(
+    failure: Failure, files: Files, failures: Sequence[Failure], known: Sequence[KnownFailure]
+) -> Iterator[str]:
+    facts = failure.facts.facts if failure.facts else {}
+    yield f"# {_title(failure, facts)}\n"
+    yield "## What happens\n"
+    yield from _say_failure(failure)
+    yield "\n## Environment\n"
+    yield from _say_environment(failure, facts)
+    yield "\n## How it is started\n"
+    yield from _say_launch(failure, failures)
+    yield "\n## Request and reply\n"
+    yield from _say_request(failure)
+    yield "\n## Log\n"
+    yield from _say_log(failure)
+    yield "\n## Releases\n"
+    yield from _say_releases(failure, files)
+    yield "\n## Similar reports\n"
+    yield from _say_similar(failure, facts, known)
+
+
+def _title(failure: Failure, facts: Mapping[str, Json]) -> str:
+    engine = f"{facts.get('engine', 'engine')} {facts.get('version', '')}".strip()
+    said = failure.finding.detail if failure.finding else find_cause(failure.result.message)
+    start = "does not start: " if failure.at_launch else ""
+    return f"[{engine}] {start}{cut_to(_show(said).replace(chr(10), ' '), TITLE_CHARS) or failure.result.test}"
+
+
+def find_cause(message: str) -> str:
+    """Find the line that names the cause: the last exception that the log's end shows, else the first line."""
+    named = [line.strip() for line in message.splitlines() if CAUSE.match(line)]
+    return named[-1] if named else _first_line(message)
+
+
+def _say_failure(failure: Failure) -> Iterator[str]:
+    found, result = failure.finding, failure.result
+    yield f"The test `{result.test or result.nodeid}` came to {result.status}."
+    if result.known_failure:
+        yield f"It fails as the known failure `{result.known_failure}` says."
+    if found is None:
+        words = dict.fromkeys((_first_line(result.message), find_cause(result.message)))
+        yield from _quote("\n".join(words) if failure.at_launch else result.message, REPLY_CHARS)
+        return
+    yield f"\n- check: `{found.check}`{f', item `{found.item}`' if found.item else ''}"
+    yield f"- what is wrong: {_show(found.detail) or 'see expected and got'}"
+    yield "\nExpected:"
+    yield from _quote(found.expected, REPLY_CHARS)
+    yield "\nGot:"
+    yield from _quote(found.got, REPLY_CHARS)
+    if numbers := {
+        name: found.data[name] for name in ("signature", "candidates", "distance", "kl") if name in found.data
+    }:
+        yield "\nLogprobs of this launch (nats):"
+        yield from _quote("\n".join(_iterate_numbers(numbers)), REPLY_CHARS)
+
+
+def _iterate_numbers(numbers: Mapping[str, Json]) -> Iterator[str]:
+    """Yield one line for each number, and one for each position: the value before its token."""
+    for name, value in numbers.items():
+        if not isinstance(value, list):
+            yield f"{name} {value}"
+        for place, candidates in enumerate(value if isinstance(value, list) else ()):
+            if isinstance(candidates, Mapping):
+                yield f"{place:>3}  " + "  ".join(f"{v} {token!r}" for token, v in candidates.items())
+
+
+def _say_environment(failure: Failure, facts: Mapping[str, Json]) -> Iterator[str]:
+    host = failure.run.host if failure.run else {}
+    launch = failure.launch
+    rows: list[tuple[str, Json]] = [
+        ("engine", f"{facts.get('engine', 'not recorded')} {facts.get('version', '')}".strip()),
+        ("GPU", host.get("description") or "not recorded"),
+        ("driver", host.get("driver") or "not recorded"),
+        ("CUDA", host.get("cuda") or "not recorded"),
+        *((name, value) for name, value in (launch.versions.items() if launch else ())),
+        ("weights", f"{facts.get('checkpoint', 'not recorded')} ({facts.get('format', 'format not recorded')})"),
+        ("features", ", ".join(facts.get("features", ())) or "none"),
+        ("seen", f"{failure.result.t:%Y-%m-%d}"),
+    ]
+    if launch is not None and launch.stub:
+        rows.insert(0, ("NOTE", "a stub engine answered: this is no report about a real one"))
+    yield from (f"- {name}: {_show(str(value))}" for name, value in rows)
+
+
+def _say_launch(failure: Failure, failures: Sequence[Failure]) -> Iterator[str]:
+    smaller = find_small_cell(failure, failures)
+    if smaller is None:
+        yield "Whether it fails on one GPU with the small canary checkpoint, too, was not seen in this evidence.\n"
+    elif smaller.cell == failure.cell:
+        yield "One GPU, and a small canary checkpoint of the same architecture:\n"
+    else:
+        yield f"It fails the same way on one GPU with a small canary checkpoint (`{smaller.cell}`):\n"
+    script = (smaller or failure).facts
+    yield from _quote(script.script if script else "the launch script was not recorded", BODY_CHARS, "bash")
+
+
+def find_small_cell(failure: Failure, failures: Sequence[Failure]) -> Failure | None:
+    """Find the same failure on one GPU with a canary: the same test, check, release and kind of end."""
+    alike = [
+        f
+        for f in (failure, *failures)
+        if (f.result.test, _check_of(f), f.result.how) == (failure.result.test, _check_of(failure), failure.result.how)
+        and _release_of(f.facts) == _release_of(failure.facts)
+    ]
+    return next((f for f in alike if f.facts and f.facts.facts.get("canary") and f.facts.facts.get("gpus") == 1), None)
+
+
+def _check_of(failure: Failure) -> str:
+    return failure.finding.check if failure.finding else ""
+
+
+def _release_of(facts: CellFacts | None) -> str:
+    return str(facts.facts.get("release", "")) if facts else ""
+
+
+def _say_request(failure: Failure) -> Iterator[str]:
+    if failure.at_launch:
+        yield "None: the engine did not start."
+        return
+    try:
+        tape = read_tape_of(failure)
+    except Unreadable as error:
+        yield f"The request and the raw reply are not known: {error}."
+        if failure.finding and (sha := failure.finding.data.get("prompt_sha256")):
+            yield f"The sha256 of messages and tools is `{sha}`."
+        return
+    asked = choose_request(list_requests(tape), failure.finding, failure.alike)
+    if asked is None:
+        yield "Its test sent no request."
+        return
+    yield f"Chosen among the requests of its test: {asked.why}."
+    yield from _say_asked(asked)
+
+
+def _say_asked(asked: Asked) -> Iterator[str]:
+    body = json.dumps(redact.redact_data(asked.body), ensure_ascii=False)
+    if len(body) > BODY_CHARS:
+        yield f"\n`{asked.method} {asked.path}`, {len(body):,} characters: attach `request.body.json`. Its beginning:"
+    else:
+        yield f"\n`curl $URL{asked.path} -H 'Content-Type: application/json' -d @body.json` with this body:"
+    yield from _quote(body, BODY_CHARS, "json")
+    yield f"\nThe reply (HTTP {asked.status or 'none'}):"
+    yield from _quote(asked.reply.decode("utf-8", "replace"), REPLY_CHARS)
+
+
+def _say_log(failure: Failure) -> Iterator[str]:
+    launch, result = failure.launch, failure.result
+    lines = _read_log(Path(launch.log)) if launch and launch.log else []
+    if lines:
+        yield from _quote("\n".join(lines), REPLY_CHARS * 2)
+    elif result.matched:
+        yield "The lines that the known failure's signature matches:"
+        yield from _quote(result.matched, REPLY_CHARS)
+    elif launch and launch.outcome != "ok" and launch.message:
+        yield "What the log said when the launch failed:"
+        yield from _quote(launch.message, REPLY_CHARS)
+    else:
+        yield "The engine's log is not on this host."
+
+
+def _read_log(path: Path) -> list[str]:
+    """Read the last lines of a log that lies on this host."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - LOG_BYTES))
+            return file.read(LOG_BYTES).decode("utf-8", "replace").splitlines()[-LOG_LINES:]
+    except OSError:
+        return []
+
+
+def _say_releases(failure: Failure, files: Files) -> Iterator[str]:
+    seen = gather_releases(failure, files)
+    for release, statuses in sorted(seen.items()):
+        bad = sorted({str(s) for s in statuses if s in FAILED})
+        word = f"bad ({', '.join(bad)})" if bad else "good" if statuses & GOOD else "not known"
+        yield f"- {_show(release)}: {word}, by this evidence"
+    if len(seen) < 2:
+        yield "- other releases: not asked in this evidence"
+
+
+def gather_releases(failure: Failure, files: Files) -> Mapping[str, set[Status]]:
+    """Gather the statuses of the same test by release: same engine, checkpoint and features."""
+    found: dict[str, set[Status]] = {}
+    place = _place(failure.facts)
+    for _, records in files:
+        facts = {(r.run, r.cell): r for r in records if isinstance(r, CellFacts)}
+        for r in records:
+            own = facts.get((r.run, r.cell))
+            if isinstance(r, Result) and r.test == failure.result.test and own and _place(own) == place:
+                name = f"{own.facts.get('engine')} {own.facts.get('version')} ({own.facts.get('rig')})"
+                found.setdefault(name, set()).add(r.status)
+    return found
+
+
+def _place(facts: CellFacts | None) -> tuple[str, str, tuple[str, ...]]:
+    own = facts.facts if facts else {}
+    return str(own.get("engine")), str(own.get("checkpoint")), tuple(sorted(own.get("features", ())))
+
+
+def _say_similar(failure: Failure, facts: Mapping[str, Json], known: Sequence[KnownFailure]) -> Iterator[str]:
+    similar = find_similar(failure, str(facts.get("engine", "")), known)
+    for entry in similar:
+        own = " (this failure)" if entry.id == failure.result.known_failure else ""
+        affected = f"; affected: {entry.affected}" if entry.affected else ""
+        fixed = f"; fixed: {entry.fixed}" if entry.fixed else ""
+        yield f"- {entry.issue}{own}: {cut_to(entry.symptom, 300)}{affected}{fixed}"
+    if not similar:
+        yield "None in this project's list of known failures; search the engine's issues before sending this."
+
+
+def find_similar(failure: Failure, engine: str, known: Sequence[KnownFailure]) -> list[KnownFailure]:
+    """Find known failures of the same test and engine; the one that this failure matches comes first."""
+    own = [k for k in known if k.id == failure.result.known_failure]
+    at_launch = failure.at_launch
+    same = [
+        k
+        for k in known
+        if k not in own
+        and str(k.when.get("engine", engine)) == engine
+        and (k.fails.test == failure.result.test or (at_launch and k.fails.at == "before_ready"))
+    ]
+    return [*own, *same]
+
+
+def _quote(text: str, most: int, language: str = "") -> Iterator[str]:
+    """Quote a text as a code block that nothing in it can end."""
+    shown = _show(text, most)
+    fence = "```"
+    while fence in shown:
+        fence += "`"
+    yield f"{fence}{language}\n{shown.rstrip()}\n{fence}"
+
+
+def _show(text: str, most: int = REPLY_CHARS) -> str:
+    return defuse_for_terminal(text, most)
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
