@@ -72,6 +72,12 @@ def load_check() -> Program:
     return Program(command.parser, lambda words: command.main(words, _lint_folder))
 
 
+def load_upgrade() -> Program:
+    from matrix.upgrading import command
+
+    return Program(command.parser, lambda words: command.main(words, _lint_folder))
+
+
 def _lint_folder(folder: Path) -> Sequence[Remark]:
     """The linter over a checkpoint's folder: read above the matrix, judged in it."""
     from fixtures.weights.checkpoint_files import read_checkpoint

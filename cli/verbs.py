@@ -63,6 +63,14 @@ LOOK: Final = (
     ),
     Verb(
         "look",
+        "upgrade",
+        "say what another release changes for a cell or for your own launch line",
+        f"upgrade {CELL} --to 0.5.17",
+        {1: "it does not start there, or answers wrongly", 3: "risky, or a part cannot be judged"},
+        programs.load_upgrade,
+    ),
+    Verb(
+        "look",
         "facts",
         "print in which releases a fact of the wheels holds, and what decides it",
         "facts",

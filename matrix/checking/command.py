@@ -22,7 +22,7 @@ from matrix.checking.checkpoint_findings import lint_config
 from matrix.checking.finding import Report
 from matrix.checking.judge import Asked, judge
 from matrix.checking.launchers import Command
-from matrix.checking.releases import parse_release, parse_requirement
+from matrix.checking.releases import AskedRelease, parse_release, parse_requirement
 from matrix.checking.render import render_json, render_text
 from matrix.checking.rigs import parse_rig
 from matrix.checking.settings import read_settings
@@ -44,20 +44,25 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         usage="%(prog)s [--rig RIG | --gpus GPUS] [--release RELEASE] [options] (FILE | - | -- COMMAND ...)",
     )
-    where = made.add_mutually_exclusive_group()
-    where.add_argument("--rig", metavar="RIG", help="e.g. sm120x4, sm121x2")
-    where.add_argument("--gpus", metavar="GPUS", help="e.g. '4x RTX PRO 6000'")
+    add_line_options(made)
     made.add_argument("--release", metavar="ENGINE==VERSION", help="e.g. sglang==0.5.20; else what the text names")
-    made.add_argument("--config", metavar="DIR_OR_JSON", help="the checkpoint's folder or config.json")
-    made.add_argument(
-        "--installed", metavar="PACKAGE==VERSION", action="append", default=[], help="beside the release's own pins"
-    )
-    made.add_argument("--env", metavar="NAME=VALUE", action="append", default=[], help="beside what the text sets")
     made.add_argument("--json", action="store_true", help="one JSON object")
     made.add_argument(
         "file", nargs="?", metavar="FILE", help="a script, a compose file, a manifest; - is standard input"
     )
     return made
+
+
+def add_line_options(made: argparse.ArgumentParser) -> None:
+    """What a user can say beside a line: GPUs, checkpoint, installed libraries, environment."""
+    where = made.add_mutually_exclusive_group()
+    where.add_argument("--rig", metavar="RIG", help="e.g. sm120x4, sm121x2")
+    where.add_argument("--gpus", metavar="GPUS", help="e.g. '4x RTX PRO 6000'")
+    made.add_argument("--config", metavar="DIR_OR_JSON", help="the checkpoint's folder or config.json")
+    made.add_argument(
+        "--installed", metavar="PACKAGE==VERSION", action="append", default=[], help="beside the release's own pins"
+    )
+    made.add_argument("--env", metavar="NAME=VALUE", action="append", default=[], help="beside what the text sets")
 
 
 def main(arguments: Sequence[str] | None = None, lint_folder: LintFolder | None = None) -> int:
@@ -81,13 +86,27 @@ def main(arguments: Sequence[str] | None = None, lint_folder: LintFolder | None 
 def _report(
     options: argparse.Namespace, command: list[str], *, given: bool, lint_folder: LintFolder | None = None
 ) -> Report:
-    if given == bool(options.file) or (given and not command):
-        raise ConfigError([Problem("check", 0, "", "expected a FILE, - for standard input, or -- and a command")])
     release = parse_release(options.release) if options.release else None
+    asked = make_asked(options, lint_folder)
+    commands, problems = read_commands(options, command, release, given=given)
+    if release is not None and commands[0].engine != release.engine:
+        message = f"the command starts {commands[0].engine} ({commands[0].entry}), and --release names {release.engine}"
+        raise ConfigError([Problem("--release", 0, repr(options.release), message)])
+    judged = [
+        judge(c, replace(asked, release=release, files=read_config_file(c, release, options.file))) for c in commands
+    ]
+    return Report(name=_name(options, given=given), judgements=tuple(judged), problems=tuple(problems))
+
+
+def make_asked(options: argparse.Namespace, lint_folder: LintFolder | None = None) -> Asked:
+    """What the options of `add_line_options` say, without a release.
+
+    Raises:
+        ConfigError: no such GPUs, or an unreadable checkpoint.
+    """
     rig = options.rig or options.gpus
     config, tensors, size = _checkpoint(options.config)
-    asked = Asked(
-        release=release,
+    return Asked(
         host=parse_rig(rig) if rig else None,
         config=config,
         tensors=tensors,
@@ -95,7 +114,19 @@ def _report(
         installed=_installed(options.installed),
         remarks=_lint(options.config, config, lint_folder),
     )
-    name = "the command line" if given else "standard input" if options.file == "-" else options.file
+
+
+def read_commands(
+    options: argparse.Namespace, command: list[str], release: AskedRelease | None, *, given: bool
+) -> tuple[list[Command], list[Problem]]:
+    """Read the engine commands of the words after `--` (`given`), or of the file that the options name.
+
+    Of several engines those of `release` count. Raises:
+        ConfigError: neither or both were given, the text cannot be read, or it starts no engine.
+    """
+    if given == bool(options.file) or (given and not command):
+        raise ConfigError([Problem("check", 0, "", "expected a FILE, - for standard input, or -- and a command")])
+    name = _name(options, given=given)
     commands, problems = read_words(command) if given else read_text(_text(options.file), name)
     if not commands and given and release is not None and command[0].startswith(("-", "/", ".")):
         commands = [Command(engine=release.engine, entry=release.engine, argv=words_of(command))]
@@ -103,14 +134,12 @@ def _report(
     if not commands:
         more = f" ({'; '.join(map(str, problems[:3]))})" if problems else ""
         raise ConfigError([Problem(name, 0, "", f"no engine is started here: expected {STARTS}{more}")])
-    if release is not None and commands[0].engine != release.engine:
-        message = f"the command starts {commands[0].engine} ({commands[0].entry}), and --release names {release.engine}"
-        raise ConfigError([Problem("--release", 0, repr(options.release), message)])
     env = _environment(options.env)
-    commands = [replace(c, env={**c.env, **env}) for c in commands]
-    base = Path() if given or options.file == "-" else Path(options.file).parent
-    judged = [judge(c, replace(asked, files=_files(c, release, base))) for c in commands]
-    return Report(name=name, judgements=tuple(judged), problems=tuple(problems))
+    return [replace(c, env={**c.env, **env}) for c in commands], problems
+
+
+def _name(options: argparse.Namespace, *, given: bool) -> str:
+    return "the command line" if given else "standard input" if options.file == "-" else str(options.file)
 
 
 def _lint(path: str | None, config: Mapping[str, Any] | None, lint_folder: LintFolder | None) -> Sequence[Remark]:
@@ -141,10 +170,9 @@ def _environment(texts: Sequence[str]) -> dict[str, Word]:
     return {name: Word(value) for name, _, value in (t.partition("=") for t in texts)}
 
 
-def _files(command: Command, release: Any, base: Path) -> dict[str, str]:
-    """The text of the configuration file that the command names, where it lies beside it."""
-    from matrix.checking.releases import AskedRelease
-
+def read_config_file(command: Command, release: AskedRelease | None, file: str | None) -> dict[str, str]:
+    """Read the configuration file that the command names, where it lies beside `file`; empty without one."""
+    base = Path(file).parent if file and file != "-" else Path()
     asked = release or AskedRelease(engine=command.engine, version="", by="")
     path = read_settings(command, asked.nearest_snapshot()).value("config_file")
     if not isinstance(path, str) or path in command.files:

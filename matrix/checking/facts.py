@@ -46,8 +46,12 @@ def collect_facts(
     host: Host | None = None,
     installed: Mapping[str, str] | None = None,
     extra: Mapping[str, Any] | None = None,
+    dense: bool = False,
 ) -> dict[str, Any]:
-    """Collect everything that a condition can ask for. Absent: None; not to be told: UNKNOWN."""
+    """Collect everything that a condition can ask for. Absent: None; not to be told: UNKNOWN.
+
+    `dense`: a patch takes sparse attention out, whatever the line names.
+    """
     snapshot, installed = release.snapshot, installed or {}
     facts: dict[str, Any] = {name: settings.value(name) for name in kinds()}
     facts.update(
@@ -64,6 +68,7 @@ def collect_facts(
     facts.update(_host(host))
     _from_trtllm_file(facts, extra or {})
     _attention(facts)
+    facts["dense"] = dense or facts["dense"]
     _draft(facts)
     overrides = facts["overrides"] if isinstance(facts["overrides"], dict) else {}
     facts["override_keys"] = UNKNOWN if facts["overrides"] is UNKNOWN else frozenset(overrides)

@@ -70,10 +70,25 @@ class Asked:
     installed: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     remarks: Sequence[Remark] = ()  # of the checkpoint linter about the checkpoint's files
+    dense: bool = False  # a patch of the engine takes sparse attention out
 
 
-def judge(command: Command, asked: Asked) -> Judgement:
-    """Judge one command: parser, pairs, overrides, memory, known failures."""
+@dataclass(frozen=True, kw_only=True)
+class Examined:
+    """A command as one release understands it: everything that a judgement is made of."""
+
+    command: Command
+    release: AskedRelease
+    host: Host | None
+    model: Model
+    settings: Settings
+    facts: Mapping[str, Any]
+    findings: tuple[Finding, ...]
+
+
+def examine(command: Command, asked: Asked) -> Examined:
+    """Collect the facts of one command and everything found about it: parser, pairs, overrides, memory, known
+    failures."""
     release, findings = _release(command, asked)
     installed = {**command.installed, **asked.installed}
     for own in ("sglang", "vllm"):
@@ -85,7 +100,9 @@ def judge(command: Command, asked: Asked) -> Judgement:
     settings = read_settings(command, snapshot, words) if words else first
     host = _visible(asked.host, command)
     model = describe_model(_name(settings), asked.config, asked.tensors, asked.size_bytes)
-    facts = collect_facts(command, release, model, settings, host=host, installed=installed, extra=extra)
+    facts = collect_facts(
+        command, release, model, settings, host=host, installed=installed, extra=extra, dense=asked.dense
+    )
     findings += judge_words(command, release, settings, str(facts["architecture"]), installed)
     findings += [_of_check(check, facts, settings) for check in applying(facts, read_book().checks)]
     findings += judge_sharing(facts, model, settings)
@@ -93,17 +110,32 @@ def judge(command: Command, asked: Asked) -> Judgement:
     findings += find_known(facts, model, release)
     findings += _assumptions(model, asked)
     findings += tell_remarks(asked.remarks, frozenset(f.id for f in findings))
+    return Examined(
+        command=command,
+        release=release,
+        host=host,
+        model=model,
+        settings=settings,
+        facts=facts,
+        findings=sort_findings(findings),
+    )
+
+
+def judge(command: Command, asked: Asked) -> Judgement:
+    """Judge one command, the worst first."""
+    found = examine(command, asked)
+    facts = found.facts
     waiting = undecided(facts, read_book().checks)
     return Judgement(
         command=command,
-        release=release.name,
-        rig=str(host) if host else "",
-        model=_shown_model(model),
-        findings=sort_findings(findings),
+        release=found.release.name,
+        rig=str(found.host) if found.host else "",
+        model=shown_model(found.model),
+        findings=found.findings,
         derived={
             name: facts[name]
             for name in SHOWN
-            if facts.get(name) not in (None, UNKNOWN) and _derived(name, facts, settings)
+            if facts.get(name) not in (None, UNKNOWN) and _derived(name, facts, found.settings)
         },
         why={name: str(why) for name, why in facts["why"].items() if name in SHOWN},
         undecided=len(waiting),
@@ -200,7 +232,7 @@ def _assumptions(model: Model, asked: Asked) -> Iterator[Finding]:
         yield tell("checkpoint_assumed", {}, model.name or "no model", name=name, architecture=architecture)
 
 
-def _shown_model(model: Model) -> str:
+def shown_model(model: Model) -> str:
     what = f"{model.family or model.config['architectures'][0]} {model.format}".strip()
     by = "config.json given" if model.given else "by its name" if model.family else "assumed"
     return f"{what} ({by})"

@@ -23,14 +23,15 @@ SPARSE: Final = re.compile(r"DSA|sparse|trtllm|TllmGen|indexer", re.IGNORECASE)
 
 
 @cache
-def _entries() -> tuple[Mapping[str, Any], ...]:
+def read_entries() -> tuple[Mapping[str, Any], ...]:
+    """All entries of matrix/known_failures.yaml, as written."""
     return tuple(require_entries(FILE, {"known_failures": NEEDED})["known_failures"])
 
 
 def find_known(facts: Mapping[str, Any], model: Model, release: AskedRelease) -> Iterator[Finding]:
     """Entries whose condition holds for the line; those about a checkpoint of the axes ask for that checkpoint."""
     asked = _cell_facts(facts, model, release)
-    for entry in _entries():
+    for entry in read_entries():
         when = dict(entry["when"])
         features = when.pop("features", [])
         without = when.pop("without", [])
@@ -43,7 +44,7 @@ def find_known(facts: Mapping[str, Any], model: Model, release: AskedRelease) ->
             continue
         if facts["dense"] is True and SPARSE.search(f"{entry['symptom']} {entry['fails']['signature']}"):
             continue  # a line that names a dense backend does not meet what sparse ones do
-        yield _finding(entry)
+        yield tell_entry(entry)
 
 
 @cache
@@ -80,7 +81,8 @@ def _cell_facts(facts: Mapping[str, Any], model: Model, release: AskedRelease) -
     }
 
 
-def _finding(entry: Mapping[str, Any]) -> Finding:
+def tell_entry(entry: Mapping[str, Any]) -> Finding:
+    """Tell an entry of matrix/known_failures.yaml as a finding."""
     source = entry["source"]
     return Finding(
         id=str(entry["id"]),

@@ -152,14 +152,17 @@ def _by_id(text: str) -> AskedRelease | None:
     return AskedRelease(engine=found.engine, version=found.version, by=f"--release {word}", fork=found.fork, id=word)
 
 
+def list_versions(engine: str) -> list[tuple[Version, str]]:
+    """(version, id) of every snapshot of an engine, oldest first; no snapshot is opened."""
+    stems = (stem for stem in list_releases() if stem.startswith(f"{engine}_"))
+    known = ((_version(stem.removeprefix(f"{engine}_")), stem) for stem in stems)
+    return sorted((version, stem) for version, stem in known if version is not None)
+
+
 def _nearest(engine: str, version: str) -> Snapshot | None:
-    known: list[tuple[Version, str]] = []
-    for stem in list_releases():
-        if stem.startswith(f"{engine}_") and (guess := _version(stem.removeprefix(f"{engine}_"))) is not None:
-            known.append((guess, stem))
+    known = list_versions(engine)
     if not known:
         return None
-    known.sort()
     asked = _version(version.replace(".", "_")) if version else known[-1][0]
     later = [stem for guess, stem in known if asked is None or guess >= asked]
     return snapshot_for(later[0] if later else known[-1][1])

@@ -16,6 +16,7 @@ from matrix.yaml.structure import require_entries
 CHECKS: Final = Path(__file__).parent / "checks.yaml"
 LEVELS: Final = ("wrong", "risky", "note")
 BASES: Final = ("wheel", "run", "report", "arithmetic")
+EFFECTS: Final = ("stops", "wrong", "other")
 _TOLD: Final = ("id", "level", "kind", "cause", "consequence", "remedy", "sources")
 _DECIDED: Final = ("decided_by.kind", "decided_by.fact", "decided_by.read")
 NEEDED: Final = {
@@ -28,6 +29,8 @@ _HOLE: Final = re.compile(r"\{(\w+)\}")
 
 Level = Literal["wrong", "risky", "unknown", "note"]
 Basis = Literal["wheel", "run", "report", "arithmetic"]
+Effect = Literal["stops", "wrong", "other"]
+EFFECT_OF: Final[Mapping[Level, Effect]] = {"wrong": "stops", "unknown": "wrong", "risky": "wrong", "note": "other"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,7 @@ class Check:
     decided_by: Decision
     sources: tuple[str, ...]
     conflict: tuple[Mapping[str, str], ...] = ()
+    effect: Effect = "wrong"  # what it does to the line that it applies to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +112,7 @@ def _check(entry: Mapping[str, Any]) -> Check:
         ),
         sources=tuple(entry["sources"]),
         conflict=tuple(entry.get("conflict", ())),
+        effect=entry.get("effect", EFFECT_OF[entry["level"]]),
     )
 
 

@@ -23,6 +23,7 @@ from cli.verbs import VERBS
 from matrix.checkout import CHECKOUT
 from matrix.planning import select
 from matrix.planning.owed import CELL, Owed, OwedItem, read_owed
+from matrix.upgrading import command as upgrade
 from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
 from reports.gate import policy
@@ -101,6 +102,9 @@ def test_a_command_does_what_the_page_shows(
                 assert command.VERBS[verb](world_of(block.page).matrix, args) == 0
                 shown = capsys.readouterr().out
                 assert differs_at(output, shown.rstrip("\n").split("\n")) is None, shown
+            case ["glm-matrix", "upgrade", *rest] if output:
+                upgrade.main(rest)
+                assert differs_at(output, capsys.readouterr().out.rstrip("\n").split("\n")) is None
             case ["python", "-m", "matrix", verb, *rest] | ["glm-matrix", verb, *rest] if verb != "plan":
                 known = rest[: rest.index("--")] if "--" in rest else rest  # after it stands a line of the user's
                 verb_parser(VERBS[verb]).parse_args(known)  # what it does is tried where it lives

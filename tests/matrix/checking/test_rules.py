@@ -17,7 +17,7 @@ from matrix.checking.launchers import Command
 from matrix.checking.model_config import describe_model
 from matrix.checking.releases import parse_release
 from matrix.checking.rigs import parse_rig
-from matrix.checking.rules import BASES, LEVELS, Check, read_book
+from matrix.checking.rules import BASES, EFFECTS, LEVELS, Check, read_book
 from matrix.checking.settings import UNKNOWN, kinds, read_settings
 from matrix.checking.variables import words_of
 from matrix.planning import fit
@@ -64,6 +64,7 @@ def conditions(check: Check) -> Iterator[tuple[str, Any]]:
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
 def test_a_check_says_what_it_rests_on(check: Check) -> None:
     assert check.level in (*LEVELS, "unknown")
+    assert check.effect in EFFECTS
     assert check.decided_by.kind in BASES
     assert check.decided_by.fact
     assert datetime.date.fromisoformat(check.decided_by.read)

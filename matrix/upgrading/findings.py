@@ -1,0 +1,111 @@
+"""What is found of a line on one side only: it begins with the upgrade, or ends with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from matrix.checking.finding import KNOWN, Finding
+from matrix.checking.known_failures import read_entries
+from matrix.checking.rules import EFFECT_OF, Decision, Effect, Level, read_book
+from matrix.upgrading.flags import explain_absence, find_boundary, say_boundary
+from matrix.upgrading.news import LEVELS, News
+from matrix.upgrading.sides import Side
+
+LEFT_OUT: Final = frozenset({"env_unread"})  # taken without a word, and not done
+UNREAD: Final = frozenset({"unread_release", "no_flags"})  # told once, as `unread`
+ABSENT: Final = frozenset({"unknown_flag", "extra_argument", "ambiguous"})
+AT_LAUNCH: Final = frozenset({"before_ready", "first_request"})
+BASIS: Final = Decision(kind="arithmetic", fact="", read="")
+
+Key = tuple[str, tuple[str, ...]]
+
+
+def compare_findings(before: Side, after: Side) -> Iterator[News]:
+    """Every finding that only one side has, or that is worse on one of them."""
+    old, new = ({_key(f): f for f in side.findings if f.id not in UNREAD} for side in (before, after))
+    for key, finding in new.items():
+        if key not in old:
+            yield _begins(finding, before, after)
+        elif finding.level != old[key].level:
+            yield _worse(old[key], finding)
+    for key, finding in old.items():
+        if key not in new:
+            yield _ends(finding, before, after)
+
+
+def list_staying(before: Side, after: Side) -> tuple[Finding, ...]:
+    """Findings that both sides have, the worst first."""
+    old = {_key(f) for f in before.findings}
+    return tuple(f for f in after.findings if _key(f) in old)
+
+
+def effect_of(finding: Finding) -> Effect:
+    """What a finding does to the line that meets it."""
+    if finding.subject[0].startswith(KNOWN):
+        entry = next((e for e in read_entries() if e["id"] == finding.id), None)
+        return "stops" if entry is not None and entry["fails"]["at"] in AT_LAUNCH else "wrong"
+    book = read_book()
+    check = book.computed.get(finding.id) or next((c for c in book.checks if c.id == finding.id), None)
+    if check is not None:
+        return check.effect if finding.level == check.level else EFFECT_OF[finding.level]
+    return "wrong" if finding.id in LEFT_OUT else EFFECT_OF[finding.level]
+
+
+def _key(finding: Finding) -> Key:
+    return finding.id, finding.subject
+
+
+def _begins(finding: Finding, before: Side, after: Side) -> News:
+    made = replace(_news(finding, "begins"), applies=_meets(finding, after))
+    subject = finding.subject[0]
+    if finding.id in ABSENT:
+        since, instead = explain_absence(subject, before, after)
+        return replace(made, cause=since or made.cause, remedy=instead or made.remedy)
+    if finding.id == "env_unread" and subject in before.snapshot.env:
+        have, lack = find_boundary(lambda s: subject in s.env, before.snapshot, after.snapshot)
+        near = made.remedy.removeprefix("Did you mean ").rstrip("?")
+        remedy = f"Drop it, or look whether {near} means the same." if near != made.remedy.rstrip("?") else made.remedy
+        return replace(made, cause=f"{made.cause} It {say_boundary('is read', have, lack)}.", remedy=remedy)
+    return made
+
+
+def _ends(finding: Finding, before: Side, after: Side) -> News:
+    """It was so before, and is not any more."""
+    made = replace(_news(finding, "ends"), applies=_meets(finding, before))
+    consequence = f"It is so on {before.release.name}, not on {after.release.name} any more."
+    return replace(made, danger="fixed", level="note", consequence=consequence, remedy="")
+
+
+def _worse(old: Finding, new: Finding) -> News:
+    worse = LEVELS.index(new.level) < LEVELS.index(old.level)
+    made = _news(new, "changes")
+    return made if worse else replace(made, danger="fixed", level="note", remedy="")
+
+
+def _meets(finding: Finding, side: Side) -> bool:
+    """Whether a line can meet a known failure: one of a test about tools wants a line that parses them."""
+    entry = next((e for e in read_entries() if e["id"] == finding.id), None)
+    fails = entry["fails"] if entry is not None else {}
+    about_tools = "tool" in f"{fails.get('test', '')} {fails.get('signature', '')}"
+    return not about_tools or side.facts["tool_parser"] is not None
+
+
+def _news(finding: Finding, way: str) -> News:
+    known = finding.subject[0].startswith(KNOWN)
+    level: Level = "risky" if known and finding.level == "note" else finding.level
+    return News(
+        part="known failure" if known else "finding",
+        key=" ".join((finding.id, *finding.subject)),
+        way=way,  # type: ignore[arg-type]
+        danger=effect_of(finding),
+        level=level,
+        title="  ".join(finding.subject),
+        cause=finding.cause.removeprefix(f"{finding.subject[0]}: "),
+        consequence=finding.consequence,
+        remedy=finding.remedy,
+        decided_by=finding.decided_by or BASIS,
+        sources=finding.sources,
+        line=finding.line,
+    )

@@ -1,0 +1,154 @@
+"""Kernels for a line's GPU that one of two releases has: machine code of the wheels, and sources named for the GPU."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import Any, Final
+
+from matrix.checking.rules import Decision
+from matrix.checkout import CHECKOUT
+from matrix.preflight.kernels import KernelWheel, read_wheels
+from matrix.preflight.snapshot import Snapshot
+from matrix.upgrading.news import News, Way
+from matrix.upgrading.sides import Side
+from matrix.yaml.yamltext import read_data
+
+ENGINES: Final = CHECKOUT / "matrix" / "axes" / "engines"
+BUILD: Final = re.compile(r"\.(cpython-\d+-[\w-]+|abi3)(?=\.so)")
+OURS: Final = re.compile(r"sparse_mla|mqa_logits|flashmla|mla", re.IGNORECASE)  # what sparse attention of GLM-5 needs
+SHOWN: Final = 4
+FLAGS: Final = ("dsa_prefill", "dsa_decode", "attention_backend", "moe", "fp4_gemm")
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package on both sides: its wheels, None where a side has none."""
+
+    name: str
+    before: KernelWheel | None
+    after: KernelWheel | None
+    sm: int
+
+    @property
+    def wheels(self) -> tuple[str, ...]:
+        return tuple(wheel.wheel for wheel in (self.before, self.after) if wheel is not None)
+
+
+def compare_kernels(before: Side, after: Side) -> Iterator[News]:
+    """What each package of the two releases has for this GPU: compiled libraries, and sources of sparse attention."""
+    if not before.sm:
+        return
+    old, new = ({_package(w): w for w in read_wheels(s.snapshot)} for s in (before, after))
+    for name in sorted(old.keys() | new.keys()):
+        if any(name not in wheels and _pins(name, s) for wheels, s in ((old, before), (new, after))):
+            continue  # pinned, and its kernels were not read: nothing can be compared
+        package = Package(name, old.get(name), new.get(name), before.sm)
+        yield from _compare_libraries(package, before, after)
+        yield from _compare_sources(package, elsewhere=any(_named(w, before.sm) for w in new.values()))
+
+
+def _package(wheel: KernelWheel) -> str:
+    return wheel.wheel.partition("-")[0].replace("_", "-").lower()
+
+
+def _pins(name: str, side: Side) -> bool:
+    return name in side.snapshot.pins or name == side.snapshot.engine
+
+
+def _libraries(wheel: KernelWheel | None, sm: int) -> frozenset[str]:
+    """Paths of compiled libraries that this GPU can run."""
+    found = wheel.libraries.items() if wheel is not None else ()
+    return frozenset(BUILD.sub("", path) for path, library in found if library.runs_on(sm))
+
+
+def _named(wheel: KernelWheel | None, sm: int) -> frozenset[str]:
+    """Sources named for this GPU that sparse attention is built out of."""
+    names = wheel.sources.get(f"sm{sm}", ()) if wheel is not None else ()
+    return frozenset(name for name in names if OURS.search(name))
+
+
+def _compare_libraries(package: Package, before: Side, after: Side) -> Iterator[News]:
+    was, now = (_libraries(wheel, package.sm) for wheel in (package.before, package.after))
+    if was == now:
+        return
+    lost, new = was - now, now - was
+    used = sorted(path for path in lost if _only_there(path, before, after))
+    told = [f"{word}: {_listed(names, used)}" for word, names in (("gone", lost), ("new", new)) if names]
+    way: Way = "changes" if lost and new else "ends" if lost else "begins"
+    yield replace(
+        _news(package, "libraries", way, told),
+        level="risky" if used else "note",
+        consequence=f"{used[0]} holds a backend that this line uses, and nothing else does." if used else "",
+    )
+
+
+def _compare_sources(package: Package, *, elsewhere: bool) -> Iterator[News]:
+    """Sources are files: where some remain (`elsewhere`: in any package), others may only have another name."""
+    was, now = (_named(wheel, package.sm) for wheel in (package.before, package.after))
+    what = "sparse attention sources"
+    if was and not now:
+        told = [f"gone, all of them: {_listed(was)}"]
+        yield replace(_news(package, what, "ends", told), level="note" if elsewhere else "risky")
+    elif now and not was:
+        yield _news(package, what, "begins", [f"new, there was none: {_listed(now)}"])
+    elif was != now:
+        told = [f"{len(was)} -> {len(now)} files, {len(was - now)} gone and {len(now - was)} new"]
+        yield _news(package, what, "changes", told)
+
+
+def _news(package: Package, what: str, way: Way, told: Sequence[str]) -> News:
+    seen = f"machine code and file list of {' and '.join(package.wheels)}"
+    return News(
+        part="kernel",
+        key=f"{what} of {package.name}",
+        way=way,
+        danger="new" if way == "begins" else "other",
+        level="note",
+        title=f"{what} of {package.name} for sm_{package.sm}",
+        cause=f"{'; '.join(told)}.",
+        decided_by=Decision(kind="wheel", fact=seen, read=""),
+        sources=package.wheels,
+    )
+
+
+def _listed(names: frozenset[str], first: Sequence[str] = ()) -> str:
+    ordered = sorted(names, key=lambda name: (name not in first, OURS.search(name) is None, name))
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(ordered[:SHOWN])}{more}"
+
+
+def _only_there(path: str, before: Side, after: Side) -> bool:
+    """Whether a lost library holds a backend that this line uses, and no library of the other release does."""
+    used = _backends(path, before)
+    left = {b for w in read_wheels(after.snapshot) for p in _libraries(w, before.sm) for b in _backends(p, before)}
+    return bool(used - left)
+
+
+def _backends(path: str, side: Side) -> set[str]:
+    """The backends of this line that live in a library."""
+    used = {str(side.fact(name)) for name in FLAGS}
+    holding = (e for e in _compiled(side.snapshot.engine) if fnmatchcase(path, BUILD.sub("", e["library"])))
+    return {backend for entry in holding for backend in entry["backends"] if backend in used}
+
+
+@cache
+def _compiled(engine: str) -> tuple[Mapping[str, Any], ...]:
+    """`compiled` of an engine's file: which backends live in which library."""
+    path = ENGINES / engine / "engine.yaml"
+    data = read_data(path) if path.is_file() else {}
+    return tuple(data.get("compiled", ())) if isinstance(data, dict) else ()
+
+
+def list_unread(snapshot: Snapshot) -> list[str]:
+    """Parts of a release that could not be read."""
+    found = [
+        f"{snapshot.engine} {snapshot.version}: its {part} could not be read ({why})"
+        for part, why in snapshot.unread.items()
+    ]
+    if not snapshot.complete:
+        found.insert(0, f"{snapshot.engine} {snapshot.version} itself was not read; judged by {snapshot.source}")
+    return found

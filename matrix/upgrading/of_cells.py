@@ -1,0 +1,258 @@
+"""A cell of the matrix as a line: its launch, and what only a cell has (patches, known failures, exclusions)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import yaml
+
+from matrix.checking.judge import Asked
+from matrix.checking.known_failures import read_entries, tell_entry
+from matrix.checking.launchers import Command, Text
+from matrix.checking.model_config import describe_model
+from matrix.checking.releases import AskedRelease, parse_requirement
+from matrix.checking.rigs import parse_rig
+from matrix.checking.rules import Basis, Decision
+from matrix.checking.variables import as_words, words_of
+from matrix.errors import ConfigError, Problem, suggest_nearest
+from matrix.facts.evaluate import judge
+from matrix.facts.model import load_facts
+from matrix.known.failures import select_of_cell
+from matrix.model import Cell, Release
+from matrix.planning.expand import list_exclusions
+from matrix.planning.plan import Plan, fill_placeholders, make_plan
+from matrix.preflight.patch import Patch, patches
+from matrix.preflight.snapshot import Snapshot
+from matrix.upgrading.news import News
+from matrix.upgrading.sides import Extra, Reason, Side
+from matrix.yaml.loaded import Matrix
+
+DENSE: Final = "sglang_nsa_exclusion"  # patches of this name take sparse attention out
+EXTRA_FILE: Final = "/extra_llm_api_options.yaml"
+BASES: Final[Mapping[str, Basis]] = {"run": "run", "wheel": "wheel", "report": "report"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellLine:
+    """A cell's launch as a command, and what is asked about it."""
+
+    cell: Cell
+    command: Command
+    asked: Asked
+    patches: tuple[str, ...]
+
+
+def find_cell(matrix: Matrix, text: str) -> Cell:
+    """Find the cell of an id without planning the others.
+
+    Raises:
+        ConfigError: a part of the id is on no axis; names the part and the nearest word.
+    """
+    parts = text.split(".")
+    kinds: tuple[tuple[str, Mapping[str, Any]], ...] = (
+        ("rig", matrix.rigs),
+        ("engine release", matrix.releases),
+        ("checkpoint", matrix.checkpoints),
+    )
+    problems = [
+        Problem("CELL", 0, repr(text), f"no {kind} is called {part!r}{suggest_nearest(part, known)}")
+        for part, (kind, known) in zip(parts, kinds, strict=False)
+        if part not in known
+    ]
+    if len(parts) != 4:
+        problems = [
+            Problem("CELL", 0, repr(text), "expected RIG.RELEASE.CHECKPOINT.FEATURES, as glm-matrix list shows them")
+        ]
+    features = _features(matrix, parts[3]) if len(parts) == 4 else frozenset()
+    if not problems and features is None:
+        words = ("baseline", *matrix.features)
+        problems = [Problem("CELL", 0, repr(text), f"no features are {parts[3]!r}{suggest_nearest(parts[3], words)}")]
+    if problems or features is None:
+        raise ConfigError(problems)
+    release = matrix.releases[parts[1]]
+    return Cell(
+        rig=matrix.rigs[parts[0]],
+        engine=matrix.engines[release.engine],
+        release=release,
+        checkpoint=matrix.checkpoints[parts[2]],
+        features=features,
+    )
+
+
+def _features(matrix: Matrix, text: str) -> frozenset[str] | None:
+    """`indexcache_mtp` -> its features, by the names on the axis; None where no set of them is spelt so."""
+    if text == "baseline":
+        return frozenset()
+    found = frozenset(name for name in matrix.features if f"_{name}_" in f"_{text}_")
+    return found if "_".join(sorted(found)) == text else None
+
+
+def make_line(matrix: Matrix, cell: Cell) -> CellLine:
+    """The launch of a cell as its recipes plan it, with the checkpoint's published name for a path."""
+    plan = make_plan(matrix, cell)
+    name = cell.checkpoint.repository or f"/{cell.checkpoint.id}"
+    fill = {"model": name, "host": "127.0.0.1", "port": "8000", "api_key_env": "API_KEY"}
+    words = [fill_placeholders(word, fill) for word in plan.arguments()]
+    command = Command(
+        engine=cell.engine.id,
+        entry=cell.id,
+        argv=words_of(words),
+        env=as_words(plan.env),
+        installed=_installed(plan),
+        files=_files(plan),
+    )
+    config = plan.values("config") or ({"architectures": [cell.checkpoint.architecture]} if "/" not in name[1:] else {})
+    return CellLine(
+        cell=cell,
+        command=command,
+        asked=Asked(
+            host=parse_rig(cell.rig.id) if cell.rig.sm else None,
+            config={**describe_model(name, None).config, **config} if config else None,
+            dense=takes_sparse_out(plan.patch_names),
+        ),
+        patches=plan.patch_names,
+    )
+
+
+def takes_sparse_out(patch_names: Sequence[str]) -> bool:
+    """Whether a launch's patches make attention dense."""
+    return any(name.startswith(DENSE) for name in patch_names)
+
+
+def _installed(plan: Plan) -> dict[str, str]:
+    wanted = plan.values("launcher").get("requirements", ())
+    found = (parse_requirement(str(text)) for text in wanted if "==" in str(text))
+    return dict(f for f in found if f is not None)
+
+
+def _files(plan: Plan) -> dict[str, Text]:
+    """The nested YAML of trtllm-serve, under the name that its option has."""
+    data = plan.values("serve_config")
+    return {EXTRA_FILE: Text(text=yaml.safe_dump(data), file=EXTRA_FILE, line=1)} if data else {}
+
+
+def move_cell(matrix: Matrix, cell: Cell, release: AskedRelease) -> Cell:
+    """The cell on another release of its engine, which need not be on the axes."""
+    name = release.id or release.snapshot.release if release.snapshot else release.id
+    known = matrix.releases.get(name)
+    if known is None:
+        known = Release(
+            id=name, engine=cell.engine.id, version=release.version, source=release.by, fork=release.fork,
+            architectures=cell.release.architectures, features=cell.release.features, formats=cell.release.formats,
+        )  # fmt: skip
+    return replace(cell, release=known)
+
+
+def gather_extra(matrix: Matrix, cell: Cell, applied: tuple[str, ...]) -> Extra:
+    """Known failures of the cell, and why the matrix would not run it; computed reasons need a release of the axes."""
+    ids = {k.value.id for k in select_of_cell(matrix, cell)}
+    known = tuple(tell_entry(entry) for entry in read_entries() if entry["id"] in ids)
+    return Extra(known=known, exclusions=_find_reasons(matrix, cell), patches=frozenset(applied))
+
+
+def _find_reasons(matrix: Matrix, cell: Cell) -> dict[str, Reason]:
+    """Why the matrix does not run a cell: of a release off the axes only the rules of rules.yaml say anything."""
+    rules = {r.value.id: r.value for r in matrix.rules}
+    if cell.release.id not in matrix.releases:
+        met = (r.value for r in matrix.rules if r.condition(cell.facts))
+        return {r.id: Reason(r.status, r.reason, r.source.cite(), r.source.kind) for r in met}
+    found = list_exclusions(matrix, cell)
+    kinds = {e.rule: rules[e.rule].source.kind if e.rule in rules else "arithmetic" for e in found}
+    return {e.rule: Reason(e.status, e.reason, e.source, kinds[e.rule]) for e in found}
+
+
+def compare_exclusions(before: Side, after: Side) -> Iterator[News]:
+    """Rules that exclude the cell on one side only."""
+    old, new = before.extra.exclusions, after.extra.exclusions
+    for rule in sorted(old.keys() ^ new.keys()):
+        yield _exclusion(rule, new.get(rule) or old[rule], begins=rule in new)
+
+
+def _exclusion(rule: str, reason: Reason, *, begins: bool) -> News:
+    then = f"The matrix does not run this cell there ({reason.status})."
+    return News(
+        part="rule",
+        key=rule,
+        way="begins" if begins else "ends",
+        danger=("wrong" if reason.status == "INVALID_COMBO" else "stops") if begins else "fixed",
+        level="risky" if begins else "note",
+        title=f"rule {rule}",
+        cause=reason.text,
+        consequence=then if begins else f"It excluded this cell ({reason.status}), and does not any more.",
+        decided_by=Decision(kind=BASES.get(reason.kind, "arithmetic"), fact=f"matrix/rules.yaml {rule}", read=""),
+        sources=(reason.source,),
+        applies=reason.kind != "choice",  # what this project asks says nothing about an engine
+    )
+
+
+def compare_patches(before: Side, after: Side) -> Iterator[News]:
+    """Patches of this project that one side needs for this line and the other does not."""
+    for name, patch in patches().items():
+        old, new = (_needs(patch, side) for side in (before, after))
+        if old != new and not _superseded(name):
+            yield _begins(patch, after) if new else _ends(patch, before, after)
+
+
+def _begins(patch: Patch, side: Side) -> News:
+    return News(
+        part="patch",
+        key=patch.id,
+        way="begins",
+        danger="stops",
+        level="risky",
+        title=f"patch {patch.id}",
+        cause=f"{patch.title}: needed. {patch.why}",
+        remedy=f"glm-matrix patch {patch.id} --help",
+        decided_by=side.read(f"fact {patch.fact}" if patch.fact else "its version"),
+        sources=(patch.upstream or patch.source,),
+    )
+
+
+def _ends(patch: Patch, before: Side, after: Side) -> News:
+    """Not needed any more; or still wanted, and made for another file."""
+    wanted = bool(patch.fact) and _holds(patch.fact, after.snapshot, with_file=False)
+    then = "it is made for another file, and what it is for is still so" if wanted else "not needed any more"
+    return replace(
+        _begins(patch, after),
+        way="ends",
+        danger="stops" if wanted else "fixed",
+        level="risky" if wanted else "note",
+        cause=f"{patch.title}: {then}. {patch.retires}".strip(),
+        consequence="Take it out of the launch: it refuses the other file." if patch.id in before.extra.patches else "",
+        remedy="",
+    )
+
+
+def _needs(patch: Patch, side: Side) -> bool:
+    """Whether a patch is for this release, GPU and line; a line that names a dense backend needs none."""
+    if side.fact("sparse") is False and not side.extra.patches:
+        return False
+    return _fits(patch, side.snapshot, side.sm)
+
+
+def keep_fitting(names: Sequence[str], snapshot: Snapshot, sm: int) -> tuple[str, ...]:
+    """Those of a launch's patches that another release still takes."""
+    return tuple(name for name in names if _fits(patches()[name], snapshot, sm))
+
+
+def _fits(patch: Patch, snapshot: Snapshot, sm: int) -> bool:
+    facts = {"engine": snapshot.engine, "version": snapshot.version, "sm": sm // 10 * 10}
+    if set(patch.applies_when) - set(facts) or not patch.applies(facts):
+        return False
+    return not patch.fact or _holds(patch.fact, snapshot)
+
+
+def _holds(name: str, snapshot: Snapshot, *, with_file: bool = True) -> bool:
+    """Whether a fact holds in a release, with or without its question for one very file."""
+    truths = load_facts()
+    fact = truths[name]
+    asked = fact if with_file else replace(fact, all=tuple(p for p in fact.all if "file" not in p))
+    return judge(asked, snapshot, truths).holds is True
+
+
+def _superseded(name: str) -> bool:
+    """A later version of the same patch is told instead."""
+    stem, _, number = name.rpartition("_v")
+    return number.isdigit() and f"{stem}_v{int(number) + 1}" in patches()

@@ -1,0 +1,127 @@
+"""Reported upgrades are told, their controls are not; and what holds of every pair of releases."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shlex
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from matrix.checking.judge import Asked
+from matrix.checking.launchers import Command
+from matrix.checking.releases import list_versions, parse_release
+from matrix.checking.rigs import parse_rig
+from matrix.checking.sources import read_words
+from matrix.checking.variables import words_of
+from matrix.upgrading.compare import compare
+from matrix.upgrading.findings import effect_of
+from matrix.upgrading.flags import Reach, read_reach
+from matrix.upgrading.news import Comparison, News, write_headline
+from matrix.upgrading.sides import Side, look
+
+P78 = "FFSFSSSFSSFFFSSSFFFSFSSSSSSFFSFFSFFSSFFFFFFSFFFFFSFFSSSSSSFSFFFSFSSSFSFFSFFSSS"
+UPGRADES = yaml.safe_load((Path(__file__).parent / "upgrades.yaml").read_text("utf-8"))
+LINES = {
+    "sglang": ["--model-path", "zai-org/GLM-5-FP8", "--tp-size", "8", "--cuda-graph-max-bs", "16"],
+    "vllm": ["zai-org/GLM-5-FP8", "-tp", "8", "--swap-space", "4"],
+}
+INVERSE = {"begins": "ends", "ends": "begins", "changes": "changes"}
+HEADS = {"stops": "WILL NOT START: ", "wrong": "WILL BE WRONG: ", "risky": "RISKY: ", "safe": "SAFE: "}
+
+
+def compare_case(case: Mapping[str, Any]) -> Comparison:
+    [command], _ = read_words(shlex.split(case["line"].replace("{P78}", P78)))
+    before = parse_release(case["from"])
+    after = parse_release(f"{before.engine}=={case['to']}")
+    asked = Asked(host=parse_rig(case["rig"]), installed=case.get("installed", {}))
+    return compare(look(command, asked, before), look(command, asked, after))
+
+
+@pytest.mark.parametrize("case", UPGRADES, ids=[case["id"] for case in UPGRADES])
+def test_a_reported_upgrade_is_told(case: Mapping[str, Any]) -> None:
+    found = compare_case(case)
+    told = [n for n in found.news if n.applies]
+    for key, danger in case.get("told", {}).items():
+        assert danger in {n.danger for n in told if n.key.startswith(key)}, [n.key for n in told]
+    for key in case.get("quiet", ()):
+        assert not [n.key for n in told if n.key.startswith(key)]
+    assert found.verdict == case.get("verdict", found.verdict), write_headline(found)
+    assert write_headline(found).startswith(HEADS[found.verdict])
+    assert case.get("says", "") in " ".join(f"{n.cause} {n.remedy}" for n in told)
+
+
+@cache
+def side_of(release: str, rig: str = "sm90x8") -> Side:
+    asked = parse_release(release)
+    command = Command(engine=asked.engine, entry=asked.engine, argv=words_of(LINES[asked.engine]))
+    return look(command, Asked(host=parse_rig(rig)), asked)
+
+
+def keys(news: tuple[News, ...], *, turned: bool = False) -> set[tuple[str, str, str]]:
+    return {(n.part, n.key, INVERSE[n.way] if turned else n.way) for n in news}
+
+
+PAIRS = [
+    (one, other)
+    for engine in LINES
+    for ids in [[name for _, name in list_versions(engine)]]
+    for one, other in [*itertools.pairwise(ids), *((name, ids[-1]) for name in ids[:-2:4])]
+]
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS, ids=[f"{one}-{other.partition('_')[2]}" for one, other in PAIRS])
+def test_what_is_gained_one_way_is_lost_the_other_way(one: str, other: str) -> None:
+    up, down = compare(side_of(one), side_of(other)), compare(side_of(other), side_of(one))
+    assert keys(up.news) == keys(down.news, turned=True)
+    assert (up.direction, down.direction) == ("upgrade", "downgrade")
+    for found, side in ((up, side_of(other)), (down, side_of(one))):  # the answer is what `check` says of that side
+        stops = any(f.level == "wrong" and effect_of(f) == "stops" for f in side.findings)
+        assert (found.verdict == "stops") is stops
+        assert list(found.news) == sorted(found.news, key=lambda n: n.rank)
+        assert write_headline(found)
+
+
+@pytest.mark.parametrize("release", sorted({name for pair in PAIRS for name in pair}))
+def test_the_same_release_changes_nothing(release: str) -> None:
+    found = compare(side_of(release), side_of(release))
+    assert (found.news, found.verdict, found.exit_code) == ((), "same", 0)
+    assert write_headline(found).startswith("NOTHING CHANGES")
+
+
+def test_every_piece_of_news_says_what_decides_it() -> None:
+    news = compare(side_of("sglang_0_5_10_post1"), side_of("sglang_0_5_23")).news
+    assert news
+    for item in news:
+        assert item.cause
+        assert item.decided_by.kind in ("wheel", "run", "report", "arithmetic")
+        assert item.decided_by.fact
+        assert item.sources
+
+
+def test_a_default_that_cannot_apply_is_ranked_last() -> None:
+    news = compare(side_of("sglang_0_5_10_post1"), side_of("sglang_0_5_23")).news
+    tier = next(n for n in news if n.key == "--hicache-mem-layout")
+    assert not tier.applies
+    assert news.index(tier) > max(i for i, n in enumerate(news) if n.applies)
+
+
+@pytest.mark.parametrize("reach", read_reach(), ids=lambda reach: reach.what.replace(" ", "_"))
+def test_a_reach_is_about_options_and_facts_that_exist(reach: Reach) -> None:
+    sides = [side_of("sglang_0_5_23"), side_of("vllm_0_33_0"), side_of("sglang_0_5_10_post1"), side_of("vllm_0_16_0")]
+    assert any(re.search(reach.flags, option) for side in sides for option in side.snapshot.options)
+    assert set(reach.when) <= set(sides[0].facts) | {"draft_method"}
+    assert reach.never != bool(reach.when)
+
+
+def test_a_key_that_nothing_reads_any_more_is_told() -> None:
+    command = Command(engine="vllm", entry="vllm serve", argv=words_of(["/w", "-tp", "8"]))
+    config = {"architectures": ["GlmMoeDsaForCausalLM"], "index_topk_freq": 4, "num_hidden_layers": 78}
+    asked = Asked(host=parse_rig("sm90x8"), config=config)
+    found = compare(*(look(command, asked, parse_release(r)) for r in ("vllm==0.33.0", "vllm==0.20.0")))
+    assert ("config key", "index_topk_freq", "ends") in keys(found.news)
