@@ -1,7 +1,7 @@
 """check: what is known of your own launch line for that release, those GPUs and that checkpoint. Nothing is started.
 
     check --rig sm120x4 --release sglang==0.5.20 -- python -m sglang.launch_server --model-path ...
-    check --gpus "8x H200" --config DIR launch.sh        a script, a compose file, a Kubernetes manifest
+    check --gpus "8x H200" --config DIR launch.sh        a script, compose file, Kubernetes manifest, Dockerfile, unit
     check --rig sm90x8 -                                 the same from standard input
 Exit code: 0 fine, 1 wrong, 2 bad usage, 3 risky or not to be judged.
 """
@@ -15,6 +15,7 @@ import stat
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -127,7 +128,8 @@ def read_commands(
     if given == bool(options.file) or (given and not command):
         raise ConfigError([Problem("check", 0, "", "expected a FILE, - for standard input, or -- and a command")])
     name = _name(options, given=given)
-    commands, problems = read_words(command) if given else read_text(_text(options.file), name)
+    beside = partial(_beside, _folder(options.file))
+    commands, problems = read_words(command, beside=beside) if given else read_text(_text(options.file), name, beside)
     if not commands and given and release is not None and command[0].startswith(("-", "/", ".")):
         commands = [Command(engine=release.engine, entry=release.engine, argv=words_of(command))]
     commands = [c for c in commands if c.engine == release.engine] if release and len(commands) > 1 else commands
@@ -172,15 +174,24 @@ def _environment(texts: Sequence[str]) -> dict[str, Word]:
 
 def read_config_file(command: Command, release: AskedRelease | None, file: str | None) -> dict[str, str]:
     """Read the configuration file that the command names, where it lies beside `file`; empty without one."""
-    base = Path(file).parent if file and file != "-" else Path()
     asked = release or AskedRelease(engine=command.engine, version="", by="")
     path = read_settings(command, asked.nearest_snapshot()).value("config_file")
     if not isinstance(path, str) or path in command.files:
         return {}
+    text = _beside(_folder(file), path)
+    return {} if text is None else {path: text}
+
+
+def _folder(file: str | None) -> Path:
+    return Path(file).parent if file and file != "-" else Path()
+
+
+def _beside(base: Path, path: str) -> str | None:
+    """The text of a file that the command names, where it is a plain one."""
     try:
-        return {path: _text(str(base / path))}
+        return _text(str(base / path))
     except ConfigError:
-        return {}
+        return None
 
 
 def _text(path: str) -> str:

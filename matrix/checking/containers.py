@@ -52,12 +52,14 @@ class Container:
     command: tuple[Word, ...] = ()
     env: Mapping[str, Word] = field(default_factory=dict)
     gpus: str = ""
+    env_files: tuple[Word, ...] = ()
 
 
 def read_docker_run(words: Sequence[Word], host: Mapping[str, Word]) -> Container:
     """Read the words behind `docker run`. `host`: the surrounding environment, for `-e NAME` without a value."""
     env: dict[str, Word] = {}
     gpus, entrypoint = "", None
+    files: tuple[Word, ...] = ()
     at = 0
     while at < len(words):
         word = words[at]
@@ -65,7 +67,8 @@ def read_docker_run(words: Sequence[Word], host: Mapping[str, Word]) -> Containe
             if not word.known and not word.text.strip("$ "):  # an unset variable that may be empty
                 at += 1
                 continue
-            return Container(image=word, entrypoint=entrypoint, command=tuple(words[at + 1 :]), env=env, gpus=gpus)
+            then = tuple(words[at + 1 :])
+            return Container(image=word, entrypoint=entrypoint, command=then, env=env, gpus=gpus, env_files=files)
         name, equals, glued = word.text.partition("=")
         if word.text in SWITCHES or (equals and name in SWITCHES):
             at += 1
@@ -83,6 +86,8 @@ def read_docker_run(words: Sequence[Word], host: Mapping[str, Word]) -> Containe
             break
         if name in ("-e", "--env"):
             _set(env, value, host)
+        elif name == "--env-file":
+            files = (*files, value)
         elif name == "--entrypoint":
             entrypoint = value
         elif name == "--gpus":

@@ -37,6 +37,13 @@ MTP_METHODS: Final = frozenset(
 DSA: Final = frozenset(name for name, about in ARCHITECTURES.items() if about.dsa)
 
 
+class PartlyRead(dict[str, Any]):
+    """An environment of which a file is missing: a name that is not seen may still be set."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return super().get(key, UNKNOWN if default is None else default)
+
+
 def collect_facts(
     command: Command,
     release: AskedRelease,
@@ -62,7 +69,8 @@ def collect_facts(
     )
     facts["title"], facts["why"] = TITLES[command.engine], {}
     facts["option"] = settings.options
-    facts["env"] = {name: word.text if word.known else UNKNOWN for name, word in command.env.items()}
+    env = {name: word.text if word.known else UNKNOWN for name, word in command.env.items()}
+    facts["env"] = PartlyRead(env) if command.unread_env else env
     facts["pins"] = _pins(snapshot, installed)
     facts["installed"] = frozenset(installed)
     facts.update(_host(host))

@@ -109,6 +109,7 @@ def examine(command: Command, asked: Asked) -> Examined:
     findings += judge_memory(facts, model, host, settings)
     findings += find_known(facts, model, release)
     findings += _assumptions(model, asked)
+    findings += _partly_read(command)
     findings += tell_remarks(asked.remarks, frozenset(f.id for f in findings))
     return Examined(
         command=command,
@@ -230,6 +231,14 @@ def _assumptions(model: Model, asked: Asked) -> Iterator[Finding]:
     if asked.config is None and not model.family:
         name, architecture = model.name or "The line", model.config["architectures"][0]
         yield tell("checkpoint_assumed", {}, model.name or "no model", name=name, architecture=architecture)
+
+
+def _partly_read(command: Command) -> Iterator[Finding]:
+    """What of the text was not here, or was read by guess."""
+    if command.unread_env:
+        yield tell("environment_file_absent", {}, command.unread_env, path=command.unread_env)
+    if command.read_as:
+        yield tell("form_read_by_names", {}, command.entry, what=command.read_as)
 
 
 def shown_model(model: Model) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -20,7 +21,13 @@ MODULES: Final = {
     "tensorrt_llm.commands.serve": "trtllm",
 }
 SCRIPTS: Final = {"launch_server.py": "sglang", "api_server.py": "vllm"}
-PROGRAMS: Final = {"sglang": "sglang", "vllm": "vllm", "trtllm-serve": "trtllm", "llama-server": "llamacpp"}
+PROGRAMS: Final = {
+    "sglang": "sglang",
+    "vllm": "vllm",
+    "trtllm-serve": "trtllm",
+    "llama-server": "llamacpp",
+    "llama": "llamacpp",
+}
 SERVE: Final = frozenset({"serve"})
 SUBCOMMANDS: Final = {
     "vllm": ("serve", "bench", "chat", "complete", "run-batch", "collect-env", "launch"),
@@ -49,7 +56,9 @@ WRAPPERS: Final[Mapping[str, frozenset[str]]] = {
     "tini": frozenset(),
     "dumb-init": frozenset(),
     "catchsegv": frozenset(),
-    "uvx": frozenset({"--from", "--with", "-p", "--python"}),
+    "uvx": frozenset({"--from", "--with", "-p", "--python", "--index-url", "--extra-index-url", "--torch-backend"}),
+    "chrt": frozenset({"-p"}),
+    "systemd-run": frozenset({"-u", "-p", "-E", "--unit", "--property", "--setenv"}),
     "xargs": frozenset(),
     "torchrun": frozenset(),
     "then": frozenset(),
@@ -61,9 +70,27 @@ WRAPPERS: Final[Mapping[str, frozenset[str]]] = {
     "{": frozenset(),
     "nsys": frozenset({"-o", "-t", "-s"}),
     "profile": frozenset(),
+    "unbuffer": frozenset(),
+    "chpst": frozenset({"-u", "-e"}),
+    "gosu": frozenset(),
     "$": frozenset(),
     "%": frozenset(),
 }
+# `uv run`, `conda run -n env`: a program and its verb; then the options that take a value.
+UV: Final = frozenset({"--with", "-p", "--python", "--extra", "--project", "--directory", "--group", "--env-file"})
+RUNNERS: Final[Mapping[str, tuple[tuple[str, ...], frozenset[str]]]] = {
+    "uv": (("run", "x"), UV),
+    "conda": (("run",), frozenset({"-n", "--name", "-p", "--prefix", "--cwd"})),
+    "mamba": (("run",), frozenset({"-n", "--name", "-p", "--prefix"})),
+    "micromamba": (("run",), frozenset({"-n", "--name", "-p", "--prefix"})),
+    "poetry": (("run",), frozenset({"-C", "--directory"})),
+    "pdm": (("run",), frozenset({"-p"})),
+    "pixi": (("run", "exec"), frozenset({"-e", "--environment", "--manifest-path", "-s", "--spec"})),
+    "hatch": (("run",), frozenset()),
+    "rye": (("run",), frozenset()),
+    "pipx": (("run",), frozenset({"--spec", "--python"})),
+}
+INSTALLERS: Final = ("uv", "uvx", "pipx", "pixi")  # name packages beside the command that they run
 ASSIGNMENT: Final = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 
 
@@ -90,6 +117,8 @@ class Command:
     gpus: str = ""  # what the text itself says about GPUs: a count, or the listed devices
     installed: Mapping[str, str] = field(default_factory=dict)  # package -> version, from pip lines of the same text
     files: Mapping[str, Text] = field(default_factory=dict)  # path -> what the same text writes there
+    unread_env: str = ""  # a file of environment variables that is not here: what it sets is not known
+    read_as: str = ""  # of a form that a program of its own completes (a Helm chart): what was read of it
 
     @property
     def where(self) -> str:
@@ -105,6 +134,7 @@ class Start:
     entry: str = ""
     argv: tuple[Word, ...] = ()
     env: Mapping[str, Word] = field(default_factory=dict)
+    requirements: tuple[str, ...] = ()  # `uv run --with vllm==0.28.0`: what the wrapper installs for it
 
 
 def find_start(words: Sequence[Word]) -> Start | None:
@@ -113,9 +143,33 @@ def find_start(words: Sequence[Word]) -> Start | None:
     rest = _unwrap(list(words), env)
     if not rest:
         return None
+    found = _started(rest, env)
+    return replace(found, requirements=_requirements(words)) if found is not None else None
+
+
+def _requirements(words: Sequence[Word]) -> tuple[str, ...]:
+    """What a runner in front installs: `--with A==1`, `--from A==1`, `--from A==1 ...`, `--with=A==1`."""
+    if not any(PurePosixPath(w.text).name in INSTALLERS for w in words[:6]):
+        return ()
+    found: list[str] = []
+    for word, after in pairwise(words):
+        if word.text in ("--with", "--from", "--spec", "-s"):
+            found += after.text.split(",")
+        elif word.text.startswith(("--with=", "--from=", "--spec=")):
+            found += word.text.partition("=")[2].split(",")
+    return tuple(found)
+
+
+def _started(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None:
     program = PurePosixPath(rest[0].text).name
     if program in ("docker", "podman", "nerdctl"):
         return _container(rest, env)
+    if program in ("kubectl", "oc"):
+        return _kubectl(rest, env)
+    if program in ("apptainer", "singularity"):
+        return _apptainer(rest, env)
+    if program == "ssh":
+        return _remote(rest, env)
     if program in ("bash", "sh", "zsh", "dash") and (script := _script(rest[1:])) is not None:
         return Start(kind="shell", entry=program, argv=(script,), env=env)
     return _engine(program, rest, env)
@@ -129,6 +183,10 @@ def _engine(program: str, rest: Sequence[Word], env: Mapping[str, Word]) -> Star
     engine = PROGRAMS.get(program)
     if engine is None:
         return None
+    if program == "llama":  # the one binary of later builds: `llama serve`
+        served = len(rest) > 1 and rest[1].text in ("serve", "server")
+        words = tuple(rest[2:])
+        return Start(kind="engine", engine=engine, entry="llama serve", argv=words, env=env) if served else None
     if engine == "llamacpp":
         return Start(kind="engine", engine=engine, entry=program, argv=tuple(rest[1:]), env=env)
     verb = rest[1].text if len(rest) > 1 else ""
@@ -169,6 +227,50 @@ def _container(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None:
     return Start(kind="container", entry=rest[0].text, argv=tuple(rest[skip:]), env=env)
 
 
+def _kubectl(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None:
+    """`kubectl run NAME --image=X [--env=A=b] [--command] -- words`, and `kubectl exec POD -- words`."""
+    texts = [w.text for w in rest]
+    cut = texts.index("--") if "--" in texts else len(texts)
+    verb = texts[1] if len(texts) > 1 else ""
+    if verb == "exec":
+        return find_start(rest[cut + 1 :])
+    image = next((w for w in rest[:cut] if w.text.startswith("--image=")), None)
+    if verb != "run" or image is None:
+        return None
+    asked = [w for w in rest[:cut] if w.text.startswith("--env=")]
+    words = (*asked, Word(image.text.partition("=")[2], image.line, image.holes), *rest[cut + 1 :])
+    return Start(kind="container", entry="kubectl run", argv=words, env=env)
+
+
+def _apptainer(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None:
+    """`apptainer exec [options] IMAGE words`; `run` starts the image's own program."""
+    if len(rest) < 3 or rest[1].text not in ("exec", "run"):
+        return None
+    with_value = frozenset(
+        {"--bind", "-B", "--env", "--env-file", "--pwd", "--home", "-H", "--overlay", "--workdir", "-W"}
+    )
+    words = _skip_options(list(rest[2:]), with_value, "apptainer")
+    if not words:
+        return None
+    image = Word(words[0].text.removeprefix("docker://"), words[0].line, words[0].holes)
+    asked = [Word(f"--env={b.text}", b.line, b.holes) for a, b in pairwise(rest) if a.text == "--env"]
+    return Start(kind="container", entry=f"{rest[0].text} {rest[1].text}", argv=(*asked, image, *words[1:]), env=env)
+
+
+def _remote(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None:
+    """`ssh [options] HOST words`: the words are a shell's text there."""
+    with_value = frozenset(
+        {"-p", "-i", "-l", "-o", "-L", "-R", "-J", "-F", "-b", "-c", "-D", "-E", "-m", "-S", "-W", "-w"}
+    )
+    words = _skip_options(list(rest[1:]), with_value, "ssh")[1:]
+    if not words:
+        return None
+    text = " ".join(w.text for w in words)
+    return Start(
+        kind="shell", entry="ssh", argv=(Word(text, words[0].line, tuple(h for w in words for h in w.holes)),), env={}
+    )
+
+
 def _script(words: Sequence[Word]) -> Word | None:
     """The text behind `-c` (`-lc`, `-exc`), which a shell would run."""
     for index, word in enumerate(words):
@@ -189,8 +291,8 @@ def _unwrap(words: list[Word], env: dict[str, Word]) -> list[Word]:
             words = words[1:]
         elif name in WRAPPERS:
             words = _skip_options(words[1:], WRAPPERS[name], name)
-        elif name == "uv" and [w.text for w in words[1:2]] == ["run"]:
-            words = _skip_options(words[2:], frozenset({"--with", "-p", "--python", "--extra", "--project"}), name)
+        elif name in RUNNERS and [w.text for w in words[1:2]] in ([verb] for verb in RUNNERS[name][0]):
+            words = _skip_options(words[2:], RUNNERS[name][1], name)
         else:
             break
     return words

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Final
 
 from matrix.checking.containers import image_engine, read_docker_run
+from matrix.checking.environment_file import read_environment_file
 from matrix.checking.launchers import Command, Start, Text, find_start
 from matrix.checking.releases import parse_requirement
 from matrix.checking.variables import Variables, Word, array_words, assignment, expand
 from matrix.checking.words import NAME, RawWord, Redirection, Statement, split_statements
 from matrix.errors import Problem
 
+Beside = Callable[[str], str | None]  # the text of a file that the read text names, where it is there
 MAX_DEPTH: Final = 6  # scripts in `bash -c` in containers in scripts
 MAX_COMMANDS: Final = 50
 PIP: Final = ("pip", "pip3", "uv")
 
 
+def no_file(path: str) -> str | None:
+    """There is nothing beside a text that came alone."""
+    return None
+
+
 class Reader:
     """Reads one text; `commands`, `problems` and `files` grow as it goes."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, beside: Beside = no_file) -> None:
+        self.name, self.beside = name, beside
         self.commands: list[Command] = []
         self.problems: list[Problem] = []
         self.files: dict[str, Text] = {}
         self.installed: dict[str, str] = {}
+        self.unread_env = ""
 
     def read(self, text: str, variables: Variables | None = None, first_line: int = 1, depth: int = 0) -> None:
         """Read the statements of a script in their order."""
@@ -44,6 +53,7 @@ class Reader:
     def start(self, found: Start, line: int, env: dict[str, Word], depth: int) -> None:
         """Note an engine, or read on in what a container or a shell would run."""
         merged = {**env, **found.env}
+        self.installed.update(pair for text in found.requirements if (pair := parse_requirement(text)) is not None)
         if found.kind == "engine":
             self._note(
                 Command(engine=found.engine, entry=found.entry, argv=found.argv, env=merged, file=self.name, line=line)
@@ -61,14 +71,43 @@ class Reader:
     def container(self, words: tuple[Word, ...], line: int, env: dict[str, Word], depth: int = 0) -> None:
         """Read `docker run` words: what the container starts has only the environment it was given."""
         made = read_docker_run(words, env)
+        unread = self.unread_env
+        given: dict[str, Word] = {}
+        for file in made.env_files:
+            given |= self.environment_of(file.text)
         if made.image is None:
             self.problems.append(Problem(self.name, line, "docker run", "no image among its words"))
             return
         entry = (made.entrypoint,) if made.entrypoint is not None and made.entrypoint.text else ()
-        self.start_in_image(made.image, (*entry, *made.command), dict(made.env), line, gpus=made.gpus, depth=depth)
+        self.start_in_image(
+            made.image, (*entry, *made.command), {**given, **made.env}, line, gpus=made.gpus, depth=depth
+        )
+        self.unread_env = unread
+
+    def environment_of(self, path: str) -> dict[str, Word]:
+        """Return what a file of NAME=value sets: of the same text, or beside it. A missing one is noted."""
+        own = self.files.get(path)
+        text = own.text if own is not None else self.beside(path)
+        if text is None:
+            self.unread_env = self.unread_env or path
+            return {}
+        return dict(read_environment_file(text, own.line if own is not None else 1))
+
+    def read_environment(self, path: str, line: int, variables: Variables) -> None:
+        """Assign and export what a file of NAME=value sets."""
+        for name, word in self.environment_of(path).items():
+            variables.assign(name, (replace(word, line=word.line or line),), export=True)
 
     def start_in_image(
-        self, image: Word, words: tuple[Word, ...], env: dict[str, Word], line: int, *, gpus: str = "", depth: int = 0
+        self,
+        image: Word,
+        words: tuple[Word, ...],
+        env: dict[str, Word],
+        line: int,
+        *,
+        gpus: str = "",
+        depth: int = 0,
+        read_as: str = "",
     ) -> None:
         """Read what an image is told to run; without a program it is the image's own engine."""
         before = len(self.commands)
@@ -79,11 +118,14 @@ class Reader:
         if found is not None:
             self.start(found, line, env, depth + 1)
         self.commands[before:] = [
-            replace(c, image=c.image or image, gpus=c.gpus or gpus, line=c.line or line) for c in self.commands[before:]
+            replace(c, image=c.image or image, gpus=c.gpus or gpus, line=c.line or line, read_as=read_as)
+            for c in self.commands[before:]
         ]
 
     def _note(self, command: Command) -> None:
-        self.commands.append(replace(command, installed=dict(self.installed), files=dict(self.files)))
+        self.commands.append(
+            replace(command, installed=dict(self.installed), files=dict(self.files), unread_env=self.unread_env)
+        )
 
     def _statement(self, statement: Statement, variables: Variables, depth: int) -> None:
         rest = self._assign(statement.words, variables)
@@ -96,6 +138,9 @@ class Reader:
         }
         words = [w for raw in rest for w in expand(raw, variables)]
         self._write_file(words, statement.redirections, variables)
+        if words and words[0].text in ("source", ".") and len(words) > 1:
+            self.read_environment(words[1].text, words[1].line, variables)
+            return
         if not words or self._builtin(words, rest, variables) or self._install(words):
             return
         found = find_start(words)
@@ -170,9 +215,9 @@ class Reader:
                 self.files[target] = Text(text=document.body, file=self.name, line=document.body_line)
 
 
-def read_script(text: str, name: str) -> tuple[list[Command], list[Problem]]:
+def read_script(text: str, name: str, beside: Beside = no_file) -> tuple[list[Command], list[Problem]]:
     """Read every engine that the text of a shell script (or a single line) starts."""
-    reader = Reader(name)
+    reader = Reader(name, beside)
     reader.read(text)
     return reader.commands, reader.problems
 

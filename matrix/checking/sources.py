@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from matrix.checking.launchers import Command
-from matrix.checking.shell_script import Reader, read_script
+from matrix.checking.dockerfile import is_dockerfile, read_dockerfile
+from matrix.checking.launchers import Command, find_start
+from matrix.checking.shell_script import Beside, Reader, no_file, read_script
+from matrix.checking.unit_file import is_unit, read_unit
 from matrix.checking.variables import Variables, words_of
 from matrix.checking.yaml_services import read_services
 from matrix.errors import Problem
@@ -19,33 +21,38 @@ YAML_NAME: Final = re.compile(r"\.ya?ml$", re.IGNORECASE)
 YAML_TEXT: Final = re.compile(r"^(apiVersion|kind|services|version|name|x-[\w-]+)\s*:", re.M)
 
 
-def read_text(text: str, name: str) -> tuple[list[Command], list[Problem]]:
+def read_text(text: str, name: str, beside: Beside = no_file) -> tuple[list[Command], list[Problem]]:
     """Read the commands of a text. What cannot be read is a problem with its line; no text raises.
 
-    A name that ends in .yaml decides; otherwise the text itself does.
+    A name that ends in .yaml decides; otherwise the text itself does. `beside` gives the text of a file of
+    variables that the text names.
     """
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     if YAML_NAME.search(name) or (YAML_TEXT.search(text) and not text.lstrip().startswith("#!") and _is_yaml(text)):
-        return read_services(text, name)
+        return read_services(text, name, beside)
+    if is_dockerfile(text, name):
+        return read_dockerfile(text, name)
+    if is_unit(text):
+        return read_unit(text, name, beside)
     if FENCE.search(text):
         return _fences(text, name)
-    return read_script(text, name)
+    return read_script(text, name, beside)
 
 
 def _is_yaml(text: str) -> bool:
     return re.search(r"^\s+(image|containers|spec|services)\s*:|^services\s*:", text, re.M) is not None
 
 
-def read_words(words: list[str], name: str = "the command line") -> tuple[list[Command], list[Problem]]:
+def read_words(
+    words: list[str], name: str = "the command line", beside: Beside = no_file
+) -> tuple[list[Command], list[Problem]]:
     """Read a command that came as words, as a shell has already split them."""
-    from matrix.checking.launchers import find_start
-
-    reader = Reader(name)
+    reader = Reader(name, beside)
     found = find_start(words_of(words))
     if found is not None:
         reader.start(found, 0, {}, 0)
     elif len(words) == 1:  # the whole line in quotes
-        return read_script(words[0], name)
+        return read_script(words[0], name, beside)
     return reader.commands, reader.problems
 
 

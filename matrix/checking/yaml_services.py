@@ -7,8 +7,9 @@ from typing import Final
 
 import yaml
 
+from matrix.checking.helm_values import read_values
 from matrix.checking.launchers import Command, Text
-from matrix.checking.shell_script import Reader
+from matrix.checking.shell_script import Beside, Reader, no_file
 from matrix.checking.variables import Variables, Word, expand
 from matrix.checking.words import split_statements
 from matrix.checking.yaml_nodes import Node, compose_documents, get, items, line, scalar, sequence, walk
@@ -18,13 +19,14 @@ MAX_CONTAINERS: Final = 100
 COMPOSE: Final = re.compile(
     r"\$\$|\$\{(?P<name>[A-Za-z_]\w*)(?:(?P<op>:?[-?+])(?P<word>[^}]*))?\}|\$(?P<bare>[A-Za-z_]\w*)"
 )
+REFERENCES: Final = (("configMapRef", "name"), ("secretRef", "name"))
 KUBERNETES: Final = re.compile(r"\$\$\(|\$\((?P<name>[A-Za-z_][\w.-]*)\)")
 
 
-def read_services(text: str, name: str) -> tuple[list[Command], list[Problem]]:
+def read_services(text: str, name: str, beside: Beside = no_file) -> tuple[list[Command], list[Problem]]:
     """Read every container of every document; what is no container is passed over."""
     documents, problems = compose_documents(text, name)
-    reader = Reader(name)
+    reader = Reader(name, beside)
     reader.problems += problems
     for document in documents:
         if scalar(get(document, "kind")) == "ConfigMap":
@@ -33,6 +35,9 @@ def read_services(text: str, name: str) -> tuple[list[Command], list[Problem]]:
     containers = [(c, kind) for document in documents for c, kind in _containers(document)]
     for container, kind in containers[:MAX_CONTAINERS]:
         _read(container, kind, reader)
+    if not containers:
+        for document in documents:
+            read_values(document, reader)
     return reader.commands, reader.problems
 
 
@@ -54,7 +59,8 @@ def _containers(document: Node) -> list[tuple[Node, str]]:
 
 def _read(container: Node, kind: str, reader: Reader) -> None:
     """One container: image, environment and words; what starts is read on like a docker run line."""
-    env = _environment(container, kind)
+    unread = reader.unread_env
+    env = {**_from_files(container, kind, reader), **_environment(container, kind)}
     image = _word(get(container, "image"), kind, env) or Word("", line(container))
     if kind == "compose":
         first, then = _words(get(container, "entrypoint"), kind, env), _words(get(container, "command"), kind, env)
@@ -66,6 +72,18 @@ def _read(container: Node, kind: str, reader: Reader) -> None:
     words = (*first, *then)
     at = words[0].line if words else line(container)
     reader.start_in_image(image, words, env, at, gpus=gpus)
+    reader.unread_env = unread
+
+
+def _from_files(container: Node, kind: str, reader: Reader) -> dict[str, Word]:
+    """`env_file:` of compose, one path, a list, or mappings with a path; Kubernetes' `envFrom` is never here."""
+    if kind == "kubernetes":
+        named = [scalar(get(e, *k)) for e in sequence(get(container, "envFrom")) for k in REFERENCES]
+        reader.unread_env = reader.unread_env or next((n for n in named if n), "")
+        return {}
+    block = get(container, "env_file")
+    paths = [scalar(block), *(scalar(e) or scalar(get(e, "path")) for e in sequence(block))]
+    return {name: word for path in paths if path for name, word in reader.environment_of(path).items()}
 
 
 def _gpus(device: Node) -> str:

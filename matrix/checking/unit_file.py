@@ -1,0 +1,87 @@
+"""systemd units and supervisor programs -> the engines that they start."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from matrix.checking.launchers import Command, find_start
+from matrix.checking.shell_script import Beside, Reader, no_file
+from matrix.checking.variables import Variables, Word, expand
+from matrix.checking.words import split_statements
+from matrix.errors import Problem
+
+UNIT: Final = re.compile(r"^\[(Service|program:[^\]]+)\]\s*$", re.M)
+PREFIXES: Final = "-@:+!|"  # of ExecStart: how systemd treats the exit code and the privileges
+SPECIFIER: Final = re.compile(r"%[a-zA-Z]")
+MAX_LINES: Final = 20_000
+
+
+def is_unit(text: str) -> bool:
+    return UNIT.search(text) is not None
+
+
+def read_unit(text: str, name: str, beside: Beside = no_file) -> tuple[list[Command], list[Problem]]:
+    """Read every ExecStart and every supervisor command with the environment of its section."""
+    reader = Reader(name, beside)
+    for entries in _sections(text):
+        env = Variables()
+        for key, value, line in entries:
+            match key:
+                case "Environment":
+                    _assign(value, line, env)
+                case "environment":
+                    _assign(re.sub(r",(?=\s*[A-Za-z_]\w*=)", " ", value), line, env)
+                case "EnvironmentFile":
+                    reader.read_environment(value.lstrip("-"), line, env)
+                case _:
+                    continue
+        for key, value, line in entries:
+            if key in ("ExecStart", "command"):
+                _start(reader, value.lstrip(PREFIXES), line, env)
+    return reader.commands, reader.problems
+
+
+def _sections(text: str) -> Iterator[list[tuple[str, str, int]]]:
+    """The (key, value, line) entries of each section that starts something; continuations are joined."""
+    entries: list[tuple[str, str, int]] = []
+    inside, kept, begun = False, "", 0
+    for number, raw in enumerate(text.split("\n")[:MAX_LINES], start=1):
+        line = raw.strip()
+        if line.startswith("["):
+            if entries:
+                yield entries
+            entries, inside = [], UNIT.match(line) is not None
+        elif inside and line and not line.startswith(("#", ";")):
+            begun = begun or number
+            kept = f"{kept} {line.removesuffix(chr(92))}".strip()
+            if line.endswith("\\"):
+                continue
+            key, equals, value = kept.partition("=")
+            if equals:
+                entries.append((key.strip(), value.strip(), begun))
+            kept, begun = "", 0
+    if entries:
+        yield entries
+
+
+def _assign(text: str, line: int, env: Variables) -> None:
+    """`A=b "C=d e"`: systemd expands nothing here."""
+    for word in _words(text, line, Variables()):
+        name, equals, value = word.text.partition("=")
+        if equals:
+            env.assign(name, (Word(value, line),), export=True)
+
+
+def _start(reader: Reader, text: str, line: int, env: Variables) -> None:
+    words = _words(text, line, env)
+    words = tuple(Word(w.text, w.line, (*w.holes, *SPECIFIER.findall(w.text))) for w in words)
+    found = find_start(words)
+    if found is not None:
+        reader.start(found, line, env.environment(), 0)
+
+
+def _words(text: str, line: int, variables: Variables) -> tuple[Word, ...]:
+    statements, _ = split_statements(text.replace(";", "\\;"), "", line)
+    return tuple(word for s in statements for raw in s.words for word in expand(raw, variables))
