@@ -476,3 +476,4 @@ class Claim:
     source: str
     measurements: tuple[Measurement, ...]
     disputed: str = ""  # what is known to be wrong with it
+    inert: tuple[str, ...] = ()  # features that its configuration names and cannot use, as `disputed` says

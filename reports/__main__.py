@@ -11,6 +11,7 @@
     glm-matrix replay EVIDENCE.jsonl                 judge its kept replies again, without an engine, and compare
     glm-matrix sign EVIDENCE.jsonl --key KEY         vouch for it with an SSH key
     glm-matrix diff OLD.jsonl NEW.jsonl              may I upgrade? YES, NO or UNKNOWN, and every change for each cell
+    glm-matrix claims                                every published number, and ours beside it
     glm-matrix repro FAILURE --out DIR               a folder that asks one failed request again
     glm-matrix issue FAILURE                         the failure as a text for the engine's maintainers
     glm-matrix junit merge OUT.xml A.xml B.xml       several jobs' JUnit files as one
@@ -60,6 +61,7 @@ from reports.gate.assurance import assure_verdict
 from reports.gate.gate import Verdict
 from reports.gate.origin import Today
 from reports.gate.provenance import add_provenance
+from reports.ledger import command as ledger
 from reports.replay import differences as replay
 from reports.replay import run as replaying
 from reports.reproduce import command as reproduce
@@ -81,7 +83,8 @@ class Judged:
     @property
     def view(self) -> View:
         facts, owed = ({c.id: getattr(c, name) for c in self.expected} for name in ("facts", "owed"))
-        return make_view(make_board(self.records, facts, owed), self.verdict, _excluded())
+        board = make_board(self.records, facts, owed)
+        return make_view(board, self.verdict, _excluded(), ledger.judge_claims(self.records))
 
     @property
     def code(self) -> int:
@@ -132,6 +135,7 @@ def parser() -> argparse.ArgumentParser:
     verbs.add_parser("ablation", parents=[judging], help="what each feature changes in speed")
     upgrade.add_parser(verbs)
     reproduce.add_parsers(verbs)
+    ledger.add_parser(verbs)
     again = verbs.add_parser("replay", help="judge what was kept again, without an engine: does it come out the same?")
     again.add_argument(
         "evidence", type=Path, nargs="*", default=[EVIDENCE], metavar="EVIDENCE", help=f"files (default {EVIDENCE})"
@@ -170,7 +174,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         own = {"diff": upgrade.run, "junit": _junit, "predictions": _predictions, "replay": _replay, "sign": _sign}
-        own |= {"redact": _redact, "repro": reproduce.run_repro, "issue": reproduce.run_issue}
+        own |= {"redact": _redact, "repro": reproduce.run_repro, "issue": reproduce.run_issue, "claims": ledger.run}
         return own.get(args.verb, _judging)(args)
     except (ConfigError, HostError) as error:
         print(error, file=sys.stderr)

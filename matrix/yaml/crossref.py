@@ -15,7 +15,7 @@ from matrix.model import Checkpoint, IndexSharing, Thinking
 from matrix.yaml.references import References
 
 if TYPE_CHECKING:
-    from matrix.model import Cause, Engine, Family, Feature, Gpu, Overlay, Published, Release
+    from matrix.model import Cause, Claim, Engine, Family, Feature, Gpu, Overlay, Published, Release
     from matrix.pins import Pins
     from matrix.yaml.loaded import Loaded
     from matrix.yaml.references import Lost
@@ -106,6 +106,19 @@ def find_unnamed_launches(published: Sequence[Loaded[Published]]) -> list[Proble
         for key in ("rig", "release", "checkpoint")
         if not isinstance(item.value.when.get(key), str)
     ]
+
+
+def find_wrong_inert(claims: Sequence[Loaded[Claim]], features: Sequence[Loaded[Feature]]) -> list[Problem]:
+    """A claim's inert features must be features, and `disputed` must say why they are inert."""
+    known = {f.value.id for f in features}
+    problems = [
+        _place_problem(item, ("inert",), f"there is no feature {name!r}{suggest_nearest(name, known)}")
+        for item in claims
+        for name in item.value.inert
+        if name not in known
+    ]
+    silent = (item for item in claims if item.value.inert and not item.value.disputed)
+    return problems + [_place_problem(item, ("inert",), "say in `disputed` why it has no effect") for item in silent]
 
 
 def _valid_values(*groups: Any_) -> Mapping[str, set[Any]]:

@@ -83,6 +83,7 @@ def load_matrix(root: Path = HERE) -> Matrix:
     )
     problems = [*forms, *count_hidden(reader.problems, hidden), *cross, *find_shape_problems(known)]
     problems += crossref.find_unnamed_launches(published)
+    problems += crossref.find_wrong_inert(claims, features)
     if problems:
         raise ConfigError(problems)
     shared = tuple(c.value for c in causes)

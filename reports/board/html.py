@@ -14,6 +14,7 @@ from markupsafe import Markup
 from matrix.checkout import CHECKOUT
 from reports.board.text import GLYPHS, View, format_seconds, make_headline, tone_of
 from reports.evidence.defuse import defuse_for_terminal
+from reports.ledger.forms import HEAD, make_columns, summarise_entries
 
 HERE = CHECKOUT / "reports" / "board" / "templates"
 
@@ -21,7 +22,16 @@ HERE = CHECKOUT / "reports" / "board" / "templates"
 def render_html(shown: View) -> str:
     """Render the page. The template engine escapes every text that is not ours, model output above all."""
     page = make_environment().get_template("report.html.j2")
-    return page.render(view=shown, headline=make_headline(shown), style=read_style(), facts=_run_facts(shown))
+    claims = [(entry, make_columns(entry)) for entry in shown.claims]
+    return page.render(
+        view=shown,
+        headline=make_headline(shown),
+        style=read_style(),
+        facts=_run_facts(shown),
+        claims=claims,
+        claims_head=HEAD,
+        claims_summary=summarise_entries(shown.claims),
+    )
 
 
 def read_style() -> str:

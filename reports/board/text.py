@@ -16,6 +16,7 @@ from reports.evidence.summary import TOK_S, TTFT_MS, Board, Row, Settled
 from reports.evidence.types import Measured, Proof, ProofOutcome
 from reports.gate.accepted_identity import gather_cautions
 from reports.gate.gate import Reason, Verdict
+from reports.ledger.entries import Entry
 
 # A shape for every status, so that nothing hangs on colour alone.
 GLYPHS: Mapping[Status, str] = {
@@ -128,6 +129,7 @@ class View:
     exclusions: tuple[Exclusion, ...] = ()
     verdict: Verdict | None = None
     excluded: int = 0
+    claims: tuple[Entry, ...] = ()  # every published number, and ours
 
     @property
     def judged(self) -> tuple[Row, ...]:
@@ -185,7 +187,12 @@ def count_rows(board: Board, verdict: Verdict | None) -> tuple[Row, ...]:
     return tuple(row for row in board.rows if row.cell in required)
 
 
-def make_view(board: Board, verdict: Verdict | None = None, excluded: Mapping[Cell, Excluded] | None = None) -> View:
+def make_view(
+    board: Board,
+    verdict: Verdict | None = None,
+    excluded: Mapping[Cell, Excluded] | None = None,
+    claims: Sequence[Entry] = (),
+) -> View:
     suites = board.suites
     counts = Counter(row.status for row in count_rows(board, verdict))
     predicted = [p for p in (verdict.predictions if verdict else ()) if p.of_effect and p.outcome == "proven"]
@@ -201,6 +208,7 @@ def make_view(board: Board, verdict: Verdict | None = None, excluded: Mapping[Ce
         exclusions=tuple(_group_exclusions(excluded or {})),
         verdict=verdict,
         excluded=len(excluded or {}),
+        claims=tuple(claims),
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from fixtures.client.reply import Reply
+from matrix.judging.published import CLAIM_SHARE, CLAIM_TPOT, compute_decode_limit, is_near_claim
 from matrix.judging.statistics import CONFIDENCE, compare_mcnemar
 from matrix.model import Cell
 from reports.evidence.finding import Finding
@@ -21,9 +22,6 @@ LITTLE_TOLERANCE = 0.02  # docs/sources/001.md's own table holds it within 0.6 %
 LITTLE_TOLERANCE_QUEUED = 0.10  # ... and within 8.6 % at 512 and 1024, where ramp and drain weigh
 LITTLE_QUEUED_FROM = 257
 LITTLE_OVERHEAD_S = 0.010  # between two requests of one stream: one scheduler tick of a busy client
-CLAIM_SHARE = 0.80  # another host and version than the published table's: a loose floor
-CLAIM_TPOT = 1.25
-MTP_MOST_TOKENS = 4  # accepted per step in the recipes: 3 drafts and one
 COLD_CACHED_SHARE = 0.10  # a shared template frame may be cached; more is the prompt itself
 FEWEST_PAIRS = 5  # 0.5 ** 5 = 3 %: with four, even all lost is luck at 5 %
 
@@ -76,14 +74,8 @@ def check_possible(result: Result, cell: Cell) -> Finding:
 
 
 def decode_limit_tps(cell: Cell) -> float | None:
-    """Compute the decode limit, in tokens per second: the rig's bandwidth over the bytes that one token must read.
-    It is generous, because only experts are counted."""
-    bandwidth, size = cell.rig.gpu.memory_bandwidth_bytes_per_s * cell.rig.gpus, cell.checkpoint.size_bytes
-    if not bandwidth or not size:
-        return None
-    active = size * cell.checkpoint.experts_per_token / cell.checkpoint.experts
-    tokens = MTP_MOST_TOKENS if "mtp" in cell.features else 1
-    return tokens * bandwidth / active
+    """Compute the decode limit of a cell, see `matrix.judging.published`."""
+    return compute_decode_limit(cell.rig, cell.checkpoint, drafts="mtp" in cell.features)
 
 
 def rate_by_wave(result: Result) -> list[float]:
@@ -172,7 +164,7 @@ def check_accuracy(alone: Mapping[str, bool], beside: Mapping[str, bool]) -> Fin
 def check_claim(name: str, got: float, claimed: float, *, more_is_better: bool) -> Finding:
     """Compare a number with a published one, loosely."""
     ratio = got / claimed
-    ok = ratio >= CLAIM_SHARE if more_is_better else ratio <= CLAIM_TPOT
+    ok = is_near_claim(ratio, more_is_better=more_is_better)
     return Finding(
         check=f"throughput.near_claim.{name}",
         ok=ok,

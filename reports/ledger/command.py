@@ -1,0 +1,50 @@
+"""`glm-matrix claims`: every published number, and ours beside it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from matrix.planning.expand import expand_matrix
+from matrix.yaml.load import load_matrix
+from reports.evidence.files import read_records
+from reports.evidence.types import Record
+from reports.ledger.entries import Entry, list_entries
+from reports.ledger.forms import FORMS
+
+EVIDENCE: Final = Path("reports/out/evidence.jsonl")
+
+
+def add_parser(verbs: Any) -> None:
+    """Add the verb to the parser of `glm-matrix`."""
+    own: argparse.ArgumentParser = verbs.add_parser("claims", help="every published number, and ours beside it")
+    own.add_argument(
+        "--evidence",
+        type=Path,
+        nargs="+",
+        action="extend",
+        metavar="FILE",
+        help=f"our runs (default {EVIDENCE}, where it exists)",
+    )
+    own.add_argument("--format", choices=sorted(FORMS), default="text", help="form of the list (default %(default)s)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the ledger.
+
+    Raises:
+        ConfigError: a file is no evidence.
+    """
+    paths = args.evidence or ([EVIDENCE] if EVIDENCE.exists() else [])
+    records = [r for path in paths for r in read_records(path)]
+    sys.stdout.write(f"{FORMS[args.format](judge_claims(records)).rstrip()}\n")
+    return 0
+
+
+def judge_claims(records: Sequence[Record]) -> tuple[Entry, ...]:
+    """Judge every published number of today's matrix by these records."""
+    matrix = load_matrix()
+    return list_entries(matrix, expand_matrix(matrix).runnable, records)
