@@ -41,6 +41,7 @@ EQUAL_KEYS = (
     "mtp_layer",
     "thinking",
     "index_sharing",
+    "quantisation",
     "canary",
 )
 KEYS = (*EQUAL_KEYS, "version", "features", "without", "any_feature", "feature_count", "form", "pins")

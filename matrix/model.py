@@ -173,6 +173,7 @@ class Traits:
     latent_layers: int | None = None
     indexer_layers: int | None = None
     index_sharing: IndexSharing | None = None
+    index_topk_pattern: str | None = None
     mtp_layer: bool | None = None
     parsers: Parsers | None = None
     thinking: Thinking | None = None
@@ -301,6 +302,7 @@ class Cell:
             "mtp_layer": self.checkpoint.mtp_layer,
             "thinking": self.checkpoint.thinking,
             "index_sharing": self.checkpoint.index_sharing,
+            "quantisation": self.checkpoint.quantisation.method,
             "canary": self.checkpoint.canary,
             "features": self.features,
         }

@@ -218,7 +218,11 @@ def _nothing_to_share(checkpoint: Checkpoint) -> str:
         case "none":
             return f"no source shows layers of {checkpoint.id} that could share a selection"
         case _:
-            return ""
+            return (
+                ""
+                if checkpoint.index_topk_pattern
+                else f"no pattern of sharing layers is published for {checkpoint.id}"
+            )
 
 
 def _apply_rules(matrix: Matrix, cell: Cell, *, of_features: bool) -> Iterator[Excluded]:

@@ -60,6 +60,7 @@ def find_cross_problems(
     for family in families:
         found += _check_expressions(family, ("names",), family.value.names)
     for ckpt in checkpoints:
+        found += _check_revision(ckpt)
         if ckpt.value.stands_for:
             known.check("checkpoint", [ckpt.value.stands_for], _place_problem(ckpt, ("stands_for",), ""))
     for any_item in conditioned:
@@ -78,6 +79,18 @@ def _check_condition(item: Loaded[Any], known: References, pins: Pins) -> Iterat
     for key, values in condition.list_names(when):
         if key not in unusable:
             known.check("features" if key == "without" else key, values, _place_problem(item, ("when", key), ""))
+
+
+def _check_revision(ckpt: Loaded[Checkpoint]) -> Iterator[Problem]:
+    """Weights of a repository are those of a commit: one name holds others tomorrow."""
+    about = ckpt.value
+    if about.revision and about.revision_unknown:
+        yield _place_problem(ckpt, ("revision_unknown",), "says why there is no revision, and there is one")
+    elif about.revision and not re.fullmatch("[0-9a-f]{40}", about.revision):
+        yield _place_problem(ckpt, ("revision",), f"expected a commit of 40 digits, got {about.revision!r}")
+    elif about.repository and not about.revision and not about.revision_unknown:
+        message = "which commit? Name it in `revision`, or say in `revision_unknown` why nobody can"
+        yield _place_problem(ckpt, ("repository",), message)
 
 
 def _check_release(release: Loaded[Release]) -> Iterator[Problem]:
@@ -137,6 +150,7 @@ def _valid_values(*groups: Any_) -> Mapping[str, set[Any]]:
         "thinking": set(get_args(Thinking)),
         "index_sharing": set(get_args(IndexSharing)),
         "format": {c.value.format for c in checkpoints},
+        "quantisation": {c.value.quantisation.method for c in checkpoints},
         "experts": {c.value.experts for c in checkpoints},
         "mtp_layer": {True, False, None},
         "canary": {True, False},

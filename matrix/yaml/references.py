@@ -33,7 +33,7 @@ KEYS: Final[Mapping[type, str]] = {
 }
 BRINGS: Final[Mapping[type, Mapping[str, str]]] = {  # condition key -> key of the entry that brings its values
     Gpu: {"rig": "rigs", "gpus": "rigs", "sm": "sm", "interconnect": "interconnect"},
-    Checkpoint: {"format": "format", "experts": "experts"},
+    Checkpoint: {"format": "format", "experts": "experts", "quantisation": "quantisation"},
 }
 
 

@@ -39,7 +39,7 @@ def test_the_rigs_of_the_seeds_are_there() -> None:
 
 
 def test_the_checkpoints_of_the_seeds_are_there() -> None:
-    assert {c.repository for c in BIG} == {
+    assert {c.repository for c in BIG} >= {
         "zai-org/GLM-5-FP8", "warnold-nv/GLM-5-nvfp4-v1", "lukealonso/GLM-5-NVFP4",
         "lukealonso/GLM-5.1-NVFP4", "lukealonso/GLM-5.1-NVFP4-MTP",
         "0xSero/GLM-5.1-478B-NVFP4", "0xSero/GLM-5.1-555B-NVFP4", "0xSero/GLM-5.1-555B-W4A16",
@@ -60,7 +60,21 @@ def test_the_releases_of_the_seeds_are_there() -> None:
     }
 
 
-@pytest.mark.parametrize("checkpoint", MATRIX.checkpoints.values(), ids=lambda c: c.id)
+ASKED = [c for c in MATRIX.checkpoints.values() if c.index_topk_pattern]
+FREQUENCY, OFFSET = 4, 3  # index_topk_freq and index_skip_topk_offset of GLM-5.2 and 5.3
+
+
+def test_layers_share_by_pattern_or_by_the_checkpoint_and_the_count_is_that_of_its_config() -> None:
+    """DeepSeek-V3.2 has no published pattern; where the checkpoint shares, 0, 1, 2, 6, ... 74 have indexers."""
+    own = [layer for layer in range(78) if not max(layer - OFFSET + 1, 0) % FREQUENCY]
+    native = [c for c in BIG if c.index_sharing == "checkpoint"]
+    assert {c.family for c in native} == {"glm52", "glm53"}
+    assert {c.own_indexers for c in native} == {len(own)} == {21}
+    assert own == [0, 1, 2, *range(6, 75, 4)]
+    assert {c.family for c in BIG if not c.index_topk_pattern} == {"glm52", "glm53", "glm53flash", "deepseek_v32"}
+
+
+@pytest.mark.parametrize("checkpoint", ASKED, ids=lambda c: c.id)
 def test_an_indexcache_pattern_has_a_letter_per_layer_and_starts_with_a_full_one(checkpoint: Checkpoint) -> None:
     pattern = checkpoint.index_topk_pattern or ""
     assert re.fullmatch("F[FS]*", pattern)
@@ -108,6 +122,13 @@ def test_a_size_is_what_its_parts_add_up_to(
         routed * (c.layers - c.dense_layers) * expert_bytes + rest * other_bytes + embeddings * 2 + routed * mtp_bytes
     )
     assert c.size_bytes == pytest.approx(total, rel=0.01)
+
+
+def test_the_keys_of_the_new_forms_take_what_was_computed_elsewhere() -> None:
+    """54k bytes a token with GLM-5.2's 21 indexers; GLM-5.3-Flash keeps rows in 11 of 45 layers, a key for 4 tokens."""
+    shared, flash = MATRIX.checkpoints["glm52_fp8"], MATRIX.checkpoints["glm53flash_fp8"]
+    assert fit.kv_bytes_per_token(shared, "dsa_fp8_packed") == 78 * 656 + 21 * 132 == 53_940
+    assert fit.kv_bytes_per_token(flash, "dsa_bf16") == 11 * 1024 + 11 * 132 // 4
 
 
 def test_the_memory_of_seed_001_agrees_with_the_axes() -> None:

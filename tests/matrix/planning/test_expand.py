@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
 
+import pytest
+
 from matrix.checkout import CHECKOUT
 from matrix.model import Excluded
 from matrix.planning.expand import expand_matrix, find_cell, list_exclusions
+from matrix.planning.plan import make_plan
 from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
 from tests.matrix.world import FILES, write
@@ -95,3 +99,49 @@ overlays:
 """
     assert not reasons(sparse_release(tmp_path / "a", recipe=recipe.replace("BACKEND", "triton")), SM120)
     assert reasons(sparse_release(tmp_path / "b", recipe=recipe.replace("BACKEND", "dsa")), SM120)
+
+
+def test_a_parser_that_the_snapshot_lacks_excludes_the_family_that_needs_it(tmp_path: Path) -> None:
+    family = "{architecture: Glm, parsers: {toy: {tool_call: glm47, reasoning: glm45}}}"
+    text = FILES["axes/families/canary.yaml"].replace("{architecture: Glm}", family)
+    root = write(tmp_path, {"axes/families/canary.yaml": text})
+    held = {"registered": {"Glm": "toy.models"}, "parsers": {"tool_call": "glm45 glm47", "reasoning": "qwen3"}}
+    (root / "snapshots").mkdir()
+    (root / "snapshots" / "toy_1.json").write_text(json.dumps(held), encoding="utf-8")
+    found = reasons(load_matrix(root), "sm120x4.toy_1.small.baseline")
+    assert [e.rule for e in found] == ["parser_in_release"]
+    assert "no reasoning parser glm45, which canary needs" in found[0].reason
+
+
+NEW_FORMS = {
+    "sm90x8.sglang_0_5_17.glm53flash_fp8.baseline": "architecture_registered",
+    "sm90x8.vllm_0_26_0.glm53flash_fp8.baseline": "architecture_registered",
+    "sm100x8.trtllm_1_3_0rc26.glm53flash_fp8.baseline": "architecture_registered",
+    "sm90x8.vllm_0_33_0.glm52_fp8.indexcache": "nothing_to_share",
+    "sm90x8.vllm_0_33_0.glm53_fp8.indexcache_mtp": "nothing_to_share",
+    "sm90x8.vllm_0_33_0.deepseek_v32_fp8.indexcache": "nothing_to_share",
+    "sm90x8.sglang_0_5_10_post1.glm52_fp8.baseline": "sglang_reads_no_offset_of_sharing",
+    "sm100x8.vllm_0_33_0.glm52_mxfp4_amd.baseline": "format_in_release",
+    "sm120x4.sglang_0_5_23.glm53flash_nvfp4_spark.baseline": "sglang_flash_on_sm12x",
+    "sm120x8.sglang_0_5_23.deepseek_v32_fp8.baseline": "sglang_v32_on_sm120",
+    "sm120x8.vllm_0_33_0.glm53_fp8.baseline": "fp8_256_experts_on_8x96gb",
+}
+
+
+@pytest.mark.parametrize(("cell_id", "rule"), NEW_FORMS.items())
+def test_the_forms_of_this_year_are_excluded_by_the_fact_that_decides(cell_id: str, rule: str) -> None:
+    assert reasons(load_matrix(), cell_id)[0].rule == rule
+
+
+def test_an_image_runs_only_the_checkpoints_that_it_was_published_for() -> None:
+    cells = [c for c in expand_matrix(load_matrix()).runnable if c.release.fork]
+    assert {(c.release.id, c.checkpoint.id) for c in cells} == {
+        ("sglang_fork_003", "glm51_nvfp4_lukealonso"),
+        ("vllm_fork_003", "glm51_nvfp4_mtp_lukealonso"),
+    }
+
+
+def test_a_family_that_always_thinks_is_planned_so() -> None:
+    found = find_cell(load_matrix(), "sm90x8.vllm_0_33_0.glm53_fp8.mtp")
+    assert found is not None and not list_exclusions(load_matrix(), found)
+    assert make_plan(load_matrix(), found).settings["thinking"] is True

@@ -87,3 +87,24 @@ def test_the_plan_says_whether_answers_think_and_which_parsers_read_them() -> No
     assert made.settings["thinking"] is False
     assert made.values("args")["--tool-call-parser"] == parsers["tool_call"]
     assert made.values("args")["--reasoning-parser"] == parsers["reasoning"]
+
+
+REVISIONS = {
+    "repository: a/b\n": "which commit?",
+    "repository: a/b\nrevision: main\n": "expected a commit of 40 digits, got 'main'",
+    f"repository: a/b\nrevision: {'a' * 40}\nrevision_unknown: nobody knows\n": "and there is one",
+}
+
+
+@pytest.mark.parametrize(("keys", "said"), REVISIONS.items())
+def test_weights_of_a_repository_are_those_of_a_commit_or_of_a_reason(tmp_path: Path, keys: str, said: str) -> None:
+    with pytest.raises(ConfigError, match="1 problem") as error:
+        load_matrix(write(tmp_path, {SMALL: FILES[SMALL] + keys}))
+    assert said in str(error.value)
+
+
+def test_every_revision_on_the_axes_is_filled_or_says_why_not() -> None:
+    big = [c for c in load_matrix().checkpoints.values() if c.repository]
+    assert len(big) > 25
+    assert all(bool(c.revision) != bool(c.revision_unknown) for c in big)
+    assert sum(bool(c.revision) for c in big) >= 15
