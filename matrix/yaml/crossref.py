@@ -12,6 +12,7 @@ from packaging.version import InvalidVersion, Version
 from matrix import condition
 from matrix.errors import Problem, suggest_nearest
 from matrix.model import Checkpoint, IndexSharing, Thinking
+from matrix.yaml.patterns import REPOSITORY
 from matrix.yaml.references import References
 
 if TYPE_CHECKING:
@@ -86,9 +87,7 @@ def _check_revision(ckpt: Loaded[Checkpoint]) -> Iterator[Problem]:
     about = ckpt.value
     if about.revision and about.revision_unknown:
         yield _place_problem(ckpt, ("revision_unknown",), "says why there is no revision, and there is one")
-    elif about.revision and not re.fullmatch("[0-9a-f]{40}", about.revision):
-        yield _place_problem(ckpt, ("revision",), f"expected a commit of 40 digits, got {about.revision!r}")
-    elif about.repository and not about.revision and not about.revision_unknown:
+    elif about.repository and REPOSITORY.fits(about.repository) and not about.revision and not about.revision_unknown:
         message = "which commit? Name it in `revision`, or say in `revision_unknown` why nobody can"
         yield _place_problem(ckpt, ("repository",), message)
 

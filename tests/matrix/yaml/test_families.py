@@ -91,7 +91,7 @@ def test_the_plan_says_whether_answers_think_and_which_parsers_read_them() -> No
 
 REVISIONS = {
     "repository: a/b\n": "which commit?",
-    "repository: a/b\nrevision: main\n": "expected a commit of 40 digits, got 'main'",
+    "repository: a/b\nrevision: main\n": "expected a commit: 40 of 0-9 and a-f, got 'main'",
     f"repository: a/b\nrevision: {'a' * 40}\nrevision_unknown: nobody knows\n": "and there is one",
 }
 
