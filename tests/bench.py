@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from cli.verbs import CELL
 from matrix.checkout import CHECKOUT
 from tests.rivals.compare import compared, table
 
@@ -49,10 +50,12 @@ def plan() -> list[Row]:
     """The whole matrix as JSON against an interpreter that does nothing."""
     bare, whole = median_s([PY, "-c", "pass"]), median_s([PY, "-m", "matrix", "list", "--json"])
     imports = median_s([PY, "-c", "import matrix.__main__"])
+    upgrade = median_s([PY, "-m", "cli", "upgrade", CELL, "--to", "0.5.17"])
     return [
         Row(name="interpreter start", value=bare, unit="s"),
         Row(name="import matrix", value=imports - bare, unit="s", note="beyond interpreter start"),
         Row(name="list --json, every combination planned", value=whole - bare, unit="s", aim="< 1 s beyond start"),
+        Row(name="upgrade of a cell, two releases", value=upgrade - bare, unit="s", aim="< 1 s beyond start"),
     ]
 
 

@@ -126,7 +126,7 @@ def read_commands(
         ConfigError: neither or both were given, the text cannot be read, or it starts no engine.
     """
     if given == bool(options.file) or (given and not command):
-        raise ConfigError([Problem("check", 0, "", "expected a FILE, - for standard input, or -- and a command")])
+        raise ConfigError([Problem("arguments", 0, "", "expected a FILE, - for standard input, or -- and a command")])
     name = _name(options, given=given)
     beside = partial(_beside, _folder(options.file))
     commands, problems = read_words(command, beside=beside) if given else read_text(_text(options.file), name, beside)

@@ -96,11 +96,16 @@ def parse_release(text: str) -> AskedRelease:
             ]
         )
     try:
-        Version(found["version"])
+        version = Version(found["version"])
     except InvalidVersion:
         message = f"{found['version']!r} is no version; expected digits and dots, for example {engine}==0.5.20"
         raise ConfigError([Problem("--release", 0, repr(text), message)]) from None
-    return AskedRelease(engine=engine, version=found["version"], by=f"--release {text}")
+    return AskedRelease(engine=engine, version=_spell(engine, version, found["version"]), by=f"--release {text}")
+
+
+def _spell(engine: str, version: Version, written: str) -> str:
+    """A version as its snapshot spells it: 0.26 is 0.26.0, and 0.5.10-post1 is 0.5.10.post1."""
+    return next((str(known) for known, _ in list_versions(engine) if known == version), written)
 
 
 def release_of_image(image: str) -> AskedRelease | None:

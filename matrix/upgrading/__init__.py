@@ -2,10 +2,11 @@
 
     sides        the line as each of the two releases understands it (matrix.checking), and what else decides
     findings     what is found of the line on one side only: begins, or ends
-    flags        gone and renamed options; defaults that the line leaves to the release
+    boundaries   since when something is gone, and what took an option's place
+    defaults     of options that the line leaves to the release
     choices      KV type, backends and pages that a release chooses by itself
     parts        pins and the class below the line; gpu_code: kernels for its GPU; truths: facts that change
-    of_cells     a cell as a line: its patches, known failures and exclusions on both sides
+    patching     patches that one side needs; of_cells: a cell as a line, its known failures and exclusions
     compare      all of them in order of danger, and the answer in one sentence
 
 Nothing else of the project imports this room; `command` is its door.

@@ -30,7 +30,8 @@ from matrix.checking.releases import (
 from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.upgrading.compare import compare
 from matrix.upgrading.news import Comparison, Report
-from matrix.upgrading.of_cells import find_cell, gather_extra, keep_fitting, make_line, move_cell, takes_sparse_out
+from matrix.upgrading.of_cells import find_cell, gather_extra, make_line, move_cell
+from matrix.upgrading.patching import keep_fitting, takes_sparse_out
 from matrix.upgrading.render import render_json, render_text
 from matrix.upgrading.sides import look
 
@@ -133,7 +134,7 @@ def _sides(options: argparse.Namespace) -> list[tuple[str, str]]:
 
 def _bare(text: str) -> bool:
     """A version without an engine."""
-    return re.fullmatch(r"v?\d[\w.+]*", text) is not None
+    return re.fullmatch(r"v?\d[\w.+-]*", text) is not None
 
 
 def _release(text: str, word: str, id_: str = "", *, engine: str = "") -> AskedRelease:

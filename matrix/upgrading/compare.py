@@ -9,12 +9,13 @@ from packaging.version import Version
 from matrix.checking.judge import GPUS, WAITING, shown_model
 from matrix.checking.rules import read_book, undecided
 from matrix.upgrading.choices import compare_choices
+from matrix.upgrading.defaults import compare_defaults
 from matrix.upgrading.findings import compare_findings, effect_of, list_staying
-from matrix.upgrading.flags import compare_defaults
 from matrix.upgrading.gpu_code import compare_kernels, list_unread
 from matrix.upgrading.news import Comparison, News, sort_news
-from matrix.upgrading.of_cells import compare_exclusions, compare_patches
+from matrix.upgrading.of_cells import compare_exclusions
 from matrix.upgrading.parts import compare_class, compare_pins
+from matrix.upgrading.patching import compare_patches
 from matrix.upgrading.sides import Side
 from matrix.upgrading.truths import compare_facts
 

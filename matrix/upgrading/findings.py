@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
@@ -9,8 +10,8 @@ from typing import Final
 from matrix.checking.finding import KNOWN, Finding
 from matrix.checking.known_failures import read_entries
 from matrix.checking.rules import EFFECT_OF, Decision, Effect, Level, read_book
-from matrix.upgrading.flags import explain_absence, find_boundary, say_boundary
-from matrix.upgrading.news import LEVELS, News
+from matrix.upgrading.boundaries import explain_absence, tell_since
+from matrix.upgrading.news import LEVELS, Danger, News
 from matrix.upgrading.sides import Side
 
 LEFT_OUT: Final = frozenset({"env_unread"})  # taken without a word, and not done
@@ -19,6 +20,7 @@ ABSENT: Final = frozenset({"unknown_flag", "extra_argument", "ambiguous"})
 AT_LAUNCH: Final = frozenset({"before_ready", "first_request"})
 BASIS: Final = Decision(kind="arithmetic", fact="", read="")
 
+IDLE: Final = re.compile(r"no effect|ignored|no-op|does nothing", re.IGNORECASE)
 Key = tuple[str, tuple[str, ...]]
 
 
@@ -63,12 +65,14 @@ def _begins(finding: Finding, before: Side, after: Side) -> News:
     if finding.id in ABSENT:
         since, instead = explain_absence(subject, before, after)
         return replace(made, cause=since or made.cause, remedy=instead or made.remedy)
-    if finding.id == "env_unread" and subject in before.snapshot.env:
-        have, lack = find_boundary(lambda s: subject in s.env, before.snapshot, after.snapshot)
-        near = made.remedy.removeprefix("Did you mean ").rstrip("?")
-        remedy = f"Drop it, or look whether {near} means the same." if near != made.remedy.rstrip("?") else made.remedy
-        return replace(made, cause=f"{made.cause} It {say_boundary('is read', have, lack)}.", remedy=remedy)
-    return made
+    since = tell_since(finding, before, after)
+    return replace(made, cause=f"{made.cause} {since}".strip(), remedy=_weaken(made.remedy) if since else made.remedy)
+
+
+def _weaken(remedy: str) -> str:
+    """What is near to a word that was right before need not mean the same."""
+    near = re.fullmatch(r"Did you mean (\S+)\?", remedy)
+    return f"Drop it, or look whether {near[1]} means the same." if near else remedy
 
 
 def _ends(finding: Finding, before: Side, after: Side) -> News:
@@ -95,11 +99,14 @@ def _meets(finding: Finding, side: Side) -> bool:
 def _news(finding: Finding, way: str) -> News:
     known = finding.subject[0].startswith(KNOWN)
     level: Level = "risky" if known and finding.level == "note" else finding.level
+    danger: Danger = effect_of(finding)
+    if finding.id == "deprecated" and IDLE.search(finding.cause):  # taken, and not done
+        danger, level = "wrong", "risky"
     return News(
         part="known failure" if known else "finding",
         key=" ".join((finding.id, *finding.subject)),
         way=way,  # type: ignore[arg-type]
-        danger=effect_of(finding),
+        danger=danger,
         level=level,
         title="  ".join(finding.subject),
         cause=finding.cause.removeprefix(f"{finding.subject[0]}: "),

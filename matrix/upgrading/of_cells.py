@@ -1,8 +1,8 @@
-"""A cell of the matrix as a line: its launch, and what only a cell has (patches, known failures, exclusions)."""
+"""A cell of the matrix as a line: its launch, and what only a cell has (known failures, exclusions)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -17,19 +17,15 @@ from matrix.checking.rigs import parse_rig
 from matrix.checking.rules import Basis, Decision
 from matrix.checking.variables import as_words, words_of
 from matrix.errors import ConfigError, Problem, suggest_nearest
-from matrix.facts.evaluate import judge
-from matrix.facts.model import load_facts
 from matrix.known.failures import select_of_cell
 from matrix.model import Cell, Release
 from matrix.planning.expand import list_exclusions
 from matrix.planning.plan import Plan, fill_placeholders, make_plan
-from matrix.preflight.patch import Patch, patches
-from matrix.preflight.snapshot import Snapshot
 from matrix.upgrading.news import News
+from matrix.upgrading.patching import takes_sparse_out
 from matrix.upgrading.sides import Extra, Reason, Side
 from matrix.yaml.loaded import Matrix
 
-DENSE: Final = "sglang_nsa_exclusion"  # patches of this name take sparse attention out
 EXTRA_FILE: Final = "/extra_llm_api_options.yaml"
 BASES: Final[Mapping[str, Basis]] = {"run": "run", "wheel": "wheel", "report": "report"}
 
@@ -116,11 +112,6 @@ def make_line(matrix: Matrix, cell: Cell) -> CellLine:
     )
 
 
-def takes_sparse_out(patch_names: Sequence[str]) -> bool:
-    """Whether a launch's patches make attention dense."""
-    return any(name.startswith(DENSE) for name in patch_names)
-
-
 def _installed(plan: Plan) -> dict[str, str]:
     wanted = plan.values("launcher").get("requirements", ())
     found = (parse_requirement(str(text)) for text in wanted if "==" in str(text))
@@ -185,74 +176,3 @@ def _exclusion(rule: str, reason: Reason, *, begins: bool) -> News:
         sources=(reason.source,),
         applies=reason.kind != "choice",  # what this project asks says nothing about an engine
     )
-
-
-def compare_patches(before: Side, after: Side) -> Iterator[News]:
-    """Patches of this project that one side needs for this line and the other does not."""
-    for name, patch in patches().items():
-        old, new = (_needs(patch, side) for side in (before, after))
-        if old != new and not _superseded(name):
-            yield _begins(patch, after) if new else _ends(patch, before, after)
-
-
-def _begins(patch: Patch, side: Side) -> News:
-    return News(
-        part="patch",
-        key=patch.id,
-        way="begins",
-        danger="stops",
-        level="risky",
-        title=f"patch {patch.id}",
-        cause=f"{patch.title}: needed. {patch.why}",
-        remedy=f"glm-matrix patch {patch.id} --help",
-        decided_by=side.read(f"fact {patch.fact}" if patch.fact else "its version"),
-        sources=(patch.upstream or patch.source,),
-    )
-
-
-def _ends(patch: Patch, before: Side, after: Side) -> News:
-    """Not needed any more; or still wanted, and made for another file."""
-    wanted = bool(patch.fact) and _holds(patch.fact, after.snapshot, with_file=False)
-    then = "it is made for another file, and what it is for is still so" if wanted else "not needed any more"
-    return replace(
-        _begins(patch, after),
-        way="ends",
-        danger="stops" if wanted else "fixed",
-        level="risky" if wanted else "note",
-        cause=f"{patch.title}: {then}. {patch.retires}".strip(),
-        consequence="Take it out of the launch: it refuses the other file." if patch.id in before.extra.patches else "",
-        remedy="",
-    )
-
-
-def _needs(patch: Patch, side: Side) -> bool:
-    """Whether a patch is for this release, GPU and line; a line that names a dense backend needs none."""
-    if side.fact("sparse") is False and not side.extra.patches:
-        return False
-    return _fits(patch, side.snapshot, side.sm)
-
-
-def keep_fitting(names: Sequence[str], snapshot: Snapshot, sm: int) -> tuple[str, ...]:
-    """Those of a launch's patches that another release still takes."""
-    return tuple(name for name in names if _fits(patches()[name], snapshot, sm))
-
-
-def _fits(patch: Patch, snapshot: Snapshot, sm: int) -> bool:
-    facts = {"engine": snapshot.engine, "version": snapshot.version, "sm": sm // 10 * 10}
-    if set(patch.applies_when) - set(facts) or not patch.applies(facts):
-        return False
-    return not patch.fact or _holds(patch.fact, snapshot)
-
-
-def _holds(name: str, snapshot: Snapshot, *, with_file: bool = True) -> bool:
-    """Whether a fact holds in a release, with or without its question for one very file."""
-    truths = load_facts()
-    fact = truths[name]
-    asked = fact if with_file else replace(fact, all=tuple(p for p in fact.all if "file" not in p))
-    return judge(asked, snapshot, truths).holds is True
-
-
-def _superseded(name: str) -> bool:
-    """A later version of the same patch is told instead."""
-    stem, _, number = name.rpartition("_v")
-    return number.isdigit() and f"{stem}_v{int(number) + 1}" in patches()

@@ -18,7 +18,7 @@ from matrix.errors import ConfigError
 from matrix.facts.lint import _of_checks
 from matrix.facts.model import load_facts
 from matrix.preflight.patch import load_patch
-from matrix.upgrading import flags
+from matrix.upgrading import defaults
 from reports.gate.policy import load_policy
 from suites.asking.depth import read_depths
 from tests.matrix.yaml.hostile_files import HOSTILE
@@ -47,7 +47,7 @@ READERS: dict[str, Callable[[Path, Patch], object]] = {
     "settings.yaml": from_constant(settings, "SETTINGS", settings.kinds),
     "models.yaml": from_constant(model_config, "MODELS", model_config.read_models),
     "known_failures.yaml": from_constant(known_failures, "FILE", known_failures.read_entries),
-    "reach.yaml": from_constant(flags, "REACH", flags.read_reach),
+    "reach.yaml": from_constant(defaults, "REACH", defaults.read_reach),
     "recall.yaml": from_constant(recall, "DATA", recall.read_rows),
 }
 CONTENT: dict[str, Callable[[Path], object]] = {

@@ -10,7 +10,7 @@ import pytest
 
 from matrix.preflight.snapshot import Flag
 from matrix.upgrading.command import main
-from matrix.upgrading.flags import read_default
+from matrix.upgrading.defaults import read_default
 
 CELL = "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.indexcache"
 LINE = ["--", "vllm", "serve", "zai-org/GLM-5.1-FP8", "-tp", "8"]
@@ -72,7 +72,7 @@ def test_the_first_line_answers(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("SAFE: ")
     assert main(["--from", "0.26.0", "--to", "0.27.0", *LINE]) == 0
     assert "its GPUs are not named" in " ".join(capsys.readouterr().out.split())
-    assert main([*HOPPER, "--from", "0.27.0", "--to", "vllm==0.27.0", *LINE]) == 0
+    assert main([*HOPPER, "--from", "0.27", "--to", "vllm==0.27.0", *LINE]) == 0  # one version, as PEP 440 has it
     assert capsys.readouterr().out.startswith("NOTHING CHANGES: both sides are vllm==0.27.0.")
     assert main([*HOPPER, "--from", "0.16.0", "--to", "0.33.0", "--all", *LINE, "--swap-space", "4"]) == 1
     out = capsys.readouterr().out
@@ -95,7 +95,7 @@ def test_the_first_line_answers(capsys: pytest.CaptureFixture[str]) -> None:
         ([CELL.rpartition(".")[0], "--to", "0.5.17"], "expected RIG.RELEASE.CHECKPOINT.FEATURES"),
         (["--to", "0.33.0", *LINE], "nothing says which release runs today"),
         (["--from", "sglang==0.5.17", "--to", "0.33.0", *LINE], "sglang is another engine than vllm"),
-        (["--from", "0.26", "--to", "0.33.0", *LINE], "no snapshot of vLLM 0.26; did you mean"),
+        (["--from", "0.26.7", "--to", "0.33.0", *LINE], "no snapshot of vLLM 0.26.7; did you mean"),
         (["--from", "0.28.0", "--to", "0.33.0", "--", "docker", "run", "vllm/vllm-openai:v0.26.0"], "neither side"),
         (["--from", "0.28.0", "--to", "0.33.0", "--", "ls"], "no engine is started here"),
         (["--from", "x", "--to", "0.33.0", *LINE], "expected ENGINE==VERSION"),

@@ -20,8 +20,8 @@ from matrix.checking.rigs import parse_rig
 from matrix.checking.sources import read_words
 from matrix.checking.variables import words_of
 from matrix.upgrading.compare import compare
+from matrix.upgrading.defaults import Reach, read_reach
 from matrix.upgrading.findings import effect_of
-from matrix.upgrading.flags import Reach, read_reach
 from matrix.upgrading.news import Comparison, News, write_headline
 from matrix.upgrading.sides import Side, look
 

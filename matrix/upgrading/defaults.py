@@ -1,26 +1,21 @@
-"""Options: why one is gone and what took its place; and the defaults that a line leaves to the release."""
+"""Defaults that a line leaves to the release, told where the line can meet them."""
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from packaging.version import Version
-
 from matrix.checking.conditions import holds
-from matrix.checking.releases import list_versions
-from matrix.preflight.snapshot import Flag, Snapshot, snapshot_for
+from matrix.preflight.snapshot import Flag
 from matrix.upgrading.news import News
 from matrix.upgrading.sides import Side
 from matrix.yaml.structure import require_entries
 
 REACH: Final = Path(__file__).parent / "reach.yaml"
-OPTION: Final = re.compile(r"--[a-z][\w-]*")
 # Spellings of the same value in the releases' own sources.
 SAME: Final[Mapping[str, str]] = {"list()": "[]", "dict()": "{}", "tuple()": "()", "set()": "set()"}
 UNREADABLE: Final = re.compile(r"[A-Za-z_.]\w*\(|\w\.\w|\]\[|^[a-z_]+$|[*+]|\[['\"]")
@@ -35,64 +30,6 @@ class Reach:
     what: str
     when: Mapping[str, Any]
     never: bool = False
-
-
-def explain_absence(option: str, before: Side, after: Side) -> tuple[str, str]:
-    """(what happened to an option that `after` has not, what to write instead); empty where nothing tells."""
-    if option not in before.snapshot.options or option in after.snapshot.options:
-        return "", ""
-    have, lack = find_boundary(lambda s: option in s.options, before.snapshot, after.snapshot)
-    deprecated = have.options[option].deprecated.rstrip(".")
-    said = f", and says of it: {deprecated}" if deprecated else ""
-    told = f"{option} {say_boundary('is an option', have, lack)}{said}."
-    instead = find_successor(option, have, after.snapshot)
-    if instead:
-        return told, f"Write {instead} instead."
-    new = sorted(after.snapshot.options.keys() - before.snapshot.options.keys())
-    close = difflib.get_close_matches(option, new, n=1, cutoff=0.75)
-    return told, f"The nearest word that is new is {close[0]}; look whether it means the same." if close else "Drop it."
-
-
-def say_boundary(what: str, have: Snapshot, lack: Snapshot) -> str:
-    """`is no option from 0.18.0 on; 0.17.1 is the last release in which it is an option`, or the same downwards."""
-    if Version(have.version) < Version(lack.version):
-        return f"is gone from {lack.version} on; {have.version} is the last release in which it {what}"
-    return f"is not there yet in {lack.version}; {have.version} is the first release in which it {what}"
-
-
-def find_successor(option: str, have: Snapshot, after: Snapshot, depth: int = 3) -> str:
-    """Another name of an option that `after` knows: of the same destination, or named where it was deprecated."""
-    flag = have.options[option]
-    same = [o for f in have.flags if f.dest == flag.dest for o in f.options]
-    known: list[str] = [o for o in (*OPTION.findall(flag.deprecated), *same) if o != option]
-    for name in known:
-        if name in after.options:
-            return name
-    for name in known if depth else ():
-        if name in have.options and (found := find_successor(name, have, after, depth - 1)):
-            return found
-    same_place = [f for f in after.flags if f.dest == flag.dest and f.options]
-    return same_place[0].name if same_place else ""
-
-
-def find_boundary(has: Callable[[Snapshot], bool], before: Snapshot, after: Snapshot) -> tuple[Snapshot, Snapshot]:
-    """Two neighbouring releases from `before`, which has something, to `after`, which has not: (has, has not).
-
-    Halving opens a few of them. Where it comes and goes, this is one of its ends.
-    """
-    ids = [name for _, name in list_versions(before.engine)]
-    if before.release not in ids or after.release not in ids:
-        return before, after
-    have, lack = ids.index(before.release), ids.index(after.release)
-    found = {have: before, lack: after}
-    while abs(have - lack) > 1:
-        middle = (have + lack) // 2
-        found[middle] = snapshot_for(ids[middle]) or after
-        if has(found[middle]):
-            have = middle
-        else:
-            lack = middle
-    return found[have], found[lack]
 
 
 def compare_defaults(before: Side, after: Side) -> Iterator[News]:

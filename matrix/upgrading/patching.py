@@ -1,0 +1,92 @@
+"""Patches of this project that one release needs for a line and the other does not, or does not take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+from matrix.facts.evaluate import judge
+from matrix.facts.model import load_facts
+from matrix.preflight.patch import Patch, patches
+from matrix.preflight.snapshot import Snapshot
+from matrix.upgrading.news import News
+from matrix.upgrading.sides import Side
+
+DENSE: Final = "sglang_nsa_exclusion"  # patches of this name take sparse attention out
+
+
+def takes_sparse_out(patch_names: Sequence[str]) -> bool:
+    """Whether a launch's patches make attention dense."""
+    return any(name.startswith(DENSE) for name in patch_names)
+
+
+def compare_patches(before: Side, after: Side) -> Iterator[News]:
+    """Patches of this project that one side needs for this line and the other does not."""
+    for name, patch in patches().items():
+        old, new = (_needs(patch, side) for side in (before, after))
+        if old != new and not _superseded(name):
+            yield _begins(patch, after) if new else _ends(patch, before, after)
+
+
+def _begins(patch: Patch, side: Side) -> News:
+    return News(
+        part="patch",
+        key=patch.id,
+        way="begins",
+        danger="stops",
+        level="risky",
+        title=f"patch {patch.id}",
+        cause=f"{patch.title}: needed. {patch.why}",
+        remedy=f"glm-matrix patch {patch.id} --help",
+        decided_by=side.read(f"fact {patch.fact}" if patch.fact else "its version"),
+        sources=(patch.upstream or patch.source,),
+    )
+
+
+def _ends(patch: Patch, before: Side, after: Side) -> News:
+    """Not needed any more; or still wanted, and made for another file."""
+    wanted = bool(patch.fact) and _holds(patch.fact, after.snapshot, with_file=False)
+    then = "it is made for another file, and what it is for is still so" if wanted else "not needed any more"
+    return replace(
+        _begins(patch, after),
+        way="ends",
+        danger="stops" if wanted else "fixed",
+        level="risky" if wanted else "note",
+        cause=f"{patch.title}: {then}. {patch.retires}".strip(),
+        consequence="Take it out of the launch: it refuses the other file." if patch.id in before.extra.patches else "",
+        remedy="",
+    )
+
+
+def _needs(patch: Patch, side: Side) -> bool:
+    """Whether a patch is for this release, GPU and line; a line that names a dense backend needs none."""
+    if side.fact("sparse") is False and not side.extra.patches:
+        return False
+    return _fits(patch, side.snapshot, side.sm)
+
+
+def keep_fitting(names: Sequence[str], snapshot: Snapshot, sm: int) -> tuple[str, ...]:
+    """Those of a launch's patches that another release still takes."""
+    return tuple(name for name in names if _fits(patches()[name], snapshot, sm))
+
+
+def _fits(patch: Patch, snapshot: Snapshot, sm: int) -> bool:
+    facts = {"engine": snapshot.engine, "version": snapshot.version, "sm": sm // 10 * 10}
+    if set(patch.applies_when) - set(facts) or not patch.applies(facts):
+        return False
+    return not patch.fact or _holds(patch.fact, snapshot)
+
+
+def _holds(name: str, snapshot: Snapshot, *, with_file: bool = True) -> bool:
+    """Whether a fact holds in a release, with or without its question for one very file."""
+    truths = load_facts()
+    fact = truths[name]
+    asked = fact if with_file else replace(fact, all=tuple(p for p in fact.all if "file" not in p))
+    return judge(asked, snapshot, truths).holds is True
+
+
+def _superseded(name: str) -> bool:
+    """A later version of the same patch is told instead."""
+    stem, _, number = name.rpartition("_v")
+    return number.isdigit() and f"{stem}_v{int(number) + 1}" in patches()
