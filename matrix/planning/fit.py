@@ -1,4 +1,5 @@
-"""Does it fit? Bytes per rank: weights, KV cache at the context asked for, CUDA graphs and headroom.
+"""Does it fit? Bytes per rank: weights, KV cache at the context asked for, draft, graphs and scratch, inside the share of
+its GPU that the engine takes. One arithmetic for plans, for combinations without a plan and for lines of one's own.
 
 MLA keeps one latent per token, so tensor parallelism does not split the KV cache: every rank holds all of it
 (docs/sources/004.md: 270k tokens in 11.3 GiB on *each* of 4 ranks). Bytes per token are `matrix.planning.kv`'s.
@@ -7,54 +8,100 @@ MLA keeps one latent per token, so tensor parallelism does not split the KV cach
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from matrix.model import Checkpoint, Rig
 from matrix.planning import kv
 from matrix.planning.kv import GIB, Layout
-from matrix.planning.plan import Plan
 
-HEADROOM_BYTES = 5_000_000_000  # "~5 GB free" per rank at 0.94 static memory (docs/sources/004.md)
-CUDA_GRAPH_BYTES = 300_000_000  # docs/sources/004.md, "CUDA graphs 0.3 GB"
-RESERVED_BYTES = HEADROOM_BYTES + CUDA_GRAPH_BYTES
-MIN_CONTEXT_TOKENS = 32_768  # the smallest context window any seed serves (docs/sources/001.md)
+if TYPE_CHECKING:
+    from matrix.model import Checkpoint, Rig
+    from matrix.planning.plan import Plan
+
+Word = Literal["fits", "does not fit", "not known"]  # what every command says of a plan's fit
+HEADROOM_BYTES: Final = 5_000_000_000  # "~5 GB free" per rank at 0.94 static memory (docs/sources/004.md)
+GRAPH_BYTES: Final = 300_000_000  # docs/sources/004.md, "CUDA graphs 0.3 GB"
+DRAFT_BYTES: Final = 5_000_000_000  # "the draft worker adds ~5 GB/rank" (docs/sources/004.md)
+SCRATCH_BYTES: Final = 2_000_000_000  # activations of a small prefill chunk
+DEFAULT_SHARE: Final = {"vllm": 0.92, "sglang": 0.88, "trtllm": 0.9}
+SHARE_FLAGS: Final = {"vllm": "--gpu-memory-utilization", "sglang": "--mem-fraction-static"}
+MARGIN: Final = 1.1  # the arithmetic leaves out what a rank shares and pads: only a clear miss does not fit
+MIN_CONTEXT_TOKENS: Final = 32_768  # the smallest context window any seed serves (docs/sources/001.md)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rank:
+    """What one rank holds. `share`: of its GPU, or with `of_free` of what weights and reserves leave."""
+
+    vram_bytes: int
+    weights_bytes: int
+    row_bytes: int  # KV of one token
+    share: float
+    of_free: bool = False
+    reserved_bytes: int = GRAPH_BYTES + SCRATCH_BYTES
+
+    @property
+    def pool_bytes(self) -> int:
+        """Bytes that are left for KV; negative where the weights alone are too much."""
+        if self.of_free:
+            return int((self.vram_bytes - self.weights_bytes - self.reserved_bytes) * self.share)
+        return int(self.vram_bytes * self.share) - self.weights_bytes - self.reserved_bytes
+
+    @property
+    def pool_tokens(self) -> int:
+        return kv.pool_tokens(max(self.pool_bytes, 0), self.row_bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """Bytes per rank, and the largest context that is left room for."""
+    """A rank, and the context that is asked of it."""
 
-    vram_bytes: int
-    weights_bytes: int
-    kv_bytes_per_token: int
+    rank: Rank
     needed_context_tokens: int
+    margin: float = MARGIN
 
     @property
     def largest_context_tokens(self) -> int:
-        free = self.vram_bytes - self.weights_bytes - RESERVED_BYTES
-        return kv.pool_tokens(max(free, 0), self.kv_bytes_per_token)
+        return self.rank.pool_tokens
 
     @property
     def ok(self) -> bool:
-        return self.largest_context_tokens >= self.needed_context_tokens
+        return self.largest_context_tokens * self.margin >= self.needed_context_tokens
+
+    @property
+    def word(self) -> Word:
+        return "fits" if self.ok else "does not fit"
 
     def explain(self) -> str:
+        rank = self.rank
+        taken = f"{rank.share:.0%} of {'what is left in ' if rank.of_free else ''}{rank.vram_bytes / GIB:.1f} GiB"
         return (
-            f"weights {self.weights_bytes / GIB:.1f} GiB per rank + {self.kv_bytes_per_token} B of KV per token"
-            f" + {RESERVED_BYTES / GIB:.1f} GiB for graphs and headroom in {self.vram_bytes / GIB:.1f} GiB: the"
-            f" largest context is {self.largest_context_tokens:,} tokens, {self.needed_context_tokens:,} are needed"
+            f"weights {rank.weights_bytes / GIB:.1f} GiB per rank + {rank.row_bytes} B of KV per token"
+            f" + {rank.reserved_bytes / GIB:.1f} GiB for graphs, scratch and draft in {taken}: the largest context is"
+            f" {self.largest_context_tokens:,} tokens, {self.needed_context_tokens:,} are needed"
         )
+
+
+def reserve(*, draft: bool) -> int:
+    """Bytes of a rank that are neither weights nor KV."""
+    return GRAPH_BYTES + SCRATCH_BYTES + (DRAFT_BYTES if draft else 0)
+
+
+def shape_of(checkpoint: Checkpoint) -> kv.Shape:
+    return kv.Shape(
+        layers=checkpoint.layers,
+        kv_lora_rank=checkpoint.kv_lora_rank,
+        rope_dims=checkpoint.rope_dims,
+        index_head_dims=checkpoint.index_head_dims,
+    )
 
 
 def kv_bytes_per_token(checkpoint: Checkpoint, layout: Layout, indexer_layers: int | None = None) -> int:
     """KV bytes of one token over all trunk layers. `indexer_layers` run the indexer and so keep its keys."""
-    shape = kv.shape_of(checkpoint)
-    if indexer_layers is None and checkpoint.indexer_layers is not None:
-        indexer_layers = min(checkpoint.indexer_layers, shape.layers)
-    return kv.bytes_per_token(layout, shape, indexer_layers=indexer_layers)
+    return kv.bytes_per_token(layout, shape_of(checkpoint), indexer_layers=indexer_layers)
 
 
 def fit_of_plan(plan: Plan) -> Fit | None:
-    """Estimate the fit of the plan's window and KV layout on its rig; None where a size or a layout is unknown."""
+    """Estimate the fit of the plan's window, KV layout and share on its rig; None where a size or a layout is unknown."""
     settings, cell = plan.settings, plan.cell
     size = cell.checkpoint.size_bytes or cell.checkpoint.size_estimate_bytes
     layout = settings.get("kv_layout")
@@ -62,12 +109,26 @@ def fit_of_plan(plan: Plan) -> Fit | None:
         return None
     pattern = cell.checkpoint.index_topk_pattern if "indexcache" in cell.features else None
     full = pattern[: cell.checkpoint.layers].count("F") if pattern else None
-    return Fit(
+    draft = "mtp" in cell.features
+    row = kv.bytes_per_token(layout, shape_of(cell.checkpoint), indexer_layers=full, mtp_layers=int(draft))
+    rank = Rank(
         vram_bytes=cell.rig.gpu.vram_bytes,
         weights_bytes=size // cell.rig.gpus,
-        kv_bytes_per_token=kv_bytes_per_token(cell.checkpoint, layout, full),
-        needed_context_tokens=int(settings.get("context", MIN_CONTEXT_TOKENS)),
+        row_bytes=row,
+        share=_share_of_plan(plan),
+        of_free=cell.engine.dialect == "trtllm",
+        reserved_bytes=reserve(draft=draft and not cell.checkpoint.canary),
     )
+    return Fit(rank=rank, needed_context_tokens=int(settings.get("context", MIN_CONTEXT_TOKENS)))
+
+
+def _share_of_plan(plan: Plan) -> float:
+    """The share that the plan states, else its engine's own."""
+    dialect = plan.cell.engine.dialect
+    stated: Any = plan.values("args").get(SHARE_FLAGS.get(dialect, ""))
+    if dialect == "trtllm":
+        stated = plan.values("serve_config").get("kv_cache_config", {}).get("free_gpu_memory_fraction")
+    return float(stated) if stated is not None else DEFAULT_SHARE.get(dialect, 1.0)
 
 
 def estimate_fit(checkpoint: Checkpoint, rig: Rig, layout: Layout = "dense_fp8") -> Fit | None:
@@ -75,9 +136,11 @@ def estimate_fit(checkpoint: Checkpoint, rig: Rig, layout: Layout = "dense_fp8")
     size = checkpoint.size_bytes or checkpoint.size_estimate_bytes
     if size is None or not rig.gpu.vram_bytes:
         return None
-    return Fit(
+    rank = Rank(
         vram_bytes=rig.gpu.vram_bytes,
         weights_bytes=size // rig.gpus,
-        kv_bytes_per_token=kv_bytes_per_token(checkpoint, layout),
-        needed_context_tokens=min(MIN_CONTEXT_TOKENS, checkpoint.context),
+        row_bytes=kv_bytes_per_token(checkpoint, layout),
+        share=1.0,
+        reserved_bytes=HEADROOM_BYTES + GRAPH_BYTES,
     )
+    return Fit(rank=rank, needed_context_tokens=min(MIN_CONTEXT_TOKENS, checkpoint.context), margin=1.0)
