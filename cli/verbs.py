@@ -13,6 +13,7 @@ CELL: Final = "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.baseline"
 NO_CELL: Final = "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.indexcache_mtp"
 RED: Final = {1: "red: a test, the gate or a comparison got worse"}
 NOTHING: Mapping[int, str] = {}
+MISFIT: Final = {1: "the launch does not fit in the rig's memory"}
 
 
 def _matrix(name: str, summary: str, example: str, codes: Mapping[int, str] = NOTHING) -> Verb:
@@ -33,8 +34,8 @@ LOOK: Final = (
         {1: "nothing can be recommended"},
         programs.load_recommend,
     ),
-    _matrix("show", "print a cell's launch script, ready to copy", f"show {CELL}"),
-    _matrix("explain", "print every setting of a cell with its reason and source", f"explain {CELL}"),
+    _matrix("show", "print a cell's launch script, ready to copy", f"show {CELL}", MISFIT),
+    _matrix("explain", "print every setting of a cell with its reason and source", f"explain {CELL}", MISFIT),
     _matrix("why-not", "print the chain of reasons why a cell is not run", f"why-not {NO_CELL}"),
     _matrix("lint", "load and plan everything, report every problem at once", "lint"),
     Verb(

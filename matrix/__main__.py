@@ -29,8 +29,9 @@ from matrix.planning.expand import (
     list_exclusions,
     list_published_exclusions,
 )
+from matrix.planning.fit import tell_fit, word_of_plan
 from matrix.planning.images import warn_unpinned
-from matrix.planning.plan import make_plan
+from matrix.planning.plan import Plan, make_plan
 from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
 
@@ -162,10 +163,19 @@ def _problems(matrix: Matrix, cell: Cell) -> list[str]:
 
 def show(matrix: Matrix, args: argparse.Namespace) -> int:
     cell = find(matrix, args.cell)
-    print(shell.render_script(make_plan(matrix, cell, _form(args))), end="")
+    made = make_plan(matrix, cell, _form(args))
+    print(shell.render_script(made), end="")
     if cell in expand_matrix(matrix).excluded:
         print(f"# NOT RUN by the matrix: glm-matrix why-not {cell.id}")
-    return 0
+    return _tell_misfit(made)
+
+
+def _tell_misfit(made: Plan) -> int:
+    """Exit code of a command that shows a plan: 1 where it does not fit, which the last line says."""
+    if word_of_plan(made) != "does not fit":
+        return 0
+    print(f"# {tell_fit(made)}")
+    return 1
 
 
 def _form(args: argparse.Namespace) -> Form:
@@ -175,7 +185,7 @@ def _form(args: argparse.Namespace) -> Form:
 def explain(matrix: Matrix, args: argparse.Namespace) -> int:
     planned = make_plan(matrix, find(matrix, args.cell), _form(args))
     print(render.explain_plan(planned) if args.wide else render_explained(planned))
-    return 0
+    return _tell_misfit(planned)
 
 
 def why_not_cell(matrix: Matrix, args: argparse.Namespace) -> int:

@@ -1,6 +1,6 @@
 """Does the line fit in the GPUs' memory? Weights, KV rows, draft and engine reserves of one rank.
 
-The arithmetic is matrix.fit's, which judges plans and brings the whole planner with it; a test compares the reserves.
+The arithmetic, its reserves and its margins are those that judge plans (matrix/planning/fit.py).
 """
 
 from __future__ import annotations
@@ -14,14 +14,9 @@ from matrix.checking.rigs import Host
 from matrix.checking.rules import Level
 from matrix.checking.settings import Settings
 from matrix.planning import kv
+from matrix.planning.fit import CLEAR_MISS, DEFAULT_SHARE, MARGIN, Rank, reserve
 from matrix.planning.kv import GIB, Layout
 
-CUDA_GRAPH_BYTES: Final = 300_000_000  # matrix.fit's
-DRAFT_BYTES: Final = 5_000_000_000  # "the draft worker adds ~5 GB/rank" (docs/sources/004.md)
-SCRATCH_BYTES: Final = 2_000_000_000  # activations of a small prefill chunk
-DEFAULT_SHARE: Final = {"vllm": 0.92, "sglang": 0.88, "trtllm": 0.9}
-MARGIN: Final = 1.1  # the arithmetic leaves out what a rank shares and pads: only a clear miss is told
-CLEAR_MISS: Final = 1.5  # and only a very clear one is wrong
 WIDE: Final = frozenset({"bfloat16", "bf16", "float16", "auto"})
 
 
@@ -40,11 +35,19 @@ def judge_memory(facts: Mapping[str, Any], model: Model, host: Host | None, sett
         "share": f"{share:.2f}",
         "size_source": model.source,
     }
-    if weights > host.vram_bytes * share:
+    row = _bytes_per_token(facts, model)
+    rank = Rank(
+        vram_bytes=host.vram_bytes,
+        weights_bytes=weights,
+        row_bytes=row or 1,
+        share=share,
+        of_free=facts["engine"] == "trtllm",
+        reserved_bytes=reserve(draft=facts.get("draft") is True),
+    )
+    if not rank.holds_weights:
         yield tell("weights_do_not_fit", {**facts, **sizes}, settings.written("tp"), line=settings.line("tp"))
-    elif weights and (row := _bytes_per_token(facts, model)) is not None:
-        pool = _pool(facts, int(host.vram_bytes * share) - weights, row)
-        yield from _window(facts, settings, pool, row, sizes)
+    elif weights and row is not None:
+        yield from _window(facts, settings, rank.pool_tokens, row, sizes)
 
 
 def _share(facts: Mapping[str, Any]) -> float:
@@ -52,12 +55,6 @@ def _share(facts: Mapping[str, Any]) -> float:
     if isinstance(share, float) and 0 < share <= 1:
         return share
     return DEFAULT_SHARE.get(str(facts["engine"]), 0.9)
-
-
-def _pool(facts: Mapping[str, Any], free: int, row: int) -> int:
-    """Tokens that fit into what weights leave free."""
-    draft = DRAFT_BYTES if facts.get("draft") is True else 0
-    return kv.pool_tokens(max(free - draft - CUDA_GRAPH_BYTES - SCRATCH_BYTES, 0), row)
 
 
 def _window(
@@ -80,6 +77,8 @@ def _bytes_per_token(facts: Mapping[str, Any], model: Model) -> int | None:
     if layout is None or shape is None:
         return None
     indexed = facts["indexer_layers"] if isinstance(facts["indexer_layers"], int) else None
+    if kv.keeps_every_indexer(str(facts["engine"]), str(facts.get("version") or "")):
+        indexed = None
     drafts = 1 if facts.get("draft_kind") == "mtp" else 0
     whole = kv.bytes_per_token(layout, shape, indexer_layers=indexed, mtp_layers=drafts)
     dcp = facts["dcp"] if isinstance(facts["dcp"], int) and facts["dcp"] > 0 else 1

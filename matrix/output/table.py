@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from matrix.model import Cell, Excluded
 from matrix.output.explained import describe_setting
+from matrix.planning.fit import word_of_plan
 from matrix.planning.plan import Plan, Setting
 
 
@@ -52,6 +53,7 @@ def plan_json(plan: Plan) -> dict[str, object]:
         "runnable": True,
         **facts_as_json(plan.cell),
         "fingerprint": plan.fingerprint,
+        "fit": word_of_plan(plan),
         "patches": list(plan.patch_names),
         "settings": plan.settings,
     }

@@ -10,7 +10,7 @@ from itertools import combinations
 
 from matrix.condition import Condition, compile_condition
 from matrix.errors import ConfigError
-from matrix.model import Cell, Checkpoint, Engine, Excluded, Release, Rig, Rule
+from matrix.model import Cell, Checkpoint, Engine, Excluded, Form, Release, Rig, Rule
 from matrix.planning import fit
 from matrix.planning.plan import make_plan
 from matrix.registered import Registered, registered_by
@@ -143,7 +143,8 @@ def list_published_exclusions(matrix: Matrix, cell: Cell) -> list[Excluded]:
     """Reasons that hold for the published form of a launch and not for ours."""
     facts = cell.facts
     only = (r for r in matrix.rules if r.condition(facts, "published") and not r.condition(facts))
-    return [_exclude_by_rule(rule) for rule in only]
+    ours, theirs = _check_plan_memory(matrix, cell), _check_plan_memory(matrix, cell, "published")
+    return [*(_exclude_by_rule(rule) for rule in only), *([theirs] if theirs and not ours else [])]
 
 
 def _iterate_bases(matrix: Matrix) -> Iterator[tuple[Cell, Names]]:
@@ -205,6 +206,8 @@ def reasons_of_features(matrix: Matrix, cell: Cell) -> Iterator[Excluded]:
     if "mtp" in cell.features and cell.checkpoint.mtp_layer is False:
         reason = f"{cell.checkpoint.id} has no MTP layer to draft with"
         yield _exclude("mtp_layer", "INVALID_COMBO", reason, cell.checkpoint.source)
+    if reason_of_size := _check_plan_memory(matrix, cell):
+        yield reason_of_size
 
 
 def _nothing_to_share(checkpoint: Checkpoint) -> str:
@@ -311,6 +314,19 @@ def _check_tensor_parallel(cell: Cell) -> Excluded | None:
 
 def _check_memory(cell: Cell) -> Excluded | None:
     found = fit.estimate_fit(cell.checkpoint, cell.rig)
+    if found is None or found.ok:
+        return None
+    return _exclude("does_not_fit", "INVALID_HW", found.explain(), cell.checkpoint.source)
+
+
+def _check_plan_memory(matrix: Matrix, cell: Cell, form: Form = "recommended") -> Excluded | None:
+    """The launch itself: its window, KV layout, draft and share of the GPU, where that is not certain without it."""
+    if fit.surely_fits(cell.checkpoint, cell.rig):
+        return None
+    try:
+        found = fit.fit_of_plan(make_plan(matrix, cell, form))
+    except ConfigError:  # lint tells it
+        return None
     if found is None or found.ok:
         return None
     return _exclude("does_not_fit", "INVALID_HW", found.explain(), cell.checkpoint.source)

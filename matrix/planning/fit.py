@@ -1,5 +1,5 @@
-"""Does it fit? Bytes per rank: weights, KV cache at the context asked for, draft, graphs and scratch, inside the share of
-its GPU that the engine takes. One arithmetic for plans, for combinations without a plan and for lines of one's own.
+"""Does it fit? Bytes per rank: weights, KV cache at the context asked for, draft, graphs and scratch, inside the share
+of its GPU that the engine takes. One arithmetic for plans, for combinations without a plan and for lines of one's own.
 
 MLA keeps one latent per token, so tensor parallelism does not split the KV cache: every rank holds all of it
 (docs/sources/004.md: 270k tokens in 11.3 GiB on *each* of 4 ranks). Bytes per token are `matrix.planning.kv`'s.
@@ -17,14 +17,16 @@ if TYPE_CHECKING:
     from matrix.model import Checkpoint, Rig
     from matrix.planning.plan import Plan
 
-Word = Literal["fits", "does not fit", "not known"]  # what every command says of a plan's fit
+Word = Literal["fits", "tight", "does not fit", "not known"]  # what every command says of a fit
 HEADROOM_BYTES: Final = 5_000_000_000  # "~5 GB free" per rank at 0.94 static memory (docs/sources/004.md)
 GRAPH_BYTES: Final = 300_000_000  # docs/sources/004.md, "CUDA graphs 0.3 GB"
 DRAFT_BYTES: Final = 5_000_000_000  # "the draft worker adds ~5 GB/rank" (docs/sources/004.md)
 SCRATCH_BYTES: Final = 2_000_000_000  # activations of a small prefill chunk
 DEFAULT_SHARE: Final = {"vllm": 0.92, "sglang": 0.88, "trtllm": 0.9}
 SHARE_FLAGS: Final = {"vllm": "--gpu-memory-utilization", "sglang": "--mem-fraction-static"}
-MARGIN: Final = 1.1  # the arithmetic leaves out what a rank shares and pads: only a clear miss does not fit
+MARGIN: Final = 1.1  # the arithmetic leaves out what a rank shares and pads: less than this is no miss
+CLEAR_MISS: Final = 1.5  # and only from here on does it certainly not fit
+LEAST_SHARE: Final = 0.2  # of the canaries' recipes
 MIN_CONTEXT_TOKENS: Final = 32_768  # the smallest context window any seed serves (docs/sources/001.md)
 
 
@@ -38,6 +40,10 @@ class Rank:
     share: float
     of_free: bool = False
     reserved_bytes: int = GRAPH_BYTES + SCRATCH_BYTES
+
+    @property
+    def holds_weights(self) -> bool:
+        return self.weights_bytes <= self.vram_bytes * (1 if self.of_free else self.share)
 
     @property
     def pool_bytes(self) -> int:
@@ -57,7 +63,7 @@ class Fit:
 
     rank: Rank
     needed_context_tokens: int
-    margin: float = MARGIN
+    certain: float = CLEAR_MISS
 
     @property
     def largest_context_tokens(self) -> int:
@@ -65,11 +71,14 @@ class Fit:
 
     @property
     def ok(self) -> bool:
-        return self.largest_context_tokens * self.margin >= self.needed_context_tokens
+        """Whether it may be started: it fits, or the miss is within what the arithmetic does not know."""
+        return self.largest_context_tokens * self.certain >= self.needed_context_tokens
 
     @property
     def word(self) -> Word:
-        return "fits" if self.ok else "does not fit"
+        if not self.ok:
+            return "does not fit"
+        return "fits" if self.largest_context_tokens * MARGIN >= self.needed_context_tokens else "tight"
 
     def explain(self) -> str:
         rank = self.rank
@@ -86,22 +95,22 @@ def reserve(*, draft: bool) -> int:
     return GRAPH_BYTES + SCRATCH_BYTES + (DRAFT_BYTES if draft else 0)
 
 
-def shape_of(checkpoint: Checkpoint) -> kv.Shape:
-    return kv.Shape(
-        layers=checkpoint.layers,
-        kv_lora_rank=checkpoint.kv_lora_rank,
-        rope_dims=checkpoint.rope_dims,
-        index_head_dims=checkpoint.index_head_dims,
-    )
-
-
 def kv_bytes_per_token(checkpoint: Checkpoint, layout: Layout, indexer_layers: int | None = None) -> int:
-    """KV bytes of one token over all trunk layers. `indexer_layers` run the indexer and so keep its keys."""
-    return kv.bytes_per_token(layout, shape_of(checkpoint), indexer_layers=indexer_layers)
+    """KV bytes of one token over all trunk layers. `indexer_layers` run the indexer and so keep its keys; by default
+    those that have one."""
+    return row_bytes(checkpoint, layout, indexer_layers)
+
+
+def row_bytes(checkpoint: Checkpoint, layout: Layout, indexer_layers: int | None = None, mtp_layers: int = 0) -> int:
+    """The same, with the layers of a draft."""
+    shape = kv.shape_of(checkpoint)
+    if indexer_layers is None and checkpoint.indexer_layers is not None:
+        indexer_layers = min(checkpoint.indexer_layers, shape.layers)
+    return kv.bytes_per_token(layout, shape, indexer_layers=indexer_layers, mtp_layers=mtp_layers)
 
 
 def fit_of_plan(plan: Plan) -> Fit | None:
-    """Estimate the fit of the plan's window, KV layout and share on its rig; None where a size or a layout is unknown."""
+    """Estimate the fit of the plan's window, KV layout and share; None where a size or a layout is unknown."""
     settings, cell = plan.settings, plan.cell
     size = cell.checkpoint.size_bytes or cell.checkpoint.size_estimate_bytes
     layout = settings.get("kv_layout")
@@ -109,8 +118,10 @@ def fit_of_plan(plan: Plan) -> Fit | None:
         return None
     pattern = cell.checkpoint.index_topk_pattern if "indexcache" in cell.features else None
     full = pattern[: cell.checkpoint.layers].count("F") if pattern else None
+    if kv.keeps_every_indexer(cell.engine.id, cell.release.parsed_version):
+        full = kv.shape_of(cell.checkpoint).layers
     draft = "mtp" in cell.features
-    row = kv.bytes_per_token(layout, shape_of(cell.checkpoint), indexer_layers=full, mtp_layers=int(draft))
+    row = row_bytes(cell.checkpoint, layout, full, mtp_layers=int(draft))
     rank = Rank(
         vram_bytes=cell.rig.gpu.vram_bytes,
         weights_bytes=size // cell.rig.gpus,
@@ -122,6 +133,20 @@ def fit_of_plan(plan: Plan) -> Fit | None:
     return Fit(rank=rank, needed_context_tokens=int(settings.get("context", MIN_CONTEXT_TOKENS)))
 
 
+def word_of_plan(plan: Plan) -> Word:
+    """The one word for a plan's fit, in every command and every JSON."""
+    found = fit_of_plan(plan)
+    return found.word if found is not None else "not known"
+
+
+def tell_fit(plan: Plan) -> str:
+    """The word with its arithmetic."""
+    found = fit_of_plan(plan)
+    if found is None:
+        return "not known: the checkpoint's size, the KV layout or the rig's memory is not stated"
+    return f"{found.word}: {found.explain()}"
+
+
 def _share_of_plan(plan: Plan) -> float:
     """The share that the plan states, else its engine's own."""
     dialect = plan.cell.engine.dialect
@@ -129,6 +154,21 @@ def _share_of_plan(plan: Plan) -> float:
     if dialect == "trtllm":
         stated = plan.values("serve_config").get("kv_cache_config", {}).get("free_gpu_memory_fraction")
     return float(stated) if stated is not None else DEFAULT_SHARE.get(dialect, 1.0)
+
+
+def surely_fits(checkpoint: Checkpoint, rig: Rig) -> bool:
+    """Whether every plan fits, whatever its window, layout and features: most combinations need none to know it."""
+    size = checkpoint.size_bytes or checkpoint.size_estimate_bytes
+    if size is None or not rig.gpu.vram_bytes:
+        return True  # nothing can be compared
+    rank = Rank(
+        vram_bytes=rig.gpu.vram_bytes,
+        weights_bytes=size // rig.gpus,
+        row_bytes=row_bytes(checkpoint, "dsa_bf16", kv.shape_of(checkpoint).layers, mtp_layers=1),
+        share=LEAST_SHARE,
+        reserved_bytes=reserve(draft=True),
+    )
+    return rank.pool_tokens * MARGIN >= checkpoint.context
 
 
 def estimate_fit(checkpoint: Checkpoint, rig: Rig, layout: Layout = "dense_fp8") -> Fit | None:
@@ -143,4 +183,4 @@ def estimate_fit(checkpoint: Checkpoint, rig: Rig, layout: Layout = "dense_fp8")
         share=1.0,
         reserved_bytes=HEADROOM_BYTES + GRAPH_BYTES,
     )
-    return Fit(rank=rank, needed_context_tokens=min(MIN_CONTEXT_TOKENS, checkpoint.context), margin=1.0)
+    return Fit(rank=rank, needed_context_tokens=min(MIN_CONTEXT_TOKENS, checkpoint.context), certain=1.0)

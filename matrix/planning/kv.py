@@ -16,6 +16,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from packaging.specifiers import SpecifierSet
+from packaging.version import InvalidVersion, Version
+
 from matrix.model import Checkpoint
 
 Layout = Literal["dense_fp8", "dense_bf16", "dsa_fp8_packed", "dsa_fp8_trtllm", "dsa_bf16"]
@@ -27,6 +30,9 @@ QUANT_TILE = 128  # latent values that share one fp32 scale in the packed row (m
 GIB = 2**30
 # Engine logs print two decimals of a GiB and pools end in whole pages: the worst of our nine H200 logs is off by 7e-5.
 LOG_TOLERANCE = 0.002
+
+
+KEEPS_EVERY_INDEXER = {"sglang": SpecifierSet("<0.5.23", prereleases=True)}  # buffers of sharing layers, too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +90,14 @@ def bytes_per_token(
         return latent
     indexed = shape.layers if indexer_layers is None else indexer_layers
     return latent + -(-indexer_key_bytes(shape) * (indexed + mtp_layers) // shape.index_pool)
+
+
+def keeps_every_indexer(engine: str, version: Version | str) -> bool:
+    """Whether a release keeps indexer keys for sharing layers, too (read in 0.5.17; 0.5.23 keeps none)."""
+    try:
+        return engine in KEEPS_EVERY_INDEXER and version in KEEPS_EVERY_INDEXER[engine]
+    except InvalidVersion:  # a line whose release nobody knows
+        return False
 
 
 def pool_tokens(pool_bytes: int, token_bytes: int, *, page_tokens: int = 1) -> int:

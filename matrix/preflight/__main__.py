@@ -86,10 +86,7 @@ def _row(p: Plan, report: Report) -> Sequence[str]:
 
 def _fit(p: Plan) -> str:
     """Format the memory arithmetic of one plan, with the largest context that fits."""
-    found = fit.fit_of_plan(p)
-    if found is None:
-        return "  fit     not known: the checkpoint's size, the KV layout or the rig's memory is not stated"
-    return f"  fit     {'fits' if found.ok else 'DOES NOT FIT'}: {found.explain()}"
+    return f"  fit     {fit.tell_fit(p)}"
 
 
 def _json(p: Plan, report: Report) -> str:
@@ -98,7 +95,8 @@ def _json(p: Plan, report: Report) -> str:
         for r in report.remarks
     ]
     found = _excluded(p)
-    said = {"cell": p.cell.id, "release": report.release, "verdict": report.verdict, "remarks": remarks}
+    verdict = {"verdict": report.verdict, "fit": fit.word_of_plan(p)}
+    said = {"cell": p.cell.id, "release": report.release, **verdict, "remarks": remarks}
     return json.dumps(said | ({"not_run": found.status, "rule": found.rule} if found else {}))
 
 

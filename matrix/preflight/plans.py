@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from matrix.planning.fit import fit_of_plan
 from matrix.planning.plan import Plan, fill_placeholders
 from matrix.preflight.kernels import find_gaps
 from matrix.preflight.snapshot import Snapshot, snapshot_for
@@ -31,7 +32,21 @@ def judge_plan(plan: Plan, installed: Mapping[str, str] | None = None) -> Report
     served = Served(renamed[0] if renamed else plan.cell.checkpoint.architecture)
     snapshot = snapshot_for(release)
     report = preflight_launch(argv, plan.env, snapshot, served, release=release, installed=installed)
-    return replace(report, remarks=(*report.remarks, *_check_kernels(plan, snapshot)))
+    return replace(report, remarks=(*report.remarks, *_check_kernels(plan, snapshot), *_check_fit(plan)))
+
+
+def _check_fit(plan: Plan) -> Iterator[Remark]:
+    """A launch that does not fit is rejected like one that the parser refuses; a tight one is worth knowing."""
+    found = fit_of_plan(plan)
+    if found is None or found.word == "fits":
+        return
+    yield Remark(
+        level="warning" if found.ok else "error",
+        kind=found.word.replace(" ", "_"),
+        where="memory",
+        subject=plan.cell.rig.id,
+        message=f"{found.word}: {found.explain()}",
+    )
 
 
 def _check_kernels(plan: Plan, snapshot: Snapshot | None) -> Iterator[Remark]:

@@ -20,7 +20,7 @@ from matrix.preflight.vllm_argv import normalise_argv
 
 Verdict = Literal["accept", "reject", "unknown"]
 Level = Literal["error", "unknown", "warning", "note"]
-Where = Literal["argv", "env", "checkpoint", "dependency", "snapshot"]
+Where = Literal["argv", "env", "checkpoint", "dependency", "snapshot", "memory"]
 
 
 class HasArchitecture(Protocol):

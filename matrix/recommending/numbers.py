@@ -177,12 +177,12 @@ def _memory(plan: Plan, rows: Sequence[Row]) -> Iterator[Number]:
 def _arithmetic(plan: Plan, fit: Fit) -> Iterator[Number]:
     checkpoint = plan.cell.checkpoint
     stated = checkpoint.size_source or checkpoint.source
-    weights = round(fit.weights_bytes / GIB, 1)
+    weights = round(fit.rank.weights_bytes / GIB, 1)
     size = f"{checkpoint.id} / {plan.cell.rig.gpus} GPUs; size: {stated}"
     yield _number("memory", "weights per GPU", weights, "GiB", basis="arithmetic", source=FIT, detail=size)
     layout = plan.setting("settings", "kv_layout")
     kept = f"layout {layout.value} (matrix/{layout.where})" if layout else ""
-    kv_bytes = round(fit.kv_bytes_per_token * fit.needed_context_tokens / GIB, 1)
+    kv_bytes = round(fit.rank.row_bytes * fit.needed_context_tokens / GIB, 1)
     yield _number(
         "memory", "KV cache per GPU at the window", kv_bytes, "GiB", basis="arithmetic", source=FIT, detail=kept
     )

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from matrix.checking import memory
 from matrix.checking.conditions import FORMS, GROUPS, holds
 from matrix.checking.facts import collect_facts
 from matrix.checking.launchers import Command
@@ -20,7 +19,6 @@ from matrix.checking.rigs import parse_rig
 from matrix.checking.rules import BASES, EFFECTS, LEVELS, Check, read_book
 from matrix.checking.settings import UNKNOWN, kinds, read_settings
 from matrix.checking.variables import words_of
-from matrix.planning import fit
 
 CHECKS = (*read_book().checks, *read_book().computed.values())
 # Facts that only some lines have.
@@ -137,7 +135,3 @@ def test_a_report_alone_seldom_makes_a_line_wrong() -> None:
 )
 def test_conditions_have_three_answers(when: dict[str, Any], facts: dict[str, Any], answer: bool | None) -> None:
     assert holds(when, facts) is answer
-
-
-def test_the_reserves_are_those_of_the_plans() -> None:
-    assert memory.CUDA_GRAPH_BYTES == fit.CUDA_GRAPH_BYTES
