@@ -147,13 +147,16 @@ SHAPES: Final = (
     _make_shape("SecretStr", "secretstr", r"SecretStr\(\s*b?(?P<p>[\"'])(?P<s1>(?:(?!(?P=p))[^\n])+)(?P=p)"),
 )
 
-_NEEDED_BY_ANY: Final = tuple(dict.fromkeys(need for shape in SHAPES for need in shape.needs))
+_NEEDED: Final = tuple(dict.fromkeys(need for shape in SHAPES for need in shape.needs))
+_NEEDED_IN_SMALL: Final = tuple(need for need in _NEEDED if need.islower())
+_NEEDED_AS_IS: Final = tuple(need for need in _NEEDED if not need.islower())
 
 
 def find_secret_spans(text: str) -> Iterator[tuple[int, int]]:
     """Yield the place of each secret, by shape; the spans may overlap."""
     small = text.lower()
-    present = {need for need in _NEEDED_BY_ANY if need in (small if need.islower() else text)}
+    present = {need for need in _NEEDED_IN_SMALL if need in small}
+    present.update([need for need in _NEEDED_AS_IS if need in text])
     if not present:  # most texts: names of fields, ids, words of a reply
         return
     for shape in SHAPES:
