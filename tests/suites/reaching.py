@@ -146,7 +146,7 @@ class NotingJudged(Judged):
 
 @dataclass
 class OfferedOnce(world.Recorder):
-    """Offers evidence one finding of each check of a test: what evidence refuses is a bug of the check, not of a plan."""
+    """Offers evidence one finding of each check of a test: what it refuses is a bug of the check, whatever the plan."""
 
     test: str = ""
 
