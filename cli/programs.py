@@ -34,6 +34,22 @@ def matrix_verb(name: str) -> Callable[[], Program]:
     return load
 
 
+def load_show() -> Program:
+    from matrix import __main__ as command
+
+    def main(words: Sequence[str]) -> int:
+        from fixtures.host.local_config import read_local
+        from matrix.checkout import CHECKOUT
+        from matrix.serving.places import Places
+        from matrix.yaml.load import load_matrix
+
+        gc.disable()
+        options = subparser(command.parser(), "show").parse_args(words)
+        return command.show(load_matrix(), options, Places(checkout=str(CHECKOUT), local=read_local()))
+
+    return Program(lambda: subparser(command.parser(), "show"), main)
+
+
 def reports_verb(name: str) -> Callable[[], Program]:
     """A verb of `python -m reports`."""
 

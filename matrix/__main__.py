@@ -32,6 +32,10 @@ from matrix.planning.expand import (
 from matrix.planning.fit import tell_fit, word_of_plan
 from matrix.planning.images import warn_unpinned
 from matrix.planning.plan import Plan, make_plan
+from matrix.serving.container import render_compose
+from matrix.serving.places import Places
+from matrix.serving.script import SECTIONS, choose_sections, render_serving_script
+from matrix.serving.systemd import render_unit
 from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
 
@@ -50,7 +54,8 @@ def parser() -> argparse.ArgumentParser:
     ls.add_argument("--json", action="store_true", help="axes, cells with plans, and exclusions by rule as JSON")
     show = verbs.add_parser("show", help="a cell's launch script, ready to copy")
     show.add_argument("cell", metavar="CELL", help=CELL_HELP)
-    show.add_argument("--as-published", action="store_true", help="the source's own form, without our corrections")
+    show.add_argument("--as-published", action="store_true", help="the source's own launch, without our corrections")
+    _add_forms(show)
     why = verbs.add_parser("explain", help="every flag of a cell with file:line and why")
     why.add_argument("cell", metavar="CELL", help=CELL_HELP)
     why.add_argument("--as-published", action="store_true", help="the source's own form, without our corrections")
@@ -161,10 +166,33 @@ def _problems(matrix: Matrix, cell: Cell) -> list[str]:
     return [k.value.id for k in matrix.known_failures if k.condition(cell.facts)]
 
 
-def show(matrix: Matrix, args: argparse.Namespace) -> int:
+def _add_forms(show: argparse.ArgumentParser) -> None:
+    sections = " ".join(SECTIONS)
+    show.add_argument("--only", type=_split, default=(), metavar="SECTION,...", help=f"only these: {sections}")
+    show.add_argument("--without", type=_split, default=(), metavar="SECTION,...", help="all but these")
+    form = show.add_mutually_exclusive_group()
+    form.add_argument("--docker", action="store_true", help="in the release's image, published on 127.0.0.1")
+    form.add_argument("--compose", action="store_true", help="as a Docker Compose file")
+    form.add_argument("--systemd", action="store_true", help="as a systemd unit")
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(word for word in text.replace(",", " ").split() if word)
+
+
+def show(matrix: Matrix, args: argparse.Namespace, places: Places = Places()) -> int:  # noqa: B008  frozen
     cell = find(matrix, args.cell)
     made = make_plan(matrix, cell, _form(args))
-    print(shell.render_script(made), end="")
+    sections = choose_sections(only=args.only, without=args.without)
+    if args.as_published:
+        text = shell.render_script(made)
+    elif args.compose:
+        text = render_compose(made)
+    elif args.systemd:
+        text = render_unit(made, places)
+    else:
+        text = render_serving_script(made, places, sections, docker=args.docker)
+    print(text, end="")
     if cell in expand_matrix(matrix).excluded:
         print(f"# NOT RUN by the matrix: glm-matrix why-not {cell.id}")
     return _tell_misfit(made)

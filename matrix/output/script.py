@@ -13,7 +13,7 @@ from matrix.model import Checkpoint
 from matrix.output import docker_words as container
 from matrix.planning.plan import Plan
 
-VARIABLES = {"model": "MODEL", "host": "HOST", "port": "PORT", "api_key_env": "API_KEY_ENV"}
+VARIABLES = {"model": "MODEL", "host": "HOST", "port": "PORT", "api_key_env": "API_KEY_ENV", "venv": "VENV"}
 _PLACEHOLDER = re.compile("(" + "|".join(f"{{{name}}}" for name in VARIABLES) + ")")
 
 
@@ -22,23 +22,23 @@ def render_script(plan: Plan) -> str:
     cell = plan.cell
     lines = [
         "#!/usr/bin/env bash",
-        _comment(f"cell        {cell.id}"),
-        _comment(f"form        {plan.form}"),
-        _comment(f"fingerprint {plan.fingerprint}"),
+        format_comment(f"cell        {cell.id}"),
+        format_comment(f"form        {plan.form}"),
+        format_comment(f"fingerprint {plan.fingerprint}"),
         "set -euo pipefail",
         f"MODEL=${{MODEL:-{_model_expression(cell.checkpoint)}}}",
         "HOST=${HOST:-127.0.0.1}",
         f"PORT=${{PORT:-{cell.engine.default_port}}}",
     ]
-    lines += [_comment(f"needs patch {n}: glm-matrix patch {shlex.quote(n)} --help") for n in plan.patch_names]
+    lines += [format_comment(f"needs patch {n}: glm-matrix patch {shlex.quote(n)} --help") for n in plan.patch_names]
     lines += list(_write_files(plan))
     if container.has_container(plan):
         lines += _in_container(plan)
     else:
         if plan.values("launcher").get("kind") == "docker":
-            lines.append(_comment(f"inside the image {container.image_reference(plan)}:"))
-        lines += [f"export {shlex.quote(name)}={_quote_word(value)}" for name, value in plan.env.items()]
-        lines += _format_command(_group_words(["exec", *plan.cell.engine.command, *plan.arguments()]))
+            lines.append(format_comment(f"inside the image {container.image_reference(plan)}:"))
+        lines += [f"export {shlex.quote(name)}={quote_word(value)}" for name, value in plan.env.items()]
+        lines += format_command(group_words(["exec", *plan.cell.engine.command, *plan.arguments()]))
     return "\n".join(lines) + "\n"
 
 
@@ -48,7 +48,7 @@ def _model_expression(checkpoint: Checkpoint) -> str:
     return shlex.quote(checkpoint.weights_path or checkpoint.repository or checkpoint.id)
 
 
-def _comment(text: str) -> str:
+def format_comment(text: str) -> str:
     """Format a comment: one line, whatever the text holds."""
     return f"# {' '.join(text.splitlines())}"
 
@@ -56,15 +56,15 @@ def _comment(text: str) -> str:
 def _in_container(plan: Plan) -> list[str]:
     launcher, server = plan.values("launcher"), ["exec", *container.server_command(plan)]
     if launcher.get("shell"):
-        return _format_command([*container.docker_options(plan), [*launcher["shell"], _quote_line(server)]])
+        return format_command([*container.docker_options(plan), [*launcher["shell"], quote_line(server)]])
     if launcher.get("interactive"):
-        shell = _format_command([*container.docker_options(plan), [str(launcher.get("command", "bash"))]])
-        return [*shell, "# then, inside the container:", *_format_command(_group_words(server))]
-    return _format_command([*container.docker_options(plan), *_group_words(server[1:])])
+        shell = format_command([*container.docker_options(plan), [str(launcher.get("command", "bash"))]])
+        return [*shell, "# then, inside the container:", *format_command(group_words(server))]
+    return format_command([*container.docker_options(plan), *group_words(server[1:])])
 
 
-def _group_words(words: Sequence[str]) -> Iterator[list[str]]:
-    """Words in groups that belong on one line: a flag with its values."""
+def group_words(words: Sequence[str]) -> Iterator[list[str]]:
+    """Yield words in groups that belong on one line: a flag with its values."""
     group: list[str] = []
     for word in words:
         if word.startswith("--") and group:
@@ -79,7 +79,7 @@ class Quoted(str):
     """Text that is already quoted for bash."""
 
 
-def _quote_line(words: Sequence[str]) -> Quoted:
+def quote_line(words: Sequence[str]) -> Quoted:
     """Quote a whole command as the one word that an inner shell reads: each word is quoted for that shell, and a
     variable of ours brings its own quotes (`${MODEL@Q}`)."""
     pieces: list[tuple[bool, str]] = []  # whether it is a variable, and its text for the inner shell
@@ -101,8 +101,9 @@ def _split_placeholders(word: str) -> list[str]:
     return [p for p in _PLACEHOLDER.split(word) if p] or [""]
 
 
-def _format_command(groups: Iterable[list[str]]) -> list[str]:
-    first, *rest = [" ".join(map(_quote_word, g)) for g in groups if g]
+def format_command(groups: Iterable[list[str]]) -> list[str]:
+    """Format groups of words as the lines of one command; a group is a line, words are quoted for bash."""
+    first, *rest = [" ".join(map(quote_word, g)) for g in groups if g]
     return " \\\n".join([first, *(f"  {line}" for line in rest)]).split("\n")
 
 
@@ -112,12 +113,16 @@ def _write_files(plan: Plan) -> Iterator[str]:
     if overlay:
         merges = " ".join(f"--merge {name} {shlex.quote(json.dumps(tree))}" for name, tree in overlay.items())
         yield f'MODEL=$(glm-matrix overlay "$MODEL" {merges})'
-    tree = plan.values("serve_config")
-    if tree:
-        text, end = to_yaml(tree), "YAML"
-        while end in text.splitlines():
-            end += "_"
-        yield f"cat > serve_config.yaml <<'{end}'\n{text}{end}"
+    if tree := plan.values("serve_config"):
+        yield write_serve_config(tree)
+
+
+def write_serve_config(tree: Mapping[str, Any]) -> str:
+    """Write the engine's own file; the word that ends it stands on no line of it."""
+    text, end = to_yaml(tree), "YAML"
+    while end in text.splitlines():
+        end += "_"
+    return f"cat > serve_config.yaml <<'{end}'\n{text}{end}"
 
 
 def to_yaml(tree: Mapping[str, Any]) -> str:
@@ -127,11 +132,11 @@ def to_yaml(tree: Mapping[str, Any]) -> str:
     return str(yaml.safe_dump(dict(tree), sort_keys=False))
 
 
-def _quote_word(text: str) -> str:
+def quote_word(text: str) -> str:
     """Quote one word for bash; placeholders become variables inside double quotes."""
     if isinstance(text, Quoted):
         return text
     if text.startswith("~/"):
-        return '"$HOME"/' + _quote_word(text[2:])
+        return '"$HOME"/' + quote_word(text[2:])
     parts = [p for p in _PLACEHOLDER.split(text) if p]
     return "".join(f'"${VARIABLES[p[1:-1]]}"' if _PLACEHOLDER.fullmatch(p) else shlex.quote(p) for p in parts) or "''"

@@ -115,13 +115,13 @@ class _Reader:
         return Wrong()
 
     def value(self, hint: Any, data: Any, at: Loc) -> Any:
+        origin = get_origin(hint)
         if hint is Any:
             return data
         if hint in SCALARS:
             return self.scalar(hint, data, at)
         if hint is datetime:
             return self.moment(data, at)
-        origin = get_origin(hint)
         if origin is Literal:
             return self.literal(get_args(hint), data, at)
         if isinstance(hint, type) and issubclass(hint, Enum):

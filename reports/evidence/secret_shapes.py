@@ -1,7 +1,7 @@
 """Finds texts that are secret by their shape: tokens with a prefix, headers, assignments, flags, URLs.
 
-Each rule names what stands in a text that it can meet (`needs` and `sign`: cheap looks before the expression). It hides
-its groups `s...` only, so that the rest stays readable and a ServerArgs(...) stays one. Own rules, because no
+Each rule names what stands in a text that it can meet (`needs`, lower case: a cheap look before the expression) and
+hides its groups `s...` only, so that the rest stays readable and a ServerArgs(...) stays one. Own rules, because no
 maintained set fits (docs/decisions/0026): they report lines, take every digest for a secret, and know no NGC key.
 """
 
@@ -43,17 +43,15 @@ _SHELL = r"(?P<s1>'[^'\n]*'|\"[^\"\n]*\"|[^\s'\"]+)"
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One rule. `needs`: the text contains one of these, in any case if it is written small; and `sign` finds something
-    in the small text."""
+    """One rule. `needs`: the text contains one of these, in lower case."""
 
     name: str
     needs: tuple[str, ...]
     pattern: re.Pattern[str]
-    sign: re.Pattern[str]
 
 
-def _make_shape(name: str, needs: str, pattern: str, sign: str = "") -> Shape:
-    return Shape(name, tuple(needs.split()), re.compile(pattern), re.compile(sign))
+def _make_shape(name: str, needs: str, pattern: str) -> Shape:
+    return Shape(name, tuple(needs.split()), re.compile(pattern))
 
 
 _TOKENS = (
@@ -67,12 +65,7 @@ _LEADS = (
     "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- nvapi- hf_ sk- _live_ _test_ xox xapp- aiza ya29. npm_ pypi- dckr_pat_"
     " dapi sg. gsk_ r8_ xai- hvs. dop_v1_ shpat_ age-secret-key atatt lin_api_"
 )
-_NAMED_CAPITALS = "KEY TOKEN SECRET PASS PAT CREDENTIAL COOKIE WEBHOOK AUTH PWD"
-_NAMED = "key token secret pass pat credential hook signature pwd"
-# Every reply counts its `prompt_tokens`: a name with a value after it ends there, and no letter follows.
-_NAME_ENDS = (
-    r"(?:key|token|secret|passw(?:or)?d|passphrase|pass|pwd|pat|credentials?|signature|hook(?:[_-]url)?)(?![a-z])"
-)
+_NAMED = "key token secret pass pat credential cookie hook auth signature pwd"
 SHAPES: Final = (
     _make_shape(
         "private key",
@@ -121,46 +114,34 @@ SHAPES: Final = (
     ),
     _make_shape("flag", "--", rf"(?<![\w-]){FLAG}(?:=|\s+){_NOTHING}(?!-){_SHELL}"),
     _make_shape("flag in a list", "--", rf"(?<![\w-]){FLAG}[\"']\s*,\s*b?[\"'](?P<s1>[^\"'\n]+)[\"']"),
-    _make_shape("variable", _NAMED_CAPITALS, rf"{_CAPITALS}={_NOTHING}{_SHELL}"),
+    _make_shape("variable", _NAMED, rf"{_CAPITALS}={_NOTHING}{_SHELL}"),
     _make_shape(
         "variable in a mapping",
-        _NAMED_CAPITALS,
+        _NAMED,
         rf"{_CAPITALS}(?P<q>[\"'])\s*\]?\s*(?:[:=,]|[=-]>)\s*[\[(]?\s*b?(?P<p>[\"'])(?P<s1>(?:(?!(?P=p))[^\n\\]|\\.)+)(?P=p)",
     ),
     _make_shape(
         "name with a quoted value",
         _NAMED,
         rf"(?i)(?<![A-Za-z0-9]){_SMALL}(?:\\?[\"'])?\s*\]?{_JOIN}\s*[\[(]?\s*[bf]?(?P<p>\\?[\"'])(?!\*+[\"'\\])(?P<s1>(?:(?!(?P=p))[^\n])+)(?P=p)",
-        _NAME_ENDS,
     ),
     _make_shape(
         "name with a value",
         _NAMED,
         rf"(?i)(?<![A-Za-z0-9]){_SMALL}[\"']?{_JOIN}{_NOTHING}(?P<s1>[^\s'\",;)}}\]\[({{&\\<>|]{{3,}})",
-        _NAME_ENDS,
     ),
-    _make_shape(
-        "variable and value", _NAMED_CAPITALS, rf"\b[A-Z0-9][A-Z0-9_]*_{_CAPITALS}{_BESIDE}{_NOTHING}(?P<s1>{_LONG})"
-    ),
+    _make_shape("variable and value", _NAMED, rf"\b[A-Z0-9][A-Z0-9_]*_{_CAPITALS}{_BESIDE}{_NOTHING}(?P<s1>{_LONG})"),
     _make_shape("words about a password", "passw", rf"(?i)\bpassw(?:or)?d\s(?:is\s)?[\"']?(?P<s1>{_LONG})"),
     _make_shape("pwd", "pwd", rf"(?i)(?<![A-Za-z0-9_])pwd\s?=\s?{_NOTHING}(?P<s1>(?![/~.])[^\s'\",;&<>]{{3,}})"),
     _make_shape("SecretStr", "secretstr", r"SecretStr\(\s*b?(?P<p>[\"'])(?P<s1>(?:(?!(?P=p))[^\n])+)(?P=p)"),
 )
 
-_NEEDED: Final = tuple(dict.fromkeys(need for shape in SHAPES for need in shape.needs))
-_NEEDED_IN_SMALL: Final = tuple(need for need in _NEEDED if need.islower())
-_NEEDED_AS_IS: Final = tuple(need for need in _NEEDED if not need.islower())
-
 
 def find_secret_spans(text: str) -> Iterator[tuple[int, int]]:
     """Yield the place of each secret, by shape; the spans may overlap."""
     small = text.lower()
-    present = {need for need in _NEEDED_IN_SMALL if need in small}
-    present.update([need for need in _NEEDED_AS_IS if need in text])
-    if not present:  # most texts: names of fields, ids, words of a reply
-        return
     for shape in SHAPES:
-        if present.isdisjoint(shape.needs) or not shape.sign.search(small):
+        if not any(n in small for n in shape.needs):
             continue
         for match in shape.pattern.finditer(text):
             for name in shape.pattern.groupindex:

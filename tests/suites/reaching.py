@@ -144,20 +144,6 @@ class NotingJudged(Judged):
             yield Finding(check="reach", ok=True, expected="", got="")
 
 
-@dataclass
-class OfferedOnce(world.Recorder):
-    """Offers evidence one finding of each check of a test: what it refuses is a bug of the check, whatever the plan."""
-
-    test: str = ""
-
-    def finding(self, finding: Finding) -> Finding:
-        if (self.test, finding.check) in _OFFERED:
-            return finding
-        _OFFERED.add((self.test, finding.check))
-        return super().finding(finding)
-
-
-_OFFERED: set[tuple[str, str]] = set()
 _BANKS: dict[str, Lengths] = {}
 
 
@@ -179,7 +165,7 @@ def noted(test: str, planned: Plan, depth: Depth) -> Notes:
         return notes
     given: dict[str, Any] = {
         "cell": cell, "plan": planned, "engine": world.FakeRunning("", None), "client": NotingClient(notes),
-        "bank": bank, "evidence": OfferedOnce(test=test), "depth": depth, "rendered": None,
+        "bank": bank, "evidence": world.Recorder(), "depth": depth, "rendered": None,
     }  # fmt: skip
     what: Any = {name: given[name] for name in ("cell", "bank", "evidence", "depth")}
     given["judged"] = NotingJudged(**what, baseline=Baseline(), relaunch=lambda _: None, notes=notes)

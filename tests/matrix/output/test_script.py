@@ -132,13 +132,13 @@ def printed(script: str, where: Path) -> list[str]:
 
 
 def test_any_text_is_one_argument_of_the_script(tmp_path: Path) -> None:
-    script = "\n".join(f"printf '%s\\0' {shell._quote_word(w)}" for w in PLAIN)
+    script = "\n".join(f"printf '%s\\0' {shell.quote_word(w)}" for w in PLAIN)
     assert printed(script, tmp_path) == [w.replace("~/", "/h/", 1) if w.startswith("~/") else w for w in PLAIN]
 
 
 def test_any_text_is_one_argument_of_a_shell_inside_the_shell(tmp_path: Path) -> None:
     words = (["printf", r"%s%s%s\0", w, "{model}", "/x{model}"] for w in PLAIN)
-    lines = (f"eval {shell._quote_line(line)}" for line in words)
+    lines = (f"eval {shell.quote_line(line)}" for line in words)
     model = "a 'b' $(touch PWNED); c"
     script = "\n".join([f"MODEL={shlex.quote(model)}", *lines])
     assert printed(script, tmp_path) == [f"{w}{model}/x{model}" for w in PLAIN]
@@ -159,7 +159,7 @@ def test_any_text_is_the_default_of_the_model(tmp_path: Path, part: str) -> None
 
 @pytest.mark.parametrize("text", ["x\ntouch PWNED", "x\u2028touch PWNED", "x\rtouch PWNED\r"])
 def test_a_comment_ends_where_its_line_ends(text: str, tmp_path: Path) -> None:
-    assert printed(f"{shell._comment(text)}\nprintf 'ok\\0'", tmp_path) == ["ok"]
+    assert printed(f"{shell.format_comment(text)}\nprintf 'ok\\0'", tmp_path) == ["ok"]
 
 
 def test_a_file_in_the_script_ends_where_it_ends(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""A plan as something that serves: a script from an empty machine to an answer, a compose file, a systemd unit."""

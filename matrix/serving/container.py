@@ -1,0 +1,159 @@
+"""A plan in a container: the words of `docker run`, and a compose file. It listens on 0.0.0.0 inside, and is published
+on 127.0.0.1 alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from matrix.errors import ConfigError, Problem
+from matrix.output import docker_words as container
+from matrix.output.script import format_comment, group_words, quote_line, quote_word, to_yaml
+from matrix.planning.plan import Plan, fill_placeholders
+
+WORKDIR: Final = "/glm-matrix"
+MODEL: Final = "${MODEL:?set it to the checkpoint directory}"
+CONFIG: Final = f"{WORKDIR}/serve_config.yaml"
+ULIMITS: Final = ("memlock=-1", "stack=67108864")
+# Every folder that the model's files lie in: an overlay and the Hugging Face cache hold links.
+MOUNTS: Final = """MOUNTS=()
+while IFS= read -r FOLDER; do MOUNTS+=(-v "$FOLDER:$FOLDER:ro"); done < <(
+  { printf '%s\\n' "$MODEL"
+    find "$MODEL/" -maxdepth 1 -type l -exec sh -c 'dirname -- "$(readlink -f -- "$1")"' _ {} \\; ; } | sort -u)"""
+
+
+def require_image(plan: Plan) -> None:
+    """Raise ConfigError where the plan cannot run in a container as it is."""
+    release = plan.cell.release
+    if release.image is None:
+        message = f"no image of {release.id} is known; its own environment: glm-matrix show {plan.cell.id}"
+        raise ConfigError([Problem("--docker", 0, "", message)])
+    if plan.patches:
+        message = f"{', '.join(plan.patch_names)} must be mounted over a file of the image: pytest does it"
+        raise ConfigError([Problem("--docker", 0, "", message)])
+
+
+def pull_image(plan: Plan) -> Iterator[str]:
+    """Pull the image, by digest where one is known."""
+    release = plan.cell.release
+    image = container.image_reference(plan)
+    if not release.image_digest:
+        yield format_comment(f"No digest of {release.image} is known: its tag can be moved. Today it is:")
+    yield f"docker image inspect {quote_word(image)} >/dev/null 2>&1 || docker pull {quote_word(image)}"
+    yield f"docker image inspect --format '{{{{.Id}}}} {{{{.RepoDigests}}}}' {quote_word(image)}"
+
+
+def run_groups(plan: Plan) -> Iterator[str]:
+    """Lines of the `docker run` command, quoted, without line ends."""
+    launcher, port = plan.values("launcher"), plan.cell.engine.default_port
+    program, words = split_program(plan)
+    yield "docker run --rm --init"
+    yield '--name "$NAME_OF_CONTAINER"'
+    if plan.cell.rig.gpus:
+        yield f"--gpus {plan.cell.rig.gpus}"
+    yield _memory(launcher)
+    yield from (f"--ulimit {quote_word(str(limit))}" for limit in launcher.get("ulimits") or ULIMITS)
+    yield f'-p 127.0.0.1:"$PORT":{port}'
+    yield '"${MOUNTS[@]}"'
+    yield f"-v {quote_word(f'{cache_volume(plan)}:{container.JIT}')}"
+    yield from (f"-v {quote_word(str(volume))}" for volume in launcher.get("volumes") or ())
+    if plan.values("serve_config"):
+        yield f'-v "$PWD/serve_config.yaml":{CONFIG}:ro -w {WORKDIR}'
+    yield from (f"-e {quote_word(f'{name}={value}')}" for name, value in environment_of(plan).items())
+    if program:
+        yield f"--entrypoint {quote_word(program)}"
+    yield quote_word(container.image_reference(plan))
+    yield from (" ".join(map(quote_word, group)) for group in group_words(words))
+
+
+def split_program(plan: Plan) -> tuple[str, list[str]]:
+    """Return the entry point (empty: the image's own is the server) and its arguments.
+
+    Inside its own network the engine must listen on all interfaces to be published.
+    """
+    launcher, engine = plan.values("launcher"), plan.cell.engine
+    known = {"host": "0.0.0.0", "port": str(engine.default_port)}  # noqa: S104  published on loopback alone
+    words = [fill_placeholders(w, known) for w in container.server_command(plan)]
+    entrypoint = str(launcher.get("entrypoint") or "")
+    if launcher.get("shell"):
+        return entrypoint or "/bin/bash", [*map(str, launcher["shell"]), quote_line(["exec", *words])]
+    if entrypoint or launcher.get("model_argument"):
+        return entrypoint, words
+    return words[0], words[1:]
+
+
+def environment_of(plan: Plan) -> dict[str, str]:
+    """Return the plan's variables, and those that keep compiled kernels in the cache volume."""
+    return {**{name: f"{container.JIT}/{folder}" for name, folder in container.JIT_CACHES.items()}, **plan.env}
+
+
+def cache_volume(plan: Plan) -> str:
+    """Return the named volume for compiled kernels: right only for one release and SM."""
+    return f"glm-matrix-jit-{plan.cell.release.id}-sm{plan.cell.rig.sm}"
+
+
+def _memory(launcher: Mapping[str, Any]) -> str:
+    size = launcher.get("shm_size")
+    return f"--shm-size {quote_word(str(size))}" if size and launcher.get("ipc") != "host" else "--ipc host"
+
+
+def render_compose(plan: Plan) -> str:
+    """Render a compose file. MODEL must be set: the checkpoint directory, or the overlay that the head names.
+
+    Raises:
+        ConfigError: the release has no image, or a patch would have to go into it.
+    """
+    require_image(plan)
+    program, words = split_program(plan)
+    port, launcher = plan.cell.engine.default_port, plan.values("launcher")
+    service: dict[str, Any] = {
+        "image": container.image_reference(plan),
+        "init": True,
+        **({"entrypoint": [_escape(program)]} if program else {}),
+        "command": [_escape(word) for word in words],
+        "environment": {name: _escape(value) for name, value in environment_of(plan).items()},
+        "ports": [f"127.0.0.1:${{PORT:-{port}}}:{port}"],
+        "volumes": [
+            {"type": "bind", "source": MODEL, "target": MODEL, "read_only": True},
+            f"jit:{container.JIT}",
+            *(str(v).replace("~/", "${HOME}/", 1) for v in launcher.get("volumes") or ()),
+        ],
+        "ipc": "host",
+        "ulimits": {
+            name: int(value) for name, _, value in (u.partition("=") for u in launcher.get("ulimits") or ULIMITS)
+        },
+        "healthcheck": _healthcheck(plan),
+    }
+    if plan.values("serve_config"):
+        service |= {"working_dir": WORKDIR, "configs": [{"source": "serve_config", "target": CONFIG}]}
+    if plan.cell.rig.gpus:
+        devices = [{"driver": "nvidia", "count": plan.cell.rig.gpus, "capabilities": ["gpu"]}]
+        service["deploy"] = {"resources": {"reservations": {"devices": devices}}}
+    whole: dict[str, Any] = {"services": {"engine": service}, "volumes": {"jit": {"name": cache_volume(plan)}}}
+    if tree := plan.values("serve_config"):
+        whole["configs"] = {"serve_config": {"content": to_yaml(tree).replace("$", "$$")}}
+    return f"{_compose_head(plan)}{to_yaml(whole)}"
+
+
+def _escape(word: str) -> str:
+    """Escape a word for compose, which expands `$`; the model's path becomes its variable."""
+    return fill_placeholders(word.replace("$", "$$"), {"model": MODEL})
+
+
+def _healthcheck(plan: Plan) -> dict[str, Any]:
+    engine = plan.cell.engine
+    address = f"http://127.0.0.1:{engine.default_port}{engine.health_path}"
+    probe = f"import urllib.request as r; r.urlopen('{address}', timeout=5)"
+    return {"test": ["CMD", "python3", "-c", probe], "interval": "10s", "timeout": "10s", "start_period": "3600s"}
+
+
+def _compose_head(plan: Plan) -> str:
+    lines = [
+        format_comment(f"cell        {plan.cell.id}"),
+        f"# fingerprint {plan.fingerprint}",
+        "# start       MODEL=/path/to/checkpoint docker compose --file THIS_FILE up",
+        "# links       a directory of links (an overlay, the Hugging Face cache) needs its targets mounted as well",
+    ]
+    if plan.values("config") or plan.values("tokenizer_config"):
+        lines.append("# MODEL       must be the overlay: glm-matrix show CELL --only launch prints how it is made")
+    return "\n".join(lines) + "\n"

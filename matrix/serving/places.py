@@ -1,0 +1,50 @@
+"""Where things lie on the machine that serves. Facts of a host are arguments: the matrix looks at none."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from matrix import variables
+from matrix.planning.plan import Plan
+
+MODELS: Final = variables.MODELS.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """`local` is the content of matrix.local.yaml; `checkout` the folder of this project."""
+
+    checkout: str = "."
+    local: Mapping[str, Any] = field(default_factory=dict)
+
+    def model_of(self, plan: Plan) -> str:
+        """Return the directory of weights that is known, or an empty word."""
+        checkpoint = plan.cell.checkpoint
+        named = self.local.get("models", {}).get(checkpoint.id)
+        return str(named) if named else ""
+
+    def venv_of(self, plan: Plan) -> str:
+        """Return the environment that the user named for the release, or an empty word."""
+        return str(self.local.get("environments", {}).get(plan.cell.release.id, ""))
+
+    @property
+    def root(self) -> str:
+        """Return the first folder of weights that the user named, or an empty word."""
+        roots = self.local.get("roots", ())
+        return str(roots[0]) if roots else ""
+
+
+def default(name: str, value: str) -> str:
+    """`NAME=${NAME:-value}`: a default, quoted, that the environment may replace; `~/` is the home directory."""
+    quoted = f'"$HOME"/{shlex.quote(value[2:])}' if value.startswith("~/") else shlex.quote(value)
+    return f"{name}=${{{name}:-{quoted}}}"
+
+
+def required(name: str, message: str) -> str:
+    """`NAME=${NAME:?message}`: the script ends where the variable is not set. The message is plain words."""
+    plain = re.sub(r"[^\w ,.:/-]", "_", message)
+    return f"{name}=${{{name}:?{plain}}}"

@@ -1,0 +1,108 @@
+"""A plan as a systemd unit: restarted when it fails, stopped as a whole, on loopback."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from matrix.errors import ConfigError, Problem
+from matrix.output import docker_words
+from matrix.output.script import format_comment
+from matrix.planning.plan import Plan, fill_placeholders
+from matrix.serving import container
+from matrix.serving.places import Places
+
+VENVS: Final = "/opt/glm-matrix"
+MODELS: Final = "/srv/models"
+PLAIN: Final = re.compile(r"[\w./:=%@{}$,+-]+")  # words that need no quotes
+START_S: Final = 5400  # 300 GB and cold kernels
+
+
+def render_unit(plan: Plan, places: Places) -> str:
+    """Render the unit. Paths are absolute: edit the lines `Environment=MODEL=` and `ExecStart=` for your host.
+
+    Raises:
+        ConfigError: a container is needed and cannot be made; a patch is needed, whose copy a unit cannot make.
+    """
+    if plan.values("launcher").get("kind") == "docker":
+        container.require_image(plan)
+        return _render(plan, places, _docker_words(plan), {})
+    if plan.values("launcher").get("kind") == "process":
+        message = "this engine runs in the checkout itself: glm-matrix show CELL prints a script"
+        raise ConfigError([Problem("--systemd", 0, "", message)])
+    program, *rest = plan.cell.engine.command
+    venv = places.venv_of(plan) or f"{VENVS}/{plan.cell.release.id}"
+    environment = dict(plan.env)
+    if plan.patches:
+        environment["PYTHONPATH"] = ":".join(f"{venv}.patched/{name}" for name in plan.patch_names)
+    known = {"host": "127.0.0.1", "port": str(plan.cell.engine.default_port)}
+    words = [f"{venv}/bin/{program}", *rest, *(fill_placeholders(w, known) for w in plan.arguments())]
+    return _render(plan, places, words, environment)
+
+
+def _docker_words(plan: Plan) -> list[str]:
+    program, words = container.split_program(plan)
+    port = plan.cell.engine.default_port
+    env = [w for name, value in container.environment_of(plan).items() for w in ("-e", f"{name}={value}")]
+    files = ["-v", f"{{etc}}/glm-matrix/serve_config.yaml:{container.CONFIG}:ro", "-w", container.WORKDIR]
+    return [
+        *("/usr/bin/docker", "run", "--rm", "--init", "--name", "{unit}", "--gpus", str(plan.cell.rig.gpus)),
+        *("--ipc", "host", "--ulimit", "memlock=-1", "-p", f"127.0.0.1:{port}:{port}", "-v", "{model}:{model}:ro"),
+        *("-v", f"{container.cache_volume(plan)}:{docker_words.JIT}"),
+        *(files if plan.values("serve_config") else ()),
+        *env,
+        *(("--entrypoint", program) if program else ()),
+        docker_words.image_reference(plan),
+        *words,
+    ]
+
+
+def _render(plan: Plan, places: Places, words: list[str], environment: dict[str, str]) -> str:
+    model = places.model_of(plan) or f"{places.root or MODELS}/{plan.cell.checkpoint.id}"
+    command = " \\\n  ".join(_quote(word, dollars=True) for word in words)
+    lines = [
+        format_comment(f"cell        {plan.cell.id}"),
+        f"# fingerprint {plan.fingerprint}",
+        *_list_preparations(plan),
+        "[Unit]",
+        f"Description={_one_line(f'GLM-5: {plan.cell.release.id}, {plan.cell.checkpoint.id}')}",
+        "After=network-online.target nvidia-persistenced.service",
+        "",
+        "[Service]",
+        f"Environment={_quote(f'MODEL={model}')}",
+        *(f"Environment={_quote(f'{name}={value}')}" for name, value in environment.items()),
+        f"ExecStart={command}",
+        "Restart=on-failure",
+        "RestartSec=30",
+        f"TimeoutStartSec={START_S}",
+        "TimeoutStopSec=60",
+        "KillMode=control-group",
+        "LimitMEMLOCK=infinity",
+        "LimitNOFILE=1048576",
+        "",
+        "[Install]",
+        "WantedBy=multi-user.target",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _list_preparations(plan: Plan) -> list[str]:
+    """What must be done once before the unit is started, as comments."""
+    lines = ["# before      glm-matrix show CELL --only env,weights,patch > prepare.sh; VENV and MODEL as in this unit"]
+    if plan.values("config") or plan.values("tokenizer_config"):
+        lines.append("# MODEL       must be the overlay: the script's launch section prints how it is made")
+    if plan.values("serve_config"):
+        lines.append("# file        /etc/glm-matrix/serve_config.yaml: the script's launch section writes it")
+    return lines
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).replace("%", "%%")
+
+
+def _quote(word: str, *, dollars: bool = False) -> str:
+    """Quote a word as systemd reads it. Specifiers (`%`) are doubled; so is `$`, where variables are expanded."""
+    text = word.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("%", "%%")
+    text = text.replace("$", "$$") if dollars else text
+    whole = fill_placeholders(text, {"model": "${MODEL}", "unit": "%N", "etc": "%E"})
+    return whole if PLAIN.fullmatch(whole) else f'"{whole}"'

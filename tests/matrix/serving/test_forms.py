@@ -1,0 +1,78 @@
+"""Compose files and systemd units read back as the plan; `$` and `%` are escaped."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+from matrix.errors import ConfigError
+from matrix.planning.expand import expand_matrix
+from matrix.planning.plan import Plan, make_plan
+from matrix.serving.container import MODEL, render_compose
+from matrix.serving.places import Places
+from matrix.serving.systemd import render_unit
+from matrix.yaml.load import load_matrix
+from tests.matrix.output.test_script import awkward_plan
+
+MATRIX = load_matrix()
+CELLS = {c.id: c for c in expand_matrix(MATRIX).runnable}
+TRTLLM = "sm120x4.trtllm_1_3_0rc26.glm51_478b_nvfp4.baseline"
+SEED = "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.baseline"
+SAMPLE = [c for c in list(CELLS.values())[::40] if c.release.image]
+
+
+def plan_of(cell_id: str) -> Plan:
+    return make_plan(MATRIX, CELLS[cell_id])
+
+
+def test_a_compose_file_says_what_the_plan_says() -> None:
+    assert len(SAMPLE) > 5
+    for cell in SAMPLE:
+        plan = make_plan(MATRIX, cell)
+        service = yaml.safe_load(render_compose(plan))["services"]["engine"]
+        port = cell.engine.default_port
+        assert service["ports"] == [f"127.0.0.1:${{PORT:-{port}}}:{port}"]
+        words = [*service.get("entrypoint", []), *service["command"]]
+        meant = [w.replace("$$", "$").replace(MODEL, "{model}") for w in words]
+        assert [w for w in plan.arguments() if w not in ("{host}", "{port}") and w not in meant] == []
+        assert "0.0.0.0" in words or "--host" not in plan.arguments()
+        assert plan.env.items() <= {k: v.replace("$$", "$") for k, v in service["environment"].items()}.items()
+        assert service["volumes"][0] == {"type": "bind", "source": MODEL, "target": MODEL, "read_only": True}
+
+
+def test_a_compose_file_holds_the_engines_own_file() -> None:
+    whole = yaml.safe_load(render_compose(plan_of(TRTLLM)))
+    assert yaml.safe_load(whole["configs"]["serve_config"]["content"]) == plan_of(TRTLLM).values("serve_config")
+    assert whole["services"]["engine"]["deploy"]["resources"]["reservations"]["devices"][0]["count"] == 4
+
+
+def test_a_unit_reads_back_as_the_plan() -> None:
+    plan = plan_of(SEED)
+    text = render_unit(plan, Places(local={"environments": {"sglang_0_5_10_post1": "/opt/sg"}}))
+    command = text.partition("ExecStart=")[2].partition("\nRestart=")[0].replace("\\\n", " ")
+    words = [w.replace("${MODEL}", "/m").replace("$$", "$").replace("%%", "%") for w in shlex.split(command)]
+    assert words == ["/opt/sg/bin/python", *plan.argv(model="/m", host="127.0.0.1", port="8000")[1:]]
+    assert "PYTHONPATH=/opt/sg.patched/sglang_nsa_exclusion_v2" in text and "LimitMEMLOCK=infinity" in text
+
+
+def test_specifiers_and_variables_of_systemd_are_escaped(tmp_path: Path) -> None:
+    text = render_unit(awkward_plan(tmp_path), Places())
+    command = text.partition("ExecStart=")[2].partition("\nRestart=")[0]
+    assert "$$HOME" in command and "${MODEL}/chat template.jinja" in command
+    assert 'Environment="TEXT=two words; $(no)"' in text
+
+
+def test_a_unit_of_a_container_names_its_files() -> None:
+    text = render_unit(plan_of(TRTLLM), Places())
+    assert "%E/glm-matrix/serve_config.yaml:/glm-matrix/serve_config.yaml:ro" in text
+    assert "-p \\\n  127.0.0.1:8000:8000" in text and "ExecStart=/usr/bin/docker" in text
+
+
+def test_what_cannot_be_a_form_is_one_error() -> None:
+    with pytest.raises(ConfigError, match="no image"):
+        render_compose(plan_of(SEED))
+    with pytest.raises(ConfigError, match="runs in the checkout itself"):
+        render_unit(plan_of("cpu.llamacpp_2026_10_11549.canary_bf16.baseline"), Places())
