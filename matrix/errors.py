@@ -132,10 +132,14 @@ def suggest_nearest(word: str, known: Iterable[str]) -> str:
     return f"; valid: {', '.join(words[:20])}" if words else ""
 
 
+def _likeness(word: str, known: str) -> float:
+    return round(difflib.SequenceMatcher(None, known, word).ratio(), 2)
+
+
 def find_nearest(word: str, known: Iterable[str]) -> str | None:
     """Find the known word that looks most like `word`; None where none is close."""
     words = sorted(known)
     for text in (word, word.lower()):
-        if close := difflib.get_close_matches(text, words, n=1, cutoff=0.6):
-            return close[0]
+        if close := difflib.get_close_matches(text, words, n=5, cutoff=0.6):
+            return min(close, key=lambda w: (-_likeness(text, w), abs(len(w) - len(text))))  # among equals: as long
     return None

@@ -32,6 +32,7 @@ from matrix.model import (
 )
 from matrix.pins import Pins
 from matrix.yaml import crossref, yamltext
+from matrix.yaml.claim_words import find_claim_problems
 from matrix.yaml.known_shape import find_shape_problems
 from matrix.yaml.loaded import Loaded, Matrix
 from matrix.yaml.patterns import find_wrong_texts
@@ -83,6 +84,7 @@ def load_matrix(root: Path = HERE) -> Matrix:
     )
     problems = [*forms, *count_hidden(reader.problems, hidden), *cross, *find_shape_problems(known)]
     problems += crossref.find_unnamed_launches(published)
+    problems += find_claim_problems(claims, [f.value.id for f in features])
     problems += crossref.find_wrong_inert(claims, features)
     if problems:
         raise ConfigError(problems)
