@@ -274,7 +274,14 @@ def _print_verdict(judged: Judged) -> None:
 
 def _console() -> Console:
     """Wide enough for every column when the output is a file or a CI log."""
-    return Console() if sys.stdout.isatty() else Console(width=200)
+    return _Console() if sys.stdout.isatty() else _Console(width=200)
+
+
+class _Console(Console):
+    """A console whose reader may go away: rich would exit with 1, which is red here."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 def _redact(args: argparse.Namespace) -> int:

@@ -20,6 +20,8 @@ from reports.evidence import redact
 from reports.evidence.attempts import order_by_time
 from reports.evidence.defuse import defuse_for_terminal
 from reports.evidence.junit_attempts import label_attempts
+from reports.evidence.junit_facts import tell_cells, tell_host, tell_launch
+from reports.evidence.junit_findings import tell_findings
 from reports.evidence.types import CellFacts, Expected, Launch, Lost, Record, Result, Run
 
 IDENTITY = ("cell", "fingerprint", "test")
@@ -66,7 +68,9 @@ def regroup_cases(files: Iterable[JUnitXml], records: Sequence[Record]) -> JUnit
         for case in suite:
             groups.setdefault(read_properties(case).get("fingerprint", NO_CELL), []).append(case)
     whole = JUnitXml()
-    label_attempts((case for cases in groups.values() for case in cases), records)
+    every = [case for cases in groups.values() for case in cases]
+    tell_findings(every, records)
+    label_attempts(every, records)
     for fingerprint, cases in groups.items():
         whole.add_testsuite(_make_suite(fingerprint, cases, records, min(stamps, default="")))
     whole.update_statistics()  # type: ignore[no-untyped-call]
@@ -86,15 +90,14 @@ def _make_suite(fingerprint: str, cases: Sequence[TestCase], records: Sequence[R
 
 def _gather_facts(fingerprint: str, cells: Sequence[str], records: Sequence[Record]) -> dict[str, Any]:
     facts: dict[str, Any] = {"fingerprint": fingerprint, "cells": " ".join(cells)} if cells else {}
-    for r in records:
-        match r:
-            case Run(run=run, commit=commit, matrix_sha256=sha):
-                facts |= {"run": run, "commit": commit, "matrix_sha256": sha}
-            case Launch(outcome=outcome, launch_s=launch_s, versions=versions) if _is_about(r, fingerprint, cells):
-                facts |= {"launch": outcome, "launch_s": launch_s, **{f"version.{k}": v for k, v in versions.items()}}
-                facts |= {f"accepted.{part}": text for part, text in r.cautions.items()}
-            case CellFacts(facts=known) if r.cell in cells:
-                facts |= {k: known[k] for k in ("rig", "engine", "release", "checkpoint") if k in known}
+    launches = [r for r in records if isinstance(r, Launch) and _is_about(r, fingerprint, cells)]
+    own = {r.run for r in (*launches, *(r for r in records if isinstance(r, Result) and r.cell in cells))}
+    for run in (r for r in records if isinstance(r, Run)):
+        if run.run in own or not own:
+            facts |= tell_host(run)
+    facts |= tell_cells(r for r in records if isinstance(r, CellFacts) and r.cell in cells)
+    for launch in launches:
+        facts |= tell_launch(launch)
     if missing := _count_not_run(cells, records):
         facts["cells_not_run_as_known"] = missing
     return {k: v for k, v in facts.items() if v not in ("", None)}

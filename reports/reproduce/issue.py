@@ -7,7 +7,6 @@ asked is in no range.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +14,7 @@ from typing import Any, Final
 from matrix.judging.status import Status
 from matrix.model import KnownFailure
 from reports.evidence import redact
+from reports.evidence.cause_line import find_cause, find_first_line
 from reports.evidence.defuse import cut_to, defuse_for_terminal
 from reports.evidence.kept import Unreadable
 from reports.evidence.types import CellFacts, Record, Result
@@ -26,8 +26,6 @@ LOG_LINES: Final = 40
 BODY_CHARS: Final = 6_000  # of a request; longer ones go into a file
 REPLY_CHARS: Final = 2_000
 TITLE_CHARS: Final = 160
-# `RuntimeError: ...` as Python prints an exception; EngineExited and its kin are our own names for how a launch ended.
-CAUSE: Final = re.compile(r"\s*(?!Engine)[\w.]*(?:Error|Exception|Interrupt)\b(?::|$)")
 NUMBERS: Final = ("signature", "candidates", "distance", "kl")  # of a finding's data
 GOOD: Final = frozenset({Status.PASS, Status.MEASURED, Status.XPASS})
 Json = Any
@@ -68,19 +66,13 @@ def _title(failure: Failure, facts: Mapping[str, Json]) -> str:
     return f"[{engine}] {start}{cut_to(_show(said).replace(chr(10), ' '), TITLE_CHARS) or failure.result.test}"
 
 
-def find_cause(message: str) -> str:
-    """Find the line that names the cause: the last exception that the log's end shows, else the first line."""
-    named = [line.strip() for line in message.splitlines() if CAUSE.match(line)]
-    return named[-1] if named else _first_line(message)
-
-
 def _say_failure(failure: Failure) -> Iterator[str]:
     found, result = failure.finding, failure.result
     yield f"The test `{result.test or result.nodeid}` came to {result.status}."
     if result.known_failure:
         yield f"It fails as the known failure `{result.known_failure}` says."
     if found is None:
-        words = dict.fromkeys((_first_line(result.message), find_cause(result.message)))
+        words = dict.fromkeys((find_first_line(result.message), find_cause(result.message)))
         yield from _quote("\n".join(words) if failure.at_launch else result.message, REPLY_CHARS)
         return
     yield f"\n- check: `{found.check}`{f', item `{found.item}`' if found.item else ''}"
@@ -276,7 +268,3 @@ def _quote(text: str, most: int, language: str = "") -> Iterator[str]:
 
 def _show(text: str, most: int = REPLY_CHARS) -> str:
     return defuse_for_terminal(text, most)
-
-
-def _first_line(text: str) -> str:
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")

@@ -19,6 +19,7 @@ from reports.evidence import files as evidence
 from reports.evidence import junit
 from reports.evidence.attempts import link_retries
 from reports.evidence.types import CellFacts, End, Expected, Found, Launch, Lost, Measured, Proof, Record, Result, Run
+from tests.reports.evidence.xsd import Schema
 
 CONFTEST = r"""
 import pytest
@@ -290,6 +291,11 @@ def of(kind: type[Record], folder: Path) -> list[Record]:
 def test_every_outcome_becomes_its_status(folder: Path) -> None:
     found = {(r.test, r.cell): r.status for r in records(folder) if isinstance(r, Result)}
     assert found == {(test, cell): status for test, status in STATUSES.items() for cell in "ab"}
+
+
+@both
+def test_the_junit_of_a_run_is_of_our_schema(folder: Path) -> None:
+    assert Schema(CHECKOUT / "reports/evidence/junit.xsd").find_problems(folder / "junit.xml") == []
 
 
 @both

@@ -20,12 +20,13 @@ from matrix.errors import ConfigError, HostError
 from matrix.yaml.load import load_matrix
 from reports import __main__ as cli
 from reports.evidence import kept, redact
+from reports.evidence.cause_line import find_cause
 from reports.evidence.files import read_records
 from reports.evidence.kept import Exchange, Tape, digest_question
 from reports.reproduce import judge, minimise
 from reports.reproduce.failures import Failure, list_failures, pick_failure
 from reports.reproduce.folder import write_folder
-from reports.reproduce.issue import find_cause, make_issue
+from reports.reproduce.issue import make_issue
 from reports.reproduce.judge import NewReply, decide, judge_replies
 from reports.reproduce.minimise import minimise_folder
 from reports.reproduce.requests import choose_request, digest_prompt, list_requests, read_tape_of
