@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,14 +18,14 @@ from typing import Any
 
 import pytest
 
-from matrix.checkout import CHECKOUT
 from matrix.model import Cell
 from matrix.planning.expand import expand_matrix
 from matrix.planning.owed import ASKED_KEYS, CELL, COMMAND, DEPTHS, FILE, parse_owed
 from matrix.yaml.load import load_matrix
+from tests.pytest_forkserver import run_pytest
 
 TARGET = "GLM_TEST_OWED"  # where the plugin writes what was collected
-LEFT_OUT = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")  # they could narrow the collection
+UNSET = {"PYTEST_ADDOPTS": "", "PYTEST_PLUGINS": ""}  # they could narrow the collection
 WITHIN_S = 300.0
 Json = dict[str, Any]
 
@@ -60,12 +59,9 @@ def collect(depth: str, cells: Sequence[Cell], *options: str) -> list[Json]:
     """What pytest collects of these cells at a depth."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "items.json"
-        own = {k: v for k, v in os.environ.items() if k not in LEFT_OUT}
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "suites", "-p", "tests.suites.owing", "--collect-only", "-q",
-             f"--depth={depth}", *options, "--cells", *(c.id for c in cells)],
-            cwd=CHECKOUT, env={**own, TARGET: str(target)},
-            capture_output=True, text=True, check=False, timeout=WITHIN_S, stdin=subprocess.DEVNULL,
+        done = run_pytest(
+            "suites", "-p", "tests.suites.owing", "--collect-only", "-q", f"--depth={depth}", *options,
+            "--cells", *(c.id for c in cells), env={TARGET: str(target), **UNSET}, timeout_s=WITHIN_S,
         )  # fmt: skip
         if not target.exists():
             raise RuntimeError(f"the suites cannot be collected:\n{done.stdout}{done.stderr}")
