@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from matrix.condition import FORMS
 from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.facts.lint import lint_facts
+from matrix.facts.releases import explain_unheld, lint_releases
 from matrix.known.lint import lint_known_failures
 from matrix.known.meeting import lint_sources
 from matrix.model import Cell, Excluded, Form
@@ -239,10 +240,13 @@ def lint(matrix: Matrix, _: argparse.Namespace) -> int:
     problems += lint_known_failures(matrix, datetime.now(UTC).date())
     problems += lint_sources(matrix)
     problems += lint_facts(matrix)
+    problems += lint_releases(matrix)
     if problems:
         raise ConfigError(problems)
     for warning in warn_unpinned(matrix.releases.values()):
         print(f"warning: {warning}", file=sys.stderr)
+    if unheld := explain_unheld(matrix):
+        print(f"warning: {unheld}", file=sys.stderr)
     launches = len({make_plan(matrix, c).fingerprint for c in world.runnable})
     print(
         f"ok: {len(world)} combinations, {len(world.runnable)} runnable in {launches} launches,"

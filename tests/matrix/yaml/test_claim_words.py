@@ -44,7 +44,7 @@ WRONG = {
     ("mtp: false", "dataset: ''"): ("conditions.dataset", "expected a word, got ''"),
     ("value: 183", "value: -1"): ("value", "expected a number from 0 on, got -1"),
     ("high: 190", "high: 183"): ("high", "expected more than the low end, 183, got 183"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("change", WRONG, ids=" to ".join)
