@@ -21,6 +21,8 @@ UNDECIDED: Final = ("undecided", "refused")
 
 def add_chosen(facts: dict[str, Any], snapshot: Snapshot | None) -> None:
     """Add `moe` and vLLM's `attention` with the reason, where the line names none and the table has an answer."""
+    if facts["engine"] == "vllm":
+        facts["attention"] = facts["attention_backend"]
     if snapshot is None or not snapshot.chosen or not snapshot.complete:
         return
     architecture, sm = facts["architecture"], facts["sm"]

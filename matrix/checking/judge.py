@@ -55,6 +55,7 @@ GIVEN: Final = {
     "moe": "moe_given",
     "draft_moe": "draft_moe_given",
     "page": "page_size",
+    "attention": "attention_backend",
 }
 
 
