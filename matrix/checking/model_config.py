@@ -53,7 +53,8 @@ def describe_model(
     defaults = read_models()["classes"].get(base["architectures"][0], {})
     assumed = frozenset(key for key in defaults if key not in base)
     if axis and config is None:  # what is on the axes is about this very checkpoint, the name only about its family
-        base["n_routed_experts"] = axis.get("experts")
+        if axis.get("experts"):  # a pruned one; the others have their family's
+            base["n_routed_experts"] = axis["experts"]
         if axis.get("mtp_layer") is False:
             base["num_nextn_predict_layers"] = 0
     form = _format(base, name) or str(axis.get("format", ""))
