@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -19,6 +20,7 @@ from suites.asking.contract import Evidence, Plan, expect_ok
 from suites.asking.depth import POOL, Depth, pick_shortest
 from suites.checks import answer, isolation, needle, protocol
 from suites.checks.needle import find_codes
+from suites.measure.logprob_probe import index_topk
 from suites.measure.no_prefix_cache import bypass_prefix_cache
 from suites.measure.rendering import Rendered
 
@@ -97,6 +99,26 @@ def test_prefix_cache_changes_nothing(
     expect_ok(evidence, [isolation.check_repeatable(item, same), told])
 
 
+@pytest.mark.from_depth("full")
+def test_second_turn_reads_a_long_prefix(
+    *, cell: Cell, plan: Plan, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+) -> None:
+    """A second turn over the engine's own reply to a prompt beyond index_topk: the cached prefix, its index keys
+    included, gives the numbers of a prompt that is computed."""
+    topk = index_topk(cell, plan.settings)
+    tokens = lengths.just_beyond(plan.settings, topk) or lengths.within_index_topk(plan.settings, topk)
+    item = _make_second_turn(bank.needle(tokens=tokens, depth=0.5, trial=MARKER_TRIALS - 2), client)
+    warm = _ask_for_logprobs(client, item)
+    dialect = cell.engine.dialect
+    same = [
+        _ask_for_logprobs(client, item, extra=bypass_prefix_cache(client, dialect)) for _ in range(depth.equal_asks)
+    ]
+    cached = warm.cached_tokens is None or 2 * warm.cached_tokens > (warm.prompt_tokens or 0)
+    allowed = isolation.logprob_tolerance(cell.checkpoint.format)
+    told = isolation.check_same_numbers("second_turn", item, same, warm, allowed=allowed, sensitive=cached)
+    expect_ok(evidence, [isolation.check_repeatable(item, same), told])
+
+
 def test_same_numbers_alone_and_among_others(
     *, cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth
 ) -> None:
@@ -129,6 +151,12 @@ def test_counts_prompt_tokens_exactly(
 
 def _ask_for_logprobs(client: Client, item: Item, **options: object) -> Reply:
     return client.ask(item, max_tokens=COMPARED_TOKENS, top_logprobs=TOP, **options)
+
+
+def _make_second_turn(item: Item, client: Client) -> Item:
+    """Ask the item, and make the same question again behind the engine's own reply."""
+    said = {"role": "assistant", "content": client.ask(item).content}
+    return replace(item, id=f"{item.id}.again", messages=(*item.messages, said, item.messages[-1]))
 
 
 def _make_long_recalls(bank: Bank, turns: int, depth: Depth) -> tuple[Item, ...]:

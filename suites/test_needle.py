@@ -23,6 +23,9 @@ from suites.measure.rendering import Rendered, make_prompt_of, pad_prompt
 
 pytestmark = [pytest.mark.needle]
 
+COMPANY = 2  # long prompts at once: what one request selects must not reach another's
+COMPANY_TOKENS = 8_192  # two longer ones only wait for each other's prefill
+
 
 def test_finds_the_needle_within_index_topk(
     *, cell: Cell, plan: Plan, client: Client, bank: Bank, evidence: Evidence, depth: Depth
@@ -43,7 +46,7 @@ def test_finds_the_needle_beyond_index_topk(
     depth: Depth,
     rendered: Rendered | None,
 ) -> None:
-    """Sparse by construction: the indexer must have selected the place."""
+    """Sparse by construction: the indexer must have selected the place. Two prompts at once: each must read its own."""
     topk = index_topk(cell, plan.settings)
     sizes = lengths.beyond_index_topk(plan.settings, topk, depth)
     if not sizes:
@@ -52,7 +55,7 @@ def test_finds_the_needle_beyond_index_topk(
         )
     edges = lengths.page_edges(plan.settings, topk) if depth.needle_page_edges else ()
     items = itertools.chain(_make_needles(bank, sizes, depth), _make_edge_needles(bank, edges, rendered))
-    expect_ok(evidence, _check_needles(client, items, topk=topk))
+    expect_ok(evidence, _check_needles(client, items, topk=topk, company=COMPANY))
 
 
 def test_invents_no_needle(
@@ -110,12 +113,28 @@ def _make_needles(bank: Bank, sizes: Iterable[int], depth: Depth) -> Iterator[It
                 yield hard
 
 
-def _check_needles(client: Client, items: Iterable[Item], *, topk: int | None) -> Iterator[Finding]:
+def _check_needles(client: Client, items: Iterable[Item], *, topk: int | None, company: int = 1) -> Iterator[Finding]:
     """Check each needle; stop early once enough are lost, so that a broken engine does not cost hours."""
-    lost = 0
-    for asked, item in enumerate(items, 1):
-        finding = needle.check_needle(item, client.ask(item), index_topk=topk)
-        yield finding
-        lost += not finding.ok
+    lost = asked = 0
+    for batch in _split_company(items, company):
+        for item, reply in zip(batch, client.together([(item, {}) for item in batch]), strict=True):
+            finding = needle.check_needle(item, reply, index_topk=topk)
+            yield finding
+            lost, asked = lost + (not finding.ok), asked + 1
         if is_hopeless(lost, asked):
             return
+
+
+def _split_company(items: Iterable[Item], company: int) -> Iterator[tuple[Item, ...]]:
+    """Yield what is asked at once: `company` prompts of at most COMPANY_TOKENS, or a longer one alone."""
+    batch: list[Item] = []
+    for item in items:
+        if (item.tokens_prompt_about or 0) > COMPANY_TOKENS:
+            yield (item,)
+            continue
+        batch.append(item)
+        if len(batch) == company:
+            yield tuple(batch)
+            batch = []
+    if batch:
+        yield tuple(batch)

@@ -29,14 +29,26 @@ def check_answer(item: Item, reply: Reply, *, check: str = "answer.right") -> Fi
 
 
 def _find_faults(item: Item, reply: Reply) -> list[str]:
-    wrong = list(text.find_defects(reply.content, prompt=prompt_text(item) + (item.answer or "")))
+    wrong = find_reply_defects(reply, prompt=prompt_text(item) + (item.answer or ""))
     if reply.finish_reason != "stop":
         wrong.append(f"finish_reason is {reply.finish_reason!r}, not 'stop'")
     if reply.tool_calls:
         wrong.append(f"called {reply.tool_calls[0].name!r} instead of answering")
     if reason := _explain_mismatch(item.answer or "", reply.content):
         wrong.append(reason)
+        if not reply.content.strip() and not _explain_mismatch(item.answer or "", reply.reasoning):
+            wrong.append("the answer was filed as reasoning")
     return wrong
+
+
+def find_reply_defects(reply: Reply, *, prompt: str, prose: bool = False) -> list[str]:
+    """Find the defects of the content and of the reasoning: a loop or half a character is the engine's fault in either.
+
+    Reasoning need not end in a full stop, and models think in other languages than they are asked in.
+    """
+    thought = text.find_defects(reply.reasoning, prompt=prompt) if reply.reasoning.strip() else ()
+    said = text.find_defects(reply.content, prompt=prompt, prose=prose)
+    return [*said, *(f"in the reasoning: {defect}" for defect in thought if not defect.startswith("stray"))]
 
 
 def _explain_mismatch(answer: str, content: str) -> str:
@@ -64,7 +76,7 @@ def _find_early_stop(item: Item, reply: Reply) -> list[str]:
 
 def check_text(item: Item, reply: Reply, *, check: str = "text.sound") -> Finding:
     """Check only the form of a text: it has no defect and does not end early."""
-    wrong = list(text.find_defects(reply.content, prompt=prompt_text(item), prose=True))
+    wrong = find_reply_defects(reply, prompt=prompt_text(item), prose=True)
     if reply.finish_reason not in {"stop", "length"}:
         wrong.append(f"finish_reason is {reply.finish_reason!r}")
     if reply.finish_reason == "length":  # cut by the token limit that was asked for: no proper end to expect

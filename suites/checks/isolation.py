@@ -13,9 +13,10 @@ from typing import Any, Final
 
 from fixtures.banks.item import Item
 from fixtures.client.reply import Reply
-from matrix.judging.logprobs import Logprobs, find_unsound, measure_distance, read_logprobs
+from matrix.judging.logprobs import SAME, Logprobs, find_unsound, measure_distance, read_logprobs
 from reports.evidence.finding import Finding, as_json_number
 from suites.checks.frozen import prompt_sha256
+from suites.checks.greedy import explain_parting, find_unlikely_choice
 from suites.checks.needle import find_codes
 
 POSITIONS: Final = 4
@@ -79,7 +80,8 @@ def measure_floor(same: Sequence[Reply]) -> float:
 
 def check_repeatable(item: Item, same: Sequence[Reply]) -> Finding:
     """Check that equal requests have nearly equal numbers. Their distance is the noise floor of the other checks."""
-    floor, wrong = measure_floor(same), _find_unsound(same)
+    floor = measure_floor(same)
+    wrong = _find_unsound(same) or find_unlikely_choice(same) or _find_parting(same, floor)
     blind = _lacks_logprobs(same) and not wrong
     return Finding(
         check="isolation.repeatable",
@@ -100,7 +102,7 @@ def check_same_numbers(
     floor = measure_floor(same)
     limit = max(allowed, FLOOR_FACTOR * min(floor, MOST_NOISE))
     far = min(measure_distance(first_positions(r), first_positions(other)) for r in same)
-    wrong = _find_unsound([*same, other])
+    wrong = _find_unsound([*same, other]) or find_unlikely_choice([other]) or _find_far_text(same, other, limit)
     blind = _lacks_logprobs([*same, other]) and not wrong
     return Finding(
         check=f"isolation.{name}",
@@ -118,6 +120,20 @@ def check_same_numbers(
             **_keep_logprobs(wrong, [*same, other]),
         },
     )
+
+
+def _find_parting(same: Sequence[Reply], floor: float) -> str:
+    """Return the first pair of equal requests whose texts part without a tie. Numbers that are within `floor` of one
+    another change places only where they are within twice that."""
+    tie = 2 * max(SAME, min(floor, MOST_NOISE))
+    pairs = itertools.combinations(same, 2)
+    return next((wrong for a, b in pairs if (wrong := explain_parting(a, b, tie=tie))), "")
+
+
+def _find_far_text(same: Sequence[Reply], other: Reply, limit: float) -> str:
+    """Return why the text of `other` is none that the equal requests could have given; empty if it is like any."""
+    told = [explain_parting(each, other, tie=2 * limit) for each in same]
+    return told[0] if told and all(told) else ""
 
 
 def _find_unsound(replies: Sequence[Reply]) -> str:

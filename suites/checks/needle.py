@@ -11,8 +11,7 @@ import re
 from fixtures.banks.item import Item
 from fixtures.client.reply import Reply
 from reports.evidence.finding import Finding
-from suites.checks import text
-from suites.checks.answer import prompt_text
+from suites.checks.answer import find_reply_defects, prompt_text
 from suites.checks.frozen import prompt_sha256
 from suites.checks.normal import contains_words
 
@@ -44,7 +43,7 @@ def check_needle(item: Item, reply: Reply, *, index_topk: int | None, check: str
     makes the finding insensitive."""
     wanted, said = find_codes(item.answer or ""), find_codes(reply.content)
     wrong = [*_find_unfair(item, wanted), *_find_missed(wanted, said), *_find_not_asked(item, wanted, said)]
-    wrong += list(text.find_defects(reply.content, prompt=prompt_text(item)))
+    wrong += find_reply_defects(reply, prompt=prompt_text(item))
     prompt = reply.prompt_tokens if reply.prompt_tokens is not None else item.tokens_prompt_about or 0
     return Finding(
         check=check,
@@ -93,7 +92,7 @@ def _find_not_asked(item: Item, wanted: list[str], said: list[str]) -> list[str]
 def check_not_invented(item: Item, reply: Reply) -> Finding:
     """Check the negative control: for a code that does not exist, the model must say so and give none."""
     said = find_codes(reply.content)
-    wrong = list(text.find_defects(reply.content, prompt=prompt_text(item)))
+    wrong = find_reply_defects(reply, prompt=prompt_text(item))
     if said:
         wrong.append(f"gave {said} where there is no code")
     if not (ABSENCE.search(reply.content) or contains_words(reply.content, item.answer or "\0")):

@@ -101,6 +101,8 @@ def _check_separation(reply: Reply) -> list[str]:
         wrong.append("only reasoning, no answer" if reply.reasoning.strip() else "an empty reply")
     if leak := LEAKS.search(reply.content):
         wrong.append(f"{leak.group()!r} leaked into the content")
+    if leak := LEAKS.search(reply.reasoning):
+        wrong.append(f"{leak.group()!r} was left in the reasoning: a call or an answer may be swallowed there")
     return wrong
 
 

@@ -22,6 +22,7 @@ INDEXCACHE = "test_changes_output_only_beyond_index_topk"
 EFFECT, EFFECTIVE = "test_requested_features_are_in_effect", "test_requested_equals_effective"
 REFERENCE = "test_numbers_agree_with_the_reference"
 MARKERS, NEIGHBOURS = "test_markers_do_not_leak", "test_same_numbers_alone_and_among_others"
+SECOND_TURN = "test_second_turn_reads_a_long_prefix"
 PREFIX, COUNTED = "test_prefix_cache_changes_nothing", "test_counts_prompt_tokens_exactly"
 OVER, RIGHT_UNDER_LOAD = "test_refuses_a_prompt_over_the_context", "test_answers_right_under_load"
 LAUNCH = "launch.ready"  # fixtures.launch.readiness, which every launcher passes through

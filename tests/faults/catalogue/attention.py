@@ -76,6 +76,13 @@ def _shortened(message: dict[str, Any]) -> dict[str, Any]:
 
 
 FAULTS: Mapping[str, Fault] = {
+    "long_prompts_lose_each_other": Fault(
+        family="attention",
+        does="codes are altered where two prompts beyond index_topk are in flight at once",
+        kills=(BEYOND,),
+        touches=lambda asked: asked.in_flight > 1 and len(asked.prompt) > LONG_CHARS,
+        reply=_altered(_longer_than(LONG_TOKENS)),
+    ),
     "needle_altered": Fault(
         family="attention",
         does="one digit of a code is wrong",

@@ -20,6 +20,7 @@ from tests.faults.suite_tests import (
     NEIGHBOURS,
     PREFIX,
     REFERENCE,
+    SECOND_TURN,
     SIGNATURE,
 )
 
@@ -27,6 +28,7 @@ DRAFTED = "llamacpp:spec_decode_num_draft_tokens_total"
 ACCEPTED = "llamacpp:spec_decode_num_accepted_tokens_total"
 DRAFTS = "llamacpp:spec_decode_num_drafts_total"
 BY_POSITION = 'llamacpp:spec_decode_num_accepted_tokens_per_pos_total{position="0"}'
+LONG_CHARS = 1000  # of the prompts; second turns elsewhere here are shorter
 STEPS = "llamacpp:n_decode_total"
 TEMPERATURE = 2.0  # of logprobs that are taken after the sampler has scaled them
 ELSEWHERE = 0.6  # added to logprobs: over the closest distance of two recorded ways to compute (0.36)
@@ -97,6 +99,14 @@ def _swapped(position: Mapping[str, Any]) -> dict[str, Any]:
     return {**position, "logprob": second["logprob"], "top_logprobs": tops}
 
 
+def _second_chosen(position: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers are right, and a sampler that should be off chose by them."""
+    if len(listed := position.get("top_logprobs") or []) < 2:
+        return dict(position)
+    second = sorted(listed, key=lambda top: -top["logprob"])[1]
+    return {**position, "token": second["token"], "logprob": second["logprob"]}
+
+
 def _if_cached(damage: Callable[[Reply, Asked], Reply]) -> Callable[[Reply, Asked], Reply]:
     return lambda r, asked: damage(r, asked) if 2 * (r.cached_tokens or 0) > (r.prompt_tokens or 0) else r
 
@@ -154,8 +164,21 @@ FAULTS: Mapping[str, Fault] = {
     "logprobs_of_other_tokens": Fault(
         family="features",
         does="the two likeliest candidates have each other's logprobs",
-        kills=(REFERENCE,),
+        kills=(REFERENCE, PREFIX, NEIGHBOURS),
         reply=lambda reply, asked: replace(reply, logprobs=tuple(map(_swapped, reply.logprobs))),
+    ),
+    "equal_requests_get_other_words": Fault(
+        family="features",
+        does="every second of equal requests has another text, and the same tokens and logprobs",
+        kills=(PREFIX, NEIGHBOURS),
+        touches=lambda asked: bool(asked.body.get("logprobs")),
+        reply=lambda reply, asked: replace(reply, content=reply.content[::-1]) if asked.number % 2 else reply,
+    ),
+    "greedy_takes_the_second": Fault(
+        family="features",
+        does="the token of each step is the second likeliest, at temperature 0",
+        kills=(PREFIX, NEIGHBOURS),
+        reply=lambda reply, asked: replace(reply, logprobs=tuple(map(_second_chosen, reply.logprobs))),
     ),
     "numbers_depend_on_neighbours": Fault(
         family="features",
@@ -168,6 +191,13 @@ FAULTS: Mapping[str, Fault] = {
         family="features",
         does="logprobs are 0.6 lower where half of the prompt came from the prefix cache",
         kills=(PREFIX,),
+        reply=_if_cached(_logprobs(lambda value: value - ELSEWHERE)),
+    ),
+    "second_turn_reads_a_stale_prefix": Fault(
+        family="features",
+        does="logprobs are 0.6 lower in a second turn over a long prompt from the prefix cache",
+        kills=(SECOND_TURN,),
+        touches=lambda asked: len(asked.body.get("messages", ())) > 2 and len(asked.prompt) > LONG_CHARS,
         reply=_if_cached(_logprobs(lambda value: value - ELSEWHERE)),
     ),
     "positive_logprobs": Fault(

@@ -9,7 +9,21 @@ from typing import Any
 
 from fixtures.client.reply import Reply, ToolCall
 from tests.faults.catalogue.fault import Asked, Fault
-from tests.faults.suite_tests import BOOT, CALL, CHOICE, FACTS, MISSING, NO_TOOL, RECALL, RESULT, STREAM, SUMS, TEXT
+from tests.faults.suite_tests import (
+    BEYOND,
+    BOOT,
+    CALL,
+    CHOICE,
+    FACTS,
+    MISSING,
+    NO_TOOL,
+    RECALL,
+    RESULT,
+    STREAM,
+    SUMS,
+    TEXT,
+    WITHIN,
+)
 
 Json = Any
 Arguments = dict[str, Json]
@@ -57,6 +71,10 @@ def _needless(reply: Reply, asked: Asked) -> Reply:
 
 def _think_aloud(reply: Reply, asked: Asked) -> Reply:
     return replace(reply, content=f"<think>Let me see.</think>{reply.content}")
+
+
+def _think_in_circles(reply: Reply, asked: Asked) -> Reply:
+    return replace(reply, reasoning=40 * "Wait, let me check that. ") if reply.content else reply
 
 
 def _only_think(reply: Reply, asked: Asked) -> Reply:
@@ -156,6 +174,20 @@ FAULTS: Mapping[str, Fault] = {
         does="reasoning stands in the content",
         kills=(BOOT, FACTS, SUMS, RECALL, CALL, RESULT, TEXT),
         reply=_think_aloud,
+    ),
+    "reasoning_loops": Fault(
+        family="tools",
+        does="the answer is right, and a thought beside it repeats itself to no end",
+        kills=(FACTS, SUMS, RECALL, WITHIN, BEYOND),
+        reply=lambda reply, asked: (
+            replace(reply, reasoning=40 * "Wait, let me check that. ") if reply.content else reply
+        ),
+    ),
+    "call_left_in_reasoning": Fault(
+        family="tools",
+        does="the answer is right, and the markup of a call stands in the reasoning",
+        kills=(BOOT, FACTS, SUMS, RECALL, RESULT),
+        reply=lambda reply, asked: replace(reply, reasoning="<tool_call>get_time</tool_call>"),
     ),
     "only_reasoning": Fault(
         family="tools",

@@ -107,7 +107,7 @@ def test_an_uncached_answer_says_nothing_about_the_cache() -> None:
     ).sensitive
 
 
-@given(a=st.floats(-4, -0.01), b=st.floats(-4, -0.01), c=st.floats(-4, -0.01))
+@given(a=st.floats(-2.4, -0.01), b=st.floats(-2.4, -0.01), c=st.floats(-2.4, -0.01))  # the other stands at -5 minus it
 def test_one_of_the_equal_requests_is_always_the_same(a: float, b: float, c: float) -> None:
     same = [said(a), said(b), said(c)]
     assert all(judged(same, reply) for reply in same)

@@ -55,6 +55,7 @@ def test_calls_are_announced_by_their_finish_reason() -> None:
         (replace(GOOD, content=""), "empty"),
         (replace(GOOD, content="", reasoning="Hm."), "only reasoning"),
         (replace(GOOD, content="<think>Hm.</think>Hello"), "leaked"),
+        (replace(GOOD, reasoning="I call <tool_call>f</tool_call>"), "left in the reasoning"),
     ],
 )
 def test_what_does_not_fit_is_named(broken: Reply, why: str) -> None:

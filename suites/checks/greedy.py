@@ -1,0 +1,71 @@
+"""Finds what greedy decoding may not do: choose an unlikelier token, or part from its own earlier answer without a tie.
+
+Two equal greedy requests may part only where two candidates are as near to each other as the engine's own numbers
+are to themselves. Another text without such a tie is another computation, whatever the compared logprobs say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from fixtures.client.reply import Reply
+from matrix.judging.logprobs import SAME, chosen_token, list_candidates, read_logprobs
+
+CUT_CHARACTER: Final = "\ufffd"  # two different halves of characters look alike
+SHOWN_CHARS: Final = 60
+
+
+def find_unlikely_choice(replies: Sequence[Reply]) -> str:
+    """Return the first position at which the chosen token is not the likeliest by more than rounding; empty for none.
+
+    Both numbers come from one forward pass, so the arithmetic's noise between requests does not excuse a gap.
+    """
+    for reply in replies:
+        for place, position in enumerate(reply.logprobs):
+            chosen, *others = list_candidates(position)  # a list: two special tokens may print alike
+            best = max(others, key=_likelihood, default=chosen)
+            if best[1] - chosen[1] > SAME:
+                told = f"{chosen[0]!r} ({chosen[1]:.3g}), not {best[0]!r} ({best[1]:.3g})"
+                return f"position {place}: greedy decoding chose {told}"
+    return ""
+
+
+def _likelihood(candidate: tuple[str, float]) -> float:
+    return candidate[1]
+
+
+def explain_parting(first: Reply, other: Reply, *, tie: float) -> str:
+    """Return why the texts of two equal greedy requests may not differ as they do; empty where they may.
+
+    `tie`: nats that two candidates may be apart where the replies part. Without logprobs nothing can be told.
+    """
+    if (first.content, first.reasoning) == (other.content, other.reasoning) or not (first.logprobs and other.logprobs):
+        return ""
+    mine, yours = read_logprobs(first.logprobs), read_logprobs(other.logprobs)
+    for place, (a, b) in enumerate(zip(mine, yours, strict=False)):
+        if CUT_CHARACTER in chosen_token(a) + chosen_token(b):
+            return ""
+        if chosen_token(a) != chosen_token(b):
+            gap = _measure_gap(a, b)
+            return (
+                ""
+                if gap <= tie
+                else f"position {place}: {chosen_token(a)!r} and {chosen_token(b)!r} are {gap:.3g} nats apart, no tie"
+            )
+    if len(mine) != len(yours):
+        return (
+            ""
+            if tie > 2 * SAME
+            else f"one reply has {len(mine)} tokens, the other {len(yours)}, and the shared ones are equal"
+        )
+    return (
+        f"every token is the same and the text is not: {first.content[:SHOWN_CHARS]!r}, {other.content[:SHOWN_CHARS]!r}"
+    )
+
+
+def _measure_gap(a: Mapping[str, float], b: Mapping[str, float]) -> float:
+    """Return the smaller distance of the two chosen tokens, by either reply's own numbers; infinite where none lists
+    both."""
+    one, two = chosen_token(a), chosen_token(b)
+    return min((abs(each[one] - each[two]) for each in (a, b) if one in each and two in each), default=float("inf"))
