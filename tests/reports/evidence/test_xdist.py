@@ -1,0 +1,108 @@
+"""Both ends of the wire when something ends early: a worker, the run, or the room on the disk."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from matrix.checkout import CHECKOUT
+from matrix.judging.status import Status
+from reports.evidence import files as evidence
+from reports.evidence.types import End, Expected, Lost, Measured, Result
+from tests.reports.evidence.small_run import TESTS, of, records, start
+
+FULL = """
+import resource, signal
+def pytest_sessionstart():
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a file that may not grow: as on a full disk, only EFBIG
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "xdist"])
+def test_a_disk_that_is_full_ends_the_run_once_without_a_traceback(tmp_path: Path, options: Sequence[str]) -> None:
+    (tmp_path / "full.py").write_text(FULL)
+    run = start(tmp_path, TESTS, ("-p", "full", *options), PYTHONPATH=f"{CHECKOUT}{os.pathsep}{tmp_path}")
+    out, _ = run.communicate()
+    assert run.returncode == pytest.ExitCode.INTERRUPTED
+    assert "INTERNALERROR" not in out
+    assert "Traceback" not in out
+    assert out.count("HOST_ERROR: e.jsonl: evidence cannot be written") == 1
+    assert "--evidence FILE" in out
+    whole = records(tmp_path)
+    assert whole
+    assert not any(isinstance(r, Lost | End) for r in whole)
+
+
+def test_a_file_that_another_run_writes_stops_the_run_before_its_first_test(tmp_path: Path) -> None:
+    with evidence.EvidenceWriter(tmp_path / "e.jsonl", "other"):
+        process = start(tmp_path, "def test_x(cell): raise SystemExit('ran')")
+        out, _ = process.communicate()
+    assert process.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "is being written by another run" in out
+    assert "Traceback" not in out
+
+
+def test_a_worker_that_dies_is_our_error_and_the_rest_is_kept(tmp_path: Path) -> None:
+    tests = "import os\ndef test_ok(cell): pass\ndef test_dies(cell): cell == 'b' and os._exit(9)\n"
+    out, _ = start(tmp_path, tests, ["-n1"]).communicate()
+    found = {(r.test, r.cell): r for r in records(tmp_path) if isinstance(r, Result)}
+    assert {k: r.status for k, r in found.items()} == {
+        ("test_ok", "a"): Status.NOT_EVIDENCE, ("test_ok", "b"): Status.NOT_EVIDENCE,
+        ("test_dies", "a"): Status.NOT_EVIDENCE, ("test_dies", "b"): Status.TEST_ERROR,
+    }, out  # fmt: skip
+    assert "crashed while running" in found["test_dies", "b"].message
+    assert evidence.is_sealed(records(tmp_path))
+
+
+HANGS = """
+import time
+def test_ok(cell): pass
+def test_hangs(cell):
+    while cell == "b": time.sleep(0.05)  # its worker ends with the controller
+"""
+
+
+def test_a_killed_run_says_what_it_did_not_come_to(tmp_path: Path) -> None:
+    """Its host was taken away, say: the cells that were through are judged, and what the others owe is known."""
+    process = start(tmp_path, HANGS, ["-n2"])
+    until = time.monotonic() + 60
+    while not ((file := tmp_path / "e.jsonl").exists() and b'"kind":"expected"' in file.read_bytes()):
+        assert time.monotonic() < until and process.poll() is None, "no worker told what it had collected"
+        time.sleep(0.05)
+    process.kill()
+    process.communicate()
+    assert {r.cell: len(r.tests) for r in of(Expected, tmp_path) if isinstance(r, Expected)} == {"a": 2, "b": 2}
+    assert not evidence.is_sealed(records(tmp_path))
+
+
+WAITS = """
+import sys
+def test_ok(cell): pass
+def test_waits(cell, evidence, capsys):
+    evidence.measurement("m", 1, "s")
+    with capsys.disabled(): print("WAITING", flush=True)
+    sys.__stdin__.readline()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+def test_an_interrupted_run_keeps_what_was_gathered(tmp_path: Path, number: signal.Signals) -> None:
+    process = start(tmp_path, WAITS, ["-s"])
+    assert process.stdout is not None
+    while "WAITING" not in (line := process.stdout.readline()):
+        assert line, "the run ended before it waited"
+    process.send_signal(number)
+    process.communicate()
+    assert process.returncode == pytest.ExitCode.INTERRUPTED
+    whole = records(tmp_path)
+    assert [r.test for r in whole if isinstance(r, Result)] == ["test_ok", "test_ok"]
+    assert [r.name for r in whole if isinstance(r, Measured)] == ["m"]
+    assert isinstance(whole[-1], End)
+    assert whole[-1].interrupted
+    assert evidence.is_sealed(whole)
