@@ -12,7 +12,7 @@ from matrix.checking.rigs import MODELS
 from matrix.checkout import CHECKOUT, name_in_checkout
 from matrix.errors import ConfigError, Problem
 from matrix.yaml.structure import require_entries
-from matrix.yaml.yamltext import read_data
+from matrix.yaml.yamltext import read_data, read_source
 
 CHECKPOINTS: Final = CHECKOUT / "matrix" / "axes" / "checkpoints"
 CUT: Final = re.compile(r"reap|prun|\d{3}B", re.IGNORECASE)
@@ -115,7 +115,7 @@ def _on_axes(name: str) -> Mapping[str, Any]:
         return {}
     wanted = "/".join(name.rstrip("/").split("/")[-2:])
     for path in sorted(CHECKPOINTS.glob("*.yaml")):
-        text = path.read_text(encoding="utf-8")
+        text = read_source(path)
         if re.search(rf"^repository: *[\"']?{re.escape(wanted)}[\"']?\s*(#.*)?$", text, re.M | re.I):
             made: Mapping[str, Any] = read_data(path)
             return made

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 from matrix.checking.rules import Decision
 from matrix.checkout import CHECKOUT
+from matrix.model import Compiled, Engine
 from matrix.preflight.kernels import KernelWheel, read_wheels
 from matrix.preflight.snapshot import Snapshot
 from matrix.upgrading.news import News, Way
 from matrix.upgrading.sides import Side
-from matrix.yaml.yamltext import read_data
+from matrix.yaml.structure import require_record
 
 ENGINES: Final = CHECKOUT / "matrix" / "axes" / "engines"
 BUILD: Final = re.compile(r"\.(cpython-\d+-[\w-]+|abi3)(?=\.so)")
@@ -131,16 +132,15 @@ def _only_there(path: str, before: Side, after: Side) -> bool:
 def _backends(path: str, side: Side) -> set[str]:
     """The backends of this line that live in a library."""
     used = {str(side.fact(name)) for name in FLAGS}
-    holding = (e for e in _compiled(side.snapshot.engine) if fnmatchcase(path, BUILD.sub("", e["library"])))
-    return {backend for entry in holding for backend in entry["backends"] if backend in used}
+    holding = (e for e in _compiled(side.snapshot.engine) if fnmatchcase(path, BUILD.sub("", e.library)))
+    return {backend for entry in holding for backend in entry.backends if backend in used}
 
 
 @cache
-def _compiled(engine: str) -> tuple[Mapping[str, Any], ...]:
+def _compiled(engine: str) -> tuple[Compiled, ...]:
     """`compiled` of an engine's file: which backends live in which library."""
     path = ENGINES / engine / "engine.yaml"
-    data = read_data(path) if path.is_file() else {}
-    return tuple(data.get("compiled", ())) if isinstance(data, dict) else ()
+    return require_record(Engine, path).compiled if path.is_file() else ()
 
 
 def list_unread(snapshot: Snapshot) -> list[str]:

@@ -47,6 +47,7 @@ MODULE: Final = _pattern(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", "a Python module")
 CLASS: Final = _pattern(r"[A-Za-z_]\w*", "the name of a class")
 LETTERS: Final = _pattern(r"[FS]+", "a letter for each layer, F or S")
 VARIABLE: Final = _pattern(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")
+URL_PATH: Final = _pattern(r"/[\w./-]*", "a path of an address, like /health")
 FLAG: Final = _pattern(r"--?[A-Za-z][\w.-]*", "a flag, like --page-size")
 TEXTS: Final[Mapping[type, Mapping[str, Pattern]]] = {
     Gpu: {"id": ID, "rigs": ID},
@@ -58,6 +59,7 @@ TEXTS: Final[Mapping[type, Mapping[str, Pattern]]] = {
         "port_argument": FLAG,
         "api_key_argument": FLAG,
         "api_key_env": VARIABLE,
+        "health_path": URL_PATH,
     },
     Release: {"id": ID, "image": IMAGE, "image_digest": DIGEST, "module": MODULE, "architectures": CLASS},
     Checkpoint: {

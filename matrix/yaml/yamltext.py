@@ -143,6 +143,19 @@ def read_data(path: Path) -> Any:
     return require_document(path, name_in_checkout(path)).data
 
 
+def read_source(path: Path) -> str:
+    """Read the text of one file of this project, unparsed.
+
+    Raises:
+        ConfigError: it cannot be read, or is no plain file of text in UTF-8 within bounds.
+    """
+    try:
+        return _read_text(path)
+    except (OSError, ValueError) as error:
+        problem = Problem(name_in_checkout(path), 0, "", f"cannot be read: {getattr(error, 'strerror', None) or error}")
+        raise ConfigError([problem]) from None
+
+
 def _read_text(path: Path) -> str:
     """Read a file's text. Raises: OSError, UnicodeDecodeError, ValueError: too large; a pipe or device is not waited
     for."""

@@ -41,6 +41,7 @@ WRONG: dict[str, tuple[str, str, str]] = {  # what -> file, line added, what is 
     "a requirement by address": (RELEASE, "requirement: x @ https://example.org/x.whl", "got an address"),
     "a module with code": (RELEASE, 'module: "os; x"', "expected a Python module"),
     "a flag as variable": ("axes/engines/toy/engine.yaml", "api_key_env: --key", "expected the name of an environment"),
+    "a path with code": ("axes/engines/toy/engine.yaml", "health_path: \"/x'); y('\"", "expected a path of an address"),
     "no flag": ("axes/engines/toy/engine.yaml", "host_argument: host", "expected a flag, like --page-size"),
 }
 
