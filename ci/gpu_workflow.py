@@ -22,6 +22,7 @@ from matrix.errors import ConfigError, Problem
 
 GATE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 DEPTHS = ("quick", "full", "release")  # pytest --depth, suites/asking/depth.py
+OF_THE_GATE = "gate"
 PLAN = '.venv/bin/python -m ci.plan --format github --policy "$POLICY" -m "$MARKS" >> "$GITHUB_OUTPUT"'
 # CELLS is split into words on purpose: one per cell.
 CELLS = """\
@@ -78,10 +79,10 @@ def make_gpu_workflow(served: Mapping[str, Runner], gates: Sequence[str]) -> Wor
                         "default": "",
                     },
                     "depth": {
-                        "description": "How much each suite asks",
+                        "description": "How much each suite asks. The gate is red below its own depth",
                         "type": "choice",
-                        "options": list(DEPTHS),
-                        "default": DEPTHS[0],
+                        "options": [OF_THE_GATE, *DEPTHS],
+                        "default": OF_THE_GATE,
                     },
                 }
             },
@@ -91,7 +92,6 @@ def make_gpu_workflow(served: Mapping[str, Runner], gates: Sequence[str]) -> Wor
         "env": {
             "POLICY": f"ci/gates/${{{{ inputs.policy || '{first}' }}}}.yaml",
             "MARKS": "${{ inputs.marks }}",
-            "DEPTH": f"${{{{ inputs.depth || '{DEPTHS[0]}' }}}}",
         },
         "jobs": {"plan": _plan_job(), "run": _run_job(), "gate": _gate_job()},
     }
@@ -101,7 +101,7 @@ def _plan_job() -> Workflow:
     return {
         "runs-on": HOSTED,
         "timeout-minutes": 10,
-        "outputs": {"groups": "${{ steps.plan.outputs.groups }}", "empty": "${{ steps.plan.outputs.empty }}"},
+        "outputs": {name: f"${{{{ steps.plan.outputs.{name} }}}}" for name in ("groups", "empty", "depth")},
         "steps": [
             checkout_step(),
             setup_python_step(),
@@ -115,6 +115,8 @@ def _run_job() -> Workflow:
     """Make the job that runs one launch group. Without `queue: max`, a third waiting job of the same machine would
     cancel the second."""
     env = {
+        # A run by the clock has no inputs, so its depth is the gate's as well.
+        "DEPTH": f"${{{{ inputs.depth != '{OF_THE_GATE}' && inputs.depth || needs.plan.outputs.depth }}}}",
         "MARK": "${{ matrix.group.mark }}",
         "CELLS": "${{ matrix.group.cells }}",
         "GLM_MATRIX_MODELS": "${{ matrix.group.models }}",

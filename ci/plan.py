@@ -2,7 +2,7 @@
 
     python -m ci.plan -m "sm120 and sglang"                          a table
     python -m ci.plan --policy ci/gates/sm120.yaml --format json     what that gate will ask for, as JSON
-    python -m ci.plan -m sm120 --format github >> "$GITHUB_OUTPUT"   `groups` (for fromJSON) and `empty`
+    python -m ci.plan -m sm120 --format github >> "$GITHUB_OUTPUT"   `groups` (for fromJSON), `empty` and `depth`
 
 Cells with equal fingerprints share a launch and so a job. Most GPUs come first, then most cells: the longest jobs are
 not left for the end. Exit codes: 0 fine, 1 nothing to run (table and json), 2 bad input.
@@ -155,10 +155,15 @@ def format_table(planned: Sequence[Job]) -> str:
     return f"{render.format_table(rows, header)}\n\n{len(planned)} jobs, {launches} launches, {cells} cells"
 
 
-def format_for_github(planned: Sequence[Job]) -> str:
+def read_depth(path: Path | None) -> str:
+    """Return the depth at which the gate wants to be asked; the shallowest where no gate is named."""
+    return policy.load_policy(path)[0].depth if path else "quick"
+
+
+def format_for_github(planned: Sequence[Job], depth: str) -> str:
     """Format the jobs as lines for $GITHUB_OUTPUT. GitHub rejects an empty matrix, hence `empty`."""
     groups = json.dumps([j.as_json() for j in planned], separators=(",", ":"))
-    return f"groups={groups}\nempty={'false' if planned else 'true'}"
+    return f"groups={groups}\nempty={'false' if planned else 'true'}\ndepth={depth}"
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -186,7 +191,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(line, file=sys.stderr)
     match args.format:
         case "github":
-            print(format_for_github(planned))
+            print(format_for_github(planned, read_depth(args.policy)))
             return 0
         case "json":
             print(json.dumps([j.as_json() for j in planned], indent=1))

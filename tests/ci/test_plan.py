@@ -87,17 +87,17 @@ def test_rigs_of_one_machine_share_its_queue(matrix: Matrix) -> None:
     assert len(planned) <= plan.MAX_QUEUED
 
 
-def test_the_github_format_is_two_lines_that_fromjson_reads(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_github_format_is_three_lines_that_fromjson_reads(capsys: pytest.CaptureFixture[str]) -> None:
     assert plan.main(["--format", "github", "-m", "sm120x4 and sglang"]) == 0
-    groups, empty = capsys.readouterr().out.splitlines()
-    assert empty == "empty=false"
+    groups, empty, depth = capsys.readouterr().out.splitlines()
+    assert (empty, depth) == ("empty=false", "depth=quick")
     assert {j["rig"] for j in json.loads(groups.removeprefix("groups="))} == {"sm120x4"}
 
 
 def test_an_empty_plan_says_so_instead_of_being_an_invalid_matrix(capsys: pytest.CaptureFixture[str]) -> None:
     assert plan.main(["--format", "github", "-m", "cpu"]) == 0
     out, err = capsys.readouterr()
-    assert out == "groups=[]\nempty=true\n"
+    assert out == "groups=[]\nempty=true\ndepth=quick\n"
     assert "cells on cpu: " in err
 
 

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from ci import runners, workflows
+from ci import plan, runners, workflows
 from ci.gpu_workflow import DEPTHS as DEPTHS_OFFERED
 from ci.gpu_workflow import make_gpu_workflow
 from ci.workflow_steps import HOSTED
@@ -118,8 +118,19 @@ def test_the_gate_runs_whatever_happened_before() -> None:
     assert "--selected-only" not in GPU.read_text("utf-8")  # a rig that never began must still be missed
 
 
-def test_the_offered_depths_are_those_of_the_suites() -> None:
+def test_the_offered_depths_are_those_of_the_suites_and_the_gate_s_own_is_the_default() -> None:
     assert tuple(DEPTHS) == DEPTHS_OFFERED
+    asked = parsed(GPU)["on"]["workflow_dispatch"]["inputs"]["depth"]
+    assert asked["options"] == [asked["default"], *DEPTHS] and asked["default"] not in DEPTHS
+    assert "needs.plan.outputs.depth" in step("cells", "run")["env"]["DEPTH"]
+    assert "DEPTH" not in parsed(GPU)["env"]
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_the_plan_says_the_depth_that_its_gate_wants(depth: str, tmp_path: Path) -> None:
+    gate = tmp_path / "gate.yaml"
+    gate.write_text(f"title: x\nrequire:\n  - marks: cpu\nmax_age_h: 1\ndepth: {depth}\n")
+    assert plan.format_for_github((), plan.read_depth(gate)).endswith(f"depth={depth}")
 
 
 def shell(script: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
@@ -141,6 +152,7 @@ def test_the_plan_step_writes_what_the_run_job_reads(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     values = dict(line.split("=", 1) for line in output.read_text().splitlines())
     assert values["empty"] == "false"
+    assert values["depth"] == policy.load_policy(CHECKOUT / "ci/gates/sm120.yaml")[0].depth
     text = GPU.read_text("utf-8")
     for job in json.loads(values["groups"]):
         assert set(re.findall(r"matrix\.group\.(\w+)", text)) <= set(job)
