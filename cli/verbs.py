@@ -224,6 +224,7 @@ JUDGE: Final = (
         "diff old.jsonl new.jsonl --map sglang_0_5_17=sglang_0_5_23",
         {1: "NO: something got worse", 3: "UNKNOWN: something was not asked, not finished or asked otherwise"},
     ),
+    _reports("history", "index earlier runs: trends, flake rates, first bad run, baselines", "history trend runs/"),
     _reports("claims", "list every published number, and ours beside it", "claims --format markdown"),
     _reports(
         "repro",

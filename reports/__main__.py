@@ -11,6 +11,7 @@
     glm-matrix replay EVIDENCE.jsonl                 judge its kept replies again, without an engine, and compare
     glm-matrix sign EVIDENCE.jsonl --key KEY         vouch for it with an SSH key
     glm-matrix diff OLD.jsonl NEW.jsonl              may I upgrade? YES, NO or UNKNOWN, and every change for each cell
+    glm-matrix history trend DIR                     all earlier runs: trend, flakes, bisect-start, baseline, add
     glm-matrix claims                                every published number, and ours beside it
     glm-matrix repro FAILURE --out DIR               a folder that asks one failed request again
     glm-matrix issue FAILURE                         the failure as a text for the engine's maintainers
@@ -61,6 +62,7 @@ from reports.gate.assurance import assure_verdict
 from reports.gate.gate import Verdict
 from reports.gate.origin import Today
 from reports.gate.provenance import add_provenance
+from reports.history import command as history
 from reports.ledger import command as ledger
 from reports.replay import differences as replay
 from reports.replay import run as replaying
@@ -136,6 +138,7 @@ def parser() -> argparse.ArgumentParser:
     upgrade.add_parser(verbs)
     reproduce.add_parsers(verbs)
     ledger.add_parser(verbs)
+    history.add_parser(verbs)
     again = verbs.add_parser("replay", help="judge what was kept again, without an engine: does it come out the same?")
     again.add_argument(
         "evidence", type=Path, nargs="*", default=[EVIDENCE], metavar="EVIDENCE", help=f"files (default {EVIDENCE})"
@@ -175,6 +178,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         own = {"diff": upgrade.run, "junit": _junit, "predictions": _predictions, "replay": _replay, "sign": _sign}
         own |= {"redact": _redact, "repro": reproduce.run_repro, "issue": reproduce.run_issue, "claims": ledger.run}
+        own["history"] = history.run
         return own.get(args.verb, _judging)(args)
     except (ConfigError, HostError) as error:
         print(error, file=sys.stderr)

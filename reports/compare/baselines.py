@@ -25,7 +25,7 @@ from reports.evidence.attempts import order_by_time
 from reports.evidence.types import Launch, Measured, Record, Run
 
 NOT_COMPARED: Final = ("client_fit", "attempt")  # of the client and of the test, not of what is measured
-SUFFIX: Final = ".jsonl"  # of the files of a folder
+PATTERNS: Final = ("*.jsonl", "*.jsonl.gz")  # of the files of a folder
 
 
 class Key(NamedTuple):
@@ -118,7 +118,7 @@ def find_files(paths: Iterable[Path]) -> list[Path]:
     if absent := [p for p in given if not p.exists()]:
         why = "there is no such file or folder of earlier launches"
         raise ConfigError([Problem(str(p), 0, "", why) for p in absent])
-    return [f for p in given for f in (sorted(p.glob(f"*{SUFFIX}")) if p.is_dir() else [p])]
+    return [f for p in given for f in (sorted(f for s in PATTERNS for f in p.glob(s)) if p.is_dir() else [p])]
 
 
 def digest_files(paths: Iterable[Path]) -> tuple[str, ...]:

@@ -36,11 +36,13 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import gzip
 import hashlib
 import json
 import logging
 import os
 import shutil
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -57,6 +59,8 @@ from reports.evidence.types import Lost, Record
 LOGGER = logging.getLogger(__name__)
 CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM})
 ROOM_BYTES = 16 << 20  # a night of 54 cells wrote 4.6 MB
+GZIP = ".gz"  # the suffix of a packed file, which every reader takes
+GZIP_BYTES = 1 << 30  # unpacked; 54 canary cells have 4.6 MB, 5,000 cells 420 MB
 PREVIOUS = ".previous"  # evidence.jsonl -> evidence.previous.jsonl when a new run begins
 
 
@@ -202,7 +206,7 @@ def read_records(path: Path) -> list[Record]:
         ConfigError: it cannot be read, or has no record at all; names each line.
     """
     try:
-        lines = path.read_bytes().splitlines(keepends=True)
+        lines = _read_bytes(path).splitlines(keepends=True)
     except OSError as error:
         why = f"cannot be read: {error.strerror}. Did anything run? (pytest writes it, see --evidence)"
         raise ConfigError([Problem(str(path), 0, "", why)]) from None
@@ -218,6 +222,24 @@ def read_records(path: Path) -> list[Record]:
     if lost and not any(records):
         raise ConfigError([Problem(str(path), place + 1, "", why) for place, why in lost.items()])
     return _with_lost(path, records, lost) if records else []
+
+
+def _read_bytes(path: Path) -> bytes:
+    """Read a file, unpacked where its name ends in `.gz`.
+
+    Raises:
+        ConfigError: it is no gzip file, is cut short, or unpacks to more than `GZIP_BYTES`.
+    """
+    if path.suffix != GZIP:
+        return path.read_bytes()
+    try:
+        with gzip.open(path) as file:
+            plain = file.read(GZIP_BYTES + 1)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ConfigError([Problem(str(path), 0, "", f"no whole gzip file: {error}")]) from None
+    if len(plain) > GZIP_BYTES:
+        raise ConfigError([Problem(str(path), 0, "", f"it unpacks to more than {GZIP_BYTES >> 20} MiB")])
+    return plain
 
 
 def _with_lost(path: Path, records: Sequence[Record | None], lost: Mapping[int, str]) -> list[Record]:

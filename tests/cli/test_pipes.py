@@ -32,6 +32,7 @@ WORDS: Final = {
     "ablation": ["--evidence", RUN],
     "diff": [RUN, RUN],
     "claims": ["--evidence", RUN],
+    "history": ["trend", "."],  # of an empty directory
     "repro": ["--evidence", RUN],
     "issue": ["1", "--evidence", RUN],
     "junit": ["verify", JUNIT, "--evidence", RUN],

@@ -1,0 +1,120 @@
+"""Finds the first bad run of a test, and what changed between the last good run and that one."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from matrix.judging.status import Status
+
+GOOD: Final = frozenset({Status.PASS, Status.MEASURED, Status.XPASS})
+BAD: Final = frozenset({Status.FAIL, Status.CRASH, Status.HANG, Status.FLAKE, Status.XFAIL, Status.NOT_RUN_AS_KNOWN})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """One answer to a test, and what was running."""
+
+    run: str
+    t: str
+    status: str
+    message: str
+    what: Mapping[str, str]  # commit, plan, versions, driver
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstBad:
+    """A test that fails today. `good` is None where no earlier run passed."""
+
+    cell: str
+    nodeid: str
+    good: Tried | None
+    bad: Tried
+    failures: int  # since and including `bad`
+    mixed: int  # failures before `good`
+
+    @property
+    def changed(self) -> Mapping[str, tuple[str, str]]:
+        """What differs between the last good run and the first bad one."""
+        if self.good is None:
+            return {}
+        before, after = self.good.what, self.bad.what
+        names = sorted({*before, *after})
+        return {n: (before.get(n, ""), after.get(n, "")) for n in names if before.get(n) != after.get(n)}
+
+    @property
+    def next_step(self) -> str:
+        """The command to go on with."""
+        if self.good is None:
+            return "no run of this history passed it: add older evidence"
+        commit = self.changed.get("commit")
+        if commit and all(commit):
+            return f"git bisect start {commit[1]} {commit[0]}"
+        versions = [n for n in self.changed if n.startswith("version.")]
+        if versions:
+            both = ", ".join(f"{n.removeprefix('version.')} {'..'.join(self.changed[n])}" for n in versions)
+            return f"bisect the engine's own history: {both}"
+        return "nothing recorded differs: run it again, and see `glm-matrix history flakes`"
+
+
+def find_first_bad(connection: sqlite3.Connection, *, word: str = "") -> list[FirstBad]:
+    """Find the first bad run of every test whose name holds `word` and whose last answer is bad."""
+    sql = "SELECT cell, nodeid, run, t, status, message, fingerprint FROM results ORDER BY cell, nodeid, t"
+    about = _Runs(connection)
+    found: list[FirstBad] = []
+    for (cell, nodeid), own in _group(connection.execute(sql)):
+        if word in nodeid and (bad := _find(cell, nodeid, own, about)):
+            found.append(bad)
+    return found
+
+
+Row = tuple[str, str, str, str, str]  # run, t, status, message, fingerprint
+
+
+def _group(rows: Iterable[tuple[str, ...]]) -> Iterator[tuple[tuple[str, str], list[Row]]]:
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for cell, nodeid, *rest in rows:
+        run, t, status, message, fingerprint = rest
+        if status in GOOD or status in BAD:
+            groups.setdefault((cell, nodeid), []).append((run, t, status, message, fingerprint))
+    yield from groups.items()
+
+
+def _find(cell: str, nodeid: str, own: Sequence[Row], about: _Runs) -> FirstBad | None:
+    if own[-1][2] not in BAD:
+        return None
+    since = len(own) - 1
+    while since and own[since - 1][2] in BAD:
+        since -= 1
+    before = own[:since]
+    mixed = sum(status in BAD for _, _, status, _, _ in before)
+    return FirstBad(
+        cell=cell,
+        nodeid=nodeid,
+        good=about.tell(cell, own[since - 1]) if since else None,
+        bad=about.tell(cell, own[since]),
+        failures=len(own) - since,
+        mixed=mixed,
+    )
+
+
+class _Runs:
+    """What each run ran, read once."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        rows = connection.execute("SELECT run, source, host FROM runs")
+        self.runs = {run: {**json.loads(source), **json.loads(host)} for run, source, host in rows}
+        launches = connection.execute("SELECT run, cell, fingerprint, versions FROM launches ORDER BY t")
+        self.versions: dict[tuple[str, str], Mapping[str, str]] = {}
+        for run, cell, fingerprint, versions in launches:
+            self.versions[run, cell] = self.versions[run, fingerprint] = json.loads(versions)
+
+    def tell(self, cell: str, row: Row) -> Tried:
+        run, t, status, message, fingerprint = row
+        versions = self.versions.get((run, cell)) or self.versions.get((run, fingerprint)) or {}
+        own = {name: str(value) for name, value in self.runs.get(run, {}).items() if value}
+        what = {**own, "plan": fingerprint, **{f"version.{name}": str(value) for name, value in versions.items()}}
+        return Tried(run=run, t=t, status=status, message=message, what=what)

@@ -1,0 +1,59 @@
+"""Adds evidence to a directory: packed, under a name of its run and content, and only if every run in it is sealed."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from matrix.errors import ConfigError, HostError, Problem
+from reports.evidence.attempts import split_runs
+from reports.evidence.files import GZIP, is_sealed, read_records
+
+LEVEL = 6
+DIGITS = 12
+
+
+def add_files(folder: Path, paths: Iterable[Path]) -> list[Path]:
+    """Copy evidence files into a directory and return the new files; what is there already is not copied again.
+
+    Raises:
+        ConfigError: a file is no evidence, or holds a run that is not sealed; names each.
+        HostError: the directory cannot be written to.
+    """
+    given = list(paths)
+    problems = [p for path in given for p in _find_unsealed(path)]
+    if problems:
+        raise ConfigError(problems)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return [target for path in given if (target := _copy_file(folder, path))]
+    except OSError as error:
+        raise HostError(f"{folder}: evidence cannot be added: {error.strerror or error}") from error
+
+
+def _find_unsealed(path: Path) -> list[Problem]:
+    runs = split_runs(read_records(path))
+    if not runs:
+        return [Problem(str(path), 0, "", "it holds no run")]
+    why = "is not sealed (it has no end, or was changed since), and a history takes sealed runs only"
+    return [Problem(str(path), 0, "", f"run {run} {why}") for run, own in runs.items() if not is_sealed(own)]
+
+
+def _copy_file(folder: Path, path: Path) -> Path | None:
+    """Write the packed file beside its place and rename it: a crash leaves no half of one."""
+    plain = gzip.decompress(path.read_bytes()) if path.suffix == GZIP else path.read_bytes()
+    run = next(iter(split_runs(read_records(path))))
+    name = "".join(char if char.isalnum() or char in "._-" else "_" for char in run)
+    target = folder / f"{name}.{hashlib.sha256(plain).hexdigest()[:DIGITS]}.jsonl{GZIP}"
+    if target.exists():
+        return None
+    draft = folder / f".{target.name}.{os.getpid()}.draft"
+    try:
+        draft.write_bytes(gzip.compress(plain, LEVEL, mtime=0))
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+    return target

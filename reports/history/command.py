@@ -1,0 +1,198 @@
+"""`glm-matrix history add|trend|flakes|baseline|bisect-start DIR`: answers from all earlier runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from matrix.output.table import format_table
+from reports.evidence.defuse import defuse_line
+from reports.history.baseline import MOST_RUNS, choose_runs, write_baseline
+from reports.history.bisect import FirstBad, Tried, find_first_bad
+from reports.history.collection import add_files
+from reports.history.flakes import Flaky, find_flakes
+from reports.history.index import list_refused, open_index
+from reports.history.trend import LAST, Trend, read_trends
+
+MESSAGE_CHARS: Final = 160
+FORMS: Final = ("text", "json")
+DAY: Final = 10  # characters of a time that are its date
+
+
+def add_parser(verbs: Any) -> None:
+    """Add the verb and its verbs to the parser of `glm-matrix`."""
+    own: argparse.ArgumentParser = verbs.add_parser("history", help="trends, flakes, baselines, first bad runs")
+    inner = own.add_subparsers(dest="history_verb", required=True, metavar="VERB")
+    add = _add_verb(inner, "add", "take sealed evidence into the directory, and index what is there")
+    add.add_argument("files", type=Path, nargs="*", metavar="EVIDENCE", help="evidence to copy there, packed")
+    trend = _add_verb(inner, "trend", "numbers over time, and whether the last is beyond the noise")
+    trend.add_argument("--name", default="*", metavar="GLOB", help="numbers, e.g. wave_output_throughput (default all)")
+    trend.add_argument(
+        "--last", type=_positive, default=LAST, metavar="N", help="points of a line (default %(default)s)"
+    )
+    flakes = _add_verb(inner, "flakes", "tests that one plan answered both ways, with the bounds of their rates")
+    bisect = _add_verb(inner, "bisect-start", "since when a test fails, and what changed then")
+    bisect.add_argument(
+        "--test", default="", metavar="WORD", help="part of a test's node id (default: every failing test)"
+    )
+    baseline = _add_verb(inner, "baseline", "choose green launches as evidence for --baseline")
+    baseline.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write")
+    baseline.add_argument(
+        "--last", type=_positive, default=MOST_RUNS, metavar="N", help="runs of one cell (default %(default)s)"
+    )
+    for verb in (trend, flakes, baseline):
+        verb.add_argument("--cells", default="*", metavar="GLOB", help="cells (default all)")
+    for verb in (trend, flakes, bisect):
+        verb.add_argument("--format", choices=FORMS, default="text", help="form of the answer (default %(default)s)")
+
+
+def _add_verb(inner: Any, name: str, text: str) -> argparse.ArgumentParser:
+    verb: argparse.ArgumentParser = inner.add_parser(name, help=text, description=text)
+    verb.add_argument("folder", type=Path, metavar="DIR", help="the directory with evidence (.jsonl, .jsonl.gz)")
+    return verb
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 10_000:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 to 10000, got {text!r}")
+    return int(text)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Answer one question.
+
+    Raises:
+        ConfigError: the directory or a file is wrong.
+        HostError: the directory cannot be written to, or another writer does not end.
+    """
+    if args.history_verb == "add":
+        for path in add_files(args.folder, args.files):
+            sys.stdout.write(f"added {path.name}\n")
+    with open_index(args.folder) as connection:
+        for refused in list_refused(connection):
+            sys.stderr.write(f"{refused}\n")
+        return ANSWERS[args.history_verb](args, connection)
+
+
+def _add(args: argparse.Namespace, connection: sqlite3.Connection) -> int:
+    (runs,) = connection.execute("SELECT count(*) FROM runs").fetchone()
+    (cells,) = connection.execute("SELECT count(DISTINCT cell) FROM results").fetchone()
+    sys.stdout.write(f"{args.folder}: {runs} runs of {cells} cells\n")
+    return 0
+
+
+def _trend(args: argparse.Namespace, connection: sqlite3.Connection) -> int:
+    found = list(read_trends(connection, cells=args.cells, name=args.name, last=args.last))
+    rows = [list(_trend_row(each)) for each in found]
+    head = ("cell", "number", "conditions", "over time", "last", "ratio", "verdict")
+    _print(args.format, rows, head, [_trend_json(each) for each in found], "no number fits")
+    return 0
+
+
+def _trend_row(trend: Trend) -> Iterator[str]:
+    word, ratio = trend.judged
+    yield trend.cell
+    yield trend.name
+    yield ", ".join(f"{name} {value}" for name, value in trend.conditions.items())
+    yield trend.line
+    yield f"{trend.last.value:.4g} {trend.unit}"
+    yield f"{ratio:.3f}" if ratio is not None else "-"
+    yield word
+
+
+def _trend_json(trend: Trend) -> Mapping[str, Any]:
+    word, ratio = trend.judged
+    points = [{"t": p.t, "run": p.run, "value": p.value, "fingerprint": p.fingerprint} for p in trend.points]
+    own = {n: getattr(trend, n) for n in ("cell", "name", "conditions", "unit")}
+    return {**own, "verdict": word, "ratio": ratio, "points": points}
+
+
+def _flakes(args: argparse.Namespace, connection: sqlite3.Connection) -> int:
+    found = find_flakes(connection, cells=args.cells)
+    head = ("test", "failed", "rate", "95 % bounds", "since", "last in run")
+    _print(args.format, [list(_flake_row(f)) for f in found], head, [_flake_json(f) for f in found], "no flake")
+    return 0
+
+
+def _flake_row(flaky: Flaky) -> Iterator[str]:
+    low, high = flaky.bounds
+    yield flaky.nodeid
+    yield f"{flaky.failures} of {flaky.tries}"
+    yield f"{flaky.rate:.1%}"
+    yield f"{low:.1%} to {high:.1%}"
+    yield flaky.since[:DAY]
+    yield flaky.runs[1]
+
+
+def _flake_json(flaky: Flaky) -> Mapping[str, Any]:
+    names = ("cell", "nodeid", "fingerprint", "failures", "tries", "rate", "bounds", "runs", "since")
+    return {name: getattr(flaky, name) for name in names}
+
+
+def _bisect(args: argparse.Namespace, connection: sqlite3.Connection) -> int:
+    found = find_first_bad(connection, word=args.test)
+    if args.format == "json":
+        sys.stdout.write(f"{json.dumps([_bad_json(bad) for bad in found], indent=1)}\n")
+    else:
+        sys.stdout.write("\n".join(line for bad in found for line in _say_bad(bad)) + "\n" if found else NO_FAILURE)
+    return 0
+
+
+NO_FAILURE: Final = "no test fails in its last run\n"
+
+
+def _say_bad(bad: FirstBad) -> Iterator[str]:
+    yield defuse_line(bad.nodeid)
+    yield f"  last good  {_say_tried(bad.good)}"
+    yield f"  first bad  {_say_tried(bad.bad)}: {defuse_line(bad.bad.message, MESSAGE_CHARS)}"
+    yield from (
+        f"  changed    {n}: {defuse_line(a) or '-'} -> {defuse_line(b) or '-'}" for n, (a, b) in bad.changed.items()
+    )
+    failed = f"{bad.failures} failure{'s' if bad.failures != 1 else ''} in a row"
+    yield f"  since then {failed}{f', and {bad.mixed} before the last good run' if bad.mixed else ''}"
+    yield f"  next       {bad.next_step}"
+
+
+def _say_tried(tried: Tried | None) -> str:
+    return f"{tried.t[:DAY]} {tried.status} in run {tried.run}" if tried else "none in this history"
+
+
+def _bad_json(bad: FirstBad) -> Mapping[str, Any]:
+    def tried(each: Tried | None) -> Mapping[str, Any] | None:
+        return {n: getattr(each, n) for n in ("run", "t", "status", "message", "what")} if each else None
+
+    own = {n: getattr(bad, n) for n in ("cell", "nodeid", "failures", "mixed", "changed", "next_step")}
+    return {**own, "good": tried(bad.good), "bad": tried(bad.bad)}
+
+
+def _baseline(args: argparse.Namespace, connection: sqlite3.Connection) -> int:
+    chosen = choose_runs(connection, cells=args.cells, most=args.last)
+    places = dict(connection.execute("SELECT run, path FROM runs").fetchall())
+    count = write_baseline(args.folder, places, chosen, args.out)
+    few = [each for each in chosen if not each.enough]
+    for each in few:
+        sys.stdout.write(f"{each.cell}: {len(each.runs)} launches are too few to judge speed by\n")
+    sys.stdout.write(f"{args.out}: {len(chosen)} cells, {count} records\n")
+    return 0
+
+
+def _print(form: str, rows: list[list[str]], head: Sequence[str], data: Sequence[Any], nothing: str) -> None:
+    if form == "json":
+        sys.stdout.write(f"{json.dumps(data, indent=1)}\n")
+    else:
+        shown = [[defuse_line(text) for text in row] for row in rows]
+        sys.stdout.write(f"{format_table(shown, tuple(head)) if shown else nothing}\n")
+
+
+ANSWERS: Final[Mapping[str, Callable[[argparse.Namespace, sqlite3.Connection], int]]] = {
+    "add": _add,
+    "trend": _trend,
+    "flakes": _flakes,
+    "bisect-start": _bisect,
+    "baseline": _baseline,
+}

@@ -1,0 +1,248 @@
+"""The index of a directory of evidence: one SQLite file, made from the evidence and never the source of anything.
+
+Opening it brings it up to date: new and changed files are read, vanished ones forgotten. Each file is one transaction,
+so a crash leaves whole files. Two writers wait for each other, and the second finds the work done. An index of another
+version, or a damaged one, is made anew. Where the directory cannot be written to, the index lives in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from matrix.errors import ConfigError, HostError, Problem
+from reports.compare.baselines import name_hardware
+from reports.evidence.attempts import split_runs
+from reports.evidence.defuse import defuse_line
+from reports.evidence.files import is_sealed, read_records
+from reports.evidence.types import Launch, Measured, Record, Result, Run
+
+LOGGER: Final = logging.getLogger(__name__)
+NAME: Final = ".history.sqlite3"
+VERSION: Final = 1
+PATTERNS: Final = ("*.jsonl", "*.jsonl.gz")
+KEPT: Final = ".kept"  # folders with the replies of a run
+WAIT_S: Final = 60.0  # for another writer
+SCHEMA: Final = """
+CREATE TABLE files (path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER);
+CREATE TABLE runs (run TEXT PRIMARY KEY, path TEXT, t TEXT, source TEXT, host TEXT);
+CREATE TABLE refused (run TEXT, path TEXT, why TEXT);
+CREATE TABLE results (run TEXT, t TEXT, cell TEXT, fingerprint TEXT, nodeid TEXT, status TEXT, message TEXT);
+CREATE TABLE launches (run TEXT, t TEXT, cell TEXT, fingerprint TEXT, outcome TEXT, launch_s REAL, versions TEXT, stub INTEGER);
+CREATE TABLE numbers (
+  run TEXT, t TEXT, cell TEXT, fingerprint TEXT, name TEXT, conditions TEXT, value REAL, unit TEXT, hardware TEXT
+);
+CREATE INDEX results_by_test ON results (cell, nodeid, t);
+CREATE INDEX numbers_by_key ON numbers (cell, name, conditions, t);
+CREATE INDEX launches_by_cell ON launches (cell, t);
+CREATE INDEX results_by_run ON results (run);
+CREATE INDEX numbers_by_run ON numbers (run);
+CREATE INDEX launches_by_run ON launches (run);
+"""  # noqa: E501
+TABLES: Final = ("results", "launches", "numbers")
+MESSAGE_CHARS: Final = 300
+NOT_COMPARED: Final = ("client_fit", "attempt")  # of the client and of the test, not of what is measured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A run that is not indexed."""
+
+    run: str
+    path: str
+    why: str
+
+    def __str__(self) -> str:
+        return defuse_line(f"{self.path}: run {self.run} is left out: {self.why}")
+
+
+@contextmanager
+def open_index(folder: Path) -> Iterator[sqlite3.Connection]:
+    """Open the index of a directory, brought up to date.
+
+    Raises:
+        ConfigError: there is no such directory.
+        HostError: another writer does not end.
+    """
+    if not folder.is_dir():
+        raise ConfigError([Problem(str(folder), 0, "", "there is no such directory of evidence")])
+    try:
+        with closing(_connect(folder)) as connection:
+            _refresh(connection, folder)
+            yield connection
+    except sqlite3.OperationalError as error:
+        raise HostError(f"{folder / NAME}: {error}. Another writer is at work, or the disk is full") from error
+
+
+def list_refused(connection: sqlite3.Connection) -> list[Refusal]:
+    """List the runs that are left out, and why."""
+    rows = connection.execute("SELECT run, path, why FROM refused ORDER BY path, run")
+    return [Refusal(run=run, path=path, why=why) for run, path, why in rows]
+
+
+def find_evidence(folder: Path) -> list[Path]:
+    """Find the evidence files below a directory."""
+    return sorted(
+        path for pattern in PATTERNS for path in folder.rglob(pattern) if ".kept" not in str(path.parent.name)
+    )
+
+
+def _connect(folder: Path) -> sqlite3.Connection:
+    path = folder / NAME
+    try:
+        found = _prepare(sqlite3.connect(path, timeout=WAIT_S, isolation_level=None))
+    except sqlite3.DatabaseError as error:
+        if _is_busy(error):
+            raise
+        LOGGER.warning("%s", defuse_line(f"{path}: made anew: {error}"))
+        try:
+            path.unlink(missing_ok=True)
+            found = _prepare(sqlite3.connect(path, timeout=WAIT_S, isolation_level=None))
+        except (OSError, sqlite3.OperationalError):
+            found = _prepare(sqlite3.connect(":memory:", isolation_level=None))
+    return found
+
+
+def _is_busy(error: sqlite3.DatabaseError) -> bool:
+    return "locked" in str(error) or "busy" in str(error)
+
+
+def _prepare(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """Create the tables, or make them anew for another version."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version != VERSION:
+            names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            for (name,) in names:
+                connection.execute(f'DROP TABLE "{name}"')
+            for statement in SCHEMA.split(";"):
+                if statement.strip():
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except sqlite3.DatabaseError:
+        connection.close()
+        raise
+    return connection
+
+
+def _refresh(connection: sqlite3.Connection, folder: Path) -> None:
+    known = {path: (size, mtime) for path, size, mtime in connection.execute("SELECT path, size, mtime_ns FROM files")}
+    present: dict[str, tuple[int, int]] = {}
+    for path in find_evidence(folder):
+        stat = path.stat()
+        present[str(path.relative_to(folder))] = stat.st_size, stat.st_mtime_ns
+    if known != present:  # a run that was refused as given twice may be alone now
+        known = {path: stamp for path, stamp in known.items() if path not in {r.path for r in list_refused(connection)}}
+        with _transaction(connection):
+            for path, _ in list(connection.execute("SELECT path, size FROM files")):
+                if path not in known or path not in present:
+                    _forget(connection, path)
+    for name, stamp in present.items():
+        if known.get(name) != stamp:
+            _index_file(connection, folder, name, stamp)
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _forget(connection: sqlite3.Connection, path: str) -> None:
+    for table in TABLES:
+        connection.execute(f"DELETE FROM {table} WHERE run IN (SELECT run FROM runs WHERE path = ?)", (path,))  # noqa: S608
+    for table in ("runs", "refused", "files"):
+        connection.execute(f"DELETE FROM {table} WHERE path = ?", (path,))  # noqa: S608
+
+
+def _index_file(connection: sqlite3.Connection, folder: Path, name: str, stamp: tuple[int, int]) -> None:
+    """Read one file outside the transaction, and write it inside; another writer may have been faster."""
+    try:
+        runs = split_runs(read_records(folder / name))
+        why = ""
+    except ConfigError as error:
+        runs, why = {}, "; ".join(p.message for p in error.problems)
+    with _transaction(connection):
+        done = connection.execute("SELECT size, mtime_ns FROM files WHERE path = ?", (name,)).fetchone()
+        if done == stamp:
+            return
+        _forget(connection, name)
+        connection.execute("INSERT INTO files VALUES (?, ?, ?)", (name, *stamp))
+        if why:
+            connection.execute("INSERT INTO refused VALUES ('', ?, ?)", (name, why))
+        for run, own in runs.items():
+            if doubt := _doubt_run(connection, run, own):
+                connection.execute("INSERT INTO refused VALUES (?, ?, ?)", (run, name, doubt))
+            else:
+                _insert_run(connection, name, run, own)
+
+
+def _doubt_run(connection: sqlite3.Connection, run: str, own: Sequence[Record]) -> str:
+    if sum(isinstance(r, Run) for r in own) != 1:
+        return "it has no beginning, or several"
+    if not is_sealed(own):
+        return "it is not sealed: it has no end, or was changed since"
+    other = connection.execute("SELECT path FROM runs WHERE run = ?", (run,)).fetchone()
+    return f"it is in {other[0]}, too" if other else ""
+
+
+def _insert_run(connection: sqlite3.Connection, path: str, run: str, own: Sequence[Record]) -> None:
+    start = next(r for r in own if isinstance(r, Run))
+    source = {
+        "commit": start.commit,
+        "matrix_sha256": start.matrix_sha256,
+        "depth": start.depth,
+        "retry_of": start.retry_of,
+    }
+    host = {name: start.host[name] for name in ("description", "driver", "cuda") if start.host.get(name)}
+    hardware = json.dumps(name_hardware(start.host))
+    connection.execute(
+        "INSERT INTO runs VALUES (?, ?, ?, ?, ?)", (run, path, _time(start), json.dumps(source), json.dumps(host))
+    )
+    connection.executemany("INSERT INTO results VALUES (?, ?, ?, ?, ?, ?, ?)", map(_result_row, _of(own, Result)))
+    connection.executemany("INSERT INTO launches VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(_launch_row, _of(own, Launch)))
+    fit = [m for m in _of(own, Measured) if m.conditions.get("client_fit") is not False]
+    connection.executemany(
+        "INSERT INTO numbers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [_number_row(m, hardware) for m in fit]
+    )
+
+
+def _of(own: Sequence[Record], kind: type[Any]) -> list[Any]:
+    return [r for r in own if isinstance(r, kind) and r.cell]
+
+
+def _result_row(r: Result) -> tuple[Any, ...]:
+    return r.run, _time(r), r.cell, r.fingerprint, r.nodeid, str(r.status), _text(r.message[:MESSAGE_CHARS])
+
+
+def _launch_row(r: Launch) -> tuple[Any, ...]:
+    versions = json.dumps(dict(r.versions), sort_keys=True, default=str)
+    return r.run, _time(r), r.cell, r.fingerprint, r.outcome, r.launch_s, versions, r.stub
+
+
+def _number_row(r: Measured, hardware: str) -> tuple[Any, ...]:
+    where = {k: v for k, v in r.conditions.items() if k not in NOT_COMPARED}
+    conditions = json.dumps(where, sort_keys=True)
+    return r.run, _time(r), r.cell, r.fingerprint, r.name, conditions, r.value, r.unit, hardware
+
+
+def _time(r: Record) -> str:
+    return r.t.isoformat(timespec="milliseconds")
+
+
+def _text(text: str) -> str:
+    """Make a text that SQLite can hold: half characters become escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

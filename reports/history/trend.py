@@ -1,0 +1,130 @@
+"""Shows how the numbers of each cell went over time, and whether the last one is beyond the noise before it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, Final, Literal
+
+from reports.compare.slower import BASELINE_LAUNCHES, WATCHED, not_slower
+
+LAUNCH: Final = "launch_s"
+PASSED: Final = "tests_passed"
+BARS: Final = "▁▂▃▄▅▆▇█"
+LAST: Final = 40  # points of a line
+Word = Literal["slower", "faster", "as before", "too few to judge", "not judged"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One launch or run: when, its run, and the value."""
+
+    t: str
+    run: str
+    value: float
+    fingerprint: str = ""
+    hardware: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trend:
+    """One number of one cell under one set of conditions, in the order of time."""
+
+    cell: str
+    name: str
+    conditions: Mapping[str, Any]
+    unit: str
+    points: tuple[Point, ...]
+
+    @property
+    def last(self) -> Point:
+        return self.points[-1]
+
+    @property
+    def earlier(self) -> list[float]:
+        """The values before the last one, of the same plan on the same hardware."""
+        last = self.last
+        same = (p for p in self.points[:-1] if (p.fingerprint, p.hardware) == (last.fingerprint, last.hardware))
+        return [p.value for p in same]
+
+    @property
+    def judged(self) -> tuple[Word, float | None]:
+        """Whether the last value is beyond the noise of the earlier ones, and its ratio to their median."""
+        earlier = self.earlier
+        ratio = self.last.value / median if earlier and (median := statistics.median(earlier)) else None
+        if self.name not in WATCHED:
+            return "not judged", ratio
+        if len(earlier) < BASELINE_LAUNCHES:
+            return "too few to judge", ratio
+        more = WATCHED[self.name]
+        found = not_slower(self.name, [self.last.value], earlier, more_is_better=more)
+        if not found.sensitive:
+            return "not judged", ratio
+        faster = not_slower(self.name, [self.last.value], earlier, more_is_better=not more)
+        return ("slower" if not found.ok else "faster" if not faster.ok else "as before"), ratio
+
+    @property
+    def line(self) -> str:
+        return draw_sparkline([p.value for p in self.points])
+
+
+def read_trends(connection: sqlite3.Connection, *, cells: str, name: str, last: int = LAST) -> Iterator[Trend]:
+    """Read the trends of the cells and numbers that fit these globs."""
+    keys = connection.execute(
+        "SELECT DISTINCT cell, name, conditions, unit FROM numbers ORDER BY cell, name, conditions"
+    )
+    for cell, own, conditions, unit in keys.fetchall():
+        if fnmatchcase(cell, cells) and fnmatchcase(own, name):
+            points = _read_points(connection, (cell, own, conditions, unit), last)
+            yield Trend(cell=cell, name=own, conditions=json.loads(conditions), unit=unit, points=points)
+    yield from _read_launches(connection, cells, name, last)
+    yield from _read_passes(connection, cells, name, last)
+
+
+def _read_points(connection: sqlite3.Connection, key: tuple[str, str, str, str], last: int) -> tuple[Point, ...]:
+    rows = connection.execute(
+        "SELECT t, run, value, fingerprint, hardware FROM numbers"
+        " WHERE cell = ? AND name = ? AND conditions = ? AND unit = ? ORDER BY t DESC LIMIT ?",
+        (*key, last),
+    ).fetchall()
+    return tuple(Point(t=t, run=run, value=v, fingerprint=f, hardware=h) for t, run, v, f, h in reversed(rows))
+
+
+def _read_launches(connection: sqlite3.Connection, cells: str, name: str, last: int) -> Iterator[Trend]:
+    if not fnmatchcase(LAUNCH, name):
+        return
+    rows = connection.execute(
+        "SELECT cell, t, run, launch_s, fingerprint FROM launches"
+        " WHERE outcome = 'ok' AND launch_s > 0 ORDER BY cell, t"
+    )
+    yield from _group(rows, LAUNCH, "s", cells, last)
+
+
+def _read_passes(connection: sqlite3.Connection, cells: str, name: str, last: int) -> Iterator[Trend]:
+    if not fnmatchcase(PASSED, name):
+        return
+    rows = connection.execute(
+        "SELECT cell, min(t), run, sum(status IN ('PASS', 'MEASURED')), fingerprint FROM results"
+        " GROUP BY cell, run ORDER BY cell, min(t)"
+    )
+    yield from _group(rows, PASSED, "tests", cells, last)
+
+
+def _group(rows: Any, name: str, unit: str, cells: str, last: int) -> Iterator[Trend]:
+    found: dict[str, list[Point]] = {}
+    for cell, t, run, value, fingerprint in rows:
+        if fnmatchcase(cell, cells):
+            found.setdefault(cell, []).append(Point(t=t, run=run, value=float(value), fingerprint=fingerprint))
+    for cell, points in found.items():
+        yield Trend(cell=cell, name=name, conditions={}, unit=unit, points=tuple(points[-last:]))
+
+
+def draw_sparkline(values: Sequence[float]) -> str:
+    """Draw one character for each value, from the smallest to the largest."""
+    low, high = min(values), max(values)
+    span = high - low
+    return "".join(BARS[round((v - low) / span * (len(BARS) - 1))] if span else BARS[0] for v in values)
