@@ -88,6 +88,12 @@ def load_check() -> Program:
     return Program(command.parser, lambda words: command.main(words, _lint_folder))
 
 
+def load_probe() -> Program:
+    from suites.probing import command
+
+    return Program(command.parser, command.main)
+
+
 def load_upgrade() -> Program:
     from matrix.upgrading import command
 

@@ -179,6 +179,14 @@ PREPARE: Final = (
 RUN: Final = (
     Verb(
         "run",
+        "probe",
+        "say what serves at an address, which cell is nearest, and whether it answers right",
+        "probe http://127.0.0.1:8000",
+        {1: "an answer is wrong", 3: "not everything could be asked"},
+        programs.load_probe,
+    ),
+    Verb(
+        "run",
         "llamacpp",
         "serve a checkpoint with the embedded llama.cpp",
         "llamacpp --model fixtures/canary/hf",

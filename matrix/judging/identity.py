@@ -120,6 +120,21 @@ def _explain_model(plan: Plan, told: ServerIdentity, checkpoints: tuple[Checkpoi
     return ""
 
 
+def find_served(told: ServerIdentity, checkpoints: Iterable[Checkpoint]) -> tuple[Checkpoint, ...]:
+    """Return the checkpoints that a server's names or paths mean: several where an organisation publishes a name twice.
+
+    A gateway puts its own organisation in front of a name and a price behind it (`vendor/glm-5.1:free`).
+    """
+    said = {_normalise_name(n) for n in told.names} | {
+        _normalise_name(n.rpartition("/")[2].split(":")[0]) for n in told.names
+    }
+    paths = {
+        name for path in (*told.paths, *(n for n in told.names if n.startswith(PLACES))) for name in _path_names(path)
+    }
+    by_path = tuple(c for c in checkpoints if names_of(c) & paths)
+    return by_path or tuple(c for c in checkpoints if names_of(c) & said)
+
+
 def names_of(checkpoint: Checkpoint) -> frozenset[str]:
     """List what a server may call a checkpoint: its id, its repository with or without the organisation, its path
     here."""

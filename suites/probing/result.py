@@ -1,0 +1,154 @@
+"""What a probe found, as text for a person and as JSON for a machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from reports.evidence.defuse import defuse_line
+from reports.evidence.finding import Finding
+from reports.evidence.redact import redact_text
+from suites.probing.identify import Served
+
+RIGHT, WRONG, INCOMPLETE = 0, 1, 3
+SHOWN_CHARS: Final = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One finding about one reply, with the kind of the question."""
+
+    kind: str
+    finding: Finding
+
+
+@dataclass(slots=True)
+class Probe:
+    """One probe. `failed` holds questions that got no reply: kind, item, the error."""
+
+    url: str
+    served: Served
+    insecure: bool = False
+    answered: list[Answered] = field(default_factory=list)
+    failed: list[tuple[str, str, str]] = field(default_factory=list)
+    stopped: str = ""
+    waited_s: float = 0.0
+    left_out: str = ""
+    tokens: tuple[int, int] = (0, 0)
+
+    @property
+    def wrong(self) -> list[Answered]:
+        return [a for a in self.answered if not a.finding.ok]
+
+    @property
+    def exit_code(self) -> int:
+        if self.wrong or self.failed:
+            return WRONG
+        return INCOMPLETE if self.stopped else RIGHT
+
+
+def render_text(probe: Probe) -> str:
+    return "\n".join([*_tell_identity(probe), *_tell_answers(probe), *_tell_next(probe)]) + "\n"
+
+
+def _tell_identity(probe: Probe) -> Iterator[str]:
+    served = probe.served
+    yield f"{probe.url} serves {_shown(served.model) or 'a model without a name'}"
+    engine = served.engine.title if served.engine else "not told (a gateway hides it, or another engine)"
+    yield f"  engine      {engine} {_shown(served.told.version)}".rstrip()
+    if served.release:
+        which = "nearest on the axes, not the same version" if served.nearest else "on the axes"
+        yield f"  release     {served.release.id} ({which})"
+    names = ", ".join(c.id for c in served.checkpoints)
+    yield f"  checkpoint  {names or 'on no axis: asked what any chat model is asked'}"
+    if others := [n for n in served.told.names if n != served.model]:
+        yield f"  also serves {_shown(', '.join(others))}"
+    for note in served.notes:
+        yield f"  note        {_shown(note)}"
+    if served.stub:
+        yield "  note        this is a stub engine: what it answers proves nothing"
+    if probe.insecure:
+        yield "  note        TLS was not verified: nothing proves which server answered"
+
+
+def _tell_answers(probe: Probe) -> Iterator[str]:
+    if not (probe.answered or probe.failed or probe.stopped):
+        return
+    yield ""
+    for kind in dict.fromkeys([*(a.kind for a in probe.answered), *(f[0] for f in probe.failed)]):
+        mine = [a for a in probe.answered if a.kind == kind]
+        bad, dead = [a for a in mine if not a.finding.ok], [f for f in probe.failed if f[0] == kind]
+        word, held = "WRONG" if bad or dead else "right", f"{len(mine) - len(bad)} of {len(mine) + len(dead)} checks"
+        yield f"  {word:<6} {kind:<18} {held}"
+        for one in bad:
+            yield f"         {one.finding.check} ({one.finding.item}): {_shown(one.finding.detail)}"
+            yield f"           got {_shown(one.finding.got)!r}"
+        yield from (f"         no reply ({item}): {_shown(error)}" for _, item, error in dead)
+    yield ""
+    yield f"  {probe.tokens[0]} prompt and {probe.tokens[1]} generated tokens were billed" + (
+        f"; waited {probe.waited_s:.0f} s as it asked (HTTP 429)" if probe.waited_s else ""
+    )
+    if probe.left_out:
+        yield f"  left out    {_shown(probe.left_out)}"
+    if probe.stopped:
+        yield f"  stopped     {_shown(probe.stopped)}"
+
+
+def _tell_next(probe: Probe) -> Iterator[str]:
+    wrong, asked = len(probe.wrong) + len(probe.failed), len(probe.answered) + len(probe.failed)
+    yield ""
+    if asked:
+        word = "WRONG" if wrong else "right so far"
+        yield f"{word}: {asked - wrong} of {asked} checks hold. A look, and no evidence for a gate."
+    if probe.served.cells:
+        first, *more = probe.served.cells
+        yield f"next: pytest --endpoint {probe.url} --cells {first}   (keeps every reply; {len(more)} more cells fit)"
+    elif probe.served.checkpoints:
+        yield "next: no runnable cell has this release and checkpoint: glm-matrix list --excluded says why"
+    else:
+        yield "next: glm-matrix add checkpoint DIR puts a checkpoint of yours on the axes"
+
+
+def _shown(text: str) -> str:
+    return defuse_line(redact_text(text), SHOWN_CHARS)
+
+
+def render_json(probe: Probe) -> str:
+    served = probe.served
+    document: dict[str, Any] = {
+        "url": probe.url,
+        "model": served.model,
+        "models": list(served.told.names),
+        "engine": served.engine.id if served.engine else None,
+        "version": served.told.version,
+        "release": served.release.id if served.release else None,
+        "release_is_nearest": served.nearest,
+        "checkpoints": [c.id for c in served.checkpoints],
+        "cells": list(served.cells),
+        "stub": served.stub,
+        "tls_verified": not probe.insecure,
+        "checks": [_finding_data(a) for a in probe.answered],
+        "no_reply": [{"kind": kind, "item": item, "error": error} for kind, item, error in probe.failed],
+        "stopped": probe.stopped,
+        "left_out": probe.left_out,
+        "waited_s": probe.waited_s,
+        "tokens": {"prompt": probe.tokens[0], "completion": probe.tokens[1]},
+        "notes": list(served.notes),
+        "exit_code": probe.exit_code,
+    }
+    return json.dumps(document, indent=1, ensure_ascii=True) + "\n"
+
+
+def _finding_data(answered: Answered) -> dict[str, Any]:
+    found = answered.finding
+    return {
+        "kind": answered.kind,
+        "check": found.check,
+        "item": found.item,
+        "ok": found.ok,
+        "detail": redact_text(found.detail),
+        "expected": found.expected,
+        "got": redact_text(found.got),
+    }

@@ -1,0 +1,84 @@
+"""A probe of servers that are right, wrong, limited, strict and hidden, through the whole command on the stub."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fixtures.banks.glm5 import Glm5Bank
+from fixtures.launch.attached.attachment import KEY_VARIABLE
+from suites.probing import command
+from tests.faults.stub.claims import HONEST
+from tests.faults.stub.engine import StubEngine
+
+
+@pytest.fixture
+def stub(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[StubEngine]:
+    with StubEngine(dialect="vllm", **getattr(request, "param", {})) as made:
+        bank = made.learn(Glm5Bank())
+        monkeypatch.setattr(command, "choose_bank", lambda served: bank)
+        monkeypatch.setenv(KEY_VARIABLE, made.api_key)
+        yield made
+
+
+def probe(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    code = command.main([*words, "--needles", "300"])
+    return code, capsys.readouterr().out
+
+
+def test_a_right_server_is_right_so_far_and_no_evidence(stub: StubEngine, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = probe(capsys, stub.base_url + "/v1")
+    assert code == 0 and "right so far: 29 of 29 checks hold. A look, and no evidence" in said
+    assert "this is a stub engine" in said and stub.api_key not in said
+
+
+@pytest.mark.parametrize("stub", [{"defect": "forgets_needle"}], indirect=True)
+def test_a_wrong_answer_is_shown_with_its_check_and_item(stub: StubEngine, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = probe(capsys, stub.base_url)
+    assert code == 1 and "WRONG  needles" in said and "needle.found (glm5.needle" in said and "not in the reply" in said
+
+
+def test_json_holds_what_the_text_says(stub: StubEngine, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = probe(capsys, stub.base_url, "--json")
+    document: dict[str, Any] = json.loads(said)
+    assert (code, document["exit_code"], document["stub"]) == (0, 0, True)
+    assert {check["ok"] for check in document["checks"]} == {True} and document["tokens"]["prompt"] > 0
+
+
+def test_without_questions_no_token_is_spent(stub: StubEngine, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = probe(capsys, stub.base_url, "--no-questions")
+    assert code == 0 and "checks" not in said and "engine" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["http://127.0.0.1:1"], "oes it run, and on that port"),
+        (["ftp://x"], "expected http://HOST:PORT"),
+        (["http://u:p@x"], "must not hold a password"),
+        (["http://127.0.0.1:1", "--header", "no colon"], "expected 'Name: value'"),
+    ],
+)
+def test_what_cannot_be_reached_says_the_next_step(
+    words: list[str], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(words) == 2 and why in capsys.readouterr().err
+
+
+def test_a_wrong_key_is_told_and_not_shown(
+    stub: StubEngine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, "sk-wrong-0123456789abcdef")
+    assert command.main([stub.base_url]) == 2
+    said = capsys.readouterr().err
+    assert KEY_VARIABLE in said and "sk-wrong" not in said
+
+
+@pytest.mark.parametrize("stub", [{"claims": replace(HONEST, version="0.33.0")}], indirect=True)
+def test_the_release_on_the_axes_is_named(stub: StubEngine, capsys: pytest.CaptureFixture[str]) -> None:
+    _, said = probe(capsys, stub.base_url, "--no-questions")
+    assert "vllm_0_33_0 (on the axes)" in said
