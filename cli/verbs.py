@@ -180,7 +180,7 @@ RUN: Final = (
     Verb(
         "run",
         "probe",
-        "say what serves at an address, which cell is nearest, and whether it answers right",
+        "say what serves at an address and whether it answers right",
         "probe http://127.0.0.1:8000",
         {1: "an answer is wrong", 3: "not everything could be asked"},
         programs.load_probe,

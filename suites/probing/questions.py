@@ -65,7 +65,7 @@ def _judge_calls(item: Item, ask: Ask, room: int) -> Iterator[Finding]:
 
 def _judge_no_call(item: Item, ask: Ask, room: int) -> Iterator[Finding]:
     reply = ask(item, max_tokens=room)
-    yield tools.check_no_call(item, reply, check="tools.none_needed")
+    yield tools.check_no_call(item, reply)
     yield protocol.check_envelope(item, reply, max_tokens=room)
 
 
