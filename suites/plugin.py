@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -89,7 +88,7 @@ def depth(request: pytest.FixtureRequest) -> Depth:
 @pytest.fixture
 def bank(cell: Cell) -> Bank:
     """Return the first bank of the checkpoint's YAML; the canary understands only its own."""
-    return cast(Bank, AsMany(bank_for(cell.checkpoint)))
+    return AsMany(bank_for(cell.checkpoint))
 
 
 @pytest.fixture

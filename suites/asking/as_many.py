@@ -7,23 +7,78 @@ bound is computed from what was asked, so fewer items state less and nothing els
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from fixtures.banks.bank import Bank, Items
-
-SINGLE: Final = ("needle", "unsure")  # in the name of what a bank is asked for one by one
+from fixtures.banks.item import Item
 
 
 class AsMany:
-    """The bank, but for kinds that are too few: those are asked whole."""
+    """A bank that gives what it has of a kind that is too small. Long prompts are asked for one by one, as before."""
 
     def __init__(self, bank: Bank) -> None:
         self._bank = bank
 
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(self._bank, name)
-        return partial(as_many, value) if callable(value) and not any(each in name for each in SINGLE) else value
+    @property
+    def id(self) -> str:
+        return self._bank.id
+
+    def facts(self, n: int) -> Items:
+        return as_many(self._bank.facts, n)
+
+    def arithmetic(self, n: int) -> Items:
+        return as_many(self._bank.arithmetic, n)
+
+    def chinese(self, n: int) -> Items:
+        return as_many(self._bank.chinese, n)
+
+    def instructions(self, n: int) -> Items:
+        return as_many(self._bank.instructions, n)
+
+    def recall(self, n: int) -> Items:
+        return as_many(self._bank.recall, n)
+
+    def recall_long(self, n: int, *, turns: int = 11) -> Items:
+        return as_many(self._bank.recall_long, n, turns=turns)
+
+    def long_generation(self, n: int) -> Items:
+        return as_many(self._bank.long_generation, n)
+
+    def calls(self, n: int) -> Items:
+        return as_many(self._bank.calls, n)
+
+    def zero_argument_calls(self, n: int) -> Items:
+        return as_many(self._bank.zero_argument_calls, n)
+
+    def parallel_calls(self, n: int) -> Items:
+        return as_many(self._bank.parallel_calls, n)
+
+    def tool_results(self, n: int) -> Items:
+        return as_many(self._bank.tool_results, n)
+
+    def no_tool_needed(self, n: int) -> Items:
+        return as_many(self._bank.no_tool_needed, n)
+
+    def missing_tool(self, n: int) -> Items:
+        return as_many(self._bank.missing_tool, n)
+
+    def tool_dialogue(self, n: int) -> Items:
+        return as_many(self._bank.tool_dialogue, n)
+
+    def load_prompts(self, n: int, *, tokens: int) -> Items:
+        return as_many(self._bank.load_prompts, n, tokens=tokens)
+
+    def needle(self, *, tokens: int, depth: float, trial: int = 0) -> Item:
+        return self._bank.needle(tokens=tokens, depth=depth, trial=trial)
+
+    def no_needle(self, *, tokens: int, trial: int = 0) -> Item | None:
+        return self._bank.no_needle(tokens=tokens, trial=trial)
+
+    def needle_tier(self, tier: str, *, tokens: int, depth: float, trial: int = 0) -> Item | None:
+        return self._bank.needle_tier(tier, tokens=tokens, depth=depth, trial=trial)
+
+    def unsure(self, *, index_topk: int) -> Item | None:
+        return self._bank.unsure(index_topk=index_topk)
 
 
 def as_many(ask: Callable[..., Items], n: int, **options: Any) -> Items:
