@@ -95,7 +95,8 @@ class Row:
     tests: tuple[Settled, ...]
     launches: tuple[Launch, ...]  # of this cell or of another with the same fingerprint, by time
     standing: tuple[Launch, ...] = ()  # those of them that no retry supersedes
-    expected: tuple[str, ...] = ()  # what must report: node ids, or names of functions
+    expected: tuple[str, ...] = ()  # what must report by the evidence itself: node ids, or names of functions
+    owed: tuple[str, ...] = ()  # what must report whatever the evidence says: node ids
     measurements: tuple[Measured, ...] = ()
     proofs: tuple[Proof, ...] = ()
 
@@ -268,6 +269,7 @@ def _make_row(cell: str, found: _Gathered, launches: Sequence[Launch], retries: 
         launches=own,
         standing=standing_launches(own, retries),
         expected=tuple(found.expected),
+        owed=tuple(found.owed),
         measurements=tuple(found.measurements),
         proofs=tuple(found.proofs),
     )

@@ -112,12 +112,13 @@ def _explain_clause(clause: Flake, test: Settled, rows: Sequence[Row], today: da
 
 
 def measure_share(clause: Flake, function: str, rows: Sequence[Row]) -> Share:
-    """Measure how often one test failed in the clause's cells, out of all that had to be asked there."""
+    """Measure how often one test failed in the clause's cells, out of all that had to be asked there: what a cell owes,
+    and not what a run says of itself, which could say more."""
     own = [row for row in rows if fnmatchcase(row.cell, clause.cells)]
     answers = (r for row in own for t in row.tests if _function_of(t) == function for r in t.answers)
     return Share(
         failed=sum(r.status not in GREEN | INFRASTRUCTURE for r in answers),
-        asked=sum(name_function(name) == function for row in own for name in row.expected),
+        asked=sum(name_function(name) == function for row in own for name in row.owed or row.expected),
     )
 
 
