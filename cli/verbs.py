@@ -233,6 +233,12 @@ JUDGE: Final = (
         {1: "NO: something got worse", 3: "UNKNOWN: something was not asked, not finished or asked otherwise"},
     ),
     _reports("history", "index earlier runs: trends, flake rates, first bad run, baselines", "history trend runs/"),
+    _reports(
+        "certify",
+        "write or verify certificates of cells (in-toto test results)",
+        "certify reports/out/evidence.jsonl --out certificates",
+        {1: "a cell cannot be certified, or the certificate does not hold"},
+    ),
     _reports("claims", "list every published number, and ours beside it", "claims --format markdown"),
     _reports(
         "repro",

@@ -12,6 +12,7 @@
     glm-matrix sign EVIDENCE.jsonl --key KEY         vouch for it with an SSH key
     glm-matrix diff OLD.jsonl NEW.jsonl              may I upgrade? YES, NO or UNKNOWN, and every change for each cell
     glm-matrix history trend DIR                     all earlier runs: trend, flakes, bisect-start, baseline, add
+    glm-matrix certify EVIDENCE                      a certificate for each cell (in-toto), or --verify CERTIFICATE
     glm-matrix claims                                every published number, and ours beside it
     glm-matrix repro FAILURE --out DIR               a folder that asks one failed request again
     glm-matrix issue FAILURE                         the failure as a text for the engine's maintainers
@@ -46,6 +47,7 @@ from matrix.yaml.load import digest_of, load_matrix
 from reports.board import html
 from reports.board import terminal as table
 from reports.board.text import View, make_headline, make_view
+from reports.certify import command as certify
 from reports.compare import ablation, prediction
 from reports.evidence import files as evidence
 from reports.evidence import junit, redact, signature
@@ -139,6 +141,7 @@ def parser() -> argparse.ArgumentParser:
     reproduce.add_parsers(verbs)
     ledger.add_parser(verbs)
     history.add_parser(verbs)
+    certify.add_parser(verbs)
     again = verbs.add_parser("replay", help="judge what was kept again, without an engine: does it come out the same?")
     again.add_argument(
         "evidence", type=Path, nargs="*", default=[EVIDENCE], metavar="EVIDENCE", help=f"files (default {EVIDENCE})"
@@ -178,7 +181,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         own = {"diff": upgrade.run, "junit": _junit, "predictions": _predictions, "replay": _replay, "sign": _sign}
         own |= {"redact": _redact, "repro": reproduce.run_repro, "issue": reproduce.run_issue, "claims": ledger.run}
-        own["history"] = history.run
+        own |= {"history": history.run, "certify": certify.run}
         return own.get(args.verb, _judging)(args)
     except (ConfigError, HostError) as error:
         print(error, file=sys.stderr)

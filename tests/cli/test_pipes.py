@@ -31,6 +31,7 @@ WORDS: Final = {
     "predictions": ["--evidence", RUN],
     "ablation": ["--evidence", RUN],
     "diff": [RUN, RUN],
+    "certify": [RUN],
     "claims": ["--evidence", RUN],
     "history": ["trend", "."],  # of an empty directory
     "repro": ["--evidence", RUN],

@@ -1,0 +1,1 @@
+"""Certificates: what one cell showed, as an in-toto test result that anybody can derive again from evidence."""

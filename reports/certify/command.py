@@ -1,0 +1,82 @@
+"""`glm-matrix certify`: write a certificate for each cell of evidence, or verify one."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import UTC, date, datetime, timedelta
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Final
+
+from matrix.errors import ConfigError, Problem
+from reports.certify.statement import NotCertifiable, format_statement, list_cells, make_statement
+from reports.certify.verify import find_problems, read_certificate
+from reports.evidence.defuse import defuse_line
+from reports.evidence.files import read_records
+from reports.evidence.signature import sign_evidence
+
+DAYS: Final = 90
+SUFFIX: Final = ".intoto.json"
+
+
+def add_parser(verbs: Any) -> None:
+    """Add the verb to the parser of `glm-matrix`."""
+    own: argparse.ArgumentParser = verbs.add_parser("certify", help="write or verify certificates of cells")
+    own.add_argument("evidence", type=Path, nargs="+", metavar="EVIDENCE", help="sealed evidence")
+    own.add_argument("--cells", default="*", metavar="GLOB", help="cells to certify (default all)")
+    own.add_argument("--out", type=Path, default=Path("certificates"), metavar="DIR", help="default %(default)s")
+    own.add_argument("--days", type=int, default=DAYS, metavar="N", help="how long they hold (default %(default)s)")
+    own.add_argument("--key", type=Path, metavar="FILE", help="sign each with this SSH key (ssh-keygen -Y)")
+    own.add_argument("--verify", type=Path, metavar="CERTIFICATE", help="verify this certificate by the evidence")
+    own.add_argument("--signers", type=Path, metavar="FILE", help="with --verify: who may have signed it")
+    own.add_argument("--no-replay", action="store_true", help="with --verify: do not judge the kept replies again")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write certificates (1: a cell cannot be certified), or verify one (1: it does not hold).
+
+    Raises:
+        ConfigError, HostError: bad input, or this machine cannot do it.
+    """
+    today = datetime.now(UTC).date()
+    return _verify(args, today) if args.verify else _certify(args, today)
+
+
+def _verify(args: argparse.Namespace, today: date) -> int:
+    found = read_certificate(args.verify)
+    problems = find_problems(found, args.evidence, today=today, signers=args.signers, replay=not args.no_replay)
+    for problem in problems:
+        sys.stdout.write(f"- {defuse_line(problem)}\n")
+    word = "does not hold" if problems else "holds"
+    result = defuse_line(str(found.statement["predicate"].get("result")))
+    sys.stdout.write(f"{args.verify}: {word}: {result} for {defuse_line(found.cell)} until {found.expires}\n")
+    return 1 if problems else 0
+
+
+def _certify(args: argparse.Namespace, today: date) -> int:
+    records = [r for path in args.evidence for r in read_records(path)]
+    cells = [cell for cell in list_cells(records) if fnmatchcase(cell, args.cells)]
+    if not cells:
+        raise ConfigError([Problem("--cells", 0, "", f"no cell of this evidence fits {args.cells!r}")])
+    if not 1 <= args.days <= 3650:
+        raise ConfigError([Problem("--days", 0, "", f"expected 1 to 3650, got {args.days}")])
+    args.out.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    for cell in cells:
+        try:
+            made = make_statement(records, cell, issued=today, expires=today + timedelta(days=args.days))
+        except NotCertifiable as error:
+            failed += 1
+            sys.stdout.write(f"not certified: {defuse_line(str(error))}\n")
+            continue
+        path = args.out / f"{_file_name(cell)}{SUFFIX}"
+        path.write_bytes(format_statement(made))
+        if args.key:
+            sign_evidence(path, args.key)
+        sys.stdout.write(f"{made['predicate']['result']} {path}\n")
+    return 1 if failed else 0
+
+
+def _file_name(cell: str) -> str:
+    return "".join(char if char.isalnum() or char in "._-" else "_" for char in cell)

@@ -1,0 +1,144 @@
+"""Makes the statement of one cell from sealed evidence. Pure: the same evidence and dates give the same bytes.
+
+The form is in-toto's Statement v1 with the predicate test-result v0.1. Fields that it lacks stand under `glmMatrix`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from statistics import median
+from typing import Any, Final
+
+from matrix.judging.status import GREEN, Status
+from reports.evidence.attempts import split_runs
+from reports.evidence.files import digest_value, is_sealed
+from reports.evidence.summary import Row, make_board
+from reports.evidence.types import CellFacts, Found, Kept, Measured, Record, Run, as_json_data
+
+STATEMENT: Final = "https://in-toto.io/Statement/v1"
+PREDICATE: Final = "https://in-toto.io/attestation/test-result/v0.1"
+SCHEMA: Final = 1
+WARNED: Final = frozenset({Status.XFAIL, Status.FLAKE})
+PASSED: Final = frozenset({Status.PASS, Status.MEASURED})
+Json = Any
+
+
+class NotCertifiable(ValueError):
+    """The evidence of a cell supports no certificate; the text names the reason."""
+
+
+def list_cells(records: Sequence[Record]) -> list[str]:
+    """List the cells that have evidence, in its order."""
+    return list(dict.fromkeys(r.cell for r in records if isinstance(r, CellFacts)))
+
+
+def make_statement(records: Sequence[Record], cell: str, *, issued: date, expires: date) -> Mapping[str, Json]:
+    """Make the statement of a cell.
+
+    Raises:
+        NotCertifiable: a run is not sealed, a stub answered, or the cell has several plans or no launch.
+    """
+    row = next((r for r in make_board(records).rows if r.cell == cell), None)
+    if row is None:
+        raise NotCertifiable(f"there is no evidence of {cell}")
+    own = [r for r in records if r.cell == cell or isinstance(r, Run)]
+    runs = {r.run: r for r in own if isinstance(r, Run) and any(o.run == r.run and o.cell == cell for o in own)}
+    _require_sound(row, records, runs)
+    facts = next(r for r in own if isinstance(r, CellFacts) and r.cell == cell)
+    made = {
+        "_type": STATEMENT,
+        "subject": list(_make_subjects(row, facts)),
+        "predicateType": PREDICATE,
+        "predicate": {
+            "result": _result_of(row),
+            "configuration": list(_make_configuration(own, runs)),
+            **_name_tests(row),
+            "glmMatrix": {
+                "schema": SCHEMA,
+                "issued": issued.isoformat(),
+                "expires": expires.isoformat(),
+                "cell": cell,
+                "facts": facts.facts,
+                "fingerprint": facts.fingerprint,
+                "statuses": {t.nodeid: t.status for t in row.tests},
+                "proofs": {p.feature: p.outcome for p in row.proofs},
+                "numbers": list(_make_numbers(row)),
+                "versions": row.launch.versions if row.launch else {},
+                "hosts": {run: r.host for run, r in runs.items()},
+            },
+        },
+    }
+    data: Mapping[str, Json] = as_json_data(made)
+    return data
+
+
+def format_statement(statement: Mapping[str, Json]) -> bytes:
+    """Format a statement as its file holds it: sorted keys, one object."""
+    return json.dumps(statement, sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False).encode() + b"\n"
+
+
+def _require_sound(row: Row, records: Sequence[Record], runs: Mapping[str, Run]) -> None:
+    for run, own in split_runs(records).items():
+        if run in runs and not is_sealed(own):
+            raise NotCertifiable(f"run {run} is not sealed")
+    if row.launch is None or not any(t.result for t in row.tests):
+        raise NotCertifiable(f"no engine of {row.cell} answered")
+    if any(launch.stub for launch in row.launches):
+        raise NotCertifiable(f"a stub engine answered for {row.cell}")
+    if len(row.fingerprints) != 1:
+        raise NotCertifiable(f"the evidence of {row.cell} is of {len(row.fingerprints)} plans")
+
+
+def _make_subjects(row: Row, facts: CellFacts) -> Iterator[Mapping[str, Json]]:
+    """Name what was tested: the cell's facts and script, and the image where one was launched."""
+    digest = facts.sha256 or digest_value({"facts": facts.facts, "script": facts.script})
+    yield {"name": f"cell:{row.cell}", "digest": {"sha256": digest}}
+    image = str(row.launch.versions.get("image_digest") or "") if row.launch else ""
+    if (sha := image.rpartition("sha256:")[2]) and image:
+        yield {"name": f"image:{image.partition('@')[0]}", "digest": {"sha256": sha}}
+
+
+def _make_configuration(own: Sequence[Record], runs: Mapping[str, Run]) -> Iterator[Mapping[str, Json]]:
+    """Name what it was tested with: source, matrix, prompts and kept replies, each by digest."""
+    for run in runs.values():
+        if run.commit:
+            yield {"name": f"source:{run.run}", "digest": {"gitCommit": run.commit}}
+        if run.matrix_sha256:
+            yield {"name": f"matrix:{run.run}", "digest": {"sha256": run.matrix_sha256}}
+    prompts = sorted(
+        {str(r.data["prompt_sha256"]) for r in own if isinstance(r, Found) and r.data.get("prompt_sha256")}
+    )
+    if prompts:
+        yield {"name": "prompts", "digest": {"sha256": digest_value({"prompts": prompts})}}
+    for r in own:
+        if isinstance(r, Kept) and r.sha256:
+            yield {"name": f"replies:{r.run}:{r.nodeid}", "digest": {"sha256": r.sha256}}
+
+
+def _result_of(row: Row) -> str:
+    if any(t.status not in GREEN | WARNED for t in row.tests) or any(p.outcome == "refuted" for p in row.proofs):
+        return "FAILED"
+    proven = {p.feature for p in row.proofs if p.outcome == "proven"}
+    return "WARNED" if any(t.status in WARNED for t in row.tests) or set(row.features) - proven else "PASSED"
+
+
+def _name_tests(row: Row) -> Mapping[str, list[str]]:
+    return {
+        "passedTests": [t.nodeid for t in row.tests if t.status in PASSED],
+        "warnedTests": [t.nodeid for t in row.tests if t.status in WARNED],
+        "failedTests": [t.nodeid for t in row.tests if t.status not in PASSED | WARNED],
+    }
+
+
+def _make_numbers(row: Row) -> Iterator[Mapping[str, Json]]:
+    """Give each number as median with its smallest and largest value."""
+    found: dict[tuple[str, str, str], list[Measured]] = {}
+    for m in row.measurements:
+        where = json.dumps({k: v for k, v in m.conditions.items() if k != "attempt"}, sort_keys=True)
+        found.setdefault((m.name, m.unit, where), []).append(m)
+    for (name, unit, where), own in found.items():
+        values = [m.value for m in own]
+        stats = {"value": median(values), "low": min(values), "high": max(values), "n": len(values)}
+        yield {"name": name, "unit": unit, "conditions": json.loads(where), **stats}

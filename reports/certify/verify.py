@@ -1,0 +1,114 @@
+"""Verifies a certificate: derives it again from the evidence, judges the kept replies again, asks who signed it.
+
+None of it needs a GPU, an engine or the network.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+from matrix.errors import ConfigError, Problem
+from reports.certify.statement import PREDICATE, STATEMENT, NotCertifiable, make_statement
+from reports.evidence.files import read_records
+from reports.evidence.signature import NotSigned, verify_evidence
+from reports.replay.run import replay_evidence
+
+SHOWN: Final = 3
+Json = Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """A certificate as read from its file."""
+
+    path: Path
+    statement: Mapping[str, Json]
+    cell: str
+    issued: date
+    expires: date
+
+
+def read_certificate(path: Path) -> Certificate:
+    """Read a certificate.
+
+    Raises:
+        ConfigError: it is no certificate of this project.
+    """
+    try:
+        statement = json.loads(path.read_bytes())
+        own = statement["predicate"]["glmMatrix"]
+        if (statement["_type"], statement["predicateType"]) != (STATEMENT, PREDICATE):
+            raise ValueError(f"expected a {PREDICATE} statement")
+        return Certificate(
+            path=path,
+            statement=statement,
+            cell=str(own["cell"]),
+            issued=date.fromisoformat(own["issued"]),
+            expires=date.fromisoformat(own["expires"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError([Problem(str(path), 0, "", f"no certificate of this project: {error!r}")]) from None
+
+
+def find_problems(
+    found: Certificate, evidence: Sequence[Path], *, today: date, signers: Path | None = None, replay: bool = True
+) -> list[str]:
+    """List why a certificate does not hold; empty where it does.
+
+    Raises:
+        ConfigError: a file is no evidence.
+        HostError: a replay did not end, or ssh-keygen is absent.
+    """
+    problems = [f"it expired on {found.expires}"] if found.expires < today else []
+    if found.issued > today:
+        problems.append(f"it was issued in the future, on {found.issued}")
+    problems += _compare(found, evidence)
+    if replay:
+        problems += _judge_again(found, evidence)
+    if signers is not None:
+        try:
+            verify_evidence(found.path, signers)
+        except NotSigned as error:
+            problems.append(f"its signature does not hold: {error}")
+    return problems
+
+
+def _compare(found: Certificate, evidence: Sequence[Path]) -> Iterator[str]:
+    records = [r for path in evidence for r in read_records(path)]
+    try:
+        derived = make_statement(records, found.cell, issued=found.issued, expires=found.expires)
+    except NotCertifiable as error:
+        yield f"this evidence supports no certificate: {error}"
+        return
+    differing = list(_find_differences(found.statement, derived, ""))
+    yield from (f"the evidence says otherwise: {line}" for line in differing[:SHOWN])
+    if len(differing) > SHOWN:
+        yield f"and {len(differing) - SHOWN} more differences"
+
+
+def _find_differences(told: Json, derived: Json, place: str) -> Iterator[str]:
+    if isinstance(told, Mapping) and isinstance(derived, Mapping):
+        for name in sorted({*told, *derived}):
+            yield from _find_differences(told.get(name), derived.get(name), f"{place}.{name}" if place else str(name))
+    elif told != derived:
+        yield f"{place} is {_show(told)} in the certificate and {_show(derived)} by the evidence"
+
+
+def _show(value: Json) -> str:
+    text = json.dumps(value, sort_keys=True)
+    return text if len(text) <= 80 else f"{text[:80]}..."
+
+
+def _judge_again(found: Certificate, evidence: Sequence[Path]) -> Iterator[str]:
+    replayed = replay_evidence(evidence)
+    own = [str(d) for d in replayed.disagreements if d.cell == found.cell]
+    own += [str(u) for u in replayed.unreplayable if u.cell == found.cell]
+    own += [replayed.skipped] if replayed.skipped else []
+    yield from (f"its replies were judged again: {line}" for line in own[:SHOWN])
+    if len(own) > SHOWN:
+        yield f"and {len(own) - SHOWN} more of them"
