@@ -133,7 +133,7 @@ def select_cells(matrix: Matrix, args: argparse.Namespace) -> Sequence[Cell]:
     if args.rig:
         cells = select.select_by_rigs(matrix, cells, args.rig)
     if args.marks:
-        select.check_words(args.marks, select.all_marks(matrix))
+        select.check_words(args.marks, select.all_marks(matrix), select.list_values(matrix))
         keep = select.compile_expression(args.marks)
         cells = [c for c in cells if keep(select.make_matcher(c))]
     return cells

@@ -170,9 +170,9 @@ def load_reap() -> Program:
 
 
 def load_add() -> Program:
-    from fixtures.weights import add
+    from cli.adding import command
 
-    return Program(add.parser, add.main)
+    return Program(command.parser, command.main)
 
 
 def load_weights() -> Program:

@@ -122,7 +122,7 @@ PREPARE: Final = (
     Verb(
         "prepare",
         "add",
-        "write a checkpoint's entry of the axis from its own files, and judge it",
+        "write a checkpoint, rig, release, patch, known failure or claim, and lint it",
         "add checkpoint /models/GLM-5.1-NVFP4",
         {1: "written, and the checkpoint is faulty", 3: "written, and a part could not be judged"},
         programs.load_add,

@@ -6,7 +6,7 @@ import argparse
 import gc
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -20,7 +20,7 @@ from matrix.model import Cell, Excluded, Form
 from matrix.output import script as shell
 from matrix.output import table as render
 from matrix.output.explained import render_explained
-from matrix.output.listing import render_cells, render_excluded
+from matrix.output.listing import Row, render_cells, render_excluded
 from matrix.output.pipe import run_for_a_pipe
 from matrix.planning import select
 from matrix.planning.expand import (
@@ -33,6 +33,8 @@ from matrix.planning.expand import (
 from matrix.planning.fit import tell_fit, word_of_plan
 from matrix.planning.images import warn_unpinned
 from matrix.planning.plan import Plan, make_plan
+from matrix.recommending.provenance import gather_history, judge_provenance
+from matrix.recommending.ran import read_ran
 from matrix.serving.container import render_compose
 from matrix.serving.places import Places
 from matrix.serving.script import SECTIONS, choose_sections, render_serving_script
@@ -103,11 +105,14 @@ def list_cells(matrix: Matrix, args: argparse.Namespace) -> int:
     if args.json:
         print(_as_json(matrix, runnable, excluded, with_excluded=args.excluded))
         return 0
-    rows = [(c.id, make_plan(matrix, c).fingerprint, _problems(matrix, c)) for c in runnable]
+    who = _list_provenance(matrix, runnable)
+    rows = [Row(c.id, make_plan(matrix, c).fingerprint, who[c], _problems(matrix, c)) for c in runnable]
     out = list(excluded.items()) if args.excluded else []
     if args.wide:
         print(
-            render.format_table([[*row[:2], ", ".join(row[2])] for row in rows], ("cell", "launch", "known failures"))
+            render.format_table(
+                [[*row[:3], ", ".join(row.known)] for row in rows], ("cell", "launch", "who", "known failures")
+            )
         )
         if out:
             print(
@@ -118,21 +123,29 @@ def list_cells(matrix: Matrix, args: argparse.Namespace) -> int:
         print(render_cells(rows))
         if out:
             print(f"\n{render_excluded(out)}")
-    launches = len({r[1] for r in rows})
+    launches = len({row.launch for row in rows})
     print(f"\n{len(runnable)} runnable cells in {launches} launches; {len(excluded)} combinations excluded")
     return 0 if runnable else 1
+
+
+def _list_provenance(matrix: Matrix, cells: Iterable[Cell]) -> dict[Cell, str]:
+    """Who has run each cell; empty for what is only expected to run."""
+    history = gather_history(matrix, read_ran())
+    levels = ((cell, judge_provenance(matrix, cell, history).level) for cell in cells)
+    return {cell: "" if level == "expected" else level for cell, level in levels}
 
 
 def _as_json(
     matrix: Matrix, runnable: Sequence[Cell], excluded: Mapping[Cell, Excluded], *, with_excluded: bool
 ) -> str:
     """Format the axes, the chosen cells with their plans (one per line), and the excluded ones, counted by rule."""
+    who = _list_provenance(matrix, runnable)
     out = {
         "axes": {
             name: list(getattr(matrix, name)) for name in ("rigs", "releases", "families", "checkpoints", "features")
         },
         "excluded": {"count": len(excluded), "by_rule": count_by_rule(excluded)},
-        "cells": [render.plan_json(make_plan(matrix, c)) for c in runnable],
+        "cells": [render.plan_json(make_plan(matrix, c)) | {"who": who[c]} for c in runnable],
     }
     if with_excluded:
         out["excluded_cells"] = [render.excluded_json(c, e) for c, e in excluded.items()]
@@ -157,7 +170,7 @@ def _filter_cells(matrix: Matrix, args: argparse.Namespace) -> list[Cell]:
     if args.cells:
         cells = select.select_by_globs(cells, args.cells)
     if args.marks:
-        select.check_words(args.marks, select.all_marks(matrix))
+        select.check_words(args.marks, select.all_marks(matrix), select.list_values(matrix))
         keep = select.compile_expression(args.marks)
         cells = [c for c in cells if keep(select.make_matcher(c))]
     return cells

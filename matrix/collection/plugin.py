@@ -104,7 +104,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+OWN_TESTS = frozenset({"suites", "tests"})  # folders that hold tests themselves
+
+
+def _collect_suites(config: pytest.Config) -> None:
+    """Collect the suites where pytest was started without paths in a folder of the checkout that holds no tests."""
+    nothing_named = config.args_source is pytest.Config.ArgsSource.INVOCATION_DIR
+    here = config.invocation_params.dir
+    below = here.relative_to(config.rootpath).parts if here.is_relative_to(config.rootpath) else ()
+    if nothing_named and below and below[0] not in OWN_TESTS:
+        config.args[:] = [str(config.rootpath / path) for path in config.getini("testpaths")]
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    _collect_suites(config)
     needless = [o for o in ENDPOINT_OPTIONS if config.getoption(o)] if not config.option.endpoint else []
     if needless:
         raise pytest.UsageError(f"{', '.join(needless)}: only with --endpoint URL, about the server there")
@@ -119,7 +132,7 @@ def pytest_configure(config: pytest.Config) -> None:
         )
         markers = [str(line).split(":")[0].split("(")[0].strip() for line in config.getini("markers")]
         if config.option.markexpr:
-            select.check_words(config.option.markexpr, markers)
+            select.check_words(config.option.markexpr, markers, select.list_values(matrix))
     except ConfigError as error:
         raise pytest.UsageError(str(error)) from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from matrix.model import Cell, Excluded
 from matrix.output.table import format_table
@@ -13,11 +13,20 @@ WIDTH: Final = 100  # columns
 LAUNCH_CHARS: Final = 6  # of a fingerprint; `--wide` shows all of it
 
 
-def render_cells(rows: Sequence[tuple[str, str, Sequence[str]]]) -> str:
-    """Rows are cell, fingerprint and ids of known failures."""
-    numbers = {name: str(n) for n, name in enumerate(sorted({k for _, _, known in rows for k in known}), 1)}
-    shown = [[cell, launch[:LAUNCH_CHARS], ",".join(numbers[k] for k in known)] for cell, launch, known in rows]
-    text = "\n".join(_fold(line) for line in format_table(shown, ("cell", "launch", "known")).splitlines())
+class Row(NamedTuple):
+    """One runnable cell. `who`: ran, published or derived; empty where nobody is known to have run it."""
+
+    cell: str
+    launch: str  # fingerprint
+    who: str
+    known: Sequence[str]  # ids of known failures
+
+
+def render_cells(rows: Sequence[Row]) -> str:
+    """Render the table of cells and the legend of its numbers."""
+    numbers = {name: str(n) for n, name in enumerate(sorted({k for row in rows for k in row.known}), 1)}
+    shown = [[r.cell, r.launch[:LAUNCH_CHARS], r.who, ",".join(numbers[k] for k in r.known)] for r in rows]
+    text = "\n".join(_fold(line) for line in format_table(shown, ("cell", "launch", "who", "known")).splitlines())
     return f"{text}\n\n{_render_legend(numbers)}" if numbers else text
 
 

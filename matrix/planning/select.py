@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 
 from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.model import Cell
@@ -72,8 +73,26 @@ def all_marks(matrix: Matrix) -> dict[str, str]:
     return words
 
 
-def check_words(expression: str, known: Iterable[str]) -> None:
-    """Raise when an `-m` expression names a marker that does not exist.
+VALUE = re.compile(r"(\w+)\s*=\s*(?:'([^']*)'|\"([^\"]*)\")")  # key='value' of cell()
+LISTS = {"rig": "rigs", "gpu": "gpus", "engine": "engines", "release": "releases", "checkpoint": "checkpoints"}
+
+
+def list_values(matrix: Matrix) -> dict[str, frozenset[str]]:
+    """List what `cell(key='value')` may say, for each key whose values are words."""
+    values = {key: frozenset(getattr(matrix, name)) for key, name in LISTS.items()}
+    checkpoints = matrix.checkpoints.values()
+    return {
+        **values,
+        "feature": frozenset(matrix.features),
+        "family": frozenset(c.family for c in checkpoints),
+        "format": frozenset(c.format for c in checkpoints),
+    }
+
+
+def check_words(
+    expression: str, known: Iterable[str], values: Mapping[str, Iterable[str]] = MappingProxyType({})
+) -> None:
+    """Raise when an `-m` expression names a marker that does not exist, or a value that no cell has (`list_values`).
 
     Raises:
         ConfigError: with the nearest valid word per unknown one.
@@ -90,6 +109,11 @@ def check_words(expression: str, known: Iterable[str]) -> None:
             problems.append(
                 Problem("-m", 0, repr(expression), f"cell() has no {name!r}{suggest_nearest(name, CELL_KEYS)}")
             )
+    for name, single, double in VALUE.findall(expression):
+        value, valid = single or double, frozenset(values.get(name, ()))
+        if valid and value not in valid:
+            message = f"no cell has {name} {value!r}{suggest_nearest(value, valid)}"
+            problems.append(Problem("-m", 0, repr(expression), message))
     if problems:
         raise ConfigError(problems)
 

@@ -272,7 +272,7 @@ def _find_wrong_requirement(
     """Yield each part of a requirement that no runnable cell can match."""
     sound = True
     try:
-        select.check_words(wanted.marks, select.all_marks(matrix))
+        select.check_words(wanted.marks, select.all_marks(matrix), select.list_values(matrix))
         _compile_marks(wanted.marks)
     except ConfigError as error:
         sound = False

@@ -6,9 +6,11 @@ import subprocess
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from matrix.collection.plugin import _collect_suites
 from tests.pytest_forkserver import run_pytest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -38,6 +40,7 @@ def test_collecting_works_anywhere(run: Run) -> None:
     [
         (("-m", "sm12O"), "no such marker 'sm12O'; did you mean 'sm120'?"),
         (("-m", "needel"), "did you mean 'needle'?"),
+        (("-m", "cell(feature='mpt')"), "no cell has feature 'mpt'; did you mean 'mtp'?"),
         (("--cells", "cpu.lamacpp*"), "matches no cell"),
         (("--rig", "sm120x5"), "no rig 'sm120x5'; did you mean"),
         (("--endpoint", "http://127.0.0.1:1"), "--endpoint is one server"),
@@ -83,3 +86,20 @@ def test_items_are_ordered_so_that_each_launch_is_needed_once(run: Run) -> None:
     ]
     changes = sum(a != b for a, b in pairwise(cells)) + 1
     assert changes == len(set(cells)) > 5
+
+
+@pytest.mark.parametrize(
+    ("folder", "collected"),
+    [("docs/how-to", ["/c/suites"]), ("", ["given"]), ("tests/cli", ["given"]), ("../x", ["given"])],
+)
+def test_started_in_a_folder_without_tests_it_collects_the_suites(folder: str, collected: list[str]) -> None:
+    root = Path("/c")
+    config = SimpleNamespace(
+        args_source=pytest.Config.ArgsSource.INVOCATION_DIR,
+        invocation_params=SimpleNamespace(dir=Path("/x") if folder == "../x" else root / folder),
+        rootpath=root,
+        getini=lambda _: ["suites"],
+        args=["given"],
+    )
+    _collect_suites(config)  # type: ignore[arg-type]
+    assert config.args == collected

@@ -39,6 +39,22 @@ def test_a_misspelt_marker_is_an_error_with_the_nearest_word(tmp_path: Path, exp
     assert hint in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("expression", "hint"),
+    [
+        ("cell(feature='mpt')", "no cell has feature 'mpt'; did you mean 'mtp'?"),
+        ('sm120 and cell(engine="toi", sm=120)', "no cell has engine 'toi'; did you mean 'toy'?"),
+        ("not cell(feature='toy')", "no cell has feature 'toy'"),
+    ],
+)
+def test_a_misspelt_value_is_an_error_with_the_nearest_word(tmp_path: Path, expression: str, hint: str) -> None:
+    matrix = load_matrix(write(tmp_path))
+    with pytest.raises(ConfigError, match="1 problem") as caught:
+        select.check_words(expression, select.all_marks(matrix), select.list_values(matrix))
+    assert hint in str(caught.value)
+    select.check_words("cell(feature='mtp', engine='toy')", select.all_marks(matrix), select.list_values(matrix))
+
+
 def test_values_inside_cell_are_not_taken_for_markers(tmp_path: Path) -> None:
     select.check_words("cell(engine='anything') or sm120", select.all_marks(load_matrix(write(tmp_path))))
 

@@ -1,0 +1,101 @@
+"""What can be added from flags, and into which file: a flag for each key that `matrix.model` declares."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, get_type_hints
+
+from cli.adding.values import merge_mapping, parse_value
+from matrix.model import Claim, KnownFailure, Release
+from matrix.preflight.patch import PatchFile
+
+REVIEW_AFTER: Final = timedelta(days=90)  # of a known failure, where --review-by is not given
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind. `place` is a file below matrix/; `{id}` and `{engine}` are filled in. `entries`: a list's key in it."""
+
+    cls: type[Any]
+    place: str
+    help: str
+    entries: str = ""
+    left_out: frozenset[str] = frozenset()  # keys that the file's own name says
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "claim": Kind(cls=Claim, place="claims/{id}.yaml", help="a published table of numbers"),
+    "known-failure": Kind(
+        cls=KnownFailure, place="known_failures.yaml", entries="known_failures", help="a deviation that is expected"
+    ),
+    "release": Kind(
+        cls=Release,
+        place="axes/engines/{engine}/{id}.yaml",
+        help="a release of an engine; --like copies what it can do from another",
+        left_out=frozenset({"engine"}),
+    ),
+    "patch": Kind(cls=PatchFile, place="patches/{id}/patch.yaml", help="a patch of one file of a wheel"),
+}
+
+
+def add_flags(parser: argparse.ArgumentParser, kind: Kind) -> None:
+    """One flag for each key of the kind: mappings take `key=value` several times, the rest one word of text or YAML."""
+    hints = get_type_hints(kind.cls)
+    if "id" not in hints:
+        parser.add_argument("--id", required=True, help="the id, and the name of the folder")
+    for field in fields(kind.cls):
+        mapping, repeated = _is_mapping(hints[field.name]), _is_repeated(hints[field.name])
+        needed = field.default is MISSING and field.default_factory is MISSING
+        what = "key=value, or YAML in {}" if mapping else "YAML in {} or a word, for each" if repeated else "text"
+        parser.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            nargs="+" if mapping or repeated else None,
+            action="extend" if mapping or repeated else "store",
+            metavar="KEY=VALUE" if mapping else "VALUE",
+            help=f"{what}{'; required' if needed and field.name != 'engine' else ''}",
+        )
+
+
+def read_entry(kind: Kind, options: argparse.Namespace) -> dict[str, Any]:
+    """Read the entry from the flags that were given, in the order of the kind's keys.
+
+    Raises:
+        ConfigError: a word that is no value of its key.
+    """
+    hints = get_type_hints(kind.cls)
+    entry: dict[str, Any] = {}
+    for field in fields(kind.cls):
+        given = getattr(options, field.name)
+        if given is None or field.name in kind.left_out:
+            continue
+        option = f"--{field.name.replace('_', '-')}"
+        if _is_mapping(hints[field.name]):
+            entry[field.name] = merge_mapping(option, given)
+        elif _is_repeated(hints[field.name]):
+            entry[field.name] = [parse_value(option, word) for word in given]
+        else:
+            entry[field.name] = given if hints[field.name] is str else parse_value(option, given)
+    return _with_dates(kind, entry)
+
+
+def _with_dates(kind: Kind, entry: dict[str, Any]) -> dict[str, Any]:
+    if kind.cls is KnownFailure:
+        now = datetime.now(UTC).date()
+        entry = {"added": now, "review_by": now + REVIEW_AFTER, **entry}
+        order = [field.name for field in fields(KnownFailure)]
+        return {name: entry[name] for name in order if name in entry}
+    return entry
+
+
+def _is_mapping(hint: Any) -> bool:
+    """Whether the key holds a mapping, or a part that is one (`fails:`, `source:` of a known failure)."""
+    text = str(hint)
+    return "Mapping[" in text or re.search(r"(?:model|patch)\.[A-Z]\w+(?: \| None|'>)?$", text) is not None
+
+
+def _is_repeated(hint: Any) -> bool:
+    return str(hint).startswith("tuple[")
