@@ -11,6 +11,7 @@ from matrix.checking.facts import collect_facts
 from matrix.checking.finding import Finding, Judgement, sort_findings, tell
 from matrix.checking.known_failures import find_known
 from matrix.checking.launchers import Command
+from matrix.checking.llama_line import judge_llama
 from matrix.checking.memory import judge_memory
 from matrix.checking.model_config import Model, describe_model
 from matrix.checking.overrides import judge_sharing
@@ -104,7 +105,10 @@ def examine(command: Command, asked: Asked) -> Examined:
     facts = collect_facts(
         command, release, model, settings, host=host, installed=installed, extra=extra, dense=asked.dense
     )
-    findings += judge_words(command, release, settings, str(facts["architecture"]), installed)
+    if command.engine == "llamacpp" and not command.entry.startswith("llamacpp"):
+        findings += judge_llama(command)
+    else:
+        findings += judge_words(command, release, settings, str(facts["architecture"]), installed)
     findings += [_of_check(check, facts, settings) for check in applying(facts, read_book().checks)]
     findings += judge_sharing(facts, model, settings)
     findings += judge_memory(facts, model, host, settings)

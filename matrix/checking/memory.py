@@ -17,6 +17,7 @@ from matrix.planning import kv
 from matrix.planning.fit import CLEAR_MISS, DEFAULT_SHARE, MARGIN, Rank, reserve
 from matrix.planning.kv import GIB, Layout
 
+SHARE_OF_EXPERTS: Final = 0.96  # of GLM-5 and DeepSeek V3: 720 of 744, 654 of 671 billion parameters
 WIDE: Final = frozenset({"bfloat16", "bf16", "float16", "auto"})
 
 
@@ -26,7 +27,7 @@ def judge_memory(facts: Mapping[str, Any], model: Model, host: Host | None, sett
     if host is None or not host.vram_bytes or not isinstance(tp, int) or not isinstance(pp, int) or tp * pp < 1:
         return
     share = _share(facts)
-    weights = model.size_bytes // (tp * pp)
+    weights = _weights_of_a_rank(facts, model, tp * pp)
     sizes = {
         "size_gib": f"{model.size_bytes / GIB:.0f}",
         "weight_ranks": tp * pp,
@@ -48,6 +49,15 @@ def judge_memory(facts: Mapping[str, Any], model: Model, host: Host | None, sett
         yield tell("weights_do_not_fit", {**facts, **sizes}, settings.written("tp"), line=settings.line("tp"))
     elif weights and row is not None:
         yield from _window(facts, settings, rank.pool_tokens, row, sizes)
+
+
+def _weights_of_a_rank(facts: Mapping[str, Any], model: Model, ranks: int) -> int:
+    """Bytes of one rank. With vLLM's expert parallelism experts are spread over the data parallel ranks, too."""
+    dp = facts["dp"]
+    if facts["engine"] == "vllm" and facts["expert_parallel"] is True and isinstance(dp, int) and dp > 1:
+        experts = int(model.size_bytes * SHARE_OF_EXPERTS)
+        return experts // (ranks * dp) + (model.size_bytes - experts) // ranks
+    return model.size_bytes // ranks
 
 
 def _share(facts: Mapping[str, Any]) -> float:

@@ -1,0 +1,106 @@
+"""Lines of llama-server: names against those of a build, values of the cache, flash attention, micro-batches, drafts.
+
+llama.cpp has no Python parser to read: the names come out of the strings of a built library (llamacpp.yaml).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from matrix.checking.finding import Finding, tell
+from matrix.checking.launchers import Command
+from matrix.checking.variables import Word
+from matrix.errors import suggest_nearest
+from matrix.yaml.yamltext import read_data
+
+NAMES: Final = Path(__file__).parent / "llamacpp.yaml"
+ALIASES: Final[Mapping[str, str]] = {
+    "-c": "--ctx-size",
+    "-b": "--batch-size",
+    "-ub": "--ubatch-size",
+    "-fa": "--flash-attn",
+    "-ctk": "--cache-type-k",
+    "-ctv": "--cache-type-v",
+    "-ctkd": "--cache-type-k-draft",
+    "-ctvd": "--cache-type-v-draft",
+    "-ngl": "--n-gpu-layers",
+    "--gpu-layers": "--n-gpu-layers",
+    "-np": "--parallel",
+    "-m": "--model",
+    "-hf": "--hf-repo",
+    "-hfr": "--hf-repo",
+}
+CACHE_TYPES: Final = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
+WIDE: Final = frozenset({"f32", "f16", "bf16"})
+CACHES: Final = ("--cache-type-k", "--cache-type-v", "--cache-type-k-draft", "--cache-type-v-draft")
+OFF: Final = frozenset({"off", "disabled", "false", "0"})
+REPORTED_MICRO_BATCH: Final = 2048  # larger ones were reported to answer gibberish (ggml-org/llama.cpp#23574)
+BATCH: Final = 2048  # the default
+
+
+@cache
+def read_names() -> tuple[str, frozenset[str]]:
+    """Return the build, and every option name that it holds."""
+    raw = read_data(NAMES)
+    return str(raw["build"]), frozenset(raw["long"].split()) | frozenset(raw["short"].split())
+
+
+def judge_llama(command: Command) -> Iterator[Finding]:
+    """Yield what is known of the words of a llama-server line."""
+    build, names = read_names()
+    given = {ALIASES.get(name.text, name.text): (name, value) for name, value in _options(command.argv)}
+    for name, _ in given.values():
+        if name.text not in names and name.known:
+            hint = suggest_nearest(name.text, names)
+            more = {"option": name.text, "hint": hint.strip("; ") or "no name of it is near", "build": build}
+            yield tell("llama_option_unknown", more, name.text, line=name.line)
+    yield from _caches(given)
+    yield from _batches(given)
+    yield tell("llama_judged_by_build", {"build": build}, command.entry)
+
+
+def _options(argv: tuple[Word, ...]) -> Iterator[tuple[Word, Word | None]]:
+    """Each option with the word behind it, where that is none: llama.cpp takes no `=`."""
+    for index, word in enumerate(argv):
+        if word.text.startswith("-") and not word.text[1:2].isdigit() and len(word.text) > 1:
+            after = argv[index + 1] if index + 1 < len(argv) else None
+            has_value = after is not None and (not after.text.startswith("-") or after.text[1:2].isdigit())
+            yield word, after if has_value else None
+
+
+def _caches(given: Mapping[str, tuple[Word, Word | None]]) -> Iterator[Finding]:
+    for name in CACHES:
+        word, value = given.get(name, (None, None))
+        if word is None or value is None or not value.known:
+            continue
+        subject = f"{word.text} {value.text}"
+        if value.text not in CACHE_TYPES:
+            more: dict[str, Any] = {"type": value.text, "types": ", ".join(CACHE_TYPES)}
+            yield tell("llama_cache_type_unknown", more, subject, line=value.line)
+        elif name.startswith("--cache-type-v") and value.text not in WIDE and _says(given, "--flash-attn") in OFF:
+            yield tell("llama_quantised_values", {"type": value.text}, subject, line=value.line)
+
+
+def _batches(given: Mapping[str, tuple[Word, Word | None]]) -> Iterator[Finding]:
+    micro, whole = _number(given, "--ubatch-size"), _number(given, "--batch-size") or BATCH
+    if micro is None:
+        return
+    word, _ = given["--ubatch-size"]
+    subject = f"{word.text} {micro}"
+    if micro > whole:
+        yield tell("llama_micro_batch_above_batch", {"micro": micro, "batch": whole}, subject, line=word.line)
+    if min(micro, whole) > REPORTED_MICRO_BATCH:
+        yield tell("llama_micro_batch", {"micro": min(micro, whole)}, subject, line=word.line)
+
+
+def _says(given: Mapping[str, tuple[Word, Word | None]], name: str) -> str:
+    _, value = given.get(name, (None, None))
+    return value.text.lower() if value is not None else ""
+
+
+def _number(given: Mapping[str, tuple[Word, Word | None]], name: str) -> int | None:
+    text = _says(given, name)
+    return int(text) if text.isdigit() else None

@@ -1,0 +1,37 @@
+"""Lines of llama-server: what a build takes, and what it refuses."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from matrix.checking.judge import Asked, judge
+from matrix.checking.sources import read_words
+
+LINES = [
+    ("llama-server -m g.gguf -c 131072 -ngl 99 -fa on -ctk q8_0 -ctv q8_0 --jinja -np 4", set()),
+    ("llama-server -m g.gguf -ctv q8_0", set()),  # flash attention is turned on by itself
+    ("llama-server -m g.gguf -fa off --cache-type-v q4_0", {"llama_quantised_values"}),
+    ("llama-server -m g.gguf -fa off --cache-type-k q4_0", set()),
+    ("llama-server -m g.gguf -ctk fp8", {"llama_cache_type_unknown"}),
+    ("llama-server -m g.gguf --n-gpu-layer 99", {"llama_option_unknown"}),
+    ("llama serve -hf a/b:Q4_K_M --spec-draft-model d.gguf --seed -1", set()),
+    ("llama-server -m g.gguf -b 8192 -ub 8192", {"llama_micro_batch"}),
+    ("llama-server -m g.gguf -ub 8192", {"llama_micro_batch_above_batch"}),
+    ("llama-server -m g.gguf -ub 1024", set()),
+]
+
+
+@pytest.mark.parametrize(("line", "wanted"), LINES)
+def test_a_line_of_llama_server_is_told_what_its_build_says(line: str, wanted: set[str]) -> None:
+    commands, problems = read_words(shlex.split(line))
+    assert not problems
+    told = {finding.id for finding in judge(commands[0], Asked()).findings if finding.id.startswith("llama_")}
+    assert told == wanted | {"llama_judged_by_build"}
+
+
+def test_an_unknown_option_names_the_nearest_one() -> None:
+    commands, _ = read_words(["llama-server", "--ctx-sise", "4096"])
+    found = next(f for f in judge(commands[0], Asked()).findings if f.id == "llama_option_unknown")
+    assert "--ctx-size" in found.cause
