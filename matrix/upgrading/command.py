@@ -35,7 +35,7 @@ from matrix.upgrading.patching import keep_fitting, takes_sparse_out
 from matrix.upgrading.render import render_json, render_text
 from matrix.upgrading.sides import look
 
-CELL: Final = re.compile(r"[a-z0-9]+(\.\w+){2,}(?<!\.sh)(?<!\.txt)(?<!\.md)(?<!\.yml)(?<!\.yaml)")
+CELL: Final = re.compile(r"\w+(\.\w+){2,}(?<!\.sh)(?<!\.txt)(?<!\.md)(?<!\.yml)(?<!\.yaml)")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -56,6 +56,12 @@ def test_what_was_not_read_is_unknown(capsys: pytest.CaptureFixture[str]) -> Non
     assert found["headline"].startswith("UNKNOWN: trtllm 1.3.0rc3 itself was not read")
 
 
+def test_a_rig_of_two_words_makes_a_cell_too(capsys: pytest.CaptureFixture[str]) -> None:
+    code, found = run_json(capsys, "sm90x1_h100.sglang_0_5_17.canary_bf16.baseline", "--to", "0.5.20")
+    assert (code, found["verdict"]) == (1, "stops")
+    assert keys(found, "stops") == {"unknown_flag --disable-piecewise-cuda-graph"}
+
+
 def test_the_text_names_what_runs_today(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     script = tmp_path / "launch.sh"
     script.write_text("docker run vllm/vllm-openai:v0.26.0 --model zai-org/GLM-5.1-FP8 \\\n  -tp 8 --swap-space 4\n")

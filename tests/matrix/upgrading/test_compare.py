@@ -6,6 +6,7 @@ import itertools
 import re
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,11 @@ from matrix.checking.releases import list_versions, parse_release
 from matrix.checking.rigs import parse_rig
 from matrix.checking.sources import read_words
 from matrix.checking.variables import words_of
+from matrix.preflight.snapshot import Snapshot
 from matrix.upgrading.compare import compare
 from matrix.upgrading.defaults import Reach, read_reach
 from matrix.upgrading.findings import effect_of
+from matrix.upgrading.gpu_code import compare_kernels
 from matrix.upgrading.news import Comparison, News, write_headline
 from matrix.upgrading.sides import Side, look
 
@@ -117,6 +120,16 @@ def test_a_reach_is_about_options_and_facts_that_exist(reach: Reach) -> None:
     assert any(re.search(reach.flags, option) for side in sides for option in side.snapshot.options)
     assert set(reach.when) <= set(sides[0].facts) | {"draft_method"}
     assert reach.never != bool(reach.when)
+
+
+def test_a_library_is_missed_where_nothing_else_holds_the_backend_of_the_line() -> None:
+    new, old = side_of("sglang_0_5_23"), side_of("sglang_0_5_17")
+    lost = {n.key: n for n in compare_kernels(new, old)}["libraries of sgl-flash-mla"]
+    assert (lost.way, lost.level) == ("ends", "note")  # 0.5.17 has it in sglang-kernel
+    bare = replace(old, snapshot=Snapshot(release="sglang_9", engine="sglang", version="9", source="sglang-9.whl"))
+    lost = {n.key: n for n in compare_kernels(new, bare)}["libraries of sgl-flash-mla"]
+    assert (lost.way, lost.level) == ("ends", "risky")
+    assert "holds a backend that this line uses" in lost.consequence
 
 
 def test_a_key_that_nothing_reads_any_more_is_told() -> None:
