@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from matrix.checking.judge import GIVEN
 from matrix.checking.rules import Level, shown
 from matrix.upgrading.news import News
 from matrix.upgrading.sides import Side
@@ -60,7 +59,7 @@ CHOICES: Final = (
 
 
 def compare_choices(before: Side, after: Side) -> Iterator[News]:
-    """Every choice that differs and that the line leaves to the release."""
+    """Every choice that differs; one that the line writes is the same on both sides."""
     for choice in CHOICES:
         old, new = choice.values(before), choice.values(after)
         if old == new or not _comparable(choice, old, new, before, after):
@@ -69,19 +68,14 @@ def compare_choices(before: Side, after: Side) -> Iterator[News]:
 
 
 def _comparable(choice: Choice, old: Values, new: Values, before: Side, after: Side) -> bool:
-    """Whether both sides tell, and the line does not write it for both."""
+    """Whether both sides tell."""
     if not choice.absent and None in (*old, *new):
         return False
-    if all(_written(name, before, after) or _unknown(name, before, after) for name in choice.names):
+    if any(_unknown(name, before, after) for name in choice.names):
         return False
     # every layer of a sparse side selects: where one side is dense, the change of backends says it
     sharing = before.fact("shares") or after.fact("shares")
     return choice.names != ("indexer_layers",) or bool(sharing) or None not in (*old, *new)
-
-
-def _written(name: str, before: Side, after: Side) -> bool:
-    given = GIVEN.get(name)
-    return given is not None and all(s.fact(name) == s.fact(given) for s in (before, after))
 
 
 def _unknown(name: str, before: Side, after: Side) -> bool:

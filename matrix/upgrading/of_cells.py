@@ -174,5 +174,4 @@ def _exclusion(rule: str, reason: Reason, *, begins: bool) -> News:
         consequence=then if begins else f"It excluded this cell ({reason.status}), and does not any more.",
         decided_by=Decision(kind=BASES.get(reason.kind, "arithmetic"), fact=f"matrix/rules.yaml {rule}", read=""),
         sources=(reason.source,),
-        applies=reason.kind != "choice",  # what this project asks says nothing about an engine
     )

@@ -67,6 +67,10 @@ def test_the_text_names_what_runs_today(tmp_path: Path, capsys: pytest.CaptureFi
     script.write_text("docker run vllm/vllm-openai:v0.26.0 --model zai-org/GLM-5.1-FP8 \\\n  -tp 8 --swap-space 4\n")
     code, found = run_json(capsys, *HOPPER, "--to", "0.16.0", str(script))
     assert (found["before"], found["after"]) == ("vllm==0.26.0", "vllm==0.16.0")
+    script.write_text("pip install vllm==0.26.0\nvllm serve zai-org/GLM-5.1-FP8 -tp 8\n")
+    code, found = run_json(capsys, *HOPPER, "--to", "0.27.0", str(script))
+    assert (code, found["before"]) == (0, "vllm==0.26.0")
+    assert not {n["key"].split()[0] for n in found["news"]} & {"releases_disagree", "vllm"}
     script.write_text("vllm serve zai-org/GLM-5.1-FP8 \\\n  -tp 8 --swap-space 4\n")
     code, found = run_json(capsys, *HOPPER, "--from", "0.17.1", "--to", "0.18.0", str(script))
     assert code == 1
@@ -83,6 +87,9 @@ def test_the_first_line_answers(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*HOPPER, "--from", "0.16.0", "--to", "0.33.0", "--all", *LINE, "--swap-space", "4"]) == 1
     out = capsys.readouterr().out
     assert out.startswith("WILL NOT START: --swap-space ")
+    assert main([*HOPPER, "--from", "0.16.0", "--to", "0.26.0", *LINE, "--disable-log-requests"]) == 1
+    ended = capsys.readouterr().out.partition("\nENDS\n")[2]
+    assert "transformers" in ended and "--disable-log-requests" not in ended  # what was deprecated only went
     assert out.index("DOES NOT START") < out.index("OTHER DEFAULTS") < out.index("CANNOT APPLY")
     assert max(map(len, out.splitlines())) <= 130
 

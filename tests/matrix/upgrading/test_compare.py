@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from matrix.checking.finding import Finding
 from matrix.checking.judge import Asked
 from matrix.checking.launchers import Command
 from matrix.checking.releases import list_versions, parse_release
@@ -23,7 +24,7 @@ from matrix.checking.variables import words_of
 from matrix.preflight.snapshot import Snapshot
 from matrix.upgrading.compare import compare
 from matrix.upgrading.defaults import Reach, read_reach
-from matrix.upgrading.findings import effect_of
+from matrix.upgrading.findings import compare_findings, effect_of
 from matrix.upgrading.gpu_code import compare_kernels
 from matrix.upgrading.news import Comparison, News, write_headline
 from matrix.upgrading.sides import Side, look
@@ -130,6 +131,16 @@ def test_a_library_is_missed_where_nothing_else_holds_the_backend_of_the_line() 
     lost = {n.key: n for n in compare_kernels(new, bare)}["libraries of sgl-flash-mla"]
     assert (lost.way, lost.level) == ("ends", "risky")
     assert "holds a backend that this line uses" in lost.consequence
+
+
+def test_a_finding_that_gets_worse_is_told_once_and_its_reverse_ends() -> None:
+    side = side_of("vllm_0_33_0")
+    mild = Finding(id="x", level="note", subject=("--x",), cause="It is so.")
+    worse = replace(mild, level="wrong")
+    old, new = (replace(side, findings=(finding,)) for finding in (mild, worse))
+    [up], [down] = compare_findings(old, new), compare_findings(new, old)
+    assert (up.way, up.danger, up.level) == ("changes", "stops", "wrong")
+    assert (down.way, down.danger, down.level) == ("changes", "fixed", "note")
 
 
 def test_a_key_that_nothing_reads_any_more_is_told() -> None:
