@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -53,17 +53,31 @@ def _turned(item: News, news: Sequence[News]) -> bool:
 
 def _groups(news: Sequence[News]) -> Iterator[str]:
     head = ""
-    pins = [n for n in news if n.part == "pin"]
+    many = {part: [n for n in news if n.part == part] for part in TOGETHER}
     for item in news:
         title = HEADS[item.danger][item.level != "wrong"]
         if title != head:
             yield f"\n{title}"
             head = title
-        if item.part != "pin":
+        if item.part not in many:
             yield from _item(item)
-        elif item is pins[0]:
-            told = "; ".join(f"{n.key} {n.cause.rstrip('.')}" for n in pins)
-            yield from _wrapped("  pins: ", f"{told}. [{KINDS['wheel']}: requirements of {item.sources[0]}]")
+        elif item is many[item.part][0]:
+            yield from TOGETHER[item.part](many[item.part])
+
+
+def _pins(pins: Sequence[News]) -> list[str]:
+    told = "; ".join(f"{n.key} {n.cause.rstrip('.')}" for n in pins)
+    return _wrapped("  pins: ", f"{told}. [{KINDS['wheel']}: requirements of {pins[0].sources[0]}]")
+
+
+def _facts(facts: Sequence[News]) -> list[str]:
+    """By name: what follows from one is told by the checks, known failures and patches that name it."""
+    now, gone = ([n.key for n in facts if (n.way == "ends") is ended] for ended in (False, True))
+    told = [f"{word} {', '.join(names)}" for word, names in (("hold now:", now), ("hold no more:", gone)) if names]
+    return _wrapped("  facts: ", f"{'; '.join(told)}. [{KINDS['wheel']}: glm-matrix facts NAME says what decides it]")
+
+
+TOGETHER: Final[Mapping[str, Callable[[Sequence[News]], list[str]]]] = {"pin": _pins, "fact": _facts}
 
 
 def _item(item: News) -> Iterator[str]:
