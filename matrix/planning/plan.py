@@ -83,11 +83,13 @@ class Plan:
 
     def arguments(self) -> list[str]:
         """argv after the engine's command, with launch-time placeholders still in it."""
+        return [word for words in self._list_flags() for word in words]
+
+    def _list_flags(self) -> list[list[str]]:
+        """Each flag with its values, in argv's order; the model first, where the engine takes it without a flag."""
         engine, args = self.cell.engine, self.sections["args"]
-        out = [] if engine.model_argument or any(s.value == "{model}" for s in args) else ["{model}"]
-        for s in args:
-            out += _flag_words(s)
-        return out
+        named = engine.model_argument or any(s.value == "{model}" for s in args)
+        return [*([] if named else [["{model}"]]), *(words for s in args if (words := _flag_words(s)))]
 
     def argv(self, **launch: str) -> list[str]:
         """Return the whole command; `launch` fills model, host, port and api_key_env."""
@@ -102,8 +104,9 @@ class Plan:
             "rig": cell.rig.id,
             "release": [cell.release.id, cell.release.image_digest or cell.release.image],
             "checkpoint": [cell.checkpoint.id, cell.checkpoint.revision, cell.checkpoint.sha256],
-            # sorted: two recipes that say the same in another order share one engine
-            "argv": sorted(self.arguments()),
+            # Sorted by flag: two recipes that say the same in another order share one engine. A flag's values stay with
+            # it and in their order: `--tp 2 --dp 4` is not `--tp 4 --dp 2`, though the words are the same.
+            "argv": sorted(self._list_flags()),
             "patches": sorted(self.patch_names),
             **{name: self.values(name) for name in ("env", *DEEP)},
         }

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from matrix.model import Json
@@ -84,6 +84,19 @@ def test_neither_order_nor_what_only_suites_read_changes_it(order: list[int], te
     assert there.fingerprint == back.fingerprint
     assert with_setting(BASE, "settings", text, text).fingerprint == BASE.fingerprint
     assert replace(BASE, form="published").fingerprint == BASE.fingerprint
+
+
+@given(one=WORDS, other=WORDS)
+def test_the_same_words_in_another_place_are_another_launch(one: str, other: str) -> None:
+    """Values that change flags, or their order at one flag: sorted word by word, both pairs were one engine."""
+    assume(one != other)
+
+    def launch(tp: Json, dp: Json) -> str:
+        return with_setting(with_setting(BASE, "args", "--tp", tp), "args", "--dp", dp).fingerprint
+
+    assert launch(one, other) != launch(other, one)
+    assert launch([one, other], "1") != launch([other, one], "1")
+    assert launch([one, other], "1") != launch(one, [other, "1"])
 
 
 def test_two_rigs_with_equal_commands_share_none() -> None:
