@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -63,10 +64,11 @@ class ForkServer:
     def _ask(self, asked: Mapping[str, Any]) -> int | None:
         """Return the exit code of the run; None when it was killed because it took too long."""
         assert self._process.stdin and self._process.stdout
-        self._process.stdin.write(json.dumps(asked) + "\n")
-        self._process.stdin.flush()
+        with suppress(BrokenPipeError):  # it has ended, and says why on standard error
+            self._process.stdin.write(json.dumps(asked) + "\n")
+            self._process.stdin.flush()
         if not (line := self._process.stdout.readline()):
-            raise RuntimeError(f"the server of pytest runs ended with {self._process.wait()}")
+            raise RuntimeError(f"the server of pytest runs ended with {self._process.wait()}, see its standard error")
         code: int | None = json.loads(line)
         return code
 
@@ -87,10 +89,8 @@ def _server() -> ForkServer:
 def main() -> int:
     """Serve requests from standard input until it ends. A forked child leaves this function, too: with its own code."""
     replies = os.dup(1)
-    _redirect(Path(os.devnull), Path(os.devnull))
-    code = pytest.main(list(WARM_UP))
-    if code != pytest.ExitCode.OK:
-        return int(code)
+    if code := _warm_up():
+        return code
     gc.collect()
     gc.freeze()  # what the server made is no garbage of any run: a child need not look through it again
     for line in sys.stdin:
@@ -99,6 +99,21 @@ def main() -> int:
             return _run(asked)
         os.write(replies, f"{json.dumps(_wait(child, asked['timeout_s']))}\n".encode())
     return 0
+
+
+def _warm_up() -> int:
+    """Collect the suites. Return pytest's exit code; what it said is of interest only when it failed."""
+    errors = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        for number in (1, 2):
+            os.dup2(said.fileno(), number)
+        code = int(pytest.main(list(WARM_UP)))
+        sys.stdout.flush()
+        if code:
+            said.seek(0)
+            os.write(errors, said.read())
+    os.close(errors)
+    return code
 
 
 def _run(asked: Mapping[str, Any]) -> int:
