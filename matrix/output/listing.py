@@ -31,9 +31,9 @@ def render_cells(rows: Sequence[Row]) -> str:
 
 
 def _fold(line: str) -> str:
-    """Format a line; one that is too long has its numbers on the next one, at the right."""
-    head, _, numbers = line.rpartition(" ")
-    return line if len(line) <= WIDTH else f"{head.rstrip()}\n{numbers:>{WIDTH}}"
+    """Format a line; one that is too long has what follows the cell on the next one, at the right."""
+    cell, _, rest = line.partition("  ")
+    return line if len(line) <= WIDTH else f"{cell}\n{'  '.join(rest.split()):>{WIDTH}}"
 
 
 def _render_legend(numbers: Mapping[str, str]) -> str:
