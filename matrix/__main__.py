@@ -23,8 +23,8 @@ from matrix.output.explained import render_explained
 from matrix.output.listing import Row, render_cells, render_excluded
 from matrix.output.pipe import run_for_a_pipe
 from matrix.planning import select
+from matrix.planning.exclusions import count_by_rule
 from matrix.planning.expand import (
-    count_by_rule,
     expand_matrix,
     find_cell,
     list_exclusions,

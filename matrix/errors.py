@@ -18,6 +18,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 PART = "\x1e"  # ASCII's record separator, between the words of one failure and another's
 
@@ -136,9 +137,14 @@ def _likeness(word: str, known: str) -> float:
     return round(difflib.SequenceMatcher(None, known, word).ratio(), 2)
 
 
+CONFUSED: Final = str.maketrans("OoIl", "0011")  # a letter where a digit looks the same
+
+
 def find_nearest(word: str, known: Iterable[str]) -> str | None:
     """Find the known word that looks most like `word`; None where none is close."""
     words = sorted(known)
+    if (read := word.translate(CONFUSED)) in words:
+        return read
     for text in (word, word.lower()):
         if close := difflib.get_close_matches(text, words, n=5, cutoff=0.6):
             return min(close, key=lambda w: (-_likeness(text, w), abs(len(w) - len(text))))  # among equals: as long

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from matrix.model import Rig
 
 
 def is_gpu_of(rig: Rig, name: str, sm: int) -> bool:
     """Return whether a GPU has the rig's SM, and a name (from nvmlDeviceGetName) that its YAML lists, if it lists
-    any."""
+    any. Whole words count: an H200 is no H20, and a GB300 no B300."""
     names = rig.gpu.nvml_names
-    return sm == rig.sm and (not names or any(n.lower() in name.lower() for n in names))
+    words = (rf"(?<![\w-]){re.escape(n)}(?![\w-])" for n in names)
+    return sm == rig.sm and (not names or any(re.search(word, name, re.IGNORECASE) for word in words))

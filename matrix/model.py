@@ -31,20 +31,30 @@ class Gpu:
 
     id: str
     name: str
-    sm: int  # compute capability times ten: 90, 100, 103, 120, 121; 0: no GPU
+    sm: int  # compute capability times ten: 90, 100, 103, 120, 121; of ROCm's gfx942 the 942; 0: no GPU
     vram_bytes: int
     memory_bandwidth_bytes_per_s: int
-    interconnect: Literal["nvlink", "pcie", "none"]
+    interconnect: Literal["nvlink", "pcie", "network", "xgmi", "none"]  # between the GPUs of a rig
     rigs: Mapping[str, int]  # rig id -> number of GPUs
     source: str
+    runtime: Literal["cuda", "rocm"] = "cuda"
+    host: Literal["x86_64", "aarch64"] = "x86_64"  # its CPU: another wheel, whose machine code may differ
+    hosts: Mapping[str, int] = field(default_factory=dict, hash=False)  # rig id -> machines that it spans; none: one
     fp4: bool = False  # native FP4 tensor cores
     nvml_names: tuple[str, ...] = ()  # substrings of nvmlDeviceGetName that mean this GPU
     notes: str = ""
 
+    @property
+    def target(self) -> str:
+        """What its code is compiled for, as a mark and a message say it: sm120, gfx942, cpu."""
+        if not self.sm:
+            return "cpu"
+        return f"sm{self.sm}" if self.runtime == "cuda" else f"gfx{self.sm}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rig:
-    """A number of equal GPUs on one host."""
+    """A number of equal GPUs on one host, or on as many as the GPU's file says."""
 
     id: str
     gpu: Gpu
@@ -53,6 +63,23 @@ class Rig:
     @property
     def sm(self) -> int:
         return self.gpu.sm
+
+    @cached_property
+    def facts(self) -> dict[str, Json]:
+        """Its part of a cell's facts."""
+        gpu = self.gpu
+        return {"rig": self.id, "gpu": gpu.id, "sm": gpu.sm, "gpus": self.gpus, "interconnect": gpu.interconnect}
+
+    @property
+    def attach_only(self) -> str:
+        """Why this project starts nothing on it and only attaches to what runs there; empty where it starts."""
+        if self.gpu.runtime != "cuda":
+            return (
+                f"the wheels and images on the axes are CUDA's, and {self.gpu.target} is {self.gpu.runtime.upper()}'s"
+            )
+        if (count := self.gpu.hosts.get(self.id, 1)) > 1:
+            return f"it spans {count} hosts, and a launch is started on one"
+        return ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +90,7 @@ class Compiled:
     backends: tuple[str, ...]  # as flags name them; empty: the engine chooses it itself
     what: str
     source: str
+    needed: bool = False  # nothing runs without it, whatever the flags name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +162,11 @@ class Release:
     @cached_property
     def parsed_version(self) -> Version:
         return Version(self.version)
+
+    @cached_property
+    def facts(self) -> dict[str, Json]:
+        """Its part of a cell's facts."""
+        return {"release": self.id, "version": self.parsed_version, "fork": self.fork}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,6 +282,21 @@ class Checkpoint:
     def canary(self) -> bool:
         return self.family == "canary"
 
+    @cached_property
+    def facts(self) -> dict[str, Json]:
+        """Its part of a cell's facts."""
+        return {
+            "checkpoint": self.id,
+            "family": self.family,
+            "format": self.format,
+            "experts": self.experts,
+            "mtp_layer": self.mtp_layer,
+            "thinking": self.thinking,
+            "index_sharing": self.index_sharing,
+            "quantisation": self.quantisation.method,
+            "canary": self.canary,
+        }
+
     @property
     def own_indexers(self) -> int:
         """Layers that select for themselves when nothing is asked for."""
@@ -285,27 +333,8 @@ class Cell:
     @cached_property
     def facts(self) -> dict[str, Json]:
         """What conditions, marks and reports may ask about this cell."""
-        return {
-            "rig": self.rig.id,
-            "gpu": self.rig.gpu.id,
-            "sm": self.rig.sm,
-            "gpus": self.rig.gpus,
-            "interconnect": self.rig.gpu.interconnect,
-            "engine": self.engine.id,
-            "release": self.release.id,
-            "version": self.release.parsed_version,
-            "fork": self.release.fork,
-            "checkpoint": self.checkpoint.id,
-            "family": self.checkpoint.family,
-            "format": self.checkpoint.format,
-            "experts": self.checkpoint.experts,
-            "mtp_layer": self.checkpoint.mtp_layer,
-            "thinking": self.checkpoint.thinking,
-            "index_sharing": self.checkpoint.index_sharing,
-            "quantisation": self.checkpoint.quantisation.method,
-            "canary": self.checkpoint.canary,
-            "features": self.features,
-        }
+        engine = {"engine": self.engine.id}
+        return {**self.rig.facts, **engine, **self.release.facts, **self.checkpoint.facts, "features": self.features}
 
     # Identity is the combination, not the text of the id: 20,000 cells are hashed before most ids are ever needed.
     def __hash__(self) -> int:

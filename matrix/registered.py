@@ -1,4 +1,4 @@
-"""What a release registers by name: model classes of the families, and parsers. Read out of its snapshot's own file.
+"""What a release registers by name, chooses by itself and pins exactly. Read out of its snapshot's own file.
 
 Planning asks this of every release, so neither the flags nor the long sets, which lie in shared blocks, are parsed.
 """
@@ -6,10 +6,14 @@ Planning asks this of every release, so neither the flags nor the long sets, whi
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Final
+
+EXACT: Final = re.compile(r"([\w.-]+)\s*==\s*([\w.+]+)\s*(?:;|$)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +22,8 @@ class Registered:
 
     architectures: frozenset[str]
     parsers: Mapping[str, frozenset[str]]  # reasoning, tool_call
+    chosen: Mapping[str, str] = field(default_factory=dict)  # "ARCHITECTURE smNN KV" -> attention backends
+    wheels: tuple[str, ...] = ()  # stems of its own wheel and of those that it pins exactly: sglang_kernel_0_4_10
 
 
 @cache
@@ -34,7 +40,13 @@ def registered_by(release: str, snapshots: Path) -> Registered | None:
     return Registered(
         architectures=frozenset(raw["registered"]),
         parsers={kind: frozenset(_words(names)) for kind, names in parsers.items()},
+        chosen={} if "chosen" in unread else raw.get("chosen", {}),
+        wheels=(release, *(_stem(*m.groups()) for line in raw.get("requires", ()) if (m := EXACT.match(line)))),
     )
+
+
+def _stem(name: str, version: str) -> str:
+    return re.sub(r"[-.+]", "_", f"{name}_{version}")
 
 
 def _words(names: str | list[str]) -> list[str]:

@@ -15,7 +15,8 @@ from pathlib import Path, PurePosixPath
 
 from lab.snapshot.fatbin import Bytes, CompiledCode, NotReadable, list_codes
 from matrix.errors import HostError
-from matrix.preflight.kernels import KernelWheel, Library
+from matrix.fat_binaries import Library
+from matrix.preflight.kernels import KernelWheel
 
 COPY_BYTES = 2**20
 SOURCES = {".cu", ".cuh", ".jinja", ".py"}

@@ -147,7 +147,7 @@ def known_gpus() -> tuple[Known, ...]:
 def _of_the_matrix() -> Iterator[Known]:
     for path in sorted(HARDWARE.glob("*.yaml")):
         gpu = require_record(Gpu, path)
-        if gpu.sm:
+        if gpu.sm and gpu.runtime == "cuda":
             short = re.sub(r"\b(NVIDIA|Blackwell|SXM\d?|HGX)\b|\d+ ?GB\b", "", gpu.name).strip()
             names = (re.sub(r"\s+", " ", short), *gpu.nvml_names)
             yield Known(

@@ -17,7 +17,7 @@ from matrix.judging.plan_without import patches_of, without_patch
 from matrix.known.failures import KnownOfCell, select_of_cell
 from matrix.model import Cell
 from matrix.planning import select
-from matrix.planning.expand import expand_matrix
+from matrix.planning.expand import expand_matrix, list_attachable
 from matrix.planning.owed import asked_by_marks
 from matrix.planning.plan import Plan, make_plan
 from matrix.yaml.load import load_matrix
@@ -150,6 +150,8 @@ def read_selection(config: pytest.Config) -> Selection:
 def _select_cells(config: pytest.Config, matrix: Matrix) -> Selection:
     option = config.option
     cells: Sequence[Cell] = expand_matrix(matrix).runnable
+    if option.endpoint:
+        cells = [*cells, *list_attachable(matrix)]
     if option.cells:
         cells = select.select_by_globs(cells, option.cells)
     if option.rig:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
-from itertools import combinations
+from typing import Final
 
 from matrix.condition import Condition, compile_condition
 from matrix.errors import ConfigError
+from matrix.fat_binaries import list_silent
 from matrix.model import Cell, Checkpoint, Engine, Excluded, Form, Release, Rig, Rule
 from matrix.planning import fit
+from matrix.planning.exclusions import Exclusions, Names, make_cell, vary
 from matrix.planning.plan import make_plan
 from matrix.registered import Registered, registered_by
 from matrix.yaml.loaded import Loaded, Matrix
@@ -37,51 +38,7 @@ OFFERED_KEYS = frozenset(
 )  # known of a release and a checkpoint alone, whatever the rig
 
 
-Names = tuple[str, ...]  # of features, sorted
-
-
-class Exclusions(Mapping[Cell, Excluded]):
-    """Excluded cells with their first reason, in a stable order; made when they are asked for.
-
-    Most combinations are impossible whatever is asked of them. Such a base has one entry here, for all its sets of
-    features, so that a matrix of ten times the size costs neither the time nor the memory of its impossible cells.
-    """
-
-    def __init__(self) -> None:
-        self._bases: dict[Cell, tuple[Excluded, Names]] = {}  # base cell -> why none of its variants can run
-        self._cells: dict[Cell, Excluded] = {}
-        self._order: list[Cell] = []  # of both kinds
-
-    def add_base(self, base: Cell, why: Excluded, names: Names) -> None:
-        """Exclude a base cell and every set of the features `names` with it."""
-        self._bases[base] = (why, names)
-        self._order.append(base)
-
-    def add_cell(self, cell: Cell, why: Excluded) -> None:
-        self._cells[cell] = why
-        self._order.append(cell)
-
-    def __len__(self) -> int:
-        return len(self._cells) + sum(1 << len(names) for _, names in self._bases.values())
-
-    def __iter__(self) -> Iterator[Cell]:
-        for cell in self._order:
-            yield cell
-            if cell in self._bases:
-                yield from _vary(cell, self._bases[cell][1])
-
-    def __getitem__(self, cell: Cell) -> Excluded:
-        if cell in self._cells:
-            return self._cells[cell]
-        why, names = self._bases[replace(cell, features=frozenset())]
-        if not cell.features <= frozenset(names):
-            raise KeyError(cell)
-        return why
-
-    def grouped(self) -> Iterator[tuple[Excluded, int]]:
-        """Yield each exclusion with the number of cells that it holds for, without making them."""
-        yield from ((why, 1 << len(names)) for why, names in self._bases.values())
-        yield from ((why, 1) for why in self._cells.values())
+ATTACH_ONLY: Final = "attach_only"  # the rule of cells that can be attached to and not started
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +61,7 @@ def expand_matrix(matrix: Matrix) -> World:
         if shared := next(reasons_without_features(matrix, base), None):
             excluded.add_base(base, shared, names)
             continue
-        for cell in (base, *_vary(base, names)):
+        for cell in (base, *vary(base, names)):
             why = next(reasons_of_features(matrix, cell), None)
             if why is None:
                 runnable.append(cell)
@@ -113,14 +70,11 @@ def expand_matrix(matrix: Matrix) -> World:
     return World(runnable=tuple(runnable), excluded=excluded)
 
 
-def count_by_rule(excluded: Mapping[Cell, Excluded]) -> Counter[str]:
-    """Count excluded cells by the rule that says so first."""
-    if not isinstance(excluded, Exclusions):
-        return Counter(why.rule for why in excluded.values())
-    found: Counter[str] = Counter()
-    for why, count in excluded.grouped():
-        found[why.rule] += count
-    return found
+def list_attachable(matrix: Matrix) -> Iterator[Cell]:
+    """Yield the cells that only a running server elsewhere can answer: nothing but the launch stands against them."""
+    for cell, why in expand_matrix(matrix).excluded.items():
+        if why.rule == ATTACH_ONLY and len(list_exclusions(matrix, cell)) == 1:
+            yield cell
 
 
 def find_cell(matrix: Matrix, cell_id: str) -> Cell | None:
@@ -129,8 +83,8 @@ def find_cell(matrix: Matrix, cell_id: str) -> Cell | None:
     if rig not in matrix.rigs or release not in matrix.releases or checkpoint not in matrix.checkpoints:
         return None
     engine = matrix.engines[matrix.releases[release].engine]
-    base = _make_cell(matrix.rigs[rig], engine, matrix.releases[release], matrix.checkpoints[checkpoint], frozenset())
-    cells = (base, *_vary(base, _applicable(matrix, base)))
+    base = make_cell(matrix.rigs[rig], engine, matrix.releases[release], matrix.checkpoints[checkpoint], frozenset())
+    cells = (base, *vary(base, _applicable(matrix, base)))
     return next((c for c in cells if c.id == cell_id and features), None)
 
 
@@ -153,7 +107,7 @@ def _iterate_bases(matrix: Matrix) -> Iterator[tuple[Cell, Names]]:
         for release in matrix.releases.values():
             engine: Engine = matrix.engines[release.engine]
             for checkpoint in matrix.checkpoints.values():
-                base = _make_cell(rig, engine, release, checkpoint, frozenset())
+                base = make_cell(rig, engine, release, checkpoint, frozenset())
                 yield base, _applicable(matrix, base)
 
 
@@ -166,28 +120,17 @@ def _compile_questions(matrix: Matrix) -> tuple[tuple[str, Condition], ...]:
     return tuple((name, compile_condition(f.when, matrix.pins)) for name, f in sorted(matrix.features.items()))
 
 
-def _vary(base: Cell, names: Names) -> Iterator[Cell]:
-    """Yield the base cell with every set of one feature or more."""
-    return (_make_cell(base.rig, base.engine, base.release, base.checkpoint, s) for s in _list_subsets(names))
-
-
-def _make_cell(rig: Rig, engine: Engine, release: Release, checkpoint: Checkpoint, features: frozenset[str]) -> Cell:
-    return Cell(rig=rig, engine=engine, release=release, checkpoint=checkpoint, features=features)
-
-
-@cache
-def _list_subsets(names: tuple[str, ...]) -> tuple[frozenset[str], ...]:
-    """Every set of one feature or more."""
-    return tuple(frozenset(c) for n in range(1, len(names) + 1) for c in combinations(names, n))
-
-
 def reasons_without_features(matrix: Matrix, cell: Cell) -> Iterator[Excluded]:
     """Reasons that hold whatever the features: rules of the YAML first, they say more than a computed one."""
     yield from _apply_rules(matrix, cell, of_features=False)
-    yield from (reason for check in (_check_format, _check_tensor_parallel, _check_memory) if (reason := check(cell)))
+    yield from (reason for check in (_check_format, _check_machine_code) if (reason := check(matrix, cell)))
+    yield from (reason for check in (_check_tensor_parallel, _check_memory) if (reason := check(cell)))
     yield from (reason for check in (_check_architecture, _check_parsers) if (reason := check(matrix, cell)))
     if reason := _sparse_kernels(matrix, cell):
         yield reason
+    if why := cell.rig.attach_only:
+        how = "Start it yourself and attach: pytest --endpoint URL --cells ID"
+        yield _exclude(ATTACH_ONLY, "INVALID_HW", f"nothing is started here: {why}. {how}", cell.rig.gpu.source)
 
 
 def reasons_of_features(matrix: Matrix, cell: Cell) -> Iterator[Excluded]:
@@ -255,23 +198,55 @@ def _possible_rules(
     """Rules that can hold on some rig, in two parts: those that ask for no feature, and those that do."""
     about, weights = matrix.releases[release], matrix.checkpoints[checkpoint]
     anywhere = Rig(id="", gpu=next(iter(matrix.gpus.values())), gpus=0)
-    facts = _make_cell(anywhere, matrix.engines[about.engine], about, weights, frozenset()).facts
+    facts = make_cell(anywhere, matrix.engines[about.engine], about, weights, frozenset()).facts
     rules = [r for r in matrix.rules if r.condition.holds_so_far(facts, OFFERED_KEYS)]
     plain = tuple(r for r in rules if not r.condition.keys & FEATURE_KEYS)
     return plain, tuple(r for r in rules if r.condition.keys & FEATURE_KEYS)
 
 
-def _check_format(cell: Cell) -> Excluded | None:
+def _check_format(matrix: Matrix, cell: Cell) -> Excluded | None:
     sms = cell.release.formats.get(cell.checkpoint.format)
+    if cell.rig.gpu.runtime != "cuda":
+        return None  # what a build for another runtime loads, nobody read
     if sms is None:
         reason = f"{cell.release.id} cannot load {cell.checkpoint.format} weights"
         return _exclude("format_in_release", "INVALID_ENGINE", reason, cell.release.source)
-    if cell.rig.sm not in sms:
-        able = ", ".join(f"sm{n}" if n else "cpu" for n in sms)
-        here = f"sm{cell.rig.sm}" if cell.rig.sm else "the CPU"
-        reason = f"{cell.release.id} loads {cell.checkpoint.format} weights on {able}, not on {here}"
-        return _exclude("format_on_sm", "INVALID_HW", reason, cell.release.source)
-    return None
+    if _covers(matrix, cell, sms):
+        return None
+    able = ", ".join(f"sm{n}" if n else "cpu" for n in sms)
+    here = cell.rig.gpu.target if cell.rig.sm else "the CPU"
+    reason = f"{cell.release.id} loads {cell.checkpoint.format} weights on {able}, not on {here}"
+    return _exclude("format_on_sm", "INVALID_HW", reason, cell.release.source)
+
+
+def _covers(matrix: Matrix, cell: Cell, sms: Iterable[int]) -> bool:
+    """Whether a list of capabilities speaks of the rig's: by name, or its family's first where wheels decide the rest.
+
+    SM103 is of SM100's family and SM121 of SM120's: code paths are theirs, machine code is not (`_check_machine_code`).
+    """
+    sm = cell.rig.sm
+    return sm in sms or (sm // 10 * 10 in sms and _read_registered(matrix, cell.release) is not None)
+
+
+def _check_machine_code(matrix: Matrix, cell: Cell) -> Excluded | None:
+    """A library that everything needs has no code for this GPU, by the fat binaries of the release's wheels."""
+    gpu = cell.rig.gpu
+    if not gpu.sm or gpu.runtime != "cuda":
+        return None
+    if not (first := _find_silent(matrix, cell.release.id, gpu.sm, gpu.host)):
+        return None
+    reason = f"{cell.release.id} has no machine code for {gpu.target}: {first}, nothing that it can run"
+    return _exclude("machine_code_on_sm", "INVALID_HW", reason, "snapshots/kernels, fat binaries of the pinned wheels")
+
+
+@cache
+def _find_silent(matrix: Matrix, release: str, sm: int, host: str) -> str:
+    """Describe the first needed library that has nothing for the GPU; empty where all have, or nothing was read."""
+    read = _registered(matrix, release)
+    needed = [entry.library for entry in matrix.engines[matrix.releases[release].engine].compiled if entry.needed]
+    stems = [stem if host == "x86_64" else f"{stem}_{host}" for stem in (read.wheels if read else ())]
+    silent = list_silent(matrix.root / "snapshots" / "kernels", stems, needed, sm)
+    return next(silent, "") if silent else ""
 
 
 def _check_architecture(matrix: Matrix, cell: Cell) -> Excluded | None:
@@ -287,7 +262,12 @@ def _check_architecture(matrix: Matrix, cell: Cell) -> Excluded | None:
 
 
 def _read_registered(matrix: Matrix, release: Release) -> Registered | None:
-    return registered_by(release.id, matrix.root / "snapshots")
+    return _registered(matrix, release.id)
+
+
+@cache
+def _registered(matrix: Matrix, release: str) -> Registered | None:
+    return registered_by(release, matrix.root / "snapshots")
 
 
 def _check_parsers(matrix: Matrix, cell: Cell) -> Excluded | None:
@@ -334,15 +314,27 @@ def _check_plan_memory(matrix: Matrix, cell: Cell, form: Form = "recommended") -
 
 def _sparse_kernels(matrix: Matrix, cell: Cell) -> Excluded | None:
     """Sparse attention on a GPU that this release has no kernels for; a launch that is dense does not ask for them."""
-    able = cell.release.dsa_sms
-    if not able or not cell.rig.sm or cell.rig.sm in able or _is_dense(matrix, cell):
+    able, gpu = cell.release.dsa_sms, cell.rig.gpu
+    if not able or not gpu.sm or gpu.runtime != "cuda" or gpu.sm in able or _chooses_alike(matrix, cell):
+        return None
+    if _is_dense(matrix, cell):
         return None
     shown = " and ".join(f"sm{sm}" for sm in able if sm)
     reason = (
-        f"{cell.release.id} has kernels for sparse attention (DSA) on {shown or 'no GPU'}, not on "
-        f"sm{cell.rig.sm} (dsa_sms); a launch that takes the model out of it, by patch or by a dense backend, would run"
+        f"{cell.release.id} has kernels for sparse attention (DSA) on {shown or 'no GPU'}, not on {gpu.target}"
+        " (dsa_sms); a launch that takes the model out of it, by patch or by a dense backend, would run"
     )
     return _exclude("sparse_kernels_on_sm", "INVALID_ENGINE", reason, cell.release.source)
+
+
+def _chooses_alike(matrix: Matrix, cell: Cell) -> bool:
+    """Whether the release chooses on this GPU what it chooses on the first of its family, which is listed."""
+    first, sm = cell.rig.sm // 10 * 10, cell.rig.sm
+    read = _read_registered(matrix, cell.release)
+    if read is None or first not in cell.release.dsa_sms:
+        return False
+    here, there = (read.chosen.get(f"{cell.checkpoint.architecture} sm{n} auto") for n in (sm, first))
+    return here == there  # of a class whose choices nobody read, both are missing
 
 
 def _is_dense(matrix: Matrix, cell: Cell) -> bool:

@@ -37,10 +37,9 @@ def add_options(add: Callable[..., object]) -> None:
 
 def cell_marks(cell: Cell) -> frozenset[str]:
     """List the words that `-m` understands about a cell, e.g. sm120, sm120x4, sglang, nvfp4, mtp."""
-    sm = f"sm{cell.rig.sm}" if cell.rig.sm else "cpu"
     return frozenset(
         {
-            sm,
+            cell.rig.gpu.target,
             cell.rig.id,
             cell.rig.gpu.id,
             cell.engine.id,
@@ -57,7 +56,8 @@ def all_marks(matrix: Matrix) -> dict[str, str]:
     """Every cell mark with what it means, for registration and for suggestions."""
     words: dict[str, str] = {"cpu": "cells that need no GPU", "baseline": "cells that ask for no feature"}
     for gpu in matrix.gpus.values():
-        words.setdefault(f"sm{gpu.sm}" if gpu.sm else "cpu", f"cells on compute capability {gpu.sm / 10}")
+        what = f"compute capability {gpu.sm / 10}" if gpu.runtime == "cuda" else f"{gpu.target} (ROCm)"
+        words.setdefault(gpu.target, f"cells on {what}")
         words.setdefault(gpu.id, f"cells on {gpu.name}")
         words.update({rig: f"cells on {n or 1} x {gpu.name}" for rig, n in gpu.rigs.items() if rig not in words})
     for kind, items in (

@@ -9,34 +9,17 @@ GPUs their sources are written for stands in `sources`, as far as the files' own
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
+from matrix.fat_binaries import Library
 from matrix.model import Compiled
 from matrix.preflight.snapshot import SNAPSHOTS, Snapshot, release_id
 
 KERNELS = SNAPSHOTS / "kernels"
-ARCHITECTURE = re.compile(r"sm_(?P<major>\d+)(?P<minor>\d)(?P<suffix>[af]?)")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Library:
-    """One compiled file of a wheel, e.g. sass ("sm_90a", "sm_100f"). Both empty: no CUDA code."""
-
-    sass: tuple[str, ...] = ()
-    ptx: tuple[str, ...] = ()
-
-    def runs_on(self, sm: int) -> bool:
-        """Whether a GPU of this compute capability (90, 100, 120) can execute anything of it."""
-        return any(_can_execute(a, sm) for a in self.sass) or any(_can_translate(a, sm) for a in self.ptx)
-
-    def __str__(self) -> str:
-        sass, ptx = (", ".join(names) for names in (self.sass, self.ptx))
-        return f"SASS for {sass or 'nothing'} and {'PTX for ' + ptx if ptx else 'no PTX'}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,33 +43,20 @@ class Gap:
     message: str
 
 
-def _can_execute(architecture: str, sm: int) -> bool:
-    """SASS runs on its own major version from its minor on; an `a` on exactly its own GPU."""
-    own, major, suffix = _split_architecture(architecture)
-    return sm == own if suffix == "a" else sm // 10 == major and sm >= own
-
-
-def _can_translate(architecture: str, sm: int) -> bool:
-    """PTX is compiled by the driver for any later GPU, unless it is for one GPU (a) or family (f) only."""
-    own, _, suffix = _split_architecture(architecture)
-    return _can_execute(architecture, sm) if suffix else sm >= own
-
-
-def _split_architecture(architecture: str) -> tuple[int, int, str]:
-    found = ARCHITECTURE.fullmatch(architecture)
-    if found is None:
-        raise ValueError(f"{architecture!r} is not an architecture like sm_90a")
-    return int(found["major"] + found["minor"]), int(found["major"]), found["suffix"]
-
-
 def find_gaps(
-    snapshot: Snapshot, compiled: Sequence[Compiled], sm: int, named: Sequence[str], folder: Path = KERNELS
+    snapshot: Snapshot,
+    compiled: Sequence[Compiled],
+    sm: int,
+    named: Sequence[str],
+    folder: Path = KERNELS,
+    *,
+    host: str = "x86_64",
 ) -> Iterator[Gap]:
     """Libraries of this release's wheels that have nothing for this GPU.
 
     `named` are the values of the launch's flags: a backend among them that lives in such a library cannot run.
     """
-    for wheel in read_wheels(snapshot, folder):
+    for wheel in read_wheels(snapshot, folder, host):
         for path, library in wheel.libraries.items():
             for entry in compiled:
                 if fnmatchcase(path, entry.library) and not library.runs_on(sm):
@@ -95,11 +65,15 @@ def find_gaps(
                     yield Gap(library=path, what=entry.what, asked=asked, message=message)
 
 
-def read_wheels(snapshot: Snapshot, folder: Path = KERNELS) -> Iterator[KernelWheel]:
-    """Read the release's own wheel and the exact pins of its dependencies, where their kernels are recorded."""
+def read_wheels(snapshot: Snapshot, folder: Path = KERNELS, host: str = "x86_64") -> Iterator[KernelWheel]:
+    """Read the release's own wheel and the exact pins of its dependencies, where their kernels are recorded.
+
+    `host`: the CPU that they are built for; SGLang's kernels have code for SM121 on aarch64 alone.
+    """
+    suffix = "" if host == "x86_64" else f"_{host}"
     pins = {name: spec.removeprefix("==") for name, spec in snapshot.pins.items() if spec.startswith("==")}
     for name, version in {snapshot.engine: snapshot.version, **pins}.items():
-        if (found := wheel_for(release_id(name, version), folder)) is not None:
+        if (found := wheel_for(release_id(name, version) + suffix, folder)) is not None:
             yield found
 
 

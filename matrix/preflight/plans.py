@@ -55,7 +55,7 @@ def _check_kernels(plan: Plan, snapshot: Snapshot | None) -> Iterator[Remark]:
     if snapshot is None or not sm:
         return
     named = [value for value in plan.values("args").values() if isinstance(value, str)]
-    for gap in find_gaps(snapshot, plan.cell.engine.compiled, sm, named):
+    for gap in find_gaps(snapshot, plan.cell.engine.compiled, sm, named, host=plan.cell.rig.gpu.host):
         yield Remark(
             level="error" if gap.asked else "note",
             kind="no_kernel",

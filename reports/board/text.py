@@ -9,7 +9,7 @@ from itertools import groupby
 
 from matrix.judging.status import GREEN, SEVERITY, Status, worst_status
 from matrix.model import Cell, Excluded
-from matrix.planning.expand import Exclusions
+from matrix.planning.exclusions import Exclusions
 from reports.compare.prediction import Prediction
 from reports.evidence.asked_again import tell_asked_again
 from reports.evidence.summary import TOK_S, TTFT_MS, Board, Row, Settled

@@ -14,7 +14,8 @@ from lab.snapshot.__main__ import main
 from lab.snapshot.fatbin import CompiledCode, NotReadable, list_codes
 from lab.snapshot.kernels import kernels_of
 from matrix.errors import HostError
-from matrix.preflight.kernels import KERNELS, Library, format_wheel, parse_wheel
+from matrix.fat_binaries import Library
+from matrix.preflight.kernels import KERNELS, format_wheel, parse_wheel
 from tests.lab.snapshot.wheels import cached_wheel
 
 PTX, SASS = 1, 2

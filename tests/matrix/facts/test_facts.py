@@ -13,7 +13,8 @@ from matrix.facts.__main__ import main
 from matrix.facts.evaluate import evaluate, judge, releases_of
 from matrix.facts.model import Fact, load_facts, probe_key
 from matrix.facts.predicates import Held, ask
-from matrix.preflight.kernels import KernelWheel, Library
+from matrix.fat_binaries import Library
+from matrix.preflight.kernels import KernelWheel
 from matrix.preflight.kernels import format_wheel as kernel_text
 from matrix.preflight.snapshot import Flag, Snapshot, save
 

@@ -9,7 +9,7 @@ import pytest
 
 from matrix.checkout import CHECKOUT
 from matrix.model import Excluded
-from matrix.planning.expand import expand_matrix, find_cell, list_exclusions
+from matrix.planning.expand import expand_matrix, find_cell, list_attachable, list_exclusions
 from matrix.planning.plan import make_plan
 from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
@@ -145,3 +145,27 @@ def test_a_family_that_always_thinks_is_planned_so() -> None:
     found = find_cell(load_matrix(), "sm90x8.vllm_0_33_0.glm53_fp8.mtp")
     assert found is not None and not list_exclusions(load_matrix(), found)
     assert make_plan(load_matrix(), found).settings["thinking"] is True
+
+
+SIBLINGS = {  # a GPU of a family is not the family's first: machine code says which of them a wheel serves
+    "sm103x8.sglang_0_5_10_post1.glm5_fp8.baseline": ["machine_code_on_sm"],  # sm_100a
+    "sm103x8.sglang_0_5_17.glm52_nvfp4_nvidia.baseline": [],  # sm_100a and sm_103a
+    "sm103x4_gb300.vllm_0_33_0.glm52_nvfp4_nvidia.baseline": [],  # sm_100f
+    "sm103x8.trtllm_1_3_0rc26.glm5_fp8.baseline": ["format_on_sm", "sparse_kernels_on_sm"],  # no wheel was read
+    "sm121x1.sglang_0_5_23.canary_bf16.baseline": [],  # sm_121a in the wheel for aarch64
+    "sm121x1.vllm_0_26_0.canary_bf16.baseline": ["vllm_0_26_0_on_sm120", "sparse_kernels_on_sm"],
+    "sm121x2.vllm_0_33_0.glm53flash_nvfp4_spark.baseline": ["attach_only"],
+    "sm120x6.vllm_0_33_0.glm52_504b_nvfp4.baseline": ["tensor_parallel_divides_heads"],
+    "gfx950x8.vllm_0_33_0.glm52_mxfp4_amd.baseline": ["attach_only"],
+}
+
+
+@pytest.mark.parametrize(("cell_id", "rules"), SIBLINGS.items())
+def test_a_sibling_gpu_is_judged_by_the_machine_code_of_its_own_wheels(cell_id: str, rules: list[str]) -> None:
+    assert [e.rule for e in reasons(load_matrix(), cell_id)] == rules
+
+
+def test_what_is_only_attached_to_is_offered_where_nothing_else_speaks_against_it() -> None:
+    offered = {c.rig.id for c in list_attachable(load_matrix())}
+    assert offered == {"sm121x2", "gfx942x8", "gfx950x8"}
+    assert not offered & {c.rig.id for c in expand_matrix(load_matrix()).runnable}

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from matrix.fat_binaries import Library
 from matrix.model import Compiled
 from matrix.planning.expand import expand_matrix
 from matrix.planning.plan import Plan, make_plan
-from matrix.preflight.kernels import KERNELS, Library, find_gaps, format_wheel, parse_wheel, read_wheels, wheel_for
+from matrix.preflight.kernels import KERNELS, find_gaps, format_wheel, parse_wheel, read_wheels, wheel_for
 from matrix.preflight.plans import judge_plan
 from matrix.preflight.snapshot import snapshot_for
 from matrix.yaml.load import load_matrix
