@@ -41,7 +41,9 @@ def _make_index(found: Mapping[str, Recommendation]) -> str:
 def _make_page(answer: Recommendation) -> str:
     rig = answer.rig
     sentence = f"{len(answer.launches)} of {answer.total} launches that can be tried on `{rig.id}`, best first."
-    if answer.canaries:
+    if why := rig.attach_only:
+        sentence = f"Nothing is started on `{rig.id}`: {why}. What runs there can be attached to, with `--endpoint`."
+    elif answer.canaries and answer.launches:
         sentence += " No big checkpoint fits, so these are canaries: they test the engine's kernels."
     head = HEAD.format(count=rig.gpus, gpu=rig.gpu.name, sentence=sentence)
     sections = "\n".join(_make_section(n, one) for n, one in enumerate(answer.launches, 1))

@@ -11,6 +11,7 @@ from typing import Any, Final
 from matrix.checking.rigs import MODELS
 from matrix.checkout import CHECKOUT, name_in_checkout
 from matrix.errors import ConfigError, Problem
+from matrix.yaml.load import inherit_traits, load_families
 from matrix.yaml.structure import require_entries
 from matrix.yaml.yamltext import read_data, read_source
 
@@ -110,7 +111,7 @@ def read_models() -> Mapping[str, Any]:
 
 
 def _on_axes(name: str) -> Mapping[str, Any]:
-    """The checkpoint of the axes whose repository the name is (or ends in); only that file is parsed."""
+    """The checkpoint of the axes whose repository the name is (or ends in), with what its family states."""
     if "/" not in name:
         return {}
     wanted = "/".join(name.rstrip("/").split("/")[-2:])
@@ -118,5 +119,6 @@ def _on_axes(name: str) -> Mapping[str, Any]:
         text = read_source(path)
         if re.search(rf"^repository: *[\"']?{re.escape(wanted)}[\"']?\s*(#.*)?$", text, re.M | re.I):
             made: Mapping[str, Any] = read_data(path)
-            return made
+            family = load_families().get(made.get("family", ""))
+            return inherit_traits(made, family) if family else made
     return {}

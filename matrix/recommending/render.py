@@ -28,7 +28,10 @@ def render_text(found: Recommendation, *, model: str = "", notes: tuple[str, ...
 
 def _summarise(found: Recommendation) -> Iterator[str]:
     if not found.launches:
-        yield "No launch can be offered on this rig."
+        why = found.rig.attach_only
+        yield f"Nothing is started on this rig: {why}." if why else "No launch can be offered on this rig."
+        if why:
+            yield "What runs there can be attached to: pytest --endpoint URL --cells ID."
         return
     yield f"{len(found.launches)} of {found.total} launches, ranked by who has run them" + (
         f", then {FACTORS[found.want]}." if found.want else "."
