@@ -21,7 +21,8 @@ name) and "nodeid" (pytest's, one per parameter set):
 |             | reports.evidence.kept), dropped (what is not in it, and why)                                   |
 | result      | status (matrix.judging.status.Status), duration_s, message, known_failure; of a failure also at, how,  |
 |             | http_status, and matched (the lines that the known failure's signature fits)                   |
-| end         | exit_code, interrupted, duration_s, launches, records, sha256 (seal over the run's lines)       |
+| end         | exit_code, interrupted, duration_s, launches, records, sha256 (seal over the run's lines),      |
+|             | changed (whether the source was another one than at the start), source (what it had become)   |
 
 The typed form of each is in `reports.evidence.types`; unknown fields are errors on the way in and on the way out.
 
@@ -137,8 +138,10 @@ class EvidenceWriter:
             self._file.truncate(self._whole)
         return said
 
-    def end(self, *, exit_code: int, interrupted: bool, duration_s: float) -> None:
-        """Write the run's last record, which seals the others."""
+    def end(
+        self, *, exit_code: int, interrupted: bool, duration_s: float, changed: bool | None = None, source: str = ""
+    ) -> None:
+        """Write the run's last record, which seals the others. `changed`, `source`: see `End`."""
         fields = {
             "kind": "end",
             "exit_code": exit_code,
@@ -147,6 +150,8 @@ class EvidenceWriter:
             "launches": self.launches,
             "records": self._records,
             "sha256": self._hash.hexdigest(),
+            "changed": changed,
+            "source": source,
         }
         self.append([fields])
 

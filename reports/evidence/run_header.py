@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reports.evidence.files import PREVIOUS
+from reports.evidence.kept import FOLDER
 from reports.evidence.outbox import Outbox
 
 IDENTITY = ("cell", "fingerprint", "test")
@@ -56,6 +59,14 @@ def declare_run(
     for cell, tests in (expected or {}).items():
         known.expected.setdefault(cell, []).extend(tests)
     known.run.update(run)
+
+
+def list_written(config: pytest.Config) -> tuple[Path, ...]:
+    """List what this run writes: evidence with its lock and kept replies, and JUnit. It is no change of the source."""
+    names = (getattr(config.option, name, None) for name in ("evidence", "xmlpath"))
+    paths = [Path(config.invocation_params.dir, name) for name in names if name]
+    beside = [(p, (f".{p.name}.lock", f"{p.stem}{FOLDER}", f"{p.stem}{PREVIOUS}")) for p in paths]
+    return (*paths, *(path.with_name(name) for path, others in beside for name in others))
 
 
 def outbox_of(config: pytest.Config) -> Outbox:

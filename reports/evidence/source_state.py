@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 ASK_S: Final = 60.0  # a checkout with a broken disk must not hold a run up
+SHOWN: Final = 12  # digits of a commit or digest
 WHOLE_BYTES: Final = 4 << 20  # a larger file that git does not know (weights, say) counts by its size and time
 
 
@@ -25,13 +27,20 @@ class SourceState:
     dirty: bool | None = None
     diff_sha256: str = ""
 
+    def __str__(self) -> str:
+        return "+".join(filter(None, (self.commit[:SHOWN] or "unknown", self.diff_sha256[:SHOWN])))
+
 
 class _Unknown(Exception):
     """git is absent, or does not answer."""
 
 
-def read_source_state(root: Path) -> SourceState:
-    """Read the state of a checkout from git; never raises. A checkout inside another repository has none."""
+def read_source_state(root: Path, written: Collection[Path] = ()) -> SourceState:
+    """Read the state of a checkout from git; never raises. A checkout inside another repository has none.
+
+    `written` are files that the run itself writes (evidence, JUnit): unless git knows them, they and what begins with
+    their names are no difference.
+    """
     try:
         if Path(os.fsdecode(_ask_git(root, "rev-parse", "--show-toplevel").rstrip(b"\n"))).resolve() != root.resolve():
             return SourceState()
@@ -39,16 +48,18 @@ def read_source_state(root: Path) -> SourceState:
     except (_Unknown, OSError):
         return SourceState()
     try:
-        differs = _hash_differences(root)
+        differs = _hash_differences(root, written)
     except (_Unknown, OSError):
         return SourceState(commit=commit)
     return SourceState(commit=commit, dirty=bool(differs), diff_sha256=differs)
 
 
-def _hash_differences(root: Path) -> str:
+def _hash_differences(root: Path, written: Collection[Path]) -> str:
     """Compute the sha256 of everything that differs from HEAD; empty where nothing does."""
+    own = tuple(str(path.absolute()) for path in written)
     diff = _ask_git(root, "diff", "HEAD", "--binary", "--no-ext-diff", "--no-textconv", "--no-color")
     unknown = sorted(filter(None, _ask_git(root, "ls-files", "--others", "--exclude-standard", "-z").split(b"\0")))
+    unknown = [name for name in unknown if not str(root.absolute() / os.fsdecode(name)).startswith(own)]
     if not diff and not unknown:
         return ""
     whole = hashlib.sha256(diff)

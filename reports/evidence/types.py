@@ -179,6 +179,8 @@ class End(Record):
     launches: int
     records: int
     sha256: str
+    changed: bool | None = None  # whether the source was another one than at the start; None: not known
+    source: str = ""  # what it had become: commit and digest of its differences
 
 
 KINDS: Mapping[str, type[Record]] = {

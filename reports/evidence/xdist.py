@@ -24,12 +24,23 @@ from typing import Any
 import pytest
 
 from matrix import variables
+from matrix.checkout import CHECKOUT
 from matrix.errors import HostError
 from matrix.judging.status import Status
 from reports.evidence import junit, redact
 from reports.evidence.files import CANNOT_WRITE, EvidenceWriter, digest_value
 from reports.evidence.outbox import pack_records, unpack_records
-from reports.evidence.run_header import DECLARATION, IDENTITY, Declaration, Declared, identity_of, outbox_of, run_id
+from reports.evidence.run_header import (
+    DECLARATION,
+    IDENTITY,
+    Declaration,
+    Declared,
+    identity_of,
+    list_written,
+    outbox_of,
+    run_id,
+)
+from reports.evidence.source_state import SourceState, read_source_state
 from reports.evidence.types import SCHEMA, as_json_data
 
 
@@ -113,10 +124,23 @@ class Recorder:
                 exit_code=code,
                 interrupted=code == pytest.ExitCode.INTERRUPTED,
                 duration_s=time.monotonic() - self.begun_s,
+                **self._compare_source(),
             )
             self.writer.close()
             if xml := getattr(self.config.option, "xmlpath", None):
                 junit.finish_junit(Path(xml), self.writer.path)
+
+    def _compare_source(self) -> dict[str, Any]:
+        """Compare the source with what it was before the first test: a file that was saved meanwhile was run by some
+        tests and not by others. Nothing is said where the start is not known."""
+        said = self.config.stash[DECLARATION].run if DECLARATION in self.config.stash else {}
+        if said.get("dirty") is None:
+            return {}
+        now = read_source_state(CHECKOUT, list_written(self.config))
+        if now.dirty is None:
+            return {}
+        before = SourceState(commit=said["commit"], dirty=said["dirty"], diff_sha256=said["diff_sha256"])
+        return {"changed": now != before, "source": str(now)}
 
     @contextmanager
     def _host_errors(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from reports.evidence.types import Record, Run
+from reports.evidence.types import End, Record, Run
 from reports.gate.accepted import Deviation
 
 SHOWN = 12  # digits of a commit or digest
@@ -25,6 +25,12 @@ class Today:
 def find_origin_deviations(records: Sequence[Record], today: Today) -> Iterator[Deviation]:
     """Find each run whose source is not today's, or is not recorded."""
     runs = [r for r in records if isinstance(r, Run)]
+    for end in records:
+        if isinstance(end, End) and end.changed:
+            text = (
+                f"Files changed while run {end.run} went on: it ended as {end.source}, so no test says of what it is."
+            )
+            yield Deviation(what="changed_tree", of=end.source or end.run, text=text)
     for run in runs:
         yield from _check_commit(run, today)
         yield from _check_tree(run)

@@ -16,6 +16,7 @@ Acceptable = Literal[
     "another_commit",
     "unknown_commit",
     "dirty_tree",
+    "changed_tree",
     "unknown_tree",
     "another_matrix",
     "unknown_matrix",

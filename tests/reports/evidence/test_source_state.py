@@ -44,6 +44,15 @@ def test_every_difference_has_a_digest_of_its_own(clone: Path) -> None:
     assert read_source_state(clone) == found
 
 
+def test_what_the_run_writes_itself_is_no_difference(clone: Path) -> None:
+    written = [clone / "e.jsonl", clone / "a.yaml"]
+    (clone / "e.jsonl").write_text("x")
+    (clone / "e.jsonl.lock").write_text("")
+    assert read_source_state(clone).dirty and not read_source_state(clone, written).dirty
+    (clone / "a.yaml").write_text("a: 2\n")
+    assert read_source_state(clone, written).dirty, "git knows that one"
+
+
 def test_what_is_staged_or_gone_is_a_difference(clone: Path) -> None:
     (clone / "a.yaml").write_text("a: 2\n")
     git(clone, "add", "-A")

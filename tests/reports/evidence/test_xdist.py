@@ -6,13 +6,19 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from matrix.checkout import CHECKOUT
 from matrix.judging.status import Status
 from reports.evidence import files as evidence
+from reports.evidence import xdist
+from reports.evidence.run_header import DECLARATION, Declaration
+from reports.evidence.source_state import SourceState
 from reports.evidence.types import End, Expected, Lost, Measured, Result
 from tests.reports.evidence.small_run import TESTS, of, records, start
 
@@ -106,3 +112,37 @@ def test_an_interrupted_run_keeps_what_was_gathered(tmp_path: Path, number: sign
     assert isinstance(whole[-1], End)
     assert whole[-1].interrupted
     assert evidence.is_sealed(whole)
+
+
+CLEAN = SourceState(commit="c0ffee" * 7, dirty=False)
+DIRTY = replace(CLEAN, dirty=True, diff_sha256="ab" * 32)
+
+
+@pytest.mark.parametrize(
+    ("begun", "ended", "said"),
+    [
+        (CLEAN, CLEAN, {"changed": False, "source": "c0ffeec0ffee"}),
+        (CLEAN, DIRTY, {"changed": True, "source": "c0ffeec0ffee+abababababab"}),
+        (DIRTY, replace(DIRTY, diff_sha256="cd" * 32), {"changed": True, "source": "c0ffeec0ffee+cdcdcdcdcdcd"}),
+        (CLEAN, replace(CLEAN, commit="deed"), {"changed": True, "source": "deed"}),
+        (SourceState(), CLEAN, {}),  # the start is not known
+        (CLEAN, SourceState(), {}),  # git is gone
+        (None, CLEAN, {}),  # no run was declared
+    ],
+)
+def test_the_end_says_whether_the_source_is_still_that_of_the_start(
+    begun: SourceState | None, ended: SourceState, said: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[Path] = []
+
+    def read(_: Path, written: Sequence[Path]) -> SourceState:
+        asked.extend(written)
+        return ended
+
+    monkeypatch.setattr(xdist, "read_source_state", read)
+    stash = {} if begun is None else {DECLARATION: Declaration(run=asdict(begun))}
+    option = SimpleNamespace(evidence="e.jsonl", xmlpath=None)
+    config: Any = SimpleNamespace(stash=stash, option=option, invocation_params=SimpleNamespace(dir=tmp_path))
+    assert xdist.Recorder(config)._compare_source() == said
+    names = ["e.jsonl", ".e.jsonl.lock", "e.kept", "e.previous"]
+    assert asked in ([], [tmp_path / name for name in names])

@@ -180,6 +180,21 @@ def test_two_runs_of_different_commits_are_red_even_where_each_is_accepted(matri
     assert judge(matrix, cells, runs, clause("another_commit"), both).green
 
 
+def test_a_tree_that_changed_while_a_run_went_on_is_red_until_somebody_answers_for_it(matrix: Matrix) -> None:
+    cell = cell_on(matrix, "sm120x4")
+    wanted = [make_expected(matrix, cell)]
+
+    def rules_of(changed: bool | None, *accepted: Accepted) -> list[str]:
+        policy = replace(POLICY, accepted=accepted)
+        records = world.seal(origin.green(matrix, [cell]), changed=changed, source="c0ffee+ab")
+        verdict = gate.judge_evidence(policy, wanted, records, now=NOW)
+        return rules(add_provenance(verdict, wanted, records, origin.today(matrix), NOW.date()))
+
+    assert rules_of(True) == ["changed_tree"]
+    assert rules_of(False) == rules_of(None) == rules_of(True, clause("changed_tree", "c0ffee+*")) == []
+    assert rules_of(True, clause("dirty_tree")) == ["changed_tree"]
+
+
 def test_two_runs_of_different_dirty_trees_are_two_sources(matrix: Matrix) -> None:
     cells = [cell_on(matrix, "sm120x1"), cell_on(matrix, "sm120x4")]
     runs = [
