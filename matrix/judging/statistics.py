@@ -32,7 +32,11 @@ def upper_bound(failures: int, trials: int, confidence: float = CONFIDENCE) -> f
 
 def lower_bound(successes: int, trials: int, confidence: float = CONFIDENCE) -> float:
     """Compute the smallest success rate that would still show so many successes."""
-    return 1.0 - upper_bound(trials - successes, trials, confidence)
+    _require_count(successes, trials)
+    if successes > trials // 2:
+        return 1.0 - upper_bound(trials - successes, trials, confidence)
+    # the same bound by the shorter sum: 1 of 180 adds one term instead of 179
+    return find_boundary(lambda rate: 1.0 - binomial_cdf(successes - 1, trials, rate) < 1 - confidence)
 
 
 def trials_for(bound: float, confidence: float = CONFIDENCE) -> int:

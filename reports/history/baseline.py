@@ -35,26 +35,33 @@ class Chosen:
 
 def choose_runs(connection: sqlite3.Connection, *, cells: str = "*", most: int = MOST_RUNS) -> list[Chosen]:
     """Choose for each cell the newest green runs of its newest plan, on the hardware of the newest of them."""
-    found: dict[str, list[tuple[str, str, str]]] = {}
-    for cell, run, fingerprint, hardware in connection.execute(_green_runs()):
-        if fnmatchcase(cell, cells):
-            found.setdefault(cell, []).append((run, fingerprint, hardware))
-    return [Chosen(cell=cell, runs=tuple(_pick(own, most))) for cell, own in found.items()]
+    measured = connection.execute("SELECT DISTINCT cell FROM numbers ORDER BY cell").fetchall()
+    bad = _find_bad(connection)
+    found: list[Chosen] = []
+    for (cell,) in measured:
+        own = [row for row in _read_runs(connection, cell) if not {(row[0], cell), row[:2]} & bad]
+        if fnmatchcase(cell, cells) and own:
+            found.append(Chosen(cell=cell, runs=tuple(_pick(own, most))))
+    return found
 
 
-def _green_runs() -> str:
-    """Select runs in which every test of a cell was green on a real engine, the newest first."""
+def _read_runs(connection: sqlite3.Connection, cell: str) -> list[tuple[str, str, str]]:
+    """Read run, plan and hardware of every run that measured a cell, the newest first."""
+    return connection.execute(
+        "SELECT run, fingerprint, hardware FROM numbers WHERE cell = ? GROUP BY run ORDER BY min(t) DESC", (cell,)
+    ).fetchall()
+
+
+def _find_bad(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+    """Find what is no baseline: run and cell of a test that was not green, run and cell or plan of a failed start or a
+    stub."""
     done = ", ".join(f"'{status}'" for status in DONE)
-    return f"""
-        SELECT n.cell, n.run, n.fingerprint, n.hardware FROM numbers n
-        WHERE NOT EXISTS (SELECT 1 FROM results r WHERE r.run = n.run AND r.cell = n.cell AND r.status NOT IN ({done}))
-        AND EXISTS (SELECT 1 FROM results r WHERE r.run = n.run AND r.cell = n.cell)
-        AND NOT EXISTS (
-            SELECT 1 FROM launches l WHERE l.run = n.run AND (l.stub OR l.outcome != 'ok')
-            AND (l.cell = n.cell OR l.fingerprint = n.fingerprint)
-        )
-        GROUP BY n.cell, n.run ORDER BY n.cell, min(n.t) DESC
-    """  # noqa: S608
+    found = set(connection.execute(f"SELECT DISTINCT run, cell FROM results WHERE status NOT IN ({done})"))  # noqa: S608
+    for run, cell, fingerprint in connection.execute(
+        "SELECT run, cell, fingerprint FROM launches WHERE stub OR outcome != 'ok'"
+    ):
+        found |= {(run, cell), (run, fingerprint)}
+    return found
 
 
 def _pick(own: Sequence[tuple[str, str, str]], most: int) -> Iterator[str]:

@@ -25,7 +25,7 @@ from reports.evidence.types import Launch, Measured, Record, Result, Run
 
 LOGGER: Final = logging.getLogger(__name__)
 NAME: Final = ".history.sqlite3"
-VERSION: Final = 1
+VERSION: Final = 2
 PATTERNS: Final = ("*.jsonl", "*.jsonl.gz")
 KEPT: Final = ".kept"  # folders with the replies of a run
 WAIT_S: Final = 60.0  # for another writer
@@ -41,6 +41,7 @@ CREATE TABLE numbers (
 CREATE INDEX results_by_test ON results (cell, nodeid, t);
 CREATE INDEX numbers_by_key ON numbers (cell, name, conditions, t);
 CREATE INDEX launches_by_cell ON launches (cell, t);
+CREATE INDEX results_by_status ON results (status);
 CREATE INDEX results_by_run ON results (run);
 CREATE INDEX numbers_by_run ON numbers (run);
 CREATE INDEX launches_by_run ON launches (run);
