@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from matrix.model import Cell, Excluded
-from matrix.output.table import format_table
 
 WIDTH: Final = 100  # columns
+CELL_CHARS: Final = 70  # of a cell's id; a longer one has a line of its own
 LAUNCH_CHARS: Final = 6  # of a fingerprint; `--wide` shows all of it
 
 
@@ -26,14 +26,17 @@ def render_cells(rows: Sequence[Row]) -> str:
     """Render the table of cells and the legend of its numbers."""
     numbers = {name: str(n) for n, name in enumerate(sorted({k for row in rows for k in row.known}), 1)}
     shown = [[r.cell, r.launch[:LAUNCH_CHARS], r.who, ",".join(numbers[k] for k in r.known)] for r in rows]
-    text = "\n".join(_fold(line) for line in format_table(shown, ("cell", "launch", "who", "known")).splitlines())
+    text = "\n".join(map(_format_row, [["cell", "launch", "who", "known"], *shown]))
     return f"{text}\n\n{_render_legend(numbers)}" if numbers else text
 
 
-def _fold(line: str) -> str:
-    """Format a line; one that is too long has what follows the cell on the next one, at the right."""
-    cell, _, rest = line.partition("  ")
-    return line if len(line) <= WIDTH else f"{cell}\n{'  '.join(rest.split()):>{WIDTH}}"
+def _format_row(words: Sequence[str]) -> str:
+    """Format a row; what follows a cell that is too long stands on the next line, in its own columns."""
+    cell, *rest = words
+    columns = f"{rest[0]:{LAUNCH_CHARS}}  {rest[1]:9}  {rest[2]}".rstrip()
+    if len(cell) <= CELL_CHARS:
+        return f"{cell:{CELL_CHARS}}  {columns}"
+    return f"{cell}\n{'':{CELL_CHARS}}  {columns}"
 
 
 def _render_legend(numbers: Mapping[str, str]) -> str:
