@@ -19,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def complete(verbs: Callable[[], Iterable[Verb]]) -> Program:
-    """The program that prints the script for these verbs, of which it is one itself."""
+    """Make the program that prints the script for these verbs, of which it is one itself."""
 
     def main(words: Sequence[str]) -> int:
         import shtab

@@ -24,7 +24,7 @@ def reference() -> str:
 
 
 def walk(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    """A parser and those of its verbs that have options, at the page's width."""
+    """Yield a parser and those of its verbs that have options, at the page's width."""
     parser.formatter_class = _fixed_width(parser.formatter_class)
     yield parser
     for action in parser._actions:

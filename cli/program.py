@@ -64,7 +64,7 @@ def _run(name: str, rest: Sequence[str]) -> int:
 
 
 def run() -> int:
-    """The whole process: what .venv/bin/glm-matrix calls."""
+    """Run the whole process: what .venv/bin/glm-matrix calls."""
     signal.signal(signal.SIGTERM, _stop)
     try:
         return run_for_a_pipe(main)

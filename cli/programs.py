@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def matrix_verb(name: str) -> Callable[[], Program]:
-    """A verb of `python -m matrix`."""
+    """Make a verb of `python -m matrix`."""
 
     def load() -> Program:
         from matrix import __main__ as command
@@ -51,7 +51,7 @@ def load_show() -> Program:
 
 
 def reports_verb(name: str) -> Callable[[], Program]:
-    """A verb of `python -m reports`."""
+    """Make a verb of `python -m reports`."""
 
     def load() -> Program:
         from reports import __main__ as command
@@ -62,7 +62,7 @@ def reports_verb(name: str) -> Callable[[], Program]:
 
 
 def subparser(parser: argparse.ArgumentParser, name: str) -> argparse.ArgumentParser:
-    """The parser of one verb out of a parser with verbs."""
+    """Take the parser of one verb out of a parser with verbs."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction) and name in action.choices:
             found: argparse.ArgumentParser = action.choices[name]
@@ -101,7 +101,7 @@ def load_upgrade() -> Program:
 
 
 def _lint_folder(folder: Path) -> Sequence[Remark]:
-    """The linter over a checkpoint's folder: read above the matrix, judged in it."""
+    """Lint a checkpoint's folder: read above the matrix, judged in it."""
     from fixtures.weights.checkpoint_files import read_checkpoint
     from matrix.preflight.checkpoint import judge_checkpoint
 
@@ -119,7 +119,7 @@ def load_recommend() -> Program:
 
 
 def _look_around() -> Surroundings:
-    """This host, directories of weights and own runs: read above the matrix, judged in it."""
+    """Read this host, directories of weights and own runs above the matrix; they are judged in it."""
     from matrix.recommending.command import Surroundings
 
     return Surroundings(host_rigs=_host_rigs, recognise=_recognise, own_runs=_own_runs)
@@ -308,7 +308,7 @@ EXTRA = frozenset({"torch", "transformers", "safetensors"})  # requirements/lab.
 
 
 def _with_lab_extra(main: Callable[[Sequence[str]], int]) -> Callable[[Sequence[str]], int]:
-    """The same, with an error that says how to install what only the lab needs."""
+    """Return the same, with an error that says how to install what only the lab needs."""
 
     def run(words: Sequence[str]) -> int:
         try:

@@ -15,7 +15,7 @@ FIRST = f"""first steps:
 
 
 def front_page(catalogue: Iterable[Verb]) -> str:
-    """What `glm-matrix --help` prints: every verb under the heading of its group."""
+    """Return what `glm-matrix --help` prints: every verb under the heading of its group."""
     listed = list(catalogue)
     lines = [f"usage: {COMMAND} VERB ...", "", DESCRIPTION]
     for group, title in GROUPS.items():
@@ -25,7 +25,7 @@ def front_page(catalogue: Iterable[Verb]) -> str:
 
 
 def verb_parser(verb: Verb) -> argparse.ArgumentParser:
-    """The verb's own parser, with its example and exit codes at the end of its help."""
+    """Return the verb's own parser, with its example and exit codes at the end of its help."""
     parser = verb.load().parser()
     parser.prog = f"{COMMAND} {verb.name}"
     parser.description = parser.description or f"{verb.summary[:1].upper()}{verb.summary[1:]}."

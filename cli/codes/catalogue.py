@@ -118,7 +118,7 @@ def find_pages() -> Mapping[str, str]:
 
 
 def _read_sections(path: Path) -> dict[str, str]:
-    """The sections of a generated page by their headings."""
+    """Return the sections of a generated page by their headings."""
     if not path.is_file():
         return {}
     parts = path.read_text("utf-8").split("\n## ")[1:]

@@ -43,7 +43,7 @@ class Code:
     words: Words
 
     def render(self) -> str:
-        """The page: four parts, always in this order."""
+        """Return the page: four parts, always in this order."""
         w = self.words
         return (
             f"## {self.id}\n\n- **What it sees:** {w.sees}\n- **What it cannot see:** {w.cannot_see}\n"
@@ -52,7 +52,7 @@ class Code:
 
 
 def read_words(path: Path) -> dict[str, Words]:
-    """The entries of a YAML file of words.
+    """Read the entries of a YAML file of words.
 
     Raises:
         ConfigError: it is no YAML, or an entry has not exactly the four parts.

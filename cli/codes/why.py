@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def find_page(code: str) -> str:
-    """The page of a code; `throughput.ttft` is found under `throughput.*`.
+    """Find the page of a code; `throughput.ttft` is found under `throughput.*`.
 
     Raises:
         ConfigError: there is no such code.
@@ -53,7 +53,7 @@ def find_page(code: str) -> str:
 
 
 def _wrap(page: str) -> str:
-    """The page for a terminal: no Markdown, lines of at most WIDTH columns."""
+    """Return the page for a terminal: no Markdown, lines of at most WIDTH columns."""
     lines = [line.removeprefix("## ").replace("**", "") for line in page.splitlines()]
     wrapped = [textwrap.fill(line, WIDTH, subsequent_indent="  ", break_on_hyphens=False) for line in lines]
     return "\n".join(wrapped) + "\n"

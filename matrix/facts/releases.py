@@ -157,7 +157,7 @@ def _check_snapshot(held: Held, snapshot: Snapshot) -> Iterator[Problem]:
 
 
 def _check_pins(held: Held, snapshot: Snapshot) -> Iterator[Problem]:
-    """What the file says of a library may be narrower than what the wheel says, and never another."""
+    """Require that what the file says of a library is what the wheel says, or narrower."""
     required = parse_pins(snapshot.requires)
     for name, text in held.release.pins.items():
         wanted = required.get(canonicalize_name(name))
@@ -171,7 +171,7 @@ def _within(inner: SpecifierSet, outer: SpecifierSet) -> bool:
 
 
 def _check_lock(held: Held) -> Iterator[Problem]:
-    """What is locked is what a virtual environment gets: the release itself, and libraries within its pins."""
+    """Require of a lock, which a virtual environment gets, the release itself and libraries within its pins."""
     release, file = held.release, f"requirements/engines/{held.release.id}.lock"
     package = PACKAGES.get(release.engine, "")
     version, line = held.locked.get(package, ("", 0))
@@ -187,7 +187,7 @@ def _check_lock(held: Held) -> Iterator[Problem]:
 
 
 def _check_recipes(matrix: Matrix) -> Iterator[Problem]:
-    """A recipe that lists what to install for one release installs that release."""
+    """Check that a recipe that lists what to install for one release installs that release."""
     for overlay in matrix.overlays:
         named = overlay.value.when.get("release")
         release = matrix.releases.get(named) if isinstance(named, str) else None

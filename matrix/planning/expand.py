@@ -229,7 +229,7 @@ def _covers(matrix: Matrix, cell: Cell, sms: Iterable[int]) -> bool:
 
 
 def _check_machine_code(matrix: Matrix, cell: Cell) -> Excluded | None:
-    """A library that everything needs has no code for this GPU, by the fat binaries of the release's wheels."""
+    """Exclude a GPU for which a library that everything needs has no code, by the fat binaries of its wheels."""
     gpu = cell.rig.gpu
     if not gpu.sm or gpu.runtime != "cuda":
         return None
@@ -300,7 +300,7 @@ def _check_memory(cell: Cell) -> Excluded | None:
 
 
 def _check_plan_memory(matrix: Matrix, cell: Cell, form: Form = "recommended") -> Excluded | None:
-    """The launch itself: its window, KV layout, draft and share of the GPU, where that is not certain without it."""
+    """Judge the launch itself: its window, KV layout, draft and share of the GPU, where nothing less is certain."""
     if fit.surely_fits(cell.checkpoint, cell.rig):
         return None
     try:

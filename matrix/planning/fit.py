@@ -102,7 +102,7 @@ def kv_bytes_per_token(checkpoint: Checkpoint, layout: Layout, indexer_layers: i
 
 
 def row_bytes(checkpoint: Checkpoint, layout: Layout, indexer_layers: int | None = None, mtp_layers: int = 0) -> int:
-    """The same, with the layers of a draft."""
+    """Return the same, with the layers of a draft."""
     shape = kv.shape_of(checkpoint)
     if indexer_layers is None and checkpoint.indexer_layers is not None:
         indexer_layers = min(checkpoint.indexer_layers, shape.layers)
@@ -134,13 +134,13 @@ def fit_of_plan(plan: Plan) -> Fit | None:
 
 
 def word_of_plan(plan: Plan) -> Word:
-    """The one word for a plan's fit, in every command and every JSON."""
+    """Return the one word for a plan's fit, in every command and every JSON."""
     found = fit_of_plan(plan)
     return found.word if found is not None else "not known"
 
 
 def tell_fit(plan: Plan) -> str:
-    """The word with its arithmetic."""
+    """Return the word with its arithmetic."""
     found = fit_of_plan(plan)
     if found is None:
         return "not known: the checkpoint's size, the KV layout or the rig's memory is not stated"
@@ -148,7 +148,7 @@ def tell_fit(plan: Plan) -> str:
 
 
 def _share_of_plan(plan: Plan) -> float:
-    """The share that the plan states, else its engine's own."""
+    """Return the share that the plan states, else its engine's own."""
     dialect = plan.cell.engine.dialect
     stated: Any = plan.values("args").get(SHARE_FLAGS.get(dialect, ""))
     if dialect == "trtllm":

@@ -36,7 +36,7 @@ def judge_plan(plan: Plan, installed: Mapping[str, str] | None = None) -> Report
 
 
 def _check_fit(plan: Plan) -> Iterator[Remark]:
-    """A launch that does not fit is rejected like one that the parser refuses; a tight one is worth knowing."""
+    """Reject a launch that does not fit like one that the parser refuses; a tight one is worth knowing."""
     found = fit_of_plan(plan)
     if found is None or found.word == "fits":
         return

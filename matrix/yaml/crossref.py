@@ -93,7 +93,7 @@ def _check_revision(ckpt: Loaded[Checkpoint]) -> Iterator[Problem]:
 
 
 def _check_release(release: Loaded[Release]) -> Iterator[Problem]:
-    """What is read as a version, a specifier or a word only when a plan is made."""
+    """Check what is read as a version, a specifier or a word only when a plan is made."""
     about = release.value
     try:
         Version(about.version)
@@ -111,7 +111,7 @@ def _check_release(release: Loaded[Release]) -> Iterator[Problem]:
 
 
 def find_unnamed_launches(published: Sequence[Loaded[Published]]) -> list[Problem]:
-    """Published launches must name one rig, release and checkpoint: a list or a range is no launch."""
+    """Require that a published launch names one rig, release and checkpoint: a list or a range is no launch."""
     return [
         _place_problem(item, ("when", key), f"expected one {key}, got {item.value.when.get(key)!r}")
         for item in published
@@ -121,7 +121,7 @@ def find_unnamed_launches(published: Sequence[Loaded[Published]]) -> list[Proble
 
 
 def find_wrong_inert(claims: Sequence[Loaded[Claim]], features: Sequence[Loaded[Feature]]) -> list[Problem]:
-    """A claim's inert features must be features, and `disputed` must say why they are inert."""
+    """Require that a claim's inert features are features, and that `disputed` says why they are inert."""
     known = {f.value.id for f in features}
     problems = [
         _place_problem(item, ("inert",), f"there is no feature {name!r}{suggest_nearest(name, known)}")

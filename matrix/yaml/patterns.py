@@ -102,7 +102,7 @@ def _texts(name: str, value: Any) -> Iterator[tuple[tuple[str | int, ...], str]]
 
 
 def _wrong_requirement(text: str | None) -> str:
-    """It becomes a line of a file that an installer reads, where an option or an address would be obeyed."""
+    """Say what is wrong with a line that an installer will read: it would obey an option or an address there."""
     try:
         found = Requirement(text) if text else None
     except InvalidRequirement:

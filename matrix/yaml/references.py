@@ -56,7 +56,7 @@ def describe_lost(kind: type, file: str, name: str, data: Any) -> Lost:
 
 
 def describe_empty(kind: type, pattern: str) -> Lost:
-    """An axis of which no file is there: nobody can tell what its values would be."""
+    """Describe an axis of which no file is there: nobody can tell what its values would be."""
     return Lost(file=pattern, names={}, unknown=frozenset([KEYS[kind], *BRINGS.get(kind, ())]))
 
 
@@ -99,7 +99,7 @@ class References:
 
 
 def count_hidden(problems: Sequence[Problem], hidden: Mapping[str, int]) -> list[Problem]:
-    """The same problems; the first of a file that did not load says how many entries wait for it."""
+    """Return the same problems; the first of a file that did not load says how many entries wait for it."""
     told: set[str] = set()
     made: list[Problem] = []
     for problem in problems:

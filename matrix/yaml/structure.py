@@ -93,7 +93,7 @@ def _find_missing(document: Document, keys: Mapping[str, Collection[str]]) -> It
 
 
 def _find_gap(entry: Any, path: Sequence[str]) -> tuple[str, ...] | None:
-    """The path to the first key that an entry lacks."""
+    """Return the path to the first key that an entry lacks."""
     for depth, key in enumerate(path, 1):
         if not isinstance(entry, dict) or key not in entry:
             return tuple(path[:depth])

@@ -116,7 +116,7 @@ def _explain_syntax(name: str, text: str, error: Exception) -> Problem:
 
 
 def _cut_problems(doc: Document) -> None:
-    """The first problems, and how many more there are: a thousand lines hide the one that is the cause."""
+    """Return the first problems, and how many more there are: a thousand lines hide the one that is the cause."""
     if (more := len(doc.problems) - MOST_TOLD) > 0:
         last = doc.problems[MOST_TOLD]
         doc.problems[MOST_TOLD:] = [Problem(doc.name, last.line, "", f"and {more:,} more problems in this file")]
