@@ -5,6 +5,9 @@
 # corrected: args.--model args.--model-path args.--tp args.--tensor-parallel-size args.--chunked-prefill-size
 # corrected: args.--disable-shared-experts-fusion env.NCCL_P2P_LEVEL env.SGLANG_ENABLE_JIT_DEEPGEMM
 # corrected: patches.sglang_nsa_exclusion_v2 launcher.kind launcher.python
+# corrected: args.--fp4-gemm-backend args.--kv-cache-dtype args.--model-loader-extra-config
+# corrected: args.--pre-warm-nccl args.--watchdog-timeout env.GLOO_SOCKET_IFNAME env.NCCL_BUFFSIZE
+# corrected: env.NCCL_CUMEM_HOST_ENABLE env.NCCL_P2P_DISABLE env.NCCL_SHM_DISABLE env.NCCL_SOCKET_IFNAME
 export NCCL_IB_DISABLE=1
 export NCCL_P2P_LEVEL=PHB
 export NCCL_ALLOC_P2P_NET_LL_BUFFERS=1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -186,3 +187,42 @@ def test_a_path_is_read_as_the_model_only_as_a_whole_word() -> None:
     assert value("org/name", header) == "{model}"
     assert value("org/name/chat_template.jinja", header) == "{model}/chat_template.jinja"
     assert value("org/name-MTP", header) == "org/name-MTP"
+
+
+LESSONS = {
+    "--triton-attention-num-kv-splits": 64,
+    "--moe-runner-backend": "cutlass",
+    "--fp4-gemm-backend": "flashinfer_cudnn",
+    "--mem-fraction-static": 0.94,
+    "--watchdog-timeout": 1800,
+    "--pre-warm-nccl": True,
+}
+
+
+def mine(cell_id: str, **changes: Any) -> Plan:
+    """Plan a checkpoint of one's own: the cell's, with another id and what `changes` says."""
+    found = find_cell(load_matrix(), cell_id)
+    assert found is not None
+    return make_plan(load_matrix(), replace(found, checkpoint=replace(found.checkpoint, id="mine", **changes)))
+
+
+def test_what_seed_004_learnt_belongs_to_the_gpu_and_not_to_its_checkpoint() -> None:
+    """A user's own prune to 200 experts gets it on SM120 over PCIe, and nobody on another fabric does."""
+    own = mine("sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.baseline", experts=200)
+    assert LESSONS.items() <= own.values("args").items()
+    assert own.env["NCCL_BUFFSIZE"] == "4194304" and own.env["NCCL_SOCKET_IFNAME"] == "lo"
+    elsewhere = mine("sm100x4.sglang_0_5_10_post1.glm51_478b_nvfp4.baseline", experts=200)
+    assert not LESSONS.keys() & elsewhere.values("args").keys()
+    assert "NCCL_BUFFSIZE" not in elsewhere.env
+    drafting = mine("sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.mtp", experts=200)
+    assert drafting.values("args")["--mem-fraction-static"] == 0.88
+
+
+def test_the_kv_dtype_that_two_sources_contradict_each_other_about_is_the_safe_one() -> None:
+    golden = next(g for g in GOLDENS if g.name == "002_sglang")
+    published, ours = (
+        planned(golden, form).setting("args", "--kv-cache-dtype") for form in ("published", "recommended")
+    )
+    assert published is not None and ours is not None
+    assert (published.value, ours.value) == ("fp8_e4m3", "bfloat16")
+    assert "docs/sources/002.md" in ours.source and "rtx6kpro" in ours.source
