@@ -25,7 +25,7 @@ SIBLINGS: Final = Path(__file__).parent / "siblings.yaml"
 DATA: Final = Path(__file__).parent / "recall.yaml"
 # As published for GLM-5.1.
 PATTERN: Final = "FFSFSSSFSSFFFSSSFFFSFSSSSSSFFSFFSFFSSFFFFFFSFFFFFSFFSSSSSSFSFFFSFSSSFSFFSFFSSS"
-FIRST_PREDICTED: Final = 18  # of the first run: right, and not by a report alone (counted by hand)
+FIRST_PREDICTED: Final = 21  # of the first run: right, and not by a report alone (counted by hand)
 AIM: Final = 0.9  # of the rows that are not about hardware
 HEAD: Final = """# Recall
 

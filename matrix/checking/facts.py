@@ -267,6 +267,7 @@ def _layout(facts: dict[str, Any]) -> None:
     inside = facts["engine"] == "sglang" and facts["dp_attention"]
     local = facts["option"].get("--data-parallel-size-local")
     many = int(local) if isinstance(local, str) and local.isdigit() else dp
+    facts["stage_ranks"] = tp * pp
     facts["ranks"] = per_replica * (1 if inside else many)
     nodes = facts["nodes"]
     facts["host_ranks"] = -(-facts["ranks"] // nodes) if isinstance(nodes, int) and nodes > 0 else UNKNOWN

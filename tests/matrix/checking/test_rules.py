@@ -24,6 +24,7 @@ CHECKS = (*read_book().checks, *read_book().computed.values())
 # Facts that only some lines have.
 SOMETIMES = {
     "chunk_rest",
+    "stage_ranks",
     "dcp_spans_all",
     "scratch_gib",
     "context_and_draft",
