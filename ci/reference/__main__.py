@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ci import reference
 from ci.generated import Files, run_generator
-from ci.reference import axes, cli, errors, recall, rigs, schema, variables
+from ci.reference import axes, cli, errors, recall, rigs, schema, variables, world
 from matrix.checkout import CHECKOUT
 from matrix.recommending.ran import FILE as RAN
 from matrix.recommending.ran import dump_ran
@@ -31,6 +31,7 @@ def make_pages() -> Files:
         "errors.md": errors.make_page(),
         "variables.md": variables.make_page(),
         "recall.md": recall.make_page(),
+        "world.md": world.make_page(matrix, world.read_world()),
     }
     texts |= {f"codes/{kind}.md": cli.make_code_page(kind) for kind in CODES}
     ran = summarise_files(list_committed())
