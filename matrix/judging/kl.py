@@ -75,7 +75,7 @@ def top_k_kl(reference: Logprobs, found: Logprobs) -> Divergence:
         return NOTHING
     each = [position_kl(mine, yours) for mine, yours in compared]
     parted = chosen_token(compared[-1][0]) != chosen_token(compared[-1][1])
-    return Divergence(mean=sum(each) / len(each), largest=max(each), positions=len(each), parted=parted)
+    return Divergence(mean=math.fsum(each) / len(each), largest=max(each), positions=len(each), parted=parted)
 
 
 def position_kl(reference: Position, found: Position) -> float:

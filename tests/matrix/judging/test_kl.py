@@ -156,3 +156,11 @@ def test_a_float32_softmax_is_no_divergence() -> None:
     reference = {"5": -8.476364e-07, "9": -16.03553, " e": -16.57644}
     found = {"5": -2.3841860752327193e-07, "9": -16.056137084960938, " e": -16.582761764526367}
     assert position_kl(reference, found) < REST / 10
+
+
+def test_the_mean_is_exact_so_that_every_python_judges_kept_replies_alike() -> None:
+    """`sum` of floats rounds less from Python 3.12 on: 34 verdicts of evidence from an H200's host came out otherwise
+    in the last digit under 3.11. An exact sum does not depend on the order either."""
+    found: Logprobs = [{**SURE, "a": math.log(0.9 - 0.3 / n), "b": math.log(0.06 + 0.3 / n)} for n in range(2, 40)]
+    wanted: Logprobs = [SURE] * len(found)
+    assert top_k_kl(wanted, found).mean == top_k_kl(wanted, found[::-1]).mean
