@@ -23,7 +23,8 @@ from typing import Any
 from ci import runners
 from ci.runners import Runner
 from matrix.errors import ConfigError
-from matrix.model import Cell, Rig
+from matrix.hardware import Rig
+from matrix.model import Cell
 from matrix.output import table as render
 from matrix.planning import select
 from matrix.planning.expand import expand_matrix

@@ -19,7 +19,8 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from matrix.errors import suggest_nearest
-from matrix.model import Form, Json
+from matrix.hardware import Json
+from matrix.model import Form
 from matrix.pins import Pins, find_pin_problems
 
 Facts = Mapping[str, Json]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from matrix.model import Rig
+from matrix.hardware import Rig
 
 
 def is_gpu_of(rig: Rig, name: str, sm: int) -> bool:

@@ -15,71 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 from packaging.version import Version
 
+from matrix.hardware import Json, Rig
+
 Form = Literal["recommended", "published"]
-Json = Any  # a JSON value; YAML scalars, lists and mappings
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gpu:
-    """One GPU model and the rigs it is sold in. `cpu` is the GPU-less one: sm 0, vram_bytes = 0."""
-
-    id: str
-    name: str
-    sm: int  # compute capability times ten: 90, 100, 103, 120, 121; of ROCm's gfx942 the 942; 0: no GPU
-    vram_bytes: int
-    memory_bandwidth_bytes_per_s: int
-    interconnect: Literal["nvlink", "pcie", "network", "xgmi", "none"]  # between the GPUs of a rig
-    rigs: Mapping[str, int]  # rig id -> number of GPUs
-    source: str
-    runtime: Literal["cuda", "rocm"] = "cuda"
-    host: Literal["x86_64", "aarch64"] = "x86_64"  # its CPU: another wheel, whose machine code may differ
-    hosts: Mapping[str, int] = field(default_factory=dict, hash=False)  # rig id -> machines that it spans; none: one
-    fp4: bool = False  # native FP4 tensor cores
-    nvml_names: tuple[str, ...] = ()  # substrings of nvmlDeviceGetName that mean this GPU
-    notes: str = ""
-
-    @property
-    def target(self) -> str:
-        """What its code is compiled for, as a mark and a message say it: sm120, gfx942, cpu."""
-        if not self.sm:
-            return "cpu"
-        return f"sm{self.sm}" if self.runtime == "cuda" else f"gfx{self.sm}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rig:
-    """A number of equal GPUs on one host, or on as many as the GPU's file says."""
-
-    id: str
-    gpu: Gpu
-    gpus: int
-
-    @property
-    def sm(self) -> int:
-        return self.gpu.sm
-
-    @cached_property
-    def facts(self) -> dict[str, Json]:
-        """Its part of a cell's facts."""
-        gpu = self.gpu
-        return {"rig": self.id, "gpu": gpu.id, "sm": gpu.sm, "gpus": self.gpus, "interconnect": gpu.interconnect}
-
-    @property
-    def attach_only(self) -> str:
-        """Why this project starts nothing on it and only attaches to what runs there; empty where it starts."""
-        if self.gpu.runtime != "cuda":
-            return (
-                f"the wheels and images on the axes are CUDA's, and {self.gpu.target} is {self.gpu.runtime.upper()}'s"
-            )
-        if (count := self.gpu.hosts.get(self.id, 1)) > 1:
-            return f"it spans {count} hosts, and a launch is started on one"
-        return ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -426,85 +369,3 @@ class Overlay:
     sampling: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)  # profile name -> parameters
     settings: Mapping[str, Json] = field(default_factory=dict)  # facts for the suites: context, chunk_tokens, ...
     patches: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fails:
-    """How a known failure shows. A failure that differs in `at`, `how` or `signature` is another one, and red."""
-
-    at: Literal["before_ready", "first_request", "test"]  # an entry about the launch excuses nothing after it
-    how: Literal["exit", "hang", "rejected", "http_status", "wrong_answer"]  # rejected: by preflight, nothing started
-    signature: str  # regular expression; searched in the exception, the log excerpt and the findings that are not ok
-    test: str = ""  # with `at: test` only: the test function's name
-    params: tuple[str, ...] = ()  # substrings of the test id; empty = every parameter of the test
-    http_status: int | None = None  # with `how: http_status` only; null: any
-
-
-@dataclass(frozen=True, kw_only=True)
-class Needs:
-    """What a symptom needs before it can show; an entry whose test never asks for it excuses nothing."""
-
-    prompt_tokens: int | None = None
-    concurrency: int | None = None
-    turns: int | None = None
-    thinking: bool | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class KnownFailure:
-    """A deviation that is expected, with its cause. An unexpected pass is red, an expired entry too."""
-
-    id: str
-    when: Mapping[str, Json]
-    fails: Fails
-    expect: Literal["always", "intermittent"]  # always: a pass is red (XPASS); intermittent: it may pass
-    symptom: str
-    issue: str  # a link, or a page of docs/ where the failure is planted
-    source: Source
-    owner: str  # who looks again by `review_by`
-    added: date
-    review_by: date  # past it, the entry itself is red
-    needs: Needs = field(default_factory=Needs)
-    waits_for: str = ""  # engine==version of a release that is not on the axes, when no cell of today matches
-    fact: str = ""  # of matrix/facts.yaml, or "not " and one: decides the releases that `when` names
-    affected: str = ""  # versions, as the thread states them
-    fixed: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Published:
-    """A launch that somebody published as a command line. `when` names one rig, release and checkpoint."""
-
-    id: str
-    when: Mapping[str, Json]
-    source: str
-
-    @property
-    def features(self) -> frozenset[str]:
-        """Exactly the features that the command asks for."""
-        named = self.when.get("features", ())
-        return frozenset((named,) if isinstance(named, str) else named)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measurement:
-    """One published number with its conditions."""
-
-    metric: str
-    value: float
-    unit: str
-    conditions: Mapping[str, Json]
-    high: float | None = None  # a published range: value..high
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """A published table: a dated statement of somebody's, not a baseline of ours."""
-
-    id: str
-    title: str
-    when: Mapping[str, Json]
-    source: str
-    measurements: tuple[Measurement, ...]
-    disputed: str = ""  # what is known to be wrong with it
-    inert: tuple[str, ...] = ()  # features that its configuration names and cannot use, as `disputed` says

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from matrix.hardware import Rig
 from matrix.judging.requested import Requested
-from matrix.model import KnownFailure, Release, Rig
+from matrix.model import Release
+from matrix.recorded import KnownFailure
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -112,9 +112,13 @@ def clients() -> list[Row]:
 
 
 BENCHES: dict[str, Callable[[], list[Row]]] = {
-    "plan": plan, "environment": environment, "conversion": conversion, "clients": clients, "warm": warm,
+    "plan": plan,
+    "environment": environment,
+    "conversion": conversion,
+    "clients": clients,
+    "warm": warm,
     "clean": clean,
-}  # fmt: skip
+}
 
 
 def main() -> int:

@@ -47,9 +47,13 @@ class ForkServer:
     def __init__(self) -> None:
         own = {k: v for k, v in os.environ.items() if k not in KEPT}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.pytest_forkserver"], cwd=CHECKOUT, env=own,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            [sys.executable, "-m", "tests.pytest_forkserver"],
+            cwd=CHECKOUT,
+            env=own,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
     def run(self, words: list[str], env: Mapping[str, str], timeout_s: float) -> Finished:
         with tempfile.TemporaryDirectory() as folder:

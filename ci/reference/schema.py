@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ci.reference.markdown import format_block, format_code, format_table
 from ci.runners import Runner
-from matrix import condition, model
+from matrix import condition, hardware, model, recorded
 from reports.gate.depth import DepthUnknown
 from reports.gate.policy import NotRun, Policy, Requirement
 
@@ -33,7 +33,7 @@ class Field(NamedTuple):
 
 
 KINDS = (
-    Kind(model.Gpu, "`matrix/axes/hardware/<id>.yaml`"),
+    Kind(hardware.Gpu, "`matrix/axes/hardware/<id>.yaml`"),
     Kind(model.Engine, "`matrix/axes/engines/<id>/engine.yaml`"),
     Kind(model.Release, "`matrix/axes/engines/<engine>/<id>.yaml` (`engine` is the folder's name: leave it out)"),
     Kind(model.Family, "`matrix/axes/families/<id>.yaml`"),
@@ -43,13 +43,13 @@ KINDS = (
     Kind(model.Feature, "`matrix/axes/features/<id>.yaml`"),
     Kind(model.Rule, "entry of `rules:` in `matrix/rules.yaml`"),
     Kind(model.Overlay, "entry of `overlays:` in `matrix/recipes/*.yaml`"),
-    Kind(model.KnownFailure, "entry of `known_failures:` in `matrix/known_failures.yaml`"),
-    Kind(model.Fails, "`fails:` of a known failure"),
-    Kind(model.Needs, "`needs:` of a known failure"),
+    Kind(recorded.KnownFailure, "entry of `known_failures:` in `matrix/known_failures.yaml`"),
+    Kind(recorded.Fails, "`fails:` of a known failure"),
+    Kind(recorded.Needs, "`needs:` of a known failure"),
     Kind(model.Source, "`source:` of a known failure"),
-    Kind(model.Claim, "`matrix/claims/<id>.yaml`"),
-    Kind(model.Measurement, "entry of `measurements:` of a claim"),
-    Kind(model.Published, "entry of `published:` in `matrix/published.yaml`"),
+    Kind(recorded.Claim, "`matrix/claims/<id>.yaml`"),
+    Kind(recorded.Measurement, "entry of `measurements:` of a claim"),
+    Kind(recorded.Published, "entry of `published:` in `matrix/published.yaml`"),
     Kind(Policy, "`ci/gates/<name>.yaml`"),
     Kind(Requirement, "entry of `require:` of a gate"),
     Kind(DepthUnknown, "entry of `depth_unknown:` of a gate"),

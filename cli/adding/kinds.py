@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, get_type_hints
 
 from cli.adding.values import merge_mapping, parse_value
-from matrix.model import Claim, KnownFailure, Release
+from matrix.model import Release
 from matrix.preflight.patch import PatchFile
+from matrix.recorded import Claim, KnownFailure
 
 REVIEW_AFTER: Final = timedelta(days=90)  # of a known failure, where --review-by is not given
 

@@ -10,8 +10,9 @@ from typing import Final
 from cli.codes.code import PAGES, Code, Kind, Words, read_words
 from matrix.checking.rules import read_book
 from matrix.checkout import CHECKOUT
-from matrix.model import KnownFailure, Rule, Source
+from matrix.model import Rule, Source
 from matrix.planning.expand import expand_matrix
+from matrix.recorded import KnownFailure
 from matrix.yaml.load import load_matrix
 
 STATUSES: Final = CHECKOUT / "matrix" / "judging" / "statuses.yaml"

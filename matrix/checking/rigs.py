@@ -11,7 +11,7 @@ from typing import Final
 
 from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError, Problem, suggest_nearest
-from matrix.model import Gpu
+from matrix.hardware import Gpu
 from matrix.yaml.structure import require_entries, require_record
 
 HARDWARE: Final = CHECKOUT / "matrix" / "axes" / "hardware"

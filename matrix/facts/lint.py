@@ -17,7 +17,8 @@ from matrix.checkout import CHECKOUT
 from matrix.errors import Problem, suggest_nearest
 from matrix.facts.evaluate import Verdict, evaluate, judge, releases_of
 from matrix.facts.model import Fact, load_facts
-from matrix.model import Json, Release
+from matrix.hardware import Json
+from matrix.model import Release
 from matrix.pins import with_prereleases
 from matrix.preflight.patch import patches
 from matrix.preflight.snapshot import snapshot_for

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from matrix.model import Checkpoint, Rig
+from matrix.hardware import Rig
+from matrix.model import Checkpoint
 
 CLAIM_SHARE: Final = 0.80  # another host and version than the published table's: a loose floor
 CLAIM_TPOT: Final = 1.25

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from matrix.model import Cell, Fails, KnownFailure
+from matrix.model import Cell
+from matrix.recorded import Fails, KnownFailure
 from matrix.signature import extract_match
 from matrix.yaml.loaded import Loaded, Matrix
 

@@ -12,11 +12,13 @@ from typing import Final
 from packaging.version import Version
 
 from matrix.errors import Problem, suggest_nearest
+from matrix.hardware import Json
 from matrix.known.reach import Reach, Request, read_reach
 from matrix.known.sourcing import Entry, find_source_problems, parse_release
-from matrix.model import Cell, Json, KnownFailure, Needs
+from matrix.model import Cell
 from matrix.pins import with_prereleases
 from matrix.planning.expand import expand_matrix
+from matrix.recorded import KnownFailure, Needs
 from matrix.yaml.loaded import Loaded, Matrix
 
 Found = Iterator[tuple[str, str]]

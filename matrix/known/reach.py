@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from matrix.checkout import CHECKOUT
-from matrix.model import Needs
+from matrix.recorded import Needs
 
 FILE: Final = CHECKOUT / "matrix" / "reach.json"
 COMMAND: Final = "python -m tests.suites.reaching"

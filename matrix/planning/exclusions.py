@@ -8,7 +8,8 @@ from dataclasses import replace
 from functools import cache
 from itertools import combinations
 
-from matrix.model import Cell, Checkpoint, Engine, Excluded, Release, Rig
+from matrix.hardware import Rig
+from matrix.model import Cell, Checkpoint, Engine, Excluded, Release
 
 Names = tuple[str, ...]  # of features, sorted
 

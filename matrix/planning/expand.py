@@ -10,7 +10,8 @@ from typing import Final
 from matrix.condition import Condition, compile_condition
 from matrix.errors import ConfigError
 from matrix.fat_binaries import list_silent
-from matrix.model import Cell, Checkpoint, Engine, Excluded, Form, Release, Rig, Rule
+from matrix.hardware import Rig
+from matrix.model import Cell, Checkpoint, Engine, Excluded, Form, Release, Rule
 from matrix.planning import fit
 from matrix.planning.exclusions import Exclusions, Names, make_cell, vary
 from matrix.planning.plan import make_plan

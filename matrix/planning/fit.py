@@ -14,7 +14,8 @@ from matrix.planning import kv
 from matrix.planning.kv import GIB, Layout
 
 if TYPE_CHECKING:
-    from matrix.model import Checkpoint, Rig
+    from matrix.hardware import Rig
+    from matrix.model import Checkpoint
     from matrix.planning.plan import Plan
 
 Word = Literal["fits", "tight", "does not fit", "not known"]  # what every command says of a fit

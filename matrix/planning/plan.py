@@ -17,7 +17,8 @@ from functools import cache, cached_property
 from typing import Any
 
 from matrix.errors import ConfigError, Problem
-from matrix.model import Cell, Form, Json, Overlay
+from matrix.hardware import Json
+from matrix.model import Cell, Form, Overlay
 from matrix.yaml.loaded import Loaded, Matrix
 
 Path = tuple[str, ...]

@@ -7,7 +7,7 @@ from typing import Final
 
 from matrix.checking.rigs import Host, parse_rig
 from matrix.errors import ConfigError, Problem, suggest_nearest
-from matrix.model import Rig
+from matrix.hardware import Rig
 from matrix.planning.kv import GIB
 from matrix.yaml.loaded import Matrix
 

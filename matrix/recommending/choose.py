@@ -10,7 +10,8 @@ from itertools import groupby
 from typing import Final, Literal
 
 from matrix.errors import ConfigError, Problem, suggest_nearest
-from matrix.model import Cell, Excluded, KnownFailure, Rig
+from matrix.hardware import Rig
+from matrix.model import Cell, Excluded
 from matrix.planning.expand import expand_matrix
 from matrix.planning.fit import fit_of_plan
 from matrix.planning.plan import Plan, make_plan
@@ -18,6 +19,7 @@ from matrix.preflight.plans import judge_plan
 from matrix.recommending.numbers import Number, list_numbers
 from matrix.recommending.provenance import History, Provenance, gather_history, judge_provenance
 from matrix.recommending.ran import Ran
+from matrix.recorded import KnownFailure
 from matrix.yaml.loaded import Matrix
 
 Want = Literal["long-context", "speed", "tools"]

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, NamedTuple
 
-from matrix.model import Measurement
 from matrix.planning.fit import Fit, fit_of_plan
 from matrix.planning.kv import GIB
 from matrix.planning.plan import Plan
 from matrix.recommending.ran import Ran
+from matrix.recorded import Measurement
 from matrix.yaml.loaded import Matrix
 
 Basis = Literal["measured here", "published", "arithmetic", "setting"]

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-from matrix.model import Cell, Checkpoint, Claim
+from matrix.model import Cell, Checkpoint
 from matrix.recommending.ran import Ran
+from matrix.recorded import Claim
 from matrix.yaml.loaded import Loaded, Matrix
 
 Level = Literal["ran", "published", "derived", "expected"]

@@ -8,9 +8,9 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any, Final
 
-from matrix.model import KnownFailure
 from matrix.recommending.choose import FACTORS, Launch, Recommendation
 from matrix.recommending.numbers import Number
+from matrix.recorded import KnownFailure
 
 WIDTH: Final = 100  # columns
 SHOWN_BLOCKS: Final = 6  # reasons; the rest is counted

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Final
 
-from matrix.model import Gpu
+from matrix.hardware import Gpu
 from matrix.planning.plan import Plan
 from matrix.preflight.patch import Patch, load_patch
 from matrix.serving.places import MODELS, Places, default, required

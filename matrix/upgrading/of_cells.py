@@ -130,9 +130,15 @@ def move_cell(matrix: Matrix, cell: Cell, release: AskedRelease) -> Cell:
     known = matrix.releases.get(name)
     if known is None:
         known = Release(
-            id=name, engine=cell.engine.id, version=release.version, source=release.by, fork=release.fork,
-            architectures=cell.release.architectures, features=cell.release.features, formats=cell.release.formats,
-        )  # fmt: skip
+            id=name,
+            engine=cell.engine.id,
+            version=release.version,
+            source=release.by,
+            fork=release.fork,
+            architectures=cell.release.architectures,
+            features=cell.release.features,
+            formats=cell.release.formats,
+        )
     return replace(cell, release=known)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from matrix.errors import Problem, suggest_nearest
-from matrix.model import Claim, Measurement
+from matrix.recorded import Claim, Measurement
 
 if TYPE_CHECKING:
     from matrix.yaml.loaded import Loaded

@@ -16,8 +16,10 @@ from matrix.yaml.patterns import REPOSITORY
 from matrix.yaml.references import References
 
 if TYPE_CHECKING:
-    from matrix.model import Cause, Claim, Engine, Family, Feature, Gpu, Overlay, Published, Release
+    from matrix.hardware import Gpu
+    from matrix.model import Cause, Engine, Family, Feature, Overlay, Release
     from matrix.pins import Pins
+    from matrix.recorded import Claim, Published
     from matrix.yaml.loaded import Loaded
     from matrix.yaml.references import Lost
 

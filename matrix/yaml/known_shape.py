@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from matrix.errors import Problem, suggest_nearest
-from matrix.model import Fails, KnownFailure
+from matrix.recorded import Fails, KnownFailure
 from matrix.signature import find_answer_faults, find_pattern_problem, find_vague_matches
 
 if TYPE_CHECKING:

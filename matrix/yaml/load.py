@@ -15,22 +15,10 @@ from typing import Any, TypeVar
 from matrix.checkout import CHECKOUT
 from matrix.condition import Condition, compile_condition, suggest_value
 from matrix.errors import ConfigError, Problem
-from matrix.model import (
-    Cause,
-    Checkpoint,
-    Claim,
-    Engine,
-    Family,
-    Feature,
-    Gpu,
-    KnownFailure,
-    Overlay,
-    Published,
-    Release,
-    Rig,
-    Rule,
-)
+from matrix.hardware import Gpu, Rig
+from matrix.model import Cause, Checkpoint, Engine, Family, Feature, Overlay, Release, Rule
 from matrix.pins import Pins
+from matrix.recorded import Claim, KnownFailure, Published
 from matrix.yaml import crossref, yamltext
 from matrix.yaml.claim_words import find_claim_problems
 from matrix.yaml.known_shape import find_shape_problems

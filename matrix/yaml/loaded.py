@@ -8,21 +8,10 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from matrix.condition import Condition
-from matrix.model import (
-    Checkpoint,
-    Claim,
-    Engine,
-    Family,
-    Feature,
-    Gpu,
-    KnownFailure,
-    Overlay,
-    Published,
-    Release,
-    Rig,
-    Rule,
-)
+from matrix.hardware import Gpu, Rig
+from matrix.model import Checkpoint, Engine, Family, Feature, Overlay, Release, Rule
 from matrix.pins import Pins
+from matrix.recorded import Claim, KnownFailure, Published
 from matrix.yaml import yamltext
 
 T = TypeVar("T")

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 from packaging.requirements import InvalidRequirement, Requirement
 
 from matrix.errors import Problem
-from matrix.model import Cause, Checkpoint, Claim, Engine, Family, Feature, Gpu, KnownFailure, Overlay, Release, Rule
+from matrix.hardware import Gpu
+from matrix.model import Cause, Checkpoint, Engine, Family, Feature, Overlay, Release, Rule
+from matrix.recorded import Claim, KnownFailure
 
 if TYPE_CHECKING:
     from matrix.yaml.loaded import Loaded

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from matrix.condition import suggest_value
 from matrix.errors import Problem
-from matrix.model import Checkpoint, Engine, Family, Feature, Gpu, Release
+from matrix.hardware import Gpu
+from matrix.model import Checkpoint, Engine, Family, Feature, Release
 
 FILES: Final = {  # where an entry of that name would stand
     "gpu": "axes/hardware/{}.yaml",

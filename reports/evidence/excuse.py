@@ -20,7 +20,7 @@ from matrix.collection.plugin import KNOWN
 from matrix.errors import MatrixError, find_launch_error
 from matrix.judging.status import Status
 from matrix.known.failures import LAUNCH, KnownOfCell, Match, explain_mismatches, match_known_failure, speaks_of_test
-from matrix.model import KnownFailure
+from matrix.recorded import KnownFailure
 from matrix.yaml.loaded import Loaded
 from reports.evidence import outcome
 from reports.evidence.failure import describe_failure

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from matrix.gpu_model import is_gpu_of
+from matrix.hardware import Rig
 from matrix.judging.status import Status
-from matrix.model import Rig
 from reports.evidence.summary import Row
 from reports.evidence.types import Record, Result, Run
 from reports.expected import ExpectedCell

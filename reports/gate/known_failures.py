@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 
 from matrix.judging.status import Status
 from matrix.known.failures import LAUNCH, speaks_of_test
-from matrix.model import KnownFailure
+from matrix.recorded import KnownFailure
 from matrix.signature import extract_match
 from reports.evidence.summary import Row, Settled
 from reports.evidence.types import Result

@@ -12,7 +12,8 @@ from statistics import median
 from typing import Any, Final, Literal
 
 from matrix.judging.published import compute_decode_limit, is_near_claim
-from matrix.model import Cell, Claim, Measurement
+from matrix.model import Cell
+from matrix.recorded import Claim, Measurement
 from matrix.yaml.loaded import Matrix
 from reports.evidence.types import Launch, Measured, Proof, Record
 
@@ -20,8 +21,12 @@ Verdict = Literal[
     "reproduced", "not reproduced", "above the roofline", "not caused by the named feature", "not measured"
 ]
 VERDICTS: Final[tuple[Verdict, ...]] = (
-    "above the roofline", "not caused by the named feature", "not reproduced", "reproduced", "not measured",
-)  # fmt: skip
+    "above the roofline",
+    "not caused by the named feature",
+    "not reproduced",
+    "reproduced",
+    "not measured",
+)
 # A claim's metric -> our measurement, its conversion, and whether more is better.
 Convert = Callable[[float], float]
 COMPARED: Final[Mapping[str, tuple[tuple[str, ...], Convert, bool]]] = {

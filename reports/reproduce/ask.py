@@ -181,8 +181,11 @@ def _compare(here: Path, said: Json, recorded: Json, saved: Path, args: argparse
         return word, "the check was not run again: glm-matrix is not on PATH\n"
     done = subprocess.run(
         [found, "repro", "--judge", str(here), "--replies", str(saved)],
-        capture_output=True, text=True, check=False, timeout=JUDGE_S,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=JUDGE_S,
+    )
     word, _, why = done.stdout.partition("\n")
     if word not in CODES:
         return "differs", f"the check could not be run again: {(done.stderr or done.stdout).strip()[-400:]}\n"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from matrix.judging.status import Status
-from matrix.model import KnownFailure
+from matrix.recorded import KnownFailure
 from reports.evidence import redact
 from reports.evidence.cause_line import find_cause, find_first_line
 from reports.evidence.defuse import cut_to, defuse_for_terminal

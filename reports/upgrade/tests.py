@@ -14,8 +14,15 @@ from reports.evidence.summary import Row, Settled
 
 Change = Literal["broken", "flaky", "missing", "unknown", "still failing", "fixed", "added", "same"]
 ORDER: Final[tuple[Change, ...]] = (
-    "broken", "flaky", "missing", "unknown", "still failing", "fixed", "added", "same",
-)  # fmt: skip
+    "broken",
+    "flaky",
+    "missing",
+    "unknown",
+    "still failing",
+    "fixed",
+    "added",
+    "same",
+)
 WORSE: Final[frozenset[Change]] = frozenset({"broken", "flaky"})
 UNANSWERED: Final[frozenset[Change]] = frozenset({"missing", "unknown"})
 # An unexpected pass is a pass: that the entry must be retired concerns this project and no user of the engine.

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
-from matrix.model import Cell, Measurement
+from matrix.model import Cell
+from matrix.recorded import Measurement
 from matrix.yaml.load import load_matrix
 from reports.evidence.finding import Finding
 from suites.checks import throughput

@@ -8,7 +8,7 @@ import pytest
 from ci import plan, runners
 from ci.plan import Job, LaunchGroup
 from ci.runners import Runner
-from matrix.model import Rig
+from matrix.hardware import Rig
 from matrix.planning.expand import expand_matrix
 from matrix.planning.plan import make_plan as plan_cell
 from matrix.yaml.load import load_matrix

@@ -105,8 +105,10 @@ def test_one_rig_does_not_stop_another_and_machines_queue() -> None:
     job = parsed(GPU)["jobs"]["run"]
     assert job["strategy"]["fail-fast"] is False
     assert job["concurrency"] == {
-        "group": "gpu-${{ matrix.group.host }}", "cancel-in-progress": False, "queue": "max",
-    }  # fmt: skip
+        "group": "gpu-${{ matrix.group.host }}",
+        "cancel-in-progress": False,
+        "queue": "max",
+    }
     assert job["if"] == "needs.plan.outputs.empty == 'false'"
 
 
@@ -139,16 +141,23 @@ def shell(script: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str
         (cwd / ".venv").symlink_to(Path(sys.executable).parent.parent)
     return subprocess.run(
         ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
-        cwd=cwd, env={**os.environ, "PYTHONPATH": str(CHECKOUT), **env}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT), **env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_the_plan_step_writes_what_the_run_job_reads(tmp_path: Path) -> None:
     output = tmp_path / "output"
     done = shell(
-        step("plan", "plan")["run"], tmp_path,
-        POLICY=str(CHECKOUT / "ci/gates/sm120.yaml"), MARKS="sm120x4 and sglang", GITHUB_OUTPUT=str(output),
-    )  # fmt: skip
+        step("plan", "plan")["run"],
+        tmp_path,
+        POLICY=str(CHECKOUT / "ci/gates/sm120.yaml"),
+        MARKS="sm120x4 and sglang",
+        GITHUB_OUTPUT=str(output),
+    )
     assert done.returncode == 0, done.stderr
     values = dict(line.split("=", 1) for line in output.read_text().splitlines())
     assert values["empty"] == "false"
@@ -166,9 +175,22 @@ def test_the_cells_step_gives_pytest_one_word_per_cell(tmp_path: Path) -> None:
     python.chmod(0o755)
     done = shell(step("cells", "run")["run"], tmp_path, MARK="sm120", CELLS="a.b c.d", DEPTH="quick")
     assert done.stdout.splitlines() == [
-        "-m", "pytest", "-m", "sm120", "--cells", "a.b", "c.d", "--depth", "quick", "--baseline", "ci/baselines",
-        "--junitxml", "reports/out/junit.xml", "--evidence", "reports/out/evidence.jsonl",
-    ]  # fmt: skip
+        "-m",
+        "pytest",
+        "-m",
+        "sm120",
+        "--cells",
+        "a.b",
+        "c.d",
+        "--depth",
+        "quick",
+        "--baseline",
+        "ci/baselines",
+        "--junitxml",
+        "reports/out/junit.xml",
+        "--evidence",
+        "reports/out/evidence.jsonl",
+    ]
 
 
 def test_what_pytest_is_held_against_in_ci_is_there_and_is_what_the_gates_name() -> None:

@@ -31,30 +31,54 @@ def verdict(cell_id: str) -> str:
 
 def test_the_rigs_of_the_seeds_are_there() -> None:
     named = {
-        "sm90x1_h100": (90, 1), "sm90x2_h100": (90, 2), "sm90x8_h100": (90, 8),
-        "sm90x1": (90, 1), "sm90x2": (90, 2), "sm90x4": (90, 4), "sm90x8": (90, 8),
-        "sm100x4": (100, 4), "sm100x8": (100, 8), "sm120x4": (120, 4), "sm120x8": (120, 8),
-        "sm120x1_rtx5090": (120, 1), "cpu": (0, 0),
-    }  # fmt: skip
+        "sm90x1_h100": (90, 1),
+        "sm90x2_h100": (90, 2),
+        "sm90x8_h100": (90, 8),
+        "sm90x1": (90, 1),
+        "sm90x2": (90, 2),
+        "sm90x4": (90, 4),
+        "sm90x8": (90, 8),
+        "sm100x4": (100, 4),
+        "sm100x8": (100, 8),
+        "sm120x4": (120, 4),
+        "sm120x8": (120, 8),
+        "sm120x1_rtx5090": (120, 1),
+        "cpu": (0, 0),
+    }
     assert named.items() <= {r.id: (r.sm, r.gpus) for r in MATRIX.rigs.values()}.items()
 
 
 def test_the_checkpoints_of_the_seeds_are_there() -> None:
     assert {c.repository for c in BIG} >= {
-        "zai-org/GLM-5-FP8", "warnold-nv/GLM-5-nvfp4-v1", "lukealonso/GLM-5-NVFP4",
-        "lukealonso/GLM-5.1-NVFP4", "lukealonso/GLM-5.1-NVFP4-MTP",
-        "0xSero/GLM-5.1-478B-NVFP4", "0xSero/GLM-5.1-555B-NVFP4", "0xSero/GLM-5.1-555B-W4A16",
-        "0xSero/GLM-5.1-555B", "0xSero/GLM-5.1-555B-GGUF", "0xSero/GLM-5.1-444B", "0xSero/GLM-5.1-444B-GGUF",
-    }  # fmt: skip
+        "zai-org/GLM-5-FP8",
+        "warnold-nv/GLM-5-nvfp4-v1",
+        "lukealonso/GLM-5-NVFP4",
+        "lukealonso/GLM-5.1-NVFP4",
+        "lukealonso/GLM-5.1-NVFP4-MTP",
+        "0xSero/GLM-5.1-478B-NVFP4",
+        "0xSero/GLM-5.1-555B-NVFP4",
+        "0xSero/GLM-5.1-555B-W4A16",
+        "0xSero/GLM-5.1-555B",
+        "0xSero/GLM-5.1-555B-GGUF",
+        "0xSero/GLM-5.1-444B",
+        "0xSero/GLM-5.1-444B-GGUF",
+    }
 
 
 def test_the_releases_of_the_seeds_are_there() -> None:
     versions = {(r.engine, str(r.parsed_version.public)) for r in MATRIX.releases.values() if not r.fork}
     assert versions == {
-        ("sglang", "0.5.10.post1"), ("sglang", "0.5.17"), ("sglang", "0.5.23"),
-        ("vllm", "0.16.0"), ("vllm", "0.26.0"), ("vllm", "0.33.0"),
-        ("trtllm", "1.3.0rc3"), ("trtllm", "1.3.0rc26"), ("llamacpp", "2026.10.11549"), ("transformers", "5.23.0"),
-    }  # fmt: skip
+        ("sglang", "0.5.10.post1"),
+        ("sglang", "0.5.17"),
+        ("sglang", "0.5.23"),
+        ("vllm", "0.16.0"),
+        ("vllm", "0.26.0"),
+        ("vllm", "0.33.0"),
+        ("trtllm", "1.3.0rc3"),
+        ("trtllm", "1.3.0rc26"),
+        ("llamacpp", "2026.10.11549"),
+        ("transformers", "5.23.0"),
+    }
     assert {r.image for r in MATRIX.releases.values() if r.fork} == {
         "voipmonitor/sglang:glm51-nsa-luke-a2573ab-b12x0110-20260430",
         "voipmonitor/vllm:glm51-mtp-b12xsparse-ficutlass-topkfix-b12x0111-cg256-20260504",
@@ -215,16 +239,26 @@ def test_every_observation_says_where_it_is_seen(engine: Any) -> None:
 
 def test_the_cpu_runs_exactly_these_cells() -> None:
     assert {c.id.removeprefix("cpu.llamacpp_2026_10_11549.") for c in runnable(rig="cpu", engine="llamacpp")} == {
-        "canary_bf16.baseline", "canary_bf16.chunked_prefill", "canary_bf16.indexcache", "canary_bf16.mtp",
-        "canary_bf16.chunked_prefill_indexcache_mtp", "canary_fsfs.indexcache",
-        "canary_q8_0.baseline", "canary_nvfp4.baseline", "canary_mxfp4.baseline",
-        "canary_reap160.baseline", "canary_reap192.baseline",
-    }  # fmt: skip
+        "canary_bf16.baseline",
+        "canary_bf16.chunked_prefill",
+        "canary_bf16.indexcache",
+        "canary_bf16.mtp",
+        "canary_bf16.chunked_prefill_indexcache_mtp",
+        "canary_fsfs.indexcache",
+        "canary_q8_0.baseline",
+        "canary_nvfp4.baseline",
+        "canary_mxfp4.baseline",
+        "canary_reap160.baseline",
+        "canary_reap192.baseline",
+    }
     oracle = {(c.checkpoint.id, *sorted(c.features)) for c in runnable(rig="cpu", engine="transformers")}
     assert oracle == {
-        ("canary_bf16",), ("canary_bf16", "indexcache"), ("canary_fsfs", "indexcache"),
-        ("canary_reap160",), ("canary_reap192",),
-    }  # fmt: skip
+        ("canary_bf16",),
+        ("canary_bf16", "indexcache"),
+        ("canary_fsfs", "indexcache"),
+        ("canary_reap160",),
+        ("canary_reap192",),
+    }
 
 
 @pytest.mark.parametrize(

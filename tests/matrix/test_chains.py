@@ -33,7 +33,7 @@ CHAINS = [
         "published_override_of_the_pattern_comes_too_late",
         ["fills indexer_types", "arrives after indexer_types was made", "0 of 78 layers share"],
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("name", "rule", "facts"), CHAINS, ids=[rule for _, rule, _ in CHAINS])

@@ -4,12 +4,16 @@ import pytest
 from packaging.version import Version
 
 from matrix.condition import compile_condition
-from matrix.model import Json
+from matrix.hardware import Json
 
 FACTS = {
-    "engine": "sglang", "sm": 120, "version": Version("0.5.10.post1"), "features": frozenset({"mtp", "indexcache"}),
-    "checkpoint": "a", "mtp_layer": True,
-}  # fmt: skip
+    "engine": "sglang",
+    "sm": 120,
+    "version": Version("0.5.10.post1"),
+    "features": frozenset({"mtp", "indexcache"}),
+    "checkpoint": "a",
+    "mtp_layer": True,
+}
 
 
 @pytest.mark.parametrize(

@@ -59,9 +59,12 @@ def test_only_failures_that_were_seen_here_are_strict_on_a_cell_that_runs() -> N
     strict = [k for k in MATRIX.known_failures if k.value.expect == "always"]
     on_cells = {(k.value.id, c.checkpoint.canary) for k in strict for c in WORLD.runnable if k.condition(c.facts)}
     seen = (
-        "planted_fsfs", "vllm_required_never_ends", "vllm_marlin_w13_scales", "sglang_gptq_experts_in_bf16",
+        "planted_fsfs",
+        "vllm_required_never_ends",
+        "vllm_marlin_w13_scales",
+        "sglang_gptq_experts_in_bf16",
         "vllm_0_33_pattern_over_indexer_weights",
-    )  # fmt: skip
+    )
     assert on_cells == {(name, True) for name in seen}
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from matrix.model import Json
+from matrix.hardware import Json
 from matrix.planning.expand import expand_matrix, find_cell
 from matrix.planning.plan import DEEP, Plan, Setting, make_plan
 from matrix.yaml.load import load_matrix
@@ -33,9 +33,7 @@ def with_cell(made: Plan, part: str, **changes: Any) -> Plan:
 
 
 def with_setting(made: Plan, section: str, key: str, value: Json) -> Plan:
-    setting = Setting(
-        path=(key,), value=value, why="", source="test", overlay="test", where="test:1", weight=1
-    )  # fmt: skip
+    setting = Setting(path=(key,), value=value, why="", source="test", overlay="test", where="test:1", weight=1)
     kept = tuple(s for s in made.sections[section] if s.path != (key,))
     return replace(made, sections={**made.sections, section: (*kept, setting)})
 

@@ -53,10 +53,16 @@ def stub_row(name: str, *, every: bool = True) -> Row:
         with StubEngine(defect=name) as stub:
             red += [test] * _is_noticed(run(test, stub, BANKS[0]))
     return Row(
-        on="stub", fault=name, family=defect.family, does=name.replace("_", " "),
-        named=tuple(dict.fromkeys(defect.kills)), asked=asked, killed_by=tuple(red),
-        wall_s=time.monotonic() - began, invisible=EXCUSED.get(name, ""),
-    )  # fmt: skip
+        on="stub",
+        fault=name,
+        family=defect.family,
+        does=name.replace("_", " "),
+        named=tuple(dict.fromkeys(defect.kills)),
+        asked=asked,
+        killed_by=tuple(red),
+        wall_s=time.monotonic() - began,
+        invisible=EXCUSED.get(name, ""),
+    )
 
 
 def proxy_row(name: str, proxy: FaultProxy, real: Real, *, every: bool = True) -> Row:
@@ -73,9 +79,16 @@ def proxy_row(name: str, proxy: FaultProxy, real: Real, *, every: bool = True) -
     proxy.use(None)
     real.patience_s = PATIENT_S
     return Row(
-        on=real.plan.cell.id, fault=name, family=fault.family, does=fault.does, named=tuple(dict.fromkeys(fault.kills)),
-        asked=asked, killed_by=tuple(red), wall_s=time.monotonic() - began, invisible=fault.invisible,
-    )  # fmt: skip
+        on=real.plan.cell.id,
+        fault=name,
+        family=fault.family,
+        does=fault.does,
+        named=tuple(dict.fromkeys(fault.kills)),
+        asked=asked,
+        killed_by=tuple(red),
+        wall_s=time.monotonic() - began,
+        invisible=fault.invisible,
+    )
 
 
 def _is_noticed(outcome: Outcome) -> bool:

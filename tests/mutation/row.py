@@ -69,7 +69,10 @@ class Healthy:
         if shared := set(self.seeds) & set(earlier.seeds):
             raise ValueError(f"{self.on}: seeds {sorted(shared)} were run before; ask for others with --seeds A-B")
         return replace(
-            earlier, seeds=(*earlier.seeds, *self.seeds), tests=earlier.tests + self.tests,
-            skipped=earlier.skipped + self.skipped, alarms=(*earlier.alarms, *self.alarms),
+            earlier,
+            seeds=(*earlier.seeds, *self.seeds),
+            tests=earlier.tests + self.tests,
+            skipped=earlier.skipped + self.skipped,
+            alarms=(*earlier.alarms, *self.alarms),
             wall_s=earlier.wall_s + self.wall_s,
-        )  # fmt: skip
+        )

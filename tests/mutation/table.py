@@ -48,10 +48,16 @@ def report(
     target: str, part: str, command: str, *, rows: Sequence[Row] = (), healthy: Sequence[Healthy] = (), wall_s: float
 ) -> Report:
     return Report(
-        target=target, part=part, date=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), commit=_commit(),
+        target=target,
+        part=part,
+        date=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        commit=_commit(),
         versions={"python": platform.python_version(), **{name: version(name) for name in VERSIONS}},
-        command=command, rows=tuple(rows), healthy=tuple(healthy), wall_s=round(wall_s, 1),
-    )  # fmt: skip
+        command=command,
+        rows=tuple(rows),
+        healthy=tuple(healthy),
+        wall_s=round(wall_s, 1),
+    )
 
 
 def _commit() -> str:
@@ -130,10 +136,13 @@ def counts(rows: Iterable[Row]) -> str:
 
 def as_markdown(made: Report) -> str:
     lines = [
-        f"## {made.target}, {made.part}", "",
-        f"{made.date}, commit `{made.commit}`, {made.wall_s:.0f} s. Made by `{made.command}`; do not edit.", "",
-        "Versions: " + ", ".join(f"{k} {v}" for k, v in made.versions.items()) + ".", "",
-    ]  # fmt: skip
+        f"## {made.target}, {made.part}",
+        "",
+        f"{made.date}, commit `{made.commit}`, {made.wall_s:.0f} s. Made by `{made.command}`; do not edit.",
+        "",
+        "Versions: " + ", ".join(f"{k} {v}" for k, v in made.versions.items()) + ".",
+        "",
+    ]
     if made.healthy:
         lines += ["| healthy engine | runs | tests | of them skipped | false alarms | s |", "|---|---|---|---|---|---|"]
         lines += [

@@ -53,9 +53,17 @@ CELL = "cpu.llamacpp_2026_10_11549.canary_bf16.mtp"
 FEATURES = frozenset({"mtp", "chunked_prefill"})
 # Quick, and what quick leaves out: depth 50 %, several keys and values, trigger F1, more long texts.
 DEPTH = replace(
-    QUICK, needle_depths=(0.2, 0.5, 0.7), needle_tiers=("multi_key",), recall=3, calls=4, streamed=4, chinese=2,
-    loaded_items=8, loaded_streams=1, loaded_output_tokens=200,
-)  # fmt: skip
+    QUICK,
+    needle_depths=(0.2, 0.5, 0.7),
+    needle_tiers=("multi_key",),
+    recall=3,
+    calls=4,
+    streamed=4,
+    chinese=2,
+    loaded_items=8,
+    loaded_streams=1,
+    loaded_output_tokens=200,
+)
 HASTY_S = 8.0, 16.0  # silence and total, where a fault uses them up; else the product's own patience
 PATIENT_S = client.SILENCE_S, client.TOTAL_S
 STALL_S = 12.0  # over the hasty silence: the client gives up before the proxy does

@@ -86,10 +86,10 @@ METRIC = {"drafted": {"metric": "x", "by": "position", "unit": "tokens"}, "n": {
 
 @LAW
 @given(
-    st.sampled_from(["", "{a=\"b\"}", "{position=\"1\"}"]),
+    st.sampled_from(["", '{a="b"}', '{position="1"}']),
     st.sampled_from(["1", "NaN", "+Inf", "-Inf", "1.2.3", "1e999", "0x1", ""]) | st.text(max_size=9),
     hostile.VALUES,
-)  # fmt: skip
+)
 def test_any_metrics_are_observations_or_the_engines_fault(labels: str, value: str, served: object) -> None:
     try:
         seen = read_observations(METRIC, Sources(metrics=f"x{labels} {value}\n", documents={"/p": {"a": [served]}}))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from matrix.hardware import Rig
 from matrix.judging.identity import VERSION_NAMES
-from matrix.model import Cell, Rig
+from matrix.model import Cell
 from matrix.output import script as shell
 from matrix.output import table as render
 from matrix.planning.owed import read_owed

@@ -141,8 +141,10 @@ def test_only_cells_of_the_policy_are_counted(folder: Path, capsys: pytest.Captu
     fields = _fields(folder)
     cells = sorted({f["cell"] for f in fields if f["kind"] == "cell"})
     (folder / "gate.yaml").write_text(POLICY.replace("'cpu.*'\n    suites", f"'{cells[0]}'\n    suites"))
-    write(folder / "e.jsonl", [f | {"status": "FAIL"} if f.get("cell") == cells[1] and f["kind"] == "result" else f
-                               for f in fields])  # fmt: skip
+    write(
+        folder / "e.jsonl",
+        [f | {"status": "FAIL"} if f.get("cell") == cells[1] and f["kind"] == "result" else f for f in fields],
+    )
     assert run(folder, "report", "--policy", str(folder / "gate.yaml"), "--out", str(folder)) == 0
     said = capsys.readouterr().out.splitlines()
     assert any(f"1 of 1 cells passed what they ran, {len(cells) - 1} not of this policy" in line for line in said)

@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, settings
 
 from matrix.judging.requested import Requested
 from matrix.judging.status import Status
-from matrix.model import Fails, KnownFailure, Source
+from matrix.model import Source
 from matrix.planning.kv import Shape
 from matrix.planning.owed import CELL, Owed, OwedItem
+from matrix.recorded import Fails, KnownFailure
 from reports.evidence import types as record
 from reports.evidence.files import format_line
 from reports.evidence.types import Record
@@ -30,15 +31,21 @@ Json = dict[str, Any]
 POLICY = Policy(title="Both cells", require=(Requirement(glob="*"),), max_age_h=24)
 PLAIN, WITH_MTP = "cpu.llamacpp.canary.baseline", "cpu.llamacpp.canary.mtp"
 KF_NEEDLE = KnownFailure(
-    id="kf_needle", when={}, expect="intermittent",
+    id="kf_needle",
+    when={},
+    expect="intermittent",
     fails=Fails(at="test", test="test_finds_the_needle", how="wrong_answer", signature="not in"),
-    symptom="loses it", issue="https://example.org/1",
-    source=Source(kind="run", release="1"), owner="somebody", added=date(2026, 1, 1), review_by=date(2027, 1, 31),
-)  # fmt: skip
+    symptom="loses it",
+    issue="https://example.org/1",
+    source=Source(kind="run", release="1"),
+    owner="somebody",
+    added=date(2026, 1, 1),
+    review_by=date(2027, 1, 31),
+)
 FITS: Json = {"at": "test", "how": "wrong_answer", "matched": "it is not in the reply"}  # kf_needle
 KF_BOOT = replace(
     KF_NEEDLE, id="kf_boot", fails=Fails(at="before_ready", how="exit", signature="no kernel for this GPU")
-)  # fmt: skip
+)
 DIED: Json = {"at": "before_ready", "how": "exit", "matched": "RuntimeError: no kernel for this GPU"}  # kf_boot
 TESTS = {"boot": "test_boots", "needle": "test_finds_the_needle"}
 
@@ -63,7 +70,7 @@ EXPECTED = (
     ExpectedCell(
         id=WITH_MTP, fingerprint="f1", owed=owed_by(WITH_MTP), suites=tuple(TESTS), features=frozenset({"mtp"})
     ),
-)  # fmt: skip
+)
 
 # The same cell with IndexCache and without it: what is predicted of the one is judged beside the other.
 SHARED = "cpu.llamacpp.canary.indexcache"
@@ -74,10 +81,15 @@ PLACE: Json = {"rig": "cpu", "release": "llamacpp", "checkpoint": "canary"}
 PAIR = (
     replace(EXPECTED[0], facts={**PLACE, "features": []}, wanted=replace(WANTED, full_layers=LAYERS)),
     ExpectedCell(
-        id=SHARED, fingerprint="f2", owed=owed_by(SHARED), suites=tuple(TESTS), features=frozenset({"indexcache"}),
-        facts={**PLACE, "features": ["indexcache"]}, wanted=replace(WANTED, full_layers=SHARED_LAYERS),
+        id=SHARED,
+        fingerprint="f2",
+        owed=owed_by(SHARED),
+        suites=tuple(TESTS),
+        features=frozenset({"indexcache"}),
+        facts={**PLACE, "features": ["indexcache"]},
+        wanted=replace(WANTED, full_layers=SHARED_LAYERS),
     ),
-)  # fmt: skip
+)
 
 
 def result(cell: str, suite: str, status: str = "PASS", **more: Any) -> Json:

@@ -32,10 +32,14 @@ async def main() -> None:
     ttft = [1000 * (stamps[0] - began) for began, stamps in seen]
     gaps = [1000 * (b - a) for _, stamps in seen for a, b in pairwise(stamps)]
     tpot = [1000 * (stamps[-1] - stamps[0]) / (given.output_len - 1) for _, stamps in seen]
-    tell({
-        "median_ttft_ms": quantile(ttft, 50), "p99_ttft_ms": quantile(ttft, 99),
-        "median_tpot_ms": quantile(tpot, 50), "p99_itl_ms": quantile(gaps, 99),
-    })  # fmt: skip
+    tell(
+        {
+            "median_ttft_ms": quantile(ttft, 50),
+            "p99_ttft_ms": quantile(ttft, 99),
+            "median_tpot_ms": quantile(tpot, 50),
+            "p99_itl_ms": quantile(gaps, 99),
+        }
+    )
 
 
 if __name__ == "__main__":

@@ -110,14 +110,20 @@ def _measured(name: str, case: BenchCase, rival: Rival | None) -> Compared:
         with urllib.request.urlopen(f"{url}/stats") as reply:
             truth = json.load(reply)
     true = {
-        "median_ttft_ms": truth["ttft_p50_ms"], "p99_ttft_ms": truth["ttft_p99_ms"],
-        "median_tpot_ms": truth["gap_p50_ms"], "p99_itl_ms": truth["gap_p99_ms"],
-    }  # fmt: skip
+        "median_ttft_ms": truth["ttft_p50_ms"],
+        "p99_ttft_ms": truth["ttft_p99_ms"],
+        "median_tpot_ms": truth["gap_p50_ms"],
+        "p99_itl_ms": truth["gap_p99_ms"],
+    }
     off = {key: said[key] - value for key, value in true.items() if key in said}
     return Compared(
-        client=name, streams=case.concurrency, ttft_p50=off.get("median_ttft_ms"), ttft_p99=off.get("p99_ttft_ms"),
-        tpot_p50=off.get("median_tpot_ms"), itl_p99=off.get("p99_itl_ms"),
-    )  # fmt: skip
+        client=name,
+        streams=case.concurrency,
+        ttft_p50=off.get("median_ttft_ms"),
+        ttft_p99=off.get("p99_ttft_ms"),
+        tpot_p50=off.get("median_tpot_ms"),
+        itl_p99=off.get("p99_itl_ms"),
+    )
 
 
 def _ours(url: str, case: BenchCase) -> Numbers:

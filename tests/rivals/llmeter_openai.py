@@ -21,9 +21,13 @@ async def main() -> None:
     assert len(good) == given.streams, next((r.error for r in result.responses if r.error), "too few")
     ttft = [1000 * r.time_to_first_token for r in good]
     tpot = [1000 * (r.time_to_last_token - r.time_to_first_token) / (given.output_len - 1) for r in good]
-    tell({
-        "median_ttft_ms": quantile(ttft, 50), "p99_ttft_ms": quantile(ttft, 99), "median_tpot_ms": quantile(tpot, 50),
-    })  # fmt: skip
+    tell(
+        {
+            "median_ttft_ms": quantile(ttft, 50),
+            "p99_ttft_ms": quantile(ttft, 99),
+            "median_tpot_ms": quantile(tpot, 50),
+        }
+    )
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ import pytest
 if TYPE_CHECKING:
     from fixtures.launch.running import Running
     from matrix.errors import MatrixError
-    from matrix.model import KnownFailure
     from matrix.planning.plan import Plan
+    from matrix.recorded import KnownFailure
     from matrix.yaml.loaded import Loaded
 
 CAPTURE = "HANG: no new log line for 700 s while awaiting its health endpoint answered (at graphs 3 %)"
@@ -55,15 +55,23 @@ def entries(expect: Any = "intermittent") -> tuple[Loaded[KnownFailure], ...]:
 
 
 def _entry(id_: str, expect: Any, *, at: Any = "before_ready", **fails: Any) -> Loaded[KnownFailure]:
-    from matrix.model import Fails, KnownFailure, Source
+    from matrix.model import Source
+    from matrix.recorded import Fails, KnownFailure
     from matrix.yaml.load import NEVER
     from matrix.yaml.loaded import Loaded
 
     value = KnownFailure(
-        id=id_, when={}, fails=Fails(at=at, **fails), expect=expect, symptom="It does not start.",
-        issue="https://example.org/1", source=Source(kind="run", release="1"), owner="somebody",
-        added=date(2026, 1, 1), review_by=date(2099, 1, 1),
-    )  # fmt: skip
+        id=id_,
+        when={},
+        fails=Fails(at=at, **fails),
+        expect=expect,
+        symptom="It does not start.",
+        issue="https://example.org/1",
+        source=Source(kind="run", release="1"),
+        owner="somebody",
+        added=date(2026, 1, 1),
+        review_by=date(2099, 1, 1),
+    )
     return Loaded(value=value, file="known.yaml", line=1, lines={}, condition=NEVER)
 
 

@@ -60,9 +60,18 @@ def collect(depth: str, cells: Sequence[Cell], *options: str) -> list[Json]:
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "items.json"
         done = run_pytest(
-            "suites", "-p", "tests.suites.owing", "--collect-only", "-q", f"--depth={depth}", *options,
-            "--cells", *(c.id for c in cells), env={TARGET: str(target), **UNSET}, timeout_s=WITHIN_S,
-        )  # fmt: skip
+            "suites",
+            "-p",
+            "tests.suites.owing",
+            "--collect-only",
+            "-q",
+            f"--depth={depth}",
+            *options,
+            "--cells",
+            *(c.id for c in cells),
+            env={TARGET: str(target), **UNSET},
+            timeout_s=WITHIN_S,
+        )
         if not target.exists():
             raise RuntimeError(f"the suites cannot be collected:\n{done.stdout}{done.stderr}")
         found: list[Json] = json.loads(target.read_text(encoding="utf-8"))

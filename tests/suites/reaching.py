@@ -164,9 +164,15 @@ def noted(test: str, planned: Plan, depth: Depth) -> Notes:
         UNJUDGED[test](notes, planned.settings, depth)
         return notes
     given: dict[str, Any] = {
-        "cell": cell, "plan": planned, "engine": world.FakeRunning("", None), "client": NotingClient(notes),
-        "bank": bank, "evidence": world.Recorder(), "depth": depth, "rendered": None,
-    }  # fmt: skip
+        "cell": cell,
+        "plan": planned,
+        "engine": world.FakeRunning("", None),
+        "client": NotingClient(notes),
+        "bank": bank,
+        "evidence": world.Recorder(),
+        "depth": depth,
+        "rendered": None,
+    }
     what: Any = {name: given[name] for name in ("cell", "bank", "evidence", "depth")}
     given["judged"] = NotingJudged(**what, baseline=Baseline(), relaunch=lambda _: None, notes=notes)
     function = suite_tests()[test]

@@ -49,10 +49,14 @@ def asked(test: str, made: Plan, folder: Path, **stub: str) -> Outcome:
     """One suite test on a healthy stub that is set as the plan says."""
     settings = made.settings
     with StubEngine(
-        dialect=made.cell.engine.dialect, index_topk=settings["index_topk"], context=settings["context"],
+        dialect=made.cell.engine.dialect,
+        index_topk=settings["index_topk"],
+        context=settings["context"],
         chunk_tokens=settings.get("chunk_tokens", settings["context"]),
-        log=folder / "engine.log", defect=stub.get("defect"), pace=PACE,
-    ) as engine:  # fmt: skip
+        log=folder / "engine.log",
+        defect=stub.get("defect"),
+        pace=PACE,
+    ) as engine:
         bank = bank_for(made.cell.checkpoint)
         return run(test, engine, bank, silence_s=30.0, cell=made.cell, plan=made, depth=QUICK)
 

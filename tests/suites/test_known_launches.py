@@ -54,9 +54,19 @@ class Run:
 def run(folder: Path, *words: str, launches: str = "", expect: str = "intermittent") -> Run:
     own = {"GLM_TEST_LAUNCHES": launches, "GLM_TEST_EXPECT": expect}
     done = run_pytest(
-        "-p", "tests.suites.known_launches", *SUITE, "-q", "--cells", CANARY,
-        "--evidence", folder / "e.jsonl", "--junitxml", folder / "junit.xml", *words, env=own,
-    )  # fmt: skip
+        "-p",
+        "tests.suites.known_launches",
+        *SUITE,
+        "-q",
+        "--cells",
+        CANARY,
+        "--evidence",
+        folder / "e.jsonl",
+        "--junitxml",
+        folder / "junit.xml",
+        *words,
+        env=own,
+    )
     return Run(folder, done.returncode, done.stdout + done.stderr)
 
 
@@ -190,9 +200,25 @@ def unauthorised(_: Path) -> Iterator[str]:
 def bad_certificate(folder: Path) -> Iterator[str]:
     pem = folder / "own.pem"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=other", "-keyout",
-         pem, "-out", folder / "cert.pem"], check=True, capture_output=True,
-    )  # fmt: skip
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "1",
+            "-subj",
+            "/CN=other",
+            "-keyout",
+            pem,
+            "-out",
+            folder / "cert.pem",
+        ],
+        check=True,
+        capture_output=True,
+    )
     pem.write_text(pem.read_text() + (folder / "cert.pem").read_text())
     with serving(lambda _: (200, HI), pem) as url:
         yield url

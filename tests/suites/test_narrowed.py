@@ -51,9 +51,18 @@ class Done:
 def run(folder: Path, *words: str, launches: str = "-", cells: Sequence[str] = (CANARY,)) -> Done:
     path = folder / "e.jsonl"
     done = run_pytest(
-        "-p", "tests.suites.stub_launches", "-q", f"--evidence={path}", *words, "--cells", *cells,
-        f"--basetemp={folder / 'tmp'}", "-o", f"cache_dir={folder / 'cache'}", env={"GLM_TEST_LAUNCHES": launches},
-    )  # fmt: skip
+        "-p",
+        "tests.suites.stub_launches",
+        "-q",
+        f"--evidence={path}",
+        *words,
+        "--cells",
+        *cells,
+        f"--basetemp={folder / 'tmp'}",
+        "-o",
+        f"cache_dir={folder / 'cache'}",
+        env={"GLM_TEST_LAUNCHES": launches},
+    )
     said = done.stdout + done.stderr
     assert path.exists(), said
     return Done(evidence.read_records(path), said)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from matrix.checkout import CHECKOUT
 from matrix.known.lint import read_test_names
 from matrix.known.reach import COMMAND, FILE, Reach, Request, keep_frontier, read_reach
-from matrix.model import Needs
+from matrix.recorded import Needs
 from suites.asking.depth import DEPTHS, RELEASE
 from tests.suites import reaching
 

@@ -54,9 +54,19 @@ class Run:
 def run(folder: Path, launches: str, *words: str | Path, attached: bool = False) -> Run:
     own = {"GLM_TEST_LAUNCHES": launches, "GLM_TEST_ATTACHED": "yes" * attached}
     done = run_pytest(
-        "-p", "tests.suites.stub_launches", "suites/test_throughput.py", "-q", "--cells", CANARY,
-        "--evidence", folder / "e.jsonl", "--junitxml", folder / "junit.xml", *words, env=own,
-    )  # fmt: skip
+        "-p",
+        "tests.suites.stub_launches",
+        "suites/test_throughput.py",
+        "-q",
+        "--cells",
+        CANARY,
+        "--evidence",
+        folder / "e.jsonl",
+        "--junitxml",
+        folder / "junit.xml",
+        *words,
+        env=own,
+    )
     return Run(folder, done.stdout + done.stderr)
 
 
@@ -73,9 +83,17 @@ def baseline(tmp_path_factory: pytest.TempPathFactory) -> Path:
             values = ((r, r.value * FACTORS[r.name] * (1 + launch / 1000)) for r in measured)
             writer.append([{"kind": "run", "host": host}])
             writer.append(
-                {"kind": "measurement", "cell": r.cell, "fingerprint": r.fingerprint, "name": r.name, "value": v,
-                 "unit": r.unit, "conditions": r.conditions} for r, v in values
-            )  # fmt: skip
+                {
+                    "kind": "measurement",
+                    "cell": r.cell,
+                    "fingerprint": r.fingerprint,
+                    "name": r.name,
+                    "value": v,
+                    "unit": r.unit,
+                    "conditions": r.conditions,
+                }
+                for r, v in values
+            )
     return folder / "b.jsonl"
 
 

@@ -41,9 +41,16 @@ def pytest_run(*words: str | Path, launches: str = "-") -> str:
 def record_run(folder: Path, launches: str, asked: str) -> Path:
     path = folder / "e.jsonl"
     said = pytest_run(
-        "-p", "tests.suites.stub_launches", "suites", "--cells", CANARY, "-k", asked, f"--evidence={path}",
+        "-p",
+        "tests.suites.stub_launches",
+        "suites",
+        "--cells",
+        CANARY,
+        "-k",
+        asked,
+        f"--evidence={path}",
         launches=launches,
-    )  # fmt: skip
+    )
     assert path.exists(), said
     return path
 
@@ -118,21 +125,30 @@ def _set(kind: str, **where: Any) -> Callable[..., Callable[[Json], Json]]:
 EDITS = {
     "a failure becomes a pass": (_set("result", status="FAIL")(status="PASS"), "result status"),
     "a failure becomes a known one": (
-        _set("result", status="FAIL")(status="XFAIL", known_failure="some_bug"), "result known_failure"
+        _set("result", status="FAIL")(status="XFAIL", known_failure="some_bug"),
+        "result known_failure",
     ),
     "a finding becomes ok": (_set("finding", ok=False)(ok=True), " ok"),
     "a finding says another reply": (_set("finding", ok=False)(got="Paris"), " got"),
     "a measurement is better": (_set("measurement")(value=9999.0), "value"),
     "a measurement has another unit": (_set("measurement")(unit="ms"), "unit"),
     "a proof is added": (
-        lambda f: {**{k: f[k] for k in ("t", "run", "cell", "fingerprint", "test", "nodeid")}, "kind": "proof",
-                   "feature": "mtp", "outcome": "proven", "rung": "counter"}
-        if f["kind"] == "finding" and not f["ok"] else f,
+        lambda f: (
+            {
+                **{k: f[k] for k in ("t", "run", "cell", "fingerprint", "test", "nodeid")},
+                "kind": "proof",
+                "feature": "mtp",
+                "outcome": "proven",
+                "rung": "counter",
+            }
+            if f["kind"] == "finding" and not f["ok"]
+            else f
+        ),
         "proof of mtp",
     ),
     "a launch did well": (_set("launch")(outcome="ok", launch_s=0.001), "launch launch_s"),
     "a stub becomes an engine": (_set("launch")(stub=False), "launch stub"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", EDITS)
@@ -238,9 +254,12 @@ def test_a_launch_that_failed_fails_again(tmp_path: Path) -> None:
     assert (found.disagreements, found.unreplayable, found.tests) == ((), (), 2)
     statuses = {r.status for r in evidence.read_records(path) if isinstance(r, Result)}
     assert statuses == {Status.CRASH, Status.NOT_ASKED}  # the launch is told once, now as then
-    assert any(d.what == "result status" for d in Recorded(path, _derived(path)).edited(
-        lambda f: {**f, "status": "PASS"} if f["kind"] == "result" else f
-    ).disagreements)  # fmt: skip
+    assert any(
+        d.what == "result status"
+        for d in Recorded(path, _derived(path))
+        .edited(lambda f: {**f, "status": "PASS"} if f["kind"] == "result" else f)
+        .disagreements
+    )
 
 
 def _derived(path: Path) -> list[Record]:

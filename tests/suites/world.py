@@ -18,7 +18,8 @@ from fixtures.banks.item import Item
 from fixtures.client.client import Client
 from fixtures.client.exchange import PLAIN, Access
 from fixtures.client.tape import LIVE, Recording, Replaying, Tape
-from matrix.model import Cell, Checkpoint, Gpu, Quantisation, Release, Rig
+from matrix.hardware import Gpu, Rig
+from matrix.model import Cell, Checkpoint, Quantisation, Release
 from matrix.yaml.load import load_matrix
 from reports.compare.baselines import Baseline
 from reports.evidence import kept

@@ -73,7 +73,19 @@ class Fault:
     slow: bool = False  # costs the client's patience at each request
 
     def touches_completions(self) -> bool:
-        return any((
-            self.request, self.reply, self.event, self.pause_s, not self.done, self.cut_after is not None,
-            self.stall_after is not None, self.drip_s, self.instead, self.refuse, self.payload, self.chunk_size,
-        ))  # fmt: skip
+        return any(
+            (
+                self.request,
+                self.reply,
+                self.event,
+                self.pause_s,
+                not self.done,
+                self.cut_after is not None,
+                self.stall_after is not None,
+                self.drip_s,
+                self.instead,
+                self.refuse,
+                self.payload,
+                self.chunk_size,
+            )
+        )

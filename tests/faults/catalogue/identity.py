@@ -14,11 +14,15 @@ from tests.faults.suite_tests import BOOT, CALL, FACTS, IDENTITY, LOADED, SINGLE
 OTHER: Final = "llama-3-8b-instruct"
 LIVES_FOR: Final = 2  # completions
 MODELS: Final = json.dumps({"object": "list", "data": [{"id": OTHER, "object": "model", "owned_by": "vllm"}]})
-STRANGER: Final = json.dumps({
-    "id": "x", "object": "chat.completion", "model": OTHER,
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Paris."}, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11},
-}).encode()  # fmt: skip
+STRANGER: Final = json.dumps(
+    {
+        "id": "x",
+        "object": "chat.completion",
+        "model": OTHER,
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Paris."}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11},
+    }
+).encode()
 
 
 def _renamed(reply: Reply, asked: Asked) -> Reply:

@@ -90,10 +90,15 @@ def test_healing_trains_routers_and_experts_only() -> None:
         f"{layer}.mlp.{part}.weight"
         for layer in ("layers.N", "mtp")
         for part in (
-            "gate", "all_gate", "all_up", "all_down", "shared_experts.gate_proj", "shared_experts.up_proj",
+            "gate",
+            "all_gate",
+            "all_up",
+            "all_down",
+            "shared_experts.gate_proj",
+            "shared_experts.up_proj",
             "shared_experts.down_proj",
         )
-    }  # fmt: skip
+    }
     assert not any(p.requires_grad for p in model.layers[0].parameters())  # dense
 
 

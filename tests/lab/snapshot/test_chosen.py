@@ -92,8 +92,10 @@ def asked(found: dict[str, str], *names: str) -> list[str]:
 def test_sglang_s_choice_follows_gpu_dtype_and_architecture() -> None:
     found = sglang_backends(Package({"sglang/srt/overrides.py": OVERRIDES}), FLAGS, GLM)
     assert asked(found, "sm120 auto", "sm120 bfloat16", "sm90 fp8_e4m3") == [
-        "sparse, sparse (fp8_e4m3)", "flash, trtllm", "kv, kv",
-    ]  # fmt: skip
+        "sparse, sparse (fp8_e4m3)",
+        "flash, trtllm",
+        "kv, kv",
+    ]
 
 
 def test_a_release_that_refuses_and_one_that_asks_the_host_are_told_so() -> None:

@@ -30,8 +30,15 @@ TOY_VLLM = snapshot("vllm", VLLM)
 def test_sglang_annotated_and_written_flags_are_read() -> None:
     assert {name: TOY_SGLANG.options[name] for name in EXPECTED_SGLANG} == EXPECTED_SGLANG
     assert set(TOY_SGLANG.options) == {
-        *EXPECTED_SGLANG, "-h", "--help", "--model", "--no-both", "--computed", "--half", "--note",
-    }  # fmt: skip
+        *EXPECTED_SGLANG,
+        "-h",
+        "--help",
+        "--model",
+        "--no-both",
+        "--computed",
+        "--half",
+        "--note",
+    }
 
 
 EXPECTED_SGLANG = {
@@ -63,9 +70,15 @@ def test_choices_that_are_computed_are_unknown_and_never_guessed() -> None:
 
 def test_a_variable_that_is_only_set_or_only_in_tests_is_not_read() -> None:
     assert TOY_SGLANG.env == {
-        "SGLANG_DEFINED", "SGLANG_GET", "SGLANG_ENV_GET", "SGLANG_ITEM", "SGLANG_IN", "SGLANG_HELPER",
-        "SGLANG_NEW", "SGLANG_OLD",
-    }  # fmt: skip
+        "SGLANG_DEFINED",
+        "SGLANG_GET",
+        "SGLANG_ENV_GET",
+        "SGLANG_ITEM",
+        "SGLANG_IN",
+        "SGLANG_HELPER",
+        "SGLANG_NEW",
+        "SGLANG_OLD",
+    }
     assert TOY_SGLANG.env_deprecated == {"SGLANG_OLD": "use SGLANG_NEW"}
 
 
@@ -80,8 +93,10 @@ def test_vllm_flags_come_out_of_its_config_classes() -> None:
     assert options["--kv-cache-dtype"].choices == ("auto", "fp8"), "a removed choice is gone"
     assert (options["--open-dtype"].choices, options["--open-dtype"].listed) == (None, ("auto", "fp8", "gone"))
     assert set(options["--enable-prefix-caching"].options) == {
-        "--enable-prefix-caching", "--no-enable-prefix-caching", "--disable-prefix-caching",
-    }  # fmt: skip
+        "--enable-prefix-caching",
+        "--no-enable-prefix-caching",
+        "--disable-prefix-caching",
+    }
     assert options["--max-model-len"].type == "human_int"
     assert options["--backend"].values == ("FLASH", "SPARSE")
     assert options["--moe-backend"].lowers

@@ -37,8 +37,10 @@ def test_another_program_s_parser_of_the_same_name_is_not_taken() -> None:
     batch = b"def make_arg_parser(parser):\n    parser.add_argument('--batch')\n"
     found = find_definition(
         Package({"vllm/entrypoints/a_batch.py": batch, "vllm/entrypoints/serve/args.py": PARSER}),
-        "make_arg_parser", prefix="vllm/entrypoints/", needs=r"class \w*FrontendArgs",
-    )  # fmt: skip
+        "make_arg_parser",
+        prefix="vllm/entrypoints/",
+        needs=r"class \w*FrontendArgs",
+    )
     assert found.name == "vllm.entrypoints.serve.args"
 
 

@@ -20,9 +20,18 @@ RELEASES = [s for s in releases_of("sglang") if s.version != PRERELEASE]
 
 def by_hand(snapshot: Snapshot, sm: int, kv: str) -> str:
     facts: dict[str, Any] = {
-        "engine": "sglang", "version": snapshot.version, "architecture": GLM, "sparse": True, "dsa": True, "sm": sm,
-        "sm_family": sm // 10, "kv_given": kv, "dsa_prefill_given": None, "dsa_decode_given": None, "fork": False,
-    }  # fmt: skip
+        "engine": "sglang",
+        "version": snapshot.version,
+        "architecture": GLM,
+        "sparse": True,
+        "dsa": True,
+        "sm": sm,
+        "sm_family": sm // 10,
+        "kv_given": kv,
+        "dsa_prefill_given": None,
+        "dsa_decode_given": None,
+        "fork": False,
+    }
     derive(facts, read_book().derived)
     return f"{facts.get('dsa_prefill')}, {facts.get('dsa_decode')}"
 

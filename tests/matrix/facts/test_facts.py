@@ -22,13 +22,19 @@ FACTS = load_facts()
 GLM = "GlmMoeDsaForCausalLM"
 PROBE = {"in": "toy/x.py", "matches": "class A"}
 TOY = Snapshot(
-    release="toy_1", engine="toy", version="1", source="toy-1.whl", requires=("flashinfer-python==0.6.14", "torch>=2"),
+    release="toy_1",
+    engine="toy",
+    version="1",
+    source="toy-1.whl",
+    requires=("flashinfer-python==0.6.14", "torch>=2"),
     flags=(Flag(options=("--kv",), dest="kv", choices=("fp8", "bf16")), Flag(options=("--open",), dest="open")),
-    env=frozenset({"TOY_A"}), architectures=frozenset({GLM, "Other"}), registered={GLM: "toy.models.dsa"},
+    env=frozenset({"TOY_A"}),
+    architectures=frozenset({GLM, "Other"}),
+    registered={GLM: "toy.models.dsa"},
     config_keys={"*": frozenset({"rope_theta"}), GLM: frozenset({"index_topk_pattern"})},
     chosen={f"{GLM} sm120 auto": "sparse, sparse (fp8_e4m3)", f"{GLM} sm90 auto": "undecided: use_x"},
     probes={probe_key(PROBE): "toy/x.py:7", "toy/y.py sha256": "ab12"},
-)  # fmt: skip
+)
 
 
 @pytest.fixture
@@ -37,9 +43,11 @@ def held(tmp_path: Path) -> Held:
     folder = tmp_path / "kernels"
     folder.mkdir()
     wheel = KernelWheel(
-        wheel="flashinfer_python-0.6.14.whl", sha256="0" * 64,
-        libraries={"flashinfer/x.so": Library(sass=("sm_90a",))}, sources={"sm120": ("sparse_mla_sm120_prefill",)},
-    )  # fmt: skip
+        wheel="flashinfer_python-0.6.14.whl",
+        sha256="0" * 64,
+        libraries={"flashinfer/x.so": Library(sass=("sm_90a",))},
+        sources={"sm120": ("sparse_mla_sm120_prefill",)},
+    )
     (folder / "flashinfer-python_0_6_14.json").write_text(kernel_text(wheel), encoding="utf-8")
     (folder / "flashinfer_python_0_6_14.json").write_text(kernel_text(wheel), encoding="utf-8")
     save(TOY, tmp_path)

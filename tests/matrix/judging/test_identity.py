@@ -64,11 +64,16 @@ def test_a_path_to_another_checkpoint_outweighs_a_name_that_fits() -> None:
 @pytest.mark.parametrize(
     ("changes", "part"),
     [
-        ({"owner": ""}, "engine"), ({"owner": "stub"}, "engine"),
-        ({"names": ("llama-3",)}, "model"), ({"names": ("/models/llama-3",)}, "model"), ({"names": ()}, "model"),
-        ({"version": ""}, "version"), ({"version": "0.0.1"}, "version"), ({"version": "main"}, "version"),
+        ({"owner": ""}, "engine"),
+        ({"owner": "stub"}, "engine"),
+        ({"names": ("llama-3",)}, "model"),
+        ({"names": ("/models/llama-3",)}, "model"),
+        ({"names": ()}, "model"),
+        ({"version": ""}, "version"),
+        ({"version": "0.0.1"}, "version"),
+        ({"version": "main"}, "version"),
     ],
-)  # fmt: skip
+)
 def test_each_part_that_differs_is_told(changes: dict[str, object], part: str) -> None:
     assert differing(**changes) == {part}
 

@@ -262,9 +262,17 @@ def told(*lines: str) -> LaunchCause | None:
 
 def test_a_cause_carries_everything_that_its_class_says() -> None:
     assert told("loading", "[rank3]: RuntimeError: out of VRAM") == LaunchCause(
-        id="oom", line="RuntimeError: out of VRAM", number=2, rank="rank 3", remedy="free VRAM", source="a note",
-        what="VRAM", fault="host", ranks=("rank 3: RuntimeError: out of VRAM",), words=("RuntimeError: out of VRAM",),
-    )  # fmt: skip
+        id="oom",
+        line="RuntimeError: out of VRAM",
+        number=2,
+        rank="rank 3",
+        remedy="free VRAM",
+        source="a note",
+        what="VRAM",
+        fault="host",
+        ranks=("rank 3: RuntimeError: out of VRAM",),
+        words=("RuntimeError: out of VRAM",),
+    )
     assert told("ValueError: x") == LaunchCause(
         id=UNKNOWN, line="ValueError: x", number=1, ranks=("ValueError: x",), words=("ValueError: x",)
     )

@@ -126,7 +126,7 @@ def test_a_candidate_that_a_mask_forbids_is_no_difference() -> None:
         ({"token": "\ud83d", "logprob": -0.1}, "half of a surrogate pair"),
         (7, "7 is no candidate"),
     ],
-)  # fmt: skip
+)
 def test_what_makes_logprobs_unsound_is_said_with_its_place(candidate: object, why: str) -> None:
     sound = {"token": "a", "logprob": -0.1}
     assert why in find_unsound([sound, {**sound, "top_logprobs": [candidate]}])

@@ -44,15 +44,24 @@ SHOWN: list[tuple[str, dict[str, Any]]] = [
     (
         "vllm_0_26_0_bf16_kv",
         {
-            "kv_tokens": 13_621_760, "kv_bytes": 65.16 * GIB, "attention_backend": "FLASH_ATTN_MLA_SPARSE",
-            "moe_backend": "TRITON", "linear_kernel": "DeepGemmFp8BlockScaledMMKernel", "chunk_tokens": 4096,
-            "page_size_forced": 64, "context": 16384, "kv_dtype": None, "accept_length": None,
+            "kv_tokens": 13_621_760,
+            "kv_bytes": 65.16 * GIB,
+            "attention_backend": "FLASH_ATTN_MLA_SPARSE",
+            "moe_backend": "TRITON",
+            "linear_kernel": "DeepGemmFp8BlockScaledMMKernel",
+            "chunk_tokens": 4096,
+            "page_size_forced": 64,
+            "context": 16384,
+            "kv_dtype": None,
+            "accept_length": None,
         },
     ),
     (
         "vllm_0_26_0_fp8_kv",
         {
-            "kv_tokens": 22_118_720, "kv_dtype": "fp8", "kv_format": "fp8_ds_mla",
+            "kv_tokens": 22_118_720,
+            "kv_dtype": "fp8",
+            "kv_format": "fp8_ds_mla",
             "attention_backend": "FLASHMLA_SPARSE",
         },
     ),
@@ -62,21 +71,40 @@ SHOWN: list[tuple[str, dict[str, Any]]] = [
     (
         "sglang_0_5_17_bf16_kv",
         {
-            "kv_tokens": 14_413_632, "kv_bytes": 68.94 * GIB, "kv_dtype": "torch.bfloat16", "page_size_forced": 64,
-            "attention_backend": "dsa", "dsa_backends": "flashmla_sparse", "dsa_selected": "dsa",
-            "chunk_tokens": 4096, "context": 16384, "dense_fallback": None, "marlin_fallback": None,
+            "kv_tokens": 14_413_632,
+            "kv_bytes": 68.94 * GIB,
+            "kv_dtype": "torch.bfloat16",
+            "page_size_forced": 64,
+            "attention_backend": "dsa",
+            "dsa_backends": "flashmla_sparse",
+            "dsa_selected": "dsa",
+            "chunk_tokens": 4096,
+            "context": 16384,
+            "dense_fallback": None,
+            "marlin_fallback": None,
         },
     ),
     (
         "sglang_0_5_17_fp8_kv",
         {"kv_tokens": 23_486_208, "kv_dtype": "torch.float8_e4m3fn", "dsa_backends": "flashmla_kv"},
     ),
-    ("llamacpp_ffss_mtp", {
-        "kv_tokens": 1024, "kv_bytes": 4.5 * 2**20, "indexer_bytes": 0.5 * 2**20, "kv_layers": 4, "indexer_layers": 2,
-        "draft_kv_layers": 1, "kv_dtype": "f16", "chunk_tokens": 512, "dsa_selected": "indexer", "index_topk": 256,
-        "indexer_types": "[1, 1, 0, 0]",
-    }),
-]  # fmt: skip
+    (
+        "llamacpp_ffss_mtp",
+        {
+            "kv_tokens": 1024,
+            "kv_bytes": 4.5 * 2**20,
+            "indexer_bytes": 0.5 * 2**20,
+            "kv_layers": 4,
+            "indexer_layers": 2,
+            "draft_kv_layers": 1,
+            "kv_dtype": "f16",
+            "chunk_tokens": 512,
+            "dsa_selected": "indexer",
+            "index_topk": 256,
+            "indexer_types": "[1, 1, 0, 0]",
+        },
+    ),
+]
 
 
 @pytest.mark.parametrize(("log", "facts"), SHOWN, ids=[name for name, _ in SHOWN])
@@ -112,14 +140,22 @@ def test_an_echo_is_an_echo_even_when_it_is_a_size() -> None:
         if (o := find_first(seen, name))
     }
     assert rungs == {
-        "chunk_tokens": Rung.ECHO, "attention_backend": Rung.ECHO, "kv_bytes": Rung.COUNTER, "dsa_selected": Rung.LOG,
-    }  # fmt: skip
+        "chunk_tokens": Rung.ECHO,
+        "attention_backend": Rung.ECHO,
+        "kv_bytes": Rung.COUNTER,
+        "dsa_selected": Rung.LOG,
+    }
 
 
 def test_the_ladder_is_the_documented_one() -> None:
     assert [str(r) for r in sorted(Rung, key=lambda r: r.height)] == [
-        "parser accepted", "config echoed", "log line", "counters and sizes", "ablation", "direct oracle",
-    ]  # fmt: skip
+        "parser accepted",
+        "config echoed",
+        "log line",
+        "counters and sizes",
+        "ablation",
+        "direct oracle",
+    ]
 
 
 def test_printed_decimals_say_how_exact_a_size_is() -> None:
@@ -148,13 +184,16 @@ vllm:x_total_created 1e9
 
 def test_metrics_are_added_up_over_ranks_and_kept_apart_by_label() -> None:
     spec = {
-        "x": {"metric": "vllm:x_total", "unit": "tokens"}, "pos": {"metric": "vllm:pos_total", "by": "position"},
+        "x": {"metric": "vllm:x_total", "unit": "tokens"},
+        "pos": {"metric": "vllm:pos_total", "by": "position"},
         "none": {"metric": "vllm:absent_total"},
-    }  # fmt: skip
+    }
     seen = read_observations(spec, Sources(metrics=METRICS))
     assert [(o.name, o.number, dict(o.also)) for o in seen] == [
-        ("x", 7, {}), ("pos", 7, {"position": "0"}), ("pos", 2, {"position": "1"}),
-    ]  # fmt: skip
+        ("x", 7, {}),
+        ("pos", 7, {"position": "0"}),
+        ("pos", 2, {"position": "1"}),
+    ]
     assert {o.rung for o in seen} == {Rung.COUNTER}
 
 
@@ -173,10 +212,13 @@ def test_a_size_that_is_no_number_is_the_engines_fault(value: str) -> None:
 def test_documents_are_read_by_path_and_through_lists() -> None:
     document = {"a": [{"b": {"c": 5}}, {"b": {"c": 6}}, {"b": 1}]}
     spec = {
-        "one": {"get": "/i", "path": "a.1.b.c", "unit": "tokens"}, "all": {"get": "/i", "path": "a.*.b.c"},
-        "gone": {"get": "/i", "path": "a.7.b"}, "deep": {"get": "/i", "path": "a.0.b.c.d"},
-        "tree": {"get": "/i", "path": "a"}, "absent": {"get": "/other", "path": "a"},
-    }  # fmt: skip
+        "one": {"get": "/i", "path": "a.1.b.c", "unit": "tokens"},
+        "all": {"get": "/i", "path": "a.*.b.c"},
+        "gone": {"get": "/i", "path": "a.7.b"},
+        "deep": {"get": "/i", "path": "a.0.b.c.d"},
+        "tree": {"get": "/i", "path": "a"},
+        "absent": {"get": "/other", "path": "a"},
+    }
     seen = read_observations(spec, Sources(documents={"/i": document}))
     assert [(o.name, o.value) for o in seen] == [("one", 6.0), ("all", "5"), ("all", "6")]
 
@@ -243,8 +285,9 @@ def test_the_true_size_lies_within_its_printed_rounding(gib: float, decimals: in
 def test_first_and_last() -> None:
     seen = read("sglang_0_5_17_bf16_kv")
     assert (find_first(seen, "prefill_chunk"), find_last(seen, "prefill_chunk")) == (
-        find_all(seen, "prefill_chunk")[0], find_all(seen, "prefill_chunk")[-1],
-    )  # fmt: skip
+        find_all(seen, "prefill_chunk")[0],
+        find_all(seen, "prefill_chunk")[-1],
+    )
     assert find_first(seen, "accept_length") is find_last(seen, "accept_length") is None
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from matrix.known.failures import Failure, explain_mismatches, match_known_failure
-from matrix.model import Fails, KnownFailure, Source
+from matrix.model import Source
+from matrix.recorded import Fails, KnownFailure
 from matrix.yaml.load import NEVER
 from matrix.yaml.loaded import Loaded
 
@@ -18,9 +19,17 @@ OOM = "torch.OutOfMemoryError: CUDA out of memory"
 
 def entry(id_: str = "k", **fails: Any) -> Loaded[KnownFailure]:
     value = KnownFailure(
-        id=id_, when={}, fails=Fails(**fails), expect="intermittent", symptom="s", issue="https://example.org/1",
-        source=Source(kind="run", release="1"), owner="o", added=date(2026, 1, 1), review_by=date(2027, 1, 1),
-    )  # fmt: skip
+        id=id_,
+        when={},
+        fails=Fails(**fails),
+        expect="intermittent",
+        symptom="s",
+        issue="https://example.org/1",
+        source=Source(kind="run", release="1"),
+        owner="o",
+        added=date(2026, 1, 1),
+        review_by=date(2027, 1, 1),
+    )
     return Loaded(value=value, file="k.yaml", line=1, lines={}, condition=NEVER)
 
 

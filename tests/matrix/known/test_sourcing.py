@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.known.sourcing import Entry, find_source_problems, parse_release, speaks_of
-from matrix.model import Fails, KnownFailure, Rule, Source
+from matrix.model import Rule, Source
+from matrix.recorded import Fails, KnownFailure
 from matrix.yaml.load import NEVER, load_matrix
 from matrix.yaml.loaded import Loaded
 
@@ -21,9 +22,17 @@ SHOWN = Fails(at="before_ready", how="exit", signature="x1y2z3")
 
 def entry(when: dict[str, Any], **source: Any) -> Loaded[KnownFailure]:
     value = KnownFailure(
-        id="planted", when=when, fails=SHOWN, expect="intermittent", symptom="s", issue="https://example.org/1",
-        source=Source(**{"kind": "report", **source}), owner="me", added=date(2026, 1, 1), review_by=date(2027, 1, 1),
-    )  # fmt: skip
+        id="planted",
+        when=when,
+        fails=SHOWN,
+        expect="intermittent",
+        symptom="s",
+        issue="https://example.org/1",
+        source=Source(**{"kind": "report", **source}),
+        owner="me",
+        added=date(2026, 1, 1),
+        review_by=date(2027, 1, 1),
+    )
     return Loaded(value=value, file="k.yaml", line=7, lines={("source", "sm"): 9}, condition=NEVER)
 
 

@@ -83,9 +83,14 @@ def test_the_largest_context_is_whole_pages_within_the_model_and_zero_when_weigh
 def test_a_largest_context_always_fits(vram: int, weights: int, page: int, requests: int) -> None:
     size = bytes_per_token("dsa_fp8_packed")
     found = largest_context(
-        vram_bytes=vram, weights_bytes=weights, token_bytes=size, reserved_bytes=0, model_context=202_752,
-        page_tokens=page, requests=requests,
-    )  # fmt: skip
+        vram_bytes=vram,
+        weights_bytes=weights,
+        token_bytes=size,
+        reserved_bytes=0,
+        model_context=202_752,
+        page_tokens=page,
+        requests=requests,
+    )
     assert found >= 0
     assert found * requests * size <= max(0, vram - weights)
 

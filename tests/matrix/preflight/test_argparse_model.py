@@ -87,11 +87,46 @@ FLAGS = (
     flag("-x"),
     Flag(options=("-h", "--help"), dest="help", action="store_true"),
 )
-WORDS = st.sampled_from((
-    "--tp", "--tp-size", "--top", "--top-k", "--top-p", "--pag", "--page", "--page-s", "--page-size", "--on", "--o",
-    "--off", "--no-off-line", "--no", "--many", "--maybe", "--ma", "-x", "-xa", "--zz", "a", "b", "8", "64", "-1",
-    "0.5", "--tp-size=8", "--top-k=c", "--on=1", "--page=", "--ma=1", "--maybe=8", "x y", "-", "-z", "-x=1",
-))  # fmt: skip
+WORDS = st.sampled_from(
+    (
+        "--tp",
+        "--tp-size",
+        "--top",
+        "--top-k",
+        "--top-p",
+        "--pag",
+        "--page",
+        "--page-s",
+        "--page-size",
+        "--on",
+        "--o",
+        "--off",
+        "--no-off-line",
+        "--no",
+        "--many",
+        "--maybe",
+        "--ma",
+        "-x",
+        "-xa",
+        "--zz",
+        "a",
+        "b",
+        "8",
+        "64",
+        "-1",
+        "0.5",
+        "--tp-size=8",
+        "--top-k=c",
+        "--on=1",
+        "--page=",
+        "--ma=1",
+        "--maybe=8",
+        "x y",
+        "-",
+        "-z",
+        "-x=1",
+    )
+)
 TYPES = {"int": int, "float": float, "str": str}
 
 

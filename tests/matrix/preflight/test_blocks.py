@@ -20,11 +20,17 @@ NAMES = st.frozensets(st.text("ABCDEFG_", min_size=3, max_size=8), max_size=60)
 def release(version: str, *, flags: int = 3, env: frozenset[str] = frozenset({"TOY_A", "TOY_B"})) -> Snapshot:
     options = (Flag(options=(f"--f{n}",), dest=f"f{n}", default=f"{n}") for n in range(flags))
     return Snapshot(
-        release=f"toy_{version}", engine="toy", version=version, source="toy.whl", flags=tuple(options), env=env,
+        release=f"toy_{version}",
+        engine="toy",
+        version=version,
+        source="toy.whl",
+        flags=tuple(options),
+        env=env,
         config_keys={"*": frozenset({"index_topk"}), "GlmMoeDsaForCausalLM": frozenset({"x"})},
-        chosen={"GlmMoeDsaForCausalLM sm120 auto": "none"}, unread={"parsers tool_call": "no table"},
+        chosen={"GlmMoeDsaForCausalLM sm120 auto": "none"},
+        unread={"parsers tool_call": "no table"},
         requires=("torch==2",),
-    )  # fmt: skip
+    )
 
 
 def stored(snapshot: Snapshot, folder: Path) -> Snapshot:

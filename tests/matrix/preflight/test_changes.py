@@ -8,15 +8,24 @@ from matrix.preflight.changes import changes
 from matrix.preflight.snapshot import Flag, Snapshot, snapshot_for
 
 OLD = Snapshot(
-    release="toy_1", engine="toy", version="1", source="toy-1.whl", requires=("torch==2", "gone==1"),
+    release="toy_1",
+    engine="toy",
+    version="1",
+    source="toy-1.whl",
+    requires=("torch==2", "gone==1"),
     flags=(Flag(options=("--a",), dest="a", default="1"), Flag(options=("--b",), dest="b", choices=("x", "y"))),
-    env=frozenset({"TOY_A"}), chosen={"Glm sm120 auto": "trtllm"},
-)  # fmt: skip
+    env=frozenset({"TOY_A"}),
+    chosen={"Glm sm120 auto": "trtllm"},
+)
 NEW = replace(
-    OLD, release="toy_2", version="2", requires=("torch==3", "new==1"), env=frozenset({"TOY_B"}),
+    OLD,
+    release="toy_2",
+    version="2",
+    requires=("torch==3", "new==1"),
+    env=frozenset({"TOY_B"}),
     flags=(Flag(options=("--b",), dest="b", choices=("x",), default="2"), Flag(options=("--c",), dest="c")),
     chosen={"Glm sm120 auto": "flashinfer_sparse_mla"},
-)  # fmt: skip
+)
 
 
 def test_every_kind_of_change_is_told_once() -> None:

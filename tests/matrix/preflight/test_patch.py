@@ -26,10 +26,16 @@ from matrix.preflight.patch import (
 BEFORE = b"a = 1\nb = 2\nc = 3\n"
 AFTER = b"a = 1\nB = 20\nb = 2\nc = 3\n"
 PATCH = Patch(
-    id="toy", title="t", applies_when={}, why="w", source="s", upstream="u", retires="never",
+    id="toy",
+    title="t",
+    applies_when={},
+    why="w",
+    source="s",
+    upstream="u",
+    retires="never",
     target=Target(package="p", file="p/x.py", sha256_before=digest_text(BEFORE), sha256_after=digest_text(AFTER)),
     edit=Edit(line=2, find="b = 2", replace=("B = 20", "b = 2")),
-)  # fmt: skip
+)
 
 
 def test_applying_twice_and_reverting_twice_change_nothing_more() -> None:
@@ -86,14 +92,18 @@ def test_the_remap_merges_renames_and_is_idempotent() -> None:
     config = {"architectures": ["GlmMoeDsaForCausalLM"], "model_type": "glm_moe_dsa", "vocab_size": 8}
     once = apply_merge(patch, "config.json", config)
     assert once == {
-        "architectures": ["DeepseekV32ForCausalLM"], "model_type": "deepseek_v32", "vocab_size": 8,
-        "rope_theta": 1000000, "rope_scaling": {"type": "none", "factor": 1.0},
-    }  # fmt: skip
+        "architectures": ["DeepseekV32ForCausalLM"],
+        "model_type": "deepseek_v32",
+        "vocab_size": 8,
+        "rope_theta": 1000000,
+        "rope_scaling": {"type": "none", "factor": 1.0},
+    }
     assert apply_merge(patch, "config.json", once) == once
     tokenizer = {"tokenizer_class": "TokenizersBackend", "extra_special_tokens": ["<a>"]}
     assert apply_merge(patch, "tokenizer_config.json", tokenizer) == {
-        "tokenizer_class": "PreTrainedTokenizerFast", "additional_special_tokens": ["<a>"],
-    }  # fmt: skip
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "additional_special_tokens": ["<a>"],
+    }
 
 
 def test_the_remap_refuses_another_model() -> None:

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from matrix.errors import ConfigError
-from matrix.model import Rig
+from matrix.hardware import Rig
 from matrix.planning.expand import expand_matrix
 from matrix.recommending.choose import MOST, Recommendation, Want, narrow_matrix, rank_launches, recommend
 from matrix.recommending.ran import Ran, read_ran

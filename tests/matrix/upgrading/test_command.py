@@ -126,13 +126,22 @@ def test_bad_input_is_one_error(words: list[str], says: str, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("action", "text", "value"),
     [
-        ("store_true", "", "False"), ("store_true", "False", "False"), ("store_false", "", "True"),
-        ("store", "", "None"), ("store", "None", "None"), ("store", "argparse.SUPPRESS", "None"),
-        ("store", "'auto'", "auto"), ("store", "0.9", "0.9"), ("store", "1_000", "1000"),
-        ("store", "list()", "[]"), ("store", "dict()", "{}"),
-        ("store", "_declared('x')", None), ("store", "ServerArgs.x", None), ("store", "10 * 1000", None),
+        ("store_true", "", "False"),
+        ("store_true", "False", "False"),
+        ("store_false", "", "True"),
+        ("store", "", "None"),
+        ("store", "None", "None"),
+        ("store", "argparse.SUPPRESS", "None"),
+        ("store", "'auto'", "auto"),
+        ("store", "0.9", "0.9"),
+        ("store", "1_000", "1000"),
+        ("store", "list()", "[]"),
+        ("store", "dict()", "{}"),
+        ("store", "_declared('x')", None),
+        ("store", "ServerArgs.x", None),
+        ("store", "10 * 1000", None),
         ("store", "kwargs['x']['default']", None),
     ],
-)  # fmt: skip
+)
 def test_a_default_is_compared_in_one_spelling(action: str, text: str, value: str | None) -> None:
     assert read_default(Flag(options=("--x",), dest="x", action=action, default=text)) == value

@@ -12,7 +12,7 @@ import pytest
 
 from matrix.errors import ConfigError
 from matrix.known.lint import lint_known_failures, read_test_names
-from matrix.model import KnownFailure
+from matrix.recorded import KnownFailure
 from matrix.yaml.known_shape import Surroundings, find_entry_problems
 from matrix.yaml.load import load_matrix
 from tests.matrix.known.test_failures import entry

@@ -30,9 +30,13 @@ def keys_of(layers: int) -> dict[str, Any]:
 
 def layout(cell: str, layers: int) -> world.Json:
     return {
-        "kind": "proof", "cell": cell, "feature": "kv_layout", "outcome": "proven", "rung": "counters and sizes",
+        "kind": "proof",
+        "cell": cell,
+        "feature": "kv_layout",
+        "outcome": "proven",
+        "rung": "counters and sizes",
         "data": keys_of(layers),
-    }  # fmt: skip
+    }
 
 
 def signature(cell: str, name: str, *tokens: tuple[str, float]) -> world.Json:

@@ -22,7 +22,8 @@ from pathlib import Path
 from matrix.known.failures import KnownOfCell
 from matrix.yaml.load import NEVER
 from matrix.yaml.loaded import Loaded
-from matrix.model import Fails, KnownFailure, Source
+from matrix.model import Source
+from matrix.recorded import Fails, KnownFailure
 from matrix.collection.plugin import KNOWN
 from reports.evidence import plugin, redact
 
@@ -249,9 +250,14 @@ def start(where: Path, tests: str, options: Sequence[str] = (), **more: str) -> 
     }
     command = [sys.executable, "-m", "pytest", *OPTIONS, *options]
     return subprocess.Popen(
-        command, cwd=where, env=env, text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+        command,
+        cwd=where,
+        env=env,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
 
 
 def records(folder: Path) -> list[Record]:

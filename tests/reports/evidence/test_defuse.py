@@ -66,9 +66,26 @@ def test_no_line_is_a_command_to_the_runner(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["@everyone", "me@here.org", "#123", "a/b#4", "GH-5", "http://evil.example", "www.evil.example", "<b>", "[a](b)",
-     "![a](b)", "`x`", "| a |", "**a**", "$x$", "~~a~~", "&lt;", "mailto:a"],
-)  # fmt: skip
+    [
+        "@everyone",
+        "me@here.org",
+        "#123",
+        "a/b#4",
+        "GH-5",
+        "http://evil.example",
+        "www.evil.example",
+        "<b>",
+        "[a](b)",
+        "![a](b)",
+        "`x`",
+        "| a |",
+        "**a**",
+        "$x$",
+        "~~a~~",
+        "&lt;",
+        "mailto:a",
+    ],
+)
 def test_markdown_is_left_without_markup_mention_issue_or_link(text: str) -> None:
     told = defuse_for_markdown(text)
     assert not re.search(r"@\w|#\d|(?i:gh-)\d|://|www\.|mailto:\w|[<>]|(?<!\\)[*_`|$~\[\]]|&(?!amp;|lt;|gt;)", told)

@@ -15,8 +15,10 @@ from tests.reports.evidence.small_run import both, records
 def test_known_failures_are_named(folder: Path) -> None:
     named = {r.test: r.known_failure for r in records(folder) if isinstance(r, Result) and r.known_failure}
     assert named == {
-        "test_known_to_fail": "kf_1", "test_known_to_fail_but_passes": "kf_2", "test_known_to_crash": "kf_4",
-    }  # fmt: skip
+        "test_known_to_fail": "kf_1",
+        "test_known_to_fail_but_passes": "kf_2",
+        "test_known_to_crash": "kf_4",
+    }
 
 
 @both

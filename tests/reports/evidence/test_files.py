@@ -161,9 +161,10 @@ def test_what_a_newer_writer_says_is_kept_and_sealed(tmp_path: Path) -> None:
     file = tmp_path / "e.jsonl"
     stamp = {"t": "2026-11-21T00:00:00.000+00:00", "run": "r"}
     fields: list[dict[str, Any]] = [
-        {**stamp, "kind": "run", "schema": NEWER, "mood": "fine"}, {**stamp, **FINDING, "why": ["x"]},
+        {**stamp, "kind": "run", "schema": NEWER, "mood": "fine"},
+        {**stamp, **FINDING, "why": ["x"]},
         {**stamp, "kind": "weather", "sky": {"blue": True}},
-    ]  # fmt: skip
+    ]
     lines = [evidence.format_line(f) for f in fields]
     digest = hashlib.sha256(b"".join(lines)).hexdigest()
     end = {"exit_code": 0, "interrupted": False, "duration_s": 1.0, "launches": 0, "records": 3, "sha256": digest}

@@ -55,8 +55,12 @@ def test_a_suite_says_what_was_launched(merged: Path) -> None:
     suite = next(iter(JUnitXml.fromfile(str(merged))))
     found = {p.name: p.value for p in suite.properties()}  # type: ignore[no-untyped-call]
     assert {k: found[k] for k in ("run", "fingerprint", "launch", "launch_s", "checkpoint")} == {
-        "run": "r1", "fingerprint": "f0", "launch": "ok", "launch_s": "1.25", "checkpoint": "canary"
-    }  # fmt: skip
+        "run": "r1",
+        "fingerprint": "f0",
+        "launch": "ok",
+        "launch_s": "1.25",
+        "checkpoint": "canary",
+    }
 
 
 def test_merging_a_merged_file_changes_nothing(merged: Path) -> None:
@@ -150,10 +154,16 @@ def test_the_headline_of_a_crash_is_its_cause(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("message", "cause"),
-    [("EngineExited: died", "EngineExited: died"), ("\n a \n b", "a"), ("", ""), ("x\n torch.OutOfMemoryError: 80 GiB",
-     "torch.OutOfMemoryError: 80 GiB"), ("KeyError: 'a'\nValueError: b", "ValueError: b"), ("a\nKeyboardInterrupt",
-     "KeyboardInterrupt"), ("no Error: here", "no Error: here")],
-)  # fmt: skip
+    [
+        ("EngineExited: died", "EngineExited: died"),
+        ("\n a \n b", "a"),
+        ("", ""),
+        ("x\n torch.OutOfMemoryError: 80 GiB", "torch.OutOfMemoryError: 80 GiB"),
+        ("KeyError: 'a'\nValueError: b", "ValueError: b"),
+        ("a\nKeyboardInterrupt", "KeyboardInterrupt"),
+        ("no Error: here", "no Error: here"),
+    ],
+)
 def test_the_cause_of_a_failure_is_its_last_exception(message: str, cause: str) -> None:
     assert find_cause(message) == cause
 
@@ -177,13 +187,18 @@ def test_versions_host_digests_proofs_and_numbers_are_properties(tmp_path: Path)
     suite = next(iter(told(tmp_path, LOCALS, "FAIL", proof, number, kept)))
     found = {p.name: p.value for p in suite.properties()}  # type: ignore[no-untyped-call]
     assert {k: found.get(k) for k in ("gpu", "driver", "version.vllm", "digest.image", f"digest.cell.{PLAIN}")} == {
-        "gpu": "1 x H100", "driver": "580.1", "version.vllm": "0.26.0", "digest.image": "sha256:12",
+        "gpu": "1 x H100",
+        "driver": "580.1",
+        "version.vllm": "0.26.0",
+        "digest.image": "sha256:12",
         f"digest.cell.{PLAIN}": "ab",
-    }  # fmt: skip
+    }
     own = junit.read_properties(next(iter(suite)))
     assert (own["proof.mtp"], own["number.median_tpot_ms.c2"], own["digest.replies"]) == (
-        "proven by counter", "12.5 ms", "cd",
-    )  # fmt: skip
+        "proven by counter",
+        "12.5 ms",
+        "cd",
+    )
 
 
 def test_what_we_write_is_of_our_schema(merged: Path, tmp_path: Path) -> None:

@@ -21,8 +21,9 @@ from reports.evidence.kept import Exchange, Tape, Unreadable, digest_question, r
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8,
-)  # fmt: skip
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
 HEAD: Mapping[str, Any] = {"tape": 1, "run": "r", "nodeid": "n", "cell": "c", "fingerprint": "f"}
 LAW = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

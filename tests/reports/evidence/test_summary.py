@@ -77,5 +77,7 @@ def test_a_test_is_named_without_the_cell() -> None:
     needle = {**world.result(PLAIN, "needle"), "nodeid": f"suites/test_needle.py::test_x[{PLAIN}-1024-50]"}
     last = {**world.result(PLAIN, "needle"), "nodeid": f"suites/test_needle.py::test_x[1024-{PLAIN}]"}
     assert [t.name for t in row(needle, last, world.result(PLAIN, "boot")).tests] == [
-        "test_x[1024-50]", "test_x[1024]", "test_boots"
-    ]  # fmt: skip
+        "test_x[1024-50]",
+        "test_x[1024]",
+        "test_boots",
+    ]

@@ -59,9 +59,11 @@ def test_a_worker_that_dies_is_our_error_and_the_rest_is_kept(tmp_path: Path) ->
     out, _ = start(tmp_path, tests, ["-n1"]).communicate()
     found = {(r.test, r.cell): r for r in records(tmp_path) if isinstance(r, Result)}
     assert {k: r.status for k, r in found.items()} == {
-        ("test_ok", "a"): Status.NOT_EVIDENCE, ("test_ok", "b"): Status.NOT_EVIDENCE,
-        ("test_dies", "a"): Status.NOT_EVIDENCE, ("test_dies", "b"): Status.TEST_ERROR,
-    }, out  # fmt: skip
+        ("test_ok", "a"): Status.NOT_EVIDENCE,
+        ("test_ok", "b"): Status.NOT_EVIDENCE,
+        ("test_dies", "a"): Status.NOT_EVIDENCE,
+        ("test_dies", "b"): Status.TEST_ERROR,
+    }, out
     assert "crashed while running" in found["test_dies", "b"].message
     assert evidence.is_sealed(records(tmp_path))
 

@@ -300,9 +300,12 @@ def test_of_an_engine_that_failed_to_start_as_known_nothing_is_predicted() -> No
     ]
     down = changed(kept, lambda f: f["kind"] == "launch" and f["cell"] == SHARED, outcome="EngineExited")
     known = changed(
-        down, lambda f: f["kind"] == "result" and f["cell"] == SHARED, status="NOT_RUN_AS_KNOWN",
-        known_failure="kf_boot", **world.DIED,
-    )  # fmt: skip
+        down,
+        lambda f: f["kind"] == "result" and f["cell"] == SHARED,
+        status="NOT_RUN_AS_KNOWN",
+        known_failure="kf_boot",
+        **world.DIED,
+    )
     expected = (PAIR[0], replace(PAIR[1], known_failures={"kf_boot": world.KF_BOOT}))
     allowed = NotRun(known_failure="kf_boot", cells=SHARED, owner="somebody", until=date(2026, 12, 31))
     assert told(replace(POLICY, not_run=(allowed,)), known, expected) == ""

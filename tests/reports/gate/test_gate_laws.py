@@ -164,9 +164,10 @@ def test_expecting_less_never_turns_red_into_green(run: Case, left: set[str], no
     kept = {TESTS[suite] for suite in left}
     narrowed = [
         f | {"tests": [] if nothing else [t for t in f["tests"] if any(k in t for k in kept)]}
-        if f["kind"] == "expected" else f
+        if f["kind"] == "expected"
+        else f
         for f in run.fields
-    ]  # fmt: skip
+    ]
     assert run.told(run.fields).green or not run.told(narrowed).green
 
 

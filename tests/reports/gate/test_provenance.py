@@ -94,7 +94,8 @@ CASES: dict[str, tuple[Callable[[list[Json]], list[Json]], str, str]] = {
     "no host": (edit("run", host={}), "unknown_host", "was not recorded"),
     "another GPU under the rig's name": (
         edit("run", host={"description": "4 x Big (sm120)", "rig": "sm120x4", "gpus": [{**GPU, "name": "H100"}] * 4}),
-        "another_host", "it ran on 4 x H100 (sm120), and sm120x4 is 4 x Big GPU (sm120)",
+        "another_host",
+        "it ran on 4 x H100 (sm120), and sm120x4 is 4 x Big GPU (sm120)",
     ),
     "another SM": (edit("run", host={"gpus": [{**GPU, "sm": 90}] * 4}), "another_host", "4 x NVIDIA Big (sm90)"),
     "too few": (edit("run", host={"gpus": [GPU] * 3}), "another_host", "it ran on 3 x NVIDIA Big"),
@@ -111,7 +112,7 @@ CASES: dict[str, tuple[Callable[[list[Json]], list[Json]], str, str]] = {
     "a fact more": (forge(extra=1), "facts", "extra is 1, today absent"),
     "script": (edit("cell", script="echo other"), "script", "not the one that launches this cell today"),
     "no digest": (edit("cell", sha256=""), "digest", "have no digest"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("change", "rule", "text"), CASES.values(), ids=CASES)
@@ -133,9 +134,15 @@ def test_another_host_or_version_cannot_be_accepted(matrix: Matrix, name: str) -
 
 
 ACCEPTED = {
-    "commit": OTHER[:7] + "*", "no commit": "r0", "dirty": "d1ff*", "no tree": "r0", "matrix": "ab*",
-    "no matrix": "r0", "no host": "sm120x4.*", "no version": "sm120x4.*",
-}  # fmt: skip
+    "commit": OTHER[:7] + "*",
+    "no commit": "r0",
+    "dirty": "d1ff*",
+    "no tree": "r0",
+    "matrix": "ab*",
+    "no matrix": "r0",
+    "no host": "sm120x4.*",
+    "no version": "sm120x4.*",
+}
 
 
 @pytest.mark.parametrize("name", ACCEPTED)

@@ -184,10 +184,16 @@ def test_add_packs_sealed_runs_once_and_refuses_others(folder: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("statuses", "failures", "tries"),
     [
-        ("PFP", 1, 3), ("FPF", 2, 3), ("PPPP", 0, 0), ("FFFF", 0, 0), ("PPFF", 0, 0), ("FFPP", 0, 0), ("PFPHP", 1, 4),
+        ("PFP", 1, 3),
+        ("FPF", 2, 3),
+        ("PPPP", 0, 0),
+        ("FFFF", 0, 0),
+        ("PPFF", 0, 0),
+        ("FFPP", 0, 0),
+        ("PFPHP", 1, 4),
         ("PPPPPPPPPPPPPPPPPPFP", 1, 20),
     ],
-)  # fmt: skip
+)
 def test_a_flake_turns_back_and_a_change_does_not(folder: Path, statuses: str, failures: int, tries: int) -> None:
     words = {"P": "PASS", "F": "FAIL", "H": "HOST_ERROR"}
     write_all(folder, *(words[s] for s in statuses))

@@ -105,9 +105,15 @@ def test_a_feature_that_our_run_refutes_causes_no_number() -> None:
 
 @pytest.mark.parametrize(
     ("metric", "factor", "above"),
-    [("decode_throughput", 1.01, True), ("decode_throughput", 0.99, False), ("output_throughput", 1.01, True),
-     ("mean_tpot", 0.99, True), ("mean_tpot", 1.01, False), ("p99_itl", 0.01, False)],
-)  # fmt: skip
+    [
+        ("decode_throughput", 1.01, True),
+        ("decode_throughput", 0.99, False),
+        ("output_throughput", 1.01, True),
+        ("mean_tpot", 0.99, True),
+        ("mean_tpot", 1.01, False),
+        ("p99_itl", 0.01, False),
+    ],
+)
 def test_a_stream_faster_than_memory_is_above_the_roofline(metric: str, factor: float, above: bool) -> None:
     matrix = load_matrix()
     limit = compute_decode_limit(matrix.rigs["sm120x4"], matrix.checkpoints["glm51_478b_nvfp4"], drafts=False)
@@ -151,9 +157,11 @@ def test_the_verb_prints_the_ledger_without_evidence(
 
 @pytest.mark.parametrize(
     ("lines", "said"),
-    [("inert: [indexcach]\ndisputed: x\n", "there is no feature 'indexcach'; did you mean 'indexcache'?"),
-     ("inert: [indexcache]\n", "say in `disputed` why")],
-)  # fmt: skip
+    [
+        ("inert: [indexcach]\ndisputed: x\n", "there is no feature 'indexcach'; did you mean 'indexcache'?"),
+        ("inert: [indexcache]\n", "say in `disputed` why"),
+    ],
+)
 def test_an_inert_feature_exists_and_has_a_reason(tmp_path: Any, lines: str, said: str) -> None:
     root = matrix_world.write(tmp_path / "matrix")
     (root / "claims").mkdir(exist_ok=True)

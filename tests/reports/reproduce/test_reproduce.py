@@ -67,8 +67,16 @@ def write_evidence(folder: Path, *exchanges: Exchange, finding: Json | None = No
     fields[1] |= {"script": "#!/bin/bash\nexec engine --api-key sk-abcdefghijklmnopqrstuv\n"}
     fields[1]["facts"] |= {"engine": "vllm", "version": "0.26.0", "canary": True, "gpus": 1}
     fields[3] |= {"versions": {"vllm": "0.26.0"}, **result.pop("launch", {})}
-    found = {"kind": "finding", **WHO, "check": "needle.found", "ok": False, "expected": f"The code is {CODE}.",
-             "got": WRONG, "item": "i1", "detail": f"['{CODE}'] not in the reply"}  # fmt: skip
+    found = {
+        "kind": "finding",
+        **WHO,
+        "check": "needle.found",
+        "ok": False,
+        "expected": f"The code is {CODE}.",
+        "got": WRONG,
+        "item": "i1",
+        "detail": f"['{CODE}'] not in the reply",
+    }
     fields.append(found | (finding or {}))
     if exchanges:
         tape = Tape(run="r1", nodeid=NODE, cell=PLAIN, fingerprint="f0", exchanges=exchanges)
@@ -167,9 +175,16 @@ def test_the_shell_scripts_are_valid(folder: Path) -> None:
     ],
 )
 def test_run_says_same_differs_or_right_now(
-    *, folder: Path, server: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, answer: str,
-    judged: str | None, word: str, code: int,
-) -> None:  # fmt: skip
+    *,
+    folder: Path,
+    server: Server,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    answer: str,
+    judged: str | None,
+    word: str,
+    code: int,
+) -> None:
     server.answer = lambda _: answer
     fake = folder / "glm-matrix"
     fake.write_text(f"#!/bin/bash\necho '{judged}'\n")
@@ -253,9 +268,18 @@ def test_the_text_for_upstream_says_all_that_is_known(evidence: Path) -> None:
     known = [k.value for k in load_matrix().known_failures if k.value.fails.test == "test_obeys_required_tool_choice"]
     mine = [replace(k, fails=replace(k.fails, test="test_finds_the_needle")) for k in known[:1]]
     text = make_issue(failures[0], [(evidence, read_records(evidence))], failures, mine)
-    for said in ("vllm 0.26.0", "1 x H100", "driver: 580.1", "One GPU, and a small canary", f"The code is {CODE}.",
-                 "curl $URL/v1/chat/completions", "bad (FAIL), by this evidence", "not asked in this evidence",
-                 mine[0].issue, "The engine's log is not on this host"):  # fmt: skip
+    for said in (
+        "vllm 0.26.0",
+        "1 x H100",
+        "driver: 580.1",
+        "One GPU, and a small canary",
+        f"The code is {CODE}.",
+        "curl $URL/v1/chat/completions",
+        "bad (FAIL), by this evidence",
+        "not asked in this evidence",
+        mine[0].issue,
+        "The engine's log is not on this host",
+    ):
         assert said in text, said
     assert "\x1b" not in text and "sk-abcdef" not in text
 
@@ -291,9 +315,15 @@ def test_a_folder_of_something_else_is_not_written_to(evidence: Path, tmp_path: 
 
 
 FACTS: Json = {
-    "nodeid": NODE, "check": "needle.found", "item": "i1", "nth": 0, "expected": "a", "got": "b", "detail": "d 'x' 1",
+    "nodeid": NODE,
+    "check": "needle.found",
+    "item": "i1",
+    "nth": 0,
+    "expected": "a",
+    "got": "b",
+    "detail": "d 'x' 1",
     "message": "bad",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(
@@ -368,9 +398,13 @@ def test_an_http_error_is_a_failure_that_can_be_shortened(folder: Path, server: 
 
 def test_messages_and_tools_go_where_the_failure_lasts_without_them() -> None:
     tools = [{"type": "function", "function": {"name": name}} for name in ("play", "stop")]
-    turns = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi."},
-             {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "stop"}}]},
-             {"role": "tool", "content": "ok"}, {"role": "user", "content": "And now?"}]  # fmt: skip
+    turns = [
+        {"role": "system", "content": "Be kind."},
+        {"role": "user", "content": "Hi."},
+        {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "stop"}}]},
+        {"role": "tool", "content": "ok"},
+        {"role": "user", "content": "And now?"},
+    ]
     found = shrink_request({"messages": turns, "tools": tools}, lambda body: True)
     assert [m["role"] for m in found.body["messages"]] == ["assistant", "tool", "user"]
     assert [t["function"]["name"] for t in found.body["tools"]] == ["stop"]

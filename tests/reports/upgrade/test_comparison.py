@@ -109,7 +109,7 @@ PLANTED: list[tuple[str, Change, str, str]] = [
     ("answers within luck", lose(3), "YES", "3 of 8 lost, 0 won, exact McNemar p = 0.12, within luck: i0, i1, i2"),
     ("answers beyond luck", lose(7), "NO", "7 of 8 lost, 0 won, exact McNemar p = 0.0078, beyond luck"),
     ("items not asked", drop(lambda f: f.get("item") == "i0"), "UNKNOWN", "1 items of the earlier run were not asked"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("change", "answer", "said"), [p[1:] for p in PLANTED], ids=[p[0] for p in PLANTED])
@@ -241,11 +241,20 @@ def test_a_launch_that_fails_is_one_line_with_all_its_tests() -> None:
 
 @pytest.mark.parametrize(
     ("before", "after", "answer"),
-    [("FAIL", "PASS", "YES"), ("FAIL", "CRASH", "YES"), ("XFAIL", "FAIL", "NO"), ("FAIL", "XFAIL", "YES"),
-     ("XFAIL", "XPASS", "YES"), ("HOST_ERROR", "FAIL", "UNKNOWN"), ("HOST_ERROR", "PASS", "YES"),
-     ("HOST_ERROR", "HOST_ERROR", "UNKNOWN"), ("FLAKE", "FAIL", "NO"), ("INVALID_COMBO", "INVALID_COMBO", "YES"),
-     ("MEASURED", "PASS", "YES")],
-)  # fmt: skip
+    [
+        ("FAIL", "PASS", "YES"),
+        ("FAIL", "CRASH", "YES"),
+        ("XFAIL", "FAIL", "NO"),
+        ("FAIL", "XFAIL", "YES"),
+        ("XFAIL", "XPASS", "YES"),
+        ("HOST_ERROR", "FAIL", "UNKNOWN"),
+        ("HOST_ERROR", "PASS", "YES"),
+        ("HOST_ERROR", "HOST_ERROR", "UNKNOWN"),
+        ("FLAKE", "FAIL", "NO"),
+        ("INVALID_COMBO", "INVALID_COMBO", "YES"),
+        ("MEASURED", "PASS", "YES"),
+    ],
+)
 def test_every_change_of_a_status_has_an_answer(before: str, after: str, answer: str) -> None:
     found = compare(suite("boot", PLAIN, status=after), suite("boot", PLAIN, status=before))
     assert found.answer == answer

@@ -15,10 +15,18 @@ from suites.asking.as_many import AsMany, as_many
 from suites.asking.depth import DEPTHS
 
 KINDS = {
-    "facts": "facts", "arithmetic": "arithmetic", "recall": "recall", "chinese": "chinese", "calls": "calls",
-    "zero_argument_calls": "streamed", "parallel_calls": "parallel_calls", "tool_results": "tool_results",
-    "no_tool_needed": "no_tool_needed", "missing_tool": "missing_tool", "long_generation": "long_texts",
-}  # fmt: skip
+    "facts": "facts",
+    "arithmetic": "arithmetic",
+    "recall": "recall",
+    "chinese": "chinese",
+    "calls": "calls",
+    "zero_argument_calls": "streamed",
+    "parallel_calls": "parallel_calls",
+    "tool_results": "tool_results",
+    "no_tool_needed": "no_tool_needed",
+    "missing_tool": "missing_tool",
+    "long_generation": "long_texts",
+}
 
 
 @pytest.mark.parametrize("depth", DEPTHS)

@@ -56,9 +56,14 @@ class Bench:
         self, folder: Path, true: Callable[[Mapping[str, Any]], Finding] = throughput.check_littles_law
     ) -> Any:
         judged = Judged(
-            cell=cell(), bank=Glm5Bank(), evidence=self.evidence, depth=DEPTH, baseline=self._baseline(folder),
-            relaunch=self.relaunch, measure=self.measure,
-        )  # fmt: skip
+            cell=cell(),
+            bank=Glm5Bank(),
+            evidence=self.evidence,
+            depth=DEPTH,
+            baseline=self._baseline(folder),
+            relaunch=self.relaunch,
+            measure=self.measure,
+        )
         asked = [
             Load(streams=found["max_concurrency"], output_len=LENGTH, prompt_tokens=100, true=true)
             for found in self.first

@@ -18,13 +18,23 @@ EVERY = expand_matrix(load_matrix())
 SEED_004 = next(c for c in EVERY.runnable if c.id == "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.baseline")
 SEED_001 = next(c for c in EVERY.excluded if c.id == "sm100x8.vllm_0_16_0.glm5_fp8.baseline")
 DECODE: dict[str, Any] = {
-    "max_concurrency": 1, "output_len_asked": 512, "total_input_tokens": 16_000, "completed": 1,
-    "output_throughput": 20.0, "mean_tpot_ms": 1000 / 26.4, "median_tpot_ms": 1000 / 26.4,
-}  # fmt: skip
+    "max_concurrency": 1,
+    "output_len_asked": 512,
+    "total_input_tokens": 16_000,
+    "completed": 1,
+    "output_throughput": 20.0,
+    "mean_tpot_ms": 1000 / 26.4,
+    "median_tpot_ms": 1000 / 26.4,
+}
 LOADED: dict[str, Any] = {
-    "max_concurrency": 32, "output_len_asked": 512, "total_input_tokens": 2048 * 96, "completed": 96,
-    "output_throughput": 884.0, "mean_tpot_ms": 33.56, "median_tpot_ms": 30.0,
-}  # fmt: skip
+    "max_concurrency": 32,
+    "output_len_asked": 512,
+    "total_input_tokens": 2048 * 96,
+    "completed": 96,
+    "output_throughput": 884.0,
+    "mean_tpot_ms": 33.56,
+    "median_tpot_ms": 30.0,
+}
 
 
 def test_the_published_rows_themselves_hold() -> None:

@@ -40,9 +40,12 @@ def test_dsa_backends_are_compared_for_prefill_and_decode() -> None:
 
 
 PROOFS = st.builds(
-    Proof, feature=st.just("x"), outcome=st.sampled_from(["proven", "refuted", "unproven"]),
-    rung=st.sampled_from(list(Rung)), detail=st.text(max_size=5),
-)  # fmt: skip
+    Proof,
+    feature=st.just("x"),
+    outcome=st.sampled_from(["proven", "refuted", "unproven"]),
+    rung=st.sampled_from(list(Rung)),
+    detail=st.text(max_size=5),
+)
 
 
 @given(st.lists(PROOFS, min_size=1), PROOFS)
@@ -54,18 +57,24 @@ def test_a_refutation_stands_whatever_else_is_said(proofs: list[Proof], more: Pr
 
 ECHOES = st.lists(
     st.builds(
-        see, st.sampled_from(["attention_backend", "moe_backend", "kv_dtype", "chunk_tokens", "context"]),
-        st.sampled_from(["dsa", "triton", "bfloat16", "4096"]), st.just(Rung.ECHO),
+        see,
+        st.sampled_from(["attention_backend", "moe_backend", "kv_dtype", "chunk_tokens", "context"]),
+        st.sampled_from(["dsa", "triton", "bfloat16", "4096"]),
+        st.just(Rung.ECHO),
     )
-)  # fmt: skip
+)
 
 
 @given(ECHOES, st.sampled_from(["vllm", "sglang", "llamacpp", "trtllm"]))
 def test_an_echo_alone_never_proves(echoes: list[Observation], dialect: str) -> None:
     wanted = replace(
-        VLLM, dialect=dialect, features=frozenset({"indexcache", "mtp", "chunked_prefill"}), full_layers=2,
-        attention_backend="dsa", moe_backend="triton",
-    )  # fmt: skip
+        VLLM,
+        dialect=dialect,
+        features=frozenset({"indexcache", "mtp", "chunked_prefill"}),
+        full_layers=2,
+        attention_backend="dsa",
+        moe_backend="triton",
+    )
     assert "proven" not in {p.outcome for p in judge_proofs(wanted, echoes)}
 
 

@@ -93,7 +93,7 @@ def test_a_dense_pool_refutes_dsa_and_indexcache() -> None:
     seen = [
         replace(see("kv_bytes", 11.3 * GIB, unit="bytes"), half_step=0.05 * GIB),
         see("kv_tokens", 270_060, unit="tokens"),
-    ]  # fmt: skip
+    ]
     got = by_feature(judge_proofs(wanted, seen))
     assert got == dict.fromkeys(("kv_layout", "dsa", "indexcache"), ("refuted", Rung.COUNTER))
 

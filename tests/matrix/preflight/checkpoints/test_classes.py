@@ -33,9 +33,12 @@ def glm_5_2() -> dict[str, Any]:
     types = ["shared" if layer in SHARED_FROM_5_2 else "full" for layer in range(LAYERS)]
     rope = {"rope_theta": 8000000, "rope_type": "default"}
     return {
-        "index_topk_freq": 4, "index_skip_topk_offset": 3, "indexer_types": types, "rope_parameters": rope,
+        "index_topk_freq": 4,
+        "index_skip_topk_offset": 3,
+        "indexer_types": types,
+        "rope_parameters": rope,
         "max_position_embeddings": 1048576,
-    }  # fmt: skip
+    }
 
 
 def flash() -> tuple[Weights, dict[str, Any]]:
@@ -100,10 +103,15 @@ def test_faults_of_glm_5_3_flash_are_found_behind_its_prefixes() -> None:
 def test_deepseek_v3_2_as_published_is_quiet() -> None:
     linear = r"self_attn\.(?:q_|kv_|o_)|indexer\.w[kq](?!eights)|mlp\.(?:up|gate_|down)|experts"
     config = {
-        "architectures": ["DeepseekV32ForCausalLM"], "indexer_rope_interleave": None, "rope_parameters": None,
-        "rope_theta": 10000, "rope_scaling": {"type": "yarn", "factor": 40}, "n_group": 2, "topk_group": 1,
+        "architectures": ["DeepseekV32ForCausalLM"],
+        "indexer_rope_interleave": None,
+        "rope_parameters": None,
+        "rope_theta": 10000,
+        "rope_scaling": {"type": "yarn", "factor": 40},
+        "n_group": 2,
+        "topk_group": 1,
         "quantization_config": {"quant_method": "fp8", "fmt": "e4m3", "weight_block_size": [128, 128]},
-    }  # fmt: skip
+    }
     held = weights() | {
         f"model.layers.{LAYERS}.embed_tokens.weight": ("BF16", (64, 32)),
         f"model.layers.{LAYERS}.shared_head.head.weight": ("BF16", (64, 32)),
