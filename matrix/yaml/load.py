@@ -6,7 +6,7 @@ The only module that knows the folder layout; what it returns is checked and is 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
@@ -28,8 +28,10 @@ from matrix.yaml.references import KEYS, Lost, count_hidden, describe_empty, des
 from matrix.yaml.structure import structure_data
 
 T = TypeVar("T")
+Named = TypeVar("Named", Gpu, Release, Family, Checkpoint, Feature)
 Prepare = Callable[[yamltext.Document, list[Problem]], Any]
 HERE = CHECKOUT / "matrix"
+PLACED = ("gpus", "engine", "release", "family", "checkpoint", "feature")
 
 
 @cache
@@ -78,28 +80,19 @@ def load_matrix(root: Path = HERE) -> Matrix:
         raise ConfigError(problems)
     shared = tuple(c.value for c in causes)
     return Matrix(
-        gpus={g.value.id: g.value for g in gpus},
+        gpus=_by_id(gpus),
         rigs={r: Rig(id=r, gpu=g.value, gpus=n) for g in gpus for r, n in g.value.rigs.items()},
         engines={e.value.id: replace(e.value, causes=(*e.value.causes, *shared)) for e in engines},
-        releases={r.value.id: r.value for r in releases},
-        families={f.value.id: f.value for f in families},
-        checkpoints={c.value.id: c.value for c in checkpoints},
-        features={f.value.id: f.value for f in features},
+        releases=_by_id(releases),
+        families=_by_id(families),
+        checkpoints=_by_id(checkpoints),
+        features=_by_id(features),
         rules=_compile_conditions(rules, pins),
         overlays=_compile_conditions(overlays, pins),
         known_failures=_compile_conditions(known, pins),
         claims=_compile_conditions(claims, pins),
         published=_compile_conditions(published, pins),
-        places=dict(
-            _locate_entries(
-                gpus=gpus,
-                engine=engines,
-                release=releases,
-                family=families,
-                checkpoint=checkpoints,
-                feature=features,
-            )
-        ),
+        places=_places_of(gpus, engines, releases, families, checkpoints, features),
         pins=pins,
         root=root,
     )
@@ -139,9 +132,13 @@ def _compile_conditions(items: Iterable[Loaded[Any]], pins: Pins) -> tuple[Loade
     return tuple(replace(i, condition=compile_condition(i.value.when, pins)) for i in items)
 
 
-def _locate_entries(**kinds: Iterable[Loaded[Any]]) -> Iterator[tuple[str, str]]:
-    for kind, items in kinds.items():
-        yield from ((f"{kind}:{i.value.id}", i.where()) for i in items)
+def _by_id(items: Iterable[Loaded[Named]]) -> dict[str, Named]:
+    return {each.value.id: each.value for each in items}
+
+
+def _places_of(*files: Iterable[Loaded[Any]]) -> dict[str, str]:
+    """Return where each entry is written, `kind:id` -> `file:line`; one argument a kind, in the order of PLACED."""
+    return {f"{kind}:{i.value.id}": i.where() for kind, items in zip(PLACED, files, strict=True) for i in items}
 
 
 class _Inherit:
