@@ -73,9 +73,8 @@ def load_matrix(root: Path = HERE) -> Matrix:
         [*gpus, *engines, *releases, *families, *checkpoints, *features, *rules, *overlays, *known, *claims, *causes]
     )
     problems = [*forms, *count_hidden(reader.problems, hidden), *cross, *find_shape_problems(known)]
-    problems += crossref.find_unnamed_launches(published)
+    problems += [*crossref.find_unnamed_launches(published), *crossref.find_wrong_inert(claims, features)]
     problems += find_claim_problems(claims, [f.value.id for f in features])
-    problems += crossref.find_wrong_inert(claims, features)
     if problems:
         raise ConfigError(problems)
     shared = tuple(c.value for c in causes)
