@@ -211,9 +211,10 @@ def _bytes(path: Path, limit: int) -> bytes:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except (OSError, ValueError) as error:
         raise ConfigError([Problem(str(path), 0, "", getattr(error, "strerror", None) or str(error))]) from None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):  # before fdopen, which raises for a directory
+        os.close(handle)
+        raise ConfigError([Problem(str(path), 0, "", "no plain file")])
     with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ConfigError([Problem(str(path), 0, "", "no plain file")])
         return file.read(limit + 1)
 
 

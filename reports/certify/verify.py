@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from matrix.errors import ConfigError, Problem
 from reports.certify.statement import PREDICATE, STATEMENT, NotCertifiable, make_statement
-from reports.evidence.files import read_records
+from reports.evidence.files import open_plain_file, read_records
 from reports.evidence.signature import NotSigned, verify_evidence
 from reports.replay.run import replay_evidence
 
@@ -40,7 +40,8 @@ def read_certificate(path: Path) -> Certificate:
         ConfigError: it is no certificate of this project.
     """
     try:
-        statement = json.loads(path.read_bytes())
+        with open_plain_file(path) as file:
+            statement = json.loads(file.read())
         own = statement["predicate"]["glmMatrix"]
         if (statement["_type"], statement["predicateType"]) != (STATEMENT, PREDICATE):
             raise ValueError(f"expected a {PREDICATE} statement")
@@ -51,8 +52,15 @@ def read_certificate(path: Path) -> Certificate:
             issued=date.fromisoformat(own["issued"]),
             expires=date.fromisoformat(own["expires"]),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError([Problem(str(path), 0, "", f"no certificate of this project: {error!r}")]) from None
+    except OSError as error:
+        raise ConfigError([Problem(str(path), 0, "", f"cannot be read: {error.strerror}")]) from None
+    except UnicodeDecodeError:
+        why = "it is not text in UTF-8"
+    except KeyError as error:
+        why = f"it has no {error}"
+    except (ValueError, TypeError, RecursionError) as error:
+        why = str(error)
+    raise ConfigError([Problem(str(path), 0, "", f"no certificate of this project: {why}")])
 
 
 def find_problems(

@@ -43,6 +43,7 @@ import json
 import logging
 import os
 import shutil
+import stat
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -233,12 +234,30 @@ def _read_bytes(path: Path) -> bytes:
     """Read a file, unpacked where its name ends in `.gz`.
 
     Raises:
+        OSError: it cannot be opened, or is no plain file.
         ConfigError: it is no gzip file, is cut short, or unpacks to more than `GZIP_BYTES`.
     """
-    if path.suffix != GZIP:
-        return path.read_bytes()
+    with open_plain_file(path) as raw:
+        return raw.read() if path.suffix != GZIP else _unpack(path, raw)
+
+
+def open_plain_file(path: Path) -> BinaryIO:
+    """Open a plain file for reading, never a pipe that nobody writes to or a device that does not end.
+
+    Raises:
+        OSError: it cannot be opened, or is no plain file.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if stat.S_ISREG(mode := os.fstat(handle).st_mode):
+        return os.fdopen(handle, "rb")
+    os.close(handle)
+    is_directory = stat.S_ISDIR(mode)
+    raise OSError(errno.EISDIR if is_directory else errno.EINVAL, "Is a directory" if is_directory else "no plain file")
+
+
+def _unpack(path: Path, packed: BinaryIO) -> bytes:
     try:
-        with gzip.open(path) as file:
+        with gzip.open(packed) as file:
             plain = file.read(GZIP_BYTES + 1)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ConfigError([Problem(str(path), 0, "", f"no whole gzip file: {error}")]) from None

@@ -184,6 +184,7 @@ def test_a_folder_is_linted_by_who_can_read_it(tmp_path: Path, capsys: pytest.Ca
         (["--"], "expected a FILE"),
         ([], "expected a FILE"),
         (["/dev/zero"], "no plain file"),
+        (["/"], "no plain file"),
     ],
 )
 def test_bad_usage_is_told_once(words: list[str], part: str, capsys: pytest.CaptureFixture[str]) -> None:

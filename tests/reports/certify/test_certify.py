@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -142,6 +143,24 @@ def test_what_is_no_certificate_is_bad_input(tmp_path: Path, text: str) -> None:
     (tmp_path / "c.json").write_text(text)
     with pytest.raises(ConfigError, match="no certificate of this project"):
         read_certificate(tmp_path / "c.json")
+
+
+NO_CERTIFICATES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a pipe": (os.mkfifo, "no plain file"),
+    "a folder": (Path.mkdir, "Is a directory"),
+    "bytes": (lambda path: path.write_bytes(b"\xb6\x1b[31m" * 999), "not text in UTF-8"),
+}
+
+
+@pytest.mark.parametrize("make, told", NO_CERTIFICATES.values(), ids=NO_CERTIFICATES)
+def test_what_cannot_be_a_certificate_is_told_in_words(
+    tmp_path: Path, make: Callable[[Path], object], told: str
+) -> None:
+    make(tmp_path / "c.json")
+    with pytest.raises(ConfigError, match=told) as caught:
+        read_certificate(tmp_path / "c.json")
+    assert "Error" not in caught.value.problems[0].message
+    assert len(caught.value.problems[0].message) < 100
 
 
 def test_the_verb_writes_one_for_each_cell_and_verifies_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

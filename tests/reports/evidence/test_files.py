@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -234,6 +235,15 @@ def test_every_bad_line_is_named_at_once(tmp_path: Path) -> None:
 def test_a_missing_file_asks_whether_anything_ran(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="Did anything run"):
         evidence.read_records(tmp_path / "none.jsonl")
+
+
+@pytest.mark.parametrize("name", ["e.jsonl", "e.jsonl.gz"])
+@pytest.mark.parametrize("target", ["a pipe", "/dev/zero"])
+def test_evidence_that_never_ends_is_refused(tmp_path: Path, name: str, target: str) -> None:
+    file = tmp_path / name
+    os.mkfifo(file) if target == "a pipe" else file.symlink_to(target)
+    with pytest.raises(ConfigError, match="cannot be read: no plain file"):
+        evidence.read_records(file)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
