@@ -84,8 +84,9 @@ def load_why() -> Program:
 
 def load_check() -> Program:
     from matrix.checking import command
+    from reports.evidence.redact import redact_data
 
-    return Program(command.parser, lambda words: command.main(words, _lint_folder))
+    return Program(command.parser, lambda words: command.main(words, _lint_folder, redact_data))
 
 
 def load_probe() -> Program:
@@ -96,8 +97,9 @@ def load_probe() -> Program:
 
 def load_upgrade() -> Program:
     from matrix.upgrading import command
+    from reports.evidence.redact import redact_data
 
-    return Program(command.parser, lambda words: command.main(words, _lint_folder))
+    return Program(command.parser, lambda words: command.main(words, _lint_folder, redact_data))
 
 
 def _lint_folder(folder: Path) -> Sequence[Remark]:

@@ -33,6 +33,7 @@ from matrix.errors import ConfigError, Problem
 from matrix.preflight.verdict import Remark
 
 LintFolder = Callable[[Path], Sequence[Remark]]
+Redact = Callable[[Any], Any]  # a text or JSON data -> the same without secrets
 MAX_BYTES: Final = 1_000_000
 STARTS: Final = "`vllm serve`, `sglang serve`, `python -m sglang.launch_server`, `trtllm-serve`, or a container"
 MAX_JSON_BYTES: Final = 64_000_000  # an index of a checkpoint lists a hundred thousand tensors
@@ -66,10 +67,13 @@ def add_line_options(made: argparse.ArgumentParser) -> None:
     made.add_argument("--env", metavar="NAME=VALUE", action="append", default=[], help="beside what the text sets")
 
 
-def main(arguments: Sequence[str] | None = None, lint_folder: LintFolder | None = None) -> int:
+def main(
+    arguments: Sequence[str] | None = None, lint_folder: LintFolder | None = None, redact: Redact = lambda told: told
+) -> int:
     """Exit codes: 0 fine, 1 wrong, 2 bad usage, 3 risky or unknown.
 
     `lint_folder` reads a checkpoint's folder whole (headers, tokenizer, template); else config.json alone is linted.
+    `redact` removes the keys and passwords of the caller's line from whatever is printed.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     cut = words.index("--") if "--" in words else len(words)
@@ -78,10 +82,15 @@ def main(arguments: Sequence[str] | None = None, lint_folder: LintFolder | None 
     try:
         report = _report(options, command, given=cut < len(words), lint_folder=lint_folder)
     except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(redact(f"{error}\n"))
         return 2
-    sys.stdout.write(f"{render_json(report) if options.json else render_text(report)}\n")
+    sys.stdout.write(redact_json(render_json(report), redact) if options.json else redact(f"{render_text(report)}\n"))
     return report.exit_code
+
+
+def redact_json(text: str, redact: Redact) -> str:
+    """Redact as data, where a secret flag and its value are neighbours of a list, and print it again with a newline."""
+    return f"{json.dumps(redact(json.loads(text)), indent=1, ensure_ascii=False)}\n"
 
 
 def _report(

@@ -28,6 +28,8 @@ COUNTS: Final = tuple(
         r"(?P<name>.+)",
     )
 )
+# A count that split_count left over (of five digits, negative, with a fraction, of a second GPU); `MI 300X` has none.
+LEFT_OVER: Final = re.compile(rf"(?<![a-z\d])(?<!mi )\d+\s*{TIMES}|(?<![a-z\d]){TIMES}\s*\d", re.IGNORECASE)
 MEMORY: Final = re.compile(r"\b(?P<size>\d{2,3})\s*G(?:i?B)?\b", re.IGNORECASE)
 SHORTEST: Final = 4  # digits of a model number that names a GPU without its letters
 ANOTHER_SIZE: Final = 0.08  # GB, GiB and what the driver keeps are within it; 80 and 94 GB are two cards
@@ -78,7 +80,7 @@ def parse_rig(text: str) -> Host:
         return Host(sm=sm, gpus=int(found["count"] or 1))
     count, name = split_count(word)
     gpu_named = _named(name)
-    if gpu_named is None or count < 1:
+    if gpu_named is None or count < 1 or LEFT_OVER.search(name) or not text.isprintable():
         words = [name for gpu in known_gpus() for name in (*gpu.names, *(rig for rig, _ in gpu.rigs))]
         raise ConfigError(
             [

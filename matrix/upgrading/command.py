@@ -16,7 +16,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from matrix.checking.command import LintFolder, add_line_options, make_asked, read_commands, read_config_file
+from matrix.checking.command import (
+    LintFolder,
+    Redact,
+    add_line_options,
+    make_asked,
+    read_commands,
+    read_config_file,
+    redact_json,
+)
 from matrix.checking.judge import Asked
 from matrix.checking.launchers import Command
 from matrix.checking.releases import (
@@ -58,17 +66,25 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def main(arguments: Sequence[str] | None = None, lint_folder: LintFolder | None = None) -> int:
-    """Exit codes: 0 safe, 1 does not start or answers wrongly, 2 bad usage, 3 risky or unknown."""
+def main(
+    arguments: Sequence[str] | None = None, lint_folder: LintFolder | None = None, redact: Redact = lambda told: told
+) -> int:
+    """Exit codes: 0 safe, 1 does not start or answers wrongly, 2 bad usage, 3 risky or unknown.
+
+    `redact` removes the keys and passwords of the caller's line from whatever is printed.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     cut = words.index("--") if "--" in words else len(words)
     options = parser().parse_args(words[:cut])
     try:
         report = _report(options, words[cut + 1 :], given=cut < len(words), lint_folder=lint_folder)
     except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(redact(f"{error}\n"))
         return 2
-    sys.stdout.write(f"{render_json(report) if options.json else render_text(report, everything=options.all)}\n")
+    if options.json:
+        sys.stdout.write(redact_json(render_json(report), redact))
+    else:
+        sys.stdout.write(redact(f"{render_text(report, everything=options.all)}\n"))
     return report.exit_code
 
 
