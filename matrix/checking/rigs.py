@@ -76,8 +76,7 @@ def parse_rig(text: str) -> Host:
                 return _host(gpu, count)
     found = RIG.fullmatch(word)
     if found is not None:
-        sm = int(found["sm"])
-        return Host(sm=sm, gpus=int(found["count"] or 1))
+        return _of_capability(int(found["sm"]), int(found["count"] or 1), text)
     count, name = split_count(word)
     gpu_named = _named(name)
     if gpu_named is None or count < 1 or LEFT_OVER.search(name) or not text.isprintable():
@@ -93,6 +92,17 @@ def parse_rig(text: str) -> Host:
             ]
         )
     return _with_memory(_host(gpu_named, count), name)
+
+
+def _of_capability(sm: int, gpus: int, text: str) -> Host:
+    """GPUs of which only the capability is named; one that no GPU has would pass every check that asks for another."""
+    known = sorted({gpu.sm for gpu in known_gpus() if gpu.sm})
+    if sm in known and gpus > 0:
+        return Host(sm=sm, gpus=gpus)
+    wanted = (
+        f"expected one GPU or more of a capability that a known GPU has; valid: {', '.join(f'sm{n}' for n in known)}"
+    )
+    raise ConfigError([Problem("--rig", 0, repr(text), wanted)])
 
 
 def split_count(text: str) -> tuple[int, str]:

@@ -174,6 +174,8 @@ def test_a_folder_is_linted_by_who_can_read_it(tmp_path: Path, capsys: pytest.Ca
     [
         (["--rig", "sm9Ox8", "--", "vllm", "serve", "x"], "did you mean"),
         (["--gpus", "8x Voodoo", "--", "vllm", "serve", "x"], "expected a rig"),
+        (["--gpus", "sm999x4", "--", "vllm", "serve", "x"], "valid: sm"),
+        (["--rig", "sm90x0", "--", "vllm", "serve", "x"], "one GPU or more"),
         (["--gpus", "99999x H100", "--", "vllm", "serve", "x"], "expected a rig"),
         (["--gpus", "-4x H100", "--", "vllm", "serve", "x"], "expected a rig"),
         (["--gpus", "1.5x H100", "--", "vllm", "serve", "x"], "expected a rig"),
