@@ -36,6 +36,9 @@ class Row:
     note: str = ""
 
 
+LINE = ("--rig", "sm90x8", "--release", "vllm==0.33.0", "--", "vllm", "serve", "zai-org/GLM-5-FP8", "-tp", "8")
+
+
 def median_s(argv: list[str], repeats: int = REPEATS, cwd: Path = CHECKOUT) -> float:
     """Median wall seconds of a command over some repeats."""
     times = []
@@ -50,11 +53,13 @@ def plan() -> list[Row]:
     """The whole matrix as JSON against an interpreter that does nothing."""
     bare, whole = median_s([PY, "-c", "pass"]), median_s([PY, "-m", "matrix", "list", "--json"])
     imports = median_s([PY, "-c", "import matrix.__main__"])
+    check = median_s([PY, "-m", "cli", "check", *LINE])
     upgrade = median_s([PY, "-m", "cli", "upgrade", CELL, "--to", "0.5.17"])
     return [
         Row(name="interpreter start", value=bare, unit="s"),
         Row(name="import matrix", value=imports - bare, unit="s", note="beyond interpreter start"),
         Row(name="list --json, every combination planned", value=whole - bare, unit="s", aim="< 1 s beyond start"),
+        Row(name="check of a line", value=check - bare, unit="s", aim="< 0.5 s beyond start"),
         Row(name="upgrade of a cell, two releases", value=upgrade - bare, unit="s", aim="< 1 s beyond start"),
     ]
 

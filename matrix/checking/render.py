@@ -42,7 +42,8 @@ def render_text(report: Report) -> str:
 def _judgement(judgement: Judgement) -> Iterator[str]:
     command = judgement.command
     where = f"{command.where}  " if command.where else ""
-    yield f"{HEADS[judgement.verdict]}  {where}{command.entry}"
+    so_far = " SO FAR" if judgement.verdict == "fine" and judgement.undecided else ""  # the last line says what waits
+    yield f"{HEADS[judgement.verdict]}{so_far}  {where}{command.entry}"
     yield f"  {judgement.release}, {judgement.rig or 'GPUs not named'}, {judgement.model}"
     yield from _chosen(judgement)
     for before, finding in zip((None, *judgement.findings), judgement.findings, strict=False):
