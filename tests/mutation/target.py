@@ -73,6 +73,7 @@ TIMES = ("median_ttft_ms", "median_tpot_ms", "p99_itl_ms")
 # Asked by no fault here, and only from --depth full on: lengths and speeds that a shared core makes meaningless.
 DEEPER = (LENGTHS, BY_CONTEXT, PREFILL, SAMPLED, SWEEP)
 FROZEN = (EFFECT, EFFECTIVE, REFERENCE)  # compare with what was recorded for the bank as it is
+UNHEALTHY = "/health answers HTTP"  # fixtures.launch.attached.greeting
 REFUSED = "and nothing was asked of it"  # fixtures.launch.attached.engine, of an identity that is not the cell's
 Test = Callable[..., None]
 
@@ -108,7 +109,7 @@ class Real:
         """One test. Those that need the frozen prompts of the recordings get the bank as it is."""
         match name:
             case "launch.ready":
-                return _outcome(lambda _: self._attach())
+                return _outcome(lambda _: self._become_ready())
             case "attach.identity":
                 return _outcome(lambda _: self._identify())
             case "throughput.not_slower":
@@ -153,6 +154,14 @@ class Real:
         launcher = AttachedLauncher(self.base_url, LAUNCH_LIMITS, {KEY_VARIABLE: self.engine.api_key or ""}, told)
         with launcher.start(self.plan):
             pass
+
+    def _become_ready(self) -> None:
+        """Attach; a server that is never healthy is refused before the first question, as the host's matter."""
+        try:
+            self._attach()
+        except HostError as error:
+            assert UNHEALTHY not in str(error), str(error)
+            raise
 
     def _identify(self) -> None:
         """Attach; that another server answers is noticed here, though it is the host's matter and no result."""
