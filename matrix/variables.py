@@ -71,6 +71,18 @@ ENDPOINT_KEY: Final = Variable(
     does="the API key of a server that `--endpoint` attaches to",
     default="no key is sent",
 )
+REPRO_COMMAND: Final = Variable(
+    name="GLM_MATRIX",
+    whose="ours",
+    does="the glm-matrix command that a folder of `repro` judges replies with",
+    default="glm-matrix on PATH",
+)
+OPENAI_KEY: Final = Variable(
+    name="OPENAI_API_KEY",
+    whose="a secret of ours",
+    does="the API key of the server that `repro` asks again",
+    default="no key is sent",
+)
 LAUNCH: Final = Variable(
     name="GLM_MATRIX_LAUNCH",
     whose="between our processes",
@@ -149,6 +161,8 @@ VARIABLES: Final[Mapping[str, Variable]] = {
         DOCKER_ALLOW,
         IMAGE_LOCK,
         ENDPOINT_KEY,
+        REPRO_COMMAND,
+        OPENAI_KEY,
         LAUNCH,
         LOAD_KEY,
         LOAD_ACCESS,

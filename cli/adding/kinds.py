@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, get_type_hints
+from types import UnionType
+from typing import Any, Final, get_args, get_type_hints
 
 from cli.adding.values import merge_mapping, parse_value
 from matrix.model import Release
@@ -94,8 +94,8 @@ def _with_dates(kind: Kind, entry: dict[str, Any]) -> dict[str, Any]:
 
 def _is_mapping(hint: Any) -> bool:
     """Whether the key holds a mapping, or a part that is one (`fails:`, `source:` of a known failure)."""
-    text = str(hint)
-    return "Mapping[" in text or re.search(r"(?:model|patch)\.[A-Z]\w+(?: \| None|'>)?$", text) is not None
+    parts = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    return "Mapping[" in str(hint) or any(is_dataclass(part) for part in parts)
 
 
 def _is_repeated(hint: Any) -> bool:

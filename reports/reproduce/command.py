@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from matrix import variables
 from matrix.errors import ConfigError, Problem
 from matrix.yaml.load import load_matrix
 from reports.evidence.defuse import defuse_for_terminal
@@ -23,7 +24,7 @@ from reports.reproduce.minimise import minimise_folder
 from reports.reproduce.shrink import TRIALS
 
 EVIDENCE: Final = Path("reports/out/evidence.jsonl")
-KEY: Final = "OPENAI_API_KEY"
+KEY: Final = variables.OPENAI_KEY.name
 
 
 def add_parsers(verbs: Any) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from matrix import variables
 from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError, HostError, Problem
 from reports.evidence import redact
@@ -204,8 +205,8 @@ bash launch.sh                        # in a checkout with the weights, or start
 | `reproduction.json` | all of the above as data |
 | `judge/` | the test's replies, with which glm-matrix runs the same check on a new reply |
 
-`right now` needs glm-matrix on PATH (or in `$GLM_MATRIX`). Without it, a reply can only be the same or differ.
-"""
+`right now` needs glm-matrix on PATH (or in `$COMMAND`). Without it, a reply can only be the same or differ.
+""".replace("$COMMAND", f"${variables.REPRO_COMMAND.name}")
 FILES_WITHOUT: Final = """
 There is no request in this folder, for the reason above. `launch.sh` starts the engine as it was started.
 """

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tests.faults.stub.defect import HELD_S, Answer, Asked, Damage, Defect, when
-from tests.faults.suite_tests import NEIGHBOURS, PREFIX
+from tests.faults.suite_tests import NEIGHBOURS, PREFIX, SECOND_TURN
 
 
 def _shifts(nats: float) -> Damage:
@@ -25,5 +25,5 @@ def _never_repeats(answer: Answer, asked: Asked) -> Answer:
 DEFECTS: Mapping[str, Defect] = {
     "cache_changes_numbers": Defect(family="numbers", kills=(PREFIX,), damage=when(lambda a: a.cached, _shifts(0.5))),
     "batch_changes_numbers": Defect(family="numbers", kills=(NEIGHBOURS,), damage=_shifts_in_batch),
-    "never_repeats_itself": Defect(family="numbers", kills=(PREFIX, NEIGHBOURS), damage=_never_repeats),
+    "never_repeats_itself": Defect(family="numbers", kills=(PREFIX, NEIGHBOURS, SECOND_TURN), damage=_never_repeats),
 }

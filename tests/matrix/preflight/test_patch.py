@@ -116,5 +116,9 @@ def test_an_unknown_or_broken_patch_is_a_configuration_error(tmp_path: Path) -> 
         load_patch("trtllm_config_remapp")
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "patch.yaml").write_text("title: x\n")
-    with pytest.raises(ConfigError, match="exactly one of edit and merges"):
+    with pytest.raises(ConfigError, match="missing keys 'applies_when', 'why'"):
+        load_patch("bad", tmp_path)
+    whole = "title: x\napplies_when: {}\nwhy: x\nsource: x\nupstream: x\nretires: x\n"
+    (tmp_path / "bad" / "patch.yaml").write_text(whole)
+    with pytest.raises(ConfigError, match="expected exactly one of `edit`"):
         load_patch("bad", tmp_path)

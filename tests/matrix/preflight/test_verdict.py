@@ -95,7 +95,8 @@ def test_an_environment_variable_is_read_or_somebody_is_named(name: str, expecte
 
 
 def test_an_unregistered_architecture_rejects() -> None:
-    report = preflight_launch(MODEL, {}, SNAPSHOT, Serves("DeepseekV32ForCausalLM"))
+    held = replace(SNAPSHOT, registered={"GlmMoeDsaForCausalLM": "models.glm"})
+    report = preflight_launch(MODEL, {}, held, Serves("DeepseekV32ForCausalLM"))
     assert (report.verdict, report.kinds("error")) == ("reject", ("architecture",))
     assert "GlmMoeDsaForCausalLM" in str(report), "says what it has instead"
 

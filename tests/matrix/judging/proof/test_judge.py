@@ -82,7 +82,8 @@ def test_every_plan_can_be_asked_what_it_wants() -> None:
     for cell in expand_matrix(load_matrix()).runnable:
         wanted = read_requested(make_plan(load_matrix(), cell))
         assert 1 <= wanted.full_layers <= wanted.shape.layers
-        assert ("indexcache" in cell.features) == (wanted.full_layers < wanted.shape.layers), cell.id
+        shares = "indexcache" in cell.features or cell.checkpoint.index_sharing == "checkpoint"
+        assert shares == (wanted.full_layers < wanted.shape.layers), cell.id
 
 
 def test_the_pattern_of_seeds_004_leaves_40_layers() -> None:
