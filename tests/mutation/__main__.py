@@ -118,7 +118,8 @@ def _proxy(options: argparse.Namespace, parts: Iterable[str]) -> Iterator[Report
 def _no_seed_twice(options: argparse.Namespace) -> None:
     """Said before hours are spent: runs that are to be added must be of other seeds."""
     adds = options.out and options.seeds and options.seeds.start
-    for file in sorted(options.out.glob("*-healthy.json")) if adds else ():
+    asked = "*" if options.on == "both" else options.on
+    for file in sorted(options.out.glob(f"{asked}-healthy.json")) if adds else ():
         for healthy in read(file.read_text("utf-8")).healthy:
             if shared := sorted(set(options.seeds) & set(healthy.seeds)):
                 raise SystemExit(f"{file}: seeds {shared} were run before ({healthy.on}); ask for others")
