@@ -70,7 +70,8 @@ class Progress:
         if self.terminal is None or self.terminal.verbosity < -1 or len(self.cells) == 1:
             return  # one cell has pytest's own summary
         count = f"{len(asked.statuses)} test{'s' if len(asked.statuses) != 1 else ''}"
-        self.terminal.ensure_newline()
+        if self.terminal.config.get_terminal_writer().width_of_current_line:  # dots: `ensure_newline` knows of none
+            self.terminal.write_line("")
         self.terminal.write_line(
             f"cell {done} of {len(self.cells)}: {cell} {worst_status(asked.statuses)}"
             f" ({count}, {show_duration(asked.spent_s)})" + "".join(self._say_rest())

@@ -31,6 +31,7 @@ from suites.probing.questions import NEEDLE_TOKENS, Question, list_questions
 from suites.probing.result import Answered, Probe, render_json, render_text
 
 SILENCE_S, TOTAL_S = 60.0, 300.0
+MOST_TOKENS = 2_000_000
 
 
 def parser() -> argparse.ArgumentParser:
@@ -48,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--no-questions", action="store_true", help="identity only; no token is spent")
     made.add_argument(
         "--needles",
-        type=int,
+        type=read_length,
         nargs="*",
         default=list(NEEDLE_TOKENS),
         metavar="TOKENS",
@@ -63,10 +64,22 @@ def main(words: Sequence[str]) -> int:
     try:
         probe = _probe(options)
     except MatrixError as error:
-        sys.stderr.write(f"{redact.redact_text(str(error))}\n")
+        sys.stderr.write(f"{redact.redact_text(name_our_options(str(error)))}\n")
         return 2
     sys.stdout.write(render_json(probe) if options.json else render_text(probe))
     return probe.exit_code
+
+
+def name_our_options(text: str) -> str:
+    """Name this command's options in an error that is shared with `pytest --endpoint`."""
+    return text.replace("--endpoint-", "--").replace("--endpoint", "URL")
+
+
+def read_length(text: str) -> int:
+    """Read a prompt length in tokens, for argparse."""
+    if not (text.isascii() and text.isdecimal() and 0 < int(text[:12]) <= MOST_TOKENS):
+        raise argparse.ArgumentTypeError(f"expected a number of tokens from 1 to {MOST_TOKENS:,}, got {text[:20]!r}")
+    return int(text)
 
 
 def _probe(options: argparse.Namespace) -> Probe:

@@ -18,8 +18,8 @@ class Terminal:
     def __init__(self, verbosity: int = 0) -> None:
         self.verbosity = verbosity
         self.lines: list[str] = []
-
-    def ensure_newline(self) -> None: ...
+        writer = SimpleNamespace(width_of_current_line=0)
+        self.config = SimpleNamespace(get_terminal_writer=lambda: writer)
 
     def write_line(self, text: str) -> None:
         self.lines.append(text)
@@ -73,3 +73,10 @@ def test_one_cell_and_a_silent_run_print_nothing(
 
 def test_durations_are_said_as_a_person_says_them() -> None:
     assert [show_duration(s) for s in (0.4, 119, 125, 7000, 9000)] == ["0 s", "119 s", "2 min", "117 min", "2.5 h"]
+
+
+def test_a_line_does_not_go_on_behind_dots(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, terminal = watched(monkeypatch)
+    terminal.config.get_terminal_writer().width_of_current_line = 7
+    one.pytest_runtest_logreport(report(IDS[2], "PASS"))
+    assert terminal.lines[0] == "" and terminal.lines[1].startswith("cell 1 of 2")

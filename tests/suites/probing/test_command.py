@@ -69,6 +69,20 @@ def test_what_cannot_be_reached_says_the_next_step(
     assert command.main(words) == 2 and why in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("length", ["-5", "0", "1e3", "9" * 40, "\u0663"])
+def test_a_length_that_is_none_is_refused_before_anything_is_asked(
+    length: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        command.main(["http://127.0.0.1:1", f"--needles={length}"])
+    assert stopped.value.code == 2 and "number of tokens" in capsys.readouterr().err
+
+
+def test_an_error_names_our_options() -> None:
+    said = command.name_our_options("--endpoint 'x': expected; --endpoint-ca FILE or --endpoint-insecure-tls")
+    assert said == "URL 'x': expected; --ca FILE or --insecure-tls"
+
+
 def test_a_wrong_key_is_told_and_not_shown(
     stub: StubEngine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
