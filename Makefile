@@ -38,7 +38,7 @@ help: ## this list
 
 env: .venv/bin/glm-matrix ## the environment that `pytest` and `glm-matrix` need
 
-try: .venv/bin/glm-matrix ## one cell on the real embedded engine: from nothing to a verdict in less than a minute
+try: .venv/bin/glm-matrix ## one cell on the real embedded engine: from nothing to a verdict in about a minute
 	@mkdir -p $(OUT)
 	@$(PY) -m pytest --cells 'cpu.llamacpp_*.canary_bf16.baseline' --evidence $(OUT)/try.jsonl --no-header $(ARGS) || true
 	@.venv/bin/glm-matrix table --evidence $(OUT)/try.jsonl
