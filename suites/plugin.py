@@ -59,7 +59,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     deeper = [item for item in items if any(list(DEPTHS).index(d) > chosen for d in _list_depths(item))]
     if deeper:
         config.hook.pytest_deselected(items=deeper)
-        items[:] = [item for item in items if item not in deeper]
+        gone = set(deeper)
+        items[:] = [item for item in items if item not in gone]
 
 
 def _list_depths(item: pytest.Item) -> list[str]:

@@ -6,7 +6,7 @@ cells that ask for the features. Items are ordered by launch, so that an engine 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -201,10 +201,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     keep = _compile_marks(config, [m.name for m in own])
     asked = _asked_by(own)
     cells = [c for c in chosen.cells if asked(c) and keep(c)]
-    params = [pytest.param(c, id=c.id, marks=list(_make_marks(c))) for c in cells]
+    params = [pytest.param(c, id=c.id, marks=_make_marks_once(config, c)) for c in cells]
     if config.option.all_cells:
         params += [
-            pytest.param(c, id=c.id, marks=[*_make_marks(c), pytest.mark.skip(reason=_explain_no_hardware(config, c))])
+            pytest.param(
+                c,
+                id=c.id,
+                marks=[*_make_marks_once(config, c), pytest.mark.skip(reason=_explain_no_hardware(config, c))],
+            )
             for c in chosen.elsewhere
             if asked(c) and keep(c)
         ]
@@ -229,12 +233,22 @@ def _compile_marks(config: pytest.Config, own: Iterable[str]) -> Callable[[Cell]
     return lambda cell: evaluate(select.make_matcher(cell, names))
 
 
-def _make_marks(cell: Cell) -> Iterator[pytest.MarkDecorator]:
-    for name in sorted(select.cell_marks(cell)):
-        yield getattr(pytest.mark, name)
+_MARKS = pytest.StashKey[dict[str, tuple[pytest.MarkDecorator, ...]]]()
+
+
+def _make_marks_once(config: pytest.Config, cell: Cell) -> tuple[pytest.MarkDecorator, ...]:
+    """Return the marks of a cell, made once for all tests that ask it."""
+    marks = config.stash.setdefault(_MARKS, {})
+    if cell.id not in marks:
+        marks[cell.id] = _make_marks(cell)
+    return marks[cell.id]
+
+
+def _make_marks(cell: Cell) -> tuple[pytest.MarkDecorator, ...]:
+    names = (getattr(pytest.mark, name) for name in sorted(select.cell_marks(cell)))
     facts = {k: v for k, v in cell.facts.items() if k in select.CELL_KEYS}
-    for feature in (*sorted(cell.features),) or (None,):
-        yield pytest.mark.cell(**facts, feature=feature)
+    features = (*sorted(cell.features),) or (None,)
+    return (*names, *(pytest.mark.cell(**facts, feature=feature) for feature in features))
 
 
 def _explain_no_hardware(config: pytest.Config, cell: Cell) -> str:
@@ -303,7 +317,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     empty = [i for i in items if "cell" in getattr(i, "fixturenames", ()) and cell_of(i) is None]
     if empty:
         config.hook.pytest_deselected(items=empty)
-        items[:] = [i for i in items if i not in set(empty)]
+        gone = set(empty)
+        items[:] = [i for i in items if i not in gone]
+    known: dict[str, KnownOfCell] = {}
     launches: dict[str, int] = {}
     cells: dict[str, int] = {}
     for item in items:
@@ -314,7 +330,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         cells.setdefault(found.cell.id, len(cells))
         name = getattr(item, "originalname", item.name)
         item.user_properties += [("cell", found.cell.id), ("fingerprint", found.fingerprint), ("test", name)]
-        item.stash[KNOWN] = _gather_known(found)
+        if found.cell.id not in known:
+            known[found.cell.id] = _gather_known(found)
+        item.stash[KNOWN] = known[found.cell.id]
     items.sort(key=lambda i: _sort_key(i, launches, cells))
     _refuse_to_run_nothing(config, items)
 
