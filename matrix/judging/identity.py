@@ -104,12 +104,7 @@ def require_model(replied: str, asked: str) -> None:
 def _explain_model(plan: Plan, told: ServerIdentity, checkpoints: tuple[Checkpoint, ...]) -> str:
     """Explain what is wrong with the model; a path of another checkpoint outweighs a name that matches."""
     wanted = names_of(plan.cell.checkpoint) | {_normalise_name(n) for n in served_names(plan)}
-    said = {_normalise_name(n) for n in told.names}
-    places = (
-        *told.paths,
-        *(n for n in told.names if n.startswith(PLACES)),
-    )  # its name is its path where none was given
-    paths = {name for path in places for name in _path_names(path)}
+    said, paths = {_normalise_name(n) for n in told.names}, _list_weights_names(told)
     others = {name: c.id for c in checkpoints if c.id != plan.cell.checkpoint.id for name in names_of(c)}
     shown = ", ".join(repr(n) for n in (*told.names, *told.paths)) or "none"
     contrary = sorted({others[p] for p in paths - wanted if p in others})
@@ -125,14 +120,17 @@ def find_served(told: ServerIdentity, checkpoints: Iterable[Checkpoint]) -> tupl
 
     A gateway puts its own organisation in front of a name and a price behind it (`vendor/glm-5.1:free`).
     """
-    said = {_normalise_name(n) for n in told.names} | {
-        _normalise_name(n.rpartition("/")[2].split(":")[0]) for n in told.names
-    }
-    paths = {
-        name for path in (*told.paths, *(n for n in told.names if n.startswith(PLACES))) for name in _path_names(path)
-    }
-    by_path = tuple(c for c in checkpoints if names_of(c) & paths)
-    return by_path or tuple(c for c in checkpoints if names_of(c) & said)
+    bare = (n.rpartition("/")[2].split(":")[0] for n in told.names)
+    said, paths = {_normalise_name(n) for n in (*told.names, *bare)}, _list_weights_names(told)
+    known = [(c, names_of(c)) for c in checkpoints]
+    by_path = tuple(c for c, names in known if names & paths)
+    return by_path or tuple(c for c, names in known if names & said)
+
+
+def _list_weights_names(told: ServerIdentity) -> set[str]:
+    """List what the weights' places may be called; a server's name is its path where none was given."""
+    places = (*told.paths, *(n for n in told.names if n.startswith(PLACES)))
+    return {name for path in places for name in _path_names(path)}
 
 
 def names_of(checkpoint: Checkpoint) -> frozenset[str]:

@@ -11,7 +11,7 @@ from matrix.condition import Condition, compile_condition
 from matrix.errors import ConfigError
 from matrix.fat_binaries import list_silent
 from matrix.hardware import Rig
-from matrix.model import Cell, Checkpoint, Engine, Excluded, Form, Release, Rule
+from matrix.model import Cell, Checkpoint, Engine, Excluded, Form, Rule
 from matrix.planning import fit
 from matrix.planning.exclusions import Exclusions, Names, make_cell, vary
 from matrix.planning.plan import make_plan
@@ -226,7 +226,7 @@ def _covers(matrix: Matrix, cell: Cell, sms: Iterable[int]) -> bool:
     SM103 is of SM100's family and SM121 of SM120's: code paths are theirs, machine code is not (`_check_machine_code`).
     """
     sm = cell.rig.sm
-    return sm in sms or (sm // 10 * 10 in sms and _read_registered(matrix, cell.release) is not None)
+    return sm in sms or (sm // 10 * 10 in sms and _read_registered(matrix, cell.release.id) is not None)
 
 
 def _check_machine_code(matrix: Matrix, cell: Cell) -> Excluded | None:
@@ -243,7 +243,7 @@ def _check_machine_code(matrix: Matrix, cell: Cell) -> Excluded | None:
 @cache
 def _find_silent(matrix: Matrix, release: str, sm: int, host: str) -> str:
     """Describe the first needed library that has nothing for the GPU; empty where all have, or nothing was read."""
-    read = _registered(matrix, release)
+    read = _read_registered(matrix, release)
     needed = [entry.library for entry in matrix.engines[matrix.releases[release].engine].compiled if entry.needed]
     stems = [stem if host == "x86_64" else f"{stem}_{host}" for stem in (read.wheels if read else ())]
     silent = list_silent(matrix.root / "snapshots" / "kernels", stems, needed, sm)
@@ -252,7 +252,7 @@ def _find_silent(matrix: Matrix, release: str, sm: int, host: str) -> str:
 
 def _check_architecture(matrix: Matrix, cell: Cell) -> Excluded | None:
     """Whether the release registers the class: by its snapshot; where that says nothing, by the axis's own list."""
-    read = _read_registered(matrix, cell.release)
+    read = _read_registered(matrix, cell.release.id)
     known = read.architectures if read else frozenset(cell.release.architectures)
     wanted = cell.checkpoint.architecture
     if cell.release.remaps.get(wanted, wanted) in known:  # a recipe may rename it in config.json
@@ -262,19 +262,15 @@ def _check_architecture(matrix: Matrix, cell: Cell) -> Excluded | None:
     return _exclude("architecture_registered", "INVALID_ENGINE", reason, source)
 
 
-def _read_registered(matrix: Matrix, release: Release) -> Registered | None:
-    return _registered(matrix, release.id)
-
-
 @cache
-def _registered(matrix: Matrix, release: str) -> Registered | None:
+def _read_registered(matrix: Matrix, release: str) -> Registered | None:
     return registered_by(release, matrix.root / "snapshots")
 
 
 def _check_parsers(matrix: Matrix, cell: Cell) -> Excluded | None:
     """Whether the release has the parsers of the checkpoint's family; without one, thinking and calls are text."""
     wanted = cell.checkpoint.parsers.get(cell.engine.id, {})
-    read = _read_registered(matrix, cell.release)
+    read = _read_registered(matrix, cell.release.id)
     lacking = [
         f"{kind} parser {name}"
         for kind, name in wanted.items()
@@ -331,7 +327,7 @@ def _sparse_kernels(matrix: Matrix, cell: Cell) -> Excluded | None:
 def _chooses_alike(matrix: Matrix, cell: Cell) -> bool:
     """Whether the release chooses on this GPU what it chooses on the first of its family, which is listed."""
     first, sm = cell.rig.sm // 10 * 10, cell.rig.sm
-    read = _read_registered(matrix, cell.release)
+    read = _read_registered(matrix, cell.release.id)
     if read is None or first not in cell.release.dsa_sms:
         return False
     here, there = (read.chosen.get(f"{cell.checkpoint.architecture} sm{n} auto") for n in (sm, first))

@@ -14,14 +14,14 @@ from typing import Any, Final
 from fixtures.banks.item import Item
 from fixtures.client.client import Client, EngineRefused
 from fixtures.client.reply import Reply
-from fixtures.launch.attached.attachment import KEY_VARIABLE
+from fixtures.launch.attached.greeting import STATUS_ADVICE
+from fixtures.launch.readiness import AWAY
 from matrix.errors import HostError
 
 SWITCH: Final = "chat_template_kwargs"  # vLLM's, SGLang's and llama.cpp's field; OpenAI's protocol has none
 NOT_ADMITTED: Final[Mapping[int, str]] = {
-    401: f"Put its key into {KEY_VARIABLE}, or give --header 'Name: value'",
-    403: f"Put a key that may do this into {KEY_VARIABLE}, or give --header 'Name: value'",
-    404: "It knows no such model or path: name the model with --model",
+    **{status: STATUS_ADVICE[status][0].upper() + STATUS_ADVICE[status][1:] for status in (401, 403)},
+    404: AWAY[404],
 }
 LONGEST_WAIT_S: Final = 60.0  # that one answer may ask for; longer is for another day
 MOST_WAITS: Final = 5  # in a whole probe
