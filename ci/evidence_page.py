@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from matrix.judging.status import Status
+from reports.evidence.defuse import defuse_for_code
 from reports.evidence.files import is_sealed, read_records
 from reports.evidence.summary import Row, make_board
 from reports.evidence.types import End, Record, Run
@@ -90,16 +91,12 @@ def _describe_row(row: Row) -> str:
 def _tell_troubles(row: Row) -> Iterator[str]:
     """One line a cell that did not run or a test that is not green; of tests that were owed and not asked, nothing."""
     if row.not_run:
-        yield f"- `{row.cell}` did not run, as known: {_shorten(row.why_not_run)}"
+        yield f"- `{row.cell}` did not run, as known: {defuse_for_code(row.why_not_run, MESSAGE_CHARS)}"
         return
     for test in row.tests:
         if test.result and not test.green and test.status is not Status.NOT_ASKED:
-            yield f"- `{row.cell}` {test.name.partition('[')[0]} {test.status.value}: {_shorten(test.message)}"
-
-
-def _shorten(text: str) -> str:
-    line = " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
-    return line if len(line) <= MESSAGE_CHARS else f"{line[:MESSAGE_CHARS]} ..."
+            said = defuse_for_code(test.message, MESSAGE_CHARS)
+            yield f"- `{row.cell}` {test.name.partition('[')[0]} {test.status.value}: {said}"
 
 
 def write_page(folder: Path) -> Path:
