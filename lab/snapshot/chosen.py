@@ -45,6 +45,18 @@ class Asked(NamedTuple):
         return f"{self.architecture} sm{self.sm} {self.kv}"
 
 
+class AskedMoe(NamedTuple):
+    """One question of the MoE tables. `named`: the line names the quantisation."""
+
+    architecture: str
+    sm: int
+    form: str
+    named: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.architecture} sm{self.sm} moe {self.form}{' named' if self.named else ''}"
+
+
 class Capability(NamedTuple):
     major: int
     minor: int
@@ -78,9 +90,13 @@ def vllm_backends(package: Package, architectures: Mapping[str, str]) -> dict[st
     return {str(asked): told(lambda a=asked: _vllm(a, order, table, scope)) for asked in _asked("vllm", architectures)}
 
 
+def list_held(architectures: Mapping[str, str]) -> list[str]:
+    """List the architectures that are asked about and registered."""
+    return [name for name in ARCHITECTURES if name in architectures]
+
+
 def _asked(engine: str, architectures: Mapping[str, str]) -> Iterator[Asked]:
-    held = [name for name in ARCHITECTURES if name in architectures]
-    yield from (Asked(name, sm, kv) for name in held for sm in GPUS for kv in KV_DTYPES[engine])
+    yield from (Asked(name, sm, kv) for name in list_held(architectures) for sm in GPUS for kv in KV_DTYPES[engine])
 
 
 def told(ask: Any) -> str:

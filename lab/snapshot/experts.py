@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from lab.snapshot.chosen import ARCHITECTURES, GPUS, lineage, told
+from lab.snapshot.chosen import GPUS, AskedMoe, lineage, list_held, told
 from lab.snapshot.evaluate import UNKNOWN, ClassRef, EnumMember, Scope
 from lab.snapshot.interpret import Question, Symbol, Undecided, answer
 from lab.snapshot.locate import NotFound
@@ -25,17 +25,6 @@ SCHEMES: Final = {
     "nvfp4": ("kNvfp4Static", "kNvfp4Dynamic"),
 }  # as GLM-5 is published
 ELSEWHERE: Final = re.compile(r"BATCHED|AITER|XPU|CPU")  # all-to-all formats and other platforms, which are not asked
-
-
-class Asked(NamedTuple):
-    """One question of the table."""
-
-    architecture: str
-    sm: int
-    form: str
-
-    def __str__(self) -> str:
-        return f"{self.architecture} sm{self.sm} moe {self.form}"
 
 
 class Order(NamedTuple):
@@ -53,8 +42,7 @@ def vllm_experts(package: Package, architectures: Mapping[str, str]) -> dict[str
         NotFound: no such order.
     """
     orders = {form: _order(package, form) for form in SCHEMES}
-    held = [name for name in ARCHITECTURES if name in architectures]
-    asked = [Asked(name, sm, form) for name in held for sm in GPUS for form in SCHEMES]
+    asked = [AskedMoe(name, sm, form) for name in list_held(architectures) for sm in GPUS for form in SCHEMES]
     return {str(one): told(lambda a=one: _first(a, orders[a.form])) for one in asked}
 
 
@@ -70,7 +58,7 @@ def _order(package: Package, form: str) -> Order:
     raise NotFound(f"no order of backends, or no classes behind them, in {module.path}")
 
 
-def _first(asked: Asked, order: Order) -> str:
+def _first(asked: AskedMoe, order: Order) -> str:
     for name in _listed(asked, order):
         found = [_takes(ref, asked, order.scope.package) for ref in _classes(order, name)]
         if not found:
@@ -82,7 +70,7 @@ def _first(asked: Asked, order: Order) -> str:
     return "none"
 
 
-def _listed(asked: Asked, order: Order) -> list[str]:
+def _listed(asked: AskedMoe, order: Order) -> list[str]:
     """List the backends in order, without those that are not asked about."""
     assigned = [
         node for node in ast.walk(order.backends) if isinstance(node, ast.Assign) and "AVAILABLE" in ast.unparse(node)
@@ -123,7 +111,7 @@ def _class(scope: Scope, source: ast.ImportFrom | None, name: str) -> ClassRef |
     return ClassRef(found[0], found[1]) if found and isinstance(found[1], ast.ClassDef) else None
 
 
-def _takes(ref: ClassRef, asked: Asked, package: Package) -> Any:
+def _takes(ref: ClassRef, asked: AskedMoe, package: Package) -> Any:
     """Whether the kernels take the GPU and the quantisation: True, False or UNKNOWN."""
     parts = _both(ref, package) or (ref,)
     found = [_says(part, name, asked, package) for part in parts for name in ("current_device", "quant_scheme")]
@@ -140,7 +128,7 @@ def _both(ref: ClassRef, package: Package) -> tuple[ClassRef, ...]:
     return ()
 
 
-def _says(ref: ClassRef, name: str, asked: Asked, package: Package) -> Any:
+def _says(ref: ClassRef, name: str, asked: AskedMoe, package: Package) -> Any:
     for part in lineage(ref, package):
         for node in part.node.body:
             if isinstance(node, ast.FunctionDef) and node.name in (f"_supports_{name}", f"supports_{name}"):
@@ -149,7 +137,7 @@ def _says(ref: ClassRef, name: str, asked: Asked, package: Package) -> Any:
     return UNKNOWN
 
 
-def _question(asked: Asked, module: Module) -> Question:
+def _question(asked: AskedMoe, module: Module) -> Question:
     weights, activations = SCHEMES[asked.form]
     known: dict[str, Any] = {name: name for name in KEY.findall(module.text)}
     known |= {

@@ -11,9 +11,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from lab.snapshot.chosen import ARCHITECTURES, GPUS, Found, flag_defaults, sglang_function, told
+from lab.snapshot.chosen import ARCHITECTURES, GPUS, AskedMoe, Found, flag_defaults, list_held, sglang_function, told
 from lab.snapshot.evaluate import UNKNOWN, Scope
 from lab.snapshot.interpret import Question, follow
 from lab.snapshot.locate import NotFound
@@ -26,18 +26,6 @@ BY_QUANTISATION: Final = ("_moe_runner_backend_quant_constraints", "_handle_moe_
 RUNNER: Final = "moe_runner_backend"
 
 
-class Asked(NamedTuple):
-    """One question of the table. `named`: the line names the quantisation."""
-
-    architecture: str
-    sm: int
-    form: str
-    named: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.architecture} sm{self.sm} moe {self.form}{' named' if self.named else ''}"
-
-
 def sglang_runners(package: Package, flags: tuple[Flag, ...], architectures: Mapping[str, str]) -> dict[str, str]:
     """Return the MoE runner of the target for each question.
 
@@ -47,13 +35,9 @@ def sglang_runners(package: Package, flags: tuple[Flag, ...], architectures: Map
     by_model = _by_model(package)
     by_quantisation = sglang_function(package, BY_QUANTISATION)
     defaults = flag_defaults(flags)
-    asked = [Asked(name, sm, form) for name in _held(architectures) for sm in GPUS for form in METHODS]
-    asked += [Asked(name, sm, "nvfp4", named=True) for name in _held(architectures) for sm in GPUS]
+    asked = [AskedMoe(name, sm, form) for name in list_held(architectures) for sm in GPUS for form in METHODS]
+    asked += [AskedMoe(name, sm, "nvfp4", named=True) for name in list_held(architectures) for sm in GPUS]
     return {str(one): told(lambda a=one: _sglang(a, by_model, by_quantisation, defaults)) for one in asked}
-
-
-def _held(architectures: Mapping[str, str]) -> list[str]:
-    return [name for name in ARCHITECTURES if name in architectures]
 
 
 def _by_model(package: Package) -> tuple[Sequence[ast.stmt], Scope]:
@@ -81,7 +65,7 @@ def _sets_the_runner_of_blackwell(node: ast.If) -> bool:
 
 
 def _sglang(
-    asked: Asked, by_model: tuple[Sequence[ast.stmt], Scope], by_quantisation: Found, defaults: Mapping[str, Any]
+    asked: AskedMoe, by_model: tuple[Sequence[ast.stmt], Scope], by_quantisation: Found, defaults: Mapping[str, Any]
 ) -> str:
     values = {**defaults, "quantization": METHODS[asked.form] if asked.named else None}
     for body, scope in (by_model, (by_quantisation.function.body, by_quantisation.scope)):
@@ -106,7 +90,7 @@ def _sets(node: ast.AST) -> bool:
     return returned or any(re.search(rf"({RUNNER}|quantization)('\])?$", text) for text in texts)
 
 
-def _question(asked: Asked, values: Mapping[str, Any]) -> Question:
+def _question(asked: AskedMoe, values: Mapping[str, Any]) -> Question:
     method = METHODS[asked.form]
     known: dict[str, Any] = {f"{owner}.{name}": value for owner in ("view", "self") for name, value in values.items()}
     known |= {
