@@ -6,18 +6,20 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from fixtures.banks.bank import Bank
 from fixtures.banks.item import Item
-from fixtures.client.client import Client, room_for
+from fixtures.client.client import Client
 from fixtures.client.reply import Reply
 from matrix.model import Cell
 from reports.evidence.finding import Finding
 from suites.asking import lengths, sampling
 from suites.asking.contract import Evidence, Plan, expect_ok
 from suites.asking.depth import POOL, Depth, pick_shortest
+from suites.asking.judged import judge_each
 from suites.checks import answer, isolation, needle, protocol
 from suites.checks.needle import find_codes
 from suites.measure.logprob_probe import index_topk
@@ -164,15 +166,13 @@ def _make_long_recalls(bank: Bank, turns: int, depth: Depth) -> tuple[Item, ...]
 
 
 def _check_answers(client: Client, items: Iterable[Item], check: str) -> Iterator[Finding]:
-    for item in items:
-        reply = client.ask(item)
-        yield answer.check_answer(item, reply, check=check)
-        yield protocol.check_envelope(item, reply, max_tokens=room_for(item))
+    return judge_each(client.ask, items, partial(answer.check_answer, check=check))
 
 
 def _check_texts(client: Client, items: Iterable[Item]) -> Iterator[Finding]:
-    for item in items:
-        reply = client.ask(item, stream=True)
-        judge = answer.check_answer if item.answer is not None else answer.check_text
-        yield judge(item, reply, check="coherence.text")
-        yield protocol.check_envelope(item, reply, max_tokens=room_for(item))
+    return judge_each(partial(client.ask, stream=True), items, _check_streamed_text)
+
+
+def _check_streamed_text(item: Item, reply: Reply) -> Finding:
+    judge = answer.check_answer if item.answer is not None else answer.check_text
+    return judge(item, reply, check="coherence.text")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
 from fixtures.banks.bank import Bank, Items
 from fixtures.banks.item import Item
-from fixtures.client.client import Client, room_for
+from fixtures.client.client import Client
 from matrix.model import Cell
 from reports.evidence.finding import Finding
 from suites.asking.contract import Evidence, expect_ok
 from suites.asking.depth import POOL, Depth, pick_shortest
-from suites.checks import answer, protocol, tool_choice, tools
+from suites.asking.judged import judge_both_ways, judge_each
+from suites.checks import answer, tool_choice, tools
 
 pytestmark = [pytest.mark.tool_use]
 
@@ -61,21 +63,15 @@ def test_stream_equals_non_stream(client: Client, bank: Bank, evidence: Evidence
     """MTP once broke tool calls in streams only (vllm#34449)."""
     half = max(1, depth.streamed // 2)
     items = bank.calls(half) + bank.zero_argument_calls(depth.streamed // 2) + bank.facts(half)
-    expect_ok(evidence, _check_both_ways(client, items))
+    expect_ok(evidence, judge_both_ways(client.ask, items))
 
 
 def _check_calls(client: Client, items: Items) -> Iterator[Finding]:
-    for item in items:
-        reply = client.ask(item)
-        yield tools.check_calls(item, reply)
-        yield protocol.check_envelope(item, reply, max_tokens=room_for(item))
+    return judge_each(client.ask, items, tools.check_calls)
 
 
 def _check_no_calls(client: Client, items: Items, check: str) -> Iterator[Finding]:
-    for item in items:
-        reply = client.ask(item)
-        yield tools.check_no_call(item, reply, check=check)
-        yield protocol.check_envelope(item, reply, max_tokens=room_for(item))
+    return judge_each(client.ask, items, partial(tools.check_no_call, check=check))
 
 
 def _check_none_and_named(client: Client, bank: Bank, dialect: str, depth: Depth) -> Iterator[Finding]:
@@ -108,14 +104,4 @@ def _check_forced(client: Client, item: Item, dialect: str, choice: tool_choice.
 
 
 def _check_answers(client: Client, items: Items) -> Iterator[Finding]:
-    for item in items:
-        reply = client.ask(item)
-        yield answer.check_answer(item, reply, check="tools.result_used")
-        yield protocol.check_envelope(item, reply, max_tokens=room_for(item))
-
-
-def _check_both_ways(client: Client, items: Items) -> Iterator[Finding]:
-    for item in items:
-        streamed, whole = client.ask(item, stream=True), client.ask(item)
-        yield tools.check_stream_equals_whole(item, streamed, whole)
-        yield protocol.check_envelope(item, streamed, max_tokens=room_for(item))
+    return judge_each(client.ask, items, partial(answer.check_answer, check="tools.result_used"))

@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from fixtures.banks.item import Item
-from fixtures.client.client import Client, EngineRefused
+from fixtures.client.client import Client, EngineRefused, room_for
 from fixtures.client.reply import Reply
 from fixtures.launch.attached.greeting import STATUS_ADVICE
 from fixtures.launch.readiness import AWAY
@@ -24,6 +24,7 @@ NOT_ADMITTED: Final[Mapping[int, str]] = {
     404: AWAY[404],
 }
 LONGEST_WAIT_S: Final = 60.0  # that one answer may ask for; longer is for another day
+ROOM_FOR_THOUGHT: Final = 2_048  # tokens beside the answer
 MOST_WAITS: Final = 5  # in a whole probe
 DEFAULT_WAIT_S: Final = 5.0  # where a 429 does not say
 
@@ -44,8 +45,12 @@ class Asker:
     left_out: str = ""
     tokens: list[int] = field(default_factory=lambda: [0, 0])  # prompt, completion
 
-    def ask(self, item: Item, *, max_tokens: int, stream: bool = False) -> Reply:
-        """Return the reply.
+    def room(self, item: Item) -> int:
+        """Return `max_tokens` of an item's request."""
+        return room_for(item) + (ROOM_FOR_THOUGHT if self.thinking else 0)
+
+    def ask(self, item: Item, *, max_tokens: int | None = None, stream: bool = False) -> Reply:
+        """Return the reply, of at most `room` tokens where nothing else is said.
 
         Raises:
             LimitReached: it asks to wait too long, or too often.
@@ -54,7 +59,9 @@ class Asker:
         """
         while True:
             try:
-                reply = self.client.post("/v1/chat/completions", self._make_body(item, max_tokens, stream))
+                reply = self.client.post(
+                    "/v1/chat/completions", self._make_body(item, max_tokens or self.room(item), stream)
+                )
             except EngineRefused as refused:
                 if refused.status in NOT_ADMITTED:
                     raise HostError(f"{self.client.base_url}: {refused}. {NOT_ADMITTED[refused.status]}") from refused

@@ -100,9 +100,7 @@ def _probe(options: argparse.Namespace) -> Probe:
             access=access,
         )
         asker = Asker(client, options.thinking)
-        ask_all(
-            probe, asker, list_questions(choose_bank(served), thinking=options.thinking, needle_tokens=options.needles)
-        )
+        ask_all(probe, asker, list_questions(choose_bank(served), needle_tokens=options.needles))
     return probe
 
 
@@ -117,7 +115,7 @@ def ask_all(probe: Probe, asker: Asker, questions: Sequence[Question]) -> None:
         _show_progress(f"{number} of {len(questions)}: {question.kind}")
         try:
             probe.answered += [
-                Answered(question.kind, f) for f in question.judge(question.item, asker.ask, question.room)
+                Answered(question.kind, f) for f in question.judge(asker.ask, [question.item], room=asker.room)
             ]
         except LimitReached as limit:
             probe.stopped = f"{limit}; {len(questions) - number + 1} questions were not asked"

@@ -78,3 +78,11 @@ def test_retry_after_is_seconds_or_a_date() -> None:
     assert read_wait_s("7") == 7.0 and 25 < read_wait_s(soon) <= 30
     assert [read_wait_s(text) for text in ("", "soon", "-3", "9" * 400)] == [DEFAULT_WAIT_S] * 4
     assert read_wait_s("Thu, 01 Jan 1970 00:00:00 GMT") == 0.0
+
+
+def test_a_thought_gets_room_beside_the_answer() -> None:
+    one, server, _ = asker(GOOD, GOOD)
+    one.ask(ITEM)
+    one.thinking = True
+    one.ask(ITEM)
+    assert [body["max_tokens"] for body in server.bodies] == [256, 256 + 2_048]
