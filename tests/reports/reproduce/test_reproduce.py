@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from matrix.errors import ConfigError, HostError
+from matrix.errors import ConfigError
 from matrix.yaml.load import load_matrix
 from reports import __main__ as cli
 from reports.evidence import kept, redact
@@ -27,10 +27,9 @@ from reports.reproduce import judge, minimise
 from reports.reproduce.failures import Failure, list_failures, pick_failure
 from reports.reproduce.folder import write_folder
 from reports.reproduce.issue import make_issue
-from reports.reproduce.judge import NewReply, decide, judge_replies
+from reports.reproduce.judge import NewReply, judge_replies
 from reports.reproduce.minimise import minimise_folder
 from reports.reproduce.requests import choose_request, digest_prompt, list_requests, read_tape_of
-from reports.reproduce.shrink import reduce_units, shrink_request
 from tests.reports import world
 from tests.reports.world import PLAIN, Json
 
@@ -314,46 +313,6 @@ def test_a_folder_of_something_else_is_not_written_to(evidence: Path, tmp_path: 
     assert write_folder(read(evidence)[0], out) == out, "its own folder may be written again"
 
 
-FACTS: Json = {
-    "nodeid": NODE,
-    "check": "needle.found",
-    "item": "i1",
-    "nth": 0,
-    "expected": "a",
-    "got": "b",
-    "detail": "d 'x' 1",
-    "message": "bad",
-}
-
-
-@pytest.mark.parametrize(
-    ("finding", "status", "facts", "word"),
-    [
-        ({"ok": True}, "FAIL", {}, "right now"),
-        ({"ok": False, "got": "b", "detail": "d 'x' 1"}, "FAIL", {}, "same"),
-        ({"ok": False, "got": "c"}, "FAIL", {}, "differs"),
-        (None, "PASS", {"check": ""}, "right now"),
-        (None, "FAIL", {"check": ""}, "same"),
-        (None, "FAIL", {"check": "", "message": "other"}, "differs"),
-        (None, "FAIL", {}, "same"),
-        (None, "PASS", {}, "differs"),
-    ],
-)
-def test_the_check_of_today_decides(finding: Json | None, status: str, facts: Json, word: str) -> None:
-    fields = [world.result(PLAIN, "needle", status, message="bad")]
-    if finding is not None:
-        fields.append(
-            {"kind": "finding", **WHO, "check": "needle.found", "item": "i1", "expected": "a", "got": "", **finding}
-        )
-    assert decide({**FACTS, **facts}, world.typed(fields)).word == word
-
-
-@pytest.mark.parametrize("fields", [[], [world.result(PLAIN, "needle", "TEST_ERROR", message="not kept")]])
-def test_a_check_that_cannot_run_again_is_no_verdict(fields: list[Json]) -> None:
-    with pytest.raises(HostError, match="cannot be run again"):
-        decide(FACTS, world.typed(fields))
-
-
 def test_the_new_reply_takes_the_place_of_the_recorded_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Tape] = []
 
@@ -394,37 +353,6 @@ def test_a_prompt_is_shortened_while_it_fails_and_keeps_what_the_answer_needs(
 def test_an_http_error_is_a_failure_that_can_be_shortened(folder: Path, server: Server) -> None:
     server.status = 500
     assert minimise_folder(folder, server.url).minimal
-
-
-def test_messages_and_tools_go_where_the_failure_lasts_without_them() -> None:
-    tools = [{"type": "function", "function": {"name": name}} for name in ("play", "stop")]
-    turns = [
-        {"role": "system", "content": "Be kind."},
-        {"role": "user", "content": "Hi."},
-        {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "stop"}}]},
-        {"role": "tool", "content": "ok"},
-        {"role": "user", "content": "And now?"},
-    ]
-    found = shrink_request({"messages": turns, "tools": tools}, lambda body: True)
-    assert [m["role"] for m in found.body["messages"]] == ["assistant", "tool", "user"]
-    assert [t["function"]["name"] for t in found.body["tools"]] == ["stop"]
-
-
-def test_no_more_questions_than_allowed() -> None:
-    asked: list[Json] = []
-
-    def lasts(body: Json) -> bool:
-        asked.append(body)
-        return False
-
-    body = {"messages": [{"role": "user", "content": "".join(f"Sentence {n}. " for n in range(64))}]}
-    found = shrink_request(body, lasts, trials=7)
-    assert (len(asked), found.trials, found.minimal, found.body) == (7, 7, False, body)
-
-
-@pytest.mark.parametrize("needed", [set(), {3}, {0, 7}, set(range(8))])
-def test_only_needed_units_stay(needed: set[int]) -> None:
-    assert set(reduce_units(range(8), lambda kept: needed <= set(kept))) == needed
 
 
 def test_the_verbs_list_write_and_judge(evidence: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
