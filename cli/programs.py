@@ -136,9 +136,9 @@ def _host_rigs() -> tuple[list[str], str]:
 
 
 def _recognise(matrix: Matrix, folder: Path) -> Owned:
-    from fixtures.weights.recognise import recognise
+    from fixtures.weights.recognise import recognise_checkpoint
 
-    return recognise(matrix, folder)
+    return recognise_checkpoint(matrix, folder)
 
 
 def _own_runs() -> Mapping[str, Ran]:

@@ -179,9 +179,14 @@ def _junit_parser(own: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
-        own = {"diff": upgrade.run, "junit": _junit, "predictions": _predictions, "replay": _replay, "sign": _sign}
-        own |= {"redact": _redact, "repro": reproduce.run_repro, "issue": reproduce.run_issue, "claims": ledger.run}
-        own |= {"history": history.run, "certify": certify.run}
+        own = {"diff": upgrade.run_diff, "junit": _junit, "predictions": _predictions, "replay": _replay, "sign": _sign}
+        own |= {
+            "redact": _redact,
+            "repro": reproduce.run_repro,
+            "issue": reproduce.run_issue,
+            "claims": ledger.run_claims,
+        }
+        own |= {"history": history.run_history, "certify": certify.run_certify}
         return own.get(args.verb, _judging)(args)
     except (ConfigError, HostError) as error:
         print(error, file=sys.stderr)

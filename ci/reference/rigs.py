@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ci.reference.markdown import format_block, format_code, format_table
-from matrix.recommending.choose import Launch, Recommendation, recommend
+from matrix.recommending.choose import Launch, Recommendation, recommend_launches
 from matrix.recommending.numbers import Number
 from matrix.recommending.ran import Ran
 from matrix.recommending.render import next_command
@@ -24,7 +24,7 @@ HEAD: Final = """# GLM-5 on {count} x {gpu}
 
 def make_pages(matrix: Matrix, ran: Mapping[str, Ran]) -> dict[str, str]:
     """Make a page for each rig with GPUs, and an index; names are relative to docs/reference."""
-    found = {rig.id: recommend(matrix, rig, ran) for rig in matrix.rigs.values() if rig.gpus}
+    found = {rig.id: recommend_launches(matrix, rig, ran) for rig in matrix.rigs.values() if rig.gpus}
     return {"rigs/README.md": _make_index(found), **{f"rigs/{rig}.md": _make_page(r) for rig, r in found.items()}}
 
 

@@ -42,7 +42,7 @@ def make_page(matrix: Matrix, world: Mapping[str, Any]) -> str:
     rows = [
         [row["what"], ", ".join(_list_held(matrix, row)) or "nothing", row.get("left_out", "")] for row in world["rows"]
     ]
-    asks = [[one["ask"], format_code(one["cell"]), *answer(matrix, one["cell"])] for one in world["asks"]]
+    asks = [[one["ask"], format_code(one["cell"]), *answer_user(matrix, one["cell"])] for one in world["asks"]]
     held = format_table(("what", "on the axes", "left out, and why"), rows)
     told = format_table(("a user asks for", "cell", "rule", "first reason"), asks)
     return f"{HEAD}\n{held}\n{USERS}\n{told}"
@@ -58,7 +58,7 @@ def _list_held(matrix: Matrix, row: Mapping[str, Any]) -> Iterator[str]:
             yield format_code(name)
 
 
-def answer(matrix: Matrix, cell_id: str) -> tuple[str, str]:
+def answer_user(matrix: Matrix, cell_id: str) -> tuple[str, str]:
     """Return the rule and the reason that speak first against a cell; of a runnable one, nothing and that it is.
 
     Raises:

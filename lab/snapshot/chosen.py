@@ -71,7 +71,7 @@ def sglang_backends(package: Package, flags: tuple[Flag, ...], architectures: Ma
     kv, backends = (sglang_function(package, names) for names in FUNCTIONS.values())
     defaults = flag_defaults(flags)
     return {
-        str(asked): told(lambda a=asked: _sglang(a, kv, backends, defaults))
+        str(asked): answer_or_name_refusal(lambda a=asked: _sglang(a, kv, backends, defaults))
         for asked in _asked("sglang", architectures)
     }
 
@@ -87,7 +87,10 @@ def vllm_backends(package: Package, architectures: Mapping[str, str]) -> dict[st
     registry = find_definition(package, "AttentionBackendEnum", prefix="vllm/")
     table = _backend_classes(registry)
     scope = Scope(package, module)
-    return {str(asked): told(lambda a=asked: _vllm(a, order, table, scope)) for asked in _asked("vllm", architectures)}
+    return {
+        str(asked): answer_or_name_refusal(lambda a=asked: _vllm(a, order, table, scope))
+        for asked in _asked("vllm", architectures)
+    }
 
 
 def list_held(architectures: Mapping[str, str]) -> list[str]:
@@ -99,7 +102,7 @@ def _asked(engine: str, architectures: Mapping[str, str]) -> Iterator[Asked]:
     yield from (Asked(name, sm, kv) for name in list_held(architectures) for sm in GPUS for kv in KV_DTYPES[engine])
 
 
-def told(ask: Any) -> str:
+def answer_or_name_refusal(ask: Any) -> str:
     try:
         return str(ask())
     except Undecided as error:
@@ -253,7 +256,7 @@ def _takes(ref: ClassRef, asked: Asked, package: Package) -> bool:
 
 
 def _takes_kv(ref: ClassRef, kv: str, package: Package) -> bool:
-    for part in lineage(ref, package):
+    for part in list_lineage(ref, package):
         for node in part.node.body:
             match node:
                 case ast.AnnAssign(target=ast.Name(id="supported_kv_cache_dtypes"), value=value) if value:
@@ -276,16 +279,16 @@ def _lists(listed: Any, kv: str) -> bool:
 
 def _said(ref: ClassRef, method: str, question: Question, package: Package) -> Any:
     """Return the answer of a class method, looked up through the bases; UNKNOWN where it cannot be followed."""
-    for part in lineage(ref, package):
+    for part in list_lineage(ref, package):
         for node in part.node.body:
             if isinstance(node, ast.FunctionDef) and node.name == method:
                 return answer(node, question, Scope(package, part.module))[0]
     return UNKNOWN
 
 
-def lineage(ref: ClassRef, package: Package) -> Iterator[ClassRef]:
+def list_lineage(ref: ClassRef, package: Package) -> Iterator[ClassRef]:
     yield ref
     for base in ref.node.bases:
         parent = evaluate_node(base, Scope(package, ref.module))
         if isinstance(parent, ClassRef):
-            yield from lineage(parent, package)
+            yield from list_lineage(parent, package)

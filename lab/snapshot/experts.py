@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from lab.snapshot.chosen import GPUS, AskedMoe, lineage, list_held, told
+from lab.snapshot.chosen import GPUS, AskedMoe, answer_or_name_refusal, list_held, list_lineage
 from lab.snapshot.evaluate import UNKNOWN, ClassRef, EnumMember, Scope
 from lab.snapshot.interpret import Question, Symbol, Undecided, answer
 from lab.snapshot.locate import NotFound
@@ -43,7 +43,7 @@ def vllm_experts(package: Package, architectures: Mapping[str, str]) -> dict[str
     """
     orders = {form: _order(package, form) for form in SCHEMES}
     asked = [AskedMoe(name, sm, form) for name in list_held(architectures) for sm in GPUS for form in SCHEMES]
-    return {str(one): told(lambda a=one: _first(a, orders[a.form])) for one in asked}
+    return {str(one): answer_or_name_refusal(lambda a=one: _first(a, orders[a.form])) for one in asked}
 
 
 def _order(package: Package, form: str) -> Order:
@@ -129,7 +129,7 @@ def _both(ref: ClassRef, package: Package) -> tuple[ClassRef, ...]:
 
 
 def _says(ref: ClassRef, name: str, asked: AskedMoe, package: Package) -> Any:
-    for part in lineage(ref, package):
+    for part in list_lineage(ref, package):
         for node in part.node.body:
             if isinstance(node, ast.FunctionDef) and node.name in (f"_supports_{name}", f"supports_{name}"):
                 found = answer(node, _question(asked, part.module), Scope(package, part.module))[0]

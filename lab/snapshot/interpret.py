@@ -68,10 +68,10 @@ def answer(function: FunctionNode, question: Question, scope: Scope) -> tuple[An
         Undecided: a branch depends on something that is not known.
         Refused: it raises, or an assertion fails.
     """
-    return follow(function.body, question, scope)
+    return follow_statements(function.body, question, scope)
 
 
-def follow(body: Sequence[ast.stmt], question: Question, scope: Scope) -> tuple[Any, dict[str, Any]]:
+def follow_statements(body: Sequence[ast.stmt], question: Question, scope: Scope) -> tuple[Any, dict[str, Any]]:
     """Return what these statements return, and the values of their names; raises as `answer` does."""
     run = _Run(question, scope)
     try:

@@ -13,9 +13,18 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from lab.snapshot.chosen import ARCHITECTURES, GPUS, AskedMoe, Found, flag_defaults, list_held, sglang_function, told
+from lab.snapshot.chosen import (
+    ARCHITECTURES,
+    GPUS,
+    AskedMoe,
+    Found,
+    answer_or_name_refusal,
+    flag_defaults,
+    list_held,
+    sglang_function,
+)
 from lab.snapshot.evaluate import UNKNOWN, Scope
-from lab.snapshot.interpret import Question, follow
+from lab.snapshot.interpret import Question, follow_statements
 from lab.snapshot.locate import NotFound
 from lab.snapshot.source import Package
 from matrix.preflight.snapshot import Flag
@@ -37,7 +46,9 @@ def sglang_runners(package: Package, flags: tuple[Flag, ...], architectures: Map
     defaults = flag_defaults(flags)
     asked = [AskedMoe(name, sm, form) for name in list_held(architectures) for sm in GPUS for form in METHODS]
     asked += [AskedMoe(name, sm, "nvfp4", named=True) for name in list_held(architectures) for sm in GPUS]
-    return {str(one): told(lambda a=one: _sglang(a, by_model, by_quantisation, defaults)) for one in asked}
+    return {
+        str(one): answer_or_name_refusal(lambda a=one: _sglang(a, by_model, by_quantisation, defaults)) for one in asked
+    }
 
 
 def _by_model(package: Package) -> tuple[Sequence[ast.stmt], Scope]:
@@ -69,7 +80,7 @@ def _sglang(
 ) -> str:
     values = {**defaults, "quantization": METHODS[asked.form] if asked.named else None}
     for body, scope in (by_model, (by_quantisation.function.body, by_quantisation.scope)):
-        result, local = follow(_deciding(body), _question(asked, values), scope)
+        result, local = follow_statements(_deciding(body), _question(asked, values), scope)
         for name in ("quantization", RUNNER):
             found = result.get(name, UNKNOWN) if isinstance(result, dict) else UNKNOWN
             found = local.get(f"self.{name}", found)

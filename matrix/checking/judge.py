@@ -88,7 +88,7 @@ class Examined:
     findings: tuple[Finding, ...]
 
 
-def examine(command: Command, asked: Asked) -> Examined:
+def examine_command(command: Command, asked: Asked) -> Examined:
     """Collect the facts of one command and everything found about it: parser, pairs, overrides, memory, known
     failures."""
     release, findings = _release(command, asked)
@@ -129,7 +129,7 @@ def examine(command: Command, asked: Asked) -> Examined:
 
 def judge(command: Command, asked: Asked) -> Judgement:
     """Judge one command, the worst first."""
-    found = examine(command, asked)
+    found = examine_command(command, asked)
     facts = found.facts
     waiting = undecided(facts, read_book().checks)
     return Judgement(

@@ -14,7 +14,7 @@ from matrix.checking.rigs import Host
 from matrix.checking.rules import Level
 from matrix.checking.settings import Settings
 from matrix.planning import kv
-from matrix.planning.fit import CLEAR_MISS, DEFAULT_SHARE, MARGIN, Rank, reserve
+from matrix.planning.fit import CLEAR_MISS, DEFAULT_SHARE, MARGIN, Rank, find_reserve
 from matrix.planning.kv import GIB, Layout
 
 SHARE_OF_EXPERTS: Final = 0.96  # of GLM-5 and DeepSeek V3: 720 of 744, 654 of 671 billion parameters
@@ -43,7 +43,7 @@ def judge_memory(facts: Mapping[str, Any], model: Model, host: Host | None, sett
         row_bytes=row or 1,
         share=share,
         of_free=facts["engine"] == "trtllm",
-        reserved_bytes=reserve(draft=facts.get("draft") is True),
+        reserved_bytes=find_reserve(draft=facts.get("draft") is True),
     )
     if not rank.holds_weights:
         yield tell("weights_do_not_fit", {**facts, **sizes}, settings.written("tp"), line=settings.line("tp"))

@@ -53,11 +53,13 @@ class Held:
 
 def lint_releases(matrix: Matrix, locks: Path = LOCKS) -> list[Problem]:
     """Every version, requirement, tag, lock and pin that disagrees, with both values and which of them decides."""
-    found = [problem for release in matrix.releases.values() for problem in _check(hold(matrix, release, locks))]
+    found = [
+        problem for release in matrix.releases.values() for problem in _check(hold_release(matrix, release, locks))
+    ]
     return [*found, *_check_recipes(matrix)]
 
 
-def hold(matrix: Matrix, release: Release, locks: Path = LOCKS) -> Held:
+def hold_release(matrix: Matrix, release: Release, locks: Path = LOCKS) -> Held:
     """Gather what there is of a release."""
     place = matrix.places[f"release:{release.id}"].rpartition(":")[0]
     lock = locks / f"{release.id}.lock"

@@ -42,7 +42,7 @@ class Exclusions(Mapping[Cell, Excluded]):
         for cell in self._order:
             yield cell
             if cell in self._bases:
-                yield from vary(cell, self._bases[cell][1])
+                yield from vary_features(cell, self._bases[cell][1])
 
     def __getitem__(self, cell: Cell) -> Excluded:
         if cell in self._cells:
@@ -68,7 +68,7 @@ def count_by_rule(excluded: Mapping[Cell, Excluded]) -> Counter[str]:
     return found
 
 
-def vary(base: Cell, names: Names) -> Iterator[Cell]:
+def vary_features(base: Cell, names: Names) -> Iterator[Cell]:
     """Yield the base cell with every set of one feature or more."""
     return (make_cell(base.rig, base.engine, base.release, base.checkpoint, s) for s in list_subsets(names))
 

@@ -13,7 +13,7 @@ from matrix.fat_binaries import list_silent
 from matrix.hardware import Rig
 from matrix.model import Cell, Checkpoint, Engine, Excluded, Form, Rule
 from matrix.planning import fit
-from matrix.planning.exclusions import Exclusions, Names, make_cell, vary
+from matrix.planning.exclusions import Exclusions, Names, make_cell, vary_features
 from matrix.planning.plan import make_plan
 from matrix.registered import Registered, registered_by
 from matrix.yaml.loaded import Loaded, Matrix
@@ -62,7 +62,7 @@ def expand_matrix(matrix: Matrix) -> World:
         if shared := next(reasons_without_features(matrix, base), None):
             excluded.add_base(base, shared, names)
             continue
-        for cell in (base, *vary(base, names)):
+        for cell in (base, *vary_features(base, names)):
             why = next(reasons_of_features(matrix, cell), None)
             if why is None:
                 runnable.append(cell)
@@ -85,7 +85,7 @@ def find_cell(matrix: Matrix, cell_id: str) -> Cell | None:
         return None
     engine = matrix.engines[matrix.releases[release].engine]
     base = make_cell(matrix.rigs[rig], engine, matrix.releases[release], matrix.checkpoints[checkpoint], frozenset())
-    cells = (base, *vary(base, _applicable(matrix, base)))
+    cells = (base, *vary_features(base, _applicable(matrix, base)))
     return next((c for c in cells if c.id == cell_id and features), None)
 
 

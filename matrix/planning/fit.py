@@ -91,7 +91,7 @@ class Fit:
         )
 
 
-def reserve(*, draft: bool) -> int:
+def find_reserve(*, draft: bool) -> int:
     """Bytes of a rank that are neither weights nor KV."""
     return GRAPH_BYTES + SCRATCH_BYTES + (DRAFT_BYTES if draft else 0)
 
@@ -129,7 +129,7 @@ def fit_of_plan(plan: Plan) -> Fit | None:
         row_bytes=row,
         share=_share_of_plan(plan),
         of_free=cell.engine.dialect == "trtllm",
-        reserved_bytes=reserve(draft=draft and not cell.checkpoint.canary),
+        reserved_bytes=find_reserve(draft=draft and not cell.checkpoint.canary),
     )
     return Fit(rank=rank, needed_context_tokens=int(settings.get("context", MIN_CONTEXT_TOKENS)))
 
@@ -167,7 +167,7 @@ def surely_fits(checkpoint: Checkpoint, rig: Rig) -> bool:
         weights_bytes=size // rig.gpus,
         row_bytes=row_bytes(checkpoint, "dsa_bf16", kv.shape_of(checkpoint).layers, mtp_layers=1),
         share=LEAST_SHARE,
-        reserved_bytes=reserve(draft=True),
+        reserved_bytes=find_reserve(draft=True),
     )
     return rank.pool_tokens * MARGIN >= checkpoint.context
 

@@ -97,7 +97,7 @@ def narrow_matrix(matrix: Matrix, rig: Rig, globs: Sequence[str] = ()) -> Matrix
     return replace(matrix, rigs={rig.id: rig}, checkpoints=kept)
 
 
-def recommend(
+def recommend_launches(
     matrix: Matrix, rig: Rig, ran: Mapping[str, Ran], *, globs: Sequence[str] = (), want: Want | None = None
 ) -> Recommendation:
     """Choose launches for a rig, ranked by provenance and then by what is wanted.

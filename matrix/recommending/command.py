@@ -12,7 +12,7 @@ from typing import get_args
 
 from matrix.errors import ConfigError, HostError
 from matrix.recommending.asked import Asked, find_gpus, find_rig
-from matrix.recommending.choose import Recommendation, Want, recommend
+from matrix.recommending.choose import Recommendation, Want, recommend_launches
 from matrix.recommending.owned import Owned
 from matrix.recommending.ran import Ran, read_ran
 from matrix.recommending.render import as_json, render_text
@@ -64,7 +64,7 @@ def _answer(options: argparse.Namespace, around: Surroundings | None) -> int:
         if asked.rig is None:
             shown.append({"rig": None, "notes": list(notes)} if options.json else "\n".join(notes))
             continue
-        found = recommend(matrix, asked.rig, ran, globs=globs, want=options.want)
+        found = recommend_launches(matrix, asked.rig, ran, globs=globs, want=options.want)
         exit_code = 0 if found.launches else exit_code
         shown.append(as_json(found, model=model, notes=notes) if options.json else _text(found, asked, model, notes))
     whole = shown[0] if len(shown) == 1 else shown

@@ -38,13 +38,13 @@ class Places:
         return str(roots[0]) if roots else ""
 
 
-def default(name: str, value: str) -> str:
+def write_default(name: str, value: str) -> str:
     """`NAME=${NAME:-value}`: a default, quoted, that the environment may replace; `~/` is the home directory."""
     quoted = f'"$HOME"/{shlex.quote(value[2:])}' if value.startswith("~/") else shlex.quote(value)
     return f"{name}=${{{name}:-{quoted}}}"
 
 
-def required(name: str, message: str) -> str:
+def write_required(name: str, message: str) -> str:
     """`NAME=${NAME:?message}`: the script ends where the variable is not set. The message is plain words."""
     plain = re.sub(r"[^\w ,.:/-]", "_", message)
     return f"{name}=${{{name}:?{plain}}}"

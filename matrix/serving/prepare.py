@@ -10,7 +10,7 @@ from typing import Final
 from matrix.hardware import Gpu
 from matrix.planning.plan import Plan
 from matrix.preflight.patch import Patch, load_patch
-from matrix.serving.places import MODELS, Places, default, required
+from matrix.serving.places import MODELS, Places, write_default, write_required
 
 COMMENT: Final = 116  # columns of a comment
 CHECK: Final = """python3 - "$MODEL" {size} <<'PY'
@@ -37,7 +37,7 @@ fi
 nvidia-smi topo -p2p r >&2 || warn "peer-to-peer over PCIe cannot be read; without it set NCCL_P2P_DISABLE=1"'''
 
 
-def comment(text: str) -> list[str]:
+def write_comment(text: str) -> list[str]:
     """Lines of a bash comment."""
     return textwrap.wrap(text, COMMENT, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
 
@@ -47,13 +47,13 @@ def set_up_environment(plan: Plan, places: Places) -> Iterator[str]:
     release = plan.cell.release
     listed = plan.setting("launcher", "requirements")
     if listed is not None:
-        yield from comment(listed.why)
+        yield from write_comment(listed.why)
     if named := places.venv_of(plan):
-        yield default("VENV", named)
+        yield write_default("VENV", named)
         yield '[ -x "$VENV/bin/python" ] || die "$VENV (environments: of matrix.local.yaml) has no interpreter"'
         return
     python = shlex.quote(str(plan.values("launcher").get("python") or "3.11"))
-    yield default("VENV", f"~/.cache/glm-matrix/serve/{release.id}")
+    yield write_default("VENV", f"~/.cache/glm-matrix/serve/{release.id}")
     yield f'LOCK=${{LOCK:-"$CHECKOUT"/requirements/engines/{shlex.quote(f"{release.id}.lock")}}}'
     yield f"""[ -f "$LOCK" ] || die "no $LOCK: set CHECKOUT, or glm-matrix venv lock" {shlex.quote(release.id)}
 if ! cmp -s "$LOCK" "$VENV/installed-from.lock"; then
@@ -86,7 +86,7 @@ def find_weights(plan: Plan, places: Places) -> Iterator[str]:
     elif checkpoint.made_by:
         yield f'MODEL=${{MODEL:-$("$GLM_MATRIX" canary make {shlex.quote(checkpoint.made_by)})}}'
     elif named := places.model_of(plan):
-        yield default("MODEL", named)
+        yield write_default("MODEL", named)
     else:
         yield from _below_a_root(checkpoint.id, places)
     yield from _download(plan)
@@ -96,7 +96,7 @@ def find_weights(plan: Plan, places: Places) -> Iterator[str]:
 def _below_a_root(name: str, places: Places) -> Iterator[str]:
     """The model's folder below the first folder of weights; the script ends where none is known."""
     message = "set it to the folder for weights, or MODEL to the directory of the checkpoint"
-    root = default(MODELS, places.root) if places.root else required(MODELS, message)
+    root = write_default(MODELS, places.root) if places.root else write_required(MODELS, message)
     yield f'if [ -z "${{MODEL:-}}" ]; then\n  {root}\n  MODEL="${{{MODELS}%%:*}}"/{shlex.quote(name)}\nfi'
 
 
@@ -131,7 +131,7 @@ def apply_patches(plan: Plan) -> Iterator[str]:
         return
     yield 'SITE=$("$VENV/bin/python" -c \'import sysconfig; print(sysconfig.get_path("purelib"))\')'
     for setting in plan.patches:
-        yield from comment(f"{setting.key}: {setting.why}")
+        yield from write_comment(f"{setting.key}: {setting.why}")
         yield from _apply_patch(load_patch(setting.key))
 
 

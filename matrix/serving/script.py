@@ -12,7 +12,7 @@ from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.output.script import format_command, format_comment, group_words, quote_word, write_serve_config
 from matrix.planning.plan import Plan
 from matrix.serving import container, prepare, run
-from matrix.serving.places import Places, default, required
+from matrix.serving.places import Places, write_default, write_required
 
 SECTIONS: Final = ("env", "weights", "patch", "host", "launch", "wait", "ask", "proof", "stop")
 AFTER: Final = frozenset({"wait", "ask", "proof"})  # they need the server in the background
@@ -90,21 +90,21 @@ def _render_settings(plan: Plan, places: Places, body: str) -> Iterator[str]:
             'GLM_MATRIX=${GLM_MATRIX:-"$CHECKOUT/.venv/bin/glm-matrix"}\n'
             '[ -x "$GLM_MATRIX" ] || die "no $GLM_MATRIX: set CHECKOUT to a checkout, and run make env in it"'
         ),
-        "VENV": default("VENV", own)
+        "VENV": write_default("VENV", own)
         if (own := places.venv_of(plan))
-        else required("VENV", f"the environment of {release}"),
-        "MODEL": default("MODEL", own)
+        else write_required("VENV", f"the environment of {release}"),
+        "MODEL": write_default("MODEL", own)
         if (own := places.model_of(plan))
-        else required("MODEL", f"the directory of {checkpoint}"),
-        "HOST": default("HOST", "127.0.0.1"),
-        "PORT": default("PORT", str(plan.cell.engine.default_port)),
+        else write_required("MODEL", f"the directory of {checkpoint}"),
+        "HOST": write_default("HOST", "127.0.0.1"),
+        "PORT": write_default("PORT", str(plan.cell.engine.default_port)),
         "LOG": f'LOG=${{LOG:-"$PWD/serve-{plan.fingerprint}.log"}}',
-        "SERVER": required("SERVER", "the process id of the server"),
-        "NAME_OF_CONTAINER": default("NAME_OF_CONTAINER", f"glm-{plan.fingerprint}"),
+        "SERVER": write_required("SERVER", "the process id of the server"),
+        "NAME_OF_CONTAINER": write_default("NAME_OF_CONTAINER", f"glm-{plan.fingerprint}"),
     }
     needed = [name for name in settings if _needs(name, body)]
     if "GLM_MATRIX" in needed or _needs("CHECKOUT", body):
-        yield default("CHECKOUT", places.checkout)
+        yield write_default("CHECKOUT", places.checkout)
     yield from (settings[name] for name in needed)
 
 

@@ -36,12 +36,12 @@ from matrix.checking.releases import (
     release_of_requirement,
 )
 from matrix.errors import ConfigError, Problem, suggest_nearest
-from matrix.upgrading.compare import compare
+from matrix.upgrading.compare import compare_sides
 from matrix.upgrading.news import Comparison, Report
 from matrix.upgrading.of_cells import find_cell, gather_extra, make_line, move_cell
 from matrix.upgrading.patching import keep_fitting, takes_sparse_out
 from matrix.upgrading.render import render_json, render_text
-from matrix.upgrading.sides import look
+from matrix.upgrading.sides import look_at_release
 
 CELL: Final = re.compile(r"\w+(\.\w+){2,}(?<!\.sh)(?<!\.txt)(?<!\.md)(?<!\.yml)(?<!\.yaml)")
 
@@ -120,11 +120,11 @@ def _of_cell(options: argparse.Namespace) -> Comparison:
     kept = keep_fitting(line.patches, after.snapshot, cell.rig.sm)
     there = replace(line.asked, dense=takes_sparse_out(kept))
     sides = (
-        look(line.command, line.asked, own, gather_extra(matrix, cell, line.patches)),
-        look(line.command, there, after, gather_extra(matrix, moved, kept)),
+        look_at_release(line.command, line.asked, own, gather_extra(matrix, cell, line.patches)),
+        look_at_release(line.command, there, after, gather_extra(matrix, moved, kept)),
     )
     show = f"glm-matrix show {moved.id}: the launch that the matrix has for it there"
-    return compare(*sides, next_=(show,) if moved.release.id in matrix.releases and moved.id != cell.id else ())
+    return compare_sides(*sides, next_=(show,) if moved.release.id in matrix.releases and moved.id != cell.id else ())
 
 
 def _of_line(command: Command, options: argparse.Namespace, asked: Asked) -> Comparison:
@@ -141,7 +141,7 @@ def _of_line(command: Command, options: argparse.Namespace, asked: Asked) -> Com
         raise ConfigError([Problem("--from", 0, repr(options.before), message)])
     before = _release(f"{before.engine}=={before.version}", "--from", before.id)
     asked = replace(asked, files=read_config_file(command, before, options.file))
-    return compare(look(command, asked, before), look(command, asked, after))
+    return compare_sides(look_at_release(command, asked, before), look_at_release(command, asked, after))
 
 
 def _sides(options: argparse.Namespace) -> list[tuple[str, str]]:

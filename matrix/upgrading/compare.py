@@ -20,7 +20,7 @@ from matrix.upgrading.sides import Side
 from matrix.upgrading.truths import compare_facts
 
 
-def compare(before: Side, after: Side, *, next_: tuple[str, ...] = ()) -> Comparison:
+def compare_sides(before: Side, after: Side, *, next_: tuple[str, ...] = ()) -> Comparison:
     """Compare two releases for one command; `next_`: commands to go on with."""
     stays = list_staying(before, after)
     waiting = undecided(after.facts, read_book().checks)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from matrix.checking.finding import Finding
-from matrix.checking.judge import Asked, Examined, examine
+from matrix.checking.judge import Asked, Examined, examine_command
 from matrix.checking.launchers import Command
 from matrix.checking.releases import PACKAGES, AskedRelease
 from matrix.checking.rules import Decision
@@ -67,7 +67,7 @@ class Side:
         return Decision(kind="wheel", fact=f"{what} [{self.snapshot.source}]", read="")
 
 
-def look(command: Command, asked: Asked, release: AskedRelease, extra: Extra | None = None) -> Side:
+def look_at_release(command: Command, asked: Asked, release: AskedRelease, extra: Extra | None = None) -> Side:
     """See what a release makes of a command. The image and requirement that the text names are put aside.
 
     Raises:
@@ -75,7 +75,7 @@ def look(command: Command, asked: Asked, release: AskedRelease, extra: Extra | N
     """
     extra = extra or Extra()
     installed = {p: v for p, v in command.installed.items() if p not in PACKAGES or p == "transformers"}
-    found = examine(replace(command, image=None, installed=installed), replace(asked, release=release))
+    found = examine_command(replace(command, image=None, installed=installed), replace(asked, release=release))
     assert release.snapshot is not None
     findings = found.findings
     if extra.known is not None:

@@ -33,7 +33,7 @@ def add_parser(verbs: Any) -> None:
     own.add_argument("--no-replay", action="store_true", help="with --verify: do not judge the kept replies again")
 
 
-def run(args: argparse.Namespace) -> int:
+def run_certify(args: argparse.Namespace) -> int:
     """Write certificates (1: a cell cannot be certified), or verify one (1: it does not hold).
 
     Raises:

@@ -63,7 +63,7 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def run(args: argparse.Namespace) -> int:
+def run_history(args: argparse.Namespace) -> int:
     """Answer one question.
 
     Raises:

@@ -32,7 +32,7 @@ def add_parser(verbs: Any) -> None:
     own.add_argument("--format", choices=sorted(FORMS), default="text", help="form of the list (default %(default)s)")
 
 
-def run(args: argparse.Namespace) -> int:
+def run_claims(args: argparse.Namespace) -> int:
     """Print the ledger.
 
     Raises:

@@ -90,7 +90,7 @@ def judge_replies(folder: Path, replies: Mapping[int, NewReply]) -> Judged:
             derived = read_records(target)
         except ConfigError:
             raise HostError(f"{CANNOT}: {(done.stdout + done.stderr).strip()[-400:]}") from None
-    return decide(facts, derived)
+    return decide_word(facts, derived)
 
 
 def read_facts(folder: Path) -> Mapping[str, Json]:
@@ -161,7 +161,7 @@ def _rename_line(line: str, model: str) -> str:
     return f"{prefix}{json.dumps({**data, 'model': model})}{line[len(line.rstrip()) :]}"
 
 
-def decide(facts: Mapping[str, Json], derived: Sequence[Record]) -> Judged:
+def decide_word(facts: Mapping[str, Json], derived: Sequence[Record]) -> Judged:
     """Compare the derived records of the test with the recorded failure.
 
     Raises:

@@ -44,7 +44,7 @@ def add_parser(verbs: Any) -> None:
     own.add_argument("--out", type=Path, metavar="FILE", help="write the answer here, and print its first line only")
 
 
-def run(args: argparse.Namespace) -> int:
+def run_diff(args: argparse.Namespace) -> int:
     """Compare, print and return the exit code.
 
     Raises:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ci.reference.world import answer, make_page, read_world
+from ci.reference.world import answer_user, make_page, read_world
 from matrix.errors import ConfigError
 from matrix.yaml.load import load_matrix
 
@@ -15,7 +15,7 @@ WORLD = read_world()
 
 @pytest.mark.parametrize("one", WORLD["asks"], ids=lambda one: one["ask"])
 def test_a_typical_user_is_told_what_decides(one: dict[str, Any]) -> None:
-    assert answer(load_matrix(), one["cell"])[0] == one["rule"]
+    assert answer_user(load_matrix(), one["cell"])[0] == one["rule"]
 
 
 def test_every_row_has_something_on_the_axes_or_says_why_not() -> None:
@@ -28,4 +28,4 @@ def test_a_name_that_is_not_there_is_told_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'sm103x8'"):
         make_page(load_matrix(), wrong)
     with pytest.raises(ConfigError, match="no combination"):
-        answer(load_matrix(), "sm103x8.nothing.canary_bf16.baseline")
+        answer_user(load_matrix(), "sm103x8.nothing.canary_bf16.baseline")

@@ -61,7 +61,7 @@ def test_indexer_keys_are_counted_only_on_layers_that_run_the_indexer() -> None:
         ({"share": 0.9, "of_free": True, "weights_bytes": 95 * GIB}, 1, "fits"),
         ({"row_bytes": 600_000}, 131_072, "does not fit"),
         ({"row_bytes": 400_000}, 131_072, "tight"),
-        ({"reserved_bytes": fit.reserve(draft=True) + 30 * GIB}, 131_072, "does not fit"),
+        ({"reserved_bytes": fit.find_reserve(draft=True) + 30 * GIB}, 131_072, "does not fit"),
     ],
 )
 def test_the_word_follows_from_weights_share_rows_and_reserves(changes: dict[str, Any], needed: int, word: str) -> None:

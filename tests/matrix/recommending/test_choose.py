@@ -10,14 +10,14 @@ import pytest
 from matrix.errors import ConfigError
 from matrix.hardware import Rig
 from matrix.planning.expand import expand_matrix
-from matrix.recommending.choose import MOST, Recommendation, Want, narrow_matrix, rank_launches, recommend
+from matrix.recommending.choose import MOST, Recommendation, Want, narrow_matrix, rank_launches, recommend_launches
 from matrix.recommending.ran import Ran, read_ran
 from matrix.recommending.render import WIDTH, as_json, next_command, render_text
 from matrix.yaml.load import load_matrix
 
 MATRIX = load_matrix()
-SM120X4 = recommend(MATRIX, MATRIX.rigs["sm120x4"], {})
-H100 = recommend(MATRIX, MATRIX.rigs["sm90x1_h100"], read_ran())
+SM120X4 = recommend_launches(MATRIX, MATRIX.rigs["sm120x4"], {})
+H100 = recommend_launches(MATRIX, MATRIX.rigs["sm90x1_h100"], read_ran())
 PUBLISHED = "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.baseline"
 
 
@@ -55,14 +55,14 @@ def test_ranks_follow_provenance_and_numbers_have_sources(found: Recommendation)
 
 def test_what_ran_here_outranks_what_was_published() -> None:
     cell = "sm120x4.vllm_0_33_0.glm51_478b_nvfp4.baseline"
-    found = recommend(MATRIX, MATRIX.rigs["sm120x4"], {cell: make_ran(cell, speed=61.5)})
+    found = recommend_launches(MATRIX, MATRIX.rigs["sm120x4"], {cell: make_ran(cell, speed=61.5)})
     assert found.launches[0].cell.id == cell and found.launches[0].speed == 61.5
     assert found.launches[1].cell.id == PUBLISHED
 
 
 def test_a_run_that_failed_is_counted_and_not_offered() -> None:
     failed = {PUBLISHED: make_ran(PUBLISHED, counts={"PASS": 25, "FAIL": 1})}
-    found = recommend(MATRIX, MATRIX.rigs["sm120x4"], failed)
+    found = recommend_launches(MATRIX, MATRIX.rigs["sm120x4"], failed)
     assert PUBLISHED not in {one.cell.id for one in found.launches}
     assert any("ran here and failed (e.jsonl)" in b.reason and b.example == PUBLISHED for b in found.blocked)
 
@@ -91,13 +91,13 @@ def test_every_combination_is_offered_shared_or_counted() -> None:
 
 def test_a_rig_that_is_not_on_the_axes_is_judged_by_the_same_arithmetic() -> None:
     gpu = MATRIX.rigs["sm120x4"].gpu
-    tiny = recommend(MATRIX, Rig(id="asked", gpu=replace(gpu, vram_bytes=gpu.vram_bytes // 4), gpus=2), {})
+    tiny = recommend_launches(MATRIX, Rig(id="asked", gpu=replace(gpu, vram_bytes=gpu.vram_bytes // 4), gpus=2), {})
     assert tiny.canaries and any("does_not_fit" in b.reason for b in tiny.blocked)
 
 
 def test_a_glob_that_matches_nothing_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'glm51_478b_nvfp4'"):
-        recommend(MATRIX, MATRIX.rigs["sm120x4"], {}, globs=["glm51_478b_nvfp"])
+        recommend_launches(MATRIX, MATRIX.rigs["sm120x4"], {}, globs=["glm51_478b_nvfp"])
 
 
 def test_text_fits_a_terminal_and_ends_each_launch_with_its_command() -> None:

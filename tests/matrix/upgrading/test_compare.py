@@ -22,12 +22,12 @@ from matrix.checking.rigs import parse_rig
 from matrix.checking.sources import read_words
 from matrix.checking.variables import words_of
 from matrix.preflight.snapshot import Snapshot
-from matrix.upgrading.compare import compare
+from matrix.upgrading.compare import compare_sides
 from matrix.upgrading.defaults import Reach, read_reach
 from matrix.upgrading.findings import compare_findings, effect_of
 from matrix.upgrading.gpu_code import compare_kernels
 from matrix.upgrading.news import Comparison, News, write_headline
-from matrix.upgrading.sides import Side, look
+from matrix.upgrading.sides import Side, look_at_release
 
 P78 = "FFSFSSSFSSFFFSSSFFFSFSSSSSSFFSFFSFFSSFFFFFFSFFFFFSFFSSSSSSFSFFFSFSSSFSFFSFFSSS"
 UPGRADES = yaml.safe_load((Path(__file__).parent / "upgrades.yaml").read_text("utf-8"))
@@ -44,7 +44,7 @@ def compare_case(case: Mapping[str, Any]) -> Comparison:
     before = parse_release(case["from"])
     after = parse_release(f"{before.engine}=={case['to']}")
     asked = Asked(host=parse_rig(case["rig"]), installed=case.get("installed", {}))
-    return compare(look(command, asked, before), look(command, asked, after))
+    return compare_sides(look_at_release(command, asked, before), look_at_release(command, asked, after))
 
 
 @pytest.mark.parametrize("case", UPGRADES, ids=[case["id"] for case in UPGRADES])
@@ -64,7 +64,7 @@ def test_a_reported_upgrade_is_told(case: Mapping[str, Any]) -> None:
 def side_of(release: str, rig: str = "sm90x8") -> Side:
     asked = parse_release(release)
     command = Command(engine=asked.engine, entry=asked.engine, argv=words_of(LINES[asked.engine]))
-    return look(command, Asked(host=parse_rig(rig)), asked)
+    return look_at_release(command, Asked(host=parse_rig(rig)), asked)
 
 
 def keys(news: tuple[News, ...], *, turned: bool = False) -> set[tuple[str, str, str]]:
@@ -81,7 +81,7 @@ PAIRS = [
 
 @pytest.mark.parametrize(("one", "other"), PAIRS, ids=[f"{one}-{other.partition('_')[2]}" for one, other in PAIRS])
 def test_what_is_gained_one_way_is_lost_the_other_way(one: str, other: str) -> None:
-    up, down = compare(side_of(one), side_of(other)), compare(side_of(other), side_of(one))
+    up, down = compare_sides(side_of(one), side_of(other)), compare_sides(side_of(other), side_of(one))
     assert keys(up.news) == keys(down.news, turned=True)
     assert (up.direction, down.direction) == ("upgrade", "downgrade")
     for found, side in ((up, side_of(other)), (down, side_of(one))):  # the answer is what `check` says of that side
@@ -93,13 +93,13 @@ def test_what_is_gained_one_way_is_lost_the_other_way(one: str, other: str) -> N
 
 @pytest.mark.parametrize("release", sorted({name for pair in PAIRS for name in pair}))
 def test_the_same_release_changes_nothing(release: str) -> None:
-    found = compare(side_of(release), side_of(release))
+    found = compare_sides(side_of(release), side_of(release))
     assert (found.news, found.verdict, found.exit_code) == ((), "same", 0)
     assert write_headline(found).startswith("NOTHING CHANGES")
 
 
 def test_every_piece_of_news_says_what_decides_it() -> None:
-    news = compare(side_of("sglang_0_5_10_post1"), side_of("sglang_0_5_23")).news
+    news = compare_sides(side_of("sglang_0_5_10_post1"), side_of("sglang_0_5_23")).news
     assert news
     for item in news:
         assert item.cause
@@ -109,7 +109,7 @@ def test_every_piece_of_news_says_what_decides_it() -> None:
 
 
 def test_a_default_that_cannot_apply_is_ranked_last() -> None:
-    news = compare(side_of("sglang_0_5_10_post1"), side_of("sglang_0_5_23")).news
+    news = compare_sides(side_of("sglang_0_5_10_post1"), side_of("sglang_0_5_23")).news
     tier = next(n for n in news if n.key == "--hicache-mem-layout")
     assert not tier.applies
     assert news.index(tier) > max(i for i, n in enumerate(news) if n.applies)
@@ -147,5 +147,7 @@ def test_a_key_that_nothing_reads_any_more_is_told() -> None:
     command = Command(engine="vllm", entry="vllm serve", argv=words_of(["/w", "-tp", "8"]))
     config = {"architectures": ["GlmMoeDsaForCausalLM"], "index_topk_freq": 4, "num_hidden_layers": 78}
     asked = Asked(host=parse_rig("sm90x8"), config=config)
-    found = compare(*(look(command, asked, parse_release(r)) for r in ("vllm==0.33.0", "vllm==0.20.0")))
+    found = compare_sides(
+        *(look_at_release(command, asked, parse_release(r)) for r in ("vllm==0.33.0", "vllm==0.20.0"))
+    )
     assert ("config key", "index_topk_freq", "ends") in keys(found.news)

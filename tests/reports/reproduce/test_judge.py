@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from matrix.errors import HostError
-from reports.reproduce.judge import decide
+from reports.reproduce.judge import decide_word
 from tests.reports import world
 from tests.reports.reproduce.test_reproduce import NODE, WHO
 from tests.reports.world import PLAIN, Json
@@ -41,10 +41,10 @@ def test_the_check_of_today_decides(finding: Json | None, status: str, facts: Js
         fields.append(
             {"kind": "finding", **WHO, "check": "needle.found", "item": "i1", "expected": "a", "got": "", **finding}
         )
-    assert decide({**FACTS, **facts}, world.typed(fields)).word == word
+    assert decide_word({**FACTS, **facts}, world.typed(fields)).word == word
 
 
 @pytest.mark.parametrize("fields", [[], [world.result(PLAIN, "needle", "TEST_ERROR", message="not kept")]])
 def test_a_check_that_cannot_run_again_is_no_verdict(fields: list[Json]) -> None:
     with pytest.raises(HostError, match="cannot be run again"):
-        decide(FACTS, world.typed(fields))
+        decide_word(FACTS, world.typed(fields))
