@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 from matrix.checking.checkpoint_findings import lint_config
 from matrix.checking.finding import Report
@@ -32,6 +32,15 @@ from matrix.checking.variables import Word, words_of
 from matrix.errors import ConfigError, Problem
 from matrix.preflight.verdict import Remark
 
+
+class HasExitCode(Protocol):
+    """What a command over a line found."""
+
+    @property
+    def exit_code(self) -> int: ...
+
+
+Answer = TypeVar("Answer", bound=HasExitCode)
 LintFolder = Callable[[Path], Sequence[Remark]]
 Redact = Callable[[Any], Any]  # a text or JSON data -> the same without secrets
 MAX_BYTES: Final = 1_000_000
@@ -75,17 +84,38 @@ def main(
     `lint_folder` reads a checkpoint's folder whole (headers, tokenizer, template); else config.json alone is linted.
     `redact` removes the keys and passwords of the caller's line from whatever is printed.
     """
+    return run_on_line(
+        arguments,
+        parser(),
+        lambda options, command, given: _report(options, command, given=given, lint_folder=lint_folder),
+        (render_json, lambda report, options: render_text(report)),
+        redact,
+    )
+
+
+def run_on_line(
+    arguments: Sequence[str] | None,
+    options_of: argparse.ArgumentParser,
+    judge_line: Callable[[argparse.Namespace, list[str], bool], Answer],
+    forms: tuple[Callable[[Answer], str], Callable[[Answer, argparse.Namespace], str]],
+    redact: Redact,
+) -> int:
+    """Run a command over a caller's line: options, then the line behind `--` where one is given; return its exit code.
+
+    `judge_line` takes options, words and whether there was a `--`; `forms` render the answer as JSON and as text. All
+    that is printed, errors too, passes `redact` here.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     cut = words.index("--") if "--" in words else len(words)
-    own, command = words[:cut], words[cut + 1 :]
-    options = parser().parse_args(own)
+    options = options_of.parse_args(words[:cut])
     try:
-        report = _report(options, command, given=cut < len(words), lint_folder=lint_folder)
+        answer = judge_line(options, words[cut + 1 :], cut < len(words))
     except ConfigError as error:
         sys.stderr.write(redact(f"{error}\n"))
         return 2
-    sys.stdout.write(redact_json(render_json(report), redact) if options.json else redact(f"{render_text(report)}\n"))
-    return report.exit_code
+    as_json, as_text = forms
+    sys.stdout.write(redact_json(as_json(answer), redact) if options.json else redact(f"{as_text(answer, options)}\n"))
+    return answer.exit_code
 
 
 def redact_json(text: str, redact: Redact) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from matrix.checking.command import (
     make_asked,
     read_commands,
     read_config_file,
-    redact_json,
+    run_on_line,
 )
 from matrix.checking.judge import Asked
 from matrix.checking.launchers import Command
@@ -73,19 +72,13 @@ def main(
 
     `redact` removes the keys and passwords of the caller's line from whatever is printed.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    cut = words.index("--") if "--" in words else len(words)
-    options = parser().parse_args(words[:cut])
-    try:
-        report = _report(options, words[cut + 1 :], given=cut < len(words), lint_folder=lint_folder)
-    except ConfigError as error:
-        sys.stderr.write(redact(f"{error}\n"))
-        return 2
-    if options.json:
-        sys.stdout.write(redact_json(render_json(report), redact))
-    else:
-        sys.stdout.write(redact(f"{render_text(report, everything=options.all)}\n"))
-    return report.exit_code
+    return run_on_line(
+        arguments,
+        parser(),
+        lambda options, command, given: _report(options, command, given=given, lint_folder=lint_folder),
+        (render_json, lambda report, options: render_text(report, everything=options.all)),
+        redact,
+    )
 
 
 def _report(options: argparse.Namespace, command: list[str], *, given: bool, lint_folder: LintFolder | None) -> Report:
