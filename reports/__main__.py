@@ -51,6 +51,7 @@ from reports.certify import command as certify
 from reports.compare import ablation, prediction
 from reports.evidence import files as evidence
 from reports.evidence import junit, redact, signature
+from reports.evidence.answered import require_results
 from reports.evidence.attempts import order_files
 from reports.evidence.defuse import defuse_line
 from reports.evidence.source_state import read_source_state
@@ -243,6 +244,7 @@ def _judged_for(args: argparse.Namespace, place: Path | None) -> Judged:
 def _judge(args: argparse.Namespace) -> Judged:
     records = _read(args.evidence or [EVIDENCE])
     if args.policy is None:
+        require_results(args.evidence or [EVIDENCE], records)
         return Judged(records=records, verdict=None)
     found, doc = policy.load_policy(args.policy)
     matrix, now = load_matrix(), datetime.now(UTC)
@@ -312,6 +314,7 @@ def _redact(args: argparse.Namespace) -> int:
 def _predictions(args: argparse.Namespace) -> int:
     """Of every recorded cell, whatever a policy expects."""
     records, matrix = _read(args.evidence or [EVIDENCE]), load_matrix()
+    require_results(args.evidence or [EVIDENCE], records)
     recorded = {r.cell for r in records}
     cells = [policy.make_expected(matrix, c) for c in expand_matrix(matrix).runnable if c.id in recorded]
     found = prediction.judge_predictions(cells, records)
@@ -322,6 +325,7 @@ def _predictions(args: argparse.Namespace) -> int:
 
 
 def _replay(args: argparse.Namespace) -> int:
+    require_results(args.evidence, _read(args.evidence))
     found = replaying.replay_evidence(args.evidence)
     print(replay.render_replay(found))
     return GREEN if found.agrees else RED

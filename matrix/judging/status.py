@@ -56,6 +56,13 @@ SEVERITY: tuple[Status, ...] = (
 
 GREEN: frozenset[Status] = frozenset({Status.PASS, Status.XFAIL, Status.MEASURED})
 
+# What an engine answered to a test, for questions about releases: that a failure is known does not make it a success. A
+# status of neither set (HOST_ERROR, NOT_ASKED, ...) is no answer.
+ANSWERED_GOOD: frozenset[Status] = frozenset({Status.PASS, Status.MEASURED, Status.XPASS})
+ANSWERED_BAD: frozenset[Status] = frozenset(
+    {Status.FAIL, Status.CRASH, Status.HANG, Status.FLAKE, Status.XFAIL, Status.NOT_RUN_AS_KNOWN}
+)
+
 
 def worst_status(statuses: Iterable[Status]) -> Status:
     """Return the worst of the statuses; MISSING when there are none (nothing ran is red)."""

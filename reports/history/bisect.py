@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from matrix.judging.status import Status
+from matrix.judging.status import ANSWERED_BAD, ANSWERED_GOOD
 
-GOOD: Final = frozenset({Status.PASS, Status.MEASURED, Status.XPASS})
-BAD: Final = frozenset({Status.FAIL, Status.CRASH, Status.HANG, Status.FLAKE, Status.XFAIL, Status.NOT_RUN_AS_KNOWN})
+GOOD: Final = ANSWERED_GOOD
+BAD: Final = ANSWERED_BAD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

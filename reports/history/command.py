@@ -7,9 +7,12 @@ import json
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
+from matrix.errors import ConfigError, Problem, suggest_nearest
+from matrix.judging.status import ANSWERED_BAD, ANSWERED_GOOD, Status
 from matrix.output.table import format_table
 from reports.evidence.defuse import defuse_line
 from reports.history.baseline import MOST_RUNS, choose_runs, write_baseline
@@ -76,7 +79,33 @@ def run_history(args: argparse.Namespace) -> int:
     with open_index(args.folder) as connection:
         for refused in list_refused(connection):
             sys.stderr.write(f"{refused}\n")
+        _require_runs(args, connection)
         return ANSWERS[args.history_verb](args, connection)
+
+
+def _require_runs(args: argparse.Namespace, connection: sqlite3.Connection) -> None:
+    """Refuse a question that no run of the directory can be about: its answer would read like good news.
+
+    Raises:
+        ConfigError: no run is indexed, or none holds such a cell or test.
+    """
+    answered = connection.execute("SELECT DISTINCT cell, nodeid FROM results").fetchall()
+    refused = len(list_refused(connection))
+    if not answered:
+        left = f"; {refused} left out, see above" if refused else ""
+        message = f"no run with results is there{left}; expected sealed evidence: glm-matrix history add DIR EVIDENCE"
+        raise ConfigError([Problem(str(args.folder), 0, "", message)])
+    cells, glob = sorted({cell for cell, _ in answered}), getattr(args, "cells", "*")
+    if not any(fnmatchcase(cell, glob) for cell in cells):
+        raise ConfigError(
+            [Problem("--cells", 0, repr(glob), f"no cell of these runs fits{suggest_nearest(glob, cells)}")]
+        )
+    word = getattr(args, "test", "")
+    if not any(word in nodeid for _, nodeid in answered):
+        tests = {nodeid.partition("[")[0].rpartition("::")[2] for _, nodeid in answered}
+        raise ConfigError(
+            [Problem("--test", 0, repr(word), f"no test of these runs fits{suggest_nearest(word, tests)}")]
+        )
 
 
 def _add(args: argparse.Namespace, connection: sqlite3.Connection) -> int:
@@ -88,9 +117,13 @@ def _add(args: argparse.Namespace, connection: sqlite3.Connection) -> int:
 
 def _trend(args: argparse.Namespace, connection: sqlite3.Connection) -> int:
     found = list(read_trends(connection, cells=args.cells, name=args.name, last=args.last))
+    if not found:
+        names = sorted(name for (name,) in connection.execute("SELECT DISTINCT name FROM numbers"))
+        told = f"no number fits{suggest_nearest(args.name, names)}" if names else "these runs measured no number"
+        raise ConfigError([Problem("--name", 0, repr(args.name), f"{told}")])
     rows = [list(_trend_row(each)) for each in found]
     head = ("cell", "number", "conditions", "over time", "last", "ratio", "verdict")
-    _print(args.format, rows, head, [_trend_json(each) for each in found], "no number fits")
+    _print(args.format, rows, head, [_trend_json(each) for each in found])
     return 0
 
 
@@ -136,11 +169,23 @@ def _flake_json(flaky: Flaky) -> Mapping[str, Any]:
 
 def _bisect(args: argparse.Namespace, connection: sqlite3.Connection) -> int:
     found = find_first_bad(connection, word=args.test)
+    if not found:
+        _require_answers(connection, args)
     if args.format == "json":
         sys.stdout.write(f"{json.dumps([_bad_json(bad) for bad in found], indent=1)}\n")
     else:
         sys.stdout.write("\n".join(line for bad in found for line in _say_bad(bad)) + "\n" if found else NO_FAILURE)
     return 0
+
+
+def _require_answers(connection: sqlite3.Connection, args: argparse.Namespace) -> None:
+    """Refuse to say that no test fails where none was answered: a host's error is no answer of an engine."""
+    rows = connection.execute("SELECT DISTINCT nodeid, status FROM results").fetchall()
+    statuses = {Status(status) for nodeid, status in rows if args.test in nodeid}
+    if not statuses & (ANSWERED_GOOD | ANSWERED_BAD):
+        said = ", ".join(sorted(statuses))
+        message = f"no engine answered in these runs ({said}); run the cells again before you ask since when one fails"
+        raise ConfigError([Problem(str(args.folder), 0, "", message)])
 
 
 NO_FAILURE: Final = "no test fails in its last run\n"
@@ -172,6 +217,9 @@ def _bad_json(bad: FirstBad) -> Mapping[str, Any]:
 
 def _baseline(args: argparse.Namespace, connection: sqlite3.Connection) -> int:
     chosen = choose_runs(connection, cells=args.cells, most=args.last)
+    if not chosen:
+        message = "no cell fits that was green, measured speed and ran on a real engine: nothing to hold speed against"
+        raise ConfigError([Problem("--cells", 0, repr(args.cells), message)])
     places = dict(connection.execute("SELECT run, path FROM runs").fetchall())
     count = write_baseline(args.folder, places, chosen, args.out)
     few = [each for each in chosen if not each.enough]
@@ -181,7 +229,7 @@ def _baseline(args: argparse.Namespace, connection: sqlite3.Connection) -> int:
     return 0
 
 
-def _print(form: str, rows: list[list[str]], head: Sequence[str], data: Sequence[Any], nothing: str) -> None:
+def _print(form: str, rows: list[list[str]], head: Sequence[str], data: Sequence[Any], nothing: str = "") -> None:
     if form == "json":
         sys.stdout.write(f"{json.dumps(data, indent=1)}\n")
     else:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from matrix import variables
 from matrix.errors import ConfigError, Problem
 from matrix.yaml.load import load_matrix
+from reports.evidence.answered import require_results
 from reports.evidence.defuse import defuse_for_terminal
 from reports.evidence.files import read_records
 from reports.evidence.types import Record
@@ -93,6 +94,7 @@ def run_issue(args: argparse.Namespace) -> int:
 
 def _read(args: argparse.Namespace) -> tuple[list[tuple[Path, Sequence[Record]]], list[Failure]]:
     files: list[tuple[Path, Sequence[Record]]] = [(path, read_records(path)) for path in args.evidence or [EVIDENCE]]
+    require_results([path for path, _ in files], (r for _, records in files for r in records))
     return files, list_failures(files)
 
 
