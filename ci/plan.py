@@ -28,8 +28,11 @@ from matrix.model import Cell
 from matrix.output import table as render
 from matrix.planning import select
 from matrix.planning.expand import expand_matrix
+from matrix.planning.owed import Depth
 from matrix.planning.plan import make_plan
-from matrix.yaml.load import load_matrix
+from matrix.scheduling.groups import Asked, group_cells
+from matrix.scheduling.run_plan import dump_run_plan, make_run_plan
+from matrix.yaml.load import digest_of, load_matrix
 from matrix.yaml.loaded import Matrix
 from reports.gate import policy
 
@@ -156,7 +159,7 @@ def format_table(planned: Sequence[Job]) -> str:
     return f"{render.format_table(rows, header)}\n\n{len(planned)} jobs, {launches} launches, {cells} cells"
 
 
-def read_depth(path: Path | None) -> str:
+def read_depth(path: Path | None) -> Depth:
     """Return the depth at which the gate wants to be asked; the shallowest where no gate is named."""
     return policy.load_policy(path)[0].depth if path else "quick"
 
@@ -167,6 +170,14 @@ def format_for_github(planned: Sequence[Job], depth: str) -> str:
     return f"groups={groups}\nempty={'false' if planned else 'true'}\ndepth={depth}"
 
 
+def _print_run_plan(matrix: Matrix, cells: Sequence[Cell], depth: Depth) -> int:
+    """Print the plan of the whole run as JSON (`matrix.scheduling.run_plan`)."""
+    grouped = group_cells(matrix, cells, Asked(depth=depth))
+    made = make_run_plan(grouped, {}, matrix_sha256=digest_of(matrix.root), depth=depth)
+    print(json.dumps(dump_run_plan(made)))
+    return 0 if made.groups else 1
+
+
 def make_parser() -> argparse.ArgumentParser:
     own = argparse.ArgumentParser(
         prog="glm-matrix plan", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -174,6 +185,9 @@ def make_parser() -> argparse.ArgumentParser:
     own.add_argument("-m", dest="marks", default="", metavar="EXPR", help='like pytest -m: "sm120 and not mtp"')
     own.add_argument("--policy", type=Path, metavar="FILE", help="the cells that a gate requires")
     select.add_options(own.add_argument)
+    own.add_argument(
+        "--json", action="store_true", help="the whole plan of the run: groups, tiers, estimates, timeline"
+    )
     own.add_argument("--format", choices=("table", "json", "github"), default="table", help="default %(default)s")
     return own
 
@@ -183,7 +197,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         matrix = load_matrix()
         served = runners.load_runners(matrix.rigs)
-        groups = group_by_launch(matrix, select_cells(matrix, args))
+        cells = select_cells(matrix, args)
+        if args.json:
+            return _print_run_plan(matrix, cells, read_depth(args.policy))
+        groups = group_by_launch(matrix, cells)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2

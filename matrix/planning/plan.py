@@ -79,6 +79,11 @@ class Plan:
         return self.values("settings")
 
     @property
+    def launcher_kind(self) -> str:
+        """Who starts it: as the recipes say, else Docker where the release is an image."""
+        return str(self.values("launcher").get("kind", "docker" if self.cell.release.image else "process"))
+
+    @property
     def patch_names(self) -> tuple[str, ...]:
         return tuple(p.key for p in self.patches)
 
