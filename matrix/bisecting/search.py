@@ -1,0 +1,156 @@
+"""Which release to ask next, when to stop, and what can be said then."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from matrix.bisecting.flake_model import FlakeModel
+from matrix.bisecting.posterior import Answer, Posterior, Tally, compute_posterior
+
+Word = Literal["found", "good fails", "bad passes", "undecided"]
+DOUBT: Final = 0.01  # answers of one release that are less likely than this do not fit the model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """What is searched for. `prior` has one value more than there are releases, see matrix.bisecting.posterior."""
+
+    releases: tuple[str, ...]  # from the good end to the bad end
+    prior: tuple[float, ...]
+    model: FlakeModel = FlakeModel()
+    confidence: float = 0.95
+
+    def weigh(self, tally: Tally) -> Posterior:
+        """Return the posterior of these answers."""
+        return compute_posterior(self.prior, self.model, tally)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the answers say. `first_bad`: the releases that may be it; several where those between gave no answer."""
+
+    word: Word
+    first_bad: tuple[str, ...]
+    last_good: str
+    probability: float
+    others: tuple[tuple[str, float], ...]  # what else may be, the most likely first
+    doubts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What one try came to; `last`: this release can be asked no more."""
+
+    answer: Answer
+    last: bool = False
+
+
+def judge_answers(search: Search, tally: Tally) -> Verdict:
+    """Say which release is the first bad one, or that the answers do not decide it yet."""
+    found = search.weigh(tally)
+    best = found.best
+    error = 1 - search.confidence
+    ruled = all(found.is_ruled_out(g, error) for g in range(len(found.groups)) if g != best)
+    names = [_name_group(search, group) for group in found.groups]
+    claims = found.groups[best]
+    decided = ruled and found.after[best] >= search.confidence
+    inner = [search.releases[h] for h in claims if h < len(search.releases)]
+    order = sorted((g for g in range(len(names)) if g != best), key=lambda g: -found.after[g])
+    return Verdict(
+        word=_choose_word(search, claims) if decided else "undecided",
+        first_bad=tuple(inner),
+        last_good=search.releases[claims[0] - 1] if claims[0] else "",
+        probability=found.after[best],
+        others=tuple((names[g], found.after[g]) for g in order),
+        doubts=tuple(_find_doubts(search, tally, claims)) if decided else (),
+    )
+
+
+def _choose_word(search: Search, claims: Sequence[int]) -> Word:
+    if 0 in claims:
+        return "good fails"
+    return "bad passes" if len(search.releases) in claims else "found"
+
+
+def _name_group(search: Search, claims: Sequence[int]) -> str:
+    if 0 in claims:
+        return "already the good one"
+    if len(search.releases) in claims:
+        return "none of them"
+    return " or ".join(search.releases[h] for h in claims)
+
+
+def _find_doubts(search: Search, tally: Tally, claims: Sequence[int]) -> list[str]:
+    """Name each release whose answers are hardly possible under the verdict: then there may be several boundaries."""
+    found = []
+    for place, name in enumerate(search.releases):
+        failures, tries = tally.failures[place], tally.failures[place] + tally.passes[place]
+        if place >= claims[-1] and _tail(tries - failures, tries, 1 - search.model.fails) < DOUBT:
+            found.append(f"{name} passed {tries - failures} of {tries} boots, and should fail")
+        if place < claims[0] and _tail(failures, tries, search.model.alarm) < DOUBT / 10:
+            found.append(f"{name} failed {failures} of {tries} boots, and should pass")
+    return found
+
+
+def _tail(count: int, tries: int, rate: float) -> float:
+    """P(at least `count` of `tries`) at `rate`."""
+    return math.fsum(math.comb(tries, i) * rate**i * (1 - rate) ** (tries - i) for i in range(count, tries + 1))
+
+
+def choose_release(search: Search, tally: Tally) -> int | None:
+    """Choose the place to ask next: where an answer tells most, and at last both sides of the boundary; None at the
+    end of what can be asked."""
+    open_ = [k for k in range(len(search.releases)) if k not in tally.ended]
+    if not open_ or judge_answers(search, tally).word != "undecided":
+        return None
+    found = search.weigh(tally)
+    near = _list_between(search, found) if found.after[found.best] >= search.confidence else []
+    nearest = [k for k in near if k in open_]
+    return nearest[0] if nearest else max(open_, key=lambda k: (search.model.tell_bits(found.is_bad(k)), -k))
+
+
+def _list_between(search: Search, found: Posterior) -> list[int]:
+    """List the releases that tell the likeliest claim from the one that is least ruled out, from the boundary on."""
+    error, best = 1 - search.confidence, found.best
+    left = [g for g in range(len(found.groups)) if g != best and not found.is_ruled_out(g, error)]
+    if not left:
+        return []
+    worst = max(left, key=lambda g: found.after[g] / found.before[g])
+    own, other = found.groups[best], found.groups[worst]
+    return list(range(own[-1], other[-1])) if worst > best else list(range(own[0] - 1, other[-1] - 1, -1))
+
+
+def find_first_bad(
+    search: Search, ask: Callable[[int], Reply], boots: int, tell: Callable[[Tally], None] = lambda _: None
+) -> Tally:
+    """Ask one release after the other until the answers decide, nothing is left to ask, or the boots are used up.
+
+    `ask(place)` boots a release once; `tell` is called after each.
+    """
+    tally = Tally.of(len(search.releases))
+    for _ in range(boots):
+        place = choose_release(search, tally)
+        if place is None:
+            break
+        reply = ask(place)
+        tally = tally.add(place, reply.answer, last=reply.last)
+        tell(tally)
+    return tally
+
+
+def expect_boots(search: Search, tally: Tally) -> int:
+    """Estimate how many more boots it takes: what is unknown over what a boot tells, and then both sides."""
+    if judge_answers(search, tally).word != "undecided":
+        return 0
+    found = search.weigh(tally)
+    need = math.log(1 / (1 - search.confidence))
+    sides = [
+        max((need + math.log(max(found.after[g], 1e-9) / found.before[g]) for g in side), default=0.0)
+        for side in (range(found.best), range(found.best + 1, len(found.groups)))
+    ]
+    rates = (search.model.good_nats, search.model.bad_nats)
+    ends = sum(max(0.0, nats) / rate for nats, rate in zip(sides, rates, strict=True))
+    return max(1, math.ceil(max(found.bits / search.model.capacity, ends)))
