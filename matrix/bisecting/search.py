@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from matrix.bisecting.flake_model import FlakeModel
@@ -20,7 +20,7 @@ class Search:
 
     releases: tuple[str, ...]  # from the good end to the bad end
     prior: tuple[float, ...]
-    model: FlakeModel = FlakeModel()
+    model: FlakeModel = field(default_factory=FlakeModel)
     confidence: float = 0.95
 
     def weigh(self, tally: Tally) -> Posterior:
@@ -33,6 +33,7 @@ class Verdict:
     """What the answers say. `first_bad`: the releases that may be it; several where those between gave no answer."""
 
     word: Word
+    decided: bool  # no further answer is needed
     first_bad: tuple[str, ...]
     last_good: str
     probability: float
@@ -59,8 +60,10 @@ def judge_answers(search: Search, tally: Tally) -> Verdict:
     decided = ruled and found.after[best] >= search.confidence
     inner = [search.releases[h] for h in claims if h < len(search.releases)]
     order = sorted((g for g in range(len(names)) if g != best), key=lambda g: -found.after[g])
+    word = _choose_word(search, claims) if decided else "undecided"
     return Verdict(
-        word=_choose_word(search, claims) if decided else "undecided",
+        word=word,
+        decided=decided,
         first_bad=tuple(inner),
         last_good=search.releases[claims[0] - 1] if claims[0] else "",
         probability=found.after[best],
@@ -70,23 +73,24 @@ def judge_answers(search: Search, tally: Tally) -> Verdict:
 
 
 def _choose_word(search: Search, claims: Sequence[int]) -> Word:
-    if 0 in claims:
-        return "good fails"
-    return "bad passes" if len(search.releases) in claims else "found"
+    if not {0, len(search.releases)} & set(claims):
+        return "found"
+    if len(claims) > 1:  # an end gave no answer, so the boundary may lie on either side of it
+        return "undecided"
+    return "good fails" if 0 in claims else "bad passes"
 
 
 def _name_group(search: Search, claims: Sequence[int]) -> str:
-    if 0 in claims:
-        return "already the good one"
-    if len(search.releases) in claims:
-        return "none of them"
-    return " or ".join(search.releases[h] for h in claims)
+    words = [*search.releases, "none of them"]
+    return " or ".join(f"{words[h]} (the good end)" if h == 0 else words[h] for h in claims)
 
 
 def _find_doubts(search: Search, tally: Tally, claims: Sequence[int]) -> list[str]:
     """Name each release whose answers are hardly possible under the verdict: then there may be several boundaries."""
     found = []
     for place, name in enumerate(search.releases):
+        if place in (0, len(search.releases) - 1) and not tally.is_told(place):
+            found.append(f"{name}, an end of the range, gave no answer")
         failures, tries = tally.failures[place], tally.failures[place] + tally.passes[place]
         if place >= claims[-1] and _tail(tries - failures, tries, 1 - search.model.fails) < DOUBT:
             found.append(f"{name} passed {tries - failures} of {tries} boots, and should fail")
@@ -104,7 +108,7 @@ def choose_release(search: Search, tally: Tally) -> int | None:
     """Choose the place to ask next: where an answer tells most, and at last both sides of the boundary; None at the
     end of what can be asked."""
     open_ = [k for k in range(len(search.releases)) if k not in tally.ended]
-    if not open_ or judge_answers(search, tally).word != "undecided":
+    if not open_ or judge_answers(search, tally).decided:
         return None
     found = search.weigh(tally)
     near = _list_between(search, found) if found.after[found.best] >= search.confidence else []
@@ -124,15 +128,22 @@ def _list_between(search: Search, found: Posterior) -> list[int]:
 
 
 def find_first_bad(
-    search: Search, ask: Callable[[int], Reply], boots: int, tell: Callable[[Tally], None] = lambda _: None
+    search: Search,
+    ask: Callable[[int], Reply],
+    boots: int,
+    tell: Callable[[Tally], None] = lambda _: None,
+    first: int | None = None,
 ) -> Tally:
     """Ask one release after the other until the answers decide, nothing is left to ask, or the boots are used up.
 
-    `ask(place)` boots a release once; `tell` is called after each.
+    `ask(place)` boots a release once; `tell` is called after each. The release `first` is asked until it fails: its
+    failure is the one that is searched for.
     """
     tally = Tally.of(len(search.releases))
     for _ in range(boots):
         place = choose_release(search, tally)
+        if place is not None and first is not None and not tally.failures[first] and first not in tally.ended:
+            place = first
         if place is None:
             break
         reply = ask(place)
@@ -143,7 +154,7 @@ def find_first_bad(
 
 def expect_boots(search: Search, tally: Tally) -> int:
     """Estimate how many more boots it takes: what is unknown over what a boot tells, and then both sides."""
-    if judge_answers(search, tally).word != "undecided":
+    if judge_answers(search, tally).decided:
         return 0
     found = search.weigh(tally)
     need = math.log(1 / (1 - search.confidence))

@@ -9,5 +9,5 @@
     patching     patches that one side needs; of_cells: a cell as a line, its known failures and exclusions
     compare      all of them in order of danger, and the answer in one sentence
 
-Nothing else of the project imports this room; `command` is its door.
+Of the project only matrix.bisecting imports this room; `command` is its door.
 """

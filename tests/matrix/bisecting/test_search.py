@@ -128,3 +128,26 @@ def test_answers_of_two_boundaries_are_doubted() -> None:
 def test_rates_that_tell_nothing_are_refused(fails: float, alarm: float) -> None:
     with pytest.raises(ValueError, match="expected"):
         FlakeModel(fails, alarm)
+
+
+@pytest.mark.parametrize(("silent", "first_bad"), [(0, 1), (3, 3), (3, 2), (0, 2)])
+def test_an_end_that_gives_no_answer_is_told_and_never_passed_over(silent: int, first_bad: int) -> None:
+    search = make_search(4)
+    tally = find_first_bad(
+        search, lambda k: Reply("none") if k == silent else Reply("bad" if k >= first_bad else "good"), BOOTS
+    )
+    verdict = judge_answers(search, tally)
+    beside = first_bad in (1, 3)  # the boundary may lie on either side of the silent end
+    assert verdict.word == ("undecided" if beside else "found")
+    assert any("an end of the range, gave no answer" in doubt for doubt in verdict.doubts) is beside
+
+
+def test_the_bad_end_is_asked_until_it_fails_first() -> None:
+    search, asked = make_search(5), list[int]()
+
+    def ask(place: int) -> Reply:
+        asked.append(place)
+        return Reply("bad" if place >= 2 and len(asked) > 2 else "good")
+
+    find_first_bad(search, ask, BOOTS, first=4)
+    assert asked[:4] == [4, 4, 4, asked[3]] and asked[3] != 4
