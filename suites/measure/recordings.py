@@ -76,9 +76,11 @@ def prove_attention(cell: Cell, plan: Plan, client: Client, bank: Bank, file: Pa
 
 
 def attention_pattern(cell: Cell) -> str:
-    """Return how the cell's layers select: its pattern, or every layer for itself."""
-    pattern = cell.checkpoint.index_topk_pattern if "indexcache" in cell.features else None
-    return pattern or "F" * cell.checkpoint.layers
+    """Return how the cell's layers select: the pattern that it asks for or its config has, or every layer for
+    itself."""
+    checkpoint = cell.checkpoint
+    shares = "indexcache" in cell.features or checkpoint.index_sharing == "checkpoint"
+    return (checkpoint.index_topk_pattern if shares else None) or "F" * checkpoint.layers
 
 
 def make_prompt(bank: Bank) -> Item:

@@ -94,6 +94,13 @@ def test_there_is_a_recording_for_every_way_the_cpu_cells_compute() -> None:
     assert ways | {recordings.DENSE} == recorded()["ways"].keys() == list_launches()[0].keys()
 
 
+def test_a_checkpoint_that_shares_by_itself_is_held_against_its_own_pattern() -> None:
+    ways = {c.id.split(".", 1)[1]: recordings.attention_pattern(c) for c in expand_matrix(load_matrix()).runnable}
+    sharing = {name: way for name, way in ways.items() if ".canary_shared" in name}
+    assert len(sharing) > 5 and set(sharing.values()) == {"FFSS"}
+    assert ways["vllm_0_33_0.canary_bf16.baseline"] == "FFFF"
+
+
 def test_recorded_ways_are_far_enough_apart() -> None:
     from matrix.judging.logprobs import measure_distance
 
