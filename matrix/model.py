@@ -155,6 +155,7 @@ class Traits:
     thinking: Thinking | None = None
     thinking_switch: str | None = None
     thinking_default: bool | None = None
+    reasoning_efforts: tuple[str, ...] | None = None
     generation: Mapping[str, float] | None = None
     banks: tuple[str, ...] | None = None
 
@@ -214,6 +215,7 @@ class Checkpoint:
     thinking: Thinking = "switch"  # what its chat template offers
     thinking_switch: str = "enable_thinking"  # argument of the template
     thinking_default: bool = True  # what the template does when nothing is said
+    reasoning_efforts: tuple[str, ...] = ()  # values of `reasoning_effort` that its template reads, least first
     generation: Mapping[str, float] = field(default_factory=dict, hash=False)  # generation_config.json, if stated
     stands_for: str | None = None  # canaries: the big checkpoint they are a small likeness of
     weights_path: str | None = None  # canaries: where in this checkout

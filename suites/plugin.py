@@ -27,6 +27,7 @@ MARKS = {
     "coherence": "what it says makes sense",
     "needle": "long contexts are really read",
     "tool_use": "tool calls are made, copied and streamed right",
+    "thinking": "thoughts are filed as thoughts, and answers and calls follow them",
     "throughput": "tokens per second and latencies",
     "proof": "a requested feature is really active",
 }

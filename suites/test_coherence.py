@@ -166,11 +166,11 @@ def _make_long_recalls(bank: Bank, turns: int, depth: Depth) -> tuple[Item, ...]
 
 
 def _check_answers(client: Client, items: Iterable[Item], check: str) -> Iterator[Finding]:
-    return judge_each(client.ask, items, partial(answer.check_answer, check=check))
+    return judge_each(client.ask, items, room=client.room, judge=partial(answer.check_answer, check=check))
 
 
 def _check_texts(client: Client, items: Iterable[Item]) -> Iterator[Finding]:
-    return judge_each(partial(client.ask, stream=True), items, _check_streamed_text)
+    return judge_each(partial(client.ask, stream=True), items, _check_streamed_text, room=client.room)
 
 
 def _check_streamed_text(item: Item, reply: Reply) -> Finding:

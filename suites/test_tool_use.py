@@ -63,15 +63,15 @@ def test_stream_equals_non_stream(client: Client, bank: Bank, evidence: Evidence
     """MTP once broke tool calls in streams only (vllm#34449)."""
     half = max(1, depth.streamed // 2)
     items = bank.calls(half) + bank.zero_argument_calls(depth.streamed // 2) + bank.facts(half)
-    expect_ok(evidence, judge_both_ways(client.ask, items))
+    expect_ok(evidence, judge_both_ways(client.ask, items, room=client.room))
 
 
 def _check_calls(client: Client, items: Items) -> Iterator[Finding]:
-    return judge_each(client.ask, items, tools.check_calls)
+    return judge_each(client.ask, items, room=client.room, judge=tools.check_calls)
 
 
 def _check_no_calls(client: Client, items: Items, check: str) -> Iterator[Finding]:
-    return judge_each(client.ask, items, partial(tools.check_no_call, check=check))
+    return judge_each(client.ask, items, room=client.room, judge=partial(tools.check_no_call, check=check))
 
 
 def _check_none_and_named(client: Client, bank: Bank, dialect: str, depth: Depth) -> Iterator[Finding]:
@@ -104,4 +104,6 @@ def _check_forced(client: Client, item: Item, dialect: str, choice: tool_choice.
 
 
 def _check_answers(client: Client, items: Items) -> Iterator[Finding]:
-    return judge_each(client.ask, items, partial(answer.check_answer, check="tools.result_used"))
+    return judge_each(
+        client.ask, items, room=client.room, judge=partial(answer.check_answer, check="tools.result_used")
+    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from packaging.version import Version
@@ -99,6 +100,8 @@ def _find_unreached(matrix: Matrix, known: Loaded[KnownFailure], cells: Sequence
         return
     test = fails.test or FIRST_REQUEST
     banks = {c.checkpoint.banks[0] for c in cells if c.checkpoint.banks} or set(table.requests)
+    if cells and all(c.checkpoint.thinking == "always" for c in cells):  # there every test is asked with thinking
+        needs = replace(needs, thinking=None)
     if not table.depths_that_meet(needs, test=test, banks=banks):
         most = table.farthest_request(test=test, banks=banks)
         yield (

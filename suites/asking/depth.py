@@ -50,6 +50,7 @@ class Depth:
     missing_tool: int
     tool_dialogues: int
     streamed: int  # items asked both ways
+    thinking: int  # items per kind with thinking on
     load_prompt_tokens: int
     load_output_tokens: int
     load_concurrency: tuple[int, ...]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from fixtures.client.client import THOUGHT_TOKENS
 from suites.asking.depth import Depth
 
 EDGE = 0.03  # a bank hits a length within a few percent, so an edge is straddled from both sides
@@ -65,5 +66,6 @@ def cap_to_context(settings: Mapping[str, Any], tokens: int) -> int:
 
 
 def _longest_prompt(settings: Mapping[str, Any]) -> int | None:
-    context = settings.get("context")
-    return None if context is None else int(context) - REPLY_ROOM_TOKENS
+    """Compute what the context leaves beside the reply, and beside the thought of a model that always thinks."""
+    context, room = settings.get("context"), REPLY_ROOM_TOKENS + (THOUGHT_TOKENS if settings.get("thinking") else 0)
+    return None if context is None else int(context) - room

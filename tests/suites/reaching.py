@@ -40,7 +40,7 @@ from suites.measure.references import WEIGHTS
 from suites.measure.rendering import make_encoder
 from tests.suites import world
 
-PARTS = ("context", "chunk_tokens", "page_tokens", "index_topk", "max_running_requests")  # settings that lengths follow
+PARTS = ("context", "chunk_tokens", "page_tokens", "index_topk", "max_running_requests", "thinking")  # lengths follow
 MODULES = (*world.MODULES, test_effective)
 Written = dict[str, dict[str, dict[str, list[list[int | bool]]]]]
 

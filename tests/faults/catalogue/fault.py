@@ -10,7 +10,17 @@ from fixtures.client.reply import Reply
 
 Json = Any
 Family = Literal[
-    "text", "attention", "tools", "protocol", "bleed", "performance", "features", "lifecycle", "identity", "hostile"
+    "text",
+    "attention",
+    "tools",
+    "thinking",
+    "protocol",
+    "bleed",
+    "performance",
+    "features",
+    "lifecycle",
+    "identity",
+    "hostile",
 ]
 COMPLETIONS = "/v1/chat/completions"
 

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.faults.catalogue import attention, features, hostile, identity, lifecycle, performance, protocol, text, tools
+from tests.faults.catalogue import (
+    attention,
+    features,
+    hostile,
+    identity,
+    lifecycle,
+    performance,
+    protocol,
+    text,
+    thinking,
+    tools,
+)
 from tests.faults.catalogue.fault import Fault
 
 FAULTS: Mapping[str, Fault] = {
     **text.FAULTS,
     **attention.FAULTS,
     **tools.FAULTS,
+    **thinking.FAULTS,
     **protocol.FAULTS,
     **performance.FAULTS,
     **features.FAULTS,

@@ -6,7 +6,7 @@ import json
 import random
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from fixtures.banks.glm5.prose import draw_prose, join_paragraphs
@@ -24,7 +24,24 @@ def tokens(text: str) -> list[str]:
     return _TOKEN.findall(text)
 
 
+THOUGHTS: Mapping[str, str] = {
+    "": "The user wants something. I should answer.",
+    "low": "The user wants something. I answer.",
+    "high": "The user wants something. First I look at what was asked, then I answer with care.",
+}
+
+
 def right(asked: Asked, max_tokens: int) -> Answer:
+    """What a healthy engine says: behind a thought, where one was asked for, of the tokens that are left."""
+    if not asked.thinking or asked.over or asked.load or asked.item is None:
+        return _said(asked, max_tokens)
+    thought = tokens(THOUGHTS[asked.effort])
+    if len(thought) >= max_tokens:
+        return Answer(reasoning="".join(thought[:max_tokens]), finish_reason="length")
+    return replace(_said(asked, max_tokens - len(thought)), reasoning="".join(thought))
+
+
+def _said(asked: Asked, max_tokens: int) -> Answer:
     item = asked.item
     if asked.over:
         return Answer(status=400, error="the prompt exceeds the context")

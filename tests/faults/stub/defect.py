@@ -32,6 +32,8 @@ class Asked:
     offered: tuple[str, ...] = ()  # names of the tools
     before: Item | None = None  # of the request before this one
     sampled: bool = False  # temperature above 0
+    thinking: bool = False
+    effort: str = ""  # reasoning_effort
 
     @property
     def kind(self) -> str:

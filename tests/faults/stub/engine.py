@@ -135,6 +135,7 @@ class StubEngine:
     def _take(self, request: Mapping[str, Json]) -> Asked:
         """The request with its circumstances; `leave` ends what this begins."""
         tools, load = request.get("tools") or (), bool(request.get("ignore_eos"))
+        template = request.get("chat_template_kwargs") or {}
         key = _key(request["messages"], tools)
         item = self._book.get(key)
         prompt = _prompt_tokens(item, request)
@@ -157,6 +158,8 @@ class StubEngine:
                 offered=tuple(t.get("function", t)["name"] for t in tools),
                 before=self._before,
                 sampled=float(request.get("temperature", 0.0)) > 0,
+                thinking=_thinks(request),
+                effort=str(template.get("reasoning_effort", "")),
             )
             self._cached.add(prefix)
             self._before = item or self._before
@@ -220,6 +223,12 @@ def _key(messages: Json, tools: Json) -> str:
     """What was asked. Filler before a question, by which suites reach exact lengths, does not make it another one."""
     asked = [{**m, "content": _FILLER.sub("", m["content"])} if m.get("content") else m for m in messages]
     return json.dumps([asked, list(tools)], sort_keys=True, ensure_ascii=False)
+
+
+def _thinks(request: Mapping[str, Json]) -> bool:
+    """Whether any switch of a template is on."""
+    asked = request.get("chat_template_kwargs") or {}
+    return bool(asked.get("enable_thinking") or asked.get("thinking"))
 
 
 def _prompt_tokens(item: Item | None, request: Mapping[str, Json]) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.faults.stub import attention, hostile, identity, numbers, protocol, serving, text, tools
+from tests.faults.stub import attention, hostile, identity, numbers, protocol, serving, text, thinking, tools
 from tests.faults.stub.defect import Defect
 
 DEFECTS: Mapping[str, Defect] = {
@@ -15,6 +15,7 @@ DEFECTS: Mapping[str, Defect] = {
     **numbers.DEFECTS,
     **attention.DEFECTS,
     **tools.DEFECTS,
+    **thinking.DEFECTS,
     **protocol.DEFECTS,
     **serving.DEFECTS,
     **identity.DEFECTS,

@@ -1,0 +1,130 @@
+"""Tests that answers and calls come right with thinking on, as users run the model: most templates think by default."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from fixtures.banks.bank import Bank
+from fixtures.banks.item import Item
+from fixtures.client.client import Client
+from fixtures.client.reply import Reply
+from matrix.model import Cell
+from reports.evidence.finding import Finding
+from suites.asking.contract import Evidence, expect_ok
+from suites.asking.depth import POOL, Depth, pick_shortest
+from suites.checks import protocol, thinking, tools
+
+pytestmark = [pytest.mark.thinking]
+
+CUT_TOKENS = 3  # inside every thought
+Check = Callable[[Item, Reply], Finding]
+
+
+def test_answers_after_thinking(cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+    """Every second reply is streamed."""
+    require_separate_thoughts(cell)
+    n = depth.thinking
+    more = bank.arithmetic(n) + bank.recall(n) + bank.chinese(n // 2) if n > 1 else ()
+    expect_ok(evidence, _judge(client, bank.facts(n) + more, thinking.check_answer))
+
+
+def test_calls_after_thinking(cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+    """Parsers look for calls behind the thought, and have found them inside it, or nowhere."""
+    require_separate_thoughts(cell)
+    n = depth.thinking
+    items = tuple(pick_shortest(bank.calls(POOL), n))
+    if n > 1:
+        items += bank.zero_argument_calls(1) + bank.parallel_calls(1) + bank.tool_dialogue(1)
+    expect_ok(evidence, _judge(client, items, thinking.check_calls))
+
+
+@pytest.mark.from_depth("full")
+def test_stream_equals_whole_with_thinking(
+    cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+) -> None:
+    require_separate_thoughts(cell)
+    items = bank.facts(depth.thinking) + tuple(pick_shortest(bank.calls(POOL), depth.thinking))
+    expect_ok(evidence, (_compare_both_ways(client, item) for item in items))
+
+
+@pytest.mark.from_depth("full")
+def test_obeys_a_budget_inside_the_thought(
+    cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+) -> None:
+    """A reply that ends inside its thought says so: a thought shown as the answer misleads whoever reads it."""
+    require_separate_thoughts(cell)
+    expect_ok(evidence, _cut_short(client, bank.facts(max(1, depth.thinking // 4))))
+
+
+@pytest.mark.from_depth("full")
+def test_obeys_the_thinking_switch(cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+    """Off means off, also right after a request with thinking on."""
+    if cell.checkpoint.thinking != "switch":
+        pytest.skip(f"NOT_EVIDENCE: the template of {cell.checkpoint.family} has no switch")
+    expect_ok(evidence, _switch_on_and_off(client, bank.facts(depth.thinking)))
+
+
+@pytest.mark.from_depth("full")
+def test_obeys_reasoning_effort(cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+    """The least effort takes no more tokens than the most, over the same questions."""
+    require_separate_thoughts(cell)
+    efforts = cell.checkpoint.reasoning_efforts
+    if not efforts:
+        pytest.skip(f"NOT_EVIDENCE: no effort is claimed for {cell.checkpoint.family}")
+    items = bank.arithmetic(depth.thinking)
+    expect_ok(evidence, _compare_efforts(client, items, (efforts[0], efforts[-1])))
+
+
+def require_separate_thoughts(cell: Cell) -> None:
+    """Skip where nothing can be said: the model never thinks, or the launch has no parser that tells thoughts apart."""
+    if cell.checkpoint.thinking == "never":
+        pytest.skip(f"NOT_EVIDENCE: {cell.checkpoint.family} never thinks")
+    if not separates_thoughts(cell):
+        pytest.skip(f"NOT_EVIDENCE: {cell.engine.id} is launched without a reasoning parser")
+
+
+def separates_thoughts(cell: Cell) -> bool:
+    """Return whether a launch tells thoughts from answers: llama.cpp by the template, others by the family's parser."""
+    parsers = cell.checkpoint.parsers.get(cell.engine.id, {})
+    return cell.engine.dialect == "llamacpp" or "reasoning" in parsers
+
+
+def _judge(client: Client, items: Sequence[Item], check: Check) -> Iterator[Finding]:
+    replies: list[Reply] = []
+    for i, item in enumerate(items):
+        reply = client.ask(item, thinking=True, stream=i % 2 == 0)
+        replies.append(reply)
+        yield check(item, reply)
+        yield protocol.check_envelope(item, reply, max_tokens=client.room(item, thinking=True))
+    yield thinking.check_separated(replies)
+
+
+def _compare_both_ways(client: Client, item: Item) -> Finding:
+    streamed, whole = (client.ask(item, thinking=True, stream=stream) for stream in (True, False))
+    return tools.check_stream_equals_whole(item, streamed, whole)
+
+
+def _cut_short(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
+    for item in items:
+        whole = client.ask(item, thinking=True)
+        for stream in (False, True):
+            cut = client.ask(item, thinking=True, stream=stream, max_tokens=CUT_TOKENS)
+            yield thinking.check_cut_short(item, cut, whole, max_tokens=CUT_TOKENS)
+
+
+def _switch_on_and_off(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
+    for item in items:
+        client.ask(item, thinking=True)
+        yield thinking.check_switched_off(item, client.ask(item))
+
+
+def _compare_efforts(client: Client, items: Sequence[Item], efforts: tuple[str, str]) -> Iterator[Finding]:
+    spent = []
+    for effort in efforts:
+        extra = {"chat_template_kwargs": {client.switch: effort != "none", "reasoning_effort": effort}}
+        replies = [client.ask(item, thinking=True, extra=extra) for item in items]
+        spent.append(sum(reply.completion_tokens or 0 for reply in replies))
+        yield from (thinking.check_answer(item, reply) for item, reply in zip(items, replies, strict=True))
+    yield thinking.check_effort(efforts, spent)

@@ -1,0 +1,95 @@
+"""Thoughts: filed as answers, answers filed as thoughts, and what gets lost between both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tests.faults.stub.defect import Answer, Asked, Damage, Defect, when
+from tests.faults.suite_tests import THINK, THINK_CALL, THINK_CUT, THINK_EFFORT, THINK_STREAM, THINK_SWITCH
+
+LOOP = 40 * "Wait, let me check that. "
+
+
+def _thinking(damage: Damage) -> Damage:
+    """Only where a thought was asked for."""
+    return when(lambda asked: asked.thinking, damage)
+
+
+def _as_content(answer: Answer, asked: Asked) -> Answer:
+    return replace(answer, reasoning="", content=answer.reasoning + answer.content)
+
+
+def _answer_as_thought(answer: Answer, asked: Asked) -> Answer:
+    """The model skipped its thought, and the parser waits for an end that never comes (sglang#37645)."""
+    return replace(answer, reasoning=answer.content, content="") if answer.content else answer
+
+
+def _never_ends(answer: Answer, asked: Asked) -> Answer:
+    return replace(answer, content="", calls=(), finish_reason="length")
+
+
+def _swallow(answer: Answer, asked: Asked, form: str) -> Answer:
+    said = "".join(form.format(name=c.name, arguments=c.arguments) for c in answer.calls)
+    return replace(answer, reasoning=answer.reasoning + said, calls=(), finish_reason="stop") if said else answer
+
+
+def _cut_as_content(answer: Answer, asked: Asked) -> Answer:
+    cut = answer.finish_reason == "length" and not answer.content
+    return _as_content(answer, asked) if cut else answer
+
+
+def _other_effort(answer: Answer, asked: Asked) -> Answer:
+    return replace(answer, reasoning=3 * answer.reasoning) if asked.effort == "low" else answer
+
+
+DEFECTS: Mapping[str, Defect] = {
+    "thinks_in_the_content": Defect(family="thinking", kills=(THINK,), damage=_thinking(_as_content)),
+    "thinks_twice": Defect(
+        family="thinking",
+        kills=(THINK,),
+        damage=_thinking(lambda a, asked: replace(a, content=f"{a.reasoning} {a.content}")),
+    ),
+    "never_thinks": Defect(
+        family="thinking", kills=(THINK, THINK_CALL), damage=lambda a, asked: replace(a, reasoning="")
+    ),
+    "always_thinks": Defect(
+        family="thinking",
+        kills=(THINK_SWITCH,),
+        damage=lambda a, asked: a if asked.load else replace(a, reasoning=a.reasoning or "Let me see."),
+    ),
+    "answers_in_the_thought": Defect(family="thinking", kills=(THINK,), damage=_thinking(_answer_as_thought)),
+    "thought_takes_the_budget": Defect(family="thinking", kills=(THINK, THINK_CALL), damage=_thinking(_never_ends)),
+    "loops_in_the_thought": Defect(
+        family="thinking",
+        kills=(THINK, THINK_CALL),
+        damage=_thinking(lambda a, asked: replace(a, reasoning=a.reasoning + LOOP)),
+    ),
+    "swallows_calls_as_markup": Defect(
+        family="thinking",
+        kills=(THINK_CALL,),
+        damage=_thinking(lambda a, asked: _swallow(a, asked, "<tool_call>{name}{arguments}</tool_call>")),
+    ),
+    "swallows_calls_as_words": Defect(
+        family="thinking",
+        kills=(THINK_CALL,),
+        damage=_thinking(lambda a, asked: _swallow(a, asked, " I call {name} with {arguments}.")),
+    ),
+    "leaves_markup_in_the_thought": Defect(
+        family="thinking",
+        kills=(THINK, THINK_CALL),
+        damage=_thinking(lambda a, asked: replace(a, reasoning=f"{a.reasoning}</think>")),
+    ),
+    "stream_loses_the_thought": Defect(
+        family="thinking",
+        kills=(THINK_STREAM,),
+        damage=when(lambda asked: asked.stream, lambda a, asked: replace(a, reasoning=a.reasoning[:-9])),
+    ),
+    "cut_thought_as_the_answer": Defect(family="thinking", kills=(THINK_CUT,), damage=_thinking(_cut_as_content)),
+    "cut_thought_as_finished": Defect(
+        family="thinking",
+        kills=(THINK_CUT,),
+        damage=_thinking(lambda a, asked: replace(a, finish_reason="stop") if not a.content else a),
+    ),
+    "effort_is_reversed": Defect(family="thinking", kills=(THINK_EFFORT,), damage=_other_effort),
+}

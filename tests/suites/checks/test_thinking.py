@@ -1,0 +1,90 @@
+"""Each way in which a thought goes wrong has its own words, and a thought that is right has none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fixtures.banks.item import ExpectedCall, Item
+from fixtures.client.reply import Reply, ToolCall
+from suites.checks import thinking
+
+ASKED = {"role": "user", "content": "What is the capital of France?"}
+FACT = Item(id="fact", kind="fact", messages=(ASKED,), answer="Paris")
+CALL = Item(
+    id="call",
+    kind="call",
+    messages=(ASKED,),
+    tools=({"name": "get_time", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}},),
+    call=(ExpectedCall(name="get_time", arguments={"city": "Rome"}),),
+)
+THOUGHT = "The user asks for a capital. I know the answer."
+RIGHT = Reply(content="It is Paris.", reasoning=THOUGHT, finish_reason="stop", completion_tokens=20)
+MADE = (ToolCall(id="a", name="get_time", arguments='{"city": "Rome"}'),)
+CALLED = Reply(content="", reasoning=THOUGHT, tool_calls=MADE, finish_reason="tool_calls", completion_tokens=20)
+
+
+def test_a_right_reply_behind_a_thought_passes() -> None:
+    assert thinking.check_answer(FACT, RIGHT).ok
+    assert thinking.check_calls(CALL, CALLED).ok
+    assert thinking.check_separated([RIGHT, replace(RIGHT, reasoning="")]).ok
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"content": "", "reasoning": "It is Paris."}, "filed as reasoning"),
+        ({"content": "", "finish_reason": "length"}, "whole budget of 20 tokens"),
+        ({"reasoning": 40 * "Wait, let me check. "}, "in the reasoning: loop"),
+        ({"reasoning": f"{THOUGHT}<tool_call>"}, "in the reasoning: leak"),
+        ({"content": f"{THOUGHT} It is Paris."}, "the thought stands in the content, too"),
+    ],
+)
+def test_a_wrong_answer_is_explained(changed: Any, said: str) -> None:
+    found = thinking.check_answer(FACT, replace(RIGHT, **changed))
+    assert not found.ok
+    assert said in found.detail
+
+
+@pytest.mark.parametrize("words", ["<tool_call>get_time", "I call get_time for Rome."])
+def test_a_swallowed_call_is_named(words: str) -> None:
+    found = thinking.check_calls(CALL, replace(CALLED, reasoning=words, tool_calls=(), finish_reason="stop"))
+    assert "the call of 'get_time' was swallowed" in found.detail
+
+
+def test_a_thought_about_a_tool_swallows_no_call() -> None:
+    lost = replace(CALLED, reasoning="I could use get_time.", tool_calls=(), finish_reason="stop", content="Hm.")
+    assert "swallowed" not in thinking.check_calls(CALL, lost).detail
+
+
+def test_no_thought_at_all_is_no_separation() -> None:
+    assert not thinking.check_separated([replace(RIGHT, reasoning=" ")]).ok
+    assert not thinking.check_switched_off(FACT, RIGHT).ok
+    assert thinking.check_switched_off(FACT, replace(RIGHT, reasoning="")).ok
+
+
+CUT = Reply(content="", reasoning="The user asks", finish_reason="length", completion_tokens=3)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, ""),
+        ({"finish_reason": "stop"}, "not 'length'"),
+        ({"completion_tokens": 4}, "4 tokens were made, 3 allowed"),
+        ({"reasoning": "", "content": "The user asks"}, "filed as the answer"),
+        ({"reasoning": "Something else"}, "another one"),
+    ],
+)
+def test_a_budget_that_ends_inside_the_thought(changed: Any, said: str) -> None:
+    found = thinking.check_cut_short(FACT, replace(CUT, **changed), RIGHT, max_tokens=3)
+    assert found.ok is (not said)
+    assert said in found.detail
+    assert not thinking.check_cut_short(FACT, CUT, replace(RIGHT, reasoning=""), max_tokens=3).sensitive
+
+
+def test_more_effort_is_not_fewer_tokens() -> None:
+    assert thinking.check_effort(("low", "max"), (10, 10)).ok
+    assert not thinking.check_effort(("low", "max"), (11, 10)).ok
