@@ -5,7 +5,8 @@
     python -m ci.plan -m sm120 --format github >> "$GITHUB_OUTPUT"   `groups` (for fromJSON), `empty` and `depth`
 
 Cells with equal fingerprints share a launch and so a job. Most GPUs come first, then most cells: the longest jobs are
-not left for the end. Exit codes: 0 fine, 1 nothing to run (table and json), 2 bad input.
+not left for the end. The plan of a run, with tiers, durations and order, is `glm-matrix plan`.
+Exit codes: 0 fine, 1 nothing to run (table and json), 2 bad input.
 """
 
 # ruff: noqa: T201 - a program: printing is what it does
@@ -17,7 +18,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ci import runners
@@ -26,15 +26,10 @@ from matrix.errors import ConfigError
 from matrix.hardware import Rig
 from matrix.model import Cell
 from matrix.output import table as render
-from matrix.planning import select
-from matrix.planning.expand import expand_matrix
-from matrix.planning.owed import Depth
 from matrix.planning.plan import make_plan
-from matrix.scheduling.groups import Asked, group_cells
-from matrix.scheduling.run_plan import dump_run_plan, make_run_plan
-from matrix.yaml.load import digest_of, load_matrix
+from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
-from reports.gate import policy
+from reports.planning.selection import add_options, read_depth, select_cells
 
 MAX_JOBS = 256  # per matrix of a GitHub workflow run (docs.github.com, "Actions limits")
 MAX_QUEUED = 100  # per concurrency group with `queue: max` (github.blog changelog, 2026-05-07)
@@ -122,27 +117,6 @@ def _within_limits(packed: Sequence[Job]) -> bool:
     return len(packed) <= MAX_JOBS and max(queued.values(), default=0) <= MAX_QUEUED
 
 
-def select_cells(matrix: Matrix, args: argparse.Namespace) -> Sequence[Cell]:
-    """Select the runnable cells that match every given option.
-
-    Raises:
-        ConfigError: a mark, glob, rig or policy that does not exist.
-    """
-    cells: Sequence[Cell] = expand_matrix(matrix).runnable
-    if args.policy:
-        wanted = {c.id for c in policy.expect_cells(*policy.load_policy(args.policy), matrix)}
-        cells = [c for c in cells if c.id in wanted]
-    if args.cells:
-        cells = select.select_by_globs(cells, args.cells)
-    if args.rig:
-        cells = select.select_by_rigs(matrix, cells, args.rig)
-    if args.marks:
-        select.check_words(args.marks, select.all_marks(matrix), select.list_values(matrix))
-        keep = select.compile_expression(args.marks)
-        cells = [c for c in cells if keep(select.make_matcher(c))]
-    return cells
-
-
 def list_unserved(groups: Iterable[LaunchGroup], served: Mapping[str, Runner]) -> list[str]:
     """List one line for each selected rig that has no runner."""
     cells = Counter(g.rig.id for g in groups for _ in g.cells)
@@ -159,32 +133,17 @@ def format_table(planned: Sequence[Job]) -> str:
     return f"{render.format_table(rows, header)}\n\n{len(planned)} jobs, {launches} launches, {cells} cells"
 
 
-def read_depth(path: Path | None) -> Depth:
-    """Return the depth at which the gate wants to be asked; the shallowest where no gate is named."""
-    return policy.load_policy(path)[0].depth if path else "quick"
-
-
 def format_for_github(planned: Sequence[Job], depth: str) -> str:
     """Format the jobs as lines for $GITHUB_OUTPUT. GitHub rejects an empty matrix, hence `empty`."""
     groups = json.dumps([j.as_json() for j in planned], separators=(",", ":"))
     return f"groups={groups}\nempty={'false' if planned else 'true'}\ndepth={depth}"
 
 
-def _print_run_plan(matrix: Matrix, cells: Sequence[Cell], depth: Depth) -> int:
-    """Print the plan of the whole run as JSON (`matrix.scheduling.run_plan`)."""
-    grouped = group_cells(matrix, cells, Asked(depth=depth))
-    made = make_run_plan(grouped, {}, matrix_sha256=digest_of(matrix.root), depth=depth)
-    print(json.dumps(dump_run_plan(made)))
-    return 0 if made.groups else 1
-
-
 def make_parser() -> argparse.ArgumentParser:
     own = argparse.ArgumentParser(
-        prog="glm-matrix plan", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m ci.plan", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    own.add_argument("-m", dest="marks", default="", metavar="EXPR", help='like pytest -m: "sm120 and not mtp"')
-    own.add_argument("--policy", type=Path, metavar="FILE", help="the cells that a gate requires")
-    select.add_options(own.add_argument)
+    add_options(own.add_argument)
     own.add_argument(
         "--json", action="store_true", help="the whole plan of the run: groups, tiers, estimates, timeline"
     )
@@ -197,10 +156,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         matrix = load_matrix()
         served = runners.load_runners(matrix.rigs)
-        cells = select_cells(matrix, args)
-        if args.json:
-            return _print_run_plan(matrix, cells, read_depth(args.policy))
-        groups = group_by_launch(matrix, cells)
+        groups = group_by_launch(matrix, select_cells(matrix, args))
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2

@@ -154,9 +154,9 @@ def load_facts() -> Program:
 
 
 def load_plan() -> Program:
-    from ci import plan
+    from reports.planning import command
 
-    return Program(plan.make_parser, plan.main)
+    return Program(command.parser, command.main)
 
 
 def load_doctor() -> Program:

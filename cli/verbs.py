@@ -88,9 +88,9 @@ LOOK: Final = (
     Verb(
         "look",
         "plan",
-        "print the launch groups as CI jobs",
-        'plan -m "sm120" --format json',
-        {1: "nothing is selected"},
+        "plan a run: launches in tiers, their order and durations, what is left out",
+        "plan --rig sm120x4 --budget 8h",
+        {1: "nothing is left to plan"},
         programs.load_plan,
     ),
 )

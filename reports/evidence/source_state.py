@@ -31,7 +31,7 @@ class SourceState:
         return "+".join(filter(None, (self.commit[:SHOWN] or "unknown", self.diff_sha256[:SHOWN])))
 
 
-class _Unknown(Exception):
+class GitUnanswered(OSError):
     """git is absent, or does not answer."""
 
 
@@ -42,14 +42,14 @@ def read_source_state(root: Path, written: Collection[Path] = ()) -> SourceState
     their names are no difference.
     """
     try:
-        if Path(os.fsdecode(_ask_git(root, "rev-parse", "--show-toplevel").rstrip(b"\n"))).resolve() != root.resolve():
+        if Path(os.fsdecode(ask_git(root, "rev-parse", "--show-toplevel").rstrip(b"\n"))).resolve() != root.resolve():
             return SourceState()
-        commit = _ask_git(root, "rev-parse", "--verify", "HEAD").decode("ascii", "replace").strip()
-    except (_Unknown, OSError):
+        commit = ask_git(root, "rev-parse", "--verify", "HEAD").decode("ascii", "replace").strip()
+    except OSError:
         return SourceState()
     try:
         differs = _hash_differences(root, written)
-    except (_Unknown, OSError):
+    except OSError:
         return SourceState(commit=commit)
     return SourceState(commit=commit, dirty=bool(differs), diff_sha256=differs)
 
@@ -57,8 +57,8 @@ def read_source_state(root: Path, written: Collection[Path] = ()) -> SourceState
 def _hash_differences(root: Path, written: Collection[Path]) -> str:
     """Compute the sha256 of everything that differs from HEAD; empty where nothing does."""
     own = tuple(str(path.absolute()) for path in written)
-    diff = _ask_git(root, "diff", "HEAD", "--binary", "--no-ext-diff", "--no-textconv", "--no-color")
-    unknown = sorted(filter(None, _ask_git(root, "ls-files", "--others", "--exclude-standard", "-z").split(b"\0")))
+    diff = ask_git(root, "diff", "HEAD", "--binary", "--no-ext-diff", "--no-textconv", "--no-color")
+    unknown = sorted(filter(None, ask_git(root, "ls-files", "--others", "--exclude-standard", "-z").split(b"\0")))
     unknown = [name for name in unknown if not str(root.absolute() / os.fsdecode(name)).startswith(own)]
     if not diff and not unknown:
         return ""
@@ -78,12 +78,12 @@ def _add_file(whole: hashlib._Hash, path: Path) -> None:
         whole.update(path.read_bytes())
 
 
-def _ask_git(root: Path, *words: str) -> bytes:
+def ask_git(root: Path, *words: str) -> bytes:
     """Run git on this folder, whatever the environment sets (hooks set GIT_DIR)."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     command = ["git", "--no-optional-locks", "-C", str(root), *words]
     try:
         done = subprocess.run(command, capture_output=True, check=True, timeout=ASK_S, env=environment)
     except (OSError, subprocess.SubprocessError) as error:
-        raise _Unknown from error
+        raise GitUnanswered from error
     return done.stdout

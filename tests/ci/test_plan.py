@@ -11,7 +11,6 @@ from ci.runners import Runner
 from matrix.hardware import Rig
 from matrix.planning.expand import expand_matrix
 from matrix.planning.plan import make_plan as plan_cell
-from matrix.scheduling.run_plan import parse_run_plan
 from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
 from tests.ci.world import SERVED
@@ -129,9 +128,3 @@ def test_a_policy_plans_exactly_the_cells_that_its_gate_will_ask_for(capsys: pyt
     wanted = {c.id for c in policy.expect_cells(*policy.load_policy(path), matrix)}
     assert all(served[c.rig.id].serves for c in expand_matrix(matrix).runnable if c.id in wanted)
     assert sorted(planned) == sorted(wanted)
-
-
-def test_the_plan_of_a_run_is_json_that_back_ends_read(capsys: pytest.CaptureFixture[str]) -> None:
-    assert plan.main(["--json", "--cells", "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.baseline"]) == 0
-    read = parse_run_plan(json.loads(capsys.readouterr().out), "plan.json")
-    assert [g.tier for g in read.groups] == ["canary", "dummy", "full"]

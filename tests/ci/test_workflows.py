@@ -24,6 +24,7 @@ from matrix.planning.expand import expand_matrix
 from matrix.yaml.load import load_matrix
 from reports.evidence.source_state import read_source_state
 from reports.gate import policy
+from reports.planning.selection import read_depth
 from suites.asking.depth import DEPTHS
 from tests.reports import origin
 from tests.reports.world import seal
@@ -132,7 +133,7 @@ def test_the_offered_depths_are_those_of_the_suites_and_the_gate_s_own_is_the_de
 def test_the_plan_says_the_depth_that_its_gate_wants(depth: str, tmp_path: Path) -> None:
     gate = tmp_path / "gate.yaml"
     gate.write_text(f"title: x\nrequire:\n  - marks: cpu\nmax_age_h: 1\ndepth: {depth}\n")
-    assert plan.format_for_github((), plan.read_depth(gate)).endswith(f"depth={depth}")
+    assert plan.format_for_github((), read_depth(gate)).endswith(f"depth={depth}")
 
 
 def shell(script: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:

@@ -27,6 +27,7 @@ from matrix.upgrading import command as upgrade
 from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
 from reports.gate import policy
+from reports.planning import command as planning
 from suites.plugin import MARKS
 from tests.docs.pages import DOCS, PAGES, Block, blocks, checkout_with
 
@@ -91,6 +92,18 @@ def commands(block: Block) -> Iterator[tuple[list[str], list[str]]]:
         yield words, output
 
 
+def check_plan(words: list[str], rest: list[str], output: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Plan what the page plans; a page that shows no plan costs no planning."""
+    if words[0] == "python":
+        assert ci.plan.main(rest) == 0
+        return
+    planning.parser().parse_args(rest)
+    if output:
+        assert planning.main(rest) == 0
+        shown = capsys.readouterr().out
+        assert differs_at(output, shown.rstrip("\n").split("\n")) is None, shown
+
+
 @pytest.mark.parametrize("block", CONSOLE, ids=lambda b: b.id)
 def test_a_command_does_what_the_page_shows(
     block: Block, world_of: Callable[[str], World], capsys: pytest.CaptureFixture[str]
@@ -109,7 +122,7 @@ def test_a_command_does_what_the_page_shows(
                 known = rest[: rest.index("--")] if "--" in rest else rest  # after it stands a line of the user's
                 verb_parser(VERBS[verb]).parse_args(known)  # what it does is tried where it lives
             case ["python", "-m", "ci.plan", *rest] | ["glm-matrix", "plan", *rest]:
-                assert ci.plan.main(rest) == 0
+                check_plan(words, rest, output, capsys)
             case ["python", "-m", "reports", *rest]:
                 reports.__main__.parser().parse_args(rest)
             case ["python", "-m", module, *_]:

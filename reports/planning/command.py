@@ -1,0 +1,160 @@
+"""Plan a run: which launches, in which order, how long, and what is left out. Starts nothing.
+
+Cells with one fingerprint share a launch. Before a big checkpoint goes a canary with the same features, then the plan
+with made-up weights where the engine can do that, so that what cannot work never loads 300 GB. Each duration is
+measured (--evidence), derived or expected, and says so.
+
+In a pull request: --pairwise --changed-since main. At night: everything, with --budget where the night is short.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from matrix.errors import ConfigError, HostError
+from matrix.model import Cell
+from matrix.planning.owed import DEPTHS
+from matrix.scheduling.budget import cut_to_budget
+from matrix.scheduling.durations import DEFAULT_DISK, Disk
+from matrix.scheduling.groups import TIERS, Asked, Grouped, LeftOut, group_cells
+from matrix.scheduling.pairwise import cover_pairs
+from matrix.scheduling.place import Machine
+from matrix.scheduling.run_plan import RunPlan, dump_run_plan, find_machine, make_run_plan
+from matrix.yaml.load import digest_of, load_matrix
+from matrix.yaml.loaded import Matrix
+from reports.evidence.files import read_records
+from reports.planning import quantities
+from reports.planning.changes import find_changed
+from reports.planning.render import render_plan
+from reports.planning.selection import add_options, read_depth, select_cells
+from reports.planning.timed import time_records
+
+UNCHANGED: Final = "nothing that it is launched, described or asked by differs from {}"
+COVERED: Final = "each pair of its axis values is shown by a cell that is run; a night runs all"
+
+
+def parser() -> argparse.ArgumentParser:
+    own = argparse.ArgumentParser(
+        prog="glm-matrix plan", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    what = own.add_argument_group("which cells")
+    add_options(what.add_argument)
+    what.add_argument("--depth", choices=DEPTHS, help="how much is asked (default: the policy's, else quick)")
+    what.add_argument("--changed-since", metavar="REV", help="only cells that differ from this commit, tag or branch")
+    what.add_argument("--pairwise", action="store_true", help="few cells that show every pair of axis values")
+    what.add_argument(
+        "--budget",
+        type=quantities.parse_duration,
+        metavar="TIME",
+        help="what fits into this time, e.g. 8h; new pairs come first",
+    )
+    how = own.add_argument_group("on what")
+    how.add_argument(
+        "--tiers", nargs="+", choices=TIERS, default=list(TIERS), help="what may be launched (default: all)"
+    )
+    how.add_argument("--gpus", type=quantities.parse_count, metavar="N", help="GPUs of a machine (default: the rig's)")
+    how.add_argument("--hosts", type=quantities.parse_count, default=1, metavar="N", help="equal machines (default: 1)")
+    how.add_argument(
+        "--memory", type=quantities.parse_size, metavar="SIZE", help="of a machine, for its page cache, e.g. 1.5TB"
+    )
+    how.add_argument("--read-speed", type=quantities.parse_rate, metavar="SPEED", help="of cold weights, e.g. 5GB/s")
+    how.add_argument("--price", type=quantities.parse_price, metavar="N", help="of a GPU-hour, in your currency")
+    how.add_argument(
+        "--evidence", nargs="+", action="extend", type=Path, default=[], metavar="FILE", help="runs that timed launches"
+    )
+    own.add_argument(
+        "--json", action="store_true", help="as JSON: groups, tiers, estimates, timeline, what is left out"
+    )
+    own.add_argument("--wide", action="store_true", help="one line for each launch")
+    return own
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Exit codes: 0 planned, 1 nothing is left to plan, 2 bad input."""
+    options = parser().parse_args(words)
+    try:
+        plan = plan_run(load_matrix(), options)
+    except (ConfigError, HostError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    if options.json:
+        sys.stdout.write(f"{json.dumps(dump_run_plan(plan))}\n")
+    else:
+        sys.stdout.write(f"{render_plan(plan, wide=options.wide, price=options.price)}\n")
+    return 0 if plan.groups else 1
+
+
+def plan_run(matrix: Matrix, options: argparse.Namespace) -> RunPlan:
+    """Plan what the options select.
+
+    Raises:
+        ConfigError: an option names what does not exist. HostError: git cannot be asked.
+    """
+    depth = options.depth or read_depth(options.policy)
+    files = [(path, read_records(path)) for path in options.evidence]
+    chosen = narrow_cells(matrix, options)
+    asked = Asked(depth=depth, tiers=options.tiers, timed=time_records(files), disk=_read_disk(options))
+    grouped = group_cells(matrix, chosen.cells, asked)
+    schedule = _Scheduler(matrix=matrix, options=options, asked=asked, left_out=chosen.left_out)
+    if options.budget:
+        by_id = {c.id: c for c in chosen.cells}
+        grouped = cut_to_budget(grouped, by_id, options.budget, lambda g: schedule(g).makespan_s)
+    return schedule(grouped)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The cells that are planned, and those that are not."""
+
+    cells: Sequence[Cell]
+    left_out: tuple[LeftOut, ...] = ()
+
+    def keep(self, cells: Sequence[Cell], why: str, by: Any) -> Chosen:
+        """Return the same with these cells alone; the others are left out for the reason."""
+        kept = set(cells)
+        gone = tuple(c.id for c in self.cells if c not in kept)
+        left = (*self.left_out, LeftOut(cells=gone, why=why, by=by)) if gone else self.left_out
+        return replace(self, cells=list(cells), left_out=left)
+
+
+def narrow_cells(matrix: Matrix, options: argparse.Namespace) -> Chosen:
+    """Select cells, then leave out what did not change and what pairs do not need."""
+    chosen = Chosen(cells=select_cells(matrix, options))
+    if revision := options.changed_since:
+        changed = find_changed(matrix, chosen.cells, revision)
+        chosen = chosen.keep(changed.of(chosen.cells), UNCHANGED.format(revision), "unchanged")
+    if options.pairwise:
+        chosen = chosen.keep(cover_pairs(chosen.cells), COVERED, "pairwise")
+    return chosen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scheduler:
+    """Makes a plan of groups on the machines that the options describe."""
+
+    matrix: Matrix
+    options: argparse.Namespace
+    asked: Asked
+    left_out: tuple[LeftOut, ...]
+
+    def __call__(self, grouped: Grouped) -> RunPlan:
+        digest = digest_of(self.matrix.root)
+        machines = {g.gpu: self._make_machine(grouped, g.gpu) for g in grouped.groups}
+        return make_run_plan(grouped, machines, matrix_sha256=digest, depth=self.asked.depth, more=self.left_out)
+
+    def _make_machine(self, grouped: Grouped, gpu: str) -> Machine:
+        o = self.options
+        found = find_machine((g for g in grouped.groups if g.gpu == gpu), count=o.hosts, memory_bytes=o.memory)
+        return replace(found, slots=o.gpus) if o.gpus and gpu != "cpu" else found
+
+
+def _read_disk(options: argparse.Namespace) -> Disk:
+    if not options.read_speed:
+        return DEFAULT_DISK
+    return Disk(cold_bps=options.read_speed, source=f"{options.read_speed / 1e9:g} GB/s, as you said", stated=True)

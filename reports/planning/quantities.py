@@ -1,0 +1,56 @@
+"""Quantities as people write them: `8h`, `90m`, `1.5TB`, `5GB/s`, `2.50`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Mapping
+from typing import Final
+
+SECONDS: Final[Mapping[str, float]] = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+BYTES: Final[Mapping[str, float]] = {
+    "GB": 1e9,
+    "TB": 1e12,
+    "GiB": 2**30,
+    "TiB": 2**40,
+}
+RATES: Final[Mapping[str, float]] = {f"{unit}/s": size for unit, size in (*BYTES.items(), ("MB", 1e6))}
+NUMBER: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z/]*)", re.ASCII)
+
+
+def parse_duration(text: str) -> float:
+    """Parse a duration into seconds."""
+    return _parse(text, SECONDS, "a duration like 90m or 8h")
+
+
+def parse_size(text: str) -> int:
+    """Parse a size into bytes."""
+    return int(_parse(text, BYTES, "a size like 512GB or 1.5TB"))
+
+
+def parse_rate(text: str) -> float:
+    """Parse a read speed into bytes per second."""
+    return _parse(text, RATES, "a speed like 5GB/s")
+
+
+def parse_count(text: str) -> int:
+    """Parse a positive whole number."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 100_000:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def parse_price(text: str) -> float:
+    """Parse a price; it has no currency here."""
+    found = NUMBER.fullmatch(text)
+    if found is None or found[2]:
+        raise argparse.ArgumentTypeError(f"expected a number like 2.50 without its currency, got {text!r}")
+    return float(found[1])
+
+
+def _parse(text: str, units: Mapping[str, float], wanted: str) -> float:
+    found = NUMBER.fullmatch(text.strip())
+    value = float(found[1]) * units[found[2]] if found and found[2] in units else 0.0
+    if not value:
+        raise argparse.ArgumentTypeError(f"expected {wanted} (units: {', '.join(units)}), got {text!r}")
+    return value
