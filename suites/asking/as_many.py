@@ -77,6 +77,12 @@ class AsMany:
     def needle_tier(self, tier: str, *, tokens: int, depth: float, trial: int = 0) -> Item | None:
         return self._bank.needle_tier(tier, tokens=tokens, depth=depth, trial=trial)
 
+    def long_turns(self, *, tokens: int, turns: int, trial: int = 0) -> Items:
+        return self._bank.long_turns(tokens=tokens, turns=turns, trial=trial)
+
+    def long_call(self, *, tokens: int, trial: int = 0) -> Item | None:
+        return self._bank.long_call(tokens=tokens, trial=trial)
+
     def unsure(self, *, index_topk: int) -> Item | None:
         return self._bank.unsure(index_topk=index_topk)
 

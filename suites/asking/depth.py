@@ -68,6 +68,11 @@ class Depth:
     loaded_output_tokens: int
     decode_lengths: tuple[int, ...]  # prompts after which decoding is timed, tokens
     prefill_prompts: int  # timed cold, then warm
+    company: int  # requests beyond index_topk that are served at once
+    company_lengths: tuple[int, ...]  # of their prompts, tokens, beside those that the launch's edges make
+    talks: int  # conversations whose prefix is used again
+    talk_turns: int  # of each
+    evicting_prompts: int  # asked between, so that the cache must drop a prefix
 
 
 NAMES: Final = ("quick", "full", "release")  # each asks at least what the one before asks

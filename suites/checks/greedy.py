@@ -40,13 +40,15 @@ def explain_parting(first: Reply, other: Reply, *, tie: float) -> str:
 
     `tie`: nats that two candidates may be apart where the replies part. Without logprobs nothing can be told.
     """
-    if (first.content, first.reasoning) == (other.content, other.reasoning) or not (first.logprobs and other.logprobs):
+    if read_said(first) == read_said(other) or not (first.logprobs and other.logprobs):
         return ""
     mine, yours = read_logprobs(first.logprobs), read_logprobs(other.logprobs)
     for place, (a, b) in enumerate(zip(mine, yours, strict=False)):
         if CUT_CHARACTER in chosen_token(a) + chosen_token(b):
             return ""
         if chosen_token(a) != chosen_token(b):
+            if len(a) == len(b) == 1:  # drafted tokens, of which llama.cpp lists no alternatives
+                return ""
             gap = _measure_gap(a, b)
             return (
                 ""
@@ -59,9 +61,13 @@ def explain_parting(first: Reply, other: Reply, *, tie: float) -> str:
             if tie > 2 * SAME
             else f"one reply has {len(mine)} tokens, the other {len(yours)}, and the shared ones are equal"
         )
-    return (
-        f"every token is the same and the text is not: {first.content[:SHOWN_CHARS]!r}, {other.content[:SHOWN_CHARS]!r}"
-    )
+    shown = [repr((r.content or str(read_said(r)[2]))[:SHOWN_CHARS]) for r in (first, other)]
+    return f"every token is the same and the text is not: {', '.join(shown)}"
+
+
+def read_said(reply: Reply) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+    """Return what a user gets of a reply: text, reasoning and calls, without the ids that engines draw."""
+    return reply.content, reply.reasoning, tuple((c.name, c.arguments) for c in reply.tool_calls)
 
 
 def _measure_gap(a: Mapping[str, float], b: Mapping[str, float]) -> float:

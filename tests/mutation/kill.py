@@ -22,7 +22,7 @@ from tests.faults.stub.table import DEFECTS
 from tests.faults.suite_tests import BASELINE, BY_CONTEXT, IDENTITY, LAUNCH, LOADED, RIGHT_UNDER_LOAD, SINGLE, SWEEP
 from tests.mutation.row import Alarm, Healthy, Row
 from tests.mutation.seeds import SeededBank
-from tests.mutation.target import HASTY_S, PATIENT_S, Real
+from tests.mutation.target import COSTLY, HASTY_S, PATIENT_S, Real
 from tests.suites.world import Outcome, run, suite_tests
 
 BANKS: tuple[Bank, ...] = (Glm5Bank(), CanaryBank())
@@ -105,11 +105,11 @@ def blind(real: Real, say: Say = to_stderr) -> frozenset[str]:
 
 
 def _asked(fault: Fault, real: Real, every: bool) -> tuple[str, ...]:
-    """Slow faults and the baseline cost too much to be asked in vain."""
+    """Slow faults, the baseline and a company cost too much to be asked in vain."""
     named = tuple(dict.fromkeys(fault.kills))
     if fault.slow or not every:
         return named
-    return tuple(n for n in real.names if n in named or n not in (LAUNCH, IDENTITY, BASELINE))
+    return tuple(n for n in real.names if n in named or n not in (LAUNCH, IDENTITY, BASELINE, *COSTLY))
 
 
 def healthy_stub(seed: int, say: Say = to_stderr) -> Healthy:
@@ -129,7 +129,7 @@ def healthy_stub(seed: int, say: Say = to_stderr) -> Healthy:
 def healthy_real(on: str, real: Real, seed: int, say: Say = to_stderr) -> Healthy:
     """What `make matrix` asks, and the launch's checks."""
     # A shared host's speed is no verdict (docs/explanation/fault-injection.md); the other is asked from `full` on.
-    quick, left_out = replace(real, depth=QUICK), (BASELINE, RIGHT_UNDER_LOAD)
+    quick, left_out = replace(real, depth=QUICK), (BASELINE, RIGHT_UNDER_LOAD, *COSTLY)
     return _healthy(on, seed, ((t, quick.run(t, seed)) for t in quick.names if t not in left_out), say)
 
 

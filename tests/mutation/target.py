@@ -34,16 +34,20 @@ from tests.faults.proxy import FaultProxy
 from tests.faults.suite_tests import (
     BASELINE,
     BY_CONTEXT,
+    COMPANY,
     EFFECT,
     EFFECTIVE,
     IDENTITY,
     LAUNCH,
     LENGTHS,
+    MTP_COMPANY,
     PREFILL,
     REFERENCE,
     SAMPLED,
     SINGLE,
+    STREAMS_BEYOND,
     SWEEP,
+    TALK,
 )
 from tests.mutation.seeds import SeededBank
 from tests.suites.world import Outcome, Recorder, replay_kept, suite_tests, unwatched
@@ -63,6 +67,10 @@ DEPTH = replace(
     loaded_items=8,
     loaded_streams=1,
     loaded_output_tokens=200,
+    company=5,
+    talks=1,
+    talk_turns=4,
+    evicting_prompts=1,
 )
 HASTY_S = 8.0, 16.0  # silence and total, where a fault uses them up; else the product's own patience
 PATIENT_S = client.SILENCE_S, client.TOTAL_S
@@ -72,6 +80,8 @@ BASELINE_RUNS, BASELINE_TRIES = BASELINE_LAUNCHES, 20  # a busy host scatters: u
 TIMES = ("median_ttft_ms", "median_tpot_ms", "p99_itl_ms")
 # Asked by no fault here, and only from --depth full on: lengths and speeds that a shared core makes meaningless.
 DEEPER = (LENGTHS, BY_CONTEXT, PREFILL, SAMPLED, SWEEP)
+# Asked only of the faults that name them: on a shared core a company takes longer than all other tests together.
+COSTLY = (COMPANY, STREAMS_BEYOND, MTP_COMPANY, TALK)
 FROZEN = (EFFECT, EFFECTIVE, REFERENCE)  # compare with what was recorded for the bank as it is
 UNHEALTHY = "/health answers HTTP"  # fixtures.launch.attached.greeting
 REFUSED = "and nothing was asked of it"  # fixtures.launch.attached.engine, of an identity that is not the cell's

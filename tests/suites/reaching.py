@@ -72,9 +72,10 @@ CODE = "3fa91c"  # that a needle's answer is looked through for
 
 
 @cache
-def of_length(tokens: int) -> Item:
+def of_length(tokens: int, turns: int = 1) -> Item:
     said = {"role": "user", "content": f"The code is {CODE}."}
-    return Item(id=f"length.{tokens}", kind="length", messages=(said,), answer=CODE, tokens_prompt_about=tokens)
+    name = f"length.{tokens}.{turns}"
+    return Item(id=name, kind="length", messages=(said,) * turns, answer=CODE, tokens_prompt_about=tokens)
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,12 @@ class Lengths:
         return of_length(tokens)
 
     def needle_tier(self, _tier: str, *, tokens: int, **_: Any) -> Item:
+        return of_length(tokens)
+
+    def long_turns(self, *, tokens: int, turns: int, **_: Any) -> tuple[Item, ...]:
+        return tuple(of_length(tokens, turn) for turn in range(1, turns + 1))
+
+    def long_call(self, *, tokens: int, **_: Any) -> Item:
         return of_length(tokens)
 
     def load_prompts(self, n: int, *, tokens: int) -> tuple[Item, ...]:
@@ -117,7 +124,7 @@ class NotingClient(Client):
         self.notes.note(item, thinking=thinking)
         return Reply(content=item.answer or "", prompt_tokens=1, completion_tokens=1, finish_reason="stop")
 
-    def together(self, asks: Sequence[tuple[Item, Mapping[str, Any]]]) -> list[Reply]:
+    def together(self, asks: Sequence[tuple[Item, Mapping[str, Any]]], **_: Any) -> list[Reply]:
         for item, options in asks:
             self.notes.note(item, at_once=len(asks), thinking=bool(options.get("thinking")))
         return [Reply(content=item.answer or "") for item, _ in asks]

@@ -33,8 +33,10 @@ from suites import (
     test_indexcache,
     test_mtp,
     test_needle,
+    test_reuse,
     test_thinking,
     test_throughput,
+    test_together,
     test_tool_use,
 )
 from suites.asking.depth import QUICK
@@ -49,6 +51,8 @@ MODULES: tuple[ModuleType, ...] = (
     test_boot,
     test_coherence,
     test_needle,
+    test_reuse,
+    test_together,
     test_tool_use,
     test_thinking,
     test_throughput,
@@ -92,6 +96,11 @@ DEPTH = replace(
     loaded_output_tokens=1600,  # so long that a busy host, too, asks every item twice meanwhile
     decode_lengths=(300, 600),
     prefill_prompts=2,
+    company=5,
+    company_lengths=(),
+    talks=1,
+    talk_turns=3,
+    evicting_prompts=1,
 )
 SILENCE_S = 0.5
 

@@ -29,6 +29,10 @@ def _altered(when: Callable[[Reply, Asked], bool]) -> Callable[[Reply, Asked], R
     return lambda reply, asked: replace(reply, content=_alter(reply.content)) if when(reply, asked) else reply
 
 
+def alter_codes(reply: Reply, asked: Asked) -> Reply:
+    return replace(reply, content=_alter(reply.content))
+
+
 def _longer_than(tokens: int) -> Callable[[Reply, Asked], bool]:
     return lambda reply, asked: (reply.prompt_tokens or 0) > tokens
 

@@ -20,6 +20,8 @@ Family = Literal[
     "features",
     "lifecycle",
     "identity",
+    "together",
+    "reuse",
     "hostile",
 ]
 COMPLETIONS = "/v1/chat/completions"

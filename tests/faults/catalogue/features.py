@@ -90,6 +90,10 @@ def _flattened(position: Mapping[str, Any]) -> dict[str, Any]:
     return _moved(position, lambda value: value / TEMPERATURE - total)
 
 
+def flatten_logprobs(reply: Reply, asked: Asked) -> Reply:
+    return replace(reply, logprobs=tuple(map(_flattened, reply.logprobs)))
+
+
 def _swapped(position: Mapping[str, Any]) -> dict[str, Any]:
     """A detokenizer that is off by one row: the numbers are right, their names are not."""
     if len(listed := position.get("top_logprobs") or []) < 2:
@@ -159,7 +163,7 @@ FAULTS: Mapping[str, Fault] = {
         family="features",
         does="logprobs are those of a distribution flattened by temperature 2",
         kills=(REFERENCE,),
-        reply=lambda reply, asked: replace(reply, logprobs=tuple(map(_flattened, reply.logprobs))),
+        reply=flatten_logprobs,
     ),
     "logprobs_of_other_tokens": Fault(
         family="features",

@@ -12,8 +12,10 @@ from tests.faults.catalogue import (
     lifecycle,
     performance,
     protocol,
+    reuse,
     text,
     thinking,
+    together,
     tools,
 )
 from tests.faults.catalogue.fault import Fault
@@ -28,5 +30,7 @@ FAULTS: Mapping[str, Fault] = {
     **features.FAULTS,
     **lifecycle.FAULTS,
     **identity.FAULTS,
+    **together.FAULTS,
+    **reuse.FAULTS,
     **hostile.FAULTS,
 }

@@ -25,8 +25,10 @@ class Asked:
     number: int  # of the request, from 1
     load: bool = False  # ignore_eos: a load request
     inside: int = 1  # requests in work, this one included
+    most_inside: int = 1  # the most of them so far
     loads: int = 0  # load requests seen so far
     cached: bool = False  # this prompt was asked before
+    cached_tokens: int = 0  # of this prompt, or of the longest conversation before it that is its beginning
     over: bool = False  # longer than the context
     choice: Json = "auto"  # tool_choice
     offered: tuple[str, ...] = ()  # names of the tools

@@ -81,8 +81,8 @@ class StubEngine:
         self._book: dict[str, Item] = {}
         self._counted: dict[str, float] = {}
         self._lock = threading.Lock()
-        self._requests = self._inside = self._loads = 0
-        self._cached: set[str] = set()
+        self._requests = self._inside = self._most_inside = self._loads = 0
+        self._cached: dict[str, int] = {}  # prefix -> its tokens
         self._before: Item | None = None
         self._server = Server(("127.0.0.1", port), self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
@@ -119,7 +119,7 @@ class StubEngine:
     def answer(self, request: Mapping[str, Json]) -> Answer:
         """The right answer, damaged by this stub's defect."""
         asked = self._take(request)
-        prompt, cached = asked.prompt_tokens, asked.prompt_tokens - 1 if asked.cached else 0
+        prompt, cached = asked.prompt_tokens, asked.cached_tokens
         said = right(asked, int(request.get("max_tokens", 16)))
         made = replace(said, model=self.claims.model, prompt_tokens=prompt, cached_tokens=cached)
         damaged = self.defect.damage(made, asked)
@@ -139,9 +139,11 @@ class StubEngine:
         key = _key(request["messages"], tools)
         item = self._book.get(key)
         prompt = _prompt_tokens(item, request)
-        prefix = key + str(request.get("cache_salt", "")) * self.dialect.salted
+        prefix = key + self._salt(request)
+        found = self._find_cached(request, prompt) if request.get("cache_prompt", True) else 0
         with self._lock:
             self._requests, self._inside = self._requests + 1, self._inside + 1
+            self._most_inside = max(self._most_inside, self._inside)
             self._loads += load
             asked = Asked(
                 item=item,
@@ -151,8 +153,10 @@ class StubEngine:
                 number=self._requests,
                 load=load,
                 inside=self._inside,
+                most_inside=self._most_inside,
                 loads=self._loads,
                 cached=prefix in self._cached and request.get("cache_prompt", True),
+                cached_tokens=found,
                 over=prompt > self.setting.context,
                 choice=request.get("tool_choice", "auto"),
                 offered=tuple(t.get("function", t)["name"] for t in tools),
@@ -161,9 +165,19 @@ class StubEngine:
                 thinking=_thinks(request),
                 effort=str(template.get("reasoning_effort", "")),
             )
-            self._cached.add(prefix)
+            self._cached[prefix] = prompt
             self._before = item or self._before
         return asked
+
+    def _salt(self, request: Mapping[str, Json]) -> str:
+        return str(request.get("cache_salt", "")) * self.dialect.salted
+
+    def _find_cached(self, request: Mapping[str, Json], prompt: int) -> int:
+        """Tokens of the longest conversation asked before with which this one begins; one is always computed."""
+        messages, tools = request["messages"], request.get("tools") or ()
+        starts = (messages[:n] for n in range(len(messages), 0, -1) if messages[n - 1].get("role") == "user")
+        keys = (_key(start, tools) + self._salt(request) for start in starts)
+        return next((min(self._cached[key], prompt - 1) for key in keys if key in self._cached), 0)
 
     def leave(self) -> None:
         """One request less in work."""

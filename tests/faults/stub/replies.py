@@ -37,7 +37,7 @@ def document(answer: Answer, dialect: Dialect, *, logprobs: bool) -> dict[str, J
     return {"id": "stub", "object": "chat.completion", "model": answer.model, "choices": [choice], **_usage(answer)}
 
 
-def events(answer: Answer, dialect: Dialect) -> Iterator[dict[str, Json]]:
+def events(answer: Answer, dialect: Dialect, *, logprobs: bool = False) -> Iterator[dict[str, Json]]:
     """The chunks of a streamed answer."""
     empty = NOTHING if dialect.nulls else {}
     event = partial(_event, answer.model)
@@ -45,7 +45,10 @@ def events(answer: Answer, dialect: Dialect) -> Iterator[dict[str, Json]]:
     for token in tokens(answer.reasoning):
         yield event({**empty, dialect.reasoning: token})
     for token in tokens(answer.content):
-        yield event({**empty, "content": token})
+        told = event({**empty, "content": token})
+        if logprobs:
+            told["choices"][0]["logprobs"] = {"content": [_logprob(token, answer)]}
+        yield told
     for index, call in enumerate(answer.calls):
         yield from (event({**empty, "tool_calls": [delta]}) for delta in _deltas(index, call, dialect))
     yield event({**empty}, answer.finish_reason)

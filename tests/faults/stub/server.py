@@ -113,7 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
         if answer.status != 200:
             return self._json(answer.status, stub.dialect.error(answer.status, answer.error))
         if request.get("stream"):
-            return self._stream(answer)
+            return self._stream(answer, logprobs=bool(request.get("logprobs")))
         if answer.stall_after is not None:
             stub.stopping.wait(STALL_S)
         if answer.cut_after is not None:
@@ -148,10 +148,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def _stream(self, answer: Answer) -> None:
+    def _stream(self, answer: Answer, *, logprobs: bool) -> None:
         stub = self.server.stub
         self._begin_chunks("text/event-stream")
-        for sent, event in enumerate(events(answer, stub.dialect)):
+        for sent, event in enumerate(events(answer, stub.dialect, logprobs=logprobs)):
             if answer.stall_after is not None and sent >= answer.stall_after:
                 stub.stopping.wait(STALL_S)
             if answer.cut_after is not None and sent >= answer.cut_after:

@@ -6,7 +6,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tests.faults.stub.defect import Answer, Asked, Defect, always, when
-from tests.faults.suite_tests import BOOT, BY_CONTEXT, CALL, CHUNKS, FACTS, LOADED, MTP, OVER, PREFILL, SINGLE, SWEEP
+from tests.faults.suite_tests import (
+    BOOT,
+    BY_CONTEXT,
+    CALL,
+    CHUNKS,
+    FACTS,
+    LOADED,
+    MTP,
+    MTP_COMPANY,
+    OVER,
+    PREFILL,
+    SINGLE,
+    SWEEP,
+)
 
 ILLEGAL_ACCESS = "CUDA error: an illegal memory access was encountered"
 
@@ -26,11 +39,11 @@ DEFECTS: Mapping[str, Defect] = {
     # Caught by the baseline (checks.throughput.not_slower), not by one run: no single speed is wrong in itself.
     "slow_decode": Defect(family="performance", kills=(), damage=always(delay_s=0.02)),
     # features
-    "mtp_accepts_everything": Defect(family="features", kills=(MTP,), metrics={"accepted_tokens": 1.25}),
-    "mtp_accepts_nothing": Defect(family="features", kills=(MTP,), metrics={"accepted_tokens": 0.0}),
+    "mtp_accepts_everything": Defect(family="features", kills=(MTP, MTP_COMPANY), metrics={"accepted_tokens": 1.25}),
+    "mtp_accepts_nothing": Defect(family="features", kills=(MTP, MTP_COMPANY), metrics={"accepted_tokens": 0.0}),
     "mtp_drafts_nothing": Defect(
         family="features",
-        kills=(MTP,),
+        kills=(MTP, MTP_COMPANY),
         metrics={
             "accepted_tokens": 0.0,
             "drafted_tokens": 0.0,

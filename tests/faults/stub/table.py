@@ -7,13 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.faults.stub import attention, hostile, identity, numbers, protocol, serving, text, thinking, tools
+from tests.faults.stub import (
+    attention,
+    hostile,
+    identity,
+    numbers,
+    protocol,
+    reuse,
+    serving,
+    text,
+    thinking,
+    together,
+    tools,
+)
 from tests.faults.stub.defect import Defect
 
 DEFECTS: Mapping[str, Defect] = {
     **text.DEFECTS,
     **numbers.DEFECTS,
     **attention.DEFECTS,
+    **together.DEFECTS,
+    **reuse.DEFECTS,
     **tools.DEFECTS,
     **thinking.DEFECTS,
     **protocol.DEFECTS,

@@ -1,0 +1,88 @@
+"""Checks that an answer in company is the answer alone: the same text but for ties, the same numbers but for noise.
+
+Beyond `index_topk` a launch differs from itself, on GPUs by up to 0.6 nats in the logprob of candidates that nobody
+would ever draw (decision 13). So mass decides here, and not the largest difference of a logprob.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from fixtures.banks.item import Item
+from fixtures.client.reply import Reply
+from matrix.judging.kl import read_distributions, top_k_kl
+from matrix.judging.logprobs import drop_drafted, find_unsound
+from reports.evidence.finding import Finding, as_json_number
+from suites.checks import isolation
+from suites.checks.agreement import TOLERANCE_UNSURE
+from suites.checks.frozen import prompt_sha256
+from suites.checks.greedy import explain_parting, find_unlikely_choice, read_said
+from suites.checks.numbers import find_largest
+
+# Nats a position. Healthy engines stay under a third of it even where the model is unsure; the nearest other way to
+# select tokens is twice as far (suites/checks/agreement.py).
+TOLERANCE: Final = TOLERANCE_UNSURE
+SHOWN_CHARS: Final = 120
+
+
+def check_same_answer(item: Item, alone: Sequence[Reply], other: Reply, *, check: str, tie: float) -> Finding:
+    """Check that `other` is as near to one of the answers given alone as ties and the engine's own noise allow.
+
+    `tie`: nats that two candidates may be apart where the texts part. Without logprobs equal texts are equal, and
+    different ones prove nothing.
+    """
+    floor = measure_divergence_floor(alone)
+    limit = max(TOLERANCE, isolation.FLOOR_FACTOR * min(floor, TOLERANCE))
+    far = min((_measure_divergence(each, other) for each in alone), default=float("inf"))
+    wrong = _find_unsound([*alone, other]) or find_unlikely_choice([other]) or _find_other_text(alone, other, tie)
+    blind = not wrong and not _tells_anything(alone, other)
+    return Finding(
+        check=check,
+        ok=not wrong and (far <= limit or not (other.logprobs and all(r.logprobs for r in alone))),
+        expected=f"the answer given alone, within {limit:.2g} nats a position: {_show(alone[0])}",
+        got=f"{far:.2g} nats a position away: {_show(other)}",
+        item=item.id,
+        detail=wrong,
+        sensitive=not blind,
+        data={
+            "nats": as_json_number(far),
+            "floor": as_json_number(floor),
+            "limit": limit,
+            "prompt_tokens": other.prompt_tokens,
+            "cached_tokens": other.cached_tokens,
+            "prompt_sha256": prompt_sha256(item),
+        },
+    )
+
+
+def measure_divergence_floor(alone: Sequence[Reply]) -> float:
+    """Measure how far answers given alone are from the first of them, in nats a position."""
+    return find_largest([_measure_divergence(alone[0], each) for each in alone[1:]])
+
+
+def _measure_divergence(a: Reply, b: Reply) -> float:
+    """Nats a position up to the first at which they part; 0 where only drafted tokens stand, which show nothing."""
+    mine, yours = (drop_drafted(read_distributions(r.logprobs)) for r in (a, b))
+    if a.logprobs and b.logprobs and not (mine and yours):
+        return 0.0
+    return top_k_kl(mine, yours).mean
+
+
+def _find_other_text(alone: Sequence[Reply], other: Reply, tie: float) -> str:
+    told = [explain_parting(each, other, tie=tie) for each in alone]
+    return told[0] if told and all(told) else ""
+
+
+def _find_unsound(replies: Sequence[Reply]) -> str:
+    return next((wrong for r in replies if (wrong := find_unsound(r.logprobs))), "")
+
+
+def _tells_anything(alone: Sequence[Reply], other: Reply) -> bool:
+    """Whether the comparison could have failed, or found the very same text."""
+    return bool(other.logprobs and alone[0].logprobs) or any(read_said(each) == read_said(other) for each in alone)
+
+
+def _show(reply: Reply) -> str:
+    calls = "; ".join(f"{c.name}({c.arguments})" for c in reply.tool_calls)
+    return repr((reply.content or calls)[:SHOWN_CHARS])

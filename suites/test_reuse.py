@@ -1,0 +1,99 @@
+"""Tests that a prefix may be used again: a conversation over the engine's own replies, beyond index_topk from its first
+turn, gives what a cold cache gives, turn by turn and after others have taken its pages."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from fixtures.banks.bank import Bank
+from fixtures.banks.item import Item
+from fixtures.client.client import Client
+from matrix.model import Cell
+from reports.evidence.finding import Finding
+from suites.asking import lengths
+from suites.asking.contract import Engine, Evidence, Plan, expect_ok
+from suites.asking.depth import Depth
+from suites.asking.talk import TOP, Turn, ask_turn, hold_talk
+from suites.checks import answer, company, isolation, protocol, reuse
+from suites.measure.logprob_probe import index_topk
+from suites.measure.no_prefix_cache import bypass_prefix_cache
+
+pytestmark = [pytest.mark.coherence]
+
+TRIALS = 800  # apart from those of the other suites
+OTHERS = 850
+
+
+@pytest.mark.from_depth("full")
+def test_a_talk_is_the_same_from_the_cache(
+    *, cell: Cell, plan: Plan, engine: Engine, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+) -> None:
+    """Ten turns, each behind the engine's own replies: answers are right, the cached tokens are what can be there, and
+    the numbers are those of a prompt that is computed. Then others take the pages, and the last turn is asked again."""
+    tokens = _require_length(cell, plan, depth)
+    findings = (
+        finding
+        for trial in range(depth.talks)
+        for finding in _check_talk(
+            bank.long_turns(tokens=tokens, turns=depth.talk_turns, trial=TRIALS + trial),
+            [bank.needle(tokens=2 * tokens, depth=0.5, trial=OTHERS + n) for n in range(depth.evicting_prompts)],
+            cell=cell,
+            plan=plan,
+            engine=engine,
+            client=client,
+        )
+    )
+    expect_ok(evidence, findings)
+
+
+def _require_length(cell: Cell, plan: Plan, depth: Depth) -> int:
+    topk = index_topk(cell, plan.settings)
+    tokens = lengths.just_beyond(plan.settings, topk)
+    if tokens is None:
+        pytest.skip(f"NOT_EVIDENCE: no prompt longer than index_topk {topk} fits the context")
+    return tokens
+
+
+def _check_talk(
+    talk: Sequence[Item], others: Sequence[Item], *, cell: Cell, plan: Plan, engine: Engine, client: Client
+) -> Iterator[Finding]:
+    dialect = cell.engine.observe
+    turns = list(hold_talk(client, engine, dialect, talk))
+    for item, turn in zip(talk, turns, strict=True):
+        yield answer.check_answer(item, turn.reply, check="reuse.turn")
+        yield protocol.check_envelope(item, turn.reply)
+    page = int(plan.settings.get("page_tokens", 1))
+    for before, now in itertools.pairwise(turns):
+        yield reuse.check_cached(now.item, before.reply, now.reply, now.cached, page=page)
+    for other in others:
+        client.ask(other, max_tokens=1)
+    evicted = ask_turn(client, engine, dialect, turns[-1].item)
+    yield from _compare_with_cold(client, cell, turns, evicted)
+
+
+def _compare_with_cold(client: Client, cell: Cell, turns: Sequence[Turn], evicted: Turn) -> Iterator[Finding]:
+    """Ask the second turn, one in the middle and the last of prompts that are computed. At the end, because
+    SGLang knows no other way than to empty its cache."""
+    chosen = {1, len(turns) // 2, len(turns) - 1}
+    tie = 2 * isolation.logprob_tolerance(cell.checkpoint.format)
+    for place in sorted(place for place in chosen if 0 < place < len(turns)):
+        warm = turns[place]
+        extra = bypass_prefix_cache(client, cell.engine.dialect)
+        cold = client.ask(warm.item, top_logprobs=TOP, extra=extra)
+        hold = partial(company.check_same_answer, warm.item, [cold], tie=tie)
+        yield _require_cached(hold(warm.reply, check="reuse.cold"), warm, hit=True)
+        if place == len(turns) - 1:
+            yield _require_cached(hold(evicted.reply, check="reuse.evicted"), evicted, hit=False)
+
+
+def _require_cached(finding: Finding, turn: Turn, *, hit: bool) -> Finding:
+    """Mark a finding that could not have seen a reused prefix (`hit`), or a dropped one. An engine that does not tell
+    may have had either."""
+    told, prompt = turn.cached, turn.reply.prompt_tokens or 0
+    blind = told is not None and (told <= 0 if hit else 2 * told > prompt)
+    return replace(finding, sensitive=finding.sensitive and (not blind or not finding.ok))

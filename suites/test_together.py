@@ -1,0 +1,138 @@
+"""Tests requests beyond index_topk in company: eight at once, of different lengths, arriving while others decode, and
+some of them left by their users. Each must answer as it does alone."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from fixtures.banks.bank import Bank
+from fixtures.client.client import Client, room_for
+from fixtures.client.reply import Reply
+from fixtures.launch.observe import observe_engine
+from matrix.judging import proof
+from matrix.model import Cell
+from reports.evidence.finding import Finding
+from suites.asking.company import DECODED_TOKENS, SPREAD_S, Guest, list_company_lengths, make_company
+from suites.asking.contract import Engine, Evidence, Plan, expect_ok
+from suites.asking.depth import Depth
+from suites.asking.judged import judge_both_ways
+from suites.checks import answer, company, isolation, needle, protocol, tools
+from suites.measure.logprob_probe import index_topk
+
+pytestmark = [pytest.mark.coherence]
+
+Alone = Mapping[str, Reply]  # by item id
+
+
+@pytest.mark.from_depth("full")
+def test_answers_alike_alone_and_in_company(
+    *, cell: Cell, plan: Plan, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+) -> None:
+    """Needles, later turns and tool calls beyond index_topk are asked alone, then all at once beside a long reply and
+    a stream that is left, then alone again: what a neighbour wrote to a cache would be read there."""
+    topk = index_topk(cell, plan.settings)
+    guests = _invite(client, bank, _require_lengths(plan, topk, depth), depth)
+    before = _ask_alone(client, guests)
+    replies = client.together([(g.item, g.options) for g in guests], spread_s=SPREAD_S)
+    after = _ask_alone(client, guests)
+    tie = 2 * isolation.logprob_tolerance(cell.checkpoint.format)
+    beside = list(zip(guests, replies, strict=True))
+    told = [_hold_against(g, before[g.item.id], after[g.item.id], r, tie) for g, r in beside if g.compared]
+    canary = cell.checkpoint.canary
+    right = [f for g, r in beside for f in _check_right(g, r, before.get(g.item.id), topk, canary=canary)]
+    whole = [_check_envelope(client, g, r) for g, r in beside if g.role != "leaves"]
+    expect_ok(evidence, [*itertools.chain.from_iterable(told), *right, *whole])
+
+
+@pytest.mark.from_depth("full")
+def test_streams_alike_beyond_index_topk(
+    *, cell: Cell, plan: Plan, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+) -> None:
+    """A needle, a later turn and a tool call beyond index_topk, streamed and whole."""
+    topk = index_topk(cell, plan.settings)
+    shortest, *_ = _require_lengths(plan, topk, depth)
+    guests = _invite(client, bank, [shortest], depth)
+    first = {g.role: g.item for g in guests if g.compared}
+    expect_ok(evidence, judge_both_ways(client.ask, first.values(), room=client.room))
+
+
+@pytest.mark.from_depth("full")
+@pytest.mark.for_cells(features=["mtp"])
+def test_drafts_are_accepted_in_company(
+    *, cell: Cell, plan: Plan, engine: Engine, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+) -> None:
+    """The draft head reads through an indexer of its own: beyond index_topk and in a batch it must still be right."""
+    dialect, topk = cell.engine.observe, index_topk(cell, plan.settings)
+    guests = _invite(client, bank, _require_lengths(plan, topk, depth), depth)
+    stay = [g for g in guests if g.role != "leaves"]
+    before = observe_engine(dialect, client, engine.log_path)
+    replies = client.together([(g.item, g.options) for g in stay], spread_s=SPREAD_S)
+    judged = proof.mtp.prove_mtp(observe_engine(dialect, client, engine.log_path), before)
+    right = [_judge_alone(g, r, topk) for g, r in zip(stay, replies, strict=True) if g.role != "call"]
+    expect_ok(evidence, right)
+    if drafted := judged.data.get("drafted"):
+        where = {"drafted": drafted, "company": len(stay), "beyond": topk}
+        evidence.measurement("acceptance_rate", judged.data["accepted"] / drafted, "ratio", where)
+    assert judged.outcome != "refuted", judged.detail
+
+
+def _invite(client: Client, bank: Bank, sizes: Sequence[int], depth: Depth) -> Sequence[Guest]:
+    """Make the company. A model that always thinks gets room for its thought before the long reply, too."""
+    stories = bank.long_generation(1)
+    thought = client.room(stories[0]) - room_for(stories[0]) if stories else 0
+    return make_company(bank, sizes, depth.company, decoded=DECODED_TOKENS + thought)
+
+
+def _require_lengths(plan: Plan, topk: int, depth: Depth) -> Sequence[int]:
+    sizes = list_company_lengths(plan.settings, topk, depth)
+    if not sizes:
+        context = plan.settings.get("context")
+        pytest.skip(f"NOT_EVIDENCE: no prompt longer than index_topk {topk} fits the context {context}")
+    return sizes
+
+
+def _ask_alone(client: Client, guests: Sequence[Guest]) -> Alone:
+    return {g.item.id: client.ask(g.item, **g.options) for g in guests if g.compared}
+
+
+def _hold_against(guest: Guest, before: Reply, after: Reply, beside: Reply, tie: float) -> list[Finding]:
+    hold = partial(company.check_same_answer, guest.item, tie=tie)
+    return [
+        hold([before, after], beside, check="together.in_company"),
+        hold([before], after, check="together.after_company"),
+    ]
+
+
+def _check_right(guest: Guest, reply: Reply, alone: Reply | None, topk: int, *, canary: bool) -> Iterator[Finding]:
+    """Yield what a reply must be by itself, in company or not; what was left has no end to judge."""
+    if guest.role == "leaves":
+        return
+    finding = _judge_alone(guest, reply, topk)
+    if alone is not None and guest.role == "call" and canary and not _judge_alone(guest, alone, topk).ok:
+        finding = replace(finding, ok=True, sensitive=False, note="the canary calls wrongly alone, too")
+    yield finding
+
+
+def _check_envelope(client: Client, guest: Guest, reply: Reply) -> Finding:
+    room = guest.options.get("max_tokens", client.room(guest.item))
+    return protocol.check_envelope(guest.item, reply, max_tokens=room)
+
+
+def _judge_alone(guest: Guest, reply: Reply, topk: int) -> Finding:
+    item, beyond = guest.item, (reply.prompt_tokens or 0) > topk
+    match guest.role:
+        case "needle":
+            return needle.check_needle(item, reply, index_topk=topk, check="together.needle")
+        case "turn":
+            return replace(answer.check_answer(item, reply, check="together.turn"), sensitive=beyond)
+        case "call":
+            return replace(tools.check_calls(item, reply, check="together.call"), sensitive=beyond)
+        case _ if item.answer is not None:
+            return answer.check_answer(item, reply, check="together.text")
+        case _:
+            return answer.check_text(item, reply, check="together.text")

@@ -1,0 +1,35 @@
+"""A company is beyond index_topk, unequal in length, decodes first and reads the longest prompt last."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.banks.bank import Bank
+from fixtures.banks.canary_bank import CanaryBank
+from fixtures.banks.glm5 import Glm5Bank
+from suites.asking.company import list_company_lengths, make_company
+from suites.asking.depth import FULL
+
+SETTINGS = {"context": 4096, "chunk_tokens": 512, "page_tokens": 64}
+
+
+def test_lengths_are_beyond_index_topk_and_within_the_context() -> None:
+    sizes = list_company_lengths(SETTINGS, 256, FULL)
+    assert sizes == (333, 384, 385, 497, 527, 1039, 3712)  # just beyond, a page, a chunk, 5,500 as far as it fits
+    assert list_company_lengths({"context": 600}, 2048, FULL) == ()
+
+
+@pytest.mark.parametrize("bank", [CanaryBank(), Glm5Bank()], ids=["canary", "glm5"])
+def test_a_company_has_every_role(bank: Bank) -> None:
+    guests = make_company(bank, (333, 700), 8)
+    assert guests[0].role == "decodes" and {g.role for g in guests} == {
+        "decodes",
+        "needle",
+        "turn",
+        "call",
+        "leaves",
+    }
+    read = [g.item.tokens_prompt_about or 0 for g in guests[1:]]
+    assert read == sorted(read) and min(read) > 250 and len(set(read)) > 3
+    assert len({g.item.id for g in guests}) == 8
+    assert {bool(g.options["stream"]) for g in guests if g.compared} == {True, False}

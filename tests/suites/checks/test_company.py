@@ -1,0 +1,75 @@
+"""An answer in company is held against the one given alone: mass decides, ties are allowed, calls count as text."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fixtures.banks.item import Item
+from fixtures.client.reply import Reply, ToolCall
+from suites.checks.company import check_same_answer, measure_divergence_floor
+
+ITEM = Item(id="x.1", kind="needle", messages=({"role": "user", "content": "What is the code?"},), answer="a1b2c3")
+
+
+def at(chosen: str, **candidates: float) -> dict[str, Any]:
+    tops = [{"token": token, "logprob": value} for token, value in candidates.items()]
+    return {"token": chosen, "logprob": candidates[chosen], "top_logprobs": tops}
+
+
+def said(text: str, *positions: dict[str, Any], **fields: Any) -> Reply:
+    return Reply(content=text, logprobs=positions, **fields)
+
+
+SURE = said("a1", at("a1", a1=-0.001, b2=-7.0, c3=-9.0))
+TAIL = said("a1", at("a1", a1=-0.001, b2=-7.6, c3=-8.4))  # 0.6 nats in candidates of one in a thousand
+FLAT = said("a1", at("a1", a1=-0.6, b2=-1.2, c3=-2.3))
+CALL = said("", at("<c>", **{"<c>": -0.001, "b": -7.0}), tool_calls=(ToolCall(id="1", name="f", arguments='{"x": 1}'),))
+NAN = said("a1", at("a1", a1=float("nan"), b2=-7.0))
+
+
+@pytest.mark.parametrize(
+    ("alone", "other", "wrong"),
+    [
+        ([SURE], SURE, ""),
+        ([SURE], TAIL, ""),
+        ([SURE], FLAT, "nats a position"),
+        ([SURE], said("b2", at("b2", b2=-0.001, a1=-7.0)), "no tie"),
+        ([SURE], NAN, "no logarithm"),
+        ([NAN, SURE], SURE, "no logarithm"),  # the order of the two must not matter
+        ([SURE, NAN], SURE, "no logarithm"),
+        ([CALL], replace(CALL, tool_calls=(replace(CALL.tool_calls[0], id="2"),)), ""),
+        ([CALL], replace(CALL, tool_calls=(replace(CALL.tool_calls[0], arguments='{"x": 2}'),)), "every token"),
+        ([CALL], replace(CALL, tool_calls=()), "every token"),
+    ],
+)
+def test_what_differs_beyond_noise_is_told(alone: list[Reply], other: Reply, wrong: str) -> None:
+    found = check_same_answer(ITEM, alone, other, tie=0.3, check="x")
+    assert found.ok == (not wrong) and found.sensitive
+    assert wrong in f"{found.detail} {found.got}"
+
+
+def test_without_logprobs_the_same_text_is_the_same_and_another_proves_nothing() -> None:
+    one, two = Reply(content="a1"), Reply(content="b2")
+    assert check_same_answer(ITEM, [one], one, tie=0.3, check="x").sensitive
+    found = check_same_answer(ITEM, [one], two, tie=0.3, check="x")
+    assert found.ok and not found.sensitive
+
+
+def test_the_floor_is_the_farthest_of_the_answers_alone() -> None:
+    assert measure_divergence_floor([SURE]) == 0.0
+    assert measure_divergence_floor([SURE, SURE, FLAT]) == measure_divergence_floor([SURE, FLAT]) > 0.1
+
+
+def test_a_noisy_engine_gets_three_times_its_floor_up_to_a_point() -> None:
+    noisy = said("a1", at("a1", a1=-0.02, b2=-4.0))
+    near = check_same_answer(ITEM, [SURE, noisy], FLAT, tie=0.3, check="x")
+    assert not near.ok and near.data["limit"] <= 3 * 4.4e-2
+
+
+def test_drafted_tokens_show_nothing() -> None:
+    drafted = {"token": "a1", "logprob": 0.0, "top_logprobs": []}
+    found = check_same_answer(ITEM, [said("a1", drafted)], SURE, tie=0.3, check="x")
+    assert found.ok

@@ -1,0 +1,38 @@
+"""Cached tokens are no more than was computed and no less than the turn before, but for pages and the frame."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.banks.item import Item
+from fixtures.client.reply import Reply
+from suites.checks.reuse import check_cached
+
+ITEM = Item(id="x.2", kind="needle", messages=({"role": "user", "content": "And the other?"},), answer="a1b2c3")
+BEFORE = Reply(content="a1b2c3", prompt_tokens=1000, completion_tokens=20)
+NOW = Reply(content="d4e5f6", prompt_tokens=1060, completion_tokens=20)
+
+
+@pytest.mark.parametrize(
+    ("cached", "page", "ok", "sensitive"),
+    [
+        (1020, 1, True, True),
+        (960, 64, True, True),
+        (856, 1, True, True),  # two pages of 64, which sparse backends force, and the frame
+        (855, 1, False, True),
+        (472, 256, True, True),
+        (0, 1, False, True),
+        (1021, 1, False, True),  # more than was computed
+        (2000, 1, False, True),  # more than the prompt
+        (float("nan"), 1, False, True),
+        (None, 1, True, False),
+    ],
+)
+def test_cached_tokens_have_two_bounds(cached: float | None, page: int, ok: bool, sensitive: bool) -> None:
+    found = check_cached(ITEM, BEFORE, NOW, cached, page=page)
+    assert (found.ok, found.sensitive) == (ok, sensitive)
+
+
+def test_a_prompt_under_the_loss_of_pages_proves_nothing() -> None:
+    short = Reply(content="x", prompt_tokens=140, completion_tokens=5)
+    assert not check_cached(ITEM, short, NOW, 0, page=64).sensitive
