@@ -81,26 +81,24 @@ class Engine:
 class Release:
     """One release or image of an engine. `fork` images carry flags that no upstream release knows."""
 
-    id: str
-    engine: str
+    id: str  # engine and version, e.g. vllm_0_33_0
+    engine: str  # a folder of matrix/axes/engines
     version: str  # PEP 440
-    source: str
-    title: str = ""
+    source: str  # where its wheel, image or notes are published
+    title: str = ""  # as people call it
     image: str | None = None  # repo:tag as published
     image_digest: str | None = None  # sha256:..., the only form that is launched without a warning
     requirement: str | None = None  # what a virtual environment installs, e.g. "sglang[all]==0.5.10.post1"
     module: str | None = None  # Python module that must be here; without it the release's cells are left out, visibly
-    fork: bool = False
+    fork: bool = False  # it carries flags that no upstream release knows
     pins: Mapping[str, str] = field(default_factory=dict)  # dependency -> specifier the release itself declares
     architectures: tuple[str, ...] = ()  # that it registers, where no snapshot says so (images, documents)
     remaps: Mapping[str, str] = field(default_factory=dict)  # architecture -> the registered one a recipe renames it to
     features: Mapping[str, bool] = field(default_factory=dict)  # feature id -> the release implements it
     formats: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # weight format -> SMs that can load it
     dsa_sms: tuple[int, ...] = ()  # SMs with DeepSeek Sparse Attention kernels
-    imports: tuple[
-        str, ...
-    ] = ()  # modules of other packages that GLM-5's code imports, some of them only when it warms up
-    notes: str = ""
+    imports: tuple[str, ...] = ()  # modules of other packages that GLM-5's code needs, some not before it warms up
+    notes: str = ""  # for people
 
     @cached_property
     def parsed_version(self) -> Version:

@@ -37,21 +37,21 @@ class Needs:
 class KnownFailure:
     """A deviation that is expected, with its cause. An unexpected pass is red, an expired entry too."""
 
-    id: str
-    when: Mapping[str, Json]
-    fails: Fails
+    id: str  # a new word, e.g. K42_what_breaks
+    when: Mapping[str, Json]  # the cells, e.g. engine=vllm version=">=0.33" sm=120
+    fails: Fails  # at which stage, how, and the words that show it
     expect: Literal["always", "intermittent"]  # always: a pass is red (XPASS); intermittent: it may pass
-    symptom: str
+    symptom: str  # what a user sees, in a sentence
     issue: str  # a link, or a page of docs/ where the failure is planted
-    source: Source
+    source: Source  # a report, run or wheel, and the release and GPU that it speaks of
     owner: str  # who looks again by `review_by`
-    added: date
-    review_by: date  # past it, the entry itself is red
-    needs: Needs = field(default_factory=Needs)
+    added: date  # default: today
+    review_by: date  # past it, the entry itself is red; default: in 90 days
+    needs: Needs = field(default_factory=Needs)  # what a question must have to meet it
     waits_for: str = ""  # engine==version of a release that is not on the axes, when no cell of today matches
     fact: str = ""  # of matrix/facts.yaml, or "not " and one: decides the releases that `when` names
     affected: str = ""  # versions, as the thread states them
-    fixed: str = ""
+    fixed: str = ""  # the same of the cure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,10 +84,10 @@ class Measurement:
 class Claim:
     """A published table: a dated statement of somebody's, not a baseline of ours."""
 
-    id: str
-    title: str
-    when: Mapping[str, Json]
-    source: str
-    measurements: tuple[Measurement, ...]
+    id: str  # a new word; the name of its file
+    title: str  # of the table, in a line
+    when: Mapping[str, Json]  # the cells that it speaks of, e.g. rig=sm120x4 checkpoint=glm51_478b_nvfp4
+    source: str  # its public address
+    measurements: tuple[Measurement, ...]  # {metric: ..., value: ..., unit: ..., conditions: {...}}, for each number
     disputed: str = ""  # what is known to be wrong with it
     inert: tuple[str, ...] = ()  # features that its configuration names and cannot use, as `disputed` says

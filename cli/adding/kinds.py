@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from types import UnionType
 from typing import Any, Final, get_args, get_type_hints
 
+from cli.adding.explained import explain_flag
 from cli.adding.values import merge_mapping, parse_value
 from matrix.model import Release
 from matrix.preflight.patch import PatchFile
 from matrix.recorded import Claim, KnownFailure
 
+FILLED: Final = {"engine", "added", "review_by"}  # by other words of the line, or by the clock
 REVIEW_AFTER: Final = timedelta(days=90)  # of a known failure, where --review-by is not given
 
 
@@ -50,14 +52,13 @@ def add_flags(parser: argparse.ArgumentParser, kind: Kind) -> None:
         parser.add_argument("--id", required=True, help="the id, and the name of the folder")
     for field in fields(kind.cls):
         mapping, repeated = _is_mapping(hints[field.name]), _is_repeated(hints[field.name])
-        needed = field.default is MISSING and field.default_factory is MISSING
-        what = "key=value, or YAML in {}" if mapping else "YAML in {} or a word, for each" if repeated else "text"
+        form = "key=value, or YAML in {}" if mapping else "YAML in {} or a word, for each" if repeated else "text"
         parser.add_argument(
             f"--{field.name.replace('_', '-')}",
             nargs="+" if mapping or repeated else None,
             action="extend" if mapping or repeated else "store",
             metavar="KEY=VALUE" if mapping else "VALUE",
-            help=f"{what}{'; required' if needed and field.name != 'engine' else ''}",
+            help=explain_flag(kind.cls, field, hints[field.name], form, required=field.name not in FILLED),
         )
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.yaml.loaded import Matrix
 
+MOST_GPUS: Final = 72  # of one NVLink domain (GB200 NVL72, docs of nvidia.com): no rig that is published has more
 BLOCK: Final = re.compile(r"^rigs:[ \t]*(?:#[^\n]*)?\n(?:[ \t]+[^\n]*\n|[ \t]*\n)+", re.MULTILINE)
 INLINE: Final = re.compile(r"^rigs:[ \t]*\{(?P<inside>[^}]*)\}", re.MULTILINE)
 
@@ -21,8 +22,8 @@ def name_rig(matrix: Matrix, gpu_id: str, count: int, name: str | None) -> str:
     """
     if gpu_id not in matrix.gpus:
         raise ConfigError([Problem("--gpu", 0, "", f"no GPU {gpu_id!r}{suggest_nearest(gpu_id, matrix.gpus)}")])
-    if count < 1:
-        raise ConfigError([Problem("--count", 0, "", f"expected GPUs, one or more, got {count}")])
+    if not 1 <= count <= MOST_GPUS:
+        raise ConfigError([Problem("--count", 0, "", f"expected 1 to {MOST_GPUS} GPUs, got {count}")])
     gpu = matrix.gpus[gpu_id]
     same = [rig for rig, gpus in gpu.rigs.items() if gpus == count]
     if same:

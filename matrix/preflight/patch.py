@@ -74,18 +74,18 @@ class Verify:
 class PatchFile:
     """patch.yaml, key by key as `Patch` explains them."""
 
-    title: str
-    applies_when: Mapping[str, Any]
-    why: str
-    source: str
-    upstream: str
-    retires: str
-    fact: str = ""
-    incomplete: str = ""
-    target: Target | None = None
-    edit: Edit | None = None
-    verify: Verify = field(default_factory=Verify)
-    merges: Mapping[str, Merge] = field(default_factory=dict)
+    title: str  # what it changes, in a line
+    applies_when: Mapping[str, Any]  # the cells that get it, e.g. engine=sglang version="<0.5.17" sm=120
+    why: str  # what goes wrong without it
+    source: str  # where it was found or made
+    upstream: str  # the address of the issue or pull request, or why there is none
+    retires: str  # the condition under which nobody needs it any more
+    fact: str = ""  # of matrix/facts.yaml: the releases of `applies_when` are those in which it holds
+    incomplete: str = ""  # what it is known not to cover
+    target: Target | None = None  # the file of the wheel, with its digests
+    edit: Edit | None = None  # one line of the target, and what replaces it
+    verify: Verify = field(default_factory=Verify)  # the function that is called to see the effect
+    merges: Mapping[str, Merge] = field(default_factory=dict)  # JSON files, and what is merged into them
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,7 +48,10 @@ def choose_sections(*, only: Collection[str] = (), without: Collection[str] = ()
     ]
     if problems:
         raise ConfigError(problems)
-    return tuple(name for name in SECTIONS if (not only or name in only) and name not in without)
+    chosen = tuple(name for name in SECTIONS if (not only or name in only) and name not in without)
+    if not chosen:
+        raise ConfigError([Problem("--without", 0, "", f"no section is left of {', '.join(only or SECTIONS)}")])
+    return chosen
 
 
 def render_serving_script(

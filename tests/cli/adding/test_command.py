@@ -104,7 +104,7 @@ def test_the_entries_are_those_that_were_asked_for(root: Path) -> None:
         (["release", "--engine", "toy", "--version", "3.0", "--like", "toy_9", "--source", "x"], "did you mean 'toy_"),
         (["rig", "--gpu", "bigg", "--count", "2"], "did you mean 'big'"),
         (["rig", "--gpu", "big", "--count", "4"], "sm120x4 is 4 x Big GPU already"),
-        (["rig", "--gpu", "big", "--count", "0"], "expected GPUs, one or more"),
+        (["rig", "--gpu", "big", "--count", "0"], "expected 1 to 72 GPUs"),
         ([*CLAIM[:2], "../../x", *CLAIM[3:]], "--id '../../x'"),
         (["claim", "--id", "x", "--title", "T"], "missing"),
     ],
@@ -166,3 +166,11 @@ def test_a_mapping_is_pairs_and_yaml() -> None:
 
 def test_checkpoints_are_still_added_as_before() -> None:
     assert parser().parse_args(["checkpoint", "/m"]).place == "/m"
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "73", "99999999999999"])
+def test_a_rig_has_as_many_gpus_as_there_are(count: str, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = texts(root)
+    assert add(root, "rig", "--gpu", "big", "--count", count) == 2
+    assert texts(root) == before
+    capsys.readouterr()

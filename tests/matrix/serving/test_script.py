@@ -109,6 +109,11 @@ def test_sections_can_be_left_out(only: tuple[str, ...], without: tuple[str, ...
     assert choose_sections(only=only, without=without) == left
 
 
+def test_a_script_of_no_section_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no section is left of env"):
+        choose_sections(only=("env",), without=("env",))
+
+
 def test_a_section_that_does_not_exist_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match="no section 'weight'; did you mean 'weights'"):
         choose_sections(without=("weight",))
