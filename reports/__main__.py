@@ -3,7 +3,7 @@
     glm-matrix report --policy ci/gates/cpu.yaml     everything below at once; what `make matrix` prints
     glm-matrix table                                 the verdict table in the terminal
     glm-matrix table --markdown                      the same as Markdown, e.g. for a pull request
-    glm-matrix html --out reports/out/index.html     one self-contained page, with every failing reply
+    glm-matrix html --out reports/out/index.html     an index and a page for each cell, with every failing reply
     glm-matrix gate --policy ci/gates/cpu.yaml       green or red, with a sentence for each reason; report and
                                                             gate write it as JUnit too (gate.junit.xml), for CI
     glm-matrix predictions                           cells that differ in one feature: as predicted?
@@ -33,6 +33,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from rich.console import Console
@@ -44,7 +45,6 @@ from matrix.output import table as render
 from matrix.output.pipe import run_for_a_pipe
 from matrix.planning.expand import expand_matrix
 from matrix.yaml.load import digest_of, load_matrix
-from reports.board import html
 from reports.board import terminal as table
 from reports.board.text import View, make_headline, make_view
 from reports.certify import command as certify
@@ -53,6 +53,7 @@ from reports.evidence import files as evidence
 from reports.evidence import junit, redact, signature
 from reports.evidence.answered import require_results
 from reports.evidence.attempts import order_files
+from reports.evidence.by_cell import Unstreamable, is_large
 from reports.evidence.defuse import defuse_line
 from reports.evidence.source_state import read_source_state
 from reports.evidence.summary import make_board
@@ -67,6 +68,8 @@ from reports.gate.origin import Today
 from reports.gate.provenance import add_provenance
 from reports.history import command as history
 from reports.ledger import command as ledger
+from reports.page.stream import stream_pages
+from reports.page.write import Source, write_pages
 from reports.replay import differences as replay
 from reports.replay import run as replaying
 from reports.reproduce import command as reproduce
@@ -85,7 +88,7 @@ class Judged:
     verdict: Verdict | None
     expected: tuple[ExpectedCell, ...] = ()
 
-    @property
+    @cached_property
     def view(self) -> View:
         facts, owed = ({c.id: getattr(c, name) for c in self.expected} for name in ("facts", "owed"))
         board = make_board(self.records, facts, owed)
@@ -124,9 +127,13 @@ def parser() -> argparse.ArgumentParser:
     )
     shown = verbs.add_parser("table", parents=[judging], help="the verdict table")
     shown.add_argument("--markdown", action="store_true", help="print Markdown")
-    page = verbs.add_parser("html", parents=[judging], help="one HTML page")
+    page = verbs.add_parser("html", parents=[judging], help="an HTML index and a page for each cell")
     page.add_argument(
-        "--out", type=Path, default=OUT / "index.html", metavar="FILE", help="the page (default %(default)s)"
+        "--out",
+        type=Path,
+        default=OUT / "index.html",
+        metavar="FILE",
+        help="the index (default %(default)s); the cells' pages go next to it, into a folder named .cells",
     )
     judge = verbs.add_parser("gate", parents=[judging], help="green or red, and why; also as JUnit")
     judge.add_argument(
@@ -198,16 +205,19 @@ def _judging(args: argparse.Namespace) -> int:
     if args.verb == "gate" and args.policy is None:
         parser().error("gate needs --policy, e.g. ci/gates/cpu.yaml")
     place = _place_junit(args)
+    if (shown := _stream(args)) is not None:
+        return _report_streamed(args, shown)
     judged = _judged_for(args, place)
     match args.verb:
         case "report":
-            _write_all(judged, args.out)
+            _write_pages(judged, args)
+            _write_tables(judged.view, args.out)
         case "table" if args.markdown:
             print(table.render_markdown(judged.view), end="")
         case "table":
             table.print_table(judged.view, _console())
         case "html":
-            html.write_html(judged.view, args.out)
+            _write_pages(judged, args)
             print(args.out)
         case "gate":
             _print_verdict(judged)
@@ -268,9 +278,48 @@ def _excluded() -> Mapping[Cell, Excluded]:
     return expand_matrix(load_matrix()).excluded
 
 
-def _write_all(judged: Judged, out: Path) -> None:
+def _stream(args: argparse.Namespace) -> View | None:
+    """Write the pages of large evidence while it is read; None where a policy judges it, or it must be read at once."""
+    paths = args.evidence or [EVIDENCE]
+    if args.verb not in ("html", "report") or args.policy is not None or not is_large(paths):
+        return None
+    matrix = load_matrix()
+    expanded = expand_matrix(matrix)
+    try:
+        return stream_pages(paths, _place_index(args), matrix, {c.id: c for c in expanded.runnable}, expanded.excluded)
+    except Unstreamable as error:
+        print(f"note: read at once, for {defuse_line(str(error))}", file=sys.stderr)
+        return None
+
+
+def _report_streamed(args: argparse.Namespace, shown: View) -> int:
+    if args.verb == "html":
+        print(args.out)
+        return GREEN
+    (args.out / gate_junit.NAME).unlink(missing_ok=True)  # it would speak for this evidence
+    _write_tables(shown, args.out)
+    return GREEN
+
+
+def _place_index(args: argparse.Namespace) -> Path:
+    return Path(args.out) / "index.html" if args.verb == "report" else Path(args.out)
+
+
+def _write_pages(judged: Judged, args: argparse.Namespace) -> None:
+    matrix = load_matrix()
     shown = judged.view
-    html.write_html(shown, out / "index.html")
+    source = Source(
+        verdict=judged.verdict,
+        runs=shown.board.runs,
+        claims=shown.claims,
+        evidence=args.evidence or [EVIDENCE],
+        matrix=matrix,
+        cells={c.id: c for c in expand_matrix(matrix).runnable},
+    )
+    write_pages(shown, _place_index(args), source)
+
+
+def _write_tables(shown: View, out: Path) -> None:
     (out / "table.md").write_text(table.render_markdown(shown), encoding="utf-8", errors="replace")
     table.print_table(shown, _console())
     places = [out / name for name in ("index.html", "table.md", gate_junit.NAME)]

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from cli.verbs import CELL
 from matrix.checkout import CHECKOUT
+from tests.bench_pages import measure_pages
 from tests.rivals.compare import compared, table
 
 PY = sys.executable
@@ -116,11 +117,24 @@ def clients() -> list[Row]:
     ]
 
 
+def pages() -> list[Row]:
+    """The pages of a report of 5,000 cells."""
+    with tempfile.TemporaryDirectory() as folder:
+        cpu, memory, first, cells = measure_pages(Path(folder))
+    return [
+        Row(name="pages of 5,000 cells, CPU", value=cpu, unit="s", aim="< 30 s"),
+        Row(name="pages of 5,000 cells, memory", value=memory, unit="MB", aim="< 500 MB", note="peak"),
+        Row(name="pages of 5,000 cells, the first page", value=first, unit="MB", aim="< 1 MB"),
+        Row(name="pages of 5,000 cells, the cells' pages", value=cells, unit="MB"),
+    ]
+
+
 BENCHES: dict[str, Callable[[], list[Row]]] = {
     "plan": plan,
     "environment": environment,
     "conversion": conversion,
     "clients": clients,
+    "pages": pages,
     "warm": warm,
     "clean": clean,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -69,6 +69,11 @@ class Tally:
         return f"{self.status} {self.count}" if self.count == self.of else f"{self.status} {self.count}/{self.of}"
 
     @property
+    def short(self) -> str:
+        """The count alone: `8` of eight tests, `1/8`."""
+        return str(self.count) if self.count == self.of else f"{self.count}/{self.of}"
+
+    @property
     def glyph(self) -> str:
         return GLYPHS[self.status] if self.status else NOTHING
 
@@ -85,10 +90,21 @@ def count_statuses(tests: Sequence[Settled]) -> Tally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What the gate says of one cell; without a policy, what its tests say."""
+
+    word: str
+    tone: str
+    glyph: str
+    reasons: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """One cell as a row of the table."""
 
     row: Row
+    judgement: Judgement
     name: tuple[str, str]  # checkpoint, features
     whole: Tally
     suites: tuple[Tally, ...]
@@ -96,6 +112,8 @@ class Line:
     tok_s: str
     ttft: str
     proofs: tuple[Told, ...]
+    tok_s_at: str = ""  # the conditions of the number, shortest form
+    ttft_at: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,12 +214,17 @@ def make_view(
     suites = board.suites
     counts = Counter(row.status for row in count_rows(board, verdict))
     predicted = [p for p in (verdict.predictions if verdict else ()) if p.of_effect and p.outcome == "proven"]
-    groups = groupby(sorted(board.rows, key=_sort_key), key=lambda row: _sort_key(row)[0])
+    judge = Judging(verdict)
+    proven: dict[str, list[Prediction]] = {}
+    for each in predicted:
+        proven.setdefault(each.cell, []).append(each)
+    groups = groupby(sort_rows(board.rows), key=lambda row: _sort_key(row)[0])
     return View(
         board=board,
         suites=suites,
         groups=tuple(
-            Group(title=title, lines=tuple(_make_line(r, suites, predicted) for r in rows)) for title, rows in groups
+            Group(title=title, lines=tuple(_make_line(r, suites, proven.get(r.cell, ()), judge) for r in rows))
+            for title, rows in groups
         ),
         counts=tuple((s, counts[s]) for s in SEVERITY if counts[s]),
         troubles=tuple((row, row.troubles) for row in board.rows if row.troubles),
@@ -212,28 +235,67 @@ def make_view(
     )
 
 
+class Judging:
+    """Judges rows as the gate did."""
+
+    def __init__(self, verdict: Verdict | None) -> None:
+        self.required = {row.cell for row in verdict.rows} if verdict else set()
+        self.reasons = Counter(reason.cell for reason in verdict.reasons) if verdict else Counter[str]()
+
+    def judge_row(self, row: Row) -> Judgement:
+        """Judge one row. Its tests speak where no policy requires the cell."""
+        if row.cell not in self.required:
+            return Judgement(word=row.status, tone=tone_of(row.status), glyph=GLYPHS[row.status])
+        if count := self.reasons[row.cell]:
+            return Judgement(word="RED", tone="trouble", glyph="✗", reasons=count)
+        if row.not_run:
+            return Judgement(word="NOT RUN", tone="noted", glyph=GLYPHS[Status.NOT_RUN_AS_KNOWN])
+        return Judgement(word="GREEN", tone="good", glyph="✓")
+
+
+def sort_rows(rows: Iterable[Row]) -> list[Row]:
+    """Sort rows as every report lists them: by rig and release, checkpoint, number of features."""
+    return sorted(rows, key=_sort_key)
+
+
 def _sort_key(row: Row) -> tuple[str, str, int, tuple[str, ...]]:
     where = " · ".join(str(row.facts[k]) for k in ("rig", "release") if k in row.facts)
     return where or "cells without facts", str(row.facts.get("checkpoint", row.cell)), len(row.features), row.features
 
 
-def _make_line(row: Row, suites: Sequence[str], predicted: Sequence[Prediction]) -> Line:
+def _make_line(row: Row, suites: Sequence[str], predicted: Sequence[Prediction], judge: Judging) -> Line:
     launch = row.launch
+    by_suite: dict[str, list[Settled]] = {}
+    for test in row.tests:
+        by_suite.setdefault(test.suite, []).append(test)
+    tok_s, ttft = row.best(TOK_S), row.best(TTFT_MS)
     known = "checkpoint" in row.facts
     return Line(
         row=row,
         name=(str(row.facts["checkpoint"]), " + ".join(row.features) or "baseline") if known else (row.cell, ""),
         whole=Tally(status=row.status, count=1, of=1),
-        suites=tuple(count_statuses(row.suite(name)) for name in suites),
+        suites=tuple(count_statuses(by_suite.get(name, ())) for name in suites),
         launch=NOTHING
         if launch is None
         else format_seconds(launch.launch_s)
         if launch.outcome == "ok"
         else launch.outcome,
-        tok_s=_format_number(row.best(TOK_S)),
-        ttft=_format_number(row.best(TTFT_MS), " ms"),
-        proofs=pick_decisive_proofs([*row.proofs, *(p for p in predicted if p.cell == row.cell)]),
+        judgement=judge.judge_row(row),
+        tok_s=_format_number(tok_s),
+        ttft=_format_number(ttft, " ms"),
+        tok_s_at=format_conditions(tok_s),
+        ttft_at=format_conditions(ttft),
+        proofs=pick_decisive_proofs([*row.proofs, *predicted]),
     )
+
+
+def format_conditions(found: Measured | None) -> str:
+    """Format the load under which a number was measured: `c=2, 4.6k in`."""
+    if found is None:
+        return ""
+    streams, tokens = found.conditions.get("concurrency"), found.conditions.get("input_len")
+    length = f"{tokens / 1000:.3g}k in" if isinstance(tokens, int) and tokens >= 1000 else f"{tokens} in"
+    return ", ".join([f"c={streams}"] * (streams is not None) + [length] * (tokens is not None))
 
 
 def _format_number(found: Measured | None, unit: str = "") -> str:

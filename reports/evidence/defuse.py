@@ -11,6 +11,8 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ def _escape_code(code: int) -> str:
 
 
 _VISIBLE: Final = _Visible()
+_NO_TEXT: Final = frozenset({bool, int, float, datetime, type(None)})
 
 
 def cut_to(text: str, most: int = MOST_CHARS) -> str:
@@ -67,7 +70,9 @@ def defuse_for_terminal(text: str, most: int = MOST_CHARS) -> str:
     >>> defuse_for_terminal("a\\x1b[2J\\u202eb")
     'a\\\\x1b[2J\\\\u202eb'
     """
-    return _COMMAND.sub(r"\1\\\2", cut_to(text, most).translate(_VISIBLE))
+    short = cut_to(text, most)
+    plain = short if short.isascii() and short.isprintable() else short.translate(_VISIBLE)
+    return _COMMAND.sub(r"\1\\\2", plain) if "::" in plain or "##[" in plain else plain
 
 
 def defuse_line(text: str, most: int = MOST_CHARS) -> str:
@@ -91,15 +96,34 @@ def defuse_for_code(text: str, most: int = MOST_CHARS) -> str:
 
 def make_visible(record: R) -> R:
     """Make the control characters in a record's texts visible; `data`, which nothing prints, is unchanged."""
-    values = {f.name: getattr(record, f.name) for f in fields(record) if f.name != "data"}
-    changed = {name: shown for name, value in values.items() if (shown := _make_value_visible(value)) is not value}
+    shown = _list_shown(type(record))
+    values = [getattr(record, name) for name in shown]
+    if _is_plain("".join([v if type(v) is str else repr(v) for v in values if type(v) not in _NO_TEXT])):
+        return record
+    changed = {n: made for n, v in zip(shown, values, strict=True) if (made := _make_value_visible(v)) is not v}
     return replace(record, **changed) if changed else record
+
+
+def _is_plain(text: str) -> bool:
+    """Return whether a text, or the `repr` of a value, surely holds nothing to be made visible."""
+    return text.isascii() and text.isprintable() and "\\" not in text
+
+
+@cache
+def _list_shown(kind: type[DataclassInstance]) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(kind) if f.name != "data")
 
 
 def _make_value_visible(value: Any) -> Any:
     """Make a value visible; return the same object where nothing changes."""
+    if type(value) in _NO_TEXT:
+        return value
     if isinstance(value, str):
-        if not _ODD.search(value) or (made := value.translate(_VISIBLE)) == value:
+        if (
+            (value.isascii() and value.isprintable())
+            or not _ODD.search(value)
+            or (made := value.translate(_VISIBLE)) == value
+        ):
             return value
         return made
     if isinstance(value, Mapping):

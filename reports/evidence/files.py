@@ -221,7 +221,7 @@ def read_records(path: Path) -> list[Record]:
     newer: set[str] = set()  # runs of a writer that knows more than this reader
     for place, line in enumerate(lines):
         try:
-            records.append(_parse_line(line, newer))
+            records.append(parse_line(line, newer))
         except ValueError as error:
             records.append(None)
             lost[place] = str(error)
@@ -279,7 +279,12 @@ def _with_lost(path: Path, records: Sequence[Record | None], lost: Mapping[int, 
     return found
 
 
-def _parse_line(line: bytes, newer: set[str]) -> Record:
+def parse_line(line: bytes, newer: set[str]) -> Record:
+    """Parse one line of evidence. `newer` gathers the runs of a writer that knows more than this reader.
+
+    Raises:
+        ValueError: what is wrong with it, in one line.
+    """
     if not line.endswith(b"\n"):
         raise ValueError("torn line: the run was killed while writing it")
     try:

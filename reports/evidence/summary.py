@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,19 @@ from reports.evidence.attempts import (
 from reports.evidence.defuse import make_visible
 from reports.evidence.lost import count_lost
 from reports.evidence.not_evidence import withdraw_empty_passes
-from reports.evidence.types import CellFacts, Expected, Found, Launch, Measured, Proof, Record, Result, Run, suite_of
+from reports.evidence.types import (
+    CellFacts,
+    Expected,
+    Found,
+    Kept,
+    Launch,
+    Measured,
+    Proof,
+    Record,
+    Result,
+    Run,
+    suite_of,
+)
 
 # Measurement names as `vllm bench serve` has them, first match wins; units tok/s and ms.
 TOK_S = ("output_throughput", "decode_throughput", "decode_tok_s", "tok_s")
@@ -99,6 +111,8 @@ class Row:
     owed: tuple[str, ...] = ()  # what must report whatever the evidence says: node ids
     measurements: tuple[Measured, ...] = ()
     proofs: tuple[Proof, ...] = ()
+    script: str = ""  # that launches it
+    kept: tuple[Kept, ...] = ()  # where what its tests asked and were told is kept
 
     @property
     def launch(self) -> Launch | None:
@@ -203,6 +217,8 @@ class _Gathered:
     owed: dict[str, None] = field(default_factory=dict)  # node ids
     measurements: list[Measured] = field(default_factory=list)
     proofs: list[Proof] = field(default_factory=list)
+    script: str = ""
+    kept: list[Kept] = field(default_factory=list)
 
 
 def make_board(
@@ -216,8 +232,17 @@ def make_board(
 
     In whatever order the records of several runs come: what they say of time decides.
     """
+    return make_board_of_visible([make_visible(r) for r in records], expected, owed)
+
+
+def make_board_of_visible(
+    records: Sequence[Record],
+    expected: Mapping[str, Mapping[str, Any]] | None = None,
+    owed: Mapping[str, Sequence[str]] | None = None,
+) -> Board:
+    """Make the board as `make_board` does, of records whose texts are visible already."""
     cells: dict[str, _Gathered] = {}
-    records = [make_visible(r) for r in withdraw_empty_passes(order_by_time(records))]
+    records = withdraw_empty_passes(order_by_time(records))
     retries = link_retries(records)
     for r in records:
         if r.cell:
@@ -227,9 +252,9 @@ def make_board(
         found.facts = found.facts or facts
     for cell, tests in (owed or {}).items():
         cells.setdefault(cell, _Gathered()).owed |= dict.fromkeys(tests)
-    launches = [r for r in records if isinstance(r, Launch)]
+    started = LaunchIndex([r for r in records if isinstance(r, Launch)])
     return Board(
-        rows=tuple(_make_row(cell, gathered, launches, retries) for cell, gathered in cells.items()),
+        rows=tuple(_make_row(cell, gathered, started, retries) for cell, gathered in cells.items()),
         runs=tuple(r for r in records if isinstance(r, Run)),
         loose=tuple(r for r in records if isinstance(r, Result) and not r.cell),
         lost=count_lost(records),
@@ -241,7 +266,7 @@ def _sort_record(into: _Gathered, r: Record) -> None:
     into.fingerprints |= {r.fingerprint} - {""}
     match r:
         case CellFacts():
-            into.facts = r.facts
+            into.facts, into.script = r.facts, r.script
         case Expected():
             into.expected |= dict.fromkeys(r.tests)
         case Result():
@@ -252,15 +277,39 @@ def _sort_record(into: _Gathered, r: Record) -> None:
             into.measurements.append(r)
         case Proof():
             into.proofs.append(r)
+        case Kept():
+            into.kept.append(r)
 
 
-def _make_row(cell: str, found: _Gathered, launches: Sequence[Launch], retries: Retries) -> Row:
-    tests = [_settle_test(cell, nodeid, results, found.findings, retries) for nodeid, results in found.results.items()]
+class LaunchIndex:
+    """The launches of all cells, found by cell or fingerprint."""
+
+    def __init__(self, launches: Sequence[Launch]) -> None:
+        self.launches = launches
+        self.places: dict[str, list[int]] = {}  # of a cell, or of a fingerprint
+        for place, each in enumerate(launches):
+            for key in {f"cell {each.cell}", f"fingerprint {each.fingerprint}"}:
+                self.places.setdefault(key, []).append(place)
+
+    def list_launches(self, cell: str, fingerprints: Iterable[str]) -> tuple[Launch, ...]:
+        """List the launches of a cell or of one of its plans, by time."""
+        keys = (f"cell {cell}", *(f"fingerprint {each}" for each in fingerprints))
+        return tuple(self.launches[place] for place in sorted({p for key in keys for p in self.places.get(key, ())}))
+
+
+def _make_row(cell: str, found: _Gathered, started: LaunchIndex, retries: Retries) -> Row:
+    findings: dict[str, list[Found]] = {}
+    for each in found.findings:
+        findings.setdefault(each.nodeid, []).append(each)
+    tests = [
+        _settle_test(cell, nodeid, results, findings.get(nodeid, ()), retries)
+        for nodeid, results in found.results.items()
+    ]
     reported = set(found.results) | {r.test for rs in found.results.values() for r in rs}
     absent = dict.fromkeys(t for t in found.expected if t not in reported)
     absent |= dict.fromkeys(t for t in found.owed if t not in found.results)
     tests += [Settled(cell=cell, nodeid=t, status=Status.MISSING, result=None) for t in absent]
-    own = tuple(r for r in launches if r.cell == cell or r.fingerprint in found.fingerprints)
+    own = started.list_launches(cell, found.fingerprints)
     return Row(
         cell=cell,
         facts=found.facts,
@@ -272,6 +321,8 @@ def _make_row(cell: str, found: _Gathered, launches: Sequence[Launch], retries: 
         owed=tuple(found.owed),
         measurements=tuple(found.measurements),
         proofs=tuple(found.proofs),
+        script=found.script,
+        kept=tuple(found.kept),
     )
 
 
@@ -287,7 +338,7 @@ def _settle_test(
         nodeid=nodeid,
         status=attempts.status,
         result=decided,
-        findings=tuple(f for f in findings if f.nodeid == nodeid and f.run == decided.run),
+        findings=tuple(f for f in findings if f.run == decided.run),
         attempts=attempts if more else None,
         told=tell_attempts(attempts, retries) if more else "",
     )

@@ -13,6 +13,7 @@ from matrix.judging.foreign_json import LARGEST_INTEGER
 from matrix.judging.status import Status
 from matrix.yaml.structure import structure_data
 from matrix.yaml.yamltext import Document
+from reports.evidence.build import build_record
 from reports.evidence.finding import as_json_number
 
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -196,6 +197,7 @@ KINDS: Mapping[str, type[Record]] = {
     "end": End,
 }
 NAMES = {kind: name for name, kind in KINDS.items()}
+OWN = {name: frozenset(f.name for f in fields(kind)) - {"more"} for name, kind in KINDS.items()}  # fields, by kind
 
 
 def suite_of(nodeid: str) -> str:
@@ -224,7 +226,7 @@ def parse_record(value: Any, *, newer: bool = False) -> Record:
         )
     if kind not in KINDS:
         raise ValueError(f"unknown kind {kind!r}{suggest_nearest(kind, KINDS)}")
-    own = {f.name for f in fields(KINDS[kind])} - {"more"}
+    own = OWN[kind]
     more = {k: v for k, v in value.items() if k not in own and k != "kind"} if newer else {}
     said = {k: v for k, v in value.items() if k not in more and k != "kind"}
     if "more" in said:
@@ -233,6 +235,8 @@ def parse_record(value: Any, *, newer: bool = False) -> Record:
 
 
 def _structure_record(kind: type[Record], data: Mapping[str, Any]) -> Record:
+    if (plain := build_record(kind, data)) is not None:
+        return plain
     problems: list[Problem] = []
     name = NAMES.get(kind) or str(data["kind"])
     found = structure_data(kind, Document(name), data, (), problems)

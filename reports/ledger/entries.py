@@ -89,11 +89,8 @@ def list_entries(matrix: Matrix, cells: Iterable[Cell], records: Sequence[Record
     numbers = _gather_numbers(records)
     refuted = frozenset((r.cell, r.feature) for r in records if isinstance(r, Proof) and r.outcome == "refuted")
     judging, known = _Judging(matrix=matrix, numbers=numbers, refuted=refuted), list(cells)
-    return tuple(
-        judging.judge(loaded.value, published, [c for c in known if loaded.condition(c.facts)])
-        for loaded in matrix.claims
-        for published in loaded.value.measurements
-    )
+    claims = ((loaded.value, [c for c in known if loaded.condition(c.facts)]) for loaded in matrix.claims)
+    return tuple(judging.judge(claim, each, own) for claim, own in claims for each in claim.measurements)
 
 
 Numbers = Mapping[str, Sequence[Measured]]  # by cell

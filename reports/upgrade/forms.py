@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from reports.board.html import make_environment, read_style
 from reports.board.text import format_seconds
 from reports.evidence.defuse import defuse_for_code, defuse_for_markdown, defuse_line
+from reports.page.environment import make_environment
 from reports.upgrade.comparison import CellDifference, Comparison
 from reports.upgrade.words import MARKS, describe_cell, describe_versions, make_json, tell_stories
 
@@ -74,9 +74,7 @@ def render_page(found: Comparison) -> str:
     """Render one self-contained HTML page without a script."""
     page = make_environment().get_template("upgrade.html.j2")
     cells = [(cell, CELL_TONES[cell.answer], describe_cell(cell)) for cell in found.cells]
-    return page.render(
-        found=found, style=read_style(), tone=TONES[found.answer], cells=cells, versions=describe_versions(found)
-    )
+    return page.render(found=found, tone=TONES[found.answer], cells=cells, versions=describe_versions(found))
 
 
 def _escape(text: str) -> str:

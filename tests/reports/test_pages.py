@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,13 +16,15 @@ from rich.console import Console
 
 from matrix.judging.status import Status
 from matrix.model import Excluded
-from reports.board import html
 from reports.board import terminal as table
 from reports.board.text import GLYPHS, View, make_view, tone_of
 from reports.evidence.summary import make_board
 from reports.expected import ExpectedCell
 from reports.gate import gate
+from reports.page.environment import read_asset
+from reports.page.write import Source, write_pages
 from tests.reports import world
+from tests.reports.rendered import render_pages
 from tests.reports.world import EXPECTED, FEW, NOW, PAIR, PLAIN, POLICY, SHARED, WITH_MTP, Json
 
 EVIL = """</pre><script>alert(1)</script><img src=x onerror=alert(2)> `|**x**| " onload='y' {{ 7*7 }}"""
@@ -58,6 +61,9 @@ def failing(text: str) -> list[Json]:
     ]
 
 
+OURS = re.compile("|".join(re.escape(read_asset(name)) for name in ("page.css", "index.js", "cell.js")))
+
+
 class Elements(HTMLParser):
     """Every element and attribute name of a page, and its text."""
 
@@ -65,7 +71,7 @@ class Elements(HTMLParser):
         super().__init__()
         self.seen: set[str] = set()
         self.text: list[str] = []
-        self.feed(page)
+        self.feed(OURS.sub("", page))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.seen |= {tag, *(name for name, _ in attrs)}
@@ -74,37 +80,53 @@ class Elements(HTMLParser):
         self.text.append(data)
 
 
+SCRIPTS = re.compile(r"<script([^>]*)>(.*?)</script>", re.DOTALL)
+
+
+def foreign_scripts(page: str) -> list[str]:
+    """The scripts of a page that are neither ours nor inert data."""
+    ours = {read_asset("index.js"), read_asset("cell.js")}
+    found = SCRIPTS.findall(page)
+    assert page.count("<script") == len(found)
+    return [body for kind, body in found if not (body in ours or ("application/json" in kind and "<" not in body))]
+
+
 def test_what_a_model_says_is_text_on_the_page() -> None:
-    page = html.render_html(shown(failing(EVIL)))
+    page = render_pages(shown(failing(EVIL)))
     found = Elements(page)
-    assert not {"script", "img", "onerror", "onload"} & found.seen
+    assert not {"img", "onerror", "onload"} & found.seen
     assert EVIL in "".join(found.text)
-    assert "<script" not in page
+    assert not foreign_scripts(page)
 
 
 @FEW
 @given(st.text(st.sampled_from("<>&\"'`/= abconlscript!-\\{}%#")))
 def test_no_reply_adds_an_element_or_attribute(text: str) -> None:
-    plain, attacked = Elements(html.render_html(shown(failing("x")))), Elements(html.render_html(shown(failing(text))))
-    assert attacked.seen <= plain.seen | {"code", "details", "open"}  # ours, shown only when there is something to show
+    attacked = Elements(render_pages(shown(failing(text))))
+    assert attacked.seen <= elements_of_plain() | {"code", "details", "open"}  # ours, where there is something to show
+
+
+@cache
+def elements_of_plain() -> frozenset[str]:
+    return frozenset(Elements(render_pages(shown(failing("x")))).seen)
 
 
 def test_the_page_needs_nothing_from_elsewhere() -> None:
-    page = html.render_html(shown(failing("x")))
-    assert not re.search(r"""(src|href)=["']?(https?:)?//|@import|url\(|<script|<link""", page)
-    assert "default-src 'none'" in page
+    page = render_pages(shown(failing("x")))
+    assert not re.search(r"""(src|href)=["']?(https?:)?//|@import|url\(|<link|fetch\(|XMLHttpRequest|import\(""", page)
 
 
 def test_the_page_shows_the_failing_reply_and_the_next_step() -> None:
     fields = failing("the code is 81")
-    text = "".join(Elements(html.render_html(shown(fields))).text)
+    text = "".join(Elements(render_pages(shown(fields))).text)
     assert "the code is 81" in text
     assert f"glm-matrix show {PLAIN}" in text
 
 
 def test_a_page_can_be_written_whatever_the_model_says(tmp_path: Path) -> None:
-    html.write_html(shown(failing("\ud800 \x00 ü")), tmp_path / "out" / "index.html")
-    assert "ü" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    write_pages(shown(failing("\ud800 \x00 ü")), tmp_path / "out" / "index.html", Source())
+    cell = tmp_path / "out" / "index.cells" / f"{PLAIN}.html"
+    assert "ü" in cell.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("fields", [world.green(), failing("x"), []], ids=["green", "red", "empty"])
@@ -112,7 +134,7 @@ def test_pages_say_green_or_red_in_words(fields: list[Json]) -> None:
     what = shown(fields)
     assert what.verdict is not None
     word = "Green" if what.verdict.green else "Red"
-    assert f"{GLYPHS[Status.PASS] if word == 'Green' else GLYPHS[Status.FAIL]} {word}" in html.render_html(what)
+    assert f"{GLYPHS[Status.PASS] if word == 'Green' else GLYPHS[Status.FAIL]} {word}" in render_pages(what)
     assert table.render_markdown(what).startswith(f"# {word.upper()}: ")
     assert word.upper() in terminal(what)
 
@@ -140,7 +162,7 @@ def test_markdown_has_a_row_per_cell_and_defuses_replies() -> None:
 
 def test_an_absent_cell_has_its_row() -> None:
     rest = [f for f in world.green() if f.get("cell") != WITH_MTP]
-    for text in (html.render_html(shown(rest)), table.render_markdown(shown(rest)), terminal(shown(rest))):
+    for text in (render_pages(shown(rest)), table.render_markdown(shown(rest)), terminal(shown(rest))):
         assert "MISSING" in text
 
 
@@ -151,7 +173,7 @@ def test_exclusions_are_counted_by_rule() -> None:
     cells = {str(i): excluded("fit" if i else "sm") for i in range(3)}
     what = make_view(make_board(world.seal(world.green())), None, cells)  # type: ignore[arg-type]
     assert [(e.rule, e.count) for e in what.exclusions] == [("fit", 2), ("sm", 1)]
-    assert "why fit" in html.render_html(what)
+    assert "why fit" in render_pages(what)
     assert "| 2 | INVALID_HW | `fit` | why fit |" in table.render_markdown(what)
     assert "3 combinations excluded" in terminal(what)
 
@@ -165,7 +187,7 @@ def slow_once(note: str) -> list[Json]:
 def test_what_passed_only_on_a_fresh_launch_is_shown_though_everything_is_green() -> None:
     what = shown(slow_once("0.81 of the baseline, 0.99 on a fresh launch"))
     assert what.verdict is not None and what.verdict.green
-    for text in ("".join(Elements(html.render_html(what)).text), table.render_markdown(what), terminal(what)):
+    for text in ("".join(Elements(render_pages(what)).text), table.render_markdown(what), terminal(what)):
         assert "0.81 of the baseline, 0.99 on a fresh launch" in text
         assert "2 of 2 cells passed what they ran, 1 with a note" in text
     assert "with a note" not in terminal(shown(world.green()))
@@ -173,7 +195,8 @@ def test_what_passed_only_on_a_fresh_launch_is_shown_though_everything_is_green(
 
 def test_a_note_is_text_in_every_report() -> None:
     what = shown(slow_once(EVIL))
-    assert not {"script", "img", "onerror", "onload"} & Elements(html.render_html(what)).seen
+    assert not {"img", "onerror", "onload"} & Elements(render_pages(what)).seen
+    assert not foreign_scripts(render_pages(what))
     assert "<script" not in table.render_markdown(what)
 
 
@@ -183,14 +206,14 @@ def test_predictions_have_a_table_with_their_outcomes(inert: bool) -> None:
     outcome = "refuted" if inert else "proven"
     row = next(line for line in table.render_markdown(what).splitlines() if line.startswith(f"| `{SHARED}` |"))
     assert row.startswith(f"| `{SHARED}` | indexcache | bytes | {outcome} | ") and "512 predicted" in row
-    page = "".join(Elements(html.render_html(what)).text)
+    page = "".join(Elements(render_pages(what)).text)
     assert "Predictions" in page and "512 predicted" in page
     assert ("1 refuted, 1 proven" if inert else "2 proven") in terminal(what)
 
 
 def test_without_neighbours_there_is_no_table_of_predictions() -> None:
     what = shown(world.green())
-    assert "Predictions" not in html.render_html(what) and "Predictions" not in table.render_markdown(what)
+    assert "Predictions" not in render_pages(what) and "Predictions" not in table.render_markdown(what)
 
 
 def test_a_feature_that_a_prediction_proves_is_shown_as_proven() -> None:

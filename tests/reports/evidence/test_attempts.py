@@ -12,7 +12,6 @@ import pytest
 from rich.console import Console
 
 from matrix.judging.status import Status
-from reports.board import html
 from reports.board import terminal as table
 from reports.board.text import make_view
 from reports.evidence import junit
@@ -26,6 +25,7 @@ from reports.gate.gate import Verdict
 from reports.gate.policy import Policy
 from tests.reports import world
 from tests.reports.evidence.test_junit import case, write
+from tests.reports.rendered import render_pages
 from tests.reports.retried import FLAKE, MINUTES, SAID, again, first, stated, with_needle
 from tests.reports.world import BEGUN, EXPECTED, NOW, PLAIN, POLICY
 
@@ -218,7 +218,7 @@ def test_every_report_shows_both_answers(tmp_path: Path) -> None:
     shown = make_view(make_board(records, {c.id: c.facts for c in EXPECTED}), judge(records))
     out = io.StringIO()
     table.print_table(shown, Console(file=out, width=1000))
-    for text in (out.getvalue(), table.render_markdown(shown), html.render_html(shown)):
+    for text in (out.getvalue(), table.render_markdown(shown), render_pages(shown)):
         assert f"FAIL in run r1: {SAID}" in text and "PASS in run r2, a retry of r1" in text
         assert "at most 34.0%" in text
     one = write(tmp_path / "1.xml", case(PLAIN, f"{NEEDLE}[{PLAIN}]", "f0"))

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from reports.board import html
 from reports.board import terminal as table
 from reports.evidence import junit
 from reports.evidence.bounds import MOST_ITEMS
@@ -28,6 +27,7 @@ from reports.evidence.outbox import Evidence, Outbox
 from reports.evidence.types import Found
 from reports.gate import gate
 from tests.reports import world
+from tests.reports.rendered import render_pages
 from tests.reports.test_pages import failing, shown
 
 ANY = st.text(st.characters(exclude_categories=()), max_size=60)
@@ -121,7 +121,7 @@ def test_no_report_obeys_or_holds_all_of_a_reply() -> None:
     text = {
         "terminal": out.getvalue(),
         "markdown": table.render_markdown(what),
-        "html": html.render_html(what),
+        "html": render_pages(what),
         "gate": reasons,
     }
     for where, told in text.items():

@@ -12,7 +12,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
 
-from reports.board import html
 from reports.board import terminal as table
 from reports.board.text import make_view
 from reports.evidence import files as evidence
@@ -20,6 +19,7 @@ from reports.evidence import junit, redact
 from reports.evidence.files import EvidenceWriter
 from reports.evidence.secret_values import SHORTEST
 from reports.evidence.summary import make_board
+from tests.reports.rendered import render_pages
 from tests.reports.world import FEW
 
 HF = "hf_" + "aB3" * 11
@@ -118,7 +118,7 @@ def test_a_registered_secret_is_nowhere(secret: str, before: str, after: str) ->
         junit_path = _junit(Path(folder) / "junit.xml", dirty)
         junit.merge_junit([junit_path], evidence.read_records(path), junit_path)
         shown = make_view(make_board(evidence.read_records(path)))
-        outputs = (path.read_text(), junit_path.read_text(), html.render_html(shown), table.render_markdown(shown))
+        outputs = (path.read_text(), junit_path.read_text(), render_pages(shown), table.render_markdown(shown))
     assert [name for name, text in zip(OUTPUTS, outputs, strict=True) if "§" in text or "&#167;" in text] == []
 
 

@@ -11,7 +11,6 @@ import pytest
 from rich.console import Console
 
 from matrix.errors import ConfigError
-from reports.board import html
 from reports.board import terminal as table
 from reports.board.text import make_headline, make_view
 from reports.evidence.junit import merge_junit
@@ -21,6 +20,7 @@ from reports.gate import gate
 from reports.gate.junit import render_verdict
 from reports.gate.policy import AcceptedIdentity, Policy, load_policy
 from tests.reports import world
+from tests.reports.rendered import render_pages
 from tests.reports.world import EXPECTED, NOW, PLAIN, POLICY, WITH_MTP
 
 SAID = "identity accepted by name: model: it serves 'llama-3'; the cell is canary"
@@ -70,7 +70,7 @@ def test_every_report_shows_it_green_or_red(clauses: tuple[AcceptedIdentity, ...
     texts = {
         "terminal": terminal.file.getvalue(),
         "markdown": table.render_markdown(shown),
-        "html": html.render_html(shown),
+        "html": render_pages(shown),
         "verdict's JUnit": render_verdict(verdict).decode(),
     }
     for name, text in texts.items():

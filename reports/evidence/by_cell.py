@@ -1,0 +1,140 @@
+"""Reads large evidence cell by cell, so that a report of thousands of cells needs the memory of one.
+
+A first pass looks for each line's cell with a pattern and parses only what belongs to all cells; a second pass parses
+the lines of one cell at a time. The pattern is a guess about text that anybody may have written, so the second pass
+checks it: where a line is not what the first pass took it for, or is damaged, or where runs retry one another, the
+whole evidence is read at once, as every other reader does.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import shutil
+import tempfile
+import zlib
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Final, Self
+
+from reports.evidence.defuse import make_visible
+from reports.evidence.files import GZIP, open_plain_file, parse_line
+from reports.evidence.types import Launch, Record, Run
+
+CELL: Final = re.compile(rb'"cell":"([^"\\]+)"')
+LAUNCH: Final = b'"kind":"launch"'
+STREAMED_BYTES: Final = 32 << 20  # smaller evidence is read at once; one run of 54 cells has 4.6 MB
+
+
+class Unstreamable(Exception):
+    """This evidence must be read at once; the text says why."""
+
+
+@dataclass(slots=True)
+class _Lines:
+    """Where the lines of one cell stand: number of the file and offset in it, alternating."""
+
+    places: array[int] = field(default_factory=lambda: array("Q"))
+
+
+class CellReader:
+    """Evidence files, read cell by cell. A context manager: it holds the files open.
+
+    Raises:
+        Unstreamable: from the constructor or from `read_cell`.
+        OSError: a file cannot be read.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.shared: list[Record] = []  # of no cell, and every launch
+        self._cells: dict[str, _Lines] = {}
+        self._newer: set[str] = set()
+        self._files: list[BinaryIO] = []
+        with ExitStack() as stack:
+            for path in paths:
+                self._files.append(stack.enter_context(_open_seekable(path)))
+                self._index_file(len(self._files) - 1)
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._stack.close()
+
+    @property
+    def cells(self) -> Sequence[str]:
+        """The cells in the order in which the files name them."""
+        return list(self._cells)
+
+    def read_cell(self, cell: str) -> Iterator[Record]:
+        """Read the records of one cell with their texts made visible, without its launches, which are in `shared`."""
+        places = self._cells[cell].places
+        for number, offset in zip(places[::2], places[1::2], strict=True):
+            file = self._files[number]
+            file.seek(offset)
+            line = file.readline()
+            found = self._parse(line)
+            if found.cell != cell or isinstance(found, Launch):
+                raise Unstreamable(f"a line of {cell} says that it is another's")
+            yield found if _is_plain(line) else make_visible(found)
+
+    def _index_file(self, number: int) -> None:
+        offset = 0
+        for line in self._files[number]:
+            named = CELL.search(line)
+            if named is None or LAUNCH in line:
+                self._keep_shared(self._parse(line))
+            else:
+                lines = self._cells.setdefault(named[1].decode("utf-8", "replace"), _Lines())
+                lines.places.extend((number, offset))
+            offset += len(line)
+
+    def _keep_shared(self, found: Record) -> None:
+        if found.cell and not isinstance(found, Launch):
+            raise Unstreamable("a record names its cell in an unusual way")
+        if isinstance(found, Run) and found.retry_of:
+            raise Unstreamable("a run retries another")
+        if isinstance(found, Launch) and found.cell:
+            self._cells.setdefault(found.cell, _Lines())
+        self.shared.append(make_visible(found))
+
+    def _parse(self, line: bytes) -> Record:
+        try:
+            return parse_line(line, self._newer)
+        except ValueError as error:
+            raise Unstreamable(str(error)) from None
+
+
+def _is_plain(line: bytes) -> bool:
+    """Return whether no text of a line can hold a character that must be made visible. Of escapes, only quotes and line
+    breaks are harmless."""
+    escapes = line.count(b"\\") - line.count(b'\\"') - line.count(b"\\n")
+    return line.isascii() and not escapes and b"\x7f" not in line
+
+
+def is_large(paths: Sequence[Path]) -> bool:
+    """Return whether these files are worth reading cell by cell."""
+    sizes = [path.stat().st_size * (10 if path.suffix == GZIP else 1) for path in paths if path.is_file()]
+    return sum(sizes) > STREAMED_BYTES
+
+
+def _open_seekable(path: Path) -> BinaryIO:
+    """Open a plain file; a packed one is unpacked into a temporary file first."""
+    raw = open_plain_file(path)
+    if path.suffix != GZIP:
+        return raw
+    with ExitStack() as stack:
+        plain = stack.enter_context(tempfile.TemporaryFile())
+        try:
+            with raw, gzip.open(raw) as packed:
+                shutil.copyfileobj(packed, plain)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise Unstreamable(str(error)) from None
+        plain.seek(0)
+        stack.pop_all()
+    return plain

@@ -1,0 +1,59 @@
+"""Makes the rows of large evidence one at a time, and thin forms of rows that many may be held of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from reports.evidence.attempts import order_by_time
+from reports.evidence.by_cell import CellReader
+from reports.evidence.summary import TOK_S, TTFT_MS, LaunchIndex, Row, Settled, make_board_of_visible
+from reports.evidence.types import Launch, Result
+
+MESSAGE_CHARS: Final = 300  # of a thin row
+
+
+def iterate_rows(reader: CellReader) -> Iterator[Row]:
+    """Make each cell's row from its own records and the launches of its plans.
+
+    Raises:
+        Unstreamable: see `CellReader`.
+    """
+    started = LaunchIndex([r for r in order_by_time(reader.shared) if isinstance(r, Launch)])
+    for cell in reader.cells:
+        own = list(reader.read_cell(cell))
+        plans = {r.fingerprint for r in own} | {r.fingerprint for r in started.list_launches(cell, ())}
+        records = [*started.list_launches(cell, plans - {""}), *own]
+        yield from (row for row in make_board_of_visible(records).rows if row.cell == cell)
+
+
+def make_thin(row: Row) -> Row:
+    """Drop what only a cell's own page shows: findings, logs, scripts, all but the best numbers."""
+    best = (row.best(TOK_S), row.best(TTFT_MS))
+    thin = {id(each): _make_launch_thin(each) for each in row.launches}
+    return replace(
+        row,
+        tests=tuple(_make_test_thin(each) for each in row.tests),
+        launches=tuple(thin.values()),
+        standing=tuple(thin[id(each)] for each in row.standing),
+        expected=(),
+        owed=(),
+        measurements=tuple(each for each in best if each),
+        proofs=tuple(replace(each, nodeid="", data={}) for each in row.proofs),
+        script="",
+        kept=(),
+    )
+
+
+def _make_test_thin(test: Settled) -> Settled:
+    noted = tuple(f for f in test.findings if f.note)
+    return replace(test, findings=noted, result=test.result and _make_result_thin(test.result))
+
+
+def _make_result_thin(result: Result) -> Result:
+    return replace(result, message=result.message[:MESSAGE_CHARS]) if result.message else result
+
+
+def _make_launch_thin(launch: Launch) -> Launch:
+    return replace(launch, command=(), message=launch.message[:MESSAGE_CHARS], data={})

@@ -1,0 +1,65 @@
+"""Makes the template engine of every page, and the policy that keeps a page inert.
+
+Every text that is not ours is defused and escaped on its way in. A page runs the one script and the one style that its
+policy names by hash, whatever else should ever get into it; it loads nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from matrix.checkout import CHECKOUT
+from reports.board.text import GLYPHS, format_seconds, tone_of
+from reports.evidence.defuse import defuse_for_terminal
+
+HERE = CHECKOUT / "reports" / "page" / "templates"
+STYLE = "page.css"
+
+
+@cache
+def make_environment() -> Environment:
+    """Make the template engine of every page: it escapes and defuses each text."""
+    env = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        auto_reload=False,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_defuse_value,
+    )
+    env.filters["tone"] = tone_of
+    env.filters["glyph"] = GLYPHS.__getitem__
+    env.filters["seconds"] = format_seconds
+    env.globals["read_asset"] = read_asset
+    env.globals["make_policy"] = make_policy
+    return env
+
+
+@cache
+def read_asset(name: str) -> Markup:
+    """Read a style sheet or script of ours, as it stands in a page."""
+    return Markup((HERE / name).read_text(encoding="utf-8").strip())  # noqa: S704  a file of this project
+
+
+@cache
+def make_policy(script: str = "") -> Markup:
+    """Make the Content-Security-Policy of a page with our style and at most one script."""
+    allowed = f"; script-src '{_digest_asset(script)}'" if script else ""
+    policy = f"default-src 'none'; style-src '{_digest_asset(STYLE)}'{allowed}; base-uri 'none'; form-action 'none'"
+    return Markup(policy)  # noqa: S704  hashes and our words
+
+
+def _digest_asset(name: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(read_asset(name).encode()).digest()).decode()}"
+
+
+def _defuse_value(value: Any) -> Any:
+    """Defuse a text before it enters a page: cut it and make control characters visible. Markup is ours and passes."""
+    return value if isinstance(value, Markup) or not isinstance(value, str) else defuse_for_terminal(value)

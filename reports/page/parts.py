@@ -1,0 +1,92 @@
+"""Builds the long tables of a cell's page as text: a template would spend most of its time on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Final
+
+from markupsafe import Markup, escape
+
+from reports.board.text import GLYPHS, tone_of
+from reports.evidence.defuse import defuse_for_terminal
+from reports.evidence.summary import Row, Settled
+from reports.evidence.types import Found, Measured
+
+CELL_CHARS: Final = 240  # of a text in a long table; the evidence has the whole
+Html = str
+
+
+@lru_cache(maxsize=8_192)  # names of checks, items and units, and most answers, occur in every cell
+def show(text: str, most: int = CELL_CHARS) -> Html:
+    """Defuse and escape a text of somebody else."""
+    return str(escape(defuse_for_terminal(text, most)))
+
+
+def render_tests(row: Row) -> Markup:
+    """Render one row for each test: status, name, duration, findings, and what it failed of."""
+    return Markup("".join(_iterate_tests(row)))  # noqa: S704  each text is escaped
+
+
+def _iterate_tests(row: Row) -> Iterator[Html]:
+    suite = ""
+    for n, test in enumerate(row.tests):
+        if test.suite != suite:
+            suite = test.suite
+            yield f'<tr class="group"><th scope="rowgroup" colspan="4">{show(suite)}</th></tr>'
+        good = sum(f.ok for f in test.findings)
+        found = f"{good}/{len(test.findings)}" if test.findings else ""
+        took = f"{test.result.duration_s:.2f} s" if test.result else ""
+        said = "" if test.green and not test.notes else f'<div class="soft">{show(_first_line(test))}</div>'
+        link = f' <a href="#failed-{n}">in full</a>' if is_shown_in_full(test) else ""
+        yield (
+            f'<tr id="test-{n}"><td>{_chip(test)}</td><th scope="row"><code>{show(test.name)}</code>{link}{said}</th>'
+            f'<td class="number">{found}</td><td class="number">{took}</td></tr>'
+        )
+
+
+def is_shown_in_full(test: Settled) -> bool:
+    """Return whether a test stands under what failed, with its replies."""
+    return test.result is not None and (not test.green or any(not f.ok for f in test.findings))
+
+
+def _first_line(test: Settled) -> str:
+    if test.green:
+        return "; ".join(test.notes)
+    return test.message.strip().split("\n", 1)[0]
+
+
+def _chip(test: Settled) -> Html:
+    glyph = f'<span class="glyph" aria-hidden="true">{GLYPHS[test.status]}</span>'
+    return f'<span class="chip {tone_of(test.status)}">{glyph}{test.status}</span>'
+
+
+def render_findings(row: Row) -> Markup:
+    """Render one row for each finding: check, item, expected, got, tokens of the prompt."""
+    rows = (_render_finding(found) for test in row.tests for found in test.findings)
+    return Markup("".join(rows))  # noqa: S704  each text is escaped
+
+
+def _render_finding(found: Found) -> Html:
+    tone, glyph = ("good", "✓") if found.ok else ("trouble", "✗")
+    tokens = found.data.get("prompt_tokens")
+    count = f"{tokens:,}" if isinstance(tokens, int) else ""
+    got = "as expected" if found.got == found.expected else show(found.got)
+    return (
+        f'<tr><td class="{tone}">{glyph} {show(found.check)}</td><td><code>{show(found.item)}</code></td>'
+        f'<td>{show(found.expected)}</td><td>{got}</td><td class="number">{count}</td></tr>'
+    )
+
+
+def render_measurements(numbers: Iterable[Measured]) -> Markup:
+    """Render one row for each number, with its unit and conditions."""
+    return Markup("".join(map(_render_measurement, numbers)))  # noqa: S704  each text is escaped
+
+
+def _render_measurement(m: Measured) -> Html:
+    value = f"{m.value:.4g}" if m.value < 10_000 else f"{m.value:,.0f}"
+    where = ", ".join(f"{k}={v}" for k, v in m.conditions.items())
+    return (
+        f'<tr><td>{show(m.name)}</td><td class="number">{value}</td><td>{show(m.unit)}</td>'
+        f'<td class="soft">{show(where)}</td></tr>'
+    )

@@ -1,0 +1,58 @@
+"""Writes the pages of large evidence while it is read, cell by cell, and makes the view that the other reports show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from matrix.model import Cell, Excluded
+from matrix.yaml.loaded import Matrix
+from reports.board.text import View, make_view
+from reports.evidence.by_cell import CellReader
+from reports.evidence.rows import iterate_rows, make_thin
+from reports.evidence.summary import Row, make_board
+from reports.evidence.types import Launch, Measured, Proof, Record
+from reports.ledger.entries import Entry, list_entries
+from reports.page.places import Places
+from reports.page.write import Source, remove_others, write_cells, write_index
+
+
+def stream_pages(
+    paths: Sequence[Path], index: Path, matrix: Matrix, cells: Mapping[str, Cell], excluded: Mapping[Cell, Excluded]
+) -> View:
+    """Write every page of evidence that no policy judges.
+
+    Raises:
+        Unstreamable: it must be read at once; the pages that were written so far are incomplete.
+        OSError: a file cannot be read or written.
+    """
+    with CellReader(paths) as reader:
+        claims = _judge_claims(reader, matrix, cells)
+        board = make_board([r for r in reader.shared if not isinstance(r, Launch)])
+        source = Source(runs=board.runs, claims=claims, evidence=paths, matrix=matrix, cells=cells)
+        places, rows = Places(index), list[Row]()
+        written = set(write_cells(_keep_thin(iterate_rows(reader), rows.append), sorted(reader.cells), places, source))
+    shown = make_view(replace(board, rows=tuple(rows)), None, excluded, claims)
+    write_index(shown, places)
+    remove_others(places, written)
+    return shown
+
+
+def _keep_thin(rows: Iterator[Row], keep: Callable[[Row], None]) -> Iterator[Row]:
+    for row in rows:
+        yield row
+        keep(make_thin(row))
+
+
+def _judge_claims(reader: CellReader, matrix: Matrix, cells: Mapping[str, Cell]) -> tuple[Entry, ...]:
+    """Judge the published numbers by the cells that somebody claims something of."""
+    present = set(reader.cells)
+    claimed = [
+        cell.id
+        for cell in cells.values()
+        if cell.id in present and any(loaded.condition(cell.facts) for loaded in matrix.claims)
+    ]
+    launches: list[Record] = [r for r in reader.shared if isinstance(r, Launch)]
+    own = [r for cell in claimed for r in reader.read_cell(cell) if isinstance(r, Measured | Proof)]
+    return list_entries(matrix, cells.values(), [*launches, *own])
