@@ -62,6 +62,10 @@ test-docker: .venv/dev.stamp ## install and start a Docker daemon (Debian, root)
 	@ci/docker/daemon.sh install
 	@$(PY) -m pytest tests/fixtures -m docker $(ARGS)
 
+test-slurm: .venv/dev.stamp ## a real Slurm of three nodes on this host (Debian, root to install it): nodes lost, jobs preempted
+	@ci/slurm/cluster.sh install
+	@$(PY) -m pytest tests/fixtures/fleet -m slurm -n logical $(ARGS)
+
 mutation: .venv/dev.stamp ## every suite against every injected fault, and healthy engines: the kill table
 	@$(PY) -m tests.mutation $(ARGS)
 
@@ -86,4 +90,4 @@ lock: .venv/bin/uv ## re-resolve requirements/*.in into hashed locks
 clean: ## remove everything that was built
 	rm -rf .venv .cache $(OUT)
 
-.PHONY: help env try matrix test test-docker mutation mutants bench generate lock clean
+.PHONY: help env try matrix test test-docker test-slurm mutation mutants bench generate lock clean

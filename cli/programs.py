@@ -322,3 +322,15 @@ def _with_lab_extra(main: Callable[[Sequence[str]], int]) -> Callable[[Sequence[
             raise HostError(f"this verb needs {error.name}, which only maintainers need; {advice}") from error
 
     return run
+
+
+def load_submit() -> Program:
+    from fixtures.fleet import command
+
+    return Program(command.parser, command.main)
+
+
+def load_fleet() -> Program:
+    from fixtures.fleet import follow
+
+    return Program(follow.parser, follow.main)

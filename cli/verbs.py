@@ -179,6 +179,22 @@ PREPARE: Final = (
 RUN: Final = (
     Verb(
         "run",
+        "submit",
+        "send a run plan to Slurm: one job for each launch group",
+        "submit plan.json --to slurm --shared /shared/night --dry-run",
+        NOTHING,
+        programs.load_submit,
+    ),
+    Verb(
+        "run",
+        "fleet",
+        "say how a submission stands, cancel it, or collect and judge its evidence",
+        "fleet status /shared/night",
+        {1: "a launch group is red or lost, or the gate is red", 3: "not over: something waits or runs"},
+        programs.load_fleet,
+    ),
+    Verb(
+        "run",
         "probe",
         "say what serves at an address and whether it answers right",
         "probe http://127.0.0.1:8000",
