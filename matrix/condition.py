@@ -2,10 +2,10 @@
 
     when: {engine: sglang, version: "<0.5.12", sm: [100, 120], features: [mtp], form: recommended}
 
-Keys are the cell's facts (`Cell.facts`) plus seven that compare: `version` (PEP 440 specifier),
-`features` (all of these), `without` (none of these), `any_feature` (whether there is one), `feature_count` (how many
-at once), `form` (published or recommended), `pins` (libraries that the release pins, each with a specifier that all
-versions it allows must satisfy: matrix/pins.py).
+Keys are the cell's facts (`Cell.facts`) plus eight that compare: `version` (PEP 440 specifier),
+`features` (all of these), `any_of` (at least one of these), `without` (none of these), `any_feature` (whether there is
+one), `feature_count` (how many at once), `form` (published or recommended), `pins` (libraries that the release pins,
+each with a specifier that all versions it allows must satisfy: matrix/pins.py).
 A list means any of its values. Specificity counts keys, and every feature named counts once.
 """
 
@@ -45,7 +45,8 @@ EQUAL_KEYS = (
     "quantisation",
     "canary",
 )
-KEYS = (*EQUAL_KEYS, "version", "features", "without", "any_feature", "feature_count", "form", "pins")
+KEYS = (*EQUAL_KEYS, "version", "features", "any_of", "without", "any_feature", "feature_count", "form", "pins")
+FEATURE_LISTS = ("features", "any_of", "without")
 HOW_TO_ADD = {  # a value that no axis has may be a new one, not a misspelling
     "sm": "a GPU of that capability is one file under axes/hardware: docs/how-to/add-a-gpu.md",
     "gpu": "a new GPU is one file under axes/hardware: docs/how-to/add-a-gpu.md",
@@ -107,7 +108,7 @@ def find_condition_problems(
         elif key == "any_feature":
             found += [] if isinstance(value, bool) else [(key, f"expected true or false, got {value!r}")]
         else:
-            known = set(valid.get("features" if key == "without" else key, ()))
+            known = set(valid.get("features" if key in FEATURE_LISTS else key, ()))
             bad = [v for v in _as_tuple(value) if known and v not in known]
             found += [(key, f"no {key} is {v!r}{suggest_value(key, v, known)}") for v in bad]
     return found
@@ -115,7 +116,7 @@ def find_condition_problems(
 
 def list_names(when: Mapping[str, Json]) -> Iterator[tuple[str, tuple[Any, ...]]]:
     """Every key of a condition whose values are names of the axes, with those values."""
-    named = (*EQUAL_KEYS, "features", "without", "form")
+    named = (*EQUAL_KEYS, *FEATURE_LISTS, "form")
     yield from ((key, _as_tuple(value)) for key, value in when.items() if key in named)
 
 
@@ -149,6 +150,8 @@ def _compile_test(key: str, value: Json, pins: Pins) -> Test:
             return lambda facts, _: matches(facts["version"])
         case "features":
             return lambda facts, _: values <= facts["features"]
+        case "any_of":
+            return lambda facts, _: not values.isdisjoint(facts["features"])
         case "without":
             return lambda facts, _: not values & facts["features"]
         case "any_feature":

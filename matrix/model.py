@@ -97,6 +97,7 @@ class Release:
     features: Mapping[str, bool] = field(default_factory=dict)  # feature id -> the release implements it
     formats: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # weight format -> SMs that can load it
     dsa_sms: tuple[int, ...] = ()  # SMs with DeepSeek Sparse Attention kernels
+    stage_hands_over: bool = False  # a pipeline stage passes its selection of tokens on to the next
     imports: tuple[str, ...] = ()  # modules of other packages that GLM-5's code needs, some not before it warms up
     notes: str = ""  # for people
 
@@ -200,7 +201,7 @@ class Checkpoint:
     sha256: str | None = None  # of the weights file; of its shards' digests, one a line, where there are several
     size_source: str = ""
     size_estimate_bytes: int | None = None  # interpolated by us; used by the fit rule only, never shown as a fact
-    index_topk_pattern: str | None = None  # what IndexCache is asked to use on this checkpoint
+    index_topk_pattern: str | None = None  # what IndexCache is asked to use, or its own where its config shares
     index_sharing: IndexSharing = "override"  # can layers share a selection: when asked, or by its own config
     indexer_layers: int | None = None  # layers with an indexer of their own; None: all
     latent_layers: int | None = None  # layers whose keys grow with the context; None: all (linear attention has none)
@@ -246,6 +247,9 @@ class Checkpoint:
         return self.layers if self.indexer_layers is None else self.indexer_layers
 
 
+Varies = Literal["layout", "cache", "graphs", "schedule"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Feature:
     """Something a cell asks the engine for, and must then be seen to have got."""
@@ -256,6 +260,13 @@ class Feature:
     proof: str
     source: str
     when: Mapping[str, Json] = field(default_factory=dict)  # bases that it is a question for; none: all of them
+    varies: Varies | None = (
+        None  # what it changes about the launch; no answer may change. Asked alone or with a partner
+    )
+    partners: tuple[str, ...] = ()  # features that it is also asked with, one at a time
+    by_default: Mapping[str, Json] = field(default_factory=dict)  # bases that selections ask it of; others: by cell id
+    ranks: Mapping[str, Json] = field(default_factory=dict)  # pp, dp, ep, dcp -> ranks, or `all`: every GPU of the rig
+    flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # engine -> the flags by which it is asked
 
 
 @dataclass(frozen=True, kw_only=True)

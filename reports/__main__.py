@@ -48,11 +48,11 @@ from matrix.yaml.load import digest_of, load_matrix
 from reports.board import terminal as table
 from reports.board.text import View, make_headline, make_view
 from reports.certify import command as certify
-from reports.compare import ablation, prediction
+from reports.compare import ablation, prediction, same_answers
 from reports.evidence import files as evidence
 from reports.evidence import junit, redact, signature
 from reports.evidence.answered import require_results
-from reports.evidence.attempts import order_files
+from reports.evidence.attempts import order_by_time, order_files
 from reports.evidence.by_cell import Unstreamable, is_large
 from reports.evidence.defuse import defuse_line
 from reports.evidence.source_state import read_source_state
@@ -370,7 +370,11 @@ def _predictions(args: argparse.Namespace) -> int:
     rows = [[a.cell, f"without {a.feature}", a.what, a.outcome, a.detail] for a in found]
     head = ("cell", "beside the cell", "what", "outcome", "seen")
     print(render.format_table(rows, head) if rows else "no two cells of this evidence differ in one feature only")
-    return RED if any(a.outcome == "refuted" for a in found) else GREEN
+    alike = same_answers.judge_same_answers(cells, order_by_time(records), recorded)
+    if alike:
+        shown = [[s.cell, s.other, s.outcome, s.detail] for s in alike]
+        print(render.format_table(shown, ("cell", "beside the cell", "same answers", "seen")))
+    return RED if any(a.outcome == "refuted" for a in found) or any(s.outcome == "differs" for s in alike) else GREEN
 
 
 def _replay(args: argparse.Namespace) -> int:

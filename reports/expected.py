@@ -19,6 +19,7 @@ class ExpectedCell:
     id: str
     facts: Mapping[str, Any] = field(default_factory=dict)  # shown where the evidence has none
     features: frozenset[str] = frozenset()
+    varied: frozenset[str] = frozenset()  # of these, what varies the launch and may change no answer
     fingerprint: str = ""  # "": any
     wanted: Requested | None = None  # what its plan asks for
     rig: Rig | None = None  # None: any

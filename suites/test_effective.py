@@ -22,6 +22,7 @@ from suites.measure import logprob_probe as signature
 from suites.measure import prefill_probe as probing
 from suites.measure import recordings
 from suites.measure.references import Reference, find_references
+from suites.measure.reuse_probe import probe_reuse
 
 pytestmark = [pytest.mark.proof]
 
@@ -35,9 +36,11 @@ def test_requested_features_are_in_effect(
     dialect, wanted = cell.engine.observe, read_requested(plan)
     undrafted = _draft_enough(engine, client, bank, dialect) if "mtp" in cell.features else ()
     probe = _probe_chunks(wanted, engine, client, bank, dialect) if "chunked_prefill" in cell.features else None
+    push, asks_twice = "host_kv_tier" in cell.features, {"host_kv_tier", "no_prefix_cache"} & cell.features
+    reuse = probe_reuse(engine, client, bank, dialect, push=push) if asks_twice else None
     seen = observe_engine(dialect, client, engine.log_path)
     proofs = [
-        *judge_proofs(wanted, seen, probe=probe, undrafted=undrafted),
+        *judge_proofs(wanted, seen, probe=probe, undrafted=undrafted, reuse=reuse),
         *recordings.prove_attention(cell, plan, client, bank),
     ]
     merged = [pick_strongest(p for p in proofs if p.feature == f) for f in dict.fromkeys(p.feature for p in proofs)]

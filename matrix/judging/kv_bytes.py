@@ -97,7 +97,11 @@ def mtp_layers(wanted: Requested) -> tuple[int, ...]:
 
 
 def match_layouts(size: TokenBytes, wanted: Requested) -> tuple[LayoutMatch, ...]:
-    """Every layout that has this size, those the plan asks for first."""
+    """Every layout that has this size, those the plan asks for first.
+
+    With decode context parallelism a rank holds its share of each sequence, and the engine tells the tokens of all
+    ranks: the bytes of a token are divided by their number.
+    """
     found = sorted(
         _iterate_matches(size, wanted), key=lambda r: (r.layout != wanted.layout, r.full_layers, r.mtp_layers)
     )
@@ -110,5 +114,5 @@ def _iterate_matches(size: TokenBytes, wanted: Requested) -> Iterator[LayoutMatc
         for full in range(1, wanted.shape.layers + 1) if layout.startswith("dsa") else (0,):
             for mtp in options:
                 exact = predict_token_bytes(wanted, layout, full, mtp)
-                if size.holds(exact):
+                if size.holds(exact / wanted.ranks.dcp):
                     yield LayoutMatch(layout=layout, full_layers=full, mtp_layers=mtp, token_bytes=exact)

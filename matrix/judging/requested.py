@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from matrix.model import Cell
 from matrix.planning.kv import DEFAULT, Layout, Shape, shape_of
 from matrix.planning.plan import Plan
+from matrix.planning.ranks import ONE, Ranks, list_stages, read_pattern
 from matrix.preflight import pattern
 
 # Flags by which a recipe names a backend; what is left to the engine is only reported.
@@ -34,6 +36,9 @@ class Requested:
     attention_backend: str | None = None
     dsa_backends: tuple[str | None, str | None] = (None, None)  # prefill, decode
     moe_backend: str | None = None
+    ranks: Ranks = ONE
+    experts: int = 0
+    whole: Shape | None = None  # of all stages, where `shape` and `full_layers` are those of the first one alone
 
     @property
     def sparse(self) -> bool:
@@ -45,10 +50,11 @@ def read_requested(plan: Plan) -> Requested:
     checkpoint, args, settings = plan.cell.checkpoint, plan.values("args"), plan.settings
     shared = "indexcache" in plan.cell.features
     asked = pattern.lint_pattern(checkpoint.index_topk_pattern, checkpoint.layers).full if shared else None
-    return Requested(
+    whole = shape_of(checkpoint)
+    wanted = Requested(
         dialect=plan.cell.engine.dialect,
         features=plan.cell.features,
-        shape=shape_of(checkpoint),
+        shape=whole,
         layout=cast(Layout | None, settings.get("kv_layout")),
         full_layers=checkpoint.own_indexers if asked is None else asked,
         context=settings.get("context"),
@@ -60,7 +66,17 @@ def read_requested(plan: Plan) -> Requested:
         attention_backend=_flag_value(args, ATTENTION),
         dsa_backends=(_flag_value(args, DSA_BACKENDS[0]), _flag_value(args, DSA_BACKENDS[1])),
         moe_backend=_flag_value(args, MOE) or plan.values("serve_config").get("moe_config", {}).get("backend"),
+        ranks=plan.ranks,
+        experts=checkpoint.experts,
     )
+    return wanted if plan.ranks.pp == 1 else _take_first_stage(wanted, plan.cell)
+
+
+def _take_first_stage(wanted: Requested, cell: Cell) -> Requested:
+    """Leave the layers of the first stage: an engine tells the cache of a rank, and the first rank's first."""
+    first = list_stages(cell.checkpoint.layers, wanted.ranks.pp, wanted.dialect)[0]
+    full = read_pattern(cell)[:first].count("F")
+    return replace(wanted, shape=replace(wanted.shape, layers=first), full_layers=full, whole=wanted.shape)
 
 
 def _flag_value(args: dict[str, Any], flags: tuple[str, ...]) -> str | None:

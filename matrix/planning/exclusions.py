@@ -12,6 +12,7 @@ from matrix.hardware import Rig
 from matrix.model import Cell, Checkpoint, Engine, Excluded, Release
 
 Names = tuple[str, ...]  # of features, sorted
+Sets = tuple[frozenset[str], ...]  # of features that are asked together
 
 
 class Exclusions(Mapping[Cell, Excluded]):
@@ -22,13 +23,13 @@ class Exclusions(Mapping[Cell, Excluded]):
     """
 
     def __init__(self) -> None:
-        self._bases: dict[Cell, tuple[Excluded, Names]] = {}  # base cell -> why none of its variants can run
+        self._bases: dict[Cell, tuple[Excluded, Sets]] = {}  # base cell -> why none of its variants can run
         self._cells: dict[Cell, Excluded] = {}
         self._order: list[Cell] = []  # of both kinds
 
-    def add_base(self, base: Cell, why: Excluded, names: Names) -> None:
-        """Exclude a base cell and every set of the features `names` with it."""
-        self._bases[base] = (why, names)
+    def add_base(self, base: Cell, why: Excluded, sets: Sets) -> None:
+        """Exclude a base cell, and each of the `sets` of features with it."""
+        self._bases[base] = (why, sets)
         self._order.append(base)
 
     def add_cell(self, cell: Cell, why: Excluded) -> None:
@@ -36,7 +37,7 @@ class Exclusions(Mapping[Cell, Excluded]):
         self._order.append(cell)
 
     def __len__(self) -> int:
-        return len(self._cells) + sum(1 << len(names) for _, names in self._bases.values())
+        return len(self._cells) + sum(1 + len(sets) for _, sets in self._bases.values())
 
     def __iter__(self) -> Iterator[Cell]:
         for cell in self._order:
@@ -47,14 +48,14 @@ class Exclusions(Mapping[Cell, Excluded]):
     def __getitem__(self, cell: Cell) -> Excluded:
         if cell in self._cells:
             return self._cells[cell]
-        why, names = self._bases[replace(cell, features=frozenset())]
-        if not cell.features <= frozenset(names):
+        why, sets = self._bases[replace(cell, features=frozenset())]
+        if cell.features and cell.features not in sets:
             raise KeyError(cell)
         return why
 
     def grouped(self) -> Iterator[tuple[Excluded, int]]:
         """Yield each exclusion with the number of cells that it holds for, without making them."""
-        yield from ((why, 1 << len(names)) for why, names in self._bases.values())
+        yield from ((why, 1 + len(sets)) for why, sets in self._bases.values())
         yield from ((why, 1) for why in self._cells.values())
 
 
@@ -68,9 +69,9 @@ def count_by_rule(excluded: Mapping[Cell, Excluded]) -> Counter[str]:
     return found
 
 
-def vary_features(base: Cell, names: Names) -> Iterator[Cell]:
-    """Yield the base cell with every set of one feature or more."""
-    return (make_cell(base.rig, base.engine, base.release, base.checkpoint, s) for s in list_subsets(names))
+def vary_features(base: Cell, sets: Sets) -> Iterator[Cell]:
+    """Yield the base cell with each of the sets."""
+    return (make_cell(base.rig, base.engine, base.release, base.checkpoint, s) for s in sets)
 
 
 def make_cell(rig: Rig, engine: Engine, release: Release, checkpoint: Checkpoint, features: frozenset[str]) -> Cell:

@@ -13,14 +13,15 @@ from matrix.fat_binaries import list_silent
 from matrix.hardware import Rig
 from matrix.model import Cell, Checkpoint, Engine, Excluded, Form, Rule
 from matrix.planning import fit
-from matrix.planning.exclusions import Exclusions, Names, make_cell, vary_features
+from matrix.planning.exclusions import Exclusions, Names, Sets, list_subsets, make_cell, vary_features
 from matrix.planning.plan import make_plan
+from matrix.planning.ranks import find_wrong_ranks
 from matrix.registered import Registered, registered_by
 from matrix.yaml.loaded import Loaded, Matrix
 
 Verdict = Excluded | None  # None: runnable
 SPARSE_BACKENDS = frozenset({"nsa", "dsa"})  # values of SGLang's --attention-backend that are no dense exit
-FEATURE_KEYS = frozenset({"features", "without", "any_feature", "feature_count"})
+FEATURE_KEYS = frozenset({"features", "any_of", "without", "any_feature", "feature_count"})
 OFFERED_KEYS = frozenset(
     {
         "engine",
@@ -58,11 +59,11 @@ def expand_matrix(matrix: Matrix) -> World:
     """Judge every combination of rig, release, checkpoint and feature set."""
     runnable: list[Cell] = []
     excluded = Exclusions()
-    for base, names in _iterate_bases(matrix):
+    for base, sets in _iterate_bases(matrix):
         if shared := next(reasons_without_features(matrix, base), None):
-            excluded.add_base(base, shared, names)
+            excluded.add_base(base, shared, sets)
             continue
-        for cell in (base, *vary_features(base, names)):
+        for cell in (base, *vary_features(base, sets)):
             why = next(reasons_of_features(matrix, cell), None)
             if why is None:
                 runnable.append(cell)
@@ -85,7 +86,7 @@ def find_cell(matrix: Matrix, cell_id: str) -> Cell | None:
         return None
     engine = matrix.engines[matrix.releases[release].engine]
     base = make_cell(matrix.rigs[rig], engine, matrix.releases[release], matrix.checkpoints[checkpoint], frozenset())
-    cells = (base, *vary_features(base, _applicable(matrix, base)))
+    cells = (base, *vary_features(base, list_sets(matrix, base, by_default=False)))
     return next((c for c in cells if c.id == cell_id and features), None)
 
 
@@ -102,23 +103,44 @@ def list_published_exclusions(matrix: Matrix, cell: Cell) -> list[Excluded]:
     return [*(_exclude_by_rule(rule) for rule in only), *([theirs] if theirs and not ours else [])]
 
 
-def _iterate_bases(matrix: Matrix) -> Iterator[tuple[Cell, Names]]:
-    """Yield each combination without features, with the names of those that are a question for it."""
+def _iterate_bases(matrix: Matrix) -> Iterator[tuple[Cell, Sets]]:
+    """Yield each combination without features, with the sets of those that are asked of it."""
     for rig in matrix.rigs.values():
         for release in matrix.releases.values():
             engine: Engine = matrix.engines[release.engine]
             for checkpoint in matrix.checkpoints.values():
                 base = make_cell(rig, engine, release, checkpoint, frozenset())
-                yield base, _applicable(matrix, base)
+                yield base, list_sets(matrix, base)
 
 
-def _applicable(matrix: Matrix, base: Cell) -> Names:
-    return tuple(name for name, condition in _compile_questions(matrix) if condition(base.facts))
+def list_sets(matrix: Matrix, base: Cell, *, by_default: bool = True) -> Sets:
+    """List the sets of features that are asked of a base; without `by_default` those that its cells' ids may name, too.
+
+    Every set of what combines freely; each variant (`varies`) alone and with each of its partners, so that one more
+    variant costs a cell or two a base and not twice as many.
+    """
+    facts = base.facts
+    names = tuple(
+        name for name, asked, chosen in _compile_questions(matrix) if (not by_default or chosen(facts)) and asked(facts)
+    )
+    return _combine_features(matrix, names)
 
 
 @cache
-def _compile_questions(matrix: Matrix) -> tuple[tuple[str, Condition], ...]:
-    return tuple((name, compile_condition(f.when, matrix.pins)) for name, f in sorted(matrix.features.items()))
+def _combine_features(matrix: Matrix, names: Names) -> Sets:
+    variants = {n: matrix.features[n] for n in names if matrix.features[n].varies}
+    free = list_subsets(tuple(n for n in names if n not in variants))
+    beside = ((frozenset({n}), *(frozenset({n, p}) for p in f.partners if p in names)) for n, f in variants.items())
+    return (*free, *dict.fromkeys(s for sets in beside for s in sets))
+
+
+@cache
+def _compile_questions(matrix: Matrix) -> tuple[tuple[str, Condition, Condition], ...]:
+    """Compile for each feature where it is a question, and where it is asked by default."""
+    return tuple(
+        (name, compile_condition(f.when, matrix.pins), compile_condition(f.by_default, matrix.pins))
+        for name, f in sorted(matrix.features.items())
+    )
 
 
 def reasons_without_features(matrix: Matrix, cell: Cell) -> Iterator[Excluded]:
@@ -150,6 +172,8 @@ def reasons_of_features(matrix: Matrix, cell: Cell) -> Iterator[Excluded]:
     if "mtp" in cell.features and cell.checkpoint.mtp_layer is False:
         reason = f"{cell.checkpoint.id} has no MTP layer to draft with"
         yield _exclude("mtp_layer", "INVALID_COMBO", reason, cell.checkpoint.source)
+    for rule, status, reason in find_wrong_ranks(matrix, cell):
+        yield _exclude(rule, status, reason, cell.checkpoint.source)
     if reason_of_size := _check_plan_memory(matrix, cell):
         yield reason_of_size
 

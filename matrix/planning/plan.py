@@ -3,7 +3,8 @@
 One precedence rule: among the overlays that match, per key, the one with more conditions wins; an equal count with
 a different value is an error that names both. `form="published"` leaves the corrections (`form: recommended`) out.
 
-Placeholders in string values: {model} {host} {port} {tp} {context} {pattern} {api_key_env}.
+Placeholders in string values: {model} {host} {port} {tp} {attention_tp} {pp} {dp} {ep} {dcp} {context} {pattern}
+{api_key_env}.
 `model`, `host`, `port` and `api_key_env` are known only at launch and stay in the plan as they are.
 """
 
@@ -19,6 +20,7 @@ from typing import Any
 from matrix.errors import ConfigError, Problem
 from matrix.hardware import Json
 from matrix.model import Cell, Form, Overlay
+from matrix.planning.ranks import DIMENSIONS, ONE, Ranks, read_ranks
 from matrix.yaml.loaded import Loaded, Matrix
 
 Path = tuple[str, ...]
@@ -53,6 +55,7 @@ class Plan:
     form: Form
     sections: Mapping[str, tuple[Setting, ...]]
     patches: tuple[Setting, ...]
+    ranks: Ranks = ONE
 
     def setting(self, section: str, key: str) -> Setting | None:
         return next((s for s in self.sections[section] if s.key == key and s.value is not None), None)
@@ -128,10 +131,11 @@ def make_plan(matrix: Matrix, cell: Cell, form: Form = "recommended") -> Plan:
     """
     facts = cell.facts
     matching = tuple(p for p in _lay_out_overlays(matrix, cell.engine.id) if p.overlay.condition(facts, form))
-    merged = _merge_pieces(matching, tuple(_known_values(cell).items()))
+    ranks = read_ranks(matrix, cell)
+    merged = _merge_pieces(matching, tuple(_known_values(cell, ranks).items()))
     if merged.conflicts:
         raise ConfigError([_make_conflict(cell, *conflict) for conflict in merged.conflicts])
-    return Plan(cell=cell, form=form, sections=merged.sections, patches=merged.patches)
+    return Plan(cell=cell, form=form, sections=merged.sections, patches=merged.patches, ranks=ranks)
 
 
 def fill_placeholders(text: str, values: Mapping[str, str]) -> str:
@@ -258,11 +262,13 @@ def _fill_static(value: Json, known: Mapping[str, str]) -> Json:
     return value
 
 
-def _known_values(cell: Cell) -> dict[str, str]:
+def _known_values(cell: Cell, ranks: Ranks) -> dict[str, str]:
     checkpoint = cell.checkpoint
     parsers = checkpoint.parsers.get(cell.engine.id, {})
     return {
-        "tp": str(max(1, cell.rig.gpus)),
+        "tp": str(ranks.tp),
+        "attention_tp": str(ranks.attention_tp),
+        **{name: str(getattr(ranks, name)) for name in DIMENSIONS},
         "pattern": checkpoint.index_topk_pattern or "",
         "context": str(checkpoint.context),
         "tool_call_parser": parsers.get("tool_call", ""),

@@ -68,20 +68,23 @@ def find_cross_problems(
             known.check("checkpoint", [ckpt.value.stands_for], _place_problem(ckpt, ("stands_for",), ""))
     for any_item in conditioned:
         found += _check_condition(any_item, known, pins)
+    for feature in features:
+        found += _check_condition(feature, known, pins, key="by_default")
     known_patches = sorted(patches)
     for overlay in overlays:
         found += _check_names(overlay, "patches", overlay.value.patches, known_patches)
     return [*found, *known.problems()], known.hidden
 
 
-def _check_condition(item: Loaded[Any], known: References, pins: Pins) -> Iterator[Problem]:
-    when = item.value.when
+def _check_condition(item: Loaded[Any], known: References, pins: Pins, key: str = "when") -> Iterator[Problem]:
+    when = getattr(item.value, key)
     wrong = condition.find_condition_problems(when, {}, pins)
-    yield from (_place_problem(item, ("when", key), message) for key, message in wrong)
-    unusable = {key for key, _ in wrong}
-    for key, values in condition.list_names(when):
-        if key not in unusable:
-            known.check("features" if key == "without" else key, values, _place_problem(item, ("when", key), ""))
+    yield from (_place_problem(item, (key, name), message) for name, message in wrong)
+    unusable = {name for name, _ in wrong}
+    for name, values in condition.list_names(when):
+        if name not in unusable:
+            axis = "features" if name in condition.FEATURE_LISTS else name
+            known.check(axis, values, _place_problem(item, (key, name), ""))
 
 
 def _check_revision(ckpt: Loaded[Checkpoint]) -> Iterator[Problem]:

@@ -26,6 +26,7 @@ from matrix.yaml.loaded import Loaded, Matrix
 from matrix.yaml.patterns import find_wrong_texts
 from matrix.yaml.references import KEYS, Lost, count_hidden, describe_empty, describe_lost
 from matrix.yaml.structure import structure_data
+from matrix.yaml.variants import find_wrong_variants
 
 T = TypeVar("T")
 Named = TypeVar("Named", Gpu, Release, Family, Checkpoint, Feature)
@@ -75,6 +76,7 @@ def load_matrix(root: Path = HERE) -> Matrix:
     problems = [*forms, *count_hidden(reader.problems, hidden), *cross, *find_shape_problems(known)]
     problems += [*crossref.find_unnamed_launches(published), *crossref.find_wrong_inert(claims, features)]
     problems += find_claim_problems(claims, [f.value.id for f in features])
+    problems += find_wrong_variants(features, [e.value.id for e in engines])
     if problems:
         raise ConfigError(problems)
     shared = tuple(c.value for c in causes)

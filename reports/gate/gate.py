@@ -17,6 +17,7 @@ from matrix.judging.status import Status
 from matrix.planning.images import find_tag
 from reports.compare.baselines import Baseline
 from reports.compare.prediction import Prediction, judge_predictions
+from reports.compare.same_answers import SameAnswers, judge_same_answers
 from reports.evidence import files as evidence
 from reports.evidence.attempts import order_by_time, split_runs
 from reports.evidence.defuse import defuse_line
@@ -63,6 +64,7 @@ class Verdict:
     reasons: tuple[Reason, ...]
     rows: tuple[Row, ...]  # of the expected cells
     predictions: tuple[Prediction, ...] = ()  # between expected cells
+    same_answers: tuple[SameAnswers, ...] = ()  # of cells that differ only in how they are launched
     told: tuple[str, ...] = ()  # what is to be known of it, green or red
     not_replayed: int = 0  # cells of which something could not be judged again from kept replies
 
@@ -98,19 +100,33 @@ def judge_evidence(
     reasons += [Reason(cell=cell, rule=rule, text=text) for cell, rule, text in again.reasons]
     speed = judge_speed(policy.throughput, shown, records, whole.retries, earlier)
     reasons += [Reason(cell=cell, rule=gate_speed.RULE, text=text) for cell, text in speed.reasons]
+    alike = judge_same_answers(expected, order_by_time(records), _list_started(rows))
+    reasons += [Reason(cell=s.cell, rule="same_answers", text=_tell_unlike(s)) for s in alike if s.outcome != "same"]
     if shown and all(row.not_run for row in shown):
         reasons.insert(0, Reason(cell="", rule="not_run", text="No engine answered: every cell did not run, as known."))
     told = (*(text for red, text in depths if not red), *again.told, *speed.told, *tell_accepted(policy, shown))
-    return Verdict(policy=policy, reasons=tuple(reasons), rows=shown, predictions=predicted, told=told)
+    told += tuple(f"same answers: {s}" for s in alike if s.outcome == "same")
+    return Verdict(
+        policy=policy, reasons=tuple(reasons), rows=shown, predictions=predicted, same_answers=alike, told=told
+    )
 
 
 def _judge_predictions(
     expected: Sequence[ExpectedCell], records: Sequence[Record], rows: Mapping[str, Row]
 ) -> tuple[Prediction, ...]:
     """Judge predictions between cells whose engines started; a failed start is judged separately."""
-    records = order_by_time(records)
-    up = {cell for cell, row in rows.items() if any(launch.outcome == "ok" for launch in row.launches)}
+    records, up = order_by_time(records), _list_started(rows)
     return tuple(p for p in judge_predictions(expected, records) if {p.cell, p.without} <= up)
+
+
+def _list_started(rows: Mapping[str, Row]) -> set[str]:
+    return {cell for cell, row in rows.items() if any(launch.outcome == "ok" for launch in row.launches)}
+
+
+def _tell_unlike(same: SameAnswers) -> str:
+    if same.outcome == "differs":
+        return f"its answers are not those of {same.other}, which differs only in how it is launched: {same.detail}."
+    return f"whether it answers like {same.other} cannot be judged: {same.detail}."
 
 
 Found = Iterator[tuple[str, str]]  # rule, sentence

@@ -320,6 +320,7 @@ def make_expected(
         id=cell.id,
         facts=cell.facts,
         features=cell.features,
+        varied=frozenset(name for name in cell.features if matrix.features[name].varies),
         fingerprint=made.fingerprint,
         wanted=read_requested(made),
         rig=cell.rig,

@@ -13,6 +13,7 @@ log line: lines are printed by code that need not do what they say. What cannot 
 from matrix.judging.proof import chunks, mtp
 from matrix.judging.proof.chunks import CHUNK_SLACK, PrefillProbe
 from matrix.judging.proof.judge import judge_proofs
+from matrix.judging.proof.layouts import ReuseProbe
 from matrix.judging.proof.mtp import ACCEPT_LENGTH, ACCEPTED_SHARE, DRAFTED_TOKENS
 from matrix.judging.proof.outcome import Outcome, Proof, pick_strongest
 from matrix.judging.proof.sizes import prove_by_ablation, prove_by_wrong_type
@@ -25,6 +26,7 @@ __all__ = [
     "Outcome",
     "PrefillProbe",
     "Proof",
+    "ReuseProbe",
     "chunks",
     "judge_proofs",
     "mtp",

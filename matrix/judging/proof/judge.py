@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from matrix.judging.kv_bytes import match_layouts, measure_token_bytes
 from matrix.judging.observation import Seen
-from matrix.judging.proof import backends, chunks, mtp, sizes
+from matrix.judging.proof import backends, chunks, layouts, mtp, sizes
 from matrix.judging.proof.chunks import PrefillProbe
+from matrix.judging.proof.layouts import ReuseProbe
 from matrix.judging.proof.outcome import Proof, pick_strongest
 from matrix.judging.requested import Requested
 
@@ -20,17 +21,24 @@ def judge_proofs(
     ablation: Seen | None = None,
     probe: PrefillProbe | None = None,
     undrafted: Seen = (),
+    reuse: ReuseProbe | None = None,
 ) -> tuple[Proof, ...]:
     """One proof per requested feature, and for the KV layout, sparse attention and named backends.
 
     `ablation` was seen of the same cell without the feature; with it sizes are compared instead of computed.
-    `undrafted` was seen before the answers whose drafts are judged.
+    `undrafted` was seen before the answers whose drafts are judged; `reuse` is a prompt that was asked again.
     """
-    return tuple(_iterate_proofs(wanted, seen, ablation, probe, undrafted))
+    return tuple(_iterate_proofs(wanted, seen, ablation=ablation, probe=probe, undrafted=undrafted, reuse=reuse))
 
 
 def _iterate_proofs(
-    wanted: Requested, seen: Seen, ablation: Seen | None, probe: PrefillProbe | None, undrafted: Seen
+    wanted: Requested,
+    seen: Seen,
+    *,
+    ablation: Seen | None,
+    probe: PrefillProbe | None,
+    undrafted: Seen,
+    reuse: ReuseProbe | None,
 ) -> Iterator[Proof]:
     size = measure_token_bytes(seen, wanted.page_tokens)
     found = match_layouts(size, wanted) if size else ()
@@ -49,3 +57,4 @@ def _iterate_proofs(
         yield pick_strongest([mtp.prove_mtp(seen, undrafted), *mtp.prove_by_layer(wanted, size, found)])
     if "chunked_prefill" in wanted.features:
         yield chunks.prove_by_probe(wanted.chunk_tokens, probe)
+    yield from layouts.prove_layouts(wanted, seen, size, reuse)
