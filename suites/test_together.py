@@ -17,11 +17,12 @@ from fixtures.launch.observe import observe_engine
 from matrix.judging import proof
 from matrix.model import Cell
 from reports.evidence.finding import Finding
-from suites.asking.company import DECODED_TOKENS, SPREAD_S, Guest, list_company_lengths, make_company
+from suites.asking.company import DECODED_TOKENS, SPREAD_S, TOP, Guest, list_company_lengths, make_company
 from suites.asking.contract import Engine, Evidence, Plan, expect_ok
 from suites.asking.depth import Depth
 from suites.asking.judged import judge_both_ways
 from suites.checks import answer, company, isolation, needle, protocol, tools
+from suites.checks.stream_text import check_stream_text
 from suites.measure.logprob_probe import index_topk
 
 pytestmark = [pytest.mark.coherence]
@@ -46,6 +47,7 @@ def test_answers_alike_alone_and_in_company(
     canary = cell.checkpoint.canary
     right = [f for g, r in beside for f in _check_right(g, r, before.get(g.item.id), topk, canary=canary)]
     whole = [_check_envelope(client, g, r) for g, r in beside if g.role != "leaves"]
+    whole += [_check_deltas(client, g, r) for g, r in beside if g.role == "decodes"]
     expect_ok(evidence, [*itertools.chain.from_iterable(told), *right, *whole])
 
 
@@ -116,6 +118,13 @@ def _check_right(guest: Guest, reply: Reply, alone: Reply | None, topk: int, *, 
     if alone is not None and guest.role == "call" and canary and not _judge_alone(guest, alone, topk).ok:
         finding = replace(finding, ok=True, sensitive=False, note="the canary calls wrongly alone, too")
     yield finding
+
+
+def _check_deltas(client: Client, guest: Guest, reply: Reply) -> Finding:
+    """Hold the long stream's text against the whole answer, in which no delta can be lost or said twice."""
+    whole = client.ask(guest.item, max_tokens=guest.options["max_tokens"], top_logprobs=TOP)
+    streamed = reply.reasoning + reply.content
+    return check_stream_text(streamed, whole, check="together.stream", item=guest.item.id)
 
 
 def _check_envelope(client: Client, guest: Guest, reply: Reply) -> Finding:

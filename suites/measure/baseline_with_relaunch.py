@@ -17,7 +17,7 @@ from reports.evidence.finding import Finding
 from suites.asking.contract import Engine, Evidence, Relaunch
 from suites.asking.depth import Depth
 from suites.checks import throughput
-from suites.measure import claims, loads
+from suites.measure import claims, load_text, loads
 
 Measure = Callable[..., dict[str, Any]]  # as `loads.measure_load`
 NOT_OURS = "the engine is somebody else's"
@@ -102,5 +102,14 @@ class Judged:
         loads.require_fit(result, self.cell)
         where = loads.record_load(self.evidence, result, depth=depth.name, **load.where, **attempt)
         published = () if attempt else claims.check_claims(self.cell, result)
-        sound = [throughput.check_complete(result, output_len=load.output_len), load.true(result), *published]
+        read = load_text.check_texts(
+            engine,
+            self.bank,
+            result,
+            streams=load.streams,
+            prompt_tokens=load.prompt_tokens,
+            output_len=load.output_len,
+        )
+        complete = throughput.check_complete(result, output_len=load.output_len)
+        sound = [complete, load.true(result), *published, *(read if complete.ok else ())]
         return Taken(load, sound, [*loads.check_baseline(self.baseline, self.cell, result, where)])

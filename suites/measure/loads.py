@@ -21,6 +21,7 @@ from reports.evidence.finding import Finding
 from suites.asking.contract import Engine, Evidence
 from suites.asking.depth import Depth
 from suites.checks import throughput
+from suites.measure import load_text
 
 # name in the result -> unit
 RECORDED: Mapping[str, str] = {
@@ -62,9 +63,11 @@ def measure_load(
         output_len=output_len,
         warmups=prompts[:streams],
         label=f"c{streams}",
+        keep_text=True,
         input_tokens_about=depth.load_prompt_tokens,
     )
     result = _run_and_watch(spec, engine)
+    result[load_text.TEXTS] = (result.get(load_text.TEXTS) or [])[: load_text.READ]
     return result | {WAVE: statistics.median(throughput.rate_by_wave(result) or [0.0])}
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from fixtures.client.reply import Reply
 from tests.faults.catalogue.fault import Asked, Fault
 from tests.faults.suite_tests import BASELINE, LOADED, SINGLE
 
 DRIFT_S = 0.2  # more before each first token than before the one before
+DAMAGED_CHUNK = 4  # of a stream: one with text in it
 SPIKE_S, SPIKE_EVERY = 0.25, 8
 PER_PROMPT_TOKEN_S = 0.0005
 
@@ -25,6 +27,14 @@ def _spikes(index: int, asked: Asked) -> float:
 def _by_context(index: int, asked: Asked) -> float:
     words = len(asked.prompt.split())
     return PER_PROMPT_TOKEN_S * words if index else 0.0
+
+
+def _repeat(event: dict[str, Any], index: int) -> dict[str, Any]:
+    choices = event.get("choices") or []
+    text = choices[0]["delta"].get("content") if choices else None
+    if index != DAMAGED_CHUNK or not text:
+        return event
+    return event | {"choices": [choices[0] | {"delta": choices[0]["delta"] | {"content": text * 2}}]}
 
 
 def _short(reply: Reply, asked: Asked) -> Reply:
@@ -46,6 +56,20 @@ FAULTS: Mapping[str, Fault] = {
         kills=(SINGLE, LOADED),
         reply=_short,
         touches=lambda asked: asked.load,
+    ),
+    "load_streams_lose_a_delta": Fault(
+        family="performance",
+        does="streams of a load lose one delta; usage counts it",
+        kills=(SINGLE, LOADED),
+        touches=lambda asked: asked.load and asked.stream,
+        event=lambda event, index: None if index == DAMAGED_CHUNK else event,
+    ),
+    "load_streams_repeat_a_delta": Fault(
+        family="performance",
+        does="streams of a load say one delta twice; usage counts it once",
+        kills=(SINGLE, LOADED),
+        touches=lambda asked: asked.load and asked.stream,
+        event=_repeat,
     ),
     "ttft_drift": Fault(
         family="performance",

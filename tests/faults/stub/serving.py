@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from tests.faults.stub.defect import Answer, Asked, Defect, always, when
+from tests.faults.stub.answers import tokens
+from tests.faults.stub.defect import Answer, Asked, Damage, Defect, always, when
 from tests.faults.suite_tests import (
     BOOT,
     BY_CONTEXT,
@@ -28,6 +29,18 @@ def _short_load(answer: Answer, asked: Asked) -> Answer:
     return replace(answer, content=answer.content[: len(answer.content) // 2]) if asked.load else answer
 
 
+def _lose_text(change: Callable[[list[str]], list[str]]) -> Damage:
+    """The tokens are counted right, and the stream says others."""
+
+    def damage(answer: Answer, asked: Asked) -> Answer:
+        told = tokens(answer.content)
+        if not (asked.load and asked.stream and len(told) > 1):
+            return answer
+        return replace(answer, content="".join(change(told)), completion_tokens=len(told))
+
+    return damage
+
+
 DEFECTS: Mapping[str, Defect] = {
     # performance
     "ends_load_early": Defect(family="performance", kills=(SINGLE, LOADED, BY_CONTEXT, SWEEP), damage=_short_load),
@@ -35,6 +48,10 @@ DEFECTS: Mapping[str, Defect] = {
         family="performance",
         kills=(PREFILL,),
         damage=lambda a, asked: replace(a, cached_tokens=a.prompt_tokens - 1),
+    ),
+    "drops_a_delta_in_load": Defect(family="performance", kills=(SINGLE, LOADED), damage=_lose_text(lambda t: t[:-1])),
+    "repeats_a_delta_in_load": Defect(
+        family="performance", kills=(SINGLE, LOADED), damage=_lose_text(lambda t: [*t, t[-1]])
     ),
     # Caught by the baseline (checks.throughput.not_slower), not by one run: no single speed is wrong in itself.
     "slow_decode": Defect(family="performance", kills=(), damage=always(delay_s=0.02)),

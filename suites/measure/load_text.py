@@ -1,0 +1,35 @@
+"""Reads what a load's streams said: the first of its prompts are asked again, whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from fixtures.banks.bank import Bank
+from fixtures.client.client import Client
+from reports.evidence.finding import Finding
+from suites.asking.contract import Engine
+from suites.checks.stream_text import check_stream_text
+
+READ: Final = 2  # texts of a load: each costs one request afterwards
+TOP: Final = 5
+TEXTS: Final = "texts"  # of a load's result, in the order of its prompts
+
+
+def check_texts(
+    engine: Engine, bank: Bank, result: Mapping[str, Any], *, streams: int, prompt_tokens: int, output_len: int
+) -> Iterator[Finding]:
+    """Yield a finding for each text that the result kept. The load is over, so nothing is measured meanwhile."""
+    kept = result.get(TEXTS) or []
+    items = bank.load_prompts(streams + len(kept), tokens=prompt_tokens)[streams:]
+    client = Client(
+        engine.base_url,
+        engine.model,
+        engine.api_key,
+        access=engine.access,
+        replies_as=engine.replies_as,
+        tape=engine.tape,
+    )
+    for text, item in zip(kept, items, strict=False):
+        whole = client.chat(item.messages, max_tokens=output_len, top_logprobs=TOP, extra={"ignore_eos": True})
+        yield check_stream_text(text, whole, item=item.id)
