@@ -24,6 +24,7 @@ class ExpectedCell:
     wanted: Requested | None = None  # what its plan asks for
     rig: Rig | None = None  # None: any
     release: Release | None = None  # None: any, of any version
+    revision: str = ""  # the pinned commit of its checkpoint; "": any
     dialect: str = ""  # of its engine
     script: str = ""  # that launches it
     owed: tuple[str, ...] = ()  # node ids of all that must have reported, whatever the evidence expects

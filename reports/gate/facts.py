@@ -8,7 +8,7 @@ does not match.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -26,6 +26,9 @@ from reports.gate.accepted import Deviation
 
 SHOWN = 3  # facts that differ
 VALUE_CHARS = 60
+
+WEIGHTS: Final = ("weights_commit", "weights_digest")  # as fixtures.weights.identity records them
+SHORT: Final = 12
 
 
 def find_facts_deviations(cell: ExpectedCell, records: Sequence[Record]) -> Iterator[Deviation]:
@@ -77,6 +80,21 @@ def find_version_deviations(cell: ExpectedCell, row: Row) -> Iterator[Deviation]
         if unmet := sorted(_unmet_pins(launch, cell.release)):
             text = f"its release pins otherwise: {', '.join(unmet)}."
             yield Deviation(cell=cell.id, what="another_pin", of=cell.id, text=text)
+
+
+def find_weights_deviations(cell: ExpectedCell, row: Row) -> Iterator[Deviation]:
+    """Find launches that served another commit than the pinned one, and cells whose launches served several sets."""
+    told = [{name: str(launch.versions.get(name) or "") for name in WEIGHTS} for launch in row.launches]
+    for commit in sorted({each["weights_commit"] for each in told} - {"", cell.revision} if cell.revision else ()):
+        text = f"its weights were of commit {commit[:SHORT]}, and its checkpoint is pinned to {cell.revision[:SHORT]}."
+        yield Deviation(cell=cell.id, what="another_weights", text=text)
+    digests = sorted({each["weights_digest"] for each in told} - {""})
+    if len(digests) > 1:
+        shown = ", ".join(digest[:SHORT] for digest in digests)
+        text = (
+            f"its launches served {len(digests)} sets of weights ({shown}), so their answers are not of one checkpoint."
+        )
+        yield Deviation(cell=cell.id, what="another_weights", text=text)
 
 
 def _find_borrowed_launches(cell: ExpectedCell, row: Row) -> Iterator[Deviation]:

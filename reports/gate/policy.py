@@ -325,6 +325,7 @@ def make_expected(
         wanted=read_requested(made),
         rig=cell.rig,
         release=cell.release,
+        revision=cell.checkpoint.revision or "",
         dialect=cell.engine.dialect,
         script=shell.render_script(made),
         owed=tuple(owed),

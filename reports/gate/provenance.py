@@ -8,7 +8,7 @@ from datetime import date
 from reports.evidence.types import Record
 from reports.expected import ExpectedCell
 from reports.gate.accepted import Deviation, add_deviations
-from reports.gate.facts import find_facts_deviations, find_version_deviations
+from reports.gate.facts import find_facts_deviations, find_version_deviations, find_weights_deviations
 from reports.gate.gate import Verdict
 from reports.gate.host import find_host_deviations
 from reports.gate.origin import Today, find_origin_deviations
@@ -32,3 +32,4 @@ def _find_deviations(
             yield from find_facts_deviations(cell, records)
             yield from find_host_deviations(cell, row, records)
             yield from find_version_deviations(cell, row)
+            yield from find_weights_deviations(cell, row)

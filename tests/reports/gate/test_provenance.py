@@ -265,6 +265,24 @@ def test_an_image_that_is_not_the_pinned_one_is_red(matrix: Matrix) -> None:
         assert rules(add_provenance(verdict, [wanted], records, origin.today(matrix), NOW.date())) == red
 
 
+def test_weights_are_of_the_pinned_commit_and_of_one_set(matrix: Matrix) -> None:
+    cell = cell_on(matrix, "cpu")
+
+    def found(revision: str, *told: dict[str, str]) -> list[str]:
+        wanted = replace(make_expected(matrix, cell), revision=revision)
+        runs = [edit("launch", versions={"xllamacpp": "1.0", **each})(origin.green(matrix, [cell])) for each in told]
+        records = world.seal([field for fields in runs for field in fields])
+        verdict = gate.judge_evidence(POLICY, [wanted], records, now=NOW)
+        said = rules(add_provenance(verdict, [wanted], records, origin.today(matrix), NOW.date()))
+        return [r for r in said if r == "another_weights"]
+
+    ours, other = {"weights_commit": "a" * 40}, {"weights_commit": "b" * 40}
+    assert found("a" * 40, ours) == found("a" * 40, {}) == found("", other) == []
+    assert found("a" * 40, other) == ["another_weights"]
+    assert found("", {"weights_digest": "1"}, {"weights_digest": "1"}) == []
+    assert found("", {"weights_digest": "1"}, {"weights_digest": "2"}) == ["another_weights"]
+
+
 def test_what_the_user_accepted_of_a_server_is_judged_by_the_clause_about_that_alone(matrix: Matrix) -> None:
     cell = cell_on(matrix, "cpu")
     cautions = {"version": "it says 2.0, and the cell is 1.0"}
