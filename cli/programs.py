@@ -102,6 +102,16 @@ def load_upgrade() -> Program:
     return Program(command.parser, lambda words: command.main(words, _lint_folder, redact_data))
 
 
+def load_bisect() -> Program:
+    from cli.bisecting import command
+
+    def main(words: Sequence[str]) -> int:
+        gc.disable()
+        return command.main(words)
+
+    return Program(command.parser, main)
+
+
 def _lint_folder(folder: Path) -> Sequence[Remark]:
     """Lint a checkpoint's folder: read above the matrix, judged in it."""
     from fixtures.weights.checkpoint_files import read_checkpoint

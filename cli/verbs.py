@@ -203,6 +203,17 @@ RUN: Final = (
     ),
     Verb(
         "run",
+        "bisect",
+        "find the release that broke a cell, and the setting that matters",
+        f"bisect {CELL} --good 0.5.10.post1 --bad 0.5.17 --dry-run",
+        {
+            1: "NOT SO: the good release fails, or the bad one does not",
+            3: "UNDECIDED: the boots or answers are used up",
+        },
+        programs.load_bisect,
+    ),
+    Verb(
+        "run",
         "llamacpp",
         "serve a checkpoint with the embedded llama.cpp",
         "llamacpp --model fixtures/canary/hf",

@@ -14,7 +14,7 @@ from cli.adding.write import change_file, dump_entry, dump_item, write_new
 from fixtures.weights import add as checkpoints
 from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError, HostError, Problem, suggest_nearest
-from matrix.yaml.load import load_matrix
+from matrix.yaml.load import load_matrix, read_matrix
 from matrix.yaml.loaded import Matrix
 
 ROOT: Final = CHECKOUT / "matrix"
@@ -155,7 +155,7 @@ def _lint(root: Path, *, patch: str = "") -> None:
     Raises:
         ConfigError: everything that is wrong.
     """
-    matrix = load_matrix.__wrapped__(root)
+    matrix = read_matrix(root)
     if patch:
         from matrix.preflight.patch import load_patch
 

@@ -20,7 +20,7 @@ from matrix.planning import select
 from matrix.planning.expand import expand_matrix, list_attachable
 from matrix.planning.owed import asked_by_marks
 from matrix.planning.plan import Plan, make_plan
-from matrix.yaml.load import load_matrix
+from matrix.yaml.load import HERE, choose_matrix, load_matrix
 from matrix.yaml.loaded import Matrix
 
 NO_HARDWARE = "SKIP_NO_HW"
@@ -98,6 +98,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--endpoint-insecure-tls", action="store_true", help="do not verify the certificate; every report shows it"
     )
     group.addoption(
+        "--matrix",
+        metavar="DIR",
+        type=Path,
+        help="read cells and recipes from this folder instead of matrix/, as `glm-matrix bisect` does; the evidence"
+        " bears its digest, so that no gate takes it for a run of this matrix",
+    )
+    group.addoption(
         WITHOUT_PATCH,
         metavar="NAME",
         help="run the cells that use this patch without it, to see whether it is still needed",
@@ -118,6 +125,7 @@ def _collect_suites(config: pytest.Config) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     _collect_suites(config)
+    _choose_matrix(config)
     needless = [o for o in ENDPOINT_OPTIONS if config.getoption(o)] if not config.option.endpoint else []
     if needless:
         raise pytest.UsageError(f"{', '.join(needless)}: only with --endpoint URL, about the server there")
@@ -135,6 +143,16 @@ def pytest_configure(config: pytest.Config) -> None:
             select.check_words(config.option.markexpr, markers, select.list_values(matrix))
     except ConfigError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def _choose_matrix(config: pytest.Config) -> None:
+    root = config.getoption("--matrix")
+    if root is None:
+        return
+    if not (root / "axes").is_dir():
+        raise pytest.UsageError(f"--matrix {root}: expected a folder with axes/ and recipes/, like {HERE.name}/")
+    choose_matrix(root.resolve())
+    config.add_cleanup(choose_matrix)
 
 
 def read_selection(config: pytest.Config) -> Selection:

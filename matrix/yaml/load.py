@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from matrix.checkout import CHECKOUT
 from matrix.condition import Condition, compile_condition, suggest_value
@@ -35,13 +35,32 @@ HERE = CHECKOUT / "matrix"
 PLACED = ("gpus", "engine", "release", "family", "checkpoint", "feature")
 
 
-@cache
-def load_matrix(root: Path = HERE) -> Matrix:
-    """Read the whole matrix below `root`.
+@dataclass(slots=True)
+class _Default:
+    """The folder that is read where nobody names one."""
+
+    root: Path = HERE
+
+
+_DEFAULT: Final = _Default()
+
+
+def choose_matrix(root: Path = HERE) -> None:
+    """Let `load_matrix()` read another folder from now on, as `pytest --matrix` asks. Evidence holds its digest."""
+    _DEFAULT.root = root
+
+
+def load_matrix(root: Path | None = None) -> Matrix:
+    """Read the whole matrix below `root`, by default the one of this checkout.
 
     Raises:
         ConfigError: every problem of every file, each with file, line and the nearest valid word.
     """
+    return _read_once(root or _DEFAULT.root)
+
+
+def read_matrix(root: Path) -> Matrix:
+    """Read it again, though it was read before: a file may have changed. Raise as `load_matrix`."""
     reader = Reader(root)
     gpus = reader.files(Gpu, "axes/hardware/*.yaml")
     engines = reader.files(Engine, "axes/engines/*/engine.yaml", stem="parent")
@@ -97,6 +116,9 @@ def load_matrix(root: Path = HERE) -> Matrix:
         pins=pins,
         root=root,
     )
+
+
+_read_once: Final = cache(read_matrix)
 
 
 @cache

@@ -11,7 +11,7 @@ from cli.adding.command import main, parser
 from cli.adding.rig import insert_rig, insert_runner
 from cli.adding.values import merge_mapping, parse_value
 from matrix.errors import ConfigError
-from matrix.yaml.load import load_matrix
+from matrix.yaml.load import read_matrix
 from tests.matrix.world import write
 
 CLAIM = [
@@ -78,14 +78,14 @@ def test_what_is_written_is_read_back(
     assert add(root, *words) == 0, capsys.readouterr().err
     assert {name for name, text in texts(root).items() if before.get(name) != text} == {file}
     assert "next: " in capsys.readouterr().out
-    load_matrix.__wrapped__(root)
+    read_matrix(root)
 
 
 def test_the_entries_are_those_that_were_asked_for(root: Path) -> None:
     assert [add(root, *words) for words in (CLAIM, FAILURE, RELEASE, ["rig", "--gpu", "big", "--count", "2"])] == [
         0
     ] * 4
-    matrix = load_matrix.__wrapped__(root)
+    matrix = read_matrix(root)
     assert matrix.claims[-1].value.measurements[0].value == 61
     known = matrix.known_failures[-1].value
     assert (known.id, known.fails.signature) == ("k9", "boom at \\d+") and known.review_by > known.added

@@ -1,0 +1,14 @@
+"""What a probe runs: pytest, which is interrupted when whoever started it ends, however that happens."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+import pytest
+
+from fixtures.llamacpp.owner import die_with_owner
+
+if __name__ == "__main__":
+    die_with_owner(signal.SIGINT)  # as Ctrl-C: the engine is stopped and the evidence is ended
+    raise SystemExit(pytest.main(sys.argv[1:]))

@@ -1,0 +1,132 @@
+"""Answers from real launches: one run of pytest for each boot, in a process of its own that ends with us."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from cli.bisecting.environment import Environments
+from cli.bisecting.observed import Observed, Shape, observe_run
+from cli.bisecting.probing import name_requirement, write_matrix
+from cli.bisecting.recorded import Told
+from matrix.bisecting.releases import place_cell
+from matrix.bisecting.settings import Unit, write_recipe
+from matrix.checkout import CHECKOUT
+from matrix.errors import ConfigError, HostError
+from matrix.model import Cell
+from matrix.planning.owed import OwedItem
+from matrix.planning.plan import Plan, make_plan
+from matrix.yaml.loaded import Matrix
+from reports.evidence.files import read_records
+from reports.evidence.types import Record
+
+PROBE_S: Final = 4 * 3600.0  # a load of 700 GB, and the tests; the engine's own deadlines are shorter
+STOP_S: Final = 60.0  # the ladder by which pytest stops an engine takes 35 s
+LINES: Final = 3  # of a log that shows why nothing was recorded
+Run = Callable[[Sequence[str], Path], int]  # argv and log -> exit code
+
+
+@dataclass(slots=True, kw_only=True)
+class Launching:
+    """Boots the cell on one release after the other. `items`: what is asked; `out`: where everything goes."""
+
+    matrix: Matrix
+    cell: Cell
+    out: Path
+    items: Sequence[OwedItem]
+    depth: str
+    test: str
+    run: Run = field(default_factory=lambda: run_pytest)
+    environments: Environments | None = None
+    wanted: Shape | None = None
+    count: int = 0
+
+    def boot(self, version: str, without: Collection[Unit] = ()) -> tuple[Observed, Told | None]:
+        """Boot the cell once on a release, without some units, and say what came of it.
+
+        Trouble of this host is no answer; what is wrong with the matrix is an error.
+        """
+        self.count += 1
+        moved = place_cell(self.matrix, self.cell, version)
+        try:
+            folder = self._prepare(moved, version, without)
+            path, code = self._ask(moved, version, folder)
+        except HostError as error:
+            return Observed(answer="none", why=f"HOST_ERROR {str(error).splitlines()[0]}"), None
+        records = _read(path)
+        if not records:
+            return Observed(answer="none", why=self._explain(path, code)), None
+        told = Told(version=version, cell=moved.id, run=records[0].run, path=path, records=records)
+        return observe_run(records, moved.id, self.test, self.wanted), told
+
+    def plan_of(self, version: str, cell: Cell | None = None) -> Plan:
+        """Plan the cell, or another of the same engine, on a release."""
+        return make_plan(self.matrix, place_cell(self.matrix, cell or self.cell, version))
+
+    def _prepare(self, moved: Cell, version: str, without: Collection[Unit]) -> Path:
+        plan = self.plan_of(version)
+        made = self.environments or Environments(folder=self.out.resolve() / "locks")
+        known = {**make_plan(self.matrix, self.cell).values("launcher"), **plan.values("launcher")}
+        launcher = {**known, **made.ensure(plan, name_requirement(self.cell, version))}
+        recipe = write_recipe(plan, without, launcher)
+        return write_matrix(self.out / "matrix", self.matrix, moved, recipe, self.cell)
+
+    def _ask(self, moved: Cell, version: str, folder: Path) -> tuple[Path, int]:
+        path = self.out / "probes" / f"{self.count:03}-{version}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        options = {"--matrix": folder, "--cells": moved.id, "--evidence": path, "--depth": self.depth}
+        words = [f"{name}={value}" for name, value in options.items()]
+        asked = [item.nodeid(moved.id) for item in self.items]
+        child = [sys.executable, "-m", "cli.bisecting.child", "-q", "--no-header", *words, *asked]
+        return path, self.run(child, path.with_suffix(".log"))
+
+    def _explain(self, path: Path, code: int) -> str:
+        try:
+            text = path.with_suffix(".log").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            text = ""
+        last = " / ".join([line for line in text.splitlines() if line.strip()][-LINES:])
+        return f"HOST_ERROR pytest ended with {code} and recorded nothing: {last}"
+
+
+def _read(path: Path) -> list[Record]:
+    try:
+        return read_records(path) if path.is_file() else []
+    except ConfigError:
+        return []
+
+
+def run_pytest(argv: Sequence[str], log: Path) -> int:
+    """Run pytest in a session of its own and return its exit code. When we are stopped it is interrupted, as by Ctrl-C,
+    so that it stops its engine; what outlives that is killed.
+
+    Raises:
+        HostError: it did not end in time.
+    """
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            argv, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+        )
+    try:
+        return process.wait(PROBE_S)
+    except subprocess.TimeoutExpired:
+        raise HostError(f"the run did not end within {PROBE_S:.0f} s; its output is in {log}") from None
+    finally:
+        if process.poll() is None:
+            _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

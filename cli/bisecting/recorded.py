@@ -1,0 +1,109 @@
+"""Answers from evidence that exists: runs of the same cell on several releases, without an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli.bisecting.observed import Observed, Shape, observe_run
+from matrix.errors import ConfigError, Problem
+from matrix.model import Cell
+from reports.evidence.attempts import order_files, split_runs
+from reports.evidence.defuse import defuse_line
+from reports.evidence.files import is_sealed, read_records
+from reports.evidence.types import CellFacts, Record
+from reports.history.index import find_evidence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One run of the cell on some release."""
+
+    version: str
+    cell: str  # its id there
+    run: str
+    path: Path
+    records: Sequence[Record]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """The runs of a cell by version, in the order of time. `left_out`: runs that were not read, and why."""
+
+    runs: Mapping[str, tuple[Told, ...]]
+    left_out: tuple[str, ...]
+
+
+def list_files(paths: Iterable[Path]) -> list[Path]:
+    """List the evidence files that are named; of a folder, all below it.
+
+    Raises:
+        ConfigError: there is no such file, or a folder without one.
+    """
+    found: dict[Path, None] = {}
+    problems = []
+    for path in paths:
+        own = find_evidence(path) if path.is_dir() else [path]
+        if not own:
+            problems.append(Problem(str(path), 0, "", "no evidence is in it; expected .jsonl or .jsonl.gz files"))
+        found |= dict.fromkeys(own)
+    if problems:
+        raise ConfigError(problems)
+    return list(found)
+
+
+def read_recording(paths: Sequence[Path], cell: Cell) -> Recording:
+    """Read all runs of the cell, on whatever release: same rig, checkpoint and features.
+
+    Raises:
+        ConfigError: a file is no evidence, or no run of the cell is there.
+    """
+    files = order_files((path, read_records(path)) for path in paths)
+    told, left_out, seen = list[Told](), list[str](), set[str]()
+    for path, records in files:
+        for run, own in split_runs(records).items():
+            if not is_sealed(own):
+                left_out.append(defuse_line(f"{path}: run {run} is not sealed: it has no end, or was changed since"))
+            elif run not in seen:
+                seen.add(run)
+                told += _find_cells(path, run, own, cell)
+    if not told:
+        where = ", ".join(map(str, paths))
+        left = f"; {len(left_out)} runs are left out: {left_out[0]}" if left_out else ""
+        message = f"no run of {cell.id} on any release is in {where}{left}"
+        raise ConfigError([Problem("--evidence", 0, "", message)])
+    versions = dict.fromkeys(t.version for t in told)
+    return Recording(runs={v: tuple(t for t in told if t.version == v) for v in versions}, left_out=tuple(left_out))
+
+
+def _find_cells(path: Path, run: str, records: Sequence[Record], cell: Cell) -> Iterator[Told]:
+    wanted = (cell.engine.id, cell.rig.id, cell.checkpoint.id, sorted(cell.features))
+    for record in records:
+        if not isinstance(record, CellFacts):
+            continue
+        facts = record.facts
+        own = tuple(str(facts.get(k)) for k in ("engine", "rig", "checkpoint"))
+        if (*own, sorted(facts.get("features") or ())) == wanted:
+            yield Told(version=str(facts.get("version")), cell=record.cell, run=run, path=path, records=records)
+
+
+@dataclass(slots=True)
+class Playback:
+    """Hands out each run of a release once, the earliest first."""
+
+    recording: Recording
+    test: str
+    wanted: Shape | None = None
+    given: dict[str, int] | None = None
+
+    def ask(self, version: str) -> tuple[Observed, Told | None, bool]:
+        """Return what the next run says, that run, and whether it was the release's last."""
+        given = self.given = self.given or {}
+        runs, at = self.recording.runs.get(version, ()), given.get(version, 0)
+        if at >= len(runs):
+            return Observed(answer="none", why="no run of it is in the evidence"), None, True
+        given[version] = at + 1
+        told = runs[at]
+        found = observe_run(told.records, told.cell, self.test, self.wanted)
+        return found, told, at + 1 == len(runs)
