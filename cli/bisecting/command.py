@@ -28,7 +28,7 @@ from matrix.bisecting.delta import Smallest, find_smallest
 from matrix.bisecting.flake_model import FlakeModel
 from matrix.bisecting.posterior import Answer, Tally, make_prior
 from matrix.bisecting.releases import list_between, list_known, place_cell, read_end, require_range
-from matrix.bisecting.search import Reply, Search, expect_boots, find_first_bad, judge_answers
+from matrix.bisecting.search import Reply, Search, Verdict, expect_boots, find_first_bad, judge_answers
 from matrix.bisecting.settings import Unit, list_units
 from matrix.bisecting.steps import Step, compare_steps
 from matrix.errors import ConfigError, HostError, Problem, suggest_nearest
@@ -343,21 +343,34 @@ def _reduce(question: Question, launching: Launching, report: Report, boots: int
         if not units or (found is not None and not found.baseline_fails):
             continue
         left = boots - (found.boots if found else 0)
-        found = _find_smallest(question, launching, version, units, left)
+        found = _find_smallest(question, launching, report.verdict, units, left)
     return found or Smallest((), minimal=False, boots=0, fails=False)
 
 
 def _find_smallest(
-    question: Question, launching: Launching, version: str, units: Sequence[Unit], boots: int
+    question: Question, launching: Launching, verdict: Verdict, units: Sequence[Unit], boots: int
 ) -> Smallest[Unit]:
-    def ask(kept: Sequence[Unit]) -> Answer:
-        observed, _ = launching.boot(version, [u for u in units if u not in kept])
-        shown = ", ".join(map(str, kept)) or "none of them"
-        sys.stderr.write(f"[{launching.count}] {version} with {defuse_line(shown)}: {observed.answer}\n")
-        return observed.answer
+    version, last_good = verdict.first_bad[-1], verdict.last_good
+
+    def ask_on(release: str) -> Callable[[Sequence[Unit]], Answer]:
+        def ask(kept: Sequence[Unit]) -> Answer:
+            observed, _ = launching.boot(release, [u for u in units if u not in kept])
+            shown = ", ".join(map(str, kept)) or "none of them"
+            sys.stderr.write(f"[{launching.count}] {release} with {defuse_line(shown)}: {observed.answer}\n")
+            return observed.answer
+
+        return ask
 
     search = question.search
-    return find_smallest(units, ask, model=search.model, confidence=search.confidence, boots=boots)
+    return find_smallest(
+        units,
+        ask_on(version),
+        control=ask_on(last_good),
+        model=search.model,
+        confidence=search.confidence,
+        boots=boots,
+        whole_fails=True,
+    )
 
 
 def _end(question: Question, asking: Asking, report: Report) -> Written | None:

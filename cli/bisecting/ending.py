@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from packaging.version import Version
@@ -102,7 +103,8 @@ def write_ending(
             places.insert(0, out / "known_failure.yaml")
             text = redact_text(dump_item(entry))
             places[0].write_text(f"known_failures:\n{text}", "utf-8")
-            problems += lint_entry(out / "lint", text, today)
+            with TemporaryDirectory(prefix="glm-bisect-") as folder:
+                problems += lint_entry(Path(folder), text, today)
     except OSError as error:
         raise HostError(f"{out}: cannot be written: {error.strerror or error}") from None
     return Written(places=tuple(places), problems=tuple(problems))
@@ -119,6 +121,7 @@ def draft_entry(
             "Exclude the release by a rule (matrix/rules.yaml), or fix it",
         )
     engine, first = cell.engine.id, cell.release.version
+    upwards = _is_older(regression.last_good, first)
     release = f"{engine}=={first}"
     when = make_condition(cell, regression.versions)
     entry: dict[str, Any] = {
@@ -139,8 +142,8 @@ def draft_entry(
         "owner": owner,
         "added": today,
         "review_by": today + REVIEW,
-        "affected": f"{' to '.join(dict.fromkeys((regression.versions[0], regression.versions[-1])))}, seen",
-        "fixed": "open",
+        "affected": f"{' to '.join(_sort_ends(regression.versions))}, seen",
+        "fixed": "open" if upwards else f"{regression.last_good}, seen",
     }
     condition = compile_condition(when, matrix.pins)
     if not any(condition(c.facts) for c in expand_matrix(matrix).runnable):
@@ -150,16 +153,20 @@ def draft_entry(
 
 def make_condition(cell: Cell, versions: Sequence[str]) -> dict[str, Any]:
     """Return a `when:` as narrow as what was seen: these versions, this checkpoint, GPU and features."""
-    first, last = versions[0], versions[-1]
-    upwards = _is_upwards(first, last)
-    span = f">={first},<={last}" if upwards else f">={last},<={first}"
-    when: dict[str, Any] = {"engine": cell.engine.id, "version": span if first != last else f"=={first}"}
+    ends = _sort_ends(versions)
+    span = f"=={ends[0]}" if len(ends) == 1 else f">={ends[0]},<={ends[1]}"
+    when: dict[str, Any] = {"engine": cell.engine.id, "version": span}
     when |= {"fork": False, "checkpoint": cell.checkpoint.id, **({"sm": cell.rig.sm} if cell.rig.sm else {})}
     return {**when, **({"features": sorted(cell.features)} if cell.features else {})}
 
 
-def _is_upwards(first: str, last: str) -> bool:
-    return Version(first) <= Version(last)
+def _sort_ends(versions: Sequence[str]) -> list[str]:
+    """Return the oldest and the newest of these versions, or the one."""
+    return sorted({versions[0], versions[-1]}, key=Version)
+
+
+def _is_older(one: str, other: str) -> bool:
+    return Version(one) < Version(other)
 
 
 def _make_fails(shape: Shape, failure: Failure) -> dict[str, Any]:
@@ -179,7 +186,8 @@ def _make_fails(shape: Shape, failure: Failure) -> dict[str, Any]:
 def _say_symptom(regression: Regression, failure: Failure) -> str:
     said = failure.finding.detail if failure.finding else find_cause(failure.result.message)
     first = regression.cell.release.version
-    parts = [f"Since {first} (good: {regression.last_good}): {defuse_line(said, SYMPTOM_CHARS)}."]
+    where = "Since" if _is_older(regression.last_good, first) else "Up to"
+    parts = [f"{where} {first} (good: {regression.last_good}): {defuse_line(said, SYMPTOM_CHARS)}."]
     return " ".join([*parts, *([f"Smallest failing set: {regression.smallest}."] if regression.smallest else [])])
 
 
@@ -189,9 +197,6 @@ def _name(text: str) -> str:
 
 def lint_entry(folder: Path, item: str, today: date) -> list[str]:
     """Lint the whole matrix with one more known failure, in a folder of links; what is wrong with it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in folder.iterdir():
-        path.unlink()
     for source in HERE.iterdir():
         if source.name != LINKED and not source.name.startswith(("_", ".")):
             (folder / source.name).symlink_to(source, target_is_directory=source.is_dir())

@@ -44,11 +44,15 @@ def say_steps(steps: Sequence[Step], engine: str) -> Iterator[str]:
     """Yield what the snapshots say of each step, the likeliest marked."""
     yield f"what changed for this cell, release by release ({engine}; read in the snapshots, nothing was started):"
     likely = max((s.weight for s in steps), default=0.0)
+    unread = dict.fromkeys(step.unread.partition(" ")[0] for step in steps if step.unread)
+    if unread:
+        yield f"  nothing is known of {sum(bool(s.unread) for s in steps)} steps: no snapshot of {', '.join(unread)}"
     for step in steps:
+        if step.unread:
+            continue
         mark = "*" if step.weight == likely and likely > 1 else " "
         yield f"{mark} {step.before} -> {step.after}  weight {step.weight:.1f}  {defuse_line(step.headline)}"
-        if not step.unread:
-            yield from (f"      {defuse_line(line, 150)}" for line in say_news(step))
+        yield from (f"      {defuse_line(line, 150)}" for line in say_news(step))
 
 
 def say_report(report: Report) -> Iterator[str]:

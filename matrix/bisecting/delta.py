@@ -1,6 +1,9 @@
 """The smallest set of units that still fails (ddmin), where each trial is decided by repeated boots.
 
-Each question "does this set fail?" is a sequential test of the two stated rates. The n-th question may err with
+A set counts as failing where it fails on the bad release and passes on the good one (`control`): a test may fail
+without a setting on every release, because it looks for what the setting does, and that is no regression.
+
+Each question "does this set fail there?" is a sequential test of the two stated rates. The n-th question may err with
 probability 6 (1 - confidence) / (pi n)^2, so that all questions together err with at most 1 - confidence, however many
 there are. A set that gives no answer, or fails otherwise, counts as one that does not fail: it is never reduced to.
 """
@@ -38,6 +41,7 @@ class Trials(Generic[U]):
     """Asks whether a set of units fails, each set once."""
 
     ask: Callable[[Sequence[U]], Answer]
+    control: Callable[[Sequence[U]], Answer] | None
     model: FlakeModel
     confidence: float
     boots: int  # that may be used
@@ -46,26 +50,27 @@ class Trials(Generic[U]):
     known: dict[tuple[U, ...], bool] = field(default_factory=dict)
 
     def fails(self, units: Sequence[U]) -> bool:
-        """Decide whether the launch fails with these units.
+        """Decide whether the launch fails with these units, and passes with them on the good release.
 
         Raises:
             BootsSpent: before it is decided.
         """
         key = tuple(units)
         if key not in self.known:
-            self.questions += 1
-            error = 6 * (1 - self.confidence) / (math.pi * self.questions) ** 2
-            self.known[key] = self._decide(key, -math.log(error))
+            failing = self._decide(key, self.ask)
+            self.known[key] = failing and (self.control is None or not self._decide(key, self.control))
         return self.known[key]
 
-    def _decide(self, units: tuple[U, ...], enough: float) -> bool:
+    def _decide(self, units: tuple[U, ...], ask: Callable[[Sequence[U]], Answer]) -> bool:
+        self.questions += 1
+        enough = -math.log(6 * (1 - self.confidence) / (math.pi * self.questions) ** 2)
         evidence, silent = 0.0, 0
         failed, passed = self.model.likelihood_ratios
         while abs(evidence) < enough and silent < NO_ANSWERS:
             if self.used >= self.boots:
                 raise BootsSpent
             self.used += 1
-            answer = self.ask(units)
+            answer = ask(units)
             silent = silent + 1 if answer == "none" else 0
             evidence += {"bad": failed, "good": passed, "none": 0.0}[answer]
         return evidence >= enough
@@ -78,10 +83,18 @@ def find_smallest(
     model: FlakeModel,
     confidence: float = 0.95,
     boots: int,
+    control: Callable[[Sequence[U]], Answer] | None = None,
+    whole_fails: bool = False,
 ) -> Smallest[U]:
-    """Find a 1-minimal failing subset of `units`, in their order; `ask` boots the launch with some of them once."""
-    trials = Trials(ask, model, confidence, boots)
+    """Find a 1-minimal failing subset of `units`, in their order.
+
+    `ask` boots the launch with some of them once on the bad release, `control` on the good one; `whole_fails`: that all
+    of them fail is known already.
+    """
+    trials = Trials(ask, control, model, confidence, boots)
     left = tuple(units)
+    if whole_fails:
+        trials.known[left] = True
     try:
         if trials.fails(()):
             return Smallest((), minimal=True, boots=trials.used, fails=True, baseline_fails=True)

@@ -12,6 +12,8 @@ from matrix.judging.status import ANSWERED_BAD, ANSWERED_GOOD
 
 GOOD: Final = ANSWERED_GOOD
 BAD: Final = ANSWERED_BAD
+# Under which name a launch records an engine's own version.
+ENGINES: Final = frozenset({"sglang", "vllm", "version", "xllamacpp", "transformers", "tensorrt-llm"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,11 @@ class FirstBad:
         if commit and all(commit):
             return f"git bisect start {commit[1]} {commit[0]}"
         versions = [n for n in self.changed if n.startswith("version.")]
+        own = [n for n in versions if n.removeprefix("version.") in ENGINES and all(self.changed[n])]
+        if own:
+            good, bad = self.changed[own[0]]
+            test = self.nodeid.partition("[")[0].rpartition("::")[2]
+            return f"glm-matrix bisect {self.cell} --good {good} --bad {bad} --test {test}"
         if versions:
             both = ", ".join(f"{n.removeprefix('version.')} {'..'.join(self.changed[n])}" for n in versions)
             return f"bisect the engine's own history: {both}"

@@ -73,3 +73,28 @@ def test_spent_boots_leave_a_failing_set_that_is_not_called_minimal(boots: int) 
     found = find_smallest(range(8), ask, model=FLAKY, boots=boots)
     assert len(asked) == found.boots <= boots
     assert {1, 6} <= set(found.units) and not found.minimal
+
+
+def test_a_set_that_fails_on_the_good_release_too_is_no_regression() -> None:
+    """The test looks for the feature: without its setting it fails everywhere."""
+    asked = []
+
+    def ask(units: Sequence[str]) -> Answer:
+        asked.append(units)
+        return "bad"
+
+    found = find_smallest(
+        ("pattern",),
+        ask,
+        control=lambda units: "good" if units else "bad",
+        model=FLAKY,
+        boots=50,
+        whole_fails=True,
+    )
+    assert (found.units, found.minimal, found.baseline_fails) == (("pattern",), True, False)
+    assert ("pattern",) not in asked
+
+
+def test_a_control_that_gives_no_answer_excuses_nothing() -> None:
+    found = find_smallest("ab", lambda _: "bad", control=lambda _: "none", model=FLAKY, boots=50)
+    assert found.baseline_fails

@@ -223,7 +223,8 @@ def test_the_first_bad_run_and_what_changed(folder: Path) -> None:
         assert find_first_bad(connection, word="no such test") == []
     assert bad.good and (bad.good.run, bad.bad.run, bad.failures, bad.mixed) == ("r1", "r3", 2, 1)
     assert bad.changed == {"version.vllm": ("0.26.0", "0.27.0")}
-    assert bad.next_step == "bisect the engine's own history: vllm 0.26.0..0.27.0"
+    test = "--test test_finds_the_needle"
+    assert bad.next_step == f"glm-matrix bisect {PLAIN} --good 0.26.0 --bad 0.27.0 {test}"
 
 
 @pytest.mark.parametrize(
