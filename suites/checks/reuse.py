@@ -17,12 +17,14 @@ LARGEST_PAGE: Final = 64  # sparse backends force it, whatever the plan says
 FRAME_TOKENS: Final = 16  # of a template: `<|assistant|></think>` before a reply is another text behind it
 
 
-def check_cached(item: Item, before: Reply, now: Reply, cached: float | None, *, page: int) -> Finding:
+def check_cached(
+    item: Item, before: Reply, now: Reply, cached: float | None, *, page: int, kept: bool = True
+) -> Finding:
     """Check the cached tokens of a turn. `before`: the turn before it; `cached`: what usage or a metric tells, tokens;
-    None where neither does. `page`: tokens of a KV page."""
+    None where neither does. `page`: tokens of a KV page. `kept`: whether this turn must find what that one left."""
     prompt, earlier = now.prompt_tokens or 0, before.prompt_tokens or 0
     most = min(prompt, earlier + (before.completion_tokens or 0))
-    least = max(0, earlier - PAGES_LOST * max(page, LARGEST_PAGE) - FRAME_TOKENS)
+    least = 0 if not kept else max(0, earlier - PAGES_LOST * max(page, LARGEST_PAGE) - FRAME_TOKENS)
     wrong = ""
     if cached is not None and not cached <= most:
         wrong = f"{cached:g} cached tokens, and only {most} could be"

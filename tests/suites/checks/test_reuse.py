@@ -33,6 +33,11 @@ def test_cached_tokens_have_two_bounds(cached: float | None, page: int, ok: bool
     assert (found.ok, found.sensitive) == (ok, sensitive)
 
 
+def test_a_turn_that_another_rank_may_serve_has_one_bound() -> None:
+    assert check_cached(ITEM, BEFORE, NOW, 0, page=1, kept=False).ok
+    assert not check_cached(ITEM, BEFORE, NOW, 1021, page=1, kept=False).ok
+
+
 def test_a_prompt_under_the_loss_of_pages_proves_nothing() -> None:
     short = Reply(content="x", prompt_tokens=140, completion_tokens=5)
     assert not check_cached(ITEM, short, NOW, 0, page=64).sensitive
