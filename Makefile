@@ -50,7 +50,7 @@ matrix: .venv/bin/glm-matrix ## run every cpu cell on the real embedded engine, 
 	@$(PY) -m pytest -m cpu -n logical --evidence $(OUT)/evidence.jsonl --junitxml $(OUT)/junit.xml -q $(ARGS) || true
 	@.venv/bin/glm-matrix report --policy ci/gates/cpu.yaml --evidence $(OUT)/evidence.jsonl --out $(OUT)
 
-test: .venv/dev.stamp .venv/bin/glm-matrix ## the project's own tests, linters and types
+test: .venv/page.stamp .venv/bin/glm-matrix ## the project's own tests, linters and types
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
@@ -65,6 +65,14 @@ test-docker: .venv/dev.stamp ## install and start a Docker daemon (Debian, root)
 test-slurm: .venv/dev.stamp ## a real Slurm of three nodes on this host (Debian, root to install it): nodes lost, jobs preempted
 	@ci/slurm/cluster.sh install
 	@$(PY) -m pytest tests/fixtures/fleet -m slurm -n logical $(ARGS)
+
+.venv/page.stamp: requirements/page.lock .venv/dev.stamp
+	@.venv/bin/uv pip install -q --python $(PY) --no-deps --require-hashes -r $<
+	@touch $@
+
+test-page: .venv/page.stamp ## install Chromium (Debian, root), then open the report's pages in it, with axe-core
+	@ci/page/chromium.sh
+	@$(PY) -m pytest tests/reports/page/test_chromium.py $(ARGS)
 
 mutation: .venv/dev.stamp ## every suite against every injected fault, and healthy engines: the kill table
 	@$(PY) -m tests.mutation $(ARGS)
@@ -85,9 +93,11 @@ generate: .venv/dev.stamp ## rewrite what is generated from axes and code: docs/
 lock: .venv/bin/uv ## re-resolve requirements/*.in into hashed locks
 	@cd requirements && for f in uv run dev; do ../.venv/bin/uv pip compile -q --python-version 3.11 --generate-hashes \
 		--no-header --no-emit-index-url --no-annotate $$f.in -o $$f.lock; done
+	@cd requirements && ../.venv/bin/uv pip compile -q --no-deps --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-annotate page.in -o page.lock
 	@$(PY) -m ci.sbom
 
 clean: ## remove everything that was built
 	rm -rf .venv .cache $(OUT)
 
-.PHONY: help env try matrix test test-docker test-slurm mutation mutants bench generate lock clean
+.PHONY: help env try matrix test test-docker test-slurm test-page mutation mutants bench generate lock clean

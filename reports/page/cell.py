@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -118,7 +119,7 @@ def _list_failed(row: Row, replies: Replies) -> Iterator[Failed]:
             findings=[(f, replies.find_talk(row, test, f)) for f in shown],
             left_out=max(len(bad) - FINDINGS, 0),
             log=cut_to(replies.find_log(row, test), LOG_CHARS),
-            command=f"pytest --cells {row.cell} -k {name}",
+            command=shlex.join(["pytest", "--cells", row.cell, "-k", name]),
         )
 
 

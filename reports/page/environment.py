@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shlex
 from functools import cache
 from typing import Any
 
@@ -37,6 +38,7 @@ def make_environment() -> Environment:
     env.filters["tone"] = tone_of
     env.filters["glyph"] = GLYPHS.__getitem__
     env.filters["seconds"] = format_seconds
+    env.filters["quoted"] = shlex.quote  # a name in a command that a person copies into a shell
     env.globals["read_asset"] = read_asset
     env.globals["make_policy"] = make_policy
     return env

@@ -23,7 +23,7 @@ from reports.page.environment import make_environment
 from reports.page.places import Places
 
 WHOLE: Final = 300  # cells of a table that needs no script
-FEW, MANY, REASONS = 6, 200, 3  # cells with reasons that are shown at once, at most; reasons of each
+FEW, MANY, REASONS = 4, 200, 3  # cells with reasons that are shown at once, at most; reasons of each
 FIXED: Final = ("checkpoint, features", "verdict", "tok/s", "TTFT", "launch")
 SHOWN_CHARS: Final = 200
 WORDS: Final = ("RED", *SEVERITY, "NOT RUN", "GREEN")  # of verdicts, the worst first
@@ -51,6 +51,7 @@ def render_index(shown: View, places: Places) -> str:
         legend=_embed(_make_legend(lines, heads, places.folder.name)),
         legend_heads=heads,
         glyphs=list(_list_glyphs(lines)),
+        rules=_count_rules(shown),
         few=FEW,
         many=MANY,
         most_reasons=REASONS,
@@ -146,6 +147,12 @@ def group_proofs(line: Line) -> Iterator[tuple[str, str, str]]:
 
 def _count_words(words: Iterable[str]) -> str:
     return ", ".join(f"{count} {word}" for word, count in Counter(words).items())
+
+
+def _count_rules(shown: View) -> list[tuple[str, int]]:
+    """Count the cells, or runs, that each rule speaks against, the most first."""
+    found = {(reason.rule, reason.cell) for _, reasons in shown.reasons for reason in reasons}
+    return Counter(rule for rule, _ in sorted(found)).most_common()
 
 
 def _summarise_runs(shown: View) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
+from matrix.judging.status import Status
 from reports.board.text import GLYPHS, tone_of
 from reports.evidence.defuse import defuse_for_terminal
 from reports.evidence.summary import Row, Settled
@@ -46,8 +47,12 @@ def _iterate_tests(row: Row) -> Iterator[Html]:
 
 
 def is_shown_in_full(test: Settled) -> bool:
-    """Return whether a test stands under what failed, with its replies."""
-    return test.result is not None and (not test.green or any(not f.ok for f in test.findings))
+    """Return whether a test stands under what failed, with its replies. Of a launch that failed, who tells it does."""
+    if test.result is None or test.status is Status.NOT_ASKED:
+        return False
+    if test.status is Status.NOT_RUN_AS_KNOWN:
+        return bool(test.result.matched)
+    return not test.green or any(not f.ok for f in test.findings)
 
 
 def _first_line(test: Settled) -> str:

@@ -1,0 +1,166 @@
+"""The pages in a real browser: read, searched, steered by keys and printed, and nothing in them comes alive."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reports.page import index
+from reports.page.write import Source, write_pages
+from tests.chromium import Chromium, find_chromium
+from tests.reports import world
+from tests.reports.page.test_plots import needle, speed
+from tests.reports.test_pages import failing, shown
+from tests.reports.world import PLAIN, WITH_MTP, Json
+
+EVIL = "<img src=x onerror='window.alive=1'><script>window.alive=1</script></script><script>window.alive=1</script>"
+SUITES = (
+    "chunked_prefill",
+    "coherence",
+    "effective",
+    "indexcache",
+    "limits",
+    "mtp",
+    "thinking",
+    "throughput",
+    "tool_use",
+)
+WIDTHS = (400, 1280, 1920, 2560)
+WORDS = "[...document.querySelectorAll('table.matrix tbody tr[id]')].map((r) => r.id)"
+
+
+def board() -> list[Json]:
+    """A failing cell with everything that a page can show, and a green one."""
+    drawn = [needle("canary.needle.s1.4608t4c20d", ok=True), speed(100, 1, 88), speed(170, 2, 75), world.size(PLAIN, 4)]
+    launch = {"kind": "launch", "cell": PLAIN, "fingerprint": "f0", "outcome": "ok", "launch_s": 3.0}
+    facts = {"kind": "cell", "cell": PLAIN, "facts": {**world.PLACE, "features": []}, "script": f"echo {EVIL}"}
+    other = [
+        {"kind": "result", "cell": PLAIN, "nodeid": f"suites/test_{name}.py::test_x[{PLAIN}]", "status": "XFAIL"}
+        for name in SUITES
+    ]
+    return [
+        *failing(EVIL),
+        *drawn,
+        *other,
+        {**launch, "phases_s": {"weights": 2.0, EVIL: 1.0}, "command": [EVIL]},
+        facts,
+    ]
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`index.html`, and `packed.html`, the same board as if it had thousands of cells."""
+    folder = tmp_path_factory.mktemp("pages")
+    write_pages(shown(board()), folder / "index.html", Source(verdict=shown(board()).verdict))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(index, "WHOLE", 1)
+        write_pages(shown(board()), folder / "packed.html", Source())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    binary = find_chromium()
+    if binary is None:
+        pytest.skip("no Chromium on this host (make test-page installs Debian's)")
+    with Chromium(binary, tmp_path_factory.mktemp("chromium")) as found:
+        yield found
+
+
+def cell_page(pages: Path) -> Path:
+    return pages / "index.cells" / f"{PLAIN}.html"
+
+
+def every_page(pages: Path) -> list[Path]:
+    return [pages / "index.html", pages / "packed.html", cell_page(pages)]
+
+
+def test_nothing_comes_alive_and_nothing_is_complained_of(browser: Chromium, pages: Path) -> None:
+    for page in every_page(pages):
+        browser.open(page)
+        assert browser.run("typeof window.alive") == "undefined" and not browser.complaints
+
+
+def test_axe_finds_no_violation(browser: Chromium, pages: Path) -> None:
+    found = importlib.util.find_spec("axe_playwright_python")
+    if found is None or not found.submodule_search_locations:
+        pytest.skip("axe-core is not here (make test-page installs it)")
+    axe = (Path(found.submodule_search_locations[0]) / "axe.min.js").read_text(encoding="utf-8")
+    browser.call("Page.setBypassCSP", enabled=True)
+    for page in (pages / "index.html", cell_page(pages)):
+        browser.open(page)
+        browser.run("for (const d of document.querySelectorAll('details')) d.open = true")
+        browser.run(f"{axe};0")
+        said = browser.run("axe.run().then((r) => JSON.stringify(r.violations.map((v) => [v.id, v.nodes[0].html])))")
+        assert json.loads(said) == [], page
+    browser.call("Page.setBypassCSP", enabled=False)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_number_of_the_matrix_is_on_the_screen(browser: Chromium, pages: Path, width: int) -> None:
+    browser.resize(width)
+    for page in every_page(pages):
+        browser.open(page)
+        assert browser.run("document.documentElement.scrollWidth - innerWidth") <= 0, page
+    browser.open(pages / "index.html")
+    right = "Math.max(...[...document.querySelectorAll('table.matrix td')].map((d) => d.getBoundingClientRect().right))"
+    assert browser.run(right) <= width
+    browser.resize(1280)
+
+
+def test_the_verdict_and_what_it_is_of_stand_above_the_fold(browser: Chromium, pages: Path) -> None:
+    browser.resize(1280, 800)
+    browser.open(pages / "index.html")
+    assert browser.run("document.querySelector('section.verdict').getBoundingClientRect().bottom") < 400
+    assert "Red" in browser.run("document.querySelector('.verdict .word').textContent")
+
+
+@pytest.mark.parametrize("name", ["index.html", "packed.html"])
+def test_cells_are_found_filtered_and_sorted_and_the_address_keeps_it(
+    browser: Chromium, pages: Path, name: str
+) -> None:
+    browser.open(pages / name)
+    assert browser.run(WORDS) == [PLAIN, WITH_MTP]
+    browser.press("/")
+    for key in "mtp":
+        browser.press(key)
+    assert browser.run(WORDS) == [WITH_MTP] and browser.run("location.hash") == "#q=mtp"
+    browser.press("Escape")
+    assert browser.run(WORDS) == [PLAIN, WITH_MTP]
+    browser.run("document.querySelector('.words button').click()")  # the worst word first
+    assert browser.run(WORDS) == [PLAIN]
+    browser.open(pages / name, "sort=launch")
+    assert browser.run(WORDS) == [WITH_MTP, PLAIN]  # 1.25 s, 3 s
+
+
+def test_keys_lead_from_cell_to_cell_and_back(browser: Chromium, pages: Path) -> None:
+    browser.open(pages / "index.html")
+    browser.press("j")
+    browser.press("j")
+    assert browser.run("document.activeElement.closest('tr').id") == WITH_MTP
+    browser.open(cell_page(pages))
+    browser.press("j")
+    while browser.run("document.readyState") != "complete" or WITH_MTP not in browser.run("location.href"):
+        pass
+    assert browser.run("document.querySelector('a[rel=prev]').textContent") == f"← {PLAIN}"
+
+
+def test_closed_parts_are_printed(browser: Chromium, pages: Path) -> None:
+    browser.open(cell_page(pages))
+    seen = "document.querySelector('#numbers table').checkVisibility()"
+    browser.run("for (const d of document.querySelectorAll('details')) d.open = false")
+    assert not browser.run(seen)
+    browser.call("Emulation.setEmulatedMedia", media="print")
+    assert browser.run(seen)
+    browser.call("Emulation.setEmulatedMedia", media="")
+
+
+def test_a_command_is_copied(browser: Chromium, pages: Path) -> None:
+    browser.open(cell_page(pages))
+    browser.run("navigator.clipboard.writeText = (t) => { window.copied = t; return Promise.resolve(); }, 0")
+    browser.run("document.querySelector('h1 .copy').click()")
+    assert browser.run("window.copied") == PLAIN
