@@ -28,6 +28,8 @@ MARKS = {
     "needle": "long contexts are really read",
     "tool_use": "tool calls are made, copied and streamed right",
     "thinking": "thoughts are filed as thoughts, and answers and calls follow them",
+    "clients": "schemas, values, many tools and agent loops as clients send them",
+    "structured": "output has the form that a request demands",
     "throughput": "tokens per second and latencies",
     "proof": "a requested feature is really active",
 }
@@ -91,6 +93,12 @@ def depth(request: pytest.FixtureRequest) -> Depth:
 def bank(cell: Cell) -> Bank:
     """Return the first bank of the checkpoint's YAML; the canary understands only its own."""
     return AsMany(bank_for(cell.checkpoint))
+
+
+@pytest.fixture
+def client_bank(cell: Cell) -> Bank:
+    """Return the last bank of the checkpoint's YAML: clients ask for more than the canary can copy."""
+    return AsMany(bank_for(cell.checkpoint, last=True))
 
 
 @pytest.fixture

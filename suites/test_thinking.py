@@ -14,6 +14,7 @@ from matrix.model import Cell
 from reports.evidence.finding import Finding
 from suites.asking.contract import Evidence, expect_ok
 from suites.asking.depth import POOL, Depth, pick_shortest
+from suites.asking.thoughts import require_separate_thoughts
 from suites.checks import protocol, thinking, tools
 
 pytestmark = [pytest.mark.thinking]
@@ -75,20 +76,6 @@ def test_obeys_reasoning_effort(cell: Cell, client: Client, bank: Bank, evidence
         pytest.skip(f"NOT_EVIDENCE: no effort is claimed for {cell.checkpoint.family}")
     items = bank.arithmetic(depth.thinking)
     expect_ok(evidence, _compare_efforts(client, items, (efforts[0], efforts[-1])))
-
-
-def require_separate_thoughts(cell: Cell) -> None:
-    """Skip where nothing can be said: the model never thinks, or the launch has no parser that tells thoughts apart."""
-    if cell.checkpoint.thinking == "never":
-        pytest.skip(f"NOT_EVIDENCE: {cell.checkpoint.family} never thinks")
-    if not separates_thoughts(cell):
-        pytest.skip(f"NOT_EVIDENCE: {cell.engine.id} is launched without a reasoning parser")
-
-
-def separates_thoughts(cell: Cell) -> bool:
-    """Return whether a launch tells thoughts from answers: llama.cpp by the template, others by the family's parser."""
-    parsers = cell.checkpoint.parsers.get(cell.engine.id, {})
-    return cell.engine.dialect == "llamacpp" or "reasoning" in parsers
 
 
 def _judge(client: Client, items: Sequence[Item], check: Check) -> Iterator[Finding]:

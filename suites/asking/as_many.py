@@ -65,6 +65,15 @@ class AsMany:
     def tool_dialogue(self, n: int) -> Items:
         return as_many(self._bank.tool_dialogue, n)
 
+    def client_calls(self, n: int) -> Items:
+        return as_many(self._bank.client_calls, n)
+
+    def many_tools(self, n: int) -> Items:
+        return as_many(self._bank.many_tools, n)
+
+    def agent_loop(self, rounds: int) -> Items:
+        return as_many(self._bank.agent_loop, rounds)
+
     def load_prompts(self, n: int, *, tokens: int) -> Items:
         return as_many(self._bank.load_prompts, n, tokens=tokens)
 

@@ -51,6 +51,10 @@ class Depth:
     tool_dialogues: int
     streamed: int  # items asked both ways
     thinking: int  # items per kind with thinking on
+    client_calls: int  # calls with schemas and values of real clients
+    many_tools: int  # items with 50 tools
+    agent_rounds: int  # of one conversation with the model's own calls, two replies each
+    structured: int  # replies per kind of constraint
     load_prompt_tokens: int
     load_output_tokens: int
     load_concurrency: tuple[int, ...]

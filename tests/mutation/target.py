@@ -152,6 +152,7 @@ class Real:
                 "engine": running,
                 "client": asker,
                 "bank": bank,
+                "client_bank": bank,
                 "evidence": evidence,
                 "depth": self.depth,
                 "rendered": find_token_counter(self.plan.cell.checkpoint, tape),

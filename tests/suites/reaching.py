@@ -21,7 +21,7 @@ import pytest
 from fixtures.banks import bank_for
 from fixtures.banks.item import Item
 from fixtures.client.client import Client
-from fixtures.client.reply import Reply
+from fixtures.client.reply import Reply, ToolCall
 from matrix.condition import compile_condition
 from matrix.errors import ConfigError
 from matrix.known.reach import COMMAND, FILE, Request, keep_frontier
@@ -122,7 +122,10 @@ class NotingClient(Client):
 
     def ask(self, item: Item, *, thinking: bool = False, **_: Any) -> Reply:
         self.notes.note(item, thinking=thinking)
-        return Reply(content=item.answer or "", prompt_tokens=1, completion_tokens=1, finish_reason="stop")
+        calls = tuple(ToolCall(id=f"c{i}", name=c.name, arguments=_write(c.arguments)) for i, c in enumerate(item.call))
+        return Reply(
+            content=item.answer or "", tool_calls=calls, prompt_tokens=1, completion_tokens=1, finish_reason="stop"
+        )
 
     def together(self, asks: Sequence[tuple[Item, Mapping[str, Any]]], **_: Any) -> list[Reply]:
         for item, options in asks:
@@ -151,6 +154,10 @@ class NotingJudged(Judged):
             yield Finding(check="reach", ok=True, expected="", got="")
 
 
+def _write(arguments: Mapping[str, Any]) -> str:
+    return json.dumps(dict(arguments), ensure_ascii=False)
+
+
 _BANKS: dict[str, Lengths] = {}
 
 
@@ -176,6 +183,7 @@ def noted(test: str, planned: Plan, depth: Depth) -> Notes:
         "engine": world.FakeRunning("", None),
         "client": NotingClient(notes),
         "bank": bank,
+        "client_bank": bank,
         "evidence": world.Recorder(),
         "depth": depth,
         "rendered": None,

@@ -29,11 +29,13 @@ from reports.evidence.outcome import OURS, classify_fault
 from suites import (
     test_boot,
     test_chunked_prefill,
+    test_clients,
     test_coherence,
     test_indexcache,
     test_mtp,
     test_needle,
     test_reuse,
+    test_structured,
     test_thinking,
     test_throughput,
     test_together,
@@ -55,6 +57,8 @@ MODULES: tuple[ModuleType, ...] = (
     test_together,
     test_tool_use,
     test_thinking,
+    test_clients,
+    test_structured,
     test_throughput,
     test_indexcache,
     test_mtp,
@@ -72,6 +76,10 @@ DEPTH = replace(
     parallel_calls=2,
     streamed=6,
     thinking=4,
+    client_calls=99,
+    many_tools=2,
+    agent_rounds=12,
+    structured=2,
     no_tool_needed=2,
     trigger_calls=2,
     tool_dialogues=1,
@@ -281,7 +289,7 @@ def _ask(test: str, engine: FakeRunning, silence_s: float, tape: Tape, given: di
             "rendered": counted_by_stub,
             **given,
         }
-        given["judged"] = unwatched(given)
+        given = {"client_bank": given["bank"], **given, "judged": unwatched(given)}
         wanted = inspect.signature(function).parameters
         try:
             function(**{name: given[name] for name in wanted})

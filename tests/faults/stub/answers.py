@@ -13,6 +13,7 @@ from fixtures.banks.glm5.prose import draw_prose, join_paragraphs
 from fixtures.banks.item import ExpectedCall, Item
 from fixtures.client.reply import ToolCall
 from tests.faults.stub.defect import Answer, Asked
+from tests.faults.stub.forms import fill_form
 
 Json = Any
 _TOKEN = re.compile(r"\s*\w{1,5}|\s*[^\w\s]|\s+")
@@ -43,6 +44,8 @@ def right(asked: Asked, max_tokens: int) -> Answer:
 
 def _said(asked: Asked, max_tokens: int) -> Answer:
     item = asked.item
+    if asked.form and not asked.over:
+        return Answer(content=fill_form(asked.form))
     if asked.over:
         return Answer(status=400, error="the prompt exceeds the context")
     if asked.load or item is None:

@@ -36,6 +36,8 @@ class Asked:
     sampled: bool = False  # temperature above 0
     thinking: bool = False
     effort: str = ""  # reasoning_effort
+    messages: int = 1
+    form: Json = None  # what the reply must be: {"schema": ...}, {"object": True} or {"choices": [...]}
 
     @property
     def kind(self) -> str:

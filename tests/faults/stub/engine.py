@@ -32,6 +32,7 @@ from tests.faults.stub.answers import item_from_json, right, tokens
 from tests.faults.stub.claims import HONEST, Claims
 from tests.faults.stub.defect import Answer, Asked, Defect
 from tests.faults.stub.dialect import DIALECTS, Setting
+from tests.faults.stub.forms import form_of
 from tests.faults.stub.replies import MODEL, spent
 from tests.faults.stub.server import Server
 from tests.faults.stub.table import DEFECTS
@@ -115,6 +116,8 @@ class StubEngine:
 
     def know(self, item: Item) -> None:
         self._book[_key(item.messages, item.tools)] = item
+        if item.kind == "agent_loop":  # whoever asks puts the conversation so far before it
+            self._book[_turn_key(item.messages, item.tools)] = item
 
     def answer(self, request: Mapping[str, Json]) -> Answer:
         """The right answer, damaged by this stub's defect."""
@@ -137,7 +140,7 @@ class StubEngine:
         tools, load = request.get("tools") or (), bool(request.get("ignore_eos"))
         template = request.get("chat_template_kwargs") or {}
         key = _key(request["messages"], tools)
-        item = self._book.get(key)
+        item = self._book.get(key) or (self._book.get(_turn_key(request["messages"], tools)) if tools else None)
         prompt = _prompt_tokens(item, request)
         prefix = key + self._salt(request)
         found = self._find_cached(request, prompt) if request.get("cache_prompt", True) else 0
@@ -164,6 +167,8 @@ class StubEngine:
                 sampled=float(request.get("temperature", 0.0)) > 0,
                 thinking=_thinks(request),
                 effort=str(template.get("reasoning_effort", "")),
+                messages=len(request["messages"]),
+                form=form_of(request),
             )
             self._cached[prefix] = prompt
             self._before = item or self._before
@@ -237,6 +242,12 @@ def _key(messages: Json, tools: Json) -> str:
     """What was asked. Filler before a question, by which suites reach exact lengths, does not make it another one."""
     asked = [{**m, "content": _FILLER.sub("", m["content"])} if m.get("content") else m for m in messages]
     return json.dumps([asked, list(tools)], sort_keys=True, ensure_ascii=False)
+
+
+def _turn_key(messages: Json, tools: Json) -> str:
+    """What was asked since the assistant spoke last, whatever ids its calls have."""
+    last = max((i for i, m in enumerate(messages) if m["role"] == "assistant"), default=-1)
+    return _key([{k: v for k, v in m.items() if k != "tool_call_id"} for m in messages[last + 1 :]], tools)
 
 
 def _thinks(request: Mapping[str, Json]) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from tests.faults.stub import (
     attention,
+    clients,
     hostile,
     identity,
     numbers,
@@ -30,6 +31,7 @@ DEFECTS: Mapping[str, Defect] = {
     **reuse.DEFECTS,
     **tools.DEFECTS,
     **thinking.DEFECTS,
+    **clients.DEFECTS,
     **protocol.DEFECTS,
     **serving.DEFECTS,
     **identity.DEFECTS,

@@ -1,0 +1,52 @@
+"""Names the request fields that constrain output, as far as each engine claims them for its launch here.
+
+| | json_schema, json_object | one of several choices |
+|---|---|---|
+| vLLM | `response_format` | `structured_outputs.choice`, which replaced `guided_choice` before 0.16 |
+| SGLang | `response_format` | `regex` |
+| llama.cpp | `response_format` | `grammar`, GBNF |
+| TensorRT-LLM | wants a guided decoding backend, which no recipe sets | |
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
+
+import pytest
+
+from matrix.model import Cell
+
+Json = Any
+Kind = Literal["json_schema", "json_object", "choice"]
+CLAIMED: Final[Mapping[str, frozenset[Kind]]] = {
+    "vllm": frozenset({"json_schema", "json_object", "choice"}),
+    "sglang": frozenset({"json_schema", "json_object", "choice"}),
+    "llamacpp": frozenset({"json_schema", "json_object", "choice"}),
+}
+OBJECT: Final[Mapping[str, Json]] = {"response_format": {"type": "json_object"}}
+
+
+def require_claimed(cell: Cell, kind: Kind) -> None:
+    """Skip where the launch claims no such constraint."""
+    if kind not in CLAIMED.get(cell.engine.dialect, ()):
+        pytest.skip(f"NOT_EVIDENCE: {cell.engine.id} is launched without {kind}")
+
+
+def schema_fields(schema: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the request fields for a JSON schema, as OpenAI's client sends them."""
+    named = {"name": "reply", "schema": dict(schema), "strict": True}
+    return {"response_format": {"type": "json_schema", "json_schema": named}}
+
+
+def choice_fields(dialect: str, choices: Sequence[str]) -> dict[str, Json]:
+    """Return the request fields for one of several choices."""
+    match dialect:
+        case "vllm":
+            return {"structured_outputs": {"choice": list(choices)}}
+        case "sglang":
+            return {"regex": "(" + "|".join(map(re.escape, choices)) + ")"}
+        case _:
+            return {"grammar": "root ::= " + " | ".join(json.dumps(choice) for choice in choices)}

@@ -1,0 +1,122 @@
+"""Tests that output obeys the form that a request demands: a JSON schema, any JSON object, one of several choices.
+
+A small model may say nonsense in that form; the form is the engine's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import pytest
+
+from fixtures.banks.bank import Bank
+from fixtures.banks.item import Item
+from fixtures.client.client import THOUGHT_TOKENS, Client
+from matrix.model import Cell
+from reports.evidence.finding import Finding
+from suites.asking import constraints
+from suites.asking.contract import Evidence, expect_ok
+from suites.asking.depth import Depth
+from suites.asking.thoughts import require_separate_thoughts
+from suites.checks import arguments
+
+pytestmark = [pytest.mark.structured, pytest.mark.from_depth("full")]
+
+Json = Any
+ROOM_TOKENS: Final = 128  # the longest document that the schemas allow has 40 tokens in a byte-level vocabulary
+# Everything is bounded: a small model that may write any number or text need not come to an end.
+SCHEMAS: Final[Sequence[Json]] = (
+    {
+        "type": "object",
+        "properties": {"city": {"enum": ["Paris", "Rome"]}, "open": {"type": "boolean"}},
+        "required": ["city", "open"],
+        "additionalProperties": False,
+    },
+    {
+        "type": "object",
+        "properties": {
+            "place": {"$ref": "#/$defs/Place"},
+            "note": {"anyOf": [{"enum": ["a", "b"]}, {"type": "null"}]},
+            "tags": {"type": "array", "items": {"enum": ["x", "y"]}, "minItems": 1, "maxItems": 2},
+        },
+        "required": ["place", "note", "tags"],
+        "additionalProperties": False,
+        "$defs": {
+            "Place": {
+                "type": "object",
+                "properties": {"name": {"enum": ["hall", "yard"]}},
+                "required": ["name"],
+                "additionalProperties": False,
+            }
+        },
+    },
+)
+CHOICES: Final = ("apple", "pear", "plum")
+
+
+def test_obeys_a_json_schema(cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+    """Whole and streamed, with the references and nullable parts that pydantic writes."""
+    constraints.require_claimed(cell, "json_schema")
+    expect_ok(evidence, _check_schemas(client, bank.facts(depth.structured)))
+
+
+def test_obeys_a_json_schema_after_thinking(
+    *, cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+) -> None:
+    """The thought is free and the answer is not: grammars have begun too early, and never."""
+    constraints.require_claimed(cell, "json_schema")
+    require_separate_thoughts(cell)
+    expect_ok(evidence, _check_schemas(client, bank.facts(depth.structured), thinking=True))
+
+
+def test_answers_with_a_json_object(cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+    constraints.require_claimed(cell, "json_object")
+    expect_ok(evidence, _check_objects(client, bank.facts(depth.structured)))
+
+
+def test_answers_with_one_of_the_choices(
+    cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+) -> None:
+    constraints.require_claimed(cell, "choice")
+    extra = constraints.choice_fields(cell.engine.dialect, CHOICES)
+    items = bank.facts(depth.structured)
+    expect_ok(
+        evidence,
+        (
+            arguments.check_choice(
+                item,
+                client.ask(item, max_tokens=_room(client), extra=extra, stream=bool(i % 2)),
+                CHOICES,
+                check="structured.choice",
+            )
+            for i, item in enumerate(items)
+        ),
+    )
+
+
+def _check_schemas(client: Client, items: Sequence[Item], *, thinking: bool = False) -> Iterator[Finding]:
+    for item in items:
+        for i, schema in enumerate(SCHEMAS):
+            reply = client.ask(
+                item,
+                max_tokens=_room(client, thinking=thinking),
+                thinking=thinking,
+                stream=bool(i % 2),
+                extra=constraints.schema_fields(schema),
+            )
+            yield arguments.check_json(item, reply, schema, check="structured.schema")
+
+
+def _check_objects(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
+    for i, item in enumerate(items):
+        reply = client.ask(item, max_tokens=_room(client), stream=bool(i % 2), extra=constraints.OBJECT)
+        found = arguments.check_json(item, reply, None, check="structured.object")
+        if reply.finish_reason == "length" and reply.content.lstrip().startswith("{"):
+            found = replace(found, ok=True, sensitive=False, detail="the object was not at its end")
+        yield found
+
+
+def _room(client: Client, *, thinking: bool = False) -> int:
+    return ROOM_TOKENS + (THOUGHT_TOKENS if thinking or client.always_thinks else 0)

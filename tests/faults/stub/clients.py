@@ -1,0 +1,118 @@
+"""What parsers make of arguments by their own idea of types, of many tools, of long loops, and of demanded forms."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from tests.faults.stub.defect import Answer, Asked, Damage, Defect, Json, arguments, calls, when
+from tests.faults.suite_tests import (
+    CHOICES,
+    FIFTY,
+    LOOP,
+    OBJECT,
+    SCHEMA,
+    SCHEMA_THOUGHT,
+    SCHEMAS,
+    SCHEMAS_STREAMED,
+    THINK_LOOP,
+)
+
+LATE_MESSAGES, MANY_TOOLS = 12, 20
+
+
+def _change_text(change: Callable[[str], Json]) -> Damage:
+    return arguments(lambda made: {k: change(v) if isinstance(v, str) else v for k, v in made.items()})
+
+
+def guess_type(text: str) -> Json:
+    """What a parser makes of text that looks like JSON, or like Python."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return int(text, 0) if text.lstrip("0xX+-").isdigit() else text
+
+
+def _stringify(made: dict[str, Json]) -> Json:
+    return {k: json.dumps(v) if isinstance(v, dict | list) else v for k, v in made.items()}
+
+
+def _text_of_numbers(made: dict[str, Json]) -> Json:
+    return {k: v if isinstance(v, bool) or not isinstance(v, int) else str(v) for k, v in made.items()}
+
+
+def _null_optionals(answer: Answer, asked: Asked) -> Answer:
+    """Whatever may be null is."""
+    tools = asked.item.tools if asked.item else ()
+    if not answer.calls or "anyOf" not in json.dumps(list(tools)):
+        return answer
+    return arguments(dict.fromkeys)(answer, asked)
+
+
+def _only_streams(damage: Damage) -> Damage:
+    return when(lambda asked: asked.stream, damage)
+
+
+def _late(damage: Damage) -> Damage:
+    return when(lambda asked: asked.messages > LATE_MESSAGES, damage)
+
+
+_CUT = calls(lambda c: replace(c, arguments=c.arguments[:-1]))
+
+
+def _free(answer: Answer, asked: Asked) -> Answer:
+    return replace(answer, content="I would rather talk.") if asked.form else answer
+
+
+DEFECTS: Mapping[str, Defect] = {
+    "guesses_types_of_text": Defect(family="clients", kills=(SCHEMAS,), damage=_change_text(guess_type)),
+    "drops_underscores": Defect(
+        family="clients", kills=(SCHEMAS,), damage=_change_text(lambda text: text.replace("_", ""))
+    ),
+    "nulls_empty_text": Defect(family="clients", kills=(SCHEMAS,), damage=_change_text(lambda text: text or None)),
+    "unescapes_text": Defect(
+        family="clients", kills=(SCHEMAS,), damage=_change_text(lambda text: text.replace("\\", "").replace('"', ""))
+    ),
+    "nulls_optionals": Defect(family="clients", kills=(SCHEMAS,), damage=_null_optionals),
+    "writes_objects_as_text": Defect(family="clients", kills=(SCHEMAS,), damage=arguments(_stringify)),
+    "streams_numbers_as_text": Defect(
+        family="clients", kills=(SCHEMAS_STREAMED,), damage=_only_streams(arguments(_text_of_numbers))
+    ),
+    "streams_text_as_numbers": Defect(
+        family="clients", kills=(SCHEMAS_STREAMED,), damage=_only_streams(_change_text(guess_type))
+    ),
+    "streams_open_objects": Defect(family="clients", kills=(SCHEMAS_STREAMED,), damage=_only_streams(_CUT)),
+    "loses_calls_among_many_tools": Defect(
+        family="clients",
+        kills=(FIFTY,),
+        damage=when(
+            lambda asked: len(asked.offered) > MANY_TOOLS,
+            lambda a, asked: replace(a, calls=(), content="I have no such tool.", finish_reason="stop"),
+        ),
+    ),
+    "cuts_arguments_late": Defect(family="clients", kills=(LOOP, THINK_LOOP), damage=_late(_CUT)),
+    "repeats_ids_late": Defect(family="clients", kills=(LOOP,), damage=_late(calls(lambda c: replace(c, id="")))),
+    "forgets_results_late": Defect(
+        family="clients",
+        kills=(LOOP,),
+        damage=_late(lambda a, asked: replace(a, content="It is done.") if a.content else a),
+    ),
+    "ignores_forms": Defect(family="structured", kills=(SCHEMA, SCHEMA_THOUGHT, OBJECT, CHOICES), damage=_free),
+    "ignores_forms_in_streams": Defect(
+        family="structured", kills=(SCHEMA, SCHEMA_THOUGHT), damage=_only_streams(_free)
+    ),
+    "ignores_forms_after_thinking": Defect(
+        family="structured", kills=(SCHEMA_THOUGHT,), damage=when(lambda asked: asked.thinking, _free)
+    ),
+    "forms_never_end": Defect(
+        family="structured",
+        kills=(SCHEMA, CHOICES),
+        damage=lambda a, asked: replace(a, content=a.content + " " * 99, finish_reason="length") if asked.form else a,
+    ),
+    "adds_words_to_forms": Defect(
+        family="structured",
+        kills=(SCHEMA, OBJECT, CHOICES),
+        damage=lambda a, asked: replace(a, content=f"Here it is: {a.content}") if asked.form else a,
+    ),
+}
