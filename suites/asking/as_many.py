@@ -71,8 +71,8 @@ class AsMany:
     def many_tools(self, n: int) -> Items:
         return as_many(self._bank.many_tools, n)
 
-    def agent_loop(self, rounds: int) -> Items:
-        return as_many(self._bank.agent_loop, rounds)
+    def agent_loop(self, n: int) -> Items:
+        return as_many(self._bank.agent_loop, n)
 
     def load_prompts(self, n: int, *, tokens: int) -> Items:
         return as_many(self._bank.load_prompts, n, tokens=tokens)

@@ -73,7 +73,7 @@ SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=8)
 @given(SCALARS, SCALARS)
 def test_where_text_is_all_that_a_schema_admits_only_the_value_itself_is_right(got: Any, want: Any) -> None:
     same = arguments.is_same_under(STRING, got, want)
-    assert same is tools.same_value(got, want)
+    assert same is (tools.same_value(got, want) or (isinstance(want, str) and got == want))
 
 
 @given(SCALARS, SCALARS)
