@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from matrix.judging.extremes import find_largest
 from matrix.judging.logprobs import ABOVE_ONE, Logprobs, chosen_token, list_candidates, pair_until_parted
 
 # Of the mass: what float32 cannot say. llama.cpp was seen to overstate a sure token by 6e-7 of what is left beside it.
@@ -75,7 +76,7 @@ def top_k_kl(reference: Logprobs, found: Logprobs) -> Divergence:
         return NOTHING
     each = [position_kl(mine, yours) for mine, yours in compared]
     parted = chosen_token(compared[-1][0]) != chosen_token(compared[-1][1])
-    return Divergence(mean=math.fsum(each) / len(each), largest=max(each), positions=len(each), parted=parted)
+    return Divergence(mean=math.fsum(each) / len(each), largest=find_largest(each), positions=len(each), parted=parted)
 
 
 def position_kl(reference: Position, found: Position) -> float:
@@ -91,7 +92,7 @@ def position_kl(reference: Position, found: Position) -> float:
     wanted = {token: math.exp(value) for token, value in reference.items()}
     rest = _mass_left(wanted.values())
     each, seen = _normalise_masses([*wanted.values(), rest]), _normalise_masses(_spread_unlisted(wanted, rest, found))
-    return max(0.0, math.fsum(p * math.log(p / q) for p, q in zip(each, seen, strict=True)))
+    return find_largest([0.0, math.fsum(p * math.log(p / q) for p, q in zip(each, seen, strict=True))])
 
 
 def _spread_unlisted(wanted: Mapping[str, float], rest: float, found: Position) -> list[float]:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from itertools import takewhile
 from typing import Any
 
+from matrix.judging.extremes import find_largest
 from matrix.judging.observation import Rung
 from matrix.judging.proof import Outcome, Proof
 
@@ -185,7 +186,7 @@ def prove_change_beyond(
     outcome: Outcome = "unproven"
     if far <= SAME:
         outcome = "refuted"
-    elif floor is not None and far > max(SAME, TELLING * max(near, floor)):
+    elif floor is not None and far > find_largest([SAME, TELLING * find_largest([near, floor])]):
         outcome = "proven"
     data = {"below": str(near), "beyond": str(far), "floor": str(floor)}
     return Proof(feature="indexcache", outcome=outcome, rung=Rung.ABLATION, detail=detail, data=data)

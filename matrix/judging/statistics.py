@@ -11,6 +11,8 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from matrix.judging.extremes import find_largest, find_smallest
+
 CONFIDENCE = 0.95  # one-sided; TensorRT-LLM's accuracy gates use the same alpha
 FLOOR_TOLERANCE = 0.05  # TensorRT-LLM post-merge fails at 5 %, SGLang's monitor at 10 %
 MAD_TO_SIGMA = 1.4826  # a normal distribution's sigma per median absolute deviation
@@ -78,7 +80,7 @@ def compare_mcnemar(baseline: Mapping[str, bool], now: Mapping[str, bool]) -> Mc
     lost = sum(baseline[i] and not now[i] for i in both)
     won = sum(now[i] and not baseline[i] for i in both)
     p = 1.0 if lost == 0 else 1.0 - binomial_cdf(lost - 1, lost + won, 0.5)
-    return McNemar(lost, won, min(1.0, p))
+    return McNemar(lost, won, find_smallest([1.0, p]))
 
 
 def correct_holm(p_values: Mapping[str, float], alpha: float = 1 - CONFIDENCE) -> frozenset[str]:
@@ -95,7 +97,7 @@ def tolerance_of(samples: Sequence[float]) -> float:
     """Compute the allowed relative change against baseline launches: max(5 %, 3 sigma by MAD of the median)."""
     median = statistics.median(samples)
     mad = statistics.median(abs(s - median) for s in samples)
-    return max(FLOOR_TOLERANCE, SIGMAS * MAD_TO_SIGMA * mad / abs(median))
+    return find_largest([FLOOR_TOLERANCE, SIGMAS * MAD_TO_SIGMA * mad / abs(median)])
 
 
 def find_boundary(holds: Callable[[float], bool]) -> float:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations, takewhile
 from typing import Final
 
+from matrix.judging.extremes import find_largest
 from matrix.judging.kl import is_control
 from matrix.judging.logprobs import (
     Logprobs,
@@ -29,7 +30,8 @@ AGAIN: Final = "reference.kl"  # of every prompt: the item tells which
 def measure_noise(cells: Iterable[Sequence[Record]]) -> float | None:
     """Measure the largest distance between two recordings within one of these cells; None where no cell has two."""
     pairs = (pair for records in cells for pair in combinations(_iterate_recordings(records), 2))
-    return max((measure_distance(a, b) for (item, a), (other, b) in pairs if item == other), default=None)
+    found = [measure_distance(a, b) for (item, a), (other, b) in pairs if item == other]
+    return find_largest(found) if found else None
 
 
 def _iterate_recordings(records: Sequence[Record]) -> Iterator[tuple[str, Logprobs]]:

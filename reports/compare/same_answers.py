@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from matrix.judging.extremes import find_largest
 from matrix.judging.kl import top_k_kl
 from matrix.judging.logprobs import Logprobs, recorded_number
 from matrix.judging.status import Status
@@ -134,7 +135,7 @@ def _judge_pair(mine: ExpectedCell, other: ExpectedCell, one: Told, two: Told) -
         if not nats <= allowed
     ]
     wrong += [f"{key[0]} of {key[1]}: right in one, wrong in the other" for key in sorted(_list_lost(one, two, asked))]
-    nats = max((n for n, _ in each.values()), default=0.0)
+    nats = find_largest(n for n, _ in each.values())
     outcome: Outcome = "differs" if wrong else "same" if shared else "not_evidence"
     more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
     detail = "; ".join(wrong[:SHOWN]) + more if wrong else f"{len(shared)} frozen prompts at most {nats:.2g} nats apart"
@@ -153,8 +154,8 @@ def _judge_pair(mine: ExpectedCell, other: ExpectedCell, one: Told, two: Told) -
 
 def _measure_apart(mine: Sequence[Recording], yours: Sequence[Recording]) -> tuple[float, float]:
     """Measure the farthest of any two recordings, and what is allowed."""
-    allowed = BETWEEN_TWO * max(r.tolerance for r in (*mine, *yours))
-    return max(top_k_kl(a.positions, b.positions).mean for a in mine for b in yours), allowed
+    allowed = BETWEEN_TWO * find_largest(r.tolerance for r in (*mine, *yours))
+    return find_largest(top_k_kl(a.positions, b.positions).mean for a in mine for b in yours), allowed
 
 
 def _list_far(told: Told, cell: str) -> Iterator[str]:

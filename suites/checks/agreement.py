@@ -8,6 +8,7 @@ from typing import Final
 
 from fixtures.banks.item import Item
 from fixtures.client.reply import Reply
+from matrix.judging.extremes import find_smallest
 from matrix.judging.kl import Divergence, read_distributions, top_k_kl
 from matrix.judging.logprobs import Logprobs, drop_drafted, find_unsound
 from matrix.judging.observation import Rung
@@ -38,7 +39,7 @@ def kl_tolerance_unsure(ways: Mapping[str, Logprobs], wanted: str) -> float:
     """Return half the distance to the nearest other attention pattern, for prompts without a confident answer. Dense
     attention and FFFF share no selection and are not distinguished."""
     others = [other for way, other in ways.items() if way != wanted and SHARES in way + wanted]
-    return min([TOLERANCE_UNSURE, *(top_k_kl(ways[wanted], other).mean / 2 for other in others)])
+    return find_smallest([TOLERANCE_UNSURE, *(top_k_kl(ways[wanted], other).mean / 2 for other in others)])
 
 
 def check_agreement(item: Item, reply: Reply, reference: Logprobs, *, way: str, allowed: float) -> Finding:

@@ -11,6 +11,7 @@ from typing import Final
 
 from fixtures.banks.item import Item
 from fixtures.client.reply import Reply
+from matrix.judging.extremes import find_largest, find_smallest
 from matrix.judging.kl import read_distributions, top_k_kl
 from matrix.judging.logprobs import drop_drafted, find_unsound
 from reports.evidence.finding import Finding, as_json_number
@@ -18,7 +19,6 @@ from suites.checks import isolation
 from suites.checks.agreement import TOLERANCE_UNSURE
 from suites.checks.frozen import prompt_sha256
 from suites.checks.greedy import explain_parting, find_unlikely_choice, read_said
-from suites.checks.numbers import find_largest
 
 # Nats a position. Healthy engines stay under a third of it even where the model is unsure; the nearest other way to
 # select tokens is twice as far (suites/checks/agreement.py).
@@ -33,8 +33,8 @@ def check_same_answer(item: Item, alone: Sequence[Reply], other: Reply, *, check
     different ones prove nothing.
     """
     floor = measure_divergence_floor(alone)
-    limit = max(TOLERANCE, isolation.FLOOR_FACTOR * min(floor, TOLERANCE))
-    far = min((_measure_divergence(each, other) for each in alone), default=float("inf"))
+    limit = find_largest([TOLERANCE, isolation.FLOOR_FACTOR * find_smallest([floor, TOLERANCE])])
+    far = find_smallest((_measure_divergence(each, other) for each in alone), default=float("inf"))
     wrong = _find_unsound([*alone, other]) or find_unlikely_choice([other]) or _find_other_text(alone, other, tie)
     blind = not wrong and not _tells_anything(alone, other)
     return Finding(

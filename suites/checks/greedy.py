@@ -6,10 +6,12 @@ are to themselves. Another text without such a tie is another computation, whate
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from fixtures.client.reply import Reply
+from matrix.judging.extremes import find_smallest
 from matrix.judging.logprobs import SAME, chosen_token, list_candidates, read_logprobs
 
 CUT_CHARACTER: Final = "\ufffd"  # two different halves of characters look alike
@@ -24,6 +26,8 @@ def find_unlikely_choice(replies: Sequence[Reply]) -> str:
     for reply in replies:
         for place, position in enumerate(reply.logprobs):
             chosen, *others = list_candidates(position)  # a list: two special tokens may print alike
+            if any(math.isnan(value) for _, value in (chosen, *others)):
+                return f"position {place}: a logprob is NaN, so nothing is the likeliest"
             best = max(others, key=_likelihood, default=chosen)
             if best[1] - chosen[1] > SAME:
                 told = f"{chosen[0]!r} ({chosen[1]:.3g}), not {best[0]!r} ({best[1]:.3g})"
@@ -74,4 +78,5 @@ def _measure_gap(a: Mapping[str, float], b: Mapping[str, float]) -> float:
     """Return the smaller distance of the two chosen tokens, by either reply's own numbers; infinite where none lists
     both."""
     one, two = chosen_token(a), chosen_token(b)
-    return min((abs(each[one] - each[two]) for each in (a, b) if one in each and two in each), default=float("inf"))
+    gaps = (abs(each[one] - each[two]) for each in (a, b) if one in each and two in each)
+    return find_smallest(gaps, default=float("inf"))

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from fixtures.banks.item import Item
 from fixtures.client.reply import Reply
+from matrix.judging.extremes import find_largest, find_smallest
 from matrix.judging.logprobs import SAME, Logprobs, find_unsound, measure_distance, read_logprobs
 from reports.evidence.finding import Finding, as_json_number
 from suites.checks.frozen import prompt_sha256
@@ -75,7 +76,7 @@ def first_positions(reply: Reply) -> Logprobs:
 def measure_floor(same: Sequence[Reply]) -> float:
     """Measure the A/A noise floor: the largest distance between replies to equal requests, in nats."""
     pairs = itertools.combinations([first_positions(r) for r in same], 2)
-    return max((measure_distance(a, b) for a, b in pairs), default=0.0)
+    return find_largest(measure_distance(a, b) for a, b in pairs)
 
 
 def check_repeatable(item: Item, same: Sequence[Reply]) -> Finding:
@@ -100,8 +101,8 @@ def check_same_numbers(
 ) -> Finding:
     """Check that `other` is as near to the nearest of the equal requests as arithmetic, or their own noise, allows."""
     floor = measure_floor(same)
-    limit = max(allowed, FLOOR_FACTOR * min(floor, MOST_NOISE))
-    far = min(measure_distance(first_positions(r), first_positions(other)) for r in same)
+    limit = find_largest([allowed, FLOOR_FACTOR * find_smallest([floor, MOST_NOISE])])
+    far = find_smallest(measure_distance(first_positions(r), first_positions(other)) for r in same)
     wrong = _find_unsound([*same, other]) or find_unlikely_choice([other]) or _find_far_text(same, other, limit)
     blind = _lacks_logprobs([*same, other]) and not wrong
     return Finding(
@@ -125,7 +126,7 @@ def check_same_numbers(
 def _find_parting(same: Sequence[Reply], floor: float) -> str:
     """Return the first pair of equal requests whose texts part without a tie. Numbers that are within `floor` of one
     another change places only where they are within twice that."""
-    tie = 2 * max(SAME, min(floor, MOST_NOISE))
+    tie = 2 * find_largest([SAME, find_smallest([floor, MOST_NOISE])])
     pairs = itertools.combinations(same, 2)
     return next((wrong for a, b in pairs if (wrong := explain_parting(a, b, tie=tie))), "")
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from fixtures.client.reply import Reply
+from matrix.judging.extremes import find_largest, find_smallest
 from matrix.judging.published import CLAIM_SHARE, CLAIM_TPOT, compute_decode_limit, is_near_claim
 from matrix.judging.statistics import CONFIDENCE, compare_mcnemar
 from matrix.model import Cell
@@ -89,10 +90,10 @@ def rate_by_wave(result: Result) -> list[float]:
         for start, e2e, tokens in zip(result["start_times"], result["e2els"], result["output_lens"], strict=True)
         if e2e
     )
-    streams, since, rates = result["max_concurrency"], min(result["start_times"], default=0.0), []
+    streams, since, rates = result["max_concurrency"], find_smallest(result["start_times"]), []
     for wave in (ended[i : i + streams] for i in range(0, len(ended), streams)):
         until = wave[-1][0]
-        rates.append(sum(tokens for _, tokens in wave) / max(1e-9, until - since))
+        rates.append(sum(tokens for _, tokens in wave) / find_largest([1e-9, until - since]))
         since = until
     return rates
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from matrix.judging.extremes import find_largest
 from matrix.judging.observation import Observation, Rung, Seen, count_since, find_all
 from matrix.judging.proof.outcome import Outcome, Proof, make_unproven
 
@@ -48,7 +49,7 @@ def prove_by_batches(sizes: Sequence[int], batches: int | None, *, prompt_tokens
     number = len(sizes) if sizes else batches
     if number is None:
         return make_unproven(FEATURE, "the engine shows no prefill batches", Rung.ECHO)
-    wrong = max(sizes, default=0) > chunk_tokens or not pieces <= number <= pieces + CHUNK_SLACK
+    wrong = not find_largest(sizes) <= chunk_tokens or not pieces <= number <= pieces + CHUNK_SLACK
     detail = f"{number} prefill batches for {prompt_tokens} tokens, {pieces} chunks of {chunk_tokens} wanted"
     detail += f"; sizes {list(sizes)[:10]}" if sizes else ""
     data = {"batches": number, "chunks": pieces, "chunk_tokens": chunk_tokens, "sizes": list(sizes)[:50]}

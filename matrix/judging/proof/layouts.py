@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from matrix.judging.extremes import find_largest
 from matrix.judging.kv_bytes import LayoutMatch, TokenBytes, match_layouts
 from matrix.judging.observation import Rung, Seen, count_since, find_all, find_first, find_last
 from matrix.judging.proof.outcome import Outcome, Proof, make_unproven
@@ -122,8 +123,9 @@ def _prove_no_reuse(reuse: ReuseProbe | None) -> Proof:
     known = [n for n in (counted, sum(told) if told else None, reuse.cached_tokens) if n is not None]
     if not known:
         return make_unproven("no_prefix_cache", "the engine does not tell cached tokens", Rung.ECHO)
-    detail = f"{max(known):.0f} of {reuse.prompt_tokens} tokens came from a cache when a prompt was asked again"
-    return _decide("no_prefix_cache", "refuted" if max(known) else "proven", detail)
+    most = find_largest(known)
+    detail = f"{most:.0f} of {reuse.prompt_tokens} tokens came from a cache when a prompt was asked again"
+    return _decide("no_prefix_cache", "refuted" if most else "proven", detail)
 
 
 def _prove_loading_back(seen: Seen, reuse: ReuseProbe | None) -> Proof:

@@ -1,7 +1,8 @@
-"""Largest and smallest of measured numbers, for checks: NaN is the worst of all and is never passed over.
+"""Largest and smallest of measured numbers: NaN is the worst of all and is never passed over.
 
 `max(0.1, nan)` is 0.1 and `max(nan, 0.1)` is NaN: which of the two a check sees is decided by their order. An engine
-that computes NaN must not pass because it did so second.
+that computes NaN must not pass because it did so second. tests/matrix/judging/test_extremes.py holds checks and judges
+to these two.
 """
 
 from __future__ import annotations
