@@ -29,6 +29,7 @@ MARKS = {
     "tool_use": "tool calls are made, copied and streamed right",
     "thinking": "thoughts are filed as thoughts, and answers and calls follow them",
     "clients": "schemas, values, many tools and agent loops as clients send them",
+    "fields": "stop strings, biases, choices, seeds and left streams are obeyed",
     "structured": "output has the form that a request demands",
     "throughput": "tokens per second and latencies",
     "proof": "a requested feature is really active",

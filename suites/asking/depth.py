@@ -55,6 +55,7 @@ class Depth:
     many_tools: int  # items with 50 tools
     agent_rounds: int  # of one conversation with the model's own calls, two replies each
     structured: int  # replies per kind of constraint
+    fields: int  # items per field of a request
     load_prompt_tokens: int
     load_output_tokens: int
     load_concurrency: tuple[int, ...]

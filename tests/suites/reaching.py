@@ -132,6 +132,9 @@ class NotingClient(Client):
             self.notes.note(item, at_once=len(asks), thinking=bool(options.get("thinking")))
         return [Reply(content=item.answer or "") for item, _ in asks]
 
+    def post_document(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {}
+
     def get(self, *_: Any, **__: Any) -> str:
         return ""
 

@@ -42,6 +42,15 @@ def right(asked: Asked, max_tokens: int) -> Answer:
     return replace(_said(asked, max_tokens - len(thought)), reasoning="".join(thought))
 
 
+def obey_fields(answer: Answer, asked: Asked, max_tokens: int) -> Answer:
+    """The same, as stop strings, biases and `n` want it."""
+    if asked.biased:
+        answer = replace(answer, content=" so" * max_tokens, finish_reason="length")
+    if asked.stop and asked.stop in answer.content:
+        answer = replace(answer, content=answer.content.partition(asked.stop)[0], finish_reason="stop")
+    return replace(answer, choices=(answer.content,) * asked.n) if asked.n > 1 else answer
+
+
 def _said(asked: Asked, max_tokens: int) -> Answer:
     item = asked.item
     if asked.form and not asked.over:

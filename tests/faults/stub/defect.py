@@ -37,6 +37,10 @@ class Asked:
     thinking: bool = False
     effort: str = ""  # reasoning_effort
     messages: int = 1
+    stop: str = ""
+    unstopped: str = ""  # what would be said without it
+    biased: bool = False
+    n: int = 1
     form: Json = None  # what the reply must be: {"schema": ...}, {"object": True} or {"choices": [...]}
 
     @property
@@ -53,6 +57,8 @@ class Answer:
     """What the stub is going to say, and how."""
 
     content: str = ""
+    choices: tuple[str, ...] = ()  # contents, where several were asked for
+    index: int | None = None  # of all of them, instead of their own
     model: str = STUB  # in whose name
     reasoning: str = ""
     calls: tuple[ToolCall, ...] = ()

@@ -28,7 +28,7 @@ from fixtures.banks.bank import Bank
 from fixtures.banks.item import Item
 from matrix.errors import suggest_nearest
 from tests.faults.stub import dialect as dialects
-from tests.faults.stub.answers import item_from_json, right, tokens
+from tests.faults.stub.answers import item_from_json, obey_fields, right, tokens
 from tests.faults.stub.claims import HONEST, Claims
 from tests.faults.stub.defect import Answer, Asked, Defect
 from tests.faults.stub.dialect import DIALECTS, Setting
@@ -123,7 +123,9 @@ class StubEngine:
         """The right answer, damaged by this stub's defect."""
         asked = self._take(request)
         prompt, cached = asked.prompt_tokens, asked.cached_tokens
-        said = right(asked, int(request.get("max_tokens", 16)))
+        room = int(request.get("max_tokens", 16))
+        free = right(asked, room)
+        said, asked = obey_fields(free, asked, room), replace(asked, unstopped=free.content)
         made = replace(said, model=self.claims.model, prompt_tokens=prompt, cached_tokens=cached)
         damaged = self.defect.damage(made, asked)
         if made.status == 200:
@@ -169,6 +171,9 @@ class StubEngine:
                 effort=str(template.get("reasoning_effort", "")),
                 messages=len(request["messages"]),
                 form=form_of(request),
+                stop=(request.get("stop") or [""])[0],
+                biased=bool(request.get("logit_bias")),
+                n=int(request.get("n", 1)),
             )
             self._cached[prefix] = prompt
             self._before = item or self._before

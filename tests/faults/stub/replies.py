@@ -34,7 +34,22 @@ def document(answer: Answer, dialect: Dialect, *, logprobs: bool) -> dict[str, J
     choice: dict[str, Json] = {"index": 0, "message": message, "finish_reason": answer.finish_reason}
     if logprobs:
         choice["logprobs"] = {"content": [_logprob(t, answer) for t in tokens(answer.content)]}
-    return {"id": "stub", "object": "chat.completion", "model": answer.model, "choices": [choice], **_usage(answer)}
+    return {
+        "id": "stub",
+        "object": "chat.completion",
+        "model": answer.model,
+        "choices": _several(answer, choice) if answer.choices else [choice],
+        **_usage(answer),
+    }
+
+
+def _several(answer: Answer, choice: dict[str, Json]) -> list[Json]:
+    """One choice for each content."""
+    index = answer.index
+    return [
+        {**choice, "index": i if index is None else index, "message": {**choice["message"], "content": said}}
+        for i, said in enumerate(answer.choices)
+    ]
 
 
 def events(answer: Answer, dialect: Dialect, *, logprobs: bool = False) -> Iterator[dict[str, Json]]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from tests.faults.stub import (
     attention,
     clients,
+    fields,
     hostile,
     identity,
     numbers,
@@ -32,6 +33,7 @@ DEFECTS: Mapping[str, Defect] = {
     **tools.DEFECTS,
     **thinking.DEFECTS,
     **clients.DEFECTS,
+    **fields.DEFECTS,
     **protocol.DEFECTS,
     **serving.DEFECTS,
     **identity.DEFECTS,

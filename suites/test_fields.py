@@ -1,0 +1,95 @@
+"""Tests that the fields which clients set are obeyed: stop strings, biases, several choices, seeds, and hanging up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import pytest
+
+from fixtures.banks.bank import Bank
+from fixtures.banks.item import Item
+from fixtures.client.client import Client, EngineRefused
+from matrix.model import Cell
+from reports.evidence.finding import Finding
+from suites.asking.contract import Evidence, expect_ok
+from suites.asking.depth import Depth
+from suites.checks import fields
+
+pytestmark = [pytest.mark.fields, pytest.mark.from_depth("full")]
+
+BIASED_TOKEN, BIAS, BIASED_TOKENS = "1000", 100, 8
+CHOICES: Final = 2
+SEED: Final = 7
+LEAVES: Final = 3  # streams that are left behind, one after the other
+LEFT_AFTER: Final = 2  # chunks
+# Of a request alone. SGLang samples by seed only under --enable-deterministic-inference, TensorRT-LLM says nothing.
+KEEPS_SEEDS: Final = frozenset({"vllm", "llamacpp"})
+
+
+def test_stops_at_a_stop_string(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+    """Streamed and whole: streams have sent half a stop string before they knew it."""
+    expect_ok(evidence, _stop(client, bank.facts(depth.fields)))
+
+
+def test_obeys_a_logit_bias(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+    expect_ok(evidence, _bias(client, bank.facts(depth.fields)))
+
+
+def test_returns_as_many_choices_as_asked(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+    expect_ok(evidence, (_ask_for_choices(client, item) for item in bank.facts(depth.fields)))
+
+
+def test_samples_alike_with_one_seed(cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+    claimed = cell.engine.dialect in KEEPS_SEEDS
+    expect_ok(evidence, (_sample_twice(client, item, claimed=claimed) for item in bank.long_generation(1)))
+
+
+def test_answers_alike_after_streams_were_left(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+    """Users hang up in the middle of streams; the next request must not get what was left of them."""
+    expect_ok(evidence, _leave_and_ask(client, bank.facts(depth.fields), bank.long_generation(1)))
+
+
+def _stop(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
+    for item in items:
+        whole = client.ask(item)
+        words = whole.content.split()
+        stop = words[len(words) // 2] if words else "."
+        for stream in (False, True):
+            reply = client.ask(item, stream=stream, extra={"stop": [stop]})
+            yield fields.check_stop(item, reply, whole, stop)
+
+
+def _bias(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
+    for item in items:
+        reply = client.ask(item, max_tokens=BIASED_TOKENS, extra={"logit_bias": {BIASED_TOKEN: BIAS}})
+        yield fields.check_bias(item, reply.reasoning or reply.content, BIASED_TOKENS)
+
+
+def _ask_for_choices(client: Client, item: Item) -> Finding:
+    body = {
+        "model": client.model,
+        "messages": list(item.messages),
+        "max_tokens": client.room(item),
+        "temperature": 0.0,
+        "chat_template_kwargs": {client.switch: False},
+        "n": CHOICES,
+    }
+    try:
+        document = client.post_document("/v1/chat/completions", body)
+    except EngineRefused as refused:
+        return fields.check_refused_field(item, "n", refused.status, refused.body)
+    return fields.check_choices(item, document.get("choices"), CHOICES)
+
+
+def _sample_twice(client: Client, item: Item, *, claimed: bool) -> Finding:
+    first, again = (client.ask(item, max_tokens=48, temperature=1.0, extra={"seed": SEED}) for _ in range(2))
+    return fields.check_same_seed(item, first, again, claimed=claimed)
+
+
+def _leave_and_ask(client: Client, items: Sequence[Item], long: Sequence[Item]) -> Iterator[Finding]:
+    for item in items:
+        before = client.ask(item)
+        for other in (*long, item)[:LEAVES] * 2:
+            client.ask(other, stream=True, leave_after=LEFT_AFTER)
+        yield fields.check_after_hang_up(item, before, client.ask(item))

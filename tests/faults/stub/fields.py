@@ -1,0 +1,66 @@
+"""Fields of a request that never reach the engine, or only half."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tests.faults.stub.defect import Answer, Asked, Defect, when
+from tests.faults.suite_tests import BIASED, LEFT, SEEDED, SEVERAL, STOPPED
+
+ASKED_BEFORE = 4  # requests: the first answer is right
+
+
+def _sends_the_stop(answer: Answer, asked: Asked) -> Answer:
+    return replace(answer, content=answer.content + asked.stop) if asked.stop else answer
+
+
+def _other_when_left(answer: Answer, asked: Asked) -> Answer:
+    """A slot keeps what an abandoned stream had still to say."""
+    return (
+        replace(answer, content=f"{answer.content} and more")
+        if asked.number > ASKED_BEFORE and not asked.stream and answer.content
+        else answer
+    )
+
+
+DEFECTS: Mapping[str, Defect] = {
+    "sends_the_stop_string": Defect(family="fields", kills=(STOPPED,), damage=_sends_the_stop),
+    "ignores_stop_in_streams": Defect(
+        family="fields",
+        kills=(STOPPED,),
+        damage=when(
+            lambda asked: asked.stream and bool(asked.stop), lambda a, asked: replace(a, content=asked.unstopped)
+        ),
+    ),
+    "stops_as_length": Defect(
+        family="fields",
+        kills=(STOPPED,),
+        damage=when(lambda asked: bool(asked.stop), lambda a, asked: replace(a, finish_reason="length")),
+    ),
+    "ignores_biases": Defect(
+        family="fields",
+        kills=(BIASED,),
+        damage=when(lambda asked: asked.biased, lambda a, asked: replace(a, content="I would rather talk on.")),
+    ),
+    "choices_differ": Defect(
+        family="fields", kills=(SEVERAL,), damage=lambda a, asked: replace(a, choices=(a.content, f"{a.content}!"))
+    ),
+    "choices_share_an_index": Defect(
+        family="fields", kills=(SEVERAL,), damage=lambda a, asked: replace(a, choices=(a.content, a.content), index=0)
+    ),
+    "one_choice_for_two": Defect(
+        family="fields", kills=(SEVERAL,), damage=lambda a, asked: replace(a, choices=(a.content,))
+    ),
+    "fails_on_choices": Defect(
+        family="fields",
+        kills=(SEVERAL,),
+        damage=when(lambda asked: asked.n > 1, lambda a, asked: replace(a, status=500)),
+    ),
+    "ignores_seeds": Defect(
+        family="fields",
+        kills=(SEEDED,),
+        damage=when(lambda a: a.sampled, lambda a, asked: replace(a, content=f"{a.content[9:]} {asked.number}")),
+    ),
+    "keeps_what_was_left": Defect(family="fields", kills=(LEFT,), damage=_other_when_left),
+}

@@ -1,0 +1,70 @@
+"""A field that is half obeyed is not obeyed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fixtures.banks.item import Item
+from fixtures.client.reply import Reply
+from suites.checks import fields
+
+ITEM = Item(id="i", kind="fact", messages=())
+WHOLE = Reply(content="The capital is Paris.", finish_reason="stop")
+
+
+@pytest.mark.parametrize(
+    ("content", "finish", "ok"),
+    [
+        ("The capital ", "stop", True),
+        ("The capital", "stop", True),
+        ("The capital is", "stop", False),
+        ("The cap", "stop", False),
+        ("The capital ", "length", False),
+    ],
+)
+def test_a_stop_string_ends_the_text_before_it(content: str, finish: str, *, ok: bool) -> None:
+    assert fields.check_stop(ITEM, replace(WHOLE, content=content, finish_reason=finish), WHOLE, "is").ok is ok
+
+
+@pytest.mark.parametrize(
+    ("text", "ok"), [("ab" * 8, True), ("5" * 8, True), ("abc", False), ("", False), ("abcdefgh", False)]
+)
+def test_a_bias_leaves_one_token(text: str, *, ok: bool) -> None:
+    assert fields.check_bias(ITEM, text, 8).ok is ok
+
+
+def choice(index: Any, content: Any) -> dict[str, Any]:
+    return {"index": index, "message": {"content": content}}
+
+
+@pytest.mark.parametrize(
+    ("choices", "ok"),
+    [
+        ([choice(0, "a"), choice(1, "a")], True),
+        ([choice(0, "a"), choice(0, "a")], False),
+        ([choice(0, "a"), choice(1, "b")], False),
+        ([choice(0, "a")], False),
+        ([choice(0, None), choice(1, "")], False),
+        (None, False),
+        (["a", 7], False),
+    ],
+)
+def test_several_choices_are_told_apart_and_say_the_same(choices: Any, *, ok: bool) -> None:
+    assert fields.check_choices(ITEM, choices, 2).ok is ok
+
+
+def test_a_refusal_is_no_evidence_and_a_5xx_is() -> None:
+    refused, broken = (fields.check_refused_field(ITEM, "n", status, "no") for status in (400, 500))
+    assert (refused.ok, refused.sensitive) == (True, False)
+    assert not broken.ok
+
+
+def test_seeds_and_left_streams_are_held_to_the_same_text() -> None:
+    other = replace(WHOLE, content="The capital is Rome.")
+    assert not fields.check_same_seed(ITEM, WHOLE, other, claimed=True).ok
+    assert not fields.check_same_seed(ITEM, WHOLE, other, claimed=False).sensitive
+    assert fields.check_after_hang_up(ITEM, WHOLE, WHOLE).ok
+    assert not fields.check_after_hang_up(ITEM, WHOLE, other).ok
