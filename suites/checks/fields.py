@@ -1,4 +1,4 @@
-"""Checks that fields of a request are obeyed: stop strings, biases, choices, seeds; and what a hang-up leaves behind."""
+"""Checks that fields of a request are obeyed: stop strings, biases, choices, seeds; and what a hang-up leaves."""
 
 from __future__ import annotations
 
