@@ -1,6 +1,7 @@
 """Wiring only: each layer brings its own pytest plugin, loaded in the direction the imports go."""
 
 pytest_plugins = [
+    "matrix.collection.dummy",
     "matrix.collection.plugin",
     "reports.evidence.plugin",
     "reports.plugin_without_patch",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from matrix.collection.dummy import change_plan
 from matrix.errors import ConfigError, suggest_nearest
 from matrix.judging.plan_without import patches_of, without_patch
 from matrix.known.failures import KnownOfCell, select_of_cell
@@ -295,7 +296,7 @@ def _make_plan_once(config: pytest.Config, cell: Cell) -> Plan:
     plans = config.stash.setdefault(_PLANS, {})
     if cell.id not in plans:
         made, patch = make_plan(load_matrix(), cell), config.getoption(WITHOUT_PATCH)
-        plans[cell.id] = without_patch(made, patch) if patch else made
+        plans[cell.id] = change_plan(config, without_patch(made, patch) if patch else made)
     return plans[cell.id]
 
 
