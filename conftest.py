@@ -3,6 +3,7 @@
 pytest_plugins = [
     "matrix.collection.dummy",
     "matrix.collection.plugin",
+    "reports.evidence.continuing",  # before the plugin that imports it
     "reports.evidence.plugin",
     "reports.plugin_without_patch",
     "fixtures.session.tape_plugin",

@@ -166,7 +166,13 @@ def load_facts() -> Program:
 def load_plan() -> Program:
     from reports.planning import command
 
-    return Program(command.parser, command.main)
+    return Program(command.parser, lambda words: command.main(words, _read_driver))
+
+
+def _read_driver() -> str:
+    from fixtures.host.detected import detect_host
+
+    return str(detect_host().facts().get("driver") or "")
 
 
 def load_doctor() -> Program:

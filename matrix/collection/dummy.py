@@ -1,7 +1,7 @@
 """`pytest --dummy-weights`: start the selected plans with weights that the engine makes up, and ask for one token.
 
-The tier in front of a big checkpoint (`glm-matrix plan`): kernels, shapes and memory are tried in minutes, and no shard is
-read. The plans have another fingerprint, so that no gate takes such a run for an answer about the cell.
+The tier in front of a big checkpoint (`glm-matrix plan`): kernels, shapes and memory are tried in minutes, and no shard
+is read. The plans have another fingerprint, so that no gate takes such a run for an answer about the cell.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any, Final, get_args
 
@@ -31,6 +31,8 @@ class RunPlan:
     groups: tuple[LaunchGroup, ...]
     left_out: tuple[LeftOut, ...]
     schedules: tuple[Schedule, ...]
+    why: Mapping[str, str] = field(default_factory=dict)  # cell -> why it is asked, where not all are
+    commands: tuple[str, ...] = ()  # of pytest, that ask it here
 
     @cached_property
     def digest(self) -> str:
@@ -123,6 +125,8 @@ def dump_run_plan(plan: RunPlan) -> dict[str, Any]:
         "naive": {"launch_per_suite_s": round(plan.naive_s, 1), "launch_per_cell_s": round(plan.per_cell_s, 1)},
         "groups": [_dump_group(g) for g in plan.groups],
         "machines": [_dump_schedule(s) for s in plan.schedules],
+        "why": dict(plan.why),
+        "commands": list(plan.commands),
         "left_out": [asdict(one) for one in plan.left_out],
     }
 

@@ -114,7 +114,7 @@ def link_retries(records: Iterable[Record]) -> Retries:
     problems: list[str] = []
     for run, starts in started.items():
         for named in dict.fromkeys(r.retry_of for r in starts if r.retry_of):
-            why = "; ".join(_doubt_link(run, named, started, runs))
+            why = "; ".join(doubt_link(run, named, started, runs))
             if why:
                 problems.append(
                     f"Run {run} was to ask run {named} again (--retry-of), but {why}. It supersedes nothing."
@@ -124,9 +124,10 @@ def link_retries(records: Iterable[Record]) -> Retries:
     return Retries(retried=links, problems=tuple(problems))
 
 
-def _doubt_link(
+def doubt_link(
     run: str, named: str, started: Mapping[str, Sequence[Run]], runs: Mapping[str, Sequence[Record]]
 ) -> Iterator[str]:
+    """Yield why a run cannot speak for another one: it is not there, began too late, or is of another source."""
     if named == run:
         yield "that is itself"
         return

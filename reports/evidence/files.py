@@ -7,7 +7,8 @@ name) and "nodeid" (pytest's, one per parameter set):
 |-------------|-----------------------------------------------------------------------------------------------|
 | run         | argv, selection (cell ids), host (facts), versions, matrix_sha256, commit, dirty (whether files |
 |             | differed from it), diff_sha256 (of these differences), xdist (bool), depth, retry_of (the     |
-|             | run that this one asks again), baselines (sha256 of each `--baseline` file)                    |
+|             | run that this one asks again), baselines (sha256 of each `--baseline` file), continues (run   |
+|             | that was cut short -> sha256 of its records; this run asked the rest)                          |
 | cell        | facts (rig, sm, engine, release, version, checkpoint, format, features), script,               |
 |             | sha256 (of the canonical JSON of facts and script)                                             |
 | expected    | tests (what must report for this cell: all that it owes at this depth, however the run was     |

@@ -63,7 +63,8 @@ def declare_run(
 
 def list_written(config: pytest.Config) -> tuple[Path, ...]:
     """List what this run writes: evidence with its lock and kept replies, and JUnit. It is no change of the source."""
-    names = (getattr(config.option, name, None) for name in ("evidence", "xmlpath"))
+    names = [getattr(config.option, name, None) for name in ("evidence", "xmlpath")]
+    names += getattr(config.option, "continue_files", [])  # written by the runs that this one continues
     paths = [Path(config.invocation_params.dir, name) for name in names if name]
     beside = [(p, (f".{p.name}.lock", f"{p.stem}{FOLDER}", f"{p.stem}{PREVIOUS}")) for p in paths]
     return (*paths, *(path.with_name(name) for path, others in beside for name in others))

@@ -17,7 +17,7 @@ from reports.evidence.build import build_record
 from reports.evidence.finding import as_json_number
 
 SURROGATE = re.compile("[\ud800-\udfff]")
-SCHEMA = 3  # 1: before runs said it; 3: state of the source, depth; a reader keeps what it does not know of newer ones
+SCHEMA = 4  # 1: before runs said it; 3: state of the source, depth; 4: continues; readers keep what they do not know
 ProofOutcome = Literal["proven", "refuted", "unproven"]
 Data = Mapping[str, Any]  # JSON values only, see `as_json_data`
 
@@ -74,6 +74,7 @@ class Run(Record):
     depth: str = ""  # --depth, by which it is known what its cells owe; "": before runs said it
     schema: int = 1  # of the writer, see `SCHEMA`
     retry_of: str = ""  # the run whose questions this one was asked to ask again
+    continues: Mapping[str, str] = field(default_factory=dict)  # run -> sha256 of what it left; this one asks the rest
     baselines: tuple[str, ...] = ()  # sha256 of each file with earlier launches that speed was held against
 
 

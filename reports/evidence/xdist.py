@@ -28,6 +28,7 @@ from matrix.checkout import CHECKOUT
 from matrix.errors import HostError
 from matrix.judging.status import Status
 from reports.evidence import junit, redact
+from reports.evidence.continuing import CONTINUED, is_continuing
 from reports.evidence.files import CANNOT_WRITE, EvidenceWriter, digest_value
 from reports.evidence.outbox import pack_records, unpack_records
 from reports.evidence.run_header import (
@@ -114,6 +115,9 @@ class Recorder:
         if self.lost:
             return
         self._append_records(outbox_of(self.config).drain())
+        if self.writer is None and is_continuing(self.config) and session.exitstatus == pytest.ExitCode.OK:
+            with self._host_errors():
+                self._open_writer()
         if self.writer is None:
             return
         late = () if self.said or self._collects_itself else self._list_expected()
@@ -191,6 +195,7 @@ class Recorder:
             "xdist": not self._collects_itself,
             "schema": SCHEMA,
             "retry_of": self.config.option.retry_of,
+            "continues": dict(self.config.stash[CONTINUED].digests) if is_continuing(self.config) else {},
             **known.run,
             "versions": versions,
         }

@@ -11,7 +11,6 @@ from datetime import date
 from fnmatch import fnmatchcase
 
 from reports.gate.gate import Reason, Verdict
-from reports.gate.policy import Policy
 from reports.gate.policy_accepted import ACCEPTABLE, Accepted
 
 
@@ -30,7 +29,7 @@ def add_deviations(verdict: Verdict, found: Iterable[Deviation], today: date) ->
     """Add to the verdict a reason for each deviation that no clause accepts. The run comes first, then cell by cell."""
     reasons, told = list(verdict.reasons), list(verdict.told)
     for each in dict.fromkeys(found):
-        clause = _find_clause(verdict.policy, each)
+        clause = _find_clause(verdict.policy.accepted, each)
         if clause is not None and clause.until >= today:
             where = f"{each.cell}: " if each.cell else ""
             told.append(f"{where}{each.text} Accepted until {clause.until} by {clause.owner}: {clause.why}")
@@ -41,9 +40,15 @@ def add_deviations(verdict: Verdict, found: Iterable[Deviation], today: date) ->
     return replace(verdict, reasons=tuple(reasons), told=tuple(told))
 
 
-def _find_clause(policy: Policy, found: Deviation) -> Accepted | None:
+def is_accepted(clauses: Iterable[Accepted], found: Deviation, today: date) -> bool:
+    """Whether some clause accepts the deviation on this day."""
+    clause = _find_clause(clauses, found)
+    return clause is not None and clause.until >= today
+
+
+def _find_clause(clauses: Iterable[Accepted], found: Deviation) -> Accepted | None:
     """Find the clause that names the deviation and holds longest."""
-    own = (c for c in policy.accepted if c.what == found.what and found.of and fnmatchcase(found.of, c.of))
+    own = (c for c in clauses if c.what == found.what and found.of and fnmatchcase(found.of, c.of))
     return max(own, key=lambda c: c.until, default=None)
 
 

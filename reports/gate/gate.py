@@ -20,6 +20,7 @@ from reports.compare.prediction import Prediction, judge_predictions
 from reports.compare.same_answers import SameAnswers, judge_same_answers
 from reports.evidence import files as evidence
 from reports.evidence.attempts import order_by_time, split_runs
+from reports.evidence.continuations import Continuations, link_continuations
 from reports.evidence.defuse import defuse_line
 from reports.evidence.lost import tell_lost
 from reports.evidence.summary import SKIPPED, Row, make_board
@@ -86,8 +87,10 @@ def judge_evidence(
     whole = make_board(records, {c.id: c.facts for c in expected}, {c.id: c.owed for c in expected})
     depths = [*tell_depths(policy.depth, policy.depth_unknown, [c.id for c in expected], records, now.date())]
     rows = {row.cell: row for row in whole.rows}
-    said = [*tell_lost(records), *_check_runs(policy, expected, records, now)]
+    links = link_continuations(records)
+    said = [*tell_lost(records, links), *_check_runs(policy, expected, records, now, links)]
     said += (("retry", text) for text in whole.retries.problems)
+    said += (("continue", text) for text in links.problems)
     said += (("depth", text) for red, text in depths if red)
     reasons = [Reason(cell="", rule=rule, text=text) for rule, text in said]
     predicted = _judge_predictions(expected, records, rows)
@@ -104,8 +107,14 @@ def judge_evidence(
     reasons += [Reason(cell=s.cell, rule="same_answers", text=_tell_unlike(s)) for s in alike if s.outcome != "same"]
     if shown and all(row.not_run for row in shown):
         reasons.insert(0, Reason(cell="", rule="not_run", text="No engine answered: every cell did not run, as known."))
-    told = (*(text for red, text in depths if not red), *again.told, *speed.told, *tell_accepted(policy, shown))
-    told += tuple(f"same answers: {s}" for s in alike if s.outcome == "same")
+    told = (
+        *links.tell(),
+        *(text for red, text in depths if not red),
+        *again.told,
+        *speed.told,
+        *tell_accepted(policy, shown),
+        *(f"same answers: {s}" for s in alike if s.outcome == "same"),
+    )
     return Verdict(
         policy=policy, reasons=tuple(reasons), rows=shown, predictions=predicted, same_answers=alike, told=told
     )
@@ -132,33 +141,37 @@ def _tell_unlike(same: SameAnswers) -> str:
 Found = Iterator[tuple[str, str]]  # rule, sentence
 
 
-def _check_runs(policy: Policy, expected: Sequence[ExpectedCell], records: Sequence[Record], now: datetime) -> Found:
+def _check_runs(
+    policy: Policy, expected: Sequence[ExpectedCell], records: Sequence[Record], now: datetime, links: Continuations
+) -> Found:
     if not expected:
         yield "expected", "The policy selects no cell, so green would mean nothing."
     if not records:
         yield "evidence", "There is no evidence: nothing ran."
     for run, own in split_runs(records).items():
-        yield from _check_run(policy, run, own, now)
+        yield from _check_run(policy, run, own, now, continued=run in links.continued)
     for r in order_by_time(records):
         if isinstance(r, Result) and not r.cell and r.status not in policy.allow:
             yield "loose", f"{r.nodeid or 'A test'} belongs to no cell and came to {r.status}: {_shorten(r.message)}"
 
 
-def _check_run(policy: Policy, run: str, own: Sequence[Record], now: datetime) -> Found:
+def _check_run(policy: Policy, run: str, own: Sequence[Record], now: datetime, *, continued: bool) -> Found:
     starts = [r for r in own if isinstance(r, Run)]
     ends = [r for r in own if isinstance(r, End)]
     if len(starts) != 1:
         yield "run", f"Run {run} has {len(starts)} `run` records, one was expected: was a file given twice?"
     if any(word == REPLAY or word.startswith(f"{REPLAY}=") for start in starts for word in start.argv):
         yield "replay", f"Run {run} asked no engine: it judged again ({REPLAY}) what another run was told."
-    if not ends:
+    if not ends and continued:
+        pass  # told, and its records are those whose digest the other run holds
+    elif not ends:
         yield "end", f"Run {run} never ended: it was killed, or its file is cut short."
     elif not evidence.is_sealed(own):
         yield "seal", f"Run {run}: its records are not those that its end sealed; lines were lost, edited or added."
     for end in ends:
-        if end.interrupted:
+        if end.interrupted and not continued:
             yield "interrupted", f"Run {run} was interrupted."
-        elif end.exit_code not in JUDGED_EXIT_CODES:
+        elif end.exit_code not in JUDGED_EXIT_CODES and not end.interrupted:
             yield "exit", f"Run {run} did not run to its end: pytest exited with {end.exit_code}."
     # the oldest record decides: a late one must not make an old run look fresh
     begun = min(r.t for r in own)

@@ -12,12 +12,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from matrix.errors import ConfigError, HostError
+from matrix.checkout import CHECKOUT
+from matrix.errors import ConfigError, HostError, Problem
 from matrix.model import Cell
 from matrix.planning.owed import DEPTHS
 from matrix.scheduling.budget import cut_to_budget
@@ -29,13 +31,24 @@ from matrix.scheduling.run_plan import RunPlan, dump_run_plan, find_machine, mak
 from matrix.yaml.load import digest_of, load_matrix
 from matrix.yaml.loaded import Matrix
 from reports.evidence.files import read_records
+from reports.evidence.source_state import read_source_state
+from reports.evidence.types import Record
+from reports.gate.origin import Today
+from reports.gate.policy import load_policy
 from reports.planning import quantities
 from reports.planning.changes import find_changed
 from reports.planning.render import render_plan
+from reports.planning.resume import RERUNS, Now, Rerun, judge_progress, list_commands
 from reports.planning.selection import add_options, read_depth, select_cells
 from reports.planning.timed import time_records
 
 UNCHANGED: Final = "nothing that it is launched, described or asked by differs from {}"
+DONE: Final[Mapping[Rerun, str]] = {
+    "failed": "nothing of it failed",
+    "missing": "nothing of it is missing",
+    "stale": "nothing of it is stale",
+    "all": "it is done",
+}
 COVERED: Final = "each pair of its axis values is shown by a cell that is run; a night runs all"
 
 
@@ -54,6 +67,21 @@ def parser() -> argparse.ArgumentParser:
         metavar="TIME",
         help="what fits into this time, e.g. 8h; new pairs come first",
     )
+    what.add_argument(
+        "--evidence",
+        nargs="+",
+        action="extend",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="earlier runs: how long launches took, and with --rerun what is done",
+    )
+    what.add_argument(
+        "--rerun",
+        choices=RERUNS,
+        help="only cells of which something is not done in --evidence, by the gate's rules: failed, missing (the run"
+        " was cut short), stale (of another commit, matrix, plan, engine, driver), or all of these",
+    )
     how = own.add_argument_group("on what")
     how.add_argument(
         "--tiers", nargs="+", choices=TIERS, default=list(TIERS), help="what may be launched (default: all)"
@@ -65,9 +93,6 @@ def parser() -> argparse.ArgumentParser:
     )
     how.add_argument("--read-speed", type=quantities.parse_rate, metavar="SPEED", help="of cold weights, e.g. 5GB/s")
     how.add_argument("--price", type=quantities.parse_price, metavar="N", help="of a GPU-hour, in your currency")
-    how.add_argument(
-        "--evidence", nargs="+", action="extend", type=Path, default=[], metavar="FILE", help="runs that timed launches"
-    )
     own.add_argument(
         "--json", action="store_true", help="as JSON: groups, tiers, estimates, timeline, what is left out"
     )
@@ -75,11 +100,11 @@ def parser() -> argparse.ArgumentParser:
     return own
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Exit codes: 0 planned, 1 nothing is left to plan, 2 bad input."""
+def main(words: Sequence[str] | None = None, read_driver: Callable[[], str] = str) -> int:
+    """Exit codes: 0 planned, 1 nothing is left to plan, 2 bad input. `read_driver` reads this host's, "": none."""
     options = parser().parse_args(words)
     try:
-        plan = plan_run(load_matrix(), options)
+        plan = plan_run(load_matrix(), options, read_driver)
     except (ConfigError, HostError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -90,7 +115,7 @@ def main(words: Sequence[str] | None = None) -> int:
     return 0 if plan.groups else 1
 
 
-def plan_run(matrix: Matrix, options: argparse.Namespace) -> RunPlan:
+def plan_run(matrix: Matrix, options: argparse.Namespace, read_driver: Callable[[], str] = str) -> RunPlan:
     """Plan what the options select.
 
     Raises:
@@ -99,9 +124,11 @@ def plan_run(matrix: Matrix, options: argparse.Namespace) -> RunPlan:
     depth = options.depth or read_depth(options.policy)
     files = [(path, read_records(path)) for path in options.evidence]
     chosen = narrow_cells(matrix, options)
+    if options.rerun:
+        chosen = keep_unfinished(matrix, chosen, options, [r for _, own in files for r in own], read_driver())
     asked = Asked(depth=depth, tiers=options.tiers, timed=time_records(files), disk=_read_disk(options))
     grouped = group_cells(matrix, chosen.cells, asked)
-    schedule = _Scheduler(matrix=matrix, options=options, asked=asked, left_out=chosen.left_out)
+    schedule = _Scheduler(matrix=matrix, options=options, asked=asked, chosen=chosen)
     if options.budget:
         by_id = {c.id: c for c in chosen.cells}
         grouped = cut_to_budget(grouped, by_id, options.budget, lambda g: schedule(g).makespan_s)
@@ -114,6 +141,8 @@ class Chosen:
 
     cells: Sequence[Cell]
     left_out: tuple[LeftOut, ...] = ()
+    why: Mapping[str, str] = field(default_factory=dict)  # cell -> why it is asked
+    commands: tuple[str, ...] = ()  # that ask what evidence lacks
 
     def keep(self, cells: Sequence[Cell], why: str, by: Any) -> Chosen:
         """Return the same with these cells alone; the others are left out for the reason."""
@@ -129,9 +158,30 @@ def narrow_cells(matrix: Matrix, options: argparse.Namespace) -> Chosen:
     if revision := options.changed_since:
         changed = find_changed(matrix, chosen.cells, revision)
         chosen = chosen.keep(changed.of(chosen.cells), UNCHANGED.format(revision), "unchanged")
+        chosen = replace(chosen, why=changed.why)
     if options.pairwise:
         chosen = chosen.keep(cover_pairs(chosen.cells), COVERED, "pairwise")
     return chosen
+
+
+def keep_unfinished(
+    matrix: Matrix, chosen: Chosen, options: argparse.Namespace, records: Sequence[Record], driver: str
+) -> Chosen:
+    """Keep the cells of which something is to be asked again.
+
+    Raises:
+        ConfigError: no evidence is given.
+    """
+    if not options.evidence:
+        raise ConfigError([Problem("--rerun", 0, options.rerun, "of which runs? name them with --evidence FILE")])
+    rule = load_policy(options.policy)[0] if options.policy else None
+    today = Today(commit=read_source_state(CHECKOUT).commit, matrix_sha256=digest_of(matrix.root))
+    depth = options.depth or read_depth(options.policy)
+    now = Now(today=today, depth=depth, moment=datetime.now(UTC), policy=rule, driver=driver)
+    found = judge_progress(matrix, chosen.cells, records, now)
+    why = {p.cell: said for p in found if (said := p.wanted(options.rerun))}
+    kept = chosen.keep([c for c in chosen.cells if c.id in why], DONE[options.rerun], "evidence")
+    return replace(kept, why=why, commands=tuple(list_commands(found, options.rerun, options.evidence)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,12 +191,14 @@ class _Scheduler:
     matrix: Matrix
     options: argparse.Namespace
     asked: Asked
-    left_out: tuple[LeftOut, ...]
+    chosen: Chosen
 
     def __call__(self, grouped: Grouped) -> RunPlan:
         digest = digest_of(self.matrix.root)
         machines = {g.gpu: self._make_machine(grouped, g.gpu) for g in grouped.groups}
-        return make_run_plan(grouped, machines, matrix_sha256=digest, depth=self.asked.depth, more=self.left_out)
+        made = make_run_plan(grouped, machines, matrix_sha256=digest, depth=self.asked.depth, more=self.chosen.left_out)
+        why = {c: self.chosen.why[c] for c in made.cells if c in self.chosen.why}
+        return replace(made, why=why, commands=self.chosen.commands if made.groups else ())
 
     def _make_machine(self, grouped: Grouped, gpu: str) -> Machine:
         o = self.options

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from matrix.output.table import format_table
@@ -98,6 +98,10 @@ def _render_costs(plan: RunPlan, price: float | None) -> str:
 def _render_rest(plan: RunPlan) -> Iterator[str]:
     if plan.groups:
         yield "\n".join(_list_sources(plan.groups))
+    if plan.why:
+        yield "\n".join(["asked, and why:", *list_reasons(plan.why)])
+    if plan.commands:
+        yield "\n".join(["here:", *(f"  {command}" for command in plan.commands)])
     if plan.left_out:
         yield "\n".join(["left out:", *list_left_out(plan.left_out)])
 
@@ -118,6 +122,11 @@ def _list_sources(groups: Sequence[LaunchGroup]) -> Iterator[str]:
 def _name_source(what: str, source: str) -> str:
     """Merge the sources that differ in a checkpoint's size alone."""
     return f"{what}: {'size' + source[source.index(' GB at') + 3 :] if ' GB at' in source else source}"
+
+
+def list_reasons(why: Mapping[str, str]) -> Iterator[str]:
+    """List the cells by why they are asked."""
+    yield from list_left_out([LeftOut(cells=(cell,), why=said, by="evidence") for cell, said in why.items()])
 
 
 def list_left_out(left_out: Sequence[LeftOut]) -> Iterator[str]:
