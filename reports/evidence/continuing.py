@@ -1,4 +1,4 @@
-"""`pytest --continue FILE`: ask what an interrupted run left, and nothing that it has answered.
+"""`pytest --continue=FILE`: ask what an interrupted run left, and nothing that it has answered.
 
 A test is left where FILE holds no result of it for today's plan. What failed is not asked again: that is a retry
 (`--retry-of`), which is told as one. Give every file of the night so far; this run writes one of its own.
@@ -42,7 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         metavar="FILE",
         help="ask what the interrupted run in this evidence left; give every file of the night so far, and write"
-        " another one: --continue night.jsonl --evidence rest.jsonl",
+        " another one: --continue=night.jsonl --evidence=rest.jsonl (with `=`; after a space, pytest takes it for tests)",
     )
 
 
@@ -52,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     own = Path(config.invocation_params.dir, config.option.evidence)
     if own in files:
-        raise pytest.UsageError(f"{OPTION} {own}: this run would write there too; name another: --evidence rest.jsonl")
+        raise pytest.UsageError(f"{OPTION} {own}: this run would write there too; name another: --evidence=rest.jsonl")
     try:
         config.stash[CONTINUED] = read_continued(files)
     except ConfigError as error:

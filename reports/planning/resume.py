@@ -170,8 +170,8 @@ def list_commands(found: Sequence[Progress], rerun: Rerun, files: Sequence[Path]
     """List the commands that ask it: the rest of a run, each failure as a retry of its run, and what is stale anew."""
     by_state = {state: [p for p in found if p.wanted(state)] for state in RERUNS if rerun in (state, "all")}
     if missing := by_state.get("missing"):
-        given = " ".join(f"--continue {path}" for path in files)
-        yield f"pytest {given} --evidence rest.jsonl --cells {_name_cells(missing)}"
+        given = " ".join(f"--continue={path}" for path in files)
+        yield f"pytest {given} --evidence=rest.jsonl --cells {_name_cells(missing)}"
     for run in sorted({run for p in by_state.get("failed", ()) for run in p.failed_runs}):
         yield f"pytest --retry-of {run} --cells {_name_cells([p for p in found if run in p.failed_runs])}"
     if stale := by_state.get("stale"):

@@ -149,5 +149,5 @@ def test_a_run_of_another_source_is_not_continued(change: dict[str, object], tol
 def test_a_run_does_not_write_over_what_it_continues(tmp_path: Path) -> None:
     option = SimpleNamespace(continue_files=["night.jsonl"], evidence=str(tmp_path / "night.jsonl"))
     config: Any = SimpleNamespace(option=option, invocation_params=SimpleNamespace(dir=tmp_path))
-    with pytest.raises(pytest.UsageError, match=r"name another: --evidence rest\.jsonl"):
+    with pytest.raises(pytest.UsageError, match=r"name another: --evidence=rest\.jsonl"):
         continuing.pytest_configure(config)

@@ -149,7 +149,7 @@ def test_commands_continue_retry_and_run_anew() -> None:
         Progress(cell="d"),
     ]
     assert list(list_commands(found, "all", [Path("night.jsonl")])) == [
-        "pytest --continue night.jsonl --evidence rest.jsonl --cells a",
+        "pytest --continue=night.jsonl --evidence=rest.jsonl --cells a",
         "pytest --retry-of r1 --cells b",
         "pytest --cells c",
     ]
