@@ -42,7 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         metavar="FILE",
         help="ask what the interrupted run in this evidence left; give every file of the night so far, and write"
-        " another one: --continue=night.jsonl --evidence=rest.jsonl (with `=`; after a space, pytest takes it for tests)",
+        " another one: --continue=night.jsonl --evidence=rest.jsonl (with `=`: after a space it is a test to pytest)",
     )
 
 
