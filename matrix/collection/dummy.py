@@ -14,11 +14,12 @@ from matrix.planning.plan import Plan
 from matrix.scheduling.dummy import with_dummy_weights
 from matrix.scheduling.groups import DUMMY_OPTION
 
+GROUP: Final = "GLM-5 serving matrix"  # whichever plugin is asked first names the group
 FIRST_TOKEN: Final = "test_answers_first_token"  # noqa: S105  a test's name
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.getgroup("matrix").addoption(
+    parser.getgroup("matrix", GROUP).addoption(
         DUMMY_OPTION,
         action="store_true",
         help="start engines with weights that they make up (--load-format dummy) and ask for one token:"
