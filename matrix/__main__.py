@@ -32,6 +32,7 @@ from matrix.planning.expand import (
 )
 from matrix.planning.fit import tell_fit, word_of_plan
 from matrix.planning.images import warn_unpinned
+from matrix.planning.named import list_named
 from matrix.planning.plan import Plan, make_plan
 from matrix.recommending.provenance import gather_history, judge_provenance
 from matrix.recommending.ran import read_ran
@@ -157,14 +158,15 @@ def choose_cells(matrix: Matrix, args: argparse.Namespace) -> tuple[Sequence[Cel
     world = expand_matrix(matrix)
     if not (args.cells or args.rig or args.marks):
         return world.runnable, world.excluded
+    named = {cell: why for cell, why in list_named(matrix, args.cells) if why}
     chosen = _filter_cells(matrix, args)
-    out = {c: e for c in chosen if (e := world.excluded.get(c))}
+    out = {c: e for c in chosen if (e := world.excluded.get(c) or named.get(c))}
     return [c for c in chosen if c not in out], out
 
 
 def _filter_cells(matrix: Matrix, args: argparse.Namespace) -> list[Cell]:
     world = expand_matrix(matrix)
-    cells: list[Cell] = [*world.runnable, *world.excluded]
+    cells: list[Cell] = [*world.runnable, *world.excluded, *(cell for cell, _ in list_named(matrix, args.cells))]
     if args.rig:
         cells = select.select_by_rigs(matrix, cells, args.rig)
     if args.cells:
@@ -207,7 +209,7 @@ def show(matrix: Matrix, args: argparse.Namespace, places: Places = Places()) ->
     else:
         text = render_serving_script(made, places, sections, docker=args.docker)
     print(text, end="")
-    if cell in expand_matrix(matrix).excluded:
+    if list_exclusions(matrix, cell):
         print(f"# NOT RUN by the matrix: glm-matrix why-not {cell.id}")
     return _tell_misfit(made)
 

@@ -44,6 +44,7 @@ from matrix.model import Cell, Excluded
 from matrix.output import table as render
 from matrix.output.pipe import run_for_a_pipe
 from matrix.planning.expand import expand_matrix
+from matrix.planning.named import list_runnable_named
 from matrix.yaml.load import digest_of, load_matrix
 from reports.board import terminal as table
 from reports.board.text import View, make_headline, make_view
@@ -365,7 +366,8 @@ def _predictions(args: argparse.Namespace) -> int:
     records, matrix = _read(args.evidence or [EVIDENCE]), load_matrix()
     require_results(args.evidence or [EVIDENCE], records)
     recorded = {r.cell for r in records}
-    cells = [policy.make_expected(matrix, c) for c in expand_matrix(matrix).runnable if c.id in recorded]
+    asked = [c for c in expand_matrix(matrix).runnable if c.id in recorded] + list_runnable_named(matrix, recorded)
+    cells = [policy.make_expected(matrix, c) for c in asked]
     found = prediction.judge_predictions(cells, records)
     rows = [[a.cell, f"without {a.feature}", a.what, a.outcome, a.detail] for a in found]
     head = ("cell", "beside the cell", "what", "outcome", "seen")

@@ -19,6 +19,7 @@ from matrix.known.failures import KnownOfCell, select_of_cell
 from matrix.model import Cell
 from matrix.planning import select
 from matrix.planning.expand import expand_matrix, list_attachable
+from matrix.planning.named import list_runnable_named
 from matrix.planning.owed import asked_by_marks
 from matrix.planning.plan import Plan, make_plan
 from matrix.yaml.load import HERE, choose_matrix, load_matrix
@@ -168,7 +169,7 @@ def read_selection(config: pytest.Config) -> Selection:
 
 def _select_cells(config: pytest.Config, matrix: Matrix) -> Selection:
     option = config.option
-    cells: Sequence[Cell] = expand_matrix(matrix).runnable
+    cells: Sequence[Cell] = [*expand_matrix(matrix).runnable, *list_runnable_named(matrix, option.cells)]
     if option.endpoint:
         cells = [*cells, *list_attachable(matrix)]
     if option.cells:

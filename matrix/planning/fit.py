@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from matrix.planning import kv
+from matrix.planning import kv, pool
 from matrix.planning.kv import GIB, Layout
 
 if TYPE_CHECKING:
@@ -117,12 +117,8 @@ def fit_of_plan(plan: Plan) -> Fit | None:
     layout = settings.get("kv_layout")
     if size is None or layout is None or not cell.rig.gpu.vram_bytes:
         return None
-    pattern = cell.checkpoint.index_topk_pattern if "indexcache" in cell.features else None
-    full = pattern[: cell.checkpoint.layers].count("F") if pattern else None
-    if kv.keeps_every_indexer(cell.engine.id, cell.release.parsed_version):
-        full = kv.shape_of(cell.checkpoint).layers
     draft = "mtp" in cell.features
-    row = row_bytes(cell.checkpoint, layout, full, mtp_layers=int(draft))
+    row = pool.row_of_plan(plan, layout)
     rank = Rank(
         vram_bytes=cell.rig.gpu.vram_bytes,
         weights_bytes=size // cell.rig.gpus,
@@ -145,7 +141,7 @@ def tell_fit(plan: Plan) -> str:
     found = fit_of_plan(plan)
     if found is None:
         return "not known: the checkpoint's size, the KV layout or the rig's memory is not stated"
-    return f"{found.word}: {found.explain()}"
+    return f"{found.word}: {found.explain()}{pool.tell_pool(plan)}"
 
 
 def _share_of_plan(plan: Plan) -> float:

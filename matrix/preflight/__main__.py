@@ -12,7 +12,8 @@ from matrix.errors import ConfigError
 from matrix.model import Excluded
 from matrix.output.table import format_table
 from matrix.planning import fit
-from matrix.planning.expand import expand_matrix
+from matrix.planning.expand import expand_matrix, list_exclusions
+from matrix.planning.named import list_named
 from matrix.planning.plan import Plan, make_plan
 from matrix.planning.select import select_by_globs
 from matrix.preflight.plans import judge_plan, make_row
@@ -52,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _reports(options: argparse.Namespace) -> list[tuple[Plan, Report]]:
     matrix = load_matrix()
     world = expand_matrix(matrix)
-    chosen = select_by_globs([*world.runnable, *world.excluded], options.cells) if options.cells else world.runnable
+    named = (cell for cell, _ in list_named(matrix, options.cells))
+    every = [*world.runnable, *world.excluded, *named]
+    chosen = select_by_globs(every, options.cells) if options.cells else world.runnable
     plans = [make_plan(matrix, cell, "published" if options.as_published else "recommended") for cell in chosen]
     return [(p, judge_plan(p)) for p in plans]
 
@@ -68,7 +71,7 @@ def _counts(reports: Sequence[Report]) -> str:
 
 
 def _excluded(p: Plan) -> Excluded | None:
-    return expand_matrix(load_matrix()).excluded.get(p.cell)
+    return next(iter(list_exclusions(load_matrix(), p.cell)), None)
 
 
 def _not_run(p: Plan) -> str:

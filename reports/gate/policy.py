@@ -48,6 +48,7 @@ from matrix.model import Cell
 from matrix.output import script as shell
 from matrix.planning import select
 from matrix.planning.expand import expand_matrix
+from matrix.planning.named import list_runnable_named
 from matrix.planning.owed import Owed, read_owed
 from matrix.planning.plan import make_plan
 from matrix.yaml import yamltext
@@ -208,7 +209,7 @@ def expect_cells(
         ConfigError: a requirement names a mark, id or condition that no runnable cell has, or what is never asked.
     """
     table = owed or read_owed()
-    cells = expand_matrix(matrix).runnable
+    cells = [*expand_matrix(matrix).runnable, *list_runnable_named(matrix, [w.glob for w in policy.require])]
     problems = [
         doc.problem(("require", i, *loc), message)
         for i, wanted in enumerate(policy.require)

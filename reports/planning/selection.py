@@ -9,6 +9,7 @@ from pathlib import Path
 from matrix.model import Cell
 from matrix.planning import select
 from matrix.planning.expand import expand_matrix
+from matrix.planning.named import list_runnable_named
 from matrix.planning.owed import Depth
 from matrix.yaml.loaded import Matrix
 from reports.gate import policy
@@ -27,7 +28,7 @@ def select_cells(matrix: Matrix, args: argparse.Namespace) -> Sequence[Cell]:
     Raises:
         ConfigError: a mark, glob, rig or policy that does not exist.
     """
-    cells: Sequence[Cell] = expand_matrix(matrix).runnable
+    cells: Sequence[Cell] = [*expand_matrix(matrix).runnable, *list_runnable_named(matrix, args.cells)]
     if args.policy:
         wanted = {c.id for c in policy.expect_cells(*policy.load_policy(args.policy), matrix)}
         cells = [c for c in cells if c.id in wanted]
