@@ -180,7 +180,7 @@ RUN: Final = (
     Verb(
         "run",
         "submit",
-        "send a run plan to Slurm: one job for each launch group",
+        "send a run plan to Slurm, or write it for Kubernetes or a CI system",
         "submit plan.json --to slurm --shared /shared/night --dry-run",
         NOTHING,
         programs.load_submit,

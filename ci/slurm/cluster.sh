@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A whole Slurm on this one host, for the project's own tests: munged, slurmctld and one slurmd for each made-up node, with
 # typed GPUs that are links to /dev/null. Nothing below /etc is read or written; no systemd, no database, no cgroup.
-#   ci/slurm/cluster.sh install      Debian's slurmctld, slurmd, slurm-client, munge and shellcheck (root)
+#   ci/slurm/cluster.sh install      Debian's slurmctld, slurmd, slurm-client and munge (root)
 #   ci/slurm/cluster.sh start DIR    prints SLURM_CONF; everything that it writes stays below DIR
 #   ci/slurm/cluster.sh node DIR N   starts the slurmd of node N again
 #   ci/slurm/cluster.sh controller DIR   starts slurmctld again, with the queue that it left
@@ -9,13 +9,13 @@
 # GLM_SLURM_NODES changes the nodes. A node is name:gres-type:gpus:feature; a node without GPUs is name::0:feature.
 set -euo pipefail
 
-PACKAGES=(slurmctld slurmd slurm-client munge shellcheck)
+PACKAGES=(slurmctld slurmd slurm-client munge)
 NODES=${GLM_SLURM_NODES:-"rtx-0:rtxpro6000:4:sm120 h200-0:h200:8:sm90 b200-0:b200:8:sm100"}
 
 say() { echo "slurm: $*" >&2; }
 
 install() {
-  command -v slurmd >/dev/null && command -v munged >/dev/null && command -v shellcheck >/dev/null && { say "Slurm is here: $(slurmd -V)"; return; }
+  command -v slurmd >/dev/null && command -v munged >/dev/null && { say "Slurm is here: $(slurmd -V)"; return; }
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then say "needs root and apt. Run: sudo apt-get install ${PACKAGES[*]}"; exit 2; fi
   say "installing ${PACKAGES[*]} from the distribution"
   apt-get update -qq
