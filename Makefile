@@ -80,6 +80,9 @@ mutation: .venv/dev.stamp ## every suite against every injected fault, and healt
 mutants: .venv/mutants.stamp ## change matrix/, reports/ and the checks in thousands of places: which change does no test notice?
 	@.venv/bin/mutmut run $(ARGS)
 
+parsers: .venv/dev.stamp ## run the parsers of every release with a snapshot that has not run (AGAIN=--again: of all)
+	@$(PY) -m lab.parsers --snapshots $(AGAIN)
+
 bench: .venv/dev.stamp ## timings: environment, planning, launch, conversion, load client (ratios in one run)
 	@$(PY) -m tests.bench $(ARGS)
 
@@ -100,4 +103,4 @@ lock: .venv/bin/uv ## re-resolve requirements/*.in into hashed locks
 clean: ## remove everything that was built
 	rm -rf .venv .cache $(OUT)
 
-.PHONY: help env try matrix test test-docker test-slurm test-page mutation mutants bench generate lock clean
+.PHONY: help env try matrix test test-docker test-slurm test-page mutation mutants parsers bench generate lock clean

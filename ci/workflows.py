@@ -5,7 +5,7 @@
 
 gpu-matrix.yml: plan (hosted) -> one job per launch group on the rig's runner -> merge and gate (hosted, always).
 cpu.yml: the project's own tests, and its main job on the embedded engine.
-releases.yml: opens the wheels of releases that are newer than every snapshot, and prints what changed.
+releases.yml: opens the wheels of releases that are newer than every snapshot, runs their parsers, prints what changed.
 """
 
 from __future__ import annotations
@@ -76,7 +76,9 @@ def make_releases_workflow() -> Workflow:
     add = ".venv/bin/python -m matrix snapshot --newest vllm sglang transformers | tee changes.txt"
     facts = ".venv/bin/python -m matrix facts | tee facts.txt"
     told = "{ cat changes.txt; echo; cat facts.txt; } | sed 's/^/    /' >> \"$GITHUB_STEP_SUMMARY\""
-    patch = "git add --intent-to-add matrix/snapshots && git diff --binary matrix/snapshots > releases.patch"
+    parsers = ".venv/bin/python -m lab.parsers --snapshots | tee parsers.txt"
+    folders = "matrix/snapshots matrix/parsers/runs"
+    patch = f"git add --intent-to-add {folders} && git diff --binary {folders} > releases.patch"
     return {
         "name": "releases",
         "on": {"schedule": [{"cron": "17 5 * * *"}], "workflow_dispatch": {}},
@@ -92,10 +94,11 @@ def make_releases_workflow() -> Workflow:
                     run_step("environment", "make env"),
                     run_step("read what is newer than the snapshots", f"set -o pipefail\n{add}"),
                     run_step("facts of every release", f"set -o pipefail\n{facts}"),
+                    run_step("parsers of what has not run", f"set -o pipefail\n{parsers}"),
                     run_step("what changed", told),
-                    run_step("the new snapshots as a patch", patch),
+                    run_step("the new snapshots and answers as a patch", patch),
                     run_step("boundaries that disagree", ".venv/bin/python -m matrix lint"),
-                    upload_step("releases", "releases.patch\nchanges.txt\nfacts.txt\n"),
+                    upload_step("releases", "releases.patch\nchanges.txt\nfacts.txt\nparsers.txt\n"),
                 ],
             },
         },

@@ -157,6 +157,12 @@ def _own_runs() -> Mapping[str, Ran]:
     return summarise_files([OWN])
 
 
+def load_parsers() -> Program:
+    from matrix.parsers import command
+
+    return Program(command.parser, command.main)
+
+
 def load_facts() -> Program:
     from matrix.facts import __main__ as facts
 

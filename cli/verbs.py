@@ -87,6 +87,14 @@ LOOK: Final = (
     ),
     Verb(
         "look",
+        "parsers",
+        "show what each release's own parsers make of a corpus of replies",
+        "parsers --release vllm==0.33.0",
+        {1: "a parser answers wrongly"},
+        programs.load_parsers,
+    ),
+    Verb(
+        "look",
         "plan",
         "plan a run: launches in tiers, their order and durations, what is left out",
         "plan --rig sm120x4 --budget 8h",

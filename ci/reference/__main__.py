@@ -8,8 +8,9 @@ from pathlib import Path
 
 from ci import reference
 from ci.generated import Files, run_generator
-from ci.reference import axes, cli, errors, recall, rigs, schema, variables, world
+from ci.reference import axes, cli, errors, parsers, recall, rigs, schema, variables, world
 from matrix.checkout import CHECKOUT
+from matrix.parsers.summary import SUMMARY, dump_summary, make_summary
 from matrix.recommending.ran import FILE as RAN
 from matrix.recommending.ran import dump_ran
 from matrix.yaml.load import load_matrix
@@ -31,13 +32,15 @@ def make_pages() -> Files:
         "errors.md": errors.make_page(),
         "variables.md": variables.make_page(),
         "recall.md": recall.make_page(),
+        "parsers.md": parsers.make_page(),
         "world.md": world.make_page(matrix, world.read_world()),
     }
     texts |= {f"codes/{kind}.md": cli.make_code_page(kind) for kind in CODES}
     ran = summarise_files(list_committed())
     texts |= rigs.make_pages(matrix, ran)
     pages = {FOLDER / name: HEAD + text for name, text in texts.items()}
-    return {**pages, RAN.relative_to(CHECKOUT): dump_ran(ran)}
+    data = {RAN: dump_ran(ran), SUMMARY: dump_summary(make_summary())}
+    return {**pages, **{path.relative_to(CHECKOUT): text for path, text in data.items()}}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

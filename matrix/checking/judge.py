@@ -15,6 +15,7 @@ from matrix.checking.llama_line import judge_llama
 from matrix.checking.memory import judge_memory
 from matrix.checking.model_config import Model, describe_model
 from matrix.checking.overrides import judge_sharing
+from matrix.checking.parser_answers import judge_parsers
 from matrix.checking.parser_findings import judge_words
 from matrix.checking.releases import AskedRelease, release_of_image, release_of_requirement
 from matrix.checking.rigs import Host
@@ -112,6 +113,7 @@ def examine_command(command: Command, asked: Asked) -> Examined:
     findings += [_of_check(check, facts, settings) for check in applying(facts, read_book().checks)]
     findings += judge_sharing(facts, model, settings)
     findings += judge_memory(facts, model, host, settings)
+    findings += judge_parsers(facts, release, settings)
     findings += find_known(facts, model, release)
     findings += _assumptions(model, asked)
     findings += _partly_read(command)

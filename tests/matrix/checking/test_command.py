@@ -48,6 +48,17 @@ def test_text_says_the_worst_first_with_cause_and_remedy(capsys: pytest.CaptureF
     assert max(map(len, out.splitlines())) <= 122
 
 
+def test_a_named_parser_is_told_what_it_gets_wrong_in_that_release(capsys: pytest.CaptureFixture[str]) -> None:
+    line = [*FINE, "--tp", "8", "--tool-call-parser"]
+    line[line.index("sglang==0.5.17")] = "sglang==0.5.23"
+    _, data = run_json(capsys, *line, "glm45")
+    found = next(f for f in data["commands"][0]["findings"] if f["id"] == "parser_answers")
+    assert "look_alike" in found["cause"]
+    assert found["decided_by"]["kind"] == "run"
+    _, data = run_json(capsys, *line, "qwen3_coder")
+    assert "parser_answers" not in {f["id"] for f in data["commands"][0]["findings"]}
+
+
 def test_a_script_names_its_file_and_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     script = tmp_path / "launch.sh"
     script.write_text("#!/bin/sh\nvllm serve zai-org/GLM-5-FP8 \\\n  -tp 8 \\\n  -dcp 3\n")

@@ -1,0 +1,88 @@
+"""Generates docs/reference/parsers.md: what each release's own parsers made of the corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from ci.reference.markdown import format_code, format_table
+from matrix.parsers.corpus import load_corpus
+from matrix.parsers.findings import RARE, REACHES, Finding, group_wrongs, list_wrongs, load_notes, notes_of
+from matrix.parsers.judge import KINDS
+from matrix.parsers.record import load_releases
+from matrix.parsers.table import list_pairs, list_topics, name_range, ran_of, topic_rows
+
+HEAD: Final = """# Parsers
+
+The tool-call and reasoning parsers of {releases} releases, run without a GPU: the code of each wheel, unmodified
+(its files are held against the wheel's RECORD), over {cases} replies in {formats} formats, whole and cut at every
+token. A reply is what the model's chat template makes of an answer, so a parser is right when it is the inverse of the
+template. Nothing here was served: what a server does around its parsers (grammars, stop strings) is not in it.
+
+`glm-matrix parsers` prints these tables, `--release vllm==0.33.0` each finding of a release, `--case commit_hash` one
+reply and what each release made of it. [Run the parsers](../how-to/run-the-parsers.md) says how it is made and what it
+cannot see.
+"""
+CELLS: Final = """A cell is `whole/streamed/backlog`: cases that are wrong when the reply is parsed whole; when it is
+streamed, token by token or in groups of two to five as accepted drafts make them; and only when it arrives in larger
+pieces, as a busy server merges them. `-`: all right. A stream is told only where it is wrong in another way than the
+whole.
+"""
+
+
+def make_page() -> str:
+    """Make the page."""
+    corpus = load_corpus()
+    head = HEAD.format(
+        releases=len(load_releases()),
+        cases=len(corpus.cases),
+        formats=len({case.format for case in corpus.cases.values()}),
+    )
+    body = (CELLS, *_tables(), "## What is wrong\n", *_findings(), "## Words\n", *_words())
+    parts = (head, "## Which release\n", *body)
+    return "\n".join(parts) + "\n"
+
+
+def _tables() -> Iterator[str]:
+    for engine, pair in list_pairs():
+        topics = list_topics(pair)
+        header = ("releases", f"all {sum(topics.values())}", *(f"{topic} {count}" for topic, count in topics.items()))
+        tool, _, reasoning = pair.partition("+")
+        yield f"### {engine}: `--tool-call-parser {tool} --reasoning-parser {reasoning}`\n"
+        yield format_table(header, topic_rows(engine, pair))
+
+
+def _findings() -> Iterator[str]:
+    yield "In order of damage; first what any client meets, then what takes a rare value or a busy server.\n"
+    for engine, pair in list_pairs():
+        found = group_wrongs(w for w in list_wrongs() if (w.engine, w.pair) == (engine, pair))
+        newest = ran_of(engine, pair)[0]
+        still = [finding for finding in found if newest in finding.releases]
+        past = [finding for finding in found if newest not in finding.releases]
+        for title, findings in (
+            (f"{engine} {pair}: in its newest release", still),
+            (f"{engine} {pair}: no more", past),
+        ):
+            if findings:
+                yield f"### {title}\n"
+                yield format_table(
+                    ("kind", "reply arrives", "topic", "cases", "releases", "e.g."), [_row(f) for f in findings]
+                )
+
+
+def _row(finding: Finding) -> list[str]:
+    cases = ", ".join(format_code(case) for case in finding.cases)
+    links = "".join(
+        f"; [{note.issue.rpartition('github.com/')[2]}]({note.issue})" for note in notes_of(finding) if note.issue
+    )
+    example = f"{format_code(finding.what.replace('|', '¦'))}{links}"
+    return [finding.kind, finding.reach, finding.topic, cases, name_range(finding.releases), example]
+
+
+def _words() -> Iterator[str]:
+    yield format_table(("kind", "what it means"), [[kind, says] for kind, says in KINDS.items()])
+    yield format_table(("reply arrives", "what it means"), [[reach, says] for reach, says in REACHES.items()])
+    notes = [[note.id, note.says, f"<{note.issue}>" if note.issue else ""] for note in load_notes()]
+    yield "What is known beside the runs:\n"
+    yield format_table(("note", "what it says", "public report"), notes)
+    yield f"Rare topics: {', '.join(sorted(RARE))}. Rule of the right answer: {load_corpus().source}"

@@ -1,0 +1,77 @@
+"""Runs one release: its wheel, its environment, all pairs of parsers over all cases, and what is recorded of it."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lab.parsers.environment import LIGHT, make_environment, run_worker, versions_in
+from lab.parsers.imports import LIBRARIES, REAL
+from lab.parsers.release import Unpacked, pins_of, unpack_wheel, verify_modules
+from lab.parsers.suites import PAIRS
+from lab.snapshot.wheel import download_wheel
+from matrix.errors import HostError, suggest_nearest
+from matrix.parsers.corpus import Corpus, load_corpus
+from matrix.parsers.record import Ran
+from matrix.parsers.render import MARKERS
+from matrix.preflight.snapshot import release_id
+
+
+def run_release(requirement: str, wheel: Path | None = None) -> Ran:
+    """Run a release's parsers; its wheel is downloaded and deleted afterwards, unless it is given.
+
+    Raises:
+        HostError: no such engine, no wheel, an environment that cannot be made, a module that cannot be imported.
+    """
+    engine, _, version = requirement.partition("==")
+    if engine not in PAIRS or not version:
+        raise HostError(
+            f"expected NAME==VERSION of {' or '.join(PAIRS)}, got {requirement!r}{suggest_nearest(engine, PAIRS)}"
+        )
+    with tempfile.TemporaryDirectory(prefix="parsers-") as folder:
+        if wheel is not None:
+            return run_unpacked(engine, version, unpack_wheel(wheel, Path(folder)))
+        with download_wheel(requirement) as path:
+            unpacked = unpack_wheel(path, Path(folder))
+        return run_unpacked(engine, version, unpacked)
+
+
+def run_unpacked(engine: str, version: str, unpacked: Unpacked) -> Ran:
+    """Run the parsers of an unpacked wheel; the files that ran are held against its RECORD afterwards."""
+    python = make_environment(pins_of(unpacked, LIGHT))
+    corpus = load_corpus()
+    job = {"package": engine, "root": str(unpacked.root), "real": REAL[engine], "libraries": LIBRARIES}
+    answer = run_worker(python, {**job, "tools": corpus.tools, "suites": write_suites(engine, corpus)})
+    verified = verify_modules(unpacked, answer["modules"].values())
+    release = {
+        "engine": engine,
+        "version": version,
+        "wheel": unpacked.wheel,
+        "sha256": unpacked.sha256,
+        "ran": time.strftime("%Y-%m-%d", time.gmtime()),
+        "files_as_in_record": verified,
+        "stand_ins": sorted(set(answer["standins"])),
+        "libraries": versions_in(python),
+    }
+    return Ran(release_id(engine, version), release, answer["suites"])
+
+
+def write_suites(engine: str, corpus: Corpus, only: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Return what the worker is asked, as JSON values."""
+    return [
+        {
+            "parser": pair.name,
+            "tool": pair.tool,
+            "reasoning": pair.reasoning,
+            "markers": list(MARKERS[pair.format]),
+            "cases": [
+                {"id": case.id, "reply": case.reply, "thinks": case.thinks, "finished": case.finished}
+                for case in corpus.of(pair.format)
+                if not only or case.id in only
+            ],
+        }
+        for pair in PAIRS[engine]
+    ]
