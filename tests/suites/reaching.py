@@ -7,6 +7,7 @@ are rendered and counted by the canary's own template and tokenizer.
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import json
 import sys
@@ -20,7 +21,7 @@ import pytest
 
 from fixtures.banks import bank_for
 from fixtures.banks.item import Item
-from fixtures.client.client import Client
+from fixtures.client.client import Client, EngineRefused
 from fixtures.client.reply import Reply, ToolCall
 from matrix.condition import compile_condition
 from matrix.errors import ConfigError
@@ -68,6 +69,7 @@ def count_tokens(item: Item) -> int:
 
 
 _COUNTED: dict[str, int] = {}  # by item: ids name one text for ever
+THINKING_ROUTES = ("/v1/responses", "/v1/messages")  # by default
 CODE = "3fa91c"  # that a needle's answer is looked through for
 
 
@@ -133,7 +135,15 @@ class NotingClient(Client):
         return [Reply(content=item.answer or "") for item, _ in asks]
 
     def post_document(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {}
+        """Note a request that is no chat, without its tools; no route is there."""
+        said = body.get("messages") or body.get("input") or [{"role": "user", "content": body.get("prompt")}]
+        name = hashlib.sha256(json.dumps(said).encode()).hexdigest()
+        self.notes.note(Item(id=name, kind="noted", messages=tuple(said)), thinking=path in THINKING_ROUTES)
+        raise EngineRefused(404, "")
+
+    def post_events(self, path: str, body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        self.post_document(path, body)
+        return []
 
     def get(self, *_: Any, **__: Any) -> str:
         return ""
@@ -223,13 +233,19 @@ def suite_tests() -> Mapping[str, Any]:
 
 
 def from_depth(test: str) -> int:
-    marks = [m.args[0] for m in getattr(suite_tests()[test], "pytestmark", []) if m.name == "from_depth"]
+    marks = [m.args[0] for m in _list_marks(test) if m.name == "from_depth"]
     return max((list(DEPTHS).index(name) for name in marks), default=0)
+
+
+def _list_marks(test: str) -> list[Any]:
+    """Marks of the function and of its module."""
+    function = suite_tests()[test]
+    return [*getattr(function, "pytestmark", []), *getattr(sys.modules[function.__module__], "pytestmark", [])]
 
 
 def is_for(test: str, cell: Cell) -> bool:
     """Whether the suite asks it of this cell at all (its `for_cells` mark)."""
-    marks = [m.kwargs for m in getattr(suite_tests()[test], "pytestmark", []) if m.name == "for_cells"]
+    marks = [m.kwargs for m in _list_marks(test) if m.name == "for_cells"]
     return all(compile_condition(when)(cell.facts) for when in marks)
 
 

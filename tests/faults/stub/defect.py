@@ -37,6 +37,7 @@ class Asked:
     thinking: bool = False
     effort: str = ""  # reasoning_effort
     messages: int = 1
+    surface: str = ""  # completions, responses or messages; a chat is none
     stop: str = ""
     unstopped: str = ""  # what would be said without it
     biased: bool = False

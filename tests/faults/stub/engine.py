@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from fixtures.banks.bank import Bank
+from fixtures.banks.canary.render import render_prompt
 from fixtures.banks.item import Item
 from matrix.errors import suggest_nearest
 from tests.faults.stub import dialect as dialects
@@ -41,6 +42,7 @@ Json = Any
 API_KEY_ENV: Final = "STUB_API_KEY"
 DRAFT_ACCEPTED: Final = 0.8  # of the drafts, one token each, when healthy
 HEALTHY: Final = Defect(family="none", kills=())
+RENDERED: Final = ("fact", "chat")
 _FILLER = re.compile(r"^(?: a)*\n")  # none where the question has the wanted length by itself
 __all__ = ["API_KEY_ENV", "MODEL", "Pace", "StubEngine"]
 
@@ -116,6 +118,8 @@ class StubEngine:
 
     def know(self, item: Item) -> None:
         self._book[_key(item.messages, item.tools)] = item
+        if item.kind in RENDERED and not item.tools:  # over /v1/completions
+            self._book[_key([{"role": "user", "content": render_prompt(item.messages)}], ())] = item
         if item.kind == "agent_loop":  # whoever asks puts the conversation so far before it
             self._book[_turn_key(item.messages, item.tools)] = item
 
@@ -171,6 +175,7 @@ class StubEngine:
                 effort=str(template.get("reasoning_effort", "")),
                 messages=len(request["messages"]),
                 form=form_of(request),
+                surface=str(request.get("surface", "")),
                 stop=(request.get("stop") or [""])[0],
                 biased=bool(request.get("logit_bias")),
                 n=int(request.get("n", 1)),

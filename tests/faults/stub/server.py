@@ -6,11 +6,12 @@ import json
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, Protocol
 
 from fixtures.launch.attached.engine import STUB
+from tests.faults.stub import surfaces
 from tests.faults.stub.claims import Claims
 from tests.faults.stub.defect import Answer, Defect
 from tests.faults.stub.dialect import Dialect, Setting
@@ -50,6 +51,18 @@ class Engine(Protocol):
     def metrics(self) -> str: ...
 
     def stop(self) -> None: ...
+
+
+def _document_of(answer: Answer, speaks: Dialect, request: Mapping[str, Json]) -> Json:
+    if surface := request.get("surface"):
+        return surfaces.document(surface, answer)
+    return document(answer, speaks, logprobs=bool(request.get("logprobs")))
+
+
+def _events_of(answer: Answer, speaks: Dialect, request: Mapping[str, Json]) -> Iterator[Json]:
+    if surface := request.get("surface"):
+        return surfaces.events(surface, answer)
+    return events(answer, speaks, logprobs=bool(request.get("logprobs")))
 
 
 class Server(ThreadingHTTPServer):
@@ -98,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.headers.get("Authorization") != f"Bearer {stub.api_key}":
             return self._json(401, stub.dialect.error(401, "invalid API key"))
-        request = json.loads(body)
+        request = surfaces.as_chat(self.path, json.loads(body))
         try:
             return self._reply(stub.answer(request), request)
         finally:
@@ -113,12 +126,12 @@ class _Handler(BaseHTTPRequestHandler):
         if answer.status != 200:
             return self._json(answer.status, stub.dialect.error(answer.status, answer.error))
         if request.get("stream"):
-            return self._stream(answer, logprobs=bool(request.get("logprobs")))
+            return self._stream(answer, _events_of(answer, stub.dialect, request))
         if answer.stall_after is not None:
             stub.stopping.wait(STALL_S)
         if answer.cut_after is not None:
             return self._cut()
-        return self._whole(answer, json.dumps(document(answer, stub.dialect, logprobs=bool(request.get("logprobs")))))
+        return self._whole(answer, json.dumps(_document_of(answer, stub.dialect, request)))
 
     def _whole(self, answer: Answer, text: str) -> None:
         body = answer.payload(text.encode()) if answer.payload else text.encode()
@@ -148,10 +161,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def _stream(self, answer: Answer, *, logprobs: bool) -> None:
+    def _stream(self, answer: Answer, told: Iterator[Json]) -> None:
         stub = self.server.stub
         self._begin_chunks("text/event-stream")
-        for sent, event in enumerate(events(answer, stub.dialect, logprobs=logprobs)):
+        for sent, event in enumerate(told):
             if answer.stall_after is not None and sent >= answer.stall_after:
                 stub.stopping.wait(STALL_S)
             if answer.cut_after is not None and sent >= answer.cut_after:
