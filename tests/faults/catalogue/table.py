@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from tests.faults.catalogue import (
     attention,
+    clients,
     features,
     hostile,
     identity,
@@ -25,6 +26,7 @@ FAULTS: Mapping[str, Fault] = {
     **attention.FAULTS,
     **tools.FAULTS,
     **thinking.FAULTS,
+    **clients.FAULTS,
     **protocol.FAULTS,
     **performance.FAULTS,
     **features.FAULTS,

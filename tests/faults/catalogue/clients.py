@@ -1,0 +1,123 @@
+"""Calls and forms as clients ask for them: what parsers make of types, and constraints that never reach the engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from fixtures.client.reply import Reply, ToolCall
+from tests.faults.catalogue.fault import Asked, Fault
+from tests.faults.suite_tests import (
+    BIASED,
+    CHOICES,
+    FIFTY,
+    LOOP,
+    SCHEMA,
+    SCHEMA_THOUGHT,
+    SCHEMAS,
+    SCHEMAS_STREAMED,
+    STOPPED,
+    THINK_LOOP,
+)
+
+Json = Any
+LATE_MESSAGES, MANY_TOOLS = 12, 20
+CONSTRAINTS = ("response_format", "grammar", "structured_outputs", "regex")
+
+
+def _calls(change: Callable[[ToolCall], ToolCall]) -> Callable[[Reply, Asked], Reply]:
+    return lambda reply, asked: replace(reply, tool_calls=tuple(map(change, reply.tool_calls)))
+
+
+def _guess_types(call: ToolCall) -> ToolCall:
+    """Text that reads as JSON becomes what it reads as; 007 loses its zeros."""
+    made = {
+        key: _guess(value) if isinstance(value, str) else value for key, value in json.loads(call.arguments).items()
+    }
+    return replace(call, arguments=json.dumps(made))
+
+
+def _guess(text: str) -> Json:
+    try:
+        return json.loads(text.lstrip("0") or "0")
+    except ValueError:
+        return text
+
+
+def _write_as_text(call: ToolCall) -> ToolCall:
+    made = {k: v if isinstance(v, str) else json.dumps(v) for k, v in json.loads(call.arguments).items()}
+    return replace(call, arguments=json.dumps(made))
+
+
+def _lose_calls(reply: Reply, asked: Asked) -> Reply:
+    if not reply.tool_calls:
+        return reply
+    return replace(reply, content="I have no such tool.", tool_calls=(), finish_reason="stop")
+
+
+def _without(*names: str) -> Callable[[dict[str, Json], Asked], dict[str, Json]]:
+    return lambda body, asked: {key: value for key, value in body.items() if key not in names}
+
+
+def _late(asked: Asked) -> bool:
+    return len(asked.body.get("messages", ())) > LATE_MESSAGES
+
+
+def _many(asked: Asked) -> bool:
+    return len(asked.body.get("tools") or ()) > MANY_TOOLS
+
+
+def _in_streams(asked: Asked) -> bool:
+    return asked.stream
+
+
+FAULTS: Mapping[str, Fault] = {
+    "guesses_types_of_text": Fault(
+        family="clients",
+        does="text arguments that look like numbers become numbers (sglang#30644)",
+        kills=(SCHEMAS,),
+        reply=_calls(_guess_types),
+    ),
+    "streams_numbers_as_text": Fault(
+        family="clients",
+        does="numbers arrive as text, only in streams (sglang#36688)",
+        kills=(SCHEMAS_STREAMED,),
+        reply=_calls(_write_as_text),
+        touches=_in_streams,
+    ),
+    "loses_calls_among_many_tools": Fault(
+        family="clients",
+        does="no call arrives where over 20 tools are offered",
+        kills=(FIFTY,),
+        reply=_lose_calls,
+        touches=_many,
+    ),
+    "cuts_arguments_late": Fault(
+        family="clients",
+        does="argument JSON is cut after twelve messages (GLM-5#66)",
+        kills=(LOOP, THINK_LOOP),
+        reply=_calls(lambda call: replace(call, arguments=call.arguments[:-1])),
+        touches=_late,
+    ),
+    "ignores_constraints": Fault(
+        family="structured",
+        does="response_format and grammars never reach the engine",
+        kills=(SCHEMA, SCHEMA_THOUGHT, CHOICES),
+        request=_without(*CONSTRAINTS),
+    ),
+    "ignores_constraints_in_streams": Fault(
+        family="structured",
+        does="the same, only in streams",
+        kills=(SCHEMA, SCHEMA_THOUGHT),
+        request=_without(*CONSTRAINTS),
+        touches=_in_streams,
+    ),
+    "ignores_stop_strings": Fault(
+        family="fields", does="stop never reaches the engine", kills=(STOPPED,), request=_without("stop")
+    ),
+    "ignores_biases": Fault(
+        family="fields", does="logit_bias never reaches the engine", kills=(BIASED,), request=_without("logit_bias")
+    ),
+}
