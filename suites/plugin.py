@@ -37,6 +37,9 @@ MARKS = {
 }
 
 
+FEWEST_BOOTS = 2  # that can be held together
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("matrix")
     group.addoption(
@@ -55,17 +58,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     for name, what in MARKS.items():
         config.addinivalue_line("markers", f"{name}: {what}")
+    config.addinivalue_line("markers", "boots: asked only where --boots N launches a cell more than once")
     config.addinivalue_line("markers", "from_depth(name): asked at this --depth and deeper ones only")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests that this depth does not ask: a test without a question proves nothing."""
+    """Deselect the tests that this depth, or a single boot, does not ask: a test without a question proves nothing."""
     chosen = list(DEPTHS).index(config.option.depth)
-    deeper = [item for item in items if any(list(DEPTHS).index(d) > chosen for d in _list_depths(item))]
+    single = int(config.option.boots) < FEWEST_BOOTS
+    deeper = [item for item in items if _asks_deeper(item, chosen) or (single and item.get_closest_marker("boots"))]
     if deeper:
         config.hook.pytest_deselected(items=deeper)
         gone = set(deeper)
         items[:] = [item for item in items if item not in gone]
+
+
+def _asks_deeper(item: pytest.Item, chosen: int) -> bool:
+    return any(list(DEPTHS).index(depth) > chosen for depth in _list_depths(item))
 
 
 def _list_depths(item: pytest.Item) -> list[str]:

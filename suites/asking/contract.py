@@ -67,6 +67,12 @@ class Relaunch(Protocol):
     def __call__(self, why: str) -> Engine | None: ...
 
 
+class Reboot(Protocol):
+    """Launches the test's engine afresh, as often as `--boots` allows. None: the engine is attached."""
+
+    def __call__(self, why: str) -> Engine | None: ...
+
+
 def expect_ok(evidence: Evidence, findings: Iterable[Finding]) -> None:
     """Record every finding, then fail on each one that is not ok, with the failure rate that the trials allow."""
     seen = []

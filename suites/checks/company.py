@@ -6,6 +6,7 @@ would ever draw (decision 13). So mass decides here, and not the largest differe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -20,9 +21,14 @@ from suites.checks.agreement import TOLERANCE_UNSURE
 from suites.checks.frozen import prompt_sha256
 from suites.checks.greedy import explain_parting, find_unlikely_choice, read_said
 
-# Nats a position. Healthy engines stay under a third of it even where the model is unsure; the nearest other way to
-# select tokens is twice as far (suites/checks/agreement.py).
+# Nats a position, at most. Healthy engines stay under a third of it even where the model is unsure; the nearest other
+# way to select tokens is twice as far (suites/checks/agreement.py).
 TOLERANCE: Final = TOLERANCE_UNSURE
+# Nats that a candidate may move: twice the 0.63 that a launch was seen to differ from itself. If each one beside the
+# chosen token moves so far, KL is their mass times e^d - 1 - d: a sure answer allows next to nothing.
+MOVED: Final = 1.26
+SHARE: Final = math.exp(MOVED) - 1 - MOVED
+LEAST: Final = 1e-5  # ten times what is left beside a sure token in numbers of 32 bits (matrix.judging.kl.REST)
 SHOWN_CHARS: Final = 120
 
 
@@ -33,7 +39,7 @@ def check_same_answer(item: Item, alone: Sequence[Reply], other: Reply, *, check
     different ones prove nothing.
     """
     floor = measure_divergence_floor(alone)
-    limit = find_largest([TOLERANCE, isolation.FLOOR_FACTOR * find_smallest([floor, TOLERANCE])])
+    limit = find_largest([compute_tolerance(alone[0]), isolation.FLOOR_FACTOR * find_smallest([floor, TOLERANCE])])
     far = find_smallest((_measure_divergence(each, other) for each in alone), default=float("inf"))
     wrong = _find_unsound([*alone, other]) or find_unlikely_choice([other]) or _find_other_text(alone, other, tie)
     blind = not wrong and not _tells_anything(alone, other)
@@ -54,6 +60,14 @@ def check_same_answer(item: Item, alone: Sequence[Reply], other: Reply, *, check
             "prompt_sha256": prompt_sha256(item),
         },
     )
+
+
+def compute_tolerance(alone: Reply) -> float:
+    """Compute what another answer may be away, in nats a position: the less, the surer this one is."""
+    chosen = (next(iter(position.values())) for position in drop_drafted(read_distributions(alone.logprobs)))
+    left = [1.0 - math.exp(find_smallest([value, 0.0])) for value in chosen]
+    mean = math.fsum(left) / len(left) if left else 1.0
+    return find_largest([LEAST, find_smallest([TOLERANCE, SHARE * mean])])
 
 
 def measure_divergence_floor(alone: Sequence[Reply]) -> float:

@@ -200,6 +200,8 @@ def noted(test: str, planned: Plan, depth: Depth) -> Notes:
         "evidence": world.Recorder(),
         "depth": depth,
         "rendered": None,
+        "boot_count": 1,
+        "reboot": lambda why: None,
     }
     what: Any = {name: given[name] for name in ("cell", "bank", "evidence", "depth")}
     given["judged"] = NotingJudged(**what, baseline=Baseline(), relaunch=lambda _: None, notes=notes)

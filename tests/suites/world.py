@@ -28,6 +28,7 @@ from reports.evidence.outbox import Evidence, Outbox
 from reports.evidence.outcome import OURS, classify_fault
 from suites import (
     test_boot,
+    test_boots,
     test_chunked_prefill,
     test_clients,
     test_coherence,
@@ -53,6 +54,7 @@ ENGINES = load_matrix().engines
 SETTINGS = {"context": 4096, "page_tokens": 64, "chunk_tokens": 128, "index_topk": INDEX_TOPK}
 MODULES: tuple[ModuleType, ...] = (
     test_boot,
+    test_boots,
     test_coherence,
     test_needle,
     test_reuse,
@@ -116,6 +118,7 @@ DEPTH = replace(
     evicting_prompts=1,
 )
 SILENCE_S = 0.5
+BOOTS = 5
 
 
 def suite_tests() -> dict[str, Callable[..., None]]:
@@ -221,6 +224,19 @@ class FakeRunning:
 
 
 @dataclass
+class _Reboot:
+    """Boots the stub afresh: it forgets what it cached, and its defect may be in some boots only."""
+
+    stub: StubEngine
+    running: FakeRunning
+    tape: Tape = LIVE
+
+    def __call__(self, why: str) -> FakeRunning:
+        self.stub.boot_again()
+        return replace(self.running, tape=self.tape)
+
+
+@dataclass
 class Outcome:
     """What became of one suite test: `error` is None when it passed. `again` judges what was kept, without the stub."""
 
@@ -262,12 +278,15 @@ def run(test: str, stub: StubEngine, bank: Bank, *, silence_s: float = SILENCE_S
     `instead` replaces what a test is given by name (cell, plan, depth, ...).
     """
     source = Recording()
-    asked = partial(_ask, test, FakeRunning(stub.base_url, stub.api_key, log_path=stub.log_path), silence_s)
-    found = asked(Tape(source), {"cell": cell(stub.dialect.name), "bank": stub.learn(bank), **instead})
+    running = FakeRunning(stub.base_url, stub.api_key, log_path=stub.log_path)
+    asked = partial(_ask, test, running, silence_s)
+    fresh = {"cell": cell(stub.dialect.name), "bank": stub.learn(bank), "reboot": _Reboot(stub, running), **instead}
+    found = asked(Tape(source), fresh)
 
     def again() -> Outcome:
         replay = replay_kept(source)
-        outcome = asked(Tape(replay), {"cell": cell(stub.dialect.name), "bank": bank, **instead})
+        kept_given = {"cell": cell(stub.dialect.name), "bank": bank, "reboot": _Reboot(stub, running), **instead}
+        outcome = asked(Tape(replay), kept_given)
         assert (replay.missing, replay.unused) == ([], [])
         return outcome
 
@@ -292,9 +311,11 @@ def _ask(test: str, engine: FakeRunning, silence_s: float, tape: Tape, given: di
             "evidence": evidence,
             "depth": DEPTH,
             "rendered": counted_by_stub,
+            "boot_count": BOOTS,
             **given,
         }
         given = {"client_bank": given["bank"], **given, "judged": unwatched(given)}
+        given["reboot"].tape = tape
         wanted = inspect.signature(function).parameters
         try:
             function(**{name: given[name] for name in wanted})

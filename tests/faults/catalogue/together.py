@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from fixtures.client.reply import Reply, ToolCall
-from tests.faults.catalogue.attention import LONG_CHARS
+from tests.faults.catalogue.attention import LONG_CHARS, alter_codes
 from tests.faults.catalogue.fault import Asked, Fault
 from tests.faults.catalogue.features import flatten_logprobs
 from tests.faults.suite_tests import COMPANY, STREAMS_BEYOND
@@ -38,10 +38,12 @@ def _alter_call(call: ToolCall) -> ToolCall:
 
 
 def _say_the_others(reply: Reply, asked: Asked) -> Reply:
-    """What was answered before this, which is a perfectly good answer."""
+    """What was answered before this, which is a perfectly good answer; another code where that was the same."""
     other = asked.earlier
-    if other is None or not other.content or not reply.content or _count_turns(asked) < 2:
+    if not reply.content or _count_turns(asked) < 2:
         return reply
+    if other is None or other.content in ("", reply.content):
+        return alter_codes(reply, asked)
     return replace(reply, content=other.content)
 
 

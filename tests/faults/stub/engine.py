@@ -87,6 +87,7 @@ class StubEngine:
         self._requests = self._inside = self._most_inside = self._loads = 0
         self._cached: dict[str, int] = {}  # prefix -> its tokens
         self._before: Item | None = None
+        self.boot = 1
         self._server = Server(("127.0.0.1", port), self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._say(*self.dialect.started(self.setting))
@@ -136,6 +137,11 @@ class StubEngine:
             self._count(prompt, cached, max(1, spent(made)))
         return replace(damaged, hold_s=damaged.hold_s + self.pace.prefill_s * (prompt - cached))
 
+    def boot_again(self) -> None:
+        """Begin anew as a fresh launch does: nothing cached, and the next number of a boot."""
+        self.flush()
+        self.boot += 1
+
     def flush(self) -> None:
         """Forget every prefix."""
         with self._lock:
@@ -162,6 +168,7 @@ class StubEngine:
                 number=self._requests,
                 load=load,
                 inside=self._inside,
+                boot=self.boot,
                 most_inside=self._most_inside,
                 loads=self._loads,
                 cached=prefix in self._cached and request.get("cache_prompt", True),

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from tests.faults.stub import (
     attention,
+    boots,
     clients,
     fields,
     hostile,
@@ -38,6 +39,7 @@ DEFECTS: Mapping[str, Defect] = {
     **surfaces.DEFECTS,
     **protocol.DEFECTS,
     **serving.DEFECTS,
+    **boots.DEFECTS,
     **identity.DEFECTS,
     **hostile.DEFECTS,
 }

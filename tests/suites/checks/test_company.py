@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from fixtures.banks.item import Item
 from fixtures.client.reply import Reply, ToolCall
-from suites.checks.company import check_same_answer, measure_divergence_floor
+from suites.checks.company import check_same_answer, compute_tolerance, measure_divergence_floor
 
 ITEM = Item(id="x.1", kind="needle", messages=({"role": "user", "content": "What is the code?"},), answer="a1b2c3")
 
@@ -67,6 +68,17 @@ def test_a_noisy_engine_gets_three_times_its_floor_up_to_a_point() -> None:
     noisy = said("a1", at("a1", a1=-0.02, b2=-4.0))
     near = check_same_answer(ITEM, [SURE, noisy], FLAT, tie=0.3, check="x")
     assert not near.ok and near.data["limit"] <= 3 * 4.4e-2
+
+
+@pytest.mark.parametrize(("chosen", "limit"), [(-1e-7, 1e-5), (-0.001, 1.26e-3), (-0.7, 4.4e-2)])
+def test_the_surer_the_answer_the_less_it_may_move(chosen: float, limit: float) -> None:
+    assert compute_tolerance(said("a1", at("a1", a1=chosen, b2=-9.0))) == pytest.approx(limit, rel=0.01)
+
+
+def test_a_sure_answer_at_another_temperature_is_told() -> None:
+    """The mass beside the chosen token is a thousand times what it was, and still under a hundredth."""
+    sure, hot = (said("a1", at("a1", a1=-left, b2=math.log(left))) for left in (1e-6, 3e-3))
+    assert not check_same_answer(ITEM, [sure], hot, check="x", tie=0.3).ok
 
 
 def test_drafted_tokens_show_nothing() -> None:
