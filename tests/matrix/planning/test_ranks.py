@@ -8,6 +8,7 @@ from matrix.model import Cell
 from matrix.planning.expand import expand_matrix, find_cell, list_exclusions, list_sets
 from matrix.planning.plan import make_plan
 from matrix.planning.ranks import list_stages, read_ranks
+from matrix.preflight.plans import judge_plan
 from matrix.preflight.snapshot import snapshot_for
 from matrix.yaml.load import load_matrix
 
@@ -108,3 +109,12 @@ def test_a_release_has_the_flags_of_each_variant_that_it_claims() -> None:
 def test_half_of_the_experts_are_for_half_of_the_ranks() -> None:
     ranks = read_ranks(load_matrix(), find("sm90x8.sglang_0_5_23.glm5_fp8.dp_attention"))
     assert (ranks.tp, ranks.attention_tp, ranks.dp, ranks.ep) == (8, 1, 8, 1)
+
+
+def test_a_release_accepts_each_variant_and_is_told_no_flag_twice() -> None:
+    """0.5.17 takes --disable-piecewise-cuda-graph for --cuda-graph-backend-prefill: the last of the two counted."""
+    matrix = load_matrix()
+    once = {(c.release.id, c.features): c for c in expand_matrix(matrix).runnable if c.features & set(VARIANTS)}
+    reports = {cell.id: judge_plan(make_plan(matrix, cell)) for cell in once.values()}
+    wrong = {i: r.verdict for i, r in reports.items() if r.verdict != "accept" or "repeated" in r.kinds("warning")}
+    assert not wrong
