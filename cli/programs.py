@@ -134,7 +134,7 @@ def _look_around() -> Surroundings:
     """Read this host, directories of weights and own runs above the matrix; they are judged in it."""
     from matrix.recommending.command import Surroundings
 
-    return Surroundings(host_rigs=_host_rigs, recognise=_recognise, own_runs=_own_runs)
+    return Surroundings(host_rigs=_host_rigs, recognise=_recognise, own_runs=_own_runs, certified=_read_certified)
 
 
 def _host_rigs() -> tuple[list[str], str]:
@@ -155,6 +155,12 @@ def _own_runs() -> Mapping[str, Ran]:
     from reports.evidence.ran import OWN, summarise_files
 
     return summarise_files([OWN])
+
+
+def _read_certified(registry: Path) -> Mapping[str, Ran]:
+    from reports.registry.ran import read_certified
+
+    return read_certified(registry)
 
 
 def load_parsers() -> Program:

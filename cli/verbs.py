@@ -256,7 +256,7 @@ RUN: Final = (
 JUDGE: Final = (
     _reports("report", "write the table, the page and the gate's verdict", "report --policy ci/gates/cpu.yaml", RED),
     _reports("table", "print the verdict table", "table --markdown", RED),
-    _reports("html", "write one self-contained HTML page", "html --out reports/out/index.html", RED),
+    _reports("html", "write an HTML index and a page for each cell", "html --out reports/out/index.html", RED),
     _reports("gate", "print green or red, with a sentence for each reason", "gate --policy ci/gates/cpu.yaml", RED),
     _reports("predictions", "compare cells that differ in one feature: as predicted?", "predictions", RED),
     _reports("ablation", "print what each feature changes in speed", "ablation", RED),
@@ -273,6 +273,12 @@ JUDGE: Final = (
         "write or verify certificates of cells (in-toto test results)",
         "certify reports/out/evidence.jsonl --out certificates",
         {1: "a cell cannot be certified, or the certificate does not hold"},
+    ),
+    _reports(
+        "registry",
+        "keep certificates in a git directory: add, check by replay, draw badges",
+        "registry check registry/",
+        {1: "a certificate does not stand, or a cell was refused"},
     ),
     _reports("claims", "list every published number, and ours beside it", "claims --format markdown"),
     _reports(

@@ -13,6 +13,7 @@
     glm-matrix diff OLD.jsonl NEW.jsonl              may I upgrade? YES, NO or UNKNOWN, and every change for each cell
     glm-matrix history trend DIR                     all earlier runs: trend, flakes, bisect-start, baseline, add
     glm-matrix certify EVIDENCE                      a certificate for each cell (in-toto), or --verify CERTIFICATE
+    glm-matrix registry check DIR                    certificates in a git directory: add, check, badge
     glm-matrix claims                                every published number, and ours beside it
     glm-matrix repro FAILURE --out DIR               a folder that asks one failed request again
     glm-matrix issue FAILURE                         the failure as a text for the engine's maintainers
@@ -71,6 +72,7 @@ from reports.history import command as history
 from reports.ledger import command as ledger
 from reports.page.stream import stream_pages
 from reports.page.write import Source, write_pages
+from reports.registry import command as registry
 from reports.replay import differences as replay
 from reports.replay import run as replaying
 from reports.reproduce import command as reproduce
@@ -151,6 +153,7 @@ def parser() -> argparse.ArgumentParser:
     ledger.add_parser(verbs)
     history.add_parser(verbs)
     certify.add_parser(verbs)
+    registry.add_parser(verbs)
     again = verbs.add_parser("replay", help="judge what was kept again, without an engine: does it come out the same?")
     again.add_argument(
         "evidence", type=Path, nargs="*", default=[EVIDENCE], metavar="EVIDENCE", help=f"files (default {EVIDENCE})"
@@ -195,7 +198,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "issue": reproduce.run_issue,
             "claims": ledger.run_claims,
         }
-        own |= {"history": history.run_history, "certify": certify.run_certify}
+        own |= {"history": history.run_history, "certify": certify.run_certify, "registry": registry.run_registry}
         return own.get(args.verb, _judging)(args)
     except (ConfigError, HostError) as error:
         print(error, file=sys.stderr)

@@ -27,6 +27,7 @@ class Surroundings:
     host_rigs: Callable[[], tuple[list[str], str]]  # ids, and the host in words
     recognise: Callable[[Matrix, Path], Owned]
     own_runs: Callable[[], Mapping[str, Ran]]
+    certified: Callable[[Path], Mapping[str, Ran]]  # of a registry
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,6 +40,9 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--want", choices=get_args(Want), help="what decides among launches of equal provenance")
     made.add_argument("--have", type=Path, metavar="DIR", help="a checkpoint directory that you have: only that one")
+    made.add_argument(
+        "--registry", type=Path, metavar="DIR", help="a registry of certificates: what it certifies has run, too"
+    )
     made.add_argument("--json", action="store_true", help="everything as one JSON object, every reason included")
     return made
 
@@ -55,7 +59,8 @@ def main(words: Sequence[str] | None = None, around: Surroundings | None = None)
 
 def _answer(options: argparse.Namespace, around: Surroundings | None) -> int:
     matrix = load_matrix()
-    ran = {**read_ran(), **(around.own_runs() if around else {})}
+    certified = around.certified(options.registry) if around and options.registry else {}
+    ran = {**certified, **read_ran(), **(around.own_runs() if around else {})}
     matrix, globs, model, told = _narrow_to_owned(matrix, options, around)
     exit_code = 1
     shown = []

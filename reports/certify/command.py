@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from matrix.errors import ConfigError, Problem
-from reports.certify.statement import NotCertifiable, format_statement, list_cells, make_statement
+from reports.certify.statement import NotCertifiable, Statements, format_statement, list_cells
 from reports.certify.verify import find_problems, read_certificate
 from reports.evidence.defuse import defuse_line
 from reports.evidence.files import read_records
@@ -62,15 +62,15 @@ def _certify(args: argparse.Namespace, today: date) -> int:
     if not 1 <= args.days <= 3650:
         raise ConfigError([Problem("--days", 0, "", f"expected 1 to 3650, got {args.days}")])
     args.out.mkdir(parents=True, exist_ok=True)
-    failed = 0
+    statements, failed = Statements(records), 0
     for cell in cells:
         try:
-            made = make_statement(records, cell, issued=today, expires=today + timedelta(days=args.days))
+            made = statements.make(cell, issued=today, expires=today + timedelta(days=args.days))
         except NotCertifiable as error:
             failed += 1
             sys.stdout.write(f"not certified: {defuse_line(str(error))}\n")
             continue
-        path = args.out / f"{_file_name(cell)}{SUFFIX}"
+        path = args.out / f"{name_file(cell)}{SUFFIX}"
         path.write_bytes(format_statement(made))
         if args.key:
             sign_evidence(path, args.key)
@@ -78,5 +78,6 @@ def _certify(args: argparse.Namespace, today: date) -> int:
     return 1 if failed else 0
 
 
-def _file_name(cell: str) -> str:
+def name_file(cell: str) -> str:
+    """Name the file of a cell's certificate, without its suffix."""
     return "".join(char if char.isalnum() or char in "._-" else "_" for char in cell)

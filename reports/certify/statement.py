@@ -6,7 +6,7 @@ The form is in-toto's Statement v1 with the predicate test-result v0.1. Fields t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from statistics import median
 from typing import Any, Final
@@ -19,7 +19,7 @@ from reports.evidence.types import CellFacts, Found, Kept, Measured, Record, Run
 
 STATEMENT: Final = "https://in-toto.io/Statement/v1"
 PREDICATE: Final = "https://in-toto.io/attestation/test-result/v0.1"
-SCHEMA: Final = 1
+SCHEMA: Final = 2  # 2: script, and the day of the last answer
 WARNED: Final = frozenset({Status.XFAIL, Status.FLAKE})
 PASSED: Final = frozenset({Status.PASS, Status.MEASURED})
 Json = Any
@@ -35,43 +35,63 @@ def list_cells(records: Sequence[Record]) -> list[str]:
 
 
 def make_statement(records: Sequence[Record], cell: str, *, issued: date, expires: date) -> Mapping[str, Json]:
-    """Make the statement of a cell.
+    """Make the statement of one cell, see `Statements.make`."""
+    return Statements(records).make(cell, issued=issued, expires=expires)
 
-    Raises:
-        NotCertifiable: a run is not sealed, a stub answered, or the cell has several plans or no launch.
-    """
-    row = next((r for r in make_board(records).rows if r.cell == cell), None)
-    if row is None:
-        raise NotCertifiable(f"there is no evidence of {cell}")
-    own = [r for r in records if r.cell == cell or isinstance(r, Run)]
-    runs = {r.run: r for r in own if isinstance(r, Run) and any(o.run == r.run and o.cell == cell for o in own)}
-    _require_sound(row, records, runs)
-    facts = next(r for r in own if isinstance(r, CellFacts) and r.cell == cell)
-    made = {
-        "_type": STATEMENT,
-        "subject": list(_make_subjects(row, facts)),
-        "predicateType": PREDICATE,
-        "predicate": {
-            "result": _result_of(row),
-            "configuration": list(_make_configuration(own, runs)),
-            **_name_tests(row),
-            "glmMatrix": {
-                "schema": SCHEMA,
-                "issued": issued.isoformat(),
-                "expires": expires.isoformat(),
-                "cell": cell,
-                "facts": facts.facts,
-                "fingerprint": facts.fingerprint,
-                "statuses": {t.nodeid: t.status for t in row.tests},
-                "proofs": {p.feature: p.outcome for p in row.proofs},
-                "numbers": list(_make_numbers(row)),
-                "versions": row.launch.versions if row.launch else {},
-                "hosts": {run: r.host for run, r in runs.items()},
+
+class Statements:
+    """Makes statements of the cells of some evidence, which is settled and whose seals are checked once."""
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self.rows = {row.cell: row for row in make_board(records).rows}
+        self.runs = {r.run: r for r in records if isinstance(r, Run)}
+        self.unsealed = {run for run, own in split_runs(records).items() if not is_sealed(own)}
+        self._own: dict[str, list[Record]] = {}
+        for r in records:
+            self._own.setdefault(r.cell, []).append(r)
+
+    def make(self, cell: str, *, issued: date, expires: date) -> Mapping[str, Json]:
+        """Make the statement of a cell.
+
+        Raises:
+            NotCertifiable: a run is not sealed, a stub answered, or the cell has several plans or no launch.
+        """
+        row = self.rows.get(cell)
+        if row is None:
+            raise NotCertifiable(f"there is no evidence of {cell}")
+        own = self._own[cell]
+        runs = {run: self.runs[run] for run in dict.fromkeys(r.run for r in own) if run in self.runs}
+        _require_sound(row, self.unsealed & {r.run for r in own})
+        facts = next((r for r in own if isinstance(r, CellFacts)), None)
+        if facts is None:
+            raise NotCertifiable(f"the evidence does not say what {cell} is")
+        made = {
+            "_type": STATEMENT,
+            "subject": list(_make_subjects(row, facts)),
+            "predicateType": PREDICATE,
+            "predicate": {
+                "result": _result_of(row),
+                "configuration": list(_make_configuration(own, runs)),
+                **_name_tests(row),
+                "glmMatrix": {
+                    "schema": SCHEMA,
+                    "issued": issued.isoformat(),
+                    "expires": expires.isoformat(),
+                    "cell": cell,
+                    "facts": facts.facts,
+                    "fingerprint": facts.fingerprint,
+                    "script": facts.script,
+                    "ran": max(t.result.t for t in row.tests if t.result).date().isoformat(),
+                    "statuses": {t.nodeid: t.status for t in row.tests},
+                    "proofs": {p.feature: p.outcome for p in row.proofs},
+                    "numbers": list(_make_numbers(row)),
+                    "versions": row.launch.versions if row.launch else {},
+                    "hosts": {run: r.host for run, r in runs.items()},
+                },
             },
-        },
-    }
-    data: Mapping[str, Json] = as_json_data(made)
-    return data
+        }
+        data: Mapping[str, Json] = as_json_data(made)
+        return data
 
 
 def format_statement(statement: Mapping[str, Json]) -> bytes:
@@ -79,10 +99,9 @@ def format_statement(statement: Mapping[str, Json]) -> bytes:
     return json.dumps(statement, sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False).encode() + b"\n"
 
 
-def _require_sound(row: Row, records: Sequence[Record], runs: Mapping[str, Run]) -> None:
-    for run, own in split_runs(records).items():
-        if run in runs and not is_sealed(own):
-            raise NotCertifiable(f"run {run} is not sealed")
+def _require_sound(row: Row, unsealed: Collection[str]) -> None:
+    if unsealed:
+        raise NotCertifiable(f"run {min(unsealed)} is not sealed")
     if row.launch is None or not any(t.result for t in row.tests):
         raise NotCertifiable(f"no engine of {row.cell} answered")
     if any(launch.stub for launch in row.launches):

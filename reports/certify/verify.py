@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from matrix.errors import ConfigError, Problem
-from reports.certify.statement import PREDICATE, STATEMENT, NotCertifiable, make_statement
+from reports.certify.statement import PREDICATE, STATEMENT, NotCertifiable, Statements
 from reports.evidence.files import open_plain_file, read_records
 from reports.evidence.signature import NotSigned, verify_evidence
 from reports.replay.run import replay_evidence
@@ -31,6 +31,17 @@ class Certificate:
     cell: str
     issued: date
     expires: date
+
+    @property
+    def own(self) -> Mapping[str, Json]:
+        """What this project says beyond the form's own fields."""
+        found: Mapping[str, Json] = self.statement["predicate"]["glmMatrix"]
+        return found
+
+    def part(self, name: str) -> Mapping[str, Json]:
+        """Return a mapping among them; empty where there is none of that name."""
+        found = self.own.get(name)
+        return found if isinstance(found, Mapping) else {}
 
 
 def read_certificate(path: Path) -> Certificate:
@@ -87,9 +98,13 @@ def find_problems(
 
 
 def _compare(found: Certificate, evidence: Sequence[Path]) -> Iterator[str]:
-    records = [r for path in evidence for r in read_records(path)]
+    yield from compare_statement(found, Statements([r for path in evidence for r in read_records(path)]))
+
+
+def compare_statement(found: Certificate, statements: Statements) -> Iterator[str]:
+    """Yield where a certificate says something else than is derived from its evidence."""
     try:
-        derived = make_statement(records, found.cell, issued=found.issued, expires=found.expires)
+        derived = statements.make(found.cell, issued=found.issued, expires=found.expires)
     except NotCertifiable as error:
         yield f"this evidence supports no certificate: {error}"
         return

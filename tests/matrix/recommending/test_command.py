@@ -23,7 +23,9 @@ def owned(_: Matrix, folder: Path) -> Owned:
 
 
 def around(*rigs: str) -> Surroundings:
-    return Surroundings(host_rigs=lambda: (list(rigs), "a host"), recognise=owned, own_runs=no_runs)
+    return Surroundings(
+        host_rigs=lambda: (list(rigs), "a host"), recognise=owned, own_runs=no_runs, certified=lambda _: {}
+    )
 
 
 def test_this_host_is_asked_when_nothing_is_named(capsys: pytest.CaptureFixture[str]) -> None:

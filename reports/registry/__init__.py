@@ -1,0 +1,1 @@
+"""A git directory of certificates with the evidence that they are derived from: added to, checked, read by others."""

@@ -1,0 +1,93 @@
+"""Packs evidence with its kept replies into one file of a registry, and unpacks it without trusting it.
+
+    NAME.tar.xz      NAME.jsonl, NAME.kept/<sha256>.jsonl.gz
+
+The same evidence gives the same bytes. Whatever else an archive holds is refused, and so is more than it may hold.
+"""
+
+from __future__ import annotations
+
+import io
+import lzma
+import re
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Final
+
+from matrix.errors import ConfigError, Problem
+from reports.evidence.files import open_plain_file
+from reports.evidence.kept import FOLDER, folder_of, is_kept_file
+
+SUFFIX: Final = ".tar.xz"
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
+MEMBER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}\.jsonl|[A-Za-z0-9._-]+\.kept/[0-9a-f]{64}\.jsonl\.gz")
+UNPACKED_BYTES: Final = 1 << 30
+MEMBERS: Final = 200_000  # 5,000 cells of 27 tests
+PIECE_BYTES: Final = 1 << 20
+
+
+def pack_evidence(evidence: Path, target: Path) -> None:
+    """Pack an evidence file and its kept replies.
+
+    Raises:
+        OSError: a file cannot be read or written.
+    """
+    name = target.name.removesuffix(SUFFIX)
+    with tarfile.open(target, "w:xz", format=tarfile.PAX_FORMAT) as packed:
+        _add(packed, evidence, f"{name}.jsonl")
+        for path in sorted(folder_of(evidence).glob("*.jsonl.gz")):
+            if is_kept_file(path):
+                _add(packed, path, f"{name}{FOLDER}/{path.name}")
+
+
+def _add(packed: tarfile.TarFile, path: Path, name: str) -> None:
+    with open_plain_file(path) as file:
+        data = file.read()
+    entry = tarfile.TarInfo(name)  # time 0, nobody's, 0644
+    entry.size = len(data)
+    packed.addfile(entry, io.BytesIO(data))
+
+
+def unpack_evidence(archive: Path, target: Path) -> Path:
+    """Unpack an archive into a folder, and return the evidence file.
+
+    Raises:
+        ConfigError: it is no archive of evidence, or holds something else, or too much.
+    """
+    try:
+        with tarfile.open(archive, "r:xz") as packed:
+            found = [path for path in _unpack_members(packed, archive, target) if path.suffix == ".jsonl"]
+    except (OSError, tarfile.TarError, lzma.LZMAError, EOFError) as error:
+        raise _refuse(archive, f"cannot be unpacked: {error}") from None
+    if len(found) != 1:
+        raise _refuse(archive, f"expected one evidence file in it, found {len(found)}")
+    return found[0]
+
+
+def _unpack_members(packed: tarfile.TarFile, archive: Path, target: Path) -> Iterator[Path]:
+    room = UNPACKED_BYTES
+    for number, member in enumerate(packed):
+        room -= member.size
+        if number >= MEMBERS or room < 0:
+            raise _refuse(archive, f"it holds more than {MEMBERS} files or {UNPACKED_BYTES >> 20} MiB")
+        if not member.isreg() or not MEMBER.fullmatch(member.name) or ".." in member.name:
+            if member.isdir():
+                continue
+            raise _refuse(archive, f"{member.name!r:.80} is neither evidence nor a kept reply")
+        file = packed.extractfile(member)
+        assert file is not None  # of a plain file there is one
+        path = target / member.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _copy(file, path)
+        yield path
+
+
+def _copy(file: IO[bytes], path: Path) -> None:
+    with path.open("xb") as out:
+        while piece := file.read(PIECE_BYTES):
+            out.write(piece)
+
+
+def _refuse(archive: Path, why: str) -> ConfigError:
+    return ConfigError([Problem(str(archive), 0, "", why)])

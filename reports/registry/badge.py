@@ -1,0 +1,57 @@
+"""Draws a certificate's badge as SVG, and says it in one line for a model card. Static: whoever shows it draws it again
+daily, and it names the day until which it speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from markupsafe import escape
+
+from reports.certify.verify import Certificate
+from reports.evidence.defuse import defuse_for_code, defuse_for_markdown, defuse_line
+
+LABEL: Final = "GLM matrix"
+COLOURS: Final = {"PASSED": "#17683a", "WARNED": "#7a5200", "FAILED": "#a3121f", "DECAYED": "#5c6270"}
+CHAR_WIDTH: Final = 6.6  # of DejaVu Sans and Verdana at 11 px, on average
+TEXT_CHARS: Final = 90
+
+
+def word_of(found: Certificate, decay: Sequence[str]) -> str:
+    """Return what the badge says first: the certified result, or that it holds no more."""
+    result = str(found.statement["predicate"].get("result"))
+    return "DECAYED" if decay else result if result in COLOURS else "FAILED"
+
+
+def render_badge(found: Certificate, decay: Sequence[str]) -> str:
+    """Render the badge as one SVG file without script, link or font."""
+    word = word_of(found, decay)
+    said = f"{word.lower()}: {decay[0]}" if decay else f"{word.lower()} until {found.expires}"
+    text = escape(defuse_line(said, TEXT_CHARS))
+    title = escape(defuse_line(f"{found.cell}: {said}", 400))
+    left, right = _width(LABEL), _width(str(text))
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + right}" height="20" role="img" aria-label="{title}">'
+        f"<title>{title}</title>"
+        f'<rect width="{left}" height="20" fill="#444a55"/>'
+        f'<rect x="{left}" width="{right}" height="20" fill="{COLOURS[word]}"/>'
+        '<g fill="#fff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11">'
+        f'<text x="6" y="14">{LABEL}</text><text x="{left + 6}" y="14">{text}</text></g></svg>\n'
+    )
+
+
+def render_card(found: Certificate, decay: Sequence[str]) -> str:
+    """Render the line for a model card, in Markdown."""
+    facts = found.part("facts")
+    where = ", ".join(str(facts[name]) for name in ("checkpoint", "release", "rig") if facts.get(name))
+    features = " + ".join(map(str, facts.get("features") or ())) or "baseline"
+    proven = [f for f, outcome in found.part("proofs").items() if outcome == "proven"]
+    shows = f"; proven: {', '.join(proven)}" if proven else ""
+    word = word_of(found, decay)
+    until = f"since then: {'; '.join(decay)}" if decay else f"until {found.expires}"
+    told = f"{word} {where} ({features}){shows}; run on {found.own.get('ran') or found.issued}, {until}"
+    return f"{defuse_for_markdown(told, 1_000)} {defuse_for_code(found.cell)}\n"
+
+
+def _width(text: str) -> int:
+    return round(len(text) * CHAR_WIDTH) + 12

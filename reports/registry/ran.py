@@ -1,0 +1,63 @@
+"""Certificates as what has run: `glm-matrix recommend --registry DIR` ranks launches by them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from matrix.recommending.ran import Ran
+from reports.certify.verify import Certificate
+from reports.registry.entries import list_valid, read_registry
+
+SPEED: Final = "output_throughput"
+Json = Any
+
+
+def read_certified(registry: Path, today: date | None = None) -> dict[str, Ran]:
+    """Read what a registry certifies, by cell. What has expired, or does not say what it is of, is left out.
+
+    Raises:
+        ConfigError: it is no registry.
+    """
+    valid = list_valid(read_registry(registry), today or datetime.now(UTC).date())
+    return {ran.cell: ran for certificate in valid for ran in _make_ran(certificate)}
+
+
+def _make_ran(found: Certificate) -> Iterator[Ran]:
+    own, facts, proofs = found.own, found.part("facts"), found.part("proofs")
+    if not all(isinstance(facts.get(name), str) for name in ("rig", "release", "checkpoint")):
+        return
+    hosts = [str(_mapping(h).get("description") or "an unnamed host") for h in found.part("hosts").values()]
+    speed = max(_list_speeds(own.get("numbers")), key=lambda n: n["value"], default=None)
+    yield Ran(
+        cell=found.cell,
+        rig=facts["rig"],
+        release=facts["release"],
+        checkpoint=facts["checkpoint"],
+        features=tuple(map(str, facts.get("features") or ())),
+        fingerprint=str(own.get("fingerprint")),
+        file=str(found.path),
+        date=str(own.get("ran") or found.issued),
+        host=", ".join(sorted(set(hosts))) or "an unnamed host",
+        counts=dict(sorted(Counter(map(str, found.part("statuses").values())).items())),
+        proven=tuple(sorted(f for f, outcome in proofs.items() if outcome == "proven")),
+        refuted=tuple(sorted(f for f, outcome in proofs.items() if outcome == "refuted")),
+        speed=round(speed["value"], 1) if speed else None,
+        conditions={k: v for k, v in speed["conditions"].items() if k != "client_fit"} if speed else {},
+    )
+
+
+def _list_speeds(numbers: Json) -> Iterator[Mapping[str, Json]]:
+    """Yield the speeds of one stream."""
+    for each in numbers if isinstance(numbers, Sequence) else ():
+        conditions = _mapping(_mapping(each).get("conditions"))
+        is_speed = _mapping(each).get("name") == SPEED and isinstance(each.get("value"), float | int)
+        if is_speed and conditions.get("concurrency") == 1:
+            yield each
+
+
+def _mapping(value: Json) -> Mapping[str, Json]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,206 @@
+"""A registry: what is added, what is refused, what stands, what others read of it, and what decays."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from cli.verbs import CELL
+from matrix.errors import ConfigError
+from matrix.output.script import render_script
+from matrix.planning.expand import expand_matrix
+from matrix.planning.plan import make_plan
+from matrix.yaml.load import load_matrix
+from reports import __main__ as cli
+from reports.certify.statement import format_statement, make_statement
+from reports.certify.verify import Certificate, read_certificate
+from reports.registry import command
+from reports.registry.archive import pack_evidence, unpack_evidence
+from reports.registry.badge import render_badge, render_card
+from reports.registry.check import Checked, check_entry
+from reports.registry.decay import find_decay
+from reports.registry.entries import list_valid, read_registry
+from reports.registry.evidence import read_certified_evidence
+from reports.registry.ran import read_certified
+from reports.replay.differences import Disagreement, Replayed, Unreplayable
+from tests.reports import world
+from tests.reports.world import PLAIN, WITH_MTP, Json
+
+TODAY = date(2026, 11, 29)
+LATER = TODAY + timedelta(days=90)
+AGREES = Replayed(tests=4)
+DIFFERS = Replayed(disagreements=(Disagreement(cell=PLAIN, test="t", what="status", recorded="PASS", derived="FAIL"),))
+SILENT = Replayed(unreplayable=(Unreplayable(cell=WITH_MTP, test="t", why="nothing was kept"),))
+
+
+def place(folder: Path, name: str = "run", fields: Sequence[Json] = ()) -> Path:
+    """A registry with one entry of two certificates."""
+    records = world.seal(fields or world.green())
+    evidence, registry = folder / f"{name}.jsonl", folder / "registry"
+    evidence.write_bytes(world.write(records))
+    kept = folder / f"{name}.kept"
+    kept.mkdir(exist_ok=True)
+    (kept / f"{'a' * 64}.jsonl.gz").write_bytes(b"x")
+    (registry / name).mkdir(parents=True)
+    pack_evidence(evidence, registry / f"{name}.tar.xz")
+    for cell in (PLAIN, WITH_MTP):
+        made = make_statement(records, cell, issued=TODAY, expires=LATER)
+        (registry / name / f"{cell}.intoto.json").write_bytes(format_statement(made))
+    return registry
+
+
+def checked(registry: Path, said: Replayed = AGREES, today: date = TODAY) -> list[Checked]:
+    return [c for e in read_registry(registry) for c in check_entry(e, today, lambda _: said)]
+
+
+def refused(registry: Path, said: Replayed = AGREES) -> dict[str, str]:
+    return {c.cell: "; ".join(c.problems) for c in checked(registry, said) if c.problems}
+
+
+def test_certificates_stand_by_their_evidence_and_speak_until_they_expire(tmp_path: Path) -> None:
+    registry = place(tmp_path)
+    assert [(c.problems, c.expired) for c in checked(registry)] == [((), False)] * 2
+    assert [c.expired for c in checked(registry, today=LATER + timedelta(days=1))] == [True, True]
+
+
+@pytest.mark.parametrize(("said", "of", "why"), [(DIFFERS, PLAIN, "replies say FAIL"), (SILENT, WITH_MTP, "was kept")])
+def test_what_its_replies_do_not_say_is_refused(tmp_path: Path, said: Replayed, of: str, why: str) -> None:
+    assert list(found := refused(place(tmp_path), said)) == [of] and why in found[of]
+
+
+def test_a_certificate_that_says_more_than_its_evidence_is_refused(tmp_path: Path) -> None:
+    registry = place(
+        tmp_path, fields=[{**f, "outcome": "unproven"} if f["kind"] == "proof" else f for f in world.green()]
+    )
+    path = registry / "run" / f"{WITH_MTP}.intoto.json"
+    path.write_text(path.read_text().replace('"WARNED"', '"PASSED"'))
+    assert "predicate.result" in refused(registry)[WITH_MTP]
+
+
+def test_what_is_lost_or_foreign_is_told_for_the_entry(tmp_path: Path) -> None:
+    registry = place(tmp_path)
+    (registry / "run" / "x.intoto.json").write_text("{}")
+    assert "no certificate of this project" in refused(registry)[""]
+    (registry / "run.tar.xz").write_bytes(b"")
+    assert "cannot be unpacked" in refused(registry)[""]
+    (registry / "run.tar.xz").unlink()
+    assert "cannot be unpacked" in refused(registry)[""]
+
+
+def add_member(archive: Path, name: str, kind: bytes = tarfile.REGTYPE) -> None:
+    with tarfile.open(archive, "w:xz") as packed:
+        entry = tarfile.TarInfo(name)
+        entry.type, entry.size, entry.linkname = kind, 1 if kind == tarfile.REGTYPE else 0, "/etc/passwd"
+        packed.addfile(entry, io.BytesIO(b"x"))
+
+
+@pytest.mark.parametrize("name", ["../e.jsonl", "/tmp/e.jsonl", "a/e.jsonl", "e.sh", "e.kept/../../x.jsonl.gz"])
+def test_an_archive_writes_nothing_but_evidence(tmp_path: Path, name: str) -> None:
+    add_member(tmp_path / "a.tar.xz", name)
+    with pytest.raises(ConfigError, match="neither evidence nor a kept reply"):
+        unpack_evidence(tmp_path / "a.tar.xz", tmp_path / "out")
+    add_member(tmp_path / "b.tar.xz", "e.jsonl", tarfile.SYMTYPE)
+    with pytest.raises(ConfigError, match="neither evidence"):
+        unpack_evidence(tmp_path / "b.tar.xz", tmp_path / "out")
+
+
+def test_the_same_evidence_gives_the_same_archive_and_comes_back(tmp_path: Path) -> None:
+    registry = place(tmp_path)
+    pack_evidence(tmp_path / "run.jsonl", tmp_path / "run.tar.xz")
+    assert (tmp_path / "run.tar.xz").read_bytes() == (registry / "run.tar.xz").read_bytes()
+    found = unpack_evidence(registry / "run.tar.xz", tmp_path / "out")
+    assert found.read_bytes() == (tmp_path / "run.jsonl").read_bytes()
+    assert (tmp_path / "out/run.kept" / f"{'a' * 64}.jsonl.gz").read_bytes() == b"x"
+
+
+def test_add_takes_what_agrees_and_check_then_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "e.jsonl").write_bytes(world.write(world.seal(world.green())))
+    monkeypatch.setattr(command, "replay_evidence", lambda _: DIFFERS)
+    assert cli.main(["registry", "add", str(tmp_path / "r"), str(tmp_path / "e.jsonl")]) == 1
+    said = capsys.readouterr().out
+    assert f"refused {PLAIN}" in " ".join(said.split()) and "1 added, 1 refused" in said
+    monkeypatch.setattr(command, "check_entry", lambda entry, today: check_entry(entry, today, lambda _: AGREES))
+    assert cli.main(["registry", "check", str(tmp_path / "r")]) == 0
+    assert capsys.readouterr().out == "1 stand, 0 expired, 0 refused\n"
+    assert cli.main(["registry", "add", str(tmp_path / "r"), str(tmp_path / "e.jsonl")]) == 2
+
+
+def test_recommend_reads_what_is_certified_and_has_not_expired(tmp_path: Path) -> None:
+    registry = place(tmp_path)
+    ran = read_certified(registry, TODAY)[WITH_MTP]
+    assert ran.worked and (ran.rig, ran.release, ran.features, ran.proven) == ("cpu", "llamacpp", ("mtp",), ("mtp",))
+    assert (ran.date, dict(ran.counts)) == (str(world.BEGUN.date()), {"PASS": 2})
+    assert read_certified(registry, LATER + timedelta(days=1)) == {}
+
+
+def test_diff_finds_a_side_by_entry_or_release(tmp_path: Path) -> None:
+    registry = place(tmp_path)
+    other = [{**f, "facts": {**f["facts"], "release": "newer"}} if f["kind"] == "cell" else f for f in world.green()]
+    place(tmp_path, "later", other)
+    found = read_certified_evidence(registry, "llamacpp", "newer")
+    assert found.maps == ("llamacpp=newer",) and len(found.old) == len(found.new) == len(world.green()) + 1
+    assert read_certified_evidence(registry, "run", "later").maps == ()
+    with pytest.raises(ConfigError, match="did you mean 'newer'"):
+        read_certified_evidence(registry, "run", "newre")
+
+
+def certificate(tmp_path: Path, **own: Json) -> Certificate:
+    """A certificate of a cell of today's matrix, as today's plan launches it, but for `own`."""
+    registry = place(tmp_path)
+    found = read_certificate(registry / "run" / f"{PLAIN}.intoto.json")
+    matrix = load_matrix()
+    cell = next(c for c in expand_matrix(matrix).runnable if c.id == CELL)
+    plan = make_plan(matrix, cell)
+    said = {"fingerprint": plan.fingerprint, "script": render_script(plan), "facts": dict(cell.facts)}
+    said |= {"versions": {cell.engine.id: cell.release.version}, **own}
+    predicate = {**found.statement["predicate"], "glmMatrix": {**found.own, **said}}
+    return replace(found, statement={**found.statement, "predicate": predicate}, cell=CELL)
+
+
+def test_a_certificate_decays_by_date_version_and_flag_and_says_which(tmp_path: Path) -> None:
+    matrix = load_matrix()
+    cell = next(c for c in expand_matrix(matrix).runnable if c.id == CELL)
+    fresh = certificate(tmp_path)
+    assert find_decay(fresh, matrix, cell, TODAY) == []
+    assert find_decay(fresh, matrix, cell, LATER + timedelta(days=1)) == [f"it expired on {LATER}"]
+    assert find_decay(fresh, matrix, None, TODAY) == ["today's matrix runs no such cell"]
+    script = str(fresh.own["script"])
+    flag = next(line.strip(" \\") for line in script.splitlines() if "--tensor-parallel-size" in line or "--tp" in line)
+    other = {"fingerprint": "f9", "script": script.replace(flag, f"{flag.split()[0]} 99")}
+    own = {**fresh.own, **other, "versions": {cell.engine.id: "0.0.1"}}
+    predicate = {**fresh.statement["predicate"], "glmMatrix": own}
+    told = find_decay(replace(fresh, statement={**fresh.statement, "predicate": predicate}), matrix, cell, TODAY)
+    assert told[0] == f"{cell.engine.id} is {cell.release.version} today, 0.0.1 was certified"
+    assert told[1] == f"{flag.split()[0]} was 99 and is {flag.split()[1]}"
+
+
+def test_the_badge_and_the_line_say_what_holds_and_are_inert(tmp_path: Path) -> None:
+    found = replace(read_certificate(place(tmp_path) / "run" / f"{WITH_MTP}.intoto.json"), cell='x"><script>y')
+    good = render_badge(found, [])
+    ElementTree.fromstring(good)
+    assert f"passed until {LATER}" in good and "<script" not in good
+    assert "decayed: --page-size was 64 and is 128" in render_badge(found, ["--page-size was 64 and is 128"])
+    assert render_card(found, []).startswith("PASSED canary, llamacpp, cpu (mtp); proven: mtp; run on 2026-11-21")
+    assert "since then: it expired" in render_card(found, ["it expired"])
+
+
+def test_the_last_certificate_of_a_cell_counts(tmp_path: Path) -> None:
+    registry = place(tmp_path)
+    path = registry / "run" / f"{PLAIN}.intoto.json"
+    told = json.loads(path.read_text())
+    told["predicate"]["glmMatrix"]["issued"] = str(TODAY - timedelta(days=9))
+    (registry / "run" / "a.intoto.json").write_text(json.dumps(told))
+    assert sorted((c.cell, c.issued) for c in list_valid(read_registry(registry), TODAY)) == [
+        (PLAIN, TODAY),
+        (WITH_MTP, TODAY),
+    ]
