@@ -193,6 +193,12 @@ def load_doctor() -> Program:
     return Program(doctor.parser, doctor.main)
 
 
+def load_who() -> Program:
+    from fixtures.host import who
+
+    return Program(who.parser, who.main)
+
+
 def load_reap() -> Program:
     from fixtures.session import reap
 

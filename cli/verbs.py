@@ -169,6 +169,14 @@ PREPARE: Final = (
     ),
     Verb(
         "prepare",
+        "who",
+        "say who has which GPU and port of this host, and who waits",
+        "who",
+        NOTHING,
+        programs.load_who,
+    ),
+    Verb(
+        "prepare",
         "reap",
         "stop and remove whatever dead runs left behind",
         "reap --dry-run",
