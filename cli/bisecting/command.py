@@ -20,7 +20,7 @@ from typing import Final
 
 from cli.bisecting.ending import Regression, Written, write_ending
 from cli.bisecting.launching import Launching
-from cli.bisecting.observed import Observed, Shape
+from cli.bisecting.observed import Observed, Shape, list_shapes
 from cli.bisecting.recorded import Playback, Recording, Told, list_files, read_recording
 from cli.bisecting.words import Report, as_data, as_step, say_report, say_steps
 from fixtures.host.detected import detect_host
@@ -280,6 +280,9 @@ def _say_time(seconds: float) -> str:
 
 def _bisect_recorded(question: Question, recording: Recording) -> Report:
     playback = Playback(recording=recording, test=question.test)
+    first = recording.runs.get(question.search.releases[0], ())
+    if first and not question.test:
+        playback.ignored = list_shapes(first[0].records, first[0].cell)
     asking = Asking(question=question, boot=playback.ask, set_shape=lambda shape: setattr(playback, "wanted", shape))
     tally = _search(question, asking)
     report = _report(question, asking, tally, left_out=recording.left_out)
@@ -306,10 +309,13 @@ def _bisect_launching(question: Question) -> Report:
         return (*launching.boot(version), False)
 
     asking = Asking(question=question, boot=boot, set_shape=lambda shape: setattr(launching, "wanted", shape))
+    if not question.test:  # what fails on the good release is not what is searched for
+        _, told = launching.boot(question.search.releases[0])
+        launching.ignored = list_shapes(told.records, told.cell) if told else frozenset()
     tally = _search(question, asking)
     report = _report(question, asking, tally)
     if report.verdict.word == "found" and not options.no_settings:
-        report = replace(report, smallest=_reduce(question, launching, report, options.boots - asking.count))
+        report = replace(report, smallest=_reduce(question, launching, report, options.boots - launching.count))
     return replace(report, written=_end(question, asking, report))
 
 

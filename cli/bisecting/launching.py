@@ -45,6 +45,7 @@ class Launching:
     run: Run = field(default_factory=lambda: run_pytest)
     environments: Environments | None = None
     wanted: Shape | None = None
+    ignored: frozenset[Shape] = frozenset()
     count: int = 0
 
     def boot(self, version: str, without: Collection[Unit] = ()) -> tuple[Observed, Told | None]:
@@ -56,14 +57,14 @@ class Launching:
         moved = place_cell(self.matrix, self.cell, version)
         try:
             folder = self._prepare(moved, version, without)
-            path, code = self._ask(moved, version, folder)
+            path, code = self._ask(moved, self._place(version, without), folder)
         except HostError as error:
             return Observed(answer="none", why=f"HOST_ERROR {str(error).splitlines()[0]}"), None
         records = _read(path)
         if not records:
             return Observed(answer="none", why=self._explain(path, code)), None
         told = Told(version=version, cell=moved.id, run=records[0].run, path=path, records=records)
-        return observe_run(records, moved.id, self.test, self.wanted), told
+        return observe_run(records, moved.id, self.test, self.wanted, self.ignored), told
 
     def plan_of(self, version: str, cell: Cell | None = None) -> Plan:
         """Plan the cell, or another of the same engine, on a release."""
@@ -77,8 +78,13 @@ class Launching:
         recipe = write_recipe(plan, without, launcher)
         return write_matrix(self.out / "matrix", self.matrix, moved, recipe, self.cell)
 
-    def _ask(self, moved: Cell, version: str, folder: Path) -> tuple[Path, int]:
-        path = self.out / "probes" / f"{self.count:03}-{version}.jsonl"
+    def _place(self, version: str, without: Collection[Unit]) -> Path:
+        """Return where a run's evidence goes. That of another launch than the cell's is not called evidence: whoever
+        asks this folder for answers of the cell must not meet it."""
+        name = f"{self.count:03}-{version}"
+        return self.out / ("settings" if without else "probes") / (f"{name}.part" if without else f"{name}.jsonl")
+
+    def _ask(self, moved: Cell, path: Path, folder: Path) -> tuple[Path, int]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         options = {"--matrix": folder, "--cells": moved.id, "--evidence": path, "--depth": self.depth}

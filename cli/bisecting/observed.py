@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from matrix.bisecting.posterior import Answer
 from matrix.judging.status import ANSWERED_BAD, ANSWERED_GOOD, Status
@@ -12,7 +14,8 @@ from reports.evidence.defuse import defuse_line
 from reports.evidence.summary import LAUNCHED
 from reports.evidence.types import Found, Launch, Record, Result
 
-SAID_CHARS = 160
+SAID_CHARS: Final = 160
+EXCEPTION: Final = re.compile(r"[\w.]*(?:Error|Exception|Interrupt)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,12 @@ class Shape:
     test: str  # "" of a launch that failed, which any test may tell
     at: str
     how: str
-    check: str  # of the first finding that is not ok
+    check: str  # of the first finding that is not ok; of a launch, the exception that it failed with
+
+    @property
+    def at_launch(self) -> bool:
+        """Whether the engine did not start."""
+        return not self.test
 
     def __str__(self) -> str:
         what = f"{self.test} " if self.test else "the launch "
@@ -40,35 +48,72 @@ class Observed:
     nodeid: str = ""
 
 
-def observe_run(records: Sequence[Record], cell: str, test: str = "", wanted: Shape | None = None) -> Observed:
+def observe_run(
+    records: Sequence[Record],
+    cell: str,
+    test: str = "",
+    wanted: Shape | None = None,
+    ignored: frozenset[Shape] = frozenset(),
+) -> Observed:
     """Judge the records of one run by one test of a cell, or by all its tests where `test` is empty.
 
-    `wanted`: the failure that is searched for; without it any failure is bad.
+    `wanted`: the failure that is searched for; without it any failure is bad but those `ignored`.
     """
     own = [r for r in records if isinstance(r, Result) and r.cell == cell and test in ("", r.test)]
     run = own[0].run if own else ""
-    if not own:
-        return Observed(answer="none", why=f"nothing was asked of {cell}")
-    if any(isinstance(r, Launch) and r.stub and r.cell in ("", cell) for r in records):
-        return Observed(answer="none", why="a stub engine answered", run=run)
-    failed = [(r, shape_of(r, records)) for r in own if r.status in ANSWERED_BAD]
+    if why := _doubt_run(own, records, cell):
+        return Observed(answer="none", why=why, run=run)
+    failed = [(r, shape) for r in own if r.status in ANSWERED_BAD and (shape := shape_of(r, records)) not in ignored]
     for result, shape in failed:
         if wanted in (None, shape):
             return Observed(answer="bad", why=_say(result), shape=shape, run=run, nodeid=result.nodeid)
-    if failed:
-        result, shape = failed[0]
+    decisive = [r for r in own if wanted is None or _is_about(r, wanted)]
+    otherwise = [(r, shape) for r, shape in failed if not decisive or (r in decisive and not _is_launch(wanted))]
+    if otherwise:
+        result, shape = otherwise[0]
         why = f"it fails otherwise: {shape}: {_say(result)}"
         return Observed(answer="none", why=why, shape=shape, run=run, nodeid=result.nodeid)
-    silent = [r for r in own if r.status not in ANSWERED_GOOD]
+    silent = [r for r in decisive if r.status not in ANSWERED_GOOD | ANSWERED_BAD] if decisive else own
     if silent:
-        return Observed(answer="none", why=_say(silent[0]), run=run, nodeid=silent[0].nodeid)
-    return Observed(answer="good", why=", ".join(sorted({str(r.status) for r in own})), run=run, nodeid=own[0].nodeid)
+        asked = "" if decisive else "it was not asked: "
+        return Observed(answer="none", why=f"{asked}{_say(silent[0])}", run=run, nodeid=silent[0].nodeid)
+    why = ", ".join(sorted({str(r.status) for r in decisive}))
+    return Observed(answer="good", why=why, run=run, nodeid=decisive[0].nodeid)
+
+
+def _is_launch(wanted: Shape | None) -> bool:
+    return wanted is not None and wanted.at_launch
+
+
+def list_shapes(records: Sequence[Record], cell: str) -> frozenset[Shape]:
+    """Return every way in which tests of a cell failed in a run."""
+    own = (r for r in records if isinstance(r, Result) and r.cell == cell and r.status in ANSWERED_BAD)
+    return frozenset(shape_of(r, records) for r in own)
+
+
+def _doubt_run(own: Sequence[Result], records: Sequence[Record], cell: str) -> str:
+    """Say why a run tells nothing of the release; empty where it does."""
+    if not own:
+        return f"nothing was asked of {cell}"
+    launches = [r for r in records if isinstance(r, Launch)]
+    if any(r.stub for r in launches):
+        return "a stub engine answered"
+    accepted = sorted({str(part) for r in launches for part in r.cautions})
+    return f"another {', '.join(accepted)} than the cell's was accepted" if accepted else ""
+
+
+def _is_about(result: Result, wanted: Shape) -> bool:
+    """Whether a result tells of the failure that is searched for: of its test, or, of a launch, that it succeeded."""
+    if wanted.at_launch:
+        return result.at not in LAUNCHED and result.status in ANSWERED_GOOD | ANSWERED_BAD - {Status.NOT_RUN_AS_KNOWN}
+    return result.test == wanted.test
 
 
 def shape_of(result: Result, records: Sequence[Record]) -> Shape:
     """Return how a failed result shows."""
     if result.at in LAUNCHED or result.status == Status.NOT_RUN_AS_KNOWN:
-        return Shape("", result.at or "before_ready", result.how, "")
+        cause = find_cause(result.message).partition(":")[0]
+        return Shape("", result.at or "before_ready", result.how, cause if EXCEPTION.fullmatch(cause) else "")
     checks = (
         r.check
         for r in records

@@ -95,6 +95,7 @@ class Playback:
     recording: Recording
     test: str
     wanted: Shape | None = None
+    ignored: frozenset[Shape] = frozenset()
     given: dict[str, int] | None = None
 
     def ask(self, version: str) -> tuple[Observed, Told | None, bool]:
@@ -105,5 +106,5 @@ class Playback:
             return Observed(answer="none", why="no run of it is in the evidence"), None, True
         given[version] = at + 1
         told = runs[at]
-        found = observe_run(told.records, told.cell, self.test, self.wanted)
+        found = observe_run(told.records, told.cell, self.test, self.wanted, self.ignored)
         return found, told, at + 1 == len(runs)

@@ -20,6 +20,7 @@ from matrix.planning.owed import read_owed
 from matrix.planning.plan import make_plan
 from matrix.upgrading.of_cells import find_cell
 from matrix.yaml.load import load_matrix, read_matrix
+from reports.history.index import find_evidence
 from tests.reports import world
 
 OWN = "cpu.llamacpp_2026_10_11549.canary_bf16.chunked_prefill"
@@ -82,6 +83,7 @@ def make_launching(out: Path, status: str, calls: list[Sequence[str]]) -> Launch
     [
         ("2026.7.9873", "PASS", "good", "PASS"),
         ("2026.7.9873", "CRASH", "bad", "CRASH"),
+        ("2026.7.9873", "FAIL", "bad", "FAIL"),
         ("2026.7.9873", "HOST_ERROR", "none", "HOST_ERROR"),
         ("2026.7.9873", "", "none", "recorded nothing: usage: pytest / ERROR: nothing selected"),
         ("2026.8.10229", "PASS", "none", "HOST_ERROR no wheel of it"),
@@ -98,3 +100,12 @@ def test_a_boot_asks_one_test_of_one_cell_of_its_own_matrix(
     if version != "2026.8.10229":
         (argv,) = calls
         assert argv[-1] == f"suites/test_boot.py::{TEST}[{moved}]" and f"--matrix={tmp_path / 'matrix'}" in argv
+
+
+def test_a_launch_without_some_settings_leaves_nothing_that_is_called_evidence_of_the_cell(tmp_path: Path) -> None:
+    launching = make_launching(tmp_path, "PASS", [])
+    unit = list_units(launching.plan_of("2026.10.11549"), None)[0]
+    _, whole = launching.boot("2026.10.11549")
+    _, part = launching.boot("2026.10.11549", [unit])
+    assert whole and part
+    assert find_evidence(tmp_path) == [whole.path] and part.path.parent.name == "settings"
