@@ -9,7 +9,13 @@ import pytest
 
 from fixtures.llamacpp.owner import die_with_owner
 
-if __name__ == "__main__":
+
+def hear_of_the_end() -> None:
+    """Be interrupted as by Ctrl-C, also at our owner's death: then the engine is stopped and the evidence ended."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it starts with `&` ignore it
-    die_with_owner(signal.SIGINT)  # as Ctrl-C: the engine is stopped and the evidence is ended
+    die_with_owner(signal.SIGINT)
+
+
+if __name__ == "__main__":
+    hear_of_the_end()
     raise SystemExit(pytest.main(sys.argv[1:]))

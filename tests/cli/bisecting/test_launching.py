@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.bisecting import launching
+from cli.bisecting import child, launching
 from cli.bisecting.launching import run_pytest
 from matrix.errors import HostError
 
@@ -36,3 +37,14 @@ def test_a_probe_that_is_too_long_is_interrupted_and_then_killed(
     with pytest.raises(HostError, match="did not end within"):
         run_pytest([sys.executable, "-c", script], tmp_path / "log")
     assert started[0].poll() is not None and (tmp_path / "log").read_text() == said
+
+
+def test_a_probe_listens_though_a_shell_started_us_with_interrupts_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    monkeypatch.setattr(child, "die_with_owner", told.append)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        child.hear_of_the_end()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler and told == [signal.SIGINT]
+    finally:
+        signal.signal(signal.SIGINT, before)
