@@ -41,6 +41,8 @@ class Environments:
             if release.image:
                 return {}
             raise HostError(f"{release.id}: no image of it is known, and its cell runs in a container")
+        if not requirement:
+            raise HostError(f"{release.id}: it is published as an image only, so there is nothing to install")
         embedded = launcher.get("kind", "process") == "process"
         if embedded and _is_installed(requirement):
             return {}

@@ -33,8 +33,7 @@ def write_matrix(folder: Path, matrix: Matrix, cell: Cell, recipe: Mapping[str, 
         copy(source, folder / name)
     for name in LINKED:
         (folder / name).symlink_to(HERE / name, target_is_directory=True)
-    for name, key in (("published.yaml", "published"),):
-        _dump(folder / name, {key: []})
+    _dump(folder / "published.yaml", {"published": []})
     (folder / "claims").mkdir()
     if cell.release.id not in matrix.releases:
         _dump(folder / "axes" / "engines" / cell.engine.id / f"{cell.release.id}.yaml", make_release(cell, like))

@@ -12,6 +12,8 @@ from tests.reports.world import Json
 CELL = "sm120x4.sglang_0_5_17.glm51_478b_nvfp4.mtp"
 TEST = "test_finds_the_needle_beyond_index_topk"
 WRONG: Json = {"check": "needle.found", "detail": "['332b90'] not in the reply", "how": "wrong_answer"}
+UNTOLD: Json = {"check": "", "detail": "", "how": "wrong_answer"}  # the test says it, and no check
+DIED: Json = {"check": "", "detail": "", "how": "exit", "at": "before_ready"}
 OTHER: Json = {"check": "needle.found", "detail": "empty", "how": "hang"}
 
 
@@ -26,7 +28,7 @@ def make_run(version: str, status: str, failure: Json = WRONG, **launch: Any) ->
     who = {"cell": cell, "fingerprint": "f"}
     place = {"engine": "sglang", "version": version, "release": cell.split(".")[1]}
     facts = {**place, "rig": "sm120x4", "checkpoint": "glm51_478b_nvfp4", "features": ["mtp"]}
-    bad = status in ("FAIL", "HANG", "XFAIL")
+    bad = status in ("FAIL", "HANG", "XFAIL", "CRASH")
     found = {k: failure[k] for k in ("check", "detail")}
     shown = {
         "kind": "finding",
@@ -38,13 +40,14 @@ def make_run(version: str, status: str, failure: Json = WRONG, **launch: Any) ->
         "got": "g",
         **found,
     }
-    shape = {"at": "test", "how": failure["how"]} if bad else {}
-    result = {"kind": "result", **who, "test": TEST, "nodeid": nodeid, "status": status, "message": "it says no"}
+    shape = {"at": failure.get("at", "test"), "how": failure["how"]} if bad else {}
+    said = "EngineExited: it ended\nKeyError: 'layers.2.indexer' on rank 3" if "at" in failure else "it says no"
+    result = {"kind": "result", **who, "test": TEST, "nodeid": nodeid, "status": status, "message": said}
     return [
         {"kind": "run", "depth": "quick"},
         {"kind": "cell", **who, "facts": facts, "script": "#!/bin/sh\n"},
         {"kind": "launch", **who, "outcome": "ok", "launch_s": 1.0, **launch},
-        *([shown] if status in ("PASS", "FAIL", "HANG", "XFAIL") else []),
+        *([shown] if failure["check"] and status in ("PASS", "FAIL", "HANG", "XFAIL") else []),
         {**result, **shape},
     ]
 

@@ -109,3 +109,17 @@ def test_a_launch_without_some_settings_leaves_nothing_that_is_called_evidence_o
     _, part = launching.boot("2026.10.11549", [unit])
     assert whole and part
     assert find_evidence(tmp_path) == [whole.path] and part.path.parent.name == "settings"
+
+
+@pytest.mark.parametrize(
+    ("cell_id", "said"), [("sm100x8.trtllm_1_3_0rc3.glm5_fp8.baseline", "no image of it is known")]
+)
+def test_a_release_that_cannot_be_had_is_no_answer(tmp_path: Path, cell_id: str, said: str) -> None:
+    matrix = load_matrix()
+    cell = place_cell(matrix, find_cell(matrix, cell_id), "1.3.0rc9")
+    made = Environments(folder=tmp_path, venvs=Venvs(locks=tmp_path))
+    with pytest.raises(HostError, match=said):
+        made.ensure(make_plan(matrix, cell), "")
+    own = make_plan(matrix, find_cell(matrix, OWN))
+    with pytest.raises(HostError, match="published as an image only"):
+        made.ensure(own, "")
