@@ -56,11 +56,13 @@ def plan() -> list[Row]:
     imports = median_s([PY, "-c", "import matrix.__main__"])
     check = median_s([PY, "-m", "cli", "check", *LINE])
     upgrade = median_s([PY, "-m", "cli", "upgrade", CELL, "--to", "0.5.17"])
+    night = median_s([PY, "-m", "cli", "plan", "--rig", "sm120x4", "--json"], 3)
     return [
         Row(name="interpreter start", value=bare, unit="s"),
         Row(name="import matrix", value=imports - bare, unit="s", note="beyond interpreter start"),
         Row(name="list --json, every combination planned", value=whole - bare, unit="s", aim="< 1 s beyond start"),
         Row(name="check of a line", value=check - bare, unit="s", aim="< 0.5 s beyond start"),
+        Row(name="plan of a whole rig, sm120x4", value=night - bare, unit="s", aim="< 5 s beyond start"),
         Row(name="upgrade of a cell, two releases", value=upgrade - bare, unit="s", aim="< 1 s beyond start"),
     ]
 
