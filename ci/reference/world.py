@@ -49,7 +49,7 @@ def make_page(matrix: Matrix, world: Mapping[str, Any]) -> str:
 
 
 def _list_held(matrix: Matrix, row: Mapping[str, Any]) -> Iterator[str]:
-    for kind in ("checkpoints", "rigs"):
+    for kind in ("checkpoints", "rigs", "features"):
         known = getattr(matrix, kind)
         for name in row.get(kind, ()):
             if name not in known:

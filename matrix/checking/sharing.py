@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from matrix.planning.ranks import list_stages
+
 KEYS: Final = ("indexer_types", "index_topk_pattern", "index_topk_freq", "index_skip_topk_offset")
 DEFAULT_OFFSET: Final = 2  # vLLM's, and what SGLang's formula without an offset amounts to
 MAX_LAYERS: Final = 1_000
@@ -95,12 +97,5 @@ def stage_starts(layers: int, stages: int, *, engine: str, partition: str = "") 
         if len(sizes) != stages or sum(sizes) != layers:
             return None
     else:
-        base, rest = divmod(layers, stages)
-        sizes = [base] * stages
-        if engine == "sglang":
-            for i in range(rest):
-                sizes[stages - 1 - i] += 1
-        else:
-            for i in range(2, rest + 2):
-                sizes[-i] += 1
+        sizes = list_stages(layers, stages, engine)
     return tuple(sum(sizes[:i]) for i in range(stages))

@@ -171,13 +171,17 @@ def _differing(verdicts: list[Verdict], fact: Fact, *, inside: bool) -> Iterator
 
 
 def _of_release_file(matrix: Matrix, release: Release, facts: Mapping[str, Fact]) -> Iterator[Problem]:
-    """`dsa_sms` and `features` are what the facts say that decide them, where they can tell."""
+    """`dsa_sms`, `features` and other keys are what the facts say that decide them, where they can tell."""
     snapshot = snapshot_for(release.id)
     if snapshot is None or not snapshot.complete:
         return
     place = matrix.places.get(f"release:{release.id}", release.id).partition(":")[0]
     for fact in facts.values():
-        answer = judge(fact, snapshot, facts) if fact.engine == release.engine and (fact.sms or fact.feature) else None
+        answer = (
+            judge(fact, snapshot, facts)
+            if fact.engine == release.engine and (fact.sms or fact.feature or fact.key)
+            else None
+        )
         if answer is None or answer.holds is None:
             continue
         says = f"{fact.id} {'holds' if answer.holds else 'does not hold'}: {answer.why}"
@@ -186,3 +190,5 @@ def _of_release_file(matrix: Matrix, release: Release, facts: Mapping[str, Fact]
                 yield Problem(place, 0, "dsa_sms", f"{list(release.dsa_sms)} and sm{sm}: {says}")
         if fact.feature and answer.holds is not release.features.get(fact.feature, False):
             yield Problem(place, 0, f"features.{fact.feature}", says)
+        if fact.key and answer.holds is not getattr(release, fact.key):
+            yield Problem(place, 0, fact.key, says)

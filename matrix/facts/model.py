@@ -45,6 +45,7 @@ class Fact:
     run: str = ""  # what was run to see it; nothing: expected, not run
     sms: tuple[int, ...] = ()  # of `dsa_sms`: the GPUs whose sparse attention it decides
     feature: str = ""  # of a release's `features`: the one that it decides
+    key: str = ""  # of a release: the yes or no that it decides
 
     @property
     def predicates(self) -> tuple[Mapping[str, Any], ...]:

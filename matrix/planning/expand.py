@@ -172,8 +172,7 @@ def reasons_of_features(matrix: Matrix, cell: Cell) -> Iterator[Excluded]:
     if "mtp" in cell.features and cell.checkpoint.mtp_layer is False:
         reason = f"{cell.checkpoint.id} has no MTP layer to draft with"
         yield _exclude("mtp_layer", "INVALID_COMBO", reason, cell.checkpoint.source)
-    for rule, status, reason in find_wrong_ranks(matrix, cell):
-        yield _exclude(rule, status, reason, cell.checkpoint.source)
+    yield from (_exclude(*wrong) for wrong in find_wrong_ranks(matrix, cell))
     if reason_of_size := _check_plan_memory(matrix, cell):
         yield reason_of_size
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 from matrix.model import Cell
 from matrix.yaml.loaded import Matrix
@@ -19,7 +19,14 @@ from matrix.yaml.variants import ALL, DIMENSIONS
 
 __all__ = ["DIMENSIONS", "ONE", "Ranks", "Wrong", "find_wrong_ranks", "list_stages", "read_pattern", "read_ranks"]
 
-Wrong = tuple[str, str, str]  # rule, status, reason
+
+class Wrong(NamedTuple):
+    """Why a layout cannot be launched, in the words of an exclusion."""
+
+    rule: str
+    status: Literal["INVALID_HW", "INVALID_COMBO"]
+    reason: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +50,7 @@ class Ranks:
         return max(1, self.tp // self.dp)
 
 
+BLIND: Final = "stage_begins_with_a_sharing_layer"
 ONE: Final = Ranks()  # a single GPU
 
 
@@ -73,13 +81,16 @@ def read_pattern(cell: Cell) -> str:
 
 def find_wrong_ranks(matrix: Matrix, cell: Cell) -> Iterator[Wrong]:
     """Find why the cell's layout cannot be launched: too few GPUs, what does not divide, a stage that cannot select."""
-    if not any(matrix.features[name].ranks for name in cell.features):
+    laid = [f for name in sorted(cell.features) if (f := matrix.features[name]).ranks]
+    if not laid:
         return
+    source = f"{cell.checkpoint.source}; {laid[0].source}"
     ranks, checkpoint = read_ranks(matrix, cell), cell.checkpoint
     wanted = max(ranks.pp, ranks.dp, ranks.ep, ranks.dcp)
     if wanted < 2 or ranks.gpus % wanted:
         need = f"a multiple of {wanted} GPUs" if wanted > 1 else "two GPUs or more"
-        yield "ranks_need_gpus", "INVALID_HW", f"the layout needs {need}, {cell.rig.id} has {ranks.gpus}"
+        reason = f"the layout needs {need}, {cell.rig.id} has {ranks.gpus}"
+        yield Wrong("ranks_need_gpus", "INVALID_HW", reason, laid[0].source)
         return
     for size, what, many in (
         (ranks.ep, "experts", checkpoint.experts),
@@ -87,11 +98,11 @@ def find_wrong_ranks(matrix: Matrix, cell: Cell) -> Iterator[Wrong]:
         (ranks.dcp, "ranks of tensor parallelism", ranks.attention_tp),
     ):
         if many % size:
-            yield "ranks_divide", "INVALID_COMBO", f"{size} ranks do not divide {many} {what}"
-    yield from _find_blind_stages(cell, ranks)
+            yield Wrong("ranks_divide", "INVALID_COMBO", f"{size} ranks do not divide {many} {what}", source)
+    yield from (Wrong(BLIND, "INVALID_COMBO", reason, source) for reason in _find_blind_stages(cell, ranks))
 
 
-def _find_blind_stages(cell: Cell, ranks: Ranks) -> Iterator[Wrong]:
+def _find_blind_stages(cell: Cell, ranks: Ranks) -> Iterator[str]:
     """Find each stage that begins with a sharing layer and is handed no selection to share."""
     if ranks.pp == 1 or cell.release.stage_hands_over:
         return
@@ -99,14 +110,13 @@ def _find_blind_stages(cell: Cell, ranks: Ranks) -> Iterator[Wrong]:
         reason = (
             f"no source states which layers of {cell.checkpoint.id} share, so no stage's first layer is known to select"
         )
-        yield "stage_begins_with_a_sharing_layer", "INVALID_COMBO", reason
+        yield reason
         return
     sizes, pattern = list_stages(cell.checkpoint.layers, ranks.pp, cell.engine.dialect), read_pattern(cell)
     for start in list(accumulate(sizes))[:-1]:
         if pattern[start] == "S":
-            reason = (
+            yield (
                 f"a stage of {ranks.pp} begins at layer {start}, which shares the selection of layer"
                 f" {pattern.rindex('F', 0, start)}, and {cell.release.id} hands no selection from stage to stage:"
                 " that layer would attend to whatever its buffer holds"
             )
-            yield "stage_begins_with_a_sharing_layer", "INVALID_COMBO", reason

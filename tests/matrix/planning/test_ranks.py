@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from matrix.model import Cell
@@ -32,7 +34,7 @@ def find(cell_id: str) -> Cell:
         ("sm90x8.vllm_0_33_0.glm5_fp8.pipeline_parallel", []),
         ("sm90x1.vllm_0_33_0.canary_bf16.expert_parallel", ["ranks_need_gpus"]),
         ("sm90x2.vllm_0_33_0.canary_bf16.decode_context_parallel_4", ["ranks_need_gpus"]),
-        ("sm90x2.vllm_0_26_0.canary_bf16.decode_context_parallel", ["vllm_0_26_0_dcp_hopper"]),
+        ("sm90x2.vllm_0_26_0.canary_bf16.decode_context_parallel", ["vllm_dcp_hopper_without_lse"]),
         ("sm90x2.vllm_0_33_0.canary_bf16.decode_context_parallel", []),
         ("sm90x2.sglang_0_5_17.canary_bf16.decode_context_parallel", ["sglang_dcp_is_trtllm", "feature_in_release"]),
         ("sm103x8.vllm_0_33_0.glm52_nvfp4_nvidia.decode_context_parallel_4", []),
@@ -118,3 +120,14 @@ def test_a_release_accepts_each_variant_and_is_told_no_flag_twice() -> None:
     reports = {cell.id: judge_plan(make_plan(matrix, cell)) for cell in once.values()}
     wrong = {i: r.verdict for i, r in reports.items() if r.verdict != "accept" or "repeated" in r.kinds("warning")}
     assert not wrong
+
+
+def test_a_variant_is_a_launch_of_its_own() -> None:
+    """Otherwise no recipe asks for it, and its cell would be the baseline under another name."""
+    matrix = load_matrix()
+    once = {(c.release.id, c.features): c for c in expand_matrix(matrix).runnable if c.features & set(VARIANTS)}
+    plain = {i: replace(c, features=c.features - set(VARIANTS)) for i, c in once.items()}
+    alike = [
+        c.id for i, c in once.items() if make_plan(matrix, c).arguments() == make_plan(matrix, plain[i]).arguments()
+    ]
+    assert once and not alike
