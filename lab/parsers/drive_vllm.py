@@ -1,8 +1,8 @@
 """vLLM's own parsers. Runs inside the release's environment.
 
 From 0.23.0 on the release joins its parsers itself (`Parser.parse` and `Parser.parse_delta(finished=)`), and exactly
-that is asked. Before, the join stands in the middle of its `serving.py`, which imports the whole server: it is told
-again in `Joined`, for tool_choice auto, with what it sends at the end of a stream.
+that is asked. Before, the join stands in the middle of its `serving.py`, which imports the whole server, and is told
+again for tool_choice auto: `Joined` before 0.20.0, `Streamed` until 0.22.1, where `parse_delta` is the release's own.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from typing import Any
 from lab.parsers.collected import Collected
 
 ParserManager = importlib.import_module("vllm.parser").ParserManager
+_PARSER = importlib.import_module("vllm.parser.abstract_parser").DelegatingParser
+STREAMS_ITSELF = hasattr(_PARSER, "parse_delta")
+JOINS_ITSELF = STREAMS_ITSELF and "finished" in inspect.signature(_PARSER.parse_delta).parameters
 _PROTOCOLS = ("vllm.entrypoints.openai.chat_completion.protocol", "vllm.entrypoints.openai.protocol")
 
 
@@ -50,12 +53,11 @@ class Pair:
 
     def _make(self, thinks: bool) -> Any:
         switch = {"chat_template_kwargs": {"enable_thinking": thinks, "thinking": thinks}}
-        get = getattr(ParserManager, "get_parser", None)
-        if get is not None and _joins_itself():
-            made = get(
-                tool_parser_name=self.tool, reasoning_parser_name=self.reasoning, enable_auto_tools=True, model_name="m"
-            )
-            return made(self.tokenizer, self.request.tools, **switch)
+        if STREAMS_ITSELF:
+            named = {"tool_parser_name": self.tool, "reasoning_parser_name": self.reasoning}
+            made = ParserManager.get_parser(**named, enable_auto_tools=True, model_name="m")
+            own = made(self.tokenizer, self.request.tools, **switch)
+            return own if JOINS_ITSELF else Streamed(own)
         reasoning = ParserManager.get_reasoning_parser(self.reasoning) if self.reasoning else None
         tool = ParserManager.get_tool_parser(self.tool, True, "m") if self.tool else None
         return Joined(
@@ -96,21 +98,13 @@ def _collect(delta: Any, got: Collected) -> None:
         got.add_call(call.index, function and function.name, function and function.arguments)
 
 
-def _joins_itself() -> bool:
-    parser = importlib.import_module("vllm.parser.abstract_parser").DelegatingParser
-    return (
-        hasattr(parser, "parse")
-        and "finished" in inspect.signature(getattr(parser, "parse_delta", _joins_itself)).parameters
-    )
-
-
 def _make_tool(tool: Any, tokenizer: Any, request: Any) -> Any:
     takes_tools = "tools" in inspect.signature(tool.__init__).parameters
     return tool(tokenizer, request.tools) if takes_tools else tool(tokenizer)
 
 
 class Joined:
-    """The join of `entrypoints/openai/chat_completion/serving.py` in releases before 0.23.0."""
+    """The join of `entrypoints/openai/chat_completion/serving.py` in releases before 0.20.0."""
 
     def __init__(self, reasoning: Any, tool: Any) -> None:
         self.reasoning, self.tool = reasoning, tool
@@ -150,27 +144,41 @@ class Joined:
             # What the reasoning parser made of this delta is replaced, as in these releases.
             delta = self._call(before, now, text, request, before_ids, now_ids, ids)
         self.text, self.ids = now, now_ids
-        return self._end(delta) if finished else delta
+        return _send_rest(delta, self.tool) if finished else delta
 
     def _call(self, before: str, now: str, text: str, request: Any, *ids: Sequence[int]) -> Any:
         if self.tool is None:
             return importlib.import_module(type(request).__module__).DeltaMessage(content=text)
         return self.tool.extract_tool_calls_streaming(before, now, text, *ids, request)
 
-    def _end(self, delta: Any) -> Any:
-        """Send arguments that were parsed and not sent, where the last delta has a call, as `serving.py` does."""
-        parsed = getattr(self.tool, "prev_tool_call_arr", None)
-        if not (parsed and delta and delta.tool_calls and delta.tool_calls[0].function):
-            return delta
-        last = delta.tool_calls[0].function.arguments
-        if last is None:
-            return delta
-        index = len(parsed) - 1
-        wanted = parsed[index].get("arguments", {})
-        wanted = wanted if isinstance(wanted, str) else json.dumps(wanted, ensure_ascii=False)
-        sent = self.tool.streamed_args_for_tool[index]
-        rest = wanted.replace(sent[: -len(last)] if last else sent, "", 1)
-        names = [call.function.name for call in delta.tool_calls if call.index == index and call.function]
-        call = delta.tool_calls[0].model_copy(deep=True)
-        call.index, call.function.name, call.function.arguments = index, names[0] if names else None, rest
-        return type(delta)(tool_calls=[call])
+
+class Streamed(Joined):
+    """0.20.0 to 0.22.1: `parse_delta` is the release's own, the whole and the end of a stream are `serving.py`'s."""
+
+    def __init__(self, own: Any) -> None:
+        super().__init__(own._reasoning_parser, own._tool_parser)
+        self.own = own
+
+    def parse_delta(self, text: str, ids: list[int], request: Any, prompt: list[int], *, finished: bool) -> Any:
+        """Parse one delta."""
+        delta = self.own.parse_delta(text, ids, request, prompt)
+        return _send_rest(delta, self.tool) if finished else delta
+
+
+def _send_rest(delta: Any, tool: Any) -> Any:
+    """Send arguments that were parsed and not sent, where the last delta has a call, as `serving.py` does."""
+    parsed = getattr(tool, "prev_tool_call_arr", None)
+    if not (parsed and delta and delta.tool_calls and delta.tool_calls[0].function):
+        return delta
+    last = delta.tool_calls[0].function.arguments
+    if last is None:
+        return delta
+    index = len(parsed) - 1
+    wanted = parsed[index].get("arguments", {})
+    wanted = wanted if isinstance(wanted, str) else json.dumps(wanted, ensure_ascii=False)
+    sent = tool.streamed_args_for_tool[index]
+    rest = wanted.replace(sent[: -len(last)] if last else sent, "", 1)
+    names = [call.function.name for call in delta.tool_calls if call.index == index and call.function]
+    call = delta.tool_calls[0].model_copy(deep=True)
+    call.index, call.function.name, call.function.arguments = index, names[0] if names else None, rest
+    return type(delta)(tool_calls=[call])

@@ -17,7 +17,7 @@ from typing import Any
 
 LOGGER = ".init_logger()."  # what a parser logs goes nowhere; it decides nothing
 
-CONSTANTS = {"torch.iinfo().max": 2**63 - 1, "torch.iinfo().min": -(2**63)}  # bounds of a request's seed
+CONSTANTS = {"torch.long.max": 2**63 - 1, "torch.long.min": -(2**63)}  # of torch.iinfo(torch.long), bounds of a seed
 
 
 class StandInCalledError(RuntimeError):

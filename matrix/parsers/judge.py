@@ -33,6 +33,8 @@ KINDS: Final[Mapping[str, str]] = {
     "markup_left": "markup of the format is left in the text",
     "differs": "the stream says other than the whole, where the format leaves it open which is right",
 }
+LONG: Final = 60  # characters of a value that a line shows
+KEPT: Final = 12  # characters of what both begin with
 ORDER: Final = {kind: place for place, kind in enumerate(KINDS)}
 
 
@@ -112,7 +114,7 @@ def _judge_arguments(
         ):
             continue
         is_type = type(found[key]) is not type(value)
-        yield Fault("wrong_type" if is_type else "wrong_value", f"{_shorten(value)} became {_shorten(found[key])}")
+        yield Fault("wrong_type" if is_type else "wrong_value", _contrast(value, found[key]))
 
 
 def readings(value: object, schema: Mapping[str, Any] | None, root: Mapping[str, Any]) -> list[object]:
@@ -194,18 +196,18 @@ def _judge_say(wanted: str, say: str, wanted_think: str, think: str, has_markers
     elif wanted_think.strip() and wanted_think.strip() in say and wanted_think.strip() not in wanted:
         yield Fault("thinking_in_answer", _shorten(say))
     elif len(say) < len(wanted):
-        yield Fault("lost_text", f"{_shorten(wanted)} became {_shorten(say)}")
+        yield Fault("lost_text", _contrast(wanted, say))
     elif not has_markers:
-        yield Fault("altered_text", f"{_shorten(wanted)} became {_shorten(say)}")
+        yield Fault("altered_text", _contrast(wanted, say))
 
 
 def _judge_think(wanted: str, think: str, say: str) -> Iterator[Fault]:
     if wanted and wanted in say:
         return  # told as thinking in the answer
     if len(think) < len(wanted):
-        yield Fault("lost_thinking", f"{_shorten(wanted)} became {_shorten(think)}")
+        yield Fault("lost_thinking", _contrast(wanted, think))
     else:
-        yield Fault("altered_text", f"{_shorten(wanted)} became {_shorten(think)}")
+        yield Fault("altered_text", _contrast(wanted, think))
 
 
 def _is_moved(wanted_say: str, think: str) -> bool:
@@ -237,9 +239,21 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
 
-def _shorten(value: object, most: int = 60) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= most else f"{text[: most - 3]}..."
+def _contrast(wanted: object, found: object) -> str:
+    """Return `wanted became found`; what both begin with is cut away where they are long."""
+    before, after = json.dumps(wanted, ensure_ascii=False), json.dumps(found, ensure_ascii=False)
+    same = next((n for n, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), 0)
+    if max(len(before), len(after)) > LONG and same > KEPT:
+        before, after = (f"...{text[same - KEPT :]}" for text in (before, after))
+    return f"{_cut(before)} became {_cut(after)}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONG else f"{text[: LONG - 3]}..."
+
+
+def _shorten(value: object) -> str:
+    return _cut(json.dumps(value, ensure_ascii=False))
 
 
 def worst(faults: Iterable[Fault]) -> Fault | None:

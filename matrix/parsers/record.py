@@ -1,12 +1,13 @@
 """What the parsers of each release answered, as it is kept: one file a pair of parsers, equal answers told once.
 
 runs/releases.json            what each release's answers come from: wheel, digest, day, stand-ins, libraries
-runs/<engine>.<pair>.json     {case: [{"releases", "whole", "streams"}]}; `streams` are the different outcomes, with
+runs/<engine>.<pair>.json.gz  {case: [{"releases", "whole", "streams"}]}; `streams` are the different outcomes, with
                               the number of deliveries (`n`) and the first few of them (`how`)
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from packaging.version import Version
 
 RUNS: Final = Path(__file__).with_name("runs")
 RELEASES: Final = "releases.json"
+SUFFIX: Final = ".json.gz"  # a megabyte of text that is 60 KB; `glm-matrix parsers --case` shows it
 NOT_MADE: Final = "*"  # in place of a case: the pair cannot be made in these releases
 
 
@@ -54,9 +56,9 @@ def load_releases(folder: Path = RUNS) -> dict[str, dict[str, Any]]:
 def load_answers(folder: Path = RUNS) -> tuple[Answers, ...]:
     """Return all recorded answers."""
     found: list[Answers] = []
-    for path in sorted(folder.glob("*.*.json")):
-        engine, _, pair = path.stem.partition(".")
-        for case, groups in json.loads(path.read_text(encoding="utf-8")).items():
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        engine, _, pair = path.name.removesuffix(SUFFIX).partition(".")
+        for case, groups in read_groups(path).items():
             found += [
                 Answers(engine, pair, case, tuple(group["releases"]), group["whole"], tuple(group["streams"]))
                 for group in groups
@@ -72,11 +74,22 @@ def save_run(ran: Ran, folder: Path = RUNS) -> None:
     folder.mkdir(exist_ok=True)
     (folder / RELEASES).write_text(_write_lines({name: releases[name] for name in ordered}), encoding="utf-8")
     for pair, answers in ran.suites.items():
-        path = folder / f"{ran.about['engine']}.{pair}.json"
-        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        path.write_text(_write_groups(merge_answers(known, ran.release, answers, ordered)), encoding="utf-8")
+        path = folder / f"{ran.about['engine']}.{pair}{SUFFIX}"
+        known = read_groups(path) if path.exists() else {}
+        write_groups(path, merge_answers(known, ran.release, answers, ordered))
     load_releases.cache_clear()
     load_answers.cache_clear()
+
+
+def read_groups(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """Read one pair's file: case to groups of equal answers."""
+    found: dict[str, list[dict[str, Any]]] = json.loads(gzip.decompress(path.read_bytes()))
+    return found
+
+
+def write_groups(path: Path, groups: Mapping[str, list[dict[str, Any]]]) -> None:
+    """Write one pair's file; equal answers give equal bytes."""
+    path.write_bytes(gzip.compress(json.dumps(groups, ensure_ascii=False).encode("utf-8"), mtime=0))
 
 
 def merge_answers(
@@ -108,12 +121,4 @@ def _without(group: Mapping[str, Any], release: str) -> dict[str, Any]:
 
 def _write_lines(document: Mapping[str, Any]) -> str:
     lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in document.items())
-    return f"{{\n{lines}\n}}\n"
-
-
-def _write_groups(document: Mapping[str, list[dict[str, Any]]]) -> str:
-    lines = ",\n".join(
-        f"{json.dumps(case)}: [\n" + ",\n".join(f" {json.dumps(group, ensure_ascii=False)}" for group in groups) + "\n]"
-        for case, groups in document.items()
-    )
     return f"{{\n{lines}\n}}\n"

@@ -120,3 +120,15 @@ def test_the_readings_of_a_value_are_what_the_template_writes_alike() -> None:
     assert readings("5", None, {}) == ["5", 5]
     assert readings(5, {"type": "integer"}, {}) == [5]
     assert readings(None, {"anyOf": [{"type": "string"}, {"type": "null"}]}, {}) == [None, "null"]
+
+
+def test_of_long_values_the_part_that_differs_is_shown() -> None:
+    case = case_of("long_value")
+    assert case.expected.calls is not None
+    arguments = {key: str(value).rstrip() for key, value in case.expected.calls[0][1].items()}
+    outcome = {"think": case.expected.think, "say": "", "calls": [["write_file", json.dumps(arguments)]]}
+    (fault,) = judge_outcome(case, load_corpus().tools, outcome)
+    before, after = fault.what.split(" became ")
+    assert before.startswith("...")
+    assert before.endswith('\\n"')
+    assert not after.endswith('\\n"')

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
-from matrix.parsers.record import NOT_MADE, RUNS, Ran, load_answers, load_releases, merge_answers, save_run
+from matrix.parsers.record import (
+    NOT_MADE,
+    RUNS,
+    SUFFIX,
+    Ran,
+    load_answers,
+    load_releases,
+    merge_answers,
+    read_groups,
+    save_run,
+)
 
 RIGHT = {"whole": {"think": "", "say": "a", "calls": []}, "streams": [{"n": 2, "how": ["by 1"], "outcome": {}}]}
 WRONG = {"whole": {"error": "IndexError"}, "streams": []}
@@ -29,7 +38,7 @@ def test_a_release_that_runs_again_answers_once() -> None:
 
 def test_a_pair_that_cannot_be_made_is_recorded_and_is_no_answer(tmp_path: Path) -> None:
     save_run(Ran("vllm_1", {"engine": "vllm", "version": "1"}, {"x+y": {"error": "TypeError"}}), tmp_path)
-    assert json.loads((tmp_path / "vllm.x+y.json").read_text())[NOT_MADE][0]["whole"] == {"error": "TypeError"}
+    assert read_groups(tmp_path / f"vllm.x+y{SUFFIX}")[NOT_MADE][0]["whole"] == {"error": "TypeError"}
     assert load_answers(tmp_path) == ()
 
 
@@ -42,9 +51,9 @@ def test_what_is_saved_is_read_back_and_releases_stand_in_order(tmp_path: Path) 
     assert found.whole == RIGHT["whole"]
 
 
-@pytest.mark.parametrize("path", sorted(RUNS.glob("*.*.json")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(RUNS.glob(f"*{SUFFIX}")), ids=lambda path: path.name)
 def test_the_record_names_known_releases_once_a_case(path: Path) -> None:
-    for case, groups in json.loads(path.read_text(encoding="utf-8")).items():
+    for case, groups in read_groups(path).items():
         names = [release for group in groups for release in group["releases"]]
         assert len(names) == len(set(names)), case
         assert set(names) <= set(load_releases()), case
