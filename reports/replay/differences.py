@@ -26,6 +26,10 @@ COMPARED: Final = (Found, Measured, Proof, Launch, Result)
 LEFT_OUT: Final = ("t", "run", "kind", "nodeid", "duration_s")
 SHOWN_CHARS: Final = 120
 UNUSED: Final = " (kept, and not asked today)"  # of a replay's `dropped`
+UNFINISHED: Final = (
+    Kept,
+    Found,
+)  # all that a test leaves that is cut short; a proof or a number without a result is odd
 Key = tuple[str, ...]
 Fields = Mapping[str, Any]
 
@@ -96,8 +100,12 @@ def render_replay(found: Replayed) -> str:
 
 
 def compare_replay(recorded: Sequence[Record], derived: Sequence[Record], *, commit: str = "") -> Replayed:
-    """Compare one run's records with those of its replay. `commit`: the recorded commit, when it is not today's."""
-    ours, theirs = _group_by_test(recorded), _group_by_test(derived)
+    """Compare one run's records with those of its replay. `commit`: the recorded commit, when it is not today's.
+
+    A test that was interrupted has kept what it asked so far, and no result: a gate counts nothing of it.
+    """
+    theirs = _group_by_test(derived)
+    ours = {n: own for n, own in _group_by_test(recorded).items() if not all(isinstance(r, UNFINISHED) for r in own)}
     differing: list[Disagreement] = []
     unable: list[Unreplayable] = []
     for nodeid, own in ours.items():
