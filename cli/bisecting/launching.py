@@ -87,7 +87,8 @@ class Launching:
     def _ask(self, moved: Cell, path: Path, folder: Path) -> tuple[Path, int]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
-        options = {"--matrix": folder, "--cells": moved.id, "--evidence": path, "--depth": self.depth}
+        places = {"--matrix": folder.resolve(), "--evidence": path.resolve()}  # pytest runs in the checkout
+        options = {**places, "--cells": moved.id, "--depth": self.depth}
         words = [f"{name}={value}" for name, value in options.items()]
         asked = [item.nodeid(moved.id) for item in self.items]
         child = [sys.executable, "-m", "cli.bisecting.child", "-q", "--no-header", *words, *asked]

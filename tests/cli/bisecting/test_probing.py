@@ -123,3 +123,15 @@ def test_a_release_that_cannot_be_had_is_no_answer(tmp_path: Path, cell_id: str,
     own = make_plan(matrix, find_cell(matrix, OWN))
     with pytest.raises(HostError, match="published as an image only"):
         made.ensure(own, "")
+
+
+def test_places_are_absolute_because_pytest_runs_in_the_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    calls: list[Sequence[str]] = []
+    observed, _ = make_launching(Path("out"), "PASS", calls).boot("2026.10.11549")
+    assert observed.answer == "good"
+    assert {f"--matrix={tmp_path}/out/matrix", f"--evidence={tmp_path}/out/probes/001-2026.10.11549.jsonl"} <= {
+        *calls[0]
+    }
