@@ -18,7 +18,6 @@ from reports.evidence.types import Found, Record
 
 ALPHA: Final = 1 - CONFIDENCE
 POWER: Final = 0.80  # the usual convention: noticed four times in five
-SHOWN_ITEMS: Final = 5
 Item = tuple[str, str, str]  # check, item, sha256 of the prompt or nothing
 
 
@@ -33,12 +32,6 @@ class Pair:
     p: float
     worse: bool  # of all cells, after Holm
     noticed: float | None  # loss rate that is noticed with POWER at the strictest level; None: none is
-
-    def __str__(self) -> str:
-        power = "too few to notice any loss" if self.noticed is None else f"would notice a loss of {self.noticed:.0%}"
-        said = f"{'WORSE' if self.worse else 'no worse':<8} {self.cell}: {len(self.lost)} of {self.items} items lost, "
-        said += f"{self.won} won, p = {self.p:.2g} ({power})"
-        return f"{said}: {', '.join(self.lost[:SHOWN_ITEMS])}" if self.lost else said
 
 
 def pair_cells(old: Sequence[Record], new: Sequence[Record]) -> list[Pair]:
@@ -85,14 +78,13 @@ def _name_answers(answers: Mapping[Item, bool], items: Collection[Item]) -> dict
     return {"\0".join(i): answers[i] for i in items}
 
 
-def render_pairs(pairs: Sequence[Pair]) -> str:
-    """Render the cells that lost answers, and a summary line."""
+def summarise_pairs(pairs: Sequence[Pair]) -> str:
+    """Count the cells that answer worse, and tell what the weakest of them could have noticed."""
     if not pairs:
-        return "no item was asked in both runs: nothing can be compared"
-    shown = [str(p) for p in pairs if p.lost]
+        return "no item was asked in both runs: no answer can be compared"
     least = max(1.0 if p.noticed is None else p.noticed for p in pairs)
     power = (
         f"every cell would notice a loss of {least:.0%}" if least < 1 else "some asked too few items to notice any loss"
     )
     head = f"{sum(p.worse for p in pairs)} of {len(pairs)} cells answer worse"
-    return "\n".join([*shown, f"{head} (exact McNemar, Holm over the cells, {ALPHA:.0%}); {power}"])
+    return f"{head} (exact McNemar, Holm over the cells, {ALPHA:.0%}); {power}"

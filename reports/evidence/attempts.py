@@ -96,6 +96,14 @@ def split_runs(records: Iterable[Record]) -> dict[str, list[Record]]:
     return dict(sorted(runs.items(), key=lambda item: (min(r.t for r in item[1]), item[0])))
 
 
+def group_by_cell(records: Iterable[Record]) -> dict[str, list[Record]]:
+    """Group records by cell; records of no cell stand under ""."""
+    cells: dict[str, list[Record]] = {}
+    for r in records:
+        cells.setdefault(r.cell, []).append(r)
+    return cells
+
+
 def order_by_time(records: Iterable[Record]) -> list[Record]:
     """Order all records by time; records of one moment by run, and within a run as in its file."""
     return sorted((r for own in split_runs(records).values() for r in own), key=lambda r: (r.t, r.run))

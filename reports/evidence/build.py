@@ -22,22 +22,28 @@ class Odd(Exception):
 
 def build_record(kind: type[R], data: Mapping[str, Any]) -> R | None:
     """Build a `kind`; None where any field is unknown, missing or not plainly of its type."""
-    converts, required = _read_fields(cast(Hashable, kind))
-    if not required <= data.keys():
-        return None
+    exact, converts, required = _read_fields(cast(Hashable, kind))
+    made = dict(data)
     try:
-        return kind(**{name: converts[name](value) for name, value in data.items()})
+        for name, value in data.items():
+            if (of := exact.get(name)) is None:
+                made[name] = converts[name](value)
+            elif type(value) is not of:
+                return None
+        return kind(**made) if required <= data.keys() else None
     except (Odd, KeyError, TypeError, ValueError):
         return None
 
 
 @cache
-def _read_fields(of: Hashable) -> tuple[Mapping[str, Convert], frozenset[str]]:
-    """Return how each field of a dataclass is converted, and the names of those without a default."""
+def _read_fields(of: Hashable) -> tuple[Mapping[str, type], Mapping[str, Convert], frozenset[str]]:
+    """Return the fields that stay as they are, by type; how each other is converted; those without a default."""
     kind = cast(type[Any], of)
     hints = get_type_hints(kind)
     required = (f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING)
-    return {f.name: _make_convert(hints[f.name]) for f in fields(kind)}, frozenset(required)
+    exact = {name: hint for name, hint in hints.items() if hint in (str, int, bool)}
+    converts = {f.name: _make_convert(hints[f.name]) for f in fields(kind) if f.name not in exact}
+    return exact, converts, frozenset(required)
 
 
 def _make_convert(hint: Any) -> Convert:

@@ -227,9 +227,9 @@ def parse_record(value: Any, *, newer: bool = False) -> Record:
         )
     if kind not in KINDS:
         raise ValueError(f"unknown kind {kind!r}{suggest_nearest(kind, KINDS)}")
-    own = OWN[kind]
-    more = {k: v for k, v in value.items() if k not in own and k != "kind"} if newer else {}
-    said = {k: v for k, v in value.items() if k not in more and k != "kind"}
+    said, own = {**value}, OWN[kind]
+    del said["kind"]
+    more = {k: said.pop(k) for k in [*said] if k not in own} if newer else {}
     if "more" in said:
         raise ValueError(f"{kind}: unknown key 'more'")
     return _structure_record(KINDS[kind], {**said, "more": more} if more else said)

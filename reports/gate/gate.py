@@ -19,7 +19,7 @@ from reports.compare.baselines import Baseline
 from reports.compare.prediction import Prediction, judge_predictions
 from reports.compare.same_answers import SameAnswers, judge_same_answers
 from reports.evidence import files as evidence
-from reports.evidence.attempts import order_by_time, split_runs
+from reports.evidence.attempts import group_by_cell, order_by_time, split_runs
 from reports.evidence.continuations import Continuations, link_continuations
 from reports.evidence.defuse import defuse_line
 from reports.evidence.lost import tell_lost
@@ -94,9 +94,10 @@ def judge_evidence(
     said += (("depth", text) for red, text in depths if red)
     reasons = [Reason(cell="", rule=rule, text=text) for rule, text in said]
     predicted = _judge_predictions(expected, records, rows)
+    by_cell = group_by_cell(records)
     for cell in expected:
         own = [p for p in predicted if p.cell == cell.id]
-        found = _check_cell(policy, cell, rows[cell.id], records, own=own, now=now)
+        found = _check_cell(policy, cell, rows[cell.id], by_cell.get(cell.id, ()), own=own, now=now)
         reasons += [Reason(cell=cell.id, rule=rule, text=text) for rule, text in found]
     shown = tuple(rows[c.id] for c in expected)
     again = judge_attempts(policy, shown, records, now.date())
@@ -204,9 +205,8 @@ def _check_cell(
 
 
 def _check_identity(cell: ExpectedCell, row: Row, records: Sequence[Record]) -> Found:
-    own = [r for r in records if r.cell == cell.id]
     for kind, name in ((CellFacts, "cell"), (Expected, "expected")):
-        if not any(isinstance(r, kind) for r in own):
+        if not any(isinstance(r, kind) for r in records):
             yield "identity", f"has no `{name}` record, so what it is or what it should report is unknown."
     if len(row.fingerprints) > 1:
         yield (

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date
 
-from reports.evidence.types import Record
+from reports.evidence.attempts import group_by_cell
+from reports.evidence.types import Record, Run
 from reports.expected import ExpectedCell
 from reports.gate.accepted import Deviation, add_deviations
 from reports.gate.facts import find_facts_deviations, find_version_deviations, find_weights_deviations
@@ -25,11 +26,13 @@ def _find_deviations(
     verdict: Verdict, expected: Sequence[ExpectedCell], records: Sequence[Record], today: Today
 ) -> Iterator[Deviation]:
     yield from find_origin_deviations(records, today)
-    rows = {row.cell: row for row in verdict.rows}
+    rows, by_cell = {row.cell: row for row in verdict.rows}, group_by_cell(records)
+    runs = [r for r in by_cell.get("", ()) if isinstance(r, Run)]
     for cell in expected:
         row = rows[cell.id]
         if any(test.result for test in row.tests):  # else it is absent, which is told
-            yield from find_facts_deviations(cell, records)
-            yield from find_host_deviations(cell, row, records)
+            own = by_cell.get(cell.id, [])
+            yield from find_facts_deviations(cell, own)
+            yield from find_host_deviations(cell, row, [*runs, *own])
             yield from find_version_deviations(cell, row)
             yield from find_weights_deviations(cell, row)

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from matrix.judging.status import Status
 from reports.compare.baselines import Baseline
-from reports.compare.lost_answers import Pair, pair_cells
+from reports.compare.lost_answers import Pair, pair_cells, summarise_pairs
 from reports.evidence.summary import Row, make_board
 from reports.evidence.types import Found, Launch, Lost, Record, Run
 from reports.upgrade.cells import CellPair, Pairing, pair_rows, pair_two_cells
@@ -176,11 +176,11 @@ def compare_evidence(
     """
     before, after = make_board(old), make_board(new)
     pairing = pair_two_cells(before.rows, after.rows, named) if named else pair_rows(before.rows, after.rows, maps)
-    cells = _Comparing(old, new, pairing, named=bool(named), earlier=earlier or Baseline()).compare()
-    ordered = sorted(cells, key=lambda c: (CELL_ORDER.index(c.answer), c.pair.old.cell))
-    return Comparison(
-        cells=tuple(ordered), pairing=pairing, doubts=tuple(_doubt_sides(old, new)), told=tuple(_tell_pairing(pairing))
-    )
+    comparing = _Comparing(old, new, pairing, named=bool(named), earlier=earlier or Baseline())
+    ordered = sorted(comparing.compare(), key=lambda c: (CELL_ORDER.index(c.answer), c.pair.old.cell))
+    pairs = list(comparing.items.values())
+    told = (*_tell_pairing(pairing), *([summarise_pairs(pairs)] if any(p.lost or p.won for p in pairs) else []))
+    return Comparison(cells=tuple(ordered), pairing=pairing, doubts=tuple(_doubt_sides(old, new)), told=told)
 
 
 def _doubt_sides(old: Sequence[Record], new: Sequence[Record]) -> Iterator[str]:

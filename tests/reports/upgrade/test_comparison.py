@@ -108,6 +108,12 @@ PLANTED: list[tuple[str, Change, str, str]] = [
     ("no depth", each("run", depth=""), "UNKNOWN", "quick before, unknown now"),
     ("answers within luck", lose(3), "YES", "3 of 8 lost, 0 won, exact McNemar p = 0.12, within luck: i0, i1, i2"),
     ("answers beyond luck", lose(7), "NO", "7 of 8 lost, 0 won, exact McNemar p = 0.0078, beyond luck"),
+    (
+        "answers, and what would be seen",
+        lose(3),
+        "YES",
+        "0 of 2 cells answer worse (exact McNemar, Holm over the cells",
+    ),
     ("items not asked", drop(lambda f: f.get("item") == "i0"), "UNKNOWN", "1 items of the earlier run were not asked"),
 ]
 
