@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from matrix.checkout import CHECKOUT
+from tests.chromium import Chromium, find_chromium
 
 EVIDENCE: Final = CHECKOUT / "docs/evidence/sm90-h100/canaries.jsonl"
 CELLS: Final = 5_000
@@ -40,8 +41,9 @@ def _iterate_copies(lines: list[str], parsed: list[str], names: list[str], cells
                 yield made.replace(f'"release":"{release}"', f'"release":"{release}_{number}"') + "\n"
 
 
-def measure_pages(folder: Path) -> tuple[float, float, float, float]:
-    """Make the pages; return CPU seconds, peak MB of memory, MB of the first page, MB of all cells' pages."""
+def measure_pages(folder: Path) -> tuple[float, float, float, float, float | None]:
+    """Make the pages; return CPU seconds, peak MB of memory, MB of the first page, MB of all cells' pages, and seconds
+    until a browser has opened the first; None without one."""
     evidence, index = folder / "large.jsonl", folder / "out/index.html"
     write_large_evidence(evidence)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -50,4 +52,13 @@ def measure_pages(folder: Path) -> tuple[float, float, float, float]:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     pages = sum(path.stat().st_size for path in index.with_suffix(".cells").iterdir())
-    return cpu, after.ru_maxrss / 1024, index.stat().st_size / 1e6, pages / 1e6
+    return cpu, after.ru_maxrss / 1024, index.stat().st_size / 1e6, pages / 1e6, _open_in_browser(index, folder)
+
+
+def _open_in_browser(page: Path, folder: Path) -> float | None:
+    binary = find_chromium()
+    if binary is None:
+        return None
+    with Chromium(binary, folder / "chromium") as browser:
+        browser.open(page)
+        return float(browser.run("performance.getEntriesByType('navigation')[0].domComplete")) / 1000

@@ -5,7 +5,7 @@
   const find = document.getElementById("find"), sort = document.getElementById("sort"), shown = document.getElementById("shown");
   const legend = JSON.parse(document.getElementById("legend").textContent);
   const packed = document.getElementById("rows");
-  const CHUNK = 200;
+  const CHUNK = 60;
   const state = { q: "", words: new Set(), sort: "" };
   const make = (name, text, kind) => {
     const made = document.createElement(name);

@@ -112,7 +112,7 @@ PLANTED: list[tuple[str, Change, str, str]] = [
         "answers, and what would be seen",
         lose(3),
         "YES",
-        "0 of 2 cells answer worse (exact McNemar, Holm over the cells",
+        "0 of 1 cells answer worse (exact McNemar, Holm over the cells",
     ),
     ("items not asked", drop(lambda f: f.get("item") == "i0"), "UNKNOWN", "1 items of the earlier run were not asked"),
 ]
