@@ -19,7 +19,7 @@ from reports.gate.gate import Reason
 from reports.ledger.entries import Entry
 from reports.ledger.forms import HEAD, make_columns
 from reports.page.environment import make_environment
-from reports.page.parts import is_shown_in_full, render_findings, render_measurements, render_tests
+from reports.page.parts import is_shown_in_full, render_findings, render_measurements, render_talks, render_tests
 from reports.page.places import Places
 from reports.page.plots import draw_cell
 from reports.page.replies import Replies, Talk
@@ -64,6 +64,7 @@ def render_cell(row: Row, about: About) -> str:
     same = plan is not None and row.fingerprints == {plan.fingerprint}
     hosts = [run.host for run in about.runs]
     failed = list(_list_failed(row, about.replies))
+    talks = [(test, own) for test in row.tests if (own := about.replies.list_talks(row, test))]
     return (
         make_environment()
         .get_template("cell.html.j2")
@@ -77,6 +78,8 @@ def render_cell(row: Row, about: About) -> str:
             tests=render_tests(row),
             findings=render_findings(row),
             count=sum(len(t.findings) for t in row.tests),
+            talks=render_talks(talks),
+            requests=sum(len(own) for _, own in talks),
             numbers=render_measurements(row.measurements),
             provenance=_list_provenance(plan) if plan and same else [],
             other_plan=plan is not None and not same,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -13,8 +13,10 @@ from reports.board.text import GLYPHS, tone_of
 from reports.evidence.defuse import defuse_for_terminal
 from reports.evidence.summary import Row, Settled
 from reports.evidence.types import Found, Measured
+from reports.page.replies import Talk
 
 CELL_CHARS: Final = 240  # of a text in a long table; the evidence has the whole
+TALK_CHARS: Final = 2_000
 Html = str
 
 
@@ -80,6 +82,19 @@ def _render_finding(found: Found) -> Html:
     return (
         f'<tr><td class="{tone}">{glyph} {show(found.check)}</td><td><code>{show(found.item)}</code></td>'
         f'<td>{show(found.expected)}</td><td>{got}</td><td class="number">{count}</td></tr>'
+    )
+
+
+def render_talks(talks: Iterable[tuple[Settled, Sequence[Talk]]]) -> Markup:
+    """Render one row for each request: the test, the prompt, the reply."""
+    rows = (_render_talk(test, talk) for test, own in talks for talk in own)
+    return Markup("".join(rows))  # noqa: S704  each text is escaped
+
+
+def _render_talk(test: Settled, talk: Talk) -> Html:
+    prompt, reply = show(talk.prompt, TALK_CHARS), show(talk.reply, TALK_CHARS)
+    return (
+        f'<tr><td><code>{show(test.name)}</code></td><td class="said">{prompt}</td><td class="said">{reply}</td></tr>'
     )
 
 

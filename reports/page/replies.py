@@ -15,6 +15,7 @@ from reports.reproduce.requests import Asked, choose_request, list_requests
 
 LOG: Final = "log"
 EDGE_CHARS: Final = 1_500  # of a long prompt: its beginning and its end
+SHORT_CHARS, REQUESTS = 300, 12  # of a prompt in the list of all, and of one test's requests there
 LOG_LINES: Final = 12
 MOST_BYTES: Final = 4 << 20  # packed: a larger file has megabytes of logs or of logprobs
 Json = Any
@@ -51,6 +52,11 @@ class Replies:
         asked = choose_request(list_requests(tape), found, alike)
         return _tell_request(asked) if asked else None
 
+    def list_talks(self, row: Row, test: Settled) -> list[Talk]:
+        """List the requests of a test with their replies, each shortened; empty where nothing was kept."""
+        tape = self._find_tape(row, test)
+        return [_tell_request(asked, SHORT_CHARS) for asked in list_requests(tape)[:REQUESTS]] if tape else []
+
     def find_log(self, row: Row, test: Settled) -> str:
         """Return the last lines of the engine's log that a test looked at; empty where none were kept."""
         tape = self._find_tape(row, test)
@@ -77,7 +83,7 @@ class Replies:
         return None
 
 
-def _tell_request(asked: Asked) -> Talk:
+def _tell_request(asked: Asked, edge: int = EDGE_CHARS) -> Talk:
     body = asked.body if isinstance(asked.body, Mapping) else {}
     said = asked.said
     texts = [str(said[name]) for name in ("reasoning", "content", "text") if said.get(name)]
@@ -85,8 +91,8 @@ def _tell_request(asked: Asked) -> Talk:
     texts += [json.dumps(calls, ensure_ascii=False)] if calls else []
     sampling = {k: v for k, v in body.items() if k not in ("messages", "tools", "prompt", "model")}
     return Talk(
-        prompt=_shorten("\n".join(_tell_messages(body))),
-        reply=_shorten("\n".join(texts) or asked.reply.decode("utf-8", "replace")),
+        prompt=_shorten("\n".join(_tell_messages(body)), edge),
+        reply=_shorten("\n".join(texts) or asked.reply.decode("utf-8", "replace"), edge),
         sampling=", ".join(f"{k}={json.dumps(v, ensure_ascii=False)}" for k, v in sampling.items())[:EDGE_CHARS],
         doubt=asked.why,
     )
@@ -105,10 +111,10 @@ def _say(value: Json) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _shorten(text: str) -> str:
+def _shorten(text: str, edge: int) -> str:
     """Keep the beginning and the end of a long text, where a prompt says what it wants."""
-    left_out = len(text) - 2 * EDGE_CHARS
-    return text if left_out <= 0 else f"{text[:EDGE_CHARS]}\n[... {left_out:,} characters ...]\n{text[-EDGE_CHARS:]}"
+    left_out = len(text) - 2 * edge
+    return text if left_out <= 0 else f"{text[:edge]}\n[... {left_out:,} characters ...]\n{text[-edge:]}"
 
 
 def _read_log(each: Exchange) -> str:

@@ -8,8 +8,11 @@ from pathlib import Path
 from reports.evidence import kept
 from reports.evidence.kept import Exchange, Tape
 from reports.evidence.summary import Row, make_board
+from reports.page.cell import About, render_cell
+from reports.page.places import Places
 from reports.page.replies import EDGE_CHARS, Replies
 from tests.reports import world
+from tests.reports.page.test_cell import WORD
 from tests.reports.world import PLAIN, Json
 
 NODE = world.nodeid("needle", PLAIN)
@@ -57,6 +60,14 @@ def test_the_log_is_what_the_test_looked_at_last(tmp_path: Path) -> None:
     row = row_with(tmp_path, exchange("log", {}, {"value": {"text": LOG}}))
     test = next(t for t in row.tests if t.nodeid == NODE)
     assert Replies.beside([tmp_path / "e.jsonl"]).find_log(row, test).splitlines()[-1] == "line 29"
+
+
+def test_every_request_stands_on_the_page_shortened_and_inert(tmp_path: Path) -> None:
+    row = row_with(tmp_path, asked("<script>1" + "a" * 9_000, "hello"), asked("which code?", "the code is 82"))
+    about = About(judgement=WORD, places=Places(Path("i.html")), replies=Replies.beside([tmp_path / "e.jsonl"]))
+    page = render_cell(row, about)
+    assert "Every prompt and reply" in page and "&lt;script&gt;1aaa" in page and "characters ...]" in page
+    assert page.count('class="said"') == 4 and "<script>1" not in page
 
 
 def test_without_kept_replies_there_is_none(tmp_path: Path) -> None:
