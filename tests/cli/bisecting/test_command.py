@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -12,9 +13,16 @@ import pytest
 import yaml
 
 from cli.bisecting import command, ending
+from cli.bisecting.launching import Launching
+from cli.bisecting.observed import Observed, observe_run
+from cli.bisecting.recorded import Told
+from matrix.bisecting.settings import Unit
 from matrix.bisecting.steps import compare_steps
 from matrix.errors import ConfigError, HostError
-from tests.cli.bisecting.runs import CELL, OTHER, TEST, make_run, write_run
+from matrix.model import Cell
+from matrix.planning.plan import Plan, make_plan
+from reports.evidence.files import read_records
+from tests.cli.bisecting.runs import CELL, OTHER, TEST, make_run, name_cell, write_run
 
 VERSIONS = ("0.5.17", "0.5.18", "0.5.19", "0.5.20", "0.5.21", "0.5.22", "0.5.23")
 STEPS = cache(compare_steps)
@@ -156,3 +164,41 @@ def test_a_dry_run_says_what_changed_and_starts_nothing(capsys: pytest.CaptureFi
     told = json.loads(capsys.readouterr().out)
     assert told["releases"] == list(VERSIONS) and told["expected_boots"] >= 3
     assert max(told["prior"], key=told["prior"].get) == "0.5.19"
+
+
+OWN = "cpu.llamacpp_2026_10_11549.canary_bf16.indexcache"
+OLDER = ("1.1", "1.2", "1.3", "1.4")
+
+
+class Planted(Launching):
+    """Boots nothing: releases from 1.3 on lose the needle where the pattern is set, and fail otherwise everywhere."""
+
+    def boot(self, version: str, without: Collection[Unit] = ()) -> tuple[Observed, Told | None]:
+        self.count += 1
+        status = "FAIL" if version >= "1.3" and not any("pattern" in str(u) for u in without) else "PASS"
+        fields = make_run(version, status)
+        if not self.test:  # every test is asked, and another one fails on each release
+            fields.append({**make_run(version, "XFAIL", OTHER)[-1], "test": "test_other", "nodeid": "x::test_other"})
+        self.out.mkdir(parents=True, exist_ok=True)
+        path = write_run(self.out, self.count, fields)
+        cell, records = name_cell(version), read_records(path)
+        observed = observe_run(records, cell, self.test, self.wanted, self.ignored)
+        return observed, Told(version=version, cell=cell, run=records[0].run, path=path, records=records)
+
+    def plan_of(self, version: str, cell: Cell | None = None) -> Plan:
+        return make_plan(self.matrix, cell or self.cell)
+
+
+@pytest.mark.parametrize("words", [("--test", TEST), ()], ids=["one test", "all tests"])
+def test_real_launches_are_asked_for_the_release_and_then_for_the_settings(
+    tmp_path: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "Launching", Planted)
+    given = ("--good", "1.1", "--bad", "1.4", "--releases", ",".join(OLDER), "--out", str(tmp_path))
+    assert command.main([OWN, *given, *words]) == 0
+    told = capsys.readouterr()
+    assert "FIRST BAD: llamacpp==1.3; last good 1.2" in told.out
+    assert f"the failure: {TEST} (test, wrong_answer, needle.found)" in told.out
+    assert "smallest failing set" in told.out and "config index_topk_pattern=FFSS" in told.out
+    assert "more boots" in told.err
+    assert "Smallest failing set: config index_topk_pattern=FFSS" in (tmp_path / "known_failure.yaml").read_text()
