@@ -48,7 +48,7 @@ def _find_faults(item: Item, reply: Reply) -> Iterator[str]:
         yield f"the thought took the whole budget of {reply.completion_tokens} tokens"
     if item.call and not reply.tool_calls and (name := _find_swallowed_call(item, reply.reasoning)):
         yield f"the call of {name!r} was swallowed in the reasoning"
-    if not item.call or reply.tool_calls:
+    if item.call and reply.tool_calls:  # `answer.check_answer` looks itself
         yield from _find_defects_of_thought(reply)
     thought = " ".join(reply.reasoning.split())
     if len(thought) >= SAID_TWICE_CHARS and thought in " ".join(reply.content.split()):

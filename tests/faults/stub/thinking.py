@@ -8,7 +8,7 @@ from dataclasses import replace
 from tests.faults.stub.defect import Answer, Asked, Damage, Defect, when
 from tests.faults.suite_tests import THINK, THINK_CALL, THINK_CUT, THINK_EFFORT, THINK_STREAM, THINK_SWITCH
 
-LOOP = 40 * "Wait, let me check that. "
+LOOP = 12 * "Wait, let me check that. "
 
 
 def _thinking(damage: Damage) -> Damage:
