@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,9 @@ MARKS = {
 }
 
 
+SECONDS = {"s": 1, "m": 60, "h": 3600}
+DURATION = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([smh])")
+MOST_SOAK_S = 24 * 3600.0
 FEWEST_BOOTS = 2  # that can be held together
 
 
@@ -44,6 +48,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("matrix")
     group.addoption(
         "--depth", choices=sorted(DEPTHS), default="quick", help="how many items and lengths each suite asks"
+    )
+    group.addoption(
+        "--soak",
+        default="",
+        metavar="DURATION",
+        help="ask each cell the same for so long, e.g. 10m, and look for drift (suites/test_soak.py); at most 24h",
     )
     group.addoption(
         "--baseline",
@@ -58,6 +68,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     for name, what in MARKS.items():
         config.addinivalue_line("markers", f"{name}: {what}")
+    parse_duration(config.option.soak)
+    config.addinivalue_line("markers", "soak: asked only where --soak DURATION says for how long")
     config.addinivalue_line("markers", "boots: asked only where --boots N launches a cell more than once")
     config.addinivalue_line("markers", "from_depth(name): asked at this --depth and deeper ones only")
 
@@ -65,8 +77,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect the tests that this depth, or a single boot, does not ask: a test without a question proves nothing."""
     chosen = list(DEPTHS).index(config.option.depth)
-    single = int(config.option.boots) < FEWEST_BOOTS
-    deeper = [item for item in items if _asks_deeper(item, chosen) or (single and item.get_closest_marker("boots"))]
+    unasked = [] if int(config.option.boots) >= FEWEST_BOOTS else ["boots"]
+    unasked += [] if config.option.soak else ["soak"]
+    deeper = [i for i in items if _asks_deeper(i, chosen) or any(i.get_closest_marker(name) for name in unasked)]
     if deeper:
         config.hook.pytest_deselected(items=deeper)
         gone = set(deeper)
@@ -93,6 +106,25 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         declare_run(config, cells=[], baselines=digest_files(paths))
     except ConfigError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def parse_duration(text: str) -> float:
+    """Return seconds of `90s`, `10m` or `1.5h`; 0 for an empty text.
+
+    Raises:
+        pytest.UsageError: another text, or more than a day.
+    """
+    found = DURATION.fullmatch(text)
+    seconds = float(found[1]) * SECONDS[found[2]] if found else 0.0
+    if text and not 0 < seconds <= MOST_SOAK_S:
+        raise pytest.UsageError(f"--soak: expected a duration such as 90s, 10m or 2h, at most 24h; got {text!r}")
+    return seconds
+
+
+@pytest.fixture(scope="session")
+def soak_s(request: pytest.FixtureRequest) -> float:
+    """Return for how long `--soak` asks, in seconds."""
+    return parse_duration(request.config.option.soak)
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from suites.asking.contract import Engine, Evidence, Plan, expect_ok
 from suites.asking.depth import Depth
 from suites.asking.talk import TOP, Turn, ask_turn, hold_talk
 from suites.checks import answer, company, isolation, protocol, reuse
+from suites.measure.host_tier import keep_prefix
 from suites.measure.logprob_probe import index_topk
 from suites.measure.no_prefix_cache import bypass_prefix_cache
 
@@ -76,13 +77,23 @@ def _check_talk(
         yield reuse.check_cached(
             now.item, before.reply, now.reply, now.cached, page=page, kept=not cell.features & SPREAD
         )
+    restore = keep_prefix(client, cell)
     for other in others:
         client.ask(other, max_tokens=1)
-    evicted = ask_turn(client, engine, dialect, turns[-1].item)
-    yield from _compare_with_cold(client, cell, turns, evicted)
+    ask_again = partial(ask_turn, client, engine, dialect, turns[-1].item)
+    evicted = ask_again()
+    reloaded = ask_again() if restore is not None and _ask_other(client, others) and restore() else None
+    yield from _compare_with_cold(client, cell, turns, evicted=evicted, reloaded=reloaded)
 
 
-def _compare_with_cold(client: Client, cell: Cell, turns: Sequence[Turn], evicted: Turn) -> Iterator[Finding]:
+def _ask_other(client: Client, others: Sequence[Item]) -> bool:
+    """Ask another prompt, so that nothing but what is loaded can be found; False where there is none."""
+    return any(client.ask(other, max_tokens=1) for other in others[:1])
+
+
+def _compare_with_cold(
+    client: Client, cell: Cell, turns: Sequence[Turn], *, evicted: Turn, reloaded: Turn | None
+) -> Iterator[Finding]:
     """Ask the second turn, one in the middle and the last of prompts that are computed. At the end, because
     SGLang knows no other way than to empty its cache."""
     chosen = {1, len(turns) // 2, len(turns) - 1}
@@ -95,6 +106,8 @@ def _compare_with_cold(client: Client, cell: Cell, turns: Sequence[Turn], evicte
         yield _require_cached(hold(warm.reply, check="reuse.cold"), warm, hit=True)
         if place == len(turns) - 1:
             yield _require_cached(hold(evicted.reply, check="reuse.evicted"), evicted, hit=False)
+            if reloaded is not None:
+                yield _require_cached(hold(reloaded.reply, check="reuse.reloaded"), reloaded, hit=True)
 
 
 def _require_cached(finding: Finding, turn: Turn, *, hit: bool) -> Finding:

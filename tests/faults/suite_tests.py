@@ -5,6 +5,7 @@ A name that no suite has is an error in tests.mutation.
 
 from __future__ import annotations
 
+SOAK = "test_nothing_drifts"
 BOOTS = "test_every_boot_is_right_and_alike"  # several launches
 BOOT, SIGNATURE = "test_answers_first_token", "test_leaves_a_signature"
 FACTS, SUMS, RECALL = "test_knows_facts", "test_does_arithmetic", "test_recalls_across_turns"

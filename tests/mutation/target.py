@@ -46,6 +46,7 @@ from tests.faults.suite_tests import (
     REFERENCE,
     SAMPLED,
     SINGLE,
+    SOAK,
     STREAMS_BEYOND,
     SWEEP,
     TALK,
@@ -85,7 +86,7 @@ LAUNCH_LIMITS = Limits(stall_s=6.0, phase_s=6.0, grace_s=0.1)
 BASELINE_RUNS, BASELINE_TRIES = BASELINE_LAUNCHES, 20  # a busy host scatters: until five runs agree
 TIMES = ("median_ttft_ms", "median_tpot_ms", "p99_itl_ms")
 # Asked by no fault here, and only from --depth full on: lengths and speeds that a shared core makes meaningless.
-DEEPER = (BOOTS, LENGTHS, BY_CONTEXT, PREFILL, SAMPLED, SWEEP)
+DEEPER = (BOOTS, SOAK, LENGTHS, BY_CONTEXT, PREFILL, SAMPLED, SWEEP)
 # Asked only of the faults that name them: on a shared core a company takes longer than all other tests together.
 COSTLY = (COMPANY, STREAMS_BEYOND, MTP_COMPANY, TALK)
 FROZEN = (EFFECT, EFFECTIVE, REFERENCE)  # compare with what was recorded for the bank as it is
@@ -162,6 +163,7 @@ class Real:
                 "evidence": evidence,
                 "depth": self.depth,
                 "boot_count": 1,
+                "soak_s": 0.0,
                 "reboot": lambda why: None,
                 "rendered": find_token_counter(self.plan.cell.checkpoint, tape),
             }

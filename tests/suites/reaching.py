@@ -201,6 +201,7 @@ def noted(test: str, planned: Plan, depth: Depth) -> Notes:
         "depth": depth,
         "rendered": None,
         "boot_count": 1,
+        "soak_s": 0.0,
         "reboot": lambda why: None,
     }
     what: Any = {name: given[name] for name in ("cell", "bank", "evidence", "depth")}

@@ -17,12 +17,39 @@ class FakeItem:
     def iter_markers(self, name: str) -> list[Any]:
         return [m.mark for m in self.marks if m.mark.name == name]
 
+    def get_closest_marker(self, name: str) -> Any:
+        return next(iter(self.iter_markers(name)), None)
+
+
+def collect(items: Any, depth: str = "quick", boots: int | str = 1, soak: str = "") -> int:
+    deselected: list[Any] = []
+    hook = SimpleNamespace(pytest_deselected=lambda items: deselected.extend(list(items)))
+    config: Any = SimpleNamespace(option=SimpleNamespace(depth=depth, boots=boots, soak=soak), hook=hook)
+    plugin.pytest_collection_modifyitems(config, items)
+    return len(deselected)
+
 
 @pytest.mark.parametrize(("depth", "kept"), [("quick", 1), ("full", 2), ("release", 3)])
 def test_a_test_is_asked_from_its_depth_on(depth: str, kept: int) -> None:
-    deselected: list[Any] = []
-    hook = SimpleNamespace(pytest_deselected=lambda items: deselected.extend(list(items)))
-    config: Any = SimpleNamespace(option=SimpleNamespace(depth=depth), hook=hook)
     items: Any = [FakeItem(), FakeItem(pytest.mark.from_depth("full")), FakeItem(pytest.mark.from_depth("release"))]
-    plugin.pytest_collection_modifyitems(config, items)
-    assert (len(items), len(deselected)) == (kept, 3 - kept)
+    assert collect(items, depth) == 3 - kept and len(items) == kept
+
+
+@pytest.mark.parametrize(
+    ("boots", "soak", "kept"), [(1, "", 1), (5, "", 2), ("5", "", 2), (1, "10m", 2), (2, "90s", 3)]
+)
+def test_boots_and_soaks_are_asked_only_by_their_option(boots: int | str, soak: str, kept: int) -> None:
+    items: Any = [FakeItem(), FakeItem(pytest.mark.boots), FakeItem(pytest.mark.soak)]
+    collect(items, boots=boots, soak=soak)
+    assert len(items) == kept
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("", 0), ("90s", 90), ("10m", 600), ("1.5h", 5400), ("24h", 86_400)])
+def test_durations(text: str, seconds: float) -> None:
+    assert plugin.parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["10", "m", "0s", "25h", "-1m", "10 m", "1e3s", "nan"])
+def test_another_duration_is_refused(text: str) -> None:
+    with pytest.raises(pytest.UsageError, match="--soak: expected a duration such as 90s"):
+        plugin.parse_duration(text)

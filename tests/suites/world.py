@@ -37,6 +37,7 @@ from suites import (
     test_mtp,
     test_needle,
     test_reuse,
+    test_soak,
     test_structured,
     test_surfaces,
     test_thinking,
@@ -58,6 +59,7 @@ MODULES: tuple[ModuleType, ...] = (
     test_coherence,
     test_needle,
     test_reuse,
+    test_soak,
     test_together,
     test_tool_use,
     test_thinking,
@@ -312,6 +314,7 @@ def _ask(test: str, engine: FakeRunning, silence_s: float, tape: Tape, given: di
             "depth": DEPTH,
             "rendered": counted_by_stub,
             "boot_count": BOOTS,
+            "soak_s": 0.0,  # as many rounds as a trend needs
             **given,
         }
         given = {"client_bank": given["bank"], **given, "judged": unwatched(given)}

@@ -25,6 +25,7 @@ class Asked:
     number: int  # of the request, from 1
     load: bool = False  # ignore_eos: a load request
     inside: int = 1  # requests in work, this one included
+    reloaded: bool = False  # what is cached was loaded from outside
     boot: int = 1  # which launch of the stub this is
     most_inside: int = 1  # the most of them so far
     loads: int = 0  # load requests seen so far

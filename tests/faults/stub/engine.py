@@ -88,6 +88,8 @@ class StubEngine:
         self._cached: dict[str, int] = {}  # prefix -> its tokens
         self._before: Item | None = None
         self.boot = 1
+        self._saved: dict[str, int] = {}
+        self._reloaded = False
         self._server = Server(("127.0.0.1", port), self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._say(*self.dialect.started(self.setting))
@@ -142,6 +144,17 @@ class StubEngine:
         self.flush()
         self.boot += 1
 
+    def take_slot(self, action: str) -> tuple[int, Json]:
+        """Save or restore what is cached, as llama.cpp does with a slot: a status and a document."""
+        if self.dialect.name != "llamacpp":
+            return 404, self.dialect.error(404, "no such path")
+        with self._lock:
+            if action == "save":
+                self._saved = dict(self._cached)
+                return 200, {"n_saved": sum(self._saved.values())}
+            self._cached, self._reloaded = dict(self._saved), True
+            return 200, {"n_restored": sum(self._cached.values())}
+
     def flush(self) -> None:
         """Forget every prefix."""
         with self._lock:
@@ -169,6 +182,7 @@ class StubEngine:
                 load=load,
                 inside=self._inside,
                 boot=self.boot,
+                reloaded=self._reloaded,
                 most_inside=self._most_inside,
                 loads=self._loads,
                 cached=prefix in self._cached and request.get("cache_prompt", True),

@@ -31,6 +31,9 @@ DEFECTS: Mapping[str, Defect] = {
     "evicted_prefix_is_read_again": Defect(
         family="reuse", kills=(TALK,), damage=when(lambda a: a.beyond and a.cached, _shift(1.0))
     ),
+    "reloaded_prefix_is_another": Defect(
+        family="reuse", kills=(TALK,), damage=when(lambda a: a.reloaded and a.cached, _shift(1.0))
+    ),
     "tells_more_cached_tokens_than_there_are": Defect(family="reuse", kills=(TALK,), damage=_tell_cached),
     "never_finds_a_prefix": Defect(
         family="reuse", kills=(TALK,), damage=lambda answer, asked: replace(answer, cached_tokens=0)

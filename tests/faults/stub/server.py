@@ -18,6 +18,7 @@ from tests.faults.stub.dialect import Dialect, Setting
 from tests.faults.stub.replies import document, events
 
 Json = Any
+SLOTS: Final = "/slots/0?action="
 STALL_S: Final = 600.0
 
 
@@ -47,6 +48,8 @@ class Engine(Protocol):
     def leave(self) -> None: ...
 
     def flush(self) -> None: ...
+
+    def take_slot(self, action: str) -> tuple[int, Json]: ...
 
     def metrics(self) -> str: ...
 
@@ -111,6 +114,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.headers.get("Authorization") != f"Bearer {stub.api_key}":
             return self._json(401, stub.dialect.error(401, "invalid API key"))
+        if self.path.startswith(SLOTS):
+            return self._json(*stub.take_slot(self.path.removeprefix(SLOTS)))
         request = surfaces.as_chat(self.path, json.loads(body))
         try:
             return self._reply(stub.answer(request), request)

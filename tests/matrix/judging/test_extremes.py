@@ -50,6 +50,8 @@ ALLOWED = {
     "reports/compare/prediction.py": {"judge_recordings": WHOLE},
     "reports/compare/same_answers.py": {"find_pairs": WHOLE, "_judge_pair": WHOLE},
     "reports/compare/slower.py": {"not_slower": "a NaN ratio is slower by its comparison"},
+    "matrix/judging/trend.py": {"measure_trend": "isnan stands before it", "_p_value": "isnan stands before it"},
+    "suites/checks/drift.py": {"check_answers": WHOLE},
     "suites/checks/answer.py": {"*": WHOLE},
     "suites/checks/effective.py": {"*": WHOLE},
     "suites/checks/greedy.py": {"find_unlikely_choice": "NaN is told before it"},

@@ -1,0 +1,29 @@
+"""Soak: right and fast at first, and otherwise after a while."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tests.faults.stub.defect import Answer, Asked, Defect, about, says, when
+from tests.faults.suite_tests import SOAK
+
+SLOWER_S = 0.001  # with each request
+SOUND = 20  # requests, before it is wrong
+
+
+def _slow_down(answer: Answer, asked: Asked) -> Answer:
+    return replace(answer, hold_s=SLOWER_S * asked.number)
+
+
+def _forget_cached(answer: Answer, asked: Asked) -> Answer:
+    return replace(answer, cached_tokens=max(0, answer.cached_tokens - 8 * asked.number))
+
+
+DEFECTS: Mapping[str, Defect] = {
+    "slows_down_over_time": Defect(family="soak", kills=(SOAK,), damage=_slow_down),
+    "finds_less_over_time": Defect(family="soak", kills=(SOAK,), damage=_forget_cached),
+    "wrong_after_a_while": Defect(
+        family="soak", kills=(SOAK,), damage=when(lambda a: a.number > SOUND, about("needle", says("I do not know.")))
+    ),
+}
