@@ -74,6 +74,11 @@ test-page: .venv/page.stamp ## install Chromium (Debian, root), then open the re
 	@ci/page/chromium.sh
 	@$(PY) -m pytest tests/reports/page/test_chromium.py $(ARGS)
 
+test-junit: .venv/dev.stamp ## programs of the npm registry that read JUnit read ours (needs node and npm)
+	@mkdir -p .cache/junit && cp tests/reports/evidence/consumers/package*.json .cache/junit
+	@cd .cache/junit && npm ci --silent --ignore-scripts --no-audit --no-fund
+	@$(PY) -m pytest tests/reports/evidence/test_junit_consumers.py $(ARGS)
+
 mutation: .venv/dev.stamp ## every suite against every injected fault, and healthy engines: the kill table
 	@$(PY) -m tests.mutation $(ARGS)
 
@@ -103,4 +108,4 @@ lock: .venv/bin/uv ## re-resolve requirements/*.in into hashed locks
 clean: ## remove everything that was built
 	rm -rf .venv .cache $(OUT)
 
-.PHONY: help env try matrix test test-docker test-slurm test-page mutation mutants parsers bench generate lock clean
+.PHONY: help env try matrix test test-docker test-slurm test-page test-junit mutation mutants parsers bench generate lock clean
