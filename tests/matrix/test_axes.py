@@ -95,7 +95,9 @@ def test_layers_share_by_pattern_or_by_the_checkpoint_and_the_count_is_that_of_i
     assert {c.family for c in native} == {"glm52", "glm53"}
     assert {c.own_indexers for c in native} == {len(own)} == {21}
     assert own == [0, 1, 2, *range(6, 75, 4)]
-    assert {c.family for c in BIG if not c.index_topk_pattern} == {"glm52", "glm53", "glm53flash", "deepseek_v32"}
+    of_its_config = "".join("F" if layer in own else "S" for layer in range(78))
+    assert {c.index_topk_pattern for c in native} == {of_its_config}
+    assert {c.family for c in BIG if not c.index_topk_pattern} == {"glm53flash", "deepseek_v32"}
 
 
 @pytest.mark.parametrize("checkpoint", ASKED, ids=lambda c: c.id)
