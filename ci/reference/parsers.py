@@ -10,7 +10,7 @@ from matrix.parsers.corpus import load_corpus
 from matrix.parsers.findings import RARE, REACHES, Finding, group_wrongs, list_wrongs, load_notes, notes_of
 from matrix.parsers.judge import KINDS
 from matrix.parsers.record import load_releases
-from matrix.parsers.table import list_pairs, list_topics, name_range, ran_of, topic_rows
+from matrix.parsers.table import count_common, list_pairs, list_topics, name_range, ran_of, topic_rows
 
 HEAD: Final = """# Parsers
 
@@ -50,6 +50,11 @@ def _tables() -> Iterator[str]:
         tool, _, reasoning = pair.partition("+")
         yield f"### {engine}: `--tool-call-parser {tool} --reasoning-parser {reasoning}`\n"
         yield format_table(header, topic_rows(engine, pair))
+        counts = count_common(engine, pair)
+        best = [release for release, count in counts.items() if count == min(counts.values())]
+        common = sum(count for topic, count in topics.items() if topic not in RARE)
+        fewest = min(counts.values())
+        yield f"Fewest wrong of the {common} common cases, whole or streamed: {fewest}, in {name_range(best)}.\n"
 
 
 def _findings() -> Iterator[str]:

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from matrix.parsers.corpus import Case, Corpus, load_corpus
+from matrix.parsers.corpus import Corpus, load_corpus
 from matrix.parsers.judge import ORDER, Fault, judge_outcome, judge_stream
 from matrix.parsers.record import RUNS, Answers, load_answers, load_releases
 from matrix.parsers.render import Format
@@ -19,7 +19,7 @@ Reach = Literal["whole", "token", "drafts", "backlog"]
 REACHES: Final[Mapping[Reach, str]] = {
     "whole": "not streamed",
     "token": "streamed token by token",
-    "drafts": "streamed in groups of two to five tokens, as accepted drafts (MTP) make them",
+    "drafts": "streamed in groups of two to five tokens, or ended with the last one, as accepted drafts (MTP) do",
     "backlog": "streamed in larger pieces, as a busy server merges them",
 }
 PLACES: Final = {reach: place for place, reach in enumerate(REACHES)}
@@ -76,27 +76,24 @@ def format_of(pair: str) -> Format:
 
 def judge_answers(answers: Answers, corpus: Corpus) -> Iterator[tuple[Reach, Fault]]:
     """Judge one record: each fault once, in the plainest way in which it comes about."""
-    case = corpus.cases[format_of(answers.pair), answers.case]
-    yield from (("whole", fault) for fault in judge_outcome(case, corpus.tools, answers.whole))
+    case, tools = corpus.cases[format_of(answers.pair), answers.case], corpus.tools
+    known = judge_outcome(case, tools, answers.whole)
+    yield from (("whole", fault) for fault in known)
     plainest: dict[str, tuple[Reach, Fault]] = {}
     for stream in answers.streams:
-        for fault in _judge_group(case, corpus, answers.whole, stream):
-            reach = reach_of(stream["how"])
+        if stream["outcome"] is None:
+            continue  # more outcomes than are kept: the first of them are judged
+        reach = reach_of(stream["how"])
+        for fault in judge_stream(case, tools, answers.whole, stream["outcome"], known):
             if fault.kind not in plainest or PLACES[reach] < PLACES[plainest[fault.kind][0]]:
                 plainest[fault.kind] = (reach, fault)
     yield from plainest.values()
 
 
-def _judge_group(case: Case, corpus: Corpus, whole: Mapping[str, Any], stream: Mapping[str, Any]) -> list[Fault]:
-    if stream["outcome"] is None:
-        return []  # more outcomes than are kept: the first of them are judged
-    return judge_stream(case, corpus.tools, whole, stream["outcome"])
-
-
 def reach_of(how: Iterable[str]) -> Reach:
     """Return the plainest of the deliveries, e.g. ["at once", "by 2"] -> drafts."""
     names = list(how)
-    if any(name.startswith("by 1") for name in names):
+    if "by 1" in names:  # "by 1, ended": the end comes with the last token, as only an accepted draft brings it
         return "token"
     return "drafts" if any(name.startswith("by ") for name in names) else "backlog"
 

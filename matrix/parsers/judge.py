@@ -55,10 +55,16 @@ def judge_outcome(case: Case, schema: Mapping[str, Mapping[str, Any]], outcome: 
 
 
 def judge_stream(
-    case: Case, schema: Mapping[str, Mapping[str, Any]], whole: Mapping[str, Any], outcome: Mapping[str, Any]
+    case: Case,
+    schema: Mapping[str, Mapping[str, Any]],
+    whole: Mapping[str, Any],
+    outcome: Mapping[str, Any],
+    known: Iterable[Fault] | None = None,
 ) -> list[Fault]:
-    """Return what is wrong with a streamed outcome; faults that the whole has alike are not told again."""
-    known = set(judge_outcome(case, schema, whole))
+    """Return what is wrong with a streamed outcome; faults that the whole has alike (`known`) are not told again."""
+    known = judge_outcome(case, schema, whole) if known is None else list(known)
+    if outcome == whole:
+        return []
     fresh = [fault for fault in judge_outcome(case, schema, outcome) if fault not in known]
     if fresh or known or case.expected.stream_may_differ or _says(outcome) == _says(whole):
         return fresh

@@ -41,6 +41,16 @@ def count_cell(wrongs: Iterable[Wrong]) -> str:
     return "/".join(str(len(by_reach[column])) for column in COLUMNS) if any(by_reach.values()) else "-"
 
 
+def count_common(engine: str, pair: str) -> dict[str, int]:
+    """Return release -> cases of the common topics that are wrong whole, by tokens or with drafts; the newest first."""
+    wrong = {
+        (w.release, w.case)
+        for w in list_wrongs()
+        if (w.engine, w.pair) == (engine, pair) and w.topic not in RARE and w.reach != "backlog"
+    }
+    return {release: sum(name == release for name, _ in wrong) for release in ran_of(engine, pair)}
+
+
 def topic_rows(engine: str, pair: str) -> list[list[str]]:
     """Return a row for each run of equal neighbouring releases: their names, all topics together, each topic."""
     topics = list_topics(pair)

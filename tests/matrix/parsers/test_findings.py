@@ -8,12 +8,12 @@ from matrix.parsers.corpus import load_corpus
 from matrix.parsers.findings import REACHES, Wrong, format_of, group_wrongs, list_wrongs, load_notes, reach_of
 from matrix.parsers.record import load_answers, load_releases
 from matrix.parsers.summary import SUMMARY, dump_summary, make_summary
-from matrix.parsers.table import list_pairs, name_range
+from matrix.parsers.table import count_common, list_pairs, name_range
 
 
 def test_the_plainest_delivery_counts() -> None:
     assert reach_of(["at once", "at once, ended", "by 1"]) == "token"
-    assert reach_of(["at once", "by 3"]) == "drafts"
+    assert reach_of(["at once", "by 3"]) == reach_of(["by 1, ended"]) == "drafts"
     assert reach_of(["at once", "cut at 3"]) == "backlog"
 
 
@@ -87,3 +87,9 @@ def test_every_note_is_about_something_that_is_found() -> None:
 
 def test_the_summary_is_what_the_records_are_judged_to() -> None:
     assert SUMMARY.read_text(encoding="utf-8") == dump_summary(make_summary())
+
+
+def test_the_releases_with_the_fewest_faults_of_common_cases_are_known() -> None:
+    counts = count_common("sglang", "glm47+glm45")
+    assert counts["sglang_0_5_23"] < counts["sglang_0_5_17"]
+    assert next(iter(counts)) == "sglang_0_5_23"
