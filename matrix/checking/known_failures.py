@@ -34,9 +34,13 @@ def find_known(facts: Mapping[str, Any], model: Model, release: AskedRelease) ->
     for entry in read_entries():
         when = dict(entry["when"])
         features = when.pop("features", [])
-        without = when.pop("without", [])
-        wanted = set(features if isinstance(features, list) else [features])
-        if not wanted <= asked["features"] or set(without) & asked["features"]:
+        without, either = _list_names(when.pop("without", [])), _list_names(when.pop("any_of", []))
+        wanted = _list_names(features)
+        if (
+            not wanted <= asked["features"]
+            or without & asked["features"]
+            or (either and not either & asked["features"])
+        ):
             continue
         if not set(when) <= set(asked) | {"pins"} or holds(when, asked) is not True:
             continue
@@ -53,17 +57,38 @@ def _family_id(title: str) -> str | None:
     return next((family.id for family in load_families().values() if family.title == title), None)
 
 
-def _cell_facts(facts: Mapping[str, Any], model: Model, release: AskedRelease) -> dict[str, Any]:
-    features = {
-        name
-        for name, asked in (
-            ("indexcache", facts.get("override_keys") and facts.get("shares")),
-            ("mtp", facts.get("draft_kind") == "mtp"),
-            ("fp8_kv", str(facts.get("kv", "")).startswith("fp8")),
-            ("chunked_prefill", True),
-        )
-        if asked
+def _list_names(value: Any) -> set[str]:
+    return set(value if isinstance(value, list) else [value])
+
+
+def list_asked_features(facts: Mapping[str, Any]) -> set[str]:
+    """List the features of the axes that a line asks for; what is not known of it asks for nothing."""
+    spread = {name: _exceeds_one(facts.get(name)) for name in ("pp", "dp", "ep", "dcp")}
+    on = {
+        name: facts.get(name) is True for name in ("expert_parallel", "dp_attention", "radix_off", "hicache", "eager")
     }
+    asked = {
+        "indexcache": facts.get("override_keys") and facts.get("shares"),
+        "mtp": facts.get("draft_kind") == "mtp",
+        "fp8_kv": str(facts.get("kv", "")).startswith("fp8"),
+        "chunked_prefill": True,
+        "expert_parallel": on["expert_parallel"] or spread["ep"],
+        "dp_attention": on["dp_attention"] or (facts.get("engine") == "vllm" and spread["dp"]),
+        "pipeline_parallel": spread["pp"],
+        "decode_context_parallel": spread["dcp"],
+        "decode_context_parallel_4": facts.get("dcp") == 4,
+        "no_prefix_cache": on["radix_off"],
+        "host_kv_tier": on["hicache"],
+        "eager": on["eager"],
+    }
+    return {name for name, yes in asked.items() if yes}
+
+
+def _exceeds_one(size: Any) -> bool:
+    return isinstance(size, int) and size > 1
+
+
+def _cell_facts(facts: Mapping[str, Any], model: Model, release: AskedRelease) -> dict[str, Any]:
     return {
         "engine": facts["engine"],
         "version": facts["version"],
@@ -76,7 +101,7 @@ def _cell_facts(facts: Mapping[str, Any], model: Model, release: AskedRelease) -
         "checkpoint": model.checkpoint or None,
         "canary": False,
         "pins": facts["pins"],
-        "features": features,
+        "features": list_asked_features(facts),
         "mtp_layer": bool(facts["mtp_layers"]) if isinstance(facts["mtp_layers"], int) else None,
     }
 

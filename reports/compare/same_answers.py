@@ -26,6 +26,7 @@ from reports.expected import ExpectedCell
 Outcome = Literal["same", "differs", "not_evidence"]
 ALIKE: Final = ("gpu", "release", "checkpoint")  # facts that both cells have in common
 # Each may be its tolerance away from the reference, in either direction, and nats grow as the square of a distance.
+# Healthy launches of one checkpoint were at most 0.3 of one tolerance apart (four releases on H100 and H200).
 BETWEEN_TWO: Final = 4.0
 SHOWN: Final = 3
 Prompt = tuple[str, str]  # item, sha256 of its prompt
