@@ -47,12 +47,20 @@ def make_thin(row: Row) -> Row:
 
 
 def _make_test_thin(test: Settled) -> Settled:
-    noted = tuple(f for f in test.findings if f.note)
-    return replace(test, findings=noted, result=test.result and _make_result_thin(test.result))
+    return Settled(
+        cell=test.cell,
+        nodeid=test.nodeid,
+        status=test.status,
+        result=test.result and _make_result_thin(test.result),
+        findings=tuple(f for f in test.findings if f.note),
+        attempts=test.attempts,
+        told=test.told,
+    )
 
 
 def _make_result_thin(result: Result) -> Result:
-    return replace(result, message=result.message[:MESSAGE_CHARS]) if result.message else result
+    long = len(result.message) > MESSAGE_CHARS
+    return replace(result, message=result.message[:MESSAGE_CHARS]) if long else result
 
 
 def _make_launch_thin(launch: Launch) -> Launch:
