@@ -18,6 +18,7 @@ from reports.board.text import GLYPHS, Judgement, Line, View, make_headline
 from reports.evidence.defuse import cut_to, defuse_line
 from reports.evidence.summary import TOK_S, TTFT_MS
 from reports.evidence.types import Measured
+from reports.evidence.versions import find_version
 from reports.ledger.forms import HEAD, make_columns, summarise_entries
 from reports.page.environment import make_environment
 from reports.page.places import Places
@@ -178,7 +179,7 @@ def _list_engines(shown: View) -> set[str]:
     for line in (line for group in shown.groups for line in group.lines):
         versions = line.row.launch.versions if line.row.launch else {}
         engine = str(line.row.facts.get("engine") or "")
-        told = versions.get(engine) or versions.get("version")
+        told = find_version(engine, versions)
         digest = str(versions.get("image_digest") or "").rpartition("sha256:")[2][:12]
         if told:
             found.add(f"{engine} {told}{f' (image {digest})' if digest else ''}")

@@ -83,7 +83,7 @@ class _Plot:
 
     def x(self, value: float) -> float:
         """Place x evenly: loads and lengths double from one to the next."""
-        return 52 + (WIDTH - 90) * (self.xs.index(value) / max(len(self.xs) - 1, 1) if len(self.xs) > 1 else 0.5)
+        return 76 + (WIDTH - 114) * (self.xs.index(value) / max(len(self.xs) - 1, 1) if len(self.xs) > 1 else 0.5)
 
     def y(self, value: float) -> float:
         return 140 - 125 * value / self.top

@@ -15,6 +15,7 @@ from matrix.output.script import render_script
 from matrix.planning.plan import make_plan
 from matrix.yaml.loaded import Matrix
 from reports.certify.verify import Certificate
+from reports.evidence.versions import find_version
 
 COMMENT: Final = "#"
 SHOWN: Final = 4  # changed lines of a launch
@@ -38,8 +39,8 @@ def find_decay(found: Certificate, matrix: Matrix, cell: Cell | None, today: dat
 
 
 def _compare_versions(found: Certificate, cell: Cell) -> Iterator[str]:
-    versions, engine = found.part("versions"), cell.engine.id
-    told = str(versions.get(engine) or versions.get("version") or "")
+    engine = cell.engine.id
+    told = find_version(engine, found.part("versions"))
     if told and told != cell.release.version:
         yield f"{engine} is {cell.release.version} today, {told} was certified"
 
