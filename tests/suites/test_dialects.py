@@ -5,6 +5,7 @@ The stub speaks the dialect, counts and logs as that engine does, and is asked a
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,10 @@ from tests.faults.stub.engine import MODEL, Pace, StubEngine
 from tests.suites.world import Outcome, run, suite_tests
 
 RELEASES = {"vllm": "vllm_0_26_0", "sglang": "sglang_0_5_17", "trtllm": "trtllm_1_3_0rc26"}
-MARKED = {n: [m.name for m in getattr(f, "pytestmark", ())] for n, f in suite_tests().items()}
+MARKED = {
+    n: [m.name for m in (*getattr(f, "pytestmark", ()), *getattr(sys.modules[f.__module__], "pytestmark", ()))]
+    for n, f in suite_tests().items()
+}
 ASKED = [n for n, marks in MARKED.items() if "from_depth" not in marks]
 CELLS = {c.id: c for c in expand_matrix(load_matrix()).runnable if c.id.startswith("sm90x1.")}
 PACE = Pace(prefill_s=1e-6, itl_s=0.0005)  # at once would be above the roofline of any GPU

@@ -164,7 +164,7 @@ def cell(dialect: Any = "llamacpp", **rig: Any) -> Cell:
             index_topk=INDEX_TOPK,
             mtp_layer=True,
             quantisation=Quantisation(method="none"),
-            parsers={dialect: {"tool_call": "glm47", "reasoning": "glm45"}},
+            parsers={"stub": {"tool_call": "glm47", "reasoning": "glm45"}},
             reasoning_efforts=("low", "high"),
             source="test",
         ),
