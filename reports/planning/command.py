@@ -35,6 +35,7 @@ from reports.evidence.source_state import read_source_state
 from reports.evidence.types import Record
 from reports.gate.origin import Today
 from reports.gate.policy import load_policy
+from reports.history.index import find_evidence
 from reports.planning import quantities
 from reports.planning.changes import find_changed
 from reports.planning.render import render_plan
@@ -74,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         default=[],
         metavar="FILE",
-        help="earlier runs: how long launches took, and with --rerun what is done",
+        help="earlier runs, files or folders: how long launches took, and with --rerun what is done",
     )
     what.add_argument(
         "--rerun",
@@ -122,6 +123,9 @@ def plan_run(matrix: Matrix, options: argparse.Namespace, read_driver: Callable[
         ConfigError: an option names what does not exist. HostError: git cannot be asked.
     """
     depth = options.depth or read_depth(options.policy)
+    options.evidence = [
+        file for path in options.evidence for file in (find_evidence(path) if path.is_dir() else [path])
+    ]
     files = [(path, read_records(path)) for path in options.evidence]
     chosen = narrow_cells(matrix, options)
     if options.rerun:

@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from matrix.scheduling.run_plan import parse_run_plan
+from matrix.yaml.load import load_matrix
 from reports.planning import command
 from reports.planning.changes import Changed
-from tests.matrix.scheduling.world import BIG
+from tests.matrix.scheduling.world import BIG, list_cells
+from tests.reports import origin
+from tests.reports.world import seal, write
 
 GLOB = "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.*"
 
@@ -72,3 +75,24 @@ def test_bad_input_is_one_message(words: list[str], said: str, capsys: pytest.Ca
 def test_nothing_left_to_plan_is_told_by_the_exit_code(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert command.main(["--cells", BIG, "--budget", "1s"]) == 1
     assert "left out:" in capsys.readouterr().out
+
+
+def test_a_folder_of_earlier_runs_times_launches_and_says_what_is_done(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (cell,) = list_cells(BIG)
+    (tmp_path / "deep").mkdir()
+    records = seal(origin.green(load_matrix(), [cell], whole=True))
+    (tmp_path / "deep" / "night.jsonl").write_bytes(write(records))
+    words = ("--cells", BIG, "--tiers", "full", "--evidence", str(tmp_path))
+    timed = planned(capsys, *words)
+    assert timed["groups"][0]["estimate"]["load"]["source"] == "night.jsonl, run r1"
+    again = planned(capsys, *words, "--rerun", "all")
+    assert "of another commit" in again["why"][BIG]
+    assert again["commands"] == [f"pytest --cells {BIG}"]
+    assert planned(capsys, *words, "--rerun", "missing")["left_out"][0]["why"] == "nothing of it is missing"
+
+
+def test_a_rerun_without_evidence_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--cells", BIG, "--rerun", "all"]) == 2
+    assert "name them with --evidence FILE" in capsys.readouterr().err
