@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import subprocess
 import time
@@ -67,8 +68,9 @@ class Chromium:
 
     def _read(self) -> Json:
         while b"\0" not in self._rest:
-            piece = os.read(self._receive, 1 << 20)
-            assert piece, "Chromium has gone"
+            ready, _, _ = select.select([self._receive], [], [], ENOUGH_S)
+            piece = os.read(self._receive, 1 << 20) if ready else b""
+            assert piece, "Chromium has gone" if ready else f"Chromium said nothing for {ENOUGH_S:g} s"
             self._rest += piece
         line, _, self._rest = self._rest.partition(b"\0")
         return json.loads(line)
@@ -78,9 +80,13 @@ class Chromium:
         self.events.clear()
         self.call("Page.navigate", url="about:blank")
         self.call("Page.navigate", url=page.as_uri() + (f"#{fragment}" if fragment else ""))
+        self.await_true("document.readyState == 'complete' && location.href != 'about:blank'")
+
+    def await_true(self, script: str) -> None:
+        """Wait until an expression is true."""
         until = time.monotonic() + ENOUGH_S
-        while self.run("document.readyState") != "complete" or self.run("location.href") == "about:blank":
-            assert time.monotonic() < until, f"{page} did not load"
+        while not self.run(script):
+            assert time.monotonic() < until, f"{script} did not become true in {ENOUGH_S:g} s"
 
     def run(self, script: str) -> Json:
         """Evaluate an expression, await its promise, and return its value as JSON."""

@@ -144,8 +144,7 @@ def test_keys_lead_from_cell_to_cell_and_back(browser: Chromium, pages: Path) ->
     assert browser.run("document.activeElement.closest('tr').id") == WITH_MTP
     browser.open(cell_page(pages))
     browser.press("j")
-    while browser.run("document.readyState") != "complete" or WITH_MTP not in browser.run("location.href"):
-        pass
+    browser.await_true(f"document.readyState == 'complete' && location.href.includes('{WITH_MTP}')")
     assert browser.run("document.querySelector('a[rel=prev]').textContent") == f"← {PLAIN}"
 
 
