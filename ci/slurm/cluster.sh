@@ -138,6 +138,8 @@ stop() {
     [ "$alive" = 1 ] || break
     sleep 0.1
   done
+  # slurmctld may wait for a node that does not answer
+  for f in "$dir"/run/*.pid; do if [ -s "$f" ]; then kill -9 "$(cat "$f")" 2>/dev/null || true; fi; done
   rm -rf "$dir"
 }
 
