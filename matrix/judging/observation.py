@@ -27,7 +27,7 @@ from matrix.errors import EngineReplyMalformed
 Json = Any
 SHOWN_CHARS = 40
 SCALE = {"GiB": 2**30, "MiB": 2**20}  # to bytes
-UNITS = {"bytes", "tokens", "layers", "experts", "seconds", *SCALE}
+UNITS = {"bytes", "tokens", "layers", "experts", "graphs", "seconds", *SCALE}
 KEYS = {
     "log",
     "after",

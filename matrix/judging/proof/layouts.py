@@ -95,17 +95,27 @@ def _prove_dp(feature: str, wanted: Requested, seen: Seen, size: TokenBytes | No
 
 
 def _prove_graphs(feature: str, wanted: Requested, seen: Seen, size: TokenBytes | None) -> Proof:
-    """Read the memory that captured graphs take; without its line none was captured."""
-    taken = find_first(seen, "graph_bytes")
-    if taken is None:
-        return _decide(feature, "refuted", "no graph was captured: its log tells of none", Rung.LOG)
-    return _decide(feature, "proven", f"captured graphs take {taken.number / 2**30:.2f} GiB ({taken.where})")
+    """Read which graphs were captured, or which batches ran as graphs; a launch that captured others is refuted."""
+    modes, captured = GRAPHS[feature], find_all(seen, "graphs")
+    own = [o for o in captured if o.also.get("mode") in modes]
+    if own and own[0].unit:
+        return _decide(feature, "proven", f"{own[0].number:.0f} graphs were captured ({own[0].where})")
+    eager = [o for o in find_all(seen, "eager_batches") if o.also.get("mode") in modes]
+    if own:
+        detail = f"{len(own)} of {len(own) + len(eager)} logged batches ran as graphs (first: {own[0].where})"
+        return _decide(feature, "proven", detail)
+    if captured or eager or wanted.dialect == "vllm":
+        what = f"other graphs alone ({captured[0].where})" if captured else "none"
+        return _decide(feature, "refuted", f"of the graphs that were asked for its log tells of {what}", Rung.LOG)
+    return make_unproven(feature, "no batch of the kind was logged", Rung.LOG)
 
 
 def _prove_eager(feature: str, wanted: Requested, seen: Seen, size: TokenBytes | None) -> Proof:
-    taken = find_first(seen, "graph_bytes")
+    taken, eager = find_first(seen, "graphs"), find_all(seen, "eager_batches")
     if taken is not None:
         return _decide(feature, "refuted", f"graphs were captured ({taken.where})")
+    if eager:
+        return _decide(feature, "proven", f"none of {len(eager)} logged batches ran as a graph")
     return make_unproven(feature, "its log tells of no graph", Rung.LOG)
 
 
@@ -145,6 +155,10 @@ def _decide(feature: str, outcome: Outcome, detail: str, rung: Rung = Rung.COUNT
     return Proof(feature=feature, outcome=outcome, rung=rung, detail=detail)
 
 
+GRAPHS: Mapping[str, frozenset[str]] = {  # feature -> what vLLM calls its graphs, and which batches SGLang runs as one
+    "cuda_graphs_full": frozenset({"FULL", "Decode"}),
+    "cuda_graphs_piecewise": frozenset({"PIECEWISE", "Prefill"}),
+}
 Prover = Callable[[str, Requested, Seen, TokenBytes | None], Proof]
 PROVERS: Mapping[str, Prover] = {
     "pipeline_parallel": _prove_share,

@@ -12,6 +12,7 @@ from matrix.judging.requested import Requested
 from matrix.planning.kv import Shape
 from matrix.planning.ranks import Ranks
 from tests.matrix.judging.proof.world import SGLANG, VLLM, pool, proof, see
+from tests.matrix.judging.test_observation import read
 
 ROW = 4 * 1284  # bytes of a token, four layers in bf16 with indexer keys
 
@@ -25,6 +26,7 @@ SPREAD = ask(VLLM, "decode_context_parallel", dcp=2)
 DOUBLE = ask(VLLM, "dp_attention", dp=2)
 EXPERTS = ask(VLLM, "expert_parallel", ep=2)
 GRAPHS = ask(VLLM, "cuda_graphs_full")
+SGLANG_GRAPHS = ask(SGLANG, "cuda_graphs_full")
 EAGER = ask(VLLM, "eager")
 
 
@@ -48,9 +50,15 @@ EAGER = ask(VLLM, "eager")
         (DOUBLE, [see("computing_ranks", "0", Rung.LOG), see("computing_ranks", "1", Rung.LOG)], "proven"),
         (DOUBLE, [see("computing_ranks", "0", Rung.LOG)], "unproven"),
         (DOUBLE, [], "unproven"),
-        (GRAPHS, [see("graph_bytes", 2.0**28, unit="bytes")], "proven"),
+        (GRAPHS, [see("graphs", 11.0, unit="graphs", mode="FULL")], "proven"),
+        (GRAPHS, [see("graphs", 11.0, unit="graphs", mode="PIECEWISE")], "refuted"),
         (GRAPHS, [], "refuted"),
-        (EAGER, [see("graph_bytes", 2.0**28, unit="bytes")], "refuted"),
+        (SGLANG_GRAPHS, [see("graphs", "True", Rung.LOG, mode="Decode")], "proven"),
+        (SGLANG_GRAPHS, [see("graphs", "True", Rung.LOG, mode="Prefill")], "refuted"),
+        (SGLANG_GRAPHS, [see("eager_batches", "False", Rung.LOG, mode="Decode")], "refuted"),
+        (SGLANG_GRAPHS, [see("eager_batches", "False", Rung.LOG, mode="Prefill")], "unproven"),
+        (EAGER, [see("graphs", 11.0, unit="graphs", mode="FULL")], "refuted"),
+        (EAGER, [see("eager_batches", "False", Rung.LOG, mode="Decode")], "proven"),
         (EAGER, [], "unproven"),
         (ask(SGLANG, "no_overlap"), [], "unproven"),
     ],
@@ -97,3 +105,19 @@ def test_without_a_prefix_cache_nothing_is_found_in_one(reuse: ReuseProbe | None
 def test_a_host_tier_is_proven_by_what_comes_back(seen: Seen, outcome: str) -> None:
     wanted = ask(VLLM, "host_kv_tier")
     assert proof("host_kv_tier", wanted, seen, reuse=probe(5984, hits=0.0, back=4e6)).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("log", "wanted", "outcome"),
+    [
+        ("vllm_0_33_0_canary_graphs", GRAPHS, "proven"),
+        ("vllm_0_33_0_canary_graphs", ask(VLLM, "cuda_graphs_piecewise"), "refuted"),
+        ("vllm_0_26_0_canary", GRAPHS, "refuted"),  # eager
+        ("sglang_0_5_23_canary_graphs", SGLANG_GRAPHS, "proven"),
+        ("sglang_0_5_23_canary_graphs", ask(SGLANG, "cuda_graphs_piecewise"), "refuted"),
+        ("sglang_0_5_17_bf16_kv", SGLANG_GRAPHS, "refuted"),
+    ],
+)
+def test_recorded_logs_show_which_graphs_there_were(log: str, wanted: Requested, outcome: str) -> None:
+    (feature,) = wanted.features
+    assert proof(feature, wanted, read(log)).outcome == outcome
