@@ -141,7 +141,5 @@ def _judge_alone(guest: Guest, reply: Reply, topk: int) -> Finding:
             return replace(answer.check_answer(item, reply, check="together.turn"), sensitive=beyond)
         case "call":
             return replace(tools.check_calls(item, reply, check="together.call"), sensitive=beyond)
-        case _ if item.answer is not None:
-            return answer.check_answer(item, reply, check="together.text")
         case _:
             return answer.check_text(item, reply, check="together.text")

@@ -24,6 +24,7 @@ TURNS: Final = 3  # of the conversations: the last asks for a code behind two an
 DECODED_TOKENS: Final = 256  # of the long reply: the others come and go meanwhile
 LEFT_AFTER: Final = 2  # chunks of a stream that is left
 SPREAD_S: Final = 0.05  # between two arrivals: a GPU decodes a few tokens of one before it reads the next
+STORIES: Final = 3  # long texts to choose from: one in three of a bank is a count
 TOP: Final = 5
 
 
@@ -75,8 +76,8 @@ def _draw_item(bank: Bank, role: Role, tokens: int, number: int) -> Item | None:
     trial = TRIALS + number
     match role:
         case "decodes":
-            stories = bank.long_generation(1)
-            return stories[0] if stories else None
+            # a count is as long and has one right end, which a reply that is cut never reaches
+            return next((story for story in bank.long_generation(STORIES) if story.answer is None), None)
         case "turn":
             return next(reversed(bank.long_turns(tokens=tokens, turns=TURNS, trial=trial)), None)
         case "call":

@@ -8,11 +8,13 @@ from typing import Any
 
 from fixtures.banks.bank import Bank
 
+BY_TRIAL = ("long_turns", "long_call")  # beside needles: drawn by the number of a trial, and not counted
 STEPS = 40  # seeds beyond it come round again, with another needle: drawing an item costs all that lie before it
 
 
 class SeededBank:
-    """`n` items of a kind are those from the seed-th on, needles those of trial + seed. Seed 0 is the bank itself."""
+    """`n` items of a kind are those from the seed-th on, needles and long talks those of trial + seed. Seed 0 is the
+    bank itself."""
 
     def __init__(self, bank: Bank, seed: int) -> None:
         self._bank, self._seed = bank, seed
@@ -21,7 +23,8 @@ class SeededBank:
         value = getattr(self._bank, name)
         if not callable(value):
             return value
-        return self._trials(value) if "needle" in name else self._later(value)
+        by_trial = "needle" in name or name in BY_TRIAL
+        return self._trials(value) if by_trial else self._later(value)
 
     def _trials(self, ask: Any) -> Any:
         def asked(*args: Any, trial: int = 0, **options: Any) -> Any:

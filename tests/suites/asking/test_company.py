@@ -9,6 +9,7 @@ from fixtures.banks.canary_bank import CanaryBank
 from fixtures.banks.glm5 import Glm5Bank
 from suites.asking.company import list_company_lengths, make_company
 from suites.asking.depth import FULL
+from tests.mutation.seeds import SeededBank
 
 SETTINGS = {"context": 4096, "chunk_tokens": 512, "page_tokens": 64}
 
@@ -33,3 +34,10 @@ def test_a_company_has_every_role(bank: Bank) -> None:
     assert read == sorted(read) and min(read) > 250 and len(set(read)) > 3
     assert len({g.item.id for g in guests}) == 8
     assert {bool(g.options["stream"]) for g in guests if g.compared} == {True, False}
+
+
+def test_the_long_reply_is_a_text_that_may_be_cut() -> None:
+    """A count has one right end: cut, it would be wrong."""
+    bank = SeededBank(Glm5Bank(), 2)
+    assert bank.long_generation(1)[0].answer is not None
+    assert make_company(bank, (333,), 1)[0].item.answer is None
