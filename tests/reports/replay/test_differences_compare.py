@@ -39,6 +39,20 @@ def test_equal_runs_agree_whatever_their_times() -> None:
 
 
 @pytest.mark.parametrize(
+    ("today", "agrees"),
+    [
+        ("k: it dies (https://x) [known_failures.yaml:41]", True),
+        ("k: it dies (https://x) [known_failures.yaml]", True),
+        ("l: it dies (https://x) [known_failures.yaml:39]", False),
+        ("k: it dies (https://x:41) [known_failures.yaml:39]", False),
+    ],
+)
+def test_the_line_of_a_known_failure_is_no_difference(today: str, agrees: bool) -> None:
+    then = edited(RESULT, message="k: it dies (https://x) [known_failures.yaml:39]")
+    assert compared(then, edited(RESULT, message=today)).agrees is agrees
+
+
+@pytest.mark.parametrize(
     ("recorded", "what"),
     [
         (edited(RESULT, status="PASS"), "result status"),

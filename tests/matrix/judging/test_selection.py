@@ -1,0 +1,96 @@
+"""What SGLang's indexer selected on an H200 is judged right, and each wrong selection is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from matrix.checkout import CHECKOUT
+from matrix.judging.selection import Row, find_wrong_selections
+
+RECORDED = CHECKOUT / "docs" / "evidence" / "sm90-h200" / "selection.npz"
+TOPK = 2048
+PATTERNS = {"baseline": "FFFF", "indexcache": "FFSS", "shared": "FFSS"}
+
+
+@cache
+def recorded(cell: str) -> tuple[Row, ...]:
+    held = np.load(RECORDED)
+    return tuple(
+        Row(position=p, layer=layer, selected=selected.tolist(), scores=scores.tolist())
+        for p, rows, each in zip(held["at"].tolist(), held[cell], held["scores"].astype(float), strict=True)
+        for layer, (selected, scores) in enumerate(zip(rows, each, strict=True))
+    )
+
+
+def wrong(rows: Sequence[Row], pattern: str) -> list[str]:
+    return list(find_wrong_selections(rows, pattern, TOPK))
+
+
+@pytest.mark.parametrize(("launch", "pattern"), PATTERNS.items())
+def test_what_an_engine_selected_is_right_for_its_pattern_alone(launch: str, pattern: str) -> None:
+    assert wrong(recorded(launch), pattern) == []
+    other = {"FFFF": "FFSS", "FFSS": "FFFF"}[pattern]
+    assert {line.split(",")[0] for line in wrong(recorded(launch), other)} == {"layer 2", "layer 3"}
+
+
+def exchange(rows: Sequence[Row], of: Callable[[Row], Row]) -> list[Row]:
+    return [of(row) if (row.position, row.layer) == (2400, 1) else row for row in rows]
+
+
+def another(row: Row, position: int, layer: int) -> list[int]:
+    found = next(r for r in recorded("baseline") if (r.position, r.layer) == (position, layer))
+    return [token for token in found.selected if token <= row.position]
+
+
+PLANTS: dict[str, tuple[Callable[[Row], Row], str]] = {
+    "a layer that is stale": (lambda r: replace(r, selected=another(r, 2400, 0)), "are not the reference's, by up to"),
+    "a row that is shifted": (
+        lambda r: replace(r, selected=[t + 1 for t in r.selected if t < 2400] + [0] * (2400 in r.selected)),
+        "are not the reference's",
+    ),
+    "the last tokens": (
+        lambda r: replace(r, selected=range(r.position + 1 - TOPK, r.position + 1)),
+        "not the referenc",
+    ),
+    "a token twice": (lambda r: replace(r, selected=[*r.selected[1:], r.selected[-1]]), "1 tokens are selected twice"),
+    "a token of the future": (
+        lambda r: replace(r, selected=[*r.selected[1:], 2401]),
+        "token 2401 is not one of the 2401",
+    ),
+    "too few": (lambda r: replace(r, selected=[*r.selected[1:], -1]), "2047 tokens are selected, and 2048 are wanted"),
+    "everything": (lambda r: replace(r, selected=range(r.position + 1)), "2401 tokens are selected, and 2048"),
+    "scores that are none": (lambda r: replace(r, scores=[float("nan")] * len(r.scores)), "no score for every token"),
+}
+
+
+@pytest.mark.parametrize(("plant", "told"), PLANTS.values(), ids=PLANTS)
+def test_each_wrong_selection_is_told(plant: Callable[[Row], Row], told: str) -> None:
+    [line] = wrong(exchange(recorded("baseline"), plant), "FFFF")
+    assert line.startswith("layer 1, position 2400: ") and told in line
+
+
+def test_another_request_s_rows_are_told() -> None:
+    def of_later(row: Row) -> Row:
+        later = another(row, 2951, 1)
+        rest = [t for t in range(row.position, -1, -1) if t not in set(later)]
+        return replace(row, selected=[*later, *rest][:TOPK])
+
+    [line] = wrong(exchange(recorded("baseline"), of_later), "FFFF")
+    assert "are not the reference's" in line
+
+
+def test_a_sharing_layer_without_its_leader_is_no_evidence() -> None:
+    rows = [row for row in recorded("indexcache") if row.layer != 1]
+    assert {line.partition(": ")[2] for line in wrong(rows, "FFSS")} == {
+        "it shares with layer 1, of which nothing was read out"
+    }
+
+
+def test_within_index_topk_everything_is_selected() -> None:
+    rows = [Row(position=3, layer=0, selected=[0, 1, 2, 3, -1, -1], scores=[1.0, 2.0, 3.0, 4.0])]
+    assert wrong(rows, "F") == []
