@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from matrix.model import Cell, Excluded
@@ -24,10 +24,21 @@ class Row(NamedTuple):
 
 def render_cells(rows: Sequence[Row]) -> str:
     """Render the table of cells and the legend of its numbers."""
-    numbers = {name: str(n) for n, name in enumerate(sorted({k for row in rows for k in row.known}), 1)}
-    shown = [[r.cell, r.launch[:LAUNCH_CHARS], r.who, ",".join(numbers[k] for k in r.known)] for r in rows]
+    numbers = {name: n for n, name in enumerate(sorted({k for row in rows for k in row.known}), 1)}
+    shown = [[r.cell, r.launch[:LAUNCH_CHARS], r.who, _join_runs(numbers[k] for k in r.known)] for r in rows]
     text = "\n".join(map(_format_row, [["cell", "launch", "who", "known"], *shown]))
     return f"{text}\n\n{_render_legend(numbers)}" if numbers else text
+
+
+def _join_runs(numbers: Iterable[int]) -> str:
+    """Join numbers in order, three or more in a row by their ends: 3-7,13,14."""
+    runs: list[list[int]] = []
+    for n in sorted(numbers):
+        if runs and runs[-1][-1] == n - 1:
+            runs[-1].append(n)
+        else:
+            runs.append([n])
+    return ",".join(f"{r[0]}-{r[-1]}" if len(r) > 2 else ",".join(map(str, r)) for r in runs)
 
 
 def _format_row(words: Sequence[str]) -> str:
@@ -39,7 +50,7 @@ def _format_row(words: Sequence[str]) -> str:
     return f"{cell}\n{'':{CELL_CHARS}}  {columns}"
 
 
-def _render_legend(numbers: Mapping[str, str]) -> str:
+def _render_legend(numbers: Mapping[str, int]) -> str:
     lines = [f"  {number:>3} {name}" for name, number in numbers.items()]
     return "\n".join(["known failures (`glm-matrix why ID` says more):", *lines])
 
