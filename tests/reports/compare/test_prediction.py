@@ -168,6 +168,8 @@ def test_the_command_prints_what_was_seen_and_is_red_when_a_feature_did_nothing(
 ) -> None:
     for layers, code in ((2, 0), (4, 1)):
         file = tmp_path / f"{layers}.jsonl"
-        file.write_bytes(world.write(world.seal([layout(BASELINE, 4), layout(SHARED, layers)])))
+        file.write_bytes(
+            world.write(world.seal([layout(BASELINE, 4), layout(SHARED, layers), world.result(SHARED, "needle")]))
+        )
         assert main(["predictions", "--evidence", str(file)]) == code
     assert "without indexcache" in capsys.readouterr().out
