@@ -28,6 +28,10 @@ def keys_of(layers: int) -> dict[str, Any]:
     return {"low": size - 0.4, "high": size + 0.4}
 
 
+def answered(cell: str) -> world.Json:
+    return {"kind": "result", "cell": cell, "test": "test_x", "nodeid": "x", "status": "PASS", "duration_s": 1.0}
+
+
 def layout(cell: str, layers: int) -> world.Json:
     return {
         "kind": "proof",
@@ -168,8 +172,6 @@ def test_the_command_prints_what_was_seen_and_is_red_when_a_feature_did_nothing(
 ) -> None:
     for layers, code in ((2, 0), (4, 1)):
         file = tmp_path / f"{layers}.jsonl"
-        file.write_bytes(
-            world.write(world.seal([layout(BASELINE, 4), layout(SHARED, layers), world.result(SHARED, "needle")]))
-        )
+        file.write_bytes(world.write(world.seal([layout(BASELINE, 4), layout(SHARED, layers), answered(SHARED)])))
         assert main(["predictions", "--evidence", str(file)]) == code
     assert "without indexcache" in capsys.readouterr().out
