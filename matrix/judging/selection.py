@@ -14,9 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 from math import isfinite
 from statistics import pstdev
 from typing import Final
+
+from matrix.judging.extremes import find_largest, find_smallest
 
 BAND: Final = 0.28  # standard deviations: twice the farthest that was seen, a sixth of the nearest wrong selection
 ABSENT: Final = -1  # fills a row whose prompt has fewer tokens than index_topk
@@ -52,7 +55,7 @@ def find_wrong_selections(rows: Sequence[Row], pattern: str, index_topk: int, ba
 def _find_malformed(row: Row, index_topk: int) -> str:
     """Explain what no selection can have: a token of the future, one twice, or too few."""
     found = [token for token in row.selected if token != ABSENT]
-    wanted = min(index_topk, row.position + 1)
+    wanted = int(find_smallest([index_topk, row.position + 1]))
     if len(row.scores) <= row.position or not all(map(isfinite, row.scores[: row.position + 1])):
         return "the reference has no score for every token up to it"
     if outside := [token for token in found if not 0 <= token <= row.position]:
@@ -67,13 +70,13 @@ def _find_far_tokens(row: Row, index_topk: int, band: float) -> str:
     seen = row.scores[: row.position + 1]
     if len(seen) <= index_topk:
         return ""
-    cut, spread = sorted(seen, reverse=True)[index_topk - 1], pstdev(seen)
+    cut, spread = nlargest(index_topk, seen)[-1], pstdev(seen)
     selected = frozenset(row.selected)
     exchanged = [t for t, score in enumerate(seen) if (t in selected) != (score >= cut)]
     far = [t for t in exchanged if not abs(seen[t] - cut) <= band * spread]
     if not far:
         return ""
-    worst = max(abs(seen[t] - cut) / spread for t in far) if spread else float("inf")
+    worst = find_largest(abs(seen[t] - cut) / spread for t in far) if spread else float("inf")
     return (
         f"{len(far)} tokens are not the reference's, by up to {worst:.2g} standard deviations, and {band:g} are allowed"
     )

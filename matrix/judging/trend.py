@@ -16,11 +16,12 @@ ALPHA: Final = 0.01  # one-sided, for each series: a soak watches a handful of t
 
 
 class Trend(NamedTuple):
-    """`change`: of the whole series, by its slope, as a share of its median. `p`: one-sided, that so much rises (or
-    falls, by the sign of `change`) by luck."""
+    """`change`: of the whole series, by its slope, as a share of its median, and in its own unit as `amount`. `p`:
+    one-sided, that so much rises (or falls, by the sign of `change`) by luck."""
 
     change: float
     p: float
+    amount: float = math.nan
 
 
 def measure_trend(samples: Sequence[tuple[float, float]]) -> Trend:
@@ -39,7 +40,7 @@ def measure_trend(samples: Sequence[tuple[float, float]]) -> Trend:
     middle = statistics.median(value for _, value in samples)
     whole = slope * (samples[-1][0] - samples[0][0])
     endless = math.copysign(math.inf, whole) if whole else 0.0
-    return Trend(whole / abs(middle) if middle else endless, _p_value(score, samples))
+    return Trend(whole / abs(middle) if middle else endless, _p_value(score, samples), whole)
 
 
 def _p_value(score: int, samples: Sequence[tuple[float, float]]) -> float:

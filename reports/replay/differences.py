@@ -18,7 +18,7 @@ from matrix.judging.status import Status
 from reports.evidence import redact
 from reports.evidence import types as record
 from reports.evidence.defuse import defuse_line
-from reports.evidence.types import Found, Kept, Launch, Measured, Proof, Record, Result
+from reports.evidence.types import End, Found, Kept, Launch, Measured, Proof, Record, Result
 
 NOT_RUN: Final = frozenset(
     {Status.SKIP_NO_HW, Status.INVALID_HW, Status.INVALID_ENGINE, Status.INVALID_COMBO, Status.MISSING}
@@ -104,10 +104,16 @@ def render_replay(found: Replayed) -> str:
 def compare_replay(recorded: Sequence[Record], derived: Sequence[Record], *, commit: str = "") -> Replayed:
     """Compare one run's records with those of its replay. `commit`: the recorded commit, when it is not today's.
 
-    A test that was interrupted has kept what it asked so far, and no result: a gate counts nothing of it.
+    A test that was interrupted has kept what it asked so far, and no result: a gate counts nothing of it. In a run that
+    came to its end a result without which replies were kept was taken away.
     """
     theirs = _group_by_test(derived)
-    ours = {n: own for n, own in _group_by_test(recorded).items() if not all(isinstance(r, UNFINISHED) for r in own)}
+    cut = not any(isinstance(r, End) and not r.interrupted for r in recorded)
+    ours = {
+        nodeid: own
+        for nodeid, own in _group_by_test(recorded).items()
+        if not (cut and all(isinstance(r, UNFINISHED) for r in own))
+    }
     differing: list[Disagreement] = []
     unable: list[Unreplayable] = []
     for nodeid, own in ours.items():

@@ -33,7 +33,7 @@ WORDS: Final = {
     "diff": [RUN, RUN],
     "certify": [RUN],
     "claims": ["--evidence", RUN],
-    "history": ["trend", "."],  # of an empty directory
+    "history": ["trend", "runs"],  # a folder of that run
     "repro": ["--evidence", RUN],
     "issue": ["1", "--evidence", RUN],
     "junit": ["verify", JUNIT, "--evidence", RUN],
@@ -43,7 +43,7 @@ WORDS: Final = {
 NOT_HERE: Final = frozenset(
     """
     lint preflight check facts doctor weights judge-checkpoint add venv patch overlay reap completion llamacpp load
-    load-bench mock-server report html gate replay sign redact snapshot record-recordings record-references
+    load-bench mock-server report html gate registry replay sign redact snapshot record-recordings record-references
     prompt-seed train-canary known-wrong gguf damage
     """.split()  # noqa: SIM905 - a list of 30 words is a page
 )
@@ -69,6 +69,8 @@ def test_a_reader_that_went_away_ends_the_verb_quietly(
     verb: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "night.jsonl").symlink_to(RUN)
     with closed_pipe():
         assert run_for_a_pipe(lambda: main([verb, *WORDS[verb]])) == CLOSED
     assert capsys.readouterr().err == ""

@@ -29,6 +29,14 @@ def test_drift(samples: list[tuple[float, float]], worse: str, ok: bool, sensiti
     assert (found.ok, found.sensitive) == (ok, sensitive)
 
 
+@pytest.mark.parametrize(
+    ("name", "longest", "ok"), [("latency", 2e-4, True), ("latency", 3e-4, False), ("memory", 2e-4, False)]
+)
+def test_what_a_busy_host_adds_is_no_drift(name: str, longest: float, ok: bool) -> None:
+    samples = [(float(n), longest * n / 20) for n in range(1, 21)]
+    assert check_drift(name, samples, worse="up").ok is ok
+
+
 def test_a_long_soak_is_thinned_out_to_its_end() -> None:
     samples = [(float(n), 1.0) for n in range(100_003)]
     thin = thin_out(samples)
