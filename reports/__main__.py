@@ -47,6 +47,7 @@ from matrix.output.pipe import run_for_a_pipe
 from matrix.planning.expand import expand_matrix
 from matrix.planning.named import list_runnable_named
 from matrix.yaml.load import digest_of, load_matrix
+from reports.arguments import EVIDENCE, OUT, make_parser
 from reports.board import terminal as table
 from reports.board.text import View, make_headline, make_view
 from reports.certify import command as certify
@@ -62,7 +63,7 @@ from reports.evidence.summary import make_board
 from reports.evidence.types import Record, Run
 from reports.evidence.vocabulary import find_ordinary
 from reports.expected import ExpectedCell
-from reports.gate import assurance, gate, policy
+from reports.gate import gate, policy
 from reports.gate import junit as gate_junit
 from reports.gate.assurance import assure_verdict
 from reports.gate.gate import Verdict
@@ -78,8 +79,6 @@ from reports.replay import run as replaying
 from reports.reproduce import command as reproduce
 from reports.upgrade import command as upgrade
 
-OUT = Path("reports/out")
-EVIDENCE = OUT / "evidence.jsonl"
 GREEN, RED, BAD_INPUT = 0, 1, 2
 
 
@@ -103,89 +102,7 @@ class Judged:
 
 
 def parser() -> argparse.ArgumentParser:
-    whole = argparse.ArgumentParser(
-        prog="glm-matrix", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    verbs = whole.add_subparsers(dest="verb", required=True, metavar="VERB")
-    reading = argparse.ArgumentParser(add_help=False)
-    reading.add_argument(
-        "--evidence",
-        type=Path,
-        nargs="+",
-        action="extend",
-        metavar="FILE",
-        help=f"what the runs left; several files are judged as one (default {EVIDENCE})",
-    )
-    judging = argparse.ArgumentParser(add_help=False, parents=[reading])
-    judging.add_argument("--policy", type=Path, metavar="FILE", help="what must be green, see reports/gate/policy.py")
-    judging.add_argument(
-        "--selected-only",
-        action="store_true",
-        help="judge only the required cells that the runs selected; never for a release",
-    )
-    assurance.add_arguments(judging)
-    report = verbs.add_parser("report", parents=[judging], help="table, table.md, index.html and the gate")
-    report.add_argument(
-        "--out", type=Path, default=OUT, metavar="FOLDER", help="where the files go (default %(default)s)"
-    )
-    shown = verbs.add_parser("table", parents=[judging], help="the verdict table")
-    shown.add_argument("--markdown", action="store_true", help="print Markdown")
-    page = verbs.add_parser("html", parents=[judging], help="an HTML index and a page for each cell")
-    page.add_argument(
-        "--out",
-        type=Path,
-        default=OUT / "index.html",
-        metavar="FILE",
-        help="the index (default %(default)s); the cells' pages go next to it, into a folder named .cells",
-    )
-    judge = verbs.add_parser("gate", parents=[judging], help="green or red, and why; also as JUnit")
-    judge.add_argument(
-        "--junit",
-        type=Path,
-        default=OUT / gate_junit.NAME,
-        metavar="FILE",
-        help="where the verdict goes as JUnit, which CI reads (default %(default)s)",
-    )
-    verbs.add_parser("predictions", parents=[reading], help="what each feature changed, and whether that was predicted")
-    verbs.add_parser("ablation", parents=[judging], help="what each feature changes in speed")
-    upgrade.add_parser(verbs)
-    reproduce.add_parsers(verbs)
-    ledger.add_parser(verbs)
-    history.add_parser(verbs)
-    certify.add_parser(verbs)
-    registry.add_parser(verbs)
-    again = verbs.add_parser("replay", help="judge what was kept again, without an engine: does it come out the same?")
-    again.add_argument(
-        "evidence", type=Path, nargs="*", default=[EVIDENCE], metavar="EVIDENCE", help=f"files (default {EVIDENCE})"
-    )
-    signing = verbs.add_parser("sign", help="sign evidence with an SSH key (ssh-keygen -Y)")
-    signing.add_argument("evidence", type=Path, metavar="EVIDENCE", help="the file to sign")
-    signing.add_argument(
-        "--key", type=Path, required=True, metavar="FILE", help="private key, or the agent's public one"
-    )
-    _junit_parser(verbs.add_parser("junit", help="merge or verify JUnit files"))
-    hiding = verbs.add_parser("redact", help="overwrite secrets in files and folders, in place")
-    hiding.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="files, or whole folders")
-    return whole
-
-
-def _junit_parser(own: argparse.ArgumentParser) -> None:
-    verbs = own.add_subparsers(dest="junit_verb", required=True, metavar="VERB")
-    merge = verbs.add_parser("merge", help="several jobs' files as one")
-    merge.add_argument("out", type=Path, metavar="OUT.xml", help="the file to write")
-    merge.add_argument("files", type=Path, nargs="+", metavar="FILE.xml", help="the jobs' files")
-    verify = verbs.add_parser("verify", help="structure, counters, properties, expected cells")
-    verify.add_argument("file", type=Path, metavar="FILE.xml", help="the file to look at")
-    for verb in (merge, verify):
-        verb.add_argument(
-            "--evidence",
-            type=Path,
-            nargs="*",
-            action="extend",
-            default=[],
-            metavar="FILE",
-            help="the runs' evidence: which cells were to be run",
-        )
+    return make_parser(__doc__ or "")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from matrix.collection.plugin import WITHOUT_PATCH
+from matrix.collection.options import WITHOUT_PATCH
 from matrix.judging.plan_without import Removal, removal_verdict
 from matrix.judging.status import GREEN, Status
 

@@ -15,12 +15,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Final
 
 from cli.bisecting.ending import Regression, Written, write_ending
 from cli.bisecting.launching import Launching
 from cli.bisecting.observed import Observed, Shape, list_shapes
+from cli.bisecting.options import ALL, make_parser
 from cli.bisecting.recorded import Playback, Recording, Told, list_files, read_recording
 from cli.bisecting.words import Report, as_data, as_step, say_report, say_steps
 from fixtures.host.detected import detect_host
@@ -33,80 +32,17 @@ from matrix.bisecting.settings import Unit, list_units
 from matrix.bisecting.steps import Step, compare_steps
 from matrix.errors import ConfigError, HostError, Problem, suggest_nearest
 from matrix.model import Cell
-from matrix.planning.owed import DEPTHS, Depth, OwedItem, read_owed
+from matrix.planning.owed import Depth, OwedItem, read_owed
 from matrix.upgrading.of_cells import find_cell
 from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
 from reports.evidence.defuse import defuse_line
 
-BOOTS: Final = 40
 FOUND, NOT_SO, UNDECIDED = 0, 1, 3
-OUT: Final = Path("reports/out/bisect")
-ALL: Final = "every test that the cell owes"
 
 
 def parser() -> argparse.ArgumentParser:
-    own = argparse.ArgumentParser(
-        prog="glm-matrix bisect", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    own.add_argument(
-        "cell", metavar="CELL", help="a cell's id, as glm-matrix list shows them; any release of its engine"
-    )
-    own.add_argument("--good", required=True, metavar="RELEASE", help="a release that passes, e.g. sglang==0.5.17")
-    own.add_argument("--bad", required=True, metavar="RELEASE", help="one that fails; it may be the older one")
-    own.add_argument("--test", default="", metavar="TEST", help=f"function of a suite (default: {ALL} at --depth)")
-    own.add_argument("--depth", choices=DEPTHS, default="quick", help="how much each test asks (default %(default)s)")
-    own.add_argument(
-        "--releases", default="", metavar="V,V", help="releases between that have no snapshot and are not on the axes"
-    )
-    own.add_argument(
-        "--boots", type=_read_count, default=BOOTS, metavar="N", help="boot at most so often (default %(default)s)"
-    )
-    own.add_argument(
-        "--confidence", type=_read_rate, default=0.95, metavar="P", help="when to stop (default %(default)s)"
-    )
-    own.add_argument(
-        "--fails-at-least",
-        type=_read_rate,
-        default=0.8,
-        metavar="P",
-        help="a bad release fails at least so often (default %(default)s)",
-    )
-    own.add_argument(
-        "--false-alarms",
-        type=_read_rate,
-        default=0.01,
-        metavar="P",
-        help="a good release fails at most so often (default %(default)s)",
-    )
-    own.add_argument(
-        "--evidence", type=Path, nargs="+", default=[], metavar="FILE", help="ask these runs (or folders), no engine"
-    )
-    own.add_argument("--no-settings", action="store_true", help="stop at the release; do not take settings away")
-    own.add_argument("--dry-run", action="store_true", help="say what changed and what would be asked; start nothing")
-    own.add_argument("--json", action="store_true", help="one JSON object")
-    own.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="where everything goes (default %(default)s)")
-    own.add_argument(
-        "--owner", default="", metavar="NAME", help="of the known failure's draft (default: your user name)"
-    )
-    own.add_argument("--issue", default="", metavar="URL", help="of the known failure's draft (default: the tracker)")
-    return own
-
-
-def _read_rate(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"expected a rate between 0 and 1, got {text!r}")
-    return value
-
-
-def _read_count(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= 10_000:
-        raise argparse.ArgumentTypeError(f"expected a number from 1 to 10000, got {text!r}")
-    return int(text)
+    return make_parser(__doc__ or "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from matrix.collection.dummy import change_plan
+from matrix.collection.options import ENDPOINT_OPTIONS, WITHOUT_PATCH, add_options
 from matrix.errors import ConfigError, suggest_nearest
 from matrix.judging.plan_without import patches_of, without_patch
 from matrix.known.failures import KnownOfCell, select_of_cell
@@ -26,14 +27,6 @@ from matrix.yaml.load import HERE, choose_matrix, load_matrix
 from matrix.yaml.loaded import Matrix
 
 NO_HARDWARE = "SKIP_NO_HW"
-WITHOUT_PATCH = "--without-patch"
-ENDPOINT_OPTIONS = (
-    "--endpoint-model",
-    "--accept-identity",
-    "--endpoint-header",
-    "--endpoint-ca",
-    "--endpoint-insecure-tls",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,47 +63,7 @@ MADE = pytest.StashKey[dict[str, None]]()  # ids of cells that items were made o
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("matrix", "GLM-5 serving matrix")
-    select.add_options(group.addoption)
-    group.addoption(
-        "--all-cells", action="store_true", help="keep cells this host cannot run; they are reported as SKIP_NO_HW"
-    )
-    group.addoption(
-        "--endpoint",
-        metavar="URL",
-        help="run the suites of one cell (name it with --cells) on a running server;"
-        " its key is read from GLM_MATRIX_ENDPOINT_KEY",
-    )
-    group.addoption("--endpoint-model", metavar="NAME", help="the served name that is meant, if not the cell's own")
-    group.addoption(
-        "--accept-identity",
-        metavar="PARTS",
-        help="let the server differ from the cell in these, by name:"
-        " engine, model, version, reply (the model's name in its replies); every report shows it",
-    )
-    group.addoption(
-        "--endpoint-header",
-        metavar="'NAME: VALUE'",
-        action="append",
-        default=[],
-        help="send this header, too; its value is hidden in all that is written",
-    )
-    group.addoption("--endpoint-ca", metavar="FILE", help="certificates (PEM) to trust instead of this host's")
-    group.addoption(
-        "--endpoint-insecure-tls", action="store_true", help="do not verify the certificate; every report shows it"
-    )
-    group.addoption(
-        "--matrix",
-        metavar="DIR",
-        type=Path,
-        help="read cells and recipes from this folder instead of matrix/, as `glm-matrix bisect` does; the evidence"
-        " bears its digest, so that no gate takes it for a run of this matrix",
-    )
-    group.addoption(
-        WITHOUT_PATCH,
-        metavar="NAME",
-        help="run the cells that use this patch without it, to see whether it is still needed",
-    )
+    add_options(parser)
 
 
 OWN_TESTS = frozenset({"suites", "tests"})  # folders that hold tests themselves

@@ -36,7 +36,7 @@ def add_parser(verbs: Any) -> None:
     trend = _add_verb(inner, "trend", "numbers over time, and whether the last is beyond the noise")
     trend.add_argument("--name", default="*", metavar="GLOB", help="numbers, e.g. wave_output_throughput (default all)")
     trend.add_argument(
-        "--last", type=_positive, default=LAST, metavar="N", help="points of a line (default %(default)s)"
+        "--last", type=parse_positive, default=LAST, metavar="N", help="points of a line (default %(default)s)"
     )
     flakes = _add_verb(inner, "flakes", "tests that one plan answered both ways, with the bounds of their rates")
     bisect = _add_verb(inner, "bisect-start", "since when a test fails, and what changed then")
@@ -46,7 +46,7 @@ def add_parser(verbs: Any) -> None:
     baseline = _add_verb(inner, "baseline", "choose green launches as evidence for --baseline")
     baseline.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write")
     baseline.add_argument(
-        "--last", type=_positive, default=MOST_RUNS, metavar="N", help="runs of one cell (default %(default)s)"
+        "--last", type=parse_positive, default=MOST_RUNS, metavar="N", help="runs of one cell (default %(default)s)"
     )
     for verb in (trend, flakes, baseline):
         verb.add_argument("--cells", default="*", metavar="GLOB", help="cells (default all)")
@@ -60,7 +60,12 @@ def _add_verb(inner: Any, name: str, text: str) -> argparse.ArgumentParser:
     return verb
 
 
-def _positive(text: str) -> int:
+def parse_positive(text: str) -> int:
+    """Parse a whole number of at least 1.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none, or more than anybody means.
+    """
     if not text.isdigit() or not 1 <= int(text) <= 10_000:
         raise argparse.ArgumentTypeError(f"expected a number from 1 to 10000, got {text!r}")
     return int(text)
