@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -23,6 +22,7 @@ from suites.asking import lengths
 from suites.asking.contract import Engine, Evidence, Plan, expect_ok
 from suites.checks import answer, drift, needle
 from suites.measure.logprob_probe import index_topk
+from suites.measure.speed import read_clock
 
 pytestmark = [pytest.mark.throughput, pytest.mark.soak]
 
@@ -53,10 +53,10 @@ def test_nothing_drifts(
     topk, facts = index_topk(cell, plan.settings), bank.facts(FACTS)
     tokens = lengths.just_beyond(plan.settings, topk) or lengths.within_index_topk(plan.settings, topk)
     same = bank.needle(tokens=tokens, depth=0.5, trial=SAME_TRIAL)
-    began, dialect = _read_clock(client), cell.engine.observe
+    began, dialect = read_clock(client), cell.engine.observe
     before = observe_engine(dialect, client, engine.log_path, start=end_of(engine.log_path, client.tape))
-    while len(rounds) <= FEWEST or _read_clock(client) - began < soak_s:
-        at, number = _read_clock(client) - began, len(rounds)
+    while len(rounds) <= FEWEST or read_clock(client) - began < soak_s:
+        at, number = read_clock(client) - began, len(rounds)
         new = bank.needle(tokens=tokens, depth=(number % 9 + 1) / 10, trial=TRIALS + number)
         start = end_of(engine.log_path, client.tape)
         rounds.append(_ask_round(client, series, at, [facts[number % len(facts)], new, same], topk))
@@ -75,11 +75,6 @@ def test_nothing_drifts(
         drift.check_drift("memory", series.memory, worse="up"),
     ]
     expect_ok(evidence, [drift.check_answers(rounds), *told])
-
-
-def _read_clock(client: Client) -> float:
-    moment: float = client.tape.note("clock", {}, time.perf_counter)
-    return moment
 
 
 def _ask_round(client: Client, series: _Series, at: float, items: Sequence[Item], topk: int) -> list[Finding]:

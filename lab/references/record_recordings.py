@@ -21,6 +21,7 @@ from matrix.judging.plan_without import without_setting
 from matrix.model import Cell
 from matrix.planning.expand import expand_matrix
 from matrix.planning.plan import Plan, make_plan
+from matrix.planning.ranks import read_pattern
 from matrix.yaml.load import load_matrix
 from suites.checks import frozen
 from suites.measure.recordings import (
@@ -29,7 +30,6 @@ from suites.measure.recordings import (
     FILE,
     MAX_TOKENS,
     TOP,
-    attention_pattern,
     make_prompt,
     weights_sha256,
 )
@@ -81,8 +81,8 @@ def list_launches() -> tuple[dict[str, Plan], Plan]:
         for c in _filter_canaries(expand_matrix(load_matrix()).runnable)
     }
     base = make_plan(load_matrix(), cells["canary_bf16."])
-    chosen = {attention_pattern(c): make_plan(load_matrix(), c) for c in cells.values() if c.features == {"indexcache"}}
-    ways = {attention_pattern(base.cell): base, **chosen, DENSE: without_setting(base, "config", "index_topk")}
+    chosen = {read_pattern(c): make_plan(load_matrix(), c) for c in cells.values() if c.features == {"indexcache"}}
+    ways = {read_pattern(base.cell): base, **chosen, DENSE: without_setting(base, "config", "index_topk")}
     return ways, make_plan(load_matrix(), cells["canary_bf16.chunked_prefill"])
 
 

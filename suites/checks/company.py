@@ -14,7 +14,7 @@ from fixtures.banks.item import Item
 from fixtures.client.reply import Reply
 from matrix.judging.extremes import find_largest, find_smallest
 from matrix.judging.kl import read_distributions, top_k_kl
-from matrix.judging.logprobs import drop_drafted, find_unsound
+from matrix.judging.logprobs import drop_drafted
 from reports.evidence.finding import Finding, as_json_number
 from suites.checks import isolation
 from suites.checks.agreement import TOLERANCE_UNSURE
@@ -41,7 +41,11 @@ def check_same_answer(item: Item, alone: Sequence[Reply], other: Reply, *, check
     floor = measure_divergence_floor(alone)
     limit = find_largest([compute_tolerance(alone[0]), isolation.FLOOR_FACTOR * find_smallest([floor, TOLERANCE])])
     far = find_smallest((_measure_divergence(each, other) for each in alone), default=float("inf"))
-    wrong = _find_unsound([*alone, other]) or find_unlikely_choice([other]) or _find_other_text(alone, other, tie)
+    wrong = (
+        isolation.find_unsound_reply([*alone, other])
+        or find_unlikely_choice([other])
+        or _find_other_text(alone, other, tie)
+    )
     blind = not wrong and not _tells_anything(alone, other)
     return Finding(
         check=check,
@@ -86,10 +90,6 @@ def _measure_divergence(a: Reply, b: Reply) -> float:
 def _find_other_text(alone: Sequence[Reply], other: Reply, tie: float) -> str:
     told = [explain_parting(each, other, tie=tie) for each in alone]
     return told[0] if told and all(told) else ""
-
-
-def _find_unsound(replies: Sequence[Reply]) -> str:
-    return next((wrong for r in replies if (wrong := find_unsound(r.logprobs))), "")
 
 
 def _tells_anything(alone: Sequence[Reply], other: Reply) -> bool:

@@ -82,7 +82,7 @@ def measure_floor(same: Sequence[Reply]) -> float:
 def check_repeatable(item: Item, same: Sequence[Reply]) -> Finding:
     """Check that equal requests have nearly equal numbers. Their distance is the noise floor of the other checks."""
     floor = measure_floor(same)
-    wrong = _find_unsound(same) or find_unlikely_choice(same) or _find_parting(same, floor)
+    wrong = find_unsound_reply(same) or find_unlikely_choice(same) or _find_parting(same, floor)
     blind = _lacks_logprobs(same) and not wrong
     return Finding(
         check="isolation.repeatable",
@@ -103,7 +103,7 @@ def check_same_numbers(
     floor = measure_floor(same)
     limit = find_largest([allowed, FLOOR_FACTOR * find_smallest([floor, MOST_NOISE])])
     far = find_smallest(measure_distance(first_positions(r), first_positions(other)) for r in same)
-    wrong = _find_unsound([*same, other]) or find_unlikely_choice([other]) or _find_far_text(same, other, limit)
+    wrong = find_unsound_reply([*same, other]) or find_unlikely_choice([other]) or _find_far_text(same, other, limit)
     blind = _lacks_logprobs([*same, other]) and not wrong
     return Finding(
         check=f"isolation.{name}",
@@ -137,7 +137,7 @@ def _find_far_text(same: Sequence[Reply], other: Reply, limit: float) -> str:
     return told[0] if told and all(told) else ""
 
 
-def _find_unsound(replies: Sequence[Reply]) -> str:
+def find_unsound_reply(replies: Sequence[Reply]) -> str:
     """Find the first fault in the logprobs of all positions, not only the compared ones: NaN anywhere is the
     engine's fault."""
     return next((wrong for r in replies if (wrong := find_unsound(r.logprobs))), "")

@@ -28,6 +28,7 @@ from matrix.judging.observation import Rung
 from matrix.judging.proof import Proof
 from matrix.model import Cell
 from matrix.planning.plan import Plan
+from matrix.planning.ranks import read_pattern
 from suites.checks import frozen
 
 FILE = CHECKOUT / "suites" / "data" / "canary_recordings.json"
@@ -60,7 +61,7 @@ def prove_attention(cell: Cell, plan: Plan, client: Client, bank: Bank, file: Pa
         raise EngineReplyMalformed(f"the engine computes no numbers: {wrong}", received=repr(reply.raw)[:KEPT_CHARS])
     tokens = reply.prompt_tokens or 0
     ways: Mapping[str, Logprobs] = recorded["ways"]
-    own_way = attention_pattern(cell)
+    own_way = read_pattern(cell)
     features = ["dsa", *(["indexcache"] if "indexcache" in cell.features else [])]
     for feature in features:
         yield prove_by_recording(
@@ -73,14 +74,6 @@ def prove_attention(cell: Cell, plan: Plan, client: Client, bank: Bank, file: Pa
             index_topk=topk,
             rung=Rung.ABLATION,
         )
-
-
-def attention_pattern(cell: Cell) -> str:
-    """Return how the cell's layers select: the pattern that it asks for or its config has, or every layer for
-    itself."""
-    checkpoint = cell.checkpoint
-    shares = "indexcache" in cell.features or checkpoint.index_sharing == "checkpoint"
-    return (checkpoint.index_topk_pattern if shares else None) or "F" * checkpoint.layers
 
 
 def make_prompt(bank: Bank) -> Item:

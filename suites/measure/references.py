@@ -24,6 +24,7 @@ from matrix.checkout import CHECKOUT
 from matrix.judging.kl import merge_candidates
 from matrix.judging.logprobs import Logprobs
 from matrix.model import Cell, Checkpoint
+from matrix.planning.ranks import read_pattern
 from suites.asking.contract import Plan
 from suites.checks import frozen
 from suites.measure import logprob_probe as signature
@@ -112,7 +113,7 @@ def list_keys(cell: Cell, plan: Plan, bank: Bank) -> list[tuple[Key, Item]]:
 def attention_way(cell: Cell, plan: Plan) -> str:
     """Return how the layers must select. A cache without indexer keys means dense attention."""
     dense = str(plan.settings.get("kv_layout", "")).startswith("dense")
-    return recordings.DENSE if dense else recordings.attention_pattern(cell)
+    return recordings.DENSE if dense else read_pattern(cell)
 
 
 def recorded_as(checkpoint: Checkpoint) -> str:

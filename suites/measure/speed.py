@@ -69,15 +69,15 @@ def answer_under_load(
         )
         # the tape keeps each answer, so that a replay asks exactly as many rounds as the run did
         while not client.tape.note("load_over", {}, load.done):
-            batch, began = next(batches), _read_clock(client)
+            batch, began = next(batches), read_clock(client)
             replies = client.together([(item, {}) for item in batch])
             right = {i.id: answer.check_answer(i, r).ok for i, r in zip(batch, replies, strict=True)}
-            asked.append(_Asked(began, _read_clock(client), right))
+            asked.append(_Asked(began, read_clock(client), right))
         result = load.result()
     return result, _answers_during(result, asked)
 
 
-def _read_clock(client: Client) -> float:
+def read_clock(client: Client) -> float:
     """Read the clock that the load process reads too, in seconds."""
     moment: float = client.tape.note("clock", {}, time.perf_counter)
     return moment

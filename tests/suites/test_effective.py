@@ -14,6 +14,7 @@ from lab.references.record_recordings import ROOM, list_launches
 from matrix.errors import ConfigError
 from matrix.planning.expand import expand_matrix
 from matrix.planning.plan import Plan, make_plan
+from matrix.planning.ranks import read_pattern
 from matrix.yaml.load import load_matrix
 from suites import test_effective
 from suites.measure import recordings
@@ -86,16 +87,12 @@ def recorded() -> dict[str, Any]:
 
 
 def test_there_is_a_recording_for_every_way_the_cpu_cells_compute() -> None:
-    ways = {
-        recordings.attention_pattern(c)
-        for c in expand_matrix(load_matrix()).runnable
-        if c.id.startswith(("cpu.llama",))
-    }
+    ways = {read_pattern(c) for c in expand_matrix(load_matrix()).runnable if c.id.startswith(("cpu.llama",))}
     assert ways | {recordings.DENSE} == recorded()["ways"].keys() == list_launches()[0].keys()
 
 
 def test_a_checkpoint_that_shares_by_itself_is_held_against_its_own_pattern() -> None:
-    ways = {c.id.split(".", 1)[1]: recordings.attention_pattern(c) for c in expand_matrix(load_matrix()).runnable}
+    ways = {c.id.split(".", 1)[1]: read_pattern(c) for c in expand_matrix(load_matrix()).runnable}
     sharing = {name: way for name, way in ways.items() if ".canary_shared" in name}
     assert len(sharing) > 5 and set(sharing.values()) == {"FFSS"}
     assert ways["vllm_0_33_0.canary_bf16.baseline"] == "FFFF"
