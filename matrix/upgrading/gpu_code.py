@@ -16,6 +16,7 @@ from matrix.preflight.kernels import KernelWheel, read_wheels
 from matrix.preflight.snapshot import Snapshot
 from matrix.upgrading.news import News, Way
 from matrix.upgrading.sides import Side
+from matrix.wording import list_first
 from matrix.yaml.structure import require_record
 
 ENGINES: Final = CHECKOUT / "matrix" / "axes" / "engines"
@@ -118,8 +119,7 @@ def _news(package: Package, what: str, way: Way, told: Sequence[str]) -> News:
 
 def _listed(names: frozenset[str], first: Sequence[str] = ()) -> str:
     ordered = sorted(names, key=lambda name: (name not in first, OURS.search(name) is None, name))
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{', '.join(ordered[:SHOWN])}{more}"
+    return list_first(ordered, SHOWN)
 
 
 def _only_there(path: str, before: Side, after: Side) -> bool:

@@ -19,6 +19,7 @@ from matrix.judging.extremes import find_largest
 from matrix.judging.kl import top_k_kl
 from matrix.judging.logprobs import Logprobs, recorded_number
 from matrix.judging.status import Status
+from matrix.wording import list_first
 from reports.compare.noise_floor import AGAIN, read_recording
 from reports.evidence.types import Found, Record, Result
 from reports.expected import ExpectedCell
@@ -138,8 +139,9 @@ def _judge_pair(mine: ExpectedCell, other: ExpectedCell, one: Told, two: Told) -
     wrong += [f"{key[0]} of {key[1]}: right in one, wrong in the other" for key in sorted(_list_lost(one, two, asked))]
     nats = find_largest(n for n, _ in each.values())
     outcome: Outcome = "differs" if wrong else "same" if shared else "not_evidence"
-    more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
-    detail = "; ".join(wrong[:SHOWN]) + more if wrong else f"{len(shared)} frozen prompts at most {nats:.2g} nats apart"
+    detail = (
+        list_first(wrong, SHOWN, by="; ") if wrong else f"{len(shared)} frozen prompts at most {nats:.2g} nats apart"
+    )
     if outcome == "not_evidence":
         detail = f"{_name_silent(mine, other, one, two)} no numbers of a prompt that both were asked"
     return SameAnswers(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from matrix.judging.status import GREEN, Status, worst_status
+from matrix.wording import list_first
 from reports.evidence.attempts import (
     Attempts,
     Retries,
@@ -200,8 +201,7 @@ def _roll_up_absent(cell: str, tests: Sequence[Settled]) -> tuple[Settled, ...]:
     """Merge tests without a result, which have only names to report."""
     if len(tests) <= ALONE:
         return tuple(tests)
-    more = f" and {len(tests) - NAMED} more" if len(tests) > NAMED else ""
-    names = f"{len(tests)} tests: {', '.join(t.name for t in tests[:NAMED])}{more}"
+    names = f"{len(tests)} tests: {list_first([t.name for t in tests], NAMED)}"
     return (Settled(cell=cell, nodeid=names, status=Status.MISSING, result=None),)
 
 

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from matrix.errors import Problem, suggest_nearest
 from matrix.planning.owed import DEPTHS, Depth, is_as_deep
+from matrix.wording import list_first
 from matrix.yaml.yamltext import Document
 from reports.evidence.types import Record, Run
 
@@ -57,7 +58,9 @@ def tell_depths(
                 yield Said(True, f"Run {run} says that it asked at depth {depth!r}, which is none.")
             elif not is_as_deep(depth, wanted):
                 least = f"the policy requires {wanted}: run it again with --depth {wanted}"
-                yield Said(True, f"Run {run} asked {_name_cells([*own])} at depth {depth} only, {least}.")
+                yield Said(
+                    True, f"Run {run} asked {list_first([*own], SHOWN, what='cells')} at depth {depth} only, {least}."
+                )
 
 
 def find_unmatched_depths(doc: Document, clauses: Sequence[DepthUnknown], cells: Collection[str]) -> Iterator[Problem]:
@@ -74,7 +77,8 @@ def _tell_unknown(run: str, cells: Sequence[str], clauses: Sequence[DepthUnknown
     for cell in cells:
         by_clause.setdefault(_find_clause(clauses, cell), []).append(cell)
     for clause, own in by_clause.items():
-        said = f"Run {run} does not say at which depth it asked {_name_cells(own)}, so nobody knows what was owed."
+        asked = list_first(own, SHOWN, what="cells")
+        said = f"Run {run} does not say at which depth it asked {asked}, so nobody knows what was owed."
         if clause is None:
             yield Said(True, f"{said} Run it again, or name in `depth_unknown` who answers for that.")
         elif clause.until < today:
@@ -87,8 +91,3 @@ def _find_clause(clauses: Sequence[DepthUnknown], cell: str) -> DepthUnknown | N
     """Find the clause that names this cell and holds longest."""
     own = [c for c in clauses if fnmatchcase(cell, c.cells)]
     return max(own, key=lambda c: c.until, default=None)
-
-
-def _name_cells(cells: Sequence[str]) -> str:
-    more = f" and {len(cells) - SHOWN} more cells" if len(cells) > SHOWN else ""
-    return f"{', '.join(cells[:SHOWN])}{more}"

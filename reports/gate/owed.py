@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Final
 
 from matrix.planning.owed import Depth
+from matrix.wording import list_first
 from reports.evidence.summary import Row, Settled
 
 SHOWN: Final = 10  # tests of one suite; the rest is counted
@@ -20,10 +21,8 @@ def tell_missing(row: Row, depth: Depth) -> Iterator[tuple[str, str]]:
         if len(names) == 1:
             yield "missing", f"{names[0]} came to MISSING: it is owed at depth {depth}, and no result was recorded."
             continue
-        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        listed = f"{', '.join(names[:SHOWN])}{more}"
         what = f"{len(names)} tests of the suite {suite} that it owes at depth {depth}"
-        yield "missing", f"{what} came to MISSING, no result was recorded: {listed}."
+        yield "missing", f"{what} came to MISSING, no result was recorded: {list_first(names, SHOWN)}."
 
 
 def is_absent(test: Settled) -> bool:

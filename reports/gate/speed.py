@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from matrix.wording import list_first
 from reports.compare.baselines import Baseline, Fitting, Key, Launched, collect_baseline, name_hardware
 from reports.compare.slower import BASELINE_LAUNCHES, WATCHED, not_slower
 from reports.evidence.attempts import Retries
@@ -155,9 +156,8 @@ def _find_unmeasured(cell: _Cell) -> Iterator[str]:
         if not depths or str(key.where.get("depth")) in depths
     }
     if missing := sorted(before - now):
-        shown = "; ".join(f"{name} ({where})" for name, where in missing[:SHOWN])
-        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
-        yield f"{len(missing)} numbers that its earlier launches measured were not measured now: {shown}{more}."
+        shown = list_first([f"{name} ({where})" for name, where in missing], SHOWN, by="; ")
+        yield f"{len(missing)} numbers that its earlier launches measured were not measured now: {shown}."
 
 
 def _coverage_of(key: Key) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from matrix.judging.status import SEVERITY, Status
+from matrix.wording import list_first
 from reports.board.text import GLYPHS, Judgement, Line, View, make_headline
 from reports.evidence.defuse import cut_to, defuse_line
 from reports.evidence.summary import TOK_S, TTFT_MS
@@ -187,8 +188,7 @@ def _list_engines(shown: View) -> set[str]:
 
 
 def _join(words: Iterable[str], most: int = 4) -> str:
-    known = sorted(words)
-    return ", ".join(known[:most]) + (f" and {len(known) - most} more" if len(known) > most else "")
+    return list_first(sorted(words), most)
 
 
 def _tell_runs(shown: View) -> Iterator[Mapping[str, Any]]:

@@ -11,6 +11,7 @@ from matrix.scheduling.durations import LEVELS
 from matrix.scheduling.groups import TIERS, LaunchGroup, LeftOut
 from matrix.scheduling.place import CLOSE, Placed, Schedule
 from matrix.scheduling.run_plan import NO_GPU, RunPlan
+from matrix.wording import list_first
 
 SHOWN_CELLS = 3
 ID_CHARS = 8
@@ -134,9 +135,8 @@ def list_left_out(left_out: Sequence[LeftOut]) -> Iterator[str]:
     ordered = sorted(left_out, key=lambda one: (one.by, one.why))
     for why, own in groupby(ordered, key=lambda one: one.why):
         cells = [c for one in own for c in one.cells]
-        more = f" and {len(cells) - SHOWN_CELLS} more" if len(cells) > SHOWN_CELLS else ""
         yield f"  {len(cells):>4} cells: {why}"
-        yield f"        {', '.join(cells[:SHOWN_CELLS])}{more}"
+        yield f"        {list_first(cells, SHOWN_CELLS)}"
 
 
 def format_time(seconds: float) -> str:

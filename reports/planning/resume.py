@@ -17,6 +17,7 @@ from typing import Final, Literal, get_args
 from matrix.judging.status import GREEN, Status
 from matrix.model import Cell
 from matrix.planning.owed import Depth, is_as_deep, read_owed
+from matrix.wording import list_first
 from matrix.yaml.loaded import Matrix
 from reports.evidence.attempts import split_runs
 from reports.evidence.continuations import link_continuations
@@ -92,7 +93,7 @@ def _judge_cell(row: Row, stale: Mapping[str, str], good: frozenset[Status]) -> 
     refuted = [f"{p.feature} is refuted" for p in row.proofs if p.outcome == "refuted"]
     why: dict[Rerun, str] = {}
     if failed or refuted:
-        why["failed"] = _name_some([*(f"{t.name} came to {t.status}" for t in failed), *refuted])
+        why["failed"] = list_first([*(f"{t.name} came to {t.status}" for t in failed), *refuted], SHOWN_TESTS)
     if stale and missing:
         why["stale"] = "; ".join(f"run {run}: {said}" for run, said in stale.items())
     elif missing:
@@ -102,11 +103,6 @@ def _judge_cell(row: Row, stale: Mapping[str, str], good: frozenset[Status]) -> 
         why=why,
         failed_runs=tuple(sorted({t.result.run for t in failed if t.result})),
     )
-
-
-def _name_some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN_TESTS} more" if len(names) > SHOWN_TESTS else ""
-    return f"{', '.join(names[:SHOWN_TESTS])}{more}"
 
 
 def _doubt_run(own: Sequence[Record], now: Now) -> str:

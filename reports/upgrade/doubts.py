@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from matrix.judging.status import Status
+from matrix.wording import list_first
 from reports.evidence.attempts import split_runs
 from reports.evidence.files import is_sealed
 from reports.evidence.summary import Row
@@ -107,8 +108,7 @@ def tell_settings(pair: CellPair, before: str, after: str) -> str:
         return ""
     was, now = (list(_iterate_settings(text, row)) for text, row in ((before, pair.old), (after, pair.new)))
     changed = [*(f"-{line}" for line in was if line not in now), *(f"+{line}" for line in now if line not in was)]
-    more = f" and {len(changed) - SHOWN_SETTINGS} more" if len(changed) > SHOWN_SETTINGS else ""
-    return "; ".join(changed[:SHOWN_SETTINGS]) + more
+    return list_first(changed, SHOWN_SETTINGS, by="; ")
 
 
 def _iterate_settings(script: str, row: Row) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from matrix.preflight.verdict import Level, Remark
+from matrix.wording import list_first
 
 SHOWN = 4  # names in a message
 
@@ -20,9 +21,7 @@ def list_some(names: Iterable[object], shown: int = SHOWN) -> str:
     >>> some(["a", "b", "c"], 2)
     'a, b and 1 more'
     """
-    listed = [str(name)[:160] for name in names]
-    more = f" and {len(listed) - shown} more" if len(listed) > shown else ""
-    return ", ".join(listed[:shown]) + more
+    return list_first([str(name)[:160] for name in names], shown)
 
 
 def format_ranges(numbers: Iterable[int]) -> str:

@@ -84,13 +84,13 @@ def _items(answer: Answer) -> list[Json]:
     thought = {"type": "reasoning", "content": [{"type": "reasoning_text", "text": answer.reasoning}]}
     words = {"type": "message", "content": [{"type": "output_text", "text": answer.content}]}
     calls = [{"type": "function_call", "call_id": c.id, "name": c.name, "arguments": c.arguments} for c in answer.calls]
-    return [thought] * bool(answer.reasoning) + [words] * bool(answer.content) + calls
+    return [*([thought] if answer.reasoning else []), *([words] if answer.content else []), *calls]
 
 
 def _blocks(answer: Answer) -> list[Json]:
     calls = [{"type": "tool_use", "id": c.id, "name": c.name, "input": json.loads(c.arguments)} for c in answer.calls]
     thought, words = {"type": "thinking", "thinking": answer.reasoning}, {"type": "text", "text": answer.content}
-    return [thought] * bool(answer.reasoning) + [words] * bool(answer.content) + calls
+    return [*([thought] if answer.reasoning else []), *([words] if answer.content else []), *calls]
 
 
 def _chunks(answer: Answer) -> Iterator[dict[str, Json]]:
