@@ -203,9 +203,17 @@ def _compile_marks(config: pytest.Config, own: Iterable[str]) -> Callable[[Cell]
         evaluate = select.compile_expression(text)
     except ConfigError as error:
         raise pytest.UsageError(str(error)) from None
-    return lambda cell: evaluate(select.make_matcher(cell, names))
+    known = config.stash.setdefault(_KEPT, {}).setdefault(frozenset(names), {})  # tests of one suite share their marks
+
+    def keep(cell: Cell) -> bool:
+        if cell.id not in known:
+            known[cell.id] = evaluate(select.make_matcher(cell, names))
+        return known[cell.id]
+
+    return keep
 
 
+_KEPT = pytest.StashKey[dict[frozenset[str], dict[str, bool]]]()
 _MARKS = pytest.StashKey[dict[str, tuple[pytest.MarkDecorator, ...]]]()
 
 
