@@ -42,7 +42,10 @@ def _make_page(answer: Recommendation) -> str:
     rig = answer.rig
     sentence = f"{len(answer.launches)} of {answer.total} launches that can be tried on `{rig.id}`, best first."
     if why := rig.attach_only:
-        sentence = f"Nothing is started on `{rig.id}`: {why}. What runs there can be attached to, with `--endpoint`."
+        sentence = (
+            f"Nothing is started on `{rig.id}`: {why}. {len(answer.launches)} of {answer.total} launches that can be"
+            " attached to there, best first."
+        )
     elif answer.canaries and answer.launches:
         sentence += " No big checkpoint fits, so these are canaries: they test the engine's kernels."
     head = HEAD.format(count=rig.gpus, gpu=rig.gpu.name, sentence=sentence)
@@ -62,6 +65,7 @@ def _make_section(number: int, one: Launch) -> str:
             f"**{one.provenance.level}**: {one.provenance.why} ({one.provenance.source})\n",
             format_table(("about", "number", "source"), rows),
             *_tell_disputes(one.numbers),
+            *(f"Tool calls: {found.describe()} (`{found.command}`).\n" for found in one.faults),
             f"Proven: {proven}. Known failures: {known}. Preflight: {one.preflight}.\n",
             format_block(next_command(one), "bash"),
         ]

@@ -9,27 +9,28 @@ from matrix.checking.finding import Finding, tell
 from matrix.checking.releases import AskedRelease
 from matrix.checking.rules import Level
 from matrix.checking.settings import Settings
-from matrix.parsers.record import load_releases
-from matrix.parsers.summary import read_summary
+from matrix.parsers.faults import find_parser_faults
 from matrix.preflight.snapshot import release_id
 
 
 def judge_parsers(facts: Mapping[str, Any], release: AskedRelease, settings: Settings) -> Iterator[Finding]:
     """Tell what is wrong with the named parser of a release whose parsers ran; nothing of one that did not run."""
-    tool = settings.value("tool_parser")
-    ran = release_id(release.engine, release.version) if release.version else ""
-    for pair, found in read_summary().get(ran, {}).items():
-        if pair.partition("+")[0] != tool or not found["worst"]:
-            continue
-        reaches = {"whole", "token"} | ({"drafts"} if facts.get("draft") is True else set())
-        more = {
-            "pair": pair,
-            "cases": found["cases"],
-            "count": found["count"],
-            "worst": "; ".join(found["worst"]),
-            "ran": load_releases()[ran]["ran"],
-            "wheel": load_releases()[ran]["wheel"],
-        }
-        level: Level = "risky" if reaches & set(found["severe"]) else "note"
-        subject, line = settings.written("tool_parser"), settings.line("tool_parser")
-        yield tell("parser_answers", facts, subject, level=level, line=line, **more)
+    if not release.version:
+        return
+    subject, line = settings.written("tool_parser"), settings.line("tool_parser")
+    ran, requirement = release_id(release.engine, release.version), f"{release.engine}=={release.version}"
+    for found in find_parser_faults(ran, requirement, settings.value("tool_parser")):
+        level: Level = "risky" if found.loses_calls(draft=facts.get("draft") is True) else "note"
+        yield tell(
+            "parser_answers",
+            facts,
+            subject,
+            level=level,
+            line=line,
+            pair=found.pair,
+            cases=found.cases,
+            count=found.count,
+            worst="; ".join(found.worst),
+            ran=found.ran,
+            wheel=found.wheel,
+        )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Final
 
-from matrix.checking.rigs import Host, parse_rig
+from matrix.checking.rigs import Host, parse_rig, split_count
 from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.hardware import Rig
 from matrix.planning.kv import GIB
 from matrix.yaml.loaded import Matrix
 
+MODEL: Final = re.compile(r"MI\d{3}[A-Z]?")  # AMD's names; MI300X and MI355X are on the axes
 ADD_GPU: Final = "docs/how-to/add-a-gpu.md"
 
 
@@ -40,6 +42,8 @@ def find_gpus(matrix: Matrix, text: str) -> Asked:
     Raises:
         ConfigError: the words name no GPU; says which are known.
     """
+    if (attached := _find_attached(matrix, text)) is not None:
+        return attached
     host = parse_rig(text)
     same = [r for r in matrix.rigs.values() if r.gpu.id == host.gpu]
     exact = [r for r in same if r.gpus == host.gpus and r.gpu.vram_bytes == host.vram_bytes]
@@ -48,6 +52,21 @@ def find_gpus(matrix: Matrix, text: str) -> Asked:
     if same:
         return _make_rig(matrix, host, same)
     return Asked(rig=None, notes=tuple(_tell_unknown(matrix, host)))
+
+
+def _find_attached(matrix: Matrix, text: str) -> Asked | None:
+    """Return the rig of a GPU of another runtime than CUDA, or what is known of it; None: it names no such GPU."""
+    count, name = split_count(text)
+    for gpu in matrix.gpus.values():
+        model = MODEL.search(gpu.name)
+        if gpu.runtime == "cuda" or model is None or not re.search(rf"\b{model[0]}\b", name, re.IGNORECASE):
+            continue
+        exact = [rig for rig, gpus in gpu.rigs.items() if gpus == count]
+        ids = ", ".join(f"{rig} ({gpus} x)" for rig, gpus in gpu.rigs.items())
+        if exact:
+            return Asked(rig=matrix.rigs[exact[0]])
+        return Asked(rig=None, notes=(f"No rig of the matrix is {count} x {gpu.name}; rigs of this GPU: {ids}.",))
+    return None
 
 
 def _make_rig(matrix: Matrix, host: Host, same: list[Rig]) -> Asked:

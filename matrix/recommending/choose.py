@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,8 +12,9 @@ from typing import Final, Literal
 
 from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.hardware import Rig
-from matrix.model import Cell, Excluded
-from matrix.planning.expand import expand_matrix
+from matrix.model import Cell, Checkpoint, Excluded
+from matrix.parsers.faults import ParserFaults, find_faults_of_plan
+from matrix.planning.expand import ATTACH_ONLY, expand_matrix, list_attachable
 from matrix.planning.fit import fit_of_plan
 from matrix.planning.plan import Plan, make_plan
 from matrix.preflight.plans import judge_plan
@@ -25,10 +27,12 @@ from matrix.yaml.loaded import Matrix
 Want = Literal["long-context", "speed", "tools"]
 MOST: Final = 5  # launches
 ALIKE: Final = 2  # launches of one engine of equal provenance, before another engine gets its turn
+GLM: Final = re.compile(r"GLM-(?P<major>\d+)(?:\.(?P<minor>\d+))?")  # of a checkpoint's title
+MAKER: Final = "zai-org/"
 FACTORS: Final[Mapping[Want, str]] = {
     "long-context": "by the largest context that is set and fits",
     "speed": "by the published or measured speed of one user, then by MTP",
-    "tools": "by known failures that speak of tools",
+    "tools": "by known failures that speak of tools and by parsers that lose calls",
 }
 
 
@@ -42,12 +46,18 @@ class Launch:
     numbers: tuple[Number, ...]
     ran: Ran | None
     known: tuple[KnownFailure, ...]
+    faults: tuple[ParserFaults, ...] = ()  # of the parsers that it names
     preflight: str = ""  # verdict of the release's own parser
     remarks: tuple[str, ...] = ()
 
     @property
     def cell(self) -> Cell:
         return self.cells[0]
+
+    @property
+    def loses_calls(self) -> bool:
+        """Whether its parsers lose calls or arguments on the way to the client."""
+        return any(found.loses_calls(draft="mtp" in self.cell.features) for found in self.faults)
 
     @property
     def context(self) -> int:
@@ -82,6 +92,11 @@ class Recommendation:
     blocked: tuple[Blocked, ...]
     canaries: bool  # nothing but canaries can run
 
+    @property
+    def attached(self) -> bool:
+        """Whether these are launches that a person starts, and that this project attaches to."""
+        return bool(self.rig.attach_only)
+
 
 def narrow_matrix(matrix: Matrix, rig: Rig, globs: Sequence[str] = ()) -> Matrix:
     """The matrix of one rig and the checkpoints that match any glob: 1,000 combinations are judged, not all.
@@ -107,13 +122,15 @@ def recommend_launches(
     """
     narrow = narrow_matrix(matrix, rig, globs)
     world = expand_matrix(narrow)
-    big = [c for c in world.runnable if not c.checkpoint.canary]
+    cells = [*list_attachable(narrow)] if rig.attach_only else [*world.runnable]
+    big = [c for c in cells if not c.checkpoint.canary]
     canaries = not big
-    ranked = rank_launches(matrix, big or world.runnable, ran, want)
+    ranked = rank_launches(matrix, big or cells, ran, want)
     blocked = Counter[str]()
     examples: dict[str, str] = {}
     offered = [one for one in ranked if not _note_block(one, ran, blocked, examples)]
-    excluded = [(c, e) for c, e in world.excluded.items() if not c.checkpoint.canary]
+    gone = ((c, e) for c, e in world.excluded.items() if not c.checkpoint.canary)
+    excluded = [(c, e) for c, e in gone if not (rig.attach_only and e.rule == ATTACH_ONLY)]
     return Recommendation(
         rig=rig,
         want=want,
@@ -150,6 +167,7 @@ def _make_launch(matrix: Matrix, group: Sequence[tuple[Cell, Plan]], history: Hi
         numbers=list_numbers(matrix, plan, mine if mine and mine.worked else None),
         ran=mine,
         known=tuple(k.value for k in matrix.known_failures if k.condition(cell.facts)),
+        faults=tuple(find_faults_of_plan(plan)),
     )
 
 
@@ -158,12 +176,19 @@ def _order(one: Launch, want: Want | None) -> tuple[object, ...]:
         None: (),
         "long-context": (-one.context,),
         "speed": (-one.speed, "mtp" not in one.cell.features),
-        "tools": (sum(_speaks_of_tools(k) for k in one.known),),
+        "tools": (sum(_speaks_of_tools(k) for k in one.known) + one.loses_calls,),
     }
     version = one.cell.release.parsed_version
     newest = (-version.major, -version.minor, -version.micro)
     tie = (len(one.known), one.cell.release.fork, len(one.cell.features), one.cell.engine.id, newest)
-    return (one.provenance.order, *wanted[want], *tie, one.cell.id)
+    return (one.provenance.order, *wanted[want], *tie, *_order_of_model(one.cell.checkpoint), one.cell.id)
+
+
+def _order_of_model(checkpoint: Checkpoint) -> tuple[object, ...]:
+    """Order equals: GLM before its likenesses, the newest first, its maker's own weights first."""
+    found = GLM.match(checkpoint.title)
+    version = (-int(found["major"]), -int(found["minor"] or 0)) if found else (0, 0)
+    return (found is None, *version, not (checkpoint.repository or "").startswith(MAKER))
 
 
 def _speaks_of_tools(known: KnownFailure) -> bool:

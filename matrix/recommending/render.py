@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any, Final
 
+from matrix.parsers.faults import ParserFaults
 from matrix.recommending.choose import FACTORS, Launch, Recommendation
 from matrix.recommending.numbers import Number
 from matrix.recorded import KnownFailure
@@ -27,12 +28,17 @@ def render_text(found: Recommendation, *, model: str = "", notes: tuple[str, ...
 
 
 def _summarise(found: Recommendation) -> Iterator[str]:
+    if why := found.rig.attach_only:
+        yield f"Nothing is started on this rig: {why}."
+        yield "Start it there yourself. Any server can be asked: glm-matrix probe http://127.0.0.1:8000"
+        if note := found.rig.gpu.notes:
+            yield note
     if not found.launches:
-        why = found.rig.attach_only
-        yield f"Nothing is started on this rig: {why}." if why else "No launch can be offered on this rig."
-        if why:
-            yield "What runs there can be attached to: pytest --endpoint URL --cells ID."
+        if not why:
+            yield "No launch can be offered on this rig."
         return
+    if why:
+        yield "What the suites can ask of it, one launch each:"
     yield f"{len(found.launches)} of {found.total} launches, ranked by who has run them" + (
         f", then {FACTORS[found.want]}." if found.want else "."
     )
@@ -55,6 +61,9 @@ def _render_launch(number: int, one: Launch, model: str) -> Iterator[str]:
     yield _wrap(f"proven   {_proven(one)}", "   ", " " * 12)
     for known in one.known:
         yield _wrap(f"known    {_describe_known(known)}", "   ", " " * 12)
+    for found in one.faults:
+        loses = "a client loses calls: " if one.loses_calls else ""
+        yield _wrap(f"tools    {loses}{found.describe()} [run on a CPU: {found.command}]", "   ", " " * 12)
     said = f": {one.remarks[0]}" if one.remarks else ""
     yield _wrap(f"parser   {one.preflight}{said}", "   ", " " * 12)
     if len(one.cells) > 1:
@@ -75,7 +84,9 @@ def _describe_known(known: KnownFailure) -> str:
 
 
 def next_command(one: Launch, model: str = "") -> str:
-    """The exact next command: the launch script of the cell, run."""
+    """The exact next command: the launch script of the cell, run; or its suites on a server that runs."""
+    if one.cell.rig.attach_only:
+        return f"pytest --endpoint http://127.0.0.1:8000 --cells {one.cell.id}"
     given = f"MODEL={shlex.quote(model)} " if model else ""
     return f"glm-matrix show {one.cell.id} > serve.sh && {given}bash serve.sh"
 
@@ -115,9 +126,22 @@ def _launch_json(one: Launch, model: str) -> dict[str, Any]:
         "numbers": [_number_json(n) for n in one.numbers],
         "proven": list(one.ran.proven) if one.ran else [],
         "known_failures": [{"id": k.id, "expect": k.expect, "at": k.fails.at, "issue": k.issue} for k in one.known],
+        "parser_faults": [_faults_json(found) for found in one.faults],
+        "loses_calls": one.loses_calls,
         "preflight": one.preflight,
         "remarks": list(one.remarks),
         "next": next_command(one, model),
+    }
+
+
+def _faults_json(found: ParserFaults) -> dict[str, Any]:
+    return {
+        "pair": found.pair,
+        "cases": found.cases,
+        "count": found.count,
+        "worst": list(found.worst),
+        "severe": sorted(found.severe),
+        "command": found.command,
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from matrix.errors import ConfigError, Problem
 from matrix.output import docker_words as container
 from matrix.output.script import format_comment, group_words, quote_line, quote_word, to_yaml
+from matrix.parsers.faults import tell_in_comments
 from matrix.planning.plan import Plan, fill_placeholders
 
 WORKDIR: Final = "/glm-matrix"
@@ -151,6 +152,7 @@ def _compose_head(plan: Plan) -> str:
     lines = [
         format_comment(f"cell        {plan.cell.id}"),
         f"# fingerprint {plan.fingerprint}",
+        *tell_in_comments(plan),
         "# start       MODEL=/path/to/checkpoint docker compose --file THIS_FILE up",
         "# links       a directory of links (an overlay, the Hugging Face cache) needs its targets mounted as well",
     ]

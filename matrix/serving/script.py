@@ -10,6 +10,7 @@ from typing import Final
 
 from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.output.script import format_command, format_comment, group_words, quote_word, write_serve_config
+from matrix.parsers.faults import tell_in_comments
 from matrix.planning.plan import Plan
 from matrix.serving import container, prepare, run
 from matrix.serving.places import Places, write_default, write_required
@@ -79,6 +80,7 @@ def _render_head(plan: Plan) -> Iterator[str]:
         format_comment(f"cell        {cell.id}"),
         f"# form        {plan.form}",
         f"# fingerprint {plan.fingerprint}",
+        *tell_in_comments(plan),
         f"# sections    {' '.join(SECTIONS)}; leave some out: glm-matrix show CELL --without env,weights",
         "# why         glm-matrix explain CELL gives the reason for each flag and variable",
         "set -euo pipefail",

@@ -8,6 +8,7 @@ from typing import Final
 from matrix.errors import ConfigError, Problem
 from matrix.output import docker_words
 from matrix.output.script import format_comment
+from matrix.parsers.faults import tell_in_comments
 from matrix.planning.plan import Plan, fill_placeholders
 from matrix.serving import container
 from matrix.serving.places import Places
@@ -63,6 +64,7 @@ def _render(plan: Plan, places: Places, words: list[str], environment: dict[str,
     lines = [
         format_comment(f"cell        {plan.cell.id}"),
         f"# fingerprint {plan.fingerprint}",
+        *tell_in_comments(plan),
         *_list_preparations(plan),
         "[Unit]",
         f"Description={_one_line(f'GLM-5: {plan.cell.release.id}, {plan.cell.checkpoint.id}')}",

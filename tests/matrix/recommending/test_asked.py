@@ -21,6 +21,9 @@ MATRIX = load_matrix()
         ("5090", "sm120x1_rtx5090"),
         ("8 * H200", "sm90x8"),
         ("4x B200 180 GB", "sm100x4"),
+        ("8x MI355X", "gfx950x8"),
+        ("8 AMD Instinct MI300X 192GB", "gfx942x8"),
+        ("2x DGX Spark", "sm121x2"),
     ],
 )
 def test_a_rig_by_its_gpus(text: str, rig: str) -> None:
@@ -55,3 +58,10 @@ def test_a_rig_by_its_id() -> None:
     assert find_rig(MATRIX, "sm120x4").rig is MATRIX.rigs["sm120x4"]
     with pytest.raises(ConfigError, match="did you mean 'sm120x4'"):
         find_rig(MATRIX, "sm12x4")
+
+
+def test_a_count_of_a_gpu_that_is_only_attached_to_names_the_rigs_of_it() -> None:
+    asked = find_gpus(MATRIX, "4x MI355X")
+    assert asked.rig is None and "gfx950x8 (8 x)" in asked.notes[0]
+    with pytest.raises(ConfigError, match="8x MI999X"):
+        find_gpus(MATRIX, "8x MI999X")

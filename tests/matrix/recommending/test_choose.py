@@ -9,7 +9,7 @@ import pytest
 
 from matrix.errors import ConfigError
 from matrix.hardware import Rig
-from matrix.planning.expand import expand_matrix
+from matrix.planning.expand import expand_matrix, list_attachable
 from matrix.recommending.choose import MOST, Recommendation, Want, narrow_matrix, rank_launches, recommend_launches
 from matrix.recommending.ran import Ran, read_ran
 from matrix.recommending.render import WIDTH, as_json, next_command, render_text
@@ -113,3 +113,31 @@ def test_json_holds_every_reason_and_every_source() -> None:
     assert len(said["blocked"]) == len(SM120X4.blocked)
     assert all(n["source"] for one in said["launches"] for n in one["numbers"])
     assert said["launches"][0]["known_failures"][0]["issue"].startswith("http")
+
+
+@pytest.mark.parametrize("rig", ["gfx950x8", "sm121x2"])
+def test_a_rig_that_is_only_attached_to_gets_cells_to_ask_and_no_script(rig: str) -> None:
+    found = recommend_launches(MATRIX, MATRIX.rigs[rig], read_ran())
+    assert found.launches and found.attached
+    for one in found.launches:
+        assert next_command(one) == f"pytest --endpoint http://127.0.0.1:8000 --cells {one.cell.id}"
+        assert one.cell in set(list_attachable(MATRIX)) and one.cell.engine.id != "trtllm"
+    text = render_text(found)
+    assert "Nothing is started on this rig" in text and "glm-matrix probe http://127.0.0.1:8000" in text
+    assert not any("attach_only" in block.reason for block in found.blocked)
+
+
+def test_among_equals_the_newest_glm_of_its_maker_comes_before_its_likenesses() -> None:
+    found = recommend_launches(MATRIX, MATRIX.rigs["sm103x8"], read_ran())
+    assert {one.provenance.level for one in found.launches} == {"expected"}
+    assert found.launches[0].cell.checkpoint.repository == "zai-org/GLM-5.3"
+    assert not any("deepseek" in one.cell.checkpoint.id for one in found.launches)
+
+
+def test_what_is_wrong_with_its_parsers_is_told_with_the_command_that_shows_it() -> None:
+    one = next(one for one in SM120X4.launches if one.cell.id == PUBLISHED)
+    [faults] = one.faults
+    assert faults.requirement == "sglang==0.5.10.post1" and faults.pair == "glm47+glm45"
+    assert faults.command in " ".join(render_text(SM120X4).split())
+    shown = next(e for e in as_json(SM120X4)["launches"] if e["cell"] == PUBLISHED)
+    assert shown["parser_faults"][0]["worst"] == list(faults.worst) and shown["loses_calls"] is one.loses_calls
