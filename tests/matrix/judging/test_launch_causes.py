@@ -58,6 +58,7 @@ def traceback(exception: str, prefix: str = "") -> str:
         ("RuntimeError: Sizes of tensors must match except in dimension 1. Expected size 256", "size_mismatch"),
         ("RuntimeError: CUDA error: no kernel image is available for execution on the device", "no_kernel"),
         ("RuntimeError: Unsupported architecture", "no_kernel"),
+        ("RuntimeError: The memory capacity is unbalanced. Some GPUs may be occupied.", "gpu_shared"),
         ("ValueError: No valid attention backend found for cuda with AttentionSelectorConfig", "no_kernel"),
         ("ModuleNotFoundError: No module named 'quack'", "missing_library"),
         ("ImportError: libcudart.so.13: cannot open shared object file: No such file", "missing_library"),
