@@ -271,9 +271,9 @@ def load_llamacpp() -> Program:
 
 
 def load_load() -> Program:
-    from fixtures.traffic import __main__ as traffic
+    from fixtures.workload import command
 
-    return Program(traffic.parser, traffic.main)
+    return Program(command.parser, command.main)
 
 
 def load_load_bench() -> Program:

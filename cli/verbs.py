@@ -239,9 +239,9 @@ RUN: Final = (
     Verb(
         "run",
         "load",
-        "send one load to a server, print its metrics as JSON",
-        "load --url http://127.0.0.1:8000 --model glm-5 -c 32 --output-len 512",
-        {1: "a request failed"},
+        "load a server: at a rate, or up to the highest one that keeps an SLO",
+        "load http://127.0.0.1:8000 --knee --slo ttft=500ms,tpot=50ms",
+        {1: "a request failed, or a rate does not hold", 3: "the knee is not known: the time or the rates are used up"},
         programs.load_load,
     ),
     Verb(

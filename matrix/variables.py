@@ -92,7 +92,7 @@ LAUNCH: Final = Variable(
 LOAD_KEY: Final = Variable(
     name="LOAD_API_KEY",
     whose="a secret of ours",
-    does="the API key that `glm-matrix load` sends",
+    does="the API key that a load process sends; `glm-matrix load` reads it where GLM_MATRIX_ENDPOINT_KEY is not set",
     default="no key is sent",
 )
 LOAD_ACCESS: Final = Variable(
