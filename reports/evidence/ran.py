@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import lzma
+import tarfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from matrix.recommending.ran import Ran
 COMMITTED: Final = CHECKOUT / "docs" / "evidence"
 OWN: Final = CHECKOUT / "reports" / "out" / "evidence.jsonl"
 KINDS: Final = frozenset({"run", "cell", "launch", "result", "proof", "measurement"})
+ARCHIVE: Final = ".tar.xz"
 SPEED: Final = "output_throughput"
 BIGGEST_BYTES: Final = 256 << 20  # of a file of one's own that is read for a recommendation
 
@@ -34,8 +37,8 @@ class Seen:
 
 
 def list_committed() -> list[Path]:
-    """Evidence files of docs/evidence, in order of their names."""
-    return sorted(COMMITTED.rglob("*.jsonl"))
+    """List the evidence of docs/evidence, files and archives (NAME.tar.xz with NAME.jsonl), in order of their names."""
+    return sorted(path for kind in ("*.jsonl", f"*{ARCHIVE}") for path in COMMITTED.rglob(kind))
 
 
 def summarise_files(files: Iterable[Path]) -> dict[str, Ran]:
@@ -108,12 +111,25 @@ def _read_records(path: Path) -> Iterator[dict[str, Any]]:
     try:
         if not path.is_file() or path.stat().st_size > BIGGEST_BYTES:
             return
-        with path.open("rb") as lines:
-            for line in lines:
-                if b'"kind":"finding"' not in line and (record := _parse(line)) is not None:
-                    yield record
-    except OSError:
+        for line in _read_archive(path) if path.name.endswith(ARCHIVE) else _read_lines(path):
+            if b'"kind":"finding"' not in line and (record := _parse(line)) is not None:
+                yield record
+    except (OSError, tarfile.TarError, lzma.LZMAError, EOFError):
         return
+
+
+def _read_lines(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as lines:
+        yield from lines
+
+
+def _read_archive(path: Path) -> Iterator[bytes]:
+    """Yield the lines of the first evidence file in an archive; the replies behind it are not unpacked."""
+    with tarfile.open(path, mode="r|xz") as packed:
+        for member in packed:
+            if member.name.endswith(".jsonl") and member.size <= BIGGEST_BYTES and (lines := packed.extractfile(member)):
+                yield from lines
+                return
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

@@ -5,22 +5,25 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import pytest
+
 from ci.evidence_page import PAGE, make_page, unpack_evidence
 from matrix.checkout import CHECKOUT
 from reports.evidence.files import read_records
 from reports.evidence.types import Kept
 
-FOLDER = CHECKOUT / "docs" / "evidence" / "sm90-h200"
+FOLDERS = [CHECKOUT / "docs" / "evidence" / name for name in ("sm90-h200", "sm90x2-h200")]
 
 
-def test_the_page_is_what_the_sealed_evidence_says_and_every_reply_is_there(tmp_path: Path) -> None:
-    """Judging 1,258 replies again takes a minute (`glm-matrix replay`); here each is the one that the seal covers, and
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_the_page_is_what_the_sealed_evidence_says_and_every_reply_is_there(folder: Path, tmp_path: Path) -> None:
+    """Judging 2,700 replies again takes minutes (`glm-matrix replay`); here each is the one that the seal covers, and
     the page says of each run whether its seal holds."""
-    files = unpack_evidence(FOLDER, tmp_path)
+    files = unpack_evidence(folder, tmp_path)
     runs = {path.stem: read_records(path) for path in files}
-    page = (FOLDER / PAGE).read_text(encoding="utf-8")
+    page = (folder / PAGE).read_text(encoding="utf-8")
     assert page == make_page(runs)
-    assert page.count("| yes |") == len(runs) == len(list(FOLDER.glob("*.tar.xz")))
+    assert page.count("| yes |") == len(runs) == len(list(folder.glob("*.tar.xz")))
     for path in files:
         named = {r.sha256 for r in runs[path.stem] if isinstance(r, Kept)}
         found = {hashlib.sha256(p.read_bytes()).hexdigest() for p in path.with_suffix(".kept").glob("*.gz")}

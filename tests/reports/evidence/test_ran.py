@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,18 @@ def test_the_last_run_counts(tmp_path: Path) -> None:
     [found] = summarise_files([path, tmp_path / "absent.jsonl"]).values()
     assert (found.date, found.counts, found.proven) == ("2026-11-21", {"PASS": 2}, ("mtp",))
     assert (found.speed, found.host, found.worked) == (50.0, "a host", True)
+
+
+def test_an_archive_is_read_as_the_file_in_it_and_a_damaged_one_adds_nothing(tmp_path: Path) -> None:
+    plain = tmp_path / "e.jsonl"
+    plain.write_text("\n".join(run("1", 20, "PASS")) + "\n")
+    archive = tmp_path / "e.tar.xz"
+    with tarfile.open(archive, "w:xz") as packed:
+        packed.add(plain, "e.jsonl")
+    [of_archive], [of_file] = summarise_files([archive]).values(), summarise_files([plain]).values()
+    assert replace(of_archive, file="") == replace(of_file, file="")
+    archive.write_bytes(archive.read_bytes()[:60])
+    assert summarise_files([archive]) == {}
 
 
 def test_a_stub_is_no_run(tmp_path: Path) -> None:
