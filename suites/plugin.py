@@ -31,6 +31,7 @@ MARKS = {
     "thinking": "thoughts are filed as thoughts, and answers and calls follow them",
     "clients": "schemas, values, many tools and agent loops as clients send them",
     "fields": "stop strings, biases, choices, seeds and left streams are obeyed",
+    "instructions": "replies have the length and the form that was asked for",
     "surfaces": "completions, responses and messages answer as the chat does",
     "structured": "output has the form that a request demands",
     "throughput": "tokens per second and latencies",

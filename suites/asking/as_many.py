@@ -35,6 +35,12 @@ class AsMany:
     def instructions(self, n: int) -> Items:
         return as_many(self._bank.instructions, n)
 
+    def constrained(self, n: int) -> Items:
+        return as_many(self._bank.constrained, n)
+
+    def exact_replies(self, n: int) -> Items:
+        return as_many(self._bank.exact_replies, n)
+
     def recall(self, n: int) -> Items:
         return as_many(self._bank.recall, n)
 

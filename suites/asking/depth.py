@@ -56,6 +56,8 @@ class Depth:
     agent_rounds: int  # of one conversation with the model's own calls, two replies each
     structured: int  # replies per kind of constraint
     fields: int  # items per field of a request
+    constraints: int  # requests whose replies are judged by counting
+    exact: int  # replies that are known to the letter
     load_prompt_tokens: int
     load_output_tokens: int
     load_concurrency: tuple[int, ...]

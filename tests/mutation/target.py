@@ -70,6 +70,7 @@ DEPTH = replace(
     agent_rounds=8,
     structured=1,
     fields=1,
+    exact=3,
     chinese=2,
     loaded_items=8,
     loaded_streams=1,

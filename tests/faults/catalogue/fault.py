@@ -17,6 +17,7 @@ Family = Literal[
     "clients",
     "structured",
     "fields",
+    "instructions",
     "protocol",
     "bleed",
     "performance",

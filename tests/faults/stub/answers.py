@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+from fixtures.banks.constraint import Constraint
 from fixtures.banks.glm5.prose import draw_prose, join_paragraphs
 from fixtures.banks.item import ExpectedCall, Item
 from fixtures.client.reply import ToolCall
 from tests.faults.stub.defect import Answer, Asked
 from tests.faults.stub.forms import fill_form
+from tests.faults.stub.obeying import write_obeying
 
 Json = Any
 _TOKEN = re.compile(r"\s*\w{1,5}|\s*[^\w\s]|\s+")
@@ -58,7 +60,7 @@ def _said(asked: Asked, max_tokens: int) -> Answer:
     if asked.over:
         return Answer(status=400, error="the prompt exceeds the context")
     if asked.load or item is None:
-        return Answer(content=" tok" * max_tokens, finish_reason="length", completion_tokens=None)
+        return _fill(item.answer or "" if item else "", max_tokens)
     if item.call and asked.choice != "none":
         calls = tuple(_call(i, call) for i, call in enumerate(item.call))
         return Answer(calls=calls, finish_reason="tool_calls")
@@ -66,7 +68,16 @@ def _said(asked: Asked, max_tokens: int) -> Answer:
         return _forced(asked)
     if item.kind == "long_generation" and item.answer is None:
         return _limited(STORY, max_tokens)
-    return _limited(item.answer or "Sorry, I do not have a tool for that.", max_tokens)
+    if item.constraints:
+        return _limited(write_obeying(item.constraints), max_tokens)
+    said = _limited(item.answer or "Sorry, I do not have a tool for that.", max_tokens)
+    return replace(_fill(said.content, asked.least), finish_reason=said.finish_reason) if asked.least else said
+
+
+def _fill(text: str, length: int) -> Answer:
+    """The text and what comes behind it, up to a length: the end token is ignored."""
+    room = max(0, length - len(tokens(text)))
+    return Answer(content="".join([*tokens(text)[:length], *[" tok"] * room]), finish_reason="length")
 
 
 def _forced(asked: Asked) -> Answer:
@@ -115,5 +126,6 @@ def item_to_json(item: Item) -> str:
 def item_from_json(line: str) -> Item:
     fields = json.loads(line)
     fields["call"] = tuple(ExpectedCall(**call) for call in fields["call"])
+    fields["constraints"] = tuple(Constraint(**each) for each in fields["constraints"])
     fields["messages"], fields["tools"] = tuple(fields["messages"]), tuple(fields["tools"])
     return Item(**fields)

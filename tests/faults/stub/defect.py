@@ -44,6 +44,7 @@ class Asked:
     unstopped: str = ""  # what would be said without it
     biased: bool = False
     n: int = 1
+    least: int = 0  # min_tokens
     form: Json = None  # what the reply must be: {"schema": ...}, {"object": True} or {"choices": [...]}
 
     @property

@@ -200,6 +200,7 @@ class StubEngine:
                 stop=(request.get("stop") or [""])[0],
                 biased=bool(request.get("logit_bias")),
                 n=int(request.get("n", 1)),
+                least=int(request.get("min_tokens", 0)),
             )
             self._cached[prefix] = prompt
             self._before = item or self._before

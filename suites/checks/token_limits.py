@@ -1,0 +1,83 @@
+"""Checks that a reply is as long as it must be: to the letter where the answer is known, and to the token where the
+request says.
+
+Every check but the first compares with the whole greedy reply to the same question, so that any model can be asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fixtures.banks.item import Item
+from fixtures.client.reply import Reply
+from reports.evidence.finding import Finding
+from suites.checks.normal import normalise_text
+
+
+def check_exact(item: Item, reply: Reply) -> Finding:
+    """Check that the reply is the answer from its first to its last word: an end token that is missed lets an engine
+    go on with sound sentences, and one that comes early cuts them at a full stop."""
+    answer, said = normalise_text(item.answer or ""), normalise_text(reply.content)
+    wrong = [] if said == answer else [_explain_other_text(answer, said)]
+    if reply.finish_reason != "stop":
+        wrong.append(f"finish_reason is {reply.finish_reason!r}, not 'stop'")
+    return _make_finding("exact", item, item.answer or "", reply, wrong)
+
+
+def _explain_other_text(answer: str, said: str) -> str:
+    more = len(said.split()) - len(answer.split())
+    if said.startswith(answer):
+        return f"goes on for {more} words behind its end" if more else "goes on behind its end"
+    if answer.startswith(said):
+        return f"ends {-more} words early" if more else "ends early"
+    return "not the answer to the letter"
+
+
+def check_cut(item: Item, reply: Reply, whole: Reply, max_tokens: int) -> Finding:
+    """Check that `max_tokens`, which the whole reply exceeds, cuts it: exactly so many tokens, the beginning of the
+    whole, and `length`."""
+    wrong = [] if _says(whole).startswith(_says(reply).rstrip("\ufffd ")) else ["the text is not how the whole begins"]
+    wrong += _explain_count(reply, max_tokens)
+    return _make_finding("max_tokens", item, f"{max_tokens} tokens of {_says(whole)!r}", reply, wrong)
+
+
+def check_past_the_end(item: Item, reply: Reply, whole: Reply, tokens: int) -> Finding:
+    """Check that `ignore_eos` fills the length asked for behind the whole reply: loads count on it."""
+    wrong = _explain_other_beginning(reply, whole) + _explain_count(reply, tokens)
+    return _make_finding("ignore_eos", item, f"{tokens} tokens that begin with {_says(whole)!r}", reply, wrong)
+
+
+def check_at_least(item: Item, reply: Reply, whole: Reply, min_tokens: int) -> Finding:
+    """Check that `min_tokens` keeps a reply from its end until then."""
+    wrong, spent = _explain_other_beginning(reply, whole), reply.completion_tokens
+    if spent is None or spent < min_tokens:
+        wrong.append(f"{spent} tokens, at least {min_tokens} wanted")
+    return _make_finding("min_tokens", item, f"at least {min_tokens} tokens", reply, wrong)
+
+
+def _explain_count(reply: Reply, tokens: int) -> list[str]:
+    wrong = [] if reply.completion_tokens == tokens else [f"{reply.completion_tokens} tokens, {tokens} wanted"]
+    if reply.finish_reason != "length":
+        wrong.append(f"finish_reason is {reply.finish_reason!r}, not 'length'")
+    return wrong
+
+
+def _explain_other_beginning(reply: Reply, whole: Reply) -> list[str]:
+    return [] if _says(reply).startswith(_says(whole).rstrip()) else ["the text does not begin as the whole reply"]
+
+
+def _says(reply: Reply) -> str:
+    """Join thought and answer: a model that always thinks may reach its limit inside the thought."""
+    return reply.reasoning + reply.content
+
+
+def _make_finding(name: str, item: Item, expected: str, reply: Reply, wrong: Sequence[str]) -> Finding:
+    return Finding(
+        check=f"length.{name}",
+        ok=not wrong,
+        expected=expected,
+        got=_says(reply),
+        item=item.id,
+        detail="; ".join(wrong),
+        data={"finish_reason": reply.finish_reason, "completion_tokens": reply.completion_tokens},
+    )

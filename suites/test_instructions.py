@@ -1,0 +1,85 @@
+"""Tests that a reply has the length and the form that was asked for: to the letter, to the token, or by count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import pytest
+
+from fixtures.banks.bank import Bank
+from fixtures.banks.item import Item
+from fixtures.client.client import Client, EngineRefused
+from fixtures.client.reply import Reply
+from matrix.model import Cell
+from reports.evidence.finding import Finding
+from suites.asking.contract import Evidence, expect_ok
+from suites.asking.depth import Depth
+from suites.checks import constraints, fields, token_limits
+
+pytestmark = [pytest.mark.instructions, pytest.mark.from_depth("full")]
+
+MORE_TOKENS: Final = 16  # behind the end of a reply
+# Beside OpenAI's fields, as each engine's ChatCompletionRequest has them (vLLM, SGLang, TensorRT-LLM). llama.cpp's
+# server has `ignore_eos` and ignores `min_tokens` (seen on 2026.10.11549).
+CLAIMED: Final[Mapping[str, frozenset[str]]] = {
+    "vllm": frozenset({"ignore_eos", "min_tokens"}),
+    "sglang": frozenset({"ignore_eos", "min_tokens"}),
+    "trtllm": frozenset({"ignore_eos", "min_tokens"}),
+    "llamacpp": frozenset({"ignore_eos"}),
+}
+
+
+def test_says_the_answer_and_no_more(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+    """A missed end token lets the engine go on, in sentences that are sound: agents then read two answers."""
+    items = bank.exact_replies(depth.exact)
+    expect_ok(evidence, (token_limits.check_exact(item, client.ask(item)) for item in items))
+
+
+def test_ends_at_max_tokens(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+    """Streamed and whole: a limit that is off by one, or a cut that says `stop`, breaks whoever asks for the rest."""
+    expect_ok(evidence, _cut(client, bank.exact_replies(depth.fields)))
+
+
+def test_goes_on_where_it_must(cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+    """`ignore_eos` and `min_tokens`: a reply that ends before is shorter than every load that is measured assumes."""
+    claimed = sorted(CLAIMED.get(cell.engine.dialect, ()))
+    if not claimed:
+        pytest.skip(f"NOT_EVIDENCE: {cell.engine.id} claims neither ignore_eos nor min_tokens")
+    expect_ok(evidence, _go_on(client, bank.exact_replies(depth.fields), claimed))
+
+
+def test_obeys_what_can_be_counted(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+    """A lost system message, a prompt cut at its end or a reply that stops early is sound text, and not this one."""
+    items = bank.constrained(depth.constraints)
+    expect_ok(evidence, (constraints.check_constraints(item, client.ask(item)) for item in items))
+
+
+def _cut(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
+    for item in items:
+        whole = client.ask(item)
+        half = max(1, (whole.completion_tokens or 0) // 2)
+        for limit in dict.fromkeys((1, half)):
+            for stream in (False, True):
+                reply = client.ask(item, max_tokens=limit, stream=stream)
+                yield token_limits.check_cut(item, reply, whole, limit)
+
+
+def _go_on(client: Client, items: Sequence[Item], claimed: Sequence[str]) -> Iterator[Finding]:
+    for item in items:
+        whole = client.ask(item)
+        for field in claimed:
+            yield _ask_for_more(client, item, whole, field)
+
+
+def _ask_for_more(client: Client, item: Item, whole: Reply, field: str) -> Finding:
+    """Ask for more tokens than the whole reply has; a launch may refuse a field, e.g. beside drafts."""
+    tokens = (whole.completion_tokens or 0) + MORE_TOKENS
+    extra: dict[str, Any] = {field: True if field == "ignore_eos" else tokens}
+    room = tokens if field == "ignore_eos" else 2 * tokens
+    try:
+        reply = client.ask(item, max_tokens=room, extra=extra)
+    except EngineRefused as refused:
+        return fields.check_refused_field(item, field, refused.status, refused.body)
+    judge = token_limits.check_past_the_end if field == "ignore_eos" else token_limits.check_at_least
+    return judge(item, reply, whole, tokens)

@@ -1,0 +1,78 @@
+"""Length and form: sound text of another length, or without what was asked of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tests.faults.stub.answers import tokens
+from tests.faults.stub.defect import Answer, Asked, Defect, about, when, words
+from tests.faults.suite_tests import COUNTABLE, CUT_SHORT, EXACT, GOES_ON
+
+CONSTRAINED = "constrained"
+KEPT_WORDS = 46  # of a request for 1,500, as users report
+
+
+def _is_cut(answer: Answer, asked: Asked) -> bool:
+    return answer.finish_reason == "length" and not asked.load
+
+
+def _say_stop(answer: Answer, asked: Asked) -> Answer:
+    return replace(answer, finish_reason="stop") if _is_cut(answer, asked) else answer
+
+
+def _lose_the_last(answer: Answer, asked: Asked) -> Answer:
+    """A limit that is off by one: the prompt's last token was counted, too."""
+    kept = tokens(answer.content)[:-1]
+    return replace(answer, content="".join(kept)) if _is_cut(answer, asked) else answer
+
+
+def _end_at_eos(answer: Answer, asked: Asked) -> Answer:
+    return replace(answer, content=asked.item.answer or "", finish_reason="stop") if asked.item else answer
+
+
+DEFECTS: Mapping[str, Defect] = {
+    "goes_on_behind_its_end": Defect(
+        family="instructions",
+        kills=(EXACT,),
+        damage=about("echo chat fact", words(lambda t: f"{t} The harbour is quiet.")),
+    ),
+    "ends_at_the_first_full_stop": Defect(
+        family="instructions", kills=(EXACT,), damage=about("echo", words(lambda t: t[: t.index(".") + 1]))
+    ),
+    "cuts_one_token_early": Defect(family="instructions", kills=(CUT_SHORT,), damage=_lose_the_last),
+    "says_stop_where_it_cuts": Defect(family="instructions", kills=(CUT_SHORT,), damage=_say_stop),
+    "ignores_ignore_eos": Defect(
+        family="instructions", kills=(GOES_ON,), damage=when(lambda asked: asked.load, about("echo", _end_at_eos))
+    ),
+    "answers_in_46_words": Defect(
+        family="instructions",
+        kills=(COUNTABLE,),
+        damage=about(CONSTRAINED, words(lambda t: " ".join(t.split(" ")[:KEPT_WORDS]).rstrip(".,") + ".")),
+    ),
+    "says_more_than_asked": Defect(
+        family="instructions", kills=(COUNTABLE,), damage=about(CONSTRAINED, words(lambda t: f"{t} Shall I go on?"))
+    ),
+    "begins_with_a_greeting": Defect(
+        family="instructions", kills=(COUNTABLE,), damage=about(CONSTRAINED, words(lambda t: f"Sure, here you go: {t}"))
+    ),
+    "loses_line_breaks": Defect(
+        family="instructions", kills=(COUNTABLE,), damage=about(CONSTRAINED, words(lambda t: " ".join(t.split())))
+    ),
+    "loses_case": Defect(
+        family="instructions", kills=(COUNTABLE,), damage=about(CONSTRAINED, words(lambda t: t.capitalize()))
+    ),
+    "answers_in_english": Defect(
+        family="instructions",
+        kills=(COUNTABLE,),
+        damage=about(CONSTRAINED, words(lambda t: re.sub(r"[^\x00-\x7f]+", "quiet", t))),
+    ),
+    "loses_the_system_message": Defect(
+        family="instructions",
+        kills=(COUNTABLE,),
+        damage=when(
+            lambda asked: asked.messages > 1, about(CONSTRAINED, words(lambda t: "Here, as always, is a quiet place."))
+        ),
+    ),
+}

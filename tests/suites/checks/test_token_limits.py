@@ -1,0 +1,70 @@
+"""A reply is as long as it must be: to the letter, and to the token."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from fixtures.banks.item import Item
+from fixtures.client.reply import Reply
+from suites.checks import token_limits
+
+ITEM = Item(id="i", kind="fact", messages=(), answer="Grass is green.")
+WHOLE = Reply(content="Grass is green.", finish_reason="stop", completion_tokens=5)
+
+
+@pytest.mark.parametrize(
+    ("content", "finish", "said"),
+    [
+        ("Grass is **green**.", "stop", ""),
+        ("Grass is green. The sky is blue.", "stop", "goes on for 4 words"),
+        ("Grass is green..", "stop", "goes on behind"),
+        ("Grass is", "stop", "ends 1 words early"),
+        ("Grass is blue.", "stop", "not the answer"),
+        ("", "stop", "ends 3 words early"),
+        ("Grass is green.", "length", "finish_reason"),
+    ],
+)
+def test_the_answer_and_no_more(content: str, finish: str, said: str) -> None:
+    found = token_limits.check_exact(ITEM, Reply(content=content, finish_reason=finish))
+    assert found.ok is (not said) and said in found.detail
+
+
+@pytest.mark.parametrize(
+    ("content", "tokens", "finish", "ok"),
+    [
+        ("Grass is", 2, "length", True),
+        ("Grass is\ufffd", 2, "length", True),
+        ("", 2, "length", True),
+        ("Grass is", 1, "length", False),
+        ("Grass is", None, "length", False),
+        ("Grass is", 2, "stop", False),
+        ("Grass was", 2, "length", False),
+        ("Grass is green.", 5, "stop", False),
+    ],
+)
+def test_a_limit_cuts_to_the_token(content: str, tokens: int | None, finish: str, *, ok: bool) -> None:
+    reply = Reply(content=content, completion_tokens=tokens, finish_reason=finish)
+    assert token_limits.check_cut(ITEM, reply, WHOLE, 2).ok is ok
+
+
+def test_a_limit_inside_the_thought_cuts_the_thought() -> None:
+    whole, reply = replace(WHOLE, reasoning="I know. "), Reply(content="", reasoning="I ", completion_tokens=2)
+    assert token_limits.check_cut(ITEM, replace(reply, finish_reason="length"), whole, 2).ok
+
+
+@pytest.mark.parametrize(
+    ("content", "tokens", "finish", "filled", "enough"),
+    [
+        ("Grass is green. And so on", 9, "length", True, True),
+        ("Grass is green. And so on", 12, "stop", False, True),
+        ("Grass is green.", 5, "stop", False, False),
+        ("Grass is blue. And so on", 9, "length", False, False),
+        ("Grass is green. And so on", None, "length", False, False),
+    ],
+)
+def test_going_on(content: str, tokens: int | None, finish: str, *, filled: bool, enough: bool) -> None:
+    reply = Reply(content=content, completion_tokens=tokens, finish_reason=finish)
+    assert token_limits.check_past_the_end(ITEM, reply, WHOLE, 9).ok is filled
+    assert token_limits.check_at_least(ITEM, reply, WHOLE, 9).ok is enough
