@@ -51,7 +51,7 @@ from reports.arguments import EVIDENCE, OUT, make_parser
 from reports.board import terminal as table
 from reports.board.text import View, make_headline, make_view
 from reports.certify import command as certify
-from reports.compare import ablation, prediction, same_answers
+from reports.compare import ablation, across_backends, prediction, same_answers
 from reports.evidence import files as evidence
 from reports.evidence import junit, redact, signature
 from reports.evidence.answered import require_results
@@ -296,7 +296,12 @@ def _predictions(args: argparse.Namespace) -> int:
     if alike:
         shown = [[s.cell, s.other, s.outcome, s.detail] for s in alike]
         print(render.format_table(shown, ("cell", "beside the cell", "same answers", "seen")))
-    return RED if any(a.outcome == "refuted" for a in found) or any(s.outcome == "differs" for s in alike) else GREEN
+    beside = across_backends.judge_across_backends(cells, order_by_time(records), recorded)
+    if beside:
+        shown = [[b.cell, b.other, b.outcome, b.detail] for b in beside]
+        print(render.format_table(shown, ("cell", "beside the cell", "another backend", "seen")))
+    differs = any(s.outcome == "differs" for s in alike) or any(b.outcome == "differs" for b in beside)
+    return RED if differs or any(a.outcome == "refuted" for a in found) else GREEN
 
 
 def _replay(args: argparse.Namespace) -> int:

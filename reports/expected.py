@@ -8,6 +8,7 @@ from typing import Any
 
 from matrix.hardware import Rig
 from matrix.judging.requested import Requested
+from matrix.judging.roofline import SpeedBounds
 from matrix.model import Release
 from matrix.recorded import KnownFailure
 
@@ -30,4 +31,5 @@ class ExpectedCell:
     owed: tuple[str, ...] = ()  # node ids of all that must have reported, whatever the evidence expects
     suites: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
+    bounds: SpeedBounds = field(default_factory=SpeedBounds)  # of its decode speed
     known_failures: Mapping[str, KnownFailure] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 
 from matrix.judging.status import Status
 from matrix.planning.images import find_tag
+from reports.compare.across_backends import AcrossBackends, judge_across_backends
 from reports.compare.baselines import Baseline
 from reports.compare.prediction import Prediction, judge_predictions
 from reports.compare.same_answers import SameAnswers, judge_same_answers
@@ -28,6 +29,8 @@ from reports.evidence.types import CellFacts, End, Expected, Record, Result, Run
 from reports.expected import ExpectedCell
 from reports.gate import speed as gate_speed
 from reports.gate.accepted_identity import doubt_identity, tell_accepted
+from reports.gate.bounds import RULE as BOUNDS
+from reports.gate.bounds import judge_bounds
 from reports.gate.depth import tell_depths
 from reports.gate.flakes import judge_attempts
 from reports.gate.known_failures import tell_known_failures, tell_not_run
@@ -66,6 +69,7 @@ class Verdict:
     rows: tuple[Row, ...]  # of the expected cells
     predictions: tuple[Prediction, ...] = ()  # between expected cells
     same_answers: tuple[SameAnswers, ...] = ()  # of cells that differ only in how they are launched
+    backends: tuple[AcrossBackends, ...] = ()  # of cells that serve the same weights by another release or GPU
     told: tuple[str, ...] = ()  # what is to be known of it, green or red
     not_replayed: int = 0  # cells of which something could not be judged again from kept replies
 
@@ -104,20 +108,32 @@ def judge_evidence(
     reasons += [Reason(cell=cell, rule=rule, text=text) for cell, rule, text in again.reasons]
     speed = judge_speed(policy.throughput, shown, records, whole.retries, earlier)
     reasons += [Reason(cell=cell, rule=gate_speed.RULE, text=text) for cell, text in speed.reasons]
+    bounded = judge_bounds(expected, records, published_is_red=policy.throughput is not None)
+    reasons += [Reason(cell=cell, rule=BOUNDS, text=text) for cell, text in bounded.reasons]
     alike = judge_same_answers(expected, order_by_time(records), _list_started(rows))
     reasons += [Reason(cell=s.cell, rule="same_answers", text=_tell_unlike(s)) for s in alike if s.outcome != "same"]
     if shown and all(row.not_run for row in shown):
         reasons.insert(0, Reason(cell="", rule="not_run", text="No engine answered: every cell did not run, as known."))
+    beside = judge_across_backends(expected, order_by_time(records), _list_started(rows))
+    reasons += [Reason(cell=b.cell, rule="backends", text=_tell_other(b)) for b in beside if b.outcome == "differs"]
     told = (
         *links.tell(),
         *(text for red, text in depths if not red),
         *again.told,
         *speed.told,
+        *bounded.told,
         *tell_accepted(policy, shown),
         *(f"same answers: {s}" for s in alike if s.outcome == "same"),
+        *(f"another backend: {b}" for b in beside if b.outcome != "differs"),
     )
     return Verdict(
-        policy=policy, reasons=tuple(reasons), rows=shown, predictions=predicted, same_answers=alike, told=told
+        policy=policy,
+        reasons=tuple(reasons),
+        rows=shown,
+        predictions=predicted,
+        same_answers=alike,
+        backends=beside,
+        told=told,
     )
 
 
@@ -137,6 +153,10 @@ def _tell_unlike(same: SameAnswers) -> str:
     if same.outcome == "differs":
         return f"its answers are not those of {same.other}, which differs only in how it is launched: {same.detail}."
     return f"whether it answers like {same.other} cannot be judged: {same.detail}."
+
+
+def _tell_other(beside: AcrossBackends) -> str:
+    return f"its numbers are not those of {beside.other}, which serves the same weights: {beside.detail}."
 
 
 Found = Iterator[tuple[str, str]]  # rule, sentence

@@ -42,6 +42,7 @@ from typing import Any, Literal
 from matrix import condition
 from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.judging.requested import read_requested
+from matrix.judging.roofline import find_bounds
 from matrix.judging.status import Status
 from matrix.known.failures import LAUNCH, select_of_cell
 from matrix.model import Cell
@@ -332,5 +333,6 @@ def make_expected(
         owed=tuple(owed),
         suites=tuple(dict.fromkeys(s for r in required for s in r.suites)),
         tests=tuple(dict.fromkeys(t for r in required for t in r.tests)),
+        bounds=find_bounds(cell, (c.value for c in matrix.claims), matrix.rigs, matrix.checkpoints),
         known_failures={k.value.id: k.value for k in select_of_cell(matrix, cell)},
     )
