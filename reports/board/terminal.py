@@ -39,6 +39,8 @@ def print_table(shown: View, console: Console) -> None:
         console.print(
             Text("\n  ".join([f"\n{test.status} {test.nodeid}", *map(_cut_text, test.notes)]), STYLES["noted"])
         )
+    for cell, text in shown.relaunched:
+        console.print(Text(f"\nlaunched again {cell}\n  {_cut_text(text)}", STYLES["noted"]))
     for cell, text in shown.accepted:
         console.print(Text(f"\n{cell}\n  {_cut_text(text)}", STYLES["noted"]))
     for cell, message in shown.not_run:
@@ -136,6 +138,9 @@ def render_markdown(shown: View) -> str:
         lines += [
             f"- **{t.status}** {_format_code(t.nodeid)} {_escape_markdown('; '.join(t.notes))}" for t in shown.noted
         ]
+    if shown.relaunched:
+        lines += ["", "## Launched again after a crash", ""]
+        lines += [f"- {_format_code(cell)} {_escape_markdown(text)}" for cell, text in shown.relaunched]
     if shown.asked_again:
         lines += ["", "## Answered more than once", ""]
         lines += [f"- {_format_code(name)} {_escape_markdown(told)}" for name, told in shown.asked_again]

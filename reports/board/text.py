@@ -13,7 +13,7 @@ from matrix.planning.exclusions import Exclusions
 from reports.compare.prediction import Prediction
 from reports.evidence.asked_again import tell_asked_again
 from reports.evidence.summary import TOK_S, TTFT_MS, Board, Row, Settled
-from reports.evidence.types import Measured, Proof, ProofOutcome
+from reports.evidence.types import AFTER, CRASH, Measured, Proof, ProofOutcome
 from reports.gate.accepted_identity import gather_cautions
 from reports.gate.gate import Reason, Verdict
 from reports.ledger.entries import Entry
@@ -190,6 +190,12 @@ class View:
     def asked_again(self) -> tuple[tuple[str, str], ...]:
         """Tests with more than one answer, and every answer with its run; tests with equal answers are one entry."""
         return tell_asked_again(self.board.rows)
+
+    @property
+    def relaunched(self) -> tuple[tuple[str, str], ...]:
+        """Each launch that followed a crash, once: the cell whose test asked for it, and its message."""
+        launches = (each for row in self.board.rows for each in row.launches if each.data.get(AFTER) == CRASH)
+        return tuple(dict.fromkeys((each.cell, each.message) for each in launches))
 
     @property
     def noted(self) -> tuple[Settled, ...]:

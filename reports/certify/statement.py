@@ -139,6 +139,8 @@ def _make_configuration(own: Sequence[Record], runs: Mapping[str, Run]) -> Itera
 def _result_of(row: Row) -> str:
     if any(t.status not in GREEN | WARNED for t in row.tests) or any(p.outcome == "refuted" for p in row.proofs):
         return "FAILED"
+    if row.crashes:  # of the same plan, if not in one of its own tests
+        return "FAILED"
     proven = {p.feature for p in row.proofs if p.outcome == "proven"}
     return "WARNED" if any(t.status in WARNED for t in row.tests) or set(row.features) - proven else "PASSED"
 

@@ -14,7 +14,8 @@ name) and "nodeid" (pytest's, one per parameter set):
 | expected    | tests (what must report for this cell: all that it owes at this depth, however the run was     |
 |             | narrowed; node ids, or function names standing for all their ids)                             |
 | launch      | outcome (ok, HostError, EngineExited, EngineNotReady, ...), launch_s, phases_s, message,       |
-|             | versions (as the engine itself reports), log, command (redacted), stub (bool), attached (bool) |
+|             | versions (as the engine itself reports), log, command (redacted), stub (bool), attached (bool), |
+|             | data (after a crash: number of the launch, after, cause)                                       |
 | finding     | check, ok, sensitive, expected, got, item, detail, note (shown though it is ok), data          |
 | measurement | name, value, unit, conditions                                                                  |
 | proof       | feature, outcome (proven, refuted, unproven), rung, detail, data                               |

@@ -9,7 +9,7 @@ from typing import Final
 from reports.evidence.attempts import order_by_time
 from reports.evidence.by_cell import CellReader
 from reports.evidence.summary import TOK_S, TTFT_MS, LaunchIndex, Row, Settled, make_board_of_visible
-from reports.evidence.types import Launch, Result
+from reports.evidence.types import AFTER, Launch, Result
 
 MESSAGE_CHARS: Final = 300  # of a thin row
 
@@ -64,4 +64,5 @@ def _make_result_thin(result: Result) -> Result:
 
 
 def _make_launch_thin(launch: Launch) -> Launch:
-    return replace(launch, command=(), message=launch.message[:MESSAGE_CHARS], data={})
+    after = {name: value for name, value in launch.data.items() if name == AFTER}
+    return replace(launch, command=(), message=launch.message[:MESSAGE_CHARS], data=after)

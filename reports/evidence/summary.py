@@ -21,6 +21,8 @@ from reports.evidence.defuse import make_visible
 from reports.evidence.lost import count_lost
 from reports.evidence.not_evidence import withdraw_empty_passes
 from reports.evidence.types import (
+    AFTER,
+    CRASH,
     CellFacts,
     Expected,
     Found,
@@ -120,6 +122,13 @@ class Row:
         """The last launch that counts, unless one failed: a later start does not excuse it."""
         failed = next((each for each in self.standing if each.outcome != "ok"), None)
         return failed or (self.standing[-1] if self.standing else None)
+
+    @property
+    def crashes(self) -> tuple[Launch, ...]:
+        """The launches that followed a crash of its engine, or of another cell's with the same plan. A crash that a
+        known failure of this cell describes is left out: it is told as that."""
+        known = {r.run for t in self.tests for r in t.answers if r.status is Status.XFAIL and r.how == "exit"}
+        return tuple(each for each in self.standing if each.data.get(AFTER) == CRASH and each.run not in known)
 
     @property
     def status(self) -> Status:

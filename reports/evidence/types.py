@@ -19,6 +19,7 @@ from reports.evidence.finding import as_json_number
 SURROGATE = re.compile("[\ud800-\udfff]")
 SCHEMA = 4  # 1: before runs said it; 3: state of the source, depth; 4: continues; readers keep what they do not know
 ProofOutcome = Literal["proven", "refuted", "unproven"]
+AFTER, CRASH = "after", "crash"  # in the data of a launch that follows the engine's own end
 Data = Mapping[str, Any]  # JSON values only, see `as_json_data`
 
 

@@ -249,6 +249,11 @@ def _check_launch(policy: Policy, row: Row) -> Found:
     if launch.outcome != "ok" and not row.not_run:
         left = f" {len(row.not_asked)} tests were not asked." if row.not_asked else ""
         yield "launch", f"its engine did not start: {launch.outcome}: {_shorten(launch.message)}{left}"
+    for each in row.crashes:
+        yield (
+            "crash",
+            f"its engine crashed and was launched again, so that the rest could be asked: {_shorten(each.message)}",
+        )
     if any(each.stub for each in row.launches):
         yield "stub", "a stub engine answered; that says nothing about the real one."
     for tag in sorted({t for each in row.launches if (t := find_tag(str(each.versions.get("image_reference") or "")))}):

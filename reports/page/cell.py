@@ -14,7 +14,7 @@ from reports.board.text import Judgement
 from reports.compare.prediction import Prediction
 from reports.evidence.defuse import cut_to
 from reports.evidence.summary import Row, Settled
-from reports.evidence.types import Found, Run
+from reports.evidence.types import AFTER, CRASH, Found, Run
 from reports.gate.gate import Reason
 from reports.ledger.entries import Entry
 from reports.ledger.forms import HEAD, make_columns
@@ -102,6 +102,9 @@ def _list_facts(row: Row, about: About) -> Iterator[tuple[str, str]]:
     for run in about.runs:
         host = f"{run.host.get('description') or run.host.get('machine') or ''}, driver {run.host.get('driver') or '?'}"
         yield "run", f"{run.t:%F %H:%M} UTC, {run.run}, commit {run.commit[:12] or 'not said'}, {host}"
+    for each in row.launches:
+        if each.data.get(AFTER) == CRASH:
+            yield "launched again", each.message
     yield "plan", ", ".join(sorted(row.fingerprints)) or "not said"
 
 

@@ -98,6 +98,11 @@ class StubEngine:
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
+    @property
+    def requests(self) -> int:
+        """How many requests it has taken."""
+        return self._requests
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self

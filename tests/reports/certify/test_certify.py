@@ -41,6 +41,7 @@ def each(kind: str, **values: Any) -> Change:
         (each("result", status="FAIL"), WITH_MTP, "FAILED"),
         (each("result", status="NOT_EVIDENCE"), WITH_MTP, "FAILED"),
         (each("result", status="XFAIL", **world.FITS), WITH_MTP, "WARNED"),
+        (each("launch", data={"after": "crash"}), WITH_MTP, "FAILED"),
         (each("proof", outcome="unproven"), WITH_MTP, "WARNED"),
         (each("proof", outcome="refuted"), WITH_MTP, "FAILED"),
         (each("proof", outcome="refuted"), PLAIN, "PASSED"),

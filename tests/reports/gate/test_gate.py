@@ -96,6 +96,28 @@ def test_a_stub_engine_is_red_even_when_a_real_one_was_launched_later() -> None:
     assert "stub engine" in said(judge(world.seal([fields[0], {**launch, "stub": True}, *fields[1:]])))
 
 
+def _relaunched(fields: list[Json]) -> list[Json]:
+    launch = next(f for f in fields if f["kind"] == "launch" and f["cell"] == PLAIN)
+    again = {**launch, "message": "launch 2, after a crash: it died", "data": {"number": 2, "after": "crash"}}
+    at = fields.index(launch) + 1
+    return [*fields[:at], again, *fields[at:]]
+
+
+def test_a_cell_whose_engine_crashed_is_red_although_a_fresh_launch_answered_all() -> None:
+    """Of cells that share the launch, each is: the plan that crashed is theirs."""
+    said_of = {r.cell: str(r) for r in judge(world.seal(_relaunched(world.green()))).reasons}
+    assert said_of == {
+        PLAIN: f"{PLAIN}: its engine crashed and was launched again, so that the rest could be asked: "
+        "launch 2, after a crash: it died"
+    }
+
+
+def test_a_crash_that_a_known_failure_describes_is_told_as_that() -> None:
+    fields = changed(_relaunched(world.green()), is_needle, status="XFAIL", **{**world.FITS, "how": "exit"})
+    assert "launched again" not in said(judge(world.seal(fields)))
+    assert "launched again" in said(judge(world.seal(changed(fields, is_needle, how="http_status"))))
+
+
 def test_an_image_by_tag_is_red_unless_allowed_by_name() -> None:
     tag, pinned = "vllm/vllm-openai:v0.33.0", "vllm/vllm-openai@sha256:" + "a" * 64
     records = _launched_from(tag)
