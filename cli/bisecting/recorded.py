@@ -10,6 +10,7 @@ from cli.bisecting.observed import Observed, Shape, observe_run
 from matrix.errors import ConfigError, Problem
 from matrix.model import Cell
 from reports.evidence.attempts import order_files, split_runs
+from reports.evidence.continuations import link_continuations
 from reports.evidence.defuse import defuse_line
 from reports.evidence.files import is_sealed, read_records
 from reports.evidence.types import CellFacts, Record
@@ -61,9 +62,10 @@ def read_recording(paths: Sequence[Path], cell: Cell) -> Recording:
     """
     files = order_files((path, read_records(path)) for path in paths)
     told, left_out, seen = list[Told](), list[str](), set[str]()
+    continued = link_continuations(r for _, records in files for r in records).continued
     for path, records in files:
         for run, own in split_runs(records).items():
-            if not is_sealed(own):
+            if not is_sealed(own) and run not in continued:
                 left_out.append(defuse_line(f"{path}: run {run} is not sealed: it has no end, or was changed since"))
             elif run not in seen:
                 seen.add(run)

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from matrix.judging.status import GREEN, Status
 from reports.evidence.attempts import split_runs
+from reports.evidence.continuations import link_continuations
 from reports.evidence.files import digest_value, is_sealed
 from reports.evidence.summary import Row, make_board
 from reports.evidence.types import CellFacts, Found, Kept, Measured, Record, Run, as_json_data
@@ -45,7 +46,8 @@ class Statements:
     def __init__(self, records: Sequence[Record]) -> None:
         self.rows = {row.cell: row for row in make_board(records).rows}
         self.runs = {r.run: r for r in records if isinstance(r, Run)}
-        self.unsealed = {run for run, own in split_runs(records).items() if not is_sealed(own)}
+        continued = link_continuations(records).continued
+        self.unsealed = {run for run, own in split_runs(records).items() if not is_sealed(own) and run not in continued}
         self._own: dict[str, list[Record]] = {}
         for r in records:
             self._own.setdefault(r.cell, []).append(r)

@@ -70,20 +70,22 @@ def _pick(own: Sequence[tuple[str, str, str]], most: int) -> Iterator[str]:
     yield from reversed(fitting[:most])
 
 
-def write_baseline(folder: Path, places: Mapping[str, str], chosen: Sequence[Chosen], out: Path) -> int:
-    """Write the records of the chosen runs, and return their number. `places` maps a run to its file.
+def write_baseline(folder: Path, places: Mapping[str, Mapping[str, str]], chosen: Sequence[Chosen], out: Path) -> int:
+    """Write the records of the chosen runs, and return their number. `places` maps a run to its parts and their files.
 
     Raises:
         ConfigError: a file vanished.
     """
     wanted: dict[str, set[str]] = {}
+    files: dict[str, None] = {}
     for each in chosen:
-        for run in each.runs:
-            wanted.setdefault(run, set()).add(each.cell)
+        for part, path in (item for run in each.runs for item in places[run].items()):
+            wanted.setdefault(part, set()).add(each.cell)
+            files[path] = None
     out.parent.mkdir(parents=True, exist_ok=True)
     count = 0
     with out.open("wb") as file:
-        for path in dict.fromkeys(places[run] for run in wanted):
+        for path in files:
             for record in read_records(folder / path):
                 if _is_wanted(record, wanted):
                     file.write(format_line(dump_record(record)))

@@ -1,16 +1,21 @@
-"""Adds evidence to a directory: packed, under a name of its run and content, and only if every run in it is sealed."""
+"""Adds evidence to a directory: packed, under a name of its run and content, and only if every run in it is sealed.
+
+A run that was cut short is taken together with the run that continues it (`pytest --continue`).
+"""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from matrix.errors import ConfigError, HostError, Problem
 from reports.evidence.attempts import split_runs
+from reports.evidence.continuations import Continuations, link_continuations
 from reports.evidence.files import GZIP, is_sealed, read_records
+from reports.evidence.types import Record
 
 LEVEL = 6
 DIGITS = 12
@@ -20,11 +25,14 @@ def add_files(folder: Path, paths: Iterable[Path]) -> list[Path]:
     """Copy evidence files into a directory and return the new files; what is there already is not copied again.
 
     Raises:
-        ConfigError: a file is no evidence, or holds a run that is not sealed; names each.
+        ConfigError: a file is no evidence, or holds a run that is not sealed and that no given run continues; names
+            each.
         HostError: the directory cannot be written to.
     """
     given = list(paths)
-    problems = [p for path in given for p in _find_unsealed(path)]
+    files = {path: split_runs(read_records(path)) for path in given}
+    links = link_continuations(r for runs in files.values() for own in runs.values() for r in own)
+    problems = [p for path, runs in files.items() for p in _find_unsealed(path, runs, links)]
     if problems:
         raise ConfigError(problems)
     try:
@@ -34,12 +42,21 @@ def add_files(folder: Path, paths: Iterable[Path]) -> list[Path]:
         raise HostError(f"{folder}: evidence cannot be added: {error.strerror or error}") from error
 
 
-def _find_unsealed(path: Path) -> list[Problem]:
-    runs = split_runs(read_records(path))
+def _find_unsealed(path: Path, runs: Mapping[str, Sequence[Record]], links: Continuations) -> list[Problem]:
     if not runs:
         return [Problem(str(path), 0, "", "it holds no run")]
     why = "is not sealed (it has no end, or was changed since), and a history takes sealed runs only"
-    return [Problem(str(path), 0, "", f"run {run} {why}") for run, own in runs.items() if not is_sealed(own)]
+    rest = "; give the run that continues it (--continue), too, if there is one"
+    return [
+        Problem(
+            str(path),
+            0,
+            "",
+            f"run {run} {why}; {links.doubted[run]}" if run in links.doubted else f"run {run} {why}{rest}",
+        )
+        for run, own in runs.items()
+        if not is_sealed(own) and run not in links.continued
+    ]
 
 
 def _copy_file(folder: Path, path: Path) -> Path | None:

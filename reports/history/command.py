@@ -20,6 +20,7 @@ from reports.history.bisect import FirstBad, Tried, find_first_bad
 from reports.history.collection import add_files
 from reports.history.flakes import Flaky, find_flakes
 from reports.history.index import list_refused, open_index
+from reports.history.joining import read_places
 from reports.history.trend import LAST, Trend, read_trends
 
 MESSAGE_CHARS: Final = 160
@@ -116,7 +117,9 @@ def _require_runs(args: argparse.Namespace, connection: sqlite3.Connection) -> N
 def _add(args: argparse.Namespace, connection: sqlite3.Connection) -> int:
     (runs,) = connection.execute("SELECT count(*) FROM runs").fetchone()
     (cells,) = connection.execute("SELECT count(DISTINCT cell) FROM results").fetchone()
-    sys.stdout.write(f"{args.folder}: {runs} runs of {cells} cells\n")
+    (parts,) = connection.execute("SELECT count(DISTINCT run) FROM joined").fetchone()
+    said = f", {parts} of them in parts (--continue)" if parts else ""
+    sys.stdout.write(f"{args.folder}: {runs} runs of {cells} cells{said}\n")
     return 0
 
 
@@ -225,8 +228,7 @@ def _baseline(args: argparse.Namespace, connection: sqlite3.Connection) -> int:
     if not chosen:
         message = "no cell fits that was green, measured speed and ran on a real engine: nothing to hold speed against"
         raise ConfigError([Problem("--cells", 0, repr(args.cells), message)])
-    places = dict(connection.execute("SELECT run, path FROM runs").fetchall())
-    count = write_baseline(args.folder, places, chosen, args.out)
+    count = write_baseline(args.folder, read_places(connection), chosen, args.out)
     few = [each for each in chosen if not each.enough]
     for each in few:
         sys.stdout.write(f"{each.cell}: {len(each.runs)} launches are too few to judge speed by\n")

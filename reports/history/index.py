@@ -2,7 +2,8 @@
 
 Opening it brings it up to date: new and changed files are read, vanished ones forgotten. Each file is one transaction,
 so a crash leaves whole files. Two writers wait for each other, and the second finds the work done. An index of another
-version, or a damaged one, is made anew. Where the directory cannot be written to, the index lives in memory.
+version, or a damaged one, is made anew. A run that continues another one is joined with it (`reports.history.joining`)
+when all files were read. Where the directory cannot be written to, the index lives in memory.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from reports.evidence.attempts import split_runs
 from reports.evidence.defuse import defuse_line
 from reports.evidence.files import is_sealed, read_records
 from reports.evidence.types import Launch, Measured, Record, Result, Run
+from reports.history import joining
 
 LOGGER: Final = logging.getLogger(__name__)
 NAME: Final = ".history.sqlite3"
-VERSION: Final = 2
+VERSION: Final = 3
 PATTERNS: Final = ("*.jsonl", "*.jsonl.gz")
 KEPT: Final = ".kept"  # folders with the replies of a run
 WAIT_S: Final = 60.0  # for another writer
@@ -123,7 +125,7 @@ def _prepare(connection: sqlite3.Connection) -> sqlite3.Connection:
             names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
             for (name,) in names:
                 connection.execute(f'DROP TABLE "{name}"')
-            for statement in SCHEMA.split(";"):
+            for statement in (SCHEMA + joining.SCHEMA).split(";"):
                 if statement.strip():
                     connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {VERSION}")
@@ -140,8 +142,9 @@ def _refresh(connection: sqlite3.Connection, folder: Path) -> None:
     for path in find_evidence(folder):
         stat = path.stat()
         present[str(path.relative_to(folder))] = stat.st_size, stat.st_mtime_ns
-    if known != present:  # a run that was refused as given twice may be alone now
-        known = {path: stamp for path, stamp in known.items() if path not in {r.path for r in list_refused(connection)}}
+    if known != present:  # a run that was refused as given twice may be alone now, and a part may have its rest
+        again = {r.path for r in list_refused(connection)} | joining.list_linked_paths(connection)
+        known = {path: stamp for path, stamp in known.items() if path not in again}
         with _transaction(connection):
             for path, _ in list(connection.execute("SELECT path, size FROM files")):
                 if path not in known or path not in present:
@@ -149,6 +152,8 @@ def _refresh(connection: sqlite3.Connection, folder: Path) -> None:
     for name, stamp in present.items():
         if known.get(name) != stamp:
             _index_file(connection, folder, name, stamp)
+    while pending := joining.find_pending(connection):
+        _join_parts(connection, folder, *pending)
 
 
 @contextmanager
@@ -165,7 +170,7 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def _forget(connection: sqlite3.Connection, path: str) -> None:
     for table in TABLES:
         connection.execute(f"DELETE FROM {table} WHERE run IN (SELECT run FROM runs WHERE path = ?)", (path,))  # noqa: S608
-    for table in ("runs", "refused", "files"):
+    for table in ("runs", "refused", "files", *joining.TABLES):
         connection.execute(f"DELETE FROM {table} WHERE path = ?", (path,))  # noqa: S608
 
 
@@ -187,15 +192,36 @@ def _index_file(connection: sqlite3.Connection, folder: Path, name: str, stamp: 
         for run, own in runs.items():
             if doubt := _doubt_run(connection, run, own):
                 connection.execute("INSERT INTO refused VALUES (?, ?, ?)", (run, name, doubt))
+            elif named := joining.list_continued(own):
+                connection.executemany("INSERT INTO continuing VALUES (?, ?, ?)", [(run, name, each) for each in named])
             else:
                 _insert_run(connection, name, run, own)
+
+
+def _join_parts(connection: sqlite3.Connection, folder: Path, run: str, path: str) -> None:
+    """Make one run of a last part and what it continues, or refuse the last part."""
+    try:
+        found = joining.join_parts(folder, connection, run)
+    except ConfigError as error:
+        found = joining.Joined(why="; ".join(p.message for p in error.problems))
+    with _transaction(connection):
+        if joining.find_pending(connection) != (run, path):
+            return  # another writer was faster
+        if found.why:
+            connection.execute("INSERT INTO refused VALUES (?, ?, ?)", (run, path, found.why))
+            return
+        for part, place in found.paths.items():
+            for table in (*TABLES, "runs", "refused"):
+                connection.execute(f"DELETE FROM {table} WHERE run = ?", (part,))  # noqa: S608
+            connection.execute("INSERT INTO joined VALUES (?, ?, ?)", (part, place, run))
+        _insert_run(connection, path, run, found.records)
 
 
 def _doubt_run(connection: sqlite3.Connection, run: str, own: Sequence[Record]) -> str:
     if sum(isinstance(r, Run) for r in own) != 1:
         return "it has no beginning, or several"
     if not is_sealed(own):
-        return "it is not sealed: it has no end, or was changed since"
+        return "it is not sealed: it has no end, or was changed since, and no run of this directory continues it"
     other = connection.execute("SELECT path FROM runs WHERE run = ?", (run,)).fetchone()
     return f"it is in {other[0]}, too" if other else ""
 

@@ -7,10 +7,12 @@ from datetime import timedelta
 
 import pytest
 
+from reports.certify.statement import Statements
 from reports.evidence.continuations import digest_run, link_continuations
 from reports.evidence.lost import tell_lost
 from reports.evidence.types import Lost, Record
 from reports.gate.gate import judge_evidence
+from reports.upgrade.doubts import find_run_doubts
 from tests.reports.world import BEGUN, EXPECTED, NOW, POLICY, Json, green, seal, typed
 
 SOURCE: Json = {"commit": "c0ffee", "matrix_sha256": "m", "depth": "quick"}
@@ -98,3 +100,14 @@ def test_the_torn_end_of_a_continued_run_is_no_lost_line() -> None:
         assert len([*tell_lost(records, link_continuations(records))]) == lost
     early = [*killed[:-1], torn, killed[-1], *rest]
     assert len([*tell_lost(early, link_continuations(early))]) == 1
+
+
+@pytest.mark.parametrize("at", [4, 8])
+def test_a_comparison_and_a_certificate_take_the_parts_as_one(at: int) -> None:
+    killed, rest = night(at)
+    torn = Lost(t=killed[-1].t, run="r1", file="e.jsonl", line=at + 1, why="torn line: the run was killed")
+    for records in ([*killed, *rest], [*killed, torn, *rest]):
+        assert find_run_doubts(records) == {}
+    assert Statements([*killed, *rest]).unsealed == set()
+    edited = [*killed[:-1], *rest]
+    assert set(find_run_doubts(edited)) == Statements(edited).unsealed == {"r1"}
