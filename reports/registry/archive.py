@@ -27,13 +27,13 @@ MEMBERS: Final = 200_000  # 5,000 cells of 27 tests
 PIECE_BYTES: Final = 1 << 20
 
 
-def pack_evidence(evidence: Path, target: Path) -> None:
-    """Pack an evidence file and its kept replies.
+def pack_evidence(evidence: Path, target: Path, name: str = "") -> None:
+    """Pack an evidence file and its kept replies. `name`: of the entry, where the file is not called after it.
 
     Raises:
         OSError: a file cannot be read or written.
     """
-    name = target.name.removesuffix(SUFFIX)
+    name = name or target.name.removesuffix(SUFFIX)
     with tarfile.open(target, "w:xz", format=tarfile.PAX_FORMAT) as packed:
         _add(packed, evidence, f"{name}.jsonl")
         for path in sorted(folder_of(evidence).glob("*.jsonl.gz")):

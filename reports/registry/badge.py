@@ -3,6 +3,7 @@ daily, and it names the day until which it speaks."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Final
 
@@ -38,6 +39,14 @@ def render_badge(found: Certificate, decay: Sequence[str]) -> str:
         '<g fill="#fff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11">'
         f'<text x="6" y="14">{LABEL}</text><text x="{left + 6}" y="14">{text}</text></g></svg>\n'
     )
+
+
+def render_endpoint(found: Certificate, decay: Sequence[str]) -> str:
+    """Render what https://shields.io/badges/endpoint-badge reads: any static place can serve the file."""
+    word = word_of(found, decay)
+    said = f"{word.lower()}: {decay[0]}" if decay else f"{word.lower()} until {found.expires}"
+    fields = {"schemaVersion": 1, "label": LABEL, "message": defuse_line(said, TEXT_CHARS), "color": COLOURS[word]}
+    return json.dumps({**fields, "isError": word == "FAILED"}, indent=1) + "\n"
 
 
 def render_card(found: Certificate, decay: Sequence[str]) -> str:

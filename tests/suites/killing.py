@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import psutil
@@ -22,6 +23,7 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[Any]:
         engine = getattr(item, "funcargs", {})["engine"]
         found = psutil.Process(engine.pid).children(recursive=True)
         for process in found:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # the second supervisor ends with what it watches
+                process.kill()
         psutil.wait_procs(found, WITHIN_S)
     return (yield)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import tarfile
@@ -22,9 +23,9 @@ from matrix.yaml.load import load_matrix
 from reports import __main__ as cli
 from reports.certify.statement import format_statement, make_statement
 from reports.certify.verify import Certificate, read_certificate
-from reports.registry import command
+from reports.registry import adding, command
 from reports.registry.archive import pack_evidence, unpack_evidence
-from reports.registry.badge import render_badge, render_card
+from reports.registry.badge import render_badge, render_card, render_endpoint
 from reports.registry.check import Checked, check_entry
 from reports.registry.decay import find_decay
 from reports.registry.entries import list_valid, read_registry
@@ -125,14 +126,99 @@ def test_add_takes_what_agrees_and_check_then_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "e.jsonl").write_bytes(world.write(world.seal(world.green())))
-    monkeypatch.setattr(command, "replay_evidence", lambda _: DIFFERS)
+    monkeypatch.setattr(adding, "replay_evidence", lambda _: DIFFERS)
     assert cli.main(["registry", "add", str(tmp_path / "r"), str(tmp_path / "e.jsonl")]) == 1
     said = capsys.readouterr().out
     assert f"refused {PLAIN}" in " ".join(said.split()) and "1 added, 1 refused" in said
     monkeypatch.setattr(command, "check_entry", lambda entry, today: check_entry(entry, today, lambda _: AGREES))
     assert cli.main(["registry", "check", str(tmp_path / "r")]) == 0
     assert capsys.readouterr().out == "1 stand, 0 expired, 0 refused\n"
-    assert cli.main(["registry", "add", str(tmp_path / "r"), str(tmp_path / "e.jsonl")]) == 2
+    assert not list(tmp_path.glob("r/.*")) and not list(tmp_path.glob("r/e/.*"))
+
+
+def add(registry: Path, *words: str | Path) -> int:
+    return cli.main(["registry", "add", str(registry), *map(str, words)])
+
+
+@pytest.fixture
+def agreeing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adding, "replay_evidence", lambda _: AGREES)
+
+
+def name_certificates(registry: Path) -> list[str]:
+    return sorted(str(p.relative_to(registry)) for p in registry.rglob("*.intoto.json"))
+
+
+@pytest.mark.usefixtures("agreeing")
+def test_an_archive_is_certified_where_it_lies_and_elsewhere(tmp_path: Path) -> None:
+    registry = place(tmp_path)
+    wanted = name_certificates(registry)
+    for path in registry.rglob("*.intoto.json"):
+        path.unlink()
+    before = (registry / "run.tar.xz").read_bytes()
+    assert add(registry, registry / "run.tar.xz") == 0
+    assert name_certificates(registry) == wanted and (registry / "run.tar.xz").read_bytes() == before
+    assert add(tmp_path / "other", registry / "run.tar.xz", "--name", "mine") == 0
+    assert (tmp_path / "other/mine.tar.xz").read_bytes() == before
+    assert [c.problems for c in checked(tmp_path / "other")] == [()] * 2
+
+
+@pytest.mark.usefixtures("agreeing")
+def test_a_crash_between_archive_and_certificates_is_completed_by_the_same_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evidence = tmp_path / "run.jsonl"
+    evidence.write_bytes(world.write(world.seal(world.green())))
+    right = adding._write_certificates
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(adding, "_write_certificates", die)
+    with pytest.raises(KeyboardInterrupt):
+        add(tmp_path / "r", evidence)
+    assert "it has no certificate" in refused(tmp_path / "r")[""]
+    monkeypatch.setattr(adding, "_write_certificates", right)
+    assert add(tmp_path / "r", evidence) == 0 and add(tmp_path / "r", evidence) == 0
+    assert [c.problems for c in checked(tmp_path / "r")] == [()] * 2
+
+
+@pytest.mark.usefixtures("agreeing")
+def test_a_name_belongs_to_the_evidence_that_had_it_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = place(tmp_path)
+    before = (registry / "run.tar.xz").read_bytes()
+    (tmp_path / "x.jsonl").write_bytes(world.write(world.seal(world.green(), "r2")))
+    assert add(registry, tmp_path / "x.jsonl", "--name", "run") == 2
+    assert "of other evidence already" in capsys.readouterr().err
+    # also where the other writer comes between the look and the write
+    looks = iter([None])
+    right = adding._require_same
+    monkeypatch.setattr(adding, "_require_same", lambda draft, target: next(looks, right) and right(draft, target))
+    assert add(registry, tmp_path / "x.jsonl", "--name", "run") == 2
+    assert (registry / "run.tar.xz").read_bytes() == before and not list(registry.glob(".*"))
+
+
+@pytest.mark.usefixtures("agreeing")
+@pytest.mark.parametrize("step", ["pack_evidence", "_write_certificates"])
+def test_a_full_disk_is_said_and_leaves_no_half(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    (tmp_path / "e.jsonl").write_bytes(world.write(world.seal(world.green())))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(adding, step, full)
+    assert add(tmp_path / "r", tmp_path / "e.jsonl") == 2
+    assert "the entry cannot be written: No space left on device" in capsys.readouterr().err
+    assert not list(tmp_path.glob("r/.*")) and not list(tmp_path.rglob("*.intoto.json"))
+
+
+def test_what_is_no_evidence_makes_no_registry_entry(tmp_path: Path) -> None:
+    (tmp_path / "e.jsonl").write_text("{}")
+    assert add(tmp_path / "r", tmp_path / "e.jsonl") == 2 and not list((tmp_path / "r").iterdir())
 
 
 def test_recommend_reads_what_is_certified_and_has_not_expired(tmp_path: Path) -> None:
@@ -192,6 +278,28 @@ def test_the_badge_and_the_line_say_what_holds_and_are_inert(tmp_path: Path) -> 
     assert "decayed: --page-size was 64 and is 128" in render_badge(found, ["--page-size was 64 and is 128"])
     assert render_card(found, []).startswith("PASSED canary, llamacpp, cpu (mtp); proven: mtp; run on 2026-11-21")
     assert "since then: it expired" in render_card(found, ["it expired"])
+    assert json.loads(render_endpoint(found, [])) == {
+        "schemaVersion": 1,
+        "label": "GLM matrix",
+        "message": f"passed until {LATER}",
+        "color": "#17683a",
+        "isError": False,
+    }
+    assert json.loads(render_endpoint(found, ["a\u202eb <script>"]))["message"].startswith("decayed: a")
+
+
+def test_a_cell_that_only_its_id_names_has_not_decayed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Layouts are beside the matrix's own list; their certificates hold all the same."""
+    wanted = "sm103x8.vllm_0_33_0.glm52_nvfp4_nvidia.decode_context_parallel_4"
+    assert wanted not in {c.id for c in expand_matrix(load_matrix()).runnable}
+    registry = place(tmp_path)
+    (path,) = registry.rglob(f"{PLAIN}.intoto.json")
+    told = json.loads(path.read_text())
+    told["predicate"]["glmMatrix"] |= {"cell": wanted, "facts": {}}
+    path.write_text(json.dumps(told))
+    assert cli.main(["registry", "badge", str(registry), "--cells", wanted]) == 0
+    assert "runs no such cell" not in capsys.readouterr().out
+    assert json.loads((registry / "badges" / f"{wanted}.json").read_text())["label"] == "GLM matrix"
 
 
 def test_the_last_certificate_of_a_cell_counts(tmp_path: Path) -> None:
