@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from fixtures.banks import bank_for
 from fixtures.banks.bank import Bank
 from fixtures.client.tape import Tape
 from fixtures.session.plugin import FOUND
+from matrix.collection.items import CellItem
 from matrix.collection.plugin import selected_plans
+from matrix.collection.wanted import ASKED, names_tests
 from matrix.errors import ConfigError
 from matrix.model import Cell
 from matrix.planning.plan import Plan
@@ -70,29 +73,30 @@ def pytest_configure(config: pytest.Config) -> None:
     for name, what in MARKS.items():
         config.addinivalue_line("markers", f"{name}: {what}")
     parse_duration(config.option.soak)
+    config.stash[ASKED] = lambda marks: asks_test(config, marks)
     config.addinivalue_line("markers", "soak: asked only where --soak DURATION says for how long")
     config.addinivalue_line("markers", "boots: asked only where --boots N launches a cell more than once")
     config.addinivalue_line("markers", "from_depth(name): asked at this --depth and deeper ones only")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests that this depth, or a single boot, does not ask: a test without a question proves nothing."""
-    chosen = list(DEPTHS).index(config.option.depth)
-    unasked = [] if int(config.option.boots) >= FEWEST_BOOTS else ["boots"]
-    unasked += [] if config.option.soak else ["soak"]
-    deeper = [i for i in items if _asks_deeper(i, chosen) or any(i.get_closest_marker(name) for name in unasked)]
-    if deeper:
-        config.hook.pytest_deselected(items=deeper)
-        gone = set(deeper)
+    """Deselect the tests that were made because the command line names them, and that this run does not ask."""
+    unasked = [i for i in items if not isinstance(i, CellItem) or names_tests(config)]
+    unasked = [i for i in unasked if not asks_test(config, i.iter_markers())]
+    if unasked:
+        config.hook.pytest_deselected(items=unasked)
+        gone = set(unasked)
         items[:] = [item for item in items if item not in gone]
 
 
-def _asks_deeper(item: pytest.Item, chosen: int) -> bool:
-    return any(list(DEPTHS).index(depth) > chosen for depth in _list_depths(item))
-
-
-def _list_depths(item: pytest.Item) -> list[str]:
-    return [mark.args[0] for mark in item.iter_markers("from_depth")]
+def asks_test(config: pytest.Config, marks: Iterable[pytest.Mark]) -> bool:
+    """Whether this depth, `--boots` and `--soak` ask a test with these marks: one without a question proves nothing."""
+    known = list(marks)
+    names = {m.name for m in known}
+    if ("boots" in names and int(config.option.boots) < FEWEST_BOOTS) or ("soak" in names and not config.option.soak):
+        return False
+    chosen = list(DEPTHS).index(config.option.depth)
+    return all(list(DEPTHS).index(m.args[0]) <= chosen for m in known if m.name == "from_depth")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -6,58 +6,29 @@ cells that ask for the features. Items are ordered by launch, so that an engine 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from matrix.collection.dummy import change_plan
+from matrix.collection.items import ANY_CELL, KNOWN, PARAMETER, CellCase, CellItem, Template, is_template
 from matrix.collection.options import ENDPOINT_OPTIONS, WITHOUT_PATCH, add_options
-from matrix.errors import ConfigError, suggest_nearest
-from matrix.judging.plan_without import patches_of, without_patch
+from matrix.collection.selection import HOST, HostFacts, read_selection
+from matrix.collection.wanted import NOT_MADE, NotMade, is_asked, may_match, names_tests, read_wanted
+from matrix.errors import ConfigError
+from matrix.judging.plan_without import without_patch
 from matrix.known.failures import KnownOfCell, select_of_cell
 from matrix.model import Cell
 from matrix.planning import select
-from matrix.planning.expand import expand_matrix, list_attachable
-from matrix.planning.named import list_runnable_named
-from matrix.planning.owed import asked_by_marks
+from matrix.planning.owed import CELL as PLACE
 from matrix.planning.plan import Plan, make_plan
 from matrix.yaml.load import HERE, choose_matrix, load_matrix
-from matrix.yaml.loaded import Matrix
+
+__all__ = ["HOST", "KNOWN", "HostFacts", "cell_of", "plan_of", "runs_suites", "selected_ids", "selected_plans"]
 
 NO_HARDWARE = "SKIP_NO_HW"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostFacts:
-    """What selection needs to know of this host; `fixtures.session.plugin` detects it."""
-
-    rigs: frozenset[str]
-    description: str
-    modules: frozenset[str] = frozenset()  # of the releases' `module`, those that can be imported here
-
-    def explain_lack(self, cell: Cell) -> str:
-        """Explain what this host lacks for the cell; empty when it can run it."""
-        module = cell.release.module
-        if cell.rig.id not in self.rigs:
-            return f"{cell.rig.gpus} x {cell.rig.gpu.name}"
-        if module and module not in self.modules:
-            return f"the Python module {module} (pip install '{cell.release.requirement or module}')"
-        return ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """The cells of this run: `cells` are on this host (or attached, or only collected), `elsewhere` are not."""
-
-    cells: tuple[Cell, ...]
-    elsewhere: tuple[Cell, ...]
-
-
-HOST = pytest.StashKey[HostFacts]()
-SELECTION = pytest.StashKey[Selection]()
-KNOWN = pytest.StashKey[KnownOfCell]()  # of an item: what is known of its cell, see reports.evidence.excuse
 WANTS_CELLS = pytest.StashKey[bool]()  # some collected test takes `cell`
 MADE = pytest.StashKey[dict[str, None]]()  # ids of cells that items were made of, whatever deselected them later
 
@@ -110,54 +81,6 @@ def _choose_matrix(config: pytest.Config) -> None:
     config.add_cleanup(choose_matrix)
 
 
-def read_selection(config: pytest.Config) -> Selection:
-    """Read the cells that options and this host leave; `-m` applies per test, see `pytest_generate_tests`."""
-    if SELECTION not in config.stash:
-        try:
-            config.stash[SELECTION] = _select_cells(config, load_matrix())
-        except ConfigError as error:
-            raise pytest.UsageError(str(error)) from None
-    return config.stash[SELECTION]
-
-
-def _select_cells(config: pytest.Config, matrix: Matrix) -> Selection:
-    option = config.option
-    cells: Sequence[Cell] = [*expand_matrix(matrix).runnable, *list_runnable_named(matrix, option.cells)]
-    if option.endpoint:
-        cells = [*cells, *list_attachable(matrix)]
-    if option.cells:
-        cells = select.select_by_globs(cells, option.cells)
-    if option.rig:
-        cells = select.select_by_rigs(matrix, cells, option.rig)
-    if patch := config.getoption(WITHOUT_PATCH):
-        cells = _select_patched(matrix, cells, patch)
-    if option.endpoint:
-        return Selection(cells=_require_one_launch(matrix, cells), elsewhere=())
-    host = config.stash.get(HOST, None)
-    if host is None or option.collectonly:
-        return Selection(cells=tuple(cells), elsewhere=())
-    here = tuple(c for c in cells if not host.explain_lack(c))
-    return Selection(cells=here, elsewhere=tuple(c for c in cells if host.explain_lack(c)))
-
-
-def _select_patched(matrix: Matrix, cells: Sequence[Cell], patch: str) -> list[Cell]:
-    carried = {c: patches_of(make_plan(matrix, c)) for c in cells}
-    if not (chosen := [c for c, names in carried.items() if patch in names]):
-        known = suggest_nearest(patch, {name for names in carried.values() for name in names})
-        raise pytest.UsageError(f"{WITHOUT_PATCH}: no selected cell is launched with {patch!r}{known}")
-    return chosen
-
-
-def _require_one_launch(matrix: Matrix, cells: Sequence[Cell]) -> tuple[Cell, ...]:
-    launches = {make_plan(matrix, c).fingerprint for c in cells}
-    if len(launches) != 1:
-        raise pytest.UsageError(
-            f"--endpoint is one server, but {len(cells)} cells in {len(launches)} launches are selected."
-            " Say which cell that server is meant to be: --cells CELL_ID (glm-matrix list prints them)."
-        )
-    return tuple(cells)
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection(session: pytest.Session) -> None:
     """Turn a wrong option into one usage error now, instead of a collection error per module later."""
@@ -166,63 +89,56 @@ def pytest_collection(session: pytest.Session) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "cell" not in metafunc.fixturenames:
-        return
-    config, chosen = metafunc.config, read_selection(metafunc.config)
+    """Let pytest make one item for each test that takes `cell`: `_make_items` copies it for the cells."""
+    if PARAMETER in metafunc.fixturenames:
+        metafunc.parametrize(PARAMETER, [pytest.param(ANY_CELL, id=PLACE)])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makeitem(collector: pytest.Collector) -> Generator[None, Any, Any]:
+    """Put the items of the cells where pytest made the one that stands for them."""
+    made = yield
+    if not isinstance(made, list) or not any(map(is_template, made)):
+        return made
+    lists = (_make_items(collector.config, i) if is_template(i) else [i] for i in made)
+    return [item for items in lists for item in items]
+
+
+def _make_items(config: pytest.Config, like: pytest.Function) -> list[pytest.Function]:
+    """Make a test's items; none where it is not asked at all, unless the command line may name it."""
+    chosen, wanted, template = read_selection(config), read_wanted(config), Template(like)
+    marks = list(like.iter_markers())
+    cells = wanted.list_cells(chosen.cells, marks)
+    elsewhere = wanted.list_cells(chosen.elsewhere, marks) if config.option.all_cells else []
     config.stash[WANTS_CELLS] = True
-    own = list(metafunc.definition.iter_markers())
-    keep = _compile_marks(config, [m.name for m in own])
-    asked = _asked_by(own)
-    cells = [c for c in chosen.cells if asked(c) and keep(c)]
-    params = [pytest.param(c, id=c.id, marks=_make_marks_once(config, c)) for c in cells]
-    if config.option.all_cells:
-        params += [
-            pytest.param(
-                c,
-                id=c.id,
-                marks=[*_make_marks_once(config, c), pytest.mark.skip(reason=_explain_no_hardware(config, c))],
-            )
-            for c in chosen.elsewhere
-            if asked(c) and keep(c)
-        ]
-    config.stash.setdefault(MADE, {}).update(dict.fromkeys(str(p.id) for p in params))
-    metafunc.parametrize("cell", params)
+    config.stash.setdefault(MADE, {}).update((c.id, None) for c in (*cells, *elsewhere))
+    counted = config.stash.setdefault(NOT_MADE, NotMade())
+    if not names_tests(config) and not is_asked(config, marks):
+        counted.deeper += len(cells) + len(elsewhere)
+        return []
+    cases = [*(_find_case(config, c) for c in cells), *(_find_case(config, c, here=False) for c in elsewhere)]
+    kept = wanted.list_keyword_cases(template, cases)
+    counted.by_keyword += len(cases) - len(kept)
+    items: list[pytest.Function] = [template.make_item(case) for case in kept]
+    return items or ([like] if names_tests(config) else [])
 
 
-def _asked_by(own: Iterable[pytest.Mark]) -> Callable[[Cell], bool]:
-    """Compile the `for_cells` marks: cells with all the features they name, and only canaries where one requires it."""
-    return asked_by_marks(m.kwargs for m in own if m.name == "for_cells").of
+_CASES = pytest.StashKey[dict[str, CellCase]]()
 
 
-def _compile_marks(config: pytest.Config, own: Iterable[str]) -> Callable[[Cell], bool]:
-    """Apply `-m` to the cells already, so that unwanted items are never made."""
-    text, names = config.option.markexpr, tuple(own)
-    if not text:
-        return lambda _: True
-    try:
-        evaluate = select.compile_expression(text)
-    except ConfigError as error:
-        raise pytest.UsageError(str(error)) from None
-    known = config.stash.setdefault(_KEPT, {}).setdefault(frozenset(names), {})  # tests of one suite share their marks
-
-    def keep(cell: Cell) -> bool:
-        if cell.id not in known:
-            known[cell.id] = evaluate(select.make_matcher(cell, names))
-        return known[cell.id]
-
-    return keep
-
-
-_KEPT = pytest.StashKey[dict[frozenset[str], dict[str, bool]]]()
-_MARKS = pytest.StashKey[dict[str, tuple[pytest.MarkDecorator, ...]]]()
-
-
-def _make_marks_once(config: pytest.Config, cell: Cell) -> tuple[pytest.MarkDecorator, ...]:
-    """Return the marks of a cell, made once for all tests that ask it."""
-    marks = config.stash.setdefault(_MARKS, {})
-    if cell.id not in marks:
-        marks[cell.id] = _make_marks(cell)
-    return marks[cell.id]
+def _find_case(config: pytest.Config, cell: Cell, *, here: bool = True) -> CellCase:
+    """Return what the items of a cell share, made once."""
+    cases = config.stash.setdefault(_CASES, {})
+    if cell.id not in cases:
+        marks = _make_marks(cell)
+        marks += () if here else (pytest.mark.skip(reason=_explain_no_hardware(config, cell)),)
+        cases[cell.id] = CellCase(
+            cell=cell,
+            marks=tuple(m.mark for m in marks),
+            make_plan=lambda c: _make_plan_once(config, c),
+            gather_known=_gather_known,
+        )
+    return cases[cell.id]
 
 
 def _make_marks(cell: Cell) -> tuple[pytest.MarkDecorator, ...]:
@@ -240,13 +156,17 @@ def _explain_no_hardware(config: pytest.Config, cell: Cell) -> str:
 
 def cell_of(item: pytest.Item) -> Cell | None:
     """Return the cell of an item, or None for ordinary tests."""
+    if isinstance(item, CellItem):
+        return item.case.cell
     callspec = getattr(item, "callspec", None)
-    cell = callspec.params.get("cell") if callspec else None
+    cell = callspec.params.get(PARAMETER) if callspec else None
     return cell if isinstance(cell, Cell) else None
 
 
 def plan_of(item: pytest.Item) -> Plan | None:
     """Return the recommended plan of an item's cell; computed once per cell."""
+    if isinstance(item, CellItem):
+        return item.case.plan
     cell = cell_of(item)
     return _make_plan_once(item.config, cell) if cell else None
 
@@ -270,7 +190,7 @@ def selected_plans(session: pytest.Session) -> list[Plan]:
         return list({p.cell.id: p for p in plans if p is not None}.values())
     if not config.pluginmanager.hasplugin("dsession") or not runs_suites(config):
         return []
-    return [_make_plan_once(config, c) for c in read_selection(config).cells if _may_match(config, c)]
+    return [_make_plan_once(config, c) for c in read_selection(config).cells if may_match(config, c)]
 
 
 def selected_ids(session: pytest.Session) -> list[str]:
@@ -286,41 +206,27 @@ def runs_suites(config: pytest.Config) -> bool:
     return any(p == suites or suites in p.parents or p == config.rootpath for p in paths)
 
 
-def _may_match(config: pytest.Config, cell: Cell) -> bool:
-    """Whether `-m` can select some test of the cell; tests' own marks are unknown here, so each is tried."""
-    lines = (str(line).split(":")[0].split("(")[0].strip() for line in config.getini("markers"))
-    others = set(lines) - set(select.all_marks(load_matrix()))
-    return any(_compile_marks(config, marks)(cell) for marks in ((), others, *((m,) for m in others)))
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    empty = [i for i in items if "cell" in getattr(i, "fixturenames", ()) and cell_of(i) is None]
-    if empty:
+    """Order the items by launch, so that each engine is started once, and refuse a run of nothing."""
+    if empty := [i for i in items if is_template(i)]:
         config.hook.pytest_deselected(items=empty)
         gone = set(empty)
         items[:] = [i for i in items if i not in gone]
-    known: dict[str, KnownOfCell] = {}
-    launches: dict[str, int] = {}
-    cells: dict[str, int] = {}
-    for item in items:
-        found = plan_of(item)
-        if found is None:
-            continue
-        launches.setdefault(found.fingerprint, len(launches))
-        cells.setdefault(found.cell.id, len(cells))
-        name = getattr(item, "originalname", item.name)
-        item.user_properties += [("cell", found.cell.id), ("fingerprint", found.fingerprint), ("test", name)]
-        if found.cell.id not in known:
-            known[found.cell.id] = _gather_known(found)
-        item.stash[KNOWN] = known[found.cell.id]
-    items.sort(key=lambda i: _sort_key(i, launches, cells))
+    _rank_cases({item.case: None for item in items if isinstance(item, CellItem)})
+    items.sort(key=_sort_key)
     _refuse_to_run_nothing(config, items)
 
 
-def _sort_key(item: pytest.Item, launches: dict[str, int], cells: dict[str, int]) -> tuple[int, int]:
-    found = plan_of(item)
-    return (launches[found.fingerprint], cells[found.cell.id]) if found else (-1, -1)
+def _rank_cases(cases: Iterable[CellCase]) -> None:
+    """Rank the cells by launch, launches and cells in the order of their first items."""
+    launches: dict[str, int] = {}
+    for number, case in enumerate(cases):
+        case.rank = launches.setdefault(case.plan.fingerprint, len(launches)), number
+
+
+def _sort_key(item: pytest.Item) -> tuple[int, int]:
+    return (item.case.rank if isinstance(item, CellItem) else None) or (-1, -1)
 
 
 def _gather_known(made: Plan) -> KnownOfCell:
@@ -334,7 +240,7 @@ def _refuse_to_run_nothing(config: pytest.Config, items: list[pytest.Item]) -> N
     """Refuse a run without tests, which would be green: list what was found and what each cell needs."""
     if items or not config.stash.get(WANTS_CELLS, False) or config.option.collectonly:
         return
-    elsewhere = [c for c in read_selection(config).elsewhere if _compile_marks(config, ())(c)]
+    elsewhere = [c for c in read_selection(config).elsewhere if may_match(config, c)]
     host = config.stash.get(HOST, None)
     needs = sorted({f"  {c.rig.id:<16} {host.explain_lack(c) if host else c.rig.gpu.name}" for c in elsewhere})
     lines = ["no selected cell can run here.", f"this host: {host.description if host else 'unknown'}"]
@@ -345,6 +251,12 @@ def _refuse_to_run_nothing(config: pytest.Config, items: list[pytest.Item]) -> N
     else:
         lines += ["The selection (-m, --cells, --rig) leaves no cell: glm-matrix list -m EXPR shows what there is."]
     raise pytest.UsageError("\n".join(lines))
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    """Tell what was not made: pytest's count of the deselected knows nothing of it."""
+    counted = config.stash.get(NOT_MADE, None)
+    return counted.explain(config.option.depth) if counted and config.get_verbosity() >= 0 else []
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

@@ -14,6 +14,7 @@ from matrix.hardware import Rig
 from matrix.model import Cell, Checkpoint, Engine, Excluded, Form, Rule
 from matrix.planning import fit
 from matrix.planning.exclusions import Exclusions, Names, Sets, list_subsets, make_cell, vary_features
+from matrix.planning.narrowing import Narrowing
 from matrix.planning.plan import make_plan
 from matrix.planning.ranks import find_wrong_ranks
 from matrix.registered import Registered, registered_by
@@ -57,19 +58,29 @@ class World:
 @cache
 def expand_matrix(matrix: Matrix) -> World:
     """Judge every combination of rig, release, checkpoint and feature set."""
-    runnable: list[Cell] = []
     excluded = Exclusions()
-    for base, sets in _iterate_bases(matrix):
+    runnable = tuple(_judge_bases(matrix, _iterate_bases(matrix), excluded))
+    return World(runnable=runnable, excluded=excluded)
+
+
+def list_runnable(matrix: Matrix, narrowing: Narrowing) -> tuple[Cell, ...]:
+    """List the runnable cells that an `-m` expression may want, in the order of `expand_matrix`; plan no others."""
+    cells = _judge_bases(matrix, _iterate_bases(matrix, narrowing), Exclusions())
+    return tuple(c for c in cells if narrowing.keeps_cell(c))
+
+
+def _judge_bases(matrix: Matrix, bases: Iterable[tuple[Cell, Sets]], excluded: Exclusions) -> Iterator[Cell]:
+    """Yield the runnable cells of the bases, and put the others into `excluded`."""
+    for base, sets in bases:
         if shared := next(reasons_without_features(matrix, base), None):
             excluded.add_base(base, shared, sets)
             continue
         for cell in (base, *vary_features(base, sets)):
             why = next(reasons_of_features(matrix, cell), None)
             if why is None:
-                runnable.append(cell)
+                yield cell
             else:
                 excluded.add_cell(cell, why)
-    return World(runnable=tuple(runnable), excluded=excluded)
 
 
 def list_attachable(matrix: Matrix) -> Iterator[Cell]:
@@ -103,14 +114,17 @@ def list_published_exclusions(matrix: Matrix, cell: Cell) -> list[Excluded]:
     return [*(_exclude_by_rule(rule) for rule in only), *([theirs] if theirs and not ours else [])]
 
 
-def _iterate_bases(matrix: Matrix) -> Iterator[tuple[Cell, Sets]]:
-    """Yield each combination without features, with the sets of those that are asked of it."""
+def _iterate_bases(matrix: Matrix, narrowing: Narrowing | None = None) -> Iterator[tuple[Cell, Sets]]:
+    """Yield each combination without features that may be wanted, with the sets of those that are asked of it."""
     for rig in matrix.rigs.values():
+        if narrowing and not narrowing.keeps_rig(rig):
+            continue
         for release in matrix.releases.values():
             engine: Engine = matrix.engines[release.engine]
             for checkpoint in matrix.checkpoints.values():
                 base = make_cell(rig, engine, release, checkpoint, frozenset())
-                yield base, list_sets(matrix, base)
+                if narrowing is None or narrowing.keeps_base(base):
+                    yield base, list_sets(matrix, base)
 
 
 def list_sets(matrix: Matrix, base: Cell, *, by_default: bool = True) -> Sets:

@@ -41,6 +41,8 @@ class Progress:
         self.terminal = session.config.pluginmanager.getplugin("terminalreporter")
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
+        if session.config.option.collectonly:
+            return
         self._count((who["cell"], item.nodeid) for item in session.items if (who := identity_of(item)))
 
     @pytest.hookimpl(optionalhook=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from matrix.collection.items import CellItem
 from reports.evidence.files import PREVIOUS
 from reports.evidence.kept import FOLDER
 from reports.evidence.outbox import Outbox
@@ -81,5 +82,7 @@ def run_id(config: pytest.Config) -> str:
 
 def identity_of(item: pytest.Item) -> dict[str, str]:
     """Return cell, fingerprint, test and node id of an item; empty for a test without a cell."""
+    if isinstance(item, CellItem):
+        return {**item.identity, "nodeid": item.nodeid}
     found = {k: str(v) for k, v in item.user_properties if k in IDENTITY}
     return {**found, "nodeid": item.nodeid} if "cell" in found else {}

@@ -78,6 +78,8 @@ class Recorder:
         node.workerinput["run_id"] = run_id(self.config)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
+        if self.config.option.collectonly:
+            return
         self.items.update({item.nodeid: who for item in session.items if (who := identity_of(item))})
 
     @pytest.hookimpl(tryfirst=True)

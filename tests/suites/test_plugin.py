@@ -14,17 +14,14 @@ class FakeItem:
     def __init__(self, *marks: Any) -> None:
         self.marks = marks
 
-    def iter_markers(self, name: str) -> list[Any]:
-        return [m.mark for m in self.marks if m.mark.name == name]
-
-    def get_closest_marker(self, name: str) -> Any:
-        return next(iter(self.iter_markers(name)), None)
+    def iter_markers(self) -> list[Any]:
+        return [m.mark for m in self.marks]
 
 
 def collect(items: Any, depth: str = "quick", boots: int | str = 1, soak: str = "") -> int:
     deselected: list[Any] = []
     hook = SimpleNamespace(pytest_deselected=lambda items: deselected.extend(list(items)))
-    config: Any = SimpleNamespace(option=SimpleNamespace(depth=depth, boots=boots, soak=soak), hook=hook)
+    config: Any = SimpleNamespace(option=SimpleNamespace(depth=depth, boots=boots, soak=soak), hook=hook, args=[])
     plugin.pytest_collection_modifyitems(config, items)
     return len(deselected)
 
