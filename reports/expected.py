@@ -27,6 +27,7 @@ class ExpectedCell:
     release: Release | None = None  # None: any, of any version
     revision: str = ""  # the pinned commit of its checkpoint; "": any
     dialect: str = ""  # of its engine
+    sibling: str = ""  # the same cell of the earlier release that its speed is held against
     script: str = ""  # that launches it
     owed: tuple[str, ...] = ()  # node ids of all that must have reported, whatever the evidence expects
     suites: tuple[str, ...] = ()

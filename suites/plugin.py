@@ -18,11 +18,12 @@ from matrix.collection.wanted import ASKED, names_tests
 from matrix.errors import ConfigError
 from matrix.model import Cell
 from matrix.planning.plan import Plan
+from matrix.yaml.load import load_matrix
 from reports.compare.baselines import Baseline, digest_files, read_baseline
 from reports.evidence.plugin import declare_run
 from suites.asking.as_many import AsMany
 from suites.asking.depth import DEPTHS, Depth
-from suites.measure.held_baseline import fit_plan, require_fitting
+from suites.measure.held_baseline import fit_earlier, require_fitting, require_release
 from suites.measure.kept_baseline import KeptBaseline
 from suites.measure.rendering import Rendered, find_token_counter
 
@@ -67,6 +68,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="evidence of earlier launches of the same cells, or a folder of such files; with 5 or more launches, a"
         " slowdown fails. Launches of other cells, plans or hardware are refused",
     )
+    group.addoption(
+        "--baseline-release",
+        default="",
+        metavar="RELEASE",
+        help="hold speed against the launches of this earlier release in --baseline, of the same rig, checkpoint and"
+        " features, e.g. sglang_0_5_17: with 5 launches by their scatter, with fewer by a factor of 2 (TTFT 5)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -104,10 +112,15 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     """Refuse an unfit baseline before an engine is loaded, and record which files were used."""
     config = session.config
     paths = [Path(name) for name in config.option.baseline]
-    if hasattr(config, "workerinput") or not paths or config.option.collectonly:
+    release = config.option.baseline_release
+    if hasattr(config, "workerinput") or not (paths or release) or config.option.collectonly:
         return
     try:
-        require_fitting(paths, selected_plans(session), session.config.stash[FOUND].facts())
+        plans, host = selected_plans(session), session.config.stash[FOUND].facts()
+        if release:
+            require_release(paths, plans, host, release, load_matrix().releases)
+        else:
+            require_fitting(paths, plans, host)
         declare_run(config, cells=[], baselines=digest_files(paths))
     except ConfigError as error:
         raise pytest.UsageError(str(error)) from None
@@ -162,7 +175,10 @@ def earlier(request: pytest.FixtureRequest) -> Baseline:
 
 
 @pytest.fixture
-def baseline(earlier: Baseline, plan: Plan, tape: Tape, request: pytest.FixtureRequest) -> Baseline:
-    """Return the measurements of this cell's plan on this hardware; the tape keeps what a test reads of them."""
-    fit = fit_plan(earlier, plan, request.config.stash[FOUND].facts())
-    return KeptBaseline(fit.baseline.values, tape=tape)
+def baseline(earlier: Baseline, plan: Plan, tape: Tape, request: pytest.FixtureRequest) -> KeptBaseline:
+    """Return the measurements of this cell's plan, or of the same cell of `--baseline-release`, on this hardware; the
+    tape keeps what a test reads of them."""
+    name = request.config.option.baseline_release
+    release = load_matrix().releases[name] if name else None
+    fit = fit_earlier(earlier, plan, request.config.stash[FOUND].facts(), release)
+    return KeptBaseline(fit.baseline.values, tape=tape, release=name)

@@ -61,6 +61,15 @@ class Launched(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """What earlier launches measured: one value for each. `release` is that of another release, empty for the cell's
+    own."""
+
+    values: Sequence[float]
+    release: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Baseline:
     """Measured values by cell, name and conditions, and within these by launch."""
 
@@ -70,6 +79,10 @@ class Baseline:
     def launches(self, cell: str, name: str, conditions: Mapping[str, Any]) -> list[float]:
         """Return one value per earlier launch; the median where a launch was measured twice."""
         return self.of(make_key(cell, name, conditions))
+
+    def find_earlier(self, cell: str, name: str, conditions: Mapping[str, Any]) -> Earlier:
+        """Return what `launches` returns, and whose launches these are."""
+        return Earlier(self.launches(cell, name, conditions))
 
     def of(self, key: Key) -> list[float]:
         return [statistics.median(values) for values in self.values.get(key, {}).values()]

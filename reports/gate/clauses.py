@@ -41,6 +41,7 @@ class Throughput:
 
     baseline: str  # an evidence file or a folder of them, as seen from the policy's folder
     unjudged: Literal["told", "red"] = "told"  # cells of which there are too few earlier launches
+    release: str = ""  # hold cells against this earlier release of theirs, and not against their own launches
 
 
 def find_flake_problems(doc: yamltext.Document, flakes: Sequence[Flake]) -> Iterator[Problem]:

@@ -106,7 +106,8 @@ def judge_evidence(
     shown = tuple(rows[c.id] for c in expected)
     again = judge_attempts(policy, shown, records, now.date())
     reasons += [Reason(cell=cell, rule=rule, text=text) for cell, rule, text in again.reasons]
-    speed = judge_speed(policy.throughput, shown, records, whole.retries, earlier)
+    siblings = {cell.id: cell.sibling for cell in expected}
+    speed = judge_speed(policy.throughput, shown, records, whole.retries, earlier, siblings=siblings)
     reasons += [Reason(cell=cell, rule=gate_speed.RULE, text=text) for cell, text in speed.reasons]
     bounded = judge_bounds(expected, records, published_is_red=policy.throughput is not None)
     reasons += [Reason(cell=cell, rule=BOUNDS, text=text) for cell, text in bounded.reasons]

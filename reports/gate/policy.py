@@ -23,7 +23,8 @@ not_run:                                 # launches that may fail as a known fai
 flakes:                                  # failures that `pytest --retry-of RUN` may answer, while they are rare
   - {cells: "cpu.*", tests: [test_finds_the_needle_beyond_index_topk], signature: "needle.found: NOT OK",
      issue: "https://example.org/1", owner: me, rate: 0.02, least_asked: 50, until: 2027-01-31}
-throughput: {baseline: ../baselines}     # earlier launches that speed is held against; without, it is told only
+throughput: {baseline: ../baselines}     # earlier launches that speed is held against; without, it is told only.
+                                         # `release: sglang_0_5_17` holds it against those of that release
 depth: quick                             # or full, release: what its cells owe, and the least that a run asked
 depth_unknown:                           # cells whose runs do not say their depth, each by name and until a day
   - {cells: "sm90x1_h100.*", owner: me, why: recorded before runs said it, until: 2027-01-31}
@@ -33,7 +34,7 @@ max_age_h: 24                            # of the run, in hours
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -45,7 +46,7 @@ from matrix.judging.requested import read_requested
 from matrix.judging.roofline import find_bounds
 from matrix.judging.status import Status
 from matrix.known.failures import LAUNCH, select_of_cell
-from matrix.model import Cell
+from matrix.model import Cell, Release
 from matrix.output import script as shell
 from matrix.planning import select
 from matrix.planning.expand import expand_matrix
@@ -58,6 +59,7 @@ from matrix.yaml.loaded import Matrix
 from matrix.yaml.structure import structure_data
 from reports.compare import baselines
 from reports.compare.baselines import Baseline
+from reports.compare.earlier_release import name_sibling
 from reports.expected import ExpectedCell
 from reports.gate.clauses import Flake, Throughput, find_flake_problems, find_unmatched_flakes
 from reports.gate.depth import DepthUnknown, find_unmatched_depths
@@ -234,9 +236,30 @@ def expect_cells(
         raise ConfigError(wrong)
     if odd := [doc.problem(loc, why) for loc, why in find_unmatched_flakes(policy.flakes, [c.id for c in chosen])]:
         raise ConfigError(odd)
-    return tuple(
-        make_expected(matrix, cell, required, table.nodeids(cell, policy.depth)) for cell, required in chosen.items()
-    )
+    release = _find_release(policy, doc, matrix, [*chosen])
+    made = (make_expected(matrix, cell, wants, table.nodeids(cell, policy.depth)) for cell, wants in chosen.items())
+    if release is None:
+        return tuple(made)
+    return tuple(replace(one, sibling=name_sibling(cell, release)) for one, cell in zip(made, chosen, strict=True))
+
+
+def _find_release(policy: Policy, doc: yamltext.Document, matrix: Matrix, cells: Sequence[Cell]) -> Release | None:
+    """Find the earlier release that the clause `throughput` names; None where it names none.
+
+    Raises:
+        ConfigError: there is no such release, or no required cell is another release of its engine.
+    """
+    name = policy.throughput.release if policy.throughput else ""
+    if not name:
+        return None
+    release = matrix.releases.get(name)
+    if release is None:
+        why = f"there is no release {name!r}{suggest_nearest(name, matrix.releases)}"
+    elif not any(name_sibling(cell, release) for cell in cells):
+        why = f"no required cell is another release of {release.engine}, so {name} would judge nothing"
+    else:
+        return release
+    raise ConfigError([doc.problem(("throughput", "release"), why)])
 
 
 def read_baseline(policy: Policy, doc: yamltext.Document, folder: Path) -> Baseline | None:

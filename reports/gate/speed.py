@@ -5,19 +5,23 @@ at least five earlier launches is red, by the statistics of `reports.compare.slo
 docs/decisions/0012: slow on one launch of two is a note, slow on both is red, and slow on the only launch is red as
 well. A second launch belongs to the same run, or to a run that retries it. A number that the earlier launches measured
 and this evidence did not is red too: otherwise not measuring would be as good as being fast.
+
+With the clause's `release`, cells are held against the same cells of that earlier release, on the same hardware and of
+whatever plan that release has (`reports.compare.earlier_release`). One launch of it is enough to see half of the speed.
 """
 
 from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from matrix.wording import list_first
-from reports.compare.baselines import Baseline, Fitting, Key, Launched, collect_baseline, name_hardware
-from reports.compare.slower import BASELINE_LAUNCHES, WATCHED, not_slower
+from reports.compare.baselines import Baseline, Earlier, Fitting, Key, Launched, collect_baseline, name_hardware
+from reports.compare.earlier_release import compare_earlier, fit_release
+from reports.compare.slower import BASELINE_LAUNCHES, WATCHED
 from reports.evidence.attempts import Retries
 from reports.evidence.finding import Finding
 from reports.evidence.summary import Row
@@ -47,6 +51,8 @@ class _Whole:
     hosts: Mapping[str, Mapping[str, Any]]
     retries: Retries
     earlier: Baseline
+    release: str  # the earlier release; empty: cells are held against their own launches
+    siblings: Mapping[str, str]  # of that release, by cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +64,13 @@ class _Cell:
     retries: Retries
     hardware: int  # on how many kinds of it
     unfit: frozenset[Key]  # measured by a client that was too late: recorded, and judges nothing
+    release: str = ""
+    has_sibling: bool = True
+
+    @property
+    def fewest(self) -> int:
+        """How many earlier launches judge a number."""
+        return 1 if self.release else BASELINE_LAUNCHES
 
 
 def judge_speed(
@@ -66,21 +79,25 @@ def judge_speed(
     records: Sequence[Record],
     retries: Retries,
     earlier: Baseline | None,
+    *,
+    siblings: Mapping[str, str],
 ) -> SpeedJudged:
-    """Judge every watched number of these cells. `earlier` holds the clause's baseline; None: it was not read."""
+    """Judge every watched number of these cells. `earlier` holds the clause's baseline; None: it was not read.
+    `siblings` are the same cells of the clause's release, by id."""
     if clause is None:
         return SpeedJudged(told=("Throughput is told and not judged: the policy has no clause `throughput`.",))
     if earlier is None:
         return SpeedJudged(reasons=(("", f"The baseline {clause.baseline} was not read, so speed is not judged."),))
-    if earlier.cells and not earlier.is_folder and not earlier.cells & {row.cell for row in rows}:
-        return SpeedJudged(reasons=(("", _tell_other_cells(earlier, rows)),))
+    wanted = {siblings.get(row.cell, "") if clause.release else row.cell for row in rows}
+    if earlier.cells and not earlier.is_folder and not earlier.cells & wanted:
+        return SpeedJudged(reasons=(("", _tell_other_cells(earlier, wanted)),))
     if not earlier.cells:
         said = f"The baseline {clause.baseline} holds no launch yet, so speed is told and not judged."
         return SpeedJudged(reasons=(("", said),)) if clause.unjudged == "red" else SpeedJudged(told=(said,))
     own = {r.run for r in records}
     repeated = sorted({at.run for launches in earlier.values.values() for at in launches} & own)
     told = [f"Of the baseline, {', '.join(repeated)} is this evidence itself and was left out."] if repeated else []
-    whole = _read_whole(records, retries, earlier.without_runs(own))
+    whole = _read_whole(records, retries, earlier.without_runs(own), clause.release, siblings)
     reasons: list[Sentence] = []
     notes: dict[str, list[str]] = {}  # what is told, and of which cells
     for row in rows:
@@ -96,16 +113,20 @@ def _name_cells(cells: Sequence[str]) -> str:
     return cells[0] if len(cells) == 1 else f"{len(cells)} cells ({cells[0]}, ...)"
 
 
-def _tell_other_cells(earlier: Baseline, rows: Sequence[Row]) -> str:
-    first, mine = min(earlier.cells), min((row.cell for row in rows), default="none")
+def _tell_other_cells(earlier: Baseline, wanted: Collection[str]) -> str:
+    first, mine = min(earlier.cells), min(filter(None, wanted), default="none")
     return f"The baseline holds no launch of a required cell: it is of {first}, say, and {mine} is required."
 
 
-def _read_whole(records: Sequence[Record], retries: Retries, earlier: Baseline) -> _Whole:
+def _read_whole(
+    records: Sequence[Record], retries: Retries, earlier: Baseline, release: str, siblings: Mapping[str, str]
+) -> _Whole:
     now = collect_baseline(r for r in records if not _is_unfit(r))
     unfit = frozenset(collect_baseline(r for r in records if _is_unfit(r)).values) - frozenset(now.values)
     hosts = {r.run: r.host for r in records if isinstance(r, Run)}
-    return _Whole(now=now, unfit=unfit, hosts=hosts, retries=retries, earlier=earlier)
+    return _Whole(
+        now=now, unfit=unfit, hosts=hosts, retries=retries, earlier=earlier, release=release, siblings=siblings
+    )
 
 
 def _is_unfit(record: Record) -> bool:
@@ -120,10 +141,16 @@ def _gather_cell(whole: _Whole, row: Row) -> _Cell:
     gpus, cpu = next(iter(hardware), ((), ""))
     return _Cell(
         now=Baseline({k: v for k, v in whole.now.values.items() if k.cell == row.cell and k.name in WATCHED}),
-        fit=whole.earlier.fitting(row.cell, fingerprint, gpus, cpu),
+        fit=(
+            fit_release(whole.earlier, row.cell, whole.siblings.get(row.cell, ""), gpus, cpu)
+            if whole.release
+            else whole.earlier.fitting(row.cell, fingerprint, gpus, cpu)
+        ),
         retries=whole.retries,
         hardware=len(hardware),
         unfit=frozenset(k for k in whole.unfit if k.cell == row.cell and k.name in WATCHED),
+        release=whole.release,
+        has_sibling=bool(whole.siblings.get(row.cell)),
     )
 
 
@@ -136,7 +163,7 @@ def _judge_cell(clause: Throughput, cell: _Cell) -> tuple[list[str], list[str]]:
         red.append(f"its baseline is refused: {'; '.join(cell.fit.refused)}. Measure it anew.")
     elif cell.fit.refused:
         told.append(f"of its baseline were left out: {'; '.join(cell.fit.refused)}.")
-    unjudged = [key for key in cell.now.values if len(cell.fit.baseline.of(key)) < BASELINE_LAUNCHES]
+    unjudged = [key for key in cell.now.values if len(cell.fit.baseline.of(key)) < cell.fewest]
     for key in cell.now.values:
         for slow, text in [] if key in unjudged else _judge_key(cell, key):
             (red if slow else told).append(text)
@@ -146,13 +173,13 @@ def _judge_cell(clause: Throughput, cell: _Cell) -> tuple[list[str], list[str]]:
 
 
 def _find_unmeasured(cell: _Cell) -> Iterator[str]:
-    """Yield what at least five earlier launches measured, at a depth that was asked now, and this evidence did not."""
+    """Yield what enough earlier launches measured, at a depth that was asked now, and this evidence did not."""
     now = {_coverage_of(key) for key in (*cell.now.values, *cell.unfit)}
     depths = {str(key.where.get("depth")) for key in (*cell.now.values, *cell.unfit)}
     before = {
         _coverage_of(key)
         for key in cell.fit.baseline.values
-        if key.name in WATCHED and len(cell.fit.baseline.of(key)) >= BASELINE_LAUNCHES
+        if key.name in WATCHED and len(cell.fit.baseline.of(key)) >= cell.fewest
         if not depths or str(key.where.get("depth")) in depths
     }
     if missing := sorted(before - now):
@@ -172,7 +199,7 @@ def _judge_key(cell: _Cell, key: Key) -> Iterator[tuple[bool, str]]:
         if any(cell.retries.descends(other, of=run) for other in runs):
             continue  # its launches are judged with those of its retry
         chain = [at for at in launches if at.run == run or cell.retries.descends(run, of=at.run)]
-        found = [(at, _compare_speed(key, launches[at], earlier)) for at in chain]
+        found = [(at, _compare_speed(key, launches[at], Earlier(earlier, cell.release))) for at in chain]
         slow = [finding for _, finding in found if not finding.ok]
         if slow:
             yield len(slow) > 1 or len(found) == 1, _tell_key(key, found)
@@ -180,8 +207,8 @@ def _judge_key(cell: _Cell, key: Key) -> Iterator[tuple[bool, str]]:
             yield False, f"{key.name} is not judged: {blunt}."
 
 
-def _compare_speed(key: Key, values: Sequence[float], earlier: Sequence[float]) -> Finding:
-    return not_slower(key.name, [statistics.median(values)], earlier, more_is_better=WATCHED[key.name])
+def _compare_speed(key: Key, values: Sequence[float], earlier: Earlier) -> Finding:
+    return compare_earlier(key.name, [statistics.median(values)], earlier, more_is_better=WATCHED[key.name])
 
 
 def _tell_key(key: Key, found: Sequence[tuple[Launched, Finding]]) -> str:
@@ -193,12 +220,15 @@ def _tell_key(key: Key, found: Sequence[tuple[Launched, Finding]]) -> str:
 
 def _explain_unjudged(cell: _Cell, unjudged: Sequence[Key]) -> str:
     """Explain why numbers were not judged; empty where all were."""
+    if not cell.has_sibling and cell.release:
+        return f"its speed is not judged: {cell.release} is no other release of its engine."
     if not cell.now.values and not cell.unfit:
         return "its speed was not measured, and so not judged."
     parts = []
     if unjudged:
         most = max(len(cell.fit.baseline.of(key)) for key in unjudged)
-        parts.append(f"{len(unjudged)} numbers have {most} earlier launches at most, {BASELINE_LAUNCHES} are wanted")
+        of = f" of {cell.release}" if cell.release else ""
+        parts.append(f"{len(unjudged)} numbers have {most} earlier launches{of} at most, {cell.fewest} are wanted")
     if cell.unfit:
         parts.append(f"{len(cell.unfit)} were measured by a client that was not fit to")
     return f"its speed is not judged: {'; '.join(parts)}." if parts else ""

@@ -14,13 +14,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from reports.compare.baselines import Baseline, Key, collect_baseline, name_hardware
-from reports.compare.slower import BASELINE_LAUNCHES, WATCHED, WAVE, not_slower
+from reports.compare.slower import BASELINE_LAUNCHES, ONE_LAUNCH, WATCHED, not_slower
 from reports.evidence.summary import Row
 from reports.evidence.types import Measured, Record, Run
 
-# The largest ratio between two launches of one plan on two H100 hosts was 1.83 (WAVE), 1.86 (TPOT) and 4.5 (TTFT) in
-# docs/evidence/sm90-h100, 20 pairs each at depth quick.
-ONE_LAUNCH: Final[Mapping[str, float]] = {WAVE: 2.0, "median_tpot_ms": 2.0, "median_ttft_ms": 5.0}
 ROUNDED: Final = "input_len"  # follows the tokenizer
 SpeedChange = Literal["slower", "faster", "same", "not judged", "missing"]
 Numbers = Mapping[tuple[str, str], Sequence[float]]  # name, conditions -> one value for each launch

@@ -8,19 +8,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from fixtures.client.tape import LIVE, Tape
-from reports.compare.baselines import Baseline
+from reports.compare.baselines import Baseline, Earlier
 
 
 @dataclass(frozen=True, slots=True)
 class KeptBaseline(Baseline):
-    """A baseline whose answers are kept on a test's tape."""
+    """A baseline whose answers are kept on a test's tape. `release`: its launches are of that release, and not the
+    cell's own."""
 
     tape: Tape = LIVE
+    release: str = ""
 
-    def launches(self, cell: str, name: str, conditions: Mapping[str, Any]) -> list[float]:
-        """Return what `Baseline.launches` returns, now or when the test ran."""
+    def find_earlier(self, cell: str, name: str, conditions: Mapping[str, Any]) -> Earlier:
+        """Return what earlier launches measured, now or when the test ran."""
         question = [cell, name, json.dumps(dict(conditions), sort_keys=True)]
-        found: list[float] = self.tape.note(
-            "baseline", question, lambda: Baseline.launches(self, cell, name, conditions)
-        )
-        return found
+
+        def look() -> Any:
+            values = self.launches(cell, name, conditions)
+            return {"release": self.release, "values": values} if self.release else values
+
+        found = self.tape.note("baseline", question, look)
+        return Earlier(found["values"], found["release"]) if isinstance(found, Mapping) else Earlier(found)

@@ -16,7 +16,8 @@ from fixtures.traffic.spec import LoadSpec
 from matrix.errors import HostError
 from matrix.model import Cell
 from reports.compare.baselines import Baseline
-from reports.compare.slower import WATCHED, WAVE, not_slower
+from reports.compare.earlier_release import compare_earlier
+from reports.compare.slower import WATCHED, WAVE
 from reports.evidence.finding import Finding
 from suites.asking.contract import Engine, Evidence
 from suites.asking.depth import Depth
@@ -138,9 +139,10 @@ def record_load(evidence: Evidence, result: Mapping[str, Any], **conditions: Any
 def check_baseline(
     baseline: Baseline, cell: Cell, result: Mapping[str, Any], where: Mapping[str, Any]
 ) -> Iterator[Finding]:
-    """Yield a finding for each number that earlier launches of the cell measured: is it slower now?"""
+    """Yield a finding for each number that earlier launches of the cell, or of its earlier release, measured: is it
+    slower now?"""
     for name, more_is_better in WATCHED.items():
-        earlier = baseline.launches(cell.id, name, where)
-        if earlier:
-            finding = not_slower(name, [float(result[name])], earlier, more_is_better=more_is_better)
+        earlier = baseline.find_earlier(cell.id, name, where)
+        if earlier.values:
+            finding = compare_earlier(name, [float(result[name])], earlier, more_is_better=more_is_better)
             yield excuse_unfit_client(result, finding)

@@ -48,6 +48,7 @@ MTP_COMPANY = "test_drafts_are_accepted_in_company"
 LAUNCH = "launch.ready"  # fixtures.launch.readiness, which every launcher passes through
 IDENTITY = "attach.identity"  # matrix.judging.identity, which attaching asks before the first question
 BASELINE = "throughput.not_slower"  # the check against earlier launches, on what the throughput suite records
+RELEASE = "throughput.not_slower_than_release"  # the same against one launch of an earlier release
 
 ALL_TEXT = (FACTS, SUMS, RECALL, WITHIN, BEYOND, RESULT)  # whatever answers in words
 ANY_REPLY = (BOOT, FACTS, SUMS, RECALL, CALL, RESULT)

@@ -22,7 +22,7 @@ from tests.faults.catalogue import wire
 from tests.faults.catalogue.table import FAULTS
 from tests.faults.proxy import FaultProxy
 from tests.faults.stub.engine import MODEL, StubEngine
-from tests.faults.suite_tests import BASELINE, IDENTITY, LAUNCH
+from tests.faults.suite_tests import BASELINE, IDENTITY, LAUNCH, RELEASE
 from tests.mutation.target import real_tests
 
 ASK = b'{"messages": [{"role": "user", "content": "hi"}], "stream": true}'
@@ -212,7 +212,7 @@ def test_there_are_forty_faults_that_count() -> None:
 def test_a_fault_names_who_must_notice_it_or_why_nobody_can(name: str) -> None:
     fault = FAULTS[name]
     assert bool(fault.kills) != bool(fault.invisible)
-    assert set(fault.kills) <= {*real_tests(), LAUNCH, IDENTITY, BASELINE}
+    assert set(fault.kills) <= {*real_tests(), LAUNCH, IDENTITY, BASELINE, RELEASE}
     assert fault.touches_completions() or fault.documents or fault.statuses, "it does something"
 
 

@@ -19,7 +19,17 @@ from tests.faults.catalogue.table import FAULTS
 from tests.faults.proxy import FaultProxy
 from tests.faults.stub.engine import StubEngine
 from tests.faults.stub.table import DEFECTS
-from tests.faults.suite_tests import BASELINE, BY_CONTEXT, IDENTITY, LAUNCH, LOADED, RIGHT_UNDER_LOAD, SINGLE, SWEEP
+from tests.faults.suite_tests import (
+    BASELINE,
+    BY_CONTEXT,
+    IDENTITY,
+    LAUNCH,
+    LOADED,
+    RELEASE,
+    RIGHT_UNDER_LOAD,
+    SINGLE,
+    SWEEP,
+)
 from tests.mutation.row import Alarm, Healthy, Row
 from tests.mutation.seeds import SeededBank
 from tests.mutation.target import COSTLY, HASTY_S, PATIENT_S, Real
@@ -72,6 +82,9 @@ def proxy_row(name: str, proxy: FaultProxy, real: Real, *, every: bool = True) -
     if BASELINE in asked:
         proxy.use(None)
         real.take_baseline()
+    elif RELEASE in asked:
+        proxy.use(None)
+        real.baseline = [real.measure()]
     red, real.patience_s = [], HASTY_S if fault.slow else PATIENT_S
     for test in asked:
         proxy.use(name)
@@ -98,7 +111,7 @@ def _is_noticed(outcome: Outcome) -> bool:
 
 def blind(real: Real, say: Say = to_stderr) -> frozenset[str]:
     """The tests that fail without a fault: a killer that is always red has killed nothing."""
-    found = frozenset(t for t in real.names if t != BASELINE and real.run(t).red)
+    found = frozenset(t for t in real.names if t not in (BASELINE, RELEASE) and real.run(t).red)
     for test in sorted(found):
         say(f"  {test} is red without a fault: it counts for none")
     return found
@@ -109,7 +122,7 @@ def _asked(fault: Fault, real: Real, every: bool) -> tuple[str, ...]:
     named = tuple(dict.fromkeys(fault.kills))
     if fault.slow or not every:
         return named
-    return tuple(n for n in real.names if n in named or n not in (LAUNCH, IDENTITY, BASELINE, *COSTLY))
+    return tuple(n for n in real.names if n in named or n not in (LAUNCH, IDENTITY, BASELINE, RELEASE, *COSTLY))
 
 
 def healthy_stub(seed: int, say: Say = to_stderr) -> Healthy:
@@ -129,7 +142,7 @@ def healthy_stub(seed: int, say: Say = to_stderr) -> Healthy:
 def healthy_real(on: str, real: Real, seed: int, say: Say = to_stderr) -> Healthy:
     """What `make matrix` asks, and the launch's checks."""
     # A shared host's speed is no verdict (docs/explanation/fault-injection.md); the other is asked from `full` on.
-    quick, left_out = replace(real, depth=QUICK), (BASELINE, RIGHT_UNDER_LOAD, *COSTLY)
+    quick, left_out = replace(real, depth=QUICK), (BASELINE, RELEASE, RIGHT_UNDER_LOAD, *COSTLY)
     return _healthy(on, seed, ((t, quick.run(t, seed)) for t in quick.names if t not in left_out), say)
 
 

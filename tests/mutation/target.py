@@ -25,7 +25,8 @@ from matrix.errors import HostError
 from matrix.planning.expand import expand_matrix
 from matrix.planning.plan import Plan, make_plan
 from matrix.yaml.load import load_matrix
-from reports.compare.slower import BASELINE_LAUNCHES, not_slower
+from reports.compare.earlier_release import not_slower_than_release
+from reports.compare.slower import BASELINE_LAUNCHES, WATCHED, not_slower
 from reports.evidence.finding import Finding
 from suites import test_effective
 from suites.asking.depth import QUICK, Depth
@@ -44,6 +45,7 @@ from tests.faults.suite_tests import (
     MTP_COMPANY,
     PREFILL,
     REFERENCE,
+    RELEASE,
     SAMPLED,
     SINGLE,
     SOAK,
@@ -117,7 +119,7 @@ class Real:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (*real_tests(), LAUNCH, IDENTITY, BASELINE)
+        return (*real_tests(), LAUNCH, IDENTITY, BASELINE, RELEASE)
 
     def bank(self, seed: int = 0) -> Any:
         bank = bank_for(self.plan.cell.checkpoint)
@@ -132,6 +134,8 @@ class Real:
                 return _outcome(lambda _: self._identify())
             case "throughput.not_slower":
                 return _outcome(self._not_slower)
+            case "throughput.not_slower_than_release":
+                return _outcome(self._not_slower_than_release)
             case _:
                 return self._taped(name, self.bank(0 if name in FROZEN else seed))
 
@@ -213,6 +217,17 @@ class Real:
             evidence.finding(one)
         bad = [one.explain() for one in found if not one.ok]
         assert not bad, "\n".join(bad)
+
+    def _not_slower_than_release(self, evidence: Recorder) -> None:
+        """Against one run without a fault, as if an earlier release had been launched once."""
+        before, now, of = self.baseline[-1], self.measure(), "an earlier release"
+        found = [
+            not_slower_than_release(name, [now[name]], [before[name]], release=of, more_is_better=more)
+            for name, more in WATCHED.items()
+        ]
+        for one in found:
+            evidence.finding(one)
+        assert all(one.ok for one in found), "\n".join(one.explain() for one in found if not one.ok)
 
     def _compared(self, now: Mapping[str, float]) -> Iterator[Finding]:
         for name in TIMES:

@@ -174,6 +174,12 @@ def test_a_baseline_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert "there is no such file or folder" in run(tmp_path, "-", "--baseline", tmp_path / "none.jsonl").said
 
 
+def test_an_earlier_release_that_nobody_knows_is_refused_before_an_engine_is_loaded(tmp_path: Path) -> None:
+    found = run(tmp_path, "-", "--baseline-release", "sglang_0_5_71")
+    assert "there is no release 'sglang_0_5_71'; did you mean 'sglang_0_5_17'" in found.said
+    assert not (tmp_path / "e.jsonl").exists() or not found.launches
+
+
 def test_a_run_says_what_it_was_held_against(slow_once: Run, baseline: Path) -> None:
     started = next(r for r in slow_once.records if isinstance(r, RunRecord))
     assert started.baselines == (hashlib.sha256(baseline.read_bytes()).hexdigest(),)

@@ -8,12 +8,14 @@ from typing import Any
 
 from fixtures.client.reply import Reply
 from tests.faults.catalogue.fault import Asked, Fault
-from tests.faults.suite_tests import BASELINE, LOADED, SINGLE
+from tests.faults.suite_tests import BASELINE, LOADED, RELEASE, SINGLE
 
 DRIFT_S = 0.2  # more before each first token than before the one before
 DAMAGED_CHUNK = 4  # of a stream: one with text in it
 SPIKE_S, SPIKE_EVERY = 0.25, 8
 PER_PROMPT_TOKEN_S = 0.0005
+WAITS_S = 10.0
+UPGRADED_S = 0.25  # a token of the canary takes 10 to 60 ms on two cores, so that a third of the speed is left at most
 
 
 def _drift(index: int, asked: Asked) -> float:
@@ -85,6 +87,18 @@ FAULTS: Mapping[str, Fault] = {
         does="each chunk takes 0.5 ms longer per word of the prompt",
         kills=(BASELINE,),
         pause_s=_by_context,
+    ),
+    "upgrade_to_a_third": Fault(
+        family="performance",
+        does="each chunk takes 250 ms longer, after one launch of an earlier release that did not",
+        kills=(RELEASE,),
+        pause_s=lambda index, asked: UPGRADED_S,
+    ),
+    "upgrade_waits_for_the_first_token": Fault(
+        family="performance",
+        does="the first chunk comes 10 s later than that of an earlier release",
+        kills=(RELEASE,),
+        pause_s=lambda index, asked: 0.0 if index else WAITS_S,
     ),
     "slow_decode": Fault(
         family="performance",

@@ -51,6 +51,38 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, change: tuple[str, 
     assert (line, True) in [(p.line, message in p.message) for p in caught.value.problems]
 
 
+SGLANG = """
+title: An upgrade
+require: [{glob: "sm120x4.sglang_0_5_23.*", suites: [boot]}]
+max_age_h: 24
+throughput: {baseline: b, release: sglang_0_5_17}
+"""
+
+
+def test_cells_are_held_against_the_same_cells_of_the_earlier_release(tmp_path: Path) -> None:
+    found, doc = policy.load_policy(write(tmp_path, SGLANG))
+    cells = policy.expect_cells(found, doc, load_matrix())
+    assert cells
+    assert all(c.sibling == c.id.replace("sglang_0_5_23", "sglang_0_5_17") for c in cells)
+
+
+@pytest.mark.parametrize(
+    ("release", "why"),
+    [
+        ("sglang_0_5_71", "there is no release 'sglang_0_5_71'; did you mean 'sglang_0_5_17'?"),
+        ("vllm_0_33_0", "no required cell is another release of vllm"),
+        ("sglang_0_5_23", "no required cell is another release of sglang"),
+    ],
+)
+def test_an_earlier_release_that_judges_nothing_is_refused_with_its_line(
+    tmp_path: Path, release: str, why: str
+) -> None:
+    found, doc = policy.load_policy(write(tmp_path, SGLANG.replace("release: sglang_0_5_17", f"release: {release}")))
+    with pytest.raises(ConfigError) as caught:
+        policy.expect_cells(found, doc, load_matrix())
+    assert [(p.line, why in p.message) for p in caught.value.problems] == [(5, True)]
+
+
 FLAKE = """
 flakes:
   - {cells: "cpu.*", tests: [test_invents_no_needle], signature: "needle.found: NOT OK", issue: "https://example.org/1",

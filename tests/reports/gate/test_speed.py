@@ -232,3 +232,57 @@ def test_what_is_watched_is_what_pytest_watches() -> None:
     assert set(USUAL) == set(WATCHED)
     assert all(isinstance(r, Measured) for r in before() if getattr(r, "name", ""))
     assert Baseline().cells == frozenset()
+
+
+# --- against an earlier release -------------------------------------------------------------------------------------
+
+OLD = "cpu.llamacpp_old.canary.baseline"
+UPGRADED = Throughput(baseline="b", release="llamacpp_old")
+WITH_SIBLING = tuple(replace(c, sibling=OLD if c.id == PLAIN else "") for c in EXPECTED)
+
+
+def judge_upgrade(now: Sequence[Json], earlier: Sequence[Json], launches: int = 1, **clause: Any) -> Verdict:
+    held = collect_baseline(before(earlier, launches=launches))
+    wanted = replace(POLICY, throughput=replace(UPGRADED, **clause))
+    return gate.judge_evidence(wanted, WITH_SIBLING, run(*now), now=NOW, earlier=held)
+
+
+def usual_of_old(factor: float = 1.0) -> list[Json]:
+    return [measured(value * factor, name, OLD, "another plan") for name, value in USUAL.items()]
+
+
+def test_a_third_of_the_earlier_releases_speed_is_red_on_one_launch() -> None:
+    found = said(judge_upgrade([measured(33.0), *usual()[1:]], usual_of_old()))
+    assert f"{PLAIN}: {WAVE}" in found
+    assert "was 100 of llamacpp_old (1 launches) within a factor of 2 before and is 33" in found
+
+
+def test_as_fast_as_the_earlier_release_is_green_whatever_its_plan() -> None:
+    verdict = judge_upgrade(usual(), usual_of_old())
+    assert verdict.green, said(verdict)
+    assert any("llamacpp_old is no other release of its engine" in line for line in verdict.told), "the other cells"
+
+
+def test_a_tenth_less_needs_five_launches_of_the_earlier_release() -> None:
+    slower = [measured(88.0), *usual()[1:]]
+    assert judge_upgrade(slower, usual_of_old()).green
+    assert WAVE in said(judge_upgrade(slower, usual_of_old(), launches=5))
+
+
+def test_the_cells_own_launches_are_no_baseline_then() -> None:
+    verdict = judge_upgrade([measured(33.0), *usual()[1:]], [*usual_of_old()[1:], measured(30.0, WAVE, OLD), *usual()])
+    assert verdict.green, "33 is held against 30 of the earlier release, and not against its own 100"
+
+
+def test_what_the_earlier_release_measured_must_be_measured_again() -> None:
+    found = said(judge_upgrade(usual()[1:], usual_of_old()))
+    assert "1 numbers that its earlier launches measured were not measured now" in found
+
+
+def test_no_launch_of_the_earlier_release_is_told_and_red_on_request() -> None:
+    other = [measured(1.0, WAVE, OLD, where="elsewhere")]
+    assert not judge_upgrade(usual()[:1], other, unjudged="red").green
+
+
+def test_a_baseline_of_other_cells_names_the_one_that_is_wanted() -> None:
+    assert f"and {OLD} is required" in said(judge_upgrade(usual(), usual()))
