@@ -127,7 +127,11 @@ def _read_archive(path: Path) -> Iterator[bytes]:
     """Yield the lines of the first evidence file in an archive; the replies behind it are not unpacked."""
     with tarfile.open(path, mode="r|xz") as packed:
         for member in packed:
-            if member.name.endswith(".jsonl") and member.size <= BIGGEST_BYTES and (lines := packed.extractfile(member)):
+            if (
+                member.name.endswith(".jsonl")
+                and member.size <= BIGGEST_BYTES
+                and (lines := packed.extractfile(member))
+            ):
                 yield from lines
                 return
 
