@@ -125,7 +125,7 @@ def judge_evidence(
         *bounded.told,
         *tell_accepted(policy, shown),
         *(f"same answers: {s}" for s in alike if s.outcome == "same"),
-        *(f"another backend: {b}" for b in beside if b.outcome != "differs"),
+        *(f"another backend: {b}" for b in beside if b.prompts and b.outcome != "differs"),
     )
     return Verdict(
         policy=policy,

@@ -155,7 +155,10 @@ def test_the_gate_is_red_where_a_backend_computes_another_model(seed: int | None
     found = [signature(VLLM, numbers(1)), *([signature(SGLANG, numbers(seed))] if seed else [])]
     verdict = judge_evidence(POLICY, (ONE, TWO), seal([started, *up, *found]), now=NOW)
     said = [r.text for r in verdict.reasons if r.rule == "backends"]
-    assert bool(said) is red and any("another backend" in line for line in verdict.told) is not red
+    assert bool(said) is red
+    assert any("another backend" in line for line in verdict.told) is (
+        seed == 1
+    )  # what nothing was compared of is silent
     assert all("serves the same weights" in text for text in said)
 
 
