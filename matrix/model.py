@@ -247,7 +247,7 @@ class Checkpoint:
         return self.layers if self.indexer_layers is None else self.indexer_layers
 
 
-Varies = Literal["layout", "cache", "graphs", "schedule"]
+Varies = Literal["layout", "cache", "graphs", "schedule", "readout"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,10 @@ attention, because it is neither an echo nor an effect but the selection itself.
     S layer   exactly the tokens of the nearest F layer above
 
 SGLang 0.5.23 hands its selection out (`--enable-return-indexer-topk`, request field `return_indexer_topk`, attention
-TP 1, positions with SGLANG_DSA_FUSE_TOPK=0). On one H200, with the indexer's keys in 8 bits, at most 29 of 2,048 tokens
-were others than the reference's, and none of them farther from the cut than 0.14 standard deviations of the scores;
-another layer's selection differs by tokens 1.6 to 4.4 deviations away (docs/evidence/sm90-h200/README.md).
+TP 1, positions with SGLANG_DSA_FUSE_TOPK=0); suites/test_selection.py asks for it. On one H200, with the indexer's keys
+in 8 bits, at most 29 of 2,048 tokens were others than the reference's, and none of them farther from the cut than 0.14
+standard deviations of the scores; another layer's selection differs by tokens 1.6 to 4.4 deviations away
+(docs/evidence/sm90-h200/README.md).
 """
 
 from __future__ import annotations

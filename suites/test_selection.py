@@ -1,0 +1,42 @@
+"""Tests which tokens the indexer selected, where an engine hands them out: the selection itself beside the oracle's."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.banks.bank import Bank
+from fixtures.client.client import Client
+from matrix.model import Cell
+from matrix.planning.ranks import read_pattern
+from suites.asking.contract import Evidence, Plan, expect_ok
+from suites.checks import selected
+from suites.measure import logprob_probe as signature
+from suites.measure.references import SOURCE, recorded_as, weights_sha256
+from suites.measure.selection_readout import read_scores, read_selection
+
+pytestmark = [pytest.mark.proof]
+
+
+@pytest.mark.for_cells(features=["selection_readout"], canary=True)
+def test_selects_what_the_reference_selects(
+    *, cell: Cell, plan: Plan, client: Client, bank: Bank, evidence: Evidence
+) -> None:
+    """A full layer attends to the tokens with the highest scores, a sharing layer to those of the layer it shares."""
+    topk, pattern = signature.index_topk(cell, plan.settings), read_pattern(cell)
+    item = bank.unsure(index_topk=topk)
+    scores = read_scores(item, weights_sha256(cell.checkpoint)) if item and has_scores(cell, pattern) else None
+    if item is None or scores is None:
+        pytest.skip(f"NOT_EVIDENCE: no scores were recorded for {cell.checkpoint.id}, index_topk {topk} and {pattern}")
+    rows = read_selection(client, cell.checkpoint, item, scores, topk)
+    if not rows:
+        pytest.skip("NOT_EVIDENCE: the replies of this engine hold no selection")
+    found = selected.check_selection(item, rows, pattern, topk)
+    for proof in selected.prove_selection(found, pattern, cell.features):
+        evidence.proof(proof.feature, proof.outcome, proof.rung, proof.detail, proof.data)
+    expect_ok(evidence, [found])
+
+
+def has_scores(cell: Cell, pattern: str) -> bool:
+    """Return whether the recorded scores are this cell's: its own function in bf16, and no full layer behind a sharing
+    one, whose scores would follow from another selection."""
+    return cell.checkpoint.format == "bf16" and recorded_as(cell.checkpoint) == SOURCE and "SF" not in pattern
