@@ -58,6 +58,9 @@ test: .venv/page.stamp .venv/bin/glm-matrix ## the project's own tests, linters 
 	@.venv/bin/glm-matrix lint
 	@$(PY) -m pytest tests -n logical $(ARGS)
 
+registry: .venv/bin/glm-matrix ## derive our own certificates (docs/registry) again from their raw replies
+	@.venv/bin/glm-matrix registry check docs/registry
+
 test-docker: .venv/dev.stamp ## install and start a Docker daemon (Debian, root), then serve engines in it
 	@ci/docker/daemon.sh install
 	@$(PY) -m pytest tests/fixtures -m docker $(ARGS)
@@ -108,4 +111,4 @@ lock: .venv/bin/uv ## re-resolve requirements/*.in into hashed locks
 clean: ## remove everything that was built
 	rm -rf .venv .cache $(OUT)
 
-.PHONY: help env try matrix test test-docker test-slurm test-page test-junit mutation mutants parsers bench generate lock clean
+.PHONY: help env try matrix test registry test-docker test-slurm test-page test-junit mutation mutants parsers bench generate lock clean

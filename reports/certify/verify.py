@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from matrix.errors import ConfigError, Problem
+from matrix.judging.foreign_json import parse_foreign_json
 from reports.certify.statement import PREDICATE, STATEMENT, NotCertifiable, Statements
 from reports.evidence.files import open_plain_file, read_records
 from reports.evidence.signature import NotSigned, verify_evidence
 from reports.replay.run import replay_evidence
 
 SHOWN: Final = 3
+MOST_BYTES: Final = 16 << 20  # a cell of 27 tests has 30 kB
 Json = Any
 
 
@@ -38,6 +40,20 @@ class Certificate:
         found: Mapping[str, Json] = self.statement["predicate"]["glmMatrix"]
         return found
 
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What the cell asks its engine for, as far as the certificate says it in its form."""
+        found = self.part("facts").get("features")
+        return tuple(map(str, found)) if isinstance(found, list) else ()
+
+    @property
+    def ran(self) -> date | None:
+        """The day of its last answer; None where it does not say one."""
+        try:
+            return date.fromisoformat(str(self.own.get("ran")))
+        except ValueError:
+            return None
+
     def part(self, name: str) -> Mapping[str, Json]:
         """Return a mapping among them; empty where there is none of that name."""
         found = self.own.get(name)
@@ -52,7 +68,10 @@ def read_certificate(path: Path) -> Certificate:
     """
     try:
         with open_plain_file(path) as file:
-            statement = json.loads(file.read())
+            text = file.read(MOST_BYTES + 1)
+        if len(text) > MOST_BYTES:
+            raise ValueError(f"it has more than {MOST_BYTES >> 20} MiB")
+        statement = parse_foreign_json(text.decode("utf-8"), numbers=False)
         own = statement["predicate"]["glmMatrix"]
         if (statement["_type"], statement["predicateType"]) != (STATEMENT, PREDICATE):
             raise ValueError(f"expected a {PREDICATE} statement")

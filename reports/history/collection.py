@@ -9,27 +9,43 @@ import gzip
 import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from matrix.errors import ConfigError, HostError, Problem
 from reports.evidence.attempts import split_runs
 from reports.evidence.continuations import Continuations, link_continuations
 from reports.evidence.files import GZIP, is_sealed, read_records
 from reports.evidence.types import Record
+from reports.registry.archive import SUFFIX as ARCHIVE
+from reports.registry.archive import unpack_evidence
 
 LEVEL = 6
 DIGITS = 12
 
 
 def add_files(folder: Path, paths: Iterable[Path]) -> list[Path]:
-    """Copy evidence files into a directory and return the new files; what is there already is not copied again.
+    """Copy evidence files, also those of archives, into a directory and return the new files; what is there already is
+    not copied again.
 
     Raises:
         ConfigError: a file is no evidence, or holds a run that is not sealed and that no given run continues; names
             each.
         HostError: the directory cannot be written to.
     """
-    given = list(paths)
+    with ExitStack() as stack:
+        return _add_unpacked(folder, [_unpack(path, stack) for path in paths])
+
+
+def _unpack(path: Path, stack: ExitStack) -> Path:
+    """Return a file of evidence: the given one, or that of an archive of a registry."""
+    if not path.name.endswith(ARCHIVE):
+        return path
+    return unpack_evidence(path, Path(stack.enter_context(TemporaryDirectory(prefix="glm-history-"))))
+
+
+def _add_unpacked(folder: Path, given: Sequence[Path]) -> list[Path]:
     files = {path: split_runs(read_records(path)) for path in given}
     links = link_continuations(r for runs in files.values() for own in runs.values() for r in own)
     problems = [p for path, runs in files.items() for p in _find_unsealed(path, runs, links)]

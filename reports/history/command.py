@@ -33,7 +33,13 @@ def add_parser(verbs: Any) -> None:
     own: argparse.ArgumentParser = verbs.add_parser("history", help="trends, flakes, baselines, first bad runs")
     inner = own.add_subparsers(dest="history_verb", required=True, metavar="VERB")
     add = _add_verb(inner, "add", "take sealed evidence into the directory, and index what is there")
-    add.add_argument("files", type=Path, nargs="*", metavar="EVIDENCE", help="evidence to copy there, packed")
+    add.add_argument(
+        "files",
+        type=Path,
+        nargs="*",
+        metavar="EVIDENCE",
+        help="evidence, or archives of it (NAME.tar.xz), to copy there",
+    )
     trend = _add_verb(inner, "trend", "numbers over time, and whether the last is beyond the noise")
     trend.add_argument("--name", default="*", metavar="GLOB", help="numbers, e.g. wave_output_throughput (default all)")
     trend.add_argument(

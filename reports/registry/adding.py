@@ -2,6 +2,7 @@
 
     glm-matrix registry add registry evidence.jsonl            packs evidence and kept replies, and certifies
     glm-matrix registry add registry registry/NAME.tar.xz      certifies an archive that lies there already, or again
+    glm-matrix registry add registry docs/NAME.tar.xz --link   links to an archive that lies elsewhere in the repository
 
 The archive comes first and whole, then one certificate after the other, each renamed into place: a crash leaves an
 entry that the same command completes. A name belongs to the evidence that had it first.
@@ -49,7 +50,10 @@ def add_entry(args: argparse.Namespace, today: date) -> int:
     target = args.registry / f"{name}{SUFFIX}"
     try:
         args.registry.mkdir(parents=True, exist_ok=True)
-        with _unpack(args.evidence) as evidence, _draft_archive(args.evidence, evidence, target) as draft:
+        with (
+            _unpack(args.evidence) as evidence,
+            _draft_archive(args.evidence, evidence, target, link=args.link) as draft,
+        ):
             made, refused = _certify(evidence, args, today)
             if made:
                 _place(draft, target)
@@ -64,6 +68,8 @@ def _require_sound(args: argparse.Namespace, name: str) -> None:
     problems = []
     if not NAME.fullmatch(name):
         problems.append(Problem("--name", 0, "", f"expected letters, digits, '.', '_' and '-', got {name!r:.80}"))
+    if args.link and not args.evidence.name.endswith(SUFFIX):
+        problems.append(Problem("--link", 0, "", f"expected an archive (NAME{SUFFIX}), got {args.evidence.name!r:.80}"))
     if not 1 <= args.days <= LONGEST_DAYS:
         problems.append(Problem("--days", 0, "", f"expected 1 to {LONGEST_DAYS}, got {args.days}"))
     if problems:
@@ -81,7 +87,7 @@ def _unpack(given: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _draft_archive(given: Path, evidence: Path, target: Path) -> Iterator[Path]:
+def _draft_archive(given: Path, evidence: Path, target: Path, *, link: bool) -> Iterator[Path]:
     """Yield the archive under another name beside its place, packed unless it was given as one.
 
     Raises:
@@ -90,7 +96,9 @@ def _draft_archive(given: Path, evidence: Path, target: Path) -> Iterator[Path]:
     read_records(evidence)  # what is no evidence is said before anything is written
     draft = target.with_name(f".{target.name}.{os.getpid()}.draft")
     try:
-        if given.name.endswith(SUFFIX):
+        if link:
+            draft.symlink_to(os.path.relpath(given.absolute(), target.parent.absolute()))
+        elif given.name.endswith(SUFFIX):
             shutil.copyfile(given, draft)
         else:
             pack_evidence(evidence, draft, target.name.removesuffix(SUFFIX))
@@ -109,7 +117,7 @@ def _require_same(draft: Path, target: Path) -> None:
 def _place(draft: Path, target: Path) -> None:
     """Put the archive into its place, which another writer may have taken meanwhile."""
     try:
-        os.link(draft, target)
+        os.link(draft, target, follow_symlinks=False)
     except FileExistsError:
         _require_same(draft, target)
 
@@ -123,6 +131,8 @@ def _certify(evidence: Path, args: argparse.Namespace, today: date) -> tuple[Map
         problems = list(find_disagreements(cell, replayed))
         try:
             statement = statements.make(cell, issued=today, expires=today + timedelta(days=args.days))
+            if (ran := statement["predicate"]["glmMatrix"]["ran"]) > today.isoformat():
+                problems.append(f"its last answer is of {ran}, and today is {today}: a clock is wrong")
         except NotCertifiable as error:
             problems.insert(0, str(error))
         if problems:

@@ -56,7 +56,7 @@ def unpack_evidence(archive: Path, target: Path) -> Path:
         ConfigError: it is no archive of evidence, or holds something else, or too much.
     """
     try:
-        with tarfile.open(archive, "r:xz") as packed:
+        with open_plain_file(archive) as raw, tarfile.open(fileobj=raw, mode="r:xz") as packed:
             found = [path for path in _unpack_members(packed, archive, target) if path.suffix == ".jsonl"]
     except (OSError, tarfile.TarError, lzma.LZMAError, EOFError) as error:
         raise _refuse(archive, f"cannot be unpacked: {error}") from None

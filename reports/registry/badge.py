@@ -46,14 +46,15 @@ def render_endpoint(found: Certificate, decay: Sequence[str]) -> str:
     word = word_of(found, decay)
     said = f"{word.lower()}: {decay[0]}" if decay else f"{word.lower()} until {found.expires}"
     fields = {"schemaVersion": 1, "label": LABEL, "message": defuse_line(said, TEXT_CHARS), "color": COLOURS[word]}
-    return json.dumps({**fields, "isError": word == "FAILED"}, indent=1) + "\n"
+    text = json.dumps({**fields, "isError": word == "FAILED"}, indent=1)
+    return text.replace("<", "\\u003c") + "\n"  # inert also where somebody pastes it into a page
 
 
 def render_card(found: Certificate, decay: Sequence[str]) -> str:
     """Render the line for a model card, in Markdown."""
     facts = found.part("facts")
     where = ", ".join(str(facts[name]) for name in ("checkpoint", "release", "rig") if facts.get(name))
-    features = " + ".join(map(str, facts.get("features") or ())) or "baseline"
+    features = " + ".join(found.features) or "baseline"
     proven = [f for f, outcome in found.part("proofs").items() if outcome == "proven"]
     shows = f"; proven: {', '.join(proven)}" if proven else ""
     word = word_of(found, decay)

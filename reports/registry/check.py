@@ -55,6 +55,8 @@ def check_entry(entry: Entry, today: date, replay: Replay = replay_evidence) -> 
         problems += compare_statement(certificate, statements)
         if certificate.issued > today:
             problems.append(f"it was issued in the future, on {certificate.issued}")
+        if certificate.ran and certificate.ran > certificate.issued:
+            problems.append(f"it was issued on {certificate.issued}, before its run of {certificate.ran} had ended")
         more = [f"and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
         yield Checked(
             place=_place(entry, certificate),

@@ -37,6 +37,11 @@ def add_parser(verbs: Any) -> None:
         " in the registry",
     )
     add.add_argument("--name", default="", help="of the entry (default: the evidence's file name)")
+    add.add_argument(
+        "--link",
+        action="store_true",
+        help="link to the archive, where registry and archive lie in one repository, in place of a copy",
+    )
     add.add_argument("--cells", default="*", metavar="GLOB", help="cells to certify (default all)")
     add.add_argument("--days", type=int, default=DAYS, metavar="N", help="how long they hold (default %(default)s)")
     add.add_argument("--key", type=Path, metavar="FILE", help="sign each with this SSH key (ssh-keygen -Y)")

@@ -37,7 +37,7 @@ def _make_ran(found: Certificate) -> Iterator[Ran]:
         rig=facts["rig"],
         release=facts["release"],
         checkpoint=facts["checkpoint"],
-        features=tuple(map(str, facts.get("features") or ())),
+        features=found.features,
         fingerprint=str(own.get("fingerprint")),
         file=str(found.path),
         date=str(own.get("ran") or found.issued),

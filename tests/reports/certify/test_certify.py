@@ -138,7 +138,12 @@ def test_replies_that_say_otherwise_and_strangers_are_refused(folder: Path, monk
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"_type": "x", "predicateType": "y", "predicate": {"glmMatrix": {}}}']
+    "text",
+    [
+        *("", "[]", "{}", "[" * 200_000, '{"a": NaN}', '{"_type": "a", "_type": "b"}', "1" * 9_000, " " * (17 << 20)),
+        '{"_type": "x", "predicateType": "y", "predicate": {"glmMatrix": {}}}',
+    ],
+    ids=["empty", "list", "object", "deep", "NaN", "twice", "digits", "long", "other"],
 )
 def test_what_is_no_certificate_is_bad_input(tmp_path: Path, text: str) -> None:
     (tmp_path / "c.json").write_text(text)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
+import copy
 import errno
 import io
+import itertools
 import json
+import os
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -21,8 +26,9 @@ from matrix.planning.expand import expand_matrix
 from matrix.planning.plan import make_plan
 from matrix.yaml.load import load_matrix
 from reports import __main__ as cli
-from reports.certify.statement import format_statement, make_statement
-from reports.certify.verify import Certificate, read_certificate
+from reports.certify.statement import Statements, format_statement, make_statement
+from reports.certify.verify import Certificate, compare_statement, read_certificate
+from reports.evidence.files import read_records
 from reports.registry import adding, command
 from reports.registry.archive import pack_evidence, unpack_evidence
 from reports.registry.badge import render_badge, render_card, render_endpoint
@@ -164,6 +170,27 @@ def test_an_archive_is_certified_where_it_lies_and_elsewhere(tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("agreeing")
+def test_an_archive_of_the_same_repository_is_linked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    archive = place(tmp_path) / "run.tar.xz"
+    for _ in range(2):
+        assert add(tmp_path / "docs/registry", archive, "--link") == 0
+    made = tmp_path / "docs/registry/run.tar.xz"
+    assert str(made.readlink()) == "../../registry/run.tar.xz" and not list(made.parent.glob(".*"))
+    assert [c.problems for c in checked(made.parent)] == [()] * 2
+    assert add(tmp_path / "r", tmp_path / "run.jsonl", "--link") == 2
+    assert "expected an archive" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("target", ["/dev/zero", "/nowhere", "pipe"])
+def test_a_link_to_what_is_no_file_is_refused_and_does_not_hang(tmp_path: Path, target: str) -> None:
+    registry = place(tmp_path)
+    os.mkfifo(registry / "pipe")
+    (registry / "run.tar.xz").unlink()
+    (registry / "run.tar.xz").symlink_to(target)
+    assert "cannot be unpacked" in refused(registry)[""]
+
+
+@pytest.mark.usefixtures("agreeing")
 def test_a_crash_between_archive_and_certificates_is_completed_by_the_same_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,6 +327,64 @@ def test_a_cell_that_only_its_id_names_has_not_decayed(tmp_path: Path, capsys: p
     assert cli.main(["registry", "badge", str(registry), "--cells", wanted]) == 0
     assert "runs no such cell" not in capsys.readouterr().out
     assert json.loads((registry / "badges" / f"{wanted}.json").read_text())["label"] == "GLM matrix"
+
+
+HOSTILE: list[Any] = [None, 0, True, 1e308, "", "x" * 9_000, "\u202e<script>\x1b[31m", [], {}, [[1]], {"a": {"b": 1}}]
+
+
+def list_places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place of a JSON value, of a list the first."""
+    yield at
+    inner = value.items() if isinstance(value, dict) else enumerate(value[:1]) if isinstance(value, list) else ()
+    for key, each in inner:
+        yield from list_places(each, (*at, key))
+
+
+def put(value: Any, at: tuple[Any, ...], what: Any) -> Any:
+    if not at:
+        return what
+    made = copy.copy(value)
+    made[at[0]] = put(value[at[0]], at[1:], what)
+    return made
+
+
+def test_whatever_a_certificate_holds_it_is_refused_or_shown_inert(tmp_path: Path) -> None:
+    """Anybody may propose one to a registry: each place with each value, through every reader."""
+    registry = place(tmp_path)
+    path = registry / "run" / f"{WITH_MTP}.intoto.json"
+    right = json.loads(path.read_text())
+    statements, matrix = Statements(read_records(tmp_path / "run.jsonl")), load_matrix()
+    cell = next(iter(expand_matrix(matrix).runnable))
+    for at, what in itertools.product(list_places(right), HOSTILE):
+        path.write_text(json.dumps(put(right, at, what)))
+        entries = read_registry(registry)
+        found = next((c for c in entries[0].certificates if c.path == path), None)
+        assert found is not None or entries[0].problems, at
+        read_certified(registry, TODAY)
+        if found is None:
+            continue
+        differs = list(compare_statement(found, statements))
+        assert differs or found.statement == right or at[-1] in ("issued", "expires"), (at, what)
+        for decay in ([], find_decay(found, matrix, cell, TODAY)):
+            drawn = render_badge(found, decay) + render_endpoint(found, decay)
+            assert "<script" not in drawn, (at, what)
+            shown = drawn + render_card(found, decay)  # where its names are code, which shows markup as text
+            assert "\x1b" not in shown and "\u202e" not in shown, (at, what)
+
+
+def test_a_clock_that_goes_backwards_certifies_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registry = place(tmp_path)
+    (path,) = registry.rglob(f"{PLAIN}.intoto.json")
+    told = json.loads(path.read_text())
+    told["predicate"]["glmMatrix"]["issued"] = "2026-11-01"
+    path.write_text(json.dumps(told))
+    assert "before its run of 2026-11-21 had ended" in refused(registry)[PLAIN]
+    monkeypatch.setattr(adding, "replay_evidence", lambda _: AGREES)
+    args = argparse.Namespace(registry=tmp_path / "r", evidence=tmp_path / "run.jsonl", name="", cells="*", days=9)
+    assert adding.add_entry(argparse.Namespace(**vars(args), key=None, link=False), date(2026, 11, 1)) == 1
+    assert "a clock is wrong" in capsys.readouterr().out and not list((tmp_path / "r").iterdir())
 
 
 def test_the_last_certificate_of_a_cell_counts(tmp_path: Path) -> None:
