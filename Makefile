@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 OUT ?= reports/out
-# Extra pytest arguments: make matrix ARGS="--depth full"
+# Extra pytest arguments: make matrix ARGS="--depth full" (the last --depth counts)
 ARGS ?=
 # The tests start Python hundreds of times. Where the environment forbids bytecode (many container images do), each of
 # them would compile pytest and this project again, for two thirds of its time. Empty means: not forbidden.
@@ -47,7 +47,7 @@ try: .venv/bin/glm-matrix ## one cell on the real embedded engine: from nothing 
 
 matrix: .venv/bin/glm-matrix ## run every cpu cell on the real embedded engine, write reports/out/, print the gate's verdict
 	@mkdir -p $(OUT)
-	@$(PY) -m pytest -m cpu -n logical --evidence $(OUT)/evidence.jsonl --junitxml $(OUT)/junit.xml -q $(ARGS) || true
+	@$(PY) -m pytest -m cpu -n logical --depth first --evidence $(OUT)/evidence.jsonl --junitxml $(OUT)/junit.xml -q $(ARGS) || true
 	@.venv/bin/glm-matrix report --policy ci/gates/cpu.yaml --evidence $(OUT)/evidence.jsonl --out $(OUT)
 
 test: .venv/page.stamp .venv/bin/glm-matrix ## the project's own tests, linters and types

@@ -30,6 +30,8 @@ class ExpectedCell:
     sibling: str = ""  # the same cell of the earlier release that its speed is held against
     script: str = ""  # that launches it
     owed: tuple[str, ...] = ()  # node ids of all that must have reported, whatever the evidence expects
+    base: str = ""  # id of the cell beside which it owes less, and which must be as good; "": it stands alone
+    carried: tuple[str, ...] = ()  # functions that the base answers for it
     suites: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
     bounds: SpeedBounds = field(default_factory=SpeedBounds)  # of its decode speed

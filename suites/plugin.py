@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -11,18 +11,20 @@ import pytest
 from fixtures.banks import bank_for
 from fixtures.banks.bank import Bank
 from fixtures.client.tape import Tape
+from fixtures.session.company import keep_bases
 from fixtures.session.plugin import FOUND
 from matrix.collection.items import CellItem
-from matrix.collection.plugin import selected_plans
+from matrix.collection.plugin import cell_of, selected_plans
 from matrix.collection.wanted import ASKED, names_tests
 from matrix.errors import ConfigError
 from matrix.model import Cell
+from matrix.planning.beside import read_beside
 from matrix.planning.plan import Plan
 from matrix.yaml.load import load_matrix
 from reports.compare.baselines import Baseline, digest_files, read_baseline
 from reports.evidence.plugin import declare_run
 from suites.asking.as_many import AsMany
-from suites.asking.depth import DEPTHS, Depth
+from suites.asking.depth import DEPTHS, Depth, choose_depth
 from suites.measure.held_baseline import fit_earlier, require_fitting, require_release
 from suites.measure.kept_baseline import KeptBaseline
 from suites.measure.rendering import Rendered, find_token_counter
@@ -87,10 +89,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "from_depth(name): asked at this --depth and deeper ones only")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests that were made because the command line names them, and that this run does not ask."""
+def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the tests that were made because the command line names them, and that this run does not ask, and those
+    that a cell beside its base does not owe."""
     unasked = [i for i in items if not isinstance(i, CellItem) or names_tests(config)]
     unasked = [i for i in unasked if not asks_test(config, i.iter_markers())]
+    if bases := keep_bases(session):
+        unasked = [*dict.fromkeys((*unasked, *(i for i in items if not _is_owed_beside(i, bases))))]
     if unasked:
         config.hook.pytest_deselected(items=unasked)
         gone = set(unasked)
@@ -105,6 +110,15 @@ def asks_test(config: pytest.Config, marks: Iterable[pytest.Mark]) -> bool:
         return False
     chosen = list(DEPTHS).index(config.option.depth)
     return all(list(DEPTHS).index(m.args[0]) <= chosen for m in known if m.name == "from_depth")
+
+
+def _is_owed_beside(item: pytest.Item, bases: Mapping[Cell, Cell]) -> bool:
+    """Whether the test sees what its cell changes beside its base, see `matrix.planning.beside.list_owed`."""
+    cell = cell_of(item)
+    if cell is None or cell not in bases:
+        return True
+    named = getattr(item, "originalname", item.name) in read_beside().name_tests(cell)
+    return named or any(mark.kwargs.get("features") for mark in item.iter_markers("for_cells"))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -145,9 +159,10 @@ def soak_s(request: pytest.FixtureRequest) -> float:
     return parse_duration(request.config.option.soak)
 
 
-@pytest.fixture(scope="session")
-def depth(request: pytest.FixtureRequest) -> Depth:
-    return DEPTHS[request.config.option.depth]
+@pytest.fixture
+def depth(cell: Cell, request: pytest.FixtureRequest) -> Depth:
+    """Return how much is asked of the test's cell; at `first` it depends on whether the cell stands beside its base."""
+    return choose_depth(request.config.option.depth, has_base=cell in keep_bases(request.session))
 
 
 @pytest.fixture

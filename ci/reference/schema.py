@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from ci.reference.markdown import format_block, format_code, format_table
 from ci.runners import Runner
 from matrix import condition, hardware, model, recorded
+from matrix.planning import beside
 from reports.gate.depth import DepthUnknown
 from reports.gate.policy import NotRun, Policy, Requirement
 
@@ -50,6 +51,9 @@ KINDS = (
     Kind(recorded.Claim, "`matrix/claims/<id>.yaml`"),
     Kind(recorded.Measurement, "entry of `measurements:` of a claim"),
     Kind(recorded.Published, "entry of `published:` in `matrix/published.yaml`"),
+    Kind(beside.Beside, "`matrix/beside.yaml`"),
+    Kind(beside.Base, "entry of `bases:` in `matrix/beside.yaml`"),
+    Kind(beside.Difference, "`every:` and each of `features:` in `matrix/beside.yaml`"),
     Kind(Policy, "`ci/gates/<name>.yaml`"),
     Kind(Requirement, "entry of `require:` of a gate"),
     Kind(DepthUnknown, "entry of `depth_unknown:` of a gate"),

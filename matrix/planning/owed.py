@@ -20,8 +20,10 @@ from matrix.model import Cell
 FILE: Final = CHECKOUT / "matrix" / "owed.json"
 COMMAND: Final = "python -m tests.suites.owing"
 CELL: Final = "{cell}"  # in an item's id, where the cell's own stands
-Depth = Literal["quick", "full", "release"]
-DEPTHS: Final[tuple[Depth, ...]] = ("quick", "full", "release")  # each asks what those before it ask, and more
+Depth = Literal["first", "quick", "full", "release"]
+FIRST: Final = "first"  # what quick asks of a cell alone; beside its base, less: matrix/planning/beside.py
+DEPTHS: Final[tuple[Depth, ...]] = (FIRST, "quick", "full", "release")  # each asks what those before it ask, and more
+SHALLOWEST: Final = "quick"  # of a test: what is asked at all is asked of a cell alone
 ASKED_KEYS: Final = frozenset({"features", "canary"})  # of `for_cells`
 
 
@@ -48,7 +50,7 @@ class OwedItem:
     """One item of the suites: a test function, and one of its parameter sets where it has some."""
 
     pattern: str  # node id with CELL in it, e.g. suites/test_boot.py::test_answers_first_token[{cell}]
-    from_depth: Depth = "quick"
+    from_depth: Depth = SHALLOWEST
     asked: CellFilter = CellFilter()
 
     @property
@@ -80,12 +82,12 @@ class Owed:
         return frozenset(i.test for i in self.items)
 
     def asked_of(self, cell: Cell, depth: Depth) -> tuple[OwedItem, ...]:
-        """Every item that is asked of the cell at this depth, in the suites' order."""
-        deepest = DEPTHS.index(depth)
+        """Every item that is asked of the cell alone at this depth, in the suites' order."""
+        deepest = max(DEPTHS.index(depth), DEPTHS.index(SHALLOWEST))
         return tuple(i for i in self.items if DEPTHS.index(i.from_depth) <= deepest and i.asked.of(cell))
 
     def nodeids(self, cell: Cell, depth: Depth) -> tuple[str, ...]:
-        """List the node ids that the cell owes at this depth."""
+        """List the node ids that the cell owes alone at this depth."""
         return tuple(i.nodeid(cell.id) for i in self.asked_of(cell, depth))
 
 

@@ -34,7 +34,7 @@ CANARY_SUITE_S: Final[Mapping[str, float]] = {  # median of 54 canary cells on o
 }
 BIG_SUITE_S: Final[Mapping[str, float]] = {"coherence": 60.0, "needle": 240.0, "tool_use": 180.0, "throughput": 300.0}
 OTHER_SUITE_S: Final = 20.0
-DEEPER: Final[Mapping[Depth, float]] = {"quick": 1.0, "full": 3.0, "release": 10.0}
+DEEPER: Final[Mapping[Depth, float]] = {"first": 1.0, "quick": 1.0, "full": 3.0, "release": 10.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

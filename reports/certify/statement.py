@@ -12,6 +12,7 @@ from statistics import median
 from typing import Any, Final
 
 from matrix.judging.status import GREEN, Status
+from matrix.planning.owed import FIRST
 from reports.evidence.attempts import split_runs
 from reports.evidence.continuations import link_continuations
 from reports.evidence.files import digest_value, is_sealed
@@ -56,7 +57,8 @@ class Statements:
         """Make the statement of a cell.
 
         Raises:
-            NotCertifiable: a run is not sealed, a stub answered, or the cell has several plans or no launch.
+            NotCertifiable: a run is not sealed or asked less than a cell alone owes, a stub answered, or the cell has
+                several plans or no launch.
         """
         row = self.rows.get(cell)
         if row is None:
@@ -64,6 +66,11 @@ class Statements:
         own = self._own[cell]
         runs = {run: self.runs[run] for run in dict.fromkeys(r.run for r in own) if run in self.runs}
         _require_sound(row, self.unsealed & {r.run for r in own})
+        if shallow := sorted(run for run, start in runs.items() if start.depth == FIRST):
+            raise NotCertifiable(
+                f"run {shallow[0]} asked at depth {FIRST}, at which another cell may answer for {cell}:"
+                " a certificate stands alone, run it with --depth quick"
+            )
         facts = next((r for r in own if isinstance(r, CellFacts)), None)
         if facts is None:
             raise NotCertifiable(f"the evidence does not say what {cell} is")

@@ -29,6 +29,7 @@ from reports.evidence.types import CellFacts, End, Expected, Record, Result, Run
 from reports.expected import ExpectedCell
 from reports.gate import speed as gate_speed
 from reports.gate.accepted_identity import doubt_identity, tell_accepted
+from reports.gate.base import link_runs, tell_uncarried
 from reports.gate.bounds import RULE as BOUNDS
 from reports.gate.bounds import judge_bounds
 from reports.gate.depth import tell_depths
@@ -98,10 +99,11 @@ def judge_evidence(
     said += (("depth", text) for red, text in depths if red)
     reasons = [Reason(cell="", rule=rule, text=text) for rule, text in said]
     predicted = _judge_predictions(expected, records, rows)
-    by_cell = group_by_cell(records)
+    by_cell, linked = group_by_cell(records), link_runs(records)
     for cell in expected:
         own = [p for p in predicted if p.cell == cell.id]
-        found = _check_cell(policy, cell, rows[cell.id], by_cell.get(cell.id, ()), own=own, now=now)
+        found = [*_check_cell(policy, cell, rows[cell.id], by_cell.get(cell.id, ()), own=own, now=now)]
+        found += tell_uncarried(cell, rows, linked)
         reasons += [Reason(cell=cell.id, rule=rule, text=text) for rule, text in found]
     shown = tuple(rows[c.id] for c in expected)
     again = judge_attempts(policy, shown, records, now.date())

@@ -25,7 +25,7 @@ flakes:                                  # failures that `pytest --retry-of RUN`
      issue: "https://example.org/1", owner: me, rate: 0.02, least_asked: 50, until: 2027-01-31}
 throughput: {baseline: ../baselines}     # earlier launches that speed is held against; without, it is told only.
                                          # `release: sglang_0_5_17` holds it against those of that release
-depth: quick                             # or full, release: what its cells owe, and the least that a run asked
+depth: quick                             # or first, full, release: what its cells owe, and the least that a run asked
 depth_unknown:                           # cells whose runs do not say their depth, each by name and until a day
   - {cells: "sm90x1_h100.*", owner: me, why: recorded before runs said it, until: 2027-01-31}
 max_age_h: 24                            # of the run, in hours
@@ -49,9 +49,10 @@ from matrix.known.failures import LAUNCH, select_of_cell
 from matrix.model import Cell, Release
 from matrix.output import script as shell
 from matrix.planning import select
+from matrix.planning.beside import find_bases, list_owed
 from matrix.planning.expand import expand_matrix
 from matrix.planning.named import list_runnable_named
-from matrix.planning.owed import Owed, read_owed
+from matrix.planning.owed import Depth, Owed, read_owed
 from matrix.planning.plan import make_plan
 from matrix.yaml import yamltext
 from matrix.yaml.known_shape import names_nobody, says_nothing
@@ -142,7 +143,7 @@ class Policy:
     identity: tuple[AcceptedIdentity, ...] = ()  # else what the user accepted of an attached server is red
     not_replayed: tuple[NotReplayed, ...] = ()  # else what cannot be judged again from its replies is red
     accepted: tuple[Accepted, ...] = ()  # else evidence of another source, or of an unknown one, is red
-    depth: Literal["quick", "full", "release"] = "quick"  # of what cells owe, and the least that a run asked
+    depth: Depth = "quick"  # of what cells owe, and the least that a run asked
     depth_unknown: tuple[DepthUnknown, ...] = ()  # else a run that does not say its depth is red
     not_run: tuple[NotRun, ...] = ()  # else a cell that did not run, as known, is red
     flakes: tuple[Flake, ...] = ()  # else a failure is red although a retry did not show it again
@@ -221,11 +222,13 @@ def expect_cells(
     if problems:
         raise ConfigError(problems)
     chosen: dict[Cell, list[Requirement]] = {}
-    for i, wanted in enumerate(policy.require):
-        own = [*filter(_compile_requirement(wanted), cells)]
+    wanted_of = [(i, wanted, [*filter(_compile_requirement(wanted), cells)]) for i, wanted in enumerate(policy.require)]
+    for _, wanted, own in wanted_of:
         for cell in own:
             chosen.setdefault(cell, []).append(wanted)
-        unaskable = find_unaskable(wanted.names, own, table, policy.depth)
+    bases = find_bases(chosen, policy.depth)  # the policy's own cells: whatever else ran with them carries none of them
+    for i, wanted, own in wanted_of:
+        unaskable = find_unaskable(wanted.names, own, table, policy.depth, bases)
         problems += (doc.problem(("require", i, *loc), message) for loc, message in unaskable)
     if problems:
         raise ConfigError(problems)
@@ -237,7 +240,8 @@ def expect_cells(
     if odd := [doc.problem(loc, why) for loc, why in find_unmatched_flakes(policy.flakes, [c.id for c in chosen])]:
         raise ConfigError(odd)
     release = _find_release(policy, doc, matrix, [*chosen])
-    made = (make_expected(matrix, cell, wants, table.nodeids(cell, policy.depth)) for cell, wants in chosen.items())
+    alone = (make_expected(matrix, cell, wants) for cell, wants in chosen.items())
+    made = [_add_owed(e, table, policy.depth, c, bases.get(c)) for e, c in zip(alone, chosen, strict=True)]
     if release is None:
         return tuple(made)
     return tuple(replace(one, sibling=name_sibling(cell, release)) for one, cell in zip(made, chosen, strict=True))
@@ -260,6 +264,14 @@ def _find_release(policy: Policy, doc: yamltext.Document, matrix: Matrix, cells:
     else:
         return release
     raise ConfigError([doc.problem(("throughput", "release"), why)])
+
+
+def _add_owed(made: ExpectedCell, table: Owed, depth: Depth, cell: Cell, base: Cell | None) -> ExpectedCell:
+    """Add what the cell owes; beside its base it owes less, and the base must be right about the rest."""
+    owed = list_owed(table, cell, depth, base)
+    carried = dict.fromkeys(i.test for i in table.asked_of(cell, depth) if i not in owed)
+    nodeids = tuple(i.nodeid(cell.id) for i in owed)
+    return replace(made, owed=nodeids, base=base.id if base else "", carried=tuple(carried))
 
 
 def read_baseline(policy: Policy, doc: yamltext.Document, folder: Path) -> Baseline | None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from matrix.errors import Problem, suggest_nearest
 from matrix.model import Cell
+from matrix.planning.beside import list_owed
 from matrix.planning.owed import DEPTHS, Depth, Owed, OwedItem
 from matrix.yaml.known_shape import LONGEST
 from matrix.yaml.yamltext import Document, Loc
@@ -51,12 +53,14 @@ def find_unknown_names(doc: Document, clauses: Iterable[tuple[Loc, Names]], owed
                     yield doc.problem((*at, kind, j), f"no {kind[:-1]} is {name!r}{suggest_nearest(name, known)}")
 
 
-def find_unaskable(wanted: Names, cells: Sequence[Cell], owed: Owed, depth: Depth) -> Iterator[tuple[Loc, str]]:
-    """Where a requirement wants of some of its cells what no run at this depth asks of them."""
+def find_unaskable(
+    wanted: Names, cells: Sequence[Cell], owed: Owed, depth: Depth, bases: Mapping[Cell, Cell] = MappingProxyType({})
+) -> Iterator[tuple[Loc, str]]:
+    """Where a requirement wants of some of its cells what no run at this depth asks of them, beside their bases."""
     for kind, of in (("suites", _suite_of), ("tests", _test_of)):
         for j, name in enumerate(wanted[kind]):
             own = Owed(items=tuple(i for i in owed.items if of(i) == name))
-            if without := [c for c in cells if not own.asked_of(c, depth)]:
+            if without := [c for c in cells if not list_owed(own, c, depth, bases.get(c))]:
                 yield (kind, j), _explain_unaskable(name, without, own, depth)
 
 

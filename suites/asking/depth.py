@@ -1,5 +1,5 @@
 """Defines how much each suite asks. `quick` answers while a person watches, `full` before a merge, `release` with
-bounds.
+bounds. `first` is how much a cell asks that stands beside its base (matrix/planning/beside.py); alone it asks `quick`.
 
 What `quick` leaves out altogether carries `@pytest.mark.from_depth("full")` and is not collected.
 
@@ -42,6 +42,8 @@ class Depth:
     needles_per_length: int
     needle_tiers: tuple[Literal["multi_key", "multi_value", "no_lexical_overlap"], ...]
     no_needles: int
+    attention_recordings: bool  # the prompt whose logprobs were recorded under several ways to attend
+    reference_unsure: bool  # the reference's prompt without an answer; False: of cells with IndexCache only
     calls: int
     parallel_calls: int
     tool_results: int
@@ -82,7 +84,7 @@ class Depth:
     evicting_prompts: int  # asked between, so that the cache must drop a prefix
 
 
-NAMES: Final = ("quick", "full", "release")  # each asks at least what the one before asks
+NAMES: Final = ("first", "quick", "full", "release")  # each asks at least what the one before asks
 FILE: Final = Path(__file__).parent / "depths.yaml"
 
 
@@ -123,7 +125,12 @@ def _find_out_of_range(document: Document, depth: Depth) -> Iterator[Problem]:
 
 
 DEPTHS: Mapping[str, Depth] = read_depths()
-QUICK, FULL, RELEASE = (DEPTHS[name] for name in NAMES)
+FIRST, QUICK, FULL, RELEASE = (DEPTHS[name] for name in NAMES)
+
+
+def choose_depth(name: str, *, has_base: bool) -> Depth:
+    """Choose the numbers for a cell at the depth `name`: at `first` a cell without its base asks as `quick` does."""
+    return QUICK if name == FIRST.name and not has_base else DEPTHS[name]
 
 
 POOL = 20  # items to choose cheap ones from

@@ -20,7 +20,7 @@ import pytest
 
 from matrix.model import Cell
 from matrix.planning.expand import expand_matrix
-from matrix.planning.owed import ASKED_KEYS, CELL, COMMAND, DEPTHS, FILE, parse_owed
+from matrix.planning.owed import ASKED_KEYS, CELL, COMMAND, DEPTHS, FILE, SHALLOWEST, parse_owed
 from matrix.yaml.load import load_matrix
 from tests.pytest_forkserver import run_pytest
 
@@ -43,7 +43,7 @@ def _said_of(item: pytest.Item) -> Json | None:
     if not isinstance(cell, Cell):
         return None
     marks = [m.kwargs for m in item.iter_markers("for_cells")]
-    from_depth = max((m.args[0] for m in item.iter_markers("from_depth")), key=DEPTHS.index, default=DEPTHS[0])
+    from_depth = max((m.args[0] for m in item.iter_markers("from_depth")), key=DEPTHS.index, default=SHALLOWEST)
     return {"nodeid": item.nodeid, "cell": cell.id, "marks": marks, "from_depth": from_depth}
 
 

@@ -17,6 +17,7 @@ from matrix.planning.plan import Plan, make_plan
 from matrix.planning.ranks import read_pattern
 from matrix.yaml.load import load_matrix
 from suites import test_effective
+from suites.asking.depth import QUICK
 from suites.measure import recordings
 from tests.faults.stub.engine import MODEL, StubEngine
 from tests.fixtures.llamacpp.serving import needs_canary
@@ -35,7 +36,13 @@ def in_effect(asked: Plan, log: Path | None, evidence: Recorder | None = None) -
         running: Any = FakeRunning(stub.base_url, stub.api_key)
         object.__setattr__(running, "log_path", log)
         test_effective.test_requested_features_are_in_effect(
-            cell=asked.cell, plan=asked, engine=running, client=client, bank=stub.learn(CanaryBank()), evidence=evidence
+            cell=asked.cell,
+            plan=asked,
+            engine=running,
+            client=client,
+            bank=stub.learn(CanaryBank()),
+            evidence=evidence,
+            depth=QUICK,
         )
     return evidence
 

@@ -24,6 +24,7 @@ from matrix.planning.expand import expand_matrix
 from matrix.planning.plan import Plan, make_plan
 from matrix.yaml.load import load_matrix
 from suites import test_effective
+from suites.asking.depth import QUICK
 from tests.fixtures.llamacpp.serving import CANARY, needs_canary, serve
 from tests.suites.world import Recorder
 
@@ -56,7 +57,7 @@ def in_effect(asked: Plan, engine: Running, client: Client) -> Recorder:
     """The suite's test; fails as it does, and returns what it recorded."""
     evidence = Recorder()
     test_effective.test_requested_features_are_in_effect(
-        cell=asked.cell, plan=asked, engine=engine, client=client, bank=CanaryBank(), evidence=evidence
+        cell=asked.cell, plan=asked, engine=engine, client=client, bank=CanaryBank(), evidence=evidence, depth=QUICK
     )
     return evidence
 
@@ -111,7 +112,7 @@ def agree(asked: Plan, launched: Plan, tmp_path: Path) -> Recorder:
         Client(engine.base_url, engine.model, api_key=engine.api_key) as client,
     ):
         test_effective.test_numbers_agree_with_the_reference(
-            cell=asked.cell, plan=asked, client=client, bank=CanaryBank(), evidence=evidence
+            cell=asked.cell, plan=asked, client=client, bank=CanaryBank(), evidence=evidence, depth=QUICK
         )
     return evidence
 

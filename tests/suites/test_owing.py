@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from matrix.planning.beside import owe_together
 from matrix.planning.owed import CELL, COMMAND, DEPTHS, FILE, Depth, read_owed
 from suites.asking import depth as suites_depth
 from tests.suites import owing
@@ -19,7 +20,7 @@ def test_the_committed_table_is_what_the_suites_ask() -> None:
 @pytest.mark.parametrize("depth", DEPTHS[:-1])
 def test_a_depth_collects_exactly_what_is_owed_there(depth: Depth) -> None:
     cells = one_of_each_kind()
-    owed = {nodeid for c in cells for nodeid in read_owed().nodeids(c, depth)}
+    owed = {nodeid for own in owe_together(read_owed(), cells, depth).values() for nodeid in own}
     assert {item["nodeid"] for item in collect(depth, cells)} == owed
 
 

@@ -22,7 +22,9 @@ def collect(items: Any, depth: str = "quick", boots: int | str = 1, soak: str = 
     deselected: list[Any] = []
     hook = SimpleNamespace(pytest_deselected=lambda items: deselected.extend(list(items)))
     config: Any = SimpleNamespace(option=SimpleNamespace(depth=depth, boots=boots, soak=soak), hook=hook, args=[])
-    plugin.pytest_collection_modifyitems(config, items)
+    session: Any = SimpleNamespace(config=config)
+    config.stash = pytest.Stash()
+    plugin.pytest_collection_modifyitems(session, config, items)
     return len(deselected)
 
 

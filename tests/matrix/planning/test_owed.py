@@ -37,7 +37,8 @@ def test_marks_add_up(marks: list[dict[str, object]], features: set[str], canary
 
 @given(cells)
 def test_deeper_owes_all_that_is_owed_before_and_names_the_cell(cell: Cell) -> None:
-    quick, full, release = (read_owed().nodeids(cell, d) for d in DEPTHS)
+    first, quick, full, release = (read_owed().nodeids(cell, d) for d in DEPTHS)
+    assert first == quick  # alone; beside its base: test_beside.py
     assert set(quick) < set(full) < set(release)
     assert all(nodeid.endswith(f"[{cell.id}]") for nodeid in release)
     assert len(set(release)) == len(release)
@@ -62,5 +63,5 @@ def test_a_parametrised_test_is_owed_item_by_item() -> None:
 
 
 def test_what_is_no_depth_reaches_nothing() -> None:
-    assert [is_as_deep(word, "quick") for word in ("", "Quick", "deep", *DEPTHS)] == [False] * 3 + [True] * 3
-    assert [is_as_deep(word, "full") for word in DEPTHS] == [False, True, True]
+    assert [is_as_deep(word, "quick") for word in ("", "Quick", "deep", *DEPTHS)] == [False] * 4 + [True] * 3
+    assert [is_as_deep(word, "full") for word in DEPTHS] == [False, False, True, True]

@@ -80,6 +80,7 @@ def test_a_statement_names_digests_numbers_and_expiry() -> None:
         (lambda f: [r for r in f if r["kind"] != "launch"], "no engine of"),
         (each("cell", fingerprint="f9"), "of 2 plans"),
         (lambda f: f[:1], "there is no evidence"),
+        (each("run", depth="first"), "asked at depth first, at which another cell may answer for"),
     ],
 )
 def test_what_shows_nothing_is_not_certified(change: Change, why: str) -> None:

@@ -18,6 +18,7 @@ from matrix.planning.expand import expand_matrix
 from matrix.planning.plan import Plan, make_plan
 from matrix.yaml.load import load_matrix
 from suites import test_effective
+from suites.asking.depth import QUICK
 from suites.checks import agreement
 from suites.measure import logprob_probe as signature
 from suites.measure import references
@@ -106,7 +107,7 @@ def agree(name: str, change: Callable[[float], float] = lambda value: value, on:
 
 def held(asked: Plan, client: Any, evidence: Recorder) -> None:
     test_effective.test_numbers_agree_with_the_reference(
-        cell=asked.cell, plan=asked, client=client, bank=bank_for(asked.cell.checkpoint), evidence=evidence
+        cell=asked.cell, plan=asked, client=client, bank=bank_for(asked.cell.checkpoint), evidence=evidence, depth=QUICK
     )
 
 
@@ -169,5 +170,10 @@ def test_a_launch_without_a_reference_is_no_evidence(monkeypatch: pytest.MonkeyP
     nobody: Any = None
     with pytest.raises(pytest.skip.Exception, match=r"^NOT_EVIDENCE: no reference was recorded"):
         test_effective.test_numbers_agree_with_the_reference(
-            cell=asked.cell, plan=asked, client=nobody, bank=bank_for(asked.cell.checkpoint), evidence=Recorder()
+            cell=asked.cell,
+            plan=asked,
+            client=nobody,
+            bank=bank_for(asked.cell.checkpoint),
+            evidence=Recorder(),
+            depth=QUICK,
         )
