@@ -91,7 +91,7 @@ class Oracle:
 
         from fixtures.canary.checkpoint import CheckpointDirectory
 
-        config = AutoConfig.for_model(**{**CheckpointDirectory(directory).config, **_attention_config(key)})
+        config = AutoConfig.for_model(**{**CheckpointDirectory(directory).config, **make_attention_config(key)})
         model = AutoModelForCausalLM.from_pretrained(directory, config=config, dtype=getattr(torch, dtype))
         self.model = model.eval().to(device)
         self._tokenizer, self._stop = AutoTokenizer.from_pretrained(directory), set(config.eos_token_id)
@@ -124,7 +124,7 @@ class Oracle:
         return [list(zip(i, v, strict=True)) for i, v in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
 
 
-def _attention_config(key: Key) -> dict[str, Any]:
+def make_attention_config(key: Key) -> dict[str, Any]:
     """Return the part of the config that selects keys. A pattern of only F is no pattern."""
     if key.way == DENSE:
         return {"index_topk": EVERYTHING}
