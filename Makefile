@@ -99,6 +99,7 @@ generate: .venv/dev.stamp ## rewrite what is generated from axes and code: docs/
 	@$(PY) -m tests.suites.owing
 	@$(PY) -m ci.workflows
 	@$(PY) -m ci.reference
+	@$(PY) -m ci.recipes
 	@$(PY) -m tests.faults.page
 
 lock: .venv/bin/uv ## re-resolve requirements/*.in into hashed locks

@@ -14,8 +14,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import yaml
-
 from ci import runners
 from ci.generated import Files, run_generator
 from ci.gpu_workflow import make_gpu_workflow
@@ -31,6 +29,7 @@ from ci.workflow_steps import (
     setup_python_step,
     upload_step,
 )
+from ci.workflow_yaml import dump_workflow
 from matrix.checkout import CHECKOUT
 from matrix.planning.expand import expand_matrix
 from matrix.yaml.load import load_matrix
@@ -114,23 +113,9 @@ def make_releases_workflow() -> Workflow:
     }
 
 
-class Dumper(yaml.SafeDumper):
-    """Dumps YAML 1.2 as GitHub reads it: `on` is a word and stays unquoted, scripts are literal blocks."""
-
-
-Dumper.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in found if first not in "oO" or tag != "tag:yaml.org,2002:bool"]
-    for first, found in yaml.SafeDumper.yaml_implicit_resolvers.items()
-}
-Dumper.add_representer(
-    str,
-    lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None),
-)
-
-
 def render_workflow(workflow: Workflow) -> str:
     """Render the file's text, with the tag of each pin in a comment."""
-    text = yaml.dump(workflow, Dumper=Dumper, sort_keys=False, width=10_000, allow_unicode=True)
+    text = dump_workflow(workflow)
     for action in ACTIONS:
         text = text.replace(action.uses, f"{action.uses} # {action.tag}")
     return HEAD + text

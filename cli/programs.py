@@ -358,6 +358,12 @@ def _with_lab_extra(main: Callable[[Sequence[str]], int]) -> Callable[[Sequence[
     return run
 
 
+def load_recipe() -> Program:
+    from ci.recipes import command
+
+    return Program(command.parser, command.main)
+
+
 def load_submit() -> Program:
     from fixtures.fleet import command
 

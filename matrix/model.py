@@ -267,6 +267,7 @@ class Feature:
     by_default: Mapping[str, Json] = field(default_factory=dict)  # bases that selections ask it of; others: by cell id
     ranks: Mapping[str, Json] = field(default_factory=dict)  # pp, dp, ep, dcp -> ranks, or `all`: every GPU of the rig
     flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # engine -> the flags by which it is asked
+    provable: bool = True  # False: nothing but speed shows it, so a gate that wants proofs stays red
 
 
 @dataclass(frozen=True, kw_only=True)

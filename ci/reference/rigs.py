@@ -12,6 +12,7 @@ from matrix.recommending.numbers import Number
 from matrix.recommending.ran import Ran
 from matrix.recommending.render import next_command
 from matrix.yaml.loaded import Matrix
+from reports.gate.starter import make_starter, render_starter
 
 LINE: Final = re.compile(r":\d+$")  # of a source: it moves with every edit above it
 HEAD: Final = """# GLM-5 on {count} x {gpu}
@@ -22,9 +23,19 @@ HEAD: Final = """# GLM-5 on {count} x {gpu}
 """
 
 
-def make_pages(matrix: Matrix, ran: Mapping[str, Ran]) -> dict[str, str]:
-    """Make a page for each rig with GPUs, and an index; names are relative to docs/reference."""
-    found = {rig.id: recommend_launches(matrix, rig, ran) for rig in matrix.rigs.values() if rig.gpus}
+def recommend_for_rigs(matrix: Matrix, ran: Mapping[str, Ran]) -> dict[str, Recommendation]:
+    """Recommend launches for every rig with GPUs."""
+    return {rig.id: recommend_launches(matrix, rig, ran) for rig in matrix.rigs.values() if rig.gpus}
+
+
+def make_starters(matrix: Matrix, found: Mapping[str, Recommendation]) -> dict[str, str]:
+    """Make the first gate of every rig that launches something, relative to ci/gates/starter."""
+    first = {rig: answer.launches[0] for rig, answer in found.items() if answer.launches and not answer.attached}
+    return {f"{rig}.yaml": render_starter(make_starter(matrix, launch)) for rig, launch in first.items()}
+
+
+def make_pages(found: Mapping[str, Recommendation]) -> dict[str, str]:
+    """Make a page for each rig, and an index; names are relative to docs/reference."""
     return {"rigs/README.md": _make_index(found), **{f"rigs/{rig}.md": _make_page(r) for rig, r in found.items()}}
 
 

@@ -1,4 +1,4 @@
-"""Write an entry of the axes, a patch, a known failure or a claim from flags, and lint the whole matrix with it."""
+"""Write an entry of the axes, a patch, a known failure, a claim or a rig's first gate from flags, and check it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from cli.adding import policy
 from cli.adding import rig as rigs
 from cli.adding.kinds import KINDS, Kind, add_flags, read_entry
 from cli.adding.write import change_file, dump_entry, dump_item, write_new
@@ -41,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
         add_flags(own, kind)
         if name == "release":
             own.add_argument("--like", metavar="RELEASE", help="copy features, formats and kernels from this release")
+    policy.add_options(verbs.add_parser("policy", help="the first gate of a rig, cut to one night"))
     for name in ("rig", *KINDS):
         own = verbs.choices[name]
         own.add_argument("--root", type=Path, default=ROOT, metavar="DIR", help="folder of the matrix (default: ours)")
@@ -55,6 +57,9 @@ def main(words: Sequence[str] | None = None) -> int:
         return checkpoints.main(given)
     options = parser().parse_args(given)
     try:
+        if options.kind == "policy":
+            sys.stdout.write(f"{policy.add_policy(options)}\n")
+            return 0
         wrote, told = _add_rig(options) if options.kind == "rig" else _add_entry(options.kind, options)
     except (ConfigError, HostError) as error:
         sys.stderr.write(f"{error}\n")

@@ -21,13 +21,15 @@ def cut_to_budget(
     low, high = 0, len(ordered)
     while low < high:  # about monotone: a list schedule may grow by a hair when a job is taken out
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if measure_s(_keep(grouped, ordered[:middle])) <= budget_s else (low, middle - 1)
-    kept = _keep(grouped, ordered[:low])
+        low, high = (
+            (middle, high) if measure_s(keep_asked(grouped, ordered[:middle])) <= budget_s else (low, middle - 1)
+        )
+    kept = keep_asked(grouped, ordered[:low])
     left = [_explain(g, budget_s, needed=i < covering) for i, g in enumerate(ordered) if i >= low]
     return replace(kept, left_out=(*kept.left_out, *left))
 
 
-def _keep(grouped: Grouped, asked: Sequence[LaunchGroup]) -> Grouped:
+def keep_asked(grouped: Grouped, asked: Sequence[LaunchGroup]) -> Grouped:
     """Return the groups with everything that they need, in the order of the whole."""
     by_id = {g.id: g for g in grouped.groups}
     wanted: set[str] = set()

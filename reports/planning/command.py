@@ -98,6 +98,9 @@ def parser() -> argparse.ArgumentParser:
         "--json", action="store_true", help="as JSON: groups, tiers, estimates, timeline, what is left out"
     )
     own.add_argument("--wide", action="store_true", help="one line for each launch")
+    own.add_argument(
+        "--words", action="store_true", help="only the words that start it here: pytest $(glm-matrix plan --words ...)"
+    )
     return own
 
 
@@ -111,9 +114,17 @@ def main(words: Sequence[str] | None = None, read_driver: Callable[[], str] = st
         return 2
     if options.json:
         sys.stdout.write(f"{json.dumps(dump_run_plan(plan))}\n")
+    elif options.words:
+        sys.stdout.write(f"{' '.join(list_words(plan))}\n")
     else:
         sys.stdout.write(f"{render_plan(plan, wide=options.wide, price=options.price)}\n")
     return 0 if plan.groups else 1
+
+
+def list_words(plan: RunPlan) -> list[str]:
+    """List pytest's words for the cells that are asked, without tiers; an id of a cell needs no quotes in a shell."""
+    cells = dict.fromkeys(c for g in plan.groups if g.asked for c in g.cells)
+    return ["--cells", *cells, "--depth", plan.depth]
 
 
 def plan_run(matrix: Matrix, options: argparse.Namespace, read_driver: Callable[[], str] = str) -> RunPlan:

@@ -18,6 +18,7 @@ from ci import plan, runners, workflows
 from ci.gpu_workflow import DEPTHS as DEPTHS_OFFERED
 from ci.gpu_workflow import make_gpu_workflow
 from ci.workflow_steps import HOSTED
+from ci.workflow_yaml import dump_workflow
 from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError
 from matrix.planning.expand import expand_matrix
@@ -267,3 +268,8 @@ def test_the_gate_is_green_on_green_evidence_and_red_without_one_jobs_part(tmp_p
     red = gate_job(tmp_path, gate_policy)["gate"]
     assert red.returncode == 1 and "no evidence; it was expected to run" in red.stdout
     assert gate_junit(tmp_path).get("failures") != "0"
+
+
+def test_a_file_keeps_on_as_a_word_and_scripts_as_blocks() -> None:
+    text = dump_workflow({"on": {"push": {}}, "run": "a\nb\n", "yes": "on"})
+    assert text == "on:\n  push: {}\nrun: |\n  a\n  b\nyes: on\n"

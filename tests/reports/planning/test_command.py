@@ -96,3 +96,8 @@ def test_a_folder_of_earlier_runs_times_launches_and_says_what_is_done(
 def test_a_rerun_without_evidence_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["--cells", BIG, "--rerun", "all"]) == 2
     assert "name them with --evidence FILE" in capsys.readouterr().err
+
+
+def test_the_words_start_it_here(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--cells", BIG, "--words"]) == 0
+    assert capsys.readouterr().out == f"--cells {BIG} --depth quick\n"
