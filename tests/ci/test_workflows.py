@@ -272,4 +272,4 @@ def test_the_gate_is_green_on_green_evidence_and_red_without_one_jobs_part(tmp_p
 
 def test_a_file_keeps_on_as_a_word_and_scripts_as_blocks() -> None:
     text = dump_workflow({"on": {"push": {}}, "run": "a\nb\n", "yes": "on"})
-    assert text == "on:\n  push: {}\nrun: |\n  a\n  b\nyes: on\n"
+    assert text == "on:\n  push: {}\nrun: |\n  a\n  b\n'yes': on\n"
