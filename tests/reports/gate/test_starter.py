@@ -59,7 +59,7 @@ def test_every_rig_that_launches_something_has_one_that_the_gate_reads_and_that_
 
 @pytest.mark.parametrize("rig", ["sm120x4", "sm103x8", "sm90x8"])
 def test_a_night_on_exactly_that_rig_in_which_all_passed_is_green(rig: str) -> None:
-    """Rigs of canaries need what their predictions compare, which these records lack: docs/how-to/run-every-night.md."""
+    """Rigs of canaries need what their predictions compare, which these records lack."""
     policy, doc = load_policy(CHECKOUT / f"ci/gates/starter/{rig}.yaml")
     expected = expect_cells(policy, doc, MATRIX)
     ids = {c.id for c in expected}
