@@ -11,17 +11,19 @@ WORDS = "hello world " * 750  # about 9 KB, as in fixtures.traffic.bench
 
 
 class Asked(NamedTuple):
-    """`python -m SCRIPT URL STREAMS OUTPUT_LEN TOKENIZER`."""
+    """`python -m SCRIPT URL STREAMS OUTPUT_LEN TOKENIZER [RATE WINDOW_S]`; with a rate: Poisson arrivals."""
 
     url: str
     streams: int
     output_len: int
     tokenizer: str
+    rate: float = 0.0  # requests per second
+    window_s: float = 0.0
 
 
 def asked() -> Asked:
-    url, streams, output_len, tokenizer = sys.argv[1:]
-    return Asked(url, int(streams), int(output_len), tokenizer)
+    url, streams, output_len, tokenizer, *pace = sys.argv[1:]
+    return Asked(url, int(streams), int(output_len), tokenizer, *map(float, pace))
 
 
 def body(index: int, output_len: int) -> dict[str, object]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +27,7 @@ KEPT: Final = CHECKOUT / ".cache" / "rivals"  # environments, by name and pin
 TOKENIZER: Final = CHECKOUT / "fixtures" / "canary" / "hf"
 TIMEOUT_S: Final = 300
 SHOWN_CHARS: Final = 160
+OURS: Final = "this project"
 Numbers = Mapping[str, float]
 
 
@@ -52,10 +54,17 @@ RIVALS: Final = (
         pins=("llmeter[openai]==0.2.0", "openai==3.57.0", "httpx==0.28.1"),
     ),
 )
+# Those that also send by the clock, with the two above; they take minutes to install.
+SENDERS: Final = (
+    Rival(name="aiperf 0.13.0", script="aiperf_profile", pins=("aiperf==0.13.0",)),
+    Rival(name="guidellm 0.8.1", script="guidellm_run", pins=("guidellm==0.8.1", "torch")),
+)
 # Not compared: why a person who looks for them does not find them here.
 LEFT_OUT: Final = {
-    "vllm bench serve, guidellm": "need torch (3.5 and 5.7 GB installed); the first sends through aiohttp",
-    "aiperf": "fetches a tokenizer from a model hub before it starts",
+    "vllm bench serve": "needs torch and its engine (5.7 GB installed); it sends through aiohttp",
+    "genai-perf": "0.0.16 installs and needs the program perf_analyzer; NVIDIA names AIPerf as its successor",
+    "llmperf": "0.0.1, as published, is another project than the client of that name by Anyscale",
+    "locust": "knows no tokens: its times end with the response",
     "inference-perf": "needs Python 3.12, and has random prompts only for /v1/completions",
 }
 
@@ -70,16 +79,18 @@ class Compared:
     ttft_p99: float | None = None
     tpot_p50: float | None = None
     itl_p99: float | None = None
+    cpu_s: float | None = None  # of all its processes, its start included
     why: str = ""
 
 
 def compared() -> list[Compared]:
     """Every client in every case."""
-    missing = {rival.name: lack for rival in RIVALS if (lack := _installed(rival))}
+    rivals = (*RIVALS, *SENDERS)
+    missing = {rival.name: lack for rival in rivals if (lack := install(rival))}
     found = []
     for case in CASES:
-        found.append(_measured("this project", case, None))
-        for rival in RIVALS:
+        found.append(_measured(OURS, case, None))
+        for rival in rivals:
             if why := missing.get(rival.name, ""):
                 found.append(Compared(client=rival.name, streams=case.concurrency, why=why))
             else:
@@ -87,7 +98,7 @@ def compared() -> list[Compared]:
     return found
 
 
-def _installed(rival: Rival) -> str:
+def install(rival: Rival) -> str:
     """Empty, or why it cannot be had. An environment that is there is used again."""
     if (rival.home / "ready").exists():
         return ""
@@ -103,12 +114,14 @@ def _installed(rival: Rival) -> str:
 
 def _measured(name: str, case: BenchCase, rival: Rival | None) -> Compared:
     with run_mock(case) as url:
+        before = measure_cpu_s()
         try:
-            said = _ours(url, case) if rival is None else _theirs(url, case, rival)
+            said = _ours(url, case) if rival is None else ask_theirs(url, case, rival)
         except (subprocess.SubprocessError, LookupError) as error:
             return Compared(client=name, streams=case.concurrency, why=f"did not run: {str(error)[-SHOWN_CHARS:]}")
         with urllib.request.urlopen(f"{url}/stats") as reply:
             truth = json.load(reply)
+        spent = measure_cpu_s() - before
     true = {
         "median_ttft_ms": truth["ttft_p50_ms"],
         "p99_ttft_ms": truth["ttft_p99_ms"],
@@ -123,7 +136,14 @@ def _measured(name: str, case: BenchCase, rival: Rival | None) -> Compared:
         ttft_p99=off.get("p99_ttft_ms"),
         tpot_p50=off.get("median_tpot_ms"),
         itl_p99=off.get("p99_itl_ms"),
+        cpu_s=spent,
     )
+
+
+def measure_cpu_s() -> float:
+    """CPU seconds of every process that this one has waited for; the mock is not among them while it runs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _ours(url: str, case: BenchCase) -> Numbers:
@@ -135,10 +155,10 @@ def _ours(url: str, case: BenchCase) -> Numbers:
     return result
 
 
-def _theirs(url: str, case: BenchCase, rival: Rival) -> Numbers:
+def ask_theirs(url: str, case: BenchCase, rival: Rival, pace: Sequence[str] = ()) -> Numbers:
     """Raises: LookupError, with the end of what it printed, when it told no numbers."""
     command = [str(rival.home / "bin/python"), "-m", f"tests.rivals.{rival.script}", url]
-    command += [str(case.concurrency), str(case.output_len), str(TOKENIZER)]
+    command += [str(case.concurrency), str(case.output_len), str(TOKENIZER), *pace]
     env = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
     with tempfile.TemporaryDirectory() as folder:  # some leave files where they run
         done = subprocess.run(
@@ -153,10 +173,14 @@ def _theirs(url: str, case: BenchCase, rival: Rival) -> Numbers:
 
 def table(rows: list[Compared]) -> str:
     """Markdown: client minus truth, in ms."""
-    lines = ["| c | client | TTFT p50 | TTFT p99 | TPOT p50 | ITL p99 |", "|---|---|---|---|---|---|"]
+    lines = ["| c | client | TTFT p50 | TTFT p99 | TPOT p50 | ITL p99 | CPU s | x ours |", f"|{'---|' * 8}"]
+    ours = {row.streams: row.cpu_s for row in rows if row.client == OURS}
     for row in rows:
         numbers = [row.ttft_p50, row.ttft_p99, row.tpot_p50, row.itl_p99]
-        cells = [row.why, "", "", ""] if row.why else ["-" if n is None else f"{n:+.2f}" for n in numbers]
+        cells = [row.why, *[""] * 5] if row.why else ["-" if n is None else f"{n:+.2f}" for n in numbers]
+        if row.cpu_s is not None:
+            own = ours.get(row.streams)
+            cells += [f"{row.cpu_s:.1f}", f"{row.cpu_s / own:.1f}" if own else "-"]
         lines.append(f"| {row.streams} | {row.client} | {' | '.join(cells)} |")
     lines += ["", *(f"Left out: {name}: {why}." for name, why in LEFT_OUT.items())]
     return "\n".join(lines) + "\n"
