@@ -63,7 +63,8 @@ def _render_launch(number: int, one: Launch, model: str) -> Iterator[str]:
         yield _wrap(f"known    {_describe_known(known)}", "   ", " " * 12)
     for found in one.faults:
         loses = "a client loses calls: " if one.loses_calls else ""
-        yield _wrap(f"tools    {loses}{found.describe()} [run on a CPU: {found.command}]", "   ", " " * 12)
+        yield _wrap(f"tools    {loses}{found.describe()} [run on a CPU]", "   ", " " * 12)
+        yield f"{'':12}{found.command}"  # unbroken, so that it can be pasted
     said = f": {one.remarks[0]}" if one.remarks else ""
     yield _wrap(f"parser   {one.preflight}{said}", "   ", " " * 12)
     if len(one.cells) > 1:
