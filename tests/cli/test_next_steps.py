@@ -24,7 +24,7 @@ ASKED = [
     *(["--rig", rig] for rig in ("sm120x4", "sm90x1", "gfx950x8", "sm121x2")),
     *(["--gpus", gpus] for gpus in ("3x B200", "2x RTX 4090")),
 ]
-COMMAND = re.compile(r"glm-matrix(?: (?P<words>[^\n`>;]+))?")
+COMMAND = re.compile(r"(?<![/\w-])glm-matrix(?![/\w-])(?: (?P<words>[^\n`>;]+))?")  # not a part of a path
 OPTIONS = {"--endpoint", "--cells"}
 SHOWN = (
     "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.baseline",
