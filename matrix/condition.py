@@ -46,6 +46,9 @@ EQUAL_KEYS = (
     "canary",
 )
 KEYS = (*EQUAL_KEYS, "version", "features", "any_of", "without", "any_feature", "feature_count", "form", "pins")
+OF_RELEASE = ("engine", "release", "fork", "version", "pins")
+OF_CHECKPOINT = ("checkpoint", "family", "format", "experts", "mtp_layer", "thinking", "index_sharing", "canary")
+OFFERED_KEYS = frozenset({*OF_RELEASE, *OF_CHECKPOINT})  # known of a release and a checkpoint alone, whatever the rig
 FEATURE_LISTS = ("features", "any_of", "without")
 HOW_TO_ADD = {  # a value that no axis has may be a new one, not a misspelling
     "sm": "a GPU of that capability is one file under axes/hardware: docs/how-to/add-a-gpu.md",

@@ -17,12 +17,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from cli.verbs import CELL
 from matrix.checkout import CHECKOUT
 from tests.bench_pages import measure_pages
+from tests.bench_scale import measure_scale
 from tests.rivals.compare import compared, table
 
 PY = sys.executable
@@ -149,12 +150,24 @@ def pages() -> list[Row]:
     return [*found, *opening]
 
 
+def scale() -> list[Row]:
+    """What the size of the matrix and of the evidence costs, process by process."""
+    found = measure_scale()
+    cpu = [Row(name=f"{c.name}, CPU", value=c.cpu_s, unit="s", aim=c.aim, note=c.note) for c in found]
+    return [
+        r
+        for row, c in zip(cpu, found, strict=True)
+        for r in (row, replace(row, name=f"{c.name}, memory", value=c.rss_mb, unit="MB", note=""))
+    ]
+
+
 BENCHES: dict[str, Callable[[], list[Row]]] = {
     "plan": plan,
     "environment": environment,
     "conversion": conversion,
     "clients": clients,
     "pages": pages,
+    "scale": scale,
     "warm": warm,
     "clean": clean,
 }

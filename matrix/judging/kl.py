@@ -106,8 +106,15 @@ def _spread_unlisted(wanted: Mapping[str, float], rest: float, found: Position) 
         given = (listed.get(token, min(least, factor * p)) for token, p in wanted.items())
         return [*given, max(elsewhere, factor * rest)]
 
+    # What `shared` adds up to: fsum is exact in any order, so the listed masses need no look-up for each factor.
+    known = [listed[token] for token in wanted if token in listed]
+    open_ = [p for token, p in wanted.items() if token not in listed]
     total = math.fsum([*listed.values(), unlisted])
-    return shared(_find_root(lambda factor: math.fsum(shared(factor)) - total, total / rest))
+
+    def exceed(factor: float) -> float:
+        return math.fsum([*known, *[min(least, factor * p) for p in open_], max(elsewhere, factor * rest)]) - total
+
+    return shared(_find_root(exceed, total / rest))
 
 
 def _find_root(rising: Callable[[float], float], high: float) -> float:
@@ -115,7 +122,10 @@ def _find_root(rising: Callable[[float], float], high: float) -> float:
     low = 0.0
     for _ in range(HALVINGS):
         middle = (low + high) / 2
+        final = middle in (low, high)  # no float lies between: every further halving would change nothing
         low, high = (low, middle) if rising(middle) > 0 else (middle, high)
+        if final:
+            break
     return high
 
 

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from matrix.condition import Condition, compile_condition
+from matrix.condition import OFFERED_KEYS, Condition, compile_condition
 from matrix.errors import ConfigError
 from matrix.fat_binaries import list_silent
-from matrix.hardware import Rig
 from matrix.model import Cell, Checkpoint, Engine, Excluded, Form, Rule
 from matrix.planning import fit
 from matrix.planning.exclusions import Exclusions, Names, Sets, list_subsets, make_cell, vary_features
 from matrix.planning.narrowing import Narrowing
-from matrix.planning.plan import make_plan
+from matrix.planning.plan import is_of_matrix, make_plan, offer_facts
 from matrix.planning.ranks import find_wrong_ranks
 from matrix.registered import Registered, registered_by
 from matrix.yaml.loaded import Loaded, Matrix
@@ -23,24 +22,6 @@ from matrix.yaml.loaded import Loaded, Matrix
 Verdict = Excluded | None  # None: runnable
 SPARSE_BACKENDS = frozenset({"nsa", "dsa"})  # values of SGLang's --attention-backend that are no dense exit
 FEATURE_KEYS = frozenset({"features", "any_of", "without", "any_feature", "feature_count"})
-OFFERED_KEYS = frozenset(
-    {
-        "engine",
-        "release",
-        "fork",
-        "version",
-        "pins",
-        "checkpoint",
-        "family",
-        "format",
-        "experts",
-        "mtp_layer",
-        "thinking",
-    }
-    | {"index_sharing", "canary"}
-)  # known of a release and a checkpoint alone, whatever the rig
-
-
 ATTACH_ONLY: Final = "attach_only"  # the rule of cells that can be attached to and not started
 
 
@@ -134,9 +115,11 @@ def list_sets(matrix: Matrix, base: Cell, *, by_default: bool = True) -> Sets:
     variant costs a cell or two a base and not twice as many.
     """
     facts = base.facts
-    names = tuple(
-        name for name, asked, chosen in _compile_questions(matrix) if (not by_default or chosen(facts)) and asked(facts)
-    )
+    if by_default and is_of_matrix(matrix, base):
+        questions = _list_possible_questions(matrix, base.release.id, base.checkpoint.id)
+    else:
+        questions = _compile_questions(matrix)
+    names = tuple(name for name, asked, chosen in questions if (not by_default or chosen(facts)) and asked(facts))
     return _combine_features(matrix, names)
 
 
@@ -154,6 +137,19 @@ def _compile_questions(matrix: Matrix) -> tuple[tuple[str, Condition, Condition]
     return tuple(
         (name, compile_condition(f.when, matrix.pins), compile_condition(f.by_default, matrix.pins))
         for name, f in sorted(matrix.features.items())
+    )
+
+
+@cache
+def _list_possible_questions(
+    matrix: Matrix, release: str, checkpoint: str
+) -> tuple[tuple[str, Condition, Condition], ...]:
+    """List those that are asked by default on some rig."""
+    facts = offer_facts(matrix, release, checkpoint)
+    return tuple(
+        (name, asked, chosen)
+        for name, asked, chosen in _compile_questions(matrix)
+        if chosen.holds_so_far(facts, OFFERED_KEYS) and asked.holds_so_far(facts, OFFERED_KEYS)
     )
 
 
@@ -234,9 +230,7 @@ def _possible_rules(
     matrix: Matrix, release: str, checkpoint: str
 ) -> tuple[tuple[Loaded[Rule], ...], tuple[Loaded[Rule], ...]]:
     """Rules that can hold on some rig, in two parts: those that ask for no feature, and those that do."""
-    about, weights = matrix.releases[release], matrix.checkpoints[checkpoint]
-    anywhere = Rig(id="", gpu=next(iter(matrix.gpus.values())), gpus=0)
-    facts = make_cell(anywhere, matrix.engines[about.engine], about, weights, frozenset()).facts
+    facts = offer_facts(matrix, release, checkpoint)
     rules = [r for r in matrix.rules if r.condition.holds_so_far(facts, OFFERED_KEYS)]
     plain = tuple(r for r in rules if not r.condition.keys & FEATURE_KEYS)
     return plain, tuple(r for r in rules if r.condition.keys & FEATURE_KEYS)

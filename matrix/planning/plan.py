@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any
 
+from matrix.condition import OFFERED_KEYS
 from matrix.errors import ConfigError, Problem
 from matrix.hardware import Json
 from matrix.model import Cell, Form, Overlay
@@ -130,7 +131,11 @@ def make_plan(matrix: Matrix, cell: Cell, form: Form = "recommended") -> Plan:
         ConfigError: two overlays of equal weight disagree (all such places at once).
     """
     facts = cell.facts
-    matching = tuple(p for p in _lay_out_overlays(matrix, cell.engine.id) if p.overlay.condition(facts, form))
+    if is_of_matrix(matrix, cell):
+        pieces = _lay_out_possible(matrix, cell.release.id, cell.checkpoint.id)
+    else:
+        pieces = _lay_out_overlays(matrix, cell.engine.id)
+    matching = tuple(p for p in pieces if p.overlay.condition(facts, form))
     ranks = read_ranks(matrix, cell)
     merged = _merge_pieces(matching, tuple(_known_values(cell, ranks).items()))
     if merged.conflicts:
@@ -159,6 +164,27 @@ def _lay_out_overlays(matrix: Matrix, engine: str) -> tuple[OverlayPiece, ...]:
     """Overlays that can speak about an engine, from general to specific, file order among equals."""
     chosen = [o for o in matrix.overlays if engine in _as_sequence(o.value.when.get("engine", engine))]
     return tuple(_lay_out_overlay(o) for o in sorted(chosen, key=lambda o: o.condition.weight))
+
+
+@cache
+def _lay_out_possible(matrix: Matrix, release: str, checkpoint: str) -> tuple[OverlayPiece, ...]:
+    """Lay out those that can match on some rig with some features: five of six do not, whatever the rig."""
+    facts = offer_facts(matrix, release, checkpoint)
+    pieces = _lay_out_overlays(matrix, matrix.releases[release].engine)
+    return tuple(p for p in pieces if p.overlay.condition.holds_so_far(facts, OFFERED_KEYS))
+
+
+def is_of_matrix(matrix: Matrix, cell: Cell) -> bool:
+    """Whether the cell's release and checkpoint are the matrix's own, not changed copies that a command made."""
+    release, checkpoint = cell.release, cell.checkpoint
+    own = matrix.releases.get(release.id) is release and matrix.checkpoints.get(checkpoint.id) is checkpoint
+    return own and cell.engine.id == release.engine
+
+
+def offer_facts(matrix: Matrix, release: str, checkpoint: str) -> Mapping[str, Json]:
+    """Return the facts that a cell has by its release and checkpoint, whatever the rig (`OFFERED_KEYS`)."""
+    about = matrix.releases[release]
+    return {"engine": about.engine, **about.facts, **matrix.checkpoints[checkpoint].facts}
 
 
 def _as_sequence(value: Json) -> Sequence[Json]:

@@ -47,8 +47,9 @@ def tell_depths(
         if isinstance(each, Run):
             depths.setdefault(each.run, set()).add(each.depth)
     about: dict[str, dict[str, None]] = {}
+    known = frozenset(cells)
     for each in records:
-        if each.cell in cells:
+        if each.cell in known:
             about.setdefault(each.run, {})[each.cell] = None
     for run, own in about.items():
         for depth in sorted(depths.get(run, ())):  # without a `run` record it is red for that

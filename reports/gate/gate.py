@@ -100,8 +100,11 @@ def judge_evidence(
     reasons = [Reason(cell="", rule=rule, text=text) for rule, text in said]
     predicted = _judge_predictions(expected, records, rows)
     by_cell, linked = group_by_cell(records), link_runs(records)
+    predicted_of: dict[str, list[Prediction]] = {}
+    for each in predicted:
+        predicted_of.setdefault(each.cell, []).append(each)
     for cell in expected:
-        own = [p for p in predicted if p.cell == cell.id]
+        own = predicted_of.get(cell.id, [])
         found = [*_check_cell(policy, cell, rows[cell.id], by_cell.get(cell.id, ()), own=own, now=now)]
         found += tell_uncarried(cell, rows, linked)
         reasons += [Reason(cell=cell.id, rule=rule, text=text) for rule, text in found]

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from matrix.judging.kl import NOTHING, REST, UNNAMED, merge_candidates, position_kl, read_distributions, top_k_kl
+from matrix.judging.kl import (
+    HALVINGS,
+    NOTHING,
+    REST,
+    UNNAMED,
+    _find_root,
+    merge_candidates,
+    position_kl,
+    read_distributions,
+    top_k_kl,
+)
 from matrix.judging.logprobs import Logprobs
 
 Position = dict[str, float]
@@ -164,3 +174,17 @@ def test_the_mean_is_exact_so_that_every_python_judges_kept_replies_alike() -> N
     found: Logprobs = [{**SURE, "a": math.log(0.9 - 0.3 / n), "b": math.log(0.06 + 0.3 / n)} for n in range(2, 40)]
     wanted: Logprobs = [SURE] * len(found)
     assert top_k_kl(wanted, found).mean == top_k_kl(wanted, found[::-1]).mean
+
+
+@given(st.lists(st.floats(1e-9, 1.0), min_size=1, max_size=4), st.floats(0.0, 1.0), st.floats(1e-6, 1e6))
+def test_a_search_that_ends_early_ends_where_all_its_halvings_end(
+    weights: list[float], level: float, high: float
+) -> None:
+    def rising(x: float) -> float:
+        return math.fsum(min(1.0, w * x) for w in weights) - level * len(weights)
+
+    low, up = 0.0, high
+    for _ in range(HALVINGS):
+        middle = (low + up) / 2
+        low, up = (low, middle) if rising(middle) > 0 else (middle, up)
+    assert _find_root(rising, high) == up

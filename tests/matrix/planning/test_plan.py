@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from matrix.errors import ConfigError
 from matrix.model import Cell
-from matrix.planning.expand import find_cell
-from matrix.planning.plan import fill_placeholders, make_plan
+from matrix.planning.expand import expand_matrix, find_cell
+from matrix.planning.plan import _lay_out_overlays, _lay_out_possible, fill_placeholders, is_of_matrix, make_plan
 from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
 from tests.matrix.world import FILES, write
@@ -80,3 +81,23 @@ def test_cells_that_launch_alike_share_a_fingerprint_and_others_do_not(tmp_path:
 
 def test_fill_leaves_json_braces_alone() -> None:
     assert fill_placeholders('{"a": {"model": 1}} {model}', {"model": "M"}) == '{"a": {"model": 1}} M'
+
+
+def test_a_changed_copy_of_a_checkpoint_is_planned_by_what_it_says() -> None:
+    """Commands make such copies under the same id: what is kept of the matrix's own says nothing of them."""
+    matrix = load_matrix()
+    own = cell(matrix, "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.baseline")
+    copied = replace(own, checkpoint=replace(own.checkpoint, format="fp8"))
+    assert is_of_matrix(matrix, own) and not is_of_matrix(matrix, copied)
+    asked = {p.overlay.value.id for p in _lay_out_overlays(matrix, "sglang") if p.overlay.condition(copied.facts)}
+    made = make_plan(matrix, copied)
+    assert {s.overlay for section in made.sections.values() for s in section} <= asked
+    assert made.fingerprint != make_plan(matrix, own).fingerprint
+
+
+def test_overlays_that_are_left_out_early_match_no_cell() -> None:
+    matrix = load_matrix()
+    for found in list(expand_matrix(matrix).runnable)[::97]:
+        possible = _lay_out_possible(matrix, found.release.id, found.checkpoint.id)
+        whole = [p for p in _lay_out_overlays(matrix, found.engine.id) if p.overlay.condition(found.facts)]
+        assert whole == [p for p in possible if p.overlay.condition(found.facts)]

@@ -1,0 +1,136 @@
+"""`make bench`, what the size of the matrix and of the evidence costs: CPU seconds and peak memory of whole processes.
+
+python -m tests.bench_scale plan 3        plans the matrix with three times the rigs
+python -m tests.bench_scale gate 240      judges evidence of 240 cells
+
+Wall time says little on a shared machine. Compare rows of one run: four times the evidence, four times the CPU.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from matrix.checkout import CHECKOUT
+from matrix.yaml.load import load_matrix
+from matrix.yaml.loaded import Matrix
+
+PY: Final = sys.executable
+GATE_CELLS: Final = 60
+TIMES: Final = (1, 4, 16)
+PLAN_TIMES: Final = 3  # times the rigs of today: about 380,000 combinations
+WORKER: Final = (
+    "-m",
+    "pytest",
+    "-p",
+    "no:hypothesispytest",
+    "-p",
+    "no:benchmark",
+)  # as where only run.lock is installed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a process took."""
+
+    name: str
+    cpu_s: float
+    rss_mb: float
+    aim: str = ""
+    note: str = ""
+
+
+def measure_process(argv: Sequence[str]) -> tuple[float, float, str]:
+    """Run a command; return its CPU seconds (user and system), its peak MB of memory and its last line."""
+    with tempfile.TemporaryFile() as out:
+        child = subprocess.Popen([PY, *argv], cwd=CHECKOUT, stdout=out, stderr=subprocess.DEVNULL)
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode:
+            raise subprocess.CalledProcessError(child.returncode, list(argv))
+        out.seek(0)
+        said = out.read().decode().strip().splitlines()
+    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, said[-1] if said else ""
+
+
+def measure_scale() -> list[Cost]:
+    """Measure planning, collection and the gate, each in a process of its own."""
+    own = "tests.bench_scale"
+    wanted = (
+        ("interpreter with pytest and no test", (*WORKER, "--version"), ""),
+        ("list", ("-m", "matrix", "list"), "< 120 MB"),
+        ("plan today's combinations", ("-m", own, "plan", "1"), ""),
+        ("plan three times as many", ("-m", own, "plan", str(PLAN_TIMES)), "< 3 s, 120 MB"),
+        ("collect sm120, a worker's share too", (*WORKER, "-m", "sm120", "--collect-only", "-q"), "< 2 s, 80 MB"),
+        ("collect one cell's rig", (*WORKER, "-m", "cpu", "--collect-only", "-q"), ""),
+        ("collect everything", (*WORKER, "--collect-only", "-q"), ""),
+        *((f"gate, {n * GATE_CELLS} cells", ("-m", own, "gate", str(n * GATE_CELLS)), f"{n} x") for n in TIMES),
+    )
+    return [_measure(name, argv, aim) for name, argv, aim in wanted]
+
+
+def _measure(name: str, argv: Sequence[str], aim: str) -> Cost:
+    cpu_s, rss_mb, said = measure_process(argv)
+    return Cost(name=name, cpu_s=cpu_s, rss_mb=rss_mb, aim=aim, note=said[:60])
+
+
+def enlarge_matrix(matrix: Matrix, times: int) -> Matrix:
+    """Return the matrix with so many copies of each rig, under ids of their own."""
+    copies = {
+        name if n == 0 else f"{name}_{n}": rig if n == 0 else replace(rig, id=f"{name}_{n}")
+        for n in range(times)
+        for name, rig in matrix.rigs.items()
+    }
+    return replace(matrix, rigs=copies)
+
+
+def plan_matrix(times: int) -> str:
+    from matrix.planning.expand import expand_matrix
+
+    world = expand_matrix(enlarge_matrix(load_matrix(), times))
+    return f"{len(world):,} combinations, {len(world.runnable):,} runnable"
+
+
+def judge_large(cells: int) -> str:
+    """Judge the evidence of so many cells.
+
+    Copies are cells of releases and checkpoints of their own: a copy is compared within itself, as in a larger matrix.
+    """
+    from matrix.planning.expand import expand_matrix
+    from reports.evidence.files import read_records
+    from reports.gate.gate import judge_evidence
+    from reports.gate.policy import load_policy, make_expected
+    from tests.bench_pages import write_large_evidence
+
+    matrix = load_matrix()
+    policy, _ = load_policy(CHECKOUT / "ci/gates/sm90_h200_vllm.yaml")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "large.jsonl"
+        write_large_evidence(path, cells)
+        records = read_records(path)
+    known = {cell.id: cell for cell in expand_matrix(matrix).runnable}
+    expected = []
+    for name in sorted({r.cell for r in records if r.cell}):
+        rig, copied, *rest = name.split(".")
+        release, _, number = copied.rpartition("_")
+        cell = known.get(".".join((rig, release, *rest)))
+        if cell is not None:
+            made = make_expected(matrix, cell)
+            facts = {**made.facts, "release": copied, "checkpoint": f"{cell.checkpoint.id}_{number}"}
+            expected.append(replace(made, id=name, facts=facts, release=None))
+    began = time.process_time()
+    verdict = judge_evidence(policy, expected, records, now=datetime.now(UTC))
+    took = time.process_time() - began
+    return f"{len(records):,} records, {len(verdict.rows)} cells, judged in {took:.2f} CPU s"
+
+
+if __name__ == "__main__":
+    print({"plan": plan_matrix, "gate": judge_large}[sys.argv[1]](int(sys.argv[2])))
