@@ -22,10 +22,12 @@ from matrix.checkout import CHECKOUT
 from matrix.yaml.structure import require_record
 
 SIBLINGS: Final = Path(__file__).parent / "siblings.yaml"
+OF_GUARDS: Final = Path(__file__).parent / "siblings_of_guards.yaml"
 DATA: Final = Path(__file__).parent / "recall.yaml"
 # As published for GLM-5.1.
 PATTERN: Final = "FFSFSSSFSSFFFSSSFFFSFSSSSSSFFSFFSFFSSFFFFFFSFFFFFSFFSSSSSSFSFFFSFSSSFSFFSFFSSS"
 FIRST_PREDICTED: Final = 21  # of the first run: right, and not by a report alone (counted by hand)
+GUARDS_FIRST_PREDICTED: Final = 42  # all that were right: no report decides a guard
 AIM: Final = 0.9  # of the rows that are not about hardware
 HEAD: Final = """# Recall
 
@@ -38,10 +40,14 @@ written, so a report that nobody here has seen is told less often than these.
 | reports that are not about hardware; checks were written from them | {counted} | {predicted} | {share:.0%} |
 | lines that nobody has reported, on the first run | {siblings} | {first_predicted} | {first:.0%} |
 | the same lines today, after the checks were mended by them | {siblings} | {now_predicted} | {now:.0%} |
+| lines against the engines' own guards, on the first run | {of_guards} | {guards_first_predicted} | {guards_first:.0%} |
+| the same lines today | {of_guards} | {guards_now_predicted} | {guards_now:.0%} |
 
 The right answers of the second row were written before the run, so it is the honest guess for a line that nobody here
 has seen. *Predicted* is what a wheel, a run or arithmetic decides; the rest of *told* is a report with its range. The
-aim is {aim:.0%} of the first row.
+aim is {aim:.0%} of the first row. The lines against guards were written by the one who had just written the checks of
+guards, so their first run says little about a stranger's line; [guards](guards.md) counts what of the engines' guards
+is told at all.
 
 """
 Class = Literal["predicted", "listed", "steered", "red", "missed"]
@@ -172,9 +178,9 @@ class SiblingsFile:
     siblings: tuple[Sibling, ...]
 
 
-def read_siblings() -> list[Sibling]:
-    """All lines of siblings.yaml, in file order."""
-    return list(require_record(SiblingsFile, SIBLINGS).siblings)
+def read_siblings(path: Path = SIBLINGS) -> list[Sibling]:
+    """Read the lines of siblings.yaml (or of another file of that form), in file order."""
+    return list(require_record(SiblingsFile, path).siblings)
 
 
 def judge_sibling(sibling: Sibling) -> Class:
@@ -216,6 +222,8 @@ def make_page() -> str:
     hardware = sum(t.row.hardware for t in told)
     siblings = read_siblings()
     now = Counter(map(judge_sibling, siblings))
+    of_guards = read_siblings(OF_GUARDS)
+    guards_now = Counter(map(judge_sibling, of_guards))
     head = HEAD.format(
         rows=len(told),
         share=share_told(told),
@@ -227,6 +235,11 @@ def make_page() -> str:
         first=sum(s.first == "right" for s in siblings) / len(siblings),
         now_predicted=now["predicted"],
         now=1 - now["missed"] / len(siblings),
+        of_guards=len(of_guards),
+        guards_first_predicted=GUARDS_FIRST_PREDICTED,
+        guards_first=sum(s.first == "right" for s in of_guards) / len(of_guards),
+        guards_now_predicted=guards_now["predicted"],
+        guards_now=1 - guards_now["missed"] / len(of_guards),
     )
     meanings = format_table(["class", "what it means"], [[name, MEANING[name]] for name in CLASSES])
     by_kind = format_table(["kind", "reports", *CLASSES], rows)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from cli.codes.code import PAGES, Code, Kind, Words, read_words
-from matrix.checking.rules import read_book
+from matrix.checking.rules import read_book, read_checks
 from matrix.checkout import CHECKOUT
 from matrix.model import Rule, Source
 from matrix.planning.expand import expand_matrix
@@ -90,8 +90,7 @@ def _show_condition(when: Mapping[str, object]) -> str:
 
 
 def iterate_line_checks() -> Iterator[Code]:
-    book = read_book()
-    for check in (*book.checks, *book.computed.values()):
+    for check in (*read_checks(), *read_book().computed.values()):
         decided = f"{check.decided_by.kind}: {check.decided_by.fact}"
         words = Words(
             sees=f"{check.level}: {check.cause} {check.consequence}".rstrip(),

@@ -14,12 +14,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.snapshot.kernels import kernels_of
-from lab.snapshot.release import add_release, axes_yaml, newer_versions, read_release, release_before
+from lab.snapshot.release import (
+    add_release,
+    axes_yaml,
+    newer_versions,
+    read_release,
+    read_texts_again,
+    release_before,
+)
 from lab.snapshot.wheel import download_wheel
 from matrix.checkout import CHECKOUT
 from matrix.errors import MatrixError
 from matrix.preflight import kernels
 from matrix.preflight.changes import changes
+from matrix.preflight.guards import read_guards
 from matrix.preflight.kernels import KERNELS, KernelWheel
 from matrix.preflight.snapshot import SNAPSHOTS, Snapshot, format_snapshot, release_id
 
@@ -34,6 +42,9 @@ def parser() -> argparse.ArgumentParser:
         "release", metavar="NAME==VERSION", nargs="*", help="e.g. sglang==0.5.23; an engine's name with --newest"
     )
     own.add_argument("--kernels", action="store_true", help="only the GPU code of its libraries")
+    own.add_argument(
+        "--texts", action="store_true", help="only what its texts say: probes of facts.yaml, and its guards"
+    )
     own.add_argument("--newest", action="store_true", help="the names are engines: add what the index has newer")
     own.add_argument("--axes", action="store_true", help="write the release's file under matrix/axes/engines/ too")
     own.add_argument("--out", type=Path, help="file to write the whole snapshot to (default: the committed form)")
@@ -70,6 +81,10 @@ def _one(requirement: str, options: argparse.Namespace) -> str:
         out = options.out or KERNELS / f"{release_id(name, version)}.json"
         out.write_text(kernels.format_wheel(found), encoding="utf-8")
         return f"{_shown(out)}: {_summarise_kernels(found)}, {time.monotonic() - start:.1f} s"
+    if options.texts:
+        again = read_texts_again(name, version, options.wheel)
+        held = read_guards(name).held_by(version) or ()
+        return f"{again.release}: {len(again.probes)} probes, {len(held)} guards, {time.monotonic() - start:.1f} s"
     if options.out:
         snapshot = read_release(name, version, options.wheel)
         options.out.write_text(format_snapshot(snapshot), encoding="utf-8")

@@ -5,22 +5,26 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from packaging.version import InvalidVersion, Version
 
+from lab.snapshot import guards
 from lab.snapshot.extract import ENGINES, extract_snapshot, own_llamacpp
 from lab.snapshot.kernels import kernels_of
+from lab.snapshot.probe import probes
 from lab.snapshot.wheel import download_wheel, read_wheel
 from matrix.errors import HostError, suggest_nearest
 from matrix.facts.evaluate import judge, releases_of
 from matrix.facts.model import load_facts
 from matrix.preflight import kernels
+from matrix.preflight.guards import read_guards, save_guards
 from matrix.preflight.kernels import KERNELS
-from matrix.preflight.snapshot import SNAPSHOTS, Snapshot, release_id, save
+from matrix.preflight.snapshot import SNAPSHOTS, Snapshot, release_id, save, snapshot_for
 
 # Packages with the kernels of a release, in the names under which releases pin them.
 KERNEL_PACKAGES: Final = (
@@ -47,17 +51,24 @@ def read_release(engine: str, version: str, wheel: Path | None = None) -> Snapsh
         return own_llamacpp(version)
     if engine not in ENGINES:
         raise HostError(f"no snapshot can be made of {engine!r}{suggest_nearest(engine, [*ENGINES, 'llamacpp'])}")
-    if wheel is not None:
-        return extract_snapshot(engine, version, read_wheel(wheel))
-    with download_wheel(f"{engine}=={version}") as path:
-        if engine in WITH_KERNELS:
-            write_kernels(engine, version, path)
-        return extract_snapshot(engine, version, read_wheel(path))
+    with nullcontext(wheel) if wheel else download_wheel(f"{engine}=={version}") as path:
+        return _read(engine, version, path, kernels_too=wheel is None)
+
+
+def _read(engine: str, version: str, path: Path, *, kernels_too: bool) -> Snapshot:
+    if kernels_too and engine in WITH_KERNELS:
+        write_kernels(engine, version, path)
+    return extract_snapshot(engine, version, read_wheel(path))
 
 
 def add_release(engine: str, version: str, wheel: Path | None = None) -> Snapshot:
-    """Write the release's snapshot and every unread package that it pins."""
-    snapshot = hold_against_before(read_release(engine, version, wheel))
+    """Write the release's snapshot and guards, and every unread package that it pins."""
+    if engine not in ENGINES:  # llama.cpp, which is not read from a wheel, and what there is not
+        snapshot = hold_against_before(read_release(engine, version, wheel))
+    else:
+        with nullcontext(wheel) if wheel else download_wheel(f"{engine}=={version}") as path:
+            snapshot = hold_against_before(_read(engine, version, path, kernels_too=wheel is None))
+            save_guards_of(engine, version, read_wheel(path).members)
     for name, pinned in missing_pins(snapshot):
         if name == "transformers":
             save(read_release(name, pinned))
@@ -94,6 +105,29 @@ def missing_pins(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
         folder = SNAPSHOTS if name == "transformers" else KERNELS
         if spec.startswith("==") and not (folder / f"{release_id(name, version)}.json").is_file():
             yield name, version
+
+
+def read_texts_again(engine: str, version: str, wheel: Path | None = None) -> Snapshot:
+    """Ask the text probes of facts.yaml and the guards again, of a release that has a snapshot; nothing else of it.
+
+    Raises:
+        HostError: the release has no snapshot, or no wheel on the index.
+    """
+    held = snapshot_for(release_id(engine, version))
+    if held is None or not held.complete:
+        raise HostError(f"{engine}=={version} has no snapshot yet: glm-matrix snapshot {engine}=={version}")
+    with nullcontext(wheel) if wheel else download_wheel(f"{engine}=={version}") as path:
+        members = read_wheel(path).members
+    save_guards_of(engine, version, members)
+    asked_again = replace(held, probes=probes(engine, members, held.registered))
+    save(asked_again)
+    return asked_again
+
+
+def save_guards_of(engine: str, version: str, members: Mapping[str, bytes]) -> None:
+    """Write the release's guards into the book of its engine, where the engine has argument code that is understood."""
+    if engine in guards.FILES:
+        save_guards(read_guards(engine).with_release(version, guards.list_guards(engine, members)))
 
 
 def write_kernels(name: str, version: str, wheel: Path) -> Path:

@@ -4,12 +4,14 @@
 
 A scalar or a list means any of its values, against a set of facts any member. Further forms of a value:
 `{min: N, max: N}`, `{not: [...]}`, `{given: true}`, `{all: [...]}`, and against another fact `{above: FACT}`,
-`{at_least: FACT}`, `{no_divisor_of: FACT}`, `{not_fact: FACT}`.
-`env`, `config` and `option` take a mapping of names to such values; `pins` one of packages to specifiers.
+`{at_least: FACT}`, `{no_divisor_of: FACT}`, `{not_fact: FACT}`; `{matches: REGEX}` of a text.
+`env`, `config`, `option` and `nested` (entries of JSON values: `spec.method`) take a mapping of names to such values;
+`pins` one of packages to specifiers; `guard` words that one of the release's own guards must hold.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
@@ -22,7 +24,7 @@ from matrix.checking.settings import UNKNOWN
 FORMS: Final = frozenset(
     {"min", "max", "not", "given", "all", "above", "at_least", "no_divisor_of", "not_fact", "matches"}
 )
-GROUPS: Final = ("env", "config", "option")
+GROUPS: Final = ("env", "config", "option", "nested")
 
 Answer = bool | None  # None: not decided
 
@@ -48,6 +50,8 @@ def _one(key: str, wanted: Any, facts: Mapping[str, Any]) -> Answer:
         return _within(wanted, facts.get("version"))
     if key == "pins":
         return _pinned(wanted, facts.get("pins", {}))
+    if key == "guard":
+        return _guarded_by(wanted, facts.get("guards", UNKNOWN))
     if key in GROUPS:
         group = facts.get(key, {})
         answers = [
@@ -55,6 +59,11 @@ def _one(key: str, wanted: Any, facts: Mapping[str, Any]) -> Answer:
         ]
         return False if False in answers else None if None in answers else True
     return _fits(wanted, facts.get(key), facts)
+
+
+def _guarded_by(wanted: list[str], guards: Any) -> Answer:
+    """Whether the argument code of the release has a guard with any of these words; None where it was not read."""
+    return None if guards is UNKNOWN else any(words in guard.says for words in wanted for guard in guards)
 
 
 def _fits(wanted: Any, value: Any, facts: Mapping[str, Any]) -> Answer:
@@ -91,6 +100,8 @@ def _term(name: str, bound: Any, value: Any, facts: Mapping[str, Any]) -> Answer
             return None
     if name == "not_fact":
         return bool(value != bound)
+    if name == "matches":
+        return isinstance(value, str) and re.search(bound, value) is not None
     if not _number(value) or not _number(bound):
         return False
     match name:

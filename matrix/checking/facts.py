@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -10,10 +11,11 @@ from matrix.checking.launchers import Command
 from matrix.checking.model_config import Model
 from matrix.checking.releases import TITLES, AskedRelease
 from matrix.checking.rigs import Host
-from matrix.checking.rules import derive, read_book
+from matrix.checking.rules import derive, read_book, read_checks, settle_values
 from matrix.checking.settings import UNKNOWN, Settings, kinds
 from matrix.checking.sharing import KEYS, read_sharing, stage_starts
 from matrix.preflight.checkpoints.architectures import ARCHITECTURES
+from matrix.preflight.guards import read_guards
 from matrix.preflight.snapshot import Snapshot
 
 DENSE_BACKENDS: Final = frozenset(
@@ -34,6 +36,7 @@ DENSE_BACKENDS: Final = frozenset(
 MTP_METHODS: Final = frozenset(
     {"mtp", "deepseek_mtp", "glm_moe_dsa_mtp", "glm4_moe_mtp", "glm5_mtp", "NEXTN", "EAGLE", "FROZEN_KV_MTP", "MTP"}
 )
+PRODUCTS: Final = {"ep_times_moe_dp": ("ep", "moe_dp"), "spread_ranks": ("tp", "pp", "dp")}
 DSA: Final = frozenset(name for name, about in ARCHITECTURES.items() if about.dsa)
 
 
@@ -85,6 +88,10 @@ def collect_facts(
     facts["config_given"] = model.given
     facts["keys_read"] = _keys_read(snapshot, str(config["architectures"][0]))
     _model(facts, model, config)
+    _groups(facts)
+    facts["guards"] = _guards_of(release)
+    facts["nested"] = _nested(settings)
+    settle_values(facts, read_checks(command.engine))
     add_chosen(facts, snapshot)
     derive(facts, read_book().derived)
     _pairs(facts)
@@ -98,6 +105,42 @@ def _keys_read(snapshot: Snapshot | None, architecture: str) -> frozenset[str]:
     if snapshot is None:
         return frozenset()
     return snapshot.config_keys.get("*", frozenset()) | snapshot.config_keys.get(architecture, frozenset())
+
+
+def _groups(facts: dict[str, Any]) -> None:
+    """Add what guards compare: groups of attention data parallelism, KV tiers, adapters, products of sizes."""
+    dp, attn_dp = facts["dp"], facts["attn_dp"]
+    groups = attn_dp if isinstance(attn_dp, int) and attn_dp > 1 else dp if facts["dp_attention"] is True else 1
+    facts["attn_groups"] = UNKNOWN if UNKNOWN in (dp, attn_dp, facts["dp_attention"]) else groups
+    tiers = ("hicache", "hisparse", "lmcache", "external_linker")
+    facts["tiers"] = frozenset(name for name in tiers if facts[name] is True)
+    facts["adapters"] = any(facts[name] not in (None, False) for name in ("lora", "lora_paths"))
+    named = [facts[n] for n in ("attention_backend", "prefill_attention_backend", "decode_attention_backend")]
+    facts["attention_named"] = UNKNOWN if UNKNOWN in named else frozenset(n for n in named if n is not None)
+    seqs, tokens = facts["max_seqs"], facts["draft_tokens"]
+    if isinstance(seqs, int) and isinstance(tokens, int):
+        facts["draft_batch"] = seqs * (tokens + 1)
+    chunk = facts["chunked_prefill"]
+    if isinstance(chunk, int) and isinstance(groups, int) and groups > 1:
+        facts["chunk_per_group"] = chunk // groups
+    for name, factors in PRODUCTS.items():
+        sizes = [facts[n] for n in factors]
+        facts[name] = math.prod(sizes) if all(isinstance(n, int) for n in sizes) else UNKNOWN
+
+
+def _guards_of(release: AskedRelease) -> Any:
+    """The guards of the release's argument code; UNKNOWN for a fork, and where that release was not read."""
+    found = None if release.fork else read_guards(release.engine).held_by(release.version.partition("+")[0])
+    return UNKNOWN if found is None else found
+
+
+def _nested(settings: Settings) -> Mapping[str, Any]:
+    """Entries of the line's JSON values by dotted names: `spec.method`, `kv_transfer.kv_role`."""
+    values = {name: settings.value(name) for name, kind in kinds().items() if kind.type == "json"}
+    found = dict(
+        entry for name, value in values.items() if isinstance(value, Mapping) for entry in _flatten(value, f"{name}.")
+    )
+    return PartlyRead(found) if UNKNOWN in values.values() else found
 
 
 def _pins(snapshot: Snapshot | None, installed: Mapping[str, str]) -> dict[str, str]:
@@ -175,8 +218,16 @@ def _attention(facts: dict[str, Any]) -> None:
     )
 
 
+def _spec_of_flags(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Collect vLLM's short flags, which stand for entries of --speculative-config."""
+    keys = {"spec_method": "method", "spec_model": "model", "spec_tokens": "num_speculative_tokens"}
+    return {key: facts[name] for name, key in keys.items() if facts[name] is not None}
+
+
 def _draft(facts: dict[str, Any]) -> None:
     """The draft: whether there is one, which kind, and how many tokens it proposes."""
+    if facts["spec"] is None and (parts := _spec_of_flags(facts)):
+        facts["spec"] = parts
     spec = facts["spec"]
     if spec is UNKNOWN or facts["draft_algorithm"] is UNKNOWN:
         facts.update(draft=True, draft_kind=UNKNOWN, draft_tokens=UNKNOWN)
@@ -246,7 +297,13 @@ def _pairs(facts: dict[str, Any]) -> None:
     chunk, page = facts["chunked_prefill"], facts.get("page")
     page = int(page) if isinstance(page, str) and page.isdigit() else page
     facts["page"] = page
-    if isinstance(chunk, int) and isinstance(page, int) and chunk > 0 and page > 0 and not facts["dp_attention"]:
+    if (
+        isinstance(chunk, int)
+        and isinstance(page, int)
+        and chunk > 0
+        and page > 0
+        and ("chunked_prefill" in facts["why"] or facts["attn_groups"] == 1)
+    ):
         facts["chunk_rest"] = chunk % page
     sizes = [facts[n] for n in ("tp", "pcp", "dcp")]
     if all(isinstance(n, int) for n in sizes):
@@ -266,7 +323,8 @@ def _layout(facts: dict[str, Any]) -> None:
     per_replica = tp * pp * (facts["pcp"] if facts["engine"] == "vllm" and isinstance(facts["pcp"], int) else 1)
     inside = facts["engine"] == "sglang" and facts["dp_attention"]
     local = facts["option"].get("--data-parallel-size-local")
-    many = int(local) if isinstance(local, str) and local.isdigit() else dp
+    alone = facts["engine"] == "vllm" and facts["dp_rank"] is not None  # one replica, balanced from outside
+    many = 1 if alone else int(local) if isinstance(local, str) and local.isdigit() else dp
     facts["stage_ranks"] = tp * pp
     facts["ranks"] = per_replica * (1 if inside else many)
     nodes = facts["nodes"]

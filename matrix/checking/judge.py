@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from matrix.checking.bounds import judge_bounds
 from matrix.checking.checkpoint_findings import tell_remarks
 from matrix.checking.facts import collect_facts
 from matrix.checking.finding import Finding, Judgement, sort_findings, tell
@@ -19,10 +20,11 @@ from matrix.checking.parser_answers import judge_parsers
 from matrix.checking.parser_findings import judge_words
 from matrix.checking.releases import AskedRelease, release_of_image, release_of_requirement
 from matrix.checking.rigs import Host
-from matrix.checking.rules import Check, applying, fill, read_book, undecided
+from matrix.checking.rules import Check, applying, fill, read_checks, undecided
 from matrix.checking.settings import UNKNOWN, Settings, config_words, read_settings
 from matrix.checking.variables import Word
 from matrix.checking.yaml_nodes import compose_documents, plain
+from matrix.preflight.guards import read_guards
 from matrix.preflight.verdict import Remark
 
 SHOWN: Final = (
@@ -47,6 +49,7 @@ WAITING: Final = {
     "sm_family": GPUS,
     "fabric": GPUS,
     "version": "a release (--release)",
+    "guard": "a release that was read (--release)",
     "pins": "exact pins (--installed)",
     "format": "the weight format (--config)",
 }
@@ -110,7 +113,9 @@ def examine_command(command: Command, asked: Asked) -> Examined:
         findings += judge_llama(command)
     else:
         findings += judge_words(command, release, settings, str(facts["architecture"]), installed)
-    findings += [_of_check(check, facts, settings) for check in applying(facts, read_book().checks)]
+    findings += [_of_check(check, before, settings) for check, before in facts["settled"]]
+    findings += [_of_check(check, facts, settings) for check in applying(facts, read_checks(command.engine))]
+    findings += judge_bounds(facts, settings)
     findings += judge_sharing(facts, model, settings)
     findings += judge_memory(facts, model, host, settings)
     findings += judge_parsers(facts, release, settings)
@@ -133,7 +138,7 @@ def judge(command: Command, asked: Asked) -> Judgement:
     """Judge one command, the worst first."""
     found = examine_command(command, asked)
     facts = found.facts
-    waiting = undecided(facts, read_book().checks)
+    waiting = undecided(facts, read_checks(command.engine))
     return Judgement(
         command=command,
         release=found.release.name,
@@ -217,7 +222,16 @@ def _name(settings: Settings) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _with_guard(check: Check, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Add the whole words of the release's guard, and where they stand."""
+    guard = next((g for g in facts["guards"] if any(words in g.says for words in check.guard)), None)
+    if guard is None:
+        return facts
+    return {**facts, "guard_says": guard.says, "guard_at": read_guards(facts["engine"]).cite(guard)}
+
+
 def _of_check(check: Check, facts: Mapping[str, Any], settings: Settings) -> Finding:
+    facts = _with_guard(check, facts) if check.guard else facts
     given = [name for name in check.subject if name in settings.given]
     subject = tuple(dict.fromkeys(settings.written(name) for name in given)) or (settings.written(check.subject[0]),)
     return Finding(
@@ -227,7 +241,9 @@ def _of_check(check: Check, facts: Mapping[str, Any], settings: Settings) -> Fin
         cause=fill(check.cause, facts),
         consequence=fill(check.consequence, facts),
         remedy=fill(check.remedy, facts),
-        decided_by=check.decided_by,
+        decided_by=replace(check.decided_by, fact=fill(check.decided_by.fact, facts))
+        if check.guard
+        else check.decided_by,
         sources=check.sources,
         conflict=check.conflict,
         line=settings.given[given[0]].line if given else 0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -14,6 +14,7 @@ from matrix.checking.settings import UNKNOWN
 from matrix.yaml.structure import require_entries
 
 CHECKS: Final = Path(__file__).parent / "checks.yaml"
+GUARDED: Final = Path(__file__).parent / "guarded"  # ENGINE.yaml: what the release's own guards say of a line
 LEVELS: Final = ("wrong", "risky", "note")
 BASES: Final = ("wheel", "run", "report", "arithmetic")
 EFFECTS: Final = ("stops", "wrong", "other")
@@ -25,6 +26,7 @@ NEEDED: Final = {
     "checks": (*_TOLD, *_DECIDED, "when", "subject"),
     "config_keys": ("engine", "version", "reads"),
 }
+NEEDED_GUARDED: Final = ("id", "guard", "when", "subject", "cause", "remedy")
 _HOLE: Final = re.compile(r"\{(\w+)\}")
 
 Level = Literal["wrong", "risky", "unknown", "note"]
@@ -60,6 +62,8 @@ class Check:
     sources: tuple[str, ...]
     conflict: tuple[Mapping[str, str], ...] = ()
     effect: Effect = "wrong"  # what it does to the line that it applies to
+    guard: tuple[str, ...] = ()  # words of a guard, of any of these: the check is about the releases that have it
+    becomes: Mapping[str, Any] = field(default_factory=dict)  # values that the release puts in place of the line's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +97,63 @@ def read_book() -> Book:
     )
     computed = {entry["id"]: _check({"when": {}, "subject": [], **entry}) for entry in raw["computed"]}
     return Book(derived, tuple(_check(entry) for entry in raw["checks"]), tuple(raw["config_keys"]), computed)
+
+
+@cache
+def read_checks(engine: str = "") -> tuple[Check, ...]:
+    """Return the checks of checks.yaml and the guarded ones of one engine; of every engine where none is named."""
+    names = [engine] if engine else sorted(path.stem for path in GUARDED.glob("*.yaml"))
+    return (*read_book().checks, *(check for name in names for check in read_guarded(name)))
+
+
+@cache
+def read_guarded(engine: str) -> tuple[Check, ...]:
+    """Read guarded/ENGINE.yaml: checks whose releases are those that have a guard with these words."""
+    path = GUARDED / f"{engine}.yaml"
+    if not path.is_file():
+        return ()
+    raw = require_entries(path, {"guarded": NEEDED_GUARDED})
+    return tuple(_guarded(engine, str(raw["read"]), entry) for entry in raw["guarded"])
+
+
+def _guarded(engine: str, read: str, entry: Mapping[str, Any]) -> Check:
+    """Fill in what all guarded checks have in common. The guard is asked last: it is the only slow condition."""
+    becomes = entry.get("becomes", {})
+    level: Level = entry.get("level", "note" if becomes else "wrong")
+    words = entry["guard"] if isinstance(entry["guard"], list) else [entry["guard"]]
+    says = "The release changes the value and says so in its log only" if becomes else "The start ends with this error"
+    return Check(
+        id=entry["id"],
+        level=level,
+        report_kind=entry.get("kind", "flag-pair"),
+        when={"engine": engine, **entry["when"], "guard": words},
+        unless=tuple(entry.get("unless", ())),
+        subject=tuple(entry["subject"]),
+        cause=entry["cause"],
+        consequence=entry.get("consequence", f'{says}: "{{guard_says}}".'),
+        remedy=entry["remedy"],
+        decided_by=Decision(kind="wheel", fact="{guard_at}", read=read, run=entry.get("run", "expected, not run")),
+        sources=(f"wheels of {engine}",),
+        effect=entry.get("effect", EFFECT_OF[level]),
+        guard=tuple(words),
+        becomes=becomes,
+    )
+
+
+def settle_values(facts: dict[str, Any], checks: Sequence[Check]) -> None:
+    """Put the values in place that the release itself puts there, in file order.
+
+    `facts["settled"]` gets each such check with the facts as they were before it.
+    """
+    settled: list[tuple[Check, Mapping[str, Any]]] = []
+    for check in checks:
+        if check.becomes and holds(check.when, facts) and all(holds(exit_, facts) is False for exit_ in check.unless):
+            settled.append((check, dict(facts)))
+            for name, value in check.becomes.items():
+                whole = _HOLE.fullmatch(value) if isinstance(value, str) else None
+                facts[name] = facts.get(whole[1]) if whole else value
+                facts["why"][name] = f"{facts['title']} sets it: {check.guard[0]}"
+    facts["settled"] = tuple(settled)
 
 
 def _check(entry: Mapping[str, Any]) -> Check:
@@ -129,9 +190,13 @@ def derive(facts: dict[str, Any], derived: Sequence[Derived]) -> None:
 
 
 def applying(facts: Mapping[str, Any], checks: Sequence[Check]) -> Iterator[Check]:
-    """The checks whose condition holds and none of whose exits does (or might)."""
+    """The checks whose condition holds and none of whose exits does (or might); `settle_values` tells the rest."""
     for check in checks:
-        if holds(check.when, facts) and all(holds(exit_, facts) is False for exit_ in check.unless):
+        if (
+            not check.becomes
+            and holds(check.when, facts)
+            and all(holds(exit_, facts) is False for exit_ in check.unless)
+        ):
             yield check
 
 

@@ -186,6 +186,19 @@ def _typed(kind: str, value: Any) -> Any:
     return value
 
 
+def read_number(value: str) -> float | None:
+    """Return a number as the engines read one, `8k` too; None for what is none."""
+    try:
+        return float(value)
+    except ValueError:
+        pass
+    try:
+        found = _human(value)
+    except ValueError:
+        return None
+    return float(found) if isinstance(found, int) else None
+
+
 def _human(value: str) -> Any:
     if value in ("auto", "-1"):
         return None

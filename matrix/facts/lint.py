@@ -20,6 +20,7 @@ from matrix.facts.model import Fact, load_facts
 from matrix.hardware import Json
 from matrix.model import Release
 from matrix.pins import with_prereleases
+from matrix.preflight.guards import read_guards
 from matrix.preflight.patch import patches
 from matrix.preflight.snapshot import snapshot_for
 from matrix.yaml import yamltext
@@ -27,6 +28,7 @@ from matrix.yaml.loaded import Matrix
 from matrix.yaml.structure import require_keys
 
 CHECKS: Final = CHECKOUT / "matrix" / "checking" / "checks.yaml"
+GUARDED: Final = CHECKS.parent / "guarded"
 NOT: Final = "not "
 SPARSE: Final = "GlmMoeDsaForCausalLM"
 SHOWN: Final = 3  # releases that a problem names
@@ -41,7 +43,7 @@ def lint_facts(matrix: Matrix, checks: Path = CHECKS) -> list[Problem]:
         for entry in entries
         for text in disagreements(entry.fact, entry.when, facts, whole=entry.whole)
     ]
-    found += [*_of_config_keys(checks), *_without_fact(matrix)]
+    found += [*_of_config_keys(checks), *_without_fact(matrix), *_without_guard()]
     return found + [p for r in matrix.releases.values() for p in _of_release_file(matrix, r, facts)]
 
 
@@ -121,6 +123,19 @@ def _of_config_keys(path: Path) -> Iterator[Problem]:
             if snapshot.version in spec and None not in told.values() and set(read) != set(entry["reads"]):
                 text = f"{snapshot.version} reads {', '.join(read) or 'none of them'}, not {', '.join(entry['reads'])}"
                 yield doc.problem(("config_keys", index), text)
+
+
+def _without_guard(folder: Path = GUARDED) -> Iterator[Problem]:
+    """Find the checks of guarded/ENGINE.yaml whose words no guard of any release has."""
+    for path in sorted(folder.glob("*.yaml")):
+        doc = yamltext.require_document(path, f"checking/guarded/{path.name}")
+        require_keys(doc, {"guarded": ("id", "guard", "when")})
+        book = read_guards(path.stem)
+        for index, entry in enumerate(doc.data["guarded"]):
+            for words in entry["guard"] if isinstance(entry["guard"], list) else [entry["guard"]]:
+                if not book.matching(words):
+                    near = suggest_nearest(words, [guard.says for guard in book.guards])
+                    yield doc.problem(("guarded", index, "guard"), f"{entry['id']}: no guard says {words!r}{near}")
 
 
 def disagreements(

@@ -27,6 +27,7 @@ KEYS: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
     "compiled": (frozenset({"library", "sm"}), frozenset()),
     "text": (frozenset({"in", "matches"}), frozenset({"of"})),
     "file": (frozenset({"path", "sha256"}), frozenset()),
+    "guard": (frozenset({"says"}), frozenset()),
     "fact": (frozenset({"id"}), frozenset()),
 }
 NEGATION: Final = "not"

@@ -11,6 +11,8 @@ from typing import Any, Final
 from packaging.utils import canonicalize_name
 
 from matrix.pins import Pins
+from matrix.preflight.guards import FOLDER as GUARDS
+from matrix.preflight.guards import read_guards
 from matrix.preflight.kernels import KERNELS, KernelWheel, read_wheels, wheel_for
 from matrix.preflight.snapshot import SNAPSHOTS, Snapshot, release_id, snapshot_for
 
@@ -34,6 +36,7 @@ class Held:
 
     snapshots: Path = SNAPSHOTS
     kernels: Path = KERNELS
+    guards: Path = GUARDS
 
 
 def ask(kind: str, keys: Keys, snapshot: Snapshot, held: Held) -> Answer:
@@ -174,6 +177,17 @@ def _file(keys: Keys, snapshot: Snapshot, _: Held) -> Answer:
     return Answer(found == keys["sha256"], f"{keys['path']} is {found[:12] or 'absent'}")
 
 
+def _guard(keys: Keys, snapshot: Snapshot, held: Held) -> Answer:
+    """Find a guard of the argument code by its words."""
+    found = read_guards(snapshot.engine, held.guards).held_by(snapshot.version)
+    if found is None:
+        return Answer(
+            None, f"its guards were not read: glm-matrix snapshot --texts {snapshot.engine}=={snapshot.version}"
+        )
+    hit = next((guard for guard in found if keys["says"] in guard.says), None)
+    return Answer(hit is not None, f"{hit.at}: {hit.says}" if hit else f"no guard says {keys['says']!r}")
+
+
 PREDICATES: Final[Mapping[str, Callable[[Keys, Snapshot, Held], Answer]]] = {
     "registers": _registers,
     "chooses": _chooses,
@@ -185,4 +199,5 @@ PREDICATES: Final[Mapping[str, Callable[[Keys, Snapshot, Held], Answer]]] = {
     "compiled": _compiled,
     "text": _text,
     "file": _file,
+    "guard": _guard,
 }

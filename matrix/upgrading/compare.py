@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from packaging.version import Version
 
 from matrix.checking.judge import GPUS, WAITING, shown_model
-from matrix.checking.rules import read_book, undecided
+from matrix.checking.rules import read_checks, undecided
 from matrix.upgrading.choices import compare_choices
 from matrix.upgrading.defaults import compare_defaults
 from matrix.upgrading.findings import compare_findings, effect_of, list_staying
@@ -23,7 +23,7 @@ from matrix.upgrading.truths import compare_facts
 def compare_sides(before: Side, after: Side, *, next_: tuple[str, ...] = ()) -> Comparison:
     """Compare two releases for one command; `next_`: commands to go on with."""
     stays = list_staying(before, after)
-    waiting = undecided(after.facts, read_book().checks)
+    waiting = undecided(after.facts, read_checks(after.release.engine))
     found = after.examined
     return Comparison(
         entry=found.command.entry,

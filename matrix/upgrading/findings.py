@@ -9,7 +9,7 @@ from typing import Final
 
 from matrix.checking.finding import KNOWN, Finding
 from matrix.checking.known_failures import read_entries
-from matrix.checking.rules import EFFECT_OF, Decision, Effect, Level, read_book
+from matrix.checking.rules import EFFECT_OF, Decision, Effect, Level, read_book, read_checks
 from matrix.upgrading.boundaries import explain_absence, tell_since
 from matrix.upgrading.news import LEVELS, Danger, News
 from matrix.upgrading.sides import Side
@@ -48,8 +48,7 @@ def effect_of(finding: Finding) -> Effect:
     if finding.subject[0].startswith(KNOWN):
         entry = next((e for e in read_entries() if e["id"] == finding.id), None)
         return "stops" if entry is not None and entry["fails"]["at"] in AT_LAUNCH else "wrong"
-    book = read_book()
-    check = book.computed.get(finding.id) or next((c for c in book.checks if c.id == finding.id), None)
+    check = read_book().computed.get(finding.id) or next((c for c in read_checks() if c.id == finding.id), None)
     if check is not None:
         return check.effect if finding.level == check.level else EFFECT_OF[finding.level]
     return "wrong" if finding.id in LEFT_OUT else EFFECT_OF[finding.level]

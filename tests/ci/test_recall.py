@@ -8,8 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from ci.reference.recall import AIM, Row, Sibling, Told, classify, judge_sibling, read_rows, read_siblings, share_told
-from matrix.checking.rules import read_book
+from ci.reference.recall import (
+    AIM,
+    OF_GUARDS,
+    Row,
+    Sibling,
+    Told,
+    classify,
+    judge_sibling,
+    read_rows,
+    read_siblings,
+    share_told,
+)
+from matrix.checking.rules import read_checks
 
 ROOT = Path(__file__).parents[2]
 ROWS = read_rows()
@@ -37,7 +48,7 @@ def test_some_are_known_by_more_than_a_report(told: list[Told]) -> None:
     assert Counter(t.cls for t in told)["predicted"] >= PREDICTED
 
 
-@pytest.mark.parametrize("sibling", read_siblings(), ids=lambda sibling: sibling.id)
+@pytest.mark.parametrize("sibling", [*read_siblings(), *read_siblings(OF_GUARDS)], ids=lambda sibling: sibling.id)
 def test_a_line_that_nobody_has_reported_gets_its_right_answer(sibling: Sibling) -> None:
     assert sibling.first in ("right", "silent", "false alarm")
     assert judge_sibling(sibling) != "missed", sibling.right
@@ -45,7 +56,7 @@ def test_a_line_that_nobody_has_reported_gets_its_right_answer(sibling: Sibling)
 
 def test_ids_are_unique() -> None:
     assert max(Counter(row.id for row in ROWS).values()) == 1
-    assert max(Counter(sibling.id for sibling in read_siblings()).values()) == 1
+    assert max(Counter(sibling.id for sibling in [*read_siblings(), *read_siblings(OF_GUARDS)]).values()) == 1
 
 
 def test_what_a_row_names_exists() -> None:
@@ -58,6 +69,6 @@ def test_what_a_row_names_exists() -> None:
 
 def test_no_check_is_about_one_report_by_name() -> None:
     """A check asks for facts of a line: no condition holds a report's number or a checkpoint's repository."""
-    for check in read_book().checks:
+    for check in read_checks():
         assert not re.search(r"#\d+|/GLM-", str(check.when)), check.id
         assert "model" not in check.when
