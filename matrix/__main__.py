@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from matrix.condition import FORMS
 from matrix.errors import ConfigError, Problem, suggest_nearest
+from matrix.facts.bases import count_boundaries, describe_boundaries
 from matrix.facts.lint import lint_facts
 from matrix.facts.releases import explain_unheld, lint_releases
 from matrix.known.lint import lint_known_failures
@@ -268,6 +269,7 @@ def lint(matrix: Matrix, _: argparse.Namespace) -> int:
         f" {len(world.excluded)} excluded with a reason; {len(matrix.overlays)} overlays, {len(matrix.rules)} rules,"
         f" {len(matrix.known_failures)} known failures, {len(matrix.claims)} claims"
     )
+    print(describe_boundaries(count_boundaries(matrix)))
     return 0
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ci import reference
 from ci.generated import Files, run_generator
-from ci.reference import axes, cli, errors, parsers, recall, rigs, schema, variables, world
+from ci.reference import axes, cli, errors, guards, parsers, recall, rigs, schema, variables, world
 from matrix.checkout import CHECKOUT
 from matrix.parsers.summary import SUMMARY, dump_summary, make_summary
 from matrix.recommending.ran import FILE as RAN
@@ -33,6 +33,7 @@ def make_pages() -> Files:
         "errors.md": errors.make_page(),
         "variables.md": variables.make_page(),
         "recall.md": recall.make_page(),
+        "guards.md": guards.make_page(),
         "parsers.md": parsers.make_page(),
         "world.md": world.make_page(matrix, world.read_world()),
     }

@@ -40,7 +40,7 @@ written, so a report that nobody here has seen is told less often than these.
 | reports that are not about hardware; checks were written from them | {counted} | {predicted} | {share:.0%} |
 | lines that nobody has reported, on the first run | {siblings} | {first_predicted} | {first:.0%} |
 | the same lines today, after the checks were mended by them | {siblings} | {now_predicted} | {now:.0%} |
-| lines against the engines' own guards, on the first run | {of_guards} | {guards_first_predicted} | {guards_first:.0%} |
+| lines against the engines' guards, on the first run | {of_guards} | {guards_first_predicted} | {guards_first:.0%} |
 | the same lines today | {of_guards} | {guards_now_predicted} | {guards_now:.0%} |
 
 The right answers of the second row were written before the run, so it is the honest guess for a line that nobody here

@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from packaging.version import Version
+
 from matrix.checkout import CHECKOUT
 from matrix.errors import Problem, suggest_nearest
 from matrix.facts.evaluate import Verdict, evaluate, judge, releases_of
@@ -43,7 +45,7 @@ def lint_facts(matrix: Matrix, checks: Path = CHECKS) -> list[Problem]:
         for entry in entries
         for text in disagreements(entry.fact, entry.when, facts, whole=entry.whole)
     ]
-    found += [*_of_config_keys(checks), *_without_fact(matrix), *_without_guard()]
+    found += [*_of_config_keys(checks), *_without_fact(matrix), *_without_guard(), *_of_guards(checks)]
     return found + [p for r in matrix.releases.values() for p in _of_release_file(matrix, r, facts)]
 
 
@@ -132,10 +134,36 @@ def _without_guard(folder: Path = GUARDED) -> Iterator[Problem]:
         require_keys(doc, {"guarded": ("id", "guard", "when")})
         book = read_guards(path.stem)
         for index, entry in enumerate(doc.data["guarded"]):
-            for words in entry["guard"] if isinstance(entry["guard"], list) else [entry["guard"]]:
+            for words in _as_list(entry["guard"]):
                 if not book.matching(words):
                     near = suggest_nearest(words, [guard.says for guard in book.guards])
                     yield doc.problem(("guarded", index, "guard"), f"{entry['id']}: no guard says {words!r}{near}")
+
+
+def _of_guards(checks: Path) -> Iterator[Problem]:
+    """Hold the range of each check that names a guard against the releases that have it."""
+    doc = yamltext.require_document(checks, f"checking/{checks.name}")
+    for index, entry in enumerate(doc.data["checks"]):
+        named, engine = entry["decided_by"].get("guard"), entry["when"].get("engine")
+        if not named or engine is None:
+            continue
+        loc, book = ("checks", index, "decided_by", "guard"), read_guards(engine)
+        has = {v for words in _as_list(named) for guard in book.matching(words) for v in guard.versions}
+        inside = {v for v in book.releases if Version(v) in with_prereleases(str(entry["when"].get("version", "")))}
+        if inside - has:
+            yield doc.problem(loc, f"{entry['id']}: {_few(inside - has)} in the range, without a guard that says it")
+        if has - inside:
+            yield doc.problem(loc, f"{entry['id']}: {_few(has - inside)} left out of the range, with such a guard")
+
+
+def _few(versions: set[str]) -> str:
+    ordered = sorted(versions, key=Version)
+    more = ", ..." if len(ordered) > SHOWN else ""
+    return f"{', '.join(ordered[:SHOWN])}{more} {'lies' if len(ordered) == 1 else 'lie'}"
+
+
+def _as_list(value: Json) -> list[str]:
+    return value if isinstance(value, list) else [str(value)]
 
 
 def disagreements(

@@ -7,7 +7,7 @@ import pytest
 from lab.snapshot.guards import list_guards
 
 PATH = "sglang/srt/arg_groups/some_hook.py"
-CODE = b'''
+CODE = b"""
 class Config:
     share: float = Field(default=0.9, gt=0, le=1)
     name: str = Field(default="x")
@@ -25,7 +25,7 @@ def handle(server_args):
     logger.warning("--h is ignored for %s", cfg.h)
     logger.info("Loading took %d s", 3)
     raise AttributeError(name)
-'''
+"""
 
 
 def test_words_and_conditions_are_read_with_their_places() -> None:

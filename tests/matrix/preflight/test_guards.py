@@ -49,7 +49,9 @@ def test_the_file_reads_back_and_says_what_was_not_read(tmp_path: Path) -> None:
     assert book.cite(guard) == "b.py:3 of 1.1rc1"
 
 
-@pytest.mark.parametrize("text", ["[", '{"releases": "1.0"}', '{"releases": "1.0", "guards": [["stops", "2.0", "", ""]]}'])
+@pytest.mark.parametrize(
+    "text", ["[", '{"releases": "1.0"}', '{"releases": "1.0", "guards": [["stops", "2.0", "", ""]]}']
+)
 def test_a_damaged_file_is_one_problem(tmp_path: Path, text: str) -> None:
     (tmp_path / "sglang.json").write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match="glm-matrix snapshot writes them"):

@@ -1,0 +1,28 @@
+"""The page of guards: each is told, has a reason or is open, and what is told may only grow."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from ci.reference.guards import OPEN, TOLD, place_guards
+
+
+@pytest.mark.parametrize(("engine", "told"), [("sglang", 122), ("vllm", 52)])
+def test_what_ends_a_start_and_is_told_may_only_grow(engine: str, told: int) -> None:
+    assert Counter(p.why for p in place_guards(engine) if p.guard.does == "stops")[TOLD] >= told
+
+
+@pytest.mark.parametrize(
+    ("engine", "words", "why"),
+    [
+        ("sglang", "--enable-dp-lm-head requires attention DP", TOLD),
+        ("sglang", "--enable-lmcache requires radix cache", TOLD),
+        ("sglang", "--sampling-backend intel_xpu requires --device xpu", "another device"),
+        ("sglang", "--attn-dp-size must be positive", OPEN),
+        ("vllm", "gpu_memory_utilization gt=0 le=1", TOLD),
+    ],
+)
+def test_a_guard_is_told_left_out_with_a_reason_or_open(engine: str, words: str, why: str) -> None:
+    assert {placed.why for placed in place_guards(engine) if words in placed.guard.says} == {why}
