@@ -21,7 +21,7 @@ from typing import Final
 from matrix.judging.status import Status
 from reports.evidence.defuse import defuse_for_code
 from reports.evidence.files import is_sealed, read_records
-from reports.evidence.summary import Row, make_board
+from reports.evidence.summary import CellRow, make_board
 from reports.evidence.types import End, Record, Run
 
 PAGE: Final = "cells.md"
@@ -76,7 +76,7 @@ def _describe_run(name: str, records: Sequence[Record]) -> str:
     )
 
 
-def _describe_row(row: Row) -> str:
+def _describe_row(row: CellRow) -> str:
     facts, launch = row.facts, row.launch
     told = Counter(t.status for t in row.tests if t.result)
     said = ", ".join(f"{n} {WORDS.get(status, status.value)}" for status, n in told.items()) or "not reached"
@@ -88,7 +88,7 @@ def _describe_row(row: Row) -> str:
     )
 
 
-def _tell_troubles(row: Row) -> Iterator[str]:
+def _tell_troubles(row: CellRow) -> Iterator[str]:
     """One line a cell that did not run or a test that is not green; of tests that were owed and not asked, nothing."""
     if row.not_run:
         yield f"- `{row.cell}` did not run, as known: {defuse_for_code(row.why_not_run, MESSAGE_CHARS)}"

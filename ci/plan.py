@@ -37,7 +37,7 @@ MAX_JOB_MIN = 5 * 24 * 60  # a job on a self-hosted runner may run for 5 days (d
 
 
 @dataclass(frozen=True, kw_only=True)
-class LaunchGroup:
+class PlannedGroup:
     """Cells that one running engine serves."""
 
     fingerprint: str
@@ -51,7 +51,7 @@ class Job:
 
     rig: Rig
     runner: Runner
-    groups: tuple[LaunchGroup, ...]
+    groups: tuple[PlannedGroup, ...]
 
     @property
     def id(self) -> str:
@@ -82,16 +82,16 @@ class Job:
         }
 
 
-def group_by_launch(matrix: Matrix, cells: Iterable[Cell]) -> tuple[LaunchGroup, ...]:
+def group_by_launch(matrix: Matrix, cells: Iterable[Cell]) -> tuple[PlannedGroup, ...]:
     """Group cells by fingerprint and sort the groups in the order in which their jobs should start."""
     found: dict[str, list[Cell]] = {}
     for cell in cells:
         found.setdefault(make_plan(matrix, cell).fingerprint, []).append(cell)
-    groups = (LaunchGroup(fingerprint=f, rig=own[0].rig, cells=tuple(own)) for f, own in found.items())
+    groups = (PlannedGroup(fingerprint=f, rig=own[0].rig, cells=tuple(own)) for f, own in found.items())
     return tuple(sorted(groups, key=lambda g: (-g.rig.gpus, -len(g.cells))))
 
 
-def pack_jobs(groups: Sequence[LaunchGroup], served: Mapping[str, Runner]) -> tuple[Job, ...]:
+def pack_jobs(groups: Sequence[PlannedGroup], served: Mapping[str, Runner]) -> tuple[Job, ...]:
     """Pack launch groups into jobs: one group per job, or the smallest equal number per job that GitHub's limits
     allow."""
     groups = [g for g in groups if served[g.rig.id].serves]
@@ -101,8 +101,8 @@ def pack_jobs(groups: Sequence[LaunchGroup], served: Mapping[str, Runner]) -> tu
     return packed
 
 
-def _pack_groups(groups: Sequence[LaunchGroup], served: Mapping[str, Runner], per_job: int) -> tuple[Job, ...]:
-    by_rig: dict[str, list[LaunchGroup]] = {}
+def _pack_groups(groups: Sequence[PlannedGroup], served: Mapping[str, Runner], per_job: int) -> tuple[Job, ...]:
+    by_rig: dict[str, list[PlannedGroup]] = {}
     for group in groups:
         by_rig.setdefault(group.rig.id, []).append(group)
     return tuple(
@@ -117,7 +117,7 @@ def _within_limits(packed: Sequence[Job]) -> bool:
     return len(packed) <= MAX_JOBS and max(queued.values(), default=0) <= MAX_QUEUED
 
 
-def list_unserved(groups: Iterable[LaunchGroup], served: Mapping[str, Runner]) -> list[str]:
+def list_unserved(groups: Iterable[PlannedGroup], served: Mapping[str, Runner]) -> list[str]:
     """List one line for each selected rig that has no runner."""
     cells = Counter(g.rig.id for g in groups for _ in g.cells)
     return [f"not planned: {n} cells on {r}: {served[r].none}" for r, n in cells.items() if not served[r].serves]

@@ -13,7 +13,7 @@ from matrix.errors import HostError
 
 if TYPE_CHECKING:
     from matrix.preflight.verdict import Remark
-    from matrix.recommending.command import Surroundings
+    from matrix.recommending.command import HostSurroundings
     from matrix.recommending.owned import Owned
     from matrix.recommending.ran import Ran
     from matrix.yaml.loaded import Matrix
@@ -40,12 +40,12 @@ def load_show() -> Program:
     def main(words: Sequence[str]) -> int:
         from fixtures.host.local_config import read_local
         from matrix.checkout import CHECKOUT
-        from matrix.serving.places import Places
+        from matrix.serving.places import ServingPlaces
         from matrix.yaml.load import load_matrix
 
         gc.disable()
         options = subparser(command.parser(), "show").parse_args(words)
-        return command.show(load_matrix(), options, Places(checkout=str(CHECKOUT), local=read_local()))
+        return command.show(load_matrix(), options, ServingPlaces(checkout=str(CHECKOUT), local=read_local()))
 
     return Program(lambda: subparser(command.parser(), "show"), main)
 
@@ -130,11 +130,11 @@ def load_recommend() -> Program:
     return Program(command.parser, main)
 
 
-def _look_around() -> Surroundings:
+def _look_around() -> HostSurroundings:
     """Read this host, directories of weights and own runs above the matrix; they are judged in it."""
-    from matrix.recommending.command import Surroundings
+    from matrix.recommending.command import HostSurroundings
 
-    return Surroundings(host_rigs=_host_rigs, recognise=_recognise, own_runs=_own_runs, certified=_read_certified)
+    return HostSurroundings(host_rigs=_host_rigs, recognise=_recognise, own_runs=_own_runs, certified=_read_certified)
 
 
 def _host_rigs() -> tuple[list[str], str]:

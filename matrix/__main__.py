@@ -21,7 +21,7 @@ from matrix.model import Cell, Excluded, Form
 from matrix.output import script as shell
 from matrix.output import table as render
 from matrix.output.explained import render_explained
-from matrix.output.listing import Row, render_cells, render_excluded
+from matrix.output.listing import ListedRow, render_cells, render_excluded
 from matrix.output.pipe import run_for_a_pipe
 from matrix.planning import select
 from matrix.planning.exclusions import count_by_rule
@@ -38,7 +38,7 @@ from matrix.planning.plan import Plan, make_plan
 from matrix.recommending.provenance import gather_history, judge_provenance
 from matrix.recommending.ran import read_ran
 from matrix.serving.container import render_compose
-from matrix.serving.places import Places
+from matrix.serving.places import ServingPlaces
 from matrix.serving.script import SECTIONS, choose_sections, render_serving_script
 from matrix.serving.systemd import render_unit
 from matrix.yaml.load import load_matrix
@@ -108,7 +108,7 @@ def list_cells(matrix: Matrix, args: argparse.Namespace) -> int:
         print(_as_json(matrix, runnable, excluded, with_excluded=args.excluded))
         return 0
     who = _list_provenance(matrix, runnable)
-    rows = [Row(c.id, make_plan(matrix, c).fingerprint, who[c], _problems(matrix, c)) for c in runnable]
+    rows = [ListedRow(c.id, make_plan(matrix, c).fingerprint, who[c], _problems(matrix, c)) for c in runnable]
     out = list(excluded.items()) if args.excluded else []
     if args.wide:
         print(
@@ -197,7 +197,7 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(word for word in text.replace(",", " ").split() if word)
 
 
-def show(matrix: Matrix, args: argparse.Namespace, places: Places = Places()) -> int:  # noqa: B008  frozen
+def show(matrix: Matrix, args: argparse.Namespace, places: ServingPlaces = ServingPlaces()) -> int:  # noqa: B008  frozen
     cell = find(matrix, args.cell)
     made = make_plan(matrix, cell, _form(args))
     sections = choose_sections(only=args.only, without=args.without)

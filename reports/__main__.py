@@ -72,7 +72,7 @@ from reports.gate.provenance import add_provenance
 from reports.history import command as history
 from reports.ledger import command as ledger
 from reports.page.stream import stream_pages
-from reports.page.write import Source, write_pages
+from reports.page.write import PageSource, write_pages
 from reports.registry import command as registry
 from reports.replay import differences as replay
 from reports.replay import run as replaying
@@ -83,7 +83,7 @@ GREEN, RED, BAD_INPUT = 0, 1, 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class JudgedEvidence:
     """Evidence read, and judged where a policy was given."""
 
     records: list[Record]
@@ -153,7 +153,7 @@ def _place_junit(args: argparse.Namespace) -> Path | None:
     return places.get(args.verb)
 
 
-def _judged_for(args: argparse.Namespace, place: Path | None) -> Judged:
+def _judged_for(args: argparse.Namespace, place: Path | None) -> JudgedEvidence:
     """Judge, and write the verdict as JUnit. That file is red until it is known to be green, and gone without a policy:
     an older one would speak for this evidence."""
     if place is None:
@@ -172,11 +172,11 @@ def _judged_for(args: argparse.Namespace, place: Path | None) -> Judged:
     return judged
 
 
-def _judge(args: argparse.Namespace) -> Judged:
+def _judge(args: argparse.Namespace) -> JudgedEvidence:
     records = _read(args.evidence or [EVIDENCE])
     if args.policy is None:
         require_results(args.evidence or [EVIDENCE], records)
-        return Judged(records=records, verdict=None)
+        return JudgedEvidence(records=records, verdict=None)
     found, doc = policy.load_policy(args.policy)
     matrix, now = load_matrix(), datetime.now(UTC)
     expected = policy.expect_cells(found, doc, matrix)
@@ -188,7 +188,7 @@ def _judge(args: argparse.Namespace) -> Judged:
     verdict = assure_verdict(verdict, args, args.evidence or [EVIDENCE], now.date())
     today = Today(commit=read_source_state(CHECKOUT).commit, matrix_sha256=digest_of(matrix.root))
     verdict = add_provenance(verdict, expected, records, today, now.date())
-    return Judged(records=records, verdict=verdict, expected=expected)
+    return JudgedEvidence(records=records, verdict=verdict, expected=expected)
 
 
 def _read(paths: Sequence[Path]) -> list[Record]:
@@ -226,10 +226,10 @@ def _place_index(args: argparse.Namespace) -> Path:
     return Path(args.out) / "index.html" if args.verb == "report" else Path(args.out)
 
 
-def _write_pages(judged: Judged, args: argparse.Namespace) -> None:
+def _write_pages(judged: JudgedEvidence, args: argparse.Namespace) -> None:
     matrix = load_matrix()
     shown = judged.view
-    source = Source(
+    source = PageSource(
         verdict=judged.verdict,
         runs=shown.board.runs,
         claims=shown.claims,
@@ -247,7 +247,7 @@ def _write_tables(shown: View, out: Path) -> None:
     print(f"written: {', '.join(str(p) for p in places if p.exists())}")
 
 
-def _print_verdict(judged: Judged) -> None:
+def _print_verdict(judged: JudgedEvidence) -> None:
     assert judged.verdict is not None
     for reason in judged.verdict.reasons:
         print(f"- {reason}")

@@ -18,7 +18,7 @@ from reports.evidence.finding import Finding
 from suites.asking import lengths
 from suites.asking.contract import Engine, Evidence, Plan, expect_ok
 from suites.asking.depth import Depth
-from suites.asking.talk import TOP, Turn, ask_turn, hold_talk
+from suites.asking.talk import TOP, AskedTurn, ask_turn, hold_talk
 from suites.checks import answer, company, isolation, protocol, reuse
 from suites.measure.host_tier import keep_prefix
 from suites.measure.logprob_probe import index_topk
@@ -92,7 +92,7 @@ def _ask_other(client: Client, others: Sequence[Item]) -> bool:
 
 
 def _compare_with_cold(
-    client: Client, cell: Cell, turns: Sequence[Turn], *, evicted: Turn, reloaded: Turn | None
+    client: Client, cell: Cell, turns: Sequence[AskedTurn], *, evicted: AskedTurn, reloaded: AskedTurn | None
 ) -> Iterator[Finding]:
     """Ask the second turn, one in the middle and the last of prompts that are computed. At the end, because
     SGLang knows no other way than to empty its cache."""
@@ -110,7 +110,7 @@ def _compare_with_cold(
                 yield _require_cached(hold(reloaded.reply, check="reuse.reloaded"), reloaded, hit=True)
 
 
-def _require_cached(finding: Finding, turn: Turn, *, hit: bool) -> Finding:
+def _require_cached(finding: Finding, turn: AskedTurn, *, hit: bool) -> Finding:
     """Mark a finding that could not have seen a reused prefix (`hit`), or a dropped one. An engine that does not tell
     may have had either."""
     told, prompt = turn.cached, turn.reply.prompt_tokens or 0

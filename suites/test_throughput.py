@@ -18,7 +18,7 @@ from suites.asking.contract import Engine, Evidence, Plan, Relaunch, expect_ok
 from suites.asking.depth import Depth
 from suites.checks import throughput
 from suites.measure import claims, loads, speed
-from suites.measure.baseline_with_relaunch import Judged, Load
+from suites.measure.baseline_with_relaunch import Load, MeasuredInputs
 
 pytestmark = [pytest.mark.throughput]
 
@@ -26,11 +26,13 @@ pytestmark = [pytest.mark.throughput]
 @pytest.fixture
 def judged(
     *, cell: Cell, bank: Bank, evidence: Evidence, depth: Depth, baseline: Baseline, relaunch: Relaunch
-) -> Judged:
-    return Judged(cell=cell, bank=bank, evidence=evidence, depth=depth, baseline=baseline, relaunch=relaunch)
+) -> MeasuredInputs:
+    return MeasuredInputs(cell=cell, bank=bank, evidence=evidence, depth=depth, baseline=baseline, relaunch=relaunch)
 
 
-def test_single_stream_speed(*, cell: Cell, engine: Engine, judged: Judged, evidence: Evidence, depth: Depth) -> None:
+def test_single_stream_speed(
+    *, cell: Cell, engine: Engine, judged: MeasuredInputs, evidence: Evidence, depth: Depth
+) -> None:
     asked = Load(
         output_len=depth.single_stream_tokens,
         prompt_tokens=depth.load_prompt_tokens,
@@ -39,7 +41,9 @@ def test_single_stream_speed(*, cell: Cell, engine: Engine, judged: Judged, evid
     expect_ok(evidence, judged.findings(engine, [asked]))
 
 
-def test_speed_under_load(*, plan: Plan, engine: Engine, judged: Judged, evidence: Evidence, depth: Depth) -> None:
+def test_speed_under_load(
+    *, plan: Plan, engine: Engine, judged: MeasuredInputs, evidence: Evidence, depth: Depth
+) -> None:
     asked = Load(
         output_len=depth.load_output_tokens,
         waves=depth.load_waves,
@@ -65,7 +69,7 @@ def test_concurrency_sweep(
 
 @pytest.mark.from_depth("full")
 def test_decode_speed_by_context(
-    *, cell: Cell, plan: Plan, engine: Engine, judged: Judged, evidence: Evidence, depth: Depth
+    *, cell: Cell, plan: Plan, engine: Engine, judged: MeasuredInputs, evidence: Evidence, depth: Depth
 ) -> None:
     """One stream after prompts of growing length shows the cost per token of attention over a long cache."""
     length = depth.load_output_tokens

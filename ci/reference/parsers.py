@@ -7,7 +7,7 @@ from typing import Final
 
 from ci.reference.markdown import format_code, format_table
 from matrix.parsers.corpus import load_corpus
-from matrix.parsers.findings import RARE, REACHES, Finding, group_wrongs, list_wrongs, load_notes, notes_of
+from matrix.parsers.findings import RARE, REACHES, ParserFinding, group_wrongs, list_wrongs, load_notes, notes_of
 from matrix.parsers.judge import KINDS
 from matrix.parsers.record import load_releases
 from matrix.parsers.table import count_common, list_pairs, list_topics, name_range, ran_of, topic_rows
@@ -75,7 +75,7 @@ def _findings() -> Iterator[str]:
                 )
 
 
-def _row(finding: Finding) -> list[str]:
+def _row(finding: ParserFinding) -> list[str]:
     cases = ", ".join(format_code(case) for case in finding.cases)
     links = "".join(
         f"; [{note.issue.rpartition('github.com/')[2]}]({note.issue})" for note in notes_of(finding) if note.issue

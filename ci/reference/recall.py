@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from ci.reference.markdown import format_code, format_table
-from matrix.checking.finding import Finding
-from matrix.checking.judge import Asked, judge
+from matrix.checking.finding import CheckFinding
+from matrix.checking.judge import CheckRequest, judge
 from matrix.checking.launchers import Command, find_start
 from matrix.checking.releases import parse_release
 from matrix.checking.rigs import parse_rig
@@ -62,7 +62,7 @@ MEANING: Final = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class RecallRow:
     """One report, as a line of our own or as what else would have told."""
 
     id: str
@@ -82,60 +82,60 @@ class Row:
 class RecallFile:
     """recall.yaml."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[RecallRow, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class ToldRow:
     """A row, what the project does about it today, and why."""
 
-    row: Row
+    row: RecallRow
     cls: Class
     why: str
 
 
-def read_rows() -> list[Row]:
+def read_rows() -> list[RecallRow]:
     """All rows of recall.yaml, in file order."""
     return list(require_record(RecallFile, DATA).rows)
 
 
-def classify(row: Row) -> Told:
+def classify(row: RecallRow) -> ToldRow:
     """Classify what the project reports for a row, by running the project and not by reading the row."""
     if row.ask:
         return _asked(row)
     if row.linter:
-        return Told(row=row, cls="predicted", why=f"the checkpoint linter's remark {format_code(row.linter)}")
+        return ToldRow(row=row, cls="predicted", why=f"the checkpoint linter's remark {format_code(row.linter)}")
     if row.recipe:
         return _steered(row)
     if row.suite:
-        return Told(row=row, cls="red", why=format_code(row.suite))
-    return Told(row=row, cls="missed", why=row.missed)
+        return ToldRow(row=row, cls="red", why=format_code(row.suite))
+    return ToldRow(row=row, cls="missed", why=row.missed)
 
 
-def _asked(row: Row) -> Told:
+def _asked(row: RecallRow) -> ToldRow:
     findings = {finding.id: finding for finding in judge(_command(row), _what(row)).findings}
     if row.runs:
         wrong = [f.id for f in findings.values() if f.level == "wrong"]
         if row.runs in findings or wrong:
-            return Told(row=row, cls="missed", why=f"told to be wrong, and it runs: {', '.join(wrong)}")
-        return Told(row=row, cls="predicted", why=f"runs, and is not told {format_code(row.runs)}")
+            return ToldRow(row=row, cls="missed", why=f"told to be wrong, and it runs: {', '.join(wrong)}")
+        return ToldRow(row=row, cls="predicted", why=f"runs, and is not told {format_code(row.runs)}")
     found = findings.get(row.by)
     if found is None or found.decided_by is None:
-        return Told(row=row, cls="missed", why=f"{format_code(row.by)} is not told")
+        return ToldRow(row=row, cls="missed", why=f"{format_code(row.by)} is not told")
     cls: Class = "listed" if found.decided_by.kind == "report" else "predicted"
-    return Told(row=row, cls=cls, why=f"{format_code(row.by)} ({found.level})")
+    return ToldRow(row=row, cls=cls, why=f"{format_code(row.by)} ({found.level})")
 
 
-def _command(row: Row) -> Command:
+def _command(row: RecallRow) -> Command:
     start = find_start(words_of(shlex.split(row.ask["line"])))
     assert start is not None, row.id
     return Command(engine=start.engine, entry=start.entry, argv=start.argv, env=start.env)
 
 
-def _what(row: Row) -> Asked:
+def _what(row: RecallRow) -> CheckRequest:
     ask = row.ask
     indexers = frozenset(f"model.layers.{layer}.self_attn.indexer.wk.weight" for layer in ask.get("indexers", ()))
-    return Asked(
+    return CheckRequest(
         release=parse_release(ask["release"]),
         host=parse_rig(ask["gpus"]),
         config=ask.get("config"),
@@ -145,13 +145,13 @@ def _what(row: Row) -> Asked:
     )
 
 
-def _steered(row: Row) -> Told:
+def _steered(row: RecallRow) -> ToldRow:
     path = CHECKOUT / "matrix" / "recipes" / row.recipe["file"]
     if row.recipe["text"] in path.read_text(encoding="utf-8"):
-        return Told(
+        return ToldRow(
             row=row, cls="steered", why=f"{format_code(row.recipe['text'])} in matrix/recipes/{row.recipe['file']}"
         )
-    return Told(row=row, cls="missed", why=f"no recipe names {format_code(row.recipe['text'])}")
+    return ToldRow(row=row, cls="missed", why=f"no recipe names {format_code(row.recipe['text'])}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +189,7 @@ def judge_sibling(sibling: Sibling) -> Class:
     if len(commands) != 1:
         return "missed"
     release = parse_release(sibling.release) if sibling.release else None
-    judged = judge(commands[0], Asked(release=release, host=parse_rig(sibling.gpus)))
+    judged = judge(commands[0], CheckRequest(release=release, host=parse_rig(sibling.gpus)))
     loud = [finding for finding in judged.findings if finding.level != "note"]
     if judged.verdict not in sibling.verdicts or any(re.search(q, _words(f)) for q in sibling.quiet for f in loud):
         return "missed"
@@ -201,11 +201,11 @@ def judge_sibling(sibling: Sibling) -> Class:
     return "listed" if bases == {"report"} else "predicted"
 
 
-def _words(finding: Finding) -> str:
+def _words(finding: CheckFinding) -> str:
     return " ".join((*finding.subject, finding.cause, finding.consequence, finding.remedy))
 
 
-def share_told(told: Sequence[Told]) -> float:
+def share_told(told: Sequence[ToldRow]) -> float:
     """Compute the share of rows that are not about hardware and are not missed."""
     counted = [t for t in told if not t.row.hardware]
     return sum(t.cls != "missed" for t in counted) / len(counted)

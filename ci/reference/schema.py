@@ -17,7 +17,7 @@ from reports.gate.depth import DepthUnknown
 from reports.gate.policy import NotRun, Policy, Requirement
 
 
-class Kind(NamedTuple):
+class FileKind(NamedTuple):
     """One kind of YAML file (or a part of one), and the path where it is found."""
 
     cls: type[Any]
@@ -34,31 +34,31 @@ class Field(NamedTuple):
 
 
 KINDS = (
-    Kind(hardware.Gpu, "`matrix/axes/hardware/<id>.yaml`"),
-    Kind(model.Engine, "`matrix/axes/engines/<id>/engine.yaml`"),
-    Kind(model.Release, "`matrix/axes/engines/<engine>/<id>.yaml` (`engine` is the folder's name: leave it out)"),
-    Kind(model.Family, "`matrix/axes/families/<id>.yaml`"),
-    Kind(model.Traits, "`checkpoints:` of a family"),
-    Kind(model.Checkpoint, "`matrix/axes/checkpoints/<id>.yaml`"),
-    Kind(model.Quantisation, "`quantisation:` of a checkpoint"),
-    Kind(model.Feature, "`matrix/axes/features/<id>.yaml`"),
-    Kind(model.Rule, "entry of `rules:` in `matrix/rules.yaml`"),
-    Kind(model.Overlay, "entry of `overlays:` in `matrix/recipes/*.yaml`"),
-    Kind(recorded.KnownFailure, "entry of `known_failures:` in `matrix/known_failures.yaml`"),
-    Kind(recorded.Fails, "`fails:` of a known failure"),
-    Kind(recorded.Needs, "`needs:` of a known failure"),
-    Kind(model.Source, "`source:` of a known failure"),
-    Kind(recorded.Claim, "`matrix/claims/<id>.yaml`"),
-    Kind(recorded.Measurement, "entry of `measurements:` of a claim"),
-    Kind(recorded.Published, "entry of `published:` in `matrix/published.yaml`"),
-    Kind(beside.Beside, "`matrix/beside.yaml`"),
-    Kind(beside.Base, "entry of `bases:` in `matrix/beside.yaml`"),
-    Kind(beside.Difference, "`every:` and each of `features:` in `matrix/beside.yaml`"),
-    Kind(Policy, "`ci/gates/<name>.yaml`"),
-    Kind(Requirement, "entry of `require:` of a gate"),
-    Kind(DepthUnknown, "entry of `depth_unknown:` of a gate"),
-    Kind(NotRun, "entry of `not_run:` of a gate"),
-    Kind(Runner, "entry of `runners:` in `ci/runners.yaml`, under a rig's id"),
+    FileKind(hardware.Gpu, "`matrix/axes/hardware/<id>.yaml`"),
+    FileKind(model.Engine, "`matrix/axes/engines/<id>/engine.yaml`"),
+    FileKind(model.Release, "`matrix/axes/engines/<engine>/<id>.yaml` (`engine` is the folder's name: leave it out)"),
+    FileKind(model.Family, "`matrix/axes/families/<id>.yaml`"),
+    FileKind(model.Traits, "`checkpoints:` of a family"),
+    FileKind(model.Checkpoint, "`matrix/axes/checkpoints/<id>.yaml`"),
+    FileKind(model.Quantisation, "`quantisation:` of a checkpoint"),
+    FileKind(model.Feature, "`matrix/axes/features/<id>.yaml`"),
+    FileKind(model.Rule, "entry of `rules:` in `matrix/rules.yaml`"),
+    FileKind(model.Overlay, "entry of `overlays:` in `matrix/recipes/*.yaml`"),
+    FileKind(recorded.KnownFailure, "entry of `known_failures:` in `matrix/known_failures.yaml`"),
+    FileKind(recorded.Fails, "`fails:` of a known failure"),
+    FileKind(recorded.Needs, "`needs:` of a known failure"),
+    FileKind(model.Source, "`source:` of a known failure"),
+    FileKind(recorded.Claim, "`matrix/claims/<id>.yaml`"),
+    FileKind(recorded.Measurement, "entry of `measurements:` of a claim"),
+    FileKind(recorded.Published, "entry of `published:` in `matrix/published.yaml`"),
+    FileKind(beside.Beside, "`matrix/beside.yaml`"),
+    FileKind(beside.Base, "entry of `bases:` in `matrix/beside.yaml`"),
+    FileKind(beside.Difference, "`every:` and each of `features:` in `matrix/beside.yaml`"),
+    FileKind(Policy, "`ci/gates/<name>.yaml`"),
+    FileKind(Requirement, "entry of `require:` of a gate"),
+    FileKind(DepthUnknown, "entry of `depth_unknown:` of a gate"),
+    FileKind(NotRun, "entry of `not_run:` of a gate"),
+    FileKind(Runner, "entry of `runners:` in `ci/runners.yaml`, under a rig's id"),
 )
 
 
@@ -71,7 +71,7 @@ def make_page() -> str:
     return "\n".join([head, *map(_format_section, KINDS), _format_conditions()])
 
 
-def _format_section(kind: Kind) -> str:
+def _format_section(kind: FileKind) -> str:
     rows = (
         (
             format_code(f.name),

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from cli.adding import policy
 from cli.adding import rig as rigs
-from cli.adding.kinds import KINDS, Kind, add_flags, read_entry
+from cli.adding.kinds import KINDS, EntryKind, add_flags, read_entry
 from cli.adding.write import change_file, dump_entry, dump_item, write_new
 from fixtures.weights import add as checkpoints
 from matrix.checkout import CHECKOUT
@@ -100,7 +100,7 @@ def _add_entry(name: str, options: argparse.Namespace) -> tuple[str, dict[str, A
     return (text.rstrip() if options.dry_run else f"wrote {named} into {_shown(path)}"), told
 
 
-def _write(kind: Kind, path: Path, text: str, check: Callable[[], None]) -> None:
+def _write(kind: EntryKind, path: Path, text: str, check: Callable[[], None]) -> None:
     if kind.entries:
         change_file(path, lambda old: _append(old, kind.entries, text), check)
     else:

@@ -20,7 +20,7 @@ REVIEW_AFTER: Final = timedelta(days=90)  # of a known failure, where --review-b
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class EntryKind:
     """One kind. `place` is a file below matrix/; `{id}` and `{engine}` are filled in. `entries`: a list's key in it."""
 
     cls: type[Any]
@@ -30,22 +30,22 @@ class Kind:
     left_out: frozenset[str] = frozenset()  # keys that the file's own name says
 
 
-KINDS: Final[Mapping[str, Kind]] = {
-    "claim": Kind(cls=Claim, place="claims/{id}.yaml", help="a published table of numbers"),
-    "known-failure": Kind(
+KINDS: Final[Mapping[str, EntryKind]] = {
+    "claim": EntryKind(cls=Claim, place="claims/{id}.yaml", help="a published table of numbers"),
+    "known-failure": EntryKind(
         cls=KnownFailure, place="known_failures.yaml", entries="known_failures", help="a deviation that is expected"
     ),
-    "release": Kind(
+    "release": EntryKind(
         cls=Release,
         place="axes/engines/{engine}/{id}.yaml",
         help="a release of an engine; --like copies what it can do from another",
         left_out=frozenset({"engine"}),
     ),
-    "patch": Kind(cls=PatchFile, place="patches/{id}/patch.yaml", help="a patch of one file of a wheel"),
+    "patch": EntryKind(cls=PatchFile, place="patches/{id}/patch.yaml", help="a patch of one file of a wheel"),
 }
 
 
-def add_flags(parser: argparse.ArgumentParser, kind: Kind) -> None:
+def add_flags(parser: argparse.ArgumentParser, kind: EntryKind) -> None:
     """One flag for each key of the kind: mappings take `key=value` several times, the rest one word of text or YAML."""
     hints = get_type_hints(kind.cls)
     if "id" not in hints:
@@ -62,7 +62,7 @@ def add_flags(parser: argparse.ArgumentParser, kind: Kind) -> None:
         )
 
 
-def read_entry(kind: Kind, options: argparse.Namespace) -> dict[str, Any]:
+def read_entry(kind: EntryKind, options: argparse.Namespace) -> dict[str, Any]:
     """Read the entry from the flags that were given, in the order of the kind's keys.
 
     Raises:
@@ -84,7 +84,7 @@ def read_entry(kind: Kind, options: argparse.Namespace) -> dict[str, Any]:
     return _with_dates(kind, entry)
 
 
-def _with_dates(kind: Kind, entry: dict[str, Any]) -> dict[str, Any]:
+def _with_dates(kind: EntryKind, entry: dict[str, Any]) -> dict[str, Any]:
     if kind.cls is KnownFailure:
         now = datetime.now(UTC).date()
         entry = {"added": now, "review_by": now + REVIEW_AFTER, **entry}

@@ -18,16 +18,16 @@ from datetime import UTC, datetime
 
 from cli.bisecting.ending import Regression, Written, write_ending
 from cli.bisecting.launching import Launching
-from cli.bisecting.observed import Observed, Shape, list_shapes
+from cli.bisecting.observed import FailureShape, Observed, list_shapes
 from cli.bisecting.options import ALL, make_parser
-from cli.bisecting.recorded import Playback, Recording, Told, list_files, read_recording
-from cli.bisecting.words import Report, as_data, as_step, say_report, say_steps
+from cli.bisecting.recorded import Playback, RecordedRun, RecordedRuns, list_files, read_recording
+from cli.bisecting.words import BisectReport, as_data, as_step, say_report, say_steps
 from fixtures.host.detected import detect_host
 from matrix.bisecting.delta import Smallest, find_smallest
 from matrix.bisecting.flake_model import FlakeModel
 from matrix.bisecting.posterior import Answer, Tally, make_prior
 from matrix.bisecting.releases import list_between, list_known, place_cell, read_end, require_range
-from matrix.bisecting.search import Reply, Search, Verdict, expect_boots, find_first_bad, judge_answers
+from matrix.bisecting.search import BisectVerdict, Search, TryReply, expect_boots, find_first_bad, judge_answers
 from matrix.bisecting.settings import Unit, list_units
 from matrix.bisecting.steps import Step, compare_steps
 from matrix.errors import ConfigError, HostError, Problem, suggest_nearest
@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class BisectQuestion:
     """What is asked, read from the command line."""
 
     matrix: Matrix
@@ -79,13 +79,13 @@ def main(words: Sequence[str] | None = None) -> int:
     return {"found": FOUND, "undecided": UNDECIDED}.get(report.verdict.word, NOT_SO)
 
 
-def _read_recording(options: argparse.Namespace) -> Recording | None:
+def _read_recording(options: argparse.Namespace) -> RecordedRuns | None:
     if not options.evidence:
         return None
     return read_recording(list_files(options.evidence), find_cell(load_matrix(), options.cell))
 
 
-def read_question(options: argparse.Namespace, seen: Sequence[str]) -> Question:
+def read_question(options: argparse.Namespace, seen: Sequence[str]) -> BisectQuestion:
     """Read the command line. `seen`: versions of the evidence.
 
     Raises:
@@ -107,7 +107,7 @@ def read_question(options: argparse.Namespace, seen: Sequence[str]) -> Question:
         confidence=options.confidence,
     )
     test = items[0].test if options.test else ""
-    return Question(matrix=matrix, cell=cell, items=items, test=test, search=search, steps=steps, options=options)
+    return BisectQuestion(matrix=matrix, cell=cell, items=items, test=test, search=search, steps=steps, options=options)
 
 
 def _read_model(options: argparse.Namespace) -> FlakeModel:
@@ -139,7 +139,7 @@ def choose_items(cell: Cell, test: str, depth: Depth) -> tuple[OwedItem, ...]:
     return tuple(fitting)
 
 
-def _print_plan(question: Question) -> int:
+def _print_plan(question: BisectQuestion) -> int:
     search, options = question.search, question.options
     boots = expect_boots(search, Tally.of(len(search.releases)))
     if options.json:
@@ -166,16 +166,16 @@ def _print_plan(question: Question) -> int:
 class Asking:
     """Asks one release after the other, keeps what was told, and says how far it is."""
 
-    question: Question
-    boot: Callable[[str], tuple[Observed, Told | None, bool]]
-    set_shape: Callable[[Shape], None]
-    told: list[tuple[Told, Observed]] = field(default_factory=list)
+    question: BisectQuestion
+    boot: Callable[[str], tuple[Observed, RecordedRun | None, bool]]
+    set_shape: Callable[[FailureShape], None]
+    told: list[tuple[RecordedRun, Observed]] = field(default_factory=list)
     silent: dict[str, str] = field(default_factory=dict)
-    shape: Shape | None = None
+    shape: FailureShape | None = None
     began: float = field(default_factory=time.monotonic)
     count: int = 0
 
-    def ask(self, place: int) -> Reply:
+    def ask(self, place: int) -> TryReply:
         """Ask the release at a place once. The first failure of the bad end is the one that is searched for."""
         version = self.question.search.releases[place]
         observed, told, last = self.boot(version)
@@ -188,7 +188,7 @@ class Asking:
             self.shape = observed.shape
             self.set_shape(observed.shape)
         self._say(f"{version}: {observed.answer} ({observed.why})")
-        return Reply(observed.answer, last=last)
+        return TryReply(observed.answer, last=last)
 
     def tell(self, tally: Tally) -> None:
         """Say what is likely now, and about how long the rest takes."""
@@ -214,7 +214,7 @@ def _say_time(seconds: float) -> str:
     )
 
 
-def _bisect_recorded(question: Question, recording: Recording) -> Report:
+def _bisect_recorded(question: BisectQuestion, recording: RecordedRuns) -> BisectReport:
     playback = Playback(recording=recording, test=question.test)
     first = recording.runs.get(question.search.releases[0], ())
     if first and not question.test:
@@ -225,7 +225,7 @@ def _bisect_recorded(question: Question, recording: Recording) -> Report:
     return replace(report, written=_end(question, asking, report))
 
 
-def _bisect_launching(question: Question) -> Report:
+def _bisect_launching(question: BisectQuestion) -> BisectReport:
     cell, options = question.cell, question.options
     if cell.rig.id not in detect_host().rigs([cell.rig]):
         raise HostError(
@@ -241,7 +241,7 @@ def _bisect_launching(question: Question) -> Report:
         test=question.test,
     )
 
-    def boot(version: str) -> tuple[Observed, Told | None, bool]:
+    def boot(version: str) -> tuple[Observed, RecordedRun | None, bool]:
         return (*launching.boot(version), False)
 
     asking = Asking(question=question, boot=boot, set_shape=lambda shape: setattr(launching, "wanted", shape))
@@ -255,13 +255,13 @@ def _bisect_launching(question: Question) -> Report:
     return replace(report, written=_end(question, asking, report))
 
 
-def _search(question: Question, asking: Asking) -> Tally:
+def _search(question: BisectQuestion, asking: Asking) -> Tally:
     last = len(question.search.releases) - 1
     return find_first_bad(question.search, asking.ask, question.options.boots, asking.tell, first=last)
 
 
-def _report(question: Question, asking: Asking, tally: Tally, left_out: tuple[str, ...] = ()) -> Report:
-    return Report(
+def _report(question: BisectQuestion, asking: Asking, tally: Tally, left_out: tuple[str, ...] = ()) -> BisectReport:
+    return BisectReport(
         cell=question.cell.id,
         engine=question.cell.engine.id,
         asked=question.asked,
@@ -275,7 +275,7 @@ def _report(question: Question, asking: Asking, tally: Tally, left_out: tuple[st
     )
 
 
-def _reduce(question: Question, launching: Launching, report: Report, boots: int) -> Smallest[Unit]:
+def _reduce(question: BisectQuestion, launching: Launching, report: BisectReport, boots: int) -> Smallest[Unit]:
     """Take settings away from the launch of the first bad release: first what its features add, then everything."""
     version = report.verdict.first_bad[-1]
     plan = launching.plan_of(version)
@@ -290,7 +290,7 @@ def _reduce(question: Question, launching: Launching, report: Report, boots: int
 
 
 def _find_smallest(
-    question: Question, launching: Launching, verdict: Verdict, units: Sequence[Unit], boots: int
+    question: BisectQuestion, launching: Launching, verdict: BisectVerdict, units: Sequence[Unit], boots: int
 ) -> Smallest[Unit]:
     version, last_good = verdict.first_bad[-1], verdict.last_good
 
@@ -315,7 +315,7 @@ def _find_smallest(
     )
 
 
-def _end(question: Question, asking: Asking, report: Report) -> Written | None:
+def _end(question: BisectQuestion, asking: Asking, report: BisectReport) -> Written | None:
     """Write the draft, the text and the folder, where a first bad release was found."""
     verdict, options = report.verdict, question.options
     if verdict.word != "found" or asking.shape is None:

@@ -13,8 +13,8 @@ from typing import Any, Final
 from packaging.version import Version
 
 from cli.adding.write import dump_item
-from cli.bisecting.observed import Shape, shape_of
-from cli.bisecting.recorded import Told
+from cli.bisecting.observed import FailureShape, shape_of
+from cli.bisecting.recorded import RecordedRun
 from cli.bisecting.signature import make_answer_signature, make_launch_signature
 from matrix.condition import compile_condition
 from matrix.errors import ConfigError, HostError
@@ -27,7 +27,7 @@ from matrix.yaml.loaded import Matrix
 from reports.evidence.cause_line import find_cause
 from reports.evidence.defuse import defuse_line
 from reports.evidence.redact import redact_text
-from reports.reproduce.failures import Failure, list_failures
+from reports.reproduce.failures import ReproducedFailure, list_failures
 from reports.reproduce.folder import write_folder
 from reports.reproduce.issue import make_issue
 
@@ -51,8 +51,8 @@ class Regression:
     versions: tuple[str, ...]
     last_good: str
     always: bool  # whether it failed in every boot
-    told: Told  # a run that failed on the first bad release
-    shape: Shape
+    told: RecordedRun  # a run that failed on the first bad release
+    shape: FailureShape
     probability: float
     boots: int
     smallest: str = ""  # the smallest failing set, in words
@@ -66,7 +66,9 @@ class Written:
     problems: tuple[str, ...] = ()
 
 
-def find_failure(regression: Regression, told: Sequence[Told]) -> tuple[Failure | None, list[Failure]]:
+def find_failure(
+    regression: Regression, told: Sequence[RecordedRun]
+) -> tuple[ReproducedFailure | None, list[ReproducedFailure]]:
     """Find the failure among all of these runs, and list those; None where the evidence shows none of this shape."""
     failures = list_failures([(t.path, t.records) for t in told])
     own = [
@@ -78,7 +80,14 @@ def find_failure(regression: Regression, told: Sequence[Told]) -> tuple[Failure 
 
 
 def write_ending(
-    matrix: Matrix, regression: Regression, told: Sequence[Told], out: Path, *, owner: str, issue: str, today: date
+    matrix: Matrix,
+    regression: Regression,
+    told: Sequence[RecordedRun],
+    out: Path,
+    *,
+    owner: str,
+    issue: str,
+    today: date,
 ) -> Written:
     """Write the entry, the text and the folder below `out`.
 
@@ -111,7 +120,7 @@ def write_ending(
 
 
 def draft_entry(
-    matrix: Matrix, regression: Regression, failure: Failure, *, owner: str, issue: str, today: date
+    matrix: Matrix, regression: Regression, failure: ReproducedFailure, *, owner: str, issue: str, today: date
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Draft the entry of this failure; ({}, why) where none can be one."""
     cell, shape = regression.cell, regression.shape
@@ -169,7 +178,7 @@ def _is_older(one: str, other: str) -> bool:
     return Version(one) < Version(other)
 
 
-def _make_fails(shape: Shape, failure: Failure) -> dict[str, Any]:
+def _make_fails(shape: FailureShape, failure: ReproducedFailure) -> dict[str, Any]:
     result, found = failure.result, failure.finding
     if found is not None:
         return {
@@ -183,7 +192,7 @@ def _make_fails(shape: Shape, failure: Failure) -> dict[str, Any]:
     return {**fails, **({"http_status": result.http_status} if result.http_status else {})}
 
 
-def _say_symptom(regression: Regression, failure: Failure) -> str:
+def _say_symptom(regression: Regression, failure: ReproducedFailure) -> str:
     said = failure.finding.detail if failure.finding else find_cause(failure.result.message)
     first = regression.cell.release.version
     where = "Since" if _is_older(regression.last_good, first) else "Up to"

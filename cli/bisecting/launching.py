@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from cli.bisecting.environment import Environments
-from cli.bisecting.observed import Observed, Shape, observe_run
+from cli.bisecting.observed import FailureShape, Observed, observe_run
 from cli.bisecting.probing import name_requirement, write_matrix
-from cli.bisecting.recorded import Told
+from cli.bisecting.recorded import RecordedRun
 from matrix.bisecting.releases import place_cell
 from matrix.bisecting.settings import Unit, write_recipe
 from matrix.checkout import CHECKOUT
@@ -44,11 +44,11 @@ class Launching:
     test: str
     run: Run = field(default_factory=lambda: run_pytest)
     environments: Environments | None = None
-    wanted: Shape | None = None
-    ignored: frozenset[Shape] = frozenset()
+    wanted: FailureShape | None = None
+    ignored: frozenset[FailureShape] = frozenset()
     count: int = 0
 
-    def boot(self, version: str, without: Collection[Unit] = ()) -> tuple[Observed, Told | None]:
+    def boot(self, version: str, without: Collection[Unit] = ()) -> tuple[Observed, RecordedRun | None]:
         """Boot the cell once on a release, without some units, and say what came of it.
 
         Trouble of this host is no answer; what is wrong with the matrix is an error.
@@ -63,7 +63,7 @@ class Launching:
         records = _read(path)
         if not records:
             return Observed(answer="none", why=self._explain(path, code)), None
-        told = Told(version=version, cell=moved.id, run=records[0].run, path=path, records=records)
+        told = RecordedRun(version=version, cell=moved.id, run=records[0].run, path=path, records=records)
         return observe_run(records, moved.id, self.test, self.wanted, self.ignored), told
 
     def plan_of(self, version: str, cell: Cell | None = None) -> Plan:

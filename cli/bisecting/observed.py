@@ -19,7 +19,7 @@ EXCEPTION: Final = re.compile(r"[\w.]*(?:Error|Exception|Interrupt)")
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class FailureShape:
     """How a failure shows: a failure of another shape is another failure, and says nothing about this one."""
 
     test: str  # "" of a launch that failed, which any test may tell
@@ -43,7 +43,7 @@ class Observed:
 
     answer: Answer
     why: str
-    shape: Shape | None = None
+    shape: FailureShape | None = None
     run: str = ""
     nodeid: str = ""
 
@@ -52,8 +52,8 @@ def observe_run(
     records: Sequence[Record],
     cell: str,
     test: str = "",
-    wanted: Shape | None = None,
-    ignored: frozenset[Shape] = frozenset(),
+    wanted: FailureShape | None = None,
+    ignored: frozenset[FailureShape] = frozenset(),
 ) -> Observed:
     """Judge the records of one run by one test of a cell, or by all its tests where `test` is empty.
 
@@ -81,11 +81,11 @@ def observe_run(
     return Observed(answer="good", why=why, run=run, nodeid=decisive[0].nodeid)
 
 
-def _is_launch(wanted: Shape | None) -> bool:
+def _is_launch(wanted: FailureShape | None) -> bool:
     return wanted is not None and wanted.at_launch
 
 
-def list_shapes(records: Sequence[Record], cell: str) -> frozenset[Shape]:
+def list_shapes(records: Sequence[Record], cell: str) -> frozenset[FailureShape]:
     """Return every way in which tests of a cell failed in a run."""
     own = (r for r in records if isinstance(r, Result) and r.cell == cell and r.status in ANSWERED_BAD)
     return frozenset(shape_of(r, records) for r in own)
@@ -102,24 +102,24 @@ def _doubt_run(own: Sequence[Result], records: Sequence[Record], cell: str) -> s
     return f"another {', '.join(accepted)} than the cell's was accepted" if accepted else ""
 
 
-def _is_about(result: Result, wanted: Shape) -> bool:
+def _is_about(result: Result, wanted: FailureShape) -> bool:
     """Whether a result tells of the failure that is searched for: of its test, or, of a launch, that it succeeded."""
     if wanted.at_launch:
         return result.at not in LAUNCHED and result.status in ANSWERED_GOOD | ANSWERED_BAD - {Status.NOT_RUN_AS_KNOWN}
     return result.test == wanted.test
 
 
-def shape_of(result: Result, records: Sequence[Record]) -> Shape:
+def shape_of(result: Result, records: Sequence[Record]) -> FailureShape:
     """Return how a failed result shows."""
     if result.at in LAUNCHED or result.status == Status.NOT_RUN_AS_KNOWN:
         cause = find_cause(result.message).partition(":")[0]
-        return Shape("", result.at or "before_ready", result.how, cause if EXCEPTION.fullmatch(cause) else "")
+        return FailureShape("", result.at or "before_ready", result.how, cause if EXCEPTION.fullmatch(cause) else "")
     checks = (
         r.check
         for r in records
         if isinstance(r, Found) and r.nodeid == result.nodeid and r.run == result.run and not r.ok
     )
-    return Shape(result.test or result.nodeid, result.at, result.how, next(checks, ""))
+    return FailureShape(result.test or result.nodeid, result.at, result.how, next(checks, ""))
 
 
 def _say(result: Result) -> str:

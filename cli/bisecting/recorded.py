@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.bisecting.observed import Observed, Shape, observe_run
+from cli.bisecting.observed import FailureShape, Observed, observe_run
 from matrix.errors import ConfigError, Problem
 from matrix.model import Cell
 from reports.evidence.attempts import order_files, split_runs
@@ -18,7 +18,7 @@ from reports.history.index import find_evidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class RecordedRun:
     """One run of the cell on some release."""
 
     version: str
@@ -29,10 +29,10 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recording:
+class RecordedRuns:
     """The runs of a cell by version, in the order of time. `left_out`: runs that were not read, and why."""
 
-    runs: Mapping[str, tuple[Told, ...]]
+    runs: Mapping[str, tuple[RecordedRun, ...]]
     left_out: tuple[str, ...]
 
 
@@ -54,14 +54,14 @@ def list_files(paths: Iterable[Path]) -> list[Path]:
     return list(found)
 
 
-def read_recording(paths: Sequence[Path], cell: Cell) -> Recording:
+def read_recording(paths: Sequence[Path], cell: Cell) -> RecordedRuns:
     """Read all runs of the cell, on whatever release: same rig, checkpoint and features.
 
     Raises:
         ConfigError: a file is no evidence, or no run of the cell is there.
     """
     files = order_files((path, read_records(path)) for path in paths)
-    told, left_out, seen = list[Told](), list[str](), set[str]()
+    told, left_out, seen = list[RecordedRun](), list[str](), set[str]()
     continued = link_continuations(r for _, records in files for r in records).continued
     for path, records in files:
         for run, own in split_runs(records).items():
@@ -76,10 +76,10 @@ def read_recording(paths: Sequence[Path], cell: Cell) -> Recording:
         message = f"no run of {cell.id} on any release is in {where}{left}"
         raise ConfigError([Problem("--evidence", 0, "", message)])
     versions = dict.fromkeys(t.version for t in told)
-    return Recording(runs={v: tuple(t for t in told if t.version == v) for v in versions}, left_out=tuple(left_out))
+    return RecordedRuns(runs={v: tuple(t for t in told if t.version == v) for v in versions}, left_out=tuple(left_out))
 
 
-def _find_cells(path: Path, run: str, records: Sequence[Record], cell: Cell) -> Iterator[Told]:
+def _find_cells(path: Path, run: str, records: Sequence[Record], cell: Cell) -> Iterator[RecordedRun]:
     wanted = (cell.engine.id, cell.rig.id, cell.checkpoint.id, sorted(cell.features))
     for record in records:
         if not isinstance(record, CellFacts):
@@ -87,20 +87,20 @@ def _find_cells(path: Path, run: str, records: Sequence[Record], cell: Cell) -> 
         facts = record.facts
         own = tuple(str(facts.get(k)) for k in ("engine", "rig", "checkpoint"))
         if (*own, sorted(facts.get("features") or ())) == wanted:
-            yield Told(version=str(facts.get("version")), cell=record.cell, run=run, path=path, records=records)
+            yield RecordedRun(version=str(facts.get("version")), cell=record.cell, run=run, path=path, records=records)
 
 
 @dataclass(slots=True)
 class Playback:
     """Hands out each run of a release once, the earliest first."""
 
-    recording: Recording
+    recording: RecordedRuns
     test: str
-    wanted: Shape | None = None
-    ignored: frozenset[Shape] = frozenset()
+    wanted: FailureShape | None = None
+    ignored: frozenset[FailureShape] = frozenset()
     given: dict[str, int] | None = None
 
-    def ask(self, version: str) -> tuple[Observed, Told | None, bool]:
+    def ask(self, version: str) -> tuple[Observed, RecordedRun | None, bool]:
         """Return what the next run says, that run, and whether it was the release's last."""
         given = self.given = self.given or {}
         runs, at = self.recording.runs.get(version, ()), given.get(version, 0)

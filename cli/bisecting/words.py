@@ -9,7 +9,7 @@ from typing import Any
 from cli.bisecting.ending import Written
 from matrix.bisecting.delta import Smallest
 from matrix.bisecting.posterior import Tally
-from matrix.bisecting.search import Search, Verdict, judge_answers
+from matrix.bisecting.search import BisectVerdict, Search, judge_answers
 from matrix.bisecting.settings import Unit
 from matrix.bisecting.steps import Step, say_news
 from matrix.output.table import format_table
@@ -19,7 +19,7 @@ SHOWN = 4  # other claims
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class BisectReport:
     """All that is known at the end. `silent`: why tries gave no answer, by release."""
 
     cell: str
@@ -36,7 +36,7 @@ class Report:
     spent: bool = False  # the budget ended
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> BisectVerdict:
         return judge_answers(self.search, self.tally)
 
 
@@ -55,7 +55,7 @@ def say_steps(steps: Sequence[Step], engine: str) -> Iterator[str]:
         yield from (f"      {defuse_line(line, 150)}" for line in say_news(step))
 
 
-def say_report(report: Report) -> Iterator[str]:
+def say_report(report: BisectReport) -> Iterator[str]:
     """Yield the answers, the verdict, the smallest failing set and what was written."""
     verdict = report.verdict
     yield from (f"left out: {line}" for line in report.left_out)
@@ -76,14 +76,14 @@ def say_report(report: Report) -> Iterator[str]:
         yield from (f"lint of the draft: {defuse_line(problem)}" for problem in report.written.problems)
 
 
-def _list_rows(report: Report) -> Iterator[list[str]]:
+def _list_rows(report: BisectReport) -> Iterator[list[str]]:
     found = report.search.weigh(report.tally)
     for place, release in enumerate(report.search.releases):
         numbers = (report.tally.failures[place], report.tally.passes[place], report.tally.silent[place])
         yield [release, *(str(n) if n else "-" for n in numbers), f"{found.is_bad(place):.3f}"]
 
 
-def say_verdict(report: Report) -> str:
+def say_verdict(report: BisectReport) -> str:
     """Say the answer in one sentence."""
     verdict, search = report.verdict, report.search
     chance = f"probability {verdict.probability:.3f}, asked for {search.confidence:g}, {report.tally.answers} answers"
@@ -116,7 +116,7 @@ def _say_smallest(found: Smallest[Unit] | None) -> Iterator[str]:
         yield from (f"  {unit}  {unit.where}" for unit in found.units)
 
 
-def as_data(report: Report) -> dict[str, Any]:
+def as_data(report: BisectReport) -> dict[str, Any]:
     """Return the same as JSON data."""
     verdict, tally = report.verdict, report.tally
     found = report.search.weigh(tally)

@@ -24,7 +24,7 @@ SERVING = Path(protocol.__file__).with_name("serving_chat.py").read_text(encodin
 BEGINS_WITH_SENT = "expected_call.startswith(actual_call)" in SERVING
 
 
-class Pair:
+class ParserPair:
     """A tool parser and a reasoning parser, either of which may be None."""
 
     def __init__(self, tool: str | None, reasoning: str | None, tokenizer: Any, tools: Mapping[str, Any]) -> None:

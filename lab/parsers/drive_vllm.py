@@ -31,7 +31,7 @@ def _request_class() -> Any:
     raise ModuleNotFoundError(f"no ChatCompletionRequest in {_PROTOCOLS}")
 
 
-class Pair:
+class ParserPair:
     """A tool parser and a reasoning parser, either of which may be None."""
 
     def __init__(self, tool: str | None, reasoning: str | None, tokenizer: Any, tools: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from matrix.parsers.render import Format
 
 
-class Pair(NamedTuple):
+class ParserNames(NamedTuple):
     """A value of --tool-call-parser and one of --reasoning-parser."""
 
     tool: str
@@ -21,15 +21,15 @@ class Pair(NamedTuple):
         return f"{self.tool}+{self.reasoning}"
 
 
-PAIRS: Final[Mapping[str, tuple[Pair, ...]]] = {
+PAIRS: Final[Mapping[str, tuple[ParserNames, ...]]] = {
     "vllm": (
-        Pair("glm47", "glm45", "glm47"),
-        Pair("glm45", "glm45", "glm45"),
-        Pair("deepseek_v32", "deepseek_v3", "dsml"),
+        ParserNames("glm47", "glm45", "glm47"),
+        ParserNames("glm45", "glm45", "glm45"),
+        ParserNames("deepseek_v32", "deepseek_v3", "dsml"),
     ),
     "sglang": (
-        Pair("glm47", "glm45", "glm47"),
-        Pair("glm45", "glm45", "glm45"),
-        Pair("deepseekv32", "deepseek-v3", "dsml"),
+        ParserNames("glm47", "glm45", "glm47"),
+        ParserNames("glm45", "glm45", "glm45"),
+        ParserNames("deepseekv32", "deepseek-v3", "dsml"),
     ),
 }

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from lab.snapshot.evaluate import UNKNOWN, ClassRef, Scope, evaluate_node
-from lab.snapshot.interpret import Question, Refused, Symbol, Undecided, answer
+from lab.snapshot.interpret import InterpretedNames, Refused, Symbol, Undecided, answer
 from lab.snapshot.locate import NotFound, find_definition
 from lab.snapshot.source import FunctionNode, Module, Package, find_functions
 from matrix.preflight.snapshot import Flag
@@ -34,7 +34,7 @@ FUNCTIONS: Final = {
 }
 
 
-class Asked(NamedTuple):
+class ChoiceQuestion(NamedTuple):
     """One question of the table."""
 
     architecture: str
@@ -98,8 +98,10 @@ def list_held(architectures: Mapping[str, str]) -> list[str]:
     return [name for name in ARCHITECTURES if name in architectures]
 
 
-def _asked(engine: str, architectures: Mapping[str, str]) -> Iterator[Asked]:
-    yield from (Asked(name, sm, kv) for name in list_held(architectures) for sm in GPUS for kv in KV_DTYPES[engine])
+def _asked(engine: str, architectures: Mapping[str, str]) -> Iterator[ChoiceQuestion]:
+    yield from (
+        ChoiceQuestion(name, sm, kv) for name in list_held(architectures) for sm in GPUS for kv in KV_DTYPES[engine]
+    )
 
 
 def answer_or_name_refusal(ask: Any) -> str:
@@ -144,7 +146,7 @@ def _default(flag: Flag) -> Any:
         return UNKNOWN
 
 
-def _sglang(asked: Asked, kv: Found, backends: Found, defaults: Mapping[str, Any]) -> str:
+def _sglang(asked: ChoiceQuestion, kv: Found, backends: Found, defaults: Mapping[str, Any]) -> str:
     resolved = _resolved_kv(asked, kv, defaults)
     question = _sglang_question(asked, {**defaults, "kv_cache_dtype": resolved})
     result, local = answer(backends.function, question, backends.scope)
@@ -153,7 +155,7 @@ def _sglang(asked: Asked, kv: Found, backends: Found, defaults: Mapping[str, Any
     return ", ".join(pair) + kept
 
 
-def _resolved_kv(asked: Asked, kv: Found, defaults: Mapping[str, Any]) -> str:
+def _resolved_kv(asked: ChoiceQuestion, kv: Found, defaults: Mapping[str, Any]) -> str:
     result, local = answer(kv.function, _sglang_question(asked, {**defaults, "kv_cache_dtype": asked.kv}), kv.scope)
     if isinstance(result, dict):
         return str(result.get("kv_cache_dtype", asked.kv))
@@ -170,7 +172,7 @@ def _side(side: str, result: Any, local: Mapping[str, Any]) -> str:
     raise Undecided(f"{side} backend")
 
 
-def _sglang_question(asked: Asked, values: Mapping[str, Any]) -> Question:
+def _sglang_question(asked: ChoiceQuestion, values: Mapping[str, Any]) -> InterpretedNames:
     major, minor = divmod(asked.sm, 10)
     known = {f"{owner}.{name}": value for owner in ("view", "self") for name, value in values.items()}
     known |= {
@@ -190,7 +192,7 @@ def _sglang_question(asked: Asked, values: Mapping[str, Any]) -> Question:
         "apply_hisparse_nsa_backend_defaults": lambda *_: False,  # enable_hisparse is off by default
         "apply_hisparse_dsa_backend_defaults": lambda *_: False,
     }
-    return Question(known, calls)
+    return InterpretedNames(known, calls)
 
 
 def _backend_classes(registry: Module) -> dict[str, str]:
@@ -207,7 +209,7 @@ def _backend_classes(registry: Module) -> dict[str, str]:
     return found
 
 
-def _vllm(asked: Asked, order: FunctionNode, table: Mapping[str, str], scope: Scope) -> str:
+def _vllm(asked: ChoiceQuestion, order: FunctionNode, table: Mapping[str, str], scope: Scope) -> str:
     for name in _order(asked, order, scope):
         ref = _class(scope.package, table.get(name, ""))
         if ref is None:
@@ -217,7 +219,7 @@ def _vllm(asked: Asked, order: FunctionNode, table: Mapping[str, str], scope: Sc
     return "none"
 
 
-def _order(asked: Asked, order: FunctionNode, scope: Scope) -> list[str]:
+def _order(asked: ChoiceQuestion, order: FunctionNode, scope: Scope) -> list[str]:
     capability = Capability(*divmod(asked.sm, 10))
     values = {
         "use_mla": True,
@@ -231,7 +233,7 @@ def _order(asked: Asked, order: FunctionNode, scope: Scope) -> list[str]:
         "use_mm_prefix": False,
     }
     quantised = {"is_quantized_kv_cache": lambda value: str(value).startswith(("fp8", "nvfp4"))}
-    result, _ = answer(order, Question(values, quantised), scope)
+    result, _ = answer(order, InterpretedNames(values, quantised), scope)
     if not isinstance(result, list):
         raise Undecided("the order of backends")
     return [entry.name for entry in result if isinstance(entry, Symbol) or hasattr(entry, "name")]
@@ -243,15 +245,15 @@ def _class(package: Package, path: str) -> ClassRef | None:
     return ClassRef(found[0], found[1]) if found and isinstance(found[1], ast.ClassDef) else None
 
 
-def _takes(ref: ClassRef, asked: Asked, package: Package) -> bool:
+def _takes(ref: ClassRef, asked: ChoiceQuestion, package: Package) -> bool:
     """Return whether the class is sparse and supports this GPU and KV dtype."""
     values = {
         "capability": Capability(*divmod(asked.sm, 10)),
         "capability.major": asked.sm // 10,
         "capability.minor": asked.sm % 10,
     }
-    sparse = _said(ref, "is_sparse", Question({}), package)
-    capable = _said(ref, "supports_compute_capability", Question(values), package)
+    sparse = _said(ref, "is_sparse", InterpretedNames({}), package)
+    capable = _said(ref, "supports_compute_capability", InterpretedNames(values), package)
     return bool(sparse) and capable is not False and _takes_kv(ref, asked.kv, package)
 
 
@@ -277,7 +279,7 @@ def _lists(listed: Any, kv: str) -> bool:
     return kv in listed
 
 
-def _said(ref: ClassRef, method: str, question: Question, package: Package) -> Any:
+def _said(ref: ClassRef, method: str, question: InterpretedNames, package: Package) -> Any:
     """Return the answer of a class method, looked up through the bases; UNKNOWN where it cannot be followed."""
     for part in list_lineage(ref, package):
         for node in part.node.body:

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from lab.snapshot.chosen import GPUS, AskedMoe, answer_or_name_refusal, list_held, list_lineage
 from lab.snapshot.evaluate import UNKNOWN, ClassRef, EnumMember, Scope
-from lab.snapshot.interpret import Question, Symbol, Undecided, answer
+from lab.snapshot.interpret import InterpretedNames, Symbol, Undecided, answer
 from lab.snapshot.locate import NotFound
 from lab.snapshot.source import FunctionNode, Module, Package, absolute_name, find_functions
 
@@ -137,7 +137,7 @@ def _says(ref: ClassRef, name: str, asked: AskedMoe, package: Package) -> Any:
     return UNKNOWN
 
 
-def _question(asked: AskedMoe, module: Module) -> Question:
+def _question(asked: AskedMoe, module: Module) -> InterpretedNames:
     weights, activations = SCHEMES[asked.form]
     known: dict[str, Any] = {name: name for name in KEY.findall(module.text)}
     known |= {
@@ -156,7 +156,7 @@ def _question(asked: AskedMoe, module: Module) -> Question:
         "weight_key.scale.group_shape.row": 128 if asked.form == "fp8" else 1,
         "weight_key.scale.group_shape.col": 128 if asked.form == "fp8" else 16,
     }
-    return Question(known, _calls(asked.sm))
+    return InterpretedNames(known, _calls(asked.sm))
 
 
 def _calls(sm: int) -> dict[str, Callable[..., Any]]:

@@ -48,7 +48,7 @@ class Symbol:
 
 
 @dataclass
-class Question:
+class InterpretedNames:
     """The known values by the text of an expression (`view.kv_cache_dtype`), and the known functions by name."""
 
     values: Mapping[str, Any]
@@ -61,7 +61,7 @@ class _Return(Exception):
         self.value = value
 
 
-def answer(function: FunctionNode, question: Question, scope: Scope) -> tuple[Any, dict[str, Any]]:
+def answer(function: FunctionNode, question: InterpretedNames, scope: Scope) -> tuple[Any, dict[str, Any]]:
     """Return the function's result, and the values of its names at that point (attributes by their text, `self.x`).
 
     Raises:
@@ -71,7 +71,7 @@ def answer(function: FunctionNode, question: Question, scope: Scope) -> tuple[An
     return follow_statements(function.body, question, scope)
 
 
-def follow_statements(body: Sequence[ast.stmt], question: Question, scope: Scope) -> tuple[Any, dict[str, Any]]:
+def follow_statements(body: Sequence[ast.stmt], question: InterpretedNames, scope: Scope) -> tuple[Any, dict[str, Any]]:
     """Return what these statements return, and the values of their names; raises as `answer` does."""
     run = _Run(question, scope)
     try:
@@ -82,7 +82,7 @@ def follow_statements(body: Sequence[ast.stmt], question: Question, scope: Scope
 
 
 class _Run:
-    def __init__(self, question: Question, scope: Scope) -> None:
+    def __init__(self, question: InterpretedNames, scope: Scope) -> None:
         self.question, self.scope = question, scope
         self.local: dict[str, Any] = {}
 

@@ -24,7 +24,7 @@ from lab.snapshot.chosen import (
     sglang_function,
 )
 from lab.snapshot.evaluate import UNKNOWN, Scope
-from lab.snapshot.interpret import Question, follow_statements
+from lab.snapshot.interpret import InterpretedNames, follow_statements
 from lab.snapshot.locate import NotFound
 from lab.snapshot.source import Package
 from matrix.preflight.snapshot import Flag
@@ -101,7 +101,7 @@ def _sets(node: ast.AST) -> bool:
     return returned or any(re.search(rf"({RUNNER}|quantization)('\])?$", text) for text in texts)
 
 
-def _question(asked: AskedMoe, values: Mapping[str, Any]) -> Question:
+def _question(asked: AskedMoe, values: Mapping[str, Any]) -> InterpretedNames:
     method = METHODS[asked.form]
     known: dict[str, Any] = {f"{owner}.{name}": value for owner in ("view", "self") for name, value in values.items()}
     known |= {
@@ -126,4 +126,4 @@ def _question(asked: AskedMoe, values: Mapping[str, Any]) -> Question:
         "is_blackwell_supported": lambda *_: asked.sm >= 100,
     }
     calls |= {f"is_{name}_supported": lambda *_, h=here: h for name, here in on.items()}
-    return Question(known, calls)
+    return InterpretedNames(known, calls)

@@ -29,7 +29,7 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class BisectVerdict:
     """What the answers say. `first_bad`: the releases that may be it; several where those between gave no answer."""
 
     word: Word
@@ -42,14 +42,14 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class TryReply:
     """What one try came to; `last`: this release can be asked no more."""
 
     answer: Answer
     last: bool = False
 
 
-def judge_answers(search: Search, tally: Tally) -> Verdict:
+def judge_answers(search: Search, tally: Tally) -> BisectVerdict:
     """Say which release is the first bad one, or that the answers do not decide it yet."""
     found = search.weigh(tally)
     best = found.best
@@ -61,7 +61,7 @@ def judge_answers(search: Search, tally: Tally) -> Verdict:
     inner = [search.releases[h] for h in claims if h < len(search.releases)]
     order = sorted((g for g in range(len(names)) if g != best), key=lambda g: -found.after[g])
     word = _choose_word(search, claims) if decided else "undecided"
-    return Verdict(
+    return BisectVerdict(
         word=word,
         decided=decided,
         first_bad=tuple(inner),
@@ -129,7 +129,7 @@ def _list_between(search: Search, found: Posterior) -> list[int]:
 
 def find_first_bad(
     search: Search,
-    ask: Callable[[int], Reply],
+    ask: Callable[[int], TryReply],
     boots: int,
     tell: Callable[[Tally], None] = lambda _: None,
     first: int | None = None,

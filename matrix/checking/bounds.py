@@ -6,7 +6,7 @@ import operator
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from matrix.checking.finding import Finding, tell
+from matrix.checking.finding import CheckFinding, tell
 from matrix.checking.settings import UNKNOWN, Settings, read_number
 from matrix.preflight.guards import Guard, read_guards
 
@@ -19,7 +19,7 @@ OPERATORS: Final = {
 NUMBERS: Final = ("int", "float", "human_int")
 
 
-def judge_bounds(facts: Mapping[str, Any], settings: Settings) -> Iterator[Finding]:
+def judge_bounds(facts: Mapping[str, Any], settings: Settings) -> Iterator[CheckFinding]:
     """Compare each number of the line with the bounds of the field of its name."""
     if facts["guards"] is UNKNOWN:
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from matrix.checking.finding import Finding
+from matrix.checking.finding import CheckFinding
 from matrix.checking.rules import Decision, Level
 from matrix.preflight.verdict import Remark
 
@@ -22,7 +22,7 @@ def lint_config(config: Mapping[str, Any]) -> list[Remark]:
     return [remark for remark in judge_checkpoint(CheckpointFiles(config=config)) if remark.kind not in NEEDS_FILES]
 
 
-def tell_remarks(remarks: Iterable[Remark], told: frozenset[str]) -> Iterator[Finding]:
+def tell_remarks(remarks: Iterable[Remark], told: frozenset[str]) -> Iterator[CheckFinding]:
     """Tell what the linter found, but for what `told` (ids of findings) says already of index sharing."""
     ours = any(name.startswith(("pattern_", "sharing_", "selecting_")) for name in told)
     for remark in remarks:
@@ -30,10 +30,10 @@ def tell_remarks(remarks: Iterable[Remark], told: frozenset[str]) -> Iterator[Fi
             yield _finding(remark)
 
 
-def _finding(remark: Remark) -> Finding:
+def _finding(remark: Remark) -> CheckFinding:
     head, _, remedy = remark.message.partition(". Remedy: ")
     cause, _, effect = head.partition("; ")
-    return Finding(
+    return CheckFinding(
         id=f"checkpoint_{remark.kind}",
         level=LEVELS[remark.level],
         subject=(f"checkpoint {remark.subject}",),

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 from matrix.checking.checkpoint_findings import lint_config
-from matrix.checking.finding import Report
-from matrix.checking.judge import Asked, judge
+from matrix.checking.finding import CheckReport
+from matrix.checking.judge import CheckRequest, judge
 from matrix.checking.launchers import Command
 from matrix.checking.releases import AskedRelease, parse_release, parse_requirement
 from matrix.checking.render import render_json, render_text
@@ -125,7 +125,7 @@ def redact_json(text: str, redact: Redact) -> str:
 
 def _report(
     options: argparse.Namespace, command: list[str], *, given: bool, lint_folder: LintFolder | None = None
-) -> Report:
+) -> CheckReport:
     release = parse_release(options.release) if options.release else None
     asked = make_asked(options, lint_folder)
     commands, problems = read_commands(options, command, release, given=given)
@@ -135,10 +135,10 @@ def _report(
     judged = [
         judge(c, replace(asked, release=release, files=read_config_file(c, release, options.file))) for c in commands
     ]
-    return Report(name=_name(options, given=given), judgements=tuple(judged), problems=tuple(problems))
+    return CheckReport(name=_name(options, given=given), judgements=tuple(judged), problems=tuple(problems))
 
 
-def make_asked(options: argparse.Namespace, lint_folder: LintFolder | None = None) -> Asked:
+def make_asked(options: argparse.Namespace, lint_folder: LintFolder | None = None) -> CheckRequest:
     """What the options of `add_line_options` say, without a release.
 
     Raises:
@@ -146,7 +146,7 @@ def make_asked(options: argparse.Namespace, lint_folder: LintFolder | None = Non
     """
     rig = options.rig or options.gpus
     config, tensors, size = _checkpoint(options.config)
-    return Asked(
+    return CheckRequest(
         host=parse_rig(rig) if rig else None,
         config=config,
         tensors=tensors,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from matrix.checking.launchers import Command
-from matrix.checking.shell_script import Reader
+from matrix.checking.shell_script import ShellReader
 from matrix.checking.variables import Variables, Word, expand
 from matrix.checking.words import RawWord, split_statements
 from matrix.errors import Problem
@@ -40,7 +40,7 @@ def is_dockerfile(text: str, name: str) -> bool:
 
 def read_dockerfile(text: str, name: str) -> tuple[list[Command], list[Problem]]:
     """Read the last stage; what is no known instruction is passed over."""
-    reader = Reader(name)
+    reader = ShellReader(name)
     before, stages, stage = Variables(), dict[str, Stage](), Stage(Word(""))
     for word, rest, line in _instructions(text):
         match word:

@@ -16,7 +16,7 @@ Verdict = Literal["fine", "risky", "unknown", "wrong"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class CheckFinding:
     """One thing about a command. `subject`: the words of the line that it is about; `line`: where they stand."""
 
     id: str
@@ -43,7 +43,7 @@ class Judgement:
     release: str
     rig: str
     model: str
-    findings: tuple[Finding, ...]
+    findings: tuple[CheckFinding, ...]
     derived: Mapping[str, Any] = field(default_factory=dict)  # what the engine chooses where the line says nothing
     why: Mapping[str, str] = field(default_factory=dict)  # of `derived`: what decides
     undecided: int = 0  # checks that wait for facts
@@ -64,7 +64,7 @@ class Judgement:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class CheckReport:
     """One text: its commands' judgements and what could not be read of it."""
 
     name: str
@@ -80,11 +80,11 @@ class Report:
         return 3 if verdicts & {"risky", "unknown"} or self.problems else 0
 
 
-def sort_findings(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+def sort_findings(findings: Sequence[CheckFinding]) -> tuple[CheckFinding, ...]:
     """The worst first; one cause on one subject is told once, and a known failure that a check tells is told by it."""
     told = {source for f in findings if not f.subject[0].startswith(KNOWN) for source in f.sources}
     findings = [f for f in findings if not (f.subject[0].startswith(KNOWN) and told & set(f.sources))]
-    seen: dict[tuple[str, tuple[str, ...], str], Finding] = {}
+    seen: dict[tuple[str, tuple[str, ...], str], CheckFinding] = {}
     for finding in findings:
         seen.setdefault((finding.id, finding.subject, finding.cause), finding)
     return tuple(sorted(seen.values(), key=lambda f: f.rank))
@@ -92,11 +92,11 @@ def sort_findings(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
 def tell(
     id_: str, facts: Mapping[str, Any], subject: str, *, level: Level | None = None, line: int = 0, **more: object
-) -> Finding:
+) -> CheckFinding:
     """Tell what code has found in the words of checks.yaml (`computed`); `more` are facts of the finding itself."""
     check, known = read_book().computed[id_], {**facts, **more}
     decided = replace(check.decided_by, fact=fill(check.decided_by.fact, known))
-    return Finding(
+    return CheckFinding(
         id=id_,
         level=level or check.level,
         subject=(subject,),

@@ -14,7 +14,7 @@ from typing import Final
 import yaml
 
 from matrix.checking.containers import image_engine
-from matrix.checking.shell_script import Reader
+from matrix.checking.shell_script import ShellReader
 from matrix.checking.variables import Variables, Word, expand
 from matrix.checking.words import split_statements
 from matrix.checking.yaml_nodes import Node, get, items, line, scalar, sequence, walk
@@ -35,7 +35,7 @@ GPUS: Final = ("requestGPU", "gpuCount", "gpus")
 CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-def read_values(document: Node, reader: Reader) -> None:
+def read_values(document: Node, reader: ShellReader) -> None:
     """Read every mapping that names the image of an engine."""
     for node in walk(document):
         image = _image(node)
@@ -55,7 +55,7 @@ def _image(node: Node) -> Word | None:
     return Word(text, line(found)) if text and found is not None else None
 
 
-def _read(node: Node, image: Word, reader: Reader) -> None:
+def _read(node: Node, image: Word, reader: ShellReader) -> None:
     words = tuple(word for name in WORDS for word in _words(get(node, name)))
     model = next((w for name in MODEL if (w := _word(get(node, name))) is not None), None)
     for name in OPTIONS:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from matrix.checking.bounds import judge_bounds
 from matrix.checking.checkpoint_findings import tell_remarks
 from matrix.checking.facts import collect_facts
-from matrix.checking.finding import Finding, Judgement, sort_findings, tell
+from matrix.checking.finding import CheckFinding, Judgement, sort_findings, tell
 from matrix.checking.known_failures import find_known
 from matrix.checking.launchers import Command
 from matrix.checking.llama_line import judge_llama
@@ -65,7 +65,7 @@ GIVEN: Final = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class CheckRequest:
     """What the user says beside the command. `files`: texts of configuration files that the command names, by path."""
 
     release: AskedRelease | None = None
@@ -89,10 +89,10 @@ class Examined:
     model: Model
     settings: Settings
     facts: Mapping[str, Any]
-    findings: tuple[Finding, ...]
+    findings: tuple[CheckFinding, ...]
 
 
-def examine_command(command: Command, asked: Asked) -> Examined:
+def examine_command(command: Command, asked: CheckRequest) -> Examined:
     """Collect the facts of one command and everything found about it: parser, pairs, overrides, memory, known
     failures."""
     release, findings = _release(command, asked)
@@ -134,7 +134,7 @@ def examine_command(command: Command, asked: Asked) -> Examined:
     )
 
 
-def judge(command: Command, asked: Asked) -> Judgement:
+def judge(command: Command, asked: CheckRequest) -> Judgement:
     """Judge one command, the worst first."""
     found = examine_command(command, asked)
     facts = found.facts
@@ -156,7 +156,7 @@ def judge(command: Command, asked: Asked) -> Judgement:
     )
 
 
-def _release(command: Command, asked: Asked) -> tuple[AskedRelease, list[Finding]]:
+def _release(command: Command, asked: CheckRequest) -> tuple[AskedRelease, list[CheckFinding]]:
     """The release that was asked for, else the one that the text names; a contradiction is told."""
     named = release_of_image(command.image.text) if command.image is not None else None
     named = named if named is not None and named.engine == command.engine else None
@@ -171,8 +171,8 @@ def _release(command: Command, asked: Asked) -> tuple[AskedRelease, list[Finding
 
 
 def _config_file(
-    command: Command, settings: Settings, asked: Asked
-) -> tuple[tuple[Word, ...], Mapping[str, Any], list[Finding]]:
+    command: Command, settings: Settings, asked: CheckRequest
+) -> tuple[tuple[Word, ...], Mapping[str, Any], list[CheckFinding]]:
     """The file behind `--config`: words of a flat one (SGLang, vLLM), data of a nested one (TensorRT-LLM)."""
     path = settings.value("config_file")
     if not isinstance(path, str):
@@ -230,11 +230,11 @@ def _with_guard(check: Check, facts: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**facts, "guard_says": guard.says, "guard_at": read_guards(facts["engine"]).cite(guard)}
 
 
-def _of_check(check: Check, facts: Mapping[str, Any], settings: Settings) -> Finding:
+def _of_check(check: Check, facts: Mapping[str, Any], settings: Settings) -> CheckFinding:
     facts = _with_guard(check, facts) if check.guard else facts
     given = [name for name in check.subject if name in settings.given]
     subject = tuple(dict.fromkeys(settings.written(name) for name in given)) or (settings.written(check.subject[0]),)
-    return Finding(
+    return CheckFinding(
         id=check.id,
         level=check.level,
         subject=subject,
@@ -250,13 +250,13 @@ def _of_check(check: Check, facts: Mapping[str, Any], settings: Settings) -> Fin
     )
 
 
-def _assumptions(model: Model, asked: Asked) -> Iterator[Finding]:
+def _assumptions(model: Model, asked: CheckRequest) -> Iterator[CheckFinding]:
     if asked.config is None and not model.family:
         name, architecture = model.name or "The line", model.config["architectures"][0]
         yield tell("checkpoint_assumed", {}, model.name or "no model", name=name, architecture=architecture)
 
 
-def _partly_read(command: Command) -> Iterator[Finding]:
+def _partly_read(command: Command) -> Iterator[CheckFinding]:
     """What of the text was not here, or was read by guess."""
     if command.unread_env:
         yield tell("environment_file_absent", {}, command.unread_env, path=command.unread_env)

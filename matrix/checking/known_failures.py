@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, Final
 
 from matrix.checking.conditions import holds
-from matrix.checking.finding import Finding
+from matrix.checking.finding import CheckFinding
 from matrix.checking.model_config import Model
 from matrix.checking.releases import AskedRelease
 from matrix.checking.rules import Decision
@@ -28,7 +28,7 @@ def read_entries() -> tuple[Mapping[str, Any], ...]:
     return tuple(require_entries(FILE, {"known_failures": NEEDED})["known_failures"])
 
 
-def find_known(facts: Mapping[str, Any], model: Model, release: AskedRelease) -> Iterator[Finding]:
+def find_known(facts: Mapping[str, Any], model: Model, release: AskedRelease) -> Iterator[CheckFinding]:
     """Entries whose condition holds for the line; those about a checkpoint of the axes ask for that checkpoint."""
     asked = _cell_facts(facts, model, release)
     for entry in read_entries():
@@ -106,10 +106,10 @@ def _cell_facts(facts: Mapping[str, Any], model: Model, release: AskedRelease) -
     }
 
 
-def tell_entry(entry: Mapping[str, Any]) -> Finding:
+def tell_entry(entry: Mapping[str, Any]) -> CheckFinding:
     """Tell an entry of matrix/known_failures.yaml as a finding."""
     source = entry["source"]
-    return Finding(
+    return CheckFinding(
         id=str(entry["id"]),
         level="risky" if entry["expect"] == "always" else "note",
         subject=(f"known failure {entry['id']}",),

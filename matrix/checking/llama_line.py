@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from matrix.checking.finding import Finding, tell
+from matrix.checking.finding import CheckFinding, tell
 from matrix.checking.launchers import Command
 from matrix.checking.variables import Word
 from matrix.errors import suggest_nearest
@@ -48,7 +48,7 @@ def read_names() -> tuple[str, frozenset[str]]:
     return str(raw["build"]), frozenset(raw["long"].split()) | frozenset(raw["short"].split())
 
 
-def judge_llama(command: Command) -> Iterator[Finding]:
+def judge_llama(command: Command) -> Iterator[CheckFinding]:
     """Yield what is known of the words of a llama-server line."""
     build, names = read_names()
     given = {ALIASES.get(name.text, name.text): (name, value) for name, value in _options(command.argv)}
@@ -71,7 +71,7 @@ def _options(argv: tuple[Word, ...]) -> Iterator[tuple[Word, Word | None]]:
             yield word, after if has_value else None
 
 
-def _caches(given: Mapping[str, tuple[Word, Word | None]]) -> Iterator[Finding]:
+def _caches(given: Mapping[str, tuple[Word, Word | None]]) -> Iterator[CheckFinding]:
     for name in CACHES:
         word, value = given.get(name, (None, None))
         if word is None or value is None or not value.known:
@@ -84,7 +84,7 @@ def _caches(given: Mapping[str, tuple[Word, Word | None]]) -> Iterator[Finding]:
             yield tell("llama_quantised_values", {"type": value.text}, subject, line=value.line)
 
 
-def _batches(given: Mapping[str, tuple[Word, Word | None]]) -> Iterator[Finding]:
+def _batches(given: Mapping[str, tuple[Word, Word | None]]) -> Iterator[CheckFinding]:
     micro, whole = _number(given, "--ubatch-size"), _number(given, "--batch-size") or BATCH
     if micro is None:
         return

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from matrix.checking.finding import Finding, tell
+from matrix.checking.finding import CheckFinding, tell
 from matrix.checking.model_config import Model
 from matrix.checking.rigs import Host
 from matrix.checking.rules import Level
@@ -21,7 +21,9 @@ SHARE_OF_EXPERTS: Final = 0.96  # of GLM-5 and DeepSeek V3: 720 of 744, 654 of 6
 WIDE: Final = frozenset({"bfloat16", "bf16", "float16", "auto"})
 
 
-def judge_memory(facts: Mapping[str, Any], model: Model, host: Host | None, settings: Settings) -> Iterator[Finding]:
+def judge_memory(
+    facts: Mapping[str, Any], model: Model, host: Host | None, settings: Settings
+) -> Iterator[CheckFinding]:
     """Compare what one rank holds with its GPU; silent where a size is not known."""
     tp, pp = facts["tp"], facts["pp"]
     if host is None or not host.vram_bytes or not isinstance(tp, int) or not isinstance(pp, int) or tp * pp < 1:
@@ -69,7 +71,7 @@ def _share(facts: Mapping[str, Any]) -> float:
 
 def _window(
     facts: Mapping[str, Any], settings: Settings, pool: int, row: int, sizes: Mapping[str, Any]
-) -> Iterator[Finding]:
+) -> Iterator[CheckFinding]:
     context = facts["context"]
     if not isinstance(context, int) or pool * MARGIN >= context:
         return
@@ -95,7 +97,7 @@ def _bytes_per_token(facts: Mapping[str, Any], model: Model) -> int | None:
     return max(int(whole // (facts["pp"] * dcp)), 1)
 
 
-def _shape(facts: Mapping[str, Any], model: Model) -> kv.Shape | None:
+def _shape(facts: Mapping[str, Any], model: Model) -> kv.KvShape | None:
     rank, rope, index = (model.config.get(key) for key in ("kv_lora_rank", "qk_rope_head_dim", "index_head_dim"))
     if not (isinstance(rank, int) and isinstance(rope, int) and isinstance(index, int)):
         return None
@@ -104,7 +106,7 @@ def _shape(facts: Mapping[str, Any], model: Model) -> kv.Shape | None:
     layers = facts["layers"]
     if not isinstance(layers, int) or layers < 1:
         return None
-    return kv.Shape(layers=layers, kv_lora_rank=rank, rope_dims=rope, index_head_dims=index)
+    return kv.KvShape(layers=layers, kv_lora_rank=rank, rope_dims=rope, index_head_dims=index)
 
 
 def _layout(facts: Mapping[str, Any]) -> Layout | None:

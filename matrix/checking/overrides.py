@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from matrix.checking.conditions import holds
-from matrix.checking.finding import Finding, tell
+from matrix.checking.finding import CheckFinding, tell
 from matrix.checking.model_config import Model, read_models
 from matrix.checking.rules import read_book
 from matrix.checking.settings import UNKNOWN, Settings
@@ -19,7 +19,7 @@ INDEXER: Final = re.compile(r"layers\.(\d+)\.self_attn\.indexer\.")
 UNASKED: Final = ">=0.24,<0.34,!=0.25.*,!=0.26.*,!=0.27.*,!=0.28.*"  # fact vllm_pattern_over_indexer_weights
 
 
-def judge_sharing(facts: Mapping[str, Any], model: Model, settings: Settings) -> Iterator[Finding]:
+def judge_sharing(facts: Mapping[str, Any], model: Model, settings: Settings) -> Iterator[CheckFinding]:
     """Judge every key of the override, the pattern, and what both say about the checkpoint's weights."""
     given = facts["overrides"]
     if given is UNKNOWN:
@@ -49,7 +49,7 @@ def _keys_of(facts: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def _key(
     key: str, entry: Mapping[str, Any] | None, facts: Mapping[str, Any], subject: str, line: int
-) -> Iterator[Finding]:
+) -> Iterator[CheckFinding]:
     if key in KEYS:
         if entry is not None and key not in entry["reads"] and facts.get("dsa"):
             reads = ", ".join(entry["reads"]) or "no key of index sharing"
@@ -65,7 +65,9 @@ def _key(
     yield tell("config_key_unknown", facts, subject, line=line, key=key, hint=hint, level="risky" if close else "note")
 
 
-def _patterns(facts: Mapping[str, Any], overrides: Mapping[str, Any], subject: str, line: int) -> Iterator[Finding]:
+def _patterns(
+    facts: Mapping[str, Any], overrides: Mapping[str, Any], subject: str, line: int
+) -> Iterator[CheckFinding]:
     """The pattern that counts, and what else the config says about sharing."""
     config, layers, keys = facts["config"], facts["layers"], _keys_read(facts)
     text = config.get("index_topk_pattern")
@@ -96,7 +98,7 @@ def _fatal(text: Any, layers: int, facts: Mapping[str, Any]) -> bool:
 
 def _disagree(
     facts: Mapping[str, Any], config: Mapping[str, Any], keys: tuple[str, ...], subject: str, line: int
-) -> Iterator[Finding]:
+) -> Iterator[CheckFinding]:
     """Two keys of one config that name other layers."""
     ways = [w for w in (read_sharing(config, (key, "index_skip_topk_offset")) for key in KEYS[:3]) if w and w.by]
     for other in ways[1:]:
@@ -117,7 +119,9 @@ def _disagree(
             return
 
 
-def _too_late(facts: Mapping[str, Any], overrides: Mapping[str, Any], subject: str, line: int) -> Iterator[Finding]:
+def _too_late(
+    facts: Mapping[str, Any], overrides: Mapping[str, Any], subject: str, line: int
+) -> Iterator[CheckFinding]:
     """An override behind which a key stands that the release looks at first."""
     asked = [key for key in ("index_topk_pattern", "index_topk_freq") if key in overrides]
     if not asked or facts["engine"] != "sglang" or "indexer_types" in overrides:
@@ -128,7 +132,7 @@ def _too_late(facts: Mapping[str, Any], overrides: Mapping[str, Any], subject: s
         yield tell("override_comes_too_late", facts, f"{subject} {asked[0]}", line=line, key=asked[0], why=why)
 
 
-def _unseen(facts: Mapping[str, Any], entry: Mapping[str, Any] | None, line: int) -> Iterator[Finding]:
+def _unseen(facts: Mapping[str, Any], entry: Mapping[str, Any] | None, line: int) -> Iterator[CheckFinding]:
     """Sharing that the checkpoint's own config states, in a key that this release does not read."""
     stated, read = read_sharing(facts["file_config"]), read_sharing(facts["config"], _keys_read(facts))
     if entry is None or stated is None or read is None or facts["sparse"] is not True:
@@ -146,7 +150,7 @@ def _keys_read(facts: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(keys) if isinstance(keys, list) else KEYS
 
 
-def _against_weights(facts: Mapping[str, Any], model: Model, subject: str, line: int) -> Iterator[Finding]:
+def _against_weights(facts: Mapping[str, Any], model: Model, subject: str, line: int) -> Iterator[CheckFinding]:
     """The layers that select, against the indexer weights that the checkpoint's index lists."""
     sharing = read_sharing(facts["config"], _keys_read(facts))
     having = {int(found[1]) for name in model.tensors if (found := INDEXER.search(name))}
@@ -160,7 +164,7 @@ def _against_weights(facts: Mapping[str, Any], model: Model, subject: str, line:
 
 def _missing(
     facts: Mapping[str, Any], sharing: Sharing, having: set[int], subject: str, line: int
-) -> Iterator[Finding]:
+) -> Iterator[CheckFinding]:
     bare = sorted(set(range(sharing.layers)) - sharing.shared - having)
     if bare:
         by = sharing.by or "no key says that layers share"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from matrix.checking.finding import Finding, tell
+from matrix.checking.finding import CheckFinding, tell
 from matrix.checking.releases import AskedRelease
 from matrix.checking.rules import Level
 from matrix.checking.settings import Settings
@@ -13,7 +13,7 @@ from matrix.parsers.faults import find_parser_faults
 from matrix.preflight.snapshot import release_id
 
 
-def judge_parsers(facts: Mapping[str, Any], release: AskedRelease, settings: Settings) -> Iterator[Finding]:
+def judge_parsers(facts: Mapping[str, Any], release: AskedRelease, settings: Settings) -> Iterator[CheckFinding]:
     """Tell what is wrong with the named parser of a release whose parsers ran; nothing of one that did not run."""
     if not release.version:
         return

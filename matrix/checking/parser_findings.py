@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from matrix.checking.finding import Finding, tell
+from matrix.checking.finding import CheckFinding, tell
 from matrix.checking.launchers import Command
 from matrix.checking.releases import TITLES, AskedRelease
 from matrix.checking.rules import Decision, Level
@@ -58,7 +58,7 @@ class _Architecture:
 
 def judge_words(
     command: Command, release: AskedRelease, settings: Settings, architecture: str, installed: Mapping[str, str]
-) -> Iterator[Finding]:
+) -> Iterator[CheckFinding]:
     """Judge the line with the text of its own release; a release without a snapshot is unknown, not accepted."""
     snapshot = release.snapshot
     if snapshot is None:
@@ -74,7 +74,7 @@ def judge_words(
         yield _finding(remark, command, settings, snapshot)
 
 
-def _no_snapshot(release: AskedRelease) -> Finding:
+def _no_snapshot(release: AskedRelease) -> CheckFinding:
     near = release.nearest_snapshot()
     nearest = f"Words were understood by the text of {near.engine} {near.version}." if near is not None else ""
     what = f"No text of {release.name} was read" if release.version else f"{release.by} names no release"
@@ -88,7 +88,7 @@ def _hidden(remark: Remark, settings: Settings) -> bool:
     return remark.subject in settings.holes and remark.kind in ABOUT_VALUES
 
 
-def _finding(remark: Remark, command: Command, settings: Settings, snapshot: Snapshot) -> Finding:
+def _finding(remark: Remark, command: Command, settings: Settings, snapshot: Snapshot) -> CheckFinding:
     level = LEVELS[remark.level]
     if level == "risky" and remark.kind in MILD:
         level = "note" if remark.kind not in ("env_unread",) else "risky"
@@ -98,7 +98,7 @@ def _finding(remark: Remark, command: Command, settings: Settings, snapshot: Sna
     message = re.sub(
         rf"\b{re.escape(snapshot.release)}\b", f"{TITLES[snapshot.engine]} {snapshot.version}", remark.message
     )
-    return Finding(
+    return CheckFinding(
         id=remark.kind,
         level=level,
         subject=(name,),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, Final
 
-from matrix.checking.finding import Finding, Judgement, Report
+from matrix.checking.finding import CheckFinding, CheckReport, Judgement
 from matrix.checking.rules import Decision, shown
 
 WIDTH: Final = 118
@@ -31,7 +31,7 @@ CHOSEN: Final = {
 KINDS: Final = {"wheel": "read in the wheel", "run": "run", "report": "reported", "arithmetic": "arithmetic"}
 
 
-def render_text(report: Report) -> str:
+def render_text(report: CheckReport) -> str:
     """Everything about a text, the worst of each command first."""
     blocks = ["\n".join(_judgement(judgement)) for judgement in report.judgements]
     if report.problems:
@@ -65,7 +65,7 @@ def _chosen(judgement: Judgement) -> Iterator[str]:
         yield from _wrapped(f"  {CHOSEN.get(name, name):<22}  ", text, indent=28)
 
 
-def _finding(finding: Finding, file: str) -> Iterator[str]:
+def _finding(finding: CheckFinding, file: str) -> Iterator[str]:
     """A finding in full; a note in as few lines as it takes, since it changes nothing tonight."""
     if finding.level == "note":
         source = f" [{finding.sources[0]}]" if finding.sources else ""
@@ -116,7 +116,7 @@ def _wrapped(head: str, text: str, indent: int = 12) -> list[str]:
     )
 
 
-def render_json(report: Report) -> str:
+def render_json(report: CheckReport) -> str:
     """One object: exit code, problems, and per command its verdict and findings."""
     commands = [_as_data(judgement) for judgement in report.judgements]
     problems = [asdict(problem) for problem in report.problems]
@@ -144,7 +144,7 @@ def _as_data(judgement: Judgement) -> dict[str, Any]:
     }
 
 
-def _finding_data(finding: Finding) -> dict[str, Any]:
+def _finding_data(finding: CheckFinding) -> dict[str, Any]:
     made = asdict(finding)
     made["decided_by"] = asdict(finding.decided_by) if finding.decided_by else None
     return made

@@ -33,7 +33,7 @@ UNKNOWN: Final = _Unknown()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class SettingKind:
     """One setting: the flags that give it, its type, and what it is without them (None: nothing)."""
 
     flags: tuple[str, ...]
@@ -42,7 +42,7 @@ class Kind:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class GivenSetting:
     """A value with the option as written and the line it stands on."""
 
     value: Any
@@ -54,7 +54,7 @@ class Setting:
 class Settings:
     """Everything a command sets. `uses` are the parser's own, of the release or of its nearest neighbour."""
 
-    given: Mapping[str, Setting]
+    given: Mapping[str, GivenSetting]
     uses: tuple[Use, ...]
     argv: tuple[str, ...]  # as the parser gets them, a configuration file's entries first
     lines: Mapping[str, int]  # word -> line of its first use
@@ -77,10 +77,11 @@ class Settings:
 
 
 @cache
-def kinds() -> Mapping[str, Kind]:
+def kinds() -> Mapping[str, SettingKind]:
     """All settings, from settings.yaml."""
     return {
-        name: Kind(flags=tuple(k["flags"]), type=k["type"], default=k.get("default")) for name, k in _entries().items()
+        name: SettingKind(flags=tuple(k["flags"]), type=k["type"], default=k.get("default"))
+        for name, k in _entries().items()
     }
 
 
@@ -120,7 +121,7 @@ def read_settings(command: Command, snapshot: Snapshot | None, from_file: Sequen
         return Settings(given={}, uses=(), argv=texts, lines=lines)
     argv = tuple(normalise_argv(texts)) if snapshot.dialect == "vllm" else texts
     uses = tuple(parse_argv(argv, snapshot))
-    given: dict[str, Setting] = {}
+    given: dict[str, GivenSetting] = {}
     options: dict[str, Any] = {}
     holes: set[str] = set()
     for use in uses:
@@ -138,7 +139,7 @@ def _mentions(value: str, with_holes: frozenset[str]) -> bool:
 
 
 def _note(
-    use: Use, given: dict[str, Setting], options: dict[str, Any], lines: Mapping[str, int], *, unknown: bool
+    use: Use, given: dict[str, GivenSetting], options: dict[str, Any], lines: Mapping[str, int], *, unknown: bool
 ) -> None:
     names = use.flag.options or (use.flag.dest,) if use.flag is not None else (use.written,)
     value: Any = UNKNOWN if unknown else use.values[-1] if use.values else _switch(use)
@@ -148,7 +149,7 @@ def _note(
         return
     shown = use.written if not use.values else f"{use.written} {' '.join(use.values)}"
     typed = value if value is UNKNOWN else _typed(kinds()[found].type, value)
-    given[found] = Setting(
+    given[found] = GivenSetting(
         value=typed,
         written=shown if use.flag is None or use.flag.options else use.values[0],
         line=lines.get(use.written, 0),

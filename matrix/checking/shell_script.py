@@ -26,7 +26,7 @@ def no_file(path: str) -> str | None:
     return None
 
 
-class Reader:
+class ShellReader:
     """Reads one text; `commands`, `problems` and `files` grow as it goes."""
 
     def __init__(self, name: str, beside: Beside = no_file) -> None:
@@ -217,7 +217,7 @@ class Reader:
 
 def read_script(text: str, name: str, beside: Beside = no_file) -> tuple[list[Command], list[Problem]]:
     """Read every engine that the text of a shell script (or a single line) starts."""
-    reader = Reader(name, beside)
+    reader = ShellReader(name, beside)
     reader.read(text)
     return reader.commands, reader.problems
 

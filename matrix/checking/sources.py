@@ -7,7 +7,7 @@ from typing import Final
 
 from matrix.checking.dockerfile import is_dockerfile, read_dockerfile
 from matrix.checking.launchers import Command, find_start
-from matrix.checking.shell_script import Beside, Reader, no_file, read_script
+from matrix.checking.shell_script import Beside, ShellReader, no_file, read_script
 from matrix.checking.unit_file import is_unit, read_unit
 from matrix.checking.variables import Variables, words_of
 from matrix.checking.yaml_services import read_services
@@ -47,7 +47,7 @@ def read_words(
     words: list[str], name: str = "the command line", beside: Beside = no_file
 ) -> tuple[list[Command], list[Problem]]:
     """Read a command that came as words, as a shell has already split them."""
-    reader = Reader(name, beside)
+    reader = ShellReader(name, beside)
     found = find_start(words_of(words))
     if found is not None:
         reader.start(found, 0, {}, 0)
@@ -58,7 +58,7 @@ def read_words(
 
 def _fences(text: str, name: str) -> tuple[list[Command], list[Problem]]:
     """The shell blocks of a page, each for itself; variables live on, as they do for a reader who pastes them."""
-    reader, variables = Reader(name), Variables()
+    reader, variables = ShellReader(name), Variables()
     for block in FENCE.finditer(text):
         if block["language"].lower() in SHELLS:
             reader.read(block["body"], variables, text.count("\n", 0, block.start("body")) + 1)

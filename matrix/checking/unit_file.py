@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from matrix.checking.launchers import Command, find_start
-from matrix.checking.shell_script import Beside, Reader, no_file
+from matrix.checking.shell_script import Beside, ShellReader, no_file
 from matrix.checking.variables import Variables, Word, expand
 from matrix.checking.words import split_statements
 from matrix.errors import Problem
@@ -24,7 +24,7 @@ def is_unit(text: str) -> bool:
 
 def read_unit(text: str, name: str, beside: Beside = no_file) -> tuple[list[Command], list[Problem]]:
     """Read every ExecStart and every supervisor command with the environment of its section."""
-    reader = Reader(name, beside)
+    reader = ShellReader(name, beside)
     for entries in _sections(text):
         env = Variables()
         for key, value, line in entries:
@@ -74,7 +74,7 @@ def _assign(text: str, line: int, env: Variables) -> None:
             env.assign(name, (Word(value, line),), export=True)
 
 
-def _start(reader: Reader, text: str, line: int, env: Variables) -> None:
+def _start(reader: ShellReader, text: str, line: int, env: Variables) -> None:
     words = _words(text, line, env)
     words = tuple(Word(w.text, w.line, (*w.holes, *SPECIFIER.findall(w.text))) for w in words)
     found = find_start(words)

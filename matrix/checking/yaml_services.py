@@ -9,7 +9,7 @@ import yaml
 
 from matrix.checking.helm_values import read_values
 from matrix.checking.launchers import Command, Text
-from matrix.checking.shell_script import Beside, Reader, no_file
+from matrix.checking.shell_script import Beside, ShellReader, no_file
 from matrix.checking.variables import Variables, Word, expand
 from matrix.checking.words import split_statements
 from matrix.checking.yaml_nodes import Node, compose_documents, get, items, line, scalar, sequence, walk
@@ -26,7 +26,7 @@ KUBERNETES: Final = re.compile(r"\$\$\(|\$\((?P<name>[A-Za-z_][\w.-]*)\)")
 def read_services(text: str, name: str, beside: Beside = no_file) -> tuple[list[Command], list[Problem]]:
     """Read every container of every document; what is no container is passed over."""
     documents, problems = compose_documents(text, name)
-    reader = Reader(name, beside)
+    reader = ShellReader(name, beside)
     reader.problems += problems
     for document in documents:
         if scalar(get(document, "kind")) == "ConfigMap":
@@ -57,7 +57,7 @@ def _containers(document: Node) -> list[tuple[Node, str]]:
     return found
 
 
-def _read(container: Node, kind: str, reader: Reader) -> None:
+def _read(container: Node, kind: str, reader: ShellReader) -> None:
     """One container: image, environment and words; what starts is read on like a docker run line."""
     unread = reader.unread_env
     env = {**_from_files(container, kind, reader), **_environment(container, kind)}
@@ -75,7 +75,7 @@ def _read(container: Node, kind: str, reader: Reader) -> None:
     reader.unread_env = unread
 
 
-def _from_files(container: Node, kind: str, reader: Reader) -> dict[str, Word]:
+def _from_files(container: Node, kind: str, reader: ShellReader) -> dict[str, Word]:
     """`env_file:` of compose, one path, a list, or mappings with a path; Kubernetes' `envFrom` is never here."""
     if kind == "kubernetes":
         named = [scalar(get(e, *k)) for e in sequence(get(container, "envFrom")) for k in REFERENCES]

@@ -39,7 +39,7 @@ class HostFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class CellSelection:
     """The cells of this run: `cells` are on this host (or attached, or only collected), `elsewhere` are not."""
 
     cells: tuple[Cell, ...]
@@ -47,10 +47,10 @@ class Selection:
 
 
 HOST = pytest.StashKey[HostFacts]()
-SELECTION = pytest.StashKey[Selection]()
+SELECTION = pytest.StashKey[CellSelection]()
 
 
-def read_selection(config: pytest.Config) -> Selection:
+def read_selection(config: pytest.Config) -> CellSelection:
     """Read the cells that options and this host leave. Of `-m` they need match only what no test's mark can change."""
     if SELECTION not in config.stash:
         try:
@@ -60,7 +60,7 @@ def read_selection(config: pytest.Config) -> Selection:
     return config.stash[SELECTION]
 
 
-def _select_cells(config: pytest.Config, matrix: Matrix) -> Selection:
+def _select_cells(config: pytest.Config, matrix: Matrix) -> CellSelection:
     option = config.option
     cells: Sequence[Cell] = [*_list_runnable(config, matrix), *list_runnable_named(matrix, option.cells)]
     if option.endpoint:
@@ -72,12 +72,12 @@ def _select_cells(config: pytest.Config, matrix: Matrix) -> Selection:
     if patch := config.getoption(WITHOUT_PATCH):
         cells = _select_patched(matrix, cells, patch)
     if option.endpoint:
-        return Selection(cells=_require_one_launch(matrix, cells), elsewhere=())
+        return CellSelection(cells=_require_one_launch(matrix, cells), elsewhere=())
     host = config.stash.get(HOST, None)
     if host is None or option.collectonly:
-        return Selection(cells=tuple(cells), elsewhere=())
+        return CellSelection(cells=tuple(cells), elsewhere=())
     here = tuple(c for c in cells if not host.explain_lack(c))
-    return Selection(cells=here, elsewhere=tuple(c for c in cells if host.explain_lack(c)))
+    return CellSelection(cells=here, elsewhere=tuple(c for c in cells if host.explain_lack(c)))
 
 
 def _list_runnable(config: pytest.Config, matrix: Matrix) -> Sequence[Cell]:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from matrix.errors import ConfigError, MatrixError, Problem, suggest_nearest
-from matrix.facts.evaluate import Verdict, evaluate, ranges
+from matrix.facts.evaluate import FactVerdict, evaluate, ranges
 from matrix.facts.model import Fact, load_facts
 
 WORDS = {True: "holds", False: "does not", None: "unknown"}
@@ -50,11 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _row(verdict: Verdict) -> dict[str, object]:
+def _row(verdict: FactVerdict) -> dict[str, object]:
     return {"release": verdict.release, "holds": verdict.answer.holds, "why": verdict.answer.why}
 
 
-def _line(fact: Fact, verdicts: Sequence[Verdict]) -> str:
+def _line(fact: Fact, verdicts: Sequence[FactVerdict]) -> str:
     """`vllm_sm120_dsa    0.24.0 to 0.25.1, 0.30.0 to 0.33.0; unknown in 0.21.0    expected, not run`."""
     spans = [_span(group) for holds, group in ranges(verdicts) if holds]
     unknown = [_span(group) for holds, group in ranges(verdicts) if holds is None]
@@ -62,12 +62,12 @@ def _line(fact: Fact, verdicts: Sequence[Verdict]) -> str:
     return f"{fact.id:38} {said}{'; unknown in ' + ', '.join(unknown) if unknown else ''}  [{fact.standing}]"
 
 
-def _span(group: Sequence[Verdict]) -> str:
+def _span(group: Sequence[FactVerdict]) -> str:
     first, last = group[0].version, group[-1].version
     return str(first) if first == last else f"{first} to {last}"
 
 
-def _whole(fact: Fact, verdicts: Sequence[Verdict]) -> str:
+def _whole(fact: Fact, verdicts: Sequence[FactVerdict]) -> str:
     head = f"{fact.id}: {fact.says}\n  source: {fact.source} ({fact.standing})"
     return "\n".join([head, *(f"  {v.release:24} {WORDS[v.answer.holds]:9} {v.answer.why}" for v in verdicts)])
 

@@ -9,12 +9,12 @@ from itertools import groupby
 from packaging.version import Version
 
 from matrix.facts.model import Fact, split
-from matrix.facts.predicates import Answer, Held, ask
+from matrix.facts.predicates import Answer, HeldWheels, ask
 from matrix.preflight.snapshot import Snapshot, list_releases, snapshot_for
 
 
 @dataclass(frozen=True)
-class Verdict:
+class FactVerdict:
     """What a fact comes to in one release, and the predicate that decided it."""
 
     release: str
@@ -22,18 +22,18 @@ class Verdict:
     answer: Answer
 
 
-def releases_of(engine: str, held: Held | None = None) -> list[Snapshot]:
+def releases_of(engine: str, held: HeldWheels | None = None) -> list[Snapshot]:
     """Every release of an engine that has a snapshot of its own, oldest first."""
-    folder = (held or Held()).snapshots
+    folder = (held or HeldWheels()).snapshots
     names = (name for name in list_releases(folder) if name.startswith(f"{engine}_"))
     found = [s for name in names if (s := snapshot_for(name, folder)) and s.engine == engine]
     return sorted(found, key=lambda s: Version(s.version))
 
 
-def judge(fact: Fact, snapshot: Snapshot, facts: Mapping[str, Fact], held: Held | None = None) -> Answer:
+def judge(fact: Fact, snapshot: Snapshot, facts: Mapping[str, Fact], held: HeldWheels | None = None) -> Answer:
     """Judge all predicates: the first that fails decides; with none, the first unknown one; with none, they all
     hold."""
-    where = held or Held()
+    where = held or HeldWheels()
     answers = [_ask(predicate, snapshot, facts, where) for predicate in fact.all]
     if fact.any:
         answers.append(_any([_ask(predicate, snapshot, facts, where) for predicate in fact.any]))
@@ -50,18 +50,20 @@ def _any(answers: Sequence[Answer]) -> Answer:
     return Answer(False, "; ".join(a.why for a in answers))
 
 
-def _ask(predicate: Mapping[str, object], snapshot: Snapshot, facts: Mapping[str, Fact], held: Held) -> Answer:
+def _ask(predicate: Mapping[str, object], snapshot: Snapshot, facts: Mapping[str, Fact], held: HeldWheels) -> Answer:
     kind, keys, negated = split(predicate)
     found = judge(facts[keys["id"]], snapshot, facts, held) if kind == "fact" else ask(kind, keys, snapshot, held)
     return found.negated() if negated else found
 
 
-def evaluate(fact: Fact, facts: Mapping[str, Fact], held: Held | None = None) -> list[Verdict]:
+def evaluate(fact: Fact, facts: Mapping[str, Fact], held: HeldWheels | None = None) -> list[FactVerdict]:
     """Evaluate the fact in every release of its engine, oldest first."""
-    return [Verdict(s.release, Version(s.version), judge(fact, s, facts, held)) for s in releases_of(fact.engine, held)]
+    return [
+        FactVerdict(s.release, Version(s.version), judge(fact, s, facts, held)) for s in releases_of(fact.engine, held)
+    ]
 
 
-def ranges(verdicts: Sequence[Verdict]) -> Iterator[tuple[bool | None, list[Verdict]]]:
+def ranges(verdicts: Sequence[FactVerdict]) -> Iterator[tuple[bool | None, list[FactVerdict]]]:
     """Neighbouring releases with one answer, oldest first."""
     for holds, group in groupby(verdicts, key=lambda v: v.answer.holds):
         yield holds, list(group)

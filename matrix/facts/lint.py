@@ -17,7 +17,7 @@ from packaging.version import Version
 
 from matrix.checkout import CHECKOUT
 from matrix.errors import Problem, suggest_nearest
-from matrix.facts.evaluate import Verdict, evaluate, judge, releases_of
+from matrix.facts.evaluate import FactVerdict, evaluate, judge, releases_of
 from matrix.facts.model import Fact, load_facts
 from matrix.hardware import Json
 from matrix.model import Release
@@ -191,7 +191,7 @@ def disagreements(
 
 
 @cache
-def _evaluated(name: str) -> tuple[Verdict, ...]:
+def _evaluated(name: str) -> tuple[FactVerdict, ...]:
     facts = load_facts()
     return tuple(evaluate(facts[name], facts))
 
@@ -204,7 +204,7 @@ def _of_release(releases: list[str], fact: Fact, facts: Mapping[str, Fact], *, w
             yield f"{fact.id} {'holds' if found.holds else 'does not hold'} in {release}: {found.why}"
 
 
-def _differing(verdicts: list[Verdict], fact: Fact, *, inside: bool) -> Iterator[str]:
+def _differing(verdicts: list[FactVerdict], fact: Fact, *, inside: bool) -> Iterator[str]:
     if not verdicts:
         return
     names = ", ".join(str(v.version) for v in verdicts[:SHOWN]) + (", ..." if len(verdicts) > SHOWN else "")

@@ -31,7 +31,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldWheels:
     """Where snapshots and kernel wheels are kept."""
 
     snapshots: Path = SNAPSHOTS
@@ -39,7 +39,7 @@ class Held:
     guards: Path = GUARDS
 
 
-def ask(kind: str, keys: Keys, snapshot: Snapshot, held: Held) -> Answer:
+def ask(kind: str, keys: Keys, snapshot: Snapshot, held: HeldWheels) -> Answer:
     """One predicate of one release."""
     return PREDICATES[kind](keys, snapshot, held)
 
@@ -50,7 +50,7 @@ def _unread(snapshot: Snapshot, part: str) -> Answer | None:
     return None if snapshot.complete else Answer(None, "the release itself was not read")
 
 
-def _registers(keys: Keys, snapshot: Snapshot, _: Held) -> Answer:
+def _registers(keys: Keys, snapshot: Snapshot, _: HeldWheels) -> Answer:
     name, module = keys["architecture"], keys.get("module")
     if name not in snapshot.architectures:
         return _unread(snapshot, "architectures") or Answer(False, f"registers no {name}")
@@ -62,7 +62,7 @@ def _registers(keys: Keys, snapshot: Snapshot, _: Held) -> Answer:
     return Answer(fnmatchcase(served, module), f"{name} is served by {served}")
 
 
-def _chooses(keys: Keys, snapshot: Snapshot, _: Held) -> Answer:
+def _chooses(keys: Keys, snapshot: Snapshot, _: HeldWheels) -> Answer:
     if keys["architecture"] not in snapshot.architectures:
         return _unread(snapshot, "architectures") or Answer(False, f"registers no {keys['architecture']}")
     asked = f"{keys['architecture']} sm{keys['sm']} {keys['kv']}"
@@ -76,20 +76,20 @@ def _chooses(keys: Keys, snapshot: Snapshot, _: Held) -> Answer:
     return Answer(all(name in wanted for name in names), f"{asked}: {found}")
 
 
-def _reads_key(keys: Keys, snapshot: Snapshot, _: Held) -> Answer:
+def _reads_key(keys: Keys, snapshot: Snapshot, _: HeldWheels) -> Answer:
     found = snapshot.reads_key(keys["architecture"], keys["key"])
     if found is None:
         return Answer(None, f"the config keys of {keys['architecture']} were not read")
     return Answer(found, f"{'reads' if found else 'nothing reads'} {keys['key']} for {keys['architecture']}")
 
 
-def _reads_env(keys: Keys, snapshot: Snapshot, _: Held) -> Answer:
+def _reads_env(keys: Keys, snapshot: Snapshot, _: HeldWheels) -> Answer:
     if keys["name"] in snapshot.env:
         return Answer(True, f"reads {keys['name']}")
     return _unread(snapshot, "env") or Answer(False, f"nothing reads {keys['name']}")
 
 
-def _has_flag(keys: Keys, snapshot: Snapshot, _: Held) -> Answer:
+def _has_flag(keys: Keys, snapshot: Snapshot, _: HeldWheels) -> Answer:
     flag = snapshot.options.get(keys["option"])
     if flag is None:
         return _unread(snapshot, "flags") or Answer(False, f"has no {keys['option']}")
@@ -102,7 +102,7 @@ def _has_flag(keys: Keys, snapshot: Snapshot, _: Held) -> Answer:
     return Answer(choice in closed, f"{keys['option']} {'takes' if choice in closed else 'does not take'} {choice}")
 
 
-def _pins(keys: Keys, snapshot: Snapshot, held: Held) -> Answer:
+def _pins(keys: Keys, snapshot: Snapshot, held: HeldWheels) -> Answer:
     name = canonicalize_name(keys["library"])
     if name not in snapshot.pins:
         return _unread(snapshot, "requires") or Answer(False, f"pins no {name}")
@@ -118,7 +118,7 @@ def _pinned_version(name: str, snapshot: Snapshot) -> str:
     return spec.removeprefix("==") if spec.startswith("==") else ""
 
 
-def _kernel_source(keys: Keys, snapshot: Snapshot, held: Held) -> Answer:
+def _kernel_source(keys: Keys, snapshot: Snapshot, held: HeldWheels) -> Answer:
     """Find sources named for the GPU, in a pinned library or (`of` the engine) in the release's own wheel."""
     own = keys["of"] == snapshot.engine
     version = snapshot.version if own else _pinned_version(keys["of"], snapshot)
@@ -135,7 +135,7 @@ def _kernel_source(keys: Keys, snapshot: Snapshot, held: Held) -> Answer:
     return Answer(bool(names), f"{keys['of']} {version}: {seen}")
 
 
-def _compiled(keys: Keys, snapshot: Snapshot, held: Held) -> Answer:
+def _compiled(keys: Keys, snapshot: Snapshot, held: HeldWheels) -> Answer:
     """Machine code or PTX that the GPU runs, in a library of the release's wheels."""
     found = {
         path: library
@@ -153,7 +153,7 @@ def _compiled(keys: Keys, snapshot: Snapshot, held: Held) -> Answer:
     return Answer(bool(able), f"{shown[0]} has {found[shown[0]]}")
 
 
-def _text(keys: Keys, snapshot: Snapshot, held: Held) -> Answer:
+def _text(keys: Keys, snapshot: Snapshot, held: HeldWheels) -> Answer:
     of = keys.get("of")
     asked: Snapshot | None = snapshot
     if of:
@@ -169,7 +169,7 @@ def _text(keys: Keys, snapshot: Snapshot, held: Held) -> Answer:
     return Answer(bool(place), place or f"{keys['in']} has no {keys['matches']}")
 
 
-def _file(keys: Keys, snapshot: Snapshot, _: Held) -> Answer:
+def _file(keys: Keys, snapshot: Snapshot, _: HeldWheels) -> Answer:
     key = f"{keys['path']} sha256"
     if key not in snapshot.probes:
         return Answer(None, f"not asked yet: glm-matrix snapshot {snapshot.engine}=={snapshot.version}")
@@ -177,7 +177,7 @@ def _file(keys: Keys, snapshot: Snapshot, _: Held) -> Answer:
     return Answer(found == keys["sha256"], f"{keys['path']} is {found[:12] or 'absent'}")
 
 
-def _guard(keys: Keys, snapshot: Snapshot, held: Held) -> Answer:
+def _guard(keys: Keys, snapshot: Snapshot, held: HeldWheels) -> Answer:
     """Find a guard of the argument code by its words."""
     found = read_guards(snapshot.engine, held.guards).held_by(snapshot.version)
     if found is None:
@@ -188,7 +188,7 @@ def _guard(keys: Keys, snapshot: Snapshot, held: Held) -> Answer:
     return Answer(hit is not None, f"{hit.at}: {hit.says}" if hit else f"no guard says {keys['says']!r}")
 
 
-PREDICATES: Final[Mapping[str, Callable[[Keys, Snapshot, Held], Answer]]] = {
+PREDICATES: Final[Mapping[str, Callable[[Keys, Snapshot, HeldWheels], Answer]]] = {
     "registers": _registers,
     "chooses": _chooses,
     "reads_key": _reads_key,

@@ -39,7 +39,7 @@ LOCKED: Final = re.compile(r"^(?P<name>[A-Za-z0-9][\w.-]*)==(?P<version>[^\s\\;]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Held:
+class HeldRelease:
     """A release with its file, for lines, and what it is held against."""
 
     release: Release
@@ -59,11 +59,11 @@ def lint_releases(matrix: Matrix, locks: Path = LOCKS) -> list[Problem]:
     return [*found, *_check_recipes(matrix)]
 
 
-def hold_release(matrix: Matrix, release: Release, locks: Path = LOCKS) -> Held:
+def hold_release(matrix: Matrix, release: Release, locks: Path = LOCKS) -> HeldRelease:
     """Gather what there is of a release."""
     place = matrix.places[f"release:{release.id}"].rpartition(":")[0]
     lock = locks / f"{release.id}.lock"
-    return Held(
+    return HeldRelease(
         release=release,
         document=read_document(matrix.root / place, place),
         snapshot=snapshot_for(release.id),
@@ -86,7 +86,7 @@ def explain_unheld(matrix: Matrix) -> str:
     return f"no complete snapshot, so pins and kernels rest on their files alone: {', '.join(unread)}" if unread else ""
 
 
-def _check(held: Held) -> Iterator[Problem]:
+def _check(held: HeldRelease) -> Iterator[Problem]:
     yield from _check_names(held)
     yield from _check_requirement(held)
     yield from _check_image(held)
@@ -96,7 +96,7 @@ def _check(held: Held) -> Iterator[Problem]:
         yield from _check_pins(held, held.snapshot)
 
 
-def _check_names(held: Held) -> Iterator[Problem]:
+def _check_names(held: HeldRelease) -> Iterator[Problem]:
     release = held.release
     wanted = release_id(release.engine, release.version)
     if not release.fork and release.id != wanted:
@@ -104,7 +104,7 @@ def _check_names(held: Held) -> Iterator[Problem]:
         yield held.wrong("version", message)
 
 
-def _check_requirement(held: Held) -> Iterator[Problem]:
+def _check_requirement(held: HeldRelease) -> Iterator[Problem]:
     release = held.release
     if release.requirement is None:
         return
@@ -130,7 +130,7 @@ def _same(one: str, other: str) -> bool:
         return one == other
 
 
-def _check_image(held: Held) -> Iterator[Problem]:
+def _check_image(held: HeldRelease) -> Iterator[Problem]:
     release = held.release
     if release.image is None or release.fork:  # a fork's tag is its own name
         return
@@ -143,7 +143,7 @@ def _check_image(held: Held) -> Iterator[Problem]:
         yield held.wrong("image", message)
 
 
-def _check_snapshot(held: Held, snapshot: Snapshot) -> Iterator[Problem]:
+def _check_snapshot(held: HeldRelease, snapshot: Snapshot) -> Iterator[Problem]:
     release = held.release
     if not release.fork and not _same(snapshot.version, release.version):
         message = (
@@ -158,7 +158,7 @@ def _check_snapshot(held: Held, snapshot: Snapshot) -> Iterator[Problem]:
         yield held.wrong("version", message)
 
 
-def _check_pins(held: Held, snapshot: Snapshot) -> Iterator[Problem]:
+def _check_pins(held: HeldRelease, snapshot: Snapshot) -> Iterator[Problem]:
     """Require that what the file says of a library is what the wheel says, or narrower."""
     required = parse_pins(snapshot.requires)
     for name, text in held.release.pins.items():
@@ -172,7 +172,7 @@ def _within(inner: SpecifierSet, outer: SpecifierSet) -> bool:
     return not inner.is_unsatisfiable() and inner.is_subset(outer)
 
 
-def _check_lock(held: Held) -> Iterator[Problem]:
+def _check_lock(held: HeldRelease) -> Iterator[Problem]:
     """Require of a lock, which a virtual environment gets, the release itself and libraries within its pins."""
     release, file = held.release, f"requirements/engines/{held.release.id}.lock"
     package = PACKAGES.get(release.engine, "")

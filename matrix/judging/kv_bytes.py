@@ -11,7 +11,7 @@ from typing import get_args
 
 from matrix.judging.observation import Seen, find_first
 from matrix.judging.requested import Requested
-from matrix.planning.kv import Layout, Shape, indexer_key_bytes, latent_bytes
+from matrix.planning.kv import KvShape, Layout, indexer_key_bytes, latent_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ def predict_token_bytes(wanted: Requested, layout: Layout, full_layers: int, mtp
     return latent_bytes(layout, wanted.shape) * layers + key_bytes(wanted.dialect, wanted.shape) * keys
 
 
-def key_bytes(dialect: str, shape: Shape) -> int:
+def key_bytes(dialect: str, shape: KvShape) -> int:
     """Bytes of one token's indexer key in one layer, as this engine stores it."""
     return POOLS.get(dialect, UNKNOWN).key_bytes or indexer_key_bytes(shape)
 

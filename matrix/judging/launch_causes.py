@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final, Literal
 
-from matrix.judging.launch_log import INLINE, QUIET, Failure, read_failures
+from matrix.judging.launch_log import INLINE, QUIET, LoggedFailure, read_failures
 from matrix.model import Cause
 
 UNKNOWN: Final = "unknown"
@@ -77,7 +77,7 @@ class LaunchCause:
 class _JudgedFailure:
     role: str
     quiet: bool
-    failure: Failure
+    failure: LoggedFailure
     cause: Cause | None
     match: re.Match[str] | None = None
 
@@ -117,14 +117,14 @@ def _judge_all(
             yield _JudgedFailure(role, quiet, failure, cause, match)
 
 
-def _says_nothing(failure: Failure, noise: Sequence[re.Pattern[str]]) -> bool:
+def _says_nothing(failure: LoggedFailure, noise: Sequence[re.Pattern[str]]) -> bool:
     if failure.exception:
         return False
     echo = failure.level in ("DEBUG", "INFO") or _ECHO.search(failure.text) is not None
     return echo or any(n.search(failure.text) for n in noise)
 
 
-def _role_unclassified(failure: Failure) -> str:
+def _role_unclassified(failure: LoggedFailure) -> str:
     if failure.exception or INLINE.search(failure.text):
         return "cause"
     if failure.level in ("ERROR", "CRITICAL", "FATAL"):

@@ -56,7 +56,7 @@ class Line:
 
 
 @dataclass(slots=True)
-class Failure:
+class LoggedFailure:
     """One exception, or one line outside of any. `text` begins with the exception; a `chain` was raised together."""
 
     number: int
@@ -85,7 +85,7 @@ class _Reader:
     last: dict[str, int] = field(default_factory=dict)
     latest: str = ""
     chains: int = 0
-    growing: Failure | None = None  # an exception whose details may follow
+    growing: LoggedFailure | None = None  # an exception whose details may follow
     details: int = 0
 
 
@@ -121,7 +121,7 @@ def _rank_of(text: str) -> str:
     return " ".join(f"{k}{n}" if k != "RANK" else f"rank {n}" for k, n in found if k not in ("PP", "EP") or n != "0")
 
 
-def read_failures(text: str) -> Iterator[Failure]:
+def read_failures(text: str) -> Iterator[LoggedFailure]:
     """Every exception and every other line, in order; the frames of a traceback are no lines of their own."""
     reader = _Reader()
     for line in split_lines(text):
@@ -141,19 +141,19 @@ def _continue_details(reader: _Reader, line: Line) -> bool:
     return True
 
 
-def _end_details(reader: _Reader) -> Iterator[Failure]:
+def _end_details(reader: _Reader) -> Iterator[LoggedFailure]:
     if reader.growing is not None:
         yield reader.growing
     reader.growing, reader.details = None, 0
 
 
-def _read_line(reader: _Reader, line: Line) -> Iterator[Failure]:
+def _read_line(reader: _Reader, line: Line) -> Iterator[LoggedFailure]:
     body = line.body
     if TRACEBACK in body:
         _open_trace(reader, line)
         before = body.partition(TRACEBACK)[0].strip(" :+")
         if before and not before.startswith("Exception Group"):
-            yield Failure(line.number, before, line.rank, line.level)
+            yield LoggedFailure(line.number, before, line.rank, line.level)
     elif CAUSED in body or HANDLING in body:
         rank = line.rank or reader.latest
         reader.follows[rank] = reader.last.get(rank, 0)
@@ -162,14 +162,14 @@ def _read_line(reader: _Reader, line: Line) -> Iterator[Failure]:
             return
         reader.open.pop(trace.rank, None)
         if not _KIND.match(body):
-            yield Failure(line.number, body, line.rank, line.level)
+            yield LoggedFailure(line.number, body, line.rank, line.level)
             return
         reader.last[trace.rank] = trace.chain
-        reader.growing = Failure(line.number, body[:FAILURE_CHARS], trace.rank, trace.level, True, trace.chain)
+        reader.growing = LoggedFailure(line.number, body[:FAILURE_CHARS], trace.rank, trace.level, True, trace.chain)
     elif BARE.match(body):
-        reader.growing = Failure(line.number, body[:FAILURE_CHARS], line.rank, line.level, exception=True)
+        reader.growing = LoggedFailure(line.number, body[:FAILURE_CHARS], line.rank, line.level, exception=True)
     elif body.strip():
-        yield Failure(line.number, body, line.rank, line.level)
+        yield LoggedFailure(line.number, body, line.rank, line.level)
 
 
 def _open_trace(reader: _Reader, line: Line) -> None:

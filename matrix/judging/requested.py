@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from matrix.model import Cell
-from matrix.planning.kv import DEFAULT, Layout, Shape, shape_of
+from matrix.planning.kv import DEFAULT, KvShape, Layout, shape_of
 from matrix.planning.plan import Plan
 from matrix.planning.ranks import ONE, Ranks, list_stages, read_pattern
 from matrix.preflight import pattern
@@ -24,7 +24,7 @@ class Requested:
 
     dialect: str
     features: frozenset[str] = frozenset()
-    shape: Shape = DEFAULT
+    shape: KvShape = DEFAULT
     layout: Layout | None = None
     full_layers: int = 0
     context: int | None = None
@@ -38,7 +38,7 @@ class Requested:
     moe_backend: str | None = None
     ranks: Ranks = ONE
     experts: int = 0
-    whole: Shape | None = None  # of all stages, where `shape` and `full_layers` are those of the first one alone
+    whole: KvShape | None = None  # of all stages, where `shape` and `full_layers` are those of the first one alone
 
     @property
     def sparse(self) -> bool:

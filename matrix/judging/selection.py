@@ -27,7 +27,7 @@ ABSENT: Final = -1  # fills a row whose prompt has fewer tokens than index_topk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class SelectedRow:
     """What one layer selected for one position. `scores` are the reference's, one for each token up to it."""
 
     position: int
@@ -36,7 +36,9 @@ class Row:
     scores: Sequence[float]
 
 
-def find_wrong_selections(rows: Sequence[Row], pattern: str, index_topk: int, band: float = BAND) -> Iterator[str]:
+def find_wrong_selections(
+    rows: Sequence[SelectedRow], pattern: str, index_topk: int, band: float = BAND
+) -> Iterator[str]:
     """Yield a sentence for each row that is no selection of its layer. `pattern`: one letter a layer, F or S."""
     chosen = {(row.position, row.layer): frozenset(row.selected) - {ABSENT} for row in rows}
     for row in rows:
@@ -53,7 +55,7 @@ def find_wrong_selections(rows: Sequence[Row], pattern: str, index_topk: int, ba
             yield f"{where}: {other} tokens are not those of layer {leader}, with which it shares"
 
 
-def _find_malformed(row: Row, index_topk: int) -> str:
+def _find_malformed(row: SelectedRow, index_topk: int) -> str:
     """Explain what no selection can have: a token of the future, one twice, or too few."""
     found = [token for token in row.selected if token != ABSENT]
     wanted = int(find_smallest([index_topk, row.position + 1]))
@@ -66,7 +68,7 @@ def _find_malformed(row: Row, index_topk: int) -> str:
     return "" if len(found) == wanted else f"{len(found)} tokens are selected, and {wanted} are wanted"
 
 
-def _find_far_tokens(row: Row, index_topk: int, band: float) -> str:
+def _find_far_tokens(row: SelectedRow, index_topk: int, band: float) -> str:
     """Explain that tokens were exchanged which rounding cannot exchange; empty where there are none."""
     seen = row.scores[: row.position + 1]
     if len(seen) <= index_topk:

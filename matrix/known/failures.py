@@ -27,7 +27,7 @@ STAGES: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class SeenFailure:
     """What was seen of one failing test. `texts` are what it said, without echoes: a signature must fit each."""
 
     at: str  # as `Fails.at`; also attach and relaunch, which no entry can name
@@ -60,7 +60,7 @@ def select_of_cell(matrix: Matrix, cell: Cell) -> list[Loaded[KnownFailure]]:
     return [k for k in matrix.known_failures if k.condition(cell.facts)]
 
 
-def match_known_failure(entries: Iterable[Loaded[KnownFailure]], failure: Failure) -> Match | None:
+def match_known_failure(entries: Iterable[Loaded[KnownFailure]], failure: SeenFailure) -> Match | None:
     """Find the first entry that fits the failure in stage, kind and signature."""
     for known in entries:
         if not _explain_mismatch(known.value.fails, failure):
@@ -68,13 +68,13 @@ def match_known_failure(entries: Iterable[Loaded[KnownFailure]], failure: Failur
     return None
 
 
-def explain_mismatches(entries: Iterable[Loaded[KnownFailure]], failure: Failure) -> list[str]:
+def explain_mismatches(entries: Iterable[Loaded[KnownFailure]], failure: SeenFailure) -> list[str]:
     """Say of each entry that could be meant, about the launch or about this test, why it is not."""
     about = (k for k in entries if k.value.fails.at != "test" or k.value.fails.test == failure.test)
     return [f"{k.value.id}: {why}" for k in about if (why := _explain_mismatch(k.value.fails, failure))]
 
 
-def _explain_mismatch(fails: Fails, failure: Failure) -> str:
+def _explain_mismatch(fails: Fails, failure: SeenFailure) -> str:
     if fails.at != failure.at:
         return f"is about a failure {STAGES[fails.at]}, this was {STAGES.get(failure.at, failure.at)}"
     if fails.at == "test" and not speaks_of_test(fails, failure.test, failure.test_id):

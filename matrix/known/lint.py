@@ -12,7 +12,7 @@ from matrix.errors import Problem
 from matrix.model import Cell
 from matrix.planning.expand import expand_matrix
 from matrix.planning.plan import make_plan
-from matrix.yaml.known_shape import Surroundings, find_entry_problems
+from matrix.yaml.known_shape import KnownSurroundings, find_entry_problems
 from matrix.yaml.loaded import Matrix
 
 
@@ -22,7 +22,7 @@ def lint_known_failures(matrix: Matrix, today: date, checkout: Path = CHECKOUT) 
     echoes = {k.value.id: sorted(_gather_echoes(matrix, k.value.id, tests)) for k in matrix.known_failures}
     pages = [p.relative_to(checkout).as_posix() for p in (checkout / "docs").rglob("*.md")]
     return find_entry_problems(
-        matrix.known_failures, Surroundings(today=today, tests=tests, pages=pages, echoes=echoes)
+        matrix.known_failures, KnownSurroundings(today=today, tests=tests, pages=pages, echoes=echoes)
     )
 
 

@@ -14,7 +14,7 @@ from packaging.version import Version
 
 from matrix.errors import Problem, suggest_nearest
 from matrix.hardware import Json
-from matrix.known.reach import Reach, Request, read_reach
+from matrix.known.reach import Reach, ReachRequest, read_reach
 from matrix.known.sourcing import Entry, find_source_problems, parse_release
 from matrix.model import Cell
 from matrix.pins import with_prereleases
@@ -128,7 +128,7 @@ def _name_needs(needs: Needs) -> str:
     return " with ".join([*parts, *(["thinking"] if needs.thinking else [])])
 
 
-def _describe_request(asked: Request) -> str:
+def _describe_request(asked: ReachRequest) -> str:
     thinking = "thinking on or off" if asked.thinking else "no thinking"
     return f"{asked.prompt_tokens} prompt tokens, {asked.concurrency} at once, {asked.turns} turns, {thinking}"
 

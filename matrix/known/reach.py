@@ -21,7 +21,7 @@ FILE: Final = CHECKOUT / "matrix" / "reach.json"
 COMMAND: Final = "python -m tests.suites.reaching"
 
 
-class Request(NamedTuple):
+class ReachRequest(NamedTuple):
     """What one request asks of an engine. A request reaches what is at most this in every part."""
 
     prompt_tokens: int  # by the bank's own tokenizer, where it has one
@@ -29,7 +29,7 @@ class Request(NamedTuple):
     turns: int = 1  # messages of the user
     thinking: bool = False
 
-    def reaches(self, other: Request) -> bool:
+    def reaches(self, other: ReachRequest) -> bool:
         return all(mine >= its for mine, its in zip(self, other, strict=True))
 
 
@@ -37,24 +37,26 @@ class Request(NamedTuple):
 class Reach:
     """By bank, test and depth, the requests that no other one of the same test reaches beyond."""
 
-    requests: Mapping[str, Mapping[str, Mapping[str, tuple[Request, ...]]]]
+    requests: Mapping[str, Mapping[str, Mapping[str, tuple[ReachRequest, ...]]]]
 
     def depths_that_meet(self, needs: Needs, *, test: str, banks: Iterable[str]) -> frozenset[str]:
         """Find the depths at which an item of `test` has everything that `needs` names at once."""
-        wanted = Request(needs.prompt_tokens or 0, needs.concurrency or 1, needs.turns or 1, needs.thinking or False)
+        wanted = ReachRequest(
+            needs.prompt_tokens or 0, needs.concurrency or 1, needs.turns or 1, needs.thinking or False
+        )
         tests = (self.requests.get(bank, {}).get(test, {}) for bank in banks)
         return frozenset(
             d for by_depth in tests for d, asked in by_depth.items() if any(a.reaches(wanted) for a in asked)
         )
 
-    def farthest_request(self, *, test: str, banks: Iterable[str]) -> Request:
+    def farthest_request(self, *, test: str, banks: Iterable[str]) -> ReachRequest:
         """Compute the most that any item of `test` asks of each kind, over all depths."""
         tests = (self.requests.get(bank, {}).get(test, {}) for bank in banks)
         every = [asked for by_depth in tests for all_asked in by_depth.values() for asked in all_asked]
-        return Request(*(max(part) for part in zip(Request(0), *every, strict=True)))
+        return ReachRequest(*(max(part) for part in zip(ReachRequest(0), *every, strict=True)))
 
 
-def keep_frontier(asked: Iterable[Request]) -> tuple[Request, ...]:
+def keep_frontier(asked: Iterable[ReachRequest]) -> tuple[ReachRequest, ...]:
     """Those that no other one reaches beyond, in order: all that has to be kept."""
     every = set(asked)
     return tuple(sorted(a for a in every if not any(b.reaches(a) for b in every if b != a)))
@@ -66,7 +68,7 @@ def read_reach(file: Path = FILE) -> Reach:
     raw = json.loads(file.read_text(encoding="utf-8"))
     return Reach(
         requests={
-            bank: {t: {d: tuple(Request(*a) for a in asked) for d, asked in by.items()} for t, by in tests.items()}
+            bank: {t: {d: tuple(ReachRequest(*a) for a in asked) for d, asked in by.items()} for t, by in tests.items()}
             for bank, tests in raw.items()
         }
     )

@@ -14,7 +14,7 @@ PLACE: Final = 64  # where file:line begins, unless the value is longer
 
 
 @dataclass(slots=True)
-class Group:
+class ReasonGroup:
     """A reason with its sources, and the lines that it explains."""
 
     why: str
@@ -28,11 +28,11 @@ def render_explained(plan: Plan) -> str:
     return "\n\n".join([head, *(_render_group(group) for group in group_by_reason(plan))])
 
 
-def group_by_reason(plan: Plan) -> list[Group]:
+def group_by_reason(plan: Plan) -> list[ReasonGroup]:
     """Group settings and patches by why and source."""
-    groups: dict[tuple[str, str], Group] = {}
+    groups: dict[tuple[str, str], ReasonGroup] = {}
     for why, source, value, where in _iterate_values(plan):
-        groups.setdefault((why, source), Group(why, source)).lines.append((value, where))
+        groups.setdefault((why, source), ReasonGroup(why, source)).lines.append((value, where))
     return list(groups.values())
 
 
@@ -53,7 +53,7 @@ def describe_setting(section: str, setting: Setting) -> str:
     return f"{name} {value}".strip()
 
 
-def _render_group(group: Group) -> str:
+def _render_group(group: ReasonGroup) -> str:
     reason = _wrap(f"# {group.why} [{group.source}]", "# ")
     return "\n".join([reason, *(_render_line(value, where) for value, where in group.lines)])
 

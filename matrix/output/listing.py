@@ -13,7 +13,7 @@ CELL_CHARS: Final = 70  # of a cell's id; a longer one has a line of its own
 LAUNCH_CHARS: Final = 6  # of a fingerprint; `--wide` shows all of it
 
 
-class Row(NamedTuple):
+class ListedRow(NamedTuple):
     """One runnable cell. `who`: ran, published or derived; empty where nobody is known to have run it."""
 
     cell: str
@@ -22,7 +22,7 @@ class Row(NamedTuple):
     known: Sequence[str]  # ids of known failures
 
 
-def render_cells(rows: Sequence[Row]) -> str:
+def render_cells(rows: Sequence[ListedRow]) -> str:
     """Render the table of cells and the legend of its numbers."""
     numbers = {name: n for n, name in enumerate(sorted({k for row in rows for k in row.known}), 1)}
     shown = [[r.cell, r.launch[:LAUNCH_CHARS], r.who, _join_runs(numbers[k] for k in r.known)] for r in rows]

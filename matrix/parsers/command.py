@@ -12,7 +12,7 @@ from typing import Any
 from matrix.errors import HostError, suggest_nearest
 from matrix.output.table import format_table
 from matrix.parsers.corpus import load_corpus
-from matrix.parsers.findings import REACHES, Finding, format_of, group_wrongs, list_wrongs
+from matrix.parsers.findings import REACHES, ParserFinding, format_of, group_wrongs, list_wrongs
 from matrix.parsers.record import Answers, load_answers, load_releases
 from matrix.parsers.table import count_cell, list_pairs, name_range, ran_of, tell_finding
 
@@ -98,7 +98,7 @@ def _summary(engine: str, pair: str) -> Iterator[tuple[str, str, str, str]]:
         yield release, pair, str(cases), count_cell(own)
 
 
-def _tell_all(findings: Iterable[Finding], release: str) -> Iterator[str]:
+def _tell_all(findings: Iterable[ParserFinding], release: str) -> Iterator[str]:
     about = load_releases()[release]
     yield f"{about['engine']} {about['version']}: the code of {about['wheel']}, run on {about['ran']}"
     pair = ""

@@ -38,7 +38,7 @@ class Expected:
 
 
 @dataclass(frozen=True)
-class Case:
+class ReplyCase:
     """One reply of a model in one format, and the answer that it means."""
 
     id: str
@@ -56,10 +56,10 @@ class Corpus:
     """All cases, and the tools that each request offers (name to JSON schema)."""
 
     tools: Mapping[str, Mapping[str, Any]]
-    cases: Mapping[tuple[Format, str], Case] = field(default_factory=dict)
+    cases: Mapping[tuple[Format, str], ReplyCase] = field(default_factory=dict)
     source: str = ""
 
-    def of(self, form: Format) -> list[Case]:
+    def of(self, form: Format) -> list[ReplyCase]:
         """Return the cases of a format."""
         return [case for case in self.cases.values() if case.format == form]
 
@@ -73,7 +73,7 @@ def load_corpus(path: Path = CORPUS) -> Corpus:
     return Corpus(tools, cases, document["source"].strip())
 
 
-def _cases(document: Mapping[str, Any], form: Format) -> Iterator[Case]:
+def _cases(document: Mapping[str, Any], form: Format) -> Iterator[ReplyCase]:
     answers: dict[str, Answer] = {}
     for kind, entries in document["values"].items():
         for entry in entries:
@@ -95,12 +95,12 @@ def _answer(entry: Mapping[str, Any]) -> Answer:
     return Answer(entry["think"], entry.get("say", ""), calls)
 
 
-def _regular(name: str, kind: str, form: Format, answer: Answer) -> Case:
+def _regular(name: str, kind: str, form: Format, answer: Answer) -> ReplyCase:
     expected = Expected(answer.think or "", answer.say, answer.calls)
-    return Case(name, kind, form, answer.think is not None, write_reply(answer, form), expected)
+    return ReplyCase(name, kind, form, answer.think is not None, write_reply(answer, form), expected)
 
 
-def _irregular(entry: Mapping[str, Any], kind: str, form: Format, answers: Mapping[str, Answer]) -> Case:
+def _irregular(entry: Mapping[str, Any], kind: str, form: Format, answers: Mapping[str, Answer]) -> ReplyCase:
     reply = entry["reply"] if "reply" in entry else write_reply(answers[entry["of"]], form)
     wanted, is_open = entry.get("expect", {}), set(entry.get("open", []))
     calls = wanted.get("calls")
@@ -113,7 +113,7 @@ def _irregular(entry: Mapping[str, Any], kind: str, form: Format, answers: Mappi
         entry.get("text"),
         "stream" in is_open,
     )
-    return Case(
+    return ReplyCase(
         entry["id"], kind, form, True, _spoil(reply, entry, form), expected, kind != "truncated", entry.get("why", "")
     )
 

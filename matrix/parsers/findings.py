@@ -29,7 +29,7 @@ NOTES: Final = Path(__file__).with_name("notes.yaml")
 
 
 @dataclass(frozen=True, order=True)
-class Wrong:
+class ParserFault:
     """One fault of one release's pair of parsers in one case."""
 
     engine: str
@@ -43,7 +43,7 @@ class Wrong:
 
 
 @dataclass(frozen=True)
-class Finding:
+class ParserFinding:
     """The same fault of several releases in several cases of one topic."""
 
     engine: str
@@ -99,11 +99,11 @@ def reach_of(how: Iterable[str]) -> Reach:
 
 
 @cache
-def list_wrongs(folder: Path = RUNS) -> tuple[Wrong, ...]:
+def list_wrongs(folder: Path = RUNS) -> tuple[ParserFault, ...]:
     """Judge everything that is recorded."""
     corpus = load_corpus()
     return tuple(
-        Wrong(
+        ParserFault(
             a.engine,
             a.pair,
             release,
@@ -120,7 +120,7 @@ def list_wrongs(folder: Path = RUNS) -> tuple[Wrong, ...]:
     )
 
 
-def group_wrongs(wrongs: Iterable[Wrong]) -> list[Finding]:
+def group_wrongs(wrongs: Iterable[ParserFault]) -> list[ParserFinding]:
     """Tell faults once: cases of a topic that are wrong alike in the same releases are one; the worst first."""
     order = list(load_releases())
     where: dict[tuple[str, str, str, Reach, str, str], dict[str, str]] = defaultdict(dict)
@@ -133,7 +133,7 @@ def group_wrongs(wrongs: Iterable[Wrong]) -> list[Finding]:
         names = tuple(sorted(releases, key=order.index))
         merged[engine, pair, topic, reach, kind, names].append((case, releases[names[-1]]))
     found = [
-        Finding(engine, pair, topic, reach, kind, names, tuple(case for case, _ in cases), cases[0][1])
+        ParserFinding(engine, pair, topic, reach, kind, names, tuple(case for case, _ in cases), cases[0][1])
         for (engine, pair, topic, reach, kind, names), cases in merged.items()
     ]
     return sorted(found, key=lambda finding: (finding.damage, finding.engine, finding.pair, finding.releases))
@@ -148,7 +148,7 @@ class Note:
     issue: str
     when: Mapping[str, Any]
 
-    def is_about(self, finding: Finding) -> bool:
+    def is_about(self, finding: ParserFinding) -> bool:
         """Say whether the finding is of the note's engine, pairs, kinds and cases."""
         return (
             self.when.get("engine", finding.engine) == finding.engine
@@ -165,6 +165,6 @@ def load_notes(path: Path = NOTES) -> tuple[Note, ...]:
     return tuple(Note(entry["id"], entry["says"], entry.get("issue", ""), entry["when"]) for entry in entries)
 
 
-def notes_of(finding: Finding) -> list[Note]:
+def notes_of(finding: ParserFinding) -> list[Note]:
     """Return the notes about a finding."""
     return [note for note in load_notes() if note.is_about(finding)]

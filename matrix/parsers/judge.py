@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from matrix.parsers.corpus import Case
+from matrix.parsers.corpus import ReplyCase
 from matrix.parsers.render import MARKERS, Call, write_value
 
 # In order of damage: what a client cannot see comes before what it can.
@@ -46,7 +46,7 @@ class Fault:
     what: str
 
 
-def judge_outcome(case: Case, schema: Mapping[str, Mapping[str, Any]], outcome: Mapping[str, Any]) -> list[Fault]:
+def judge_outcome(case: ReplyCase, schema: Mapping[str, Mapping[str, Any]], outcome: Mapping[str, Any]) -> list[Fault]:
     """Return what is wrong with an outcome; the worst first."""
     if "error" in outcome:
         return [Fault("exception", str(outcome["error"]))]
@@ -55,7 +55,7 @@ def judge_outcome(case: Case, schema: Mapping[str, Mapping[str, Any]], outcome: 
 
 
 def judge_stream(
-    case: Case,
+    case: ReplyCase,
     schema: Mapping[str, Mapping[str, Any]],
     whole: Mapping[str, Any],
     outcome: Mapping[str, Any],
@@ -78,7 +78,7 @@ def _says(outcome: Mapping[str, Any]) -> Any:
 
 
 def _judge_calls(
-    case: Case, schema: Mapping[str, Mapping[str, Any]], calls: Sequence[Sequence[str]]
+    case: ReplyCase, schema: Mapping[str, Mapping[str, Any]], calls: Sequence[Sequence[str]]
 ) -> Iterator[Fault]:
     wanted = case.expected.calls
     if wanted is None:
@@ -179,7 +179,7 @@ def is_same(found: object, right: object) -> bool:
     return found == right
 
 
-def _judge_texts(case: Case, outcome: Mapping[str, Any]) -> Iterator[Fault]:
+def _judge_texts(case: ReplyCase, outcome: Mapping[str, Any]) -> Iterator[Fault]:
     think, say = (outcome["think"] or "").strip(), (outcome["say"] or "").strip()
     wanted_think, wanted_say = case.expected.think, case.expected.say
     if case.expected.text is not None and case.expected.text not in (think, say):

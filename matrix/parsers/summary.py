@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from matrix.parsers.corpus import load_corpus
-from matrix.parsers.findings import RARE, Finding, Wrong, format_of, group_wrongs, list_wrongs
+from matrix.parsers.findings import RARE, ParserFault, ParserFinding, format_of, group_wrongs, list_wrongs
 from matrix.parsers.record import load_releases
 from matrix.parsers.table import count_cell, list_pairs, ran_of, tell_shortly
 
@@ -32,7 +32,7 @@ def make_summary() -> dict[str, dict[str, Any]]:
     return made
 
 
-def _summarise(pair: str, wrongs: list[Wrong]) -> dict[str, Any]:
+def _summarise(pair: str, wrongs: list[ParserFault]) -> dict[str, Any]:
     findings = [finding for finding in group_wrongs(wrongs) if finding.topic not in RARE]
     return {
         "cases": len(load_corpus().of(format_of(pair))),
@@ -42,7 +42,7 @@ def _summarise(pair: str, wrongs: list[Wrong]) -> dict[str, Any]:
     }
 
 
-def _reaches(findings: Iterable[Finding]) -> Iterable[str]:
+def _reaches(findings: Iterable[ParserFinding]) -> Iterable[str]:
     return (finding.reach for finding in findings if finding.kind in SEVERE)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from matrix.parsers.corpus import load_corpus
-from matrix.parsers.findings import RARE, Finding, Wrong, format_of, list_wrongs, notes_of
+from matrix.parsers.findings import RARE, ParserFault, ParserFinding, format_of, list_wrongs, notes_of
 from matrix.parsers.record import load_answers, load_releases
 
 COLUMNS: Final = ("whole", "stream", "backlog")
@@ -31,7 +31,7 @@ def ran_of(engine: str, pair: str) -> list[str]:
     return [release for release in reversed(load_releases()) if release in ran]
 
 
-def count_cell(wrongs: Iterable[Wrong]) -> str:
+def count_cell(wrongs: Iterable[ParserFault]) -> str:
     """Return `whole/stream/backlog`: cases wrong when whole, streamed by tokens or drafts, only in larger pieces."""
     by_reach: dict[str, set[str]] = {column: set() for column in COLUMNS}
     for wrong in wrongs:
@@ -84,13 +84,13 @@ def _range(run: Sequence[str], known: dict[str, dict[str, object]]) -> str:
     return str(first) if len(run) == 1 else f"{first} to {last}" if len(run) > 2 else f"{first}, {last}"
 
 
-def tell_finding(finding: Finding) -> str:
+def tell_finding(finding: ParserFinding) -> str:
     """Return one line: what, where, an example, and the public report that it is."""
     issues = ", ".join(dict.fromkeys(note.issue for note in notes_of(finding) if note.issue))
     return f"{tell_shortly(finding, 4)}: {finding.what}{f' [{issues}]' if issues else ''}"
 
 
-def tell_shortly(finding: Finding, most: int = 2) -> str:
+def tell_shortly(finding: ParserFinding, most: int = 2) -> str:
     """Return what and where, e.g. `lost_call (drafts) parallel: two_calls and 2 more`."""
     more = len(finding.cases) - most
     cases = ", ".join(finding.cases[:most]) + (f" and {more} more" if more > 0 else "")

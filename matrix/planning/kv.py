@@ -36,7 +36,7 @@ KEEPS_EVERY_INDEXER = {"sglang": SpecifierSet("<0.5.23", prereleases=True)}  # b
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shape:
+class KvShape:
     """What of a checkpoint the KV cache depends on. Defaults are those of the first family on the axes."""
 
     layers: int = 78  # that keep a latent row per token; layers of linear attention keep none
@@ -46,12 +46,12 @@ class Shape:
     index_pool: int = 1  # tokens that share one indexer key
 
 
-DEFAULT = Shape()
+DEFAULT = KvShape()
 
 
-def shape_of(checkpoint: Checkpoint) -> Shape:
+def shape_of(checkpoint: Checkpoint) -> KvShape:
     """Take what counts here out of a checkpoint."""
-    return Shape(
+    return KvShape(
         layers=checkpoint.latent_layers or checkpoint.layers,
         kv_lora_rank=checkpoint.kv_lora_rank,
         rope_dims=checkpoint.rope_dims,
@@ -60,7 +60,7 @@ def shape_of(checkpoint: Checkpoint) -> Shape:
     )
 
 
-def latent_bytes(layout: Layout, shape: Shape = DEFAULT) -> int:
+def latent_bytes(layout: Layout, shape: KvShape = DEFAULT) -> int:
     """Bytes of one token's latent row in one layer."""
     values = shape.kv_lora_rank + shape.rope_dims
     match layout:
@@ -73,13 +73,13 @@ def latent_bytes(layout: Layout, shape: Shape = DEFAULT) -> int:
             return shape.kv_lora_rank * FP8_BYTES + scales + shape.rope_dims * BF16_BYTES
 
 
-def indexer_key_bytes(shape: Shape = DEFAULT) -> int:
+def indexer_key_bytes(shape: KvShape = DEFAULT) -> int:
     """Bytes of one token's indexer key in one layer: fp8 values and one fp32 scale."""
     return shape.index_head_dims * FP8_BYTES + shape.index_head_dims // QUANT_TILE * FP32_BYTES
 
 
 def bytes_per_token(
-    layout: Layout, shape: Shape = DEFAULT, *, indexer_layers: int | None = None, mtp_layers: int = 0
+    layout: Layout, shape: KvShape = DEFAULT, *, indexer_layers: int | None = None, mtp_layers: int = 0
 ) -> int:
     """KV bytes of one token over all layers, on one rank: MLA's latent is not split by tensor parallelism.
 
@@ -125,7 +125,7 @@ def largest_context(
 
 
 @dataclass(frozen=True)
-class Reading:
+class KvReading:
     """One explanation of a measured size."""
 
     layout: Layout
@@ -134,11 +134,11 @@ class Reading:
     token_bytes: int
 
 
-def explain_pool(pool_bytes: float, tokens: int, shape: Shape = DEFAULT) -> list[Reading]:
+def explain_pool(pool_bytes: float, tokens: int, shape: KvShape = DEFAULT) -> list[KvReading]:
     """Layouts whose size agrees with a log line, closest first: what the engine really allocated."""
     measured = pool_bytes / tokens
     found = [
-        Reading(layout, indexed, mtp, size)
+        KvReading(layout, indexed, mtp, size)
         for layout in get_args(Layout)
         for mtp in (0, 1)
         for indexed in (range(1, shape.layers + 1) if layout.startswith("dsa") else (0,))

@@ -17,10 +17,10 @@ from matrix.model import Cell
 from matrix.yaml.loaded import Matrix
 from matrix.yaml.variants import ALL, DIMENSIONS
 
-__all__ = ["DIMENSIONS", "ONE", "Ranks", "Wrong", "find_wrong_ranks", "list_stages", "read_pattern", "read_ranks"]
+__all__ = ["DIMENSIONS", "ONE", "LayoutFault", "Ranks", "find_wrong_ranks", "list_stages", "read_pattern", "read_ranks"]
 
 
-class Wrong(NamedTuple):
+class LayoutFault(NamedTuple):
     """Why a layout cannot be launched, in the words of an exclusion."""
 
     rule: str
@@ -79,7 +79,7 @@ def read_pattern(cell: Cell) -> str:
     return (checkpoint.index_topk_pattern if shares else None) or "F" * checkpoint.layers
 
 
-def find_wrong_ranks(matrix: Matrix, cell: Cell) -> Iterator[Wrong]:
+def find_wrong_ranks(matrix: Matrix, cell: Cell) -> Iterator[LayoutFault]:
     """Find why the cell's layout cannot be launched: too few GPUs, what does not divide, a stage that cannot select."""
     laid = [f for name in sorted(cell.features) if (f := matrix.features[name]).ranks]
     if not laid:
@@ -90,7 +90,7 @@ def find_wrong_ranks(matrix: Matrix, cell: Cell) -> Iterator[Wrong]:
     if wanted < 2 or ranks.gpus % wanted:
         need = f"a multiple of {wanted} GPUs" if wanted > 1 else "two GPUs or more"
         reason = f"the layout needs {need}, {cell.rig.id} has {ranks.gpus}"
-        yield Wrong("ranks_need_gpus", "INVALID_HW", reason, laid[0].source)
+        yield LayoutFault("ranks_need_gpus", "INVALID_HW", reason, laid[0].source)
         return
     for size, what, many in (
         (ranks.ep, "experts", checkpoint.experts),
@@ -98,8 +98,8 @@ def find_wrong_ranks(matrix: Matrix, cell: Cell) -> Iterator[Wrong]:
         (ranks.dcp, "ranks of tensor parallelism", ranks.attention_tp),
     ):
         if many % size:
-            yield Wrong("ranks_divide", "INVALID_COMBO", f"{size} ranks do not divide {many} {what}", source)
-    yield from (Wrong(BLIND, "INVALID_COMBO", reason, source) for reason in _find_blind_stages(cell, ranks))
+            yield LayoutFault("ranks_divide", "INVALID_COMBO", f"{size} ranks do not divide {many} {what}", source)
+    yield from (LayoutFault(BLIND, "INVALID_COMBO", reason, source) for reason in _find_blind_stages(cell, ranks))
 
 
 def _find_blind_stages(cell: Cell, ranks: Ranks) -> Iterator[str]:

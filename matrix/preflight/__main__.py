@@ -17,7 +17,7 @@ from matrix.planning.named import list_named
 from matrix.planning.plan import Plan, make_plan
 from matrix.planning.select import select_by_globs
 from matrix.preflight.plans import judge_plan, make_row
-from matrix.preflight.verdict import Report
+from matrix.preflight.verdict import PreflightReport
 from matrix.yaml.load import load_matrix
 
 
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if any(report.verdict == "reject" for _, report in reports) else 0
 
 
-def _reports(options: argparse.Namespace) -> list[tuple[Plan, Report]]:
+def _reports(options: argparse.Namespace) -> list[tuple[Plan, PreflightReport]]:
     matrix = load_matrix()
     world = expand_matrix(matrix)
     named = (cell for cell, _ in list_named(matrix, options.cells))
@@ -60,7 +60,7 @@ def _reports(options: argparse.Namespace) -> list[tuple[Plan, Report]]:
     return [(p, judge_plan(p)) for p in plans]
 
 
-def _counts(reports: Sequence[Report]) -> str:
+def _counts(reports: Sequence[PreflightReport]) -> str:
     verdicts = Counter(report.verdict for report in reports)
     noted = Counter(kind for report in reports for kind in set(report.kinds("note")))
     lines = [f"{len(reports)} plans: " + ", ".join(f"{n} {verdict}" for verdict, n in sorted(verdicts.items()))]
@@ -81,7 +81,7 @@ def _not_run(p: Plan) -> str:
     return f"  matrix  {found.status}: {found.reason}\n          the chain: glm-matrix why-not {p.cell.id}\n"
 
 
-def _row(p: Plan, report: Report) -> Sequence[str]:
+def _row(p: Plan, report: PreflightReport) -> Sequence[str]:
     cell, verdict, decided = make_row(p, report)
     found = _excluded(p)
     return cell, verdict, "; ".join(filter(None, [f"{found.status}: {found.rule}" if found else "", decided]))
@@ -92,7 +92,7 @@ def _fit(p: Plan) -> str:
     return f"  fit     {fit.tell_fit(p)}"
 
 
-def _json(p: Plan, report: Report) -> str:
+def _json(p: Plan, report: PreflightReport) -> str:
     remarks = [
         {"level": r.level, "kind": r.kind, "where": r.where, "subject": r.subject, "message": r.message}
         for r in report.remarks

@@ -55,7 +55,7 @@ MISLEADING = {
 
 
 @dataclass(frozen=True)
-class Reading:
+class VariableReading:
     """What to say about one variable."""
 
     level: Literal["warning", "note"]
@@ -63,21 +63,25 @@ class Reading:
     message: str
 
 
-def explain_variable(name: str, snapshot: Snapshot) -> Reading | None:
+def explain_variable(name: str, snapshot: Snapshot) -> VariableReading | None:
     """None when the variable is read, or is none of the engine's business."""
     if name in snapshot.env_deprecated:
-        return Reading("warning", "env_deprecated", f"{name}: {snapshot.env_deprecated[name]}")
+        return VariableReading("warning", "env_deprecated", f"{name}: {snapshot.env_deprecated[name]}")
     if name in snapshot.env:
         return None
     if name in MISLEADING:
-        return Reading("warning", "env_misleading", f"{name}: {MISLEADING[name]}")
+        return VariableReading("warning", "env_misleading", f"{name}: {MISLEADING[name]}")
     if name.startswith(ENGINE_PREFIXES.get(snapshot.engine, ())) and (snapshot.env or "env" in snapshot.unread):
-        return Reading("warning", "env_unread", f"{name}: nothing in {snapshot.release} reads it")
+        return VariableReading("warning", "env_unread", f"{name}: nothing in {snapshot.release} reads it")
     if _other_engine(name, snapshot.engine):
-        return Reading("warning", "env_other_engine", f"{name} belongs to another engine than {snapshot.engine}")
+        return VariableReading(
+            "warning", "env_other_engine", f"{name} belongs to another engine than {snapshot.engine}"
+        )
     if name.startswith(LIBRARY_PREFIXES):
         return None
-    return Reading("note", "env_unowned", f"{name}: neither {snapshot.release} nor a library known here reads it")
+    return VariableReading(
+        "note", "env_unowned", f"{name}: neither {snapshot.release} nor a library known here reads it"
+    )
 
 
 def _other_engine(name: str, engine: str) -> bool:

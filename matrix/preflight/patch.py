@@ -45,7 +45,7 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
+class PatchCase:
     """What the patched function must answer for one configuration."""
 
     says: str
@@ -67,7 +67,7 @@ class Verify:
     """The function that shows the effect, and what it must answer."""
 
     function: str = ""
-    cases: tuple[Case, ...] = ()
+    cases: tuple[PatchCase, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ class Patch:
     target: Target | None = None
     edit: Edit | None = None
     function: str = ""  # what verification calls
-    cases: tuple[Case, ...] = ()
+    cases: tuple[PatchCase, ...] = ()
     merges: Mapping[str, Merge] = field(default_factory=dict)
 
     def applies(self, facts: Mapping[str, Any]) -> bool:

@@ -12,24 +12,24 @@ from matrix.planning.fit import fit_of_plan
 from matrix.planning.plan import Plan, fill_placeholders
 from matrix.preflight.kernels import find_gaps
 from matrix.preflight.snapshot import Snapshot, snapshot_for
-from matrix.preflight.verdict import Remark, Report, preflight_launch
+from matrix.preflight.verdict import PreflightReport, Remark, preflight_launch
 
 STAND_INS = {"model": "/model", "host": "127.0.0.1", "port": "8000", "api_key_env": "API_KEY"}
 
 
 @dataclass(frozen=True)
-class Served:
+class ServedArchitecture:
     """The architecture an engine sees: the checkpoint's, or what the recipe's config.json renames it to."""
 
     architecture: str
 
 
-def judge_plan(plan: Plan, installed: Mapping[str, str] | None = None) -> Report:
+def judge_plan(plan: Plan, installed: Mapping[str, str] | None = None) -> PreflightReport:
     """Judge one plan against the snapshot of its own release."""
     release = plan.cell.release.id
     argv = [fill_placeholders(word, STAND_INS) for word in plan.arguments()]
     renamed = plan.values("config").get("architectures")
-    served = Served(renamed[0] if renamed else plan.cell.checkpoint.architecture)
+    served = ServedArchitecture(renamed[0] if renamed else plan.cell.checkpoint.architecture)
     snapshot = snapshot_for(release)
     report = preflight_launch(argv, plan.env, snapshot, served, release=release, installed=installed)
     return replace(report, remarks=(*report.remarks, *_check_kernels(plan, snapshot), *_check_fit(plan)))
@@ -65,7 +65,7 @@ def _check_kernels(plan: Plan, snapshot: Snapshot | None) -> Iterator[Remark]:
         )
 
 
-def make_row(plan: Plan, report: Report) -> Sequence[str]:
+def make_row(plan: Plan, report: PreflightReport) -> Sequence[str]:
     """Cell, verdict, and what decided it: errors first, then what is unknown, then warnings."""
     order = ("error", "unknown", "warning")
     told = sorted((r for r in report.remarks if r.level in order), key=lambda r: order.index(r.level))

@@ -42,7 +42,7 @@ class Remark:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class PreflightReport:
     """All remarks about one plan on one release."""
 
     release: str
@@ -73,7 +73,7 @@ def preflight_launch(
     *,
     release: str = "",
     installed: Mapping[str, str] | None = None,
-) -> Report:
+) -> PreflightReport:
     """Judge the words after the command (`vllm serve`, `python -m sglang.launch_server`) on one release.
 
     `installed` replaces the release's own pins where the plan brings other versions (an overlay environment).
@@ -81,11 +81,11 @@ def preflight_launch(
     if snapshot is None:
         message = "no snapshot: this release's own text could not be read"
         remark = Remark(level="unknown", kind="no_snapshot", where="snapshot", subject=release, message=message)
-        return Report(release=release, remarks=(remark,))
+        return PreflightReport(release=release, remarks=(remark,))
     remarks = [*_check_completeness(snapshot), *_check_arguments(argv, snapshot), *_check_environment(env, snapshot)]
     if checkpoint is not None:
         remarks += _check_checkpoint(argv, checkpoint, snapshot, installed or {})
-    return Report(release=snapshot.release, remarks=tuple(remarks))
+    return PreflightReport(release=snapshot.release, remarks=tuple(remarks))
 
 
 def _make_verdict(remarks: Sequence[Remark]) -> Verdict:

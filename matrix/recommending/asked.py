@@ -17,7 +17,7 @@ ADD_GPU: Final = "docs/how-to/add-a-gpu.md"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class RecommendRequest:
     """`rig` None: the matrix has no GPU like it, and `notes` say what is known. `hypothetical`: no rig of the axes."""
 
     rig: Rig | None
@@ -25,7 +25,7 @@ class Asked:
     hypothetical: bool = False
 
 
-def find_rig(matrix: Matrix, name: str) -> Asked:
+def find_rig(matrix: Matrix, name: str) -> RecommendRequest:
     """Return the rig of that id.
 
     Raises:
@@ -33,10 +33,10 @@ def find_rig(matrix: Matrix, name: str) -> Asked:
     """
     if name not in matrix.rigs:
         raise ConfigError([Problem("--rig", 0, "", f"no rig {name!r}{suggest_nearest(name, matrix.rigs)}")])
-    return Asked(rig=matrix.rigs[name])
+    return RecommendRequest(rig=matrix.rigs[name])
 
 
-def find_gpus(matrix: Matrix, text: str) -> Asked:
+def find_gpus(matrix: Matrix, text: str) -> RecommendRequest:
     """Return the rig that `4x RTX PRO 6000` means, one that is made for the question, or what is known of the GPU.
 
     Raises:
@@ -48,13 +48,13 @@ def find_gpus(matrix: Matrix, text: str) -> Asked:
     same = [r for r in matrix.rigs.values() if r.gpu.id == host.gpu]
     exact = [r for r in same if r.gpus == host.gpus and r.gpu.vram_bytes == host.vram_bytes]
     if exact:
-        return Asked(rig=exact[0])
+        return RecommendRequest(rig=exact[0])
     if same:
         return _make_rig(matrix, host, same)
-    return Asked(rig=None, notes=tuple(_tell_unknown(matrix, host)))
+    return RecommendRequest(rig=None, notes=tuple(_tell_unknown(matrix, host)))
 
 
-def _find_attached(matrix: Matrix, text: str) -> Asked | None:
+def _find_attached(matrix: Matrix, text: str) -> RecommendRequest | None:
     """Return the rig of a GPU of another runtime than CUDA, or what is known of it; None: it names no such GPU."""
     count, name = split_count(text)
     for gpu in matrix.gpus.values():
@@ -64,12 +64,14 @@ def _find_attached(matrix: Matrix, text: str) -> Asked | None:
         exact = [rig for rig, gpus in gpu.rigs.items() if gpus == count]
         ids = ", ".join(f"{rig} ({gpus} x)" for rig, gpus in gpu.rigs.items())
         if exact:
-            return Asked(rig=matrix.rigs[exact[0]])
-        return Asked(rig=None, notes=(f"No rig of the matrix is {count} x {gpu.name}; rigs of this GPU: {ids}.",))
+            return RecommendRequest(rig=matrix.rigs[exact[0]])
+        return RecommendRequest(
+            rig=None, notes=(f"No rig of the matrix is {count} x {gpu.name}; rigs of this GPU: {ids}.",)
+        )
     return None
 
 
-def _make_rig(matrix: Matrix, host: Host, same: list[Rig]) -> Asked:
+def _make_rig(matrix: Matrix, host: Host, same: list[Rig]) -> RecommendRequest:
     gpu = replace(same[0].gpu, vram_bytes=host.vram_bytes)
     rig = Rig(id=f"sm{gpu.sm}x{host.gpus}_asked", gpu=gpu, gpus=host.gpus)
     ids = ", ".join(f"{r.id} ({r.gpus} x)" for r in same)
@@ -80,7 +82,7 @@ def _make_rig(matrix: Matrix, host: Host, same: list[Rig]) -> Asked:
         f" {gpu.vram_bytes / GIB:.0f} GiB each; rigs of this GPU: {ids}.",
         f"To run cells on it: {step}",
     )
-    return Asked(rig=rig, notes=notes, hypothetical=True)
+    return RecommendRequest(rig=rig, notes=notes, hypothetical=True)
 
 
 def _tell_unknown(matrix: Matrix, host: Host) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import get_args
 
 from matrix.errors import ConfigError, HostError
-from matrix.recommending.asked import Asked, find_gpus, find_rig
+from matrix.recommending.asked import RecommendRequest, find_gpus, find_rig
 from matrix.recommending.choose import Recommendation, Want, recommend_launches
 from matrix.recommending.owned import Owned
 from matrix.recommending.ran import Ran, read_ran
@@ -21,7 +21,7 @@ from matrix.yaml.loaded import Matrix
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class HostSurroundings:
     """What only the layers above know: this host's rigs, a directory of weights, and what has run in this checkout."""
 
     host_rigs: Callable[[], tuple[list[str], str]]  # ids, and the host in words
@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def main(words: Sequence[str] | None = None, around: Surroundings | None = None) -> int:
+def main(words: Sequence[str] | None = None, around: HostSurroundings | None = None) -> int:
     """Exit codes: 0 something is recommended, 1 nothing can be, 2 bad input."""
     options = parser().parse_args(words)
     try:
@@ -57,7 +57,7 @@ def main(words: Sequence[str] | None = None, around: Surroundings | None = None)
         return 2
 
 
-def _answer(options: argparse.Namespace, around: Surroundings | None) -> int:
+def _answer(options: argparse.Namespace, around: HostSurroundings | None) -> int:
     matrix = load_matrix()
     certified = around.certified(options.registry) if around and options.registry else {}
     ran = {**certified, **read_ran(), **(around.own_runs() if around else {})}
@@ -77,7 +77,7 @@ def _answer(options: argparse.Namespace, around: Surroundings | None) -> int:
     return exit_code
 
 
-def _text(found: Recommendation, asked: Asked, model: str, notes: tuple[str, ...]) -> str:
+def _text(found: Recommendation, asked: RecommendRequest, model: str, notes: tuple[str, ...]) -> str:
     text = render_text(found, model=model, notes=notes)
     if not asked.hypothetical:
         return text
@@ -88,7 +88,7 @@ def _joined(shown: Sequence[object]) -> str:
     return "\n\n".join(map(str, shown))
 
 
-def _find_asked(matrix: Matrix, options: argparse.Namespace, around: Surroundings | None) -> list[Asked]:
+def _find_asked(matrix: Matrix, options: argparse.Namespace, around: HostSurroundings | None) -> list[RecommendRequest]:
     """The rigs of the question; without one, those of this host."""
     if options.rig:
         return [find_rig(matrix, options.rig)]
@@ -99,13 +99,13 @@ def _find_asked(matrix: Matrix, options: argparse.Namespace, around: Surrounding
     note = f"this host: {host}"
     if not gpus:
         more = 'no GPU of a rig is here; for another host: glm-matrix recommend --gpus "4x RTX PRO 6000"'
-        return [Asked(rig=matrix.rigs[i], notes=(note, more)) for i in ids]
+        return [RecommendRequest(rig=matrix.rigs[i], notes=(note, more)) for i in ids]
     most = max(matrix.rigs[i].gpus for i in gpus)
-    return [Asked(rig=matrix.rigs[i], notes=(note,)) for i in gpus if matrix.rigs[i].gpus == most]
+    return [RecommendRequest(rig=matrix.rigs[i], notes=(note,)) for i in gpus if matrix.rigs[i].gpus == most]
 
 
 def _narrow_to_owned(
-    matrix: Matrix, options: argparse.Namespace, around: Surroundings | None
+    matrix: Matrix, options: argparse.Namespace, around: HostSurroundings | None
 ) -> tuple[Matrix, list[str], str, tuple[str, ...]]:
     """The matrix with the checkpoint of `--have`, globs for it, its directory, and notes about it."""
     if options.have is None or around is None:

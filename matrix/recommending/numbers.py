@@ -89,7 +89,7 @@ def _speed_here(ran: Ran | None) -> Iterator[Number]:
         )
 
 
-class Row(NamedTuple):
+class PublishedRow(NamedTuple):
     """One published row with its table's source."""
 
     said: Measurement
@@ -98,13 +98,13 @@ class Row(NamedTuple):
     disputed: str
 
 
-def _list_published(matrix: Matrix, plan: Plan) -> Iterator[Row]:
+def _list_published(matrix: Matrix, plan: Plan) -> Iterator[PublishedRow]:
     """Rows of published tables that speak of this very launch."""
     for claim in matrix.claims:
         if claim.condition(plan.cell.facts):
             for row in claim.value.measurements:
                 if speaks_of(matrix, plan, row.conditions):
-                    yield Row(row, f"matrix/{claim.file}", claim.value.source, claim.value.disputed)
+                    yield PublishedRow(row, f"matrix/{claim.file}", claim.value.source, claim.value.disputed)
 
 
 def speaks_of(matrix: Matrix, plan: Plan, conditions: Mapping[str, Any]) -> bool:
@@ -131,7 +131,7 @@ def _flag_named(plan: Plan, key: str) -> Any:
     return found[0] if len(found) == 1 else None
 
 
-def _pick_speeds(rows: Sequence[Row]) -> Iterator[Number]:
+def _pick_speeds(rows: Sequence[PublishedRow]) -> Iterator[Number]:
     """One user's speed at the shortest and at the longest context, and the highest of many users.
 
     Tables that nobody disputes come first; a disputed one is shown where there is no other, with what is wrong with it.
@@ -145,7 +145,7 @@ def _pick_speeds(rows: Sequence[Row]) -> Iterator[Number]:
         yield _published("speed", row.said.metric.removesuffix("_throughput"), row)
 
 
-def _published(about: Literal["speed", "memory"], what: str, row: Row) -> Number:
+def _published(about: Literal["speed", "memory"], what: str, row: PublishedRow) -> Number:
     said = row.said
     conditions = said.conditions if about == "speed" else {}
     number = _number(
@@ -165,7 +165,7 @@ def _length(row: Measurement) -> float:
     return next((float(row.conditions[key]) for key in AT if key in row.conditions), 0.0)
 
 
-def _memory(plan: Plan, rows: Sequence[Row]) -> Iterator[Number]:
+def _memory(plan: Plan, rows: Sequence[PublishedRow]) -> Iterator[Number]:
     for row in rows:
         if row.said.metric in MEMORY:
             yield _published("memory", MEMORY[row.said.metric], row)

@@ -102,7 +102,7 @@ class Grouped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class GroupingRequest:
     """How a selection is to be grouped and timed."""
 
     depth: Depth = "quick"
@@ -111,10 +111,10 @@ class Asked:
     disk: Disk = DEFAULT_DISK
 
 
-AS_USUAL: Final = Asked()
+AS_USUAL: Final = GroupingRequest()
 
 
-def group_cells(matrix: Matrix, cells: Iterable[Cell], asked: Asked = AS_USUAL) -> Grouped:
+def group_cells(matrix: Matrix, cells: Iterable[Cell], asked: GroupingRequest = AS_USUAL) -> Grouped:
     """Group cells by fingerprint and put the tiers that are asked for in front of big checkpoints."""
     launches: dict[str, list[Plan]] = {}
     for cell in cells:
@@ -143,7 +143,7 @@ def _refuse_statically(launches: Mapping[str, list[Plan]]) -> tuple[list[LeftOut
     return left_out, kept
 
 
-def _lay_out_tiers(plans: Sequence[Plan], asked: Asked, gates: CanaryIndex | None) -> list[LaunchGroup]:
+def _lay_out_tiers(plans: Sequence[Plan], asked: GroupingRequest, gates: CanaryIndex | None) -> list[LaunchGroup]:
     """Return the groups in front of a launch, then the launch itself."""
     first = plans[0]
     cells = tuple(p.cell.id for p in plans)
@@ -161,7 +161,7 @@ def _lay_out_tiers(plans: Sequence[Plan], asked: Asked, gates: CanaryIndex | Non
     return [*before, replace(_make_group(first, cells, "full", asked), needs=needs)]
 
 
-def _make_group(plan: Plan, cells: tuple[str, ...], tier: Tier, asked: Asked) -> LaunchGroup:
+def _make_group(plan: Plan, cells: tuple[str, ...], tier: Tier, asked: GroupingRequest) -> LaunchGroup:
     cell = plan.cell
     rig: Rig = cell.rig
     release, checkpoint = cell.release, cell.checkpoint

@@ -15,7 +15,7 @@ MODELS: Final = variables.MODELS.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
+class ServingPlaces:
     """`local` is the content of matrix.local.yaml; `checkout` the folder of this project."""
 
     checkout: str = "."

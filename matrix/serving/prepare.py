@@ -10,7 +10,7 @@ from typing import Final
 from matrix.hardware import Gpu
 from matrix.planning.plan import Plan
 from matrix.preflight.patch import Patch, load_patch
-from matrix.serving.places import MODELS, Places, write_default, write_required
+from matrix.serving.places import MODELS, ServingPlaces, write_default, write_required
 
 COMMENT: Final = 116  # columns of a comment
 CHECK: Final = """python3 - "$MODEL" {size} <<'PY'
@@ -42,7 +42,7 @@ def write_comment(text: str) -> list[str]:
     return textwrap.wrap(text, COMMENT, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
 
 
-def set_up_environment(plan: Plan, places: Places) -> Iterator[str]:
+def set_up_environment(plan: Plan, places: ServingPlaces) -> Iterator[str]:
     """Make or find the release's own environment; sets VENV, or pulls the image."""
     release = plan.cell.release
     listed = plan.setting("launcher", "requirements")
@@ -78,7 +78,7 @@ def enter_checkout() -> Iterator[str]:
     yield 'LOG=${LOG:-"$PWD/serve.log"}\ncd -- "$CHECKOUT"'
 
 
-def find_weights(plan: Plan, places: Places) -> Iterator[str]:
+def find_weights(plan: Plan, places: ServingPlaces) -> Iterator[str]:
     """Find or download the checkpoint and check that it is whole; sets MODEL."""
     checkpoint = plan.cell.checkpoint
     if checkpoint.weights_path:
@@ -93,7 +93,7 @@ def find_weights(plan: Plan, places: Places) -> Iterator[str]:
     yield CHECK.format(size=checkpoint.size_bytes or 0)
 
 
-def _below_a_root(name: str, places: Places) -> Iterator[str]:
+def _below_a_root(name: str, places: ServingPlaces) -> Iterator[str]:
     """The model's folder below the first folder of weights; the script ends where none is known."""
     message = "set it to the folder for weights, or MODEL to the directory of the checkpoint"
     root = write_default(MODELS, places.root) if places.root else write_required(MODELS, message)

@@ -13,7 +13,7 @@ from matrix.output.script import format_command, format_comment, group_words, qu
 from matrix.parsers.faults import tell_in_comments
 from matrix.planning.plan import Plan
 from matrix.serving import container, prepare, run
-from matrix.serving.places import Places, write_default, write_required
+from matrix.serving.places import ServingPlaces, write_default, write_required
 
 SECTIONS: Final = ("env", "weights", "patch", "host", "launch", "wait", "ask", "proof", "stop")
 AFTER: Final = frozenset({"wait", "ask", "proof"})  # they need the server in the background
@@ -56,7 +56,7 @@ def choose_sections(*, only: Collection[str] = (), without: Collection[str] = ()
 
 
 def render_serving_script(
-    plan: Plan, places: Places, sections: Collection[str] = SECTIONS, *, docker: bool = False
+    plan: Plan, places: ServingPlaces, sections: Collection[str] = SECTIONS, *, docker: bool = False
 ) -> str:
     """Render the script, deterministic and ending in a newline.
 
@@ -87,7 +87,7 @@ def _render_head(plan: Plan) -> Iterator[str]:
     )
 
 
-def _render_settings(plan: Plan, places: Places, body: str) -> Iterator[str]:
+def _render_settings(plan: Plan, places: ServingPlaces, body: str) -> Iterator[str]:
     """What the sections use and do not set themselves; a value from outside replaces each."""
     release, checkpoint = plan.cell.release.id, plan.cell.checkpoint.id
     settings = {
@@ -120,12 +120,14 @@ def _needs(name: str, body: str) -> bool:
     return used is not None and (made is None or used.start() < made.end())
 
 
-def _render_section(name: str, plan: Plan, places: Places, sections: Collection[str], *, inside: bool) -> str:
+def _render_section(name: str, plan: Plan, places: ServingPlaces, sections: Collection[str], *, inside: bool) -> str:
     lines = "\n".join(_list_lines(name, plan, places, sections, inside=inside))
     return f"# --- {TITLES[name]}\nsay {shlex.quote(TITLES[name])}\n{lines}"
 
 
-def _list_lines(name: str, plan: Plan, places: Places, sections: Collection[str], *, inside: bool) -> Iterator[str]:
+def _list_lines(
+    name: str, plan: Plan, places: ServingPlaces, sections: Collection[str], *, inside: bool
+) -> Iterator[str]:
     match name:
         case "env":
             yield from _set_up(plan, places, inside=inside)
@@ -147,7 +149,7 @@ def _list_lines(name: str, plan: Plan, places: Places, sections: Collection[str]
             yield run.KEEP if AFTER & set(sections) and "launch" in sections else "# The launch is in the foreground."
 
 
-def _set_up(plan: Plan, places: Places, *, inside: bool) -> Iterator[str]:
+def _set_up(plan: Plan, places: ServingPlaces, *, inside: bool) -> Iterator[str]:
     if inside:
         yield from container.pull_image(plan)
     elif plan.values("launcher").get("kind") == "process":

@@ -11,7 +11,7 @@ from matrix.output.script import format_comment
 from matrix.parsers.faults import tell_in_comments
 from matrix.planning.plan import Plan, fill_placeholders
 from matrix.serving import container
-from matrix.serving.places import Places
+from matrix.serving.places import ServingPlaces
 
 VENVS: Final = "/opt/glm-matrix"
 MODELS: Final = "/srv/models"
@@ -19,7 +19,7 @@ PLAIN: Final = re.compile(r"[\w./:=%@{}$,+-]+")  # words that need no quotes
 START_S: Final = 5400  # 300 GB and cold kernels
 
 
-def render_unit(plan: Plan, places: Places) -> str:
+def render_unit(plan: Plan, places: ServingPlaces) -> str:
     """Render the unit. Paths are absolute: edit the lines `Environment=MODEL=` and `ExecStart=` for your host.
 
     Raises:
@@ -58,7 +58,7 @@ def _docker_words(plan: Plan) -> list[str]:
     ]
 
 
-def _render(plan: Plan, places: Places, words: list[str], environment: dict[str, str]) -> str:
+def _render(plan: Plan, places: ServingPlaces, words: list[str], environment: dict[str, str]) -> str:
     model = places.model_of(plan) or f"{places.root or MODELS}/{plan.cell.checkpoint.id}"
     command = " \\\n  ".join(_quote(word, dollars=True) for word in words)
     lines = [

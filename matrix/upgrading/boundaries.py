@@ -9,7 +9,7 @@ from typing import Final
 
 from packaging.version import Version
 
-from matrix.checking.finding import Finding
+from matrix.checking.finding import CheckFinding
 from matrix.checking.releases import list_versions
 from matrix.preflight.snapshot import Snapshot, release_id, snapshot_for
 from matrix.upgrading.sides import Side
@@ -31,7 +31,7 @@ HAS: Final[Mapping[str, Callable[[Snapshot, str, str], bool]]] = {
 }
 
 
-def tell_since(finding: Finding, before: Side, after: Side) -> str:
+def tell_since(finding: CheckFinding, before: Side, after: Side) -> str:
     """Tell where what a finding misses (a variable, choice or architecture) goes away; empty where it never was."""
     has, subject = HAS.get(finding.id), finding.subject[0]
     value = str(before.facts["option"].get(subject))

@@ -24,7 +24,7 @@ from matrix.checking.command import (
     read_config_file,
     run_on_line,
 )
-from matrix.checking.judge import Asked
+from matrix.checking.judge import CheckRequest
 from matrix.checking.launchers import Command
 from matrix.checking.releases import (
     TITLES,
@@ -36,7 +36,7 @@ from matrix.checking.releases import (
 )
 from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.upgrading.compare import compare_sides
-from matrix.upgrading.news import Comparison, Report
+from matrix.upgrading.news import Comparison, UpgradeReport
 from matrix.upgrading.of_cells import find_cell, gather_extra, make_line, move_cell
 from matrix.upgrading.patching import keep_fitting, takes_sparse_out
 from matrix.upgrading.render import render_json, render_text
@@ -81,14 +81,16 @@ def main(
     )
 
 
-def _report(options: argparse.Namespace, command: list[str], *, given: bool, lint_folder: LintFolder | None) -> Report:
+def _report(
+    options: argparse.Namespace, command: list[str], *, given: bool, lint_folder: LintFolder | None
+) -> UpgradeReport:
     if not given and options.file and CELL.fullmatch(options.file) and not Path(options.file).exists():
-        return Report(comparisons=(_of_cell(options),))
+        return UpgradeReport(comparisons=(_of_cell(options),))
     asked = make_asked(options, lint_folder)
     named = [_release(text, word) for text, word in _sides(options) if not _bare(text)]
     commands, problems = read_commands(options, command, named[0] if named else None, given=given)
     found = tuple(_of_line(c, options, asked) for c in commands)
-    return Report(comparisons=found, problems=tuple(map(str, problems)))
+    return UpgradeReport(comparisons=found, problems=tuple(map(str, problems)))
 
 
 def _of_cell(options: argparse.Namespace) -> Comparison:
@@ -120,7 +122,7 @@ def _of_cell(options: argparse.Namespace) -> Comparison:
     return compare_sides(*sides, next_=(show,) if moved.release.id in matrix.releases and moved.id != cell.id else ())
 
 
-def _of_line(command: Command, options: argparse.Namespace, asked: Asked) -> Comparison:
+def _of_line(command: Command, options: argparse.Namespace, asked: CheckRequest) -> Comparison:
     named = release_of_image(command.image.text) if command.image is not None else None
     if named is None or not named.version:
         named = release_of_requirement(command.engine, dict(command.installed))

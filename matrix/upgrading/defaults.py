@@ -23,7 +23,7 @@ WORDS: Final = frozenset({"auto", "none"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reach:
+class DefaultReach:
     """Options of a kind, and when a line can meet them. `never`: why no line of this family does."""
 
     flags: str
@@ -105,7 +105,7 @@ def find_reach(option: str, *sides: Mapping[str, Any]) -> str:
 
 
 @cache
-def read_reach() -> Sequence[Reach]:
+def read_reach() -> Sequence[DefaultReach]:
     """reach.yaml, in file order: the first entry whose pattern fits decides."""
     entries = require_entries(REACH, {"reach": ("flags", "what")})["reach"]
-    return tuple(Reach(**{"when": {}, **entry}) for entry in entries)
+    return tuple(DefaultReach(**{"when": {}, **entry}) for entry in entries)

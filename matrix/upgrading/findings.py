@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from matrix.checking.finding import KNOWN, Finding
+from matrix.checking.finding import KNOWN, CheckFinding
 from matrix.checking.known_failures import read_entries
 from matrix.checking.rules import EFFECT_OF, Decision, Effect, Level, read_book, read_checks
 from matrix.upgrading.boundaries import explain_absence, tell_since
@@ -37,13 +37,13 @@ def compare_findings(before: Side, after: Side) -> Iterator[News]:
             yield _ends(finding, before, after)
 
 
-def list_staying(before: Side, after: Side) -> tuple[Finding, ...]:
+def list_staying(before: Side, after: Side) -> tuple[CheckFinding, ...]:
     """Findings that both sides have, the worst first."""
     old = {_key(f) for f in before.findings}
     return tuple(f for f in after.findings if _key(f) in old)
 
 
-def effect_of(finding: Finding) -> Effect:
+def effect_of(finding: CheckFinding) -> Effect:
     """What a finding does to the line that meets it."""
     if finding.subject[0].startswith(KNOWN):
         entry = next((e for e in read_entries() if e["id"] == finding.id), None)
@@ -54,11 +54,11 @@ def effect_of(finding: Finding) -> Effect:
     return "wrong" if finding.id in LEFT_OUT else EFFECT_OF[finding.level]
 
 
-def _key(finding: Finding) -> Key:
+def _key(finding: CheckFinding) -> Key:
     return finding.id, finding.subject
 
 
-def _begins(finding: Finding, before: Side, after: Side) -> News:
+def _begins(finding: CheckFinding, before: Side, after: Side) -> News:
     made = replace(_news(finding, "begins"), applies=_meets(finding, after))
     subject = finding.subject[0]
     if finding.id in ABSENT:
@@ -74,20 +74,20 @@ def _weaken(remedy: str) -> str:
     return f"Drop it, or look whether {near[1]} means the same." if near else remedy
 
 
-def _ends(finding: Finding, before: Side, after: Side) -> News:
+def _ends(finding: CheckFinding, before: Side, after: Side) -> News:
     """It was so before, and is not any more."""
     made = replace(_news(finding, "ends"), applies=_meets(finding, before))
     consequence = f"It is so on {before.release.name}, not on {after.release.name} any more."
     return replace(made, danger="fixed", level="note", consequence=consequence, remedy="")
 
 
-def _worse(old: Finding, new: Finding) -> News:
+def _worse(old: CheckFinding, new: CheckFinding) -> News:
     worse = LEVELS.index(new.level) < LEVELS.index(old.level)
     made = _news(new, "changes")
     return made if worse else replace(made, danger="fixed", level="note", remedy="")
 
 
-def _meets(finding: Finding, side: Side) -> bool:
+def _meets(finding: CheckFinding, side: Side) -> bool:
     """Whether a line can meet a known failure: one of a test about tools wants a line that parses them."""
     entry = next((e for e in read_entries() if e["id"] == finding.id), None)
     fails = entry["fails"] if entry is not None else {}
@@ -95,7 +95,7 @@ def _meets(finding: Finding, side: Side) -> bool:
     return not about_tools or side.facts["tool_parser"] is not None
 
 
-def _news(finding: Finding, way: str) -> News:
+def _news(finding: CheckFinding, way: str) -> News:
     known = finding.subject[0].startswith(KNOWN)
     level: Level = "risky" if known and finding.level == "note" else finding.level
     danger: Danger = effect_of(finding)

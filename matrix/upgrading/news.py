@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from matrix.checking.finding import Finding
+from matrix.checking.finding import CheckFinding
 from matrix.checking.rules import Decision, Level
 
 Danger = Literal["stops", "wrong", "other", "new", "fixed"]
@@ -58,8 +58,8 @@ class Comparison:
     rig: str
     model: str
     news: tuple[News, ...]
-    stays: tuple[Finding, ...] = ()
-    stopped: Finding | None = None  # the first of `stays` that keeps the line from starting
+    stays: tuple[CheckFinding, ...] = ()
+    stopped: CheckFinding | None = None  # the first of `stays` that keeps the line from starting
     unread: tuple[str, ...] = ()
     undecided: int = 0
     waits_for: tuple[str, ...] = ()
@@ -87,7 +87,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class UpgradeReport:
     """All commands of one text."""
 
     comparisons: tuple[Comparison, ...]

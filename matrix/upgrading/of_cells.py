@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import yaml
 
-from matrix.checking.judge import Asked
+from matrix.checking.judge import CheckRequest
 from matrix.checking.known_failures import read_entries, tell_entry
 from matrix.checking.launchers import Command, Text
 from matrix.checking.model_config import describe_model
@@ -23,7 +23,7 @@ from matrix.planning.expand import list_exclusions
 from matrix.planning.plan import Plan, fill_placeholders, make_plan
 from matrix.upgrading.news import News
 from matrix.upgrading.patching import takes_sparse_out
-from matrix.upgrading.sides import Extra, Reason, Side
+from matrix.upgrading.sides import Extra, NotRunReason, Side
 from matrix.yaml.loaded import Matrix
 
 EXTRA_FILE: Final = "/extra_llm_api_options.yaml"
@@ -36,7 +36,7 @@ class CellLine:
 
     cell: Cell
     command: Command
-    asked: Asked
+    asked: CheckRequest
     patches: tuple[str, ...]
 
 
@@ -103,7 +103,7 @@ def make_line(matrix: Matrix, cell: Cell) -> CellLine:
     return CellLine(
         cell=cell,
         command=command,
-        asked=Asked(
+        asked=CheckRequest(
             host=parse_rig(cell.rig.id) if cell.rig.sm else None,
             config={**describe_model(name, None).config, **config} if config else None,
             dense=takes_sparse_out(plan.patch_names),
@@ -149,15 +149,15 @@ def gather_extra(matrix: Matrix, cell: Cell, applied: tuple[str, ...]) -> Extra:
     return Extra(known=known, exclusions=_find_reasons(matrix, cell), patches=frozenset(applied))
 
 
-def _find_reasons(matrix: Matrix, cell: Cell) -> dict[str, Reason]:
+def _find_reasons(matrix: Matrix, cell: Cell) -> dict[str, NotRunReason]:
     """Why the matrix does not run a cell: of a release off the axes only the rules of rules.yaml say anything."""
     rules = {r.value.id: r.value for r in matrix.rules}
     if cell.release.id not in matrix.releases:
         met = (r.value for r in matrix.rules if r.condition(cell.facts))
-        return {r.id: Reason(r.status, r.reason, r.source.cite(), r.source.kind) for r in met}
+        return {r.id: NotRunReason(r.status, r.reason, r.source.cite(), r.source.kind) for r in met}
     found = list_exclusions(matrix, cell)
     kinds = {e.rule: rules[e.rule].source.kind if e.rule in rules else "arithmetic" for e in found}
-    return {e.rule: Reason(e.status, e.reason, e.source, kinds[e.rule]) for e in found}
+    return {e.rule: NotRunReason(e.status, e.reason, e.source, kinds[e.rule]) for e in found}
 
 
 def compare_exclusions(before: Side, after: Side) -> Iterator[News]:
@@ -167,7 +167,7 @@ def compare_exclusions(before: Side, after: Side) -> Iterator[News]:
         yield _exclusion(rule, new.get(rule) or old[rule], begins=rule in new)
 
 
-def _exclusion(rule: str, reason: Reason, *, begins: bool) -> News:
+def _exclusion(rule: str, reason: NotRunReason, *, begins: bool) -> News:
     then = f"The matrix does not run this cell there ({reason.status})."
     return News(
         part="rule",

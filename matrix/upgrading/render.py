@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from matrix.checking.render import KINDS, WIDTH
 from matrix.checking.rules import Decision
-from matrix.upgrading.news import Comparison, Danger, News, Report, write_headline
+from matrix.upgrading.news import Comparison, Danger, News, UpgradeReport, write_headline
 
 HEADS: Final[dict[Danger, tuple[str, str]]] = {
     "stops": ("DOES NOT START", "MAY NOT START"),
@@ -24,7 +24,7 @@ HEADS: Final[dict[Danger, tuple[str, str]]] = {
 }
 
 
-def render_text(report: Report, *, everything: bool = False) -> str:
+def render_text(report: UpgradeReport, *, everything: bool = False) -> str:
     """Every command's answer; `everything` also what cannot apply to the line."""
     blocks = ["\n".join(_comparison(c, everything=everything)) for c in report.comparisons]
     if report.problems:
@@ -147,7 +147,7 @@ def _wrapped(head: str, text: str) -> list[str]:
     )
 
 
-def render_json(report: Report) -> str:
+def render_json(report: UpgradeReport) -> str:
     """One object: exit code, problems, and per command its verdict, sentence and news."""
     data = {
         "exit_code": report.exit_code,

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from matrix.checking.finding import Finding
-from matrix.checking.judge import Asked, Examined, examine_command
+from matrix.checking.finding import CheckFinding
+from matrix.checking.judge import CheckRequest, Examined, examine_command
 from matrix.checking.launchers import Command
 from matrix.checking.releases import PACKAGES, AskedRelease
 from matrix.checking.rules import Decision
@@ -15,7 +15,7 @@ from matrix.checking.settings import UNKNOWN
 from matrix.preflight.snapshot import Snapshot
 
 
-class Reason(NamedTuple):
+class NotRunReason(NamedTuple):
     """Why the matrix does not run a cell. `kind`: of the rule's source, or arithmetic."""
 
     status: str
@@ -28,8 +28,8 @@ class Reason(NamedTuple):
 class Extra:
     """What only a cell of the matrix has. None: it is no cell, and what is known of lines counts."""
 
-    known: tuple[Finding, ...] | None = None  # known failures of the cell, as findings
-    exclusions: Mapping[str, Reason] = field(default_factory=dict)  # by rule
+    known: tuple[CheckFinding, ...] | None = None  # known failures of the cell, as findings
+    exclusions: Mapping[str, NotRunReason] = field(default_factory=dict)  # by rule
     patches: frozenset[str] = frozenset()  # that its launch applies
 
 
@@ -40,7 +40,7 @@ class Side:
     release: AskedRelease
     snapshot: Snapshot
     examined: Examined
-    findings: tuple[Finding, ...]
+    findings: tuple[CheckFinding, ...]
     extra: Extra
 
     @property
@@ -67,7 +67,7 @@ class Side:
         return Decision(kind="wheel", fact=f"{what} [{self.snapshot.source}]", read="")
 
 
-def look_at_release(command: Command, asked: Asked, release: AskedRelease, extra: Extra | None = None) -> Side:
+def look_at_release(command: Command, asked: CheckRequest, release: AskedRelease, extra: Extra | None = None) -> Side:
     """See what a release makes of a command. The image and requirement that the text names are put aside.
 
     Raises:

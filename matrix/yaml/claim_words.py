@@ -65,19 +65,19 @@ METRICS: Final[Mapping[str, str]] = {  # metric -> what is measured
 
 
 @dataclass(frozen=True)
-class Kind:
+class ConditionKind:
     """What the value of a condition may be."""
 
     fits: Callable[[Any], bool]
     expected: str
 
 
-COUNT: Final = Kind(lambda v: type(v) is int and v >= 1, "a whole number from 1 on")
-FROM_0: Final = Kind(lambda v: type(v) is int and v >= 0, "a whole number from 0 on")
-SHARE: Final = Kind(lambda v: type(v) in (int, float) and 0 < v <= 1, "a share above 0 and up to 1")
-FLAG: Final = Kind(lambda v: isinstance(v, bool), "true or false")
-WORD: Final = Kind(lambda v: isinstance(v, str) and bool(v.strip()), "a word")
-CONDITIONS: Final[Mapping[str, Kind]] = {
+COUNT: Final = ConditionKind(lambda v: type(v) is int and v >= 1, "a whole number from 1 on")
+FROM_0: Final = ConditionKind(lambda v: type(v) is int and v >= 0, "a whole number from 0 on")
+SHARE: Final = ConditionKind(lambda v: type(v) in (int, float) and 0 < v <= 1, "a share above 0 and up to 1")
+FLAG: Final = ConditionKind(lambda v: isinstance(v, bool), "true or false")
+WORD: Final = ConditionKind(lambda v: isinstance(v, str) and bool(v.strip()), "a word")
+CONDITIONS: Final[Mapping[str, ConditionKind]] = {
     "concurrency": COUNT,  # requests at once
     "input_tokens": COUNT,  # of one prompt, as the load was asked for
     "prompt_tokens": COUNT,  # of one prompt, as it was counted
@@ -111,7 +111,7 @@ def find_claim_problems(claims: Iterable[Loaded[Claim]], features: Iterable[str]
     ]
 
 
-def _wrong(measured: Measurement, conditions: Mapping[str, Kind]) -> Iterator[tuple[tuple[str, ...], str]]:
+def _wrong(measured: Measurement, conditions: Mapping[str, ConditionKind]) -> Iterator[tuple[tuple[str, ...], str]]:
     what = METRICS.get(measured.metric)
     if what is None:
         yield ("metric",), f"no metric is {measured.metric!r}{suggest_nearest(measured.metric, METRICS)}"

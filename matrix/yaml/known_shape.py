@@ -54,7 +54,7 @@ def _shape_problems(fails: Fails) -> Found:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Surroundings:
+class KnownSurroundings:
     """What entries are held against. `echoes` are, by entry id, what its engines and our messages repeat anyway."""
 
     today: date
@@ -73,12 +73,12 @@ def names_nobody(owner: str) -> bool:
     return says_nothing(owner) or owner.strip().lower() in PLACEHOLDERS
 
 
-def find_entry_problems(known: Iterable[Loaded[KnownFailure]], around: Surroundings) -> list[Problem]:
+def find_entry_problems(known: Iterable[Loaded[KnownFailure]], around: KnownSurroundings) -> list[Problem]:
     """Find every entry that speaks of no test, leads nowhere, has nobody behind it, or is overdue."""
     return [_place_problem(k, loc, message) for k in known for loc, message in _entry_problems(k.value, around)]
 
 
-def _entry_problems(entry: KnownFailure, around: Surroundings) -> Found:
+def _entry_problems(entry: KnownFailure, around: KnownSurroundings) -> Found:
     fails = entry.fails
     if fails.at == "test" and fails.test not in around.tests:
         yield ("fails", "test"), f"no suite has a test {fails.test!r}{suggest_nearest(fails.test, around.tests)}"

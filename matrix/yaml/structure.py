@@ -36,7 +36,7 @@ SCALARS: dict[Any, tuple[tuple[type, ...], str]] = {
 FEW = 4  # keys that a message can list
 
 
-class Wrong(Exception):
+class Unstructured(Exception):
     """Internal: this value cannot be structured; its problems are already written down."""
 
 
@@ -44,7 +44,7 @@ def structure_data(kind: type[T], doc: Document, data: Any, at: Loc, problems: l
     """Build a `kind` from `data` (found at `at` in `doc`), or return None with at least one new problem."""
     try:
         return cast(T, _Reader(doc, problems).value(kind, data, at))
-    except Wrong:
+    except Unstructured:
         return None
 
 
@@ -110,9 +110,9 @@ class _Reader:
     def __init__(self, doc: Document, problems: list[Problem]) -> None:
         self.doc, self.problems = doc, problems
 
-    def wrong(self, at: Loc, message: str) -> Wrong:
+    def wrong(self, at: Loc, message: str) -> Unstructured:
         self.problems.append(self.doc.problem(at, message))
-        return Wrong()
+        return Unstructured()
 
     def value(self, hint: Any, data: Any, at: Loc) -> Any:
         origin = get_origin(hint)
@@ -187,7 +187,7 @@ class _Reader:
         present = [name for name in known if name in data]
         values = self.each(((hints[n], data[n], (*at, n)) for n in present), strict=False)
         if len(self.problems) > before:
-            raise Wrong
+            raise Unstructured
         return kind(**dict(zip(present, values, strict=True)))
 
     def each(self, parts: Any, *, strict: bool = True) -> list[Any]:
@@ -196,11 +196,11 @@ class _Reader:
         for hint, data, at in parts:
             try:
                 found.append(self.value(hint, data, at))
-            except Wrong:
+            except Unstructured:
                 found.append(None)
                 failed = True
         if failed and strict:
-            raise Wrong
+            raise Unstructured
         return found
 
 

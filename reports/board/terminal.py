@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from matrix.judging.status import Status
-from reports.board.text import NOTHING, SPEAKS, Line, Tally, Told, View, make_headline
+from reports.board.text import NOTHING, SPEAKS, Line, StatusTally, Told, View, make_headline
 from reports.evidence.defuse import defuse_for_code, defuse_for_markdown, defuse_line
-from reports.evidence.summary import Settled
+from reports.evidence.summary import SettledTest
 from reports.evidence.types import ProofOutcome
 
 STYLES = {"plain": "cyan", "good": "green", "noted": "yellow", "trouble": "bold red", "quiet": "dim"}
@@ -70,7 +70,7 @@ def _make_table(suites: Sequence[str], title: str, lines: Sequence[Line]) -> Tab
     table.add_column("proofs", overflow="fold")
     for line in lines:
         boxes = [
-            _style_tally(Tally(status=line.whole.status), str(line.whole.status)),
+            _style_tally(StatusTally(status=line.whole.status), str(line.whole.status)),
             *(_style_tally(t, t.text) for t in line.suites),
         ]
         told = map(Text, (line.launch, line.tok_s, line.ttft))
@@ -78,7 +78,7 @@ def _make_table(suites: Sequence[str], title: str, lines: Sequence[Line]) -> Tab
     return table
 
 
-def _style_tally(tally: Tally, text: str) -> Text:
+def _style_tally(tally: StatusTally, text: str) -> Text:
     return Text(text, STYLES[tally.tone])
 
 
@@ -99,7 +99,7 @@ def _count_outcomes(shown: View) -> str:
     return ", ".join(f"{n} {outcome}" for outcome, n in counts.most_common())
 
 
-def _iterate_trouble(test: Settled) -> Iterator[RenderableType]:
+def _iterate_trouble(test: SettledTest) -> Iterator[RenderableType]:
     yield Text(f"\n{test.status} {test.nodeid}", STYLES["trouble"])
     bad = [f for f in test.findings if not f.ok]
     for finding in bad[:2]:
@@ -186,7 +186,7 @@ def _make_markdown_row(line: Line) -> list[str]:
     ]
 
 
-def _iterate_markdown_trouble(test: Settled) -> Iterator[str]:
+def _iterate_markdown_trouble(test: SettledTest) -> Iterator[str]:
     yield f"\n**{test.status}** {_format_code(test.nodeid)}\n"
     bad = [f for f in test.findings if not f.ok]
     for finding in bad:

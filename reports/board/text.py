@@ -12,7 +12,7 @@ from matrix.model import Cell, Excluded
 from matrix.planning.exclusions import Exclusions
 from reports.compare.prediction import Prediction
 from reports.evidence.asked_again import tell_asked_again
-from reports.evidence.summary import TOK_S, TTFT_MS, Board, Row, Settled
+from reports.evidence.summary import TOK_S, TTFT_MS, Board, CellRow, SettledTest
 from reports.evidence.types import AFTER, CRASH, Measured, Proof, ProofOutcome
 from reports.gate.accepted_identity import gather_cautions
 from reports.gate.gate import Reason, Verdict
@@ -55,7 +55,7 @@ def tone_of(status: Status | None) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class StatusTally:
     """One box of the table: the worst status of a suite's tests in a cell, and how many tests have it."""
 
     status: Status | None
@@ -82,11 +82,11 @@ class Tally:
         return tone_of(self.status)
 
 
-def count_statuses(tests: Sequence[Settled]) -> Tally:
+def count_statuses(tests: Sequence[SettledTest]) -> StatusTally:
     if not tests:
-        return Tally(status=None)
+        return StatusTally(status=None)
     status = worst_status(t.status for t in tests)
-    return Tally(status=status, count=sum(t.status is status for t in tests), of=len(tests))
+    return StatusTally(status=status, count=sum(t.status is status for t in tests), of=len(tests))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,11 +103,11 @@ class Judgement:
 class Line:
     """One cell as a row of the table."""
 
-    row: Row
+    row: CellRow
     judgement: Judgement
     name: tuple[str, str]  # checkpoint, features
-    whole: Tally
-    suites: tuple[Tally, ...]
+    whole: StatusTally
+    suites: tuple[StatusTally, ...]
     launch: str
     tok_s: str
     ttft: str
@@ -117,7 +117,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class ReleaseGroup:
     """The cells of one rig and release."""
 
     title: str
@@ -141,16 +141,16 @@ class View:
 
     board: Board
     suites: tuple[str, ...]
-    groups: tuple[Group, ...]
+    groups: tuple[ReleaseGroup, ...]
     counts: tuple[tuple[Status, int], ...]  # cells by status, worst first
-    troubles: tuple[tuple[Row, tuple[Settled, ...]], ...]
+    troubles: tuple[tuple[CellRow, tuple[SettledTest, ...]], ...]
     exclusions: tuple[Exclusion, ...] = ()
     verdict: Verdict | None = None
     excluded: int = 0
     claims: tuple[Entry, ...] = ()  # every published number, and ours
 
     @property
-    def judged(self) -> tuple[Row, ...]:
+    def judged(self) -> tuple[CellRow, ...]:
         """The rows that count: those of the policy's cells; without a policy, all rows."""
         return count_rows(self.board, self.verdict)
 
@@ -198,12 +198,12 @@ class View:
         return tuple(dict.fromkeys((each.cell, each.message) for each in launches))
 
     @property
-    def noted(self) -> tuple[Settled, ...]:
+    def noted(self) -> tuple[SettledTest, ...]:
         """Green tests with a note."""
         return tuple(t for row in self.judged for t in row.tests if t.notes)
 
 
-def count_rows(board: Board, verdict: Verdict | None) -> tuple[Row, ...]:
+def count_rows(board: Board, verdict: Verdict | None) -> tuple[CellRow, ...]:
     """Select the rows that a report counts: cells outside the policy make a verdict neither better nor worse."""
     if verdict is None:
         return board.rows
@@ -229,7 +229,7 @@ def make_view(
         board=board,
         suites=suites,
         groups=tuple(
-            Group(title=title, lines=tuple(_make_line(r, suites, proven.get(r.cell, ()), judge) for r in rows))
+            ReleaseGroup(title=title, lines=tuple(_make_line(r, suites, proven.get(r.cell, ()), judge) for r in rows))
             for title, rows in groups
         ),
         counts=tuple((s, counts[s]) for s in SEVERITY if counts[s]),
@@ -248,7 +248,7 @@ class Judging:
         self.required = {row.cell for row in verdict.rows} if verdict else set()
         self.reasons = Counter(reason.cell for reason in verdict.reasons) if verdict else Counter[str]()
 
-    def judge_row(self, row: Row) -> Judgement:
+    def judge_row(self, row: CellRow) -> Judgement:
         """Judge one row. Its tests speak where no policy requires the cell."""
         if row.cell not in self.required:
             return Judgement(word=row.status, tone=tone_of(row.status), glyph=GLYPHS[row.status])
@@ -259,19 +259,19 @@ class Judging:
         return Judgement(word="GREEN", tone="good", glyph="✓")
 
 
-def sort_rows(rows: Iterable[Row]) -> list[Row]:
+def sort_rows(rows: Iterable[CellRow]) -> list[CellRow]:
     """Sort rows as every report lists them: by rig and release, checkpoint, number of features."""
     return sorted(rows, key=_sort_key)
 
 
-def _sort_key(row: Row) -> tuple[str, str, int, tuple[str, ...]]:
+def _sort_key(row: CellRow) -> tuple[str, str, int, tuple[str, ...]]:
     where = " · ".join(str(row.facts[k]) for k in ("rig", "release") if k in row.facts)
     return where or "cells without facts", str(row.facts.get("checkpoint", row.cell)), len(row.features), row.features
 
 
-def _make_line(row: Row, suites: Sequence[str], predicted: Sequence[Prediction], judge: Judging) -> Line:
+def _make_line(row: CellRow, suites: Sequence[str], predicted: Sequence[Prediction], judge: Judging) -> Line:
     launch = row.launch
-    by_suite: dict[str, list[Settled]] = {}
+    by_suite: dict[str, list[SettledTest]] = {}
     for test in row.tests:
         by_suite.setdefault(test.suite, []).append(test)
     tok_s, ttft = row.best(TOK_S), row.best(TTFT_MS)
@@ -279,7 +279,7 @@ def _make_line(row: Row, suites: Sequence[str], predicted: Sequence[Prediction],
     return Line(
         row=row,
         name=(str(row.facts["checkpoint"]), " + ".join(row.features) or "baseline") if known else (row.cell, ""),
-        whole=Tally(status=row.status, count=1, of=1),
+        whole=StatusTally(status=row.status, count=1, of=1),
         suites=tuple(count_statuses(by_suite.get(name, ())) for name in suites),
         launch=NOTHING
         if launch is None

@@ -16,7 +16,7 @@ from matrix.planning.owed import FIRST
 from reports.evidence.attempts import split_runs
 from reports.evidence.continuations import link_continuations
 from reports.evidence.files import digest_value, is_sealed
-from reports.evidence.summary import Row, make_board
+from reports.evidence.summary import CellRow, make_board
 from reports.evidence.types import CellFacts, Found, Kept, Measured, Record, Run, as_json_data
 
 STATEMENT: Final = "https://in-toto.io/Statement/v1"
@@ -108,7 +108,7 @@ def format_statement(statement: Mapping[str, Json]) -> bytes:
     return json.dumps(statement, sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False).encode() + b"\n"
 
 
-def _require_sound(row: Row, unsealed: Collection[str]) -> None:
+def _require_sound(row: CellRow, unsealed: Collection[str]) -> None:
     if unsealed:
         raise NotCertifiable(f"run {min(unsealed)} is not sealed")
     if row.launch is None or not any(t.result for t in row.tests):
@@ -119,7 +119,7 @@ def _require_sound(row: Row, unsealed: Collection[str]) -> None:
         raise NotCertifiable(f"the evidence of {row.cell} is of {len(row.fingerprints)} plans")
 
 
-def _make_subjects(row: Row, facts: CellFacts) -> Iterator[Mapping[str, Json]]:
+def _make_subjects(row: CellRow, facts: CellFacts) -> Iterator[Mapping[str, Json]]:
     """Name what was tested: the cell's facts and script, and the image where one was launched."""
     digest = facts.sha256 or digest_value({"facts": facts.facts, "script": facts.script})
     yield {"name": f"cell:{row.cell}", "digest": {"sha256": digest}}
@@ -145,7 +145,7 @@ def _make_configuration(own: Sequence[Record], runs: Mapping[str, Run]) -> Itera
             yield {"name": f"replies:{r.run}:{r.nodeid}", "digest": {"sha256": r.sha256}}
 
 
-def _result_of(row: Row) -> str:
+def _result_of(row: CellRow) -> str:
     if any(t.status not in GREEN | WARNED for t in row.tests) or any(p.outcome == "refuted" for p in row.proofs):
         return "FAILED"
     if row.crashes:  # of the same plan, if not in one of its own tests
@@ -154,7 +154,7 @@ def _result_of(row: Row) -> str:
     return "WARNED" if any(t.status in WARNED for t in row.tests) or set(row.features) - proven else "PASSED"
 
 
-def _name_tests(row: Row) -> Mapping[str, list[str]]:
+def _name_tests(row: CellRow) -> Mapping[str, list[str]]:
     return {
         "passedTests": [t.nodeid for t in row.tests if t.status in PASSED],
         "warnedTests": [t.nodeid for t in row.tests if t.status in WARNED],
@@ -162,7 +162,7 @@ def _name_tests(row: Row) -> Mapping[str, list[str]]:
     }
 
 
-def _make_numbers(row: Row) -> Iterator[Mapping[str, Json]]:
+def _make_numbers(row: CellRow) -> Iterator[Mapping[str, Json]]:
     """Give each number as median with its smallest and largest value."""
     found: dict[tuple[str, str, str], list[Measured]] = {}
     for m in row.measurements:

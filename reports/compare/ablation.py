@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from reports.compare.feature_pairs import FeaturePair, find_feature_pairs
-from reports.evidence.summary import Row, make_board
+from reports.evidence.summary import CellRow, make_board
 from reports.evidence.types import Measured, Record
 
 COMPARED: Final = ("wave_output_throughput", "median_tpot_ms", "p99_itl_ms", "median_ttft_ms", "prefill_cold_tps")
@@ -47,14 +47,14 @@ def find_ablations(records: Sequence[Record]) -> list[Ablation]:
     return [found for pair in find_feature_pairs(make_board(records).rows) for found in _compare_pair(pair)]
 
 
-def _compare_pair(pair: FeaturePair[Row]) -> Iterator[Ablation]:
+def _compare_pair(pair: FeaturePair[CellRow]) -> Iterator[Ablation]:
     theirs, cell, feature = _gather_numbers(pair.without), pair.cell.cell, pair.feature
     for key, (value, where) in _gather_numbers(pair.cell).items():
         if key in theirs and (without := theirs[key][0]):
             yield Ablation(cell=cell, feature=feature, name=key[0], conditions=where, with_it=value, without=without)
 
 
-def _gather_numbers(row: Row) -> Numbers:
+def _gather_numbers(row: CellRow) -> Numbers:
     by_key: dict[tuple[str, str], list[Measured]] = {}
     for m in row.measurements:
         if m.name in COMPARED:

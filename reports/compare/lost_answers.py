@@ -22,7 +22,7 @@ Item = tuple[str, str, str]  # check, item, sha256 of the prompt or nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class RunPair:
     """One cell in both runs."""
 
     cell: str
@@ -34,7 +34,7 @@ class Pair:
     noticed: float | None  # loss rate that is noticed with POWER at the strictest level; None: none is
 
 
-def pair_cells(old: Sequence[Record], new: Sequence[Record]) -> list[Pair]:
+def pair_cells(old: Sequence[Record], new: Sequence[Record]) -> list[RunPair]:
     """Compare each cell in which both runs asked items, the worst first."""
     before, after = _gather_answers(old), _gather_answers(new)
     shared = {c: before[c].keys() & after[c].keys() for c in before.keys() & after.keys()}
@@ -42,7 +42,7 @@ def pair_cells(old: Sequence[Record], new: Sequence[Record]) -> list[Pair]:
     told = {c: compare_mcnemar(_name_answers(before[c], shared[c]), _name_answers(after[c], shared[c])) for c in cells}
     worse = correct_holm({c: t.p_worse for c, t in told.items()}, ALPHA)
     pairs = [
-        Pair(
+        RunPair(
             cell=c,
             items=len(shared[c]),
             lost=tuple(sorted(i[1] for i in shared[c] if before[c][i] and not after[c][i])),
@@ -78,7 +78,7 @@ def _name_answers(answers: Mapping[Item, bool], items: Collection[Item]) -> dict
     return {"\0".join(i): answers[i] for i in items}
 
 
-def summarise_pairs(pairs: Sequence[Pair]) -> str:
+def summarise_pairs(pairs: Sequence[RunPair]) -> str:
     """Count the cells that answer worse, and tell what the weakest of them could have noticed."""
     if not pairs:
         return "no item was asked in both runs: no answer can be compared"

@@ -42,7 +42,7 @@ Records = Sequence[Record]
 Both = tuple[Any, Any]  # what the cell recorded, and what the one without the feature did
 
 
-class Source(NamedTuple):
+class PredictionSource(NamedTuple):
     """What a prediction reads of each cell: every recording, None for a recording that shows nothing."""
 
     name: str
@@ -92,7 +92,10 @@ class ComparedPair:
         return (mine, theirs) if mine and theirs and mine.layout and theirs.layout else None
 
     def judge_recordings(
-        self, what: Literal["bytes", "numbers", "words"], judge: Callable[..., Iterable[Ablation]], *sources: Source
+        self,
+        what: Literal["bytes", "numbers", "words"],
+        judge: Callable[..., Iterable[Ablation]],
+        *sources: PredictionSource,
     ) -> Prediction:
         """Judge every recording of one cell with every recording of the other; a refutation outranks all other
         outcomes."""
@@ -104,11 +107,11 @@ class ComparedPair:
         cell, without, feature = self.pair.cell.id, self.pair.without.id, self.pair.feature
         return Prediction(cell=cell, without=without, feature=feature, what=what, outcome=outcome, detail=detail)
 
-    def _pair_recordings(self, source: Source) -> list[Both]:
+    def _pair_recordings(self, source: PredictionSource) -> list[Both]:
         mine, theirs = map(source.read, self.recorded)
         return [(m, t) for m, t in product(mine, theirs) if m is not None and t is not None]
 
-    def _explain_lacking(self, source: Source) -> Iterator[str]:
+    def _explain_lacking(self, source: PredictionSource) -> Iterator[str]:
         for cell in (self.pair.cell.id, self.pair.without.id):
             if not source.read(self.records.get(cell, ())):
                 yield f"{cell} recorded no {source.name}"
@@ -179,12 +182,12 @@ def _token_bytes(records: Records) -> list[TokenBytes | None]:
     return [TokenBytes(low=d["low"], high=d["high"], where="evidence") if "low" in d else None for d in data]
 
 
-def _signature_source(name: str) -> Source:
+def _signature_source(name: str) -> PredictionSource:
     def read(records: Records) -> list[Logprobs | None]:
         found = [r.data.get("signature") for r in records if isinstance(r, Found) and r.check == f"signature.{name}"]
         return [[likeliest_first(recorded_numbers(p)) for p in positions] if positions else None for positions in found]
 
-    return Source(f"signature.{name}", read)
+    return PredictionSource(f"signature.{name}", read)
 
 
 def _make_usable(both: Both) -> Both:
@@ -192,5 +195,5 @@ def _make_usable(both: Both) -> Both:
     return drop_drafted(both[0]), drop_drafted(both[1])
 
 
-SIZE: Final = Source("kv_layout", _token_bytes)
+SIZE: Final = PredictionSource("kv_layout", _token_bytes)
 SHORT, LONG = _signature_source("short"), _signature_source("long")

@@ -51,7 +51,7 @@ class SameAnswers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recording:
+class FrozenNumbers:
     """The numbers of one answer to a frozen prompt."""
 
     positions: Logprobs
@@ -60,10 +60,10 @@ class Recording:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class CellAnswers:
     """What a cell left to compare."""
 
-    numbers: Mapping[Prompt, Sequence[Recording]]
+    numbers: Mapping[Prompt, Sequence[FrozenNumbers]]
     answers: Mapping[Question, bool]
 
 
@@ -97,14 +97,14 @@ def _split_cells(records: Sequence[Record], wanted: Collection[str]) -> Mapping[
     return found
 
 
-def _read_told(records: Sequence[Record]) -> Told:
+def _read_told(records: Sequence[Record]) -> CellAnswers:
     """Read what was found, without tests that failed as a known failure says: those have their own entry.
 
     Records are in the order of time. Of answers the last run's count; numbers count of every run: what a launch once
     computed wrongly is not answered by another launch.
     """
     excused = find_excused(records)
-    numbers: dict[Prompt, list[Recording]] = {}
+    numbers: dict[Prompt, list[FrozenNumbers]] = {}
     answers: dict[Question, tuple[str, bool]] = {}  # run, right in all of its findings
     for found in (r for r in records if isinstance(r, Found) and r.item and r.nodeid not in excused):
         digest = str(found.data.get("prompt_sha256", ""))
@@ -114,7 +114,7 @@ def _read_told(records: Sequence[Record]) -> Told:
             key = (found.check, found.item, digest)
             run, right = answers.get(key, (found.run, True))
             answers[key] = (found.run, found.ok and (right or run != found.run))
-    return Told(
+    return CellAnswers(
         numbers={p: r for p, r in numbers.items() if r}, answers={key: right for key, (_, right) in answers.items()}
     )
 
@@ -124,14 +124,14 @@ def find_excused(records: Sequence[Record]) -> frozenset[str]:
     return frozenset(r.nodeid for r in records if isinstance(r, Result) and r.status is Status.XFAIL)
 
 
-def _read_numbers(found: Found) -> Iterator[Recording]:
+def _read_numbers(found: Found) -> Iterator[FrozenNumbers]:
     positions, allowed = read_recording(found), found.data.get("tolerance")
     if positions and isinstance(allowed, int | float):
         nats = recorded_number(found.data.get("mean_nats"))
-        yield Recording(positions=positions, from_reference=nats, tolerance=float(allowed))
+        yield FrozenNumbers(positions=positions, from_reference=nats, tolerance=float(allowed))
 
 
-def _judge_pair(mine: ExpectedCell, other: ExpectedCell, one: Told, two: Told) -> SameAnswers:
+def _judge_pair(mine: ExpectedCell, other: ExpectedCell, one: CellAnswers, two: CellAnswers) -> SameAnswers:
     shared = sorted(one.numbers.keys() & two.numbers.keys())
     asked = one.answers.keys() & two.answers.keys()
     each = {prompt: _measure_apart(one.numbers[prompt], two.numbers[prompt]) for prompt in shared}
@@ -160,23 +160,23 @@ def _judge_pair(mine: ExpectedCell, other: ExpectedCell, one: Told, two: Told) -
     )
 
 
-def _measure_apart(mine: Sequence[Recording], yours: Sequence[Recording]) -> tuple[float, float]:
+def _measure_apart(mine: Sequence[FrozenNumbers], yours: Sequence[FrozenNumbers]) -> tuple[float, float]:
     """Measure the farthest of any two recordings, and what is allowed."""
     allowed = BETWEEN_TWO * find_largest(r.tolerance for r in (*mine, *yours))
     return find_largest(top_k_kl(a.positions, b.positions).mean for a in mine for b in yours), allowed
 
 
-def _list_far(told: Told, cell: str) -> Iterator[str]:
+def _list_far(told: CellAnswers, cell: str) -> Iterator[str]:
     for (item, _), recordings in told.numbers.items():
         for r in recordings:
             if not r.from_reference <= r.tolerance:
                 yield f"{cell} is {r.from_reference:.2g} nats a position from the reference in {item}"
 
 
-def _list_lost(one: Told, two: Told, asked: Collection[Question]) -> list[Question]:
+def _list_lost(one: CellAnswers, two: CellAnswers, asked: Collection[Question]) -> list[Question]:
     return [key for key in asked if key[0] != AGAIN and one.answers[key] is not two.answers[key]]
 
 
-def _name_silent(mine: ExpectedCell, other: ExpectedCell, one: Told, two: Told) -> str:
+def _name_silent(mine: ExpectedCell, other: ExpectedCell, one: CellAnswers, two: CellAnswers) -> str:
     silent = [c.id for c, told in ((mine, one), (other, two)) if not told.numbers]
     return f"{' and '.join(silent)} left" if silent else "there are"

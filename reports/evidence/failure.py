@@ -22,7 +22,7 @@ from matrix.errors import (
     find_launch_error,
     iterate_causes,
 )
-from matrix.known.failures import Failure, KnownOfCell
+from matrix.known.failures import KnownOfCell, SeenFailure
 from matrix.signature import remove_echoes
 from reports.evidence import redact
 from reports.evidence.defuse import defuse_for_terminal
@@ -36,7 +36,7 @@ FAILED = "NOT OK"  # by which a finding says that it is none
 
 def describe_failure(
     error: BaseException, findings: Sequence[Finding], known: KnownOfCell, *, test: str, test_id: str
-) -> Failure:
+) -> SeenFailure:
     """Describe a failing test, without secrets and without echoes."""
     launch, chain = find_launch_error(error), list(iterate_causes(error))
     bad = [f for f in findings if not f.ok]
@@ -44,7 +44,7 @@ def describe_failure(
     said = [_say_finding(f) for f in bad]
     if not said or any(isinstance(e, EngineError) for e in chain):
         said = [*_say_errors(chain), *said]
-    return Failure(
+    return SeenFailure(
         at=launch.at if launch else "test",
         how=classify_error(chain),
         http_status=_find_status(chain),

@@ -60,7 +60,7 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tape:
+class KeptTape:
     """All exchanges of one test, and the identity of the test."""
 
     run: str
@@ -109,7 +109,7 @@ def digest_question(kind: str, question: Json) -> str:
     return hashlib.sha256(_format_line([kind, question])).hexdigest()
 
 
-def write_tape(folder: Path, tape: Tape) -> Stored:
+def write_tape(folder: Path, tape: KeptTape) -> Stored:
     """Compress and write one tape.
 
     Raises:
@@ -132,7 +132,7 @@ def write_tape(folder: Path, tape: Tape) -> Stored:
     return Stored(sha256=sha256, bytes=len(packed))
 
 
-def read_tape(folder: Path, sha256: str) -> Tape:
+def read_tape(folder: Path, sha256: str) -> KeptTape:
     """Read one test's tape and check it against its address.
 
     Raises:
@@ -147,7 +147,7 @@ def read_tape(folder: Path, sha256: str) -> Tape:
     return _parse_tape(head, exchanges)
 
 
-def _format_lines(tape: Tape) -> Iterator[bytes]:
+def _format_lines(tape: KeptTape) -> Iterator[bytes]:
     own = {name: getattr(tape, name) for name in OWN[1:]}
     yield _format_line({**tape.options, "tape": VERSION, **own})
     last: dict[str, str] = {}
@@ -241,7 +241,7 @@ def _parsed_lines(plain: bytes) -> list[Mapping[str, Json]]:
     return found
 
 
-def _parse_tape(head: Mapping[str, Json], lines: Sequence[Mapping[str, Json]]) -> Tape:
+def _parse_tape(head: Mapping[str, Json], lines: Sequence[Mapping[str, Json]]) -> KeptTape:
     version = head.get("tape")
     if type(version) is not int or not 1 <= version <= VERSION:
         raise Unreadable(f"it is of version {version!r:.20}, and versions up to {VERSION} are understood")
@@ -250,7 +250,7 @@ def _parse_tape(head: Mapping[str, Json], lines: Sequence[Mapping[str, Json]]) -
     logs = _Logs()
     exchanges = tuple(_parse_exchange(line, logs) for line in lines)
     options = {name: value for name, value in head.items() if name not in OWN}
-    return Tape(**{name: head[name] for name in OWN[1:]}, options=options, exchanges=exchanges)
+    return KeptTape(**{name: head[name] for name in OWN[1:]}, options=options, exchanges=exchanges)
 
 
 def _parse_exchange(line: Mapping[str, Json], logs: _Logs) -> Exchange:

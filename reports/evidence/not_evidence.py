@@ -22,7 +22,7 @@ Key = tuple[str, str, str]  # run, cell, test
 
 
 @dataclass(kw_only=True)
-class Seen:
+class RecordCounts:
     """How many records of each kind one test left."""
 
     findings: int = 0
@@ -31,7 +31,7 @@ class Seen:
     proofs: int = 0
 
 
-def judge_pass(status: Status, seen: Seen, suite: str) -> Status:
+def judge_pass(status: Status, seen: RecordCounts, suite: str) -> Status:
     """Judge a PASS or MEASURED by its records; return any other status unchanged."""
     if status is Status.MEASURED:
         return status if seen.measurements else Status.NOT_EVIDENCE
@@ -46,20 +46,23 @@ def judge_pass(status: Status, seen: Seen, suite: str) -> Status:
 def withdraw_empty_passes(records: Sequence[Record]) -> list[Record]:
     """Replace each pass that shows nothing by NOT_EVIDENCE."""
     seen = _count_records(records)
-    return [_judge_result(r, seen.get(_key_of(r), Seen())) if isinstance(r, Result) and r.cell else r for r in records]
+    return [
+        _judge_result(r, seen.get(_key_of(r), RecordCounts())) if isinstance(r, Result) and r.cell else r
+        for r in records
+    ]
 
 
-def _judge_result(result: Result, seen: Seen) -> Result:
+def _judge_result(result: Result, seen: RecordCounts) -> Result:
     status = judge_pass(result.status, seen, suite_of(result.nodeid))
     if status is result.status:
         return result
     return replace(result, status=status, message=f"recorded as {result.status}, but {BLIND}")
 
 
-def _count_records(records: Iterable[Record]) -> dict[Key, Seen]:
-    found: dict[Key, Seen] = {}
+def _count_records(records: Iterable[Record]) -> dict[Key, RecordCounts]:
+    found: dict[Key, RecordCounts] = {}
     for r in records:
-        seen = found.setdefault(_key_of(r), Seen())
+        seen = found.setdefault(_key_of(r), RecordCounts())
         match r:
             case Found(sensitive=sensitive):
                 seen.findings += 1

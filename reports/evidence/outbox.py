@@ -12,7 +12,7 @@ from reports.evidence import redact
 from reports.evidence import types as record
 from reports.evidence.bounds import bounded_record
 from reports.evidence.finding import Finding
-from reports.evidence.not_evidence import Seen
+from reports.evidence.not_evidence import RecordCounts
 from reports.evidence.types import ProofOutcome
 
 
@@ -94,10 +94,10 @@ class Evidence:
         self._add("launch", fields)
 
     @property
-    def seen(self) -> Seen:
+    def seen(self) -> RecordCounts:
         """How many records of each kind the test has, for `judge_pass`."""
         sensitive = sum(f.sensitive for f in self.findings)
-        return Seen(
+        return RecordCounts(
             findings=len(self.findings), sensitive=sensitive, measurements=self.measurements, proofs=self.proofs
         )
 

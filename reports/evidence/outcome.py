@@ -11,7 +11,7 @@ import pytest
 from matrix.errors import EngineError, EngineExited, EngineNotReady, EngineReplyMalformed, HostError, iterate_causes
 from matrix.judging.status import GREEN, Status
 from reports.evidence.finding import Finding
-from reports.evidence.not_evidence import BLIND, Seen, judge_pass
+from reports.evidence.not_evidence import BLIND, RecordCounts, judge_pass
 from reports.evidence.outbox import Evidence
 from reports.evidence.types import suite_of
 
@@ -60,7 +60,7 @@ def find_unreadable_reply(error: BaseException | None) -> Finding | None:
 
 def _judge_passed(report: pytest.TestReport, evidence: Evidence | None) -> Status:
     """Judge a passed test: one that recorded nothing which could have come out otherwise has shown nothing."""
-    seen = evidence.seen if evidence else Seen()
+    seen = evidence.seen if evidence else RecordCounts()
     plain = Status.MEASURED if seen.measurements and not seen.findings else Status.PASS
     return judge_pass(plain, seen, suite_of(report.nodeid))
 

@@ -21,7 +21,7 @@ MINUTE_S: Final = 60.0
 
 
 @dataclass(slots=True)
-class Asked:
+class CellProgress:
     """One cell: node ids still to be answered, and what came of the others."""
 
     owed: set[str]
@@ -34,7 +34,7 @@ class Progress:
 
     def __init__(self) -> None:
         self.terminal: pytest.TerminalReporter | None = None  # pytest makes its reporter after it configures us
-        self.cells: dict[str, Asked] = {}
+        self.cells: dict[str, CellProgress] = {}
         self.begun_s = time.monotonic()
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -53,7 +53,7 @@ class Progress:
         """Begin the clock; the same test from a second worker is the same test."""
         self.begun_s = time.monotonic()
         for cell, nodeid in found:
-            self.cells.setdefault(cell, Asked(set())).owed.add(nodeid)
+            self.cells.setdefault(cell, CellProgress(set())).owed.add(nodeid)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         said = dict(report.user_properties)
@@ -67,7 +67,7 @@ class Progress:
             if not asked.owed:
                 self._print_cell(str(said["cell"]), asked)
 
-    def _print_cell(self, cell: str, asked: Asked) -> None:
+    def _print_cell(self, cell: str, asked: CellProgress) -> None:
         done = sum(not c.owed for c in self.cells.values())
         if self.terminal is None or self.terminal.verbosity < -1 or len(self.cells) == 1:
             return  # one cell has pytest's own summary

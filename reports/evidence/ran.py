@@ -23,7 +23,7 @@ BIGGEST_BYTES: Final = 256 << 20  # of a file of one's own that is read for a re
 
 
 @dataclass(slots=True)
-class Seen:
+class SeenCell:
     """One cell of one run while its file is read."""
 
     facts: Mapping[str, Any]
@@ -56,13 +56,13 @@ def summarise_files(files: Iterable[Path]) -> dict[str, Ran]:
 
 def _summarise_file(path: Path) -> Iterator[Ran]:
     hosts: dict[str, str] = {}
-    cells: dict[tuple[str, str], Seen] = {}
+    cells: dict[tuple[str, str], SeenCell] = {}
     for record in _read_records(path):
         kind, run = record["kind"], str(record.get("run", ""))
         if kind == "run":
             hosts[run] = str(record.get("host", {}).get("description", "an unnamed host"))
         elif kind == "cell":
-            cells[run, record["cell"]] = Seen(facts=record["facts"], fingerprint=str(record.get("fingerprint", "")))
+            cells[run, record["cell"]] = SeenCell(facts=record["facts"], fingerprint=str(record.get("fingerprint", "")))
         elif (seen := cells.get((run, str(record.get("cell"))))) is not None:
             _note(seen, record)
     for (run, cell), seen in cells.items():
@@ -70,7 +70,7 @@ def _summarise_file(path: Path) -> Iterator[Ran]:
             yield _make_ran(cell, seen, path, hosts.get(run, "an unnamed host"))
 
 
-def _note(seen: Seen, record: Mapping[str, Any]) -> None:
+def _note(seen: SeenCell, record: Mapping[str, Any]) -> None:
     match record["kind"]:
         case "result":
             seen.statuses[str(record.get("nodeid"))] = str(record.get("status"))
@@ -86,7 +86,7 @@ def _note(seen: Seen, record: Mapping[str, Any]) -> None:
             pass
 
 
-def _make_ran(cell: str, seen: Seen, path: Path, host: str) -> Ran:
+def _make_ran(cell: str, seen: SeenCell, path: Path, host: str) -> Ran:
     facts = seen.facts
     outcomes = seen.outcomes.items()
     return Ran(

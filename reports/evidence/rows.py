@@ -8,13 +8,13 @@ from typing import Final
 
 from reports.evidence.attempts import order_by_time
 from reports.evidence.by_cell import CellReader
-from reports.evidence.summary import TOK_S, TTFT_MS, LaunchIndex, Row, Settled, make_board_of_visible
+from reports.evidence.summary import TOK_S, TTFT_MS, CellRow, LaunchIndex, SettledTest, make_board_of_visible
 from reports.evidence.types import AFTER, Launch, Result
 
 MESSAGE_CHARS: Final = 300  # of a thin row
 
 
-def iterate_rows(reader: CellReader) -> Iterator[Row]:
+def iterate_rows(reader: CellReader) -> Iterator[CellRow]:
     """Make each cell's row from its own records and the launches of its plans.
 
     Raises:
@@ -28,7 +28,7 @@ def iterate_rows(reader: CellReader) -> Iterator[Row]:
         yield from (row for row in make_board_of_visible(records).rows if row.cell == cell)
 
 
-def make_thin(row: Row) -> Row:
+def make_thin(row: CellRow) -> CellRow:
     """Drop what only a cell's own page shows: findings, logs, scripts, all but the best numbers."""
     best = (row.best(TOK_S), row.best(TTFT_MS))
     thin = {id(each): _make_launch_thin(each) for each in row.launches}
@@ -46,8 +46,8 @@ def make_thin(row: Row) -> Row:
     )
 
 
-def _make_test_thin(test: Settled) -> Settled:
-    return Settled(
+def _make_test_thin(test: SettledTest) -> SettledTest:
+    return SettledTest(
         cell=test.cell,
         nodeid=test.nodeid,
         status=test.status,

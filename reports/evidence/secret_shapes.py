@@ -42,7 +42,7 @@ _SHELL = r"(?P<s1>'[^'\n]*'|\"[^\"\n]*\"|[^\s'\"]+)"
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class SecretShape:
     """One rule. `needs`: the text contains one of these, in lower case."""
 
     name: str
@@ -50,8 +50,8 @@ class Shape:
     pattern: re.Pattern[str]
 
 
-def _make_shape(name: str, needs: str, pattern: str) -> Shape:
-    return Shape(name, tuple(needs.split()), re.compile(pattern))
+def _make_shape(name: str, needs: str, pattern: str) -> SecretShape:
+    return SecretShape(name, tuple(needs.split()), re.compile(pattern))
 
 
 _TOKENS = (

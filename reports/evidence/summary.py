@@ -55,7 +55,7 @@ LAUNCHED = frozenset({"before_ready", "first_request", "attach", "relaunch"})  #
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class SettledTest:
     """The result of all attempts at one test of one cell."""
 
     cell: str
@@ -101,13 +101,13 @@ class Settled:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class CellRow:
     """One cell: its tests by suite, its launch, its numbers, its proofs."""
 
     cell: str
     facts: Mapping[str, Any]
     fingerprints: frozenset[str]
-    tests: tuple[Settled, ...]
+    tests: tuple[SettledTest, ...]
     launches: tuple[Launch, ...]  # of this cell or of another with the same fingerprint, by time
     standing: tuple[Launch, ...] = ()  # those of them that no retry supersedes
     expected: tuple[str, ...] = ()  # what must report by the evidence itself: node ids, or names of functions
@@ -140,7 +140,7 @@ class Row:
     def features(self) -> tuple[str, ...]:
         return tuple(sorted(self.facts.get("features", ())))
 
-    def suite(self, name: str) -> tuple[Settled, ...]:
+    def suite(self, name: str) -> tuple[SettledTest, ...]:
         return tuple(t for t in self.tests if t.suite == name)
 
     def best(self, names: Sequence[str]) -> Measured | None:
@@ -152,7 +152,7 @@ class Row:
         return None
 
     @property
-    def not_asked(self) -> tuple[Settled, ...]:
+    def not_asked(self) -> tuple[SettledTest, ...]:
         """Tests whose engine did not start, for a reason that another test reports."""
         return tuple(t for t in self.tests if t.status is Status.NOT_ASKED)
 
@@ -174,7 +174,7 @@ class Row:
         return failed and all(t.tells_launch or t.status in SKIPPED for t in self.tests)
 
     @property
-    def troubles(self) -> tuple[Settled, ...]:
+    def troubles(self) -> tuple[SettledTest, ...]:
         """Tests that are not green. Unasked tests are merged into one; a cell that did not run as known lists only
         its absent tests."""
         found = tuple(t for t in self.tests if t.result and not (t.green or t.status is Status.NOT_ASKED))
@@ -186,7 +186,7 @@ class Row:
 class Board:
     """All rows and what they have in common. `loose` are results without a cell."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[CellRow, ...]
     runs: tuple[Run, ...] = ()
     loose: tuple[Result, ...] = ()
     lost: str = ""  # how many lines of the evidence could not be read, for the headline
@@ -198,20 +198,20 @@ class Board:
         return tuple(dict.fromkeys(t.suite for row in self.rows for t in row.tests))
 
 
-def _roll_up_repeats(cell: str, tests: Sequence[Settled]) -> tuple[Settled, ...]:
+def _roll_up_repeats(cell: str, tests: Sequence[SettledTest]) -> tuple[SettledTest, ...]:
     """Merge many tests with the same result into one."""
     if len(tests) < 2:
         return tuple(tests)
     first = tests[0]
-    return (Settled(cell=cell, nodeid=f"{len(tests)} tests", status=first.status, result=first.result),)
+    return (SettledTest(cell=cell, nodeid=f"{len(tests)} tests", status=first.status, result=first.result),)
 
 
-def _roll_up_absent(cell: str, tests: Sequence[Settled]) -> tuple[Settled, ...]:
+def _roll_up_absent(cell: str, tests: Sequence[SettledTest]) -> tuple[SettledTest, ...]:
     """Merge tests without a result, which have only names to report."""
     if len(tests) <= ALONE:
         return tuple(tests)
     names = f"{len(tests)} tests: {list_first([t.name for t in tests], NAMED)}"
-    return (Settled(cell=cell, nodeid=names, status=Status.MISSING, result=None),)
+    return (SettledTest(cell=cell, nodeid=names, status=Status.MISSING, result=None),)
 
 
 @dataclass(kw_only=True)
@@ -306,7 +306,7 @@ class LaunchIndex:
         return tuple(self.launches[place] for place in sorted({p for key in keys for p in self.places.get(key, ())}))
 
 
-def _make_row(cell: str, found: _Gathered, started: LaunchIndex, retries: Retries) -> Row:
+def _make_row(cell: str, found: _Gathered, started: LaunchIndex, retries: Retries) -> CellRow:
     findings: dict[str, list[Found]] = {}
     for each in found.findings:
         findings.setdefault(each.nodeid, []).append(each)
@@ -317,9 +317,9 @@ def _make_row(cell: str, found: _Gathered, started: LaunchIndex, retries: Retrie
     reported = set(found.results) | {r.test for rs in found.results.values() for r in rs}
     absent = dict.fromkeys(t for t in found.expected if t not in reported)
     absent |= dict.fromkeys(t for t in found.owed if t not in found.results)
-    tests += [Settled(cell=cell, nodeid=t, status=Status.MISSING, result=None) for t in absent]
+    tests += [SettledTest(cell=cell, nodeid=t, status=Status.MISSING, result=None) for t in absent]
     own = started.list_launches(cell, found.fingerprints)
-    return Row(
+    return CellRow(
         cell=cell,
         facts=found.facts,
         fingerprints=frozenset(found.fingerprints),
@@ -337,12 +337,12 @@ def _make_row(cell: str, found: _Gathered, started: LaunchIndex, retries: Retrie
 
 def _settle_test(
     cell: str, nodeid: str, results: Sequence[Result], findings: Sequence[Found], retries: Retries
-) -> Settled:
+) -> SettledTest:
     """Make one status from all attempts, see `reports.evidence.attempts`."""
     attempts = settle_attempts(results, retries)
     decided = attempts.decided
     more = len(attempts.all) > 1
-    return Settled(
+    return SettledTest(
         cell=cell,
         nodeid=nodeid,
         status=attempts.status,

@@ -10,16 +10,16 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from fnmatch import fnmatchcase
 
-from reports.evidence.summary import Row
+from reports.evidence.summary import CellRow
 from reports.gate.policy import AcceptedIdentity, Policy
 
 
-def gather_cautions(row: Row) -> dict[str, str]:
+def gather_cautions(row: CellRow) -> dict[str, str]:
     """Map each part to what the server reports instead, over all launches of a cell."""
     return {part: str(text) for launch in row.launches for part, text in launch.cautions.items()}
 
 
-def doubt_identity(policy: Policy, row: Row, today: date) -> Iterator[tuple[str, str]]:
+def doubt_identity(policy: Policy, row: CellRow, today: date) -> Iterator[tuple[str, str]]:
     """Yield each part that no clause of the policy accepts today, for the gate."""
     for part, text in gather_cautions(row).items():
         clause = _find_clause(policy.identity, row.cell, part)
@@ -30,7 +30,7 @@ def doubt_identity(policy: Policy, row: Row, today: date) -> Iterator[tuple[str,
             yield "identity", f"was asked of a server that is not the cell's: {text}. {late}."
 
 
-def tell_accepted(policy: Policy, rows: Sequence[Row]) -> Iterator[str]:
+def tell_accepted(policy: Policy, rows: Sequence[CellRow]) -> Iterator[str]:
     """Yield a sentence for each part that a clause covers, green or red."""
     for row in rows:
         for part, text in gather_cautions(row).items():

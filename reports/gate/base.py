@@ -11,7 +11,7 @@ from typing import Final
 
 from matrix.judging.status import Status
 from matrix.wording import list_first
-from reports.evidence.summary import Row, Settled
+from reports.evidence.summary import CellRow, SettledTest
 from reports.evidence.types import Record, Run
 from reports.expected import ExpectedCell
 
@@ -30,13 +30,15 @@ def link_runs(records: Sequence[Record]) -> Mapping[str, str]:
     return {run: first_of(run) for run in before}
 
 
-def tell_uncarried(cell: ExpectedCell, rows: Mapping[str, Row], linked: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def tell_uncarried(
+    cell: ExpectedCell, rows: Mapping[str, CellRow], linked: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
     """Yield a rule and a sentence for the tests that neither the cell nor its base answered rightly in one run."""
     asked = {t.result.test for t in rows[cell.id].tests if t.result}
     if not (cell.base and asked):
         return
     runs = {linked.get(t.result.run, t.result.run) for t in rows[cell.id].tests if t.result}
-    answers: dict[str, list[Settled]] = {}
+    answers: dict[str, list[SettledTest]] = {}
     for test in rows[cell.base].tests if cell.base in rows else ():
         if test.result:
             answers.setdefault(test.result.test, []).append(test)
@@ -47,7 +49,7 @@ def tell_uncarried(cell: ExpectedCell, rows: Mapping[str, Row], linked: Mapping[
         yield "base", f"it was asked beside {cell.base}, which does not answer for it: {what}. Use --depth quick."
 
 
-def _find_fault(answers: Sequence[Settled], runs: set[str], linked: Mapping[str, str]) -> str:
+def _find_fault(answers: Sequence[SettledTest], runs: set[str], linked: Mapping[str, str]) -> str:
     if not answers:
         return "has no result there"
     if bad := [a.status for a in answers if a.status not in CARRIES]:

@@ -31,7 +31,7 @@ class DepthUnknown:
     until: date  # past it, the cells are red
 
 
-class Said(NamedTuple):
+class GateSentence(NamedTuple):
     """A sentence about a run: a reason for red, or only a note."""
 
     red: bool
@@ -40,7 +40,7 @@ class Said(NamedTuple):
 
 def tell_depths(
     wanted: Depth, clauses: Sequence[DepthUnknown], cells: Collection[str], records: Sequence[Record], today: date
-) -> Iterator[Said]:
+) -> Iterator[GateSentence]:
     """Yield a sentence for each run about `cells` that did not ask at `wanted`."""
     depths: dict[str, set[str]] = {}
     for each in records:
@@ -56,10 +56,10 @@ def tell_depths(
             if not depth:
                 yield from _tell_unknown(run, [*own], clauses, today)
             elif depth not in DEPTHS:
-                yield Said(True, f"Run {run} says that it asked at depth {depth!r}, which is none.")
+                yield GateSentence(True, f"Run {run} says that it asked at depth {depth!r}, which is none.")
             elif not is_as_deep(depth, wanted):
                 least = f"the policy requires {wanted}: run it again with --depth {wanted}"
-                yield Said(
+                yield GateSentence(
                     True, f"Run {run} asked {list_first([*own], SHOWN, what='cells')} at depth {depth} only, {least}."
                 )
 
@@ -72,7 +72,9 @@ def find_unmatched_depths(doc: Document, clauses: Sequence[DepthUnknown], cells:
             yield doc.problem(("depth_unknown", i, "cells"), why)
 
 
-def _tell_unknown(run: str, cells: Sequence[str], clauses: Sequence[DepthUnknown], today: date) -> Iterator[Said]:
+def _tell_unknown(
+    run: str, cells: Sequence[str], clauses: Sequence[DepthUnknown], today: date
+) -> Iterator[GateSentence]:
     """Yield one sentence for all cells of a run that the same clause names, or none."""
     by_clause: dict[DepthUnknown | None, list[str]] = {}
     for cell in cells:
@@ -81,11 +83,11 @@ def _tell_unknown(run: str, cells: Sequence[str], clauses: Sequence[DepthUnknown
         asked = list_first(own, SHOWN, what="cells")
         said = f"Run {run} does not say at which depth it asked {asked}, so nobody knows what was owed."
         if clause is None:
-            yield Said(True, f"{said} Run it again, or name in `depth_unknown` who answers for that.")
+            yield GateSentence(True, f"{said} Run it again, or name in `depth_unknown` who answers for that.")
         elif clause.until < today:
-            yield Said(True, f"{said} {clause.owner} answered for that until {clause.until} only.")
+            yield GateSentence(True, f"{said} {clause.owner} answered for that until {clause.until} only.")
         else:
-            yield Said(False, f"{said} Accepted until {clause.until} by {clause.owner}: {clause.why}")
+            yield GateSentence(False, f"{said} Accepted until {clause.until} by {clause.owner}: {clause.why}")
 
 
 def _find_clause(clauses: Sequence[DepthUnknown], cell: str) -> DepthUnknown | None:

@@ -19,7 +19,7 @@ from matrix.judging.identity import is_same_version, pick_version
 from matrix.judging.status import GREEN
 from matrix.model import Release
 from reports.evidence.files import digest_value
-from reports.evidence.summary import Row
+from reports.evidence.summary import CellRow
 from reports.evidence.types import CellFacts, Launch, Record, as_json_data
 from reports.expected import ExpectedCell
 from reports.gate.accepted import Deviation
@@ -58,7 +58,7 @@ def _show_fact(facts: Mapping[str, Any], name: str) -> str:
     return repr(facts[name])[:VALUE_CHARS] if name in facts else "absent"
 
 
-def find_version_deviations(cell: ExpectedCell, row: Row) -> Iterator[Deviation]:
+def find_version_deviations(cell: ExpectedCell, row: CellRow) -> Iterator[Deviation]:
     """Find each launch whose engine has another version than the release, reports none, or ran with other pins."""
     if cell.release is None:
         return
@@ -82,7 +82,7 @@ def find_version_deviations(cell: ExpectedCell, row: Row) -> Iterator[Deviation]
             yield Deviation(cell=cell.id, what="another_pin", of=cell.id, text=text)
 
 
-def find_weights_deviations(cell: ExpectedCell, row: Row) -> Iterator[Deviation]:
+def find_weights_deviations(cell: ExpectedCell, row: CellRow) -> Iterator[Deviation]:
     """Find launches that served another commit than the pinned one, and cells whose launches served several sets."""
     told = [{name: str(launch.versions.get(name) or "") for name in WEIGHTS} for launch in row.launches]
     for commit in sorted({each["weights_commit"] for each in told} - {"", cell.revision} if cell.revision else ()):
@@ -97,7 +97,7 @@ def find_weights_deviations(cell: ExpectedCell, row: Row) -> Iterator[Deviation]
         yield Deviation(cell=cell.id, what="another_weights", text=text)
 
 
-def _find_borrowed_launches(cell: ExpectedCell, row: Row) -> Iterator[Deviation]:
+def _find_borrowed_launches(cell: ExpectedCell, row: CellRow) -> Iterator[Deviation]:
     """Find runs that answered and launched nothing: another run's launch does not identify the engine that answered."""
     results = [r for t in row.tests for r in (t.attempts.standing if t.attempts else (t.result,)) if r is not None]
     green = {r.run for r in results if r.status in GREEN}

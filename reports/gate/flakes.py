@@ -18,7 +18,7 @@ from matrix.signature import extract_match
 from reports.evidence.asked_again import group_alike, name_tests
 from reports.evidence.attempts import HOST_ERROR, INFRASTRUCTURE
 from reports.evidence.finding import Finding
-from reports.evidence.summary import Row, Settled
+from reports.evidence.summary import CellRow, SettledTest
 from reports.evidence.types import Found, Record, Result
 from reports.gate.clauses import Flake
 from reports.gate.policy import Policy
@@ -50,7 +50,7 @@ class Share:
         return f"{self.failed} of {self.failed + self.asked} attempts failed, {self.rate:.1%}"
 
 
-def judge_attempts(policy: Policy, rows: Sequence[Row], records: Sequence[Record], today: date) -> AskedAgain:
+def judge_attempts(policy: Policy, rows: Sequence[CellRow], records: Sequence[Record], today: date) -> AskedAgain:
     """Judge every test of these cells that has more than one answer."""
     bad = _gather_bad_findings(records)
     reasons: list[Said] = []
@@ -67,15 +67,15 @@ def judge_attempts(policy: Policy, rows: Sequence[Row], records: Sequence[Record
     return AskedAgain(reasons=tuple(reasons), told=tuple(told))
 
 
-def _is_allowed(policy: Policy, test: Settled) -> bool:
+def _is_allowed(policy: Policy, test: SettledTest) -> bool:
     """Return whether the policy would accept each failed answer without a retry."""
     return test.attempts is not None and all(r.status in policy.allow for r in test.attempts.failed)
 
 
 def _explain_red(
     flakes: Sequence[Flake],
-    test: Settled,
-    rows: Sequence[Row],
+    test: SettledTest,
+    rows: Sequence[CellRow],
     bad: Mapping[tuple[str, str, str], Sequence[str]],
     today: date,
 ) -> str:
@@ -93,13 +93,13 @@ def _explain_red(
     return ""
 
 
-def _explain_unallowed(flakes: Sequence[Flake], test: Settled, failed: Result) -> str:
+def _explain_unallowed(flakes: Sequence[Flake], test: SettledTest, failed: Result) -> str:
     if not _find_clauses(flakes, test):
         return "a retry does not excuse an engine: no `flakes` of the policy allows that."
     return f"what was said in run {failed.run} does not fit the signature of the policy's `flakes` for this test."
 
 
-def _explain_clause(clause: Flake, test: Settled, rows: Sequence[Row], today: date) -> str:
+def _explain_clause(clause: Flake, test: SettledTest, rows: Sequence[CellRow], today: date) -> str:
     """Explain why a matching clause does not hold; empty where it does."""
     share = measure_share(clause, _function_of(test), rows)
     if clause.until < today:
@@ -111,7 +111,7 @@ def _explain_clause(clause: Flake, test: Settled, rows: Sequence[Row], today: da
     return ""
 
 
-def measure_share(clause: Flake, function: str, rows: Sequence[Row]) -> Share:
+def measure_share(clause: Flake, function: str, rows: Sequence[CellRow]) -> Share:
     """Measure how often one test failed in the clause's cells, out of all that had to be asked there: what a cell owes,
     and not what a run says of itself, which could say more."""
     own = [row for row in rows if fnmatchcase(row.cell, clause.cells)]
@@ -127,11 +127,11 @@ def name_function(nodeid: str) -> str:
     return (nodeid.partition("::")[2] or nodeid).partition("[")[0]
 
 
-def _function_of(test: Settled) -> str:
+def _function_of(test: SettledTest) -> str:
     return name_function(test.nodeid)
 
 
-def _find_clauses(flakes: Sequence[Flake], test: Settled) -> list[Flake]:
+def _find_clauses(flakes: Sequence[Flake], test: SettledTest) -> list[Flake]:
     return [c for c in flakes if fnmatchcase(test.cell, c.cells) and _function_of(test) in c.tests]
 
 
@@ -146,14 +146,14 @@ def _gather_bad_findings(records: Sequence[Record]) -> dict[tuple[str, str, str]
 
 
 def _fits_clause(
-    clause: Flake, test: Settled, failed: Result, bad: Mapping[tuple[str, str, str], Sequence[str]]
+    clause: Flake, test: SettledTest, failed: Result, bad: Mapping[tuple[str, str, str], Sequence[str]]
 ) -> bool:
     """Return whether every text of a failed attempt matches the clause."""
     texts = bad.get((failed.run, test.cell, test.nodeid)) or [failed.message]
     return all(extract_match(clause.signature, text) for text in texts)
 
 
-def _tell_allowed(flakes: Sequence[Flake], test: Settled, rows: Sequence[Row], today: date) -> str:
+def _tell_allowed(flakes: Sequence[Flake], test: SettledTest, rows: Sequence[CellRow], today: date) -> str:
     """Describe both answers, and the clauses that allow them."""
     holding = [c for c in _find_clauses(flakes, test) if not _explain_clause(c, test, rows, today)]
     allowed = [
@@ -165,14 +165,14 @@ def _tell_allowed(flakes: Sequence[Flake], test: Settled, rows: Sequence[Row], t
     return f"{test.cell}: {test.name} came to {test.told}.{''.join(allowed)}"
 
 
-def _tell_superseded(row: Row) -> Iterator[str]:
+def _tell_superseded(row: CellRow) -> Iterator[str]:
     """Yield one line for all tests of a cell with equal answers."""
     retried = (t for t in row.tests if t.attempts and t.attempts.superseded and not t.attempts.failed)
     for tests in group_alike(retried):
         yield f"{row.cell}: {name_tests(tests)} came to {tests[0].told}."
 
 
-def _untold_launches(row: Row) -> Iterator[str]:
+def _untold_launches(row: CellRow) -> Iterator[str]:
     """Yield launches that a retry supersedes and no test reports. Such a launch is excused only together with the
     test that reports it."""
     told = {r.run for t in row.tests if t.attempts for r in t.attempts.failed}

@@ -24,7 +24,7 @@ from reports.evidence.attempts import group_by_cell, order_by_time, split_runs
 from reports.evidence.continuations import Continuations, link_continuations
 from reports.evidence.defuse import defuse_line
 from reports.evidence.lost import tell_lost
-from reports.evidence.summary import SKIPPED, Row, make_board
+from reports.evidence.summary import SKIPPED, CellRow, make_board
 from reports.evidence.types import CellFacts, End, Expected, Record, Result, Run
 from reports.expected import ExpectedCell
 from reports.gate import speed as gate_speed
@@ -67,7 +67,7 @@ class Verdict:
 
     policy: Policy
     reasons: tuple[Reason, ...]
-    rows: tuple[Row, ...]  # of the expected cells
+    rows: tuple[CellRow, ...]  # of the expected cells
     predictions: tuple[Prediction, ...] = ()  # between expected cells
     same_answers: tuple[SameAnswers, ...] = ()  # of cells that differ only in how they are launched
     backends: tuple[AcrossBackends, ...] = ()  # of cells that serve the same weights by another release or GPU
@@ -144,14 +144,14 @@ def judge_evidence(
 
 
 def _judge_predictions(
-    expected: Sequence[ExpectedCell], records: Sequence[Record], rows: Mapping[str, Row]
+    expected: Sequence[ExpectedCell], records: Sequence[Record], rows: Mapping[str, CellRow]
 ) -> tuple[Prediction, ...]:
     """Judge predictions between cells whose engines started; a failed start is judged separately."""
     records, up = order_by_time(records), _list_started(rows)
     return tuple(p for p in judge_predictions(expected, records) if {p.cell, p.without} <= up)
 
 
-def _list_started(rows: Mapping[str, Row]) -> set[str]:
+def _list_started(rows: Mapping[str, CellRow]) -> set[str]:
     return {cell for cell, row in rows.items() if any(launch.outcome == "ok" for launch in row.launches)}
 
 
@@ -209,7 +209,13 @@ def _check_run(policy: Policy, run: str, own: Sequence[Record], now: datetime, *
 
 
 def _check_cell(
-    policy: Policy, cell: ExpectedCell, row: Row, records: Sequence[Record], *, own: Sequence[Prediction], now: datetime
+    policy: Policy,
+    cell: ExpectedCell,
+    row: CellRow,
+    records: Sequence[Record],
+    *,
+    own: Sequence[Prediction],
+    now: datetime,
 ) -> Found:
     if not any(t.result for t in row.tests):
         yield "absent", "no evidence; it was expected to run."
@@ -230,7 +236,7 @@ def _check_cell(
     yield from _check_predictions(policy, own)
 
 
-def _check_identity(cell: ExpectedCell, row: Row, records: Sequence[Record]) -> Found:
+def _check_identity(cell: ExpectedCell, row: CellRow, records: Sequence[Record]) -> Found:
     for kind, name in ((CellFacts, "cell"), (Expected, "expected")):
         if not any(isinstance(r, kind) for r in records):
             yield "identity", f"has no `{name}` record, so what it is or what it should report is unknown."
@@ -247,7 +253,7 @@ def _check_identity(cell: ExpectedCell, row: Row, records: Sequence[Record]) -> 
         )
 
 
-def _check_launch(policy: Policy, row: Row) -> Found:
+def _check_launch(policy: Policy, row: CellRow) -> Found:
     launch = row.launch
     if launch is None:
         yield "launch", "no launch was recorded, so no engine is known to have answered."
@@ -272,7 +278,7 @@ def _check_launch(policy: Policy, row: Row) -> Found:
         yield "attached", "its engine was started by somebody else, so its plan is a claim and not a fact."
 
 
-def _check_statuses(policy: Policy, row: Row) -> Found:
+def _check_statuses(policy: Policy, row: CellRow) -> Found:
     """Yield each test with a status that is not allowed; tests that only repeat a reported launch are left out."""
     told = row.launch is not None and row.launch.outcome != "ok"
     for test in row.tests:
@@ -283,7 +289,7 @@ def _check_statuses(policy: Policy, row: Row) -> Found:
             yield "status", f"{test.name} came to {test.status}: {_shorten(test.message)}{more}"
 
 
-def _check_required(cell: ExpectedCell, row: Row) -> Found:
+def _check_required(cell: ExpectedCell, row: CellRow) -> Found:
     real = [t for t in row.tests if t.result and t.status not in SKIPPED]
     if not real:
         yield "skipped", "every test was skipped; a run that ran nothing is not a pass."
@@ -299,7 +305,7 @@ def _check_required(cell: ExpectedCell, row: Row) -> Found:
             yield "test", f"{name} is required and reported nothing real."
 
 
-def _check_proofs(policy: Policy, cell: ExpectedCell, row: Row, own: Sequence[Prediction]) -> Found:
+def _check_proofs(policy: Policy, cell: ExpectedCell, row: CellRow, own: Sequence[Prediction]) -> Found:
     for proof in row.proofs:
         if proof.outcome == "refuted":
             yield "refuted", f"{proof.feature} was asked for and is refuted by {proof.rung}: {_shorten(proof.detail)}"

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from matrix.gpu_model import is_gpu_of
 from matrix.hardware import Rig
 from matrix.judging.status import Status
-from reports.evidence.summary import Row
+from reports.evidence.summary import CellRow
 from reports.evidence.types import Record, Result, Run
 from reports.expected import ExpectedCell
 from reports.gate.accepted import Deviation
@@ -30,7 +30,7 @@ class _Gpu(NamedTuple):
     sm: int
 
 
-def find_host_deviations(cell: ExpectedCell, row: Row, records: Sequence[Record]) -> Iterator[Deviation]:
+def find_host_deviations(cell: ExpectedCell, row: CellRow, records: Sequence[Record]) -> Iterator[Deviation]:
     """Find each run of a cell whose host is unknown, or lacks what the cell's rig has."""
     if cell.rig is None:
         return

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 from matrix.errors import HostError
 from reports.evidence.defuse import defuse_line
 from reports.evidence.junit import GATE as SUITE
-from reports.evidence.summary import Row
+from reports.evidence.summary import CellRow
 from reports.gate.gate import Reason, Verdict
 
 RUN: Final = "the run"  # the case of what is no cell's own
@@ -62,7 +62,7 @@ def _write_file(text: bytes, path: Path) -> None:
         ) from error
 
 
-def _make_cell_case(row: Row, reasons: Sequence[Reason]) -> Element:
+def _make_cell_case(row: CellRow, reasons: Sequence[Reason]) -> Element:
     case = _make_case(row.cell, reasons)
     if row.not_run and not reasons:
         ElementTree.SubElement(case, "skipped", message=defuse_line(f"did not run, as known: {row.why_not_run}"))

@@ -14,7 +14,7 @@ from matrix.judging.status import Status
 from matrix.known.failures import LAUNCH, speaks_of_test
 from matrix.recorded import KnownFailure
 from matrix.signature import extract_match
-from reports.evidence.summary import Row, Settled
+from reports.evidence.summary import CellRow, SettledTest
 from reports.evidence.types import Result
 from reports.expected import ExpectedCell
 from reports.gate.policy import NotRun, Policy
@@ -22,7 +22,7 @@ from reports.gate.policy import NotRun, Policy
 Found = Iterator[tuple[str, str]]  # rule, sentence
 
 
-def tell_known_failures(cell: ExpectedCell, row: Row, today: date) -> Found:
+def tell_known_failures(cell: ExpectedCell, row: CellRow, today: date) -> Found:
     """Yield each overdue entry, and each result that names an entry which does not describe it."""
     for id_, known in cell.known_failures.items():
         if known.review_by < today:
@@ -34,7 +34,7 @@ def tell_known_failures(cell: ExpectedCell, row: Row, today: date) -> Found:
     yield from _doubt_launch(cell, row)
 
 
-def tell_not_run(policy: Policy, row: Row, today: date) -> Found:
+def tell_not_run(policy: Policy, row: CellRow, today: date) -> Found:
     """Yield why a cell without any answer may not be missing: no clause of the policy holds for it."""
     for id_ in sorted({t.result.known_failure for t in row.tests if t.result}):
         clauses = [c for c in policy.not_run if allows_not_run(c, id_, row.cell)]
@@ -49,7 +49,7 @@ def allows_not_run(clause: NotRun, known_failure: str, cell: str) -> bool:
     return clause.known_failure == known_failure and fnmatchcase(cell, clause.cells)
 
 
-def _explain_doubt(cell: ExpectedCell, test: Settled, result: Result) -> str:
+def _explain_doubt(cell: ExpectedCell, test: SettledTest, result: Result) -> str:
     """Explain why a recorded excuse does not hold today; empty where it does."""
     named = result.known_failure
     known = cell.known_failures.get(named)
@@ -73,7 +73,7 @@ def _explain_mismatch(known: KnownFailure, result: Result) -> str:
     return ""
 
 
-def _doubt_launch(cell: ExpectedCell, row: Row) -> Found:
+def _doubt_launch(cell: ExpectedCell, row: CellRow) -> Found:
     """Yield what is wrong with tests that report a known launch failure; one test of each run carries its words."""
     tests = [(t, t.result) for t in row.tests if t.status is Status.NOT_RUN_AS_KNOWN and t.result]
     if tests and row.launch and row.launch.outcome == "ok":
@@ -89,7 +89,7 @@ def _doubt_launch(cell: ExpectedCell, row: Row) -> Found:
             yield "not_run", f"says that it did not run, as known, but {why}."
 
 
-def _doubt_excuse(cell: ExpectedCell, test: Settled, result: Result) -> str:
+def _doubt_excuse(cell: ExpectedCell, test: SettledTest, result: Result) -> str:
     known = cell.known_failures.get(result.known_failure)
     if known is not None and known.fails.at not in LAUNCH:
         return f"{known.id} is not about the launch"

@@ -24,7 +24,7 @@ from reports.compare.earlier_release import compare_earlier, fit_release
 from reports.compare.slower import BASELINE_LAUNCHES, WATCHED
 from reports.evidence.attempts import Retries
 from reports.evidence.finding import Finding
-from reports.evidence.summary import Row
+from reports.evidence.summary import CellRow
 from reports.evidence.types import Measured, Record, Run
 from reports.gate.clauses import Throughput
 
@@ -75,7 +75,7 @@ class _Cell:
 
 def judge_speed(
     clause: Throughput | None,
-    rows: Sequence[Row],
+    rows: Sequence[CellRow],
     records: Sequence[Record],
     retries: Retries,
     earlier: Baseline | None,
@@ -134,7 +134,7 @@ def _is_unfit(record: Record) -> bool:
     return isinstance(record, Measured) and record.conditions.get("client_fit") is False
 
 
-def _gather_cell(whole: _Whole, row: Row) -> _Cell:
+def _gather_cell(whole: _Whole, row: CellRow) -> _Cell:
     runs = {r.run for r in (*row.launches, *(m for m in row.measurements if m.name in WATCHED))}
     hardware = sorted({name_hardware(host) for run, host in whole.hosts.items() if run in runs})
     fingerprint = next(iter(sorted(row.fingerprints)), "")

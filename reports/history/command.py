@@ -21,7 +21,7 @@ from reports.history.collection import add_files
 from reports.history.flakes import Flaky, find_flakes
 from reports.history.index import list_refused, open_index
 from reports.history.joining import read_places
-from reports.history.trend import LAST, Trend, read_trends
+from reports.history.trend import LAST, NumberTrend, read_trends
 
 MESSAGE_CHARS: Final = 160
 FORMS: Final = ("text", "json")
@@ -141,7 +141,7 @@ def _trend(args: argparse.Namespace, connection: sqlite3.Connection) -> int:
     return 0
 
 
-def _trend_row(trend: Trend) -> Iterator[str]:
+def _trend_row(trend: NumberTrend) -> Iterator[str]:
     word, ratio = trend.judged
     yield trend.cell
     yield trend.name
@@ -152,7 +152,7 @@ def _trend_row(trend: Trend) -> Iterator[str]:
     yield word
 
 
-def _trend_json(trend: Trend) -> Mapping[str, Any]:
+def _trend_json(trend: NumberTrend) -> Mapping[str, Any]:
     word, ratio = trend.judged
     points = [{"t": p.t, "run": p.run, "value": p.value, "fingerprint": p.fingerprint} for p in trend.points]
     own = {n: getattr(trend, n) for n in ("cell", "name", "conditions", "unit")}

@@ -31,7 +31,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trend:
+class NumberTrend:
     """One number of one cell under one set of conditions, in the order of time."""
 
     cell: str
@@ -72,7 +72,7 @@ class Trend:
         return draw_sparkline([p.value for p in self.points])
 
 
-def read_trends(connection: sqlite3.Connection, *, cells: str, name: str, last: int = LAST) -> Iterator[Trend]:
+def read_trends(connection: sqlite3.Connection, *, cells: str, name: str, last: int = LAST) -> Iterator[NumberTrend]:
     """Read the trends of the cells and numbers that fit these globs."""
     keys = connection.execute(
         "SELECT DISTINCT cell, name, conditions, unit FROM numbers ORDER BY cell, name, conditions"
@@ -80,7 +80,7 @@ def read_trends(connection: sqlite3.Connection, *, cells: str, name: str, last: 
     for cell, own, conditions, unit in keys.fetchall():
         if fnmatchcase(cell, cells) and fnmatchcase(own, name):
             points = _read_points(connection, (cell, own, conditions, unit), last)
-            yield Trend(cell=cell, name=own, conditions=json.loads(conditions), unit=unit, points=points)
+            yield NumberTrend(cell=cell, name=own, conditions=json.loads(conditions), unit=unit, points=points)
     yield from _read_launches(connection, cells, name, last)
     yield from _read_passes(connection, cells, name, last)
 
@@ -94,7 +94,7 @@ def _read_points(connection: sqlite3.Connection, key: tuple[str, str, str, str],
     return tuple(Point(t=t, run=run, value=v, fingerprint=f, hardware=h) for t, run, v, f, h in reversed(rows))
 
 
-def _read_launches(connection: sqlite3.Connection, cells: str, name: str, last: int) -> Iterator[Trend]:
+def _read_launches(connection: sqlite3.Connection, cells: str, name: str, last: int) -> Iterator[NumberTrend]:
     if not fnmatchcase(LAUNCH, name):
         return
     rows = connection.execute(
@@ -104,7 +104,7 @@ def _read_launches(connection: sqlite3.Connection, cells: str, name: str, last: 
     yield from _group(rows, LAUNCH, "s", cells, last)
 
 
-def _read_passes(connection: sqlite3.Connection, cells: str, name: str, last: int) -> Iterator[Trend]:
+def _read_passes(connection: sqlite3.Connection, cells: str, name: str, last: int) -> Iterator[NumberTrend]:
     if not fnmatchcase(PASSED, name):
         return
     rows = connection.execute(
@@ -114,13 +114,13 @@ def _read_passes(connection: sqlite3.Connection, cells: str, name: str, last: in
     yield from _group(rows, PASSED, "tests", cells, last)
 
 
-def _group(rows: Any, name: str, unit: str, cells: str, last: int) -> Iterator[Trend]:
+def _group(rows: Any, name: str, unit: str, cells: str, last: int) -> Iterator[NumberTrend]:
     found: dict[str, list[Point]] = {}
     for cell, t, run, value, fingerprint in rows:
         if fnmatchcase(cell, cells):
             found.setdefault(cell, []).append(Point(t=t, run=run, value=float(value), fingerprint=fingerprint))
     for cell, points in found.items():
-        yield Trend(cell=cell, name=name, conditions={}, unit=unit, points=tuple(points[-last:]))
+        yield NumberTrend(cell=cell, name=name, conditions={}, unit=unit, points=tuple(points[-last:]))
 
 
 def draw_sparkline(values: Sequence[float]) -> str:

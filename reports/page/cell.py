@@ -7,20 +7,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from matrix.output.explained import Group, group_by_reason
+from matrix.output.explained import ReasonGroup, group_by_reason
 from matrix.planning.fit import fit_of_plan
 from matrix.planning.plan import Plan
 from reports.board.text import Judgement
 from reports.compare.prediction import Prediction
 from reports.evidence.defuse import cut_to
-from reports.evidence.summary import Row, Settled
+from reports.evidence.summary import CellRow, SettledTest
 from reports.evidence.types import AFTER, CRASH, Found, Run
 from reports.gate.gate import Reason
 from reports.ledger.entries import Entry
 from reports.ledger.forms import HEAD, make_columns
 from reports.page.environment import make_environment
 from reports.page.parts import is_shown_in_full, render_findings, render_measurements, render_talks, render_tests
-from reports.page.places import Places
+from reports.page.places import PagePlaces
 from reports.page.plots import draw_cell
 from reports.page.replies import Replies, Talk
 
@@ -34,7 +34,7 @@ class About:
     """What is known of a cell beside its row."""
 
     judgement: Judgement
-    places: Places
+    places: PagePlaces
     reasons: Sequence[Reason] = ()
     predictions: Sequence[Prediction] = ()
     runs: Sequence[Run] = ()
@@ -51,14 +51,14 @@ class Failed:
     """A test that is shown in full, with its failed findings and what was asked and said."""
 
     number: int
-    test: Settled
+    test: SettledTest
     findings: Sequence[tuple[Found | None, Talk | None]]
     left_out: int
     log: str
     command: str
 
 
-def render_cell(row: Row, about: About) -> str:
+def render_cell(row: CellRow, about: About) -> str:
     """Render the page of one cell."""
     plan = about.plan
     same = plan is not None and row.fingerprints == {plan.fingerprint}
@@ -90,7 +90,7 @@ def render_cell(row: Row, about: About) -> str:
     )
 
 
-def _list_facts(row: Row, about: About) -> Iterator[tuple[str, str]]:
+def _list_facts(row: CellRow, about: About) -> Iterator[tuple[str, str]]:
     launch = row.launch
     versions = launch.versions if launch else {}
     for name in ("rig", "gpu", "engine", "release", "checkpoint", "format"):
@@ -108,11 +108,11 @@ def _list_facts(row: Row, about: About) -> Iterator[tuple[str, str]]:
     yield "plan", ", ".join(sorted(row.fingerprints)) or "not said"
 
 
-def _list_provenance(plan: Plan) -> list[Group]:
+def _list_provenance(plan: Plan) -> list[ReasonGroup]:
     return group_by_reason(plan)
 
 
-def _list_failed(row: Row, replies: Replies) -> Iterator[Failed]:
+def _list_failed(row: CellRow, replies: Replies) -> Iterator[Failed]:
     for n, test in enumerate(row.tests):
         if not is_shown_in_full(test):
             continue
@@ -129,7 +129,7 @@ def _list_failed(row: Row, replies: Replies) -> Iterator[Failed]:
         )
 
 
-def select_runs(row: Row, runs: Mapping[str, Run]) -> list[Run]:
+def select_runs(row: CellRow, runs: Mapping[str, Run]) -> list[Run]:
     """Select the runs that a row has answers of, by time."""
     named = {r.run for test in row.tests for r in test.answers} | {launch.run for launch in row.launches}
     return sorted((runs[name] for name in named if name in runs), key=lambda r: r.t)

@@ -22,7 +22,7 @@ from reports.evidence.types import Measured
 from reports.evidence.versions import find_version
 from reports.ledger.forms import HEAD, make_columns, summarise_entries
 from reports.page.environment import make_environment
-from reports.page.places import Places
+from reports.page.places import PagePlaces
 
 WHOLE: Final = 300  # cells of a table that needs no script
 FEW, MANY, REASONS = 4, 200, 3  # cells with reasons that are shown at once, at most; reasons of each
@@ -32,7 +32,7 @@ WORDS: Final = ("RED", *SEVERITY, "NOT RUN", "GREEN")  # of verdicts, the worst 
 OUTCOMES: Final = {"refuted": ("trouble", "✗"), "unproven": ("noted", "?"), "proven": ("good", "✓")}
 
 
-def render_index(shown: View, places: Places) -> str:
+def render_index(shown: View, places: PagePlaces) -> str:
     """Render the first page. The template engine escapes every text that is not ours, model output above all."""
     lines = [line for group in shown.groups for line in group.lines]
     whole = len(lines) <= WHOLE
@@ -105,7 +105,7 @@ class _Table:
         return list(self.places)
 
 
-def _pack_rows(shown: View, places: Places) -> Mapping[str, Any]:
+def _pack_rows(shown: View, places: PagePlaces) -> Mapping[str, Any]:
     words, judged, tallies, proofs = _Table(), _Table(), _Table(), _Table()
     rows = []
     for group in shown.groups:

@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from matrix.judging.status import Status
 from reports.board.text import GLYPHS, tone_of
 from reports.evidence.defuse import defuse_for_terminal
-from reports.evidence.summary import Row, Settled
+from reports.evidence.summary import CellRow, SettledTest
 from reports.evidence.types import Found, Measured
 from reports.page.replies import Talk
 
@@ -26,12 +26,12 @@ def show(text: str, most: int = CELL_CHARS) -> Html:
     return str(escape(defuse_for_terminal(text, most)))
 
 
-def render_tests(row: Row) -> Markup:
+def render_tests(row: CellRow) -> Markup:
     """Render one row for each test: status, name, duration, findings, and what it failed of."""
     return Markup("".join(_iterate_tests(row)))  # noqa: S704  each text is escaped
 
 
-def _iterate_tests(row: Row) -> Iterator[Html]:
+def _iterate_tests(row: CellRow) -> Iterator[Html]:
     suite = ""
     for n, test in enumerate(row.tests):
         if test.suite != suite:
@@ -48,7 +48,7 @@ def _iterate_tests(row: Row) -> Iterator[Html]:
         )
 
 
-def is_shown_in_full(test: Settled) -> bool:
+def is_shown_in_full(test: SettledTest) -> bool:
     """Return whether a test stands under what failed, with its replies. Of a launch that failed, who tells it does."""
     if test.result is None or test.status is Status.NOT_ASKED:
         return False
@@ -57,18 +57,18 @@ def is_shown_in_full(test: Settled) -> bool:
     return not test.green or any(not f.ok for f in test.findings)
 
 
-def _first_line(test: Settled) -> str:
+def _first_line(test: SettledTest) -> str:
     if test.green:
         return "; ".join(test.notes)
     return test.message.strip().split("\n", 1)[0]
 
 
-def _chip(test: Settled) -> Html:
+def _chip(test: SettledTest) -> Html:
     glyph = f'<span class="glyph" aria-hidden="true">{GLYPHS[test.status]}</span>'
     return f'<span class="chip {tone_of(test.status)}">{glyph}{test.status}</span>'
 
 
-def render_findings(row: Row) -> Markup:
+def render_findings(row: CellRow) -> Markup:
     """Render one row for each finding: check, item, expected, got, tokens of the prompt."""
     rows = (_render_finding(found) for test in row.tests for found in test.findings)
     return Markup("".join(rows))  # noqa: S704  each text is escaped
@@ -85,13 +85,13 @@ def _render_finding(found: Found) -> Html:
     )
 
 
-def render_talks(talks: Iterable[tuple[Settled, Sequence[Talk]]]) -> Markup:
+def render_talks(talks: Iterable[tuple[SettledTest, Sequence[Talk]]]) -> Markup:
     """Render one row for each request: the test, the prompt, the reply."""
     rows = (_render_talk(test, talk) for test, own in talks for talk in own)
     return Markup("".join(rows))  # noqa: S704  each text is escaped
 
 
-def _render_talk(test: Settled, talk: Talk) -> Html:
+def _render_talk(test: SettledTest, talk: Talk) -> Html:
     prompt, reply = show(talk.prompt, TALK_CHARS), show(talk.reply, TALK_CHARS)
     return (
         f'<tr><td><code>{show(test.name)}</code></td><td class="said">{prompt}</td><td class="said">{reply}</td></tr>'

@@ -14,7 +14,7 @@ STEM_CHARS: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class PagePlaces:
     """Where the pages of one report go."""
 
     index: Path

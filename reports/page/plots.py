@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from matrix.planning.fit import Fit
 from reports.board.text import format_seconds
-from reports.evidence.summary import Row
+from reports.evidence.summary import CellRow
 from reports.evidence.types import Measured
 from reports.ledger.entries import Entry
 from reports.page.svg import Part, Series, Square, draw_bar, draw_lines, draw_squares
@@ -34,7 +34,7 @@ class Figure:
 
 
 def draw_cell(
-    row: Row, claims: Sequence[Entry] = (), hosts: Sequence[Mapping[str, Any]] = (), fit: Fit | None = None
+    row: CellRow, claims: Sequence[Entry] = (), hosts: Sequence[Mapping[str, Any]] = (), fit: Fit | None = None
 ) -> Iterator[Figure]:
     """Draw every plot that a cell has facts for. `fit` is the plan's arithmetic."""
     yield from _draw_needles(row)
@@ -43,7 +43,7 @@ def draw_cell(
     yield from _draw_memory(row, hosts, fit)
 
 
-def _draw_needles(row: Row) -> Iterator[Figure]:
+def _draw_needles(row: CellRow) -> Iterator[Figure]:
     """Draw found and lost needles over length and depth. Of equal places, each answer counts."""
     seen: dict[tuple[int, int], list[bool]] = {}
     for test in row.tests:
@@ -66,7 +66,7 @@ def _make_square(answers: Sequence[bool], length: int, depth: int) -> Square:
     return Square(x=f"{length:,}", y=f"{depth} %", text=text, tone=tone)
 
 
-def _draw_speed(row: Row, claims: Sequence[Entry]) -> Iterator[Figure]:
+def _draw_speed(row: CellRow, claims: Sequence[Entry]) -> Iterator[Figure]:
     """Draw each kind of speed over concurrency, one line for each length of prompt, and over length where it varies."""
     for name, unit in SPEED:
         own = [m for m in row.measurements if m.name == name]
@@ -100,7 +100,7 @@ def _is_near(known: Any, value: Any) -> bool:
     return known == value or (min(known, value) > NEAR_FROM and max(known, value) / min(known, value) < NEAR)
 
 
-def _draw_launch(row: Row) -> Iterator[Figure]:
+def _draw_launch(row: CellRow) -> Iterator[Figure]:
     launch = row.launch
     if launch is None or not launch.phases_s:
         return
@@ -113,7 +113,7 @@ def _draw_launch(row: Row) -> Iterator[Figure]:
     )
 
 
-def _draw_memory(row: Row, hosts: Sequence[Mapping[str, Any]], fit: Fit | None) -> Iterator[Figure]:
+def _draw_memory(row: CellRow, hosts: Sequence[Mapping[str, Any]], fit: Fit | None) -> Iterator[Figure]:
     """Draw what one GPU holds by the plan's arithmetic, with the bytes of a token that were seen, else as computed."""
     seen = next((p.data for p in row.proofs if _is_size(p.data)), None)
     size = (seen["low"] + seen["high"]) / 2 if seen else float(fit.rank.row_bytes) if fit else 0.0

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from reports.evidence.kept import Exchange, Tape, Unreadable, folder_of, read_tape
-from reports.evidence.summary import Row, Settled
+from reports.evidence.kept import Exchange, KeptTape, Unreadable, folder_of, read_tape
+from reports.evidence.summary import CellRow, SettledTest
 from reports.evidence.types import Found, Kept
-from reports.reproduce.requests import Asked, choose_request, list_requests
+from reports.reproduce.requests import AskedRequest, choose_request, list_requests
 
 LOG: Final = "log"
 EDGE_CHARS: Final = 1_500  # of a long prompt: its beginning and its end
@@ -36,14 +36,14 @@ class Replies:
     """The kept replies beside some evidence files."""
 
     folders: Sequence[Path] = ()
-    _read: dict[str, Tape | None] = field(default_factory=dict)
+    _read: dict[str, KeptTape | None] = field(default_factory=dict)
 
     @classmethod
     def beside(cls, evidence: Sequence[Path]) -> Replies:
         """Name the folders of these evidence files."""
         return cls(folders=[folder_of(path) for path in evidence])
 
-    def find_talk(self, row: Row, test: Settled, found: Found | None) -> Talk | None:
+    def find_talk(self, row: CellRow, test: SettledTest, found: Found | None) -> Talk | None:
         """Find the request of a finding, or of a failed test without one; None where nothing was kept."""
         tape = self._find_tape(row, test)
         if tape is None:
@@ -52,19 +52,19 @@ class Replies:
         asked = choose_request(list_requests(tape), found, alike)
         return _tell_request(asked) if asked else None
 
-    def list_talks(self, row: Row, test: Settled) -> list[Talk]:
+    def list_talks(self, row: CellRow, test: SettledTest) -> list[Talk]:
         """List the requests of a test with their replies, each shortened; empty where nothing was kept."""
         tape = self._find_tape(row, test)
         return [_tell_request(asked, SHORT_CHARS) for asked in list_requests(tape)[:REQUESTS]] if tape else []
 
-    def find_log(self, row: Row, test: Settled) -> str:
+    def find_log(self, row: CellRow, test: SettledTest) -> str:
         """Return the last lines of the engine's log that a test looked at; empty where none were kept."""
         tape = self._find_tape(row, test)
         looks = [_read_log(each) for each in tape.exchanges if each.kind == LOG] if tape else []
         text = next((text for text in reversed(looks) if text.strip()), "")
         return "\n".join(text.rstrip().splitlines()[-LOG_LINES:])
 
-    def _find_tape(self, row: Row, test: Settled) -> Tape | None:
+    def _find_tape(self, row: CellRow, test: SettledTest) -> KeptTape | None:
         run = test.result.run if test.result else ""
         kept = next((k for k in row.kept if k.nodeid == test.nodeid and k.run == run), None)
         if kept is None or not kept.sha256 or kept.bytes > MOST_BYTES:
@@ -74,7 +74,7 @@ class Replies:
             self._read[kept.sha256] = self._read_tape(kept)
         return self._read[kept.sha256]
 
-    def _read_tape(self, kept: Kept) -> Tape | None:
+    def _read_tape(self, kept: Kept) -> KeptTape | None:
         for folder in self.folders:
             try:
                 return read_tape(folder, kept.sha256)
@@ -83,7 +83,7 @@ class Replies:
         return None
 
 
-def _tell_request(asked: Asked, edge: int = EDGE_CHARS) -> Talk:
+def _tell_request(asked: AskedRequest, edge: int = EDGE_CHARS) -> Talk:
     body = asked.body if isinstance(asked.body, Mapping) else {}
     said = asked.said
     texts = [str(said[name]) for name in ("reasoning", "content", "text") if said.get(name)]

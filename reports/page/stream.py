@@ -13,11 +13,11 @@ from matrix.yaml.loaded import Matrix
 from reports.board.text import View, make_view
 from reports.evidence.by_cell import CellReader
 from reports.evidence.rows import iterate_rows, make_thin
-from reports.evidence.summary import Row, make_board
+from reports.evidence.summary import CellRow, make_board
 from reports.evidence.types import Launch, Measured, Proof, Record
 from reports.ledger.entries import Entry, list_entries
-from reports.page.places import Places
-from reports.page.write import Source, remove_others, write_cells, write_index
+from reports.page.places import PagePlaces
+from reports.page.write import PageSource, remove_others, write_cells, write_index
 
 
 def stream_pages(
@@ -32,8 +32,8 @@ def stream_pages(
     with CellReader(paths) as reader, _without_garbage_collection():
         claims = _judge_claims(reader, matrix, cells)
         board = make_board([r for r in reader.shared if not isinstance(r, Launch)])
-        source = Source(runs=board.runs, claims=claims, evidence=paths, matrix=matrix, cells=cells)
-        places, rows = Places(index), list[Row]()
+        source = PageSource(runs=board.runs, claims=claims, evidence=paths, matrix=matrix, cells=cells)
+        places, rows = PagePlaces(index), list[CellRow]()
         written = set(write_cells(_keep_thin(iterate_rows(reader), rows.append), sorted(reader.cells), places, source))
     shown = make_view(replace(board, rows=tuple(rows)), None, excluded, claims)
     write_index(shown, places)
@@ -53,7 +53,7 @@ def _without_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _keep_thin(rows: Iterator[Row], keep: Callable[[Row], None]) -> Iterator[Row]:
+def _keep_thin(rows: Iterator[CellRow], keep: Callable[[CellRow], None]) -> Iterator[CellRow]:
     for row in rows:
         yield row
         keep(make_thin(row))

@@ -17,13 +17,13 @@ from matrix.planning.plan import Plan, make_plan
 from matrix.yaml.loaded import Matrix
 from reports.board.text import Judging, View, sort_rows
 from reports.compare.prediction import Prediction
-from reports.evidence.summary import Row
+from reports.evidence.summary import CellRow
 from reports.evidence.types import Run
 from reports.gate.gate import Reason, Verdict
 from reports.ledger.entries import Entry
 from reports.page.cell import About, render_cell, select_claims, select_runs
 from reports.page.index import render_index
-from reports.page.places import Places
+from reports.page.places import PagePlaces
 from reports.page.replies import Replies
 
 OURS: Final = b'<meta name="generator" content="glm-matrix">'
@@ -31,7 +31,7 @@ HEAD_BYTES: Final = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class PageSource:
     """What cells' pages are made with, beside their rows."""
 
     verdict: Verdict | None = None
@@ -65,20 +65,22 @@ class Source:
             return None
 
 
-def write_pages(shown: View, index: Path, source: Source) -> None:
+def write_pages(shown: View, index: Path, source: PageSource) -> None:
     """Write the index and the page of every cell of the view.
 
     Raises:
         OSError: a file cannot be written.
     """
-    places = Places(index)
+    places = PagePlaces(index)
     ordered = [row.cell for row in sort_rows(shown.board.rows)]
     written = set(write_cells(shown.board.rows, ordered, places, source))
     write_index(shown, places)
     remove_others(places, written)
 
 
-def write_cells(rows: Iterable[Row], ordered: Sequence[str], places: Places, source: Source) -> Iterator[Path]:
+def write_cells(
+    rows: Iterable[CellRow], ordered: Sequence[str], places: PagePlaces, source: PageSource
+) -> Iterator[Path]:
     """Write the page of each row, and yield its place. `ordered` are all cells as the index lists them."""
     places.folder.mkdir(parents=True, exist_ok=True)
     for row, page in iterate_cells(rows, ordered, places, source):
@@ -88,8 +90,8 @@ def write_cells(rows: Iterable[Row], ordered: Sequence[str], places: Places, sou
 
 
 def iterate_cells(
-    rows: Iterable[Row], ordered: Sequence[str], places: Places, source: Source
-) -> Iterator[tuple[Row, str]]:
+    rows: Iterable[CellRow], ordered: Sequence[str], places: PagePlaces, source: PageSource
+) -> Iterator[tuple[CellRow, str]]:
     """Render the page of each row."""
     judging, replies = Judging(source.verdict), Replies.beside(source.evidence)
     runs = {run.run: run for run in source.runs}
@@ -112,7 +114,7 @@ def iterate_cells(
         yield row, render_cell(row, about)
 
 
-def write_index(shown: View, places: Places) -> None:
+def write_index(shown: View, places: PagePlaces) -> None:
     """Write the first page."""
     places.index.parent.mkdir(parents=True, exist_ok=True)
     draft = places.index.with_name(f".{places.index.name}.{os.getpid()}.draft")
@@ -120,16 +122,16 @@ def write_index(shown: View, places: Places) -> None:
     draft.replace(places.index)
 
 
-def render_all(shown: View, source: Source | None = None) -> Mapping[Path, str]:
+def render_all(shown: View, source: PageSource | None = None) -> Mapping[Path, str]:
     """Render every page, by its place relative to the index, without writing any."""
-    places = Places(Path("index.html"))
+    places = PagePlaces(Path("index.html"))
     ordered = [row.cell for row in sort_rows(shown.board.rows)]
-    found = iterate_cells(shown.board.rows, ordered, places, source or Source(verdict=shown.verdict))
+    found = iterate_cells(shown.board.rows, ordered, places, source or PageSource(verdict=shown.verdict))
     cells = {places.path(row.cell): page for row, page in found}
     return {places.index: render_index(shown, places), **cells}
 
 
-def remove_others(places: Places, written: set[Path]) -> None:
+def remove_others(places: PagePlaces, written: set[Path]) -> None:
     """Remove pages that an earlier report left in the folder; what is no page of ours stays."""
     for path in places.folder.glob("*.html"):
         if path not in written and _is_ours(path):

@@ -24,7 +24,7 @@ from matrix.model import Cell
 from matrix.planning.owed import DEPTHS
 from matrix.scheduling.budget import cut_to_budget
 from matrix.scheduling.durations import DEFAULT_DISK, Disk
-from matrix.scheduling.groups import TIERS, Asked, Grouped, LeftOut, group_cells
+from matrix.scheduling.groups import TIERS, Grouped, GroupingRequest, LeftOut, group_cells
 from matrix.scheduling.pairwise import cover_pairs
 from matrix.scheduling.place import Machine
 from matrix.scheduling.run_plan import RunPlan, dump_run_plan, find_machine, make_run_plan
@@ -141,7 +141,7 @@ def plan_run(matrix: Matrix, options: argparse.Namespace, read_driver: Callable[
     chosen = narrow_cells(matrix, options)
     if options.rerun:
         chosen = keep_unfinished(matrix, chosen, options, [r for _, own in files for r in own], read_driver())
-    asked = Asked(depth=depth, tiers=options.tiers, timed=time_records(files), disk=_read_disk(options))
+    asked = GroupingRequest(depth=depth, tiers=options.tiers, timed=time_records(files), disk=_read_disk(options))
     grouped = group_cells(matrix, chosen.cells, asked)
     schedule = _Scheduler(matrix=matrix, options=options, asked=asked, chosen=chosen)
     if options.budget:
@@ -205,7 +205,7 @@ class _Scheduler:
 
     matrix: Matrix
     options: argparse.Namespace
-    asked: Asked
+    asked: GroupingRequest
     chosen: Chosen
 
     def __call__(self, grouped: Grouped) -> RunPlan:

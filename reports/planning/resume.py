@@ -22,7 +22,7 @@ from matrix.yaml.loaded import Matrix
 from reports.evidence.attempts import split_runs
 from reports.evidence.continuations import link_continuations
 from reports.evidence.files import is_sealed
-from reports.evidence.summary import Row, make_board
+from reports.evidence.summary import CellRow, make_board
 from reports.evidence.types import CellFacts, End, Launch, Record, Result, Run
 from reports.expected import ExpectedCell
 from reports.gate.accepted import Deviation, is_accepted
@@ -86,7 +86,7 @@ def _cells_of(own: Sequence[Record]) -> set[str]:
     return {r.cell for r in own if isinstance(r, Result) and r.cell}
 
 
-def _judge_cell(row: Row, stale: Mapping[str, str], good: frozenset[Status]) -> Progress:
+def _judge_cell(row: CellRow, stale: Mapping[str, str], good: frozenset[Status]) -> Progress:
     answered = [t for t in row.tests if t.result]
     missing = [t.name for t in row.tests if not t.result]
     failed = [t for t in answered if t.status not in good | {Status.NOT_RUN_AS_KNOWN}]

@@ -17,7 +17,7 @@ from reports.evidence.defuse import defuse_for_terminal
 from reports.evidence.files import read_records
 from reports.evidence.types import Record
 from reports.reproduce.ask import CODES
-from reports.reproduce.failures import Failure, list_failures, pick_failure
+from reports.reproduce.failures import ReproducedFailure, list_failures, pick_failure
 from reports.reproduce.folder import write_folder
 from reports.reproduce.issue import make_issue
 from reports.reproduce.judge import judge_replies, read_replies
@@ -92,13 +92,13 @@ def run_issue(args: argparse.Namespace) -> int:
     return 0
 
 
-def _read(args: argparse.Namespace) -> tuple[list[tuple[Path, Sequence[Record]]], list[Failure]]:
+def _read(args: argparse.Namespace) -> tuple[list[tuple[Path, Sequence[Record]]], list[ReproducedFailure]]:
     files: list[tuple[Path, Sequence[Record]]] = [(path, read_records(path)) for path in args.evidence or [EVIDENCE]]
     require_results([path for path, _ in files], (r for _, records in files for r in records))
     return files, list_failures(files)
 
 
-def _list(failures: Sequence[Failure]) -> int:
+def _list(failures: Sequence[ReproducedFailure]) -> int:
     sys.stdout.write("".join(f"{each}\n" for each in failures) or "no failure\n")
     return 0
 

@@ -22,7 +22,7 @@ MESSAGE_CHARS: Final = 110
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class ReproducedFailure:
     """One failed finding of one test, or one failed test without a failed finding."""
 
     number: int  # place in the list, from 1
@@ -58,15 +58,15 @@ class Failure:
         )
 
 
-def list_failures(files: Sequence[tuple[Path, Sequence[Record]]]) -> list[Failure]:
+def list_failures(files: Sequence[tuple[Path, Sequence[Record]]]) -> list[ReproducedFailure]:
     """List the failures of these files, in the order of the files."""
-    found: list[Failure] = []
+    found: list[ReproducedFailure] = []
     for path, records in files:
         found += _list_failures(path, records, len(found))
     return found
 
 
-def pick_failure(failures: Sequence[Failure], word: str) -> Failure:
+def pick_failure(failures: Sequence[ReproducedFailure], word: str) -> ReproducedFailure:
     """Pick the failure that `word` names: its number in the list, or a part of its name.
 
     Raises:
@@ -85,7 +85,7 @@ def pick_failure(failures: Sequence[Failure], word: str) -> Failure:
     raise ConfigError([Problem("FAILURE", 0, "", why if failures else "this evidence holds no failure")])
 
 
-def _list_failures(path: Path, records: Sequence[Record], before: int) -> Iterator[Failure]:
+def _list_failures(path: Path, records: Sequence[Record], before: int) -> Iterator[ReproducedFailure]:
     runs = {r.run: r for r in records if isinstance(r, Run)}
     facts = {(r.run, r.cell): r for r in records if isinstance(r, CellFacts)}
     launches = _gather_launches(records)
@@ -106,7 +106,7 @@ def _list_failures(path: Path, records: Sequence[Record], before: int) -> Iterat
         failed: list[Found | None] = [f for f in own if not f.ok]
         for finding in failed or [None]:
             before += 1
-            yield Failure(
+            yield ReproducedFailure(
                 number=before,
                 evidence=path,
                 result=result,

@@ -13,10 +13,10 @@ from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError, HostError, Problem
 from reports.evidence import redact
 from reports.evidence.defuse import defuse_for_code, defuse_for_markdown
-from reports.evidence.kept import Tape, Unreadable
+from reports.evidence.kept import KeptTape, Unreadable
 from reports.reproduce import judge
-from reports.reproduce.failures import Failure
-from reports.reproduce.requests import Asked, choose_request, list_requests, read_tape_of
+from reports.reproduce.failures import ReproducedFailure
+from reports.reproduce.requests import AskedRequest, choose_request, list_requests, read_tape_of
 
 ASK: Final = CHECKOUT / "reports" / "reproduce" / "ask.py"
 TEXT_CHARS: Final = 20_000  # of a message
@@ -43,7 +43,7 @@ curl -sS "${{URL%/}}{path}" -H 'Content-Type: application/json' \\
 Json = Any
 
 
-def write_folder(failure: Failure, out: Path) -> Path:
+def write_folder(failure: ReproducedFailure, out: Path) -> Path:
     """Write everything about one failure to a new or empty folder and return the folder.
 
     Raises:
@@ -77,7 +77,7 @@ def _require_free(out: Path) -> None:
         raise ConfigError([Problem(str(out), 0, "", "it holds something else; name a new or empty folder with --out")])
 
 
-def _read_requests(failure: Failure) -> tuple[list[Asked], str, Tape | None]:
+def _read_requests(failure: ReproducedFailure) -> tuple[list[AskedRequest], str, KeptTape | None]:
     if failure.at_launch:
         return [], "the engine did not start, so nothing was asked", None
     try:
@@ -88,7 +88,7 @@ def _read_requests(failure: Failure) -> tuple[list[Asked], str, Tape | None]:
     return requests, "" if requests else "its test sent no request", tape
 
 
-def make_facts(failure: Failure, chosen: Asked | None, why: str) -> Mapping[str, Json]:
+def make_facts(failure: ReproducedFailure, chosen: AskedRequest | None, why: str) -> Mapping[str, Json]:
     """Make `reproduction.json`: the failure, its request, versions and digests. Secrets are removed."""
     result, found, run, launch = failure.result, failure.finding, failure.run, failure.launch
     facts = {
@@ -119,7 +119,7 @@ def make_facts(failure: Failure, chosen: Asked | None, why: str) -> Mapping[str,
     return made
 
 
-def _gather_digests(failure: Failure) -> Mapping[str, str]:
+def _gather_digests(failure: ReproducedFailure) -> Mapping[str, str]:
     run, facts, found = failure.run, failure.facts, failure.finding
     digests = {
         "fingerprint": failure.result.fingerprint,
@@ -132,7 +132,7 @@ def _gather_digests(failure: Failure) -> Mapping[str, str]:
     return {name: value for name, value in digests.items() if value}
 
 
-def _write_requests(out: Path, chosen: Asked, requests: Sequence[Asked]) -> None:
+def _write_requests(out: Path, chosen: AskedRequest, requests: Sequence[AskedRequest]) -> None:
     _write(out / "request.json", _as_json(redact.redact_data(chosen.request)))
     _write(out / "request.body.json", _as_json(redact.redact_data(chosen.body)))
     _write(out / "request.curl.sh", CURL.format(path=chosen.path, body="request.body.json"), run=True)
@@ -142,7 +142,7 @@ def _write_requests(out: Path, chosen: Asked, requests: Sequence[Asked]) -> None
     _write(out / "run.sh", RUN, run=True)
 
 
-def _write_judge(out: Path, failure: Failure, tape: Tape) -> None:
+def _write_judge(out: Path, failure: ReproducedFailure, tape: KeptTape) -> None:
     """Write the test's own evidence, with which its check runs again on another reply."""
     assert failure.kept is not None
     if failure.run is not None:

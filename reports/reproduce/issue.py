@@ -18,8 +18,8 @@ from reports.evidence.cause_line import find_cause, find_first_line
 from reports.evidence.defuse import cut_to, defuse_for_terminal
 from reports.evidence.kept import Unreadable
 from reports.evidence.types import CellFacts, Record, Result
-from reports.reproduce.failures import FAILED, Failure
-from reports.reproduce.requests import Asked, choose_request, list_requests, read_tape_of
+from reports.reproduce.failures import FAILED, ReproducedFailure
+from reports.reproduce.requests import AskedRequest, choose_request, list_requests, read_tape_of
 
 LOG_BYTES: Final = 64 << 10  # read from the end of a log
 LOG_LINES: Final = 40
@@ -32,14 +32,16 @@ Json = Any
 Files = Sequence[tuple[Path, Sequence[Record]]]
 
 
-def make_issue(failure: Failure, files: Files, failures: Sequence[Failure], known: Iterable[KnownFailure]) -> str:
+def make_issue(
+    failure: ReproducedFailure, files: Files, failures: Sequence[ReproducedFailure], known: Iterable[KnownFailure]
+) -> str:
     """Make the text, in Markdown, without secrets. `failures` are all of the evidence; `known` those of the matrix."""
     text = "\n".join(_iterate_issue(failure, files, failures, list(known)))
     return redact.redact_text(f"{text}\n")
 
 
 def _iterate_issue(
-    failure: Failure, files: Files, failures: Sequence[Failure], known: Sequence[KnownFailure]
+    failure: ReproducedFailure, files: Files, failures: Sequence[ReproducedFailure], known: Sequence[KnownFailure]
 ) -> Iterator[str]:
     facts = failure.facts.facts if failure.facts else {}
     yield f"# {_title(failure, facts)}\n"
@@ -59,14 +61,14 @@ def _iterate_issue(
     yield from _say_similar(failure, facts, known)
 
 
-def _title(failure: Failure, facts: Mapping[str, Json]) -> str:
+def _title(failure: ReproducedFailure, facts: Mapping[str, Json]) -> str:
     engine = f"{facts.get('engine', 'engine')} {facts.get('version', '')}".strip()
     said = failure.finding.detail if failure.finding else find_cause(failure.result.message)
     start = "does not start: " if failure.at_launch else ""
     return f"[{engine}] {start}{cut_to(_show(said).replace(chr(10), ' '), TITLE_CHARS) or failure.result.test}"
 
 
-def _say_failure(failure: Failure) -> Iterator[str]:
+def _say_failure(failure: ReproducedFailure) -> Iterator[str]:
     found, result = failure.finding, failure.result
     yield f"The test `{result.test or result.nodeid}` came to {result.status}."
     if result.known_failure:
@@ -98,7 +100,7 @@ def _iterate_numbers(numbers: Mapping[str, Json]) -> Iterator[str]:
                 yield f"{place:>3}  " + "  ".join(f"{v} {token!r}" for token, v in candidates.items())
 
 
-def _say_environment(failure: Failure, facts: Mapping[str, Json]) -> Iterator[str]:
+def _say_environment(failure: ReproducedFailure, facts: Mapping[str, Json]) -> Iterator[str]:
     host = failure.run.host if failure.run else {}
     launch = failure.launch
     rows: list[tuple[str, Json]] = [
@@ -116,7 +118,7 @@ def _say_environment(failure: Failure, facts: Mapping[str, Json]) -> Iterator[st
     yield from (f"- {name}: {_show(str(value))}" for name, value in rows)
 
 
-def _say_launch(failure: Failure, failures: Sequence[Failure]) -> Iterator[str]:
+def _say_launch(failure: ReproducedFailure, failures: Sequence[ReproducedFailure]) -> Iterator[str]:
     smaller = find_small_cell(failure, failures)
     if smaller is None:
         yield "Whether it fails on one GPU with the small canary checkpoint, too, was not seen in this evidence.\n"
@@ -128,7 +130,7 @@ def _say_launch(failure: Failure, failures: Sequence[Failure]) -> Iterator[str]:
     yield from _quote(script.script if script else "the launch script was not recorded", BODY_CHARS, "bash")
 
 
-def find_small_cell(failure: Failure, failures: Sequence[Failure]) -> Failure | None:
+def find_small_cell(failure: ReproducedFailure, failures: Sequence[ReproducedFailure]) -> ReproducedFailure | None:
     """Find the same failure on one GPU with a canary: the same test, check, release and kind of end."""
     alike = [
         f
@@ -139,7 +141,7 @@ def find_small_cell(failure: Failure, failures: Sequence[Failure]) -> Failure | 
     return next((f for f in alike if f.facts and f.facts.facts.get("canary") and f.facts.facts.get("gpus") == 1), None)
 
 
-def _check_of(failure: Failure) -> str:
+def _check_of(failure: ReproducedFailure) -> str:
     return failure.finding.check if failure.finding else ""
 
 
@@ -147,7 +149,7 @@ def _release_of(facts: CellFacts | None) -> str:
     return str(facts.facts.get("release", "")) if facts else ""
 
 
-def _say_request(failure: Failure) -> Iterator[str]:
+def _say_request(failure: ReproducedFailure) -> Iterator[str]:
     if failure.at_launch:
         yield "None: the engine did not start."
         return
@@ -166,7 +168,7 @@ def _say_request(failure: Failure) -> Iterator[str]:
     yield from _say_asked(asked)
 
 
-def _say_asked(asked: Asked) -> Iterator[str]:
+def _say_asked(asked: AskedRequest) -> Iterator[str]:
     body = json.dumps(redact.redact_data(asked.body), ensure_ascii=False)
     if len(body) > BODY_CHARS:
         yield f"\n`{asked.method} {asked.path}`, {len(body):,} characters: attach `request.body.json`. Its beginning:"
@@ -177,7 +179,7 @@ def _say_asked(asked: Asked) -> Iterator[str]:
     yield from _quote(asked.reply.decode("utf-8", "replace"), REPLY_CHARS)
 
 
-def _say_log(failure: Failure) -> Iterator[str]:
+def _say_log(failure: ReproducedFailure) -> Iterator[str]:
     launch, result = failure.launch, failure.result
     lines = _read_log(Path(launch.log)) if launch and launch.log else []
     if lines:
@@ -203,7 +205,7 @@ def _read_log(path: Path) -> list[str]:
         return []
 
 
-def _say_releases(failure: Failure, files: Files) -> Iterator[str]:
+def _say_releases(failure: ReproducedFailure, files: Files) -> Iterator[str]:
     seen = gather_releases(failure, files)
     for release, statuses in sorted(seen.items()):
         bad = sorted({str(s) for s in statuses if s in FAILED})
@@ -213,7 +215,7 @@ def _say_releases(failure: Failure, files: Files) -> Iterator[str]:
         yield "- other releases: not asked in this evidence"
 
 
-def gather_releases(failure: Failure, files: Files) -> Mapping[str, set[Status]]:
+def gather_releases(failure: ReproducedFailure, files: Files) -> Mapping[str, set[Status]]:
     """Gather the statuses of the same test by release: same engine, checkpoint and features."""
     found: dict[str, set[Status]] = {}
     place = _place(failure.facts)
@@ -232,7 +234,7 @@ def _place(facts: CellFacts | None) -> tuple[str, str, tuple[str, ...]]:
     return str(own.get("engine")), str(own.get("checkpoint")), tuple(sorted(own.get("features", ())))
 
 
-def _say_similar(failure: Failure, facts: Mapping[str, Json], known: Sequence[KnownFailure]) -> Iterator[str]:
+def _say_similar(failure: ReproducedFailure, facts: Mapping[str, Json], known: Sequence[KnownFailure]) -> Iterator[str]:
     similar = find_similar(failure, str(facts.get("engine", "")), known)
     for entry in similar:
         own = " (this failure)" if entry.id == failure.result.known_failure else ""
@@ -243,7 +245,7 @@ def _say_similar(failure: Failure, facts: Mapping[str, Json], known: Sequence[Kn
         yield "None in this project's list of known failures; search the engine's issues before sending this."
 
 
-def find_similar(failure: Failure, engine: str, known: Sequence[KnownFailure]) -> list[KnownFailure]:
+def find_similar(failure: ReproducedFailure, engine: str, known: Sequence[KnownFailure]) -> list[KnownFailure]:
     """Find known failures of the same test and engine; the one that this failure matches comes first."""
     own = [k for k in known if k.id == failure.result.known_failure]
     at_launch = failure.at_launch

@@ -19,7 +19,7 @@ from matrix.judging.status import Status
 from reports.evidence import kept
 from reports.evidence import types as record
 from reports.evidence.files import format_line, read_records
-from reports.evidence.kept import Exchange, Tape, Unreadable
+from reports.evidence.kept import Exchange, KeptTape, Unreadable
 from reports.evidence.types import Found, Kept, Record, Result, Run
 from reports.replay.run import run_replay
 
@@ -43,7 +43,7 @@ class NewReply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class JudgedReplies:
     """What the check says of the new replies. `kind` is the failure without its variable parts."""
 
     word: Word
@@ -65,7 +65,7 @@ def read_replies(path: Path) -> Mapping[int, NewReply]:
         raise ConfigError([Problem(str(path), 0, "", why)]) from None
 
 
-def judge_replies(folder: Path, replies: Mapping[int, NewReply]) -> Judged:
+def judge_replies(folder: Path, replies: Mapping[int, NewReply]) -> JudgedReplies:
     """Judge new replies to the requests of a reproduction folder.
 
     Raises:
@@ -109,7 +109,7 @@ def read_facts(folder: Path) -> Mapping[str, Json]:
     return found
 
 
-def write_test(path: Path, records: Sequence[Record], tape: Tape) -> None:
+def write_test(path: Path, records: Sequence[Record], tape: KeptTape) -> None:
     """Write the evidence of one test that can be replayed: its run, and its tape beside it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     stored = kept.write_tape(kept.folder_of(path), tape)
@@ -119,7 +119,7 @@ def write_test(path: Path, records: Sequence[Record], tape: Tape) -> None:
     path.write_bytes(b"".join(format_line(record.dump_record(r)) for r in (run, renewed)))
 
 
-def replace_answers(tape: Tape, replies: Mapping[int, NewReply]) -> Tape:
+def replace_answers(tape: KeptTape, replies: Mapping[int, NewReply]) -> KeptTape:
     """Put new replies in place of the recorded answers of these exchanges."""
     made = [_replace_answer(e, replies[n]) if n in replies else e for n, e in enumerate(tape.exchanges)]
     return replace(tape, exchanges=tuple(made))
@@ -161,7 +161,7 @@ def _rename_line(line: str, model: str) -> str:
     return f"{prefix}{json.dumps({**data, 'model': model})}{line[len(line.rstrip()) :]}"
 
 
-def decide_word(facts: Mapping[str, Json], derived: Sequence[Record]) -> Judged:
+def decide_word(facts: Mapping[str, Json], derived: Sequence[Record]) -> JudgedReplies:
     """Compare the derived records of the test with the recorded failure.
 
     Raises:
@@ -176,21 +176,21 @@ def decide_word(facts: Mapping[str, Json], derived: Sequence[Record]) -> Judged:
         return _decide_finding(facts, alike[facts["nth"]])
     if facts["check"] or result.status not in PASSED:
         return _decide_result(facts, result)
-    return Judged(word="right now", why=f"{facts['nodeid']} passes with the new reply\n")
+    return JudgedReplies(word="right now", why=f"{facts['nodeid']} passes with the new reply\n")
 
 
-def _decide_finding(facts: Mapping[str, Json], found: Found) -> Judged:
+def _decide_finding(facts: Mapping[str, Json], found: Found) -> JudgedReplies:
     if found.ok:
-        return Judged(word="right now", why=f"{found.check} is ok now\n")
+        return JudgedReplies(word="right now", why=f"{found.check} is ok now\n")
     same = (found.expected, found.got, found.detail) == (facts["expected"], facts["got"], facts["detail"])
     why = f"{found.check} is still not ok: {found.detail}\n"
-    return Judged(word="same" if same else "differs", why=why, kind=strip_variable(found.detail))
+    return JudgedReplies(word="same" if same else "differs", why=why, kind=strip_variable(found.detail))
 
 
-def _decide_result(facts: Mapping[str, Json], result: Result) -> Judged:
+def _decide_result(facts: Mapping[str, Json], result: Result) -> JudgedReplies:
     same = result.message == facts["message"] and result.status not in PASSED
     why = f"the test came to {result.status}: {result.message}\n"
-    return Judged(word="same" if same else "differs", why=why, kind=strip_variable(result.message))
+    return JudgedReplies(word="same" if same else "differs", why=why, kind=strip_variable(result.message))
 
 
 def strip_variable(text: str) -> str:

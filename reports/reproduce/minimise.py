@@ -10,12 +10,12 @@ from typing import Any, Final
 from matrix.errors import ConfigError, HostError, Problem
 from reports.reproduce import ask
 from reports.reproduce.folder import write_shrunk
-from reports.reproduce.judge import FACTS, FOLDER, Judged, NewReply, judge_replies, read_facts
+from reports.reproduce.judge import FACTS, FOLDER, JudgedReplies, NewReply, judge_replies, read_facts
 from reports.reproduce.shrink import TRIALS, Shrunk, shrink_request
 
 HTTP_OK: Final = 200
 Json = Any
-Judge = Callable[[NewReply], Judged]
+Judge = Callable[[NewReply], JudgedReplies]
 Send = Callable[[Json], tuple[int, bytes]]
 
 
@@ -66,7 +66,7 @@ def minimise_folder(folder: Path, url: str, *, model: str = "", key: str = "", t
         except ask.NoAnswer as error:
             raise HostError(f"no answer from the server, so nothing was shortened: {error}") from None
 
-    def judge(reply: NewReply) -> Judged:
+    def judge(reply: NewReply) -> JudgedReplies:
         return judge_replies(folder, {int(request["exchange"]): reply})
 
     oracle = _Oracle(send, judge if (folder / FOLDER).is_dir() else None)

@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from reports.evidence import kept
-from reports.evidence.kept import Exchange, Tape, Unreadable
+from reports.evidence.kept import Exchange, KeptTape, Unreadable
 from reports.evidence.types import Found
 from reports.reproduce.ask import read_reply
-from reports.reproduce.failures import Failure
+from reports.reproduce.failures import ReproducedFailure
 
 HTTP: Final = "http"
 HTTP_OK: Final = 200
@@ -27,7 +27,7 @@ Json = Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class AskedRequest:
     """One HTTP request of a test with its reply. `exchange` is its place among the test's exchanges."""
 
     exchange: int
@@ -51,7 +51,7 @@ class Asked:
         return {**own, "lane": self.lane} if self.lane else own
 
 
-def read_tape_of(failure: Failure) -> Tape:
+def read_tape_of(failure: ReproducedFailure) -> KeptTape:
     """Read what the failed test asked and was told.
 
     Raises:
@@ -63,12 +63,14 @@ def read_tape_of(failure: Failure) -> Tape:
     return kept.read_tape(kept.folder_of(failure.evidence), failure.kept.sha256)
 
 
-def list_requests(tape: Tape) -> list[Asked]:
+def list_requests(tape: KeptTape) -> list[AskedRequest]:
     """List every request of a test that has a body, in the order of asking."""
     return [asked for n, each in enumerate(tape.exchanges) if (asked := _read_exchange(n, each)) and asked.body]
 
 
-def choose_request(requests: Sequence[Asked], finding: Found | None, alike: Sequence[str] = ()) -> Asked | None:
+def choose_request(
+    requests: Sequence[AskedRequest], finding: Found | None, alike: Sequence[str] = ()
+) -> AskedRequest | None:
     """Choose the request of a finding; without a finding, the last one that was not answered properly.
 
     `alike` are the items of the test that quote the same reply: as many equal replies are theirs in order.
@@ -86,7 +88,7 @@ def choose_request(requests: Sequence[Asked], finding: Found | None, alike: Sequ
     return replace(fitting[place], why=why, certain=certain)
 
 
-def _score(asked: Asked, finding: Found | None) -> tuple[bool, bool, bool]:
+def _score(asked: AskedRequest, finding: Found | None) -> tuple[bool, bool, bool]:
     if finding is None:
         return asked.status != HTTP_OK, False, False
     said = asked.said
@@ -117,12 +119,12 @@ def digest_prompt(body: Json) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _read_exchange(number: int, each: Exchange) -> Asked | None:
+def _read_exchange(number: int, each: Exchange) -> AskedRequest | None:
     question, answer = each.question, each.answer
     if each.kind != HTTP or not isinstance(question, Mapping):
         return None
     answer = answer if isinstance(answer, Mapping) else {}
-    return Asked(
+    return AskedRequest(
         exchange=number,
         method=str(question.get("method", "POST")),
         path=str(question.get("path", "")),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from matrix.errors import ConfigError, Problem, suggest_nearest
-from reports.evidence.summary import Row
+from reports.evidence.summary import CellRow
 
 MAPPED: Final = ("rig", "release", "checkpoint")  # the facts that a map can rename
 Place = tuple[tuple[str, ...], frozenset[str]] | str  # facts and features; the id of a cell without facts
@@ -22,8 +22,8 @@ Place = tuple[tuple[str, ...], frozenset[str]] | str  # facts and features; the 
 class CellPair:
     """One cell before and after; `new` is None where the later evidence does not hold it."""
 
-    old: Row
-    new: Row | None
+    old: CellRow
+    new: CellRow | None
     expected: str  # the later cell's id, or the facts by which it was looked for
 
     @property
@@ -64,7 +64,7 @@ def parse_maps(texts: Iterable[str]) -> dict[str, str]:
     return maps
 
 
-def pair_rows(old: Sequence[Row], new: Sequence[Row], maps: Mapping[str, str]) -> Pairing:
+def pair_rows(old: Sequence[CellRow], new: Sequence[CellRow], maps: Mapping[str, str]) -> Pairing:
     """Pair the cells of two runs by their facts, renamed by `maps`.
 
     Raises:
@@ -72,7 +72,7 @@ def pair_rows(old: Sequence[Row], new: Sequence[Row], maps: Mapping[str, str]) -
     """
     _check_maps(old, new, maps)
     asked = [row for row in old if not maps or _words_of(row) & maps.keys()]
-    places: dict[Place, Row] = {}
+    places: dict[Place, CellRow] = {}
     for row in asked:
         place = _place_of(row, maps)
         if place in places:
@@ -89,7 +89,7 @@ def pair_rows(old: Sequence[Row], new: Sequence[Row], maps: Mapping[str, str]) -
     return Pairing(pairs=pairs, left_out=tuple(left_out), added=tuple(added))
 
 
-def pair_two_cells(old: Sequence[Row], new: Sequence[Row], names: Sequence[str]) -> Pairing:
+def pair_two_cells(old: Sequence[CellRow], new: Sequence[CellRow], names: Sequence[str]) -> Pairing:
     """Pair one named cell of each side.
 
     Raises:
@@ -107,7 +107,7 @@ def pair_two_cells(old: Sequence[Row], new: Sequence[Row], names: Sequence[str])
     return Pairing(pairs=(CellPair(old=found[0], new=found[1], expected=found[1].cell),))
 
 
-def _check_maps(old: Sequence[Row], new: Sequence[Row], maps: Mapping[str, str]) -> None:
+def _check_maps(old: Sequence[CellRow], new: Sequence[CellRow], maps: Mapping[str, str]) -> None:
     problems = []
     for side, words, rows in (("OLD", maps.keys(), old), ("NEW", maps.values(), new)):
         known = {word for row in rows for word in _words_of(row)}
@@ -119,18 +119,18 @@ def _check_maps(old: Sequence[Row], new: Sequence[Row], maps: Mapping[str, str])
         raise ConfigError(problems)
 
 
-def _words_of(row: Row) -> frozenset[str]:
+def _words_of(row: CellRow) -> frozenset[str]:
     return frozenset(str(row.facts[name]) for name in MAPPED if name in row.facts)
 
 
-def _place_of(row: Row, maps: Mapping[str, str]) -> Place:
+def _place_of(row: CellRow, maps: Mapping[str, str]) -> Place:
     if not all(name in row.facts for name in MAPPED):
         return row.cell
     words = (str(row.facts[name]) for name in MAPPED)
     return tuple(maps.get(word, word) for word in words), frozenset(map(str, row.features))
 
 
-def _name_place(row: Row, place: Place) -> str:
+def _name_place(row: CellRow, place: Place) -> str:
     """Name the cell that was looked for: the same id where no map renames it, else its facts."""
     if isinstance(place, str) or place == _place_of(row, {}):
         return row.cell

@@ -14,8 +14,8 @@ from typing import Final, Literal
 
 from matrix.judging.status import Status
 from reports.compare.baselines import Baseline
-from reports.compare.lost_answers import Pair, pair_cells, summarise_pairs
-from reports.evidence.summary import Row, make_board
+from reports.compare.lost_answers import RunPair, pair_cells, summarise_pairs
+from reports.evidence.summary import CellRow, make_board
 from reports.evidence.types import Found, Launch, Lost, Record, Run
 from reports.upgrade.cells import CellPair, Pairing, pair_rows, pair_two_cells
 from reports.upgrade.doubts import (
@@ -67,7 +67,7 @@ class CellDifference:
     pair: CellPair
     tests: tuple[TestChange, ...] = ()
     proofs: tuple[ProofDifference, ...] = ()
-    answers: Pair | None = None  # items asked on both sides
+    answers: RunPair | None = None  # items asked on both sides
     unasked: int = 0  # items of the old side that passed tests of the new side did not ask
     speed: tuple[SpeedDifference, ...] = ()
     launch: LaunchDifference | None = None
@@ -257,13 +257,13 @@ class _Comparing:
             for run in sorted(runs_of(row) & doubts.keys()) if row else ():
                 yield f"{side}, run {run}: {doubts[run]}"
 
-    def _count_unasked(self, new: Row) -> int:
+    def _count_unasked(self, new: CellRow) -> int:
         """Count the items that were asked before and not now, of tests that passed now: they were asked otherwise."""
         passed = {t.nodeid for t in new.tests if t.green and t.status is not Status.XFAIL}
         asked, answered = self.asked.get(new.cell, {}), self.answered.get(new.cell, {})
         return sum(item not in answered and bool(tests & passed) for item, tests in asked.items())
 
-    def _compare_versions(self, old: Row, new: Row) -> Mapping[str, tuple[str, str]]:
+    def _compare_versions(self, old: CellRow, new: CellRow) -> Mapping[str, tuple[str, str]]:
         before, after = (_read_versions(row, hosts) for row, hosts in zip((old, new), self.hosts, strict=True))
         names = sorted({*before, *after}) if before and after else ()  # an engine that did not start reports none
         absent = "not recorded"
@@ -286,7 +286,7 @@ def _gather_items(records: Sequence[Found]) -> dict[str, dict[tuple[str, str, st
     return found
 
 
-def _read_versions(row: Row, runs: Mapping[str, Run]) -> dict[str, str]:
+def _read_versions(row: CellRow, runs: Mapping[str, Run]) -> dict[str, str]:
     """Read the versions of the engine and of the host of a cell's last launch."""
     launch = row.launch
     if launch is None or launch.outcome != "ok":
@@ -306,7 +306,7 @@ def _compare_launches(old: Launch | None, new: Launch | None) -> LaunchDifferenc
     )
 
 
-def _has_answers(row: Row) -> bool:
+def _has_answers(row: CellRow) -> bool:
     """Return whether any test reported, or an engine was started."""
     return bool(row.launches) or any(t.result for t in row.tests)
 

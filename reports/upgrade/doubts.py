@@ -13,7 +13,7 @@ from matrix.wording import list_first
 from reports.evidence.attempts import split_runs
 from reports.evidence.continuations import Continuations, link_continuations
 from reports.evidence.files import is_sealed
-from reports.evidence.summary import Row
+from reports.evidence.summary import CellRow
 from reports.evidence.types import CellFacts, End, Lost, Record, Run
 from reports.upgrade.cells import CellPair
 
@@ -50,7 +50,7 @@ def _doubt_run(run: str, own: Sequence[Record], links: Continuations) -> Iterato
         yield f"pytest exited with {ends[-1].exit_code}"
 
 
-def runs_of(row: Row) -> frozenset[str]:
+def runs_of(row: CellRow) -> frozenset[str]:
     """Return the runs that answered for a cell."""
     results = (answer for test in row.tests for answer in test.answers if answer.status not in UNTRIED)
     return frozenset(r.run for r in (*results, *row.launches))
@@ -117,7 +117,7 @@ def tell_settings(pair: CellPair, before: str, after: str) -> str:
     return list_first(changed, SHOWN_SETTINGS, by="; ")
 
 
-def _iterate_settings(script: str, row: Row) -> Iterator[str]:
+def _iterate_settings(script: str, row: CellRow) -> Iterator[str]:
     names = sorted({str(row.facts.get(n, "")) for n in ("release", "rig", "checkpoint", "version")} - {""}, key=len)
     for line in script.splitlines():
         if not _COMMENT.match(line):

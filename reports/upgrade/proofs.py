@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from reports.evidence.summary import Row
+from reports.evidence.summary import CellRow
 from reports.evidence.types import Proof, ProofOutcome
 
 ProofChange = Literal["refuted", "lost", "missing", "proven", "same"]
@@ -25,7 +25,7 @@ class ProofDifference:
     detail: str = ""
 
 
-def compare_proofs(old: Row, new: Row) -> tuple[ProofDifference, ...]:
+def compare_proofs(old: CellRow, new: CellRow) -> tuple[ProofDifference, ...]:
     """Compare every feature that either side looked at."""
     after = _decide_proofs(new)
     dropped = set(old.features) - set(new.features)  # another cell that does not ask for them
@@ -54,7 +54,7 @@ def name_change(before: str, after: str) -> ProofChange:
     return "missing" if before == "proven" else "same"
 
 
-def _decide_proofs(row: Row) -> Mapping[str, Proof]:
+def _decide_proofs(row: CellRow) -> Mapping[str, Proof]:
     found: dict[str, Proof] = {}
     for proof in row.proofs:
         known = found.get(proof.feature)

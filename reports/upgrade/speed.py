@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 
 from reports.compare.baselines import Baseline, Key, collect_baseline, name_hardware
 from reports.compare.slower import BASELINE_LAUNCHES, ONE_LAUNCH, WATCHED, not_slower
-from reports.evidence.summary import Row
+from reports.evidence.summary import CellRow
 from reports.evidence.types import Measured, Record, Run
 
 ROUNDED: Final = "input_len"  # follows the tokenizer
@@ -49,20 +49,20 @@ class SpeedOfRuns:
     hosts: Mapping[str, Mapping[str, Any]]  # by run, of both sides
     unfit: frozenset[Key]  # of the new side: measured by a client that was too slow
 
-    def compare_cells(self, old: Row, new: Row) -> tuple[SpeedDifference, ...]:
+    def compare_cells(self, old: CellRow, new: CellRow) -> tuple[SpeedDifference, ...]:
         """Compare every watched number that the earlier launches of the same hardware measured."""
         hardware = self._hardware_of(new)
         before = _gather(self.old, old.cell, hardware=hardware, plans=old.fingerprints)
         after, late = _gather(self.new, new.cell), {_coverage_of(k) for k in self.unfit if k.cell == new.cell}
         return tuple(_compare_number(key, values, after.get(key), key in late) for key, values in before.items())
 
-    def tell_hardware(self, old: Row, new: Row) -> str:
+    def tell_hardware(self, old: CellRow, new: CellRow) -> str:
         """Tell that both sides ran on different hardware; empty where it is the same or not recorded."""
         before, after = self._hardware_of(old), self._hardware_of(new)
         same = not before or not after or before == after
         return "" if same else f"{_name(before)} -> {_name(after)}"
 
-    def _hardware_of(self, row: Row) -> frozenset[tuple[tuple[str, ...], str]]:
+    def _hardware_of(self, row: CellRow) -> frozenset[tuple[tuple[str, ...], str]]:
         runs = {r.run for r in (*row.launches, *row.measurements)}
         return frozenset(h for r in runs if r in self.hosts if (h := name_hardware(self.hosts[r])) != ((), ""))
 

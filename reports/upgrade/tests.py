@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from matrix.judging.status import Status
-from reports.evidence.summary import Row, Settled
+from reports.evidence.summary import CellRow, SettledTest
 
 Change = Literal["broken", "flaky", "missing", "unknown", "still failing", "fixed", "added", "same"]
 ORDER: Final[tuple[Change, ...]] = (
@@ -58,7 +58,7 @@ class ChangeGroup:
     message: str
 
 
-def compare_tests(old: Row, new: Row) -> tuple[TestChange, ...]:
+def compare_tests(old: CellRow, new: CellRow) -> tuple[TestChange, ...]:
     """Compare every test that either side names, the worst change first."""
     before, after = _key_tests(old), _key_tests(new)
     started = new.launch is None or new.launch.outcome == OK
@@ -98,14 +98,14 @@ def _name_failure(before: Status | None, after: Status | None) -> Change:
     return "still failing" if before in BAD | KNOWN or before is Status.NOT_ASKED else "unknown"
 
 
-def _compare_test(key: str, old: Settled | None, new: Settled | None, *, started: bool) -> TestChange:
+def _compare_test(key: str, old: SettledTest | None, new: SettledTest | None, *, started: bool) -> TestChange:
     before, after = old.status if old else None, new.status if new else None
     change = name_change(before, after, started=started)
     message = "" if change == "same" else new.message if new and new.result else ""
     return TestChange(test=key, before=before, after=after, change=change, message=message)
 
 
-def _key_tests(row: Row) -> Mapping[str, Settled]:
+def _key_tests(row: CellRow) -> Mapping[str, SettledTest]:
     """Map each test to its node id without the cell; a finer id replaces a test function that stands for its ids."""
     return {test.nodeid.replace(row.cell, CELL): test for test in row.tests}
 

@@ -21,7 +21,7 @@ MARKS: Final = {"worse": "WORSE", "unknown": "UNKNOWN", "better": "BETTER", "sam
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class UpgradeLine:
     """One line about a cell: its topic and the sentence."""
 
     topic: str
@@ -34,7 +34,7 @@ class Story:
 
     answer: CellAnswer
     names: tuple[str, ...]
-    lines: tuple[Said, ...]
+    lines: tuple[UpgradeLine, ...]
 
     @property
     def title(self) -> str:
@@ -45,38 +45,38 @@ class Story:
 
 def tell_stories(found: Comparison) -> tuple[Story, ...]:
     """Group the cells of which the same is said; cells of which nothing is said are left out."""
-    groups: dict[tuple[CellAnswer, tuple[Said, ...]], list[str]] = {}
+    groups: dict[tuple[CellAnswer, tuple[UpgradeLine, ...]], list[str]] = {}
     for cell in found.cells:
         if lines := describe_cell(cell):
             groups.setdefault((cell.answer, lines), []).append(cell.pair.name)
     return tuple(Story(answer, tuple(names), lines) for (answer, lines), names in groups.items())
 
 
-def describe_cell(cell: CellDifference) -> tuple[Said, ...]:
+def describe_cell(cell: CellDifference) -> tuple[UpgradeLine, ...]:
     """Describe everything that changed in a cell, the worst first; empty where nothing did."""
     return tuple(_iterate_lines(cell))
 
 
-def _iterate_lines(cell: CellDifference) -> Iterator[Said]:
-    yield from (Said("doubt", text) for text in cell.doubts)
+def _iterate_lines(cell: CellDifference) -> Iterator[UpgradeLine]:
+    yield from (UpgradeLine("doubt", text) for text in cell.doubts)
     if cell.launch is not None:
         yield from _say_launch(cell.launch)
-    yield from (Said(group.change, _say_group(group)) for group in group_changes(cell.tests))
+    yield from (UpgradeLine(group.change, _say_group(group)) for group in group_changes(cell.tests))
     for proof in cell.proofs:
         if proof.change != "same":
             text = f"{proof.feature}: {proof.before or 'not looked at'} -> {proof.after or 'not looked at'}"
-            yield Said(f"proof {proof.change}", f"{text} ({_cut(proof.detail)})" if proof.detail else text)
+            yield UpgradeLine(f"proof {proof.change}", f"{text} ({_cut(proof.detail)})" if proof.detail else text)
     yield from _say_answers(cell)
     yield from _say_speed(cell.speed)
-    yield from (Said("told", text) for text in cell.told)
+    yield from (UpgradeLine("told", text) for text in cell.told)
 
 
-def _say_launch(launch: LaunchDifference) -> Iterator[Said]:
+def _say_launch(launch: LaunchDifference) -> Iterator[UpgradeLine]:
     if launch.before != launch.after:
         said = f"{launch.before or 'not recorded'} -> {launch.after or 'not recorded'}"
-        yield Said("launch", f"{said}: {_cut(launch.message)}" if launch.message else said)
+        yield UpgradeLine("launch", f"{said}: {_cut(launch.message)}" if launch.message else said)
     elif launch.much_slower:
-        yield Said("launch", f"{launch.before_s:.0f} s -> {launch.after_s:.0f} s ({launch.ratio:.1f} x)")
+        yield UpgradeLine("launch", f"{launch.before_s:.0f} s -> {launch.after_s:.0f} s ({launch.ratio:.1f} x)")
 
 
 def _say_group(group: ChangeGroup) -> str:
@@ -93,21 +93,23 @@ def _shorten_name(test: str) -> str:
     return name.replace(f"[{CELL}]", "").replace(f"[{CELL}-", "[").replace(f"-{CELL}]", "]")
 
 
-def _say_answers(cell: CellDifference) -> Iterator[Said]:
+def _say_answers(cell: CellDifference) -> Iterator[UpgradeLine]:
     pair = cell.answers
     if pair is not None and (pair.lost or pair.worse):
         items = ", ".join(pair.lost[:SHOWN_ITEMS])
         more = f" and {len(pair.lost) - SHOWN_ITEMS} more" if len(pair.lost) > SHOWN_ITEMS else ""
         beyond = "beyond luck" if pair.worse else "within luck"
         text = f"{len(pair.lost)} of {pair.items} lost, {pair.won} won, exact McNemar p = {pair.p:.2g}, {beyond}"
-        yield Said("answers", f"{text}: {items}{more}")
+        yield UpgradeLine("answers", f"{text}: {items}{more}")
     elif pair is not None and pair.won:
-        yield Said("answers", f"0 of {pair.items} lost, {pair.won} won")
+        yield UpgradeLine("answers", f"0 of {pair.items} lost, {pair.won} won")
     if cell.unasked:
-        yield Said("missing", f"{cell.unasked} items of the earlier run were not asked again, or with another prompt")
+        yield UpgradeLine(
+            "missing", f"{cell.unasked} items of the earlier run were not asked again, or with another prompt"
+        )
 
 
-def _say_speed(found: Sequence[SpeedDifference]) -> Iterator[Said]:
+def _say_speed(found: Sequence[SpeedDifference]) -> Iterator[UpgradeLine]:
     for change in ("slower", "missing", "faster", "not judged"):
         own = sorted((d for d in found if d.change == change), key=lambda d: -abs((d.ratio or 0.0) - 1))
         shown = 1 if change == "not judged" else SHOWN_SPEED
@@ -115,7 +117,7 @@ def _say_speed(found: Sequence[SpeedDifference]) -> Iterator[Said]:
         if len(own) > shown:
             texts.append(f"and {len(own) - shown} more")
         if texts:
-            yield Said(f"speed {change}", "; ".join(texts))
+            yield UpgradeLine(f"speed {change}", "; ".join(texts))
 
 
 def _say_number(d: SpeedDifference) -> str:

@@ -18,7 +18,7 @@ COUNTED: Final = "cached_tokens"  # the matrix's name of the metric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class AskedTurn:
     """One turn as it was asked. `cached`: tokens from the prefix cache, None where the engine does not tell."""
 
     item: Item
@@ -26,7 +26,7 @@ class Turn:
     cached: float | None
 
 
-def hold_talk(client: Client, engine: Engine, dialect: Dialect, talk: Sequence[Item]) -> Iterator[Turn]:
+def hold_talk(client: Client, engine: Engine, dialect: Dialect, talk: Sequence[Item]) -> Iterator[AskedTurn]:
     """Ask the questions of `talk` in turn, each behind the engine's own replies to those before."""
     told: tuple[Mapping[str, Any], ...] = ()
     for item in talk:
@@ -40,12 +40,12 @@ def _list_new(item: Item, *, asked: bool) -> Sequence[Mapping[str, Any]]:
     return item.messages[-1:] if asked else item.messages
 
 
-def ask_turn(client: Client, engine: Engine, dialect: Dialect, item: Item) -> Turn:
+def ask_turn(client: Client, engine: Engine, dialect: Dialect, item: Item) -> AskedTurn:
     """Ask one turn. Where its usage does not tell the cached tokens, the engine's metric is read before and after."""
     counts = COUNTED in dialect
     before: Seen = observe_engine(dialect, client, engine.log_path) if counts else ()
     reply = client.ask(item, top_logprobs=TOP)
     if reply.cached_tokens is not None or not counts:
-        return Turn(item=item, reply=reply, cached=reply.cached_tokens)
+        return AskedTurn(item=item, reply=reply, cached=reply.cached_tokens)
     after = observe_engine(dialect, client, engine.log_path)
-    return Turn(item=item, reply=reply, cached=count_since(COUNTED, after, before))
+    return AskedTurn(item=item, reply=reply, cached=count_since(COUNTED, after, before))

@@ -8,7 +8,7 @@ from typing import Final
 from fixtures.banks.item import Item
 from matrix.judging.observation import Rung
 from matrix.judging.proof import Outcome, Proof
-from matrix.judging.selection import BAND, Row, find_wrong_selections
+from matrix.judging.selection import BAND, SelectedRow, find_wrong_selections
 from matrix.wording import list_first
 from reports.evidence.finding import Finding
 
@@ -18,7 +18,7 @@ SHARES: Final = "S"
 SHOWN: Final = 3
 
 
-def check_selection(item: Item, rows: Sequence[Row], pattern: str, index_topk: int) -> Finding:
+def check_selection(item: Item, rows: Sequence[SelectedRow], pattern: str, index_topk: int) -> Finding:
     """Hold every row against its layer: a full layer's against the reference, a sharing layer's against its leader."""
     wrong = list(find_wrong_selections(rows, pattern, index_topk))
     return Finding(

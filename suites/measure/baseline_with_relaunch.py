@@ -54,7 +54,7 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class MeasuredInputs:
     """The inputs with which a test measures."""
 
     cell: Cell

@@ -25,7 +25,7 @@ from fixtures.client.tape import LIVE
 from fixtures.weights.locate import find_weights
 from matrix.checkout import CHECKOUT
 from matrix.errors import EngineReplyMalformed
-from matrix.judging.selection import Row
+from matrix.judging.selection import SelectedRow
 from matrix.model import Checkpoint
 from suites.checks.frozen import prompt_sha256
 from suites.measure.rendering import make_encoder
@@ -53,7 +53,9 @@ def read_scores(item: Item, weights_sha256: str, file: Path = FILE) -> Scores | 
         return Scores(at=tuple(held["at"].tolist()), values=held["scores"].astype(float))
 
 
-def read_selection(client: Client, checkpoint: Checkpoint, item: Item, scores: Scores, index_topk: int) -> list[Row]:
+def read_selection(
+    client: Client, checkpoint: Checkpoint, item: Item, scores: Scores, index_topk: int
+) -> list[SelectedRow]:
     """Ask for the selection and return the rows of which there are scores; none where the engine hands out none.
 
     Raises:
@@ -94,7 +96,7 @@ def pack_rows(said: Mapping[str, Any], at: tuple[int, ...], shape: tuple[int, in
     return base64.b64encode(zlib.compress(rows.tobytes())).decode()
 
 
-def _iterate_rows(packed: str, scores: Scores, shape: tuple[int, int]) -> Iterator[Row]:
+def _iterate_rows(packed: str, scores: Scores, shape: tuple[int, int]) -> Iterator[SelectedRow]:
     if not packed:
         return
     most = WORD_BYTES * len(scores.at) * shape[0] * shape[1]
@@ -102,4 +104,6 @@ def _iterate_rows(packed: str, scores: Scores, shape: tuple[int, int]) -> Iterat
     rows = np.frombuffer(raw, dtype="<i4").reshape(len(scores.at), *shape)
     for position, selected, seen in zip(scores.at, rows, scores.values, strict=True):
         for layer in range(shape[0]):
-            yield Row(position=position, layer=layer, selected=selected[layer].tolist(), scores=seen[layer].tolist())
+            yield SelectedRow(
+                position=position, layer=layer, selected=selected[layer].tolist(), scores=seen[layer].tolist()
+            )

@@ -26,8 +26,8 @@ from matrix.errors import EngineError, MatrixError
 from matrix.yaml.load import load_matrix
 from reports.evidence import redact
 from suites.probing.asking import Asker, LimitReached
-from suites.probing.identify import Served, identify_server
-from suites.probing.questions import NEEDLE_TOKENS, Question, list_questions
+from suites.probing.identify import ServedModel, identify_server
+from suites.probing.questions import NEEDLE_TOKENS, ProbeQuestion, list_questions
 from suites.probing.result import Answered, Probe, render_json, render_text
 
 SILENCE_S, TOTAL_S = 60.0, 300.0
@@ -104,12 +104,12 @@ def _probe(options: argparse.Namespace) -> Probe:
     return probe
 
 
-def choose_bank(served: Served) -> Bank:
+def choose_bank(served: ServedModel) -> Bank:
     """Return the bank of the checkpoint that is served; for a model on no axis, the questions for any chat model."""
     return bank_for(served.checkpoints[0]) if served.checkpoints else Glm5Bank()
 
 
-def ask_all(probe: Probe, asker: Asker, questions: Sequence[Question]) -> None:
+def ask_all(probe: Probe, asker: Asker, questions: Sequence[ProbeQuestion]) -> None:
     """Ask one by one and say on standard error how far it is; a limit ends the asking, a failed question does not."""
     for number, question in enumerate(questions, 1):
         _show_progress(f"{number} of {len(questions)}: {question.kind}")

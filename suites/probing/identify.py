@@ -22,7 +22,7 @@ SHOWN_CELLS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
+class ServedModel:
     """What answers. Empty fields are what it does not tell; `nearest` says that the release is not the very one."""
 
     told: ServerIdentity
@@ -39,7 +39,7 @@ class Served:
         return self.told.software == STUB
 
 
-def identify_server(endpoint: Endpoint, matrix: Matrix, model: str = "") -> Served:
+def identify_server(endpoint: Endpoint, matrix: Matrix, model: str = "") -> ServedModel:
     """Read the model list and the version endpoints, and compare them with the axes.
 
     Raises:
@@ -50,7 +50,7 @@ def identify_server(endpoint: Endpoint, matrix: Matrix, model: str = "") -> Serv
     told = replace(told, version=version)
     release, nearest = _find_release(matrix, engine, version)
     checkpoints = find_served(told, matrix.checkpoints.values())
-    return Served(
+    return ServedModel(
         told=told,
         model=model or (told.names[0] if told.names else ""),
         engine=engine,

@@ -21,7 +21,7 @@ NEEDLE_TOKENS: Final = (1_500, 3_000)  # within and beyond the family's index_to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class ProbeQuestion:
     """One question and how its reply is judged. `kind` groups them in the report."""
 
     kind: str
@@ -29,7 +29,7 @@ class Question:
     judge: Judge
 
 
-def list_questions(bank: Bank, *, needle_tokens: Sequence[int] = NEEDLE_TOKENS) -> tuple[Question, ...]:
+def list_questions(bank: Bank, *, needle_tokens: Sequence[int] = NEEDLE_TOKENS) -> tuple[ProbeQuestion, ...]:
     """List what is asked, cheap ones first: a broken server shows it before the long prompts are sent."""
     answers, calls, silence = (
         partial(judge_each, judge=judge) for judge in (answer.check_answer, tools.check_calls, tools.check_no_call)
@@ -44,7 +44,7 @@ def list_questions(bank: Bank, *, needle_tokens: Sequence[int] = NEEDLE_TOKENS) 
         ("stream and whole", (*bank.calls(1), *bank.facts(1)), judge_both_ways),
         ("needles", [bank.needle(tokens=n, depth=0.3) for n in needle_tokens], _judge_needles),
     )
-    return tuple(Question(kind=kind, item=item, judge=judge) for kind, items, judge in groups for item in items)
+    return tuple(ProbeQuestion(kind=kind, item=item, judge=judge) for kind, items, judge in groups for item in items)
 
 
 def _judge_needles(ask: Ask, items: Iterable[Item], *, room: Room) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from reports.evidence.defuse import defuse_line
 from reports.evidence.finding import Finding
 from reports.evidence.redact import redact_text
-from suites.probing.identify import Served
+from suites.probing.identify import ServedModel
 
 RIGHT, WRONG, INCOMPLETE = 0, 1, 3
 SHOWN_CHARS: Final = 160
@@ -29,7 +29,7 @@ class Probe:
     """One probe. `failed` holds questions that got no reply: kind, item, the error."""
 
     url: str
-    served: Served
+    served: ServedModel
     insecure: bool = False
     answered: list[Answered] = field(default_factory=list)
     failed: list[tuple[str, str, str]] = field(default_factory=list)

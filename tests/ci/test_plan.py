@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ci import plan, runners
-from ci.plan import Job, LaunchGroup
+from ci.plan import Job, PlannedGroup
 from ci.runners import Runner
 from matrix.hardware import Rig
 from matrix.planning.expand import expand_matrix
@@ -55,9 +55,9 @@ def test_a_job_tells_the_workflow_what_it_needs(matrix: Matrix) -> None:
     assert job["cells"].split() == [c.id for c in groups[0].cells]
 
 
-def many(matrix: Matrix, rig: Rig, count: int) -> list[LaunchGroup]:
+def many(matrix: Matrix, rig: Rig, count: int) -> list[PlannedGroup]:
     cell = expand_matrix(matrix).runnable[0]
-    return [LaunchGroup(fingerprint=f"{rig.id}-{i}", rig=rig, cells=(cell,)) for i in range(count)]
+    return [PlannedGroup(fingerprint=f"{rig.id}-{i}", rig=rig, cells=(cell,)) for i in range(count)]
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import pytest
 from ci.reference.recall import (
     AIM,
     OF_GUARDS,
-    Row,
+    RecallRow,
     Sibling,
-    Told,
+    ToldRow,
     classify,
     judge_sibling,
     read_rows,
@@ -28,22 +28,22 @@ PREDICTED = 33
 
 
 @pytest.fixture(scope="module")
-def told() -> list[Told]:
+def told() -> list[ToldRow]:
     return [classify(row) for row in ROWS]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
-def test_a_report_is_told_as_its_row_says(row: Row) -> None:
+def test_a_report_is_told_as_its_row_says(row: RecallRow) -> None:
     """A row that asks gets its finding; only a row that says why is missed."""
     found = classify(row)
     assert (found.cls == "missed") == bool(row.missed), found.why
 
 
-def test_nine_of_ten_are_told(told: list[Told]) -> None:
+def test_nine_of_ten_are_told(told: list[ToldRow]) -> None:
     assert share_told(told) >= AIM
 
 
-def test_some_are_known_by_more_than_a_report(told: list[Told]) -> None:
+def test_some_are_known_by_more_than_a_report(told: list[ToldRow]) -> None:
     """What a wheel, a run or arithmetic decides is predicted; this number may only grow."""
     assert Counter(t.cls for t in told)["predicted"] >= PREDICTED
 

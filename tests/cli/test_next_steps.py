@@ -15,7 +15,7 @@ from fixtures.launch.venv.build import LOCKS, find_python
 from matrix.planning.expand import expand_matrix
 from matrix.planning.plan import make_plan
 from matrix.serving.container import render_compose
-from matrix.serving.places import Places
+from matrix.serving.places import ServingPlaces
 from matrix.serving.script import render_serving_script
 from matrix.serving.systemd import render_unit
 from matrix.yaml.load import load_matrix
@@ -78,8 +78,8 @@ def test_what_scripts_compose_files_and_units_name() -> None:
     matrix = load_matrix()
     cells = {c.id: c for c in expand_matrix(matrix).runnable}
     plans = [make_plan(matrix, cells[name]) for name in SHOWN]
-    texts = [render_serving_script(plan, Places()) for plan in plans]
-    texts += [render_unit(plans[0], Places()), render_unit(plans[1], Places())]
+    texts = [render_serving_script(plan, ServingPlaces()) for plan in plans]
+    texts += [render_unit(plans[0], ServingPlaces()), render_unit(plans[1], ServingPlaces())]
     for text in texts:
         check(keep_comments(text), least=1)
     check(keep_comments(render_compose(plans[1])), least=0)

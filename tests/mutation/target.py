@@ -15,7 +15,7 @@ from fixtures.banks import bank_for
 from fixtures.banks.bank import Bank
 from fixtures.client import client
 from fixtures.client.client import Client
-from fixtures.client.tape import LIVE, Recording, Tape
+from fixtures.client.tape import LIVE, RecordingAsker, Tape
 from fixtures.launch.attached.attachment import KEY_VARIABLE, Attachment
 from fixtures.launch.attached.engine import AttachedLauncher
 from fixtures.launch.process.engine import ProcessLauncher
@@ -141,7 +141,7 @@ class Real:
 
     def _taped(self, name: str, bank: Bank) -> Outcome:
         """A suite's test, which can be judged again from what was said."""
-        source, asked = Recording(), replace(self)
+        source, asked = RecordingAsker(), replace(self)
 
         def again() -> Outcome:
             replay = replay_kept(source)

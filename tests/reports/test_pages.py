@@ -22,7 +22,7 @@ from reports.evidence.summary import make_board
 from reports.expected import ExpectedCell
 from reports.gate import gate
 from reports.page.environment import read_asset
-from reports.page.write import Source, write_pages
+from reports.page.write import PageSource, write_pages
 from tests.reports import world
 from tests.reports.rendered import render_pages
 from tests.reports.world import EXPECTED, FEW, NOW, PAIR, PLAIN, POLICY, SHARED, WITH_MTP, Json
@@ -124,7 +124,7 @@ def test_the_page_shows_the_failing_reply_and_the_next_step() -> None:
 
 
 def test_a_page_can_be_written_whatever_the_model_says(tmp_path: Path) -> None:
-    write_pages(shown(failing("\ud800 \x00 ü")), tmp_path / "out" / "index.html", Source())
+    write_pages(shown(failing("\ud800 \x00 ü")), tmp_path / "out" / "index.html", PageSource())
     cell = tmp_path / "out" / "index.cells" / f"{PLAIN}.html"
     assert "ü" in cell.read_text(encoding="utf-8")
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from matrix.judging.requested import Requested
 from matrix.judging.status import Status
 from matrix.model import Source
-from matrix.planning.kv import Shape
+from matrix.planning.kv import KvShape
 from matrix.planning.owed import CELL, Owed, OwedItem
 from matrix.recorded import Fails, KnownFailure
 from reports.evidence import types as record
@@ -75,7 +75,7 @@ EXPECTED = (
 # The same cell with IndexCache and without it: what is predicted of the one is judged beside the other.
 SHARED = "cpu.llamacpp.canary.indexcache"
 LAYERS, SHARED_LAYERS, KEY_BYTES = 4, 2, 256
-SHAPE = Shape(layers=LAYERS, kv_lora_rank=512, rope_dims=64, index_head_dims=128)
+SHAPE = KvShape(layers=LAYERS, kv_lora_rank=512, rope_dims=64, index_head_dims=128)
 WANTED = Requested(dialect="llamacpp", shape=SHAPE, layout="dsa_bf16")
 PLACE: Json = {"rig": "cpu", "release": "llamacpp", "checkpoint": "canary"}
 PAIR = (

@@ -25,7 +25,7 @@ from fixtures.client.client import Client, EngineRefused
 from fixtures.client.reply import Reply, ToolCall
 from matrix.condition import compile_condition
 from matrix.errors import ConfigError
-from matrix.known.reach import COMMAND, FILE, Request, keep_frontier
+from matrix.known.reach import COMMAND, FILE, ReachRequest, keep_frontier
 from matrix.model import Cell, Checkpoint
 from matrix.planning.expand import expand_matrix
 from matrix.planning.plan import Plan, make_plan
@@ -36,7 +36,7 @@ from suites import test_effective
 from suites.asking.as_many import AsMany
 from suites.asking.depth import DEPTHS, Depth
 from suites.measure import loads, speed
-from suites.measure.baseline_with_relaunch import Judged, Load
+from suites.measure.baseline_with_relaunch import Load, MeasuredInputs
 from suites.measure.references import WEIGHTS
 from suites.measure.rendering import make_encoder
 from tests.suites import world
@@ -46,12 +46,12 @@ MODULES = (*world.MODULES, test_effective)
 Written = dict[str, dict[str, dict[str, list[list[int | bool]]]]]
 
 
-class Notes(list[Request]):
+class Notes(list[ReachRequest]):
     """What a test asked."""
 
     def note(self, item: Item, *, at_once: int = 1, thinking: bool = False) -> None:
         users = sum(m.get("role") == "user" for m in item.messages)
-        self.append(Request(count_tokens(item), at_once, max(1, users), thinking))
+        self.append(ReachRequest(count_tokens(item), at_once, max(1, users), thinking))
 
 
 @cache
@@ -156,7 +156,7 @@ class NotingClient(Client):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NotingJudged(Judged):
+class NotingJudged(MeasuredInputs):
     """Notes the loads instead of running them."""
 
     notes: Notes = field(default_factory=Notes)

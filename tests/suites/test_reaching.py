@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from matrix.checkout import CHECKOUT
 from matrix.known.lint import read_test_names
-from matrix.known.reach import COMMAND, FILE, Reach, Request, keep_frontier, read_reach
+from matrix.known.reach import COMMAND, FILE, Reach, ReachRequest, keep_frontier, read_reach
 from matrix.recorded import Needs
 from suites.asking.depth import DEPTHS, RELEASE
 from tests.suites import reaching
@@ -47,16 +47,16 @@ def test_a_test_that_a_depth_leaves_out_reaches_nothing_there() -> None:
     assert reach["quick"] == ()
 
 
-ASKED = st.builds(Request, st.integers(0, 9), st.integers(1, 4), st.integers(1, 4), st.booleans())
+ASKED = st.builds(ReachRequest, st.integers(0, 9), st.integers(1, 4), st.integers(1, 4), st.booleans())
 
 
 @given(st.lists(ASKED), ASKED)
-def test_a_frontier_reaches_what_all_of_it_reached(every: list[Request], wanted: Request) -> None:
+def test_a_frontier_reaches_what_all_of_it_reached(every: list[ReachRequest], wanted: ReachRequest) -> None:
     assert any(a.reaches(wanted) for a in every) is any(a.reaches(wanted) for a in keep_frontier(every))
 
 
 @given(st.lists(ASKED), ASKED)
-def test_needing_less_is_never_harder(every: list[Request], wanted: Request) -> None:
+def test_needing_less_is_never_harder(every: list[ReachRequest], wanted: ReachRequest) -> None:
     reach = Reach(requests={"b": {"t": {"quick": keep_frontier(every)}}})
     hard = Needs(prompt_tokens=wanted[0], concurrency=wanted[1], turns=wanted[2], thinking=wanted[3])
     easy = Needs(prompt_tokens=wanted[0])
@@ -71,4 +71,4 @@ def test_a_request_that_asks_for_more_shows_in_the_table() -> None:
     item = reaching.of_length(7)
     client.ask(item, thinking=True)
     client.together([(item, {}), (item, {})])
-    assert notes == [Request(7, 1, 1, True), Request(7, 2), Request(7, 2)]
+    assert notes == [ReachRequest(7, 1, 1, True), ReachRequest(7, 2), ReachRequest(7, 2)]

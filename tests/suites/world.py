@@ -17,7 +17,7 @@ from fixtures.banks.bank import Bank
 from fixtures.banks.item import Item
 from fixtures.client.client import Client
 from fixtures.client.exchange import PLAIN, Access
-from fixtures.client.tape import LIVE, Recording, Replaying, Tape
+from fixtures.client.tape import LIVE, RecordingAsker, Replaying, Tape
 from matrix.hardware import Gpu, Rig
 from matrix.model import Cell, Checkpoint, Quantisation, Release
 from matrix.yaml.load import load_matrix
@@ -47,7 +47,7 @@ from suites import (
     test_tool_use,
 )
 from suites.asking.depth import QUICK
-from suites.measure.baseline_with_relaunch import Judged
+from suites.measure.baseline_with_relaunch import MeasuredInputs
 from tests.faults.stub.answers import tokens
 from tests.faults.stub.engine import MODEL, StubEngine
 
@@ -272,10 +272,10 @@ class Outcome:
         return [*error, *map(repr, (*own.findings, *own.measurements, *own.conditions, *own.proofs))]
 
 
-def unwatched(given: Mapping[str, Any]) -> Judged:
+def unwatched(given: Mapping[str, Any]) -> MeasuredInputs:
     """What the throughput tests measure with where no earlier launch is known."""
     what: Any = {name: given[name] for name in ("cell", "bank", "evidence", "depth")}
-    return Judged(**what, baseline=Baseline(), relaunch=lambda _: None)
+    return MeasuredInputs(**what, baseline=Baseline(), relaunch=lambda _: None)
 
 
 def run(test: str, stub: StubEngine, bank: Bank, *, silence_s: float = SILENCE_S, **instead: Any) -> Outcome:
@@ -283,7 +283,7 @@ def run(test: str, stub: StubEngine, bank: Bank, *, silence_s: float = SILENCE_S
 
     `instead` replaces what a test is given by name (cell, plan, depth, ...).
     """
-    source = Recording()
+    source = RecordingAsker()
     running = FakeRunning(stub.base_url, stub.api_key, log_path=stub.log_path)
     asked = partial(_ask, test, running, silence_s)
     fresh = {"cell": cell(stub.dialect.name), "bank": stub.learn(bank), "reboot": _Reboot(stub, running), **instead}
@@ -299,10 +299,10 @@ def run(test: str, stub: StubEngine, bank: Bank, *, silence_s: float = SILENCE_S
     return replace(found, again=again)
 
 
-def replay_kept(source: Recording) -> Replaying:
+def replay_kept(source: RecordingAsker) -> Replaying:
     """What was recorded, by way of a file."""
     with TemporaryDirectory() as folder:
-        made = kept.Tape(run="r", nodeid="n", exchanges=source.exchanges())
+        made = kept.KeptTape(run="r", nodeid="n", exchanges=source.exchanges())
         stored = kept.write_tape(Path(folder), made)
         return Replaying(kept.read_tape(Path(folder), stored.sha256).exchanges)
 

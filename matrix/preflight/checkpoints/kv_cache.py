@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from matrix.errors import ConfigError, Problem
-from matrix.planning.kv import Layout, Shape, bytes_per_token
+from matrix.planning.kv import KvShape, Layout, bytes_per_token
 from matrix.preflight.checkpoints.architectures import ARCHITECTURES
 from matrix.preflight.checkpoints.geometry import merge_nested, read_geometry
 from matrix.preflight.checkpoints.sharing import count_full_layers
@@ -59,7 +59,7 @@ def read_kv_cache(config: Mapping[str, Any], layout: Layout, *, keeps_every_inde
         )
     layers, latent, rope, index = (stated[field] or 0 for field in NEEDED)
     full = count_full_layers(merged, layers)
-    shape = Shape(layers=layers, kv_lora_rank=latent, rope_dims=rope, index_head_dims=index)
+    shape = KvShape(layers=layers, kv_lora_rank=latent, rope_dims=rope, index_head_dims=index)
     indexed = layers if keeps_every_indexer else full
     trunk, draft = (bytes_per_token(layout, shape, indexer_layers=indexed, mtp_layers=n) for n in (0, counts.mtp or 0))
     return KvCache(

@@ -85,7 +85,7 @@ def _find_uneven(survey: Survey) -> Iterator[Remark]:
 
 
 @dataclass(frozen=True)
-class Group:
+class LayerGroup:
     """Layers that are alike in one of their halves: attention with norms, or the MLP."""
 
     layers: list[int]
@@ -100,12 +100,12 @@ class Group:
         return set(DENSE_PARTS) if self.dense and have & set(DENSE_PARTS) else set()
 
 
-def _groups(survey: Survey) -> Iterator[Group]:
+def _groups(survey: Survey) -> Iterator[LayerGroup]:
     every = [*survey.trunk, *survey.drafts]
-    yield Group([layer for layer in every if layer not in survey.linear_attention], mlp=False)
-    yield Group([layer for layer in every if layer in survey.linear_attention], mlp=False)
-    yield Group([layer for layer in every if layer in survey.experts], mlp=True)
-    yield Group([layer for layer in every if layer not in survey.experts], mlp=True, dense=survey.geometry.whole)
+    yield LayerGroup([layer for layer in every if layer not in survey.linear_attention], mlp=False)
+    yield LayerGroup([layer for layer in every if layer in survey.linear_attention], mlp=False)
+    yield LayerGroup([layer for layer in every if layer in survey.experts], mlp=True)
+    yield LayerGroup([layer for layer in every if layer not in survey.experts], mlp=True, dense=survey.geometry.whole)
 
 
 def _usual(found: list[set[str]]) -> set[str]:

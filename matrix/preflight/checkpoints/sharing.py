@@ -25,7 +25,7 @@ SPELLINGS = "indexer_types, index_topk_pattern or index_topk_freq"
 
 
 @dataclass(frozen=True)
-class Selection:
+class SharingLetters:
     """One spelling of the config: a letter a trunk layer, or what is wrong with it."""
 
     key: str
@@ -33,7 +33,7 @@ class Selection:
     problems: tuple[str, ...] = ()
 
 
-def select_layers(config: Mapping[str, Any], layers: int) -> list[Selection]:
+def select_layers(config: Mapping[str, Any], layers: int) -> list[SharingLetters]:
     """Every spelling that the config uses, for `layers` trunk layers."""
     found = []
     if config.get("index_topk_pattern") is not None:
@@ -45,15 +45,15 @@ def select_layers(config: Mapping[str, Any], layers: int) -> list[Selection]:
     return found
 
 
-def _by_pattern(value: Any, layers: int) -> Selection:
+def _by_pattern(value: Any, layers: int) -> SharingLetters:
     read = lint_pattern(value, layers)
-    return Selection("index_topk_pattern", read.text[:layers], read.problems)
+    return SharingLetters("index_topk_pattern", read.text[:layers], read.problems)
 
 
-def _by_types(value: Any, layers: int) -> Selection:
+def _by_types(value: Any, layers: int) -> SharingLetters:
     key = "indexer_types"
     if not isinstance(value, list):
-        return Selection(key, "", (f"expected a list of 'full' and 'shared', got {type(value).__name__}",))
+        return SharingLetters(key, "", (f"expected a list of 'full' and 'shared', got {type(value).__name__}",))
     problems = []
     strange = next((each for each in value if not isinstance(each, str) or each not in LETTERS), None)
     if strange is not None:
@@ -64,10 +64,10 @@ def _by_types(value: Any, layers: int) -> Selection:
         problems.append(f"{len(value)} entries for {layers} layers (or {layers + 1} with the MTP layer)")
     if value[:1] == ["shared"]:
         problems.append("the first layer has nothing above it to share, so it must be full")
-    return Selection(key, "" if problems else "".join(LETTERS[each] for each in value[:layers]), tuple(problems))
+    return SharingLetters(key, "" if problems else "".join(LETTERS[each] for each in value[:layers]), tuple(problems))
 
 
-def _by_frequency(freq: Any, offset: Any, layers: int) -> Selection:
+def _by_frequency(freq: Any, offset: Any, layers: int) -> SharingLetters:
     key, start = "index_topk_freq", DEFAULT_OFFSET if offset is None else offset
     problems = []
     if isinstance(freq, bool) or not isinstance(freq, int) or freq < 1:
@@ -77,8 +77,8 @@ def _by_frequency(freq: Any, offset: Any, layers: int) -> Selection:
     if not problems and freq > 1 and start == 0:
         problems.append("index_skip_topk_offset 0 makes the first layer share, and it has nothing above it")
     if problems:
-        return Selection(key, "", tuple(problems))
-    return Selection(key, "".join(FULL if max(i - start + 1, 0) % freq == 0 else SHARED for i in range(layers)))
+        return SharingLetters(key, "", tuple(problems))
+    return SharingLetters(key, "".join(FULL if max(i - start + 1, 0) % freq == 0 else SHARED for i in range(layers)))
 
 
 def count_full_layers(config: Mapping[str, Any], layers: int) -> int:
@@ -117,7 +117,7 @@ def judge_sharing(survey: Survey) -> Iterator[Remark]:
         )
 
 
-def _find_disagreements(sound: list[Selection]) -> Iterator[Remark]:
+def _find_disagreements(sound: list[SharingLetters]) -> Iterator[Remark]:
     for one, other in pairwise(sound):
         differ = [i for i, (a, b) in enumerate(zip(one.letters, other.letters, strict=False)) if a != b]
         if differ:
@@ -132,7 +132,7 @@ def _find_disagreements(sound: list[Selection]) -> Iterator[Remark]:
             )
 
 
-def _against_weights(survey: Survey, layers: int, sound: list[Selection]) -> Iterator[Remark]:
+def _against_weights(survey: Survey, layers: int, sound: list[SharingLetters]) -> Iterator[Remark]:
     held = survey.indexer_parts
     letters = sound[0].letters if sound else FULL * layers
     asked = [i for i in survey.trunk if i not in survey.linear_attention]
@@ -176,7 +176,7 @@ def _against_weights(survey: Survey, layers: int, sound: list[Selection]) -> Ite
         )
 
 
-def _report_lacking(level: Level, lacking: list[int], sound: list[Selection]) -> Remark:
+def _report_lacking(level: Level, lacking: list[int], sound: list[SharingLetters]) -> Remark:
     where = layers_of(lacking)
     if sound:
         fact = f"{sound[0].key} makes {where} full, and no tensors of an indexer are there"

@@ -15,7 +15,7 @@ import yaml
 from cli.bisecting import command, ending
 from cli.bisecting.launching import Launching
 from cli.bisecting.observed import Observed, observe_run
-from cli.bisecting.recorded import Told
+from cli.bisecting.recorded import RecordedRun
 from matrix.bisecting.settings import Unit
 from matrix.bisecting.steps import compare_steps
 from matrix.errors import ConfigError, HostError
@@ -173,7 +173,7 @@ OLDER = ("1.1", "1.2", "1.3", "1.4")
 class Planted(Launching):
     """Boots nothing: releases from 1.3 on lose the needle where the pattern is set, and fail otherwise everywhere."""
 
-    def boot(self, version: str, without: Collection[Unit] = ()) -> tuple[Observed, Told | None]:
+    def boot(self, version: str, without: Collection[Unit] = ()) -> tuple[Observed, RecordedRun | None]:
         self.count += 1
         status = "FAIL" if version >= "1.3" and not any("pattern" in str(u) for u in without) else "PASS"
         fields = make_run(version, status)
@@ -183,7 +183,7 @@ class Planted(Launching):
         path = write_run(self.out, self.count, fields)
         cell, records = name_cell(version), read_records(path)
         observed = observe_run(records, cell, self.test, self.wanted, self.ignored)
-        return observed, Told(version=version, cell=cell, run=records[0].run, path=path, records=records)
+        return observed, RecordedRun(version=version, cell=cell, run=records[0].run, path=path, records=records)
 
     def plan_of(self, version: str, cell: Cell | None = None) -> Plan:
         return make_plan(self.matrix, cell or self.cell)

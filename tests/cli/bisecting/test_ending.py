@@ -10,7 +10,7 @@ import pytest
 
 from cli.bisecting.ending import Regression, draft_entry, find_failure, make_condition
 from cli.bisecting.observed import observe_run
-from cli.bisecting.recorded import Told
+from cli.bisecting.recorded import RecordedRun
 from matrix.bisecting.releases import place_cell
 from matrix.signature import find_vague_matches
 from matrix.upgrading.of_cells import find_cell
@@ -27,7 +27,7 @@ def draft(
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Draft the entry of a failure on 0.5.20, bad up to 0.5.23."""
     path = write_run(folder, 0, make_run("0.5.20", status, failure))
-    told = Told(version="0.5.20", cell=name_cell("0.5.20"), run="r000", path=path, records=read_records(path))
+    told = RecordedRun(version="0.5.20", cell=name_cell("0.5.20"), run="r000", path=path, records=read_records(path))
     shape = observe_run(told.records, told.cell).shape
     matrix = load_matrix()
     assert shape is not None

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from cli.bisecting.observed import Shape, list_shapes, observe_run
+from cli.bisecting.observed import FailureShape, list_shapes, observe_run
 from reports.evidence.files import read_records
 from tests.cli.bisecting.runs import OTHER, TEST, WRONG, make_run, name_cell, write_run
 
-DIED = Shape("", "before_ready", "exit", "KeyError")
-NEEDLE = Shape(TEST, "test", "wrong_answer", "needle.found")
+DIED = FailureShape("", "before_ready", "exit", "KeyError")
+NEEDLE = FailureShape(TEST, "test", "wrong_answer", "needle.found")
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_each_status_is_a_good_answer_a_bad_one_or_none(tmp_path: Path, status: 
 def test_another_failure_another_cell_another_test_and_a_stub_are_no_answers(tmp_path: Path) -> None:
     cell = name_cell("0.5.20")
     hang = read_records(write_run(tmp_path, 0, make_run("0.5.20", "HANG", OTHER)))
-    assert observe_run(hang, cell, TEST).shape == Shape(TEST, "test", "hang", "needle.found")
+    assert observe_run(hang, cell, TEST).shape == FailureShape(TEST, "test", "hang", "needle.found")
     assert (found := observe_run(hang, cell, TEST, NEEDLE)).answer == "none" and "it fails otherwise" in found.why
     same = read_records(write_run(tmp_path, 1, make_run("0.5.20", "FAIL", WRONG)))
     assert observe_run(same, cell, TEST, NEEDLE).answer == "bad"
@@ -62,7 +62,7 @@ def test_a_cell_is_judged_by_the_failure_that_is_searched_for(tmp_path: Path) ->
     assert observe_run(records, cell).answer == "bad"
     assert observe_run(records, cell, wanted=NEEDLE).answer == "good"
     assert observe_run(records, cell, ignored=list_shapes(records, cell)).answer == "good"
-    assert observe_run(records, cell, wanted=Shape("test_absent", "test", "exit", "")).answer == "none"
+    assert observe_run(records, cell, wanted=FailureShape("test_absent", "test", "exit", "")).answer == "none"
     assert observe_run(records, cell, wanted=DIED).answer == "good"
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from matrix.bisecting.flake_model import FlakeModel
 from matrix.bisecting.posterior import Tally, make_prior
-from matrix.bisecting.search import Reply, Search, choose_release, expect_boots, find_first_bad, judge_answers
+from matrix.bisecting.search import Search, TryReply, choose_release, expect_boots, find_first_bad, judge_answers
 
 BOOTS = 1000
 FLAKY = FlakeModel(fails=0.8, alarm=0.01)  # a bad release passes 20 % of the time
@@ -26,8 +26,8 @@ def plant(search: Search, first_bad: int, seed: int, fails: float, alarm: float)
     """Search for a planted release; return the tally, and the number of boots."""
     random = Random(seed)
 
-    def ask(place: int) -> Reply:
-        return Reply("bad" if random.random() < (fails if place >= first_bad else alarm) else "good")
+    def ask(place: int) -> TryReply:
+        return TryReply("bad" if random.random() < (fails if place >= first_bad else alarm) else "good")
 
     tally = find_first_bad(search, ask, BOOTS)
     return tally, tally.answers
@@ -78,7 +78,7 @@ def test_no_answer_counts_for_nothing(count: int, data: st.DataObject) -> None:
     silent = data.draw(st.sets(st.integers(1, count - 2), max_size=count - 2))
     search = make_search(count)
     tally = find_first_bad(
-        search, lambda k: Reply("none") if k in silent else Reply("bad" if k >= first_bad else "good"), BOOTS
+        search, lambda k: TryReply("none") if k in silent else TryReply("bad" if k >= first_bad else "good"), BOOTS
     )
     verdict = judge_answers(search, tally)
     told = [k for k in range(count) if k not in silent]
@@ -95,7 +95,7 @@ def test_no_answer_counts_for_nothing(count: int, data: st.DataObject) -> None:
 def test_a_search_that_is_cut_short_says_so_or_is_right(count: int, boots: int, seed: int) -> None:
     search = make_search(count)
     first_bad = 1 + seed % (count - 1)
-    tally = find_first_bad(search, lambda k: Reply("bad" if k >= first_bad else "good"), boots)
+    tally = find_first_bad(search, lambda k: TryReply("bad" if k >= first_bad else "good"), boots)
     verdict = judge_answers(search, tally)
     assert tally.answers <= boots
     assert verdict.word == "undecided" or verdict.first_bad == (f"1.{first_bad}",)
@@ -113,7 +113,7 @@ def test_the_likeliest_step_is_asked_first_and_costs_fewer_boots() -> None:
 
 def test_recorded_answers_that_run_out_end_the_search() -> None:
     search = make_search(4)
-    tally = find_first_bad(search, lambda k: Reply("bad" if k >= 2 else "good", last=True), BOOTS)
+    tally = find_first_bad(search, lambda k: TryReply("bad" if k >= 2 else "good", last=True), BOOTS)
     assert tally.answers == 4 and tally.ended == frozenset(range(4))
     assert judge_answers(search, tally).word == "undecided"
 
@@ -134,7 +134,7 @@ def test_rates_that_tell_nothing_are_refused(fails: float, alarm: float) -> None
 def test_an_end_that_gives_no_answer_is_told_and_never_passed_over(silent: int, first_bad: int) -> None:
     search = make_search(4)
     tally = find_first_bad(
-        search, lambda k: Reply("none") if k == silent else Reply("bad" if k >= first_bad else "good"), BOOTS
+        search, lambda k: TryReply("none") if k == silent else TryReply("bad" if k >= first_bad else "good"), BOOTS
     )
     verdict = judge_answers(search, tally)
     beside = first_bad in (1, 3)  # the boundary may lie on either side of the silent end
@@ -145,9 +145,9 @@ def test_an_end_that_gives_no_answer_is_told_and_never_passed_over(silent: int, 
 def test_the_bad_end_is_asked_until_it_fails_first() -> None:
     search, asked = make_search(5), list[int]()
 
-    def ask(place: int) -> Reply:
+    def ask(place: int) -> TryReply:
         asked.append(place)
-        return Reply("bad" if place >= 2 and len(asked) > 2 else "good")
+        return TryReply("bad" if place >= 2 and len(asked) > 2 else "good")
 
     find_first_bad(search, ask, BOOTS, first=4)
     assert asked[:4] == [4, 4, 4, asked[3]] and asked[3] != 4

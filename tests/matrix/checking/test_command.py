@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from matrix.checking.command import main
-from matrix.checking.judge import Asked, judge
+from matrix.checking.judge import CheckRequest, judge
 from matrix.checking.launchers import Command
 from matrix.checking.releases import parse_release, release_of_image
 from matrix.checking.rigs import parse_rig
@@ -254,7 +254,7 @@ VALUES = [
 def test_no_words_raise(words: list[str], engine: str) -> None:
     release = {"sglang": "sglang==0.5.23", "vllm": "vllm==0.33.0", "trtllm": "trtllm==1.3.0rc26"}[engine]
     command = Command(engine=engine, entry=engine, argv=words_of(words))
-    judged = judge(command, Asked(release=parse_release(release), host=parse_rig("sm120x8")))
+    judged = judge(command, CheckRequest(release=parse_release(release), host=parse_rig("sm120x8")))
     assert judged.verdict in ("fine", "risky", "unknown", "wrong")
 
 
@@ -288,7 +288,7 @@ def test_no_config_raises(config: dict[str, Any]) -> None:
             entry=engine,
             argv=words_of(["--model-path" if engine == "sglang" else "--model", "/w", "--pp-size", "2"]),
         )
-        judge(command, Asked(release=parse_release(release), host=parse_rig("sm90x8"), config=config))
+        judge(command, CheckRequest(release=parse_release(release), host=parse_rig("sm90x8"), config=config))
 
 
 def test_glm52_selects_in_21_of_78_layers() -> None:

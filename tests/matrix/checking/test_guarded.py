@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from matrix.checking.conditions import holds
-from matrix.checking.judge import Asked, Examined, examine_command
+from matrix.checking.judge import CheckRequest, Examined, examine_command
 from matrix.checking.releases import parse_release
 from matrix.checking.rigs import parse_rig
 from matrix.checking.rules import read_guarded
@@ -33,7 +33,7 @@ def examine(engine: str, case: dict[str, Any], added: str) -> Examined:
     (command,), problems = read_words(shlex.split(line))
     assert not problems
     newest = read_guards(engine).releases[-1]
-    asked = Asked(
+    asked = CheckRequest(
         release=parse_release(f"{engine}=={case.get('release', newest)}"), host=parse_rig(case.get("gpus", "8x H200"))
     )
     return examine_command(replace(command, env={**command.env, **as_words(case.get("env", {}))}), asked)

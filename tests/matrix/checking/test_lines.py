@@ -11,7 +11,7 @@ import yaml
 
 from ci.reference.recall import read_rows
 from matrix.checking.finding import Judgement
-from matrix.checking.judge import Asked, judge
+from matrix.checking.judge import CheckRequest, judge
 from matrix.checking.releases import parse_release
 from matrix.checking.rigs import parse_rig
 from matrix.checking.rules import read_book
@@ -28,7 +28,7 @@ def judge_line(case: dict[str, Any]) -> Judgement:
     assert not problems
     command = commands[0]
     env = {**command.env, **as_words(case.get("env", {}))}
-    asked = Asked(
+    asked = CheckRequest(
         release=parse_release(case["release"]),
         host=parse_rig(case.get("rig") or case["gpus"]),
         config=case.get("config"),

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from matrix.checking.finding import Judgement
-from matrix.checking.judge import Asked, judge
+from matrix.checking.judge import CheckRequest, judge
 from matrix.checking.releases import parse_release
 from matrix.checking.rigs import parse_rig
 from matrix.checking.sources import read_text
@@ -23,7 +23,7 @@ def judge_published(case: dict[str, Any]) -> Judgement:
     commands, problems = read_text(text, case.get("file", "page.sh"))
     assert not problems
     assert len(commands) == 1
-    asked = Asked(
+    asked = CheckRequest(
         release=parse_release(case["release"]) if "release" in case else None,
         host=parse_rig(case.get("rig") or case["gpus"]),
         config=case.get("config"),

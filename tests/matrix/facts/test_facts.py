@@ -12,7 +12,7 @@ from matrix.errors import ConfigError
 from matrix.facts.__main__ import main
 from matrix.facts.evaluate import evaluate, judge, releases_of
 from matrix.facts.model import Fact, load_facts, probe_key
-from matrix.facts.predicates import Held, ask
+from matrix.facts.predicates import HeldWheels, ask
 from matrix.fat_binaries import Library
 from matrix.preflight.kernels import KernelWheel
 from matrix.preflight.kernels import format_wheel as kernel_text
@@ -38,7 +38,7 @@ TOY = Snapshot(
 
 
 @pytest.fixture
-def held(tmp_path: Path) -> Held:
+def held(tmp_path: Path) -> HeldWheels:
     """A folder with the kernels of one pinned library."""
     folder = tmp_path / "kernels"
     folder.mkdir()
@@ -51,7 +51,7 @@ def held(tmp_path: Path) -> Held:
     (folder / "flashinfer-python_0_6_14.json").write_text(kernel_text(wheel), encoding="utf-8")
     (folder / "flashinfer_python_0_6_14.json").write_text(kernel_text(wheel), encoding="utf-8")
     save(TOY, tmp_path)
-    return Held(snapshots=tmp_path, kernels=folder)
+    return HeldWheels(snapshots=tmp_path, kernels=folder)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def held(tmp_path: Path) -> Held:
     ],
 )
 def test_a_predicate_holds_or_not_or_nobody_can_tell(
-    kind: str, keys: dict[str, object], holds: bool | None, held: Held
+    kind: str, keys: dict[str, object], holds: bool | None, held: HeldWheels
 ) -> None:
     found = ask(kind, keys, TOY, held)
     assert found.holds is holds
@@ -113,7 +113,7 @@ def test_a_predicate_holds_or_not_or_nobody_can_tell(
     ],
 )
 def test_what_could_not_be_read_is_unknown_and_never_absent(
-    part: str, kind: str, keys: dict[str, object], held: Held
+    part: str, kind: str, keys: dict[str, object], held: HeldWheels
 ) -> None:
     hidden = replace(TOY, unread={part: "moved"})
     assert ask(kind, keys, TOY, held).holds is False
@@ -136,7 +136,7 @@ def fact(**keys: object) -> Fact:
         ({"all": ({"not": {"text": {"in": "a", "matches": "b"}}},)}, None),
     ],
 )
-def test_all_any_and_not_over_three_answers(keys: dict[str, object], holds: bool | None, held: Held) -> None:
+def test_all_any_and_not_over_three_answers(keys: dict[str, object], holds: bool | None, held: HeldWheels) -> None:
     assert judge(fact(**keys), TOY, {}, held).holds is holds
 
 

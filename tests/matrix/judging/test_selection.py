@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from matrix.checkout import CHECKOUT
-from matrix.judging.selection import Row, find_wrong_selections
+from matrix.judging.selection import SelectedRow, find_wrong_selections
 
 RECORDED = CHECKOUT / "docs" / "evidence" / "sm90-h200" / "selection.npz"
 TOPK = 2048
@@ -18,16 +18,16 @@ PATTERNS = {"baseline": "FFFF", "indexcache": "FFSS", "shared": "FFSS"}
 
 
 @cache
-def recorded(cell: str) -> tuple[Row, ...]:
+def recorded(cell: str) -> tuple[SelectedRow, ...]:
     held = np.load(RECORDED)
     return tuple(
-        Row(position=p, layer=layer, selected=selected.tolist(), scores=scores.tolist())
+        SelectedRow(position=p, layer=layer, selected=selected.tolist(), scores=scores.tolist())
         for p, rows, each in zip(held["at"].tolist(), held[cell], held["scores"].astype(float), strict=True)
         for layer, (selected, scores) in enumerate(zip(rows, each, strict=True))
     )
 
 
-def wrong(rows: Sequence[Row], pattern: str) -> list[str]:
+def wrong(rows: Sequence[SelectedRow], pattern: str) -> list[str]:
     return list(find_wrong_selections(rows, pattern, TOPK))
 
 
@@ -38,16 +38,16 @@ def test_what_an_engine_selected_is_right_for_its_pattern_alone(launch: str, pat
     assert {line.split(",")[0] for line in wrong(recorded(launch), other)} == {"layer 2", "layer 3"}
 
 
-def exchange(rows: Sequence[Row], of: Callable[[Row], Row]) -> list[Row]:
+def exchange(rows: Sequence[SelectedRow], of: Callable[[SelectedRow], SelectedRow]) -> list[SelectedRow]:
     return [of(row) if (row.position, row.layer) == (2400, 1) else row for row in rows]
 
 
-def another(row: Row, position: int, layer: int) -> list[int]:
+def another(row: SelectedRow, position: int, layer: int) -> list[int]:
     found = next(r for r in recorded("baseline") if (r.position, r.layer) == (position, layer))
     return [token for token in found.selected if token <= row.position]
 
 
-PLANTS: dict[str, tuple[Callable[[Row], Row], str]] = {
+PLANTS: dict[str, tuple[Callable[[SelectedRow], SelectedRow], str]] = {
     "a layer that is stale": (lambda r: replace(r, selected=another(r, 2400, 0)), "are not the reference's, by up to"),
     "a row that is shifted": (
         lambda r: replace(r, selected=[t + 1 for t in r.selected if t < 2400] + [0] * (2400 in r.selected)),
@@ -69,13 +69,13 @@ PLANTS: dict[str, tuple[Callable[[Row], Row], str]] = {
 
 
 @pytest.mark.parametrize(("plant", "told"), PLANTS.values(), ids=PLANTS)
-def test_each_wrong_selection_is_told(plant: Callable[[Row], Row], told: str) -> None:
+def test_each_wrong_selection_is_told(plant: Callable[[SelectedRow], SelectedRow], told: str) -> None:
     [line] = wrong(exchange(recorded("baseline"), plant), "FFFF")
     assert line.startswith("layer 1, position 2400: ") and told in line
 
 
 def test_another_request_s_rows_are_told() -> None:
-    def of_later(row: Row) -> Row:
+    def of_later(row: SelectedRow) -> SelectedRow:
         later = another(row, 2951, 1)
         rest = [t for t in range(row.position, -1, -1) if t not in set(later)]
         return replace(row, selected=[*later, *rest][:TOPK])
@@ -92,5 +92,5 @@ def test_a_sharing_layer_without_its_leader_is_no_evidence() -> None:
 
 
 def test_within_index_topk_everything_is_selected() -> None:
-    rows = [Row(position=3, layer=0, selected=[0, 1, 2, 3, -1, -1], scores=[1.0, 2.0, 3.0, 4.0])]
+    rows = [SelectedRow(position=3, layer=0, selected=[0, 1, 2, 3, -1, -1], scores=[1.0, 2.0, 3.0, 4.0])]
     assert wrong(rows, "F") == []

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from matrix.known.failures import Failure, explain_mismatches, match_known_failure
+from matrix.known.failures import SeenFailure, explain_mismatches, match_known_failure
 from matrix.model import Source
 from matrix.recorded import Fails, KnownFailure
 from matrix.yaml.load import NEVER
@@ -37,14 +37,16 @@ LAUNCH = entry(at="before_ready", how="exit", signature="out of memory")
 IN_TEST = entry(
     at="test", test="test_x", how="http_status", http_status=500, params=("1024",), signature="out of memory"
 )
-DIED = Failure(at="before_ready", how="exit", texts=(OOM,))
-REFUSED = Failure(
+DIED = SeenFailure(at="before_ready", how="exit", texts=(OOM,))
+REFUSED = SeenFailure(
     at="test", how="http_status", http_status=500, texts=(OOM,), test="test_x", test_id="test_x[1024-cell]"
 )
 
 
 @pytest.mark.parametrize(("known", "failure"), [(LAUNCH, DIED), (IN_TEST, REFUSED)])
-def test_a_failure_that_fits_in_everything_is_known_by_its_words(known: Loaded[KnownFailure], failure: Failure) -> None:
+def test_a_failure_that_fits_in_everything_is_known_by_its_words(
+    known: Loaded[KnownFailure], failure: SeenFailure
+) -> None:
     match = match_known_failure([known], failure)
     assert match is not None and (match.known, match.text) == (known, OOM)
     assert explain_mismatches([known], failure) == []
@@ -67,7 +69,7 @@ def test_a_failure_that_fits_in_everything_is_known_by_its_words(known: Loaded[K
     ],
 )
 def test_what_differs_in_anything_is_another_failure_and_says_in_what(
-    known: Loaded[KnownFailure], failure: Failure, why: str
+    known: Loaded[KnownFailure], failure: SeenFailure, why: str
 ) -> None:
     assert match_known_failure([known], failure) is None
     [said] = explain_mismatches([known], failure)

@@ -8,7 +8,7 @@ import pytest
 
 from matrix.__main__ import main
 from matrix.known.meeting import lint_sources
-from matrix.known.reach import Reach, Request, read_reach
+from matrix.known.reach import Reach, ReachRequest, read_reach
 from matrix.yaml.load import load_matrix
 from tests.matrix.world import FILES, write
 
@@ -16,9 +16,9 @@ TEST = "test_finds_the_needle_beyond_index_topk"
 REACH = Reach(
     requests={
         "glm5": {
-            TEST: {"quick": (Request(4608),), "full": (Request(100_000), Request(64, 16))},
-            "test_recalls_across_turns": {"full": (Request(236, 1, 11),)},
-            "test_answers_first_token": {"quick": (Request(24),)},
+            TEST: {"quick": (ReachRequest(4608),), "full": (ReachRequest(100_000), ReachRequest(64, 16))},
+            "test_recalls_across_turns": {"full": (ReachRequest(236, 1, 11),)},
+            "test_answers_first_token": {"quick": (ReachRequest(24),)},
         }
     }
 )

@@ -13,7 +13,7 @@ from matrix.planning.expand import expand_matrix
 from matrix.planning.plan import Plan, make_plan
 from matrix.recommending.choose import rank_launches
 from matrix.serving.container import render_compose
-from matrix.serving.places import Places
+from matrix.serving.places import ServingPlaces
 from matrix.serving.script import render_serving_script
 from matrix.serving.systemd import render_unit
 from matrix.yaml.load import load_matrix
@@ -37,7 +37,11 @@ def test_every_surface_tells_the_same_of_a_launch(capsys: pytest.CaptureFixture[
     assert all(worst in told for worst in (f"in {found.count} of them", found.pair, *found.worst)), json.dumps(told)
     [launch] = rank_launches(MATRIX, [plan.cell], {})
     assert launch.faults == (found,)
-    for text in (render_serving_script(plan, Places()), render_compose(plan), render_unit(plan, Places())):
+    for text in (
+        render_serving_script(plan, ServingPlaces()),
+        render_compose(plan),
+        render_unit(plan, ServingPlaces()),
+    ):
         assert f"# tool calls  {found.describe()}\n" in text and f"{found.command} shows each" in text
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from matrix.parsers.corpus import load_corpus
-from matrix.parsers.findings import REACHES, Wrong, format_of, group_wrongs, list_wrongs, load_notes, reach_of
+from matrix.parsers.findings import REACHES, ParserFault, format_of, group_wrongs, list_wrongs, load_notes, reach_of
 from matrix.parsers.record import load_answers, load_releases
 from matrix.parsers.summary import SUMMARY, dump_summary, make_summary
 from matrix.parsers.table import count_common, list_pairs, name_range
@@ -45,8 +45,8 @@ def test_what_was_seen_stays_seen(pair: str, release: str, case: str, reach: str
     assert (reach, kind) in found if kind else not found
 
 
-def _wrong(release: str, case: str, kind: str = "lost_call", reach: str = "token", topic: str = "calls") -> Wrong:
-    return Wrong("vllm", "glm47+glm45", release, case, topic, reach, kind, "0 of 1")  # type: ignore[arg-type]
+def _wrong(release: str, case: str, kind: str = "lost_call", reach: str = "token", topic: str = "calls") -> ParserFault:
+    return ParserFault("vllm", "glm47+glm45", release, case, topic, reach, kind, "0 of 1")  # type: ignore[arg-type]
 
 
 def test_cases_that_are_wrong_alike_in_the_same_releases_are_one_finding() -> None:

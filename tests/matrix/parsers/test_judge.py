@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from matrix.parsers.corpus import Case, load_corpus
+from matrix.parsers.corpus import ReplyCase, load_corpus
 from matrix.parsers.judge import KINDS, ORDER, is_same, judge_outcome, judge_stream, readings, worst
 
 
-def case_of(name: str) -> Case:
+def case_of(name: str) -> ReplyCase:
     return load_corpus().cases["glm47", name]
 
 
-def answer(case: Case, arguments: object) -> dict[str, Any]:
+def answer(case: ReplyCase, arguments: object) -> dict[str, Any]:
     return {"think": case.expected.think, "say": "", "calls": [["record", json.dumps(arguments)]]}
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from matrix.planning.kv import (
     GIB,
     LOG_TOLERANCE,
+    KvShape,
     Layout,
-    Shape,
     bytes_per_token,
     explain_pool,
     indexer_key_bytes,
@@ -19,7 +19,7 @@ from matrix.planning.kv import (
     pool_tokens,
 )
 
-FOUR = Shape(layers=4)  # the checkpoints of the H200 logs
+FOUR = KvShape(layers=4)  # the checkpoints of the H200 logs
 
 
 @pytest.mark.parametrize(

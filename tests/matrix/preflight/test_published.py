@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from matrix.preflight.snapshot import snapshot_for
-from matrix.preflight.verdict import Report, preflight_launch
+from matrix.preflight.verdict import PreflightReport, preflight_launch
 
 PUBLISHED = json.loads((Path(__file__).parent / "published.json").read_text(encoding="utf-8"))
 
@@ -19,12 +19,12 @@ class Glm5:
     architecture: str = "GlmMoeDsaForCausalLM"
 
 
-def report(name: str, release: str) -> Report:
+def report(name: str, release: str) -> PreflightReport:
     case = PUBLISHED[name]
     return preflight_launch(case["argv"], case["env"], snapshot_for(release), Glm5(), release=release)
 
 
-def errors(found: Report, where: str = "argv") -> dict[str, str]:
+def errors(found: PreflightReport, where: str = "argv") -> dict[str, str]:
     return {r.subject: r.kind for r in found.remarks if r.level == "error" and r.where == where}
 
 

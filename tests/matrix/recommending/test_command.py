@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from matrix.recommending.command import Surroundings, main
+from matrix.recommending.command import HostSurroundings, main
 from matrix.recommending.owned import Owned
 from matrix.recommending.ran import Ran
 from matrix.yaml.loaded import Matrix
@@ -22,8 +22,8 @@ def owned(_: Matrix, folder: Path) -> Owned:
     return Owned(same=("glm51_555b_nvfp4",), notes=(f"{folder.name} is glm51_555b_nvfp4.",))
 
 
-def around(*rigs: str) -> Surroundings:
-    return Surroundings(
+def around(*rigs: str) -> HostSurroundings:
+    return HostSurroundings(
         host_rigs=lambda: (list(rigs), "a host"), recognise=owned, own_runs=no_runs, certified=lambda _: {}
     )
 

@@ -8,8 +8,8 @@ import pytest
 
 from matrix.planning.plan import Plan, make_plan
 from matrix.preflight.plans import judge_plan
-from matrix.preflight.verdict import Remark, Report
-from matrix.scheduling.groups import DUMMY_OPTION, Asked, LaunchGroup, Tier, group_cells
+from matrix.preflight.verdict import PreflightReport, Remark
+from matrix.scheduling.groups import DUMMY_OPTION, GroupingRequest, LaunchGroup, Tier, group_cells
 from matrix.yaml.load import load_matrix
 from tests.matrix.scheduling.world import BIG, CANARY, grouped_478b, list_cells, plan_of
 
@@ -63,7 +63,7 @@ def test_a_group_says_what_a_back_end_needs() -> None:
 )
 def test_tiers_are_made_as_asked(tiers: tuple[Tier, ...], found: set[str]) -> None:
     cells = list_cells(BIG)
-    made = group_cells(load_matrix(), cells, Asked(tiers=tiers))
+    made = group_cells(load_matrix(), cells, GroupingRequest(tiers=tiers))
     assert {g.tier for g in made.groups} == found
     names = {g.id for g in made.groups}
     assert all(n in names for g in made.groups for n in g.needs)
@@ -81,7 +81,7 @@ def test_what_preflight_rejects_is_left_out_with_its_reason(monkeypatch: pytest.
     said = Remark(level="error", kind="unknown_flag", where="argv", subject="--x", message="--x is no flag")
     refused = plan_of(BIG).fingerprint
 
-    def judge(plan: Plan) -> Report:
+    def judge(plan: Plan) -> PreflightReport:
         report = judge_plan(plan)
         return replace(report, remarks=(said,)) if plan.fingerprint == refused else report
 

@@ -12,7 +12,7 @@ from matrix.errors import ConfigError
 from matrix.planning.expand import expand_matrix
 from matrix.planning.plan import Plan, make_plan
 from matrix.serving.container import MODEL, render_compose
-from matrix.serving.places import Places
+from matrix.serving.places import ServingPlaces
 from matrix.serving.systemd import render_unit
 from matrix.yaml.load import load_matrix
 from tests.matrix.output.test_script import awkward_plan
@@ -51,7 +51,7 @@ def test_a_compose_file_holds_the_engines_own_file() -> None:
 
 def test_a_unit_reads_back_as_the_plan() -> None:
     plan = plan_of(SEED)
-    text = render_unit(plan, Places(local={"environments": {"sglang_0_5_10_post1": "/opt/sg"}}))
+    text = render_unit(plan, ServingPlaces(local={"environments": {"sglang_0_5_10_post1": "/opt/sg"}}))
     command = text.partition("ExecStart=")[2].partition("\nRestart=")[0].replace("\\\n", " ")
     words = [w.replace("${MODEL}", "/m").replace("$$", "$").replace("%%", "%") for w in shlex.split(command)]
     assert words == ["/opt/sg/bin/python", *plan.argv(model="/m", host="127.0.0.1", port="8000")[1:]]
@@ -59,14 +59,14 @@ def test_a_unit_reads_back_as_the_plan() -> None:
 
 
 def test_specifiers_and_variables_of_systemd_are_escaped(tmp_path: Path) -> None:
-    text = render_unit(awkward_plan(tmp_path), Places())
+    text = render_unit(awkward_plan(tmp_path), ServingPlaces())
     command = text.partition("ExecStart=")[2].partition("\nRestart=")[0]
     assert "$$HOME" in command and "${MODEL}/chat template.jinja" in command
     assert 'Environment="TEXT=two words; $(no)"' in text
 
 
 def test_a_unit_of_a_container_names_its_files() -> None:
-    text = render_unit(plan_of(TRTLLM), Places())
+    text = render_unit(plan_of(TRTLLM), ServingPlaces())
     assert "%E/glm-matrix/serve_config.yaml:/glm-matrix/serve_config.yaml:ro" in text
     assert "-p \\\n  127.0.0.1:8000:8000" in text and "ExecStart=/usr/bin/docker" in text
 
@@ -75,4 +75,4 @@ def test_what_cannot_be_a_form_is_one_error() -> None:
     with pytest.raises(ConfigError, match="no image"):
         render_compose(plan_of(SEED))
     with pytest.raises(ConfigError, match="runs in the checkout itself"):
-        render_unit(plan_of("cpu.llamacpp_2026_10_11549.canary_bf16.baseline"), Places())
+        render_unit(plan_of("cpu.llamacpp_2026_10_11549.canary_bf16.baseline"), ServingPlaces())

@@ -20,7 +20,7 @@ from matrix.errors import ConfigError
 from matrix.model import Cell
 from matrix.planning.expand import expand_matrix
 from matrix.planning.plan import Plan, make_plan
-from matrix.serving.places import Places
+from matrix.serving.places import ServingPlaces
 from matrix.serving.script import SECTIONS, choose_sections, render_serving_script
 from matrix.yaml.load import load_matrix
 from tests.matrix.output.test_script import ATTACKS, awkward_plan
@@ -30,7 +30,7 @@ CELLS = {c.id: c for c in expand_matrix(MATRIX).runnable}
 SEED = "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.baseline"
 TRTLLM = "sm120x4.trtllm_1_3_0rc26.glm51_478b_nvfp4.baseline"
 LLAMA = "cpu.llamacpp_2026_10_11549.canary_bf16.chunked_prefill"
-ODD = Places(
+ODD = ServingPlaces(
     checkout="/my checkout", local={"roots": ["/data/it's"], "models": {"glm5_fp8": "~/m $x"}, "environments": {}}
 )
 SHELLCHECK = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
@@ -120,14 +120,14 @@ def test_a_section_that_does_not_exist_names_the_nearest() -> None:
 
 
 def test_the_launch_alone_is_in_the_foreground_and_asks_for_what_it_needs() -> None:
-    text = render_serving_script(plan_of(SEED), Places(), ("launch",))
+    text = render_serving_script(plan_of(SEED), ServingPlaces(), ("launch",))
     assert 'exec "$VENV"/bin/python -m sglang.launch_server' in text
     assert "VENV=${VENV:?the environment of sglang_0_5_10_post1}" in text and "MODEL=${MODEL:?" in text
 
 
 def test_local_settings_are_used() -> None:
     local = {"models": {"glm51_478b_nvfp4": "/data/my model"}, "environments": {"sglang_0_5_10_post1": "~/sg lang"}}
-    text = render_serving_script(plan_of(SEED), Places(local=local))
+    text = render_serving_script(plan_of(SEED), ServingPlaces(local=local))
     assert "MODEL=${MODEL:-'/data/my model'}" in text and "VENV=${VENV:-\"$HOME\"/'sg lang'}" in text
     assert "installed-from.lock" not in text
 
@@ -146,7 +146,7 @@ def test_a_container_listens_on_its_own_network_and_is_published_on_loopback() -
 
 def test_what_no_container_can_do_is_one_error() -> None:
     with pytest.raises(ConfigError, match="no image of sglang_0_5_10_post1 is known"):
-        render_serving_script(plan_of(SEED), Places(), docker=True)
+        render_serving_script(plan_of(SEED), ServingPlaces(), docker=True)
 
 
 def test_the_lock_is_not_said_to_be_the_published_environment() -> None:
@@ -211,7 +211,7 @@ RUN = ("launch", "wait", "ask", "proof", "stop")
 
 
 def test_it_serves_asks_proves_and_stops(venv: Path, tmp_path: Path) -> None:
-    text = render_serving_script(plan_of(SEED), Places(), RUN)
+    text = render_serving_script(plan_of(SEED), ServingPlaces(), RUN)
     done = serve(text, tmp_path, VENV=str(venv), MODEL=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert "answer: " in done.stdout and "#tokens: 270060" in done.stdout
@@ -231,7 +231,7 @@ def test_it_serves_asks_proves_and_stops(venv: Path, tmp_path: Path) -> None:
     ids=["refuted", "unset", "dies"],
 )
 def test_what_goes_wrong_is_said(environment: dict[str, str], told: str, venv: Path, tmp_path: Path) -> None:
-    text = render_serving_script(plan_of(SEED), Places(), RUN)
+    text = render_serving_script(plan_of(SEED), ServingPlaces(), RUN)
     done = serve(text, tmp_path, **{"VENV": str(venv), "MODEL": str(tmp_path), **environment})
     assert done.returncode == 1 and told in done.stderr
 
@@ -241,7 +241,7 @@ def test_a_container_form_runs_with_a_docker_that_starts_the_stub(tmp_path: Path
     model = tmp_path / "my model"
     model.mkdir()
     (model / "config.json").symlink_to(put(tmp_path / "blobs/1", "{}"))
-    text = render_serving_script(plan_of(TRTLLM), Places(), ("env", *RUN))
+    text = render_serving_script(plan_of(TRTLLM), ServingPlaces(), ("env", *RUN))
     done = serve(text, tmp_path, PATH=f"{tmp_path}/bin:{os.environ['PATH']}", MODEL=str(model))
     assert done.returncode == 0, done.stderr
     asked = (tmp_path / "docker.log").read_text()
@@ -250,7 +250,7 @@ def test_a_container_form_runs_with_a_docker_that_starts_the_stub(tmp_path: Path
 
 
 def test_the_embedded_engine_answers_from_the_whole_script(tmp_path: Path) -> None:
-    text = render_serving_script(plan_of(LLAMA), Places(checkout=str(CHECKOUT)))
+    text = render_serving_script(plan_of(LLAMA), ServingPlaces(checkout=str(CHECKOUT)))
     done = serve(text, tmp_path, VENV=str(Path(sys.executable).parents[1]))
     assert done.returncode == 0, done.stderr
     assert "answer: " in done.stdout and "Warsaw" in done.stdout
@@ -261,7 +261,7 @@ def test_awkward_words_reach_the_engine_unchanged(tmp_path: Path) -> None:
     toy = "import json,os,sys;print(json.dumps([sys.argv[1:], os.environ['TEXT']]))"
     put(tmp_path / "venv/bin/toy", f"#!{sys.executable}\n{toy}\n")
     made = awkward_plan(tmp_path)
-    text = render_serving_script(made, Places(), ("launch",))
+    text = render_serving_script(made, ServingPlaces(), ("launch",))
     done = serve(text, tmp_path, VENV=str(tmp_path / "venv"), MODEL="/m dir", PORT="7")
     assert done.returncode == 0, done.stderr
     argv, value = json.loads(done.stdout)
@@ -285,7 +285,7 @@ def attacked(made: Plan, attack: str) -> Plan:
 def test_no_value_of_yaml_is_obeyed(tmp_path: Path) -> None:
     made, bodies = awkward_plan(tmp_path), []
     for attack in ATTACKS:
-        plan, places = attacked(made, attack), Places(checkout=attack, local={"roots": [attack]})
+        plan, places = attacked(made, attack), ServingPlaces(checkout=attack, local={"roots": [attack]})
         dangerous = "PWNED" in attack
         for only in ((name,) for name in SECTIONS if dangerous or name == "weights"):
             for docker in (False, True):

@@ -18,7 +18,7 @@ import requests
 
 from matrix.planning.expand import expand_matrix
 from matrix.planning.plan import Plan, make_plan
-from matrix.serving.places import Places
+from matrix.serving.places import ServingPlaces
 from matrix.serving.systemd import render_unit
 from matrix.yaml.load import load_matrix
 from tests.matrix.output.test_script import awkward_plan
@@ -59,7 +59,7 @@ def read_unit(text: str) -> Unit:
 
 
 def unit_of(plan: Plan, venv: Path) -> str:
-    return render_unit(plan, Places(local={"environments": {plan.cell.release.id: str(venv)}}))
+    return render_unit(plan, ServingPlaces(local={"environments": {plan.cell.release.id: str(venv)}}))
 
 
 @pytest.mark.parametrize("name", KINDS, ids=lambda c: c.split(".")[1])

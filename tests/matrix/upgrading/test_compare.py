@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from matrix.checking.finding import Finding
-from matrix.checking.judge import Asked
+from matrix.checking.finding import CheckFinding
+from matrix.checking.judge import CheckRequest
 from matrix.checking.launchers import Command
 from matrix.checking.releases import list_versions, parse_release
 from matrix.checking.rigs import parse_rig
@@ -23,7 +23,7 @@ from matrix.checking.sources import read_words
 from matrix.checking.variables import words_of
 from matrix.preflight.snapshot import Snapshot
 from matrix.upgrading.compare import compare_sides
-from matrix.upgrading.defaults import Reach, read_reach
+from matrix.upgrading.defaults import DefaultReach, read_reach
 from matrix.upgrading.findings import compare_findings, effect_of
 from matrix.upgrading.gpu_code import compare_kernels
 from matrix.upgrading.news import Comparison, News, write_headline
@@ -43,7 +43,7 @@ def compare_case(case: Mapping[str, Any]) -> Comparison:
     [command], _ = read_words(shlex.split(case["line"].replace("{P78}", P78)))
     before = parse_release(case["from"])
     after = parse_release(f"{before.engine}=={case['to']}")
-    asked = Asked(host=parse_rig(case["rig"]), installed=case.get("installed", {}))
+    asked = CheckRequest(host=parse_rig(case["rig"]), installed=case.get("installed", {}))
     return compare_sides(look_at_release(command, asked, before), look_at_release(command, asked, after))
 
 
@@ -64,7 +64,7 @@ def test_a_reported_upgrade_is_told(case: Mapping[str, Any]) -> None:
 def side_of(release: str, rig: str = "sm90x8") -> Side:
     asked = parse_release(release)
     command = Command(engine=asked.engine, entry=asked.engine, argv=words_of(LINES[asked.engine]))
-    return look_at_release(command, Asked(host=parse_rig(rig)), asked)
+    return look_at_release(command, CheckRequest(host=parse_rig(rig)), asked)
 
 
 def keys(news: tuple[News, ...], *, turned: bool = False) -> set[tuple[str, str, str]]:
@@ -116,7 +116,7 @@ def test_a_default_that_cannot_apply_is_ranked_last() -> None:
 
 
 @pytest.mark.parametrize("reach", read_reach(), ids=lambda reach: reach.what.replace(" ", "_"))
-def test_a_reach_is_about_options_and_facts_that_exist(reach: Reach) -> None:
+def test_a_reach_is_about_options_and_facts_that_exist(reach: DefaultReach) -> None:
     sides = [side_of("sglang_0_5_23"), side_of("vllm_0_33_0"), side_of("sglang_0_5_10_post1"), side_of("vllm_0_16_0")]
     assert any(re.search(reach.flags, option) for side in sides for option in side.snapshot.options)
     assert set(reach.when) <= set(sides[0].facts) | {"draft_method"}
@@ -135,7 +135,7 @@ def test_a_library_is_missed_where_nothing_else_holds_the_backend_of_the_line() 
 
 def test_a_finding_that_gets_worse_is_told_once_and_its_reverse_ends() -> None:
     side = side_of("vllm_0_33_0")
-    mild = Finding(id="x", level="note", subject=("--x",), cause="It is so.")
+    mild = CheckFinding(id="x", level="note", subject=("--x",), cause="It is so.")
     worse = replace(mild, level="wrong")
     old, new = (replace(side, findings=(finding,)) for finding in (mild, worse))
     [up], [down] = compare_findings(old, new), compare_findings(new, old)
@@ -146,7 +146,7 @@ def test_a_finding_that_gets_worse_is_told_once_and_its_reverse_ends() -> None:
 def test_a_key_that_nothing_reads_any_more_is_told() -> None:
     command = Command(engine="vllm", entry="vllm serve", argv=words_of(["/w", "-tp", "8"]))
     config = {"architectures": ["GlmMoeDsaForCausalLM"], "index_topk_freq": 4, "num_hidden_layers": 78}
-    asked = Asked(host=parse_rig("sm90x8"), config=config)
+    asked = CheckRequest(host=parse_rig("sm90x8"), config=config)
     found = compare_sides(
         *(look_at_release(command, asked, parse_release(r)) for r in ("vllm==0.33.0", "vllm==0.20.0"))
     )

@@ -13,7 +13,7 @@ import pytest
 from matrix.errors import ConfigError
 from matrix.known.lint import lint_known_failures, read_test_names
 from matrix.recorded import KnownFailure
-from matrix.yaml.known_shape import Surroundings, find_entry_problems
+from matrix.yaml.known_shape import KnownSurroundings, find_entry_problems
 from matrix.yaml.load import load_matrix
 from tests.matrix.known.test_failures import entry
 from tests.matrix.world import FILES, write
@@ -21,7 +21,7 @@ from tests.matrix.world import FILES, write
 TODAY = date(2026, 11, 29)
 MISSED = r"needle\.found: NOT OK \['\w+'\] not in the reply\n"
 FAILS = {"at": "test", "test": "test_x", "how": "wrong_answer", "signature": MISSED}
-AROUND = Surroundings(today=TODAY, tests={"test_x"}, pages={"docs/x.md"}, echoes={})
+AROUND = KnownSurroundings(today=TODAY, tests={"test_x"}, pages={"docs/x.md"}, echoes={})
 AT = "    fails:\n      at: test\n      test: test_finds_the_needle_beyond_index_topk\n      how: wrong_answer\n"
 
 
@@ -52,7 +52,7 @@ def test_a_signature_that_says_nothing_is_refused(tmp_path: Path, signature: str
         load_matrix(write(tmp_path, {"known_failures.yaml": text}))
 
 
-def problems(around: Surroundings = AROUND, fails: dict[str, Any] | None = None, **changes: Any) -> str:
+def problems(around: KnownSurroundings = AROUND, fails: dict[str, Any] | None = None, **changes: Any) -> str:
     known = entry("k", **{**FAILS, **(fails or {})})
     value: KnownFailure = replace(known.value, **{"owner": "me", **changes})
     return "\n".join(map(str, find_entry_problems([replace(known, value=value)], around)))

@@ -17,7 +17,7 @@ from reports.board.text import make_view
 from reports.evidence import junit
 from reports.evidence.attempts import ANSWERED, link_retries, order_by_time
 from reports.evidence.junit_attempts import tell_by_case
-from reports.evidence.summary import Row, make_board
+from reports.evidence.summary import CellRow, make_board
 from reports.evidence.types import Record
 from reports.gate import gate
 from reports.gate.flakes import measure_share
@@ -160,7 +160,7 @@ def test_more_passes_do_not_make_a_rate_smaller() -> None:
 
 def test_what_a_run_says_that_it_asks_does_not_make_a_rate_smaller_than_what_is_owed() -> None:
     """A deeper run, or one that lists more than it owes, asks more questions; the rate is of those that are owed."""
-    empty = Row(cell=PLAIN, facts={}, fingerprints=frozenset(), tests=(), launches=())
+    empty = CellRow(cell=PLAIN, facts={}, fingerprints=frozenset(), tests=(), launches=())
     listed = tuple(f"suites/test_needle.py::{NEEDLE}[{n}]" for n in range(100))
     assert measure_share(FLAKE, NEEDLE, [replace(empty, expected=listed, owed=listed[:2])]).asked == 2
     assert measure_share(FLAKE, NEEDLE, [replace(empty, expected=listed)]).asked == 100  # nothing says what is owed

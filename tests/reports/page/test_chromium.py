@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reports.page import index
-from reports.page.write import Source, write_pages
+from reports.page.write import PageSource, write_pages
 from tests.chromium import Chromium, find_chromium
 from tests.reports import world
 from tests.reports.page.test_plots import needle, speed
@@ -55,10 +55,10 @@ def board() -> list[Json]:
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`index.html`, and `packed.html`, the same board as if it had thousands of cells."""
     folder = tmp_path_factory.mktemp("pages")
-    write_pages(shown(board()), folder / "index.html", Source(verdict=shown(board()).verdict))
+    write_pages(shown(board()), folder / "index.html", PageSource(verdict=shown(board()).verdict))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(index, "WHOLE", 1)
-        write_pages(shown(board()), folder / "packed.html", Source())
+        write_pages(shown(board()), folder / "packed.html", PageSource())
     return folder
 
 

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from reports.evidence.summary import Row, make_board
+from reports.evidence.summary import CellRow, make_board
 from reports.page.plots import Figure, draw_cell
 from tests.reports import world
 from tests.reports.test_pages import EVIL
@@ -16,7 +16,7 @@ from tests.reports.world import PLAIN, Json
 WHO = {"cell": PLAIN, "nodeid": world.nodeid("needle", PLAIN)}
 
 
-def row_of(*fields: Json) -> Row:
+def row_of(*fields: Json) -> CellRow:
     return make_board(world.typed([*fields, *world.one_cell(PLAIN, [])])).rows[0]
 
 

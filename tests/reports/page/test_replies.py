@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 from reports.evidence import kept
-from reports.evidence.kept import Exchange, Tape
-from reports.evidence.summary import Row, make_board
+from reports.evidence.kept import Exchange, KeptTape
+from reports.evidence.summary import CellRow, make_board
 from reports.page.cell import About, render_cell
-from reports.page.places import Places
+from reports.page.places import PagePlaces
 from reports.page.replies import EDGE_CHARS, Replies
 from tests.reports import world
 from tests.reports.page.test_cell import WORD
@@ -30,8 +30,8 @@ def asked(prompt: str, said: str) -> Exchange:
     return exchange("http", question, {"status": 200, "headers": {}, "body": reply})
 
 
-def row_with(folder: Path, *exchanges: Exchange) -> Row:
-    stored = kept.write_tape(folder / "e.kept", Tape(run="r1", nodeid=NODE, cell=PLAIN, exchanges=exchanges))
+def row_with(folder: Path, *exchanges: Exchange) -> CellRow:
+    stored = kept.write_tape(folder / "e.kept", KeptTape(run="r1", nodeid=NODE, cell=PLAIN, exchanges=exchanges))
     finding = {"kind": "finding", "cell": PLAIN, "nodeid": NODE, "check": "needle.found", "ok": False}
     fields: list[Json] = [
         *world.green(),
@@ -64,7 +64,7 @@ def test_the_log_is_what_the_test_looked_at_last(tmp_path: Path) -> None:
 
 def test_every_request_stands_on_the_page_shortened_and_inert(tmp_path: Path) -> None:
     row = row_with(tmp_path, asked("<script>1" + "a" * 9_000, "hello"), asked("which code?", "the code is 82"))
-    about = About(judgement=WORD, places=Places(Path("i.html")), replies=Replies.beside([tmp_path / "e.jsonl"]))
+    about = About(judgement=WORD, places=PagePlaces(Path("i.html")), replies=Replies.beside([tmp_path / "e.jsonl"]))
     page = render_cell(row, about)
     assert "Every prompt and reply" in page and "&lt;script&gt;1aaa" in page and "characters ...]" in page
     assert page.count('class="said"') == 4 and "<script>1" not in page

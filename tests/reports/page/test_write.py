@@ -12,16 +12,16 @@ from matrix.yaml.load import load_matrix
 from reports.board.text import make_view
 from reports.evidence.summary import make_board
 from reports.page import index
-from reports.page.places import Places
+from reports.page.places import PagePlaces
 from reports.page.stream import stream_pages
-from reports.page.write import Source, render_all, write_pages
+from reports.page.write import PageSource, render_all, write_pages
 from tests.reports import world
 from tests.reports.test_pages import failing, shown
 from tests.reports.world import PLAIN, WITH_MTP
 
 
 def test_each_cell_has_a_page_that_the_index_links_and_that_links_back(tmp_path: Path) -> None:
-    write_pages(shown(world.green()), tmp_path / "index.html", Source())
+    write_pages(shown(world.green()), tmp_path / "index.html", PageSource())
     page = (tmp_path / "index.html").read_text()
     for cell in (PLAIN, WITH_MTP):
         (link,) = set(re.findall(rf'href="(index\.cells/[^"]*{cell}\.html)"', page))
@@ -30,18 +30,18 @@ def test_each_cell_has_a_page_that_the_index_links_and_that_links_back(tmp_path:
 
 def test_pages_of_an_earlier_report_go_and_other_files_stay(tmp_path: Path) -> None:
     folder = tmp_path / "index.cells"
-    write_pages(shown(world.green()), tmp_path / "index.html", Source())
+    write_pages(shown(world.green()), tmp_path / "index.html", PageSource())
     (folder / "mine.html").write_text("<p>mine")
     (folder / f"{PLAIN}.html").rename(folder / "gone.html")
-    write_pages(shown(world.green()), tmp_path / "index.html", Source())
+    write_pages(shown(world.green()), tmp_path / "index.html", PageSource())
     assert {p.name for p in folder.iterdir()} == {"mine.html", f"{PLAIN}.html", f"{WITH_MTP}.html"}
 
 
 @pytest.mark.parametrize("name", ["../../etc/x", "a/b", ".", "a" * 300, "ü", "\ud800", "-x", 'x"onload='])
 def test_no_name_of_a_cell_leaves_the_folder(name: str) -> None:
-    path = Places(Path("out/index.html")).path(name)
+    path = PagePlaces(Path("out/index.html")).path(name)
     assert path.parent == Path("out/index.cells") and re.fullmatch(r"[A-Za-z0-9_.-]+\.html", path.name)
-    assert Places(Path("out/index.html")).path(name + "2") != path
+    assert PagePlaces(Path("out/index.html")).path(name + "2") != path
 
 
 def test_a_large_report_reads_the_same_cell_by_cell(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_large_report_reads_the_same_cell_by_cell(tmp_path: Path) -> None:
     (tmp_path / "e.jsonl").write_bytes(world.write(records))
     view = stream_pages([tmp_path / "e.jsonl"], tmp_path / "s/index.html", matrix, {}, {})
     whole = make_view(make_board(records), None, {}, view.claims)
-    source = Source(runs=whole.board.runs, claims=view.claims, matrix=matrix)
+    source = PageSource(runs=whole.board.runs, claims=view.claims, matrix=matrix)
     for path, page in render_all(whole, source).items():
         assert (tmp_path / "s" / path).read_text() == page
 

@@ -22,9 +22,9 @@ from reports import __main__ as cli
 from reports.evidence import kept, redact
 from reports.evidence.cause_line import find_cause
 from reports.evidence.files import read_records
-from reports.evidence.kept import Exchange, Tape, digest_question
+from reports.evidence.kept import Exchange, KeptTape, digest_question
 from reports.reproduce import judge, minimise
-from reports.reproduce.failures import Failure, list_failures, pick_failure
+from reports.reproduce.failures import ReproducedFailure, list_failures, pick_failure
 from reports.reproduce.folder import write_folder
 from reports.reproduce.issue import make_issue
 from reports.reproduce.judge import NewReply, judge_replies
@@ -78,7 +78,7 @@ def write_evidence(folder: Path, *exchanges: Exchange, finding: Json | None = No
     }
     fields.append(found | (finding or {}))
     if exchanges:
-        tape = Tape(run="r1", nodeid=NODE, cell=PLAIN, fingerprint="f0", exchanges=exchanges)
+        tape = KeptTape(run="r1", nodeid=NODE, cell=PLAIN, fingerprint="f0", exchanges=exchanges)
         stored = kept.write_tape(kept.folder_of(path), tape)
         fields.append({"kind": "kept", **WHO, "sha256": stored.sha256, "bytes": stored.bytes, "exchanges": 1})
     fields.append(world.result(PLAIN, "needle", "FAIL", message="bad", **result))
@@ -86,7 +86,7 @@ def write_evidence(folder: Path, *exchanges: Exchange, finding: Json | None = No
     return path
 
 
-def read(path: Path) -> list[Failure]:
+def read(path: Path) -> list[ReproducedFailure]:
     return list_failures([(path, read_records(path))])
 
 
@@ -314,7 +314,7 @@ def test_a_folder_of_something_else_is_not_written_to(evidence: Path, tmp_path: 
 
 
 def test_the_new_reply_takes_the_place_of_the_recorded_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Tape] = []
+    seen: list[KeptTape] = []
 
     def replay(path: Path, run: str, target: Path) -> subprocess.CompletedProcess[str]:
         own = next(r for r in read_records(path) if r.nodeid == NODE)
@@ -336,9 +336,11 @@ def test_a_prompt_is_shortened_while_it_fails_and_keeps_what_the_answer_needs(
 ) -> None:
     server.answer = lambda prompt: WRONG if "Fish swim" in prompt else f"The code is {CODE}."
 
-    def judged(_: Path, replies: dict[int, NewReply]) -> judge.Judged:
+    def judged(_: Path, replies: dict[int, NewReply]) -> judge.JudgedReplies:
         right = CODE in replies[1].body
-        return judge.Judged(word="right now" if right else "same", why="", kind="" if right else "not in the reply")
+        return judge.JudgedReplies(
+            word="right now" if right else "same", why="", kind="" if right else "not in the reply"
+        )
 
     monkeypatch.setattr(minimise, "judge_replies", judged)
     found = minimise_folder(folder, server.url)

@@ -17,7 +17,7 @@ from reports.evidence.finding import Finding
 from suites.asking.contract import Engine
 from suites.checks import throughput
 from suites.measure import loads
-from suites.measure.baseline_with_relaunch import Judged, Load
+from suites.measure.baseline_with_relaunch import Load, MeasuredInputs
 from tests.suites.checks.test_throughput import result
 from tests.suites.world import DEPTH, FakeRunning, Recorder, cell
 
@@ -55,7 +55,7 @@ class Bench:
     def findings(
         self, folder: Path, true: Callable[[Mapping[str, Any]], Finding] = throughput.check_littles_law
     ) -> Any:
-        judged = Judged(
+        judged = MeasuredInputs(
             cell=cell(),
             bank=Glm5Bank(),
             evidence=self.evidence,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.client.tape import Recording, Tape
+from fixtures.client.tape import RecordingAsker, Tape
 from matrix.errors import ConfigError
 from matrix.planning.expand import expand_matrix
 from matrix.planning.plan import Plan, make_plan
@@ -100,7 +100,7 @@ def test_other_hardware_and_no_baseline_are_refused(tmp_path: Path) -> None:
 def test_what_a_test_read_is_on_its_tape_with_the_release(tmp_path: Path, release: str) -> None:
     """A replay has neither the files nor the option."""
     values = read_baseline([write(tmp_path / "b.jsonl", "c", [30.0, 31.0])]).values
-    source = Recording()
+    source = RecordingAsker()
     live = KeptBaseline(values, tape=Tape(source), release=release).find_earlier("c", WAVE, WHERE)
     again = KeptBaseline({}, tape=Tape(replay_kept(source))).find_earlier("c", WAVE, WHERE)
     assert live == again

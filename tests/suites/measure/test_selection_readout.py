@@ -11,7 +11,7 @@ import pytest
 
 from fixtures.banks.canary_bank import CanaryBank
 from fixtures.client.client import Client
-from fixtures.client.tape import LIVE, Recording, Replaying, Tape
+from fixtures.client.tape import LIVE, RecordingAsker, Replaying, Tape
 from matrix.checkout import CHECKOUT
 from matrix.errors import EngineReplyMalformed
 from matrix.planning.expand import expand_matrix
@@ -128,7 +128,7 @@ def test_a_wrong_selection_fails_and_refutes(name: str, launch: str, change: Cha
 
 def test_what_was_kept_is_judged_again_alike() -> None:
     rows = handed_out("baseline", shifted)
-    keeping = Recording()
+    keeping = RecordingAsker()
     with pytest.raises(AssertionError) as first:
         asked("selection_readout", rows, Tape(keeping))
     (kept,) = keeping.exchanges()

@@ -9,7 +9,7 @@ import pytest
 from matrix.judging.observation import Rung, Seen
 from matrix.judging.proof import ReuseProbe
 from matrix.judging.requested import Requested
-from matrix.planning.kv import Shape
+from matrix.planning.kv import KvShape
 from matrix.planning.ranks import Ranks
 from tests.matrix.judging.proof.world import SGLANG, VLLM, pool, proof, see
 from tests.matrix.judging.test_observation import read
@@ -21,7 +21,7 @@ def ask(wanted: Requested, feature: str, **ranks: int) -> Requested:
     return replace(wanted, features=frozenset({feature}), ranks=Ranks(gpus=2, **ranks), experts=16)
 
 
-STAGED = replace(ask(VLLM, "pipeline_parallel", pp=2), shape=Shape(layers=2), full_layers=2, whole=Shape(layers=4))
+STAGED = replace(ask(VLLM, "pipeline_parallel", pp=2), shape=KvShape(layers=2), full_layers=2, whole=KvShape(layers=4))
 SPREAD = ask(VLLM, "decode_context_parallel", dcp=2)
 DOUBLE = ask(VLLM, "dp_attention", dp=2)
 EXPERTS = ask(VLLM, "expert_parallel", ep=2)

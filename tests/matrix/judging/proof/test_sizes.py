@@ -12,7 +12,7 @@ from matrix.judging.kv_bytes import match_layouts, measure_token_bytes, predict_
 from matrix.judging.observation import Rung, Sources, read_observations
 from matrix.judging.proof import judge_proofs, prove_by_ablation, prove_by_wrong_type
 from matrix.judging.requested import Requested
-from matrix.planning.kv import GIB, Layout, Shape
+from matrix.planning.kv import GIB, KvShape, Layout
 from tests.matrix.judging.proof.world import (
     LLAMACPP,
     SELECTED,
@@ -99,7 +99,7 @@ def test_a_dense_pool_refutes_dsa_and_indexcache() -> None:
 
 
 def test_a_log_too_coarse_to_tell_proves_nothing() -> None:
-    wanted = replace(VLLM, shape=Shape(), full_layers=77, features=frozenset({"indexcache"}))
+    wanted = replace(VLLM, shape=KvShape(), full_layers=77, features=frozenset({"indexcache"}))
     size = predict_token_bytes(wanted, "dsa_bf16", 77)
     coarse = [replace(pool(size)[0], half_step=size * 10_000_000 * 0.01), pool(size)[1]]
     assert proof("indexcache", wanted, coarse).outcome == "unproven"
@@ -128,7 +128,7 @@ TRTLLM_POOL = "[TensorRT-LLM][INFO] [MemUsageChange] Allocated {} GiB for max to
 )
 def test_tensorrt_llm_s_published_size_of_glm_5_is_read_and_says_that_nobody_watched(gib: str, outcome: str) -> None:
     """Numbers: https://github.com/NVIDIA/TensorRT-LLM/pull/15088 (1,430,656 tokens); line: kvCacheManager.cpp."""
-    wanted = replace(TRTLLM, shape=Shape(), full_layers=78)
+    wanted = replace(TRTLLM, shape=KvShape(), full_layers=78)
     seen = read_observations(ENGINES["trtllm"].observe, Sources(log=TRTLLM_POOL.format(gib, 1_430_656)))
     layout = proof("kv_layout", wanted, seen)
     assert layout.outcome == outcome and "known from source only" in layout.detail

@@ -8,9 +8,9 @@ from typing import Any
 from matrix.judging.observation import Observation, Rung, Seen
 from matrix.judging.proof import Proof, judge_proofs
 from matrix.judging.requested import Requested
-from matrix.planning.kv import GIB, Shape
+from matrix.planning.kv import GIB, KvShape
 
-FOUR = Shape(layers=4)
+FOUR = KvShape(layers=4)
 VLLM = Requested(dialect="vllm", shape=FOUR, layout="dsa_bf16", full_layers=4, page_tokens=64, chunk_tokens=4096)
 SGLANG = replace(VLLM, dialect="sglang")
 TRTLLM = replace(VLLM, dialect="trtllm")
