@@ -130,7 +130,7 @@ PREPARE: Final = (
     Verb(
         "prepare",
         "add",
-        "write a checkpoint, rig, release, patch, known failure, claim or first gate, and check it",
+        "write a checkpoint, rig, release, patch, known failure, claim or first gate",
         "add checkpoint /models/GLM-5.1-NVFP4",
         {1: "written, and the checkpoint is faulty", 3: "written, and a part could not be judged"},
         programs.load_add,
@@ -196,7 +196,7 @@ RUN: Final = (
     Verb(
         "run",
         "recipe",
-        "print a CI file that runs a policy every night: GitHub, GitLab, Jenkins, Buildkite, cron",
+        "print a CI file that runs a policy every night, for five systems or cron",
         "recipe gitlab --policy ci/gates/starter/sm120x4.yaml",
         NOTHING,
         programs.load_recipe,

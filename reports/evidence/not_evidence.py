@@ -16,7 +16,9 @@ from typing import Final
 from matrix.judging.status import Status
 from reports.evidence.types import Found, Measured, Proof, Record, Result, suite_of
 
-PROOF_SUITES: Final = frozenset({"chunked_prefill", "effective", "indexcache", "mtp"})  # as suites/ marks them
+PROOF_SUITES: Final = frozenset(
+    {"chunked_prefill", "effective", "indexcache", "mtp", "selection"}
+)  # as suites/ marks them
 BLIND: Final = "it recorded nothing that could have come out otherwise, so that it passed shows nothing"
 Key = tuple[str, str, str]  # run, cell, test
 

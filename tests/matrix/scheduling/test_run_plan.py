@@ -59,7 +59,7 @@ def _set(data: Any, key: str, value: Any) -> Any:
         (lambda d: [], "no run plan"),
         (lambda d: {}, "no run plan"),
         (lambda d: _set(d, "schema", 2), "newer than this checkout's 1"),
-        (lambda d: _set(d, "depth", "deep"), "expected one of quick, full, release, got 'deep'"),
+        (lambda d: _set(d, "depth", "deep"), "expected one of first, quick, full, release, got 'deep'"),
         (lambda d: {k: v for k, v in d.items() if k != "groups"}, "a run plan lacks 'groups'"),
         (lambda d: _set(d, "groups", d["groups"][:-1]), "the plan was changed"),
         (lambda d: _set(d, "groups", [_set(d["groups"][0], "tier", "half"), *d["groups"][1:]]), "got 'half'"),
