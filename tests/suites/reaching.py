@@ -32,7 +32,7 @@ from matrix.planning.plan import Plan, make_plan
 from matrix.yaml.load import load_matrix
 from reports.compare.baselines import Baseline
 from reports.evidence.finding import Finding
-from suites import test_effective
+from suites import test_effective, test_selection
 from suites.asking.as_many import AsMany
 from suites.asking.depth import DEPTHS, Depth
 from suites.measure import loads, speed
@@ -42,7 +42,8 @@ from suites.measure.rendering import make_encoder
 from tests.suites import world
 
 PARTS = ("context", "chunk_tokens", "page_tokens", "index_topk", "max_running_requests", "thinking")  # lengths follow
-MODULES = (*world.MODULES, test_effective)
+MODULES = (*world.MODULES, test_effective, test_selection)
+UNDECIDED_TOKENS = 2952  # of the undecided prompt at index_topk 2048, suites/data/canary_references.json
 Written = dict[str, dict[str, dict[str, list[list[int | bool]]]]]
 
 
@@ -222,7 +223,15 @@ def _loaded(notes: Notes, _: Mapping[str, Any], depth: Depth) -> None:
         notes.note(of_length(speed.LOADED_PROMPT_TOKENS), at_once=depth.loaded_streams + speed.AT_ONCE)
 
 
-UNJUDGED = {"test_concurrency_sweep": _sweep, "test_answers_right_under_load": _loaded}  # their loads run in processes
+def _selected(notes: Notes, _: Mapping[str, Any], __: Depth) -> None:
+    notes.note(of_length(UNDECIDED_TOKENS))
+
+
+UNJUDGED = {
+    "test_concurrency_sweep": _sweep,  # its load runs in processes, as that of the next
+    "test_answers_right_under_load": _loaded,
+    "test_selects_what_the_reference_selects": _selected,  # it sends tokens, not words
+}
 
 
 @cache
