@@ -19,13 +19,13 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from matrix.judging.status import Status
+from reports.evidence.archive import SUFFIX
 from reports.evidence.defuse import defuse_for_code
 from reports.evidence.files import is_sealed, read_records
 from reports.evidence.summary import CellRow, make_board
 from reports.evidence.types import End, Record, Run
 
 PAGE: Final = "cells.md"
-SUFFIX: Final = ".tar.xz"
 COMMAND: Final = "python -m ci.evidence_page"
 MESSAGE_CHARS: Final = 220
 WORDS: Final = {

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import lzma
-import tarfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,12 +10,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from matrix.checkout import CHECKOUT, name_in_checkout
+from matrix.errors import ConfigError
 from matrix.recommending.ran import Ran
+from reports.evidence.archive import SUFFIX as ARCHIVE
+from reports.evidence.archive import read_lines
 
 COMMITTED: Final = CHECKOUT / "docs" / "evidence"
 OWN: Final = CHECKOUT / "reports" / "out" / "evidence.jsonl"
 KINDS: Final = frozenset({"run", "cell", "launch", "result", "proof", "measurement"})
-ARCHIVE: Final = ".tar.xz"
 SPEED: Final = "output_throughput"
 BIGGEST_BYTES: Final = 256 << 20  # of a file of one's own that is read for a recommendation
 
@@ -111,29 +111,16 @@ def _read_records(path: Path) -> Iterator[dict[str, Any]]:
     try:
         if not path.is_file() or path.stat().st_size > BIGGEST_BYTES:
             return
-        for line in _read_archive(path) if path.name.endswith(ARCHIVE) else _read_lines(path):
+        for line in read_lines(path, BIGGEST_BYTES) if path.name.endswith(ARCHIVE) else _read_lines(path):
             if b'"kind":"finding"' not in line and (record := _parse(line)) is not None:
                 yield record
-    except (OSError, tarfile.TarError, lzma.LZMAError, EOFError):
+    except (OSError, ConfigError):
         return
 
 
 def _read_lines(path: Path) -> Iterator[bytes]:
     with path.open("rb") as lines:
         yield from lines
-
-
-def _read_archive(path: Path) -> Iterator[bytes]:
-    """Yield the lines of the first evidence file in an archive; the replies behind it are not unpacked."""
-    with tarfile.open(path, mode="r|xz") as packed:
-        for member in packed:
-            if (
-                member.name.endswith(".jsonl")
-                and member.size <= BIGGEST_BYTES
-                and (lines := packed.extractfile(member))
-            ):
-                yield from lines
-                return
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

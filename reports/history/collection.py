@@ -14,12 +14,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from matrix.errors import ConfigError, HostError, Problem
+from reports.evidence.archive import SUFFIX as ARCHIVE
+from reports.evidence.archive import unpack_evidence
 from reports.evidence.attempts import split_runs
 from reports.evidence.continuations import Continuations, link_continuations
 from reports.evidence.files import GZIP, is_sealed, read_records
 from reports.evidence.types import Record
-from reports.registry.archive import SUFFIX as ARCHIVE
-from reports.registry.archive import unpack_evidence
 
 LEVEL = 6
 DIGITS = 12

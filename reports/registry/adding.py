@@ -26,10 +26,10 @@ from matrix.errors import ConfigError, HostError, Problem
 from reports.certify.command import SUFFIX as CERTIFICATE
 from reports.certify.command import name_file
 from reports.certify.statement import NotCertifiable, Statements, format_statement
+from reports.evidence.archive import NAME, SUFFIX, pack_evidence, unpack_evidence
 from reports.evidence.defuse import defuse_line
 from reports.evidence.files import read_records
 from reports.evidence.signature import sign_evidence
-from reports.registry.archive import NAME, SUFFIX, pack_evidence, unpack_evidence
 from reports.registry.check import find_disagreements
 from reports.replay.run import replay_evidence
 

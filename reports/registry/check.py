@@ -16,8 +16,8 @@ from typing import Final
 from matrix.errors import ConfigError, MatrixError
 from reports.certify.statement import Statements
 from reports.certify.verify import Certificate, compare_statement
+from reports.evidence.archive import unpack_evidence
 from reports.evidence.files import read_records
-from reports.registry.archive import unpack_evidence
 from reports.registry.entries import Entry
 from reports.replay.differences import Replayed
 from reports.replay.run import replay_evidence

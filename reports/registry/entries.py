@@ -15,7 +15,7 @@ from typing import Final
 from matrix.errors import ConfigError, Problem
 from reports.certify.command import SUFFIX as CERTIFICATE
 from reports.certify.verify import Certificate, read_certificate
-from reports.registry.archive import NAME, SUFFIX
+from reports.evidence.archive import NAME, SUFFIX
 
 MOST: Final = 10_000  # certificates of one entry
 

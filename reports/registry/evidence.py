@@ -8,10 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from matrix.errors import ConfigError, Problem, suggest_nearest
+from reports.evidence.archive import unpack_evidence
 from reports.evidence.attempts import order_files
 from reports.evidence.files import read_records
 from reports.evidence.types import Record
-from reports.registry.archive import unpack_evidence
 from reports.registry.entries import Entry, read_registry
 
 

@@ -28,9 +28,9 @@ from matrix.yaml.load import load_matrix
 from reports import __main__ as cli
 from reports.certify.statement import Statements, format_statement, make_statement
 from reports.certify.verify import Certificate, compare_statement, read_certificate
+from reports.evidence.archive import pack_evidence, unpack_evidence
 from reports.evidence.files import read_records
 from reports.registry import adding, command
-from reports.registry.archive import pack_evidence, unpack_evidence
 from reports.registry.badge import render_badge, render_card, render_endpoint
 from reports.registry.check import Checked, check_entry
 from reports.registry.decay import find_decay

@@ -1,4 +1,4 @@
-"""Packs evidence with its kept replies into one file of a registry, and unpacks it without trusting it.
+"""Packs evidence with its kept replies into one file, and unpacks or reads it without trusting it.
 
     NAME.tar.xz      NAME.jsonl, NAME.kept/<sha256>.jsonl.gz
 
@@ -25,6 +25,7 @@ MEMBER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}\.jsonl|[A-Za-z0-9.
 UNPACKED_BYTES: Final = 1 << 30
 MEMBERS: Final = 200_000  # 5,000 cells of 27 tests
 PIECE_BYTES: Final = 1 << 20
+BROKEN: Final = (OSError, tarfile.TarError, lzma.LZMAError, EOFError)
 
 
 def pack_evidence(evidence: Path, target: Path, name: str = "") -> None:
@@ -58,11 +59,27 @@ def unpack_evidence(archive: Path, target: Path) -> Path:
     try:
         with open_plain_file(archive) as raw, tarfile.open(fileobj=raw, mode="r:xz") as packed:
             found = [path for path in _unpack_members(packed, archive, target) if path.suffix == ".jsonl"]
-    except (OSError, tarfile.TarError, lzma.LZMAError, EOFError) as error:
+    except BROKEN as error:
         raise _refuse(archive, f"cannot be unpacked: {error}") from None
     if len(found) != 1:
         raise _refuse(archive, f"expected one evidence file in it, found {len(found)}")
     return found[0]
+
+
+def read_lines(archive: Path, most_bytes: int) -> Iterator[bytes]:
+    """Yield the lines of the first evidence file of at most so many bytes; the replies behind it are not unpacked.
+
+    Raises:
+        ConfigError: it is no archive.
+    """
+    try:
+        with open_plain_file(archive) as raw, tarfile.open(fileobj=raw, mode="r|xz") as packed:
+            for member in packed:
+                if member.name.endswith(".jsonl") and member.size <= most_bytes:
+                    yield from packed.extractfile(member) or ()
+                    return
+    except BROKEN as error:
+        raise _refuse(archive, f"cannot be read: {error}") from None
 
 
 def _unpack_members(packed: tarfile.TarFile, archive: Path, target: Path) -> Iterator[Path]:
