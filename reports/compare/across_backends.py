@@ -23,7 +23,7 @@ from matrix.judging.kl import Divergence, merge_candidates, top_k_kl
 from matrix.judging.logprobs import Logprobs, likeliest_first
 from matrix.wording import list_first
 from reports.compare.noise_floor import AGAIN, read_recording
-from reports.compare.same_answers import BETWEEN_TWO, SHOWN, Outcome, find_excused
+from reports.compare.same_answers import BETWEEN_TWO, SHOWN, Outcome, PairVerdict, find_excused, rank_plainness
 from reports.evidence.types import Found, Record, Run
 from reports.expected import ExpectedCell
 
@@ -36,19 +36,10 @@ BACKEND: Final = ("gpu", "release")
 Prompt = tuple[str, str]  # item, and what makes its text the same: a digest, or the commit whose bank it is of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AcrossBackends:
-    """The verdict about `cell` beside `other`, which serves the same weights by another backend."""
+class AcrossBackends(PairVerdict):
+    """The verdict about cells that serve the same weights by two backends."""
 
-    cell: str
-    other: str
-    outcome: Outcome  # `not_evidence`: nothing to compare, or no floor to judge by
-    prompts: int
-    nats: float  # the farthest pair, a position
-    detail: str
-
-    def __str__(self) -> str:
-        return f"{self.cell} beside {self.other}: {self.detail}"
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +66,8 @@ def find_backend_pairs(cells: Iterable[ExpectedCell]) -> Iterator[tuple[Expected
             backend = tuple(str(cell.facts.get(name)) for name in BACKEND)
             kinds.setdefault(kind, {}).setdefault(backend, []).append(cell)
     for backends in kinds.values():
-        first, *others = (min(own, key=_count_varied) for _, own in sorted(backends.items()))
+        first, *others = (min(own, key=rank_plainness) for _, own in sorted(backends.items()))
         yield from ((cell, first) for cell in others)
-
-
-def _count_varied(cell: ExpectedCell) -> tuple[int, int, str]:
-    return len(cell.varied), cell.facts.get("gpus") or 0, cell.id
 
 
 def _read_all(records: Sequence[Record], wanted: Collection[str]) -> Mapping[str, Mapping[Prompt, list[_Numbers]]]:
@@ -118,8 +105,8 @@ def _judge_pair(
     two: Mapping[Prompt, list[_Numbers]],
 ) -> AcrossBackends:
     shared = sorted(one.keys() & two.keys())
-    each = [(item, a, b, top_k_kl(a.positions, b.positions)) for item, mark in shared
-            for a in one[item, mark] for b in two[item, mark]]  # fmt: skip
+    pairs = ((item, a, b) for item, mark in shared for a in one[item, mark] for b in two[item, mark])
+    each = [(item, a, b, top_k_kl(a.positions, b.positions)) for item, a, b in pairs]
     wrong = [why for item, a, b, far in each if (why := _explain_far(item, a, b, far))]
     bounded = any(a.tolerance is not None and b.tolerance is not None for _, a, b, _ in each)
     nats = find_largest(far.mean for *_, far in each)

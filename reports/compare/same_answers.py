@@ -35,19 +35,25 @@ Question = tuple[str, str, str]  # check, item, sha256 of its prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SameAnswers:
-    """The verdict about `cell` beside `other`, which shares all but what the launch varies."""
+class PairVerdict:
+    """The verdict about `cell` beside `other`. `not_evidence`: nothing to compare, or no floor to judge by."""
 
     cell: str
     other: str
     outcome: Outcome
     prompts: int  # with numbers of both
     nats: float  # the farthest pair, a position
-    answers: int  # asked of both
     detail: str
 
     def __str__(self) -> str:
         return f"{self.cell} beside {self.other}: {self.detail}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SameAnswers(PairVerdict):
+    """The verdict about cells that share all but what the launch varies."""
+
+    answers: int  # asked of both
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +91,13 @@ def find_pairs(cells: Iterable[ExpectedCell]) -> Iterator[tuple[ExpectedCell, Ex
             place = tuple(cell.facts.get(name) for name in ALIKE)
             kinds.setdefault((*place, cell.features - cell.varied), []).append(cell)
     for own in kinds.values():
-        plainest, *others = sorted(own, key=lambda c: (len(c.varied), c.facts.get("gpus") or 0, c.id))
+        plainest, *others = sorted(own, key=rank_plainness)
         yield from ((c, plainest) for c in others if c.varied or c.facts.get("canary"))
+
+
+def rank_plainness(cell: ExpectedCell) -> tuple[int, int, str]:
+    """Rank a cell among its kind: the plainest varies nothing and has the fewest GPUs."""
+    return len(cell.varied), cell.facts.get("gpus") or 0, cell.id
 
 
 def _split_cells(records: Sequence[Record], wanted: Collection[str]) -> Mapping[str, list[Record]]:

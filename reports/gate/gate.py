@@ -98,16 +98,9 @@ def judge_evidence(
     said += (("continue", text) for text in links.problems)
     said += (("depth", text) for red, text in depths if red)
     reasons = [Reason(cell="", rule=rule, text=text) for rule, text in said]
-    predicted = _judge_predictions(expected, records, rows)
-    by_cell, linked = group_by_cell(records), link_runs(records)
-    predicted_of: dict[str, list[Prediction]] = {}
-    for each in predicted:
-        predicted_of.setdefault(each.cell, []).append(each)
-    for cell in expected:
-        own = predicted_of.get(cell.id, [])
-        found = [*_check_cell(policy, cell, rows[cell.id], by_cell.get(cell.id, ()), own=own, now=now)]
-        found += tell_uncarried(cell, rows, linked)
-        reasons += [Reason(cell=cell.id, rule=rule, text=text) for rule, text in found]
+    in_order, up = order_by_time(records), _list_started(rows)
+    predicted = tuple(p for p in judge_predictions(expected, in_order) if {p.cell, p.without} <= up)
+    reasons += _check_cells(policy, expected, rows, records, predicted=predicted, now=now)
     shown = tuple(rows[c.id] for c in expected)
     again = judge_attempts(policy, shown, records, now.date())
     reasons += [Reason(cell=cell, rule=rule, text=text) for cell, rule, text in again.reasons]
@@ -116,11 +109,11 @@ def judge_evidence(
     reasons += [Reason(cell=cell, rule=gate_speed.RULE, text=text) for cell, text in speed.reasons]
     bounded = judge_bounds(expected, records, published_is_red=policy.throughput is not None)
     reasons += [Reason(cell=cell, rule=BOUNDS, text=text) for cell, text in bounded.reasons]
-    alike = judge_same_answers(expected, order_by_time(records), _list_started(rows))
+    alike = judge_same_answers(expected, in_order, up)
     reasons += [Reason(cell=s.cell, rule="same_answers", text=_tell_unlike(s)) for s in alike if s.outcome != "same"]
     if shown and all(row.not_run for row in shown):
         reasons.insert(0, Reason(cell="", rule="not_run", text="No engine answered: every cell did not run, as known."))
-    beside = judge_across_backends(expected, order_by_time(records), _list_started(rows))
+    beside = judge_across_backends(expected, in_order, up)
     reasons += [Reason(cell=b.cell, rule="backends", text=_tell_other(b)) for b in beside if b.outcome == "differs"]
     told = (
         *links.tell(),
@@ -143,12 +136,25 @@ def judge_evidence(
     )
 
 
-def _judge_predictions(
-    expected: Sequence[ExpectedCell], records: Sequence[Record], rows: Mapping[str, CellRow]
-) -> tuple[Prediction, ...]:
-    """Judge predictions between cells whose engines started; a failed start is judged separately."""
-    records, up = order_by_time(records), _list_started(rows)
-    return tuple(p for p in judge_predictions(expected, records) if {p.cell, p.without} <= up)
+def _check_cells(
+    policy: Policy,
+    expected: Sequence[ExpectedCell],
+    rows: Mapping[str, CellRow],
+    records: Sequence[Record],
+    *,
+    predicted: Sequence[Prediction],
+    now: datetime,
+) -> Iterator[Reason]:
+    """Yield what is wrong of each cell by itself; a failed start is told there, and not by predictions."""
+    by_cell, linked = group_by_cell(records), link_runs(records)
+    predicted_of: dict[str, list[Prediction]] = {}
+    for each in predicted:
+        predicted_of.setdefault(each.cell, []).append(each)
+    for cell in expected:
+        own = predicted_of.get(cell.id, [])
+        found = _check_cell(policy, cell, rows[cell.id], by_cell.get(cell.id, ()), own=own, now=now)
+        for rule, text in (*found, *tell_uncarried(cell, rows, linked)):
+            yield Reason(cell=cell.id, rule=rule, text=text)
 
 
 def _list_started(rows: Mapping[str, CellRow]) -> set[str]:
