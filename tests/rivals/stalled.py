@@ -11,31 +11,17 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from fixtures.traffic.bench import BenchCase
+from fixtures.traffic.bench import BenchCase, run_mock
 from matrix.checkout import CHECKOUT
 from tests.rivals.compare import OURS, SENDERS, Numbers, ask_theirs, install, measure_cpu_s
 
 CASE: Final = BenchCase(concurrency=7, ttft_ms=100, itl_ms=10, output_len=5)
 RATE, WINDOW_S = 50.0, 20.0
 STALL: Final = ("--stall-every", "3", "--stall", "1")
-MOCK: Final = ("--ttft-ms", str(CASE.ttft_ms), "--itl-ms", str(CASE.itl_ms), *STALL)
-
-
-@contextmanager
-def stalling_server() -> Iterator[str]:
-    """Yield the URL of a mock that stands still for one second of four."""
-    command = [sys.executable, "-m", "fixtures.traffic.mock_server", *MOCK]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT) as process:
-        try:
-            assert process.stdout is not None
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-        finally:
-            process.kill()
 
 
 def ask_ours(url: str, *pace: str) -> Numbers:
@@ -69,7 +55,7 @@ def main() -> None:
     )
     for name, ask in asked.items():
         before = measure_cpu_s()
-        with stalling_server() as url:
+        with run_mock(CASE, *STALL) as url:
             said = ask(url)
             spent = measure_cpu_s() - before
             with urllib.request.urlopen(f"{url}/stats") as reply:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,13 +9,13 @@ import pytest
 from matrix.judging.status import Status
 from reports.board import terminal as table
 from reports.board.text import make_view
-from reports.evidence import files as evidence
 from reports.evidence.summary import make_board
-from reports.evidence.types import Launch, Record, Result
+from reports.evidence.types import Result
 from reports.replay.run import replay_evidence
 from tests.fixtures.launch.docker.docker_plans import CANARY
 from tests.fixtures.llamacpp.serving import needs_canary
 from tests.pytest_forkserver import run_pytest
+from tests.suites.left import RunLeft
 
 STUBS = "tests.suites.stub_launches"
 KILLER = "tests.suites.killing"
@@ -26,40 +24,19 @@ FIRST, FACTS, CHOICE = "test_answers_first_token", "test_knows_facts", "test_obe
 ASKED = f"{FIRST} or {FACTS} or {CHOICE}"
 
 
-@dataclass(frozen=True)
-class Run:
-    """What a run left."""
-
-    path: Path
-    said: str
-
-    @property
-    def records(self) -> Sequence[Record]:
-        return evidence.read_records(self.path)
-
-    @property
-    def statuses(self) -> dict[str, Status]:
-        return {r.test: r.status for r in self.records if isinstance(r, Result)}
-
-    @property
-    def launches(self) -> list[Launch]:
-        return [r for r in self.records if isinstance(r, Launch)]
-
-
-def run(folder: Path, *words: str, plugin: str = STUBS, asked: str = ASKED, **env: str) -> Run:
-    path = folder / "e.jsonl"
-    own = ("-p", plugin, "suites", "-q", "--cells", CANARY, "-k", asked, f"--evidence={path}")
+def run(folder: Path, *words: str, plugin: str = STUBS, asked: str = ASKED, **env: str) -> RunLeft:
+    own = ("-p", plugin, "suites", "-q", "--cells", CANARY, "-k", asked, f"--evidence={folder / 'e.jsonl'}")
     done = run_pytest(*own, *words, env=env)
-    return Run(path, done.stdout + done.stderr)
+    return RunLeft(folder, done.stdout + done.stderr)
 
 
 @pytest.fixture(scope="module")
-def crashed(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def crashed(tmp_path_factory: pytest.TempPathFactory) -> RunLeft:
     """The first of three tests meets the end of the engine."""
     return run(tmp_path_factory.mktemp("crashed"), GLM_TEST_LAUNCHES="dies_1 -")
 
 
-def test_who_met_the_crash_keeps_it_and_the_rest_is_asked_of_a_fresh_launch(crashed: Run) -> None:
+def test_who_met_the_crash_keeps_it_and_the_rest_is_asked_of_a_fresh_launch(crashed: RunLeft) -> None:
     assert crashed.statuses == {FIRST: Status.CRASH, FACTS: Status.FAIL, CHOICE: Status.FAIL}, crashed.said
     told = next(r for r in crashed.records if isinstance(r, Result) and r.test == FIRST)
     assert told.message.startswith("EngineExited: RuntimeError: no kernel left")
@@ -69,13 +46,13 @@ def test_who_met_the_crash_keeps_it_and_the_rest_is_asked_of_a_fresh_launch(cras
     assert second.message == "launch 2, after a crash: RuntimeError: no kernel left"
 
 
-def test_both_are_told_in_the_reports(crashed: Run) -> None:
+def test_both_are_told_in_the_reports(crashed: RunLeft) -> None:
     shown = table.render_markdown(make_view(make_board(crashed.records)))
     assert "no kernel left" in shown.partition("## Launched again after a crash")[0]
     assert "launch 2, after a crash: RuntimeError: no kernel left" in shown
 
 
-def test_a_crash_is_judged_again_from_what_was_kept(crashed: Run) -> None:
+def test_a_crash_is_judged_again_from_what_was_kept(crashed: RunLeft) -> None:
     """No reply says that an engine ended beside it, so the tape does."""
     found = replay_evidence([crashed.path])
     assert found.agrees and found.tests == 3, found

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,44 +12,25 @@ from matrix.judging.status import Status
 from reports.board import terminal as table
 from reports.board.text import make_view
 from reports.compare.baselines import read_baseline
-from reports.evidence import files as evidence
 from reports.evidence import junit
 from reports.evidence.files import EvidenceWriter
 from reports.evidence.summary import make_board
-from reports.evidence.types import Found, Launch, Measured, Record, Result
+from reports.evidence.types import Found, Measured
 from reports.evidence.types import Run as RunRecord
 from tests.fixtures.launch.docker.docker_plans import CANARY
 from tests.pytest_forkserver import run_pytest
+from tests.suites.left import RunLeft
 
 SINGLE = "test_single_stream_speed"
 # The baseline is half as fast as a healthy stub, and a slow one a third: what a busy host adds does not matter.
 FACTORS = {"median_tpot_ms": 2.0, "wave_output_throughput": 0.5}
 
 
-@dataclass(frozen=True)
-class Run:
-    """What a run left."""
-
-    folder: Path
-    said: str
-
-    @property
-    def records(self) -> Sequence[Record]:
-        return evidence.read_records(self.folder / "e.jsonl")
-
-    @property
-    def statuses(self) -> dict[str, Status]:
-        return {r.test: r.status for r in self.records if isinstance(r, Result)}
-
-    @property
-    def launches(self) -> list[Launch]:
-        return [r for r in self.records if isinstance(r, Launch)]
-
-    def judged(self) -> list[Found]:
-        return [r for r in self.records if isinstance(r, Found) and r.check.startswith("throughput.not_slower")]
+def list_judged(left: RunLeft) -> list[Found]:
+    return [r for r in left.records if isinstance(r, Found) and r.check.startswith("throughput.not_slower")]
 
 
-def run(folder: Path, launches: str, *words: str | Path, attached: bool = False) -> Run:
+def run(folder: Path, launches: str, *words: str | Path, attached: bool = False) -> RunLeft:
     own = {"GLM_TEST_LAUNCHES": launches, "GLM_TEST_ATTACHED": "yes" * attached}
     done = run_pytest(
         "-p",
@@ -67,7 +46,7 @@ def run(folder: Path, launches: str, *words: str | Path, attached: bool = False)
         *words,
         env=own,
     )
-    return Run(folder, done.stdout + done.stderr)
+    return RunLeft(folder, done.stdout + done.stderr)
 
 
 @pytest.fixture(scope="module")
@@ -98,12 +77,12 @@ def baseline(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def slow_once(baseline: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def slow_once(baseline: Path, tmp_path_factory: pytest.TempPathFactory) -> RunLeft:
     """Both of quick's tests, the first launch slow."""
     return run(tmp_path_factory.mktemp("slow_once"), "slow_decode -", "--baseline", baseline)
 
 
-def test_slow_once_passes_and_the_test_after_it_is_asked_of_the_new_engine(slow_once: Run) -> None:
+def test_slow_once_passes_and_the_test_after_it_is_asked_of_the_new_engine(slow_once: RunLeft) -> None:
     assert set(slow_once.statuses.values()) == {Status.PASS}, slow_once.said
     assert len(slow_once.statuses) == 2
     first, second = slow_once.launches
@@ -111,8 +90,8 @@ def test_slow_once_passes_and_the_test_after_it_is_asked_of_the_new_engine(slow_
     assert second.message.startswith("launched again: throughput.not_slower.")
 
 
-def test_slow_once_is_said_in_every_report(slow_once: Run) -> None:
-    notes = [f.note for f in slow_once.judged()]
+def test_slow_once_is_said_in_every_report(slow_once: RunLeft) -> None:
+    notes = [f.note for f in list_judged(slow_once)]
     assert notes and all(" of the baseline, " in n and n.endswith(" on a fresh launch") for n in notes)
     cases = [c for s in junit.load_junit(slow_once.folder / "junit.xml") for c in s if c.name.startswith(SINGLE)]
     assert "on a fresh launch" in junit.read_properties(cases[0])["note"]
@@ -120,7 +99,7 @@ def test_slow_once_is_said_in_every_report(slow_once: Run) -> None:
     assert "Green, with a note" in shown and notes[0] in shown
 
 
-def test_the_next_baseline_takes_each_launch_as_one_value(slow_once: Run) -> None:
+def test_the_next_baseline_takes_each_launch_as_one_value(slow_once: RunLeft) -> None:
     measured = [r for r in slow_once.records if isinstance(r, Measured) and r.test == SINGLE]
     tpot = [r for r in measured if r.name == "median_tpot_ms"]
     assert [r.conditions.get("attempt") for r in tpot] == [None, 2]
@@ -132,7 +111,7 @@ def test_slow_twice_fails_with_both_ratios(baseline: Path, tmp_path: Path) -> No
     found = run(tmp_path, "slow_decode slow_decode", "--baseline", baseline, "-k", SINGLE)
     assert found.statuses == {SINGLE: Status.FAIL}, found.said
     assert len(found.launches) == 2
-    bad = [f for f in found.judged() if not f.ok]
+    bad = [f for f in list_judged(found) if not f.ok]
     assert bad and all(" on a fresh launch" in f.detail and not f.note for f in bad)
     assert " on a fresh launch" in found.said
 
@@ -180,7 +159,7 @@ def test_an_earlier_release_that_nobody_knows_is_refused_before_an_engine_is_loa
     assert not (tmp_path / "e.jsonl").exists() or not found.launches
 
 
-def test_a_run_says_what_it_was_held_against(slow_once: Run, baseline: Path) -> None:
+def test_a_run_says_what_it_was_held_against(slow_once: RunLeft, baseline: Path) -> None:
     started = next(r for r in slow_once.records if isinstance(r, RunRecord))
     assert started.baselines == (hashlib.sha256(baseline.read_bytes()).hexdigest(),)
 
