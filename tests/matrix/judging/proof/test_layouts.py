@@ -25,6 +25,7 @@ STAGED = replace(ask(VLLM, "pipeline_parallel", pp=2), shape=KvShape(layers=2), 
 SPREAD = ask(VLLM, "decode_context_parallel", dcp=2)
 DOUBLE = ask(VLLM, "dp_attention", dp=2)
 EXPERTS = ask(VLLM, "expert_parallel", ep=2)
+SGLANG_EXPERTS = ask(SGLANG, "expert_parallel", ep=2)
 GRAPHS = ask(VLLM, "cuda_graphs_full")
 SGLANG_GRAPHS = ask(SGLANG, "cuda_graphs_full")
 EAGER = ask(VLLM, "eager")
@@ -42,6 +43,9 @@ EAGER = ask(VLLM, "eager")
         (SPREAD, [], "unproven"),
         (EXPERTS, [see("local_experts", 8.0, unit="experts", all="16")], "proven"),
         (EXPERTS, [see("local_experts", 16.0, unit="experts", all="16")], "refuted"),
+        (SGLANG_EXPERTS, [see("local_experts", 8.0, unit="experts", width="128")], "proven"),
+        (SGLANG_EXPERTS, [see("local_experts", 9.0, unit="experts", width="128")], "unproven"),
+        (SGLANG_EXPERTS, [see("local_experts", 16.0, unit="experts", width="64")], "refuted"),
         (EXPERTS, [see("expert_ranks", "1", Rung.ECHO)], "refuted"),
         (EXPERTS, [see("expert_ranks", "2", Rung.ECHO)], "unproven"),
         (DOUBLE, [see("computing_ranks", 9.0, engine="0"), see("computing_ranks", 7.0, engine="1")], "proven"),
@@ -116,8 +120,11 @@ def test_a_host_tier_is_proven_by_what_comes_back(seen: Seen, outcome: str) -> N
         ("sglang_0_5_23_canary_graphs", SGLANG_GRAPHS, "proven"),
         ("sglang_0_5_23_canary_graphs", ask(SGLANG, "cuda_graphs_piecewise"), "refuted"),
         ("sglang_0_5_17_bf16_kv", SGLANG_GRAPHS, "refuted"),
+        ("sglang_0_5_23_canary_experts", SGLANG_EXPERTS, "proven"),
+        ("sglang_0_5_23_canary_tensor", SGLANG_EXPERTS, "refuted"),
+        ("sglang_0_5_23_canary_graphs", SGLANG_EXPERTS, "unproven"),  # no such line was kept
     ],
 )
-def test_recorded_logs_show_which_graphs_there_were(log: str, wanted: Requested, outcome: str) -> None:
+def test_recorded_logs_show_which_layout_there_was(log: str, wanted: Requested, outcome: str) -> None:
     (feature,) = wanted.features
     assert proof(feature, wanted, read(log)).outcome == outcome
