@@ -99,6 +99,7 @@ class Release:
     dsa_sms: tuple[int, ...] = ()  # SMs with DeepSeek Sparse Attention kernels
     stage_hands_over: bool = False  # a pipeline stage passes its selection of tokens on to the next
     imports: tuple[str, ...] = ()  # modules of other packages that GLM-5's code needs, some not before it warms up
+    writable_root: str = ""  # why its container keeps a writable root; empty: read-only but for caches and /tmp
     notes: str = ""  # for people
 
     @cached_property

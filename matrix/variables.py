@@ -56,7 +56,7 @@ RECORDS: Final = Variable(
 DOCKER_ALLOW: Final = Variable(
     name="GLM_MATRIX_DOCKER_ALLOW",
     whose="ours",
-    does="what a container may ask of this host: `privileged`, `host-network`, separated by `,`",
+    does="what a container may have: `privileged`, `host-network`, `writable-root=RELEASE`, separated by `,`",
     default="nothing",
 )
 IMAGE_LOCK: Final = Variable(

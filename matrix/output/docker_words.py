@@ -16,21 +16,6 @@ VALUED = {"gpus": "--gpus", "ipc": "--ipc", "network": "--network", "name": "--n
 BARE = {"rm": "--rm", "detach": "-d", "privileged": "--privileged", "interactive": "-it"}
 REPEATED = {"ports": "-p", "ulimits": "--ulimit", "volumes": "-v"}
 
-JIT = "/glm-matrix/jit"
-# Compiled kernels are worth minutes per launch and are right only for one image, SM and driver.
-JIT_CACHES: Mapping[str, str] = {
-    "CUDA_CACHE_PATH": "cuda",
-    "CUTE_DSL_CACHE_DIR": "cute_dsl",
-    "DG_JIT_CACHE_DIR": "deep_gemm",
-    "SGLANG_DG_CACHE_DIR": "deep_gemm_sglang",
-    "FLASHINFER_WORKSPACE_BASE": "flashinfer",
-    "TORCHINDUCTOR_CACHE_DIR": "inductor",
-    "TORCH_EXTENSIONS_DIR": "torch_extensions",
-    "TRITON_CACHE_DIR": "triton",
-    "TVM_FFI_CACHE_DIR": "tvm_ffi",
-    "VLLM_CACHE_ROOT": "vllm",
-}
-
 
 def has_container(plan: Plan) -> bool:
     """Whether the plan says how its container is run."""

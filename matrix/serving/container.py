@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from matrix.errors import ConfigError, Problem
 from matrix.output import docker_words as container
+from matrix.output import writable
 from matrix.output.script import format_comment, group_words, quote_line, quote_word, to_yaml
 from matrix.parsers.faults import tell_in_comments
 from matrix.planning.plan import Plan, fill_placeholders
@@ -52,11 +53,12 @@ def run_groups(plan: Plan) -> Iterator[str]:
     yield '--name "$NAME_OF_CONTAINER"'
     if plan.cell.rig.gpus:
         yield f"--gpus {plan.cell.rig.gpus}"
+    yield from (" ".join(map(quote_word, group)) for group in writable.list_docker_words(plan))
     yield _memory(launcher)
     yield from (f"--ulimit {quote_word(str(limit))}" for limit in launcher.get("ulimits") or ULIMITS)
     yield f'-p 127.0.0.1:"$PORT":{port}'
     yield '"${MOUNTS[@]}"'
-    yield f"-v {quote_word(f'{cache_volume(plan)}:{container.JIT}')}"
+    yield f"-v {quote_word(f'{cache_volume(plan)}:{writable.JIT}')}"
     yield from (f"-v {quote_word(str(volume))}" for volume in launcher.get("volumes") or ())
     if plan.values("serve_config"):
         yield f'-v "$PWD/serve_config.yaml":{CONFIG}:ro -w {WORKDIR}'
@@ -84,8 +86,9 @@ def split_program(plan: Plan) -> tuple[str, list[str]]:
 
 
 def environment_of(plan: Plan) -> dict[str, str]:
-    """Return the plan's variables, and those that keep compiled kernels in the cache volume."""
-    return {**{name: f"{container.JIT}/{folder}" for name, folder in container.JIT_CACHES.items()}, **plan.env}
+    """Return the plan's variables, and those that lead what the engine writes to where it may write."""
+    caches = {name: f"{writable.JIT}/{folder}" for name, folder in writable.JIT_CACHES.items()}
+    return {**writable.name_homes(plan.cell.release), **caches, **plan.env}
 
 
 def cache_volume(plan: Plan) -> str:
@@ -116,9 +119,10 @@ def render_compose(plan: Plan) -> str:
         "ports": [f"127.0.0.1:${{PORT:-{port}}}:{port}"],
         "volumes": [
             {"type": "bind", "source": MODEL, "target": MODEL, "read_only": True},
-            f"jit:{container.JIT}",
+            f"jit:{writable.JIT}",
             *(str(v).replace("~/", "${HOME}/", 1) for v in launcher.get("volumes") or ()),
         ],
+        **_compose_root(plan),
         "ipc": "host",
         "ulimits": {
             name: int(value) for name, _, value in (u.partition("=") for u in launcher.get("ulimits") or ULIMITS)
@@ -134,6 +138,13 @@ def render_compose(plan: Plan) -> str:
     if tree := plan.values("serve_config"):
         whole["configs"] = {"serve_config": {"content": to_yaml(tree).replace("$", "$$")}}
     return f"{_compose_head(plan)}{to_yaml(whole)}"
+
+
+def _compose_root(plan: Plan) -> dict[str, Any]:
+    if plan.cell.release.writable_root:
+        return {}
+    places = writable.list_tmpfs(plan)
+    return {"read_only": True, "tmpfs": [f"{path}:{options}" for path, options in places.items()]}
 
 
 def _escape(word: str) -> str:
@@ -153,6 +164,7 @@ def _compose_head(plan: Plan) -> str:
         format_comment(f"cell        {plan.cell.id}"),
         f"# fingerprint {plan.fingerprint}",
         *tell_in_comments(plan),
+        format_comment(f"root        {writable.explain_root(plan.cell.release)}"),
         "# start       MODEL=/path/to/checkpoint docker compose --file THIS_FILE up",
         "# links       a directory of links (an overlay, the Hugging Face cache) needs its targets mounted as well",
     ]

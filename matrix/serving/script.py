@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 from matrix.errors import ConfigError, Problem, suggest_nearest
+from matrix.output import writable
 from matrix.output.script import format_command, format_comment, group_words, quote_word, write_serve_config
 from matrix.parsers.faults import tell_in_comments
 from matrix.planning.plan import Plan
@@ -70,10 +71,10 @@ def render_serving_script(
     body = "\n\n".join(_render_section(name, plan, places, listed, inside=inside) for name in listed)
     settings = "\n".join(_render_settings(plan, places, body))
     functions = [text for name, text in FUNCTIONS.items() if re.search(rf"\b{name} ", body + settings)]
-    return "\n".join([*_render_head(plan), *functions, settings, "", body]) + "\n"
+    return "\n".join([*_render_head(plan, inside=inside), *functions, settings, "", body]) + "\n"
 
 
-def _render_head(plan: Plan) -> Iterator[str]:
+def _render_head(plan: Plan, *, inside: bool) -> Iterator[str]:
     cell = plan.cell
     yield from (
         "#!/usr/bin/env bash",
@@ -81,6 +82,7 @@ def _render_head(plan: Plan) -> Iterator[str]:
         f"# form        {plan.form}",
         f"# fingerprint {plan.fingerprint}",
         *tell_in_comments(plan),
+        *([format_comment(f"root        {writable.explain_root(plan.cell.release)}")] if inside else ()),
         f"# sections    {' '.join(SECTIONS)}; leave some out: glm-matrix show CELL --without env,weights",
         "# why         glm-matrix explain CELL gives the reason for each flag and variable",
         "set -euo pipefail",

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from matrix.errors import ConfigError, Problem
-from matrix.output import docker_words
+from matrix.output import docker_words, writable
 from matrix.output.script import format_comment
 from matrix.parsers.faults import tell_in_comments
 from matrix.planning.plan import Plan, fill_placeholders
@@ -48,8 +48,9 @@ def _docker_words(plan: Plan) -> list[str]:
     files = ["-v", f"{{etc}}/glm-matrix/serve_config.yaml:{container.CONFIG}:ro", "-w", container.WORKDIR]
     return [
         *("/usr/bin/docker", "run", "--rm", "--init", "--name", "{unit}", "--gpus", str(plan.cell.rig.gpus)),
+        *(word for group in writable.list_docker_words(plan) for word in group),
         *("--ipc", "host", "--ulimit", "memlock=-1", "-p", f"127.0.0.1:{port}:{port}", "-v", "{model}:{model}:ro"),
-        *("-v", f"{container.cache_volume(plan)}:{docker_words.JIT}"),
+        *("-v", f"{container.cache_volume(plan)}:{writable.JIT}"),
         *(files if plan.values("serve_config") else ()),
         *env,
         *(("--entrypoint", program) if program else ()),
@@ -66,6 +67,7 @@ def _render(plan: Plan, places: ServingPlaces, words: list[str], environment: di
         f"# fingerprint {plan.fingerprint}",
         *tell_in_comments(plan),
         *_list_preparations(plan),
+        *_tell_root(plan),
         "[Unit]",
         f"Description={_one_line(f'GLM-5: {plan.cell.release.id}, {plan.cell.checkpoint.id}')}",
         "After=network-online.target nvidia-persistenced.service",
@@ -96,6 +98,11 @@ def _list_preparations(plan: Plan) -> list[str]:
     if plan.values("serve_config"):
         lines.append("# file        /etc/glm-matrix/serve_config.yaml: the script's launch section writes it")
     return lines
+
+
+def _tell_root(plan: Plan) -> list[str]:
+    inside = plan.values("launcher").get("kind") == "docker"
+    return [format_comment(f"root        {writable.explain_root(plan.cell.release)}")] if inside else []
 
 
 def _one_line(text: str) -> str:

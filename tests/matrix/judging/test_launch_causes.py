@@ -71,6 +71,7 @@ def traceback(exception: str, prefix: str = "") -> str:
         ("[Rank 0] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=1)", "nccl_timeout"),
         ("Scheduler watchdog timeout (self.watchdog_timeout=300, self.soft=False)", "hang"),
         ("[full] total=464256, available=768, evictable=432960, protected=30464", "kv_pool_full"),
+        ("OSError: [Errno 30] Read-only file system: '/root/.novel_cache'", "read_only_place"),
         ("OSError: [Errno 98] error while attempting to bind: address already in use", "port_taken"),
         ("KeyError: 'layers.1.self_attn.indexer.k_norm.weight'", "key_missing"),
         ("KeyError: 'glm_moe_dsa'", "unknown_model_type"),

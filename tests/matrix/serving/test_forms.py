@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from matrix.errors import ConfigError
+from matrix.output import writable
 from matrix.planning.expand import expand_matrix
 from matrix.planning.plan import Plan, make_plan
 from matrix.serving.container import MODEL, render_compose
 from matrix.serving.places import ServingPlaces
+from matrix.serving.script import render_serving_script
 from matrix.serving.systemd import render_unit
 from matrix.yaml.load import load_matrix
 from tests.matrix.output.test_script import awkward_plan
@@ -69,6 +72,39 @@ def test_a_unit_of_a_container_names_its_files() -> None:
     text = render_unit(plan_of(TRTLLM), ServingPlaces())
     assert "%E/glm-matrix/serve_config.yaml:/glm-matrix/serve_config.yaml:ro" in text
     assert "-p \\\n  127.0.0.1:8000:8000" in text and "ExecStart=/usr/bin/docker" in text
+
+
+def test_every_form_of_a_container_and_its_launch_write_to_the_same_places() -> None:
+    """The script, the compose file and the unit, read back, against the one source that the launch reads, too."""
+    plan = plan_of(TRTLLM)
+    whole = yaml.safe_load(render_compose(plan))["services"]["engine"]
+    asked = {f"{path}:{options}" for path, options in writable.list_tmpfs(plan).items()}
+    assert whole["read_only"] is True and set(whole["tmpfs"]) == asked
+    assert writable.HOMES.items() <= whole["environment"].items()
+    script = render_serving_script(plan, ServingPlaces(), ("launch",), docker=True)
+    unit = render_unit(plan, ServingPlaces())
+    for text in (script, unit):
+        words = shlex.split(text.replace("\\\n", " "), comments=True)
+        assert "--read-only" in words and {words[n + 1] for n, w in enumerate(words) if w == "--tmpfs"} == asked
+        assert {f"{name}={value}" for name, value in writable.HOMES.items()} <= set(words)
+    for text in (script, unit, render_compose(plan)):
+        assert "# root        read-only but for /tmp" in text
+    assert "# root" not in render_serving_script(plan_of(SEED), ServingPlaces())
+
+
+def test_a_release_whose_root_stays_writable_says_why_in_every_form() -> None:
+    made = plan_of(TRTLLM)
+    release = replace(made.cell.release, writable_root="it links into its package")
+    plan = replace(made, cell=replace(made.cell, release=release))
+    forms = (
+        render_compose(plan),
+        render_unit(plan, ServingPlaces()),
+        render_serving_script(plan, ServingPlaces(), ("launch",), docker=True),
+    )
+    for text in forms:
+        assert "# root        writable, because it links into its package" in text
+        assert "tmpfs" not in text and "read-only" not in text and "read_only: true\n    tmpfs" not in text
+        assert "HOME=" not in text
 
 
 def test_what_cannot_be_a_form_is_one_error() -> None:
