@@ -6,6 +6,7 @@ cells that ask for the features. Items are ordered by launch, so that an engine 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any
@@ -251,6 +252,14 @@ def _refuse_to_run_nothing(config: pytest.Config, items: list[pytest.Item]) -> N
     else:
         lines += ["The selection (-m, --cells, --rig) leaves no cell: glm-matrix list -m EXPR shows what there is."]
     raise pytest.UsageError("\n".join(lines))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Leave out Hypothesis' plugin where no test uses it: its summary would import all of it, for 10 MB and a third of
+    a second."""
+    plugins = session.config.pluginmanager
+    if "hypothesis" not in sys.modules and (unused := plugins.get_plugin("hypothesispytest")):
+        plugins.unregister(unused)
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:

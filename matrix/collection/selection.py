@@ -12,6 +12,7 @@ from matrix.errors import ConfigError, suggest_nearest
 from matrix.judging.plan_without import patches_of
 from matrix.model import Cell
 from matrix.planning import select
+from matrix.planning.by_id import list_runnable_or_all
 from matrix.planning.expand import expand_matrix, list_attachable, list_runnable
 from matrix.planning.named import list_runnable_named
 from matrix.planning.narrowing import compile_narrowing
@@ -62,7 +63,7 @@ def read_selection(config: pytest.Config) -> CellSelection:
 
 def _select_cells(config: pytest.Config, matrix: Matrix) -> CellSelection:
     option = config.option
-    cells: Sequence[Cell] = [*_list_runnable(config, matrix), *list_runnable_named(matrix, option.cells)]
+    cells: Sequence[Cell] = _list_runnable(config, matrix)
     if option.endpoint:
         cells = [*cells, *list_attachable(matrix)]
     if option.cells:
@@ -83,9 +84,11 @@ def _select_cells(config: pytest.Config, matrix: Matrix) -> CellSelection:
 def _list_runnable(config: pytest.Config, matrix: Matrix) -> Sequence[Cell]:
     """List the runnable cells; of those that `-m` cannot want, only what another option may name."""
     option = config.option
-    named = option.endpoint or option.cells or option.rig or config.getoption(WITHOUT_PATCH)
+    if option.cells and not option.endpoint:
+        return list_runnable_or_all(matrix, option.cells)
+    named = option.endpoint or option.rig or config.getoption(WITHOUT_PATCH)
     if named or not option.markexpr:
-        return expand_matrix(matrix).runnable
+        return [*expand_matrix(matrix).runnable, *list_runnable_named(matrix, option.cells)]
     return list_runnable(matrix, compile_narrowing(matrix, option.markexpr))
 
 

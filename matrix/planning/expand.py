@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Final, Protocol
 
 from matrix.condition import OFFERED_KEYS, Condition, compile_condition
 from matrix.errors import ConfigError
 from matrix.fat_binaries import list_silent
+from matrix.hardware import Rig
 from matrix.model import Cell, Checkpoint, Engine, Excluded, Form, Rule
 from matrix.planning import fit
 from matrix.planning.exclusions import Exclusions, Names, Sets, list_subsets, make_cell, vary_features
-from matrix.planning.narrowing import Narrowing
 from matrix.planning.plan import is_of_matrix, make_plan, offer_facts
 from matrix.planning.ranks import find_wrong_ranks
 from matrix.registered import Registered, registered_by
@@ -23,6 +23,19 @@ Verdict = Excluded | None  # None: runnable
 SPARSE_BACKENDS = frozenset({"nsa", "dsa"})  # values of SGLang's --attention-backend that are no dense exit
 FEATURE_KEYS = frozenset({"features", "any_of", "without", "any_feature", "feature_count"})
 ATTACH_ONLY: Final = "attach_only"  # the rule of cells that can be attached to and not started
+
+
+class Narrowing(Protocol):
+    """What a selection leaves out early: of `-m` (`matrix.planning.narrowing`) or of ids (`matrix.planning.by_id`)."""
+
+    def keeps_rig(self, rig: Rig) -> bool:
+        """Whether some cell of the rig may be wanted."""
+
+    def keeps_base(self, base: Cell) -> bool:
+        """Whether the cell may be wanted with some set of features."""
+
+    def keeps_cell(self, cell: Cell) -> bool:
+        """Whether the cell may be wanted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +58,7 @@ def expand_matrix(matrix: Matrix) -> World:
 
 
 def list_runnable(matrix: Matrix, narrowing: Narrowing) -> tuple[Cell, ...]:
-    """List the runnable cells that an `-m` expression may want, in the order of `expand_matrix`; plan no others."""
+    """List the runnable cells that a selection may want, in the order of `expand_matrix`; plan no others."""
     cells = _judge_bases(matrix, _iterate_bases(matrix, narrowing), Exclusions())
     return tuple(c for c in cells if narrowing.keeps_cell(c))
 

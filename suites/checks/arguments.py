@@ -14,8 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import jsonschema
-
 from fixtures.banks.item import ExpectedCall, Item
 from fixtures.client.reply import Reply, ToolCall
 from matrix.judging.foreign_json import UnreadableJson, parse_foreign_json
@@ -84,6 +82,8 @@ def is_same_under(schema: Mapping[str, Json], got: Json, want: Json) -> bool:
 
 
 def _admits(schema: Mapping[str, Json], value: Json) -> bool:
+    import jsonschema  # late: no collection validates
+
     return bool(jsonschema.Draft202012Validator(schema).is_valid(value))
 
 
@@ -110,6 +110,8 @@ def check_json(item: Item, reply: Reply, schema: Mapping[str, Json] | None, *, c
 
 
 def _find_unfit(reply: Reply, schema: Mapping[str, Json] | None) -> list[str]:
+    import jsonschema  # late: no collection validates
+
     wrong = [] if reply.finish_reason == "stop" else [f"finish_reason is {reply.finish_reason!r}, not 'stop'"]
     try:
         value = parse_foreign_json(reply.content, numbers=False)

@@ -8,8 +8,6 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import jsonschema
-
 from fixtures.banks.item import ExpectedCall, Item
 from fixtures.client.reply import Reply, ToolCall
 from matrix.judging.foreign_json import UnreadableJson, parse_foreign_json
@@ -55,6 +53,8 @@ def _check_form(reply: Reply, finish: Container[str | None]) -> list[str]:
 
 def find_invalid(item: Item, made: ToolCall) -> list[str]:
     """Find what is wrong with a call under the offered schema."""
+    import jsonschema  # late: no collection validates
+
     schemas = {tool_function(t)["name"]: tool_function(t).get("parameters") or {} for t in item.tools}
     if made.name not in schemas:
         return [f"{made.name!r} is not among the tools ({', '.join(sorted(schemas))})"]

@@ -17,7 +17,6 @@ from typing import Any
 
 from fixtures.banks.bank import Bank
 from fixtures.banks.item import Item
-from fixtures.canary.checkpoint import CheckpointDirectory
 from fixtures.client.client import Client
 from fixtures.client.tape import LIVE, Tape
 from fixtures.weights.locate import find_weights
@@ -94,4 +93,6 @@ def require_current(recorded: Mapping[str, Any], cell: Cell, item: Item, file: P
 
 
 def weights_sha256(cell: Cell) -> str:
+    from fixtures.canary.checkpoint import CheckpointDirectory  # numpy, of which no collection has any use
+
     return CheckpointDirectory(find_weights(cell.checkpoint)).weights_sha256()

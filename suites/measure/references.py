@@ -19,7 +19,6 @@ from typing import Any, Final
 
 from fixtures.banks.bank import Bank
 from fixtures.banks.item import Item
-from fixtures.canary.checkpoint import CheckpointDirectory
 from matrix.checkout import CHECKOUT
 from matrix.judging.kl import merge_candidates
 from matrix.judging.logprobs import Logprobs
@@ -129,6 +128,8 @@ def weights_sha256(checkpoint: Checkpoint) -> str:
 
 @cache
 def _source_sha256() -> str:
+    from fixtures.canary.checkpoint import CheckpointDirectory  # numpy, of which no collection has any use
+
     return CheckpointDirectory(WEIGHTS).weights_sha256()
 
 

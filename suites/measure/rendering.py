@@ -12,11 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn
-
-from jinja2.exceptions import TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-from tokenizers import Tokenizer
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from fixtures.banks.item import Item
 from fixtures.client.tape import LIVE, Tape
@@ -24,6 +20,9 @@ from fixtures.weights.locate import find_weights
 from matrix.errors import HostError
 from matrix.model import Checkpoint
 from suites.checks.frozen import prompt_sha256
+
+if TYPE_CHECKING:
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 Rendered = Callable[[Item], int]  # prompt tokens of an item's request
 TEMPLATE, TOKENIZER = "chat_template.jinja", "tokenizer.json"
@@ -67,6 +66,8 @@ def _make_counter(directory: Path) -> Rendered:
 
 def make_encoder(directory: Path) -> Callable[[Item], list[int]]:
     """Make a function that returns the token ids of an item's prompt, by the checkpoint's template and tokenizer."""
+    from tokenizers import Tokenizer  # late, as jinja2: no collection renders
+
     template = _make_environment().from_string((directory / TEMPLATE).read_text(encoding="utf-8"))
     tokenizer = Tokenizer.from_file(str(directory / TOKENIZER))
 
@@ -84,6 +85,8 @@ def make_encoder(directory: Path) -> Callable[[Item], list[int]]:
 
 def _make_environment() -> ImmutableSandboxedEnvironment:
     """Make a jinja environment that renders as transformers does: its two trims, its JSON, its way to refuse."""
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
     made = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
     made.filters["tojson"] = lambda value, **options: json.dumps(value, ensure_ascii=False, **options)
     made.globals["raise_exception"] = _raise_template_error
@@ -91,6 +94,8 @@ def _make_environment() -> ImmutableSandboxedEnvironment:
 
 
 def _raise_template_error(why: str) -> NoReturn:
+    from jinja2.exceptions import TemplateError
+
     raise TemplateError(why)
 
 

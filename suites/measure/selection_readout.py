@@ -17,8 +17,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from fixtures.banks.item import Item
 from fixtures.client.client import Client
 from fixtures.client.tape import LIVE
@@ -47,6 +45,8 @@ class Scores:
 
 def read_scores(item: Item, weights_sha256: str, file: Path = FILE) -> Scores | None:
     """Read the scores that were recorded for this prompt and these weights; None where none were."""
+    import numpy as np  # late, as in every module that a collection imports: 14 MB
+
     with np.load(file) as held:
         if (str(held["prompt_sha256"]), str(held["weights_sha256"])) != (prompt_sha256(item), weights_sha256):
             return None
@@ -82,6 +82,8 @@ def pack_rows(said: Mapping[str, Any], at: tuple[int, ...], shape: tuple[int, in
     """
     info = said.get("meta_info")
     handed = info.get("indexer_topk") if isinstance(info, Mapping) else None
+    import numpy as np
+
     if handed is None:
         return ""
     wanted = WORD_BYTES * shape[0] * shape[1] * shape[2]
@@ -97,6 +99,8 @@ def pack_rows(said: Mapping[str, Any], at: tuple[int, ...], shape: tuple[int, in
 
 
 def _iterate_rows(packed: str, scores: Scores, shape: tuple[int, int]) -> Iterator[SelectedRow]:
+    import numpy as np
+
     if not packed:
         return
     most = WORD_BYTES * len(scores.at) * shape[0] * shape[1]
