@@ -48,7 +48,8 @@ def parser() -> argparse.ArgumentParser:
     own.add_argument("--newest", action="store_true", help="the names are engines: add what the index has newer")
     own.add_argument("--axes", action="store_true", help="write the release's file under matrix/axes/engines/ too")
     own.add_argument("--out", type=Path, help="file to write the whole snapshot to (default: the committed form)")
-    own.add_argument("--wheel", type=Path, help="read this wheel instead of downloading one")
+    own.add_argument("--wheel", type=Path, help="read this wheel, or this checkout of TensorRT-LLM, instead")
+    own.add_argument("--origin", default="", help="where the file or folder of --wheel is from; stands in the snapshot")
     return own
 
 
@@ -89,7 +90,7 @@ def _one(requirement: str, options: argparse.Namespace) -> str:
         snapshot = read_release(name, version, options.wheel)
         options.out.write_text(format_snapshot(snapshot), encoding="utf-8")
     else:
-        snapshot = add_release(name, version, options.wheel)
+        snapshot = add_release(name, version, options.wheel, options.origin)
     out = options.out or SNAPSHOTS / f"{snapshot.release}.json"
     lines = [f"{_shown(out)}: {_summarise_snapshot(snapshot)}, {time.monotonic() - start:.1f} s", *_changed(snapshot)]
     return "\n".join([*lines, *([_axes(snapshot)] if options.axes else [])])

@@ -15,6 +15,7 @@ from lab.snapshot.locate import NotFound, Parts, find_class, find_definition, fi
 from lab.snapshot.parsers import Registrar
 from lab.snapshot.probe import probes
 from lab.snapshot.source import Module, Package
+from lab.snapshot.trtllm import extract_trtllm
 from lab.snapshot.wheel import Wheel
 from matrix.checkout import CHECKOUT
 from matrix.errors import HostError, suggest_nearest
@@ -26,12 +27,14 @@ VLLM_MODELS = ("vllm/model_executor/models/", "vllm/models/")
 VLLM_PARSERS = {"reasoning": "_REASONING_PARSERS_TO_REGISTER", "tool_call": "_TOOL_PARSERS_TO_REGISTER"}
 VLLM_PARSER_FLAGS = {"reasoning_parser": "reasoning", "tool_call_parser": "tool_call"}
 FEWEST_FLAGS = 8
+VERSION_FILE = "tensorrt_llm/version.py"
 
 
 def extract_snapshot(engine: str, version: str, wheel: Wheel) -> Snapshot:
     """Return the snapshot of one wheel."""
     if engine not in ENGINES:
         raise HostError(f"no snapshot can be made of {engine!r}{suggest_nearest(engine, ENGINES)}")
+    _hold_version(version, wheel)
     facts = ENGINES[engine](Package(wheel.members))
     return Snapshot(
         release=release_id(engine, version),
@@ -43,6 +46,17 @@ def extract_snapshot(engine: str, version: str, wheel: Wheel) -> Snapshot:
         probes=probes(engine, wheel.members, facts.get("registered", {})),
         **facts,
     )
+
+
+def _hold_version(version: str, wheel: Wheel) -> None:
+    """Compare a checkout's own version with the one that was asked for: folders have any name.
+
+    Raises:
+        HostError: it is another release.
+    """
+    found = re.search(rb'^__version__ = "([^"]+)"', wheel.members.get(VERSION_FILE, b""), re.MULTILINE)
+    if found and found[1].decode() != version:
+        raise HostError(f"{wheel.name} is release {found[1].decode()} ({VERSION_FILE}), and {version} was asked for")
 
 
 def list_requirements(metadata: str) -> tuple[str, ...]:
@@ -185,4 +199,9 @@ def _with_help(flags: list[Flag]) -> tuple[Flag, ...]:
     return (Flag(options=("-h", "--help"), dest="help", action="store_true"), *flags)
 
 
-ENGINES: Mapping[str, Extract] = {"sglang": extract_sglang, "vllm": extract_vllm, "transformers": extract_transformers}
+ENGINES: Mapping[str, Extract] = {
+    "sglang": extract_sglang,
+    "vllm": extract_vllm,
+    "trtllm": extract_trtllm,
+    "transformers": extract_transformers,
+}

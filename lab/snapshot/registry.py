@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lab.snapshot.evaluate import Scope, evaluate_node
+from lab.snapshot.evaluate import ClassRef, Scope, evaluate_node
 from lab.snapshot.source import Module, Package
 
 # The architectures whose modules and config keys are recorded one by one.
@@ -57,6 +57,15 @@ def table_keys(package: Package, module_name: str, table: str) -> tuple[str, ...
     return tuple(_list_keys(found[1], Scope(package, found[0]))) if found else ()
 
 
+def class_table_keys(package: Package, ref: ClassRef, attribute: str) -> tuple[str, ...]:
+    """Return the keys of a dict that a class has as an attribute; its values may be anything."""
+    for node in ref.node.body:
+        targets = [node.target] if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [])
+        if any(isinstance(target, ast.Name) and target.id == attribute for target in targets):
+            return tuple(_list_keys(node, Scope(package, ref.module)))
+    return ()
+
+
 def table_values(package: Package, module_name: str, table: str) -> tuple[str, ...]:
     """Return the values of one name-to-name dict; flatten a tuple of names."""
     module = package.module(module_name)
@@ -71,11 +80,12 @@ def decorated_names(package: Package, folder: str, decorator: str) -> set[str]:
     found: set[str] = set()
     for name in package.names(folder):
         module = package.module(name)
-        found |= set(_decorator_names(module, decorator)) if module else set()
+        found |= set(decorator_names(module, decorator)) if module else set()
     return found
 
 
-def _decorator_names(module: Module, decorator: str) -> Iterator[str]:
+def decorator_names(module: Module, decorator: str) -> Iterator[str]:
+    """Yield the names that a module gives to a registering decorator."""
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(decorator):
             constants = (n for argument in node.args[:1] for n in ast.walk(argument))

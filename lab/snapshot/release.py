@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -39,6 +39,9 @@ WITH_KERNELS: Final = frozenset({"vllm"})  # engines whose own wheel carries com
 FEWER: Final = 0.6  # of what the release before has: below it, it is written in a way that is not understood
 COUNTED: Final = ("flags", "env", "architectures", "requires")
 INDEX_TIMEOUT_S: Final = 120
+STUBS: Final = {  # engines whose package on the index only fetches the real one from its vendor
+    "trtllm": "the package on the index is a stub; give the vendor's wheel or a checkout of the tag: --wheel PATH"
+}
 
 
 def read_release(engine: str, version: str, wheel: Path | None = None) -> Snapshot:
@@ -51,8 +54,21 @@ def read_release(engine: str, version: str, wheel: Path | None = None) -> Snapsh
         return own_llamacpp(version)
     if engine not in ENGINES:
         raise HostError(f"no snapshot can be made of {engine!r}{suggest_nearest(engine, [*ENGINES, 'llamacpp'])}")
-    with nullcontext(wheel) if wheel else download_wheel(f"{engine}=={version}") as path:
+    with _wheel_of(engine, version, wheel) as path:
         return _read(engine, version, path, kernels_too=wheel is None)
+
+
+def _wheel_of(engine: str, version: str, wheel: Path | None) -> AbstractContextManager[Path]:
+    """Return the wheel or checkout at hand, else download one.
+
+    Raises:
+        HostError: the index has none that could be read.
+    """
+    if wheel is not None:
+        return nullcontext(wheel)
+    if engine in STUBS:
+        raise HostError(f"{engine}=={version}: {STUBS[engine]}")
+    return download_wheel(f"{engine}=={version}")
 
 
 def _read(engine: str, version: str, path: Path, *, kernels_too: bool) -> Snapshot:
@@ -61,14 +77,19 @@ def _read(engine: str, version: str, path: Path, *, kernels_too: bool) -> Snapsh
     return extract_snapshot(engine, version, read_wheel(path))
 
 
-def add_release(engine: str, version: str, wheel: Path | None = None) -> Snapshot:
-    """Write the release's snapshot and guards, and every unread package that it pins."""
+def add_release(engine: str, version: str, wheel: Path | None = None, origin: str = "") -> Snapshot:
+    """Write the release's snapshot and guards, and every unread package that it pins.
+
+    `origin`: where a wheel or checkout at hand is from; its name says it otherwise.
+    """
     if engine not in ENGINES:  # llama.cpp, which is not read from a wheel, and what there is not
         snapshot = hold_against_before(read_release(engine, version, wheel))
     else:
-        with nullcontext(wheel) if wheel else download_wheel(f"{engine}=={version}") as path:
+        with _wheel_of(engine, version, wheel) as path:
             snapshot = hold_against_before(_read(engine, version, path, kernels_too=wheel is None))
             save_guards_of(engine, version, read_wheel(path).members)
+    held = snapshot_for(snapshot.release)
+    snapshot = replace(snapshot, source=origin or snapshot.source, facts=held.facts if held else {})
     for name, pinned in missing_pins(snapshot):
         if name == "transformers":
             save(read_release(name, pinned))
@@ -116,7 +137,7 @@ def read_texts_again(engine: str, version: str, wheel: Path | None = None) -> Sn
     held = snapshot_for(release_id(engine, version))
     if held is None or not held.complete:
         raise HostError(f"{engine}=={version} has no snapshot yet: glm-matrix snapshot {engine}=={version}")
-    with nullcontext(wheel) if wheel else download_wheel(f"{engine}=={version}") as path:
+    with _wheel_of(engine, version, wheel) as path:
         members = read_wheel(path).members
     save_guards_of(engine, version, members)
     asked_again = replace(held, probes=probes(engine, members, held.registered))

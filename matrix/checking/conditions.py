@@ -5,7 +5,8 @@
 A scalar or a list means any of its values, against a set of facts any member. Further forms of a value:
 `{min: N, max: N}`, `{not: [...]}`, `{given: true}`, `{all: [...]}`, and against another fact `{above: FACT}`,
 `{at_least: FACT}`, `{no_divisor_of: FACT}`, `{not_fact: FACT}`; `{matches: REGEX}` of a text.
-`env`, `config`, `option` and `nested` (entries of JSON values: `spec.method`) take a mapping of names to such values;
+`env`, `config`, `option`, `nested` (entries of JSON values: `spec.method`) and `file` (TensorRT-LLM's YAML) take a
+mapping of names to such values;
 `pins` one of packages to specifiers; `guard` words that one of the release's own guards must hold.
 """
 
@@ -24,7 +25,7 @@ from matrix.checking.settings import UNKNOWN
 FORMS: Final = frozenset(
     {"min", "max", "not", "given", "all", "above", "at_least", "no_divisor_of", "not_fact", "matches"}
 )
-GROUPS: Final = ("env", "config", "option", "nested")
+GROUPS: Final = ("env", "config", "option", "nested", "file")
 
 Answer = bool | None  # None: not decided
 

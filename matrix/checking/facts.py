@@ -77,7 +77,7 @@ def collect_facts(
     facts["pins"] = _pins(snapshot, installed)
     facts["installed"] = frozenset(installed)
     facts.update(_host(host))
-    _from_trtllm_file(facts, extra or {})
+    _from_trtllm_file(facts, extra)
     _attention(facts)
     facts["dense"] = dense or facts["dense"]
     _draft(facts)
@@ -165,10 +165,16 @@ def _host(host: Host | None) -> dict[str, Any]:
     }
 
 
-def _from_trtllm_file(facts: dict[str, Any], extra: Mapping[str, Any]) -> None:
-    """The nested YAML that trtllm-serve takes: by dotted names under `file`, and the settings that have a name here."""
-    flat = dict(_flatten(extra))
-    facts["file"] = flat
+def _from_trtllm_file(facts: dict[str, Any], extra: Mapping[str, Any] | None) -> None:
+    """The nested YAML that trtllm-serve takes: by dotted names under `file`, and the settings that have a name here.
+
+    A file that could not be read leaves all that it may set unknown.
+    """
+    flat = dict(_flatten(extra or {}))
+    facts["file"] = UNKNOWN if extra is None else flat
+    if extra is None and facts["engine"] == "trtllm":
+        facts.update(dict.fromkeys(("block_reuse", "host_cache", "kv_given", "moe_given", "spec"), UNKNOWN))
+        return
     for key, name in (
         ("tensor_parallel_size", "tp"),
         ("pipeline_parallel_size", "pp"),

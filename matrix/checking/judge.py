@@ -9,6 +9,7 @@ from typing import Any, Final
 from matrix.checking.bounds import judge_bounds
 from matrix.checking.checkpoint_findings import tell_remarks
 from matrix.checking.facts import collect_facts
+from matrix.checking.file_keys import find_overridden, judge_file_keys
 from matrix.checking.finding import CheckFinding, Judgement, sort_findings, tell
 from matrix.checking.known_failures import find_known
 from matrix.checking.launchers import Command
@@ -101,7 +102,7 @@ def examine_command(command: Command, asked: CheckRequest) -> Examined:
         installed.pop(own, None)
     snapshot = release.nearest_snapshot()
     first = read_settings(command, snapshot)
-    words, extra, from_file = _config_file(command, first, asked)
+    words, extra, from_file = _config_file(command, first, asked, release)
     findings += from_file
     settings = read_settings(command, snapshot, words) if words else first
     host = _visible(asked.host, command)
@@ -171,9 +172,12 @@ def _release(command: Command, asked: CheckRequest) -> tuple[AskedRelease, list[
 
 
 def _config_file(
-    command: Command, settings: Settings, asked: CheckRequest
-) -> tuple[tuple[Word, ...], Mapping[str, Any], list[CheckFinding]]:
-    """The file behind `--config`: words of a flat one (SGLang, vLLM), data of a nested one (TensorRT-LLM)."""
+    command: Command, settings: Settings, asked: CheckRequest, release: AskedRelease
+) -> tuple[tuple[Word, ...], Mapping[str, Any] | None, list[CheckFinding]]:
+    """The file behind `--config`: words of a flat one (SGLang, vLLM), data of a nested one (TensorRT-LLM).
+
+    None for the data: there is such a file, and it could not be read here.
+    """
     path = settings.value("config_file")
     if not isinstance(path, str):
         return (), {}, []
@@ -181,7 +185,7 @@ def _config_file(
     text = own.text if own is not None else asked.files.get(path)
     subject, line = settings.written("config_file"), settings.line("config_file")
     if text is None:
-        return (), {}, [tell("config_file_absent", {}, subject, line=line, path=path)]
+        return (), None, [tell("config_file_absent", {}, subject, line=line, path=path)]
     documents, problems = compose_documents(text, path)
     data = plain(documents[0]) if documents else {}
     if problems or not isinstance(data, dict):
@@ -190,9 +194,11 @@ def _config_file(
         told = tell(
             "config_file_unreadable", {"line": at + (own.line - 1 if own else 0)}, subject, path=path, problem=what
         )
-        return (), {}, [told]
+        return (), None, [told]
     if command.engine == "trtllm":
-        return (), data, []
+        offset = own.line - 1 if own is not None else None
+        of_keys = [*judge_file_keys(documents[0], path, release, offset)] if documents else []
+        return (), data, [*of_keys, *find_overridden(settings, data, path, release)]
     data.pop("config", None)
     return config_words(data), {}, []
 

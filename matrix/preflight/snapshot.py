@@ -21,6 +21,7 @@ from matrix.preflight.blocks import address, blocks_path, expand_blocks, read_bl
 
 SNAPSHOTS = CHECKOUT / "matrix" / "snapshots"
 FORKS = SNAPSHOTS / "forks.json"
+FLAGS = ("flags", "file_keys")
 NAMES = ("env", "architectures", "model_types")  # long sets of names
 REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)\s*(\[[^\]]*\])?\s*\(?(?P<spec>[^;()@]*)")
 
@@ -67,6 +68,7 @@ class Snapshot:
     fork: bool = False
     dialect: str = "argparse"  # vllm: underscores are dashes, dotted options are JSON; strict, click: no abbreviations
     flags: tuple[Flag, ...] = ()
+    file_keys: tuple[Flag, ...] = ()  # of the YAML behind `--config`; options are dotted names: kv_cache_config.dtype
     env: frozenset[str] = frozenset()
     env_deprecated: Mapping[str, str] = field(default_factory=dict)
     architectures: frozenset[str] = frozenset()
@@ -88,6 +90,11 @@ class Snapshot:
     def options(self) -> dict[str, Flag]:
         """Every option string, as argparse indexes them; a later registration does not replace an earlier one."""
         return {option: flag for flag in reversed(self.flags) for option in flag.options}
+
+    @cached_property
+    def keys_of_file(self) -> dict[str, Flag]:
+        """Every dotted key of the configuration file, by each of its names."""
+        return {name: flag for flag in self.file_keys for name in flag.options}
 
     @cached_property
     def positionals(self) -> tuple[Flag, ...]:
@@ -165,7 +172,8 @@ def parse_snapshot(text: str, folder: Path = SNAPSHOTS) -> Snapshot:
             raw.setdefault(part, {})[key] = expand_blocks(addresses, shared)
         else:
             raw[part] = expand_blocks(addresses, shared)
-    raw["flags"] = tuple(_make_flag(entry) for entry in raw.get("flags", ()))
+    for name in FLAGS:
+        raw[name] = tuple(_make_flag(entry) for entry in raw.get(name, ()))
     for name in NAMES:
         raw[name] = frozenset(_split_words(raw.get(name, ())))
     raw["config_keys"] = {scope: frozenset(_split_words(names)) for scope, names in raw.get("config_keys", {}).items()}
@@ -197,7 +205,7 @@ def save(snapshot: Snapshot, folder: Path = SNAPSHOTS) -> Path:
 
 def _parts(snapshot: Snapshot) -> dict[str, list[str]]:
     """List what releases share, as JSON texts: each flag, and each run of the long sets."""
-    parts = {"flags": [_json(_drop_defaults(flag)) for flag in snapshot.flags]}
+    parts = {name: [_json(_drop_defaults(flag)) for flag in getattr(snapshot, name)] for name in FLAGS}
     parts |= {name: [_json(" ".join(run)) for run in runs(getattr(snapshot, name))] for name in NAMES}
     return parts | {
         f"config_keys {scope}": [_json(" ".join(run)) for run in runs(names)]
@@ -214,7 +222,7 @@ def _named(folder: Path, engine: str) -> set[str]:
 
 def _head(snapshot: Snapshot) -> dict[str, Any]:
     """Everything that a release has for itself."""
-    head = _drop_defaults(snapshot, skip=("flags", "parsers", "config_keys", *NAMES))
+    head = _drop_defaults(snapshot, skip=(*FLAGS, "parsers", "config_keys", *NAMES))
     return {**head, "parsers": {kind: " ".join(names) for kind, names in sorted(snapshot.parsers.items())}}
 
 
