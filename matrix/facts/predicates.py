@@ -164,7 +164,8 @@ def _text(keys: Keys, snapshot: Snapshot, held: HeldWheels) -> Answer:
     assert asked is not None
     key = f"{keys['in']} ~ {keys['matches']}"
     if key not in asked.probes:
-        return Answer(None, f"not asked yet: glm-matrix snapshot {asked.engine}=={asked.version}")
+        why = f"not asked yet: glm-matrix snapshot {asked.engine}=={asked.version}"
+        return Answer(None, why if asked.complete else "the release itself was not read")
     place = asked.probes[key]
     return Answer(bool(place), place or f"{keys['in']} has no {keys['matches']}")
 
