@@ -184,10 +184,10 @@ def parse_snapshot(text: str, folder: Path = SNAPSHOTS) -> Snapshot:
 
 def format_snapshot(snapshot: Snapshot) -> str:
     """Format the whole snapshot as one JSON text with one flag a line, so that two releases can be compared by eye."""
-    flags = [_json(_drop_defaults(flag)) for flag in snapshot.flags]
+    lists = {name: [_json(_drop_defaults(flag)) for flag in getattr(snapshot, name)] for name in FLAGS}
     sets = {name: _wrap_words(sorted(getattr(snapshot, name))) for name in NAMES}
     keys = {scope: _wrap_words(sorted(names)) for scope, names in sorted(snapshot.config_keys.items())}
-    return _text({**_head(snapshot), **sets, "config_keys": keys}, flags)
+    return _text({**_head(snapshot), **sets, "config_keys": keys}, lists)
 
 
 def save(snapshot: Snapshot, folder: Path = SNAPSHOTS) -> Path:
@@ -197,7 +197,7 @@ def save(snapshot: Snapshot, folder: Path = SNAPSHOTS) -> Path:
     path = folder / f"{snapshot.release}.json"
     blocks = blocks_path(folder, snapshot.engine)
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(_text({**_head(snapshot), "shared": shared}, ()), encoding="utf-8")
+    path.write_text(_text({**_head(snapshot), "shared": shared}, {}), encoding="utf-8")
     held = {**read_blocks(blocks), **{address(text): text for texts in parts.values() for text in texts}}
     write_blocks(blocks, (held[key] for key in _named(folder, snapshot.engine) if key in held))
     return path
@@ -226,10 +226,11 @@ def _head(snapshot: Snapshot) -> dict[str, Any]:
     return {**head, "parsers": {kind: " ".join(names) for kind, names in sorted(snapshot.parsers.items())}}
 
 
-def _text(head: Mapping[str, Any], flags: Sequence[str]) -> str:
+def _text(head: Mapping[str, Any], lists: Mapping[str, Sequence[str]]) -> str:
     lines = [f" {json.dumps(key)}: {_format_value(value)}" for key, value in head.items() if value not in ([], {}, "")]
-    if flags:
-        lines.append(' "flags": [\n' + ",\n".join(f"  {flag}" for flag in flags) + "\n ]")
+    for name, flags in lists.items():
+        if flags:
+            lines.append(f' "{name}": [\n' + ",\n".join(f"  {flag}" for flag in flags) + "\n ]")
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 

@@ -87,10 +87,14 @@ def test_a_fork_image_is_unknown_and_never_accepted_or_rejected(release: str) ->
     assert "fork_only" in found.kinds("unknown")
 
 
-def test_tensorrt_llm_is_unknown_although_its_documents_know_every_flag_of_the_seed() -> None:
+def test_tensorrt_llm_takes_the_line_of_the_seed_and_not_the_class_that_the_seed_renames() -> None:
     found = report("000 trtllm", "trtllm_1_3_0rc3")
-    assert found.verdict == "unknown"
-    assert found.kinds("unknown") == ("unread_release", "architecture")
+    assert (found.parser_verdict, found.kinds("error")) == ("accept", ("architecture",))
+
+
+def test_a_release_of_tensorrt_llm_that_was_not_read_is_unknown_although_its_documents_know_every_flag() -> None:
+    found = report("000 trtllm", "trtllm_1_3_0rc26")
+    assert (found.verdict, found.kinds("unknown")) == ("unknown", ("unread_release",))
 
 
 def test_vllm_0_16_accepts_seed_001_and_cannot_load_its_model() -> None:
