@@ -37,6 +37,24 @@ class Compiled:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HostCompile:
+    """Kernels that are no part of the wheels: the host compiles them when they are first needed, and keeps them.
+
+    What is kept is right for one release, GPU, compiler and set of headers; anything else is compiled anew.
+    """
+
+    id: str
+    what: str  # the kernels, and how many compiler calls follow one another
+    when: Mapping[str, Json]  # cells that need them
+    at: Literal["load", "first_request", "requests"]  # when they are first needed
+    keeps: str  # folder of the cache, where the variable is not set
+    variable: str  # environment variable that moves it
+    source: str  # file and symbol of the wheel that decides both
+    seen: str = ""  # how long it took, and where that was measured
+    warm: tuple[str, ...] = ()  # Python statements for the engine's interpreter that compile them ahead
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cause:
     """A class of failures, known by phrases of the log. See matrix/causes.yaml for what each field means."""
 
@@ -69,6 +87,7 @@ class Engine:
     pass_flags: tuple[str, ...] = ()
     observe: Mapping[str, Json] = field(default_factory=dict)  # log patterns, endpoints, metrics by fact name
     compiled: tuple[Compiled, ...] = ()
+    compiles: tuple[HostCompile, ...] = ()
     startup: Mapping[str, str] = field(default_factory=dict)  # stage of the start -> log pattern; percent: 0 to 100
     deadlines_s: Mapping[str, float] = field(default_factory=dict)  # stage -> seconds it may take, moving or not
     heartbeats: tuple[str, ...] = ()  # log patterns of lines that come again and again and are no progress

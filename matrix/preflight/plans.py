@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from matrix.planning.compiles import describe_compile, find_compiles
 from matrix.planning.fit import fit_of_plan
 from matrix.planning.plan import Plan, fill_placeholders
 from matrix.preflight.kernels import find_gaps
@@ -32,7 +33,15 @@ def judge_plan(plan: Plan, installed: Mapping[str, str] | None = None) -> Prefli
     served = ServedArchitecture(renamed[0] if renamed else plan.cell.checkpoint.architecture)
     snapshot = snapshot_for(release)
     report = preflight_launch(argv, plan.env, snapshot, served, release=release, installed=installed)
-    return replace(report, remarks=(*report.remarks, *_check_kernels(plan, snapshot), *_check_fit(plan)))
+    more = (*_check_kernels(plan, snapshot), *_list_compiles(plan), *_check_fit(plan))
+    return replace(report, remarks=(*report.remarks, *more))
+
+
+def _list_compiles(plan: Plan) -> Iterator[Remark]:
+    """Kernels that the host compiles at the first start: no fault, and minutes in which the log is silent."""
+    for entry in find_compiles(plan):
+        message = f"{describe_compile(entry, plan.env)} [{entry.source}]"
+        yield Remark(level="note", kind="compiles", where="snapshot", subject=entry.id, message=message)
 
 
 def _check_fit(plan: Plan) -> Iterator[Remark]:

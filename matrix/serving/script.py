@@ -13,16 +13,17 @@ from matrix.output import writable
 from matrix.output.script import format_command, format_comment, group_words, quote_word, write_serve_config
 from matrix.parsers.faults import tell_in_comments
 from matrix.planning.plan import Plan
-from matrix.serving import container, prepare, run
+from matrix.serving import container, kernels, prepare, run
 from matrix.serving.places import ServingPlaces, write_default, write_required
 
-SECTIONS: Final = ("env", "weights", "patch", "host", "launch", "wait", "ask", "proof", "stop")
+SECTIONS: Final = ("env", "weights", "patch", "host", "kernels", "launch", "wait", "ask", "proof", "stop")
 AFTER: Final = frozenset({"wait", "ask", "proof"})  # they need the server in the background
 TITLES: Final = {
     "env": "env: the engine's own environment",
     "weights": "weights: found or downloaded, and whole",
     "patch": "patch: applied to a copy, digest and effect verified",
     "host": "host: what this rig wants of the machine (nothing is changed)",
+    "kernels": "kernels: compiled at the first start and kept, here before the launch",
     "launch": "launch",
     "wait": "wait until it is ready",
     "ask": "one question",
@@ -139,6 +140,8 @@ def _list_lines(
             yield from prepare.apply_patches(plan)
         case "host":
             yield from prepare.check_host(plan, container=inside)
+        case "kernels":
+            yield from kernels.warm_kernels(plan, container=inside)
         case "launch":
             yield from _launch(plan, sections, inside=inside)
         case "wait":

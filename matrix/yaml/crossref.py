@@ -53,6 +53,8 @@ def find_cross_problems(
     found += _find_duplicate_rigs(gpus)
     for engine in engines:
         found += _check_patterns(engine)
+        for number, entry in enumerate(engine.value.compiles):
+            found += _check_when(engine, ("compiles", number, "when"), entry.when, known, pins)
     for cause in causes:
         found += _check_expressions(cause, ("any",), cause.value.any)
     for item in releases:
@@ -77,14 +79,19 @@ def find_cross_problems(
 
 
 def _check_condition(item: Loaded[Any], known: References, pins: Pins, key: str = "when") -> Iterator[Problem]:
-    when = getattr(item.value, key)
+    yield from _check_when(item, (key,), getattr(item.value, key), known, pins)
+
+
+def _check_when(
+    item: Loaded[Any], loc: tuple[str | int, ...], when: Mapping[str, Any], known: References, pins: Pins
+) -> Iterator[Problem]:
     wrong = condition.find_condition_problems(when, {}, pins)
-    yield from (_place_problem(item, (key, name), message) for name, message in wrong)
+    yield from (_place_problem(item, (*loc, name), message) for name, message in wrong)
     unusable = {name for name, _ in wrong}
     for name, values in condition.list_names(when):
         if name not in unusable:
             axis = "features" if name in condition.FEATURE_LISTS else name
-            known.check(axis, values, _place_problem(item, (key, name), ""))
+            known.check(axis, values, _place_problem(item, (*loc, name), ""))
 
 
 def _check_revision(ckpt: Loaded[Checkpoint]) -> Iterator[Problem]:

@@ -42,6 +42,13 @@ ROOTS: dict[str, tuple[dict[str, str | None], str]] = {  # what is wrong -> the 
         "small.yaml:3 family: no family is 'canery'",
     ),
     "a dialect": (change(TOY, "llamacpp", "lamacpp"), "engine.yaml:3 dialect: 'lamacpp' is not valid here; did you"),
+    "a condition of kernels that the host compiles": (
+        {
+            TOY: f"{FILES[TOY]}compiles:\n"
+            "  - {id: k, what: k, at: load, keeps: ~/k, variable: K, source: k,\n     when: {engine: toi}}\n"
+        },
+        "toy.compiles.0.when.engine: no engine is 'toi'; did you mean 'toy'?",
+    ),
     "an SM": (
         change("axes/hardware/big.yaml", "sm: 120", "sm: 12O"),
         "big.yaml:3 sm: expected a whole number, got '12O'",
