@@ -161,3 +161,123 @@ def test_failures_keep_line_rank_level_and_what_they_were_raised_with() -> None:
         (16, "TypeError: d", "", "", True, 2),
         (17, "plain", "TP1", "", False, 0),
     ]
+
+
+LINKED = "The above exception was the direct cause of the following exception:"
+OPENS = "Traceback (most recent call last):"
+VLLM = "(EngineCore pid=7) ERROR 11-29 02:03:25 [core.py:9] "
+
+
+def read(*lines: str) -> list[tuple[int, str, str, str, bool, int]]:
+    return [(f.number, f.text, f.rank, f.level, f.exception, f.chain) for f in read_failures("\n".join(lines))]
+
+
+def test_tracebacks_of_two_ranks_that_are_mixed_stay_apart() -> None:
+    first, second = "[rank0]: ", "[rank1]: "
+    assert read(
+        f"{first}{OPENS}",
+        f"{second}{OPENS}",
+        f"{first} File a, indented by one",
+        f"{second}  File b",
+        f"{first}ValueError: a",
+        f"{second}KeyError: b",
+        f"{first}{LINKED}",
+        f"{first}{OPENS}",
+        f"{first}OSError: c",
+        f"{first}TypeError: of its own",
+    ) == [
+        (5, "ValueError: a", "rank 0", "", True, 1),
+        (6, "KeyError: b", "rank 1", "", True, 2),
+        (9, "OSError: c", "rank 0", "", True, 1),
+        (10, "TypeError: of its own", "rank 0", "", True, 0),
+    ]
+
+
+def test_a_link_without_an_exception_before_it_joins_nothing_of_another_rank() -> None:
+    lines = [f"[rank0]: {OPENS}", "[rank0]: ValueError: a", f"[rank1]: {LINKED}", f"[rank1]: {OPENS}"]
+    assert [f[5] for f in read(*lines, "[rank1]: KeyError: b")] == [1, 2]
+
+
+def test_bare_lines_belong_to_the_rank_whose_record_opened_them() -> None:
+    """SGLang's manner: only the first line of a record says who writes."""
+    record = "[2026-11-29 02:03:25 TP0] "
+    chained = read(
+        f"{record}died: {OPENS}", "  File a", "ValueError: a", "", LINKED, "", OPENS, "  File b", "KeyError: b"
+    )
+    assert chained == [
+        (1, "died", "TP0", "", False, 0),
+        (3, "ValueError: a", "TP0", "", True, 1),
+        (9, "KeyError: b", "TP0", "", True, 1),
+    ]
+    ended = read(f"{record}died: {OPENS}", "  File a", f"{record}the next record", "ValueError: later")
+    assert ended[1:] == [(3, "the next record", "TP0", "", False, 0), (4, "ValueError: later", "", "", True, 0)]
+
+
+def test_a_line_of_somebody_else_ends_no_traceback_whose_lines_are_signed() -> None:
+    assert read(f"{VLLM}died X: {OPENS}", f"{VLLM}  File a", "a line of nobody", f"{VLLM}ValueError: a") == [
+        (1, "died X", "EngineCore", "ERROR", False, 0),
+        (3, "a line of nobody", "", "", False, 0),
+        (4, "ValueError: a", "EngineCore", "ERROR", True, 1),
+    ]
+
+
+def test_a_traceback_that_comes_to_no_exception_is_told_as_what_ended_it() -> None:
+    lines = (f"{VLLM}{OPENS}", f"{VLLM}  File a", f"{VLLM}it was given up here", f"{VLLM}ValueError: another")
+    assert read(*lines) == [
+        (3, "it was given up here", "EngineCore", "ERROR", False, 0),
+        (4, "ValueError: another", "EngineCore", "ERROR", True, 0),
+    ]
+
+
+def test_the_head_of_an_exception_group_is_no_failure() -> None:
+    group = ("  + Exception Group Traceback (most recent call last):", "  |   File a", "  | ValueError: a")
+    assert [f[1] for f in read(*group)] == ["ValueError: a"]
+
+
+def test_an_exception_is_told_with_four_lines_of_details_each_time() -> None:
+    details = [f"  detail {n}" for n in range(6)]
+    told_with = "\n".join(["{}", *(f"detail {n}" for n in range(4))])
+    found = [f[1] for f in read("ValueError: a", *details, "KeyError: b", *details) if f[4]]
+    assert found == [told_with.format("ValueError: a"), told_with.format("KeyError: b")]
+    opened = read("ValueError: a", f"  {OPENS}", "  File a", "KeyError: b")
+    assert [f[1] for f in opened if f[4]] == ["ValueError: a", "KeyError: b"]
+
+
+@pytest.mark.parametrize(
+    ("line", "body", "rank"),
+    [
+        ("\x1b[31mValueError: x\x1b[0m", "ValueError: x", ""),
+        ("[rank1] " * 7 + "x", "[rank1] x", "rank 1"),
+        ("(Worker pid=7 rank=3) x", "x", "rank 3"),
+        ("(EngineCore pid=7) [rank3]: x", "x", "rank 3"),
+        ("[rank3]: 2026-11-29 02:03:25,123 - x", "x", "rank 3"),
+        ("[rank3]: 1,7<stderr>: x", "x", "rank 3"),
+        ("[2026-11-29 02:03:25 TP1 EP0] x", "x", "TP1"),
+    ],
+)
+def test_what_writers_put_in_front_may_stand_behind_one_another(line: str, body: str, rank: str) -> None:
+    (seen,) = split_lines(line)
+    assert (seen.body, seen.rank) == (body, rank)
+
+
+def test_of_three_exceptions_the_last_is_what_the_first_became() -> None:
+    three = [line for word in ("ValueError: a", "KeyError: b", "TypeError: c") for line in (OPENS, word, LINKED)]
+    cause = told(*three[:-1])
+    assert cause is not None and (cause.line, cause.became) == ("ValueError: a", "TypeError: c")
+    known = told(OPENS, "ValueError: a", LINKED, OPENS, "RuntimeError: out of VRAM")
+    assert known is not None and (known.line, known.became) == ("RuntimeError: out of VRAM", "")
+
+
+def test_a_class_that_only_the_details_show_is_told_with_them_everywhere() -> None:
+    lines = [line for rank in (0, 1) for line in (f"[rank{rank}]: RuntimeError: see below", "  out of VRAM")]
+    cause = told(*lines)
+    whole = "RuntimeError: see below out of VRAM"
+    assert cause is not None and (cause.id, cause.line, cause.words) == ("oom", whole, (whole,))
+    assert cause.ranks == (f"rank 0 (and 1 more): {whole}",)
+
+
+@pytest.mark.parametrize(("chars", "cut"), [(400, ""), (401, "...")])
+def test_a_long_line_is_cut_at_the_limit(chars: int, cut: str) -> None:
+    line = "ValueError: ".ljust(chars, "x")
+    cause = told(line)
+    assert cause is not None and cause.line == line[:400] + cut

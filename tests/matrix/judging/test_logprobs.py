@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.judging.logprobs import (
+    NO_NUMBERS,
     Logprobs,
     drop_drafted,
     explain_blind,
@@ -153,3 +154,11 @@ def test_a_verdict_by_recording_keeps_every_distance_and_names_what_was_wanted()
 def test_a_distance_at_the_tolerance_is_near() -> None:
     gap = float(judged(shifted(SPARSE, 0.05)).data["gaps"]["sparse"])
     assert judged(shifted(SPARSE, 0.05), tolerance=gap).outcome == "proven"
+
+
+def test_a_nan_refutes_a_recording_and_tells_what_was_compared() -> None:
+    found, recording = [{"a": math.nan, "b": -1.0}], [{"a": -0.1, "b": -2.0}]
+    proof = prove_by_recording(
+        "indexcache", found, {"way": recording}, wanted="way", tolerance=9.0, prompt_tokens=4096, index_topk=2048
+    )
+    assert proof.outcome == "refuted" and proof.detail.startswith(f"{NO_NUMBERS}; logprobs of 1 tokens after 4096")

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from matrix.judging.logprobs import NO_NUMBERS, Logprobs
+from matrix.judging.observation import Rung
 from matrix.planning.expand import expand_matrix
 from matrix.yaml.load import load_matrix
 from reports.__main__ import main
 from reports.compare import noise_floor as repeats
+from reports.compare import prediction
 from reports.compare.prediction import Prediction, judge_predictions
 from reports.evidence.types import parse_record
 from reports.gate.policy import make_expected
@@ -175,3 +178,21 @@ def test_the_command_prints_what_was_seen_and_is_red_when_a_feature_did_nothing(
         file.write_bytes(world.write(world.seal([layout(BASELINE, 4), layout(SHARED, layers), answered(SHARED)])))
         assert main(["predictions", "--evidence", str(file)]) == code
     assert "without indexcache" in capsys.readouterr().out
+
+
+def test_words_are_told_with_their_prompt_and_how_far_they_agree() -> None:
+    both: list[Logprobs] = [[{"x": -0.1}, {"y": -0.1}], [{"x": -0.1}, {"z": -0.1}]]
+    same, other, nan = (
+        prediction._compare_words("mtp", "short", pair)
+        for pair in ((both[0], both[0]), (both[0], both[1]), (both[0], [{"x": float("nan")}]))
+    )
+    assert (same.outcome, same.detail) == ("proven", "short prompt: 2 of 2 tokens are the same")
+    assert (other.outcome, other.detail) == ("unproven", "short prompt: 1 of 2 tokens are the same")
+    assert (nan.outcome, nan.detail) == ("refuted", f"short prompt: {NO_NUMBERS}")
+    assert {(p.feature, p.rung) for p in (same, other, nan)} == {("mtp", Rung.ABLATION)}
+    assert prediction._compare_words("mtp", "long", (both[0], both[0][:1])).outcome == "unproven"
+
+
+def test_each_prompt_has_its_own_prediction_and_says_which() -> None:
+    recorded = [signature(cell, name, ("a", -0.5)) for cell in (BASELINE, DRAFTED) for name in ("short", "long")]
+    assert sorted(p.detail.partition(" ")[0] for p in judged(*recorded)) == ["long", "short"]

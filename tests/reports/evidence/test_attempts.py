@@ -93,6 +93,12 @@ def test_a_clause_holds_for_its_cells_tests_words_days_and_rate_only(change: dic
     assert why in found and "FAIL in run r1" in found and "PASS in run r2" in found
 
 
+@pytest.mark.parametrize("change", [{"until": NOW.date()}, {"rate": 1 / 3}, {"least_asked": 2}])
+def test_a_clause_holds_up_to_its_last_day_and_its_own_numbers(change: dict[str, object]) -> None:
+    exact = replace(POLICY, flakes=(replace(FLAKE, **change),))  # type: ignore[arg-type]
+    assert judge([*first(), *again()], exact).green
+
+
 def test_an_expired_clause_does_not_speak_where_another_holds() -> None:
     both = replace(POLICY, flakes=(replace(FLAKE, owner="left", until=date(2026, 1, 1)), FLAKE))
     verdict = judge([*first(), *again()], both)

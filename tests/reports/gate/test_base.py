@@ -18,8 +18,8 @@ BASE, CELL = "cpu.x.canary_bf16.baseline", "cpu.x.canary_q8_0.baseline"
 EXPECTED = ExpectedCell(id=CELL, base=BASE, carried=("test_b",))
 
 
-def result(cell: str, test: str, status: str = "PASS", run: str = "r1") -> Json:
-    nodeid = f"suites/test_boot.py::{test}[{cell}]"
+def result(cell: str, test: str, status: str = "PASS", run: str = "r1", *, of: str = "") -> Json:
+    nodeid = f"suites/test_boot.py::{test}[{cell}{of}]"
     return {"kind": "result", "run": run, "cell": cell, "nodeid": nodeid, "test": test, "status": status}
 
 
@@ -64,3 +64,12 @@ def test_a_cell_that_was_asked_itself_needs_no_base() -> None:
 
 def test_a_cell_that_did_not_run_is_told_elsewhere() -> None:
     assert told(start("r1"), result(BASE, "test_b", "FAIL")) == []
+
+
+def test_a_base_carries_only_with_every_answer_to_a_test_of_several_questions() -> None:
+    own, right = result(CELL, "test_a"), result(BASE, "test_b", of="-1")
+    assert told(start("r1"), own, right, result(BASE, "test_b", of="-2")) == []
+    (failed,) = told(start("r1"), own, right, result(BASE, "test_b", "FAIL", of="-2"))
+    assert "test_b came to FAIL there" in failed
+    (other,) = told(start("r0"), start("r1"), own, right, result(BASE, "test_b", run="r0", of="-2"))
+    assert "test_b is of another run" in other

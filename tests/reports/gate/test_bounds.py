@@ -35,7 +35,9 @@ def judge(*records: Record, red: bool = True, ceiling: float | None = 400, floor
     ("value", "name", "where", "red"),
     [
         (2.6, "median_tpot_ms", {}, False),
+        (2.5, "median_tpot_ms", {}, False),
         (2.4, "median_tpot_ms", {}, True),
+        (float("nan"), "output_throughput", {}, True),
         (0.0, "median_tpot_ms", {}, True),
         (2.4, "median_tpot_ms", {"concurrency": 32}, True),
         (399, "output_throughput", {}, False),
@@ -81,6 +83,10 @@ def test_far_below_is_red_where_a_number_and_the_policy_say_so_and_told_elsewher
 def test_what_is_not_below_or_cannot_be_held_against_a_floor_is_silent(record: Record) -> None:
     told = judge(record, floors=(floor(),))
     assert not told.reasons and not told.told
+
+
+def test_a_client_that_did_not_say_whether_it_was_in_time_was() -> None:
+    assert judge(measured(100, client_fit=None), floors=(floor(),)).reasons
 
 
 def test_a_published_floor_counts_before_an_expected_one() -> None:

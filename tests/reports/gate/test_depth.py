@@ -9,7 +9,7 @@ import pytest
 
 from matrix.planning.owed import Depth
 from reports.gate import gate
-from reports.gate.depth import DepthUnknown
+from reports.gate.depth import DepthUnknown, tell_depths
 from reports.gate.gate import Verdict
 from tests.reports import world
 from tests.reports.world import EXPECTED, NOW, PLAIN, POLICY, WITH_MTP
@@ -73,3 +73,17 @@ def test_a_shallow_run_beside_a_deep_one_is_red_and_one_about_other_cells_is_not
     policy = replace(POLICY, depth="full")
     assert "Run r2 asked" in said(gate.judge_evidence(policy, EXPECTED, [*deep, *shallow], now=NOW))
     assert gate.judge_evidence(policy, EXPECTED, [*deep, *elsewhere], now=NOW).green
+
+
+def test_a_clause_holds_on_its_last_day_and_of_several_the_longest_counts() -> None:
+    last, over = (replace(CLAUSE, until=NOW.date() - timedelta(days=days)) for days in (0, 1))
+    for clauses in ((last,), (over, last), (last, over)):
+        assert judge("", *clauses).green, clauses
+
+
+def test_a_run_that_says_two_depths_is_held_to_the_lesser() -> None:
+    (run,) = (f for f in world.green() if f["kind"] == "run")
+    fields = [f | {"depth": "full"} if f is run else f for f in world.green()]
+    records = world.typed([*fields, run | {"depth": "full"}, run | {"depth": "quick"}])
+    (said,) = tell_depths("full", (), [PLAIN, WITH_MTP], records, NOW.date())
+    assert said.red and "at depth quick only" in said.text

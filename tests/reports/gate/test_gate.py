@@ -138,6 +138,12 @@ def test_an_attached_engine_is_red_unless_allowed() -> None:
     assert judge(records, replace(POLICY, attached="allowed")).green
 
 
+def test_a_run_without_its_own_record_is_red_for_that() -> None:
+    """Nothing else would say of which host, commit and depth its results are."""
+    bare = world.seal([f for f in world.green() if f["kind"] != "run"])
+    assert "Run r1 has 0 `run` records, one was expected" in said(gate.judge_evidence(POLICY, EXPECTED, bare, now=NOW))
+
+
 @pytest.mark.parametrize("status", [s for s in world.REAL if s is not Status.NOT_RUN_AS_KNOWN])
 def test_a_status_that_is_not_allowed_is_red_with_its_message(status: str) -> None:
     fields = changed(world.green(), is_result, status=status, message="because of this")
@@ -202,7 +208,8 @@ def test_an_interrupted_run_is_red() -> None:
 
 
 def test_a_run_that_pytest_did_not_finish_is_red() -> None:
-    assert "exited with 3" in said(judge(world.seal(world.green(), exit_code=3)))
+    for code in (2, 3, 4, 5):
+        assert f"exited with {code}" in said(judge(world.seal(world.green(), exit_code=code)))
 
 
 def test_a_run_without_an_end_is_red() -> None:
@@ -331,6 +338,10 @@ def test_of_an_engine_that_failed_to_start_as_known_nothing_is_predicted() -> No
     expected = (PAIR[0], replace(PAIR[1], known_failures={"kf_boot": world.KF_BOOT}))
     allowed = NotRun(known_failure="kf_boot", cells=SHARED, owner="somebody", until=date(2026, 12, 31))
     assert told(replace(POLICY, not_run=(allowed,)), known, expected) == ""
+    last, over = replace(allowed, until=NOW.date()), replace(allowed, until=NOW.date() - timedelta(days=1))
+    for clauses in ((last,), (over, last), (last, over)):
+        assert told(replace(POLICY, not_run=clauses), known, expected) == ""
+    assert "allowed that until" in told(replace(POLICY, not_run=(over,)), known, expected)
 
 
 def test_beside_a_cell_that_is_not_expected_nothing_is_judged() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from matrix.yaml.loaded import Matrix
 from reports.evidence.files import digest_value
 from reports.expected import ExpectedCell
 from reports.gate import gate
+from reports.gate.accepted import Deviation, add_deviations, is_accepted
 from reports.gate.gate import Verdict
 from reports.gate.policy import Policy, Requirement, make_expected
 from reports.gate.policy_accepted import Acceptable, Accepted
@@ -327,3 +328,15 @@ def test_a_gpu_without_a_name_or_a_generation_makes_the_host_unknown(matrix: Mat
     assert rules(judge(matrix, [cell], [edit("run", host={"gpus": [gpu]})(origin.green(matrix, [cell]))])) == [
         "unknown_host"
     ]
+
+
+def test_an_acceptance_holds_on_its_last_day_and_names_what_it_accepts() -> None:
+    """What has no name (a digest, a run) is accepted by nobody, however wide the clause."""
+    today = NOW.date()
+    named = Deviation(what="another_commit", of="c0ffee", text="It is of another commit.")
+    for until, accepted in ((today, True), (today - timedelta(days=1), False)):
+        held = clause("another_commit", until=until)
+        verdict = Verdict(policy=replace(POLICY, accepted=(held,)), reasons=(), rows=())
+        assert add_deviations(verdict, [named], today).green is accepted is is_accepted([held], named, today)
+    wide = Verdict(policy=replace(POLICY, accepted=(clause("another_commit"),)), reasons=(), rows=())
+    assert not add_deviations(wide, [replace(named, of="")], today).green

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -84,3 +84,18 @@ def test_an_unsigned_file_is_red() -> None:
     found = add_signatures(judged(), {"e.jsonl": "there is no e.jsonl.sig"})
     assert [str(r) for r in found.reasons] == ["e.jsonl: there is no e.jsonl.sig."]
     assert add_signatures(judged(), {}) == judged()
+
+
+def test_a_clause_holds_on_its_last_day_and_of_several_the_longest_counts() -> None:
+    last, over = replace(CLAUSE, until=TODAY), replace(CLAUSE, until=TODAY - timedelta(days=1))
+    for clauses in ((last,), (over, last), (last, over)):
+        assert add_replay(judged(*clauses), Replayed(unreplayable=(GONE,)), TODAY).green, clauses
+
+
+def test_what_belongs_to_no_cell_is_red_and_no_clause_is_about_it() -> None:
+    everywhere = replace(CLAUSE, cells="*")
+    for found in (
+        Replayed(disagreements=(replace(EDITED, cell=""),)),
+        Replayed(unreplayable=(replace(GONE, cell=""),)),
+    ):
+        assert [r.cell for r in add_replay(judged(everywhere), found, TODAY).reasons] == [""]

@@ -65,6 +65,7 @@ def test_an_optional_argument_with_its_own_default_may_be_left_out() -> None:
     assert reply_to(OPTIONAL, None, {}, required=False).ok
     assert not reply_to(OPTIONAL, "x", {}, required=False).ok
     assert not reply_to(OPTIONAL, None, {}).ok
+    assert not reply_to({**OPTIONAL, "default": "x"}, None, {}, required=False).ok, "left out, it means x"
 
 
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=8))
@@ -97,12 +98,18 @@ SAID = Reply(content='{"a": 1}', finish_reason="stop")
     ],
 )
 def test_a_demanded_document_is_judged(changed: Any, said: str) -> None:
-    found = arguments.check_json(ITEM, replace(SAID, **changed), SCHEMA, check="c")
+    found = arguments.check_json(ITEM, replace(SAID, **changed), SCHEMA, check="structured.schema")
     assert found.ok is (not said)
     assert said in found.detail
 
 
 def test_a_choice_is_exactly_one_of_them() -> None:
-    assert arguments.check_choice(ITEM, replace(SAID, content="a"), ("a", "b"), check="c").ok
-    assert not arguments.check_choice(ITEM, replace(SAID, content="a b"), ("a", "b"), check="c").ok
-    assert not arguments.check_choice(ITEM, SAID, ("a", "b"), check="c").ok
+    assert arguments.check_choice(ITEM, replace(SAID, content="a"), ("a", "b"), check="structured.choice").ok
+    assert not arguments.check_choice(ITEM, replace(SAID, content="a b"), ("a", "b"), check="structured.choice").ok
+    assert not arguments.check_choice(ITEM, SAID, ("a", "b"), check="structured.choice").ok
+    cut = replace(SAID, content="a", finish_reason="length")
+    found = arguments.check_choice(ITEM, cut, ("a", "b"), check="structured.choice")
+    assert not found.ok and "finish_reason is 'length'" in found.detail
+    assert (found.expected, found.got, found.data) == ("a or b", "a", {"finish_reason": "length"})
+    both = arguments.check_choice(ITEM, replace(cut, content="c"), ("a", "b"), check="structured.choice")
+    assert both.detail.startswith("none of the choices; finish_reason")

@@ -47,15 +47,15 @@ NAN = said("a1", at("a1", a1=float("nan"), b2=-7.0))
     ],
 )
 def test_what_differs_beyond_noise_is_told(alone: list[Reply], other: Reply, wrong: str) -> None:
-    found = check_same_answer(ITEM, alone, other, tie=0.3, check="x")
+    found = check_same_answer(ITEM, alone, other, tie=0.3, check="together.text")
     assert found.ok == (not wrong) and found.sensitive
     assert wrong in f"{found.detail} {found.got}"
 
 
 def test_without_logprobs_the_same_text_is_the_same_and_another_proves_nothing() -> None:
     one, two = Reply(content="a1"), Reply(content="b2")
-    assert check_same_answer(ITEM, [one], one, tie=0.3, check="x").sensitive
-    found = check_same_answer(ITEM, [one], two, tie=0.3, check="x")
+    assert check_same_answer(ITEM, [one], one, tie=0.3, check="together.text").sensitive
+    found = check_same_answer(ITEM, [one], two, tie=0.3, check="together.text")
     assert found.ok and not found.sensitive
 
 
@@ -66,7 +66,7 @@ def test_the_floor_is_the_farthest_of_the_answers_alone() -> None:
 
 def test_a_noisy_engine_gets_three_times_its_floor_up_to_a_point() -> None:
     noisy = said("a1", at("a1", a1=-0.02, b2=-4.0))
-    near = check_same_answer(ITEM, [SURE, noisy], FLAT, tie=0.3, check="x")
+    near = check_same_answer(ITEM, [SURE, noisy], FLAT, tie=0.3, check="together.text")
     assert not near.ok and near.data["limit"] <= 3 * 4.4e-2
 
 
@@ -78,10 +78,10 @@ def test_the_surer_the_answer_the_less_it_may_move(chosen: float, limit: float) 
 def test_a_sure_answer_at_another_temperature_is_told() -> None:
     """The mass beside the chosen token is a thousand times what it was, and still under a hundredth."""
     sure, hot = (said("a1", at("a1", a1=-left, b2=math.log(left))) for left in (1e-6, 3e-3))
-    assert not check_same_answer(ITEM, [sure], hot, check="x", tie=0.3).ok
+    assert not check_same_answer(ITEM, [sure], hot, check="together.text", tie=0.3).ok
 
 
 def test_drafted_tokens_show_nothing() -> None:
     drafted = {"token": "a1", "logprob": 0.0, "top_logprobs": []}
-    found = check_same_answer(ITEM, [said("a1", drafted)], SURE, tie=0.3, check="x")
+    found = check_same_answer(ITEM, [said("a1", drafted)], SURE, tie=0.3, check="together.text")
     assert found.ok

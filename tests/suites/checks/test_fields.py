@@ -48,6 +48,8 @@ def choice(index: Any, content: Any) -> dict[str, Any]:
         ([choice(0, "a"), choice(1, "b")], False),
         ([choice(0, "a")], False),
         ([choice(0, None), choice(1, "")], False),
+        ([choice(0, None), choice(1, None)], False),
+        ([{"index": 0, "message": ["a"]}, {"index": 1, "message": "a"}], False),
         (None, False),
         (["a", 7], False),
     ],
@@ -59,12 +61,44 @@ def test_several_choices_are_told_apart_and_say_the_same(choices: Any, *, ok: bo
 def test_a_refusal_is_no_evidence_and_a_5xx_is() -> None:
     refused, broken = (fields.check_refused_field(ITEM, "n", status, "no") for status in (400, 500))
     assert (refused.ok, refused.sensitive) == (True, False)
-    assert not broken.ok
+    assert not broken.ok and broken.sensitive and broken.check == "fields.n"
+    long = fields.check_refused_field(ITEM, "n", 500, "x" * 900).got
+    assert long == "HTTP 500: " + "x" * 200
 
 
 def test_seeds_and_left_streams_are_held_to_the_same_text() -> None:
     other = replace(WHOLE, content="The capital is Rome.")
     assert not fields.check_same_seed(ITEM, WHOLE, other, claimed=True).ok
-    assert not fields.check_same_seed(ITEM, WHOLE, other, claimed=False).sensitive
+    unclaimed, same = (
+        fields.check_same_seed(ITEM, WHOLE, again, claimed=claimed)
+        for again, claimed in ((other, False), (WHOLE, True))
+    )
+    assert (unclaimed.ok, unclaimed.sensitive, same.ok, same.sensitive) == (True, False, True, True)
+    assert (unclaimed.expected, unclaimed.got) == (WHOLE.content, other.content)
     assert fields.check_after_hang_up(ITEM, WHOLE, WHOLE).ok
     assert not fields.check_after_hang_up(ITEM, WHOLE, other).ok
+    ended = fields.check_after_hang_up(ITEM, WHOLE, replace(other, finish_reason="length"))
+    assert (ended.expected, ended.got) == (WHOLE.content, other.content)
+    assert ended.detail.endswith("streams were left; finish_reason is 'length', 'stop' before")
+    assert not fields.check_after_hang_up(ITEM, WHOLE, replace(WHOLE, finish_reason="length")).ok
+
+
+def test_a_bias_tells_the_text_and_how_often_a_token_was_due() -> None:
+    found = fields.check_bias(ITEM, "abc", 8)
+    assert (found.check, found.expected, found.got) == ("fields.logit_bias", "one token 8 times", "abc")
+    assert found.item == ITEM.id and "the bias was ignored" in found.detail
+
+
+def test_a_stop_string_that_was_sent_is_told_with_what_else_is_wrong() -> None:
+    found = fields.check_stop(ITEM, replace(WHOLE, finish_reason="length"), WHOLE, "is")
+    assert (found.check, found.expected, found.got) == ("fields.stop", "The capital ", WHOLE.content)
+    assert found.detail == (
+        "the text is not what comes before the stop string; the stop string was sent; "
+        "finish_reason is 'length', not 'stop'"
+    )
+
+
+def test_choices_are_told_with_their_texts() -> None:
+    found = fields.check_choices(ITEM, [choice(0, "a"), choice(2, "")], 2)
+    assert (found.check, found.expected, found.got) == ("fields.n", "2 equal choices", "a | ")
+    assert found.detail == "their indexes are [0, 2]; greedy choices differ; a choice is empty"

@@ -77,3 +77,5 @@ def test_a_truncated_prompt_shows_in_its_count() -> None:
 def test_prompt_tokens_can_be_exact() -> None:
     assert protocol.check_prompt_tokens(ITEM, GOOD, 105).ok
     assert not protocol.check_prompt_tokens(ITEM, GOOD, 104).ok
+    found = protocol.check_prompt_tokens(ITEM, GOOD, 104)
+    assert (found.check, found.expected, found.got, found.item) == ("protocol.prompt_tokens", "104", "105", ITEM.id)

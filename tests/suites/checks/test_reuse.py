@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from fixtures.banks.item import Item
@@ -41,3 +43,23 @@ def test_a_turn_that_another_rank_may_serve_has_one_bound() -> None:
 def test_a_prompt_under_the_loss_of_pages_proves_nothing() -> None:
     short = Reply(content="x", prompt_tokens=140, completion_tokens=5)
     assert not check_cached(ITEM, short, NOW, 0, page=64).sensitive
+
+
+def test_usage_that_is_not_told_adds_nothing_to_either_bound() -> None:
+    """Where an engine counts no completion, nothing of it may have been cached; without a prompt, nothing at all."""
+    bare = replace(BEFORE, completion_tokens=None)
+    assert check_cached(ITEM, bare, NOW, 1000, page=1).ok
+    assert not check_cached(ITEM, bare, NOW, 1001, page=1).ok
+    for before, now in ((BEFORE, replace(NOW, prompt_tokens=None)), (replace(bare, prompt_tokens=None), NOW)):
+        assert not check_cached(ITEM, before, now, 1, page=1, kept=False).ok
+
+
+def test_a_finding_tells_both_bounds_and_what_was_told() -> None:
+    less, more, untold = (check_cached(ITEM, BEFORE, NOW, cached, page=1) for cached in (855, 1021, None))
+    assert less.expected == "856 to 1020 of 1060 prompt tokens from the cache"
+    assert (less.got, more.got, untold.got) == ("855", "1021", "not told")
+    assert less.detail == "855 cached tokens of the 1000 that the turn before computed"
+    assert more.detail == "1021 cached tokens, and only 1020 could be" and untold.detail == ""
+    assert less.data == {"prompt_tokens": 1060, "cached_tokens": 855, "least": 856, "most": 1020}
+    one = replace(BEFORE, prompt_tokens=145)  # two pages of 64 and the frame leave one token
+    assert check_cached(ITEM, one, NOW, 1, page=1).sensitive

@@ -10,6 +10,7 @@ import pytest
 from fixtures.banks.item import ExpectedCall, Item
 from fixtures.client.reply import Reply, ToolCall
 from suites.checks import thinking
+from suites.checks.text import find_defects
 
 ASKED = {"role": "user", "content": "What is the capital of France?"}
 FACT = Item(id="fact", kind="fact", messages=(ASKED,), answer="Paris")
@@ -85,6 +86,50 @@ def test_a_budget_that_ends_inside_the_thought(changed: Any, said: str) -> None:
     assert not thinking.check_cut_short(FACT, CUT, replace(RIGHT, reasoning=""), max_tokens=3).sensitive
 
 
+def test_a_switch_that_is_ignored_is_told_with_the_thought_and_one_that_is_obeyed_with_the_answer() -> None:
+    ignored, obeyed = (thinking.check_switched_off(FACT, replace(RIGHT, reasoning=r)) for r in (THOUGHT, ""))
+    assert (ignored.got, ignored.detail, ignored.item) == (THOUGHT, "the switch was ignored", "fact")
+    assert (obeyed.got, obeyed.detail) == (RIGHT.content, "")
+
+
 def test_more_effort_is_not_fewer_tokens() -> None:
     assert thinking.check_effort(("low", "max"), (10, 10)).ok
     assert not thinking.check_effort(("low", "max"), (11, 10)).ok
+
+
+def test_the_least_effort_is_held_to_the_most_whatever_lies_between() -> None:
+    efforts = ("low", "medium", "max")
+    right, wrong = thinking.check_effort(efforts, (10, 5, 20)), thinking.check_effort(efforts, (20, 30, 10))
+    assert right.ok and right.detail == "" and right.data == {"efforts": list(efforts), "tokens": [10, 5, 20]}
+    assert right.expected == "max thinks at least as long as low"
+    assert right.got == "low 10 tokens, medium 5 tokens, max 20 tokens"
+    assert not wrong.ok and wrong.detail == "the effort is ignored or reversed"
+    with pytest.raises(ValueError, match="zip"):
+        thinking.check_effort(efforts, (10, 20))
+
+
+def test_the_thought_before_a_call_is_held_to_sound_text_in_whatever_language() -> None:
+    looped = thinking.check_calls(CALL, replace(CALLED, reasoning=40 * "Wait, let me check. "))
+    assert not looped.ok and "in the reasoning: loop" in looped.detail
+    foreign = "用户想知道罗马的时间 我应该调用工具"
+    assert [d for d in find_defects(foreign) if d.startswith("stray")]
+    assert thinking.check_calls(CALL, replace(CALLED, reasoning=foreign)).ok
+
+
+def test_thoughts_are_counted_over_all_replies_and_none_prove_nothing() -> None:
+    one, none, unasked = (
+        thinking.check_separated(r) for r in ([RIGHT, replace(RIGHT, reasoning="")], [replace(RIGHT, reasoning="")], [])
+    )
+    assert (one.got, one.detail, one.sensitive) == ("1 of 2 replies have one", "", True)
+    assert one.data == {"replies": 2, "with_reasoning": 1}
+    assert none.detail == "the switch was ignored, or thoughts stand in the content" and none.sensitive
+    assert not unasked.sensitive
+
+
+@pytest.mark.parametrize(("thought", "judged"), [("one two three four", False), ("one two three four five", True)])
+def test_a_thought_of_a_few_words_is_not_cut(thought: str, *, judged: bool) -> None:
+    cut = replace(CUT, finish_reason="stop", reasoning="another")
+    found = thinking.check_cut_short(FACT, cut, replace(RIGHT, reasoning=thought), max_tokens=3)
+    assert (found.sensitive, found.ok, found.item) == (judged, not judged, "fact")
+    if judged:
+        assert found.detail == "finish_reason is 'stop', not 'length'; the thought is another one than with more room"

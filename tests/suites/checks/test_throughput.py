@@ -202,6 +202,22 @@ def test_cold_and_warm_are_told_apart() -> None:
     assert (found.ok, found.sensitive, found.data["cold"], found.data["warm"]) == (True, True, 2000.0, 20000.0)
 
 
+def test_a_prompt_without_a_count_or_a_time_has_no_speed_and_no_share() -> None:
+    assert throughput.prefill_tps(dataclasses.replace(timed(0), ttft_s=None)) == 0.0
+    assert throughput.prefill_tps(dataclasses.replace(timed(0), prompt_tokens=None)) == 0.0
+    uncounted = [
+        dataclasses.replace(timed(None), prompt_tokens=None),
+        dataclasses.replace(timed(None), prompt_tokens=1),
+    ]
+    assert throughput.check_cold_and_warm(uncounted, [timed(0)]).ok
+    one = [dataclasses.replace(timed(1), prompt_tokens=1)]
+    assert "100% of a cold prompt" in throughput.check_cold_and_warm(one, [timed(0)]).detail
+    assert (
+        "100% of a cold prompt"
+        in throughput.check_cold_and_warm([dataclasses.replace(one[0], prompt_tokens=0)], one).detail
+    )
+
+
 def test_a_cold_number_from_the_cache_is_none() -> None:
     assert "99% of a cold prompt" in throughput.check_cold_and_warm([timed(12), timed(990)], [timed(990)]).detail
 

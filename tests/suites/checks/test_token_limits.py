@@ -68,3 +68,16 @@ def test_going_on(content: str, tokens: int | None, finish: str, *, filled: bool
     reply = Reply(content=content, completion_tokens=tokens, finish_reason=finish)
     assert token_limits.check_past_the_end(ITEM, reply, WHOLE, 9).ok is filled
     assert token_limits.check_at_least(ITEM, reply, WHOLE, 9).ok is enough
+
+
+def test_space_at_the_end_of_the_whole_is_no_part_of_its_beginning() -> None:
+    whole = replace(WHOLE, content=" Grass is green. \n")
+    reply = Reply(content=" Grass is green. And so on", completion_tokens=9, finish_reason="length")
+    assert token_limits.check_past_the_end(ITEM, reply, whole, 9).ok
+    assert not token_limits.check_past_the_end(ITEM, replace(reply, content="Grass is green."), whole, 9).ok
+
+
+def test_a_text_that_ends_or_goes_on_within_a_word_has_words_of_its_own() -> None:
+    within = token_limits.check_exact(ITEM, Reply(content="Grass is gre", finish_reason="stop"))
+    assert not within.ok and within.detail == "ends early"
+    assert (within.check, within.expected, within.got) == ("length.exact", "Grass is green.", "Grass is gre")

@@ -73,6 +73,10 @@ def test_every_dialect_is_in_the_table() -> None:
     dialects = get_args(get_type_hints(Engine)["dialect"])
     assert set(dialects) == tool_choice.CLAIMED.keys()
     assert tool_choice.claimed_strength("unheard_of", "required") == "ignored"
+    assert tool_choice.claimed_strength("llamacpp", "required") == "no_end"
+    assert {tool_choice.claimed_strength(d, c) for d in ("vllm", "sglang") for c in ("required", "named")} == {
+        "enforced"
+    }
 
 
 def test_the_field_is_openais() -> None:
