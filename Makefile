@@ -38,11 +38,10 @@ help: ## this list
 
 env: .venv/bin/glm-matrix ## the environment that `pytest` and `glm-matrix` need
 
-try: .venv/bin/glm-matrix ## one cell on the real embedded engine: from nothing to a verdict in about a minute
+try: .venv/bin/glm-matrix ## one cell on the real embedded engine: from nothing to a verdict in about half a minute
 	@mkdir -p $(OUT)
 	@$(PY) -m pytest --cells 'cpu.llamacpp_*.canary_bf16.baseline' --evidence $(OUT)/try.jsonl --no-header $(ARGS) || true
-	@.venv/bin/glm-matrix table --evidence $(OUT)/try.jsonl
-	@.venv/bin/glm-matrix gate --policy ci/gates/try.yaml --evidence $(OUT)/try.jsonl --junit $(OUT)/try.junit.xml
+	@.venv/bin/glm-matrix report --policy ci/gates/try.yaml --evidence $(OUT)/try.jsonl --out $(OUT)/try
 	@echo "Next: docs/tutorial/first-run.md reads this; glm-matrix recommend names launches for your GPUs; make matrix runs every CPU cell."
 
 matrix: .venv/bin/glm-matrix ## run every cpu cell on the real embedded engine, write reports/out/, print the gate's verdict
