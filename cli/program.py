@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,10 @@ from matrix.errors import ConfigError, HostError, MatrixError, suggest_nearest
 from matrix.output.pipe import run_for_a_pipe
 
 BAD_INPUT: Final = 2
+# Of files and folders that are missing, read-only, full or of another kind; what else the system refuses is our fault.
+UNUSABLE: Final = frozenset(
+    (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
+)
 INTERRUPTED: Final = 130  # 128 + SIGINT, as a shell says it
 TERMINATED: Final = 143  # 128 + SIGTERM
 
@@ -61,6 +66,17 @@ def _run(name: str, rest: Sequence[str]) -> int:
     except MatrixError as error:
         sys.stderr.write(f"{COMMAND} {name}: {error}\n")
         return 1
+    except OSError as error:
+        if error.errno not in UNUSABLE:
+            raise
+        sys.stderr.write(f"{COMMAND} {name}: {_explain_unusable(error)}\n")
+        return BAD_INPUT
+
+
+def _explain_unusable(error: OSError) -> str:
+    """Explain which file or folder this host does not let us use, and where else to go."""
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}cannot be used: {error.strerror}. Name another place (see --help; temporary files go to TMPDIR)"
 
 
 def run() -> int:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from matrix.condition import FORMS
-from matrix.errors import ConfigError, Problem, suggest_nearest
+from matrix.errors import ConfigError, Problem
 from matrix.facts.bases import count_boundaries, describe_boundaries
 from matrix.facts.lint import lint_facts
 from matrix.facts.releases import explain_unheld, lint_releases
@@ -98,7 +98,7 @@ def find(matrix: Matrix, cell_id: str) -> Cell:
     """
     if cell := find_cell(matrix, cell_id):
         return cell
-    hint = suggest_nearest(cell_id, (c.id for c in expand_matrix(matrix).runnable))
+    hint = select.suggest_cell(cell_id, (c.id for c in expand_matrix(matrix).runnable))
     raise ConfigError([Problem("CELL", 0, "", f"no such cell {cell_id!r}{hint}")])
 
 

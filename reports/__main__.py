@@ -173,11 +173,12 @@ def _judged_for(args: argparse.Namespace, place: Path | None) -> JudgedEvidence:
 
 
 def _judge(args: argparse.Namespace) -> JudgedEvidence:
+    policy_file = policy.load_policy(args.policy) if args.policy else None  # first: evidence takes minutes to read
     records = _read(args.evidence or [EVIDENCE])
-    if args.policy is None:
+    if policy_file is None:
         require_results(args.evidence or [EVIDENCE], records)
         return JudgedEvidence(records=records, verdict=None)
-    found, doc = policy.load_policy(args.policy)
+    found, doc = policy_file
     matrix, now = load_matrix(), datetime.now(UTC)
     expected = policy.expect_cells(found, doc, matrix)
     if args.selected_only:
@@ -276,6 +277,8 @@ def _redact(args: argparse.Namespace) -> int:
     except ConfigError as error:
         refused = error
     print(f"{redact.redact_files(args.paths)} files looked through for secrets")
+    for path in (p for p in args.paths if not p.exists()):  # no error: a job that never began leaves no logs
+        print(f"note: {path}: no such file or folder, so nothing in it was redacted", file=sys.stderr)
     if refused is not None:
         raise refused
     return GREEN

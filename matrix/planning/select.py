@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from types import MappingProxyType
+from typing import Final
 
 from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.model import Cell
@@ -151,6 +152,28 @@ def compile_expression(text: str) -> Callable[[Callable[..., bool]], bool]:
         raise ConfigError([Problem("-m", 0, repr(text), f"cannot be parsed: {error}")]) from None
 
 
+PARTS: Final = ("rig", "release", "checkpoint", "feature set")  # of an id
+
+
+def suggest_cell(text: str, ids: Iterable[str]) -> str:
+    """Return what is wrong with an id or glob that none of the ids matches: its first part that none has, with the
+    nearest word; else the nearest id."""
+    rows = [i.split(".") for i in ids]
+    for number, (name, part) in enumerate(zip(PARTS, text.split("."), strict=False)):
+        kept = [row for row in rows if fnmatchcase(row[number], part)]
+        if not kept:
+            before = ".".join(rows[0][:number])
+            where = f"no cell of {before}" if number else "no cell"
+            return f": {where} has the {name} {part!r}{suggest_nearest(part, {row[number] for row in rows})}"
+        if any(c in part for c in "*[?"):  # a wildcard may reach beyond its part
+            break
+        rows = kept
+    else:
+        if rows:
+            return f": an id is RIG.RELEASE.CHECKPOINT.FEATURES, e.g. {'.'.join(rows[0])}; all of them: {text + '.*'!r}"
+    return suggest_nearest(text, (".".join(row) for row in rows))
+
+
 def select_by_globs(cells: Sequence[Cell], globs: Sequence[str]) -> list[Cell]:
     """Cells whose id matches any glob; a glob that matches none is an error.
 
@@ -158,7 +181,7 @@ def select_by_globs(cells: Sequence[Cell], globs: Sequence[str]) -> list[Cell]:
         ConfigError: naming the nearest cell id.
     """
     problems = [
-        Problem("--cells", 0, "", f"{glob!r} matches no cell{suggest_nearest(glob, (c.id for c in cells))}")
+        Problem("--cells", 0, "", f"{glob!r} matches no cell{suggest_cell(glob, (c.id for c in cells))}")
         for glob in globs
         if not any(fnmatchcase(c.id, glob) for c in cells)
     ]

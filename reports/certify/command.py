@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from matrix.errors import ConfigError, Problem
+from matrix.planning.select import suggest_cell
 from reports.certify.statement import NotCertifiable, Statements, format_statement, list_cells
 from reports.certify.verify import find_problems, read_certificate
 from reports.evidence.defuse import defuse_line
@@ -56,9 +57,11 @@ def _verify(args: argparse.Namespace, today: date) -> int:
 
 def _certify(args: argparse.Namespace, today: date) -> int:
     records = [r for path in args.evidence for r in read_records(path)]
-    cells = [cell for cell in list_cells(records) if fnmatchcase(cell, args.cells)]
+    known = list_cells(records)
+    cells = [cell for cell in known if fnmatchcase(cell, args.cells)]
     if not cells:
-        raise ConfigError([Problem("--cells", 0, "", f"no cell of this evidence fits {args.cells!r}")])
+        why = f"no cell of this evidence fits {args.cells!r}{suggest_cell(args.cells, known)}"
+        raise ConfigError([Problem("--cells", 0, "", why)])
     if not 1 <= args.days <= 3650:
         raise ConfigError([Problem("--days", 0, "", f"expected 1 to 3650, got {args.days}")])
     args.out.mkdir(parents=True, exist_ok=True)

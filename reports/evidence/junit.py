@@ -37,6 +37,8 @@ def load_junit(path: Path) -> JUnitXml:
     """
     try:
         found = JUnitXml.fromfile(str(path))
+    except OSError as error:
+        raise ConfigError([Problem(str(path), 0, "", f"cannot be read: {error.strerror}")]) from None
     except Exception as error:  # the parser's own, expat's and the file system's are one thing to a person
         raise ConfigError([Problem(str(path), 0, "", f"not a JUnit file: {error}")]) from None
     if isinstance(found, TestSuite):

@@ -320,7 +320,7 @@ def _find_wrong_requirement(
     if wanted.glob and not any(fnmatchcase(c.id, wanted.glob) for c in cells):
         yield (
             ("glob",),
-            f"{wanted.glob!r} matches no runnable cell{suggest_nearest(wanted.glob, (c.id for c in cells))}",
+            f"{wanted.glob!r} matches no runnable cell{select.suggest_cell(wanted.glob, (c.id for c in cells))}",
         )
     elif sound and not any(map(_compile_requirement(wanted), cells)):
         yield (), "matches no runnable cell of the matrix"
