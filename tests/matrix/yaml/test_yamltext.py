@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
+from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError
 from matrix.yaml import yamltext
 from tests.matrix.yaml.hostile_files import HARMLESS, HOSTILE
@@ -77,3 +79,9 @@ def test_a_file_that_must_be_sound_is_one_error_with_file_and_line(tmp_path: Pat
         yamltext.read_data(file)
     file.write_text("a: [1, two]\n", encoding="utf-8")
     assert yamltext.read_data(file) == {"a": [1, "two"]}
+
+
+def test_the_data_of_a_document_is_what_the_library_would_construct() -> None:
+    path = CHECKOUT / "matrix" / "checking" / "checks.yaml"
+    held = yaml.load(path.read_text(encoding="utf-8"), Loader=yamltext.Loader)
+    assert repr(yamltext.read_document(path, "checks.yaml").data) == repr(held)
