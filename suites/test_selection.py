@@ -1,4 +1,5 @@
-"""Tests which tokens the indexer selected, where an engine hands them out: the selection itself beside the oracle's."""
+"""Tests that layers attend to the tokens that the indexer selects: by the selection itself, where an engine hands it
+out, and by a prompt on which sparse and dense attention part."""
 
 from __future__ import annotations
 
@@ -9,9 +10,10 @@ from fixtures.client.client import Client
 from matrix.model import Cell
 from matrix.planning.ranks import read_pattern
 from suites.asking.contract import Evidence, Plan, expect_ok
-from suites.checks import selected
+from suites.checks import selected, sparse
 from suites.measure import logprob_probe as signature
-from suites.measure.references import SOURCE, recorded_as, weights_sha256
+from suites.measure import recordings
+from suites.measure.references import SOURCE, find_crowd, recorded_as, weights_sha256
 from suites.measure.selection_readout import read_scores, read_selection
 
 pytestmark = [pytest.mark.proof]
@@ -32,6 +34,22 @@ def test_selects_what_the_reference_selects(
         pytest.skip("NOT_EVIDENCE: the replies of this engine hold no selection")
     found = selected.check_selection(item, rows, pattern, topk)
     for proof in selected.prove_selection(found, pattern, cell.features):
+        evidence.proof(proof.feature, proof.outcome, proof.rung, proof.detail, proof.data)
+    expect_ok(evidence, [found])
+
+
+@pytest.mark.from_depth("full")
+@pytest.mark.for_cells(canary=True)
+def test_attends_to_the_selected_tokens_only(
+    *, cell: Cell, plan: Plan, client: Client, bank: Bank, evidence: Evidence
+) -> None:
+    """Thousands of statements match the question: the answer is the one of sparse attention, and far from dense."""
+    known = find_crowd(cell, plan, bank)
+    if known is None:
+        topk, context = signature.index_topk(cell, plan.settings), plan.settings.get("context")
+        pytest.skip(f"NOT_EVIDENCE: no crowd was recorded for index_topk {topk}, or none fits the context {context}")
+    found = sparse.check_crowd(known.item, signature.ask_for_logprobs(client, known.item), known.ways, wanted=known.way)
+    if proof := sparse.prove_sparse(found, dense=recordings.DENSE):
         evidence.proof(proof.feature, proof.outcome, proof.rung, proof.detail, proof.data)
     expect_ok(evidence, [found])
 

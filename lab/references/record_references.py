@@ -1,6 +1,8 @@
 """Record the oracle's next tokens for the canaries: rewrite suites/data/canary_references.json.
 
-/tmp/oracle/bin/python -m lab.references.record_references       after new weights or prompts
+/tmp/oracle/bin/python -m lab.references.record_references --missing     after new weights or prompts
+
+Prompts of 7,000 tokens take minutes each on a CPU.
 """
 
 from __future__ import annotations
@@ -10,17 +12,21 @@ import sys
 from collections.abc import Sequence
 
 from lab.references.oracle import record_references
-from suites.measure.references import COMMAND, FILE
+from suites.measure.references import COMMAND, FILE, read_references
 
 
 def parser() -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(prog="glm-matrix record-references", description=(__doc__ or "").splitlines()[0])
+    own = argparse.ArgumentParser(prog="glm-matrix record-references", description=(__doc__ or "").splitlines()[0])
+    own.add_argument(
+        "--missing", action="store_true", help="keep what is current, and ask only for what is missing or stale"
+    )
+    return own
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Ask the oracle, rewrite the file and print its path."""
-    parser().parse_args(argv)
-    FILE.write_text(record_references(COMMAND), encoding="utf-8")
+    kept = read_references() if parser().parse_args(argv).missing else ()
+    FILE.write_text(record_references(COMMAND, kept), encoding="utf-8")
     sys.stdout.write(f"{FILE}\n")
     return 0
 

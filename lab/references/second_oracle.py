@@ -22,7 +22,7 @@ from fixtures.weights.locate import find_weights
 from lab.references.oracle import Candidates, Oracle, list_wanted, make_attention_config
 from suites.measure import logprob_probe as signature
 from suites.measure.recordings import DENSE
-from suites.measure.references import ALL, Key, read_references
+from suites.measure.references import ALL, HALF, Key, read_references
 from suites.measure.rendering import make_encoder
 
 TOLERANCE: Final = 5e-5  # nats, of two float32 implementations that add in another order
@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--most-tokens", type=int, default=1 << 20, metavar="N", help="leave longer prompts out")
     worst = 0.0
     for each in compare_references(parser.parse_args(argv).most_tokens):
-        own = each.key.way in ("FFFF", DENSE, ALL)
+        own = each.key.way in ("FFFF", DENSE, HALF, ALL)
         worst = max(worst, each.farthest if own else 0.0)
         words = "the same words" if each.same_words else "other words"
         about = f"{each.key.weights} index_topk {each.key.index_topk} {each.key.way} {each.tokens} tokens"

@@ -101,6 +101,9 @@ class AsMany:
     def unsure(self, *, index_topk: int) -> Item | None:
         return self._bank.unsure(index_topk=index_topk)
 
+    def crowd(self, *, index_topk: int) -> Item | None:
+        return self._bank.crowd(index_topk=index_topk)
+
 
 def as_many(ask: Callable[..., Items], n: int, **options: Any) -> Items:
     """`n` items, or the most that the bank does not refuse."""

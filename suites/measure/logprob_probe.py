@@ -20,7 +20,8 @@ from suites.asking import lengths
 TOP = 5  # candidates per position: enough to tell launches apart, and every engine allows it
 MAX_TOKENS = 24
 UNSURE = "unsure"
-UNSURE_TOKENS = 8  # of an answer that nobody can know: up to the name that is made up
+CROWD = "crowd"
+UNSURE_TOKENS = 8  # of an answer that nobody can know: up to the name that is made up, or the code that is taken
 DEPTH = 0.3
 
 
@@ -39,15 +40,24 @@ def make_all_prompts(bank: Bank, *, topk: int, settings: Mapping[str, Any]) -> d
     """Make the frozen prompts and, if the bank has one that fits, a prompt beyond index_topk that the model cannot
     answer. A confident answer hides attention differences; on this prompt each IndexCache pattern yields a different
     answer."""
-    unsure = bank.unsure(index_topk=topk)
-    about = 0 if unsure is None else unsure.tokens_prompt_about or 0
-    fits = unsure is not None and lengths.cap_to_context(settings, about) == about
-    return {**make_prompts(bank, topk=topk, settings=settings), **({UNSURE: unsure} if unsure and fits else {})}
+    unsure = _keep_fitting(bank.unsure(index_topk=topk), settings)
+    return {**make_prompts(bank, topk=topk, settings=settings), **({UNSURE: unsure} if unsure else {})}
+
+
+def make_crowd(bank: Bank, *, topk: int, settings: Mapping[str, Any]) -> Item | None:
+    """Make the prompt on which sparse and dense attention part; None where the bank has none or the context is
+    shorter."""
+    return _keep_fitting(bank.crowd(index_topk=topk), settings)
+
+
+def _keep_fitting(item: Item | None, settings: Mapping[str, Any]) -> Item | None:
+    about = 0 if item is None else item.tokens_prompt_about or 0
+    return item if lengths.cap_to_context(settings, about) == about else None
 
 
 def max_tokens(item: Item) -> int:
     """Return how many tokens of an answer are compared."""
-    return UNSURE_TOKENS if item.kind == UNSURE else MAX_TOKENS
+    return UNSURE_TOKENS if item.kind in (UNSURE, CROWD) else MAX_TOKENS
 
 
 def check_logprobs(client: Client, bank: Bank, *, topk: int, settings: Mapping[str, Any]) -> list[Finding]:

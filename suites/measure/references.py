@@ -11,8 +11,8 @@ the weights that they were made from: what quantising costs is within the tolera
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +33,9 @@ FILE: Final = CHECKOUT / "suites" / "data" / "canary_references.json"
 COMMAND: Final = "glm-matrix record-references"
 SOURCE: Final = "canary_bf16"  # what every canary is made from
 PRUNED: Final = ("reap160", "reap192")  # members of the family that compute another function than their source
+HALF: Final = "half"  # each layer selects for itself, half of index_topk: what a launch must not do
+HALF_PARTS_AT: Final = 256  # index_topk; at 2048 half is 2.4e-3 nats away, twice what NVFP4 weights cost
+NO_SHARING: Final = "FFFF"
 ALL: Final = "all"  # of a prompt within index_topk: every way selects all of it
 WEIGHTS: Final = CHECKOUT / "fixtures" / "canary" / "hf"
 
@@ -73,12 +76,31 @@ def find_references(cell: Cell, plan: Plan, bank: Bank, file: Path = FILE) -> li
     Raises:
         ConfigError: they are of other weights or of another prompt; the message names the command.
     """
+    return _find_known(cell.checkpoint, list_keys(cell, plan, bank), file) if cell.checkpoint.canary else []
+
+
+def find_crowd(cell: Cell, plan: Plan, bank: Bank, file: Path = FILE) -> Reference | None:
+    """Find the recorded numbers for the crowd prompt of this launch, and what other ways to attend make of it.
+
+    Raises:
+        ConfigError: as `find_references` does.
+    """
     if not cell.checkpoint.canary:
-        return []
+        return None
+    keys = list_crowd_keys(cell, plan, bank)
+    ways = {key.way for key, _ in keys}  # the file holds those of other launches, too: patterns that may be as near
+    known = next(iter(_find_known(cell.checkpoint, keys[:1], file)), None)
+    return known and replace(known, ways={way: each for way, each in known.ways.items() if way in ways})
+
+
+def _find_known(checkpoint: Checkpoint, keys: Sequence[tuple[Key, Item]], file: Path) -> list[Reference]:
     records = read_references(file)
-    asked = [(key, item) for key, item in list_keys(cell, plan, bank) if any(map(key.of, records))]
+    asked = [(key, item) for key, item in keys if any(map(key.of, records))]
     stale = [
-        why for key, item in asked for r in filter(key.of, records) for why in _find_stale(r, cell.checkpoint, item)
+        why
+        for key, item in asked
+        for r in filter(key.but_for_the_way, records)
+        for why in _find_stale(r, checkpoint, item)
     ]
     frozen.require_current(file, stale, COMMAND)
     return [
@@ -107,6 +129,23 @@ def list_keys(cell: Cell, plan: Plan, bank: Bank) -> list[tuple[Key, Item]]:
     beyond, weights = attention_way(cell, plan), recorded_as(cell.checkpoint)
     ways = {name: ALL if name == "short" else beyond for name in items}
     return [(Key(weights=weights, index_topk=topk, way=ways[name], item=item.id), item) for name, item in items.items()]
+
+
+def list_crowd_keys(cell: Cell, plan: Plan, bank: Bank) -> list[tuple[Key, Item]]:
+    """List what the crowd prompt is answered by: the launch's own way to attend, then those that it must not have."""
+    topk = signature.index_topk(cell, plan.settings)
+    item = signature.make_crowd(bank, topk=topk, settings=plan.settings)
+    own, weights = attention_way(cell, plan), recorded_as(cell.checkpoint)
+    ways = (own, *list_rivals(own, weights, topk))
+    return [(Key(weights=weights, index_topk=topk, way=way, item=item.id), item) for way in ways] if item else []
+
+
+def list_rivals(way: str, weights: str, index_topk: int) -> tuple[str, ...]:
+    """List the ways to attend that must not pass for this one on the crowd prompt."""
+    if way == recordings.DENSE:
+        return (NO_SHARING,)
+    parts = (way, weights, index_topk) == (NO_SHARING, SOURCE, HALF_PARTS_AT)
+    return (recordings.DENSE, HALF) if parts else (recordings.DENSE,)
 
 
 def attention_way(cell: Cell, plan: Plan) -> str:

@@ -61,7 +61,8 @@ def stub_row(name: str, *, every: bool = True) -> Row:
     red = []
     for test in asked:
         with StubEngine(defect=name) as stub:
-            red += [test] * _is_noticed(run(test, stub, BANKS[0]))
+            bank = next(b for b in BANKS if b.id == defect.bank)
+            red += [test] * _is_noticed(run(test, stub, bank))
     return Row(
         on="stub",
         fault=name,

@@ -9,6 +9,7 @@ from typing import Any
 from fixtures.banks.bank import Bank
 
 BY_TRIAL = ("long_turns", "long_call")  # beside needles: drawn by the number of a trial, and not counted
+FROZEN = ("unsure", "crowd")  # their numbers were recorded
 STEPS = 40  # seeds beyond it come round again, with another needle: drawing an item costs all that lie before it
 
 
@@ -21,7 +22,7 @@ class SeededBank:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._bank, name)
-        if not callable(value):
+        if not callable(value) or name in FROZEN:
             return value
         by_trial = "needle" in name or name in BY_TRIAL
         return self._trials(value) if by_trial else self._later(value)

@@ -32,7 +32,7 @@ from matrix.planning.plan import Plan, make_plan
 from matrix.yaml.load import load_matrix
 from reports.compare.baselines import Baseline
 from reports.evidence.finding import Finding
-from suites import test_effective, test_selection
+from suites import test_effective
 from suites.asking.as_many import AsMany
 from suites.asking.depth import DEPTHS, Depth
 from suites.measure import loads, speed
@@ -42,7 +42,7 @@ from suites.measure.rendering import make_encoder
 from tests.suites import world
 
 PARTS = ("context", "chunk_tokens", "page_tokens", "index_topk", "max_running_requests", "thinking")  # lengths follow
-MODULES = (*world.MODULES, test_effective, test_selection)
+MODULES = (*world.MODULES, test_effective)
 UNDECIDED_TOKENS = 2952  # of the undecided prompt at index_topk 2048, suites/data/canary_references.json
 Written = dict[str, dict[str, dict[str, list[list[int | bool]]]]]
 

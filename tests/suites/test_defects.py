@@ -24,7 +24,7 @@ KILLS = [
 @pytest.mark.parametrize(("defect", "test"), KILLS)
 def test_a_defect_is_noticed(defect: str, test: str) -> None:
     with StubEngine(defect=defect) as stub:
-        outcome = run(test, stub, BANKS["glm5"])
+        outcome = run(test, stub, BANKS[DEFECTS[defect].bank])
     assert outcome.noticed, f"{defect} survived {test}: {outcome.error!r:.300}"
     assert_replays(outcome)
 
@@ -57,4 +57,5 @@ def test_every_killer_is_a_suite_test() -> None:
 def test_every_suite_test_can_be_turned_red() -> None:
     """An assertion that no defect turns red proves nothing."""
     named = {test for defect in DEFECTS.values() for test in defect.kills}
-    assert suite_tests().keys() - named == {"test_changes_output_only_beyond_index_topk"}
+    excused = {"test_changes_output_only_beyond_index_topk", "test_selects_what_the_reference_selects"}
+    assert suite_tests().keys() - named == excused, "the stub hands out no selection; its plants are recorded rows"

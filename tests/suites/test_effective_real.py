@@ -23,7 +23,7 @@ from matrix.model import Cell
 from matrix.planning.expand import expand_matrix
 from matrix.planning.plan import Plan, make_plan
 from matrix.yaml.load import load_matrix
-from suites import test_effective
+from suites import test_effective, test_selection
 from suites.asking.depth import QUICK
 from tests.fixtures.llamacpp.serving import CANARY, needs_canary, serve
 from tests.suites.world import Recorder
@@ -178,3 +178,32 @@ def test_the_oracle_tells_sparse_attention_from_its_rivals(way: str, outcome: st
         index_topk=64,
     )
     assert (proof.outcome, proof.rung) == (outcome, Rung.ORACLE), proof.detail
+
+
+def ask_crowd(asked: Plan, launched: Plan, tmp_path: Path) -> Recorder:
+    """The crowd of one plan, on an engine that was launched by another."""
+    evidence = Recorder()
+    with (
+        ProcessLauncher(logs=tmp_path).start(launched) as engine,
+        Client(engine.base_url, engine.model, api_key=engine.api_key) as client,
+    ):
+        test_selection.test_attends_to_the_selected_tokens_only(
+            cell=asked.cell, plan=asked, client=client, bank=CanaryBank(), evidence=evidence
+        )
+    return evidence
+
+
+def test_a_crowd_is_answered_as_sparse_attention_does(tmp_path: Path) -> None:
+    asked = make_plan(load_matrix(), cell("baseline"))
+    evidence = ask_crowd(asked, asked, tmp_path)
+    (found,) = evidence.findings
+    assert outcomes(evidence) == {"dsa": "proven"}
+    assert 10 * found.data["nats"]["FFFF"] < found.data["tolerance"], "room for another machine's rounding"
+
+
+@pytest.mark.parametrize(("index_topk", "nearest"), [(2048, "dense"), (128, "half")])
+def test_another_index_topk_is_seen_in_the_crowd(index_topk: int, nearest: str, tmp_path: Path) -> None:
+    """Of 889 tokens 2048 selects all."""
+    asked = make_plan(load_matrix(), cell("baseline"))
+    with pytest.raises(AssertionError, match=f"of all ways to attend {nearest} is nearest"):
+        ask_crowd(asked, configured(asked, "index_topk", index_topk), tmp_path)

@@ -38,6 +38,7 @@ from suites import (
     test_mtp,
     test_needle,
     test_reuse,
+    test_selection,
     test_soak,
     test_structured,
     test_surfaces,
@@ -73,6 +74,7 @@ MODULES: tuple[ModuleType, ...] = (
     test_indexcache,
     test_mtp,
     test_chunked_prefill,
+    test_selection,
 )
 DEPTH = replace(
     QUICK,

@@ -13,6 +13,7 @@ from fixtures.banks.constraint import Constraint
 from fixtures.banks.glm5.prose import draw_prose, join_paragraphs
 from fixtures.banks.item import ExpectedCall, Item
 from fixtures.client.reply import ToolCall
+from tests.faults.stub.crowd import KIND, answer_crowd
 from tests.faults.stub.defect import Answer, Asked
 from tests.faults.stub.forms import fill_form
 from tests.faults.stub.obeying import write_obeying
@@ -68,6 +69,8 @@ def _said(asked: Asked, max_tokens: int) -> Answer:
         return _forced(asked)
     if item.kind == "long_generation" and item.answer is None:
         return _limited(STORY, max_tokens)
+    if item.kind == KIND:
+        return answer_crowd(item, asked.index_topk)
     if item.constraints:
         return _limited(write_obeying(item.constraints), max_tokens)
     said = _limited(item.answer or "Sorry, I do not have a tool for that.", max_tokens)

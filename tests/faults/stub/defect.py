@@ -78,6 +78,7 @@ class Answer:
     delay_s: float = 0.0  # before each event, on top of the stub's pace
     hold_s: float = 0.0  # before the first byte
     logprob_shift: float = 0.0  # nats, on every token
+    positions: tuple[Mapping[str, float], ...] = ()  # candidates of each token, instead of made-up ones
     error: str = "planted"  # message of a status that is not 200
     die: bool = False
     exit_code: int = 3  # when it dies as a process
@@ -100,6 +101,7 @@ class Defect:
     metrics: Mapping[str, float] = field(default_factory=dict)  # counter (as in `observe:`) -> factor on its true value
     chunk_factor: int = 1  # times the chunk size that was asked for
     healthy: bool = True
+    bank: str = "glm5"  # whose questions it is asked
 
 
 def words(change: Callable[[str], str]) -> Damage:

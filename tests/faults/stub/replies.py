@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -33,7 +33,8 @@ def document(answer: Answer, dialect: Dialect, *, logprobs: bool) -> dict[str, J
         message["tool_calls"] = [_sent(c) for c in answer.calls]
     choice: dict[str, Json] = {"index": 0, "message": message, "finish_reason": answer.finish_reason}
     if logprobs:
-        choice["logprobs"] = {"content": [_logprob(t, answer) for t in tokens(answer.content)]}
+        told = [_list_candidates(each) for each in answer.positions]
+        choice["logprobs"] = {"content": told or [_logprob(t, answer) for t in tokens(answer.content)]}
     return {
         "id": "stub",
         "object": "chat.completion",
@@ -97,6 +98,11 @@ def _logprob(token: str, answer: Answer) -> dict[str, Json]:
     mine = -0.01 - answer.logprob_shift
     top = [{"token": token, "logprob": mine}, {"token": " other", "logprob": -5.0 + answer.logprob_shift}]
     return {"token": token, "logprob": mine, "top_logprobs": top}
+
+
+def _list_candidates(position: Mapping[str, float]) -> dict[str, Json]:
+    top = [{"token": token, "logprob": value} for token, value in position.items()]
+    return {**top[0], "top_logprobs": top}
 
 
 def _event(model: str, delta: dict[str, Json], finish_reason: str | None = None) -> dict[str, Json]:
