@@ -17,13 +17,14 @@ from typing import Final
 from ci.generated import Files, run_generator
 from ci.recipes.render import FORMS
 from ci.recipes.steps import make_night
-from matrix.errors import ConfigError
+from matrix.errors import ConfigError, Problem
 from matrix.yaml.load import load_matrix
 from reports.planning.quantities import parse_duration
 
 FOLDER: Final = Path("ci/nightly")
 SAMPLE: Final = "ci/gates/starter/sm120x4.yaml"
 AT: Final = "17 22 * * *"
+LABELLED: Final = ("github", "gitlab", "jenkins")  # Buildkite asks for a queue and the rig, cron has one machine
 FILES: Final = {
     "github": "github.yml",
     "gitlab": "gitlab-ci.yml",
@@ -45,7 +46,11 @@ def parser() -> argparse.ArgumentParser:
     )
     own.add_argument("--at", default=AT, metavar="CRON", help="when, as cron writes it (default: %(default)s)")
     own.add_argument(
-        "--labels", nargs="+", default=[], metavar="LABEL", help="of the machine (default: of ci/runners.yaml)"
+        "--labels",
+        nargs="+",
+        default=[],
+        metavar="LABEL",
+        help="of the machine, for github, gitlab and jenkins (default: of ci/runners.yaml)",
     )
     return own
 
@@ -54,6 +59,9 @@ def main(words: Sequence[str] | None = None) -> int:
     """Exit codes: 0 printed, 2 bad input."""
     options = parser().parse_args(words)
     try:
+        if options.labels and options.form not in LABELLED:
+            message = f"{options.form} chooses its machine without labels; {', '.join(LABELLED)} take them"
+            raise ConfigError([Problem("--labels", 0, repr(options.labels[0]), message)])
         night = make_night(
             load_matrix(),
             options.policy,

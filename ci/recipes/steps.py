@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from ci.runners import load_runners
@@ -15,8 +15,8 @@ from reports.gate.policy import expect_cells, load_policy
 
 OUT: Final = "reports/out"
 NAMES: Final = re.compile(r"[A-Za-z0-9_./-]+")  # of a policy's file: it stands in four languages without quotes
-FIELD: Final = r"[0-9*,/-]+"
-AT: Final = re.compile(rf"{FIELD}( {FIELD}){{4}}")
+TIMES: Final = {"minute": (0, 59), "hour": (0, 23), "day": (1, 31), "month": (1, 12), "weekday": (0, 7)}
+PART: Final = re.compile(r"(?:\*|(?P<low>\d{1,2})(?:-(?P<high>\d{1,2}))?)(?:/(?P<step>\d{1,2}))?", re.ASCII)
 SPARE_MIN: Final = 120  # beyond the budget, before a job is killed: durations are estimates
 ENVIRONMENT: Final = "make env"
 PLAN: Final = '.venv/bin/glm-matrix plan --policy "$POLICY" --budget "$BUDGET"'
@@ -61,7 +61,9 @@ class Night:
 
     @property
     def budget(self) -> str:
-        return f"{self.budget_h:g}h"
+        """The budget as `--budget` reads it: whole hours, or minutes."""
+        minutes = max(1, round(self.budget_h * 60))
+        return f"{minutes}m" if minutes % 60 else f"{minutes // 60}h"
 
     @property
     def timeout_min(self) -> int:
@@ -74,10 +76,11 @@ def make_night(matrix: Matrix, policy: str, *, budget_s: float, at: str, labels:
     Raises:
         ConfigError: no such policy, its cells are of several rigs, or a word that no CI file could hold.
     """
-    if not NAMES.fullmatch(policy) or policy.startswith("-"):
+    where = PurePosixPath(policy)
+    if not NAMES.fullmatch(policy) or policy.startswith("-") or where.is_absolute() or ".." in where.parts:
         raise _refuse("--policy", policy, "expected a file below the checkout, of letters, digits and _./-")
-    if not AT.fullmatch(at):
-        raise _refuse("--at", at, "expected five fields of cron, e.g. '17 22 * * *'")
+    if why := find_cron_fault(at):
+        raise _refuse("--at", at, why)
     if wrong := [word for word in labels if not NAMES.fullmatch(word)]:
         raise _refuse("--labels", wrong[0], "expected letters, digits and _./-")
     rigs = sorted({cell.rig.id for cell in expect_cells(*load_policy(Path(policy)), matrix) if cell.rig})
@@ -87,6 +90,22 @@ def make_night(matrix: Matrix, policy: str, *, budget_s: float, at: str, labels:
     served = load_runners(matrix.rigs)[rigs[0]]
     own = labels or (served.labels if served.serves else ("self-hosted", rigs[0]))
     return Night(policy=policy, rig=rigs[0], labels=own, budget_h=budget_s / 3600, at=at)
+
+
+def find_cron_fault(at: str) -> str:
+    """Return what no cron could read in `at`, or "": a CI system drops such a schedule, and the night never runs."""
+    fields = at.split(" ")
+    if len(fields) != len(TIMES):
+        return "expected five fields of cron, e.g. '17 22 * * *'"
+    for field, (name, (least, most)) in zip(fields, TIMES.items(), strict=True):
+        for part in field.split(","):
+            found = PART.fullmatch(part)
+            if found is None or found["step"] in ("0", "00"):
+                return f"{name} {field!r}: expected *, numbers, 1-5 or */2"
+            low, high = (int(n) if n else least for n in (found["low"], found["high"] or found["low"]))
+            if not least <= low <= high <= most:
+                return f"{name} {field!r}: expected {least} to {most}, the smaller first"
+    return ""
 
 
 def _refuse(option: str, value: str, message: str) -> ConfigError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import get_args
 
@@ -56,7 +57,7 @@ def add_policy(options: argparse.Namespace) -> str:
     if options.dry_run:
         return text.rstrip()
     path = options.out or Path(f"gate_{rig.id}.yaml")
-    write_new(path, text, lambda: _read_back(path, matrix))
+    write_new(path, text, lambda: _read_back(path, matrix), option="--out")
     return "\n".join([f"wrote {path}: {_summarise(starter)}", *_list_next(starter, path)])
 
 
@@ -89,10 +90,11 @@ def _summarise(starter: Starter) -> str:
 
 
 def _list_next(starter: Starter, path: Path) -> list[str]:
+    file = shlex.quote(str(path))
     return [
-        f"next: git add {path} && git commit, since a file that git does not know makes a run's tree dirty",
-        f"next: glm-matrix plan --policy {path}",
-        f"next: glm-matrix recipe cron --policy {path}",
+        f"next: git add {file} && git commit, since a file that git does not know makes a run's tree dirty",
+        f"next: glm-matrix plan --policy {file}",
+        f"next: glm-matrix recipe cron --policy {file}",
         f"next: pytest --cells {starter.first.cell.id}",
-        f"next: glm-matrix gate --policy {path}",
+        f"next: glm-matrix gate --policy {file}",
     ]

@@ -5,25 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from matrix.errors import ConfigError, Problem
+from matrix.yaml.yamltext import parse_text
 
 
 def parse_value(option: str, text: str) -> Any:
     """Parse one word: `{a: 1}` and `[a, b]` are YAML, `3`, `true` and `2026-11-29` are themselves, the rest is text.
 
+    What means something else to YAML than it seems to stays text: `no`, `1:30`, `0777`, the version `2.10`.
+
     Raises:
-        ConfigError: brackets that do not close.
+        ConfigError: brackets that do not close, or hold what no file of the matrix may hold.
     """
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        if not text.lstrip().startswith(("{", "[")):
-            return text
-        shown = getattr(error, "problem", None) or str(error)
-        raise ConfigError([Problem(option, 0, repr(text), f"expected YAML like '{{a: 1}}': {shown}")]) from None
-    return text if isinstance(value, dict) and not text.lstrip().startswith("{") else value
+    doc = parse_text(text, option)
+    is_plain = not text.lstrip().startswith(("{", "["))
+    if doc.problems and not is_plain:
+        message = f"expected YAML like '{{a: 1}}': {doc.problems[0].message}"
+        raise ConfigError([Problem(option, 0, f"{text!r:.80}", message)])
+    if is_plain and (doc.problems or isinstance(doc.data, dict | list) or _is_version(text, doc.data)):
+        return text
+    return doc.data
+
+
+def _is_version(text: str, value: Any) -> bool:
+    """Return whether a number would lose digits as one: `2.10` is a later release than `2.1`."""
+    return isinstance(value, float) and text.endswith("0") and not text.endswith(".0")
 
 
 def merge_mapping(option: str, words: Sequence[str]) -> dict[str, Any]:
@@ -40,6 +46,6 @@ def merge_mapping(option: str, words: Sequence[str]) -> dict[str, Any]:
             continue
         value = parse_value(option, word)
         if not isinstance(value, Mapping):
-            raise ConfigError([Problem(option, 0, repr(word), "expected key=value or '{key: value}'")])
+            raise ConfigError([Problem(option, 0, f"{word!r:.80}", "expected key=value or '{key: value}'")])
         merged.update(value)
     return merged

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +25,22 @@ def dump_item(entry: Mapping[str, Any]) -> str:
     return "\n".join(f"{'  - ' if n == 0 else '    '}{line}" for n, line in enumerate(lines)) + "\n"
 
 
-def write_new(path: Path, text: str, check: Check) -> None:
-    """Write a new file and check the matrix with it.
+def write_new(path: Path, text: str, check: Check, *, option: str = "--id") -> None:
+    """Write a new file and check the matrix with it. `option`: by which another file is chosen.
 
     Raises:
         ConfigError: the file exists, or the matrix refuses it; it is removed again.
         HostError: the folder cannot be written.
     """
     if path.exists():
-        raise ConfigError([Problem(path.name, 0, "id", "there is one already; choose another --id")])
+        raise ConfigError([Problem(path.name, 0, "", f"there is one already; choose another {option}")])
     made = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as error:
+        with suppress(OSError):  # a full disk leaves half a file, which would be one already the next time
+            path.unlink(missing_ok=True)
         raise HostError(f"{path} cannot be written: {error.strerror}") from None
     try:
         check()

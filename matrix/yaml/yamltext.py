@@ -80,6 +80,19 @@ def read_document(path: Path, name: str) -> Document:
     return doc
 
 
+def parse_text(text: str, name: str) -> Document:
+    """Parse a text that is no file, e.g. a word of a command line, under the same bounds; nothing raises."""
+    doc = Document(name)
+    if len(text) > LARGEST_BYTES:
+        doc.problems.append(
+            Problem(name, 0, "", f"it has {len(text):,} characters, at most {LARGEST_BYTES:,} are read")
+        )
+    else:
+        _parse(doc, text)
+    _cut_problems(doc)
+    return doc
+
+
 def _parse(doc: Document, text: str) -> None:
     try:
         _require_plain(text)

@@ -2,7 +2,8 @@
 
     NAME.tar.xz      NAME.jsonl, NAME.kept/<sha256>.jsonl.gz
 
-The same evidence gives the same bytes. Whatever else an archive holds is refused, and so is more than it may hold.
+The same evidence gives the same bytes, also from a packed file (.jsonl.gz). Whatever else an archive holds is refused,
+and so is more than it may hold: a header may claim gigabytes too, and tarfile reads each header in one piece.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import lzma
 import re
 import tarfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, cast
 
 from matrix.errors import ConfigError, Problem
-from reports.evidence.files import open_plain_file
+from reports.evidence.files import open_plain_file, read_plain_bytes
 from reports.evidence.kept import FOLDER, folder_of, is_kept_file
 
 SUFFIX: Final = ".tar.xz"
@@ -24,7 +26,8 @@ NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
 MEMBER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}\.jsonl|[A-Za-z0-9._-]+\.kept/[0-9a-f]{64}\.jsonl\.gz")
 UNPACKED_BYTES: Final = 1 << 30
 MEMBERS: Final = 200_000  # 5,000 cells of 27 tests
-PIECE_BYTES: Final = 1 << 20
+PIECE_BYTES: Final = 1 << 20  # at once, of a header too: names have up to 200 characters
+OVERHEAD_BYTES: Final = 3 << 9  # of a member, beside its content: two headers and what fills the last block
 BROKEN: Final = (OSError, tarfile.TarError, lzma.LZMAError, EOFError)
 
 
@@ -36,15 +39,14 @@ def pack_evidence(evidence: Path, target: Path, name: str = "") -> None:
     """
     name = name or target.name.removesuffix(SUFFIX)
     with tarfile.open(target, "w:xz", format=tarfile.PAX_FORMAT) as packed:
-        _add(packed, evidence, f"{name}.jsonl")
+        _add(packed, read_plain_bytes(evidence), f"{name}.jsonl")
         for path in sorted(folder_of(evidence).glob("*.jsonl.gz")):
             if is_kept_file(path):
-                _add(packed, path, f"{name}{FOLDER}/{path.name}")
+                with open_plain_file(path) as file:
+                    _add(packed, file.read(), f"{name}{FOLDER}/{path.name}")
 
 
-def _add(packed: tarfile.TarFile, path: Path, name: str) -> None:
-    with open_plain_file(path) as file:
-        data = file.read()
+def _add(packed: tarfile.TarFile, data: bytes, name: str) -> None:
     entry = tarfile.TarInfo(name)  # time 0, nobody's, 0644
     entry.size = len(data)
     packed.addfile(entry, io.BytesIO(data))
@@ -57,7 +59,7 @@ def unpack_evidence(archive: Path, target: Path) -> Path:
         ConfigError: it is no archive of evidence, or holds something else, or too much.
     """
     try:
-        with open_plain_file(archive) as raw, tarfile.open(fileobj=raw, mode="r:xz") as packed:
+        with _open_archive(archive) as packed:
             found = [path for path in _unpack_members(packed, archive, target) if path.suffix == ".jsonl"]
     except BROKEN as error:
         raise _refuse(archive, f"cannot be unpacked: {error}") from None
@@ -73,13 +75,45 @@ def read_lines(archive: Path, most_bytes: int) -> Iterator[bytes]:
         ConfigError: it is no archive.
     """
     try:
-        with open_plain_file(archive) as raw, tarfile.open(fileobj=raw, mode="r|xz") as packed:
+        with _open_archive(archive) as packed:
             for member in packed:
                 if member.name.endswith(".jsonl") and member.size <= most_bytes:
                     yield from packed.extractfile(member) or ()
                     return
     except BROKEN as error:
         raise _refuse(archive, f"cannot be read: {error}") from None
+
+
+class _Bounded:
+    """The unpacked bytes of an archive, for tarfile: no more at once, and no more in all, than evidence can need."""
+
+    def __init__(self, unpacked: IO[bytes]) -> None:
+        self._unpacked = unpacked
+        self.tell = unpacked.tell
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= PIECE_BYTES:
+            raise tarfile.ReadError(f"a header of {size:,} bytes")
+        self._require_room(self.tell() + size)
+        return self._unpacked.read(size)
+
+    def seek(self, place: int) -> int:
+        self._require_room(place)
+        return self._unpacked.seek(place)
+
+    def _require_room(self, place: int) -> None:
+        if place > UNPACKED_BYTES + MEMBERS * OVERHEAD_BYTES:
+            raise tarfile.ReadError(f"more than {UNPACKED_BYTES >> 20} MiB")
+
+
+@contextmanager
+def _open_archive(archive: Path) -> Iterator[tarfile.TarFile]:
+    with (
+        open_plain_file(archive) as raw,
+        lzma.open(raw) as unpacked,
+        tarfile.open(fileobj=cast(IO[bytes], _Bounded(unpacked)), mode="r:") as packed,
+    ):
+        yield packed
 
 
 def _unpack_members(packed: tarfile.TarFile, archive: Path, target: Path) -> Iterator[Path]:

@@ -214,7 +214,7 @@ def read_records(path: Path) -> list[Record]:
         ConfigError: it cannot be read, or has no record at all; names each line.
     """
     try:
-        lines = _read_bytes(path).splitlines(keepends=True)
+        lines = read_plain_bytes(path).splitlines(keepends=True)
     except OSError as error:
         why = f"cannot be read: {error.strerror}. Did anything run? (pytest writes it, see --evidence)"
         raise ConfigError([Problem(str(path), 0, "", why)]) from None
@@ -232,7 +232,7 @@ def read_records(path: Path) -> list[Record]:
     return _with_lost(path, records, lost) if records else []
 
 
-def _read_bytes(path: Path) -> bytes:
+def read_plain_bytes(path: Path) -> bytes:
     """Read a file, unpacked where its name ends in `.gz`.
 
     Raises:

@@ -80,8 +80,8 @@ class Stored:
 
 
 def folder_of(evidence: Path) -> Path:
-    """Return the folder of kept replies for an evidence file."""
-    return evidence.with_name(evidence.stem + FOLDER)
+    """Return the folder of kept replies for an evidence file, which may be packed (`.jsonl.gz`) without its replies."""
+    return evidence.with_name(Path(evidence.name.removesuffix(".gz")).stem + FOLDER)
 
 
 def is_kept_file(path: Path) -> bool:

@@ -139,9 +139,10 @@ def _prepare(connection: sqlite3.Connection) -> sqlite3.Connection:
 def _refresh(connection: sqlite3.Connection, folder: Path) -> None:
     known = {path: (size, mtime) for path, size, mtime in connection.execute("SELECT path, size, mtime_ns FROM files")}
     present: dict[str, tuple[int, int]] = {}
+    paths: dict[str, Path] = {}
     for path in find_evidence(folder):
-        stat = path.stat()
-        present[str(path.relative_to(folder))] = stat.st_size, stat.st_mtime_ns
+        stat, name = path.stat(), _text(str(path.relative_to(folder)))
+        present[name], paths[name] = (stat.st_size, stat.st_mtime_ns), path
     if known != present:  # a run that was refused as given twice may be alone now, and a part may have its rest
         again = {r.path for r in list_refused(connection)} | joining.list_linked_paths(connection)
         known = {path: stamp for path, stamp in known.items() if path not in again}
@@ -151,7 +152,7 @@ def _refresh(connection: sqlite3.Connection, folder: Path) -> None:
                     _forget(connection, path)
     for name, stamp in present.items():
         if known.get(name) != stamp:
-            _index_file(connection, folder, name, stamp)
+            _index_file(connection, paths[name], name, stamp)
     while pending := joining.find_pending(connection):
         _join_parts(connection, folder, *pending)
 
@@ -174,10 +175,10 @@ def _forget(connection: sqlite3.Connection, path: str) -> None:
         connection.execute(f"DELETE FROM {table} WHERE path = ?", (path,))  # noqa: S608
 
 
-def _index_file(connection: sqlite3.Connection, folder: Path, name: str, stamp: tuple[int, int]) -> None:
+def _index_file(connection: sqlite3.Connection, path: Path, name: str, stamp: tuple[int, int]) -> None:
     """Read one file outside the transaction, and write it inside; another writer may have been faster."""
     try:
-        runs = split_runs(read_records(folder / name))
+        runs = {_text(run): own for run, own in split_runs(read_records(path)).items()}
         why = ""
     except ConfigError as error:
         runs, why = {}, "; ".join(p.message for p in error.problems)
@@ -193,7 +194,9 @@ def _index_file(connection: sqlite3.Connection, folder: Path, name: str, stamp: 
             if doubt := _doubt_run(connection, run, own):
                 connection.execute("INSERT INTO refused VALUES (?, ?, ?)", (run, name, doubt))
             elif named := joining.list_continued(own):
-                connection.executemany("INSERT INTO continuing VALUES (?, ?, ?)", [(run, name, each) for each in named])
+                connection.executemany(
+                    "INSERT INTO continuing VALUES (?, ?, ?)", [(run, name, _text(each)) for each in named]
+                )
             else:
                 _insert_run(connection, name, run, own)
 
@@ -252,22 +255,27 @@ def _of(own: Sequence[Record], kind: type[Any]) -> list[Any]:
 
 
 def _result_row(r: Result) -> tuple[Any, ...]:
-    return r.run, _time(r), r.cell, r.fingerprint, r.nodeid, str(r.status), _text(r.message[:MESSAGE_CHARS])
+    return _as_row(r.run, _time(r), r.cell, r.fingerprint, r.nodeid, str(r.status), r.message[:MESSAGE_CHARS])
 
 
 def _launch_row(r: Launch) -> tuple[Any, ...]:
     versions = json.dumps(dict(r.versions), sort_keys=True, default=str)
-    return r.run, _time(r), r.cell, r.fingerprint, r.outcome, r.launch_s, versions, r.stub
+    return _as_row(r.run, _time(r), r.cell, r.fingerprint, r.outcome, r.launch_s, versions, r.stub)
 
 
 def _number_row(r: Measured, hardware: str) -> tuple[Any, ...]:
     where = {k: v for k, v in r.conditions.items() if k not in NOT_COMPARED}
     conditions = json.dumps(where, sort_keys=True)
-    return r.run, _time(r), r.cell, r.fingerprint, r.name, conditions, r.value, r.unit, hardware
+    return _as_row(r.run, _time(r), r.cell, r.fingerprint, r.name, conditions, r.value, r.unit, hardware)
 
 
 def _time(r: Record) -> str:
     return r.t.isoformat(timespec="milliseconds")
+
+
+def _as_row(*values: Any) -> tuple[Any, ...]:
+    """Return a row that SQLite can hold, whatever names a foreign file gives to runs, cells and numbers."""
+    return tuple(_text(value) if isinstance(value, str) else value for value in values)
 
 
 def _text(text: str) -> str:

@@ -21,6 +21,7 @@ from reports.page.svg import Part, Series, Square, draw_bar, draw_lines, draw_sq
 NEEDLE: Final = re.compile(r"\.(\d+)t(?:\d+c|\.)(\d+)d(?:\.|$)")
 FOUND: Final = "needle.found"
 SPEED: Final = (("output_throughput", "tok/s"), ("median_ttft_ms", "TTFT, ms"), ("median_tpot_ms", "TPOT, ms"))
+MOST: Final = 1 << 53  # of a number that is drawn: beyond it, floats skip whole numbers
 NEAR, NEAR_FROM = 1.25, 16  # lengths in tokens that differ by less; counts of streams are small, and never near
 GIB: Final = 2**30
 
@@ -86,12 +87,19 @@ def _group_points(numbers: Sequence[Measured], x: str, by: str, name: str) -> It
     """Group numbers into lines over `x`; values of `by` that are nearly the same, as prompts' lengths are, are one."""
     lines: dict[Any, dict[float, list[float]]] = {}
     for m in sorted(numbers, key=lambda m: str(m.conditions.get(by))):
-        at, key = m.conditions.get(x), m.conditions.get(by)
+        at, key = _as_condition(m.conditions.get(x)), _as_condition(m.conditions.get(by))
         if isinstance(at, int | float) and not isinstance(at, bool):
             near = next((known for known in lines if _is_near(known, key)), key)
             lines.setdefault(near, {}).setdefault(float(at), []).append(m.value)
     for key, points in lines.items():
         yield Series(name=name.format(key), points=sorted((at, median(values)) for at, values in points.items()))
+
+
+def _as_condition(value: Any) -> Any:
+    """Return a condition as foreign evidence may hold it: a list, or an integer without end, becomes text."""
+    if isinstance(value, int | float):
+        return value if abs(value) < MOST else "beyond 2^53"
+    return value if value is None or isinstance(value, str) else f"{value!r:.40}"
 
 
 def _is_near(known: Any, value: Any) -> bool:

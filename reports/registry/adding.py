@@ -28,7 +28,7 @@ from reports.certify.command import name_file
 from reports.certify.statement import NotCertifiable, Statements, format_statement
 from reports.evidence.archive import NAME, SUFFIX, pack_evidence, unpack_evidence
 from reports.evidence.defuse import defuse_line
-from reports.evidence.files import read_records
+from reports.evidence.files import GZIP, read_records
 from reports.evidence.signature import sign_evidence
 from reports.registry.check import find_disagreements
 from reports.replay.run import replay_evidence
@@ -45,7 +45,7 @@ def add_entry(args: argparse.Namespace, today: date) -> int:
         ConfigError: a bad option, no evidence, or the name is another evidence's.
         HostError: the registry cannot be written to, or a replay did not end.
     """
-    name = args.name or args.evidence.name.removesuffix(EVIDENCE).removesuffix(SUFFIX)
+    name = args.name or args.evidence.name.removesuffix(SUFFIX).removesuffix(GZIP).removesuffix(EVIDENCE)
     _require_sound(args, name)
     target = args.registry / f"{name}{SUFFIX}"
     try:

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ import yaml
 
 from ci.recipes.command import FILES, FOLDER, main, make_samples
 from ci.recipes.render import FORMS
-from ci.recipes.steps import Night, make_night
+from ci.recipes.steps import Night, find_cron_fault, make_night
 from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError
 from matrix.yaml.load import load_matrix
+from reports.planning.quantities import parse_duration
 
 NIGHT = Night(policy="ci/gates/starter/sm120x4.yaml", rig="sm120x4", labels=("gpu", "sm120"))
 SCHEMAS = {
@@ -185,6 +187,17 @@ def test_labels_come_from_the_runners_or_the_option(capsys: pytest.CaptureFixtur
         (["--policy", "ci/gates/sm120.yaml"], "for several: glm-matrix submit"),
         (["--policy", "ci/gates/none.yaml"], "none.yaml"),
         (["--policy", "a'b.yaml"], "expected a file below the checkout"),
+        (["--policy", str(CHECKOUT / NIGHT.policy)], "expected a file below the checkout"),
+        (["--policy", f"docs/../{NIGHT.policy}"], "expected a file below the checkout"),
+        (["--policy", NIGHT.policy, "--at", "60 22 * * *"], "minute '60': expected 0 to 59"),
+        (["--policy", NIGHT.policy, "--at", "17 24 * * *"], "hour '24': expected 0 to 23"),
+        (["--policy", NIGHT.policy, "--at", "17 22 0 * *"], "day '0': expected 1 to 31"),
+        (["--policy", NIGHT.policy, "--at", "17 22 * 13 *"], "month '13'"),
+        (["--policy", NIGHT.policy, "--at", "17 22 * * 1,8"], "weekday '1,8'"),
+        (["--policy", NIGHT.policy, "--at", "17 22 * * 5-1"], "the smaller first"),
+        (["--policy", NIGHT.policy, "--at", "*/0 22 * * *"], "minute '*/0'"),
+        (["--policy", NIGHT.policy, "--at", "17 -1 * * *"], "hour '-1'"),
+        (["--policy", NIGHT.policy, "--at", "17 22 *  *"], "month '': expected *, numbers"),
         (["--policy", NIGHT.policy, "--at", "at night"], "five fields of cron"),
         (["--policy", NIGHT.policy, "--labels", "a;b"], "--labels"),
     ],
@@ -192,6 +205,23 @@ def test_labels_come_from_the_runners_or_the_option(capsys: pytest.CaptureFixtur
 def test_what_no_night_can_be_is_one_error(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["github", *words]) == 2
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("at", ["*/5 * * * *", "0,30 0-6/2 1-31 12 0,7", "5 4 * * 1-5"])
+def test_what_cron_reads_is_taken(at: str) -> None:
+    assert not find_cron_fault(at)
+
+
+@pytest.mark.parametrize("hours", [0.001, 0.25, 1.5, 8, 1_000_000])
+def test_the_budget_is_read_back_by_the_command_that_gets_it(hours: float) -> None:
+    told = replace(NIGHT, budget_h=hours).budget
+    assert parse_duration(told) == pytest.approx(max(hours * 3600, 60), rel=0.05)
+
+
+@pytest.mark.parametrize("form", ["buildkite", "cron", "script"])
+def test_labels_that_a_form_would_not_show_are_refused(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([form, "--policy", NIGHT.policy, "--labels", "mine"]) == 2
+    assert "without labels" in capsys.readouterr().err
 
 
 def test_a_word_that_a_file_could_not_hold_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -152,10 +153,56 @@ def test_a_new_rig_has_no_runner_yet() -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("3", 3), ("true", True), ("a: b", "a: b"), ("{a: 1}", {"a": 1}), ("[x, 2]", ["x", 2]), ("it's", "it's")],
+    [
+        ("3", 3),
+        ("true", True),
+        ("a: b", "a: b"),
+        ("{a: 1}", {"a": 1}),
+        ("[x, 2]", ["x", 2]),
+        ("it's", "it's"),
+        ("- a", "- a"),
+        ("2027-02-28", date(2027, 2, 28)),
+        ("0.5", 0.5),
+        ("12.0", 12.0),
+        *((text, text) for text in ("2.10", "5.20", "1:30", "0777", "no", "on", "2027-99-99", "9" * 5_000, "!x")),
+    ],
 )
 def test_words_become_values(text: str, value: object) -> None:
-    assert parse_value("--x", text) == value
+    found = parse_value("--x", text)
+    assert found == value and type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[" * 5_000, "expected YAML"),
+        ("[" * 30_000 + "]" * 30_000, "levels deep"),
+        ("{a: 2027-02-30}", "day"),
+        ("{a: " + "9" * 5_000 + "}", "expected YAML"),
+        ("{a: &x [1], b: *x}", "anchor"),
+        ("{a: no}", "false"),
+        ("{a: 1, a: 2}", "duplicate key"),
+        ("{[a]: b}", "key"),
+        ("{a: !x b}", "tag"),
+        ('{a: "\\x1b[2J"}', "control character"),
+    ],
+)
+def test_hostile_brackets_are_one_short_error(text: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told) as refused:
+        parse_value("--x", text)
+    assert len(str(refused.value)) < 400
+
+
+def test_an_impossible_date_leaves_no_trace(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = texts(root)
+    assert add(root, *FAILURE, "--review-by", "2027-99-99") == 2
+    assert "review_by" in capsys.readouterr().err and texts(root) == before
+
+
+def test_a_version_keeps_its_digits(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["release", "--engine", "toy", "--version", "3.10", "--like", "toy_1", "--source", "x"]
+    assert add(root, *words, "--pins", "torch=2.10", "--dry-run") == 0
+    assert yaml.safe_load(capsys.readouterr().out)["pins"] == {"torch": "2.10"}
 
 
 def test_a_mapping_is_pairs_and_yaml() -> None:

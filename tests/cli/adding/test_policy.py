@@ -32,7 +32,16 @@ def test_it_writes_what_the_gate_reads_and_names_the_next_commands(
             glm_matrix([words[1], "--help"])
         assert ended.value.code == 0
     assert main(["policy", "--rig", "sm120x4"]) == 2
-    assert "there is one already" in capsys.readouterr().err
+    assert "there is one already; choose another --out" in capsys.readouterr().err
+
+
+def test_a_path_with_a_blank_is_one_word_of_each_next_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "my gates" / "it's.yaml"
+    assert main(["policy", "--rig", "sm120x4", "--cell", CELL, "--out", str(path)]) == 0
+    commands = [line.removeprefix("next: ") for line in capsys.readouterr().out.splitlines() if "--policy" in line]
+    assert commands and all(shlex.split(c)[-1] == str(path) for c in commands)
 
 
 def test_a_dry_run_writes_nothing(

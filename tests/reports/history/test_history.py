@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -92,6 +93,21 @@ def test_packed_and_plain_runs_are_indexed_and_bad_ones_named(folder: Path) -> N
     (folder / "e00.jsonl").unlink()
     with open_index(folder) as connection:
         assert connection.execute("SELECT path FROM runs WHERE run = 'r0'").fetchone() == ("z_copy.jsonl",)
+
+
+def test_whatever_a_foreign_file_is_called_and_calls_things_is_indexed(folder: Path) -> None:
+    half = "half \ud83d"
+    fields = [{**f, "fingerprint": half} if f["kind"] != "run" else f for f in run_fields()]
+    write(folder, 0, [{**f, "unit": half} if f["kind"] == "measurement" else f for f in fields])
+    (folder / "e00.jsonl").rename(folder / os.fsdecode(b"r\xe9sultat.jsonl"))
+    records = world.seal(run_fields(), half, world.BEGUN)
+    (folder / "other.jsonl").write_bytes(world.write(records))
+    for _ in range(2):  # the second time nothing is read again
+        with open_index(folder) as connection:
+            runs = connection.execute("SELECT run, path FROM runs ORDER BY run").fetchall()
+            assert connection.execute("SELECT DISTINCT unit FROM numbers").fetchall() != []
+            assert not list(list_refused(connection))
+        assert runs == [("half \\ud83d", "other.jsonl"), ("r0", "r\\udce9sultat.jsonl")]
 
 
 def test_a_run_that_ended_since_is_taken_and_a_changed_file_read_again(folder: Path) -> None:

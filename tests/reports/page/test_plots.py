@@ -56,6 +56,14 @@ def test_speed_is_drawn_over_what_varies_most() -> None:
     assert "tokens in" in over_length.caption and "64000 tokens in 60" in over_length.drawing
 
 
+@pytest.mark.parametrize("foreign", [{"a": 1}, [1], None, True, "x", 10**400], ids=range(6))
+def test_a_condition_of_any_kind_is_drawn_or_left_out(foreign: Any) -> None:
+    for name in ("concurrency", "input_len"):
+        odd = speed(100, 1, 88)
+        odd["conditions"][name] = foreign
+        assert "streams at once" in figures(odd, speed(100, 1, 88), speed(170, 2, 75))["tok/s"].caption
+
+
 def test_the_bytes_of_a_token_are_those_that_were_seen() -> None:
     assert "bytes per token as seen" in figures(world.size(PLAIN, 4))["KV cache"].caption
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import copy
 import errno
+import gzip
 import io
 import itertools
 import json
+import lzma
 import os
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -28,7 +30,7 @@ from matrix.yaml.load import load_matrix
 from reports import __main__ as cli
 from reports.certify.statement import Statements, format_statement, make_statement
 from reports.certify.verify import Certificate, compare_statement, read_certificate
-from reports.evidence.archive import pack_evidence, unpack_evidence
+from reports.evidence.archive import pack_evidence, read_lines, unpack_evidence
 from reports.evidence.files import read_records
 from reports.registry import adding, command
 from reports.registry.badge import render_badge, render_card, render_endpoint
@@ -117,6 +119,27 @@ def test_an_archive_writes_nothing_but_evidence(tmp_path: Path, name: str) -> No
     add_member(tmp_path / "b.tar.xz", "e.jsonl", tarfile.SYMTYPE)
     with pytest.raises(ConfigError, match="neither evidence"):
         unpack_evidence(tmp_path / "b.tar.xz", tmp_path / "out")
+
+
+def test_a_header_that_claims_gigabytes_is_refused_unread(tmp_path: Path) -> None:
+    entry = tarfile.TarInfo("header")
+    entry.type, entry.size = tarfile.XHDTYPE, 3 << 30
+    head = entry.create_ustar_header(entry.get_info(), "utf-8", "strict")
+    archive = tmp_path / "a.tar.xz"
+    archive.write_bytes(lzma.compress(head + b"a" * (2 << 20)))
+    with pytest.raises(ConfigError, match="a header of 3,221,225,472 bytes"):
+        unpack_evidence(archive, tmp_path / "out")
+    with pytest.raises(ConfigError, match="a header of 3,221,225,472 bytes"):
+        list(read_lines(archive, 1 << 30))
+
+
+@pytest.mark.usefixtures("agreeing")
+def test_packed_evidence_is_archived_unpacked_and_with_its_replies(tmp_path: Path) -> None:
+    registry = place(tmp_path)
+    (tmp_path / "run.jsonl.gz").write_bytes(gzip.compress((tmp_path / "run.jsonl").read_bytes()))
+    assert add(tmp_path / "packed", tmp_path / "run.jsonl.gz") == 0
+    assert (tmp_path / "packed/run.tar.xz").read_bytes() == (registry / "run.tar.xz").read_bytes()
+    assert [c.problems for c in checked(tmp_path / "packed")] == [()] * 2
 
 
 def test_the_same_evidence_gives_the_same_archive_and_comes_back(tmp_path: Path) -> None:
