@@ -69,7 +69,7 @@ WRAPPERS: Final[Mapping[str, frozenset[str]]] = {
     "!": frozenset(),
     "{": frozenset(),
     "nsys": frozenset({"-o", "-t", "-s"}),
-    "profile": frozenset(),
+    "profile": frozenset({"-o", "-t", "-s", "-c", "-e", "-b", "-y", "-d"}),
     "unbuffer": frozenset(),
     "chpst": frozenset({"-u", "-e"}),
     "gosu": frozenset(),
@@ -91,6 +91,17 @@ RUNNERS: Final[Mapping[str, tuple[tuple[str, ...], frozenset[str]]]] = {
     "pipx": (("run",), frozenset({"--spec", "--python"})),
 }
 INSTALLERS: Final = ("uv", "uvx", "pipx", "pixi")  # name packages beside the command that they run
+# Programs that take what a shell would run as one word, and programs that name an engine without starting it.
+TYPED: Final = frozenset({"tmux", "screen", "su", "runuser", "script", "watch", "flock", "pdsh", "clush", "byobu"})
+MENTIONS: Final = frozenset(
+    """
+    [ [[ ag alias apropos apt apt-get awk brew case cat cd conda cp curl diff dnf echo egrep export for function git
+    grep head helm help info jq kill killall kubectl less ln logger ls make mamba man mkdir more mv notify-send oc pgrep
+    pip pip3 pkill printf ps read rg rm sed ssh tail tee test touch type unalias unset wget whatis whereis which yum
+    """.split()  # noqa: SIM905
+)
+CONTAINERS: Final = ("docker", "podman", "nerdctl")
+STARTS: Final = re.compile(r"\b(?:(?:vllm|sglang) serve|sglang\.launch_server|trtllm-serve|llama-server)\b")
 ASSIGNMENT: Final = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 
 
@@ -143,8 +154,26 @@ def find_start(words: Sequence[Word]) -> Start | None:
     rest = _unwrap(list(words), env)
     if not rest:
         return None
-    found = _started(rest, env)
+    found = _started(rest, env) or _search_start(rest, env)
     return replace(found, requirements=_requirements(words)) if found is not None else None
+
+
+def _search_start(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None:
+    """Find the engine that a launcher starts whose options are not known here: `enroot start box vllm serve ...`.
+
+    Only a whole start counts (`vllm serve MODEL`, `python -m MODULE ...`), and none behind a program that only names it
+    """
+    program = PurePosixPath(rest[0].text).name
+    if program in MENTIONS or PYTHON.fullmatch(program) or program in PROGRAMS:
+        return None
+    if program in CONTAINERS and (len(rest) < 2 or rest[1].text not in ("exec", "compose", "container")):
+        return None
+    for index in range(1, len(rest) - 1):
+        found = _started(rest[index:], env)
+        if found is not None and (found.kind == "shell" or (found.kind == "engine" and found.argv)):
+            return found
+    texts = [w for w in rest[1:] if " " in w.text and STARTS.search(w.text)] if program in TYPED else []
+    return Start(kind="shell", entry=program, argv=(texts[0],), env=env) if texts else None
 
 
 def _requirements(words: Sequence[Word]) -> tuple[str, ...]:
@@ -162,7 +191,7 @@ def _requirements(words: Sequence[Word]) -> tuple[str, ...]:
 
 def _started(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None:
     program = PurePosixPath(rest[0].text).name
-    if program in ("docker", "podman", "nerdctl"):
+    if program in CONTAINERS:
         return _container(rest, env)
     if program in ("kubectl", "oc"):
         return _kubectl(rest, env)
@@ -200,6 +229,8 @@ def _engine(program: str, rest: Sequence[Word], env: Mapping[str, Word]) -> Star
 def _module(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None:
     """`python [-u] -m module ...`, or `python path/to/launch_server.py ...`."""
     for index, word in enumerate(rest[1:], start=1):
+        if rest[index - 1].text in ("-X", "-W"):  # the value of Python's own option
+            continue
         if word.text == "-m" and index + 1 < len(rest):
             engine = MODULES.get(rest[index + 1].text)
             argv = tuple(rest[index + 2 :])

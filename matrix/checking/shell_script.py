@@ -143,6 +143,9 @@ class ShellReader:
             return
         if not words or self._builtin(words, rest, variables) or self._install(words):
             return
+        if words[0].text == "eval" and depth < MAX_DEPTH:
+            self.read(" ".join(w.text for w in words[1:]), variables, words[0].line, depth + 1)
+            return
         found = find_start(words)
         if found is not None:
             self.start(found, words[0].line, {**variables.environment(), **leading}, depth)

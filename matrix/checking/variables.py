@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from matrix.checking.words import NAME, Part, RawWord, split_statements
 
 MAX_WORD_CHARACTERS: Final = 100_000
 MAX_WORDS: Final = 10_000
+NUMBER: Final = re.compile(r"-?\d{1,5}", re.ASCII)
+SUM: Final = re.compile(r"[\d\s()+*/%-]{1,80}", re.ASCII)  # no name left, and nothing that a shell alone knows
 EXPRESSION: Final = re.compile(
     r"(?P<name>[A-Za-z_]\w*|[@*#?$!0-9-])(?P<index>\[[^\]]*\])?(?P<operator>:?[-+=?])?(?P<word>.*)", re.DOTALL
 )
@@ -79,8 +82,11 @@ def expand(raw: RawWord, variables: Variables) -> tuple[Word, ...]:
 
 def _pieces(part: Part, variables: Variables, line: int) -> tuple[Word, ...]:
     """What an expansion stands for; several words only where the shell would split them."""
-    if part.kind == "command":
-        return (Word(f"$({part.text.strip()[:80]})", line, ("$(...)",)),)
+    if part.kind == "arithmetic" and (number := compute_sum(part.text, variables)) is not None:
+        return (Word(str(number), line),)
+    if part.kind != "variable":
+        first, *more = part.text[:80].split() or [""]  # without blanks: a value that nobody knows is one word
+        return (Word(f"$({first}{'...' if more else ''})", line, ("$(...)",)),)
     found = EXPRESSION.fullmatch(part.text)
     if found is None or (found["word"] and not found["operator"]):
         return (Word(f"${{{part.text}}}", line, (part.text,)),)
@@ -93,10 +99,54 @@ def _pieces(part: Part, variables: Variables, line: int) -> tuple[Word, ...]:
     if values is None:
         return (Word(f"${found['name']}", line, (found["name"],)),)
     every = found["name"] in ("@", "*") or found["index"] in ("[@]", "[*]")
+    if found["index"] and not every:
+        if (place := NUMBER.fullmatch(found["index"][1:-1])) is None:
+            return (Word(f"${{{part.text}}}", line, (part.text,)),)
+        at = int(place[0])
+        values = values[at : at + 1 or None] if at >= -len(values) else ()
     if part.quoted:
         return values if every and found["index"] != "[*]" else (_join(values, " " if every else "", first=not every),)
     words = values if every else values[:1]
     return tuple(Word(text, w.line, w.holes) for w in words for text in w.text.split())
+
+
+def compute_sum(text: str, variables: Variables) -> int | None:
+    """Compute `TP * 2` of `$((TP * 2))` in whole numbers, as a shell does; None where a name or a sign is not known."""
+
+    def read(found: re.Match[str]) -> str:
+        value = variables.values.get(found[1])
+        return value[0].text if value and value[0].known and NUMBER.fullmatch(value[0].text) else "?"
+
+    plain = re.sub(r"\$?\{?([A-Za-z_]\w*)\}?", read, text).strip()
+    if not SUM.fullmatch(plain) or re.search(r"\*\*|//|\b0\d", plain):
+        return None
+    try:
+        return _compute(ast.parse(plain, mode="eval").body)
+    except (SyntaxError, ValueError, ZeroDivisionError, RecursionError):
+        return None
+
+
+def _compute(node: ast.expr) -> int:
+    if isinstance(node, ast.Constant) and isinstance(node.value, int):
+        return node.value
+    if isinstance(node, ast.UnaryOp):
+        return _compute(node.operand) * (-1 if isinstance(node.op, ast.USub) else 1)
+    if not isinstance(node, ast.BinOp):
+        raise ValueError("no sum")
+    left, right = _compute(node.left), _compute(node.right)
+    whole = abs(left) // abs(right) if isinstance(node.op, ast.Div | ast.Mod) else 0  # a shell rounds towards 0
+    whole = whole if (left < 0) == (right < 0) else -whole
+    match node.op:
+        case ast.Add():
+            return left + right
+        case ast.Sub():
+            return left - right
+        case ast.Mult():
+            return left * right
+        case ast.Div():
+            return whole
+        case _:
+            return left - whole * right
 
 
 def _default(text: str, variables: Variables, line: int) -> tuple[Word, ...]:
@@ -127,7 +177,7 @@ def assignment(raw: RawWord) -> tuple[str, bool, RawWord] | None:
 def array_words(raw: RawWord, variables: Variables, name: str) -> tuple[Word, ...] | None:
     """The words of `NAME=(...)`; None where the value is no array."""
     parts = [p for p in raw.parts if p.kind != "text" or p.text]
-    if len(parts) != 1 or parts[0].kind != "command" or parts[0].quoted:
+    if len(parts) != 1 or parts[0].kind != "array":
         return None
     statements, _ = split_statements(parts[0].text, name, raw.line)
     return tuple(w for s in statements for r in s.words for w in expand(r, variables))

@@ -21,12 +21,13 @@ REDIRECTION: Final = re.compile(r"\d*(?:<<<|<<-?|<>|<&|>>|>\||>&|&>>|&>|<|>)")
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 SPECIAL: Final = frozenset("@*#?$!0123456789-")
 
-Kind = Literal["text", "variable", "command"]
+Kind = Literal["text", "variable", "command", "array", "arithmetic"]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of a word: literal text, a variable's expression (`NAME`, `NAME:-default`), or a command's text."""
+    """A piece of a word: literal text, a variable's expression (`NAME`, `NAME:-default`), or the text of a command, an
+    array `(...)` or a sum `$((...))`."""
 
     kind: Kind
     text: str
@@ -170,7 +171,7 @@ class _Scanner:
             if character in BLANKS or character == "\n" or (self._ends_statement() and not self._array(parts)):
                 break
             if character == "(":
-                parts.append(Part("command", self._balanced("(", ")"), quoted=False))
+                parts.append(Part("array", self._balanced("(", ")"), quoted=False))
             elif REDIRECTION.match(self.text, self.at) and character in "<>&":
                 break
             elif character == "'":
@@ -255,7 +256,9 @@ class _Scanner:
             return Part("text", self._single(), quoted=True)
         self.at += 1
         if rest == "(":
-            return Part("command", self._balanced("(", ")"), quoted)
+            found = self._balanced("(", ")")
+            is_sum = found.startswith("(") and found.endswith(")")
+            return Part("arithmetic", found[1:-1], quoted) if is_sum else Part("command", found, quoted)
         if rest == "{":
             return Part("variable", self._balanced("{", "}"), quoted)
         if (name := NAME.match(self.text, self.at)) is not None:

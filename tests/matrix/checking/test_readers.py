@@ -43,6 +43,20 @@ def argv(command: Command) -> list[str]:
         ("uv run --with vllm vllm serve /w", "vllm", "/w"),
         ("bash -lc 'exec vllm serve /w'", "vllm", "/w"),
         ("$ vllm serve /w", "vllm", "/w"),
+        ("nsys profile -o rep -t cuda,nvtx vllm serve /w", "vllm", "/w"),
+        ("compute-sanitizer --tool memcheck vllm serve /w", "vllm", "/w"),
+        ("srun -N1 --ntasks 8 --mpi pmix trtllm-llmapi-launch trtllm-serve serve /w", "trtllm", "/w"),
+        ("enroot start --rw box vllm serve /w", "vllm", "/w"),
+        ("docker exec -it box vllm serve /w", "vllm", "/w"),
+        ("docker exec box bash -lc 'vllm serve /w'", "vllm", "/w"),
+        ("docker compose run vllm vllm serve /w", "vllm", "/w"),
+        ("tmux new-session -d -s llm 'vllm serve /w'", "vllm", "/w"),
+        ("su - me -c 'vllm serve /w'", "vllm", "/w"),
+        ("flock -n /tmp/l -c 'cd /x && vllm serve /w'", "vllm", "/w"),
+        ("watch -n 5 vllm serve /w", "vllm", "/w"),
+        ("python3 -u -X faulthandler -W ignore -m sglang.launch_server --model-path /w", "sglang", "--model-path"),
+        ("CMD='vllm serve /w -tp 2'; eval $CMD", "vllm", "/w"),
+        ("CMD='cd /x && exec vllm serve /w'; eval \"$CMD\"", "vllm", "/w"),
     ],
 )
 def test_launchers_are_known(line: str, engine: str, first: str) -> None:
@@ -51,10 +65,47 @@ def test_launchers_are_known(line: str, engine: str, first: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["vllm bench serve --model x", "python train.py", "echo vllm-serve", "docker pull vllm/vllm-openai", ""]
+    "line",
+    [
+        "vllm bench serve --model x",
+        "python train.py",
+        "echo vllm-serve",
+        "docker pull vllm/vllm-openai",
+        "",
+        "echo vllm serve /w",
+        "pkill -f 'vllm serve /w'",
+        "grep vllm serve log",
+        "git commit -m 'vllm serve /w'",
+        "docker build -t vllm serve .",
+        "kubectl logs vllm serve x",
+        "python train.py vllm serve x",
+        "for i in vllm serve x; do echo $i; done",
+        "foo vllm serve",
+    ],
 )
 def test_what_starts_no_engine_is_none(line: str) -> None:
     assert read_text(line, "x.sh")[0] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "open_ones"),
+    [
+        ("TP=$((4*2)); vllm serve /w -tp $TP", ["/w", "-tp", "8"], []),
+        ("N=9; vllm serve $(( (N - 1) / 2 )) $((0-N/2)) $((-N%4)) $(($N*${N}))", ["4", "-4", "-1", "81"], []),
+        ("vllm serve $((N*2)) $((1/0)) $((2**9)) $((1<<3)) $((010+1))", None, [0, 1, 2, 3, 4]),
+        (
+            "TP=$(nvidia-smi -L | wc -l); vllm serve /w -tp $TP --x 1",
+            ["/w", "-tp", "$(nvidia-smi...)", "--x", "1"],
+            [2],
+        ),
+        ("A=(a b); vllm serve ${A[1]} ${A[-1]} ${A[0]} x${A[7]} ${A[@]}", ["b", "b", "a", "x", "a", "b"], []),
+        ("A=(a b); vllm serve ${A[i]} ${A[@]}", ["${A[i]}", "a", "b"], [0]),
+    ],
+)
+def test_what_a_shell_computes_is_computed_or_open(text: str, words: list[str] | None, open_ones: list[int]) -> None:
+    found = read_one(text).argv
+    assert [n for n, word in enumerate(found) if not word.known] == open_ones
+    assert words is None or [word.text for word in found] == words
 
 
 def test_a_script_is_followed() -> None:
