@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import get_args, get_type_hints
 
 import pytest
@@ -42,6 +43,29 @@ def test_what_fits_must_be_called_everywhere(choice: tool_choice.Choice) -> None
     assert tool_choice.check_fitting(ASKED, calling("forecast"), choice).ok
     assert not tool_choice.check_fitting(ASKED, WORDS, choice).ok
     assert not tool_choice.check_fitting(ASKED, calling("traffic"), choice).ok
+
+
+def test_a_call_is_told_whatever_reason_it_ended_with() -> None:
+    """An engine that calls although it must not, and says `stop`, is no better."""
+    found = tool_choice.check_none(ASKED, replace(calling("forecast"), finish_reason="stop"))
+    assert (found.ok, found.detail, found.expected) == (False, "called forecast", "no tool call")
+    assert found.got == 'forecast({"city": "Rome"})' and found.data == {"finish_reason": "stop", "calls": 1}
+    assert tool_choice.check_none(ASKED, calling("forecast")).detail == "called forecast; finish_reason is 'tool_calls'"
+
+
+def test_only_a_named_call_may_end_with_stop() -> None:
+    ended = replace(calling("forecast"), finish_reason="stop")
+    named, required = (tool_choice.check_fitting(ASKED, ended, choice) for choice in ("named", "required"))
+    assert (named.ok, required.ok) == (True, False)
+    assert (named.check, required.check) == ("tools.choice_named", "tools.choice_required")
+
+
+def test_a_required_call_is_one_of_the_tools_whatever_its_name() -> None:
+    found = tool_choice.check_forced(ASKED, calling("traffic"), "required", name="", how="enforced")
+    assert found.ok and found.expected == "a call of forecast or traffic"
+    assert not tool_choice.check_forced(ASKED, calling("weather"), "required", name="", how="enforced").ok
+    right = tool_choice.check_forced(ASKED, calling("traffic"), "named", name="traffic", how="ignored")
+    assert (right.detail, right.sensitive) == ("not claimed", False)
 
 
 def test_a_name_that_is_enforced_is_called_whatever_fits() -> None:
