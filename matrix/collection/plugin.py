@@ -50,7 +50,21 @@ def _collect_suites(config: pytest.Config) -> None:
         config.args[:] = [str(config.rootpath / path) for path in config.getini("testpaths")]
 
 
+def require_assertions() -> None:
+    """Refuse `python -O` and PYTHONOPTIMIZE: Python then drops each `assert`, and a wrong answer passes. pytest warns
+    of it, which is an error here unless somebody ignores warnings (`-W ignore`).
+
+    Raises:
+        pytest.UsageError: assertions are off.
+    """
+    if sys.flags.optimize:
+        raise pytest.UsageError(
+            "Python runs without assertions, so wrong answers would pass: unset PYTHONOPTIMIZE, no -O"
+        )
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    require_assertions()
     _collect_suites(config)
     _choose_matrix(config)
     needless = [o for o in ENDPOINT_OPTIONS if config.getoption(o)] if not config.option.endpoint else []

@@ -19,6 +19,8 @@ COMMITTED: Final = CHECKOUT / "docs" / "evidence"
 OWN: Final = CHECKOUT / "reports" / "out" / "evidence.jsonl"
 KINDS: Final = frozenset({"run", "cell", "launch", "result", "proof", "measurement"})
 SPEED: Final = "output_throughput"
+FACTS: Final = ("rig", "release", "checkpoint")
+FASTEST: Final = 1e9  # tokens per second of one stream: a number beyond it was not measured
 BIGGEST_BYTES: Final = 256 << 20  # of a file of one's own that is read for a recommendation
 
 
@@ -74,14 +76,15 @@ def _note(seen: SeenCell, record: Mapping[str, Any]) -> None:
     match record["kind"]:
         case "result":
             seen.statuses[str(record.get("nodeid"))] = str(record.get("status"))
-            seen.date = str(record.get("t", ""))[:10]
+            seen.date = t[:10] if isinstance(t := record.get("t"), str) else seen.date
         case "proof":
             seen.outcomes[str(record.get("feature"))] = str(record.get("outcome"))
         case "launch":
             seen.stub = seen.stub or bool(record.get("stub"))
         case "measurement" if record.get("name") == SPEED and isinstance(record.get("value"), float | int):
-            if record["conditions"].get("concurrency") == 1 and record["value"] > (seen.speed or 0):
-                seen.speed, seen.conditions = round(float(record["value"]), 1), record["conditions"]
+            value, conditions = record["value"], record.get("conditions", {})
+            if conditions.get("concurrency") == 1 and (seen.speed or 0) < value < FASTEST:
+                seen.speed, seen.conditions = round(float(value), 1), conditions
         case _:
             pass
 
@@ -94,7 +97,7 @@ def _make_ran(cell: str, seen: SeenCell, path: Path, host: str) -> Ran:
         rig=facts["rig"],
         release=facts["release"],
         checkpoint=facts["checkpoint"],
-        features=tuple(facts["features"]),
+        features=tuple(map(str, facts["features"])),
         fingerprint=seen.fingerprint,
         file=name_in_checkout(path),
         date=seen.date,
@@ -126,6 +129,19 @@ def _read_lines(path: Path) -> Iterator[bytes]:
 def _parse(line: bytes) -> dict[str, Any] | None:
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return record if isinstance(record, dict) and record.get("kind") in KINDS else None
+    return record if isinstance(record, dict) and _is_sound(record) else None
+
+
+def _is_sound(record: Mapping[str, Any]) -> bool:
+    """Return whether a record has the shape that is read here: the file may be anybody's, and is not parsed whole."""
+    kind, facts = record.get("kind"), record.get("facts")
+    if not isinstance(kind, str) or kind not in KINDS:
+        return False
+    if kind == "cell":
+        if not isinstance(facts, Mapping) or not isinstance(record.get("cell"), str):
+            return False
+        return all(isinstance(facts.get(n), str) for n in FACTS) and isinstance(facts.get("features"), list)
+    part = {"run": "host", "measurement": "conditions"}.get(kind)
+    return part is None or isinstance(record.get(part, {}), Mapping)

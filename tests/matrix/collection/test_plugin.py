@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from matrix.checkout import CHECKOUT
 from matrix.collection.plugin import _collect_suites
 from tests.pytest_forkserver import run_pytest
 
@@ -19,6 +21,12 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     return lambda *args: run_pytest("-q", "--evidence", tmp_path / "evidence.jsonl", *args)
+
+
+def test_nothing_runs_without_assertions_even_where_warnings_are_ignored() -> None:
+    words = [sys.executable, "-O", "-m", "pytest", "-W", "ignore", "--collect-only", "-q", "suites/test_boot.py"]
+    done = subprocess.run(words, cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 4 and "wrong answers would pass: unset PYTHONOPTIMIZE" in done.stderr
 
 
 def test_without_the_hardware_it_says_what_it_found_and_needs_and_is_not_green(run: Run) -> None:

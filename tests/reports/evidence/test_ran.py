@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from matrix.recommending.ran import read_ran
 from reports.evidence.ran import list_committed, summarise_files
 
@@ -50,6 +52,36 @@ def test_an_archive_is_read_as_the_file_in_it_and_a_damaged_one_adds_nothing(tmp
     assert replace(of_archive, file="") == replace(of_file, file="")
     archive.write_bytes(archive.read_bytes()[:60])
     assert summarise_files([archive]) == {}
+
+
+def list_odd(kind: str, field: str, *values: Any) -> list[tuple[str, str, Any]]:
+    return [(kind, field, value) for value in values]
+
+
+ODD = [
+    *list_odd("cell", "facts", 1e308, None, [], {}, {**FACTS, "rig": 1}, {"features": []}, {**FACTS, "features": None}),
+    *list_odd("cell", "cell", None, [], 7),
+    *list_odd("run", "host", "x", None, [1]),
+    *list_odd("measurement", "conditions", "x", None, [1]),
+    *list_odd("measurement", "value", 10**400, "x", None, float("nan"), float("inf"), True),
+    *(odd for k in ("cell", "run", "proof") for odd in list_odd(k, "kind", [1], None, 1)),
+    *(odd for f in ("t", "nodeid", "status", "run", "cell") for odd in list_odd("result", f, None, [1], 1)),
+    *(odd for f in ("feature", "outcome") for odd in list_odd("proof", f, None, [1], 1)),
+]
+
+
+@pytest.mark.parametrize(("kind", "field", "value"), ODD, ids=range(len(ODD)))
+def test_a_record_of_another_shape_adds_nothing_and_costs_no_other(
+    tmp_path: Path, kind: str, field: str, value: object
+) -> None:
+    """The file may be anybody's: what one of its lines holds must not end `recommend` or `list`."""
+    lines = [json.loads(line) for line in run("2", 21, "PASS")]
+    odd = [{**line, field: value} if line["kind"] == kind else line for line in lines]
+    path = tmp_path / "e.jsonl"
+    path.write_text("\n".join([*run("1", 20, "PASS"), *map(json.dumps, odd), "[" * 100_000]) + "\n")
+    found = summarise_files([path])
+    assert {r.date for r in found.values()} <= {"2026-11-20", "2026-11-21"} and found
+    assert all(r.speed in (None, 50.0, 1.0) for r in found.values())
 
 
 def test_a_stub_is_no_run(tmp_path: Path) -> None:
