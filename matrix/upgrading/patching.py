@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from matrix.facts.evaluate import judge
+from matrix.facts.lint import NOT
 from matrix.facts.model import load_facts
 from matrix.preflight.patch import Patch, patches
 from matrix.preflight.snapshot import Snapshot
@@ -79,11 +80,11 @@ def _fits(patch: Patch, snapshot: Snapshot, sm: int) -> bool:
 
 
 def _holds(name: str, snapshot: Snapshot, *, with_file: bool = True) -> bool:
-    """Whether a fact holds in a release, with or without its question for one very file."""
+    """Whether a fact (or `not` and a fact) holds in a release, with or without its question for one very file."""
     truths = load_facts()
-    fact = truths[name]
+    fact = truths[name.removeprefix(NOT)]
     asked = fact if with_file else replace(fact, all=tuple(p for p in fact.all if "file" not in p))
-    return judge(asked, snapshot, truths).holds is True
+    return judge(asked, snapshot, truths).holds is (not name.startswith(NOT))
 
 
 def _superseded(name: str) -> bool:
