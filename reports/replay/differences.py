@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from matrix.judging.observation import UNSEEN
 from matrix.judging.status import Status
 from reports.evidence import redact
 from reports.evidence import types as record
@@ -220,8 +221,9 @@ def _summarise(fields: Fields | None) -> str:
 
 
 def _as_text(value: object) -> str:
-    """Write a value so that equal ones are equal text. On which line a known failure stands today says nothing."""
-    return ENTRY_LINE.sub(r"\1", json.dumps(value, sort_keys=True, ensure_ascii=True))
+    """Write a value so that equal ones are equal text. On which line a known failure stands today says nothing, and
+    neither does whether we had seen a line of an engine's log when it was recorded: the engine wrote it."""
+    return ENTRY_LINE.sub(r"\1", json.dumps(value, sort_keys=True, ensure_ascii=True)).replace(UNSEEN, "")
 
 
 def _shorten(text: str) -> str:

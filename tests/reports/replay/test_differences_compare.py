@@ -53,6 +53,15 @@ def test_the_line_of_a_known_failure_is_no_difference(today: str, agrees: bool) 
 
 
 @pytest.mark.parametrize(
+    ("today", "agrees"),
+    [("8 experts (log line 47), 8 wanted", True), ("8 experts (log line 48, known from source only), 8 wanted", False)],
+)
+def test_whether_we_had_seen_a_log_line_before_is_no_difference(today: str, agrees: bool) -> None:
+    then = edited(PROOF, detail="8 experts (log line 47, known from source only), 8 wanted")
+    assert compared(then, edited(PROOF, detail=today)).agrees is agrees
+
+
+@pytest.mark.parametrize(
     ("recorded", "what"),
     [
         (edited(RESULT, status="PASS"), "result status"),

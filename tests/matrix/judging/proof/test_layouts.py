@@ -120,6 +120,7 @@ def test_a_host_tier_is_proven_by_what_comes_back(seen: Seen, outcome: str) -> N
         ("sglang_0_5_23_canary_graphs", SGLANG_GRAPHS, "proven"),
         ("sglang_0_5_23_canary_graphs", ask(SGLANG, "cuda_graphs_piecewise"), "refuted"),
         ("sglang_0_5_17_bf16_kv", SGLANG_GRAPHS, "refuted"),
+        ("vllm_0_33_0_canary_experts", EXPERTS, "proven"),
         ("sglang_0_5_23_canary_experts", SGLANG_EXPERTS, "proven"),
         ("sglang_0_5_23_canary_tensor", SGLANG_EXPERTS, "refuted"),
         ("sglang_0_5_23_canary_graphs", SGLANG_EXPERTS, "unproven"),  # no such line was kept
