@@ -75,6 +75,13 @@ def test_every_fault_has_a_page_and_the_committed_page_is_fresh() -> None:
     assert faults.main(["--check"]) == 0, "run: python -m tests.faults.page"
 
 
+@pytest.mark.parametrize("name", sorted({*FAULTS, *DEFECTS}))
+def test_every_fault_says_what_the_engine_does(name: str) -> None:
+    says = faults.say_what_it_does(name)
+    assert " " in says and says != name.replace("_", " "), "a name with spaces says nothing"
+    assert not says.endswith(".") and not says.startswith("the same"), "a clause that stands by itself"
+
+
 def test_the_reference_holds_every_kind() -> None:
     assert set(CODES) == set(CATALOGUE)
 

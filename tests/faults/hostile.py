@@ -59,23 +59,39 @@ def _made(does: str, kills: tuple[str, ...], place: re.Pattern[bytes], what: byt
 
 HOSTILE: Final[Mapping[str, Hostile]] = {
     "nan_logprobs": _made("every logprob is NaN", NUMBERS, _LOGPROB, b"NaN"),
-    "null_logprobs": _made("every logprob is null, as a JSON without NaN has it", NUMBERS, _LOGPROB, b"null"),
+    "null_logprobs": _made(
+        "every logprob is null, as writers put it that cannot write NaN", NUMBERS, _LOGPROB, b"null"
+    ),
     "infinite_logprobs": _made("every logprob is infinite", NUMBERS, _LOGPROB, b"Infinity"),
     "minus_infinite_logprobs": _made("every logprob is -infinite", NUMBERS, _LOGPROB, b"-Infinity"),
     "positive_logprobs": _made("every logprob is 0.5", NUMBERS, _LOGPROB, b"0.5"),
     "text_logprobs": _made("every logprob is text", NUMBERS, _LOGPROB, b'"-0.1"'),
     "true_logprobs": _made("every logprob is true", NUMBERS, _LOGPROB, b"true"),
-    "half_character": _made("half of a surrogate pair before the words", (BOOT, FACTS, TEXT), _CONTENT, b"\\ud83d"),
-    "half_character_in_arguments": _made("half of a surrogate pair in a call", (CALL,), _ARGUMENTS, b"\\udc00"),
-    "half_character_in_name": _made("half of a surrogate pair in a tool's name", (CALL,), _NAME, b"\\ud83d"),
-    "control_characters": _made("escape sequences before the words", (FACTS, SUMS, TEXT), _CONTENT, b"\\u001b[2J"),
-    "c1_controls": _made("C1 controls before the words", (FACTS, SUMS, TEXT), _CONTENT, b"\\u009b1m"),
-    "bytes_that_are_no_utf8": _made("a byte that is no UTF-8", (BOOT, FACTS, TEXT), _CONTENT, b"\xff"),
-    "huge_counts": _made("token counts of 5,000 digits", COUNTS, _COUNT, b"9" * 5_000),
+    "half_character": _made(
+        "the content begins with half of a surrogate pair", (BOOT, FACTS, TEXT), _CONTENT, b"\\ud83d"
+    ),
+    "half_character_in_arguments": _made(
+        "call arguments begin with half of a surrogate pair", (CALL,), _ARGUMENTS, b"\\udc00"
+    ),
+    "half_character_in_name": _made("a tool's name begins with half of a surrogate pair", (CALL,), _NAME, b"\\ud83d"),
+    "control_characters": _made(
+        "the content begins with a terminal escape sequence", (FACTS, SUMS, TEXT), _CONTENT, b"\\u001b[2J"
+    ),
+    "c1_controls": _made("the content begins with a C1 control character", (FACTS, SUMS, TEXT), _CONTENT, b"\\u009b1m"),
+    "bytes_that_are_no_utf8": _made(
+        "the content begins with a byte that is no UTF-8", (BOOT, FACTS, TEXT), _CONTENT, b"\xff"
+    ),
+    "huge_counts": _made("token counts have 5,000 digits", COUNTS, _COUNT, b"9" * 5_000),
     "true_counts": _made("token counts are true", COUNTS, _COUNT, b"true"),
     "negative_counts": _made("token counts are -1", COUNTS, _COUNT, b"-1"),
     "nan_counts": _made("token counts are NaN", COUNTS, _COUNT, b"NaN"),
     "keys_twice": Hostile(does="a key of the reply occurs twice", kills=READ, payload=_twice),
-    "nested_arrays": Hostile(does="200,000 brackets", kills=READ, payload=partial(_instead, b"[" * 200_000)),
-    "nested_objects": Hostile(does="50,000 objects", kills=READ, payload=partial(_instead, b'{"a":' * 50_000)),
+    "nested_arrays": Hostile(
+        does="the reply is 200,000 opening brackets", kills=READ, payload=partial(_instead, b"[" * 200_000)
+    ),
+    "nested_objects": Hostile(
+        does="the reply is 50,000 nested objects that never close",
+        kills=READ,
+        payload=partial(_instead, b'{"a":' * 50_000),
+    ),
 }

@@ -21,9 +21,13 @@ def iterate_codes() -> Iterator[Code]:
         yield Code(id=name, kind="faults", words=_words(name))
 
 
+def say_what_it_does(name: str) -> str:
+    """Return the clause that says what the engine does, e.g. `each call loses its first argument`."""
+    return FAULTS[name].does if name in FAULTS else DEFECTS[name].does
+
+
 def _words(name: str) -> Words:
     fault, defect = FAULTS.get(name), DEFECTS.get(name)
-    does = fault.does if fault else name.replace("_", " ")
     family = fault.family if fault else defect.family if defect else ""
     kills = sorted({*(fault.kills if fault else ()), *(defect.kills if defect else ())})
     rooms = (("the proxy in front of a healthy engine", fault), ("the stub engine", defect))
@@ -31,7 +35,7 @@ def _words(name: str) -> Words:
     red = ", ".join(f"`{name}`" for name in kills) or "nothing"
     unseen = fault.invisible if fault and fault.invisible else "Tests that are not named here stay green."
     return Words(
-        sees=f"A planted fault ({family}): {does}. It must turn red: {red}.",
+        sees=f"A planted fault ({family}): {say_what_it_does(name)}. It must turn these red: {red}.",
         cannot_see=unseen,
         example=f"`make mutation` plants it in {' and in '.join(where)}.",
         what_to_do="A named test that stays green has a hole: mend its check before anything else.",

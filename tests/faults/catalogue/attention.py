@@ -82,26 +82,26 @@ def _shortened(message: dict[str, Any]) -> dict[str, Any]:
 FAULTS: Mapping[str, Fault] = {
     "long_prompts_lose_each_other": Fault(
         family="attention",
-        does="codes are altered where two prompts beyond index_topk are in flight at once",
+        does="codes are altered while two prompts longer than index_topk are in flight",
         kills=(BEYOND,),
         touches=lambda asked: asked.in_flight > 1 and len(asked.prompt) > LONG_CHARS,
         reply=_altered(_longer_than(LONG_TOKENS)),
     ),
     "needle_altered": Fault(
         family="attention",
-        does="one digit of a code is wrong",
+        does="one digit of each code is wrong",
         kills=(WITHIN, BEYOND, CHUNKS),
         reply=_altered(lambda reply, asked: True),
     ),
     "needle_altered_beyond_512_tokens": Fault(
         family="attention",
-        does="the same, only in prompts over 512 tokens",
+        does="one digit of each code is wrong in prompts over 512 tokens",
         kills=(BEYOND,),
         reply=_altered(_longer_than(LONG_TOKENS)),
     ),
     "needle_altered_at_mid_depth": Fault(
         family="attention",
-        does="the same, only for codes at depths 0.35 to 0.65",
+        does="one digit of a code is wrong where the code stands at 35 to 65 % of the prompt",
         kills=(BEYOND,),
         reply=_altered(_in_the_middle),
     ),
@@ -127,16 +127,16 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "dies_of_over_long_prompts": Fault(
         family="attention",
-        does="a prompt over the context is hung up on",
+        does="a prompt over the context gets no reply: the connection is closed",
         kills=(OVER,),
         touches=lambda asked: len(asked.prompt) > OVER_LONG_CHARS,
         refuse=True,
     ),
     "gives_a_decoy": Fault(
-        family="attention", does="another code of the text is given", kills=(WITHIN, BEYOND), reply=_decoy
+        family="attention", does="the engine gives another code of the same text", kills=(WITHIN, BEYOND), reply=_decoy
     ),
     "invents_a_needle": Fault(
-        family="attention", does="a made-up code where the text has none", kills=(INVENTS,), reply=_invent
+        family="attention", does="the engine gives a code for a text that has none", kills=(INVENTS,), reply=_invent
     ),
     "forgets_the_beginning": Fault(
         family="attention",

@@ -89,14 +89,14 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "loses_calls_among_many_tools": Fault(
         family="clients",
-        does="no call arrives where over 20 tools are offered",
+        does="the engine calls no tool when a request offers more than 20",
         kills=(FIFTY,),
         reply=_lose_calls,
         touches=_many,
     ),
     "cuts_arguments_late": Fault(
         family="clients",
-        does="argument JSON is cut after twelve messages (GLM-5#66)",
+        does="call arguments are cut once the conversation has more than twelve messages (GLM-5#66)",
         kills=(LOOP, THINK_LOOP),
         reply=_calls(lambda call: replace(call, arguments=call.arguments[:-1])),
         touches=_late,
@@ -109,7 +109,7 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "ignores_constraints_in_streams": Fault(
         family="structured",
-        does="the same, only in streams",
+        does="response_format and grammars never reach the engine, only in streams",
         kills=(SCHEMA, SCHEMA_THOUGHT),
         request=_without(*CONSTRAINTS),
         touches=_in_streams,

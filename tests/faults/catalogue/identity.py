@@ -32,27 +32,27 @@ def _renamed(reply: Reply, asked: Asked) -> Reply:
 FAULTS: Mapping[str, Fault] = {
     "replies_in_another_name": Fault(
         family="identity",
-        does="every reply is in the name of another model",
+        does="every reply names another model",
         kills=(IDENTITY, BOOT, FACTS, CALL, TEXT, SINGLE, LOADED),
         reply=_renamed,
     ),
     "changes_name_in_mid_run": Fault(
         family="identity",
-        does=f"after {LIVES_FOR} replies the others are in the name of another model",
+        does=f"every reply after the first {LIVES_FOR} names another model",
         kills=(FACTS, CALL, LOADED),
         reply=_renamed,
         touches=lambda asked: asked.number > LIVES_FOR,
     ),
     "another_server_on_the_port": Fault(
         family="identity",
-        does="the model list is another server's, and so is every reply",
+        does="another server answers at the port: the model list and every reply are its own",
         kills=(IDENTITY, BOOT, FACTS, CALL, SINGLE, LOADED),
         documents={"/v1/models": lambda text: MODELS},
         instead=(200, "application/json", STRANGER),
     ),
     "dies_and_another_takes_the_port": Fault(
         family="identity",
-        does=f"after {LIVES_FOR} replies another server answers",
+        does=f"the engine dies after {LIVES_FOR} replies, and another server answers at its port",
         kills=(FACTS, CALL, LOADED),
         instead=(200, "application/json", STRANGER),
         touches=lambda asked: asked.number > LIVES_FOR,

@@ -35,13 +35,13 @@ def _is_no_load(asked: Asked) -> bool:
 FAULTS: Mapping[str, Fault] = {
     "goes_on_behind_its_end": Fault(
         family="instructions",
-        does="a right answer goes on with another sentence, as if an end token were missed",
+        does="a right answer goes on with another sentence, as if the engine missed an end token",
         kills=(EXACT,),
         reply=said(lambda t: f"{t} Grass is green."),
     ),
     "max_tokens_off_by_one": Fault(
         family="instructions",
-        does="replies are cut one token before their limit",
+        does="a reply that max_tokens cuts is one token too short",
         kills=(CUT_SHORT,),
         request=_limit(-1),
         touches=_is_no_load,
@@ -55,7 +55,7 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "says_stop_where_it_cuts": Fault(
         family="instructions",
-        does="a reply that max_tokens cut says stop",
+        does="a reply that max_tokens cut has finish_reason stop",
         kills=(CUT_SHORT,),
         reply=_say_stop,
         touches=_is_no_load,

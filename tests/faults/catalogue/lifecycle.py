@@ -14,34 +14,34 @@ LIVES_FOR = 2  # completions
 FAULTS: Mapping[str, Fault] = {
     "healthy_then_dead": Fault(
         family="lifecycle",
-        does="/health says ok and every question is hung up on",
+        does="/health answers ok, and the connection of every request is closed without a reply",
         refuse=True,
         kills=(LAUNCH, BOOT, FACTS, CALL, TEXT, SINGLE, LOADED),
     ),
     "dies_after_two_replies": Fault(
         family="lifecycle",
-        does="two questions are answered, then none",
+        does="the engine answers two requests and then dies",
         refuse=True,
         kills=(FACTS, CALL, LOADED),
         touches=lambda asked: asked.number > LIVES_FOR,
     ),
     "dies_after_the_first_reply": Fault(
         family="lifecycle",
-        does="one question is answered, then none",
+        does="the engine answers one request and then dies",
         refuse=True,
         kills=(FACTS, CALL, LOADED),
         touches=lambda asked: asked.number > 1,
     ),
     "fails_after_the_first_reply": Fault(
         family="lifecycle",
-        does="one question is answered, every other gets HTTP 500",
+        does="the engine answers one request, and every later one gets HTTP 500",
         instead=BROKEN,
         kills=(FACTS, CALL, LOADED),
         touches=lambda asked: asked.number > 1,
     ),
     "answers_503_forever": Fault(
         family="lifecycle",
-        does="every question gets HTTP 503",
+        does="every request gets HTTP 503",
         instead=BUSY,
         kills=(LAUNCH, BOOT, FACTS, CALL, SINGLE, LOADED),
     ),
@@ -49,6 +49,10 @@ FAULTS: Mapping[str, Fault] = {
         family="lifecycle", does="/health answers 503 forever", statuses={"/health": 503}, kills=(LAUNCH,), slow=True
     ),
     "hangs": Fault(
-        family="lifecycle", does="questions are taken and never answered", stall_after=0, kills=(BOOT, FACTS), slow=True
+        family="lifecycle",
+        does="the engine accepts requests and never answers",
+        stall_after=0,
+        kills=(BOOT, FACTS),
+        slow=True,
     ),
 }

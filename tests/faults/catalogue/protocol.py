@@ -52,25 +52,25 @@ def _of_the_neighbours(reply: Reply, asked: Asked) -> Reply:
 FAULTS: Mapping[str, Fault] = {
     "wrong_prompt_usage": Fault(
         family="protocol",
-        does="usage counts 10 times the prompt",
+        does="usage reports ten times the prompt tokens",
         kills=(*REPLIES, SIGNATURE),
         reply=lambda reply, asked: replace(reply, prompt_tokens=10 * (reply.prompt_tokens or 0) + 500),
     ),
     "prompt_usage_off_by_one": Fault(
         family="protocol",
-        does="usage counts one prompt token too many: another template",
+        does="usage reports one prompt token too many, as after another chat template",
         kills=(COUNTED,),
         reply=lambda reply, asked: replace(reply, prompt_tokens=(reply.prompt_tokens or 0) + 1),
     ),
     "wrong_completion_usage": Fault(
         family="protocol",
-        does="usage counts 4,096 completion tokens",
+        does="usage reports 4,096 completion tokens for every reply",
         kills=(*REPLIES, SINGLE, LOADED),
         reply=lambda reply, asked: replace(reply, completion_tokens=4096),
     ),
     "no_usage": Fault(
         family="protocol",
-        does="usage is missing",
+        does="the reply has no usage",
         kills=(*REPLIES, SINGLE, LOADED),
         reply=lambda reply, asked: replace(reply, prompt_tokens=None, completion_tokens=None),
     ),
@@ -95,7 +95,7 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "stuck_stream": Fault(
         family="protocol",
-        does="two chunks, then silence",
+        does="a stream stops after two chunks and stays open",
         kills=(STREAM, TEXT),
         stall_after=2,
         slow=True,
@@ -103,14 +103,14 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "slow_loris": Fault(
         family="protocol",
-        does="one byte every 50 ms: never silent, never done",
+        does="the reply arrives one byte every 50 ms and does not end within the deadline",
         kills=(BOOT, FACTS),
         drip_s=0.05,
         slow=True,
     ),
     "error_inside_stream": Fault(
         family="protocol",
-        does="an error object instead of a chunk, under HTTP 200",
+        does="a stream under HTTP 200 contains an error object instead of a chunk",
         kills=(STREAM, TEXT, SINGLE, LOADED),
         event=_error_inside,
     ),
@@ -123,24 +123,27 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "html_under_200": Fault(
         family="protocol",
-        does="a gateway's error page with status 200",
+        does="the reply is a gateway's HTML error page with status 200",
         kills=(*REPLIES, SINGLE, LOADED),
         instead=(200, "text/html", HTML),
     ),
     "resets_connection": Fault(
         family="protocol",
-        does="every second reply is reset in its middle",
+        does="the connection is reset in the middle of every second reply",
         kills=(FACTS, SINGLE),
         cut_after=1,
         touches=lambda asked: asked.number % EVERY_SECOND == 0,
     ),
     "bleeds_between_parallel_requests": Fault(
         family="bleed",
-        does="codes of the requests in flight stand in the reply",
+        does="each reply contains codes of the other requests in flight",
         kills=(MARKERS,),
         reply=_of_the_neighbours,
     ),
     "bleeds_from_the_request_before": Fault(
-        family="bleed", does="every second reply belongs to the request before", kills=(FACTS,), reply=_of_the_earlier
+        family="bleed",
+        does="every second request gets the reply to the request before it",
+        kills=(FACTS,),
+        reply=_of_the_earlier,
     ),
 }

@@ -31,14 +31,14 @@ def _forget_the_text(body: dict[str, Any], asked: Asked) -> dict[str, Any]:
 FAULTS: Mapping[str, Fault] = {
     "reused_talk_alters_codes": Fault(
         family="reuse",
-        does="codes of later turns are altered where their beginning came from the cache",
+        does="codes in a later turn are altered when its beginning comes from the prefix cache",
         kills=(TALK,),
         touches=_is_long_talk,
         reply=_if_reused(alter_codes),
     ),
     "reused_talk_has_other_numbers": Fault(
         family="reuse",
-        does="later turns have the distributions of another temperature where their beginning came from the cache",
+        does="logprobs of a later turn are those of another temperature when its beginning comes from the prefix cache",
         kills=(TALK,),
         touches=_is_long_talk,
         reply=_if_reused(flatten_logprobs),

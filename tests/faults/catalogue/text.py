@@ -60,7 +60,7 @@ def _forget_turns(body: dict[str, Any], asked: Asked) -> dict[str, Any]:
 FAULTS: Mapping[str, Fault] = {
     "garbage_after_n_tokens": Fault(
         family="text",
-        does="right for three words, then garbage",
+        does="each answer turns into random letters after three words",
         kills=(*SAID, TEXT, WITHIN, BEYOND, MISSING, NO_TOOL),
         reply=said(_garbage_late),
     ),
@@ -72,16 +72,19 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "repeats_the_paragraph": Fault(
         family="text",
-        does="a long text is said twice",
+        does="the engine writes a long text twice",
         kills=(TEXT,),
         reply=said(lambda t: f"{t} {t}" if len(t) > 150 else t),
     ),
     "switches_language": Fault(
-        family="text", does="goes on in Russian", kills=(*SAID, TEXT, WITHIN, BEYOND), reply=said(lambda t: t + RUSSIAN)
+        family="text",
+        does="each answer goes on in Russian",
+        kills=(*SAID, TEXT, WITHIN, BEYOND),
+        reply=said(lambda t: t + RUSSIAN),
     ),
     "truncates_text": Fault(
         family="text",
-        does="the last 40 % of a text are lost, finish_reason says stop",
+        does="the engine drops the last 40 % of a text, and finish_reason is stop",
         kills=(FACTS, RECALL, TEXT, RESULT),
         reply=said(lambda t: t[: len(t) * 6 // 10]),
     ),
@@ -93,7 +96,7 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "special_token_in_text": Fault(
         family="text",
-        does="the end token is shown",
+        does="the text contains the end token",
         kills=(BOOT, *SAID, TEXT, WITHIN, BEYOND),
         reply=said(lambda t: t + "<|user|>"),
     ),
@@ -109,13 +112,13 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "empty_200": Fault(
         family="text",
-        does="HTTP 200 without a body",
+        does="the engine answers HTTP 200 without a body",
         instead=(200, "application/json", b""),
         kills=(BOOT, *SAID, TEXT, WITHIN, BEYOND, INVENTS, CALL, NO_TOOL, MISSING, STREAM, SINGLE, LOADED),
     ),
     "empty_content": Fault(
         family="text",
-        does="a well-formed reply that says nothing",
+        does="the reply is well-formed and has empty content",
         reply=_empty,
         kills=(BOOT, *SAID, TEXT, WITHIN, BEYOND, INVENTS, CALL, NO_TOOL, MISSING, SINGLE, LOADED),
     ),

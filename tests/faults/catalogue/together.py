@@ -58,21 +58,21 @@ def _if_beside(damage: Callable[[Reply, Asked], Reply]) -> Callable[[Reply, Aske
 FAULTS: Mapping[str, Fault] = {
     "long_calls_change_in_company": Fault(
         family="together",
-        does="arguments of calls behind long conversations are altered while another request is in flight",
+        does="call arguments after a long conversation are altered while another request is in flight",
         kills=(COMPANY,),
         touches=_is_beside,
         reply=_alter_calls,
     ),
     "long_turns_swap_in_company": Fault(
         family="together",
-        does="a later turn over a long text gets the answer before it while another request is in flight",
+        does="a later turn over a long text gets another request's answer while both are in flight",
         kills=(COMPANY,),
         touches=_is_beside,
         reply=_say_the_others,
     ),
     "company_flattens_numbers": Fault(
         family="together",
-        does="next-token distributions of long prompts are those of another temperature beside other requests",
+        does="logprobs of a long prompt are those of another temperature while other requests are in flight",
         kills=(COMPANY,),
         touches=_is_beside,
         reply=flatten_logprobs,

@@ -94,9 +94,9 @@ def _in_streams(asked: Asked) -> bool:
 
 FAULTS: Mapping[str, Fault] = {
     "drops_zero_argument_call": Fault(
-        family="tools", does="a call without arguments is lost", kills=(CALL,), reply=_drop_zero_argument
+        family="tools", does="the engine loses a call that has no arguments", kills=(CALL,), reply=_drop_zero_argument
     ),
-    "drops_every_call": Fault(family="tools", does="no call arrives", kills=(CALL,), reply=_without_calls),
+    "drops_every_call": Fault(family="tools", does="the engine loses every call", kills=(CALL,), reply=_without_calls),
     "drops_parallel_calls": Fault(
         family="tools",
         does="only the first of several calls arrives",
@@ -113,20 +113,20 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "swaps_the_name": Fault(
         family="tools",
-        does="the tool's name is another",
+        does="each call names a tool that was not offered",
         kills=(CALL,),
         reply=_calls(lambda c: replace(c, name=f"{c.name}_v2")),
     ),
     "wrong_types": Fault(family="tools", does="numbers arrive as text", kills=(CALL,), reply=_arguments(_stringly)),
     "miscopies_arguments": Fault(
         family="tools",
-        does="the last letter of each text argument is another",
+        does="the last letter of each text argument is wrong",
         kills=(CALL,),
         reply=_arguments(_miscopied),
     ),
     "breaks_json": Fault(
         family="tools",
-        does="the closing brace is lost",
+        does="the arguments of each call lose their closing brace",
         kills=(CALL,),
         reply=_calls(lambda c: replace(c, arguments=c.arguments[:-1])),
     ),
@@ -139,7 +139,7 @@ FAULTS: Mapping[str, Fault] = {
     "calls_as_text": Fault(family="tools", does="calls arrive as text with tags", kills=(CALL,), reply=_as_text),
     "calls_needlessly": Fault(
         family="tools",
-        does="a tool is called where words were right",
+        does="the engine calls a tool where the right answer has none",
         kills=(NO_TOOL, MISSING, RESULT),
         reply=_needless,
     ),
@@ -151,33 +151,33 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "stream_truncates_arguments": Fault(
         family="tools",
-        does="argument deltas after the second chunk are lost",
+        does="a stream loses the argument deltas after the second one",
         kills=(STREAM,),
         event=_stop_after_fragments,
     ),
     "stream_drops_calls": Fault(
         family="tools",
-        does="calls are lost, only in streams (vllm#34449)",
+        does="a stream loses its calls (vllm#34449)",
         kills=(STREAM,),
         reply=_without_calls,
         touches=_in_streams,
     ),
     "stream_words_differ": Fault(
         family="tools",
-        does="one letter is lost, only in streams",
+        does="a streamed answer loses each letter `e`",
         kills=(STREAM,),
         touches=_in_streams,
         reply=lambda reply, asked: replace(reply, content=reply.content.replace("e", "")),
     ),
     "leaks_think_tags": Fault(
         family="tools",
-        does="reasoning stands in the content",
+        does="the content contains the thought, with its tags",
         kills=(BOOT, FACTS, SUMS, RECALL, CALL, RESULT, TEXT),
         reply=_think_aloud,
     ),
     "reasoning_loops": Fault(
         family="tools",
-        does="the answer is right, and a thought beside it repeats itself to no end",
+        does="the answer is right, and the reasoning field repeats one sentence 40 times",
         kills=(FACTS, SUMS, RECALL, WITHIN, BEYOND),
         reply=lambda reply, asked: (
             replace(reply, reasoning=40 * "Wait, let me check that. ") if reply.content else reply
@@ -185,13 +185,13 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "call_left_in_reasoning": Fault(
         family="tools",
-        does="the answer is right, and the markup of a call stands in the reasoning",
+        does="the answer is right, and the reasoning field contains the markup of a call",
         kills=(BOOT, FACTS, SUMS, RECALL, RESULT),
         reply=lambda reply, asked: replace(reply, reasoning="<tool_call>get_time</tool_call>"),
     ),
     "only_reasoning": Fault(
         family="tools",
-        does="the answer stands in the reasoning field",
+        does="the answer arrives in the reasoning field, and content is empty",
         kills=(BOOT, FACTS, SUMS, RECALL, CALL, RESULT),
         reply=_only_think,
     ),

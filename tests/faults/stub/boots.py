@@ -21,9 +21,19 @@ def _shift(answer: Answer, asked: Asked) -> Answer:
 
 
 DEFECTS: Mapping[str, Defect] = {
-    "wrong_in_one_boot_of_five": Defect(family="boots", kills=(BOOTS,), damage=_in_one_boot(says("It is Atlantis."))),
-    "other_numbers_in_one_boot_of_five": Defect(family="boots", kills=(BOOTS,), damage=_in_one_boot(_shift)),
+    "wrong_in_one_boot_of_five": Defect(
+        does="one launch of five answers every question wrong",
+        family="boots",
+        kills=(BOOTS,),
+        damage=_in_one_boot(says("It is Atlantis.")),
+    ),
+    "other_numbers_in_one_boot_of_five": Defect(
+        does="logprobs of one launch of five are 1 nat off", family="boots", kills=(BOOTS,), damage=_in_one_boot(_shift)
+    ),
     "fails_in_one_boot_of_five": Defect(
-        family="boots", kills=(BOOTS,), damage=_in_one_boot(always(status=500, error=CRASH))
+        does="one launch of five answers every request with HTTP 500 and a CUDA error",
+        family="boots",
+        kills=(BOOTS,),
+        damage=_in_one_boot(always(status=500, error=CRASH)),
     ),
 }

@@ -68,21 +68,50 @@ def _free(answer: Answer, asked: Asked) -> Answer:
 DEFECTS: Mapping[str, Defect] = {
     "guesses_types_of_text": Defect(family="clients", kills=(SCHEMAS,), damage=_change_text(guess_type)),
     "drops_underscores": Defect(
-        family="clients", kills=(SCHEMAS,), damage=_change_text(lambda text: text.replace("_", ""))
+        does="text arguments lose their underscores",
+        family="clients",
+        kills=(SCHEMAS,),
+        damage=_change_text(lambda text: text.replace("_", "")),
     ),
-    "nulls_empty_text": Defect(family="clients", kills=(SCHEMAS,), damage=_change_text(lambda text: text or None)),
+    "nulls_empty_text": Defect(
+        does="an empty text argument arrives as null",
+        family="clients",
+        kills=(SCHEMAS,),
+        damage=_change_text(lambda text: text or None),
+    ),
     "unescapes_text": Defect(
-        family="clients", kills=(SCHEMAS,), damage=_change_text(lambda text: text.replace("\\", "").replace('"', ""))
+        does="text arguments lose their backslashes and quotes",
+        family="clients",
+        kills=(SCHEMAS,),
+        damage=_change_text(lambda text: text.replace("\\", "").replace('"', "")),
     ),
-    "nulls_optionals": Defect(family="clients", kills=(SCHEMAS,), damage=_null_optionals),
-    "writes_objects_as_text": Defect(family="clients", kills=(SCHEMAS,), damage=arguments(_stringify)),
+    "nulls_optionals": Defect(
+        does="every argument of a call arrives as null where the schema lets one be null",
+        family="clients",
+        kills=(SCHEMAS,),
+        damage=_null_optionals,
+    ),
+    "writes_objects_as_text": Defect(
+        does="arguments that are objects or lists arrive as text",
+        family="clients",
+        kills=(SCHEMAS,),
+        damage=arguments(_stringify),
+    ),
     "streams_numbers_as_text": Defect(
         family="clients", kills=(SCHEMAS_STREAMED,), damage=_only_streams(arguments(_text_of_numbers))
     ),
     "streams_text_as_numbers": Defect(
-        family="clients", kills=(SCHEMAS_STREAMED,), damage=_only_streams(_change_text(guess_type))
+        does="text that looks like a number arrives as a number, only in streams",
+        family="clients",
+        kills=(SCHEMAS_STREAMED,),
+        damage=_only_streams(_change_text(guess_type)),
     ),
-    "streams_open_objects": Defect(family="clients", kills=(SCHEMAS_STREAMED,), damage=_only_streams(_CUT)),
+    "streams_open_objects": Defect(
+        does="the arguments of a streamed call lose their closing brace",
+        family="clients",
+        kills=(SCHEMAS_STREAMED,),
+        damage=_only_streams(_CUT),
+    ),
     "loses_calls_among_many_tools": Defect(
         family="clients",
         kills=(FIFTY,),
@@ -92,25 +121,44 @@ DEFECTS: Mapping[str, Defect] = {
         ),
     ),
     "cuts_arguments_late": Defect(family="clients", kills=(LOOP, THINK_LOOP), damage=_late(_CUT)),
-    "repeats_ids_late": Defect(family="clients", kills=(LOOP,), damage=_late(calls(lambda c: replace(c, id="")))),
+    "repeats_ids_late": Defect(
+        does="calls have an empty id once the conversation has more than twelve messages",
+        family="clients",
+        kills=(LOOP,),
+        damage=_late(calls(lambda c: replace(c, id=""))),
+    ),
     "forgets_results_late": Defect(
+        does="the engine answers `It is done.` once the conversation has more than twelve messages",
         family="clients",
         kills=(LOOP,),
         damage=_late(lambda a, asked: replace(a, content="It is done.") if a.content else a),
     ),
-    "ignores_forms": Defect(family="structured", kills=(SCHEMA, SCHEMA_THOUGHT, OBJECT, CHOICES), damage=_free),
+    "ignores_forms": Defect(
+        does="the engine ignores response_format and grammars and writes free text",
+        family="structured",
+        kills=(SCHEMA, SCHEMA_THOUGHT, OBJECT, CHOICES),
+        damage=_free,
+    ),
     "ignores_forms_in_streams": Defect(
-        family="structured", kills=(SCHEMA, SCHEMA_THOUGHT), damage=_only_streams(_free)
+        does="the engine ignores response_format and grammars, only in streams",
+        family="structured",
+        kills=(SCHEMA, SCHEMA_THOUGHT),
+        damage=_only_streams(_free),
     ),
     "ignores_forms_after_thinking": Defect(
-        family="structured", kills=(SCHEMA_THOUGHT,), damage=when(lambda asked: asked.thinking, _free)
+        does="the engine ignores response_format and grammars when it thinks first",
+        family="structured",
+        kills=(SCHEMA_THOUGHT,),
+        damage=when(lambda asked: asked.thinking, _free),
     ),
     "forms_never_end": Defect(
+        does="the engine writes spaces behind a finished form until max_tokens cuts it",
         family="structured",
         kills=(SCHEMA, CHOICES),
         damage=lambda a, asked: replace(a, content=a.content + " " * 99, finish_reason="length") if asked.form else a,
     ),
     "adds_words_to_forms": Defect(
+        does="the engine writes `Here it is:` in front of the JSON or choice",
         family="structured",
         kills=(SCHEMA, OBJECT, CHOICES),
         damage=lambda a, asked: replace(a, content=f"Here it is: {a.content}") if asked.form else a,

@@ -34,8 +34,18 @@ def _attends(way: str) -> Damage:
 
 
 DEFECTS: Mapping[str, Defect] = {
-    "attends_densely": Defect(family="attention", kills=(SELECTED_ONLY,), damage=_attends(DENSE), bank="canary"),
+    "attends_densely": Defect(
+        does="the engine attends to all tokens, not only to the selected index_topk",
+        family="attention",
+        kills=(SELECTED_ONLY,),
+        damage=_attends(DENSE),
+        bank="canary",
+    ),
     "selects_half_of_index_topk": Defect(
-        family="attention", kills=(SELECTED_ONLY,), damage=_attends(HALF), bank="canary"
+        does="the indexer selects half as many tokens as index_topk says",
+        family="attention",
+        kills=(SELECTED_ONLY,),
+        damage=_attends(HALF),
+        bank="canary",
     ),
 }

@@ -97,6 +97,7 @@ class Defect:
 
     family: str
     kills: tuple[str, ...]
+    does: str = ""  # what the faulty engine does, in one clause; empty: the proxy's fault of this name says it
     damage: Damage = field(default=lambda answer, asked: answer)
     metrics: Mapping[str, float] = field(default_factory=dict)  # counter (as in `observe:`) -> factor on its true value
     chunk_factor: int = 1  # times the chunk size that was asked for

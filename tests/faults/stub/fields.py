@@ -25,8 +25,11 @@ def _other_when_left(answer: Answer, asked: Asked) -> Answer:
 
 
 DEFECTS: Mapping[str, Defect] = {
-    "sends_the_stop_string": Defect(family="fields", kills=(STOPPED,), damage=_sends_the_stop),
+    "sends_the_stop_string": Defect(
+        does="the answer contains the stop string at its end", family="fields", kills=(STOPPED,), damage=_sends_the_stop
+    ),
     "ignores_stop_in_streams": Defect(
+        does="the engine ignores stop, only in streams",
         family="fields",
         kills=(STOPPED,),
         damage=when(
@@ -34,6 +37,7 @@ DEFECTS: Mapping[str, Defect] = {
         ),
     ),
     "stops_as_length": Defect(
+        does="a reply that a stop string ended has finish_reason length",
         family="fields",
         kills=(STOPPED,),
         damage=when(lambda asked: bool(asked.stop), lambda a, asked: replace(a, finish_reason="length")),
@@ -44,23 +48,39 @@ DEFECTS: Mapping[str, Defect] = {
         damage=when(lambda asked: asked.biased, lambda a, asked: replace(a, content="I would rather talk on.")),
     ),
     "choices_differ": Defect(
-        family="fields", kills=(SEVERAL,), damage=lambda a, asked: replace(a, choices=(a.content, f"{a.content}!"))
+        does="two choices of one greedy request differ",
+        family="fields",
+        kills=(SEVERAL,),
+        damage=lambda a, asked: replace(a, choices=(a.content, f"{a.content}!")),
     ),
     "choices_share_an_index": Defect(
-        family="fields", kills=(SEVERAL,), damage=lambda a, asked: replace(a, choices=(a.content, a.content), index=0)
+        does="both choices of a reply have index 0",
+        family="fields",
+        kills=(SEVERAL,),
+        damage=lambda a, asked: replace(a, choices=(a.content, a.content), index=0),
     ),
     "one_choice_for_two": Defect(
-        family="fields", kills=(SEVERAL,), damage=lambda a, asked: replace(a, choices=(a.content,))
+        does="the engine returns one choice for n=2",
+        family="fields",
+        kills=(SEVERAL,),
+        damage=lambda a, asked: replace(a, choices=(a.content,)),
     ),
     "fails_on_choices": Defect(
+        does="a request with n=2 gets HTTP 500",
         family="fields",
         kills=(SEVERAL,),
         damage=when(lambda asked: asked.n > 1, lambda a, asked: replace(a, status=500)),
     ),
     "ignores_seeds": Defect(
+        does="two sampled requests with the same seed get different answers",
         family="fields",
         kills=(SEEDED,),
         damage=when(lambda a: a.sampled, lambda a, asked: replace(a, content=f"{a.content[9:]} {asked.number}")),
     ),
-    "keeps_what_was_left": Defect(family="fields", kills=(LEFT,), damage=_other_when_left),
+    "keeps_what_was_left": Defect(
+        does="an answer after an abandoned stream ends with text that the stream did not deliver",
+        family="fields",
+        kills=(LEFT,),
+        damage=_other_when_left,
+    ),
 }

@@ -20,6 +20,7 @@ DEFECTS: Mapping[str, Defect] = {
         damage=when(lambda a: a.number > 1, always(model=OTHER_MODEL)),
     ),
     "ends_by_itself_with_code_0": Defect(
+        does="the process ends with exit code 0 at the second request",
         family="lifecycle",
         kills=(FACTS, CALL),
         damage=when(lambda a: a.number > 1, always(die=True, exit_code=0)),

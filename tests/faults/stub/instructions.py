@@ -39,36 +39,59 @@ DEFECTS: Mapping[str, Defect] = {
         damage=about("echo chat fact", words(lambda t: f"{t} The harbour is quiet.")),
     ),
     "ends_at_the_first_full_stop": Defect(
-        family="instructions", kills=(EXACT,), damage=about("echo", words(lambda t: t[: t.index(".") + 1]))
+        does="a text that the engine shall repeat ends at its first full stop",
+        family="instructions",
+        kills=(EXACT,),
+        damage=about("echo", words(lambda t: t[: t.index(".") + 1])),
     ),
-    "cuts_one_token_early": Defect(family="instructions", kills=(CUT_SHORT,), damage=_lose_the_last),
+    "cuts_one_token_early": Defect(
+        does="a reply that max_tokens cuts is one token too short",
+        family="instructions",
+        kills=(CUT_SHORT,),
+        damage=_lose_the_last,
+    ),
     "says_stop_where_it_cuts": Defect(family="instructions", kills=(CUT_SHORT,), damage=_say_stop),
     "ignores_ignore_eos": Defect(
         family="instructions", kills=(GOES_ON,), damage=when(lambda asked: asked.load, about("echo", _end_at_eos))
     ),
     "answers_in_46_words": Defect(
+        does="the engine writes at most 46 words, whatever length was asked for",
         family="instructions",
         kills=(COUNTABLE,),
         damage=about(CONSTRAINED, words(lambda t: " ".join(t.split(" ")[:KEPT_WORDS]).rstrip(".,") + ".")),
     ),
     "says_more_than_asked": Defect(
-        family="instructions", kills=(COUNTABLE,), damage=about(CONSTRAINED, words(lambda t: f"{t} Shall I go on?"))
+        does="the answer ends with `Shall I go on?`",
+        family="instructions",
+        kills=(COUNTABLE,),
+        damage=about(CONSTRAINED, words(lambda t: f"{t} Shall I go on?")),
     ),
     "begins_with_a_greeting": Defect(
-        family="instructions", kills=(COUNTABLE,), damage=about(CONSTRAINED, words(lambda t: f"Sure, here you go: {t}"))
+        does="the answer begins with `Sure, here you go:`",
+        family="instructions",
+        kills=(COUNTABLE,),
+        damage=about(CONSTRAINED, words(lambda t: f"Sure, here you go: {t}")),
     ),
     "loses_line_breaks": Defect(
-        family="instructions", kills=(COUNTABLE,), damage=about(CONSTRAINED, words(lambda t: " ".join(t.split())))
+        does="the answer has spaces instead of line breaks",
+        family="instructions",
+        kills=(COUNTABLE,),
+        damage=about(CONSTRAINED, words(lambda t: " ".join(t.split()))),
     ),
     "loses_case": Defect(
-        family="instructions", kills=(COUNTABLE,), damage=about(CONSTRAINED, words(lambda t: t.capitalize()))
+        does="the answer has lower-case letters only, after the first one",
+        family="instructions",
+        kills=(COUNTABLE,),
+        damage=about(CONSTRAINED, words(lambda t: t.capitalize())),
     ),
     "answers_in_english": Defect(
+        does="words in other scripts become the English word `quiet`",
         family="instructions",
         kills=(COUNTABLE,),
         damage=about(CONSTRAINED, words(lambda t: re.sub(r"[^\x00-\x7f]+", "quiet", t))),
     ),
     "loses_the_system_message": Defect(
+        does="the engine ignores the system message",
         family="instructions",
         kills=(COUNTABLE,),
         damage=when(

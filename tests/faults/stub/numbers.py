@@ -24,6 +24,16 @@ def _never_repeats(answer: Answer, asked: Asked) -> Answer:
 
 DEFECTS: Mapping[str, Defect] = {
     "cache_changes_numbers": Defect(family="numbers", kills=(PREFIX,), damage=when(lambda a: a.cached, _shifts(0.5))),
-    "batch_changes_numbers": Defect(family="numbers", kills=(NEIGHBOURS,), damage=_shifts_in_batch),
-    "never_repeats_itself": Defect(family="numbers", kills=(PREFIX, NEIGHBOURS, SECOND_TURN), damage=_never_repeats),
+    "batch_changes_numbers": Defect(
+        does="logprobs are 0.5 nats off while another request is in flight",
+        family="numbers",
+        kills=(NEIGHBOURS,),
+        damage=_shifts_in_batch,
+    ),
+    "never_repeats_itself": Defect(
+        does="logprobs of every second request are 0.5 nats off, even if both requests are equal",
+        family="numbers",
+        kills=(PREFIX, NEIGHBOURS, SECOND_TURN),
+        damage=_never_repeats,
+    ),
 }

@@ -25,17 +25,39 @@ def _tell_cached(answer: Answer, asked: Asked) -> Answer:
 
 DEFECTS: Mapping[str, Defect] = {
     "later_turns_read_other_pages": Defect(
-        family="reuse", kills=(TALK,), damage=when(_is_later_turn, says("The secret code is 0badc0de."))
+        does="a later turn answers from another conversation's KV pages",
+        family="reuse",
+        kills=(TALK,),
+        damage=when(_is_later_turn, says("The secret code is 0badc0de.")),
     ),
-    "later_turns_have_other_numbers": Defect(family="reuse", kills=(TALK,), damage=when(_is_later_turn, _shift(1.0))),
+    "later_turns_have_other_numbers": Defect(
+        does="logprobs of a later turn are 1 nat off where its beginning comes from the prefix cache",
+        family="reuse",
+        kills=(TALK,),
+        damage=when(_is_later_turn, _shift(1.0)),
+    ),
     "evicted_prefix_is_read_again": Defect(
-        family="reuse", kills=(TALK,), damage=when(lambda a: a.beyond and a.cached, _shift(1.0))
+        does="logprobs of a long prompt are 1 nat off when the engine reads a prefix whose pages were given away",
+        family="reuse",
+        kills=(TALK,),
+        damage=when(lambda a: a.beyond and a.cached, _shift(1.0)),
     ),
     "reloaded_prefix_is_another": Defect(
-        family="reuse", kills=(TALK,), damage=when(lambda a: a.reloaded and a.cached, _shift(1.0))
+        does="logprobs are 1 nat off when the prefix was loaded back from host memory",
+        family="reuse",
+        kills=(TALK,),
+        damage=when(lambda a: a.reloaded and a.cached, _shift(1.0)),
     ),
-    "tells_more_cached_tokens_than_there_are": Defect(family="reuse", kills=(TALK,), damage=_tell_cached),
+    "tells_more_cached_tokens_than_there_are": Defect(
+        does="usage reports 500 cached tokens more than the prefix cache holds",
+        family="reuse",
+        kills=(TALK,),
+        damage=_tell_cached,
+    ),
     "never_finds_a_prefix": Defect(
-        family="reuse", kills=(TALK,), damage=lambda answer, asked: replace(answer, cached_tokens=0)
+        does="usage reports 0 cached tokens for every request",
+        family="reuse",
+        kills=(TALK,),
+        damage=lambda answer, asked: replace(answer, cached_tokens=0),
     ),
 }

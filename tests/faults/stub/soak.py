@@ -21,9 +21,19 @@ def _forget_cached(answer: Answer, asked: Asked) -> Answer:
 
 
 DEFECTS: Mapping[str, Defect] = {
-    "slows_down_over_time": Defect(family="soak", kills=(SOAK,), damage=_slow_down),
-    "finds_less_over_time": Defect(family="soak", kills=(SOAK,), damage=_forget_cached),
+    "slows_down_over_time": Defect(
+        does="each request takes 3 ms longer than the one before", family="soak", kills=(SOAK,), damage=_slow_down
+    ),
+    "finds_less_over_time": Defect(
+        does="each request finds 8 cached tokens fewer than the one before",
+        family="soak",
+        kills=(SOAK,),
+        damage=_forget_cached,
+    ),
     "wrong_after_a_while": Defect(
-        family="soak", kills=(SOAK,), damage=when(lambda a: a.number > SOUND, about("needle", says("I do not know.")))
+        does="the engine finds no code in a text from request 21 on",
+        family="soak",
+        kills=(SOAK,),
+        damage=when(lambda a: a.number > SOUND, about("needle", says("I do not know."))),
     ),
 }

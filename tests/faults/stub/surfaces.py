@@ -162,37 +162,73 @@ def _shorter(answer: Answer, asked: Asked) -> Answer:
 
 DEFECTS: Mapping[str, Defect] = {
     "responses_end_silently": Defect(
-        family="surfaces", kills=(RESPONSES,), damage=_over("responses", _silent, _streamed)
+        does="a stream of /v1/responses ends without its last event",
+        family="surfaces",
+        kills=(RESPONSES,),
+        damage=_over("responses", _silent, _streamed),
     ),
-    "messages_end_silently": Defect(family="surfaces", kills=(MESSAGES,), damage=_over("messages", _silent, _streamed)),
+    "messages_end_silently": Defect(
+        does="a stream of /v1/messages ends without its last event",
+        family="surfaces",
+        kills=(MESSAGES,),
+        damage=_over("messages", _silent, _streamed),
+    ),
     "completions_end_silently": Defect(
-        family="surfaces", kills=(COMPLETIONS,), damage=_over("completions", _silent, _streamed)
+        does="a stream of /v1/completions ends without its last event",
+        family="surfaces",
+        kills=(COMPLETIONS,),
+        damage=_over("completions", _silent, _streamed),
     ),
-    "responses_lose_calls": Defect(family="surfaces", kills=(RESPONSES,), damage=_over("responses", _drop_calls)),
-    "messages_lose_calls": Defect(family="surfaces", kills=(MESSAGES,), damage=_over("messages", _drop_calls)),
+    "responses_lose_calls": Defect(
+        does="/v1/responses returns `Of course.` instead of a call",
+        family="surfaces",
+        kills=(RESPONSES,),
+        damage=_over("responses", _drop_calls),
+    ),
+    "messages_lose_calls": Defect(
+        does="/v1/messages returns `Of course.` instead of a call",
+        family="surfaces",
+        kills=(MESSAGES,),
+        damage=_over("messages", _drop_calls),
+    ),
     "messages_answer_in_the_thought": Defect(
-        family="surfaces", kills=(MESSAGES,), damage=_over("messages", _as_thought)
+        does="/v1/messages returns the answer as the thought, and no answer",
+        family="surfaces",
+        kills=(MESSAGES,),
+        damage=_over("messages", _as_thought),
     ),
     "responses_answer_in_the_thought": Defect(
-        family="surfaces", kills=(RESPONSES,), damage=_over("responses", _as_thought)
+        does="/v1/responses returns the answer as the thought, and no answer",
+        family="surfaces",
+        kills=(RESPONSES,),
+        damage=_over("responses", _as_thought),
     ),
     "completions_lose_letters_in_streams": Defect(
-        family="surfaces", kills=(COMPLETIONS,), damage=_over("completions", _shorter, _streamed)
+        does="a stream of /v1/completions loses its last three letters",
+        family="surfaces",
+        kills=(COMPLETIONS,),
+        damage=_over("completions", _shorter, _streamed),
     ),
     "messages_lose_letters_in_streams": Defect(
-        family="surfaces", kills=(MESSAGES,), damage=_over("messages", _shorter, _streamed)
+        does="a stream of /v1/messages loses its last three letters",
+        family="surfaces",
+        kills=(MESSAGES,),
+        damage=_over("messages", _shorter, _streamed),
     ),
     "completions_leak_the_template": Defect(
+        does="an answer of /v1/completions begins with `</think>`",
         family="surfaces",
         kills=(COMPLETIONS,),
         damage=_over("completions", lambda a, asked: replace(a, content=f"</think>{a.content}")),
     ),
     "surfaces_count_nothing": Defect(
+        does="/v1/completions, /v1/responses and /v1/messages return no usage",
         family="surfaces",
         kills=(COMPLETIONS, RESPONSES, MESSAGES),
         damage=when(lambda asked: bool(asked.surface), lambda a, asked: replace(a, usage=False)),
     ),
     "surfaces_fail": Defect(
+        does="/v1/completions, /v1/responses and /v1/messages answer HTTP 500",
         family="surfaces",
         kills=(COMPLETIONS, RESPONSES, MESSAGES),
         damage=when(lambda asked: bool(asked.surface), lambda a, asked: replace(a, status=500)),

@@ -57,56 +57,120 @@ def _swaps_in_parallel(answer: Answer, asked: Asked) -> Answer:
 
 
 DEFECTS: Mapping[str, Defect] = {
-    "repeats": Defect(family="text", kills=ALL_TEXT, damage=words(lambda t: t + " and so on" * 40)),
+    "repeats": Defect(
+        does="the engine ends each answer with 40 copies of `and so on`",
+        family="text",
+        kills=ALL_TEXT,
+        damage=words(lambda t: t + " and so on" * 40),
+    ),
     "loops_in_long_text": Defect(
+        does="a long text repeats 40 of its characters 30 times after the first 200",
         family="text",
         kills=(TEXT,),
         damage=when(lambda a: a.kind.startswith("long"), words(lambda t: t[:200] + t[-40:] * 30)),
     ),
     "says_everything_twice": Defect(
+        does="the engine writes a long text twice",
         family="text",
         kills=(TEXT,),
         damage=when(lambda a: a.kind.startswith("long"), words(lambda t: t + " " + t)),
     ),
-    "gibberish": Defect(family="text", kills=(*ALL_TEXT, TEXT, MISSING), damage=says(GARBLED)),
+    "gibberish": Defect(
+        does="every answer is one line of random letters and signs",
+        family="text",
+        kills=(*ALL_TEXT, TEXT, MISSING),
+        damage=says(GARBLED),
+    ),
     "gibberish_after_a_while": Defect(
+        does="a long text turns into random letters after 120 characters",
         family="text",
         kills=(TEXT,),
         damage=when(lambda a: a.kind.startswith("long"), words(lambda t: t[:120] + f" {GARBLED}" * 9)),
     ),
     "switches_language": Defect(family="text", kills=(*ALL_TEXT, TEXT), damage=words(lambda t: t + RUSSIAN)),
     "truncates": Defect(
-        family="text", kills=(FACTS, RECALL, TEXT), damage=words(lambda t: t[: max(1, len(t) * 2 // 3)])
+        does="the engine drops the last third of every answer",
+        family="text",
+        kills=(FACTS, RECALL, TEXT),
+        damage=words(lambda t: t[: max(1, len(t) * 2 // 3)]),
     ),
     "mojibake": Defect(family="text", kills=(*ALL_TEXT, TEXT), damage=words(lambda t: t + " caf\ufffd\ufffd")),
-    "double_encoded": Defect(family="text", kills=ALL_TEXT, damage=words(lambda t: t + " Itâ\u0080\u0099s so.")),
+    "double_encoded": Defect(
+        does="an apostrophe arrives as UTF-8 that was encoded twice (`â€™`)",
+        family="text",
+        kills=ALL_TEXT,
+        damage=words(lambda t: t + " Itâ\u0080\u0099s so."),
+    ),
     "empty_200": Defect(
         family="text",
         kills=(*ANY_REPLY, NO_TOOL, MISSING, WITHIN, BEYOND, INVENTS),
         damage=always(content="", calls=(), finish_reason="stop", completion_tokens=0),
     ),
-    "leaks_special_tokens": Defect(family="text", kills=ALL_TEXT, damage=words(lambda t: t + "<|user|>")),
-    "wrong_facts": Defect(family="text", kills=(FACTS,), damage=about("fact chat", says("It is Atlantis."))),
-    "wrong_sums": Defect(family="text", kills=(SUMS,), damage=about("arithmetic sum", says("The result is 7777777."))),
-    "forgets_turns": Defect(
-        family="text", kills=(RECALL,), damage=about("recall recall_long", says("You did not tell me."))
+    "leaks_special_tokens": Defect(
+        does="every answer ends with the special token `<|user|>`",
+        family="text",
+        kills=ALL_TEXT,
+        damage=words(lambda t: t + "<|user|>"),
     ),
-    "cross_request_bleed": Defect(family="text", kills=(FACTS,), damage=_bleed),
-    "leaks_the_answer_before": Defect(family="text", kills=(MARKERS, FACTS), damage=_leaks),
-    "leaks_in_parallel": Defect(family="text", kills=(MARKERS,), damage=_leaks_in_parallel),
-    "swaps_in_parallel": Defect(family="text", kills=(MARKERS,), damage=_swaps_in_parallel),
+    "wrong_facts": Defect(
+        does="the engine answers each question about a fact with `It is Atlantis.`",
+        family="text",
+        kills=(FACTS,),
+        damage=about("fact chat", says("It is Atlantis.")),
+    ),
+    "wrong_sums": Defect(
+        does="the engine answers each sum with 7777777",
+        family="text",
+        kills=(SUMS,),
+        damage=about("arithmetic sum", says("The result is 7777777.")),
+    ),
+    "forgets_turns": Defect(
+        does="the engine answers that it was not told what an earlier turn told it",
+        family="text",
+        kills=(RECALL,),
+        damage=about("recall recall_long", says("You did not tell me.")),
+    ),
+    "cross_request_bleed": Defect(
+        does="every second answer is the answer to a question that this client did not ask",
+        family="text",
+        kills=(FACTS,),
+        damage=_bleed,
+    ),
+    "leaks_the_answer_before": Defect(
+        does="each answer ends with the answer to the request before it",
+        family="text",
+        kills=(MARKERS, FACTS),
+        damage=_leaks,
+    ),
+    "leaks_in_parallel": Defect(
+        does="an answer ends with another request's answer while two requests are in flight",
+        family="text",
+        kills=(MARKERS,),
+        damage=_leaks_in_parallel,
+    ),
+    "swaps_in_parallel": Defect(
+        does="two requests in flight: the later one gets the earlier one's answer",
+        family="text",
+        kills=(MARKERS,),
+        damage=_swaps_in_parallel,
+    ),
     "stops_long_texts_early": Defect(
+        does="a long text ends at its first full stop after 200 characters",
         family="text",
         kills=(TEXT,),
         damage=about("long_generation", words(lambda t: t[: t.index(".", 200) + 1])),
     ),
     "garbage_beyond_900_tokens": Defect(
+        does="a prompt over 900 tokens gets random letters",
         family="text",
         kills=(LENGTHS,),
         damage=when(lambda a: a.prompt_tokens > 900, about("needle", says(GARBLED))),
     ),
     "garbled_when_sampled": Defect(
-        family="text", kills=(SAMPLED,), damage=when(lambda a: a.sampled, words(lambda t: f"{t} {GARBLED}"))
+        does="an answer at a temperature above 0 ends with random letters",
+        family="text",
+        kills=(SAMPLED,),
+        damage=when(lambda a: a.sampled, words(lambda t: f"{t} {GARBLED}")),
     ),
     "wrong_under_load": Defect(
         family="text",

@@ -46,14 +46,19 @@ def _other_effort(answer: Answer, asked: Asked) -> Answer:
 DEFECTS: Mapping[str, Defect] = {
     "thinks_in_the_content": Defect(family="thinking", kills=(THINK,), damage=_thinking(_as_content)),
     "thinks_twice": Defect(
+        does="the content repeats the thought in front of the answer",
         family="thinking",
         kills=(THINK,),
         damage=_thinking(lambda a, asked: replace(a, content=f"{a.reasoning} {a.content}")),
     ),
     "never_thinks": Defect(
-        family="thinking", kills=(THINK, THINK_CALL), damage=lambda a, asked: replace(a, reasoning="")
+        does="the reasoning field is always empty",
+        family="thinking",
+        kills=(THINK, THINK_CALL),
+        damage=lambda a, asked: replace(a, reasoning=""),
     ),
     "always_thinks": Defect(
+        does="the reasoning field is filled although thinking is off",
         family="thinking",
         kills=(THINK_SWITCH,),
         damage=lambda a, asked: a if asked.load else replace(a, reasoning=a.reasoning or "Let me see."),
@@ -66,16 +71,19 @@ DEFECTS: Mapping[str, Defect] = {
         damage=_thinking(lambda a, asked: replace(a, reasoning=a.reasoning + LOOP)),
     ),
     "swallows_calls_as_markup": Defect(
+        does="a call after a thought stays in the reasoning field as `<tool_call>` markup",
         family="thinking",
         kills=(THINK_CALL,),
         damage=_thinking(lambda a, asked: _swallow(a, asked, "<tool_call>{name}{arguments}</tool_call>")),
     ),
     "swallows_calls_as_words": Defect(
+        does="a call after a thought stays in the reasoning field as a sentence",
         family="thinking",
         kills=(THINK_CALL,),
         damage=_thinking(lambda a, asked: _swallow(a, asked, " I call {name} with {arguments}.")),
     ),
     "leaves_markup_in_the_thought": Defect(
+        does="the reasoning field ends with `</think>`",
         family="thinking",
         kills=(THINK, THINK_CALL),
         damage=_thinking(lambda a, asked: replace(a, reasoning=f"{a.reasoning}</think>")),
@@ -87,9 +95,15 @@ DEFECTS: Mapping[str, Defect] = {
     ),
     "cut_thought_as_the_answer": Defect(family="thinking", kills=(THINK_CUT,), damage=_thinking(_cut_as_content)),
     "cut_thought_as_finished": Defect(
+        does="a thought that max_tokens cut ends with finish_reason stop",
         family="thinking",
         kills=(THINK_CUT,),
         damage=_thinking(lambda a, asked: replace(a, finish_reason="stop") if not a.content else a),
     ),
-    "effort_is_reversed": Defect(family="thinking", kills=(THINK_EFFORT,), damage=_other_effort),
+    "effort_is_reversed": Defect(
+        does="reasoning_effort low makes the thought three times as long",
+        family="thinking",
+        kills=(THINK_EFFORT,),
+        damage=_other_effort,
+    ),
 }

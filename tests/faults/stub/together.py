@@ -63,10 +63,21 @@ DEFECTS: Mapping[str, Defect] = {
         damage=_beside(lambda a: True, lambda a, _: replace(a, calls=tuple(map(_alter_call, a.calls)))),
     ),
     "company_changes_numbers_beyond_index_topk": Defect(
+        does="logprobs of a prompt longer than index_topk are 1 nat off while another request is in flight",
         family="together",
         kills=(COMPANY,),
         damage=_beside(lambda a: True, lambda a, _: replace(a, logprob_shift=1.0)),
     ),
-    "company_spoils_the_cache": Defect(family="together", kills=(COMPANY,), damage=_spoil_cache),
-    "streams_lose_a_token_beyond_index_topk": Defect(family="together", kills=(STREAMS_BEYOND,), damage=_drop_token),
+    "company_spoils_the_cache": Defect(
+        does="a prefix that was cached while two requests were in flight is wrong for the next request that reads it",
+        family="together",
+        kills=(COMPANY,),
+        damage=_spoil_cache,
+    ),
+    "streams_lose_a_token_beyond_index_topk": Defect(
+        does="a stream behind a prompt longer than index_topk loses its third token",
+        family="together",
+        kills=(STREAMS_BEYOND,),
+        damage=_drop_token,
+    ),
 }

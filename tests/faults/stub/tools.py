@@ -57,51 +57,113 @@ def _calls_although_none(answer: Answer, asked: Asked) -> Answer:
 
 DEFECTS: Mapping[str, Defect] = {
     "breaks_tool_json": Defect(
-        family="tools", kills=(CALL,), damage=calls(lambda c: replace(c, arguments=c.arguments[:-1]))
+        does="the arguments of each call lose their closing brace",
+        family="tools",
+        kills=(CALL,),
+        damage=calls(lambda c: replace(c, arguments=c.arguments[:-1])),
     ),
-    "stringly_typed": Defect(family="tools", kills=(CALL,), damage=arguments(_stringly)),
-    "drops_arguments": Defect(family="tools", kills=(CALL,), damage=arguments(lambda a: dict(list(a.items())[1:]))),
-    "adds_an_argument": Defect(family="tools", kills=(CALL,), damage=arguments(lambda a: {**a, "extra": 1})),
+    "stringly_typed": Defect(
+        does="numbers and booleans of a call arrive as text", family="tools", kills=(CALL,), damage=arguments(_stringly)
+    ),
+    "drops_arguments": Defect(
+        does="each call loses its first argument",
+        family="tools",
+        kills=(CALL,),
+        damage=arguments(lambda a: dict(list(a.items())[1:])),
+    ),
+    "adds_an_argument": Defect(
+        does="each call gets an argument that its schema does not have",
+        family="tools",
+        kills=(CALL,),
+        damage=arguments(lambda a: {**a, "extra": 1}),
+    ),
     "swaps_the_name": Defect(family="tools", kills=(CALL,), damage=calls(lambda c: replace(c, name=c.name + "_v2"))),
-    "drops_zero_arg_call": Defect(family="tools", kills=(CALL,), damage=_drop_zero_argument),
+    "drops_zero_arg_call": Defect(
+        does="the engine loses a call that has no arguments", family="tools", kills=(CALL,), damage=_drop_zero_argument
+    ),
     "drops_all_calls": Defect(
-        family="tools", kills=(CALL, NO_TOOL), damage=when(lambda a: bool(a.item and a.item.call), _drop_calls)
+        does="the engine answers `Of course.` instead of calling a tool",
+        family="tools",
+        kills=(CALL, NO_TOOL),
+        damage=when(lambda a: bool(a.item and a.item.call), _drop_calls),
     ),
     "drops_parallel_calls": Defect(
         family="tools", kills=(CALL,), damage=lambda a, asked: replace(a, calls=a.calls[:1])
     ),
-    "repeats_call_ids": Defect(family="tools", kills=(CALL,), damage=calls(lambda c: replace(c, id="same"))),
-    "omits_call_ids": Defect(family="tools", kills=(CALL,), damage=calls(lambda c: replace(c, id=""))),
+    "repeats_call_ids": Defect(
+        does="all calls of a reply have the same id",
+        family="tools",
+        kills=(CALL,),
+        damage=calls(lambda c: replace(c, id="same")),
+    ),
+    "omits_call_ids": Defect(
+        does="all calls of a reply have an empty id",
+        family="tools",
+        kills=(CALL,),
+        damage=calls(lambda c: replace(c, id="")),
+    ),
     "calls_needlessly": Defect(family="tools", kills=(NO_TOOL, MISSING, RESULT), damage=_call_anything),
     "ignores_tool_result": Defect(
-        family="tools", kills=(RESULT,), damage=about("tool_result", says("The result is not known yet."))
+        does="the engine answers that it does not know the result that the tool returned",
+        family="tools",
+        kills=(RESULT,),
+        damage=about("tool_result", says("The result is not known yet.")),
     ),
-    "calls_although_none": Defect(family="tools", kills=(CHOICE,), damage=_calls_although_none),
+    "calls_although_none": Defect(
+        does="the engine calls a tool although tool_choice is none",
+        family="tools",
+        kills=(CHOICE,),
+        damage=_calls_although_none,
+    ),
     "ignores_required": Defect(
+        does="the engine answers in words although tool_choice is required, unless it would have called anyway",
         family="tools",
         kills=(REQUIRED,),
         damage=when(lambda a: a.choice == "required" and not (a.item and a.item.call), says("I would rather talk.")),
     ),
     "drops_required_calls": Defect(
-        family="tools", kills=(REQUIRED,), damage=when(lambda a: a.choice == "required", _drop_calls)
+        does="the engine loses every call whose request has tool_choice required",
+        family="tools",
+        kills=(REQUIRED,),
+        damage=when(lambda a: a.choice == "required", _drop_calls),
     ),
     "breaks_named_arguments": Defect(
+        does="a call of the tool that tool_choice names loses its closing brace",
         family="tools",
         kills=(CHOICE,),
         damage=when(lambda a: isinstance(a.choice, Mapping), calls(lambda c: replace(c, arguments=c.arguments[:-1]))),
     ),
-    "stream_loses_arguments": Defect(family="tools", kills=(STREAM,), damage=_stream_loses_arguments),
+    "stream_loses_arguments": Defect(
+        does="a streamed call loses the second half of its arguments",
+        family="tools",
+        kills=(STREAM,),
+        damage=_stream_loses_arguments,
+    ),
     "stream_drops_zero_arg_call": Defect(
-        family="tools", kills=(STREAM,), damage=when(lambda a: a.stream, _drop_zero_argument)
+        does="the engine loses a streamed call that has no arguments",
+        family="tools",
+        kills=(STREAM,),
+        damage=when(lambda a: a.stream, _drop_zero_argument),
     ),
     "stream_differs": Defect(
-        family="tools", kills=(STREAM,), damage=when(lambda a: a.stream, words(lambda t: t.replace("e", "")))
+        does="a streamed answer loses each letter `e`",
+        family="tools",
+        kills=(STREAM,),
+        damage=when(lambda a: a.stream, words(lambda t: t.replace("e", ""))),
     ),
-    "leaks_think": Defect(family="tools", kills=ANY_REPLY, damage=_think_first),
+    "leaks_think": Defect(
+        does="every answer begins with `<think>` and a thought", family="tools", kills=ANY_REPLY, damage=_think_first
+    ),
     "leaks_tool_tags": Defect(
+        does="a reply with a call also has `<tool_call>` as its content",
         family="tools",
         kills=(CALL,),
         damage=lambda a, asked: replace(a, content="<tool_call>") if a.calls else a,
     ),
-    "reasoning_only": Defect(family="tools", kills=ANY_REPLY, damage=_reasoning_only),
+    "reasoning_only": Defect(
+        does="the answer arrives in the reasoning field, and content is empty",
+        family="tools",
+        kills=ANY_REPLY,
+        damage=_reasoning_only,
+    ),
 }
