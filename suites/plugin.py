@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -16,9 +15,10 @@ from fixtures.session.plugin import FOUND
 from matrix.collection.items import CellItem
 from matrix.collection.plugin import cell_of, selected_plans
 from matrix.collection.wanted import ASKED, names_tests
+from matrix.durations import DAY_S, parse_duration
 from matrix.errors import ConfigError
 from matrix.model import Cell
-from matrix.planning.beside import read_beside
+from matrix.planning.beside import sees_what_changes
 from matrix.planning.plan import Plan
 from matrix.yaml.load import load_matrix
 from reports.compare.baselines import Baseline, digest_files, read_baseline
@@ -45,9 +45,6 @@ MARKS = {
 }
 
 
-SECONDS = {"s": 1, "m": 60, "h": 3600}
-DURATION = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([smh])")
-MOST_SOAK_S = 24 * 3600.0
 FEWEST_BOOTS = 2  # that can be held together
 
 
@@ -82,7 +79,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     for name, what in MARKS.items():
         config.addinivalue_line("markers", f"{name}: {what}")
-    parse_duration(config.option.soak)
+    _read_soak(config.option.soak)
     config.stash[ASKED] = lambda marks: asks_test(config, marks)
     config.addinivalue_line("markers", "soak: asked only where --soak DURATION says for how long")
     config.addinivalue_line("markers", "boots: asked only where --boots N launches a cell more than once")
@@ -113,12 +110,12 @@ def asks_test(config: pytest.Config, marks: Iterable[pytest.Mark]) -> bool:
 
 
 def _is_owed_beside(item: pytest.Item, bases: Mapping[Cell, Cell]) -> bool:
-    """Whether the test sees what its cell changes beside its base, see `matrix.planning.beside.list_owed`."""
+    """Tell whether the test is owed although its cell may stand beside a base."""
     cell = cell_of(item)
     if cell is None or cell not in bases:
         return True
-    named = getattr(item, "originalname", item.name) in read_beside().name_tests(cell)
-    return named or any(mark.kwargs.get("features") for mark in item.iter_markers("for_cells"))
+    asks_features = any(mark.kwargs.get("features") for mark in item.iter_markers("for_cells"))
+    return sees_what_changes(cell, getattr(item, "originalname", item.name), asks_features=asks_features)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -140,23 +137,18 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         raise pytest.UsageError(str(error)) from None
 
 
-def parse_duration(text: str) -> float:
-    """Return seconds of `90s`, `10m` or `1.5h`; 0 for an empty text.
-
-    Raises:
-        pytest.UsageError: another text, or more than a day.
-    """
-    found = DURATION.fullmatch(text)
-    seconds = float(found[1]) * SECONDS[found[2]] if found else 0.0
-    if text and not 0 < seconds <= MOST_SOAK_S:
-        raise pytest.UsageError(f"--soak: expected a duration such as 90s, 10m or 2h, at most 24h; got {text!r}")
-    return seconds
+def _read_soak(text: str) -> float:
+    """Return the seconds of `--soak`; 0 where it is not given."""
+    try:
+        return parse_duration(text, most_s=DAY_S) if text else 0.0
+    except ValueError as error:
+        raise pytest.UsageError(f"--soak: {error}") from None
 
 
 @pytest.fixture(scope="session")
 def soak_s(request: pytest.FixtureRequest) -> float:
     """Return for how long `--soak` asks, in seconds."""
-    return parse_duration(request.config.option.soak)
+    return _read_soak(request.config.option.soak)
 
 
 @pytest.fixture

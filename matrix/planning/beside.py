@@ -99,8 +99,15 @@ def list_owed(owed: Owed, cell: Cell, depth: Depth, base: Cell | None = None) ->
     items = owed.asked_of(cell, depth)
     if base is None:
         return items
-    named = read_beside().name_tests(cell)
-    return tuple(i for i in items if i.test in named or i.asked.features)
+    return tuple(i for i in items if sees_what_changes(cell, i.test, asks_features=bool(i.asked.features)))
+
+
+def sees_what_changes(cell: Cell, test: str, *, asks_features: bool) -> bool:
+    """Tell whether a test sees what `cell` changes beside its base.
+
+    A test that is asked for a feature alone (`asks_features`) always does: the base has no feature.
+    """
+    return asks_features or test in read_beside().name_tests(cell)
 
 
 def owe_together(

@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-SECONDS: Final[Mapping[str, float]] = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+from matrix import durations
+
 BYTES: Final[Mapping[str, float]] = {
     "GB": 1e9,
     "TB": 1e12,
@@ -15,12 +16,19 @@ BYTES: Final[Mapping[str, float]] = {
     "TiB": 2**40,
 }
 RATES: Final[Mapping[str, float]] = {f"{unit}/s": size for unit, size in (*BYTES.items(), ("MB", 1e6))}
-NUMBER: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z/]*)", re.ASCII)
+NUMBER: Final = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)\s*([A-Za-z/]*)", re.ASCII)
 
 
 def parse_duration(text: str) -> float:
-    """Parse a duration into seconds."""
-    return _parse(text, SECONDS, "a duration like 90m or 8h")
+    """Parse a duration into seconds, as an option's `type`.
+
+    Raises:
+        argparse.ArgumentTypeError: with the sentence of `matrix.durations`.
+    """
+    try:
+        return durations.parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def parse_size(text: str) -> int:

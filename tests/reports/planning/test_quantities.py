@@ -32,11 +32,12 @@ def test_a_quantity_is_read_with_its_unit(parse: Callable[[str], float], text: s
 @pytest.mark.parametrize(
     ("parse", "text", "said"),
     [
-        (parse_duration, "8", "a duration like 90m or 8h"),
+        (parse_duration, "8", "a duration such as 90s, 10m or 8h"),
         (parse_duration, "8x", "a duration"),
         (parse_duration, "0h", "a duration"),
         (parse_duration, "-1h", "a duration"),
         (parse_size, "512", "a size like"),
+        (parse_size, "9" * 400 + "TB", "a size like"),
         (parse_rate, "5GB", "a speed like 5GB/s"),
         (parse_count, "0", "at least 1"),
         (parse_count, "1e3", "at least 1"),
