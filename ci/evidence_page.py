@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from matrix.judging.status import Status
+from matrix.output.command_line import CommandLine
 from reports.evidence.archive import SUFFIX
 from reports.evidence.defuse import defuse_for_code
 from reports.evidence.files import is_sealed, read_records
@@ -109,9 +110,7 @@ def write_page(folder: Path) -> Path:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog=COMMAND, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandLine(prog=COMMAND, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="with one NAME.tar.xz a run")
     parser.add_argument(
         "--unpack", type=Path, metavar="DIR", help="unpack the archives there instead of writing the page"

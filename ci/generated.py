@@ -11,6 +11,7 @@ from pathlib import Path
 
 from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError
+from matrix.output.command_line import CommandLine
 
 Files = Mapping[Path, str]  # below the checkout -> text
 
@@ -39,9 +40,7 @@ def write_or_report(module: str, root: Path, wanted: Files, *, check: bool) -> i
 
 def run_generator(module: str, doc: str | None, files: Callable[[], Files], argv: Sequence[str] | None) -> int:
     """Run the command line of a generator. Exit codes: 0 fine, 1 stale, 2 bad input."""
-    own = argparse.ArgumentParser(
-        prog=f"python -m {module}", description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    own = CommandLine(prog=f"python -m {module}", description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     own.add_argument("--check", action="store_true", help="write nothing; exit 1 when a committed file is stale")
     args = own.parse_args(argv)
     try:

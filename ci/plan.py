@@ -26,6 +26,7 @@ from matrix.errors import ConfigError
 from matrix.hardware import Rig
 from matrix.model import Cell
 from matrix.output import table as render
+from matrix.output.command_line import CommandLine
 from matrix.planning.plan import make_plan
 from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
@@ -140,7 +141,7 @@ def format_for_github(planned: Sequence[Job], depth: str) -> str:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    own = argparse.ArgumentParser(
+    own = CommandLine(
         prog="python -m ci.plan", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_options(own.add_argument)

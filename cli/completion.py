@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 from cli.tree import whole
 from cli.verb import Program, Verb
+from matrix.output.command_line import CommandLine
 
 
 def parser() -> argparse.ArgumentParser:
-    own = argparse.ArgumentParser(
+    own = CommandLine(
         prog="glm-matrix completion", description="Print the completion script for a shell; renew it after an update."
     )
     own.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="which shell reads the script")

@@ -20,6 +20,7 @@ from matrix.known.meeting import lint_sources
 from matrix.model import Cell, Excluded, Form
 from matrix.output import script as shell
 from matrix.output import table as render
+from matrix.output.command_line import CommandLine
 from matrix.output.explained import render_explained
 from matrix.output.listing import ListedRow, render_cells, render_excluded
 from matrix.output.pipe import run_for_a_pipe
@@ -48,9 +49,7 @@ CELL_HELP = "a cell's id, RIG.RELEASE.CHECKPOINT.FEATURES, runnable or not; see 
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
-        prog="glm-matrix", description=__doc__, epilog="Every other verb: `glm-matrix --help`."
-    )
+    top = CommandLine(prog="glm-matrix", description=__doc__, epilog="Every other verb: `glm-matrix --help`.")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     ls = verbs.add_parser("list", help="cells of the matrix as a table or JSON")
     ls.add_argument("-m", dest="marks", default="", metavar="EXPR", help='like pytest -m: "sm120 and not mtp"')

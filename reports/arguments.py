@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any, Final
 
+from matrix.output.command_line import CommandLine
 from reports.certify import command as certify
 from reports.gate import assurance
 from reports.gate import junit as gate_junit
@@ -20,11 +21,11 @@ EVIDENCE: Final = OUT / "evidence.jsonl"
 
 
 def make_parser(description: str) -> argparse.ArgumentParser:
-    whole = argparse.ArgumentParser(
+    whole = CommandLine(
         prog="glm-matrix", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     verbs = whole.add_subparsers(dest="verb", required=True, metavar="VERB")
-    reading = argparse.ArgumentParser(add_help=False)
+    reading = CommandLine(add_help=False)
     reading.add_argument(
         "--evidence",
         type=Path,
@@ -33,7 +34,7 @@ def make_parser(description: str) -> argparse.ArgumentParser:
         metavar="FILE",
         help=f"what the runs left; several files are judged as one (default {EVIDENCE})",
     )
-    judging = argparse.ArgumentParser(add_help=False, parents=[reading])
+    judging = CommandLine(add_help=False, parents=[reading])
     judging.add_argument("--policy", type=Path, metavar="FILE", help="what must be green, see reports/gate/policy.py")
     judging.add_argument(
         "--selected-only",

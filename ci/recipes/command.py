@@ -18,6 +18,7 @@ from ci.generated import Files, run_generator
 from ci.recipes.render import FORMS
 from ci.recipes.steps import make_night
 from matrix.errors import ConfigError, Problem
+from matrix.output.command_line import CommandLine
 from matrix.yaml.load import load_matrix
 from reports.planning.quantities import parse_duration
 
@@ -36,7 +37,7 @@ FILES: Final = {
 
 
 def parser() -> argparse.ArgumentParser:
-    own = argparse.ArgumentParser(
+    own = CommandLine(
         prog="glm-matrix recipe", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     own.add_argument("form", choices=tuple(FORMS), help="the CI system; `script` is what cron starts")

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Final
 
+from matrix.output.command_line import CommandLine
 from matrix.planning.owed import DEPTHS
 from reports.history.command import parse_positive
 
@@ -15,7 +16,7 @@ ALL: Final = "every test that the cell owes"
 
 
 def make_parser(description: str) -> argparse.ArgumentParser:
-    own = argparse.ArgumentParser(
+    own = CommandLine(
         prog="glm-matrix bisect", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     own.add_argument(

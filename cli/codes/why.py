@@ -12,12 +12,13 @@ from typing import Final
 from cli.codes.catalogue import CATALOGUE, find_pages
 from cli.codes.code import render_page
 from matrix.errors import ConfigError, Problem, suggest_nearest
+from matrix.output.command_line import CommandLine
 
 WIDTH: Final = 100  # columns
 
 
 def parser() -> argparse.ArgumentParser:
-    own = argparse.ArgumentParser(prog="glm-matrix why", description=(__doc__ or "").partition(": ")[2])
+    own = CommandLine(prog="glm-matrix why", description=(__doc__ or "").partition(": ")[2])
     asked = own.add_mutually_exclusive_group(required=True)
     asked.add_argument("code", nargs="?", metavar="CODE", help="e.g. XPASS, needle.found, planted_fsfs")
     asked.add_argument("--list", action="store_true", help="print every code, one a line")

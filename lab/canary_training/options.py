@@ -9,6 +9,7 @@ from typing import Final
 from fixtures.canary.calibration import CALIBRATION
 from fixtures.canary.family import MEMBERS
 from matrix.checkout import CHECKOUT
+from matrix.output.command_line import CommandLine
 
 HF: Final = CHECKOUT / "fixtures" / "canary" / "hf"  # the committed weights
 TOKENS_PER_BATCH: Final = 32768
@@ -24,7 +25,7 @@ glm-matrix train-canary heal --keep 10 --out /tmp/reap160 --seconds 240"""
 
 
 def parser() -> argparse.ArgumentParser:
-    own = argparse.ArgumentParser(
+    own = CommandLine(
         prog="glm-matrix train-canary", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     verbs = own.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -92,7 +93,7 @@ def _add_heal(verb: argparse.ArgumentParser) -> None:
 
 
 def known_wrong_parser() -> argparse.ArgumentParser:
-    own = argparse.ArgumentParser(
+    own = CommandLine(
         prog="glm-matrix known-wrong",
         description="Find the bank's items that the canary itself answers wrongly. Needs torch (requirements/lab.in).",
     )

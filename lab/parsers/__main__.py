@@ -14,15 +14,14 @@ from pathlib import Path
 from lab.parsers.run import run_release
 from lab.parsers.suites import PAIRS
 from matrix.errors import MatrixError
+from matrix.output.command_line import CommandLine
 from matrix.parsers.record import load_releases, save_run
 from matrix.preflight.snapshot import SNAPSHOTS
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the command's parser."""
-    own = argparse.ArgumentParser(
-        prog="python -m lab.parsers", description="run each release's parsers over the corpus"
-    )
+    own = CommandLine(prog="python -m lab.parsers", description="run each release's parsers over the corpus")
     own.add_argument("release", nargs="*", metavar="NAME==VERSION", help="the releases to run")
     own.add_argument("--snapshots", action="store_true", help="every release with a snapshot that has not run")
     own.add_argument("--again", action="store_true", help="with --snapshots: also those that have run")

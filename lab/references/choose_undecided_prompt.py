@@ -34,6 +34,7 @@ from fixtures.weights.locate import find_weights
 from lab.references.oracle import Oracle, list_wanted
 from matrix.judging.kl import top_k_kl
 from matrix.judging.logprobs import Logprobs
+from matrix.output.command_line import CommandLine
 from matrix.yaml.load import load_matrix
 from suites.measure.logprob_probe import UNSURE_TOKENS
 from suites.measure.references import PRUNED, SOURCE, Key, read_positions
@@ -198,7 +199,7 @@ def list_families(index_topk: int, folder: Path) -> Iterator[tuple[str, Family]]
 
 
 def parser() -> argparse.ArgumentParser:
-    own = argparse.ArgumentParser(prog="glm-matrix prompt-seed", description=(__doc__ or "").splitlines()[0])
+    own = CommandLine(prog="glm-matrix prompt-seed", description=(__doc__ or "").splitlines()[0])
     own.add_argument("first", type=int, help="first seed to try")
     own.add_argument("last", type=int, help="last seed to try")
     own.add_argument(

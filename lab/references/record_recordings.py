@@ -19,6 +19,7 @@ from matrix.errors import ConfigError, Problem
 from matrix.judging.logprobs import Logprobs, measure_distance, read_logprobs
 from matrix.judging.plan_without import without_setting
 from matrix.model import Cell
+from matrix.output.command_line import CommandLine
 from matrix.planning.expand import expand_matrix
 from matrix.planning.plan import Plan, make_plan
 from matrix.planning.ranks import read_pattern
@@ -91,7 +92,7 @@ def _filter_canaries(cells: Iterator[Cell] | tuple[Cell, ...]) -> Iterator[Cell]
 
 
 def parser() -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(prog="glm-matrix record-recordings", description=(__doc__ or "").splitlines()[0])
+    return CommandLine(prog="glm-matrix record-recordings", description=(__doc__ or "").splitlines()[0])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

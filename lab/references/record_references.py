@@ -12,11 +12,12 @@ import sys
 from collections.abc import Sequence
 
 from lab.references.oracle import record_references
+from matrix.output.command_line import CommandLine
 from suites.measure.references import COMMAND, FILE, read_references
 
 
 def parser() -> argparse.ArgumentParser:
-    own = argparse.ArgumentParser(prog="glm-matrix record-references", description=(__doc__ or "").splitlines()[0])
+    own = CommandLine(prog="glm-matrix record-references", description=(__doc__ or "").splitlines()[0])
     own.add_argument(
         "--missing", action="store_true", help="keep what is current, and ask only for what is missing or stale"
     )

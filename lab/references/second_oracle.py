@@ -11,7 +11,6 @@ the others as transformers is; the page says by how much (docs/evidence/frozen-p
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import Any, Final
 
 from fixtures.weights.locate import find_weights
 from lab.references.oracle import Candidates, Oracle, list_wanted, make_attention_config
+from matrix.output.command_line import CommandLine
 from suites.measure import logprob_probe as signature
 from suites.measure.recordings import DENSE
 from suites.measure.references import ALL, HALF, Key, read_references
@@ -90,7 +90,7 @@ def _find_farthest(recorded: Sequence[Any], said: Sequence[Sequence[tuple[str, f
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print one line a reference; exit code 1 where a reference of FFFF is farther than the tolerance."""
-    parser = argparse.ArgumentParser(prog="second-oracle", description=(__doc__ or "").splitlines()[0])
+    parser = CommandLine(prog="second-oracle", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--most-tokens", type=int, default=1 << 20, metavar="N", help="leave longer prompts out")
     worst = 0.0
     for each in compare_references(parser.parse_args(argv).most_tokens):

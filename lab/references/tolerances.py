@@ -20,6 +20,7 @@ from fixtures.banks import bank_for
 from matrix.judging.kl import Divergence, merge_candidates, top_k_kl
 from matrix.judging.logprobs import Logprobs, drop_drafted
 from matrix.model import Cell
+from matrix.output.command_line import CommandLine
 from matrix.planning.expand import expand_matrix
 from matrix.planning.plan import Plan, make_plan
 from matrix.yaml.load import load_matrix
@@ -77,7 +78,7 @@ def _compare_found(cell: Cell, planned: Plan, found: Found) -> Iterator[Agreemen
 
 
 def parser() -> argparse.ArgumentParser:
-    own = argparse.ArgumentParser(prog="glm-matrix tolerances", description=(__doc__ or "").splitlines()[0])
+    own = CommandLine(prog="glm-matrix tolerances", description=(__doc__ or "").splitlines()[0])
     own.add_argument("files", type=Path, nargs="+", metavar="EVIDENCE.jsonl", help="evidence of canary cells")
     return own
 

@@ -25,6 +25,7 @@ from lab.snapshot.release import (
 from lab.snapshot.wheel import download_wheel
 from matrix.checkout import CHECKOUT
 from matrix.errors import MatrixError
+from matrix.output.command_line import CommandLine
 from matrix.preflight import kernels
 from matrix.preflight.changes import changes
 from matrix.preflight.guards import read_guards
@@ -35,7 +36,7 @@ AXES = CHECKOUT / "matrix" / "axes" / "engines"
 
 
 def parser() -> argparse.ArgumentParser:
-    own = argparse.ArgumentParser(
+    own = CommandLine(
         prog="glm-matrix snapshot", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     own.add_argument(

@@ -30,6 +30,7 @@ from matrix.checking.settings import read_settings
 from matrix.checking.sources import read_text, read_words
 from matrix.checking.variables import Word, words_of
 from matrix.errors import ConfigError, Problem
+from matrix.output.command_line import CommandLine
 from matrix.preflight.verdict import Remark
 
 
@@ -49,7 +50,7 @@ MAX_JSON_BYTES: Final = 64_000_000  # an index of a checkpoint lists a hundred t
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+    made = CommandLine(
         prog="glm-matrix check",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

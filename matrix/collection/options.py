@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from matrix.output.command_line import find_unknown_options, find_wrong_choices
 from matrix.planning import select
 
 WITHOUT_PATCH = "--without-patch"
@@ -16,6 +18,17 @@ ENDPOINT_OPTIONS = (
     "--endpoint-ca",
     "--endpoint-insecure-tls",
 )
+
+
+class Misspelt:
+    """What pytest prints below its usage error: the nearest word for each misspelt option and choice."""
+
+    def __init__(self, parser: pytest.Parser, words: Sequence[str]) -> None:
+        self.parser, self.words = parser.optparser, words
+
+    def __str__(self) -> str:
+        found = [*find_unknown_options(self.parser, self.words), *find_wrong_choices(self.parser, self.words)]
+        return ", ".join(found) or "none"
 
 
 def add_options(parser: pytest.Parser) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from matrix.collection.dummy import change_plan
 from matrix.collection.items import ANY_CELL, KNOWN, PARAMETER, CellCase, CellItem, Template, is_template
-from matrix.collection.options import ENDPOINT_OPTIONS, WITHOUT_PATCH, add_options
+from matrix.collection.options import ENDPOINT_OPTIONS, WITHOUT_PATCH, Misspelt, add_options
 from matrix.collection.selection import HOST, HostFacts, read_selection
 from matrix.collection.wanted import NOT_MADE, NotMade, is_asked, may_match, names_tests, read_wanted
 from matrix.errors import ConfigError
@@ -34,8 +34,10 @@ WANTS_CELLS = pytest.StashKey[bool]()  # some collected test takes `cell`
 MADE = pytest.StashKey[dict[str, None]]()  # ids of cells that items were made of, whatever deselected them later
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     add_options(parser)
+    config = pluginmanager.get_plugin("pytestconfig")
+    parser.extra_info["nearest"] = Misspelt(parser, config.invocation_params.args if config else ())
 
 
 OWN_TESTS = frozenset({"suites", "tests"})  # folders that hold tests themselves

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from matrix.errors import ConfigError, MatrixError, Problem, suggest_nearest
 from matrix.facts.evaluate import FactVerdict, evaluate, ranges
 from matrix.facts.model import Fact, load_facts
+from matrix.output.command_line import CommandLine
 
 WORDS = {True: "holds", False: "does not", None: "unknown"}
 
 
 def parser() -> argparse.ArgumentParser:
-    own = argparse.ArgumentParser(
+    own = CommandLine(
         prog="glm-matrix facts", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     own.add_argument("name", nargs="?", help="one fact, release by release")

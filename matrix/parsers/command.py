@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from matrix.errors import HostError, suggest_nearest
+from matrix.output.command_line import CommandLine
 from matrix.output.table import format_table
 from matrix.parsers.corpus import load_corpus
 from matrix.parsers.findings import REACHES, ParserFinding, format_of, group_wrongs, list_wrongs
@@ -19,7 +20,7 @@ from matrix.parsers.table import count_cell, list_pairs, name_range, ran_of, tel
 
 def parser() -> argparse.ArgumentParser:
     """Return the verb's parser."""
-    made = argparse.ArgumentParser(prog="glm-matrix parsers", description=__doc__)
+    made = CommandLine(prog="glm-matrix parsers", description=__doc__)
     made.add_argument(
         "--release", metavar="RELEASE", help="only this one: vllm==0.33.0, vllm_0_33_0 or an engine's name"
     )

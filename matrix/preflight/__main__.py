@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from matrix.errors import ConfigError
 from matrix.model import Excluded
+from matrix.output.command_line import CommandLine
 from matrix.output.table import format_table
 from matrix.planning import fit
 from matrix.planning.expand import expand_matrix, list_exclusions
@@ -22,7 +23,7 @@ from matrix.yaml.load import load_matrix
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="glm-matrix preflight", description=__doc__)
+    made = CommandLine(prog="glm-matrix preflight", description=__doc__)
     made.add_argument("cells", nargs="*", metavar="CELL", help="cell ids or globs, runnable or not")
     made.add_argument("--all", action="store_true", help="every runnable plan (the default without CELL)")
     made.add_argument("--as-published", action="store_true", help="judge the sources' own command lines")

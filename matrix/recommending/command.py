@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import get_args
 
 from matrix.errors import ConfigError, HostError
+from matrix.output.command_line import CommandLine
 from matrix.recommending.asked import RecommendRequest, find_gpus, find_rig
 from matrix.recommending.choose import Recommendation, Want, recommend_launches
 from matrix.recommending.owned import Owned
@@ -31,7 +32,7 @@ class HostSurroundings:
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="glm-matrix recommend", description=__doc__)
+    made = CommandLine(prog="glm-matrix recommend", description=__doc__)
     where = made.add_mutually_exclusive_group()
     where.add_argument("--rig", metavar="RIG", help="a rig of the matrix, e.g. sm120x4 (default: this host)")
     where.add_argument("--gpus", metavar="NAME", help='GPUs as people write them: "4x RTX PRO 6000", "8xH100 80GB"')

@@ -35,6 +35,7 @@ from matrix.checking.releases import (
     release_of_requirement,
 )
 from matrix.errors import ConfigError, Problem, suggest_nearest
+from matrix.output.command_line import CommandLine
 from matrix.upgrading.compare import compare_sides
 from matrix.upgrading.news import Comparison, UpgradeReport
 from matrix.upgrading.of_cells import find_cell, gather_extra, make_line, move_cell
@@ -46,7 +47,7 @@ CELL: Final = re.compile(r"\w+(\.\w+){2,}(?<!\.sh)(?<!\.txt)(?<!\.md)(?<!\.yml)(
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+    made = CommandLine(
         prog="glm-matrix upgrade",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -21,6 +21,7 @@ from typing import Any, Final
 from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError, HostError, Problem
 from matrix.model import Cell
+from matrix.output.command_line import CommandLine
 from matrix.planning.owed import DEPTHS
 from matrix.scheduling.budget import cut_to_budget
 from matrix.scheduling.durations import DEFAULT_DISK, Disk
@@ -54,9 +55,7 @@ COVERED: Final = "each pair of its axis values is shown by a cell that is run; a
 
 
 def parser() -> argparse.ArgumentParser:
-    own = argparse.ArgumentParser(
-        prog="glm-matrix plan", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    own = CommandLine(prog="glm-matrix plan", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     what = own.add_argument_group("which cells")
     add_options(what.add_argument)
     what.add_argument("--depth", choices=DEPTHS, help="how much is asked (default: the policy's, else quick)")

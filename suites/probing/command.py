@@ -23,6 +23,7 @@ from fixtures.client.exchange import Access
 from fixtures.launch.attached.attachment import KEY_VARIABLE, checked_ca, checked_url, parse_header
 from fixtures.launch.readiness import Endpoint
 from matrix.errors import EngineError, MatrixError
+from matrix.output.command_line import CommandLine
 from matrix.yaml.load import load_matrix
 from reports.evidence import redact
 from suites.probing.asking import Asker, LimitReached
@@ -35,7 +36,7 @@ MOST_TOKENS = 2_000_000
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+    made = CommandLine(
         prog="glm-matrix probe", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     made.add_argument("url", metavar="URL", help="http://HOST:PORT or https://HOST, with the path prefix of a gateway")
