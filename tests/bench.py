@@ -53,7 +53,7 @@ def median_s(argv: list[str], repeats: int = REPEATS, cwd: Path = CHECKOUT) -> f
 
 
 def plan() -> list[Row]:
-    """The whole matrix as JSON against an interpreter that does nothing."""
+    """Time the whole matrix as JSON against an interpreter that does nothing."""
     bare, whole = median_s([PY, "-c", "pass"]), median_s([PY, "-m", "matrix", "list", "--json"])
     imports = median_s([PY, "-c", "import matrix.__main__"])
     check = median_s([PY, "-m", "cli", "check", *LINE])
@@ -137,7 +137,7 @@ def clients() -> list[Row]:
 
 
 def pages() -> list[Row]:
-    """The pages of a report of 5,000 cells."""
+    """Time the pages of a report of 5,000 cells."""
     with tempfile.TemporaryDirectory() as folder:
         cpu, memory, first, cells, opened = measure_pages(Path(folder))
     found = [
@@ -151,7 +151,7 @@ def pages() -> list[Row]:
 
 
 def scale() -> list[Row]:
-    """What the size of the matrix and of the evidence costs, process by process."""
+    """Measure what the size of the matrix and of the evidence costs, process by process."""
     found = measure_scale()
     cpu = [Row(name=f"{c.name}, CPU", value=c.cpu_s, unit="s", aim=c.aim, note=c.note) for c in found]
     return [

@@ -44,13 +44,13 @@ def mirror_path(module: str) -> str:
 
 
 def read_exceptions() -> dict[str, str]:
-    """Module -> the test file that exercises it, relative to the checkout; or `nothing, ` and why."""
+    """Map module -> the test file that exercises it, relative to the checkout; or `nothing, ` and why."""
     return dict(yaml.safe_load(EXCEPTIONS.read_text("utf-8")))
 
 
 @cache
 def imported_by(path: Path) -> frozenset[str]:
-    """What a file imports, early or late."""
+    """Return what a file imports, early or late."""
     return frozenset(_imports(ast.parse(path.read_text("utf-8"))))
 
 
@@ -66,7 +66,7 @@ def _imports(tree: ast.AST) -> Iterator[str]:
 
 @cache
 def reached_by(path: Path) -> frozenset[str]:
-    """What a file imports, and what it names in a string for another process: `-m MODULE`, a conftest, a script."""
+    """Return what a file imports or names in a string for another process: `-m MODULE`, a conftest, a script."""
     text = path.read_text("utf-8")
     scripts = {name_module(p) for p in path.parent.glob("*.py") if f'"{p.name}"' in text}
     return imported_by(path) | frozenset(_named(ast.parse(text))) | scripts
@@ -93,7 +93,7 @@ def exercises(test: Path, module: str) -> bool:
 
 @cache
 def _entrances(module: str) -> frozenset[str]:
-    """The module, and those of its room (`fixtures/launch`) that lead to it."""
+    """Return the module, and those of its room (`fixtures/launch`) that lead to it."""
     found = {module}
     room = CHECKOUT.joinpath(*module.split(".")[:-1][:2])
     inside = {name_module(path).removesuffix(".__init__"): path for path in room.rglob("*.py")}
@@ -107,6 +107,6 @@ def _files(modules: frozenset[str]) -> Iterator[Path]:
 
 
 def _path_of(module: str) -> Path:
-    """The file of a module, or of a package."""
+    """Return the file of a module, or of a package."""
     path = CHECKOUT / module.replace(".", "/")
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")

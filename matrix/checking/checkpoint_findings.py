@@ -16,7 +16,7 @@ SHARING: Final = frozenset({"pattern", "indexer", "sharing"})
 
 
 def lint_config(config: Mapping[str, Any]) -> list[Remark]:
-    """What the linter says of a config.json alone."""
+    """Return what the linter finds in a config.json alone."""
     from matrix.preflight.checkpoint import CheckpointFiles, judge_checkpoint
 
     return [remark for remark in judge_checkpoint(CheckpointFiles(config=config)) if remark.kind not in NEEDS_FILES]

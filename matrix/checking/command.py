@@ -66,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def add_line_options(made: argparse.ArgumentParser) -> None:
-    """What a user can say beside a line: GPUs, checkpoint, installed libraries, environment."""
+    """Add the options that describe where a line runs: GPUs, checkpoint, installed libraries, environment."""
     where = made.add_mutually_exclusive_group()
     where.add_argument("--rig", metavar="RIG", help="e.g. sm120x4, sm121x2")
     where.add_argument("--gpus", metavar="GPUS", help="e.g. '4x RTX PRO 6000'")
@@ -140,7 +140,7 @@ def _report(
 
 
 def make_asked(options: argparse.Namespace, lint_folder: LintFolder | None = None) -> CheckRequest:
-    """What the options of `add_line_options` say, without a release.
+    """Build the request that the options of `add_line_options` describe, without a release.
 
     Raises:
         ConfigError: no such GPUs, or an unreadable checkpoint.
@@ -185,7 +185,7 @@ def _name(options: argparse.Namespace, *, given: bool) -> str:
 
 
 def _lint(path: str | None, config: Mapping[str, Any] | None, lint_folder: LintFolder | None) -> Sequence[Remark]:
-    """What the checkpoint linter says of the folder, or of its config.json where nothing reads folders."""
+    """Lint the folder of the checkpoint, or its config.json alone where nothing reads folders."""
     if path is None or config is None:
         return ()
     if lint_folder is not None and Path(path).is_dir():
@@ -227,7 +227,7 @@ def _folder(file: str | None) -> Path:
 
 
 def _beside(base: Path, path: str) -> str | None:
-    """The text of a file that the command names, where it is a plain one."""
+    """Return the text of a file that the command names; None unless it is a plain file."""
     try:
         return _text(str(base / path))
     except ConfigError:
@@ -235,7 +235,7 @@ def _beside(base: Path, path: str) -> str | None:
 
 
 def _text(path: str) -> str:
-    """A text of a stranger: bounded, from a plain file or standard input, never a device or a pipe that does not end.
+    """Read a stranger's text: bounded, from a plain file or standard input, never a device or a pipe that does not end.
 
     Raises:
         ConfigError: it is not there, no plain file, or too long.

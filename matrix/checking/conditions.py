@@ -42,7 +42,7 @@ def holds(when: Mapping[str, Any], facts: Mapping[str, Any]) -> Answer:
 
 
 def unknown_facts(when: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[str, ...]:
-    """The facts that keep a condition from being decided."""
+    """Return the facts that keep a condition from being decided."""
     return tuple(key for key, wanted in when.items() if _one(key, wanted, facts) is None)
 
 

@@ -101,7 +101,7 @@ def _set(env: dict[str, Word], value: Word, host: Mapping[str, Word]) -> None:
 
 
 def image_engine(image: str) -> str:
-    """The engine whose image this is, by its name; "" where the name does not tell."""
+    """Return the engine that an image contains, by the image's name; "" if the name does not show it."""
     name = image.split("@", maxsplit=1)[0].lower()
     for mark, engine in (
         ("sglang", "sglang"),

@@ -129,7 +129,7 @@ def _groups(facts: dict[str, Any]) -> None:
 
 
 def _guards_of(release: AskedRelease) -> Any:
-    """The guards of the release's argument code; UNKNOWN for a fork, and where that release was not read."""
+    """Return the guards of the release's argument code; UNKNOWN for a fork and for a release that was not read."""
     found = None if release.fork else read_guards(release.engine).held_by(release.version.partition("+")[0])
     return UNKNOWN if found is None else found
 
@@ -166,7 +166,7 @@ def _host(host: Host | None) -> dict[str, Any]:
 
 
 def _from_trtllm_file(facts: dict[str, Any], extra: Mapping[str, Any] | None) -> None:
-    """The nested YAML that trtllm-serve takes: by dotted names under `file`, and the settings that have a name here.
+    """Add the nested YAML of trtllm-serve: by dotted names under `file`, and the settings that have a name here.
 
     A file that could not be read leaves all that it may set unknown.
     """
@@ -231,7 +231,7 @@ def _spec_of_flags(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _draft(facts: dict[str, Any]) -> None:
-    """The draft: whether there is one, which kind, and how many tokens it proposes."""
+    """Add the draft: whether there is one, which kind, and how many tokens it proposes."""
     if facts["spec"] is None and (parts := _spec_of_flags(facts)):
         facts["spec"] = parts
     spec = facts["spec"]

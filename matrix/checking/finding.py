@@ -81,7 +81,7 @@ class CheckReport:
 
 
 def sort_findings(findings: Sequence[CheckFinding]) -> tuple[CheckFinding, ...]:
-    """The worst first; one cause on one subject is told once, and a known failure that a check tells is told by it."""
+    """Sort the worst first; keep one finding per cause and subject, and drop a known failure that a check reports."""
     told = {source for f in findings if not f.subject[0].startswith(KNOWN) for source in f.sources}
     findings = [f for f in findings if not (f.subject[0].startswith(KNOWN) and told & set(f.sources))]
     seen: dict[tuple[str, tuple[str, ...], str], CheckFinding] = {}

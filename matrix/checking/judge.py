@@ -158,7 +158,7 @@ def judge(command: Command, asked: CheckRequest) -> Judgement:
 
 
 def _release(command: Command, asked: CheckRequest) -> tuple[AskedRelease, list[CheckFinding]]:
-    """The release that was asked for, else the one that the text names; a contradiction is told."""
+    """Return the release that the user named, else the one that the text names, and a finding if they contradict."""
     named = release_of_image(command.image.text) if command.image is not None else None
     named = named if named is not None and named.engine == command.engine else None
     if named is None or not named.version:
@@ -174,7 +174,7 @@ def _release(command: Command, asked: CheckRequest) -> tuple[AskedRelease, list[
 def _config_file(
     command: Command, settings: Settings, asked: CheckRequest, release: AskedRelease
 ) -> tuple[tuple[Word, ...], Mapping[str, Any] | None, list[CheckFinding]]:
-    """The file behind `--config`: words of a flat one (SGLang, vLLM), data of a nested one (TensorRT-LLM).
+    """Read the file behind `--config`: words of a flat one (SGLang, vLLM), data of a nested one (TensorRT-LLM).
 
     None for the data: there is such a file, and it could not be read here.
     """
@@ -204,7 +204,7 @@ def _config_file(
 
 
 def _visible(host: Host | None, command: Command) -> Host | None:
-    """The GPUs that the command can see: fewer than the host's where the text says so."""
+    """Return the GPUs that the command can see: fewer than the host's where the text says so."""
     if host is None:
         return None
     listed = command.env.get("CUDA_VISIBLE_DEVICES")
@@ -263,7 +263,7 @@ def _assumptions(model: Model, asked: CheckRequest) -> Iterator[CheckFinding]:
 
 
 def _partly_read(command: Command) -> Iterator[CheckFinding]:
-    """What of the text was not here, or was read by guess."""
+    """List the parts of the text that were not here or were read by guess."""
     if command.unread_env:
         yield tell("environment_file_absent", {}, command.unread_env, path=command.unread_env)
     if command.read_as:

@@ -149,7 +149,7 @@ class Start:
 
 
 def find_start(words: Sequence[Word]) -> Start | None:
-    """What these words start, wrappers and leading assignments taken off; None where it is none of ours."""
+    """Find the engine that these words start, behind wrappers and assignments; None if they start none of ours."""
     env: dict[str, Word] = {}
     rest = _unwrap(list(words), env)
     if not rest:
@@ -177,7 +177,7 @@ def _search_start(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None
 
 
 def _requirements(words: Sequence[Word]) -> tuple[str, ...]:
-    """What a runner in front installs: `--with A==1`, `--from A==1`, `--from A==1 ...`, `--with=A==1`."""
+    """Return what a runner in front installs: `--with A==1`, `--from A==1`, `--from A==1 ...`, `--with=A==1`."""
     if not any(PurePosixPath(w.text).name in INSTALLERS for w in words[:6]):
         return ()
     found: list[str] = []
@@ -303,7 +303,7 @@ def _remote(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None:
 
 
 def _script(words: Sequence[Word]) -> Word | None:
-    """The text behind `-c` (`-lc`, `-exc`), which a shell would run."""
+    """Return the text behind `-c` (`-lc`, `-exc`), which a shell would run."""
     for index, word in enumerate(words):
         if re.fullmatch(r"-[a-z]*c", word.text) and index + 1 < len(words):
             return words[index + 1]

@@ -84,7 +84,7 @@ def _published_size(name: str, entry: Mapping[str, Any], form: str) -> int:
 
 
 def _format(config: Mapping[str, Any], name: str) -> str:
-    """The weight format, by quantization_config or by the name."""
+    """Return the weight format, by quantization_config or by the name."""
     quantization = config.get("quantization_config")
     words = ("quant_method", "quant_algo", "format")
     method = " ".join(str(quantization.get(w, "")) for w in words) if isinstance(quantization, Mapping) else ""
@@ -111,7 +111,7 @@ def read_models() -> Mapping[str, Any]:
 
 
 def _on_axes(name: str) -> Mapping[str, Any]:
-    """The checkpoint of the axes whose repository the name is (or ends in), with what its family states."""
+    """Return the checkpoint of the axes whose repository the name is (or ends in), with what its family states."""
     if "/" not in name:
         return {}
     wanted = "/".join(name.rstrip("/").split("/")[-2:])

@@ -42,7 +42,7 @@ def _place(settings: Settings) -> tuple[str, int]:
 
 
 def _keys_of(facts: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The entry of checks.yaml that says which sharing keys this release reads; None where nobody looked."""
+    """Return the entry of checks.yaml that says which sharing keys this release reads; None if nobody looked."""
     entries = read_book().config_keys
     return next((e for e in entries if holds({"engine": e["engine"], "version": e["version"]}, facts)), None)
 
@@ -68,7 +68,7 @@ def _key(
 def _patterns(
     facts: Mapping[str, Any], overrides: Mapping[str, Any], subject: str, line: int
 ) -> Iterator[CheckFinding]:
-    """The pattern that counts, and what else the config says about sharing."""
+    """Return the pattern that counts, and what else the config says about sharing."""
     config, layers, keys = facts["config"], facts["layers"], _keys_read(facts)
     text = config.get("index_topk_pattern")
     if text is not None and "index_topk_pattern" in keys and isinstance(layers, int):
@@ -122,7 +122,7 @@ def _disagree(
 def _too_late(
     facts: Mapping[str, Any], overrides: Mapping[str, Any], subject: str, line: int
 ) -> Iterator[CheckFinding]:
-    """An override behind which a key stands that the release looks at first."""
+    """Report an override that has no effect because the release reads another key first."""
     asked = [key for key in ("index_topk_pattern", "index_topk_freq") if key in overrides]
     if not asked or facts["engine"] != "sglang" or "indexer_types" in overrides:
         return
@@ -145,13 +145,13 @@ def _unseen(facts: Mapping[str, Any], entry: Mapping[str, Any] | None, line: int
 
 
 def _keys_read(facts: Mapping[str, Any]) -> tuple[str, ...]:
-    """The sharing keys that the release reads; all of them where nobody looked."""
+    """Return the sharing keys that the release reads; all of them if nobody looked."""
     keys = facts.get("sharing_keys")
     return tuple(keys) if isinstance(keys, list) else KEYS
 
 
 def _against_weights(facts: Mapping[str, Any], model: Model, subject: str, line: int) -> Iterator[CheckFinding]:
-    """The layers that select, against the indexer weights that the checkpoint's index lists."""
+    """Compare the layers that select with the indexer weights that the checkpoint's index lists."""
     sharing = read_sharing(facts["config"], _keys_read(facts))
     having = {int(found[1]) for name in model.tensors if (found := INDEXER.search(name))}
     if sharing is None or not having or facts["sparse"] is not True:

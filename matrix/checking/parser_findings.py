@@ -118,7 +118,7 @@ def _what(remark: Remark) -> str:
 
 
 def _nearest(remark: Remark, snapshot: Snapshot) -> str:
-    """The nearest word that the release knows."""
+    """Return the nearest word that the release knows."""
     match remark.kind:
         case "unknown_flag":
             close = _close(remark.subject, list(snapshot.options))
@@ -143,7 +143,7 @@ def _nearest(remark: Remark, snapshot: Snapshot) -> str:
 
 
 def _instead_of_variable(name: str, snapshot: Snapshot) -> str:
-    """A flag of that very name, or the nearest variable of the same beginning."""
+    """Return a flag of that very name, or the nearest variable of the same beginning."""
     beginning, _, rest = name.partition("_")
     flag = f"--{rest.lower().replace('_', '-')}"
     if flag in snapshot.options:

@@ -104,12 +104,12 @@ def parse_release(text: str) -> AskedRelease:
 
 
 def _spell(engine: str, version: Version, written: str) -> str:
-    """A version as its snapshot spells it: 0.26 is 0.26.0, and 0.5.10-post1 is 0.5.10.post1."""
+    """Spell a version as its snapshot does: 0.26 is 0.26.0, and 0.5.10-post1 is 0.5.10.post1."""
     return next((str(known) for known, _ in list_versions(engine) if known == version), written)
 
 
 def release_of_image(image: str) -> AskedRelease | None:
-    """What the tag of an image says; a fork where the repository is nobody's official one."""
+    """Return the release that the tag of an image names; a fork where the repository is nobody's official one."""
     from matrix.checking.containers import image_engine
 
     name, _, _ = image.partition("@")
@@ -127,7 +127,7 @@ def release_of_image(image: str) -> AskedRelease | None:
 
 
 def release_of_requirement(engine: str, installed: dict[str, str]) -> AskedRelease | None:
-    """The engine among the packages that the same text installs."""
+    """Return the release of the engine that the same text installs."""
     for package, version in installed.items():
         if PACKAGES.get(package) == engine:
             return AskedRelease(engine=engine, version=version, by=f"pip install {package}=={version}")

@@ -56,7 +56,7 @@ def _judgement(judgement: Judgement) -> Iterator[str]:
 
 
 def _chosen(judgement: Judgement) -> Iterator[str]:
-    """What the engine chooses where the line is silent, one value a line with what decides it."""
+    """Render what the engine chooses where the line is silent, one value a line with what decides it."""
     if judgement.derived:
         yield "  left to the engine, which chooses"
     for name, value in judgement.derived.items():
@@ -66,7 +66,7 @@ def _chosen(judgement: Judgement) -> Iterator[str]:
 
 
 def _finding(finding: CheckFinding, file: str) -> Iterator[str]:
-    """A finding in full; a note in as few lines as it takes, since it changes nothing tonight."""
+    """Render a finding in full; a note in as few lines as it takes, since it changes nothing tonight."""
     if finding.level == "note":
         source = f" [{finding.sources[0]}]" if finding.sources else ""
         yield from _wrapped(f"NOTE  {_short(finding.subject[0])}  ", f"{finding.cause} {finding.remedy}{source}")
@@ -88,7 +88,7 @@ def _finding(finding: CheckFinding, file: str) -> Iterator[str]:
 
 
 def _basis(decided: Decision) -> str:
-    """What a finding rests on, when somebody looked, and whether anybody has run it."""
+    """Say what a finding rests on, when somebody looked, and whether anybody has run it."""
     day = f" {decided.read}" if decided.read else ""
     run = f"; {decided.run}" if decided.kind in ("run", "report") or (decided.kind == "wheel" and decided.read) else ""
     return f"{KINDS[decided.kind]}{day}: {decided.fact}{run}"

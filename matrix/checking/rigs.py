@@ -122,7 +122,7 @@ def _host(gpu: Known, count: int) -> Host:
 
 
 def _with_memory(host: Host, name: str) -> Host:
-    """The same GPU with the memory that its name states, where that is another size (`H100 94GB`)."""
+    """Return the host's GPU with the memory that `name` states, where that is another size (`H100 94GB`)."""
     stated = MEMORY.search(name)
     if stated is None or not host.vram_bytes:
         return host
@@ -133,7 +133,7 @@ def _with_memory(host: Host, name: str) -> Host:
 
 
 def _named(text: str) -> Known | None:
-    """The GPU whose name stands in the text; the longest name counts. Digits end a name: A1000 is no A100.
+    """Find the GPU that the text names; the longest name counts. Digits end a name: A1000 is no A100.
 
     A number alone (`5090`) means the one GPU whose name ends with it.
     """
@@ -152,7 +152,7 @@ def _plain(text: str) -> str:
 
 @cache
 def known_gpus() -> tuple[Known, ...]:
-    """The GPUs of the matrix and those of models.yaml."""
+    """List the GPUs of the matrix and those of models.yaml."""
     return (*_of_the_matrix(), *_others())
 
 

@@ -190,7 +190,7 @@ def derive(facts: dict[str, Any], derived: Sequence[Derived]) -> None:
 
 
 def applying(facts: Mapping[str, Any], checks: Sequence[Check]) -> Iterator[Check]:
-    """The checks whose condition holds and none of whose exits does (or might); `settle_values` tells the rest."""
+    """Yield the checks whose condition holds and none of whose exits does or might; `settle_values` tells the rest."""
     for check in checks:
         if (
             not check.becomes
@@ -201,7 +201,7 @@ def applying(facts: Mapping[str, Any], checks: Sequence[Check]) -> Iterator[Chec
 
 
 def undecided(facts: Mapping[str, Any], checks: Sequence[Check]) -> dict[str, tuple[str, ...]]:
-    """Checks that might apply, with the facts they wait for."""
+    """Return the checks that might apply, with the facts they wait for."""
     waiting: dict[str, tuple[str, ...]] = {}
     for check in checks:
         if holds(check.when, facts) is None and all(holds(exit_, facts) is not True for exit_ in check.unless):

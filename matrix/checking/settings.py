@@ -62,12 +62,12 @@ class Settings:
     options: Mapping[str, Any] = field(default_factory=dict)  # every option by each of its names -> value or True
 
     def value(self, name: str) -> Any:
-        """The value of a setting; its default where it is not given."""
+        """Return the value of a setting; its default if the line does not give it."""
         found = self.given.get(name)
         return found.value if found is not None else kinds()[name].default
 
     def line(self, name: str) -> int:
-        """The line that a setting stands on; 0 where it is not given or not known."""
+        """Return the line of a setting; 0 if the setting is not given or its line is not known."""
         return self.given[name].line if name in self.given else 0
 
     def written(self, name: str) -> str:
@@ -166,7 +166,7 @@ def _switch(use: Use) -> bool:
 
 
 def _typed(kind: str, value: Any) -> Any:
-    """The value as its type; text that is none stays UNKNOWN, since the parser tells it already."""
+    """Convert the value to its type; UNKNOWN for text of another type, which the parser reports already."""
     if kind == "bool":
         return value if isinstance(value, bool) else str(value).lower() in ("true", "1", "yes")
     if not isinstance(value, str):
@@ -209,7 +209,7 @@ def _human(value: str) -> Any:
 
 
 def config_words(data: object, line: int = 0) -> tuple[Word, ...]:
-    """The words that an entry of a flat configuration file stands for, as SGLang and vLLM read one."""
+    """Return the command-line words of a flat configuration file, as SGLang and vLLM read one."""
     words: list[Word] = []
     for key, value in data.items() if isinstance(data, dict) else ():
         option = f"--{str(key).replace('_', '-')}"

@@ -85,7 +85,7 @@ def _type_problems(types: list[Any], layers: int) -> list[str]:
 
 
 def stage_starts(layers: int, stages: int, *, engine: str, partition: str = "") -> tuple[int, ...] | None:
-    """The first layer of every pipeline stage; None where the partition does not fit.
+    """Return the first layer of every pipeline stage; None if the partition does not fit.
 
     SGLang gives what is left over to the last stages, vLLM to those before the last.
     """

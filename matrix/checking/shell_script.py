@@ -226,7 +226,7 @@ def read_script(text: str, name: str, beside: Beside = no_file) -> tuple[list[Co
 
 
 def _one(raw: RawWord, variables: Variables) -> Word:
-    """A value as one word: assignments are not split."""
+    """Expand a value into one word: a shell does not split an assignment."""
     found = expand(replace(raw, parts=tuple(replace(p, quoted=True) for p in raw.parts), quoted=True), variables)
     return Word(" ".join(w.text for w in found), raw.line, tuple(h for w in found for h in w.holes))
 

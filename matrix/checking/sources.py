@@ -57,7 +57,7 @@ def read_words(
 
 
 def _fences(text: str, name: str) -> tuple[list[Command], list[Problem]]:
-    """The shell blocks of a page, each for itself; variables live on, as they do for a reader who pastes them."""
+    """Read the shell blocks of a page one by one; variables live on, as they do for a reader who pastes them."""
     reader, variables = ShellReader(name), Variables()
     for block in FENCE.finditer(text):
         if block["language"].lower() in SHELLS:

@@ -44,7 +44,7 @@ def read_unit(text: str, name: str, beside: Beside = no_file) -> tuple[list[Comm
 
 
 def _sections(text: str) -> Iterator[list[tuple[str, str, int]]]:
-    """The (key, value, line) entries of each section that starts something; continuations are joined."""
+    """Yield the (key, value, line) entries of each section that starts something; continuations are joined."""
     entries: list[tuple[str, str, int]] = []
     inside, kept, begun = False, "", 0
     for number, raw in enumerate(text.split("\n")[:MAX_LINES], start=1):

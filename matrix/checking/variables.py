@@ -53,12 +53,12 @@ class Variables:
             self.values[name] = (_join([*before, *value], ""),)
 
     def environment(self) -> dict[str, Word]:
-        """The exported names with their values."""
+        """Return the exported names with their values."""
         return {n: _join(self.values[n], " ") for n in sorted(self.exported) if n in self.values}
 
 
 def expand(raw: RawWord, variables: Variables) -> tuple[Word, ...]:
-    """The words that one written word becomes: none, one, or several where an unquoted expansion is split."""
+    """Expand one written word into words: none, one, or several where the shell splits an unquoted expansion."""
     made: list[Word] = []
     text, open_word = "", raw.quoted
     holes: list[str] = []
@@ -81,7 +81,7 @@ def expand(raw: RawWord, variables: Variables) -> tuple[Word, ...]:
 
 
 def _pieces(part: Part, variables: Variables, line: int) -> tuple[Word, ...]:
-    """What an expansion stands for; several words only where the shell would split them."""
+    """Return the words of one expansion; several only where the shell would split them."""
     if part.kind == "arithmetic" and (number := compute_sum(part.text, variables)) is not None:
         return (Word(str(number), line),)
     if part.kind != "variable":
@@ -175,7 +175,7 @@ def assignment(raw: RawWord) -> tuple[str, bool, RawWord] | None:
 
 
 def array_words(raw: RawWord, variables: Variables, name: str) -> tuple[Word, ...] | None:
-    """The words of `NAME=(...)`; None where the value is no array."""
+    """Return the words of `NAME=(...)`; None if the value is no array."""
     parts = [p for p in raw.parts if p.kind != "text" or p.text]
     if len(parts) != 1 or parts[0].kind != "array":
         return None

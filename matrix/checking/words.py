@@ -270,7 +270,7 @@ class _Scanner:
         return Part("text", "$", quoted)
 
     def _balanced(self, opening: str, closing: str) -> str:
-        """The text between a pair, quotes inside it respected."""
+        """Return the text between a pair of brackets, with quotes inside it respected."""
         start, depth, opened, quote = self.at + 1, 0, self.line, ""
         while self.at < len(self.text):
             character = self.text[self.at]

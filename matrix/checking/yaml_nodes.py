@@ -34,7 +34,7 @@ def compose_documents(text: str, name: str) -> tuple[list[Node], list[Problem]]:
 
 
 def _exceeds(text: str) -> tuple[int, str] | None:
-    """The line and the bound that a text passes; read as a stream, before anything is built."""
+    """Return the line and the bound that a text exceeds; the text is read as a stream, before anything is built."""
     depth = aliases = 0
     for count, event in enumerate(yaml.parse(text, Loader=Loader)):
         depth += isinstance(event, yaml.CollectionStartEvent)
@@ -56,7 +56,7 @@ def line(node: Node) -> int:
 
 
 def items(node: Node | None) -> Iterator[tuple[str, Node]]:
-    """The entries of a mapping with scalar keys; merge keys (`<<`) give theirs after the mapping's own."""
+    """Yield the entries of a mapping with scalar keys; those of merge keys (`<<`) come after the mapping's own."""
     if not isinstance(node, yaml.MappingNode):
         return
     merged: list[Node] = []
@@ -71,14 +71,14 @@ def items(node: Node | None) -> Iterator[tuple[str, Node]]:
 
 
 def get(node: Node | None, *path: str) -> Node | None:
-    """The node at a path of keys; None where there is none."""
+    """Return the node at a path of keys; None if there is none."""
     for step in path:
         node = next((value for key, value in items(node) if key == step), None)
     return node
 
 
 def scalar(node: Node | None) -> str | None:
-    """The text of a scalar as written; None for null and for anything else."""
+    """Return the text of a scalar as written; None for null and for anything else."""
     if not isinstance(node, yaml.ScalarNode) or node.tag == "tag:yaml.org,2002:null":
         return None
     return str(node.value)

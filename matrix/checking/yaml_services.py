@@ -121,7 +121,7 @@ def _kubernetes_entry(entry: Node, env: dict[str, Word]) -> tuple[str, Word]:
 
 
 def _words(node: Node | None, kind: str, env: dict[str, Word]) -> tuple[Word, ...]:
-    """A list as it is; a string split as a shell would, without running one."""
+    """Return a list as it is; split a string as a shell would, without running one."""
     if node is None:
         return ()
     if isinstance(node, yaml.SequenceNode):

@@ -86,7 +86,7 @@ def _make_rig(matrix: Matrix, host: Host, same: list[Rig]) -> RecommendRequest:
 
 
 def _tell_unknown(matrix: Matrix, host: Host) -> list[str]:
-    """What arithmetic says about a GPU that no rig has: whether any checkpoint fits in all of them."""
+    """Say what arithmetic knows about a GPU that no rig has: whether any checkpoint fits in all of them."""
     notes = [f"No rig of the matrix has this GPU: {host}. Nothing is recommended for it."]
     sized = [c for c in matrix.checkpoints.values() if not c.canary and c.size_bytes]
     if host.vram_bytes and sized:

@@ -99,7 +99,7 @@ class Recommendation:
 
 
 def narrow_matrix(matrix: Matrix, rig: Rig, globs: Sequence[str] = ()) -> Matrix:
-    """The matrix of one rig and the checkpoints that match any glob: 1,000 combinations are judged, not all.
+    """Narrow the matrix to one rig and the checkpoints that match any glob: 1,000 combinations are judged, not all.
 
     Raises:
         ConfigError: a glob matches no checkpoint.
@@ -218,7 +218,7 @@ def _iterate_blocks(one: Launch, ran: Mapping[str, Ran]) -> Iterator[str]:
 
 
 def _spread(offered: Sequence[Launch]) -> list[Launch]:
-    """The same order of provenance; within a step of it, no engine has more than ALIKE places before others had one."""
+    """Keep the order of provenance; within a step, no engine gets more than ALIKE places before the others get one."""
     spread: list[Launch] = []
     for _, step in groupby(offered, key=lambda one: one.provenance.order):
         seen = Counter[str]()
@@ -254,7 +254,7 @@ def _block_launches(blocked: Counter[str], examples: Mapping[str, str]) -> Itera
 
 
 def _block_combinations(excluded: Iterable[tuple[Cell, Excluded]]) -> Iterator[Blocked]:
-    """Combinations by rule; the rule's words are those of its first one."""
+    """Group the excluded combinations by rule; the rule's words are those of its first combination."""
     counts = Counter[str]()
     first: dict[str, tuple[Cell, Excluded]] = {}
     for cell, why in excluded:

@@ -90,7 +90,7 @@ def _joined(shown: Sequence[object]) -> str:
 
 
 def _find_asked(matrix: Matrix, options: argparse.Namespace, around: HostSurroundings | None) -> list[RecommendRequest]:
-    """The rigs of the question; without one, those of this host."""
+    """Return the rigs that the options name; without an option, those of this host."""
     if options.rig:
         return [find_rig(matrix, options.rig)]
     if options.gpus:
@@ -108,7 +108,7 @@ def _find_asked(matrix: Matrix, options: argparse.Namespace, around: HostSurroun
 def _narrow_to_owned(
     matrix: Matrix, options: argparse.Namespace, around: HostSurroundings | None
 ) -> tuple[Matrix, list[str], str, tuple[str, ...]]:
-    """The matrix with the checkpoint of `--have`, globs for it, its directory, and notes about it."""
+    """Return the matrix with the checkpoint of `--have`, globs for it, its directory, and notes about it."""
     if options.have is None or around is None:
         return matrix, options.checkpoint, "", ()
     owned = around.recognise(matrix, options.have)

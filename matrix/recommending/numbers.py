@@ -125,7 +125,7 @@ def speaks_of(matrix: Matrix, plan: Plan, conditions: Mapping[str, Any]) -> bool
 
 
 def _flag_named(plan: Plan, key: str) -> Any:
-    """The value of the one flag whose name ends with the condition's: kv_splits -> --...-num-kv-splits."""
+    """Return the value of the one flag whose name ends with the condition's: kv_splits -> --...-num-kv-splits."""
     end = key.replace("_", "-")
     found = [v for name, v in plan.values("args").items() if name == f"--{end}" or name.endswith(f"-{end}")]
     return found[0] if len(found) == 1 else None

@@ -100,7 +100,7 @@ def _list_claimed(matrix: Matrix) -> Iterator[Anchor]:
 
 
 def _features_of(matrix: Matrix, claim: Loaded[Claim]) -> set[frozenset[str]]:
-    """The feature sets that the table's rows speak of: `conditions: {mtp: true}` is one."""
+    """Return the feature sets that the table's rows are about: `conditions: {mtp: true}` is one."""
     named = frozenset(_words(claim.value.when.get("features", ())))
     rows = [m.conditions for m in claim.value.measurements]
     return {named | {f for f in matrix.features if row.get(f) is True} for row in rows}
@@ -139,7 +139,7 @@ def _list_ran(matrix: Matrix, ran: Iterable[Ran]) -> Iterator[Anchor]:
 
 
 def _differences(matrix: Matrix, cell: Cell, anchor: Anchor) -> list[str]:
-    """What differs, in words; an empty word is a difference that nothing can be derived over."""
+    """Describe what differs, in words; an empty word is a difference over which no number can be derived."""
     found = [f"with {f}" for f in sorted(cell.features - anchor.features)]
     found += [f"without {f}" for f in sorted(anchor.features - cell.features)]
     if cell.checkpoint.id != anchor.checkpoint:

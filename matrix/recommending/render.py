@@ -85,7 +85,7 @@ def _describe_known(known: KnownFailure) -> str:
 
 
 def next_command(one: Launch, model: str = "") -> str:
-    """The exact next command: the launch script of the cell, run; or its suites on a server that runs."""
+    """Return the exact next command: the launch script of the cell, run; or its suites on a server that runs."""
     if one.cell.rig.attach_only:
         return f"pytest --endpoint http://127.0.0.1:8000 --cells {one.cell.id}"
     given = f"MODEL={shlex.quote(model)} " if model else ""

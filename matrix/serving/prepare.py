@@ -94,7 +94,7 @@ def find_weights(plan: Plan, places: ServingPlaces) -> Iterator[str]:
 
 
 def _below_a_root(name: str, places: ServingPlaces) -> Iterator[str]:
-    """The model's folder below the first folder of weights; the script ends where none is known."""
+    """Find the model's folder below the first folder of weights; the script ends if no such folder is known."""
     message = "set it to the folder for weights, or MODEL to the directory of the checkpoint"
     root = write_default(MODELS, places.root) if places.root else write_required(MODELS, message)
     yield f'if [ -z "${{MODEL:-}}" ]; then\n  {root}\n  MODEL="${{{MODELS}%%:*}}"/{shlex.quote(name)}\nfi'

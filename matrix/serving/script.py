@@ -91,7 +91,7 @@ def _render_head(plan: Plan, *, inside: bool) -> Iterator[str]:
 
 
 def _render_settings(plan: Plan, places: ServingPlaces, body: str) -> Iterator[str]:
-    """What the sections use and do not set themselves; a value from outside replaces each."""
+    """Set the variables that the sections use and do not set themselves; a value from outside replaces each."""
     release, checkpoint = plan.cell.release.id, plan.cell.checkpoint.id
     settings = {
         "GLM_MATRIX": (

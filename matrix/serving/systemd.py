@@ -91,7 +91,7 @@ def _render(plan: Plan, places: ServingPlaces, words: list[str], environment: di
 
 
 def _list_preparations(plan: Plan) -> list[str]:
-    """What must be done once before the unit is started, as comments."""
+    """List what must be done once before the unit is started, as comments."""
     lines = ["# before      glm-matrix show CELL --only env,weights,patch > prepare.sh; VENV and MODEL as in this unit"]
     if plan.values("config") or plan.values("tokenizer_config"):
         lines.append("# MODEL       must be the overlay: the script's launch section prints how it is made")

@@ -42,7 +42,7 @@ def tell_since(finding: CheckFinding, before: Side, after: Side) -> str:
 
 
 def explain_absence(option: str, before: Side, after: Side) -> tuple[str, str]:
-    """(what happened to an option that `after` has not, what to write instead); empty where nothing tells."""
+    """Return what happened to an option that `after` lacks, and what to write instead; both empty if nothing tells."""
     if option not in before.snapshot.options or option in after.snapshot.options:
         return "", ""
     have, lack = find_boundary(lambda s: option in s.options, before.snapshot, after.snapshot)

@@ -34,7 +34,7 @@ class Choice:
     absent: bool = False
 
     def values(self, side: Side) -> Values:
-        """What a side has; KV that nobody derives is what the line leaves it at."""
+        """Return the values of a side; a KV dtype that nobody derives is the one that the line leaves."""
         if self.names == ("kv",):
             return (side.fact("kv") or side.fact("kv_given") or "auto",)
         return tuple(side.fact(name) for name in self.names)

@@ -145,12 +145,12 @@ def _sides(options: argparse.Namespace) -> list[tuple[str, str]]:
 
 
 def _bare(text: str) -> bool:
-    """A version without an engine."""
+    """Tell whether the text is a version without an engine."""
     return re.fullmatch(r"v?\d[\w.+-]*", text) is not None
 
 
 def _release(text: str, word: str, id_: str = "", *, engine: str = "") -> AskedRelease:
-    """A release that has a snapshot; a bare version is one of `engine`.
+    """Return a release that has a snapshot; a bare version is one of `engine`.
 
     Raises:
         ConfigError: no such release, or another engine than the line's.

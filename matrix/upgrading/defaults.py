@@ -48,7 +48,7 @@ def compare_defaults(before: Side, after: Side) -> Iterator[News]:
 
 
 def read_default(flag: Flag) -> str | None:
-    """An option's default in one spelling; None where the source computes it, so that nobody can compare it."""
+    """Return an option's default in one spelling; None if the source computes it, so that nobody can compare it."""
     text = flag.default.strip()
     text = re.sub(r"^lambda: *", "", text)
     text = SAME.get(text, text)
@@ -96,7 +96,7 @@ def _shown(value: str) -> str:
 
 
 def find_reach(option: str, *sides: Mapping[str, Any]) -> str:
-    """What an option is about, where no side of the line can meet it; "" where it may matter."""
+    """Name what an option is about if no side of the line can meet it; "" if the option may matter."""
     for reach in read_reach():
         if re.search(reach.flags, option):
             met = any(holds(reach.when, facts) is not False for facts in sides)

@@ -38,13 +38,13 @@ def compare_findings(before: Side, after: Side) -> Iterator[News]:
 
 
 def list_staying(before: Side, after: Side) -> tuple[CheckFinding, ...]:
-    """Findings that both sides have, the worst first."""
+    """List the findings that both sides have, the worst first."""
     old = {_key(f) for f in before.findings}
     return tuple(f for f in after.findings if _key(f) in old)
 
 
 def effect_of(finding: CheckFinding) -> Effect:
-    """What a finding does to the line that meets it."""
+    """Return what a finding does to the line that meets it."""
     if finding.subject[0].startswith(KNOWN):
         entry = next((e for e in read_entries() if e["id"] == finding.id), None)
         return "stops" if entry is not None and entry["fails"]["at"] in AT_LAUNCH else "wrong"
@@ -69,13 +69,13 @@ def _begins(finding: CheckFinding, before: Side, after: Side) -> News:
 
 
 def _weaken(remedy: str) -> str:
-    """What is near to a word that was right before need not mean the same."""
+    """Weaken a remedy that names a near word: a word near to one that was right before need not mean the same."""
     near = re.fullmatch(r"Did you mean (\S+)\?", remedy)
     return f"Drop it, or look whether {near[1]} means the same." if near else remedy
 
 
 def _ends(finding: CheckFinding, before: Side, after: Side) -> News:
-    """It was so before, and is not any more."""
+    """Report a finding that only the release before has."""
     made = replace(_news(finding, "ends"), applies=_meets(finding, before))
     consequence = f"It is so on {before.release.name}, not on {after.release.name} any more."
     return replace(made, danger="fixed", level="note", consequence=consequence, remedy="")

@@ -41,7 +41,7 @@ class Package:
 
 
 def compare_kernels(before: Side, after: Side) -> Iterator[News]:
-    """What each package of the two releases has for this GPU: compiled libraries, and sources of sparse attention."""
+    """Compare what each package has for this GPU in both releases: compiled libraries, sources of sparse attention."""
     if not before.sm:
         return
     old, new = ({_package(w): w for w in read_wheels(s.snapshot)} for s in (before, after))
@@ -68,7 +68,7 @@ def _libraries(wheel: KernelWheel | None, sm: int) -> frozenset[str]:
 
 
 def _named(wheel: KernelWheel | None, sm: int) -> frozenset[str]:
-    """Sources named for this GPU that sparse attention is built out of."""
+    """Return the sources named for this GPU from which sparse attention is built."""
     names = wheel.sources.get(f"sm{sm}", ()) if wheel is not None else ()
     return frozenset(name for name in names if OURS.search(name))
 
@@ -89,7 +89,7 @@ def _compare_libraries(package: Package, before: Side, after: Side) -> Iterator[
 
 
 def _compare_sources(package: Package, *, elsewhere: bool) -> Iterator[News]:
-    """Sources are files: where some remain (`elsewhere`: in any package), others may only have another name."""
+    """Compare source files: if some remain (`elsewhere`: in any package), others may only have another name."""
     was, now = (_named(wheel, package.sm) for wheel in (package.before, package.after))
     what = "sparse attention sources"
     if was and not now:
@@ -130,7 +130,7 @@ def _only_there(path: str, before: Side, after: Side) -> bool:
 
 
 def _backends(path: str, side: Side) -> set[str]:
-    """The backends of this line that live in a library."""
+    """Return the backends of this line that live in a library."""
     used = {str(side.fact(name)) for name in FLAGS}
     holding = (e for e in _compiled(side.snapshot.engine) if fnmatchcase(path, BUILD.sub("", e.library)))
     return {backend for entry in holding for backend in entry.backends if backend in used}

@@ -101,7 +101,7 @@ class UpgradeReport:
 
 
 def sort_news(news: Iterable[News]) -> tuple[News, ...]:
-    """The worst first; one thing is told once."""
+    """Sort the worst first, and keep one of equal news."""
     kept: dict[tuple[str, str, str], News] = {}
     for item in news:
         kept.setdefault((item.part, item.key, item.way), item)
@@ -109,7 +109,7 @@ def sort_news(news: Iterable[News]) -> tuple[News, ...]:
 
 
 def write_headline(comparison: Comparison) -> str:
-    """The answer in one sentence."""
+    """Write the answer in one sentence."""
     met = [n for n in comparison.news if n.applies]
     unknown = [n for n in met if n.level == "unknown"]
     match comparison.verdict:
@@ -139,7 +139,7 @@ def _first(told: Sequence[News]) -> str:
 
 
 def _named(item: News) -> str:
-    """The first sentence of a cause, with the words that it is about unless it names them."""
+    """Return the first sentence of a cause, with the words that it is about unless it names them."""
     head, dot, rest = item.cause.partition(". ")
     cause = f"{head}." if dot and rest else item.cause
     about = item.title.split()[0]

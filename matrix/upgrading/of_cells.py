@@ -86,7 +86,7 @@ def _features(matrix: Matrix, text: str) -> frozenset[str] | None:
 
 
 def make_line(matrix: Matrix, cell: Cell) -> CellLine:
-    """The launch of a cell as its recipes plan it, with the checkpoint's published name for a path."""
+    """Make the launch line of a cell as its recipes plan it, with the checkpoint's published name for a path."""
     plan = make_plan(matrix, cell)
     name = cell.checkpoint.repository or f"/{cell.checkpoint.id}"
     fill = {"model": name, "host": "127.0.0.1", "port": "8000", "api_key_env": "API_KEY"}
@@ -119,13 +119,13 @@ def _installed(plan: Plan) -> dict[str, str]:
 
 
 def _files(plan: Plan) -> dict[str, Text]:
-    """The nested YAML of trtllm-serve, under the name that its option has."""
+    """Return the nested YAML of trtllm-serve, under the name that its option has."""
     data = plan.values("serve_config")
     return {EXTRA_FILE: Text(text=yaml.safe_dump(data), file=EXTRA_FILE, line=1)} if data else {}
 
 
 def move_cell(matrix: Matrix, cell: Cell, release: AskedRelease) -> Cell:
-    """The cell on another release of its engine, which need not be on the axes."""
+    """Return the cell on another release of its engine, which need not be on the axes."""
     name = release.id or release.snapshot.release if release.snapshot else release.id
     known = matrix.releases.get(name)
     if known is None:

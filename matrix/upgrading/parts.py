@@ -80,7 +80,7 @@ def _installed(name: str, version: str, *, refused: bool, before: Side, after: S
 
 
 def compare_class(before: Side, after: Side) -> Iterator[News]:
-    """The module that serves the architecture, and keys of the given config.json that only one side reads."""
+    """Compare the modules that serve the architecture, and the keys of config.json that only one side reads."""
     name = after.architecture
     old, new = before.snapshot.registered.get(name, ""), after.snapshot.registered.get(name, "")
     if old and new and old != new:

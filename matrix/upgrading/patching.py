@@ -88,6 +88,6 @@ def _holds(name: str, snapshot: Snapshot, *, with_file: bool = True) -> bool:
 
 
 def _superseded(name: str) -> bool:
-    """A later version of the same patch is told instead."""
+    """Tell whether a later version of the same patch is reported instead."""
     stem, _, number = name.rpartition("_v")
     return number.isdigit() and f"{stem}_v{int(number) + 1}" in patches()

@@ -106,7 +106,7 @@ def _cited(item: News) -> str:
 
 
 def _rest(found: Comparison, *, everything: bool) -> Iterator[str]:
-    """What cannot apply, what stays, what nobody could read or decide, and how to go on."""
+    """Render what cannot apply, what stays, what nobody could read or decide, and how to go on."""
     low = [n for n in found.news if not n.applies]
     yield ""
     if low and everything:

@@ -58,12 +58,12 @@ class Side:
         return found if isinstance(found, int) else 0
 
     def fact(self, name: str) -> Any:
-        """A fact of the line; None where it is absent or not known."""
+        """Return a fact of the line; None if it is absent or not known."""
         found = self.facts.get(name)
         return None if found is UNKNOWN else found
 
     def read(self, what: str) -> Decision:
-        """What was read in this release's own wheel."""
+        """Return what was read in this release's own wheel."""
         return Decision(kind="wheel", fact=f"{what} [{self.snapshot.source}]", read="")
 
 

@@ -29,7 +29,7 @@ def compare_facts(before: Side, after: Side) -> Iterator[News]:
 
 
 def find_standing(side: Side) -> str:
-    """What was run of sparse attention on this GPU, of any release; "expected, not run" where nobody did."""
+    """Find what was run of sparse attention on this GPU, of any release; "expected, not run" if nothing was."""
     facts = (f for f in load_facts().values() if f.engine == side.snapshot.engine and side.sm // 10 * 10 in f.sms)
     return next((fact.standing for fact in facts), "expected, not run")
 
@@ -41,7 +41,7 @@ def _speaks_of(fact: Fact, facts: Mapping[str, Fact], sm: int) -> bool:
 
 
 def find_sms(fact: Fact, facts: Mapping[str, Fact]) -> Iterator[int]:
-    """The compute capabilities that a fact's predicates name, also through the facts that they name."""
+    """Yield the compute capabilities that a fact's predicates name, also through the facts that they name."""
     yield from fact.sms
     yield from map(int, re.findall(r"_sm(\d+)_", fact.id))
     for kind, keys, _ in map(split, fact.predicates):

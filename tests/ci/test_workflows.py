@@ -139,7 +139,7 @@ def test_the_plan_says_the_depth_that_its_gate_wants(depth: str, tmp_path: Path)
 
 
 def shell(script: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    """A step's script as a runner starts it: bash -e, with the checkout's environment."""
+    """Run a step's script as a runner starts it: bash -e, with the checkout's environment."""
     if not (cwd / ".venv").exists():
         (cwd / ".venv").symlink_to(Path(sys.executable).parent.parent)
     return subprocess.run(
@@ -248,7 +248,7 @@ def test_the_gate_is_red_and_says_why_when_no_job_left_anything(tmp_path: Path, 
 
 
 def gate_junit(cwd: Path) -> ElementTree.Element:
-    """The suite that CI reads, where it is uploaded."""
+    """Return the suite that CI reads, where it is uploaded."""
     assert any(s.get("with", {}).get("path") == "reports/out/" for s in parsed(GPU)["jobs"]["gate"]["steps"])
     return ElementTree.parse(cwd / "reports/out/gate.junit.xml").getroot()[0]
 

@@ -51,7 +51,7 @@ NOT_HERE: Final = frozenset(
 
 @contextmanager
 def closed_pipe() -> Iterator[None]:
-    """Standard output is a pipe whose reader is gone. pytest sets its own in each phase, so a fixture is too early."""
+    """Make standard output a pipe whose reader is gone. pytest sets its own in each phase: a fixture is too early."""
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w", encoding="utf-8") as stream, redirect_stdout(stream):

@@ -49,7 +49,7 @@ def _blocks(page: str, text: str) -> Iterator[Block]:
 
 
 def checkout_with(page: str, folder: Path) -> Path:
-    """The YAML of this checkout below `folder`, changed as the page says."""
+    """Write the YAML of this checkout below `folder`, changed as the page says."""
     for part in ("matrix", "ci"):
         shutil.copytree(CHECKOUT / part, folder / part, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     for block in blocks(page, "yaml"):
@@ -59,7 +59,7 @@ def checkout_with(page: str, folder: Path) -> Path:
 
 
 def _apply(path: Path, text: str) -> None:
-    """A new file is written; entries are added to a file that is a list of them."""
+    """Write a new file, or add entries to a file that is a list of them."""
     new = yaml.safe_load(text)
     if path.is_file() and len(new) == 1:
         new = _added(yaml.safe_load(path.read_text("utf-8")), new)

@@ -45,7 +45,7 @@ class Sheet:
         return count
 
     def find_circle(self) -> list[str]:
-        """The rooms of one circle; empty if there is none."""
+        """Return the rooms of one circle; empty if there is none."""
         try:
             assert self.floors
         except CycleError as error:
@@ -54,7 +54,7 @@ class Sheet:
 
 
 def list_files() -> dict[str, Path]:
-    """Module name -> file, of the whole product; a package has the name of its folder."""
+    """Map module name -> file, of the whole product; a package has the name of its folder."""
     files = (path for room in ROOMS for path in (CHECKOUT / room).rglob("*.py"))
     return {name_module(path).removesuffix(".__init__"): path for path in files}
 
@@ -65,7 +65,7 @@ def draw_modules() -> Sheet:
 
 
 def draw_first_sheet() -> Sheet:
-    """What a newcomer sees first."""
+    """Draw what a newcomer sees first."""
     files = list_files()
     return _draw(files, {name: _first_room(name) for name in files})
 
@@ -95,7 +95,7 @@ def _draw(files: dict[str, Path], room_of: dict[str, str]) -> Sheet:
 
 
 def _known(names: Iterable[str], files: dict[str, Path]) -> set[str]:
-    """The modules among the names. `from a import b` names a and a.b: where a.b is a module, a is not meant."""
+    """Return the modules among the names. `from a import b` names a and a.b: where a.b is a module, a is not meant."""
     found = {name for name in names if name in files}
     return {name for name in found if not any(other.rpartition(".")[0] == name for other in found)}
 

@@ -58,7 +58,7 @@ def world_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], World]
 
 
 def owed_with(page: str) -> Owed:
-    """What the suites ask, once the tests that a page shows are written: those in `suites/test_x.py` of its text."""
+    """Return what the suites ask once the tests that a page shows are written: `suites/test_x.py` of its text."""
     text = (DOCS / page).read_text("utf-8")
     shown = re.finditer(r"^`(suites/test_\w+\.py)`:\n\n```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     names = ((found[1], test) for found in shown for test in re.findall(r"^def (test_\w+)\(", found[2], re.MULTILINE))
@@ -148,7 +148,7 @@ def check_pytest(words: list[str]) -> None:
 
 
 def differs_at(shown: list[str], real: list[str]) -> str | None:
-    """The first shown line that is not there. `...` stands for any lines, within a line for any text.
+    """Return the first shown line that is not there. `...` stands for any lines, within a line for any text.
 
     How many spaces stand between words does not matter: a longer id elsewhere would widen every column.
     """

@@ -80,7 +80,7 @@ def precious(tmp_path: Path) -> Path:
 
 
 def launch_once(tmp_path: Path) -> None:
-    """What every launch of a process needs on disk."""
+    """Write what every launch of a process needs on disk."""
     checkpoint = plans.weights(tmp_path / "checkpoint")
     with overlay_checkpoint(checkpoint, {"config.json": {"a": 1}}) as made, make_scratch() as directory:
         assert made.path.is_dir() and directory.is_dir()

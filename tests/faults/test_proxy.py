@@ -66,7 +66,7 @@ class Scripted:
 
 
 def exchange(base_url: str, engine: Scripted) -> list[bytes]:
-    """What arrives after each piece; the next one is sent only when this one is here: nothing may be held back."""
+    """Return what arrives after each piece. The next is sent only when this one is here: nothing may be held back."""
     arrived: list[bytes] = []
     with socket.create_connection(("127.0.0.1", int(base_url.rpartition(":")[2])), timeout=5) as client:
         client.sendall(HEAD + ASK)

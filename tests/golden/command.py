@@ -60,7 +60,7 @@ class Golden:
         return cls(path.stem, header, command)
 
     def merge(self, suffix: str) -> Any:
-        """The file beside the command, e.g. what it changes in config.json; empty where there is none."""
+        """Return the file beside the command, e.g. what it changes in config.json; empty where there is none."""
         import yaml
 
         path = HERE / f"{self.name}.{suffix}"

@@ -46,7 +46,7 @@ def planned_flags(p: Plan) -> dict[str, Any]:
 
 
 def planned_launcher(p: Plan) -> dict[str, Any]:
-    """The container as a launch line says it: its kind shows only in whether there is an image."""
+    """Return the container as a launch line says it: its kind shows only in whether there is an image."""
     launcher = p.values("launcher")
     image = {"image": p.cell.release.image} if launcher.pop("kind", None) == "docker" else {}
     return launcher | image

@@ -21,7 +21,7 @@ SCANNED = {p: p.read_text("utf-8") for p in FILES}
 
 
 def reads(source: str) -> Iterator[ast.expr]:
-    """The key of every `environ[...]`, `environ.get(...)` and `getenv(...)`."""
+    """Yield the key of every `environ[...]`, `environ.get(...)` and `getenv(...)`."""
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Subscript(value=owner, slice=key, ctx=ast.Load()) if is_environment(owner):
@@ -39,7 +39,7 @@ def is_environment(owner: ast.expr) -> bool:
 
 
 def named(path: Path, key: ast.expr) -> str | None:
-    """The name, where it does not depend on the call: a constant, or a name of the module."""
+    """Return the name, where it does not depend on the call: a constant, or a name of the module."""
     module = importlib.import_module(".".join(path.relative_to(CHECKOUT).with_suffix("").parts))
     try:
         value = eval(compile(ast.Expression(key), str(path), "eval"), dict(vars(module)))

@@ -126,7 +126,7 @@ def _no_seed_twice(options: argparse.Namespace) -> None:
 
 
 def _named(table: Iterable[str], globs: Sequence[str] | None) -> list[str]:
-    """The faults that any of the globs names; a glob that names none is a slip of the pen."""
+    """Return the faults that any of the globs names; a glob that names none is a slip of the pen."""
     names = list(table)
     for glob in globs or ():
         if not fnmatch.filter(names, glob):

@@ -111,7 +111,7 @@ def _is_noticed(outcome: Outcome) -> bool:
 
 
 def blind(real: Real, say: Say = to_stderr) -> frozenset[str]:
-    """The tests that fail without a fault: a killer that is always red has killed nothing."""
+    """Return the tests that fail without a fault: a killer that is always red has killed nothing."""
     found = frozenset(t for t in real.names if t not in (BASELINE, RELEASE) and real.run(t).red)
     for test in sorted(found):
         say(f"  {test} is red without a fault: it counts for none")
@@ -141,7 +141,7 @@ def healthy_stub(seed: int, say: Say = to_stderr) -> Healthy:
 
 
 def healthy_real(on: str, real: Real, seed: int, say: Say = to_stderr) -> Healthy:
-    """What `make matrix` asks, and the launch's checks."""
+    """Run what `make matrix` asks, and the launch's checks."""
     # A shared host's speed is no verdict (docs/explanation/fault-injection.md); the other is asked from `full` on.
     quick, left_out = replace(real, depth=QUICK), (BASELINE, RELEASE, RIGHT_UNDER_LOAD, *COSTLY)
     return _healthy(on, seed, ((t, quick.run(t, seed)) for t in quick.names if t not in left_out), say)

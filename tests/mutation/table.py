@@ -85,7 +85,7 @@ def as_json(made: Report) -> str:
 
 
 def read(text: str) -> Report:
-    """A report from its JSON; what was derived is derived again."""
+    """Read a report from its JSON; what was derived is derived again."""
     fields = json.loads(text)
     rows = tuple(Row(**{k: _tuple(r[k]) for k in Row.__slots__ if k in r}) for r in fields.pop("rows"))
     healthy = tuple(_healthy(h) for h in fields.pop("healthy"))

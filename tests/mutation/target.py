@@ -140,7 +140,7 @@ class Real:
                 return self._taped(name, self.bank(0 if name in FROZEN else seed))
 
     def _taped(self, name: str, bank: Bank) -> Outcome:
-        """A suite's test, which can be judged again from what was said."""
+        """Run a suite's test so that it can be judged again from what was said."""
         source, asked = RecordingAsker(), replace(self)
 
         def again() -> Outcome:
@@ -198,7 +198,7 @@ class Real:
             raise
 
     def measure(self) -> Mapping[str, float]:
-        """What the throughput suite records of a single stream."""
+        """Return what the throughput suite records of a single stream."""
         evidence = Recorder()
         self._suite(SINGLE, evidence, self.bank())
         return {name: value for name, value, _ in evidence.measurements}
@@ -245,7 +245,7 @@ def _outcome(ask: Callable[[Recorder], None]) -> Outcome:
 
 
 def planned() -> Plan:
-    """The cell with both features, by the recipes that the matrix uses."""
+    """Return the cell with both features, by the recipes that the matrix uses."""
     matrix = load_matrix()
     cell = next(c for c in expand_matrix(matrix).runnable if c.id == CELL)
     return make_plan(matrix, replace(cell, features=FEATURES))
@@ -253,7 +253,7 @@ def planned() -> Plan:
 
 @contextmanager
 def launched(logs: Path) -> Iterator[tuple[Plan, Running]]:
-    """The cell's engine, by its own plan."""
+    """Yield the cell's engine, by its own plan."""
     chosen = planned()
     with ProcessLauncher(logs=logs).start(chosen) as engine:
         yield chosen, engine

@@ -44,7 +44,7 @@ def places(value: Json, at: Path = ()) -> Iterator[Path]:
 
 
 def planted(document: Json, at: Path, value: Json) -> Json:
-    """The document with this value in that place."""
+    """Return the document with this value in that place."""
     if not at:
         return value
     made = copy.deepcopy(document)
@@ -56,13 +56,13 @@ def planted(document: Json, at: Path, value: Json) -> Json:
 
 
 def somewhere(document: Json) -> st.SearchStrategy[Json]:
-    """The document with any JSON value in any one place."""
+    """Return the document with any JSON value in any one place."""
     return st.builds(planted, st.just(document), st.sampled_from(list(places(document))), VALUES)
 
 
 @st.composite
 def bent(draw: st.DrawFn, document: Json) -> bytes:
-    """The bytes of a document with one stretch of them replaced."""
+    """Return the bytes of a document with one stretch of them replaced."""
     sent = json.dumps(document).encode()
     start = draw(st.integers(0, len(sent)))
     return sent[:start] + draw(st.binary(max_size=8)) + sent[start + draw(st.integers(0, 40)) :]

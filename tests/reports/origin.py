@@ -56,7 +56,7 @@ def launch_record(matrix: Matrix, cell: Cell) -> Json:
 
 
 def result_record(matrix: Matrix, cell: Cell, suite: str = "boot") -> list[Json]:
-    """A test that passed, and what it saw."""
+    """Return a test that passed, and what it saw."""
     node = f"suites/test_{suite}.py::test_boots[{cell.id}]"
     who = {"cell": cell.id, "fingerprint": make_plan(matrix, cell).fingerprint, "test": "test_boots", "nodeid": node}
     return [

@@ -26,7 +26,7 @@ FLAKE = Flake(
 
 
 def stated(fields: Iterable[Mapping[str, Any]], **run: Any) -> list[Json]:
-    """The fields of a run that says its commit and matrix, and whatever else is given."""
+    """Return the fields of a run that says its commit and matrix, and whatever else is given."""
     known = {"commit": "c0ffee", "matrix_sha256": "3a7", **run}
     return [{**f, **known} if f["kind"] == "run" else dict(f) for f in fields]
 
@@ -37,7 +37,7 @@ def first(status: str = "FAIL", **more: Any) -> list[Record]:
 
 
 def again(status: str = "PASS", run: str = "r2", of: str = "r1", after: int = 5, **more: Any) -> list[Record]:
-    """A run that asks only that needle, minutes later."""
+    """Return a run that asks only that needle, minutes later."""
     fields = [f for f in with_needle(status) if f["kind"] == "run" or f.get("cell") == PLAIN]
     kept = [f for f in fields if f["kind"] != "result" or f["test"] == "test_finds_the_needle"]
     return world.seal(stated(kept, retry_of=of, **more), run, BEGUN + after * MINUTES)

@@ -26,7 +26,7 @@ POLICY = STRICT + f"not_replayed:\n  - {{cells: 'cpu.*', owner: tests, why: made
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A tiny matrix in place of the real one, a policy for it, and a green run."""
+    """Return a tiny matrix in place of the real one, a policy for it, and a green run."""
     matrix = load_matrix(matrix_world.write(tmp_path / "matrix"))
     monkeypatch.setattr(cli, "load_matrix", lambda: matrix)
     monkeypatch.setattr(policy, "read_owed", world.small_owed)
@@ -64,7 +64,7 @@ def run(folder: Path, *argv: str) -> int:
 
 
 def fail(folder: Path) -> None:
-    """The run again, but one of its results is a failure."""
+    """Write the run again with a failure as one of its results."""
     fields = [f | {"status": "FAIL"} if f["kind"] == "result" else f for f in _fields(folder)]
     write(folder / "e.jsonl", fields)
 

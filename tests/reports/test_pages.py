@@ -84,7 +84,7 @@ SCRIPTS = re.compile(r"<script([^>]*)>(.*?)</script>", re.DOTALL)
 
 
 def foreign_scripts(page: str) -> list[str]:
-    """The scripts of a page that are neither ours nor inert data."""
+    """Return the scripts of a page that are neither ours nor inert data."""
     ours = {read_asset("index.js"), read_asset("cell.js")}
     found = SCRIPTS.findall(page)
     assert page.count("<script") == len(found)
@@ -179,7 +179,7 @@ def test_exclusions_are_counted_by_rule() -> None:
 
 
 def slow_once(note: str) -> list[Json]:
-    """A test that passed on a fresh launch."""
+    """Return a test that passed on a fresh launch."""
     finding = {"kind": "finding", "cell": PLAIN, "nodeid": world.nodeid("needle", PLAIN), "check": "x.y", "ok": True}
     return [*world.green(), {**finding, "expected": "", "got": "", "note": note}]
 

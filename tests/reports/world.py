@@ -55,7 +55,7 @@ def nodeid(suite: str, cell: str) -> str:
 
 
 def small_owed(*more: OwedItem) -> Owed:
-    """What the suites of this world ask of every cell, and more items."""
+    """Return what the suites of this world ask of every cell, and more items."""
     return Owed(items=(*(OwedItem(pattern=nodeid(suite, CELL)) for suite in TESTS), *more))
 
 
@@ -135,14 +135,14 @@ def green() -> list[Json]:
 
 
 def size(cell: str, keyed_layers: int) -> Json:
-    """The KV layout's proof, with the bytes of a token that so many layers' indexer keys make."""
+    """Return the KV layout's proof, with the bytes of a token that so many layers' indexer keys make."""
     found = LAYERS * 1152 + keyed_layers * KEY_BYTES
     proof = {"kind": "proof", "cell": cell, "feature": "kv_layout", "outcome": "proven", "rung": "counter"}
     return {**proof, "data": {"low": found - 0.4, "high": found + 0.4}}
 
 
 def signature(cell: str, name: str, logprob: float) -> Json:
-    """A position with the chosen token and one that is less likely."""
+    """Return a position with the chosen token and one that is less likely."""
     finding = {"kind": "finding", "cell": cell, "check": f"signature.{name}", "ok": True, "expected": "", "got": ""}
     return {**finding, "data": {"signature": [{"a": logprob, " ": logprob - 3.0}]}}
 

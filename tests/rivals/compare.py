@@ -156,7 +156,7 @@ def _ours(url: str, case: BenchCase) -> Numbers:
 
 
 def ask_theirs(url: str, case: BenchCase, rival: Rival, pace: Sequence[str] = ()) -> Numbers:
-    """Raises: LookupError, with the end of what it printed, when it told no numbers."""
+    """Run their client. Raises: LookupError with the end of what it printed, if it printed no numbers."""
     command = [str(rival.home / "bin/python"), "-m", f"tests.rivals.{rival.script}", url]
     command += [str(case.concurrency), str(case.output_len), str(TOKENIZER), *pace]
     env = {**os.environ, "PYTHONPATH": str(CHECKOUT)}

@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
 
 
 def entries(expect: Any = "intermittent") -> tuple[Loaded[KnownFailure], ...]:
-    """The launch hangs in graph capture; preflight refuses a flag; a first request is answered with HTTP 500."""
+    """Return three entries: a hang in graph capture, a flag refused by preflight, HTTP 500 to a first request."""
     return (
         _entry("hangs_in_capture", expect, how="hang", signature=r"\(at graphs"),
         _entry("is_rejected", "intermittent", how="rejected", signature="--enable-this"),

@@ -48,7 +48,7 @@ def _said_of(item: pytest.Item) -> Json | None:
 
 
 def one_of_each_kind() -> tuple[Cell, ...]:
-    """A cell for each set of features, canary and not."""
+    """Return a cell for each set of features, canary and not."""
     kinds: dict[tuple[frozenset[str], bool], Cell] = {}
     for cell in expand_matrix(load_matrix()).runnable:
         kinds.setdefault((cell.features, cell.checkpoint.canary), cell)
@@ -56,7 +56,7 @@ def one_of_each_kind() -> tuple[Cell, ...]:
 
 
 def collect(depth: str, cells: Sequence[Cell], *options: str) -> list[Json]:
-    """What pytest collects of these cells at a depth."""
+    """Collect these cells with pytest at a depth."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "items.json"
         done = run_pytest(
@@ -80,7 +80,7 @@ def collect(depth: str, cells: Sequence[Cell], *options: str) -> list[Json]:
 
 @cache
 def owed() -> Mapping[str, Json]:
-    """The table, as it is written.
+    """Return the table, as it is written.
 
     Raises:
         ValueError: an item does not follow from a cell's features, whether it is a canary, and the depth.
@@ -94,7 +94,7 @@ def owed() -> Mapping[str, Json]:
 
 
 def _entry(item: Json) -> tuple[str, Json]:
-    """An item's pattern, and when it is asked."""
+    """Return an item's pattern, and when it is asked."""
     name, bracket, parameters = item["nodeid"].partition("[")
     words = parameters.removesuffix("]").split("-")
     if words.count(item["cell"]) != 1:

@@ -181,7 +181,7 @@ def bank_of(checkpoint: Checkpoint) -> Any:
 
 
 def noted(test: str, planned: Plan, depth: Depth) -> Notes:
-    """What `test` asks of this launch at this depth. That it is red does not matter: nothing was answered.
+    """Return what `test` asks of this launch at this depth. That it is red does not matter: nothing was answered.
 
     Raises:
         Exception: it ended for another reason than its findings, so the notes may be less than what it asks.
@@ -250,7 +250,7 @@ def from_depth(test: str) -> int:
 
 
 def _list_marks(test: str) -> list[Any]:
-    """Marks of the function and of its module."""
+    """List the marks of the function and of its module."""
     function = suite_tests()[test]
     return [*getattr(function, "pytestmark", []), *getattr(sys.modules[function.__module__], "pytestmark", [])]
 
@@ -276,7 +276,7 @@ def distinct_plans() -> dict[str, list[Plan]]:
 
 
 def reached() -> Written:
-    """The table, as it is written."""
+    """Return the table, as it is written."""
     out: Written = {}
     for bank, plans in sorted(distinct_plans().items()):
         for test in sorted(suite_tests()):

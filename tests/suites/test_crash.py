@@ -32,7 +32,7 @@ def run(folder: Path, *words: str, plugin: str = STUBS, asked: str = ASKED, **en
 
 @pytest.fixture(scope="module")
 def crashed(tmp_path_factory: pytest.TempPathFactory) -> RunLeft:
-    """The first of three tests meets the end of the engine."""
+    """Return a run of three tests, of which the first meets the end of the engine."""
     return run(tmp_path_factory.mktemp("crashed"), GLM_TEST_LAUNCHES="dies_1 -")
 
 

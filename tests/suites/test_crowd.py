@@ -101,7 +101,7 @@ def list_recorded(kind: str) -> list[Any]:
 
 
 def ask_recorded(recorded: Mapping[str, Any]) -> Recorder:
-    """What transformers computes otherwise than the reference, for a launch of these weights."""
+    """Return what transformers computes otherwise than the reference, for a launch of these weights."""
     asked = planned(f"{VLLM}{recorded['weights']}.baseline")
     plan: Any = _WithSettings({**asked.settings, "index_topk": recorded["index_topk"]})
     evidence, client = Recorder(), Saying(references.read_positions(recorded))

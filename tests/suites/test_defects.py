@@ -39,7 +39,7 @@ def test_a_healthy_engine_stays_green(test: str, bank: str) -> None:
 
 
 def assert_replays(outcome: Outcome) -> None:
-    """What was kept of it leads to the same again: error, findings, measurements, proofs."""
+    """Assert that what was kept leads to the same again: error, findings, measurements, proofs."""
     assert outcome.again is not None
     assert outcome.again().told == outcome.told
 

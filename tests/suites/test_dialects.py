@@ -43,7 +43,7 @@ FEATURE = {"test_drafts_are_accepted": "mtp", "test_prefills_in_chunks": "chunke
 
 
 def planned(dialect: str, test: str = "") -> Plan:
-    """The canary's cell that the test is for. SGLang drafts on the wide one only."""
+    """Return the canary's cell that the test is for. SGLang drafts on the wide one only."""
     feature = FEATURE.get(test, "baseline")
     canary = "canary_wide" if (dialect, feature) == ("sglang", "mtp") else "canary_bf16"
     return make_plan(load_matrix(), CELLS[f"sm90x1.{RELEASES[dialect]}.{canary}.{feature}"])

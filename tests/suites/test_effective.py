@@ -30,7 +30,7 @@ def planned(name: str) -> Plan:
 
 
 def in_effect(asked: Plan, log: Path | None, evidence: Recorder | None = None) -> Recorder:
-    """The suite's test on a stub that says what a recorded log says."""
+    """Run the suite's test on a stub that prints what a recorded log says."""
     evidence = evidence or Recorder()
     with StubEngine() as stub, Client(stub.base_url, MODEL, stub.api_key) as client:
         running: Any = FakeRunning(stub.base_url, stub.api_key)

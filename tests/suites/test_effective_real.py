@@ -41,7 +41,7 @@ def cell(name: str) -> Cell:
 
 @contextmanager
 def launched(name: str, tmp_path: Path, *left_out: tuple[str, str]) -> Iterator[tuple[Plan, Running, Client]]:
-    """The cell's own plan beside an engine that was launched without some of its settings."""
+    """Yield the cell's own plan beside an engine that was launched without some of its settings."""
     asked = make_plan(load_matrix(), cell(name))
     real = asked
     for section, key in left_out:
@@ -54,7 +54,7 @@ def launched(name: str, tmp_path: Path, *left_out: tuple[str, str]) -> Iterator[
 
 
 def in_effect(asked: Plan, engine: Running, client: Client) -> Recorder:
-    """The suite's test; fails as it does, and returns what it recorded."""
+    """Run the suite's test, fail as it does, and return what it recorded."""
     evidence = Recorder()
     test_effective.test_requested_features_are_in_effect(
         cell=asked.cell, plan=asked, engine=engine, client=client, bank=CanaryBank(), evidence=evidence, depth=QUICK
@@ -105,7 +105,7 @@ def test_an_ignored_chunk_size_is_refuted(tmp_path: Path) -> None:
 
 
 def agree(asked: Plan, launched: Plan, tmp_path: Path) -> Recorder:
-    """The reference's test about one plan, on an engine that was launched by another."""
+    """Run the reference's test about one plan on an engine that was launched by another."""
     evidence = Recorder()
     with (
         ProcessLauncher(logs=tmp_path).start(launched) as engine,
@@ -118,7 +118,7 @@ def agree(asked: Plan, launched: Plan, tmp_path: Path) -> Recorder:
 
 
 def configured(asked: Plan, key: str, value: int) -> Plan:
-    """The plan with another value in the checkpoint's config."""
+    """Return the plan with another value in the checkpoint's config."""
     setting = replace(asked.sections["config"][0], path=(key,), value=value)
     return replace(asked, sections={**asked.sections, "config": (*asked.sections["config"], setting)})
 
@@ -181,7 +181,7 @@ def test_the_oracle_tells_sparse_attention_from_its_rivals(way: str, outcome: st
 
 
 def ask_crowd(asked: Plan, launched: Plan, tmp_path: Path) -> Recorder:
-    """The crowd of one plan, on an engine that was launched by another."""
+    """Ask the crowd of one plan on an engine that was launched by another."""
     evidence = Recorder()
     with (
         ProcessLauncher(logs=tmp_path).start(launched) as engine,

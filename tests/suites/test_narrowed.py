@@ -69,7 +69,7 @@ def run(folder: Path, *words: str, launches: str = "-", cells: Sequence[str] = (
 
 
 def judged(folder: Path, records: Sequence[Record], more: str = "") -> list[str]:
-    """The reasons of a policy that requires this cell, and names nothing of it."""
+    """Return the reasons of a policy that requires this cell, and names nothing of it."""
     path = folder / "gate.yaml"
     path.write_text(f"title: One cell\nrequire:\n  - glob: {CANARY}\nmax_age_h: 24\n{more}")
     found, doc = policy.load_policy(path)

@@ -67,7 +67,7 @@ class Recorded:
         return [json.loads(line) for line in self.path.read_text().splitlines()]
 
     def edited(self, edit: Callable[[Json], Json | None]) -> Replayed:
-        """The replay of the run as somebody edited and sealed it anew."""
+        """Return the replay of the run as somebody edited and sealed it anew."""
         lines = [line for line in map(edit, self.fields) if line is not None]
         records = seal_again(lines)
         assert is_sealed(records)
@@ -106,7 +106,7 @@ def test_the_replay_keeps_nothing_itself(run: Recorded) -> None:
 
 
 def _set(kind: str, **where: Any) -> Callable[..., Callable[[Json], Json]]:
-    """An edit of the first record of this kind and place."""
+    """Return an edit of the first record of this kind and place."""
 
     def to(**values: Any) -> Callable[[Json], Json]:
         done: list[bool] = []
@@ -183,7 +183,7 @@ def test_what_was_recorded_twice_cannot_be_replayed(run: Recorded) -> None:
 
 @pytest.fixture
 def copied(run: Recorded, tmp_path: Path) -> Path:
-    """The run, to be damaged."""
+    """Return the run, to be damaged."""
     shutil.copytree(folder_of(run.path), folder_of(tmp_path / "e.jsonl"))
     shutil.copy(run.path, tmp_path / "e.jsonl")
     return tmp_path / "e.jsonl"
@@ -228,7 +228,7 @@ def test_a_run_that_says_another_depth_than_it_asked_at_is_not_believed(run: Rec
 
 
 def _rewritten(path: Path, sha256: str, change: Callable[[list[Json]], list[Json]]) -> str:
-    """A consistent lie: the file under the digest of its new content."""
+    """Write a consistent lie: the file under the digest of its new content."""
     folder = folder_of(path)
     lines = [json.loads(line) for line in gzip.decompress((folder / f"{sha256}.jsonl.gz").read_bytes()).splitlines()]
     content = gzip.compress(b"".join(json.dumps(line).encode() + b"\n" for line in change(lines)))

@@ -208,7 +208,7 @@ class Recorder:
 
 
 def counted_by_stub(item: Item) -> int:
-    """The stub's own count: what it says when it is healthy is exact."""
+    """Return the stub's own count: what it says when it is healthy is exact."""
     if item.tokens_prompt_about is not None and ".pad" not in item.id:
         return item.tokens_prompt_about
     return len(tokens("".join(str(m.get("content")) for m in item.messages)))
@@ -275,7 +275,7 @@ class Outcome:
 
 
 def unwatched(given: Mapping[str, Any]) -> MeasuredInputs:
-    """What the throughput tests measure with where no earlier launch is known."""
+    """Return what the throughput tests measure with where no earlier launch is known."""
     what: Any = {name: given[name] for name in ("cell", "bank", "evidence", "depth")}
     return MeasuredInputs(**what, baseline=Baseline(), relaunch=lambda _: None)
 
@@ -302,7 +302,7 @@ def run(test: str, stub: StubEngine, bank: Bank, *, silence_s: float = SILENCE_S
 
 
 def replay_kept(source: RecordingAsker) -> Replaying:
-    """What was recorded, by way of a file."""
+    """Return what was recorded, by way of a file."""
     with TemporaryDirectory() as folder:
         made = kept.KeptTape(run="r", nodeid="n", exchanges=source.exchanges())
         stored = kept.write_tape(Path(folder), made)

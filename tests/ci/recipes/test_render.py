@@ -33,7 +33,7 @@ BIN = Path(sys.executable).parent
 
 
 def read_scripts(form: str) -> list[str]:
-    """The shell of a form in the order in which its system runs it; what runs at the end comes last."""
+    """Return the shell of a form in the order in which its system runs it; what runs at the end comes last."""
     text = FORMS[form](NIGHT)
     if form == "script":
         return [text]

@@ -38,7 +38,7 @@ def _lint_is_slow(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 
 
 def record_runs(folder: Path, first_bad: str, *, seed: int = 0, each: int = 8, fails: float = 0.8) -> None:
-    """Runs of every release; a bad one passes 20 % of the time."""
+    """Write runs of every release; a bad one passes 20 % of the time."""
     random, number = Random(seed), 0
     for _ in range(each):
         for version in VERSIONS:

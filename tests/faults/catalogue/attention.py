@@ -70,7 +70,7 @@ def _invent(reply: Reply, asked: Asked) -> Reply:
 
 
 def _forget_the_beginning(body: dict[str, Any], asked: Asked) -> dict[str, Any]:
-    """The context shrank silently: a long message loses its first part before the engine sees it."""
+    """Cut the first part of a long message, as an engine does whose context shrank silently."""
     return body | {"messages": [_shortened(m) for m in body["messages"]]}
 
 

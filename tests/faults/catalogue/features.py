@@ -51,7 +51,7 @@ def _times(factor: float) -> Callable[[re.Match[str]], str]:
 
 
 def _all_accepted(text: str) -> str:
-    """The counters of a head that is right half of the time, under a verifier that counts every draft as accepted.
+    """Return counters of a head that is right half of the time; the verifier counts every draft as accepted.
 
     The canary's own head is right every time: 2 tokens a step. For as many tokens at 1.5 it takes a third more steps.
     """
@@ -84,7 +84,7 @@ def _moved(position: Mapping[str, Any], change: Callable[[float], float]) -> dic
 
 
 def _flattened(position: Mapping[str, Any]) -> dict[str, Any]:
-    """The listed candidates at another temperature; what is not listed has no mass here."""
+    """Return the listed candidates at another temperature; what is not listed has no mass here."""
     tops = position.get("top_logprobs") or [position]
     total = math.log(math.fsum(math.exp(top["logprob"] / TEMPERATURE) for top in tops))
     return _moved(position, lambda value: value / TEMPERATURE - total)
@@ -95,7 +95,7 @@ def flatten_logprobs(reply: Reply, asked: Asked) -> Reply:
 
 
 def _swapped(position: Mapping[str, Any]) -> dict[str, Any]:
-    """A detokenizer that is off by one row: the numbers are right, their names are not."""
+    """Swap names of candidates: a detokenizer that is off by one row has right numbers and wrong names."""
     if len(listed := position.get("top_logprobs") or []) < 2:
         return dict(position)
     first, second, *others = sorted(listed, key=lambda top: -top["logprob"])
@@ -104,7 +104,7 @@ def _swapped(position: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _second_chosen(position: Mapping[str, Any]) -> dict[str, Any]:
-    """The numbers are right, and a sampler that should be off chose by them."""
+    """Choose the second candidate: the numbers are right, and a sampler that should be off chose by them."""
     if len(listed := position.get("top_logprobs") or []) < 2:
         return dict(position)
     second = sorted(listed, key=lambda top: -top["logprob"])[1]

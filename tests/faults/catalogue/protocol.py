@@ -33,7 +33,7 @@ ERROR_AT = 3  # chunks
 
 
 def _error_inside(chunk: dict[str, Any], index: int) -> dict[str, Any]:
-    """What SGLang and vLLM send when the scheduler fails in the middle of a stream."""
+    """Return what SGLang and vLLM send when the scheduler fails in the middle of a stream."""
     return {"error": {"message": "planted", "code": 500}} if index == ERROR_AT else chunk
 
 

@@ -22,7 +22,7 @@ def _if_reused(damage: Callable[[Reply, Asked], Reply]) -> Callable[[Reply, Aske
 
 
 def _forget_the_text(body: dict[str, Any], asked: Asked) -> dict[str, Any]:
-    """The text of the first turn is gone, as if its pages belonged to somebody else."""
+    """Drop the text of the first turn, as if its pages belonged to somebody else."""
     return body | {
         "messages": [m | {"content": str(m.get("content") or "")[-LONG_CHARS // 2 :]} for m in body["messages"]]
     }

@@ -38,7 +38,7 @@ def _alter_call(call: ToolCall) -> ToolCall:
 
 
 def _say_the_others(reply: Reply, asked: Asked) -> Reply:
-    """What was answered before this, which is a perfectly good answer; another code where that was the same."""
+    """Return what was answered before this, which is a perfectly good answer; another code where that was the same."""
     other = asked.earlier
     if not reply.content or _count_turns(asked) < 2:
         return reply

@@ -15,7 +15,7 @@ _PIECE = re.compile(r"\s*\S{1,6}|\s+")  # about one token
 
 
 def whole(reply: Reply) -> dict[str, Json]:
-    """The document of `reply.raw` with everything in it that a fault may change."""
+    """Return the document of `reply.raw` with everything in it that a fault may change."""
     document = copy.deepcopy(dict(reply.raw))
     choice = document["choices"][0]
     message = choice["message"]
@@ -31,7 +31,7 @@ def whole(reply: Reply) -> dict[str, Json]:
 
 
 def chunks(reply: Reply) -> Iterator[dict[str, Json]]:
-    """The chunks of a streamed reply, cut anew."""
+    """Yield the chunks of a streamed reply, cut anew."""
     frame = {k: v for k, v in reply.raw.items() if k not in ("choices", "usage", "timings")}
     _put(frame, "model", reply.model)
     yield _chunk(frame, {"role": "assistant", "content": None})

@@ -24,7 +24,7 @@ STORY = join_paragraphs(draw_prose(random.Random("stub"), 700))
 
 
 def tokens(text: str) -> list[str]:
-    """The stub's tokenizer: about one token per short word."""
+    """Cut a text into the stub's tokens: about one per short word."""
     return _TOKEN.findall(text)
 
 
@@ -36,7 +36,7 @@ THOUGHTS: Mapping[str, str] = {
 
 
 def right(asked: Asked, max_tokens: int) -> Answer:
-    """What a healthy engine says: behind a thought, where one was asked for, of the tokens that are left."""
+    """Return what a healthy engine says: behind a thought, where one was asked for, of the tokens that are left."""
     if not asked.thinking or asked.over or asked.load or asked.item is None:
         return _said(asked, max_tokens)
     thought = tokens(THOUGHTS[asked.effort])
@@ -46,7 +46,7 @@ def right(asked: Asked, max_tokens: int) -> Answer:
 
 
 def obey_fields(answer: Answer, asked: Asked, max_tokens: int) -> Answer:
-    """The same, as stop strings, biases and `n` want it."""
+    """Change the answer as stop strings, biases and `n` want it."""
     if asked.biased:
         answer = replace(answer, content=" so" * max_tokens, finish_reason="length")
     if asked.stop and asked.stop in answer.content:
@@ -78,13 +78,13 @@ def _said(asked: Asked, max_tokens: int) -> Answer:
 
 
 def _fill(text: str, length: int) -> Answer:
-    """The text and what comes behind it, up to a length: the end token is ignored."""
+    """Return the text and what comes behind it, up to a length: the end token is ignored."""
     room = max(0, length - len(tokens(text)))
     return Answer(content="".join([*tokens(text)[:length], *[" tok"] * room]), finish_reason="length")
 
 
 def _forced(asked: Asked) -> Answer:
-    """A call where none fits: the named tool or the first, with arguments of the schema's types."""
+    """Return a call where none fits: the named tool or the first, with arguments of the schema's types."""
     name = asked.choice["function"]["name"] if isinstance(asked.choice, Mapping) else asked.offered[0]
     tools = asked.item.tools if asked.item else ()
     schema = next((f.get("parameters") or {} for t in tools if (f := t.get("function", t))["name"] == name), {})

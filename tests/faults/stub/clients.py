@@ -27,7 +27,7 @@ def _change_text(change: Callable[[str], Json]) -> Damage:
 
 
 def guess_type(text: str) -> Json:
-    """What a parser makes of text that looks like JSON, or like Python."""
+    """Return what a parser makes of text that looks like JSON, or like Python."""
     try:
         return json.loads(text)
     except ValueError:

@@ -16,7 +16,7 @@ KIND = "crowd"
 
 
 def answer_crowd(item: Item, index_topk: int, way: str = NO_SHARING) -> Answer:
-    """What an engine says that attends in this way."""
+    """Return what an engine says that attends in this way."""
     wanted = {"weights": SOURCE, "index_topk": index_topk, "way": way, "item": item.id}
     positions = read_positions(next(r for r in read_references() if wanted.items() <= r.items()))
     content = "".join(map(chosen_token, positions))

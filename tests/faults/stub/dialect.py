@@ -123,7 +123,7 @@ DIALECTS: Mapping[str, Dialect] = {
 
 
 def named(name: str) -> Dialect:
-    """Raises: ValueError, with the nearest name."""
+    """Return the dialect of that name. Raises: ValueError, with the nearest name."""
     if name not in DIALECTS:
         raise ValueError(f"no dialect {name!r}{suggest_nearest(name, DIALECTS)}")
     return DIALECTS[name]

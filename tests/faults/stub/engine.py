@@ -121,7 +121,7 @@ class StubEngine:
         self._server.serve_forever()
 
     def learn(self, bank: Bank) -> Bank:
-        """The same bank; whatever is asked of it, the stub knows the answer to."""
+        """Return the bank; the stub learns the answer to whatever is asked of it."""
         return _Overheard(bank, self)
 
     def know(self, item: Item) -> None:
@@ -132,7 +132,7 @@ class StubEngine:
             self._book[_turn_key(item.messages, item.tools)] = item
 
     def answer(self, request: Mapping[str, Json]) -> Answer:
-        """The right answer, damaged by this stub's defect."""
+        """Return the right answer, damaged by this stub's defect."""
         asked = self._take(request)
         prompt, cached = asked.prompt_tokens, asked.cached_tokens
         room = int(request.get("max_tokens", 16))
@@ -166,7 +166,7 @@ class StubEngine:
             self._cached.clear()
 
     def _take(self, request: Mapping[str, Json]) -> Asked:
-        """The request with its circumstances; `leave` ends what this begins."""
+        """Return the request with its circumstances; `leave` ends what this begins."""
         tools, load = request.get("tools") or (), bool(request.get("ignore_eos"))
         template = request.get("chat_template_kwargs") or {}
         key = _key(request["messages"], tools)
@@ -276,13 +276,13 @@ class _Overheard:
 
 
 def _key(messages: Json, tools: Json) -> str:
-    """What was asked. Filler before a question, by which suites reach exact lengths, does not make it another one."""
+    """Return a key for what was asked. Filler before a question, which makes lengths exact, does not change it."""
     asked = [{**m, "content": _FILLER.sub("", m["content"])} if m.get("content") else m for m in messages]
     return json.dumps([asked, list(tools)], sort_keys=True, ensure_ascii=False)
 
 
 def _turn_key(messages: Json, tools: Json) -> str:
-    """What was asked since the assistant spoke last, whatever ids its calls have."""
+    """Return what was asked since the assistant spoke last, whatever ids its calls have."""
     last = max((i for i, m in enumerate(messages) if m["role"] == "assistant"), default=-1)
     return _key([{k: v for k, v in m.items() if k != "tool_call_id"} for m in messages[last + 1 :]], tools)
 

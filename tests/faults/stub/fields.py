@@ -16,7 +16,7 @@ def _sends_the_stop(answer: Answer, asked: Asked) -> Answer:
 
 
 def _other_when_left(answer: Answer, asked: Asked) -> Answer:
-    """A slot keeps what an abandoned stream had still to say."""
+    """Add what an abandoned stream had still to say, as a slot does that was not cleared."""
     return (
         replace(answer, content=f"{answer.content} and more")
         if asked.number > ASKED_BEFORE and not asked.stream and answer.content

@@ -11,7 +11,7 @@ Json = Any
 
 
 def form_of(request: Mapping[str, Json]) -> Json:
-    """What the reply must be; None for free text."""
+    """Return what the reply must be; None for free text."""
     wanted = request.get("response_format") or {}
     if wanted.get("type") == "json_schema":
         return {"schema": wanted["json_schema"]["schema"]}
@@ -25,7 +25,7 @@ def form_of(request: Mapping[str, Json]) -> Json:
 
 
 def fill_form(form: Json) -> str:
-    """The first reply of that form."""
+    """Return the first reply of that form."""
     if "choices" in form:
         return str(form["choices"][0])
     schema = form.get("schema")

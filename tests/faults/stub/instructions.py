@@ -23,7 +23,7 @@ def _say_stop(answer: Answer, asked: Asked) -> Answer:
 
 
 def _lose_the_last(answer: Answer, asked: Asked) -> Answer:
-    """A limit that is off by one: the prompt's last token was counted, too."""
+    """Drop the last token: the limit is off by one, as if the prompt's last token counted."""
     kept = tokens(answer.content)[:-1]
     return replace(answer, content="".join(kept)) if _is_cut(answer, asked) else answer
 

@@ -18,7 +18,7 @@ PLAIN = "The keeper of the lamp walked to the harbour. The boats were quiet ther
 
 
 def write_obeying(constraints: Sequence[Constraint]) -> str:
-    """A text for the first constraint, framed and cleaned for the others."""
+    """Return a text for the first constraint, framed and cleaned for the others."""
     wanted = {c.kind: c for c in constraints}
     text = _begin(constraints[0])
     if "starts" in wanted:

@@ -10,7 +10,7 @@ from tests.faults.suite_tests import ANY_REPLY, CALL, COUNTED, FACTS, LOADED, OV
 
 
 def _serves_cut(answer: Answer, asked: Asked) -> Answer:
-    """Truncated silently to fit."""
+    """Answer a prompt over the context as if it had been cut silently."""
     return replace(answer, status=200, content="a a a", prompt_tokens=4095) if asked.over else answer
 
 

@@ -25,7 +25,7 @@ def spent(answer: Answer) -> int:
 
 
 def document(answer: Answer, dialect: Dialect, *, logprobs: bool) -> dict[str, Json]:
-    """A completion in one piece."""
+    """Return a completion in one piece."""
     message: dict[str, Json] = {"role": "assistant", "content": answer.content}
     if answer.reasoning:
         message[dialect.reasoning] = answer.reasoning
@@ -54,7 +54,7 @@ def _several(answer: Answer, choice: dict[str, Json]) -> list[Json]:
 
 
 def events(answer: Answer, dialect: Dialect, *, logprobs: bool = False) -> Iterator[dict[str, Json]]:
-    """The chunks of a streamed answer."""
+    """Yield the chunks of a streamed answer."""
     empty = NOTHING if dialect.nulls else {}
     event = partial(_event, answer.model)
     yield event({"role": "assistant", "content": "" if dialect.nulls else None})

@@ -30,7 +30,7 @@ def _short_load(answer: Answer, asked: Asked) -> Answer:
 
 
 def _lose_text(change: Callable[[list[str]], list[str]]) -> Damage:
-    """The tokens are counted right, and the stream says others."""
+    """Change the text of a load's stream; usage counts the tokens that it should have."""
 
     def damage(answer: Answer, asked: Asked) -> Answer:
         told = tokens(answer.content)

@@ -22,7 +22,7 @@ REASONS: Final = {
 
 
 def as_chat(path: str, request: Mapping[str, Json]) -> dict[str, Json]:
-    """The same question as a chat; templates think by default."""
+    """Return the same question as a chat; templates think by default."""
     thinks = {"chat_template_kwargs": {"enable_thinking": True}}
     surface = SURFACES.get(path, "")
     match surface:
@@ -46,7 +46,7 @@ def _as_function(tool: Mapping[str, Json]) -> Json:
 
 
 def document(surface: str, answer: Answer) -> dict[str, Json]:
-    """An answer in one piece."""
+    """Return an answer in one piece."""
     counted = _count(surface, answer)
     match surface:
         case "completions":
@@ -67,7 +67,7 @@ def document(surface: str, answer: Answer) -> dict[str, Json]:
 
 
 def events(surface: str, answer: Answer) -> Iterator[dict[str, Json]]:
-    """The same in pieces. Without `done` the last event is missing, which ends it."""
+    """Yield the answer in pieces. Without `done` the last event is missing, which ends it."""
     told = {"completions": _chunks, "responses": _response_events, "messages": _message_events}[surface](answer)
     yield from told if answer.done else list(told)[:-1]
 

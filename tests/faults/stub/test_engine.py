@@ -75,7 +75,7 @@ def test_items_survive_the_answers_file() -> None:
 
 @contextmanager
 def process(tmp_path: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The stub as a launcher starts it."""
+    """Yield the stub as a launcher starts it."""
     answers = tmp_path / "answers.jsonl"
     answers.write_text("\n".join(item_to_json(i) for i in ITEMS))
     started = subprocess.Popen(

@@ -34,7 +34,7 @@ def _bleed(answer: Answer, asked: Asked) -> Answer:
 
 
 def _leaks(answer: Answer, asked: Asked) -> Answer:
-    """The answer of the request before this one stands behind the own one."""
+    """Append the answer of the request before this one."""
     other = asked.before.answer if asked.before else None
     if not other or not answer.content or (asked.item and asked.item.answer == other):
         return answer

@@ -21,7 +21,7 @@ def _as_content(answer: Answer, asked: Asked) -> Answer:
 
 
 def _answer_as_thought(answer: Answer, asked: Asked) -> Answer:
-    """The model skipped its thought, and the parser waits for an end that never comes (sglang#37645)."""
+    """Move the answer into the thought: the parser waits for an end tag that never comes (sglang#37645)."""
     return replace(answer, reasoning=answer.content, content="") if answer.content else answer
 
 

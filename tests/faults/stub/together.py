@@ -17,7 +17,7 @@ HELD_S = 0.07  # longer than what lies between two arrivals of a company
 
 
 def _beside(condition: Callable[[Asked], bool], damage: Callable[[Answer, Asked], Answer]) -> Damage:
-    """Requests beyond index_topk are held, so that they meet; those that meet another one are damaged."""
+    """Hold requests beyond index_topk, so that they meet, and damage those that meet another one."""
 
     def change(answer: Answer, asked: Asked) -> Answer:
         if not asked.beyond:
@@ -39,7 +39,7 @@ def _swap(answer: Answer, asked: Asked) -> Answer:
 
 
 def _spoil_cache(answer: Answer, asked: Asked) -> Answer:
-    """A page written beside others is wrong, and is read later by a request alone."""
+    """Shift logprobs of a request alone that reads a page written beside others."""
     held = replace(answer, hold_s=HELD_S) if asked.beyond else answer
     spoiled = asked.cached and asked.inside == 1 and asked.most_inside >= SPOILED_BY
     return replace(held, logprob_shift=1.0) if spoiled and asked.beyond else held

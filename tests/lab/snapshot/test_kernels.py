@@ -38,7 +38,7 @@ def fatbin(*entries: bytes) -> bytes:
 
 
 def elf(*sections: tuple[str, bytes]) -> bytes:
-    """A 64-bit ELF file of nothing but these sections, their names and the table."""
+    """Return a 64-bit ELF file of nothing but these sections, their names and the table."""
     names, content, headers = b"\0", bytearray(64), [(0, 0, 0)]
     for name, data in (*sections, (".shstrtab", b"")):
         at = len(names)

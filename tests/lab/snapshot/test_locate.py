@@ -16,7 +16,7 @@ PARSER = b"class FrontendArgs:\n    pass\n\ndef make_arg_parser(parser):\n    re
 
 
 def moved(files: dict[str, bytes], before: str, after: str) -> dict[str, bytes]:
-    """The same package with one module elsewhere, and its absolute imports following."""
+    """Return the same package with one module elsewhere, and its absolute imports following."""
     old, new = (path.removesuffix(".py").replace("/", ".").encode() for path in (before, after))
     assert before in files
     return {after if path == before else path: text.replace(old, new) for path, text in files.items()}

@@ -19,7 +19,7 @@ def sglang_0_5_10_wheel() -> Path:
 
 
 def cached_wheel(requirement: str) -> Path:
-    """The wheel of `name==version`; the test is skipped where the package index does not give it."""
+    """Return the wheel of `name==version`; skip the test where the package index does not give it."""
     CACHE.mkdir(parents=True, exist_ok=True)
     try:
         with download_wheel(requirement, CACHE) as path:

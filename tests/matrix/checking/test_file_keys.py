@@ -44,7 +44,7 @@ FILE = {"file_key_unknown", "file_value_refused", "file_key_deprecated", "file_k
 
 
 def told(text: str, release: str = "trtllm==1.3.0rc3") -> dict[str, str]:
-    """What is told of a file, as finding -> remedy."""
+    """Return what is told of a file, as finding -> remedy."""
     (command,), _ = read_words(["trtllm-serve", "/w", "--config", "/extra.yaml"])
     asked = CheckRequest(release=parse_release(release), files={"/extra.yaml": text})
     return {f.id: f.remedy for f in examine_command(command, asked).findings if f.id in FILE}

@@ -39,7 +39,7 @@ TOY = Snapshot(
 
 @pytest.fixture
 def held(tmp_path: Path) -> HeldWheels:
-    """A folder with the kernels of one pinned library."""
+    """Return a folder with the kernels of one pinned library."""
     folder = tmp_path / "kernels"
     folder.mkdir()
     wheel = KernelWheel(

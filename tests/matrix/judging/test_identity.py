@@ -23,7 +23,7 @@ from matrix.yaml.load import load_matrix
 
 @cache
 def vllm() -> Plan:
-    """A plan of a release that tells its engine, its model and its version."""
+    """Return a plan of a release that tells its engine, its model and its version."""
     cell = next(c for c in expand_matrix(load_matrix()).runnable if c.engine.id == "vllm" and c.checkpoint.repository)
     return make_plan(load_matrix(), cell)
 

@@ -31,7 +31,7 @@ NONE = 1e-12  # nats: rounding of this machine's floats
 
 @st.composite
 def listings(draw: st.DrawFn, least: int = 1) -> Position:
-    """The likeliest few of a distribution over some tokens and a rest."""
+    """Return the likeliest few of a distribution over some tokens and a rest."""
     tokens = draw(st.lists(st.sampled_from(TOKENS), min_size=least, max_size=6, unique=True))
     weights = [draw(st.floats(1e-6, 1.0)) for _ in tokens]
     total = math.fsum(weights) * draw(st.floats(1.0, 3.0))

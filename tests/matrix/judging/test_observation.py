@@ -30,7 +30,7 @@ GIB = 2**30
 
 
 def read(name: str) -> tuple[Observation, ...]:
-    """What a recorded log shows, by its engine's own data."""
+    """Return what a recorded log shows, by its engine's own data."""
     engine = ENGINES[name.partition("_")[0]]
     return read_observations(engine.observe, Sources(log=(LOGS / f"{name}.log").read_text(encoding="utf-8")))
 

@@ -25,7 +25,7 @@ REACH = Reach(
 
 
 def linted(folder: Path, *changes: tuple[str, str]) -> str:
-    """What lint says of the tiny world with its known failure changed."""
+    """Return what lint says of the tiny world with its known failure changed."""
     text = FILES["known_failures.yaml"]
     for old, new in changes:
         assert old in text
@@ -44,7 +44,7 @@ def test_the_sound_world_is_quiet(tmp_path: Path) -> None:
 
 
 def waiting(release: str) -> list[tuple[str, str]]:
-    """An entry about releases 3.x, none of which is on the axes, that waits for `release`."""
+    """Return an entry about releases 3.x, none of which is on the axes, that waits for `release`."""
     return [(WHEN, RANGE), (SOURCE, "release: toy==3.1}"), (REVIEW, f"{REVIEW}    waits_for: {release}\n")]
 
 

@@ -55,7 +55,7 @@ def test_a_format_names_the_gpus_that_can_load_it(tmp_path: Path) -> None:
 
 
 def sparse_release(tmp_path: Path, dsa_sms: str = "[90, 100]", recipe: str = "") -> Matrix:
-    """The real axes and one more release of SGLang, which has no kernels for sparse attention on SM120."""
+    """Return the real axes and one more release of SGLang, which has no kernels for sparse attention on SM120."""
     root = tmp_path / "matrix"
     shutil.copytree(CHECKOUT / "matrix", root, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     text = (root / "axes/engines/sglang/sglang_0_5_17.yaml").read_text(encoding="utf-8")

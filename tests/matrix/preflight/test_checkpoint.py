@@ -146,7 +146,7 @@ def test_a_map_that_announces_quantisation_over_16_bit_weights_is_found() -> Non
 
 
 def gptq(**dynamic: Any) -> CheckpointFiles:
-    """The sound checkpoint as GPTQ stores it: int32 words named qweight, and patterns that exempt modules."""
+    """Return the sound checkpoint as GPTQ stores it: int32 words named qweight, and patterns that exempt modules."""
     moe = {name.removesuffix("weight") + "qweight": "I32" for name in MOE}
     moe |= {name.removesuffix("weight") + "scales": "BF16" for name in MOE}
     shards = {"a.safetensors": shard(TRUNK), "b.safetensors": shard({**moe, **SHARED})}

@@ -81,7 +81,7 @@ def of(release: str, sm: int) -> Plan:
 
 
 def naming(planned: Plan, flag: str, value: str) -> Plan:
-    """The same plan with one more flag."""
+    """Return the same plan with one more flag."""
     more = replace(planned.sections["args"][0], path=(flag,), value=value)
     return replace(planned, sections={**planned.sections, "args": (*planned.sections["args"], more)})
 

@@ -269,7 +269,7 @@ def test_awkward_words_reach_the_engine_unchanged(tmp_path: Path) -> None:
 
 
 def attacked(made: Plan, attack: str) -> Plan:
-    """The plan with the attack in every word that a section prints, besides arguments and variables."""
+    """Return the plan with the attack in every word that a section prints, besides arguments and variables."""
     cell, setting = made.cell, made.sections["args"][0]
     hostile = replace(
         cell,

@@ -54,13 +54,13 @@ def signature(cell: str, name: str, *tokens: tuple[str, float]) -> world.Json:
 
 
 def held(cell: str, first: float) -> world.Json:
-    """The long prompt again, as the test that compares it with a reference leaves it."""
+    """Return the long prompt again, as the test that compares it with a reference leaves it."""
     made = signature(cell, "long", ("a", first), ("b", -1.0))
     return {**made, "check": repeats.AGAIN, "data": {"candidates": made["data"]["signature"]}}
 
 
 def judged(*fields: world.Json) -> list[Prediction]:
-    """What is judged of the recorded cells; what they left nothing for is another test's."""
+    """Return what is judged of the recorded cells; what they left nothing for is another test's."""
     recorded = {f["cell"] for f in fields}
     cells = [make_expected(load_matrix(), c) for c in expand_matrix(load_matrix()).runnable if c.id in recorded]
     return [p for p in judge_predictions(cells, world.typed(fields)) if p.outcome != "absent"]

@@ -24,7 +24,7 @@ def fields(**more: object) -> list[Json]:
 
 
 def split(at: int) -> tuple[list[Json], list[Json]]:
-    """A green run, cut after so many records; the rest begins with the opening, and asks a test that was cut again."""
+    """Cut a green run after so many records; the rest begins with the opening, and asks the cut test again."""
     whole = fields()
     opening = [f for f in whole if f["kind"] in ("run", "cell", "expected")]
     left = next(n for n in range(at, 0, -1) if whole[n - 1]["kind"] != "finding")

@@ -112,7 +112,7 @@ LOCALS = '<failure message="assert False">cell = Cell(rig=...)\n    def test_x(c
 
 
 def told(tmp_path: Path, body: str, status: str, *more: world.Json, message: str = "bad") -> JUnitXml:
-    """A file of one failed test, after the evidence of its run was written into it."""
+    """Return a file of one failed test, after the evidence of its run was written into it."""
     fields = [f for f in world.green() if f["kind"] != "result" or "needle" not in f["nodeid"] or f["cell"] != PLAIN]
     fields[0] |= {"host": {"description": "1 x H100", "driver": "580.1", "cuda": "13.0"}, "commit": "c0ffee"}
     launch = next(f for f in fields if f["kind"] == "launch")

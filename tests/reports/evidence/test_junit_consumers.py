@@ -46,7 +46,7 @@ def test_the_counts_of_a_run_are_ours(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def verdict(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The gate's verdict on a cell that fails, with hostile text in everything it says."""
+    """Return the gate's verdict on a cell that fails, with hostile text in everything it says."""
     path = tmp_path_factory.mktemp("junit") / "gate.junit.xml"
     found = gate.judge_evidence(POLICY, EXPECTED, world.seal(failing(EVIL)), now=NOW)
     path.write_bytes(render_verdict(found))

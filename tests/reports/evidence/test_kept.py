@@ -38,7 +38,7 @@ def tape(*exchanges: Exchange) -> KeptTape:
 
 
 def put(folder: Path, content: bytes) -> str:
-    """A file under its right name, whatever it holds."""
+    """Return a file under its right name, whatever it holds."""
     sha256 = hashlib.sha256(content).hexdigest()
     (folder / f"{sha256}.jsonl.gz").write_bytes(content)
     return sha256

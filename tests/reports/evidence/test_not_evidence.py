@@ -22,7 +22,7 @@ PROOF = {"kind": "proof", "feature": "mtp", "outcome": "proven", "rung": "counte
 
 
 def status_of(status: str, *recorded: Json, suite: str = "needle", **who: str) -> Status:
-    """What one test comes to that recorded so much."""
+    """Return what one test comes to that recorded so much."""
     node = f"suites/test_{suite}.py::test_x[{PLAIN}]"
     own = [{**f, "cell": PLAIN, "nodeid": node, **who} for f in recorded]
     result = {"kind": "result", "cell": PLAIN, "nodeid": node, "test": "test_x", "status": status}

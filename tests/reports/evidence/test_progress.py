@@ -32,7 +32,7 @@ def report(nodeid: str, status: str, *, when: str = "teardown", duration: float 
 
 
 def watched(monkeypatch: pytest.MonkeyPatch, ids: Sequence[str] = IDS, verbosity: int = 0) -> tuple[Progress, Terminal]:
-    """A run under two workers, whose clock stands at 0 s when they have collected and at 40 s afterwards."""
+    """Return a run under two workers, whose clock stands at 0 s when they have collected and at 40 s afterwards."""
     clock = iter([0.0, 0.0, 0.0])
     monkeypatch.setattr("reports.evidence.progress.time.monotonic", lambda: next(clock, 40.0))
     one, terminal = Progress(), Terminal(verbosity)

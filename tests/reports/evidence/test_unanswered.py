@@ -13,7 +13,7 @@ OK, FAILED = pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED
 
 
 def told(*results: tuple[str, str]) -> Unanswered:
-    """What counts after these tests: cell and status."""
+    """Return what counts after these tests: cell and status."""
     counts = Unanswered()
     for cell, status in results:
         said = [("cell", cell), ("status", status), ("known_failure", "kf_1")]

@@ -62,7 +62,7 @@ def predicted(draw: st.DrawFn, well: int = 1) -> list[Json]:
 
 @st.composite
 def runs(draw: st.DrawFn) -> Case:
-    """A run in which statuses, proofs and launches may be anything, mostly good."""
+    """Return a run in which statuses, proofs and launches may be anything, mostly good."""
     expected, whole = draw(st.one_of(st.just((EXPECTED, world.green())), predicted(well=6).map(lambda f: (PAIR, f))))
     fields: list[Json] = []
     for f in whole:
@@ -193,7 +193,7 @@ def test_the_order_of_cells_does_not_matter(run: Case, random: Any) -> None:
 
 @st.composite
 def retried(draw: st.DrawFn) -> list[list[Record]]:
-    """Runs of the same cells with at most two faults, of which some ask others again, soundly or not."""
+    """Draw runs of the same cells with at most two faults; some ask others again, soundly or not."""
     first = stated(world.green())
     places = [i for i, f in enumerate(first) if f["kind"] == "result"]
     for at in draw(st.lists(st.sampled_from(places), max_size=2)):

@@ -53,7 +53,7 @@ def before(
 
 
 def run(*numbers: Json, host: Json = HOST, **more: Any) -> list[Record]:
-    """The green run with these numbers of PLAIN."""
+    """Return the green run with these numbers of PLAIN."""
     return world.seal([*stated(world.green(), host=host), *numbers], **more)
 
 

@@ -42,7 +42,7 @@ def ask(cell: str, value: float = 100.0, status: str = "PASS") -> list[Json]:
 def part(
     number: int, fields: list[Json], continued: list[list[Record]] | None = None, *, cut: bool = True, **run: Any
 ) -> list[Record]:
-    """The records of run `r1`, `r2`, ... which continues others; `cut`: killed before its end."""
+    """Return the records of run `r1`, `r2`, ... which continues others; `cut`: killed before its end."""
     named = {own[0].run: digest_run(own) for own in continued or []}
     start = {"kind": "run", **SOURCE, **({"continues": named} if named else {}), **run}
     made = world.seal([start, *fields], f"r{number}", world.BEGUN + timedelta(hours=number))
@@ -57,13 +57,13 @@ def write(folder: Path, name: str, records: list[Record], *, packed: bool = Fals
 
 
 def night() -> tuple[list[Record], list[Record]]:
-    """A night of two cells: killed while it asked the second, whose number is measured again by the rest."""
+    """Return a night of two cells: killed while it asked the second, whose number is measured again by the rest."""
     first = part(1, [*ask(PLAIN), *ask(WITH_MTP, 55.0)[:2]])
     return first, part(2, ask(WITH_MTP, 90.0), [first], cut=False)
 
 
 def runs_of(folder: Path) -> tuple[dict[str, set[str]], dict[str, str]]:
-    """The cells of each run, and why the others are left out."""
+    """Return the cells of each run, and why the others are left out."""
     with open_index(folder) as connection:
         found: dict[str, set[str]] = {run: set() for (run,) in connection.execute("SELECT run FROM runs")}
         for run, cell in connection.execute("SELECT run, cell FROM results"):

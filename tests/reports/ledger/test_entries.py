@@ -38,14 +38,14 @@ def measured(ms: float, cell: str = CELL, name: str = "median_tpot_ms", **condit
 
 
 def find(fields: list[Json], matrix: Matrix | None = None, /, **wanted: Any) -> Entry:
-    """The entry of docs/sources/004's table at 4,096 tokens without IndexCache: 41.8 tok/s."""
+    """Return the entry of docs/sources/004's table at 4,096 tokens without IndexCache: 41.8 tok/s."""
     entries = list_entries(matrix or load_matrix(), cells(), world.typed(fields))
     wanted = wanted or {"indexcache": False, "context_tokens": 4096}
     return next(e for e in entries if e.claim == "seed004_context" and wanted.items() <= e.conditions.items())
 
 
 def published(**values: Any) -> Matrix:
-    """The matrix, but every number of that table has these values."""
+    """Return the matrix, but every number of that table has these values."""
     matrix = load_matrix()
     claims = []
     for loaded in matrix.claims:

@@ -34,7 +34,7 @@ WORDS = "[...document.querySelectorAll('table.matrix tbody tr[id]')].map((r) => 
 
 
 def board() -> list[Json]:
-    """A failing cell with everything that a page can show, and a green one."""
+    """Return a failing cell with everything that a page can show, and a green one."""
     drawn = [needle("canary.needle.s1.4608t4c20d", ok=True), speed(100, 1, 88), speed(170, 2, 75), world.size(PLAIN, 4)]
     launch = {"kind": "launch", "cell": PLAIN, "fingerprint": "f0", "outcome": "ok", "launch_s": 3.0}
     facts = {"kind": "cell", "cell": PLAIN, "facts": {**world.PLACE, "features": []}, "script": f"echo {EVIL}"}

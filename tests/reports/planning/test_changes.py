@@ -58,7 +58,7 @@ def test_a_patch_touches_the_cells_that_carry_it() -> None:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with one commit and one changed file."""
+    """Return a repository with one commit and one changed file."""
     root = tmp_path_factory.mktemp("clone")
     (root / "suites").mkdir()
     (root / "suites" / "test_x.py").write_text("1")

@@ -25,7 +25,7 @@ NOW_HERE = Now(today=TODAY, depth="quick", moment=NOW)
 
 
 def night(change: Callable[[Json], Json | None] = dict, commit: str = origin.COMMIT) -> list[Record]:
-    """A sealed run of both cells; `change` edits or drops each of its records first."""
+    """Return a sealed run of both cells; `change` edits or drops each of its records first."""
     fields = origin.green(load_matrix(), CELLS, commit, whole=True)
     return seal([new for f in fields if (new := change(f)) is not None])
 

@@ -51,7 +51,7 @@ SILENT = Replayed(unreplayable=(Unreplayable(cell=WITH_MTP, test="t", why="nothi
 
 
 def place(folder: Path, name: str = "run", fields: Sequence[Json] = ()) -> Path:
-    """A registry with one entry of two certificates."""
+    """Return a registry with one entry of two certificates."""
     records = world.seal(fields or world.green())
     evidence, registry = folder / f"{name}.jsonl", folder / "registry"
     evidence.write_bytes(world.write(records))
@@ -291,7 +291,7 @@ def test_diff_finds_a_side_by_entry_or_release(tmp_path: Path) -> None:
 
 
 def certificate(tmp_path: Path, **own: Json) -> Certificate:
-    """A certificate of a cell of today's matrix, as today's plan launches it, but for `own`."""
+    """Return a certificate of a cell of today's matrix, as today's plan launches it, but for `own`."""
     registry = place(tmp_path)
     found = read_certificate(registry / "run" / f"{PLAIN}.intoto.json")
     matrix = load_matrix()

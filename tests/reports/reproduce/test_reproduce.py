@@ -137,7 +137,7 @@ def server() -> Iterator[Server]:
 
 
 def load_ask(folder: Path) -> ModuleType:
-    """The script of the folder, as its reader runs it."""
+    """Return the script of the folder, as its reader runs it."""
     spec = importlib.util.spec_from_file_location("ask_of_folder", folder / "ask.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)

@@ -20,7 +20,7 @@ SURE = {"The": -1e-6, " A": -14.0}
 
 
 def taken(share: float) -> Logprobs:
-    """The deciding token behind one that is certain: `a` with this probability, else `f`."""
+    """Return the deciding token behind one that is certain: `a` with this probability, else `f`."""
     both = {" a": math.log(share), " f": math.log(1 - share)}
     return [SURE, dict(sorted(both.items(), key=lambda each: -each[1]))]
 

@@ -19,7 +19,7 @@ from tests.suites.world import cell
 def result(
     *, streams: int = 4, waves: int = 3, ttft: float = 0.5, tpot: float = 0.02, length: int = 50, **changes: Any
 ) -> dict[str, Any]:
-    """An ideal closed loop: every stream starts its next request when one ends."""
+    """Return an ideal closed loop: every stream starts its next request when one ends."""
     e2e = ttft + tpot * (length - 1)
     samples = [
         RequestSample(

@@ -28,7 +28,7 @@ LENGTH = 50
 
 
 def loaded(tpot: float, streams: int = 1, **changes: Any) -> dict[str, Any]:
-    """What `loads.load` would have measured."""
+    """Return what `loads.load` would have measured."""
     found = result(streams=streams, tpot=tpot, length=LENGTH, **FIT) | {"output_len_asked": LENGTH}
     return found | {WAVE: throughput.rate_by_wave(found)[0]} | changes
 

@@ -37,12 +37,12 @@ def planned(name: str) -> Plan:
 
 
 def handed_out(launch: str, change: Change = lambda rows: rows) -> Any:
-    """The rows that were recorded: [rows, layers, index_topk]."""
+    """Return the rows that were recorded: [rows, layers, index_topk]."""
     return change(np.load(RECORDED)[launch].astype("<i4"))
 
 
 def spread(rows: Any) -> Any:
-    """The same rows as an engine sends them, among those of all tokens: 97 MB."""
+    """Return the same rows as an engine sends them, among those of all tokens: 97 MB."""
     whole = np.zeros((TOKENS, 4, TOPK), dtype="<i4")
     whole[np.load(RECORDED)["at"]] = rows
     return whole

@@ -39,7 +39,7 @@ def see(name: str, value: str | float, rung: Rung = Rung.COUNTER, unit: str = ""
 
 
 def pool(token_bytes_: int, tokens: int = 10_000_000) -> list[Observation]:
-    """What an engine would log for a token of this size."""
+    """Return what an engine would log for a token of this size."""
     return [
         replace(see("kv_bytes", token_bytes_ * tokens, unit="bytes"), half_step=0.005 * GIB),
         see("kv_tokens", tokens, unit="tokens"),

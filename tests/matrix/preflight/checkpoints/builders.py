@@ -118,7 +118,7 @@ def shard(held: Mapping[str, tuple[str, tuple[int, ...]]]) -> Shard:
 
 
 def sound(held: Weights | None = None, **config: Any) -> CheckpointFiles:
-    """The sound checkpoint, with other weights or other keys of config.json; a key of None is left out."""
+    """Return the sound checkpoint, with other weights or other keys of config.json; a key of None is left out."""
     made = shard(weights() if held is None else held)
     return CheckpointFiles(
         config={key: value for key, value in {**CONFIG, **config}.items() if value is not None},

@@ -42,7 +42,7 @@ def glm_5_2() -> dict[str, Any]:
 
 
 def flash() -> tuple[Weights, dict[str, Any]]:
-    """A nested config, names behind `model.language_model.`, linear layers, rope-free attention, an image tower."""
+    """Make a nested config: names behind `model.language_model.`, linear layers, no rope, an image tower."""
     held: Weights = {}
     for name, about in weights(prefix="model.language_model.", without_indexer=LINEAR).items():
         layer = re.search(r"layers\.(\d+)\.self_attn\.", name)

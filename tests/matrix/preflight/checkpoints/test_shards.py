@@ -16,7 +16,7 @@ NAMES = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
 
 
 def two() -> CheckpointFiles:
-    """The sound checkpoint in two shards."""
+    """Return the sound checkpoint in two shards."""
     held = list(weights().items())
     shards = dict(zip(NAMES, (shard(dict(held[:100])), shard(dict(held[100:]))), strict=True))
     listed = {tensor: name for name, each in shards.items() for tensor in each.tensors}
