@@ -70,6 +70,7 @@ def test_a_check_says_what_it_rests_on(check: Check) -> None:
     assert check.effect in EFFECTS
     assert check.decided_by.kind in BASES
     assert check.decided_by.fact
+    assert check.decided_by.kind != "run" or check.decided_by.run != "not run", "a run names what ran, and where"
     assert datetime.date.fromisoformat(check.decided_by.read)
     assert check.sources
     assert check.cause.endswith((".", "{nearest}"))
