@@ -33,7 +33,7 @@ help: ## this list
 	@touch $@
 
 # The one command, as a file that knows this checkout: it works from any directory.
-.venv/bin/glm-matrix: ci/console_script.py .venv/run.stamp
+.venv/bin/glm-matrix: ci/console_script.py ci/elsewhere.py .venv/run.stamp
 	@$(PY) -m ci.console_script $@
 
 env: .venv/bin/glm-matrix ## the environment that `pytest` and `glm-matrix` need

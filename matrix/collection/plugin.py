@@ -37,6 +37,7 @@ MADE = pytest.StashKey[dict[str, None]]()  # ids of cells that items were made o
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     add_options(parser)
     config = pluginmanager.get_plugin("pytestconfig")
+    parser.extra_info.pop("glm-matrix", None)  # ci/elsewhere.py's: these options are known
     parser.extra_info["nearest"] = Misspelt(parser, config.invocation_params.args if config else ())
 
 
