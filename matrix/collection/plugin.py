@@ -16,9 +16,10 @@ import pytest
 from matrix.collection.dummy import change_plan
 from matrix.collection.items import ANY_CELL, KNOWN, PARAMETER, CellCase, CellItem, Template, is_template
 from matrix.collection.options import ENDPOINT_OPTIONS, WITHOUT_PATCH, Misspelt, add_options
+from matrix.collection.own_marks import find_wrong_marks
 from matrix.collection.selection import HOST, HostFacts, read_selection
 from matrix.collection.wanted import NOT_MADE, NotMade, is_asked, may_match, names_tests, read_wanted
-from matrix.errors import ConfigError
+from matrix.errors import ConfigError, Problem
 from matrix.judging.plan_without import without_patch
 from matrix.known.failures import KnownOfCell, select_of_cell
 from matrix.model import Cell
@@ -118,8 +119,23 @@ def pytest_pycollect_makeitem(collector: pytest.Collector) -> Generator[None, An
     made = yield
     if not isinstance(made, list) or not any(map(is_template, made)):
         return made
+    _require_right_marks(collector, made[0])
     lists = (_make_items(collector.config, i) if is_template(i) else [i] for i in made)
     return [item for items in lists for item in items]
+
+
+def _require_right_marks(collector: pytest.Collector, like: pytest.Function) -> None:
+    """Refuse a test whose marks name cells that cannot be: without items of it a run would be green.
+
+    Raises:
+        pytest.Collector.CollectError: with the file, the line and the nearest word.
+    """
+    marks = [m for m in like.iter_markers() if m.name in ("for_cells", "cell")]
+    wrong = [*find_wrong_marks(marks, select.list_values(load_matrix()))] if marks else []
+    if wrong:
+        path, line, _ = like.reportinfo()
+        problems = [Problem(str(path), (line or 0) + 1, like.originalname, message) for message in wrong]
+        raise collector.CollectError("\n".join(map(str, problems)))
 
 
 def _make_items(config: pytest.Config, like: pytest.Function) -> list[pytest.Function]:

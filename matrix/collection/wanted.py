@@ -52,14 +52,16 @@ class Wanted:
     kept: dict[tuple[object, ...], list[Cell]] = field(default_factory=dict)  # by marks: tests of one suite share them
 
     def list_cells(self, cells: Sequence[Cell], marks: Sequence[pytest.Mark]) -> list[Cell]:
-        """List those of the cells that `-m` and `for_cells` leave to a test with these marks."""
+        """List those of the cells that `-m`, `for_cells` and `cell` leave to a test with these marks."""
         names, asked = (
             frozenset(m.name for m in marks),
             asked_by_marks(m.kwargs for m in marks if m.name == "for_cells"),
         )
-        key = (id(cells), names, asked)
+        facts = [m.kwargs for m in marks if m.name == "cell"]  # a user's own; the suites have none (tests.suites.owing)
+        key = (id(cells), names, asked, str(facts))
         if key not in self.kept:
-            self.kept[key] = [c for c in cells if asked.of(c) and self._matches_marks(c, names)]
+            wanted = (c for c in cells if asked.of(c) and all(select.matches_facts(c, f) for f in facts))
+            self.kept[key] = [c for c in wanted if self._matches_marks(c, names)]
         return self.kept[key]
 
     def _matches_marks(self, cell: Cell, names: frozenset[str]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Final
@@ -74,24 +74,45 @@ def all_marks(matrix: Matrix) -> dict[str, str]:
     return words
 
 
-VALUE = re.compile(r"(\w+)\s*=\s*(?:'([^']*)'|\"([^\"]*)\")")  # key='value' of cell()
+VALUE = re.compile(r"(\w+)\s*=\s*(?:'([^']*)'|\"([^\"]*)\"|(\w+))")  # key='value' or key=120 of cell()
+PLAIN: Final[Mapping[str, object]] = {"True": True, "False": False, "None": None}
 LISTS = {"rig": "rigs", "gpu": "gpus", "engine": "engines", "release": "releases", "checkpoint": "checkpoints"}
 
 
-def list_values(matrix: Matrix) -> dict[str, frozenset[str]]:
-    """List what `cell(key='value')` may say, for each key whose values are words."""
-    values = {key: frozenset(getattr(matrix, name)) for key, name in LISTS.items()}
+def list_values(matrix: Matrix) -> dict[str, frozenset[object]]:
+    """List what `cell(key=value)` may say, for each key."""
+    values: dict[str, frozenset[object]] = {key: frozenset(getattr(matrix, name)) for key, name in LISTS.items()}
     checkpoints = matrix.checkpoints.values()
     return {
         **values,
         "feature": frozenset(matrix.features),
         "family": frozenset(c.family for c in checkpoints),
         "format": frozenset(c.format for c in checkpoints),
+        "sm": frozenset(gpu.sm for gpu in matrix.gpus.values()),
+        "gpus": frozenset(rig.gpus for rig in matrix.rigs.values()),
+        **dict.fromkeys(("fork", "canary"), frozenset({True, False})),
     }
 
 
+def find_wrong_facts(facts: Iterable[tuple[str, object]], values: Mapping[str, Iterable[object]]) -> Iterator[str]:
+    """Yield a sentence for each fact of `cell(key=value)` whose key or value no cell has, with the nearest word."""
+    for name, value in facts:
+        valid = {str(known): known for known in values.get(name, ())}
+        if name not in CELL_KEYS:
+            yield f"cell() has no {name!r}{suggest_nearest(name, CELL_KEYS)}"
+        elif valid and str(value) not in valid and value is not None:
+            yield f"no cell has {name} {value!r}{suggest_nearest(str(value), valid)}"
+        elif valid and value is not None and type(value) is not type(valid[str(value)]):
+            yield f"cell() takes {name}={valid[str(value)]!r}, not {name}={value!r}"
+
+
+def _list_facts(expression: str) -> Iterator[tuple[str, object]]:
+    for name, single, double, plain in VALUE.findall(expression):
+        yield name, single or double or PLAIN.get(plain, int(plain) if plain.isdecimal() else plain)
+
+
 def check_words(
-    expression: str, known: Iterable[str], values: Mapping[str, Iterable[str]] = MappingProxyType({})
+    expression: str, known: Iterable[str], values: Mapping[str, Iterable[object]] = MappingProxyType({})
 ) -> None:
     """Raise when an `-m` expression names a marker that does not exist, or a value that no cell has (`list_values`).
 
@@ -105,16 +126,8 @@ def check_words(
         for w in used
         if w not in words
     ]
-    for name in re.findall(r"(\w+)\s*=", expression):
-        if name not in CELL_KEYS:
-            problems.append(
-                Problem("-m", 0, repr(expression), f"cell() has no {name!r}{suggest_nearest(name, CELL_KEYS)}")
-            )
-    for name, single, double in VALUE.findall(expression):
-        value, valid = single or double, frozenset(values.get(name, ()))
-        if valid and value not in valid:
-            message = f"no cell has {name} {value!r}{suggest_nearest(value, valid)}"
-            problems.append(Problem("-m", 0, repr(expression), message))
+    wrong = find_wrong_facts(_list_facts(expression), values)
+    problems += [Problem("-m", 0, repr(expression), message) for message in wrong]
     if problems:
         raise ConfigError(problems)
 
@@ -128,12 +141,13 @@ def make_matcher(cell: Cell, others: Iterable[str] = ()) -> Callable[..., bool]:
     marks = cell_marks(cell) | set(others)
 
     def match(name: str, /, **wanted: object) -> bool:
-        return _matches_facts(cell, wanted) if name == "cell" else name in marks and not wanted
+        return matches_facts(cell, wanted) if name == "cell" else name in marks and not wanted
 
     return match
 
 
-def _matches_facts(cell: Cell, wanted: dict[str, object]) -> bool:
+def matches_facts(cell: Cell, wanted: Mapping[str, object]) -> bool:
+    """Whether a cell has all the facts that `cell(**facts)` names."""
     facts = cell.facts
     return all(v in facts["features"] if k == "feature" else facts.get(k) == v for k, v in wanted.items())
 

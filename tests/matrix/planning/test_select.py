@@ -45,6 +45,14 @@ def test_a_misspelt_marker_is_an_error_with_the_nearest_word(tmp_path: Path, exp
         ("cell(feature='mpt')", "no cell has feature 'mpt'; did you mean 'mtp'?"),
         ('sm120 and cell(engine="toi", sm=120)', "no cell has engine 'toi'; did you mean 'toy'?"),
         ("not cell(feature='toy')", "no cell has feature 'toy'"),
+        ("cell(sm=12)", "no cell has sm 12; did you mean '120'?"),
+        ("cell(sm='120')", "cell() takes sm=120, not sm='120'"),
+        ("cell(gpus=9)", "no cell has gpus 9"),
+        ("cell(canary=true)", "no cell has canary 'true'; did you mean 'True'?"),
+        ("cell(checkpoint='smal')", "no cell has checkpoint 'smal'; did you mean 'small'?"),
+        ("cell(release='toy_11')", "no cell has release 'toy_11'; did you mean 'toy_1'?"),
+        ("cell(format='nvpf4')", "no cell has format 'nvpf4'"),
+        ("cell(rig='cpi')", "no cell has rig 'cpi'; did you mean 'cpu'?"),
     ],
 )
 def test_a_misspelt_value_is_an_error_with_the_nearest_word(tmp_path: Path, expression: str, hint: str) -> None:
@@ -52,7 +60,11 @@ def test_a_misspelt_value_is_an_error_with_the_nearest_word(tmp_path: Path, expr
     with pytest.raises(ConfigError, match="1 problem") as caught:
         select.check_words(expression, select.all_marks(matrix), select.list_values(matrix))
     assert hint in str(caught.value)
-    select.check_words("cell(feature='mtp', engine='toy')", select.all_marks(matrix), select.list_values(matrix))
+    select.check_words(
+        "cell(feature='mtp', engine='toy') or cell(sm=120, canary=False, feature=None)",
+        select.all_marks(matrix),
+        select.list_values(matrix),
+    )
 
 
 def test_values_inside_cell_are_not_taken_for_markers(tmp_path: Path) -> None:
