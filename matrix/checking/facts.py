@@ -36,7 +36,11 @@ DENSE_BACKENDS: Final = frozenset(
 MTP_METHODS: Final = frozenset(
     {"mtp", "deepseek_mtp", "glm_moe_dsa_mtp", "glm4_moe_mtp", "glm5_mtp", "NEXTN", "EAGLE", "FROZEN_KV_MTP", "MTP"}
 )
-PRODUCTS: Final = {"ep_times_moe_dp": ("ep", "moe_dp"), "spread_ranks": ("tp", "pp", "dp")}
+PRODUCTS: Final = {
+    "ep_times_moe_dp": ("ep", "moe_dp"),
+    "groups_times_pcp": ("attn_groups", "pcp"),
+    "spread_ranks": ("tp", "pp", "dp"),
+}
 DSA: Final = frozenset(name for name, about in ARCHITECTURES.items() if about.dsa)
 
 
