@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ci.reference.markdown import format_code, format_table
 from matrix.checking.rules import CHECKS, read_checks
@@ -17,15 +17,17 @@ from matrix.preflight.guards import Guard, GuardBook, format_spans, read_guards
 from matrix.yaml.structure import require_entries
 
 REASONS: Final = Path(__file__).parent / "guards.yaml"
-ENGINES: Final = ("sglang", "vllm")
+ENGINES: Final = ("sglang", "vllm", "trtllm")
 TOLD: Final = "told"
 OPEN: Final = "open"
 HEAD: Final = """# Guards
 
 What the argument code of {newest} refuses or changes before a worker starts, read out of the wheels
-(`matrix/snapshots/guards/`), and what `glm-matrix check` makes of it. *Told* is what a check names by its words; vLLM's
-bounds of numbers are told of every flag. The reasons of the other columns are patterns in `ci/reference/guards.yaml`;
-what none of them catches and no check names is *open*, and listed below. A guard is counted once for each of its texts.
+(`matrix/snapshots/guards/`), and what `glm-matrix check` makes of it. *Told* is what a check names by its words, or
+what `told` in `ci/reference/guards.yaml` says a check finds otherwise; bounds of numbers are told of every flag. The
+reasons of the other columns are patterns in the same file; what none of them catches and no check names is *open*, and
+listed below. A guard is counted once for each of its texts. TensorRT-LLM's modules check themselves while they load and
+run, so that most of its guards are no matter of a line.
 
 """
 
@@ -40,8 +42,18 @@ class Placed:
 
 @cache
 def _reasons() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    entries = require_entries(REASONS, {"reasons": ("why", "matches")})["reasons"]
-    return tuple((entry["why"], re.compile(entry["matches"])) for entry in entries)
+    return tuple((entry["why"], re.compile(entry["matches"])) for entry in _read_reasons()["reasons"])
+
+
+@cache
+def list_told_otherwise() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """List the checks that tell a guard without naming its words, each with the pattern of those guards."""
+    return tuple((entry["by"], re.compile(entry["matches"])) for entry in _read_reasons()["told"])
+
+
+@cache
+def _read_reasons() -> Mapping[str, Any]:
+    return require_entries(REASONS, {"reasons": ("why", "matches"), "told": ("by", "matches")})
 
 
 def list_told_words(engine: str) -> frozenset[str]:
@@ -80,10 +92,11 @@ def place_guards(engine: str) -> Iterator[Placed]:
     book, told = read_guards(engine), list_told_words(engine)
     for guard in book.held_by(book.releases[-1]) or ():
         probed = any(pattern.search(guard.says) for pattern in _probes(engine))
-        if guard.does == "bounds" or probed or any(words in guard.says for words in told):
+        text = f"{guard.at}: {guard.says}"
+        otherwise = any(pattern.search(text) for _, pattern in list_told_otherwise())
+        if guard.does == "bounds" or probed or otherwise or any(words in guard.says for words in told):
             yield Placed(guard=guard, why=TOLD)
         else:
-            text = f"{guard.at}: {guard.says}"
             why = next((why for why, pattern in _reasons() if pattern.search(text)), OPEN)
             yield Placed(guard=guard, why=why)
 
@@ -98,7 +111,7 @@ def make_page() -> str:
         for does in ("stops", "sets", "bounds"):
             counts = Counter(p.why for p in found if p.guard.does == does)
             rows.append([engine, MEANS[does], sum(counts.values()), *(counts[c] or "-" for c in columns)])
-    newest = " and ".join(f"{book.engine} {book.releases[-1]}" for book in books)
+    newest = ", ".join(f"{book.engine} {book.releases[-1]}" for book in books)
     parts = [HEAD.format(newest=newest), format_table(["engine", "what it does", "guards", *columns], rows)]
     for book in books:
         parts.append(f"\n\n## Open in {book.engine}\n\n{_open_table(book, placed[book.engine])}")
