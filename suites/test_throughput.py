@@ -17,7 +17,7 @@ from suites.asking import lengths
 from suites.asking.contract import Engine, Evidence, Plan, Relaunch, expect_ok
 from suites.asking.depth import Depth
 from suites.checks import throughput
-from suites.measure import claims, loads, speed
+from suites.measure import claims, loads, open_loop, speed
 from suites.measure.baseline_with_relaunch import Load, MeasuredInputs
 
 pytestmark = [pytest.mark.throughput]
@@ -65,6 +65,17 @@ def test_concurrency_sweep(
         loads.require_fit(result, cell)
         loads.record_load(evidence, result, depth=depth.name, sweep=True)
         expect_ok(evidence, [throughput.check_complete(result, output_len=length), *claims.check_claims(cell, result)])
+
+
+@pytest.mark.from_depth("full")
+def test_keeps_up_with_arrivals_by_the_clock(
+    *, plan: Plan, engine: Engine, judged: MeasuredInputs, evidence: Evidence, depth: Depth
+) -> None:
+    """An open loop at shares of what the same launch's closed loop completes: users who do not wait for each other."""
+    streams = loads.limit_streams(plan.settings, (depth.open_streams,))[-1]
+    by_the_clock = replace(judged, measure=open_loop.measure_open_load)
+    asked = [open_loop.make_load(share, streams, depth) for share in depth.open_shares]
+    expect_ok(evidence, by_the_clock.findings(engine, asked))
 
 
 @pytest.mark.from_depth("full")

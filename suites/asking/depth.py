@@ -75,6 +75,14 @@ class Depth:
     loaded_items: int  # answered beside a load
     loaded_streams: int
     loaded_output_tokens: int
+    open_shares: tuple[float, ...]  # of the closed loop's capacity, offered by the clock
+    open_requests: int  # of each share
+    open_streams: int  # of the closed loop that measures the capacity
+    open_prompt_tokens: int
+    open_output_tokens: int
+    open_e2e_factor: float  # the SLO: E2E up to this many times the closed loop's median, ...
+    open_e2e_s: float  # ... and never less than so many seconds
+    open_good_share: float  # of the requests that must meet it, up to half of the capacity
     decode_lengths: tuple[int, ...]  # prompts after which decoding is timed, tokens
     prefill_prompts: int  # timed cold, then warm
     company: int  # requests beyond index_topk that are served at once

@@ -32,8 +32,9 @@ class Load:
     output_len: int
     waves: int = 1
     prompt_tokens: int
-    true: Callable[[Mapping[str, Any]], Finding]
+    true: Callable[[Mapping[str, Any]], Finding | Sequence[Finding]]
     where: Mapping[str, Any] = field(default_factory=dict)  # conditions that the result does not hold
+    options: Mapping[str, Any] = field(default_factory=dict)  # more of what `measure` takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,13 @@ class MeasuredInputs:
     def _measure_load(self, engine: Engine, load: Load, **attempt: int) -> Taken:
         depth = replace(self.depth, load_prompt_tokens=load.prompt_tokens)
         result = self.measure(
-            engine, self.bank, depth, streams=load.streams, output_len=load.output_len, waves=load.waves
+            engine,
+            self.bank,
+            depth,
+            streams=load.streams,
+            output_len=load.output_len,
+            waves=load.waves,
+            **load.options,
         )
         loads.require_fit(result, self.cell)
         where = loads.record_load(self.evidence, result, depth=depth.name, **load.where, **attempt)
@@ -111,5 +118,7 @@ class MeasuredInputs:
             output_len=load.output_len,
         )
         complete = throughput.check_complete(result, output_len=load.output_len)
-        sound = [complete, load.true(result), *published, *(read if complete.ok else ())]
+        judged = load.true(result)
+        true = [judged] if isinstance(judged, Finding) else judged
+        sound = [complete, *true, *published, *(read if complete.ok else ())]
         return Taken(load, sound, [*loads.check_baseline(self.baseline, self.cell, result, where)])

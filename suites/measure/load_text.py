@@ -14,6 +14,7 @@ from suites.checks.stream_text import check_stream_text
 READ: Final = 2  # texts of a load: each costs one request afterwards
 TOP: Final = 5
 TEXTS: Final = "texts"  # of a load's result, in the order of its prompts
+NUMBERS: Final = "text_numbers"  # of the prompts that these texts answer; the first ones where a result has none
 
 
 def check_texts(
@@ -21,7 +22,8 @@ def check_texts(
 ) -> Iterator[Finding]:
     """Yield a finding for each text that the result kept. The load is over, so nothing is measured meanwhile."""
     kept = result.get(TEXTS) or []
-    items = bank.load_prompts(streams + len(kept), tokens=prompt_tokens)[streams:]
+    numbers = result.get(NUMBERS) or range(len(kept))
+    items = bank.load_prompts(streams + max(numbers, default=-1) + 1, tokens=prompt_tokens)[streams:]
     client = Client(
         engine.base_url,
         engine.model,
@@ -30,6 +32,7 @@ def check_texts(
         replies_as=engine.replies_as,
         tape=engine.tape,
     )
-    for text, item in zip(kept, items, strict=False):
+    for text, number in zip(kept, numbers, strict=False):
+        item = items[number]
         whole = client.chat(item.messages, max_tokens=output_len, top_logprobs=TOP, extra={"ignore_eos": True})
         yield check_stream_text(text, whole, item=item.id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import statistics
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -45,15 +45,26 @@ GPU_RECORDED: Mapping[str, str] = {
     "gpu_sm_clock_mhz_min": "MHz",
     "gpu_temperature_c_max": "C",
 }
+# of a load that is sent by the clock (suites.measure.open_loop)
+OPEN_RECORDED: Mapping[str, str] = {
+    "offered_rate": "req/s",
+    "closed_request_throughput": "req/s",
+    "request_goodput": "req/s",
+    "good_share": "share",
+    "late_share": "share",
+    "p99_sent_late_ms": "ms",
+    "p99_e2el_ms": "ms",
+}
+LAUNCH_ONLY = ("base_url", "replies_as")  # fields of a spec that another launch has otherwise
 FEWEST_BEATS = 100  # of the client's heart, 10 ms apart: fewer have no 99th percentile
 
 
 def measure_load(
-    engine: Engine, bank: Bank, depth: Depth, *, streams: int, output_len: int, waves: int
+    engine: Engine, bank: Bank, depth: Depth, *, streams: int, output_len: int, waves: int, skipped: int = 0
 ) -> dict[str, Any]:
     """Run one warm-up wave and `waves` measured ones, all of distinct prompts: no measured prompt is in the prefix
-    cache."""
-    items = bank.load_prompts(streams * (1 + waves), tokens=depth.load_prompt_tokens)
+    cache. `skipped` prompts of the bank were sent before."""
+    items = bank.load_prompts(skipped + streams * (1 + waves), tokens=depth.load_prompt_tokens)[skipped:]
     prompts = tuple(tuple(item.messages) for item in items)
     spec = LoadSpec(
         base_url=engine.base_url,
@@ -67,24 +78,26 @@ def measure_load(
         keep_text=True,
         input_tokens_about=depth.load_prompt_tokens,
     )
-    result = _run_and_watch(spec, engine)
+    asked = {k: v for k, v in asdict(spec).items() if k not in LAUNCH_ONLY}
+    question = {"label": spec.label, "requests": len(spec.prompts), "output_len": spec.output_len}
+    result = run_and_watch(engine, "load", asked, question, lambda: run_load(spec, engine.api_key, engine.access))
     result[load_text.TEXTS] = (result.get(load_text.TEXTS) or [])[: load_text.READ]
     return result | {WAVE: statistics.median(throughput.rate_by_wave(result) or [0.0])}
 
 
-def _run_and_watch(spec: LoadSpec, engine: Engine) -> dict[str, Any]:
+def run_and_watch(
+    engine: Engine, kind: str, asked: Mapping[str, Any], question: Mapping[str, Any], send: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
     """Run the load process and watch the GPUs meanwhile; return the numbers of both. The tape keeps a digest of the
     requests."""
 
     def measure() -> dict[str, Any]:
         with watch_gpus(engine.gpus) as watch:
-            result = run_load(spec, engine.api_key, engine.access)
+            result = send()
         return result | watch.summary()
 
-    asked = json.dumps({k: v for k, v in asdict(spec).items() if k not in ("base_url", "replies_as")}, sort_keys=True)
-    question = {"label": spec.label, "requests": len(spec.prompts), "output_len": spec.output_len}
-    sha256 = hashlib.sha256(asked.encode()).hexdigest()
-    result: dict[str, Any] = engine.tape.note("load", {**question, "spec_sha256": sha256}, measure)
+    sha256 = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    result: dict[str, Any] = engine.tape.note(kind, {**question, "spec_sha256": sha256}, measure)
     return result
 
 
@@ -130,7 +143,8 @@ def record_load(evidence: Evidence, result: Mapping[str, Any], **conditions: Any
         "client_fit": result["client_fit"],
         **conditions,
     }
-    for name, unit in {**RECORDED, WAVE: "tok/s", **GPU_RECORDED}.items():
+    extra = OPEN_RECORDED if "offered_rate" in result else {}
+    for name, unit in {**RECORDED, WAVE: "tok/s", **GPU_RECORDED, **extra}.items():
         if result.get(name) is not None:
             evidence.measurement(name, float(result[name]), unit, where)
     return where

@@ -25,6 +25,7 @@ from tests.faults.suite_tests import (
     IDENTITY,
     LAUNCH,
     LOADED,
+    OPEN,
     RELEASE,
     RIGHT_UNDER_LOAD,
     SINGLE,
@@ -43,7 +44,7 @@ EXCUSED = {
 }
 SLOW_DEFECTS = ("hangs", "stalls_in_stream")  # each test costs the client's whole patience, a load ten minutes
 # They start load processes, whose questions no seed changes: asked of each bank in one of ten healthy runs of the stub.
-STARTS_A_PROCESS = (SINGLE, LOADED, RIGHT_UNDER_LOAD, BY_CONTEXT, SWEEP)
+STARTS_A_PROCESS = (SINGLE, LOADED, RIGHT_UNDER_LOAD, BY_CONTEXT, SWEEP, OPEN)
 PROCESS_EVERY = 10
 SHOWN_CHARS = 300
 Say = Callable[[str], None]

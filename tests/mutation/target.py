@@ -43,6 +43,7 @@ from tests.faults.suite_tests import (
     LAUNCH,
     LENGTHS,
     MTP_COMPANY,
+    OPEN,
     PREFILL,
     REFERENCE,
     RELEASE,
@@ -75,6 +76,11 @@ DEPTH = replace(
     exact=3,
     chinese=2,
     loaded_items=8,
+    open_shares=(0.5,),
+    open_requests=12,
+    open_streams=2,
+    open_prompt_tokens=32,
+    open_output_tokens=16,
     loaded_streams=1,
     loaded_output_tokens=200,
     company=5,
@@ -91,7 +97,7 @@ TIMES = ("median_ttft_ms", "median_tpot_ms", "p99_itl_ms")
 # Asked by no fault here, and only from --depth full on: lengths and speeds that a shared core makes meaningless.
 DEEPER = (BOOTS, SOAK, LENGTHS, BY_CONTEXT, PREFILL, SAMPLED, SWEEP)
 # Asked only of the faults that name them: on a shared core a company takes longer than all other tests together.
-COSTLY = (COMPANY, STREAMS_BEYOND, MTP_COMPANY, TALK)
+COSTLY = (OPEN, COMPANY, STREAMS_BEYOND, MTP_COMPANY, TALK)
 FROZEN = (EFFECT, EFFECTIVE, REFERENCE)  # compare with what was recorded for the bank as it is
 UNHEALTHY = "/health answers HTTP"  # fixtures.launch.attached.greeting
 REFUSED = "and nothing was asked of it"  # fixtures.launch.attached.engine, of an identity that is not the cell's

@@ -223,6 +223,13 @@ def _loaded(notes: Notes, _: Mapping[str, Any], depth: Depth) -> None:
         notes.note(of_length(speed.LOADED_PROMPT_TOKENS), at_once=depth.loaded_streams + speed.AT_ONCE)
 
 
+def _offered(notes: Notes, settings: Mapping[str, Any], depth: Depth) -> None:
+    for _ in depth.open_shares:
+        notes.note(
+            of_length(depth.open_prompt_tokens), at_once=loads.limit_streams(settings, (depth.open_streams,))[-1]
+        )
+
+
 def _selected(notes: Notes, _: Mapping[str, Any], __: Depth) -> None:
     notes.note(of_length(UNDECIDED_TOKENS))
 
@@ -230,6 +237,7 @@ def _selected(notes: Notes, _: Mapping[str, Any], __: Depth) -> None:
 UNJUDGED = {
     "test_concurrency_sweep": _sweep,  # its load runs in processes, as that of the next
     "test_answers_right_under_load": _loaded,
+    "test_keeps_up_with_arrivals_by_the_clock": _offered,
     "test_selects_what_the_reference_selects": _selected,  # it sends tokens, not words
 }
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from fixtures.client.reply import Reply
 from tests.faults.catalogue.fault import Asked, Fault
-from tests.faults.suite_tests import BASELINE, LOADED, RELEASE, SINGLE
+from tests.faults.suite_tests import BASELINE, LOADED, OPEN, RELEASE, SINGLE
 
 DRIFT_S = 0.2  # more before each first token than before the one before
 DAMAGED_CHUNK = 4  # of a stream: one with text in it
@@ -16,6 +16,22 @@ SPIKE_S, SPIKE_EVERY = 0.25, 8
 PER_PROMPT_TOKEN_S = 0.0005
 WAITS_S = 10.0
 UPGRADED_S = 0.25  # a token of the canary takes 10 to 60 ms on two cores, so that a third of the speed is left at most
+
+CLOSED = 6  # completions of the closed loop before an open one: a warm-up wave and two more of two streams
+STANDS_STILL_S = 20.0  # beyond five times three closed-loop latencies of the canary on a busy host
+STALLED = range(CLOSED + 2, CLOSED + 6)
+FIRST_LAST_S = 15.0  # of twelve arrivals within some ten seconds
+TAIL_SHARE = 3  # the last third
+
+
+def _piles_up(asked: Asked) -> bool:
+    """Whether a request of a load comes by the clock, beside another one."""
+    return asked.load and asked.number > CLOSED and asked.in_flight > 1
+
+
+def _drop_tail(reply: Reply, asked: Asked) -> Reply:
+    kept = len(reply.content) - len(reply.content) // TAIL_SHARE
+    return replace(reply, content=reply.content[:kept])
 
 
 def _drift(index: int, asked: Asked) -> float:
@@ -72,6 +88,34 @@ FAULTS: Mapping[str, Fault] = {
         kills=(SINGLE, LOADED),
         touches=lambda asked: asked.load and asked.stream,
         event=_repeat,
+    ),
+    "stands_still_and_catches_up": Fault(
+        family="performance",
+        does="four requests that come by the clock wait 20 s for their first token, then all are answered",
+        kills=(OPEN,),
+        touches=lambda asked: asked.load and asked.number in STALLED,
+        pause_s=lambda index, asked: 0.0 if index else STANDS_STILL_S,
+    ),
+    "drops_tails_where_requests_pile_up": Fault(
+        family="performance",
+        does="a request that comes by the clock beside another one loses the last third of its text; usage counts it",
+        kills=(OPEN,),
+        touches=_piles_up,
+        reply=_drop_tail,
+    ),
+    "refuses_where_requests_pile_up": Fault(
+        family="performance",
+        does="a request that comes by the clock beside another one gets 429, at half of the capacity",
+        kills=(OPEN,),
+        touches=_piles_up,
+        instead=(429, "application/json", b'{"error": {"message": "busy"}}'),
+    ),
+    "serves_the_first_one_last": Fault(
+        family="performance",
+        does="the first request that comes by the clock waits 15 s, the later ones are answered meanwhile",
+        kills=(OPEN,),
+        touches=lambda asked: asked.load and asked.number == CLOSED + 1,
+        pause_s=lambda index, asked: 0.0 if index else FIRST_LAST_S,
     ),
     "ttft_drift": Fault(
         family="performance",

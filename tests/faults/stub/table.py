@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tests.faults.stub import (
+    arrivals,
     attention,
     boots,
     clients,
@@ -45,6 +46,7 @@ DEFECTS: Mapping[str, Defect] = {
     **surfaces.DEFECTS,
     **protocol.DEFECTS,
     **serving.DEFECTS,
+    **arrivals.DEFECTS,
     **boots.DEFECTS,
     **identity.DEFECTS,
     **hostile.DEFECTS,
