@@ -14,12 +14,13 @@ from matrix.model import Cell
 from reports.evidence.finding import Finding
 from suites.asking.contract import Evidence, expect_ok
 from suites.asking.depth import Depth
-from suites.checks import fields
+from suites.checks import fields, token_limits
 
 pytestmark = [pytest.mark.fields, pytest.mark.from_depth("full")]
 
 BIASED_TOKEN, BIAS, BIASED_TOKENS = "1000", 100, 8
 CHOICES: Final = 2
+NEVER_SAID: Final = "#%never"  # behind a reply's last letter: a stop string that no reply completes
 SEED: Final = 7
 LEAVES: Final = 3  # streams that are left behind, one after the other
 LEFT_AFTER: Final = 2  # chunks
@@ -30,6 +31,12 @@ KEEPS_SEEDS: Final = frozenset({"vllm", "llamacpp"})
 def test_stops_at_a_stop_string(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
     """Streamed and whole: streams have sent half a stop string before they knew it."""
     expect_ok(evidence, _stop(client, bank.facts(depth.fields)))
+
+
+def test_gives_back_what_a_stop_string_held(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+    """The reply ends as the stop string begins, by its end token and by its limit: nothing stops it, so nothing is
+    lost."""
+    expect_ok(evidence, _hold_back(client, bank.facts(depth.fields)))
 
 
 def test_obeys_a_logit_bias(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
@@ -58,6 +65,18 @@ def _stop(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
         for stream in (False, True):
             reply = client.ask(item, stream=stream, extra={"stop": [stop]})
             yield fields.check_stop(item, reply, whole, stop)
+
+
+def _hold_back(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
+    for item in items:
+        whole = client.ask(item)
+        counted = max(1, whole.completion_tokens or 0)
+        limit = token_limits.find_last_limit(whole, client.ask(item, max_tokens=counted))
+        stop = [whole.content.rstrip()[-1:] + NEVER_SAID]
+        for stream in (False, True):
+            for room in (client.room(item), limit):
+                reply = client.ask(item, stream=stream, max_tokens=room, extra={"stop": stop})
+                yield token_limits.check_whole_at_limit(item, reply, whole, room)
 
 
 def _bias(client: Client, items: Sequence[Item]) -> Iterator[Finding]:

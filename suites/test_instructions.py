@@ -63,20 +63,36 @@ def _cut(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
             for stream in (False, True):
                 reply = client.ask(item, max_tokens=limit, stream=stream)
                 yield token_limits.check_cut(item, reply, whole, limit)
+        yield from _cut_at_the_end(client, item, whole)
+
+
+def _cut_at_the_end(client: Client, item: Item, whole: Reply) -> Iterator[Finding]:
+    """Ask for so many tokens that only the end is cut: then all of the text is known."""
+    counted = max(1, whole.completion_tokens or 0)
+    at_its_count = client.ask(item, max_tokens=counted)
+    yield token_limits.check_whole_at_limit(item, at_its_count, whole, counted)
+    limit = token_limits.find_last_limit(whole, at_its_count)
+    for stream in (False, True):
+        reply = client.ask(item, max_tokens=limit, stream=stream)
+        yield token_limits.check_whole_at_limit(item, reply, whole, limit)
 
 
 def _go_on(client: Client, items: Sequence[Item], claimed: Sequence[str]) -> Iterator[Finding]:
     for item in items:
         whole = client.ask(item)
         for field in claimed:
-            yield _ask_for_more(client, item, whole, field)
+            for more, room_factor in ((MORE_TOKENS, 2), (0, 1)):
+                yield _ask_for_more(client, item, whole, field, more=more, room_factor=room_factor)
 
 
-def _ask_for_more(client: Client, item: Item, whole: Reply, field: str) -> Finding:
-    """Ask for more tokens than the whole reply has; a launch may refuse a field, e.g. beside drafts."""
-    tokens = (whole.completion_tokens or 0) + MORE_TOKENS
+def _ask_for_more(client: Client, item: Item, whole: Reply, field: str, *, more: int, room_factor: int) -> Finding:
+    """Ask for `more` tokens than the whole reply has; none ends at the limit what the engine still holds back.
+
+    A launch may refuse a field, e.g. beside drafts.
+    """
+    tokens = (whole.completion_tokens or 0) + more
     extra: dict[str, Any] = {field: True if field == "ignore_eos" else tokens}
-    room = tokens if field == "ignore_eos" else 2 * tokens
+    room = tokens if field == "ignore_eos" else room_factor * tokens
     try:
         reply = client.ask(item, max_tokens=room, extra=extra)
     except EngineRefused as refused:

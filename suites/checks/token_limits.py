@@ -13,6 +13,8 @@ from fixtures.client.reply import Reply
 from reports.evidence.finding import Finding
 from suites.checks.normal import normalise_text
 
+HALF = "\ufffd \n"  # what a text may end in or lack: half of a character, and space that templates strip
+
 
 def check_exact(item: Item, reply: Reply) -> Finding:
     """Check that the reply is the answer from its first to its last word: an end token that is missed lets an engine
@@ -36,9 +38,41 @@ def _explain_other_text(answer: str, said: str) -> str:
 def check_cut(item: Item, reply: Reply, whole: Reply, max_tokens: int) -> Finding:
     """Check that `max_tokens`, which the whole reply exceeds, cuts it: exactly so many tokens, the beginning of the
     whole, and `length`."""
-    wrong = [] if _says(whole).startswith(_says(reply).rstrip("\ufffd ")) else ["the text is not how the whole begins"]
+    wrong = [] if _says(whole).startswith(_says(reply).rstrip(HALF)) else ["the text is not how the whole begins"]
     wrong += _explain_count(reply, max_tokens)
     return _make_finding("max_tokens", item, f"{max_tokens} tokens of {_says(whole)!r}", reply, wrong)
+
+
+def find_last_limit(whole: Reply, at_its_count: Reply) -> int:
+    """Return the highest `max_tokens` that ends a reply by its limit although its text is whole.
+
+    Engines count the end token, or do not: where the count of the whole reply still lets it end by itself, the token
+    before its last was the last of the text.
+    """
+    counted = whole.completion_tokens or 0
+    return counted if at_its_count.finish_reason == "length" else max(1, counted - 1)
+
+
+def check_whole_at_limit(item: Item, reply: Reply, whole: Reply, max_tokens: int) -> Finding:
+    """Check that a limit which only the end exceeds loses no text.
+
+    Engines hold text back that may be the beginning of a stop string, of a tag or of a call. A `length` that does not
+    give it back is honest in all its numbers.
+    """
+    return _make_finding("held_back", item, _says(whole), reply, _explain_lost_text(reply, whole, max_tokens))
+
+
+def _explain_lost_text(reply: Reply, whole: Reply, max_tokens: int) -> list[str]:
+    said, wanted = _says(reply).rstrip(HALF), _says(whole).rstrip(HALF)
+    wrong = []
+    if said != wanted:
+        lost = wanted.removeprefix(said)
+        how = f"{'streamed' if reply.streamed else 'whole'}, finish_reason {reply.finish_reason!r}"
+        wrong.append(f"{lost!r} was held back and lost, {how}" if lost != wanted or not said else "not the whole reply")
+    spent = reply.completion_tokens
+    if spent is None or spent > max_tokens:
+        wrong.append(f"{spent} tokens, {max_tokens} allowed")
+    return wrong
 
 
 def check_past_the_end(item: Item, reply: Reply, whole: Reply, tokens: int) -> Finding:

@@ -6,13 +6,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tests.faults.stub.defect import Answer, Asked, Defect, when
-from tests.faults.suite_tests import BIASED, LEFT, SEEDED, SEVERAL, STOPPED
+from tests.faults.stub.replies import spent
+from tests.faults.suite_tests import BIASED, HELD_BACK, LEFT, SEEDED, SEVERAL, STOPPED
 
 ASKED_BEFORE = 4  # requests: the first answer is right
 
 
 def _sends_the_stop(answer: Answer, asked: Asked) -> Answer:
     return replace(answer, content=answer.content + asked.stop) if asked.stop else answer
+
+
+def _lose_a_beginning(answer: Answer, asked: Asked) -> Answer:
+    """The text's end may begin the stop string: it waits for what follows, and nothing follows."""
+    if not (asked.stop and answer.content.endswith(asked.stop[0])):
+        return answer
+    return replace(answer, content=answer.content[:-1], completion_tokens=spent(answer))
 
 
 def _other_when_left(answer: Answer, asked: Asked) -> Answer:
@@ -35,6 +43,18 @@ DEFECTS: Mapping[str, Defect] = {
         damage=when(
             lambda asked: asked.stream and bool(asked.stop), lambda a, asked: replace(a, content=asked.unstopped)
         ),
+    ),
+    "loses_what_a_stop_string_held": Defect(
+        does="a stream whose end begins a stop string, and does not go on, lacks that end",
+        family="fields",
+        kills=(HELD_BACK,),
+        damage=when(lambda asked: bool(asked.stop) and asked.stream, _lose_a_beginning),
+    ),
+    "stops_at_half_a_stop_string": Defect(
+        does="the first letter of a stop string at the end of a whole reply is taken for the stop string",
+        family="fields",
+        kills=(HELD_BACK,),
+        damage=when(lambda asked: not asked.stream, _lose_a_beginning),
     ),
     "stops_as_length": Defect(
         does="a reply that a stop string ended has finish_reason length",

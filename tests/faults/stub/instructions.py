@@ -11,6 +11,7 @@ from tests.faults.stub.defect import Answer, Asked, Defect, about, when, words
 from tests.faults.suite_tests import COUNTABLE, CUT_SHORT, EXACT, GOES_ON
 
 CONSTRAINED = "constrained"
+HELD_TOKENS = 3
 KEPT_WORDS = 46  # of a request for 1,500, as users report
 
 
@@ -26,6 +27,20 @@ def _lose_the_last(answer: Answer, asked: Asked) -> Answer:
     """Drop the last token: the limit is off by one, as if the prompt's last token counted."""
     kept = tokens(answer.content)[:-1]
     return replace(answer, content="".join(kept)) if _is_cut(answer, asked) else answer
+
+
+def _lose_what_it_held(answer: Answer, asked: Asked) -> Answer:
+    """Text that may begin a stop string or a tag waits for what follows; at its limit the engine forgets it."""
+    if answer.finish_reason != "length":
+        return answer
+    kept = "".join(tokens(answer.content)[:-HELD_TOKENS])
+    return replace(answer, content=kept, completion_tokens=len(tokens(answer.content)))
+
+
+def _say_nothing(answer: Answer, asked: Asked) -> Answer:
+    if answer.finish_reason != "length":
+        return answer
+    return replace(answer, content="", completion_tokens=len(tokens(answer.content)))
 
 
 def _end_at_eos(answer: Answer, asked: Asked) -> Answer:
@@ -49,6 +64,24 @@ DEFECTS: Mapping[str, Defect] = {
         family="instructions",
         kills=(CUT_SHORT,),
         damage=_lose_the_last,
+    ),
+    "loses_what_it_held_at_its_limit": Defect(
+        does="text that the engine held back is lost where max_tokens ends a reply; usage and finish_reason are right",
+        family="instructions",
+        kills=(CUT_SHORT, GOES_ON),
+        damage=_lose_what_it_held,
+    ),
+    "says_nothing_at_its_limit": Defect(
+        does="a reply that max_tokens ends is empty; usage and finish_reason are right",
+        family="instructions",
+        kills=(CUT_SHORT, GOES_ON),
+        damage=_say_nothing,
+    ),
+    "loses_what_its_streams_held": Defect(
+        does="a stream that max_tokens ends lacks its last words; usage and finish_reason are right",
+        family="instructions",
+        kills=(CUT_SHORT,),
+        damage=when(lambda asked: asked.stream, _lose_what_it_held),
     ),
     "says_stop_where_it_cuts": Defect(family="instructions", kills=(CUT_SHORT,), damage=_say_stop),
     "ignores_ignore_eos": Defect(

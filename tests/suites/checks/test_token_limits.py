@@ -81,3 +81,25 @@ def test_a_text_that_ends_or_goes_on_within_a_word_has_words_of_its_own() -> Non
     within = token_limits.check_exact(ITEM, Reply(content="Grass is gre", finish_reason="stop"))
     assert not within.ok and within.detail == "ends early"
     assert (within.check, within.expected, within.got) == ("length.exact", "Grass is green.", "Grass is gre")
+
+
+@pytest.mark.parametrize(
+    ("content", "tokens", "wrong"),
+    [
+        ("Grass is green.", 4, ""),
+        ("Grass is green", 4, "'.' was held back and lost, whole, finish_reason 'length'"),
+        ("", 4, "'Grass is green.' was held back and lost, whole, finish_reason 'length'"),
+        ("Grass was green.", 4, "not the whole reply"),
+        ("Grass is green.", 5, "5 tokens, 4 allowed"),
+        ("Grass is green.", None, "None tokens, 4 allowed"),
+    ],
+)
+def test_a_limit_that_cuts_only_the_end_loses_no_text(content: str, tokens: int | None, wrong: str) -> None:
+    reply = Reply(content=content, completion_tokens=tokens, finish_reason="length")
+    found = token_limits.check_whole_at_limit(ITEM, reply, WHOLE, 4)
+    assert (found.ok, found.detail) == (not wrong, wrong)
+
+
+@pytest.mark.parametrize(("finish", "limit"), [("stop", 4), ("length", 5)])
+def test_an_end_token_that_is_counted_is_not_text(finish: str, limit: int) -> None:
+    assert token_limits.find_last_limit(WHOLE, Reply(content="Grass is green.", finish_reason=finish)) == limit
