@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from matrix.preflight.checkpoints import geometry
+from matrix.preflight.checkpoints.constants import judge_constants
 from matrix.preflight.checkpoints.dtypes import judge_dtypes
 from matrix.preflight.checkpoints.files import CheckpointFiles, Shard, Tensor, Tokenizer
 from matrix.preflight.checkpoints.layers import judge_layers
@@ -36,6 +37,7 @@ CHECKS = (
     judge_experts,
     judge_sharing,
     judge_rope,
+    judge_constants,
     judge_shapes,
     judge_dtypes,
     judge_quantisation,

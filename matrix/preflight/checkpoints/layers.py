@@ -12,6 +12,7 @@ from matrix.preflight.verdict import Level, Remark
 
 MTP_PARTS = ("enorm.weight", "hnorm.weight", "eh_proj.weight")
 MTP_ONLY = (*MTP_PARTS, "shared_head.norm.weight", "shared_head.head.weight", "embed_tokens.weight")
+STEM = ("embed_tokens.weight", "norm.weight")
 DENSE_PARTS = ("mlp.up_proj.weight", "mlp.gate_proj.weight", "mlp.down_proj.weight")
 
 
@@ -29,8 +30,24 @@ def judge_layers(survey: Survey) -> Iterator[Remark]:
             effect="the loader stops, or they keep initial values and every answer is noise",
             remedy="the missing shards, or the num_hidden_layers of these weights",
         )
+    yield from _check_stem(survey)
     yield from _check_mtp(survey)
     yield from _find_uneven(survey)
+
+
+def _check_stem(survey: Survey) -> Iterator[Remark]:
+    """Find the lost tensors that stand once, before and behind the layers, so that no layer is like them."""
+    outside = [name for name in survey.files.tensors if "layers." not in name and "visual" not in name]
+    for part in STEM if survey.architecture and survey.files.whole and survey.geometry.whole else ():
+        if not any(name.endswith(part) for name in outside):
+            yield make_remark(
+                "error",
+                "missing_tensor",
+                part,
+                f"there is no model.{part}",
+                effect="it keeps its initial values and every answer is noise, or the loader stops",
+                remedy="the shard that holds it",
+            )
 
 
 def _check_mtp(survey: Survey) -> Iterator[Remark]:

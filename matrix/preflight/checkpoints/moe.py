@@ -117,7 +117,8 @@ def _check_dense(survey: Survey) -> Iterator[Remark]:
             )
         else:
             dense = by_type
-    bare = sorted(set(range(layers)) - dense - set(found) - _skipped_by_frequency(survey, layers))
+    dense |= _skipped_by_frequency(survey, layers)
+    bare = sorted(set(range(layers)) - dense - set(found))
     if bare:
         yield make_remark(
             "error",
@@ -135,7 +136,7 @@ def _check_dense(survey: Survey) -> Iterator[Remark]:
             f"layers.{extra[0]}",
             f"{layers_of(extra)} should be dense and hold experts",
             effect="their weights fit nothing that the engine builds",
-            remedy="first_k_dense_replace as it was trained",
+            remedy="first_k_dense_replace and moe_layer_freq as it was trained",
         )
 
 

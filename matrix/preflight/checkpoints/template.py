@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from matrix.checkout import CHECKOUT
-from matrix.preflight.checkpoints.remark import make_remark
+from matrix.preflight.checkpoints.remark import list_some, make_remark
 from matrix.preflight.checkpoints.survey import Survey
+from matrix.preflight.checkpoints.template_child import LOST
 from matrix.preflight.checkpoints.tokens import find_template
 from matrix.preflight.verdict import Remark
 
@@ -63,7 +64,9 @@ def judge_template(survey: Survey) -> Iterator[Remark]:
             effect="every chat request fails with HTTP 400 or 500",
             remedy="the template of the source",
         )
-    elif survey.architecture is None or survey.architecture.thinks:
+        return
+    yield from _check_losses(prompts)
+    if "busy" not in prompts and (survey.architecture is None or survey.architecture.thinks):
         switch = survey.architecture.switch if survey.architecture else "enable_thinking"
         yield from _check_thinking(prompts, switch)
 
@@ -93,6 +96,19 @@ def render_prompts(text: str) -> Mapping[str, str]:
         )
         return {"error": f"{ended}: too much time or memory"}
     return found if isinstance(found, dict) else {"error": "no prompt came out"}
+
+
+def _check_losses(prompts: Mapping[str, str]) -> Iterator[Remark]:
+    lost = [name.removeprefix(LOST) for name in prompts if name.startswith(LOST)]
+    if lost:
+        yield make_remark(
+            "warning",
+            "template_loss",
+            "chat_template",
+            f"the chat template leaves out {list_some(lost, 6)}",
+            effect="requests with it are answered, HTTP 200, as if nobody had said it",
+            remedy="the template of the source",
+        )
 
 
 def _check_thinking(prompts: Mapping[str, str], switch: str) -> Iterator[Remark]:

@@ -18,6 +18,26 @@ MOST_LETTERS: Final = 200_000  # of one prompt; ours has two short messages
 USER: Final = [{"role": "user", "content": "Name a colour."}]
 TALK: Final = [*USER, {"role": "assistant", "content": "Red."}, {"role": "user", "content": "Another."}]
 PARTS: Final = [{"role": "user", "content": [{"type": "text", "text": "Name a colour."}]}]
+# What a template may lose of a conversation, each with a word that must stand in its prompt
+TOOL: Final = {
+    "type": "function",
+    "function": {
+        "name": "paint_wall",
+        "description": "Paint.",
+        "parameters": {"type": "object", "properties": {"colour": {"type": "string"}}},
+    },
+}
+CALL: Final = {"id": "call_1", "type": "function", "function": {"name": "paint_wall", "arguments": {"colour": "teal"}}}
+ANSWERED: Final = [*USER, {"role": "assistant", "content": "", "tool_calls": [CALL]}]
+LOSABLE: Final[dict[str, tuple[list[dict[str, Any]], bool, str]]] = {  # messages, with tools, the word
+    "the system message": ([{"role": "system", "content": "Speak Welsh."}, *USER], False, "Speak Welsh."),
+    "the user's first message": (TALK, False, "Name a colour."),
+    "the assistant's earlier answer": (TALK, False, "Red."),
+    "the tools": (USER, True, "paint_wall"),
+    "the assistant's calls": ([*ANSWERED, {"role": "tool", "tool_call_id": "call_1", "content": "Dry."}], True, "teal"),
+    "the tool's result": ([*ANSWERED, {"role": "tool", "tool_call_id": "call_1", "content": "Dry."}], True, "Dry."),
+}
+LOST: Final = "loses "  # key of the variant that says what is lost
 # name -> arguments beside the messages. Requests switch with enable_thinking (GLM) or thinking (DeepSeek).
 VARIANTS: Final[dict[str, dict[str, Any]]] = {
     "plain": {},
@@ -53,7 +73,21 @@ def render_prompts(text: str) -> dict[str, str]:
         for name, given in VARIANTS.items()
     }
     made["no generation prompt"] = template.render(messages=messages, add_generation_prompt=False, **shared)
-    return {name: prompt[-MOST_LETTERS:] for name, prompt in made.items()}
+    lost = {LOST + what: "" for what in LOSABLE if _loses(template, what, shared)}
+    return {name: prompt[-MOST_LETTERS:] for name, prompt in made.items()} | lost
+
+
+def _loses(template: Any, what: str, shared: dict[str, Any]) -> bool:
+    """Return whether a prompt lacks what it was made of. A template that refuses it says so to its user."""
+    messages, with_tools, word = LOSABLE[what]
+    arguments = CALL["function"]["arguments"]
+    for form in (arguments, json.dumps(arguments)):  # engines give either
+        call = {**CALL, "function": {**CALL["function"], "arguments": form}}
+        given = [{**m, "tool_calls": [call]} if "tool_calls" in m else m for m in messages]
+        settings = {**shared, "tools": [TOOL] if with_tools else None}
+        if _can_render(template, given, settings):
+            return word not in template.render(messages=given, add_generation_prompt=True, **settings)
+    return False
 
 
 def _can_render(template: Any, messages: object, shared: dict[str, Any]) -> bool:

@@ -128,6 +128,7 @@ def _check_sampling(survey: Survey, stated: Mapping[str, Any]) -> Iterator[Remar
             effect="code, JSON and tool calls repeat by nature and get worse",
             remedy="1.0, and leave it to requests",
         )
+    yield from _check_top_k(stated)
     yield from _greedy(stated)
     recommended = _read_recommended(survey.files.card or "")
     samples = stated.get("do_sample") is not False
@@ -154,6 +155,29 @@ def _check_sampling(survey: Survey, stated: Mapping[str, Any]) -> Iterator[Remar
                 effect="requests that name none get other answers than the published scores",
                 remedy=f"{key}: {wanted[0]:g}",
             )
+
+
+def _check_top_k(stated: Mapping[str, Any]) -> Iterator[Remark]:
+    """Check top_k, which vLLM and SGLang take from here; 0 and -1 switch it off."""
+    value = stated.get("top_k")
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < -1):
+        yield make_remark(
+            "error",
+            "generation",
+            "top_k",
+            f"{GENERATION}: top_k: expected a count, or -1, got {str(value)[:40]}",
+            effect="requests that do not set it fail",
+            remedy="drop top_k",
+        )
+    elif value == 1 and stated.get("do_sample") is not False:
+        yield make_remark(
+            "warning",
+            "generation",
+            "top_k",
+            f"{GENERATION} sets top_k 1: greedy, whatever temperature a request names",
+            effect="a thinking model repeats itself until the token limit",
+            remedy="drop top_k",
+        )
 
 
 def _greedy(stated: Mapping[str, Any]) -> Iterator[Remark]:

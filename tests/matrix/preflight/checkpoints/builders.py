@@ -15,8 +15,12 @@ from matrix.preflight.checkpoints.files import DTYPE_BITS
 from matrix.preflight.verdict import Remark
 
 LAYERS, EXPERTS, HIDDEN, VOCABULARY = 8, 4, 32, 64
+TURNS = (
+    "[gMASK]<sop>{% if tools %}<|system|>{{ tools | tojson }}{% endif %}{% for m in messages %}<|{{ m.role }}|>"
+    "{{ m.content }}{% for c in m.tool_calls or [] %}{{ c.function }}{% endfor %}{% endfor %}"
+)
 TEMPLATE = (
-    "[gMASK]<sop>{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}{% if add_generation_prompt %}"
+    TURNS + "{% if add_generation_prompt %}"
     "<|assistant|>{{ '</think>' if enable_thinking is defined and not enable_thinking else '<think>' }}{% endif %}"
 )
 CONFIG: dict[str, Any] = {

@@ -38,6 +38,15 @@ CONFIGS: list[tuple[dict[str, Any], str, str, str]] = [
     ({"mlp_layer_types": ["dense"] * 2 + ["sparse"] * 6}, "error", "experts", "mlp_layer_types and first_k"),
     ({"mlp_layer_types": ["dense"] * 2}, "error", "experts", "2 entries for 8"),
     ({"mlp_layer_types": ["moe"] * 8}, "error", "experts", "word 'moe'"),
+    ({"moe_layer_freq": 2}, "error", "experts", "layers 1, 3, 5, 7 should be dense"),
+    # what no tensor decides
+    ({"routed_scaling_factor": 0}, "error", "constant", "above 0 and up to 100, got 0"),
+    ({"routed_scaling_factor": float("nan")}, "error", "constant", "got nan"),
+    ({"rms_norm_eps": "1e-5"}, "error", "constant", "rms_norm_eps: expected a number"),
+    ({"rms_norm_eps": 0.01}, "error", "constant", "up to 0.001, got 0.01"),
+    ({"hidden_act": "gelu"}, "error", "constant", "silu alone"),
+    ({"scoring_func": "softmax"}, "warning", "constant", "sigmoid"),
+    ({"norm_topk_prob": False, "routed_scaling_factor": 2.5}, "warning", "constant", "add up to one"),
     # layers
     ({"num_hidden_layers": LAYERS + 2}, "error", "missing_layer", "layers 9"),
     ({"num_nextn_predict_layers": 2}, "error", "mtp_layer", "announces 2 MTP layers, the shards hold 1"),
@@ -88,6 +97,9 @@ QUIET: list[dict[str, Any]] = [
     {"torch_dtype": "bfloat16"},
     {"dtype": "torch.bfloat16"},
     {"text_config": {"num_hidden_layers": LAYERS}},
+    {"moe_layer_freq": 1},
+    {"scoring_func": "sigmoid", "norm_topk_prob": True, "routed_scaling_factor": 2.5, "hidden_act": "silu"},
+    {"rms_norm_eps": 1e-5, "norm_topk_prob": False, "routed_scaling_factor": 1.0},
 ]
 
 
@@ -124,6 +136,8 @@ LOST = [
     (r"layers\.8\.", "mtp_layer", "the shards hold 0"),
     (r"layers\.6\.", "missing_layer", "layers 6"),
     (r"lm_head", "lm_head", "no lm_head"),
+    (r"^model\.norm", "missing_tensor", "no model.norm.weight.*noise"),
+    (r"^model\.embed_tokens", "missing_tensor", "no model.embed_tokens.weight.*noise"),
 ]
 
 

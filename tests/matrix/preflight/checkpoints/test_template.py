@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from matrix.preflight.checkpoint import CheckpointFiles
-from tests.matrix.preflight.checkpoints.builders import TEMPLATE, said, says, sound
+from tests.matrix.preflight.checkpoints.builders import TEMPLATE, TURNS, said, says, sound
 
-TURNS = "[gMASK]<sop>{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}"
 OFF = "enable_thinking is defined and not enable_thinking"
 GENERATE = "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 
@@ -127,3 +126,33 @@ def test_a_host_without_time_is_no_fault_of_the_template(monkeypatch: pytest.Mon
     found = said(with_template(TEMPLATE + "{# never rendered before #}"))
     assert len(found) == 1
     assert found[0].startswith("unknown chat_template: this host had no time")
+
+
+BARE = "<|{{ m.role }}|>{{ m.content }}"
+LOSSES = [
+    (TURNS.replace("tools | tojson", "''"), "out the tools;"),
+    (TURNS.replace("c.function", "''"), "out the assistant's calls;"),
+    (TURNS.replace("in messages", "in messages if m.role != 'system'"), "out the system message;"),
+    (TURNS.replace("in messages", "in messages if m.role != 'tool'"), "out the tool's result;"),
+    (TURNS.replace("in messages", "in messages[-1:]"), "out the system message, the user's first message, the assist"),
+    (f"{{% for m in messages %}}{BARE}{{% endfor %}}", "out the tools, the assistant's calls;"),
+]
+
+
+@pytest.mark.parametrize(("turns", "words"), LOSSES, ids=range(len(LOSSES)))
+def test_a_template_that_leaves_out_what_was_said_is_a_warning(turns: str, words: str) -> None:
+    text = TEMPLATE.replace(TURNS, turns)
+    assert says(with_template(text), "warning", "template_loss", words)
+    assert len(said(with_template(text))) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEMPLATE.replace("c.function", "c.function.arguments.items()"),
+        TEMPLATE.replace("c.function", "c.function.arguments | tojson"),
+        "{% if tools %}{{ raise_exception('no tools') }}{% endif %}" + TEMPLATE.replace("tools | tojson", "''"),
+    ],
+)
+def test_arguments_in_either_form_and_a_refusal_are_quiet(text: str) -> None:
+    assert said(with_template(text)) == []

@@ -22,6 +22,9 @@ GENERATION: list[tuple[dict[str, Any], str, str]] = [
     ({"top_p": float("nan")}, "error", "got nan"),
     ({"repetition_penalty": 1.1}, "warning", "code, JSON and tool calls"),
     ({"repetition_penalty": 0}, "error", "repetition_penalty"),
+    ({"top_k": 1}, "warning", "top_k 1: greedy"),
+    ({"top_k": -5}, "error", "top_k: expected a count, or -1, got -5"),
+    ({"top_k": 20.5}, "error", "got 20.5"),
     ({"max_new_tokens": 20}, "warning", "max_new_tokens to 20"),
     ({"max_length": 20}, "warning", "max_length to 20"),
 ]
