@@ -35,7 +35,7 @@ FLAG: Final = (
     r"|credentials?|auth)"
 )
 # How a name and its value stand together: `=`, `:`, an arrow, a cell of a table, a tag, an annotation.
-_JOIN = r"(?:\s?[:=]=?>?\s?|\s?->\s?|\s?\|\s{0,40}|>|:\s?[A-Z][\w\[\], .|]{0,60}=\s?)"
+_JOIN = r"(?:\s?[:=]=?>?\s?|:\s{0,3}\n\s{0,20}-\s|\s?->\s?|\s?\|\s{0,40}|>|:\s?[A-Z][\w\[\], .|]{0,60}=\s?)"
 _BESIDE = r"(?:\s(?:[=-]>\s)?|>|\s?\|\s{0,40})"
 _LONG = r"(?=[\w+/=-]{0,80}\d)(?=[\w+/=-]{0,80}[A-Za-z])[A-Za-z0-9+/=-]{16,}"
 _NOTHING = r"(?!(?:None|null|none|true|false|True|False|\*+|\$\{?\w{1,60}\}?|\"\"|'')(?![\w.-]))"
@@ -71,11 +71,27 @@ _TOKENS = (
     r"|AIza[\w-]{30,}|ya29\.[\w-]{16,}|npm_[A-Za-z0-9]{30,}|pypi-[\w-]{30,}|dckr_pat_[\w-]{16,}|dapi[0-9a-f]{32}"
     r"|SG\.[\w-]{16,}\.[\w-]{16,}|gsk_[A-Za-z0-9]{20,}|r8_[A-Za-z0-9]{20,}|xai-[\w-]{20,}|hvs\.[\w-]{20,}"
     r"|dop_v1_[0-9a-f]{32,}|shpat_[0-9a-fA-F]{32}|AGE-SECRET-KEY-1[A-Z0-9]{20,}|ATATT[\w=-]{20,}|lin_api_\w{20,}"
+    r"|fw_(?=[A-Za-z]{0,40}\d)[A-Za-z0-9]{20,}|tgp_v1_[\w-]{20,}|pplx-[A-Za-z0-9]{30,}|cf[au]t_[\w-]{30,}|rpa_[A-Za-z0-9]{30,}"
+    r"|glsa_\w{30,}|glc_[\w+/=]{30,}|gl(?:rt|dt|cbt|ft|soat|agent|imt|ptt|oas|ffct|wt)-[\w.-]{20,}|whsec_[\w+/=]{20,}"
+    r"|pul-[0-9a-f]{40}|tskey-[a-z]{2,20}-[\w-]{16,}|sntry[su]_[\w+/=]{20,}|NRAK-[A-Z0-9]{20,}|wandb_v1_\w{20,}"
+    r"|csk-[A-Za-z0-9]{30,}|secret_[a-z]{3,20}_[A-Za-z0-9]{24,}|hvb\.[\w-]{20,}"
+    r"|bnZhcGkt[\w+/=-]{16,}|JG9hdXRodG9rZW46[\w+/=-]{8,}"  # base64 of an NGC key, and of docker's login with one
 )
 _LEADS = (
     "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- nvapi- hf_ sk- _live_ _test_ xox xapp- aiza ya29. npm_ pypi- dckr_pat_"
-    " dapi sg. gsk_ r8_ xai- hvs. dop_v1_ shpat_ age-secret-key atatt lin_api_"
+    " dapi sg. gsk_ r8_ xai- hvs. dop_v1_ shpat_ age-secret-key atatt lin_api_ fw_ tgp_ pplx- cfut_ cfat_ rpa_ glsa_"
+    " glc_ glrt- gldt- glcbt- glft- glsoat- glagent- glimt- glptt- gloas- glffct- glwt- whsec_ pul- tskey- sntry nrak-"
+    " wandb_v1_ csk- secret_ hvb. bnzhcgkt jg9hdxrodg9rzw46"
 )
+# A terminal or a log may end the line inside of a token: what goes on has letters of both cases and a digit.
+_MIXED = r"(?=[A-Za-z0-9_-]{0,80}[a-z])(?=[A-Za-z0-9_-]{0,80}[A-Z])(?=[A-Za-z0-9_-]{0,80}\d)[A-Za-z0-9_-]{8,}"
+_BROKEN_LEADS = "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- nvapi- hf_ sk- npm_ gsk_ dckr_pat_"
+_BROKEN = (
+    r"(?:gh[pousr]_|github_pat_|glpat-|nvapi-|hf_|sk-(?:proj-|ant-|or-)?|npm_|gsk_|dckr_pat_)"
+    rf"(?=[\w-]{{0,60}}[A-Z0-9])[\w-]{{6,}}(?:\\?\r?\n[ \t]{{0,40}}{_MIXED}){{1,4}}"
+)
+# Names begin behind other characters than letters, or with a capital: sharedAccessKey, hfToken.
+_BEGINS = r"(?:(?<![A-Za-z0-9])|(?-i:(?<=[a-z0-9])(?=[A-Z])))"
 _NAMED = "key token secret pass pat credential cookie hook auth signature pwd"
 SHAPES: Final = (
     _make_shape(
@@ -83,7 +99,17 @@ SHAPES: Final = (
         "private",
         r"(?s)-----BEGIN (?P<s1>[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----.{0,60000}?(?:-----END|\Z))",
     ),
+    _make_shape(
+        "PuTTY's key", "private-lines", r"Private-Lines:\s\d{1,4}\s+(?P<s1>(?:[A-Za-z0-9+/=]{4,}\s{0,4}){1,200})"
+    ),
     _make_shape("token with a prefix", _LEADS, rf"(?<![A-Za-z0-9])(?P<s1>{_TOKENS})"),
+    _make_shape("broken token", _BROKEN_LEADS, rf"(?<![A-Za-z0-9])(?P<s1>{_BROKEN})"),
+    _make_shape("docker's login", '"auth"', r"\"auth\"\s?:\s?\"(?P<s1>[A-Za-z0-9+/=]{12,})\""),
+    _make_shape(
+        "password of a login",
+        "sshpass login",
+        r"(?:\bsshpass\s+-p\s?|\blogin\b[^\n]{0,120}?\s-p[ =]?)(?P<s1>[^\s-]\S*)",
+    ),
     _make_shape(
         "AWS key",
         "akia asia abia acca",
@@ -109,7 +135,7 @@ SHAPES: Final = (
     _make_shape("bearer", "bearer", r"(?i)\bbearer\s+(?P<s1>[A-Za-z0-9._~+/=-]{8,})"),
     _make_shape("basic", "basic", r"(?i)\bbasic\s+(?P<s1>(?=[A-Za-z0-9+/]*[0-9+/=])[A-Za-z0-9+/]{8,}={0,2})(?![\w+/])"),
     _make_shape("cookie", "cookie", r"(?i)\b(?:set-)?cookie[\"']?\s*[:=]\s*[\"']?(?P<s1>[^\s\"'][^\r\n\"']*)"),
-    _make_shape("URL password", "://", r"(?i)\b[a-z][a-z0-9+.-]{0,30}://(?P<s1>[^/\s@\"'<>]{1,400})@"),
+    _make_shape("URL password", "://", r"(?i)\b[a-z][a-z0-9+.-]{0,30}://(?P<s1>[^/\s\"'<>]{1,400})@"),
     _make_shape(
         "URL query",
         "=",
@@ -134,22 +160,65 @@ SHAPES: Final = (
     _make_shape(
         "name with a quoted value",
         _NAMED,
-        rf"(?i)(?<![A-Za-z0-9]){_SMALL}(?:\\?[\"'])?\s*\]?{_JOIN}\s*[\[(]?\s*[bf]?(?P<p>\\?[\"'])(?!\*+[\"'\\])(?P<s1>(?:(?!(?P=p))[^\n])+)(?P=p)",
+        rf"(?i){_BEGINS}{_SMALL}(?:\\?[\"'])?\s*\]?{_JOIN}\s*[\[(]?\s*[bf]?(?P<p>\\?[\"'])(?!\*+[\"'\\])(?P<s1>(?:(?!(?P=p))[^\n])+)(?P=p)",
     ),
     _make_shape(
         "name with a value",
         _NAMED,
-        rf"(?i)(?<![A-Za-z0-9]){_SMALL}[\"']?{_JOIN}{_NOTHING}(?P<s1>[^\s'\",;)}}\]\[({{&\\<>|]{{3,}})",
+        rf"(?i){_BEGINS}{_SMALL}[\"']?{_JOIN}{_NOTHING}(?P<s1>[^\s'\",;)}}\]\[({{&\\<>|]{{3,}})",
     ),
     _make_shape("variable and value", _NAMED, rf"\b[A-Z0-9][A-Z0-9_]*_{_CAPITALS}{_BESIDE}{_NOTHING}(?P<s1>{_LONG})"),
     _make_shape("words about a password", "passw", rf"(?i)\bpassw(?:or)?d\s(?:is\s)?[\"']?(?P<s1>{_LONG})"),
+    _make_shape(
+        "name and value",
+        _NAMED,
+        rf"(?i){_BEGINS}{_SMALL}\s(?:is\s|was\s)?[\"']?(?P<s1>(?-i:{_MIXED.replace('{8,}', '{16,}')}))",
+    ),
     _make_shape("pwd", "pwd", rf"(?i)(?<![A-Za-z0-9_])pwd\s?=\s?{_NOTHING}(?P<s1>(?![/~.])[^\s'\",;&<>]{{3,}})"),
-    _make_shape("SecretStr", "secretstr", r"SecretStr\(\s*b?(?P<p>[\"'])(?P<s1>(?:(?!(?P=p))[^\n])+)(?P=p)"),
+    _make_shape("SecretStr", "secret", r"Secret[A-Z]\w{0,20}\(\s*b?(?P<p>[\"'])(?P<s1>(?:(?!(?P=p))[^\n])+)(?P=p)"),
 )
 
 
+# What stands inside of texts and hides what they say: colours, and delimiters escaped for URLs, HTML, JSON and Python.
+_DISGUISES: Final = {
+    r"\x1b\[[0-9;?]{0,20}[A-Za-z]": "",
+    r"%(?:25)?20": " ",
+    r"%(?:25)?22|&quot;|&#34;|&#x22;|\\{1,2}(?:u00|x)22": '"',
+    r"%(?:25)?27|&apos;|&#39;|&#x27;|\\{1,2}(?:u00|x)27": "'",
+    r"%(?:25)?26|&amp;|\\{1,2}(?:u00|x)26": "&",
+    r"%(?:25)?2[fF]|\\/": "/",
+    r"%(?:25)?3[aA]": ":",
+    r"%(?:25)?3[dD]|&#61;|&#x3d;|\\{1,2}(?:u00|x)3[dD]": "=",
+    r"%(?:25)?40": "@",
+    r"&lt;": "<",
+    r"&gt;": ">",
+}
+_DISGUISED: Final = re.compile("|".join(f"(?P<d{i}>{form})" for i, form in enumerate(_DISGUISES)))
+
+
 def find_secret_spans(text: str) -> Iterator[tuple[int, int]]:
-    """Yield the place of each secret, by shape; the spans may overlap."""
+    """Yield the place of each secret, by shape, as the text stands and as it reads unescaped; the spans may overlap."""
+    yield from _find_spans(text)
+    if _DISGUISED.search(text):
+        plain, places = _unescape(text)
+        for start, end in _find_spans(plain):
+            if start < end:
+                yield places[start], places[end]
+
+
+def _unescape(text: str) -> tuple[str, list[int]]:
+    """Return the text without colours and escapes, and where in `text` each of its characters and its end stand."""
+    pieces, places, at = list[str](), list[int](), 0
+    letters = list(_DISGUISES.values())
+    for match in _DISGUISED.finditer(text):
+        letter = letters[int((match.lastgroup or "d0")[1:])]
+        pieces += [text[at : match.start()], letter]
+        places += [*range(at, match.start()), *([match.start()] if letter else [])]
+        at = match.end()
+    return "".join([*pieces, text[at:]]), [*places, *range(at, len(text) + 1)]
+
+
+def _find_spans(text: str) -> Iterator[tuple[int, int]]:
     small = text.lower()
     for shape in SHAPES:
         if not any(n in small for n in shape.needs):

@@ -17,7 +17,7 @@ def _sends_the_stop(answer: Answer, asked: Asked) -> Answer:
 
 
 def _lose_a_beginning(answer: Answer, asked: Asked) -> Answer:
-    """The text's end may begin the stop string: it waits for what follows, and nothing follows."""
+    """Drop a last letter that may begin the stop string: it waits for what follows, and nothing follows."""
     if not (asked.stop and answer.content.endswith(asked.stop[0])):
         return answer
     return replace(answer, content=answer.content[:-1], completion_tokens=spent(answer))

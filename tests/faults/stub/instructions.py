@@ -30,7 +30,7 @@ def _lose_the_last(answer: Answer, asked: Asked) -> Answer:
 
 
 def _lose_what_it_held(answer: Answer, asked: Asked) -> Answer:
-    """Text that may begin a stop string or a tag waits for what follows; at its limit the engine forgets it."""
+    """Drop the text that waits for what follows, as if it began a stop string or a tag, where the limit ends it."""
     if answer.finish_reason != "length":
         return answer
     kept = "".join(tokens(answer.content)[:-HELD_TOKENS])

@@ -109,6 +109,32 @@ FORMS = [
     f"api_key=('{S}',)",
     f"api_key=SecretStr('{S}')",
     f"\x1b[32mapi_key\x1b[0m=\x1b[33m'{S}'\x1b[0m",
+    # vendors of the last years
+    *(f"{lead}{S}{S}" for lead in ("fw_", "tgp_v1_", "pplx-", "cfut_", "rpa_", "glsa_", "glc_", "csk-", "wandb_v1_")),
+    *(
+        f"{lead}{S}{S}"
+        for lead in ("glrt-", "gldt-", "whsec_", "tskey-auth-k1-", "sntrys_", "secret_lambda_", "bnZhcGkt")
+    ),
+    f'{{"auths": {{"nvcr.io": {{"auth": "{S}"}}}}}}',
+    # names by their capitals, values behind a blank or in a list
+    *(f"{name}={S}" for name in ("SharedAccessKey", "openaiApiKey", "hfToken", "dbPassword")),
+    f"api-key {S}",
+    f"api_key:\n  - {S}",
+    f"api_key=SecretValue('{S}')",
+    f"sshpass -p {S} ssh host",
+    f"docker login -u me -p {S} nvcr.io",
+    f"postgres://u:p@{S}@h/x",
+    f"PuTTY-User-Key-File-3: ssh-rsa\nPrivate-Lines: 2\n{S}\n{S}\n",
+    # escaped for where they stand
+    *(f"apiKey{quote}:{quote}{S}{quote}" for quote in ("\\u0022", "&quot;", "%22", "&#34;", "\\x22")),
+    f"url?api_key%3D{S}%26x",
+    f"https%3A%2F%2Fme%3A{S}%40host%2F",
+    f"https:\\/\\/me:{S}@host",
+    # broken by a line end or a colour
+    f"nvapi-aB3dE6gH9jK2\n{S}",
+    f"ghp_aB3dE6gH\r\n    {S}",
+    f"hf_aB3dE6gH9jK2mN5pQ8sT\\\n{S}",
+    f"sk-proj-aB3dE6gH9jK2mN5pQ8sT\x1b[0m\x1b[31m{S}",
 ]
 
 
@@ -253,7 +279,25 @@ def test_a_long_log_is_read_in_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["a", "key", "token_", "--", "eyJ", "-----BEGIN ", "a:", "\\", "secret='", "A_", "://"]
+    "piece",
+    [
+        "a",
+        "key",
+        "token_",
+        "--",
+        "eyJ",
+        "-----BEGIN ",
+        "a:",
+        "\\",
+        "secret='",
+        "A_",
+        "://",
+        "%3D",
+        "apiKey",
+        "hf_Aa1aaaaa\nAa1aaaaaa",
+        "hf_token is Aa1",
+        "login ",
+    ],
 )
 def test_no_shape_takes_long_on_a_hostile_text(piece: str) -> None:
     began = time.process_time()
