@@ -15,11 +15,11 @@ from typing import Any, Final
 MOST_SECONDS: Final = 3
 MOST_MEMORY_BYTES: Final = 1 << 30
 MOST_LETTERS: Final = 200_000  # of one prompt; ours has two short messages
-USER: Final = [{"role": "user", "content": "Name a colour."}]
+USER: Final[list[dict[str, Any]]] = [{"role": "user", "content": "Name a colour."}]
 TALK: Final = [*USER, {"role": "assistant", "content": "Red."}, {"role": "user", "content": "Another."}]
 PARTS: Final = [{"role": "user", "content": [{"type": "text", "text": "Name a colour."}]}]
 # What a template may lose of a conversation, each with a word that must stand in its prompt
-TOOL: Final = {
+TOOL: Final[dict[str, Any]] = {
     "type": "function",
     "function": {
         "name": "paint_wall",
@@ -27,7 +27,11 @@ TOOL: Final = {
         "parameters": {"type": "object", "properties": {"colour": {"type": "string"}}},
     },
 }
-CALL: Final = {"id": "call_1", "type": "function", "function": {"name": "paint_wall", "arguments": {"colour": "teal"}}}
+CALL: Final[dict[str, Any]] = {
+    "id": "call_1",
+    "type": "function",
+    "function": {"name": "paint_wall", "arguments": {"colour": "teal"}},
+}
 ANSWERED: Final = [*USER, {"role": "assistant", "content": "", "tool_calls": [CALL]}]
 LOSABLE: Final[dict[str, tuple[list[dict[str, Any]], bool, str]]] = {  # messages, with tools, the word
     "the system message": ([{"role": "system", "content": "Speak Welsh."}, *USER], False, "Speak Welsh."),
