@@ -65,7 +65,9 @@ def _explain_difference(streamed: str, text: str, tokens: Sequence[Sequence[tupl
             if CUT_CHARACTER in token:
                 return ""
             alternatives = any(other != token for other, _ in others)
-            return _describe(offset, rest, text) if alternatives or _realigns(rest, text[offset:]) else ""
+            # engines tell no candidates of accepted drafts; a stream that ends inside the next token chose no other one
+            lost = text[offset:].startswith(rest) or _realigns(rest, text[offset:])
+            return _describe(offset, rest, text) if alternatives or lost else ""
         offset += len(token)
     return _describe(offset, streamed[offset:], text) if tokens and len(streamed) > len(text) else ""
 

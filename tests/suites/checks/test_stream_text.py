@@ -34,8 +34,9 @@ def test_lost_and_repeated_deltas_are_told(whole: Reply, streamed: str) -> None:
 
 
 @pytest.mark.parametrize(("streamed", "place"), [(TEXT[:-5], 42), (f"{TEXT} again", 47), ("", 0)])
-def test_an_end_that_differs_is_told(streamed: str, place: int) -> None:
-    found = check_stream_text(streamed, SURE)
+@pytest.mark.parametrize("whole", [SURE, DRAFTED], ids=["sure", "drafted"])
+def test_an_end_that_differs_is_told(streamed: str, place: int, whole: Reply) -> None:
+    found = check_stream_text(streamed, whole)
     assert not found.ok and f"character {place}:" in found.detail
 
 
