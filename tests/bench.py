@@ -22,7 +22,7 @@ from pathlib import Path
 
 from cli.verbs import CELL
 from matrix.checkout import CHECKOUT
-from tests.bench_pages import measure_pages
+from tests.bench_pages import measure_certificates, measure_pages
 from tests.bench_scale import measure_scale
 from tests.rivals.compare import compared, table
 
@@ -136,6 +136,17 @@ def clients() -> list[Row]:
     ]
 
 
+def certificates() -> list[Row]:
+    """Time certificates for 5,000 cells."""
+    with tempfile.TemporaryDirectory() as folder:
+        cpu, memory, count = measure_certificates(Path(folder))
+    return [
+        Row(name="certificates of 5,000 cells, CPU", value=cpu, unit="s"),
+        Row(name="certificates of 5,000 cells, memory", value=memory, unit="MB", aim="< 500 MB", note="peak"),
+        Row(name="certificates of 5,000 cells, written", value=count, unit="files"),
+    ]
+
+
 def pages() -> list[Row]:
     """Time the pages of a report of 5,000 cells."""
     with tempfile.TemporaryDirectory() as folder:
@@ -167,6 +178,7 @@ BENCHES: dict[str, Callable[[], list[Row]]] = {
     "conversion": conversion,
     "clients": clients,
     "pages": pages,
+    "certificates": certificates,
     "scale": scale,
     "warm": warm,
     "clean": clean,

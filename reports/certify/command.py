@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
 from matrix.errors import ConfigError, Problem
 from matrix.planning.select import suggest_cell
-from reports.certify.statement import NotCertifiable, Statements, format_statement, list_cells
+from reports.certify.statement import CellEvidence, NotCertifiable, Statements, format_statement, list_cells
+from reports.certify.streaming import stream_cells
 from reports.certify.verify import find_problems, read_certificate
+from reports.evidence.by_cell import Unstreamable, is_large
 from reports.evidence.defuse import defuse_line
 from reports.evidence.files import read_records
 from reports.evidence.signature import sign_evidence
@@ -56,29 +61,53 @@ def _verify(args: argparse.Namespace, today: date) -> int:
 
 
 def _certify(args: argparse.Namespace, today: date) -> int:
+    if not 1 <= args.days <= 3650:
+        raise ConfigError([Problem("--days", 0, "", f"expected 1 to 3650, got {args.days}")])
+    if is_large(args.evidence):
+        try:
+            if tally := _write_all(stream_cells(args.evidence, args.cells), args, today):
+                return 1 if tally[Written.REFUSED] else 0
+        except Unstreamable as error:
+            sys.stderr.write(f"note: read at once, for {defuse_line(str(error))}\n")
+    return _certify_at_once(args, today)
+
+
+def _certify_at_once(args: argparse.Namespace, today: date) -> int:
     records = [r for path in args.evidence for r in read_records(path)]
     known = list_cells(records)
     cells = [cell for cell in known if fnmatchcase(cell, args.cells)]
     if not cells:
         why = f"no cell of this evidence fits {args.cells!r}{suggest_cell(args.cells, known)}"
         raise ConfigError([Problem("--cells", 0, "", why)])
-    if not 1 <= args.days <= 3650:
-        raise ConfigError([Problem("--days", 0, "", f"expected 1 to 3650, got {args.days}")])
+    statements = Statements(records)
+    return 1 if _write_all((statements.find(cell) for cell in cells), args, today)[Written.REFUSED] else 0
+
+
+class Written(StrEnum):
+    """What became of a cell."""
+
+    CERTIFIED = "certified"
+    REFUSED = "refused"
+
+
+def _write_all(found: Iterable[CellEvidence], args: argparse.Namespace, today: date) -> Counter[Written]:
+    """Write a certificate for each, and count."""
     args.out.mkdir(parents=True, exist_ok=True)
-    statements, failed = Statements(records), 0
-    for cell in cells:
-        try:
-            made = statements.make(cell, issued=today, expires=today + timedelta(days=args.days))
-        except NotCertifiable as error:
-            failed += 1
-            sys.stdout.write(f"not certified: {defuse_line(str(error))}\n")
-            continue
-        path = args.out / f"{name_file(cell)}{SUFFIX}"
-        path.write_bytes(format_statement(made))
-        if args.key:
-            sign_evidence(path, args.key)
-        sys.stdout.write(f"{made['predicate']['result']} {path}\n")
-    return 1 if failed else 0
+    return Counter(_write_certificate(evidence, args, today) for evidence in found)
+
+
+def _write_certificate(evidence: CellEvidence, args: argparse.Namespace, today: date) -> Written:
+    try:
+        made = evidence.make(issued=today, expires=today + timedelta(days=args.days))
+    except NotCertifiable as error:
+        sys.stdout.write(f"not certified: {defuse_line(str(error))}\n")
+        return Written.REFUSED
+    path = args.out / f"{name_file(evidence.row.cell)}{SUFFIX}"
+    path.write_bytes(format_statement(made))
+    if args.key:
+        sign_evidence(path, args.key)
+    sys.stdout.write(f"{made['predicate']['result']} {path}\n")
+    return Written.CERTIFIED
 
 
 def name_file(cell: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from statistics import median
 from typing import Any, Final
@@ -54,18 +55,39 @@ class Statements:
             self._own.setdefault(r.cell, []).append(r)
 
     def make(self, cell: str, *, issued: date, expires: date) -> Mapping[str, Json]:
-        """Make the statement of a cell.
+        """Make the statement of a cell, see `CellEvidence.make`."""
+        return self.find(cell).make(issued=issued, expires=expires)
+
+    def find(self, cell: str) -> CellEvidence:
+        """Find what a statement of the cell is made from.
+
+        Raises:
+            NotCertifiable: there is none.
+        """
+        if cell not in self.rows:
+            raise NotCertifiable(f"there is no evidence of {cell}")
+        return CellEvidence(row=self.rows[cell], own=self._own[cell], runs=self.runs, unsealed=self.unsealed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellEvidence:
+    """What a statement of one cell is made from."""
+
+    row: CellRow
+    own: Sequence[Record]  # of the cell, its launches among them, as they were written
+    runs: Mapping[str, Run]  # of all the evidence
+    unsealed: Collection[str]  # of them
+
+    def make(self, *, issued: date, expires: date) -> Mapping[str, Json]:
+        """Make the statement of the cell.
 
         Raises:
             NotCertifiable: a run is not sealed or asked less than a cell alone owes, a stub answered, or the cell has
                 several plans or no launch.
         """
-        row = self.rows.get(cell)
-        if row is None:
-            raise NotCertifiable(f"there is no evidence of {cell}")
-        own = self._own[cell]
+        row, own, cell = self.row, self.own, self.row.cell
         runs = {run: self.runs[run] for run in dict.fromkeys(r.run for r in own) if run in self.runs}
-        _require_sound(row, self.unsealed & {r.run for r in own})
+        _require_sound(row, set(self.unsealed) & {r.run for r in own})
         if shallow := sorted(run for run, start in runs.items() if start.depth == FIRST):
             raise NotCertifiable(
                 f"run {shallow[0]} asked at depth {FIRST}, at which another cell may answer for {cell}:"

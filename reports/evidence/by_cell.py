@@ -39,6 +39,7 @@ class _Lines:
     """Where the lines of one cell stand: number of the file and offset in it, alternating."""
 
     places: array[int] = field(default_factory=lambda: array("Q"))
+    launches: array[int] = field(default_factory=lambda: array("Q"))
 
 
 class CellReader:
@@ -73,34 +74,47 @@ class CellReader:
 
     def read_cell(self, cell: str) -> Iterator[Record]:
         """Read the records of one cell with their texts made visible, without its launches, which are in `shared`."""
-        places = self._cells[cell].places
-        for number, offset in zip(places[::2], places[1::2], strict=True):
-            file = self._files[number]
-            file.seek(offset)
-            line = file.readline()
+        for line in self._read_lines(self._cells[cell].places):
             found = self._parse(line)
             if found.cell != cell or isinstance(found, Launch):
                 raise Unstreamable(f"a line of {cell} says that it is another's")
             yield found if _is_plain(line) else make_visible(found)
+
+    def read_original(self, cell: str) -> Iterator[Record]:
+        """Read the records of one cell as they were written, its launches among them, in the order of the files."""
+        known = self._cells[cell]
+        places = sorted((*_pair(known.places), *_pair(known.launches)))
+        yield from map(self._parse, self._read_lines(array("Q", (n for place in places for n in place))))
+
+    def read_all(self) -> Iterator[Record]:
+        """Read every record as it was written, in the order of the files, and keep none."""
+        for file in self._files:
+            file.seek(0)
+            yield from map(self._parse, file)
+
+    def _read_lines(self, places: array[int]) -> Iterator[bytes]:
+        for number, offset in _pair(places):
+            self._files[number].seek(offset)
+            yield self._files[number].readline()
 
     def _index_file(self, number: int) -> None:
         offset = 0
         for line in self._files[number]:
             named = CELL.search(line)
             if named is None or LAUNCH in line:
-                self._keep_shared(self._parse(line))
+                self._keep_shared(self._parse(line), (number, offset))
             else:
                 lines = self._cells.setdefault(named[1].decode("utf-8", "replace"), _Lines())
                 lines.places.extend((number, offset))
             offset += len(line)
 
-    def _keep_shared(self, found: Record) -> None:
+    def _keep_shared(self, found: Record, place: tuple[int, int]) -> None:
         if found.cell and not isinstance(found, Launch):
             raise Unstreamable("a record names its cell in an unusual way")
         if isinstance(found, Run) and found.retry_of:
             raise Unstreamable("a run retries another")
         if isinstance(found, Launch) and found.cell:
-            self._cells.setdefault(found.cell, _Lines())
+            self._cells.setdefault(found.cell, _Lines()).launches.extend(place)
         self.shared.append(make_visible(found))
 
     def _parse(self, line: bytes) -> Record:
@@ -108,6 +122,10 @@ class CellReader:
             return parse_line(line, self._newer)
         except ValueError as error:
             raise Unstreamable(str(error)) from None
+
+
+def _pair(places: array[int]) -> Iterator[tuple[int, int]]:
+    yield from zip(places[::2], places[1::2], strict=True)
 
 
 def _is_plain(line: bytes) -> bool:

@@ -300,6 +300,28 @@ def parse_line(line: bytes, newer: set[str]) -> Record:
     return record.parse_record(fields, newer=run in newer)
 
 
+class Seal:
+    """Compares one run's records, given one by one, with what its `end` record sealed; holds the last one only."""
+
+    def __init__(self) -> None:
+        self._hash, self._count, self._whole = hashlib.sha256(), 0, True
+        self._last: Record | None = None
+
+    def add(self, found: Record) -> None:
+        if self._last is not None:
+            self._hash.update(format_line(record.dump_record(self._last)))
+            self._count += 1
+        self._last, self._whole = found, self._whole and not isinstance(found, Lost)
+
+    @property
+    def holds(self) -> bool:
+        """Whether these are the records that were sealed: none lost, edited or added."""
+        end = self._last
+        if not self._whole or not isinstance(end, record.End):
+            return False
+        return end.records == self._count and end.sha256 == self._hash.hexdigest()
+
+
 def is_sealed(records: Iterable[Record]) -> bool:
     """Return whether one run's records are those that its `end` record sealed: none lost, edited or added."""
     own = list(records)

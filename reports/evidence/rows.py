@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -14,14 +14,14 @@ from reports.evidence.types import AFTER, Launch, Result
 MESSAGE_CHARS: Final = 300  # of a thin row
 
 
-def iterate_rows(reader: CellReader) -> Iterator[CellRow]:
-    """Make each cell's row from its own records and the launches of its plans.
+def iterate_rows(reader: CellReader, cells: Sequence[str] | None = None) -> Iterator[CellRow]:
+    """Make each cell's row, or those of the named ones, from its own records and the launches of its plans.
 
     Raises:
         Unstreamable: see `CellReader`.
     """
     started = LaunchIndex([r for r in order_by_time(reader.shared) if isinstance(r, Launch)])
-    for cell in reader.cells:
+    for cell in reader.cells if cells is None else cells:
         own = list(reader.read_cell(cell))
         plans = {r.fingerprint for r in own} | {r.fingerprint for r in started.list_launches(cell, ())}
         records = [*started.list_launches(cell, plans - {""}), *own]
