@@ -14,7 +14,10 @@ import pytest
 
 from cli.program import main
 from matrix.checkout import CHECKOUT
+from matrix.planning.expand import expand_matrix
 from matrix.planning.select import suggest_cell
+from matrix.yaml.load import load_matrix
+from tests.matrix import world
 
 POLICY = (CHECKOUT / "ci" / "gates" / "try.yaml").read_text()
 CELL = "cpu.llamacpp_2026_10_11549.canary_bf16.baseline"
@@ -115,21 +118,42 @@ def test_a_place_that_cannot_be_written_is_named(
     assert what.replace("file: ", "file/x: ") in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("ending", ["\n", "\r\n"])
-def test_a_launch_line_is_read_with_the_line_endings_of_windows(
-    ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+WORDS = "python -m sglang.launch_server --model-path zai-org/GLM-5.1", "--tp 3", "--kv-cache-dtype fp9 --no-such-flag"
+BROKEN = " \\\n  ".join(WORDS)
+IMAGE = "    image: lmsysorg/sglang:v0.5.17\n"
+HANDED_OVER = {  # how a line is handed over, each with the same mistakes in it
+    "serve.sh": "#!/bin/bash\nset -eu\nexport CUDA_VISIBLE_DEVICES=0,1,2\nTP=3\n"
+    + BROKEN.replace("--tp 3", "--tp $TP")
+    + "\n",
+    "compose.yaml": f"services:\n  engine:\n{IMAGE}    command: >-\n      {WORDS[0]}\n      {WORDS[1]} {WORDS[2]}\n",
+    "pod.yaml": "apiVersion: v1\nkind: Pod\nmetadata: {name: engine}\nspec:\n  containers:\n  - name: engine\n"
+    f"{IMAGE}    command: [bash, -c]\n    args:\n    - |\n"
+    + "".join(f"      {line}\n" for line in BROKEN.splitlines()),
+    "engine.service": f"[Service]\nEnvironment=CUDA_VISIBLE_DEVICES=0,1,2\nExecStart=/usr/bin/{BROKEN}\n",
+}
+
+
+@pytest.mark.parametrize("name", HANDED_OVER)
+def test_line_endings_of_windows_change_no_finding(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    script = tmp_path / "serve.sh"
-    broken = LAUNCH.replace(" --tp", " \\\n  --tp")
-    script.write_bytes(f"#!/bin/bash\n{broken}\n".replace("\n", ending).encode())
-    manifest = tmp_path / "compose.yaml"
-    text = f"services:\n  engine:\n    image: lmsysorg/sglang:v0.5.17\n    command: {LAUNCH}\n"
-    manifest.write_bytes(text.replace("\n", ending).encode())
-    said = []
-    for line in ([str(script)], ["--", *LAUNCH.split()], [str(manifest)]):
-        main(["check", "--rig", "sm120x4", "--release", "sglang==0.5.17", *line])
-        said.append([x for x in capsys.readouterr().out.splitlines() if "--tp" in x or "\r" in x])
-    assert not any("\r" in x for lines in said for x in lines)
+    path, said, codes = tmp_path / name, [], []
+    for ending in ("\n", "\r\n"):
+        path.write_bytes(HANDED_OVER[name].replace("\n", ending).encode())
+        codes.append(main(["check", "--rig", "sm120x4", "--release", "sglang==0.5.17", str(path)]))
+        said.append(capsys.readouterr())
+    assert codes == [1, 1], said[0]
+    assert all(word in said[0].out for word in ("--no-such-flag", "fp9")), said[0].out
+    assert said[0] == said[1] and "\r" not in said[1].out
+
+
+def test_axes_with_the_line_endings_of_windows_are_the_same_matrix(tmp_path: Path) -> None:
+    plain, other = (world.write(tmp_path / folder) for folder in ("plain", "windows"))
+    for path in other.rglob("*.yaml"):
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    expanded = [expand_matrix(load_matrix(root)) for root in (plain, other)]
+    assert [c.facts for c in expanded[0].runnable] == [c.facts for c in expanded[1].runnable]
+    assert [e.reason for e in expanded[0].excluded.values()] == [e.reason for e in expanded[1].excluded.values()]
 
 
 def test_a_glob_names_its_first_part_that_no_cell_has() -> None:
