@@ -47,7 +47,7 @@ class PlannedGroup:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class PlannedJob:
     """Launch groups of one rig that one `pytest` process runs, one after another."""
 
     rig: Rig
@@ -92,7 +92,7 @@ def group_by_launch(matrix: Matrix, cells: Iterable[Cell]) -> tuple[PlannedGroup
     return tuple(sorted(groups, key=lambda g: (-g.rig.gpus, -len(g.cells))))
 
 
-def pack_jobs(groups: Sequence[PlannedGroup], served: Mapping[str, Runner]) -> tuple[Job, ...]:
+def pack_jobs(groups: Sequence[PlannedGroup], served: Mapping[str, Runner]) -> tuple[PlannedJob, ...]:
     """Pack launch groups into jobs: one group per job, or the smallest equal number per job that GitHub's limits
     allow."""
     groups = [g for g in groups if served[g.rig.id].serves]
@@ -102,18 +102,18 @@ def pack_jobs(groups: Sequence[PlannedGroup], served: Mapping[str, Runner]) -> t
     return packed
 
 
-def _pack_groups(groups: Sequence[PlannedGroup], served: Mapping[str, Runner], per_job: int) -> tuple[Job, ...]:
+def _pack_groups(groups: Sequence[PlannedGroup], served: Mapping[str, Runner], per_job: int) -> tuple[PlannedJob, ...]:
     by_rig: dict[str, list[PlannedGroup]] = {}
     for group in groups:
         by_rig.setdefault(group.rig.id, []).append(group)
     return tuple(
-        Job(rig=own[0].rig, runner=served[rig], groups=tuple(own[i : i + per_job]))
+        PlannedJob(rig=own[0].rig, runner=served[rig], groups=tuple(own[i : i + per_job]))
         for rig, own in by_rig.items()
         for i in range(0, len(own), per_job)
     )
 
 
-def _within_limits(packed: Sequence[Job]) -> bool:
+def _within_limits(packed: Sequence[PlannedJob]) -> bool:
     queued = Counter(j.runner.host for j in packed)
     return len(packed) <= MAX_JOBS and max(queued.values(), default=0) <= MAX_QUEUED
 
@@ -124,7 +124,7 @@ def list_unserved(groups: Iterable[PlannedGroup], served: Mapping[str, Runner]) 
     return [f"not planned: {n} cells on {r}: {served[r].none}" for r, n in cells.items() if not served[r].serves]
 
 
-def format_table(planned: Sequence[Job]) -> str:
+def format_table(planned: Sequence[PlannedJob]) -> str:
     rows = [
         (j.id, *map(str, (j.rig.gpus, len(j.groups), len(j.cells), j.timeout_min)), " ".join(j.runner.labels))
         for j in planned
@@ -134,7 +134,7 @@ def format_table(planned: Sequence[Job]) -> str:
     return f"{render.format_table(rows, header)}\n\n{len(planned)} jobs, {launches} launches, {cells} cells"
 
 
-def format_for_github(planned: Sequence[Job], depth: str) -> str:
+def format_for_github(planned: Sequence[PlannedJob], depth: str) -> str:
     """Format the jobs as lines for $GITHUB_OUTPUT. GitHub rejects an empty matrix, hence `empty`."""
     groups = json.dumps([j.as_json() for j in planned], separators=(",", ":"))
     return f"groups={groups}\nempty={'false' if planned else 'true'}\ndepth={depth}"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matrix.preflight.verdict import Remark
     from matrix.recommending.command import HostSurroundings
     from matrix.recommending.owned import Owned
-    from matrix.recommending.ran import Ran
+    from matrix.recommending.ran import LastRun
     from matrix.yaml.loaded import Matrix
 
 
@@ -151,13 +151,13 @@ def _recognise(matrix: Matrix, folder: Path) -> Owned:
     return recognise_checkpoint(matrix, folder)
 
 
-def _own_runs() -> Mapping[str, Ran]:
+def _own_runs() -> Mapping[str, LastRun]:
     from reports.evidence.ran import OWN, summarise_files
 
     return summarise_files([OWN])
 
 
-def _read_certified(registry: Path) -> Mapping[str, Ran]:
+def _read_certified(registry: Path) -> Mapping[str, LastRun]:
     from reports.registry.ran import read_certified
 
     return read_certified(registry)

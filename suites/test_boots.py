@@ -18,7 +18,7 @@ from reports.evidence.finding import Finding
 from suites.asking import lengths
 from suites.asking.contract import Engine, Evidence, Plan, Reboot, expect_ok
 from suites.checks import answer, boots, company, isolation, needle, tools
-from suites.checks.boots import Boot
+from suites.checks.boots import CheckedBoot
 from suites.measure.logprob_probe import index_topk
 
 pytestmark = [pytest.mark.boot, pytest.mark.boots]
@@ -42,7 +42,7 @@ def test_every_boot_is_right_and_alike(
         try:
             engine = reboot(f"boot {number} of {boot_count}")
         except EngineError as error:
-            told.append((Boot(number=number, error=f"it did not start: {str(error)[:WORDS]}"), {}))
+            told.append((CheckedBoot(number=number, error=f"it did not start: {str(error)[:WORDS]}"), {}))
             continue
         if engine is None:
             pytest.skip("NOT_EVIDENCE: the engine is somebody else's, and cannot be launched again")
@@ -76,7 +76,7 @@ def _bind(client: Client, engine: Engine) -> Client:
 
 def _ask_boot(
     number: int, client: Client, *, items: Sequence[Item], first: Mapping[str, Reply], topk: int, tie: float
-) -> tuple[Boot, Mapping[str, Reply]]:
+) -> tuple[CheckedBoot, Mapping[str, Reply]]:
     """Ask one boot everything. An engine that ends meanwhile makes it a wrong boot, and not the end of the count."""
     replies: dict[str, Reply] = {}
     findings: list[Finding] = []
@@ -87,8 +87,8 @@ def _ask_boot(
             if item.id in first:
                 findings.append(company.check_same_answer(item, [first[item.id]], reply, check="boots.alike", tie=tie))
     except EngineError as error:
-        return Boot(number=number, findings=findings, error=f"it ended: {str(error)[:WORDS]}"), replies
-    return Boot(number=number, findings=findings), replies
+        return CheckedBoot(number=number, findings=findings, error=f"it ended: {str(error)[:WORDS]}"), replies
+    return CheckedBoot(number=number, findings=findings), replies
 
 
 def _judge(item: Item, reply: Reply, topk: int) -> Finding:

@@ -34,7 +34,7 @@ REDACT: Final = f"[ ! -d {OUT}/logs ] || .venv/bin/glm-matrix redact {OUT}/logs"
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RecipeStep:
     """One step: its name, and the commands of it."""
 
     name: str
@@ -42,10 +42,10 @@ class Step:
 
 
 STEPS: Final = (
-    Step("environment", ENVIRONMENT),
-    Step("plan", PLAN),
-    Step("cells", CELLS),
-    Step("verdict", JUDGE),
+    RecipeStep("environment", ENVIRONMENT),
+    RecipeStep("plan", PLAN),
+    RecipeStep("cells", CELLS),
+    RecipeStep("verdict", JUDGE),
 )
 
 

@@ -33,7 +33,7 @@ run, so that most of its guards are no matter of a line.
 
 
 @dataclass(frozen=True, kw_only=True)
-class Placed:
+class PlacedGuard:
     """A guard of the newest release and why it is told, left out or open."""
 
     guard: Guard
@@ -87,7 +87,7 @@ def _probes(engine: str) -> tuple[re.Pattern[str], ...]:
     )
 
 
-def place_guards(engine: str) -> Iterator[Placed]:
+def place_guards(engine: str) -> Iterator[PlacedGuard]:
     """Say of each guard of the newest release whether it is told, and else why not."""
     book, told = read_guards(engine), list_told_words(engine)
     for guard in book.held_by(book.releases[-1]) or ():
@@ -95,10 +95,10 @@ def place_guards(engine: str) -> Iterator[Placed]:
         text = f"{guard.at}: {guard.says}"
         otherwise = any(pattern.search(text) for _, pattern in list_told_otherwise())
         if guard.does == "bounds" or probed or otherwise or any(words in guard.says for words in told):
-            yield Placed(guard=guard, why=TOLD)
+            yield PlacedGuard(guard=guard, why=TOLD)
         else:
             why = next((why for why, pattern in _reasons() if pattern.search(text)), OPEN)
-            yield Placed(guard=guard, why=why)
+            yield PlacedGuard(guard=guard, why=why)
 
 
 def make_page() -> str:
@@ -121,7 +121,7 @@ def make_page() -> str:
 MEANS: Final = {"stops": "ends the start", "sets": "changes a value", "bounds": "bounds a number"}
 
 
-def _open_table(book: GuardBook, placed: list[Placed]) -> str:
+def _open_table(book: GuardBook, placed: list[PlacedGuard]) -> str:
     rows = [
         [
             MEANS[p.guard.does],

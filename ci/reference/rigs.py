@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from ci.reference.markdown import format_block, format_code, format_table
-from matrix.recommending.choose import Launch, Recommendation, recommend_launches
+from matrix.recommending.choose import OfferedLaunch, Recommendation, recommend_launches
 from matrix.recommending.numbers import Number
-from matrix.recommending.ran import Ran
+from matrix.recommending.ran import LastRun
 from matrix.recommending.render import next_command
 from matrix.yaml.loaded import Matrix
 from reports.gate.starter import make_starter, render_starter
@@ -23,7 +23,7 @@ HEAD: Final = """# GLM-5 on {count} x {gpu}
 """
 
 
-def recommend_for_rigs(matrix: Matrix, ran: Mapping[str, Ran]) -> dict[str, Recommendation]:
+def recommend_for_rigs(matrix: Matrix, ran: Mapping[str, LastRun]) -> dict[str, Recommendation]:
     """Recommend launches for every rig with GPUs."""
     return {rig.id: recommend_launches(matrix, rig, ran) for rig in matrix.rigs.values() if rig.gpus}
 
@@ -65,7 +65,7 @@ def _make_page(answer: Recommendation) -> str:
     return f"{head}{sections}\n## What blocks the rest\n\n{format_table(('count', 'of', 'reason'), rows)}"
 
 
-def _make_section(number: int, one: Launch) -> str:
+def _make_section(number: int, one: OfferedLaunch) -> str:
     rows = [[n.about, str(n), f"{n.basis}: {format_code(LINE.sub('', n.source))}"] for n in one.numbers]
     known = ", ".join(format_code(k.id) for k in one.known) or "none"
     proven = ", ".join(one.ran.proven) if one.ran and one.ran.proven else "nothing yet"

@@ -29,7 +29,7 @@ from matrix.bisecting.posterior import Answer, Tally, make_prior
 from matrix.bisecting.releases import list_between, list_known, place_cell, read_end, require_range
 from matrix.bisecting.search import BisectVerdict, Search, TryReply, expect_boots, find_first_bad, judge_answers
 from matrix.bisecting.settings import Unit, list_units
-from matrix.bisecting.steps import Step, compare_steps
+from matrix.bisecting.steps import ReleaseStep, compare_steps
 from matrix.errors import ConfigError, HostError, Problem, suggest_nearest
 from matrix.model import Cell
 from matrix.planning.owed import Depth, OwedItem, read_owed
@@ -54,7 +54,7 @@ class BisectQuestion:
     items: tuple[OwedItem, ...]
     test: str
     search: Search
-    steps: tuple[Step, ...]
+    steps: tuple[ReleaseStep, ...]
     options: argparse.Namespace
 
     @property

@@ -11,7 +11,7 @@ from matrix.bisecting.delta import Smallest
 from matrix.bisecting.posterior import Tally
 from matrix.bisecting.search import BisectVerdict, Search, judge_answers
 from matrix.bisecting.settings import Unit
-from matrix.bisecting.steps import Step, say_news
+from matrix.bisecting.steps import ReleaseStep, say_news
 from matrix.output.table import format_table
 from reports.evidence.defuse import defuse_line
 
@@ -26,7 +26,7 @@ class BisectReport:
     engine: str
     asked: str  # the test, or what stands for all
     search: Search
-    steps: tuple[Step, ...]
+    steps: tuple[ReleaseStep, ...]
     tally: Tally
     shape: str = ""
     silent: Mapping[str, str] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class BisectReport:
         return judge_answers(self.search, self.tally)
 
 
-def say_steps(steps: Sequence[Step], engine: str) -> Iterator[str]:
+def say_steps(steps: Sequence[ReleaseStep], engine: str) -> Iterator[str]:
     """Yield what the snapshots say of each step, the likeliest marked."""
     yield f"what changed for this cell, release by release ({engine}; read in the snapshots, nothing was started):"
     likely = max((s.weight for s in steps), default=0.0)
@@ -154,7 +154,7 @@ def as_data(report: BisectReport) -> dict[str, Any]:
     }
 
 
-def as_step(step: Step) -> dict[str, Any]:
+def as_step(step: ReleaseStep) -> dict[str, Any]:
     """Return a step as data."""
     return {
         "before": step.before,

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from fixtures.banks.canary import hunting as hay
 from fixtures.banks.canary import render, talk
 from fixtures.banks.canary.calling import Step, use_tools
-from fixtures.banks.canary.conversation import Conversation, calls_of
+from fixtures.banks.canary.conversation import CanaryConversation, calls_of
 from fixtures.banks.canary.dice import Dice
 from fixtures.banks.canary.facts import FACTS, STORY
 from fixtures.banks.canary.tools import FIXED_SHARE
@@ -170,13 +170,13 @@ _MIX: Mapping[int, Mapping[Draw, float]] = {
 _LONG_MIX: Mapping[Draw, float] = {_draw_hunt: 1.0}
 
 
-def _weigh_pieces(dice: Dice, drawn: Conversation, *, thinks: float) -> list[WeightedPiece]:
+def _weigh_pieces(dice: Dice, drawn: CanaryConversation, *, thinks: float) -> list[WeightedPiece]:
     reasoning = drawn.reasoning if dice.chance(thinks) else None
     cut = render.split_segments(drawn.messages, drawn.tools, reasoning)
     return [WeightedPiece(text, REPLY if is_reply else _prompt_weight(text)) for text, is_reply in cut]
 
 
-def _force_call(dice: Dice, drawn: Conversation) -> list[WeightedPiece]:
+def _force_call(dice: Dice, drawn: CanaryConversation) -> list[WeightedPiece]:
     """Answer the same request in JSON. The loss covers only the tokens after the dictated one."""
     pieces = _weigh_pieces(dice, drawn, thinks=0.0)
     dictated, rest = json_call(calls_of(drawn.messages[-1]), named=dice.chance(0.4))

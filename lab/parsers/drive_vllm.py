@@ -60,14 +60,14 @@ class ParserPair:
             return own if JOINS_ITSELF else Streamed(own)
         reasoning = ParserManager.get_reasoning_parser(self.reasoning) if self.reasoning else None
         tool = ParserManager.get_tool_parser(self.tool, True, "m") if self.tool else None
-        return Joined(
+        return JoinedReply(
             reasoning and reasoning(self.tokenizer, **switch), tool and _make_tool(tool, self.tokenizer, self.request)
         )
 
     def whole(self, reply: str, thinks: bool, finished: bool) -> dict[str, Any]:
         """Parse a reply at once."""
         parser, ids = self._make(thinks), self.tokenizer.encode(reply)
-        if isinstance(parser, Joined):
+        if isinstance(parser, JoinedReply):
             return parser.parse(reply, self.request)
         if hasattr(parser, "set_prompt_token_ids"):
             parser.set_prompt_token_ids(self._prompts[thinks])
@@ -103,7 +103,7 @@ def _make_tool(tool: Any, tokenizer: Any, request: Any) -> Any:
     return tool(tokenizer, request.tools) if takes_tools else tool(tokenizer)
 
 
-class Joined:
+class JoinedReply:
     """The join of `entrypoints/openai/chat_completion/serving.py` in releases before 0.20.0."""
 
     def __init__(self, reasoning: Any, tool: Any) -> None:
@@ -152,7 +152,7 @@ class Joined:
         return self.tool.extract_tool_calls_streaming(before, now, text, *ids, request)
 
 
-class Streamed(Joined):
+class Streamed(JoinedReply):
     """0.20.0 to 0.22.1: `parse_delta` is the release's own, the whole and the end of a stream are `serving.py`'s."""
 
     def __init__(self, own: Any) -> None:

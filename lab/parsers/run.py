@@ -15,12 +15,12 @@ from lab.parsers.suites import PAIRS
 from lab.snapshot.wheel import download_wheel
 from matrix.errors import HostError, suggest_nearest
 from matrix.parsers.corpus import Corpus, load_corpus
-from matrix.parsers.record import Ran
+from matrix.parsers.record import ParserRun
 from matrix.parsers.render import MARKERS
 from matrix.preflight.snapshot import release_id
 
 
-def run_release(requirement: str, wheel: Path | None = None) -> Ran:
+def run_release(requirement: str, wheel: Path | None = None) -> ParserRun:
     """Run a release's parsers; its wheel is downloaded and deleted afterwards, unless it is given.
 
     Raises:
@@ -39,7 +39,7 @@ def run_release(requirement: str, wheel: Path | None = None) -> Ran:
         return run_unpacked(engine, version, unpacked)
 
 
-def run_unpacked(engine: str, version: str, unpacked: Unpacked) -> Ran:
+def run_unpacked(engine: str, version: str, unpacked: Unpacked) -> ParserRun:
     """Run the parsers of an unpacked wheel; the files that ran are held against its RECORD afterwards."""
     python = make_environment(pins_of(unpacked, LIGHT))
     corpus = load_corpus()
@@ -56,7 +56,7 @@ def run_unpacked(engine: str, version: str, unpacked: Unpacked) -> Ran:
         "stand_ins": sorted(set(answer["standins"])),
         "libraries": versions_in(python),
     }
-    return Ran(release_id(engine, version), release, answer["suites"])
+    return ParserRun(release_id(engine, version), release, answer["suites"])
 
 
 def write_suites(engine: str, corpus: Corpus, only: Sequence[str] = ()) -> list[dict[str, Any]]:

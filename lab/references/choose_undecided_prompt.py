@@ -90,7 +90,7 @@ def measure_nearest(ways: Mapping[str, Logprobs]) -> float:
     return min(top_k_kl(ways[a], ways[b]).mean for a, b in permutations(ways, 2))
 
 
-class Family:
+class WeightFamily:
     """One set of weights in every way that cells use, in float32, and in every rounding."""
 
     def __init__(self, weights: str, ways: Sequence[str], index_topk: int, folder: Path) -> None:
@@ -188,14 +188,14 @@ def _hadamard(device: Any) -> Any:
     return grown
 
 
-def list_families(index_topk: int, folder: Path) -> Iterator[tuple[str, Family]]:
+def list_families(index_topk: int, folder: Path) -> Iterator[tuple[str, WeightFamily]]:
     """Yield the families whose cells have several patterns."""
     keys = list_wanted()
     for weights in (SOURCE, *(f"canary_{name}" for name in PRUNED)):
         asked = {key.way for key in keys if (key.weights, key.index_topk) == (weights, index_topk)}
         ways = sorted(way for way in asked if set(way) <= set("FS"))
         if len(ways) > 1:
-            yield weights, Family(weights, ways, index_topk, folder)
+            yield weights, WeightFamily(weights, ways, index_topk, folder)
 
 
 def parser() -> argparse.ArgumentParser:

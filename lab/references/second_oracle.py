@@ -29,7 +29,7 @@ TOLERANCE: Final = 5e-5  # nats, of two float32 implementations that add in anot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class OracleComparison:
     """One recorded prompt: how far the second implementation is from it, in nats, at its farthest position."""
 
     key: Key
@@ -63,7 +63,7 @@ class SecondOracle(Oracle):
         return [[(int(i), float(row[i])) for i in chosen] for row, chosen in zip(logprobs, best, strict=True)]
 
 
-def compare_references(most_tokens: int) -> Iterator[Comparison]:
+def compare_references(most_tokens: int) -> Iterator[OracleComparison]:
     """Ask for every recorded prompt of at most so many tokens. Ways that share indexers are asked for, too."""
     wanted = {str(key): pair for key, pair in list_wanted().items()}
     for record in read_references():
@@ -74,7 +74,7 @@ def compare_references(most_tokens: int) -> Iterator[Comparison]:
         directory = find_weights(checkpoint)
         text = "".join(position[0][0] for position in record["positions"])
         said = SecondOracle(directory, key).says(make_encoder(directory)(item), text, signature.max_tokens(item))
-        yield Comparison(
+        yield OracleComparison(
             key=key,
             tokens=record["prompt_tokens"],
             farthest=_find_farthest(record["positions"], said),

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from lab.snapshot.evaluate import UNKNOWN, ClassRef, Scope, evaluate_node
 from lab.snapshot.interpret import InterpretedNames, Refused, Symbol, Undecided, answer
 from lab.snapshot.locate import NotFound, find_definition
-from lab.snapshot.source import FunctionNode, Module, Package, find_functions
+from lab.snapshot.source import FunctionNode, Module, WheelSource, find_functions
 from matrix.preflight.snapshot import Flag
 
 ARCHITECTURES: Final = ("GlmMoeDsaForCausalLM", "DeepseekV32ForCausalLM")
@@ -62,7 +62,7 @@ class Capability(NamedTuple):
     minor: int
 
 
-def sglang_backends(package: Package, flags: tuple[Flag, ...], architectures: Mapping[str, str]) -> dict[str, str]:
+def sglang_backends(package: WheelSource, flags: tuple[Flag, ...], architectures: Mapping[str, str]) -> dict[str, str]:
     """Return the prefill and decode backend for each question.
 
     Raises:
@@ -76,7 +76,7 @@ def sglang_backends(package: Package, flags: tuple[Flag, ...], architectures: Ma
     }
 
 
-def vllm_backends(package: Package, architectures: Mapping[str, str]) -> dict[str, str]:
+def vllm_backends(package: WheelSource, architectures: Mapping[str, str]) -> dict[str, str]:
     """Return the first backend of the release's own order that supports sparse MLA on this GPU and KV dtype.
 
     Raises:
@@ -113,16 +113,16 @@ def answer_or_name_refusal(ask: Any) -> str:
         return f"refused: {error}"
 
 
-class Found(NamedTuple):
+class FoundChoice(NamedTuple):
     function: FunctionNode
     scope: Scope
 
 
-def sglang_function(package: Package, names: tuple[str, ...]) -> Found:
+def sglang_function(package: WheelSource, names: tuple[str, ...]) -> FoundChoice:
     for name in names:
         pattern = re.compile(rf"^\s*def {name}\b".encode(), re.MULTILINE)
         for module in package.search(pattern, "sglang/"):
-            return Found(next(find_functions(module.tree, name)), Scope(package, module))
+            return FoundChoice(next(find_functions(module.tree, name)), Scope(package, module))
     raise NotFound(f"no function under sglang/ is called {' or '.join(names)}")
 
 
@@ -146,7 +146,7 @@ def _default(flag: Flag) -> Any:
         return UNKNOWN
 
 
-def _sglang(asked: ChoiceQuestion, kv: Found, backends: Found, defaults: Mapping[str, Any]) -> str:
+def _sglang(asked: ChoiceQuestion, kv: FoundChoice, backends: FoundChoice, defaults: Mapping[str, Any]) -> str:
     resolved = _resolved_kv(asked, kv, defaults)
     question = _sglang_question(asked, {**defaults, "kv_cache_dtype": resolved})
     result, local = answer(backends.function, question, backends.scope)
@@ -155,7 +155,7 @@ def _sglang(asked: ChoiceQuestion, kv: Found, backends: Found, defaults: Mapping
     return ", ".join(pair) + kept
 
 
-def _resolved_kv(asked: ChoiceQuestion, kv: Found, defaults: Mapping[str, Any]) -> str:
+def _resolved_kv(asked: ChoiceQuestion, kv: FoundChoice, defaults: Mapping[str, Any]) -> str:
     result, local = answer(kv.function, _sglang_question(asked, {**defaults, "kv_cache_dtype": asked.kv}), kv.scope)
     if isinstance(result, dict):
         return str(result.get("kv_cache_dtype", asked.kv))
@@ -239,13 +239,13 @@ def _order(asked: ChoiceQuestion, order: FunctionNode, scope: Scope) -> list[str
     return [entry.name for entry in result if isinstance(entry, Symbol) or hasattr(entry, "name")]
 
 
-def _class(package: Package, path: str) -> ClassRef | None:
+def _class(package: WheelSource, path: str) -> ClassRef | None:
     module = package.module(path.rpartition(".")[0])
     found = package.find(module, path.rpartition(".")[2]) if module else None
     return ClassRef(found[0], found[1]) if found and isinstance(found[1], ast.ClassDef) else None
 
 
-def _takes(ref: ClassRef, asked: ChoiceQuestion, package: Package) -> bool:
+def _takes(ref: ClassRef, asked: ChoiceQuestion, package: WheelSource) -> bool:
     """Return whether the class is sparse and supports this GPU and KV dtype."""
     values = {
         "capability": Capability(*divmod(asked.sm, 10)),
@@ -257,7 +257,7 @@ def _takes(ref: ClassRef, asked: ChoiceQuestion, package: Package) -> bool:
     return bool(sparse) and capable is not False and _takes_kv(ref, asked.kv, package)
 
 
-def _takes_kv(ref: ClassRef, kv: str, package: Package) -> bool:
+def _takes_kv(ref: ClassRef, kv: str, package: WheelSource) -> bool:
     for part in list_lineage(ref, package):
         for node in part.node.body:
             match node:
@@ -279,7 +279,7 @@ def _lists(listed: Any, kv: str) -> bool:
     return kv in listed
 
 
-def _said(ref: ClassRef, method: str, question: InterpretedNames, package: Package) -> Any:
+def _said(ref: ClassRef, method: str, question: InterpretedNames, package: WheelSource) -> Any:
     """Return the answer of a class method, looked up through the bases; UNKNOWN where it cannot be followed."""
     for part in list_lineage(ref, package):
         for node in part.node.body:
@@ -288,7 +288,7 @@ def _said(ref: ClassRef, method: str, question: InterpretedNames, package: Packa
     return UNKNOWN
 
 
-def list_lineage(ref: ClassRef, package: Package) -> Iterator[ClassRef]:
+def list_lineage(ref: ClassRef, package: WheelSource) -> Iterator[ClassRef]:
     yield ref
     for base in ref.node.bases:
         parent = evaluate_node(base, Scope(package, ref.module))

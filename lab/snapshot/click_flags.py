@@ -16,7 +16,7 @@ from typing import Final
 from lab.snapshot.evaluate import UNKNOWN, Scope, evaluate_node
 from lab.snapshot.hints import default_text
 from lab.snapshot.locate import NotFound
-from lab.snapshot.source import FunctionNode, Module, Package
+from lab.snapshot.source import FunctionNode, Module, WheelSource
 from matrix.preflight.snapshot import Flag
 
 TYPES: Final = {"str": "str", "int": "int", "float": "float", "bool": "bool"}
@@ -24,7 +24,7 @@ REGISTERING: Final = ("argument", "option")
 TAGGED: Final = ":tag:`deprecated`"
 
 
-def read_command(package: Package, module: Module, command: str) -> list[Flag]:
+def read_command(package: WheelSource, module: Module, command: str) -> list[Flag]:
     """Return the flags of the function that `@click.command(command)` decorates.
 
     Raises:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Final
 
-from lab.snapshot.source import TESTS, Module, Package, absolute_name
+from lab.snapshot.source import TESTS, Module, WheelSource, absolute_name
 
 COMMON: Final = "*"
 WORDS: Final = ["hf", "text", "thinker", "llm", "language", "draft", "pretrained", "model"]
@@ -37,7 +37,7 @@ OWNER_CHARS: Final = 40
 
 
 def read_keys(
-    package: Package, *, prefix: str, models: tuple[str, ...], registered: Mapping[str, str]
+    package: WheelSource, *, prefix: str, models: tuple[str, ...], registered: Mapping[str, str]
 ) -> dict[str, frozenset[str]]:
     """Return scope -> keys. `models`: folders whose files serve single models; `registered`: each architecture's
     module."""
@@ -52,7 +52,7 @@ def read_keys(
     return {scope: keys for scope, keys in found.items() if keys}
 
 
-def _keys(package: Package, paths: Iterable[str]) -> set[str]:
+def _keys(package: WheelSource, paths: Iterable[str]) -> set[str]:
     """Return the keys that any of these files reads."""
     found = {word for path in paths for word in _words(package.files[path])}
     return {name for word in found if len(name := word.decode()) > 1 and name[0].islower()}
@@ -72,14 +72,14 @@ def _words(text: bytes) -> Iterator[bytes]:
         yield from (word for words in FIELD.findall(text) for word in words if word)
 
 
-def _imported(package: Package, paths: Iterable[str]) -> set[str]:
+def _imported(package: WheelSource, paths: Iterable[str]) -> set[str]:
     """Return the files that these files import as modules of their own, by absolute name."""
     names = {name.decode() for path in paths for name in IMPORTS.findall(package.files[path])}
     stems = (name.replace(".", "/") for name in names)
     return {path for stem in stems if (path := f"{stem}.py") in package.files}
 
 
-def _reached(package: Package, name: str, within: set[str]) -> list[str]:
+def _reached(package: WheelSource, name: str, within: set[str]) -> list[str]:
     """Return the files among `within` that the module imports, directly or through each other, and its own package."""
     folders = {str(PurePosixPath(path).parent) for path in within}
     waiting, seen = list(_own(package, name)), set[str]()
@@ -91,7 +91,7 @@ def _reached(package: Package, name: str, within: set[str]) -> list[str]:
     return sorted(seen)
 
 
-def _own(package: Package, name: str) -> Iterator[Module]:
+def _own(package: WheelSource, name: str) -> Iterator[Module]:
     """Return the module; of a package, every module in it: a lazy `__init__` hides its exports."""
     module = package.module(name)
     if module is None:
@@ -102,7 +102,7 @@ def _own(package: Package, name: str) -> Iterator[Module]:
         yield from (m for found in package.names(folder) if (m := package.module(found)))
 
 
-def _imports(package: Package, module: Module, folders: set[str]) -> Iterator[Module]:
+def _imports(package: WheelSource, module: Module, folders: set[str]) -> Iterator[Module]:
     """Return the modules from which it imports names. Open only those of `folders`: each costs a parse."""
     for node in ast.walk(module.tree):
         if not isinstance(node, ast.ImportFrom):

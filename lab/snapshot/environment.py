@@ -12,7 +12,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from lab.snapshot.source import Module, Package
+from lab.snapshot.source import Module, WheelSource
 
 NAME = re.compile(r"[A-Z][A-Z0-9_]{2,}")
 # Files without any of these read no variable: leaving them unparsed is what keeps this under a minute.
@@ -22,7 +22,7 @@ READERS = {"getenv", "get", "pop", "setdefault"}  # on os or os.environ; plus an
 SKIPPED = ("/test/", "/tests/")
 
 
-def list_variables(package: Package, prefix: str) -> set[str]:
+def list_variables(package: WheelSource, prefix: str) -> set[str]:
     """Return every name read under a folder of the package."""
     found: set[str] = set()
     for path, text in package.files.items():

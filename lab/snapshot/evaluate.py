@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from lab.snapshot.source import FunctionNode, Module, Package, absolute_name
+from lab.snapshot.source import FunctionNode, Module, WheelSource, absolute_name
 
 DEPTH = 24  # nested names and calls; ends recursion through self-referring code
 
@@ -50,7 +50,7 @@ class EnumMember:
 class Scope:
     """The context of an expression: its package, its module and its local names."""
 
-    package: Package
+    package: WheelSource
     module: Module
     local: Mapping[str, Any] = field(default_factory=dict)
     depth: int = DEPTH
@@ -110,7 +110,7 @@ def is_enum(ref: ClassRef) -> bool:
     return any("Enum" in ast.unparse(base) for base in ref.node.bases)
 
 
-def resolve_binding(package: Package, module: Module, node: ast.AST, scope: Scope) -> Any:
+def resolve_binding(package: WheelSource, module: Module, node: ast.AST, scope: Scope) -> Any:
     """Return the value behind a binding node found in `module`."""
     here = replace(scope, module=module, local={})
     match node:

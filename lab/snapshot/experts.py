@@ -16,7 +16,7 @@ from lab.snapshot.chosen import GPUS, AskedMoe, answer_or_name_refusal, list_hel
 from lab.snapshot.evaluate import UNKNOWN, ClassRef, EnumMember, Scope
 from lab.snapshot.interpret import InterpretedNames, Symbol, Undecided, answer
 from lab.snapshot.locate import NotFound
-from lab.snapshot.source import FunctionNode, Module, Package, absolute_name, find_functions
+from lab.snapshot.source import FunctionNode, Module, WheelSource, absolute_name, find_functions
 
 ORACLE: Final = "vllm.model_executor.layers.fused_moe.oracle"
 KEY: Final = re.compile(r"\bk[A-Z]\w+\b")  # kNvfp4Static: how weights and activations are quantised
@@ -35,7 +35,7 @@ class Order(NamedTuple):
     scope: Scope
 
 
-def vllm_experts(package: Package, architectures: Mapping[str, str]) -> dict[str, str]:
+def vllm_experts(package: WheelSource, architectures: Mapping[str, str]) -> dict[str, str]:
     """Return the first backend of the release's own order whose kernels take this GPU and weight format.
 
     Raises:
@@ -46,7 +46,7 @@ def vllm_experts(package: Package, architectures: Mapping[str, str]) -> dict[str
     return {str(one): answer_or_name_refusal(lambda a=one: _first(a, orders[a.form])) for one in asked}
 
 
-def _order(package: Package, form: str) -> Order:
+def _order(package: WheelSource, form: str) -> Order:
     module = package.module(f"{ORACLE}.{form}")
     if module is None:
         raise NotFound(f"no {ORACLE}.{form}")
@@ -111,14 +111,14 @@ def _class(scope: Scope, source: ast.ImportFrom | None, name: str) -> ClassRef |
     return ClassRef(found[0], found[1]) if found and isinstance(found[1], ast.ClassDef) else None
 
 
-def _takes(ref: ClassRef, asked: AskedMoe, package: Package) -> Any:
+def _takes(ref: ClassRef, asked: AskedMoe, package: WheelSource) -> Any:
     """Whether the kernels take the GPU and the quantisation: True, False or UNKNOWN."""
     parts = _both(ref, package) or (ref,)
     found = [_says(part, name, asked, package) for part in parts for name in ("current_device", "quant_scheme")]
     return False if False in found else UNKNOWN if UNKNOWN in found else True
 
 
-def _both(ref: ClassRef, package: Package) -> tuple[ClassRef, ...]:
+def _both(ref: ClassRef, package: WheelSource) -> tuple[ClassRef, ...]:
     """Return the two classes of one that falls back from the first to the second by shape (`get_clses`)."""
     for node in ref.node.body:
         if isinstance(node, ast.FunctionDef) and node.name == "get_clses":
@@ -128,7 +128,7 @@ def _both(ref: ClassRef, package: Package) -> tuple[ClassRef, ...]:
     return ()
 
 
-def _says(ref: ClassRef, name: str, asked: AskedMoe, package: Package) -> Any:
+def _says(ref: ClassRef, name: str, asked: AskedMoe, package: WheelSource) -> Any:
     for part in list_lineage(ref, package):
         for node in part.node.body:
             if isinstance(node, ast.FunctionDef) and node.name in (f"_supports_{name}", f"supports_{name}"):

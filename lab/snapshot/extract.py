@@ -14,14 +14,14 @@ from lab.snapshot.evaluate import ClassRef, Scope
 from lab.snapshot.locate import NotFound, Parts, find_class, find_definition, find_table
 from lab.snapshot.parsers import Registrar
 from lab.snapshot.probe import probes
-from lab.snapshot.source import Module, Package
+from lab.snapshot.source import Module, WheelSource
 from lab.snapshot.trtllm import extract_trtllm
 from lab.snapshot.wheel import Wheel
 from matrix.checkout import CHECKOUT
 from matrix.errors import HostError, suggest_nearest
 from matrix.preflight.snapshot import Flag, Snapshot, release_id
 
-Extract = Callable[[Package], dict[str, Any]]
+Extract = Callable[[WheelSource], dict[str, Any]]
 SGLANG_MODELS = ("sglang/srt/models/",)
 VLLM_MODELS = ("vllm/model_executor/models/", "vllm/models/")
 VLLM_PARSERS = {"reasoning": "_REASONING_PARSERS_TO_REGISTER", "tool_call": "_TOOL_PARSERS_TO_REGISTER"}
@@ -35,7 +35,7 @@ def extract_snapshot(engine: str, version: str, wheel: Wheel) -> Snapshot:
     if engine not in ENGINES:
         raise HostError(f"no snapshot can be made of {engine!r}{suggest_nearest(engine, ENGINES)}")
     _hold_version(version, wheel)
-    facts = ENGINES[engine](Package(wheel.members))
+    facts = ENGINES[engine](WheelSource(wheel.members))
     return Snapshot(
         release=release_id(engine, version),
         engine=engine,
@@ -65,7 +65,7 @@ def list_requirements(metadata: str) -> tuple[str, ...]:
     return tuple(sorted(line for line in lines if "extra ==" not in line and "extra==" not in line))
 
 
-def extract_sglang(package: Package) -> dict[str, Any]:
+def extract_sglang(package: WheelSource) -> dict[str, Any]:
     """Read SGLang's ServerArgs: flags written out (0.5.10) or generated from annotated fields (0.5.17, 0.5.23)."""
     parts = Parts()
     flags = parts.add("flags", lambda: _sglang_flags(package))
@@ -81,7 +81,7 @@ def extract_sglang(package: Package) -> dict[str, Any]:
     return _family(parts, package, models, prefix="sglang/", folders=SGLANG_MODELS)
 
 
-def _sglang_flags(package: Package) -> tuple[Flag, ...]:
+def _sglang_flags(package: WheelSource) -> tuple[Flag, ...]:
     module = find_definition(package, "ServerArgs", prefix="sglang/srt/", needs="add_cli_args")
     ref = ClassRef(module, find_class(module, "ServerArgs"))
     registrar = Registrar(package, field_classes=lambda found: _sglang_fields(package, found))
@@ -89,12 +89,12 @@ def _sglang_flags(package: Package) -> tuple[Flag, ...]:
     return _plausible(registrar.flags, module)
 
 
-def _sglang_fields(package: Package, ref: ClassRef) -> list[ClassRef]:
+def _sglang_fields(package: WheelSource, ref: ClassRef) -> list[ClassRef]:
     scope = Scope(package, ref.module)
     return [ref, *annotated.namespace_classes(scope, "sglang/srt/arg_groups/fields/")]
 
 
-def extract_vllm(package: Package) -> dict[str, Any]:
+def extract_vllm(package: WheelSource) -> dict[str, Any]:
     """Read vLLM: `make_arg_parser` registers the server's own flags, then the engine's from its config classes."""
     parts = Parts()
     for kind, table in VLLM_PARSERS.items():
@@ -118,7 +118,7 @@ def _add_experts(parts: Parts, read: Callable[[], dict[str, str]]) -> None:
         parts.read["chosen"] = {**parts.read.get("chosen", {}), **found}
 
 
-def _vllm_flags(package: Package) -> tuple[Flag, ...]:
+def _vllm_flags(package: WheelSource) -> tuple[Flag, ...]:
     """Read the server's parser; that of `run_batch` has the same name and no `FrontendArgs` of its own."""
     module = find_definition(package, "make_arg_parser", prefix="vllm/entrypoints/", needs=r"\bclass \w*FrontendArgs\b")
     inverse = re.compile(rb"^class EnableDisableAction\b", re.MULTILINE)
@@ -127,12 +127,12 @@ def _vllm_flags(package: Package) -> tuple[Flag, ...]:
     return _plausible(registrar.flags, module)
 
 
-def _vllm_models(package: Package) -> dict[str, str]:
+def _vllm_models(package: WheelSource) -> dict[str, str]:
     module = find_table(package, r"_\w+_MODELS", prefix="vllm/", rows=r"\w+For(CausalLM|ConditionalGeneration)")
     return registry.model_tables(module, package, module.name.rpartition(".")[0])
 
 
-def _parser_names(package: Package, table: str) -> tuple[str, ...]:
+def _parser_names(package: WheelSource, table: str) -> tuple[str, ...]:
     return registry.table_keys(package, find_table(package, table, prefix="vllm/").name, table)
 
 
@@ -144,7 +144,7 @@ def _plausible(flags: list[Flag], module: Module) -> tuple[Flag, ...]:
 
 
 def _family(
-    parts: Parts, package: Package, models: dict[str, str] | None, *, prefix: str, folders: tuple[str, ...]
+    parts: Parts, package: WheelSource, models: dict[str, str] | None, *, prefix: str, folders: tuple[str, ...]
 ) -> dict[str, Any]:
     """Return the facts of single architectures: the module of each of the family, and the config keys that it reads."""
     registered = registry.family(models or {})
@@ -164,7 +164,7 @@ def _named_parsers(flags: Sequence[Flag], named: Mapping[str, tuple[str, ...] | 
     return [replace(flag, values=named[flag.dest]) if flag.dest in named else flag for flag in flags]
 
 
-def extract_transformers(package: Package) -> dict[str, Any]:
+def extract_transformers(package: WheelSource) -> dict[str, Any]:
     """Read Transformers' model types and architectures; `transformers serve` is not modelled."""
     auto = "transformers.models.auto"
     types = registry.table_keys(package, f"{auto}.auto_mappings", "CONFIG_MAPPING_NAMES") or registry.table_keys(
@@ -177,7 +177,7 @@ def extract_transformers(package: Package) -> dict[str, Any]:
 def own_llamacpp(version: str) -> Snapshot:
     """Read llama.cpp's options from our own source instead of a wheel's: this project defines them."""
     files = {str(path.relative_to(CHECKOUT)): path.read_bytes() for path in sorted(CHECKOUT.glob("fixtures/**/*.py"))}
-    package = Package(files)
+    package = WheelSource(files)
     registrar = Registrar(package)
     options = package.module("fixtures.llamacpp.options")
     assert options is not None, "fixtures/llamacpp/options.py is part of this checkout"

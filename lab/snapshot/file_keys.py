@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from lab.snapshot.evaluate import UNKNOWN, ClassRef, Scope, evaluate_node, list_members
 from lab.snapshot.hints import Hint, RecordField, default_text, flatten_annotation, record_fields
-from lab.snapshot.source import Module, Package
+from lab.snapshot.source import Module, WheelSource
 from matrix.preflight.snapshot import Flag
 
 OPEN: Final = "any"  # of a key whose values, or keys below it, are not judged
@@ -36,7 +36,7 @@ class Shape:
     nullable: bool = False
 
 
-def read_file_keys(package: Package, ref: ClassRef, also: Mapping[str, None]) -> tuple[Flag, ...]:
+def read_file_keys(package: WheelSource, ref: ClassRef, also: Mapping[str, None]) -> tuple[Flag, ...]:
     """Return every key below a class; `also`: keys that the program takes out of the file itself, values open."""
     found = {flag.dest: flag for flag in _keys_of(package, ref, "", DEPTH)}
     for name in also:
@@ -44,7 +44,7 @@ def read_file_keys(package: Package, ref: ClassRef, also: Mapping[str, None]) ->
     return tuple(found.values())
 
 
-def read_taken(package: Package, module: Module, names: tuple[str, ...]) -> dict[str, None]:
+def read_taken(package: WheelSource, module: Module, names: tuple[str, ...]) -> dict[str, None]:
     """Return the keys that functions of a module take out of the file: string keys of a dict or of `.pop("x")`."""
     found: dict[str, None] = {}
     for node in ast.walk(module.tree):
@@ -67,14 +67,14 @@ def _taken(node: ast.AST) -> Iterator[str]:
             return
 
 
-def _keys_of(package: Package, ref: ClassRef, prefix: str, depth: int) -> Iterator[Flag]:
+def _keys_of(package: WheelSource, ref: ClassRef, prefix: str, depth: int) -> Iterator[Flag]:
     for field in record_fields(ref, Scope(package, ref.module)):
         if field.name.startswith("_") or field.name == "model_config":
             continue
         yield from _key(package, field, prefix, depth)
 
 
-def _key(package: Package, field: RecordField, prefix: str, depth: int) -> Iterator[Flag]:
+def _key(package: WheelSource, field: RecordField, prefix: str, depth: int) -> Iterator[Flag]:
     here = Scope(package, field.module)
     shape = _shape(package, flatten_annotation(field.annotation, here), depth)
     spelt = dict.fromkeys((field.name, *_aliases(field.default)))
@@ -99,7 +99,9 @@ def _key(package: Package, field: RecordField, prefix: str, depth: int) -> Itera
     )
 
 
-def _keys_of_variants(package: Package, variants: Mapping[str, ClassRef], prefix: str, depth: int) -> Iterator[Flag]:
+def _keys_of_variants(
+    package: WheelSource, variants: Mapping[str, ClassRef], prefix: str, depth: int
+) -> Iterator[Flag]:
     """Yield the keys that every variant has alike once, without a variant's name, then those that are its own."""
     held = {name: list(_keys_of(package, ref, "", depth - 1)) for name, ref in variants.items()}
     first, *others = held.values() if held else ([],)
@@ -113,7 +115,7 @@ def _below(flag: Flag, prefix: str) -> Flag:
     return replace(flag, options=tuple(f"{prefix}.{name}" for name in flag.options), dest=f"{prefix}.{flag.dest}")
 
 
-def _shape(package: Package, hints: tuple[Hint, ...], depth: int) -> Shape:
+def _shape(package: WheelSource, hints: tuple[Hint, ...], depth: int) -> Shape:
     kinds = {hint.kind: hint for hint in hints}
     nullable = "None" in kinds
     classes = tuple(h.ref for h in hints if h.ref is not None and h.kind != "enum" and _is_model(package, h.ref))
@@ -130,7 +132,7 @@ def _shape(package: Package, hints: tuple[Hint, ...], depth: int) -> Shape:
     return Shape(OPEN, nullable=nullable)
 
 
-def _values(package: Package, hint: Hint) -> tuple[Any, ...]:
+def _values(package: WheelSource, hint: Hint) -> tuple[Any, ...]:
     if hint.kind == "literal":
         return hint.values
     assert hint.ref is not None
@@ -138,7 +140,7 @@ def _values(package: Package, hint: Hint) -> tuple[Any, ...]:
     return tuple(m.value if m.value is not UNKNOWN else m.name for m in members)
 
 
-def _is_model(package: Package, ref: ClassRef, hops: int = 6) -> bool:
+def _is_model(package: WheelSource, ref: ClassRef, hops: int = 6) -> bool:
     """Whether a class is a pydantic model of the package: `BaseModel` is among its bases' bases."""
     for base in ref.node.bases:
         if "BaseModel" in ast.unparse(base):

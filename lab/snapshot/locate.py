@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab.snapshot.source import Module, Package
+from lab.snapshot.source import Module, WheelSource
 from matrix.errors import MatrixError
 
 
@@ -45,7 +45,7 @@ class Parts:
         return {**self.read, "unread": self.unread}
 
 
-def find_definition(package: Package, name: str, *, prefix: str, needs: str = "") -> Module:
+def find_definition(package: WheelSource, name: str, *, prefix: str, needs: str = "") -> Module:
     """Return the module under `prefix` that defines a function or class; of several, the one with most importers.
 
     `needs` is a regular expression that its text must also match.
@@ -61,7 +61,7 @@ def find_definition(package: Package, name: str, *, prefix: str, needs: str = ""
     return max(found, key=lambda module: (_importers(package, module, name, prefix), -len(module.path)))
 
 
-def find_table(package: Package, name: str, *, prefix: str, rows: str = "") -> Module:
+def find_table(package: WheelSource, name: str, *, prefix: str, rows: str = "") -> Module:
     """Return the module under `prefix` whose top level assigns `name` (a pattern); of several, the one with most rows.
 
     Raises:
@@ -86,11 +86,11 @@ def find_class(module: Module, name: str) -> ast.ClassDef:
     raise NotFound(f"{module.path} has no class {name} at its top level")
 
 
-def _importers(package: Package, module: Module, name: str, prefix: str) -> int:
+def _importers(package: WheelSource, module: Module, name: str, prefix: str) -> int:
     """Count the files that import `name` from the module by its absolute name."""
     pattern = re.compile(rf"from {re.escape(module.name)} import [^\n]*(\n[^)]*)?\b{name}\b".encode())
     return sum(1 for _ in _texts(package, pattern, prefix))
 
 
-def _texts(package: Package, pattern: re.Pattern[bytes], prefix: str) -> Iterator[str]:
+def _texts(package: WheelSource, pattern: re.Pattern[bytes], prefix: str) -> Iterator[str]:
     yield from (path for path, text in package.files.items() if path.startswith(prefix) and pattern.search(text))

@@ -17,7 +17,7 @@ from lab.snapshot import annotated
 from lab.snapshot.config_class import kwargs_of
 from lab.snapshot.evaluate import UNKNOWN, ClassRef, Scope, evaluate_node
 from lab.snapshot.flags import flag_of
-from lab.snapshot.source import FunctionNode, Module, Package, find_functions
+from lab.snapshot.source import FunctionNode, Module, WheelSource, find_functions
 from matrix.preflight.snapshot import Flag
 
 FieldScopes = Callable[[ClassRef], Iterable[ClassRef]]
@@ -27,7 +27,7 @@ FieldScopes = Callable[[ClassRef], Iterable[ClassRef]]
 class Registrar:
     """Walks registration functions and collects what they register."""
 
-    package: Package
+    package: WheelSource
     inverse_prefixes: bool = False  # --enable-x also registers --disable-x (vLLM's EnableDisableAction)
     field_classes: FieldScopes = lambda ref: [ref]  # which classes hold a record's fields
     flags: list[Flag] = field(default_factory=list)

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lab.snapshot.evaluate import ClassRef, Scope, evaluate_node
-from lab.snapshot.source import Module, Package
+from lab.snapshot.source import Module, WheelSource
 
 # The architectures whose modules and config keys are recorded one by one.
 FAMILY = re.compile(r"GlmMoeDsa|Glm5|DeepseekV(32|4)|DeepSeekMTP|GlmMoeDsaMTP")
 
 
-def entry_classes(package: Package, folder: str) -> dict[str, str]:
+def entry_classes(package: WheelSource, folder: str) -> dict[str, str]:
     """Return architecture -> module for SGLang, whose model modules export `EntryClass = X` or `[X, Y]`."""
     found: dict[str, str] = {}
     for name in package.names(folder):
@@ -26,7 +26,7 @@ def entry_classes(package: Package, folder: str) -> dict[str, str]:
     return found
 
 
-def model_tables(module: Module, package: Package, folder: str) -> dict[str, str]:
+def model_tables(module: Module, package: WheelSource, folder: str) -> dict[str, str]:
     """Return the rows of every `_..._MODELS` table of vLLM, without the lists of removed or external models.
 
     Architecture -> its module: `("deepseek_v2", "Class")` is a module beside the registry, a dotted name is whole.
@@ -50,14 +50,14 @@ def _module_of(row: Any, folder: str) -> str:
     return stem if "." in stem or not stem else f"{folder}.{stem}"
 
 
-def table_keys(package: Package, module_name: str, table: str) -> tuple[str, ...]:
+def table_keys(package: WheelSource, module_name: str, table: str) -> tuple[str, ...]:
     """Return the keys of one dict (parser registries, transformers' name mappings); empty without such a dict."""
     module = package.module(module_name)
     found = package.find(module, table) if module else None
     return tuple(_list_keys(found[1], Scope(package, found[0]))) if found else ()
 
 
-def class_table_keys(package: Package, ref: ClassRef, attribute: str) -> tuple[str, ...]:
+def class_table_keys(package: WheelSource, ref: ClassRef, attribute: str) -> tuple[str, ...]:
     """Return the keys of a dict that a class has as an attribute; its values may be anything."""
     for node in ref.node.body:
         targets = [node.target] if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [])
@@ -66,7 +66,7 @@ def class_table_keys(package: Package, ref: ClassRef, attribute: str) -> tuple[s
     return ()
 
 
-def table_values(package: Package, module_name: str, table: str) -> tuple[str, ...]:
+def table_values(package: WheelSource, module_name: str, table: str) -> tuple[str, ...]:
     """Return the values of one name-to-name dict; flatten a tuple of names."""
     module = package.module(module_name)
     found = package.find(module, table) if module else None
@@ -75,7 +75,7 @@ def table_values(package: Package, module_name: str, table: str) -> tuple[str, .
     return tuple(sorted({str(entry) for entry in flat}))
 
 
-def decorated_names(package: Package, folder: str, decorator: str) -> set[str]:
+def decorated_names(package: WheelSource, folder: str, decorator: str) -> set[str]:
     """Return the names given to a registering decorator: `@ToolParserManager.register_module("x")`."""
     found: set[str] = set()
     for name in package.names(folder):

@@ -17,7 +17,7 @@ from lab.snapshot.chosen import (
     ARCHITECTURES,
     GPUS,
     AskedMoe,
-    Found,
+    FoundChoice,
     answer_or_name_refusal,
     flag_defaults,
     list_held,
@@ -26,7 +26,7 @@ from lab.snapshot.chosen import (
 from lab.snapshot.evaluate import UNKNOWN, Scope
 from lab.snapshot.interpret import InterpretedNames, follow_statements
 from lab.snapshot.locate import NotFound
-from lab.snapshot.source import Package
+from lab.snapshot.source import WheelSource
 from matrix.preflight.snapshot import Flag
 
 METHODS: Final = {"fp8": "fp8", "nvfp4": "modelopt_fp4", "bf16": None}  # weight format -> quant_method of config.json
@@ -35,7 +35,7 @@ BY_QUANTISATION: Final = ("_moe_runner_backend_quant_constraints", "_handle_moe_
 RUNNER: Final = "moe_runner_backend"
 
 
-def sglang_runners(package: Package, flags: tuple[Flag, ...], architectures: Mapping[str, str]) -> dict[str, str]:
+def sglang_runners(package: WheelSource, flags: tuple[Flag, ...], architectures: Mapping[str, str]) -> dict[str, str]:
     """Return the MoE runner of the target for each question.
 
     Raises:
@@ -51,7 +51,7 @@ def sglang_runners(package: Package, flags: tuple[Flag, ...], architectures: Map
     }
 
 
-def _by_model(package: Package) -> tuple[Sequence[ast.stmt], Scope]:
+def _by_model(package: WheelSource) -> tuple[Sequence[ast.stmt], Scope]:
     """Return the statements that choose by model: a function of their own, or a branch of the one for all models."""
     try:
         found = sglang_function(package, (BY_MODEL,))
@@ -60,7 +60,7 @@ def _by_model(package: Package) -> tuple[Sequence[ast.stmt], Scope]:
     return found.function.body, found.scope
 
 
-def _branch_of_the_model(package: Package) -> tuple[Sequence[ast.stmt], Scope]:
+def _branch_of_the_model(package: WheelSource) -> tuple[Sequence[ast.stmt], Scope]:
     pattern = re.compile(rb"^class ServerArgs\b", re.MULTILINE)
     for module in package.search(pattern, "sglang/srt/"):
         for node in ast.walk(module.tree):
@@ -76,7 +76,10 @@ def _sets_the_runner_of_blackwell(node: ast.If) -> bool:
 
 
 def _sglang(
-    asked: AskedMoe, by_model: tuple[Sequence[ast.stmt], Scope], by_quantisation: Found, defaults: Mapping[str, Any]
+    asked: AskedMoe,
+    by_model: tuple[Sequence[ast.stmt], Scope],
+    by_quantisation: FoundChoice,
+    defaults: Mapping[str, Any],
 ) -> str:
     values = {**defaults, "quantization": METHODS[asked.form] if asked.named else None}
     for body, scope in (by_model, (by_quantisation.function.body, by_quantisation.scope)):

@@ -14,7 +14,7 @@ from typing import Any, Final
 from lab.snapshot import click_flags, config_keys, environment, file_keys, registry
 from lab.snapshot.evaluate import ClassRef
 from lab.snapshot.locate import NotFound, Parts, find_class, find_definition
-from lab.snapshot.source import Module, Package
+from lab.snapshot.source import Module, WheelSource
 from matrix.preflight.snapshot import Flag
 
 PREFIX: Final = "tensorrt_llm/"
@@ -27,7 +27,7 @@ TAKING: Final = ("serve", "get_llm_args", "launch_server", "update_llm_args_with
 PARSERS: Final = {"reasoning": "ReasoningParserFactory", "tool_call": "ToolParserFactory"}
 
 
-def extract_trtllm(package: Package) -> dict[str, Any]:
+def extract_trtllm(package: WheelSource) -> dict[str, Any]:
     """Read every part; what is not where earlier releases had it is `unread` with the reason."""
     parts = Parts()
     parts.add("flags", lambda: _flags(package))
@@ -49,11 +49,11 @@ def extract_trtllm(package: Package) -> dict[str, Any]:
     }
 
 
-def _serve(package: Package) -> Module:
+def _serve(package: WheelSource) -> Module:
     return find_definition(package, "serve", prefix=f"{PREFIX}commands/", needs=r"click\.command")
 
 
-def _flags(package: Package) -> tuple[Flag, ...]:
+def _flags(package: WheelSource) -> tuple[Flag, ...]:
     module = _serve(package)
     flags = click_flags.read_command(package, module, "serve")
     if len(flags) < FEWEST_FLAGS:
@@ -61,7 +61,7 @@ def _flags(package: Package) -> tuple[Flag, ...]:
     return (Flag(options=("--help",), dest="help", action="store_true"), *flags)
 
 
-def _file_keys(package: Package) -> tuple[Flag, ...]:
+def _file_keys(package: WheelSource) -> tuple[Flag, ...]:
     """Return the keys of TorchLlmArgs, the class of the default backend, and those that the program takes out first."""
     module = find_definition(package, "TorchLlmArgs", prefix=f"{PREFIX}llmapi/")
     ref = ClassRef(module, find_class(module, "TorchLlmArgs"))
@@ -69,7 +69,7 @@ def _file_keys(package: Package) -> tuple[Flag, ...]:
     return file_keys.read_file_keys(package, ref, taken)
 
 
-def _models(package: Package) -> dict[str, str]:
+def _models(package: WheelSource) -> dict[str, str]:
     """Return architecture -> module of `@register_auto_model("X")`."""
     found: dict[str, str] = {}
     for name in package.names(MODELS[0]):
@@ -79,7 +79,7 @@ def _models(package: Package) -> dict[str, str]:
     return found
 
 
-def _parsers(package: Package, factory: str) -> tuple[str, ...]:
+def _parsers(package: WheelSource, factory: str) -> tuple[str, ...]:
     """Return the names of a factory's table, and those of decorators that fill it."""
     module = find_definition(package, factory, prefix=PREFIX)
     table = registry.class_table_keys(package, ClassRef(module, find_class(module, factory)), "parsers")
@@ -88,7 +88,7 @@ def _parsers(package: Package, factory: str) -> tuple[str, ...]:
     return tuple(sorted({*table, *registry.decorated_names(package, folder, f"register_{kind}_parser")}))
 
 
-def _variables(package: Package) -> frozenset[str]:
+def _variables(package: WheelSource) -> frozenset[str]:
     """Return the names that Python and C++ read.
 
     Raises:

@@ -12,7 +12,7 @@ from matrix.checking.releases import AskedRelease
 from matrix.checking.rules import Level
 from matrix.model import Cell
 from matrix.upgrading.compare import compare_sides
-from matrix.upgrading.news import Comparison, Danger, News, write_headline
+from matrix.upgrading.news import Danger, News, ReleaseComparison, write_headline
 from matrix.upgrading.of_cells import CellLine, gather_extra, make_line
 from matrix.upgrading.patching import keep_fitting, takes_sparse_out
 from matrix.upgrading.sides import Side, look_at_release
@@ -26,7 +26,7 @@ MOST: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class ReleaseStep:
     """From one release to the next. `news`: what applies to the cell, the worst first; `unread`: why there is none."""
 
     before: str
@@ -37,7 +37,7 @@ class Step:
     unread: str = ""
 
 
-def compare_steps(matrix: Matrix, cell: Cell, versions: Sequence[str]) -> tuple[Step, ...]:
+def compare_steps(matrix: Matrix, cell: Cell, versions: Sequence[str]) -> tuple[ReleaseStep, ...]:
     """Compare each release with the next for one cell, in the order of `versions`."""
     line = make_line(matrix, cell)
     sides = {version: _look(matrix, cell, line, version) for version in versions}
@@ -54,13 +54,13 @@ def _look(matrix: Matrix, cell: Cell, line: CellLine, version: str) -> Side | No
     return look_at_release(line.command, asked, known, gather_extra(matrix, moved, kept))
 
 
-def _compare(before: str, after: str, old: Side | None, new: Side | None) -> Step:
+def _compare(before: str, after: str, old: Side | None, new: Side | None) -> ReleaseStep:
     if old is None or new is None:
         unread = f"{before if old is None else after} has no snapshot: nothing is known of this step"
-        return Step(before=before, after=after, weight=1.0, headline=unread, unread=unread)
+        return ReleaseStep(before=before, after=after, weight=1.0, headline=unread, unread=unread)
     found = compare_sides(old, new)
     news = tuple(n for n in found.news if n.applies)
-    return Step(
+    return ReleaseStep(
         before=before,
         after=after,
         weight=weigh_news(news),
@@ -75,11 +75,11 @@ def weigh_news(news: Sequence[News]) -> float:
     return min(MOST, 1.0 + sum(DANGER_WEIGHTS[n.danger] * LEVEL_WEIGHTS[n.level] for n in news if n.applies))
 
 
-def _shorten(found: Comparison) -> str:
+def _shorten(found: ReleaseComparison) -> str:
     return write_headline(found) if found.news else "nothing known changes for this cell"
 
 
-def say_news(step: Step, most: int = 3) -> Iterator[str]:
+def say_news(step: ReleaseStep, most: int = 3) -> Iterator[str]:
     """Yield a line for each of the worst news of a step."""
     for item in step.news[:most]:
         yield f"{item.title}: {item.cause}"

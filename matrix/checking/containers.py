@@ -44,7 +44,7 @@ SWITCHES: Final = frozenset(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Container:
+class ContainerLine:
     """What a `docker run` line says; `command` are the words after the image, `entrypoint` replaces the image's."""
 
     image: Word | None = None
@@ -55,7 +55,7 @@ class Container:
     env_files: tuple[Word, ...] = ()
 
 
-def read_docker_run(words: Sequence[Word], host: Mapping[str, Word]) -> Container:
+def read_docker_run(words: Sequence[Word], host: Mapping[str, Word]) -> ContainerLine:
     """Read the words behind `docker run`. `host`: the surrounding environment, for `-e NAME` without a value."""
     env: dict[str, Word] = {}
     gpus, entrypoint = "", None
@@ -68,7 +68,7 @@ def read_docker_run(words: Sequence[Word], host: Mapping[str, Word]) -> Containe
                 at += 1
                 continue
             then = tuple(words[at + 1 :])
-            return Container(image=word, entrypoint=entrypoint, command=then, env=env, gpus=gpus, env_files=files)
+            return ContainerLine(image=word, entrypoint=entrypoint, command=then, env=env, gpus=gpus, env_files=files)
         name, equals, glued = word.text.partition("=")
         if word.text in SWITCHES or (equals and name in SWITCHES):
             at += 1
@@ -92,7 +92,7 @@ def read_docker_run(words: Sequence[Word], host: Mapping[str, Word]) -> Containe
             entrypoint = value
         elif name == "--gpus":
             gpus = value.text.strip("\"'")
-    return Container(entrypoint=entrypoint, env=env, gpus=gpus)
+    return ContainerLine(entrypoint=entrypoint, env=env, gpus=gpus)
 
 
 def _set(env: dict[str, Word], value: Word, host: Mapping[str, Word]) -> None:

@@ -36,7 +36,7 @@ class CheckFinding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judgement:
+class LineJudgement:
     """Everything about one command, the worst first."""
 
     command: Command
@@ -68,7 +68,7 @@ class CheckReport:
     """One text: its commands' judgements and what could not be read of it."""
 
     name: str
-    judgements: tuple[Judgement, ...]
+    judgements: tuple[LineJudgement, ...]
     problems: tuple[Problem, ...] = ()
 
     @property

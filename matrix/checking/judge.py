@@ -10,7 +10,7 @@ from matrix.checking.bounds import judge_bounds
 from matrix.checking.checkpoint_findings import tell_remarks
 from matrix.checking.facts import collect_facts
 from matrix.checking.file_keys import find_overridden, judge_file_keys
-from matrix.checking.finding import CheckFinding, Judgement, sort_findings, tell
+from matrix.checking.finding import CheckFinding, LineJudgement, sort_findings, tell
 from matrix.checking.known_failures import find_known
 from matrix.checking.launchers import Command
 from matrix.checking.llama_line import judge_llama
@@ -135,12 +135,12 @@ def examine_command(command: Command, asked: CheckRequest) -> Examined:
     )
 
 
-def judge(command: Command, asked: CheckRequest) -> Judgement:
+def judge(command: Command, asked: CheckRequest) -> LineJudgement:
     """Judge one command, the worst first."""
     found = examine_command(command, asked)
     facts = found.facts
     waiting = undecided(facts, read_checks(command.engine))
-    return Judgement(
+    return LineJudgement(
         command=command,
         release=found.release.name,
         rig=str(found.host) if found.host else "",

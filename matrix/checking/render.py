@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, Final
 
-from matrix.checking.finding import CheckFinding, CheckReport, Judgement
+from matrix.checking.finding import CheckFinding, CheckReport, LineJudgement
 from matrix.checking.rules import Decision, shown
 
 WIDTH: Final = 118
@@ -39,7 +39,7 @@ def render_text(report: CheckReport) -> str:
     return "\n\n".join(blocks)
 
 
-def _judgement(judgement: Judgement) -> Iterator[str]:
+def _judgement(judgement: LineJudgement) -> Iterator[str]:
     command = judgement.command
     where = f"{command.where}  " if command.where else ""
     so_far = " SO FAR" if judgement.verdict == "fine" and judgement.undecided else ""  # the last line says what waits
@@ -55,7 +55,7 @@ def _judgement(judgement: Judgement) -> Iterator[str]:
         yield f"\n  {judgement.undecided} further checks wait for {wanted}"
 
 
-def _chosen(judgement: Judgement) -> Iterator[str]:
+def _chosen(judgement: LineJudgement) -> Iterator[str]:
     """Render what the engine chooses where the line is silent, one value a line with what decides it."""
     if judgement.derived:
         yield "  left to the engine, which chooses"
@@ -125,7 +125,7 @@ def render_json(report: CheckReport) -> str:
     )
 
 
-def _as_data(judgement: Judgement) -> dict[str, Any]:
+def _as_data(judgement: LineJudgement) -> dict[str, Any]:
     command = judgement.command
     return {
         "verdict": judgement.verdict,

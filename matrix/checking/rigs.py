@@ -52,7 +52,7 @@ class Host:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
+class KnownGpu:
     """A GPU by its names."""
 
     id: str
@@ -117,7 +117,7 @@ def split_count(text: str) -> tuple[int, str]:
     return int(found.groupdict().get("count") or 1), found["name"].strip()
 
 
-def _host(gpu: Known, count: int) -> Host:
+def _host(gpu: KnownGpu, count: int) -> Host:
     return Host(sm=gpu.sm, gpus=count, name=gpu.names[0], vram_bytes=gpu.vram_bytes, fabric=gpu.fabric, gpu=gpu.id)
 
 
@@ -132,7 +132,7 @@ def _with_memory(host: Host, name: str) -> Host:
     return replace(host, vram_bytes=size, name=f"{host.name} {stated['size']} GB")
 
 
-def _named(text: str) -> Known | None:
+def _named(text: str) -> KnownGpu | None:
     """Find the GPU that the text names; the longest name counts. Digits end a name: A1000 is no A100.
 
     A number alone (`5090`) means the one GPU whose name ends with it.
@@ -151,18 +151,18 @@ def _plain(text: str) -> str:
 
 
 @cache
-def known_gpus() -> tuple[Known, ...]:
+def known_gpus() -> tuple[KnownGpu, ...]:
     """List the GPUs of the matrix and those of models.yaml."""
     return (*_of_the_matrix(), *_others())
 
 
-def _of_the_matrix() -> Iterator[Known]:
+def _of_the_matrix() -> Iterator[KnownGpu]:
     for path in sorted(HARDWARE.glob("*.yaml")):
         gpu = require_record(Gpu, path)
         if gpu.sm and gpu.runtime == "cuda":
             short = re.sub(r"\b(NVIDIA|Blackwell|SXM\d?|HGX)\b|\d+ ?GB\b", "", gpu.name).strip()
             names = (re.sub(r"\s+", " ", short), *gpu.nvml_names)
-            yield Known(
+            yield KnownGpu(
                 id=gpu.id,
                 names=tuple(dict.fromkeys(names)),
                 sm=gpu.sm,
@@ -172,9 +172,9 @@ def _of_the_matrix() -> Iterator[Known]:
             )
 
 
-def _others() -> Iterator[Known]:
+def _others() -> Iterator[KnownGpu]:
     for gpu in require_entries(MODELS, {"gpus": ("names", "sm", "vram_gib", "interconnect")})["gpus"]:
-        yield Known(
+        yield KnownGpu(
             id=_plain(gpu["names"][0]),
             names=tuple(gpu["names"]),
             sm=gpu["sm"],

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from matrix.checking.words import NAME, Part, RawWord, split_statements
+from matrix.checking.words import NAME, RawWord, WordPart, split_statements
 
 MAX_WORD_CHARACTERS: Final = 100_000
 MAX_WORDS: Final = 10_000
@@ -80,7 +80,7 @@ def expand(raw: RawWord, variables: Variables) -> tuple[Word, ...]:
     return tuple(made)
 
 
-def _pieces(part: Part, variables: Variables, line: int) -> tuple[Word, ...]:
+def _pieces(part: WordPart, variables: Variables, line: int) -> tuple[Word, ...]:
     """Return the words of one expansion; several only where the shell would split them."""
     if part.kind == "arithmetic" and (number := compute_sum(part.text, variables)) is not None:
         return (Word(str(number), line),)
@@ -171,7 +171,7 @@ def assignment(raw: RawWord) -> tuple[str, bool, RawWord] | None:
     name = left.removesuffix("+")
     if NAME.fullmatch(name) is None:
         return None
-    return name, appends, RawWord((Part("text", rest), *raw.parts[1:]), raw.line, raw.quoted)
+    return name, appends, RawWord((WordPart("text", rest), *raw.parts[1:]), raw.line, raw.quoted)
 
 
 def array_words(raw: RawWord, variables: Variables, name: str) -> tuple[Word, ...] | None:

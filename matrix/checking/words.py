@@ -25,7 +25,7 @@ Kind = Literal["text", "variable", "command", "array", "arithmetic"]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class WordPart:
     """A piece of a word: literal text, a variable's expression (`NAME`, `NAME:-default`), or the text of a command, an
     array `(...)` or a sum `$((...))`."""
 
@@ -38,7 +38,7 @@ class Part:
 class RawWord:
     """One word as written. `quoted`: any of it stood in quotes, so that an empty one counts."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[WordPart, ...]
     line: int
     quoted: bool = False
 
@@ -165,18 +165,18 @@ class _Scanner:
 
     def _word(self) -> RawWord:
         line, quoted = self.line, False
-        parts: list[Part] = []
+        parts: list[WordPart] = []
         while self.at < len(self.text):
             character = self.text[self.at]
             if character in BLANKS or character == "\n" or (self._ends_statement() and not self._array(parts)):
                 break
             if character == "(":
-                parts.append(Part("array", self._balanced("(", ")"), quoted=False))
+                parts.append(WordPart("array", self._balanced("(", ")"), quoted=False))
             elif REDIRECTION.match(self.text, self.at) and character in "<>&":
                 break
             elif character == "'":
                 quoted = True
-                parts.append(Part("text", self._single(), quoted=True))
+                parts.append(WordPart("text", self._single(), quoted=True))
             elif character == '"':
                 quoted = True
                 parts.extend(self._double())
@@ -185,10 +185,10 @@ class _Scanner:
             elif character in "$`":
                 parts.append(self._expansion(quoted=False))
             else:
-                parts.append(Part("text", self._plain()))
+                parts.append(WordPart("text", self._plain()))
         return RawWord(tuple(parts), line, quoted)
 
-    def _array(self, parts: list[Part]) -> bool:
+    def _array(self, parts: list[WordPart]) -> bool:
         """`NAME=(`: a list of words follows, which is one value."""
         return bool(parts) and self.text[self.at] == "(" and parts[-1].kind == "text" and parts[-1].text.endswith("=")
 
@@ -211,7 +211,7 @@ class _Scanner:
         self.line += found.count("\n")
         return found
 
-    def _double(self) -> Iterator[Part]:
+    def _double(self) -> Iterator[WordPart]:
         opened, kept, made = self.line, [], []
         self.at += 1
         while self.at < len(self.text) and self.text[self.at] != '"':
@@ -223,7 +223,7 @@ class _Scanner:
                     kept.append(self.text[self.at + 1])
                 self.at += 2
             elif character in "$`":
-                made += [Part("text", "".join(kept), quoted=True), self._expansion(quoted=True)]
+                made += [WordPart("text", "".join(kept), quoted=True), self._expansion(quoted=True)]
                 kept = []
             else:
                 self.line += character == "\n"
@@ -232,42 +232,42 @@ class _Scanner:
         if self.at >= len(self.text):
             self.complain('a quote " is opened and never closed', opened)
         self.at += 1
-        return iter([*made, Part("text", "".join(kept), quoted=True)])
+        return iter([*made, WordPart("text", "".join(kept), quoted=True)])
 
-    def _escape(self) -> Part:
+    def _escape(self) -> WordPart:
         if self.text.startswith(("\\\n", "\\\r\n"), self.at):
             self.at = self.text.index("\n", self.at) + 1
             self.line += 1
-            return Part("text", "")
+            return WordPart("text", "")
         found = self.text[self.at + 1 : self.at + 2]
         self.at += 2
-        return Part("text", found, quoted=True)
+        return WordPart("text", found, quoted=True)
 
-    def _expansion(self, *, quoted: bool) -> Part:
+    def _expansion(self, *, quoted: bool) -> WordPart:
         rest = self.text[self.at + 1 : self.at + 2]
         if self.text[self.at] == "`":
             end = self.text.find("`", self.at + 1)
             end = len(self.text) if end < 0 else end
             found = self.text[self.at + 1 : end]
             self.at, self.line = end + 1, self.line + found.count("\n")
-            return Part("command", found, quoted)
+            return WordPart("command", found, quoted)
         if rest == "'" and not quoted:  # $'...': an ANSI string
             self.at += 1
-            return Part("text", self._single(), quoted=True)
+            return WordPart("text", self._single(), quoted=True)
         self.at += 1
         if rest == "(":
             found = self._balanced("(", ")")
             is_sum = found.startswith("(") and found.endswith(")")
-            return Part("arithmetic", found[1:-1], quoted) if is_sum else Part("command", found, quoted)
+            return WordPart("arithmetic", found[1:-1], quoted) if is_sum else WordPart("command", found, quoted)
         if rest == "{":
-            return Part("variable", self._balanced("{", "}"), quoted)
+            return WordPart("variable", self._balanced("{", "}"), quoted)
         if (name := NAME.match(self.text, self.at)) is not None:
             self.at = name.end()
-            return Part("variable", name.group(), quoted)
+            return WordPart("variable", name.group(), quoted)
         if rest and rest in SPECIAL:
             self.at += 1
-            return Part("variable", rest, quoted)
-        return Part("text", "$", quoted)
+            return WordPart("variable", rest, quoted)
+        return WordPart("text", "$", quoted)
 
     def _balanced(self, opening: str, closing: str) -> str:
         """Return the text between a pair of brackets, with quotes inside it respected."""

@@ -15,7 +15,7 @@ from matrix.collection.items import CellCase, Template
 from matrix.errors import ConfigError
 from matrix.model import Cell
 from matrix.planning import select
-from matrix.planning.narrowing import Narrowing, compile_narrowing
+from matrix.planning.narrowing import ExpressionNarrowing, compile_narrowing
 from matrix.planning.owed import asked_by_marks
 from matrix.yaml.load import load_matrix
 
@@ -101,7 +101,7 @@ def list_keywords(template: Template) -> Iterator[str]:
 
 
 _WANTED = pytest.StashKey[Wanted]()
-_NARROWING = pytest.StashKey[Narrowing]()
+_NARROWING = pytest.StashKey[ExpressionNarrowing]()
 
 
 def read_wanted(config: pytest.Config) -> Wanted:

@@ -9,7 +9,7 @@ from itertools import groupby
 from packaging.version import Version
 
 from matrix.facts.model import Fact, split
-from matrix.facts.predicates import Answer, HeldWheels, ask
+from matrix.facts.predicates import HeldWheels, PredicateAnswer, ask
 from matrix.preflight.snapshot import Snapshot, list_releases, snapshot_for
 
 
@@ -19,7 +19,7 @@ class FactVerdict:
 
     release: str
     version: Version
-    answer: Answer
+    answer: PredicateAnswer
 
 
 def releases_of(engine: str, held: HeldWheels | None = None) -> list[Snapshot]:
@@ -30,7 +30,7 @@ def releases_of(engine: str, held: HeldWheels | None = None) -> list[Snapshot]:
     return sorted(found, key=lambda s: Version(s.version))
 
 
-def judge(fact: Fact, snapshot: Snapshot, facts: Mapping[str, Fact], held: HeldWheels | None = None) -> Answer:
+def judge(fact: Fact, snapshot: Snapshot, facts: Mapping[str, Fact], held: HeldWheels | None = None) -> PredicateAnswer:
     """Judge all predicates: the first that fails decides; with none, the first unknown one; with none, they all
     hold."""
     where = held or HeldWheels()
@@ -40,17 +40,19 @@ def judge(fact: Fact, snapshot: Snapshot, facts: Mapping[str, Fact], held: HeldW
     for wanted in (False, None):
         if decided := next((a for a in answers if a.holds is wanted), None):
             return decided
-    return Answer(True, "; ".join(a.why for a in answers))
+    return PredicateAnswer(True, "; ".join(a.why for a in answers))
 
 
-def _any(answers: Sequence[Answer]) -> Answer:
+def _any(answers: Sequence[PredicateAnswer]) -> PredicateAnswer:
     for wanted in (True, None):
         if decided := next((a for a in answers if a.holds is wanted), None):
             return decided
-    return Answer(False, "; ".join(a.why for a in answers))
+    return PredicateAnswer(False, "; ".join(a.why for a in answers))
 
 
-def _ask(predicate: Mapping[str, object], snapshot: Snapshot, facts: Mapping[str, Fact], held: HeldWheels) -> Answer:
+def _ask(
+    predicate: Mapping[str, object], snapshot: Snapshot, facts: Mapping[str, Fact], held: HeldWheels
+) -> PredicateAnswer:
     kind, keys, negated = split(predicate)
     found = judge(facts[keys["id"]], snapshot, facts, held) if kind == "fact" else ask(kind, keys, snapshot, held)
     return found.negated() if negated else found

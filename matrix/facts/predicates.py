@@ -20,14 +20,14 @@ Keys = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Answer:
+class PredicateAnswer:
     """`holds` None: not known, and `why` says what is missing."""
 
     holds: bool | None
     why: str
 
-    def negated(self) -> Answer:
-        return Answer(None if self.holds is None else not self.holds, self.why)
+    def negated(self) -> PredicateAnswer:
+        return PredicateAnswer(None if self.holds is None else not self.holds, self.why)
 
 
 @dataclass(frozen=True)
@@ -39,78 +39,80 @@ class HeldWheels:
     guards: Path = GUARDS
 
 
-def ask(kind: str, keys: Keys, snapshot: Snapshot, held: HeldWheels) -> Answer:
+def ask(kind: str, keys: Keys, snapshot: Snapshot, held: HeldWheels) -> PredicateAnswer:
     """One predicate of one release."""
     return PREDICATES[kind](keys, snapshot, held)
 
 
-def _unread(snapshot: Snapshot, part: str) -> Answer | None:
+def _unread(snapshot: Snapshot, part: str) -> PredicateAnswer | None:
     if part in snapshot.unread:
-        return Answer(None, f"its {part} could not be read: {snapshot.unread[part]}")
-    return None if snapshot.complete else Answer(None, "the release itself was not read")
+        return PredicateAnswer(None, f"its {part} could not be read: {snapshot.unread[part]}")
+    return None if snapshot.complete else PredicateAnswer(None, "the release itself was not read")
 
 
-def _registers(keys: Keys, snapshot: Snapshot, _: HeldWheels) -> Answer:
+def _registers(keys: Keys, snapshot: Snapshot, _: HeldWheels) -> PredicateAnswer:
     name, module = keys["architecture"], keys.get("module")
     if name not in snapshot.architectures:
-        return _unread(snapshot, "architectures") or Answer(False, f"registers no {name}")
+        return _unread(snapshot, "architectures") or PredicateAnswer(False, f"registers no {name}")
     served = snapshot.registered.get(name, "")
     if module is None:
-        return Answer(True, f"registers {name}")
+        return PredicateAnswer(True, f"registers {name}")
     if not served:
-        return Answer(None, f"which module serves {name} was not read")
-    return Answer(fnmatchcase(served, module), f"{name} is served by {served}")
+        return PredicateAnswer(None, f"which module serves {name} was not read")
+    return PredicateAnswer(fnmatchcase(served, module), f"{name} is served by {served}")
 
 
-def _chooses(keys: Keys, snapshot: Snapshot, _: HeldWheels) -> Answer:
+def _chooses(keys: Keys, snapshot: Snapshot, _: HeldWheels) -> PredicateAnswer:
     if keys["architecture"] not in snapshot.architectures:
-        return _unread(snapshot, "architectures") or Answer(False, f"registers no {keys['architecture']}")
+        return _unread(snapshot, "architectures") or PredicateAnswer(False, f"registers no {keys['architecture']}")
     asked = f"{keys['architecture']} sm{keys['sm']} {keys['kv']}"
     found = snapshot.chosen.get(asked)
     if found is None:
-        return _unread(snapshot, "chosen") or Answer(None, f"what it chooses for {asked} was not derived")
+        return _unread(snapshot, "chosen") or PredicateAnswer(None, f"what it chooses for {asked} was not derived")
     if found.startswith("undecided"):
-        return Answer(None, f"{asked}: {found}")
+        return PredicateAnswer(None, f"{asked}: {found}")
     wanted = keys["backend"] if isinstance(keys["backend"], list) else [keys["backend"]]
     names = found.partition(" (")[0].split(", ")
-    return Answer(all(name in wanted for name in names), f"{asked}: {found}")
+    return PredicateAnswer(all(name in wanted for name in names), f"{asked}: {found}")
 
 
-def _reads_key(keys: Keys, snapshot: Snapshot, _: HeldWheels) -> Answer:
+def _reads_key(keys: Keys, snapshot: Snapshot, _: HeldWheels) -> PredicateAnswer:
     found = snapshot.reads_key(keys["architecture"], keys["key"])
     if found is None:
-        return Answer(None, f"the config keys of {keys['architecture']} were not read")
-    return Answer(found, f"{'reads' if found else 'nothing reads'} {keys['key']} for {keys['architecture']}")
+        return PredicateAnswer(None, f"the config keys of {keys['architecture']} were not read")
+    return PredicateAnswer(found, f"{'reads' if found else 'nothing reads'} {keys['key']} for {keys['architecture']}")
 
 
-def _reads_env(keys: Keys, snapshot: Snapshot, _: HeldWheels) -> Answer:
+def _reads_env(keys: Keys, snapshot: Snapshot, _: HeldWheels) -> PredicateAnswer:
     if keys["name"] in snapshot.env:
-        return Answer(True, f"reads {keys['name']}")
-    return _unread(snapshot, "env") or Answer(False, f"nothing reads {keys['name']}")
+        return PredicateAnswer(True, f"reads {keys['name']}")
+    return _unread(snapshot, "env") or PredicateAnswer(False, f"nothing reads {keys['name']}")
 
 
-def _has_flag(keys: Keys, snapshot: Snapshot, _: HeldWheels) -> Answer:
+def _has_flag(keys: Keys, snapshot: Snapshot, _: HeldWheels) -> PredicateAnswer:
     flag = snapshot.options.get(keys["option"])
     if flag is None:
-        return _unread(snapshot, "flags") or Answer(False, f"has no {keys['option']}")
+        return _unread(snapshot, "flags") or PredicateAnswer(False, f"has no {keys['option']}")
     choice = keys.get("choice")
     if choice is None:
-        return Answer(True, f"has {keys['option']}")
+        return PredicateAnswer(True, f"has {keys['option']}")
     closed = flag.choices or flag.values
     if closed is None:
-        return Answer(None, f"the values of {keys['option']} are not a closed list")
-    return Answer(choice in closed, f"{keys['option']} {'takes' if choice in closed else 'does not take'} {choice}")
+        return PredicateAnswer(None, f"the values of {keys['option']} are not a closed list")
+    return PredicateAnswer(
+        choice in closed, f"{keys['option']} {'takes' if choice in closed else 'does not take'} {choice}"
+    )
 
 
-def _pins(keys: Keys, snapshot: Snapshot, held: HeldWheels) -> Answer:
+def _pins(keys: Keys, snapshot: Snapshot, held: HeldWheels) -> PredicateAnswer:
     name = canonicalize_name(keys["library"])
     if name not in snapshot.pins:
-        return _unread(snapshot, "requires") or Answer(False, f"pins no {name}")
+        return _unread(snapshot, "requires") or PredicateAnswer(False, f"pins no {name}")
     pinned = f"pins {name}{snapshot.pins[name]}"
     if Pins(snapshots=held.snapshots).allows_only(snapshot.release, name, keys["versions"]):
-        return Answer(True, pinned)
+        return PredicateAnswer(True, pinned)
     exact = snapshot.pins[name].startswith("==")
-    return Answer(False if exact else None, pinned)
+    return PredicateAnswer(False if exact else None, pinned)
 
 
 def _pinned_version(name: str, snapshot: Snapshot) -> str:
@@ -118,24 +120,26 @@ def _pinned_version(name: str, snapshot: Snapshot) -> str:
     return spec.removeprefix("==") if spec.startswith("==") else ""
 
 
-def _kernel_source(keys: Keys, snapshot: Snapshot, held: HeldWheels) -> Answer:
+def _kernel_source(keys: Keys, snapshot: Snapshot, held: HeldWheels) -> PredicateAnswer:
     """Find sources named for the GPU, in a pinned library or (`of` the engine) in the release's own wheel."""
     own = keys["of"] == snapshot.engine
     version = snapshot.version if own else _pinned_version(keys["of"], snapshot)
     if not version:
         unpinned = keys["of"] not in snapshot.pins
-        return Answer(False if unpinned else None, f"pins {'no' if unpinned else 'no single version of'} {keys['of']}")
+        return PredicateAnswer(
+            False if unpinned else None, f"pins {'no' if unpinned else 'no single version of'} {keys['of']}"
+        )
     wheel: KernelWheel | None = wheel_for(release_id(keys["of"], version), held.kernels)
     if wheel is None:
-        return Answer(
+        return PredicateAnswer(
             None, f"the kernels of {keys['of']} {version} were not read: snapshot --kernels {keys['of']}=={version}"
         )
     names = [n for n in wheel.sources.get(f"sm{keys['sm']}", ()) if fnmatchcase(n, keys["named"])]
     seen = names[0] if names else f"no {keys['named']} for sm{keys['sm']}"
-    return Answer(bool(names), f"{keys['of']} {version}: {seen}")
+    return PredicateAnswer(bool(names), f"{keys['of']} {version}: {seen}")
 
 
-def _compiled(keys: Keys, snapshot: Snapshot, held: HeldWheels) -> Answer:
+def _compiled(keys: Keys, snapshot: Snapshot, held: HeldWheels) -> PredicateAnswer:
     """Machine code or PTX that the GPU runs, in a library of the release's wheels."""
     found = {
         path: library
@@ -145,51 +149,51 @@ def _compiled(keys: Keys, snapshot: Snapshot, held: HeldWheels) -> Answer:
     }
     if not found:
         read = [wheel.wheel for wheel in read_wheels(snapshot, held.kernels)]
-        return Answer(
+        return PredicateAnswer(
             False if read else None, f"no {keys['library']} in {', '.join(read) or 'any wheel that was read'}"
         )
     able = [path for path, library in found.items() if library.runs_on(keys["sm"])]
     shown = able or list(found)
-    return Answer(bool(able), f"{shown[0]} has {found[shown[0]]}")
+    return PredicateAnswer(bool(able), f"{shown[0]} has {found[shown[0]]}")
 
 
-def _text(keys: Keys, snapshot: Snapshot, held: HeldWheels) -> Answer:
+def _text(keys: Keys, snapshot: Snapshot, held: HeldWheels) -> PredicateAnswer:
     of = keys.get("of")
     asked: Snapshot | None = snapshot
     if of:
         version = _pinned_version(of, snapshot)
         asked = snapshot_for(release_id(of, version), held.snapshots) if version else None
         if asked is None:
-            return Answer(None, f"{of} {version or 'as pinned'} was not read")
+            return PredicateAnswer(None, f"{of} {version or 'as pinned'} was not read")
     assert asked is not None
     key = f"{keys['in']} ~ {keys['matches']}"
     if key not in asked.probes:
         why = f"not asked yet: glm-matrix snapshot {asked.engine}=={asked.version}"
-        return Answer(None, why if asked.complete else "the release itself was not read")
+        return PredicateAnswer(None, why if asked.complete else "the release itself was not read")
     place = asked.probes[key]
-    return Answer(bool(place), place or f"{keys['in']} has no {keys['matches']}")
+    return PredicateAnswer(bool(place), place or f"{keys['in']} has no {keys['matches']}")
 
 
-def _file(keys: Keys, snapshot: Snapshot, _: HeldWheels) -> Answer:
+def _file(keys: Keys, snapshot: Snapshot, _: HeldWheels) -> PredicateAnswer:
     key = f"{keys['path']} sha256"
     if key not in snapshot.probes:
-        return Answer(None, f"not asked yet: glm-matrix snapshot {snapshot.engine}=={snapshot.version}")
+        return PredicateAnswer(None, f"not asked yet: glm-matrix snapshot {snapshot.engine}=={snapshot.version}")
     found = snapshot.probes[key]
-    return Answer(found == keys["sha256"], f"{keys['path']} is {found[:12] or 'absent'}")
+    return PredicateAnswer(found == keys["sha256"], f"{keys['path']} is {found[:12] or 'absent'}")
 
 
-def _guard(keys: Keys, snapshot: Snapshot, held: HeldWheels) -> Answer:
+def _guard(keys: Keys, snapshot: Snapshot, held: HeldWheels) -> PredicateAnswer:
     """Find a guard of the argument code by its words."""
     found = read_guards(snapshot.engine, held.guards).held_by(snapshot.version)
     if found is None:
-        return Answer(
+        return PredicateAnswer(
             None, f"its guards were not read: glm-matrix snapshot --texts {snapshot.engine}=={snapshot.version}"
         )
     hit = next((guard for guard in found if keys["says"] in guard.says), None)
-    return Answer(hit is not None, f"{hit.at}: {hit.says}" if hit else f"no guard says {keys['says']!r}")
+    return PredicateAnswer(hit is not None, f"{hit.at}: {hit.says}" if hit else f"no guard says {keys['says']!r}")
 
 
-PREDICATES: Final[Mapping[str, Callable[[Keys, Snapshot, HeldWheels], Answer]]] = {
+PREDICATES: Final[Mapping[str, Callable[[Keys, Snapshot, HeldWheels], PredicateAnswer]]] = {
     "registers": _registers,
     "chooses": _chooses,
     "reads_key": _reads_key,

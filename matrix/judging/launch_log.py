@@ -45,7 +45,7 @@ QUIET: Final = frozenset({"DEBUG", "INFO", "WARN", "WARNING"})
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LogLine:
     """One line without what its writer puts in front. `rank` is `TP0`, `rank 3`, `EngineCore` or empty."""
 
     number: int  # from 1
@@ -79,7 +79,7 @@ class _Trace:
 
 
 @dataclass(slots=True)
-class _Reader:
+class _LogReader:
     open: dict[str, _Trace] = field(default_factory=dict)
     follows: dict[str, int] = field(default_factory=dict)  # rank -> chain that its next traceback belongs to
     last: dict[str, int] = field(default_factory=dict)
@@ -89,7 +89,7 @@ class _Reader:
     details: int = 0
 
 
-def split_lines(text: str) -> Iterator[Line]:
+def split_lines(text: str) -> Iterator[LogLine]:
     """Lines up to our own stop of the engine, without colours and writers' prefixes."""
     for number, raw in enumerate(ENDS.split(text), 1):
         line = ANSI.sub("", raw[:LINE_CHARS])
@@ -98,7 +98,7 @@ def split_lines(text: str) -> Iterator[Line]:
         yield _strip_prefix(number, line)
 
 
-def _strip_prefix(number: int, line: str) -> Line:
+def _strip_prefix(number: int, line: str) -> LogLine:
     at, rank, level = 0, "", ""
     for _ in range(6):
         if match := _PROCESS.match(line, at):
@@ -113,7 +113,7 @@ def _strip_prefix(number: int, line: str) -> Line:
             break
         at = match.end()
     body = _GROUP.sub("", line[at:])
-    return Line(number, body.rstrip(), rank, level, at > 0)
+    return LogLine(number, body.rstrip(), rank, level, at > 0)
 
 
 def _rank_of(text: str) -> str:
@@ -123,7 +123,7 @@ def _rank_of(text: str) -> str:
 
 def read_failures(text: str) -> Iterator[LoggedFailure]:
     """Every exception and every other line, in order; the frames of a traceback are no lines of their own."""
-    reader = _Reader()
+    reader = _LogReader()
     for line in split_lines(text):
         if _continue_details(reader, line):
             continue
@@ -132,7 +132,7 @@ def read_failures(text: str) -> Iterator[LoggedFailure]:
     yield from _end_details(reader)
 
 
-def _continue_details(reader: _Reader, line: Line) -> bool:
+def _continue_details(reader: _LogReader, line: LogLine) -> bool:
     failure, body = reader.growing, line.body
     if failure is None or reader.details == DETAIL_LINES or TRACEBACK in body or not body[:1].isspace():
         return False
@@ -141,13 +141,13 @@ def _continue_details(reader: _Reader, line: Line) -> bool:
     return True
 
 
-def _end_details(reader: _Reader) -> Iterator[LoggedFailure]:
+def _end_details(reader: _LogReader) -> Iterator[LoggedFailure]:
     if reader.growing is not None:
         yield reader.growing
     reader.growing, reader.details = None, 0
 
 
-def _read_line(reader: _Reader, line: Line) -> Iterator[LoggedFailure]:
+def _read_line(reader: _LogReader, line: LogLine) -> Iterator[LoggedFailure]:
     body = line.body
     if TRACEBACK in body:
         _open_trace(reader, line)
@@ -172,7 +172,7 @@ def _read_line(reader: _Reader, line: Line) -> Iterator[LoggedFailure]:
         yield LoggedFailure(line.number, body, line.rank, line.level)
 
 
-def _open_trace(reader: _Reader, line: Line) -> None:
+def _open_trace(reader: _LogReader, line: LogLine) -> None:
     rank = line.rank or (reader.latest if reader.follows.get(reader.latest) else "")
     chain = reader.follows.pop(rank, 0)
     if not chain:
@@ -182,7 +182,7 @@ def _open_trace(reader: _Reader, line: Line) -> None:
     reader.latest = rank
 
 
-def _trace_of(reader: _Reader, line: Line) -> _Trace | None:
+def _trace_of(reader: _LogReader, line: LogLine) -> _Trace | None:
     """Find the open traceback that a line continues; a new record of the same writer ends one whose lines are bare."""
     trace = reader.open.get(line.rank if line.prefixed else reader.latest)
     if trace is None:

@@ -39,7 +39,7 @@ class SeenFailure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
+class FailureMatch:
     """The entry that a failure fits, and the words by which it does."""
 
     known: Loaded[KnownFailure]
@@ -60,11 +60,11 @@ def select_of_cell(matrix: Matrix, cell: Cell) -> list[Loaded[KnownFailure]]:
     return [k for k in matrix.known_failures if k.condition(cell.facts)]
 
 
-def match_known_failure(entries: Iterable[Loaded[KnownFailure]], failure: SeenFailure) -> Match | None:
+def match_known_failure(entries: Iterable[Loaded[KnownFailure]], failure: SeenFailure) -> FailureMatch | None:
     """Find the first entry that fits the failure in stage, kind and signature."""
     for known in entries:
         if not _explain_mismatch(known.value.fails, failure):
-            return Match(known=known, text=extract_match(known.value.fails.signature, failure.texts[0]))
+            return FailureMatch(known=known, text=extract_match(known.value.fails.signature, failure.texts[0]))
     return None
 
 

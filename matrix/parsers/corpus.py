@@ -14,9 +14,9 @@ from matrix.parsers.render import (
     FORMATS,
     THINK_END,
     THINK_START,
-    Answer,
     Call,
     Format,
+    IntendedReply,
     write_reply,
 )
 from matrix.yaml.yamltext import read_data
@@ -26,7 +26,7 @@ THINKING: Final = "Go."  # before each call of the section `values`
 
 
 @dataclass(frozen=True)
-class Expected:
+class ExpectedReply:
     """The right answer; what is None is not judged."""
 
     think: str | None
@@ -46,7 +46,7 @@ class ReplyCase:
     format: Format
     thinks: bool
     reply: str
-    expected: Expected
+    expected: ExpectedReply
     finished: bool = True  # False: the reply was cut by its length
     why: str = ""
 
@@ -74,11 +74,11 @@ def load_corpus(path: Path = CORPUS) -> Corpus:
 
 
 def _cases(document: Mapping[str, Any], form: Format) -> Iterator[ReplyCase]:
-    answers: dict[str, Answer] = {}
+    answers: dict[str, IntendedReply] = {}
     for kind, entries in document["values"].items():
         for entry in entries:
             call = ("record", {entry["property"]: entry["value"]})
-            answers[entry["id"]] = answer = Answer(THINKING, calls=(call,))
+            answers[entry["id"]] = answer = IntendedReply(THINKING, calls=(call,))
             yield _regular(entry["id"], kind, form, answer)
     for kind, entries in document["replies"].items():
         for entry in entries:
@@ -90,22 +90,22 @@ def _cases(document: Mapping[str, Any], form: Format) -> Iterator[ReplyCase]:
                 yield _irregular(entry, kind, form, answers)
 
 
-def _answer(entry: Mapping[str, Any]) -> Answer:
+def _answer(entry: Mapping[str, Any]) -> IntendedReply:
     calls = tuple((name, arguments) for name, arguments in entry.get("calls", []))
-    return Answer(entry["think"], entry.get("say", ""), calls)
+    return IntendedReply(entry["think"], entry.get("say", ""), calls)
 
 
-def _regular(name: str, kind: str, form: Format, answer: Answer) -> ReplyCase:
-    expected = Expected(answer.think or "", answer.say, answer.calls)
+def _regular(name: str, kind: str, form: Format, answer: IntendedReply) -> ReplyCase:
+    expected = ExpectedReply(answer.think or "", answer.say, answer.calls)
     return ReplyCase(name, kind, form, answer.think is not None, write_reply(answer, form), expected)
 
 
-def _irregular(entry: Mapping[str, Any], kind: str, form: Format, answers: Mapping[str, Answer]) -> ReplyCase:
+def _irregular(entry: Mapping[str, Any], kind: str, form: Format, answers: Mapping[str, IntendedReply]) -> ReplyCase:
     reply = entry["reply"] if "reply" in entry else write_reply(answers[entry["of"]], form)
     wanted, is_open = entry.get("expect", {}), set(entry.get("open", []))
     calls = wanted.get("calls")
     first = wanted.get("first_call")
-    expected = Expected(
+    expected = ExpectedReply(
         None if "think" in is_open else wanted.get("think", ""),
         None if "say" in is_open else wanted.get("say", ""),
         None if "calls" in is_open else tuple((name, arguments) for name, arguments in calls or ()),

@@ -24,7 +24,7 @@ NOT_MADE: Final = "*"  # in place of a case: the pair cannot be made in these re
 
 
 @dataclass(frozen=True)
-class Ran:
+class ParserRun:
     """One release's run: what it comes from, and the answers by pair and case."""
 
     release: str
@@ -67,7 +67,7 @@ def load_answers(folder: Path = RUNS) -> tuple[Answers, ...]:
     return tuple(found)
 
 
-def save_run(ran: Ran, folder: Path = RUNS) -> None:
+def save_run(ran: ParserRun, folder: Path = RUNS) -> None:
     """Put a release's answers in the place of its earlier ones."""
     releases = {**load_releases(folder), ran.release: dict(ran.about)}
     ordered = sorted(releases, key=lambda name: (releases[name]["engine"], Version(releases[name]["version"])))

@@ -25,7 +25,7 @@ CALL_END: Final[Mapping[Format, str]] = {"glm47": "</tool_call>", "glm45": "</to
 
 
 @dataclass(frozen=True)
-class Answer:
+class IntendedReply:
     """What a reply means; `think` is None where the request switched thinking off."""
 
     think: str | None
@@ -33,7 +33,7 @@ class Answer:
     calls: tuple[Call, ...] = ()
 
 
-def write_reply(answer: Answer, form: Format) -> str:
+def write_reply(answer: IntendedReply, form: Format) -> str:
     """Return the model's reply, which begins within the thinking that the prompt opened."""
     line = "\n" if form == "glm45" else ""
     parts = [] if answer.think is None else [answer.think, THINK_END]

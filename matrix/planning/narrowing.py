@@ -32,7 +32,7 @@ class OpenWord(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class KnownWords:
     """What is known. A word of `decided` that is not among `words` does not hold; every other word is open."""
 
     words: frozenset[str]
@@ -59,7 +59,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Narrowing:
+class ExpressionNarrowing:
     """A compiled `-m` expression with the words of the axes."""
 
     evaluate: Evaluate
@@ -70,7 +70,7 @@ class Narrowing:
     def keeps_rig(self, rig: Rig) -> bool:
         """Whether some cell of the rig may match."""
         words = frozenset({rig.gpu.target, rig.id, rig.gpu.id})
-        return may_hold(self.evaluate, Known(words=words, decided=self.of_rigs, facts=_pick(rig.facts, OF_RIG)))
+        return may_hold(self.evaluate, KnownWords(words=words, decided=self.of_rigs, facts=_pick(rig.facts, OF_RIG)))
 
     def keeps_base(self, base: Cell) -> bool:
         """Whether the cell may match with some set of features."""
@@ -83,12 +83,12 @@ class Narrowing:
         )
         return may_hold(self.evaluate, known)
 
-    def _know_base(self, cell: Cell) -> Known:
+    def _know_base(self, cell: Cell) -> KnownWords:
         decided = self.words - self.of_features
-        return Known(words=cell_marks(cell) & decided, decided=decided, facts=_pick(cell.facts, OF_BASE))
+        return KnownWords(words=cell_marks(cell) & decided, decided=decided, facts=_pick(cell.facts, OF_BASE))
 
 
-def compile_narrowing(matrix: Matrix, text: str) -> Narrowing:
+def compile_narrowing(matrix: Matrix, text: str) -> ExpressionNarrowing:
     """Compile an `-m` expression.
 
     Raises:
@@ -97,7 +97,7 @@ def compile_narrowing(matrix: Matrix, text: str) -> Narrowing:
     words = frozenset(all_marks(matrix))
     features = frozenset({*matrix.features, "baseline"})
     rigs = frozenset({"cpu", *matrix.rigs, *matrix.gpus, *(g.target for g in matrix.gpus.values())})
-    return Narrowing(
+    return ExpressionNarrowing(
         evaluate=compile_expression(text), words=words, of_rigs=rigs - _list_other_words(matrix), of_features=features
     )
 
@@ -109,12 +109,12 @@ def _list_other_words(matrix: Matrix) -> set[str]:
     return named | {c.family for c in checkpoints} | {c.format for c in checkpoints}
 
 
-def may_hold(evaluate: Evaluate, known: Known) -> bool:
+def may_hold(evaluate: Evaluate, known: KnownWords) -> bool:
     """Whether some answers to the open words make the expression true."""
     return any(_try_answers(evaluate, known, {}))
 
 
-def _try_answers(evaluate: Evaluate, known: Known, guesses: Mapping[Key, bool]) -> Iterator[bool]:
+def _try_answers(evaluate: Evaluate, known: KnownWords, guesses: Mapping[Key, bool]) -> Iterator[bool]:
     """Yield what the expression comes to, for each set of answers that it asks for."""
 
     def match(name: str, /, **wanted: Any) -> bool:

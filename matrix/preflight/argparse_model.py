@@ -33,7 +33,7 @@ class Use:
 
 
 @dataclass(frozen=True)
-class Match:
+class WordMatch:
     """What one argv word means to the parser before its values are counted."""
 
     option: str = ""
@@ -66,41 +66,43 @@ def _until_dashes(argv: Sequence[str]) -> Sequence[str]:
     return argv[: argv.index("--")] if "--" in argv else argv
 
 
-def _classify_word(word: str, snapshot: Snapshot) -> Match | None:
+def _classify_word(word: str, snapshot: Snapshot) -> WordMatch | None:
     """Find the option of a word; None when it is a value. Mirrors ArgumentParser._parse_optional."""
     if not word.startswith("-") or word == "-":
         return None
     options = snapshot.options
     if word in options:
-        return Match(word, options[word])
+        return WordMatch(word, options[word])
     name, equals, value = word.partition("=")
     if equals and name in options:
-        return Match(name, options[name], value)
+        return WordMatch(name, options[name], value)
     found = list(_find_abbreviated(word, snapshot)) if snapshot.abbreviates else []
     if len(found) > 1:
-        return Match(name, None, value if equals else None, tuple(m.option for m in found))
+        return WordMatch(name, None, value if equals else None, tuple(m.option for m in found))
     if found:
         return found[0]
     if NEGATIVE_NUMBER.match(word) or " " in word:
         return None
-    return Match(name if equals else word, None, value if equals else None)
+    return WordMatch(name if equals else word, None, value if equals else None)
 
 
-def _find_abbreviated(word: str, snapshot: Snapshot) -> Iterator[Match]:
+def _find_abbreviated(word: str, snapshot: Snapshot) -> Iterator[WordMatch]:
     """Options that the word abbreviates. Mirrors ArgumentParser._get_option_tuples."""
     name, equals, value = word.partition("=")
     explicit = value if equals else None
     for option, flag in snapshot.options.items():
         if word.startswith("--"):
             if option.startswith(name):
-                yield Match(option, flag, explicit)
+                yield WordMatch(option, flag, explicit)
         elif option == word[:2]:
-            yield Match(option, flag, word[2:])
+            yield WordMatch(option, flag, word[2:])
         elif option.startswith(name):
-            yield Match(option, flag, explicit)
+            yield WordMatch(option, flag, explicit)
 
 
-def _consume_option(argv: Sequence[str], position: int, match: Match, words: Sequence[Match | None]) -> tuple[Use, int]:
+def _consume_option(
+    argv: Sequence[str], position: int, match: WordMatch, words: Sequence[WordMatch | None]
+) -> tuple[Use, int]:
     """Consume the option at `position`; return its use and the number of following words it takes."""
     written = argv[position].partition("=")[0] if match.explicit is not None else argv[position]
     if match.flag is None:
@@ -122,7 +124,7 @@ def _consume_option(argv: Sequence[str], position: int, match: Match, words: Seq
 
 
 def _consume_unresolved(
-    argv: Sequence[str], position: int, match: Match, words: Sequence[Match | None], written: str
+    argv: Sequence[str], position: int, match: WordMatch, words: Sequence[WordMatch | None], written: str
 ) -> tuple[Use, int]:
     """Consume an unknown or ambiguous option together with its apparent value, so that it is reported once."""
     problem: Problem = "ambiguous" if match.candidates else "unknown"
@@ -134,7 +136,7 @@ def _consume_unresolved(
     return Use(written=written, flag=None, values=values, problem=problem, candidates=match.candidates), count
 
 
-def _count_free(argv: Sequence[str], position: int, words: Sequence[Match | None]) -> int:
+def _count_free(argv: Sequence[str], position: int, words: Sequence[WordMatch | None]) -> int:
     """Value words directly after `position`."""
     count = 0
     for following in range(position + 1, len(argv)):

@@ -15,7 +15,7 @@ FULL, SHARED = "F", "S"
 
 
 @dataclass(frozen=True)
-class Pattern:
+class SharingPattern:
     """A pattern with its counts over the trunk layers, and everything wrong with it."""
 
     text: str
@@ -29,13 +29,17 @@ class Pattern:
         return not self.problems
 
 
-def lint_pattern(pattern: Any, layers: int, *, claim: tuple[int, int] | None = None) -> Pattern:
+def lint_pattern(pattern: Any, layers: int, *, claim: tuple[int, int] | None = None) -> SharingPattern:
     """Count and check a pattern for a model of `layers` trunk layers. `claim` is (F, S) as somebody states it."""
     if not isinstance(pattern, str):
-        return Pattern("", layers, layers, 0, (f"expected text of F and S, got {type(pattern).__name__} {pattern!r}",))
+        return SharingPattern(
+            "", layers, layers, 0, (f"expected text of F and S, got {type(pattern).__name__} {pattern!r}",)
+        )
     trunk = pattern[:layers]
     full, shared = trunk.count(FULL), trunk.count(SHARED)
-    return Pattern(pattern, layers, full, shared, tuple(_find_pattern_problems(pattern, layers, (full, shared), claim)))
+    return SharingPattern(
+        pattern, layers, full, shared, tuple(_find_pattern_problems(pattern, layers, (full, shared), claim))
+    )
 
 
 def _find_pattern_problems(

@@ -20,7 +20,7 @@ from matrix.planning.plan import Plan, make_plan
 from matrix.preflight.plans import judge_plan
 from matrix.recommending.numbers import Number, list_numbers
 from matrix.recommending.provenance import History, Provenance, gather_history, judge_provenance
-from matrix.recommending.ran import Ran
+from matrix.recommending.ran import LastRun
 from matrix.recorded import KnownFailure
 from matrix.yaml.loaded import Matrix
 
@@ -37,14 +37,14 @@ FACTORS: Final[Mapping[Want, str]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Launch:
+class OfferedLaunch:
     """One launch to try. `cells` share it; the first is the one that the next command names."""
 
     plan: Plan
     cells: tuple[Cell, ...]
     provenance: Provenance
     numbers: tuple[Number, ...]
-    ran: Ran | None
+    ran: LastRun | None
     known: tuple[KnownFailure, ...]
     faults: tuple[ParserFaults, ...] = ()  # of the parsers that it names
     preflight: str = ""  # verdict of the release's own parser
@@ -87,7 +87,7 @@ class Recommendation:
 
     rig: Rig
     want: Want | None
-    launches: tuple[Launch, ...]
+    launches: tuple[OfferedLaunch, ...]
     total: int
     blocked: tuple[Blocked, ...]
     canaries: bool  # nothing but canaries can run
@@ -113,7 +113,7 @@ def narrow_matrix(matrix: Matrix, rig: Rig, globs: Sequence[str] = ()) -> Matrix
 
 
 def recommend_launches(
-    matrix: Matrix, rig: Rig, ran: Mapping[str, Ran], *, globs: Sequence[str] = (), want: Want | None = None
+    matrix: Matrix, rig: Rig, ran: Mapping[str, LastRun], *, globs: Sequence[str] = (), want: Want | None = None
 ) -> Recommendation:
     """Choose launches for a rig, ranked by provenance and then by what is wanted.
 
@@ -142,8 +142,8 @@ def recommend_launches(
 
 
 def rank_launches(
-    matrix: Matrix, cells: Iterable[Cell], ran: Mapping[str, Ran], want: Want | None = None
-) -> list[Launch]:
+    matrix: Matrix, cells: Iterable[Cell], ran: Mapping[str, LastRun], want: Want | None = None
+) -> list[OfferedLaunch]:
     """Group cells by launch, and order the launches, best first."""
     groups: dict[str, list[tuple[Cell, Plan]]] = {}
     for cell in cells:
@@ -155,12 +155,12 @@ def rank_launches(
     )
 
 
-def _make_launch(matrix: Matrix, group: Sequence[tuple[Cell, Plan]], history: History) -> Launch:
+def _make_launch(matrix: Matrix, group: Sequence[tuple[Cell, Plan]], history: History) -> OfferedLaunch:
     judged = [(judge_provenance(matrix, cell, history), cell, plan) for cell, plan in group]
     judged.sort(key=lambda one: (one[0].order, len(one[1].features), one[1].id))
     provenance, cell, plan = judged[0]
     mine = history.ran.get(cell.id)
-    return Launch(
+    return OfferedLaunch(
         plan=plan,
         cells=tuple(cell for _, cell, _ in judged),
         provenance=provenance,
@@ -171,7 +171,7 @@ def _make_launch(matrix: Matrix, group: Sequence[tuple[Cell, Plan]], history: Hi
     )
 
 
-def _order(one: Launch, want: Want | None) -> tuple[object, ...]:
+def _order(one: OfferedLaunch, want: Want | None) -> tuple[object, ...]:
     wanted: Mapping[Want | None, tuple[float, ...]] = {
         None: (),
         "long-context": (-one.context,),
@@ -195,7 +195,9 @@ def _speaks_of_tools(known: KnownFailure) -> bool:
     return "tool" in f"{known.fails.test} {known.symptom}".lower()
 
 
-def _note_block(one: Launch, ran: Mapping[str, Ran], blocked: Counter[str], examples: dict[str, str]) -> bool:
+def _note_block(
+    one: OfferedLaunch, ran: Mapping[str, LastRun], blocked: Counter[str], examples: dict[str, str]
+) -> bool:
     """Whether a launch is not offered, and note why."""
     reason = next(_iterate_blocks(one, ran), None)
     if reason is None:
@@ -205,7 +207,7 @@ def _note_block(one: Launch, ran: Mapping[str, Ran], blocked: Counter[str], exam
     return True
 
 
-def _iterate_blocks(one: Launch, ran: Mapping[str, Ran]) -> Iterator[str]:
+def _iterate_blocks(one: OfferedLaunch, ran: Mapping[str, LastRun]) -> Iterator[str]:
     mine = ran.get(one.cell.id)
     if mine is not None and not mine.worked:
         yield f"ran here and failed ({mine.file})"
@@ -217,13 +219,13 @@ def _iterate_blocks(one: Launch, ran: Mapping[str, Ran]) -> Iterator[str]:
         yield "does not fit: weights, KV cache at the window and headroom exceed a GPU (glm-matrix preflight CELL)"
 
 
-def _spread(offered: Sequence[Launch]) -> list[Launch]:
+def _spread(offered: Sequence[OfferedLaunch]) -> list[OfferedLaunch]:
     """Keep the order of provenance; within a step, no engine gets more than ALIKE places before the others get one."""
-    spread: list[Launch] = []
+    spread: list[OfferedLaunch] = []
     for _, step in groupby(offered, key=lambda one: one.provenance.order):
         seen = Counter[str]()
-        first: list[Launch] = []
-        later: list[Launch] = []
+        first: list[OfferedLaunch] = []
+        later: list[OfferedLaunch] = []
         for one in step:
             seen[one.cell.engine.id] += 1
             (first if seen[one.cell.engine.id] <= ALIKE else later).append(one)
@@ -231,7 +233,9 @@ def _spread(offered: Sequence[Launch]) -> list[Launch]:
     return spread
 
 
-def _judge_chosen(ranked: Iterable[Launch], blocked: Counter[str], examples: dict[str, str]) -> Iterator[Launch]:
+def _judge_chosen(
+    ranked: Iterable[OfferedLaunch], blocked: Counter[str], examples: dict[str, str]
+) -> Iterator[OfferedLaunch]:
     """Ask the release's own parser about the best until MOST are accepted; a rejected one is counted as blocked."""
     count = 0
     for one in ranked:

@@ -15,7 +15,7 @@ from matrix.output.command_line import CommandLine
 from matrix.recommending.asked import RecommendRequest, find_gpus, find_rig
 from matrix.recommending.choose import Recommendation, Want, recommend_launches
 from matrix.recommending.owned import Owned
-from matrix.recommending.ran import Ran, read_ran
+from matrix.recommending.ran import LastRun, read_ran
 from matrix.recommending.render import as_json, render_text
 from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
@@ -27,8 +27,8 @@ class HostSurroundings:
 
     host_rigs: Callable[[], tuple[list[str], str]]  # ids, and the host in words
     recognise: Callable[[Matrix, Path], Owned]
-    own_runs: Callable[[], Mapping[str, Ran]]
-    certified: Callable[[Path], Mapping[str, Ran]]  # of a registry
+    own_runs: Callable[[], Mapping[str, LastRun]]
+    certified: Callable[[Path], Mapping[str, LastRun]]  # of a registry
 
 
 def parser() -> argparse.ArgumentParser:

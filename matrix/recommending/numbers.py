@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, NamedTuple
 from matrix.planning.fit import Fit, fit_of_plan
 from matrix.planning.kv import GIB
 from matrix.planning.plan import Plan
-from matrix.recommending.ran import Ran
+from matrix.recommending.ran import LastRun
 from matrix.recorded import Measurement
 from matrix.yaml.loaded import Matrix
 
@@ -49,7 +49,7 @@ def _shown(value: Any) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}".rstrip("0")
 
 
-def list_numbers(matrix: Matrix, plan: Plan, ran: Ran | None = None) -> tuple[Number, ...]:
+def list_numbers(matrix: Matrix, plan: Plan, ran: LastRun | None = None) -> tuple[Number, ...]:
     """Return every number of a launch that has a source, in the order context, speed, memory."""
     rows = list(_list_published(matrix, plan))
     return (*_context(plan), *_speed_here(ran), *_pick_speeds(rows), *_memory(plan, rows))
@@ -75,7 +75,7 @@ def _context(plan: Plan) -> Iterator[Number]:
         )
 
 
-def _speed_here(ran: Ran | None) -> Iterator[Number]:
+def _speed_here(ran: LastRun | None) -> Iterator[Number]:
     if ran is not None and ran.speed is not None:
         yield _number(
             "speed",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from matrix.model import Cell, Checkpoint
-from matrix.recommending.ran import Ran
+from matrix.recommending.ran import LastRun
 from matrix.recorded import Claim
 from matrix.yaml.loaded import Loaded, Matrix
 
@@ -50,11 +50,11 @@ class Provenance:
 class History:
     """What ran, by cell, and every launch that ran or was published, by release: nothing derives from another one."""
 
-    ran: Mapping[str, Ran]
+    ran: Mapping[str, LastRun]
     anchors: Mapping[str, tuple[Anchor, ...]]
 
 
-def gather_history(matrix: Matrix, ran: Mapping[str, Ran]) -> History:
+def gather_history(matrix: Matrix, ran: Mapping[str, LastRun]) -> History:
     """Gather what ran and what was published, once for all cells."""
     by_release: dict[str, list[Anchor]] = {}
     for anchor in (*_list_claimed(matrix), *_list_printed(matrix), *_list_ran(matrix, ran.values())):
@@ -124,7 +124,7 @@ def _sm_of(matrix: Matrix, rig: str) -> int:
     return matrix.rigs[rig].sm if rig in matrix.rigs else 0
 
 
-def _list_ran(matrix: Matrix, ran: Iterable[Ran]) -> Iterator[Anchor]:
+def _list_ran(matrix: Matrix, ran: Iterable[LastRun]) -> Iterator[Anchor]:
     for one in ran:
         if one.worked and one.rig in matrix.rigs:
             yield Anchor(

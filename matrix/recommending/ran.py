@@ -19,7 +19,7 @@ FILE: Final = CHECKOUT / "matrix" / "ran.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ran:
+class LastRun:
     """The last run of one cell. `speed` is in tok/s, with its conditions; None: not measured."""
 
     cell: str
@@ -51,17 +51,17 @@ class Ran:
 CALM: Final = frozenset({"PASS", "MEASURED", "XFAIL", "NOT_ASKED"})
 
 
-def parse_ran(raw: Mapping[str, Mapping[str, Any]]) -> dict[str, Ran]:
+def parse_ran(raw: Mapping[str, Mapping[str, Any]]) -> dict[str, LastRun]:
     """Parse the file's data: cell id -> the other fields of Ran."""
     lists = ("features", "proven", "refuted")
-    found: dict[str, Ran] = {}
+    found: dict[str, LastRun] = {}
     for cell, entry in raw.items():
         fields: dict[str, Any] = {k: tuple(v) if k in lists else v for k, v in entry.items()}
-        found[cell] = Ran(cell=cell, **fields)
+        found[cell] = LastRun(cell=cell, **fields)
     return found
 
 
-def dump_ran(found: Mapping[str, Ran]) -> str:
+def dump_ran(found: Mapping[str, LastRun]) -> str:
     """Format the file: one cell a line, sorted."""
     lines = []
     for cell in sorted(found):
@@ -72,6 +72,6 @@ def dump_ran(found: Mapping[str, Ran]) -> str:
 
 
 @cache
-def read_ran(file: Path = FILE) -> Mapping[str, Ran]:
+def read_ran(file: Path = FILE) -> Mapping[str, LastRun]:
     """Read the generated file, once per process."""
     return parse_ran(json.loads(file.read_text(encoding="utf-8")))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from matrix.parsers.faults import ParserFaults
-from matrix.recommending.choose import FACTORS, Launch, Recommendation
+from matrix.recommending.choose import FACTORS, OfferedLaunch, Recommendation
 from matrix.recommending.numbers import Number
 from matrix.recorded import KnownFailure
 
@@ -49,7 +49,7 @@ def _summarise(found: Recommendation) -> Iterator[str]:
         )
 
 
-def _render_launch(number: int, one: Launch, model: str) -> Iterator[str]:
+def _render_launch(number: int, one: OfferedLaunch, model: str) -> Iterator[str]:
     yield f"{number}. {one.cell.id}"
     yield _wrap(f"{one.provenance.level.upper()}: {one.provenance.why} [{one.provenance.source}]", "   ")
     for n in one.numbers:
@@ -73,7 +73,7 @@ def _render_launch(number: int, one: Launch, model: str) -> Iterator[str]:
     yield f"   next     {next_command(one, model)}"
 
 
-def _proven(one: Launch) -> str:
+def _proven(one: OfferedLaunch) -> str:
     if one.ran is None or not one.ran.proven:
         return "nothing yet; `pytest --cells ID` proves or refutes it"
     return f"{', '.join(one.ran.proven)} [{one.ran.file}]"
@@ -84,7 +84,7 @@ def _describe_known(known: KnownFailure) -> str:
     return f"{known.id} ({known.expect}, {known.fails.at.replace('_', ' ')}): {first}"
 
 
-def next_command(one: Launch, model: str = "") -> str:
+def next_command(one: OfferedLaunch, model: str = "") -> str:
     """Return the exact next command: the launch script of the cell, run; or its suites on a server that runs."""
     if one.cell.rig.attach_only:
         return f"pytest --endpoint http://127.0.0.1:8000 --cells {one.cell.id}"
@@ -118,7 +118,7 @@ def as_json(found: Recommendation, *, model: str = "", notes: tuple[str, ...] = 
     }
 
 
-def _launch_json(one: Launch, model: str) -> dict[str, Any]:
+def _launch_json(one: OfferedLaunch, model: str) -> dict[str, Any]:
     return {
         "cell": one.cell.id,
         "cells": [c.id for c in one.cells],

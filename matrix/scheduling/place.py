@@ -28,7 +28,7 @@ CLOSE: Final = 0.05  # of the area bound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class MachineKind:
     """Hosts of one kind. `memory_bytes` None: not stated, and then no load is counted as warm."""
 
     name: str
@@ -38,7 +38,7 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class ScheduledJob:
     """A launch group as the scheduler sees it. `tier`: smaller goes first."""
 
     id: str
@@ -53,10 +53,10 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
+class PlacedJob:
     """A job with its place and time, in seconds from the beginning of the run."""
 
-    job: Job
+    job: ScheduledJob
     host: int  # from 0
     slots: tuple[int, ...]  # GPU numbers of the host
     start_s: float
@@ -72,8 +72,8 @@ class Placed:
 class Schedule:
     """Jobs of one kind of machine, in the order of their start."""
 
-    machine: Machine
-    placed: tuple[Placed, ...]
+    machine: MachineKind
+    placed: tuple[PlacedJob, ...]
     proven_s: float | None = None  # what the theorems promise at most, see `prove_makespan`
 
     @property
@@ -105,7 +105,7 @@ class Schedule:
 
 def prove_makespan(schedule: Schedule) -> float | None:
     """Return what the theorems above promise of a schedule with barriers; None: several machines without a chain."""
-    tiers: dict[int, list[Placed]] = {}
+    tiers: dict[int, list[PlacedJob]] = {}
     for p in schedule.placed:
         tiers.setdefault(p.job.tier, []).append(p)
     longest = [max(p.end_s - p.start_s for p in own) for own in tiers.values()]
@@ -123,7 +123,7 @@ def is_chain(counts: set[int], slots: int) -> bool:
     return all(b % a == 0 for a, b in pairwise(ordered))
 
 
-def place_jobs(jobs: Sequence[Job], machine: Machine) -> Schedule:
+def place_jobs(jobs: Sequence[ScheduledJob], machine: MachineKind) -> Schedule:
     """Place every job; of the two list schedules the shorter one.
 
     Raises:
@@ -139,7 +139,7 @@ def place_jobs(jobs: Sequence[Job], machine: Machine) -> Schedule:
     return replace(min(free, barrier, key=lambda s: s.makespan_s), proven_s=prove_makespan(barrier))
 
 
-def _order_jobs(jobs: Sequence[Job]) -> list[Job]:
+def _order_jobs(jobs: Sequence[ScheduledJob]) -> list[ScheduledJob]:
     """Sort by tier, GPUs, checkpoint (the one with most work first) and duration."""
     work: dict[str, float] = {}
     for job in jobs:
@@ -156,10 +156,10 @@ class _Host:
     cached: OrderedDict[str, float] = field(default_factory=OrderedDict)
     sizes: dict[str, int] = field(default_factory=dict)
 
-    def is_warm(self, job: Job, now: float) -> bool:
+    def is_warm(self, job: ScheduledJob, now: float) -> bool:
         return self.cached.get(job.checkpoint, float("inf")) <= now
 
-    def read(self, job: Job, now: float, memory_bytes: int | None) -> None:
+    def read(self, job: ScheduledJob, now: float, memory_bytes: int | None) -> None:
         """Note that the job reads its weights; what was not used for longest leaves the cache."""
         room = (memory_bytes or 0) * CACHE_SHARE
         if not job.size_bytes or job.size_bytes > room:
@@ -174,13 +174,13 @@ class _Host:
 class _Simulation:
     """One list schedule: at each end of a job, start whatever is ready and fits, in the order of the list."""
 
-    def __init__(self, machine: Machine, ordered: Sequence[Job], *, barrier: bool) -> None:
+    def __init__(self, machine: MachineKind, ordered: Sequence[ScheduledJob], *, barrier: bool) -> None:
         self._machine, self._barrier = machine, barrier
         self._queue = list(ordered)
         self._hosts = [_Host(n, list(range(machine.slots))) for n in range(machine.count)]
-        self._running: list[tuple[float, int, Placed]] = []
+        self._running: list[tuple[float, int, PlacedJob]] = []
         self._done: set[str] = set()
-        self._placed: list[Placed] = []
+        self._placed: list[PlacedJob] = []
 
     def run(self) -> Schedule:
         now = 0.0
@@ -191,7 +191,7 @@ class _Simulation:
                 self._finish(heapq.heappop(self._running)[2])
         return Schedule(machine=self._machine, placed=tuple(self._placed))
 
-    def _finish(self, placed: Placed) -> None:
+    def _finish(self, placed: PlacedJob) -> None:
         self._done.add(placed.job.id)
         free = self._hosts[placed.host].free
         free += placed.slots
@@ -199,7 +199,7 @@ class _Simulation:
 
     def _start_ready(self, now: float) -> None:
         tier = self._current_tier() if self._barrier else None
-        waiting: list[Job] = []
+        waiting: list[ScheduledJob] = []
         for at, job in enumerate(self._queue):
             if tier is not None and job.tier != tier:
                 waiting += self._queue[at:]
@@ -216,16 +216,16 @@ class _Simulation:
         running = [p.job.tier for _, _, p in self._running]
         return min(running) if running else self._queue[0].tier if self._queue else 0
 
-    def _choose_host(self, job: Job, now: float) -> _Host | None:
+    def _choose_host(self, job: ScheduledJob, now: float) -> _Host | None:
         """One where the weights are cached, then the fullest one that has room: wide jobs need whole machines."""
         fitting = [h for h in self._hosts if len(h.free) >= job.slots]
         return min(fitting, key=lambda h: (not h.is_warm(job, now), len(h.free), h.number), default=None)
 
-    def _start(self, job: Job, host: _Host, now: float) -> None:
+    def _start(self, job: ScheduledJob, host: _Host, now: float) -> None:
         warm = host.is_warm(job, now)
         host.read(job, now, self._machine.memory_bytes)
         slots, host.free = tuple(host.free[: job.slots]), host.free[job.slots :]
         end = now + (job.warm_s if warm else job.cold_s)
-        placed = Placed(job=job, host=host.number, slots=slots, start_s=now, end_s=end, warm=warm)
+        placed = PlacedJob(job=job, host=host.number, slots=slots, start_s=now, end_s=end, warm=warm)
         self._placed.append(placed)
         heapq.heappush(self._running, (end, len(self._placed), placed))

@@ -16,7 +16,7 @@ from matrix.errors import ConfigError, Problem
 from matrix.planning.owed import DEPTHS, Depth
 from matrix.scheduling.durations import Estimate, Seconds
 from matrix.scheduling.groups import TIERS, Grouped, LaunchGroup, LeftOut, Tier
-from matrix.scheduling.place import Job, Machine, Schedule, place_jobs
+from matrix.scheduling.place import MachineKind, Schedule, ScheduledJob, place_jobs
 
 SCHEMA: Final = 1
 NO_GPU: Final = "cpu"
@@ -66,7 +66,12 @@ class RunPlan:
 
 
 def make_run_plan(
-    grouped: Grouped, machines: Mapping[str, Machine], *, matrix_sha256: str, depth: Depth, more: Sequence[LeftOut] = ()
+    grouped: Grouped,
+    machines: Mapping[str, MachineKind],
+    *,
+    matrix_sha256: str,
+    depth: Depth,
+    more: Sequence[LeftOut] = (),
 ) -> RunPlan:
     """Schedule the groups on the machines of each GPU model (`machines`: id of axes/hardware -> machine).
 
@@ -85,22 +90,22 @@ def make_run_plan(
     )
 
 
-def find_machine(groups: Iterable[LaunchGroup], *, count: int = 1, memory_bytes: int | None = None) -> Machine:
+def find_machine(groups: Iterable[LaunchGroup], *, count: int = 1, memory_bytes: int | None = None) -> MachineKind:
     """Return the smallest machine that holds every group of one GPU model: the largest rig among them."""
     own = list(groups)
-    return Machine(name=own[0].gpu, slots=max(g.slots for g in own), count=count, memory_bytes=memory_bytes)
+    return MachineKind(name=own[0].gpu, slots=max(g.slots for g in own), count=count, memory_bytes=memory_bytes)
 
 
-def _schedule(groups: Sequence[LaunchGroup], machine: Machine) -> Schedule:
+def _schedule(groups: Sequence[LaunchGroup], machine: MachineKind) -> Schedule:
     try:
         return place_jobs([as_job(g) for g in groups], machine)
     except ValueError as error:
         raise ConfigError([Problem("--gpus", 0, "", str(error))]) from None
 
 
-def as_job(group: LaunchGroup) -> Job:
+def as_job(group: LaunchGroup) -> ScheduledJob:
     estimate = group.estimate
-    return Job(
+    return ScheduledJob(
         id=group.id,
         slots=group.slots,
         cold_s=estimate.cold_s,

@@ -37,7 +37,7 @@ from matrix.checking.releases import (
 from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.output.command_line import CommandLine
 from matrix.upgrading.compare import compare_sides
-from matrix.upgrading.news import Comparison, UpgradeReport
+from matrix.upgrading.news import ReleaseComparison, UpgradeReport
 from matrix.upgrading.of_cells import find_cell, gather_extra, make_line, move_cell
 from matrix.upgrading.patching import keep_fitting, takes_sparse_out
 from matrix.upgrading.render import render_json, render_text
@@ -94,7 +94,7 @@ def _report(
     return UpgradeReport(comparisons=found, problems=tuple(map(str, problems)))
 
 
-def _of_cell(options: argparse.Namespace) -> Comparison:
+def _of_cell(options: argparse.Namespace) -> ReleaseComparison:
     """Compare for a cell: its own release is where it comes from."""
     from matrix.yaml.load import load_matrix
 
@@ -123,7 +123,7 @@ def _of_cell(options: argparse.Namespace) -> Comparison:
     return compare_sides(*sides, next_=(show,) if moved.release.id in matrix.releases and moved.id != cell.id else ())
 
 
-def _of_line(command: Command, options: argparse.Namespace, asked: CheckRequest) -> Comparison:
+def _of_line(command: Command, options: argparse.Namespace, asked: CheckRequest) -> ReleaseComparison:
     named = release_of_image(command.image.text) if command.image is not None else None
     if named is None or not named.version:
         named = release_of_requirement(command.engine, dict(command.installed))

@@ -12,7 +12,7 @@ from matrix.upgrading.choices import compare_choices
 from matrix.upgrading.defaults import compare_defaults
 from matrix.upgrading.findings import compare_findings, effect_of, list_staying
 from matrix.upgrading.gpu_code import compare_kernels, list_unread
-from matrix.upgrading.news import Comparison, News, sort_news
+from matrix.upgrading.news import News, ReleaseComparison, sort_news
 from matrix.upgrading.of_cells import compare_exclusions
 from matrix.upgrading.parts import compare_class, compare_pins
 from matrix.upgrading.patching import compare_patches
@@ -20,12 +20,12 @@ from matrix.upgrading.sides import Side
 from matrix.upgrading.truths import compare_facts
 
 
-def compare_sides(before: Side, after: Side, *, next_: tuple[str, ...] = ()) -> Comparison:
+def compare_sides(before: Side, after: Side, *, next_: tuple[str, ...] = ()) -> ReleaseComparison:
     """Compare two releases for one command; `next_`: commands to go on with."""
     stays = list_staying(before, after)
     waiting = undecided(after.facts, read_checks(after.release.engine))
     found = after.examined
-    return Comparison(
+    return ReleaseComparison(
         entry=found.command.entry,
         where=found.command.where,
         before=before.release.name,

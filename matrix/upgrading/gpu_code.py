@@ -27,7 +27,7 @@ FLAGS: Final = ("dsa_prefill", "dsa_decode", "attention_backend", "moe", "fp4_ge
 
 
 @dataclass(frozen=True)
-class Package:
+class PackageSides:
     """A package on both sides: its wheels, None where a side has none."""
 
     name: str
@@ -48,7 +48,7 @@ def compare_kernels(before: Side, after: Side) -> Iterator[News]:
     for name in sorted(old.keys() | new.keys()):
         if any(name not in wheels and _pins(name, s) for wheels, s in ((old, before), (new, after))):
             continue  # pinned, and its kernels were not read: nothing can be compared
-        package = Package(name, old.get(name), new.get(name), before.sm)
+        package = PackageSides(name, old.get(name), new.get(name), before.sm)
         yield from _compare_libraries(package, before, after)
         yield from _compare_sources(package, elsewhere=any(_named(w, before.sm) for w in new.values()))
 
@@ -73,7 +73,7 @@ def _named(wheel: KernelWheel | None, sm: int) -> frozenset[str]:
     return frozenset(name for name in names if OURS.search(name))
 
 
-def _compare_libraries(package: Package, before: Side, after: Side) -> Iterator[News]:
+def _compare_libraries(package: PackageSides, before: Side, after: Side) -> Iterator[News]:
     was, now = (_libraries(wheel, package.sm) for wheel in (package.before, package.after))
     if was == now:
         return
@@ -88,7 +88,7 @@ def _compare_libraries(package: Package, before: Side, after: Side) -> Iterator[
     )
 
 
-def _compare_sources(package: Package, *, elsewhere: bool) -> Iterator[News]:
+def _compare_sources(package: PackageSides, *, elsewhere: bool) -> Iterator[News]:
     """Compare source files: if some remain (`elsewhere`: in any package), others may only have another name."""
     was, now = (_named(wheel, package.sm) for wheel in (package.before, package.after))
     what = "sparse attention sources"
@@ -102,7 +102,7 @@ def _compare_sources(package: Package, *, elsewhere: bool) -> Iterator[News]:
         yield _news(package, what, "changes", told)
 
 
-def _news(package: Package, what: str, way: Way, told: Sequence[str]) -> News:
+def _news(package: PackageSides, what: str, way: Way, told: Sequence[str]) -> News:
     seen = f"machine code and file list of {' and '.join(package.wheels)}"
     return News(
         part="kernel",

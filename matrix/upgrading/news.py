@@ -47,7 +47,7 @@ class News:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class ReleaseComparison:
     """What changes between two releases for one command. `stays`: findings of both; `unread`: parts not read."""
 
     entry: str
@@ -90,7 +90,7 @@ class Comparison:
 class UpgradeReport:
     """All commands of one text."""
 
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[ReleaseComparison, ...]
     problems: tuple[str, ...] = ()
 
     @property
@@ -108,7 +108,7 @@ def sort_news(news: Iterable[News]) -> tuple[News, ...]:
     return tuple(sorted(kept.values(), key=lambda n: n.rank))
 
 
-def write_headline(comparison: Comparison) -> str:
+def write_headline(comparison: ReleaseComparison) -> str:
     """Write the answer in one sentence."""
     met = [n for n in comparison.news if n.applies]
     unknown = [n for n in met if n.level == "unknown"]

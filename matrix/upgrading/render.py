@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from matrix.checking.render import KINDS, WIDTH
 from matrix.checking.rules import Decision
-from matrix.upgrading.news import Comparison, Danger, News, UpgradeReport, write_headline
+from matrix.upgrading.news import Danger, News, ReleaseComparison, UpgradeReport, write_headline
 
 HEADS: Final[dict[Danger, tuple[str, str]]] = {
     "stops": ("DOES NOT START", "MAY NOT START"),
@@ -32,7 +32,7 @@ def render_text(report: UpgradeReport, *, everything: bool = False) -> str:
     return "\n\n".join(blocks)
 
 
-def _comparison(found: Comparison, *, everything: bool) -> Iterator[str]:
+def _comparison(found: ReleaseComparison, *, everything: bool) -> Iterator[str]:
     yield from textwrap.wrap(write_headline(found), WIDTH, subsequent_indent="  ", break_on_hyphens=False)
     word = found.direction or "the same release"
     yield f"  {found.before} -> {found.after} ({word}), {found.rig or 'GPUs not named'}, {found.model}"
@@ -105,7 +105,7 @@ def _cited(item: News) -> str:
     return f" [{', '.join(told)}]" if told else ""
 
 
-def _rest(found: Comparison, *, everything: bool) -> Iterator[str]:
+def _rest(found: ReleaseComparison, *, everything: bool) -> Iterator[str]:
     """Render what cannot apply, what stays, what nobody could read or decide, and how to go on."""
     low = [n for n in found.news if not n.applies]
     yield ""
@@ -157,6 +157,6 @@ def render_json(report: UpgradeReport) -> str:
     return json.dumps(data, indent=1, default=str)
 
 
-def _data(found: Comparison) -> dict[str, Any]:
+def _data(found: ReleaseComparison) -> dict[str, Any]:
     made = {**asdict(found), "verdict": found.verdict, "headline": write_headline(found), "exit_code": found.exit_code}
     return {"verdict": made.pop("verdict"), "headline": made.pop("headline"), **made}

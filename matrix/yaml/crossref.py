@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matrix.pins import Pins
     from matrix.recorded import Claim, Published
     from matrix.yaml.loaded import Loaded
-    from matrix.yaml.references import Lost
+    from matrix.yaml.references import LostEntry
 
     Any_ = Sequence[Loaded[Any]]
 
@@ -42,7 +42,7 @@ def find_cross_problems(
     pins: Pins,
     causes: Sequence[Loaded[Cause]] = (),
     families: Sequence[Loaded[Family]] = (),
-    lost: Sequence[Lost] = (),
+    lost: Sequence[LostEntry] = (),
 ) -> tuple[list[Problem], Mapping[str, int]]:
     """Every cross-reference problem, none where the matrix hangs together; and how many were hidden because what they
     name did not load, by its file."""

@@ -24,7 +24,7 @@ from matrix.yaml.claim_words import find_claim_problems
 from matrix.yaml.known_shape import find_shape_problems
 from matrix.yaml.loaded import Loaded, Matrix
 from matrix.yaml.patterns import find_wrong_texts
-from matrix.yaml.references import KEYS, Lost, count_hidden, describe_empty, describe_lost
+from matrix.yaml.references import KEYS, LostEntry, count_hidden, describe_empty, describe_lost
 from matrix.yaml.structure import structure_data
 from matrix.yaml.variants import find_wrong_variants
 
@@ -167,7 +167,7 @@ def _places_of(*files: Iterable[Loaded[Any]]) -> dict[str, str]:
 class _Inherit:
     """Fill a checkpoint's keys from its family; a family that is not there is one problem, not one per key."""
 
-    def __init__(self, families: Sequence[Loaded[Family]], lost: Sequence[Lost]) -> None:
+    def __init__(self, families: Sequence[Loaded[Family]], lost: Sequence[LostEntry]) -> None:
         self.families = {f.value.id: f.value for f in families}
         self.told = {name for entry in lost for name in entry.names.get("family", ())}  # by their own files
 
@@ -193,7 +193,7 @@ class Reader:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.problems: list[Problem] = []
-        self.lost: list[Lost] = []
+        self.lost: list[LostEntry] = []
 
     def files(
         self, kind: type[T], pattern: str, *, stem: str = "stem", skip: str = "", prepare: Prepare | None = None

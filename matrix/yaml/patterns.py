@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Pattern:
+class TextPattern:
     """A regular expression for the whole text, and how a person would say it."""
 
     expression: re.Pattern[str]
@@ -33,8 +33,8 @@ class Pattern:
         return self.expression.fullmatch(text) is not None
 
 
-def _pattern(expression: str, expected: str) -> Pattern:
-    return Pattern(re.compile(expression), expected)
+def _pattern(expression: str, expected: str) -> TextPattern:
+    return TextPattern(re.compile(expression), expected)
 
 
 ID: Final = _pattern(r"[a-z0-9][a-z0-9_]*", "lower-case letters, digits and _, like glm51_478b_nvfp4")
@@ -51,7 +51,7 @@ LETTERS: Final = _pattern(r"[FS]+", "a letter for each layer, F or S")
 VARIABLE: Final = _pattern(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")
 URL_PATH: Final = _pattern(r"/[\w./-]*", "a path of an address, like /health")
 FLAG: Final = _pattern(r"--?[A-Za-z][\w.-]*", "a flag, like --page-size")
-TEXTS: Final[Mapping[type, Mapping[str, Pattern]]] = {
+TEXTS: Final[Mapping[type, Mapping[str, TextPattern]]] = {
     Gpu: {"id": ID, "rigs": ID},
     Engine: {
         "id": ID,

@@ -39,7 +39,7 @@ BRINGS: Final[Mapping[type, Mapping[str, str]]] = {  # condition key -> key of t
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lost:
+class LostEntry:
     """An entry of an axis that did not load. `names`: key -> values it brings; `unknown`: keys whose values it may."""
 
     file: str
@@ -47,18 +47,18 @@ class Lost:
     unknown: frozenset[str] = frozenset()
 
 
-def describe_lost(kind: type, file: str, name: str, data: Any) -> Lost:
+def describe_lost(kind: type, file: str, name: str, data: Any) -> LostEntry:
     """Gather what an entry would have brought, from the raw data of its file as far as that could be read."""
     raw = data if isinstance(data, dict) else {}
     names = {KEYS[kind]: frozenset(n for n in (name, raw.get("id")) if isinstance(n, str))} if kind in KEYS else {}
     values = {key: _values(key, raw.get(part)) for key, part in BRINGS.get(kind, {}).items()}
     names |= {key: value for key, value in values.items() if value}
-    return Lost(file=file, names=names, unknown=frozenset(key for key, value in values.items() if not value))
+    return LostEntry(file=file, names=names, unknown=frozenset(key for key, value in values.items() if not value))
 
 
-def describe_empty(kind: type, pattern: str) -> Lost:
+def describe_empty(kind: type, pattern: str) -> LostEntry:
     """Describe an axis of which no file is there: nobody can tell what its values would be."""
-    return Lost(file=pattern, names={}, unknown=frozenset([KEYS[kind], *BRINGS.get(kind, ())]))
+    return LostEntry(file=pattern, names={}, unknown=frozenset([KEYS[kind], *BRINGS.get(kind, ())]))
 
 
 def _values(key: str, value: Any) -> frozenset[Any]:
@@ -72,7 +72,7 @@ class References:
     """`valid`: key -> values that loaded. `check` takes what is used; `problems` and `hidden` say what came of it."""
 
     valid: Mapping[str, set[Any]]
-    lost: Sequence[Lost] = ()
+    lost: Sequence[LostEntry] = ()
     hidden: Counter[str] = field(
         default_factory=Counter
     )  # file that did not load -> uses of what it would have brought

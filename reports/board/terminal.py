@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from matrix.judging.status import Status
-from reports.board.text import NOTHING, SPEAKS, Line, StatusTally, Told, View, make_headline
+from reports.board.text import NOTHING, SPEAKS, BoardLine, StatusTally, Told, View, make_headline
 from reports.evidence.defuse import defuse_for_code, defuse_for_markdown, defuse_line
 from reports.evidence.summary import SettledTest
 from reports.evidence.types import ProofOutcome
@@ -59,7 +59,7 @@ def print_table(shown: View, console: Console) -> None:
     console.print(Text(make_headline(shown), "bold green" if green else "bold red"))
 
 
-def _make_table(suites: Sequence[str], title: str, lines: Sequence[Line]) -> Table:
+def _make_table(suites: Sequence[str], title: str, lines: Sequence[BoardLine]) -> Table:
     table = Table(title=Text(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("checkpoint", overflow="fold")
     table.add_column("features", overflow="fold")
@@ -171,7 +171,7 @@ def render_markdown(shown: View) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _make_markdown_row(line: Line) -> list[str]:
+def _make_markdown_row(line: BoardLine) -> list[str]:
     marked = [f"{t.glyph} {t.text}" if t.status else NOTHING for t in line.suites]
     whole = f"**{line.whole.glyph} {line.whole.status}**"
     proofs = "; ".join(words for _, words in _group_by_outcome(line.proofs)) or NOTHING

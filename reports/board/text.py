@@ -16,7 +16,7 @@ from reports.evidence.summary import TOK_S, TTFT_MS, Board, CellRow, SettledTest
 from reports.evidence.types import AFTER, CRASH, Measured, Proof, ProofOutcome
 from reports.gate.accepted_identity import gather_cautions
 from reports.gate.gate import Reason, Verdict
-from reports.ledger.entries import Entry
+from reports.ledger.entries import LedgerEntry
 
 # A shape for every status, so that nothing hangs on colour alone.
 GLYPHS: Mapping[Status, str] = {
@@ -90,7 +90,7 @@ def count_statuses(tests: Sequence[SettledTest]) -> StatusTally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
+class CellJudgement:
     """What the gate says of one cell; without a policy, what its tests say."""
 
     word: str
@@ -100,11 +100,11 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class BoardLine:
     """One cell as a row of the table."""
 
     row: CellRow
-    judgement: Judgement
+    judgement: CellJudgement
     name: tuple[str, str]  # checkpoint, features
     whole: StatusTally
     suites: tuple[StatusTally, ...]
@@ -121,7 +121,7 @@ class ReleaseGroup:
     """The cells of one rig and release."""
 
     title: str
-    lines: tuple[Line, ...]
+    lines: tuple[BoardLine, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +147,7 @@ class View:
     exclusions: tuple[Exclusion, ...] = ()
     verdict: Verdict | None = None
     excluded: int = 0
-    claims: tuple[Entry, ...] = ()  # every published number, and ours
+    claims: tuple[LedgerEntry, ...] = ()  # every published number, and ours
 
     @property
     def judged(self) -> tuple[CellRow, ...]:
@@ -215,7 +215,7 @@ def make_view(
     board: Board,
     verdict: Verdict | None = None,
     excluded: Mapping[Cell, Excluded] | None = None,
-    claims: Sequence[Entry] = (),
+    claims: Sequence[LedgerEntry] = (),
 ) -> View:
     suites = board.suites
     counts = Counter(row.status for row in count_rows(board, verdict))
@@ -248,15 +248,15 @@ class Judging:
         self.required = {row.cell for row in verdict.rows} if verdict else set()
         self.reasons = Counter(reason.cell for reason in verdict.reasons) if verdict else Counter[str]()
 
-    def judge_row(self, row: CellRow) -> Judgement:
+    def judge_row(self, row: CellRow) -> CellJudgement:
         """Judge one row. Its tests speak where no policy requires the cell."""
         if row.cell not in self.required:
-            return Judgement(word=row.status, tone=tone_of(row.status), glyph=GLYPHS[row.status])
+            return CellJudgement(word=row.status, tone=tone_of(row.status), glyph=GLYPHS[row.status])
         if count := self.reasons[row.cell]:
-            return Judgement(word="RED", tone="trouble", glyph="✗", reasons=count)
+            return CellJudgement(word="RED", tone="trouble", glyph="✗", reasons=count)
         if row.not_run:
-            return Judgement(word="NOT RUN", tone="noted", glyph=GLYPHS[Status.NOT_RUN_AS_KNOWN])
-        return Judgement(word="GREEN", tone="good", glyph="✓")
+            return CellJudgement(word="NOT RUN", tone="noted", glyph=GLYPHS[Status.NOT_RUN_AS_KNOWN])
+        return CellJudgement(word="GREEN", tone="good", glyph="✓")
 
 
 def sort_rows(rows: Iterable[CellRow]) -> list[CellRow]:
@@ -269,14 +269,14 @@ def _sort_key(row: CellRow) -> tuple[str, str, int, tuple[str, ...]]:
     return where or "cells without facts", str(row.facts.get("checkpoint", row.cell)), len(row.features), row.features
 
 
-def _make_line(row: CellRow, suites: Sequence[str], predicted: Sequence[Prediction], judge: Judging) -> Line:
+def _make_line(row: CellRow, suites: Sequence[str], predicted: Sequence[Prediction], judge: Judging) -> BoardLine:
     launch = row.launch
     by_suite: dict[str, list[SettledTest]] = {}
     for test in row.tests:
         by_suite.setdefault(test.suite, []).append(test)
     tok_s, ttft = row.best(TOK_S), row.best(TTFT_MS)
     known = "checkpoint" in row.facts
-    return Line(
+    return BoardLine(
         row=row,
         name=(str(row.facts["checkpoint"]), " + ".join(row.features) or "baseline") if known else (row.cell, ""),
         whole=StatusTally(status=row.status, count=1, of=1),

@@ -28,7 +28,7 @@ NOT_COMPARED: Final = ("client_fit", "attempt")  # of the client and of the test
 PATTERNS: Final = ("*.jsonl", "*.jsonl.gz")  # of the files of a folder
 
 
-class Key(NamedTuple):
+class MeasurementKey(NamedTuple):
     """What was measured: numbers of one key can be compared."""
 
     cell: str
@@ -73,7 +73,7 @@ class Earlier:
 class Baseline:
     """Measured values by cell, name and conditions, and within these by launch."""
 
-    values: Mapping[Key, Mapping[Launched, Sequence[float]]] = field(default_factory=dict)
+    values: Mapping[MeasurementKey, Mapping[Launched, Sequence[float]]] = field(default_factory=dict)
     is_folder: bool = False  # a collection, which need not be about the cells at hand
 
     def launches(self, cell: str, name: str, conditions: Mapping[str, Any]) -> list[float]:
@@ -84,7 +84,7 @@ class Baseline:
         """Return what `launches` returns, and whose launches these are."""
         return Earlier(self.launches(cell, name, conditions))
 
-    def of(self, key: Key) -> list[float]:
+    def of(self, key: MeasurementKey) -> list[float]:
         return [statistics.median(values) for values in self.values.get(key, {}).values()]
 
     @property
@@ -99,7 +99,7 @@ class Baseline:
 
     def fitting(self, cell: str, fingerprint: str, gpus: Sequence[str], cpu: str) -> Fitting:
         """Select the values of this cell's plan on such hardware, and explain why the others were left out."""
-        kept: dict[Key, dict[Launched, Sequence[float]]] = {}
+        kept: dict[MeasurementKey, dict[Launched, Sequence[float]]] = {}
         whys: Counter[str] = Counter()
         seen: set[Launched] = set()
         for key, launches in self.values.items():
@@ -154,7 +154,7 @@ def collect_baseline(records: Iterable[Record]) -> Baseline:
     """Collect every measurement of these records, each with the launch before it."""
     ordered = order_by_time(records)
     hosts = {r.run: r.host for r in ordered if isinstance(r, Run)}
-    found: dict[Key, dict[Launched, list[float]]] = {}
+    found: dict[MeasurementKey, dict[Launched, list[float]]] = {}
     launches: Counter[tuple[str, str]] = Counter()  # by run and fingerprint, so far
     for record in ordered:
         launched = record.run, record.fingerprint
@@ -176,6 +176,6 @@ def name_hardware(host: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
     return gpus, f"{host['cpu_count']} CPU cores, {host.get('machine', 'unknown')}" if known else ""
 
 
-def make_key(cell: str, name: str, conditions: Mapping[str, Any]) -> Key:
+def make_key(cell: str, name: str, conditions: Mapping[str, Any]) -> MeasurementKey:
     kept = {k: v for k, v in conditions.items() if k not in NOT_COMPARED}
-    return Key(cell, name, json.dumps(kept, sort_keys=True))
+    return MeasurementKey(cell, name, json.dumps(kept, sort_keys=True))

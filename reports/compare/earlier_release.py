@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Final
 
 from matrix.model import Cell, Release
-from reports.compare.baselines import Baseline, Earlier, Fitting, Key, Launched
+from reports.compare.baselines import Baseline, Earlier, Fitting, Launched, MeasurementKey
 from reports.compare.slower import BASELINE_LAUNCHES, ONE_LAUNCH, not_slower
 from reports.evidence.finding import Finding
 
@@ -30,7 +30,7 @@ def name_sibling(cell: Cell, release: Release) -> str:
 
 def fit_release(earlier: Baseline, cell: str, sibling: str, gpus: Sequence[str], cpu: str) -> Fitting:
     """Select the sibling's values on such hardware, under the keys of the cell, and explain what was left out."""
-    kept: dict[Key, dict[Launched, Sequence[float]]] = {}
+    kept: dict[MeasurementKey, dict[Launched, Sequence[float]]] = {}
     refused: set[tuple[Launched, str]] = set()
     for key, launches in earlier.values.items():
         for at, values in launches.items() if key.cell == sibling else ():

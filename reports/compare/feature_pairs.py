@@ -9,14 +9,14 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 APART: Final = ("rig", "release", "checkpoint")
 
 
-class Placed(Protocol):
+class HasFacts(Protocol):
     """An object with a cell's facts: an expected cell, or a row of the report."""
 
     @property
     def facts(self) -> Mapping[str, Any]: ...
 
 
-C = TypeVar("C", bound=Placed)
+C = TypeVar("C", bound=HasFacts)
 
 
 @dataclass(frozen=True, slots=True)

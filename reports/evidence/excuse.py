@@ -19,7 +19,14 @@ import pytest
 from matrix.collection.plugin import KNOWN
 from matrix.errors import MatrixError, find_launch_error
 from matrix.judging.status import Status
-from matrix.known.failures import LAUNCH, KnownOfCell, Match, explain_mismatches, match_known_failure, speaks_of_test
+from matrix.known.failures import (
+    LAUNCH,
+    FailureMatch,
+    KnownOfCell,
+    explain_mismatches,
+    match_known_failure,
+    speaks_of_test,
+)
 from matrix.recorded import KnownFailure
 from matrix.yaml.loaded import Loaded
 from reports.evidence import outcome
@@ -126,7 +133,7 @@ def _settle_failure(
     return told
 
 
-def _excuse_failure(report: pytest.TestReport, match: Match, told: PhaseOutcome) -> PhaseOutcome:
+def _excuse_failure(report: pytest.TestReport, match: FailureMatch, told: PhaseOutcome) -> PhaseOutcome:
     entry, reason = match.known.value, _format_reason(match.known)
     status = Status.NOT_RUN_AS_KNOWN if entry.fails.at in LAUNCH else Status.XFAIL
     if status is Status.XFAIL:

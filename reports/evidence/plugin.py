@@ -35,7 +35,7 @@ from reports.evidence.defuse import defuse_for_terminal, defuse_line
 from reports.evidence.excuse import PhaseOutcome, settle_phase
 from reports.evidence.finding import Finding
 from reports.evidence.outbox import Evidence, Outbox, pack_records
-from reports.evidence.progress import Progress
+from reports.evidence.progress import ProgressCounter
 from reports.evidence.run_header import OUTBOX, Declared, declare_run, identity_of, outbox_of, run_id
 from reports.evidence.unanswered import Unanswered
 from reports.evidence.vocabulary import find_ordinary
@@ -88,7 +88,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if workerinput is None:
         config.pluginmanager.register(Recorder(config), "evidence-recorder")
         config.pluginmanager.register(Unanswered(), "unanswered-cells")
-        config.pluginmanager.register(Progress(), "cell-progress")
+        config.pluginmanager.register(ProgressCounter(), "cell-progress")
     else:
         config.pluginmanager.register(Worker(config), "evidence-worker")
     main = threading.current_thread() is threading.main_thread()

@@ -29,7 +29,7 @@ class CellProgress:
     spent_s: float = 0.0
 
 
-class Progress:
+class ProgressCounter:
     """Counts the tests of each cell in the process that ends the run; prints a line when a cell has none left."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from matrix.checkout import CHECKOUT, name_in_checkout
 from matrix.errors import ConfigError
-from matrix.recommending.ran import Ran
+from matrix.recommending.ran import LastRun
 from reports.evidence.archive import SUFFIX as ARCHIVE
 from reports.evidence.archive import read_lines
 
@@ -43,12 +43,12 @@ def list_committed() -> list[Path]:
     return sorted(path for kind in ("*.jsonl", f"*{ARCHIVE}") for path in COMMITTED.rglob(kind))
 
 
-def summarise_files(files: Iterable[Path]) -> dict[str, Ran]:
+def summarise_files(files: Iterable[Path]) -> dict[str, LastRun]:
     """Return the last run of each cell. A file that cannot be read adds nothing, nor does a damaged line.
 
     Engines that were stubs are left out: nobody ran the cell.
     """
-    found: dict[str, Ran] = {}
+    found: dict[str, LastRun] = {}
     for path in files:
         for ran in _summarise_file(path):
             if ran.cell not in found or found[ran.cell].date <= ran.date:
@@ -56,7 +56,7 @@ def summarise_files(files: Iterable[Path]) -> dict[str, Ran]:
     return found
 
 
-def _summarise_file(path: Path) -> Iterator[Ran]:
+def _summarise_file(path: Path) -> Iterator[LastRun]:
     hosts: dict[str, str] = {}
     cells: dict[tuple[str, str], SeenCell] = {}
     for record in _read_records(path):
@@ -89,10 +89,10 @@ def _note(seen: SeenCell, record: Mapping[str, Any]) -> None:
             pass
 
 
-def _make_ran(cell: str, seen: SeenCell, path: Path, host: str) -> Ran:
+def _make_ran(cell: str, seen: SeenCell, path: Path, host: str) -> LastRun:
     facts = seen.facts
     outcomes = seen.outcomes.items()
-    return Ran(
+    return LastRun(
         cell=cell,
         rig=facts["rig"],
         release=facts["release"],

@@ -19,7 +19,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from matrix.wording import list_first
-from reports.compare.baselines import Baseline, Earlier, Fitting, Key, Launched, collect_baseline, name_hardware
+from reports.compare.baselines import (
+    Baseline,
+    Earlier,
+    Fitting,
+    Launched,
+    MeasurementKey,
+    collect_baseline,
+    name_hardware,
+)
 from reports.compare.earlier_release import compare_earlier, fit_release
 from reports.compare.slower import BASELINE_LAUNCHES, WATCHED
 from reports.evidence.attempts import Retries
@@ -47,7 +55,7 @@ class _Whole:
     """The speed records of all cells."""
 
     now: Baseline
-    unfit: frozenset[Key]
+    unfit: frozenset[MeasurementKey]
     hosts: Mapping[str, Mapping[str, Any]]
     retries: Retries
     earlier: Baseline
@@ -63,7 +71,7 @@ class _Cell:
     fit: Fitting
     retries: Retries
     hardware: int  # on how many kinds of it
-    unfit: frozenset[Key]  # measured by a client that was too late: recorded, and judges nothing
+    unfit: frozenset[MeasurementKey]  # measured by a client that was too late: recorded, and judges nothing
     release: str = ""
     has_sibling: bool = True
 
@@ -187,11 +195,11 @@ def _find_unmeasured(cell: _Cell) -> Iterator[str]:
         yield f"{len(missing)} numbers that its earlier launches measured were not measured now: {shown}."
 
 
-def _coverage_of(key: Key) -> tuple[str, str]:
+def _coverage_of(key: MeasurementKey) -> tuple[str, str]:
     return key.name, json.dumps({k: v for k, v in key.where.items() if k != ROUNDED}, sort_keys=True)
 
 
-def _judge_key(cell: _Cell, key: Key) -> Iterator[tuple[bool, str]]:
+def _judge_key(cell: _Cell, key: MeasurementKey) -> Iterator[tuple[bool, str]]:
     """Yield for each chain of runs whether it is slow, and a sentence; nothing where all is well."""
     earlier, launches = cell.fit.baseline.of(key), cell.now.values[key]
     runs = list(dict.fromkeys(at.run for at in launches))
@@ -207,18 +215,18 @@ def _judge_key(cell: _Cell, key: Key) -> Iterator[tuple[bool, str]]:
             yield False, f"{key.name} is not judged: {blunt}."
 
 
-def _compare_speed(key: Key, values: Sequence[float], earlier: Earlier) -> Finding:
+def _compare_speed(key: MeasurementKey, values: Sequence[float], earlier: Earlier) -> Finding:
     return compare_earlier(key.name, [statistics.median(values)], earlier, more_is_better=WATCHED[key.name])
 
 
-def _tell_key(key: Key, found: Sequence[tuple[Launched, Finding]]) -> str:
+def _tell_key(key: MeasurementKey, found: Sequence[tuple[Launched, Finding]]) -> str:
     where = ", ".join(f"{name} {value}" for name, value in key.where.items())
     each = "; ".join(f"{f.got} in run {at.run}" for at, f in found)
     only = " Measured on one launch: with `--baseline` pytest asks a second one." if len(found) == 1 else ""
     return f"{key.name} ({where}) was {found[0][1].expected} before and is {each}.{only}"
 
 
-def _explain_unjudged(cell: _Cell, unjudged: Sequence[Key]) -> str:
+def _explain_unjudged(cell: _Cell, unjudged: Sequence[MeasurementKey]) -> str:
     """Explain why numbers were not judged; empty where all were."""
     if not cell.has_sibling and cell.release:
         return f"its speed is not judged: {cell.release} is no other release of its engine."

@@ -21,8 +21,8 @@ from matrix.planning.named import list_runnable_named
 from matrix.planning.owed import Owed, read_owed
 from matrix.planning.plan import make_plan
 from matrix.preflight.plans import judge_plan
-from matrix.recommending.choose import Launch, Want, rank_launches, recommend_launches
-from matrix.recommending.ran import Ran
+from matrix.recommending.choose import OfferedLaunch, Want, rank_launches, recommend_launches
+from matrix.recommending.ran import LastRun
 from matrix.scheduling.budget import keep_asked
 from matrix.scheduling.groups import Grouped, group_cells
 from matrix.scheduling.run_plan import RunPlan, make_run_plan
@@ -39,7 +39,7 @@ DEPTH: Final = "quick"
 class Starter:
     """What the gate requires (`cells`, the first to try first), how long that takes, and what it leaves out."""
 
-    first: Launch
+    first: OfferedLaunch
     cells: tuple[Cell, ...]
     left_out: Mapping[str, tuple[str, ...]]  # reason -> cell ids
     plan: RunPlan
@@ -55,7 +55,9 @@ class Starter:
         return math.ceil(self.plan.gpu_hours)
 
 
-def make_starter(matrix: Matrix, launch: Launch, *, budget_s: float = NIGHT_S, owed: Owed | None = None) -> Starter:
+def make_starter(
+    matrix: Matrix, launch: OfferedLaunch, *, budget_s: float = NIGHT_S, owed: Owed | None = None
+) -> Starter:
     """Choose the cells of a first gate, beginning with this launch's first cell.
 
     Raises:
@@ -69,8 +71,8 @@ def make_starter(matrix: Matrix, launch: Launch, *, budget_s: float = NIGHT_S, o
 
 
 def recommend_first(
-    matrix: Matrix, rig: Rig, ran: Mapping[str, Ran], *, globs: Sequence[str] = (), want: Want | None = None
-) -> Launch:
+    matrix: Matrix, rig: Rig, ran: Mapping[str, LastRun], *, globs: Sequence[str] = (), want: Want | None = None
+) -> OfferedLaunch:
     """Return the launch of the rig to try first.
 
     Raises:
@@ -84,7 +86,7 @@ def recommend_first(
     return found.launches[0]
 
 
-def find_first(matrix: Matrix, rig: Rig, ran: Mapping[str, Ran], name: str) -> Launch:
+def find_first(matrix: Matrix, rig: Rig, ran: Mapping[str, LastRun], name: str) -> OfferedLaunch:
     """Return the launch of a cell that is named.
 
     Raises:

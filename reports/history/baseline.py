@@ -22,7 +22,7 @@ DONE: Final = tuple(sorted(str(status) for status in GREEN))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
+class ChosenRuns:
     """The runs that make the baseline of one cell, the oldest first."""
 
     cell: str
@@ -33,15 +33,15 @@ class Chosen:
         return len(self.runs) >= BASELINE_LAUNCHES
 
 
-def choose_runs(connection: sqlite3.Connection, *, cells: str = "*", most: int = MOST_RUNS) -> list[Chosen]:
+def choose_runs(connection: sqlite3.Connection, *, cells: str = "*", most: int = MOST_RUNS) -> list[ChosenRuns]:
     """Choose for each cell the newest green runs of its newest plan, on the hardware of the newest of them."""
     measured = connection.execute("SELECT DISTINCT cell FROM numbers ORDER BY cell").fetchall()
     bad = _find_bad(connection)
-    found: list[Chosen] = []
+    found: list[ChosenRuns] = []
     for (cell,) in measured:
         own = [row for row in _read_runs(connection, cell) if not {(row[0], cell), row[:2]} & bad]
         if fnmatchcase(cell, cells) and own:
-            found.append(Chosen(cell=cell, runs=tuple(_pick(own, most))))
+            found.append(ChosenRuns(cell=cell, runs=tuple(_pick(own, most))))
     return found
 
 
@@ -70,7 +70,9 @@ def _pick(own: Sequence[tuple[str, str, str]], most: int) -> Iterator[str]:
     yield from reversed(fitting[:most])
 
 
-def write_baseline(folder: Path, places: Mapping[str, Mapping[str, str]], chosen: Sequence[Chosen], out: Path) -> int:
+def write_baseline(
+    folder: Path, places: Mapping[str, Mapping[str, str]], chosen: Sequence[ChosenRuns], out: Path
+) -> int:
     """Write the records of the chosen runs, and return their number. `places` maps a run to its parts and their files.
 
     Raises:

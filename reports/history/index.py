@@ -206,7 +206,7 @@ def _join_parts(connection: sqlite3.Connection, folder: Path, run: str, path: st
     try:
         found = joining.join_parts(folder, connection, run)
     except ConfigError as error:
-        found = joining.Joined(why="; ".join(p.message for p in error.problems))
+        found = joining.JoinedRun(why="; ".join(p.message for p in error.problems))
     with _transaction(connection):
         if joining.find_pending(connection) != (run, path):
             return  # another writer was faster

@@ -30,7 +30,7 @@ MOST_PARTS: Final = 1_000  # of one night
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Joined:
+class JoinedRun:
     """The records of all parts under one run id, or why they are not one run. `paths`: earlier part -> its file."""
 
     records: tuple[Record, ...] = ()
@@ -70,7 +70,7 @@ def read_places(connection: sqlite3.Connection) -> dict[str, dict[str, str]]:
     return places
 
 
-def join_parts(folder: Path, connection: sqlite3.Connection, last: str) -> Joined:
+def join_parts(folder: Path, connection: sqlite3.Connection, last: str) -> JoinedRun:
     """Read the parts of the run that ends with `last`.
 
     Raises:
@@ -85,13 +85,13 @@ def join_parts(folder: Path, connection: sqlite3.Connection, last: str) -> Joine
             continue
         own = split_runs(read_records(folder / places[run])).get(run) if run in places else None
         if own is None:
-            return Joined(why=f"it continues run {run}, which is not in this directory: add its file, too")
+            return JoinedRun(why=f"it continues run {run}, which is not in this directory: add its file, too")
         parts[run] = own
         wanted += list_continued(own)
     if problems := link_continuations(r for own in parts.values() for r in own).problems:
-        return Joined(why="; ".join(problems))
+        return JoinedRun(why="; ".join(problems))
     began = min(r.t for own in parts.values() for r in own)
-    return Joined(
+    return JoinedRun(
         records=tuple(r for run, own in parts.items() for r in _rename_records(own, last, run == last, began)),
         paths={run: places[run] for run in parts if run != last},
     )

@@ -20,7 +20,7 @@ Word = Literal["slower", "faster", "as before", "too few to judge", "not judged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class TrendPoint:
     """One launch or run: when, its run, and the value."""
 
     t: str
@@ -38,10 +38,10 @@ class NumberTrend:
     name: str
     conditions: Mapping[str, Any]
     unit: str
-    points: tuple[Point, ...]
+    points: tuple[TrendPoint, ...]
 
     @property
-    def last(self) -> Point:
+    def last(self) -> TrendPoint:
         return self.points[-1]
 
     @property
@@ -85,13 +85,13 @@ def read_trends(connection: sqlite3.Connection, *, cells: str, name: str, last: 
     yield from _read_passes(connection, cells, name, last)
 
 
-def _read_points(connection: sqlite3.Connection, key: tuple[str, str, str, str], last: int) -> tuple[Point, ...]:
+def _read_points(connection: sqlite3.Connection, key: tuple[str, str, str, str], last: int) -> tuple[TrendPoint, ...]:
     rows = connection.execute(
         "SELECT t, run, value, fingerprint, hardware FROM numbers"
         " WHERE cell = ? AND name = ? AND conditions = ? AND unit = ? ORDER BY t DESC LIMIT ?",
         (*key, last),
     ).fetchall()
-    return tuple(Point(t=t, run=run, value=v, fingerprint=f, hardware=h) for t, run, v, f, h in reversed(rows))
+    return tuple(TrendPoint(t=t, run=run, value=v, fingerprint=f, hardware=h) for t, run, v, f, h in reversed(rows))
 
 
 def _read_launches(connection: sqlite3.Connection, cells: str, name: str, last: int) -> Iterator[NumberTrend]:
@@ -115,10 +115,10 @@ def _read_passes(connection: sqlite3.Connection, cells: str, name: str, last: in
 
 
 def _group(rows: Any, name: str, unit: str, cells: str, last: int) -> Iterator[NumberTrend]:
-    found: dict[str, list[Point]] = {}
+    found: dict[str, list[TrendPoint]] = {}
     for cell, t, run, value, fingerprint in rows:
         if fnmatchcase(cell, cells):
-            found.setdefault(cell, []).append(Point(t=t, run=run, value=float(value), fingerprint=fingerprint))
+            found.setdefault(cell, []).append(TrendPoint(t=t, run=run, value=float(value), fingerprint=fingerprint))
     for cell, points in found.items():
         yield NumberTrend(cell=cell, name=name, conditions={}, unit=unit, points=tuple(points[-last:]))
 

@@ -12,7 +12,7 @@ from matrix.planning.expand import expand_matrix
 from matrix.yaml.load import load_matrix
 from reports.evidence.files import read_records
 from reports.evidence.types import Record
-from reports.ledger.entries import Entry, list_entries
+from reports.ledger.entries import LedgerEntry, list_entries
 from reports.ledger.forms import FORMS
 
 EVIDENCE: Final = Path("reports/out/evidence.jsonl")
@@ -44,7 +44,7 @@ def run_claims(args: argparse.Namespace) -> int:
     return 0
 
 
-def judge_claims(records: Sequence[Record]) -> tuple[Entry, ...]:
+def judge_claims(records: Sequence[Record]) -> tuple[LedgerEntry, ...]:
     """Judge every published number of today's matrix by these records."""
     matrix = load_matrix()
     return list_entries(matrix, expand_matrix(matrix).runnable, records)

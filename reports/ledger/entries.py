@@ -61,7 +61,7 @@ class Ours:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class LedgerEntry:
     """One published number. `why` explains the verdict."""
 
     claim: str
@@ -83,7 +83,7 @@ class Entry:
         return divide_by_claim(self.ours.value, self.value, self.high) if self.ours else None
 
 
-def list_entries(matrix: Matrix, cells: Iterable[Cell], records: Sequence[Record]) -> tuple[Entry, ...]:
+def list_entries(matrix: Matrix, cells: Iterable[Cell], records: Sequence[Record]) -> tuple[LedgerEntry, ...]:
     """List every published number of the matrix, in file order. `cells` are the cells of today's matrix that could
     have been measured; only real engines count."""
     numbers = _gather_numbers(records)
@@ -114,14 +114,14 @@ class _Judging:
     numbers: Numbers
     refuted: frozenset[tuple[str, str]]  # cell and feature
 
-    def judge(self, claim: Claim, published: Measurement, cells: Sequence[Cell]) -> Entry:
+    def judge(self, claim: Claim, published: Measurement, cells: Sequence[Cell]) -> LedgerEntry:
         """Judge one number; `cells` are those of the claim."""
         fitting = [c for c in cells if _has_features(self.matrix, published, c)]
         odd = sorted(published.conditions.keys() - UNDERSTOOD - self.matrix.features.keys())
         ours = None if odd else _find_ours(published, fitting, self.numbers)
         decided = self._decide(claim, published, ours)
         verdict, why = decided or ("not measured", _explain_missing(published, odd, fitting, self.numbers))
-        return Entry(
+        return LedgerEntry(
             claim=claim.id,
             title=claim.title,
             source=claim.source,
@@ -231,7 +231,7 @@ def _explain_missing(published: Measurement, odd: Sequence[str], cells: Sequence
     return "the cell has run, and not with this load"
 
 
-def count_verdicts(entries: Iterable[Entry]) -> Iterator[tuple[Verdict, int]]:
+def count_verdicts(entries: Iterable[LedgerEntry]) -> Iterator[tuple[Verdict, int]]:
     """Yield each verdict that occurs with its number of entries, the worst first."""
     found = [e.verdict for e in entries]
     yield from ((verdict, found.count(verdict)) for verdict in VERDICTS if verdict in found)

@@ -10,13 +10,13 @@ from typing import Final
 from matrix.output.explained import ReasonGroup, group_by_reason
 from matrix.planning.fit import fit_of_plan
 from matrix.planning.plan import Plan
-from reports.board.text import Judgement
+from reports.board.text import CellJudgement
 from reports.compare.prediction import Prediction
 from reports.evidence.defuse import cut_to
 from reports.evidence.summary import CellRow, SettledTest
 from reports.evidence.types import AFTER, CRASH, Found, Run
 from reports.gate.gate import Reason
-from reports.ledger.entries import Entry
+from reports.ledger.entries import LedgerEntry
 from reports.ledger.forms import HEAD, make_columns
 from reports.page.environment import make_environment
 from reports.page.parts import is_shown_in_full, render_findings, render_measurements, render_talks, render_tests
@@ -33,12 +33,12 @@ LOG_CHARS: Final = 6_000
 class About:
     """What is known of a cell beside its row."""
 
-    judgement: Judgement
+    judgement: CellJudgement
     places: PagePlaces
     reasons: Sequence[Reason] = ()
     predictions: Sequence[Prediction] = ()
     runs: Sequence[Run] = ()
-    claims: Sequence[Entry] = ()
+    claims: Sequence[LedgerEntry] = ()
     plan: Plan | None = None  # of today's matrix
     before: str = ""  # the cells beside it in the index
     after: str = ""
@@ -135,6 +135,6 @@ def select_runs(row: CellRow, runs: Mapping[str, Run]) -> list[Run]:
     return sorted((runs[name] for name in named if name in runs), key=lambda r: r.t)
 
 
-def select_claims(cell: str, entries: Sequence[Entry]) -> list[Entry]:
+def select_claims(cell: str, entries: Sequence[LedgerEntry]) -> list[LedgerEntry]:
     """Select the published numbers that this cell's are held against."""
     return [e for e in entries if e.ours and e.ours.cell == cell]

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from matrix.judging.status import SEVERITY, Status
 from matrix.wording import list_first
-from reports.board.text import GLYPHS, Judgement, Line, View, make_headline
+from reports.board.text import GLYPHS, BoardLine, CellJudgement, View, make_headline
 from reports.evidence.defuse import cut_to, defuse_line
 from reports.evidence.summary import TOK_S, TTFT_MS
 from reports.evidence.types import Measured
@@ -70,7 +70,7 @@ def _embed(data: Any) -> Markup:
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))  # noqa: S704  inert
 
 
-def _make_keys(line: Line) -> tuple[Any, Any, Any]:
+def _make_keys(line: BoardLine) -> tuple[Any, Any, Any]:
     """Return the numbers that a row is sorted by: tok/s, TTFT in ms, launch in s; empty where there is none."""
     launch = line.row.launch.launch_s if line.row.launch and line.row.launch.outcome == "ok" else None
     return _round(line.row.best(TOK_S)), _round(line.row.best(TTFT_MS)), "" if launch is None else round(launch, 2)
@@ -80,13 +80,13 @@ def _round(found: Measured | None) -> float | str:
     return round(found.value, 1) if found else ""
 
 
-def _make_legend(lines: Iterable[Line], heads: list[str], folder: str) -> Mapping[str, Any]:
+def _make_legend(lines: Iterable[BoardLine], heads: list[str], folder: str) -> Mapping[str, Any]:
     counts = Counter(line.judgement.word for line in lines)
     words = sorted(counts, key=WORDS.index)
     return {"heads": heads, "folder": folder, "words": words, "counts": counts}
 
 
-def _list_glyphs(lines: Iterable[Line]) -> Iterator[tuple[Status, str]]:
+def _list_glyphs(lines: Iterable[BoardLine]) -> Iterator[tuple[Status, str]]:
     seen = {tally.status for line in lines for tally in line.suites}
     yield from ((status, glyph) for status, glyph in GLYPHS.items() if status in seen)
 
@@ -136,11 +136,11 @@ def _clean(text: str) -> str:
     return defuse_line(text, SHOWN_CHARS)
 
 
-def _describe(judgement: Judgement) -> tuple[str, str, str]:
+def _describe(judgement: CellJudgement) -> tuple[str, str, str]:
     return judgement.word, judgement.tone, judgement.glyph
 
 
-def group_proofs(line: Line) -> Iterator[tuple[str, str, str]]:
+def group_proofs(line: BoardLine) -> Iterator[tuple[str, str, str]]:
     """Yield the tone, the glyph and the features of each outcome."""
     for outcome, (tone, glyph) in OUTCOMES.items():
         if names := [_clean(p.feature) for p in line.proofs if p.outcome == outcome]:

@@ -14,8 +14,8 @@ from matrix.planning.fit import Fit
 from reports.board.text import format_seconds
 from reports.evidence.summary import CellRow
 from reports.evidence.types import Measured
-from reports.ledger.entries import Entry
-from reports.page.svg import Part, Series, Square, draw_bar, draw_lines, draw_squares
+from reports.ledger.entries import LedgerEntry
+from reports.page.svg import BarPart, Series, Square, draw_bar, draw_lines, draw_squares
 
 # The length and depth of a needle, as items name them: `canary.needle.s2026.4608t4c20d` and `needle.32k.32000t.50d.1`.
 NEEDLE: Final = re.compile(r"\.(\d+)t(?:\d+c|\.)(\d+)d(?:\.|$)")
@@ -35,7 +35,7 @@ class Figure:
 
 
 def draw_cell(
-    row: CellRow, claims: Sequence[Entry] = (), hosts: Sequence[Mapping[str, Any]] = (), fit: Fit | None = None
+    row: CellRow, claims: Sequence[LedgerEntry] = (), hosts: Sequence[Mapping[str, Any]] = (), fit: Fit | None = None
 ) -> Iterator[Figure]:
     """Draw every plot that a cell has facts for. `fit` is the plan's arithmetic."""
     yield from _draw_needles(row)
@@ -67,7 +67,7 @@ def _make_square(answers: Sequence[bool], length: int, depth: int) -> Square:
     return Square(x=f"{length:,}", y=f"{depth} %", text=text, tone=tone)
 
 
-def _draw_speed(row: CellRow, claims: Sequence[Entry]) -> Iterator[Figure]:
+def _draw_speed(row: CellRow, claims: Sequence[LedgerEntry]) -> Iterator[Figure]:
     """Draw each kind of speed over concurrency, one line for each length of prompt, and over length where it varies."""
     for name, unit in SPEED:
         own = [m for m in row.measurements if m.name == name]
@@ -112,7 +112,7 @@ def _draw_launch(row: CellRow) -> Iterator[Figure]:
     launch = row.launch
     if launch is None or not launch.phases_s:
         return
-    parts = [Part(name=k, value=max(v, 0.0), shown=format_seconds(v)) for k, v in launch.phases_s.items()]
+    parts = [BarPart(name=k, value=max(v, 0.0), shown=format_seconds(v)) for k, v in launch.phases_s.items()]
     parts = sorted((p for p in parts if p.value >= 0.01), key=lambda p: -p.value)
     whole = launch.launch_s or 0.0
     yield Figure(
@@ -130,21 +130,23 @@ def _draw_memory(row: CellRow, hosts: Sequence[Mapping[str, Any]], fit: Fit | No
     told = f"{size:,.0f} bytes per token {'as seen' if seen else 'by arithmetic'}"
     memory = [g.get("memory_bytes") for host in hosts for g in host.get("gpus") or () if isinstance(g, Mapping)]
     gpu = next((m for m in memory if isinstance(m, int)), fit.rank.vram_bytes if fit else 0)
-    parts = list(_list_memory(fit, gpu, size)) if fit else [Part(name="one token", value=size, shown=f"{size:,.1f} B")]
+    parts = (
+        list(_list_memory(fit, gpu, size)) if fit else [BarPart(name="one token", value=size, shown=f"{size:,.1f} B")]
+    )
     title = f"Memory of one GPU, {gpu / GIB:.0f} GiB" if fit and gpu else "KV cache"
     yield Figure(caption=f"{title}: {told}", drawing=draw_bar(title, parts, float(gpu) if fit else size))
 
 
-def _list_memory(fit: Fit, gpu: int, size: float) -> Iterator[Part]:
+def _list_memory(fit: Fit, gpu: int, size: float) -> Iterator[BarPart]:
     rank = fit.rank
     pool = max(rank.pool_bytes, 0)
     tokens = f"{pool / GIB:.1f} GiB, {pool / size:,.0f} tokens; {fit.needed_context_tokens:,} are asked for"
-    yield Part(name="weights", value=rank.weights_bytes, shown=f"{rank.weights_bytes / GIB:.2f} GiB, planned")
+    yield BarPart(name="weights", value=rank.weights_bytes, shown=f"{rank.weights_bytes / GIB:.2f} GiB, planned")
     reserved = rank.reserved_bytes
-    yield Part(name="graphs, scratch, draft", value=reserved, shown=f"{reserved / GIB:.2f} GiB, planned")
-    yield Part(name="KV cache", value=pool, shown=tokens)
+    yield BarPart(name="graphs, scratch, draft", value=reserved, shown=f"{reserved / GIB:.2f} GiB, planned")
+    yield BarPart(name="KV cache", value=pool, shown=tokens)
     if (left := gpu - rank.weights_bytes - reserved - pool) > 0:
-        yield Part(name="left to others", value=left, shown=f"{left / GIB:.1f} GiB")
+        yield BarPart(name="left to others", value=left, shown=f"{left / GIB:.1f} GiB")
 
 
 def _is_size(data: Mapping[str, Any]) -> bool:

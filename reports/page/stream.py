@@ -15,7 +15,7 @@ from reports.evidence.by_cell import CellReader
 from reports.evidence.rows import iterate_rows, make_thin
 from reports.evidence.summary import CellRow, make_board
 from reports.evidence.types import Launch, Measured, Proof, Record
-from reports.ledger.entries import Entry, list_entries
+from reports.ledger.entries import LedgerEntry, list_entries
 from reports.page.places import PagePlaces
 from reports.page.write import PageSource, remove_others, write_cells, write_index
 
@@ -59,7 +59,7 @@ def _keep_thin(rows: Iterator[CellRow], keep: Callable[[CellRow], None]) -> Iter
         keep(make_thin(row))
 
 
-def _judge_claims(reader: CellReader, matrix: Matrix, cells: Mapping[str, Cell]) -> tuple[Entry, ...]:
+def _judge_claims(reader: CellReader, matrix: Matrix, cells: Mapping[str, Cell]) -> tuple[LedgerEntry, ...]:
     """Judge the published numbers by the cells that somebody claims something of."""
     present = set(reader.cells)
     claimed = [

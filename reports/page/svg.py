@@ -29,7 +29,7 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class BarPart:
     """A named length of a bar; `shown` is its length in words."""
 
     name: str
@@ -47,14 +47,14 @@ class Square:
     tone: str
 
 
-def draw_bar(title: str, parts: Sequence[Part], whole: float = 0.0) -> Markup:
+def draw_bar(title: str, parts: Sequence[BarPart], whole: float = 0.0) -> Markup:
     """Draw parts one after another as one bar; `whole` is the length of the whole where parts do not fill it."""
     total = max(whole, sum(p.value for p in parts)) or 1.0
     height = 34 + 17 * len(parts)
     return _frame(title, "; ".join(f"{p.name} {p.shown}" for p in parts), height, _iterate_bar(parts, total))
 
 
-def _iterate_bar(parts: Sequence[Part], total: float) -> Iterator[str]:
+def _iterate_bar(parts: Sequence[BarPart], total: float) -> Iterator[str]:
     at = 0.0
     yield f'<rect class="hnone" x="0.5" y="0.5" width="{WIDTH - 1}" height="21"/>'
     for n, part in enumerate(parts):

@@ -20,7 +20,7 @@ from reports.compare.prediction import Prediction
 from reports.evidence.summary import CellRow
 from reports.evidence.types import Run
 from reports.gate.gate import Reason, Verdict
-from reports.ledger.entries import Entry
+from reports.ledger.entries import LedgerEntry
 from reports.page.cell import About, render_cell, select_claims, select_runs
 from reports.page.index import render_index
 from reports.page.places import PagePlaces
@@ -36,7 +36,7 @@ class PageSource:
 
     verdict: Verdict | None = None
     runs: Sequence[Run] = ()
-    claims: Sequence[Entry] = ()
+    claims: Sequence[LedgerEntry] = ()
     evidence: Sequence[Path] = ()
     matrix: Matrix | None = None  # today's, for plans with their provenance
     cells: Mapping[str, Cell] = field(default_factory=dict)  # of today's matrix

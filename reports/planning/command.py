@@ -27,7 +27,7 @@ from matrix.scheduling.budget import cut_to_budget
 from matrix.scheduling.durations import DEFAULT_DISK, Disk
 from matrix.scheduling.groups import TIERS, Grouped, GroupingRequest, LeftOut, group_cells
 from matrix.scheduling.pairwise import cover_pairs
-from matrix.scheduling.place import Machine
+from matrix.scheduling.place import MachineKind
 from matrix.scheduling.run_plan import RunPlan, dump_run_plan, find_machine, make_run_plan
 from matrix.yaml.load import digest_of, load_matrix
 from matrix.yaml.loaded import Matrix
@@ -150,7 +150,7 @@ def plan_run(matrix: Matrix, options: argparse.Namespace, read_driver: Callable[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
+class ChosenCells:
     """The cells that are planned, and those that are not."""
 
     cells: Sequence[Cell]
@@ -158,7 +158,7 @@ class Chosen:
     why: Mapping[str, str] = field(default_factory=dict)  # cell -> why it is asked
     commands: tuple[str, ...] = ()  # that ask what evidence lacks
 
-    def keep(self, cells: Sequence[Cell], why: str, by: Any) -> Chosen:
+    def keep(self, cells: Sequence[Cell], why: str, by: Any) -> ChosenCells:
         """Return the same with these cells alone; the others are left out for the reason."""
         kept = set(cells)
         gone = tuple(c.id for c in self.cells if c not in kept)
@@ -166,9 +166,9 @@ class Chosen:
         return replace(self, cells=list(cells), left_out=left)
 
 
-def narrow_cells(matrix: Matrix, options: argparse.Namespace) -> Chosen:
+def narrow_cells(matrix: Matrix, options: argparse.Namespace) -> ChosenCells:
     """Select cells, then leave out what did not change and what pairs do not need."""
-    chosen = Chosen(cells=select_cells(matrix, options))
+    chosen = ChosenCells(cells=select_cells(matrix, options))
     if revision := options.changed_since:
         changed = find_changed(matrix, chosen.cells, revision)
         chosen = chosen.keep(changed.of(chosen.cells), UNCHANGED.format(revision), "unchanged")
@@ -179,8 +179,8 @@ def narrow_cells(matrix: Matrix, options: argparse.Namespace) -> Chosen:
 
 
 def keep_unfinished(
-    matrix: Matrix, chosen: Chosen, options: argparse.Namespace, records: Sequence[Record], driver: str
-) -> Chosen:
+    matrix: Matrix, chosen: ChosenCells, options: argparse.Namespace, records: Sequence[Record], driver: str
+) -> ChosenCells:
     """Keep the cells of which something is to be asked again.
 
     Raises:
@@ -205,7 +205,7 @@ class _Scheduler:
     matrix: Matrix
     options: argparse.Namespace
     asked: GroupingRequest
-    chosen: Chosen
+    chosen: ChosenCells
 
     def __call__(self, grouped: Grouped) -> RunPlan:
         digest = digest_of(self.matrix.root)
@@ -214,7 +214,7 @@ class _Scheduler:
         why = {c: self.chosen.why[c] for c in made.cells if c in self.chosen.why}
         return replace(made, why=why, commands=self.chosen.commands if made.groups else ())
 
-    def _make_machine(self, grouped: Grouped, gpu: str) -> Machine:
+    def _make_machine(self, grouped: Grouped, gpu: str) -> MachineKind:
         o = self.options
         found = find_machine((g for g in grouped.groups if g.gpu == gpu), count=o.hosts, memory_bytes=o.memory)
         return replace(found, slots=o.gpus) if o.gpus and gpu != "cpu" else found

@@ -9,7 +9,7 @@ from itertools import groupby
 from matrix.output.table import format_table
 from matrix.scheduling.durations import LEVELS
 from matrix.scheduling.groups import TIERS, LaunchGroup, LeftOut
-from matrix.scheduling.place import CLOSE, Placed, Schedule
+from matrix.scheduling.place import CLOSE, PlacedJob, Schedule
 from matrix.scheduling.run_plan import NO_GPU, RunPlan
 from matrix.wording import list_first
 
@@ -42,7 +42,7 @@ def _render_schedule(schedule: Schedule, by_id: dict[str, LaunchGroup], *, wide:
     return f"{hosts}\n{format_table(rows, header if wide else BLOCK_HEADER)}\n{_render_bound(schedule)}"
 
 
-def _launch_row(p: Placed, group: LaunchGroup) -> tuple[str, ...]:
+def _launch_row(p: PlacedJob, group: LaunchGroup) -> tuple[str, ...]:
     gpus = ",".join(map(str, p.slots)) if group.gpus else "-"
     where = f"{p.host}:{gpus}" if p.host else gpus
     e = group.estimate
@@ -59,7 +59,7 @@ BLOCK_HEADER = ("start", "end", "tier", "checkpoint", "GPUs", "launches", "cells
 
 def _block_rows(schedule: Schedule, by_id: dict[str, LaunchGroup]) -> Iterator[tuple[str, ...]]:
     """Yield a line for each checkpoint of a tier, by start."""
-    blocks: dict[tuple[str, str, int], list[Placed]] = {}
+    blocks: dict[tuple[str, str, int], list[PlacedJob]] = {}
     for p in schedule.placed:
         group = by_id[p.job.id]
         blocks.setdefault((group.tier, group.checkpoint, group.gpus), []).append(p)

@@ -49,7 +49,7 @@ class Now:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class CellStanding:
     """How far one cell is. `why`: state -> reason; empty when it is done."""
 
     cell: str
@@ -61,7 +61,9 @@ class Progress:
         return "; ".join(self.why.values()) if rerun == "all" else self.why.get(rerun, "")
 
 
-def judge_progress(matrix: Matrix, cells: Sequence[Cell], records: Sequence[Record], now: Now) -> tuple[Progress, ...]:
+def judge_progress(
+    matrix: Matrix, cells: Sequence[Cell], records: Sequence[Record], now: Now
+) -> tuple[CellStanding, ...]:
     """Judge each cell by all runs together."""
     runs = split_runs(records)
     broken = link_continuations(records).doubted
@@ -86,7 +88,7 @@ def _cells_of(own: Sequence[Record]) -> set[str]:
     return {r.cell for r in own if isinstance(r, Result) and r.cell}
 
 
-def _judge_cell(row: CellRow, stale: Mapping[str, str], good: frozenset[Status]) -> Progress:
+def _judge_cell(row: CellRow, stale: Mapping[str, str], good: frozenset[Status]) -> CellStanding:
     answered = [t for t in row.tests if t.result]
     missing = [t.name for t in row.tests if not t.result]
     failed = [t for t in answered if t.status not in good | {Status.NOT_RUN_AS_KNOWN}]
@@ -98,7 +100,7 @@ def _judge_cell(row: CellRow, stale: Mapping[str, str], good: frozenset[Status])
         why["stale"] = "; ".join(f"run {run}: {said}" for run, said in stale.items())
     elif missing:
         why["missing"] = f"{len(missing)} of {len(row.tests)} tests left" if answered else "it has not run"
-    return Progress(
+    return CellStanding(
         cell=row.cell,
         why=why,
         failed_runs=tuple(sorted({t.result.run for t in failed if t.result})),
@@ -162,7 +164,7 @@ def _tell(found: Sequence[Deviation] | Iterator[Deviation], now: Now) -> str:
     return next((d.text for d in found if not is_accepted(accepted, d, now.moment.date())), "")
 
 
-def list_commands(found: Sequence[Progress], rerun: Rerun, files: Sequence[Path]) -> Iterator[str]:
+def list_commands(found: Sequence[CellStanding], rerun: Rerun, files: Sequence[Path]) -> Iterator[str]:
     """List the commands that ask it: the rest of a run, each failure as a retry of its run, and what is stale anew."""
     by_state = {state: [p for p in found if p.wanted(state)] for state in RERUNS if rerun in (state, "all")}
     if missing := by_state.get("missing"):
@@ -174,5 +176,5 @@ def list_commands(found: Sequence[Progress], rerun: Rerun, files: Sequence[Path]
         yield f"pytest --cells {_name_cells(stale)}"
 
 
-def _name_cells(found: Sequence[Progress]) -> str:
+def _name_cells(found: Sequence[CellStanding]) -> str:
     return " ".join(p.cell for p in found)

@@ -18,7 +18,7 @@ from reports.certify.statement import Statements
 from reports.certify.verify import Certificate, compare_statement
 from reports.evidence.archive import unpack_evidence
 from reports.evidence.files import read_records
-from reports.registry.entries import Entry
+from reports.registry.entries import RegistryEntry
 from reports.replay.differences import Replayed
 from reports.replay.run import replay_evidence
 
@@ -36,7 +36,7 @@ class Checked:
     expired: bool = False  # it stands, and speaks for nothing any more
 
 
-def check_entry(entry: Entry, today: date, replay: Replay = replay_evidence) -> Iterator[Checked]:
+def check_entry(entry: RegistryEntry, today: date, replay: Replay = replay_evidence) -> Iterator[Checked]:
     """Check each certificate of an entry, and the entry as a whole."""
     whole = [*entry.problems]
     if not entry.certificates:
@@ -73,7 +73,7 @@ def find_disagreements(cell: str, replayed: Replayed) -> Iterator[str]:
     yield from [replayed.skipped] if replayed.skipped else []
 
 
-def _place(entry: Entry, certificate: Certificate) -> str:
+def _place(entry: RegistryEntry, certificate: Certificate) -> str:
     return f"{entry.name}/{certificate.path.name}"
 
 

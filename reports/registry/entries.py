@@ -21,7 +21,7 @@ MOST: Final = 10_000  # certificates of one entry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class RegistryEntry:
     """One archive of evidence with its certificates. `problems`: files that are none."""
 
     archive: Path
@@ -37,7 +37,7 @@ class Entry:
         return self.archive.with_name(self.name)
 
 
-def read_registry(registry: Path) -> list[Entry]:
+def read_registry(registry: Path) -> list[RegistryEntry]:
     """Read every entry, by name. A certificate that cannot be read is among its entry's problems.
 
     Raises:
@@ -54,7 +54,7 @@ def read_registry(registry: Path) -> list[Entry]:
     return [_read_entry(registry, name) for name in sorted(names)]
 
 
-def list_valid(entries: Sequence[Entry], today: date) -> list[Certificate]:
+def list_valid(entries: Sequence[RegistryEntry], today: date) -> list[Certificate]:
     """List the certificates that have not expired, one for each cell: the one that was issued last."""
     found: dict[str, Certificate] = {}
     for certificate in sorted((c for e in entries for c in e.certificates), key=lambda c: (c.issued, str(c.path))):
@@ -63,7 +63,7 @@ def list_valid(entries: Sequence[Entry], today: date) -> list[Certificate]:
     return list(found.values())
 
 
-def _read_entry(registry: Path, name: str) -> Entry:
+def _read_entry(registry: Path, name: str) -> RegistryEntry:
     certificates: list[Certificate] = []
     problems = [] if NAME.fullmatch(name) else [f"{name!r:.80} is no name of an entry"]
     paths = sorted((registry / name).glob(f"*{CERTIFICATE}"))
@@ -74,4 +74,6 @@ def _read_entry(registry: Path, name: str) -> Entry:
             certificates.append(read_certificate(path))
         except ConfigError as error:
             problems.append(str(error.problems[0]))
-    return Entry(archive=registry / f"{name}{SUFFIX}", certificates=tuple(certificates), problems=tuple(problems))
+    return RegistryEntry(
+        archive=registry / f"{name}{SUFFIX}", certificates=tuple(certificates), problems=tuple(problems)
+    )

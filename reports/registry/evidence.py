@@ -12,7 +12,7 @@ from reports.evidence.archive import unpack_evidence
 from reports.evidence.attempts import order_files
 from reports.evidence.files import read_records
 from reports.evidence.types import Record
-from reports.registry.entries import Entry, read_registry
+from reports.registry.entries import RegistryEntry, read_registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +44,11 @@ def read_certified_evidence(registry: Path, old: str, new: str) -> Sides:
     return Sides(old=_read_side(entries, old), new=_read_side(entries, new), maps=maps)
 
 
-def _releases_of(entry: Entry) -> set[str]:
+def _releases_of(entry: RegistryEntry) -> set[str]:
     return {str(c.part("facts").get("release")) for c in entry.certificates} - {"None"}
 
 
-def _read_side(entries: Sequence[Entry], word: str) -> list[Record]:
+def _read_side(entries: Sequence[RegistryEntry], word: str) -> list[Record]:
     """Read the entries of a name, or with a certificate of a release. Whole: a run's seal covers all its records."""
     files = []
     for entry in entries:

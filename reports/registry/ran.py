@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from matrix.recommending.ran import Ran
+from matrix.recommending.ran import LastRun
 from reports.certify.verify import Certificate
 from reports.registry.entries import list_valid, read_registry
 
@@ -16,7 +16,7 @@ SPEED: Final = "output_throughput"
 Json = Any
 
 
-def read_certified(registry: Path, today: date | None = None) -> dict[str, Ran]:
+def read_certified(registry: Path, today: date | None = None) -> dict[str, LastRun]:
     """Read what a registry certifies, by cell. What has expired, or does not say what it is of, is left out.
 
     Raises:
@@ -26,13 +26,13 @@ def read_certified(registry: Path, today: date | None = None) -> dict[str, Ran]:
     return {ran.cell: ran for certificate in valid for ran in _make_ran(certificate)}
 
 
-def _make_ran(found: Certificate) -> Iterator[Ran]:
+def _make_ran(found: Certificate) -> Iterator[LastRun]:
     own, facts, proofs = found.own, found.part("facts"), found.part("proofs")
     if not all(isinstance(facts.get(name), str) for name in ("rig", "release", "checkpoint")):
         return
     hosts = [str(_mapping(h).get("description") or "an unnamed host") for h in found.part("hosts").values()]
     speed = max(_list_speeds(own.get("numbers")), key=lambda n: n["value"], default=None)
-    yield Ran(
+    yield LastRun(
         cell=found.cell,
         rig=facts["rig"],
         release=facts["release"],

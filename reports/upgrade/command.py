@@ -12,7 +12,7 @@ from reports.compare.baselines import read_baseline
 from reports.evidence.files import read_records
 from reports.registry.evidence import read_certified_evidence
 from reports.upgrade.cells import parse_maps
-from reports.upgrade.comparison import Comparison, compare_evidence
+from reports.upgrade.comparison import RunComparison, compare_evidence
 from reports.upgrade.forms import FORMS
 
 CODES: Final = {"YES": 0, "NO": 1, "UNKNOWN": 3}
@@ -68,7 +68,7 @@ def run_diff(args: argparse.Namespace) -> int:
     return CODES[found.answer]
 
 
-def _compare(args: argparse.Namespace) -> Comparison:
+def _compare(args: argparse.Namespace) -> RunComparison:
     if args.map and args.cells:
         raise ConfigError([Problem("--cells", 0, "", "--cells names both cells; leave out --map")])
     if args.new is None and not args.cells:

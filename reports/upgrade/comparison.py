@@ -115,7 +115,7 @@ class CellDifference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class RunComparison:
     """The whole answer."""
 
     cells: tuple[CellDifference, ...]
@@ -168,7 +168,7 @@ def compare_evidence(
     *,
     named: Sequence[str] = (),
     earlier: Baseline | None = None,
-) -> Comparison:
+) -> RunComparison:
     """Compare the evidence of two runs. `maps` renames facts of the old side; `named` is one cell of each side instead.
 
     Raises:
@@ -180,7 +180,7 @@ def compare_evidence(
     ordered = sorted(comparing.compare(), key=lambda c: (CELL_ORDER.index(c.answer), c.pair.old.cell))
     pairs = list(comparing.items.values())
     told = (*_tell_pairing(pairing), *([summarise_pairs(pairs)] if any(p.lost or p.won for p in pairs) else []))
-    return Comparison(cells=tuple(ordered), pairing=pairing, doubts=tuple(_doubt_sides(old, new)), told=told)
+    return RunComparison(cells=tuple(ordered), pairing=pairing, doubts=tuple(_doubt_sides(old, new)), told=told)
 
 
 def _doubt_sides(old: Sequence[Record], new: Sequence[Record]) -> Iterator[str]:

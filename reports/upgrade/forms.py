@@ -10,7 +10,7 @@ from typing import Final
 from reports.board.text import format_seconds
 from reports.evidence.defuse import defuse_for_code, defuse_for_markdown, defuse_line
 from reports.page.environment import make_environment
-from reports.upgrade.comparison import CellDifference, Comparison
+from reports.upgrade.comparison import CellDifference, RunComparison
 from reports.upgrade.words import MARKS, describe_cell, describe_versions, make_json, tell_stories
 
 MARKDOWN_CHARS: Final = 1_000  # of one sentence
@@ -18,12 +18,12 @@ TONES: Final = {"YES": "good", "NO": "trouble", "UNKNOWN": "noted"}
 CELL_TONES: Final = {"worse": "trouble", "unknown": "noted", "better": "good", "same": "quiet"}
 
 
-def render_text(found: Comparison) -> str:
+def render_text(found: RunComparison) -> str:
     """Render the answer, then each cell of which there is something to say."""
     return "\n".join(_iterate_text(found))
 
 
-def _iterate_text(found: Comparison) -> Iterator[str]:
+def _iterate_text(found: RunComparison) -> Iterator[str]:
     yield defuse_line(found.headline)
     yield from (f"doubt: {defuse_line(text)}" for text in found.doubts)
     yield from (f"version: {defuse_line(text)}" for text in describe_versions(found))
@@ -33,12 +33,12 @@ def _iterate_text(found: Comparison) -> Iterator[str]:
         yield from (f"  {line.topic:<16} {defuse_line(line.text)}" for line in story.lines)
 
 
-def render_markdown(found: Comparison) -> str:
+def render_markdown(found: RunComparison) -> str:
     """Render the answer, a table with one row for each cell, and the details."""
     return "\n".join(_iterate_markdown(found)) + "\n"
 
 
-def _iterate_markdown(found: Comparison) -> Iterator[str]:
+def _iterate_markdown(found: RunComparison) -> Iterator[str]:
     yield f"# {_escape(found.headline)}"
     notes = [*found.doubts, *(f"version {text}" for text in describe_versions(found)), *found.told]
     if notes:
@@ -65,12 +65,12 @@ def _summarise(cell: CellDifference) -> Iterator[str]:
     yield f"{format_seconds(launch.before_s)} -> {format_seconds(launch.after_s)}" if launch else "unknown"
 
 
-def render_json(found: Comparison) -> str:
+def render_json(found: RunComparison) -> str:
     """Render the comparison as one JSON object."""
     return json.dumps(make_json(found), indent=2, ensure_ascii=True, allow_nan=False)
 
 
-def render_page(found: Comparison) -> str:
+def render_page(found: RunComparison) -> str:
     """Render one self-contained HTML page without a script."""
     page = make_environment().get_template("upgrade.html.j2")
     cells = [(cell, CELL_TONES[cell.answer], describe_cell(cell)) for cell in found.cells]
@@ -81,7 +81,7 @@ def _escape(text: str) -> str:
     return defuse_for_markdown(text, MARKDOWN_CHARS)
 
 
-FORMS: Final[Mapping[str, Callable[[Comparison], str]]] = {
+FORMS: Final[Mapping[str, Callable[[RunComparison], str]]] = {
     "text": render_text,
     "markdown": render_markdown,
     "json": render_json,

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from reports.compare.baselines import Baseline, Key, collect_baseline, name_hardware
+from reports.compare.baselines import Baseline, MeasurementKey, collect_baseline, name_hardware
 from reports.compare.slower import BASELINE_LAUNCHES, ONE_LAUNCH, WATCHED, not_slower
 from reports.evidence.summary import CellRow
 from reports.evidence.types import Measured, Record, Run
@@ -47,7 +47,7 @@ class SpeedOfRuns:
     old: Baseline
     new: Baseline
     hosts: Mapping[str, Mapping[str, Any]]  # by run, of both sides
-    unfit: frozenset[Key]  # of the new side: measured by a client that was too slow
+    unfit: frozenset[MeasurementKey]  # of the new side: measured by a client that was too slow
 
     def compare_cells(self, old: CellRow, new: CellRow) -> tuple[SpeedDifference, ...]:
         """Compare every watched number that the earlier launches of the same hardware measured."""
@@ -150,7 +150,7 @@ def _times_as_slow(ratio: float, *, more_is_better: bool) -> float:
     return 1 / ratio if ratio else math.inf
 
 
-def _coverage_of(key: Key) -> tuple[str, str]:
+def _coverage_of(key: MeasurementKey) -> tuple[str, str]:
     return key.name, json.dumps({k: v for k, v in key.where.items() if k != ROUNDED}, sort_keys=True)
 
 

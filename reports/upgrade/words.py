@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from reports.evidence.defuse import cut_to
 from reports.evidence.types import as_json_data
-from reports.upgrade.comparison import CellAnswer, CellDifference, Comparison, LaunchDifference
+from reports.upgrade.comparison import CellAnswer, CellDifference, LaunchDifference, RunComparison
 from reports.upgrade.speed import SpeedDifference
 from reports.upgrade.tests import CELL, ChangeGroup, group_changes
 
@@ -43,7 +43,7 @@ class Story:
         return f"{len(self.names)} cells: {shown} and {more} more" if more > 0 else shown
 
 
-def tell_stories(found: Comparison) -> tuple[Story, ...]:
+def tell_stories(found: RunComparison) -> tuple[Story, ...]:
     """Group the cells of which the same is said; cells of which nothing is said are left out."""
     groups: dict[tuple[CellAnswer, tuple[UpgradeLine, ...]], list[str]] = {}
     for cell in found.cells:
@@ -129,7 +129,7 @@ def _say_number(d: SpeedDifference) -> str:
     return f"{d.name} {d.before:.3g} -> {d.after:.3g} ({d.ratio:.2f} x; {where}; {launches}, {noise})"
 
 
-def describe_versions(found: Comparison) -> tuple[str, ...]:
+def describe_versions(found: RunComparison) -> tuple[str, ...]:
     """Describe every changed version and the number of cells that it changed in."""
     return tuple(
         f"{name} {before} -> {after} ({count} cell{'' if count == 1 else 's'})"
@@ -137,7 +137,7 @@ def describe_versions(found: Comparison) -> tuple[str, ...]:
     )
 
 
-def make_json(found: Comparison) -> Mapping[str, Any]:
+def make_json(found: RunComparison) -> Mapping[str, Any]:
     """Make the comparison as JSON data."""
     return {
         "answer": found.answer,

@@ -16,7 +16,7 @@ TWO_SIDED: Final = (1 + CONFIDENCE) / 2  # of each bound, so that both together 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Boot:
+class CheckedBoot:
     """One fresh launch: what was found wrong, or why it did not start or ended."""
 
     number: int  # from 1
@@ -30,7 +30,7 @@ class Boot:
         return self.error or next(iter(bad), "")
 
 
-def check_boots(boots: Sequence[Boot]) -> Finding:
+def check_boots(boots: Sequence[CheckedBoot]) -> Finding:
     """Check that every boot was right. The rate of wrong boots is told with exact (Clopper-Pearson) bounds."""
     wrong = [boot for boot in boots if boot.wrong]
     count, number = len(wrong), len(boots)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ci import plan, runners
-from ci.plan import Job, PlannedGroup
+from ci.plan import PlannedGroup, PlannedJob
 from ci.runners import Runner
 from matrix.hardware import Rig
 from matrix.planning.expand import expand_matrix
@@ -71,7 +71,7 @@ def test_githubs_limits_are_kept_by_putting_more_launches_into_a_job(
     rigs = [Rig(id=f"r{i}", gpu=gpu, gpus=1) for i in range(len(per_rig))]
     served = {r.id: Runner(labels=("x",), host=r.id, launch_timeout_min=9, models="/m") for r in rigs}
     groups = [g for rig, n in zip(rigs, per_rig, strict=True) for g in many(matrix, rig, n)]
-    planned: tuple[Job, ...] = plan.pack_jobs(groups, served)
+    planned: tuple[PlannedJob, ...] = plan.pack_jobs(groups, served)
     assert len(planned) == jobs
     assert max((len(j.groups) for j in planned), default=0) == launches_per_job
     assert sorted(g.fingerprint for j in planned for g in j.groups) == sorted(g.fingerprint for g in groups)

@@ -6,7 +6,7 @@ import pytest
 
 from lab.snapshot.chosen import sglang_backends, vllm_backends
 from lab.snapshot.locate import NotFound
-from lab.snapshot.source import Package
+from lab.snapshot.source import WheelSource
 from matrix.preflight.snapshot import Flag
 
 GLM = {"GlmMoeDsaForCausalLM": "m"}
@@ -90,7 +90,7 @@ def asked(found: dict[str, str], *names: str) -> list[str]:
 
 
 def test_sglang_s_choice_follows_gpu_dtype_and_architecture() -> None:
-    found = sglang_backends(Package({"sglang/srt/overrides.py": OVERRIDES}), FLAGS, GLM)
+    found = sglang_backends(WheelSource({"sglang/srt/overrides.py": OVERRIDES}), FLAGS, GLM)
     assert asked(found, "sm120 auto", "sm120 bfloat16", "sm90 fp8_e4m3") == [
         "sparse, sparse (fp8_e4m3)",
         "flash, trtllm",
@@ -99,7 +99,7 @@ def test_sglang_s_choice_follows_gpu_dtype_and_architecture() -> None:
 
 
 def test_a_release_that_refuses_and_one_that_asks_the_host_are_told_so() -> None:
-    found = sglang_backends(Package({"sglang/srt/overrides.py": OVERRIDES}), FLAGS, GLM)
+    found = sglang_backends(WheelSource({"sglang/srt/overrides.py": OVERRIDES}), FLAGS, GLM)
     assert asked(found, "sm90 auto") == ["refused: bf16 needs SM100"]
     assert (
         asked(found, "sm100 auto")[0].startswith("undecided: ")
@@ -109,11 +109,11 @@ def test_a_release_that_refuses_and_one_that_asks_the_host_are_told_so() -> None
 
 def test_vllm_s_choice_is_the_first_that_takes_sparse_attention_of_the_gpu() -> None:
     files = {"vllm/platforms/cuda.py": CUDA, "vllm/registry.py": REGISTRY, "vllm/b.py": BACKENDS}
-    found = vllm_backends(Package(files), GLM)
+    found = vllm_backends(WheelSource(files), GLM)
     assert asked(found, "sm90 auto", "sm100 fp8", "sm120 auto") == ["SPARSE", "SPARSE", "SPARSE_SM120"]
     assert asked(found, "sm120 fp8") == ["undecided: whether fp8 becomes fp8_ds_mla"]
 
 
 def test_a_decision_under_another_name_is_not_found_and_not_guessed() -> None:
     with pytest.raises(NotFound, match="_dsa_kv_cache_dtype_default"):
-        sglang_backends(Package({"sglang/srt/overrides.py": b"def other():\n    pass\n"}), FLAGS, GLM)
+        sglang_backends(WheelSource({"sglang/srt/overrides.py": b"def other():\n    pass\n"}), FLAGS, GLM)

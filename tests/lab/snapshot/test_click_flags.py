@@ -6,11 +6,11 @@ import pytest
 
 from lab.snapshot.click_flags import read_command
 from lab.snapshot.locate import NotFound
-from lab.snapshot.source import Module, Package
+from lab.snapshot.source import Module, WheelSource
 from matrix.preflight.snapshot import Flag
 from tests.lab.snapshot.trtllm_toy import TRTLLM
 
-PACKAGE = Package(TRTLLM)
+PACKAGE = WheelSource(TRTLLM)
 
 
 def serve_module() -> Module:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.snapshot.config_keys import read_keys
-from lab.snapshot.source import Package
+from lab.snapshot.source import WheelSource
 
 FILES = {
     "toy/runner.py": b"x = hf_config.num_hidden_layers\nif 'rope_theta' in self.config:\n    pass\n",
@@ -19,7 +19,7 @@ FILES = {
 
 def keys() -> dict[str, frozenset[str]]:
     modules = {"Glm": "toy.models.glm", "Other": "toy.models.other", "Loop": "toy.models.loop"}
-    return read_keys(Package(FILES), prefix="toy/", models=("toy/models/",), registered=modules)
+    return read_keys(WheelSource(FILES), prefix="toy/", models=("toy/models/",), registered=modules)
 
 
 def test_what_every_model_reads_stands_apart_from_what_one_reads() -> None:
@@ -39,7 +39,7 @@ def test_where_a_variable_asks_every_quoted_word_counts() -> None:
 
 def test_a_model_file_that_the_engine_itself_imports_is_everybody_s() -> None:
     files = {**FILES, "toy/top.py": b"from toy.models.shared import helper\n"}
-    found = read_keys(Package(files), prefix="toy/", models=("toy/models/",), registered={"Glm": "toy.models.glm"})
+    found = read_keys(WheelSource(files), prefix="toy/", models=("toy/models/",), registered={"Glm": "toy.models.glm"})
     assert "index_topk_pattern" in found["*"]
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from lab.snapshot.experts import vllm_experts
 from lab.snapshot.locate import NotFound
-from lab.snapshot.source import Package
+from lab.snapshot.source import WheelSource
 
 GLM = {"GlmMoeDsaForCausalLM": "m"}
 ORACLE = b"""
@@ -73,7 +73,7 @@ def table() -> dict[str, str]:
     fp4 = fp4.replace(b"    order = [", b"    AVAILABLE_BACKENDS = [")
     folder = "vllm/model_executor/layers/fused_moe/oracle"
     files = {f"{folder}/fp8.py": ORACLE, f"{folder}/nvfp4.py": fp4, "vllm/kernels.py": KERNELS}
-    found = vllm_experts(Package(files), GLM)
+    found = vllm_experts(WheelSource(files), GLM)
     return {key.removeprefix("GlmMoeDsaForCausalLM "): value for key, value in found.items()}
 
 
@@ -93,4 +93,4 @@ def test_a_class_that_nobody_can_answer_for_is_undecided() -> None:
 
 def test_a_release_without_an_order_is_said() -> None:
     with pytest.raises(NotFound, match="oracle"):
-        vllm_experts(Package({}), GLM)
+        vllm_experts(WheelSource({}), GLM)

@@ -9,9 +9,9 @@ import pytest
 
 from lab.snapshot.evaluate import Scope
 from lab.snapshot.interpret import InterpretedNames, Refused, Undecided, answer
-from lab.snapshot.source import Package, find_functions
+from lab.snapshot.source import WheelSource, find_functions
 
-MODULE = Package({"m.py": b"FAMILY = frozenset({'Glm'})\n"})
+MODULE = WheelSource({"m.py": b"FAMILY = frozenset({'Glm'})\n"})
 
 
 def ask(body: str, calls: dict[str, Any] | None = None, **values: Any) -> Any:

@@ -6,7 +6,7 @@ import pytest
 
 from lab.snapshot.extract import extract_snapshot
 from lab.snapshot.locate import NotFound, Parts, find_definition
-from lab.snapshot.source import Package
+from lab.snapshot.source import WheelSource
 from lab.snapshot.wheel import Wheel
 from matrix.preflight.snapshot import Snapshot
 from matrix.preflight.verdict import preflight_launch
@@ -36,7 +36,7 @@ def test_the_parser_is_found_in_a_folder_that_no_release_had_before() -> None:
 def test_another_program_s_parser_of_the_same_name_is_not_taken() -> None:
     batch = b"def make_arg_parser(parser):\n    parser.add_argument('--batch')\n"
     found = find_definition(
-        Package({"vllm/entrypoints/a_batch.py": batch, "vllm/entrypoints/serve/args.py": PARSER}),
+        WheelSource({"vllm/entrypoints/a_batch.py": batch, "vllm/entrypoints/serve/args.py": PARSER}),
         "make_arg_parser",
         prefix="vllm/entrypoints/",
         needs=r"class \w*FrontendArgs",
@@ -50,12 +50,12 @@ def test_of_several_the_one_that_others_import_counts() -> None:
         "sglang/srt/b/args.py": b"class ServerArgs:\n    pass\n",
         "sglang/srt/launch.py": b"from sglang.srt.b.args import ServerArgs\n",
     }
-    assert find_definition(Package(files), "ServerArgs", prefix="sglang/srt/").name == "sglang.srt.b.args"
+    assert find_definition(WheelSource(files), "ServerArgs", prefix="sglang/srt/").name == "sglang.srt.b.args"
 
 
 def test_what_is_nowhere_is_named() -> None:
     with pytest.raises(NotFound, match=r"no module under vllm/ defines make_arg_parser"):
-        find_definition(Package({"vllm/x.py": b"make_arg_parser = 1\n"}), "make_arg_parser", prefix="vllm/")
+        find_definition(WheelSource({"vllm/x.py": b"make_arg_parser = 1\n"}), "make_arg_parser", prefix="vllm/")
 
 
 def test_a_part_that_is_empty_is_unread_and_the_rest_is_read() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from lab.snapshot.locate import NotFound
 from lab.snapshot.runners import sglang_runners
-from lab.snapshot.source import Package
+from lab.snapshot.source import WheelSource
 from matrix.preflight.snapshot import Flag
 
 GLM = {"GlmMoeDsaForCausalLM": "m"}
@@ -59,7 +59,7 @@ class ServerArgs:
 
 
 def table(text: bytes) -> dict[str, str]:
-    found = sglang_runners(Package({"sglang/srt/server_args.py": text}), FLAGS, GLM)
+    found = sglang_runners(WheelSource({"sglang/srt/server_args.py": text}), FLAGS, GLM)
     return {key.removeprefix("GlmMoeDsaForCausalLM "): value for key, value in found.items()}
 
 

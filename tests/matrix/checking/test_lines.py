@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from ci.reference.recall import read_rows
-from matrix.checking.finding import Judgement
+from matrix.checking.finding import LineJudgement
 from matrix.checking.judge import CheckRequest, judge
 from matrix.checking.releases import parse_release
 from matrix.checking.rigs import parse_rig
@@ -23,7 +23,7 @@ PATTERN = "FFSFSSSFSSFFFSSSFFFSFSSSSSSFFSFFSFFSSFFFFFFSFFFFFSFFSSSSSSFSFFFSFSSSF
 LINES: list[dict[str, Any]] = yaml.safe_load((HERE / "lines.yaml").read_text(encoding="utf-8"))
 
 
-def judge_line(case: dict[str, Any]) -> Judgement:
+def judge_line(case: dict[str, Any]) -> LineJudgement:
     commands, problems = read_words(shlex.split(case["line"].replace("{P78}", PATTERN)))
     assert not problems
     command = commands[0]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from matrix.checking.finding import Judgement
+from matrix.checking.finding import LineJudgement
 from matrix.checking.judge import CheckRequest, judge
 from matrix.checking.releases import parse_release
 from matrix.checking.rigs import parse_rig
@@ -18,7 +18,7 @@ GOLDEN = Path(__file__).parents[2] / "golden"
 PUBLISHED: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "published.yaml").read_text(encoding="utf-8"))
 
 
-def judge_published(case: dict[str, Any]) -> Judgement:
+def judge_published(case: dict[str, Any]) -> LineJudgement:
     text = (GOLDEN / case["file"]).read_text(encoding="utf-8") if "file" in case else case["text"]
     commands, problems = read_text(text, case.get("file", "page.sh"))
     assert not problems

@@ -10,7 +10,7 @@ from matrix.parsers.record import (
     NOT_MADE,
     RUNS,
     SUFFIX,
-    Ran,
+    ParserRun,
     load_answers,
     load_releases,
     merge_answers,
@@ -37,14 +37,14 @@ def test_a_release_that_runs_again_answers_once() -> None:
 
 
 def test_a_pair_that_cannot_be_made_is_recorded_and_is_no_answer(tmp_path: Path) -> None:
-    save_run(Ran("vllm_1", {"engine": "vllm", "version": "1"}, {"x+y": {"error": "TypeError"}}), tmp_path)
+    save_run(ParserRun("vllm_1", {"engine": "vllm", "version": "1"}, {"x+y": {"error": "TypeError"}}), tmp_path)
     assert read_groups(tmp_path / f"vllm.x+y{SUFFIX}")[NOT_MADE][0]["whole"] == {"error": "TypeError"}
     assert load_answers(tmp_path) == ()
 
 
 def test_what_is_saved_is_read_back_and_releases_stand_in_order(tmp_path: Path) -> None:
     for number in ("10", "9"):
-        save_run(Ran(f"vllm_{number}", {"engine": "vllm", "version": number}, {"x+y": {"a": RIGHT}}), tmp_path)
+        save_run(ParserRun(f"vllm_{number}", {"engine": "vllm", "version": number}, {"x+y": {"a": RIGHT}}), tmp_path)
     assert list(load_releases(tmp_path)) == ["vllm_9", "vllm_10"]
     (found,) = load_answers(tmp_path)
     assert (found.engine, found.pair, found.case, found.releases) == ("vllm", "x+y", "a", ("vllm_9", "vllm_10"))

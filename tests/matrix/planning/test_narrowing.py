@@ -8,7 +8,7 @@ import pytest
 
 from matrix.planning import select
 from matrix.planning.expand import expand_matrix, list_runnable
-from matrix.planning.narrowing import MOST_OPEN, Known, Narrowing, compile_narrowing, may_hold
+from matrix.planning.narrowing import MOST_OPEN, ExpressionNarrowing, KnownWords, compile_narrowing, may_hold
 from matrix.yaml.load import load_matrix
 
 MATRIX = load_matrix()
@@ -49,7 +49,7 @@ def test_a_word_that_several_axes_have_is_open_until_all_are_known() -> None:
     """Else a checkpoint that shares its name with a rig would be lost with the rigs."""
     narrowing = compile_narrowing(MATRIX, "sm120x4")
     assert narrowing.keeps_rig(MATRIX.rigs["sm120x4"]) and not narrowing.keeps_rig(MATRIX.rigs["cpu"])
-    shared = Narrowing(
+    shared = ExpressionNarrowing(
         evaluate=narrowing.evaluate,
         words=narrowing.words,
         of_rigs=narrowing.of_rigs - {"sm120x4"},
@@ -58,7 +58,7 @@ def test_a_word_that_several_axes_have_is_open_until_all_are_known() -> None:
     assert shared.keeps_rig(MATRIX.rigs["cpu"])
 
 
-NOTHING = Known(words=frozenset(), decided=frozenset(), facts={})
+NOTHING = KnownWords(words=frozenset(), decided=frozenset(), facts={})
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from matrix.errors import ConfigError
 from matrix.hardware import Rig
 from matrix.planning.expand import expand_matrix, list_attachable
 from matrix.recommending.choose import MOST, Recommendation, Want, narrow_matrix, rank_launches, recommend_launches
-from matrix.recommending.ran import Ran, read_ran
+from matrix.recommending.ran import LastRun, read_ran
 from matrix.recommending.render import WIDTH, as_json, next_command, render_text
 from matrix.yaml.load import load_matrix
 
@@ -21,10 +21,10 @@ H100 = recommend_launches(MATRIX, MATRIX.rigs["sm90x1_h100"], read_ran())
 PUBLISHED = "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.baseline"
 
 
-def make_ran(cell_id: str, **fields: object) -> Ran:
+def make_ran(cell_id: str, **fields: object) -> LastRun:
     cell = next(c for c in expand_matrix(MATRIX).runnable if c.id == cell_id)
     given: dict[str, object] = {"counts": {"PASS": 26}, "file": "e.jsonl", "date": "2026-11-29", "host": "here"}
-    return Ran(
+    return LastRun(
         cell=cell.id,
         rig=cell.rig.id,
         release=cell.release.id,

@@ -10,11 +10,11 @@ import pytest
 
 from matrix.recommending.command import HostSurroundings, main
 from matrix.recommending.owned import Owned
-from matrix.recommending.ran import Ran
+from matrix.recommending.ran import LastRun
 from matrix.yaml.loaded import Matrix
 
 
-def no_runs() -> Mapping[str, Ran]:
+def no_runs() -> Mapping[str, LastRun]:
     return {}
 
 

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from matrix.recommending.ran import FILE, Ran, dump_ran, parse_ran, read_ran
+from matrix.recommending.ran import FILE, LastRun, dump_ran, parse_ran, read_ran
 
-ONE = Ran(
+ONE = LastRun(
     cell="a.b.c.d", rig="a", release="b", checkpoint="c", features=(), fingerprint="f", file="x", date="", host="h"
 )
 

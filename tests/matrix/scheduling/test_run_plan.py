@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from matrix.errors import ConfigError
-from matrix.scheduling.place import Machine
+from matrix.scheduling.place import MachineKind
 from matrix.scheduling.run_plan import RunPlan, dump_run_plan, find_machine, make_run_plan, parse_run_plan
 from tests.matrix.scheduling.world import grouped_478b
 
@@ -74,7 +74,7 @@ def test_a_machine_that_is_too_small_is_an_error() -> None:
     with pytest.raises(ConfigError, match="more GPUs than rtx_pro_6000_96gb has"):
         make_run_plan(
             grouped_478b(),
-            {"rtx_pro_6000_96gb": Machine(name="rtx_pro_6000_96gb", slots=2)},
+            {"rtx_pro_6000_96gb": MachineKind(name="rtx_pro_6000_96gb", slots=2)},
             matrix_sha256="",
             depth="quick",
         )

@@ -26,7 +26,7 @@ from matrix.upgrading.compare import compare_sides
 from matrix.upgrading.defaults import DefaultReach, read_reach
 from matrix.upgrading.findings import compare_findings, effect_of
 from matrix.upgrading.gpu_code import compare_kernels
-from matrix.upgrading.news import Comparison, News, write_headline
+from matrix.upgrading.news import News, ReleaseComparison, write_headline
 from matrix.upgrading.sides import Side, look_at_release
 
 P78 = "FFSFSSSFSSFFFSSSFFFSFSSSSSSFFSFFSFFSSFFFFFFSFFFFFSFFSSSSSSFSFFFSFSSSFSFFSFFSSS"
@@ -39,7 +39,7 @@ INVERSE = {"begins": "ends", "ends": "begins", "changes": "changes"}
 HEADS = {"stops": "WILL NOT START: ", "wrong": "WILL BE WRONG: ", "risky": "RISKY: ", "safe": "SAFE: "}
 
 
-def compare_case(case: Mapping[str, Any]) -> Comparison:
+def compare_case(case: Mapping[str, Any]) -> ReleaseComparison:
     [command], _ = read_words(shlex.split(case["line"].replace("{P78}", P78)))
     before = parse_release(case["from"])
     after = parse_release(f"{before.engine}=={case['to']}")

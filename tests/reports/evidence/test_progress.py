@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reports.evidence.progress import Progress, show_duration
+from reports.evidence.progress import ProgressCounter, show_duration
 
 A, B = "cpu.x.a.baseline", "cpu.x.b.mtp"
 IDS = (f"suites/test_boot.py::t[{A}]", f"suites/test_boot.py::u[{A}]", f"suites/test_boot.py::t[{B}]")
@@ -31,11 +31,13 @@ def report(nodeid: str, status: str, *, when: str = "teardown", duration: float 
     return SimpleNamespace(nodeid=nodeid, when=when, duration=duration, user_properties=said)
 
 
-def watched(monkeypatch: pytest.MonkeyPatch, ids: Sequence[str] = IDS, verbosity: int = 0) -> tuple[Progress, Terminal]:
+def watched(
+    monkeypatch: pytest.MonkeyPatch, ids: Sequence[str] = IDS, verbosity: int = 0
+) -> tuple[ProgressCounter, Terminal]:
     """Return a run under two workers, whose clock stands at 0 s when they have collected and at 40 s afterwards."""
     clock = iter([0.0, 0.0, 0.0])
     monkeypatch.setattr("reports.evidence.progress.time.monotonic", lambda: next(clock, 40.0))
-    one, terminal = Progress(), Terminal(verbosity)
+    one, terminal = ProgressCounter(), Terminal(verbosity)
     one.terminal = terminal  # type: ignore[assignment]
     for _ in range(2):
         one.pytest_xdist_node_collection_finished(None, ids)

@@ -17,7 +17,7 @@ from matrix.planning.expand import expand_matrix
 from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
 from reports import __main__ as cli
-from reports.ledger.entries import Entry, list_entries
+from reports.ledger.entries import LedgerEntry, list_entries
 from reports.ledger.forms import FORMS, summarise_entries
 from tests.matrix import world as matrix_world
 from tests.reports import world
@@ -37,7 +37,7 @@ def measured(ms: float, cell: str = CELL, name: str = "median_tpot_ms", **condit
     return {"kind": "measurement", "cell": cell, "name": name, "value": ms, "unit": "ms", "conditions": where}
 
 
-def find(fields: list[Json], matrix: Matrix | None = None, /, **wanted: Any) -> Entry:
+def find(fields: list[Json], matrix: Matrix | None = None, /, **wanted: Any) -> LedgerEntry:
     """Return the entry of docs/sources/004's table at 4,096 tokens without IndexCache: 41.8 tok/s."""
     entries = list_entries(matrix or load_matrix(), cells(), world.typed(fields))
     wanted = wanted or {"indexcache": False, "context_tokens": 4096}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.board.text import Judgement
+from reports.board.text import CellJudgement
 from reports.evidence.summary import make_board
 from reports.page.cell import About, render_cell
 from reports.page.places import PagePlaces
@@ -18,7 +18,7 @@ from tests.reports import world
 from tests.reports.test_pages import Elements, failing, shown
 from tests.reports.world import PLAIN, WITH_MTP, Json
 
-WORD = Judgement(word="PASS", tone="good", glyph="✓")
+WORD = CellJudgement(word="PASS", tone="good", glyph="✓")
 
 
 def page_of(fields: list[Json], cell: str = PLAIN) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import cache
 
 from matrix.scheduling.groups import LeftOut
-from matrix.scheduling.place import Machine
+from matrix.scheduling.place import MachineKind
 from matrix.scheduling.run_plan import RunPlan, make_run_plan
 from reports.planning.render import format_time, list_left_out, render_plan
 from tests.matrix.scheduling.world import BIG, grouped_478b
@@ -16,7 +16,7 @@ GPU = "rtx_pro_6000_96gb"
 
 @cache
 def plan() -> RunPlan:
-    machine = Machine(name=GPU, slots=4, memory_bytes=10**12)
+    machine = MachineKind(name=GPU, slots=4, memory_bytes=10**12)
     return make_run_plan(grouped_478b(), {GPU: machine}, matrix_sha256="", depth="quick")
 
 

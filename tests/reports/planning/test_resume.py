@@ -13,7 +13,7 @@ from matrix.model import Cell
 from matrix.yaml.load import load_matrix
 from reports.evidence.types import Record, Result
 from reports.gate.origin import Today
-from reports.planning.resume import Now, Progress, judge_progress, list_commands
+from reports.planning.resume import CellStanding, Now, judge_progress, list_commands
 from tests.matrix.scheduling.world import list_cells
 from tests.reports import origin
 from tests.reports.world import NOW, Json, seal, typed
@@ -30,7 +30,7 @@ def night(change: Callable[[Json], Json | None] = dict, commit: str = origin.COM
     return seal([new for f in fields if (new := change(f)) is not None])
 
 
-def judged(records: list[Record], now: Now = NOW_HERE) -> dict[str, Progress]:
+def judged(records: list[Record], now: Now = NOW_HERE) -> dict[str, CellStanding]:
     return {p.cell: p for p in judge_progress(load_matrix(), CELLS, records, now)}
 
 
@@ -143,10 +143,10 @@ def test_a_stale_run_beside_a_good_one_costs_nothing() -> None:
 
 def test_commands_continue_retry_and_run_anew() -> None:
     found = [
-        Progress(cell="a", why={"missing": "it has not run"}),
-        Progress(cell="b", why={"failed": "x came to FAIL"}, failed_runs=("r1",)),
-        Progress(cell="c", why={"stale": "another commit"}),
-        Progress(cell="d"),
+        CellStanding(cell="a", why={"missing": "it has not run"}),
+        CellStanding(cell="b", why={"failed": "x came to FAIL"}, failed_runs=("r1",)),
+        CellStanding(cell="c", why={"stale": "another commit"}),
+        CellStanding(cell="d"),
     ]
     assert list(list_commands(found, "all", [Path("night.jsonl")])) == [
         "pytest --continue=night.jsonl --evidence=rest.jsonl --cells a",

@@ -14,7 +14,7 @@ from matrix.errors import ConfigError
 from reports.evidence import types as record
 from reports.evidence.types import Record
 from reports.upgrade.cells import parse_maps
-from reports.upgrade.comparison import Comparison, compare_evidence
+from reports.upgrade.comparison import RunComparison, compare_evidence
 from reports.upgrade.forms import FORMS, render_text
 from tests.reports import world
 from tests.reports.world import PLAIN, WITH_MTP, Json
@@ -46,7 +46,7 @@ def _base() -> list[Record]:
     return world.seal(evidence())
 
 
-def compare(change: Change = lambda f: f, before: Change | None = None, **more: Any) -> Comparison:
+def compare(change: Change = lambda f: f, before: Change | None = None, **more: Any) -> RunComparison:
     old, new = world.seal(before(evidence())) if before else _base(), world.seal(change(evidence()), "r2", LATER)
     return compare_evidence(old, new, more.pop("maps", {}), **more)
 

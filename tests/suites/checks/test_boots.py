@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from reports.evidence.finding import Finding
-from suites.checks.boots import Boot, check_boots
+from suites.checks.boots import CheckedBoot, check_boots
 
 
-def boot(number: int, ok: bool = True, error: str = "") -> Boot:
+def boot(number: int, ok: bool = True, error: str = "") -> CheckedBoot:
     found = Finding(check="boots.right", ok=ok, expected="Paris", got="Atlantis", item="fact.1", detail="no Paris")
-    return Boot(number=number, findings=[found], error=error)
+    return CheckedBoot(number=number, findings=[found], error=error)
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ def boot(number: int, ok: bool = True, error: str = "") -> Boot:
         ([boot(1, error="it did not start: CUDA error")], False, "1 of 1 fresh boots wrong: 2.5% to 100.0%"),
     ],
 )
-def test_a_rate_is_told_with_its_exact_bounds(boots: list[Boot], ok: bool, rate: str) -> None:
+def test_a_rate_is_told_with_its_exact_bounds(boots: list[CheckedBoot], ok: bool, rate: str) -> None:
     found = check_boots(boots)
     assert found.ok == ok and rate in found.got and found.note == found.got
 
