@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
 
-from cli.tree import whole
+from cli.tree import build_parser
 from cli.verb import Program, Verb
 from matrix.output.command_line import CommandLine
 
@@ -19,14 +19,14 @@ def parser() -> argparse.ArgumentParser:
     return own
 
 
-def complete(verbs: Callable[[], Iterable[Verb]]) -> Program:
+def make_completion(verbs: Callable[[], Iterable[Verb]]) -> Program:
     """Make the program that prints the script for these verbs, of which it is one itself."""
 
     def main(words: Sequence[str]) -> int:
         import shtab
 
         options = parser().parse_args(words)
-        sys.stdout.write(f"{shtab.complete(whole(verbs()), shell=options.shell)}\n")
+        sys.stdout.write(f"{shtab.complete(build_parser(verbs()), shell=options.shell)}\n")
         return 0
 
     return Program(parser, main)

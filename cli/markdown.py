@@ -13,17 +13,17 @@ from cli.verbs import VERBS
 WIDTH: Final = 100  # characters
 
 
-def reference() -> str:
+def render_reference() -> str:
     """Exit codes, the front page, then a section for each verb and each verb of a verb."""
     parts = [_exit_codes(), f"## glm-matrix\n\n{_block(front_page(VERBS.values()))}"]
     for group, title in GROUPS.items():
         parts.append(f"## {title}\n")
         for verb in (v for v in VERBS.values() if v.group == group):
-            parts += [f"### {p.prog}\n\n{_block(p.format_help())}" for p in walk(verb_parser(verb))]
+            parts += [f"### {p.prog}\n\n{_block(p.format_help())}" for p in walk_parsers(verb_parser(verb))]
     return "\n".join(parts)
 
 
-def walk(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+def walk_parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
     """Yield a parser and those of its verbs that have options, at the page's width."""
     parser.formatter_class = _fixed_width(parser.formatter_class)
     yield parser
@@ -31,7 +31,7 @@ def walk(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
         if isinstance(action, argparse._SubParsersAction):
             for verb in action.choices.values():
                 if len(verb._actions) > 1:  # more than --help
-                    yield from walk(verb)
+                    yield from walk_parsers(verb)
 
 
 def _fixed_width(kind: Callable[..., argparse.HelpFormatter]) -> Callable[..., argparse.HelpFormatter]:

@@ -42,9 +42,9 @@ def _help(words: Sequence[str]) -> int:
     from cli.tree import front_page
 
     if words == ["--markdown"]:  # what docs/reference/cli.md is made of
-        from cli.markdown import reference
+        from cli.markdown import render_reference
 
-        sys.stdout.write(f"{reference()}\n")
+        sys.stdout.write(f"{render_reference()}\n")
         return 0
     if words:
         return main([*words, "--help"])

@@ -29,7 +29,7 @@ def matrix_verb(name: str) -> Callable[[], Program]:
             gc.disable()  # 40,000 cells that all live until the end: looking for garbage is a sixth of the time
             return command.main([name, *words])
 
-        return Program(lambda: subparser(command.parser(), name), main)
+        return Program(lambda: take_subparser(command.parser(), name), main)
 
     return load
 
@@ -44,10 +44,10 @@ def load_show() -> Program:
         from matrix.yaml.load import load_matrix
 
         gc.disable()
-        options = subparser(command.parser(), "show").parse_args(words)
-        return command.show(load_matrix(), options, ServingPlaces(checkout=str(CHECKOUT), local=read_local()))
+        options = take_subparser(command.parser(), "show").parse_args(words)
+        return command.show_cell(load_matrix(), options, ServingPlaces(checkout=str(CHECKOUT), local=read_local()))
 
-    return Program(lambda: subparser(command.parser(), "show"), main)
+    return Program(lambda: take_subparser(command.parser(), "show"), main)
 
 
 def reports_verb(name: str) -> Callable[[], Program]:
@@ -56,12 +56,12 @@ def reports_verb(name: str) -> Callable[[], Program]:
     def load() -> Program:
         from reports import __main__ as command
 
-        return Program(lambda: subparser(command.parser(), name), lambda words: command.main([name, *words]))
+        return Program(lambda: take_subparser(command.parser(), name), lambda words: command.main([name, *words]))
 
     return load
 
 
-def subparser(parser: argparse.ArgumentParser, name: str) -> argparse.ArgumentParser:
+def take_subparser(parser: argparse.ArgumentParser, name: str) -> argparse.ArgumentParser:
     """Take the parser of one verb out of a parser with verbs."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction) and name in action.choices:

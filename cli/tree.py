@@ -34,7 +34,7 @@ def verb_parser(verb: Verb) -> argparse.ArgumentParser:
     return parser
 
 
-def whole(catalogue: Iterable[Verb]) -> argparse.ArgumentParser:
+def build_parser(catalogue: Iterable[Verb]) -> argparse.ArgumentParser:
     """Every verb in one parser, for completion. This imports what every verb imports."""
     top = argparse.ArgumentParser(prog=COMMAND, description=DESCRIPTION)
     verbs = top.add_subparsers(dest="verb", metavar="VERB")

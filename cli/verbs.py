@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from cli import programs
-from cli.completion import complete
+from cli.completion import make_completion
 from cli.verb import Verb
 
 CELL: Final = "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.baseline"
@@ -189,7 +189,7 @@ PREPARE: Final = (
         "print the completion script for a shell",
         "completion bash > ~/.local/share/bash-completion/completions/glm-matrix",
         NOTHING,
-        lambda: complete(VERBS.values),
+        lambda: make_completion(VERBS.values),
     ),
 )
 RUN: Final = (

@@ -89,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
 
 
-def find(matrix: Matrix, cell_id: str) -> Cell:
+def require_cell(matrix: Matrix, cell_id: str) -> Cell:
     """Find the cell with that id, runnable or not.
 
     Raises:
@@ -196,8 +196,8 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(word for word in text.replace(",", " ").split() if word)
 
 
-def show(matrix: Matrix, args: argparse.Namespace, places: ServingPlaces = ServingPlaces()) -> int:  # noqa: B008  frozen
-    cell = find(matrix, args.cell)
+def show_cell(matrix: Matrix, args: argparse.Namespace, places: ServingPlaces = ServingPlaces()) -> int:  # noqa: B008  frozen
+    cell = require_cell(matrix, args.cell)
     made = make_plan(matrix, cell, _form(args))
     sections = choose_sections(only=args.only, without=args.without)
     if args.as_published:
@@ -226,14 +226,14 @@ def _form(args: argparse.Namespace) -> Form:
     return "published" if args.as_published else "recommended"
 
 
-def explain(matrix: Matrix, args: argparse.Namespace) -> int:
-    planned = make_plan(matrix, find(matrix, args.cell), _form(args))
+def explain_cell(matrix: Matrix, args: argparse.Namespace) -> int:
+    planned = make_plan(matrix, require_cell(matrix, args.cell), _form(args))
     print(render.explain_plan(planned) if args.wide else render_explained(planned))
     return _tell_misfit(planned)
 
 
 def why_not_cell(matrix: Matrix, args: argparse.Namespace) -> int:
-    cell = find(matrix, args.cell)
+    cell = require_cell(matrix, args.cell)
     reasons = list_exclusions(matrix, cell)
     print(render.explain_exclusion(cell, reasons) if reasons else f"{cell.id} is runnable: glm-matrix show {cell.id}")
     if not reasons and (published := list_published_exclusions(matrix, cell)):
@@ -241,7 +241,7 @@ def why_not_cell(matrix: Matrix, args: argparse.Namespace) -> int:
     return 0
 
 
-def lint(matrix: Matrix, _: argparse.Namespace) -> int:
+def lint_matrix(matrix: Matrix, _: argparse.Namespace) -> int:
     world = expand_matrix(matrix)
     places: dict[tuple[str, int, str], list[Problem]] = {}
     for cell in world.runnable:
@@ -278,7 +278,7 @@ def _once(same: Sequence[Problem]) -> Problem:
     return replace(first, message=f"{first.message} (and {more} more plans)") if more else first
 
 
-VERBS = {"list": list_cells, "show": show, "explain": explain, "why-not": why_not_cell, "lint": lint}
+VERBS = {"list": list_cells, "show": show_cell, "explain": explain_cell, "why-not": why_not_cell, "lint": lint_matrix}
 
 if __name__ == "__main__":
     gc.disable()  # 40,000 cells that all live until the end: looking for garbage among them is a sixth of the time

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ci.reference.markdown import format_code, format_table
 from matrix.checking.rules import CHECKS, read_checks
-from matrix.facts.model import load_facts, split
+from matrix.facts.model import load_facts, split_predicate
 from matrix.preflight.guards import Guard, GuardBook, format_spans, read_guards
 from matrix.yaml.structure import require_entries
 
@@ -65,7 +65,7 @@ def list_told_words(engine: str) -> frozenset[str]:
         keys["says"]
         for fact in load_facts().values()
         if fact.engine == engine
-        for kind, keys, _ in map(split, fact.predicates)
+        for kind, keys, _ in map(split_predicate, fact.predicates)
         if kind == "guard"
     ]
     return frozenset(
@@ -82,7 +82,7 @@ def _probes(engine: str) -> tuple[re.Pattern[str], ...]:
     return tuple(
         re.compile(keys["matches"])
         for fact in facts
-        for kind, keys, _ in map(split, fact.predicates)
+        for kind, keys, _ in map(split_predicate, fact.predicates)
         if kind == "text" and " " in keys["matches"]
     )
 

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, get_args
 
 from ci.reference.markdown import format_code, format_table
 from matrix.checking.finding import CheckFinding
-from matrix.checking.judge import CheckRequest, judge
+from matrix.checking.judge import CheckRequest, judge_command
 from matrix.checking.launchers import Command, find_start
 from matrix.checking.releases import parse_release
 from matrix.checking.rigs import parse_rig
@@ -99,7 +99,7 @@ def read_rows() -> list[RecallRow]:
     return list(require_record(RecallFile, DATA).rows)
 
 
-def classify(row: RecallRow) -> ToldRow:
+def classify_row(row: RecallRow) -> ToldRow:
     """Classify what the project reports for a row, by running the project and not by reading the row."""
     if row.ask:
         return _asked(row)
@@ -113,7 +113,7 @@ def classify(row: RecallRow) -> ToldRow:
 
 
 def _asked(row: RecallRow) -> ToldRow:
-    findings = {finding.id: finding for finding in judge(_command(row), _what(row)).findings}
+    findings = {finding.id: finding for finding in judge_command(_command(row), _what(row)).findings}
     if row.runs:
         wrong = [f.id for f in findings.values() if f.level == "wrong"]
         if row.runs in findings or wrong:
@@ -189,7 +189,7 @@ def judge_sibling(sibling: Sibling) -> Class:
     if len(commands) != 1:
         return "missed"
     release = parse_release(sibling.release) if sibling.release else None
-    judged = judge(commands[0], CheckRequest(release=release, host=parse_rig(sibling.gpus)))
+    judged = judge_command(commands[0], CheckRequest(release=release, host=parse_rig(sibling.gpus)))
     loud = [finding for finding in judged.findings if finding.level != "note"]
     if judged.verdict not in sibling.verdicts or any(re.search(q, _words(f)) for q in sibling.quiet for f in loud):
         return "missed"
@@ -213,7 +213,7 @@ def share_told(told: Sequence[ToldRow]) -> float:
 
 def make_page() -> str:
     """Make the page: the number of reports per kind, and every report with its reason."""
-    told = [classify(row) for row in read_rows()]
+    told = [classify_row(row) for row in read_rows()]
     kinds = list(dict.fromkeys(t.row.kind for t in told))
     counts = {kind: Counter(t.cls for t in told if t.row.kind == kind) for kind in kinds}
     whole = Counter(t.cls for t in told)

@@ -169,10 +169,10 @@ def _lint(root: Path, *, patch: str = "") -> None:
         from contextlib import redirect_stderr, redirect_stdout
         from io import StringIO
 
-        from matrix.__main__ import lint
+        from matrix.__main__ import lint_matrix
 
         with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-            lint(matrix, argparse.Namespace())
+            lint_matrix(matrix, argparse.Namespace())
 
 
 def _shown(path: Path) -> str:

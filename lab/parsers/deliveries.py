@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 GROUPS = (1, 2, 3, 5)  # tokens in one delta; more than one where drafts are accepted
 
 
-def deliveries(pieces: Sequence[str]) -> Iterator[tuple[str, list[list[str]], bool]]:
+def list_deliveries(pieces: Sequence[str]) -> Iterator[tuple[str, list[list[str]], bool]]:
     """Yield (name, deltas, whether the end comes with the last delta) of a reply given as its smallest pieces."""
     everything = list(pieces)
     yield "at once", [everything], False

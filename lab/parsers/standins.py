@@ -39,7 +39,7 @@ class _Absent:
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
         path = f"{self._path}.{name}"
-        return CONSTANTS.get(path, absent(path))
+        return CONSTANTS.get(path, make_absent(path))
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         if _Absent.sealed and LOGGER in self._path:
@@ -48,7 +48,7 @@ class _Absent:
             raise StandInCalledError(self._path)
         if len(arguments) == 1 and not named and callable(arguments[0]):
             return arguments[0]  # a decorator
-        return absent(f"{self._path}()")
+        return make_absent(f"{self._path}()")
 
     def __mro_entries__(self, _: tuple[type, ...]) -> tuple[type, ...]:
         return ()
@@ -84,7 +84,7 @@ class _Absent:
 _made: dict[str, _Absent] = {}
 
 
-def absent(path: str) -> _Absent:
+def make_absent(path: str) -> _Absent:
     """Return the one stand-in of that path."""
     return _made.setdefault(path, _Absent(path))
 
@@ -95,7 +95,7 @@ class _Module(types.ModuleType):
             return "0"
         if name.startswith("__"):
             raise AttributeError(name)
-        return absent(f"{self.__name__}.{name}")
+        return make_absent(f"{self.__name__}.{name}")
 
 
 class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -129,7 +129,7 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """Nothing to run."""
 
 
-def install(package: str, root: str, real: Sequence[str], libraries: Sequence[str]) -> StandIns:
+def install_standins(package: str, root: str, real: Sequence[str], libraries: Sequence[str]) -> StandIns:
     """Put the finder first and the release's root on the path; the top package's own `__init__` is not run."""
     finder = StandIns(package, root, real, libraries)
     sys.meta_path.insert(0, finder)
@@ -139,6 +139,6 @@ def install(package: str, root: str, real: Sequence[str], libraries: Sequence[st
     return finder
 
 
-def seal() -> None:
+def seal_standins() -> None:
     """From now on a stand-in that is called raises."""
     _Absent.sealed = True

@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any
 
 from lab.parsers import standins
-from lab.parsers.deliveries import deliveries
+from lab.parsers.deliveries import list_deliveries
 from lab.parsers.tokens import MarkerTokenizer
 
 SHOWN = 3  # deliveries named per outcome
@@ -45,7 +45,7 @@ def run_suite(suite: Mapping[str, Any], pair: Any, tokenizer: MarkerTokenizer) -
 def _run_case(case: Mapping[str, Any], pair: Any, tokenizer: MarkerTokenizer) -> dict[str, Any]:
     whole = _guard(partial(pair.whole, case["reply"], case["thinks"], case["finished"]))
     groups: dict[str, dict[str, Any]] = {}
-    for name, deltas, ended in deliveries(tokenizer.split(case["reply"])):
+    for name, deltas, ended in list_deliveries(tokenizer.split(case["reply"])):
         outcome = _guard(partial(pair.stream, deltas, case["thinks"], case["finished"], ended))
         group = groups.setdefault(json.dumps(outcome), {"n": 0, "how": [], "outcome": outcome})
         group["n"] += 1
@@ -80,10 +80,10 @@ def main() -> None:
     """Answer one job."""
     job = json.load(sys.stdin)
     logging.disable(logging.CRITICAL)
-    finder = standins.install(job["package"], job["root"], job["real"], job["libraries"])
+    finder = standins.install_standins(job["package"], job["root"], job["real"], job["libraries"])
     driver = importlib.import_module(f"lab.parsers.drive_{job['package']}")
     made = [make_pair(suite, job["tools"], driver) for suite in job["suites"]]
-    standins.seal()
+    standins.seal_standins()
     suites = {suite["parser"]: run_suite(suite, *pair) for suite, pair in zip(job["suites"], made, strict=True)}
     own = [(name, module) for name, module in list(sys.modules.items()) if name.startswith(f"{job['package']}.")]
     loaded = {name: module.__file__ for name, module in own if getattr(module, "__file__", None)}

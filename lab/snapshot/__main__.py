@@ -27,7 +27,7 @@ from matrix.checkout import CHECKOUT
 from matrix.errors import MatrixError
 from matrix.output.command_line import CommandLine
 from matrix.preflight import kernels
-from matrix.preflight.changes import changes
+from matrix.preflight.changes import list_changes
 from matrix.preflight.guards import read_guards
 from matrix.preflight.kernels import KERNELS, KernelWheel
 from matrix.preflight.snapshot import SNAPSHOTS, Snapshot, format_snapshot, release_id
@@ -123,7 +123,7 @@ def _changed(snapshot: Snapshot) -> list[str]:
     before = release_before(snapshot)
     if before is None:
         return []
-    return [f"since {before.version}:", *(f"  {change}" for change in changes(before, snapshot))]
+    return [f"since {before.version}:", *(f"  {change}" for change in list_changes(before, snapshot))]
 
 
 def _axes(snapshot: Snapshot) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from lab.snapshot.evaluate import UNKNOWN, ClassRef, Scope, evaluate_node
-from lab.snapshot.interpret import InterpretedNames, Refused, Symbol, Undecided, answer
+from lab.snapshot.interpret import InterpretedNames, Refused, Symbol, Undecided, answer_function
 from lab.snapshot.locate import NotFound, find_definition
 from lab.snapshot.source import FunctionNode, Module, WheelSource, find_functions
 from matrix.preflight.snapshot import Flag
@@ -149,14 +149,16 @@ def _default(flag: Flag) -> Any:
 def _sglang(asked: ChoiceQuestion, kv: FoundChoice, backends: FoundChoice, defaults: Mapping[str, Any]) -> str:
     resolved = _resolved_kv(asked, kv, defaults)
     question = _sglang_question(asked, {**defaults, "kv_cache_dtype": resolved})
-    result, local = answer(backends.function, question, backends.scope)
+    result, local = answer_function(backends.function, question, backends.scope)
     pair = [_side(side, result, local) for side in ("prefill", "decode")]
     kept = "" if resolved == asked.kv else f" ({resolved})"
     return ", ".join(pair) + kept
 
 
 def _resolved_kv(asked: ChoiceQuestion, kv: FoundChoice, defaults: Mapping[str, Any]) -> str:
-    result, local = answer(kv.function, _sglang_question(asked, {**defaults, "kv_cache_dtype": asked.kv}), kv.scope)
+    result, local = answer_function(
+        kv.function, _sglang_question(asked, {**defaults, "kv_cache_dtype": asked.kv}), kv.scope
+    )
     if isinstance(result, dict):
         return str(result.get("kv_cache_dtype", asked.kv))
     return str(local.get("self.kv_cache_dtype", asked.kv))
@@ -233,7 +235,7 @@ def _order(asked: ChoiceQuestion, order: FunctionNode, scope: Scope) -> list[str
         "use_mm_prefix": False,
     }
     quantised = {"is_quantized_kv_cache": lambda value: str(value).startswith(("fp8", "nvfp4"))}
-    result, _ = answer(order, InterpretedNames(values, quantised), scope)
+    result, _ = answer_function(order, InterpretedNames(values, quantised), scope)
     if not isinstance(result, list):
         raise Undecided("the order of backends")
     return [entry.name for entry in result if isinstance(entry, Symbol) or hasattr(entry, "name")]
@@ -284,7 +286,7 @@ def _said(ref: ClassRef, method: str, question: InterpretedNames, package: Wheel
     for part in list_lineage(ref, package):
         for node in part.node.body:
             if isinstance(node, ast.FunctionDef) and node.name == method:
-                return answer(node, question, Scope(package, part.module))[0]
+                return answer_function(node, question, Scope(package, part.module))[0]
     return UNKNOWN
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from lab.snapshot.chosen import GPUS, AskedMoe, answer_or_name_refusal, list_held, list_lineage
 from lab.snapshot.evaluate import UNKNOWN, ClassRef, EnumMember, Scope
-from lab.snapshot.interpret import InterpretedNames, Symbol, Undecided, answer
+from lab.snapshot.interpret import InterpretedNames, Symbol, Undecided, answer_function
 from lab.snapshot.locate import NotFound
 from lab.snapshot.source import FunctionNode, Module, WheelSource, absolute_name, find_functions
 
@@ -78,7 +78,7 @@ def _listed(asked: AskedMoe, order: Order) -> list[str]:
     values: list[Any] = []
     question = _question(asked, order.scope.module)
     if order.backends.name.startswith("_get"):
-        found, _ = answer(order.backends, question, order.scope)
+        found, _ = answer_function(order.backends, question, order.scope)
         values = found if isinstance(found, list) else []
     elif assigned and isinstance(assigned[0].value, ast.List):
         values = [Symbol(node.attr) for node in assigned[0].value.elts if isinstance(node, ast.Attribute)]
@@ -132,7 +132,7 @@ def _says(ref: ClassRef, name: str, asked: AskedMoe, package: WheelSource) -> An
     for part in list_lineage(ref, package):
         for node in part.node.body:
             if isinstance(node, ast.FunctionDef) and node.name in (f"_supports_{name}", f"supports_{name}"):
-                found = answer(node, _question(asked, part.module), Scope(package, part.module))[0]
+                found = answer_function(node, _question(asked, part.module), Scope(package, part.module))[0]
                 return found if found is UNKNOWN else bool(found)
     return UNKNOWN
 

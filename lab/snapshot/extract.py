@@ -13,7 +13,7 @@ from lab.snapshot import annotated, chosen, config_keys, environment, experts, r
 from lab.snapshot.evaluate import ClassRef, Scope
 from lab.snapshot.locate import NotFound, Parts, find_class, find_definition, find_table
 from lab.snapshot.parsers import Registrar
-from lab.snapshot.probe import probes
+from lab.snapshot.probe import run_probes
 from lab.snapshot.source import Module, WheelSource
 from lab.snapshot.trtllm import extract_trtllm
 from lab.snapshot.wheel import Wheel
@@ -43,7 +43,7 @@ def extract_snapshot(engine: str, version: str, wheel: Wheel) -> Snapshot:
         source=wheel.name,
         sha256=wheel.sha256,
         requires=list_requirements(wheel.metadata),
-        probes=probes(engine, wheel.members, facts.get("registered", {})),
+        probes=run_probes(engine, wheel.members, facts.get("registered", {})),
         **facts,
     )
 
@@ -147,7 +147,7 @@ def _family(
     parts: Parts, package: WheelSource, models: dict[str, str] | None, *, prefix: str, folders: tuple[str, ...]
 ) -> dict[str, Any]:
     """Return the facts of single architectures: the module of each of the family, and the config keys that it reads."""
-    registered = registry.family(models or {})
+    registered = registry.select_family(models or {})
     facts = parts.facts()
     parsers = {kind: facts.pop(f"parsers {kind}") for kind in ("reasoning", "tool_call") if f"parsers {kind}" in facts}
     return {

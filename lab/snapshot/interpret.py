@@ -61,7 +61,7 @@ class _Return(Exception):
         self.value = value
 
 
-def answer(function: FunctionNode, question: InterpretedNames, scope: Scope) -> tuple[Any, dict[str, Any]]:
+def answer_function(function: FunctionNode, question: InterpretedNames, scope: Scope) -> tuple[Any, dict[str, Any]]:
     """Return the function's result, and the values of its names at that point (attributes by their text, `self.x`).
 
     Raises:

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 
 from matrix.facts.model import load_facts, text_probes
-from matrix.preflight.patch import patches
+from matrix.preflight.patch import read_patches
 
 REGISTERED = "registered:"  # "registered:GlmMoeDsaForCausalLM": the module that serves it, and its package
 
 
-def probes(engine: str, files: Mapping[str, bytes], registered: Mapping[str, str]) -> dict[str, str]:
+def run_probes(engine: str, files: Mapping[str, bytes], registered: Mapping[str, str]) -> dict[str, str]:
     """Return probe -> file:line of its first match or "" for none, and digests of the files that patches change."""
     asked = text_probes(tuple(load_facts().values()), engine)
     found = {key: _first(where, pattern, files, registered) for key, (where, pattern) in sorted(asked.items())}
@@ -42,4 +42,4 @@ def _digest(text: bytes | None) -> str:
 
 
 def _patched(engine: str) -> set[str]:
-    return {p.target.file for p in patches().values() if p.target and p.target.package == engine}
+    return {p.target.file for p in read_patches().values() if p.target and p.target.package == engine}

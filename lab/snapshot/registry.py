@@ -40,7 +40,7 @@ def model_tables(module: Module, package: WheelSource, folder: str) -> dict[str,
     return found
 
 
-def family(registered: Mapping[str, str]) -> dict[str, str]:
+def select_family(registered: Mapping[str, str]) -> dict[str, str]:
     """Return the architectures of this project's model family."""
     return {name: module for name, module in sorted(registered.items()) if FAMILY.match(name) and module}
 

@@ -16,15 +16,15 @@ from packaging.version import InvalidVersion, Version
 from lab.snapshot import guards
 from lab.snapshot.extract import ENGINES, extract_snapshot, own_llamacpp
 from lab.snapshot.kernels import kernels_of
-from lab.snapshot.probe import probes
+from lab.snapshot.probe import run_probes
 from lab.snapshot.wheel import download_wheel, read_wheel
 from matrix.errors import HostError, suggest_nearest
-from matrix.facts.evaluate import judge, releases_of
+from matrix.facts.evaluate import judge_fact, releases_of
 from matrix.facts.model import load_facts
 from matrix.preflight import kernels
 from matrix.preflight.guards import read_guards, save_guards
 from matrix.preflight.kernels import KERNELS
-from matrix.preflight.snapshot import SNAPSHOTS, Snapshot, release_id, save, snapshot_for
+from matrix.preflight.snapshot import SNAPSHOTS, Snapshot, release_id, save_snapshot, snapshot_for
 
 # Packages with the kernels of a release, in the names under which releases pin them.
 KERNEL_PACKAGES: Final = (
@@ -92,11 +92,11 @@ def add_release(engine: str, version: str, wheel: Path | None = None, origin: st
     snapshot = replace(snapshot, source=origin or snapshot.source, facts=held.facts if held else {})
     for name, pinned in missing_pins(snapshot):
         if name == "transformers":
-            save(read_release(name, pinned))
+            save_snapshot(read_release(name, pinned))
         else:
             with download_wheel(f"{name}=={pinned}") as path:
                 write_kernels(name, pinned, path)
-    save(snapshot)
+    save_snapshot(snapshot)
     return snapshot
 
 
@@ -140,8 +140,8 @@ def read_texts_again(engine: str, version: str, wheel: Path | None = None) -> Sn
     with _wheel_of(engine, version, wheel) as path:
         members = read_wheel(path).members
     save_guards_of(engine, version, members)
-    asked_again = replace(held, probes=probes(engine, members, held.registered))
-    save(asked_again)
+    asked_again = replace(held, probes=run_probes(engine, members, held.registered))
+    save_snapshot(asked_again)
     return asked_again
 
 
@@ -185,7 +185,7 @@ def axes_yaml(snapshot: Snapshot) -> str:
     rest."""
     facts = load_facts().values()
     own = [f for f in facts if f.engine == snapshot.engine]
-    held = {f.id: judge(f, snapshot, load_facts()).holds for f in own}
+    held = {f.id: judge_fact(f, snapshot, load_facts()).holds for f in own}
     sms = sorted(sm for f in own if held[f.id] for sm in f.sms)
     reads = snapshot.reads_key("GlmMoeDsaForCausalLM", "index_topk_pattern")
     pins = "".join(f"  {n}: {snapshot.pins[n]!r}\n" for n in ("torch", "transformers") if n in snapshot.pins)

@@ -38,7 +38,7 @@ def extract_trtllm(package: WheelSource) -> dict[str, Any]:
     parts.add("env", lambda: _variables(package))
     facts = parts.facts()
     parsers = {kind: facts.pop(f"parsers {kind}") for kind in PARSERS if f"parsers {kind}" in facts}
-    registered = registry.family(models or {})
+    registered = registry.select_family(models or {})
     return {
         **facts,
         "dialect": "click",

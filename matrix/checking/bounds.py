@@ -6,7 +6,7 @@ import operator
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from matrix.checking.finding import CheckFinding, tell
+from matrix.checking.finding import CheckFinding, make_finding
 from matrix.checking.settings import UNKNOWN, Settings, read_number
 from matrix.preflight.guards import Guard, read_guards
 
@@ -34,7 +34,9 @@ def judge_bounds(facts: Mapping[str, Any], settings: Settings) -> Iterator[Check
         if guard is not None and number is not None and (wanted := _broken(guard, number)):
             place = read_guards(facts["engine"]).cite(guard)
             subject, line = f"{use.written} {use.values[-1]}", settings.lines.get(use.written, 0)
-            yield tell("value_out_of_bounds", facts, subject, line=line, option=use.written, wanted=wanted, place=place)
+            yield make_finding(
+                "value_out_of_bounds", facts, subject, line=line, option=use.written, wanted=wanted, place=place
+            )
 
 
 def _broken(guard: Guard, number: float) -> str:

@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from matrix.checking.checkpoint_findings import lint_config
 from matrix.checking.finding import CheckReport
-from matrix.checking.judge import CheckRequest, judge
+from matrix.checking.judge import CheckRequest, judge_command
 from matrix.checking.launchers import Command
 from matrix.checking.releases import AskedRelease, parse_release, parse_requirement
 from matrix.checking.render import render_json, render_text
@@ -134,7 +134,8 @@ def _report(
         message = f"the command starts {commands[0].engine} ({commands[0].entry}), and --release names {release.engine}"
         raise ConfigError([Problem("--release", 0, repr(options.release), message)])
     judged = [
-        judge(c, replace(asked, release=release, files=read_config_file(c, release, options.file))) for c in commands
+        judge_command(c, replace(asked, release=release, files=read_config_file(c, release, options.file)))
+        for c in commands
     ]
     return CheckReport(name=_name(options, given=given), judgements=tuple(judged), problems=tuple(problems))
 

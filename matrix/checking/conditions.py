@@ -30,7 +30,7 @@ GROUPS: Final = ("env", "config", "option", "nested", "file")
 Answer = bool | None  # None: not decided
 
 
-def holds(when: Mapping[str, Any], facts: Mapping[str, Any]) -> Answer:
+def decide_condition(when: Mapping[str, Any], facts: Mapping[str, Any]) -> Answer:
     """Whether every condition holds. False as soon as one does not, None where one could not be decided."""
     undecided = False
     for key, wanted in when.items():

@@ -10,7 +10,7 @@ from typing import Final
 
 from matrix.checking.launchers import Command
 from matrix.checking.shell_script import ShellReader
-from matrix.checking.variables import Variables, Word, expand
+from matrix.checking.variables import Variables, Word, expand_word
 from matrix.checking.words import RawWord, split_statements
 from matrix.errors import Problem
 
@@ -114,7 +114,7 @@ def _env(rest: str, line: int, variables: Variables) -> None:
         variables.assign(name, _expanded(value, line, variables)[:1] or (Word("", line),), export=True)
         return
     for raw in raws:
-        for word in expand(raw, variables)[:1]:
+        for word in expand_word(raw, variables)[:1]:
             name, equals, text = word.text.partition("=")
             if equals:
                 variables.assign(name, (Word(text, line, word.holes),), export=True)
@@ -138,4 +138,4 @@ def _raws(text: str, line: int) -> list[RawWord]:
 
 
 def _expanded(text: str, line: int, variables: Variables) -> tuple[Word, ...]:
-    return tuple(word for raw in _raws(text, line) for word in expand(raw, variables))
+    return tuple(word for raw in _raws(text, line) for word in expand_word(raw, variables))

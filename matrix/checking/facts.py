@@ -11,8 +11,8 @@ from matrix.checking.launchers import Command
 from matrix.checking.model_config import Model
 from matrix.checking.releases import TITLES, AskedRelease
 from matrix.checking.rigs import Host
-from matrix.checking.rules import derive, read_book, read_checks, settle_values
-from matrix.checking.settings import UNKNOWN, Settings, kinds
+from matrix.checking.rules import derive_facts, read_book, read_checks, settle_values
+from matrix.checking.settings import UNKNOWN, Settings, read_kinds
 from matrix.checking.sharing import KEYS, read_sharing, stage_starts
 from matrix.preflight.checkpoints.architectures import ARCHITECTURES
 from matrix.preflight.guards import read_guards
@@ -67,7 +67,7 @@ def collect_facts(
     `dense`: a patch takes sparse attention out, whatever the line names.
     """
     snapshot, installed = release.snapshot, installed or {}
-    facts: dict[str, Any] = {name: settings.value(name) for name in kinds()}
+    facts: dict[str, Any] = {name: settings.value(name) for name in read_kinds()}
     facts.update(
         engine=command.engine,
         version=release.version or UNKNOWN,
@@ -97,7 +97,7 @@ def collect_facts(
     facts["nested"] = _nested(settings)
     settle_values(facts, read_checks(command.engine))
     add_chosen(facts, snapshot)
-    derive(facts, read_book().derived)
+    derive_facts(facts, read_book().derived)
     _pairs(facts)
     _layout(facts)
     _sharing(facts, config, command.engine)
@@ -140,7 +140,7 @@ def _guards_of(release: AskedRelease) -> Any:
 
 def _nested(settings: Settings) -> Mapping[str, Any]:
     """Entries of the line's JSON values by dotted names: `spec.method`, `kv_transfer.kv_role`."""
-    values = {name: settings.value(name) for name, kind in kinds().items() if kind.type == "json"}
+    values = {name: settings.value(name) for name, kind in read_kinds().items() if kind.type == "json"}
     found = dict(
         entry for name, value in values.items() if isinstance(value, Mapping) for entry in _flatten(value, f"{name}.")
     )

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import yaml
 
-from matrix.checking.finding import CheckFinding, tell
+from matrix.checking.finding import CheckFinding, make_finding
 from matrix.checking.releases import AskedRelease, list_versions
 from matrix.checking.settings import Settings
-from matrix.checking.yaml_nodes import items, line, plain
+from matrix.checking.yaml_nodes import iterate_items, line_of, make_plain
 from matrix.preflight.snapshot import Flag, Snapshot, snapshot_for
 
 OPEN: Final = "any"
@@ -36,9 +36,9 @@ class _File:
 
     def tell(self, id_: str, node: yaml.Node, key: str, **more: object) -> CheckFinding:
         of = f"TensorRT-LLM {self.snapshot.version}" + ("" if self.exact else " (the release asked for was not read)")
-        known = {"path": self.path, "at": line(node), "key": key, "of": of, "source": self.snapshot.source}
-        at = 0 if self.offset is None else line(node) + self.offset
-        return tell(id_, known, key, level=None if self.exact else "unknown", line=at, **more)
+        known = {"path": self.path, "at": line_of(node), "key": key, "of": of, "source": self.snapshot.source}
+        at = 0 if self.offset is None else line_of(node) + self.offset
+        return make_finding(id_, known, key, level=None if self.exact else "unknown", line=at, **more)
 
 
 def judge_file_keys(
@@ -71,7 +71,7 @@ def find_overridden(
         if not _same(entries[name], use.values[-1]):
             written, more = f"{use.written} {use.values[-1]}", {"value": entries[name], "source": release.name}
             at = settings.lines.get(use.written, 0)
-            yield tell("file_overrides_flag", more, written, line=at, written=written, key=name, path=path)
+            yield make_finding("file_overrides_flag", more, written, line=at, written=written, key=name, path=path)
 
 
 def _same(value: Any, written: str) -> bool:
@@ -84,8 +84,8 @@ def _same(value: Any, written: str) -> bool:
 
 def _mapping(node: yaml.Node, prefix: str, variant: str, file: _File, depth: int) -> Iterator[CheckFinding]:
     """Judge each entry of a mapping below `prefix` (`kv_cache_config.`), whose keys may be those of a variant."""
-    counted = Counter(key for key, _ in items(node))
-    for key, value in items(node):
+    counted = Counter(key for key, _ in iterate_items(node))
+    for key, value in iterate_items(node):
         full = f"{prefix}.{key}" if prefix else key
         flag = _known(prefix, key, variant, file.snapshot)
         if flag is None:
@@ -107,7 +107,7 @@ def _value(node: yaml.Node, full: str, flag: Flag, file: _File, depth: int) -> I
             yield from _mapping(node, full, "", file, depth - 1)
         return
     if wanted := _refused(node, flag):
-        shown = str(plain(node))[:60]
+        shown = str(make_plain(node))[:60]
         yield file.tell("file_value_refused", node, full, value=shown, wanted=wanted, hint=_close(shown, flag.choices))
 
 
@@ -116,8 +116,8 @@ def _variants(node: yaml.MappingNode, full: str, flag: Flag, file: _File, depth:
     assert flag.keys is not None
     ((tag, names),) = flag.keys.items()
     names = names or ()
-    chosen = next((value for key, value in items(node) if key == tag), None)
-    name = str(plain(chosen)) if chosen is not None else ""
+    chosen = next((value for key, value in iterate_items(node) if key == tag), None)
+    name = str(make_plain(chosen)) if chosen is not None else ""
     found = next((n for n in names if n == name or (flag.lowers and n == name.lower())), None)
     if found is None:
         wanted = f"{tag} with one of {', '.join(map(str, names))}"
@@ -150,7 +150,7 @@ def _hint(prefix: str, key: str, variant: str, snapshot: Snapshot) -> str:
 
 def _refused(node: yaml.Node, flag: Flag) -> str:
     """Return what the class wants where it refuses the value, as pydantic converts: "8" is a number, 8 is no text."""
-    value = plain(node)
+    value = make_plain(node)
     if value is None:
         return "" if flag.nargs == "?" or flag.type == OPEN else WANTED.get(flag.type, "a value")
     if flag.choices is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from matrix.checking.launchers import Command
-from matrix.checking.rules import Decision, Level, fill, read_book
+from matrix.checking.rules import Decision, Level, fill_holes, read_book
 from matrix.errors import Problem
 
 ORDER: Final[tuple[Level, ...]] = ("wrong", "unknown", "risky", "note")
@@ -90,20 +90,20 @@ def sort_findings(findings: Sequence[CheckFinding]) -> tuple[CheckFinding, ...]:
     return tuple(sorted(seen.values(), key=lambda f: f.rank))
 
 
-def tell(
+def make_finding(
     id_: str, facts: Mapping[str, Any], subject: str, *, level: Level | None = None, line: int = 0, **more: object
 ) -> CheckFinding:
     """Tell what code has found in the words of checks.yaml (`computed`); `more` are facts of the finding itself."""
     check, known = read_book().computed[id_], {**facts, **more}
-    decided = replace(check.decided_by, fact=fill(check.decided_by.fact, known))
+    decided = replace(check.decided_by, fact=fill_holes(check.decided_by.fact, known))
     return CheckFinding(
         id=id_,
         level=level or check.level,
         subject=(subject,),
-        cause=fill(check.cause, known),
-        consequence=fill(check.consequence, known),
-        remedy=fill(check.remedy, known),
+        cause=fill_holes(check.cause, known),
+        consequence=fill_holes(check.consequence, known),
+        remedy=fill_holes(check.remedy, known),
         decided_by=decided,
-        sources=tuple(fill(source, known) for source in check.sources),
+        sources=tuple(fill_holes(source, known) for source in check.sources),
         line=line,
     )

@@ -15,9 +15,9 @@ import yaml
 
 from matrix.checking.containers import image_engine
 from matrix.checking.shell_script import ShellReader
-from matrix.checking.variables import Variables, Word, expand
+from matrix.checking.variables import Variables, Word, expand_word
 from matrix.checking.words import split_statements
-from matrix.checking.yaml_nodes import Node, get, items, line, scalar, sequence, walk
+from matrix.checking.yaml_nodes import Node, get_node, iterate_items, line_of, read_scalar, read_sequence, walk_nodes
 
 WORDS: Final = (
     "command",
@@ -37,39 +37,40 @@ CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 def read_values(document: Node, reader: ShellReader) -> None:
     """Read every mapping that names the image of an engine."""
-    for node in walk(document):
+    for node in walk_nodes(document):
         image = _image(node)
         if image is not None and image_engine(image.text):
             _read(node, image, reader)
 
 
 def _image(node: Node) -> Word | None:
-    found = get(node, "image") if isinstance(node, yaml.MappingNode) else None
+    found = get_node(node, "image") if isinstance(node, yaml.MappingNode) else None
     holder = found if isinstance(found, yaml.MappingNode) else node
-    repository, tag = scalar(get(holder, "repository")), scalar(get(holder, "tag"))
+    repository, tag = read_scalar(get_node(holder, "repository")), read_scalar(get_node(holder, "tag"))
     if repository:
-        registry = scalar(get(holder, "registry"))
+        registry = read_scalar(get_node(holder, "registry"))
         name = f"{registry}/{repository}" if registry else repository
-        return Word(f"{name}:{tag}" if tag else name, line(holder))
-    text = scalar(found) if found is not None else None
-    return Word(text, line(found)) if text and found is not None else None
+        return Word(f"{name}:{tag}" if tag else name, line_of(holder))
+    text = read_scalar(found) if found is not None else None
+    return Word(text, line_of(found)) if text and found is not None else None
 
 
 def _read(node: Node, image: Word, reader: ShellReader) -> None:
-    words = tuple(word for name in WORDS for word in _words(get(node, name)))
-    model = next((w for name in MODEL if (w := _word(get(node, name))) is not None), None)
+    words = tuple(word for name in WORDS for word in _words(get_node(node, name)))
+    model = next((w for name in MODEL if (w := _word(get_node(node, name))) is not None), None)
     for name in OPTIONS:
-        words += tuple(_options(get(node, name)))
+        words += tuple(_options(get_node(node, name)))
     engine = image_engine(image.text)
     if model is not None and not any(w.text.partition("=")[0] in ("--model", "--model-path") for w in words):
         words = (Word("--model-path" if engine == "sglang" else "--model", model.line), model, *words)
     env = {
-        scalar(get(entry, "name")) or "": _word(get(entry, "value")) or Word("", line(entry), ("a secret",))
-        for entry in sequence(get(node, "env"))
+        read_scalar(get_node(entry, "name")) or "": _word(get_node(entry, "value"))
+        or Word("", line_of(entry), ("a secret",))
+        for entry in read_sequence(get_node(node, "env"))
     }
-    env |= {name: _word(value) or Word("", line(value)) for name, value in items(get(node, "env"))}
-    gpus = scalar(get(node, "resources", "limits", "nvidia.com/gpu"))
-    gpus = gpus or next((v for name in GPUS if (v := scalar(get(node, name)))), "")
+    env |= {name: _word(value) or Word("", line_of(value)) for name, value in iterate_items(get_node(node, "env"))}
+    gpus = read_scalar(get_node(node, "resources", "limits", "nvidia.com/gpu"))
+    gpus = gpus or next((v for name in GPUS if (v := read_scalar(get_node(node, name)))), "")
     if words:
         at = words[0].line
         reader.start_in_image(image, words, env, at, gpus=gpus, read_as="values of a Helm chart, by their names")
@@ -77,27 +78,27 @@ def _read(node: Node, image: Word, reader: ShellReader) -> None:
 
 def _options(node: Node | None) -> Iterator[Word]:
     """`{tensorParallelSize: 8, enablePrefixCaching: true}` -> the options; lists of words are taken as they are."""
-    for key, value in items(node):
-        text = scalar(value)
+    for key, value in iterate_items(node):
+        text = read_scalar(value)
         if key in WORDS or text is None:
             yield from _words(value)
         elif text.lower() == "true":
-            yield Word(f"--{CAMEL.sub('-', key).lower()}", line(value))
+            yield Word(f"--{CAMEL.sub('-', key).lower()}", line_of(value))
         elif text.lower() not in ("false", "null", ""):
-            yield Word(f"--{CAMEL.sub('-', key).lower()}", line(value))
-            yield Word(text, line(value))
+            yield Word(f"--{CAMEL.sub('-', key).lower()}", line_of(value))
+            yield Word(text, line_of(value))
 
 
 def _words(node: Node | None) -> tuple[Word, ...]:
     if isinstance(node, yaml.SequenceNode):
         return tuple(word for child in node.value if (word := _word(child)) is not None)
-    text = scalar(node)
+    text = read_scalar(node)
     if text is None or node is None:
         return ()
-    statements, _ = split_statements(text.replace("\n", " "), "", line(node))
-    return tuple(w for s in statements for raw in s.words for w in expand(raw, Variables()))
+    statements, _ = split_statements(text.replace("\n", " "), "", line_of(node))
+    return tuple(w for s in statements for raw in s.words for w in expand_word(raw, Variables()))
 
 
 def _word(node: Node | None) -> Word | None:
-    text = scalar(node)
-    return None if text is None or node is None else Word(text, line(node), ("a template",) if "{{" in text else ())
+    text = read_scalar(node)
+    return None if text is None or node is None else Word(text, line_of(node), ("a template",) if "{{" in text else ())

@@ -10,7 +10,7 @@ from matrix.checking.bounds import judge_bounds
 from matrix.checking.checkpoint_findings import tell_remarks
 from matrix.checking.facts import collect_facts
 from matrix.checking.file_keys import find_overridden, judge_file_keys
-from matrix.checking.finding import CheckFinding, LineJudgement, sort_findings, tell
+from matrix.checking.finding import CheckFinding, LineJudgement, make_finding, sort_findings
 from matrix.checking.known_failures import find_known
 from matrix.checking.launchers import Command
 from matrix.checking.llama_line import judge_llama
@@ -21,10 +21,10 @@ from matrix.checking.parser_answers import judge_parsers
 from matrix.checking.parser_findings import judge_words
 from matrix.checking.releases import AskedRelease, release_of_image, release_of_requirement
 from matrix.checking.rigs import Host
-from matrix.checking.rules import Check, applying, fill, read_checks, undecided
+from matrix.checking.rules import Check, fill_holes, find_applying, find_undecided, read_checks
 from matrix.checking.settings import UNKNOWN, Settings, config_words, read_settings
 from matrix.checking.variables import Word
-from matrix.checking.yaml_nodes import compose_documents, plain
+from matrix.checking.yaml_nodes import compose_documents, make_plain
 from matrix.preflight.guards import read_guards
 from matrix.preflight.verdict import Remark
 
@@ -115,7 +115,7 @@ def examine_command(command: Command, asked: CheckRequest) -> Examined:
     else:
         findings += judge_words(command, release, settings, str(facts["architecture"]), installed)
     findings += [_of_check(check, before, settings) for check, before in facts["settled"]]
-    findings += [_of_check(check, facts, settings) for check in applying(facts, read_checks(command.engine))]
+    findings += [_of_check(check, facts, settings) for check in find_applying(facts, read_checks(command.engine))]
     findings += judge_bounds(facts, settings)
     findings += judge_sharing(facts, model, settings)
     findings += judge_memory(facts, model, host, settings)
@@ -135,11 +135,11 @@ def examine_command(command: Command, asked: CheckRequest) -> Examined:
     )
 
 
-def judge(command: Command, asked: CheckRequest) -> LineJudgement:
+def judge_command(command: Command, asked: CheckRequest) -> LineJudgement:
     """Judge one command, the worst first."""
     found = examine_command(command, asked)
     facts = found.facts
-    waiting = undecided(facts, read_checks(command.engine))
+    waiting = find_undecided(facts, read_checks(command.engine))
     return LineJudgement(
         command=command,
         release=found.release.name,
@@ -168,7 +168,7 @@ def _release(command: Command, asked: CheckRequest) -> tuple[AskedRelease, list[
     if named is None or not named.version or named.version == asked.release.version:
         return asked.release, []
     more = {"named": f"{named.name} ({named.by})", "asked": asked.release.name}
-    return asked.release, [tell("releases_disagree", more, named.by, line=command.line)]
+    return asked.release, [make_finding("releases_disagree", more, named.by, line=command.line)]
 
 
 def _config_file(
@@ -185,13 +185,13 @@ def _config_file(
     text = own.text if own is not None else asked.files.get(path)
     subject, line = settings.written("config_file"), settings.line("config_file")
     if text is None:
-        return (), None, [tell("config_file_absent", {}, subject, line=line, path=path)]
+        return (), None, [make_finding("config_file_absent", {}, subject, line=line, path=path)]
     documents, problems = compose_documents(text, path)
-    data = plain(documents[0]) if documents else {}
+    data = make_plain(documents[0]) if documents else {}
     if problems or not isinstance(data, dict):
         at = max(problems[0].line, 1) if problems else 1
         what = problems[0].message if problems else "expected a mapping of option names to values"
-        told = tell(
+        told = make_finding(
             "config_file_unreadable", {"line": at + (own.line - 1 if own else 0)}, subject, path=path, problem=what
         )
         return (), None, [told]
@@ -244,10 +244,10 @@ def _of_check(check: Check, facts: Mapping[str, Any], settings: Settings) -> Che
         id=check.id,
         level=check.level,
         subject=subject,
-        cause=fill(check.cause, facts),
-        consequence=fill(check.consequence, facts),
-        remedy=fill(check.remedy, facts),
-        decided_by=replace(check.decided_by, fact=fill(check.decided_by.fact, facts))
+        cause=fill_holes(check.cause, facts),
+        consequence=fill_holes(check.consequence, facts),
+        remedy=fill_holes(check.remedy, facts),
+        decided_by=replace(check.decided_by, fact=fill_holes(check.decided_by.fact, facts))
         if check.guard
         else check.decided_by,
         sources=check.sources,
@@ -259,15 +259,15 @@ def _of_check(check: Check, facts: Mapping[str, Any], settings: Settings) -> Che
 def _assumptions(model: Model, asked: CheckRequest) -> Iterator[CheckFinding]:
     if asked.config is None and not model.family:
         name, architecture = model.name or "The line", model.config["architectures"][0]
-        yield tell("checkpoint_assumed", {}, model.name or "no model", name=name, architecture=architecture)
+        yield make_finding("checkpoint_assumed", {}, model.name or "no model", name=name, architecture=architecture)
 
 
 def _partly_read(command: Command) -> Iterator[CheckFinding]:
     """List the parts of the text that were not here or were read by guess."""
     if command.unread_env:
-        yield tell("environment_file_absent", {}, command.unread_env, path=command.unread_env)
+        yield make_finding("environment_file_absent", {}, command.unread_env, path=command.unread_env)
     if command.read_as:
-        yield tell("form_read_by_names", {}, command.entry, what=command.read_as)
+        yield make_finding("form_read_by_names", {}, command.entry, what=command.read_as)
 
 
 def shown_model(model: Model) -> str:

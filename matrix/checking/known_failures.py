@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
-from matrix.checking.conditions import holds
+from matrix.checking.conditions import decide_condition
 from matrix.checking.finding import CheckFinding
 from matrix.checking.model_config import Model
 from matrix.checking.releases import AskedRelease
@@ -42,7 +42,7 @@ def find_known(facts: Mapping[str, Any], model: Model, release: AskedRelease) ->
             or (either and not either & asked["features"])
         ):
             continue
-        if not set(when) <= set(asked) | {"pins"} or holds(when, asked) is not True:
+        if not set(when) <= set(asked) | {"pins"} or decide_condition(when, asked) is not True:
             continue
         if "indexcache" in wanted and not model.indexers_everywhere:
             continue

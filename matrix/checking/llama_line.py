@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from matrix.checking.finding import CheckFinding, tell
+from matrix.checking.finding import CheckFinding, make_finding
 from matrix.checking.launchers import Command
 from matrix.checking.variables import Word
 from matrix.errors import suggest_nearest
@@ -56,10 +56,10 @@ def judge_llama(command: Command) -> Iterator[CheckFinding]:
         if name.text not in names and name.known:
             hint = suggest_nearest(name.text, names)
             more = {"option": name.text, "hint": hint.strip("; ") or "no name of it is near", "build": build}
-            yield tell("llama_option_unknown", more, name.text, line=name.line)
+            yield make_finding("llama_option_unknown", more, name.text, line=name.line)
     yield from _caches(given)
     yield from _batches(given)
-    yield tell("llama_judged_by_build", {"build": build}, command.entry)
+    yield make_finding("llama_judged_by_build", {"build": build}, command.entry)
 
 
 def _options(argv: tuple[Word, ...]) -> Iterator[tuple[Word, Word | None]]:
@@ -79,9 +79,9 @@ def _caches(given: Mapping[str, tuple[Word, Word | None]]) -> Iterator[CheckFind
         subject = f"{word.text} {value.text}"
         if value.text not in CACHE_TYPES:
             more: dict[str, Any] = {"type": value.text, "types": ", ".join(CACHE_TYPES)}
-            yield tell("llama_cache_type_unknown", more, subject, line=value.line)
+            yield make_finding("llama_cache_type_unknown", more, subject, line=value.line)
         elif name.startswith("--cache-type-v") and value.text not in WIDE and _says(given, "--flash-attn") in OFF:
-            yield tell("llama_quantised_values", {"type": value.text}, subject, line=value.line)
+            yield make_finding("llama_quantised_values", {"type": value.text}, subject, line=value.line)
 
 
 def _batches(given: Mapping[str, tuple[Word, Word | None]]) -> Iterator[CheckFinding]:
@@ -91,9 +91,9 @@ def _batches(given: Mapping[str, tuple[Word, Word | None]]) -> Iterator[CheckFin
     word, _ = given["--ubatch-size"]
     subject = f"{word.text} {micro}"
     if micro > whole:
-        yield tell("llama_micro_batch_above_batch", {"micro": micro, "batch": whole}, subject, line=word.line)
+        yield make_finding("llama_micro_batch_above_batch", {"micro": micro, "batch": whole}, subject, line=word.line)
     if min(micro, whole) > REPORTED_MICRO_BATCH:
-        yield tell("llama_micro_batch", {"micro": min(micro, whole)}, subject, line=word.line)
+        yield make_finding("llama_micro_batch", {"micro": min(micro, whole)}, subject, line=word.line)
 
 
 def _says(given: Mapping[str, tuple[Word, Word | None]], name: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from matrix.checking.finding import CheckFinding, tell
+from matrix.checking.finding import CheckFinding, make_finding
 from matrix.checking.model_config import Model
 from matrix.checking.rigs import Host
 from matrix.checking.rules import Level
@@ -48,7 +48,7 @@ def judge_memory(
         reserved_bytes=find_reserve(draft=facts.get("draft") is True),
     )
     if not rank.holds_weights:
-        yield tell("weights_do_not_fit", {**facts, **sizes}, settings.written("tp"), line=settings.line("tp"))
+        yield make_finding("weights_do_not_fit", {**facts, **sizes}, settings.written("tp"), line=settings.line("tp"))
     elif weights and row is not None:
         yield from _window(facts, settings, rank.pool_tokens, row, sizes)
 
@@ -80,7 +80,7 @@ def _window(
     if given and refuses and pool * CLEAR_MISS < context:
         level = "wrong"
     subject, line = settings.written("context_given"), settings.line("context_given")
-    yield tell("window_does_not_fit", {**facts, **sizes}, subject, level=level, line=line, pool=pool, row=row)
+    yield make_finding("window_does_not_fit", {**facts, **sizes}, subject, level=level, line=line, pool=pool, row=row)
 
 
 def _bytes_per_token(facts: Mapping[str, Any], model: Model) -> int | None:

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from matrix.checking.conditions import holds
-from matrix.checking.finding import CheckFinding, tell
+from matrix.checking.conditions import decide_condition
+from matrix.checking.finding import CheckFinding, make_finding
 from matrix.checking.model_config import Model, read_models
 from matrix.checking.rules import read_book
 from matrix.checking.settings import UNKNOWN, Settings
@@ -44,7 +44,7 @@ def _place(settings: Settings) -> tuple[str, int]:
 def _keys_of(facts: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the entry of checks.yaml that says which sharing keys this release reads; None if nobody looked."""
     entries = read_book().config_keys
-    return next((e for e in entries if holds({"engine": e["engine"], "version": e["version"]}, facts)), None)
+    return next((e for e in entries if decide_condition({"engine": e["engine"], "version": e["version"]}, facts)), None)
 
 
 def _key(
@@ -53,7 +53,7 @@ def _key(
     if key in KEYS:
         if entry is not None and key not in entry["reads"] and facts.get("dsa"):
             reads = ", ".join(entry["reads"]) or "no key of index sharing"
-            yield tell(
+            yield make_finding(
                 "config_key_read_by_nobody", facts, subject, line=line, key=key, reads=reads, basis=entry["source"]
             )
         return
@@ -62,7 +62,9 @@ def _key(
         return
     close = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.75)
     hint = f"Did you mean {close[0]}?" if close else "Check the spelling, or drop it."
-    yield tell("config_key_unknown", facts, subject, line=line, key=key, hint=hint, level="risky" if close else "note")
+    yield make_finding(
+        "config_key_unknown", facts, subject, line=line, key=key, hint=hint, level="risky" if close else "note"
+    )
 
 
 def _patterns(
@@ -75,7 +77,7 @@ def _patterns(
         found = pattern.lint_pattern(text, layers)
         if not found.ok:
             level = "wrong" if _fatal(text, layers, facts) else "risky"
-            yield tell(
+            yield make_finding(
                 "pattern_is_wrong",
                 facts,
                 f"{subject} index_topk_pattern",
@@ -85,7 +87,7 @@ def _patterns(
             )
     sharing = read_sharing(config, keys) if "index_topk_pattern" not in overrides else None
     if sharing is not None and sharing.problems:
-        yield tell("sharing_keys_are_wrong", facts, subject, line=line, problems="; ".join(sharing.problems))
+        yield make_finding("sharing_keys_are_wrong", facts, subject, line=line, problems="; ".join(sharing.problems))
     yield from _disagree(facts, config, keys, subject, line)
 
 
@@ -93,7 +95,11 @@ def _fatal(text: Any, layers: int, facts: Mapping[str, Any]) -> bool:
     """Whether a wrong pattern stops the load or leaves a layer without a selection."""
     if not isinstance(text, str) or text[:1] != pattern.FULL or set(text) - {pattern.FULL, pattern.SHARED}:
         return True
-    return facts["engine"] == "sglang" and len(text) < layers and holds({"version": "<0.5.17"}, facts) is not False
+    return (
+        facts["engine"] == "sglang"
+        and len(text) < layers
+        and decide_condition({"version": "<0.5.17"}, facts) is not False
+    )
 
 
 def _disagree(
@@ -106,7 +112,7 @@ def _disagree(
             layer = min(ways[0].shared ^ other.shared)
             counted = read_sharing(config, keys)
             decides = counted.by if counted is not None and counted.by else "neither"
-            yield tell(
+            yield make_finding(
                 "sharing_keys_disagree",
                 facts,
                 subject,
@@ -127,9 +133,9 @@ def _too_late(
     if not asked or facts["engine"] != "sglang" or "indexer_types" in overrides:
         return
     in_file = isinstance(facts["file_config"].get("indexer_types"), list)
-    if holds({"version": ">=0.5.20"}, facts) is True:  # fact sglang_pattern_override_comes_too_late
+    if decide_condition({"version": ">=0.5.20"}, facts) is True:  # fact sglang_pattern_override_comes_too_late
         why = "config.json has it" if in_file else "the transformers that it pins fills it in while it reads the config"
-        yield tell("override_comes_too_late", facts, f"{subject} {asked[0]}", line=line, key=asked[0], why=why)
+        yield make_finding("override_comes_too_late", facts, f"{subject} {asked[0]}", line=line, key=asked[0], why=why)
 
 
 def _unseen(facts: Mapping[str, Any], entry: Mapping[str, Any] | None, line: int) -> Iterator[CheckFinding]:
@@ -141,7 +147,9 @@ def _unseen(facts: Mapping[str, Any], entry: Mapping[str, Any] | None, line: int
     if unseen:
         reads = ", ".join(entry["reads"]) or "no key of index sharing"
         more = {"by": stated.by, "layer": unseen[0], "reads": reads, "basis": entry["source"]}
-        yield tell("sharing_that_the_release_does_not_see", {**facts, **more}, f"config.json {stated.by}", line=line)
+        yield make_finding(
+            "sharing_that_the_release_does_not_see", {**facts, **more}, f"config.json {stated.by}", line=line
+        )
 
 
 def _keys_read(facts: Mapping[str, Any]) -> tuple[str, ...]:
@@ -158,8 +166,8 @@ def _against_weights(facts: Mapping[str, Any], model: Model, subject: str, line:
         return
     yield from _missing(facts, sharing, having, subject, line)
     extra = sorted(sharing.shared & having)
-    if extra and facts["engine"] == "vllm" and holds({"version": UNASKED}, facts) is True:
-        yield tell("sharing_layer_with_weights", facts, subject, line=line, layer=extra[0], by=sharing.by)
+    if extra and facts["engine"] == "vllm" and decide_condition({"version": UNASKED}, facts) is True:
+        yield make_finding("sharing_layer_with_weights", facts, subject, line=line, layer=extra[0], by=sharing.by)
 
 
 def _missing(
@@ -168,4 +176,4 @@ def _missing(
     bare = sorted(set(range(sharing.layers)) - sharing.shared - having)
     if bare:
         by = sharing.by or "no key says that layers share"
-        yield tell("selecting_layer_without_weights", facts, subject, line=line, layer=bare[0], by=by)
+        yield make_finding("selecting_layer_without_weights", facts, subject, line=line, layer=bare[0], by=by)

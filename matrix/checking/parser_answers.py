@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from matrix.checking.finding import CheckFinding, tell
+from matrix.checking.finding import CheckFinding, make_finding
 from matrix.checking.releases import AskedRelease
 from matrix.checking.rules import Level
 from matrix.checking.settings import Settings
@@ -21,7 +21,7 @@ def judge_parsers(facts: Mapping[str, Any], release: AskedRelease, settings: Set
     ran, requirement = release_id(release.engine, release.version), f"{release.engine}=={release.version}"
     for found in find_parser_faults(ran, requirement, settings.value("tool_parser")):
         level: Level = "risky" if found.loses_calls(draft=facts.get("draft") is True) else "note"
-        yield tell(
+        yield make_finding(
             "parser_answers",
             facts,
             subject,

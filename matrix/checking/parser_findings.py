@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from matrix.checking.finding import CheckFinding, tell
+from matrix.checking.finding import CheckFinding, make_finding
 from matrix.checking.launchers import Command
 from matrix.checking.releases import TITLES, AskedRelease
 from matrix.checking.rules import Decision, Level
@@ -78,7 +78,7 @@ def _no_snapshot(release: AskedRelease) -> CheckFinding:
     near = release.nearest_snapshot()
     nearest = f"Words were understood by the text of {near.engine} {near.version}." if near is not None else ""
     what = f"No text of {release.name} was read" if release.version else f"{release.by} names no release"
-    return tell("release_unknown", {}, release.name, what=what, nearest=nearest, by=release.by)
+    return make_finding("release_unknown", {}, release.name, what=what, nearest=nearest, by=release.by)
 
 
 def _hidden(remark: Remark, settings: Settings) -> bool:

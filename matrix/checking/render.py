@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from matrix.checking.finding import CheckFinding, CheckReport, LineJudgement
-from matrix.checking.rules import Decision, shown
+from matrix.checking.rules import Decision, show_value
 
 WIDTH: Final = 118
 HEADS: Final = {"fine": "FINE", "risky": "RISKY", "unknown": "UNKNOWN", "wrong": "WRONG"}
@@ -99,7 +99,7 @@ def _short(text: str) -> str:
 
 
 def _value(value: Any) -> str:
-    return shown(value)
+    return show_value(value)
 
 
 def _wrapped(head: str, text: str, indent: int = 12) -> list[str]:

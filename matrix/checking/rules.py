@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from matrix.checking.conditions import holds, unknown_facts
+from matrix.checking.conditions import decide_condition, unknown_facts
 from matrix.checking.settings import UNKNOWN
 from matrix.yaml.structure import require_entries
 
@@ -147,7 +147,11 @@ def settle_values(facts: dict[str, Any], checks: Sequence[Check]) -> None:
     """
     settled: list[tuple[Check, Mapping[str, Any]]] = []
     for check in checks:
-        if check.becomes and holds(check.when, facts) and all(holds(exit_, facts) is False for exit_ in check.unless):
+        if (
+            check.becomes
+            and decide_condition(check.when, facts)
+            and all(decide_condition(exit_, facts) is False for exit_ in check.unless)
+        ):
             settled.append((check, dict(facts)))
             for name, value in check.becomes.items():
                 whole = _HOLE.fullmatch(value) if isinstance(value, str) else None
@@ -177,44 +181,46 @@ def _check(entry: Mapping[str, Any]) -> Check:
     )
 
 
-def derive(facts: dict[str, Any], derived: Sequence[Derived]) -> None:
+def derive_facts(facts: dict[str, Any], derived: Sequence[Derived]) -> None:
     """Fill in what the engine chooses by itself; the first entry of a name that holds decides, in file order.
 
     An entry that cannot be decided leaves its fact unknown: a later one would only be a guess.
     """
     for entry in derived:
-        if facts.get(entry.name) is None and (answer := holds(entry.when, facts)) is not False:
-            value = fill(entry.value, facts) if isinstance(entry.value, str) else entry.value
+        if facts.get(entry.name) is None and (answer := decide_condition(entry.when, facts)) is not False:
+            value = fill_holes(entry.value, facts) if isinstance(entry.value, str) else entry.value
             facts[entry.name] = UNKNOWN if answer is None else value
             facts.setdefault("why", {})[entry.name] = entry.source
 
 
-def applying(facts: Mapping[str, Any], checks: Sequence[Check]) -> Iterator[Check]:
+def find_applying(facts: Mapping[str, Any], checks: Sequence[Check]) -> Iterator[Check]:
     """Yield the checks whose condition holds and none of whose exits does or might; `settle_values` tells the rest."""
     for check in checks:
         if (
             not check.becomes
-            and holds(check.when, facts)
-            and all(holds(exit_, facts) is False for exit_ in check.unless)
+            and decide_condition(check.when, facts)
+            and all(decide_condition(exit_, facts) is False for exit_ in check.unless)
         ):
             yield check
 
 
-def undecided(facts: Mapping[str, Any], checks: Sequence[Check]) -> dict[str, tuple[str, ...]]:
+def find_undecided(facts: Mapping[str, Any], checks: Sequence[Check]) -> dict[str, tuple[str, ...]]:
     """Return the checks that might apply, with the facts they wait for."""
     waiting: dict[str, tuple[str, ...]] = {}
     for check in checks:
-        if holds(check.when, facts) is None and all(holds(exit_, facts) is not True for exit_ in check.unless):
+        if decide_condition(check.when, facts) is None and all(
+            decide_condition(exit_, facts) is not True for exit_ in check.unless
+        ):
             waiting[check.id] = unknown_facts(check.when, facts)
     return waiting
 
 
-def fill(text: str, facts: Mapping[str, Any]) -> str:
+def fill_holes(text: str, facts: Mapping[str, Any]) -> str:
     """`{fact}` -> its value. Nothing but names of facts is looked up."""
-    return _HOLE.sub(lambda m: shown(facts.get(m[1])), text)
+    return _HOLE.sub(lambda m: show_value(facts.get(m[1])), text)
 
 
-def shown(value: Any) -> str:
+def show_value(value: Any) -> str:
     if value is UNKNOWN:
         return "unknown"
     if isinstance(value, (frozenset, set)):

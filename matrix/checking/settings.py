@@ -64,7 +64,7 @@ class Settings:
     def value(self, name: str) -> Any:
         """Return the value of a setting; its default if the line does not give it."""
         found = self.given.get(name)
-        return found.value if found is not None else kinds()[name].default
+        return found.value if found is not None else read_kinds()[name].default
 
     def line(self, name: str) -> int:
         """Return the line of a setting; 0 if the setting is not given or its line is not known."""
@@ -73,11 +73,11 @@ class Settings:
     def written(self, name: str) -> str:
         """How the line spells a setting, e.g. `--tp 8`; its usual flag where it is not given."""
         found = self.given.get(name)
-        return found.written if found is not None else kinds()[name].flags[0]
+        return found.written if found is not None else read_kinds()[name].flags[0]
 
 
 @cache
-def kinds() -> Mapping[str, SettingKind]:
+def read_kinds() -> Mapping[str, SettingKind]:
     """All settings, from settings.yaml."""
     return {
         name: SettingKind(flags=tuple(k["flags"]), type=k["type"], default=k.get("default"))
@@ -100,7 +100,7 @@ def _sound(kind: Any) -> bool:
 
 @cache
 def _by_flag() -> Mapping[str, str]:
-    return {flag: name for name, kind in kinds().items() for flag in kind.flags}
+    return {flag: name for name, kind in read_kinds().items() for flag in kind.flags}
 
 
 def read_settings(command: Command, snapshot: Snapshot | None, from_file: Sequence[Word] = ()) -> Settings:
@@ -148,7 +148,7 @@ def _note(
     if found is None or use.problem in ("ambiguous", "extra"):
         return
     shown = use.written if not use.values else f"{use.written} {' '.join(use.values)}"
-    typed = value if value is UNKNOWN else _typed(kinds()[found].type, value)
+    typed = value if value is UNKNOWN else _typed(read_kinds()[found].type, value)
     given[found] = GivenSetting(
         value=typed,
         written=shown if use.flag is None or use.flag.options else use.values[0],

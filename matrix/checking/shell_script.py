@@ -11,7 +11,7 @@ from matrix.checking.containers import image_engine, read_docker_run
 from matrix.checking.environment_file import read_environment_file
 from matrix.checking.launchers import Command, Start, Text, find_start
 from matrix.checking.releases import parse_requirement
-from matrix.checking.variables import Variables, Word, array_words, assignment, expand
+from matrix.checking.variables import Variables, Word, array_words, expand_word, split_assignment
 from matrix.checking.words import NAME, RawWord, Redirection, Statement, split_statements
 from matrix.errors import Problem
 
@@ -134,9 +134,9 @@ class ShellReader:
         leading = {
             a[0]: _one(a[2], variables)
             for raw in statement.words[: len(statement.words) - len(rest)]
-            if (a := assignment(raw))
+            if (a := split_assignment(raw))
         }
-        words = [w for raw in rest for w in expand(raw, variables)]
+        words = [w for raw in rest for w in expand_word(raw, variables)]
         self._write_file(words, statement.redirections, variables)
         if words and words[0].text in ("source", ".") and len(words) > 1:
             self.read_environment(words[1].text, words[1].line, variables)
@@ -153,7 +153,7 @@ class ShellReader:
     def _assign(self, raws: list[RawWord], variables: Variables) -> list[RawWord] | None:
         """Take leading assignments off; alone they change the variables, and None is returned."""
         count = 0
-        while count < len(raws) and assignment(raws[count]) is not None:
+        while count < len(raws) and split_assignment(raws[count]) is not None:
             count += 1
         if count < len(raws) or not raws:
             return raws[count:]
@@ -162,7 +162,7 @@ class ShellReader:
         return None
 
     def _set(self, raw: RawWord, variables: Variables, *, export: bool) -> None:
-        found = assignment(raw)
+        found = split_assignment(raw)
         if found is None:
             return
         name, appends, value = found
@@ -182,7 +182,7 @@ class ShellReader:
         options = {w.text for w in words[1:] if w.text.startswith("-")}
         export = words[0].text == "export" or "-x" in options
         for raw in raws[1:]:
-            if assignment(raw) is not None:
+            if split_assignment(raw) is not None:
                 self._set(raw, variables, export=export)
             elif (name := raw.literal) and NAME.fullmatch(name):
                 if words[0].text == "unset":
@@ -227,7 +227,7 @@ def read_script(text: str, name: str, beside: Beside = no_file) -> tuple[list[Co
 
 def _one(raw: RawWord, variables: Variables) -> Word:
     """Expand a value into one word: a shell does not split an assignment."""
-    found = expand(replace(raw, parts=tuple(replace(p, quoted=True) for p in raw.parts), quoted=True), variables)
+    found = expand_word(replace(raw, parts=tuple(replace(p, quoted=True) for p in raw.parts), quoted=True), variables)
     return Word(" ".join(w.text for w in found), raw.line, tuple(h for w in found for h in w.holes))
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from matrix.checking.launchers import Command, find_start
 from matrix.checking.shell_script import Beside, ShellReader, no_file
-from matrix.checking.variables import Variables, Word, expand
+from matrix.checking.variables import Variables, Word, expand_word
 from matrix.checking.words import split_statements
 from matrix.errors import Problem
 
@@ -84,4 +84,4 @@ def _start(reader: ShellReader, text: str, line: int, env: Variables) -> None:
 
 def _words(text: str, line: int, variables: Variables) -> tuple[Word, ...]:
     statements, _ = split_statements(text.replace(";", "\\;"), "", line)
-    return tuple(word for s in statements for raw in s.words for word in expand(raw, variables))
+    return tuple(word for s in statements for raw in s.words for word in expand_word(raw, variables))

@@ -57,7 +57,7 @@ class Variables:
         return {n: _join(self.values[n], " ") for n in sorted(self.exported) if n in self.values}
 
 
-def expand(raw: RawWord, variables: Variables) -> tuple[Word, ...]:
+def expand_word(raw: RawWord, variables: Variables) -> tuple[Word, ...]:
     """Expand one written word into words: none, one, or several where the shell splits an unquoted expansion."""
     made: list[Word] = []
     text, open_word = "", raw.quoted
@@ -151,7 +151,7 @@ def _compute(node: ast.expr) -> int:
 
 def _default(text: str, variables: Variables, line: int) -> tuple[Word, ...]:
     statements, _ = split_statements(text, "", line)
-    words = [w for s in statements[:1] for raw in s.words for w in expand(raw, variables)]
+    words = [w for s in statements[:1] for raw in s.words for w in expand_word(raw, variables)]
     return (_join(words, " "),) if words else (Word("", line),)
 
 
@@ -161,7 +161,7 @@ def _join(words: Iterable[Word], between: str, *, first: bool = False) -> Word:
     return Word(text, chosen[0].line if chosen else 0, tuple(h for w in chosen for h in w.holes))
 
 
-def assignment(raw: RawWord) -> tuple[str, bool, RawWord] | None:
+def split_assignment(raw: RawWord) -> tuple[str, bool, RawWord] | None:
     """(name, appends, value) of `NAME=value` and `NAME+=value`; None for any other word."""
     head = raw.parts[0] if raw.parts else None
     if head is None or head.kind != "text" or head.quoted or "=" not in head.text:
@@ -180,7 +180,7 @@ def array_words(raw: RawWord, variables: Variables, name: str) -> tuple[Word, ..
     if len(parts) != 1 or parts[0].kind != "array":
         return None
     statements, _ = split_statements(parts[0].text, name, raw.line)
-    return tuple(w for s in statements for r in s.words for w in expand(r, variables))
+    return tuple(w for s in statements for r in s.words for w in expand_word(r, variables))
 
 
 def words_of(texts: Iterable[str], line: int = 0) -> tuple[Word, ...]:

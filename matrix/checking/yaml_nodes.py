@@ -51,11 +51,11 @@ def _event_line(event: yaml.Event) -> int:
     return event.start_mark.line + 1 if event.start_mark is not None else 0
 
 
-def line(node: Node) -> int:
+def line_of(node: Node) -> int:
     return int(node.start_mark.line) + 1
 
 
-def items(node: Node | None) -> Iterator[tuple[str, Node]]:
+def iterate_items(node: Node | None) -> Iterator[tuple[str, Node]]:
     """Yield the entries of a mapping with scalar keys; those of merge keys (`<<`) come after the mapping's own."""
     if not isinstance(node, yaml.MappingNode):
         return
@@ -70,25 +70,25 @@ def items(node: Node | None) -> Iterator[tuple[str, Node]]:
             yield from ((k.value, v) for k, v in other.value if isinstance(k, yaml.ScalarNode) and k.value != "<<")
 
 
-def get(node: Node | None, *path: str) -> Node | None:
+def get_node(node: Node | None, *path: str) -> Node | None:
     """Return the node at a path of keys; None if there is none."""
     for step in path:
-        node = next((value for key, value in items(node) if key == step), None)
+        node = next((value for key, value in iterate_items(node) if key == step), None)
     return node
 
 
-def scalar(node: Node | None) -> str | None:
+def read_scalar(node: Node | None) -> str | None:
     """Return the text of a scalar as written; None for null and for anything else."""
     if not isinstance(node, yaml.ScalarNode) or node.tag == "tag:yaml.org,2002:null":
         return None
     return str(node.value)
 
 
-def sequence(node: Node | None) -> list[Node]:
+def read_sequence(node: Node | None) -> list[Node]:
     return list(node.value) if isinstance(node, yaml.SequenceNode) else []
 
 
-def walk(node: Node) -> Iterator[Node]:
+def walk_nodes(node: Node) -> Iterator[Node]:
     """Every node below and with this one, each once however many aliases lead to it, in document order."""
     waiting, seen = [node], set[int]()
     while waiting:
@@ -97,11 +97,11 @@ def walk(node: Node) -> Iterator[Node]:
             continue
         seen.add(id(current))
         yield current
-        children = [v for _, v in current.value] if isinstance(current, yaml.MappingNode) else sequence(current)
+        children = [v for _, v in current.value] if isinstance(current, yaml.MappingNode) else read_sequence(current)
         waiting += reversed(children)
 
 
-def plain(node: Node | None, budget: int = MAX_NODES) -> object:
+def make_plain(node: Node | None, budget: int = MAX_NODES) -> object:
     """Plain data of a node, with YAML 1.2's numbers and booleans; bounded."""
     return _plain(node, [budget])
 
@@ -111,7 +111,7 @@ def _plain(node: Node | None, left: list[int]) -> object:
     if node is None or left[0] < 0:
         return None
     if isinstance(node, yaml.MappingNode):
-        return {key: _plain(value, left) for key, value in reversed(list(items(node)))}
+        return {key: _plain(value, left) for key, value in reversed(list(iterate_items(node)))}
     if isinstance(node, yaml.SequenceNode):
         return [_plain(child, left) for child in node.value]
     return _scalar(node)

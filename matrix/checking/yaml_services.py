@@ -10,9 +10,18 @@ import yaml
 from matrix.checking.helm_values import read_values
 from matrix.checking.launchers import Command, Text
 from matrix.checking.shell_script import Beside, ShellReader, no_file
-from matrix.checking.variables import Variables, Word, expand
+from matrix.checking.variables import Variables, Word, expand_word
 from matrix.checking.words import split_statements
-from matrix.checking.yaml_nodes import Node, compose_documents, get, items, line, scalar, sequence, walk
+from matrix.checking.yaml_nodes import (
+    Node,
+    compose_documents,
+    get_node,
+    iterate_items,
+    line_of,
+    read_scalar,
+    read_sequence,
+    walk_nodes,
+)
 from matrix.errors import Problem
 
 MAX_CONTAINERS: Final = 100
@@ -29,9 +38,9 @@ def read_services(text: str, name: str, beside: Beside = no_file) -> tuple[list[
     reader = ShellReader(name, beside)
     reader.problems += problems
     for document in documents:
-        if scalar(get(document, "kind")) == "ConfigMap":
-            for key, value in items(get(document, "data")):
-                reader.files[key] = Text(text=scalar(value) or "", file=name, line=line(value) + 1)
+        if read_scalar(get_node(document, "kind")) == "ConfigMap":
+            for key, value in iterate_items(get_node(document, "data")):
+                reader.files[key] = Text(text=read_scalar(value) or "", file=name, line=line_of(value) + 1)
     containers = [(c, kind) for document in documents for c, kind in _containers(document)]
     for container, kind in containers[:MAX_CONTAINERS]:
         _read(container, kind, reader)
@@ -43,16 +52,24 @@ def read_services(text: str, name: str, beside: Beside = no_file) -> tuple[list[
 
 def _containers(document: Node) -> list[tuple[Node, str]]:
     services: list[tuple[Node, str]] = [
-        (value, "compose") for _, value in items(get(document, "services")) if isinstance(value, yaml.MappingNode)
+        (value, "compose")
+        for _, value in iterate_items(get_node(document, "services"))
+        if isinstance(value, yaml.MappingNode)
     ]
     if services:
         return services
     found: list[tuple[Node, str]] = []
-    for node in walk(document):
-        for key, value in items(node):
+    for node in walk_nodes(document):
+        for key, value in iterate_items(node):
             if key in ("containers", "initContainers"):
-                found += [(child, "kubernetes") for child in sequence(value) if get(child, "image") is not None]
-            elif key == "predictor" and (model := get(value, "model")) is not None and get(model, "image") is not None:
+                found += [
+                    (child, "kubernetes") for child in read_sequence(value) if get_node(child, "image") is not None
+                ]
+            elif (
+                key == "predictor"
+                and (model := get_node(value, "model")) is not None
+                and get_node(model, "image") is not None
+            ):
                 found.append((model, "kubernetes"))
     return found
 
@@ -61,16 +78,19 @@ def _read(container: Node, kind: str, reader: ShellReader) -> None:
     """One container: image, environment and words; what starts is read on like a docker run line."""
     unread = reader.unread_env
     env = {**_from_files(container, kind, reader), **_environment(container, kind)}
-    image = _word(get(container, "image"), kind, env) or Word("", line(container))
+    image = _word(get_node(container, "image"), kind, env) or Word("", line_of(container))
     if kind == "compose":
-        first, then = _words(get(container, "entrypoint"), kind, env), _words(get(container, "command"), kind, env)
-        devices = sequence(get(container, "deploy", "resources", "reservations", "devices"))
+        first, then = (
+            _words(get_node(container, "entrypoint"), kind, env),
+            _words(get_node(container, "command"), kind, env),
+        )
+        devices = read_sequence(get_node(container, "deploy", "resources", "reservations", "devices"))
         gpus = next((_gpus(device) for device in devices), "")
     else:
-        first, then = _words(get(container, "command"), kind, env), _words(get(container, "args"), kind, env)
-        gpus = scalar(get(container, "resources", "limits", "nvidia.com/gpu")) or ""
+        first, then = _words(get_node(container, "command"), kind, env), _words(get_node(container, "args"), kind, env)
+        gpus = read_scalar(get_node(container, "resources", "limits", "nvidia.com/gpu")) or ""
     words = (*first, *then)
-    at = words[0].line if words else line(container)
+    at = words[0].line if words else line_of(container)
     reader.start_in_image(image, words, env, at, gpus=gpus)
     reader.unread_env = unread
 
@@ -78,26 +98,28 @@ def _read(container: Node, kind: str, reader: ShellReader) -> None:
 def _from_files(container: Node, kind: str, reader: ShellReader) -> dict[str, Word]:
     """`env_file:` of compose, one path, a list, or mappings with a path; Kubernetes' `envFrom` is never here."""
     if kind == "kubernetes":
-        named = [scalar(get(e, *k)) for e in sequence(get(container, "envFrom")) for k in REFERENCES]
+        named = [
+            read_scalar(get_node(e, *k)) for e in read_sequence(get_node(container, "envFrom")) for k in REFERENCES
+        ]
         reader.unread_env = reader.unread_env or next((n for n in named if n), "")
         return {}
-    block = get(container, "env_file")
-    paths = [scalar(block), *(scalar(e) or scalar(get(e, "path")) for e in sequence(block))]
+    block = get_node(container, "env_file")
+    paths = [read_scalar(block), *(read_scalar(e) or read_scalar(get_node(e, "path")) for e in read_sequence(block))]
     return {name: word for path in paths if path for name, word in reader.environment_of(path).items()}
 
 
 def _gpus(device: Node) -> str:
-    listed = [scalar(child) or "" for child in sequence(get(device, "device_ids"))]
-    return str(len(listed)) if listed else scalar(get(device, "count")) or ""
+    listed = [read_scalar(child) or "" for child in read_sequence(get_node(device, "device_ids"))]
+    return str(len(listed)) if listed else read_scalar(get_node(device, "count")) or ""
 
 
 def _environment(container: Node, kind: str) -> dict[str, Word]:
     """`environment:` as mapping or list of A=b, Kubernetes' list of name and value."""
     env: dict[str, Word] = {}
-    block = get(container, "environment" if kind == "compose" else "env")
-    for name, value in items(block):
-        env[name] = _word(value, kind, env) or Word("", line(value))
-    for entry in sequence(block):
+    block = get_node(container, "environment" if kind == "compose" else "env")
+    for name, value in iterate_items(block):
+        env[name] = _word(value, kind, env) or Word("", line_of(value))
+    for entry in read_sequence(block):
         name, word = _compose_entry(entry, env) if kind == "compose" else _kubernetes_entry(entry, env)
         if name:
             env[name] = word
@@ -106,18 +128,18 @@ def _environment(container: Node, kind: str) -> dict[str, Word]:
 
 def _compose_entry(entry: Node, env: dict[str, Word]) -> tuple[str, Word]:
     """`A=b`, or `A` alone, whose value stands elsewhere."""
-    word = _word(entry, "compose", env) or Word("", line(entry))
+    word = _word(entry, "compose", env) or Word("", line_of(entry))
     name, equals, text = word.text.partition("=")
-    return name, Word(text, line(entry), word.holes) if equals else Word(f"${name}", line(entry), (name,))
+    return name, Word(text, line_of(entry), word.holes) if equals else Word(f"${name}", line_of(entry), (name,))
 
 
 def _kubernetes_entry(entry: Node, env: dict[str, Word]) -> tuple[str, Word]:
     """`{name, value}`, or `{name, valueFrom}`, whose value stands elsewhere."""
-    name = scalar(get(entry, "name")) or ""
-    value = get(entry, "value")
+    name = read_scalar(get_node(entry, "name")) or ""
+    value = get_node(entry, "value")
     if value is None:
-        return name, Word(f"${name}", line(entry), (name,))
-    return name, _word(value, "kubernetes", env) or Word("", line(entry))
+        return name, Word(f"${name}", line_of(entry), (name,))
+    return name, _word(value, "kubernetes", env) or Word("", line_of(entry))
 
 
 def _words(node: Node | None, kind: str, env: dict[str, Word]) -> tuple[Word, ...]:
@@ -134,12 +156,12 @@ def _words(node: Node | None, kind: str, env: dict[str, Word]) -> tuple[Word, ..
         Word(w.text, word.line, (*w.holes, *(h for h in word.holes if f"${h}" in w.text)))
         for statement in statements
         for raw in statement.words
-        for w in expand(raw, Variables())
+        for w in expand_word(raw, Variables())
     )
 
 
 def _word(node: Node | None, kind: str, env: dict[str, Word]) -> Word | None:
-    text = scalar(node)
+    text = read_scalar(node)
     if text is None or node is None:
         return None
     holes: list[str] = []
@@ -161,5 +183,5 @@ def _word(node: Node | None, kind: str, env: dict[str, Word]) -> Word | None:
         return known.text if known is not None else found.group()
 
     made = COMPOSE.sub(compose, text) if kind == "compose" else KUBERNETES.sub(kubernetes, text)
-    at = line(node) + (getattr(node, "style", None) in ("|", ">"))
+    at = line_of(node) + (getattr(node, "style", None) in ("|", ">"))
     return Word(made, at, tuple(holes))

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from matrix.errors import ConfigError, MatrixError, Problem, suggest_nearest
-from matrix.facts.evaluate import FactVerdict, evaluate, ranges
+from matrix.facts.evaluate import FactVerdict, evaluate_fact, group_ranges
 from matrix.facts.model import Fact, load_facts
 from matrix.output.command_line import CommandLine
 
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 [Problem("facts.yaml", 0, "", f"no fact {options.name!r}{suggest_nearest(options.name, facts)}")]
             )
         chosen = [facts[options.name]] if options.name else list(facts.values())
-        found = {f.id: [v for v in evaluate(f, facts) if options.release in (None, v.release)] for f in chosen}
+        found = {f.id: [v for v in evaluate_fact(f, facts) if options.release in (None, v.release)] for f in chosen}
     except MatrixError as error:
         print(error, file=sys.stderr)
         return 2
@@ -57,8 +57,8 @@ def _row(verdict: FactVerdict) -> dict[str, object]:
 
 def _line(fact: Fact, verdicts: Sequence[FactVerdict]) -> str:
     """`vllm_sm120_dsa    0.24.0 to 0.25.1, 0.30.0 to 0.33.0; unknown in 0.21.0    expected, not run`."""
-    spans = [_span(group) for holds, group in ranges(verdicts) if holds]
-    unknown = [_span(group) for holds, group in ranges(verdicts) if holds is None]
+    spans = [_span(group) for holds, group in group_ranges(verdicts) if holds]
+    unknown = [_span(group) for holds, group in group_ranges(verdicts) if holds is None]
     said = ", ".join(spans) or ("no release" if verdicts else "no snapshot to ask")
     return f"{fact.id:38} {said}{'; unknown in ' + ', '.join(unknown) if unknown else ''}  [{fact.standing}]"
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from matrix.facts.lint import CHECKS
 from matrix.hardware import Json
-from matrix.preflight.patch import patches
+from matrix.preflight.patch import read_patches
 from matrix.yaml import yamltext
 from matrix.yaml.loaded import Matrix
 
@@ -39,7 +39,7 @@ def _of_matrix(matrix: Matrix) -> Iterator[str]:
     for rule in matrix.rules:
         if "version" in rule.value.when:
             yield "fact" if rule.value.fact else "report"
-    for patch in patches().values():
+    for patch in read_patches().values():
         if "version" in patch.applies_when:
             yield "fact" if patch.fact else "report"
     for known in matrix.known_failures:

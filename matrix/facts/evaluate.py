@@ -8,8 +8,8 @@ from itertools import groupby
 
 from packaging.version import Version
 
-from matrix.facts.model import Fact, split
-from matrix.facts.predicates import HeldWheels, PredicateAnswer, ask
+from matrix.facts.model import Fact, split_predicate
+from matrix.facts.predicates import HeldWheels, PredicateAnswer, ask_predicate
 from matrix.preflight.snapshot import Snapshot, list_releases, snapshot_for
 
 
@@ -30,7 +30,9 @@ def releases_of(engine: str, held: HeldWheels | None = None) -> list[Snapshot]:
     return sorted(found, key=lambda s: Version(s.version))
 
 
-def judge(fact: Fact, snapshot: Snapshot, facts: Mapping[str, Fact], held: HeldWheels | None = None) -> PredicateAnswer:
+def judge_fact(
+    fact: Fact, snapshot: Snapshot, facts: Mapping[str, Fact], held: HeldWheels | None = None
+) -> PredicateAnswer:
     """Judge all predicates: the first that fails decides; with none, the first unknown one; with none, they all
     hold."""
     where = held or HeldWheels()
@@ -53,19 +55,24 @@ def _any(answers: Sequence[PredicateAnswer]) -> PredicateAnswer:
 def _ask(
     predicate: Mapping[str, object], snapshot: Snapshot, facts: Mapping[str, Fact], held: HeldWheels
 ) -> PredicateAnswer:
-    kind, keys, negated = split(predicate)
-    found = judge(facts[keys["id"]], snapshot, facts, held) if kind == "fact" else ask(kind, keys, snapshot, held)
+    kind, keys, negated = split_predicate(predicate)
+    found = (
+        judge_fact(facts[keys["id"]], snapshot, facts, held)
+        if kind == "fact"
+        else ask_predicate(kind, keys, snapshot, held)
+    )
     return found.negated() if negated else found
 
 
-def evaluate(fact: Fact, facts: Mapping[str, Fact], held: HeldWheels | None = None) -> list[FactVerdict]:
+def evaluate_fact(fact: Fact, facts: Mapping[str, Fact], held: HeldWheels | None = None) -> list[FactVerdict]:
     """Evaluate the fact in every release of its engine, oldest first."""
     return [
-        FactVerdict(s.release, Version(s.version), judge(fact, s, facts, held)) for s in releases_of(fact.engine, held)
+        FactVerdict(s.release, Version(s.version), judge_fact(fact, s, facts, held))
+        for s in releases_of(fact.engine, held)
     ]
 
 
-def ranges(verdicts: Sequence[FactVerdict]) -> Iterator[tuple[bool | None, list[FactVerdict]]]:
+def group_ranges(verdicts: Sequence[FactVerdict]) -> Iterator[tuple[bool | None, list[FactVerdict]]]:
     """Neighbouring releases with one answer, oldest first."""
     for holds, group in groupby(verdicts, key=lambda v: v.answer.holds):
         yield holds, list(group)

@@ -17,13 +17,13 @@ from packaging.version import Version
 
 from matrix.checkout import CHECKOUT
 from matrix.errors import Problem, suggest_nearest
-from matrix.facts.evaluate import FactVerdict, evaluate, judge, releases_of
+from matrix.facts.evaluate import FactVerdict, evaluate_fact, judge_fact, releases_of
 from matrix.facts.model import Fact, load_facts
 from matrix.hardware import Json
 from matrix.model import Release
 from matrix.pins import with_prereleases
 from matrix.preflight.guards import read_guards
-from matrix.preflight.patch import patches
+from matrix.preflight.patch import read_patches
 from matrix.preflight.snapshot import snapshot_for
 from matrix.yaml import yamltext
 from matrix.yaml.loaded import Matrix
@@ -43,7 +43,7 @@ def lint_facts(matrix: Matrix, checks: Path = CHECKS) -> list[Problem]:
     found = [
         Problem(entry.file, entry.line, f"{entry.name}.fact", text)
         for entry in entries
-        for text in disagreements(entry.fact, entry.when, facts, whole=entry.whole)
+        for text in find_disagreements(entry.fact, entry.when, facts, whole=entry.whole)
     ]
     found += [*_of_config_keys(checks), *_without_fact(matrix), *_without_guard(), *_of_guards(checks)]
     return found + [p for r in matrix.releases.values() for p in _of_release_file(matrix, r, facts)]
@@ -74,7 +74,7 @@ def _of_matrix(matrix: Matrix) -> Iterator[Bounded]:
 
 
 def _of_patches() -> Iterator[Bounded]:
-    for patch in patches().values():
+    for patch in read_patches().values():
         if patch.fact:
             yield Bounded(f"patches/{patch.id}/patch.yaml", 0, patch.id, patch.fact, patch.applies_when)
 
@@ -99,7 +99,7 @@ def _without_fact(matrix: Matrix) -> Iterator[Problem]:
     read = {name for name in matrix.engines if any(s.complete for s in releases_of(name))}
     entries = (
         *((r.file, r.line, r.value.id, r.value.fact, r.value.when) for r in matrix.rules),
-        *((f"patches/{p.id}/patch.yaml", 0, p.id, p.fact, p.applies_when) for p in patches().values()),
+        *((f"patches/{p.id}/patch.yaml", 0, p.id, p.fact, p.applies_when) for p in read_patches().values()),
         *(
             (k.file, k.line, k.value.id, k.value.fact, k.value.when)
             for k in matrix.known_failures
@@ -166,7 +166,7 @@ def _as_list(value: Json) -> list[str]:
     return value if isinstance(value, list) else [str(value)]
 
 
-def disagreements(
+def find_disagreements(
     name: str, when: Mapping[str, Json], facts: Mapping[str, Fact], *, whole: bool = True
 ) -> Iterator[str]:
     """Find what is wrong with an entry's boundary, given the fact that it names."""
@@ -193,13 +193,13 @@ def disagreements(
 @cache
 def _evaluated(name: str) -> tuple[FactVerdict, ...]:
     facts = load_facts()
-    return tuple(evaluate(facts[name], facts))
+    return tuple(evaluate_fact(facts[name], facts))
 
 
 def _of_release(releases: list[str], fact: Fact, facts: Mapping[str, Fact], *, wanted: bool) -> Iterator[str]:
     for release in releases:
         snapshot = snapshot_for(release)
-        found = judge(fact, snapshot, facts) if snapshot else None
+        found = judge_fact(fact, snapshot, facts) if snapshot else None
         if found is not None and found.holds is (not wanted):
             yield f"{fact.id} {'holds' if found.holds else 'does not hold'} in {release}: {found.why}"
 
@@ -221,7 +221,7 @@ def _of_release_file(matrix: Matrix, release: Release, facts: Mapping[str, Fact]
     place = matrix.places.get(f"release:{release.id}", release.id).partition(":")[0]
     for fact in facts.values():
         answer = (
-            judge(fact, snapshot, facts)
+            judge_fact(fact, snapshot, facts)
             if fact.engine == release.engine and (fact.sms or fact.feature or fact.key)
             else None
         )

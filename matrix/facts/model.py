@@ -57,11 +57,11 @@ class Fact:
         return self.run or "expected, not run"
 
 
-def split(predicate: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], bool]:
+def split_predicate(predicate: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], bool]:
     """Kind, its keys, and whether it is negated."""
     (kind, value), *_ = predicate.items()
     if kind == NEGATION and isinstance(value, Mapping):
-        inner, keys, negated = split(value)
+        inner, keys, negated = split_predicate(value)
         return inner, keys, not negated
     return kind, value, False
 
@@ -99,7 +99,7 @@ def _wrong(predicate: Mapping[str, Any]) -> Iterator[str]:
     if not isinstance(predicate, Mapping) or len(predicate) != 1:
         yield f"expected one predicate with its keys, like {{chooses: {{...}}}}, got {predicate!r}"
         return
-    kind, keys, _ = split(predicate)
+    kind, keys, _ = split_predicate(predicate)
     if kind not in KEYS:
         yield f"no predicate {kind!r}{suggest_nearest(kind, KEYS)}; there are {', '.join(KEYS)}"
     elif not isinstance(keys, Mapping):
@@ -124,7 +124,7 @@ def _bad_pattern(text: object) -> Iterator[str]:
 def _circles(doc: yamltext.Document, found: Mapping[str, Fact]) -> Iterator[Problem]:
     """Facts that come back to themselves by the facts they name."""
     named = {
-        fact.id: [keys["id"] for kind, keys, _ in map(split, fact.predicates) if kind == "fact"]
+        fact.id: [keys["id"] for kind, keys, _ in map(split_predicate, fact.predicates) if kind == "fact"]
         for fact in found.values()
     }
     for name in found:
@@ -139,7 +139,9 @@ def _circles(doc: yamltext.Document, found: Mapping[str, Fact]) -> Iterator[Prob
 
 def _unknown_facts(doc: yamltext.Document, found: Mapping[str, Fact]) -> Iterator[Problem]:
     for fact in found.values():
-        named = [keys["id"] for kind, keys, _ in map(split, fact.predicates) if kind == "fact" and "id" in keys]
+        named = [
+            keys["id"] for kind, keys, _ in map(split_predicate, fact.predicates) if kind == "fact" and "id" in keys
+        ]
         yield from (
             doc.problem((), f"{fact.id}: no fact {name!r}{suggest_nearest(name, found)}")
             for name in named
@@ -154,7 +156,7 @@ def text_probes(facts: Sequence[Fact], package: str) -> dict[str, tuple[str, str
     """
     found: dict[str, tuple[str, str]] = {}
     for fact in facts:
-        for kind, keys, _ in map(split, fact.predicates):
+        for kind, keys, _ in map(split_predicate, fact.predicates):
             if kind == "text" and keys.get("of", fact.engine) == package:
                 found[probe_key(keys)] = (keys["in"], keys["matches"])
     return found

@@ -39,7 +39,7 @@ class HeldWheels:
     guards: Path = GUARDS
 
 
-def ask(kind: str, keys: Keys, snapshot: Snapshot, held: HeldWheels) -> PredicateAnswer:
+def ask_predicate(kind: str, keys: Keys, snapshot: Snapshot, held: HeldWheels) -> PredicateAnswer:
     """One predicate of one release."""
     return PREDICATES[kind](keys, snapshot, held)
 

@@ -116,14 +116,14 @@ def _judge_arguments(
     yield from (Fault("extra_argument", repr(key)) for key in found if key not in wanted)
     for key, value in wanted.items():
         if key not in found or any(
-            is_same(found[key], right) for right in readings(value, schema.get("properties", {}).get(key), schema)
+            is_same(found[key], right) for right in list_readings(value, schema.get("properties", {}).get(key), schema)
         ):
             continue
         is_type = type(found[key]) is not type(value)
         yield Fault("wrong_type" if is_type else "wrong_value", _contrast(value, found[key]))
 
 
-def readings(value: object, schema: Mapping[str, Any] | None, root: Mapping[str, Any]) -> list[object]:
+def list_readings(value: object, schema: Mapping[str, Any] | None, root: Mapping[str, Any]) -> list[object]:
     """Return every answer that the template writes as it writes this value, and that the schema allows."""
     text = write_value(value)
     types = allowed_types(schema, root)
@@ -262,6 +262,6 @@ def _shorten(value: object) -> str:
     return _cut(json.dumps(value, ensure_ascii=False))
 
 
-def worst(faults: Iterable[Fault]) -> Fault | None:
+def pick_worst(faults: Iterable[Fault]) -> Fault | None:
     """Return the worst fault."""
     return min(faults, key=lambda fault: ORDER[fault.kind], default=None)

@@ -23,12 +23,12 @@ ADDRESS_CHARS: Final = 10
 RUN_NAMES: Final = 16  # names in a run, on average
 
 
-def address(text: str) -> str:
+def address_block(text: str) -> str:
     """Return the first ten hexadecimal digits of a block's SHA-256."""
     return hashlib.sha256(text.encode()).hexdigest()[:ADDRESS_CHARS]
 
 
-def runs(names: Iterable[str]) -> Iterator[list[str]]:
+def cut_runs(names: Iterable[str]) -> Iterator[list[str]]:
     """Sorted names, cut where a name's own digest ends a run: equal neighbourhoods give equal runs."""
     run: list[str] = []
     for name in sorted(names):
@@ -70,6 +70,6 @@ def expand_blocks(addresses: str, path: Path) -> list[Any]:
 def write_blocks(path: Path, texts: Iterable[str]) -> None:
     """Write one line a block, sorted by content, so that variants of one flag stand beside each other."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = [f"{address(text)} {text}\n" for text in sorted(set(texts))]
+    lines = [f"{address_block(text)} {text}\n" for text in sorted(set(texts))]
     path.write_text("".join(lines), encoding="utf-8")
     read_blocks.cache_clear()

@@ -30,7 +30,7 @@ class Change:
         return f"{self.part} {self.way}: {self.name}{detail.get(self.way, f': {self.after}')}"
 
 
-def changes(before: Snapshot, after: Snapshot) -> Iterator[Change]:
+def list_changes(before: Snapshot, after: Snapshot) -> Iterator[Change]:
     """Differences in order of danger: what is gone first. A part that either release hides is one unknown."""
     for part in sorted(before.unread.keys() | after.unread.keys()):
         yield Change(part, "unknown", part, after=after.unread.get(part) or before.unread[part])

@@ -126,7 +126,7 @@ def load_patch(name: str, folder: Path = PATCHES) -> Patch:
     return _make_patch(name, path, require_record(PatchFile, path))
 
 
-def patches(folder: Path = PATCHES) -> dict[str, Patch]:
+def read_patches(folder: Path = PATCHES) -> dict[str, Patch]:
     """Every patch by its folder's name.
 
     Raises:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from matrix.checkout import CHECKOUT
-from matrix.preflight.blocks import address, blocks_path, expand_blocks, read_blocks, runs, write_blocks
+from matrix.preflight.blocks import address_block, blocks_path, cut_runs, expand_blocks, read_blocks, write_blocks
 
 SNAPSHOTS = CHECKOUT / "matrix" / "snapshots"
 FORKS = SNAPSHOTS / "forks.json"
@@ -190,15 +190,15 @@ def format_snapshot(snapshot: Snapshot) -> str:
     return _text({**_head(snapshot), **sets, "config_keys": keys}, lists)
 
 
-def save(snapshot: Snapshot, folder: Path = SNAPSHOTS) -> Path:
+def save_snapshot(snapshot: Snapshot, folder: Path = SNAPSHOTS) -> Path:
     """Write a release's own file, and what it shares to the engine's blocks; blocks that nobody names are dropped."""
     parts = _parts(snapshot)
-    shared = {name: " ".join(address(text) for text in texts) for name, texts in parts.items() if texts}
+    shared = {name: " ".join(address_block(text) for text in texts) for name, texts in parts.items() if texts}
     path = folder / f"{snapshot.release}.json"
     blocks = blocks_path(folder, snapshot.engine)
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(_text({**_head(snapshot), "shared": shared}, {}), encoding="utf-8")
-    held = {**read_blocks(blocks), **{address(text): text for texts in parts.values() for text in texts}}
+    held = {**read_blocks(blocks), **{address_block(text): text for texts in parts.values() for text in texts}}
     write_blocks(blocks, (held[key] for key in _named(folder, snapshot.engine) if key in held))
     return path
 
@@ -206,9 +206,9 @@ def save(snapshot: Snapshot, folder: Path = SNAPSHOTS) -> Path:
 def _parts(snapshot: Snapshot) -> dict[str, list[str]]:
     """List what releases share, as JSON texts: each flag, and each run of the long sets."""
     parts = {name: [_json(_drop_defaults(flag)) for flag in getattr(snapshot, name)] for name in FLAGS}
-    parts |= {name: [_json(" ".join(run)) for run in runs(getattr(snapshot, name))] for name in NAMES}
+    parts |= {name: [_json(" ".join(run)) for run in cut_runs(getattr(snapshot, name))] for name in NAMES}
     return parts | {
-        f"config_keys {scope}": [_json(" ".join(run)) for run in runs(names)]
+        f"config_keys {scope}": [_json(" ".join(run)) for run in cut_runs(names)]
         for scope, names in sorted(snapshot.config_keys.items())
     }
 

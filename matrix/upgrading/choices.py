@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from matrix.checking.rules import Level, shown
+from matrix.checking.rules import Level, show_value
 from matrix.upgrading.news import News
 from matrix.upgrading.sides import Side
 from matrix.upgrading.truths import find_standing
@@ -101,7 +101,7 @@ def _news(choice: Choice, old: Values, new: Values, before: Side, after: Side) -
 
 
 def _shown(values: Values, side: Side) -> str:
-    told = [shown(value) for value in values if value is not None]
+    told = [show_value(value) for value in values if value is not None]
     if told:
         return told[0] if len(set(told)) == 1 else ", ".join(told)
     return "none (dense, by the launch's patch)" if side.extra.patches and side.fact("dense") else "none"

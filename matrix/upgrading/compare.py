@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from packaging.version import Version
 
 from matrix.checking.judge import GPUS, WAITING, shown_model
-from matrix.checking.rules import read_checks, undecided
+from matrix.checking.rules import find_undecided, read_checks
 from matrix.upgrading.choices import compare_choices
 from matrix.upgrading.defaults import compare_defaults
 from matrix.upgrading.findings import compare_findings, effect_of, list_staying
@@ -23,7 +23,7 @@ from matrix.upgrading.truths import compare_facts
 def compare_sides(before: Side, after: Side, *, next_: tuple[str, ...] = ()) -> ReleaseComparison:
     """Compare two releases for one command; `next_`: commands to go on with."""
     stays = list_staying(before, after)
-    waiting = undecided(after.facts, read_checks(after.release.engine))
+    waiting = find_undecided(after.facts, read_checks(after.release.engine))
     found = after.examined
     return ReleaseComparison(
         entry=found.command.entry,

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from matrix.checking.conditions import holds
+from matrix.checking.conditions import decide_condition
 from matrix.preflight.snapshot import Flag
 from matrix.upgrading.news import News
 from matrix.upgrading.sides import Side
@@ -99,7 +99,7 @@ def find_reach(option: str, *sides: Mapping[str, Any]) -> str:
     """Name what an option is about if no side of the line can meet it; "" if the option may matter."""
     for reach in read_reach():
         if re.search(reach.flags, option):
-            met = any(holds(reach.when, facts) is not False for facts in sides)
+            met = any(decide_condition(reach.when, facts) is not False for facts in sides)
             return "" if met and not reach.never else reach.what
     return ""
 

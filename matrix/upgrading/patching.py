@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from matrix.facts.evaluate import judge
+from matrix.facts.evaluate import judge_fact
 from matrix.facts.lint import NOT
 from matrix.facts.model import load_facts
-from matrix.preflight.patch import Patch, patches
+from matrix.preflight.patch import Patch, read_patches
 from matrix.preflight.snapshot import Snapshot
 from matrix.upgrading.news import News
 from matrix.upgrading.sides import Side
@@ -24,7 +24,7 @@ def takes_sparse_out(patch_names: Sequence[str]) -> bool:
 
 def compare_patches(before: Side, after: Side) -> Iterator[News]:
     """Patches of this project that one side needs for this line and the other does not."""
-    for name, patch in patches().items():
+    for name, patch in read_patches().items():
         old, new = (_needs(patch, side) for side in (before, after))
         if old != new and not _superseded(name):
             yield _begins(patch, after) if new else _ends(patch, before, after)
@@ -69,7 +69,7 @@ def _needs(patch: Patch, side: Side) -> bool:
 
 def keep_fitting(names: Sequence[str], snapshot: Snapshot, sm: int) -> tuple[str, ...]:
     """Those of a launch's patches that another release still takes."""
-    return tuple(name for name in names if _fits(patches()[name], snapshot, sm))
+    return tuple(name for name in names if _fits(read_patches()[name], snapshot, sm))
 
 
 def _fits(patch: Patch, snapshot: Snapshot, sm: int) -> bool:
@@ -84,10 +84,10 @@ def _holds(name: str, snapshot: Snapshot, *, with_file: bool = True) -> bool:
     truths = load_facts()
     fact = truths[name.removeprefix(NOT)]
     asked = fact if with_file else replace(fact, all=tuple(p for p in fact.all if "file" not in p))
-    return judge(asked, snapshot, truths).holds is (not name.startswith(NOT))
+    return judge_fact(asked, snapshot, truths).holds is (not name.startswith(NOT))
 
 
 def _superseded(name: str) -> bool:
     """Tell whether a later version of the same patch is reported instead."""
     stem, _, number = name.rpartition("_v")
-    return number.isdigit() and f"{stem}_v{int(number) + 1}" in patches()
+    return number.isdigit() and f"{stem}_v{int(number) + 1}" in read_patches()

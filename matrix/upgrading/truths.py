@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from matrix.checking.rules import Decision
-from matrix.facts.evaluate import judge
-from matrix.facts.model import Fact, load_facts, split
+from matrix.facts.evaluate import judge_fact
+from matrix.facts.model import Fact, load_facts, split_predicate
 from matrix.upgrading.news import News
 from matrix.upgrading.sides import Side
 
@@ -23,7 +23,7 @@ def compare_facts(before: Side, after: Side) -> Iterator[News]:
     for fact in facts.values():
         if fact.engine != before.snapshot.engine:
             continue
-        old, new = (judge(fact, side.snapshot, facts) for side in (before, after))
+        old, new = (judge_fact(fact, side.snapshot, facts) for side in (before, after))
         if old.holds is not new.holds:
             yield _fact(fact, old.holds, new.holds, new.why, after, applies=_speaks_of(fact, facts, before.sm))
 
@@ -44,7 +44,7 @@ def find_sms(fact: Fact, facts: Mapping[str, Fact]) -> Iterator[int]:
     """Yield the compute capabilities that a fact's predicates name, also through the facts that they name."""
     yield from fact.sms
     yield from map(int, re.findall(r"_sm(\d+)_", fact.id))
-    for kind, keys, _ in map(split, fact.predicates):
+    for kind, keys, _ in map(split_predicate, fact.predicates):
         if kind == "fact":
             yield from find_sms(facts[keys["id"]], facts)
         elif "sm" in keys:

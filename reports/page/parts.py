@@ -21,7 +21,7 @@ Html = str
 
 
 @lru_cache(maxsize=8_192)  # names of checks, items and units, and most answers, occur in every cell
-def show(text: str, most: int = CELL_CHARS) -> Html:
+def show_text(text: str, most: int = CELL_CHARS) -> Html:
     """Defuse and escape a text of somebody else."""
     return str(escape(defuse_for_terminal(text, most)))
 
@@ -36,14 +36,15 @@ def _iterate_tests(row: CellRow) -> Iterator[Html]:
     for n, test in enumerate(row.tests):
         if test.suite != suite:
             suite = test.suite
-            yield f'<tr class="group"><th scope="rowgroup" colspan="4">{show(suite)}</th></tr>'
+            yield f'<tr class="group"><th scope="rowgroup" colspan="4">{show_text(suite)}</th></tr>'
         good = sum(f.ok for f in test.findings)
         found = f"{good}/{len(test.findings)}" if test.findings else ""
         took = f"{test.result.duration_s:.2f} s" if test.result else ""
-        said = "" if test.green and not test.notes else f'<div class="soft">{show(_first_line(test))}</div>'
+        said = "" if test.green and not test.notes else f'<div class="soft">{show_text(_first_line(test))}</div>'
         link = f' <a href="#failed-{n}">in full</a>' if is_shown_in_full(test) else ""
         yield (
-            f'<tr id="test-{n}"><td>{_chip(test)}</td><th scope="row"><code>{show(test.name)}</code>{link}{said}</th>'
+            f'<tr id="test-{n}"><td>{_chip(test)}</td>'
+            f'<th scope="row"><code>{show_text(test.name)}</code>{link}{said}</th>'
             f'<td class="number">{found}</td><td class="number">{took}</td></tr>'
         )
 
@@ -78,10 +79,10 @@ def _render_finding(found: Found) -> Html:
     tone, glyph = ("good", "✓") if found.ok else ("trouble", "✗")
     tokens = found.data.get("prompt_tokens")
     count = f"{tokens:,}" if isinstance(tokens, int) else ""
-    got = "as expected" if found.got == found.expected else show(found.got)
+    got = "as expected" if found.got == found.expected else show_text(found.got)
     return (
-        f'<tr><td class="{tone}">{glyph} {show(found.check)}</td><td><code>{show(found.item)}</code></td>'
-        f'<td>{show(found.expected)}</td><td>{got}</td><td class="number">{count}</td></tr>'
+        f'<tr><td class="{tone}">{glyph} {show_text(found.check)}</td><td><code>{show_text(found.item)}</code></td>'
+        f'<td>{show_text(found.expected)}</td><td>{got}</td><td class="number">{count}</td></tr>'
     )
 
 
@@ -92,10 +93,9 @@ def render_talks(talks: Iterable[tuple[SettledTest, Sequence[Talk]]]) -> Markup:
 
 
 def _render_talk(test: SettledTest, talk: Talk) -> Html:
-    prompt, reply = show(talk.prompt, TALK_CHARS), show(talk.reply, TALK_CHARS)
-    return (
-        f'<tr><td><code>{show(test.name)}</code></td><td class="said">{prompt}</td><td class="said">{reply}</td></tr>'
-    )
+    prompt, reply = show_text(talk.prompt, TALK_CHARS), show_text(talk.reply, TALK_CHARS)
+    name = show_text(test.name)
+    return f'<tr><td><code>{name}</code></td><td class="said">{prompt}</td><td class="said">{reply}</td></tr>'
 
 
 def render_measurements(numbers: Iterable[Measured]) -> Markup:
@@ -107,6 +107,6 @@ def _render_measurement(m: Measured) -> Html:
     value = f"{m.value:.4g}" if m.value < 10_000 else f"{m.value:,.0f}"
     where = ", ".join(f"{k}={v}" for k, v in m.conditions.items())
     return (
-        f'<tr><td>{show(m.name)}</td><td class="number">{value}</td><td>{show(m.unit)}</td>'
-        f'<td class="soft">{show(where)}</td></tr>'
+        f'<tr><td>{show_text(m.name)}</td><td class="number">{value}</td><td>{show_text(m.unit)}</td>'
+        f'<td class="soft">{show_text(where)}</td></tr>'
     )

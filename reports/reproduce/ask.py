@@ -42,7 +42,7 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         """Follow no redirect: another server was not asked."""
 
 
-def send(url: str, request: Json, model: str = "", key: str = "") -> tuple[int, bytes]:
+def send_request(url: str, request: Json, model: str = "", key: str = "") -> tuple[int, bytes]:
     """Send one recorded request and return status and body.
 
     Raises:
@@ -142,12 +142,12 @@ def _ask(here: Path, args: argparse.Namespace) -> dict[int, tuple[int, bytes]]:
     if not args.all:
         name = "request.min.json" if args.minimised else "request.json"
         request = json.loads((here / name).read_text("utf-8"))
-        return {request["exchange"]: send(args.url, request, args.model, key)}
+        return {request["exchange"]: send_request(args.url, request, args.model, key)}
     requests = json.loads((here / "requests.json").read_text("utf-8"))
     replies: dict[int, tuple[int, bytes]] = {}
     for together in group_requests(requests):
         with ThreadPoolExecutor(min(len(together), AT_ONCE)) as pool:
-            asked = [(r["exchange"], pool.submit(send, args.url, r, args.model, key)) for r in together]
+            asked = [(r["exchange"], pool.submit(send_request, args.url, r, args.model, key)) for r in together]
             replies |= {number: reply.result() for number, reply in asked}
     return replies
 

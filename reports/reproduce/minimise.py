@@ -62,7 +62,7 @@ def minimise_folder(folder: Path, url: str, *, model: str = "", key: str = "", t
 
     def send(body: Json) -> tuple[int, bytes]:
         try:
-            return ask.send(url, {**request, "body": body}, model, key)
+            return ask.send_request(url, {**request, "body": body}, model, key)
         except ask.NoAnswer as error:
             raise HostError(f"no answer from the server, so nothing was shortened: {error}") from None
 

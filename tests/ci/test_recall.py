@@ -14,7 +14,7 @@ from ci.reference.recall import (
     RecallRow,
     Sibling,
     ToldRow,
-    classify,
+    classify_row,
     judge_sibling,
     read_rows,
     read_siblings,
@@ -29,13 +29,13 @@ PREDICTED = 33
 
 @pytest.fixture(scope="module")
 def told() -> list[ToldRow]:
-    return [classify(row) for row in ROWS]
+    return [classify_row(row) for row in ROWS]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
 def test_a_report_is_told_as_its_row_says(row: RecallRow) -> None:
     """A row that asks gets its finding; only a row that says why is missed."""
-    found = classify(row)
+    found = classify_row(row)
     assert (found.cls == "missed") == bool(row.missed), found.why
 
 

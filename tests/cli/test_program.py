@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 
 from ci.console_script import make_script, write_console_script
-from cli.markdown import reference, walk
+from cli.markdown import render_reference, walk_parsers
 from cli.program import main
-from cli.tree import front_page, verb_parser, whole
+from cli.tree import build_parser, front_page, verb_parser
 from cli.verb import GROUPS
 from cli.verbs import VERBS
 from matrix.checkout import CHECKOUT
 
-PARSERS = [p for verb in VERBS.values() for p in walk(verb_parser(verb))]
+PARSERS = [p for verb in VERBS.values() for p in walk_parsers(verb_parser(verb))]
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_the_front_page_names_every_verb_once_under_its_group() -> None:
 
 
 def test_the_reference_has_a_section_for_every_verb() -> None:
-    page = reference()
+    page = render_reference()
     assert [name for name in VERBS if f"### glm-matrix {name}\n" not in page] == []
 
 
@@ -111,7 +111,7 @@ def test_bash_accepts_the_completion_script(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_the_whole_tree_parses_like_the_verbs() -> None:
-    assert whole(VERBS.values()).parse_args(["junit", "verify", "x.xml"]).file == Path("x.xml")
+    assert build_parser(VERBS.values()).parse_args(["junit", "verify", "x.xml"]).file == Path("x.xml")
 
 
 def test_the_command_works_from_any_directory_and_into_a_closed_pipe(command: Path, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_the_yaml_of_a_page_loads_and_plans(page: str, world_of: Callable[[str],
     matrix, root = world_of(page)
     places = [b.place for b in blocks(page, "yaml")]
     if any(place.startswith("matrix/") for place in places):
-        assert command.lint(matrix, argparse.Namespace()) == 0
+        assert command.lint_matrix(matrix, argparse.Namespace()) == 0
     assert runners.load_runners(matrix.rigs, root / "ci/runners.yaml")
     for gate in (place for place in places if place.startswith("ci/gates/")):
         assert policy.expect_cells(*policy.load_policy(root / gate, owed_with(page)), matrix, owed_with(page))

@@ -44,7 +44,7 @@ READERS: dict[str, Callable[[Path, Patch], object]] = {
     "words.yaml": lambda path, _: read_words(path),
     "of_facts.yaml": lambda path, _: list(_of_checks(path)),
     "checks.yaml": from_constant(rules, "CHECKS", rules.read_book),
-    "settings.yaml": from_constant(settings, "SETTINGS", settings.kinds),
+    "settings.yaml": from_constant(settings, "SETTINGS", settings.read_kinds),
     "models.yaml": from_constant(model_config, "MODELS", model_config.read_models),
     "known_failures.yaml": from_constant(known_failures, "FILE", known_failures.read_entries),
     "reach.yaml": from_constant(defaults, "REACH", defaults.read_reach),

@@ -39,7 +39,7 @@ def release(tmp_path: Path) -> Iterator[standins.StandIns]:
     (package / "__init__.py").write_text("raise RuntimeError('the whole server would be imported')")
     (package / "parser.py").write_text(PARSER)
     (package / "kernels.py").write_text("raise RuntimeError('no GPU')")
-    finder = standins.install(PACKAGE, str(tmp_path), [rf"{PACKAGE}\.parser"], ["torchlike"])
+    finder = standins.install_standins(PACKAGE, str(tmp_path), [rf"{PACKAGE}\.parser"], ["torchlike"])
     yield finder
     sys.meta_path.remove(finder)
     standins._Absent.sealed = False
@@ -50,7 +50,7 @@ def release(tmp_path: Path) -> Iterator[standins.StandIns]:
 def test_the_parser_is_the_releases_own_and_what_stands_in_is_listed(release: standins.StandIns) -> None:
     from toyengine.parser import Parser  # type: ignore[import-not-found]
 
-    standins.seal()
+    standins.seal_standins()
     assert Parser().parse("a") == "A"
     assert release.imported == ["torchlike", f"{PACKAGE}.kernels", f"{PACKAGE}.logger"]
 
@@ -58,7 +58,7 @@ def test_the_parser_is_the_releases_own_and_what_stands_in_is_listed(release: st
 def test_a_parser_that_calls_a_stand_in_gets_no_answer(release: standins.StandIns) -> None:
     from toyengine.parser import Parser
 
-    standins.seal()
+    standins.seal_standins()
     with pytest.raises(standins.StandInCalledError, match=r"torchlike\.decode"):
         Parser().cheat("a")
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lab.snapshot.evaluate import Scope
-from lab.snapshot.interpret import InterpretedNames, Refused, Undecided, answer
+from lab.snapshot.interpret import InterpretedNames, Refused, Undecided, answer_function
 from lab.snapshot.source import WheelSource, find_functions
 
 MODULE = WheelSource({"m.py": b"FAMILY = frozenset({'Glm'})\n"})
@@ -19,7 +19,7 @@ def ask(body: str, calls: dict[str, Any] | None = None, **values: Any) -> Any:
     module = MODULE.module("m")
     assert module is not None
     known = {f"view.{name}": value for name, value in values.items()}
-    return answer(
+    return answer_function(
         next(find_functions(ast.parse(text), "f")), InterpretedNames(known, calls or {}), Scope(MODULE, module)
     )[0]
 

@@ -11,7 +11,7 @@ from lab.snapshot.guards import list_guards
 from lab.snapshot.release import read_release
 from lab.snapshot.wheel import Wheel, read_wheel
 from matrix.errors import HostError
-from matrix.preflight.snapshot import Snapshot, parse_snapshot, save, snapshot_for
+from matrix.preflight.snapshot import Snapshot, parse_snapshot, save_snapshot, snapshot_for
 from tests.lab.snapshot.trtllm_toy import TRTLLM
 
 
@@ -74,7 +74,7 @@ def test_the_stub_of_the_index_is_not_taken_for_the_release() -> None:
 
 
 def test_the_keys_of_the_file_survive_the_snapshot(tmp_path: Path) -> None:
-    path = save(TOY, tmp_path)
+    path = save_snapshot(TOY, tmp_path)
     again = parse_snapshot(path.read_text(encoding="utf-8"), tmp_path)
     assert again.file_keys == TOY.file_keys
 

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from matrix.checking.command import main
-from matrix.checking.judge import CheckRequest, judge
+from matrix.checking.judge import CheckRequest, judge_command
 from matrix.checking.launchers import Command
 from matrix.checking.releases import parse_release, release_of_image
 from matrix.checking.rigs import parse_rig
-from matrix.checking.settings import kinds
+from matrix.checking.settings import read_kinds
 from matrix.checking.sharing import read_sharing, stage_starts
 from matrix.checking.variables import words_of
 from matrix.preflight.verdict import Remark
@@ -225,7 +225,7 @@ def test_a_pipe_that_does_not_end_is_refused(tmp_path: Path, capsys: pytest.Capt
     assert "no plain file" in capsys.readouterr().err
 
 
-FLAGS = sorted({flag for kind in kinds().values() for flag in kind.flags if flag.startswith("-")})
+FLAGS = sorted({flag for kind in read_kinds().values() for flag in kind.flags if flag.startswith("-")})
 VALUES = [
     "8",
     "-1",
@@ -254,7 +254,7 @@ VALUES = [
 def test_no_words_raise(words: list[str], engine: str) -> None:
     release = {"sglang": "sglang==0.5.23", "vllm": "vllm==0.33.0", "trtllm": "trtllm==1.3.0rc26"}[engine]
     command = Command(engine=engine, entry=engine, argv=words_of(words))
-    judged = judge(command, CheckRequest(release=parse_release(release), host=parse_rig("sm120x8")))
+    judged = judge_command(command, CheckRequest(release=parse_release(release), host=parse_rig("sm120x8")))
     assert judged.verdict in ("fine", "risky", "unknown", "wrong")
 
 
@@ -288,7 +288,7 @@ def test_no_config_raises(config: dict[str, Any]) -> None:
             entry=engine,
             argv=words_of(["--model-path" if engine == "sglang" else "--model", "/w", "--pp-size", "2"]),
         )
-        judge(command, CheckRequest(release=parse_release(release), host=parse_rig("sm90x8"), config=config))
+        judge_command(command, CheckRequest(release=parse_release(release), host=parse_rig("sm90x8"), config=config))
 
 
 def test_glm52_selects_in_21_of_78_layers() -> None:

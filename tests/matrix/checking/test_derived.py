@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from matrix.checking.rules import derive, read_book
+from matrix.checking.rules import derive_facts, read_book
 from matrix.facts.evaluate import releases_of
 from matrix.preflight.snapshot import Snapshot
 from tests.matrix.checking.test_lines import judge_line
@@ -32,7 +32,7 @@ def by_hand(snapshot: Snapshot, sm: int, kv: str) -> str:
         "dsa_decode_given": None,
         "fork": False,
     }
-    derive(facts, read_book().derived)
+    derive_facts(facts, read_book().derived)
     return f"{facts.get('dsa_prefill')}, {facts.get('dsa_decode')}"
 
 

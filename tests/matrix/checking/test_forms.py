@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from matrix.checking.judge import CheckRequest, judge
+from matrix.checking.judge import CheckRequest, judge_command
 from matrix.checking.launchers import Command
 from matrix.checking.rigs import parse_rig
 from matrix.checking.sources import read_text
@@ -50,7 +50,7 @@ def test_a_form_gives_the_words_and_the_environment_of_what_it_starts(form: dict
     ],
 )
 def test_a_file_of_variables_that_is_not_here_is_told_and_leaves_them_open(name: str, text: str) -> None:
-    judged = judge(read_one(name, text), CheckRequest(host=parse_rig("sm120x2")))
+    judged = judge_command(read_one(name, text), CheckRequest(host=parse_rig("sm120x2")))
     told = {finding.id for finding in judged.findings}
     assert "environment_file_absent" in told
     assert "first_all_reduce_over_pcie" not in told, "NCCL_P2P_DISABLE may stand in the file"
@@ -58,7 +58,7 @@ def test_a_file_of_variables_that_is_not_here_is_told_and_leaves_them_open(name:
 
 def test_values_of_a_chart_say_how_they_were_read() -> None:
     text = "image: {repository: vllm/vllm-openai, tag: v0.28.0}\nargs: [--model, zai-org/GLM-5-FP8]\n"
-    told = {finding.id for finding in judge(read_one("values.yaml", text), CheckRequest()).findings}
+    told = {finding.id for finding in judge_command(read_one("values.yaml", text), CheckRequest()).findings}
     assert "form_read_by_names" in told
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from matrix.checking.conditions import holds
+from matrix.checking.conditions import decide_condition
 from matrix.checking.judge import CheckRequest, Examined, examine_command
 from matrix.checking.releases import parse_release
 from matrix.checking.rigs import parse_rig
@@ -69,8 +69,8 @@ def test_every_guarded_check_is_met_by_a_line() -> None:
 def test_a_release_without_the_guard_is_not_told(engine: str, name: str, case: dict[str, Any]) -> None:
     facts = examine(engine, case, case.get("add", ""), case.get("file")).facts
     if not CHECKS[name].becomes:  # those change the facts themselves
-        assert holds(CHECKS[name].when, facts) is True
-    assert holds({"guard": list(CHECKS[name].guard)}, {**facts, "guards": ()}) is False
+        assert decide_condition(CHECKS[name].when, facts) is True
+    assert decide_condition({"guard": list(CHECKS[name].guard)}, {**facts, "guards": ()}) is False
 
 
 def test_a_later_check_sees_the_value_that_the_release_puts_in_place() -> None:

@@ -11,7 +11,7 @@ import yaml
 
 from ci.reference.recall import read_rows
 from matrix.checking.finding import LineJudgement
-from matrix.checking.judge import CheckRequest, judge
+from matrix.checking.judge import CheckRequest, judge_command
 from matrix.checking.releases import parse_release
 from matrix.checking.rigs import parse_rig
 from matrix.checking.rules import read_book
@@ -34,7 +34,9 @@ def judge_line(case: dict[str, Any]) -> LineJudgement:
         config=case.get("config"),
         installed=case.get("installed", {}),
     )
-    return judge(type(command)(**{**{f: getattr(command, f) for f in command.__dataclass_fields__}, "env": env}), asked)
+    return judge_command(
+        type(command)(**{**{f: getattr(command, f) for f in command.__dataclass_fields__}, "env": env}), asked
+    )
 
 
 @pytest.mark.parametrize("case", LINES, ids=lambda case: str(case["id"]))

@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from matrix.checking.judge import CheckRequest, judge
+from matrix.checking.judge import CheckRequest, judge_command
 from matrix.checking.sources import read_words
 
 LINES = [
@@ -27,11 +27,13 @@ LINES = [
 def test_a_line_of_llama_server_is_told_what_its_build_says(line: str, wanted: set[str]) -> None:
     commands, problems = read_words(shlex.split(line))
     assert not problems
-    told = {finding.id for finding in judge(commands[0], CheckRequest()).findings if finding.id.startswith("llama_")}
+    told = {
+        finding.id for finding in judge_command(commands[0], CheckRequest()).findings if finding.id.startswith("llama_")
+    }
     assert told == wanted | {"llama_judged_by_build"}
 
 
 def test_an_unknown_option_names_the_nearest_one() -> None:
     commands, _ = read_words(["llama-server", "--ctx-sise", "4096"])
-    found = next(f for f in judge(commands[0], CheckRequest()).findings if f.id == "llama_option_unknown")
+    found = next(f for f in judge_command(commands[0], CheckRequest()).findings if f.id == "llama_option_unknown")
     assert "--ctx-size" in found.cause

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from matrix.checking.finding import LineJudgement
-from matrix.checking.judge import CheckRequest, judge
+from matrix.checking.judge import CheckRequest, judge_command
 from matrix.checking.releases import parse_release
 from matrix.checking.rigs import parse_rig
 from matrix.checking.sources import read_text
@@ -29,7 +29,7 @@ def judge_published(case: dict[str, Any]) -> LineJudgement:
         config=case.get("config"),
         installed=case.get("installed", {}),
     )
-    return judge(commands[0], asked)
+    return judge_command(commands[0], asked)
 
 
 @pytest.mark.parametrize("case", PUBLISHED, ids=lambda case: str(case["id"]))

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from matrix.checking.conditions import FORMS, GROUPS, holds
+from matrix.checking.conditions import FORMS, GROUPS, decide_condition
 from matrix.checking.facts import collect_facts
 from matrix.checking.launchers import Command
 from matrix.checking.model_config import describe_model
 from matrix.checking.releases import parse_release
 from matrix.checking.rigs import parse_rig
 from matrix.checking.rules import BASES, EFFECTS, LEVELS, Check, read_book, read_checks
-from matrix.checking.settings import UNKNOWN, kinds, read_settings
+from matrix.checking.settings import UNKNOWN, read_kinds, read_settings
 from matrix.checking.variables import words_of
 
 CHECKS = (*read_checks(), *read_book().computed.values())
@@ -90,7 +90,7 @@ def test_a_check_asks_for_facts_that_exist(check: Check) -> None:
         if key == "version":
             SpecifierSet(wanted)
     for subject in check.subject:
-        assert subject in kinds(), subject
+        assert subject in read_kinds(), subject
     for text in (check.cause, check.consequence, check.remedy):
         assert set(re.findall(r"\{(\w+)\}", text)) <= known
 
@@ -137,4 +137,4 @@ def test_a_report_alone_seldom_makes_a_line_wrong() -> None:
     ],
 )
 def test_conditions_have_three_answers(when: dict[str, Any], facts: dict[str, Any], answer: bool | None) -> None:
-    assert holds(when, facts) is answer
+    assert decide_condition(when, facts) is answer

@@ -10,13 +10,13 @@ import pytest
 
 from matrix.errors import ConfigError
 from matrix.facts.__main__ import main
-from matrix.facts.evaluate import evaluate, judge, releases_of
+from matrix.facts.evaluate import evaluate_fact, judge_fact, releases_of
 from matrix.facts.model import Fact, load_facts, probe_key
-from matrix.facts.predicates import HeldWheels, ask
+from matrix.facts.predicates import HeldWheels, ask_predicate
 from matrix.fat_binaries import Library
 from matrix.preflight.kernels import KernelWheel
 from matrix.preflight.kernels import format_wheel as kernel_text
-from matrix.preflight.snapshot import Flag, Snapshot, save
+from matrix.preflight.snapshot import Flag, Snapshot, save_snapshot
 
 FACTS = load_facts()
 GLM = "GlmMoeDsaForCausalLM"
@@ -50,7 +50,7 @@ def held(tmp_path: Path) -> HeldWheels:
     )
     (folder / "flashinfer-python_0_6_14.json").write_text(kernel_text(wheel), encoding="utf-8")
     (folder / "flashinfer_python_0_6_14.json").write_text(kernel_text(wheel), encoding="utf-8")
-    save(TOY, tmp_path)
+    save_snapshot(TOY, tmp_path)
     return HeldWheels(snapshots=tmp_path, kernels=folder)
 
 
@@ -98,7 +98,7 @@ def held(tmp_path: Path) -> HeldWheels:
 def test_a_predicate_holds_or_not_or_nobody_can_tell(
     kind: str, keys: dict[str, object], holds: bool | None, held: HeldWheels
 ) -> None:
-    found = ask(kind, keys, TOY, held)
+    found = ask_predicate(kind, keys, TOY, held)
     assert found.holds is holds
     assert found.why
 
@@ -116,8 +116,8 @@ def test_what_could_not_be_read_is_unknown_and_never_absent(
     part: str, kind: str, keys: dict[str, object], held: HeldWheels
 ) -> None:
     hidden = replace(TOY, unread={part: "moved"})
-    assert ask(kind, keys, TOY, held).holds is False
-    assert ask(kind, keys, hidden, held).holds is None
+    assert ask_predicate(kind, keys, TOY, held).holds is False
+    assert ask_predicate(kind, keys, hidden, held).holds is None
 
 
 def fact(**keys: object) -> Fact:
@@ -137,7 +137,7 @@ def fact(**keys: object) -> Fact:
     ],
 )
 def test_all_any_and_not_over_three_answers(keys: dict[str, object], holds: bool | None, held: HeldWheels) -> None:
-    assert judge(fact(**keys), TOY, {}, held).holds is holds
+    assert judge_fact(fact(**keys), TOY, {}, held).holds is holds
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ EXPECTED = {
 
 @pytest.mark.parametrize(("name", "versions"), EXPECTED.items(), ids=EXPECTED)
 def test_boundaries_are_those_that_the_wheels_give(name: str, versions: tuple[str, ...]) -> None:
-    verdicts = evaluate(FACTS[name], FACTS)
+    verdicts = evaluate_fact(FACTS[name], FACTS)
     assert tuple(str(v.version) for v in verdicts if v.answer.holds) == versions
 
 
@@ -206,7 +206,7 @@ def test_every_fact_can_be_told_of_every_release_but_a_few() -> None:
     unknown = {
         (f.id, str(v.version)): v.answer.why
         for f in FACTS.values()
-        for v in evaluate(f, FACTS)
+        for v in evaluate_fact(f, FACTS)
         if v.answer.holds is None
     }
     assert not {key: why for key, why in unknown.items() if "not asked yet" in why}

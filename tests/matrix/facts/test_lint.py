@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from matrix.facts.lint import CHECKS, disagreements, lint_facts
+from matrix.facts.lint import CHECKS, find_disagreements, lint_facts
 from matrix.facts.model import load_facts
 from matrix.model import Release
 from matrix.yaml.load import load_matrix
@@ -20,7 +20,7 @@ SPARSE = "sglang_sm120_sparse_mla"
 
 
 def said(name: str, *, whole: bool = True, **when: Any) -> list[str]:
-    return list(disagreements(name, when, FACTS, whole=whole))
+    return list(find_disagreements(name, when, FACTS, whole=whole))
 
 
 def test_today_s_boundaries_are_what_the_wheels_say() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from matrix.parsers.corpus import ReplyCase, load_corpus
-from matrix.parsers.judge import KINDS, ORDER, is_same, judge_outcome, judge_stream, readings, worst
+from matrix.parsers.judge import KINDS, ORDER, is_same, judge_outcome, judge_stream, list_readings, pick_worst
 
 
 def case_of(name: str) -> ReplyCase:
@@ -105,7 +105,7 @@ def test_half_a_call_may_be_anything_but_takes_the_text_before_it_nowhere() -> N
 def test_an_error_is_the_worst() -> None:
     faults = judge_outcome(case_of("answer"), load_corpus().tools, {"error": "IndexError: x"})
     assert [fault.kind for fault in faults] == ["exception"]
-    assert worst(faults) == faults[0]
+    assert pick_worst(faults) == faults[0]
     assert list(ORDER) == list(KINDS)
 
 
@@ -116,10 +116,10 @@ def test_values_that_only_python_holds_equal_are_not_the_same() -> None:
 
 
 def test_the_readings_of_a_value_are_what_the_template_writes_alike() -> None:
-    assert readings("5", {"type": "string"}, {}) == ["5"]
-    assert readings("5", None, {}) == ["5", 5]
-    assert readings(5, {"type": "integer"}, {}) == [5]
-    assert readings(None, {"anyOf": [{"type": "string"}, {"type": "null"}]}, {}) == [None, "null"]
+    assert list_readings("5", {"type": "string"}, {}) == ["5"]
+    assert list_readings("5", None, {}) == ["5", 5]
+    assert list_readings(5, {"type": "integer"}, {}) == [5]
+    assert list_readings(None, {"anyOf": [{"type": "string"}, {"type": "null"}]}, {}) == [None, "null"]
 
 
 def test_of_long_values_the_part_that_differs_is_shown() -> None:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.errors import ConfigError
-from matrix.preflight.blocks import address, blocks_path, read_blocks, runs
-from matrix.preflight.snapshot import Flag, Snapshot, format_snapshot, list_releases, save, snapshot_for
+from matrix.preflight.blocks import address_block, blocks_path, cut_runs, read_blocks
+from matrix.preflight.snapshot import Flag, Snapshot, format_snapshot, list_releases, save_snapshot, snapshot_for
 
 NAMES = st.frozensets(st.text("ABCDEFG_", min_size=3, max_size=8), max_size=60)
 
@@ -34,7 +34,7 @@ def release(version: str, *, flags: int = 3, env: frozenset[str] = frozenset({"T
 
 
 def stored(snapshot: Snapshot, folder: Path) -> Snapshot:
-    save(snapshot, folder)
+    save_snapshot(snapshot, folder)
     snapshot_for.cache_clear()
     found = snapshot_for(snapshot.release, folder)
     assert found is not None
@@ -47,36 +47,36 @@ def test_a_snapshot_is_read_back_as_it_was_saved(tmp_path: Path) -> None:
 
 
 def test_two_releases_share_what_is_equal(tmp_path: Path) -> None:
-    save(release("1"), tmp_path)
+    save_snapshot(release("1"), tmp_path)
     before = set(read_blocks(blocks_path(tmp_path, "toy")))
-    save(release("2", flags=4), tmp_path)
+    save_snapshot(release("2", flags=4), tmp_path)
     after = set(read_blocks(blocks_path(tmp_path, "toy")))
     assert len(after - before) == 1 and before < after
     assert (tmp_path / "toy_2.json").stat().st_size < 1000
 
 
 def test_a_block_that_no_release_names_any_more_is_dropped(tmp_path: Path) -> None:
-    save(release("1", flags=4), tmp_path)
-    save(release("1", flags=3), tmp_path)
+    save_snapshot(release("1", flags=4), tmp_path)
+    save_snapshot(release("1", flags=3), tmp_path)
     assert '"--f3"' not in blocks_path(tmp_path, "toy").read_text()
 
 
 def test_saving_again_changes_nothing(tmp_path: Path) -> None:
     for version in ("1", "2", "1"):
-        save(release(version), tmp_path)
+        save_snapshot(release(version), tmp_path)
     first = {p.name: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
-    save(release("2"), tmp_path)
+    save_snapshot(release("2"), tmp_path)
     assert {p.name: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == first
 
 
 def test_pins_stand_in_the_releases_own_file(tmp_path: Path) -> None:
     """Planning asks for pins only, and must not read what the engine shares."""
-    save(release("1"), tmp_path)
+    save_snapshot(release("1"), tmp_path)
     assert json.loads((tmp_path / "toy_1.json").read_text())["requires"] == ["torch==2"]
 
 
 def test_a_missing_block_says_which_command_writes_it(tmp_path: Path) -> None:
-    save(release("1"), tmp_path)
+    save_snapshot(release("1"), tmp_path)
     blocks_path(tmp_path, "toy").write_text("", encoding="utf-8")
     read_blocks.cache_clear()
     snapshot_for.cache_clear()
@@ -86,8 +86,8 @@ def test_a_missing_block_says_which_command_writes_it(tmp_path: Path) -> None:
 
 @given(NAMES, NAMES)
 def test_runs_keep_every_name_and_an_addition_moves_few(names: frozenset[str], more: frozenset[str]) -> None:
-    assert [name for run in runs(names) for name in run] == sorted(names)
-    old, new = ({tuple(run) for run in runs(entries)} for entries in (names, names | more))
+    assert [name for run in cut_runs(names) for name in run] == sorted(names)
+    old, new = ({tuple(run) for run in cut_runs(entries)} for entries in (names, names | more))
     assert len(new - old) <= 2 * len(more - names) or not more - names
 
 
@@ -95,7 +95,7 @@ def test_every_committed_block_is_named_by_a_release_and_has_its_own_address() -
     for engine in ("sglang", "vllm", "transformers"):
         releases = [s for name in list_releases() if name.startswith(engine) and (s := snapshot_for(name))]
         held = read_blocks(blocks_path(Path("matrix/snapshots").resolve(), engine))
-        assert held and all(address(text) == key for key, text in held.items())
+        assert held and all(address_block(text) == key for key, text in held.items())
         assert len(releases) > 3
 
 

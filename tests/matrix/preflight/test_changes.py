@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from matrix.preflight.changes import changes
+from matrix.preflight.changes import list_changes
 from matrix.preflight.snapshot import Flag, Snapshot, snapshot_for
 
 OLD = Snapshot(
@@ -29,7 +29,7 @@ NEW = replace(
 
 
 def test_every_kind_of_change_is_told_once() -> None:
-    assert [str(change) for change in changes(OLD, NEW)] == [
+    assert [str(change) for change in list_changes(OLD, NEW)] == [
         "flag gone: --a",
         "default changed: --b:  -> 2",
         "choices of --b gone: y",
@@ -41,12 +41,12 @@ def test_every_kind_of_change_is_told_once() -> None:
         "pin changed: torch: ==2 -> ==3",
         "chosen changed: Glm sm120 auto: trtllm -> flashinfer_sparse_mla",
     ]
-    assert not list(changes(OLD, OLD))
+    assert not list(list_changes(OLD, OLD))
 
 
 def test_flags_that_were_not_read_are_unknown_and_not_gone() -> None:
     hidden = replace(NEW, flags=(), unread={"flags": "no module defines make_arg_parser"})
-    told = [str(change) for change in changes(OLD, hidden)]
+    told = [str(change) for change in list_changes(OLD, hidden)]
     assert told[0] == "flags unknown: flags: no module defines make_arg_parser"
     assert not [text for text in told if text.startswith("flag ")]
 
@@ -54,6 +54,6 @@ def test_flags_that_were_not_read_are_unknown_and_not_gone() -> None:
 def test_sglang_0_5_17_begins_to_choose_a_backend_of_its_own_for_sm120() -> None:
     old, new = snapshot_for("sglang_0_5_16"), snapshot_for("sglang_0_5_17")
     assert old is not None and new is not None
-    told = [str(c) for c in changes(old, new) if c.part == "chosen" and "sm120 fp8_e4m3" in c.name]
+    told = [str(c) for c in list_changes(old, new) if c.part == "chosen" and "sm120 fp8_e4m3" in c.name]
     expected = "trtllm, trtllm -> flashinfer_sparse_mla, flashinfer_sparse_mla"
     assert told == [f"chosen changed: GlmMoeDsaForCausalLM sm120 fp8_e4m3: {expected}"]
