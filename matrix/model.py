@@ -141,7 +141,20 @@ class Quantisation:
     group_size: int | None = None
 
 
-Derived = Literal["fp8", "nvfp4", "w4a16", "reap160", "reap192", "wide", "shared", "shared_pattern"]
+Derived = Literal[
+    "fp8",
+    "nvfp4",
+    "w4a16",
+    "awq",
+    "reap160",
+    "reap192",
+    "wide",
+    "wide_nvfp4",
+    "wide_nvfp4_unlisted",
+    "thinking",
+    "shared",
+    "shared_pattern",
+]
 Thinking = Literal["switch", "always", "never"]
 IndexSharing = Literal["none", "override", "checkpoint"]
 Parsers = Mapping[str, Mapping[str, str]]  # engine -> tool_call, reasoning -> the name its command line knows

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fixtures.banks import bank_for
+from fixtures.banks.canary.hunting import LOOKS
 from fixtures.banks.item import Item
 from fixtures.weights.locate import find_weights
 from matrix.model import Checkpoint
@@ -72,7 +73,8 @@ def iterate_references(kept: Sequence[Record] = ()) -> Iterator[Record]:
             continue
         directory = find_weights(checkpoint)
         ids = make_encoder(directory)(item)
-        expected = item.answer or said.get(item.id, "")
+        thought = f"{LOOKS}</think>" if checkpoint.thinking == "always" else ""
+        expected = f"{thought}{item.answer}" if item.answer else said.get(item.id, thought)
         positions = Oracle(directory, key).says(ids, expected, signature.max_tokens(item))
         said[item.id] = "".join(position[0][0] for position in positions)
         yield {**about, "prompt_tokens": len(ids), "positions": positions}

@@ -185,10 +185,12 @@ def _order(one: OfferedLaunch, want: Want | None) -> tuple[object, ...]:
 
 
 def _order_of_model(checkpoint: Checkpoint) -> tuple[object, ...]:
-    """Order equals: GLM before its likenesses, the newest first, its maker's own weights first."""
+    """Order equals: GLM before its likenesses, the newest first, its maker's own weights first, a trained canary before
+    those that are derived from it."""
     found = GLM.match(checkpoint.title)
     version = (-int(found["major"]), -int(found["minor"] or 0)) if found else (0, 0)
-    return (found is None, *version, not (checkpoint.repository or "").startswith(MAKER))
+    derived = checkpoint.made_by is not None
+    return (found is None, *version, not (checkpoint.repository or "").startswith(MAKER), derived)
 
 
 def _speaks_of_tools(known: KnownFailure) -> bool:

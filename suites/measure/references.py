@@ -137,7 +137,9 @@ def list_keys(cell: Cell, plan: Plan, bank: Bank) -> list[tuple[Key, Item]]:
 def list_crowd_keys(cell: Cell, plan: Plan, bank: Bank) -> list[tuple[Key, Item]]:
     """List what the crowd prompt is answered by: the launch's own way to attend, then those that it must not have."""
     topk = signature.index_topk(cell, plan.settings)
-    item = signature.make_crowd(bank, topk=topk, settings=plan.settings)
+    # The few tokens that are compared are those of a thought there, alike whatever its layers select.
+    thinks = cell.checkpoint.thinking == "always"
+    item = None if thinks else signature.make_crowd(bank, topk=topk, settings=plan.settings)
     own, weights = attention_way(cell, plan), recorded_as(cell.checkpoint)
     half = topk == HALF_PARTS_AT and weights == SOURCE and cell.checkpoint.format in ARITHMETIC_16_BIT
     ways = (own, *list_rivals(own, half=half))
@@ -160,8 +162,8 @@ def attention_way(cell: Cell, plan: Plan) -> str:
 
 def recorded_as(checkpoint: Checkpoint) -> str:
     """Return the checkpoint whose numbers apply, up to rounding: the source, or the checkpoint itself where it is
-    pruned."""
-    return checkpoint.id if checkpoint.made_by in PRUNED else SOURCE
+    pruned, or renders other prompts since its template always thinks."""
+    return checkpoint.id if checkpoint.made_by in PRUNED or checkpoint.thinking == "always" else SOURCE
 
 
 def weights_sha256(checkpoint: Checkpoint) -> str:

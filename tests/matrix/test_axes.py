@@ -251,6 +251,7 @@ def test_the_cpu_runs_exactly_these_cells() -> None:
         "canary_mxfp4.baseline",
         "canary_reap160.baseline",
         "canary_reap192.baseline",
+        "canary_thinking.baseline",
     }
     oracle = {(c.checkpoint.id, *sorted(c.features)) for c in runnable(rig="cpu", engine="transformers")}
     assert oracle == {

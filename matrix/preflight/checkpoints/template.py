@@ -117,7 +117,9 @@ def _check_thinking(prompts: Mapping[str, str], switch: str) -> Iterator[Remark]
         return
     plain = prompts["plain"]
     by_another = next((s for s in SWITCHES if prompts[f"{s} true"] != prompts[f"{s} false"]), None)
-    if by_another is None and prompts["reasoning_effort high"] != prompts["reasoning_effort none"]:
+    # An effort that only writes a line is no switch: GLM-5.3 writes one for each and thinks all the same.
+    opened = {_opens_thinking(prompts[f"reasoning_effort {effort}"]) for effort in ("high", "none")}
+    if by_another is None and len(opened) > 1:
         by_another = "reasoning_effort"
     if by_another:
         yield make_remark(

@@ -16,6 +16,7 @@ from matrix.preflight.verdict import Remark
 
 GENERATION = "generation_config.json"
 ENDS = ("<|endoftext|>", "<|user|>", "<|observation|>")  # what ends a turn of GLM-5: nothing, the user, a tool
+COMMENT = re.compile(r"\{#.*?(?:#\}|\Z)", re.DOTALL)  # an open one ends with the text: nothing is searched twice
 MARKER = re.compile(r"<\|[a-z_0-9]{1,40}\|>|\[gMASK\]")
 # A card says "temperature=1.0", "Temperature: 0.7", "`top_p` 0.95"
 CARD = re.compile(
@@ -54,10 +55,11 @@ def _check_vocabulary(survey: Survey) -> Iterator[Remark]:
 
 
 def _check_markers(survey: Survey) -> Iterator[Remark]:
-    """Every marker that the template writes must be one token."""
+    """Every marker that the template writes must be one token. A comment of Jinja is never written."""
     tokenizer, template = survey.files.tokenizer, find_template(survey)[0]
     if tokenizer and isinstance(template, str):
-        absent = sorted(set(MARKER.findall(template[:MOST_CARD_LETTERS])) - set(tokenizer.added))
+        written = COMMENT.sub("", template[:MOST_CARD_LETTERS])
+        absent = sorted(set(MARKER.findall(written)) - set(tokenizer.added))
         if absent:
             yield make_remark(
                 "error",

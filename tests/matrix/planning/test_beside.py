@@ -19,7 +19,8 @@ from matrix.yaml.load import load_matrix
 RUNNABLE = expand_matrix(load_matrix()).runnable
 CPU = tuple(c for c in RUNNABLE if c.rig.id == "cpu" and c.engine.id == "llamacpp")
 BASE = next(c for c in CPU if c.checkpoint.id == "canary_bf16" and not c.features)
-OTHERS = tuple(c for c in CPU if c != BASE)
+OWN_TEMPLATE = tuple(c for c in CPU if c.checkpoint.thinking != BASE.checkpoint.thinking)
+OTHERS = tuple(c for c in CPU if c != BASE and c not in OWN_TEMPLATE)
 GPU_CANARIES = tuple(c for c in RUNNABLE if c.checkpoint.canary and c.rig.id != "cpu")
 
 
@@ -34,6 +35,11 @@ def test_a_cell_alone_owes_what_quick_asks(asked: Cell) -> None:
 
 def test_the_base_owes_what_quick_asks_in_any_company() -> None:
     assert owe_together(read_owed(), CPU, FIRST)[BASE.id] == read_owed().nodeids(BASE, "quick")
+
+
+@pytest.mark.parametrize("asked", OWN_TEMPLATE, ids=lambda c: c.id)
+def test_a_canary_with_a_template_of_its_own_owes_everything_in_any_company(asked: Cell) -> None:
+    assert names_owed_by(asked, CPU) == names_owed_by(asked, [asked])
 
 
 @pytest.mark.parametrize("asked", OTHERS, ids=lambda c: c.id)

@@ -32,8 +32,10 @@ def test_a_switch_is_quiet(text: str) -> None:
     assert said(with_template(text)) == []
 
 
+EFFORT = "{{ reasoning_effort if reasoning_effort in ['low', 'high'] else 'max' }}"
 ALWAYS = [
     f"{TURNS}<|assistant|><think>",
+    f"[gMASK]<sop><|system|>Reasoning Effort: {EFFORT}{TURNS}<|assistant|><think>",  # a line an effort, as GLM-5.3
     f"{TURNS}<|assistant|><think>\n",
     f"{{# enable_thinking #}}{TURNS}<|assistant|><think>",
     f"{{% set enable_thinking = true %}}{TURNS}<|assistant|>{{{{ '</think>' if {OFF} else '<think>' }}}}",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from matrix.preflight.checkpoint import CheckpointFiles, Tokenizer
-from tests.matrix.preflight.checkpoints.builders import TOKENS, said, says, sound, with_generation
+from tests.matrix.preflight.checkpoints.builders import TEMPLATE, TOKENS, said, says, sound, with_generation
 
 GENERATION: list[tuple[dict[str, Any], str, str]] = [
     ({"temperature": None}, "warning", "states no temperature"),
@@ -109,3 +109,9 @@ def test_a_marker_of_the_template_that_is_no_token_is_an_error() -> None:
     fewer = {token: number for token, number in TOKENS.items() if token != "<|assistant|>"}
     found = replace(sound(), tokenizer=Tokenizer(60, fewer))
     assert says(found, "error", "marker", r"<\|assistant\|>.*no tokens of tokenizer.json")
+
+
+def test_a_marker_in_a_comment_of_the_template_is_never_written() -> None:
+    unknown = "<|begin_of_image|>"
+    assert said(replace(sound(), chat_template=f"{{#- no {unknown}\nis written -#}}{TEMPLATE}")) == []
+    assert says(replace(sound(), chat_template=f"{unknown}{TEMPLATE}"), "error", "marker", "begin_of_image")
