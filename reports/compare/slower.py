@@ -28,6 +28,15 @@ def not_slower(name: str, now: Sequence[float], baseline: Sequence[float], *, mo
     the finding reports the smallest detectable slowdown and is marked insensitive.
     """
     median, base = statistics.median(now), statistics.median(baseline)
+    if not base:  # a time per token is 0 where all tokens came at once
+        return Finding(
+            check=f"throughput.not_slower.{name}",
+            ok=True,
+            expected="0",
+            got=f"{median:.3g}",
+            detail="the launches before measured 0, and nothing is a multiple of that",
+            sensitive=False,
+        )
     allowed = tolerance_of(baseline)
     ratio = median / base
     slower = not (ratio >= 1 - allowed if more_is_better else ratio <= 1 + allowed)  # NaN is no speed to be green by

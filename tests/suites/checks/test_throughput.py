@@ -155,6 +155,13 @@ def test_what_failed_is_in_no_wave() -> None:
     )
 
 
+@pytest.mark.parametrize("more_is_better", [True, False])
+def test_launches_that_measured_zero_judge_nothing(more_is_better: bool) -> None:
+    finding = not_slower("tpot", [3.0], [0.0] * 5, more_is_better=more_is_better)
+    assert finding.ok
+    assert not finding.sensitive
+
+
 def test_too_few_launches_judge_nothing() -> None:
     finding = not_slower("tps", [1.0], QUIET[:4], more_is_better=True)
     assert finding.ok
