@@ -213,6 +213,13 @@ def anchors(path: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in heads}
 
 
+def test_a_decision_has_a_number_of_its_own() -> None:
+    """Pages are cited by their number."""
+    numbers = [path.name[:4] for path in (DOCS / "decisions").glob("[0-9]*.md")]
+    assert numbers
+    assert len(set(numbers)) == len(numbers)
+
+
 def test_the_environment_variables_of_the_docs_are_read_somewhere() -> None:
     code = "".join(p.read_text("utf-8") for part in ("fixtures", "matrix") for p in (CHECKOUT / part).rglob("*.py"))
     for page in PAGES:
