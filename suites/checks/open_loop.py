@@ -30,7 +30,11 @@ def check_offered(result: Result) -> Finding:
             f"{sent - completed} did not complete: {result['failed']} failed, {result['unfinished']} had no end"
         )
     return _make_finding(
-        "offered", wrong, expected=f"{offered} requests completed", got=f"{completed} completed", result=result
+        wrong,
+        check="throughput.offered",
+        expected=f"{offered} requests completed",
+        got=f"{completed} completed",
+        result=result,
     )
 
 
@@ -39,7 +43,9 @@ def check_sent_on_time(result: Result) -> Finding:
     worst = 1000 * find_largest([0.0, *result["sent_late_s"]])
     wrong = [f"{result['late_share']:.0%} were sent late"] if result["late_share"] else []
     got = f"{result['late_share']:.0%} sent late, at most {worst:.1f} ms"
-    return _make_finding("sent_on_time", wrong, expected="every request sent when it was due", got=got, result=result)
+    return _make_finding(
+        wrong, check="throughput.sent_on_time", expected="every request sent when it was due", got=got, result=result
+    )
 
 
 def check_open_littles_law(result: Result) -> Finding:
@@ -54,7 +60,11 @@ def check_open_littles_law(result: Result) -> Finding:
     wrong = [] if abs(ratio - 1) <= allowed else [f"{wire_s:.2f} s on the wire, {latency_s:.2f} s of latency"]
     got = f"{wire_s / result['duration']:.2f} requests in the system on average"
     return _make_finding(
-        "open_littles_law", wrong, expected=f"throughput x latency within {allowed:.1%}", got=got, result=result
+        wrong,
+        check="throughput.open_littles_law",
+        expected=f"throughput x latency within {allowed:.1%}",
+        got=got,
+        result=result,
     )
 
 
@@ -65,7 +75,12 @@ def check_overtaken(result: Result) -> Finding:
     late = [f"request {i} was overtaken by {n}" for i, n in enumerate(counts) if n > MOST_OVERTAKEN]
     got = f"at most {worst} answered whole before an earlier one began"
     return _make_finding(
-        "overtaken", late[:3], expected=f"at most {MOST_OVERTAKEN}", got=got, result=result, overtaken=worst
+        late[:3],
+        check="throughput.overtaken",
+        expected=f"at most {MOST_OVERTAKEN}",
+        got=got,
+        result=result,
+        overtaken=worst,
     )
 
 
@@ -123,9 +138,9 @@ def check_goodput(result: Result, *, share: float, wanted: float) -> Finding:
     )
 
 
-def _make_finding(name: str, wrong: Sequence[str], *, expected: str, got: str, result: Result, **data: Any) -> Finding:
+def _make_finding(wrong: Sequence[str], *, check: str, expected: str, got: str, result: Result, **data: Any) -> Finding:
     return Finding(
-        check=f"throughput.{name}",
+        check=check,
         ok=not wrong,
         expected=expected,
         got=got,
