@@ -42,7 +42,8 @@ def check_crowd(item: Item, reply: Reply, ways: Ways, *, wanted: str) -> Finding
     own, wrong, allowed = told[wanted], find_unsound(reply.logprobs), halve_nearest(ways, wanted)
     decided = own.parted or own.positions == len(ways[wanted])
     near = own.mean <= allowed and all(own.mean < told[way].mean for way in ways if way != wanted)
-    nearest = min(ways, key=lambda way: told[way].mean) if decided else ""
+    least = find_smallest([each.mean for each in told.values()])
+    nearest = next((way for way in ways if decided and told[way].mean == least), "")
     return Finding(
         check=CHECK,
         ok=not wrong and (near or not decided),

@@ -55,11 +55,12 @@ def test_known_failures_link_to_their_issue_and_are_reviewed_in_time() -> None:
 
 
 def test_only_failures_that_were_seen_here_are_strict_on_a_cell_that_runs() -> None:
-    """The planted one, and what an H100 (docs/evidence/sm90-h100) or an H200 showed of the canary."""
+    """The planted one, and what a CPU, an H100 (docs/evidence/sm90-h100) or an H200 showed of the canary."""
     strict = [k for k in MATRIX.known_failures if k.value.expect == "always"]
     on_cells = {(k.value.id, c.checkpoint.canary) for k in strict for c in WORLD.runnable if k.condition(c.facts)}
     seen = (
         "planted_fsfs",
+        "llamacpp_streamed_stop_prefix_lost",
         "vllm_required_never_ends",
         "vllm_marlin_w13_scales",
         "sglang_gptq_experts_in_bf16",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from matrix.checkout import CHECKOUT
 from matrix.preflight.checkpoint import CheckpointFiles, Shard, Tensor, judge_checkpoint, read_facts
 
 CONFIG: dict[str, Any] = {
@@ -20,6 +21,7 @@ CONFIG: dict[str, Any] = {
     "index_topk": 2048,
 }
 HEADER_BYTES = 100
+TEMPLATE = (CHECKOUT / "fixtures" / "canary" / "hf" / "chat_template.jinja").read_text("utf-8")
 
 
 def tensors(names: dict[str, str], rows: int = 2) -> dict[str, Tensor]:
@@ -60,7 +62,7 @@ def sound() -> CheckpointFiles:
         index={"metadata": {"total_size": total}, "weight_map": weight_map},
         tokenizer_config={"tokenizer_class": "PreTrainedTokenizerFast"},
         has_tokenizer=True,
-        chat_template="{{ messages }}",
+        chat_template=TEMPLATE,
         shards=shards,
     )
 

@@ -169,7 +169,7 @@ def test_two_engines_of_an_h200_compute_the_same_canaries(tmp_path: Path) -> Non
     cells = [ExpectedCell(id=c, facts=f, features=frozenset(f.get("features", ()))) for c, f in facts.items()]
     told = judge_across_backends(cells, records, facts)
     assert {t.outcome for t in told if t.prompts} == {"same"}
-    assert sum(t.prompts for t in told) == 95 and max(t.nats for t in told if t.prompts) < 0.01
+    assert sum(t.prompts for t in told) == 57 and max(t.nats for t in told if t.prompts) < 0.01
 
 
 def _unpack(folder: Path) -> list[Path]:
