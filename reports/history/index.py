@@ -8,8 +8,10 @@ when all files were read. Where the directory cannot be written to, the index li
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -77,7 +79,8 @@ def open_index(folder: Path) -> Iterator[sqlite3.Connection]:
         raise ConfigError([Problem(str(folder), 0, "", "there is no such directory of evidence")])
     try:
         with closing(_connect(folder)) as connection:
-            _refresh(connection, folder)
+            with _take_turn(folder):
+                _refresh(connection, folder)
             yield connection
     except sqlite3.OperationalError as error:
         raise HostError(f"{folder / NAME}: {error}. Another writer is at work, or the disk is full") from error
@@ -134,6 +137,20 @@ def _prepare(connection: sqlite3.Connection) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+@contextmanager
+def _take_turn(folder: Path) -> Iterator[None]:
+    """Wait until nobody else brings this index up to date: of two at once each forgets parts that the other joined.
+
+    The lock lies on the directory itself, and the kernel takes it back from a writer that dies.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _refresh(connection: sqlite3.Connection, folder: Path) -> None:
