@@ -7,16 +7,7 @@ python=$(command -v python3.11 || command -v python3)
 import sys
 sys.exit(sys.version_info < (3, 11))
 PY
-# A new environment unpacks and compiles a pip of its own, for 5 of the 8 s that this script took, to install uv once.
-# The host's pip can do that from 22.3 on; where the host has none, the environment gets one.
-has_pip() { "$python" -c 'import pip, sys; sys.exit(tuple(map(int, pip.__version__.split(".")[:2])) < (22, 3))' 2>/dev/null; }
-pip=(.venv/bin/python -m pip)
-options=()
-if has_pip; then
-  pip=("$python" -m pip --python .venv/bin/python)
-  options=(--without-pip)
-fi
-make_venv() { "$python" -m venv ${options[@]+"${options[@]}"} .venv 2>/dev/null; }
+make_venv() { "$python" -m venv .venv 2>/dev/null; }
 if ! make_venv; then
   rm -rf .venv
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
@@ -28,4 +19,4 @@ if ! make_venv; then
     exit 2
   fi
 fi
-"${pip[@]}" install -q --disable-pip-version-check --require-hashes -r requirements/uv.lock
+.venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.lock
