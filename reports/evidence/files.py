@@ -308,7 +308,7 @@ class Seal:
         self._last: Record | None = None
 
     def add(self, found: Record) -> None:
-        if self._last is not None:
+        if self._last is not None and self._whole:  # behind a lost line nothing can hold any more
             self._hash.update(format_line(record.dump_record(self._last)))
             self._count += 1
         self._last, self._whole = found, self._whole and not isinstance(found, Lost)
@@ -324,9 +324,7 @@ class Seal:
 
 def is_sealed(records: Iterable[Record]) -> bool:
     """Return whether one run's records are those that its `end` record sealed: none lost, edited or added."""
-    own = list(records)
-    if any(isinstance(r, Lost) for r in own):
-        return False
-    if not own or not isinstance(last := own[-1], record.End) or last.records != len(own) - 1:
-        return False
-    return hashlib.sha256(b"".join(format_line(record.dump_record(r)) for r in own[:-1])).hexdigest() == last.sha256
+    seal = Seal()
+    for each in records:
+        seal.add(each)
+    return seal.holds
