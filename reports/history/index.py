@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ VERSION: Final = 3
 PATTERNS: Final = ("*.jsonl", "*.jsonl.gz")
 KEPT: Final = ".kept"  # folders with the replies of a run
 WAIT_S: Final = 60.0  # for another writer
+POLL_S: Final = 0.05
 SCHEMA: Final = """
 CREATE TABLE files (path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER);
 CREATE TABLE runs (run TEXT PRIMARY KEY, path TEXT, t TEXT, source TEXT, host TEXT);
@@ -143,14 +145,32 @@ def _prepare(connection: sqlite3.Connection) -> sqlite3.Connection:
 def _take_turn(folder: Path) -> Iterator[None]:
     """Wait until nobody else brings this index up to date: of two at once each forgets parts that the other joined.
 
-    The lock lies on the directory itself, and the kernel takes it back from a writer that dies.
+    The lock lies on the directory itself, and the kernel takes it back from a writer that dies. A file system that
+    locks no directory (NFS) leaves both to SQLite's transactions.
+
+    Raises:
+        HostError: another writer does not end within WAIT_S.
     """
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor, until = os.open(folder, os.O_RDONLY), time.monotonic() + WAIT_S
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        while not _lock_directory(descriptor):
+            if time.monotonic() > until:
+                raise HostError(f"{folder / NAME}: another writer has been at work for {WAIT_S:.0f} s")
+            time.sleep(POLL_S)
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock_directory(descriptor: int) -> bool:
+    """Return whether the turn is ours, or cannot be taken here at all."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _refresh(connection: sqlite3.Connection, folder: Path) -> None:

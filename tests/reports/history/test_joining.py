@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import itertools
+import os
 import shutil
 import threading
 from dataclasses import replace
@@ -13,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from matrix.errors import ConfigError
+from matrix.errors import ConfigError, HostError
 from reports import __main__ as cli
 from reports.compare.baselines import read_baseline
 from reports.evidence.continuations import digest_run
@@ -188,6 +190,20 @@ def test_writers_at_once_join_once(folder: Path) -> None:
     for thread in threads:
         thread.join()
     assert not [each for each in found if isinstance(each, BaseException)] and runs_of(folder) == (BOTH, {})
+
+
+def test_a_writer_that_does_not_end_is_told_and_waited_for_no_longer(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "WAIT_S", 0.1)
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(HostError, match="another writer has been at work"):
+            runs_of(folder)
+    finally:
+        os.close(held)
+    assert runs_of(folder) == ({}, {})
 
 
 def test_add_takes_both_parts_together(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
