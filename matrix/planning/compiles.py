@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from matrix.condition import compile_condition
-from matrix.model import HostCompile
+from matrix.engine_kernels import HostCompile
 from matrix.planning.plan import Plan
 
 WHEN = {

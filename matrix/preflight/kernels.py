@@ -15,8 +15,8 @@ from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
+from matrix.engine_kernels import Compiled
 from matrix.fat_binaries import Library
-from matrix.model import Compiled
 from matrix.preflight.snapshot import SNAPSHOTS, Snapshot, release_id
 
 KERNELS = SNAPSHOTS / "kernels"

@@ -11,7 +11,8 @@ from typing import Final
 
 from matrix.checking.rules import Decision
 from matrix.checkout import CHECKOUT
-from matrix.model import Compiled, Engine
+from matrix.engine_kernels import Compiled
+from matrix.model import Engine
 from matrix.preflight.kernels import KernelWheel, read_wheels
 from matrix.preflight.snapshot import Snapshot
 from matrix.upgrading.news import News, Way

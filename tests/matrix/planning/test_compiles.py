@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from matrix.model import HostCompile
+from matrix.engine_kernels import HostCompile
 from matrix.output.writable import JIT_CACHES
 from matrix.planning.compiles import describe_compile, find_compiles, locate_cache
 from matrix.planning.expand import expand_matrix

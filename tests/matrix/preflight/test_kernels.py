@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from matrix.engine_kernels import Compiled
 from matrix.fat_binaries import Library
-from matrix.model import Compiled
 from matrix.planning.expand import expand_matrix
 from matrix.planning.plan import Plan, make_plan
 from matrix.preflight.kernels import KERNELS, find_gaps, format_wheel, parse_wheel, read_wheels, wheel_for
