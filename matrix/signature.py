@@ -21,6 +21,7 @@ SEARCHED_CHARS: Final = 400_000  # of a failure's text; launchers bound what the
 _EXCEPTIONS: Final = sorted(
     name for name, made in vars(builtins).items() if isinstance(made, type) and issubclass(made, BaseException)
 )
+_FORMALITIES: Final = re.compile(r"\\[AbBZ]|\(\?[a-zA-Z]*:?")  # of a pattern: anchors, flags, groups
 # Said by failures of every kind, by our own words around them, or by logs of engines that start well.
 COMMON: Final[tuple[str, ...]] = (
     "EngineExited: the engine exited with 137 (SIGKILL) after 6.6 s, before its health endpoint answered (at http)",
@@ -67,6 +68,9 @@ COMMON: Final[tuple[str, ...]] = (
     " 'c10::Error'\n  what():  \nChild process unexpectedly failed with exitcode=-9, the worker was killed by signal 9",
     "EngineDeadError: EngineCore encountered an issue. See stack trace (above) for the root cause.\nShutting down",
     *(f"{name}: " for name in _EXCEPTIONS),
+    # The class of a cause, which fixtures.launch.autopsy puts in front of the log's own words.
+    *(f"class {name}" for name in ("unknown", "killed", "hang", "hang_under_load")),
+    "the engine exited with 1 after 12.0 s, before its first token [class unknown: its log tells no exception]",
     "check: NOT OK\n  got:      nothing\n3 of 6 not ok; failure rate at most 88 % (95 %)",
 )
 
@@ -131,6 +135,8 @@ def find_pattern_problem(signature: str) -> str:
 def find_vague_matches(signature: str) -> Iterator[str]:
     """Yield what else a pattern fits: words that failures of every kind say, and failures of several kinds."""
     pattern = re.compile(signature)
+    if alone := next((branch for branch in split_branches(signature) if _is_one_word(branch)), None):
+        yield f"{alone!r} is one word, which says what failed and not how; name the words around it"
     if common := next((text for text in COMMON if pattern.search(text)), None):
         yield f"matches {_first_match(pattern, common)!r}, which is said by failures of every kind; be more specific"
     if len(kinds := [kind for kind, text in KINDS.items() if pattern.search(text)]) > 1:
@@ -141,6 +147,30 @@ def find_answer_faults(signature: str, check: str) -> list[str]:
     """Find the kinds of `ANSWER_FAULTS` that a signature fits when this check reports them."""
     said = f"{check}: NOT OK {{}}\n  item:     i\n  expected: e\n  got:      g"
     return [kind for kind, faults in ANSWER_FAULTS.items() if any(re.search(signature, said.format(f)) for f in faults)]
+
+
+def split_branches(signature: str) -> list[str]:
+    """Split a pattern at each `|` outside of groups and classes: any of these branches alone is enough to match."""
+    branches, depth, in_class, at = [""], 0, False, 0
+    while at < len(signature):
+        piece = signature[at : at + 2] if signature[at] == "\\" else signature[at]
+        at += len(piece)
+        if in_class:
+            in_class = piece != "]" or branches[-1].endswith(("[", "[^"))  # `[]x]` holds a bracket
+        else:
+            in_class = piece == "["
+            depth += (piece == "(") - (piece == ")")
+        if piece == "|" and not depth and not in_class:
+            branches.append("")
+        else:
+            branches[-1] += piece
+    return branches
+
+
+def _is_one_word(branch: str) -> bool:
+    """Return whether each alternative of a branch is a single word, such as a library's name."""
+    bare = _FORMALITIES.sub("", branch)
+    return all(re.fullmatch(r"\W*\w+\W*", piece) for piece in bare.split("|"))
 
 
 def _first_match(pattern: re.Pattern[str], text: str) -> str:

@@ -27,6 +27,7 @@ FACTS, CALLS = 3, 2
 TRIAL = 900  # of the needle: apart from those of the other suites
 TOP = 5
 WORDS = 300  # characters of an error
+AskedBoot = tuple[CheckedBoot, Mapping[str, Reply]]
 
 
 def test_every_boot_is_right_and_alike(
@@ -36,11 +37,11 @@ def test_every_boot_is_right_and_alike(
     Autotuning, races while graphs are captured and memory that nobody set differ between boots and not within one."""
     items, topk = _pick_items(cell, plan, bank), index_topk(cell, plan.settings)
     ask = partial(_ask_boot, items=items, topk=topk, tie=2 * isolation.logprob_tolerance(cell.checkpoint.format))
-    told = [ask(1, client, first={})]
+    told: list[AskedBoot] = [ask(1, client, first={})]
     first = told[0][1]
     for number in range(2, boot_count + 1):
         try:
-            engine = reboot(f"boot {number} of {boot_count}")
+            engine = _boot_again(reboot, f"boot {number} of {boot_count}", told)
         except EngineError as error:
             told.append((CheckedBoot(number=number, error=f"it did not start: {str(error)[:WORDS]}"), {}))
             continue
@@ -60,6 +61,18 @@ def _pick_items(cell: Cell, plan: Plan, bank: Bank) -> Sequence[Item]:
     return [*long, *bank.facts(FACTS), *bank.calls(CALLS)]
 
 
+def _boot_again(reboot: Reboot, why: str, told: list[AskedBoot]) -> Engine | None:
+    """Launch once more. An engine that ended by itself behind its last answer makes its boot a wrong one."""
+    try:
+        return reboot(why)
+    except EngineError as error:
+        if error.at:  # of this launch, which did not start
+            raise
+        before, replies = told[-1]
+        told[-1] = (replace(before, error=before.error or f"it ended by itself: {str(error)[:WORDS]}"), replies)
+    return reboot(why)
+
+
 def _bind(client: Client, engine: Engine) -> Client:
     """Return the client of another launch; its tape is the test's own."""
     return replace(
@@ -76,7 +89,7 @@ def _bind(client: Client, engine: Engine) -> Client:
 
 def _ask_boot(
     number: int, client: Client, *, items: Sequence[Item], first: Mapping[str, Reply], topk: int, tie: float
-) -> tuple[CheckedBoot, Mapping[str, Reply]]:
+) -> AskedBoot:
     """Ask one boot everything. An engine that ends meanwhile makes it a wrong boot, and not the end of the count."""
     replies: dict[str, Reply] = {}
     findings: list[Finding] = []

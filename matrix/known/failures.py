@@ -34,7 +34,7 @@ class SeenFailure:
     how: str
     texts: tuple[str, ...]
     test: str = ""
-    test_id: str = ""
+    test_id: str = ""  # without the cell, see `remove_cell`
     http_status: int | None = None
 
 
@@ -98,6 +98,17 @@ def _count_strange(strange: int, texts: Sequence[str]) -> str:
 def speaks_of_test(fails: Fails, test: str, test_id: str) -> bool:
     """Whether an entry is about this test, with these parameters."""
     return fails.at == "test" and fails.test == test and (not fails.params or any(p in test_id for p in fails.params))
+
+
+def remove_cell(test_id: str, cell: str) -> str:
+    """Remove the cell from a test's id: its digits are no parameter, and `params: ["10"]` would fit every test of it.
+
+    >>> remove_cell("test_x[1024-cpu.vllm_0_10.canary.mtp]", "cpu.vllm_0_10.canary.mtp")
+    'test_x[1024]'
+    """
+    name, _, inside = test_id.removesuffix("]").partition("[")
+    params = "-".join(part for part in inside.split("-") if part != cell)
+    return f"{name}[{params}]" if params else name
 
 
 def find_expired(matrix: Matrix, today: date) -> list[Loaded[KnownFailure]]:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from matrix.errors import Problem, suggest_nearest
 from matrix.recorded import Fails, KnownFailure
-from matrix.signature import find_answer_faults, find_pattern_problem, find_vague_matches
+from matrix.signature import find_answer_faults, find_pattern_problem, find_vague_matches, split_branches
 
 if TYPE_CHECKING:
     from matrix.yaml.loaded import Loaded
@@ -111,7 +111,12 @@ def _entry_problems(entry: KnownFailure, around: KnownSurroundings) -> Found:
 
 
 def _explain_wrong_answer(signature: str) -> Iterator[str]:
-    named = NAMES_A_CHECK.match(signature)
+    for branch in split_branches(signature):  # one is enough to match, so each must say as much as a whole one
+        yield from _explain_wrong_branch(branch, signature)
+
+
+def _explain_wrong_branch(branch: str, signature: str) -> Iterator[str]:
+    named = NAMES_A_CHECK.match(branch)
     if named is None:
         yield r"a wrong answer is told by a check: begin with its name, as in 'needle\.found: NOT OK \[[^]]*\] not in'"
         return

@@ -144,10 +144,11 @@ class _Reader:
         return data
 
     def moment(self, data: Any, at: Loc) -> datetime:
-        if isinstance(data, datetime):
-            return data
+        found = data
         with suppress(TypeError, ValueError):
-            return datetime.fromisoformat(data)
+            found = datetime.fromisoformat(data)
+        if isinstance(found, datetime) and found.tzinfo:  # without a zone it cannot be compared with another time
+            return found
         raise self.wrong(at, f"expected a time like 2027-01-31T09:00:00Z, got {_show_value(data)}")
 
     def literal(self, words: tuple[Any, ...], data: Any, at: Loc) -> Any:

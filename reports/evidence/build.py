@@ -67,7 +67,10 @@ def _make_convert(hint: Any) -> Convert:
 
 
 def _read_moment(value: Any) -> datetime:
-    return datetime.fromisoformat(value)
+    found = datetime.fromisoformat(value)
+    if found.tzinfo is None:
+        raise Odd
+    return found
 
 
 def _require_type(*kinds: type) -> Convert:

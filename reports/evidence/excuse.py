@@ -25,6 +25,7 @@ from matrix.known.failures import (
     KnownOfCell,
     explain_mismatches,
     match_known_failure,
+    remove_cell,
     speaks_of_test,
 )
 from matrix.recorded import KnownFailure
@@ -122,7 +123,7 @@ def _settle_failure(
     item: pytest.Item, report: pytest.TestReport, error: BaseException, plain: PhaseOutcome, findings: Sequence[Finding]
 ) -> PhaseOutcome:
     known = item.stash.get(KNOWN, KnownOfCell())
-    failure = describe_failure(error, findings, known, test=_name_test(item), test_id=item.name)
+    failure = describe_failure(error, findings, known, test=_name_test(item), test_id=item.name, cell=_name_cell(item))
     told = replace(plain, at=failure.at, how=failure.how, http_status=failure.http_status)
     if match := match_known_failure(known.entries, failure):
         return _excuse_failure(report, match, told)
@@ -158,7 +159,7 @@ def _settle_pass(
 def _find_contradicted(item: pytest.Item, known: KnownOfCell, launches: Launches) -> Iterator[Loaded[KnownFailure]]:
     test, cell, started = _name_test(item), _name_cell(item), "engine" in getattr(item, "fixturenames", ())
     for entry in (k for k in known.entries if k.value.expect == "always"):
-        if speaks_of_test(entry.value.fails, test, item.name):
+        if speaks_of_test(entry.value.fails, test, remove_cell(item.name, cell)):
             yield entry
         elif (
             started and entry.value.fails.at in LAUNCH and (key := (cell, entry.value.id)) not in launches.contradicted

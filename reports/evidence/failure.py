@@ -22,7 +22,7 @@ from matrix.errors import (
     find_launch_error,
     iterate_causes,
 )
-from matrix.known.failures import KnownOfCell, SeenFailure
+from matrix.known.failures import KnownOfCell, SeenFailure, remove_cell
 from matrix.signature import remove_echoes
 from reports.evidence import redact
 from reports.evidence.defuse import defuse_for_terminal
@@ -35,7 +35,7 @@ FAILED = "NOT OK"  # by which a finding says that it is none
 
 
 def describe_failure(
-    error: BaseException, findings: Sequence[Finding], known: KnownOfCell, *, test: str, test_id: str
+    error: BaseException, findings: Sequence[Finding], known: KnownOfCell, *, test: str, test_id: str, cell: str = ""
 ) -> SeenFailure:
     """Describe a failing test, without secrets and without echoes."""
     launch, chain = find_launch_error(error), list(iterate_causes(error))
@@ -50,7 +50,7 @@ def describe_failure(
         http_status=_find_status(chain),
         texts=tuple(remove_echoes(redact.redact_text(text), words=words, flags=known.flags) for text in said),
         test=test,
-        test_id=test_id,
+        test_id=remove_cell(test_id, cell),
     )
 
 

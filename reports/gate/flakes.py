@@ -19,7 +19,7 @@ from reports.evidence.asked_again import group_alike, name_tests
 from reports.evidence.attempts import HOST_ERROR, INFRASTRUCTURE
 from reports.evidence.finding import Finding
 from reports.evidence.summary import CellRow, SettledTest
-from reports.evidence.types import Found, Record, Result
+from reports.evidence.types import AFTER, CRASH, Found, Record, Result
 from reports.gate.clauses import Flake
 from reports.gate.policy import Policy
 
@@ -173,10 +173,13 @@ def _tell_superseded(row: CellRow) -> Iterator[str]:
 
 
 def _untold_launches(row: CellRow) -> Iterator[str]:
-    """Yield launches that a retry supersedes and no test reports. Such a launch is excused only together with the
-    test that reports it."""
+    """Yield launches that a retry supersedes and no test reports: one that failed, or that followed a crash. Such a
+    launch is excused only together with the test that reports it."""
     told = {r.run for t in row.tests if t.attempts for r in t.attempts.failed}
     for launch in row.launches:
-        failed = launch.outcome not in ("ok", HOST_ERROR)
-        if failed and launch not in row.standing and launch.run not in told:
+        if launch in row.standing or launch.run in told:
+            continue
+        if launch.outcome not in ("ok", HOST_ERROR):
             yield f"its engine did not start in run {launch.run} ({launch.outcome}), which no test of that run tells."
+        elif launch.data.get(AFTER) == CRASH:
+            yield f"its engine crashed in run {launch.run}, which no test of this cell tells and no retry excuses."

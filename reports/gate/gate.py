@@ -25,7 +25,7 @@ from reports.evidence.continuations import Continuations, link_continuations
 from reports.evidence.defuse import defuse_line
 from reports.evidence.lost import tell_lost
 from reports.evidence.summary import SKIPPED, CellRow, make_board
-from reports.evidence.types import CellFacts, End, Expected, Record, Result, Run
+from reports.evidence.types import SCHEMA, CellFacts, End, Expected, Record, Result, Run
 from reports.expected import ExpectedCell
 from reports.gate import speed as gate_speed
 from reports.gate.accepted_identity import doubt_identity, tell_accepted
@@ -35,7 +35,7 @@ from reports.gate.bounds import judge_bounds
 from reports.gate.depth import tell_depths
 from reports.gate.flakes import judge_attempts
 from reports.gate.known_failures import tell_known_failures, tell_not_run
-from reports.gate.owed import is_absent, tell_missing
+from reports.gate.owed import is_absent, tell_hidden, tell_missing
 from reports.gate.policy import Policy
 from reports.gate.speed import judge_speed
 
@@ -193,6 +193,12 @@ def _check_run(policy: Policy, run: str, own: Sequence[Record], now: datetime, *
     ends = [r for r in own if isinstance(r, End)]
     if len(starts) != 1:
         yield "run", f"Run {run} has {len(starts)} `run` records, one was expected: was a file given twice?"
+    if newest := max((start.schema for start in starts if start.schema > SCHEMA), default=0):
+        yield (
+            "schema",
+            f"Run {run} was written by a later version of this program (schema {newest}, {SCHEMA} is known): what it"
+            " says beyond that cannot be judged. Judge it with that version.",
+        )
     if any(word == REPLAY or word.startswith(f"{REPLAY}=") for start in starts for word in start.argv):
         yield "replay", f"Run {run} asked no engine: it judged again ({REPLAY}) what another run was told."
     if not ends and continued:
@@ -231,6 +237,7 @@ def _check_cell(
     yield from doubt_identity(policy, row, now.date())
     yield from tell_known_failures(cell, row, now.date())
     yield from tell_missing(row, policy.depth)
+    yield from tell_hidden(row, records)
     if row.not_run:
         yield from tell_not_run(policy, row, now.date())
         return

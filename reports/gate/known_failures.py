@@ -11,7 +11,7 @@ from datetime import date
 from fnmatch import fnmatchcase
 
 from matrix.judging.status import Status
-from matrix.known.failures import LAUNCH, speaks_of_test
+from matrix.known.failures import LAUNCH, remove_cell, speaks_of_test
 from matrix.recorded import KnownFailure
 from matrix.signature import extract_match
 from reports.evidence.summary import CellRow, SettledTest
@@ -55,7 +55,8 @@ def _explain_doubt(cell: ExpectedCell, test: SettledTest, result: Result) -> str
     known = cell.known_failures.get(named)
     if known is None:
         return f"names {named!r}, which does not speak about this cell" if named else "names no known failure"
-    if known.fails.at == "test" and not speaks_of_test(known.fails, result.test, test.nodeid.partition("::")[2]):
+    asked = remove_cell(test.nodeid.partition("::")[2], cell.id)
+    if known.fails.at == "test" and not speaks_of_test(known.fails, result.test, asked):
         return f"{named} is about {known.fails.test}"
     return _explain_mismatch(known, result)
 

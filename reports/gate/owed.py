@@ -1,16 +1,23 @@
-"""Reports tests that a cell owes and that left no result: MISSING, each by name, suite by suite."""
+"""Reports tests that a cell owes and that left no result: MISSING, each by name, suite by suite.
+
+A test that had found something wrong when its run was cut short has no result there. A pass of the run that continues
+it would hide that failure, as a retry would; so the cell is red.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
+from matrix.judging.status import Status
 from matrix.planning.owed import Depth
 from matrix.wording import list_first
 from reports.evidence.summary import CellRow, SettledTest
+from reports.evidence.types import Found, Record, Result
 
 SHOWN: Final = 10  # tests of one suite; the rest is counted
+PASSED: Final = frozenset({Status.PASS, Status.MEASURED})
 
 
 def tell_missing(row: CellRow, depth: Depth) -> Iterator[tuple[str, str]]:
@@ -23,6 +30,23 @@ def tell_missing(row: CellRow, depth: Depth) -> Iterator[tuple[str, str]]:
             continue
         what = f"{len(names)} tests of the suite {suite} that it owes at depth {depth}"
         yield "missing", f"{what} came to MISSING, no result was recorded: {list_first(names, SHOWN)}."
+
+
+def tell_hidden(row: CellRow, records: Sequence[Record]) -> Iterator[tuple[str, str]]:
+    """Yield a rule and a sentence for each test that passed, and that failed a check in a run that was cut short."""
+    ended = {(r.run, r.nodeid) for r in records if isinstance(r, Result)}
+    passed = {test.nodeid: test.name for test in row.tests if test.status in PASSED}
+    failed: dict[tuple[str, str], Found] = {}
+    for r in records:
+        if isinstance(r, Found) and not r.ok and r.nodeid in passed and (r.run, r.nodeid) not in ended:
+            failed.setdefault((r.run, r.nodeid), r)
+    for (run, nodeid), found in failed.items():
+        said = f"{found.check}: {found.detail or found.got}"
+        yield (
+            "cut",
+            f"{passed[nodeid]} had failed in run {run} ({said}) when that run was cut short, and no later pass answers"
+            " for it: run the cell anew.",
+        )
 
 
 def is_absent(test: SettledTest) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from matrix.judging.observation import UNSEEN
-from matrix.judging.status import Status
+from matrix.judging.status import GREEN, Status
 from reports.evidence import redact
 from reports.evidence import types as record
 from reports.evidence.defuse import defuse_line
@@ -105,8 +105,9 @@ def render_replay(found: Replayed) -> str:
 def compare_replay(recorded: Sequence[Record], derived: Sequence[Record], *, commit: str = "") -> Replayed:
     """Compare one run's records with those of its replay. `commit`: the recorded commit, when it is not today's.
 
-    A test that was interrupted has kept what it asked so far, and no result: a gate counts nothing of it. In a run that
-    came to its end a result without which replies were kept was taken away.
+    A test that was interrupted has kept what it asked so far, and no result: a gate counts nothing of it, unless its
+    replies make a whole test that fails. In a run that came to its end a result without which replies were kept was
+    taken away.
     """
     theirs = _group_by_test(derived)
     cut = not any(isinstance(r, End) and not r.interrupted for r in recorded)
@@ -124,8 +125,19 @@ def compare_replay(recorded: Sequence[Record], derived: Sequence[Record], *, com
         elif any(isinstance(r, Kept) for r in own):
             found = _find_differences(own, theirs[nodeid])
             differing += (Disagreement(**who, what=w, recorded=_shorten(a), derived=_shorten(b)) for w, a, b in found)
+    for nodeid, own in _group_by_test(recorded).items():
+        if nodeid not in ours and (failed := _find_failure(theirs.get(nodeid, ()))):
+            who = {"cell": own[0].cell, "test": own[0].test or nodeid}
+            differing.append(Disagreement(**who, what="result", recorded="nothing", derived=f"status {failed}"))
     unable += _find_nameless(recorded)
     return Replayed(disagreements=tuple(differing), unreplayable=tuple(unable), tests=len(ours))
+
+
+def _find_failure(derived: Sequence[Record]) -> str:
+    """Find the status with which a whole test fails; empty where it passes, or where its replies end before it does."""
+    if any(r.dropped for r in derived if isinstance(r, Kept)):
+        return ""
+    return next((str(r.status) for r in derived if isinstance(r, Result) and r.status not in GREEN), "")
 
 
 def _find_nameless(records: Iterable[Record]) -> Iterator[Unreplayable]:

@@ -17,6 +17,7 @@ from matrix.signature import (
     find_pattern_problem,
     find_vague_matches,
     remove_echoes,
+    split_branches,
 )
 from matrix.yaml.load import load_matrix
 
@@ -79,10 +80,35 @@ def test_a_pattern_that_does_not_compile_says_why() -> None:
         "(?i)segfault",
         "model",
         "expected",
+        "class ",
+        "class unknown",
+        "class killed",
+        r"class \w+",
+        "flashinfer",
+        r"(?i)\btriton\b",
+        "(?:triton|flashinfer)",
+        "KeyError: 'layers|GLM",
     ],
 )
 def test_words_that_every_failure_says_are_too_vague(signature: str) -> None:
     assert list(find_vague_matches(signature))
+
+
+@pytest.mark.parametrize(
+    ("signature", "branches"),
+    [
+        ("a b", ["a b"]),
+        ("a|b", ["a", "b"]),
+        ("(a|b)c|d", ["(a|b)c", "d"]),
+        ("[|]a|b", ["[|]a", "b"]),
+        ("[]|]a|b", ["[]|]a", "b"]),
+        ("[^]|(]a|b", ["[^]|(]a", "b"]),
+        (r"\||\(|\[|b", [r"\|", r"\(", r"\[", "b"]),
+        (r"[\]|]|b", [r"[\]|]", "b"]),
+    ],
+)
+def test_a_pattern_has_the_branches_that_match_alone(signature: str, branches: list[str]) -> None:
+    assert split_branches(signature) == branches
 
 
 def test_a_pattern_that_fits_two_kinds_tells_neither() -> None:

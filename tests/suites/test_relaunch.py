@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from matrix.errors import EngineExited
 from matrix.judging.status import Status
 from reports.board import terminal as table
 from reports.board.text import make_view
@@ -17,6 +19,8 @@ from reports.evidence.files import EvidenceWriter
 from reports.evidence.summary import make_board
 from reports.evidence.types import Found, Measured
 from reports.evidence.types import Run as RunRecord
+from suites.checks.boots import CheckedBoot
+from suites.test_boots import _boot_again
 from tests.fixtures.launch.docker.docker_plans import CANARY
 from tests.pytest_forkserver import run_pytest
 from tests.suites.left import RunLeft
@@ -176,3 +180,20 @@ def test_somebody_elses_engine_is_not_launched_again(baseline: Path, tmp_path: P
     assert found.statuses == {SINGLE: Status.FAIL}, found.said
     assert len(found.launches) == 1
     assert "not measured on a fresh launch: the engine is somebody else's" in found.said
+
+
+def test_a_boot_that_ended_behind_its_last_answer_is_a_wrong_one_and_the_next_is_launched() -> None:
+    ended, launched = EngineExited("it died idle"), object()
+    answers: list[Any] = [ended, launched]
+
+    def reboot(why: str) -> Any:
+        if isinstance(answer := answers.pop(0), Exception):
+            raise answer
+        return answer
+
+    told: list[Any] = [(CheckedBoot(number=1), {})]
+    assert _boot_again(reboot, "boot 2 of 2", told) is launched
+    assert told[0][0].wrong == "it ended by itself: it died idle"
+    ended.at, answers[:] = "relaunch", [ended]
+    with pytest.raises(EngineExited):
+        _boot_again(reboot, "boot 2 of 2", told)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from matrix.known.failures import SeenFailure, explain_mismatches, match_known_failure
+from matrix.known.failures import SeenFailure, explain_mismatches, match_known_failure, remove_cell, speaks_of_test
 from matrix.model import Source
 from matrix.recorded import Fails, KnownFailure
 from matrix.yaml.load import NEVER
@@ -74,6 +74,23 @@ def test_what_differs_in_anything_is_another_failure_and_says_in_what(
     assert match_known_failure([known], failure) is None
     [said] = explain_mismatches([known], failure)
     assert why in said
+
+
+@pytest.mark.parametrize(
+    ("test_id", "without"),
+    [
+        ("test_x[CELL]", "test_x"),
+        ("test_x[CELL-1024-50]", "test_x[1024-50]"),
+        ("test_x[1024-CELL-50]", "test_x[1024-50]"),
+        ("test_x[1024-CELL]", "test_x[1024]"),
+        ("test_x", "test_x"),
+    ],
+)
+def test_the_digits_of_a_cell_are_no_parameter(test_id: str, without: str) -> None:
+    """`params: ["10"]` fitted every test of llamacpp_2026_10_11549."""
+    cell = "cpu.llamacpp_2026_10_11549.canary.baseline"
+    assert remove_cell(test_id.replace("CELL", cell), cell) == without
+    assert not speaks_of_test(replace(IN_TEST.value.fails, params=("2026",)), "test_x", without)
 
 
 def test_another_test_of_the_same_cell_is_not_excused_and_not_even_told_of_it() -> None:

@@ -111,7 +111,15 @@ def test_the_suites_tests_are_found_by_name_without_importing_them(tmp_path: Pat
 def test_the_signature_of_a_wrong_answer_begins_with_its_check() -> None:
     """What a check says behind its name may come from a reply, which can say the words of any entry."""
     wrong = {"at": "test", "test": "test_x", "how": "wrong_answer"}
-    for signature in ("not in the reply", ".*needle", "got: .*332b90", "[a-z]+ found: NOT OK"):
+    named = r"needle\.found: NOT OK zzz"
+    for signature in (
+        "not in the reply",
+        ".*needle",
+        "got: .*332b90",
+        "[a-z]+ found: NOT OK",
+        rf"{named}|n\w+\.\w+: NOT OK",
+        f"{named}|nan",
+    ):
         assert "begin with its name" in problems(fails={**wrong, "signature": signature}), signature
     assert problems(fails={**wrong, "signature": MISSED}) == ""
     assert "begin with its name" not in problems(fails={"at": "before_ready", "how": "exit", "signature": "no kernel"})
@@ -126,6 +134,7 @@ def test_the_signature_of_a_wrong_answer_begins_with_its_check() -> None:
         r"tools\.result_used: NOT OK (?:.*;)? ?the answer",
         r"coherence\.text: NOT OK (?!loop)",
         r"reference\.kl: NOT OK (?s:.*)",
+        r"needle\.found: NOT OK zzz|reference\.kl: NOT OK",
     ],
 )
 def test_a_wrong_answer_is_not_excused_by_the_name_of_its_check(signature: str) -> None:

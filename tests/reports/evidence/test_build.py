@@ -13,7 +13,22 @@ from reports.evidence.types import KINDS, dump_record
 from tests.reports import world
 
 LINES = [(name, d) for r in world.seal(world.paired()) if (d := dump_record(r)) for name in [d.pop("kind")]]
-ODD: list[Any] = [None, True, 1, 1.5, "", "x", [], [1], {}, {"a": 1}, "2026-01-01", float("nan")]
+ODD: list[Any] = [
+    None,
+    True,
+    1,
+    1.5,
+    "",
+    "x",
+    [],
+    [1],
+    {},
+    {"a": 1},
+    "2026-01-01",
+    "2026-01-01T00:00:00",
+    "2026-01-01T00:00:00+14:00",
+    float("nan"),
+]
 
 
 @pytest.mark.parametrize("kind", sorted({name for name, _ in LINES}))

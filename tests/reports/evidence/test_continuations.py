@@ -91,6 +91,23 @@ def test_a_failure_in_it_stays_a_failure() -> None:
     assert "status" in rules([*killed, *seal([f | said if f["kind"] == "run" else f for f in rest], "r2", LATER)])
 
 
+@pytest.mark.parametrize(("status", "red"), [("PASS", True), ("FAIL", False), ("XFAIL", False)])
+def test_a_test_that_had_failed_when_its_run_was_cut_short_is_not_answered_by_a_pass(status: str, red: bool) -> None:
+    """A failure is recorded with the call, its result behind the teardown, which stops an engine for a minute."""
+    first, rest = split(8)
+    found = next(f for f in first if f["kind"] == "finding")
+    cut = next(f for f in first if f["kind"] == "result" and f["nodeid"] == found["nodeid"])
+    first = [f | {"ok": False, "detail": "no code"} if f is found else f for f in first if f is not cut]
+    killed = typed(first, "r1")
+    said = {"continues": {"r1": digest_run(killed)}}
+    passed = {**found, "ok": True}
+    more = [*rest, passed, {**cut, "status": status, **({"known_failure": "k"} if status == "XFAIL" else {})}]
+    judged = [*killed, *seal([f | said if f["kind"] == "run" else f for f in more], "r2", LATER)]
+    assert ("cut" in rules(judged)) is red
+    reasons = judge_evidence(POLICY, EXPECTED, judged, now=NOW).reasons
+    assert not red or any("had failed in run r1 (x.ok: no code)" in r.text for r in reasons)
+
+
 def test_the_torn_end_of_a_continued_run_is_no_lost_line() -> None:
     killed, rest = night()
     torn = Lost(t=killed[-1].t, run="r1", file="e.jsonl", line=9, why="torn line: the run was killed while writing it")

@@ -126,6 +126,10 @@ def test_nothing_is_appended_to_a_torn_file(path: Path) -> None:
             b'{"kind":"run","t":"yesterday","run":"r"}\n',
             "t: expected a time like 2027-01-31T09:00:00Z, got 'yesterday'",
         ),
+        (
+            b'{"kind":"run","t":"2026-11-21T00:00:00","run":"r"}\n',
+            "t: expected a time like 2027-01-31T09:00:00Z, got '2026-11-21T00:00:00'",
+        ),
         (b'{"kind":"run","run":"r"}\n', "missing key 't'"),
     ],
 )

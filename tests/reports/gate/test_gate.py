@@ -9,13 +9,13 @@ from datetime import date, timedelta
 import pytest
 
 from matrix.judging.status import Status
-from reports.evidence.types import Record, Result
+from reports.evidence.types import SCHEMA, Record, Result
 from reports.expected import ExpectedCell
 from reports.gate import gate
 from reports.gate.gate import Verdict
 from reports.gate.known_failures import allows_not_run
 from reports.gate.policy import NotRun, Policy
-from tests.reports import world
+from tests.reports import retried, world
 from tests.reports.world import EXPECTED, NOW, PAIR, PLAIN, POLICY, SHARED, WITH_MTP, Json
 
 
@@ -50,6 +50,20 @@ def test_a_replay_is_no_run_however_new_it_is(words: list[str]) -> None:
     assert "Run r1 asked no engine" in said(judge(world.seal(fields)))
     near = [{**f, "argv": ["pytest", "--replay-run"]} if f["kind"] == "run" else f for f in world.green()]
     assert not said(judge(world.seal(near)))
+
+
+def test_what_a_later_version_wrote_is_not_judged() -> None:
+    fields = changed(world.green(), lambda f: f["kind"] == "run", schema=SCHEMA + 1)
+    assert said(judge(world.seal(fields))).startswith("Run r1 was written by a later version of this program (schema ")
+
+
+def test_a_crash_that_a_retry_supersedes_is_told_where_no_test_of_the_cell_met_it() -> None:
+    """The test of another cell of the same plan met it; this cell's own questions were answered by the fresh launch."""
+    crashed = world.seal(retried.stated(_relaunched(world.green())), "r1")
+    red = "its engine crashed in run r1, which no test of this cell tells"
+    assert red in said(judge([*crashed, *retried.again()]))
+    whole = world.seal(retried.stated(world.green()), "r1")
+    assert said(judge([*whole, *retried.again()])) == ""
 
 
 def test_an_absent_cell_is_red() -> None:

@@ -116,6 +116,23 @@ def test_a_test_that_was_cut_short_has_nothing_to_compare(left: tuple[Json, ...]
     assert (found.tests, found.agrees) == (tests, not tests)
 
 
+@pytest.mark.parametrize(
+    ("derived", "differs"),
+    [
+        (WHOLE, True),
+        (edited(RESULT, status="PASS"), False),
+        (edited(RESULT, status="XFAIL"), False),
+        (edited(KEPT, dropped=["POST /v1"]), False),  # it fails because its replies end
+    ],
+)
+@pytest.mark.parametrize("left", [(KEPT,), (KEPT, FINDING)])
+def test_a_failure_that_was_taken_out_of_a_run_that_was_cut_short_is_in_its_replies(
+    left: tuple[Json, ...], derived: tuple[Json, ...], differs: bool
+) -> None:
+    found = compared(left, derived)
+    assert [d.derived for d in found.disagreements] == ["status FAIL"] * differs
+
+
 def test_a_proof_of_no_test_cannot_be_derived_again() -> None:
     loose = {k: v for k, v in PROOF.items() if k != "nodeid"} | {"outcome": "proven"}
     (only,) = compared((*WHOLE, loose)).unreplayable
