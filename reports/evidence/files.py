@@ -65,6 +65,7 @@ CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, 
 ROOM_BYTES = 16 << 20  # a night of 54 cells wrote 4.6 MB
 GZIP = ".gz"  # the suffix of a packed file, which every reader takes
 GZIP_BYTES = 1 << 30  # unpacked; 54 canary cells have 4.6 MB, 5,000 cells 420 MB
+FIRST_LINE_BYTES = 1 << 20  # of a file, to see whether it is evidence; a run's record has 2 to 20 kB
 PREVIOUS = ".previous"  # evidence.jsonl -> evidence.previous.jsonl when a new run begins
 
 
@@ -83,8 +84,8 @@ class EvidenceWriter:
     """The one writer of an evidence file. It writes whole lines, on disk before `append` returns.
 
     Raises:
-        HostError: another process writes here, the file ends in a torn line, or this place cannot be written to; from
-            `append`, when it cannot be any more: then the file ends with the last record that is whole.
+        HostError: another process writes here, the file ends in a torn line, is no evidence, or cannot be written to;
+            from `append`, when it cannot be any more: then the file ends with the last record that is whole.
     """
 
     def __init__(self, path: Path, run_id: str, *, fresh: bool = False) -> None:
@@ -94,6 +95,7 @@ class EvidenceWriter:
         self._hash = hashlib.sha256()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            _refuse_foreign(path)
             _require_room(path)
             self._lock = _take_lock(path)
             if fresh and path.exists():
@@ -169,6 +171,23 @@ class EvidenceWriter:
         self._hash.update(line)
         self.launches += whole["kind"] == "launch" and whole["outcome"] == "ok"
         return line
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Refuse a place that holds something else: a new run would rename a directory, a device or somebody's file."""
+    if path.suffix == GZIP:
+        raise HostError(f"{path}: evidence is written unpacked. Name it {path.with_suffix('').name}, and pack it later")
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise HostError(f"{path} is no plain file, and a new run would move it away. Name a file: --evidence FILE")
+    with path.open("rb") as file:
+        first = file.readline(FIRST_LINE_BYTES)
+    if first and not all(word in first for word in (b'{"', b'"kind":"', b'"run":"')):
+        raise HostError(
+            f"{path} holds something else than evidence, and a new run would move it away. Name another file:"
+            f" --evidence {path.with_name('mine.jsonl')}"
+        )
 
 
 def _require_room(path: Path) -> None:

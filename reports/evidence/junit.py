@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import SubElement
 
 from junitparser import Error, Failure, JUnitXml, Property, Skipped, TestCase, TestSuite
 
@@ -65,18 +66,35 @@ def regroup_cases(files: Iterable[JUnitXml], records: Sequence[Record]) -> JUnit
     records = order_by_time(records)
     groups: dict[str, list[TestCase]] = {}
     stamps: list[str] = []
+    every: list[TestCase] = []
     for suite in (s for f in files for s in f):
         stamps += [suite.timestamp] if suite.timestamp else []
-        for case in suite:
-            groups.setdefault(read_properties(case).get("fingerprint", NO_CELL), []).append(case)
+        every += suite
+    _identify_crashes(every, records)
+    for case in every:
+        groups.setdefault(read_properties(case).get("fingerprint", NO_CELL), []).append(case)
     whole = JUnitXml()
-    every = [case for cases in groups.values() for case in cases]
     tell_findings(every, records)
     label_attempts(every, records)
     for fingerprint, cases in groups.items():
         whole.add_testsuite(_make_suite(fingerprint, cases, records, min(stamps, default="")))
     whole.update_statistics()  # type: ignore[no-untyped-call]
     return whole
+
+
+def _identify_crashes(cases: Iterable[TestCase], records: Iterable[Record]) -> None:
+    """Add the identity to the case of a test whose worker died: the controller that wrote the case knew a name only."""
+    crashed: dict[str, list[Result]] = {}
+    for r in records:
+        if isinstance(r, Result) and r.cell and r.status is Status.TEST_ERROR:
+            crashed.setdefault(r.nodeid.partition("::")[2], []).append(r)
+    for case in cases:
+        if read_properties(case) or len(own := crashed.get(case.name or "", [])) != 1:
+            continue
+        holder = SubElement(case._elem, "properties")
+        said = {"cell": own[0].cell, "fingerprint": own[0].fingerprint, "test": own[0].test, "run": own[0].run}
+        for name, value in {**said, "status": str(own[0].status)}.items():
+            SubElement(holder, "property", name=name, value=value)
 
 
 def _make_suite(fingerprint: str, cases: Sequence[TestCase], records: Sequence[Record], stamp: str) -> TestSuite:

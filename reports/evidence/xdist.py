@@ -172,11 +172,18 @@ class Recorder:
     def _open_writer(self) -> EvidenceWriter:
         if self.writer is None:
             self.begun_s = time.monotonic()
+            self._refuse_one_file_for_two()
             try:
                 self.writer = EvidenceWriter(Path(self.config.option.evidence), run_id(self.config), fresh=True)
             except HostError as error:
                 raise pytest.UsageError(str(error)) from None
         return self.writer
+
+    def _refuse_one_file_for_two(self) -> None:
+        """Refuse a JUnit file where the evidence goes: pytest writes it last, over everything."""
+        own, xml = Path(self.config.option.evidence), getattr(self.config.option, "xmlpath", None)
+        if xml and own.resolve() == Path(xml).resolve():
+            raise pytest.UsageError(f"--evidence and --junitxml are one file, {own}: name two")
 
     def _append_records(self, records: Sequence[Mapping[str, Any]]) -> None:
         if records and not self.lost:

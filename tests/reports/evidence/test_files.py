@@ -96,6 +96,21 @@ def test_a_fresh_run_keeps_the_previous_one_aside(path: Path) -> None:
     assert {r.run for r in evidence.read_records(path.with_name("evidence.previous.jsonl"))} == {"r1"}
 
 
+def test_a_place_that_holds_something_else_is_left_as_it_is(tmp_path: Path) -> None:
+    """A new run moves its predecessor aside; `--evidence /dev/null` moved the device of the machine."""
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "conftest.py").write_text("import os\n")
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    before = sorted(p.name for p in tmp_path.iterdir())
+    for name in (*before, "e.jsonl.gz"):
+        with pytest.raises(HostError, match="Name"):
+            EvidenceWriter(tmp_path / name, "r1", fresh=True)
+    assert sorted(p.name for p in tmp_path.iterdir()) == before
+    (tmp_path / "empty.jsonl").touch()
+    EvidenceWriter(tmp_path / "empty.jsonl", "r1", fresh=True).close()
+
+
 def test_nothing_is_appended_to_a_torn_file(path: Path) -> None:
     run(path)
     path.write_bytes(path.read_bytes()[:-1])

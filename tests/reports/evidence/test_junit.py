@@ -51,6 +51,22 @@ def test_files_of_several_jobs_become_one_suite_per_launch(merged: Path) -> None
     assert any(isinstance(r, Failure) and r.text == "text" for s in whole for c in s for r in c.result)
 
 
+def test_a_test_whose_worker_died_stands_with_its_cell(tmp_path: Path) -> None:
+    """xdist's controller writes that case, and knows its name alone."""
+    name = f"{world.TESTS['needle']}[{PLAIN}]"
+    died = f'<testcase classname="s" name="{name}" time="0"><error message="worker crashed">x</error></testcase>'
+    loose = died.replace(name, "test_of_no_cell")
+    file = write(tmp_path / "1.xml", case(PLAIN, "test_boots", "f0"), died, loose, errors=2)
+    records = world.seal(
+        {**f, "status": "TEST_ERROR"} if f["kind"] == "result" and f["test"] == world.TESTS["needle"] else f
+        for f in world.green()
+    )
+    junit.merge_junit([file], records, tmp_path / "out.xml")
+    whole = JUnitXml.fromfile(str(tmp_path / "out.xml"))
+    assert {s.name: [c.name for c in s] for s in whole} == {PLAIN: ["test_boots", name], "no cell": ["test_of_no_cell"]}
+    assert [(s.tests, s.errors) for s in whole] == [(2, 1), (1, 1)]
+
+
 def test_a_suite_says_what_was_launched(merged: Path) -> None:
     suite = next(iter(JUnitXml.fromfile(str(merged))))
     found = {p.name: p.value for p in suite.properties()}  # type: ignore[no-untyped-call]

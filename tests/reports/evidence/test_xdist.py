@@ -54,6 +54,13 @@ def test_a_file_that_another_run_writes_stops_the_run_before_its_first_test(tmp_
     assert "Traceback" not in out
 
 
+def test_evidence_and_junit_are_two_files(tmp_path: Path) -> None:
+    process = start(tmp_path, "def test_x(cell): raise SystemExit('ran')", ["--junitxml=e.jsonl"])
+    out, _ = process.communicate()
+    assert process.returncode == pytest.ExitCode.USAGE_ERROR, out
+    assert "--evidence and --junitxml are one file, " in out
+
+
 def test_a_worker_that_dies_is_our_error_and_the_rest_is_kept(tmp_path: Path) -> None:
     tests = "import os\ndef test_ok(cell): pass\ndef test_dies(cell): cell == 'b' and os._exit(9)\n"
     out, _ = start(tmp_path, tests, ["-n1"]).communicate()
