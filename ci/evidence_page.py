@@ -20,12 +20,15 @@ from typing import Final
 
 from matrix.judging.status import Status
 from matrix.output.command_line import CommandLine
+from matrix.output.markdown import format_markdown_table
 from reports.evidence.archive import SUFFIX
 from reports.evidence.defuse import defuse_for_code
 from reports.evidence.files import is_sealed, read_records
 from reports.evidence.summary import CellRow, make_board
 from reports.evidence.types import End, Record, Run
 
+RUN_HEAD: Final = ("archive", "run", "commit", "depth", "cells", "tests", "began", "took", "sealed")
+CELL_HEAD: Final = ("engine", "canary", "features", "tests", "launch", "proven")
 PAGE: Final = "cells.md"
 COMMAND: Final = "python -m ci.evidence_page"
 MESSAGE_CHARS: Final = 220
@@ -50,20 +53,15 @@ def unpack_evidence(folder: Path, target: Path) -> list[Path]:
 def make_page(runs: Mapping[str, Sequence[Record]]) -> str:
     """Return the page of these runs, by archive: what ran, each cell with its outcome, and what was not green."""
     lines = [f"<!-- Written by `{COMMAND}` from the archives beside it. Do not edit. -->", "", "# Cells", ""]
-    lines += [
-        "| archive | run | commit | depth | cells | tests | began | took | sealed |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    lines += [_describe_run(name, records) for name, records in runs.items()]
+    lines += [format_markdown_table(RUN_HEAD, (_describe_run(name, records) for name, records in runs.items()))]
     rows = [row for records in runs.values() for row in make_board(records).rows]
-    lines += ["", "| engine | canary | features | tests | launch | proven |", "|---|---|---|---|---|---|"]
-    lines += map(_describe_row, rows)
-    lines += ["", "## Not green", ""]
+    lines += [format_markdown_table(CELL_HEAD, map(_describe_row, rows))]
+    lines += ["## Not green", ""]
     lines += [line for row in rows for line in _tell_troubles(row)]
     return "\n".join([*lines, ""])
 
 
-def _describe_run(name: str, records: Sequence[Record]) -> str:
+def _describe_run(name: str, records: Sequence[Record]) -> tuple[str, ...]:
     run = next(r for r in records if isinstance(r, Run))
     end = next((r for r in records if isinstance(r, End)), None)
     board = make_board(records)
@@ -71,22 +69,19 @@ def _describe_run(name: str, records: Sequence[Record]) -> str:
     took = f"{end.duration_s / 60:.1f} min{', interrupted' if end.interrupted else ''}" if end else "no end"
     sealed = "yes" if is_sealed(records) else "no"
     answered = sum(1 for row in board.rows if any(t.result for t in row.tests))
-    return (
-        f"| {name}{SUFFIX} | {run.run} | {run.commit[:12]}{'' if run.dirty is False else ', not clean'} | {run.depth}"
-        f" | {answered} of {len(board.rows)} | {tests} | {run.t:%Y-%m-%d %H:%M} UTC | {took} | {sealed} |"
-    )
+    commit = f"{run.commit[:12]}{'' if run.dirty is False else ', not clean'}"
+    asked = (f"{answered} of {len(board.rows)}", str(tests), f"{run.t:%Y-%m-%d %H:%M} UTC", took, sealed)
+    return (f"{name}{SUFFIX}", run.run, commit, run.depth, *asked)
 
 
-def _describe_row(row: CellRow) -> str:
+def _describe_row(row: CellRow) -> tuple[str, ...]:
     facts, launch = row.facts, row.launch
     told = Counter(t.status for t in row.tests if t.result)
     said = ", ".join(f"{n} {WORDS.get(status, status.value)}" for status, n in told.items()) or "not reached"
     seconds = f"{launch.launch_s:.0f} s" if launch is not None and launch.launch_s is not None else ""
     proven = ", ".join(sorted({p.feature for p in row.proofs if p.outcome == "proven"}))
     features = ", ".join(row.features) or "baseline"
-    return (
-        f"| {facts.get('release', '')} | {facts.get('checkpoint', '')} | {features} | {said} | {seconds} | {proven} |"
-    )
+    return (str(facts.get("release", "")), str(facts.get("checkpoint", "")), features, said, seconds, proven)
 
 
 def _tell_troubles(row: CellRow) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Final
 from cli.tree import front_page, verb_parser
 from cli.verb import EVERY_VERB, GROUPS
 from cli.verbs import VERBS
+from matrix.output.markdown import format_markdown_table
 
 WIDTH: Final = 100  # characters
 
@@ -45,8 +46,7 @@ def _exit_codes() -> str:
     rows = [(code, "every verb", meaning) for code, meaning in EVERY_VERB.items()] + [
         (code, f"`{verb.name}`", meaning) for verb in VERBS.values() for code, meaning in verb.exit_codes.items()
     ]
-    lines = [f"| {code} | {who} | {meaning} |" for code, who, meaning in sorted(rows, key=lambda row: row[0])]
-    return "\n".join(["## Exit codes\n", "| code | of | meaning |", "| --- | --- | --- |", *lines, ""])
+    return f"## Exit codes\n\n{format_markdown_table(('code', 'of', 'meaning'), sorted(rows, key=lambda row: row[0]))}"
 
 
 def _block(text: str) -> str:

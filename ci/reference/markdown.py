@@ -5,16 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from matrix.output.markdown import escape_cell, format_markdown_table
+
 
 def format_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Format a table. A `|` or a line break inside a cell would end the cell, so both are escaped; of a `\\` before a
-    `|` only the last would, so those are doubled."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join(f"| {' | '.join(_escape_cell(c) for c in line)} |\n" for line in lines)
-
-
-def _escape_cell(value: object) -> str:
-    return re.sub(r"(\\*)\|", r"\1\1\\|", " ".join(str(value).split()))
+    """Format a table whose cells are plain text or spans of `format_code`."""
+    return format_markdown_table(header, ([escape_cell(cell) for cell in row] for row in rows))
 
 
 def format_code(text: object) -> str:

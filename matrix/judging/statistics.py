@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 from matrix.judging.extremes import find_largest, find_smallest
+
+K = TypeVar("K", bound=Hashable)
 
 CONFIDENCE = 0.95  # one-sided; TensorRT-LLM's accuracy gates use the same alpha
 FLOOR_TOLERANCE = 0.05  # TensorRT-LLM post-merge fails at 5 %, SGLang's monitor at 10 %
@@ -74,7 +76,7 @@ class McNemar(NamedTuple):
     p_worse: float  # one-sided: as many losses by luck alone
 
 
-def compare_mcnemar(baseline: Mapping[str, bool], now: Mapping[str, bool]) -> McNemar:
+def compare_mcnemar(baseline: Mapping[K, bool], now: Mapping[K, bool]) -> McNemar:
     """Exact, paired by item id; items of one run only are left out."""
     both = baseline.keys() & now.keys()
     lost = sum(baseline[i] and not now[i] for i in both)

@@ -155,7 +155,8 @@ def _escape(word: str) -> str:
 def _healthcheck(plan: Plan) -> dict[str, Any]:
     engine = plan.cell.engine
     address = f"http://127.0.0.1:{engine.default_port}{engine.health_path}"
-    probe = f"import urllib.request as r; r.urlopen('{address}', timeout=5)"
+    # The Docker client hands its own proxies into every container, and urllib would send even 127.0.0.1 there.
+    probe = f"import urllib.request as r; r.build_opener(r.ProxyHandler({{}})).open('{address}', timeout=5)"
     return {"test": ["CMD", "python3", "-c", probe], "interval": "10s", "timeout": "10s", "start_period": "3600s"}
 
 

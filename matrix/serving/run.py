@@ -11,9 +11,10 @@ from matrix.condition import compile_condition
 from matrix.planning.plan import Plan
 
 LEAST_WAIT_S: Final = 3600  # 300 GB over a slow disk, cold kernels; the deadlines of the engine's stages come on top
+# Neither a proxy nor ~/.curlrc counts: where http_proxy is set for everybody, curl would send even 127.0.0.1 there.
 WAIT: Final = """WAIT_S=${{WAIT_S:-{wait_s}}}
 END=$((SECONDS + WAIT_S))
-until curl --fail --silent --max-time 5 --output /dev/null "http://127.0.0.1:$PORT"{health}; do
+until curl --disable --noproxy '*' --fail --silent --max-time 5 --output /dev/null "http://127.0.0.1:$PORT"{health}; do
   if ! kill -0 "$SERVER" 2>/dev/null; then
     tail -n 40 -- "$LOG" >&2
     die "the engine ended before it was ready; its log is $LOG"
@@ -25,7 +26,7 @@ until curl --fail --silent --max-time 5 --output /dev/null "http://127.0.0.1:$PO
   sleep "${{POLL_S:-2}}"
 done"""
 ASK: Final = """call() {{ # API_KEY is sent where it is set; it stands on no command line
-  curl --fail --silent --show-error --max-time 300 \\
+  curl --disable --noproxy '*' --fail --silent --show-error --max-time 300 \\
     --header @<(printf 'Authorization: Bearer %s\\n' "${{API_KEY:-none}}") "$@"
 }}
 NAME=$(call "http://127.0.0.1:$PORT/v1/models" | python3 -c '

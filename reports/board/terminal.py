@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from matrix.judging.status import Status
+from matrix.output.markdown import format_markdown_table
 from reports.board.text import NOTHING, SPEAKS, BoardLine, StatusTally, Told, View, make_headline
 from reports.evidence.defuse import defuse_for_code, defuse_for_markdown, defuse_line
 from reports.evidence.summary import SettledTest
@@ -121,18 +122,22 @@ def render_markdown(shown: View) -> str:
         lines += [f"- {_format_code(cell or 'the run')}", *(f"  - {_escape_markdown(r.text)}" for r in reasons)]
     for group in shown.groups:
         head = ["checkpoint", "features", "cell", *shown.suites, "launch", "tok/s", "TTFT", "proofs"]
-        lines += ["", f"## {_escape_markdown(group.title)}", "", _format_row(head), _format_row(["---"] * len(head))]
-        lines += [_format_row(_make_markdown_row(line)) for line in group.lines]
+        lines += [
+            "",
+            f"## {_escape_markdown(group.title)}",
+            "",
+            _format_rows(head, map(_make_markdown_row, group.lines)),
+        ]
     if shown.troubles:
         lines += ["", "## What went wrong"]
         lines += [part for _, tests in shown.troubles for test in tests for part in _iterate_markdown_trouble(test)]
     if shown.predictions:
         lines += ["", "## Predictions, beside the same cell without the feature", ""]
-        lines += [_format_row(["cell", "feature", "what", "outcome", "seen"]), _format_row(["---"] * 5)]
-        lines += [
-            _format_row([_format_code(p.cell), *map(_escape_markdown, (p.feature, p.what, p.outcome, p.detail))])
+        rows = (
+            [_format_code(p.cell), *map(_escape_markdown, (p.feature, p.what, p.outcome, p.detail))]
             for p in shown.predictions
-        ]
+        )
+        lines += [_format_rows(["cell", "feature", "what", "outcome", "seen"], rows)]
     if shown.noted:
         lines += ["", "## Green, with a note", ""]
         lines += [
@@ -157,17 +162,9 @@ def render_markdown(shown: View) -> str:
         lines += ["", "## Known failures, failing as expected", ""]
         lines += [f"- {count} x {_escape_markdown(message)}" for message, count in shown.known]
     if shown.exclusions:
-        lines += [
-            "",
-            f"## {shown.excluded:,} combinations excluded",
-            "",
-            _format_row(["count", "status", "rule", "for example"]),
-        ]
-        lines += [_format_row(["---:", "---", "---", "---"])]
-        lines += [
-            _format_row([f"{e.count:,}", e.status, f"`{e.rule}`", _escape_markdown(e.example)])
-            for e in shown.exclusions
-        ]
+        rows = ([f"{e.count:,}", e.status, f"`{e.rule}`", _escape_markdown(e.example)] for e in shown.exclusions)
+        lines += ["", f"## {shown.excluded:,} combinations excluded", ""]
+        lines += [_format_rows(["count", "status", "rule", "for example"], rows)]
     return "\n".join(lines) + "\n"
 
 
@@ -197,8 +194,8 @@ def _iterate_markdown_trouble(test: SettledTest) -> Iterator[str]:
         yield _format_code(_cut_text(test.message))
 
 
-def _format_row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def _format_rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return format_markdown_table(header, rows, numbers=("count",)).rstrip()
 
 
 def _escape_markdown(text: str) -> str:

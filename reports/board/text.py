@@ -300,8 +300,10 @@ def format_conditions(found: Measured | None) -> str:
     if found is None:
         return ""
     streams, tokens = found.conditions.get("concurrency"), found.conditions.get("input_len")
-    length = f"{tokens / 1000:.3g}k in" if isinstance(tokens, int) and tokens >= 1000 else f"{tokens} in"
-    return ", ".join([f"c={streams}"] * (streams is not None) + [length] * (tokens is not None))
+    told = [] if streams is None else [f"c={streams}"]
+    if tokens is not None:
+        told.append(f"{tokens / 1000:.3g}k in" if isinstance(tokens, int) and tokens >= 1000 else f"{tokens} in")
+    return ", ".join(told)
 
 
 def _format_number(found: Measured | None, unit: str = "") -> str:

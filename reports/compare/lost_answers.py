@@ -9,7 +9,7 @@ items can only show large losses, every cell says what it could have noticed.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,7 +39,7 @@ def pair_cells(old: Sequence[Record], new: Sequence[Record]) -> list[RunPair]:
     before, after = _gather_answers(old), _gather_answers(new)
     shared = {c: before[c].keys() & after[c].keys() for c in before.keys() & after.keys()}
     cells = [c for c, items in shared.items() if items]
-    told = {c: compare_mcnemar(_name_answers(before[c], shared[c]), _name_answers(after[c], shared[c])) for c in cells}
+    told = {c: compare_mcnemar(before[c], after[c]) for c in cells}
     worse = correct_holm({c: t.p_worse for c, t in told.items()}, ALPHA)
     pairs = [
         RunPair(
@@ -72,10 +72,6 @@ def _gather_answers(records: Sequence[Record]) -> Mapping[str, dict[Item, bool]]
             own, key = cells.setdefault(r.cell, {}), (r.check, r.item, str(r.data.get("prompt_sha256", "")))
             own[key] = own.get(key, True) and r.ok
     return cells
-
-
-def _name_answers(answers: Mapping[Item, bool], items: Collection[Item]) -> dict[str, bool]:
-    return {"\0".join(i): answers[i] for i in items}
 
 
 def summarise_pairs(pairs: Sequence[RunPair]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
+from matrix.output.markdown import format_markdown_table
 from matrix.output.table import format_table
 from reports.evidence.defuse import defuse_for_markdown, defuse_line
 from reports.evidence.types import as_json_data
@@ -41,8 +42,7 @@ def render_markdown(entries: Sequence[LedgerEntry]) -> str:
     for claim, own in _by_claim(entries):
         lines += [f"\n## {_escape(claim)}: {_escape(own[0].title)}\n", f"Source: {_escape(own[0].source)}"]
         lines += [f"\nDisputed: {_escape(own[0].disputed)}"] if own[0].disputed else []
-        lines += ["", f"| {' | '.join(HEAD)} |", f"|{' --- |' * len(HEAD)}"]
-        lines += [f"| {' | '.join(map(_escape, make_columns(entry)))} |" for entry in own]
+        lines += ["", format_markdown_table(HEAD, ([*map(_escape, make_columns(entry))] for entry in own)).rstrip()]
     return "\n".join(lines) + "\n"
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 from matrix import variables
 from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError, HostError, Problem
+from matrix.output.markdown import format_markdown_table
 from reports.evidence import redact
 from reports.evidence.defuse import defuse_for_code, defuse_for_markdown
 from reports.evidence.kept import KeptTape, Unreadable
@@ -32,12 +33,14 @@ NO_REQUEST: Final = """#!/usr/bin/env bash
 echo "no request to send: {why}" >&2
 exit 2
 """
+# The key goes through a pipe: every user of a host can read its command lines. Neither ~/.curlrc nor a proxy counts:
+# the reply must be that of the server which was named.
 CURL: Final = """#!/usr/bin/env bash
 # usage: request.curl.sh URL
 set -euo pipefail
 URL=${{1:?usage: request.curl.sh URL}}
-curl -sS "${{URL%/}}{path}" -H 'Content-Type: application/json' \\
-  ${{OPENAI_API_KEY:+-H "Authorization: Bearer $OPENAI_API_KEY"}} \\
+curl --disable --noproxy '*' -sS "${{URL%/}}{path}" -H 'Content-Type: application/json' \\
+  -H @<(printf '%s' "${{OPENAI_API_KEY:+Authorization: Bearer $OPENAI_API_KEY}}") \\
   --data-binary @"$(dirname "$0")/{body}"
 """
 Json = Any
@@ -174,11 +177,9 @@ def _iterate_readme(facts: Mapping[str, Json]) -> Iterator[str]:
     yield f"- got: {defuse_for_code(facts['got'] or 'see the message', SHOWN_CHARS)}"
     yield f"- request: {defuse_for_markdown(facts['request'])}"
     yield from _say_choice(facts)
-    yield "\n| what | value |\n| --- | --- |"
-    for name, value in (*facts["facts"].items(), *facts["versions"].items(), *_host_rows(facts["host"])):
-        yield f"| {defuse_for_markdown(str(name))} | {defuse_for_code(str(value))} |"
-    for name, value in facts["digests"].items():
-        yield f"| {name} | {defuse_for_code(value)} |"
+    told = (*facts["facts"].items(), *facts["versions"].items(), *_host_rows(facts["host"]), *facts["digests"].items())
+    rows = ((defuse_for_markdown(str(name)), defuse_for_code(str(value))) for name, value in told)
+    yield f"\n{format_markdown_table(('what', 'value'), rows)}".rstrip()
     yield FILES if facts["exchange"] is not None else FILES_WITHOUT
 
 

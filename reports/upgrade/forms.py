@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
+from matrix.output.markdown import format_markdown_table
 from reports.board.text import format_seconds
 from reports.evidence.defuse import defuse_for_code, defuse_for_markdown, defuse_line
 from reports.page.environment import make_environment
@@ -14,6 +15,7 @@ from reports.upgrade.comparison import CellDifference, RunComparison
 from reports.upgrade.words import MARKS, describe_cell, describe_versions, make_json, tell_stories
 
 MARKDOWN_CHARS: Final = 1_000  # of one sentence
+HEAD: Final = ("cell", "answer", "tests", "proofs", "answers lost", "launch")
 TONES: Final = {"YES": "good", "NO": "trouble", "UNKNOWN": "noted"}
 CELL_TONES: Final = {"worse": "trouble", "unknown": "noted", "better": "good", "same": "quiet"}
 
@@ -44,9 +46,8 @@ def _iterate_markdown(found: RunComparison) -> Iterator[str]:
     if notes:
         yield ""
         yield from (f"- {_escape(text)}" for text in notes)
-    yield "\n| cell | answer | tests | proofs | answers lost | launch |\n| --- | --- | --- | --- | --- | --- |"
-    for cell in found.cells:
-        yield f"| {' | '.join(_summarise(cell))} |"
+    yield ""
+    yield format_markdown_table(HEAD, ([*_summarise(cell)] for cell in found.cells)).rstrip()
     for story in tell_stories(found):
         yield f"\n## {MARKS[story.answer]} {defuse_for_code(story.title)}\n"
         yield from (f"- **{line.topic}** {_escape(line.text)}" for line in story.lines)

@@ -12,12 +12,15 @@ from importlib.metadata import version
 from typing import Any
 
 from matrix.checkout import CHECKOUT
+from matrix.output.markdown import escape_cell, format_markdown_table
 from tests.faults.catalogue.table import FAULTS
 from tests.faults.stub.table import DEFECTS
 from tests.mutation.row import Alarm, Healthy, Row
 
 VERSIONS = ("pytest", "requests", "httptools", "xllamacpp", "gguf")
 
+HEALTHY_HEAD = ("healthy engine", "runs", "tests", "of them skipped", "false alarms", "s")
+FAULT_HEAD = ("fault", "family", "does", "verdict", "killed by", "tests asked", "s")
 LEGEND = "A named killer is **bold** when it turned red, ~~struck~~ when it stayed green. The others turned red, too."
 
 
@@ -144,28 +147,23 @@ def as_markdown(made: Report) -> str:
         "",
     ]
     if made.healthy:
-        lines += ["| healthy engine | runs | tests | of them skipped | false alarms | s |", "|---|---|---|---|---|---|"]
-        lines += [
-            f"| {h.on} | {h.runs} | {h.tests} | {h.skipped} | {len(h.alarms)} | {h.wall_s:.0f} |" for h in made.healthy
-        ]
+        told = ((h.on, h.runs, h.tests, h.skipped, len(h.alarms), f"{h.wall_s:.0f}") for h in made.healthy)
+        lines += [format_markdown_table(HEALTHY_HEAD, told).rstrip()]
     if made.rows:
         left = sorted({"proxy": FAULTS, "stub": DEFECTS}[made.target].keys() - {row.fault for row in made.rows})
-        lines += [f"{counts(made.rows)}." + f" Not asked: {', '.join(left)}." * bool(left), ""]
-        lines += ["| fault | family | does | verdict | killed by | tests asked | s |", "|---|---|---|---|---|---|---|"]
-        lines += [_line(row) for row in made.rows]
+        skipped = f" Not asked: {', '.join(left)}." if left else ""
+        lines += [f"{counts(made.rows)}.{skipped}", ""]
+        lines += [format_markdown_table(FAULT_HEAD, map(_columns, made.rows)).rstrip()]
     alarms = [f"- {h.on}, seed {a.seed}, `{a.test}`: {_flat(a.said)}" for h in made.healthy for a in h.alarms]
     return "\n".join([*lines, *(["", "False alarms:", "", *alarms] if alarms else [])]) + "\n"
 
 
-def _line(row: Row) -> str:
+def _columns(row: Row) -> tuple[object, ...]:
     named = [f"**{t}**" if t in row.killed_by else f"~~{t}~~" for t in row.named]
     others = [t for t in row.killed_by if t not in row.named]
     killers = ", ".join([*named, *others]) or row.invisible or "nobody"
-    return (
-        f"| {row.fault} | {row.family} | {_flat(row.does)} | {row.verdict} | {killers} | {len(row.asked)} "
-        f"| {row.wall_s:.1f} |"
-    )
+    return row.fault, row.family, _flat(row.does), row.verdict, killers, len(row.asked), f"{row.wall_s:.1f}"
 
 
 def _flat(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+    return escape_cell(text).replace("<", "&lt;")

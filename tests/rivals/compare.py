@@ -12,17 +12,18 @@ import resource
 import subprocess
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from fixtures.traffic.bench import CASES, PROMPT, BenchCase, run_mock
+from fixtures.traffic.bench import CASES, PROMPT, BenchCase, read_truth, run_mock
 from fixtures.traffic.run import run_load
 from fixtures.traffic.spec import LoadSpec
 from matrix.checkout import CHECKOUT
+from matrix.output.markdown import format_markdown_table
 
+HEAD: Final = ("c", "client", "TTFT p50", "TTFT p99", "TPOT p50", "ITL p99", "CPU s", "x ours")
 KEPT: Final = CHECKOUT / ".cache" / "rivals"  # environments, by name and pin
 TOKENIZER: Final = CHECKOUT / "fixtures" / "canary" / "hf"
 TIMEOUT_S: Final = 300
@@ -119,8 +120,7 @@ def _measured(name: str, case: BenchCase, rival: Rival | None) -> Compared:
             said = _ours(url, case) if rival is None else ask_theirs(url, case, rival)
         except (subprocess.SubprocessError, LookupError) as error:
             return Compared(client=name, streams=case.concurrency, why=f"did not run: {str(error)[-SHOWN_CHARS:]}")
-        with urllib.request.urlopen(f"{url}/stats") as reply:
-            truth = json.load(reply)
+        truth = read_truth(url)
         spent = measure_cpu_s() - before
     true = {
         "median_ttft_ms": truth["ttft_p50_ms"],
@@ -173,7 +173,7 @@ def ask_theirs(url: str, case: BenchCase, rival: Rival, pace: Sequence[str] = ()
 
 def table(rows: list[Compared]) -> str:
     """Markdown: client minus truth, in ms."""
-    lines = ["| c | client | TTFT p50 | TTFT p99 | TPOT p50 | ITL p99 | CPU s | x ours |", f"|{'---|' * 8}"]
+    lines: list[list[object]] = []
     ours = {row.streams: row.cpu_s for row in rows if row.client == OURS}
     for row in rows:
         numbers = [row.ttft_p50, row.ttft_p99, row.tpot_p50, row.itl_p99]
@@ -181,9 +181,9 @@ def table(rows: list[Compared]) -> str:
         if row.cpu_s is not None:
             own = ours.get(row.streams)
             cells += [f"{row.cpu_s:.1f}", f"{row.cpu_s / own:.1f}" if own else "-"]
-        lines.append(f"| {row.streams} | {row.client} | {' | '.join(cells)} |")
-    lines += ["", *(f"Left out: {name}: {why}." for name, why in LEFT_OUT.items())]
-    return "\n".join(lines) + "\n"
+        lines.append([row.streams, row.client, *cells])
+    left = [f"Left out: {name}: {why}.\n" for name, why in LEFT_OUT.items()]
+    return "\n".join([format_markdown_table(HEAD, lines), "".join(left)])
 
 
 if __name__ == "__main__":

@@ -10,12 +10,11 @@ import json
 import subprocess
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from fixtures.traffic.bench import BenchCase, run_mock
+from fixtures.traffic.bench import BenchCase, read_truth, run_mock
 from matrix.checkout import CHECKOUT
 from tests.rivals.compare import OURS, SENDERS, Numbers, ask_theirs, install, measure_cpu_s
 
@@ -58,8 +57,7 @@ def main() -> None:
         with run_mock(CASE, *STALL) as url:
             said = ask(url)
             spent = measure_cpu_s() - before
-            with urllib.request.urlopen(f"{url}/stats") as reply:
-                truth = json.load(reply)
+            truth = read_truth(url)
         row = [said["median_ttft_ms"], truth["ttft_p50_ms"], said["p99_ttft_ms"], truth["ttft_p99_ms"]]
         shown = " | ".join(f"{n:.0f}" for n in row)
         sys.stdout.write(f"| {name} | {truth['requests']} | {shown} | {spent:.1f} |\n")

@@ -50,7 +50,7 @@ def another(row: SelectedRow, position: int, layer: int) -> list[int]:
 PLANTS: dict[str, tuple[Callable[[SelectedRow], SelectedRow], str]] = {
     "a layer that is stale": (lambda r: replace(r, selected=another(r, 2400, 0)), "are not the reference's, by up to"),
     "a row that is shifted": (
-        lambda r: replace(r, selected=[t + 1 for t in r.selected if t < 2400] + [0] * (2400 in r.selected)),
+        lambda r: replace(r, selected=[t + 1 if t < 2400 else 0 for t in r.selected]),
         "are not the reference's",
     ),
     "the last tokens": (

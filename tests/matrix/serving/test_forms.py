@@ -52,6 +52,12 @@ def test_a_compose_file_holds_the_engines_own_file() -> None:
     assert whole["services"]["engine"]["deploy"]["resources"]["reservations"]["devices"][0]["count"] == 4
 
 
+def test_the_health_check_asks_past_the_proxy_that_docker_hands_into_a_container() -> None:
+    service = yaml.safe_load(render_compose(plan_of(TRTLLM)))["services"]["engine"]
+    *_, probe = service["healthcheck"]["test"]
+    assert compile(probe, "probe", "exec") and "ProxyHandler({})" in probe and "http://127.0.0.1:" in probe
+
+
 def test_a_unit_reads_back_as_the_plan() -> None:
     plan = plan_of(SEED)
     text = render_unit(plan, ServingPlaces(local={"environments": {"sglang_0_5_10_post1": "/opt/sg"}}))

@@ -144,7 +144,7 @@ def test_a_drafted_token_says_nothing_of_attention() -> None:
     for cell, second in ((world.PLAIN, computed), (world.SHARED, drafted)):
         for name in ("short", "long"):
             made = world.signature(cell, name, -1.0)
-            positions = [*made["data"]["signature"], *[second] * (name == "long")]
+            positions = [*made["data"]["signature"], *([second] if name == "long" else [])]
             fields.append({**made, "data": {"signature": positions}})
     found = {p.what: p.outcome for p in judge_predictions(world.PAIR, world.typed(fields))}
     assert found["numbers"] == "refuted"

@@ -163,6 +163,13 @@ def test_the_shell_scripts_are_valid(folder: Path) -> None:
     assert all(subprocess.run(["bash", "-n", name], check=False).returncode == 0 for name in names)
 
 
+def test_curl_asks_the_named_server_past_any_proxy_and_with_the_key(folder: Path, server: Server) -> None:
+    environment = {**os.environ, "OPENAI_API_KEY": "mine", "http_proxy": "http://127.0.0.1:9", "HOME": str(folder)}
+    (folder / ".curlrc").write_text("proxy = http://127.0.0.1:9\n")
+    done = subprocess.run([folder / "request.curl.sh", server.url], env=environment, capture_output=True, check=False)
+    assert (done.returncode, server.key) == (0, "Bearer mine"), done.stderr
+
+
 @pytest.mark.parametrize(
     ("answer", "judged", "word", "code"),
     [
