@@ -46,7 +46,8 @@ def _exit_codes() -> str:
     rows = [(code, "every verb", meaning) for code, meaning in EVERY_VERB.items()] + [
         (code, f"`{verb.name}`", meaning) for verb in VERBS.values() for code, meaning in verb.exit_codes.items()
     ]
-    return f"## Exit codes\n\n{format_markdown_table(('code', 'of', 'meaning'), sorted(rows, key=lambda row: row[0]))}"
+    rows.sort(key=lambda row: row[0])
+    return f"## Exit codes\n\n{format_markdown_table(('code', 'of', 'meaning'), rows)}"
 
 
 def _block(text: str) -> str:

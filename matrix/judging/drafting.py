@@ -41,6 +41,7 @@ class Drafting:
     @property
     def most_made(self) -> float | None:
         """No more than this can drafts and accepted tokens add up to; None where nothing bounds them."""
+        # NaN and infinity are a contradiction of their own below; `ceil` would raise on them.
         if self.generated is None or not self.drafts or not isfinite(self.drafted / self.drafts):
             return None
         beyond_end = max(ceil(self.drafted / self.drafts), len(self.positions)) - 1

@@ -65,6 +65,7 @@ def _iterate_differences(
         yield "engine", f"it says {said} (owned_by of /v1/models), and {cell.engine.title} says {wanted!r}"
     if wrong := _explain_model(plan, told, checkpoints):
         yield "model", wrong
+    # A fork counts its versions in its own way, and nobody keeps a table of them.
     if cell.release.fork or cell.engine.dialect in TELLS_NO_VERSION:
         return
     if not told.version:
@@ -108,6 +109,7 @@ def _explain_model(plan: Plan, told: ServerIdentity, checkpoints: tuple[Checkpoi
     others = {name: c.id for c in checkpoints if c.id != plan.cell.checkpoint.id for name in names_of(c)}
     shown = ", ".join(repr(n) for n in (*told.names, *told.paths)) or "none"
     contrary = sorted({others[p] for p in paths - wanted if p in others})
+    # Served names are free text; what lies at the path is what was loaded.
     if contrary and not paths & wanted:
         return f"it serves {shown}, which is {contrary[0]}; the cell is {plan.cell.checkpoint.id}"
     if not (said | paths) & wanted:

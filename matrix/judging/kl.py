@@ -54,6 +54,7 @@ def _read_distribution(position: Mapping[str, Any]) -> Position:
 
 def merge_candidates(pairs: Iterable[tuple[str, float]], first: str) -> dict[str, float]:
     """One entry for each name, all control tokens under one, the chosen one first."""
+    # The chosen one keeps the first place, which says what was chosen, whatever the order of the list.
     masses: dict[str, float] = {_name_token(first): 0.0}
     for token, logprob in pairs:
         masses[_name_token(token)] = masses.get(_name_token(token), 0.0) + math.exp(min(logprob, HIGHEST))
@@ -91,7 +92,9 @@ def position_kl(reference: Position, found: Position) -> float:
         return math.inf
     wanted = {token: math.exp(value) for token, value in reference.items()}
     rest = _mass_left(wanted.values())
+    # Both add up to a little more or less than 1 (float32, the bucket's floor): KL of such would not be 0 for equals.
     each, seen = _normalise_masses([*wanted.values(), rest]), _normalise_masses(_spread_unlisted(wanted, rest, found))
+    # Rounding may leave -1e-17, which would print as a negative distance.
     return find_largest([0.0, math.fsum(p * math.log(p / q) for p, q in zip(each, seen, strict=True))])
 
 
@@ -109,6 +112,7 @@ def _spread_unlisted(wanted: Mapping[str, float], rest: float, found: Position) 
     # What `shared` adds up to: fsum is exact in any order, so the listed masses need no look-up for each factor.
     known = [listed[token] for token in wanted if token in listed]
     open_ = [p for token, p in wanted.items() if token not in listed]
+    # Not 1: an engine may overstate its listing by what float32 rounds.
     total = math.fsum([*listed.values(), unlisted])
 
     def exceed(factor: float) -> float:

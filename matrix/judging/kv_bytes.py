@@ -70,6 +70,7 @@ def measure_token_bytes(seen: Seen, page_tokens: int = 1) -> TokenBytes | None:
     if pool is None or tokens is None or tokens.number <= 0:
         return None
     low, high = (pool.low, pool.high) if keys is None else (pool.low + keys.low, pool.high + keys.high)
+    # a dict keeps the order and drops the same line named twice
     places = dict.fromkeys(o.where for o in (pool, tokens, keys) if o is not None)
     return TokenBytes(low=low / (tokens.number + page_tokens), high=high / tokens.number, where=", ".join(places))
 
@@ -109,6 +110,7 @@ def match_layouts(size: TokenBytes, wanted: Requested) -> tuple[LayoutMatch, ...
 
 
 def _iterate_matches(size: TokenBytes, wanted: Requested) -> Iterator[LayoutMatch]:
+    # 0 as well: a pool without the layer that was asked for has to be recognised to be refuted.
     options = sorted({0, *mtp_layers(wanted)})
     for layout in get_args(Layout):
         for full in range(1, wanted.shape.layers + 1) if layout.startswith("dsa") else (0,):

@@ -111,6 +111,7 @@ def _judge_all(
         if _says_nothing(failure, noise):
             continue
         cause, match = classify_failure(failure.text, patterns)
+        # An exception is never quiet by its words: "falling back" inside its text is not what became of it.
         quiet = failure.level in QUIET or (not failure.exception and _BENIGN.search(failure.text) is not None)
         role = cause.role if cause else _role_unclassified(failure)
         if role and (not quiet or (cause is not None and role != "consequence")):
@@ -154,6 +155,7 @@ def _choose_in_chain(first: _JudgedFailure, judged: Iterable[_JudgedFailure]) ->
     own = [j for j in judged if chain and j.failure.chain == chain]
     if len(own) < 2:
         return first, ""
+    # Only of the first one's height: a known cause that was told as a warning must not replace an exception.
     known = next((j for j in own if j.cause and j.cause.role == "cause" and j.height == first.height), None)
     chosen, last = known or own[0], own[-1].failure.text
     return chosen, "" if last == chosen.failure.text else _shorten(last)
@@ -215,6 +217,7 @@ def _telling_part(text: str, match: re.Match[str] | None) -> str:
     """Return the exception's own line, with the lines behind it where only those show the class."""
     first = text.partition("\n")[0]
     inside = match is not None and match.end() <= len(first)
+    # pydantic's and torch's first line only announces the reason.
     return first if inside or (match is None and not (first.endswith(":") or "validation error" in first)) else text
 
 

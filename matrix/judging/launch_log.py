@@ -92,6 +92,7 @@ class _LogReader:
 def split_lines(text: str) -> Iterator[LogLine]:
     """Lines up to our own stop of the engine, without colours and writers' prefixes."""
     for number, raw in enumerate(ENDS.split(text), 1):
+        # Cut before any pattern sees it: some of them would take seconds for a line of a megabyte.
         line = ANSI.sub("", raw[:LINE_CHARS])
         if STOPPED.match(line):
             return
@@ -100,7 +101,7 @@ def split_lines(text: str) -> Iterator[LogLine]:
 
 def _strip_prefix(number: int, line: str) -> LogLine:
     at, rank, level = 0, "", ""
-    for _ in range(6):
+    for _ in range(6):  # no writer that was seen puts more in front
         if match := _PROCESS.match(line, at):
             rank = _rank_of(match[0]) or match["who"]
         elif match := _LEVEL.match(line, at):
@@ -118,6 +119,7 @@ def _strip_prefix(number: int, line: str) -> LogLine:
 
 def _rank_of(text: str) -> str:
     found = [(m["kind"].upper(), m["number"]) for m in _RANK.finditer(text)]
+    # PP0 and EP0 stand in every line of a launch without these, and name nobody.
     return " ".join(f"{k}{n}" if k != "RANK" else f"rank {n}" for k, n in found if k not in ("PP", "EP") or n != "0")
 
 
@@ -161,6 +163,7 @@ def _read_line(reader: _LogReader, line: LogLine) -> Iterator[LoggedFailure]:
         if not body.strip() or body[:1].isspace():
             return
         reader.open.pop(trace.rank, None)
+        # A traceback that ends in no exception was cut off by another writer's line.
         if not _KIND.match(body):
             yield LoggedFailure(line.number, body, line.rank, line.level)
             return
@@ -173,6 +176,7 @@ def _read_line(reader: _LogReader, line: LogLine) -> Iterator[LoggedFailure]:
 
 
 def _open_trace(reader: _LogReader, line: LogLine) -> None:
+    # A chained traceback without a prefix belongs to the rank that spoke last, or the chain would be lost.
     rank = line.rank or (reader.latest if reader.follows.get(reader.latest) else "")
     chain = reader.follows.pop(rank, 0)
     if not chain:

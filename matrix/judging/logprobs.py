@@ -51,6 +51,7 @@ def _token_of(candidate: Any) -> str:
 
 def _logprob_of(candidate: Any) -> float:
     value = candidate.get("logprob") if isinstance(candidate, Mapping) else None
+    # A live reply's logprob is a number. Text stands for one in evidence alone, where JSON has no NaN.
     return math.nan if isinstance(value, str) else recorded_number(value)
 
 
@@ -136,6 +137,7 @@ def measure_distance(a: Logprobs, b: Logprobs) -> float:
         shared = mine.keys() & yours.keys()
         if not shared:
             return math.inf
+        # Equal first: -inf on both sides is no difference, and -inf minus -inf is NaN.
         gaps = [0.0 if mine[t] == yours[t] else abs(mine[t] - yours[t]) for t in shared]
         if not all(map(math.isfinite, gaps)):
             return math.inf
@@ -146,6 +148,7 @@ def measure_distance(a: Logprobs, b: Logprobs) -> float:
 def pair_until_parted(a: Logprobs, b: Logprobs) -> Iterator[tuple[Mapping[str, float], Mapping[str, float]]]:
     """Position by position up to the first at which they choose differently, that one included: after it they continue
     different texts."""
+    # One may have stopped earlier; what is compared is what both have.
     for mine, yours in zip(a, b, strict=False):
         yield mine, yours
         if chosen_token(mine) != chosen_token(yours):
@@ -213,6 +216,7 @@ def prove_by_recording(
     one another than twice that cannot be told apart, and the outcome says so.
     """
     usable = drop_drafted(found)
+    # Rounded before it is held against the tolerance: the verdict must follow from the digits that are kept.
     gaps = {name: round(measure_distance(usable, each), 6) for name, each in recordings.items()}
     near = {name for name, gap in gaps.items() if gap <= tolerance}
     data = {
@@ -228,6 +232,7 @@ def prove_by_recording(
     if refused := explain_blind(prompt_tokens, index_topk):
         return Proof(feature=feature, outcome="unproven", rung=rung, detail=refused, data=data)
     outcome: Outcome = "unproven"
+    # Near two recordings at once proves neither of them.
     if near == {wanted}:
         outcome = "proven"
     elif near and wanted not in near:

@@ -194,6 +194,7 @@ def _walk_path(value: Json, path: Sequence[str]) -> Iterator[Json]:
         return
     step, rest = path[0], path[1:]
     if isinstance(value, list):
+        # A slice, so that an index beyond the end leads nowhere instead of raising.
         chosen = value if step == "*" else value[int(step) : int(step) + 1] if step.isdigit() else []
         for each in chosen:
             yield from _walk_path(each, rest)
@@ -215,10 +216,12 @@ def _observe_metrics(
     totals: dict[str, float] = {}
     for labels, value in own:
         key = labels.get(label, "")
+        # Added up: with several ranks or models the engine tells one sample for each.
         totals[key] = totals.get(key, 0.0) + _parse_finite(value, f"metric {spec['metric']}")
     for key, total in totals.items():
         also = {label: key} if label else {}
         where = f"metric {spec['metric']}"
+        # repr, not str(round()): a count of 2**53 must come back as itself.
         yield from _make_observation(name, spec, repr(total), where=where, rung=Rung.COUNTER, also=also)
 
 
@@ -236,6 +239,7 @@ def _make_observation(
     digits, scale = value.replace(",", ""), SCALE.get(unit, 1)
     with suppress(ValueError):
         number = _parse_finite(digits, place, scale)
+        # Only of GiB and MiB: bytes and tokens are printed whole.
         half_step = _half_step(digits) * scale if unit in SCALE else 0.0
         unit = "bytes" if unit in SCALE else unit
         yield fact(value=number, rung=echo or Rung.COUNTER, unit=unit, half_step=half_step)

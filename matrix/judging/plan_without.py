@@ -58,6 +58,7 @@ def _merged_keys(patch: Patch, plan: Plan) -> dict[str, set[str]]:
     for file, merge in patch.merges.items():
         section = file.removesuffix(".json")
         wanted = dict(merge.set) | {new: {"$rename": old} for old, new in merge.rename.items()}
+        # A recipe may have overruled one of the values: what is left is no longer the patch's.
         if not wanted.items() <= plan.values(section).items():
             return {}
         brought[section] = set(wanted)
@@ -87,6 +88,7 @@ def removal_verdict(patch: str, statuses: Iterable[Status]) -> Removal:
     if broken:
         detail = f"{len(broken)} of {len(seen)} tests break without it ({', '.join(sorted(set(broken)))})"
         return Removal(patch=patch, verdict="needed", status=Status.PASS, detail=detail)
+    # One test that was not asked may be the very one that needs the patch.
     if not passed or len(passed) < len(seen):
         others = sorted({str(s) for s in seen if s not in FINE}) or ["nothing ran"]
         detail = f"not decided: {', '.join(others)}"

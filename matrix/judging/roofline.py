@@ -84,6 +84,7 @@ def find_bounds(
     if ceiling is None or cell.checkpoint.canary or cell.features & SLOW_BY_DESIGN:
         return SpeedBounds(ceiling=ceiling)
     points = [p for claim in claims for p in _list_points(claim, rigs, checkpoints)]
+    # A cell without drafts is not asked for a speed that was reached with them.
     own = [p for p in points if p.rig.gpu.id == cell.rig.gpu.id and (drafts or not p.drafts)]
     floors = [f for p in own if (f := _scale_down(p, cell.rig, cell.checkpoint))]
     return SpeedBounds(ceiling=ceiling, floors=(*floors, *_expect_floor(cell, points)))

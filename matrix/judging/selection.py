@@ -43,6 +43,7 @@ def find_wrong_selections(
     chosen = {(row.position, row.layer): frozenset(row.selected) - {ABSENT} for row in rows}
     for row in rows:
         where = f"layer {row.layer}, position {row.position}"
+        # An F layer is its own leader; the first layer of every pattern is one.
         leader = pattern.rindex("F", 0, row.layer + 1)
         if why := _find_malformed(row, index_topk):
             yield f"{where}: {why}"
@@ -75,6 +76,7 @@ def _find_far_tokens(row: SelectedRow, index_topk: int, band: float) -> str:
         return ""
     cut, spread = nlargest(index_topk, seen)[-1], pstdev(seen)
     selected = frozenset(row.selected)
+    # >= cut: equal scores at the cut may be chosen either way, and lie within any band.
     exchanged = [t for t, score in enumerate(seen) if (t in selected) != (score >= cut)]
     far = [t for t in exchanged if not abs(seen[t] - cut) <= band * spread]
     if not far:

@@ -89,6 +89,7 @@ def correct_holm(p_values: Mapping[str, float], alpha: float = 1 - CONFIDENCE) -
     """Names that stay significant when so many were tried (Holm's step-down over the family of cells)."""
     rejected: set[str] = set()
     for rank, name in enumerate(sorted(p_values, key=lambda n: (p_values[n], n))):
+        # Step-down ends at the first that fails: later ones may be below their own bound and are not rejected.
         if p_values[name] > alpha / (len(p_values) - rank):
             break
         rejected.add(name)

@@ -35,10 +35,12 @@ def measure_trend(samples: Sequence[tuple[float, float]]) -> Trend:
     if any(math.isnan(number) for sample in samples for number in sample):
         return Trend(math.nan, math.nan)
     pairs = [(late[0] - early[0], late[1] - early[1]) for early, late in itertools.combinations(samples, 2)]
+    # Two samples of one moment say nothing of a slope.
     slope = statistics.median(rise / run for run, rise in pairs if run > 0)
     score = sum((rise > 0) - (rise < 0) for _, rise in pairs)
     middle = statistics.median(value for _, value in samples)
     whole = slope * (samples[-1][0] - samples[0][0])
+    # A share of a median of 0 is endless, and its direction is still told.
     endless = math.copysign(math.inf, whole) if whole else 0.0
     return Trend(whole / abs(middle) if middle else endless, _p_value(score, samples), whole)
 
@@ -50,4 +52,5 @@ def _p_value(score: int, samples: Sequence[tuple[float, float]]) -> float:
     variance = (n * (n - 1) * (2 * n + 5) - sum(t * (t - 1) * (2 * t + 5) for t in ties)) / 18
     if variance <= 0 or score == 0:
         return 1.0
+    # - 1: the score is discrete, and the normal distribution that stands for it is not (continuity correction).
     return 0.5 * math.erfc((abs(score) - 1) / math.sqrt(2 * variance))

@@ -50,12 +50,13 @@ class Beside:
 
     def find_base(self, cell: Cell, company: Iterable[Cell]) -> Cell | None:
         """Find the cell's base among `company`; None where the cell owes everything."""
+        # Nobody has said what such a feature changes, so nothing of the base may stand for the cell.
         if not cell.features <= self.features.keys():
             return None
         places = {b.checkpoint for b in self.bases if compile_condition(b.when)(cell.facts)}
         wanted = (cell.rig.id, cell.release.id, frozenset[str]())
         found = (c for c in company if c.checkpoint.id in places and (c.rig.id, c.release.id, c.features) == wanted)
-        return next((c for c in found if c != cell), None)
+        return next((c for c in found if c != cell), None)  # the canary of the base is one of the places itself
 
     def name_tests(self, cell: Cell) -> frozenset[str]:
         """Name the functions that the cell owes beside its base, if its features ask them at all."""
@@ -78,6 +79,7 @@ def read_beside(file: Path = FILE) -> Beside:
 
 def _find_unknown_tests(file: Path, beside: Beside, owed: Owed) -> Iterator[Problem]:
     document = require_document(file, file.name)
+    # A test that only a deeper run asks is not left out beside a base, so naming it would be without effect.
     known = {i.test for i in owed.items if i.from_depth == "quick"}
     places: dict[Loc, Difference] = {("every",): beside.every}
     for at, each in (places | {("features", f): d for f, d in beside.features.items()}).items():

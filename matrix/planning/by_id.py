@@ -45,6 +45,7 @@ class IdNarrowing:
         return cell.id in self.whole or any(fnmatchcase(cell.id, glob) for glob in self.globs if glob not in self.whole)
 
     def _may_begin(self, text: str) -> bool:
+        # Both ways: the glob may end inside this part of the id, or go on behind it.
         return any(text.startswith(known) or known.startswith(text) for known in self.beginnings)
 
 

@@ -50,7 +50,7 @@ class Exclusions(Mapping[Cell, Excluded]):
             return self._cells[cell]
         why, sets = self._bases[replace(cell, features=frozenset())]
         if cell.features and cell.features not in sets:
-            raise KeyError(cell)
+            raise KeyError(cell)  # no set that is asked of the base: not excluded, it does not exist
         return why
 
     def grouped(self) -> Iterator[tuple[Excluded, int]]:

@@ -66,6 +66,7 @@ def list_runnable(matrix: Matrix, narrowing: Narrowing) -> tuple[Cell, ...]:
 def _judge_bases(matrix: Matrix, bases: Iterable[tuple[Cell, Sets]], excluded: Exclusions) -> Iterator[Cell]:
     """Yield the runnable cells of the bases, and put the others into `excluded`."""
     for base, sets in bases:
+        # One look at the base settles all its sets of features, and most combinations end here.
         if shared := next(reasons_without_features(matrix, base), None):
             excluded.add_base(base, shared, sets)
             continue
@@ -87,6 +88,7 @@ def list_attachable(matrix: Matrix) -> Iterator[Cell]:
 def find_cell(matrix: Matrix, cell_id: str) -> Cell | None:
     """Find the cell of that id, runnable or not, without making the others; None where no combination has it."""
     rig, release, checkpoint, features = (*cell_id.split("."), "", "", "", "")[:4]
+    # The id is split only to find candidates; what decides is that a made cell has it.
     if rig not in matrix.rigs or release not in matrix.releases or checkpoint not in matrix.checkpoints:
         return None
     engine = matrix.engines[matrix.releases[release].engine]

@@ -149,6 +149,7 @@ def _share_of_plan(plan: Plan) -> float:
     dialect = plan.cell.engine.dialect
     stated: Any = plan.values("args").get(SHARE_FLAGS.get(dialect, ""))
     if dialect == "trtllm":
+        # TensorRT-LLM's is a share of what weights leave, the others' one of the whole GPU (`of_free`).
         stated = plan.values("serve_config").get("kv_cache_config", {}).get("free_gpu_memory_fraction")
     return float(stated) if stated is not None else DEFAULT_SHARE.get(dialect, 1.0)
 
@@ -161,6 +162,7 @@ def surely_fits(checkpoint: Checkpoint, rig: Rig) -> bool:
     rank = Rank(
         vram_bytes=rig.gpu.vram_bytes,
         weights_bytes=size // rig.gpus,
+        # The largest layout with keys on every layer and a draft: whatever a plan asks for is less.
         row_bytes=row_bytes(checkpoint, "dsa_bf16", kv.shape_of(checkpoint).layers, mtp_layers=1),
         share=LEAST_SHARE,
         reserved_bytes=find_reserve(draft=True),
@@ -180,4 +182,5 @@ def estimate_fit(checkpoint: Checkpoint, rig: Rig, layout: Layout = "dense_fp8")
         share=1.0,
         reserved_bytes=HEADROOM_BYTES + GRAPH_BYTES,
     )
+    # certain=1.0: this estimate is generous already, so what exceeds it does not fit by any reckoning.
     return Fit(rank=rank, needed_context_tokens=min(MIN_CONTEXT_TOKENS, checkpoint.context), certain=1.0)

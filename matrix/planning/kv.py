@@ -69,6 +69,7 @@ def latent_bytes(layout: Layout, shape: KvShape = DEFAULT) -> int:
         case "dense_bf16" | "dsa_bf16":
             return values * BF16_BYTES
         case "dsa_fp8_packed":
+            # The rotary part stays in 16 bits and has no scale.
             scales = shape.kv_lora_rank // QUANT_TILE * FP32_BYTES
             return shape.kv_lora_rank * FP8_BYTES + scales + shape.rope_dims * BF16_BYTES
 
@@ -89,6 +90,7 @@ def bytes_per_token(
     if not layout.startswith("dsa"):
         return latent
     indexed = shape.layers if indexer_layers is None else indexer_layers
+    # Rounded up: where several tokens share a key, an engine allocates whole ones.
     return latent + -(-indexer_key_bytes(shape) * (indexed + mtp_layers) // shape.index_pool)
 
 

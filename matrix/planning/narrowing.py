@@ -55,6 +55,7 @@ class KnownWords:
             else (self.facts[key] == value if key in self.facts else None)
             for key, value in wanted.items()
         ]
+        # One fact that is wrong settles it, whatever the open ones are: cell(a=..., b=...) wants them all.
         return False if False in said else None if None in said else True
 
 
@@ -98,7 +99,11 @@ def compile_narrowing(matrix: Matrix, text: str) -> ExpressionNarrowing:
     features = frozenset({*matrix.features, "baseline"})
     rigs = frozenset({"cpu", *matrix.rigs, *matrix.gpus, *(g.target for g in matrix.gpus.values())})
     return ExpressionNarrowing(
-        evaluate=compile_expression(text), words=words, of_rigs=rigs - _list_other_words(matrix), of_features=features
+        # A word that a rig and, say, a release could both give is not decided by the rig.
+        evaluate=compile_expression(text),
+        words=words,
+        of_rigs=rigs - _list_other_words(matrix),
+        of_features=features,
     )
 
 
@@ -120,6 +125,7 @@ def _try_answers(evaluate: Evaluate, known: KnownWords, guesses: Mapping[Key, bo
     def match(name: str, /, **wanted: Any) -> bool:
         said = known.answer(name, wanted)
         key = (name, *sorted(wanted.items()))
+        # The expression evaluates its words itself: an exception is the one way to learn that it asks for this one.
         if said is None and key not in guesses:
             raise OpenWord(key)
         return guesses[key] if said is None else said

@@ -121,6 +121,7 @@ class Plan:
             **{name: self.values(name) for name in ("env", *DEEP)},
         }
         text = json.dumps(what, sort_keys=True, default=str)
+        # 64 bits: some thousand plans collide with a probability of one in 10**12.
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -146,6 +147,7 @@ def make_plan(matrix: Matrix, cell: Cell, form: Form = "recommended") -> Plan:
 def fill_placeholders(text: str, values: Mapping[str, str]) -> str:
     """Replace the known placeholders and leave every other brace alone (JSON is full of them)."""
     for name, value in values.items():
+        # No str.format: recipes hold JSON, whose braces it would take for fields.
         text = text.replace("{" + name + "}", value)
     return text
 
@@ -236,7 +238,9 @@ def _merge_section(
             if old is None:
                 merged[new.path] = new
             elif old.value == new.value:
+                # Equal values are no conflict, and the more specific overlay explains the value better.
                 merged[new.path] = replace(new, beaten=old.beaten)
+            # No order among equals: which file is read first must not decide what is launched.
             elif old.weight == new.weight:
                 conflicts.append((section, old, new))
             else:

@@ -42,6 +42,7 @@ def row_of_plan(plan: Plan, layout: Layout) -> int:
         )
         for size, end in zip(sizes, ends, strict=True)
     ]
+    # The largest: all stages get pools of one length, which the fullest of them bounds.
     return -(-max(rows) // ranks.dcp)
 
 
@@ -50,6 +51,7 @@ def _list_indexers(plan: Plan) -> str:
     cell, layers = plan.cell, kv.shape_of(plan.cell.checkpoint).layers
     if kv.keeps_every_indexer(cell.engine.id, cell.release.parsed_version):
         return "F" * layers
+    # Only where every layer keeps a latent: of a hybrid model the pattern counts layers that have no row.
     if layers == cell.checkpoint.layers and (pattern := read_pattern(cell)).count("S"):
         return pattern[:layers]
     own = cell.checkpoint.indexer_layers
@@ -65,6 +67,7 @@ def expect_pool_tokens(plan: Plan) -> int | None:
     if stated := args.get(STATED_TOKENS):  # whether they are of one rank or of a group's was not read
         return int(stated) * plan.ranks.dp if plan.ranks.dcp == 1 else None
     if stated := args.get(STATED_BYTES):
+        # A page spans the group: each of its ranks holds a share of every page.
         page = int(plan.settings.get("page_tokens", 1)) * plan.ranks.dcp
         return kv.pool_tokens(int(stated), row_of_plan(plan, layout), page_tokens=page) * plan.ranks.dp
     return None

@@ -113,6 +113,7 @@ def _find_blind_stages(cell: Cell, ranks: Ranks) -> Iterator[str]:
         yield reason
         return
     sizes, pattern = list_stages(cell.checkpoint.layers, ranks.pp, cell.engine.dialect), read_pattern(cell)
+    # The first stage begins with layer 0, which selects in every pattern.
     for start in list(accumulate(sizes))[:-1]:
         if pattern[start] == "S":
             yield (

@@ -102,6 +102,7 @@ def find_wrong_facts(facts: Iterable[tuple[str, object]], values: Mapping[str, I
             yield f"cell() has no {name!r}{suggest_nearest(name, CELL_KEYS)}"
         elif valid and str(value) not in valid and value is not None:
             yield f"no cell has {name} {value!r}{suggest_nearest(str(value), valid)}"
+        # '120' and 120 look alike in a message and never compare equal.
         elif valid and value is not None and type(value) is not type(valid[str(value)]):
             yield f"cell() takes {name}={valid[str(value)]!r}, not {name}={value!r}"
 

@@ -28,6 +28,7 @@ class Deviation:
 def add_deviations(verdict: Verdict, found: Iterable[Deviation], today: date) -> Verdict:
     """Add to the verdict a reason for each deviation that no clause accepts. The run comes first, then cell by cell."""
     reasons, told = list(verdict.reasons), list(verdict.told)
+    # Once each: every launch of a cell yields the same deviation, and the verdict is a list for people.
     for each in dict.fromkeys(found):
         clause = _find_clause(verdict.policy.accepted, each)
         if clause is not None and clause.until >= today:
@@ -48,6 +49,7 @@ def is_accepted(clauses: Iterable[Accepted], found: Deviation, today: date) -> b
 
 def _find_clause(clauses: Iterable[Accepted], found: Deviation) -> Accepted | None:
     """Find the clause that names the deviation and holds longest."""
+    # Without `of` nothing can name it, and a clause with the glob `*` would excuse what is not even known.
     own = (c for c in clauses if c.what == found.what and found.of and fnmatchcase(found.of, c.of))
     return max(own, key=lambda c: c.until, default=None)
 

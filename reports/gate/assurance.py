@@ -43,6 +43,7 @@ def assure_verdict(verdict: Verdict, args: argparse.Namespace, paths: Sequence[P
     verdict = add_replay(verdict, replayed, today)
     if args.require_signature is None:
         return verdict
+    # Last: a signature is of the file as it is, and says nothing of whether its verdicts are right.
     return add_signatures(verdict, _find_unsigned(paths, args.require_signature))
 
 

@@ -24,6 +24,7 @@ def link_runs(records: Sequence[Record]) -> Mapping[str, str]:
     before = {r.run: (r.retry_of, *r.continues) for r in records if isinstance(r, Run)}
 
     def first_of(run: str, seen: frozenset[str] = frozenset()) -> str:
+        # `seen`: evidence may be forged, and two runs that retry each other would recurse for ever.
         earlier = [e for e in before.get(run, ()) if e and e not in seen]
         return min([run, *(first_of(e, seen | {run}) for e in earlier)])
 
@@ -54,6 +55,7 @@ def _find_fault(answers: Sequence[SettledTest], runs: set[str], linked: Mapping[
         return "has no result there"
     if bad := [a.status for a in answers if a.status not in CARRIES]:
         return f"came to {bad[0]} there"
+    # An answer of yesterday's run is of another launch, perhaps of another plan: it carries nothing today.
     if any(a.result and linked.get(a.result.run, a.result.run) not in runs for a in answers):
         return "is of another run"
     return ""

@@ -52,6 +52,7 @@ def _list_impossible(cell: ExpectedCell, measured: Sequence[Measured]) -> Iterat
     for m in measured if ceiling else ():
         streams, speed = _read_conditions(m.conditions)[1], _read_speed(m)
         most = (ceiling or 0.0) * (streams if m.name == TOGETHER else 1)
+        # `not <=`, so that NaN is above every ceiling.
         if not speed <= most:
             yield (
                 f"{m.name} of {m.value:.4g} {m.unit} ({streams:g} at once) is {speed:.4g} tok/s, above the roofline of"
@@ -83,6 +84,7 @@ def _read_conditions(conditions: Mapping[str, object]) -> tuple[float, float]:
     """Read the prompt's length and the number of streams; a prompt whose length is not told may be of any."""
     context, streams = conditions.get("input_len"), conditions.get("concurrency")
     return (
+        # An unknown length as infinite: no floor was measured under conditions that hard, so none is applied.
         float(context) if isinstance(context, int | float) else math.inf,
         float(streams) if isinstance(streams, int | float) else 1.0,
     )

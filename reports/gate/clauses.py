@@ -65,6 +65,7 @@ def _wrong_flake(clause: Flake) -> Iterator[tuple[str, str]]:
     if problem := find_pattern_problem(clause.signature):
         yield "signature", problem
     else:
+        # A pattern that also fits the words of other failures would excuse those.
         yield from (("signature", why) for why in find_vague_matches(clause.signature))
 
 

@@ -50,6 +50,7 @@ def tell_depths(
     known = frozenset(cells)
     for each in records:
         if each.cell in known:
+            # A dict as an ordered set: reasons come in the order of the evidence, the same on every machine.
             about.setdefault(each.run, {})[each.cell] = None
     for run, own in about.items():
         for depth in sorted(depths.get(run, ())):  # without a `run` record it is red for that
@@ -93,4 +94,5 @@ def _tell_unknown(
 def _find_clause(clauses: Sequence[DepthUnknown], cell: str) -> DepthUnknown | None:
     """Find the clause that names this cell and holds longest."""
     own = [c for c in clauses if fnmatchcase(cell, c.cells)]
+    # The longest: an older clause that has ended must not make red what a newer one covers.
     return max(own, key=lambda c: c.until, default=None)

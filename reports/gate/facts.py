@@ -36,6 +36,8 @@ def find_facts_deviations(cell: ExpectedCell, records: Sequence[Record]) -> Iter
     for found in (r for r in records if isinstance(r, CellFacts) and r.cell == cell.id):
         if not found.sha256:
             yield Deviation(cell=cell.id, what="digest", text=f"its facts and script have no digest (run {found.run}).")
+        # The digest alone would not do: whoever edits the facts can hash them again, so they are held against today's
+        # matrix too.
         elif found.sha256 != digest_value({"facts": found.facts, "script": found.script}):
             text = f"its facts and script are not those that were hashed (run {found.run}): they were edited."
             yield Deviation(cell=cell.id, what="digest", text=text)
@@ -72,6 +74,7 @@ def find_version_deviations(cell: ExpectedCell, row: CellRow) -> Iterator[Deviat
         if wrong:
             text = f"its engine was version {', '.join(wrong)}, and {cell.release.id} is {cell.release.version}."
             yield Deviation(cell=cell.id, what="another_version", text=text)
+        # A launch that failed may have died before it could tell its version.
         elif not seen and launch.outcome == "ok":
             text = f"its engine told no version that can be compared with {cell.release.version}."
             yield Deviation(cell=cell.id, what="unknown_version", of=cell.id, text=text)
@@ -117,6 +120,7 @@ def _read_versions(launch: Launch, release: Release, dialect: str) -> list[str]:
 def _explain_image(launch: Launch, release: Release) -> str:
     """Explain that an image is not the pinned one; empty where the release pins none, or no image was launched."""
     found = str(launch.versions.get("image_digest") or "")
+    # endswith: the record may hold `repo@sha256:...` or the digest alone.
     if not release.image_digest or not found or found.endswith(release.image_digest):
         return ""
     return f"its image was {found[:VALUE_CHARS]}, and {release.id} is {release.image_digest[:VALUE_CHARS]}."
@@ -132,6 +136,7 @@ def _unmet_pins(launch: Launch, release: Release) -> Iterator[str]:
 
 def _meets_pin(found: str, spec: str) -> bool:
     try:
+        # Pins of engines name pre-releases (0.6.0rc1), which packaging leaves out unless it is told.
         return SpecifierSet(spec, prereleases=True).contains(Version(found))
     except InvalidVersion:
         return False

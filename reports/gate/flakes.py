@@ -149,6 +149,8 @@ def _fits_clause(
     clause: Flake, test: SettledTest, failed: Result, bad: Mapping[tuple[str, str, str], Sequence[str]]
 ) -> bool:
     """Return whether every text of a failed attempt matches the clause."""
+    # Findings where there are any: the message of an assertion repeats the question, which a signature could fit by
+    # accident.
     texts = bad.get((failed.run, test.cell, test.nodeid)) or [failed.message]
     return all(extract_match(clause.signature, text) for text in texts)
 

@@ -99,6 +99,7 @@ def judge_evidence(
     said += (("depth", text) for red, text in depths if red)
     reasons = [Reason(cell="", rule=rule, text=text) for rule, text in said]
     in_order, up = order_by_time(records), _list_started(rows)
+    # Only of cells that started: a launch that failed is told once, and not by every comparison with it.
     predicted = tuple(p for p in judge_predictions(expected, in_order) if {p.cell, p.without} <= up)
     reasons += _check_cells(policy, expected, rows, records, predicted=predicted, now=now)
     shown = tuple(rows[c.id] for c in expected)
@@ -111,6 +112,7 @@ def judge_evidence(
     reasons += [Reason(cell=cell, rule=BOUNDS, text=text) for cell, text in bounded.reasons]
     alike = judge_same_answers(expected, in_order, up)
     reasons += [Reason(cell=s.cell, rule="same_answers", text=_tell_unlike(s)) for s in alike if s.outcome != "same"]
+    # Each cell alone may be excused; all of them together mean that nobody has asked anything.
     if shown and all(row.not_run for row in shown):
         reasons.insert(0, Reason(cell="", rule="not_run", text="No engine answered: every cell did not run, as known."))
     beside = judge_across_backends(expected, in_order, up)
@@ -199,6 +201,7 @@ def _check_run(policy: Policy, run: str, own: Sequence[Record], now: datetime, *
             f"Run {run} was written by a later version of this program (schema {newest}, {SCHEMA} is known): what it"
             " says beyond that cannot be judged. Judge it with that version.",
         )
+    # A replay writes fresh times over old replies: as evidence it would make any run as new as today.
     if any(word == REPLAY or word.startswith(f"{REPLAY}=") for start in starts for word in start.argv):
         yield "replay", f"Run {run} asked no engine: it judged again ({REPLAY}) what another run was told."
     if not ends and continued:
@@ -324,6 +327,7 @@ def _check_proofs(policy: Policy, cell: ExpectedCell, row: CellRow, own: Sequenc
             yield "refuted", f"{proof.feature} was asked for and is refuted by {proof.rung}: {_shorten(proof.detail)}"
     if policy.unproven == "red":
         decided = {p.feature for p in row.proofs if p.outcome != "unproven"}
+        # A predicted effect beside the cell without the feature shows it as well as a proof of the cell's own.
         decided |= {p.feature for p in own if p.of_effect and p.outcome == "proven"}
         for feature in sorted(cell.features - decided):
             yield "unproven", f"{feature} was asked for and nothing proves that it was in effect."
@@ -333,6 +337,7 @@ def _check_predictions(policy: Policy, own: Sequence[Prediction]) -> Found:
     for p in own if policy.predictions == "red" else ():
         if p.outcome == "refuted":
             yield "prediction", f"beside {p.without}, {p.feature} does not change {p.what} as predicted: {p.detail}."
+        # Absent is red as well, or not measuring would be the way to be green.
         elif p.outcome == "absent" and p.of_effect:
             yield "prediction", f"whether {p.feature} changes {p.what} as predicted cannot be judged: {p.detail}."
 

@@ -70,6 +70,7 @@ def _make_cell_case(row: CellRow, reasons: Sequence[Reason]) -> Element:
 
 
 def _make_case(name: str, reasons: Sequence[Reason]) -> Element:
+    # time="0": some CI systems refuse a case without a time.
     case = Element("testcase", classname=SUITE, name=defuse_line(name), time="0")
     for reason in reasons[:SHOWN]:
         ElementTree.SubElement(case, "failure", message=reason.text, type=reason.rule).text = str(reason)

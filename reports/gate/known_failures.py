@@ -65,10 +65,12 @@ def _explain_mismatch(known: KnownFailure, result: Result) -> str:
     fails = known.fails
     if not result.at or not result.how:
         return f"how it failed was not recorded, so {known.id} cannot be held against it: run it again"
+    # Where and how first: a signature may fit the words of another failure.
     if (result.at, result.how) != (fails.at, fails.how):
         return f"{known.id} shows as {fails.how} at {fails.at}, and this was {result.how} at {result.at}"
     if fails.http_status is not None and result.http_status != fails.http_status:
         return f"{known.id} shows as HTTP {fails.http_status}, and this was HTTP {result.http_status}"
+    # Held against the recorded match, not the message: reports shorten and redact messages.
     if not extract_match(fails.signature, result.matched):
         return f"the signature of {known.id} does not fit what was recorded"
     return ""
@@ -85,6 +87,8 @@ def _doubt_launch(cell: ExpectedCell, row: CellRow) -> Found:
         if result.matched:
             of_launch.append(_doubt_excuse(cell, test, result))
     for (_, id_), doubts in told.items():
+        # One test of a run carries the launch's words for all; one that carries wrong ones makes the others doubtful,
+        # too.
         if not doubts or any(doubts):
             why = next(filter(None, doubts), f"no test of its run recorded the words by which {id_} was known")
             yield "not_run", f"says that it did not run, as known, but {why}."

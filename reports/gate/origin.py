@@ -36,6 +36,7 @@ def find_origin_deviations(records: Sequence[Record], today: Today) -> Iterator[
         yield from _check_tree(run)
         yield from _check_matrix(run, today)
     sources = sorted({_name_source(run) for run in runs})
+    # Each may be accepted alone; that they are one evidence has to be accepted by itself.
     if len(sources) > 1:
         named = ", ".join(sources)
         yield Deviation(

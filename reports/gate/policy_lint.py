@@ -30,6 +30,7 @@ def find_wrong_numbers(doc: Document, data: Any = None, at: Loc = ()) -> Iterato
     elif isinstance(found, list):
         for i, value in enumerate(found):
             yield from find_wrong_numbers(doc, value, (*at, i))
+    # True is an int in Python: `red: true` is no number of 1.
     elif isinstance(found, int | float) and not isinstance(found, bool) and not 0 < found <= LARGEST:
         yield doc.problem(at, f"expected a positive, finite number (at most {LARGEST:,}), got {_show_number(found)}")
 
@@ -39,6 +40,7 @@ def find_endless(doc: Document, today: date, data: Any = None, at: Loc = ()) -> 
     found = doc.data if not at else data
     inner = found.items() if isinstance(found, Mapping) else enumerate(found) if isinstance(found, list) else ()
     for key, value in inner:
+        # A datetime is a date in Python, and the structure refuses it with a better message.
         if key == "until" and isinstance(value, date) and not isinstance(value, datetime) and value > today + LONGEST:
             yield doc.problem((*at, key), f"{value} is no end: an allowance lasts {LONGEST.days} days at most")
         yield from find_endless(doc, today, value, (*at, key if isinstance(key, int) else str(key)))

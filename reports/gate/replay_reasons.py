@@ -85,5 +85,6 @@ def _tell_unable(replayed: Replayed, cells: Collection[str]) -> Iterator[_Unable
 
 def _find_clause(clauses: Sequence[NotReplayed], cell: str) -> NotReplayed | None:
     """Find the clause that names this cell and holds longest."""
+    # What belongs to no cell cannot be excused: `*` would match the empty name.
     own = [c for c in clauses if cell and fnmatchcase(cell, c.cells)]
     return max(own, key=lambda c: c.until, default=None)

@@ -105,6 +105,7 @@ def judge_speed(
     own = {r.run for r in records}
     repeated = sorted({at.run for launches in earlier.values.values() for at in launches} & own)
     told = [f"Of the baseline, {', '.join(repeated)} is this evidence itself and was left out."] if repeated else []
+    # Without this evidence itself, which may lie in the baseline's folder already: it would be compared with itself.
     whole = _read_whole(records, retries, earlier.without_runs(own), clause.release, siblings)
     reasons: list[Sentence] = []
     notes: dict[str, list[str]] = {}  # what is told, and of which cells
@@ -130,6 +131,7 @@ def _read_whole(
     records: Sequence[Record], retries: Retries, earlier: Baseline, release: str, siblings: Mapping[str, str]
 ) -> _Whole:
     now = collect_baseline(r for r in records if not _is_unfit(r))
+    # Measured once by a fit client, a number is measured, whatever else was taken of it.
     unfit = frozenset(collect_baseline(r for r in records if _is_unfit(r)).values) - frozenset(now.values)
     hosts = {r.run: r.host for r in records if isinstance(r, Run)}
     return _Whole(
@@ -188,6 +190,7 @@ def _find_unmeasured(cell: _Cell) -> Iterator[str]:
         _coverage_of(key)
         for key in cell.fit.baseline.values
         if key.name in WATCHED and len(cell.fit.baseline.of(key)) >= cell.fewest
+        # A quick run need not measure what only a release run does.
         if not depths or str(key.where.get("depth")) in depths
     }
     if missing := sorted(before - now):
@@ -210,6 +213,8 @@ def _judge_key(cell: _Cell, key: MeasurementKey) -> Iterator[tuple[bool, str]]:
         found = [(at, _compare_speed(key, launches[at], Earlier(earlier, cell.release))) for at in chain]
         slow = [finding for _, finding in found if not finding.ok]
         if slow:
+            # Slow on one launch of two is noise by docs/decisions/0012; on the only one there is nothing to set against
+            # it.
             yield len(slow) > 1 or len(found) == 1, _tell_key(key, found)
         elif blunt := next((f.detail for _, f in found if not f.sensitive), ""):
             yield False, f"{key.name} is not judged: {blunt}."

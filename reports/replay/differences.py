@@ -163,6 +163,7 @@ def _explain_unreplayable(own: Sequence[Record], derived: Sequence[Record], comm
     if not kept:
         asked = any(r.status not in NOT_RUN for r in results) or len(results) < len(own)
         return "nothing that its engine said was kept" if asked else ""
+    # Which of two results belongs to which of two sets of replies is not recorded.
     if len(kept) > 1 or len(results) > 1:
         return "it was run more than once in one run"
     if kept[0].dropped:
@@ -200,6 +201,7 @@ def _key_records(records: Iterable[Record]) -> dict[Key, Fields]:
         if isinstance(each, COMPARED):
             key = _name_record(each)
             seen[key] += 1
+            # A test may record a finding or a number of one name several times; their order is that of the test.
             number = (f"no. {seen[key]}",) if seen[key] > 1 else ()
             fields = redact.redact_record(record.dump_record(each))
             left_out = (

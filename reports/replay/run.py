@@ -53,6 +53,7 @@ def _replay_run(path: Path, run: str, own: Sequence[Record], today: str) -> Repl
         done = run_replay(path, run, target)
         try:
             return compare_replay(own, evidence.read_records(target), commit=elsewhere)
+        # No evidence, or a broken file: pytest ended before it wrote any, and its last lines say why.
         except ConfigError:
             return _tell_failed(own, done.stdout + done.stderr)
 
@@ -82,7 +83,7 @@ def run_replay(path: Path, run: str, target: Path) -> subprocess.CompletedProces
             errors="replace",
             check=False,
             timeout=WITHIN_S,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,  # a debugger in a test would wait for a person
         )
     except subprocess.TimeoutExpired:
         raise HostError(f"{path}: its replay did not end within {WITHIN_S:g} s") from None

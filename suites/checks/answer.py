@@ -36,6 +36,7 @@ def _find_faults(item: Item, reply: Reply) -> list[str]:
         wrong.append(f"called {reply.tool_calls[0].name!r} instead of answering")
     if reason := _explain_mismatch(item.answer or "", reply.content):
         wrong.append(reason)
+        # A parser's fault with a name of its own: the model was right, and the user sees nothing.
         if not reply.content.strip() and not _explain_mismatch(item.answer or "", reply.reasoning):
             wrong.append("the answer was filed as reasoning")
     return wrong

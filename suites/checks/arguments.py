@@ -45,6 +45,7 @@ def _take_schema_types(item: Item, want: ExpectedCall, made: ToolCall) -> Expect
         key: got[key] if key in got and is_same_under(_find_property(schema, key), got[key], value) else value
         for key, value in want.arguments.items()
     }
+    # Only where nothing unexpected was sent: an argument too many is no matter of defaults.
     if set(got) < set(arguments):
         arguments = {
             key: value for key, value in arguments.items() if key in got or not _may_be_left_out(schema, key, value)
@@ -77,6 +78,7 @@ def is_same_under(schema: Mapping[str, Json], got: Json, want: Json) -> bool:
     if tools.same_value(got, want):
         return True
     if _is_scalar(got) and _is_scalar(want):
+        # Both types must be admitted: `7` for "007" is another value, and no schema makes it the same.
         return _write(got) == _write(want) and _admits(schema, got) and _admits(schema, want)
     return False
 

@@ -40,6 +40,7 @@ def check_same_answer(item: Item, alone: Sequence[Reply], other: Reply, *, check
     """
     floor = measure_divergence_floor(alone)
     limit = find_largest([compute_tolerance(alone[0]), isolation.FLOOR_FACTOR * find_smallest([floor, TOLERANCE])])
+    # The nearest of the answers alone: where a launch differs from itself, each of them is as right as the others.
     far = find_smallest((_measure_divergence(each, other) for each in alone), default=float("inf"))
     wrong = (
         isolation.find_unsound_reply([*alone, other])
@@ -69,6 +70,7 @@ def check_same_answer(item: Item, alone: Sequence[Reply], other: Reply, *, check
 def compute_tolerance(alone: Reply) -> float:
     """Compute what another answer may be away, in nats a position: the less, the surer this one is."""
     chosen = (next(iter(position.values())) for position in drop_drafted(read_distributions(alone.logprobs)))
+    # Rounding lifts some logprobs above 0, and nothing would be left of the mass.
     left = [1.0 - math.exp(find_smallest([value, 0.0])) for value in chosen]
     mean = math.fsum(left) / len(left) if left else 1.0
     return find_largest([LEAST, find_smallest([TOLERANCE, SHARE * mean])])

@@ -34,6 +34,7 @@ _EDGE = "*_`\"'\u201c\u201d\u2018\u2019 \n\t"
 def check_constraints(item: Item, reply: Reply) -> Finding:
     """Check every constraint of an item; the reply must also be sound and have ended by itself."""
     wrong = [why for each in item.constraints if (why := explain_broken(each, reply.content))]
+    # The answer's own script would count as stray where the prompt is in another one.
     welcome = "".join(SAMPLES[c.text] for c in item.constraints if c.kind == "language")
     wrong += find_reply_defects(reply, prompt=prompt_text(item) + welcome)
     if reply.finish_reason != "stop":
@@ -137,6 +138,7 @@ def _explain_json(constraint: Constraint, text: str) -> str:
 def _explain_language(constraint: Constraint, text: str) -> str:
     letters = [c for c in text if c.isalpha()]
     wanted = SCRIPTS[constraint.text]
+    # The name of a character begins with its script; the standard library has no other table of scripts.
     share = sum(unicodedata.name(c, "").startswith(wanted) for c in letters) / max(1, len(letters))
     return "" if share >= SCRIPT_SHARE else f"{share:.0%} of the letters are {wanted}, not {constraint.text!r}"
 

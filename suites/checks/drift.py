@@ -30,6 +30,7 @@ def check_drift(name: str, samples: Samples, *, worse: Worse) -> Finding:
         got = f"{change:+.0%} over {samples[-1][0] - samples[0][0]:.0f} s in {len(samples)} samples (p = {p:.2g})"
         away = change if worse == "up" else -change
         sound = p > ALPHA or away <= ALLOWED[name] or abs(amount) <= FLOORS.get(name, 0.0)
+        # NaN is no sound series: something that is measured all the time computed no number.
         wrong = "" if not math.isnan(change) and sound else f"{name} drifts {worse}"
     return Finding(
         check=f"soak.{name}",
@@ -49,6 +50,7 @@ def check_drift(name: str, samples: Samples, *, worse: Worse) -> Finding:
 def thin_out(samples: Samples) -> Samples:
     """Return at most KEPT samples, evenly spread, the last one included: a day's soak has a hundred thousand."""
     step = -(-len(samples) // KEPT)
+    # From the end backwards: the last sample is the one that a drift shows in.
     return samples if step <= 1 else samples[(len(samples) - 1) % step :: step]
 
 

@@ -94,12 +94,14 @@ def _kv_name(name: str) -> str:
 def _check_backend(name: str, asked: str | None, seen: Seen) -> Iterator[Finding]:
     found = find_first(seen, name)
     if asked is not None and found is not None:
+        # Engines print FLASHINFER_MLA, `flashinfer-mla` and `FlashInfer MLA` for one backend.
         same = "".join(filter(str.isalnum, asked.lower())) == "".join(filter(str.isalnum, str(found.value).lower()))
         yield _make_finding(name, asked, found, same=same)
 
 
 def _check_weights_type(wanted: Requested, seen: Seen) -> Iterator[Finding]:
     """Check the weights' own type where the engine counts its tensors: a conversion may widen them silently."""
+    # The digits are an engine's text: int() refuses thousands of them with an error that would be ours.
     types = {str(o.value): int(o.also.get("tensors", "0")[-MOST_DIGITS:]) for o in find_all(seen, "weights_type")}
     expected = TENSOR_TYPES.get(wanted.weights)
     if types and expected is not None:

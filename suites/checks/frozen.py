@@ -19,6 +19,7 @@ def prompt_sha256(item: Item) -> str:
     """Compute the sha256 of the canonical JSON of an item's messages and tools."""
     asked = {"messages": list(item.messages), "tools": list(item.tools)}
     text = json.dumps(asked, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    # A hostile prompt may hold half a surrogate pair, which strict UTF-8 refuses.
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

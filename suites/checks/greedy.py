@@ -78,5 +78,6 @@ def _measure_gap(a: Mapping[str, float], b: Mapping[str, float]) -> float:
     """Return the smaller distance of the two chosen tokens, by either reply's own numbers; infinite where none lists
     both."""
     one, two = chosen_token(a), chosen_token(b)
+    # By either reply's numbers: each of them may have listed only its own choice.
     gaps = (abs(each[one] - each[two]) for each in (a, b) if one in each and two in each)
     return find_smallest(gaps, default=float("inf"))

@@ -46,6 +46,7 @@ def check_no_leak(item: Item, reply: Reply, markers: Mapping[str, str]) -> Findi
     codes."""
     own, said = markers[item.id], set(find_codes(_join_reply(reply)))
     asked = set(find_codes("\n".join(str(m.get("content") or "") for m in item.messages)))
+    # A marker that stands in the own prompt, too, proves no leak.
     foreign = {other: code for other, code in markers.items() if other != item.id and code not in asked}
     wrong = [f"holds the marker of {other} ({code})" for other, code in foreign.items() if code in said]
     if own not in said:
@@ -101,6 +102,7 @@ def check_same_numbers(
 ) -> Finding:
     """Check that `other` is as near to the nearest of the equal requests as arithmetic, or their own noise, allows."""
     floor = measure_floor(same)
+    # Capped: an engine that does not repeat itself at all would excuse any leak by its noise.
     limit = find_largest([allowed, FLOOR_FACTOR * find_smallest([floor, MOST_NOISE])])
     far = find_smallest(measure_distance(first_positions(r), first_positions(other)) for r in same)
     wrong = find_unsound_reply([*same, other]) or find_unlikely_choice([other]) or _find_far_text(same, other, limit)

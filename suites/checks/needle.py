@@ -35,7 +35,7 @@ def find_codes(content: str) -> list[str]:
     >>> codes("The code is 3fa91c, not facade or 12.")
     ['3fa91c']
     """
-    return CODE.findall(content.lower())
+    return CODE.findall(content.lower())  # models write codes in capitals, too
 
 
 def check_needle(item: Item, reply: Reply, *, index_topk: int | None, check: str = "needle.found") -> Finding:

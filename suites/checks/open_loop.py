@@ -126,6 +126,7 @@ def check_goodput(result: Result, *, share: float, wanted: float) -> Finding:
     fit, limit_ms = result["client_fit"], result["slo"]["e2e"]
     good = result["good_share" if fit else "good_share_of_a_busy_host"]
     factor = 1.0 if fit else HOST_FACTOR
+    # `not >=`: a share that is NaN misses.
     missed = not good >= wanted and share <= JUDGED_SHARE
     return Finding(
         check="throughput.open_goodput",

@@ -51,6 +51,7 @@ def _check_finish_reason(reply: Reply, max_tokens: int | None) -> list[str]:
     reason = reply.finish_reason
     if reason not in FINISH_REASONS:
         return [f"finish_reason {reason!r} is not one of {', '.join(FINISH_REASONS)}"]
+    # Both ways: calls under `stop` are dropped by agents, and `tool_calls` without one makes them wait.
     if (reason == "tool_calls") != bool(reply.tool_calls):
         return [f"finish_reason is {reason!r} with {len(reply.tool_calls)} tool calls"]
     spent = reply.completion_tokens

@@ -23,6 +23,7 @@ def check_cached(
     """Check the cached tokens of a turn. `before`: the turn before it; `cached`: what usage or a metric tells, tokens;
     None where neither does. `page`: tokens of a KV page. `kept`: whether this turn must find what that one left."""
     prompt, earlier = now.prompt_tokens or 0, before.prompt_tokens or 0
+    # The reply of the turn before is part of this prompt, and its keys were computed while it was decoded.
     most = min(prompt, earlier + (before.completion_tokens or 0))
     least = 0 if not kept else max(0, earlier - PAGES_LOST * max(page, LARGEST_PAGE) - FRAME_TOKENS)
     wrong = ""

@@ -40,6 +40,7 @@ def check_crowd(item: Item, reply: Reply, ways: Ways, *, wanted: str) -> Finding
     found = drop_drafted(read_distributions(reply.logprobs))
     told = {way: top_k_kl(reference, found) for way, reference in ways.items()}
     own, wrong, allowed = told[wanted], find_unsound(reply.logprobs), halve_nearest(ways, wanted)
+    # Where all of the reference agrees or a token differs; a comparison that ended before that saw no decision.
     decided = own.parted or own.positions == len(ways[wanted])
     near = own.mean <= allowed and all(own.mean < told[way].mean for way in ways if way != wanted)
     least = find_smallest([each.mean for each in told.values()])

@@ -33,6 +33,7 @@ def prove_by_probe(chunk_tokens: int | None, probe: PrefillProbe | None) -> Proo
     if probe is None or not chunk_tokens:
         return make_unproven(FEATURE, "no prompt of known length was sent", Rung.ECHO)
     steps = count_since("steps", probe.after, probe.before)
+    # Each generated token but the first costs a step of its own; what is left of the count was prefill.
     batches = None if steps is None else round(steps - max(0, probe.generated_tokens - 1))
     sizes = [int(o.number) for o in probe.find_fresh("prefill_chunk")]
     return prove_by_batches(sizes, batches, prompt_tokens=probe.prompt_tokens, chunk_tokens=chunk_tokens)
@@ -49,6 +50,7 @@ def prove_by_batches(sizes: Sequence[int], batches: int | None, *, prompt_tokens
     number = len(sizes) if sizes else batches
     if number is None:
         return make_unproven(FEATURE, "the engine shows no prefill batches", Rung.ECHO)
+    # `not ... <=`, so that NaN is wrong as well.
     wrong = not find_largest(sizes) <= chunk_tokens or not pieces <= number <= pieces + CHUNK_SLACK
     detail = f"{number} prefill batches for {prompt_tokens} tokens, {pieces} chunks of {chunk_tokens} wanted"
     detail += f"; sizes {list(sizes)[:10]}" if sizes else ""

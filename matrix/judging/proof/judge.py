@@ -45,6 +45,7 @@ def _iterate_proofs(
     layout = tuple(sizes.prove_kv_layout(wanted, size, found))
     yield from layout
     if "fp8_kv" in wanted.features:
+        # An 8-bit cache is a layout like any other, so the layout's proof is the feature's.
         yield from (replace(p, feature="fp8_kv") for p in layout)
     yield from sizes.prove_dsa(wanted, seen, size, found)
     yield from backends.prove_backends(wanted, seen)

@@ -42,6 +42,7 @@ def _prove_share(feature: str, wanted: Requested, seen: Seen, size: TokenBytes |
     undivided = replace(wanted, shape=wanted.whole or wanted.shape, ranks=Ranks(gpus=wanted.ranks.gpus))
     whole = [m for m in match_layouts(size, undivided) if m.layout == wanted.layout]
     detail = f"{size}, of {_describe_share(wanted)}"
+    # Both sizes can coincide (a stage with half the layers and twice the bytes): then the size proves nothing.
     if shared and not whole:
         return _decide(feature, "proven", detail)
     if whole and not shared:
@@ -89,6 +90,7 @@ def _prove_expert_echo(feature: str, wanted: Requested, seen: Seen) -> Proof:
 def _prove_dp(feature: str, wanted: Requested, seen: Seen, size: TokenBytes | None) -> Proof:
     """Every attention rank computes prompts of its own."""
     sightings = find_all(seen, "computing_ranks")
+    # A rank's counter exists from the start on: only one above 0 has computed.
     labelled = {str(o.also.get("engine", o.value)) for o in sightings if not o.also or o.number > 0}
     detail = f"prompts were computed by {len(labelled)} of {wanted.ranks.dp} attention ranks"
     if len(labelled) >= wanted.ranks.dp:
@@ -105,12 +107,14 @@ def _prove_graphs(feature: str, wanted: Requested, seen: Seen, size: TokenBytes 
     """Read which graphs were captured, or which batches ran as graphs; a launch that captured others is refuted."""
     modes, captured = GRAPHS[feature], find_all(seen, "graphs")
     own = [o for o in captured if o.also.get("mode") in modes]
+    # vLLM counts captured graphs; SGLang only says of each batch whether it ran as one.
     if own and own[0].unit:
         return _decide(feature, "proven", f"{own[0].number:.0f} graphs were captured ({own[0].where})")
     eager = [o for o in find_all(seen, "eager_batches") if o.also.get("mode") in modes]
     if own:
         detail = f"{len(own)} of {len(own) + len(eager)} logged batches ran as graphs (first: {own[0].where})"
         return _decide(feature, "proven", detail)
+    # vLLM always logs what it captured, so that its silence is an answer.
     if captured or eager or wanted.dialect == "vllm":
         what = f"other graphs alone ({captured[0].where})" if captured else "none"
         return _decide(feature, "refuted", f"of the graphs that were asked for its log tells of {what}", Rung.LOG)
@@ -142,6 +146,7 @@ def _prove_no_reuse(reuse: ReuseProbe | None) -> Proof:
         return make_unproven("no_prefix_cache", "the engine does not tell cached tokens", Rung.ECHO)
     most = find_largest(known)
     detail = f"{most:.0f} of {reuse.prompt_tokens} tokens came from a cache when a prompt was asked again"
+    # The largest of all that is told: one witness of a hit is enough.
     return _decide("no_prefix_cache", "refuted" if most else "proven", detail)
 
 

@@ -44,6 +44,7 @@ def prove_dsa(wanted: Requested, seen: Seen, size: TokenBytes | None, found: Seq
     if dense is not None:
         detail = f"attention runs on {dense.value} ({dense.where}), which is dense; {keys}"
         yield Proof(feature="dsa", outcome="refuted", rung=dense.rung, detail=detail)
+    # All layers is right as well: engines that do not save keys on shared layers keep them everywhere.
     elif found and not any(r.full_layers in (wanted.full_layers, wanted.shape.layers) for r in found):
         detail = f"{size}: {_describe_layers(found, wanted)}, so not every indexer that was asked for can run"
         yield Proof(feature="dsa", outcome="refuted", rung=Rung.COUNTER, detail=detail)
@@ -114,6 +115,7 @@ def prove_fewer_bytes(feature: str, saved: int, size: TokenBytes, without: Token
     detail = f"{low:.1f} to {high:.1f} bytes per token less than without the feature, {saved} predicted"
     if low <= saved <= high and low > 0:
         return Proof(feature=feature, outcome="proven", rung=Rung.ABLATION, detail=detail)
+    # Only an interval that holds 0 and not the saving refutes: one that holds both is too coarse.
     if low <= 0 <= high and not low <= saved <= high:
         return Proof(feature=feature, outcome="refuted", rung=Rung.ABLATION, detail=detail)
     return make_unproven(feature, detail, Rung.ABLATION)
