@@ -1,13 +1,29 @@
 #!/usr/bin/env bash
-# Make .venv with the uv of requirements/uv.lock in it, checked by hash. Debian ships python3 without venv: install it
-# where we may, else say how.
+# Make .venv with what requirements/uv.lock names in it (uv, and a pip for `glm-matrix snapshot`), checked by hash. Debian
+# ships python3 without venv: install it where we may, else say how.
 set -euo pipefail
 python=$(command -v python3.11 || command -v python3)
 "$python" - <<'PY' || { echo "Python 3.11 or newer is needed, found $("$python" --version)" >&2; exit 2; }
 import sys
 sys.exit(sys.version_info < (3, 11))
 PY
-make_venv() { "$python" -m venv .venv 2>/dev/null; }
+# The pip wheel that Python brings for `venv` installs as it lies there. To install that pip first, only to replace it, was
+# half of the time: 9.2 CPU seconds instead of 4.8.
+find_wheel() {
+  "$python" - <<'PY' 2>/dev/null
+import ensurepip, pathlib, sysconfig
+places = (sysconfig.get_config_var("WHEEL_PKG_DIR"), pathlib.Path(ensurepip.__file__).parent / "_bundled")
+print(next(wheel for place in places if place for wheel in sorted(pathlib.Path(place).glob("pip-*.whl"))))
+PY
+}
+make_venv() {
+  if wheel=$(find_wheel); then
+    "$python" -m venv --without-pip .venv 2>/dev/null
+  else
+    wheel=
+    "$python" -m venv .venv 2>/dev/null
+  fi
+}
 if ! make_venv; then
   rm -rf .venv
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
@@ -19,4 +35,5 @@ if ! make_venv; then
     exit 2
   fi
 fi
-.venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.lock
+PYTHONPATH=$wheel .venv/bin/python -m pip install -q --disable-pip-version-check --ignore-installed --no-compile \
+  --require-hashes -r requirements/uv.lock

@@ -37,8 +37,8 @@ def test_a_launch_without_a_unit_on_a_release_off_the_axes_is_planned_as_asked(t
     made = read_matrix(write_matrix(tmp_path / "m", matrix, moved, recipe, cell))
     there = find_cell(made, moved.id)
     planned = make_plan(made, there)
-    assert [str(u) for u in units] == ["--batch-size 64 (instead of 2048)", "--ubatch-size 64 (instead of 512)"]
-    args = {**plan.values("args"), "--ubatch-size": 512}
+    assert [str(u) for u in units] == ["--batch-size 64 (instead of 2048)", "--ubatch-size 64 (instead of 256)"]
+    args = {**plan.values("args"), "--ubatch-size": 256}
     assert planned.values("args") == args and planned.values("launcher")["environment"] == "/opt/e"
     assert there.release.requirement == "xllamacpp==2026.7.9873" and there.release.module is None
     assert name_requirement(cell, "1.0") == "xllamacpp==1.0"
