@@ -7,7 +7,7 @@ cells that ask for the features. Items are ordered by launch, so that an engine 
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -274,7 +274,12 @@ def _refuse_to_run_nothing(config: pytest.Config, items: list[pytest.Item]) -> N
     """Refuse a run without tests, which would be green: list what was found and what each cell needs."""
     if items or not config.stash.get(WANTS_CELLS, False) or config.option.collectonly:
         return
-    elsewhere = [c for c in read_selection(config).elsewhere if may_match(config, c)]
+    chosen = read_selection(config)
+    here = [c for c in chosen.cells if may_match(config, c)]
+    if here and (narrowed := " ".join(_list_narrowing(config))):
+        what = f"{len(here)} selected cell{'s' if len(here) != 1 else ''} can run here"
+        raise pytest.UsageError(f"{what}, and {narrowed} leaves no test: see what there is with --collect-only alone.")
+    elsewhere = [c for c in chosen.elsewhere if may_match(config, c)]
     host = config.stash.get(HOST, None)
     needs = sorted({f"  {c.rig.id:<16} {host.explain_lack(c) if host else c.rig.gpu.name}" for c in elsewhere})
     lines = ["no selected cell can run here.", f"this host: {host.description if host else 'unknown'}"]
@@ -285,6 +290,13 @@ def _refuse_to_run_nothing(config: pytest.Config, items: list[pytest.Item]) -> N
     else:
         lines += ["The selection (-m, --cells, --rig) leaves no cell: glm-matrix list -m EXPR shows what there is."]
     raise pytest.UsageError("\n".join(lines))
+
+
+def _list_narrowing(config: pytest.Config) -> Iterator[str]:
+    """Yield the options of this run that leave out tests, and not cells, as they are written."""
+    option = config.option
+    yield from (f"{name} {text!r}" for name, text in (("-k", option.keyword), ("-m", option.markexpr)) if text)
+    yield from (f"--deselect {text!r}" for text in option.deselect or ())
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -16,6 +16,7 @@ NAMESPACE: Final = "glm-matrix-evidence"  # a signature made for something else 
 SUFFIX: Final = ".sig"
 WITHIN_S: Final = 60.0
 SHOWN_CHARS: Final = 200
+MOST_SIGNERS: Final = 100  # that are tried, where the first line of a key is for something else
 
 
 class NotSigned(ValueError):
@@ -49,24 +50,35 @@ def verify_evidence(path: Path, allowed: Path) -> str:
     if not signature.is_file():
         raise NotSigned(f"there is no {signature.name}: glm-matrix sign {path} --key KEY")
     found = _run_ssh_keygen("find-principals", "-s", str(signature.absolute()), "-f", str(allowed.absolute()))
-    signers = found.stdout.decode("utf-8", "replace").split("\n")[0].split(",")
-    if found.returncode or not signers[0]:
+    if found.returncode:
         raise NotSigned(f"{signature.name} is by nobody whom {allowed} lists ({_read_output(found)})")
-    done = _run_ssh_keygen(
-        "verify",
-        "-f",
-        str(allowed.absolute()),
-        "-I",
-        signers[0],
-        "-n",
-        NAMESPACE,
-        "-s",
-        str(signature.absolute()),
-        stdin=path,
-    )
-    if done.returncode:
-        raise NotSigned(f"it is not what {signers[0]} signed, or not what they may sign ({_read_output(done)})")
-    return signers[0]
+    signers = _split_names(found.stdout.decode("utf-8", "replace").partition("\n")[0])
+    said: dict[str, str] = {}
+    # ssh-keygen names the first line of that key alone, whatever that line is for; a later one may be for evidence.
+    for signer in dict.fromkeys([*signers, *_list_principals(allowed)]):
+        done = _verify_signer(path, signature, allowed, signer)
+        if not done.returncode:
+            return signer
+        said[signer] = _read_output(done)
+    signer = next(iter(said), "nobody")
+    raise NotSigned(f"it is not what {signer} signed, or not what they may sign ({said.get(signer, 'no name')})")
+
+
+def _verify_signer(path: Path, signature: Path, allowed: Path, signer: str) -> subprocess.CompletedProcess[bytes]:
+    words = ("-f", str(allowed.absolute()), "-I", signer, "-n", NAMESPACE, "-s", str(signature.absolute()))
+    return _run_ssh_keygen("verify", *words, stdin=path)
+
+
+def _list_principals(allowed: Path) -> list[str]:
+    """List the names of an allowed signers file, the first MOST_SIGNERS of them."""
+    lines = allowed.read_text(encoding="utf-8", errors="replace").splitlines()
+    names = (name for line in lines if line[:1] not in ("", "#") for name in _split_names(line.split(None, 1)[0]))
+    return list(dict.fromkeys(names))[:MOST_SIGNERS]
+
+
+def _split_names(principals: str) -> list[str]:
+    """Split `a@x,!b@x` into those who are meant."""
+    return [name for name in principals.strip().strip('"').split(",") if name and not name.startswith("!")]
 
 
 def signature_of(path: Path) -> Path:

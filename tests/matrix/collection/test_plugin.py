@@ -37,6 +37,12 @@ def test_without_the_hardware_it_says_what_it_found_and_needs_and_is_not_green(r
     assert "--all-cells" in done.stderr and "--endpoint" in done.stderr
 
 
+def test_where_no_test_is_left_the_option_that_left_it_out_is_named(run: Run) -> None:
+    done = run("--cells", "cpu.llamacpp*.canary_bf16.baseline", "-k", "needel")
+    assert done.returncode == 4 and "no selected cell can run here" not in done.stderr
+    assert "1 selected cell can run here, and -k 'needel' leaves no test" in done.stderr
+
+
 def test_collecting_works_anywhere(run: Run) -> None:
     done = run("-m", "sm120x4 and sglang_0_5_10_post1 and glm51_478b_nvfp4", "--collect-only")
     assert done.returncode == 0, done.stdout

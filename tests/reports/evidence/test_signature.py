@@ -63,6 +63,18 @@ def test_a_signature_for_another_purpose_does_not_count(evidence: Path, key: Pat
         verify_evidence(evidence, allowed)
 
 
+def test_a_key_that_is_listed_for_something_else_first_counts_by_its_later_line(
+    evidence: Path, key: Path, tmp_path: Path
+) -> None:
+    public, later = key.with_suffix(".pub").read_text(), tmp_path / "later"
+    later.write_text(f'git@lab namespaces="git" {public}!no@lab,ci@lab namespaces="{NAMESPACE}" {public}')
+    sign_evidence(evidence, key)
+    assert verify_evidence(evidence, later) == "ci@lab"
+    evidence.write_bytes(b"{}\n")
+    with pytest.raises(NotSigned, match="not what git@lab signed"):
+        verify_evidence(evidence, later)
+
+
 @pytest.mark.parametrize("content", [b"", b"no signature\n", b"-----BEGIN SSH SIGNATURE-----\n\n"])
 def test_what_is_no_signature_is_told(evidence: Path, allowed: Path, content: bytes) -> None:
     signature_of(evidence).write_bytes(content)
