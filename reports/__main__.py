@@ -65,7 +65,7 @@ from reports.evidence.vocabulary import find_ordinary
 from reports.expected import ExpectedCell
 from reports.gate import gate, policy
 from reports.gate import junit as gate_junit
-from reports.gate.assurance import assure_verdict
+from reports.gate.assurance import assure_verdict, begin_replay
 from reports.gate.gate import Verdict
 from reports.gate.origin import Today
 from reports.gate.provenance import add_provenance
@@ -179,14 +179,15 @@ def _judge(args: argparse.Namespace) -> JudgedEvidence:
         require_results(args.evidence or [EVIDENCE], records)
         return JudgedEvidence(records=records, verdict=None)
     found, doc = policy_file
-    matrix, now = load_matrix(), datetime.now(UTC)
-    expected = policy.expect_cells(found, doc, matrix)
-    if args.selected_only:
-        selected = {c for r in records if isinstance(r, Run) for c in r.selection}
-        expected = tuple(c for c in expected if c.id in selected)
-    earlier = policy.read_baseline(found, doc, args.policy.parent)
-    verdict = gate.judge_evidence(found, expected, records, now=now, earlier=earlier)
-    verdict = assure_verdict(verdict, args, args.evidence or [EVIDENCE], now.date())
+    matrix, now, files = load_matrix(), datetime.now(UTC), args.evidence or [EVIDENCE]
+    with begin_replay(args, files) as replay:  # as long as what the policy expects takes, or longer
+        expected = policy.expect_cells(found, doc, matrix)
+        if args.selected_only:
+            selected = {c for r in records if isinstance(r, Run) for c in r.selection}
+            expected = tuple(c for c in expected if c.id in selected)
+        earlier = policy.read_baseline(found, doc, args.policy.parent)
+        verdict = gate.judge_evidence(found, expected, records, now=now, earlier=earlier)
+        verdict = assure_verdict(verdict, args, files, replay, now.date())
     today = Today(commit=read_source_state(CHECKOUT).commit, matrix_sha256=digest_of(matrix.root))
     verdict = add_provenance(verdict, expected, records, today, now.date())
     return JudgedEvidence(records=records, verdict=verdict, expected=expected)

@@ -1,7 +1,7 @@
 """`make bench`: how long things take, as ratios within one run where the machine is noisy. Never asserted in tests.
 
 python -m tests.bench              everything but the clean-clone run
-python -m tests.bench --clean      also `make matrix` in a fresh clone (makes an environment, some minutes)
+python -m tests.bench --clean      also `make try` and `make matrix` in fresh clones (makes environments, some minutes)
 python -m tests.bench --only plan launch
 """
 
@@ -96,23 +96,26 @@ def warm() -> list[Row]:
     return [row for name, argv, aim in rows for row in _spend(f"{name}, environment exists", argv, aim)]
 
 
-def _spend(name: str, argv: list[str], aim: str) -> list[Row]:
+def _spend(name: str, argv: list[str], aim: str, cwd: Path = CHECKOUT) -> list[Row]:
     """Run a command once: wall seconds, and CPU seconds of it and its children, which a busy machine changes less."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(argv, cwd=CHECKOUT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    subprocess.run(argv, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
     wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return [Row(name=name, value=wall, unit="s", aim=aim), Row(name=f"{name}, CPU", value=cpu, unit="s")]
 
 
 def clean() -> list[Row]:
-    """`make matrix` from a clean clone to the verdict."""
+    """`make env`, `make try` and `make matrix`, each from a clean clone to its end."""
+    aims = {"env": "", "try": "< 30 s", "matrix": "< 60 s"}
+    return [row for target, aim in aims.items() for row in _spend_in_clone(target, aim)]
+
+
+def _spend_in_clone(target: str, aim: str) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder) / "clone"
         subprocess.run(["git", "clone", "-q", str(CHECKOUT), str(clone)], check=True)
-        return [
-            Row(name="make matrix, clean clone", value=median_s(["make", "matrix"], 1, clone), unit="s", aim="< 60 s")
-        ]
+        return _spend(f"make {target}, clean clone", ["make", target], aim, clone)
 
 
 def conversion() -> list[Row]:
@@ -188,7 +191,7 @@ BENCHES: dict[str, Callable[[], list[Row]]] = {
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.split("\n")[0])
     parser.add_argument("--only", nargs="+", choices=sorted(BENCHES), help="run these alone")
-    parser.add_argument("--clean", action="store_true", help="also time `make matrix` in a fresh clone")
+    parser.add_argument("--clean", action="store_true", help="also time `make try` and `make matrix` in fresh clones")
     args = parser.parse_args()
     names = args.only or [n for n in BENCHES if n != "clean" or args.clean]
     rows: list[Row] = []

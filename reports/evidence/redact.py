@@ -28,14 +28,15 @@ SECRET_FLAG = re.compile(FLAG)
 SWITCHES: Final = re.compile(r"(?i)|\d{1,5}|true|false|yes|no|on|off|none|null")  # values that nobody keeps secret
 _secrets: set[str] = set()
 _ANY: Final = re.compile("")
-_compiled: list[tuple[re.Pattern[str], re.Pattern[str]]] = []  # what is looked for, and a cheap sign of it
+_compiled: list[tuple[re.Pattern[str], list[re.Pattern[str]]]] = []  # a cheap sign of what is looked for, and that
 
 
 def register_secrets(*values: str) -> None:
     """Remember values that this process must never write. Values shorter than `SHORTEST` characters are ignored."""
     _secrets.update(v for v in values if len(v) >= SHORTEST and HIDDEN not in v)
-    made = ((compile_forms(_secrets), _ANY), (compile_broken(_secrets), ESCAPED), (compile_spelt(_secrets), SPELT))
-    _compiled[:] = [(pattern, sign) for pattern, sign in made if pattern]
+    plain = compile_forms(_secrets)
+    made = ((_ANY, [plain] if plain else []), (ESCAPED, compile_broken(_secrets)), (SPELT, compile_spelt(_secrets)))
+    _compiled[:] = [(sign, patterns) for sign, patterns in made if patterns]
 
 
 def register_environment(env: Mapping[str, str], ordinary: Callable[[str], str] = lambda value: "") -> None:
@@ -89,8 +90,10 @@ def forget_secrets() -> None:
 
 def redact_text(value: str) -> str:
     """Remove secrets from a text."""
-    for pattern, sign in _compiled:
-        value = pattern.sub(HIDDEN, value) if sign.search(value) else value
+    for sign, patterns in _compiled:
+        if sign.search(value):
+            for pattern in patterns:
+                value = pattern.sub(HIDDEN, value)
     value = _without_shapes(value)
     if "\x1b" in value and (plain := ANSI.sub("", value)) != (cleaned := _without_shapes(plain)):
         return cleaned  # colours inside of a secret: it goes, and they with it
@@ -99,7 +102,7 @@ def redact_text(value: str) -> str:
 
 def holds_value(value: str) -> bool:
     """Return whether a text contains a registered secret, in any form in which it can be printed."""
-    return any(pattern.search(value) for pattern, _ in _compiled)
+    return any(pattern.search(value) for _, patterns in _compiled for pattern in patterns)
 
 
 def _without_shapes(value: str) -> str:
@@ -124,9 +127,9 @@ def redact_file(path: Path) -> None:
 
 def _all_spans(window: str) -> Iterator[tuple[int, int]]:
     values = {v.encode(errors="surrogatepass").decode("latin-1") for v in _secrets}
-    for pattern in (compile_forms(values | _secrets), compile_broken(values), compile_spelt(values)):
-        if pattern:
-            yield from (m.span() for m in pattern.finditer(window))
+    plain = compile_forms(values | _secrets)
+    for pattern in (*([plain] if plain else []), *compile_broken(values), *compile_spelt(values)):
+        yield from (m.span() for m in pattern.finditer(window))
     yield from find_secret_spans(window)
 
 

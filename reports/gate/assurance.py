@@ -4,7 +4,8 @@ files?"""
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -13,9 +14,10 @@ from reports.evidence.signature import NotSigned, verify_evidence
 from reports.gate.gate import Verdict
 from reports.gate.replay_reasons import add_replay, add_signatures
 from reports.replay.differences import Replayed
-from reports.replay.run import replay_evidence
+from reports.replay.run import replay_beside
 
 NO_REPLAY: Final = "--no-replay"
+Replay = Callable[[], Replayed]  # waits for the result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,14 +35,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def assure_verdict(verdict: Verdict, args: argparse.Namespace, paths: Sequence[Path], today: date) -> Verdict:
-    """Add what replay and signatures find to the verdict.
+@contextmanager
+def begin_replay(args: argparse.Namespace, paths: Sequence[Path]) -> Iterator[Replay]:
+    """Begin to judge the kept replies again, unless the options say not to; yield what waits for the result."""
+    if args.no_replay:
+        yield lambda: Replayed(skipped=NO_REPLAY)
+        return
+    with replay_beside(paths) as replay:
+        yield replay
+
+
+def assure_verdict(
+    verdict: Verdict, args: argparse.Namespace, paths: Sequence[Path], replay: Replay, today: date
+) -> Verdict:
+    """Add what the replay that `begin_replay` began and the signatures find to the verdict.
 
     Raises:
+        ConfigError: a file is no evidence.
         HostError: the replay did not end, or ssh-keygen is not installed.
     """
-    replayed = Replayed(skipped=NO_REPLAY) if args.no_replay else replay_evidence(paths)
-    verdict = add_replay(verdict, replayed, today)
+    verdict = add_replay(verdict, replay(), today)
     if args.require_signature is None:
         return verdict
     # Last: a signature is of the file as it is, and says nothing of whether its verdicts are right.

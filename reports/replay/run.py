@@ -9,9 +9,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event
 from typing import Final
 
 from matrix.checkout import CHECKOUT
@@ -22,35 +26,53 @@ from reports.evidence.types import Kept, Record, Result, Run
 from reports.replay.differences import Replayed, Unreplayable, compare_replay, join_replays
 
 WITHIN_S: Final = 1800.0  # 54 cells take under a minute on two cores
+LOOKED_AFTER_S: Final = 0.2  # how soon a replay that nobody wants any more ends
 SHOWN_LINES: Final = 8
 # They would change the run, or take its asserts away.
 LEFT_OUT: Final = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_XDIST_AUTO_NUM_WORKERS", "PYTHONOPTIMIZE")
 
 
-def replay_evidence(paths: Iterable[Path], *, commit: str = "") -> Replayed:
+@contextmanager
+def replay_beside(paths: Iterable[Path]) -> Iterator[Callable[[], Replayed]]:
+    """Replay evidence while the caller works on, and yield what waits for the result: the replay is a process of its
+    own, so a second core has something to do. The replay ends with the block, also where the caller failed.
+
+    Raises:
+        ConfigError, HostError: of the result, as `replay_evidence` does.
+    """
+    unwanted = Event()
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(replay_evidence, tuple(paths), unwanted=unwanted)
+        try:
+            yield found.result
+        finally:
+            unwanted.set()
+
+
+def replay_evidence(paths: Iterable[Path], *, commit: str = "", unwanted: Event | None = None) -> Replayed:
     """Judge every run of these files again. `commit` is today's, for the message about a test that changed.
 
     Raises:
         ConfigError: a file is no evidence.
-        HostError: the replay did not end.
+        HostError: the replay did not end, or was `unwanted` before it did.
     """
     files = order_files((path, evidence.read_records(path)) for path in paths)
-    return join_replays(part for path, records in files for part in _replay_file(path, records, commit))
+    return join_replays(part for path, records in files for part in _replay_file(path, records, commit, unwanted))
 
 
-def _replay_file(path: Path, records: Sequence[Record], commit: str) -> Iterator[Replayed]:
+def _replay_file(path: Path, records: Sequence[Record], commit: str, unwanted: Event | None) -> Iterator[Replayed]:
     for run, own in split_runs(records).items():
-        yield _replay_run(path, run, own, commit)
+        yield _replay_run(path, run, own, commit, unwanted)
 
 
-def _replay_run(path: Path, run: str, own: Sequence[Record], today: str) -> Replayed:
+def _replay_run(path: Path, run: str, own: Sequence[Record], today: str, unwanted: Event | None) -> Replayed:
     recorded = next((r.commit for r in own if isinstance(r, Run)), "")
     elsewhere = recorded if today and recorded != today else ""
     if not any(isinstance(r, Kept) for r in own):  # before replies were kept, or all was taken away
         return compare_replay(own, [], commit=elsewhere)
     with TemporaryDirectory(prefix="glm-replay-") as folder:
         target = Path(folder) / "derived.jsonl"
-        done = run_replay(path, run, target)
+        done = run_replay(path, run, target, unwanted)
         try:
             return compare_replay(own, evidence.read_records(target), commit=elsewhere)
         # No evidence, or a broken file: pytest ended before it wrote any, and its last lines say why.
@@ -58,35 +80,38 @@ def _replay_run(path: Path, run: str, own: Sequence[Record], today: str) -> Repl
             return _tell_failed(own, done.stdout + done.stderr)
 
 
-def run_replay(path: Path, run: str, target: Path) -> subprocess.CompletedProcess[str]:
+def run_replay(path: Path, run: str, target: Path, unwanted: Event | None = None) -> subprocess.CompletedProcess[str]:
     """Judge one run of an evidence file again; write the derived evidence to `target`.
 
     Raises:
-        HostError: the replay did not end.
+        HostError: the replay did not end, or was `unwanted` before it did.
     """
-    try:
-        return subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pytest",
-                "suites",
-                "-q",
-                f"--replay={path.resolve()}",
-                f"--replay-run={run}",
-                f"--evidence={target}",
-            ],
-            cwd=CHECKOUT,
-            env=_make_environment(),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=WITHIN_S,
-            stdin=subprocess.DEVNULL,  # a debugger in a test would wait for a person
-        )
-    except subprocess.TimeoutExpired:
-        raise HostError(f"{path}: its replay did not end within {WITHIN_S:g} s") from None
+    command = [sys.executable, "-m", "pytest", "suites", "-q"]
+    command += [f"--replay={path.resolve()}", f"--replay-run={run}", f"--evidence={target}"]
+    ends = time.monotonic() + WITHIN_S
+    with subprocess.Popen(
+        command,
+        cwd=CHECKOUT,
+        env=_make_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    ) as replaying:
+        try:
+            while True:
+                try:
+                    said = replaying.communicate(timeout=LOOKED_AFTER_S)
+                    return subprocess.CompletedProcess(command, replaying.returncode, *said)
+                except subprocess.TimeoutExpired:
+                    if unwanted is not None and unwanted.is_set():
+                        raise HostError(f"{path}: nobody waits for its replay any more") from None
+                    if time.monotonic() > ends:
+                        raise HostError(f"{path}: its replay did not end within {WITHIN_S:g} s") from None
+        except BaseException:
+            replaying.kill()
+            raise
 
 
 def _make_environment() -> dict[str, str]:
