@@ -165,6 +165,17 @@ class Traits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Draft:
+    """A published model that drafts for a family's checkpoints, and the engines that read its config.json as it is."""
+
+    repository: str
+    trained_for: str  # the checkpoint whose hidden states it was trained on; of others of the family it is expected
+    engines: tuple[str, ...]
+    source: str
+    why: str = ""  # of an engine that is not listed
+
+
+@dataclass(frozen=True, kw_only=True)
 class Family:
     """A model family: how its checkpoints are called and what holds for them unless their own file differs."""
 
@@ -173,6 +184,7 @@ class Family:
     source: str
     checkpoints: Traits
     names: tuple[str, ...] = ()  # regular expressions, searched in a checkpoint's name; the longest match counts
+    drafts: Mapping[str, Draft] = field(default_factory=dict)  # kind (a feature's `draft`) -> one that is published
     notes: str = ""
 
 
@@ -252,7 +264,7 @@ class Checkpoint:
         return self.layers if self.indexer_layers is None else self.indexer_layers
 
 
-Varies = Literal["layout", "cache", "graphs", "schedule", "readout"]
+Varies = Literal["layout", "cache", "graphs", "schedule", "readout", "draft"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,7 +282,8 @@ class Feature:
     )
     partners: tuple[str, ...] = ()  # features that it is also asked with, one at a time
     by_default: Mapping[str, Json] = field(default_factory=dict)  # bases that selections ask it of; others: by cell id
-    ranks: Mapping[str, Json] = field(default_factory=dict)  # pp, dp, ep, dcp -> ranks, or `all`: every GPU of the rig
+    ranks: Mapping[str, Json] = field(default_factory=dict)  # pp, dp, ep, dcp, pcp -> ranks; `all`: the rig's GPUs
+    draft: str = ""  # which of a checkpoint's published `drafts` it loads beside it
     flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # engine -> the flags by which it is asked
     provable: bool = True  # False: nothing but speed shows it, so a gate that wants proofs stays red
 

@@ -10,7 +10,7 @@ from fixtures.client.client import Client
 from fixtures.launch.observe import observe_engine
 from matrix.judging.drafting import count_drafts
 from matrix.judging.observation import Seen
-from matrix.judging.proof import DRAFTED_TOKENS, PrefillProbe, judge_proofs, pick_strongest
+from matrix.judging.proof import DRAFTED_TOKENS, PrefillProbe, judge_proofs, mtp, pick_strongest
 from matrix.judging.requested import Requested, read_requested
 from matrix.model import Cell
 from matrix.planning.plan import Plan
@@ -35,7 +35,7 @@ def test_requested_features_are_in_effect(
 ) -> None:
     """Every requested feature is proven, refuted or visibly unproven. Refuted fails, however right the answers are."""
     dialect, wanted = cell.engine.observe, read_requested(plan)
-    undrafted = _draft_enough(engine, client, bank, dialect) if "mtp" in cell.features else ()
+    undrafted = _draft_enough(engine, client, bank, dialect) if cell.features & mtp.DRAFTING else ()
     probe = _probe_chunks(wanted, engine, client, bank, dialect) if "chunked_prefill" in cell.features else None
     push, asks_twice = "host_kv_tier" in cell.features, {"host_kv_tier", "no_prefix_cache"} & cell.features
     reuse = probe_reuse(engine, client, bank, dialect, push=push) if asks_twice else None

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from ci.reference.markdown import format_code, format_table
+from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.planning.expand import find_cell, list_exclusions
 from matrix.yaml.loaded import Matrix
 from matrix.yaml.structure import require_entries
 
+KINDS: Final = ("checkpoints", "rigs", "features", "releases", "suites")  # of entries that a row may name
 FILE: Final = Path(__file__).with_name("world.yaml")
 HEAD: Final = """# The axes against the world
 
@@ -49,13 +51,17 @@ def make_page(matrix: Matrix, world: Mapping[str, Any]) -> str:
 
 
 def _list_held(matrix: Matrix, row: Mapping[str, Any]) -> Iterator[str]:
-    for kind in ("checkpoints", "rigs", "features"):
-        known = getattr(matrix, kind)
+    for kind in KINDS:
+        known = _list_suites() if kind == "suites" else getattr(matrix, kind)
         for name in row.get(kind, ()):
             if name not in known:
                 message = f"no such entry of {kind}: {name!r}{suggest_nearest(name, known)}"
                 raise ConfigError([Problem(FILE.name, 0, row["what"], message)])
             yield format_code(name)
+
+
+def _list_suites() -> frozenset[str]:
+    return frozenset(path.stem.removeprefix("test_") for path in (CHECKOUT / "suites").glob("test_*.py"))
 
 
 def answer_user(matrix: Matrix, cell_id: str) -> tuple[str, str]:

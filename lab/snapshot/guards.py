@@ -28,6 +28,12 @@ FILES: Final[Mapping[str, tuple[str, ...]]] = {
         "vllm/platforms/cuda.py",
         "vllm/entrypoints/*cli_args.py",
         "vllm/model_executor/models/config.py",
+        "vllm/v1/worker/cp_utils.py",
+        "vllm/v1/worker/gpu/pcp_manager.py",
+        "vllm/distributed/kv_transfer/kv_connector/v1/offloading/config.py",
+        "vllm/v1/kv_offload/spec.py",
+        "vllm/v1/kv_offload/cpu.py",
+        "vllm/v1/kv_offload/cpu/spec.py",
     ),
     "trtllm": (
         "tensorrt_llm/commands/serve.py",
@@ -49,7 +55,10 @@ FILES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
 }
 # Engines whose modules assert shapes on every step: there, an assertion without words counts in these folders only.
-BARE_UNDER: Final[Mapping[str, tuple[str, ...]]] = {"trtllm": ("tensorrt_llm/llmapi/", "tensorrt_llm/commands/")}
+BARE_UNDER: Final[Mapping[str, tuple[str, ...]]] = {
+    "trtllm": ("tensorrt_llm/llmapi/", "tensorrt_llm/commands/"),
+    "vllm": ("vllm/config/", "vllm/engine/", "vllm/platforms/", "vllm/entrypoints/", "vllm/model_executor/"),
+}
 LOGS: Final = frozenset({"warning", "warning_once", "info", "info_once", "warn"})
 CHANGES: Final = re.compile(
     r"\b(sets?|setting|overrid\w+|disabl\w+|adjust\w+|ignor\w+|fall(ing)? ?back|fallback|forc(e|ed|ing)|switch\w*|"

@@ -63,13 +63,14 @@ def _list_names(value: Any) -> set[str]:
 
 def list_asked_features(facts: Mapping[str, Any]) -> set[str]:
     """List the features of the axes that a line asks for; what is not known of it asks for nothing."""
-    spread = {name: _exceeds_one(facts.get(name)) for name in ("pp", "dp", "ep", "dcp")}
+    spread = {name: _exceeds_one(facts.get(name)) for name in ("pp", "dp", "ep", "dcp", "pcp")}
     on = {
         name: facts.get(name) is True for name in ("expert_parallel", "dp_attention", "radix_off", "hicache", "eager")
     }
     asked = {
         "indexcache": facts.get("override_keys") and facts.get("shares"),
         "mtp": facts.get("draft_kind") == "mtp",
+        **{kind: facts.get("draft_kind") == kind for kind in ("eagle3", "dflash", "dspark")},
         "fp8_kv": str(facts.get("kv", "")).startswith("fp8"),
         "chunked_prefill": True,
         "expert_parallel": on["expert_parallel"] or spread["ep"],
@@ -77,6 +78,7 @@ def list_asked_features(facts: Mapping[str, Any]) -> set[str]:
         "pipeline_parallel": spread["pp"],
         "decode_context_parallel": spread["dcp"],
         "decode_context_parallel_4": facts.get("dcp") == 4,
+        "prefill_context_parallel": spread["pcp"] or facts.get("prefill_cp") is True,
         "no_prefix_cache": on["radix_off"],
         "host_kv_tier": on["hicache"],
         "eager": on["eager"],

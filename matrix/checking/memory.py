@@ -14,10 +14,9 @@ from matrix.checking.rigs import Host
 from matrix.checking.rules import Level
 from matrix.checking.settings import Settings
 from matrix.planning import kv
-from matrix.planning.fit import CLEAR_MISS, DEFAULT_SHARE, MARGIN, Rank, find_reserve
+from matrix.planning.fit import CLEAR_MISS, DEFAULT_SHARE, MARGIN, Rank, find_reserve, share_weights
 from matrix.planning.kv import GIB, Layout
 
-SHARE_OF_EXPERTS: Final = 0.96  # of GLM-5 and DeepSeek V3: 720 of 744, 654 of 671 billion parameters
 WIDE: Final = frozenset({"bfloat16", "bf16", "float16", "auto"})
 
 
@@ -54,12 +53,14 @@ def judge_memory(
 
 
 def _weights_of_a_rank(facts: Mapping[str, Any], model: Model, ranks: int) -> int:
-    """Bytes of one rank. With vLLM's expert parallelism experts are spread over the data parallel ranks, too."""
-    dp = facts["dp"]
-    if facts["engine"] == "vllm" and facts["expert_parallel"] is True and isinstance(dp, int) and dp > 1:
-        experts = int(model.size_bytes * SHARE_OF_EXPERTS)
-        return experts // (ranks * dp) + (model.size_bytes - experts) // ranks
-    return model.size_bytes // ranks
+    """Bytes of one rank. vLLM spreads experts over the ranks of data and of prefill context parallelism, too.
+
+    It does so with expert parallelism and without it (FusedMoEParallelConfig.flatten_tp_across_dp_and_pcp).
+    """
+    replicas = 1
+    for name in ("dp", "pcp") if facts["engine"] == "vllm" else ():
+        replicas *= facts[name] if isinstance(facts[name], int) and facts[name] > 1 else 1
+    return share_weights(model.size_bytes, ranks * replicas, replicas)
 
 
 def _share(facts: Mapping[str, Any]) -> float:

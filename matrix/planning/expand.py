@@ -13,6 +13,7 @@ from matrix.fat_binaries import list_silent
 from matrix.hardware import Rig
 from matrix.model import Cell, Checkpoint, Engine, Excluded, Form, Rule
 from matrix.planning import fit
+from matrix.planning.drafts import find_wrong_drafts
 from matrix.planning.exclusions import Exclusions, Names, Sets, list_subsets, make_cell, vary_features
 from matrix.planning.plan import is_of_matrix, make_plan, offer_facts
 from matrix.planning.ranks import find_wrong_ranks
@@ -197,7 +198,8 @@ def reasons_of_features(matrix: Matrix, cell: Cell) -> Iterator[Excluded]:
     if "mtp" in cell.features and cell.checkpoint.mtp_layer is False:
         reason = f"{cell.checkpoint.id} has no MTP layer to draft with"
         yield _exclude("mtp_layer", "INVALID_COMBO", reason, cell.checkpoint.source)
-    yield from (_exclude(*wrong) for wrong in find_wrong_ranks(matrix, cell))
+    for find in (find_wrong_drafts, find_wrong_ranks):
+        yield from (_exclude(*wrong) for wrong in find(matrix, cell))
     if reason_of_size := _check_plan_memory(matrix, cell):
         yield reason_of_size
 

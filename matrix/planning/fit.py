@@ -25,6 +25,7 @@ DRAFT_BYTES: Final = 5_000_000_000  # "the draft worker adds ~5 GB/rank" (docs/s
 SCRATCH_BYTES: Final = 2_000_000_000  # activations of a small prefill chunk
 DEFAULT_SHARE: Final = {"vllm": 0.92, "sglang": 0.88, "trtllm": 0.9}
 SHARE_FLAGS: Final = {"vllm": "--gpu-memory-utilization", "sglang": "--mem-fraction-static"}
+SHARE_OF_EXPERTS: Final = 0.96  # of GLM-5 and DeepSeek V3: 720 of 744, 654 of 671 billion parameters
 MARGIN: Final = 1.1  # the arithmetic leaves out what a rank shares and pads: less than this is no miss
 CLEAR_MISS: Final = 1.5  # and only from here on does it certainly not fit
 LEAST_SHARE: Final = 0.2  # of the canaries' recipes
@@ -96,6 +97,12 @@ def find_reserve(*, draft: bool) -> int:
     return GRAPH_BYTES + SCRATCH_BYTES + (DRAFT_BYTES if draft else 0)
 
 
+def share_weights(size_bytes: int, ranks: int, replicas: int = 1) -> int:
+    """Return the bytes that one of `ranks` holds; all but the experts stands `replicas` times (DP attention, PCP)."""
+    experts = int(size_bytes * SHARE_OF_EXPERTS) if replicas > 1 else size_bytes
+    return experts // ranks + (size_bytes - experts) * replicas // ranks
+
+
 def kv_bytes_per_token(checkpoint: Checkpoint, layout: Layout, indexer_layers: int | None = None) -> int:
     """KV bytes of one token over all trunk layers. `indexer_layers` run the indexer and so keep its keys; by default
     those that have one."""
@@ -117,11 +124,12 @@ def fit_of_plan(plan: Plan) -> Fit | None:
     layout = settings.get("kv_layout")
     if size is None or layout is None or not cell.rig.gpu.vram_bytes:
         return None
-    draft = "mtp" in cell.features
+    draft = "mtp" in cell.features or bool(settings.get("draft"))
     row = pool.row_of_plan(plan, layout)
     rank = Rank(
         vram_bytes=cell.rig.gpu.vram_bytes,
-        weights_bytes=size // cell.rig.gpus,
+        weights_bytes=size
+        // cell.rig.gpus,  # what DP attention and PCP hold more than once is left out: a miss must be certain
         row_bytes=row,
         share=_share_of_plan(plan),
         of_free=cell.engine.dialect == "trtllm",

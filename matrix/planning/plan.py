@@ -3,8 +3,8 @@
 One precedence rule: among the overlays that match, per key, the one with more conditions wins; an equal count with
 a different value is an error that names both. `form="published"` leaves the corrections (`form: recommended`) out.
 
-Placeholders in string values: {model} {host} {port} {tp} {attention_tp} {pp} {dp} {ep} {dcp} {context} {pattern}
-{api_key_env}.
+Placeholders in string values: {model} {host} {port} {tp} {attention_tp} {pp} {dp} {ep} {dcp} {pcp} {context} {pattern}
+{draft} {api_key_env}. `draft` is the repository of the draft that the cell asks for, empty where it asks for none.
 `model`, `host`, `port` and `api_key_env` are known only at launch and stay in the plan as they are.
 """
 
@@ -21,6 +21,7 @@ from matrix.condition import OFFERED_KEYS
 from matrix.errors import ConfigError, Problem
 from matrix.hardware import Json
 from matrix.model import Cell, Form, Overlay
+from matrix.planning.drafts import find_draft
 from matrix.planning.ranks import DIMENSIONS, ONE, Ranks, read_ranks
 from matrix.yaml.loaded import Loaded, Matrix
 
@@ -138,7 +139,9 @@ def make_plan(matrix: Matrix, cell: Cell, form: Form = "recommended") -> Plan:
         pieces = _lay_out_overlays(matrix, cell.engine.id)
     matching = tuple(p for p in pieces if p.overlay.condition(facts, form))
     ranks = read_ranks(matrix, cell)
-    merged = _merge_pieces(matching, tuple(_known_values(cell, ranks).items()))
+    draft = find_draft(matrix, cell)
+    known = _known_values(cell, ranks) | {"draft": draft.repository if draft else ""}
+    merged = _merge_pieces(matching, tuple(known.items()))
     if merged.conflicts:
         raise ConfigError([_make_conflict(cell, *conflict) for conflict in merged.conflicts])
     return Plan(cell=cell, form=form, sections=merged.sections, patches=merged.patches, ranks=ranks)

@@ -1,7 +1,7 @@
 """How a launch lays its model over GPUs, and what that asks of the checkpoint.
 
 gpus = pp x tp            a stage holds some of the layers, its tp ranks split their heads
-tp = dp x attention_tp    with data-parallel attention: the heads are split less, requests are spread over dp
+tp = dp x pcp x attention_tp   the heads are split less: requests are spread over dp, the tokens of a prompt over pcp
 ep                        ranks over which the experts are spread; else every rank holds a slice of all
 dcp                       ranks of one attention group over which a sequence's keys are spread
 """
@@ -17,11 +17,11 @@ from matrix.model import Cell
 from matrix.yaml.loaded import Matrix
 from matrix.yaml.variants import ALL, DIMENSIONS
 
-__all__ = ["DIMENSIONS", "ONE", "LayoutFault", "Ranks", "find_wrong_ranks", "list_stages", "read_pattern", "read_ranks"]
+__all__ = ["DIMENSIONS", "ONE", "LaunchFault", "Ranks", "find_wrong_ranks", "list_stages", "read_pattern", "read_ranks"]
 
 
-class LayoutFault(NamedTuple):
-    """Why a layout cannot be launched, in the words of an exclusion."""
+class LaunchFault(NamedTuple):
+    """Why a launch cannot be laid out or lacks a part, in the words of an exclusion."""
 
     rule: str
     status: Literal["INVALID_HW", "INVALID_COMBO"]
@@ -38,6 +38,7 @@ class Ranks:
     dp: int = 1
     ep: int = 1
     dcp: int = 1
+    pcp: int = 1
 
     @property
     def tp(self) -> int:
@@ -47,7 +48,7 @@ class Ranks:
     @property
     def attention_tp(self) -> int:
         """Ranks over which one request's heads are split."""
-        return max(1, self.tp // self.dp)
+        return max(1, self.tp // self.dp // self.pcp)
 
 
 BLIND: Final = "stage_begins_with_a_sharing_layer"
@@ -79,18 +80,18 @@ def read_pattern(cell: Cell) -> str:
     return (checkpoint.index_topk_pattern if shares else None) or "F" * checkpoint.layers
 
 
-def find_wrong_ranks(matrix: Matrix, cell: Cell) -> Iterator[LayoutFault]:
+def find_wrong_ranks(matrix: Matrix, cell: Cell) -> Iterator[LaunchFault]:
     """Find why the cell's layout cannot be launched: too few GPUs, what does not divide, a stage that cannot select."""
     laid = [f for name in sorted(cell.features) if (f := matrix.features[name]).ranks]
     if not laid:
         return
     source = f"{cell.checkpoint.source}; {laid[0].source}"
     ranks, checkpoint = read_ranks(matrix, cell), cell.checkpoint
-    wanted = max(ranks.pp, ranks.dp, ranks.ep, ranks.dcp)
+    wanted = max(ranks.pp, ranks.dp, ranks.ep, ranks.dcp, ranks.pcp)
     if wanted < 2 or ranks.gpus % wanted:
         need = f"a multiple of {wanted} GPUs" if wanted > 1 else "two GPUs or more"
         reason = f"the layout needs {need}, {cell.rig.id} has {ranks.gpus}"
-        yield LayoutFault("ranks_need_gpus", "INVALID_HW", reason, laid[0].source)
+        yield LaunchFault("ranks_need_gpus", "INVALID_HW", reason, laid[0].source)
         return
     for size, what, many in (
         (ranks.ep, "experts", checkpoint.experts),
@@ -98,8 +99,8 @@ def find_wrong_ranks(matrix: Matrix, cell: Cell) -> Iterator[LayoutFault]:
         (ranks.dcp, "ranks of tensor parallelism", ranks.attention_tp),
     ):
         if many % size:
-            yield LayoutFault("ranks_divide", "INVALID_COMBO", f"{size} ranks do not divide {many} {what}", source)
-    yield from (LayoutFault(BLIND, "INVALID_COMBO", reason, source) for reason in _find_blind_stages(cell, ranks))
+            yield LaunchFault("ranks_divide", "INVALID_COMBO", f"{size} ranks do not divide {many} {what}", source)
+    yield from (LaunchFault(BLIND, "INVALID_COMBO", reason, source) for reason in _find_blind_stages(cell, ranks))
 
 
 def _find_blind_stages(cell: Cell, ranks: Ranks) -> Iterator[str]:

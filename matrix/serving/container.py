@@ -23,6 +23,8 @@ while IFS= read -r FOLDER; do MOUNTS+=(-v "$FOLDER:$FOLDER:ro"); done < <(
   { printf '%s\\n' "$MODEL"
     find "$MODEL/" -maxdepth 1 -type l -exec sh -c 'dirname -- "$(readlink -f -- "$1")"' _ {} \\; ; } | sort -u)"""
 
+HUB: Final = '-v "${HF_HUB_CACHE:-${HF_HOME:-$HOME/.cache/huggingface}/hub}":/glm-matrix/home/.cache/huggingface/hub:ro'
+
 
 def require_image(plan: Plan) -> None:
     """Raise ConfigError where the plan cannot run in a container as it is."""
@@ -58,6 +60,8 @@ def run_groups(plan: Plan) -> Iterator[str]:
     yield from (f"--ulimit {quote_word(str(limit))}" for limit in launcher.get("ulimits") or ULIMITS)
     yield f'-p 127.0.0.1:"$PORT":{port}'
     yield '"${MOUNTS[@]}"'
+    if plan.settings.get("draft"):  # in the hub's cache, by its name
+        yield HUB
     yield f"-v {quote_word(f'{cache_volume(plan)}:{writable.JIT}')}"
     yield from (f"-v {quote_word(str(volume))}" for volume in launcher.get("volumes") or ())
     if plan.values("serve_config"):

@@ -91,6 +91,7 @@ def find_weights(plan: Plan, places: ServingPlaces) -> Iterator[str]:
         yield from _below_a_root(checkpoint.id, places)
     yield from _download(plan)
     yield CHECK.format(size=checkpoint.size_bytes or 0)
+    yield from _download_draft(plan)
 
 
 def _below_a_root(name: str, places: ServingPlaces) -> Iterator[str]:
@@ -122,6 +123,14 @@ def _download(plan: Plan) -> Iterator[str]:
         "fi",
     ]
     yield "\n".join(lines)
+
+
+def _download_draft(plan: Plan) -> Iterator[str]:
+    """Put the draft into the hub's cache, where the engine finds it by its name, offline, too."""
+    if draft := plan.settings.get("draft"):
+        yield f"""HF="${{VENV:-/nowhere}}/bin/hf"
+[ -x "$HF" ] || HF=$(command -v hf) || die "hf is missing: pip install huggingface_hub"
+"$HF" download {shlex.quote(str(draft))} >/dev/null"""
 
 
 def apply_patches(plan: Plan) -> Iterator[str]:

@@ -26,7 +26,7 @@ from matrix.yaml.loaded import Loaded, Matrix
 from matrix.yaml.patterns import find_wrong_texts
 from matrix.yaml.references import KEYS, LostEntry, count_hidden, describe_empty, describe_lost
 from matrix.yaml.structure import structure_data
-from matrix.yaml.variants import find_wrong_variants
+from matrix.yaml.variants import find_wrong_drafts, find_wrong_variants
 
 T = TypeVar("T")
 Named = TypeVar("Named", Gpu, Release, Family, Checkpoint, Feature)
@@ -96,6 +96,7 @@ def read_matrix(root: Path) -> Matrix:
     problems += [*crossref.find_unnamed_launches(published), *crossref.find_wrong_inert(claims, features)]
     problems += find_claim_problems(claims, [f.value.id for f in features])
     problems += find_wrong_variants(features, [e.value.id for e in engines])
+    problems += find_wrong_drafts(families, features, [e.value.id for e in engines])
     if problems:
         raise ConfigError(problems)
     shared = tuple(c.value for c in causes)

@@ -1,4 +1,4 @@
-"""Checks of features that vary a launch: partners, sizes of groups, the engines whose flags they name."""
+"""Checks of features that vary a launch: partners, sizes of groups, kinds of drafts, the engines that they name."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from matrix.errors import Problem, suggest_nearest
-from matrix.model import Feature
+from matrix.model import Family, Feature
 from matrix.yaml.loaded import Loaded
 
-DIMENSIONS: Final = ("pp", "dp", "ep", "dcp")
+DIMENSIONS: Final = ("pp", "dp", "ep", "dcp", "pcp")
 ALL: Final = "all"
 
 
@@ -31,6 +31,21 @@ def find_wrong_variants(features: Sequence[Loaded[Feature]], engines: Sequence[s
         for engine in feature.flags:
             if engine not in engines:
                 yield _place(item, "flags", f"no engine is {engine!r}{suggest_nearest(engine, engines)}")
+
+
+def find_wrong_drafts(
+    families: Sequence[Loaded[Family]], features: Sequence[Loaded[Feature]], engines: Sequence[str]
+) -> Iterator[Problem]:
+    """Find drafts of a family that no feature asks for, and engines that are none."""
+    kinds = [f.value.draft for f in features if f.value.draft]
+    for item in families:
+        for kind, draft in item.value.drafts.items():
+            wrong = [(kind, kinds, "feature's draft")] if kind not in kinds else []
+            wrong += [(name, list(engines), "engine") for name in draft.engines if name not in engines]
+            for word, known, what in wrong:
+                line = item.lines.get(("drafts", kind), item.line)
+                message = f"no {what} is {word!r}{suggest_nearest(word, known)}"
+                yield Problem(item.file, line, f"{item.value.id}.drafts.{kind}", message)
 
 
 def _place(item: Loaded[Feature], key: str, message: str) -> Problem:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ci.reference.world import answer_user, make_page, read_world
+from ci.reference.world import KINDS, answer_user, make_page, read_world
 from matrix.errors import ConfigError
 from matrix.yaml.load import load_matrix
 
@@ -19,7 +19,7 @@ def test_a_typical_user_is_told_what_decides(one: dict[str, Any]) -> None:
 
 
 def test_every_row_has_something_on_the_axes_or_says_why_not() -> None:
-    assert all(any(row.get(key) for key in ("checkpoints", "rigs", "features", "left_out")) for row in WORLD["rows"])
+    assert all(any(row.get(key) for key in (*KINDS, "left_out")) for row in WORLD["rows"])
     assert len(WORLD["asks"]) >= 10
 
 

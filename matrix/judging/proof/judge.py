@@ -40,7 +40,8 @@ def _iterate_proofs(
     undrafted: Seen,
     reuse: ReuseProbe | None,
 ) -> Iterator[Proof]:
-    size = measure_token_bytes(seen, wanted.page_tokens)
+    # A draft with a checkpoint of its own keeps keys of its own in the same pool, whose shape nobody states.
+    size = None if wanted.features & mtp.OTHER_DRAFTS else measure_token_bytes(seen, wanted.page_tokens)
     found = match_layouts(size, wanted) if size else ()
     layout = tuple(sizes.prove_kv_layout(wanted, size, found))
     yield from layout
@@ -54,8 +55,9 @@ def _iterate_proofs(
         yield pick_strongest(
             [sizes.prove_indexcache(wanted, seen, size, found), *sizes.prove_by_ablation(wanted, size, without)]
         )
-    if "mtp" in wanted.features:
-        yield pick_strongest([mtp.prove_mtp(seen, undrafted), *mtp.prove_by_layer(wanted, size, found)])
+    for feature in wanted.features & mtp.DRAFTING:  # one: each is asked alone
+        by_layer = mtp.prove_by_layer(wanted, size, found) if feature == mtp.FEATURE else ()
+        yield replace(pick_strongest([mtp.prove_mtp(seen, undrafted), *by_layer]), feature=feature)
     if "chunked_prefill" in wanted.features:
         yield chunks.prove_by_probe(wanted.chunk_tokens, probe)
     yield from layouts.prove_layouts(wanted, seen, size, reuse)

@@ -130,7 +130,7 @@ def _prove_eager(feature: str, wanted: Requested, seen: Seen, size: TokenBytes |
     return make_unproven(feature, "its log tells of no graph", Rung.LOG)
 
 
-def _prove_overlap(feature: str, wanted: Requested, seen: Seen, size: TokenBytes | None) -> Proof:
+def _prove_by_speed_alone(feature: str, wanted: Requested, seen: Seen, size: TokenBytes | None) -> Proof:
     return make_unproven(feature, "nothing but speed would show it", Rung.ECHO)
 
 
@@ -181,5 +181,6 @@ PROVERS: Mapping[str, Prover] = {
     "cuda_graphs_full": _prove_graphs,
     "cuda_graphs_piecewise": _prove_graphs,
     "eager": _prove_eager,
-    "no_overlap": _prove_overlap,
+    "no_overlap": _prove_by_speed_alone,
+    "prefill_context_parallel": _prove_by_speed_alone,
 }

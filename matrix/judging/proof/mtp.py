@@ -1,10 +1,10 @@
-"""MTP: is the draft head used, and is it right often enough to be a trained one?"""
+"""Drafts, MTP before all: is the head or model used, and is it right often enough to be a trained one?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
-from typing import Any
+from typing import Any, Final
 
 from matrix.judging import drafting
 from matrix.judging.drafting import Drafting
@@ -19,6 +19,10 @@ ACCEPTED_SHARE = 0.30
 ACCEPT_LENGTH = 1.5  # tokens per step, where only that is shown; 1.0 is a head that never helps
 DRAFTED_TOKENS = 50  # fewer drafted (or generated) tokens say nothing
 FEATURE = "mtp"
+OTHER_DRAFTS: Final = frozenset(
+    {"eagle3", "dflash", "dflash2", "dspark"}
+)  # models of their own (axes/features, `draft`)
+DRAFTING: Final = OTHER_DRAFTS | {FEATURE}
 
 
 def prove_mtp(seen: Seen, before: Seen = ()) -> Proof:

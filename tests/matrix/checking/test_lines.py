@@ -33,6 +33,7 @@ def judge_line(case: dict[str, Any]) -> LineJudgement:
         host=parse_rig(case.get("rig") or case["gpus"]),
         config=case.get("config"),
         installed=case.get("installed", {}),
+        files=case.get("files", {}),
     )
     return judge_command(
         type(command)(**{**{f: getattr(command, f) for f in command.__dataclass_fields__}, "env": env}), asked

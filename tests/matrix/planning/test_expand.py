@@ -121,7 +121,7 @@ NEW_FORMS = {
     "sm90x8.vllm_0_33_0.glm53_fp8.indexcache_mtp": "nothing_to_share",
     "sm90x8.vllm_0_33_0.deepseek_v32_fp8.indexcache": "nothing_to_share",
     "sm90x8.sglang_0_5_10_post1.glm52_fp8.baseline": "sglang_reads_no_offset_of_sharing",
-    "sm100x8.vllm_0_33_0.glm52_mxfp4_amd.baseline": "format_in_release",
+    "sm100x8.vllm_0_26_0.glm52_mxfp4_amd.baseline": "vllm_emulates_mxfp4",
     "sm120x4.sglang_0_5_23.glm53flash_nvfp4_spark.baseline": "sglang_flash_on_sm12x",
     "sm120x8.sglang_0_5_23.deepseek_v32_fp8.baseline": "sglang_v32_on_sm120",
     "sm120x8.vllm_0_33_0.glm53_fp8.baseline": "fp8_256_experts_on_8x96gb",

@@ -11,7 +11,7 @@ import pytest
 from matrix import __main__ as command
 from matrix.model import Cell, Form
 from matrix.planning import expand, fit
-from matrix.planning.fit import Fit, Rank, kv_bytes_per_token, word_of_plan
+from matrix.planning.fit import Fit, Rank, kv_bytes_per_token, share_weights, word_of_plan
 from matrix.planning.plan import make_plan
 from matrix.preflight import __main__ as preflight
 from matrix.preflight.plans import judge_plan
@@ -132,3 +132,9 @@ def test_a_launch_that_fits_says_so_in_the_same_words(capsys: pytest.CaptureFixt
     assert json.loads(capsys.readouterr().out)["cells"][0]["fit"] == "fits"
     assert command.main(["show", FITS]) == 0
     assert "does not fit" not in capsys.readouterr().out
+
+
+def test_what_every_replica_holds_is_not_shared() -> None:
+    assert share_weights(1000, 8) == 125
+    assert share_weights(1000, 8, 8) == 120 + 40  # 960 of experts over eight ranks, the other 40 on each
+    assert share_weights(1000, 8, 2) == 120 + 10

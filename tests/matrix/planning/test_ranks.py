@@ -14,7 +14,14 @@ from matrix.preflight.plans import judge_plan
 from matrix.preflight.snapshot import snapshot_for
 from matrix.yaml.load import load_matrix
 
-ELSEWHERE = {"eager", "selection_readout"}  # what vLLM on two GPUs is not asked
+ELSEWHERE = {
+    "eager",
+    "selection_readout",
+    "eagle3",
+    "dflash",
+    "dflash2",
+    "dspark",
+}  # what a canary of vLLM is not asked
 VARIANTS = sorted(f.id for f in load_matrix().features.values() if f.varies)
 
 
@@ -39,6 +46,16 @@ def find(cell_id: str) -> Cell:
         ("sm90x2.vllm_0_33_0.canary_bf16.decode_context_parallel", []),
         ("sm90x2.sglang_0_5_17.canary_bf16.decode_context_parallel", ["sglang_dcp_is_trtllm", "feature_in_release"]),
         ("sm103x8.vllm_0_33_0.glm52_nvfp4_nvidia.decode_context_parallel_4", []),
+        ("sm90x8.vllm_0_33_0.glm51_fp8.prefill_context_parallel", []),
+        ("sm90x8.vllm_0_33_0.glm51_fp8.mtp_prefill_context_parallel", []),
+        ("sm90x8.vllm_0_26_0.glm51_fp8.mtp_prefill_context_parallel", ["vllm_prefill_split_without_drafts"]),
+        ("sm90x8.vllm_0_33_0.glm53flash_fp8.prefill_context_parallel", ["vllm_prefill_split_of_text_models"]),
+        ("sm90x8.sglang_0_5_23.glm53flash_fp8.prefill_context_parallel", []),
+        (
+            "sm90x8.sglang_0_5_10_post1.glm51_fp8.prefill_context_parallel",
+            ["sglang_prefill_split_by_another_name", "feature_in_release"],
+        ),
+        ("sm90x1.vllm_0_33_0.canary_bf16.prefill_context_parallel", ["ranks_need_gpus"]),
     ],
 )
 def test_a_layout_is_refused_before_launch_where_it_cannot_be(cell_id: str, rules: list[str]) -> None:
@@ -70,6 +87,15 @@ def test_layers_are_dealt_as_the_engine_deals_them(layers: int, stages: int, dia
             "sm90x2.vllm_0_33_0.canary_bf16.decode_context_parallel",
             "--tensor-parallel-size 2 --decode-context-parallel-size 2",
         ),
+        (
+            "sm90x8.vllm_0_33_0.glm51_fp8.prefill_context_parallel",
+            "--tensor-parallel-size 1 --prefill-context-parallel-size 8",
+        ),
+        (
+            "sm90x8.sglang_0_5_17.glm51_fp8.prefill_context_parallel",
+            "--tensor-parallel-size 8 --enable-prefill-cp --cp-strategy interleave",
+        ),
+        ("sm90x8.sglang_0_5_23.glm53flash_fp8.prefill_context_parallel", "--attn-cp-size 8"),
     ],
 )
 def test_ranks_come_to_the_flags_of_the_release(cell_id: str, words: str) -> None:

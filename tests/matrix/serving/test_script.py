@@ -18,7 +18,7 @@ import pytest
 from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError
 from matrix.model import Cell
-from matrix.planning.expand import expand_matrix
+from matrix.planning.expand import expand_matrix, find_cell
 from matrix.planning.plan import Plan, make_plan
 from matrix.serving.places import ServingPlaces
 from matrix.serving.script import SECTIONS, choose_sections, render_serving_script
@@ -43,6 +43,15 @@ def plan_of(cell_id: str) -> Plan:
 @cache
 def script_of(cell_id: str) -> str:
     return render_serving_script(plan_of(cell_id), ODD)
+
+
+def test_a_draft_is_downloaded_into_the_cache_that_the_engine_sees() -> None:
+    cell = find_cell(MATRIX, "sm90x8.vllm_0_33_0.glm52_fp8.dspark")
+    assert cell is not None
+    script = render_serving_script(make_plan(MATRIX, cell), ODD)
+    assert '"$HF" download RedHatAI/GLM-5.2-speculator.dspark' in script
+    inside = render_serving_script(make_plan(MATRIX, cell), ODD, docker=True)
+    assert "/huggingface/hub:ro" in inside and "hub:ro" not in script
 
 
 @cache

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from matrix.condition import Condition
-from matrix.model import Feature
+from matrix.model import Draft, Family, Feature, Traits
 from matrix.yaml.loaded import Loaded
-from matrix.yaml.variants import find_wrong_variants
+from matrix.yaml.variants import find_wrong_drafts, find_wrong_variants
 
 
 def load(feature_id: str, **more: Any) -> Loaded[Feature]:
@@ -40,3 +40,19 @@ def test_what_no_launch_can_have_is_told_with_its_line(more: dict[str, Any], lin
 def test_a_sound_variant_is_silent() -> None:
     sound = load("stages", varies="layout", partners=("mtp",), ranks={"pp": 2, "ep": "all"}, flags={"vllm": ("--x",)})
     assert not [*find_wrong_variants([sound, load("mtp")], ["vllm"])]
+
+
+@pytest.mark.parametrize(
+    ("kind", "engine", "said"),
+    [
+        ("dsparc", "vllm", "no feature's draft is 'dsparc'; did you mean 'dspark'"),
+        ("dspark", "vlm", "no engine is 'vlm'; did you mean 'vllm'"),
+    ],
+)
+def test_a_draft_that_nothing_asks_for_or_loads_is_told_with_its_line(kind: str, engine: str, said: str) -> None:
+    draft = Draft(repository="a/b", trained_for="a/c", engines=(engine,), source="s")
+    family = Family(id="f", title="t", source="s", checkpoints=Traits(), drafts={kind: draft})
+    lines: dict[tuple[str | int, ...], int] = {("drafts", kind): 7}
+    held = Loaded(value=family, file="f.yaml", line=1, lines=lines, condition=Condition((), 0, frozenset()))
+    (problem,) = find_wrong_drafts([held], [load("dspark", varies="draft", draft="dspark")], ["vllm", "sglang"])
+    assert problem.line == 7 and said in problem.message

@@ -271,3 +271,13 @@ def test_a_pool_refutes_mtp_alone() -> None:
         for n, m in (("without", [without]), ("within", [within]), ("either", [without, within]))
     }
     assert said == {"without": [("mtp", "refuted")], "within": [("mtp", "unproven")], "either": [("mtp", "unproven")]}
+
+
+@pytest.mark.parametrize("draft", sorted(mtp.OTHER_DRAFTS))
+def test_another_draft_is_judged_by_the_same_counters_and_its_pool_by_nothing(draft: str) -> None:
+    """Its keys lie in the pool, too, and no arithmetic here knows their size: a true layout would look wrong."""
+    wanted = replace(VLLM, features=frozenset({draft}))
+    seen = [*read("vllm_0_26_0_canary_mtp")]
+    assert proof(draft, wanted, seen).outcome == "proven"
+    assert proof(draft, wanted, read("vllm_0_26_0_mtp_random")).outcome == "refuted"
+    assert proof("kv_layout", wanted, seen).outcome == "unproven"
