@@ -68,6 +68,14 @@ test-slurm: .venv/dev.stamp ## a real Slurm of three nodes on this host (Debian,
 	@ci/slurm/cluster.sh install
 	@$(PY) -m pytest tests/fixtures/fleet -m slurm -n logical $(ARGS)
 
+.cache/ray/stamp: requirements/ray.lock | .venv/bin/uv
+	@test -x .cache/ray/bin/python || .venv/bin/uv venv -q --python $(PY) .cache/ray
+	@.venv/bin/uv pip install -q --python .cache/ray/bin/python --require-hashes -r $<
+	@touch $@
+
+test-ray: .venv/dev.stamp .cache/ray/stamp ## a real Ray of four made-up nodes on this host: a node lost, a worker killed, a run cancelled
+	@$(PY) -m pytest tests/fixtures/fleet -m ray $(ARGS)
+
 .venv/page.stamp: requirements/page.lock .venv/dev.stamp
 	@.venv/bin/uv pip install -q --python $(PY) --no-deps --require-hashes -r $<
 	@touch $@
@@ -102,7 +110,7 @@ generate: .venv/dev.stamp ## rewrite what is generated from axes and code: docs/
 	@$(PY) -m tests.faults.page
 
 lock: .venv/bin/uv ## re-resolve requirements/*.in into hashed locks
-	@cd requirements && for f in uv run dev; do ../.venv/bin/uv pip compile -q --python-version 3.11 --generate-hashes \
+	@cd requirements && for f in uv run dev ray; do ../.venv/bin/uv pip compile -q --python-version 3.11 --generate-hashes \
 		--no-header --no-emit-index-url --no-annotate $$f.in -o $$f.lock; done
 	@cd requirements && ../.venv/bin/uv pip compile -q --no-deps --python-version 3.11 --generate-hashes --no-header \
 		--no-emit-index-url --no-annotate page.in -o page.lock
@@ -111,4 +119,4 @@ lock: .venv/bin/uv ## re-resolve requirements/*.in into hashed locks
 clean: ## remove everything that was built
 	rm -rf .venv .cache $(OUT)
 
-.PHONY: help env try matrix test registry test-docker test-slurm test-page test-junit mutation mutants parsers bench generate lock clean
+.PHONY: help env try matrix test registry test-docker test-slurm test-ray test-page test-junit mutation mutants parsers bench generate lock clean
