@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from cli.bisecting.ending import Regression, Written, write_ending
+from cli.bisecting.interrupted import make_state, read_earlier, write_state
 from cli.bisecting.launching import Launching
 from cli.bisecting.observed import FailureShape, Observed, list_shapes
 from cli.bisecting.options import ALL, make_parser
@@ -38,7 +39,7 @@ from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
 from reports.evidence.defuse import defuse_line
 
-FOUND, NOT_SO, UNDECIDED = 0, 1, 3
+FOUND, NOT_SO, UNDECIDED, INTERRUPTED = 0, 1, 3, 130
 
 
 def parser() -> argparse.ArgumentParser:
@@ -76,6 +77,8 @@ def main(words: Sequence[str] | None = None) -> int:
     report = _bisect_recorded(question, recording) if recording else _bisect_launching(question)
     text = json.dumps(as_data(report), indent=1) if options.json else "\n".join(say_report(report))
     sys.stdout.write(f"{text}\n")
+    if report.interrupted:
+        return INTERRUPTED
     return {"found": FOUND, "undecided": UNDECIDED}.get(report.verdict.word, NOT_SO)
 
 
@@ -174,6 +177,7 @@ class Asking:
     shape: FailureShape | None = None
     began: float = field(default_factory=time.monotonic)
     count: int = 0
+    tally: Tally | None = None  # after the last answer
 
     def ask(self, place: int) -> TryReply:
         """Ask the release at a place once. The first failure of the bad end is the one that is searched for."""
@@ -192,6 +196,7 @@ class Asking:
 
     def tell(self, tally: Tally) -> None:
         """Say what is likely now, and about how long the rest takes."""
+        self.tally = tally
         search = self.question.search
         verdict = judge_answers(search, tally)
         name = " or ".join(verdict.first_bad) or "none"
@@ -245,13 +250,20 @@ def _bisect_launching(question: BisectQuestion) -> BisectReport:
         return (*launching.boot(version), False)
 
     asking = Asking(question=question, boot=boot, set_shape=lambda shape: setattr(launching, "wanted", shape))
+    state = make_state(cell.id, question.test, options.depth)
+    if options.resumed:
+        launching.earlier = read_earlier(options.out, state, cell)
+    write_state(options.out, state)
     if not question.test:  # what fails on the good release is not what is searched for
         _, told = launching.boot(question.search.releases[0])
         launching.ignored = list_shapes(told.records, told.cell) if told else frozenset()
-    tally = _search(question, asking)
-    report = _report(question, asking, tally)
-    if report.verdict.word == "found" and not options.no_settings:
-        report = replace(report, smallest=_reduce(question, launching, report, options.boots - launching.count))
+    report = _report(question, asking, Tally.of(len(question.search.releases)))
+    try:
+        report = _report(question, asking, _search(question, asking))
+        if report.verdict.word == "found" and not options.no_settings:
+            report = replace(report, smallest=_reduce(question, launching, report, options.boots - launching.count))
+    except KeyboardInterrupt:  # the engine has been stopped; hours of boots are told, and can be gone on with
+        report = replace(_report(question, asking, asking.tally or report.tally), interrupted=True)
     return replace(report, written=_end(question, asking, report))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from cli.bisecting.environment import Environments
+from cli.bisecting.interrupted import find_last_number
 from cli.bisecting.observed import FailureShape, Observed, observe_run
 from cli.bisecting.probing import name_requirement, write_matrix
 from cli.bisecting.recorded import RecordedRun
@@ -46,7 +47,12 @@ class Launching:
     environments: Environments | None = None
     wanted: FailureShape | None = None
     ignored: frozenset[FailureShape] = frozenset()
-    count: int = 0
+    count: int = 0  # boots of this search, those that it goes on with included
+    number: int = 0  # of the last file below `out`: what an earlier search left is never written over
+    earlier: dict[str, list[RecordedRun]] = field(default_factory=dict)  # by version: answers that need no boot
+
+    def __post_init__(self) -> None:
+        self.number = find_last_number(self.out)
 
     def boot(self, version: str, without: Collection[Unit] = ()) -> tuple[Observed, RecordedRun | None]:
         """Boot the cell once on a release, without some units, and say what came of it.
@@ -54,6 +60,10 @@ class Launching:
         Trouble of this host is no answer; what is wrong with the matrix is an error.
         """
         self.count += 1
+        if not without and (left := self.earlier.get(version)):
+            told = left.pop(0)
+            return observe_run(told.records, told.cell, self.test, self.wanted, self.ignored), told
+        self.number += 1
         moved = place_cell(self.matrix, self.cell, version)
         try:
             folder = self._prepare(moved, version, without)
@@ -81,7 +91,7 @@ class Launching:
     def _place(self, version: str, without: Collection[Unit]) -> Path:
         """Return where a run's evidence goes. That of another launch than the cell's is not called evidence: whoever
         asks this folder for answers of the cell must not meet it."""
-        name = f"{self.count:03}-{version}"
+        name = f"{self.number:03}-{version}"
         return self.out / ("settings" if without else "probes") / (f"{name}.part" if without else f"{name}.jsonl")
 
     def _ask(self, moved: Cell, path: Path, folder: Path) -> tuple[Path, int]:

@@ -52,6 +52,12 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     own.add_argument(
         "--evidence", type=Path, nargs="+", default=[], metavar="FILE", help="ask these runs (or folders), no engine"
     )
+    own.add_argument(
+        "--continue",
+        dest="resumed",
+        action="store_true",
+        help="go on with a search below --out that was cut short: its boots are not made again",
+    )
     own.add_argument("--no-settings", action="store_true", help="stop at the release; do not take settings away")
     own.add_argument("--dry-run", action="store_true", help="say what changed and what would be asked; start nothing")
     own.add_argument("--json", action="store_true", help="one JSON object")

@@ -60,7 +60,26 @@ def read_recording(paths: Sequence[Path], cell: Cell) -> RecordedRuns:
     Raises:
         ConfigError: a file is no evidence, or no run of the cell is there.
     """
-    files = order_files((path, read_records(path)) for path in paths)
+    told, left_out = list_runs([(path, read_records(path)) for path in paths], cell)
+    if not told:
+        where = ", ".join(map(str, paths))
+        left = f"; {len(left_out)} runs are left out: {left_out[0]}" if left_out else ""
+        message = f"no run of {cell.id} on any release is in {where}{left}"
+        raise ConfigError([Problem("--evidence", 0, "", message)])
+    return RecordedRuns(runs=group_runs(told), left_out=tuple(left_out))
+
+
+def group_runs(told: Sequence[RecordedRun]) -> dict[str, tuple[RecordedRun, ...]]:
+    """Group runs by version, in the order in which they are given."""
+    versions = dict.fromkeys(t.version for t in told)
+    return {v: tuple(t for t in told if t.version == v) for v in versions}
+
+
+def list_runs(
+    given: Sequence[tuple[Path, Sequence[Record]]], cell: Cell
+) -> tuple[Sequence[RecordedRun], Sequence[str]]:
+    """List the sealed runs of the cell in the order of time, and the others, each with why it is left out."""
+    files = order_files(given)
     told, left_out, seen = list[RecordedRun](), list[str](), set[str]()
     continued = link_continuations(r for _, records in files for r in records).continued
     for path, records in files:
@@ -70,13 +89,7 @@ def read_recording(paths: Sequence[Path], cell: Cell) -> RecordedRuns:
             elif run not in seen:
                 seen.add(run)
                 told += _find_cells(path, run, own, cell)
-    if not told:
-        where = ", ".join(map(str, paths))
-        left = f"; {len(left_out)} runs are left out: {left_out[0]}" if left_out else ""
-        message = f"no run of {cell.id} on any release is in {where}{left}"
-        raise ConfigError([Problem("--evidence", 0, "", message)])
-    versions = dict.fromkeys(t.version for t in told)
-    return RecordedRuns(runs={v: tuple(t for t in told if t.version == v) for v in versions}, left_out=tuple(left_out))
+    return told, left_out
 
 
 def _find_cells(path: Path, run: str, records: Sequence[Record], cell: Cell) -> Iterator[RecordedRun]:

@@ -34,6 +34,7 @@ class BisectReport:
     smallest: Smallest[Unit] | None = None
     written: Written | None = None
     spent: bool = False  # the budget ended
+    interrupted: bool = False
 
     @property
     def verdict(self) -> BisectVerdict:
@@ -71,6 +72,8 @@ def say_report(report: BisectReport) -> Iterator[str]:
             f"  also possible: {name} ({chance:.3f})" for name, chance in verdict.others[:SHOWN] if chance >= 0.001
         )
     yield from _say_smallest(report.smallest)
+    if report.interrupted:
+        yield "interrupted: the same command with --continue goes on with these answers"
     if report.written:
         yield from (f"written: {place}" for place in report.written.places)
         yield from (f"lint of the draft: {defuse_line(problem)}" for problem in report.written.problems)
@@ -95,9 +98,11 @@ def say_verdict(report: BisectReport) -> str:
         case "good fails":
             return f"NOT SO: {search.releases[0]}, named as good, fails already ({chance}); name an earlier --good"
         case "bad passes":
-            return f"NOT SO: {search.releases[-1]}, named as bad, does not fail ({chance}); look at that failure again"
+            advice = "look at that failure again, or swap --good and --bad"
+            return f"NOT SO: {search.releases[-1]}, named as bad, does not fail ({chance}); {advice}"
     likely = name or "none of them fails"
     why = "the boots are used up" if report.spent else "nothing more can be asked"
+    why = "interrupted" if report.interrupted else why
     return f"UNDECIDED: {why}; most likely {likely} ({chance})"
 
 
@@ -133,6 +138,7 @@ def as_data(report: BisectReport) -> dict[str, Any]:
         "others": dict(verdict.others),
         "doubts": list(verdict.doubts),
         "spent": report.spent,
+        "interrupted": report.interrupted,
         "model": {"fails_at_least": report.search.model.fails, "false_alarms_at_most": report.search.model.alarm},
         "releases": [
             {
