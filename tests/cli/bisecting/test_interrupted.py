@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cli.bisecting import command, ending, interrupted, launching
+from cli.bisecting.environment import Environments
 from cli.bisecting.interrupted import STATE, find_last_number, make_state, read_earlier, write_state
 from fixtures.host.model import FoundHost
 from matrix.errors import ConfigError
@@ -56,7 +57,7 @@ def _light(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "compare_steps", lambda *_: [])
     monkeypatch.setattr(command, "make_prior", lambda _: (0.05, *[0.9 / 5] * 5, 0.05))
     monkeypatch.setattr(command, "detect_host", FoundHost)
-    monkeypatch.setattr(launching.Environments, "ensure", lambda *_: {})
+    monkeypatch.setattr(Environments, "ensure", lambda *_: {})
     monkeypatch.setattr(launching, "write_matrix", lambda folder, *_: folder)
     monkeypatch.setattr(ending, "lint_entry", lambda *_: [])
 
