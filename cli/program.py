@@ -81,7 +81,7 @@ def _explain_unusable(error: OSError) -> str:
 
 def run() -> int:
     """Run the whole process: what .venv/bin/glm-matrix calls."""
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, _unwind_on_signal)
     try:
         return run_for_a_pipe(main)
     except KeyboardInterrupt:
@@ -89,6 +89,6 @@ def run() -> int:
         return INTERRUPTED
 
 
-def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
+def _unwind_on_signal(_number: int, _frame: FrameType | None) -> NoReturn:
     """SIGTERM unwinds like Ctrl-C, so that temporary files and child processes go."""
     raise SystemExit(TERMINATED)

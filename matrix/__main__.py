@@ -184,21 +184,21 @@ def _problems(matrix: Matrix, cell: Cell) -> list[str]:
 
 def _add_forms(show: argparse.ArgumentParser) -> None:
     sections = " ".join(SECTIONS)
-    show.add_argument("--only", type=_split, default=(), metavar="SECTION,...", help=f"only these: {sections}")
-    show.add_argument("--without", type=_split, default=(), metavar="SECTION,...", help="all but these")
+    show.add_argument("--only", type=_split_names, default=(), metavar="SECTION,...", help=f"only these: {sections}")
+    show.add_argument("--without", type=_split_names, default=(), metavar="SECTION,...", help="all but these")
     form = show.add_mutually_exclusive_group()
     form.add_argument("--docker", action="store_true", help="in the release's image, published on 127.0.0.1")
     form.add_argument("--compose", action="store_true", help="as a Docker Compose file")
     form.add_argument("--systemd", action="store_true", help="as a systemd unit")
 
 
-def _split(text: str) -> tuple[str, ...]:
+def _split_names(text: str) -> tuple[str, ...]:
     return tuple(word for word in text.replace(",", " ").split() if word)
 
 
 def show_cell(matrix: Matrix, args: argparse.Namespace, places: ServingPlaces = ServingPlaces()) -> int:  # noqa: B008  frozen
     cell = require_cell(matrix, args.cell)
-    made = make_plan(matrix, cell, _form(args))
+    made = make_plan(matrix, cell, _choose_form(args))
     sections = choose_sections(only=args.only, without=args.without)
     if args.as_published:
         text = shell.render_script(made)
@@ -222,12 +222,12 @@ def _tell_misfit(made: Plan) -> int:
     return 1
 
 
-def _form(args: argparse.Namespace) -> Form:
+def _choose_form(args: argparse.Namespace) -> Form:
     return "published" if args.as_published else "recommended"
 
 
 def explain_cell(matrix: Matrix, args: argparse.Namespace) -> int:
-    planned = make_plan(matrix, require_cell(matrix, args.cell), _form(args))
+    planned = make_plan(matrix, require_cell(matrix, args.cell), _choose_form(args))
     print(render.explain_plan(planned) if args.wide else render_explained(planned))
     return _tell_misfit(planned)
 

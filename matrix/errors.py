@@ -133,7 +133,7 @@ def suggest_nearest(word: str, known: Iterable[str]) -> str:
     return f"; valid: {', '.join(words[:20])}" if words else ""
 
 
-def _likeness(word: str, known: str) -> float:
+def _measure_likeness(word: str, known: str) -> float:
     return round(difflib.SequenceMatcher(None, known, word).ratio(), 2)
 
 
@@ -147,5 +147,7 @@ def find_nearest(word: str, known: Iterable[str]) -> str | None:
         return read
     for text in (word, word.lower()):
         if close := difflib.get_close_matches(text, words, n=5, cutoff=0.6):
-            return min(close, key=lambda w: (-_likeness(text, w), abs(len(w) - len(text))))  # among equals: as long
+            return min(
+                close, key=lambda w: (-_measure_likeness(text, w), abs(len(w) - len(text)))
+            )  # among equals: as long
     return None

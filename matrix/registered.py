@@ -39,7 +39,7 @@ def registered_by(release: str, snapshots: Path) -> Registered | None:
     parsers = {} if "parsers" in unread else raw.get("parsers", {})
     return Registered(
         architectures=frozenset(raw["registered"]),
-        parsers={kind: frozenset(_words(names)) for kind, names in parsers.items()},
+        parsers={kind: frozenset(_split_names(names)) for kind, names in parsers.items()},
         chosen={} if "chosen" in unread else raw.get("chosen", {}),
         wheels=(release, *(_stem(*m.groups()) for line in raw.get("requires", ()) if (m := EXACT.match(line)))),
     )
@@ -49,5 +49,5 @@ def _stem(name: str, version: str) -> str:
     return re.sub(r"[-.+]", "_", f"{name}_{version}")
 
 
-def _words(names: str | list[str]) -> list[str]:
+def _split_names(names: str | list[str]) -> list[str]:
     return " ".join([names] if isinstance(names, str) else names).split()

@@ -94,7 +94,7 @@ class JudgedEvidence:
     def view(self) -> View:
         facts, owed = ({c.id: getattr(c, name) for c in self.expected} for name in ("facts", "owed"))
         board = make_board(self.records, facts, owed)
-        return make_view(board, self.verdict, _excluded(), ledger.judge_claims(self.records))
+        return make_view(board, self.verdict, _list_excluded(), ledger.judge_claims(self.records))
 
     @property
     def code(self) -> int:
@@ -157,13 +157,13 @@ def _judged_for(args: argparse.Namespace, place: Path | None) -> JudgedEvidence:
     """Judge, and write the verdict as JUnit. That file is red until it is known to be green, and gone without a policy:
     an older one would speak for this evidence."""
     if place is None:
-        return _judge(args)
+        return _judge_given_files(args)
     if args.policy is None:
         place.unlink(missing_ok=True)
-        return _judge(args)
+        return _judge_given_files(args)
     gate_junit.write_unjudged(place)
     try:
-        judged = _judge(args)
+        judged = _judge_given_files(args)
     except (ConfigError, HostError) as error:
         gate_junit.write_unjudged(place, str(error))
         raise
@@ -172,7 +172,7 @@ def _judged_for(args: argparse.Namespace, place: Path | None) -> JudgedEvidence:
     return judged
 
 
-def _judge(args: argparse.Namespace) -> JudgedEvidence:
+def _judge_given_files(args: argparse.Namespace) -> JudgedEvidence:
     policy_file = policy.load_policy(args.policy) if args.policy else None  # first: evidence takes minutes to read
     records = _read(args.evidence or [EVIDENCE])
     if policy_file is None:
@@ -197,7 +197,7 @@ def _read(paths: Sequence[Path]) -> list[Record]:
     return [record for _, own in order_files((path, evidence.read_records(path)) for path in paths) for record in own]
 
 
-def _excluded() -> Mapping[Cell, Excluded]:
+def _list_excluded() -> Mapping[Cell, Excluded]:
     return expand_matrix(load_matrix()).excluded
 
 

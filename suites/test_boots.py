@@ -16,7 +16,7 @@ from matrix.errors import EngineError
 from matrix.model import Cell
 from reports.evidence.finding import Finding
 from suites.asking import lengths
-from suites.asking.contract import Engine, Evidence, Plan, Reboot, expect_ok
+from suites.asking.contract import EngineHandle, EvidenceSink, PlanSettings, Reboot, expect_ok
 from suites.checks import answer, boots, company, isolation, needle, tools
 from suites.checks.boots import CheckedBoot
 from suites.measure.logprob_probe import index_topk
@@ -31,7 +31,14 @@ AskedBoot = tuple[CheckedBoot, Mapping[str, Reply]]
 
 
 def test_every_boot_is_right_and_alike(
-    *, cell: Cell, plan: Plan, client: Client, bank: Bank, evidence: Evidence, boot_count: int, reboot: Reboot
+    *,
+    cell: Cell,
+    plan: PlanSettings,
+    client: Client,
+    bank: Bank,
+    evidence: EvidenceSink,
+    boot_count: int,
+    reboot: Reboot,
 ) -> None:
     """Facts, calls and a needle beyond index_topk on each of N fresh launches: right, and with the first one's numbers.
     Autotuning, races while graphs are captured and memory that nobody set differ between boots and not within one."""
@@ -55,13 +62,13 @@ def test_every_boot_is_right_and_alike(
     expect_ok(evidence, [found, *(finding for boot in every for finding in boot.findings)])
 
 
-def _pick_items(cell: Cell, plan: Plan, bank: Bank) -> Sequence[Item]:
+def _pick_items(cell: Cell, plan: PlanSettings, bank: Bank) -> Sequence[Item]:
     tokens = lengths.just_beyond(plan.settings, index_topk(cell, plan.settings))
     long = [] if tokens is None else [bank.needle(tokens=tokens, depth=0.5, trial=TRIAL)]
     return [*long, *bank.facts(FACTS), *bank.calls(CALLS)]
 
 
-def _boot_again(reboot: Reboot, why: str, told: list[AskedBoot]) -> Engine | None:
+def _boot_again(reboot: Reboot, why: str, told: list[AskedBoot]) -> EngineHandle | None:
     """Launch once more. An engine that ended by itself behind its last answer makes its boot a wrong one."""
     try:
         return reboot(why)
@@ -73,7 +80,7 @@ def _boot_again(reboot: Reboot, why: str, told: list[AskedBoot]) -> Engine | Non
     return reboot(why)
 
 
-def _bind(client: Client, engine: Engine) -> Client:
+def _bind(client: Client, engine: EngineHandle) -> Client:
     """Return the client of another launch; its tape is the test's own."""
     return replace(
         client,
@@ -96,7 +103,7 @@ def _ask_boot(
     try:
         for item in items:
             reply = replies[item.id] = client.ask(item, top_logprobs=TOP)
-            findings.append(_judge(item, reply, topk))
+            findings.append(_judge_reply(item, reply, topk))
             if item.id in first:
                 findings.append(company.check_same_answer(item, [first[item.id]], reply, check="boots.alike", tie=tie))
     except EngineError as error:
@@ -104,7 +111,7 @@ def _ask_boot(
     return CheckedBoot(number=number, findings=findings), replies
 
 
-def _judge(item: Item, reply: Reply, topk: int) -> Finding:
+def _judge_reply(item: Item, reply: Reply, topk: int) -> Finding:
     if item.call:
         return tools.check_calls(item, reply, check="boots.right")
     if item.kind == "needle":

@@ -9,7 +9,7 @@ from fixtures.client.client import Client
 from matrix.judging import proof
 from matrix.model import Cell
 from suites.asking import lengths
-from suites.asking.contract import Engine, Evidence, Plan, expect_ok
+from suites.asking.contract import EngineHandle, EvidenceSink, PlanSettings, expect_ok
 from suites.checks import needle
 from suites.measure import logprob_probe as signature
 from suites.measure import prefill_probe as probing
@@ -21,7 +21,7 @@ NEEDLE_DEPTH = 0.3  # in an early chunk: the answer must cross the later edges
 
 @pytest.mark.for_cells(features=["chunked_prefill"])
 def test_prefills_in_chunks(
-    *, cell: Cell, plan: Plan, engine: Engine, client: Client, bank: Bank, evidence: Evidence
+    *, cell: Cell, plan: PlanSettings, engine: EngineHandle, client: Client, bank: Bank, evidence: EvidenceSink
 ) -> None:
     chunk = int(plan.settings["chunk_tokens"])
     tokens = lengths.cap_to_context(plan.settings, round(probing.CHUNKS * chunk))

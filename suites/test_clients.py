@@ -15,7 +15,7 @@ from fixtures.client.reply import Reply
 from matrix.model import Cell
 from reports.evidence.finding import Finding
 from suites.asking.agent import run_loop
-from suites.asking.contract import Evidence, expect_ok
+from suites.asking.contract import EvidenceSink, expect_ok
 from suites.asking.depth import Depth
 from suites.asking.judged import judge_each
 from suites.asking.thoughts import require_separate_thoughts
@@ -25,32 +25,32 @@ pytestmark = [pytest.mark.clients, pytest.mark.from_depth("full")]
 
 
 def test_takes_schemas_as_clients_write_them(
-    client: Client, client_bank: Bank, evidence: Evidence, depth: Depth
+    client: Client, client_bank: Bank, evidence: EvidenceSink, depth: Depth
 ) -> None:
     """Text stays text and numbers stay numbers, behind anyOf, $ref, defaults, lists of types and no type at all."""
     expect_ok(evidence, _check_calls(client, client_bank.client_calls(depth.client_calls)))
 
 
 def test_streams_arguments_as_it_sends_them_whole(
-    client: Client, client_bank: Bank, evidence: Evidence, depth: Depth
+    client: Client, client_bank: Bank, evidence: EvidenceSink, depth: Depth
 ) -> None:
     """Streams have their own parser in most engines, and it has had its own ideas of types (sglang#36688)."""
     items = client_bank.client_calls(depth.client_calls)
     expect_ok(evidence, (_compare_both_ways(client, item) for item in items))
 
 
-def test_finds_one_of_fifty_tools(client: Client, client_bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_finds_one_of_fifty_tools(client: Client, client_bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     expect_ok(evidence, _check_calls(client, client_bank.many_tools(depth.many_tools)))
 
 
-def test_works_through_an_agent_loop(client: Client, client_bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_works_through_an_agent_loop(client: Client, client_bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """Each turn is streamed, and the model's own calls lie before the next one."""
     steps = client_bank.agent_loop(depth.agent_rounds)
     expect_ok(evidence, run_loop(client.ask, steps, _judge_step, room=client.room))
 
 
 def test_thinks_through_an_agent_loop(
-    *, cell: Cell, client: Client, client_bank: Bank, evidence: Evidence, depth: Depth
+    *, cell: Cell, client: Client, client_bank: Bank, evidence: EvidenceSink, depth: Depth
 ) -> None:
     """The same with thinking on, half as long: the thoughts of earlier turns are not sent back."""
     require_separate_thoughts(cell)

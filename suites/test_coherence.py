@@ -17,7 +17,7 @@ from fixtures.client.reply import Reply
 from matrix.model import Cell
 from reports.evidence.finding import Finding
 from suites.asking import lengths, sampling
-from suites.asking.contract import Evidence, Plan, expect_ok
+from suites.asking.contract import EvidenceSink, PlanSettings, expect_ok
 from suites.asking.depth import POOL, Depth, pick_shortest
 from suites.asking.judged import judge_each
 from suites.checks import answer, isolation, needle, protocol
@@ -34,27 +34,29 @@ COMPARED_TOKENS = 8  # generated; their first positions are compared
 TOP = 5
 
 
-def test_knows_facts(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_knows_facts(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     items = bank.facts(depth.facts) + bank.chinese(depth.chinese) + bank.instructions(depth.instructions)
     expect_ok(evidence, _check_answers(client, items, "coherence.fact"))
 
 
-def test_does_arithmetic(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_does_arithmetic(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     expect_ok(evidence, _check_answers(client, bank.arithmetic(depth.arithmetic), "coherence.arithmetic"))
 
 
-def test_recalls_across_turns(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_recalls_across_turns(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     longer = tuple(item for turns in depth.recall_turns[:1] for item in _make_long_recalls(bank, turns, depth))
     expect_ok(evidence, _check_answers(client, bank.recall(depth.recall) + longer, "coherence.recall"))
 
 
-def test_text_is_not_degenerate(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_text_is_not_degenerate(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """The text is streamed, as people read it: detokenizers break in streams first."""
     expect_ok(evidence, _check_texts(client, bank.long_generation(depth.long_texts)))
 
 
 @pytest.mark.from_depth("full")
-def test_sound_as_it_is_sampled(*, cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_sound_as_it_is_sampled(
+    *, cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
+) -> None:
     """Answers are right under the strict profile and sound language under the chat profile, whose wording is free."""
     strict, chat = (sampling.sampling_fields(p, cell.engine.dialect) for p in (sampling.STRICT, sampling.CHAT))
     facts = bank.facts(depth.recall)
@@ -66,7 +68,7 @@ def test_sound_as_it_is_sampled(*, cell: Cell, client: Client, bank: Bank, evide
 
 @pytest.mark.from_depth("full")
 def test_right_across_prompt_lengths(
-    *, plan: Plan, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+    *, plan: PlanSettings, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
 ) -> None:
     """Prompts on both sides of 2048, 4096 and 5500 tokens: engines have returned gibberish there."""
     sizes = lengths.list_swept_lengths(plan.settings, depth)
@@ -76,7 +78,7 @@ def test_right_across_prompt_lengths(
     )
 
 
-def test_markers_do_not_leak(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_markers_do_not_leak(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """Parallel requests, half of them streamed, each with an unguessable marker that no other may say."""
     items = [bank.needle(tokens=MARKER_TOKENS, depth=0.5, trial=MARKER_TRIALS + i) for i in range(depth.markers)]
     markers = {item.id: find_codes(item.answer or "")[0] for item in items}
@@ -85,7 +87,7 @@ def test_markers_do_not_leak(client: Client, bank: Bank, evidence: Evidence, dep
 
 
 def test_prefix_cache_changes_nothing(
-    *, cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+    *, cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
 ) -> None:
     """A prompt from the cache has the same numbers as one that is computed."""
     item = bank.needle(tokens=2 * MARKER_TOKENS, depth=0.5, trial=MARKER_TRIALS - 1)
@@ -103,7 +105,7 @@ def test_prefix_cache_changes_nothing(
 
 @pytest.mark.from_depth("full")
 def test_second_turn_reads_a_long_prefix(
-    *, cell: Cell, plan: Plan, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+    *, cell: Cell, plan: PlanSettings, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
 ) -> None:
     """A second turn over the engine's own reply to a prompt beyond index_topk: the cached prefix, its index keys
     included, gives the numbers of a prompt that is computed."""
@@ -122,7 +124,7 @@ def test_second_turn_reads_a_long_prefix(
 
 
 def test_same_numbers_alone_and_among_others(
-    *, cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+    *, cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
 ) -> None:
     """Batch invariance: the same greedy request, alone and among others, several times."""
     item, *others = bank.facts(1 + depth.neighbours)
@@ -136,7 +138,7 @@ def test_same_numbers_alone_and_among_others(
 
 
 def test_counts_prompt_tokens_exactly(
-    *, client: Client, bank: Bank, evidence: Evidence, depth: Depth, rendered: Rendered | None
+    *, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth, rendered: Rendered | None
 ) -> None:
     """`usage.prompt_tokens` equals the length of the rendered chat template, with tools."""
     n = depth.counted

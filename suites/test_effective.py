@@ -16,7 +16,7 @@ from matrix.model import Cell
 from matrix.planning.plan import Plan
 from reports.evidence.finding import Finding
 from suites.asking import lengths
-from suites.asking.contract import Engine, Evidence, expect_ok
+from suites.asking.contract import EngineHandle, EvidenceSink, expect_ok
 from suites.asking.depth import Depth
 from suites.checks import agreement, effective
 from suites.measure import logprob_probe as signature
@@ -31,7 +31,7 @@ STORIES, FACTS = 3, 12  # asked until the draft counters mean something
 
 
 def test_requested_features_are_in_effect(
-    *, cell: Cell, plan: Plan, engine: Engine, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+    *, cell: Cell, plan: Plan, engine: EngineHandle, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
 ) -> None:
     """Every requested feature is proven, refuted or visibly unproven. Refuted fails, however right the answers are."""
     dialect, wanted = cell.engine.observe, read_requested(plan)
@@ -52,7 +52,7 @@ def test_requested_features_are_in_effect(
 
 
 def test_requested_equals_effective(
-    *, cell: Cell, plan: Plan, engine: Engine, client: Client, evidence: Evidence
+    *, cell: Cell, plan: Plan, engine: EngineHandle, client: Client, evidence: EvidenceSink
 ) -> None:
     """Context, chunks, pages, KV layout, backends and weights are as planned; silent fallbacks are found here."""
     dialect, wanted = cell.engine.observe, read_requested(plan)
@@ -69,7 +69,7 @@ def test_requested_equals_effective(
 
 @pytest.mark.for_cells(canary=True)
 def test_numbers_agree_with_the_reference(
-    *, cell: Cell, plan: Plan, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+    *, cell: Cell, plan: Plan, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
 ) -> None:
     """The next-token distributions agree with transformers in float32, within the tolerance of the launch's dtypes."""
     unsure = depth.reference_unsure or "indexcache" in cell.features  # the one prompt on which patterns part
@@ -89,7 +89,7 @@ def _pick_tolerance(cell: Cell, known: Reference) -> float:
     return agreement.kl_tolerance(cell.checkpoint.format)
 
 
-def _draft_enough(engine: Engine, client: Client, bank: Bank, dialect: effective.Dialect) -> Seen:
+def _draft_enough(engine: EngineHandle, client: Client, bank: Bank, dialect: effective.Dialect) -> Seen:
     """Generate until the engine has drafted enough, or had every chance to; return what was seen before. Only these
     answers are judged: a draft head is not trained on the prompts of a load."""
     before = observe_engine(dialect, client, engine.log_path)
@@ -102,7 +102,7 @@ def _draft_enough(engine: Engine, client: Client, bank: Bank, dialect: effective
 
 
 def _probe_chunks(
-    wanted: Requested, engine: Engine, client: Client, bank: Bank, dialect: effective.Dialect
+    wanted: Requested, engine: EngineHandle, client: Client, bank: Bank, dialect: effective.Dialect
 ) -> PrefillProbe | None:
     """Probe the prefill with a prompt of several chunks."""
     tokens = lengths.cap_to_context({"context": wanted.context}, round(probing.CHUNKS * (wanted.chunk_tokens or 0)))

@@ -12,7 +12,7 @@ from fixtures.banks.item import Item
 from fixtures.client.client import Client, EngineRefused
 from matrix.model import Cell
 from reports.evidence.finding import Finding
-from suites.asking.contract import Evidence, expect_ok
+from suites.asking.contract import EvidenceSink, expect_ok
 from suites.asking.depth import Depth
 from suites.checks import fields, token_limits
 
@@ -28,36 +28,40 @@ LEFT_AFTER: Final = 2  # chunks
 KEEPS_SEEDS: Final = frozenset({"vllm", "llamacpp"})
 
 
-def test_stops_at_a_stop_string(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_stops_at_a_stop_string(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """Streamed and whole: streams have sent half a stop string before they knew it."""
-    expect_ok(evidence, _stop(client, bank.facts(depth.fields)))
+    expect_ok(evidence, _check_stop_strings(client, bank.facts(depth.fields)))
 
 
-def test_gives_back_what_a_stop_string_held(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_gives_back_what_a_stop_string_held(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """The reply ends as the stop string begins, by its end token and by its limit: nothing stops it, so nothing is
     lost."""
     expect_ok(evidence, _hold_back(client, bank.facts(depth.fields)))
 
 
-def test_obeys_a_logit_bias(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_obeys_a_logit_bias(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     expect_ok(evidence, _bias(client, bank.facts(depth.fields)))
 
 
-def test_returns_as_many_choices_as_asked(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_returns_as_many_choices_as_asked(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     expect_ok(evidence, (_ask_for_choices(client, item) for item in bank.facts(depth.fields)))
 
 
-def test_samples_alike_with_one_seed(cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_samples_alike_with_one_seed(
+    cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
+) -> None:
     claimed = cell.engine.dialect in KEEPS_SEEDS
     expect_ok(evidence, (_sample_twice(client, item, claimed=claimed) for item in bank.long_generation(1)))
 
 
-def test_answers_alike_after_streams_were_left(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_answers_alike_after_streams_were_left(
+    client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
+) -> None:
     """Users hang up in the middle of streams; the next request must not get what was left of them."""
     expect_ok(evidence, _leave_and_ask(client, bank.facts(depth.fields), bank.long_generation(1)))
 
 
-def _stop(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
+def _check_stop_strings(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
     for item in items:
         whole = client.ask(item)
         words = whole.content.split()

@@ -7,7 +7,7 @@ import pytest
 from fixtures.banks.bank import Bank
 from fixtures.client.client import Client
 from matrix.model import Cell
-from suites.asking.contract import Evidence, Plan, expect_ok
+from suites.asking.contract import EvidenceSink, PlanSettings, expect_ok
 from suites.measure import logprob_probe as signature
 
 pytestmark = [pytest.mark.proof]
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.proof]
 
 @pytest.mark.for_cells(features=["indexcache"])
 def test_changes_output_only_beyond_index_topk(
-    *, cell: Cell, plan: Plan, client: Client, bank: Bank, evidence: Evidence
+    *, cell: Cell, plan: PlanSettings, client: Client, bank: Bank, evidence: EvidenceSink
 ) -> None:
     """Records this cell's half of the ablation. The outcome needs the baseline's half (test_boot records it), so the
     feature stays unproven here: an accepted flag is no proof."""

@@ -13,7 +13,7 @@ from fixtures.client.client import Client, EngineRefused
 from fixtures.client.reply import Reply
 from matrix.model import Cell
 from reports.evidence.finding import Finding
-from suites.asking.contract import Evidence, expect_ok
+from suites.asking.contract import EvidenceSink, expect_ok
 from suites.asking.depth import Depth
 from suites.checks import constraints, fields, token_limits
 
@@ -30,18 +30,18 @@ CLAIMED: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
-def test_says_the_answer_and_no_more(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_says_the_answer_and_no_more(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """A missed end token lets the engine go on, in sentences that are sound: agents then read two answers."""
     items = bank.exact_replies(depth.exact)
     expect_ok(evidence, (token_limits.check_exact(item, client.ask(item)) for item in items))
 
 
-def test_ends_at_max_tokens(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_ends_at_max_tokens(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """Streamed and whole: a limit that is off by one, or a cut that says `stop`, breaks whoever asks for the rest."""
-    expect_ok(evidence, _cut(client, bank.exact_replies(depth.fields)))
+    expect_ok(evidence, _check_cut_replies(client, bank.exact_replies(depth.fields)))
 
 
-def test_goes_on_where_it_must(cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_goes_on_where_it_must(cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """`ignore_eos` and `min_tokens`: a reply that ends before is shorter than every load that is measured assumes."""
     claimed = sorted(CLAIMED.get(cell.engine.dialect, ()))
     if not claimed:
@@ -49,13 +49,13 @@ def test_goes_on_where_it_must(cell: Cell, client: Client, bank: Bank, evidence:
     expect_ok(evidence, _go_on(client, bank.exact_replies(depth.fields), claimed))
 
 
-def test_obeys_what_can_be_counted(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_obeys_what_can_be_counted(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """A lost system message, a prompt cut at its end or a reply that stops early is sound text, and not this one."""
     items = bank.constrained(depth.constraints)
     expect_ok(evidence, (constraints.check_constraints(item, client.ask(item)) for item in items))
 
 
-def _cut(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
+def _check_cut_replies(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
     for item in items:
         whole = client.ask(item)
         half = max(1, (whole.completion_tokens or 0) // 2)

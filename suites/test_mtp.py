@@ -9,7 +9,7 @@ from fixtures.client.client import Client
 from fixtures.launch.observe import observe_engine
 from matrix.judging import proof
 from matrix.model import Cell
-from suites.asking.contract import Engine, Evidence, expect_ok
+from suites.asking.contract import EngineHandle, EvidenceSink, expect_ok
 from suites.asking.depth import Depth
 from suites.checks import answer
 
@@ -20,7 +20,7 @@ FACTS, RECALLS = 8, 3  # with a story about 140 tokens, of which one draft per s
 
 @pytest.mark.for_cells(features=["mtp"])
 def test_drafts_are_accepted(
-    *, cell: Cell, engine: Engine, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+    *, cell: Cell, engine: EngineHandle, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
 ) -> None:
     """The engine's own counters are read over answers that must be right: acceptance of garbage proves nothing."""
     dialect = cell.engine.observe

@@ -15,7 +15,7 @@ from matrix.judging.statistics import is_hopeless
 from matrix.model import Cell
 from reports.evidence.finding import Finding
 from suites.asking import lengths
-from suites.asking.contract import Evidence, Plan, expect_ok
+from suites.asking.contract import EvidenceSink, PlanSettings, expect_ok
 from suites.asking.depth import Depth
 from suites.checks import answer, limits, needle
 from suites.measure.logprob_probe import index_topk
@@ -28,7 +28,7 @@ COMPANY_TOKENS = 8_192  # two longer ones only wait for each other's prefill
 
 
 def test_finds_the_needle_within_index_topk(
-    *, cell: Cell, plan: Plan, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+    *, cell: Cell, plan: PlanSettings, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
 ) -> None:
     """Dense by construction: the test fails when attention itself is broken, and cannot test its sparsity."""
     tokens = lengths.within_index_topk(plan.settings, index_topk(cell, plan.settings))
@@ -39,10 +39,10 @@ def test_finds_the_needle_within_index_topk(
 def test_finds_the_needle_beyond_index_topk(
     *,
     cell: Cell,
-    plan: Plan,
+    plan: PlanSettings,
     client: Client,
     bank: Bank,
-    evidence: Evidence,
+    evidence: EvidenceSink,
     depth: Depth,
     rendered: Rendered | None,
 ) -> None:
@@ -59,7 +59,7 @@ def test_finds_the_needle_beyond_index_topk(
 
 
 def test_invents_no_needle(
-    *, cell: Cell, plan: Plan, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+    *, cell: Cell, plan: PlanSettings, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
 ) -> None:
     """The negative control: without a needle, the model must find none."""
     topk = index_topk(cell, plan.settings)
@@ -70,7 +70,7 @@ def test_invents_no_needle(
 
 
 def test_refuses_a_prompt_over_the_context(
-    *, plan: Plan, client: Client, bank: Bank, evidence: Evidence, rendered: Rendered | None
+    *, plan: PlanSettings, client: Client, bank: Bank, evidence: EvidenceSink, rendered: Rendered | None
 ) -> None:
     """One token too many is the client's fault: a 4xx that says so, and the engine keeps serving."""
     context = plan.settings.get("context")

@@ -16,7 +16,7 @@ from fixtures.client.client import Client
 from matrix.model import Cell
 from reports.evidence.finding import Finding
 from suites.asking import lengths
-from suites.asking.contract import Engine, Evidence, Plan, expect_ok
+from suites.asking.contract import EngineHandle, EvidenceSink, PlanSettings, expect_ok
 from suites.asking.depth import Depth
 from suites.asking.talk import TOP, AskedTurn, ask_turn, hold_talk
 from suites.checks import answer, company, isolation, protocol, reuse
@@ -35,7 +35,14 @@ NO_CACHE = "no_prefix_cache"  # the feature whose cells keep nothing; its proof 
 
 @pytest.mark.from_depth("full")
 def test_a_talk_is_the_same_from_the_cache(
-    *, cell: Cell, plan: Plan, engine: Engine, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+    *,
+    cell: Cell,
+    plan: PlanSettings,
+    engine: EngineHandle,
+    client: Client,
+    bank: Bank,
+    evidence: EvidenceSink,
+    depth: Depth,
 ) -> None:
     """Ten turns, each behind the engine's own replies: answers are right, the cached tokens are what can be there, and
     the numbers are those of a prompt that is computed. Then others take the pages, and the last turn is asked again."""
@@ -55,7 +62,7 @@ def test_a_talk_is_the_same_from_the_cache(
     expect_ok(evidence, findings)
 
 
-def _require_length(cell: Cell, plan: Plan, depth: Depth) -> int:
+def _require_length(cell: Cell, plan: PlanSettings, depth: Depth) -> int:
     topk = index_topk(cell, plan.settings)
     tokens = lengths.just_beyond(plan.settings, topk)
     if tokens is None:
@@ -64,7 +71,13 @@ def _require_length(cell: Cell, plan: Plan, depth: Depth) -> int:
 
 
 def _check_talk(
-    talk: Sequence[Item], others: Sequence[Item], *, cell: Cell, plan: Plan, engine: Engine, client: Client
+    talk: Sequence[Item],
+    others: Sequence[Item],
+    *,
+    cell: Cell,
+    plan: PlanSettings,
+    engine: EngineHandle,
+    client: Client,
 ) -> Iterator[Finding]:
     dialect = cell.engine.observe
     turns = list(hold_talk(client, engine, dialect, talk))

@@ -9,7 +9,7 @@ from fixtures.banks.bank import Bank
 from fixtures.client.client import Client
 from matrix.model import Cell
 from matrix.planning.ranks import read_pattern
-from suites.asking.contract import Evidence, Plan, expect_ok
+from suites.asking.contract import EvidenceSink, PlanSettings, expect_ok
 from suites.checks import selected, sparse
 from suites.measure import logprob_probe as signature
 from suites.measure import recordings
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.proof]
 
 @pytest.mark.for_cells(features=["selection_readout"], canary=True)
 def test_selects_what_the_reference_selects(
-    *, cell: Cell, plan: Plan, client: Client, bank: Bank, evidence: Evidence
+    *, cell: Cell, plan: PlanSettings, client: Client, bank: Bank, evidence: EvidenceSink
 ) -> None:
     """A full layer attends to the tokens with the highest scores, a sharing layer to those of the layer it shares."""
     topk, pattern = signature.index_topk(cell, plan.settings), read_pattern(cell)
@@ -41,7 +41,7 @@ def test_selects_what_the_reference_selects(
 @pytest.mark.from_depth("full")
 @pytest.mark.for_cells(canary=True)
 def test_attends_to_the_selected_tokens_only(
-    *, cell: Cell, plan: Plan, client: Client, bank: Bank, evidence: Evidence
+    *, cell: Cell, plan: PlanSettings, client: Client, bank: Bank, evidence: EvidenceSink
 ) -> None:
     """Thousands of statements match the question: the answer is the one of sparse attention, and far from dense."""
     known = find_crowd(cell, plan, bank)

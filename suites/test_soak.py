@@ -19,7 +19,7 @@ from matrix.judging.trend import FEWEST
 from matrix.model import Cell
 from reports.evidence.finding import Finding
 from suites.asking import lengths
-from suites.asking.contract import Engine, Evidence, Plan, expect_ok
+from suites.asking.contract import EngineHandle, EvidenceSink, PlanSettings, expect_ok
 from suites.checks import answer, drift, needle
 from suites.measure.logprob_probe import index_topk
 from suites.measure.speed import read_clock
@@ -34,7 +34,7 @@ RESIDENT = re.compile(r"^process_resident_memory_bytes (\S+)$", re.MULTILINE)  #
 
 
 @dataclass(slots=True)
-class _Series:
+class _SoakSeries:
     """What was measured, as (seconds, value)."""
 
     latency: list[tuple[float, float]] = field(default_factory=list)
@@ -45,11 +45,18 @@ class _Series:
 
 
 def test_nothing_drifts(
-    *, cell: Cell, plan: Plan, engine: Engine, client: Client, bank: Bank, evidence: Evidence, soak_s: float
+    *,
+    cell: Cell,
+    plan: PlanSettings,
+    engine: EngineHandle,
+    client: Client,
+    bank: Bank,
+    evidence: EvidenceSink,
+    soak_s: float,
 ) -> None:
     """Round after round a fact, a needle beyond index_topk that was never asked, and one that is asked each time: the
     answers stay right, and latency, acceptance, cached tokens and memory have no trend to the worse."""
-    series, rounds = _Series(), list[list[Finding]]()
+    series, rounds = _SoakSeries(), list[list[Finding]]()
     topk, facts = index_topk(cell, plan.settings), bank.facts(FACTS)
     tokens = lengths.just_beyond(plan.settings, topk) or lengths.within_index_topk(plan.settings, topk)
     same = bank.needle(tokens=tokens, depth=0.5, trial=SAME_TRIAL)
@@ -65,7 +72,7 @@ def test_nothing_drifts(
         _note_counters(series, at, seen, counted, client.metrics())
         before = seen
         if len(rounds) == 1:
-            series = _Series()  # the first round warms up: kernels are compiled, and nothing is cached
+            series = _SoakSeries()  # the first round warms up: kernels are compiled, and nothing is cached
     evidence.measurement("soak_rounds", len(rounds), "rounds", {"asked_s": soak_s})
     told = [
         drift.check_drift("latency", series.latency, worse="up"),
@@ -77,7 +84,7 @@ def test_nothing_drifts(
     expect_ok(evidence, [drift.check_answers(rounds), *told])
 
 
-def _ask_round(client: Client, series: _Series, at: float, items: Sequence[Item], topk: int) -> list[Finding]:
+def _ask_round(client: Client, series: _SoakSeries, at: float, items: Sequence[Item], topk: int) -> list[Finding]:
     fact, new, same = items
     replies = [client.ask(item) for item in items]
     series.latency.append((at, _per_token(replies[0])))
@@ -96,7 +103,7 @@ def _per_token(reply: Reply) -> float:
     return reply.e2e_s / max(1, (reply.prompt_tokens or 0) + (reply.completion_tokens or 0))
 
 
-def _note_counters(series: _Series, at: float, seen: Seen, before: Seen, metrics: str) -> None:
+def _note_counters(series: _SoakSeries, at: float, seen: Seen, before: Seen, metrics: str) -> None:
     drafts = count_drafts(seen, before)
     if drafts is not None and drafts.drafted:
         series.acceptance.append((at, drafts.accepted / drafts.drafted))

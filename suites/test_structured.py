@@ -17,7 +17,7 @@ from fixtures.client.client import THOUGHT_TOKENS, Client
 from matrix.model import Cell
 from reports.evidence.finding import Finding
 from suites.asking import constraints
-from suites.asking.contract import Evidence, expect_ok
+from suites.asking.contract import EvidenceSink, expect_ok
 from suites.asking.depth import Depth
 from suites.asking.thoughts import require_separate_thoughts
 from suites.checks import arguments
@@ -56,14 +56,14 @@ SCHEMAS: Final[Sequence[Json]] = (
 CHOICES: Final = ("apple", "pear", "plum")
 
 
-def test_obeys_a_json_schema(cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_obeys_a_json_schema(cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """Whole and streamed, with the references and nullable parts that pydantic writes."""
     constraints.require_claimed(cell, "json_schema")
     expect_ok(evidence, _check_schemas(client, bank.facts(depth.structured)))
 
 
 def test_obeys_a_json_schema_after_thinking(
-    *, cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+    *, cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
 ) -> None:
     """The thought is free and the answer is not: grammars have begun too early, and never."""
     constraints.require_claimed(cell, "json_schema")
@@ -71,13 +71,15 @@ def test_obeys_a_json_schema_after_thinking(
     expect_ok(evidence, _check_schemas(client, bank.facts(depth.structured), thinking=True))
 
 
-def test_answers_with_a_json_object(cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_answers_with_a_json_object(
+    cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
+) -> None:
     constraints.require_claimed(cell, "json_object")
     expect_ok(evidence, _check_objects(client, bank.facts(depth.structured)))
 
 
 def test_answers_with_one_of_the_choices(
-    cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+    cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
 ) -> None:
     constraints.require_claimed(cell, "choice")
     extra = constraints.choice_fields(cell.engine.dialect, CHOICES)

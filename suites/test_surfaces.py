@@ -18,7 +18,7 @@ from fixtures.client.reply import Reply
 from fixtures.client.surfaces import PATHS, Surface, read_document, read_events, write_request
 from matrix.model import Cell
 from reports.evidence.finding import Finding
-from suites.asking.contract import Evidence, expect_ok
+from suites.asking.contract import EvidenceSink, expect_ok
 from suites.asking.depth import POOL, Depth, pick_shortest
 from suites.asking.thoughts import require_separate_thoughts
 from suites.checks import answer, arguments, protocol, tools
@@ -28,19 +28,19 @@ pytestmark = [pytest.mark.surfaces, pytest.mark.from_depth("full")]
 ABSENT: Final = (404, 405, 501)
 
 
-def test_completes_a_rendered_prompt(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_completes_a_rendered_prompt(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """/v1/completions: the prompt is the template's text, thinking off."""
     expect_ok(evidence, _check_surface(client, "completions", _pick_first_turns(bank, depth.fields)))
 
 
-def test_answers_over_responses(cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_answers_over_responses(cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """/v1/responses, with thinking as the template's default has it; streams have ended silently (vllm#39574)."""
     require_separate_thoughts(cell)
     items = (*_pick_first_turns(bank, depth.fields), *_pick_call(bank))
     expect_ok(evidence, _check_surface(client, "responses", items))
 
 
-def test_answers_over_messages(cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_answers_over_messages(cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """Anthropic's /v1/messages, with thinking as the template's default has it."""
     require_separate_thoughts(cell)
     items = (*_pick_first_turns(bank, depth.fields), *_pick_call(bank))
@@ -60,7 +60,7 @@ def _pick_call(bank: Bank) -> list[Item]:
 
 def _check_surface(client: Client, surface: Surface, items: Sequence[Item]) -> Iterator[Finding]:
     for item in items:
-        whole, streamed = (_ask(client, surface, item, stream=stream) for stream in (False, True))
+        whole, streamed = (_ask_surface(client, surface, item, stream=stream) for stream in (False, True))
         check = f"surfaces.{surface}"
         judge = arguments.check_calls if item.call else answer.check_answer
         for reply in (whole, streamed):
@@ -69,7 +69,7 @@ def _check_surface(client: Client, surface: Surface, items: Sequence[Item]) -> I
         yield tools.check_stream_equals_whole(item, streamed, whole)
 
 
-def _ask(client: Client, surface: Surface, item: Item, *, stream: bool) -> Reply:
+def _ask_surface(client: Client, surface: Surface, item: Item, *, stream: bool) -> Reply:
     prompt = render_prompt(item.messages, item.tools)
     room = _room(client, surface, item)
     body = write_request(surface, client.model, item, prompt=prompt, max_tokens=room, stream=stream)

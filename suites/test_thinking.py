@@ -12,7 +12,7 @@ from fixtures.client.client import Client
 from fixtures.client.reply import Reply
 from matrix.model import Cell
 from reports.evidence.finding import Finding
-from suites.asking.contract import Evidence, expect_ok
+from suites.asking.contract import EvidenceSink, expect_ok
 from suites.asking.depth import POOL, Depth, pick_shortest
 from suites.asking.thoughts import require_separate_thoughts
 from suites.checks import protocol, thinking, tools
@@ -23,27 +23,27 @@ CUT_TOKENS = 3  # inside every thought
 Check = Callable[[Item, Reply], Finding]
 
 
-def test_answers_after_thinking(cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_answers_after_thinking(cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """Every second reply is streamed."""
     require_separate_thoughts(cell)
     n = depth.thinking
     more = bank.arithmetic(n) + bank.recall(n) + bank.chinese(n // 2) if n > 1 else ()
-    expect_ok(evidence, _judge(client, bank.facts(n) + more, thinking.check_answer))
+    expect_ok(evidence, _judge_items(client, bank.facts(n) + more, thinking.check_answer))
 
 
-def test_calls_after_thinking(cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_calls_after_thinking(cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """Parsers look for calls behind the thought, and have found them inside it, or nowhere."""
     require_separate_thoughts(cell)
     n = depth.thinking
     items = tuple(pick_shortest(bank.calls(POOL), n))
     if n > 1:
         items += bank.zero_argument_calls(1) + bank.parallel_calls(1) + bank.tool_dialogue(1)
-    expect_ok(evidence, _judge(client, items, thinking.check_calls))
+    expect_ok(evidence, _judge_items(client, items, thinking.check_calls))
 
 
 @pytest.mark.from_depth("full")
 def test_stream_equals_whole_with_thinking(
-    cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+    cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
 ) -> None:
     require_separate_thoughts(cell)
     items = bank.facts(depth.thinking) + tuple(pick_shortest(bank.calls(POOL), depth.thinking))
@@ -52,7 +52,7 @@ def test_stream_equals_whole_with_thinking(
 
 @pytest.mark.from_depth("full")
 def test_obeys_a_budget_inside_the_thought(
-    cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+    cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
 ) -> None:
     """A reply that ends inside its thought says so: a thought shown as the answer misleads whoever reads it."""
     require_separate_thoughts(cell)
@@ -60,7 +60,9 @@ def test_obeys_a_budget_inside_the_thought(
 
 
 @pytest.mark.from_depth("full")
-def test_obeys_the_thinking_switch(cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_obeys_the_thinking_switch(
+    cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
+) -> None:
     """Off means off, also right after a request with thinking on."""
     if cell.checkpoint.thinking != "switch":
         pytest.skip(f"NOT_EVIDENCE: the template of {cell.checkpoint.family} has no switch")
@@ -68,7 +70,7 @@ def test_obeys_the_thinking_switch(cell: Cell, client: Client, bank: Bank, evide
 
 
 @pytest.mark.from_depth("full")
-def test_obeys_reasoning_effort(cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_obeys_reasoning_effort(cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """The least effort takes no more tokens than the most, over the same questions."""
     require_separate_thoughts(cell)
     efforts = cell.checkpoint.reasoning_efforts
@@ -78,7 +80,7 @@ def test_obeys_reasoning_effort(cell: Cell, client: Client, bank: Bank, evidence
     expect_ok(evidence, _compare_efforts(client, items, (efforts[0], efforts[-1])))
 
 
-def _judge(client: Client, items: Sequence[Item], check: Check) -> Iterator[Finding]:
+def _judge_items(client: Client, items: Sequence[Item], check: Check) -> Iterator[Finding]:
     replies: list[Reply] = []
     for i, item in enumerate(items):
         reply = client.ask(item, thinking=True, stream=i % 2 == 0)

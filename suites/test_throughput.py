@@ -14,7 +14,7 @@ from fixtures.client.client import Client
 from matrix.model import Cell
 from reports.compare.baselines import Baseline
 from suites.asking import lengths
-from suites.asking.contract import Engine, Evidence, Plan, Relaunch, expect_ok
+from suites.asking.contract import EngineHandle, EvidenceSink, PlanSettings, Relaunch, expect_ok
 from suites.asking.depth import Depth
 from suites.checks import throughput
 from suites.measure import claims, loads, open_loop, speed
@@ -25,13 +25,13 @@ pytestmark = [pytest.mark.throughput]
 
 @pytest.fixture
 def judged(
-    *, cell: Cell, bank: Bank, evidence: Evidence, depth: Depth, baseline: Baseline, relaunch: Relaunch
+    *, cell: Cell, bank: Bank, evidence: EvidenceSink, depth: Depth, baseline: Baseline, relaunch: Relaunch
 ) -> MeasuredInputs:
     return MeasuredInputs(cell=cell, bank=bank, evidence=evidence, depth=depth, baseline=baseline, relaunch=relaunch)
 
 
 def test_single_stream_speed(
-    *, cell: Cell, engine: Engine, judged: MeasuredInputs, evidence: Evidence, depth: Depth
+    *, cell: Cell, engine: EngineHandle, judged: MeasuredInputs, evidence: EvidenceSink, depth: Depth
 ) -> None:
     asked = Load(
         output_len=depth.single_stream_tokens,
@@ -42,7 +42,7 @@ def test_single_stream_speed(
 
 
 def test_speed_under_load(
-    *, plan: Plan, engine: Engine, judged: MeasuredInputs, evidence: Evidence, depth: Depth
+    *, plan: PlanSettings, engine: EngineHandle, judged: MeasuredInputs, evidence: EvidenceSink, depth: Depth
 ) -> None:
     asked = Load(
         output_len=depth.load_output_tokens,
@@ -56,7 +56,7 @@ def test_speed_under_load(
 
 @pytest.mark.from_depth("release")
 def test_concurrency_sweep(
-    *, cell: Cell, plan: Plan, engine: Engine, bank: Bank, evidence: Evidence, depth: Depth
+    *, cell: Cell, plan: PlanSettings, engine: EngineHandle, bank: Bank, evidence: EvidenceSink, depth: Depth
 ) -> None:
     """The whole curve, one wave per point: recorded, and compared with the published curve where one exists."""
     length = depth.load_output_tokens
@@ -69,7 +69,7 @@ def test_concurrency_sweep(
 
 @pytest.mark.from_depth("full")
 def test_keeps_up_with_arrivals_by_the_clock(
-    *, plan: Plan, engine: Engine, judged: MeasuredInputs, evidence: Evidence, depth: Depth
+    *, plan: PlanSettings, engine: EngineHandle, judged: MeasuredInputs, evidence: EvidenceSink, depth: Depth
 ) -> None:
     """An open loop at shares of what the same launch's closed loop completes: users who do not wait for each other."""
     streams = loads.limit_streams(plan.settings, (depth.open_streams,))[-1]
@@ -80,7 +80,13 @@ def test_keeps_up_with_arrivals_by_the_clock(
 
 @pytest.mark.from_depth("full")
 def test_decode_speed_by_context(
-    *, cell: Cell, plan: Plan, engine: Engine, judged: MeasuredInputs, evidence: Evidence, depth: Depth
+    *,
+    cell: Cell,
+    plan: PlanSettings,
+    engine: EngineHandle,
+    judged: MeasuredInputs,
+    evidence: EvidenceSink,
+    depth: Depth,
 ) -> None:
     """One stream after prompts of growing length shows the cost per token of attention over a long cache."""
     length = depth.load_output_tokens
@@ -91,7 +97,7 @@ def test_decode_speed_by_context(
 
 
 @pytest.mark.from_depth("full")
-def test_prefill_cold_and_warm(*, cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_prefill_cold_and_warm(*, cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """Prompt tokens per second until the first token, without and with the prefix cache: two numbers, never mixed."""
     items = bank.load_prompts(depth.prefill_prompts, tokens=depth.load_prompt_tokens)
     expect_ok(evidence, [speed.measure_prefill(client, items, cell.engine.dialect, evidence)])
@@ -99,7 +105,7 @@ def test_prefill_cold_and_warm(*, cell: Cell, client: Client, bank: Bank, eviden
 
 @pytest.mark.from_depth("full")
 def test_answers_right_under_load(
-    *, engine: Engine, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+    *, engine: EngineHandle, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
 ) -> None:
     """The same questions alone and during a load whose outputs have their exact length."""
     items = bank.facts(depth.loaded_items) + bank.recall(depth.loaded_items // 4)

@@ -18,7 +18,7 @@ from matrix.judging import proof
 from matrix.model import Cell
 from reports.evidence.finding import Finding
 from suites.asking.company import DECODED_TOKENS, SPREAD_S, TOP, Guest, list_company_lengths, make_company
-from suites.asking.contract import Engine, Evidence, Plan, expect_ok
+from suites.asking.contract import EngineHandle, EvidenceSink, PlanSettings, expect_ok
 from suites.asking.depth import Depth
 from suites.asking.judged import judge_both_ways
 from suites.checks import answer, company, isolation, needle, protocol, tools
@@ -32,7 +32,7 @@ Alone = Mapping[str, Reply]  # by item id
 
 @pytest.mark.from_depth("full")
 def test_answers_alike_alone_and_in_company(
-    *, cell: Cell, plan: Plan, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+    *, cell: Cell, plan: PlanSettings, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
 ) -> None:
     """Needles, later turns and tool calls beyond index_topk are asked alone, then all at once beside a long reply and
     a stream that is left, then alone again: what a neighbour wrote to a cache would be read there."""
@@ -53,7 +53,7 @@ def test_answers_alike_alone_and_in_company(
 
 @pytest.mark.from_depth("full")
 def test_streams_alike_beyond_index_topk(
-    *, cell: Cell, plan: Plan, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+    *, cell: Cell, plan: PlanSettings, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
 ) -> None:
     """A needle, a later turn and a tool call beyond index_topk, streamed and whole."""
     topk = index_topk(cell, plan.settings)
@@ -66,7 +66,14 @@ def test_streams_alike_beyond_index_topk(
 @pytest.mark.from_depth("full")
 @pytest.mark.for_cells(features=["mtp"])
 def test_drafts_are_accepted_in_company(
-    *, cell: Cell, plan: Plan, engine: Engine, client: Client, bank: Bank, evidence: Evidence, depth: Depth
+    *,
+    cell: Cell,
+    plan: PlanSettings,
+    engine: EngineHandle,
+    client: Client,
+    bank: Bank,
+    evidence: EvidenceSink,
+    depth: Depth,
 ) -> None:
     """The draft head reads through an indexer of its own: beyond index_topk and in a batch it must still be right."""
     dialect, topk = cell.engine.observe, index_topk(cell, plan.settings)
@@ -90,7 +97,7 @@ def _invite(client: Client, bank: Bank, sizes: Sequence[int], depth: Depth) -> S
     return make_company(bank, sizes, depth.company, decoded=DECODED_TOKENS + thought)
 
 
-def _require_lengths(plan: Plan, topk: int, depth: Depth) -> Sequence[int]:
+def _require_lengths(plan: PlanSettings, topk: int, depth: Depth) -> Sequence[int]:
     sizes = list_company_lengths(plan.settings, topk, depth)
     if not sizes:
         context = plan.settings.get("context")

@@ -12,7 +12,7 @@ from fixtures.banks.item import Item
 from fixtures.client.client import Client
 from matrix.model import Cell
 from reports.evidence.finding import Finding
-from suites.asking.contract import Evidence, expect_ok
+from suites.asking.contract import EvidenceSink, expect_ok
 from suites.asking.depth import POOL, Depth, pick_shortest
 from suites.asking.judged import judge_both_ways, judge_each
 from suites.checks import answer, tool_choice, tools
@@ -20,7 +20,7 @@ from suites.checks import answer, tool_choice, tools
 pytestmark = [pytest.mark.tool_use]
 
 
-def test_calls_the_right_tool(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_calls_the_right_tool(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     items = (
         bank.calls(depth.calls)
         + bank.zero_argument_calls(1 if depth.calls < 10 else depth.calls // 10)
@@ -30,7 +30,7 @@ def test_calls_the_right_tool(client: Client, bank: Bank, evidence: Evidence, de
     expect_ok(evidence, _check_calls(client, items))
 
 
-def test_answers_without_a_tool(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_answers_without_a_tool(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """Tools are offered and the question needs none. Together with the calls this gives the trigger F1."""
     silent, loud = bank.no_tool_needed(depth.no_tool_needed), bank.calls(depth.trigger_calls)
     findings = list(_check_no_calls(client, silent, "tools.none_needed"))
@@ -40,26 +40,28 @@ def test_answers_without_a_tool(client: Client, bank: Bank, evidence: Evidence, 
     expect_ok(evidence, [*findings, *([tools.check_trigger_f1(wanted, called)] if loud else [])])
 
 
-def test_refuses_a_missing_tool(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_refuses_a_missing_tool(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """The requested tool is not offered: the model must neither invent it nor bend another one to fit."""
     expect_ok(evidence, _check_no_calls(client, bank.missing_tool(depth.missing_tool), "tools.missing"))
 
 
-def test_uses_the_tool_result(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_uses_the_tool_result(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     expect_ok(evidence, _check_answers(client, bank.tool_results(depth.tool_results)))
 
 
-def test_obeys_tool_choice(cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_obeys_tool_choice(cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """Tests none and named; every other test here uses auto."""
     expect_ok(evidence, _check_none_and_named(client, bank, cell.engine.dialect, depth))
 
 
-def test_obeys_required_tool_choice(cell: Cell, client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_obeys_required_tool_choice(
+    cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
+) -> None:
     """The model makes a call, and then the reply ends: some grammars leave it no way out (vllm#50399)."""
     expect_ok(evidence, _check_required(client, bank, cell.engine.dialect, depth))
 
 
-def test_stream_equals_non_stream(client: Client, bank: Bank, evidence: Evidence, depth: Depth) -> None:
+def test_stream_equals_non_stream(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """MTP once broke tool calls in streams only (vllm#34449)."""
     half = max(1, depth.streamed // 2)
     items = bank.calls(half) + bank.zero_argument_calls(depth.streamed // 2) + bank.facts(half)

@@ -76,10 +76,10 @@ def _add_rig(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     path, runners = rigs.file_of(options.root, options.gpu), options.root.parent / "ci" / "runners.yaml"
     if options.dry_run:
         return f"{path.name}: rigs: {rig}: {options.count}", {"id": rig}
-    change_file(path, lambda text: rigs.insert_rig(text, rig, options.count), lambda: _lint(options.root))
+    change_file(path, lambda text: rigs.insert_rig(text, rig, options.count), lambda: _lint_tree(options.root))
     if runners.is_file():
         change_file(runners, lambda text: rigs.insert_runner(text, rig), lambda: None)
-    return f"wrote {rig} into {_shown(path)}", {"id": rig}
+    return f"wrote {rig} into {_show_path(path)}", {"id": rig}
 
 
 def _add_entry(name: str, options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
@@ -95,12 +95,12 @@ def _add_entry(name: str, options: argparse.Namespace) -> tuple[str, dict[str, A
         raise ConfigError([Problem("--id", 0, repr(named), "expected small letters, digits and _")])
     text = dump_item(entry) if kind.entries else dump_entry(entry)
     if not options.dry_run:
-        _write(kind, path, text, lambda: _lint(options.root, patch=named if name == "patch" else ""))
+        _write_entry(kind, path, text, lambda: _lint_tree(options.root, patch=named if name == "patch" else ""))
     told = {"id": named, "requirement": entry.get("requirement", "")}
-    return (text.rstrip() if options.dry_run else f"wrote {named} into {_shown(path)}"), told
+    return (text.rstrip() if options.dry_run else f"wrote {named} into {_show_path(path)}"), told
 
 
-def _write(kind: EntryKind, path: Path, text: str, check: Callable[[], None]) -> None:
+def _write_entry(kind: EntryKind, path: Path, text: str, check: Callable[[], None]) -> None:
     if kind.entries:
         change_file(path, lambda old: _append(old, kind.entries, text), check)
     else:
@@ -154,7 +154,7 @@ def _as_plain(value: Any) -> Any:
     return [_as_plain(inner) for inner in value] if isinstance(value, tuple) else value
 
 
-def _lint(root: Path, *, patch: str = "") -> None:
+def _lint_tree(root: Path, *, patch: str = "") -> None:
     """Read and plan everything anew; with our own root, everything that `glm-matrix lint` looks at.
 
     Raises:
@@ -175,5 +175,5 @@ def _lint(root: Path, *, patch: str = "") -> None:
             lint_matrix(matrix, argparse.Namespace())
 
 
-def _shown(path: Path) -> str:
+def _show_path(path: Path) -> str:
     return path.relative_to(CHECKOUT).as_posix() if path.is_relative_to(CHECKOUT) else str(path)

@@ -58,7 +58,7 @@ def add_policy(options: argparse.Namespace) -> str:
         return text.rstrip()
     path = options.out or Path(f"gate_{rig.id}.yaml")
     write_new(path, text, lambda: _read_back(path, matrix), option="--out")
-    return "\n".join([f"wrote {path}: {_summarise(starter)}", *_list_next(starter, path)])
+    return "\n".join([f"wrote {path}: {_summarise_starter(starter)}", *_list_next(starter, path)])
 
 
 def _find_rig(matrix: Matrix, options: argparse.Namespace) -> Rig:
@@ -81,7 +81,7 @@ def _read_back(path: Path, matrix: Matrix) -> None:
     expect_cells(*load_policy(path), matrix)
 
 
-def _summarise(starter: Starter) -> str:
+def _summarise_starter(starter: Starter) -> str:
     launches = sum(g.asked for g in starter.plan.groups)
     return (
         f"{len(starter.cells)} cells in {launches} launches, at most about {starter.hours:g} h and"

@@ -137,10 +137,10 @@ def run_pytest(argv: Sequence[str], log: Path) -> int:
         raise HostError(f"the run did not end within {PROBE_S:.0f} s; its output is in {log}") from None
     finally:
         if process.poll() is None:
-            _stop(process)
+            _stop_process(process)
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop_process(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGINT)
     try:
         process.wait(STOP_S)

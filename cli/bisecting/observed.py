@@ -66,17 +66,17 @@ def observe_run(
     failed = [(r, shape) for r in own if r.status in ANSWERED_BAD and (shape := shape_of(r, records)) not in ignored]
     for result, shape in failed:
         if wanted in (None, shape):
-            return Observed(answer="bad", why=_say(result), shape=shape, run=run, nodeid=result.nodeid)
+            return Observed(answer="bad", why=_describe_result(result), shape=shape, run=run, nodeid=result.nodeid)
     decisive = [r for r in own if wanted is None or _is_about(r, wanted)]
     otherwise = [(r, shape) for r, shape in failed if not decisive or (r in decisive and not _is_launch(wanted))]
     if otherwise:
         result, shape = otherwise[0]
-        why = f"it fails otherwise: {shape}: {_say(result)}"
+        why = f"it fails otherwise: {shape}: {_describe_result(result)}"
         return Observed(answer="none", why=why, shape=shape, run=run, nodeid=result.nodeid)
     silent = [r for r in decisive if r.status not in ANSWERED_GOOD | ANSWERED_BAD] if decisive else own
     if silent:
         asked = "" if decisive else "it was not asked: "
-        return Observed(answer="none", why=f"{asked}{_say(silent[0])}", run=run, nodeid=silent[0].nodeid)
+        return Observed(answer="none", why=f"{asked}{_describe_result(silent[0])}", run=run, nodeid=silent[0].nodeid)
     why = ", ".join(sorted({str(r.status) for r in decisive}))
     return Observed(answer="good", why=why, run=run, nodeid=decisive[0].nodeid)
 
@@ -122,5 +122,5 @@ def shape_of(result: Result, records: Sequence[Record]) -> FailureShape:
     return FailureShape(result.test or result.nodeid, result.at, result.how, next(checks, ""))
 
 
-def _say(result: Result) -> str:
+def _describe_result(result: Result) -> str:
     return defuse_line(f"{result.status} {find_cause(result.message)}".strip(), SAID_CHARS)

@@ -18,19 +18,23 @@ def open_words(text: str) -> str:
     """Make a pattern of a line: numbers, hex ids and quoted words may differ, every other word must be there."""
     parts, at = [], 0
     for found in OPEN.finditer(text):
-        parts += [_escape(text[at : found.start()]), PATTERNS[str(found.lastgroup)]]
+        parts += [_escape_pattern(text[at : found.start()]), PATTERNS[str(found.lastgroup)]]
         at = found.end()
-    return "".join([*parts, _escape(text[at:])])
+    return "".join([*parts, _escape_pattern(text[at:])])
 
 
-def _escape(text: str) -> str:
+def _escape_pattern(text: str) -> str:
     return SPECIAL.sub(lambda found: f"\\{found[0]}", text)
 
 
 def make_answer_signature(check: str, detail: str) -> str:
     """Make the signature of a wrong answer: the check, and the first line of what it says of this failure."""
     line = next((line.strip() for line in detail.splitlines() if line.strip()), "")
-    return f"{_escape(check)}: NOT OK {open_words(line)}{END}" if line else f"{_escape(check)}: NOT OK{END}"
+    return (
+        f"{_escape_pattern(check)}: NOT OK {open_words(line)}{END}"
+        if line
+        else f"{_escape_pattern(check)}: NOT OK{END}"
+    )
 
 
 def make_launch_signature(cause: str) -> str:

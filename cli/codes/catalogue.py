@@ -56,7 +56,7 @@ def _rule_words(rule: Rule, cell: str | None) -> Words:
     shown = f"`glm-matrix why-not {cell}`." if cell else "No combination of today meets it first."
     return Words(
         sees=f"{rule.status}: {rule.reason}{steps} It holds where {_show_condition(rule.when)}.",
-        cannot_see=_unseen(rule.source),
+        cannot_see=_tell_unseen(rule.source),
         example=shown,
         what_to_do=f"{INSTEAD[rule.status]} `glm-matrix list --excluded` shows what it leaves out.",
     )
@@ -75,13 +75,13 @@ def _known_words(known: KnownFailure, cell: str | None) -> Words:
     passes = "A pass is red (XPASS)." if known.expect == "always" else "It may pass."
     return Words(
         sees=f"{known.symptom} It holds where {_show_condition(known.when)}.",
-        cannot_see=_unseen(known.source),
+        cannot_see=_tell_unseen(known.source),
         example=f"`glm-matrix explain {cell}`." if cell else waits,
         what_to_do=f"{passes} Read {known.issue}; look again by {known.review_by}.{fixed}",
     )
 
 
-def _unseen(source: Source) -> str:
+def _tell_unseen(source: Source) -> str:
     return UNSEEN[source.kind].format(cite=source.cite())
 
 

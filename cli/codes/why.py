@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     elif options.list:
         sys.stdout.write("".join(f"{code}\n" for code in sorted(find_pages())))
     else:
-        sys.stdout.write(_wrap(find_page(options.code)))
+        sys.stdout.write(_wrap_page(find_page(options.code)))
     return 0
 
 
@@ -53,7 +53,7 @@ def find_page(code: str) -> str:
     return pages[max(patterns, key=len)]
 
 
-def _wrap(page: str) -> str:
+def _wrap_page(page: str) -> str:
     """Return the page for a terminal: no Markdown, lines of at most WIDTH columns."""
     lines = [line.removeprefix("## ").replace("**", "") for line in page.splitlines()]
     wrapped = [textwrap.fill(line, WIDTH, subsequent_indent="  ", break_on_hyphens=False) for line in lines]

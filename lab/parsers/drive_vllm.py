@@ -84,11 +84,11 @@ class ParserPair:
         steps = [*steps[:-1], (steps[-1][0], steps[-1][1] + stop, True)] if ended else [*steps, ("", stop, True)]
         for text, ids, is_last in steps:
             delta = parser.parse_delta(text, ids, self.request, self._prompts[thinks], finished=is_last)
-            _collect(delta, got)
+            _collect_delta(delta, got)
         return got.outcome()
 
 
-def _collect(delta: Any, got: Collected) -> None:
+def _collect_delta(delta: Any, got: Collected) -> None:
     if delta is None:
         return
     got.say += delta.content or ""

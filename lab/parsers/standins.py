@@ -89,7 +89,7 @@ def make_absent(path: str) -> _Absent:
     return _made.setdefault(path, _Absent(path))
 
 
-class _Module(types.ModuleType):
+class _StandInModule(types.ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name == "__version__":
             return "0"
@@ -121,7 +121,7 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
         """Return an empty module that has every name."""
-        module = _Module(spec.name)
+        module = _StandInModule(spec.name)
         module.__path__ = [f"{self.root}/{spec.name.replace('.', '/')}"]  # a real module may lie in an absent package
         return module
 
@@ -133,7 +133,7 @@ def install_standins(package: str, root: str, real: Sequence[str], libraries: Se
     """Put the finder first and the release's root on the path; the top package's own `__init__` is not run."""
     finder = StandIns(package, root, real, libraries)
     sys.meta_path.insert(0, finder)
-    top = _Module(package)
+    top = _StandInModule(package)
     top.__path__ = [f"{root}/{package}"]
     sys.modules[package] = top
     return finder

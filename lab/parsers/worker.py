@@ -38,23 +38,23 @@ def make_pair(suite: Mapping[str, Any], tools: Mapping[str, Any], driver: Any) -
 def run_suite(suite: Mapping[str, Any], pair: Any, tokenizer: MarkerTokenizer) -> dict[str, Any]:
     """Run all cases of one pair of parsers."""
     if isinstance(pair, Exception):
-        return {"error": _say(pair)}
+        return {"error": _describe_error(pair)}
     return {case["id"]: _run_case(case, pair, tokenizer) for case in suite["cases"]}
 
 
 def _run_case(case: Mapping[str, Any], pair: Any, tokenizer: MarkerTokenizer) -> dict[str, Any]:
-    whole = _guard(partial(pair.whole, case["reply"], case["thinks"], case["finished"]))
+    whole = _catch_errors(partial(pair.whole, case["reply"], case["thinks"], case["finished"]))
     groups: dict[str, dict[str, Any]] = {}
     for name, deltas, ended in list_deliveries(tokenizer.split(case["reply"])):
-        outcome = _guard(partial(pair.stream, deltas, case["thinks"], case["finished"], ended))
+        outcome = _catch_errors(partial(pair.stream, deltas, case["thinks"], case["finished"], ended))
         group = groups.setdefault(json.dumps(outcome), {"n": 0, "how": [], "outcome": outcome})
         group["n"] += 1
         if len(group["how"]) < SHOWN:
             group["how"].append(name)
-    return {"whole": whole, "streams": _shorten(list(groups.values()))}
+    return {"whole": whole, "streams": _keep_first_outcomes(list(groups.values()))}
 
 
-def _shorten(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _keep_first_outcomes(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Keep the first outcomes, those of all tokens at once and in groups; count the deliveries of the rest."""
     rest = groups[KEPT:]
     more = (
@@ -65,14 +65,14 @@ def _shorten(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return groups[:KEPT] + more
 
 
-def _guard(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _catch_errors(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     try:
         return ask()
     except Exception as error:
-        return {"error": _say(error)}
+        return {"error": _describe_error(error)}
 
 
-def _say(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:200]
 
 

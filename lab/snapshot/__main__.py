@@ -82,7 +82,7 @@ def _one(requirement: str, options: argparse.Namespace) -> str:
         found = kernel_wheel(requirement, options.wheel)
         out = options.out or KERNELS / f"{release_id(name, version)}.json"
         out.write_text(kernels.format_wheel(found), encoding="utf-8")
-        return f"{_shown(out)}: {_summarise_kernels(found)}, {time.monotonic() - start:.1f} s"
+        return f"{_show_path(out)}: {_summarise_kernels(found)}, {time.monotonic() - start:.1f} s"
     if options.texts:
         again = read_texts_again(name, version, options.wheel)
         held = read_guards(name).held_by(version) or ()
@@ -93,7 +93,10 @@ def _one(requirement: str, options: argparse.Namespace) -> str:
     else:
         snapshot = add_release(name, version, options.wheel, options.origin)
     out = options.out or SNAPSHOTS / f"{snapshot.release}.json"
-    lines = [f"{_shown(out)}: {_summarise_snapshot(snapshot)}, {time.monotonic() - start:.1f} s", *_changed(snapshot)]
+    lines = [
+        f"{_show_path(out)}: {_summarise_snapshot(snapshot)}, {time.monotonic() - start:.1f} s",
+        *_changed(snapshot),
+    ]
     return "\n".join([*lines, *([_axes(snapshot)] if options.axes else [])])
 
 
@@ -105,7 +108,7 @@ def kernel_wheel(requirement: str, wheel: Path | None = None) -> KernelWheel:
         return kernels_of(path)
 
 
-def _shown(path: Path) -> Path:
+def _show_path(path: Path) -> Path:
     return path.relative_to(CHECKOUT) if path.is_relative_to(CHECKOUT) else path
 
 
@@ -129,9 +132,9 @@ def _changed(snapshot: Snapshot) -> list[str]:
 def _axes(snapshot: Snapshot) -> str:
     path = AXES / snapshot.engine / f"{snapshot.release}.yaml"
     if path.exists():
-        return f"{_shown(path)} is there already"
+        return f"{_show_path(path)} is there already"
     path.write_text(axes_yaml(snapshot), encoding="utf-8")
-    return f"{_shown(path)}: written; look at features and formats, then glm-matrix lint"
+    return f"{_show_path(path)}: written; look at features and formats, then glm-matrix lint"
 
 
 def _summarise_kernels(found: KernelWheel) -> str:

@@ -71,8 +71,8 @@ def sglang_backends(package: WheelSource, flags: tuple[Flag, ...], architectures
     kv, backends = (sglang_function(package, names) for names in FUNCTIONS.values())
     defaults = flag_defaults(flags)
     return {
-        str(asked): answer_or_name_refusal(lambda a=asked: _sglang(a, kv, backends, defaults))
-        for asked in _asked("sglang", architectures)
+        str(asked): answer_or_name_refusal(lambda a=asked: _choose_in_sglang(a, kv, backends, defaults))
+        for asked in _list_choice_questions("sglang", architectures)
     }
 
 
@@ -89,7 +89,7 @@ def vllm_backends(package: WheelSource, architectures: Mapping[str, str]) -> dic
     scope = Scope(package, module)
     return {
         str(asked): answer_or_name_refusal(lambda a=asked: _vllm(a, order, table, scope))
-        for asked in _asked("vllm", architectures)
+        for asked in _list_choice_questions("vllm", architectures)
     }
 
 
@@ -98,7 +98,7 @@ def list_held(architectures: Mapping[str, str]) -> list[str]:
     return [name for name in ARCHITECTURES if name in architectures]
 
 
-def _asked(engine: str, architectures: Mapping[str, str]) -> Iterator[ChoiceQuestion]:
+def _list_choice_questions(engine: str, architectures: Mapping[str, str]) -> Iterator[ChoiceQuestion]:
     yield from (
         ChoiceQuestion(name, sm, kv) for name in list_held(architectures) for sm in GPUS for kv in KV_DTYPES[engine]
     )
@@ -131,13 +131,13 @@ def flag_defaults(flags: tuple[Flag, ...]) -> dict[str, Any]:
     counts."""
     found: dict[str, Any] = {}
     for flag in flags:
-        value = _default(flag)
+        value = _read_flag_default(flag)
         names = {flag.dest, *(option.lstrip("-").replace("-", "_") for option in flag.options)}
         found |= {name: value for name in names if found.get(name, UNKNOWN) is UNKNOWN}
     return found
 
 
-def _default(flag: Flag) -> Any:
+def _read_flag_default(flag: Flag) -> Any:
     if flag.action == "store_true" and not flag.default:
         return False
     try:
@@ -146,7 +146,9 @@ def _default(flag: Flag) -> Any:
         return UNKNOWN
 
 
-def _sglang(asked: ChoiceQuestion, kv: FoundChoice, backends: FoundChoice, defaults: Mapping[str, Any]) -> str:
+def _choose_in_sglang(
+    asked: ChoiceQuestion, kv: FoundChoice, backends: FoundChoice, defaults: Mapping[str, Any]
+) -> str:
     resolved = _resolved_kv(asked, kv, defaults)
     question = _sglang_question(asked, {**defaults, "kv_cache_dtype": resolved})
     result, local = answer_function(backends.function, question, backends.scope)
@@ -213,10 +215,10 @@ def _backend_classes(registry: Module) -> dict[str, str]:
 
 def _vllm(asked: ChoiceQuestion, order: FunctionNode, table: Mapping[str, str], scope: Scope) -> str:
     for name in _order(asked, order, scope):
-        ref = _class(scope.package, table.get(name, ""))
+        ref = _find_class(scope.package, table.get(name, ""))
         if ref is None:
             raise Undecided(f"the class of {name}")
-        if _takes(ref, asked, scope.package):
+        if _supports_question(ref, asked, scope.package):
             return name
     return "none"
 
@@ -241,13 +243,13 @@ def _order(asked: ChoiceQuestion, order: FunctionNode, scope: Scope) -> list[str
     return [entry.name for entry in result if isinstance(entry, Symbol) or hasattr(entry, "name")]
 
 
-def _class(package: WheelSource, path: str) -> ClassRef | None:
+def _find_class(package: WheelSource, path: str) -> ClassRef | None:
     module = package.module(path.rpartition(".")[0])
     found = package.find(module, path.rpartition(".")[2]) if module else None
     return ClassRef(found[0], found[1]) if found and isinstance(found[1], ast.ClassDef) else None
 
 
-def _takes(ref: ClassRef, asked: ChoiceQuestion, package: WheelSource) -> bool:
+def _supports_question(ref: ClassRef, asked: ChoiceQuestion, package: WheelSource) -> bool:
     """Return whether the class is sparse and supports this GPU and KV dtype."""
     values = {
         "capability": Capability(*divmod(asked.sm, 10)),

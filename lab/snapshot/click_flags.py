@@ -33,7 +33,7 @@ def read_command(package: WheelSource, module: Module, command: str) -> list[Fla
     scope = Scope(package, module)
     for node in module.tree.body:
         if isinstance(node, ast.FunctionDef) and _names_command(node, command):
-            return [_flag(call, scope) for call in _calls(node)]
+            return [_read_flag(call, scope) for call in _iterate_option_calls(node)]
     raise NotFound(f"{module.path} decorates no function with @click.command({command!r})")
 
 
@@ -46,13 +46,13 @@ def _names_command(node: FunctionNode, command: str) -> bool:
     )
 
 
-def _calls(node: FunctionNode) -> Iterator[ast.Call]:
+def _iterate_option_calls(node: FunctionNode) -> Iterator[ast.Call]:
     for decorator in node.decorator_list:
         if isinstance(decorator, ast.Call) and getattr(decorator.func, "attr", "") in REGISTERING:
             yield decorator
 
 
-def _flag(call: ast.Call, scope: Scope) -> Flag:
+def _read_flag(call: ast.Call, scope: Scope) -> Flag:
     names = [str(a.value) for a in call.args if isinstance(a, ast.Constant)]
     given = {k.arg: k.value for k in call.keywords if k.arg}
     options = tuple(part for name in names if name.startswith("-") for part in name.split("/"))

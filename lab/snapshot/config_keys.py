@@ -45,20 +45,20 @@ def read_keys(
     single = {p for p in ours if p.startswith(models) or CONFIG_CLASS.search(package.files[p])}
     outside = [p for p in ours if p not in single]
     shared = {path for path in single if path.startswith(models)} & _imported(package, outside)
-    common = _keys(package, [*outside, *shared])
+    common = _read_keys(package, [*outside, *shared])
     found = {COMMON: frozenset(common)}
     for architecture, name in registered.items():
-        found[architecture] = frozenset(_keys(package, _reached(package, name, single)) - common)
+        found[architecture] = frozenset(_read_keys(package, _reached(package, name, single)) - common)
     return {scope: keys for scope, keys in found.items() if keys}
 
 
-def _keys(package: WheelSource, paths: Iterable[str]) -> set[str]:
+def _read_keys(package: WheelSource, paths: Iterable[str]) -> set[str]:
     """Return the keys that any of these files reads."""
-    found = {word for path in paths for word in _words(package.files[path])}
+    found = {word for path in paths for word in _iterate_words(package.files[path])}
     return {name for word in found if len(name := word.decode()) > 1 and name[0].islower()}
 
 
-def _words(text: bytes) -> Iterator[bytes]:
+def _iterate_words(text: bytes) -> Iterator[bytes]:
     if b"onfig" not in text and b"cfg" not in text:
         return
     for pattern in READS:

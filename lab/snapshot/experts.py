@@ -43,7 +43,7 @@ def vllm_experts(package: WheelSource, architectures: Mapping[str, str]) -> dict
     """
     orders = {form: _order(package, form) for form in SCHEMES}
     asked = [AskedMoe(name, sm, form) for name in list_held(architectures) for sm in GPUS for form in SCHEMES]
-    return {str(one): answer_or_name_refusal(lambda a=one: _first(a, orders[a.form])) for one in asked}
+    return {str(one): answer_or_name_refusal(lambda a=one: _choose_first(a, orders[a.form])) for one in asked}
 
 
 def _order(package: WheelSource, form: str) -> Order:
@@ -58,9 +58,9 @@ def _order(package: WheelSource, form: str) -> Order:
     raise NotFound(f"no order of backends, or no classes behind them, in {module.path}")
 
 
-def _first(asked: AskedMoe, order: Order) -> str:
-    for name in _listed(asked, order):
-        found = [_takes(ref, asked, order.scope.package) for ref in _classes(order, name)]
+def _choose_first(asked: AskedMoe, order: Order) -> str:
+    for name in _list_asked(asked, order):
+        found = [_supports_question(ref, asked, order.scope.package) for ref in _classes(order, name)]
         if not found:
             raise Undecided(f"which classes stand behind {name}")
         if any(answer is True for answer in found):
@@ -70,7 +70,7 @@ def _first(asked: AskedMoe, order: Order) -> str:
     return "none"
 
 
-def _listed(asked: AskedMoe, order: Order) -> list[str]:
+def _list_asked(asked: AskedMoe, order: Order) -> list[str]:
     """List the backends in order, without those that are not asked about."""
     assigned = [
         node for node in ast.walk(order.backends) if isinstance(node, ast.Assign) and "AVAILABLE" in ast.unparse(node)
@@ -96,7 +96,7 @@ def _classes(order: Order, name: str) -> Iterator[ClassRef]:
             returned = [n.id for stmt in node.body if isinstance(stmt, ast.Return) for n in _names(stmt)]
             for wanted in returned:
                 source = next((i for i in imports if wanted in {a.asname or a.name for a in i.names}), None)
-                ref = _class(order.scope, source, wanted)
+                ref = _find_imported_class(order.scope, source, wanted)
                 if ref is not None:
                     yield ref
 
@@ -105,16 +105,18 @@ def _names(node: ast.AST) -> Iterator[ast.Name]:
     return (n for n in ast.walk(node) if isinstance(n, ast.Name))
 
 
-def _class(scope: Scope, source: ast.ImportFrom | None, name: str) -> ClassRef | None:
+def _find_imported_class(scope: Scope, source: ast.ImportFrom | None, name: str) -> ClassRef | None:
     module = scope.package.module(absolute_name(scope.module, source)) if source is not None else scope.module
     found = scope.package.find(module, name) if module else None
     return ClassRef(found[0], found[1]) if found and isinstance(found[1], ast.ClassDef) else None
 
 
-def _takes(ref: ClassRef, asked: AskedMoe, package: WheelSource) -> Any:
+def _supports_question(ref: ClassRef, asked: AskedMoe, package: WheelSource) -> Any:
     """Whether the kernels take the GPU and the quantisation: True, False or UNKNOWN."""
     parts = _both(ref, package) or (ref,)
-    found = [_says(part, name, asked, package) for part in parts for name in ("current_device", "quant_scheme")]
+    found = [
+        _answer_of_class(part, name, asked, package) for part in parts for name in ("current_device", "quant_scheme")
+    ]
     return False if False in found else UNKNOWN if UNKNOWN in found else True
 
 
@@ -123,12 +125,17 @@ def _both(ref: ClassRef, package: WheelSource) -> tuple[ClassRef, ...]:
     for node in ref.node.body:
         if isinstance(node, ast.FunctionDef) and node.name == "get_clses":
             scope = Scope(package, ref.module)
-            found = [_class(scope, None, n.id) for s in node.body if isinstance(s, ast.Return) for n in _names(s)]
+            found = [
+                _find_imported_class(scope, None, n.id)
+                for s in node.body
+                if isinstance(s, ast.Return)
+                for n in _names(s)
+            ]
             return tuple(part for part in found if part is not None)
     return ()
 
 
-def _says(ref: ClassRef, name: str, asked: AskedMoe, package: WheelSource) -> Any:
+def _answer_of_class(ref: ClassRef, name: str, asked: AskedMoe, package: WheelSource) -> Any:
     for part in list_lineage(ref, package):
         for node in part.node.body:
             if isinstance(node, ast.FunctionDef) and node.name in (f"_supports_{name}", f"supports_{name}"):
@@ -156,10 +163,10 @@ def _question(asked: AskedMoe, module: Module) -> InterpretedNames:
         "weight_key.scale.group_shape.row": 128 if asked.form == "fp8" else 1,
         "weight_key.scale.group_shape.col": 128 if asked.form == "fp8" else 16,
     }
-    return InterpretedNames(known, _calls(asked.sm))
+    return InterpretedNames(known, _stub_platform_calls(asked.sm))
 
 
-def _calls(sm: int) -> dict[str, Callable[..., Any]]:
+def _stub_platform_calls(sm: int) -> dict[str, Callable[..., Any]]:
     """Answer what the platform says, and that the libraries which the release pins are installed."""
 
     def family(number: Any = UNKNOWN, *_: Any) -> Any:

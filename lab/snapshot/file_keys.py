@@ -71,15 +71,15 @@ def _keys_of(package: WheelSource, ref: ClassRef, prefix: str, depth: int) -> It
     for field in record_fields(ref, Scope(package, ref.module)):
         if field.name.startswith("_") or field.name == "model_config":
             continue
-        yield from _key(package, field, prefix, depth)
+        yield from _iterate_key_flags(package, field, prefix, depth)
 
 
-def _key(package: WheelSource, field: RecordField, prefix: str, depth: int) -> Iterator[Flag]:
+def _iterate_key_flags(package: WheelSource, field: RecordField, prefix: str, depth: int) -> Iterator[Flag]:
     here = Scope(package, field.module)
-    shape = _shape(package, flatten_annotation(field.annotation, here), depth)
+    shape = _read_shape(package, flatten_annotation(field.annotation, here), depth)
     spelt = dict.fromkeys((field.name, *_aliases(field.default)))
     names = tuple(f"{prefix}{name}" for name in spelt if not name.startswith("_"))
-    variants, lowers = _variants(shape.classes, here) if len(shape.classes) > 1 else ({}, False)
+    variants, lowers = _read_variants(shape.classes, here) if len(shape.classes) > 1 else ({}, False)
     tag = next(iter(variants.values()))[0] if variants else ""
     yield Flag(
         options=names,
@@ -115,7 +115,7 @@ def _below(flag: Flag, prefix: str) -> Flag:
     return replace(flag, options=tuple(f"{prefix}.{name}" for name in flag.options), dest=f"{prefix}.{flag.dest}")
 
 
-def _shape(package: WheelSource, hints: tuple[Hint, ...], depth: int) -> Shape:
+def _read_shape(package: WheelSource, hints: tuple[Hint, ...], depth: int) -> Shape:
     kinds = {hint.kind: hint for hint in hints}
     nullable = "None" in kinds
     classes = tuple(h.ref for h in hints if h.ref is not None and h.kind != "enum" and _is_model(package, h.ref))
@@ -124,7 +124,7 @@ def _shape(package: WheelSource, hints: tuple[Hint, ...], depth: int) -> Shape:
         return Shape("dict" if not others else OPEN, classes=classes if not others else (), nullable=nullable)
     closed = [h for h in hints if h.kind in ("literal", "enum")]
     if closed and len(closed) == len(others):
-        values = tuple(v for h in closed for v in _values(package, h))
+        values = tuple(v for h in closed for v in _list_values(package, h))
         return Shape("str", choices=values or None, nullable=nullable)
     if len(others) == 1 and others[0].kind in (*PLAIN, *COLLECTIONS, "dict"):
         kind = others[0].kind
@@ -132,7 +132,7 @@ def _shape(package: WheelSource, hints: tuple[Hint, ...], depth: int) -> Shape:
     return Shape(OPEN, nullable=nullable)
 
 
-def _values(package: WheelSource, hint: Hint) -> tuple[Any, ...]:
+def _list_values(package: WheelSource, hint: Hint) -> tuple[Any, ...]:
     if hint.kind == "literal":
         return hint.values
     assert hint.ref is not None
@@ -151,7 +151,7 @@ def _is_model(package: WheelSource, ref: ClassRef, hops: int = 6) -> bool:
     return False
 
 
-def _variants(classes: tuple[ClassRef, ...], scope: Scope) -> tuple[dict[str, tuple[str, ClassRef]], bool]:
+def _read_variants(classes: tuple[ClassRef, ...], scope: Scope) -> tuple[dict[str, tuple[str, ClassRef]], bool]:
     """Return selecting value -> (key, class), and whether the value is lowered before it is looked up.
 
     From the dispatching dict of a function where there is one, else from the classes themselves.

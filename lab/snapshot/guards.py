@@ -96,7 +96,7 @@ def _visit(node: ast.AST, texts: Mapping[str, str]) -> Iterator[tuple[Does, int,
         texts = {**texts, **_assigned(node)}
     match node:
         case ast.Assert(test=test, msg=message, lineno=line):
-            words = _words(message, texts) if message is not None else ""
+            words = _join_written(message, texts) if message is not None else ""
             says = words or BARE + RECORDS.sub("", " ".join(ast.unparse(test).split()))
             yield "stops", line, says[:MOST_CHARS]
         case ast.AnnAssign(target=ast.Name(id=name), value=ast.Call(keywords=keywords), lineno=line):
@@ -104,10 +104,10 @@ def _visit(node: ast.AST, texts: Mapping[str, str]) -> Iterator[tuple[Does, int,
             if bounds:
                 yield "bounds", line, " ".join([name, *bounds])
         case ast.Raise(exc=ast.Call(args=[first, *_]), lineno=line):
-            if len(says := _words(first, texts)) >= FEWEST_CHARS:
+            if len(says := _join_written(first, texts)) >= FEWEST_CHARS:
                 yield "stops", line, says[:MOST_CHARS]
         case ast.Call(func=ast.Attribute(attr=name), args=[first, *_], lineno=line) if name in LOGS:
-            if CHANGES.search(says := _words(first, texts)):
+            if CHANGES.search(says := _join_written(first, texts)):
                 yield "sets", line, says[:MOST_CHARS]
     for child in ast.iter_child_nodes(node):
         yield from _visit(child, texts)
@@ -121,11 +121,13 @@ def _assigned(function: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, str
     return {
         node.targets[0].id: words
         for node in ast.walk(function)
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and (words := _words(node.value, {}))
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and (words := _join_written(node.value, {}))
     }
 
 
-def _words(node: ast.AST, texts: Mapping[str, str]) -> str:
+def _join_written(node: ast.AST, texts: Mapping[str, str]) -> str:
     """Return the text of an expression, `{}` for every part that is not written there; nothing where none is."""
     match node:
         case ast.Constant(value=str(text)):
@@ -134,11 +136,11 @@ def _words(node: ast.AST, texts: Mapping[str, str]) -> str:
             text = "".join(str(v.value) if isinstance(v, ast.Constant) else "{}" for v in values)
             return " ".join(text.split())
         case ast.BinOp(left=left, op=ast.Add(), right=right):
-            return " ".join(f"{_words(left, texts)} {_words(right, texts)}".split())
+            return " ".join(f"{_join_written(left, texts)} {_join_written(right, texts)}".split())
         case ast.BinOp(left=left, op=ast.Mod()):
-            return _words(left, texts)
+            return _join_written(left, texts)
         case ast.Call(func=ast.Attribute(value=inner, attr="format" | "join")):
-            return re.sub(r"\{\w*\}", "{}", _words(inner, texts))
+            return re.sub(r"\{\w*\}", "{}", _join_written(inner, texts))
         case ast.Name(id=name):
             return texts.get(name, "")
         case _:

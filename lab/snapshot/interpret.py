@@ -73,7 +73,7 @@ def answer_function(function: FunctionNode, question: InterpretedNames, scope: S
 
 def follow_statements(body: Sequence[ast.stmt], question: InterpretedNames, scope: Scope) -> tuple[Any, dict[str, Any]]:
     """Return what these statements return, and the values of their names; raises as `answer` does."""
-    run = _Run(question, scope)
+    run = _Interpretation(question, scope)
     try:
         run.body(body)
     except _Return as done:
@@ -81,7 +81,7 @@ def follow_statements(body: Sequence[ast.stmt], question: InterpretedNames, scop
     return None, run.local
 
 
-class _Run:
+class _Interpretation:
     def __init__(self, question: InterpretedNames, scope: Scope) -> None:
         self.question, self.scope = question, scope
         self.local: dict[str, Any] = {}
@@ -105,10 +105,10 @@ class _Run:
             case ast.Return(value=value):
                 raise _Return(self.value(value) if value is not None else None)
             case ast.Raise(exc=error):
-                raise Refused(_said(error))
+                raise Refused(_read_words(error))
             case ast.Assert(test=test, msg=message):
                 if not self.decided(test):
-                    raise Refused(_said(message))
+                    raise Refused(_read_words(message))
             case ast.Expr(value=ast.Call() as call):
                 self.effect(call)
             case ast.With(body=body) | ast.Try(body=body):
@@ -239,7 +239,7 @@ class _Run:
                 return evaluate_node(node, self.scope)
 
 
-def _said(node: ast.expr | None) -> str:
+def _read_words(node: ast.expr | None) -> str:
     """Return the constant words of an exception or message."""
     texts = (
         [n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)] if node else []

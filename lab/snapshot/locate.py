@@ -89,8 +89,8 @@ def find_class(module: Module, name: str) -> ast.ClassDef:
 def _importers(package: WheelSource, module: Module, name: str, prefix: str) -> int:
     """Count the files that import `name` from the module by its absolute name."""
     pattern = re.compile(rf"from {re.escape(module.name)} import [^\n]*(\n[^)]*)?\b{name}\b".encode())
-    return sum(1 for _ in _texts(package, pattern, prefix))
+    return sum(1 for _ in _iterate_paths(package, pattern, prefix))
 
 
-def _texts(package: WheelSource, pattern: re.Pattern[bytes], prefix: str) -> Iterator[str]:
+def _iterate_paths(package: WheelSource, pattern: re.Pattern[bytes], prefix: str) -> Iterator[str]:
     yield from (path for path, text in package.files.items() if path.startswith(prefix) and pattern.search(text))

@@ -16,11 +16,13 @@ REGISTERED = "registered:"  # "registered:GlmMoeDsaForCausalLM": the module that
 def run_probes(engine: str, files: Mapping[str, bytes], registered: Mapping[str, str]) -> dict[str, str]:
     """Return probe -> file:line of its first match or "" for none, and digests of the files that patches change."""
     asked = text_probes(tuple(load_facts().values()), engine)
-    found = {key: _first(where, pattern, files, registered) for key, (where, pattern) in sorted(asked.items())}
+    found = {
+        key: _find_first_match(where, pattern, files, registered) for key, (where, pattern) in sorted(asked.items())
+    }
     return found | {f"{path} sha256": _digest(files.get(path)) for path in sorted(_patched(engine))}
 
 
-def _first(where: str, pattern: str, files: Mapping[str, bytes], registered: Mapping[str, str]) -> str:
+def _find_first_match(where: str, pattern: str, files: Mapping[str, bytes], registered: Mapping[str, str]) -> str:
     compiled = re.compile(pattern.encode(), re.MULTILINE)
     for path in _paths(where, files, registered):
         if match := compiled.search(files[path]):

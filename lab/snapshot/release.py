@@ -169,11 +169,11 @@ def newer_versions(engine: str) -> list[str]:
     listed = re.search(r"^Available versions: (.*)$", done.stdout, re.MULTILINE)
     if done.returncode or listed is None:
         raise HostError(f"pip cannot list the versions of {engine}:\n{done.stderr.strip()[-400:]}")
-    found = sorted(v for text in listed[1].split(", ") if (v := _version(text)))
+    found = sorted(v for text in listed[1].split(", ") if (v := _parse_version(text)))
     return [str(v) for v in found if not held or v > max(held)]
 
 
-def _version(text: str) -> Version | None:
+def _parse_version(text: str) -> Version | None:
     try:
         return Version(text.strip())
     except InvalidVersion:

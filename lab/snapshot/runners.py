@@ -47,7 +47,8 @@ def sglang_runners(package: WheelSource, flags: tuple[Flag, ...], architectures:
     asked = [AskedMoe(name, sm, form) for name in list_held(architectures) for sm in GPUS for form in METHODS]
     asked += [AskedMoe(name, sm, "nvfp4", named=True) for name in list_held(architectures) for sm in GPUS]
     return {
-        str(one): answer_or_name_refusal(lambda a=one: _sglang(a, by_model, by_quantisation, defaults)) for one in asked
+        str(one): answer_or_name_refusal(lambda a=one: _choose_in_sglang(a, by_model, by_quantisation, defaults))
+        for one in asked
     }
 
 
@@ -75,7 +76,7 @@ def _sets_the_runner_of_blackwell(node: ast.If) -> bool:
     return ast.unparse(node.test) == "is_sm100_supported()" and f"self.{RUNNER} = " in ast.unparse(node)
 
 
-def _sglang(
+def _choose_in_sglang(
     asked: AskedMoe,
     by_model: tuple[Sequence[ast.stmt], Scope],
     by_quantisation: FoundChoice,
@@ -94,10 +95,10 @@ def _sglang(
 
 def _deciding(body: Sequence[ast.stmt]) -> list[ast.stmt]:
     """Keep the statements that set runner or quantisation, and those without a branch that they may need."""
-    return [node for node in body if not isinstance(node, ast.If | ast.Assert) or _sets(node)]
+    return [node for node in body if not isinstance(node, ast.If | ast.Assert) or _sets_runner(node)]
 
 
-def _sets(node: ast.AST) -> bool:
+def _sets_runner(node: ast.AST) -> bool:
     """Whether a runner or a quantisation is assigned, returned or put into the table of overrides."""
     texts = [ast.unparse(n.targets[0]) for n in ast.walk(node) if isinstance(n, ast.Assign)]
     returned = any(isinstance(n, ast.Return) for n in ast.walk(node))

@@ -30,12 +30,12 @@ PARSERS: Final = {"reasoning": "ReasoningParserFactory", "tool_call": "ToolParse
 def extract_trtllm(package: WheelSource) -> dict[str, Any]:
     """Read every part; what is not where earlier releases had it is `unread` with the reason."""
     parts = Parts()
-    parts.add("flags", lambda: _flags(package))
+    parts.add("flags", lambda: _read_flags(package))
     parts.add("file_keys", lambda: _file_keys(package))
     models = parts.add("architectures", lambda: _models(package))
     for kind, factory in PARSERS.items():
         parts.add(f"parsers {kind}", partial(_parsers, package, factory))
-    parts.add("env", lambda: _variables(package))
+    parts.add("env", lambda: _read_variables(package))
     facts = parts.facts()
     parsers = {kind: facts.pop(f"parsers {kind}") for kind in PARSERS if f"parsers {kind}" in facts}
     registered = registry.select_family(models or {})
@@ -53,7 +53,7 @@ def _serve(package: WheelSource) -> Module:
     return find_definition(package, "serve", prefix=f"{PREFIX}commands/", needs=r"click\.command")
 
 
-def _flags(package: WheelSource) -> tuple[Flag, ...]:
+def _read_flags(package: WheelSource) -> tuple[Flag, ...]:
     module = _serve(package)
     flags = click_flags.read_command(package, module, "serve")
     if len(flags) < FEWEST_FLAGS:
@@ -88,7 +88,7 @@ def _parsers(package: WheelSource, factory: str) -> tuple[str, ...]:
     return tuple(sorted({*table, *registry.decorated_names(package, folder, f"register_{kind}_parser")}))
 
 
-def _variables(package: WheelSource) -> frozenset[str]:
+def _read_variables(package: WheelSource) -> frozenset[str]:
     """Return the names that Python and C++ read.
 
     Raises:

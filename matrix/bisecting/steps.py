@@ -41,7 +41,7 @@ def compare_steps(matrix: Matrix, cell: Cell, versions: Sequence[str]) -> tuple[
     """Compare each release with the next for one cell, in the order of `versions`."""
     line = make_line(matrix, cell)
     sides = {version: _look(matrix, cell, line, version) for version in versions}
-    return tuple(_compare(before, after, sides[before], sides[after]) for before, after in pairwise(versions))
+    return tuple(_compare_releases(before, after, sides[before], sides[after]) for before, after in pairwise(versions))
 
 
 def _look(matrix: Matrix, cell: Cell, line: CellLine, version: str) -> Side | None:
@@ -54,7 +54,7 @@ def _look(matrix: Matrix, cell: Cell, line: CellLine, version: str) -> Side | No
     return look_at_release(line.command, asked, known, gather_extra(matrix, moved, kept))
 
 
-def _compare(before: str, after: str, old: Side | None, new: Side | None) -> ReleaseStep:
+def _compare_releases(before: str, after: str, old: Side | None, new: Side | None) -> ReleaseStep:
     if old is None or new is None:
         unread = f"{before if old is None else after} has no snapshot: nothing is known of this step"
         return ReleaseStep(before=before, after=after, weight=1.0, headline=unread, unread=unread)
@@ -64,7 +64,7 @@ def _compare(before: str, after: str, old: Side | None, new: Side | None) -> Rel
         before=before,
         after=after,
         weight=weigh_news(news),
-        headline=_shorten(found),
+        headline=_summarise_step(found),
         news=news,
         unread="; ".join(found.unread),
     )
@@ -75,7 +75,7 @@ def weigh_news(news: Sequence[News]) -> float:
     return min(MOST, 1.0 + sum(DANGER_WEIGHTS[n.danger] * LEVEL_WEIGHTS[n.level] for n in news if n.applies))
 
 
-def _shorten(found: ReleaseComparison) -> str:
+def _summarise_step(found: ReleaseComparison) -> str:
     return write_headline(found) if found.news else "nothing known changes for this cell"
 
 

@@ -27,10 +27,10 @@ def tell_remarks(remarks: Iterable[Remark], told: frozenset[str]) -> Iterator[Ch
     ours = any(name.startswith(("pattern_", "sharing_", "selecting_")) for name in told)
     for remark in remarks:
         if not (ours and remark.kind in SHARING):
-            yield _finding(remark)
+            yield _make_checkpoint_finding(remark)
 
 
-def _finding(remark: Remark) -> CheckFinding:
+def _make_checkpoint_finding(remark: Remark) -> CheckFinding:
     head, _, remedy = remark.message.partition(". Remedy: ")
     cause, _, effect = head.partition("; ")
     return CheckFinding(

@@ -153,8 +153,8 @@ def make_asked(options: argparse.Namespace, lint_folder: LintFolder | None = Non
         config=config,
         tensors=tensors,
         size_bytes=size,
-        installed=_installed(options.installed),
-        remarks=_lint(options.config, config, lint_folder),
+        installed=_parse_installed(options.installed),
+        remarks=_lint_checkpoint(options.config, config, lint_folder),
     )
 
 
@@ -170,14 +170,16 @@ def read_commands(
         raise ConfigError([Problem("arguments", 0, "", "expected a FILE, - for standard input, or -- and a command")])
     name = _name(options, given=given)
     beside = partial(_beside, _folder(options.file))
-    commands, problems = read_words(command, beside=beside) if given else read_text(_text(options.file), name, beside)
+    commands, problems = (
+        read_words(command, beside=beside) if given else read_text(_read_stranger_text(options.file), name, beside)
+    )
     if not commands and given and release is not None and command[0].startswith(("-", "/", ".")):
         commands = [Command(engine=release.engine, entry=release.engine, argv=words_of(command))]
     commands = [c for c in commands if c.engine == release.engine] if release and len(commands) > 1 else commands
     if not commands:
         more = f" ({'; '.join(map(str, problems[:3]))})" if problems else ""
         raise ConfigError([Problem(name, 0, "", f"no engine is started here: expected {STARTS}{more}")])
-    env = _environment(options.env)
+    env = _parse_environment(options.env)
     return [replace(c, env={**c.env, **env}) for c in commands], problems
 
 
@@ -185,7 +187,9 @@ def _name(options: argparse.Namespace, *, given: bool) -> str:
     return "the command line" if given else "standard input" if options.file == "-" else str(options.file)
 
 
-def _lint(path: str | None, config: Mapping[str, Any] | None, lint_folder: LintFolder | None) -> Sequence[Remark]:
+def _lint_checkpoint(
+    path: str | None, config: Mapping[str, Any] | None, lint_folder: LintFolder | None
+) -> Sequence[Remark]:
     """Lint the folder of the checkpoint, or its config.json alone where nothing reads folders."""
     if path is None or config is None:
         return ()
@@ -194,7 +198,7 @@ def _lint(path: str | None, config: Mapping[str, Any] | None, lint_folder: LintF
     return lint_config(config)
 
 
-def _installed(texts: Sequence[str]) -> dict[str, str]:
+def _parse_installed(texts: Sequence[str]) -> dict[str, str]:
     found = {text: parse_requirement(text) for text in texts}
     bad = [
         Problem("--installed", 0, repr(t), "expected PACKAGE==VERSION, for example sgl-deep-gemm==0.1.5.post1")
@@ -206,7 +210,7 @@ def _installed(texts: Sequence[str]) -> dict[str, str]:
     return dict(f for f in found.values() if f is not None)
 
 
-def _environment(texts: Sequence[str]) -> dict[str, Word]:
+def _parse_environment(texts: Sequence[str]) -> dict[str, Word]:
     bad = [Problem("--env", 0, repr(t), "expected NAME=VALUE") for t in texts if "=" not in t]
     if bad:
         raise ConfigError(bad)
@@ -230,12 +234,12 @@ def _folder(file: str | None) -> Path:
 def _beside(base: Path, path: str) -> str | None:
     """Return the text of a file that the command names; None unless it is a plain file."""
     try:
-        return _text(str(base / path))
+        return _read_stranger_text(str(base / path))
     except ConfigError:
         return None
 
 
-def _text(path: str) -> str:
+def _read_stranger_text(path: str) -> str:
     """Read a stranger's text: bounded, from a plain file or standard input, never a device or a pipe that does not end.
 
     Raises:
@@ -269,11 +273,11 @@ def _checkpoint(path: str | None) -> tuple[Mapping[str, Any] | None, frozenset[s
         return None, frozenset(), 0
     given = Path(path)
     folder = given if given.is_dir() else None
-    config = _json(given / "config.json" if folder else given)
+    config = _read_json(given / "config.json" if folder else given)
     index = folder / "model.safetensors.index.json" if folder else None
     if index is None or not index.is_file():
         return config, frozenset(), 0
-    data = _json(index)
+    data = _read_json(index)
     names, meta = data.get("weight_map"), data.get("metadata")
     total = meta.get("total_size", 0) if isinstance(meta, Mapping) else 0
     return (
@@ -283,7 +287,7 @@ def _checkpoint(path: str | None) -> tuple[Mapping[str, Any] | None, frozenset[s
     )
 
 
-def _json(path: Path) -> Mapping[str, Any]:
+def _read_json(path: Path) -> Mapping[str, Any]:
     raw = _bytes(path, MAX_JSON_BYTES)
     try:
         data = json.loads(raw)

@@ -48,7 +48,7 @@ def unknown_facts(when: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[st
 
 def _one(key: str, wanted: Any, facts: Mapping[str, Any]) -> Answer:
     if key == "version":
-        return _within(wanted, facts.get("version"))
+        return _answer_range(wanted, facts.get("version"))
     if key == "pins":
         return _pinned(wanted, facts.get("pins", {}))
     if key == "guard":
@@ -56,10 +56,11 @@ def _one(key: str, wanted: Any, facts: Mapping[str, Any]) -> Answer:
     if key in GROUPS:
         group = facts.get(key, {})
         answers = [
-            _fits(value, group.get(name) if group is not UNKNOWN else UNKNOWN, facts) for name, value in wanted.items()
+            _answer_condition(value, group.get(name) if group is not UNKNOWN else UNKNOWN, facts)
+            for name, value in wanted.items()
         ]
         return False if False in answers else None if None in answers else True
-    return _fits(wanted, facts.get(key), facts)
+    return _answer_condition(wanted, facts.get(key), facts)
 
 
 def _guarded_by(wanted: list[str], guards: Any) -> Answer:
@@ -67,11 +68,11 @@ def _guarded_by(wanted: list[str], guards: Any) -> Answer:
     return None if guards is UNKNOWN else any(words in guard.says for words in wanted for guard in guards)
 
 
-def _fits(wanted: Any, value: Any, facts: Mapping[str, Any]) -> Answer:
+def _answer_condition(wanted: Any, value: Any, facts: Mapping[str, Any]) -> Answer:
     if value is UNKNOWN:
         return None
     if isinstance(wanted, Mapping):
-        return _form(wanted, value, facts)
+        return _answer_terms(wanted, value, facts)
     many = wanted if isinstance(wanted, list) else [wanted]
     if isinstance(value, (frozenset, set, tuple)):
         return any(entry in value for entry in many)
@@ -82,7 +83,7 @@ def _equal(wanted: Any, value: Any) -> bool:
     return wanted == value and isinstance(wanted, bool) == isinstance(value, bool)
 
 
-def _form(wanted: Mapping[str, Any], value: Any, facts: Mapping[str, Any]) -> Answer:
+def _answer_terms(wanted: Mapping[str, Any], value: Any, facts: Mapping[str, Any]) -> Answer:
     answers = [_term(name, bound, value, facts) for name, bound in wanted.items()]
     return False if False in answers else None if None in answers else True
 
@@ -92,7 +93,7 @@ def _term(name: str, bound: Any, value: Any, facts: Mapping[str, Any]) -> Answer
         case "given":
             return (value is not None and value is not False) is bound
         case "not":
-            return not _fits(bound, value, facts)
+            return not _answer_condition(bound, value, facts)
         case "all":
             return isinstance(value, (frozenset, set, tuple)) and all(entry in value for entry in bound)
     if name in ("above", "at_least", "no_divisor_of", "not_fact"):
@@ -121,7 +122,7 @@ def _number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _within(specifier: str, version: Any) -> Answer:
+def _answer_range(specifier: str, version: Any) -> Answer:
     if version is UNKNOWN or version in (None, ""):
         return None
     return _contains(specifier, str(version))

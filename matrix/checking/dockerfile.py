@@ -53,10 +53,10 @@ def read_dockerfile(text: str, name: str) -> tuple[list[Command], list[Problem]]
             case "RUN":
                 reader.read(rest, Variables(dict(stage.variables.values)), line)
             case "ENTRYPOINT":
-                stage.entrypoint, stage.shell = _start(rest, line)
+                stage.entrypoint, stage.shell = _read_start(rest, line)
                 stage.cmd, stage.line = (), line
             case "CMD":
-                stage.cmd, _ = _start(rest, line)
+                stage.cmd, _ = _read_start(rest, line)
                 stage.line = stage.line if stage.entrypoint else line
             case _:
                 continue
@@ -120,7 +120,7 @@ def _env(rest: str, line: int, variables: Variables) -> None:
                 variables.assign(name, (Word(text, line, word.holes),), export=True)
 
 
-def _start(rest: str, line: int) -> tuple[tuple[Word, ...], bool]:
+def _read_start(rest: str, line: int) -> tuple[tuple[Word, ...], bool]:
     """Words of the JSON form, which nothing expands, or the text that a shell is given."""
     if rest.startswith("["):
         try:

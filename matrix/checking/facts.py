@@ -80,7 +80,7 @@ def collect_facts(
     facts["env"] = PartlyRead(env) if command.unread_env else env
     facts["pins"] = _pins(snapshot, installed)
     facts["installed"] = frozenset(installed)
-    facts.update(_host(host))
+    facts.update(_read_host_facts(host))
     _from_trtllm_file(facts, extra)
     _attention(facts)
     facts["dense"] = dense or facts["dense"]
@@ -92,14 +92,14 @@ def collect_facts(
     facts["config_given"] = model.given
     facts["keys_read"] = _keys_read(snapshot, str(config["architectures"][0]))
     _model(facts, model, config)
-    _groups(facts)
+    _add_group_facts(facts)
     facts["guards"] = _guards_of(release)
     facts["nested"] = _nested(settings)
     settle_values(facts, read_checks(command.engine))
     add_chosen(facts, snapshot)
     derive_facts(facts, read_book().derived)
     _pairs(facts)
-    _layout(facts)
+    _add_layout_facts(facts)
     _sharing(facts, config, command.engine)
     return facts
 
@@ -111,7 +111,7 @@ def _keys_read(snapshot: Snapshot | None, architecture: str) -> frozenset[str]:
     return snapshot.config_keys.get("*", frozenset()) | snapshot.config_keys.get(architecture, frozenset())
 
 
-def _groups(facts: dict[str, Any]) -> None:
+def _add_group_facts(facts: dict[str, Any]) -> None:
     """Add what guards compare: groups of attention data parallelism, KV tiers, adapters, products of sizes."""
     dp, attn_dp = facts["dp"], facts["attn_dp"]
     groups = attn_dp if isinstance(attn_dp, int) and attn_dp > 1 else dp if facts["dp_attention"] is True else 1
@@ -157,7 +157,7 @@ def _pins(snapshot: Snapshot | None, installed: Mapping[str, str]) -> dict[str, 
     return {**own, **installed}
 
 
-def _host(host: Host | None) -> dict[str, Any]:
+def _read_host_facts(host: Host | None) -> dict[str, Any]:
     if host is None:
         return {"sm": UNKNOWN, "gpus": UNKNOWN, "fabric": UNKNOWN, "gpu": UNKNOWN, "sm_family": UNKNOWN}
     return {
@@ -323,7 +323,7 @@ def _pairs(facts: dict[str, Any]) -> None:
         facts["scratch_gib"] = round(2 * tokens * 64 * 512 * 4 / 2**30, 1)  # vllm#53413: padded heads x latent x fp32
 
 
-def _layout(facts: dict[str, Any]) -> None:
+def _add_layout_facts(facts: dict[str, Any]) -> None:
     """Ranks, and heads of one rank, where the sizes are known."""
     tp, pp, dp, heads = facts["tp"], facts["pp"], facts["dp"], facts["heads"]
     numbers = [n for n in (tp, pp, dp) if not isinstance(n, int)]

@@ -68,13 +68,13 @@ def find_overridden(
         name = use.flag.dest if use.flag is not None else ""
         if name not in entries or not use.values or use.written in settings.holes:
             continue
-        if not _same(entries[name], use.values[-1]):
+        if not _is_same_value(entries[name], use.values[-1]):
             written, more = f"{use.written} {use.values[-1]}", {"value": entries[name], "source": release.name}
             at = settings.lines.get(use.written, 0)
             yield make_finding("file_overrides_flag", more, written, line=at, written=written, key=name, path=path)
 
 
-def _same(value: Any, written: str) -> bool:
+def _is_same_value(value: Any, written: str) -> bool:
     """Whether a value of the file is what a flag says: 8 and "8", 0.9 and "0.90"."""
     try:
         return float(value) == float(written)
@@ -95,23 +95,25 @@ def _mapping(node: yaml.Node, prefix: str, variant: str, file: _File, depth: int
             yield file.tell("file_key_repeated", value, full)
         if flag.deprecated:
             yield file.tell("file_key_deprecated", value, full, advice=flag.deprecated)
-        yield from _value(value, full, flag, file, depth)
+        yield from _judge_value(value, full, flag, file, depth)
 
 
-def _value(node: yaml.Node, full: str, flag: Flag, file: _File, depth: int) -> Iterator[CheckFinding]:
+def _judge_value(node: yaml.Node, full: str, flag: Flag, file: _File, depth: int) -> Iterator[CheckFinding]:
     """Judge a value, and the keys below it where the release's class has some."""
     if flag.type == "dict" and isinstance(node, yaml.MappingNode) and depth:
         if flag.keys:
-            yield from _variants(node, full, flag, file, depth)
+            yield from _judge_variants(node, full, flag, file, depth)
         elif any(name.startswith(f"{full}.") for name in file.snapshot.keys_of_file):
             yield from _mapping(node, full, "", file, depth - 1)
         return
     if wanted := _refused(node, flag):
         shown = str(make_plain(node))[:60]
-        yield file.tell("file_value_refused", node, full, value=shown, wanted=wanted, hint=_close(shown, flag.choices))
+        yield file.tell(
+            "file_value_refused", node, full, value=shown, wanted=wanted, hint=_suggest_value(shown, flag.choices)
+        )
 
 
-def _variants(node: yaml.MappingNode, full: str, flag: Flag, file: _File, depth: int) -> Iterator[CheckFinding]:
+def _judge_variants(node: yaml.MappingNode, full: str, flag: Flag, file: _File, depth: int) -> Iterator[CheckFinding]:
     """Judge a mapping one of whose keys selects its class: `decoding_type: MTP`."""
     assert flag.keys is not None
     ((tag, names),) = flag.keys.items()
@@ -124,7 +126,7 @@ def _variants(node: yaml.MappingNode, full: str, flag: Flag, file: _File, depth:
         at = node if chosen is None else chosen
         subject = f"{full}.{tag}"
         yield file.tell(
-            "file_value_refused", at, subject, value=name or "nothing", wanted=wanted, hint=_close(name, names)
+            "file_value_refused", at, subject, value=name or "nothing", wanted=wanted, hint=_suggest_value(name, names)
         )
         return
     rest = yaml.MappingNode(node.tag, [(k, v) for k, v in node.value if k.value != tag], node.start_mark, node.end_mark)
@@ -180,7 +182,7 @@ def _is_number(value: Any, *, whole: bool) -> bool:
     return number.is_integer() or not whole
 
 
-def _close(word: str, known: tuple[Any, ...] | None) -> str:
+def _suggest_value(word: str, known: tuple[Any, ...] | None) -> str:
     lowered = {str(k).lower(): str(k) for k in known or ()}
     found = difflib.get_close_matches(word.lower(), list(lowered), n=1, cutoff=0.6)
     return f"Did you mean {lowered[found[0]]}?" if found else "Correct the value."

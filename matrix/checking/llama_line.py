@@ -80,7 +80,7 @@ def _caches(given: Mapping[str, tuple[Word, Word | None]]) -> Iterator[CheckFind
         if value.text not in CACHE_TYPES:
             more: dict[str, Any] = {"type": value.text, "types": ", ".join(CACHE_TYPES)}
             yield make_finding("llama_cache_type_unknown", more, subject, line=value.line)
-        elif name.startswith("--cache-type-v") and value.text not in WIDE and _says(given, "--flash-attn") in OFF:
+        elif name.startswith("--cache-type-v") and value.text not in WIDE and _read_given(given, "--flash-attn") in OFF:
             yield make_finding("llama_quantised_values", {"type": value.text}, subject, line=value.line)
 
 
@@ -96,11 +96,11 @@ def _batches(given: Mapping[str, tuple[Word, Word | None]]) -> Iterator[CheckFin
         yield make_finding("llama_micro_batch", {"micro": min(micro, whole)}, subject, line=word.line)
 
 
-def _says(given: Mapping[str, tuple[Word, Word | None]], name: str) -> str:
+def _read_given(given: Mapping[str, tuple[Word, Word | None]], name: str) -> str:
     _, value = given.get(name, (None, None))
     return value.text.lower() if value is not None else ""
 
 
 def _number(given: Mapping[str, tuple[Word, Word | None]], name: str) -> int | None:
-    text = _says(given, name)
+    text = _read_given(given, name)
     return int(text) if text.isdigit() else None

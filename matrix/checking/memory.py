@@ -86,7 +86,7 @@ def _window(
 
 def _bytes_per_token(facts: Mapping[str, Any], model: Model) -> int | None:
     """KV bytes of one token on one rank; stages hold their own layers, decode context parallelism splits tokens."""
-    layout, shape = _layout(facts), _shape(facts, model)
+    layout, shape = _choose_layout(facts), _read_shape(facts, model)
     if layout is None or shape is None:
         return None
     indexed = facts["indexer_layers"] if isinstance(facts["indexer_layers"], int) else None
@@ -98,7 +98,7 @@ def _bytes_per_token(facts: Mapping[str, Any], model: Model) -> int | None:
     return max(int(whole // (facts["pp"] * dcp)), 1)
 
 
-def _shape(facts: Mapping[str, Any], model: Model) -> kv.KvShape | None:
+def _read_shape(facts: Mapping[str, Any], model: Model) -> kv.KvShape | None:
     rank, rope, index = (model.config.get(key) for key in ("kv_lora_rank", "qk_rope_head_dim", "index_head_dim"))
     if not (isinstance(rank, int) and isinstance(rope, int) and isinstance(index, int)):
         return None
@@ -110,7 +110,7 @@ def _shape(facts: Mapping[str, Any], model: Model) -> kv.KvShape | None:
     return kv.KvShape(layers=layers, kv_lora_rank=rank, rope_dims=rope, index_head_dims=index)
 
 
-def _layout(facts: Mapping[str, Any]) -> Layout | None:
+def _choose_layout(facts: Mapping[str, Any]) -> Layout | None:
     stored = facts.get("kv")
     if not isinstance(stored, str) or facts["sparse"] not in (True, False):
         return None

@@ -28,11 +28,11 @@ def judge_sharing(facts: Mapping[str, Any], model: Model, settings: Settings) ->
     subject, line = _place(settings)
     entry = _keys_of(facts)
     for key in overrides:
-        yield from _key(str(key), entry, facts, f"{subject} {key}", line)
+        yield from _judge_key(str(key), entry, facts, f"{subject} {key}", line)
     if facts.get("dsa"):
         yield from _patterns(facts, overrides, subject, line)
         yield from _too_late(facts, overrides, subject, line)
-        yield from _unseen(facts, entry, line)
+        yield from _find_unread_sharing(facts, entry, line)
         yield from _against_weights(facts, model, subject, line)
 
 
@@ -47,7 +47,7 @@ def _keys_of(facts: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return next((e for e in entries if decide_condition({"engine": e["engine"], "version": e["version"]}, facts)), None)
 
 
-def _key(
+def _judge_key(
     key: str, entry: Mapping[str, Any] | None, facts: Mapping[str, Any], subject: str, line: int
 ) -> Iterator[CheckFinding]:
     if key in KEYS:
@@ -138,7 +138,9 @@ def _too_late(
         yield make_finding("override_comes_too_late", facts, f"{subject} {asked[0]}", line=line, key=asked[0], why=why)
 
 
-def _unseen(facts: Mapping[str, Any], entry: Mapping[str, Any] | None, line: int) -> Iterator[CheckFinding]:
+def _find_unread_sharing(
+    facts: Mapping[str, Any], entry: Mapping[str, Any] | None, line: int
+) -> Iterator[CheckFinding]:
     """Sharing that the checkpoint's own config states, in a key that this release does not read."""
     stated, read = read_sharing(facts["file_config"]), read_sharing(facts["config"], _keys_read(facts))
     if entry is None or stated is None or read is None or facts["sparse"] is not True:

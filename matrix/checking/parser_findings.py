@@ -52,7 +52,7 @@ CONSEQUENCES: Final = {
 
 
 @dataclass(frozen=True)
-class _Architecture:
+class _KnownArchitecture:
     architecture: str
 
 
@@ -66,12 +66,12 @@ def judge_words(
         return
     env = {name: word.text for name, word in command.env.items()}
     report = preflight_launch(
-        settings.argv, env, snapshot, _Architecture(architecture), release=snapshot.release, installed=installed
+        settings.argv, env, snapshot, _KnownArchitecture(architecture), release=snapshot.release, installed=installed
     )
     for remark in report.remarks:
         if remark.kind in QUIET or _hidden(remark, settings):
             continue
-        yield _finding(remark, command, settings, snapshot)
+        yield _make_parser_finding(remark, command, settings, snapshot)
 
 
 def _no_snapshot(release: AskedRelease) -> CheckFinding:
@@ -88,7 +88,7 @@ def _hidden(remark: Remark, settings: Settings) -> bool:
     return remark.subject in settings.holes and remark.kind in ABOUT_VALUES
 
 
-def _finding(remark: Remark, command: Command, settings: Settings, snapshot: Snapshot) -> CheckFinding:
+def _make_parser_finding(remark: Remark, command: Command, settings: Settings, snapshot: Snapshot) -> CheckFinding:
     level = LEVELS[remark.level]
     if level == "risky" and remark.kind in MILD:
         level = "note" if remark.kind not in ("env_unread",) else "risky"
@@ -105,13 +105,13 @@ def _finding(remark: Remark, command: Command, settings: Settings, snapshot: Sna
         cause=message + ("" if message.endswith(".") else "."),
         consequence=CONSEQUENCES.get(remark.kind, ""),
         remedy=hint,
-        decided_by=Decision(kind="wheel", fact=_what(remark), read=""),
+        decided_by=Decision(kind="wheel", fact=_name_part(remark), read=""),
         sources=(snapshot.source,),
         line=line,
     )
 
 
-def _what(remark: Remark) -> str:
+def _name_part(remark: Remark) -> str:
     return {"env": "the environment that it reads", "dependency": "its pins"}.get(
         remark.where, "its parser and registry"
     )
@@ -121,7 +121,7 @@ def _nearest(remark: Remark, snapshot: Snapshot) -> str:
     """Return the nearest word that the release knows."""
     match remark.kind:
         case "unknown_flag":
-            close = _close(remark.subject, list(snapshot.options))
+            close = _suggest_parser(remark.subject, list(snapshot.options))
             return f"Did you mean {close}?" if close else "Drop it; the release has no flag of such a name."
         case "env_unread":
             return _instead_of_variable(remark.subject, snapshot)
@@ -129,7 +129,7 @@ def _nearest(remark: Remark, snapshot: Snapshot) -> str:
             flag = snapshot.options.get(remark.subject)
             words = [str(c) for c in (flag.choices or flag.values or ())] if flag is not None else []
             value = remark.message.partition(f"{remark.subject} ")[2].partition(":")[0]
-            close = _close(value, words)
+            close = _suggest_parser(value, words)
             return f"Did you mean {close}?" if close else ""
         case "ambiguous":
             return "Write the one that you mean out."
@@ -153,6 +153,6 @@ def _instead_of_variable(name: str, snapshot: Snapshot) -> str:
     return f"Did you mean {close[0]}?" if close else "Drop it."
 
 
-def _close(word: str, known: list[str]) -> str:
+def _suggest_parser(word: str, known: list[str]) -> str:
     found = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     return found[0] if found else ""

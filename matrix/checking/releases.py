@@ -160,7 +160,7 @@ def _by_id(text: str) -> AskedRelease | None:
 def list_versions(engine: str) -> list[tuple[Version, str]]:
     """(version, id) of every snapshot of an engine, oldest first; no snapshot is opened."""
     stems = (stem for stem in list_releases() if stem.startswith(f"{engine}_"))
-    known = ((_version(stem.removeprefix(f"{engine}_")), stem) for stem in stems)
+    known = ((_parse_stem(stem.removeprefix(f"{engine}_")), stem) for stem in stems)
     return sorted((version, stem) for version, stem in known if version is not None)
 
 
@@ -168,12 +168,12 @@ def _nearest(engine: str, version: str) -> Snapshot | None:
     known = list_versions(engine)
     if not known:
         return None
-    asked = _version(version.replace(".", "_")) if version else known[-1][0]
+    asked = _parse_stem(version.replace(".", "_")) if version else known[-1][0]
     later = [stem for guess, stem in known if asked is None or guess >= asked]
     return snapshot_for(later[0] if later else known[-1][1])
 
 
-def _version(stem: str) -> Version | None:
+def _parse_stem(stem: str) -> Version | None:
     """`0_5_10_post1` -> 0.5.10.post1; ids of forks are none."""
     try:
         return Version(re.sub(r"_(?=post|rc|dev)", ".", stem).replace("_", ".").replace(".rc", "rc"))

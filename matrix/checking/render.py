@@ -49,7 +49,7 @@ def _judgement(judgement: LineJudgement) -> Iterator[str]:
     for before, finding in zip((None, *judgement.findings), judgement.findings, strict=False):
         if finding.level != "note" or before is None or before.level != "note":
             yield ""
-        yield from _finding(finding, command.file)
+        yield from _render_finding(finding, command.file)
     if judgement.undecided:
         wanted = " and ".join(judgement.waits_for[:3]) or "more facts"
         yield f"\n  {judgement.undecided} further checks wait for {wanted}"
@@ -61,48 +61,48 @@ def _chosen(judgement: LineJudgement) -> Iterator[str]:
         yield "  left to the engine, which chooses"
     for name, value in judgement.derived.items():
         why = judgement.why.get(name, "")
-        text = f"{_value(value)}{f'   [{why}]' if why else ''}"
-        yield from _wrapped(f"  {CHOSEN.get(name, name):<22}  ", text, indent=28)
+        text = f"{_format_value(value)}{f'   [{why}]' if why else ''}"
+        yield from _wrap_lines(f"  {CHOSEN.get(name, name):<22}  ", text, indent=28)
 
 
-def _finding(finding: CheckFinding, file: str) -> Iterator[str]:
+def _render_finding(finding: CheckFinding, file: str) -> Iterator[str]:
     """Render a finding in full; a note in as few lines as it takes, since it changes nothing tonight."""
     if finding.level == "note":
         source = f" [{finding.sources[0]}]" if finding.sources else ""
-        yield from _wrapped(f"NOTE  {_short(finding.subject[0])}  ", f"{finding.cause} {finding.remedy}{source}")
+        yield from _wrap_lines(f"NOTE  {_cut_line(finding.subject[0])}  ", f"{finding.cause} {finding.remedy}{source}")
         return
     place = (
         f"  ({file}:{finding.line})" if finding.line and file else f"  (line {finding.line})" if finding.line else ""
     )
-    subject = _short("  ".join(s for s in finding.subject if s))
+    subject = _cut_line("  ".join(s for s in finding.subject if s))
     yield f"  {finding.level.upper()}  {subject}{place}"
-    yield from _wrapped("  cause   ", finding.cause)
+    yield from _wrap_lines("  cause   ", finding.cause)
     if finding.consequence:
-        yield from _wrapped("  then    ", finding.consequence)
+        yield from _wrap_lines("  then    ", finding.consequence)
     if finding.remedy:
-        yield from _wrapped("  do      ", finding.remedy)
+        yield from _wrap_lines("  do      ", finding.remedy)
     for side in finding.conflict:
-        yield from _wrapped("  sources disagree: ", f"{side['says']} [{side['source']}]")
+        yield from _wrap_lines("  sources disagree: ", f"{side['says']} [{side['source']}]")
     if finding.decided_by is not None:
-        yield from _wrapped("  source  ", f"{_basis(finding.decided_by)} [{', '.join(finding.sources)}]")
+        yield from _wrap_lines("  source  ", f"{_tell_basis(finding.decided_by)} [{', '.join(finding.sources)}]")
 
 
-def _basis(decided: Decision) -> str:
+def _tell_basis(decided: Decision) -> str:
     """Say what a finding rests on, when somebody looked, and whether anybody has run it."""
     day = f" {decided.read}" if decided.read else ""
     run = f"; {decided.run}" if decided.kind in ("run", "report") or (decided.kind == "wheel" and decided.read) else ""
     return f"{KINDS[decided.kind]}{day}: {decided.fact}{run}"
 
 
-def _short(text: str) -> str:
+def _cut_line(text: str) -> str:
     return text if len(text) <= WIDTH - 20 else f"{text[: WIDTH - 23]}..."
 
 
-def _value(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return show_value(value)
 
 
-def _wrapped(head: str, text: str, indent: int = 12) -> list[str]:
+def _wrap_lines(head: str, text: str, indent: int = 12) -> list[str]:
     return (
         textwrap.wrap(
             text,
@@ -136,7 +136,7 @@ def _as_data(judgement: LineJudgement) -> dict[str, Any]:
         "rig": judgement.rig,
         "model": judgement.model,
         "argv": [w.text for w in command.argv],
-        "derived": {name: _value(value) for name, value in judgement.derived.items()},
+        "derived": {name: _format_value(value) for name, value in judgement.derived.items()},
         "why": dict(judgement.why),
         "undecided": judgement.undecided,
         "waits_for": list(judgement.waits_for),

@@ -73,7 +73,7 @@ def parse_rig(text: str) -> Host:
     for gpu in known_gpus():
         for rig, count in gpu.rigs:
             if rig == word.lower():
-                return _host(gpu, count)
+                return _make_host(gpu, count)
     found = RIG.fullmatch(word)
     if found is not None:
         return _of_capability(int(found["sm"]), int(found["count"] or 1), text)
@@ -91,7 +91,7 @@ def parse_rig(text: str) -> Host:
                 )
             ]
         )
-    return _with_memory(_host(gpu_named, count), name)
+    return _with_memory(_make_host(gpu_named, count), name)
 
 
 def _of_capability(sm: int, gpus: int, text: str) -> Host:
@@ -117,7 +117,7 @@ def split_count(text: str) -> tuple[int, str]:
     return int(found.groupdict().get("count") or 1), found["name"].strip()
 
 
-def _host(gpu: KnownGpu, count: int) -> Host:
+def _make_host(gpu: KnownGpu, count: int) -> Host:
     return Host(sm=gpu.sm, gpus=count, name=gpu.names[0], vram_bytes=gpu.vram_bytes, fabric=gpu.fabric, gpu=gpu.id)
 
 

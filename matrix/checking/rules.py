@@ -95,8 +95,8 @@ def read_book() -> Book:
         for entry in raw["derived"]
         for name, value in entry["set"].items()
     )
-    computed = {entry["id"]: _check({"when": {}, "subject": [], **entry}) for entry in raw["computed"]}
-    return Book(derived, tuple(_check(entry) for entry in raw["checks"]), tuple(raw["config_keys"]), computed)
+    computed = {entry["id"]: _parse_check({"when": {}, "subject": [], **entry}) for entry in raw["computed"]}
+    return Book(derived, tuple(_parse_check(entry) for entry in raw["checks"]), tuple(raw["config_keys"]), computed)
 
 
 @cache
@@ -160,7 +160,7 @@ def settle_values(facts: dict[str, Any], checks: Sequence[Check]) -> None:
     facts["settled"] = tuple(settled)
 
 
-def _check(entry: Mapping[str, Any]) -> Check:
+def _parse_check(entry: Mapping[str, Any]) -> Check:
     decided = entry["decided_by"]
     return Check(
         id=entry["id"],

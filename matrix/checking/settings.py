@@ -22,14 +22,14 @@ SETTINGS: Final = Path(__file__).parent / "settings.yaml"
 SUFFIXES: Final = {"k": 1_000, "K": 1_024, "m": 1_000_000, "M": 1_048_576, "g": 10**9, "G": 2**30}
 
 
-class _Unknown:
+class _UnknownValue:
     """A value that the text does not tell: an unset variable, a file that is not here."""
 
     def __repr__(self) -> str:
         return "unknown"
 
 
-UNKNOWN: Final = _Unknown()
+UNKNOWN: Final = _UnknownValue()
 
 
 @dataclass(frozen=True, kw_only=True)

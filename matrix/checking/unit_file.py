@@ -39,7 +39,7 @@ def read_unit(text: str, name: str, beside: Beside = no_file) -> tuple[list[Comm
                     continue
         for key, value, line in entries:
             if key in ("ExecStart", "command"):
-                _start(reader, value.lstrip(PREFIXES), line, env)
+                _read_start(reader, value.lstrip(PREFIXES), line, env)
     return reader.commands, reader.problems
 
 
@@ -68,20 +68,20 @@ def _sections(text: str) -> Iterator[list[tuple[str, str, int]]]:
 
 def _assign(text: str, line: int, env: Variables) -> None:
     """`A=b "C=d e"`: systemd expands nothing here."""
-    for word in _words(text, line, Variables()):
+    for word in _split_command(text, line, Variables()):
         name, equals, value = word.text.partition("=")
         if equals:
             env.assign(name, (Word(value, line),), export=True)
 
 
-def _start(reader: ShellReader, text: str, line: int, env: Variables) -> None:
-    words = _words(text, line, env)
+def _read_start(reader: ShellReader, text: str, line: int, env: Variables) -> None:
+    words = _split_command(text, line, env)
     words = tuple(Word(w.text, w.line, (*w.holes, *SPECIFIER.findall(w.text))) for w in words)
     found = find_start(words)
     if found is not None:
         reader.start(found, line, env.environment(), 0)
 
 
-def _words(text: str, line: int, variables: Variables) -> tuple[Word, ...]:
+def _split_command(text: str, line: int, variables: Variables) -> tuple[Word, ...]:
     statements, _ = split_statements(text.replace(";", "\\;"), "", line)
     return tuple(word for s in statements for raw in s.words for word in expand_word(raw, variables))

@@ -50,11 +50,11 @@ class Variables:
         if array or len(before) > 1:
             self.values[name] = (*before, *value)[:MAX_WORDS]
         else:
-            self.values[name] = (_join([*before, *value], ""),)
+            self.values[name] = (_join_words([*before, *value], ""),)
 
     def environment(self) -> dict[str, Word]:
         """Return the exported names with their values."""
-        return {n: _join(self.values[n], " ") for n in sorted(self.exported) if n in self.values}
+        return {n: _join_words(self.values[n], " ") for n in sorted(self.exported) if n in self.values}
 
 
 def expand_word(raw: RawWord, variables: Variables) -> tuple[Word, ...]:
@@ -93,9 +93,9 @@ def _pieces(part: WordPart, variables: Variables, line: int) -> tuple[Word, ...]
     values = variables.values.get(found["name"])
     empty = values is not None and not any(v.text for v in values)
     if found["operator"] in (":-", ":=", "-", "=") and (values is None or (empty and found["operator"][0] == ":")):
-        values = _default(found["word"], variables, line)
+        values = _split_default(found["word"], variables, line)
     elif found["operator"] in (":+", "+"):
-        values = _default(found["word"], variables, line) if values is not None and not empty else ()
+        values = _split_default(found["word"], variables, line) if values is not None and not empty else ()
     if values is None:
         return (Word(f"${found['name']}", line, (found["name"],)),)
     every = found["name"] in ("@", "*") or found["index"] in ("[@]", "[*]")
@@ -105,7 +105,11 @@ def _pieces(part: WordPart, variables: Variables, line: int) -> tuple[Word, ...]
         at = int(place[0])
         values = values[at : at + 1 or None] if at >= -len(values) else ()
     if part.quoted:
-        return values if every and found["index"] != "[*]" else (_join(values, " " if every else "", first=not every),)
+        return (
+            values
+            if every and found["index"] != "[*]"
+            else (_join_words(values, " " if every else "", first=not every),)
+        )
     words = values if every else values[:1]
     return tuple(Word(text, w.line, w.holes) for w in words for text in w.text.split())
 
@@ -149,13 +153,13 @@ def _compute(node: ast.expr) -> int:
             return left - whole * right
 
 
-def _default(text: str, variables: Variables, line: int) -> tuple[Word, ...]:
+def _split_default(text: str, variables: Variables, line: int) -> tuple[Word, ...]:
     statements, _ = split_statements(text, "", line)
     words = [w for s in statements[:1] for raw in s.words for w in expand_word(raw, variables)]
-    return (_join(words, " "),) if words else (Word("", line),)
+    return (_join_words(words, " "),) if words else (Word("", line),)
 
 
-def _join(words: Iterable[Word], between: str, *, first: bool = False) -> Word:
+def _join_words(words: Iterable[Word], between: str, *, first: bool = False) -> Word:
     chosen = list(words)[:1] if first else list(words)
     text = between.join(w.text for w in chosen)[:MAX_WORD_CHARACTERS]
     return Word(text, chosen[0].line if chosen else 0, tuple(h for w in chosen for h in w.holes))

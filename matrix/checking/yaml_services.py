@@ -77,17 +77,20 @@ def _containers(document: Node) -> list[tuple[Node, str]]:
 def _read(container: Node, kind: str, reader: ShellReader) -> None:
     """One container: image, environment and words; what starts is read on like a docker run line."""
     unread = reader.unread_env
-    env = {**_from_files(container, kind, reader), **_environment(container, kind)}
-    image = _word(get_node(container, "image"), kind, env) or Word("", line_of(container))
+    env = {**_from_files(container, kind, reader), **_read_environment(container, kind)}
+    image = _read_word(get_node(container, "image"), kind, env) or Word("", line_of(container))
     if kind == "compose":
         first, then = (
-            _words(get_node(container, "entrypoint"), kind, env),
-            _words(get_node(container, "command"), kind, env),
+            _read_words(get_node(container, "entrypoint"), kind, env),
+            _read_words(get_node(container, "command"), kind, env),
         )
         devices = read_sequence(get_node(container, "deploy", "resources", "reservations", "devices"))
         gpus = next((_gpus(device) for device in devices), "")
     else:
-        first, then = _words(get_node(container, "command"), kind, env), _words(get_node(container, "args"), kind, env)
+        first, then = (
+            _read_words(get_node(container, "command"), kind, env),
+            _read_words(get_node(container, "args"), kind, env),
+        )
         gpus = read_scalar(get_node(container, "resources", "limits", "nvidia.com/gpu")) or ""
     words = (*first, *then)
     at = words[0].line if words else line_of(container)
@@ -113,12 +116,12 @@ def _gpus(device: Node) -> str:
     return str(len(listed)) if listed else read_scalar(get_node(device, "count")) or ""
 
 
-def _environment(container: Node, kind: str) -> dict[str, Word]:
+def _read_environment(container: Node, kind: str) -> dict[str, Word]:
     """`environment:` as mapping or list of A=b, Kubernetes' list of name and value."""
     env: dict[str, Word] = {}
     block = get_node(container, "environment" if kind == "compose" else "env")
     for name, value in iterate_items(block):
-        env[name] = _word(value, kind, env) or Word("", line_of(value))
+        env[name] = _read_word(value, kind, env) or Word("", line_of(value))
     for entry in read_sequence(block):
         name, word = _compose_entry(entry, env) if kind == "compose" else _kubernetes_entry(entry, env)
         if name:
@@ -128,7 +131,7 @@ def _environment(container: Node, kind: str) -> dict[str, Word]:
 
 def _compose_entry(entry: Node, env: dict[str, Word]) -> tuple[str, Word]:
     """`A=b`, or `A` alone, whose value stands elsewhere."""
-    word = _word(entry, "compose", env) or Word("", line_of(entry))
+    word = _read_word(entry, "compose", env) or Word("", line_of(entry))
     name, equals, text = word.text.partition("=")
     return name, Word(text, line_of(entry), word.holes) if equals else Word(f"${name}", line_of(entry), (name,))
 
@@ -139,16 +142,16 @@ def _kubernetes_entry(entry: Node, env: dict[str, Word]) -> tuple[str, Word]:
     value = get_node(entry, "value")
     if value is None:
         return name, Word(f"${name}", line_of(entry), (name,))
-    return name, _word(value, "kubernetes", env) or Word("", line_of(entry))
+    return name, _read_word(value, "kubernetes", env) or Word("", line_of(entry))
 
 
-def _words(node: Node | None, kind: str, env: dict[str, Word]) -> tuple[Word, ...]:
+def _read_words(node: Node | None, kind: str, env: dict[str, Word]) -> tuple[Word, ...]:
     """Return a list as it is; split a string as a shell would, without running one."""
     if node is None:
         return ()
     if isinstance(node, yaml.SequenceNode):
-        return tuple(word for child in node.value if (word := _word(child, kind, env)) is not None)
-    word = _word(node, kind, env)
+        return tuple(word for child in node.value if (word := _read_word(child, kind, env)) is not None)
+    word = _read_word(node, kind, env)
     if word is None:
         return ()
     statements, _ = split_statements(word.text.replace("\n", " "), "", word.line)
@@ -160,7 +163,7 @@ def _words(node: Node | None, kind: str, env: dict[str, Word]) -> tuple[Word, ..
     )
 
 
-def _word(node: Node | None, kind: str, env: dict[str, Word]) -> Word | None:
+def _read_word(node: Node | None, kind: str, env: dict[str, Word]) -> Word | None:
     text = read_scalar(node)
     if text is None or node is None:
         return None

@@ -68,7 +68,7 @@ class LoggedFailure:
 
 
 @dataclass(slots=True)
-class _Trace:
+class _OpenTraceback:
     """A traceback that has not come to its exception yet."""
 
     number: int
@@ -79,8 +79,8 @@ class _Trace:
 
 
 @dataclass(slots=True)
-class _LogReader:
-    open: dict[str, _Trace] = field(default_factory=dict)
+class _FailureReader:
+    open: dict[str, _OpenTraceback] = field(default_factory=dict)
     follows: dict[str, int] = field(default_factory=dict)  # rank -> chain that its next traceback belongs to
     last: dict[str, int] = field(default_factory=dict)
     latest: str = ""
@@ -125,7 +125,7 @@ def _rank_of(text: str) -> str:
 
 def read_failures(text: str) -> Iterator[LoggedFailure]:
     """Every exception and every other line, in order; the frames of a traceback are no lines of their own."""
-    reader = _LogReader()
+    reader = _FailureReader()
     for line in split_lines(text):
         if _continue_details(reader, line):
             continue
@@ -134,7 +134,7 @@ def read_failures(text: str) -> Iterator[LoggedFailure]:
     yield from _end_details(reader)
 
 
-def _continue_details(reader: _LogReader, line: LogLine) -> bool:
+def _continue_details(reader: _FailureReader, line: LogLine) -> bool:
     failure, body = reader.growing, line.body
     if failure is None or reader.details == DETAIL_LINES or TRACEBACK in body or not body[:1].isspace():
         return False
@@ -143,13 +143,13 @@ def _continue_details(reader: _LogReader, line: LogLine) -> bool:
     return True
 
 
-def _end_details(reader: _LogReader) -> Iterator[LoggedFailure]:
+def _end_details(reader: _FailureReader) -> Iterator[LoggedFailure]:
     if reader.growing is not None:
         yield reader.growing
     reader.growing, reader.details = None, 0
 
 
-def _read_line(reader: _LogReader, line: LogLine) -> Iterator[LoggedFailure]:
+def _read_line(reader: _FailureReader, line: LogLine) -> Iterator[LoggedFailure]:
     body = line.body
     if TRACEBACK in body:
         _open_trace(reader, line)
@@ -175,18 +175,18 @@ def _read_line(reader: _LogReader, line: LogLine) -> Iterator[LoggedFailure]:
         yield LoggedFailure(line.number, body, line.rank, line.level)
 
 
-def _open_trace(reader: _LogReader, line: LogLine) -> None:
+def _open_trace(reader: _FailureReader, line: LogLine) -> None:
     # A chained traceback without a prefix belongs to the rank that spoke last, or the chain would be lost.
     rank = line.rank or (reader.latest if reader.follows.get(reader.latest) else "")
     chain = reader.follows.pop(rank, 0)
     if not chain:
         reader.chains += 1
         chain = reader.chains
-    reader.open[rank] = _Trace(line.number, rank, line.level, chain)
+    reader.open[rank] = _OpenTraceback(line.number, rank, line.level, chain)
     reader.latest = rank
 
 
-def _trace_of(reader: _LogReader, line: LogLine) -> _Trace | None:
+def _trace_of(reader: _FailureReader, line: LogLine) -> _OpenTraceback | None:
     """Find the open traceback that a line continues; a new record of the same writer ends one whose lines are bare."""
     trace = reader.open.get(line.rank if line.prefixed else reader.latest)
     if trace is None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from matrix.judging.extremes import find_largest
 from matrix.judging.observation import Rung
-from matrix.judging.proof import Outcome, Proof
+from matrix.judging.proof import FeatureProof, Outcome
 
 SAME = 1e-3  # two runs of one engine on one prompt differ by less in bf16 at batch 1
 # Times what launches differ by anyway: on short prompts, and on the long one when it is asked again. On H100 what is no
@@ -174,7 +174,7 @@ def explain_blind(prompt_tokens: int, index_topk: int) -> str:
 
 def prove_change_beyond(
     short: tuple[Logprobs, Logprobs], long: tuple[Logprobs, Logprobs], floor: float | None
-) -> Proof:
+) -> FeatureProof:
     """IndexCache by ablation (with, without). Below index_topk every token is selected anyway, so numbers are equal;
     beyond it layers that share an index select other tokens. Nothing changing there means that nothing is shared.
 
@@ -183,7 +183,7 @@ def prove_change_beyond(
     FFSS and FFFF), so that a change proves something only far above it.
     """
     if has_no_number(*short, *long):
-        return Proof(feature="indexcache", outcome="refuted", rung=Rung.ABLATION, detail=NO_NUMBERS)
+        return FeatureProof(feature="indexcache", outcome="refuted", rung=Rung.ABLATION, detail=NO_NUMBERS)
     near, far = measure_distance(*short), measure_distance(*long)
     detail = f"logprobs differ by {near:.2g} below index_topk and {far:.2g} beyond, {_describe_floor(floor)}"
     outcome: Outcome = "unproven"
@@ -192,7 +192,7 @@ def prove_change_beyond(
     elif floor is not None and far > find_largest([SAME, TELLING * find_largest([near, floor])]):
         outcome = "proven"
     data = {"below": str(near), "beyond": str(far), "floor": str(floor)}
-    return Proof(feature="indexcache", outcome=outcome, rung=Rung.ABLATION, detail=detail, data=data)
+    return FeatureProof(feature="indexcache", outcome=outcome, rung=Rung.ABLATION, detail=detail, data=data)
 
 
 def _describe_floor(floor: float | None) -> str:
@@ -209,7 +209,7 @@ def prove_by_recording(
     prompt_tokens: int,
     index_topk: int,
     rung: Rung = Rung.ORACLE,
-) -> Proof:
+) -> FeatureProof:
     """Near the wanted recording and near no other: proven. Near another one: refuted.
 
     `tolerance` is what one way of computing may differ by between machines and kernels; recordings that are closer to
@@ -228,13 +228,13 @@ def prove_by_recording(
     away = ", ".join(f"{n} is {g:.3g} away" for n, g in gaps.items())
     detail = f"logprobs of {len(usable)} tokens after {prompt_tokens}: {away}"
     if has_no_number(found):
-        return Proof(feature=feature, outcome="refuted", rung=rung, detail=f"{NO_NUMBERS}; {detail}", data=data)
+        return FeatureProof(feature=feature, outcome="refuted", rung=rung, detail=f"{NO_NUMBERS}; {detail}", data=data)
     if refused := explain_blind(prompt_tokens, index_topk):
-        return Proof(feature=feature, outcome="unproven", rung=rung, detail=refused, data=data)
+        return FeatureProof(feature=feature, outcome="unproven", rung=rung, detail=refused, data=data)
     outcome: Outcome = "unproven"
     # Near two recordings at once proves neither of them.
     if near == {wanted}:
         outcome = "proven"
     elif near and wanted not in near:
         outcome = "refuted"
-    return Proof(feature=feature, outcome=outcome, rung=rung, detail=f"{detail} (wanted {wanted})", data=data)
+    return FeatureProof(feature=feature, outcome=outcome, rung=rung, detail=f"{detail} (wanted {wanted})", data=data)

@@ -54,7 +54,7 @@ def describe_setting(section: str, setting: Setting) -> str:
 
 
 def _render_group(group: ReasonGroup) -> str:
-    reason = _wrap(f"# {group.why} [{group.source}]", "# ")
+    reason = _wrap_words(f"# {group.why} [{group.source}]", "# ")
     return "\n".join([reason, *(_render_line(value, where) for value, where in group.lines)])
 
 
@@ -62,9 +62,9 @@ def _render_line(value: str, where: str) -> str:
     """Format the value, then file:line in its own column; on the next line where the value leaves no room."""
     if len(value) < PLACE and len(where) <= WIDTH - PLACE:
         return f"{value:{PLACE}}{where}".rstrip()
-    return "\n".join([_wrap(value, "    "), *([f"    {where}"] if where else [])])
+    return "\n".join([_wrap_words(value, "    "), *([f"    {where}"] if where else [])])
 
 
-def _wrap(text: str, indent: str) -> str:
+def _wrap_words(text: str, indent: str) -> str:
     """Lines of at most WIDTH columns; a word that is longer is cut, a hyphen is no place to break."""
     return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False)

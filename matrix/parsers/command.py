@@ -40,13 +40,13 @@ def main(words: Sequence[str] | None = None) -> int:
         pairs = _find_pairs(options.parser, engine)
         if options.case:
             return _show_case(_find_case(options.case), release, pairs, options.json)
-        return _show(release, pairs, options.json)
+        return _show_faults(release, pairs, options.json)
     except HostError as error:
         sys.stderr.write(f"{error}\n")
         return 2
 
 
-def _say(*lines: str) -> None:
+def _write_lines(*lines: str) -> None:
     sys.stdout.write("\n".join(lines) + "\n")
 
 
@@ -79,16 +79,16 @@ def _find_case(text: str) -> str:
     return text
 
 
-def _show(release: str | None, pairs: Sequence[tuple[str, str]], as_json: bool) -> int:
+def _show_faults(release: str | None, pairs: Sequence[tuple[str, str]], as_json: bool) -> int:
     wrongs = [w for w in list_wrongs() if (w.engine, w.pair) in pairs and release in (None, w.release)]
     findings = group_wrongs(wrongs)
     if as_json:
-        _say(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=1))
+        _write_lines(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=1))
     elif release is None:
         rows = [[*row] for engine, pair in pairs for row in _summary(engine, pair)]
-        _say(format_table(rows, ("release", "parsers", "cases", "wrong whole/streamed/backlog")), _legend())
+        _write_lines(format_table(rows, ("release", "parsers", "cases", "wrong whole/streamed/backlog")), _legend())
     else:
-        _say(*_tell_all(findings, release))
+        _write_lines(*_tell_all(findings, release))
     return 1 if wrongs else 0
 
 
@@ -120,14 +120,14 @@ def _show_case(case: str, release: str | None, pairs: Sequence[tuple[str, str]],
         a for a in load_answers() if a.case == case and (a.engine, a.pair) in pairs and release in (None, *a.releases)
     ]
     if as_json:
-        _say(json.dumps([asdict(answers) for answers in found], ensure_ascii=False, indent=1))
+        _write_lines(json.dumps([asdict(answers) for answers in found], ensure_ascii=False, indent=1))
         return 0
     corpus = load_corpus()
     for pair in sorted({answers.pair for answers in found}):
         own = corpus.cases[format_of(pair), case]
-        _say(pair, f"  reply     {own.reply!r}", f"  expected  {_expected(own)}")
+        _write_lines(pair, f"  reply     {own.reply!r}", f"  expected  {_expected(own)}")
         for answers in (a for a in found if a.pair == pair):
-            _say(*_tell_answers(answers))
+            _write_lines(*_tell_answers(answers))
     return (
         1
         if any(w.case == case and (w.engine, w.pair) in pairs and release in (None, w.release) for w in list_wrongs())

@@ -82,7 +82,7 @@ def _cases(document: Mapping[str, Any], form: Format) -> Iterator[ReplyCase]:
             yield _regular(entry["id"], kind, form, answer)
     for kind, entries in document["replies"].items():
         for entry in entries:
-            answers[entry["id"]] = answer = _answer(entry)
+            answers[entry["id"]] = answer = _read_intended_reply(entry)
             yield _regular(entry["id"], kind, form, answer)
     for kind, entries in document["irregular"].items():
         for entry in entries:
@@ -90,7 +90,7 @@ def _cases(document: Mapping[str, Any], form: Format) -> Iterator[ReplyCase]:
                 yield _irregular(entry, kind, form, answers)
 
 
-def _answer(entry: Mapping[str, Any]) -> IntendedReply:
+def _read_intended_reply(entry: Mapping[str, Any]) -> IntendedReply:
     calls = tuple((name, arguments) for name, arguments in entry.get("calls", []))
     return IntendedReply(entry["think"], entry.get("say", ""), calls)
 

@@ -66,12 +66,17 @@ def judge_stream(
     if outcome == whole:
         return []
     fresh = [fault for fault in judge_outcome(case, schema, outcome) if fault not in known]
-    if fresh or known or case.expected.stream_may_differ or _says(outcome) == _says(whole):
+    if fresh or known or case.expected.stream_may_differ or _tell_outcome(outcome) == _tell_outcome(whole):
         return fresh
-    return [Fault("differs", f"whole {_shorten(_says(whole))}, streamed {_shorten(_says(outcome))}")]
+    return [
+        Fault(
+            "differs",
+            f"whole {_shorten_value(_tell_outcome(whole))}, streamed {_shorten_value(_tell_outcome(outcome))}",
+        )
+    ]
 
 
-def _says(outcome: Mapping[str, Any]) -> Any:
+def _tell_outcome(outcome: Mapping[str, Any]) -> Any:
     """Return an outcome as far as a client can tell: blanks around texts do not count, nor how JSON is written."""
     calls = [[name, _read_arguments(arguments) or arguments] for name, arguments in outcome.get("calls", [])]
     return [outcome.get("error"), (outcome.get("think") or "").strip(), (outcome.get("say") or "").strip(), calls]
@@ -104,7 +109,7 @@ def _judge_list(
         if found != name:
             yield Fault("wrong_name", repr(found))
         elif not _is_object(text):
-            yield Fault("broken_json", _shorten(text))
+            yield Fault("broken_json", _shorten_value(text))
         else:
             yield from _judge_arguments(arguments, json.loads(text), schema.get(name, {}))
 
@@ -183,7 +188,7 @@ def _judge_texts(case: ReplyCase, outcome: Mapping[str, Any]) -> Iterator[Fault]
     think, say = (outcome["think"] or "").strip(), (outcome["say"] or "").strip()
     wanted_think, wanted_say = case.expected.think, case.expected.say
     if case.expected.text is not None and case.expected.text not in (think, say):
-        yield Fault("lost_text", f"thinking {_shorten(think)}, answer {_shorten(say)}")
+        yield Fault("lost_text", f"thinking {_shorten_value(think)}, answer {_shorten_value(say)}")
     judged = f"{'' if wanted_think is None else think}\n{'' if wanted_say is None else say}"
     markers = [m for m in MARKERS[case.format] if m in judged and m not in f"{wanted_think or ''}{wanted_say or ''}"]
     if markers and case.finished:
@@ -195,12 +200,12 @@ def _judge_texts(case: ReplyCase, outcome: Mapping[str, Any]) -> Iterator[Fault]
 
 
 def _judge_say(wanted: str, say: str, wanted_think: str, think: str, has_markers: bool) -> Iterator[Fault]:
-    if say == wanted or _words(say) == _words(wanted):
+    if say == wanted or _strip_texts(say) == _strip_texts(wanted):
         return
     if wanted and not say and wanted in think:
-        yield Fault("answer_in_thinking", _shorten(think))
+        yield Fault("answer_in_thinking", _shorten_value(think))
     elif wanted_think.strip() and wanted_think.strip() in say and wanted_think.strip() not in wanted:
-        yield Fault("thinking_in_answer", _shorten(say))
+        yield Fault("thinking_in_answer", _shorten_value(say))
     elif len(say) < len(wanted):
         yield Fault("lost_text", _contrast(wanted, say))
     elif not has_markers:
@@ -220,7 +225,7 @@ def _is_moved(wanted_say: str, think: str) -> bool:
     return bool(wanted_say.strip()) and wanted_say.strip() in think
 
 
-def _words(text: str) -> list[str]:
+def _strip_texts(text: str) -> list[str]:
     """Blanks between the texts before and after a call are nobody's."""
     return text.split()
 
@@ -251,15 +256,15 @@ def _contrast(wanted: object, found: object) -> str:
     same = next((n for n, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), 0)
     if max(len(before), len(after)) > LONG and same > KEPT:
         before, after = (f"...{text[same - KEPT :]}" for text in (before, after))
-    return f"{_cut(before)} became {_cut(after)}"
+    return f"{_cut_long_text(before)} became {_cut_long_text(after)}"
 
 
-def _cut(text: str) -> str:
+def _cut_long_text(text: str) -> str:
     return text if len(text) <= LONG else f"{text[: LONG - 3]}..."
 
 
-def _shorten(value: object) -> str:
-    return _cut(json.dumps(value, ensure_ascii=False))
+def _shorten_value(value: object) -> str:
+    return _cut_long_text(json.dumps(value, ensure_ascii=False))
 
 
 def pick_worst(faults: Iterable[Fault]) -> Fault | None:

@@ -28,11 +28,11 @@ def make_summary() -> dict[str, dict[str, Any]]:
     for engine, pair in list_pairs():
         wrongs = [wrong for wrong in list_wrongs() if (wrong.engine, wrong.pair) == (engine, pair)]
         for release in ran_of(engine, pair):
-            made[release][pair] = _summarise(pair, [wrong for wrong in wrongs if wrong.release == release])
+            made[release][pair] = _summarise_pair(pair, [wrong for wrong in wrongs if wrong.release == release])
     return made
 
 
-def _summarise(pair: str, wrongs: list[ParserFault]) -> dict[str, Any]:
+def _summarise_pair(pair: str, wrongs: list[ParserFault]) -> dict[str, Any]:
     findings = [finding for finding in group_wrongs(wrongs) if finding.topic not in RARE]
     return {
         "cases": len(load_corpus().of(format_of(pair))),

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     if options.json:
-        print("\n".join(_json(p, r) for p, r in reports))
+        print("\n".join(_render_json(p, r) for p, r in reports))
     elif len(reports) == 1:
         print(reports[0][1])
         print(_fit(reports[0][0]))
@@ -71,20 +71,20 @@ def _counts(reports: Sequence[PreflightReport]) -> str:
     return "\n".join(lines)
 
 
-def _excluded(p: Plan) -> Excluded | None:
+def _find_exclusion(p: Plan) -> Excluded | None:
     return next(iter(list_exclusions(load_matrix(), p.cell)), None)
 
 
 def _not_run(p: Plan) -> str:
     """Find what a parser cannot know: the matrix would not run this cell, or its feature could not take effect."""
-    if (found := _excluded(p)) is None:
+    if (found := _find_exclusion(p)) is None:
         return ""
     return f"  matrix  {found.status}: {found.reason}\n          the chain: glm-matrix why-not {p.cell.id}\n"
 
 
 def _row(p: Plan, report: PreflightReport) -> Sequence[str]:
     cell, verdict, decided = make_row(p, report)
-    found = _excluded(p)
+    found = _find_exclusion(p)
     return cell, verdict, "; ".join(filter(None, [f"{found.status}: {found.rule}" if found else "", decided]))
 
 
@@ -93,12 +93,12 @@ def _fit(p: Plan) -> str:
     return f"  fit     {fit.tell_fit(p)}"
 
 
-def _json(p: Plan, report: PreflightReport) -> str:
+def _render_json(p: Plan, report: PreflightReport) -> str:
     remarks = [
         {"level": r.level, "kind": r.kind, "where": r.where, "subject": r.subject, "message": r.message}
         for r in report.remarks
     ]
-    found = _excluded(p)
+    found = _find_exclusion(p)
     verdict = {"verdict": report.verdict, "fit": fit.word_of_plan(p)}
     said = {"cell": p.cell.id, "release": report.release, **verdict, "remarks": remarks}
     return json.dumps(said | ({"not_run": found.status, "rule": found.rule} if found else {}))

@@ -35,35 +35,35 @@ def list_changes(before: Snapshot, after: Snapshot) -> Iterator[Change]:
     for part in sorted(before.unread.keys() | after.unread.keys()):
         yield Change(part, "unknown", part, after=after.unread.get(part) or before.unread[part])
     if "flags" not in before.unread.keys() | after.unread.keys():
-        yield from _flags(before, after)
+        yield from _compare_flags(before, after)
     yield from _names("env", before.env, after.env, before, after)
     yield from _names("architecture", before.architectures, after.architectures, before, after)
-    yield from _values("pin", before.pins, after.pins)
-    yield from _values("module", before.registered, after.registered)
-    yield from _values("chosen", before.chosen, after.chosen)
+    yield from _compare_values("pin", before.pins, after.pins)
+    yield from _compare_values("module", before.registered, after.registered)
+    yield from _compare_values("chosen", before.chosen, after.chosen)
     for kind in sorted(before.parsers.keys() & after.parsers.keys()):
-        yield from _sets(f"{kind} parser", frozenset(before.parsers[kind]), frozenset(after.parsers[kind]))
+        yield from _compare_sets(f"{kind} parser", frozenset(before.parsers[kind]), frozenset(after.parsers[kind]))
     for scope in sorted(before.config_keys.keys() & after.config_keys.keys() - {"*"}):
         old, new = (s.config_keys[scope] | s.config_keys.get("*", frozenset()) for s in (before, after))
-        yield from _sets(f"config_key of {scope}", old, new)
+        yield from _compare_sets(f"config_key of {scope}", old, new)
 
 
-def _flags(before: Snapshot, after: Snapshot) -> Iterator[Change]:
+def _compare_flags(before: Snapshot, after: Snapshot) -> Iterator[Change]:
     for option in sorted(before.options.keys() - after.options.keys()):
         yield Change("flag", "gone", option)
     for option in sorted(before.options.keys() & after.options.keys()):
-        yield from _flag(option, before.options[option], after.options[option])
+        yield from _compare_flag(option, before.options[option], after.options[option])
     for option in sorted(after.options.keys() - before.options.keys()):
         yield Change("flag", "new", option)
 
 
-def _flag(option: str, old: Flag, new: Flag) -> Iterator[Change]:
+def _compare_flag(option: str, old: Flag, new: Flag) -> Iterator[Change]:
     if old.default != new.default:
         yield Change("default", "changed", option, old.default, new.default)
     for name in ("choices", "values"):
         a, b = (frozenset(map(str, getattr(flag, name) or ())) for flag in (old, new))
         if a and b:
-            yield from _sets(f"{name} of {option}", a, b)
+            yield from _compare_sets(f"{name} of {option}", a, b)
     if new.deprecated and not old.deprecated:
         yield Change("flag", "changed", option, "", new.deprecated)
 
@@ -71,15 +71,15 @@ def _flag(option: str, old: Flag, new: Flag) -> Iterator[Change]:
 def _names(part: str, old: frozenset[str], new: frozenset[str], before: Snapshot, after: Snapshot) -> Iterator[Change]:
     key = "architectures" if part == "architecture" else part
     if key not in before.unread.keys() | after.unread.keys():
-        yield from _sets(part, old, new)
+        yield from _compare_sets(part, old, new)
 
 
-def _sets(part: str, old: frozenset[str], new: frozenset[str]) -> Iterator[Change]:
+def _compare_sets(part: str, old: frozenset[str], new: frozenset[str]) -> Iterator[Change]:
     yield from (Change(part, "gone", name) for name in sorted(old - new))
     yield from (Change(part, "new", name) for name in sorted(new - old))
 
 
-def _values(part: str, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]:
+def _compare_values(part: str, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]:
     for name in sorted(old.keys() | new.keys()):
         if name not in new:
             yield Change(part, "gone", name, old[name])

@@ -184,10 +184,10 @@ def parse_snapshot(text: str, folder: Path = SNAPSHOTS) -> Snapshot:
 
 def format_snapshot(snapshot: Snapshot) -> str:
     """Format the whole snapshot as one JSON text with one flag a line, so that two releases can be compared by eye."""
-    lists = {name: [_json(_drop_defaults(flag)) for flag in getattr(snapshot, name)] for name in FLAGS}
+    lists = {name: [_dump_value(_drop_defaults(flag)) for flag in getattr(snapshot, name)] for name in FLAGS}
     sets = {name: _wrap_words(sorted(getattr(snapshot, name))) for name in NAMES}
     keys = {scope: _wrap_words(sorted(names)) for scope, names in sorted(snapshot.config_keys.items())}
-    return _text({**_head(snapshot), **sets, "config_keys": keys}, lists)
+    return _format_snapshot({**_list_head(snapshot), **sets, "config_keys": keys}, lists)
 
 
 def save_snapshot(snapshot: Snapshot, folder: Path = SNAPSHOTS) -> Path:
@@ -197,7 +197,7 @@ def save_snapshot(snapshot: Snapshot, folder: Path = SNAPSHOTS) -> Path:
     path = folder / f"{snapshot.release}.json"
     blocks = blocks_path(folder, snapshot.engine)
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(_text({**_head(snapshot), "shared": shared}, {}), encoding="utf-8")
+    path.write_text(_format_snapshot({**_list_head(snapshot), "shared": shared}, {}), encoding="utf-8")
     held = {**read_blocks(blocks), **{address_block(text): text for texts in parts.values() for text in texts}}
     write_blocks(blocks, (held[key] for key in _named(folder, snapshot.engine) if key in held))
     return path
@@ -205,10 +205,10 @@ def save_snapshot(snapshot: Snapshot, folder: Path = SNAPSHOTS) -> Path:
 
 def _parts(snapshot: Snapshot) -> dict[str, list[str]]:
     """List what releases share, as JSON texts: each flag, and each run of the long sets."""
-    parts = {name: [_json(_drop_defaults(flag)) for flag in getattr(snapshot, name)] for name in FLAGS}
-    parts |= {name: [_json(" ".join(run)) for run in cut_runs(getattr(snapshot, name))] for name in NAMES}
+    parts = {name: [_dump_value(_drop_defaults(flag)) for flag in getattr(snapshot, name)] for name in FLAGS}
+    parts |= {name: [_dump_value(" ".join(run)) for run in cut_runs(getattr(snapshot, name))] for name in NAMES}
     return parts | {
-        f"config_keys {scope}": [_json(" ".join(run)) for run in cut_runs(names)]
+        f"config_keys {scope}": [_dump_value(" ".join(run)) for run in cut_runs(names)]
         for scope, names in sorted(snapshot.config_keys.items())
     }
 
@@ -220,13 +220,13 @@ def _named(folder: Path, engine: str) -> set[str]:
     return {key for text in texts for key in text.split()}
 
 
-def _head(snapshot: Snapshot) -> dict[str, Any]:
+def _list_head(snapshot: Snapshot) -> dict[str, Any]:
     """Everything that a release has for itself."""
     head = _drop_defaults(snapshot, skip=(*FLAGS, "parsers", "config_keys", *NAMES))
     return {**head, "parsers": {kind: " ".join(names) for kind, names in sorted(snapshot.parsers.items())}}
 
 
-def _text(head: Mapping[str, Any], lists: Mapping[str, Sequence[str]]) -> str:
+def _format_snapshot(head: Mapping[str, Any], lists: Mapping[str, Sequence[str]]) -> str:
     lines = [f" {json.dumps(key)}: {_format_value(value)}" for key, value in head.items() if value not in ([], {}, "")]
     for name, flags in lists.items():
         if flags:
@@ -271,15 +271,15 @@ def _wrap_words(words: Iterable[str], width_chars: int = 110) -> list[str]:
     return lines
 
 
-def _json(value: Any) -> str:
+def _dump_value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
 def _format_value(value: Any) -> str:
     """Format lists and objects with one entry a line."""
     if isinstance(value, list | tuple) and len(value) > 1:
-        return "[\n" + ",\n".join(f"  {_json(entry)}" for entry in value) + "\n ]"
+        return "[\n" + ",\n".join(f"  {_dump_value(entry)}" for entry in value) + "\n ]"
     if isinstance(value, dict) and value:
-        entries = (f"  {_json(key)}: {_json(entry)}" for key, entry in value.items())
+        entries = (f"  {_dump_value(key)}: {_dump_value(entry)}" for key, entry in value.items())
         return "{\n" + ",\n".join(entries) + "\n }"
-    return _json(value)
+    return _dump_value(value)

@@ -134,7 +134,7 @@ def recommend_launches(
     return Recommendation(
         rig=rig,
         want=want,
-        launches=tuple(_judge_chosen(_spread(offered), blocked, examples)),
+        launches=tuple(_judge_chosen(_spread_engines(offered), blocked, examples)),
         total=len(offered),
         blocked=(*_block_launches(blocked, examples), *_block_combinations(excluded)),
         canaries=canaries,
@@ -221,7 +221,7 @@ def _iterate_blocks(one: OfferedLaunch, ran: Mapping[str, LastRun]) -> Iterator[
         yield "does not fit: weights, KV cache at the window and headroom exceed a GPU (glm-matrix preflight CELL)"
 
 
-def _spread(offered: Sequence[OfferedLaunch]) -> list[OfferedLaunch]:
+def _spread_engines(offered: Sequence[OfferedLaunch]) -> list[OfferedLaunch]:
     """Keep the order of provenance; within a step, no engine gets more than ALIKE places before the others get one."""
     spread: list[OfferedLaunch] = []
     for _, step in groupby(offered, key=lambda one: one.provenance.order):

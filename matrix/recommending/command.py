@@ -52,13 +52,13 @@ def main(words: Sequence[str] | None = None, around: HostSurroundings | None = N
     """Exit codes: 0 something is recommended, 1 nothing can be, 2 bad input."""
     options = parser().parse_args(words)
     try:
-        return _answer(options, around)
+        return _answer_request(options, around)
     except (ConfigError, HostError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
 
 
-def _answer(options: argparse.Namespace, around: HostSurroundings | None) -> int:
+def _answer_request(options: argparse.Namespace, around: HostSurroundings | None) -> int:
     matrix = load_matrix()
     certified = around.certified(options.registry) if around and options.registry else {}
     ran = {**certified, **read_ran(), **(around.own_runs() if around else {})}
@@ -72,13 +72,15 @@ def _answer(options: argparse.Namespace, around: HostSurroundings | None) -> int
             continue
         found = recommend_launches(matrix, asked.rig, ran, globs=globs, want=options.want)
         exit_code = 0 if found.launches else exit_code
-        shown.append(as_json(found, model=model, notes=notes) if options.json else _text(found, asked, model, notes))
+        shown.append(
+            as_json(found, model=model, notes=notes) if options.json else _render_answer(found, asked, model, notes)
+        )
     whole = shown[0] if len(shown) == 1 else shown
     sys.stdout.write(f"{json.dumps(whole, default=str) if options.json else _joined(shown)}\n")
     return exit_code
 
 
-def _text(found: Recommendation, asked: RecommendRequest, model: str, notes: tuple[str, ...]) -> str:
+def _render_answer(found: Recommendation, asked: RecommendRequest, model: str, notes: tuple[str, ...]) -> str:
     text = render_text(found, model=model, notes=notes)
     if not asked.hypothetical:
         return text

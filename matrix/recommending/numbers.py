@@ -39,11 +39,11 @@ class Number:
     disputed: str = ""  # what is known to be wrong with its source
 
     def __str__(self) -> str:
-        said = ", ".join(f"{k.replace('_', ' ')} {_shown(v)}" for k, v in self.conditions.items())
-        return f"{self.what} {_shown(self.value)} {self.unit}{f' ({said})' if said else ''}"
+        said = ", ".join(f"{k.replace('_', ' ')} {_show_value(v)}" for k, v in self.conditions.items())
+        return f"{self.what} {_show_value(self.value)} {self.unit}{f' ({said})' if said else ''}"
 
 
-def _shown(value: Any) -> str:
+def _show_value(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}".rstrip("0")

@@ -68,12 +68,12 @@ def judge_provenance(matrix: Matrix, cell: Cell, history: History) -> Provenance
     if mine is not None and mine.worked:
         return Provenance(level="ran", why=mine.describe(), source=mine.file, order=0)
     anchors = history.anchors.get(cell.release.id, ())
-    known = [a for a in anchors if a.level == "published" and not _differences(matrix, cell, a)]
+    known = [a for a in anchors if a.level == "published" and not _describe_differences(matrix, cell, a)]
     if known:
         best = max(known, key=lambda a: a.numbers)
         why = "published with numbers" if best.numbers else "published, without numbers"
         return Provenance(level="published", why=why, source=best.source, order=1 if best.numbers else 2)
-    near = [(a, d) for a in anchors if len(d := _differences(matrix, cell, a)) == 1]
+    near = [(a, d) for a in anchors if len(d := _describe_differences(matrix, cell, a)) == 1]
     for anchor, (difference,) in near:
         if difference:
             why = f"{difference}; otherwise as {'published' if anchor.level == 'published' else 'run here'}"
@@ -86,7 +86,7 @@ def _list_claimed(matrix: Matrix) -> Iterator[Anchor]:
     for claim in matrix.claims:
         when = claim.value.when
         for features in _features_of(matrix, claim):
-            for rig in _words(when.get("rig", "")):
+            for rig in _list_words(when.get("rig", "")):
                 yield Anchor(
                     level="published",
                     release=str(when.get("release", "")),
@@ -101,7 +101,7 @@ def _list_claimed(matrix: Matrix) -> Iterator[Anchor]:
 
 def _features_of(matrix: Matrix, claim: Loaded[Claim]) -> set[frozenset[str]]:
     """Return the feature sets that the table's rows are about: `conditions: {mtp: true}` is one."""
-    named = frozenset(_words(claim.value.when.get("features", ())))
+    named = frozenset(_list_words(claim.value.when.get("features", ())))
     rows = [m.conditions for m in claim.value.measurements]
     return {named | {f for f in matrix.features if row.get(f) is True} for row in rows}
 
@@ -138,7 +138,7 @@ def _list_ran(matrix: Matrix, ran: Iterable[LastRun]) -> Iterator[Anchor]:
             )
 
 
-def _differences(matrix: Matrix, cell: Cell, anchor: Anchor) -> list[str]:
+def _describe_differences(matrix: Matrix, cell: Cell, anchor: Anchor) -> list[str]:
     """Describe what differs, in words; an empty word is a difference over which no number can be derived."""
     found = [f"with {f}" for f in sorted(cell.features - anchor.features)]
     found += [f"without {f}" for f in sorted(anchor.features - cell.features)]
@@ -156,5 +156,5 @@ def _alike(one: Checkpoint, other: Checkpoint | None) -> bool:
     return other is not None and (one.family, one.format) == (other.family, other.format)
 
 
-def _words(value: object) -> tuple[str, ...]:
+def _list_words(value: object) -> tuple[str, ...]:
     return tuple(map(str, value)) if isinstance(value, list | tuple) else (str(value),) if value else ()

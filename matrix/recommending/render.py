@@ -20,14 +20,14 @@ SHOWN_BLOCKS: Final = 6  # reasons; the rest is counted
 def render_text(found: Recommendation, *, model: str = "", notes: tuple[str, ...] = ()) -> str:
     """Format for a terminal. `model`: a directory of weights that the next command names."""
     rig = found.rig
-    lines = [f"{rig.id}: {rig.gpus or 'no'} x {rig.gpu.name}", *(_wrap(note, "") for note in notes)]
-    lines += [_wrap(sentence, "") for sentence in _summarise(found)]
+    lines = [f"{rig.id}: {rig.gpus or 'no'} x {rig.gpu.name}", *(_wrap_words(note, "") for note in notes)]
+    lines += [_wrap_words(sentence, "") for sentence in _summarise_recommendation(found)]
     for number, one in enumerate(found.launches, 1):
         lines += ["", *_render_launch(number, one, model)]
     return "\n".join([*lines, *_render_blocks(found)])
 
 
-def _summarise(found: Recommendation) -> Iterator[str]:
+def _summarise_recommendation(found: Recommendation) -> Iterator[str]:
     if why := found.rig.attach_only:
         yield f"Nothing is started on this rig: {why}."
         yield "Start it there yourself. Any server can be asked: glm-matrix probe http://127.0.0.1:8000"
@@ -51,25 +51,25 @@ def _summarise(found: Recommendation) -> Iterator[str]:
 
 def _render_launch(number: int, one: OfferedLaunch, model: str) -> Iterator[str]:
     yield f"{number}. {one.cell.id}"
-    yield _wrap(f"{one.provenance.level.upper()}: {one.provenance.why} [{one.provenance.source}]", "   ")
+    yield _wrap_words(f"{one.provenance.level.upper()}: {one.provenance.why} [{one.provenance.source}]", "   ")
     for n in one.numbers:
-        yield _wrap(f"{n.about:8} {n} [{n.basis}: {n.source}]", "   ", " " * 12)
+        yield _wrap_words(f"{n.about:8} {n} [{n.basis}: {n.source}]", "   ", " " * 12)
     for text in dict.fromkeys(n.disputed for n in one.numbers if n.disputed):
-        yield _wrap(f"disputed {text}", "   ", " " * 12)
+        yield _wrap_words(f"disputed {text}", "   ", " " * 12)
     if not any(n.about == "speed" for n in one.numbers):
         yield "   speed    no number is known"
-    yield _wrap(f"proven   {_proven(one)}", "   ", " " * 12)
+    yield _wrap_words(f"proven   {_proven(one)}", "   ", " " * 12)
     for known in one.known:
-        yield _wrap(f"known    {_describe_known(known)}", "   ", " " * 12)
+        yield _wrap_words(f"known    {_describe_known(known)}", "   ", " " * 12)
     for found in one.faults:
         loses = "a client loses calls: " if one.loses_calls else ""
-        yield _wrap(f"tools    {loses}{found.describe()} [run on a CPU]", "   ", " " * 12)
+        yield _wrap_words(f"tools    {loses}{found.describe()} [run on a CPU]", "   ", " " * 12)
         yield f"{'':12}{found.command}"  # unbroken, so that it can be pasted
     said = f": {one.remarks[0]}" if one.remarks else ""
-    yield _wrap(f"parser   {one.preflight}{said}", "   ", " " * 12)
+    yield _wrap_words(f"parser   {one.preflight}{said}", "   ", " " * 12)
     if len(one.cells) > 1:
         others = ", ".join(c.id.rpartition(".")[2] for c in one.cells[1:])
-        yield _wrap(f"same     this launch also serves: {others}", "   ", " " * 12)
+        yield _wrap_words(f"same     this launch also serves: {others}", "   ", " " * 12)
     yield f"   next     {next_command(one, model)}"
 
 
@@ -97,7 +97,7 @@ def _render_blocks(found: Recommendation) -> Iterator[str]:
         return
     yield "\nwhat blocks the rest (`glm-matrix why-not CELL` shows the chain):"
     for block in found.blocked[:SHOWN_BLOCKS]:
-        yield _wrap(f"{block.count:6,} {block.what}: {block.reason}", "", " " * 7)
+        yield _wrap_words(f"{block.count:6,} {block.what}: {block.reason}", "", " " * 7)
     rest = found.blocked[SHOWN_BLOCKS:]
     if rest:
         yield f"{sum(b.count for b in rest):6,} for {len(rest)} more reasons: --json has them all"
@@ -160,7 +160,7 @@ def _number_json(n: Number) -> dict[str, Any]:
     }
 
 
-def _wrap(text: str, indent: str, more: str | None = None) -> str:
+def _wrap_words(text: str, indent: str, more: str | None = None) -> str:
     """Lines of at most WIDTH columns; a hyphen is no place to break."""
     return textwrap.fill(
         text,

@@ -25,7 +25,7 @@ def cut_to_budget(
             (middle, high) if measure_s(keep_asked(grouped, ordered[:middle])) <= budget_s else (low, middle - 1)
         )
     kept = keep_asked(grouped, ordered[:low])
-    left = [_explain(g, budget_s, needed=i < covering) for i, g in enumerate(ordered) if i >= low]
+    left = [_explain_left_out(g, budget_s, needed=i < covering) for i, g in enumerate(ordered) if i >= low]
     return replace(kept, left_out=(*kept.left_out, *left))
 
 
@@ -42,7 +42,7 @@ def keep_asked(grouped: Grouped, asked: Sequence[LaunchGroup]) -> Grouped:
     return replace(grouped, groups=tuple(g for g in grouped.groups if g.id in wanted))
 
 
-def _explain(group: LaunchGroup, budget_s: float, *, needed: bool) -> LeftOut:
+def _explain_left_out(group: LaunchGroup, budget_s: float, *, needed: bool) -> LeftOut:
     hours = f"{budget_s / 3600:g} h are full with launches that show more new pairs"
     what = "it alone would show some pair" if needed else "every pair of it is shown by another launch"
     return LeftOut(cells=group.cells, why=f"{hours}; {what}", by="budget")

@@ -29,7 +29,7 @@ class CanaryIndex:
         """Return the canary plan to try before a big one; None where none is alike, or none is expected to work."""
         alike = [self._plan(c) for c in self._by_kind.get(_kind_of(plan.cell), ())]
         sound = [p for p in alike if self._is_sound(p)]
-        return max(sound, key=lambda p: (_likeness(p, plan), -p.cell.rig.gpus, p.cell.id), default=None)
+        return max(sound, key=lambda p: (_measure_likeness(p, plan), -p.cell.rig.gpus, p.cell.id), default=None)
 
     def _is_sound(self, plan: Plan) -> bool:
         """Whether its failure would tell something: one that is known to fail, or damaged on purpose, tells nothing."""
@@ -41,7 +41,7 @@ def _kind_of(cell: Cell) -> Kind:
     return cell.rig.gpu.id, cell.release.id, cell.features
 
 
-def _likeness(canary: Plan, big: Plan) -> tuple[bool, bool, float]:
+def _measure_likeness(canary: Plan, big: Plan) -> tuple[bool, bool, float]:
     """Stands for it, has its weight format, and the share of flags and variables that both set alike."""
     own, other = set(_settings(canary)), set(_settings(big))
     stands = canary.cell.checkpoint.stands_for == big.cell.checkpoint.id

@@ -148,7 +148,7 @@ def _order_jobs(jobs: Sequence[ScheduledJob]) -> list[ScheduledJob]:
 
 
 @dataclass(slots=True)
-class _Host:
+class _PlacingHost:
     """What one machine has free, and whose weights its page cache holds from when on."""
 
     number: int
@@ -177,7 +177,7 @@ class _Simulation:
     def __init__(self, machine: MachineKind, ordered: Sequence[ScheduledJob], *, barrier: bool) -> None:
         self._machine, self._barrier = machine, barrier
         self._queue = list(ordered)
-        self._hosts = [_Host(n, list(range(machine.slots))) for n in range(machine.count)]
+        self._hosts = [_PlacingHost(n, list(range(machine.slots))) for n in range(machine.count)]
         self._running: list[tuple[float, int, PlacedJob]] = []
         self._done: set[str] = set()
         self._placed: list[PlacedJob] = []
@@ -216,12 +216,12 @@ class _Simulation:
         running = [p.job.tier for _, _, p in self._running]
         return min(running) if running else self._queue[0].tier if self._queue else 0
 
-    def _choose_host(self, job: ScheduledJob, now: float) -> _Host | None:
+    def _choose_host(self, job: ScheduledJob, now: float) -> _PlacingHost | None:
         """One where the weights are cached, then the fullest one that has room: wide jobs need whole machines."""
         fitting = [h for h in self._hosts if len(h.free) >= job.slots]
         return min(fitting, key=lambda h: (not h.is_warm(job, now), len(h.free), h.number), default=None)
 
-    def _start(self, job: ScheduledJob, host: _Host, now: float) -> None:
+    def _start(self, job: ScheduledJob, host: _PlacingHost, now: float) -> None:
         warm = host.is_warm(job, now)
         host.read(job, now, self._machine.memory_bytes)
         slots, host.free = tuple(host.free[: job.slots]), host.free[job.slots :]

@@ -86,7 +86,7 @@ def make_run_plan(
         depth=depth,
         groups=grouped.groups,
         left_out=(*grouped.left_out, *more),
-        schedules=tuple(_schedule(own, machines.get(gpu) or find_machine(own)) for gpu, own in kinds.items()),
+        schedules=tuple(_schedule_groups(own, machines.get(gpu) or find_machine(own)) for gpu, own in kinds.items()),
     )
 
 
@@ -96,7 +96,7 @@ def find_machine(groups: Iterable[LaunchGroup], *, count: int = 1, memory_bytes:
     return MachineKind(name=own[0].gpu, slots=max(g.slots for g in own), count=count, memory_bytes=memory_bytes)
 
 
-def _schedule(groups: Sequence[LaunchGroup], machine: MachineKind) -> Schedule:
+def _schedule_groups(groups: Sequence[LaunchGroup], machine: MachineKind) -> Schedule:
     try:
         return place_jobs([as_job(g) for g in groups], machine)
     except ValueError as error:

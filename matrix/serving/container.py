@@ -117,9 +117,9 @@ def render_compose(plan: Plan) -> str:
     service: dict[str, Any] = {
         "image": container.image_reference(plan),
         "init": True,
-        **({"entrypoint": [_escape(program)]} if program else {}),
-        "command": [_escape(word) for word in words],
-        "environment": {name: _escape(value) for name, value in environment_of(plan).items()},
+        **({"entrypoint": [_escape_for_compose(program)]} if program else {}),
+        "command": [_escape_for_compose(word) for word in words],
+        "environment": {name: _escape_for_compose(value) for name, value in environment_of(plan).items()},
         "ports": [f"127.0.0.1:${{PORT:-{port}}}:{port}"],
         "volumes": [
             {"type": "bind", "source": MODEL, "target": MODEL, "read_only": True},
@@ -151,7 +151,7 @@ def _compose_root(plan: Plan) -> dict[str, Any]:
     return {"read_only": True, "tmpfs": [f"{path}:{options}" for path, options in places.items()]}
 
 
-def _escape(word: str) -> str:
+def _escape_for_compose(word: str) -> str:
     """Escape a word for compose, which expands `$`; the model's path becomes its variable."""
     return fill_placeholders(word.replace("$", "$$"), {"model": MODEL})
 

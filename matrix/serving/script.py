@@ -143,7 +143,7 @@ def _list_lines(
         case "kernels":
             yield from kernels.warm_kernels(plan, container=inside)
         case "launch":
-            yield from _launch(plan, sections, inside=inside)
+            yield from _render_launch(plan, sections, inside=inside)
         case "wait":
             yield run.wait_until_ready(plan)
         case "ask":
@@ -163,7 +163,7 @@ def _set_up(plan: Plan, places: ServingPlaces, *, inside: bool) -> Iterator[str]
         yield from prepare.set_up_environment(plan, places)
 
 
-def _launch(plan: Plan, sections: Collection[str], *, inside: bool) -> Iterator[str]:
+def _render_launch(plan: Plan, sections: Collection[str], *, inside: bool) -> Iterator[str]:
     """Files that the launch needs, its variables and its command; in the background where something follows."""
     yield from _write_files(plan)
     if inside:

@@ -92,7 +92,7 @@ def _news(choice: Choice, old: Values, new: Values, before: Side, after: Side) -
         danger="other",
         level=choice.level,
         title=choice.what,
-        cause=f"{_shown(old, before)} -> {_shown(new, after)}.",
+        cause=f"{_show_values(old, before)} -> {_show_values(new, after)}.",
         consequence=choice.then,
         remedy=COMPARE,
         decided_by=replace(after.read(f"its own choice: {why}"), run=find_standing(after)),
@@ -100,7 +100,7 @@ def _news(choice: Choice, old: Values, new: Values, before: Side, after: Side) -
     )
 
 
-def _shown(values: Values, side: Side) -> str:
+def _show_values(values: Values, side: Side) -> str:
     told = [show_value(value) for value in values if value is not None]
     if told:
         return told[0] if len(set(told)) == 1 else ", ".join(told)

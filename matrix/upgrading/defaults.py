@@ -44,7 +44,7 @@ def compare_defaults(before: Side, after: Side) -> Iterator[News]:
             continue
         old_value, new_value = read_default(flag), read_default(other)
         if old_value is not None and new_value is not None and old_value != new_value:
-            yield _default(flag, other, before, after)
+            yield _compare_defaults(flag, other, before, after)
 
 
 def read_default(flag: Flag) -> str | None:
@@ -64,12 +64,12 @@ def read_default(flag: Flag) -> str | None:
     return None if UNREADABLE.search(text) else bare
 
 
-def _default(flag: Flag, other: Flag, before: Side, after: Side) -> News:
+def _compare_defaults(flag: Flag, other: Flag, before: Side, after: Side) -> News:
     old, new = read_default(flag) or "", read_default(other) or ""
     reach = find_reach(flag.name, before.facts, after.facts)
     if other.deprecated and not flag.deprecated and new == "None":
         reach = "an old name, whose default is left to the new one"
-    change = f"its default is {_shown(new)}, and was {_shown(old)}; the line does not set it"
+    change = f"its default is {_show_default(new)}, and was {_show_default(old)}; the line does not set it"
     return News(
         part="default",
         key=flag.name,
@@ -78,20 +78,20 @@ def _default(flag: Flag, other: Flag, before: Side, after: Side) -> News:
         level="note",
         title=flag.name,
         cause=f"{change}{f' ({reach}: not met by this line)' if reach else ''}.",
-        remedy=f"To keep what you had, add {flag.name} {old}." if _takes(other, old) else "",
+        remedy=f"To keep what you had, add {flag.name} {old}." if _takes_value(other, old) else "",
         decided_by=after.read(f"default of {flag.name}"),
         sources=(after.snapshot.source,),
         applies=not reach,
     )
 
 
-def _takes(flag: Flag, value: str) -> bool:
+def _takes_value(flag: Flag, value: str) -> bool:
     """Whether an option can be written with a value that was a default before."""
     closed = flag.choices or flag.values
     return flag.takes_value and not flag.deprecated and value != "None" and (not closed or value in map(str, closed))
 
 
-def _shown(value: str) -> str:
+def _show_default(value: str) -> str:
     return "left to the release" if value == "None" else value
 
 

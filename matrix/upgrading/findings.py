@@ -26,21 +26,21 @@ Key = tuple[str, tuple[str, ...]]
 
 def compare_findings(before: Side, after: Side) -> Iterator[News]:
     """Every finding that only one side has, or that is worse on one of them."""
-    old, new = ({_key(f): f for f in side.findings if f.id not in UNREAD} for side in (before, after))
+    old, new = ({_name_finding(f): f for f in side.findings if f.id not in UNREAD} for side in (before, after))
     for key, finding in new.items():
         if key not in old:
-            yield _begins(finding, before, after)
+            yield _report_new_finding(finding, before, after)
         elif finding.level != old[key].level:
             yield _worse(old[key], finding)
     for key, finding in old.items():
         if key not in new:
-            yield _ends(finding, before, after)
+            yield _report_lost_finding(finding, before, after)
 
 
 def list_staying(before: Side, after: Side) -> tuple[CheckFinding, ...]:
     """List the findings that both sides have, the worst first."""
-    old = {_key(f) for f in before.findings}
-    return tuple(f for f in after.findings if _key(f) in old)
+    old = {_name_finding(f) for f in before.findings}
+    return tuple(f for f in after.findings if _name_finding(f) in old)
 
 
 def effect_of(finding: CheckFinding) -> Effect:
@@ -54,11 +54,11 @@ def effect_of(finding: CheckFinding) -> Effect:
     return "wrong" if finding.id in LEFT_OUT else EFFECT_OF[finding.level]
 
 
-def _key(finding: CheckFinding) -> Key:
+def _name_finding(finding: CheckFinding) -> Key:
     return finding.id, finding.subject
 
 
-def _begins(finding: CheckFinding, before: Side, after: Side) -> News:
+def _report_new_finding(finding: CheckFinding, before: Side, after: Side) -> News:
     made = replace(_news(finding, "begins"), applies=_meets(finding, after))
     subject = finding.subject[0]
     if finding.id in ABSENT:
@@ -74,7 +74,7 @@ def _weaken(remedy: str) -> str:
     return f"Drop it, or look whether {near[1]} means the same." if near else remedy
 
 
-def _ends(finding: CheckFinding, before: Side, after: Side) -> News:
+def _report_lost_finding(finding: CheckFinding, before: Side, after: Side) -> News:
     """Report a finding that only the release before has."""
     made = replace(_news(finding, "ends"), applies=_meets(finding, before))
     consequence = f"It is so on {before.release.name}, not on {after.release.name} any more."

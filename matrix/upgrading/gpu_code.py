@@ -80,7 +80,7 @@ def _compare_libraries(package: PackageSides, before: Side, after: Side) -> Iter
         return
     lost, new = was - now, now - was
     used = sorted(path for path in lost if _only_there(path, before, after))
-    told = [f"{word}: {_listed(names, used)}" for word, names in (("gone", lost), ("new", new)) if names]
+    told = [f"{word}: {_join_backends(names, used)}" for word, names in (("gone", lost), ("new", new)) if names]
     way: Way = "changes" if lost and new else "ends" if lost else "begins"
     yield replace(
         _news(package, "libraries", way, told),
@@ -94,10 +94,10 @@ def _compare_sources(package: PackageSides, *, elsewhere: bool) -> Iterator[News
     was, now = (_named(wheel, package.sm) for wheel in (package.before, package.after))
     what = "sparse attention sources"
     if was and not now:
-        told = [f"gone, all of them: {_listed(was)}"]
+        told = [f"gone, all of them: {_join_backends(was)}"]
         yield replace(_news(package, what, "ends", told), level="note" if elsewhere else "risky")
     elif now and not was:
-        yield _news(package, what, "begins", [f"new, there was none: {_listed(now)}"])
+        yield _news(package, what, "begins", [f"new, there was none: {_join_backends(now)}"])
     elif was != now:
         told = [f"{len(was)} -> {len(now)} files, {len(was - now)} gone and {len(now - was)} new"]
         yield _news(package, what, "changes", told)
@@ -118,7 +118,7 @@ def _news(package: PackageSides, what: str, way: Way, told: Sequence[str]) -> Ne
     )
 
 
-def _listed(names: frozenset[str], first: Sequence[str] = ()) -> str:
+def _join_backends(names: frozenset[str], first: Sequence[str] = ()) -> str:
     ordered = sorted(names, key=lambda name: (name not in first, OURS.search(name) is None, name))
     return list_first(ordered, SHOWN)
 

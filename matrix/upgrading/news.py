@@ -118,22 +118,22 @@ def write_headline(comparison: ReleaseComparison) -> str:
         case "stops":
             told = [n for n in met if n.danger == "stops" and n.level == "wrong"]
             if told:
-                return f"WILL NOT START: {_first(told)}"
+                return f"WILL NOT START: {_tell_first(told)}"
             cause = comparison.stopped.cause if comparison.stopped else ""
             return f"WILL NOT START: as on {comparison.before}: {cause}"
         case "wrong":
-            return f"WILL BE WRONG: {_first([n for n in met if n.danger == 'wrong' and n.level == 'wrong'])}"
+            return f"WILL BE WRONG: {_tell_first([n for n in met if n.danger == 'wrong' and n.level == 'wrong'])}"
         case "unknown":
-            return f"UNKNOWN: {comparison.unread[0] if comparison.unread else _first(unknown)}"
+            return f"UNKNOWN: {comparison.unread[0] if comparison.unread else _tell_first(unknown)}"
         case "risky":
-            return f"RISKY: {_first([n for n in met if n.risky])}"
+            return f"RISKY: {_tell_first([n for n in met if n.risky])}"
     other = sum(n.danger == "other" for n in met)
     less = f"; {other} things are other than before" if other else ""
     open_ = "" if comparison.rig else "; its GPUs are not named, and much depends on them (--rig)"
     return f"SAFE: nothing known keeps this line from doing on {comparison.after} what it did{less}{open_}."
 
 
-def _first(told: Sequence[News]) -> str:
+def _tell_first(told: Sequence[News]) -> str:
     more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
     return f"{_named(told[0])}{more}"
 

@@ -96,7 +96,7 @@ def make_line(matrix: Matrix, cell: Cell) -> CellLine:
         entry=cell.id,
         argv=words_of(words),
         env=as_words(plan.env),
-        installed=_installed(plan),
+        installed=_read_installed(plan),
         files=_files(plan),
     )
     config = plan.values("config") or ({"architectures": [cell.checkpoint.architecture]} if "/" not in name[1:] else {})
@@ -112,7 +112,7 @@ def make_line(matrix: Matrix, cell: Cell) -> CellLine:
     )
 
 
-def _installed(plan: Plan) -> dict[str, str]:
+def _read_installed(plan: Plan) -> dict[str, str]:
     wanted = plan.values("launcher").get("requirements", ())
     found = (parse_requirement(str(text)) for text in wanted if "==" in str(text))
     return dict(f for f in found if f is not None)

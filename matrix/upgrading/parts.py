@@ -32,7 +32,7 @@ def compare_pins(before: Side, after: Side) -> Iterator[News]:
     for name in sorted(installed & (old.keys() | new.keys())):
         allowed = [_allows(pins.get(name), str(versions[name])) for pins in (old, new)]
         if allowed[0] != allowed[1]:
-            yield _installed(name, str(versions[name]), refused=not allowed[1], before=before, after=after)
+            yield _report_installed(name, str(versions[name]), refused=not allowed[1], before=before, after=after)
 
 
 def _pin(name: str, old: str | None, new: str | None, after: Side) -> News:
@@ -59,7 +59,7 @@ def _allows(spec: str | None, version: str) -> bool:
         return True
 
 
-def _installed(name: str, version: str, *, refused: bool, before: Side, after: Side) -> News:
+def _report_installed(name: str, version: str, *, refused: bool, before: Side, after: Side) -> News:
     wants = (after if refused else before).snapshot.pins[name]
     who = (after if refused else before).release.name
     return News(
@@ -96,13 +96,13 @@ def compare_class(before: Side, after: Side) -> Iterator[News]:
             decided_by=after.read("its model registry"),
             sources=(after.snapshot.source,),
         )
-    for key in sorted(_keys(before)):
+    for key in sorted(_list_given_keys(before)):
         reads = [_reads(s.snapshot, name, key) for s in (before, after)]
         if None not in reads and reads[0] != reads[1]:
-            yield _key(key, name, reads[0] is True, before, after)
+            yield _report_key(key, name, reads[0] is True, before, after)
 
 
-def _keys(side: Side) -> set[str]:
+def _list_given_keys(side: Side) -> set[str]:
     """Keys of the config.json that the user gave and of the line's override."""
     overrides = side.fact("overrides")
     given = set(map(str, side.facts["file_config"])) if side.examined.model.given else set()
@@ -113,7 +113,7 @@ def _reads(snapshot: Snapshot, architecture: str, key: str) -> bool | None:
     return snapshot.reads_key(architecture, key)
 
 
-def _key(key: str, architecture: str, was_read: bool, before: Side, after: Side) -> News:
+def _report_key(key: str, architecture: str, was_read: bool, before: Side, after: Side) -> News:
     side = after
     verb = "nothing reads it any more" if was_read else "it is read"
     in_line = key in (before.fact("overrides") or {})

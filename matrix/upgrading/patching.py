@@ -27,10 +27,10 @@ def compare_patches(before: Side, after: Side) -> Iterator[News]:
     for name, patch in read_patches().items():
         old, new = (_needs(patch, side) for side in (before, after))
         if old != new and not _superseded(name):
-            yield _begins(patch, after) if new else _ends(patch, before, after)
+            yield _report_new_patch(patch, after) if new else _report_lost_patch(patch, before, after)
 
 
-def _begins(patch: Patch, side: Side) -> News:
+def _report_new_patch(patch: Patch, side: Side) -> News:
     return News(
         part="patch",
         key=patch.id,
@@ -45,12 +45,12 @@ def _begins(patch: Patch, side: Side) -> News:
     )
 
 
-def _ends(patch: Patch, before: Side, after: Side) -> News:
+def _report_lost_patch(patch: Patch, before: Side, after: Side) -> News:
     """Not needed any more; or still wanted, and made for another file."""
-    wanted = bool(patch.fact) and _holds(patch.fact, after.snapshot, with_file=False)
+    wanted = bool(patch.fact) and _fact_holds(patch.fact, after.snapshot, with_file=False)
     then = "it is made for another file, and what it is for is still so" if wanted else "not needed any more"
     return replace(
-        _begins(patch, after),
+        _report_new_patch(patch, after),
         way="ends",
         danger="stops" if wanted else "fixed",
         level="risky" if wanted else "note",
@@ -64,22 +64,22 @@ def _needs(patch: Patch, side: Side) -> bool:
     """Whether a patch is for this release, GPU and line; a line that names a dense backend needs none."""
     if side.fact("sparse") is False and not side.extra.patches:
         return False
-    return _fits(patch, side.snapshot, side.sm)
+    return _fits_release(patch, side.snapshot, side.sm)
 
 
 def keep_fitting(names: Sequence[str], snapshot: Snapshot, sm: int) -> tuple[str, ...]:
     """Those of a launch's patches that another release still takes."""
-    return tuple(name for name in names if _fits(read_patches()[name], snapshot, sm))
+    return tuple(name for name in names if _fits_release(read_patches()[name], snapshot, sm))
 
 
-def _fits(patch: Patch, snapshot: Snapshot, sm: int) -> bool:
+def _fits_release(patch: Patch, snapshot: Snapshot, sm: int) -> bool:
     facts = {"engine": snapshot.engine, "version": snapshot.version, "sm": sm // 10 * 10}
     if set(patch.applies_when) - set(facts) or not patch.applies(facts):
         return False
-    return not patch.fact or _holds(patch.fact, snapshot)
+    return not patch.fact or _fact_holds(patch.fact, snapshot)
 
 
-def _holds(name: str, snapshot: Snapshot, *, with_file: bool = True) -> bool:
+def _fact_holds(name: str, snapshot: Snapshot, *, with_file: bool = True) -> bool:
     """Whether a fact (or `not` and a fact) holds in a release, with or without its question for one very file."""
     truths = load_facts()
     fact = truths[name.removeprefix(NOT)]

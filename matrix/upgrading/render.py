@@ -38,7 +38,7 @@ def _comparison(found: ReleaseComparison, *, everything: bool) -> Iterator[str]:
     yield f"  {found.before} -> {found.after} ({word}), {found.rig or 'GPUs not named'}, {found.model}"
     yield f"  {f'{found.where}  ' if found.where else ''}{found.entry}"
     if found.direction:
-        yield from _groups([n for n in found.news if n.applies and not _turned(n, found.news)])
+        yield from _render_groups([n for n in found.news if n.applies and not _turned(n, found.news)])
         yield from _rest(found, everything=everything)
 
 
@@ -51,7 +51,7 @@ def _turned(item: News, news: Sequence[News]) -> bool:
     return any(n.title == item.title or links & set(n.sources) for n in begun)
 
 
-def _groups(news: Sequence[News]) -> Iterator[str]:
+def _render_groups(news: Sequence[News]) -> Iterator[str]:
     head = ""
     many = {part: [n for n in news if n.part == part] for part in TOGETHER}
     for item in news:
@@ -67,14 +67,16 @@ def _groups(news: Sequence[News]) -> Iterator[str]:
 
 def _pins(pins: Sequence[News]) -> list[str]:
     told = "; ".join(f"{n.key} {n.cause.rstrip('.')}" for n in pins)
-    return _wrapped("  pins: ", f"{told}. [{KINDS['wheel']}: requirements of {pins[0].sources[0]}]")
+    return _wrap_lines("  pins: ", f"{told}. [{KINDS['wheel']}: requirements of {pins[0].sources[0]}]")
 
 
 def _facts(facts: Sequence[News]) -> list[str]:
     """By name: what follows from one is told by the checks, known failures and patches that name it."""
     now, gone = ([n.key for n in facts if (n.way == "ends") is ended] for ended in (False, True))
     told = [f"{word} {', '.join(names)}" for word, names in (("hold now:", now), ("hold no more:", gone)) if names]
-    return _wrapped("  facts: ", f"{'; '.join(told)}. [{KINDS['wheel']}: glm-matrix facts NAME says what decides it]")
+    return _wrap_lines(
+        "  facts: ", f"{'; '.join(told)}. [{KINDS['wheel']}: glm-matrix facts NAME says what decides it]"
+    )
 
 
 TOGETHER: Final[Mapping[str, Callable[[Sequence[News]], list[str]]]] = {"pin": _pins, "fact": _facts}
@@ -83,17 +85,17 @@ TOGETHER: Final[Mapping[str, Callable[[Sequence[News]], list[str]]]] = {"pin": _
 def _item(item: News) -> Iterator[str]:
     if item.danger in ("stops", "wrong") or item.level == "risky":
         place = f"  (line {item.line})" if item.line else ""
-        yield f"  {_short(item.title)}{place}"
-        yield from _wrapped("    cause   ", item.cause)
-        yield from _wrapped("    then    ", item.consequence)
-        yield from _wrapped("    do      ", item.remedy)
-        yield from _wrapped("    source  ", f"{_basis(item.decided_by)}{_cited(item)}")
+        yield f"  {_cut_line(item.title)}{place}"
+        yield from _wrap_lines("    cause   ", item.cause)
+        yield from _wrap_lines("    then    ", item.consequence)
+        yield from _wrap_lines("    do      ", item.remedy)
+        yield from _wrap_lines("    source  ", f"{_tell_basis(item.decided_by)}{_cited(item)}")
         return
     more = f" {item.remedy}" if item.remedy and item.danger == "other" else ""
-    yield from _wrapped(f"  {_short(item.title)}: ", f"{item.cause}{more} [{_basis(item.decided_by)}]")
+    yield from _wrap_lines(f"  {_cut_line(item.title)}: ", f"{item.cause}{more} [{_tell_basis(item.decided_by)}]")
 
 
-def _basis(decided: Decision) -> str:
+def _tell_basis(decided: Decision) -> str:
     """Which of wheel, run or report decides it, and by what."""
     day = f" {decided.read}" if decided.read else ""
     told = decided.kind in ("run", "report") or decided.read or decided.run != "not run"
@@ -112,28 +114,28 @@ def _rest(found: ReleaseComparison, *, everything: bool) -> Iterator[str]:
     if low and everything:
         yield "CANNOT APPLY TO THIS LINE"
         for item in low:
-            yield from _wrapped(f"  {_short(item.title)}: ", item.cause)
+            yield from _wrap_lines(f"  {_cut_line(item.title)}: ", item.cause)
     elif low:
         yield f"  {len(low)} further changes cannot apply to this line (--all shows them)"
     if found.stays:
         names = ", ".join(dict.fromkeys(f.subject[0] for f in found.stays if f.level in ("wrong", "risky")))
-        yield from _wrapped(
+        yield from _wrap_lines(
             f"  {len(found.stays)} findings stay as they are",
-            f"{f': {_short(names)}' if names else ''}; glm-matrix check tells them",
+            f"{f': {_cut_line(names)}' if names else ''}; glm-matrix check tells them",
         )
     for text in found.unread:
-        yield from _wrapped("  unread  ", text)
+        yield from _wrap_lines("  unread  ", text)
     if found.undecided and found.waits_for:
         yield f"  {found.undecided} checks wait for {' and '.join(found.waits_for[:3])}"
     for text in found.next:
         yield f"  next    {text}"
 
 
-def _short(text: str) -> str:
+def _cut_line(text: str) -> str:
     return text if len(text) <= WIDTH - 30 else f"{text[: WIDTH - 33]}..."
 
 
-def _wrapped(head: str, text: str) -> list[str]:
+def _wrap_lines(head: str, text: str) -> list[str]:
     if not text:
         return []
     indent = " " * (12 if head.startswith("    ") else 4)

@@ -107,11 +107,13 @@ def find_claim_problems(claims: Iterable[Loaded[Claim]], features: Iterable[str]
         _place_problem(claim, (index, *loc), message)
         for claim in claims
         for index, measured in enumerate(claim.value.measurements)
-        for loc, message in _wrong(measured, conditions)
+        for loc, message in _find_wrong_measurement(measured, conditions)
     ]
 
 
-def _wrong(measured: Measurement, conditions: Mapping[str, ConditionKind]) -> Iterator[tuple[tuple[str, ...], str]]:
+def _find_wrong_measurement(
+    measured: Measurement, conditions: Mapping[str, ConditionKind]
+) -> Iterator[tuple[tuple[str, ...], str]]:
     what = METRICS.get(measured.metric)
     if what is None:
         yield ("metric",), f"no metric is {measured.metric!r}{suggest_nearest(measured.metric, METRICS)}"

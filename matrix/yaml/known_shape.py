@@ -105,7 +105,7 @@ def _entry_problems(entry: KnownFailure, around: KnownSurroundings) -> Found:
         yield ("fails", "signature"), message
     for text in around.echoes.get(entry.id, ()):
         if found := re.search(fails.signature, text):
-            message = f"matches {found[0][:60]!r} in what is said anyway: {_shorten(text)}"
+            message = f"matches {found[0][:60]!r} in what is said anyway: {_shorten_line(text)}"
             yield ("fails", "signature"), message
             break
 
@@ -132,7 +132,7 @@ def _leads_somewhere(entry: KnownFailure, pages: Collection[str]) -> bool:
     return entry.id.startswith(PLANTED) and entry.issue in pages
 
 
-def _shorten(text: str) -> str:
+def _shorten_line(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= 80 else f"{line[:80]}..."
 

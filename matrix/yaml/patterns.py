@@ -87,14 +87,14 @@ def find_wrong_texts(items: Iterable[Loaded[Any]]) -> Iterator[Problem]:
     """Find every text, key or entry of a list that has not the form that its place wants."""
     for item in items:
         for name, pattern in TEXTS[type(item.value)].items():
-            for loc, text in _texts(name, getattr(item.value, name)):
+            for loc, text in _iterate_texts(name, getattr(item.value, name)):
                 if not pattern.fits(text):
                     yield _problem(item, loc, f"expected {pattern.expected}, got {text!r}")
         if isinstance(item.value, Release) and (why := _wrong_requirement(item.value.requirement)):
             yield _problem(item, ("requirement",), why)
 
 
-def _texts(name: str, value: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _iterate_texts(name: str, value: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
     if isinstance(value, str):
         yield (name,), value
     elif isinstance(value, Mapping):

@@ -51,7 +51,7 @@ def describe_lost(kind: type, file: str, name: str, data: Any) -> LostEntry:
     """Gather what an entry would have brought, from the raw data of its file as far as that could be read."""
     raw = data if isinstance(data, dict) else {}
     names = {KEYS[kind]: frozenset(n for n in (name, raw.get("id")) if isinstance(n, str))} if kind in KEYS else {}
-    values = {key: _values(key, raw.get(part)) for key, part in BRINGS.get(kind, {}).items()}
+    values = {key: _list_values(key, raw.get(part)) for key, part in BRINGS.get(kind, {}).items()}
     names |= {key: value for key, value in values.items() if value}
     return LostEntry(file=file, names=names, unknown=frozenset(key for key, value in values.items() if not value))
 
@@ -61,7 +61,7 @@ def describe_empty(kind: type, pattern: str) -> LostEntry:
     return LostEntry(file=pattern, names={}, unknown=frozenset([KEYS[kind], *BRINGS.get(kind, ())]))
 
 
-def _values(key: str, value: Any) -> frozenset[Any]:
+def _list_values(key: str, value: Any) -> frozenset[Any]:
     if isinstance(value, dict):
         return frozenset(v for v in (value.values() if key == "gpus" else value) if isinstance(v, (str, int)))
     return frozenset([value]) if isinstance(value, (str, int)) else frozenset()

@@ -43,7 +43,7 @@ class Unstructured(Exception):
 def structure_data(kind: type[T], doc: Document, data: Any, at: Loc, problems: list[Problem]) -> T | None:
     """Build a `kind` from `data` (found at `at` in `doc`), or return None with at least one new problem."""
     try:
-        return cast(T, _Reader(doc, problems).value(kind, data, at))
+        return cast(T, _ShapeReader(doc, problems).value(kind, data, at))
     except Unstructured:
         return None
 
@@ -106,7 +106,7 @@ def _read_hints(kind: Hashable) -> Mapping[str, Any]:
     return get_type_hints(cast(Any, kind))
 
 
-class _Reader:
+class _ShapeReader:
     def __init__(self, doc: Document, problems: list[Problem]) -> None:
         self.doc, self.problems = doc, problems
 

@@ -218,11 +218,11 @@ def _build(doc: Document, node: yaml.Node, loc: Loc, loader: Any) -> Any:
     if isinstance(node, yaml.ScalarNode):
         if node.tag == _STR and node.value.isprintable():  # most of all nodes, and nothing can be wrong with them
             return node.value
-        wrong = [doc.problem(loc, why) for why in _wrong(node, loader)]
+        wrong = [doc.problem(loc, why) for why in _find_wrong_node(node, loader)]
         doc.problems += wrong
         return None if wrong else loader.construct_object(node)
     if node.tag not in _COLLECTIONS:
-        doc.problems += (doc.problem(loc, why) for why in _wrong(node, loader))
+        doc.problems += (doc.problem(loc, why) for why in _find_wrong_node(node, loader))
     if isinstance(node, yaml.SequenceNode):
         return [_build(doc, child, (*loc, i), loader) for i, child in enumerate(node.value)]
     return _build_mapping(doc, node, loc, loader)
@@ -245,7 +245,7 @@ def _build_mapping(doc: Document, node: yaml.Node, loc: Loc, loader: Any) -> dic
     return built
 
 
-def _wrong(node: yaml.Node, loader: Any) -> Iterator[str]:
+def _find_wrong_node(node: yaml.Node, loader: Any) -> Iterator[str]:
     """Find what cannot be constructed, or means something else than it seems to."""
     kind = node.tag.removeprefix(_PREFIX)
     if kind not in _TAGS:

@@ -46,7 +46,7 @@ def run_certify(args: argparse.Namespace) -> int:
         ConfigError, HostError: bad input, or this machine cannot do it.
     """
     today = datetime.now(UTC).date()
-    return _verify(args, today) if args.verify else _certify(args, today)
+    return _verify(args, today) if args.verify else _certify_evidence(args, today)
 
 
 def _verify(args: argparse.Namespace, today: date) -> int:
@@ -60,7 +60,7 @@ def _verify(args: argparse.Namespace, today: date) -> int:
     return 1 if problems else 0
 
 
-def _certify(args: argparse.Namespace, today: date) -> int:
+def _certify_evidence(args: argparse.Namespace, today: date) -> int:
     if not 1 <= args.days <= 3650:
         raise ConfigError([Problem("--days", 0, "", f"expected 1 to 3650, got {args.days}")])
     if is_large(args.evidence):

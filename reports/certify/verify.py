@@ -105,7 +105,7 @@ def find_problems(
     problems = [f"it expired on {found.expires}"] if found.expires < today else []
     if found.issued > today:
         problems.append(f"it was issued in the future, on {found.issued}")
-    problems += _compare(found, evidence)
+    problems += _compare_certificate(found, evidence)
     if replay:
         problems += _judge_again(found, evidence)
     if signers is not None:
@@ -116,7 +116,7 @@ def find_problems(
     return problems
 
 
-def _compare(found: Certificate, evidence: Sequence[Path]) -> Iterator[str]:
+def _compare_certificate(found: Certificate, evidence: Sequence[Path]) -> Iterator[str]:
     yield from compare_statement(found, Statements([r for path in evidence for r in read_records(path)]))
 
 
@@ -138,10 +138,10 @@ def _find_differences(told: Json, derived: Json, place: str) -> Iterator[str]:
         for name in sorted({*told, *derived}):
             yield from _find_differences(told.get(name), derived.get(name), f"{place}.{name}" if place else str(name))
     elif told != derived:
-        yield f"{place} is {_show(told)} in the certificate and {_show(derived)} by the evidence"
+        yield f"{place} is {_show_value(told)} in the certificate and {_show_value(derived)} by the evidence"
 
 
-def _show(value: Json) -> str:
+def _show_value(value: Json) -> str:
     text = json.dumps(value, sort_keys=True)
     return text if len(text) <= 80 else f"{text[:80]}..."
 

@@ -28,7 +28,7 @@ from matrix.judging.logprobs import (
     recorded_numbers,
 )
 from matrix.judging.observation import Rung
-from matrix.judging.proof import Proof as Ablation
+from matrix.judging.proof import FeatureProof as Ablation
 from matrix.judging.proof import sizes
 from matrix.judging.requested import Requested
 from reports.compare.feature_pairs import FeaturePair, find_feature_pairs

@@ -39,14 +39,14 @@ def pack_evidence(evidence: Path, target: Path, name: str = "") -> None:
     """
     name = name or target.name.removesuffix(SUFFIX)
     with tarfile.open(target, "w:xz", format=tarfile.PAX_FORMAT) as packed:
-        _add(packed, read_plain_bytes(evidence), f"{name}.jsonl")
+        _pack_entry(packed, read_plain_bytes(evidence), f"{name}.jsonl")
         for path in sorted(folder_of(evidence).glob("*.jsonl.gz")):
             if is_kept_file(path):
                 with open_plain_file(path) as file:
-                    _add(packed, file.read(), f"{name}{FOLDER}/{path.name}")
+                    _pack_entry(packed, file.read(), f"{name}{FOLDER}/{path.name}")
 
 
-def _add(packed: tarfile.TarFile, data: bytes, name: str) -> None:
+def _pack_entry(packed: tarfile.TarFile, data: bytes, name: str) -> None:
     entry = tarfile.TarInfo(name)  # time 0, nobody's, 0644
     entry.size = len(data)
     packed.addfile(entry, io.BytesIO(data))
@@ -84,7 +84,7 @@ def read_lines(archive: Path, most_bytes: int) -> Iterator[bytes]:
         raise _refuse(archive, f"cannot be read: {error}") from None
 
 
-class _Bounded:
+class _BoundedReader:
     """The unpacked bytes of an archive, for tarfile: no more at once, and no more in all, than evidence can need."""
 
     def __init__(self, unpacked: IO[bytes]) -> None:
@@ -111,7 +111,7 @@ def _open_archive(archive: Path) -> Iterator[tarfile.TarFile]:
     with (
         open_plain_file(archive) as raw,
         lzma.open(raw) as unpacked,
-        tarfile.open(fileobj=cast(IO[bytes], _Bounded(unpacked)), mode="r:") as packed,
+        tarfile.open(fileobj=cast(IO[bytes], _BoundedReader(unpacked)), mode="r:") as packed,
     ):
         yield packed
 

@@ -108,10 +108,10 @@ def _differ(start: Run, said: Mapping[str, object]) -> Iterator[str]:
     for name in SOURCE:
         was, now = getattr(start, name), said.get(name)
         if (was or now) and was != now:
-            yield f"  run {start.run} is of another {words[name]}: {_shorten(was)}, today {_shorten(now)}"
+            yield f"  run {start.run} is of another {words[name]}: {_shorten_digest(was)}, today {_shorten_digest(now)}"
 
 
-def _shorten(value: object) -> str:
+def _shorten_digest(value: object) -> str:
     return "not recorded" if value in (None, "") else str(value)[:12]
 
 

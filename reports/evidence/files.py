@@ -259,7 +259,7 @@ def read_plain_bytes(path: Path) -> bytes:
         ConfigError: it is no gzip file, is cut short, or unpacks to more than `GZIP_BYTES`.
     """
     with open_plain_file(path) as raw:
-        return raw.read() if path.suffix != GZIP else _unpack(path, raw)
+        return raw.read() if path.suffix != GZIP else _unpack_gzip(path, raw)
 
 
 def open_plain_file(path: Path) -> BinaryIO:
@@ -276,7 +276,7 @@ def open_plain_file(path: Path) -> BinaryIO:
     raise OSError(errno.EISDIR if is_directory else errno.EINVAL, "Is a directory" if is_directory else "no plain file")
 
 
-def _unpack(path: Path, packed: BinaryIO) -> bytes:
+def _unpack_gzip(path: Path, packed: BinaryIO) -> bytes:
     try:
         with gzip.open(packed) as file:
             plain = file.read(GZIP_BYTES + 1)

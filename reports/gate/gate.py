@@ -187,7 +187,10 @@ def _check_runs(
         yield from _check_run(policy, run, own, now, continued=run in links.continued)
     for r in order_by_time(records):
         if isinstance(r, Result) and not r.cell and r.status not in policy.allow:
-            yield "loose", f"{r.nodeid or 'A test'} belongs to no cell and came to {r.status}: {_shorten(r.message)}"
+            yield (
+                "loose",
+                f"{r.nodeid or 'A test'} belongs to no cell and came to {r.status}: {_shorten_line(r.message)}",
+            )
 
 
 def _check_run(policy: Policy, run: str, own: Sequence[Record], now: datetime, *, continued: bool) -> Found:
@@ -276,11 +279,12 @@ def _check_launch(policy: Policy, row: CellRow) -> Found:
         return
     if launch.outcome != "ok" and not row.not_run:
         left = f" {len(row.not_asked)} tests were not asked." if row.not_asked else ""
-        yield "launch", f"its engine did not start: {launch.outcome}: {_shorten(launch.message)}{left}"
+        yield "launch", f"its engine did not start: {launch.outcome}: {_shorten_line(launch.message)}{left}"
     for each in row.crashes:
         yield (
             "crash",
-            f"its engine crashed and was launched again, so that the rest could be asked: {_shorten(each.message)}",
+            "its engine crashed and was launched again, so that the rest could be asked:"
+            f" {_shorten_line(each.message)}",
         )
     if any(each.stub for each in row.launches):
         yield "stub", "a stub engine answered; that says nothing about the real one."
@@ -302,7 +306,7 @@ def _check_statuses(policy: Policy, row: CellRow) -> Found:
         flaky = test.attempts is not None and test.attempts.flaked  # judged by name, see reports.gate.flakes
         if test.status not in policy.allow and not (repeats or flaky or is_absent(test)):
             more = f" Answered more than once: {test.told}." if test.told else ""
-            yield "status", f"{test.name} came to {test.status}: {_shorten(test.message)}{more}"
+            yield "status", f"{test.name} came to {test.status}: {_shorten_line(test.message)}{more}"
 
 
 def _check_required(cell: ExpectedCell, row: CellRow) -> Found:
@@ -324,7 +328,10 @@ def _check_required(cell: ExpectedCell, row: CellRow) -> Found:
 def _check_proofs(policy: Policy, cell: ExpectedCell, row: CellRow, own: Sequence[Prediction]) -> Found:
     for proof in row.proofs:
         if proof.outcome == "refuted":
-            yield "refuted", f"{proof.feature} was asked for and is refuted by {proof.rung}: {_shorten(proof.detail)}"
+            yield (
+                "refuted",
+                f"{proof.feature} was asked for and is refuted by {proof.rung}: {_shorten_line(proof.detail)}",
+            )
     if policy.unproven == "red":
         decided = {p.feature for p in row.proofs if p.outcome != "unproven"}
         # A predicted effect beside the cell without the feature shows it as well as a proof of the cell's own.
@@ -342,7 +349,7 @@ def _check_predictions(policy: Policy, own: Sequence[Prediction]) -> Found:
             yield "prediction", f"whether {p.feature} changes {p.what} as predicted cannot be judged: {p.detail}."
 
 
-def _shorten(text: str) -> str:
+def _shorten_line(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= MESSAGE_CHARS else f"{line[:MESSAGE_CHARS]}..."
 

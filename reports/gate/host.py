@@ -23,7 +23,7 @@ from reports.gate.accepted import Deviation
 NO_ANSWER = frozenset({Status.HOST_ERROR, Status.SKIP_NO_HW, Status.MISSING, Status.NOT_ASKED})
 
 
-class _Gpu(NamedTuple):
+class _RecordedGpu(NamedTuple):
     """What a run recorded of one GPU."""
 
     name: str
@@ -61,20 +61,20 @@ def _explain_misfit(rig: Rig, host: Mapping[str, Any], *, attached: bool) -> tup
     return None
 
 
-def _read_gpus(host: Mapping[str, Any]) -> list[_Gpu] | None:
+def _read_gpus(host: Mapping[str, Any]) -> list[_RecordedGpu] | None:
     """Read the GPUs that a rig can use; a GPU divided by MIG is none. None where the record holds no list of GPUs."""
     found = host.get("gpus")
     if not isinstance(found, Sequence) or isinstance(found, str):
         return None
-    gpus: list[_Gpu] = []
+    gpus: list[_RecordedGpu] = []
     for each in found:
         name, sm = (each.get("name"), each.get("sm")) if isinstance(each, Mapping) else (None, None)
         if not isinstance(name, str) or not isinstance(sm, int):
             return None
         if not each.get("mig"):
-            gpus.append(_Gpu(name, sm))
+            gpus.append(_RecordedGpu(name, sm))
     return gpus
 
 
-def _describe_gpus(gpus: Sequence[_Gpu]) -> str:
+def _describe_gpus(gpus: Sequence[_RecordedGpu]) -> str:
     return ", ".join(f"{n} x {gpu.name} (sm{gpu.sm})" for gpu, n in Counter(gpus).items()) or "no GPU"

@@ -49,10 +49,13 @@ def _check_commit(run: Run, today: Today) -> Iterator[Deviation]:
         text = f"Run {run.run} does not say of which commit it is."
         yield Deviation(what="unknown_commit", of=run.run, text=text)
     elif not today.commit:
-        text = f"Run {run.run} is of commit {_shorten(run.commit)}, and which is today's is not known: no git here."
+        text = (
+            f"Run {run.run} is of commit {_shorten_digest(run.commit)}, and which is today's is not known: no git here."
+        )
         yield Deviation(what="unknown_commit", of=run.run, text=text)
     elif run.commit != today.commit:
-        text = f"Run {run.run} is of another commit ({_shorten(run.commit)}) than today's ({_shorten(today.commit)})."
+        seen, wanted = _shorten_digest(run.commit), _shorten_digest(today.commit)
+        text = f"Run {run.run} is of another commit ({seen}) than today's ({wanted})."
         yield Deviation(what="another_commit", of=run.commit, text=text)
 
 
@@ -61,7 +64,7 @@ def _check_tree(run: Run) -> Iterator[Deviation]:
         text = f"Run {run.run} does not say whether files differed from its commit."
         yield Deviation(what="unknown_tree", of=run.run, text=text)
     elif run.dirty or run.diff_sha256:
-        diff = _shorten(run.diff_sha256) or "unknown"
+        diff = _shorten_digest(run.diff_sha256) or "unknown"
         text = f"Run {run.run} is of a dirty tree: files differed from its commit (diff {diff})."
         yield Deviation(what="dirty_tree", of=run.diff_sha256 or run.run, text=text)
 
@@ -70,15 +73,15 @@ def _check_matrix(run: Run, today: Today) -> Iterator[Deviation]:
     if not run.matrix_sha256:
         yield Deviation(what="unknown_matrix", of=run.run, text=f"Run {run.run} does not say of which matrix it is.")
     elif run.matrix_sha256 != today.matrix_sha256:
-        seen, wanted = _shorten(run.matrix_sha256), _shorten(today.matrix_sha256)
+        seen, wanted = _shorten_digest(run.matrix_sha256), _shorten_digest(today.matrix_sha256)
         text = f"Run {run.run} is of another matrix ({seen}) than today's ({wanted})."
         yield Deviation(what="another_matrix", of=run.matrix_sha256, text=text)
 
 
 def _name_source(run: Run) -> str:
-    differs = _shorten(run.diff_sha256) or ("dirty" if run.dirty else "")
-    return "+".join(filter(None, (_shorten(run.commit) or "unknown", differs)))
+    differs = _shorten_digest(run.diff_sha256) or ("dirty" if run.dirty else "")
+    return "+".join(filter(None, (_shorten_digest(run.commit) or "unknown", differs)))
 
 
-def _shorten(digest: str) -> str:
+def _shorten_digest(digest: str) -> str:
     return digest[:SHOWN]

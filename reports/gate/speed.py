@@ -51,7 +51,7 @@ class SpeedJudged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Whole:
+class _AllSpeed:
     """The speed records of all cells."""
 
     now: Baseline
@@ -64,7 +64,7 @@ class _Whole:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Cell:
+class _CellSpeed:
     """One cell's numbers, the earlier ones, and the result of comparing them."""
 
     now: Baseline
@@ -129,12 +129,12 @@ def _tell_other_cells(earlier: Baseline, wanted: Collection[str]) -> str:
 
 def _read_whole(
     records: Sequence[Record], retries: Retries, earlier: Baseline, release: str, siblings: Mapping[str, str]
-) -> _Whole:
+) -> _AllSpeed:
     now = collect_baseline(r for r in records if not _is_unfit(r))
     # Measured once by a fit client, a number is measured, whatever else was taken of it.
     unfit = frozenset(collect_baseline(r for r in records if _is_unfit(r)).values) - frozenset(now.values)
     hosts = {r.run: r.host for r in records if isinstance(r, Run)}
-    return _Whole(
+    return _AllSpeed(
         now=now, unfit=unfit, hosts=hosts, retries=retries, earlier=earlier, release=release, siblings=siblings
     )
 
@@ -144,12 +144,12 @@ def _is_unfit(record: Record) -> bool:
     return isinstance(record, Measured) and record.conditions.get("client_fit") is False
 
 
-def _gather_cell(whole: _Whole, row: CellRow) -> _Cell:
+def _gather_cell(whole: _AllSpeed, row: CellRow) -> _CellSpeed:
     runs = {r.run for r in (*row.launches, *(m for m in row.measurements if m.name in WATCHED))}
     hardware = sorted({name_hardware(host) for run, host in whole.hosts.items() if run in runs})
     fingerprint = next(iter(sorted(row.fingerprints)), "")
     gpus, cpu = next(iter(hardware), ((), ""))
-    return _Cell(
+    return _CellSpeed(
         now=Baseline({k: v for k, v in whole.now.values.items() if k.cell == row.cell and k.name in WATCHED}),
         fit=(
             fit_release(whole.earlier, row.cell, whole.siblings.get(row.cell, ""), gpus, cpu)
@@ -164,7 +164,7 @@ def _gather_cell(whole: _Whole, row: CellRow) -> _Cell:
     )
 
 
-def _judge_cell(clause: Throughput, cell: _Cell) -> tuple[list[str], list[str]]:
+def _judge_cell(clause: Throughput, cell: _CellSpeed) -> tuple[list[str], list[str]]:
     """Judge one cell; return the reasons for red and the notes."""
     red, told = list(_find_unmeasured(cell)), []
     if cell.hardware > 1:
@@ -182,7 +182,7 @@ def _judge_cell(clause: Throughput, cell: _Cell) -> tuple[list[str], list[str]]:
     return red, told
 
 
-def _find_unmeasured(cell: _Cell) -> Iterator[str]:
+def _find_unmeasured(cell: _CellSpeed) -> Iterator[str]:
     """Yield what enough earlier launches measured, at a depth that was asked now, and this evidence did not."""
     now = {_coverage_of(key) for key in (*cell.now.values, *cell.unfit)}
     depths = {str(key.where.get("depth")) for key in (*cell.now.values, *cell.unfit)}
@@ -202,7 +202,7 @@ def _coverage_of(key: MeasurementKey) -> tuple[str, str]:
     return key.name, json.dumps({k: v for k, v in key.where.items() if k != ROUNDED}, sort_keys=True)
 
 
-def _judge_key(cell: _Cell, key: MeasurementKey) -> Iterator[tuple[bool, str]]:
+def _judge_key(cell: _CellSpeed, key: MeasurementKey) -> Iterator[tuple[bool, str]]:
     """Yield for each chain of runs whether it is slow, and a sentence; nothing where all is well."""
     earlier, launches = cell.fit.baseline.of(key), cell.now.values[key]
     runs = list(dict.fromkeys(at.run for at in launches))
@@ -231,7 +231,7 @@ def _tell_key(key: MeasurementKey, found: Sequence[tuple[Launched, Finding]]) ->
     return f"{key.name} ({where}) was {found[0][1].expected} before and is {each}.{only}"
 
 
-def _explain_unjudged(cell: _Cell, unjudged: Sequence[MeasurementKey]) -> str:
+def _explain_unjudged(cell: _CellSpeed, unjudged: Sequence[MeasurementKey]) -> str:
     """Explain why numbers were not judged; empty where all were."""
     if not cell.has_sibling and cell.release:
         return f"its speed is not judged: {cell.release} is no other release of its engine."

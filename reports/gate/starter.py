@@ -147,7 +147,7 @@ def _cut_to_night(matrix: Matrix, cells: Sequence[Cell], budget_s: float) -> tup
     asked = sorted((g for g in grouped.groups if g.asked), key=lambda g: min(place[c] for c in g.cells))
     best: tuple[tuple[Cell, ...], RunPlan] | None = None
     for count in range(1, len(asked) + 1):
-        plan = _schedule(keep_asked(grouped, asked[:count]))
+        plan = _make_schedule(keep_asked(grouped, asked[:count]))
         if plan.makespan_s > budget_s:
             if best is None:
                 message = f"{cells[0].id} alone takes about {plan.makespan_s / 3600:.1f} h"
@@ -160,7 +160,7 @@ def _cut_to_night(matrix: Matrix, cells: Sequence[Cell], budget_s: float) -> tup
     return best
 
 
-def _schedule(grouped: Grouped) -> RunPlan:
+def _make_schedule(grouped: Grouped) -> RunPlan:
     return make_run_plan(grouped, {}, matrix_sha256="", depth=DEPTH)
 
 

@@ -77,7 +77,7 @@ def find_first_bad(connection: sqlite3.Connection, *, word: str = "") -> list[Fi
     )
     about = _Runs(connection)
     found: list[FirstBad] = []
-    for (cell, nodeid), own in _group(rows):
+    for (cell, nodeid), own in _group_rows(rows):
         if word in nodeid and (bad := _find(cell, nodeid, own, about)):
             found.append(bad)
     return found
@@ -86,7 +86,7 @@ def find_first_bad(connection: sqlite3.Connection, *, word: str = "") -> list[Fi
 Row = tuple[str, str, str, str, str]  # run, t, status, message, fingerprint
 
 
-def _group(rows: Iterable[tuple[str, ...]]) -> Iterator[tuple[tuple[str, str], list[Row]]]:
+def _group_rows(rows: Iterable[tuple[str, ...]]) -> Iterator[tuple[tuple[str, str], list[Row]]]:
     groups: dict[tuple[str, str], list[Row]] = {}
     for cell, nodeid, *rest in rows:
         run, t, status, message, fingerprint = rest

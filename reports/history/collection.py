@@ -35,10 +35,10 @@ def add_files(folder: Path, paths: Iterable[Path]) -> list[Path]:
         HostError: the directory cannot be written to.
     """
     with ExitStack() as stack:
-        return _add_unpacked(folder, [_unpack(path, stack) for path in paths])
+        return _add_unpacked(folder, [_unpack_evidence(path, stack) for path in paths])
 
 
-def _unpack(path: Path, stack: ExitStack) -> Path:
+def _unpack_evidence(path: Path, stack: ExitStack) -> Path:
     """Return a file of evidence: the given one, or that of an archive of a registry."""
     if not path.name.endswith(ARCHIVE):
         return path

@@ -120,7 +120,7 @@ def _require_runs(args: argparse.Namespace, connection: sqlite3.Connection) -> N
         )
 
 
-def _add(args: argparse.Namespace, connection: sqlite3.Connection) -> int:
+def _add_runs(args: argparse.Namespace, connection: sqlite3.Connection) -> int:
     (runs,) = connection.execute("SELECT count(*) FROM runs").fetchone()
     (cells,) = connection.execute("SELECT count(DISTINCT cell) FROM results").fetchone()
     (parts,) = connection.execute("SELECT count(DISTINCT run) FROM joined").fetchone()
@@ -251,7 +251,7 @@ def _print(form: str, rows: list[list[str]], head: Sequence[str], data: Sequence
 
 
 ANSWERS: Final[Mapping[str, Callable[[argparse.Namespace, sqlite3.Connection], int]]] = {
-    "add": _add,
+    "add": _add_runs,
     "trend": _trend,
     "flakes": _flakes,
     "bisect-start": _bisect,

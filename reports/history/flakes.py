@@ -59,13 +59,13 @@ def _group_rows(rows: Iterable[tuple[str, str, str, str, str, str]]) -> Iterator
     key, own = ("", "", ""), list[tuple[str, str, str]]()
     for cell, nodeid, fingerprint, run, t, status in rows:
         if (cell, nodeid, fingerprint) != key:
-            yield from _judge(key, own)
+            yield from _judge_answers(key, own)
             key, own = (cell, nodeid, fingerprint), []
         own.append((run, t, status))
-    yield from _judge(key, own)
+    yield from _judge_answers(key, own)
 
 
-def _judge(key: tuple[str, str, str], own: Iterable[tuple[str, str, str]]) -> Iterator[Flaky]:
+def _judge_answers(key: tuple[str, str, str], own: Iterable[tuple[str, str, str]]) -> Iterator[Flaky]:
     answers = [(run, t, status) for run, t, status in own if status in GOOD or status in BAD]
     failed = [(run, t) for run, t, status in answers if status in BAD]
     if failed and (_count_turns([status in BAD for _, _, status in answers]) > 1 or _has_flake(answers)):

@@ -178,7 +178,7 @@ def _refresh(connection: sqlite3.Connection, folder: Path) -> None:
     present: dict[str, tuple[int, int]] = {}
     paths: dict[str, Path] = {}
     for path in find_evidence(folder):
-        stat, name = path.stat(), _text(str(path.relative_to(folder)))
+        stat, name = path.stat(), _make_storable(str(path.relative_to(folder)))
         present[name], paths[name] = (stat.st_size, stat.st_mtime_ns), path
     if known != present:  # a run that was refused as given twice may be alone now, and a part may have its rest
         again = {r.path for r in list_refused(connection)} | joining.list_linked_paths(connection)
@@ -215,7 +215,7 @@ def _forget(connection: sqlite3.Connection, path: str) -> None:
 def _index_file(connection: sqlite3.Connection, path: Path, name: str, stamp: tuple[int, int]) -> None:
     """Read one file outside the transaction, and write it inside; another writer may have been faster."""
     try:
-        runs = {_text(run): own for run, own in split_runs(read_records(path)).items()}
+        runs = {_make_storable(run): own for run, own in split_runs(read_records(path)).items()}
         why = ""
     except ConfigError as error:
         runs, why = {}, "; ".join(p.message for p in error.problems)
@@ -232,7 +232,7 @@ def _index_file(connection: sqlite3.Connection, path: Path, name: str, stamp: tu
                 connection.execute("INSERT INTO refused VALUES (?, ?, ?)", (run, name, doubt))
             elif named := joining.list_continued(own):
                 connection.executemany(
-                    "INSERT INTO continuing VALUES (?, ?, ?)", [(run, name, _text(each)) for each in named]
+                    "INSERT INTO continuing VALUES (?, ?, ?)", [(run, name, _make_storable(each)) for each in named]
                 )
             else:
                 _insert_run(connection, name, run, own)
@@ -312,9 +312,9 @@ def _time(r: Record) -> str:
 
 def _as_row(*values: Any) -> tuple[Any, ...]:
     """Return a row that SQLite can hold, whatever names a foreign file gives to runs, cells and numbers."""
-    return tuple(_text(value) if isinstance(value, str) else value for value in values)
+    return tuple(_make_storable(value) if isinstance(value, str) else value for value in values)
 
 
-def _text(text: str) -> str:
+def _make_storable(text: str) -> str:
     """Make a text that SQLite can hold: half characters become escapes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -101,7 +101,7 @@ def _read_launches(connection: sqlite3.Connection, cells: str, name: str, last: 
         "SELECT cell, t, run, launch_s, fingerprint FROM launches"
         " WHERE outcome = 'ok' AND launch_s > 0 ORDER BY cell, t"
     )
-    yield from _group(rows, LAUNCH, "s", cells, last)
+    yield from _group_numbers(rows, LAUNCH, "s", cells, last)
 
 
 def _read_passes(connection: sqlite3.Connection, cells: str, name: str, last: int) -> Iterator[NumberTrend]:
@@ -111,10 +111,10 @@ def _read_passes(connection: sqlite3.Connection, cells: str, name: str, last: in
         "SELECT cell, min(t), run, sum(status IN ('PASS', 'MEASURED')), fingerprint FROM results"
         " GROUP BY cell, run ORDER BY cell, min(t)"
     )
-    yield from _group(rows, PASSED, "tests", cells, last)
+    yield from _group_numbers(rows, PASSED, "tests", cells, last)
 
 
-def _group(rows: Any, name: str, unit: str, cells: str, last: int) -> Iterator[NumberTrend]:
+def _group_numbers(rows: Any, name: str, unit: str, cells: str, last: int) -> Iterator[NumberTrend]:
     found: dict[str, list[TrendPoint]] = {}
     for cell, t, run, value, fingerprint in rows:
         if fnmatchcase(cell, cells):

@@ -88,7 +88,7 @@ def list_entries(matrix: Matrix, cells: Iterable[Cell], records: Sequence[Record
     have been measured; only real engines count."""
     numbers = _gather_numbers(records)
     refuted = frozenset((r.cell, r.feature) for r in records if isinstance(r, Proof) and r.outcome == "refuted")
-    judging, known = _Judging(matrix=matrix, numbers=numbers, refuted=refuted), list(cells)
+    judging, known = _ClaimJudging(matrix=matrix, numbers=numbers, refuted=refuted), list(cells)
     claims = ((loaded.value, [c for c in known if loaded.condition(c.facts)]) for loaded in matrix.claims)
     return tuple(judging.judge(claim, each, own) for claim, own in claims for each in claim.measurements)
 
@@ -107,7 +107,7 @@ def _gather_numbers(records: Sequence[Record]) -> Numbers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Judging:
+class _ClaimJudging:
     """What every number is judged by."""
 
     matrix: Matrix

@@ -40,9 +40,15 @@ def render_markdown(entries: Sequence[LedgerEntry]) -> str:
     """Render a summary line, then one table for each claim."""
     lines = [f"# {summarise_entries(entries)}"]
     for claim, own in _by_claim(entries):
-        lines += [f"\n## {_escape(claim)}: {_escape(own[0].title)}\n", f"Source: {_escape(own[0].source)}"]
-        lines += [f"\nDisputed: {_escape(own[0].disputed)}"] if own[0].disputed else []
-        lines += ["", format_markdown_table(HEAD, ([*map(_escape, make_columns(entry))] for entry in own)).rstrip()]
+        lines += [
+            f"\n## {_escape_text(claim)}: {_escape_text(own[0].title)}\n",
+            f"Source: {_escape_text(own[0].source)}",
+        ]
+        lines += [f"\nDisputed: {_escape_text(own[0].disputed)}"] if own[0].disputed else []
+        lines += [
+            "",
+            format_markdown_table(HEAD, ([*map(_escape_text, make_columns(entry))] for entry in own)).rstrip(),
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -50,13 +56,13 @@ def make_columns(entry: LedgerEntry) -> tuple[str, ...]:
     """Make the columns of one number, in the order of `HEAD`."""
     value = f"{entry.value:g}{f' to {entry.high:g}' if entry.high else ''}"
     ours = f"{entry.ours.value:.4g} ({entry.ours.launches} x)" if entry.ours else "-"
-    where = ", ".join(f"{name} {_say(given)}" for name, given in entry.conditions.items())
+    where = ", ".join(f"{name} {_format_value(given)}" for name, given in entry.conditions.items())
     ratio = f"{entry.ratio:.2f}" if entry.ratio is not None else "-"
     why = entry.why if len(entry.why) <= WHY_CHARS else f"{entry.why[:WHY_CHARS]}..."
     return f"{entry.metric} {value} {entry.unit}", where, ours, ratio, entry.verdict, why
 
 
-def _say(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return {True: "on", False: "off"}.get(value, str(value)) if isinstance(value, bool) else str(value)
 
 
@@ -77,7 +83,7 @@ def _by_claim(entries: Sequence[LedgerEntry]) -> Iterator[tuple[str, list[Ledger
         yield claim, list(own)
 
 
-def _escape(text: str) -> str:
+def _escape_text(text: str) -> str:
     return defuse_for_markdown(text)
 
 

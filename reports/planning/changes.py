@@ -65,7 +65,7 @@ def find_changed(matrix: Matrix, cells: Sequence[Cell], revision: str, root: Pat
         return Changed(why={}, files=files)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            before = load_matrix(_unpack(revision, root, Path(folder)))
+            before = load_matrix(_unpack_matrix(revision, root, Path(folder)))
         except ConfigError as error:
             said = f"the matrix of {revision} is no matrix to today's code: {error.problems[0]}"
             return Changed(why=dict.fromkeys((c.id for c in cells), said), files=files)
@@ -135,7 +135,7 @@ def _require_revision(revision: str, root: Path) -> None:
         raise ConfigError([Problem("--changed-since", 0, repr(revision), said)]) from error
 
 
-def _unpack(revision: str, root: Path, folder: Path) -> Path:
+def _unpack_matrix(revision: str, root: Path, folder: Path) -> Path:
     """Unpack the matrix of the revision; return its root."""
     listed = ask_git(root, "ls-tree", "-r", "-z", "--name-only", revision, "matrix/").decode().split("\0")
     names = [n for n in listed if n and not n.endswith(".py")]

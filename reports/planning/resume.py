@@ -122,7 +122,7 @@ def _doubt_run(own: Sequence[Record], now: Now) -> str:
     driver = str(start.host.get("driver") or "")
     if now.driver and driver and driver != now.driver:
         return f"driver {driver}, today {now.driver}"
-    return _tell(find_origin_deviations(own, now.today), now)
+    return _tell_deviations(find_origin_deviations(own, now.today), now)
 
 
 def _doubt_cell(cell: ExpectedCell, own: Sequence[Record], now: Now) -> str:
@@ -135,7 +135,7 @@ def _doubt_cell(cell: ExpectedCell, own: Sequence[Record], now: Now) -> str:
         return "a stub engine answered"
     if any(launch.attached for launch in row.launches) and (now.policy is None or now.policy.attached == "red"):
         return "its engine was started by somebody else"
-    return _tell([*find_host_deviations(cell, row, mine), *find_version_deviations(cell, row)], now)
+    return _tell_deviations([*find_host_deviations(cell, row, mine), *find_version_deviations(cell, row)], now)
 
 
 def _explain_plan(cell: ExpectedCell, mine: Sequence[Record]) -> str:
@@ -144,7 +144,7 @@ def _explain_plan(cell: ExpectedCell, mine: Sequence[Record]) -> str:
     if was is None:
         return "of another launch, and which one was not recorded"
     today, then = _lines(cell.script), _lines(was.script)
-    new, gone = _first(today, then), _first(then, today)
+    new, gone = _find_first_other(today, then), _find_first_other(then, today)
     if new or gone:
         return f"its launch changed: {new or 'nothing'} in place of {gone or 'nothing'}"
     return "its weights, its image or its merged config changed"  # what a fingerprint holds and the script does not
@@ -154,12 +154,12 @@ def _lines(script: str) -> list[str]:
     return [line.strip() for line in script.splitlines() if "fingerprint" not in line]
 
 
-def _first(lines: Sequence[str], others: Collection[str]) -> str:
+def _find_first_other(lines: Sequence[str], others: Collection[str]) -> str:
     found = next((line for line in lines if line not in others), "")
     return f"`{found[:SHOWN_CHARS]}`" if found else ""
 
 
-def _tell(found: Sequence[Deviation] | Iterator[Deviation], now: Now) -> str:
+def _tell_deviations(found: Sequence[Deviation] | Iterator[Deviation], now: Now) -> str:
     accepted = now.policy.accepted if now.policy else ()
     return next((d.text for d in found if not is_accepted(accepted, d, now.moment.date())), "")
 

@@ -51,10 +51,10 @@ def add_entry(args: argparse.Namespace, today: date) -> int:
     try:
         args.registry.mkdir(parents=True, exist_ok=True)
         with (
-            _unpack(args.evidence) as evidence,
+            _unpack_evidence(args.evidence) as evidence,
             _draft_archive(args.evidence, evidence, target, link=args.link) as draft,
         ):
-            made, refused = _certify(evidence, args, today)
+            made, refused = _make_certificates(evidence, args, today)
             if made:
                 _place(draft, target)
                 _write_certificates(target.with_name(name), made, args.key)
@@ -77,7 +77,7 @@ def _require_sound(args: argparse.Namespace, name: str) -> None:
 
 
 @contextmanager
-def _unpack(given: Path) -> Iterator[Path]:
+def _unpack_evidence(given: Path) -> Iterator[Path]:
     """Yield the evidence file: as given, or unpacked from an archive."""
     if not given.name.endswith(SUFFIX):
         yield given
@@ -122,7 +122,7 @@ def _place(draft: Path, target: Path) -> None:
         _require_same(draft, target)
 
 
-def _certify(evidence: Path, args: argparse.Namespace, today: date) -> tuple[Mapping[str, bytes], int]:
+def _make_certificates(evidence: Path, args: argparse.Namespace, today: date) -> tuple[Mapping[str, bytes], int]:
     """Make the certificates of the cells that agree; say each, and count those that are refused."""
     statements, replayed = Statements(read_records(evidence)), replay_evidence([evidence])
     made: dict[str, bytes] = {}
@@ -138,10 +138,10 @@ def _certify(evidence: Path, args: argparse.Namespace, today: date) -> tuple[Map
         if problems:
             refused += 1
             more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-            _say(f"refused  {cell}: {'; '.join(problems[:SHOWN])}{more}")
+            _write_line(f"refused  {cell}: {'; '.join(problems[:SHOWN])}{more}")
         else:
             made[cell] = format_statement(statement)
-            _say(f"added    {cell}: {statement['predicate']['result']}")
+            _write_line(f"added    {cell}: {statement['predicate']['result']}")
     return made, refused
 
 
@@ -159,5 +159,5 @@ def _write_certificates(folder: Path, made: Mapping[str, bytes], key: Path | Non
             sign_evidence(path, key)
 
 
-def _say(text: str) -> None:
+def _write_line(text: str) -> None:
     sys.stdout.write(f"{defuse_line(text)}\n")

@@ -63,10 +63,10 @@ def run_registry(args: argparse.Namespace) -> int:
         ConfigError, HostError: bad input, or this machine cannot do it.
     """
     today = datetime.now(UTC).date()
-    return {"add": add_entry, "check": _check, "badge": _badge}[args.registry_verb](args, today)
+    return {"add": add_entry, "check": _check_entries, "badge": _badge}[args.registry_verb](args, today)
 
 
-def _check(args: argparse.Namespace, today: date) -> int:
+def _check_entries(args: argparse.Namespace, today: date) -> int:
     """Check every entry. An expired certificate stands as history, and is told."""
     counts = {"stand": 0, "expired": 0, "refused": 0}
     for entry in (entry for registry in args.registry for entry in read_registry(registry)):
@@ -74,8 +74,8 @@ def _check(args: argparse.Namespace, today: date) -> int:
             word = "refused" if found.problems else "expired" if found.expired else "stand"
             counts[word] += 1
             for problem in found.problems:
-                _say(f"refused  {found.place}: {problem}")
-    _say(", ".join(f"{count} {word}" for word, count in counts.items()))
+                _write_line(f"refused  {found.place}: {problem}")
+    _write_line(", ".join(f"{count} {word}" for word, count in counts.items()))
     return 1 if counts["refused"] else 0
 
 
@@ -96,5 +96,5 @@ def _badge(args: argparse.Namespace, today: date) -> int:
     return 0
 
 
-def _say(text: str) -> None:
+def _write_line(text: str) -> None:
     sys.stdout.write(f"{defuse_line(text)}\n")

@@ -124,7 +124,9 @@ def compare_replay(recorded: Sequence[Record], derived: Sequence[Record], *, com
             unable.append(Unreplayable(**who, why=why))
         elif any(isinstance(r, Kept) for r in own):
             found = _find_differences(own, theirs[nodeid])
-            differing += (Disagreement(**who, what=w, recorded=_shorten(a), derived=_shorten(b)) for w, a, b in found)
+            differing += (
+                Disagreement(**who, what=w, recorded=_shorten_text(a), derived=_shorten_text(b)) for w, a, b in found
+            )
     for nodeid, own in _group_by_test(recorded).items():
         if nodeid not in ours and (failed := _find_failure(theirs.get(nodeid, ()))):
             who = {"cell": own[0].cell, "test": own[0].test or nodeid}
@@ -167,15 +169,15 @@ def _explain_unreplayable(own: Sequence[Record], derived: Sequence[Record], comm
     if len(kept) > 1 or len(results) > 1:
         return "it was run more than once in one run"
     if kept[0].dropped:
-        return _shorten("; ".join(kept[0].dropped))
+        return _shorten_text("; ".join(kept[0].dropped))
     again = [r for r in derived if isinstance(r, Kept)]
     if not again:
         return f"there is no such test today, or it never began{commit and f' (recorded at commit {commit[:12]})'}"
     other = f"; it was recorded at another commit, {commit[:12]}" if commit else ""
     if missing := [what for what in again[0].dropped if not what.endswith(UNUSED)]:
-        return f"today's test asks for what was not kept: {_shorten('; '.join(missing))}{other}"
+        return f"today's test asks for what was not kept: {_shorten_text('; '.join(missing))}{other}"
     if again[0].dropped and not any(_find_differences(own, derived)):
-        return f"today's test asks less: {_shorten('; '.join(again[0].dropped))}{other}"
+        return f"today's test asks less: {_shorten_text('; '.join(again[0].dropped))}{other}"
     return ""
 
 
@@ -186,7 +188,7 @@ def _find_differences(own: Sequence[Record], derived: Sequence[Record]) -> Itera
         a, b = ours.get(key), theirs.get(key)
         label = " ".join(key).strip()
         if a is None or b is None:
-            yield label, _summarise(a), _summarise(b)
+            yield label, _summarise_record(a), _summarise_record(b)
         else:
             for name in sorted(a.keys() | b.keys()):
                 if _as_text(a.get(name)) != _as_text(b.get(name)):
@@ -225,7 +227,7 @@ def _name_record(each: Record) -> Key:
             return ("result",)
 
 
-def _summarise(fields: Fields | None) -> str:
+def _summarise_record(fields: Fields | None) -> str:
     """Summarise a record by its judgement, where it has one."""
     if fields is None:
         return "nothing"
@@ -240,5 +242,5 @@ def _as_text(value: object) -> str:
     return ENTRY_LINE.sub(r"\1", json.dumps(value, sort_keys=True, ensure_ascii=True)).replace(UNSEEN, "")
 
 
-def _shorten(text: str) -> str:
+def _shorten_text(text: str) -> str:
     return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}... ({len(text)} characters)"

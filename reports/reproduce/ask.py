@@ -111,7 +111,7 @@ def main(words: list[str] | None = None) -> int:
     here = Path(__file__).resolve().parent
     args = _parser().parse_args(words)
     try:
-        replies = _ask(here, args)
+        replies = _send_requests(here, args)
     except NoAnswer as error:
         sys.stderr.write(f"no answer: {error}\n")
         return NO_ANSWER
@@ -120,7 +120,7 @@ def main(words: list[str] | None = None) -> int:
     saved.write_text(json.dumps({str(n): _keep(*reply) for n, reply in replies.items()}, indent=1), "utf-8")
     mine = replies.get(recorded["exchange"]) or next(iter(replies.values()))
     said = read_reply(*mine)
-    word, why = _compare(here, said, recorded, saved, args)
+    word, why = _compare_replies(here, said, recorded, saved, args)
     shown = said.get("content") or said.get("text") or json.dumps(said.get("calls") or "")
     sys.stdout.write(
         f"{word}\n{why}expected: {recorded['expected']!r}\nbefore:   {recorded['got']!r}\nnow:      {shown!r}\n"
@@ -137,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     return own
 
 
-def _ask(here: Path, args: argparse.Namespace) -> dict[int, tuple[int, bytes]]:
+def _send_requests(here: Path, args: argparse.Namespace) -> dict[int, tuple[int, bytes]]:
     key = os.environ.get("OPENAI_API_KEY", "")
     if not args.all:
         name = "request.min.json" if args.minimised else "request.json"
@@ -164,7 +164,7 @@ def group_requests(requests: list[Json]) -> list[list[Json]]:
     return groups
 
 
-def _cut(text: str) -> str:
+def _cut_text(text: str) -> str:
     return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}... ({len(text):,} characters)"
 
 
@@ -172,7 +172,7 @@ def _keep(status: int, body: bytes) -> Json:
     return {"status": status, "body": body.decode("utf-8", "replace")}
 
 
-def _compare(here: Path, said: Json, recorded: Json, saved: Path, args: argparse.Namespace) -> tuple[str, str]:
+def _compare_replies(here: Path, said: Json, recorded: Json, saved: Path, args: argparse.Namespace) -> tuple[str, str]:
     if said == recorded["said"] and not args.all and not args.minimised:
         return "same", "the reply is the recorded one\n"
     found = os.environ.get("GLM_MATRIX") or shutil.which("glm-matrix")

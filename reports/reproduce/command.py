@@ -60,7 +60,7 @@ def run_repro(args: argparse.Namespace) -> int:
         ConfigError, HostError: bad input, or nothing could be judged.
     """
     if args.judge:
-        return _judge(args)
+        return _judge_replies(args)
     _, failures = _read(args)
     if not args.failure:
         return _list(failures)
@@ -103,7 +103,7 @@ def _list(failures: Sequence[ReproducedFailure]) -> int:
     return 0
 
 
-def _judge(args: argparse.Namespace) -> int:
+def _judge_replies(args: argparse.Namespace) -> int:
     if args.replies is None:
         raise ConfigError([Problem("--judge", 0, "", "name the new replies, too: --replies FILE")])
     found = judge_replies(args.judge, read_replies(args.replies))

@@ -59,11 +59,13 @@ def write_folder(failure: ReproducedFailure, out: Path) -> Path:
     facts = make_facts(failure, chosen, why)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        _write(out / judge.FACTS, _as_json(facts))
-        _write(out / "README.md", make_readme(facts))
-        _write(out / "launch.sh", redact.redact_text(failure.facts.script) if failure.facts else NO_SCRIPT, run=True)
+        _write_text(out / judge.FACTS, _as_json(facts))
+        _write_text(out / "README.md", make_readme(facts))
+        _write_text(
+            out / "launch.sh", redact.redact_text(failure.facts.script) if failure.facts else NO_SCRIPT, run=True
+        )
         if chosen is None or tape is None:
-            _write(out / "run.sh", NO_REQUEST.format(why=_one_line(facts["request"])), run=True)
+            _write_text(out / "run.sh", NO_REQUEST.format(why=_one_line(facts["request"])), run=True)
         else:
             _write_requests(out, chosen, requests)
             _write_judge(out, failure, tape)
@@ -136,13 +138,13 @@ def _gather_digests(failure: ReproducedFailure) -> Mapping[str, str]:
 
 
 def _write_requests(out: Path, chosen: AskedRequest, requests: Sequence[AskedRequest]) -> None:
-    _write(out / "request.json", _as_json(redact.redact_data(chosen.request)))
-    _write(out / "request.body.json", _as_json(redact.redact_data(chosen.body)))
-    _write(out / "request.curl.sh", CURL.format(path=chosen.path, body="request.body.json"), run=True)
-    _write(out / "requests.json", _as_json(redact.redact_data([asked.request for asked in requests])))
-    _write(out / "reply.txt", redact.redact_text(chosen.reply.decode("utf-8", "replace")))
+    _write_text(out / "request.json", _as_json(redact.redact_data(chosen.request)))
+    _write_text(out / "request.body.json", _as_json(redact.redact_data(chosen.body)))
+    _write_text(out / "request.curl.sh", CURL.format(path=chosen.path, body="request.body.json"), run=True)
+    _write_text(out / "requests.json", _as_json(redact.redact_data([asked.request for asked in requests])))
+    _write_text(out / "reply.txt", redact.redact_text(chosen.reply.decode("utf-8", "replace")))
     shutil.copyfile(ASK, out / "ask.py")
-    _write(out / "run.sh", RUN, run=True)
+    _write_text(out / "run.sh", RUN, run=True)
 
 
 def _write_judge(out: Path, failure: ReproducedFailure, tape: KeptTape) -> None:
@@ -155,10 +157,10 @@ def _write_judge(out: Path, failure: ReproducedFailure, tape: KeptTape) -> None:
 def write_shrunk(out: Path, request: Mapping[str, Json], body: Json) -> None:
     """Write the shortened request beside the recorded one."""
     clean = redact.redact_data(body)
-    _write(out / "request.min.json", _as_json({**request, "body": clean}))
-    _write(out / "request.min.body.json", _as_json(clean))
+    _write_text(out / "request.min.json", _as_json({**request, "body": clean}))
+    _write_text(out / "request.min.body.json", _as_json(clean))
     text = CURL.format(path=request["path"], body="request.min.body.json")
-    _write(out / "request.min.curl.sh", text.replace("request.curl.sh URL", "request.min.curl.sh URL"), run=True)
+    _write_text(out / "request.min.curl.sh", text.replace("request.curl.sh URL", "request.min.curl.sh URL"), run=True)
 
 
 def make_readme(facts: Mapping[str, Json]) -> str:
@@ -213,7 +215,7 @@ There is no request in this folder, for the reason above. `launch.sh` starts the
 """
 
 
-def _write(path: Path, text: str, *, run: bool = False) -> None:
+def _write_text(path: Path, text: str, *, run: bool = False) -> None:
     path.write_text(text, encoding="utf-8", errors="backslashreplace")
     if run:
         path.chmod(RUNNABLE)

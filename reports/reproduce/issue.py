@@ -65,7 +65,7 @@ def _title(failure: ReproducedFailure, facts: Mapping[str, Json]) -> str:
     engine = f"{facts.get('engine', 'engine')} {facts.get('version', '')}".strip()
     said = failure.finding.detail if failure.finding else find_cause(failure.result.message)
     start = "does not start: " if failure.at_launch else ""
-    return f"[{engine}] {start}{cut_to(_show(said).replace(chr(10), ' '), TITLE_CHARS) or failure.result.test}"
+    return f"[{engine}] {start}{cut_to(_show_text(said).replace(chr(10), ' '), TITLE_CHARS) or failure.result.test}"
 
 
 def _say_failure(failure: ReproducedFailure) -> Iterator[str]:
@@ -78,7 +78,7 @@ def _say_failure(failure: ReproducedFailure) -> Iterator[str]:
         yield from _quote("\n".join(words) if failure.at_launch else result.message, REPLY_CHARS)
         return
     yield f"\n- check: `{found.check}`{f', item `{found.item}`' if found.item else ''}"
-    yield f"- what is wrong: {_show(found.detail) or 'see expected and got'}"
+    yield f"- what is wrong: {_show_text(found.detail) or 'see expected and got'}"
     yield "\nExpected:"
     yield from _quote(found.expected, REPLY_CHARS)
     yield "\nGot:"
@@ -115,7 +115,7 @@ def _say_environment(failure: ReproducedFailure, facts: Mapping[str, Json]) -> I
     ]
     if launch is not None and launch.stub:
         rows.insert(0, ("NOTE", "a stub engine answered: this is no report about a real one"))
-    yield from (f"- {name}: {_show(str(value))}" for name, value in rows)
+    yield from (f"- {name}: {_show_text(str(value))}" for name, value in rows)
 
 
 def _say_launch(failure: ReproducedFailure, failures: Sequence[ReproducedFailure]) -> Iterator[str]:
@@ -210,7 +210,7 @@ def _say_releases(failure: ReproducedFailure, files: Files) -> Iterator[str]:
     for release, statuses in sorted(seen.items()):
         bad = sorted({str(s) for s in statuses if s in FAILED})
         word = f"bad ({', '.join(bad)})" if bad else "good" if statuses & GOOD else "not known"
-        yield f"- {_show(release)}: {word}, by this evidence"
+        yield f"- {_show_text(release)}: {word}, by this evidence"
     if len(seen) < 2:
         yield "- other releases: not asked in this evidence"
 
@@ -261,12 +261,12 @@ def find_similar(failure: ReproducedFailure, engine: str, known: Sequence[KnownF
 
 def _quote(text: str, most: int, language: str = "") -> Iterator[str]:
     """Quote a text as a code block that nothing in it can end."""
-    shown = _show(text, most)
+    shown = _show_text(text, most)
     fence = "```"
     while fence in shown:
         fence += "`"
     yield f"{fence}{language}\n{shown.rstrip()}\n{fence}"
 
 
-def _show(text: str, most: int = REPLY_CHARS) -> str:
+def _show_text(text: str, most: int = REPLY_CHARS) -> str:
     return defuse_for_terminal(text, most)

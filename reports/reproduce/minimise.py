@@ -19,7 +19,7 @@ Judge = Callable[[NewReply], JudgedReplies]
 Send = Callable[[Json], tuple[int, bytes]]
 
 
-class _Oracle:
+class _FailureOracle:
     """Answers whether a shortened request still fails as the whole one does."""
 
     def __init__(self, send: Send, judge: Judge | None) -> None:
@@ -69,7 +69,7 @@ def minimise_folder(folder: Path, url: str, *, model: str = "", key: str = "", t
     def judge(reply: NewReply) -> JudgedReplies:
         return judge_replies(folder, {int(request["exchange"]): reply})
 
-    oracle = _Oracle(send, judge if (folder / FOLDER).is_dir() else None)
+    oracle = _FailureOracle(send, judge if (folder / FOLDER).is_dir() else None)
     if not oracle.begin(request["body"]):
         raise ConfigError(
             [Problem(url, 0, "", "the request is answered rightly there: there is no failure to shorten")]

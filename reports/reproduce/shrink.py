@@ -30,7 +30,7 @@ class Shrunk:
 
 
 @dataclass(slots=True)
-class _Trials:
+class _ShrinkTrials:
     """Counts the questions; past the limit nothing more is tried."""
 
     lasts: Lasts
@@ -50,7 +50,7 @@ class _Trials:
 
 def shrink_request(body: Json, lasts: Lasts, *, expected: str = "", trials: int = TRIALS) -> Shrunk:
     """Shorten a chat request while `lasts(body)` holds, with at most `trials` questions."""
-    asking = _Trials(lasts, trials)
+    asking = _ShrinkTrials(lasts, trials)
     kept_words = frozenset(word.lower() for word in WORD.findall(expected))
     made = body
     for stage in (_shrink_messages, _shrink_tools, _shrink_texts):
@@ -88,9 +88,9 @@ def reduce_units(units: Sequence[int], lasts: Callable[[Sequence[int]], bool]) -
     return left
 
 
-def _shrink_messages(body: Json, asking: _Trials, words: frozenset[str]) -> Json:
+def _shrink_messages(body: Json, asking: _ShrinkTrials, words: frozenset[str]) -> Json:
     messages = list(body.get("messages") or ())
-    loose = [n for n, m in enumerate(messages[:-1]) if _is_plain(m) and not _holds(_text_of(m), words)]
+    loose = [n for n, m in enumerate(messages[:-1]) if _is_plain(m) and not _holds_word(_text_of(m), words)]
 
     def make(kept: Sequence[int]) -> Json:
         return {**body, "messages": [m for n, m in enumerate(messages) if n in kept or n not in loose]}
@@ -98,7 +98,7 @@ def _shrink_messages(body: Json, asking: _Trials, words: frozenset[str]) -> Json
     return make(reduce_units(loose, lambda kept: asking.ask(make(kept))))
 
 
-def _shrink_tools(body: Json, asking: _Trials, words: frozenset[str]) -> Json:
+def _shrink_tools(body: Json, asking: _ShrinkTrials, words: frozenset[str]) -> Json:
     tools = list(body.get("tools") or ())
     fixed = f"{body.get('tool_choice')} {[m.get('tool_calls') for m in body.get('messages') or ()]}"
     loose = [n for n, t in enumerate(tools) if (name := _name_of(t)) not in fixed and name.lower() not in words]
@@ -110,18 +110,18 @@ def _shrink_tools(body: Json, asking: _Trials, words: frozenset[str]) -> Json:
     return make(reduce_units(loose, lambda kept: asking.ask(make(kept)))) if loose else body
 
 
-def _shrink_texts(body: Json, asking: _Trials, words: frozenset[str]) -> Json:
+def _shrink_texts(body: Json, asking: _ShrinkTrials, words: frozenset[str]) -> Json:
     messages = list(body.get("messages") or ())
     for place, message in enumerate(messages):
         if isinstance(message.get("content"), str):
             units = SENTENCE.findall(message["content"])
             fixed = {0, len(units) - 1} if place == len(messages) - 1 else set()
-            loose = [n for n, unit in enumerate(units) if n not in fixed and not _holds(unit, words)]
+            loose = [n for n, unit in enumerate(units) if n not in fixed and not _holds_word(unit, words)]
             body = _shrink_text(body, place, units, loose, asking)
     return body
 
 
-def _shrink_text(body: Json, place: int, units: Sequence[str], loose: Sequence[int], asking: _Trials) -> Json:
+def _shrink_text(body: Json, place: int, units: Sequence[str], loose: Sequence[int], asking: _ShrinkTrials) -> Json:
     def make(kept: Sequence[int]) -> Json:
         chosen, free = set(kept), set(loose)
         text = "".join(unit for n, unit in enumerate(units) if n in chosen or n not in free)
@@ -136,7 +136,7 @@ def _is_plain(message: Mapping[str, Json]) -> bool:
     return isinstance(message.get("content"), str) and not message.get("tool_calls") and message.get("role") != "tool"
 
 
-def _holds(text: str, words: frozenset[str]) -> bool:
+def _holds_word(text: str, words: frozenset[str]) -> bool:
     return bool(words & {word.lower() for word in WORD.findall(text)})
 
 

@@ -57,7 +57,7 @@ def run_diff(args: argparse.Namespace) -> int:
     Raises:
         ConfigError: a file, a map or a cell is wrong.
     """
-    found = _compare(args)
+    found = _compare_given_runs(args)
     text = FORMS[args.format](found)
     if args.out is None:
         sys.stdout.write(f"{text.rstrip()}\n")
@@ -68,7 +68,7 @@ def run_diff(args: argparse.Namespace) -> int:
     return CODES[found.answer]
 
 
-def _compare(args: argparse.Namespace) -> RunComparison:
+def _compare_given_runs(args: argparse.Namespace) -> RunComparison:
     if args.map and args.cells:
         raise ConfigError([Problem("--cells", 0, "", "--cells names both cells; leave out --map")])
     if args.new is None and not args.cells:

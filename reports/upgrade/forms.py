@@ -41,25 +41,25 @@ def render_markdown(found: RunComparison) -> str:
 
 
 def _iterate_markdown(found: RunComparison) -> Iterator[str]:
-    yield f"# {_escape(found.headline)}"
+    yield f"# {_escape_text(found.headline)}"
     notes = [*found.doubts, *(f"version {text}" for text in describe_versions(found)), *found.told]
     if notes:
         yield ""
-        yield from (f"- {_escape(text)}" for text in notes)
+        yield from (f"- {_escape_text(text)}" for text in notes)
     yield ""
-    yield format_markdown_table(HEAD, ([*_summarise(cell)] for cell in found.cells)).rstrip()
+    yield format_markdown_table(HEAD, ([*_summarise_cell(cell)] for cell in found.cells)).rstrip()
     for story in tell_stories(found):
         yield f"\n## {MARKS[story.answer]} {defuse_for_code(story.title)}\n"
-        yield from (f"- **{line.topic}** {_escape(line.text)}" for line in story.lines)
+        yield from (f"- **{line.topic}** {_escape_text(line.text)}" for line in story.lines)
 
 
-def _summarise(cell: CellDifference) -> Iterator[str]:
+def _summarise_cell(cell: CellDifference) -> Iterator[str]:
     """Yield the columns of one cell's row."""
     yield defuse_for_code(cell.pair.name)
     yield MARKS[cell.answer]
     changed = Counter(t.change for t in cell.tests if t.change != "same")
     yield ", ".join(f"{n} {change}" for change, n in changed.items()) or f"{len(cell.tests)} the same"
-    changed_proofs = [f"{_escape(p.feature)} {p.change}" for p in cell.proofs if p.change != "same"]
+    changed_proofs = [f"{_escape_text(p.feature)} {p.change}" for p in cell.proofs if p.change != "same"]
     yield ", ".join(changed_proofs) or f"{len(cell.proofs)} the same"
     pair, launch = cell.answers, cell.launch
     yield f"{len(pair.lost)} of {pair.items}, p = {pair.p:.2g}" if pair else "none in both"
@@ -78,7 +78,7 @@ def render_page(found: RunComparison) -> str:
     return page.render(found=found, tone=TONES[found.answer], cells=cells, versions=describe_versions(found))
 
 
-def _escape(text: str) -> str:
+def _escape_text(text: str) -> str:
     return defuse_for_markdown(text, MARKDOWN_CHARS)
 
 

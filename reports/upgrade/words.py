@@ -65,7 +65,9 @@ def _iterate_lines(cell: CellDifference) -> Iterator[UpgradeLine]:
     for proof in cell.proofs:
         if proof.change != "same":
             text = f"{proof.feature}: {proof.before or 'not looked at'} -> {proof.after or 'not looked at'}"
-            yield UpgradeLine(f"proof {proof.change}", f"{text} ({_cut(proof.detail)})" if proof.detail else text)
+            yield UpgradeLine(
+                f"proof {proof.change}", f"{text} ({_cut_message(proof.detail)})" if proof.detail else text
+            )
     yield from _say_answers(cell)
     yield from _say_speed(cell.speed)
     yield from (UpgradeLine("told", text) for text in cell.told)
@@ -74,7 +76,7 @@ def _iterate_lines(cell: CellDifference) -> Iterator[UpgradeLine]:
 def _say_launch(launch: LaunchDifference) -> Iterator[UpgradeLine]:
     if launch.before != launch.after:
         said = f"{launch.before or 'not recorded'} -> {launch.after or 'not recorded'}"
-        yield UpgradeLine("launch", f"{said}: {_cut(launch.message)}" if launch.message else said)
+        yield UpgradeLine("launch", f"{said}: {_cut_message(launch.message)}" if launch.message else said)
     elif launch.much_slower:
         yield UpgradeLine("launch", f"{launch.before_s:.0f} s -> {launch.after_s:.0f} s ({launch.ratio:.1f} x)")
 
@@ -84,7 +86,7 @@ def _say_group(group: ChangeGroup) -> str:
     more = f" and {len(group.tests) - SHOWN_TESTS} more" if len(group.tests) > SHOWN_TESTS else ""
     count = f"{len(group.tests)} tests: " if len(group.tests) > 1 else ""
     said = f"{count}{names}{more}: {group.before or 'absent'} -> {group.after or 'absent'}"
-    return f"{said}: {_cut(group.message)}" if group.message else said
+    return f"{said}: {_cut_message(group.message)}" if group.message else said
 
 
 def _shorten_name(test: str) -> str:
@@ -187,5 +189,5 @@ def _make_speed(d: SpeedDifference) -> Mapping[str, Any]:
     return {name: getattr(d, name) for name in names}
 
 
-def _cut(text: str) -> str:
+def _cut_message(text: str) -> str:
     return cut_to(" ".join(text.split()), MESSAGE_CHARS)

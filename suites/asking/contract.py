@@ -17,14 +17,14 @@ from reports.evidence.finding import Finding
 SHOWN_FAILURES = 5
 
 
-class Plan(Protocol):
+class PlanSettings(Protocol):
     """The launch plan; `settings` are facts for suites (context, chunk_tokens, index_topk, ...)."""
 
     @property
     def settings(self) -> Mapping[str, Any]: ...
 
 
-class Engine(Protocol):
+class EngineHandle(Protocol):
     """A running engine."""
 
     @property
@@ -45,7 +45,7 @@ class Engine(Protocol):
     def tape(self) -> Tape: ...
 
 
-class Evidence(Protocol):
+class EvidenceSink(Protocol):
     """Records the facts of a test."""
 
     def finding(self, finding: Finding) -> object: ...
@@ -64,16 +64,16 @@ class Relaunch(Protocol):
     """Launches the test's engine again, at most once per test. None: the engine is attached and cannot be launched
     again."""
 
-    def __call__(self, why: str) -> Engine | None: ...
+    def __call__(self, why: str) -> EngineHandle | None: ...
 
 
 class Reboot(Protocol):
     """Launches the test's engine afresh, as often as `--boots` allows. None: the engine is attached."""
 
-    def __call__(self, why: str) -> Engine | None: ...
+    def __call__(self, why: str) -> EngineHandle | None: ...
 
 
-def expect_ok(evidence: Evidence, findings: Iterable[Finding]) -> None:
+def expect_ok(evidence: EvidenceSink, findings: Iterable[Finding]) -> None:
     """Record every finding, then fail on each one that is not ok, with the failure rate that the trials allow."""
     seen = []
     for finding in findings:

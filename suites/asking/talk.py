@@ -11,7 +11,7 @@ from fixtures.client.client import Client
 from fixtures.client.reply import Reply
 from fixtures.launch.observe import Dialect, observe_engine
 from matrix.judging.observation import Seen, count_since
-from suites.asking.contract import Engine
+from suites.asking.contract import EngineHandle
 
 TOP: Final = 5
 COUNTED: Final = "cached_tokens"  # the matrix's name of the metric
@@ -26,7 +26,7 @@ class AskedTurn:
     cached: float | None
 
 
-def hold_talk(client: Client, engine: Engine, dialect: Dialect, talk: Sequence[Item]) -> Iterator[AskedTurn]:
+def hold_talk(client: Client, engine: EngineHandle, dialect: Dialect, talk: Sequence[Item]) -> Iterator[AskedTurn]:
     """Ask the questions of `talk` in turn, each behind the engine's own replies to those before."""
     told: tuple[Mapping[str, Any], ...] = ()
     for item in talk:
@@ -40,7 +40,7 @@ def _list_new(item: Item, *, asked: bool) -> Sequence[Mapping[str, Any]]:
     return item.messages[-1:] if asked else item.messages
 
 
-def ask_turn(client: Client, engine: Engine, dialect: Dialect, item: Item) -> AskedTurn:
+def ask_turn(client: Client, engine: EngineHandle, dialect: Dialect, item: Item) -> AskedTurn:
     """Ask one turn. Where its usage does not tell the cached tokens, the engine's metric is read before and after."""
     counts = COUNTED in dialect
     before: Seen = observe_engine(dialect, client, engine.log_path) if counts else ()

@@ -12,7 +12,7 @@ from matrix.judging.extremes import find_smallest
 from matrix.judging.kl import Divergence, read_distributions, top_k_kl
 from matrix.judging.logprobs import Logprobs, drop_drafted, find_unsound
 from matrix.judging.observation import Rung
-from matrix.judging.proof import Proof
+from matrix.judging.proof import FeatureProof
 from reports.evidence.finding import Finding, as_json_number
 from suites.checks.frozen import prompt_sha256
 from suites.checks.isolation import ARITHMETIC_16_BIT
@@ -69,7 +69,7 @@ def check_agreement(item: Item, reply: Reply, reference: Logprobs, *, way: str, 
     )
 
 
-def prove_pattern(reply: Reply, ways: Mapping[str, Logprobs], *, wanted: str, allowed: float) -> Proof | None:
+def prove_pattern(reply: Reply, ways: Mapping[str, Logprobs], *, wanted: str, allowed: float) -> FeatureProof | None:
     """Prove IndexCache where the launch agrees with the wanted pattern alone. Return None where other patterns are
     as near: these weights do not distinguish them. `check_agreement` fails where only another pattern is near."""
     found = drop_drafted(read_distributions(reply.logprobs))
@@ -80,7 +80,7 @@ def prove_pattern(reply: Reply, ways: Mapping[str, Logprobs], *, wanted: str, al
     away = ", ".join(f"{way} {far:.2g}" for way, far in nats.items())
     data = {"nats": {way: as_json_number(far) for way, far in nats.items()}, "tolerance": allowed}
     detail = f"nats a position from transformers in float32: {away} (wanted {wanted})"
-    return Proof(feature="indexcache", outcome="proven", rung=Rung.ORACLE, detail=detail, data=data)
+    return FeatureProof(feature="indexcache", outcome="proven", rung=Rung.ORACLE, detail=detail, data=data)
 
 
 def _explain_divergence(told: Divergence, blind: bool) -> str:

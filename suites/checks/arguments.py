@@ -79,7 +79,7 @@ def is_same_under(schema: Mapping[str, Json], got: Json, want: Json) -> bool:
         return True
     if _is_scalar(got) and _is_scalar(want):
         # Both types must be admitted: `7` for "007" is another value, and no schema makes it the same.
-        return _write(got) == _write(want) and _admits(schema, got) and _admits(schema, want)
+        return _write_scalar(got) == _write_scalar(want) and _admits(schema, got) and _admits(schema, want)
     return False
 
 
@@ -93,7 +93,7 @@ def _is_scalar(value: Json) -> bool:
     return value is None or isinstance(value, str | int | float)
 
 
-def _write(value: Json) -> str:
+def _write_scalar(value: Json) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 

@@ -51,8 +51,8 @@ def check_same_answer(item: Item, alone: Sequence[Reply], other: Reply, *, check
     return Finding(
         check=check,
         ok=not wrong and (far <= limit or not (other.logprobs and all(r.logprobs for r in alone))),
-        expected=f"the answer given alone, within {limit:.2g} nats a position: {_show(alone[0])}",
-        got=f"{far:.2g} nats a position away: {_show(other)}",
+        expected=f"the answer given alone, within {limit:.2g} nats a position: {_show_reply(alone[0])}",
+        got=f"{far:.2g} nats a position away: {_show_reply(other)}",
         item=item.id,
         detail=wrong,
         sensitive=not blind,
@@ -99,6 +99,6 @@ def _tells_anything(alone: Sequence[Reply], other: Reply) -> bool:
     return bool(other.logprobs and alone[0].logprobs) or any(read_said(each) == read_said(other) for each in alone)
 
 
-def _show(reply: Reply) -> str:
+def _show_reply(reply: Reply) -> str:
     calls = "; ".join(f"{c.name}({c.arguments})" for c in reply.tool_calls)
     return repr((reply.content or calls)[:SHOWN_CHARS])

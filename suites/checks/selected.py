@@ -7,7 +7,7 @@ from typing import Final
 
 from fixtures.banks.item import Item
 from matrix.judging.observation import Rung
-from matrix.judging.proof import Outcome, Proof
+from matrix.judging.proof import FeatureProof, Outcome
 from matrix.judging.selection import BAND, SelectedRow, find_wrong_selections
 from matrix.wording import list_first
 from reports.evidence.finding import Finding
@@ -33,15 +33,17 @@ def check_selection(item: Item, rows: Sequence[SelectedRow], pattern: str, index
     )
 
 
-def prove_selection(found: Finding, pattern: str, features: frozenset[str]) -> list[Proof]:
+def prove_selection(found: Finding, pattern: str, features: frozenset[str]) -> list[FeatureProof]:
     """Prove, by the rows alone: that they were handed out, sparse attention and, with sharing layers, IndexCache."""
     outcome: Outcome = "proven" if found.ok else "refuted"
     asked = ["dsa", *(["indexcache"] if "indexcache" in features and SHARES in pattern else [])]
-    handed = Proof(feature=FEATURE, outcome="proven", rung=Rung.ORACLE, detail=f"{found.data['rows']} rows were read")
+    handed = FeatureProof(
+        feature=FEATURE, outcome="proven", rung=Rung.ORACLE, detail=f"{found.data['rows']} rows were read"
+    )
     return [
         handed,
         *(
-            Proof(feature=feature, outcome=outcome, rung=Rung.ORACLE, detail=found.got, data=dict(found.data))
+            FeatureProof(feature=feature, outcome=outcome, rung=Rung.ORACLE, detail=found.got, data=dict(found.data))
             for feature in asked
         ),
     ]

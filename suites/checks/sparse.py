@@ -15,7 +15,7 @@ from matrix.judging.extremes import find_smallest
 from matrix.judging.kl import read_distributions, top_k_kl
 from matrix.judging.logprobs import Logprobs, chosen_token, drop_drafted, find_unsound
 from matrix.judging.observation import Rung
-from matrix.judging.proof import Outcome, Proof
+from matrix.judging.proof import FeatureProof, Outcome
 from reports.evidence.finding import Finding, as_json_number
 from suites.checks.frozen import prompt_sha256
 
@@ -72,7 +72,7 @@ def _says_alone(reply: Reply, ways: Ways, wanted: str) -> bool:
     return wanted in same and all(texts[way] != texts[wanted] for way in ways if way != wanted)
 
 
-def prove_sparse(found: Finding, *, dense: str) -> Proof | None:
+def prove_sparse(found: Finding, *, dense: str) -> FeatureProof | None:
     """Prove sparse attention where the launch is near its sparse reference, refute it where dense attention is nearest;
     None for a dense launch, and where the deciding token was not seen."""
     if found.data["way"] == dense or not found.data["nearest"]:
@@ -85,4 +85,4 @@ def prove_sparse(found: Finding, *, dense: str) -> Proof | None:
     else:
         return None
     detail = f"nats a position from transformers in float32: {found.got} (wanted {found.data['way']})"
-    return Proof(feature=FEATURE, outcome=outcome, rung=Rung.ORACLE, detail=detail, data=dict(found.data))
+    return FeatureProof(feature=FEATURE, outcome=outcome, rung=Rung.ORACLE, detail=detail, data=dict(found.data))

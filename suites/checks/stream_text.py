@@ -44,13 +44,13 @@ def _match_tokens(logprobs: Sequence[Mapping[str, Any]], text: str) -> list[list
     they do not make up the text. Control tokens may be shown or not."""
     told = [list_candidates(position) for position in logprobs]
     for shows_control in (True, False):
-        seen = [[(_show(token, shows_control), value) for token, value in each] for each in told]
+        seen = [[(_show_token(token, shows_control), value) for token, value in each] for each in told]
         if "".join(each[0][0] for each in seen) == text:
             return seen
     return []
 
 
-def _show(token: str, shows_control: bool) -> str:
+def _show_token(token: str, shows_control: bool) -> str:
     return "" if is_control(token) and not shows_control else token
 
 
@@ -67,12 +67,12 @@ def _explain_difference(streamed: str, text: str, tokens: Sequence[Sequence[tupl
             alternatives = any(other != token for other, _ in others)
             # engines tell no candidates of accepted drafts; a stream that ends inside the next token chose no other one
             lost = text[offset:].startswith(rest) or _realigns(rest, text[offset:])
-            return _describe(offset, rest, text) if alternatives or lost else ""
+            return _describe_parting(offset, rest, text) if alternatives or lost else ""
         offset += len(token)
-    return _describe(offset, streamed[offset:], text) if tokens and len(streamed) > len(text) else ""
+    return _describe_parting(offset, streamed[offset:], text) if tokens and len(streamed) > len(text) else ""
 
 
-def _describe(offset: int, rest: str, text: str) -> str:
+def _describe_parting(offset: int, rest: str, text: str) -> str:
     stream, whole = rest[:SHOWN_CHARS] or "nothing more", text[offset : offset + SHOWN_CHARS] or "nothing more"
     return f"character {offset}: the stream goes on with {stream!r}, the whole answer with {whole!r}, and nothing ties"
 

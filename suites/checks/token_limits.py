@@ -38,9 +38,11 @@ def _explain_other_text(answer: str, said: str) -> str:
 def check_cut(item: Item, reply: Reply, whole: Reply, max_tokens: int) -> Finding:
     """Check that `max_tokens`, which the whole reply exceeds, cuts it: exactly so many tokens, the beginning of the
     whole, and `length`."""
-    wrong = [] if _says(whole).startswith(_says(reply).rstrip(HALF)) else ["the text is not how the whole begins"]
+    wrong = (
+        [] if _join_said(whole).startswith(_join_said(reply).rstrip(HALF)) else ["the text is not how the whole begins"]
+    )
     wrong += _explain_count(reply, max_tokens)
-    return _make_finding("max_tokens", item, f"{max_tokens} tokens of {_says(whole)!r}", reply, wrong)
+    return _make_finding("max_tokens", item, f"{max_tokens} tokens of {_join_said(whole)!r}", reply, wrong)
 
 
 def find_last_limit(whole: Reply, at_its_count: Reply) -> int:
@@ -59,11 +61,11 @@ def check_whole_at_limit(item: Item, reply: Reply, whole: Reply, max_tokens: int
     Engines hold text back that may be the beginning of a stop string, of a tag or of a call. A `length` that does not
     give it back is honest in all its numbers.
     """
-    return _make_finding("held_back", item, _says(whole), reply, _explain_lost_text(reply, whole, max_tokens))
+    return _make_finding("held_back", item, _join_said(whole), reply, _explain_lost_text(reply, whole, max_tokens))
 
 
 def _explain_lost_text(reply: Reply, whole: Reply, max_tokens: int) -> list[str]:
-    said, wanted = _says(reply).rstrip(HALF), _says(whole).rstrip(HALF)
+    said, wanted = _join_said(reply).rstrip(HALF), _join_said(whole).rstrip(HALF)
     wrong = []
     if said != wanted:
         lost = wanted.removeprefix(said)
@@ -78,7 +80,7 @@ def _explain_lost_text(reply: Reply, whole: Reply, max_tokens: int) -> list[str]
 def check_past_the_end(item: Item, reply: Reply, whole: Reply, tokens: int) -> Finding:
     """Check that `ignore_eos` fills the length asked for behind the whole reply: loads count on it."""
     wrong = _explain_other_beginning(reply, whole) + _explain_count(reply, tokens)
-    return _make_finding("ignore_eos", item, f"{tokens} tokens that begin with {_says(whole)!r}", reply, wrong)
+    return _make_finding("ignore_eos", item, f"{tokens} tokens that begin with {_join_said(whole)!r}", reply, wrong)
 
 
 def check_at_least(item: Item, reply: Reply, whole: Reply, min_tokens: int) -> Finding:
@@ -97,10 +99,14 @@ def _explain_count(reply: Reply, tokens: int) -> list[str]:
 
 
 def _explain_other_beginning(reply: Reply, whole: Reply) -> list[str]:
-    return [] if _says(reply).startswith(_says(whole).rstrip()) else ["the text does not begin as the whole reply"]
+    return (
+        []
+        if _join_said(reply).startswith(_join_said(whole).rstrip())
+        else ["the text does not begin as the whole reply"]
+    )
 
 
-def _says(reply: Reply) -> str:
+def _join_said(reply: Reply) -> str:
     """Join thought and answer: a model that always thinks may reach its limit inside the thought."""
     return reply.reasoning + reply.content
 
@@ -110,7 +116,7 @@ def _make_finding(name: str, item: Item, expected: str, reply: Reply, wrong: Seq
         check=f"length.{name}",
         ok=not wrong,
         expected=expected,
-        got=_says(reply),
+        got=_join_said(reply),
         item=item.id,
         detail="; ".join(wrong),
         data={"finish_reason": reply.finish_reason, "completion_tokens": reply.completion_tokens},

@@ -14,7 +14,7 @@ from fixtures.banks.bank import Bank
 from matrix.model import Cell
 from reports.compare.baselines import Baseline
 from reports.evidence.finding import Finding
-from suites.asking.contract import Engine, Evidence, Relaunch
+from suites.asking.contract import EngineHandle, EvidenceSink, Relaunch
 from suites.asking.depth import Depth
 from suites.checks import throughput
 from suites.measure import claims, load_text, loads
@@ -60,13 +60,13 @@ class MeasuredInputs:
 
     cell: Cell
     bank: Bank
-    evidence: Evidence
+    evidence: EvidenceSink
     depth: Depth
     baseline: Baseline
     relaunch: Relaunch
     measure: Measure = loads.measure_load
 
-    def findings(self, engine: Engine, asked: Iterable[Load]) -> Iterator[Finding]:
+    def findings(self, engine: EngineHandle, asked: Iterable[Load]) -> Iterator[Finding]:
         """Run each load once; stop at the first invalid result. Run slow loads again on a fresh launch only if
         everything else is valid."""
         taken: list[Taken] = []
@@ -95,7 +95,7 @@ class MeasuredInputs:
                     else throughput.keep_first_verdict(f, NOT_REPEATED)
                 )
 
-    def _measure_load(self, engine: Engine, load: Load, **attempt: int) -> Taken:
+    def _measure_load(self, engine: EngineHandle, load: Load, **attempt: int) -> Taken:
         depth = replace(self.depth, load_prompt_tokens=load.prompt_tokens)
         result = self.measure(
             engine,

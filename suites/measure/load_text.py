@@ -8,7 +8,7 @@ from typing import Any, Final
 from fixtures.banks.bank import Bank
 from fixtures.client.client import Client
 from reports.evidence.finding import Finding
-from suites.asking.contract import Engine
+from suites.asking.contract import EngineHandle
 from suites.checks.stream_text import check_stream_text
 
 READ: Final = 2  # texts of a load: each costs one request afterwards
@@ -18,7 +18,7 @@ NUMBERS: Final = "text_numbers"  # of the prompts that these texts answer; the f
 
 
 def check_texts(
-    engine: Engine, bank: Bank, result: Mapping[str, Any], *, streams: int, prompt_tokens: int, output_len: int
+    engine: EngineHandle, bank: Bank, result: Mapping[str, Any], *, streams: int, prompt_tokens: int, output_len: int
 ) -> Iterator[Finding]:
     """Yield a finding for each text that the result kept. The load is over, so nothing is measured meanwhile."""
     kept = result.get(TEXTS) or []

@@ -19,7 +19,7 @@ from reports.compare.baselines import Baseline
 from reports.compare.earlier_release import compare_earlier
 from reports.compare.slower import WATCHED, WAVE
 from reports.evidence.finding import Finding
-from suites.asking.contract import Engine, Evidence
+from suites.asking.contract import EngineHandle, EvidenceSink
 from suites.asking.depth import Depth
 from suites.checks import throughput
 from suites.measure import load_text
@@ -60,7 +60,7 @@ FEWEST_BEATS = 100  # of the client's heart, 10 ms apart: fewer have no 99th per
 
 
 def measure_load(
-    engine: Engine, bank: Bank, depth: Depth, *, streams: int, output_len: int, waves: int, skipped: int = 0
+    engine: EngineHandle, bank: Bank, depth: Depth, *, streams: int, output_len: int, waves: int, skipped: int = 0
 ) -> dict[str, Any]:
     """Run one warm-up wave and `waves` measured ones, all of distinct prompts: no measured prompt is in the prefix
     cache. `skipped` prompts of the bank were sent before."""
@@ -86,7 +86,11 @@ def measure_load(
 
 
 def run_and_watch(
-    engine: Engine, kind: str, asked: Mapping[str, Any], question: Mapping[str, Any], send: Callable[[], dict[str, Any]]
+    engine: EngineHandle,
+    kind: str,
+    asked: Mapping[str, Any],
+    question: Mapping[str, Any],
+    send: Callable[[], dict[str, Any]],
 ) -> dict[str, Any]:
     """Run the load process and watch the GPUs meanwhile; return the numbers of both. The tape keeps a digest of the
     requests."""
@@ -134,7 +138,7 @@ def excuse_unfit_client(result: Mapping[str, Any], finding: Finding) -> Finding:
     return replace(finding, ok=True, sensitive=False, detail=why)
 
 
-def record_load(evidence: Evidence, result: Mapping[str, Any], **conditions: Any) -> Mapping[str, Any]:
+def record_load(evidence: EvidenceSink, result: Mapping[str, Any], **conditions: Any) -> Mapping[str, Any]:
     """Record the numbers for baselines and claims; return the conditions that make them comparable."""
     where: dict[str, Any] = {
         "concurrency": result["max_concurrency"],

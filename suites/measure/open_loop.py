@@ -16,7 +16,7 @@ from fixtures.traffic.spec import LoadSpec
 from fixtures.workload.scheduled import ScheduledLoad, draw_schedule, run_scheduled
 from matrix.errors import EngineError
 from reports.evidence.finding import Finding
-from suites.asking.contract import Engine
+from suites.asking.contract import EngineHandle
 from suites.asking.depth import Depth
 from suites.checks import open_loop
 from suites.measure import load_text, loads
@@ -60,7 +60,7 @@ def judge_open_load(result: Mapping[str, Any], share: float, depth: Depth) -> Se
 
 
 def measure_open_load(
-    engine: Engine, bank: Bank, depth: Depth, *, streams: int, output_len: int, waves: int, share: float
+    engine: EngineHandle, bank: Bank, depth: Depth, *, streams: int, output_len: int, waves: int, share: float
 ) -> dict[str, Any]:
     """Measure the closed loop, offer `share` of it, and measure the closed loop again; every prompt is sent once.
 
@@ -96,7 +96,7 @@ def measure_open_load(
     }
 
 
-def _make_spec(engine: Engine, bank: Bank, depth: Depth, *, sent: int, output_len: int) -> LoadSpec:
+def _make_spec(engine: EngineHandle, bank: Bank, depth: Depth, *, sent: int, output_len: int) -> LoadSpec:
     """Make the requests of the open loop: the prompts of the bank behind the first `sent` ones."""
     items = bank.load_prompts(sent + depth.open_requests, tokens=depth.load_prompt_tokens)[sent:]
     return LoadSpec(

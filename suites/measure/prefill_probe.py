@@ -6,12 +6,12 @@ from fixtures.banks.item import Item
 from fixtures.client.client import Client
 from fixtures.launch.observe import Dialect, end_of, observe_engine
 from matrix.judging.proof import PrefillProbe
-from suites.asking.contract import Engine
+from suites.asking.contract import EngineHandle
 
 CHUNKS = 3.5  # several edges, and a last chunk that is not full
 
 
-def probe_prefill(item: Item, engine: Engine, client: Client, dialect: Dialect) -> PrefillProbe | None:
+def probe_prefill(item: Item, engine: EngineHandle, client: Client, dialect: Dialect) -> PrefillProbe | None:
     """Ask for one token, so that every step is a prefill step. Return None where the engine reports no prompt
     tokens."""
     start = end_of(engine.log_path, client.tape)

@@ -24,7 +24,7 @@ from matrix.checkout import CHECKOUT
 from matrix.errors import EngineReplyMalformed
 from matrix.judging.logprobs import Logprobs, find_unsound, prove_by_recording, read_logprobs
 from matrix.judging.observation import Rung
-from matrix.judging.proof import Proof
+from matrix.judging.proof import FeatureProof
 from matrix.model import Cell
 from matrix.planning.plan import Plan
 from matrix.planning.ranks import read_pattern
@@ -39,7 +39,7 @@ KEPT_CHARS = 20_000  # of a reply that is no evidence of anything but its engine
 DENSE = "dense"
 
 
-def prove_attention(cell: Cell, plan: Plan, client: Client, bank: Bank, file: Path = FILE) -> Iterator[Proof]:
+def prove_attention(cell: Cell, plan: Plan, client: Client, bank: Bank, file: Path = FILE) -> Iterator[FeatureProof]:
     """Prove sparse attention and IndexCache by logprobs, for launches with recordings.
 
     Raises:

@@ -24,7 +24,7 @@ from matrix.judging.kl import merge_candidates
 from matrix.judging.logprobs import Logprobs
 from matrix.model import Cell, Checkpoint
 from matrix.planning.ranks import read_pattern
-from suites.asking.contract import Plan
+from suites.asking.contract import PlanSettings
 from suites.checks import frozen
 from suites.checks.isolation import ARITHMETIC_16_BIT
 from suites.measure import logprob_probe as signature
@@ -72,7 +72,7 @@ class Key:
         return all(record[name] == getattr(self, name) for name in ("weights", "index_topk", "item"))
 
 
-def find_references(cell: Cell, plan: Plan, bank: Bank, file: Path = FILE) -> list[Reference]:
+def find_references(cell: Cell, plan: PlanSettings, bank: Bank, file: Path = FILE) -> list[Reference]:
     """Find the recorded numbers for the prompts that `suites.measure.logprob_probe` makes for this launch; empty for
     others.
 
@@ -82,7 +82,7 @@ def find_references(cell: Cell, plan: Plan, bank: Bank, file: Path = FILE) -> li
     return _find_known(cell.checkpoint, list_keys(cell, plan, bank), file) if cell.checkpoint.canary else []
 
 
-def find_crowd(cell: Cell, plan: Plan, bank: Bank, file: Path = FILE) -> Reference | None:
+def find_crowd(cell: Cell, plan: PlanSettings, bank: Bank, file: Path = FILE) -> Reference | None:
     """Find the recorded numbers for the crowd prompt of this launch, and what other ways to attend make of it.
 
     Raises:
@@ -125,7 +125,7 @@ def read_positions(record: Mapping[str, Any]) -> Logprobs:
     return [merge_candidates([(token, value) for token, value in each], each[0][0]) for each in record["positions"]]
 
 
-def list_keys(cell: Cell, plan: Plan, bank: Bank) -> list[tuple[Key, Item]]:
+def list_keys(cell: Cell, plan: PlanSettings, bank: Bank) -> list[tuple[Key, Item]]:
     """List what a launch must agree with, prompt by prompt."""
     topk = signature.index_topk(cell, plan.settings)
     items = signature.make_all_prompts(bank, topk=topk, settings=plan.settings)
@@ -134,7 +134,7 @@ def list_keys(cell: Cell, plan: Plan, bank: Bank) -> list[tuple[Key, Item]]:
     return [(Key(weights=weights, index_topk=topk, way=ways[name], item=item.id), item) for name, item in items.items()]
 
 
-def list_crowd_keys(cell: Cell, plan: Plan, bank: Bank) -> list[tuple[Key, Item]]:
+def list_crowd_keys(cell: Cell, plan: PlanSettings, bank: Bank) -> list[tuple[Key, Item]]:
     """List what the crowd prompt is answered by: the launch's own way to attend, then those that it must not have."""
     topk = signature.index_topk(cell, plan.settings)
     # The few tokens that are compared are those of a thought there, alike whatever its layers select.
@@ -154,7 +154,7 @@ def list_rivals(way: str, *, half: bool) -> tuple[str, ...]:
     return (recordings.DENSE, HALF) if half and way == NO_SHARING else (recordings.DENSE,)
 
 
-def attention_way(cell: Cell, plan: Plan) -> str:
+def attention_way(cell: Cell, plan: PlanSettings) -> str:
     """Return how the layers must select. A cache without indexer keys means dense attention."""
     dense = str(plan.settings.get("kv_layout", "")).startswith("dense")
     return recordings.DENSE if dense else read_pattern(cell)

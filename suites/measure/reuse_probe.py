@@ -8,14 +8,14 @@ from fixtures.banks.bank import Bank
 from fixtures.client.client import Client
 from fixtures.launch.observe import Dialect, end_of, observe_engine
 from matrix.judging.proof import ReuseProbe
-from suites.asking.contract import Engine
+from suites.asking.contract import EngineHandle
 
 ASKED_TOKENS: Final = 6_000  # of the prompt that is asked again: many pages, and quickly computed
 PUSHED_TOKENS: Final = 28_000  # of each of the prompts between; a canary's window is 32,768
 PUSHES: Final = 5  # 140,000 tokens, more than the small caches of the host tier's recipes hold
 
 
-def probe_reuse(engine: Engine, client: Client, bank: Bank, dialect: Dialect, *, push: bool) -> ReuseProbe | None:
+def probe_reuse(engine: EngineHandle, client: Client, bank: Bank, dialect: Dialect, *, push: bool) -> ReuseProbe | None:
     """Ask twice. Return None where the engine reports no prompt tokens. With `push` other prompts come between."""
     item = bank.needle(tokens=ASKED_TOKENS, depth=0.5, trial=11)
     client.ask(item, max_tokens=1)

@@ -15,7 +15,7 @@ from fixtures.banks.item import Item
 from fixtures.client.client import Client
 from fixtures.client.reply import Reply
 from reports.evidence.finding import Finding
-from suites.asking.contract import Engine, Evidence
+from suites.asking.contract import EngineHandle, EvidenceSink
 from suites.asking.depth import Depth
 from suites.checks import answer, throughput
 from suites.measure import loads
@@ -27,7 +27,7 @@ LOADED_WAVES: Final = 4
 AT_ONCE: Final = 4  # questions
 
 
-def measure_prefill(client: Client, items: Sequence[Item], dialect: str, evidence: Evidence) -> Finding:
+def measure_prefill(client: Client, items: Sequence[Item], dialect: str, evidence: EvidenceSink) -> Finding:
     """Measure the first token's time of each prompt, without the cache and with it, and record the medians."""
     pairs = [(_first_token(client, i, bypass_prefix_cache(client, dialect)), _ask_twice(client, i)) for i in items]
     for name, replies in (("cold", [c for c, _ in pairs]), ("warm", [w for _, w in pairs])):
@@ -52,7 +52,7 @@ def answer_alone(client: Client, items: Sequence[Item]) -> Right:
 
 
 def answer_under_load(
-    engine: Engine, client: Client, bank: Bank, items: Sequence[Item], depth: Depth
+    engine: EngineHandle, client: Client, bank: Bank, items: Sequence[Item], depth: Depth
 ) -> tuple[dict[str, Any], Right]:
     """Run a load and ask questions meanwhile. Return the load's result and, per item, whether every answer was right.
 

@@ -55,18 +55,18 @@ def render_text(probe: Probe) -> str:
 
 def _tell_identity(probe: Probe) -> Iterator[str]:
     served = probe.served
-    yield f"{probe.url} serves {_shown(served.model) or 'a model without a name'}"
+    yield f"{probe.url} serves {_show_text(served.model) or 'a model without a name'}"
     engine = served.engine.title if served.engine else "not told (a gateway hides it, or another engine)"
-    yield f"  engine      {engine} {_shown(served.told.version)}".rstrip()
+    yield f"  engine      {engine} {_show_text(served.told.version)}".rstrip()
     if served.release:
         which = "nearest on the axes, not the same version" if served.nearest else "on the axes"
         yield f"  release     {served.release.id} ({which})"
     names = ", ".join(c.id for c in served.checkpoints)
     yield f"  checkpoint  {names or 'on no axis: asked what any chat model is asked'}"
     if others := [n for n in served.told.names if n != served.model]:
-        yield f"  also serves {_shown(', '.join(others))}"
+        yield f"  also serves {_show_text(', '.join(others))}"
     for note in served.notes:
-        yield f"  note        {_shown(note)}"
+        yield f"  note        {_show_text(note)}"
     if served.stub:
         yield "  note        this is a stub engine: what it answers proves nothing"
     if probe.insecure:
@@ -83,17 +83,17 @@ def _tell_answers(probe: Probe) -> Iterator[str]:
         word, held = "WRONG" if bad or dead else "right", f"{len(mine) - len(bad)} of {len(mine) + len(dead)} checks"
         yield f"  {word:<6} {kind:<18} {held}"
         for one in bad:
-            yield f"         {one.finding.check} ({one.finding.item}): {_shown(one.finding.detail)}"
-            yield f"           got {_shown(one.finding.got)!r}"
-        yield from (f"         no reply ({item}): {_shown(error)}" for _, item, error in dead)
+            yield f"         {one.finding.check} ({one.finding.item}): {_show_text(one.finding.detail)}"
+            yield f"           got {_show_text(one.finding.got)!r}"
+        yield from (f"         no reply ({item}): {_show_text(error)}" for _, item, error in dead)
     yield ""
     yield f"  {probe.tokens[0]} prompt and {probe.tokens[1]} generated tokens were billed" + (
         f"; waited {probe.waited_s:.0f} s as it asked (HTTP 429)" if probe.waited_s else ""
     )
     if probe.left_out:
-        yield f"  left out    {_shown(probe.left_out)}"
+        yield f"  left out    {_show_text(probe.left_out)}"
     if probe.stopped:
-        yield f"  stopped     {_shown(probe.stopped)}"
+        yield f"  stopped     {_show_text(probe.stopped)}"
 
 
 def _tell_next(probe: Probe) -> Iterator[str]:
@@ -111,7 +111,7 @@ def _tell_next(probe: Probe) -> Iterator[str]:
         yield "next: glm-matrix add checkpoint DIR puts a checkpoint of yours on the axes"
 
 
-def _shown(text: str) -> str:
+def _show_text(text: str) -> str:
     return defuse_line(redact_text(text), SHOWN_CHARS)
 
 

@@ -15,7 +15,7 @@ from matrix.judging.proof.chunks import CHUNK_SLACK, PrefillProbe
 from matrix.judging.proof.judge import judge_proofs
 from matrix.judging.proof.layouts import ReuseProbe
 from matrix.judging.proof.mtp import ACCEPT_LENGTH, ACCEPTED_SHARE, DRAFTED_TOKENS
-from matrix.judging.proof.outcome import Outcome, Proof, pick_strongest
+from matrix.judging.proof.outcome import FeatureProof, Outcome, pick_strongest
 from matrix.judging.proof.sizes import prove_by_ablation, prove_by_wrong_type
 
 __all__ = [
@@ -23,9 +23,9 @@ __all__ = [
     "ACCEPT_LENGTH",
     "CHUNK_SLACK",
     "DRAFTED_TOKENS",
+    "FeatureProof",
     "Outcome",
     "PrefillProbe",
-    "Proof",
     "ReuseProbe",
     "chunks",
     "judge_proofs",

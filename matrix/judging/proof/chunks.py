@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from matrix.judging.extremes import find_largest
 from matrix.judging.observation import Observation, Rung, Seen, count_since, find_all
-from matrix.judging.proof.outcome import Outcome, Proof, make_unproven
+from matrix.judging.proof.outcome import FeatureProof, Outcome, make_unproven
 
 CHUNK_SLACK = 2  # batches beyond the chunks: a chunk that was cut at a page, the step of the first token
 FEATURE = "chunked_prefill"
@@ -28,7 +28,7 @@ class PrefillProbe:
         return find_all(self.after, name)[len(find_all(self.before, name)) :]
 
 
-def prove_by_probe(chunk_tokens: int | None, probe: PrefillProbe | None) -> Proof:
+def prove_by_probe(chunk_tokens: int | None, probe: PrefillProbe | None) -> FeatureProof:
     """Prove the plan's chunk size by a probe."""
     if probe is None or not chunk_tokens:
         return make_unproven(FEATURE, "no prompt of known length was sent", Rung.ECHO)
@@ -39,7 +39,9 @@ def prove_by_probe(chunk_tokens: int | None, probe: PrefillProbe | None) -> Proo
     return prove_by_batches(sizes, batches, prompt_tokens=probe.prompt_tokens, chunk_tokens=chunk_tokens)
 
 
-def prove_by_batches(sizes: Sequence[int], batches: int | None, *, prompt_tokens: int, chunk_tokens: int) -> Proof:
+def prove_by_batches(
+    sizes: Sequence[int], batches: int | None, *, prompt_tokens: int, chunk_tokens: int
+) -> FeatureProof:
     """Prove chunking by batches: a prompt of n tokens takes ceil(n / chunk) of them, none larger than the chunk.
 
     `sizes` are those of each batch, where the engine names them; `batches` their number, where it only counts.
@@ -56,4 +58,4 @@ def prove_by_batches(sizes: Sequence[int], batches: int | None, *, prompt_tokens
     detail += f"; sizes {list(sizes)[:10]}" if sizes else ""
     data = {"batches": number, "chunks": pieces, "chunk_tokens": chunk_tokens, "sizes": list(sizes)[:50]}
     outcome: Outcome = "refuted" if wrong else "proven"
-    return Proof(feature=FEATURE, outcome=outcome, rung=Rung.COUNTER, detail=detail, data=data)
+    return FeatureProof(feature=FEATURE, outcome=outcome, rung=Rung.COUNTER, detail=detail, data=data)

@@ -10,7 +10,7 @@ from matrix.judging.observation import Seen
 from matrix.judging.proof import backends, chunks, layouts, mtp, sizes
 from matrix.judging.proof.chunks import PrefillProbe
 from matrix.judging.proof.layouts import ReuseProbe
-from matrix.judging.proof.outcome import Proof, pick_strongest
+from matrix.judging.proof.outcome import FeatureProof, pick_strongest
 from matrix.judging.requested import Requested
 
 
@@ -22,7 +22,7 @@ def judge_proofs(
     probe: PrefillProbe | None = None,
     undrafted: Seen = (),
     reuse: ReuseProbe | None = None,
-) -> tuple[Proof, ...]:
+) -> tuple[FeatureProof, ...]:
     """One proof per requested feature, and for the KV layout, sparse attention and named backends.
 
     `ablation` was seen of the same cell without the feature; with it sizes are compared instead of computed.
@@ -39,7 +39,7 @@ def _iterate_proofs(
     probe: PrefillProbe | None,
     undrafted: Seen,
     reuse: ReuseProbe | None,
-) -> Iterator[Proof]:
+) -> Iterator[FeatureProof]:
     # A draft with a checkpoint of its own keeps keys of its own in the same pool, whose shape nobody states.
     size = None if wanted.features & mtp.OTHER_DRAFTS else measure_token_bytes(seen, wanted.page_tokens)
     found = match_layouts(size, wanted) if size else ()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from matrix.judging.extremes import find_largest
 from matrix.judging.kv_bytes import LayoutMatch, TokenBytes, match_layouts
 from matrix.judging.observation import Rung, Seen, count_since, find_all, find_first, find_last
-from matrix.judging.proof.outcome import Outcome, Proof, make_unproven
+from matrix.judging.proof.outcome import FeatureProof, Outcome, make_unproven
 from matrix.judging.requested import Requested
 from matrix.planning.ranks import Ranks
 
@@ -24,7 +24,9 @@ class ReuseProbe:
     pushed_tokens: int = 0  # of other prompts that were asked in between
 
 
-def prove_layouts(wanted: Requested, seen: Seen, size: TokenBytes | None, reuse: ReuseProbe | None) -> Iterator[Proof]:
+def prove_layouts(
+    wanted: Requested, seen: Seen, size: TokenBytes | None, reuse: ReuseProbe | None
+) -> Iterator[FeatureProof]:
     """Yield one proof for each feature that varies the launch."""
     for feature in sorted(wanted.features & PROVERS.keys()):
         yield PROVERS[feature](feature, wanted, seen, size)
@@ -34,7 +36,7 @@ def prove_layouts(wanted: Requested, seen: Seen, size: TokenBytes | None, reuse:
         yield _prove_loading_back(seen, reuse)
 
 
-def _prove_share(feature: str, wanted: Requested, seen: Seen, size: TokenBytes | None) -> Proof:
+def _prove_share(feature: str, wanted: Requested, seen: Seen, size: TokenBytes | None) -> FeatureProof:
     """Prove that a rank holds its stage's layers, or its share of each sequence: a size that a whole row has not."""
     if size is None:
         return make_unproven(feature, "the engine shows no KV cache size", Rung.LOG)
@@ -62,7 +64,7 @@ def _describe_share(wanted: Requested) -> str:
     return f"{wanted.shape.layers} of {(wanted.whole or wanted.shape).layers} layers on a rank"
 
 
-def _prove_experts(feature: str, wanted: Requested, seen: Seen, size: TokenBytes | None) -> Proof:
+def _prove_experts(feature: str, wanted: Requested, seen: Seen, size: TokenBytes | None) -> FeatureProof:
     """Compare how many experts a layer of one rank holds, which the engine tells, with its share."""
     held = find_first(seen, "local_experts")
     if held is None:
@@ -79,15 +81,15 @@ def _prove_experts(feature: str, wanted: Requested, seen: Seen, size: TokenBytes
     return make_unproven(feature, detail, Rung.LOG)
 
 
-def _prove_expert_echo(feature: str, wanted: Requested, seen: Seen) -> Proof:
+def _prove_expert_echo(feature: str, wanted: Requested, seen: Seen) -> FeatureProof:
     echo = find_first(seen, "expert_ranks")
     if echo is not None and str(echo.value) != str(wanted.ranks.ep):
         detail = f"the engine itself says {echo.value} expert ranks ({echo.where}), {wanted.ranks.ep} were asked for"
-        return Proof(feature=feature, outcome="refuted", rung=Rung.ECHO, detail=detail)
+        return FeatureProof(feature=feature, outcome="refuted", rung=Rung.ECHO, detail=detail)
     return make_unproven(feature, "nothing that the engine shows tells where an expert lies", Rung.ECHO)
 
 
-def _prove_dp(feature: str, wanted: Requested, seen: Seen, size: TokenBytes | None) -> Proof:
+def _prove_dp(feature: str, wanted: Requested, seen: Seen, size: TokenBytes | None) -> FeatureProof:
     """Every attention rank computes prompts of its own."""
     sightings = find_all(seen, "computing_ranks")
     # A rank's counter exists from the start on: only one above 0 has computed.
@@ -103,7 +105,7 @@ def _prove_dp(feature: str, wanted: Requested, seen: Seen, size: TokenBytes | No
     return make_unproven(feature, detail if sightings else "no rank says what it computed", Rung.LOG)
 
 
-def _prove_graphs(feature: str, wanted: Requested, seen: Seen, size: TokenBytes | None) -> Proof:
+def _prove_graphs(feature: str, wanted: Requested, seen: Seen, size: TokenBytes | None) -> FeatureProof:
     """Read which graphs were captured, or which batches ran as graphs; a launch that captured others is refuted."""
     modes, captured = GRAPHS[feature], find_all(seen, "graphs")
     own = [o for o in captured if o.also.get("mode") in modes]
@@ -121,7 +123,7 @@ def _prove_graphs(feature: str, wanted: Requested, seen: Seen, size: TokenBytes 
     return make_unproven(feature, "no batch of the kind was logged", Rung.LOG)
 
 
-def _prove_eager(feature: str, wanted: Requested, seen: Seen, size: TokenBytes | None) -> Proof:
+def _prove_eager(feature: str, wanted: Requested, seen: Seen, size: TokenBytes | None) -> FeatureProof:
     taken, eager = find_first(seen, "graphs"), find_all(seen, "eager_batches")
     if taken is not None:
         return _decide(feature, "refuted", f"graphs were captured ({taken.where})")
@@ -130,11 +132,11 @@ def _prove_eager(feature: str, wanted: Requested, seen: Seen, size: TokenBytes |
     return make_unproven(feature, "its log tells of no graph", Rung.LOG)
 
 
-def _prove_by_speed_alone(feature: str, wanted: Requested, seen: Seen, size: TokenBytes | None) -> Proof:
+def _prove_by_speed_alone(feature: str, wanted: Requested, seen: Seen, size: TokenBytes | None) -> FeatureProof:
     return make_unproven(feature, "nothing but speed would show it", Rung.ECHO)
 
 
-def _prove_no_reuse(reuse: ReuseProbe | None) -> Proof:
+def _prove_no_reuse(reuse: ReuseProbe | None) -> FeatureProof:
     """Prove that a prompt which is asked twice is computed twice."""
     if reuse is None:
         return make_unproven("no_prefix_cache", "no prompt was asked twice", Rung.ECHO)
@@ -150,7 +152,7 @@ def _prove_no_reuse(reuse: ReuseProbe | None) -> Proof:
     return _decide("no_prefix_cache", "refuted" if most else "proven", detail)
 
 
-def _prove_loading_back(seen: Seen, reuse: ReuseProbe | None) -> Proof:
+def _prove_loading_back(seen: Seen, reuse: ReuseProbe | None) -> FeatureProof:
     """Prove that what was pushed out of the GPU came back from the host."""
     feature = "host_kv_tier"
     back, kept = find_last(seen, "loaded_back"), find_last(seen, "kept_on_host")
@@ -163,15 +165,15 @@ def _prove_loading_back(seen: Seen, reuse: ReuseProbe | None) -> Proof:
     return make_unproven(feature, f"{detail}; none was loaded back{pushed}", Rung.COUNTER if kept else Rung.LOG)
 
 
-def _decide(feature: str, outcome: Outcome, detail: str, rung: Rung = Rung.COUNTER) -> Proof:
-    return Proof(feature=feature, outcome=outcome, rung=rung, detail=detail)
+def _decide(feature: str, outcome: Outcome, detail: str, rung: Rung = Rung.COUNTER) -> FeatureProof:
+    return FeatureProof(feature=feature, outcome=outcome, rung=rung, detail=detail)
 
 
 GRAPHS: Mapping[str, frozenset[str]] = {  # feature -> what vLLM calls its graphs, and which batches SGLang runs as one
     "cuda_graphs_full": frozenset({"FULL", "Decode"}),
     "cuda_graphs_piecewise": frozenset({"PIECEWISE", "Prefill"}),
 }
-Prover = Callable[[str, Requested, Seen, TokenBytes | None], Proof]
+Prover = Callable[[str, Requested, Seen, TokenBytes | None], FeatureProof]
 PROVERS: Mapping[str, Prover] = {
     "pipeline_parallel": _prove_share,
     "decode_context_parallel": _prove_share,

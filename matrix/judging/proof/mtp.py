@@ -10,7 +10,7 @@ from matrix.judging import drafting
 from matrix.judging.drafting import Drafting
 from matrix.judging.kv_bytes import LayoutMatch, TokenBytes, mtp_layers
 from matrix.judging.observation import Rung, Seen, find_all, find_first, find_last
-from matrix.judging.proof.outcome import Outcome, Proof, make_unproven
+from matrix.judging.proof.outcome import FeatureProof, Outcome, make_unproven
 from matrix.judging.requested import Requested
 
 # GLM-5 heads accept 2.7 tokens per step with 3 drafts in SGLang's gate and 3.2 in TensorRT-LLM's reference: 0.57 per
@@ -25,7 +25,7 @@ OTHER_DRAFTS: Final = frozenset(
 DRAFTING: Final = OTHER_DRAFTS | {FEATURE}
 
 
-def prove_mtp(seen: Seen, before: Seen = ()) -> Proof:
+def prove_mtp(seen: Seen, before: Seen = ()) -> FeatureProof:
     """By what was drafted since `before`, else since the start; else by the tokens that one step yields."""
     found = drafting.count_drafts(seen, before)
     if found is None:
@@ -35,13 +35,13 @@ def prove_mtp(seen: Seen, before: Seen = ()) -> Proof:
     detail, data = _describe_drafting(found), _make_data(found)
     if wrong := [*found.find_contradictions()]:
         detail = f"{detail}, but {', '.join(wrong)}"
-        return Proof(feature=FEATURE, outcome="refuted", rung=Rung.COUNTER, detail=detail, data=data)
+        return FeatureProof(feature=FEATURE, outcome="refuted", rung=Rung.COUNTER, detail=detail, data=data)
     if found.drafted < DRAFTED_TOKENS:
         return make_unproven(FEATURE, f"{detail}: too few to tell", Rung.COUNTER)
     if found.accepted == found.drafted and found.most_made is None:
         return make_unproven(FEATURE, f"{detail}: every one, and no other counter here confirms it", Rung.COUNTER)
     outcome: Outcome = "refuted" if _is_noise(found) else "proven"
-    return Proof(feature=FEATURE, outcome=outcome, rung=Rung.COUNTER, detail=detail, data=data)
+    return FeatureProof(feature=FEATURE, outcome=outcome, rung=Rung.COUNTER, detail=detail, data=data)
 
 
 def _is_noise(found: Drafting) -> bool:
@@ -66,33 +66,35 @@ def _make_data(found: Drafting) -> Mapping[str, Any]:
     }
 
 
-def prove_by_length(tokens_per_step: float, where: str) -> Proof:
+def prove_by_length(tokens_per_step: float, where: str) -> FeatureProof:
     """Prove MTP by the mean number of tokens per step, including the one that needs no draft."""
     detail = f"{tokens_per_step:.2f} tokens per step ({where}), {ACCEPT_LENGTH} wanted"
     outcome: Outcome = "proven" if tokens_per_step >= ACCEPT_LENGTH else "refuted"
     data = {"accept_length": tokens_per_step}
-    return Proof(feature=FEATURE, outcome=outcome, rung=Rung.COUNTER, detail=detail, data=data)
+    return FeatureProof(feature=FEATURE, outcome=outcome, rung=Rung.COUNTER, detail=detail, data=data)
 
 
-def prove_by_layer(wanted: Requested, size: TokenBytes | None, found: Sequence[LayoutMatch]) -> Iterator[Proof]:
+def prove_by_layer(wanted: Requested, size: TokenBytes | None, found: Sequence[LayoutMatch]) -> Iterator[FeatureProof]:
     """Where the MTP layer is known to lie in the pool that is logged, a pool without it means that MTP is off.
     With it, the layer is there; whether it drafts well is for the counters."""
     if mtp_layers(wanted) != (1,) or not found:
         return
     if all(r.mtp_layers == 0 for r in found):
-        yield Proof(feature=FEATURE, outcome="refuted", rung=Rung.COUNTER, detail=f"{size}: no MTP layer in the cache")
+        yield FeatureProof(
+            feature=FEATURE, outcome="refuted", rung=Rung.COUNTER, detail=f"{size}: no MTP layer in the cache"
+        )
     else:
         yield make_unproven(FEATURE, f"{size}: the cache has an MTP layer", Rung.COUNTER)
 
 
-def _prove_undrafted(found: Drafting) -> Proof:
+def _prove_undrafted(found: Drafting) -> FeatureProof:
     detail = f"no token was drafted ({found.where})"
     if found.generated is not None and found.generated < DRAFTED_TOKENS:
         return make_unproven(FEATURE, f"{detail}, but only {found.generated:.0f} were generated", Rung.COUNTER)
-    return Proof(feature=FEATURE, outcome="refuted", rung=Rung.COUNTER, detail=detail, data={"drafted": 0})
+    return FeatureProof(feature=FEATURE, outcome="refuted", rung=Rung.COUNTER, detail=detail, data={"drafted": 0})
 
 
-def _prove_by_logged_length(seen: Seen) -> Proof:
+def _prove_by_logged_length(seen: Seen) -> FeatureProof:
     """SGLang: the running mean, else the mean of the log's lines (each over as many steps), else the last gauge.
 
     All three appear only after 40 decode steps; until then the gauge stands at 0, which says nothing.
@@ -108,5 +110,5 @@ def _prove_by_logged_length(seen: Seen) -> Proof:
         return prove_by_length(gauge.number, gauge.where)
     if speculation is not None and speculation.value == "None":
         detail = f"the engine itself says that it does not speculate ({speculation.where})"
-        return Proof(feature=FEATURE, outcome="refuted", rung=speculation.rung, detail=detail)
+        return FeatureProof(feature=FEATURE, outcome="refuted", rung=speculation.rung, detail=detail)
     return make_unproven(FEATURE, "the engine has shown no drafts yet", Rung.ECHO)

@@ -81,7 +81,7 @@ def _find_uneven(survey: Survey) -> Iterator[Remark]:
     """Find a layer that lacks what most layers of its kind have. Indexers and scales have their own checks."""
     names = {layer: set(_normalise_names(survey.kinds[layer])) for layer in (*survey.trunk, *survey.drafts)}
     lacking: dict[int, set[str]] = {}
-    for group in _groups(survey):
+    for group in _iterate_layer_groups(survey):
         usual = _usual([group.of(names[layer]) for layer in group.layers if layer in survey.trunk])
         for layer in group.layers:
             have = group.of(names[layer])
@@ -117,7 +117,7 @@ class LayerGroup:
         return set(DENSE_PARTS) if self.dense and have & set(DENSE_PARTS) else set()
 
 
-def _groups(survey: Survey) -> Iterator[LayerGroup]:
+def _iterate_layer_groups(survey: Survey) -> Iterator[LayerGroup]:
     every = [*survey.trunk, *survey.drafts]
     yield LayerGroup([layer for layer in every if layer not in survey.linear_attention], mlp=False)
     yield LayerGroup([layer for layer in every if layer in survey.linear_attention], mlp=False)

@@ -90,7 +90,7 @@ def _multiply(*factors: int | None) -> int | None:
     return made
 
 
-def _add(a: int | None, b: int | None) -> int | None:
+def _add_known_counts(a: int | None, b: int | None) -> int | None:
     return None if a is None or b is None else a + b
 
 
@@ -119,10 +119,10 @@ def _per_layer(g: Geometry) -> Mapping[str, Wanted]:
         **_moe_only(g),
         "self_attn.q_a_proj.weight": (g.q_lora, g.hidden),
         "self_attn.q_a_layernorm.weight": (g.q_lora,),
-        "self_attn.q_b_proj.weight": (_multiply(g.heads, _add(g.nope, g.rope)), g.q_lora),
-        "self_attn.kv_a_proj_with_mqa.weight": (_add(g.kv_lora, g.rope), g.hidden),
+        "self_attn.q_b_proj.weight": (_multiply(g.heads, _add_known_counts(g.nope, g.rope)), g.q_lora),
+        "self_attn.kv_a_proj_with_mqa.weight": (_add_known_counts(g.kv_lora, g.rope), g.hidden),
         "self_attn.kv_a_layernorm.weight": (g.kv_lora,),
-        "self_attn.kv_b_proj.weight": (_multiply(g.heads, _add(g.nope, g.value_dim)), g.kv_lora),
+        "self_attn.kv_b_proj.weight": (_multiply(g.heads, _add_known_counts(g.nope, g.value_dim)), g.kv_lora),
         "self_attn.o_proj.weight": (g.hidden, _multiply(g.heads, g.value_dim)),
         "self_attn.indexer.wq_b.weight": (_multiply(g.index_heads, g.index_dim), g.q_lora),
         "self_attn.indexer.wk.weight": (g.index_dim, g.hidden),

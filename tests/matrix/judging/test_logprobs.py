@@ -21,7 +21,7 @@ from matrix.judging.logprobs import (
     read_logprobs,
 )
 from matrix.judging.observation import Rung
-from matrix.judging.proof import Proof
+from matrix.judging.proof import FeatureProof
 
 SPARSE: Logprobs = [{"a": -0.1, "b": -2.0}, {"c": -0.5, "d": -1.0}]
 SHARED: Logprobs = [{"a": -0.1, "b": -3.0}, {"c": -0.5, "d": -1.0}]
@@ -29,7 +29,7 @@ DENSE: Logprobs = [{"a": -0.1, "b": -2.0}, {"c": -0.9, "d": -1.0}]
 WAYS = {"sparse": SPARSE, "shared": SHARED, "dense": DENSE}
 
 
-def judged(found: Logprobs, *, wanted: str = "sparse", prompt: int = 300, tolerance: float = 0.1) -> Proof:
+def judged(found: Logprobs, *, wanted: str = "sparse", prompt: int = 300, tolerance: float = 0.1) -> FeatureProof:
     return prove_by_recording(
         "dsa", found, WAYS, wanted=wanted, tolerance=tolerance, prompt_tokens=prompt, index_topk=256
     )

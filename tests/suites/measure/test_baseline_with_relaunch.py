@@ -14,7 +14,7 @@ from reports.compare.baselines import Baseline, read_baseline
 from reports.compare.slower import WAVE
 from reports.evidence.files import EvidenceWriter
 from reports.evidence.finding import Finding
-from suites.asking.contract import Engine
+from suites.asking.contract import EngineHandle
 from suites.checks import throughput
 from suites.measure import loads
 from suites.measure.baseline_with_relaunch import Load, MeasuredInputs
@@ -44,11 +44,11 @@ class Bench:
     reasons: list[str] = field(default_factory=list)
     evidence: Recorder = field(default_factory=Recorder)
 
-    def measure(self, engine: Engine, *_: Any, streams: int, **__: Any) -> dict[str, Any]:
+    def measure(self, engine: EngineHandle, *_: Any, streams: int, **__: Any) -> dict[str, Any]:
         taken = self.first if engine is FIRST else self.fresh
         return dict(next(found for found in taken if found["max_concurrency"] == streams))
 
-    def relaunch(self, why: str) -> Engine | None:
+    def relaunch(self, why: str) -> EngineHandle | None:
         self.reasons.append(why)
         return None if self.attached else FRESH
 

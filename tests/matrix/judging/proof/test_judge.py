@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from matrix.judging.kv_bytes import TokenBytes
 from matrix.judging.observation import Observation, Rung
-from matrix.judging.proof import Proof, judge_proofs, pick_strongest
+from matrix.judging.proof import FeatureProof, judge_proofs, pick_strongest
 from matrix.judging.requested import read_requested
 from matrix.planning.expand import expand_matrix
 from matrix.planning.plan import make_plan
@@ -40,7 +40,7 @@ def test_dsa_backends_are_compared_for_prefill_and_decode() -> None:
 
 
 PROOFS = st.builds(
-    Proof,
+    FeatureProof,
     feature=st.just("x"),
     outcome=st.sampled_from(["proven", "refuted", "unproven"]),
     rung=st.sampled_from(list(Rung)),
@@ -49,7 +49,7 @@ PROOFS = st.builds(
 
 
 @given(st.lists(PROOFS, min_size=1), PROOFS)
-def test_a_refutation_stands_whatever_else_is_said(proofs: list[Proof], more: Proof) -> None:
+def test_a_refutation_stands_whatever_else_is_said(proofs: list[FeatureProof], more: FeatureProof) -> None:
     refuted = replace(more, outcome="refuted")
     assert pick_strongest([*proofs, refuted]).outcome == "refuted"
     assert pick_strongest([*proofs, replace(more, outcome="unproven")]).outcome == pick_strongest(proofs).outcome

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from matrix.judging.observation import Observation, Rung, Seen
-from matrix.judging.proof import Proof, judge_proofs
+from matrix.judging.proof import FeatureProof, judge_proofs
 from matrix.judging.requested import Requested
 from matrix.planning.kv import GIB, KvShape
 
@@ -26,11 +26,11 @@ def drafting(wanted: Requested) -> Requested:
     return replace(wanted, features=frozenset({"mtp"}))
 
 
-def by_feature(proofs: tuple[Proof, ...]) -> dict[str, tuple[str, Rung]]:
+def by_feature(proofs: tuple[FeatureProof, ...]) -> dict[str, tuple[str, Rung]]:
     return {p.feature: (p.outcome, p.rung) for p in proofs}
 
 
-def proof(feature: str, wanted: Requested, seen: Seen, **more: Any) -> Proof:
+def proof(feature: str, wanted: Requested, seen: Seen, **more: Any) -> FeatureProof:
     return next(p for p in judge_proofs(wanted, seen, **more) if p.feature == feature)
 
 
