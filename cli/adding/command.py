@@ -15,6 +15,8 @@ from cli.adding.write import change_file, dump_entry, dump_item, write_new
 from fixtures.weights import add as checkpoints
 from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError, HostError, Problem, suggest_nearest
+from matrix.model import Release
+from matrix.registered import registered_by
 from matrix.yaml.load import load_matrix, read_matrix
 from matrix.yaml.loaded import Matrix
 
@@ -127,7 +129,7 @@ def _complete_release(entry: dict[str, Any], options: argparse.Namespace) -> dic
     if not options.version:
         raise ConfigError([Problem("--version", 0, "", "expected a version like 0.34.0")])
     model = _find_like(matrix, options.like)
-    copied = {key: value for key in LIKE if (value := getattr(model, key, None))} if model else {}
+    copied = _copy_release(matrix, model, options.root) if model else {}
     title = f"{matrix.engines[options.engine].title} {options.version}"
     return {
         "id": f"{options.engine}_{options.version}".replace(".", "_").replace("-", "_").lower(),
@@ -139,7 +141,16 @@ def _complete_release(entry: dict[str, Any], options: argparse.Namespace) -> dic
     }
 
 
-def _find_like(matrix: Matrix, like: str | None) -> Any:
+def _copy_release(matrix: Matrix, model: Release, root: Path) -> dict[str, Any]:
+    """Copy what a release can do. Its classes may stand in its snapshot alone, which the new one does not have yet."""
+    copied = {key: value for key in LIKE if (value := getattr(model, key, None))}
+    if not model.architectures and (read := registered_by(model.id, root / "snapshots")):
+        wanted = {*(c.architecture for c in matrix.checkpoints.values()), *model.remaps.values()}
+        copied = {"architectures": tuple(sorted(read.architectures & wanted)), **copied}
+    return copied
+
+
+def _find_like(matrix: Matrix, like: str | None) -> Release | None:
     if like is None:
         return None
     if like not in matrix.releases:

@@ -18,9 +18,10 @@ from ci.console_script import make_script, write_console_script
 from cli.markdown import render_reference, walk_parsers
 from cli.program import main
 from cli.tree import build_parser, front_page, verb_parser
-from cli.verb import GROUPS
+from cli.verb import EVERY_VERB, GROUPS
 from cli.verbs import VERBS
 from matrix.checkout import CHECKOUT
+from tests.cli.exit_codes import list_codes, map_modules
 
 PARSERS = [p for verb in VERBS.values() for p in walk_parsers(verb_parser(verb))]
 
@@ -84,6 +85,25 @@ def test_the_front_page_names_every_verb_once_under_its_group() -> None:
 def test_the_reference_has_a_section_for_every_verb() -> None:
     page = render_reference()
     assert [name for name in VERBS if f"### glm-matrix {name}\n" not in page] == []
+
+
+def test_every_exit_code_of_a_program_is_told_by_its_verbs() -> None:
+    """A module may serve several verbs: what it returns must be a code of one of them, or of every verb."""
+    returned = {path: (list_codes(path), verbs) for path, verbs in map_modules().items()}
+    assert sum(len(codes) for codes, _ in returned.values()) > 40
+    told = {
+        path.relative_to(CHECKOUT).as_posix(): sorted(
+            codes - {*EVERY_VERB, *(c for v in verbs for c in VERBS[v].exit_codes)}
+        )
+        for path, (codes, verbs) in returned.items()
+    }
+    assert {path: codes for path, codes in told.items() if codes} == {}
+
+
+def test_a_returned_code_is_found_in_each_form(tmp_path: Path) -> None:
+    file = tmp_path / "program.py"
+    file.write_text("RED = 7\ndef main() -> int:\n    if x:\n        return RED\n    return 0 if y else 9\n")
+    assert list_codes(file) == {0, 7, 9}
 
 
 def test_a_verb_that_does_not_exist_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,8 +65,8 @@ def draw_modules() -> Sheet:
 
 
 def draw_first_sheet() -> Sheet:
-    """Draw what a newcomer sees first."""
-    files = list_files()
+    """Draw what a newcomer sees first. The open folder's own `__init__`, which holds nothing, is no room."""
+    files = {name: path for name, path in list_files().items() if name != OPEN}
     return _draw(files, {name: _first_room(name) for name in files})
 
 

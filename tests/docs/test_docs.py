@@ -18,11 +18,14 @@ import ci.plan
 import matrix.__main__ as command
 import reports.__main__
 from ci import runners
+from cli.adding import command as adding
+from cli.adding.rig import name_rig
 from cli.tree import verb_parser
 from cli.verbs import VERBS
 from matrix.checkout import CHECKOUT
 from matrix.planning import select
 from matrix.planning.owed import CELL, Owed, OwedItem, read_owed
+from matrix.preflight import __main__ as preflight
 from matrix.upgrading import command as upgrade
 from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
@@ -115,8 +118,11 @@ def test_a_command_does_what_the_page_shows(
                 assert command.VERBS[verb](world_of(block.page).matrix, args) == 0
                 shown = capsys.readouterr().out
                 assert differs_at(output, shown.rstrip("\n").split("\n")) is None, shown
-            case ["glm-matrix", "upgrade", *rest] if output:
-                upgrade.main(rest)
+            case ["glm-matrix", "add", "rig", *rest]:
+                asked = adding.parser().parse_args(["rig", *rest])
+                name_rig(world_of(block.page).matrix, asked.gpu, asked.count, asked.id)  # an error where it is there
+            case ["glm-matrix", "upgrade" | "preflight" as verb, *rest] if output:
+                {"upgrade": upgrade.main, "preflight": preflight.main}[verb](rest)
                 assert differs_at(output, capsys.readouterr().out.rstrip("\n").split("\n")) is None
             case ["python", "-m", "matrix", verb, *rest] | ["glm-matrix", verb, *rest] if verb != "plan":
                 known = rest[: rest.index("--")] if "--" in rest else rest  # after it stands a line of the user's

@@ -34,6 +34,22 @@ def test_the_graph_is_about_what_is_told_and_has_no_circle() -> None:
     assert len(sheet.arrows) == pytest.approx(int(told[2]), abs=5)
 
 
+def test_the_decision_tells_the_same_graph() -> None:
+    page = (CHECKOUT / "docs" / "decisions" / "0032-rooms.md").read_text("utf-8")
+    told = {name: int(now) for name, now in re.findall(r"^\| (rooms|arrows|floors) \|.* (\d+) \|$", page, re.MULTILINE)}
+    sheet = rooms.draw_first_sheet()
+    assert (told["rooms"], told["floors"]) == (len(sheet.lines), sheet.floors)
+    assert told["arrows"] == pytest.approx(len(sheet.arrows), abs=5)
+    kept = {room for room in sheet.lines if room not in {"cli", "lab", "ci"}}
+    below = rooms.Sheet(
+        lines={r: n for r, n in sheet.lines.items() if r in kept},
+        arrows=frozenset((a, b) for a, b in sheet.arrows if {a, b} <= kept),
+    )
+    without = re.search(r"there are (\d+) rooms, (\d+) arrows and (\d+) floors", page)
+    assert without and (len(below.lines), below.floors) == (int(without[1]), int(without[3]))
+    assert len(below.arrows) == pytest.approx(int(without[2]), abs=3)
+
+
 def test_a_circle_is_found_and_named() -> None:
     sheet = rooms.Sheet(lines={"a": 1, "b": 1, "c": 1}, arrows=frozenset({("a", "b"), ("b", "c"), ("c", "b")}))
     assert set(sheet.find_circle()) == {"b", "c"}

@@ -14,7 +14,7 @@ from matrix import variables
 from matrix.checkout import CHECKOUT
 from matrix.variables import VARIABLES
 
-ROOMS = ("matrix", "fixtures", "reports", "suites", "ci", "cli")
+ROOMS = ("matrix", "fixtures", "reports", "suites", "lab", "ci", "cli")
 NAMES = {"environ", "environment"}  # as the code calls a mapping of the process's variables
 FILES = sorted(p for room in ROOMS for p in (CHECKOUT / room).rglob("*.py"))
 SCANNED = {p: p.read_text("utf-8") for p in FILES}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import date
 from pathlib import Path
 
@@ -203,6 +205,20 @@ def test_a_version_keeps_its_digits(root: Path, capsys: pytest.CaptureFixture[st
     words = ["release", "--engine", "toy", "--version", "3.10", "--like", "toy_1", "--source", "x"]
     assert add(root, *words, "--pins", "torch=2.10", "--dry-run") == 0
     assert yaml.safe_load(capsys.readouterr().out)["pins"] == {"torch": "2.10"}
+
+
+def test_a_copied_release_registers_what_the_snapshot_of_the_other_does(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The new one has no snapshot yet, and without a class none of its cells could run."""
+    matrix = read_matrix(root)
+    wanted = next(iter(matrix.checkpoints.values())).architecture
+    file = root / "axes/engines/toy/toy_1.yaml"
+    file.write_text(re.sub(r"(?m)^architectures:.*\n", "", file.read_text()))
+    (root / "snapshots").mkdir()
+    (root / "snapshots" / "toy_1.json").write_text(json.dumps({"registered": [wanted, "Other"]}))
+    assert add(root, *RELEASE, "--dry-run") == 0
+    assert yaml.safe_load(capsys.readouterr().out)["architectures"] == [wanted]
 
 
 def test_a_mapping_is_pairs_and_yaml() -> None:
