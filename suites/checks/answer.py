@@ -54,6 +54,7 @@ def find_reply_defects(reply: Reply, *, prompt: str, prose: bool = False) -> lis
 
 def _explain_mismatch(answer: str, content: str) -> str:
     if is_number(answer):
+        # The last: models repeat the operands before they give the result.
         found = last_number(content)
         return "" if found == last_number(answer) else f"the last number is {found}"
     if not contains_words(content, answer):
@@ -71,6 +72,7 @@ def _find_early_stop(item: Item, reply: Reply) -> list[str]:
     asked = _ASKED_WORDS.search(prompt_text(item))
     if asked is None or reply.finish_reason != "stop":
         return []
+    # The Chinese prompt spells its number out, in the one form that its pattern accepts.
     wanted, told = int((asked[1] or "1500").replace(",", "")), len(split_words(reply.content))
     return [f"stopped after {told} of {wanted} words"] if told < ASKED_SHARE * wanted else []
 

@@ -34,6 +34,7 @@ def check_boots(boots: Sequence[CheckedBoot]) -> Finding:
     """Check that every boot was right. The rate of wrong boots is told with exact (Clopper-Pearson) bounds."""
     wrong = [boot for boot in boots if boot.wrong]
     count, number = len(wrong), len(boots)
+    # No wrong boot bounds the rate from above only: the lower bound of 0 of n is 0 by definition.
     low, high = lower_bound(count, number, TWO_SIDED) if count else 0.0, upper_bound(count, number, TWO_SIDED)
     rate = f"{count} of {number} fresh boots wrong: {low:.1%} to {high:.1%} of all boots ({CONFIDENCE:.0%}, exact)"
     return Finding(

@@ -15,6 +15,7 @@ CLIENT_ERRORS = range(400, 500)
 def check_stop(item: Item, reply: Reply, whole: Reply, stop: str) -> Finding:
     """Check that a reply ends before its stop string: it is the whole greedy reply up to there, and says `stop`."""
     before = whole.content.partition(stop)[0]
+    # Engines drop, or keep, the space between the text and its stop string.
     wrong = [] if reply.content.rstrip() == before.rstrip() else ["the text is not what comes before the stop string"]
     if stop in reply.content:
         wrong.append("the stop string was sent")
@@ -25,6 +26,7 @@ def check_stop(item: Item, reply: Reply, whole: Reply, stop: str) -> Finding:
 
 def check_bias(item: Item, text: str, max_tokens: int) -> Finding:
     """Check that a bias of 100 leaves one token: the reply is that token, again and again, up to its length."""
+    # Which token the biased id is differs between vocabularies, so its text is derived from the reply's length.
     size = len(text) // max_tokens
     repeated = bool(text) and text == text[:size] * max_tokens
     wrong = [] if repeated else ["the reply is not one token repeated: the bias was ignored"]
@@ -36,6 +38,7 @@ def check_choices(item: Item, choices: Any, n: int) -> Finding:
     found = [choice for choice in choices if isinstance(choice, Mapping)] if isinstance(choices, list) else []
     said = [_read_content(choice).strip() for choice in found]
     indexes = [choice.get("index") for choice in found]
+    # In this order: clients read choices[0], not the choice whose index is 0.
     wrong = [] if indexes == list(range(n)) else [f"their indexes are {indexes}"]
     if len(set(said)) > 1:
         wrong.append("greedy choices differ")

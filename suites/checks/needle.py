@@ -32,7 +32,7 @@ ABSENCE = re.compile(
 def find_codes(content: str) -> list[str]:
     """Find every text that looks like a code, in order.
 
-    >>> codes("The code is 3fa91c, not facade or 12.")
+    >>> find_codes("The code is 3fa91c, not facade or 12.")
     ['3fa91c']
     """
     return CODE.findall(content.lower())  # models write codes in capitals, too
@@ -44,6 +44,7 @@ def check_needle(item: Item, reply: Reply, *, index_topk: int | None, check: str
     wanted, said = find_codes(item.answer or ""), find_codes(reply.content)
     wrong = [*_find_unfair(item, wanted), *_find_missed(wanted, said), *_find_not_asked(item, wanted, said)]
     wrong += find_reply_defects(reply, prompt=prompt_text(item))
+    # The server's count decides, since its template and tokenizer fill the index; the bank's guess stands in for it.
     prompt = reply.prompt_tokens if reply.prompt_tokens is not None else item.tokens_prompt_about or 0
     return Finding(
         check=check,
@@ -95,6 +96,7 @@ def check_not_invented(item: Item, reply: Reply) -> Finding:
     wrong = find_reply_defects(reply, prompt=prompt_text(item))
     if said:
         wrong.append(f"gave {said} where there is no code")
+    # NUL is in no reply: an item without an answer is held against the words of absence alone.
     if not (ABSENCE.search(reply.content) or contains_words(reply.content, item.answer or "\0")):
         wrong.append("does not say that there is none")
     return Finding(

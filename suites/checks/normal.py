@@ -17,7 +17,7 @@ _CJK = re.compile(r"[\u3400-\u9fff]")
 
 def normalise_text(text: str) -> str:
     """
-    >>> normal("The answer is **1,234** — “Paris”.")
+    >>> normalise_text("The answer is **1,234** — “Paris”.")
     'the answer is 1234 - "paris".'
     """
     text = unicodedata.normalize("NFKC", text).translate(_QUOTES)

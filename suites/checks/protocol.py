@@ -87,6 +87,7 @@ def _told_total(reply: Reply) -> object:
 
 def _most_tokens(reply: Reply) -> int:
     calls = "".join(c.name + c.arguments for c in reply.tool_calls)
+    # `surrogatepass`: half of an emoji is found by a check of its own and must not raise in this one.
     size = len((reply.content + reply.reasoning + calls).encode("utf-8", "surrogatepass"))
     return TOKENS_PER_BYTE * size + TOKENS_FRAME * (1 + len(reply.tool_calls))
 

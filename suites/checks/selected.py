@@ -36,6 +36,7 @@ def check_selection(item: Item, rows: Sequence[SelectedRow], pattern: str, index
 def prove_selection(found: Finding, pattern: str, features: frozenset[str]) -> list[FeatureProof]:
     """Prove, by the rows alone: that they were handed out, sparse attention and, with sharing layers, IndexCache."""
     outcome: Outcome = "proven" if found.ok else "refuted"
+    # Rows of a pattern in which every layer selects say nothing about sharing, although the feature was asked for.
     asked = ["dsa", *(["indexcache"] if "indexcache" in features and SHARES in pattern else [])]
     handed = FeatureProof(
         feature=FEATURE, outcome="proven", rung=Rung.ORACLE, detail=f"{found.data['rows']} rows were read"

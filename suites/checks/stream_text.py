@@ -43,6 +43,7 @@ def _match_tokens(logprobs: Sequence[Mapping[str, Any]], text: str) -> list[list
     """Return the candidates of each position, the chosen one first, with the text that a user sees of it; empty where
     they do not make up the text. Control tokens may be shown or not."""
     told = [list_candidates(position) for position in logprobs]
+    # With `skip_special_tokens` a control token has a logprob and no text.
     for shows_control in (True, False):
         seen = [[(_show_token(token, shows_control), value) for token, value in each] for each in told]
         if "".join(each[0][0] for each in seen) == text:
@@ -85,6 +86,7 @@ def _realigns(rest: str, text: str) -> bool:
 def _shifted_pairs(rest: str, text: str) -> Iterator[tuple[str, str]]:
     for shift in range(1, SHIFTS):
         for late, early in ((text[shift:], rest), (rest[shift:], text)):
+            # Near the end less is left to compare; under half of it any two sentences may agree by chance.
             length = min(REALIGNED_CHARS, len(late))
             if length >= REALIGNED_CHARS // 2:
                 yield late[:length], early[:length]

@@ -98,6 +98,7 @@ def _iterate_defects(text: str, prompt: str, prose: bool) -> Iterator[str]:
 
 def find_loop(text: str) -> str:
     """Find the unit that the text repeats, at its end or over a long stretch; empty for none."""
+    # Four times the longest unit is what LOOP_REPEATS of it need; the loop below is quadratic in this length.
     tail = text[-4 * LOOP_UNIT_CHARS :]
     for size in range(1, len(tail) // LOOP_REPEATS + 1):
         run = _run_at_end(tail, size)
@@ -115,6 +116,7 @@ def _run_at_end(text: str, size: int) -> int:
 
 def _inner_loop(text: str) -> str:
     """Find three words that occur 8 times in a row anywhere: a loop that the model left again."""
+    # Three words bound the work of the backreference; a longer unit is found by `find_loop` where the text ends in it.
     found = re.search(r"(\b\w+\W+\w+\W+\w+\W+)\1{7,}", text)
     return found.group(1) if found else ""
 
@@ -132,11 +134,13 @@ def repeated_share(text: str) -> float:
 def find_stray_script(text: str, prompt: str) -> str:
     """Find letters of a script that the prompt does not use. Latin and Greek (formulas) are always allowed."""
     letters = Counter(_script_of(c) for c in text if c.isalpha())
+    # The prompt's own scripts are welcome: a translation, or a name it quotes, is no switch.
     welcome = {"LATIN", "GREEK", ""} | {_script_of(c) for c in prompt if c.isalpha()}
     total = sum(letters.values())
     for script, count in letters.items():
         if script in welcome or count < STRAY_LETTERS:
             continue
+        # Either suffices: a long answer dilutes a clause of Chinese below the share, and scattered letters make no run.
         if count / total >= STRAY_SHARE or _longest_run(text, script) >= STRAY_RUN:
             return f"{count} of {total} letters are {script}"
     return ""
@@ -151,6 +155,7 @@ def _longest_run(text: str, script: str) -> int:
 def _script_of(letter: str) -> str:
     if letter.isascii():
         return "LATIN"
+    # Python has no script property; the first word of a letter's name is its script (CJK, CYRILLIC, HIRAGANA).
     return unicodedata.name(letter, "").split(" ")[0]
 
 
@@ -161,6 +166,7 @@ def find_gibberish(text: str, *, prose: bool = False) -> str:
         return f"{odd:.0%} of the characters are neither letters, digits nor spaces"
     if (share := malformed_share(text)) > MALFORMED_SHARE:
         return f"{share:.0%} of the tokens are neither words nor numbers"
+    # A URL or a path is one long "word" without being gibberish.
     told = split_words(_URL.sub(" ", text))
     if long := next((w for w in told if len(w) > LONG_WORD_CHARS), ""):
         return f"a word of {len(long)} characters: {long[:30]!r}"
@@ -184,6 +190,7 @@ def _well_formed(token: str) -> bool:
 
 def _unlike_language(told: list[str]) -> str:
     han = [w for w in told if len(w) == 1 and "\u3400" <= w <= "\u9fff"]
+    # `split_words` gives one word per Han character, so more than half of the words is a text in Chinese.
     if len(han) > len(told) / 2:
         share, floor, what = _share_of(han, COMMON_HAN), COMMON_HAN_SHARE, "common characters"
     else:

@@ -50,6 +50,7 @@ def _find_faults(item: Item, reply: Reply) -> Iterator[str]:
         yield f"the call of {name!r} was swallowed in the reasoning"
     if item.call and reply.tool_calls:  # `answer.check_answer` looks itself
         yield from _find_defects_of_thought(reply)
+    # Whitespace is folded on both sides: parsers strip or keep the newlines around tags as they like.
     thought = " ".join(reply.reasoning.split())
     if len(thought) >= SAID_TWICE_CHARS and thought in " ".join(reply.content.split()):
         yield "the thought stands in the content, too"
@@ -67,6 +68,7 @@ def _find_defects_of_thought(reply: Reply) -> Iterator[str]:
 def _find_swallowed_call(item: Item, thought: str) -> str:
     """Find the expected call that a thought contains as markup, or with every one of its values. Empty for none."""
     for call in item.call:
+        # A thought may name a tool while it weighs one. Markup, or the name with all of its values, is the call itself.
         values = [value if isinstance(value, str) else str(value) for value in call.arguments.values()]
         if call.name in thought and (LEAKS.search(thought) or (values and all(v in thought for v in values))):
             return call.name
@@ -130,12 +132,14 @@ def _find_faults_of_cut(cut: Reply, whole: Reply, max_tokens: int) -> Iterator[s
         yield f"{cut.completion_tokens} tokens were made, {max_tokens} allowed"
     if cut.content.strip():
         yield "a thought that was cut short was filed as the answer"
+    # Greedy, so the longer thought must begin as the shorter: both are the same request but for its limit.
     if not whole.reasoning.strip().startswith(cut.reasoning.strip()):
         yield "the thought is another one than with more room"
 
 
 def check_effort(efforts: Sequence[str], spent: Sequence[int]) -> Finding:
     """Check that more effort is no fewer tokens: `spent` are the completion tokens of the same questions, by effort."""
+    # Only the ends: neighbouring efforts may change places by the luck of a few questions.
     ordered = spent[0] <= spent[-1]
     return Finding(
         check="thinking.effort",

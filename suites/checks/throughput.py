@@ -41,6 +41,7 @@ def check_complete(result: Result, *, output_len: int) -> Finding:
         wrong.append(f"{len(off)} outputs are not {output_len} tokens long, e.g. {off[:5]}")
     if not result["completed"]:
         wrong.append("nothing completed")
+    # JSON of Python keeps NaN and Infinity, and every comparison with a NaN is False: it would pass all checks below.
     wrong += [f"{name} is {value}, no number" for name, value in result.items() if not _is_number(value)]
     return _make_finding("complete", wrong, f"{result['num_prompts']} outputs of {output_len} tokens", result)
 
@@ -52,6 +53,7 @@ def check_littles_law(result: Result) -> Finding:
     busy = result["request_throughput"] * e2e_s
     ratio = (busy + _count_idle_streams(result)) / streams
     allowed = LITTLE_TOLERANCE_QUEUED if streams >= LITTLE_QUEUED_FROM else LITTLE_TOLERANCE
+    # A share of the time in system: short requests spend more of their stream's time between two of them.
     allowed += LITTLE_OVERHEAD_S / e2e_s if e2e_s else 0.0
     wrong = [] if abs(ratio - 1) <= allowed else [f"{ratio * streams:.2f} streams implied, {streams} asked"]
     data = {"ratio": ratio, "allowed": allowed}
@@ -60,6 +62,7 @@ def check_littles_law(result: Result) -> Finding:
 
 def _count_idle_streams(result: Result) -> float:
     """Count the streams without work, on average: each ends when no request is left, and the slowest ends the run."""
+    # A latency of 0 is that of a request without a token (`fixtures.traffic.metrics`), whose end nobody measured.
     ends = sorted(t + e for t, e in zip(result["start_times"], result["e2els"], strict=False) if e)
     last = ends[-result["max_concurrency"] :]
     return sum(last[-1] - end for end in last) / result["duration"] if last else 0.0
@@ -68,6 +71,7 @@ def _count_idle_streams(result: Result) -> float:
 def check_possible(result: Result, cell: Cell) -> Finding:
     """Check the roofline: a single stream cannot read its active weights faster than memory delivers them."""
     limit = decode_limit_tps(cell)
+    # A request's own pace, not the total: the streams of a batch share their reads of the weights.
     got = 1000 / result["median_tpot_ms"] if result["median_tpot_ms"] else float("inf")
     wrong = [] if limit is None or got <= limit else [f"{got:.1f} tok/s is above the physical limit"]
     expected = f"<= {limit:.0f} tok/s" if limit else "no limit known for this rig"
@@ -93,6 +97,7 @@ def rate_by_wave(result: Result) -> list[float]:
     streams, since, rates = result["max_concurrency"], find_smallest(result["start_times"]), []
     for wave in (ended[i : i + streams] for i in range(0, len(ended), streams)):
         until = wave[-1][0]
+        # Two waves of a mock or of a coarse clock may end at the same instant.
         rates.append(sum(tokens for _, tokens in wave) / find_largest([1e-9, until - since]))
         since = until
     return rates
@@ -126,6 +131,7 @@ def prefill_tps(reply: Reply) -> float:
 def check_cold_and_warm(cold: Sequence[Reply], warm: Sequence[Reply]) -> Finding:
     """Check that cold requests missed the prefix cache; otherwise the cold speed is the cache's. Reports the warm
     hits."""
+    # An engine that tells no cached tokens passes here, and the finding is marked insensitive below.
     shares = [(r.cached_tokens or 0) / max(1, r.prompt_tokens or 0) for r in cold]
     wrong = [f"{share:.0%} of a cold prompt was cached" for share in shares if not share <= COLD_CACHED_SHARE]
     known = any(r.cached_tokens is not None for r in (*cold, *warm))
@@ -177,6 +183,7 @@ def check_claim(name: str, got: float, claimed: float, *, more_is_better: bool) 
 
 def _is_number(value: Any) -> bool:
     """Return False for a float that is NaN or infinite, also inside a list; other values pass."""
+    # ints cannot be NaN, and a huge one would overflow `isfinite`.
     floats = value if isinstance(value, list | tuple) else [value]
     return all(math.isfinite(each) for each in floats if isinstance(each, float))
 

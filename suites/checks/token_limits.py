@@ -70,6 +70,7 @@ def _explain_lost_text(reply: Reply, whole: Reply, max_tokens: int) -> list[str]
     if said != wanted:
         lost = wanted.removeprefix(said)
         how = f"{'streamed' if reply.streamed else 'whole'}, finish_reason {reply.finish_reason!r}"
+        # A text that is no beginning of the whole is another fault than one that lacks its end.
         wrong.append(f"{lost!r} was held back and lost, {how}" if lost != wanted or not said else "not the whole reply")
     spent = reply.completion_tokens
     if spent is None or spent > max_tokens:

@@ -58,6 +58,7 @@ def find_invalid(item: Item, made: ToolCall) -> list[str]:
     schemas = {tool_function(t)["name"]: tool_function(t).get("parameters") or {} for t in item.tools}
     if made.name not in schemas:
         return [f"{made.name!r} is not among the tools ({', '.join(sorted(schemas))})"]
+    # Before the JSON: `</arg_value>` inside a string value is valid JSON and valid under most schemas.
     if leak := LEAKS.search(made.arguments):
         return [f"{leak.group()!r} leaked into the arguments"]
     try:
@@ -70,6 +71,7 @@ def find_invalid(item: Item, made: ToolCall) -> list[str]:
 
 def _find_unequal(expected: Sequence[ExpectedCall], made: Sequence[ToolCall]) -> list[str]:
     """Find missing and extra calls. Parallel calls are a multiset: their order has no meaning."""
+    # Safe here: `check_calls` compares only calls that `find_invalid` could parse.
     left = [(c.name, parse_foreign_json(c.arguments, numbers=False)) for c in made]
     wrong = []
     for want in expected:
@@ -86,10 +88,12 @@ def same_value(got: Json, want: Json) -> bool:
     one number type)."""
     match want:
         case bool() | None:
+            # `is`, since `1 == True` in Python; the case stands before `int`, of which bool is a subclass.
             return got is want
         case int() | float():
             return isinstance(got, int | float) and not isinstance(got, bool) and got == want
         case str():
+            # GLM writes values between tags on lines of their own; parsers differ in whether they strip the newlines.
             return isinstance(got, str) and got.strip() == want
         case Mapping():
             return (
@@ -143,6 +147,7 @@ def check_stream_equals_whole(item: Item, streamed: Reply, whole: Reply) -> Find
 
 def _pair_fields(a: Reply, b: Reply) -> list[tuple[str, Json, Json]]:
     return [
+        # Stripped: a stream cannot take back a newline that it sent before the call's tag, a whole answer can.
         ("content", a.content.strip(), b.content.strip()),
         ("reasoning", a.reasoning.strip(), b.reasoning.strip()),
         ("calls", _call_values(a), _call_values(b)),
@@ -166,6 +171,7 @@ def check_trigger_f1(wanted: Mapping[str, bool], called: Mapping[str, bool]) -> 
     """Check that the model calls a tool when, and only when, the reference does, over items of both kinds."""
     hits = sum(wanted[i] and called[i] for i in wanted)
     wrong = [i for i in wanted if wanted[i] != called[i]]
+    # `wrong` is false positives and false negatives together, which is all that F1 needs of them.
     f1 = 2 * hits / (2 * hits + len(wrong)) if hits or wrong else 1.0
     return Finding(
         check="tools.trigger_f1",
