@@ -124,7 +124,7 @@ def find_launch_error(error: BaseException | None) -> MatrixError | None:
 def suggest_nearest(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?`, or the list of valid words when nothing is close.
 
-    >>> nearest("sm12O", ["sm120", "sm90"])
+    >>> suggest_nearest("sm12O", ["sm120", "sm90"])
     "; did you mean 'sm120'?"
     """
     words = sorted({str(k) for k in known})

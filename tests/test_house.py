@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import doctest
+import importlib
 import re
 from collections.abc import Iterator
 
@@ -113,3 +115,10 @@ def test_no_layout_is_kept_from_the_formatter() -> None:
 def test_no_words_are_joined_by_a_character_that_is_split_again() -> None:
     joined = re.compile(r"""b?["']\\(?:0|x00)["']\.join\(""")
     assert [name for name, text in PRODUCT.items() if joined.search(text)] == []
+
+
+@pytest.mark.parametrize("name", [name for name, text in PRODUCT.items() if ">>> " in text])
+def test_an_example_of_a_docstring_runs(name: str) -> None:
+    failed, tried = doctest.testmod(importlib.import_module(name))
+    assert tried > 0
+    assert failed == 0

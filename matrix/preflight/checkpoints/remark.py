@@ -18,7 +18,7 @@ def make_remark(level: Level, kind: str, subject: str, fact: str, *, effect: str
 def list_some(names: Iterable[object], shown: int = SHOWN) -> str:
     """List the first few, and how many more.
 
-    >>> some(["a", "b", "c"], 2)
+    >>> list_some(["a", "b", "c"], 2)
     'a, b and 1 more'
     """
     return list_first([str(name)[:160] for name in names], shown)
@@ -27,7 +27,7 @@ def list_some(names: Iterable[object], shown: int = SHOWN) -> str:
 def format_ranges(numbers: Iterable[int]) -> str:
     """Numbers as ranges.
 
-    >>> ranges([3, 4, 5, 7])
+    >>> format_ranges([3, 4, 5, 7])
     '3-5, 7'
     """
     runs: list[list[int]] = []
