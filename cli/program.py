@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{COMMAND}: no such verb {name!r}{suggest_nearest(name, VERBS)}\n{COMMAND} --help lists them all\n"
         )
         return BAD_INPUT
-    return _run(name, rest)
+    return _run_verb(name, rest)
 
 
 def _help(words: Sequence[str]) -> int:
@@ -52,7 +52,7 @@ def _help(words: Sequence[str]) -> int:
     return 0
 
 
-def _run(name: str, rest: Sequence[str]) -> int:
+def _run_verb(name: str, rest: Sequence[str]) -> int:
     from cli.tree import verb_parser
 
     verb = VERBS[name]

@@ -174,7 +174,7 @@ def _judged_for(args: argparse.Namespace, place: Path | None) -> JudgedEvidence:
 
 def _judge_given_files(args: argparse.Namespace) -> JudgedEvidence:
     policy_file = policy.load_policy(args.policy) if args.policy else None  # first: evidence takes minutes to read
-    records = _read(args.evidence or [EVIDENCE])
+    records = _read_in_order(args.evidence or [EVIDENCE])
     if policy_file is None:
         require_results(args.evidence or [EVIDENCE], records)
         return JudgedEvidence(records=records, verdict=None)
@@ -193,7 +193,7 @@ def _judge_given_files(args: argparse.Namespace) -> JudgedEvidence:
     return JudgedEvidence(records=records, verdict=verdict, expected=expected)
 
 
-def _read(paths: Sequence[Path]) -> list[Record]:
+def _read_in_order(paths: Sequence[Path]) -> list[Record]:
     return [record for _, own in order_files((path, evidence.read_records(path)) for path in paths) for record in own]
 
 
@@ -287,7 +287,7 @@ def _redact(args: argparse.Namespace) -> int:
 
 def _predictions(args: argparse.Namespace) -> int:
     """Of every recorded cell, whatever a policy expects."""
-    records, matrix = _read(args.evidence or [EVIDENCE]), load_matrix()
+    records, matrix = _read_in_order(args.evidence or [EVIDENCE]), load_matrix()
     require_results(args.evidence or [EVIDENCE], records)
     recorded = {r.cell for r in records}
     asked = [c for c in expand_matrix(matrix).runnable if c.id in recorded] + list_runnable_named(matrix, recorded)
@@ -309,7 +309,7 @@ def _predictions(args: argparse.Namespace) -> int:
 
 
 def _replay(args: argparse.Namespace) -> int:
-    require_results(args.evidence, _read(args.evidence))
+    require_results(args.evidence, _read_in_order(args.evidence))
     found = replaying.replay_evidence(args.evidence)
     print(replay.render_replay(found))
     return GREEN if found.agrees else RED
@@ -321,7 +321,7 @@ def _sign(args: argparse.Namespace) -> int:
 
 
 def _junit(args: argparse.Namespace) -> int:
-    records = _read(args.evidence)
+    records = _read_in_order(args.evidence)
     if args.junit_verb == "merge":
         junit.merge_junit(args.files, records, args.out)
         print(args.out)

@@ -89,7 +89,7 @@ def test_answers_with_one_of_the_choices(
         (
             arguments.check_choice(
                 item,
-                client.ask(item, max_tokens=_room(client), extra=extra, stream=bool(i % 2)),
+                client.ask(item, max_tokens=_budget_tokens(client), extra=extra, stream=bool(i % 2)),
                 CHOICES,
                 check="structured.choice",
             )
@@ -103,7 +103,7 @@ def _check_schemas(client: Client, items: Sequence[Item], *, thinking: bool = Fa
         for i, schema in enumerate(SCHEMAS):
             reply = client.ask(
                 item,
-                max_tokens=_room(client, thinking=thinking),
+                max_tokens=_budget_tokens(client, thinking=thinking),
                 thinking=thinking,
                 stream=bool(i % 2),
                 extra=constraints.schema_fields(schema),
@@ -113,12 +113,12 @@ def _check_schemas(client: Client, items: Sequence[Item], *, thinking: bool = Fa
 
 def _check_objects(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
     for i, item in enumerate(items):
-        reply = client.ask(item, max_tokens=_room(client), stream=bool(i % 2), extra=constraints.OBJECT)
+        reply = client.ask(item, max_tokens=_budget_tokens(client), stream=bool(i % 2), extra=constraints.OBJECT)
         found = arguments.check_json(item, reply, None, check="structured.object")
         if reply.finish_reason == "length" and reply.content.lstrip().startswith("{"):
             found = replace(found, ok=True, sensitive=False, detail="the object was not at its end")
         yield found
 
 
-def _room(client: Client, *, thinking: bool = False) -> int:
+def _budget_tokens(client: Client, *, thinking: bool = False) -> int:
     return ROOM_TOKENS + (THOUGHT_TOKENS if thinking or client.always_thinks else 0)

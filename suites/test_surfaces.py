@@ -65,13 +65,13 @@ def _check_surface(client: Client, surface: Surface, items: Sequence[Item]) -> I
         judge = arguments.check_calls if item.call else answer.check_answer
         for reply in (whole, streamed):
             yield judge(item, reply, check=check)
-            yield protocol.check_envelope(item, reply, max_tokens=_room(client, surface, item))
+            yield protocol.check_envelope(item, reply, max_tokens=_budget_tokens(client, surface, item))
         yield tools.check_stream_equals_whole(item, streamed, whole)
 
 
 def _ask_surface(client: Client, surface: Surface, item: Item, *, stream: bool) -> Reply:
     prompt = render_prompt(item.messages, item.tools)
-    room = _room(client, surface, item)
+    room = _budget_tokens(client, surface, item)
     body = write_request(surface, client.model, item, prompt=prompt, max_tokens=room, stream=stream)
     try:
         if stream:
@@ -83,5 +83,5 @@ def _ask_surface(client: Client, surface: Surface, item: Item, *, stream: bool) 
         raise
 
 
-def _room(client: Client, surface: Surface, item: Item) -> int:
+def _budget_tokens(client: Client, surface: Surface, item: Item) -> int:
     return client.room(item) + (0 if surface == "completions" else THOUGHT_TOKENS)

@@ -226,7 +226,7 @@ def _bisect_recorded(question: BisectQuestion, recording: RecordedRuns) -> Bisec
         playback.ignored = list_shapes(first[0].records, first[0].cell)
     asking = Asking(question=question, boot=playback.ask, set_shape=lambda shape: setattr(playback, "wanted", shape))
     tally = _search(question, asking)
-    report = _report(question, asking, tally, left_out=recording.left_out)
+    report = _make_report(question, asking, tally, left_out=recording.left_out)
     return replace(report, written=_end(question, asking, report))
 
 
@@ -257,13 +257,13 @@ def _bisect_launching(question: BisectQuestion) -> BisectReport:
     if not question.test:  # what fails on the good release is not what is searched for
         _, told = launching.boot(question.search.releases[0])
         launching.ignored = list_shapes(told.records, told.cell) if told else frozenset()
-    report = _report(question, asking, Tally.of(len(question.search.releases)))
+    report = _make_report(question, asking, Tally.of(len(question.search.releases)))
     try:
-        report = _report(question, asking, _search(question, asking))
+        report = _make_report(question, asking, _search(question, asking))
         if report.verdict.word == "found" and not options.no_settings:
             report = replace(report, smallest=_reduce(question, launching, report, options.boots - launching.count))
     except KeyboardInterrupt:  # the engine has been stopped; hours of boots are told, and can be gone on with
-        report = replace(_report(question, asking, asking.tally or report.tally), interrupted=True)
+        report = replace(_make_report(question, asking, asking.tally or report.tally), interrupted=True)
     return replace(report, written=_end(question, asking, report))
 
 
@@ -272,7 +272,9 @@ def _search(question: BisectQuestion, asking: Asking) -> Tally:
     return find_first_bad(question.search, asking.ask, question.options.boots, asking.tell, first=last)
 
 
-def _report(question: BisectQuestion, asking: Asking, tally: Tally, left_out: tuple[str, ...] = ()) -> BisectReport:
+def _make_report(
+    question: BisectQuestion, asking: Asking, tally: Tally, left_out: tuple[str, ...] = ()
+) -> BisectReport:
     return BisectReport(
         cell=question.cell.id,
         engine=question.cell.engine.id,

@@ -134,7 +134,7 @@ def draft_entry(
     release = f"{engine}=={first}"
     when = make_condition(cell, regression.versions)
     entry: dict[str, Any] = {
-        "id": _name(f"{engine}_{first}_{shape.test.removeprefix('test_') or 'launch'}"),
+        "id": _make_slug(f"{engine}_{first}_{shape.test.removeprefix('test_') or 'launch'}"),
         "when": when,
         "fails": _make_fails(shape, failure),
         "expect": "always" if regression.always else "intermittent",
@@ -200,7 +200,7 @@ def _say_symptom(regression: Regression, failure: ReproducedFailure) -> str:
     return " ".join([*parts, *([f"Smallest failing set: {regression.smallest}."] if regression.smallest else [])])
 
 
-def _name(text: str) -> str:
+def _make_slug(text: str) -> str:
     return re.sub(r"\W+", "_", text).strip("_")
 
 

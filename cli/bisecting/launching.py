@@ -70,7 +70,7 @@ class Launching:
             path, code = self._ask(moved, self._place(version, without), folder)
         except HostError as error:
             return Observed(answer="none", why=f"HOST_ERROR {str(error).splitlines()[0]}"), None
-        records = _read(path)
+        records = _read_what_is_there(path)
         if not records:
             return Observed(answer="none", why=self._explain(path, code)), None
         told = RecordedRun(version=version, cell=moved.id, run=records[0].run, path=path, records=records)
@@ -113,7 +113,7 @@ class Launching:
         return f"HOST_ERROR pytest ended with {code} and recorded nothing: {last}"
 
 
-def _read(path: Path) -> list[Record]:
+def _read_what_is_there(path: Path) -> list[Record]:
     try:
         return read_records(path) if path.is_file() else []
     except ConfigError:

@@ -37,8 +37,10 @@ def make_environment(requirements: Sequence[str], folder: Path = ENVIRONMENTS) -
     name = hashlib.sha256("\n".join([sys.version, *requirements]).encode()).hexdigest()[:12]
     python = folder / name / "bin" / "python"
     if not (folder / name / "made").exists():
-        _run([str(UV), "venv", "-q", "--clear", "--python", sys.executable, str(folder / name)], INSTALL_TIMEOUT_S)
-        _run([str(UV), "pip", "install", "-q", "--python", str(python), *requirements], INSTALL_TIMEOUT_S)
+        _run_command(
+            [str(UV), "venv", "-q", "--clear", "--python", sys.executable, str(folder / name)], INSTALL_TIMEOUT_S
+        )
+        _run_command([str(UV), "pip", "install", "-q", "--python", str(python), *requirements], INSTALL_TIMEOUT_S)
         (folder / name / "made").touch()
     return python
 
@@ -46,17 +48,17 @@ def make_environment(requirements: Sequence[str], folder: Path = ENVIRONMENTS) -
 def versions_in(python: Path) -> dict[str, str]:
     """Return the versions that are installed, of the packages that the parsers use."""
     program = "import importlib.metadata as m, json, sys; print(json.dumps({n: m.version(n) for n in sys.argv[1:]}))"
-    found: dict[str, str] = json.loads(_run([str(python), "-c", program, *LIGHT], INSTALL_TIMEOUT_S))
+    found: dict[str, str] = json.loads(_run_command([str(python), "-c", program, *LIGHT], INSTALL_TIMEOUT_S))
     return found
 
 
 def run_worker(python: Path, job: Mapping[str, Any]) -> dict[str, Any]:
     """Run one job in the environment and return its answer."""
-    answer: dict[str, Any] = json.loads(_run([str(python), "-m", WORKER], RUN_TIMEOUT_S, json.dumps(job)))
+    answer: dict[str, Any] = json.loads(_run_command([str(python), "-m", WORKER], RUN_TIMEOUT_S, json.dumps(job)))
     return answer
 
 
-def _run(command: Sequence[str], timeout_s: int, text: str | None = None) -> str:
+def _run_command(command: Sequence[str], timeout_s: int, text: str | None = None) -> str:
     try:
         done = subprocess.run(
             command, input=text, capture_output=True, text=True, timeout=timeout_s, check=False, cwd=CHECKOUT

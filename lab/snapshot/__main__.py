@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         asked = [f"{e}=={v}" for e in options.release for v in newer_versions(e)] if options.newest else options.release
         for requirement in asked:
-            print(_one(requirement, options))
+            print(_write_one(requirement, options))
     except MatrixError as error:
         print(error, file=sys.stderr)
         return 2
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _one(requirement: str, options: argparse.Namespace) -> str:
+def _write_one(requirement: str, options: argparse.Namespace) -> str:
     """Read one release or package and write its file; return a line with the findings and the path."""
     name, _, version = requirement.partition("==")
     start = time.monotonic()

@@ -214,7 +214,7 @@ def _backend_classes(registry: Module) -> dict[str, str]:
 
 
 def _vllm(asked: ChoiceQuestion, order: FunctionNode, table: Mapping[str, str], scope: Scope) -> str:
-    for name in _order(asked, order, scope):
+    for name in _list_in_order(asked, order, scope):
         ref = _find_class(scope.package, table.get(name, ""))
         if ref is None:
             raise Undecided(f"the class of {name}")
@@ -223,7 +223,7 @@ def _vllm(asked: ChoiceQuestion, order: FunctionNode, table: Mapping[str, str], 
     return "none"
 
 
-def _order(asked: ChoiceQuestion, order: FunctionNode, scope: Scope) -> list[str]:
+def _list_in_order(asked: ChoiceQuestion, order: FunctionNode, scope: Scope) -> list[str]:
     capability = Capability(*divmod(asked.sm, 10))
     values = {
         "use_mla": True,

@@ -41,12 +41,12 @@ def vllm_experts(package: WheelSource, architectures: Mapping[str, str]) -> dict
     Raises:
         NotFound: no such order.
     """
-    orders = {form: _order(package, form) for form in SCHEMES}
+    orders = {form: _find_backend_order(package, form) for form in SCHEMES}
     asked = [AskedMoe(name, sm, form) for name in list_held(architectures) for sm in GPUS for form in SCHEMES]
     return {str(one): answer_or_name_refusal(lambda a=one: _choose_first(a, orders[a.form])) for one in asked}
 
 
-def _order(package: WheelSource, form: str) -> Order:
+def _find_backend_order(package: WheelSource, form: str) -> Order:
     module = package.module(f"{ORACLE}.{form}")
     if module is None:
         raise NotFound(f"no {ORACLE}.{form}")
@@ -76,7 +76,7 @@ def _list_asked(asked: AskedMoe, order: Order) -> list[str]:
         node for node in ast.walk(order.backends) if isinstance(node, ast.Assign) and "AVAILABLE" in ast.unparse(node)
     ]
     values: list[Any] = []
-    question = _question(asked, order.scope.module)
+    question = _make_names(asked, order.scope.module)
     if order.backends.name.startswith("_get"):
         found, _ = answer_function(order.backends, question, order.scope)
         values = found if isinstance(found, list) else []
@@ -93,7 +93,7 @@ def _classes(order: Order, name: str) -> Iterator[ClassRef]:
     for node in ast.walk(order.classes):
         if isinstance(node, ast.If) and re.search(rf"\.{name}$", ast.unparse(node.test)):
             imports = [n for n in node.body if isinstance(n, ast.ImportFrom)]
-            returned = [n.id for stmt in node.body if isinstance(stmt, ast.Return) for n in _names(stmt)]
+            returned = [n.id for stmt in node.body if isinstance(stmt, ast.Return) for n in _iterate_names(stmt)]
             for wanted in returned:
                 source = next((i for i in imports if wanted in {a.asname or a.name for a in i.names}), None)
                 ref = _find_imported_class(order.scope, source, wanted)
@@ -101,7 +101,7 @@ def _classes(order: Order, name: str) -> Iterator[ClassRef]:
                     yield ref
 
 
-def _names(node: ast.AST) -> Iterator[ast.Name]:
+def _iterate_names(node: ast.AST) -> Iterator[ast.Name]:
     return (n for n in ast.walk(node) if isinstance(n, ast.Name))
 
 
@@ -129,7 +129,7 @@ def _both(ref: ClassRef, package: WheelSource) -> tuple[ClassRef, ...]:
                 _find_imported_class(scope, None, n.id)
                 for s in node.body
                 if isinstance(s, ast.Return)
-                for n in _names(s)
+                for n in _iterate_names(s)
             ]
             return tuple(part for part in found if part is not None)
     return ()
@@ -139,12 +139,12 @@ def _answer_of_class(ref: ClassRef, name: str, asked: AskedMoe, package: WheelSo
     for part in list_lineage(ref, package):
         for node in part.node.body:
             if isinstance(node, ast.FunctionDef) and node.name in (f"_supports_{name}", f"supports_{name}"):
-                found = answer_function(node, _question(asked, part.module), Scope(package, part.module))[0]
+                found = answer_function(node, _make_names(asked, part.module), Scope(package, part.module))[0]
                 return found if found is UNKNOWN else bool(found)
     return UNKNOWN
 
 
-def _question(asked: AskedMoe, module: Module) -> InterpretedNames:
+def _make_names(asked: AskedMoe, module: Module) -> InterpretedNames:
     weights, activations = SCHEMES[asked.form]
     known: dict[str, Any] = {name: name for name in KEY.findall(module.text)}
     known |= {
@@ -173,10 +173,10 @@ def _stub_platform_calls(sm: int) -> dict[str, Callable[..., Any]]:
         return number // 10 == sm // 10 if isinstance(number, int) else UNKNOWN
 
     def exactly(number: Any = UNKNOWN, *_: Any) -> Any:
-        return _number(number) == sm if number is not UNKNOWN else UNKNOWN
+        return _number_capability(number) == sm if number is not UNKNOWN else UNKNOWN
 
     def at_least(number: Any = UNKNOWN, *_: Any) -> Any:
-        return sm >= _number(number) if number is not UNKNOWN else UNKNOWN
+        return sm >= _number_capability(number) if number is not UNKNOWN else UNKNOWN
 
     def yes(*_: Any) -> bool:
         return True
@@ -207,7 +207,7 @@ def _stub_platform_calls(sm: int) -> dict[str, Callable[..., Any]]:
     }
 
 
-def _number(value: Any) -> int:
+def _number_capability(value: Any) -> int:
     return value[0] * 10 + value[1] if isinstance(value, tuple) else int(value)
 
 

@@ -55,7 +55,7 @@ def read_release(engine: str, version: str, wheel: Path | None = None) -> Snapsh
     if engine not in ENGINES:
         raise HostError(f"no snapshot can be made of {engine!r}{suggest_nearest(engine, [*ENGINES, 'llamacpp'])}")
     with _wheel_of(engine, version, wheel) as path:
-        return _read(engine, version, path, kernels_too=wheel is None)
+        return _read_release(engine, version, path, kernels_too=wheel is None)
 
 
 def _wheel_of(engine: str, version: str, wheel: Path | None) -> AbstractContextManager[Path]:
@@ -71,7 +71,7 @@ def _wheel_of(engine: str, version: str, wheel: Path | None) -> AbstractContextM
     return download_wheel(f"{engine}=={version}")
 
 
-def _read(engine: str, version: str, path: Path, *, kernels_too: bool) -> Snapshot:
+def _read_release(engine: str, version: str, path: Path, *, kernels_too: bool) -> Snapshot:
     if kernels_too and engine in WITH_KERNELS:
         write_kernels(engine, version, path)
     return extract_snapshot(engine, version, read_wheel(path))
@@ -86,7 +86,7 @@ def add_release(engine: str, version: str, wheel: Path | None = None, origin: st
         snapshot = hold_against_before(read_release(engine, version, wheel))
     else:
         with _wheel_of(engine, version, wheel) as path:
-            snapshot = hold_against_before(_read(engine, version, path, kernels_too=wheel is None))
+            snapshot = hold_against_before(_read_release(engine, version, path, kernels_too=wheel is None))
             save_guards_of(engine, version, read_wheel(path).members)
     held = snapshot_for(snapshot.release)
     snapshot = replace(snapshot, source=origin or snapshot.source, facts=held.facts if held else {})

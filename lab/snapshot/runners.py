@@ -84,7 +84,7 @@ def _choose_in_sglang(
 ) -> str:
     values = {**defaults, "quantization": METHODS[asked.form] if asked.named else None}
     for body, scope in (by_model, (by_quantisation.function.body, by_quantisation.scope)):
-        result, local = follow_statements(_deciding(body), _question(asked, values), scope)
+        result, local = follow_statements(_deciding(body), _make_names(asked, values), scope)
         for name in ("quantization", RUNNER):
             found = result.get(name, UNKNOWN) if isinstance(result, dict) else UNKNOWN
             found = local.get(f"self.{name}", found)
@@ -105,7 +105,7 @@ def _sets_runner(node: ast.AST) -> bool:
     return returned or any(re.search(rf"({RUNNER}|quantization)('\])?$", text) for text in texts)
 
 
-def _question(asked: AskedMoe, values: Mapping[str, Any]) -> InterpretedNames:
+def _make_names(asked: AskedMoe, values: Mapping[str, Any]) -> InterpretedNames:
     method = METHODS[asked.form]
     known: dict[str, Any] = {f"{owner}.{name}": value for owner in ("view", "self") for name, value in values.items()}
     known |= {

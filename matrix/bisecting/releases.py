@@ -23,11 +23,16 @@ def list_known(matrix: Matrix, engine: str, named: Iterable[str] = ()) -> list[s
     Raises:
         ConfigError: a named one is no version.
     """
-    problems = [Problem("--releases", 0, repr(v), "no version, like 0.5.20") for v in named if _parse(v) is None]
+    problems = [
+        Problem("--releases", 0, repr(v), "no version, like 0.5.20") for v in named if _parse_version(v) is None
+    ]
     if problems:
         raise ConfigError(problems)
     of_axes = (r.version for r in matrix.releases.values() if r.engine == engine and not r.fork)
-    found = {_parse(text): text for text in (*named, *of_axes, *(str(version) for version, _ in list_versions(engine)))}
+    found = {
+        _parse_version(text): text
+        for text in (*named, *of_axes, *(str(version) for version, _ in list_versions(engine)))
+    }
     return [found[version] for version in sorted(v for v in found if v is not None)]
 
 
@@ -52,7 +57,7 @@ def read_end(text: str, word: str, engine: str, known: Sequence[str]) -> str:
     if found.engine != engine:
         message = f"{found.engine} is another engine than {engine}, which the cell runs"
         raise ConfigError([Problem(word, 0, repr(text), message)])
-    spelt = next((v for v in known if _parse(v) == _parse(found.version)), None)
+    spelt = next((v for v in known if _parse_version(v) == _parse_version(found.version)), None)
     if spelt is None:
         message = (
             f"no release {found.version} of {TITLES[engine]} is known{suggest_nearest(found.version, known)}; "
@@ -88,7 +93,7 @@ def place_cell(matrix: Matrix, cell: Cell, version: str) -> Cell:
     return move_cell(matrix, cell, named)
 
 
-def _parse(text: str) -> Version | None:
+def _parse_version(text: str) -> Version | None:
     try:
         return Version(text)
     except InvalidVersion:

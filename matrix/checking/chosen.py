@@ -29,12 +29,12 @@ def add_chosen(facts: dict[str, Any], snapshot: Snapshot | None) -> None:
     table = snapshot.chosen
     if facts["moe_given"] in (None, "auto"):
         named = " named" if facts["quantization"] in ("modelopt_fp4", "nvfp4") and facts["engine"] == "sglang" else ""
-        _note(facts, "moe", table, f"{architecture} sm{sm} moe {facts['format']}{named}")
+        _note_why(facts, "moe", table, f"{architecture} sm{sm} moe {facts['format']}{named}")
     if facts["engine"] == "vllm" and facts["attention_backend"] is None and facts["kv_given"] in KV:
-        _note(facts, "attention", table, f"{architecture} sm{sm} {KV[facts['kv_given']]}")
+        _note_why(facts, "attention", table, f"{architecture} sm{sm} {KV[facts['kv_given']]}")
 
 
-def _note(facts: dict[str, Any], name: str, table: Mapping[str, str], key: str) -> None:
+def _note_why(facts: dict[str, Any], name: str, table: Mapping[str, str], key: str) -> None:
     found = table.get(key)
     if found is None:
         return

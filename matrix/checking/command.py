@@ -88,7 +88,7 @@ def main(
     return run_on_line(
         arguments,
         parser(),
-        lambda options, command, given: _report(options, command, given=given, lint_folder=lint_folder),
+        lambda options, command, given: _make_report(options, command, given=given, lint_folder=lint_folder),
         (render_json, lambda report, options: render_text(report)),
         redact,
     )
@@ -124,7 +124,7 @@ def redact_json(text: str, redact: Redact) -> str:
     return f"{json.dumps(redact(json.loads(text)), indent=1, ensure_ascii=False)}\n"
 
 
-def _report(
+def _make_report(
     options: argparse.Namespace, command: list[str], *, given: bool, lint_folder: LintFolder | None = None
 ) -> CheckReport:
     release = parse_release(options.release) if options.release else None
@@ -137,7 +137,7 @@ def _report(
         judge_command(c, replace(asked, release=release, files=read_config_file(c, release, options.file)))
         for c in commands
     ]
-    return CheckReport(name=_name(options, given=given), judgements=tuple(judged), problems=tuple(problems))
+    return CheckReport(name=_name_source(options, given=given), judgements=tuple(judged), problems=tuple(problems))
 
 
 def make_asked(options: argparse.Namespace, lint_folder: LintFolder | None = None) -> CheckRequest:
@@ -168,7 +168,7 @@ def read_commands(
     """
     if given == bool(options.file) or (given and not command):
         raise ConfigError([Problem("arguments", 0, "", "expected a FILE, - for standard input, or -- and a command")])
-    name = _name(options, given=given)
+    name = _name_source(options, given=given)
     beside = partial(_beside, _folder(options.file))
     commands, problems = (
         read_words(command, beside=beside) if given else read_text(_read_stranger_text(options.file), name, beside)
@@ -183,7 +183,7 @@ def read_commands(
     return [replace(c, env={**c.env, **env}) for c in commands], problems
 
 
-def _name(options: argparse.Namespace, *, given: bool) -> str:
+def _name_source(options: argparse.Namespace, *, given: bool) -> str:
     return "the command line" if given else "standard input" if options.file == "-" else str(options.file)
 
 

@@ -34,7 +34,7 @@ def decide_condition(when: Mapping[str, Any], facts: Mapping[str, Any]) -> Answe
     """Whether every condition holds. False as soon as one does not, None where one could not be decided."""
     undecided = False
     for key, wanted in when.items():
-        answer = _one(key, wanted, facts)
+        answer = _answer_one(key, wanted, facts)
         if answer is False:
             return False
         undecided = undecided or answer is None
@@ -43,10 +43,10 @@ def decide_condition(when: Mapping[str, Any], facts: Mapping[str, Any]) -> Answe
 
 def unknown_facts(when: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the facts that keep a condition from being decided."""
-    return tuple(key for key, wanted in when.items() if _one(key, wanted, facts) is None)
+    return tuple(key for key, wanted in when.items() if _answer_one(key, wanted, facts) is None)
 
 
-def _one(key: str, wanted: Any, facts: Mapping[str, Any]) -> Answer:
+def _answer_one(key: str, wanted: Any, facts: Mapping[str, Any]) -> Answer:
     if key == "version":
         return _answer_range(wanted, facts.get("version"))
     if key == "pins":
@@ -104,7 +104,7 @@ def _term(name: str, bound: Any, value: Any, facts: Mapping[str, Any]) -> Answer
         return bool(value != bound)
     if name == "matches":
         return isinstance(value, str) and re.search(bound, value) is not None
-    if not _number(value) or not _number(bound):
+    if not _is_number(value) or not _is_number(bound):
         return False
     match name:
         case "min" | "at_least":
@@ -118,7 +118,7 @@ def _term(name: str, bound: Any, value: Any, facts: Mapping[str, Any]) -> Answer
     raise ValueError(f"{name!r} is no form of a condition")  # lint_checks refuses it before
 
 
-def _number(value: Any) -> bool:
+def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 

@@ -78,7 +78,7 @@ def collect_facts(
     facts["option"] = settings.options
     env = {name: word.text if word.known else UNKNOWN for name, word in command.env.items()}
     facts["env"] = PartlyRead(env) if command.unread_env else env
-    facts["pins"] = _pins(snapshot, installed)
+    facts["pins"] = _collect_pins(snapshot, installed)
     facts["installed"] = frozenset(installed)
     facts.update(_read_host_facts(host))
     _from_trtllm_file(facts, extra)
@@ -147,7 +147,7 @@ def _nested(settings: Settings) -> Mapping[str, Any]:
     return PartlyRead(found) if UNKNOWN in values.values() else found
 
 
-def _pins(snapshot: Snapshot | None, installed: Mapping[str, str]) -> dict[str, str]:
+def _collect_pins(snapshot: Snapshot | None, installed: Mapping[str, str]) -> dict[str, str]:
     """Exact versions: the release's own pins, and what is installed beside them, which wins."""
     own = {
         name: spec.removeprefix("==")

@@ -49,7 +49,7 @@ def judge_file_keys(
     snapshot = own if own is not None and own.file_keys else nearest_with_keys(release)
     if snapshot is not None:
         exact = own is snapshot and snapshot.knows("file_keys")
-        yield from _mapping(node, "", "", _File(snapshot, path, offset, exact), DEPTH)
+        yield from _judge_mapping(node, "", "", _File(snapshot, path, offset, exact), DEPTH)
 
 
 def nearest_with_keys(release: AskedRelease) -> Snapshot | None:
@@ -82,7 +82,7 @@ def _is_same_value(value: Any, written: str) -> bool:
         return str(value) == written
 
 
-def _mapping(node: yaml.Node, prefix: str, variant: str, file: _File, depth: int) -> Iterator[CheckFinding]:
+def _judge_mapping(node: yaml.Node, prefix: str, variant: str, file: _File, depth: int) -> Iterator[CheckFinding]:
     """Judge each entry of a mapping below `prefix` (`kv_cache_config.`), whose keys may be those of a variant."""
     counted = Counter(key for key, _ in iterate_items(node))
     for key, value in iterate_items(node):
@@ -104,7 +104,7 @@ def _judge_value(node: yaml.Node, full: str, flag: Flag, file: _File, depth: int
         if flag.keys:
             yield from _judge_variants(node, full, flag, file, depth)
         elif any(name.startswith(f"{full}.") for name in file.snapshot.keys_of_file):
-            yield from _mapping(node, full, "", file, depth - 1)
+            yield from _judge_mapping(node, full, "", file, depth - 1)
         return
     if wanted := _refused(node, flag):
         shown = str(make_plain(node))[:60]
@@ -130,7 +130,7 @@ def _judge_variants(node: yaml.MappingNode, full: str, flag: Flag, file: _File, 
         )
         return
     rest = yaml.MappingNode(node.tag, [(k, v) for k, v in node.value if k.value != tag], node.start_mark, node.end_mark)
-    yield from _mapping(rest, full, str(found), file, depth - 1)
+    yield from _judge_mapping(rest, full, str(found), file, depth - 1)
 
 
 def _known(prefix: str, key: str, variant: str, snapshot: Snapshot) -> Flag | None:

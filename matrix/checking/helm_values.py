@@ -40,7 +40,7 @@ def read_values(document: Node, reader: ShellReader) -> None:
     for node in walk_nodes(document):
         image = _image(node)
         if image is not None and image_engine(image.text):
-            _read(node, image, reader)
+            _read_container_words(node, image, reader)
 
 
 def _image(node: Node) -> Word | None:
@@ -55,11 +55,11 @@ def _image(node: Node) -> Word | None:
     return Word(text, line_of(found)) if text and found is not None else None
 
 
-def _read(node: Node, image: Word, reader: ShellReader) -> None:
+def _read_container_words(node: Node, image: Word, reader: ShellReader) -> None:
     words = tuple(word for name in WORDS for word in _read_words(get_node(node, name)))
     model = next((w for name in MODEL if (w := _read_word(get_node(node, name))) is not None), None)
     for name in OPTIONS:
-        words += tuple(_options(get_node(node, name)))
+        words += tuple(_iterate_options(get_node(node, name)))
     engine = image_engine(image.text)
     if model is not None and not any(w.text.partition("=")[0] in ("--model", "--model-path") for w in words):
         words = (Word("--model-path" if engine == "sglang" else "--model", model.line), model, *words)
@@ -76,7 +76,7 @@ def _read(node: Node, image: Word, reader: ShellReader) -> None:
         reader.start_in_image(image, words, env, at, gpus=gpus, read_as="values of a Helm chart, by their names")
 
 
-def _options(node: Node | None) -> Iterator[Word]:
+def _iterate_options(node: Node | None) -> Iterator[Word]:
     """`{tensorParallelSize: 8, enablePrefixCaching: true}` -> the options; lists of words are taken as they are."""
     for key, value in iterate_items(node):
         text = read_scalar(value)

@@ -96,7 +96,7 @@ class Examined:
 def examine_command(command: Command, asked: CheckRequest) -> Examined:
     """Collect the facts of one command and everything found about it: parser, pairs, overrides, memory, known
     failures."""
-    release, findings = _release(command, asked)
+    release, findings = _choose_release(command, asked)
     installed = {**command.installed, **asked.installed}
     for own in ("sglang", "vllm"):
         installed.pop(own, None)
@@ -106,7 +106,7 @@ def examine_command(command: Command, asked: CheckRequest) -> Examined:
     findings += from_file
     settings = read_settings(command, snapshot, words) if words else first
     host = _visible(asked.host, command)
-    model = describe_model(_name(settings), asked.config, asked.tensors, asked.size_bytes)
+    model = describe_model(_read_model_name(settings), asked.config, asked.tensors, asked.size_bytes)
     facts = collect_facts(
         command, release, model, settings, host=host, installed=installed, extra=extra, dense=asked.dense
     )
@@ -157,7 +157,7 @@ def judge_command(command: Command, asked: CheckRequest) -> LineJudgement:
     )
 
 
-def _release(command: Command, asked: CheckRequest) -> tuple[AskedRelease, list[CheckFinding]]:
+def _choose_release(command: Command, asked: CheckRequest) -> tuple[AskedRelease, list[CheckFinding]]:
     """Return the release that the user named, else the one that the text names, and a finding if they contradict."""
     named = release_of_image(command.image.text) if command.image is not None else None
     named = named if named is not None and named.engine == command.engine else None
@@ -223,7 +223,7 @@ def _visible(host: Host | None, command: Command) -> Host | None:
     return host
 
 
-def _name(settings: Settings) -> str:
+def _read_model_name(settings: Settings) -> str:
     value = settings.value("model")
     return value if isinstance(value, str) else ""
 

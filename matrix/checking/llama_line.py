@@ -51,7 +51,7 @@ def read_names() -> tuple[str, frozenset[str]]:
 def judge_llama(command: Command) -> Iterator[CheckFinding]:
     """Yield what is known of the words of a llama-server line."""
     build, names = read_names()
-    given = {ALIASES.get(name.text, name.text): (name, value) for name, value in _options(command.argv)}
+    given = {ALIASES.get(name.text, name.text): (name, value) for name, value in _iterate_options(command.argv)}
     for name, _ in given.values():
         if name.text not in names and name.known:
             hint = suggest_nearest(name.text, names)
@@ -62,7 +62,7 @@ def judge_llama(command: Command) -> Iterator[CheckFinding]:
     yield make_finding("llama_judged_by_build", {"build": build}, command.entry)
 
 
-def _options(argv: tuple[Word, ...]) -> Iterator[tuple[Word, Word | None]]:
+def _iterate_options(argv: tuple[Word, ...]) -> Iterator[tuple[Word, Word | None]]:
     """Each option with the word behind it, where that is none: llama.cpp takes no `=`."""
     for index, word in enumerate(argv):
         if word.text.startswith("-") and not word.text[1:2].isdigit() and len(word.text) > 1:
@@ -85,7 +85,7 @@ def _caches(given: Mapping[str, tuple[Word, Word | None]]) -> Iterator[CheckFind
 
 
 def _batches(given: Mapping[str, tuple[Word, Word | None]]) -> Iterator[CheckFinding]:
-    micro, whole = _number(given, "--ubatch-size"), _number(given, "--batch-size") or BATCH
+    micro, whole = _read_count(given, "--ubatch-size"), _read_count(given, "--batch-size") or BATCH
     if micro is None:
         return
     word, _ = given["--ubatch-size"]
@@ -101,6 +101,6 @@ def _read_given(given: Mapping[str, tuple[Word, Word | None]], name: str) -> str
     return value.text.lower() if value is not None else ""
 
 
-def _number(given: Mapping[str, tuple[Word, Word | None]], name: str) -> int | None:
+def _read_count(given: Mapping[str, tuple[Word, Word | None]], name: str) -> int | None:
     text = _read_given(given, name)
     return int(text) if text.isdigit() else None

@@ -25,7 +25,7 @@ def judge_sharing(facts: Mapping[str, Any], model: Model, settings: Settings) ->
     if given is UNKNOWN:
         return
     overrides = given if isinstance(given, dict) else {}
-    subject, line = _place(settings)
+    subject, line = _find_config_place(settings)
     entry = _keys_of(facts)
     for key in overrides:
         yield from _judge_key(str(key), entry, facts, f"{subject} {key}", line)
@@ -36,7 +36,7 @@ def judge_sharing(facts: Mapping[str, Any], model: Model, settings: Settings) ->
         yield from _against_weights(facts, model, subject, line)
 
 
-def _place(settings: Settings) -> tuple[str, int]:
+def _find_config_place(settings: Settings) -> tuple[str, int]:
     found = settings.given.get("overrides")
     return (found.written.split()[0], found.line) if found is not None else ("config.json", 0)
 

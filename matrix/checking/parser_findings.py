@@ -93,7 +93,7 @@ def _make_parser_finding(remark: Remark, command: Command, settings: Settings, s
     if level == "risky" and remark.kind in MILD:
         level = "note" if remark.kind not in ("env_unread",) else "risky"
     name = remark.subject
-    hint = _nearest(remark, snapshot)
+    hint = _find_nearest_word(remark, snapshot)
     line = settings.lines.get(name, 0) or (command.env[name].line if name in command.env else 0)
     message = re.sub(
         rf"\b{re.escape(snapshot.release)}\b", f"{TITLES[snapshot.engine]} {snapshot.version}", remark.message
@@ -117,7 +117,7 @@ def _name_part(remark: Remark) -> str:
     )
 
 
-def _nearest(remark: Remark, snapshot: Snapshot) -> str:
+def _find_nearest_word(remark: Remark, snapshot: Snapshot) -> str:
     """Return the nearest word that the release knows."""
     match remark.kind:
         case "unknown_flag":

@@ -67,7 +67,7 @@ class AskedRelease:
 
     def nearest_snapshot(self) -> Snapshot | None:
         """Its own snapshot, or the one of its engine that is nearest in version: good for the meaning of words only."""
-        return self.snapshot or _nearest(self.engine, self.version)
+        return self.snapshot or _find_nearest_snapshot(self.engine, self.version)
 
 
 def parse_release(text: str) -> AskedRelease:
@@ -164,7 +164,7 @@ def list_versions(engine: str) -> list[tuple[Version, str]]:
     return sorted((version, stem) for version, stem in known if version is not None)
 
 
-def _nearest(engine: str, version: str) -> Snapshot | None:
+def _find_nearest_snapshot(engine: str, version: str) -> Snapshot | None:
     known = list_versions(engine)
     if not known:
         return None

@@ -78,7 +78,7 @@ def parse_rig(text: str) -> Host:
     if found is not None:
         return _of_capability(int(found["sm"]), int(found["count"] or 1), text)
     count, name = split_count(word)
-    gpu_named = _named(name)
+    gpu_named = _find_named_gpu(name)
     if gpu_named is None or count < 1 or LEFT_OVER.search(name) or not text.isprintable():
         words = [name for gpu in known_gpus() for name in (*gpu.names, *(rig for rig, _ in gpu.rigs))]
         raise ConfigError(
@@ -132,13 +132,13 @@ def _with_memory(host: Host, name: str) -> Host:
     return replace(host, vram_bytes=size, name=f"{host.name} {stated['size']} GB")
 
 
-def _named(text: str) -> KnownGpu | None:
+def _find_named_gpu(text: str) -> KnownGpu | None:
     """Find the GPU that the text names; the longest name counts. Digits end a name: A1000 is no A100.
 
     A number alone (`5090`) means the one GPU whose name ends with it.
     """
-    plain = _plain(MEMORY.sub("", text))
-    names = [(_plain(name), gpu) for gpu in known_gpus() for name in gpu.names]
+    plain = _keep_alphanumeric(MEMORY.sub("", text))
+    names = [(_keep_alphanumeric(name), gpu) for gpu in known_gpus() for name in gpu.names]
     fits = [(len(name), gpu) for name, gpu in names if re.search(rf"{re.escape(name)}(?!\d)", plain)]
     if fits:
         return max(fits, key=lambda pair: pair[0])[1]
@@ -146,7 +146,7 @@ def _named(text: str) -> KnownGpu | None:
     return next(iter(ends.values())) if len(ends) == 1 else None
 
 
-def _plain(text: str) -> str:
+def _keep_alphanumeric(text: str) -> str:
     return re.sub(r"[^a-z0-9]", "", text.lower().replace("nvidia", ""))
 
 
@@ -175,7 +175,7 @@ def _of_the_matrix() -> Iterator[KnownGpu]:
 def _others() -> Iterator[KnownGpu]:
     for gpu in require_entries(MODELS, {"gpus": ("names", "sm", "vram_gib", "interconnect")})["gpus"]:
         yield KnownGpu(
-            id=_plain(gpu["names"][0]),
+            id=_keep_alphanumeric(gpu["names"][0]),
             names=tuple(gpu["names"]),
             sm=gpu["sm"],
             vram_bytes=int(gpu["vram_gib"] * GIB),

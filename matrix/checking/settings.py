@@ -130,7 +130,7 @@ def read_settings(command: Command, snapshot: Snapshot | None, from_file: Sequen
             or use.written in with_holes
         ):
             holes.add(use.written)
-        _note(use, given, options, lines, unknown=use.written in holes)
+        _note_setting(use, given, options, lines, unknown=use.written in holes)
     return Settings(given=given, uses=uses, argv=texts, lines=lines, holes=frozenset(holes), options=options)
 
 
@@ -138,7 +138,7 @@ def _mentions(value: str, with_holes: frozenset[str]) -> bool:
     return any(value in text or text in value for text in with_holes if "=" in text or "$" in value)
 
 
-def _note(
+def _note_setting(
     use: Use, given: dict[str, GivenSetting], options: dict[str, Any], lines: Mapping[str, int], *, unknown: bool
 ) -> None:
     names = use.flag.options or (use.flag.dest,) if use.flag is not None else (use.written,)

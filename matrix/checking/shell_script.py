@@ -132,7 +132,7 @@ class ShellReader:
         if rest is None:
             return
         leading = {
-            a[0]: _one(a[2], variables)
+            a[0]: _expand_to_one(a[2], variables)
             for raw in statement.words[: len(statement.words) - len(rest)]
             if (a := split_assignment(raw))
         }
@@ -167,7 +167,7 @@ class ShellReader:
             return
         name, appends, value = found
         array = array_words(value, variables, self.name)
-        words = array if array is not None else (_one(value, variables),)
+        words = array if array is not None else (_expand_to_one(value, variables),)
         if appends:
             variables.append(name, words, array=array is not None)
         else:
@@ -203,7 +203,7 @@ class ShellReader:
     def _write_file(self, words: list[Word], redirections: list[Redirection], variables: Variables) -> None:
         """`cat > file <<EOF`, `tee file <<EOF`: the file that a later `--config` names."""
         bodies = [r for r in redirections if r.operator in ("<<", "<<-")]
-        targets = [_one(r.target, variables).text for r in redirections if r.operator in (">", ">>", ">|")]
+        targets = [_expand_to_one(r.target, variables).text for r in redirections if r.operator in (">", ">>", ">|")]
         if words and words[0].text == "tee":
             targets += [w.text for w in words[1:] if not w.text.startswith("-")]
         for document in bodies:
@@ -225,7 +225,7 @@ def read_script(text: str, name: str, beside: Beside = no_file) -> tuple[list[Co
     return reader.commands, reader.problems
 
 
-def _one(raw: RawWord, variables: Variables) -> Word:
+def _expand_to_one(raw: RawWord, variables: Variables) -> Word:
     """Expand a value into one word: a shell does not split an assignment."""
     found = expand_word(replace(raw, parts=tuple(replace(p, quoted=True) for p in raw.parts), quoted=True), variables)
     return Word(" ".join(w.text for w in found), raw.line, tuple(h for w in found for h in w.holes))

@@ -103,17 +103,17 @@ def walk_nodes(node: Node) -> Iterator[Node]:
 
 def make_plain(node: Node | None, budget: int = MAX_NODES) -> object:
     """Plain data of a node, with YAML 1.2's numbers and booleans; bounded."""
-    return _plain(node, [budget])
+    return _make_plain(node, [budget])
 
 
-def _plain(node: Node | None, left: list[int]) -> object:
+def _make_plain(node: Node | None, left: list[int]) -> object:
     left[0] -= 1
     if node is None or left[0] < 0:
         return None
     if isinstance(node, yaml.MappingNode):
-        return {key: _plain(value, left) for key, value in reversed(list(iterate_items(node)))}
+        return {key: _make_plain(value, left) for key, value in reversed(list(iterate_items(node)))}
     if isinstance(node, yaml.SequenceNode):
-        return [_plain(child, left) for child in node.value]
+        return [_make_plain(child, left) for child in node.value]
     return _scalar(node)
 
 

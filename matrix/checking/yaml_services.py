@@ -43,7 +43,7 @@ def read_services(text: str, name: str, beside: Beside = no_file) -> tuple[list[
                 reader.files[key] = Text(text=read_scalar(value) or "", file=name, line=line_of(value) + 1)
     containers = [(c, kind) for document in documents for c, kind in _containers(document)]
     for container, kind in containers[:MAX_CONTAINERS]:
-        _read(container, kind, reader)
+        _read_container(container, kind, reader)
     if not containers:
         for document in documents:
             read_values(document, reader)
@@ -74,7 +74,7 @@ def _containers(document: Node) -> list[tuple[Node, str]]:
     return found
 
 
-def _read(container: Node, kind: str, reader: ShellReader) -> None:
+def _read_container(container: Node, kind: str, reader: ShellReader) -> None:
     """One container: image, environment and words; what starts is read on like a docker run line."""
     unread = reader.unread_env
     env = {**_from_files(container, kind, reader), **_read_environment(container, kind)}

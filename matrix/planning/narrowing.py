@@ -71,7 +71,9 @@ class ExpressionNarrowing:
     def keeps_rig(self, rig: Rig) -> bool:
         """Whether some cell of the rig may match."""
         words = frozenset({rig.gpu.target, rig.id, rig.gpu.id})
-        return may_hold(self.evaluate, KnownWords(words=words, decided=self.of_rigs, facts=_pick(rig.facts, OF_RIG)))
+        return may_hold(
+            self.evaluate, KnownWords(words=words, decided=self.of_rigs, facts=_pick_facts(rig.facts, OF_RIG))
+        )
 
     def keeps_base(self, base: Cell) -> bool:
         """Whether the cell may match with some set of features."""
@@ -86,7 +88,7 @@ class ExpressionNarrowing:
 
     def _know_base(self, cell: Cell) -> KnownWords:
         decided = self.words - self.of_features
-        return KnownWords(words=cell_marks(cell) & decided, decided=decided, facts=_pick(cell.facts, OF_BASE))
+        return KnownWords(words=cell_marks(cell) & decided, decided=decided, facts=_pick_facts(cell.facts, OF_BASE))
 
 
 def compile_narrowing(matrix: Matrix, text: str) -> ExpressionNarrowing:
@@ -140,5 +142,5 @@ def _try_answers(evaluate: Evaluate, known: KnownWords, guesses: Mapping[Key, bo
             yield from _try_answers(evaluate, known, {**guesses, word.key: guess})
 
 
-def _pick(facts: Mapping[str, Any], keys: frozenset[str]) -> dict[str, Any]:
+def _pick_facts(facts: Mapping[str, Any], keys: frozenset[str]) -> dict[str, Any]:
     return {k: v for k, v in facts.items() if k in keys}

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit codes: 0 nothing rejected, 1 something is, 2 bad input."""
     options = parser().parse_args(arguments)
     try:
-        reports = _reports(options)
+        reports = _judge_plans(options)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if any(report.verdict == "reject" for _, report in reports) else 0
 
 
-def _reports(options: argparse.Namespace) -> list[tuple[Plan, PreflightReport]]:
+def _judge_plans(options: argparse.Namespace) -> list[tuple[Plan, PreflightReport]]:
     matrix = load_matrix()
     world = expand_matrix(matrix)
     named = (cell for cell, _ in list_named(matrix, options.cells))

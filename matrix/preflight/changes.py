@@ -36,8 +36,8 @@ def list_changes(before: Snapshot, after: Snapshot) -> Iterator[Change]:
         yield Change(part, "unknown", part, after=after.unread.get(part) or before.unread[part])
     if "flags" not in before.unread.keys() | after.unread.keys():
         yield from _compare_flags(before, after)
-    yield from _names("env", before.env, after.env, before, after)
-    yield from _names("architecture", before.architectures, after.architectures, before, after)
+    yield from _compare_names("env", before.env, after.env, before, after)
+    yield from _compare_names("architecture", before.architectures, after.architectures, before, after)
     yield from _compare_values("pin", before.pins, after.pins)
     yield from _compare_values("module", before.registered, after.registered)
     yield from _compare_values("chosen", before.chosen, after.chosen)
@@ -68,7 +68,9 @@ def _compare_flag(option: str, old: Flag, new: Flag) -> Iterator[Change]:
         yield Change("flag", "changed", option, "", new.deprecated)
 
 
-def _names(part: str, old: frozenset[str], new: frozenset[str], before: Snapshot, after: Snapshot) -> Iterator[Change]:
+def _compare_names(
+    part: str, old: frozenset[str], new: frozenset[str], before: Snapshot, after: Snapshot
+) -> Iterator[Change]:
     key = "architectures" if part == "architecture" else part
     if key not in before.unread.keys() | after.unread.keys():
         yield from _compare_sets(part, old, new)

@@ -199,7 +199,7 @@ def save_snapshot(snapshot: Snapshot, folder: Path = SNAPSHOTS) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(_format_snapshot({**_list_head(snapshot), "shared": shared}, {}), encoding="utf-8")
     held = {**read_blocks(blocks), **{address_block(text): text for texts in parts.values() for text in texts}}
-    write_blocks(blocks, (held[key] for key in _named(folder, snapshot.engine) if key in held))
+    write_blocks(blocks, (held[key] for key in _read_named_addresses(folder, snapshot.engine) if key in held))
     return path
 
 
@@ -213,7 +213,7 @@ def _parts(snapshot: Snapshot) -> dict[str, list[str]]:
     }
 
 
-def _named(folder: Path, engine: str) -> set[str]:
+def _read_named_addresses(folder: Path, engine: str) -> set[str]:
     """Addresses that any release of the engine names."""
     raws = (json.loads((folder / f"{release}.json").read_text(encoding="utf-8")) for release in list_releases(folder))
     texts = (text for raw in raws if raw["engine"] == engine for text in raw.get("shared", {}).values())

@@ -151,7 +151,7 @@ def rank_launches(
         groups.setdefault(plan.fingerprint, []).append((cell, plan))
     history = gather_history(matrix, ran)
     return sorted(
-        (_make_launch(matrix, group, history) for group in groups.values()), key=lambda one: _order(one, want)
+        (_make_launch(matrix, group, history) for group in groups.values()), key=lambda one: _order_launch(one, want)
     )
 
 
@@ -171,7 +171,7 @@ def _make_launch(matrix: Matrix, group: Sequence[tuple[Cell, Plan]], history: Hi
     )
 
 
-def _order(one: OfferedLaunch, want: Want | None) -> tuple[object, ...]:
+def _order_launch(one: OfferedLaunch, want: Want | None) -> tuple[object, ...]:
     wanted: Mapping[Want | None, tuple[float, ...]] = {
         None: (),
         "long-context": (-one.context,),

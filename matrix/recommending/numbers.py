@@ -52,19 +52,19 @@ def _show_value(value: Any) -> str:
 def list_numbers(matrix: Matrix, plan: Plan, ran: LastRun | None = None) -> tuple[Number, ...]:
     """Return every number of a launch that has a source, in the order context, speed, memory."""
     rows = list(_list_published(matrix, plan))
-    return (*_context(plan), *_speed_here(ran), *_pick_speeds(rows), *_memory(plan, rows))
+    return (*_context(plan), *_speed_here(ran), *_pick_speeds(rows), *_iterate_memory(plan, rows))
 
 
 def _context(plan: Plan) -> Iterator[Number]:
     setting = plan.setting("settings", "context")
     if setting is not None:
         place = f"matrix/{setting.where}"
-        yield _number(
+        yield _make_number(
             "context", "window", int(setting.value), "tokens", basis="setting", source=place, detail=setting.source
         )
     fit = fit_of_plan(plan)
     if fit is not None:
-        yield _number(
+        yield _make_number(
             "context",
             "room for",
             fit.largest_context_tokens,
@@ -77,7 +77,7 @@ def _context(plan: Plan) -> Iterator[Number]:
 
 def _speed_here(ran: LastRun | None) -> Iterator[Number]:
     if ran is not None and ran.speed is not None:
-        yield _number(
+        yield _make_number(
             "speed",
             "output",
             ran.speed,
@@ -148,7 +148,7 @@ def _pick_speeds(rows: Sequence[PublishedRow]) -> Iterator[Number]:
 def _published(about: Literal["speed", "memory"], what: str, row: PublishedRow) -> Number:
     said = row.said
     conditions = said.conditions if about == "speed" else {}
-    number = _number(
+    number = _make_number(
         about,
         what,
         said.value,
@@ -165,7 +165,7 @@ def _length(row: Measurement) -> float:
     return next((float(row.conditions[key]) for key in AT if key in row.conditions), 0.0)
 
 
-def _memory(plan: Plan, rows: Sequence[PublishedRow]) -> Iterator[Number]:
+def _iterate_memory(plan: Plan, rows: Sequence[PublishedRow]) -> Iterator[Number]:
     for row in rows:
         if row.said.metric in MEMORY:
             yield _published("memory", MEMORY[row.said.metric], row)
@@ -179,16 +179,16 @@ def _arithmetic(plan: Plan, fit: Fit) -> Iterator[Number]:
     stated = checkpoint.size_source or checkpoint.source
     weights = round(fit.rank.weights_bytes / GIB, 1)
     size = f"{checkpoint.id} / {plan.cell.rig.gpus} GPUs; size: {stated}"
-    yield _number("memory", "weights per GPU", weights, "GiB", basis="arithmetic", source=FIT, detail=size)
+    yield _make_number("memory", "weights per GPU", weights, "GiB", basis="arithmetic", source=FIT, detail=size)
     layout = plan.setting("settings", "kv_layout")
     kept = f"layout {layout.value} (matrix/{layout.where})" if layout else ""
     kv_bytes = round(fit.rank.row_bytes * fit.needed_context_tokens / GIB, 1)
-    yield _number(
+    yield _make_number(
         "memory", "KV cache per GPU at the window", kv_bytes, "GiB", basis="arithmetic", source=FIT, detail=kept
     )
 
 
-def _number(
+def _make_number(
     about: Literal["context", "speed", "memory"],
     what: str,
     value: float,

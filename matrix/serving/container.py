@@ -56,7 +56,7 @@ def run_groups(plan: Plan) -> Iterator[str]:
     if plan.cell.rig.gpus:
         yield f"--gpus {plan.cell.rig.gpus}"
     yield from (" ".join(map(quote_word, group)) for group in writable.list_docker_words(plan))
-    yield _memory(launcher)
+    yield _format_shared_memory(launcher)
     yield from (f"--ulimit {quote_word(str(limit))}" for limit in launcher.get("ulimits") or ULIMITS)
     yield f'-p 127.0.0.1:"$PORT":{port}'
     yield '"${MOUNTS[@]}"'
@@ -100,7 +100,7 @@ def cache_volume(plan: Plan) -> str:
     return f"glm-matrix-jit-{plan.cell.release.id}-sm{plan.cell.rig.sm}"
 
 
-def _memory(launcher: Mapping[str, Any]) -> str:
+def _format_shared_memory(launcher: Mapping[str, Any]) -> str:
     size = launcher.get("shm_size")
     return f"--shm-size {quote_word(str(size))}" if size and launcher.get("ipc") != "host" else "--ipc host"
 

@@ -110,13 +110,13 @@ def _render_settings(plan: Plan, places: ServingPlaces, body: str) -> Iterator[s
         "SERVER": write_required("SERVER", "the process id of the server"),
         "NAME_OF_CONTAINER": write_default("NAME_OF_CONTAINER", f"glm-{plan.fingerprint}"),
     }
-    needed = [name for name in settings if _needs(name, body)]
-    if "GLM_MATRIX" in needed or _needs("CHECKOUT", body):
+    needed = [name for name in settings if _needs_variable(name, body)]
+    if "GLM_MATRIX" in needed or _needs_variable("CHECKOUT", body):
         yield write_default("CHECKOUT", places.checkout)
     yield from (settings[name] for name in needed)
 
 
-def _needs(name: str, body: str) -> bool:
+def _needs_variable(name: str, body: str) -> bool:
     """Whether the sections use the variable before one of them sets it."""
     used = re.search(rf"\$(?:{name}\b|\{{{name}\}})", body)
     made = re.search(rf"^ *{name}=", body, re.MULTILINE)

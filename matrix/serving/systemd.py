@@ -61,7 +61,7 @@ def _docker_words(plan: Plan) -> list[str]:
 
 def _render(plan: Plan, places: ServingPlaces, words: list[str], environment: dict[str, str]) -> str:
     model = places.model_of(plan) or f"{places.root or MODELS}/{plan.cell.checkpoint.id}"
-    command = " \\\n  ".join(_quote(word, dollars=True) for word in words)
+    command = " \\\n  ".join(_quote_unit_word(word, dollars=True) for word in words)
     lines = [
         format_comment(f"cell        {plan.cell.id}"),
         f"# fingerprint {plan.fingerprint}",
@@ -73,8 +73,8 @@ def _render(plan: Plan, places: ServingPlaces, words: list[str], environment: di
         "After=network-online.target nvidia-persistenced.service",
         "",
         "[Service]",
-        f"Environment={_quote(f'MODEL={model}')}",
-        *(f"Environment={_quote(f'{name}={value}')}" for name, value in environment.items()),
+        f"Environment={_quote_unit_word(f'MODEL={model}')}",
+        *(f"Environment={_quote_unit_word(f'{name}={value}')}" for name, value in environment.items()),
         f"ExecStart={command}",
         "Restart=on-failure",
         "RestartSec=30",
@@ -109,7 +109,7 @@ def _one_line(text: str) -> str:
     return " ".join(text.split()).replace("%", "%%")
 
 
-def _quote(word: str, *, dollars: bool = False) -> str:
+def _quote_unit_word(word: str, *, dollars: bool = False) -> str:
     """Quote a word as systemd reads it. Specifiers (`%`) are doubled; so is `$`, where variables are expanded."""
     text = word.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("%", "%%")
     text = text.replace("$", "$$") if dollars else text

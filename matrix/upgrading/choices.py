@@ -64,7 +64,7 @@ def compare_choices(before: Side, after: Side) -> Iterator[News]:
         old, new = choice.values(before), choice.values(after)
         if old == new or not _comparable(choice, old, new, before, after):
             continue
-        yield _news(choice, old, new, before, after)
+        yield _make_news(choice, old, new, before, after)
 
 
 def _comparable(choice: Choice, old: Values, new: Values, before: Side, after: Side) -> bool:
@@ -82,7 +82,7 @@ def _unknown(name: str, before: Side, after: Side) -> bool:
     return any(s.fact(name) is None and s.facts.get(name) is not None for s in (before, after))
 
 
-def _news(choice: Choice, old: Values, new: Values, before: Side, after: Side) -> News:
+def _make_news(choice: Choice, old: Values, new: Values, before: Side, after: Side) -> News:
     nothing = {values: not any(v is not None for v in values) for values in (old, new)}
     why = after.facts["why"].get(choice.names[0]) or "what it chooses for this GPU, KV type and architecture"
     return News(

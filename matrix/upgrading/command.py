@@ -76,19 +76,19 @@ def main(
     return run_on_line(
         arguments,
         parser(),
-        lambda options, command, given: _report(options, command, given=given, lint_folder=lint_folder),
+        lambda options, command, given: _make_report(options, command, given=given, lint_folder=lint_folder),
         (render_json, lambda report, options: render_text(report, everything=options.all)),
         redact,
     )
 
 
-def _report(
+def _make_report(
     options: argparse.Namespace, command: list[str], *, given: bool, lint_folder: LintFolder | None
 ) -> UpgradeReport:
     if not given and options.file and CELL.fullmatch(options.file) and not Path(options.file).exists():
         return UpgradeReport(comparisons=(_of_cell(options),))
     asked = make_asked(options, lint_folder)
-    named = [_release(text, word) for text, word in _sides(options) if not _bare(text)]
+    named = [_find_release(text, word) for text, word in _sides(options) if not _bare(text)]
     commands, problems = read_commands(options, command, named[0] if named else None, given=given)
     found = tuple(_of_line(c, options, asked) for c in commands)
     return UpgradeReport(comparisons=found, problems=tuple(map(str, problems)))
@@ -104,12 +104,12 @@ def _of_cell(options: argparse.Namespace) -> ReleaseComparison:
         raise ConfigError(
             [Problem("CELL", 0, repr(options.file), "a cell names its GPUs, checkpoint and settings itself")]
         )
-    own = _release(f"{cell.engine.id}=={cell.release.version}", "CELL", cell.release.id)
-    before = _release(options.before, "--from", engine=cell.engine.id) if options.before else own
+    own = _find_release(f"{cell.engine.id}=={cell.release.version}", "CELL", cell.release.id)
+    before = _find_release(options.before, "--from", engine=cell.engine.id) if options.before else own
     if before.snapshot is not own.snapshot:
         message = f"the cell is one of {own.name}; give --from {own.version}, or leave it out"
         raise ConfigError([Problem("--from", 0, repr(options.before), message)])
-    after = _release(options.after, "--to", engine=cell.engine.id)
+    after = _find_release(options.after, "--to", engine=cell.engine.id)
     line = make_line(matrix, cell)
     moved = move_cell(matrix, cell, after)
     assert after.snapshot is not None
@@ -127,15 +127,15 @@ def _of_line(command: Command, options: argparse.Namespace, asked: CheckRequest)
     named = release_of_image(command.image.text) if command.image is not None else None
     if named is None or not named.version:
         named = release_of_requirement(command.engine, dict(command.installed))
-    before = _release(options.before, "--from", engine=command.engine) if options.before else named
-    after = _release(options.after, "--to", engine=command.engine)
+    before = _find_release(options.before, "--from", engine=command.engine) if options.before else named
+    after = _find_release(options.after, "--to", engine=command.engine)
     if before is None:
         message = "nothing says which release runs today; give --from ENGINE==VERSION"
         raise ConfigError([Problem("--from", 0, "", message)])
     if named is not None and named.version and named.version not in (before.version, after.version):
         message = f"the text names {named.name} ({named.by}), which is neither side"
         raise ConfigError([Problem("--from", 0, repr(options.before), message)])
-    before = _release(f"{before.engine}=={before.version}", "--from", before.id)
+    before = _find_release(f"{before.engine}=={before.version}", "--from", before.id)
     asked = replace(asked, files=read_config_file(command, before, options.file))
     return compare_sides(look_at_release(command, asked, before), look_at_release(command, asked, after))
 
@@ -149,7 +149,7 @@ def _bare(text: str) -> bool:
     return re.fullmatch(r"v?\d[\w.+-]*", text) is not None
 
 
-def _release(text: str, word: str, id_: str = "", *, engine: str = "") -> AskedRelease:
+def _find_release(text: str, word: str, id_: str = "", *, engine: str = "") -> AskedRelease:
     """Return a release that has a snapshot; a bare version is one of `engine`.
 
     Raises:

@@ -59,7 +59,7 @@ def _name_finding(finding: CheckFinding) -> Key:
 
 
 def _report_new_finding(finding: CheckFinding, before: Side, after: Side) -> News:
-    made = replace(_news(finding, "begins"), applies=_meets(finding, after))
+    made = replace(_make_news(finding, "begins"), applies=_meets(finding, after))
     subject = finding.subject[0]
     if finding.id in ABSENT:
         since, instead = explain_absence(subject, before, after)
@@ -76,14 +76,14 @@ def _weaken(remedy: str) -> str:
 
 def _report_lost_finding(finding: CheckFinding, before: Side, after: Side) -> News:
     """Report a finding that only the release before has."""
-    made = replace(_news(finding, "ends"), applies=_meets(finding, before))
+    made = replace(_make_news(finding, "ends"), applies=_meets(finding, before))
     consequence = f"It is so on {before.release.name}, not on {after.release.name} any more."
     return replace(made, danger="fixed", level="note", consequence=consequence, remedy="")
 
 
 def _worse(old: CheckFinding, new: CheckFinding) -> News:
     worse = LEVELS.index(new.level) < LEVELS.index(old.level)
-    made = _news(new, "changes")
+    made = _make_news(new, "changes")
     return made if worse else replace(made, danger="fixed", level="note", remedy="")
 
 
@@ -95,7 +95,7 @@ def _meets(finding: CheckFinding, side: Side) -> bool:
     return not about_tools or side.facts["tool_parser"] is not None
 
 
-def _news(finding: CheckFinding, way: str) -> News:
+def _make_news(finding: CheckFinding, way: str) -> News:
     known = finding.subject[0].startswith(KNOWN)
     level: Level = "risky" if known and finding.level == "note" else finding.level
     danger: Danger = effect_of(finding)

@@ -47,18 +47,18 @@ def compare_kernels(before: Side, after: Side) -> Iterator[News]:
         return
     old, new = ({_package(w): w for w in read_wheels(s.snapshot)} for s in (before, after))
     for name in sorted(old.keys() | new.keys()):
-        if any(name not in wheels and _pins(name, s) for wheels, s in ((old, before), (new, after))):
+        if any(name not in wheels and _has_pin(name, s) for wheels, s in ((old, before), (new, after))):
             continue  # pinned, and its kernels were not read: nothing can be compared
         package = PackageSides(name, old.get(name), new.get(name), before.sm)
         yield from _compare_libraries(package, before, after)
-        yield from _compare_sources(package, elsewhere=any(_named(w, before.sm) for w in new.values()))
+        yield from _compare_sources(package, elsewhere=any(_list_sparse_sources(w, before.sm) for w in new.values()))
 
 
 def _package(wheel: KernelWheel) -> str:
     return wheel.wheel.partition("-")[0].replace("_", "-").lower()
 
 
-def _pins(name: str, side: Side) -> bool:
+def _has_pin(name: str, side: Side) -> bool:
     return name in side.snapshot.pins or name == side.snapshot.engine
 
 
@@ -68,7 +68,7 @@ def _libraries(wheel: KernelWheel | None, sm: int) -> frozenset[str]:
     return frozenset(BUILD.sub("", path) for path, library in found if library.runs_on(sm))
 
 
-def _named(wheel: KernelWheel | None, sm: int) -> frozenset[str]:
+def _list_sparse_sources(wheel: KernelWheel | None, sm: int) -> frozenset[str]:
     """Return the sources named for this GPU from which sparse attention is built."""
     names = wheel.sources.get(f"sm{sm}", ()) if wheel is not None else ()
     return frozenset(name for name in names if OURS.search(name))
@@ -83,7 +83,7 @@ def _compare_libraries(package: PackageSides, before: Side, after: Side) -> Iter
     told = [f"{word}: {_join_backends(names, used)}" for word, names in (("gone", lost), ("new", new)) if names]
     way: Way = "changes" if lost and new else "ends" if lost else "begins"
     yield replace(
-        _news(package, "libraries", way, told),
+        _make_news(package, "libraries", way, told),
         level="risky" if used else "note",
         consequence=f"{used[0]} holds a backend that this line uses, and nothing else does." if used else "",
     )
@@ -91,19 +91,19 @@ def _compare_libraries(package: PackageSides, before: Side, after: Side) -> Iter
 
 def _compare_sources(package: PackageSides, *, elsewhere: bool) -> Iterator[News]:
     """Compare source files: if some remain (`elsewhere`: in any package), others may only have another name."""
-    was, now = (_named(wheel, package.sm) for wheel in (package.before, package.after))
+    was, now = (_list_sparse_sources(wheel, package.sm) for wheel in (package.before, package.after))
     what = "sparse attention sources"
     if was and not now:
         told = [f"gone, all of them: {_join_backends(was)}"]
-        yield replace(_news(package, what, "ends", told), level="note" if elsewhere else "risky")
+        yield replace(_make_news(package, what, "ends", told), level="note" if elsewhere else "risky")
     elif now and not was:
-        yield _news(package, what, "begins", [f"new, there was none: {_join_backends(now)}"])
+        yield _make_news(package, what, "begins", [f"new, there was none: {_join_backends(now)}"])
     elif was != now:
         told = [f"{len(was)} -> {len(now)} files, {len(was - now)} gone and {len(now - was)} new"]
-        yield _news(package, what, "changes", told)
+        yield _make_news(package, what, "changes", told)
 
 
-def _news(package: PackageSides, what: str, way: Way, told: Sequence[str]) -> News:
+def _make_news(package: PackageSides, what: str, way: Way, told: Sequence[str]) -> News:
     seen = f"machine code and file list of {' and '.join(package.wheels)}"
     return News(
         part="kernel",

@@ -135,10 +135,10 @@ def write_headline(comparison: ReleaseComparison) -> str:
 
 def _tell_first(told: Sequence[News]) -> str:
     more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
-    return f"{_named(told[0])}{more}"
+    return f"{_name_cause(told[0])}{more}"
 
 
-def _named(item: News) -> str:
+def _name_cause(item: News) -> str:
     """Return the first sentence of a cause, with the words that it is about unless it names them."""
     head, dot, rest = item.cause.partition(". ")
     cause = f"{head}." if dot and rest else item.cause

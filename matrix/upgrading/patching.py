@@ -25,7 +25,7 @@ def takes_sparse_out(patch_names: Sequence[str]) -> bool:
 def compare_patches(before: Side, after: Side) -> Iterator[News]:
     """Patches of this project that one side needs for this line and the other does not."""
     for name, patch in read_patches().items():
-        old, new = (_needs(patch, side) for side in (before, after))
+        old, new = (_needs_patch(patch, side) for side in (before, after))
         if old != new and not _superseded(name):
             yield _report_new_patch(patch, after) if new else _report_lost_patch(patch, before, after)
 
@@ -60,7 +60,7 @@ def _report_lost_patch(patch: Patch, before: Side, after: Side) -> News:
     )
 
 
-def _needs(patch: Patch, side: Side) -> bool:
+def _needs_patch(patch: Patch, side: Side) -> bool:
     """Whether a patch is for this release, GPU and line; a line that names a dense backend needs none."""
     if side.fact("sparse") is False and not side.extra.patches:
         return False

@@ -65,7 +65,7 @@ def _render_groups(news: Sequence[News]) -> Iterator[str]:
             yield from TOGETHER[item.part](many[item.part])
 
 
-def _pins(pins: Sequence[News]) -> list[str]:
+def _tell_pins(pins: Sequence[News]) -> list[str]:
     told = "; ".join(f"{n.key} {n.cause.rstrip('.')}" for n in pins)
     return _wrap_lines("  pins: ", f"{told}. [{KINDS['wheel']}: requirements of {pins[0].sources[0]}]")
 
@@ -79,7 +79,7 @@ def _facts(facts: Sequence[News]) -> list[str]:
     )
 
 
-TOGETHER: Final[Mapping[str, Callable[[Sequence[News]], list[str]]]] = {"pin": _pins, "fact": _facts}
+TOGETHER: Final[Mapping[str, Callable[[Sequence[News]], list[str]]]] = {"pin": _tell_pins, "fact": _facts}
 
 
 def _item(item: News) -> Iterator[str]:

@@ -89,9 +89,9 @@ def find_wrong_texts(items: Iterable[Loaded[Any]]) -> Iterator[Problem]:
         for name, pattern in TEXTS[type(item.value)].items():
             for loc, text in _iterate_texts(name, getattr(item.value, name)):
                 if not pattern.fits(text):
-                    yield _problem(item, loc, f"expected {pattern.expected}, got {text!r}")
+                    yield _place_problem(item, loc, f"expected {pattern.expected}, got {text!r}")
         if isinstance(item.value, Release) and (why := _wrong_requirement(item.value.requirement)):
-            yield _problem(item, ("requirement",), why)
+            yield _place_problem(item, ("requirement",), why)
 
 
 def _iterate_texts(name: str, value: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -112,6 +112,6 @@ def _wrong_requirement(text: str | None) -> str:
     return f"expected a name and a version, got an address: {text!r}" if found is not None and found.url else ""
 
 
-def _problem(item: Loaded[Any], loc: tuple[str | int, ...], message: str) -> Problem:
+def _place_problem(item: Loaded[Any], loc: tuple[str | int, ...], message: str) -> Problem:
     line = item.lines.get(loc, item.lines.get(loc[:1], item.line))
     return Problem(item.file, line, ".".join(map(str, loc)), message)

@@ -20,17 +20,21 @@ def find_wrong_variants(features: Sequence[Loaded[Feature]], engines: Sequence[s
         feature = item.value
         for name in feature.partners:
             if name not in known or name == feature.id:
-                yield _place(item, "partners", f"there is no other feature {name!r}{suggest_nearest(name, known)}")
+                yield _place_problem(
+                    item, "partners", f"there is no other feature {name!r}{suggest_nearest(name, known)}"
+                )
         if feature.partners and not feature.varies:
-            yield _place(item, "partners", "only a feature that says what it varies has partners; the others combine")
+            yield _place_problem(
+                item, "partners", "only a feature that says what it varies has partners; the others combine"
+            )
         for key, size in feature.ranks.items():
             if key not in DIMENSIONS:
-                yield _place(item, "ranks", f"no dimension is {key!r}{suggest_nearest(key, DIMENSIONS)}")
+                yield _place_problem(item, "ranks", f"no dimension is {key!r}{suggest_nearest(key, DIMENSIONS)}")
             elif size != ALL and (type(size) is not int or size < 2):
-                yield _place(item, "ranks", f"expected a number of ranks from 2 on, or {ALL}, got {size!r}")
+                yield _place_problem(item, "ranks", f"expected a number of ranks from 2 on, or {ALL}, got {size!r}")
         for engine in feature.flags:
             if engine not in engines:
-                yield _place(item, "flags", f"no engine is {engine!r}{suggest_nearest(engine, engines)}")
+                yield _place_problem(item, "flags", f"no engine is {engine!r}{suggest_nearest(engine, engines)}")
 
 
 def find_wrong_drafts(
@@ -48,5 +52,5 @@ def find_wrong_drafts(
                 yield Problem(item.file, line, f"{item.value.id}.drafts.{kind}", message)
 
 
-def _place(item: Loaded[Feature], key: str, message: str) -> Problem:
+def _place_problem(item: Loaded[Feature], key: str, message: str) -> Problem:
     return Problem(item.file, item.lines.get((key,), item.line), f"{item.value.id}.{key}", message)

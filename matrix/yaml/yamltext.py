@@ -75,7 +75,7 @@ def read_document(path: Path, name: str) -> Document:
     except ValueError as error:
         doc.problems.append(Problem(name, 0, "", f"not valid YAML: {error}"))
     else:
-        _parse(doc, text)
+        _parse_document(doc, text)
     _cut_problems(doc)
     return doc
 
@@ -88,12 +88,12 @@ def parse_text(text: str, name: str) -> Document:
             Problem(name, 0, "", f"it has {len(text):,} characters, at most {LARGEST_BYTES:,} are read")
         )
     else:
-        _parse(doc, text)
+        _parse_document(doc, text)
     _cut_problems(doc)
     return doc
 
 
-def _parse(doc: Document, text: str) -> None:
+def _parse_document(doc: Document, text: str) -> None:
     try:
         _require_plain(text)
         loader = Loader(text)

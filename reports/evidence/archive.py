@@ -62,9 +62,9 @@ def unpack_evidence(archive: Path, target: Path) -> Path:
         with _open_archive(archive) as packed:
             found = [path for path in _unpack_members(packed, archive, target) if path.suffix == ".jsonl"]
     except BROKEN as error:
-        raise _refuse(archive, f"cannot be unpacked: {error}") from None
+        raise _make_refusal(archive, f"cannot be unpacked: {error}") from None
     if len(found) != 1:
-        raise _refuse(archive, f"expected one evidence file in it, found {len(found)}")
+        raise _make_refusal(archive, f"expected one evidence file in it, found {len(found)}")
     return found[0]
 
 
@@ -81,7 +81,7 @@ def read_lines(archive: Path, most_bytes: int) -> Iterator[bytes]:
                     yield from packed.extractfile(member) or ()
                     return
     except BROKEN as error:
-        raise _refuse(archive, f"cannot be read: {error}") from None
+        raise _make_refusal(archive, f"cannot be read: {error}") from None
 
 
 class _BoundedReader:
@@ -121,11 +121,11 @@ def _unpack_members(packed: tarfile.TarFile, archive: Path, target: Path) -> Ite
     for number, member in enumerate(packed):
         room -= member.size
         if number >= MEMBERS or room < 0:
-            raise _refuse(archive, f"it holds more than {MEMBERS} files or {UNPACKED_BYTES >> 20} MiB")
+            raise _make_refusal(archive, f"it holds more than {MEMBERS} files or {UNPACKED_BYTES >> 20} MiB")
         if not member.isreg() or not MEMBER.fullmatch(member.name) or ".." in member.name:
             if member.isdir():
                 continue
-            raise _refuse(archive, f"{member.name!r:.80} is neither evidence nor a kept reply")
+            raise _make_refusal(archive, f"{member.name!r:.80} is neither evidence nor a kept reply")
         file = packed.extractfile(member)
         assert file is not None  # of a plain file there is one
         path = target / member.name
@@ -140,5 +140,5 @@ def _copy(file: IO[bytes], path: Path) -> None:
             out.write(piece)
 
 
-def _refuse(archive: Path, why: str) -> ConfigError:
+def _make_refusal(archive: Path, why: str) -> ConfigError:
     return ConfigError([Problem(str(archive), 0, "", why)])

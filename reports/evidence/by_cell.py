@@ -83,7 +83,7 @@ class CellReader:
     def read_original(self, cell: str) -> Iterator[Record]:
         """Read the records of one cell as they were written, its launches among them, in the order of the files."""
         known = self._cells[cell]
-        places = sorted((*_pair(known.places), *_pair(known.launches)))
+        places = sorted((*_pair_places(known.places), *_pair_places(known.launches)))
         yield from map(self._parse, self._read_lines(array("Q", (n for place in places for n in place))))
 
     def read_all(self) -> Iterator[Record]:
@@ -93,7 +93,7 @@ class CellReader:
             yield from map(self._parse, file)
 
     def _read_lines(self, places: array[int]) -> Iterator[bytes]:
-        for number, offset in _pair(places):
+        for number, offset in _pair_places(places):
             self._files[number].seek(offset)
             yield self._files[number].readline()
 
@@ -124,7 +124,7 @@ class CellReader:
             raise Unstreamable(str(error)) from None
 
 
-def _pair(places: array[int]) -> Iterator[tuple[int, int]]:
+def _pair_places(places: array[int]) -> Iterator[tuple[int, int]]:
     yield from zip(places[::2], places[1::2], strict=True)
 
 

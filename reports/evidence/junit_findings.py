@@ -28,7 +28,7 @@ Key = tuple[str, str, str]  # run, cell, node id
 
 def tell_findings(cases: Iterable[TestCase], records: Sequence[Record]) -> None:
     """Write finding, proofs and numbers of the evidence into the cases of its tests; again changes nothing."""
-    results = {(r.run, r.cell, _name(r.nodeid)): r for r in records if isinstance(r, Result) and r.cell}
+    results = {(r.run, r.cell, _cut_test_name(r.nodeid)): r for r in records if isinstance(r, Result) and r.cell}
     findings: dict[Key, list[Found]] = {}
     for r in records:
         if isinstance(r, Found) and not r.ok:
@@ -96,5 +96,5 @@ def _as_finding(found: Found) -> Finding:
     return Finding(**{name: getattr(found, name) for name in names})
 
 
-def _name(nodeid: str) -> str:
+def _cut_test_name(nodeid: str) -> str:
     return nodeid.partition("::")[2]

@@ -66,13 +66,13 @@ def _summarise_file(path: Path) -> Iterator[LastRun]:
         elif kind == "cell":
             cells[run, record["cell"]] = SeenCell(facts=record["facts"], fingerprint=str(record.get("fingerprint", "")))
         elif (seen := cells.get((run, str(record.get("cell"))))) is not None:
-            _note(seen, record)
+            _note_record(seen, record)
     for (run, cell), seen in cells.items():
         if seen.statuses and not seen.stub:
             yield _make_ran(cell, seen, path, hosts.get(run, "an unnamed host"))
 
 
-def _note(seen: SeenCell, record: Mapping[str, Any]) -> None:
+def _note_record(seen: SeenCell, record: Mapping[str, Any]) -> None:
     match record["kind"]:
         case "result":
             seen.statuses[str(record.get("nodeid"))] = str(record.get("status"))
@@ -115,7 +115,7 @@ def _read_records(path: Path) -> Iterator[dict[str, Any]]:
         if not path.is_file() or path.stat().st_size > BIGGEST_BYTES:
             return
         for line in read_lines(path, BIGGEST_BYTES) if path.name.endswith(ARCHIVE) else _read_lines(path):
-            if b'"kind":"finding"' not in line and (record := _parse(line)) is not None:
+            if b'"kind":"finding"' not in line and (record := _parse_record(line)) is not None:
                 yield record
     except (OSError, ConfigError):
         return
@@ -126,7 +126,7 @@ def _read_lines(path: Path) -> Iterator[bytes]:
         yield from lines
 
 
-def _parse(line: bytes) -> dict[str, Any] | None:
+def _parse_record(line: bytes) -> dict[str, Any] | None:
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):

@@ -79,10 +79,12 @@ def recommend_first(
         ConfigError: nothing is launched on the rig, or nothing can be recommended.
     """
     if why := rig.attach_only:
-        raise _refuse("--rig", rig.id, f"nothing is launched there: {why}. Ask what runs there: glm-matrix probe URL")
+        raise _make_refusal(
+            "--rig", rig.id, f"nothing is launched there: {why}. Ask what runs there: glm-matrix probe URL"
+        )
     found = recommend_launches(matrix, rig, ran, globs=globs, want=want)
     if not found.launches:
-        raise _refuse("--rig", rig.id, f"no launch can be recommended; why: glm-matrix recommend --rig {rig.id}")
+        raise _make_refusal("--rig", rig.id, f"no launch can be recommended; why: glm-matrix recommend --rig {rig.id}")
     return found.launches[0]
 
 
@@ -96,11 +98,13 @@ def find_first(matrix: Matrix, rig: Rig, ran: Mapping[str, LastRun], name: str) 
     cells = [c for c in (*own, *list_runnable_named(matrix, [name])) if c.id == name]
     if not cells or cells[0].rig.id != rig.id:
         hint = suggest_nearest(name, [c.id for c in own])
-        raise _refuse("--cell", name, f"no runnable cell of {rig.id} has this id{hint}; why: glm-matrix why-not {name}")
+        raise _make_refusal(
+            "--cell", name, f"no runnable cell of {rig.id} has this id{hint}; why: glm-matrix why-not {name}"
+        )
     return rank_launches(matrix, cells[:1], ran)[0]
 
 
-def _refuse(option: str, value: str, message: str) -> ConfigError:
+def _make_refusal(option: str, value: str, message: str) -> ConfigError:
     return ConfigError([Problem(option, 0, repr(value), message)])
 
 
@@ -151,12 +155,14 @@ def _cut_to_night(matrix: Matrix, cells: Sequence[Cell], budget_s: float) -> tup
         if plan.makespan_s > budget_s:
             if best is None:
                 message = f"{cells[0].id} alone takes about {plan.makespan_s / 3600:.1f} h"
-                raise _refuse("--budget", f"{budget_s / 3600:g}h", message)
+                raise _make_refusal("--budget", f"{budget_s / 3600:g}h", message)
             break
         kept = {c for g in asked[:count] for c in g.cells}
         best = tuple(c for c in cells if c.id in kept), plan
     if best is None:
-        raise _refuse("--cell", cells[0].id, "its release's own parser refuses the launch: glm-matrix preflight CELL")
+        raise _make_refusal(
+            "--cell", cells[0].id, "its release's own parser refuses the launch: glm-matrix preflight CELL"
+        )
     return best
 
 

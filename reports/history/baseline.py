@@ -41,7 +41,7 @@ def choose_runs(connection: sqlite3.Connection, *, cells: str = "*", most: int =
     for (cell,) in measured:
         own = [row for row in _read_runs(connection, cell) if not {(row[0], cell), row[:2]} & bad]
         if fnmatchcase(cell, cells) and own:
-            found.append(ChosenRuns(cell=cell, runs=tuple(_pick(own, most))))
+            found.append(ChosenRuns(cell=cell, runs=tuple(_iterate_alike(own, most))))
     return found
 
 
@@ -64,7 +64,7 @@ def _find_bad(connection: sqlite3.Connection) -> set[tuple[str, str]]:
     return found
 
 
-def _pick(own: Sequence[tuple[str, str, str]], most: int) -> Iterator[str]:
+def _iterate_alike(own: Sequence[tuple[str, str, str]], most: int) -> Iterator[str]:
     _, fingerprint, hardware = own[0]
     fitting = [run for run, its_plan, its_hardware in own if (its_plan, its_hardware) == (fingerprint, hardware)]
     yield from reversed(fitting[:most])

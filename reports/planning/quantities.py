@@ -33,12 +33,12 @@ def parse_duration(text: str) -> float:
 
 def parse_size(text: str) -> int:
     """Parse a size into bytes."""
-    return int(_parse(text, BYTES, "a size like 512GB or 1.5TB"))
+    return int(_parse_quantity(text, BYTES, "a size like 512GB or 1.5TB"))
 
 
 def parse_rate(text: str) -> float:
     """Parse a read speed into bytes per second."""
-    return _parse(text, RATES, "a speed like 5GB/s")
+    return _parse_quantity(text, RATES, "a speed like 5GB/s")
 
 
 def parse_count(text: str) -> int:
@@ -56,7 +56,7 @@ def parse_price(text: str) -> float:
     return float(found[1])
 
 
-def _parse(text: str, units: Mapping[str, float], wanted: str) -> float:
+def _parse_quantity(text: str, units: Mapping[str, float], wanted: str) -> float:
     found = NUMBER.fullmatch(text.strip())
     value = float(found[1]) * units[found[2]] if found and found[2] in units else 0.0
     if not value:

@@ -56,7 +56,7 @@ def add_entry(args: argparse.Namespace, today: date) -> int:
         ):
             made, refused = _make_certificates(evidence, args, today)
             if made:
-                _place(draft, target)
+                _move_into_place(draft, target)
                 _write_certificates(target.with_name(name), made, args.key)
     except OSError as error:
         raise HostError(f"{target}: the entry cannot be written: {error.strerror or error}") from error
@@ -114,7 +114,7 @@ def _require_same(draft: Path, target: Path) -> None:
         raise ConfigError([Problem("--name", 0, "", f"{message}; give another name")])
 
 
-def _place(draft: Path, target: Path) -> None:
+def _move_into_place(draft: Path, target: Path) -> None:
     """Put the archive into its place, which another writer may have taken meanwhile."""
     try:
         os.link(draft, target, follow_symlinks=False)

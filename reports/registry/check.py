@@ -59,7 +59,7 @@ def check_entry(entry: RegistryEntry, today: date, replay: Replay = replay_evide
             problems.append(f"it was issued on {certificate.issued}, before its run of {certificate.ran} had ended")
         more = [f"and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
         yield Checked(
-            place=_place(entry, certificate),
+            place=_name_certificate(entry, certificate),
             cell=certificate.cell,
             problems=(*problems[:SHOWN], *more),
             expired=certificate.expires < today,
@@ -73,7 +73,7 @@ def find_disagreements(cell: str, replayed: Replayed) -> Iterator[str]:
     yield from [replayed.skipped] if replayed.skipped else []
 
 
-def _place(entry: RegistryEntry, certificate: Certificate) -> str:
+def _name_certificate(entry: RegistryEntry, certificate: Certificate) -> str:
     return f"{entry.name}/{certificate.path.name}"
 
 

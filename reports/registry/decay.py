@@ -60,8 +60,8 @@ def _compare_launch(found: Certificate, matrix: Matrix, cell: Cell) -> Iterator[
     before, after = _read_settings(str(found.own.get("script") or "")), _read_settings(render_script(plan))
     shared = [name for name in before if name in after and before[name] != after[name]]
     changed = [f"{name} was {before[name]} and is {after[name]}" for name in shared]
-    changed += [f"{_name(name, value)} is new" for name, value in after.items() if name not in before]
-    changed += [f"{_name(name, value)} is gone" for name, value in before.items() if name not in after]
+    changed += [f"{_join_version(name, value)} is new" for name, value in after.items() if name not in before]
+    changed += [f"{_join_version(name, value)} is gone" for name, value in before.items() if name not in after]
     yield from sorted(changed)[:SHOWN]
     if len(changed) > SHOWN:
         yield f"and {len(changed) - SHOWN} more settings of the launch"
@@ -69,7 +69,7 @@ def _compare_launch(found: Certificate, matrix: Matrix, cell: Cell) -> Iterator[
         yield "the launch is another one (its fingerprint)"
 
 
-def _name(name: str, value: str) -> str:
+def _join_version(name: str, value: str) -> str:
     return f"{name} {value}".strip()
 
 

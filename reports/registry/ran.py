@@ -30,7 +30,7 @@ def _make_ran(found: Certificate) -> Iterator[LastRun]:
     own, facts, proofs = found.own, found.part("facts"), found.part("proofs")
     if not all(isinstance(facts.get(name), str) for name in ("rig", "release", "checkpoint")):
         return
-    hosts = [str(_mapping(h).get("description") or "an unnamed host") for h in found.part("hosts").values()]
+    hosts = [str(_ensure_mapping(h).get("description") or "an unnamed host") for h in found.part("hosts").values()]
     speed = max(_list_speeds(own.get("numbers")), key=lambda n: n["value"], default=None)
     yield LastRun(
         cell=found.cell,
@@ -53,11 +53,11 @@ def _make_ran(found: Certificate) -> Iterator[LastRun]:
 def _list_speeds(numbers: Json) -> Iterator[Mapping[str, Json]]:
     """Yield the speeds of one stream."""
     for each in numbers if isinstance(numbers, Sequence) else ():
-        conditions = _mapping(_mapping(each).get("conditions"))
-        is_speed = _mapping(each).get("name") == SPEED and isinstance(each.get("value"), float | int)
+        conditions = _ensure_mapping(_ensure_mapping(each).get("conditions"))
+        is_speed = _ensure_mapping(each).get("name") == SPEED and isinstance(each.get("value"), float | int)
         if is_speed and conditions.get("concurrency") == 1:
             yield each
 
 
-def _mapping(value: Json) -> Mapping[str, Json]:
+def _ensure_mapping(value: Json) -> Mapping[str, Json]:
     return value if isinstance(value, Mapping) else {}

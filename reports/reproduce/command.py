@@ -61,7 +61,7 @@ def run_repro(args: argparse.Namespace) -> int:
     """
     if args.judge:
         return _judge_replies(args)
-    _, failures = _read(args)
+    _, failures = _read_failures(args)
     if not args.failure:
         return _list(failures)
     failure = pick_failure(failures, args.failure)
@@ -79,7 +79,7 @@ def run_repro(args: argparse.Namespace) -> int:
 
 def run_issue(args: argparse.Namespace) -> int:
     """Print or write the text, or list the failures."""
-    files, failures = _read(args)
+    files, failures = _read_failures(args)
     if not args.failure:
         return _list(failures)
     known = [k.value for k in load_matrix().known_failures]
@@ -92,7 +92,7 @@ def run_issue(args: argparse.Namespace) -> int:
     return 0
 
 
-def _read(args: argparse.Namespace) -> tuple[list[tuple[Path, Sequence[Record]]], list[ReproducedFailure]]:
+def _read_failures(args: argparse.Namespace) -> tuple[list[tuple[Path, Sequence[Record]]], list[ReproducedFailure]]:
     files: list[tuple[Path, Sequence[Record]]] = [(path, read_records(path)) for path in args.evidence or [EVIDENCE]]
     require_results([path for path, _ in files], (r for _, records in files for r in records))
     return files, list_failures(files)

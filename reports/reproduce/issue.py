@@ -75,19 +75,19 @@ def _say_failure(failure: ReproducedFailure) -> Iterator[str]:
         yield f"It fails as the known failure `{result.known_failure}` says."
     if found is None:
         words = dict.fromkeys((find_first_line(result.message), find_cause(result.message)))
-        yield from _quote("\n".join(words) if failure.at_launch else result.message, REPLY_CHARS)
+        yield from _quote_block("\n".join(words) if failure.at_launch else result.message, REPLY_CHARS)
         return
     yield f"\n- check: `{found.check}`{f', item `{found.item}`' if found.item else ''}"
     yield f"- what is wrong: {_show_text(found.detail) or 'see expected and got'}"
     yield "\nExpected:"
-    yield from _quote(found.expected, REPLY_CHARS)
+    yield from _quote_block(found.expected, REPLY_CHARS)
     yield "\nGot:"
-    yield from _quote(found.got, REPLY_CHARS)
+    yield from _quote_block(found.got, REPLY_CHARS)
     if numbers := {
         name: found.data[name] for name in ("signature", "candidates", "distance", "kl") if name in found.data
     }:
         yield "\nLogprobs of this launch (nats):"
-        yield from _quote("\n".join(_iterate_numbers(numbers)), REPLY_CHARS)
+        yield from _quote_block("\n".join(_iterate_numbers(numbers)), REPLY_CHARS)
 
 
 def _iterate_numbers(numbers: Mapping[str, Json]) -> Iterator[str]:
@@ -127,7 +127,7 @@ def _say_launch(failure: ReproducedFailure, failures: Sequence[ReproducedFailure
     else:
         yield f"It fails the same way on one GPU with a small canary checkpoint (`{smaller.cell}`):\n"
     script = (smaller or failure).facts
-    yield from _quote(script.script if script else "the launch script was not recorded", BODY_CHARS, "bash")
+    yield from _quote_block(script.script if script else "the launch script was not recorded", BODY_CHARS, "bash")
 
 
 def find_small_cell(failure: ReproducedFailure, failures: Sequence[ReproducedFailure]) -> ReproducedFailure | None:
@@ -174,22 +174,22 @@ def _say_asked(asked: AskedRequest) -> Iterator[str]:
         yield f"\n`{asked.method} {asked.path}`, {len(body):,} characters: attach `request.body.json`. Its beginning:"
     else:
         yield f"\n`curl $URL{asked.path} -H 'Content-Type: application/json' -d @body.json` with this body:"
-    yield from _quote(body, BODY_CHARS, "json")
+    yield from _quote_block(body, BODY_CHARS, "json")
     yield f"\nThe reply (HTTP {asked.status or 'none'}):"
-    yield from _quote(asked.reply.decode("utf-8", "replace"), REPLY_CHARS)
+    yield from _quote_block(asked.reply.decode("utf-8", "replace"), REPLY_CHARS)
 
 
 def _say_log(failure: ReproducedFailure) -> Iterator[str]:
     launch, result = failure.launch, failure.result
     lines = _read_log(Path(launch.log)) if launch and launch.log else []
     if lines:
-        yield from _quote("\n".join(lines), REPLY_CHARS * 2)
+        yield from _quote_block("\n".join(lines), REPLY_CHARS * 2)
     elif result.matched:
         yield "The lines that the known failure's signature matches:"
-        yield from _quote(result.matched, REPLY_CHARS)
+        yield from _quote_block(result.matched, REPLY_CHARS)
     elif launch and launch.outcome != "ok" and launch.message:
         yield "What the log said when the launch failed:"
-        yield from _quote(launch.message, REPLY_CHARS)
+        yield from _quote_block(launch.message, REPLY_CHARS)
     else:
         yield "The engine's log is not on this host."
 
@@ -218,18 +218,18 @@ def _say_releases(failure: ReproducedFailure, files: Files) -> Iterator[str]:
 def gather_releases(failure: ReproducedFailure, files: Files) -> Mapping[str, set[Status]]:
     """Gather the statuses of the same test by release: same engine, checkpoint and features."""
     found: dict[str, set[Status]] = {}
-    place = _place(failure.facts)
+    place = _read_launch_kind(failure.facts)
     for _, records in files:
         facts = {(r.run, r.cell): r for r in records if isinstance(r, CellFacts)}
         for r in records:
             own = facts.get((r.run, r.cell))
-            if isinstance(r, Result) and r.test == failure.result.test and own and _place(own) == place:
+            if isinstance(r, Result) and r.test == failure.result.test and own and _read_launch_kind(own) == place:
                 name = f"{own.facts.get('engine')} {own.facts.get('version')} ({own.facts.get('rig')})"
                 found.setdefault(name, set()).add(r.status)
     return found
 
 
-def _place(facts: CellFacts | None) -> tuple[str, str, tuple[str, ...]]:
+def _read_launch_kind(facts: CellFacts | None) -> tuple[str, str, tuple[str, ...]]:
     own = facts.facts if facts else {}
     return str(own.get("engine")), str(own.get("checkpoint")), tuple(sorted(own.get("features", ())))
 
@@ -259,7 +259,7 @@ def find_similar(failure: ReproducedFailure, engine: str, known: Sequence[KnownF
     return [*own, *same]
 
 
-def _quote(text: str, most: int, language: str = "") -> Iterator[str]:
+def _quote_block(text: str, most: int, language: str = "") -> Iterator[str]:
     """Quote a text as a code block that nothing in it can end."""
     shown = _show_text(text, most)
     fence = "```"

@@ -56,9 +56,9 @@ def parse_maps(texts: Iterable[str]) -> dict[str, str]:
     for text in texts:
         old, sign, new = (part.strip() for part in text.partition("="))
         if not (old and sign and new):
-            problems.append(_refuse(f"expected OLD=NEW, e.g. sglang_0_5_17=sglang_0_5_23, got {text!r}"))
+            problems.append(_make_refusal(f"expected OLD=NEW, e.g. sglang_0_5_17=sglang_0_5_23, got {text!r}"))
         elif maps.setdefault(old, new) != new:
-            problems.append(_refuse(f"{old!r} is renamed twice, to {maps[old]!r} and to {new!r}"))
+            problems.append(_make_refusal(f"{old!r} is renamed twice, to {maps[old]!r} and to {new!r}"))
     if problems:
         raise ConfigError(problems)
     return maps
@@ -76,7 +76,7 @@ def pair_rows(old: Sequence[CellRow], new: Sequence[CellRow], maps: Mapping[str,
     for row in asked:
         place = _place_of(row, maps)
         if place in places:
-            raise ConfigError([_refuse(f"{places[place].cell} and {row.cell} become the same cell")])
+            raise ConfigError([_make_refusal(f"{places[place].cell} and {row.cell} become the same cell")])
         places[place] = row
     later = {_place_of(row, {}): row for row in new}
     pairs = tuple(
@@ -101,7 +101,7 @@ def pair_two_cells(old: Sequence[CellRow], new: Sequence[CellRow], names: Sequen
         if name in by_id:
             found.append(by_id[name])
         else:
-            problems.append(_refuse(f"{side} holds no cell {name!r}{suggest_nearest(name, by_id)}", "--cells"))
+            problems.append(_make_refusal(f"{side} holds no cell {name!r}{suggest_nearest(name, by_id)}", "--cells"))
     if problems:
         raise ConfigError(problems)
     return Pairing(pairs=(CellPair(old=found[0], new=found[1], expected=found[1].cell),))
@@ -114,7 +114,7 @@ def _check_maps(old: Sequence[CellRow], new: Sequence[CellRow], maps: Mapping[st
         for word in words if known else ():
             if word not in known:
                 text = f"no rig, release or checkpoint of {side} is {word!r}{suggest_nearest(word, known)}"
-                problems.append(_refuse(text))
+                problems.append(_make_refusal(text))
     if problems:
         raise ConfigError(problems)
 
@@ -138,5 +138,5 @@ def _name_place(row: CellRow, place: Place) -> str:
     return ".".join((*words, "_".join(sorted(features)) or "baseline"))
 
 
-def _refuse(text: str, option: str = "--map") -> Problem:
+def _make_refusal(text: str, option: str = "--map") -> Problem:
     return Problem(option, 0, "", text)

@@ -212,7 +212,7 @@ class _Comparing:
         self.scripts = read_scripts(old), read_scripts(new)
         self.hosts = tuple({r.run: r for r in records if isinstance(r, Run)} for records in (old, new))
         renamed = {p.old.cell: p.new.cell for p in pairing.pairs if p.new}
-        asked = [_rename(r, renamed[r.cell]) for r in old if isinstance(r, Found) and r.cell in renamed]
+        asked = [_rename_cell(r, renamed[r.cell]) for r in old if isinstance(r, Found) and r.cell in renamed]
         wanted = set(renamed.values())
         answered = [r for r in new if isinstance(r, Found) and r.cell in wanted]
         self.items = {pair.cell: pair for pair in pair_cells(asked, answered)}
@@ -271,7 +271,7 @@ class _Comparing:
         return {name: (was, now) for name, (was, now) in both.items() if was != now}
 
 
-def _rename(found: Found, cell: str) -> Found:
+def _rename_cell(found: Found, cell: str) -> Found:
     """Rename the cell of a finding, in its node id too."""
     return replace(found, cell=cell, nodeid=found.nodeid.replace(found.cell, cell))
 

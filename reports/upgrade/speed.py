@@ -60,7 +60,7 @@ class SpeedOfRuns:
         """Tell that both sides ran on different hardware; empty where it is the same or not recorded."""
         before, after = self._hardware_of(old), self._hardware_of(new)
         same = not before or not after or before == after
-        return "" if same else f"{_name(before)} -> {_name(after)}"
+        return "" if same else f"{_name_hardware(before)} -> {_name_hardware(after)}"
 
     def _hardware_of(self, row: CellRow) -> frozenset[tuple[tuple[str, ...], str]]:
         runs = {r.run for r in (*row.launches, *row.measurements)}
@@ -154,5 +154,5 @@ def _coverage_of(key: MeasurementKey) -> tuple[str, str]:
     return key.name, json.dumps({k: v for k, v in key.where.items() if k != ROUNDED}, sort_keys=True)
 
 
-def _name(hardware: frozenset[tuple[tuple[str, ...], str]]) -> str:
+def _name_hardware(hardware: frozenset[tuple[tuple[str, ...], str]]) -> str:
     return " or ".join(sorted(" and ".join(gpus) or cpu for gpus, cpu in hardware))
