@@ -3,8 +3,8 @@
     PASS       a finding that could have failed, or a number; in the suites that are marked `proof` a proof will do
     MEASURED   a number
 
-Anything else is NOT_EVIDENCE. Asked when a test ends, and again of every file: a status is a claim, and what it is
-drawn from lies beside it.
+Anything else is NOT_EVIDENCE, and FAIL where one of its own findings is not ok. Asked when a test ends, and again of
+every file: a status is a claim, and what it is drawn from lies beside it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from reports.evidence.types import Found, Measured, Proof, Record, Result, suite
 PROOF_SUITES: Final = frozenset(
     {"chunked_prefill", "effective", "indexcache", "mtp", "selection"}
 )  # as suites/ marks them
+CONTRADICTED: Final = "one of its own findings is not ok"
 BLIND: Final = "it recorded nothing that could have come out otherwise, so that it passed shows nothing"
 Key = tuple[str, str, str]  # run, cell, test
 
@@ -29,12 +30,15 @@ class RecordCounts:
 
     findings: int = 0
     sensitive: int = 0  # of them
+    failed: int = 0  # of them
     measurements: int = 0
     proofs: int = 0
 
 
 def judge_pass(status: Status, seen: RecordCounts, suite: str) -> Status:
     """Judge a PASS or MEASURED by its records; return any other status unchanged."""
+    if status in (Status.PASS, Status.MEASURED) and seen.failed:
+        return Status.FAIL
     if status is Status.MEASURED:
         return status if seen.measurements else Status.NOT_EVIDENCE
     if status is not Status.PASS:
@@ -46,7 +50,7 @@ def judge_pass(status: Status, seen: RecordCounts, suite: str) -> Status:
 
 
 def withdraw_empty_passes(records: Sequence[Record]) -> list[Record]:
-    """Replace each pass that shows nothing by NOT_EVIDENCE."""
+    """Replace each pass that shows nothing by NOT_EVIDENCE, and each that contradicts itself by FAIL."""
     seen = _count_records(records)
     return [
         _judge_result(r, seen.get(_key_of(r), RecordCounts())) if isinstance(r, Result) and r.cell else r
@@ -58,7 +62,8 @@ def _judge_result(result: Result, seen: RecordCounts) -> Result:
     status = judge_pass(result.status, seen, suite_of(result.nodeid))
     if status is result.status:
         return result
-    return replace(result, status=status, message=f"recorded as {result.status}, but {BLIND}")
+    why = CONTRADICTED if status is Status.FAIL else BLIND
+    return replace(result, status=status, message=f"recorded as {result.status}, but {why}")
 
 
 def _count_records(records: Iterable[Record]) -> dict[Key, RecordCounts]:
@@ -66,9 +71,10 @@ def _count_records(records: Iterable[Record]) -> dict[Key, RecordCounts]:
     for r in records:
         seen = found.setdefault(_key_of(r), RecordCounts())
         match r:
-            case Found(sensitive=sensitive):
+            case Found(sensitive=sensitive, ok=ok):
                 seen.findings += 1
                 seen.sensitive += sensitive
+                seen.failed += not ok
             case Measured():
                 seen.measurements += 1
             case Proof():

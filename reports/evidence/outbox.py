@@ -96,9 +96,12 @@ class Evidence:
     @property
     def seen(self) -> RecordCounts:
         """How many records of each kind the test has, for `judge_pass`."""
-        sensitive = sum(f.sensitive for f in self.findings)
         return RecordCounts(
-            findings=len(self.findings), sensitive=sensitive, measurements=self.measurements, proofs=self.proofs
+            findings=len(self.findings),
+            sensitive=sum(f.sensitive for f in self.findings),
+            failed=sum(not f.ok for f in self.findings),
+            measurements=self.measurements,
+            proofs=self.proofs,
         )
 
     def _add(self, kind: str, fields: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from matrix.errors import EngineError, EngineExited, EngineNotReady, EngineReplyMalformed, HostError, iterate_causes
 from matrix.judging.status import GREEN, Status
 from reports.evidence.finding import Finding
-from reports.evidence.not_evidence import BLIND, RecordCounts, judge_pass
+from reports.evidence.not_evidence import BLIND, CONTRADICTED, RecordCounts, judge_pass
 from reports.evidence.outbox import Evidence
 from reports.evidence.types import suite_of
 
@@ -84,7 +84,9 @@ def read_reason(report: pytest.TestReport) -> str:
 def make_message(report: pytest.TestReport, error: BaseException | None, status: Status | None = None) -> str:
     """Make the message of a result: the exception's own text where one exists, without the traceback."""
     if error is None and report.passed:
-        return BLIND if status is Status.NOT_EVIDENCE else ""
+        return {Status.NOT_EVIDENCE: BLIND, Status.FAIL: f"it passed, but {CONTRADICTED}"}.get(
+            status or Status.PASS, ""
+        )
     if error is None or report.skipped:
         return read_reason(report)
     if isinstance(error, AssertionError):

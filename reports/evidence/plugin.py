@@ -29,7 +29,7 @@ from typing import Any
 import pytest
 
 from matrix.errors import ConfigError
-from matrix.judging.status import worst_status
+from matrix.judging.status import Status, worst_status
 from reports.evidence import outcome, redact
 from reports.evidence.defuse import defuse_for_terminal, defuse_line
 from reports.evidence.excuse import PhaseOutcome, settle_phase
@@ -155,6 +155,9 @@ def _judge_phase(item: pytest.Item, phases: Phases, report: pytest.TestReport, e
         report.outcome = "failed"
         report.longrepr = f"{status}, not the expected failure: {outcome.make_message(report, error)}\n{error!r}"
         del report.wasxfail
+    if status is Status.FAIL and report.passed:
+        # what a test records is its answer, whether or not it asserts that
+        report.outcome, report.longrepr = "failed", outcome.make_message(report, error, status)
     phases.told.append(settle_phase(item, report, error, status, phases.findings))
     phases.duration_s += report.duration
 

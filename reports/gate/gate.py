@@ -224,6 +224,11 @@ def _check_run(policy: Policy, run: str, own: Sequence[Record], now: datetime, *
         yield "age", f"Run {run} is {age.total_seconds() / 3600:.0f} h old, at most {policy.max_age_h:g} h are allowed."
     if begun > now + CLOCK_SKEW:
         yield "clock", f"Run {run} says it began in the future ({begun:%F %T} UTC): a clock is wrong."
+    elif (latest := max(r.t for r in own)) > now + CLOCK_SKEW:
+        yield (
+            "clock",
+            f"Run {run} has a record from the future ({latest:%F %T} UTC): a clock is wrong, or it was edited.",
+        )
 
 
 def _check_cell(

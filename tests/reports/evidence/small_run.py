@@ -110,6 +110,9 @@ def test_proves_beside_the_point(cell, evidence): evidence.proof("mtp", "proven"
 def test_is_blind(cell, evidence):
     evidence.finding(finding(sensitive=False))
 
+def test_contradicts_itself(cell, evidence):
+    evidence.finding(finding(ok=False))
+
 def test_measures(cell, evidence):
     evidence.measurement("output_throughput", 12.5, "tok/s", {"concurrency": 1})
 
@@ -206,6 +209,7 @@ STATUSES = {
     "test_records_nothing": Status.NOT_EVIDENCE,
     "test_proves_beside_the_point": Status.NOT_EVIDENCE,
     "test_is_blind": Status.NOT_EVIDENCE,
+    "test_contradicts_itself": Status.FAIL,
     "test_measures": Status.MEASURED,
     "test_fails": Status.FAIL,
     "test_has_a_bug": Status.TEST_ERROR,

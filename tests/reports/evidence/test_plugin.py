@@ -32,7 +32,7 @@ def test_what_must_report_is_what_was_collected(folder: Path) -> None:
 
 
 @both
-@pytest.mark.parametrize(("kind", "count"), [(Found, 26), (Measured, 2), (Proof, 4), (Launch, 2)])
+@pytest.mark.parametrize(("kind", "count"), [(Found, 28), (Measured, 2), (Proof, 4), (Launch, 2)])
 def test_what_a_test_records_arrives_with_its_identity(folder: Path, kind: type[Record], count: int) -> None:
     found = of(kind, folder)
     assert len(found) == count

@@ -217,6 +217,18 @@ def test_evidence_from_the_future_is_red() -> None:
     assert "a clock is wrong" in said(judge(world.seal(world.green(), begun=NOW + timedelta(hours=1))))
 
 
+def test_a_single_record_from_the_future_is_red() -> None:
+    later = (NOW + timedelta(minutes=11)).isoformat()
+    assert "has a record from the future" in said(judge(world.seal(changed(world.green(), is_needle, t=later))))
+    near = (NOW + timedelta(minutes=9)).isoformat()
+    assert said(judge(world.seal(changed(world.green(), is_needle, t=near)))) == ""
+
+
+def test_a_failure_that_a_retry_shows_again_is_told_as_that_and_as_no_flake() -> None:
+    verdict = judge([*retried.first("FAIL"), *retried.again("FAIL")])
+    assert [r.rule for r in verdict.reasons] == ["status"]
+
+
 def test_an_interrupted_run_is_red() -> None:
     assert said(judge(world.seal(world.green(), interrupted=True, exit_code=2))) == "Run r1 was interrupted."
 

@@ -116,6 +116,11 @@ def test_a_test_that_was_cut_short_has_nothing_to_compare(left: tuple[Json, ...]
     assert (found.tests, found.agrees) == (tests, not tests)
 
 
+def test_what_one_side_alone_says_is_told_by_its_judgement() -> None:
+    (only,) = compared(tuple(f for f in WHOLE if f is not FINDING)).disagreements
+    assert (only.recorded, only.derived) == ("nothing", "ok false")
+
+
 @pytest.mark.parametrize(
     ("derived", "differs"),
     [
