@@ -75,8 +75,8 @@ def _run_verb(name: str, rest: Sequence[str]) -> int:
 
 def _explain_unusable(error: OSError) -> str:
     """Explain which file or folder this host does not let us use, and where else to go."""
-    place = f"{error.filename}: " if error.filename else ""
-    return f"{place}cannot be used: {error.strerror}. Name another place (see --help; temporary files go to TMPDIR)"
+    place = f"{error.filename}:" if error.filename else "a file or folder"
+    return f"{place} cannot be used: {error.strerror}. Name another place (see --help; temporary files go to TMPDIR)"
 
 
 def run() -> int:

@@ -35,6 +35,12 @@ VENVS: Final = Variable(
     does="where engines' environments are built and kept",
     default="$XDG_CACHE_HOME/glm-matrix/venvs",
 )
+CACHE: Final = Variable(
+    name="GLM_MATRIX_CACHE",
+    whose="ours",
+    does="where weights that this project derives and converts are kept",
+    default="`.cache` of the checkout; $XDG_CACHE_HOME/glm-matrix where the checkout cannot be written",
+)
 WHEELS: Final = Variable(
     name="GLM_MATRIX_WHEELS",
     whose="ours",
@@ -128,6 +134,12 @@ XDG_CACHE_HOME: Final = Variable(
 XDG_STATE_HOME: Final = Variable(
     name="XDG_STATE_HOME", whose="somebody else's", does="the folder of state that is kept", default="~/.local/state"
 )
+TMPDIR: Final = Variable(
+    name="TMPDIR",
+    whose="somebody else's",
+    does="the temporary directory: configs laid over a checkpoint, records of launches, and what has no other place",
+    default="/tmp",  # noqa: S108  words for a person
+)
 DOCKER_HOST: Final = Variable(
     name="DOCKER_HOST",
     whose="somebody else's",
@@ -155,6 +167,7 @@ VARIABLES: Final[Mapping[str, Variable]] = {
     for v in (
         MODELS,
         VENVS,
+        CACHE,
         WHEELS,
         LOCKS,
         RECORDS,
@@ -172,6 +185,7 @@ VARIABLES: Final[Mapping[str, Variable]] = {
         HF_HOME,
         XDG_CACHE_HOME,
         XDG_STATE_HOME,
+        TMPDIR,
         DOCKER_HOST,
         PATH,
         CI,

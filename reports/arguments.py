@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any, Final
 
+from matrix.output import places
 from matrix.output.command_line import CommandLine
 from reports.certify import command as certify
 from reports.gate import assurance
@@ -16,8 +17,8 @@ from reports.registry import command as registry
 from reports.reproduce import command as reproduce
 from reports.upgrade import command as upgrade
 
-OUT: Final = Path("reports/out")
-EVIDENCE: Final = OUT / "evidence.jsonl"
+OUT: Final = places.locate_out()
+EVIDENCE: Final = places.find_evidence()
 
 
 def make_parser(description: str) -> argparse.ArgumentParser:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -353,7 +354,15 @@ def _end(question: BisectQuestion, asking: Asking, report: BisectReport) -> Writ
         smallest=units,
     )
     options.out.mkdir(parents=True, exist_ok=True)
-    owner = options.owner or getpass.getuser()
+    owner = options.owner or _name_user()
     told = [t for t, _ in asking.told]
     today = datetime.now(UTC).date()
     return write_ending(question.matrix, regression, told, options.out, owner=owner, issue=options.issue, today=today)
+
+
+def _name_user() -> str:
+    """Return the user's name, or the number of one that this host does not list (a container's)."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"

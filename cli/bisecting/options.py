@@ -6,12 +6,13 @@ import argparse
 from pathlib import Path
 from typing import Final
 
+from matrix.output import places
 from matrix.output.command_line import CommandLine
 from matrix.planning.owed import DEPTHS
 from reports.history.command import parse_positive
 
 BOOTS: Final = 40
-OUT: Final = Path("reports/out/bisect")
+OUT: Final = places.locate_out() / "bisect"
 ALL: Final = "every test that the cell owes"
 
 

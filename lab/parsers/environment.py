@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from matrix.checkout import CHECKOUT
 from matrix.errors import HostError
+from matrix.output.places import locate_cache
 
-ENVIRONMENTS: Final = CHECKOUT / ".cache" / "parsers"
+ENVIRONMENTS: Final = locate_cache() / "parsers"
 WORKER: Final = "lab.parsers.worker"  # imports the standard library, its neighbours and the release
 UV: Final = CHECKOUT / ".venv" / "bin" / "uv"
 # What the parsers really use.

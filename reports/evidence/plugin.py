@@ -28,8 +28,9 @@ from typing import Any
 
 import pytest
 
-from matrix.errors import ConfigError
+from matrix.errors import ConfigError, HostError, MatrixError
 from matrix.judging.status import Status, worst_status
+from matrix.output.places import locate_evidence
 from reports.evidence import outcome, redact
 from reports.evidence.defuse import defuse_for_terminal, defuse_line
 from reports.evidence.excuse import PhaseOutcome, settle_phase
@@ -43,7 +44,6 @@ from reports.evidence.xdist import Recorder, Worker
 
 __all__ = ["Declared", "Evidence", "Outbox", "declare_run", "identity_of", "outbox_of", "run_id"]
 
-OUT = "reports/out/evidence.jsonl"
 RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z\.[0-9a-f]{6}")
 
 
@@ -66,7 +66,13 @@ HANDLER = pytest.StashKey[Any]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("matrix", "GLM-5 serving matrix")
-    group.addoption("--evidence", default=OUT, metavar="FILE", help=f"where this run's facts go (default {OUT})")
+    written = str(locate_evidence())
+    group.addoption(
+        "--evidence",
+        default=written,
+        metavar="FILE",
+        help=f"where this run's facts go, its engines' logs beside it (default {written})",
+    )
     group.addoption(
         "--retry-of",
         default="",
@@ -132,6 +138,7 @@ def pytest_runtest_makereport(
     error = call.excinfo.value if call.excinfo else None
     if reply := outcome.find_unreadable_reply(error):
         (phases.evidence or Evidence(box, who)).finding(reply)
+    _drop_traceback(item, report, error)
     _judge_phase(item, phases, report, error)
     _clean_report(report)
     if report.when == "teardown":
@@ -160,6 +167,16 @@ def _judge_phase(item: pytest.Item, phases: Phases, report: pytest.TestReport, e
         report.outcome, report.longrepr = "failed", outcome.make_message(report, error, status)
     phases.told.append(settle_phase(item, report, error, status, phases.findings))
     phases.duration_s += report.duration
+
+
+def _drop_traceback(item: pytest.Item, report: pytest.TestReport, error: BaseException | None) -> None:
+    """Show what a host lacks, or why an engine did not start, without the calls that met it: they are no reader's.
+
+    `--tb` of any kind shows them.
+    """
+    ours = isinstance(error, HostError) or (isinstance(error, MatrixError) and report.when == "setup")
+    if ours and report.failed and item.config.option.tbstyle == "auto":
+        report.longrepr = outcome.make_message(report, error)
 
 
 def _clean_report(report: pytest.TestReport) -> None:

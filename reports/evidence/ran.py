@@ -11,12 +11,13 @@ from typing import Any, Final
 
 from matrix.checkout import CHECKOUT, name_in_checkout
 from matrix.errors import ConfigError
+from matrix.output import places
 from matrix.recommending.ran import LastRun
 from reports.evidence.archive import SUFFIX as ARCHIVE
 from reports.evidence.archive import read_lines
 
 COMMITTED: Final = CHECKOUT / "docs" / "evidence"
-OWN: Final = CHECKOUT / "reports" / "out" / "evidence.jsonl"
+OWN: Final = places.locate_out(CHECKOUT) / places.EVIDENCE
 KINDS: Final = frozenset({"run", "cell", "launch", "result", "proof", "measurement"})
 SPEED: Final = "output_throughput"
 FACTS: Final = ("rig", "release", "checkpoint")

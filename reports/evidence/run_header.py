@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from matrix.collection.items import CellItem
+from matrix.output import places
 from reports.evidence.files import PREVIOUS
 from reports.evidence.kept import FOLDER
 from reports.evidence.outbox import Outbox
@@ -68,7 +69,13 @@ def list_written(config: pytest.Config) -> tuple[Path, ...]:
     names += getattr(config.option, "continue_files", [])  # written by the runs that this one continues
     paths = [Path(config.invocation_params.dir, name) for name in names if name]
     beside = [(p, (f".{p.name}.lock", f"{p.stem}{FOLDER}", f"{p.stem}{PREVIOUS}")) for p in paths]
-    return (*paths, *(path.with_name(name) for path, others in beside for name in others))
+    written = (*paths, *(path.with_name(name) for path, others in beside for name in others))
+    return (*written, locate_run_logs(config))
+
+
+def locate_run_logs(config: pytest.Config) -> Path:
+    """Return the folder where this run's engines log: beside its evidence."""
+    return places.locate_logs(Path(config.invocation_params.dir, config.option.evidence))
 
 
 def outbox_of(config: pytest.Config) -> Outbox:

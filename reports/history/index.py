@@ -3,24 +3,27 @@
 Opening it brings it up to date: new and changed files are read, vanished ones forgotten. Each file is one transaction,
 so a crash leaves whole files. Two writers wait for each other, and the second finds the work done. An index of another
 version, or a damaged one, is made anew. A run that continues another one is joined with it (`reports.history.joining`)
-when all files were read. Where the directory cannot be written to, the index lives in memory.
+when all files were read. Where the directory cannot be written to, the index lies in the user's cache, and where that
+cannot be written either, in memory.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import logging
 import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from matrix.errors import ConfigError, HostError, Problem
+from matrix.output import places
 from reports.compare.baselines import name_hardware
 from reports.evidence.attempts import split_runs
 from reports.evidence.defuse import defuse_line
@@ -85,7 +88,7 @@ def open_index(folder: Path) -> Iterator[sqlite3.Connection]:
                 _refresh(connection, folder)
             yield connection
     except sqlite3.OperationalError as error:
-        raise HostError(f"{folder / NAME}: {error}. Another writer is at work, or the disk is full") from error
+        raise HostError(f"{place_index(folder)}: {error}. Another writer is at work, or the disk is full") from error
 
 
 def list_refused(connection: sqlite3.Connection) -> list[Refusal]:
@@ -101,8 +104,19 @@ def find_evidence(folder: Path) -> list[Path]:
     )
 
 
-def _connect(folder: Path) -> sqlite3.Connection:
+def place_index(folder: Path) -> Path:
+    """Return the path of a directory's index: in it, or in the user's cache where this user cannot write it there."""
     path = folder / NAME
+    if os.access(path if path.exists() else folder, os.W_OK):
+        return path
+    key = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
+    return places.locate_user_cache() / "history" / f"{key}.sqlite3"
+
+
+def _connect(folder: Path) -> sqlite3.Connection:
+    path = place_index(folder)
+    with suppress(OSError):  # then SQLite says that it cannot open it
+        path.parent.mkdir(parents=True, exist_ok=True)
     try:
         found = _prepare(sqlite3.connect(path, timeout=WAIT_S, isolation_level=None))
     except sqlite3.DatabaseError as error:

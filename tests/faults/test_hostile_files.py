@@ -13,11 +13,11 @@ import pytest
 from fixtures.host.lease import Leases
 from fixtures.host.locks import Locks
 from fixtures.host.model import FoundHost
-from fixtures.host.user_directory import locate_user_directory, make_user_directory
 from fixtures.launch.process import session_files as records
 from fixtures.session.reap import Reaper
 from fixtures.weights.overlay import locate_overlays, make_scratch, overlay_checkpoint
 from matrix.errors import HostError
+from matrix.output.user_directory import locate_user_directory, make_user_directory
 from tests.fixtures.host.lease_worker import invented, rig
 from tests.fixtures.launch import plans
 from tests.fixtures.session.test_reap import no_docker

@@ -47,6 +47,9 @@ def test_the_message_of_a_failure_is_its_own_words(folder: Path) -> None:
     assert said["test_fails"].splitlines()[0] == "x.y: NOT OK"
     assert "\nassert " not in said["test_fails"]
     assert said["test_on_a_crash"] == "EngineExited: no engine: ***"
+    shown = (folder / "out").read_text()
+    assert "HostError: no engine" in shown
+    assert "errors.HostError: no engine" not in shown, "a host's lack has no traceback"
     assert said["test_elsewhere"] == "SKIP_NO_HW: needs 4 GPUs"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -51,6 +52,22 @@ def test_what_the_run_writes_itself_is_no_difference(clone: Path) -> None:
     assert read_source_state(clone).dirty and not read_source_state(clone, written).dirty
     (clone / "a.yaml").write_text("a: 2\n")
     assert read_source_state(clone, written).dirty, "git knows that one"
+
+
+def test_logs_are_no_difference_and_their_namesakes_are(clone: Path) -> None:
+    (clone / "logs").mkdir()
+    (clone / "logs/engine.log").write_text("x")
+    assert not read_source_state(clone, [clone / "logs"]).dirty
+    (clone / "logs_of_mine.py").write_text("x")
+    assert read_source_state(clone, [clone / "logs"]).dirty
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a checkout to somebody else")
+def test_another_users_checkout_has_a_commit_too(clone: Path) -> None:
+    own = read_source_state(clone)
+    for path in (clone, clone / ".git"):
+        os.chown(path, 12_345, 12_345)
+    assert read_source_state(clone) == own and own.commit
 
 
 def test_what_is_staged_or_gone_is_a_difference(clone: Path) -> None:

@@ -153,5 +153,5 @@ def test_the_end_says_whether_the_source_is_still_that_of_the_start(
     option = SimpleNamespace(evidence="e.jsonl", xmlpath=None)
     config: Any = SimpleNamespace(stash=stash, option=option, invocation_params=SimpleNamespace(dir=tmp_path))
     assert xdist.Recorder(config)._compare_source() == said
-    names = ["e.jsonl", ".e.jsonl.lock", "e.kept", "e.previous"]
+    names = ["e.jsonl", ".e.jsonl.lock", "e.kept", "e.previous", "logs"]
     assert asked in ([], [tmp_path / name for name in names])

@@ -185,6 +185,19 @@ def test_where_nothing_can_be_written_the_index_lives_in_memory(folder: Path) ->
         dump(folder / "absent")
 
 
+def test_a_directory_of_somebody_else_has_its_index_in_this_users_cache(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_all(folder, "PASS")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    asked = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != folder and asked(path, mode))
+    rows = dump(folder)
+    (kept,) = (tmp_path / "cache/glm-matrix/history").iterdir()
+    assert len(rows) == 1 and kept == index.place_index(folder) and not (folder / NAME).exists()
+    assert dump(folder) == rows
+
+
 def test_add_packs_sealed_runs_once_and_refuses_others(folder: Path, tmp_path: Path) -> None:
     path = write(tmp_path, 0, run_fields())
     (added,) = add_files(folder, [path])
