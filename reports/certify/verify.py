@@ -6,15 +6,19 @@ None of it needs a GPU, an engine or the network.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from matrix.errors import ConfigError, Problem
 from matrix.judging.foreign_json import parse_foreign_json
-from reports.certify.statement import PREDICATE, STATEMENT, NotCertifiable, Statements
+from reports.certify.statement import PREDICATE, STATEMENT, CellEvidence, NotCertifiable, Statements
+from reports.certify.streaming import cut_out_cell, find_cell
+from reports.evidence.by_cell import Unstreamable, is_large
 from reports.evidence.files import open_plain_file, read_records
 from reports.evidence.signature import NotSigned, verify_evidence
 from reports.replay.run import replay_evidence
@@ -105,9 +109,11 @@ def find_problems(
     problems = [f"it expired on {found.expires}"] if found.expires < today else []
     if found.issued > today:
         problems.append(f"it was issued in the future, on {found.issued}")
-    problems += _compare_certificate(found, evidence)
-    if replay:
-        problems += _judge_again(found, evidence)
+    verify = _verify_streamed if is_large(evidence) else _verify_at_once
+    try:
+        problems += verify(found, evidence, replay=replay)
+    except Unstreamable:
+        problems += _verify_at_once(found, evidence, replay=replay)
     if signers is not None:
         try:
             verify_evidence(found.path, signers)
@@ -116,14 +122,29 @@ def find_problems(
     return problems
 
 
-def _compare_certificate(found: Certificate, evidence: Sequence[Path]) -> Iterator[str]:
-    yield from compare_statement(found, Statements([r for path in evidence for r in read_records(path)]))
+def _verify_at_once(found: Certificate, evidence: Sequence[Path], *, replay: bool) -> list[str]:
+    problems = list(compare_statement(found, Statements([r for path in evidence for r in read_records(path)]).find))
+    return [*problems, *(_judge_again(found, evidence) if replay else ())]
 
 
-def compare_statement(found: Certificate, statements: Statements) -> Iterator[str]:
-    """Yield where a certificate says something else than is derived from its evidence."""
+def _verify_streamed(found: Certificate, evidence: Sequence[Path], *, replay: bool) -> list[str]:
+    """Verify with the memory of one cell: no other cell's records are held, here or by the replay.
+
+    Raises:
+        Unstreamable: all must be read at once.
+    """
+    problems = list(compare_statement(found, partial(find_cell, evidence)))
+    if not replay:
+        return problems
+    with TemporaryDirectory(prefix="glm-verify-") as folder:
+        own = cut_out_cell(evidence, found.cell, Path(folder))
+        return [*problems, *_judge_again(found, own)] if own else problems
+
+
+def compare_statement(found: Certificate, find: Callable[[str], CellEvidence]) -> Iterator[str]:
+    """Yield where a certificate says something else than is derived from what `find` has of its cell."""
     try:
-        derived = statements.make(found.cell, issued=found.issued, expires=found.expires)
+        derived = find(found.cell).make(issued=found.issued, expires=found.expires)
     except NotCertifiable as error:
         yield f"this evidence supports no certificate: {error}"
         return

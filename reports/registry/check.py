@@ -52,7 +52,7 @@ def check_entry(entry: RegistryEntry, today: date, replay: Replay = replay_evide
         yield Checked(place=entry.name, cell="", problems=tuple(whole))
     for certificate in entry.certificates:
         problems = list(find_disagreements(certificate.cell, replayed))
-        problems += compare_statement(certificate, statements)
+        problems += compare_statement(certificate, statements.find)
         if certificate.issued > today:
             problems.append(f"it was issued in the future, on {certificate.issued}")
         if certificate.ran and certificate.ran > certificate.issued:

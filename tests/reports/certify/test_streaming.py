@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from reports import __main__ as cli
-from reports.certify import command
+from reports.certify import command, verify
 from reports.certify.statement import NotCertifiable, Statements, format_statement, list_cells
-from reports.certify.streaming import stream_cells
+from reports.certify.streaming import cut_out_cell, stream_cells
 from reports.evidence.by_cell import Unstreamable
 from reports.evidence.files import Seal, is_sealed, read_records
 from tests.bench_pages import seal_evidence, write_large_evidence
@@ -131,3 +131,53 @@ def test_damaged_evidence_is_read_at_once_and_says_why(
     assert cli.main(["certify", str(path), "--out", str(tmp_path / "out")]) == 1
     said = capsys.readouterr()
     assert "note: read at once, for torn" in said.err and "is not sealed" in said.out
+
+
+def forget_everything(*_: Any) -> Any:
+    raise AssertionError("all records were read at once")
+
+
+def test_a_certificate_of_large_evidence_is_verified_by_its_own_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "e.jsonl"
+    write_large_evidence(path, 3)
+    seal_evidence(path)
+    assert cli.main(["certify", str(path), "--out", str(tmp_path / "made")]) == 0
+    first = min((tmp_path / "made").iterdir())
+    told = verify.read_certificate(first)
+    at_once = verify.find_problems(told, [path], today=told.issued, replay=False)
+    monkeypatch.setattr(verify, "is_large", lambda _: True)
+    monkeypatch.setattr(verify, "read_records", forget_everything)
+    assert verify.find_problems(told, [path], today=told.issued, replay=False) == at_once == []
+    edited = json.loads(first.read_text())
+    edited["predicate"]["result"] = "NEVER"
+    first.write_text(json.dumps(edited))
+    (problem,) = verify.find_problems(verify.read_certificate(first), [path], today=told.issued, replay=False)
+    assert "predicate.result" in problem
+    edited["predicate"]["glmMatrix"]["cell"] = "no.such.cell[*]"
+    first.write_text(json.dumps(edited))
+    (problem,) = verify.find_problems(verify.read_certificate(first), [path], today=told.issued)
+    assert "there is no evidence of no.such.cell[*]" in problem
+    capsys.readouterr()
+
+
+def test_the_replay_of_large_evidence_is_given_one_cell_and_its_replies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields = world.green()
+    kept_file = tmp_path / "e.kept" / f"{'a' * 64}.jsonl.gz"
+    kept_file.parent.mkdir()
+    kept_file.write_bytes(b"of the other")
+    told = next(f for f in fields if f["kind"] == "result" and f["cell"] == PLAIN)
+    named: Json = {k: v for k, v in told.items() if k in ("t", "run", "cell", "fingerprint", "test", "nodeid")}
+    path = write(tmp_path, [*fields[:-1], {**named, "kind": "kept", "sha256": "a" * 64, "bytes": 12}, fields[-1]])
+    folder = tmp_path / "alone"
+    folder.mkdir()
+    (cut,) = cut_out_cell([path], PLAIN, folder)
+    whole = [r for r in read_records(path) if r.cell in ("", PLAIN)]
+    assert sorted(map(repr, read_records(cut))) == sorted(map(repr, whole))
+    assert (folder / "0.kept" / kept_file.name).read_bytes() == b"of the other"
+    (other,) = cut_out_cell([path], WITH_MTP, tmp_path)
+    assert not list((tmp_path / "0.kept").iterdir()), "replies of another cell"
+    assert {r.cell for r in read_records(other)} == {"", WITH_MTP} and cut_out_cell([path], "absent", tmp_path) == []

@@ -368,7 +368,7 @@ def test_whatever_a_certificate_holds_it_is_refused_or_shown_inert(tmp_path: Pat
         read_certified(registry, TODAY)
         if found is None:
             continue
-        differs = list(compare_statement(found, statements))
+        differs = list(compare_statement(found, statements.find))
         assert differs or found.statement == right or at[-1] in ("issued", "expires"), (at, what)
         for decay in ([], find_decay(found, matrix, cell, TODAY)):
             drawn = render_badge(found, decay) + render_endpoint(found, decay)
