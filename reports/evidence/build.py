@@ -8,12 +8,19 @@ from dataclasses import MISSING, fields
 from datetime import datetime
 from enum import Enum
 from functools import cache
+from sys import intern
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 R = TypeVar("R")
 Convert = Callable[[Any], Any]
 PLAIN: Final[Mapping[Any, tuple[type, ...]]] = {str: (str,), int: (int,), bool: (bool,), float: (float, int)}
+
+
+# Thousands of records say the same in these: one text for all of them is two thirds of what a large board takes.
+REPEATED: Final = frozenset(
+    ("run", "cell", "fingerprint", "test", "nodeid", "check", "expected", "item", "name", "unit", "feature", "rung")
+)
 
 
 class Odd(Exception):
@@ -30,6 +37,8 @@ def build_record(kind: type[R], data: Mapping[str, Any]) -> R | None:
                 made[name] = converts[name](value)
             elif type(value) is not of:
                 return None
+            elif of is str and name in REPEATED:
+                made[name] = intern(str(value))
         return kind(**made) if required <= data.keys() else None
     except (Odd, KeyError, TypeError, ValueError):
         return None
@@ -52,6 +61,8 @@ def _make_convert(hint: Any) -> Convert:
         return lambda value: value
     if hint is datetime:
         return _read_moment
+    if hint is str:
+        return _require_text
     if hint in PLAIN:
         return _require_type(*PLAIN[hint])
     if origin is Literal:
@@ -71,6 +82,13 @@ def _read_moment(value: Any) -> datetime:
     if found.tzinfo is None:
         raise Odd
     return found
+
+
+def _require_text(value: Any) -> str:
+    """Return a text that stands in a list: names of tests, of which each cell lists the same."""
+    if type(value) is str:
+        return intern(value)
+    raise Odd
 
 
 def _require_type(*kinds: type) -> Convert:
@@ -113,6 +131,6 @@ def _convert_mapping(inner: Convert, *, anything: bool) -> Convert:
     def convert(value: Any) -> dict[str, Any]:
         if type(value) is not dict or any(type(key) is not str for key in value):
             raise Odd
-        return dict(value) if anything else {key: inner(each) for key, each in value.items()}
+        return {intern(key): each if anything else inner(each) for key, each in value.items()}
 
     return convert

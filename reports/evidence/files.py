@@ -47,7 +47,7 @@ import os
 import shutil
 import stat
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -232,23 +232,31 @@ def read_records(path: Path) -> list[Record]:
     Raises:
         ConfigError: it cannot be read, or has no record at all; names each line.
     """
-    try:
-        lines = read_plain_bytes(path).splitlines(keepends=True)
-    except OSError as error:
-        why = f"cannot be read: {error.strerror}. Did anything run? (pytest writes it, see --evidence)"
-        raise ConfigError([Problem(str(path), 0, "", why)]) from None
     lost: dict[int, str] = {}  # by place, from 0
     records: list[Record | None] = []
     newer: set[str] = set()  # runs of a writer that knows more than this reader
-    for place, line in enumerate(lines):
-        try:
-            records.append(parse_line(line, newer))
-        except ValueError as error:
-            records.append(None)
-            lost[place] = str(error)
+    try:
+        for place, line in enumerate(_iterate_lines(path)):
+            try:
+                records.append(parse_line(line, newer))
+            except ValueError as error:
+                records.append(None)
+                lost[place] = str(error)
+    except OSError as error:
+        why = f"cannot be read: {error.strerror}. Did anything run? (pytest writes it, see --evidence)"
+        raise ConfigError([Problem(str(path), 0, "", why)]) from None
     if lost and not any(records):
         raise ConfigError([Problem(str(path), place + 1, "", why) for place, why in lost.items()])
     return _with_lost(path, records, lost) if records else []
+
+
+def _iterate_lines(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file, unpacked where it is packed, with one of a plain file in memory at a time."""
+    with open_plain_file(path) as raw:
+        if path.suffix == GZIP:
+            yield from _unpack_gzip(path, raw).splitlines(keepends=True)
+        else:
+            yield from raw
 
 
 def read_plain_bytes(path: Path) -> bytes:
