@@ -76,6 +76,9 @@ test-slurm: .venv/dev.stamp ## a real Slurm of three nodes on this host (Debian,
 test-ray: .venv/dev.stamp .cache/ray/stamp ## a real Ray of four made-up nodes on this host: a node lost, a worker killed, a run cancelled
 	@$(PY) -m pytest tests/fixtures/fleet -m ray $(ARGS)
 
+test-kubernetes: .venv/dev.stamp ## a real control plane on loopback, of the programs in KUBEBUILDER_ASSETS: manifests taken, placed, run again
+	@$(PY) -m pytest tests/fixtures/fleet -m kubernetes $(ARGS)
+
 .venv/page.stamp: requirements/page.lock .venv/dev.stamp
 	@.venv/bin/uv pip install -q --python $(PY) --no-deps --require-hashes -r $<
 	@touch $@
@@ -119,4 +122,4 @@ lock: .venv/bin/uv ## re-resolve requirements/*.in into hashed locks
 clean: ## remove everything that was built
 	rm -rf .venv .cache $(OUT)
 
-.PHONY: help env try matrix test registry test-docker test-slurm test-ray test-page test-junit mutation mutants parsers bench generate lock clean
+.PHONY: help env try matrix test registry test-docker test-slurm test-ray test-kubernetes test-page test-junit mutation mutants parsers bench generate lock clean
