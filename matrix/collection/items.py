@@ -67,6 +67,8 @@ class Template:
         self.ihook = item.ihook
         self.function = item.obj if item.cls is None else None  # None: a method, which needs an instance of its own
         plain = item.callspec.params.keys() == {PARAMETER} and not item.callspec.marks
+        scopes = {scope.value for scope in item.callspec._arg2scope.values()}
+        self.of_function = scopes == {"function"}  # pytest orders tests by parameters of a wider scope
         self.shape: object = PARAMETER if plain else self  # tests that take nothing else look alike in their callspec
 
     @cached_property

@@ -18,6 +18,7 @@ from matrix.collection.items import ANY_CELL, KNOWN, PARAMETER, CellCase, CellIt
 from matrix.collection.options import ENDPOINT_OPTIONS, WITHOUT_PATCH, Misspelt, add_options
 from matrix.collection.own_marks import find_wrong_marks
 from matrix.collection.selection import HOST, HostFacts, read_selection
+from matrix.collection.spared import spare_items
 from matrix.collection.wanted import NOT_MADE, NotMade, is_asked, may_match, names_tests, read_wanted
 from matrix.errors import ConfigError, Problem
 from matrix.judging.plan_without import without_patch
@@ -71,6 +72,7 @@ def pytest_configure(config: pytest.Config) -> None:
     require_assertions()
     _collect_suites(config)
     _choose_matrix(config)
+    spare_items(config)
     needless = [o for o in ENDPOINT_OPTIONS if config.getoption(o)] if not config.option.endpoint else []
     if needless:
         raise pytest.UsageError(f"{', '.join(needless)}: only with --endpoint URL, about the server there")
