@@ -235,6 +235,7 @@ def expect_cells(
     wrong = [doc.problem(("not_run", i, *loc), why) for i, loc, why in _find_wrong_not_run(policy, matrix, [*chosen])]
     wrong += find_unmatched_accepted(doc, policy.accepted, [c.id for c in chosen])
     wrong += find_unmatched_depths(doc, policy.depth_unknown, [c.id for c in chosen])
+    wrong += _find_unmatched_cells(doc, policy, [c.id for c in chosen])
     if wrong:
         raise ConfigError(wrong)
     if odd := [doc.problem(loc, why) for loc, why in find_unmatched_flakes(policy.flakes, [c.id for c in chosen])]:
@@ -245,6 +246,14 @@ def expect_cells(
     if release is None:
         return tuple(made)
     return tuple(replace(one, sibling=name_sibling(cell, release)) for one, cell in zip(made, chosen, strict=True))
+
+
+def _find_unmatched_cells(doc: yamltext.Document, policy: Policy, cells: Sequence[str]) -> Iterator[Problem]:
+    """Find allowances that match no required cell: they would excuse later ones, which nobody has looked at."""
+    for name, i, clause in (e for key in ("not_replayed", "identity") for e in _number_clauses(key, policy)):
+        if not any(fnmatchcase(cell, clause.cells) for cell in cells):
+            why = f"{clause.cells!r} matches no required cell{suggest_nearest(clause.cells, cells)}"
+            yield doc.problem((name, i, "cells"), why)
 
 
 def _find_release(policy: Policy, doc: yamltext.Document, matrix: Matrix, cells: Sequence[Cell]) -> Release | None:

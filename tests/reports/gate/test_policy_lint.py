@@ -92,10 +92,13 @@ def test_what_cannot_be_asked_of_a_required_cell_is_refused(
     assert message in str(caught.value)
 
 
-def test_a_clause_about_unknown_depths_must_match_a_required_cell(tmp_path: Path) -> None:
-    clause = "depth_unknown:\n  - {cells: 'gpu.*', owner: me, why: old, until: 2027-01-31}\n"
+@pytest.mark.parametrize(
+    ("name", "more"), [("depth_unknown", ""), ("not_replayed", ""), ("identity", "parts: [version], ")]
+)
+def test_a_clause_about_cells_must_match_a_required_one(tmp_path: Path, name: str, more: str) -> None:
+    clause = f"{name}:\n  - {{cells: 'gpu.*', {more}owner: me, why: old, until: 2027-01-31}}\n"
     found, doc = policy.load_policy(write(tmp_path, GOOD + clause))
-    with pytest.raises(ConfigError, match=r"gate\.yaml:11 depth_unknown\.0\.cells: 'gpu\.\*' matches no required cell"):
+    with pytest.raises(ConfigError, match=rf"gate\.yaml:11 {name}\.0\.cells: 'gpu\.\*' matches no required cell"):
         policy.expect_cells(found, doc, load_matrix(matrix_world.write(tmp_path / "m")))
 
 

@@ -116,6 +116,15 @@ def test_a_test_that_was_cut_short_has_nothing_to_compare(left: tuple[Json, ...]
     assert (found.tests, found.agrees) == (tests, not tests)
 
 
+@pytest.mark.parametrize(("interrupted", "tests"), [(False, 1), (True, 0)])
+def test_a_result_is_missed_in_a_run_that_came_to_its_end(interrupted: bool, tests: int) -> None:
+    """There it was taken away, with what it says; a run that was cut short never had it."""
+    end: Json = {"kind": "end", "exit_code": 0, "interrupted": interrupted, "duration_s": 1.0, "launches": 1}
+    recorded = (KEPT, FINDING, {**end, "records": 2, "sha256": "0"})
+    found = compared(recorded, edited(RESULT, status="PASS"))
+    assert (found.tests, found.agrees) == (tests, not tests)
+
+
 def test_what_one_side_alone_says_is_told_by_its_judgement() -> None:
     (only,) = compared(tuple(f for f in WHOLE if f is not FINDING)).disagreements
     assert (only.recorded, only.derived) == ("nothing", "ok false")
