@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         print(json.dumps({name: [_row(v) for v in verdicts] for name, verdicts in found.items()}, indent=1))
     elif options.name or options.release:
+        # A fact of another engine than the asked release has no verdict there, and no line.
         print("\n\n".join(_whole(facts[name], verdicts) for name, verdicts in found.items() if verdicts))
     else:
         print("\n".join(_line(facts[name], verdicts) for name, verdicts in found.items()))

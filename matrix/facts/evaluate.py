@@ -27,6 +27,7 @@ def releases_of(engine: str, held: HeldWheels | None = None) -> list[Snapshot]:
     folder = (held or HeldWheels()).snapshots
     names = (name for name in list_releases(folder) if name.startswith(f"{engine}_"))
     found = [s for name in names if (s := snapshot_for(name, folder)) and s.engine == engine]
+    # By version and not by name: 0_10 sorts before 0_9 as text, and ranges below are of neighbours.
     return sorted(found, key=lambda s: Version(s.version))
 
 
@@ -39,6 +40,7 @@ def judge_fact(
     answers = [_ask(predicate, snapshot, facts, where) for predicate in fact.all]
     if fact.any:
         answers.append(_any([_ask(predicate, snapshot, facts, where) for predicate in fact.any]))
+    # In this order: what was read and fails decides, and no wheel that is read later can undo it.
     for wanted in (False, None):
         if decided := next((a for a in answers if a.holds is wanted), None):
             return decided
@@ -46,6 +48,7 @@ def judge_fact(
 
 
 def _any(answers: Sequence[PredicateAnswer]) -> PredicateAnswer:
+    # The other way round than `all`: one alternative that holds is enough, whatever is unknown of the rest.
     for wanted in (True, None):
         if decided := next((a for a in answers if a.holds is wanted), None):
             return decided
@@ -74,5 +77,6 @@ def evaluate_fact(fact: Fact, facts: Mapping[str, Fact], held: HeldWheels | None
 
 def group_ranges(verdicts: Sequence[FactVerdict]) -> Iterator[tuple[bool | None, list[FactVerdict]]]:
     """Neighbouring releases with one answer, oldest first."""
+    # Not sorted by the answer first: a fact may hold, be lost and come back, and each time is a range of its own.
     for holds, group in groupby(verdicts, key=lambda v: v.answer.holds):
         yield holds, list(group)

@@ -122,6 +122,7 @@ def _of_config_keys(path: Path) -> Iterator[Problem]:
         for snapshot in releases_of(entry["engine"]):
             told = {key: snapshot.reads_key(SPARSE, key) for key in sorted(spellings)}
             read = [key for key, reads in told.items() if reads]
+            # One spelling that was not read could be the one that is missing: then nothing is held against the table.
             if snapshot.version in spec and None not in told.values() and set(read) != set(entry["reads"]):
                 text = f"{snapshot.version} reads {', '.join(read) or 'none of them'}, not {', '.join(entry['reads'])}"
                 yield doc.problem(("config_keys", index), text)
@@ -149,7 +150,9 @@ def _of_guards(checks: Path) -> Iterator[Problem]:
             continue
         loc, book = ("checks", index, "decided_by", "guard"), read_guards(engine)
         has = {v for words in _as_list(named) for guard in book.matching(words) for v in guard.versions}
+        # Of the releases whose guards were read; what the range says of others cannot be held against anything.
         inside = {v for v in book.releases if Version(v) in with_prereleases(str(entry["when"].get("version", "")))}
+        # Both ways: too wide a range refuses lines that start, and too narrow a one lets lines through that do not.
         if inside - has:
             yield doc.problem(loc, f"{entry['id']}: {_few(inside - has)} in the range, without a guard that says it")
         if has - inside:
@@ -183,8 +186,10 @@ def find_disagreements(
         yield f"{fact.id} is about {fact.engine}, the entry about {when['engine']}"
         return
     spec = with_prereleases(str(when.get("version", "")))
+    # Where nobody can tell, the handwritten boundary stands.
     told = [v for v in _evaluated(fact.id) if v.answer.holds is not None]
     yield from _differing([v for v in told if v.version in spec and v.answer.holds is not wanted], fact, inside=True)
+    # A known failure was met in some of the releases; nobody says that the others fail as well.
     if whole:
         out = [v for v in told if v.version not in spec and v.answer.holds is wanted]
         yield from _differing(out, fact, inside=False)
@@ -200,6 +205,7 @@ def _of_release(releases: list[str], fact: Fact, facts: Mapping[str, Fact], *, w
     for release in releases:
         snapshot = snapshot_for(release)
         found = judge_fact(fact, snapshot, facts) if snapshot else None
+        # `is`, with None for unknown: not to know is no disagreement.
         if found is not None and found.holds is (not wanted):
             yield f"{fact.id} {'holds' if found.holds else 'does not hold'} in {release}: {found.why}"
 

@@ -59,7 +59,9 @@ class Fact:
 
 def split_predicate(predicate: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], bool]:
     """Kind, its keys, and whether it is negated."""
+    # A second key is refused by `_wrong` before anything is judged by the first.
     (kind, value), *_ = predicate.items()
+    # `not: {not: ...}` is the thing itself; what is no mapping is named by `_wrong`, with its line.
     if kind == NEGATION and isinstance(value, Mapping):
         inner, keys, negated = split_predicate(value)
         return inner, keys, not negated
@@ -131,6 +133,7 @@ def _circles(doc: yamltext.Document, found: Mapping[str, Fact]) -> Iterator[Prob
         reached, waiting = set[str](), list(named[name])
         while waiting:
             one = waiting.pop()
+            # Not recursive: a circle is what is looked for, and would not end.
             waiting += [] if one in reached else named.get(one, [])
             reached.add(one)
         if name in reached:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from packaging.utils import canonicalize_name
 
+from matrix.facts.model import probe_key
 from matrix.pins import Pins
 from matrix.preflight.guards import FOLDER as GUARDS
 from matrix.preflight.guards import read_guards
@@ -27,6 +28,7 @@ class PredicateAnswer:
     why: str
 
     def negated(self) -> PredicateAnswer:
+        # What nobody can tell stays untold when it is negated; `not None` would be True.
         return PredicateAnswer(None if self.holds is None else not self.holds, self.why)
 
 
@@ -52,6 +54,7 @@ def _unread(snapshot: Snapshot, part: str) -> PredicateAnswer | None:
 
 def _registers(keys: Keys, snapshot: Snapshot, _: HeldWheels) -> PredicateAnswer:
     name, module = keys["architecture"], keys.get("module")
+    # What was found is there however little was read; only absence asks whether the reading was complete.
     if name not in snapshot.architectures:
         return _unread(snapshot, "architectures") or PredicateAnswer(False, f"registers no {name}")
     served = snapshot.registered.get(name, "")
@@ -73,6 +76,7 @@ def _chooses(keys: Keys, snapshot: Snapshot, _: HeldWheels) -> PredicateAnswer:
         return PredicateAnswer(None, f"{asked}: {found}")
     wanted = keys["backend"] if isinstance(keys["backend"], list) else [keys["backend"]]
     names = found.partition(" (")[0].split(", ")
+    # Several names: the choice hangs on what nobody asked, so each of them must be a wanted one.
     return PredicateAnswer(all(name in wanted for name in names), f"{asked}: {found}")
 
 
@@ -96,6 +100,7 @@ def _has_flag(keys: Keys, snapshot: Snapshot, _: HeldWheels) -> PredicateAnswer:
     choice = keys.get("choice")
     if choice is None:
         return PredicateAnswer(True, f"has {keys['option']}")
+    # Not `listed`: what a release names without enforcing it takes other words, too.
     closed = flag.choices or flag.values
     if closed is None:
         return PredicateAnswer(None, f"the values of {keys['option']} are not a closed list")
@@ -111,6 +116,7 @@ def _pins(keys: Keys, snapshot: Snapshot, held: HeldWheels) -> PredicateAnswer:
     pinned = f"pins {name}{snapshot.pins[name]}"
     if Pins(snapshots=held.snapshots).allows_only(snapshot.release, name, keys["versions"]):
         return PredicateAnswer(True, pinned)
+    # A range may still be installed as a wanted version, which the wheel does not say; `==` leaves nothing open.
     exact = snapshot.pins[name].startswith("==")
     return PredicateAnswer(False if exact else None, pinned)
 
@@ -125,6 +131,7 @@ def _kernel_source(keys: Keys, snapshot: Snapshot, held: HeldWheels) -> Predicat
     own = keys["of"] == snapshot.engine
     version = snapshot.version if own else _pinned_version(keys["of"], snapshot)
     if not version:
+        # What a release does not require is not installed with it; what it requires loosely may be any version.
         unpinned = keys["of"] not in snapshot.pins
         return PredicateAnswer(
             False if unpinned else None, f"pins {'no' if unpinned else 'no single version of'} {keys['of']}"
@@ -153,6 +160,7 @@ def _compiled(keys: Keys, snapshot: Snapshot, held: HeldWheels) -> PredicateAnsw
             False if read else None, f"no {keys['library']} in {', '.join(read) or 'any wheel that was read'}"
         )
     able = [path for path, library in found.items() if library.runs_on(keys["sm"])]
+    # One library that runs there is enough: wheels hold builds for other GPUs or CUDA versions beside it.
     shown = able or list(found)
     return PredicateAnswer(bool(able), f"{shown[0]} has {found[shown[0]]}")
 
@@ -166,10 +174,11 @@ def _text(keys: Keys, snapshot: Snapshot, held: HeldWheels) -> PredicateAnswer:
         if asked is None:
             return PredicateAnswer(None, f"{of} {version or 'as pinned'} was not read")
     assert asked is not None
-    key = f"{keys['in']} ~ {keys['matches']}"
+    key = probe_key(keys)
     if key not in asked.probes:
         why = f"not asked yet: glm-matrix snapshot {asked.engine}=={asked.version}"
         return PredicateAnswer(None, why if asked.complete else "the release itself was not read")
+    # Three states: no entry was never asked, an empty one was asked and not found, else where it was found.
     place = asked.probes[key]
     return PredicateAnswer(bool(place), place or f"{keys['in']} has no {keys['matches']}")
 
@@ -189,6 +198,7 @@ def _guard(keys: Keys, snapshot: Snapshot, held: HeldWheels) -> PredicateAnswer:
         return PredicateAnswer(
             None, f"its guards were not read: glm-matrix snapshot --texts {snapshot.engine}=={snapshot.version}"
         )
+    # A part of its words: releases reword the rest of a message and keep the refusal.
     hit = next((guard for guard in found if keys["says"] in guard.says), None)
     return PredicateAnswer(hit is not None, f"{hit.at}: {hit.says}" if hit else f"no guard says {keys['says']!r}")
 

@@ -33,6 +33,7 @@ PACKAGES: Final = {  # engine -> what installs it
     "llamacpp": "xllamacpp",
     "trtllm": "tensorrt-llm",
 }
+# The shortest version before a `-`: what follows tells of CUDA or of the system (v0.33.0-cu130), not of the release.
 TAG: Final = re.compile(r"v?(?P<version>\d+\.\d[\w.]*?)(?:-.*)?")
 WHEEL: Final = re.compile(r"[\w.]+-(?P<version>[^-]+)-[^-]+-[^-]+-[^-]+\.whl")
 LOCKED: Final = re.compile(r"^(?P<name>[A-Za-z0-9][\w.-]*)==(?P<version>[^\s\\;]+)", re.MULTILINE)
@@ -118,6 +119,7 @@ def _check_requirement(held: HeldRelease) -> Iterator[Problem]:
 
 def _only(specifier: SpecifierSet, version: str) -> bool:
     """Whether a specifier is `==` or `===` that version."""
+    # `==0.5.*` is `==`, too, and installs whatever came last.
     parts = list(specifier)
     exact = len(parts) == 1 and parts[0].operator in ("==", "===") and "*" not in parts[0].version
     return exact and _same(parts[0].version, version)
@@ -126,6 +128,7 @@ def _only(specifier: SpecifierSet, version: str) -> bool:
 def _same(one: str, other: str) -> bool:
     try:
         return Version(one) == Version(other)
+    # What is no PEP 440 version, as a fork's may be, is compared letter by letter.
     except InvalidVersion:
         return one == other
 
@@ -134,6 +137,7 @@ def _check_image(held: HeldRelease) -> Iterator[Problem]:
     release = held.release
     if release.image is None or release.fork:  # a fork's tag is its own name
         return
+    # A colon before the last slash is a registry's port: `host:5000/vllm` has no tag.
     tag = release.image.rpartition(":")[2] if ":" in release.image.rpartition("/")[2] else ""
     found = TAG.fullmatch(tag)
     if found is None:
@@ -169,6 +173,7 @@ def _check_pins(held: HeldRelease, snapshot: Snapshot) -> Iterator[Problem]:
 
 
 def _within(inner: SpecifierSet, outer: SpecifierSet) -> bool:
+    # What nothing satisfies is a part of everything, so two pins that contradict each other would pass.
     return not inner.is_unsatisfiable() and inner.is_subset(outer)
 
 
@@ -183,6 +188,7 @@ def _check_lock(held: HeldRelease) -> Iterator[Problem]:
     declared = parse_pins(f"{name}{text}" for name, text in release.pins.items())
     for name, (wanted, whose) in _required(declared, held.snapshot).items():
         version, line = held.locked.get(name, ("", 0))
+        # Locks pin release candidates (1.3.0rc26), which `contains` leaves out unless it is told.
         if version and not wanted.contains(version, prereleases=True):
             message = f"locks {name}=={version}, and {whose} requires {name}{wanted}, which decides"
             yield Problem(file, line, name, message)
