@@ -93,6 +93,7 @@ def render_replay(found: Replayed) -> str:
     """Render every disagreement, the tests that could not be replayed by cause, and a summary."""
     lines = [f"{d.cell}: {d}" for d in found.disagreements]
     causes = Counter((u.cell, u.why) for u in found.unreplayable)
+    # Reversed, so that of several tests with one cause the first is the one that stays.
     first = {(u.cell, u.why): u.test for u in reversed(found.unreplayable)}
     for (cell, why), count in causes.items():
         which = first[cell, why] if count == 1 else f"{count} tests ({first[cell, why]}, ...)"
@@ -176,6 +177,7 @@ def _explain_unreplayable(own: Sequence[Record], derived: Sequence[Record], comm
     other = f"; it was recorded at another commit, {commit[:12]}" if commit else ""
     if missing := [what for what in again[0].dropped if not what.endswith(UNUSED)]:
         return f"today's test asks for what was not kept: {_shorten_text('; '.join(missing))}{other}"
+    # A difference is told rather than this, which may be its cause.
     if again[0].dropped and not any(_find_differences(own, derived)):
         return f"today's test asks less: {_shorten_text('; '.join(again[0].dropped))}{other}"
     return ""
@@ -184,9 +186,11 @@ def _explain_unreplayable(own: Sequence[Record], derived: Sequence[Record], comm
 def _find_differences(own: Sequence[Record], derived: Sequence[Record]) -> Iterator[tuple[str, str, str]]:
     """Yield each difference as name, recorded value and derived value."""
     ours, theirs = _key_records(own), _key_records(derived)
+    # In the order of the evidence, and what only the replay has behind it: a set would print another order each time.
     for key in dict.fromkeys((*ours, *theirs)):
         a, b = ours.get(key), theirs.get(key)
         label = " ".join(key).strip()
+        # A record that one side lacks is one difference, and not one for each of its fields.
         if a is None or b is None:
             yield label, _summarise_record(a), _summarise_record(b)
         else:
@@ -205,6 +209,7 @@ def _key_records(records: Iterable[Record]) -> dict[Key, Fields]:
             seen[key] += 1
             # A test may record a finding or a number of one name several times; their order is that of the test.
             number = (f"no. {seen[key]}",) if seen[key] > 1 else ()
+            # Both sides: evidence was redacted by the rules of its day, and today's may hide more of the same text.
             fields = redact.redact_record(record.dump_record(each))
             left_out = (
                 LEFT_OUT if isinstance(each, Result) else (*LEFT_OUT, "fingerprint")

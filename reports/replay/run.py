@@ -46,6 +46,7 @@ def replay_beside(paths: Iterable[Path]) -> Iterator[Callable[[], Replayed]]:
         try:
             yield found.result
         finally:
+            # Before the pool ends, which waits for its thread.
             unwanted.set()
 
 
@@ -97,11 +98,13 @@ def run_replay(path: Path, run: str, target: Path, unwanted: Event | None = None
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # pytest's last lines may quote an engine's, which are any bytes.
         errors="replace",
     ) as replaying:
         try:
             while True:
                 try:
+                    # May be asked again after a timeout: it keeps what it has read, and the pipes never fill up.
                     said = replaying.communicate(timeout=LOOKED_AFTER_S)
                     return subprocess.CompletedProcess(command, replaying.returncode, *said)
                 except subprocess.TimeoutExpired:
@@ -110,6 +113,7 @@ def run_replay(path: Path, run: str, target: Path, unwanted: Event | None = None
                     if time.monotonic() > ends:
                         raise HostError(f"{path}: its replay did not end within {WITHIN_S:g} s") from None
         except BaseException:
+            # The end of `with` waits for the process; without this, Ctrl-C would wait for the whole replay.
             replaying.kill()
             raise
 
