@@ -154,6 +154,8 @@ def test_a_template_that_leaves_out_what_was_said_is_a_warning(turns: str, words
         TEMPLATE.replace("c.function", "c.function.arguments.items()"),
         TEMPLATE.replace("c.function", "c.function.arguments | tojson"),
         "{% if tools %}{{ raise_exception('no tools') }}{% endif %}" + TEMPLATE.replace("tools | tojson", "''"),
+        # As GLM-5.3's: the tool without its wrapper
+        TEMPLATE.replace("tools | tojson", "tools | map(attribute='function') | list | tojson"),
     ],
 )
 def test_arguments_in_either_form_and_a_refusal_are_quiet(text: str) -> None:
