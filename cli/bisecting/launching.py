@@ -29,7 +29,7 @@ from reports.evidence.types import Record
 
 PROBE_S: Final = 4 * 3600.0  # a load of 700 GB, and the tests; the engine's own deadlines are shorter
 STOP_S: Final = 60.0  # the ladder by which pytest stops an engine takes 35 s
-LINES: Final = 3  # of a log that shows why nothing was recorded
+LINES: Final = 3  # of a log or an error that shows why nothing was recorded
 Run = Callable[[Sequence[str], Path], int]  # argv and log -> exit code
 
 
@@ -69,7 +69,9 @@ class Launching:
             folder = self._prepare(moved, version, without)
             path, code = self._ask(moved, self._place(version, without), folder)
         except HostError as error:
-            return Observed(answer="none", why=f"HOST_ERROR {str(error).splitlines()[0]}"), None
+            # the first line says what was tried, and the cause stands behind it: which version the index lacks
+            lines = " / ".join([line.strip() for line in str(error).splitlines() if line.strip()][:LINES])
+            return Observed(answer="none", why=f"HOST_ERROR {lines}"), None
         records = _read_what_is_there(path)
         if not records:
             return Observed(answer="none", why=self._explain(path, code)), None

@@ -86,7 +86,7 @@ def make_launching(out: Path, status: str, calls: list[Sequence[str]]) -> Launch
         ("2026.7.9873", "FAIL", "bad", "FAIL"),
         ("2026.7.9873", "HOST_ERROR", "none", "HOST_ERROR"),
         ("2026.7.9873", "", "none", "recorded nothing: usage: pytest / ERROR: nothing selected"),
-        ("2026.8.10229", "PASS", "none", "HOST_ERROR no wheel of it"),
+        ("2026.8.10229", "PASS", "none", "HOST_ERROR no wheel of it / more words"),
     ],
 )
 def test_a_boot_asks_one_test_of_one_cell_of_its_own_matrix(
