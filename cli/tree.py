@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
+from typing import Any
 
 from cli.verb import COMMAND, GROUPS, Verb
+from matrix.output.command_line import CommandLine
 
 DESCRIPTION = "Does this engine version, on this GPU, with this GLM-5 checkpoint and this feature, really work?"
 FIRST = f"""first steps:
@@ -36,8 +38,8 @@ def verb_parser(verb: Verb) -> argparse.ArgumentParser:
 
 def build_parser(catalogue: Iterable[Verb]) -> argparse.ArgumentParser:
     """Every verb in one parser, for completion. This imports what every verb imports."""
-    top = argparse.ArgumentParser(prog=COMMAND, description=DESCRIPTION)
-    verbs = top.add_subparsers(dest="verb", metavar="VERB")
+    top = CommandLine(prog=COMMAND, description=DESCRIPTION)
+    verbs: Any = top.add_subparsers(dest="verb", metavar="VERB")
     for verb in catalogue:
         own = verb_parser(verb)
         verbs.add_parser(verb.name, help=verb.summary, parents=[own], add_help=False, epilog=own.epilog)

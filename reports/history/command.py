@@ -19,7 +19,7 @@ from reports.history.baseline import MOST_RUNS, choose_runs, write_baseline
 from reports.history.bisect import FirstBad, Tried, find_first_bad
 from reports.history.collection import add_files
 from reports.history.flakes import Flaky, find_flakes
-from reports.history.index import list_refused, open_index
+from reports.history.index import iterate_distinct, list_refused, open_index
 from reports.history.joining import read_places
 from reports.history.trend import LAST, NumberTrend, read_trends
 
@@ -101,7 +101,7 @@ def _require_runs(args: argparse.Namespace, connection: sqlite3.Connection) -> N
     Raises:
         ConfigError: no run is indexed, or none holds such a cell or test.
     """
-    answered = connection.execute("SELECT DISTINCT cell, nodeid FROM results").fetchall()
+    answered = list(iterate_distinct(connection, "results", ("cell", "nodeid")))
     refused = len(list_refused(connection))
     if not answered:
         left = f"; {refused} left out, see above" if refused else ""

@@ -33,7 +33,7 @@ from reports.history import joining
 
 LOGGER: Final = logging.getLogger(__name__)
 NAME: Final = ".history.sqlite3"
-VERSION: Final = 3
+VERSION: Final = 4
 PATTERNS: Final = ("*.jsonl", "*.jsonl.gz")
 KEPT: Final = ".kept"  # folders with the replies of a run
 WAIT_S: Final = 60.0  # for another writer
@@ -48,7 +48,7 @@ CREATE TABLE numbers (
   run TEXT, t TEXT, cell TEXT, fingerprint TEXT, name TEXT, conditions TEXT, value REAL, unit TEXT, hardware TEXT
 );
 CREATE INDEX results_by_test ON results (cell, nodeid, t);
-CREATE INDEX numbers_by_key ON numbers (cell, name, conditions, t);
+CREATE INDEX numbers_by_key ON numbers (cell, name, conditions, unit, t);
 CREATE INDEX launches_by_cell ON launches (cell, t);
 CREATE INDEX results_by_status ON results (status);
 CREATE INDEX results_by_run ON results (run);
@@ -95,6 +95,20 @@ def list_refused(connection: sqlite3.Connection) -> list[Refusal]:
     """List the runs that are left out, and why."""
     rows = connection.execute("SELECT run, path, why FROM refused ORDER BY path, run")
     return [Refusal(run=run, path=path, why=why) for run, path, why in rows]
+
+
+def iterate_distinct(connection: sqlite3.Connection, table: str, columns: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Yield each combination of values of these columns once, in order.
+
+    It jumps through an index that begins with them: half a year has a million rows and 5,000 combinations, and DISTINCT
+    reads every row.
+    """
+    names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+    first = f"SELECT {names} FROM {table}"  # noqa: S608  names of ours
+    row = connection.execute(f"{first} ORDER BY {names} LIMIT 1").fetchone()
+    while row is not None:
+        yield row
+        row = connection.execute(f"{first} WHERE ({names}) > ({marks}) ORDER BY {names} LIMIT 1", row).fetchone()
 
 
 def find_evidence(folder: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Final, Literal
 
 from reports.compare.slower import BASELINE_LAUNCHES, WATCHED, not_slower
+from reports.history.index import iterate_distinct
 
 LAUNCH: Final = "launch_s"
 PASSED: Final = "tests_passed"
@@ -74,10 +75,7 @@ class NumberTrend:
 
 def read_trends(connection: sqlite3.Connection, *, cells: str, name: str, last: int = LAST) -> Iterator[NumberTrend]:
     """Read the trends of the cells and numbers that fit these globs."""
-    keys = connection.execute(
-        "SELECT DISTINCT cell, name, conditions, unit FROM numbers ORDER BY cell, name, conditions"
-    )
-    for cell, own, conditions, unit in keys.fetchall():
+    for cell, own, conditions, unit in iterate_distinct(connection, "numbers", ("cell", "name", "conditions", "unit")):
         if fnmatchcase(cell, cells) and fnmatchcase(own, name):
             points = _read_points(connection, (cell, own, conditions, unit), last)
             yield NumberTrend(cell=cell, name=own, conditions=json.loads(conditions), unit=unit, points=points)
@@ -107,11 +105,14 @@ def _read_launches(connection: sqlite3.Connection, cells: str, name: str, last: 
 def _read_passes(connection: sqlite3.Connection, cells: str, name: str, last: int) -> Iterator[NumberTrend]:
     if not fnmatchcase(PASSED, name):
         return
-    rows = connection.execute(
-        "SELECT cell, min(t), run, sum(status IN ('PASS', 'MEASURED')), fingerprint FROM results"
-        " GROUP BY cell, run ORDER BY cell, min(t)"
-    )
-    yield from _group_numbers(rows, PASSED, "tests", cells, last)
+    for (cell,) in iterate_distinct(connection, "results", ("cell",)):
+        if fnmatchcase(cell, cells):
+            rows = connection.execute(
+                "SELECT cell, min(t), run, sum(status IN ('PASS', 'MEASURED')), fingerprint FROM results"
+                " WHERE cell = ? GROUP BY run ORDER BY min(t)",
+                (cell,),
+            )
+            yield from _group_numbers(rows, PASSED, "tests", cells, last)
 
 
 def _group_numbers(rows: Any, name: str, unit: str, cells: str, last: int) -> Iterator[NumberTrend]:

@@ -12,6 +12,7 @@ the same check on the new reply; without it a reply can only be the same or diff
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import os
 import shutil
@@ -40,6 +41,22 @@ class NoAnswer(OSError):
 class _Stay(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_args: Json) -> None:
         """Follow no redirect: another server was not asked."""
+
+
+class _CommandLine(argparse.ArgumentParser):
+    """Names the nearest option for a misspelt one, as every verb of glm-matrix does. This file may import none of them:
+    whoever is sent the folder has it alone."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Look at the options first: argparse would only say that the URL is missing."""
+        known = [name for action in self._actions for name in action.option_strings]
+        for word in sys.argv[1:] if args is None else args:
+            name = word.partition("=")[0]
+            if name.startswith("-") and not any(option.startswith(name) for option in known):
+                near = difflib.get_close_matches(name, known, 1)
+                hint = f"did you mean {near[0]}?" if near else f"valid: {', '.join(known)}"
+                self.error(f"unrecognized arguments: {name}; {hint}")
+        return super().parse_known_args(args, namespace)
 
 
 def send_request(url: str, request: Json, model: str = "", key: str = "") -> tuple[int, bytes]:
@@ -129,7 +146,7 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    own = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    own = _CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     own.add_argument("url", help="the server, e.g. http://127.0.0.1:8000")
     own.add_argument("--model", default="", help="the model's name there (default: the recorded one)")
     own.add_argument("--all", action="store_true", help="send every request of the test")

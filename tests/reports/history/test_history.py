@@ -198,6 +198,19 @@ def test_a_directory_of_somebody_else_has_its_index_in_this_users_cache(
     assert dump(folder) == rows
 
 
+@pytest.mark.parametrize("columns", [("cell",), ("cell", "name"), ("cell", "name", "conditions", "unit")])
+def test_each_combination_is_found_once_in_order_by_an_index(folder: Path, columns: tuple[str, ...]) -> None:
+    write_all(folder, "PASS", "PASS")
+    with open_index(folder) as connection:
+        names = ", ".join(columns)
+        slow = connection.execute(f"SELECT DISTINCT {names} FROM numbers ORDER BY {names}").fetchall()
+        assert slow and list(index.iterate_distinct(connection, "numbers", columns)) == slow
+        plan = connection.execute(f"EXPLAIN QUERY PLAN SELECT {names} FROM numbers ORDER BY {names} LIMIT 1").fetchall()
+        assert "USING COVERING INDEX numbers_by_key" in plan[0][-1] and "TEMP B-TREE" not in str(plan)
+        connection.execute("DELETE FROM numbers")
+        assert list(index.iterate_distinct(connection, "numbers", columns)) == []
+
+
 def test_add_packs_sealed_runs_once_and_refuses_others(folder: Path, tmp_path: Path) -> None:
     path = write(tmp_path, 0, run_fields())
     (added,) = add_files(folder, [path])

@@ -208,8 +208,14 @@ def test_a_server_that_is_not_there_is_no_answer(folder: Path, capsys: pytest.Ca
     assert "no answer" in capsys.readouterr().err
 
 
-def test_all_requests_of_the_test_are_sent_and_groups_together(folder: Path, server: Server) -> None:
+def test_all_requests_of_the_test_are_sent_and_groups_together(
+    folder: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
     ask = load_ask(folder)
+    with pytest.raises(SystemExit) as ended:
+        ask.main(["--minimized"])
+    assert ended.value.code == 2
+    assert "unrecognized arguments: --minimized; did you mean --minimised?" in capsys.readouterr().err
     ask.main([server.url, "--all"])
     assert server.asked == 2
     lanes = [{"exchange": n, "lane": lane} for n, lane in enumerate(["", "1.0", "1.1", "2.0", ""])]
