@@ -1,0 +1,70 @@
+"""Excuses are held against today's entries, from what was recorded alone: stage, kind, words, test and HTTP status."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from matrix.recorded import KnownFailure
+from reports.gate.policy import NotRun
+from tests.reports import world
+from tests.reports.gate.test_gate import changed, is_needle, is_result, judge, said
+from tests.reports.world import EXPECTED, NOW, PLAIN, POLICY, Json
+
+
+def excused(known: KnownFailure, **recorded: object) -> str:
+    """Return what the gate says of a needle that failed as an entry of its cell describes, by what was recorded."""
+    more = {"status": "XFAIL", "known_failure": known.id, **world.FITS, **recorded}
+    expected = (replace(EXPECTED[0], known_failures={known.id: known}), EXPECTED[1])
+    return said(judge(world.seal(changed(world.green(), is_needle, **more)), expected=expected))
+
+
+@pytest.mark.parametrize(
+    ("recorded", "why"),
+    [
+        ({"matched": "something else"}, "the signature of kf_needle does not fit what was recorded"),
+        ({"how": "hang"}, "kf_needle shows as wrong_answer at test, and this was hang at test"),
+        ({"at": "relaunch"}, "kf_needle shows as wrong_answer at test, and this was wrong_answer at relaunch"),
+        ({"how": ""}, "how it failed was not recorded"),
+        ({"at": ""}, "how it failed was not recorded"),
+    ],
+)
+def test_an_excuse_is_held_against_todays_entry(recorded: dict[str, str], why: str) -> None:
+    assert excused(world.KF_NEEDLE) == ""
+    assert why in excused(world.KF_NEEDLE, **recorded)
+
+
+def test_an_excuse_is_of_the_entrys_test_and_http_status() -> None:
+    fails = world.KF_NEEDLE.fails
+    other = replace(world.KF_NEEDLE, fails=replace(fails, test="test_other"))
+    assert "kf_needle is about test_other" in excused(other)
+    refused = replace(world.KF_NEEDLE, fails=replace(fails, how="http_status", http_status=500))
+    assert excused(refused, how="http_status", http_status=500) == ""
+    said_of = excused(refused, how="http_status", http_status=503)
+    assert "kf_needle shows as HTTP 500, and this was HTTP 503" in said_of
+    any_status = replace(refused, fails=replace(refused.fails, http_status=None))
+    assert excused(any_status, how="http_status", http_status=503) == ""
+
+
+def _is_launch(f: Json) -> bool:
+    return bool(f["kind"] == "launch" and f["cell"] == PLAIN)
+
+
+def not_run(known: KnownFailure, *, outcome: str = "EngineExited", **recorded: object) -> str:
+    """Return what the gate says of a cell that did not run, as an entry says and a clause allows."""
+    more = {"status": "NOT_RUN_AS_KNOWN", "known_failure": known.id, **world.DIED, **recorded}
+    fields = changed(changed(world.green(), is_result, **more), _is_launch, outcome=outcome)
+    clause = NotRun(known_failure=known.id, cells=PLAIN, owner="somebody", until=NOW.date())
+    expected = (replace(EXPECTED[0], known_failures={known.id: known}), EXPECTED[1])
+    found = judge(world.seal(fields), replace(POLICY, not_run=(clause,)), expected)
+    return "\n".join(r.text for r in found.reasons if r.cell == PLAIN)
+
+
+def test_what_did_not_run_is_held_against_todays_entry() -> None:
+    assert not_run(world.KF_BOOT) == ""
+    assert "but an engine was launched" in not_run(world.KF_BOOT, outcome="ok")
+    assert "signature of kf_boot does not fit" in not_run(world.KF_BOOT, matched="something else")
+    assert "no test of its run recorded the words by which kf_boot was known" in not_run(world.KF_BOOT, matched="")
+    in_a_test = replace(world.KF_NEEDLE, fails=replace(world.KF_NEEDLE.fails, signature="no kernel"))
+    assert "kf_needle is not about the launch" in not_run(in_a_test)
