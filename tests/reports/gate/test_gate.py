@@ -267,15 +267,6 @@ def test_an_expired_known_failure_is_red() -> None:
     assert "known failure kf was to be reviewed by 2026-11-20" in said(verdict)
 
 
-def test_an_expected_failure_is_green_only_with_a_known_failure_of_its_cell() -> None:
-    def with_entry(entry: str) -> Verdict:
-        return judge(world.seal(changed(world.green(), is_needle, status="XFAIL", known_failure=entry, **world.FITS)))
-
-    assert with_entry("kf_needle").green
-    assert "names no known failure" in said(with_entry(""))
-    assert "names 'kf_other', which does not speak about this cell" in said(with_entry("kf_other"))
-
-
 @pytest.mark.parametrize("bad", ["FAIL", "HOST_ERROR", "TEST_ERROR"])
 def test_a_later_pass_that_nobody_asked_for_hides_nothing_and_is_told(bad: str) -> None:
     fields = [world.green()[0], world.result(PLAIN, "needle", bad), *world.green()[1:]]

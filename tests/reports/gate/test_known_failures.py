@@ -7,10 +7,20 @@ from dataclasses import replace
 import pytest
 
 from matrix.recorded import KnownFailure
+from reports.gate.gate import Verdict
 from reports.gate.policy import NotRun
 from tests.reports import world
 from tests.reports.gate.test_gate import changed, is_needle, is_result, judge, said
 from tests.reports.world import EXPECTED, NOW, PLAIN, POLICY, Json
+
+
+def test_an_expected_failure_is_green_only_with_a_known_failure_of_its_cell() -> None:
+    def with_entry(entry: str) -> Verdict:
+        return judge(world.seal(changed(world.green(), is_needle, status="XFAIL", known_failure=entry, **world.FITS)))
+
+    assert with_entry("kf_needle").green
+    assert "names no known failure" in said(with_entry(""))
+    assert "names 'kf_other', which does not speak about this cell" in said(with_entry("kf_other"))
 
 
 def excused(known: KnownFailure, **recorded: object) -> str:
