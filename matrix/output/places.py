@@ -6,8 +6,8 @@
     generated weights             .cache of the checkout       $XDG_CACHE_HOME/glm-matrix
 
 A checkout may be another user's, or be mounted read-only. The home may be missing, or be read-only as well: then the
-user's directory in the temporary one takes all of it. What is chosen here is tried, never assumed: a place that is
-writable and full stays the place, and whoever writes there says that it is full.
+user's directory in the temporary one takes all of it. The system is asked whether a place can be written; nothing is
+tried. A place that is writable and full stays the place, and whoever writes there says that it is full.
 """
 
 from __future__ import annotations
