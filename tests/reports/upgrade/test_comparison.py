@@ -106,12 +106,13 @@ PLANTED: list[tuple[str, Change, str, str]] = [
     ("no launch", drop(lambda f: f["kind"] == "launch"), "UNKNOWN", "no launch was recorded now"),
     ("another depth", each("run", depth="full"), "UNKNOWN", "asked at another depth: quick before, full now"),
     ("no depth", each("run", depth=""), "UNKNOWN", "quick before, unknown now"),
-    ("answers within luck", lose(3), "YES", "3 of 8 lost, 0 won, exact McNemar p = 0.12, within luck: i0, i1, i2"),
+    # A pass beside a finding that is not ok is a FAIL: one lost answer says NO, and the line what luck would explain.
+    ("answers within luck", lose(3), "NO", "3 of 8 lost, 0 won, exact McNemar p = 0.12, within luck: i0, i1, i2"),
     ("answers beyond luck", lose(7), "NO", "7 of 8 lost, 0 won, exact McNemar p = 0.0078, beyond luck"),
     (
         "answers, and what would be seen",
         lose(3),
-        "YES",
+        "NO",
         "0 of 1 cells answer worse (exact McNemar, Holm over the cells",
     ),
     ("items not asked", drop(lambda f: f.get("item") == "i0"), "UNKNOWN", "1 items of the earlier run were not asked"),
