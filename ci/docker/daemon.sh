@@ -14,6 +14,9 @@ install() {
   say "installing docker.io from the distribution"
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends docker.io iptables iproute2 >/dev/null
+  # A package that is registered and whose program somebody removed is not installed again unasked.
+  command -v dockerd >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --reinstall docker.io >/dev/null
+  command -v dockerd >/dev/null || { say "docker.io is installed and has no dockerd in $PATH"; exit 1; }
 }
 
 start() {
