@@ -1,5 +1,4 @@
-"""The nouns of the matrix, as frozen data. YAML becomes these at the border (`matrix.yaml.load`); after it they are
-trusted.
+"""The nouns of the matrix, as frozen data: made of YAML at the border (`matrix.yaml.load`), and trusted after it.
 
 | word        | here          | one YAML file under                       |
 |-------------|---------------|-------------------------------------------|

@@ -174,12 +174,13 @@ def _judged_for(args: argparse.Namespace, place: Path | None) -> JudgedEvidence:
 
 def _judge_given_files(args: argparse.Namespace) -> JudgedEvidence:
     policy_file = policy.load_policy(args.policy) if args.policy else None  # first: evidence takes minutes to read
-    records = _read_in_order(args.evidence or [EVIDENCE])
+    files = args.evidence or [EVIDENCE]
+    records = _read_in_order(files)
     if policy_file is None:
-        require_results(args.evidence or [EVIDENCE], records)
+        require_results(files, records)
         return JudgedEvidence(records=records, verdict=None)
     found, doc = policy_file
-    matrix, now, files = load_matrix(), datetime.now(UTC), args.evidence or [EVIDENCE]
+    matrix, now = load_matrix(), datetime.now(UTC)
     with begin_replay(args, files) as replay:  # as long as what the policy expects takes, or longer
         expected = policy.expect_cells(found, doc, matrix)
         if args.selected_only:

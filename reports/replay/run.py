@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
@@ -89,7 +89,6 @@ def run_replay(path: Path, run: str, target: Path, unwanted: Event | None = None
     """
     command = [sys.executable, "-m", "pytest", "suites", "-q"]
     command += [f"--replay={path.resolve()}", f"--replay-run={run}", f"--evidence={target}"]
-    ends = time.monotonic() + WITHIN_S
     with subprocess.Popen(
         command,
         cwd=CHECKOUT,
@@ -102,20 +101,25 @@ def run_replay(path: Path, run: str, target: Path, unwanted: Event | None = None
         errors="replace",
     ) as replaying:
         try:
-            while True:
-                try:
-                    # May be asked again after a timeout: it keeps what it has read, and the pipes never fill up.
-                    said = replaying.communicate(timeout=LOOKED_AFTER_S)
-                    return subprocess.CompletedProcess(command, replaying.returncode, *said)
-                except subprocess.TimeoutExpired:
-                    if unwanted is not None and unwanted.is_set():
-                        raise HostError(f"{path}: nobody waits for its replay any more") from None
-                    if time.monotonic() > ends:
-                        raise HostError(f"{path}: its replay did not end within {WITHIN_S:g} s") from None
+            said = _await_replay(replaying, path, unwanted)
         except BaseException:
             # The end of `with` waits for the process; without this, Ctrl-C would wait for the whole replay.
             replaying.kill()
             raise
+    return subprocess.CompletedProcess(command, replaying.returncode, *said)
+
+
+def _await_replay(replaying: subprocess.Popen[str], path: Path, unwanted: Event | None) -> tuple[str, str]:
+    """Return what the replay printed. Raises: HostError, as `run_replay` does."""
+    ends = time.monotonic() + WITHIN_S
+    while True:
+        # May be asked again after a timeout: it keeps what it has read, and the pipes never fill up.
+        with suppress(subprocess.TimeoutExpired):
+            return replaying.communicate(timeout=LOOKED_AFTER_S)
+        if unwanted is not None and unwanted.is_set():
+            raise HostError(f"{path}: nobody waits for its replay any more")
+        if time.monotonic() > ends:
+            raise HostError(f"{path}: its replay did not end within {WITHIN_S:g} s")
 
 
 def _make_environment() -> dict[str, str]:

@@ -11,8 +11,9 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -47,18 +48,11 @@ DIFFERS = Replayed(disagreements=(Disagreement(cell=PLAIN, test="t", what="statu
 SILENT = Replayed(unreplayable=(Unreplayable(cell=WITH_MTP, test="t", why="nothing was kept"),))
 
 
-class Noon(datetime):
-    """The clock of these tests: noon of TODAY, whatever day it is where they run."""
-
-    @classmethod
-    def now(cls, tz: tzinfo | None = None) -> Noon:
-        return cls(TODAY.year, TODAY.month, TODAY.day, 12, tzinfo=tz or UTC)
-
-
 @pytest.fixture(autouse=True)
 def _the_day_is_fixed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fix the day that the command reads: what it issues is checked against TODAY, also after midnight."""
-    monkeypatch.setattr(command, "datetime", Noon)
+    noon = datetime.combine(TODAY, time(12), UTC)
+    monkeypatch.setattr(command, "datetime", SimpleNamespace(now=lambda _: noon))
 
 
 def place(folder: Path, name: str = "run", fields: Sequence[Json] = ()) -> Path:
