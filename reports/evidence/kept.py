@@ -37,6 +37,7 @@ LOGS_BYTES: Final = 1 << 30  # of a test's looks into its log together: 20 looks
 LEVEL: Final = 6  # of gzip: 9 gains 1 % and takes three times as long
 SHA256: Final = re.compile(r"[0-9a-f]{64}")
 OWN: Final = ("tape", "run", "nodeid", "cell", "fingerprint")  # of a header; what else stands there is an option
+HIDDEN: Final = "***"  # in place of a secret
 MARKS: Final = ("lane", "redacted", "dropped")  # of an exchange, written where there is something to say
 Json = Any
 _numbers = count()
@@ -262,6 +263,9 @@ def _parse_exchange(line: Mapping[str, Json], logs: _Logs) -> Exchange:
     fields = {"kind": "", "asked": "", "question": None, "answer": None, **line}
     fields["redacted"] = bool(fields.get("redacted"))
     each = Exchange(**fields)
-    if not each.redacted and digest_question(each.kind, each.question) != each.asked:
+    # A question of which nothing was removed is whole, whatever its mark says. What was removed is held against the
+    # question of today's test (fixtures.client.tape_redact.fits_question).
+    whole = not (each.redacted and HIDDEN in json.dumps(each.question))
+    if whole and digest_question(each.kind, each.question) != each.asked:
         raise Unreadable(f"an answer of kind {each.kind!r:.20} stands under another question than it was given to")
     return Exchange(**{**fields, "answer": logs.restore_answer(each)})

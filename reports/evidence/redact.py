@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from matrix.errors import ConfigError, Problem
-from reports.evidence.kept import is_kept_file
+from reports.evidence import kept
 from reports.evidence.secret_shapes import ANSI, CAPITALS, FLAG, SMALL, find_secret_spans, merge_spans
 from reports.evidence.secret_values import ESCAPED, SHORTEST, SPELT, compile_broken, compile_forms, compile_spelt
 
-HIDDEN = "***"
+HIDDEN: Final = kept.HIDDEN
 WINDOW_BYTES: Final = 1 << 20  # of a file at once
 OVERLAP_BYTES: Final = 1 << 16  # a private key fits
 SECRET_NAME = re.compile(rf"{CAPITALS}|(?i:{SMALL}|(?:proxy-)?authorization|(?:set-)?cookie|x[_-]api[_-]key)")
@@ -139,7 +139,7 @@ def redact_files(paths: Iterable[Path]) -> int:
     Kept replies are left alone: nothing secret went into them, and a file that is named by its content cannot change.
     """
     below = (f for p in paths for f in (sorted(p.rglob("*")) if p.is_dir() else [p]))
-    files = [f for f in below if f.is_file() and not f.is_symlink() and not is_kept_file(f)]
+    files = [f for f in below if f.is_file() and not f.is_symlink() and not kept.is_kept_file(f)]
     for each in files:
         redact_file(each)
     return len(files)

@@ -131,9 +131,10 @@ def test_a_file_over_the_bound_is_neither_written_nor_read(tmp_path: Path, monke
         (lines({**HEAD, "run": 1}), "whose"),
         (lines(HEAD, {"kind": 1}), "other fields"),
         (lines(HEAD, {"kind": "http", "asked": "0", "question": "q", "answer": "a"}), "another question"),
+        (lines(HEAD, {"kind": "http", "asked": "0", "question": "q", "redacted": True}), "another question"),
         (lines(HEAD, {"kind": "http", "surprise": 1}), "other fields"),
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_what_is_no_tape_is_told(tmp_path: Path, content: bytes, why: str) -> None:
     with pytest.raises(Unreadable, match=why):
