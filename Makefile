@@ -38,15 +38,21 @@ help: ## this list
 
 env: .venv/bin/glm-matrix ## the environment that `pytest` and `glm-matrix` need
 
+# An earlier run's evidence must not answer for a run that did not begin: a wrong option, a module that cannot be imported.
+begin = mkdir -p $(OUT) && touch $(OUT)/.began
+require_begun = [ $(OUT)/$(1) -nt $(OUT)/.began ] || { echo "no test began, so there is nothing to judge: $(OUT)/$(1) is not of this run" >&2; exit 2; }
+
 try: .venv/bin/glm-matrix ## one cell on the real embedded engine: from nothing to a verdict in about half a minute
-	@mkdir -p $(OUT)
+	@$(begin)
 	@$(PY) -m pytest --cells 'cpu.llamacpp_*.canary_bf16.baseline' --evidence $(OUT)/try.jsonl --no-header $(ARGS) || true
+	@$(call require_begun,try.jsonl)
 	@.venv/bin/glm-matrix report --policy ci/gates/try.yaml --evidence $(OUT)/try.jsonl --out $(OUT)/try
 	@echo "Next: docs/tutorial/first-run.md reads this; glm-matrix recommend names launches for your GPUs; make matrix runs every CPU cell."
 
 matrix: .venv/bin/glm-matrix ## run every cpu cell on the real embedded engine, write reports/out/, print the gate's verdict
-	@mkdir -p $(OUT)
+	@$(begin)
 	@$(PY) -m pytest -m cpu -n logical --depth first --evidence $(OUT)/evidence.jsonl --junitxml $(OUT)/junit.xml -q $(ARGS) || true
+	@$(call require_begun,evidence.jsonl)
 	@.venv/bin/glm-matrix report --policy ci/gates/cpu.yaml --evidence $(OUT)/evidence.jsonl --out $(OUT)
 
 test: .venv/page.stamp .venv/bin/glm-matrix ## the project's own tests, linters and types

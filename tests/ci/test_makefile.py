@@ -1,0 +1,40 @@
+"""`make try` and `make matrix` judge what this run left, and never what an earlier one did."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from matrix.checkout import CHECKOUT
+
+STARTED = "#!/bin/sh\nsleep 0.1\necho '{}' > \"$STARTED\"\nexit 1\n"
+REFUSED = "#!/bin/sh\nexit 4\n"
+
+
+def make(target: str, out: Path, pytest_does: str) -> subprocess.CompletedProcess[str]:
+    """Run a target with a Python of ours, which stands for pytest, in a checkout whose environment is there."""
+    program = out / "python"
+    program.write_text(pytest_does)
+    program.chmod(0o755)
+    evidence = out / ("try.jsonl" if target == "try" else "evidence.jsonl")
+    command = ["make", "-s", "-o", ".venv/bin/glm-matrix", target, f"OUT={out}", f"PY={program}"]
+    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "STARTED": str(evidence)}
+    return subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("target", ["try", "matrix"])
+def test_a_run_that_did_not_begin_is_not_judged_by_an_earlier_one(tmp_path: Path, target: str) -> None:
+    for name in ("try.jsonl", "evidence.jsonl"):
+        (tmp_path / name).write_text("{}\n")
+    done = make(target, tmp_path, REFUSED)
+    assert done.returncode == 2
+    assert "nothing to judge" in done.stderr and "not of this run" in done.stderr
+    assert "GREEN" not in done.stdout and not (tmp_path / "gate.junit.xml").exists()
+
+
+def test_a_run_that_began_is_judged(tmp_path: Path) -> None:
+    done = make("try", tmp_path, STARTED)
+    assert "nothing to judge" not in done.stderr
+    assert "try.jsonl" in done.stderr  # the report read it, and says what is wrong with it
