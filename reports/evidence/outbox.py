@@ -18,11 +18,16 @@ from reports.evidence.types import ProofOutcome
 
 class Outbox:
     """Records of this process that wait for a test report. Checked when added, so that a bad record fails its own
-    test."""
+    test.
+
+    What a report carries is kept until pytest logs that report. A plugin that runs a failed test again may throw the
+    report of the first attempt away; its records then travel with the next one (`take_back`).
+    """
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
         self._waiting: list[dict[str, Any]] = []
+        self._underway: dict[str, list[dict[str, Any]]] = {}  # as a report carries them -> the records
 
     def add(self, kind: str, fields: Mapping[str, Any]) -> None:
         """Queue one record.
@@ -42,6 +47,23 @@ class Outbox:
     def drain(self) -> list[dict[str, Any]]:
         waiting, self._waiting = self._waiting, []
         return waiting
+
+    def send(self) -> str:
+        """Drain the records for a test's report, packed, and keep them until `confirm`."""
+        records = self.drain()
+        packed = pack_records(records)
+        if records:
+            self._underway[packed] = records
+        return packed
+
+    def confirm(self, packed: str) -> None:
+        """Forget what a report carries: pytest has logged it. A report of another process was never here."""
+        self._underway.pop(packed, None)
+
+    def take_back(self) -> None:
+        """Queue once more, in front, what nobody has logged: the records of the run may not depend on its plugins."""
+        self._waiting[:0] = [r for records in self._underway.values() for r in records]
+        self._underway.clear()
 
 
 def pack_records(records: Sequence[Mapping[str, Any]]) -> str:

@@ -35,7 +35,7 @@ from reports.evidence import outcome, redact
 from reports.evidence.defuse import defuse_for_terminal, defuse_line
 from reports.evidence.excuse import PhaseOutcome, settle_phase
 from reports.evidence.finding import Finding
-from reports.evidence.outbox import Evidence, Outbox, pack_records
+from reports.evidence.outbox import Evidence, Outbox
 from reports.evidence.progress import ProgressCounter
 from reports.evidence.run_header import OUTBOX, Declared, declare_run, identity_of, outbox_of, run_id
 from reports.evidence.unanswered import Unanswered
@@ -58,6 +58,16 @@ class Phases:
     @property
     def findings(self) -> Sequence[Finding]:
         return self.evidence.findings if self.evidence else ()
+
+
+class Delivery:
+    """Tells the outbox which reports pytest has logged in this process."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self.outbox = outbox
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.outbox.confirm(getattr(report, "evidence", ""))
 
 
 PHASES = pytest.StashKey[Phases]()
@@ -97,6 +107,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(ProgressCounter(), "cell-progress")
     else:
         config.pluginmanager.register(Worker(config), "evidence-worker")
+    config.pluginmanager.register(Delivery(config.stash[OUTBOX]), "evidence-delivery")
     main = threading.current_thread() is threading.main_thread()
     if main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         config.stash[HANDLER] = signal.signal(signal.SIGTERM, _raise_interrupt)
@@ -134,6 +145,8 @@ def pytest_runtest_makereport(
         # a test without a cell must not hand its records to the next test's report
         box.drain()
         return report
+    if report.when == "setup":
+        box.take_back()  # of earlier attempts and tests every report is logged by now, or never
     phases = item.stash.setdefault(PHASES, Phases())
     error = call.excinfo.value if call.excinfo else None
     if reply := outcome.find_unreadable_reply(error):
@@ -151,7 +164,7 @@ def pytest_runtest_makereport(
         report.user_properties += [("known_failure", told.known_failure)] if told.known_failure else []
         report.user_properties += [("note", f"{f.check}: {f.note}") for f in phases.findings if f.note]
         del item.stash[PHASES]  # a test that is run again starts anew
-    report.evidence = pack_records(box.drain())  # type: ignore[attr-defined]
+    report.evidence = box.send()  # type: ignore[attr-defined]
     return report
 
 

@@ -26,11 +26,11 @@ import pytest
 from matrix import variables
 from matrix.checkout import CHECKOUT
 from matrix.errors import HostError
-from matrix.judging.status import Status
+from matrix.judging.status import GREEN, Status, worst_status
 from reports.evidence import junit, redact
 from reports.evidence.continuing import CONTINUED, is_continuing
 from reports.evidence.files import CANNOT_WRITE, EvidenceWriter, digest_value
-from reports.evidence.outbox import pack_records, unpack_records
+from reports.evidence.outbox import unpack_records
 from reports.evidence.run_header import (
     DECLARATION,
     IDENTITY,
@@ -58,7 +58,8 @@ class Worker:
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self) -> Generator[None, None, None]:
         yield
-        self.config.workeroutput["evidence"] = pack_records(outbox_of(self.config).drain())  # type: ignore[attr-defined]
+        outbox_of(self.config).take_back()
+        self.config.workeroutput["evidence"] = outbox_of(self.config).send()  # type: ignore[attr-defined]
 
 
 class Recorder:
@@ -72,6 +73,7 @@ class Recorder:
         self.begun_s = 0.0
         self.said = False  # what must report, by a worker that collected it
         self.lost = ""  # why nothing can be written any more
+        self.statuses: dict[str, list[Status]] = {}  # node id -> of each time that the test was run
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -116,7 +118,10 @@ class Recorder:
             yield
         if self.lost:
             return
+        outbox_of(self.config).take_back()
         self._append_records(outbox_of(self.config).drain())
+        if session.exitstatus == pytest.ExitCode.OK and any(worst_status(s) not in GREEN for _, s in self._asked_again):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED  # pytest knows the last attempt only
         if self.writer is None and is_continuing(self.config) and session.exitstatus == pytest.ExitCode.OK:
             with self._host_errors():
                 self._open_writer()
@@ -185,7 +190,24 @@ class Recorder:
         if xml and own.resolve() == Path(xml).resolve():
             raise pytest.UsageError(f"--evidence and --junitxml are one file, {own}: name two")
 
+    @property
+    def _asked_again(self) -> list[tuple[str, list[Status]]]:
+        """The tests that a plugin ran more than once, e.g. for `--reruns`."""
+        return [(nodeid, statuses) for nodeid, statuses in self.statuses.items() if len(statuses) > 1]
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Name the tests that were run more than once: pytest shows the last attempt, and a gate counts the worst."""
+        if not (again := self._asked_again):
+            return
+        terminalreporter.section("run more than once in this run")
+        for nodeid, statuses in again:
+            terminalreporter.line(f"{nodeid}: {', '.join(statuses)}")
+        terminalreporter.line("The worst counts. To ask a failed test again: --retry-of RUN", yellow=True)
+
     def _append_records(self, records: Sequence[Mapping[str, Any]]) -> None:
+        for each in records:
+            if each["kind"] == "result":
+                self.statuses.setdefault(str(each.get("nodeid")), []).append(Status(each["status"]))
         if records and not self.lost:
             with self._host_errors():
                 self._open_writer().append([*self._make_opening(), *records])

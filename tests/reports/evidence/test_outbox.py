@@ -52,3 +52,17 @@ def test_half_a_character_crosses_to_the_controller() -> None:
     packed = pack_records(records)
     assert packed.isascii() and unpack_records(packed) == records
     assert unpack_records("") == []
+
+
+def test_what_nobody_logged_travels_with_the_next_report_once_and_in_its_order(outbox: Outbox) -> None:
+    told = []
+    for number in range(4):
+        Evidence(outbox, IDENTITY).measurement("m", float(number), "s")
+        told.append(outbox.send())
+    assert outbox.send() == "[]"
+    outbox.confirm(told[1])
+    outbox.confirm("of another process")
+    Evidence(outbox, IDENTITY).measurement("m", 4.0, "s")
+    outbox.take_back()
+    outbox.take_back()
+    assert [r["value"] for r in outbox.drain()] == [0.0, 2.0, 3.0, 4.0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from junitparser import TestSuite
 
 from matrix.checkout import CHECKOUT
 from reports.evidence import junit
-from reports.evidence.types import Expected, Found, Launch, Measured, Proof, Record, Result
+from reports.evidence.types import End, Expected, Found, Launch, Measured, Proof, Record, Result
 from tests.reports.evidence.small_run import STATUSES, both, of, records, start
 from tests.reports.evidence.xsd import Schema
 
@@ -83,6 +85,45 @@ def _properties(suite: TestSuite) -> dict[str, str]:
 def test_no_secret_is_written(folder: Path) -> None:
     assert "s3cr3t" not in (folder / "e.jsonl").read_text()
     assert "s3cr3t" not in (folder / "junit.xml").read_text()
+
+
+AGAIN = """
+import pytest
+from _pytest.runner import runtestprotocol
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item, nextitem):
+    reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    if any(r.failed for r in reports):
+        item._initrequest()
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    return True
+"""
+ONCE = """
+from reports.evidence.finding import Finding
+asked = []
+
+def test_fails_at_first(cell, evidence):
+    asked.append(cell)
+    found = evidence.finding(Finding(check="x.y", ok=len(asked) > 1, expected="1", got="2"))
+    assert found.ok, found.explain()
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("-n1",)], ids=["alone", "xdist"])
+def test_an_attempt_whose_reports_a_plugin_throws_away_counts(tmp_path: Path, options: Sequence[str]) -> None:
+    """As plugins do that run a failed test again: pytest knows the last attempt only, and the run passed."""
+    (tmp_path / "again.py").write_text(AGAIN)
+    run = start(tmp_path, ONCE, ("-p", "again", *options), PYTHONPATH=f"{CHECKOUT}{os.pathsep}{tmp_path}")
+    out, _ = run.communicate()
+    said = [(r.cell, str(r.status)) for r in records(tmp_path) if isinstance(r, Result)]
+    assert said == [("a", "FAIL"), ("a", "PASS"), ("b", "PASS")], out
+    assert [r.ok for r in records(tmp_path) if isinstance(r, Found)] == [False, True, True]
+    assert run.returncode == pytest.ExitCode.TESTS_FAILED
+    assert [r.exit_code for r in records(tmp_path) if isinstance(r, End)] == [1]
+    assert "test_suite.py::test_fails_at_first[a]: FAIL, PASS" in out and "[b]: " not in out
 
 
 def test_tests_without_cells_leave_no_evidence(tmp_path: Path) -> None:
