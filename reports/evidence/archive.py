@@ -85,7 +85,10 @@ def read_lines(archive: Path, most_bytes: int) -> Iterator[bytes]:
 
 
 class _BoundedReader:
-    """The unpacked bytes of an archive, for tarfile: no more at once, and no more in all, than evidence can need."""
+    """The unpacked bytes of an archive, for tarfile: no more at once, and no more in all, than evidence can need.
+
+    It moves forward only. A negative size (GNU's base-256 numbers can be) leads back to its own header, for ever.
+    """
 
     def __init__(self, unpacked: IO[bytes]) -> None:
         self._unpacked = unpacked
@@ -98,6 +101,8 @@ class _BoundedReader:
         return self._unpacked.read(size)
 
     def seek(self, place: int) -> int:
+        if place < self.tell():
+            raise tarfile.ReadError("a size below zero")
         self._require_room(place)
         return self._unpacked.seek(place)
 

@@ -40,3 +40,18 @@ def test_a_header_that_claims_gigabytes_is_refused_unread(tmp_path: Path) -> Non
         unpack_evidence(archive, tmp_path / "out")
     with pytest.raises(ConfigError, match="a header of 3,221,225,472 bytes"):
         list(read_lines(archive, 1 << 30))
+
+
+def test_a_size_below_zero_leads_nowhere(tmp_path: Path) -> None:
+    """The next header would be the same one again: a reader that looks for a name never ends."""
+    first, second = tarfile.TarInfo("a"), tarfile.TarInfo("README")
+    first.type, second.size = tarfile.DIRTYPE, -512
+    headers = [entry.tobuf(tarfile.GNU_FORMAT) for entry in (first, second)]
+    archive = tmp_path / "a.tar.xz"
+    archive.write_bytes(lzma.compress(b"".join(headers) + bytes(1024)))
+    with pytest.raises(ConfigError, match="a size below zero"):
+        next(read_lines(archive, 1 << 30))
+    second.name = "e.jsonl"
+    archive.write_bytes(lzma.compress(headers[0] + second.tobuf(tarfile.GNU_FORMAT) + bytes(1024)))
+    with pytest.raises(ConfigError, match="a size below zero"):
+        unpack_evidence(archive, tmp_path / "out")
