@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import gzip
 import re
-import shutil
 import tempfile
 import zlib
 from array import array
@@ -22,11 +21,12 @@ from types import TracebackType
 from typing import BinaryIO, Final, Self
 
 from reports.evidence.defuse import make_visible
-from reports.evidence.files import GZIP, open_plain_file, parse_line
+from reports.evidence.files import GZIP, GZIP_BYTES, open_plain_file, parse_line
 from reports.evidence.types import Launch, Record, Run
 
 CELL: Final = re.compile(rb'"cell":"([^"\\]+)"')
 LAUNCH: Final = b'"kind":"launch"'
+PIECE_BYTES: Final = 1 << 20
 STREAMED_BYTES: Final = 32 << 20  # smaller evidence is read at once; one run of 54 cells has 4.6 MB
 
 
@@ -150,7 +150,10 @@ def _open_seekable(path: Path) -> BinaryIO:
         plain = stack.enter_context(tempfile.TemporaryFile())
         try:
             with raw, gzip.open(raw) as packed:
-                shutil.copyfileobj(packed, plain)
+                while piece := packed.read(PIECE_BYTES):
+                    plain.write(piece)
+                    if plain.tell() > GZIP_BYTES:  # the reader of the whole says so to a person
+                        raise Unstreamable(f"{path} unpacks to more than {GZIP_BYTES >> 20} MiB")
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise Unstreamable(str(error)) from None
         plain.seek(0)

@@ -41,6 +41,7 @@ import errno
 import fcntl
 import gzip
 import hashlib
+import io
 import json
 import logging
 import os
@@ -65,6 +66,7 @@ CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, 
 ROOM_BYTES = 16 << 20  # a night of 54 cells wrote 4.6 MB
 GZIP = ".gz"  # the suffix of a packed file, which every reader takes
 GZIP_BYTES = 1 << 30  # unpacked; 54 canary cells have 4.6 MB, 5,000 cells 420 MB
+MOST_LOST = 1_000  # damaged lines of one file: more are no accident, and each costs memory and a line on the terminal
 FIRST_LINE_BYTES = 1 << 20  # of a file, to see whether it is evidence; a run's record has 2 to 20 kB
 PREVIOUS = ".previous"  # evidence.jsonl -> evidence.previous.jsonl when a new run begins
 
@@ -230,7 +232,8 @@ def read_records(path: Path) -> list[Record]:
     """Read every record of a file, typed, in order. A `Lost` record replaces each damaged line, and is logged.
 
     Raises:
-        ConfigError: it cannot be read, or has no record at all; names each line.
+        ConfigError: it cannot be read, or has no record at all, and names each line; or more than MOST_LOST lines are
+            damaged.
     """
     lost: dict[int, str] = {}  # by place, from 0
     records: list[Record | None] = []
@@ -242,6 +245,9 @@ def read_records(path: Path) -> list[Record]:
             except ValueError as error:
                 records.append(None)
                 lost[place] = str(error)
+                if len(lost) > MOST_LOST:
+                    why = f"more than {MOST_LOST} of its lines are damaged, the first one: {next(iter(lost.values()))}"
+                    raise ConfigError([Problem(str(path), next(iter(lost)) + 1, "", why)]) from None
     except OSError as error:
         why = f"cannot be read: {error.strerror}. Did anything run? (pytest writes it, see --evidence)"
         raise ConfigError([Problem(str(path), 0, "", why)]) from None
@@ -254,7 +260,7 @@ def _iterate_lines(path: Path) -> Iterator[bytes]:
     """Yield the lines of a file, unpacked where it is packed, with one of a plain file in memory at a time."""
     with open_plain_file(path) as raw:
         if path.suffix == GZIP:
-            yield from _unpack_gzip(path, raw).splitlines(keepends=True)
+            yield from io.BytesIO(_unpack_gzip(path, raw))
         else:
             yield from raw
 

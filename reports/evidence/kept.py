@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 import os
 import re
 import stat
 import threading
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -144,8 +145,8 @@ def read_tape(folder: Path, sha256: str) -> KeptTape:
     packed = _read_plain_file(folder / f"{sha256}{SUFFIX}")
     if hashlib.sha256(packed).hexdigest() != sha256:
         raise Unreadable(f"{sha256[:12]}{SUFFIX} has other content than its name says")
-    head, *exchanges = _parsed_lines(_unpack_gzip(packed))
-    return _parse_tape(head, exchanges)
+    lines = _parsed_lines(_unpack_gzip(packed))
+    return _parse_tape(next(lines), lines)
 
 
 def _format_lines(tape: KeptTape) -> Iterator[bytes]:
@@ -232,17 +233,19 @@ def _unpack_gzip(packed: bytes) -> bytes:
     return plain
 
 
-def _parsed_lines(plain: bytes) -> list[Mapping[str, Json]]:
-    try:
-        found = [json.loads(line) for line in plain.splitlines()]
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(f"it is not JSON: {error}") from None
-    if not found or not all(isinstance(each, dict) for each in found):
-        raise Unreadable("it holds no JSON objects")
-    return found
+def _parsed_lines(plain: bytes) -> Iterator[Mapping[str, Json]]:
+    """Yield the objects one at a time: millions of empty ones would fit into a file that is read."""
+    for line in io.BytesIO(plain or b"[]"):
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise Unreadable(f"it is not JSON: {error}") from None
+        if not isinstance(found, dict):
+            raise Unreadable("it holds no JSON objects")
+        yield found
 
 
-def _parse_tape(head: Mapping[str, Json], lines: Sequence[Mapping[str, Json]]) -> KeptTape:
+def _parse_tape(head: Mapping[str, Json], lines: Iterable[Mapping[str, Json]]) -> KeptTape:
     version = head.get("tape")
     if type(version) is not int or not 1 <= version <= VERSION:
         raise Unreadable(f"it is of version {version!r:.20}, and versions up to {VERSION} are understood")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from reports.evidence import by_cell
 from reports.evidence.by_cell import CellReader, Unstreamable
 from reports.evidence.rows import iterate_rows, make_thin
 from reports.evidence.summary import CellRow, make_board
@@ -72,6 +73,14 @@ def test_a_cell_named_inside_a_value_is_noticed(tmp_path: Path) -> None:
 def test_a_run_that_retries_another_is_read_at_once(tmp_path: Path) -> None:
     with pytest.raises(Unstreamable, match="retries"):
         CellReader([written(tmp_path, world.typed([{"kind": "run", "retry_of": "r0"}]))])
+
+
+def test_a_packed_file_fills_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few megabytes of gzip are a few gigabytes of newlines."""
+    monkeypatch.setattr(by_cell, "GZIP_BYTES", 3000)
+    path = written(tmp_path, world.seal(world.green()), "e.jsonl.gz")
+    with pytest.raises(Unstreamable, match="unpacks to more than"):
+        CellReader([path])
 
 
 def test_a_thin_row_tells_the_index_what_the_whole_row_does() -> None:

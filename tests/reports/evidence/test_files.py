@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -249,6 +250,18 @@ def test_every_bad_line_is_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         evidence.read_records(file)
     assert len(caught.value.problems) == 2
+
+
+def test_a_file_of_damaged_lines_is_no_evidence(tmp_path: Path) -> None:
+    """Each costs memory and a line on the terminal, and a megabyte of gzip holds a thousand million of them."""
+    lines = world.write(world.seal(world.green()))
+    for name, packed in (("e.jsonl", lambda data: data), ("e.jsonl.gz", gzip.compress)):
+        file = tmp_path / name
+        file.write_bytes(packed(lines + b"\n" * evidence.MOST_LOST))
+        assert sum(isinstance(r, Lost) for r in evidence.read_records(file)) == evidence.MOST_LOST
+        file.write_bytes(packed(lines + b"\n" * (evidence.MOST_LOST + 1)))
+        with pytest.raises(ConfigError, match=f"more than {evidence.MOST_LOST} of its lines are damaged, the first"):
+            evidence.read_records(file)
 
 
 def test_a_missing_file_asks_whether_anything_ran(tmp_path: Path) -> None:
