@@ -81,7 +81,7 @@ def make_cpu_workflow() -> Workflow:
 def make_releases_workflow() -> Workflow:
     """Make the workflow that reads new releases off any critical path; a person takes the patch, reviews it and
     commits it."""
-    add = ".venv/bin/python -m matrix snapshot --newest vllm sglang transformers | tee changes.txt"
+    add = ".venv/bin/python -m matrix snapshot --newest vllm sglang transformers trtllm | tee changes.txt"
     facts = ".venv/bin/python -m matrix facts | tee facts.txt"
     told = "{ cat changes.txt; echo; cat facts.txt; } | sed 's/^/    /' >> \"$GITHUB_STEP_SUMMARY\""
     parsers = ".venv/bin/python -m lab.parsers --snapshots | tee parsers.txt"

@@ -13,7 +13,7 @@ from typing import Final
 
 from packaging.version import InvalidVersion, Version
 
-from lab.snapshot import guards
+from lab.snapshot import guards, stub
 from lab.snapshot.extract import ENGINES, extract_snapshot, own_llamacpp
 from lab.snapshot.kernels import kernels_of
 from lab.snapshot.probe import run_probes
@@ -39,9 +39,6 @@ WITH_KERNELS: Final = frozenset({"vllm"})  # engines whose own wheel carries com
 FEWER: Final = 0.6  # of what the release before has: below it, it is written in a way that is not understood
 COUNTED: Final = ("flags", "env", "architectures", "requires")
 INDEX_TIMEOUT_S: Final = 120
-STUBS: Final = {  # engines whose package on the index only fetches the real one from its vendor
-    "trtllm": "the package on the index is a stub; give the vendor's wheel or a checkout of the tag: --wheel PATH"
-}
 
 
 def read_release(engine: str, version: str, wheel: Path | None = None) -> Snapshot:
@@ -54,6 +51,8 @@ def read_release(engine: str, version: str, wheel: Path | None = None) -> Snapsh
         return own_llamacpp(version)
     if engine not in ENGINES:
         raise HostError(f"no snapshot can be made of {engine!r}{suggest_nearest(engine, [*ENGINES, 'llamacpp'])}")
+    if engine in stub.PACKAGES and wheel is None:
+        return stub.read_stub(engine, version)
     with _wheel_of(engine, version, wheel) as path:
         return _read_release(engine, version, path, kernels_too=wheel is None)
 
@@ -66,8 +65,8 @@ def _wheel_of(engine: str, version: str, wheel: Path | None) -> AbstractContextM
     """
     if wheel is not None:
         return nullcontext(wheel)
-    if engine in STUBS:
-        raise HostError(f"{engine}=={version}: {STUBS[engine]}")
+    if engine in stub.PACKAGES:  # --texts: a stub has none
+        raise HostError(f"{engine}=={version}: {stub.WHY}; give that wheel or a checkout of the tag: --wheel PATH")
     return download_wheel(f"{engine}=={version}")
 
 
@@ -82,6 +81,9 @@ def add_release(engine: str, version: str, wheel: Path | None = None, origin: st
 
     `origin`: where a wheel or checkout at hand is from; its name says it otherwise.
     """
+    if engine in stub.PACKAGES and wheel is None:
+        save_snapshot(found := stub.read_stub(engine, version))
+        return found
     if engine not in ENGINES:  # llama.cpp, which is not read from a wheel, and what there is not
         snapshot = hold_against_before(read_release(engine, version, wheel))
     else:
@@ -158,13 +160,16 @@ def write_kernels(name: str, version: str, wheel: Path) -> Path:
 
 
 def newer_versions(engine: str) -> list[str]:
-    """Return the final versions on pip's index that are newer than every snapshot of the engine, oldest first.
+    """Return the versions on pip's index that are newer than every snapshot of the engine, oldest first.
+
+    Final ones; of an engine that is given out as candidates only, all.
 
     Raises:
         HostError: the index cannot be asked.
     """
     held = [Version(s.version) for s in releases_of(engine)]
-    command = [sys.executable, "-m", "pip", "index", "versions", engine, "--disable-pip-version-check"]
+    package = [stub.PACKAGES[engine], "--pre"] if engine in stub.PACKAGES else [engine]
+    command = [sys.executable, "-m", "pip", "index", "versions", *package, "--disable-pip-version-check"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=INDEX_TIMEOUT_S, check=False)
     listed = re.search(r"^Available versions: (.*)$", done.stdout, re.MULTILINE)
     if done.returncode or listed is None:

@@ -61,7 +61,7 @@ def judge_words(
 ) -> Iterator[CheckFinding]:
     """Judge the line with the text of its own release; a release without a snapshot is unknown, not accepted."""
     snapshot = release.snapshot
-    if snapshot is None:
+    if snapshot is None or not snapshot.flags:
         yield _no_snapshot(release)
         return
     env = {name: word.text for name, word in command.env.items()}
@@ -78,6 +78,8 @@ def _no_snapshot(release: AskedRelease) -> CheckFinding:
     near = release.nearest_snapshot()
     nearest = f"Words were understood by the text of {near.engine} {near.version}." if near is not None else ""
     what = f"No text of {release.name} was read" if release.version else f"{release.by} names no release"
+    if release.snapshot is not None:
+        what += f" ({release.snapshot.unread.get('flags', 'only its pins were')})"
     return make_finding("release_unknown", {}, release.name, what=what, nearest=nearest, by=release.by)
 
 

@@ -67,7 +67,9 @@ class AskedRelease:
 
     def nearest_snapshot(self) -> Snapshot | None:
         """Its own snapshot, or the one of its engine that is nearest in version: good for the meaning of words only."""
-        return self.snapshot or _find_nearest_snapshot(self.engine, self.version)
+        own = self.snapshot
+        # Of a stub only the pins are known, and words have a meaning in the release next to it.
+        return own if own is not None and own.flags else _find_nearest_snapshot(self.engine, self.version)
 
 
 def parse_release(text: str) -> AskedRelease:
@@ -170,7 +172,9 @@ def _find_nearest_snapshot(engine: str, version: str) -> Snapshot | None:
         return None
     asked = _parse_stem(version.replace(".", "_")) if version else known[-1][0]
     later = [stem for guess, stem in known if asked is None or guess >= asked]
-    return snapshot_for(later[0] if later else known[-1][1])
+    earlier = [stem for _, stem in reversed(known) if stem not in later]
+    found = (snapshot_for(stem) for stem in (*later, *earlier))
+    return next((snapshot for snapshot in found if snapshot is not None and snapshot.flags), None)
 
 
 def _parse_stem(stem: str) -> Version | None:

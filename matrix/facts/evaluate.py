@@ -8,6 +8,7 @@ from itertools import groupby
 
 from packaging.version import Version
 
+from matrix.facts.merges import has_pull
 from matrix.facts.model import Fact, split_predicate
 from matrix.facts.predicates import HeldWheels, PredicateAnswer, ask_predicate
 from matrix.preflight.snapshot import Snapshot, list_releases, snapshot_for
@@ -35,8 +36,15 @@ def judge_fact(
     fact: Fact, snapshot: Snapshot, facts: Mapping[str, Fact], held: HeldWheels | None = None
 ) -> PredicateAnswer:
     """Judge all predicates: the first that fails decides; with none, the first unknown one; with none, they all
-    hold."""
-    where = held or HeldWheels()
+    hold. What was not read of a release is answered by the pull request that brought the fact, where one is named."""
+    read = _judge_predicates(fact, snapshot, facts, held or HeldWheels())
+    if read.holds is not None or not fact.merged:
+        return read
+    holds, why = has_pull(fact.engine, fact.merged, snapshot.version)
+    return read if holds is None else PredicateAnswer(holds, why)
+
+
+def _judge_predicates(fact: Fact, snapshot: Snapshot, facts: Mapping[str, Fact], where: HeldWheels) -> PredicateAnswer:
     answers = [_ask(predicate, snapshot, facts, where) for predicate in fact.all]
     if fact.any:
         answers.append(_any([_ask(predicate, snapshot, facts, where) for predicate in fact.any]))

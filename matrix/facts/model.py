@@ -47,6 +47,7 @@ class Fact:
     sms: tuple[int, ...] = ()  # of `dsa_sms`: the GPUs whose sparse attention it decides
     feature: str = ""  # of a release's `features`: the one that it decides
     key: str = ""  # of a release: the yes or no that it decides
+    merged: int = 0  # the pull request that brought it (merges.yaml): decides where a release could not be read
 
     @property
     def predicates(self) -> tuple[Mapping[str, Any], ...]:

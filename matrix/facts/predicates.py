@@ -47,9 +47,11 @@ def ask_predicate(kind: str, keys: Keys, snapshot: Snapshot, held: HeldWheels) -
 
 
 def _unread(snapshot: Snapshot, part: str) -> PredicateAnswer | None:
+    if snapshot.knows(part):
+        return None
     if part in snapshot.unread:
         return PredicateAnswer(None, f"its {part} could not be read: {snapshot.unread[part]}")
-    return None if snapshot.complete else PredicateAnswer(None, "the release itself was not read")
+    return PredicateAnswer(None, "the release itself was not read")
 
 
 def _registers(keys: Keys, snapshot: Snapshot, _: HeldWheels) -> PredicateAnswer:

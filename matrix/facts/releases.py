@@ -94,6 +94,7 @@ def _check(held: HeldRelease) -> Iterator[Problem]:
     yield from _check_lock(held)
     if held.snapshot is not None and held.snapshot.complete:
         yield from _check_snapshot(held, held.snapshot)
+    if held.snapshot is not None and held.snapshot.knows("requires"):
         yield from _check_pins(held, held.snapshot)
 
 
@@ -213,7 +214,7 @@ def _check_recipes(matrix: Matrix) -> Iterator[Problem]:
 
 def _required(declared: Pinned, snapshot: Snapshot | None) -> dict[str, tuple[SpecifierSet, str]]:
     """Library -> what decides its version, and whose word that is. What the file pins itself is a choice of its own."""
-    wheel = parse_pins(snapshot.requires) if snapshot is not None and snapshot.complete else {}
+    wheel = parse_pins(snapshot.requires) if snapshot is not None and snapshot.knows("requires") else {}
     return {
         **{name: (pin, "the wheel") for name, pin in wheel.items()},
         **{name: (pin, "the release's file") for name, pin in declared.items()},

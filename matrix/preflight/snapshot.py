@@ -57,7 +57,7 @@ class Flag:
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """One release. `complete=False`: absence from the lists proves nothing (documents, forks)."""
+    """One release. `complete=False`: absence from the lists proves nothing (documents, forks), save in `read`."""
 
     release: str
     engine: str
@@ -84,6 +84,7 @@ class Snapshot:
     )  # "ARCHITECTURE smNN KV" -> backends that it takes by itself
     probes: Mapping[str, str] = field(default_factory=dict)  # text probe of facts.yaml -> file:line of a match, or ""
     unread: Mapping[str, str] = field(default_factory=dict)  # part (flags, env, ...) -> why it could not be read
+    read: tuple[str, ...] = ()  # of a release that was not read itself: the parts that were, `requires` of its stub
     facts: Mapping[str, Any] = field(default_factory=dict)  # further facts with their source
 
     @cached_property
@@ -119,7 +120,7 @@ class Snapshot:
 
     def knows(self, part: str) -> bool:
         """Whether absence from this part (flags, env, architectures, ...) says anything."""
-        return self.complete and part not in self.unread
+        return (self.complete or part in self.read) and part not in self.unread
 
     @property
     def abbreviates(self) -> bool:
@@ -177,7 +178,7 @@ def parse_snapshot(text: str, folder: Path = SNAPSHOTS) -> Snapshot:
     for name in NAMES:
         raw[name] = frozenset(_split_words(raw.get(name, ())))
     raw["config_keys"] = {scope: frozenset(_split_words(names)) for scope, names in raw.get("config_keys", {}).items()}
-    raw["requires"] = tuple(raw.get("requires", ()))
+    raw |= {name: tuple(raw.get(name, ())) for name in ("requires", "read")}
     raw["parsers"] = {kind: tuple(_split_words(names)) for kind, names in raw.get("parsers", {}).items()}
     return Snapshot(**raw)
 

@@ -72,8 +72,10 @@ def _tell_pins(pins: Sequence[News]) -> list[str]:
 
 def _facts(facts: Sequence[News]) -> list[str]:
     """By name: what follows from one is told by the checks, known failures and patches that name it."""
-    now, gone = ([n.key for n in facts if (n.way == "ends") is ended] for ended in (False, True))
-    told = [f"{word} {', '.join(names)}" for word, names in (("hold now:", now), ("hold no more:", gone)) if names]
+    told = []
+    for way, word in (("begins", "hold now:"), ("ends", "hold no more:"), ("changes", "are not known any more:")):
+        names = [n.key for n in facts if n.way == way]
+        told += [f"{word} {', '.join(names)}"] if names else []
     return _wrap_lines(
         "  facts: ", f"{'; '.join(told)}. [{KINDS['wheel']}: glm-matrix facts NAME says what decides it]"
     )

@@ -55,7 +55,8 @@ def _fact(fact: Fact, old: bool | None, new: bool | None, why: str, after: Side,
     return News(
         part="fact",
         key=fact.id,
-        way="begins" if new else "ends" if old else "changes",
+        # Not to be known is no end: of a release that was not read, a fact that held before is open.
+        way="begins" if new else "changes" if new is None else "ends",
         danger="new",
         level="note",
         title=f"fact {fact.id}",

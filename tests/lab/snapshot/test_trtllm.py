@@ -8,7 +8,6 @@ import pytest
 
 from lab.snapshot.extract import extract_snapshot
 from lab.snapshot.guards import list_guards
-from lab.snapshot.release import read_release
 from lab.snapshot.wheel import Wheel, read_wheel
 from matrix.errors import HostError
 from matrix.preflight.snapshot import Snapshot, parse_snapshot, save_snapshot, snapshot_for
@@ -66,11 +65,6 @@ def test_a_checkout_is_read_as_its_wheel(tmp_path: Path) -> None:
 def test_a_folder_of_something_else_says_what_was_expected(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="a checkout of TensorRT-LLM"):
         read_wheel(tmp_path)
-
-
-def test_the_stub_of_the_index_is_not_taken_for_the_release() -> None:
-    with pytest.raises(HostError, match=r"stub.*--wheel PATH"):
-        read_release("trtllm", "1.2.1")
 
 
 def test_the_keys_of_the_file_survive_the_snapshot(tmp_path: Path) -> None:
