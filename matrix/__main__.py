@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from matrix.condition import FORMS
 from matrix.errors import ConfigError, Problem
-from matrix.facts.bases import count_boundaries, describe_boundaries
+from matrix.facts.bases import count_boundaries, describe_boundaries, lint_reports
 from matrix.facts.lint import lint_facts
 from matrix.facts.releases import explain_unheld, lint_releases
 from matrix.known.lint import lint_known_failures
@@ -254,7 +254,7 @@ def lint_matrix(matrix: Matrix, _: argparse.Namespace) -> int:
     problems = [_once(same) for same in places.values()]
     problems += lint_known_failures(matrix, datetime.now(UTC).date())
     problems += lint_sources(matrix)
-    problems += lint_facts(matrix)
+    problems += [*lint_facts(matrix), *lint_reports(matrix)]
     problems += lint_releases(matrix)
     if problems:
         raise ConfigError(problems)

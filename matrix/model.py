@@ -356,6 +356,7 @@ class Source:
     form: str = ""  # weight format first, e.g. "nvfp4, fp8 KV"
     url: str = ""  # where it stands, when that is not the entry's issue
     expected: str = ""  # why it is believed where nobody saw it, e.g. of another GPU of the same family
+    undecided: str = ""  # of a report with a range of releases: why no fact of a wheel decides where it begins and ends
 
     def cite(self) -> str:
         """Where it stands, then what it is worth: `models/x.py:12 (read in sglang==0.5.17 for sm120, not run)`."""

@@ -91,7 +91,8 @@ def _tell_basis(decided: Decision) -> str:
     """Say what a finding rests on, when somebody looked, and whether anybody has run it."""
     day = f" {decided.read}" if decided.read else ""
     run = f"; {decided.run}" if decided.kind in ("run", "report") or (decided.kind == "wheel" and decided.read) else ""
-    return f"{KINDS[decided.kind]}{day}: {decided.fact}{run}"
+    range_ = f"; its range of releases is the report's: {decided.undecided}" if decided.undecided else ""
+    return f"{KINDS[decided.kind]}{day}: {decided.fact}{run}{range_}"
 
 
 def _cut_line(text: str) -> str:

@@ -43,6 +43,7 @@ class Decision:
     fact: str
     read: str
     run: str = "not run"  # what was run, or that nobody did
+    undecided: str = ""  # of a report with a range of releases: why no fact of a wheel decides where it begins and ends
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +174,11 @@ def _parse_check(entry: Mapping[str, Any]) -> Check:
         consequence=entry["consequence"],
         remedy=entry["remedy"],
         decided_by=Decision(
-            kind=decided["kind"], fact=decided["fact"], read=str(decided["read"]), run=decided.get("run", "not run")
+            kind=decided["kind"],
+            fact=decided["fact"],
+            read=str(decided["read"]),
+            run=decided.get("run", "not run"),
+            undecided=decided.get("undecided", ""),
         ),
         sources=tuple(entry["sources"]),
         conflict=tuple(entry.get("conflict", ())),

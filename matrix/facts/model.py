@@ -28,6 +28,7 @@ KEYS: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
     "text": (frozenset({"in", "matches"}), frozenset({"of"})),
     "file": (frozenset({"path", "sha256"}), frozenset()),
     "guard": (frozenset({"says"}), frozenset()),
+    "parses": (frozenset({"pair", "case", "fault"}), frozenset()),
     "fact": (frozenset({"id"}), frozenset()),
 }
 NEGATION: Final = "not"

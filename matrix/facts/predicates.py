@@ -205,6 +205,21 @@ def _guard(keys: Keys, snapshot: Snapshot, held: HeldWheels) -> PredicateAnswer:
     return PredicateAnswer(hit is not None, f"{hit.at}: {hit.says}" if hit else f"no guard says {keys['says']!r}")
 
 
+def _parses(keys: Keys, snapshot: Snapshot, _: HeldWheels) -> PredicateAnswer:
+    """Whether the release's own parsers, run over the corpus, made this fault of this reply."""
+    # Here and not above: the corpus is judged anew in each process, and few facts ask for it.
+    from matrix.parsers.findings import list_wrongs
+    from matrix.parsers.record import load_answers
+
+    asked = (keys["pair"], keys["case"])
+    ran = any((a.pair, a.case) == asked and snapshot.release in a.releases for a in load_answers())
+    if not ran:
+        return PredicateAnswer(None, f"its parsers {keys['pair']} were not run over {keys['case']}")
+    made = {w.kind: w.what for w in list_wrongs() if (w.release, w.pair, w.case) == (snapshot.release, *asked)}
+    found = made.get(keys["fault"])
+    return PredicateAnswer(found is not None, found or f"{keys['pair']} makes no {keys['fault']} of {keys['case']}")
+
+
 PREDICATES: Final[Mapping[str, Callable[[Keys, Snapshot, HeldWheels], PredicateAnswer]]] = {
     "registers": _registers,
     "chooses": _chooses,
@@ -217,4 +232,5 @@ PREDICATES: Final[Mapping[str, Callable[[Keys, Snapshot, HeldWheels], PredicateA
     "text": _text,
     "file": _file,
     "guard": _guard,
+    "parses": _parses,
 }

@@ -192,6 +192,9 @@ EXPECTED = {
     "vllm_sm120_short_prompts_end": ("0.26.0", "0.27.0", "0.27.1", "0.28.0", "0.29.0"),
     "vllm_pattern_over_indexer_weights": ("0.24.0", "0.29.0", "0.30.0", "0.31.0", "0.32.0", "0.33.0"),
     "vllm_reads_indexer_types": (),
+    "vllm_glm47_loses_a_streamed_call_without_arguments": (
+        *("0.20.0", "0.20.1", "0.20.2", "0.21.0", "0.22.0", "0.22.1", "0.23.0"),
+    ),
 }
 
 
@@ -218,3 +221,14 @@ def test_releases_come_oldest_first() -> None:
     versions = [s.version for s in releases_of("sglang")]
     order = ["0.5.9", "0.5.10rc0", "0.5.10", "0.5.10.post1", "0.5.23"]
     assert [v for v in versions if v in order] == order
+
+
+def test_parsers_that_were_not_run_answer_nothing() -> None:
+    keys = {"pair": "glm47+glm45", "case": "no_arguments", "fault": "lost_call"}
+    run = Snapshot(release="vllm_0_23_0", engine="vllm", version="0.23.0", source="w")
+    assert ask_predicate("parses", keys, run, HeldWheels()).holds is True
+    assert ask_predicate("parses", {**keys, "fault": "exception"}, run, HeldWheels()).holds is False
+    other = replace(run, release="vllm_9")
+    assert ask_predicate("parses", keys, other, HeldWheels()).why == (
+        "its parsers glm47+glm45 were not run over no_arguments"
+    )
