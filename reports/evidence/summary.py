@@ -126,9 +126,14 @@ class CellRow:
     @property
     def crashes(self) -> tuple[Launch, ...]:
         """The launches that followed a crash of its engine, or of another cell's with the same plan. A crash that a
-        known failure of this cell describes is left out: it is told as that."""
-        known = {r.run for t in self.tests for r in t.answers if r.status is Status.XFAIL and r.how == "exit"}
-        return tuple(each for each in self.standing if each.data.get(AFTER) == CRASH and each.run not in known)
+        known failure of this cell describes is left out: it is told as that, before the launch that followed it."""
+        exits = (r for t in self.tests for r in t.answers if r.status is Status.XFAIL and r.how == "exit")
+        known = [(r.run, r.t) for r in exits]
+        return tuple(
+            each
+            for each in self.standing
+            if each.data.get(AFTER) == CRASH and not any(run == each.run and t <= each.t for run, t in known)
+        )
 
     @property
     def status(self) -> Status:

@@ -1,7 +1,8 @@
 """Reports tests that a cell owes and that left no result: MISSING, each by name, suite by suite.
 
-A test that had found something wrong when its run was cut short has no result there. A pass of the run that continues
-it would hide that failure, as a retry would; so the cell is red.
+A test that had found something wrong when its run was cut short has no result there, and one that met trouble of the
+host or of ours behind its finding has a result that any retry supersedes. A later pass would hide that failure; so the
+cell is red.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Final
 from matrix.judging.status import Status
 from matrix.planning.owed import Depth
 from matrix.wording import list_first
+from reports.evidence.attempts import INFRASTRUCTURE
 from reports.evidence.summary import CellRow, SettledTest
 from reports.evidence.types import Found, Record, Result
 
@@ -33,18 +35,20 @@ def tell_missing(row: CellRow, depth: Depth) -> Iterator[tuple[str, str]]:
 
 
 def tell_hidden(row: CellRow, records: Sequence[Record]) -> Iterator[tuple[str, str]]:
-    """Yield a rule and a sentence for each test that passed, and that failed a check in a run that was cut short."""
-    ended = {(r.run, r.nodeid) for r in records if isinstance(r, Result)}
+    """Yield a rule and a sentence for each passed test that failed a check in an attempt without an answer."""
+    ended = {(r.run, r.nodeid): r.status for r in records if isinstance(r, Result)}
     passed = {test.nodeid: test.name for test in row.tests if test.status in PASSED}
     failed: dict[tuple[str, str], Found] = {}
     for r in records:
-        if isinstance(r, Found) and not r.ok and r.nodeid in passed and (r.run, r.nodeid) not in ended:
+        unanswered = ended.get((r.run, r.nodeid), Status.MISSING) in INFRASTRUCTURE
+        if isinstance(r, Found) and not r.ok and r.nodeid in passed and unanswered:
             failed.setdefault((r.run, r.nodeid), r)
     for (run, nodeid), found in failed.items():
         said = f"{found.check}: {found.detail or found.got}"
+        end = f"it came to {status}" if (status := ended.get((run, nodeid))) else "that run was cut short"
         yield (
             "cut",
-            f"{passed[nodeid]} had failed in run {run} ({said}) when that run was cut short, and no later pass answers"
+            f"{passed[nodeid]} had failed in run {run} ({said}) when {end}, and no later pass answers"
             " for it: run the cell anew.",
         )
 

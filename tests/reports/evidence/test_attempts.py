@@ -18,7 +18,7 @@ from reports.evidence import junit
 from reports.evidence.attempts import ANSWERED, link_retries, order_by_time
 from reports.evidence.junit_attempts import tell_by_case
 from reports.evidence.summary import CellRow, make_board
-from reports.evidence.types import Record
+from reports.evidence.types import Found, Record, Result
 from reports.gate import gate
 from reports.gate.flakes import measure_share
 from reports.gate.gate import Verdict
@@ -66,6 +66,17 @@ def test_trouble_of_the_host_or_of_ours_is_superseded_by_the_retry_alone_and_tol
     verdict = judge([*first(status), *again()], POLICY)
     assert not verdict.reasons
     assert verdict.told[0] == f"{PLAIN}: {NEEDLE} came to {status} in run r1: {SAID}; PASS in run r2, a retry of r1."
+
+
+@pytest.mark.parametrize("status", ["HOST_ERROR", "TEST_ERROR"])
+def test_a_wrong_answer_behind_which_the_host_failed_is_not_answered_by_a_retry(status: str) -> None:
+    """The check had judged it before somebody else took the engine's port, say."""
+    records = first(status)
+    needle = next(r.nodeid for r in records if isinstance(r, Result) and r.status == status)
+    wrong = [replace(r, ok=False) if isinstance(r, Found) and r.nodeid == needle else r for r in records]
+    found = said([*wrong, *again()], POLICY)
+    assert f"{NEEDLE} had failed in run r1 (x.ok: a) when it came to {status}, and no later pass answers" in found
+    assert "had failed" not in said([*records, *again()], POLICY)
 
 
 @pytest.mark.parametrize("bad", ["FAIL", "CRASH", "HANG", "XPASS"])

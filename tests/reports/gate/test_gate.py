@@ -132,6 +132,15 @@ def test_a_crash_that_a_known_failure_describes_is_told_as_that() -> None:
     assert "launched again" in said(judge(world.seal(changed(fields, is_needle, how="http_status"))))
 
 
+def test_a_known_crash_excuses_no_earlier_one() -> None:
+    """Another cell's test met that one, and the known failure ended the launch that followed it."""
+    known = changed(_relaunched(world.green()), is_needle, status="XFAIL", **{**world.FITS, "how": "exit"})
+    for later_s, red in ((0, False), (60, True)):
+        moment = (world.BEGUN + timedelta(seconds=later_s)).isoformat()
+        fields = [f | {"t": moment} if f["kind"] == "result" else f for f in known]
+        assert ("launched again" in said(judge(world.seal(fields)))) is red
+
+
 def test_an_image_by_tag_is_red_unless_allowed_by_name() -> None:
     tag, pinned = "vllm/vllm-openai:v0.33.0", "vllm/vllm-openai@sha256:" + "a" * 64
     records = _launched_from(tag)
