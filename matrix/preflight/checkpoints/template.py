@@ -16,7 +16,7 @@ from functools import lru_cache
 from matrix.checkout import CHECKOUT
 from matrix.preflight.checkpoints.remark import list_some, make_remark
 from matrix.preflight.checkpoints.survey import Survey
-from matrix.preflight.checkpoints.template_child import LOST
+from matrix.preflight.checkpoints.template_child import AS_PYTHON, LOST, NONE
 from matrix.preflight.checkpoints.tokens import find_template
 from matrix.preflight.verdict import Remark
 
@@ -108,6 +108,26 @@ def _check_losses(prompts: Mapping[str, str]) -> Iterator[Remark]:
             f"the chat template leaves out {list_some(lost, 6)}",
             effect="requests with it are answered, HTTP 200, as if nobody had said it",
             remedy="the template of the source",
+        )
+    python = [name.removeprefix(AS_PYTHON) for name in prompts if name.startswith(AS_PYTHON)]
+    if python:
+        yield make_remark(
+            "warning",
+            "template_loss",
+            "chat_template",
+            f"the chat template writes {list_some(python, 6)} as a Python list",
+            effect="vLLM hands every content on as parts where a template takes the user's so, and clients send parts: "
+            "the model reads {'type': 'text', ...} instead of the text",
+            remedy="the template of the source",
+        )
+    if NONE in prompts:
+        yield make_remark(
+            "note",
+            "template_loss",
+            "chat_template",
+            "the chat template writes the word None for a message whose content is null",
+            effect="a caller that hands null on, as apply_chat_template does, prompts with None before each call",
+            remedy="send an empty text with tool_calls",
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import resource
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -18,6 +19,12 @@ MOST_LETTERS: Final = 200_000  # of one prompt; ours has two short messages
 USER: Final[list[dict[str, Any]]] = [{"role": "user", "content": "Name a colour."}]
 TALK: Final = [*USER, {"role": "assistant", "content": "Red."}, {"role": "user", "content": "Another."}]
 PARTS: Final = [{"role": "user", "content": [{"type": "text", "text": "Name a colour."}]}]
+
+
+def _in_parts(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**m, "content": [{"type": "text", "text": m["content"]}] if m["content"] else []} for m in messages]
+
+
 # What a template may lose of a conversation, each with a word that must stand in its prompt
 TOOL: Final[dict[str, Any]] = {
     "type": "function",
@@ -33,15 +40,39 @@ CALL: Final[dict[str, Any]] = {
     "function": {"name": "paint_wall", "arguments": {"colour": "teal"}},
 }
 ANSWERED: Final = [*USER, {"role": "assistant", "content": "", "tool_calls": [CALL]}]
+RESULT: Final[dict[str, Any]] = {"role": "tool", "tool_call_id": "call_1", "content": "Dry."}
+SECOND: Final = {**CALL, "id": "call_2"}
+THOUGHT: Final = {**ANSWERED[-1], "reasoning_content": "Paint it."}
 LOSABLE: Final[dict[str, tuple[list[dict[str, Any]], bool, str]]] = {  # messages, with tools, the word
     "the system message": ([{"role": "system", "content": "Speak Welsh."}, *USER], False, "Speak Welsh."),
     "the user's first message": (TALK, False, "Name a colour."),
     "the assistant's earlier answer": (TALK, False, "Red."),
     "the tools": (USER, True, "paint_wall"),
-    "the assistant's calls": ([*ANSWERED, {"role": "tool", "tool_call_id": "call_1", "content": "Dry."}], True, "teal"),
-    "the tool's result": ([*ANSWERED, {"role": "tool", "tool_call_id": "call_1", "content": "Dry."}], True, "Dry."),
+    "the assistant's calls": ([*ANSWERED, RESULT], True, "teal"),
+    "the tool's result": ([*ANSWERED, RESULT], True, "Dry."),
+    "the second of two results": (
+        [
+            *USER,
+            {**ANSWERED[-1], "tool_calls": [CALL, SECOND]},
+            RESULT,
+            {**RESULT, "tool_call_id": "call_2", "content": "Wet."},
+        ],
+        True,
+        "Wet.",
+    ),
+    "the thinking before a call, which the turn goes on from": ([*USER, THOUGHT, RESULT], True, "Paint it."),
+}
+# What vLLM hands on as parts to a template that takes the user's text so: it looks whether the template iterates over
+# content, and then gives every role's content as parts, also where the client sent a string. Clients send parts, too.
+IN_PARTS: Final[dict[str, tuple[list[dict[str, Any]], bool, str]]] = {
+    "the system message in parts": (_in_parts(LOSABLE["the system message"][0]), False, "Speak Welsh."),
+    "the assistant's earlier answer in parts": (_in_parts(TALK), False, "Red."),
+    "the tool's result in parts": (_in_parts([*ANSWERED, RESULT]), True, "Dry."),
 }
 LOST: Final = "loses "  # key of the variant that says what is lost
+AS_PYTHON: Final = "writes as Python "  # of the one that says what stands there as a Python list
+NONE: Final = "writes None"
+PYTHON: Final = ("'type': 'text'", '"type": "text"')
 # name -> arguments beside the messages. Requests switch with enable_thinking (GLM) or thinking (DeepSeek).
 VARIANTS: Final[dict[str, dict[str, Any]]] = {
     "plain": {},
@@ -77,21 +108,47 @@ def render_prompts(text: str) -> dict[str, str]:
         for name, given in VARIANTS.items()
     }
     made["no generation prompt"] = template.render(messages=messages, add_generation_prompt=False, **shared)
-    lost = {LOST + what: "" for what in LOSABLE if _loses(template, what, shared)}
-    return {name: prompt[-MOST_LETTERS:] for name, prompt in made.items()} | lost
+    return {name: prompt[-MOST_LETTERS:] for name, prompt in made.items()} | _find_losses(template, shared)
 
 
-def _loses(template: Any, what: str, shared: dict[str, Any]) -> bool:
-    """Return whether a prompt lacks what it was made of. A template that refuses it says so to its user."""
-    messages, with_tools, word = LOSABLE[what]
-    arguments = CALL["function"]["arguments"]
-    for form in (arguments, json.dumps(arguments)):  # engines give either
-        call = {**CALL, "function": {**CALL["function"], "arguments": form}}
-        given = [{**m, "tool_calls": [call]} if "tool_calls" in m else m for m in messages]
-        settings = {**shared, "tools": [TOOL] if with_tools else None}
+def _find_losses(template: Any, shared: dict[str, Any]) -> dict[str, str]:
+    """Return what a prompt lacks of its conversation, what it writes as Python, and the word None; keys alone count."""
+    asked = dict(LOSABLE)
+    in_parts = _render(template, PARTS, shared, with_tools=False) or ""
+    if PARTS[0]["content"][0]["text"] in in_parts and not any(mark in in_parts for mark in PYTHON):
+        asked |= IN_PARTS
+    found: dict[str, str] = {}
+    for what, (messages, with_tools, word) in asked.items():
+        prompt = _render(template, messages, shared, with_tools=with_tools)
+        if prompt is None:
+            continue  # a template that refuses it says so to its user
+        if word not in prompt:
+            found[LOST + what] = ""
+        elif what in IN_PARTS and any(mark in prompt for mark in PYTHON):
+            found[AS_PYTHON + what] = ""
+    empty = [*USER, {**ANSWERED[-1], "content": None}, RESULT]
+    return found | ({NONE: ""} if "None" in (_render(template, empty, shared, with_tools=True) or "") else {})
+
+
+def _render(template: Any, messages: list[dict[str, Any]], shared: dict[str, Any], *, with_tools: bool) -> str | None:
+    """Return the prompt of a conversation, None where the template refuses it with arguments in either form."""
+    settings = {**shared, "tools": [TOOL] if with_tools else None}
+    for encode in (dict, json.dumps):  # engines give either
+        given = [_with_arguments(m, encode) for m in messages]
         if _can_render(template, given, settings):
-            return word not in template.render(messages=given, add_generation_prompt=True, **settings)
-    return False
+            prompt: str = template.render(messages=given, add_generation_prompt=True, **settings)
+            return prompt
+    return None
+
+
+def _with_arguments(message: dict[str, Any], encode: Callable[[Any], Any]) -> dict[str, Any]:
+    if "tool_calls" not in message:
+        return message
+    calls = [
+        {**call, "function": {**call["function"], "arguments": encode(call["function"]["arguments"])}}
+        for call in message["tool_calls"]
+    ]
+    return {**message, "tool_calls": calls}
 
 
 def _can_render(template: Any, messages: object, shared: dict[str, Any]) -> bool:

@@ -17,7 +17,8 @@ from matrix.preflight.verdict import Remark
 LAYERS, EXPERTS, HIDDEN, VOCABULARY = 8, 4, 32, 64
 TURNS = (
     "[gMASK]<sop>{% if tools %}<|system|>{{ tools | tojson }}{% endif %}{% for m in messages %}<|{{ m.role }}|>"
-    "{{ m.content }}{% for c in m.tool_calls or [] %}{{ c.function }}{% endfor %}{% endfor %}"
+    "{{ m.reasoning_content }}{{ m.content or '' }}"
+    "{% for c in m.tool_calls or [] %}{{ c.function }}{% endfor %}{% endfor %}"
 )
 TEMPLATE = (
     TURNS + "{% if add_generation_prompt %}"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from matrix.checkout import CHECKOUT
 from matrix.preflight.checkpoint import CheckpointFiles
+from matrix.yaml.yamltext import require_document
 from tests.matrix.preflight.checkpoints.builders import TEMPLATE, TURNS, said, says, sound
 
 OFF = "enable_thinking is defined and not enable_thinking"
@@ -130,12 +133,12 @@ def test_a_host_without_time_is_no_fault_of_the_template(monkeypatch: pytest.Mon
     assert found[0].startswith("unknown chat_template: this host had no time")
 
 
-BARE = "<|{{ m.role }}|>{{ m.content }}"
+BARE = "<|{{ m.role }}|>{{ m.reasoning_content }}{{ m.content or '' }}"
 LOSSES = [
     (TURNS.replace("tools | tojson", "''"), "out the tools;"),
     (TURNS.replace("c.function", "''"), "out the assistant's calls;"),
     (TURNS.replace("in messages", "in messages if m.role != 'system'"), "out the system message;"),
-    (TURNS.replace("in messages", "in messages if m.role != 'tool'"), "out the tool's result;"),
+    (TURNS.replace("in messages", "in messages if m.role != 'tool'"), "out the tool's result, the second of two results;"),
     (TURNS.replace("in messages", "in messages[-1:]"), "out the system message, the user's first message, the assist"),
     (f"{{% for m in messages %}}{BARE}{{% endfor %}}", "out the tools, the assistant's calls;"),
 ]
@@ -160,3 +163,48 @@ def test_a_template_that_leaves_out_what_was_said_is_a_warning(turns: str, words
 )
 def test_arguments_in_either_form_and_a_refusal_are_quiet(text: str) -> None:
     assert said(with_template(text)) == []
+
+
+OURS = (CHECKOUT / "fixtures" / "canary" / "hf" / "chat_template.jinja").read_text(encoding="utf-8")
+PUBLISHED = require_document(Path(__file__).with_name("published_templates.yaml"), "published_templates.yaml").data
+MECHANISMS = [row for row in PUBLISHED["templates"] if "ours" in row]
+
+
+def test_our_own_template_loses_nothing() -> None:
+    assert said(with_template(OURS)) == []
+
+
+@pytest.mark.parametrize("row", MECHANISMS, ids=[row["what"].partition(";")[0] for row in MECHANISMS])
+def test_what_a_published_template_does_is_found_in_ours(row: dict[str, Any]) -> None:
+    old, new = row["ours"]
+    assert old in OURS
+    found = said(with_template(OURS.replace(old, new)))
+    assert any(row["says"][-1] in line for line in found), found
+    assert len(found) == 1, found
+
+
+KEPT = [
+    ("<think>{{ m.reasoning_content | trim }}", "<think>", "the thinking before a call"),
+    (
+        "{%- elif m.role == 'tool' -%}",
+        "{%- elif m.role == 'tool' and messages[loop.index0 - 1].role != 'tool' -%}",
+        "second",
+    ),
+    (
+        "<|system|>{{ text(m.content) }}",
+        "<|system|>{{ m.content if m.content is string }}",
+        "the system message in parts",
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "words"), KEPT, ids=[words for _, _, words in KEPT])
+def test_each_turn_of_a_talk_with_tools_is_looked_for(old: str, new: str, words: str) -> None:
+    assert old in OURS
+    found = said(with_template(OURS.replace(old, new)))
+    assert len(found) == 1 and words in found[0], found
+
+
+def test_parts_are_asked_of_templates_that_take_them_only() -> None:
+    """A template that prints content as it is gets strings from every engine."""
+    assert not any("in parts" in line for line in said(with_template(TEMPLATE)))
