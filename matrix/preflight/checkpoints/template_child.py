@@ -115,7 +115,7 @@ def _find_losses(template: Any, shared: dict[str, Any]) -> dict[str, str]:
     """Return what a prompt lacks of its conversation, what it writes as Python, and the word None; keys alone count."""
     asked = dict(LOSABLE)
     in_parts = _render(template, PARTS, shared, with_tools=False) or ""
-    if PARTS[0]["content"][0]["text"] in in_parts and not any(mark in in_parts for mark in PYTHON):
+    if TALK[0]["content"] in in_parts and not any(mark in in_parts for mark in PYTHON):
         asked |= IN_PARTS
     found: dict[str, str] = {}
     for what, (messages, with_tools, word) in asked.items():

@@ -138,7 +138,7 @@ LOSSES = [
     (TURNS.replace("tools | tojson", "''"), "out the tools;"),
     (TURNS.replace("c.function", "''"), "out the assistant's calls;"),
     (TURNS.replace("in messages", "in messages if m.role != 'system'"), "out the system message;"),
-    (TURNS.replace("in messages", "in messages if m.role != 'tool'"), "out the tool's result, the second of two results;"),
+    (TURNS.replace("in messages", "in messages if m.role != 'tool'"), "out the tool's result, the second of two"),
     (TURNS.replace("in messages", "in messages[-1:]"), "out the system message, the user's first message, the assist"),
     (f"{{% for m in messages %}}{BARE}{{% endfor %}}", "out the tools, the assistant's calls;"),
 ]
