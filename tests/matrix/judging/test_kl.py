@@ -15,6 +15,7 @@ from matrix.judging.kl import (
     REST,
     UNNAMED,
     _find_root,
+    is_control,
     merge_candidates,
     position_kl,
     read_distributions,
@@ -188,3 +189,22 @@ def test_a_search_that_ends_early_ends_where_all_its_halvings_end(
         middle = (low + up) / 2
         low, up = (low, middle) if rising(middle) > 0 else (middle, up)
     assert _find_root(rising, high) == up
+
+
+def test_a_listing_of_nothing_is_no_distribution() -> None:
+    """All of nothing is at most certain: two empty listings would agree, and one with any other."""
+    empty: Position = {}
+    assert position_kl(empty, empty) == position_kl(empty, SURE) == position_kl(SURE, empty) == math.inf
+
+
+@pytest.mark.parametrize("token", ["", "<|endoftext|>", "<|user|>", "[gMASK]", "[MASK]", "[sMASK]", "<sop>", "<eop>"])
+def test_control_tokens_of_every_spelling_are_one(token: str) -> None:
+    assert is_control(token)
+    assert merge_candidates([(token, math.log(0.5)), ("<|assistant|>", math.log(0.25))], token) == pytest.approx(
+        {UNNAMED: math.log(0.75)}
+    )
+
+
+@pytest.mark.parametrize("token", ["<sep>", "a", "<", "[MASK", "<|a b|>", "x<sop>", " "])
+def test_a_word_that_looks_like_a_control_token_is_a_word(token: str) -> None:
+    assert not is_control(token)

@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 
-from matrix.judging.roofline import FAR, SHORT_TOKENS, SpeedBounds, find_bounds
+from matrix.judging.roofline import FAR, SHORT_TOKENS, Floor, SpeedBounds, find_bounds
 from matrix.model import Cell
 from matrix.planning.expand import expand_matrix
 from matrix.recorded import Claim, Measurement
@@ -98,3 +98,33 @@ def test_what_cannot_be_bounded_is_not() -> None:
     unknown = replace(FOUR, checkpoint=replace(FOUR.checkpoint, size_bytes=None))
     assert bounds(unknown) == SpeedBounds()
     assert not bounds(FOUR, claim("sm120x4", "glm51_478b_nvfp4", 30, concurrency=None)).floors
+
+
+def test_a_published_floor_goes_before_a_higher_expected_one() -> None:
+    published, expected = (
+        Floor(tps=tps, context=SHORT_TOKENS, concurrency=1, source="s", published=known)
+        for tps, known in ((3.0, True), (10.0, False))
+    )
+    assert SpeedBounds(floors=(published, expected)).find_floor(1, 1) is published
+    assert SpeedBounds(floors=(expected,)).find_floor(1, 1) is expected
+
+
+def test_what_is_expected_is_the_smallest_share_that_anybody_reached() -> None:
+    of_others = (claim("sm90x8", "glm5_fp8", 100), claim("sm100x8", "glm5_fp8", 20))
+    [expected] = bounds(FOUR, *of_others).floors
+    slowest = min(bounds(FOUR, c).floors[0].tps for c in of_others)
+    assert not expected.published and expected.tps == pytest.approx(slowest)
+    assert expected.tps < max(bounds(FOUR, c).floors[0].tps for c in of_others)
+
+
+def test_drafts_lift_the_roofline() -> None:
+    """A step reads the weights once, whatever it accepts."""
+    plain, drafting = (bounds(c).ceiling for c in (FOUR, find_cell("sm120x4", "glm51_478b_nvfp4", "mtp")))
+    assert plain and drafting == pytest.approx(4 * plain)
+
+
+@pytest.mark.parametrize("features", ["mtp", ["mtp", "indexcache"]])
+def test_a_claim_about_cells_that_draft_is_none_about_others(features: object) -> None:
+    plain = claim("sm120x4", "glm51_478b_nvfp4", 90)
+    drafted = replace(plain, when={**plain.when, "features": features})
+    assert bounds(FOUR, plain).floors and not bounds(FOUR, drafted).floors

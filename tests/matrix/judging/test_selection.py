@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from matrix.checkout import CHECKOUT
-from matrix.judging.selection import SelectedRow, find_wrong_selections
+from matrix.judging.selection import BAND, SelectedRow, find_wrong_selections
 
 RECORDED = CHECKOUT / "docs" / "evidence" / "sm90-h200" / "selection.npz"
 TOPK = 2048
@@ -94,3 +94,56 @@ def test_a_sharing_layer_without_its_leader_is_no_evidence() -> None:
 def test_within_index_topk_everything_is_selected() -> None:
     rows = [SelectedRow(position=3, layer=0, selected=[0, 1, 2, 3, -1, -1], scores=[1.0, 2.0, 3.0, 4.0])]
     assert wrong(rows, "F") == []
+
+
+def test_the_band_is_twice_the_farthest_that_an_engine_was_seen_to_exchange() -> None:
+    rows = [row for launch in PATTERNS for row in recorded(launch) if row.layer < 2]
+    assert list(find_wrong_selections(rows, "FF", TOPK, BAND / 2)) == []
+    assert list(find_wrong_selections(rows, "FF", TOPK, BAND / 3)) != []
+
+
+STEPS = [float(token) for token in range(10)]  # the spread is 2.87, a step 0.348 of it; of four the cut is 6
+
+
+def of_ten(selected: Sequence[int], scores: Sequence[float] = STEPS, band: float = 0.34, topk: int = 4) -> list[str]:
+    row = SelectedRow(position=9, layer=0, selected=selected, scores=scores)
+    return [line.partition(": ")[2] for line in find_wrong_selections([row], "F", topk, band)]
+
+
+def test_every_token_on_the_wrong_side_of_the_cut_is_counted() -> None:
+    """The one that was left out, and the one in its place."""
+    allowed = "standard deviations, and 0.34 are allowed"
+    assert of_ten([6, 7, 8, 9]) == []
+    assert of_ten([5, 7, 8, 9]) == [f"1 tokens are not the reference's, by up to 0.35 {allowed}"]
+    assert of_ten([5, 7, 8, 9], band=0.35) == []
+    assert of_ten([5, 6, 7, 8]) == [f"2 tokens are not the reference's, by up to 1 {allowed}"]
+    assert of_ten([4, 7, 8, 9]) == [f"1 tokens are not the reference's, by up to 0.7 {allowed}"]
+    assert of_ten([4, 7, 8, 9], band=0.5) and not of_ten([4, 7, 8, 9], band=0.7)
+
+
+def test_one_token_more_than_index_topk_is_a_selection() -> None:
+    assert of_ten(range(9), topk=9) == [
+        "2 tokens are not the reference's, by up to 2.8 standard deviations, and 0.34 are allowed"
+    ]
+    assert of_ten(range(1, 10), topk=9) == []
+
+
+@pytest.mark.parametrize(
+    ("selected", "scores", "told"),
+    [
+        ([6, 7, 8, -2], STEPS, "token -2 is not one of the 10 that it may see"),
+        ([6, 7, 8, 10], STEPS, "token 10 is not one of the 10 that it may see"),
+        ([6, 7, 8, 9], STEPS[:-1], "the reference has no score for every token up to it"),
+        ([6, 7, 8, 9], [*STEPS[:-1], float("nan")], "the reference has no score for every token up to it"),
+    ],
+)
+def test_a_row_that_can_be_no_selection_is_told(selected: list[int], scores: list[float], told: str) -> None:
+    assert of_ten(selected, scores) == [told]
+
+
+def test_what_fills_a_row_is_no_token_of_a_shared_selection() -> None:
+    rows = [
+        SelectedRow(position=1, layer=layer, selected=selected, scores=[1.0, 2.0])
+        for layer, selected in ((0, [0, 1]), (1, [1, 0, -1, -1]))
+    ]
+    assert list(find_wrong_selections(rows, "FS", 4)) == []

@@ -116,3 +116,9 @@ def test_two_early_losses_are_hopeless_and_one_never_is() -> None:
 def test_one_more_loss_never_gives_hope(trials: int, failures: int) -> None:
     lost = min(failures, trials)
     assert not s.is_hopeless(lost, trials) or s.is_hopeless(lost + 1, trials + 1)
+
+
+def test_a_probability_at_its_bound_is_rejected() -> None:
+    """Holm rejects what does not exceed alpha over the number of tests that are left."""
+    assert s.correct_holm({"a": 0.025, "b": 0.05}, alpha=0.05) == {"a", "b"}
+    assert s.correct_holm({"a": 0.0251, "b": 0.05}, alpha=0.05) == set()

@@ -124,6 +124,13 @@ def test_what_a_policy_allows_without_a_retry_it_allows_with_one() -> None:
     assert verdict.green and "NOT_EVIDENCE in run r1" in verdict.told[0]
 
 
+def test_every_failed_attempt_must_be_allowed() -> None:
+    lax = replace(POLICY, allow=(*POLICY.allow, Status.NOT_EVIDENCE))
+    chain = [*first("NOT_EVIDENCE"), *again("FAIL"), *again("PASS", "r3", "r2", after=10)]
+    assert "a retry does not excuse an engine" in said(chain, lax)
+    assert not said([*first("NOT_EVIDENCE"), *again("PASS")], lax)
+
+
 def test_of_several_findings_each_must_fit_the_signature() -> None:
     finding = {
         "kind": "finding",
