@@ -56,10 +56,11 @@ from reports.evidence import files as evidence
 from reports.evidence import junit, redact, signature
 from reports.evidence.answered import require_results
 from reports.evidence.attempts import order_by_time, order_files
-from reports.evidence.by_cell import Unstreamable, is_large
+from reports.evidence.by_cell import Unstreamable, is_large, without_garbage_collection
 from reports.evidence.defuse import defuse_line
 from reports.evidence.source_state import read_source_state
 from reports.evidence.summary import make_board
+from reports.evidence.thin_records import ThinEvidence, read_thin
 from reports.evidence.types import Record, Run
 from reports.evidence.vocabulary import find_ordinary
 from reports.expected import ExpectedCell
@@ -89,11 +90,11 @@ class JudgedEvidence:
     records: list[Record]
     verdict: Verdict | None
     expected: tuple[ExpectedCell, ...] = ()
+    is_thin: bool = False  # the records are without what only a cell's page shows
 
     @cached_property
     def view(self) -> View:
-        facts, owed = ({c.id: getattr(c, name) for c in self.expected} for name in ("facts", "owed"))
-        board = make_board(self.records, facts, owed)
+        board = self.verdict.board if self.verdict else make_board(self.records)
         return make_view(board, self.verdict, _list_excluded(), ledger.judge_claims(self.records))
 
     @property
@@ -131,8 +132,7 @@ def _judging(args: argparse.Namespace) -> int:
     judged = _judged_for(args, place)
     match args.verb:
         case "report":
-            _write_pages(judged, args)
-            _write_tables(judged.view, args.out)
+            _write_tables(_write_pages(judged, args), args.out)
         case "table" if args.markdown:
             print(table.render_markdown(judged.view), end="")
         case "table":
@@ -163,7 +163,8 @@ def _judged_for(args: argparse.Namespace, place: Path | None) -> JudgedEvidence:
         return _judge_given_files(args)
     gate_junit.write_unjudged(place)
     try:
-        judged = _judge_given_files(args)
+        with without_garbage_collection():
+            judged = _judge_given_files(args)
     except (ConfigError, HostError) as error:
         gate_junit.write_unjudged(place, str(error))
         raise
@@ -175,7 +176,8 @@ def _judged_for(args: argparse.Namespace, place: Path | None) -> JudgedEvidence:
 def _judge_given_files(args: argparse.Namespace) -> JudgedEvidence:
     policy_file = policy.load_policy(args.policy) if args.policy else None  # first: evidence takes minutes to read
     files = args.evidence or [EVIDENCE]
-    records = _read_in_order(files)
+    thin = _read_thin(files) if policy_file and args.verb != "ablation" else None
+    records, sealed = (thin.records, thin.sealed) if thin else (_read_in_order(files), None)
     if policy_file is None:
         require_results(files, records)
         return JudgedEvidence(records=records, verdict=None)
@@ -187,11 +189,26 @@ def _judge_given_files(args: argparse.Namespace) -> JudgedEvidence:
             selected = {c for r in records if isinstance(r, Run) for c in r.selection}
             expected = tuple(c for c in expected if c.id in selected)
         earlier = policy.read_baseline(found, doc, args.policy.parent)
-        verdict = gate.judge_evidence(found, expected, records, now=now, earlier=earlier)
+        verdict = gate.judge_evidence(found, expected, records, now=now, earlier=earlier, sealed=sealed)
         verdict = assure_verdict(verdict, args, files, replay, now.date())
     today = Today(commit=read_source_state(CHECKOUT).commit, matrix_sha256=digest_of(matrix.root))
     verdict = add_provenance(verdict, expected, records, today, now.date())
-    return JudgedEvidence(records=records, verdict=verdict, expected=expected)
+    return JudgedEvidence(records=records, verdict=verdict, expected=expected, is_thin=thin is not None)
+
+
+def _read_thin(paths: Sequence[Path]) -> ThinEvidence | None:
+    """Read large evidence without what a gate does not need; None where it is small, or must be read at once."""
+    try:
+        return read_thin(paths) if is_large(paths) else None
+    except Unstreamable as error:
+        _tell_read_at_once(error)
+    except OSError:
+        pass  # whoever reads it at once says which file, and why
+    return None
+
+
+def _tell_read_at_once(error: Unstreamable) -> None:
+    print(f"note: read at once, for {defuse_line(str(error))}", file=sys.stderr)
 
 
 def _read_in_order(paths: Sequence[Path]) -> list[Record]:
@@ -212,7 +229,7 @@ def _stream(args: argparse.Namespace) -> View | None:
     try:
         return stream_pages(paths, _place_index(args), matrix, {c.id: c for c in expanded.runnable}, expanded.excluded)
     except Unstreamable as error:
-        print(f"note: read at once, for {defuse_line(str(error))}", file=sys.stderr)
+        _tell_read_at_once(error)
         return None
 
 
@@ -229,18 +246,29 @@ def _place_index(args: argparse.Namespace) -> Path:
     return Path(args.out) / "index.html" if args.verb == "report" else Path(args.out)
 
 
-def _write_pages(judged: JudgedEvidence, args: argparse.Namespace) -> None:
-    matrix = load_matrix()
+def _write_pages(judged: JudgedEvidence, args: argparse.Namespace) -> View:
+    """Write the pages, and return what they show."""
+    matrix, index, files = load_matrix(), _place_index(args), args.evidence or [EVIDENCE]
+    expanded = expand_matrix(matrix)
+    cells = {c.id: c for c in expanded.runnable}
+    if judged.is_thin:
+        # Thin records have nothing for a cell's page, which is made while the files are read once more: their room is
+        # needed for that.
+        judged.records.clear()
+        return stream_pages(
+            files, index, matrix, cells, expanded.excluded, verdict=judged.verdict, expected=judged.expected
+        )
     shown = judged.view
     source = PageSource(
         verdict=judged.verdict,
         runs=shown.board.runs,
         claims=shown.claims,
-        evidence=args.evidence or [EVIDENCE],
+        evidence=files,
         matrix=matrix,
-        cells={c.id: c for c in expand_matrix(matrix).runnable},
+        cells=cells,
     )
-    write_pages(shown, _place_index(args), source)
+    write_pages(shown, index, source)
+    return shown
 
 
 def _write_tables(shown: View, out: Path) -> None:

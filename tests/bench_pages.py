@@ -1,4 +1,7 @@
-"""`make bench`, the pages and certificates of a large report: 5,000 cells in CPU seconds, memory and sizes."""
+"""`make bench`, the pages and certificates of a large report: 5,000 cells in CPU seconds, memory and sizes.
+
+python -m tests.bench_pages EVIDENCE INDEX     the pages of such evidence under a policy that requires every cell of it
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,23 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
+from unittest.mock import patch
 
 from matrix.checkout import CHECKOUT
+from matrix.yaml.loaded import Matrix
+from reports.evidence.by_cell import CELL
 from reports.evidence.files import format_line
+from reports.expected import ExpectedCell
 from tests.chromium import Chromium, find_chromium
 
 EVIDENCE: Final = CHECKOUT / "docs/evidence/sm90-h100/canaries.jsonl"
 CELLS: Final = 5_000
 PY: Final = sys.executable
+POLICY: Final = "ci/gates/sm90_h200_vllm.yaml"
 
 
 def write_large_evidence(path: Path, cells: int = CELLS) -> None:
@@ -87,8 +96,53 @@ def measure_pages(folder: Path) -> tuple[float, float, float, float, float | Non
     evidence, index = folder / "large.jsonl", folder / "out/index.html"
     write_large_evidence(evidence)
     cpu, memory = _measure_child([PY, "-m", "reports", "html", "--evidence", str(evidence), "--out", str(index)])
+    return _measure_files(cpu, memory, index, folder)
+
+
+def measure_judged_pages(folder: Path) -> tuple[float, float, float, float, float | None]:
+    """Make the pages under a policy that requires all of them; return what `measure_pages` does. Without the replay,
+    which is a process of its own and has no replies here."""
+    evidence, index = folder / "large.jsonl", folder / "out/index.html"
+    write_large_evidence(evidence)
+    seal_evidence(evidence)
+    cpu, memory = _measure_child([PY, "-m", "tests.bench_pages", str(evidence), str(index)])
+    return _measure_files(cpu, memory, index, folder)
+
+
+def _measure_files(
+    cpu: float, memory: float, index: Path, folder: Path
+) -> tuple[float, float, float, float, float | None]:
     pages = sum(path.stat().st_size for path in index.with_suffix(".cells").iterdir())
     return cpu, memory, index.stat().st_size / 1e6, pages / 1e6, _open_in_browser(index, folder)
+
+
+def expect_copies(matrix: Matrix, names: Collection[str]) -> tuple[ExpectedCell, ...]:
+    """List what a policy would expect of these copies, as cells of releases and checkpoints of their own: a copy is
+    compared within itself, as in a larger matrix."""
+    from matrix.planning.expand import expand_matrix
+    from reports.gate.policy import make_expected
+
+    known = {cell.id: cell for cell in expand_matrix(matrix).runnable}
+    expected = []
+    for name in sorted(names):
+        rig, copied, *rest = name.split(".")
+        release, _, number = copied.rpartition("_")
+        if cell := known.get(".".join((rig, release, *rest))):
+            made = make_expected(matrix, cell)
+            facts = {**made.facts, "release": copied, "checkpoint": f"{cell.checkpoint.id}_{number}"}
+            expected.append(replace(made, id=name, facts=facts, release=None))
+    return tuple(expected)
+
+
+def write_judged_pages(evidence: Path, index: Path) -> int:
+    """Write the pages as `glm-matrix html --policy` does, of a policy that requires every cell of this evidence."""
+    from reports.__main__ import main
+
+    with evidence.open("rb") as file:
+        names = {named[1].decode() for named in map(CELL.search, file) if named}
+    argv = ["html", "--policy", POLICY, "--no-replay", "--evidence", str(evidence), "--out", str(index)]
+    with patch("reports.gate.policy.expect_cells", lambda _policy, _doc, matrix: expect_copies(matrix, names)):
+        return main(argv)
 
 
 def _open_in_browser(page: Path, folder: Path) -> float | None:
@@ -98,3 +152,7 @@ def _open_in_browser(page: Path, folder: Path) -> float | None:
     with Chromium(binary, folder / "chromium") as browser:
         browser.open(page)
         return float(browser.run("performance.getEntriesByType('navigation')[0].domComplete")) / 1000
+
+
+if __name__ == "__main__":
+    sys.exit(write_judged_pages(*map(Path, sys.argv[1:])))

@@ -100,15 +100,11 @@ def plan_matrix(times: int) -> str:
 
 
 def judge_large(cells: int) -> str:
-    """Judge the evidence of so many cells.
-
-    Copies are cells of releases and checkpoints of their own: a copy is compared within itself, as in a larger matrix.
-    """
-    from matrix.planning.expand import expand_matrix
+    """Judge the evidence of so many cells."""
     from reports.evidence.files import read_records
     from reports.gate.gate import judge_evidence
-    from reports.gate.policy import load_policy, make_expected
-    from tests.bench_pages import write_large_evidence
+    from reports.gate.policy import load_policy
+    from tests.bench_pages import expect_copies, write_large_evidence
 
     matrix = load_matrix()
     policy, _ = load_policy(CHECKOUT / "ci/gates/sm90_h200_vllm.yaml")
@@ -116,16 +112,7 @@ def judge_large(cells: int) -> str:
         path = Path(folder) / "large.jsonl"
         write_large_evidence(path, cells)
         records = read_records(path)
-    known = {cell.id: cell for cell in expand_matrix(matrix).runnable}
-    expected = []
-    for name in sorted({r.cell for r in records if r.cell}):
-        rig, copied, *rest = name.split(".")
-        release, _, number = copied.rpartition("_")
-        cell = known.get(".".join((rig, release, *rest)))
-        if cell is not None:
-            made = make_expected(matrix, cell)
-            facts = {**made.facts, "release": copied, "checkpoint": f"{cell.checkpoint.id}_{number}"}
-            expected.append(replace(made, id=name, facts=facts, release=None))
+    expected = expect_copies(matrix, {r.cell for r in records if r.cell})
     began = time.process_time()
     verdict = judge_evidence(policy, expected, records, now=datetime.now(UTC))
     took = time.process_time() - began

@@ -14,8 +14,9 @@ What a backend differs from itself by is no bound: in those runs two backends we
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from matrix.judging.extremes import find_largest
@@ -53,8 +54,8 @@ def judge_across_backends(
 ) -> tuple[AcrossBackends, ...]:
     """Judge each pair among the cells whose engines started (`up`): a failed start is told by itself."""
     pairs = [*find_backend_pairs(c for c in cells if c.id in up)]
-    told = _read_all(records, {c.id for pair in pairs for c in pair})
-    return tuple(_judge_pair(mine, other, told[mine.id], told[other.id]) for mine, other in pairs)
+    read = _make_reader(records, {c.id for pair in pairs for c in pair})
+    return tuple(_judge_pair(mine, other, read(mine.id), read(other.id)) for mine, other in pairs)
 
 
 def find_backend_pairs(cells: Iterable[ExpectedCell]) -> Iterator[tuple[ExpectedCell, ExpectedCell]]:
@@ -70,15 +71,27 @@ def find_backend_pairs(cells: Iterable[ExpectedCell]) -> Iterator[tuple[Expected
         yield from ((cell, first) for cell in others)
 
 
-def _read_all(records: Sequence[Record], wanted: Collection[str]) -> Mapping[str, Mapping[Prompt, list[_Numbers]]]:
+def _make_reader(
+    records: Sequence[Record], wanted: Collection[str]
+) -> Callable[[str], Mapping[Prompt, Sequence[_Numbers]]]:
+    """Make what reads the numbers of one cell."""
     commits = {r.run: r.commit or r.run for r in records if isinstance(r, Run)}
     excused = find_excused(records)
-    found: dict[str, dict[Prompt, list[_Numbers]]] = {cell: {} for cell in wanted}
+    own: dict[str, list[Found]] = {cell: [] for cell in wanted}
     for r in records:
-        if isinstance(r, Found) and r.cell in wanted and r.item and r.nodeid not in excused:
+        if isinstance(r, Found) and r.cell in own and r.item and r.nodeid not in excused:
+            own[r.cell].append(r)
+
+    # Two, since pairs of one kind share their first backend: those of all cells at once are as large as the records.
+    @lru_cache(2)
+    def read(cell: str) -> Mapping[Prompt, Sequence[_Numbers]]:
+        found: dict[Prompt, list[_Numbers]] = {}
+        for r in own[cell]:
             for prompt, numbers in _read_numbers(r, commits.get(r.run, r.run)):
-                found[r.cell].setdefault(prompt, []).append(numbers)
-    return found
+                found.setdefault(prompt, []).append(numbers)
+        return found
+
+    return read
 
 
 def _read_numbers(found: Found, commit: str) -> Iterator[tuple[Prompt, _Numbers]]:
@@ -101,8 +114,8 @@ def _merge_names(position: Mapping[str, float]) -> dict[str, float]:
 def _judge_pair(
     mine: ExpectedCell,
     other: ExpectedCell,
-    one: Mapping[Prompt, list[_Numbers]],
-    two: Mapping[Prompt, list[_Numbers]],
+    one: Mapping[Prompt, Sequence[_Numbers]],
+    two: Mapping[Prompt, Sequence[_Numbers]],
 ) -> AcrossBackends:
     shared = sorted(one.keys() & two.keys())
     pairs = ((item, a, b) for item, mark in shared for a in one[item, mark] for b in two[item, mark])

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 from matrix.judging.extremes import find_largest
@@ -79,8 +80,14 @@ def judge_same_answers(
     """Judge each pair whose engines both started (`up`); a failed start is told by itself."""
     pairs = [(mine, other) for mine, other in find_pairs(cells) if mine.id in up and other.id in up]
     wanted = {c.id for pair in pairs for c in pair}
-    told = {cell: _read_told(own) for cell, own in _split_cells(records, wanted).items()}
-    return tuple(_judge_pair(mine, other, told[mine.id], told[other.id]) for mine, other in pairs)
+    split = _split_cells(records, wanted)
+
+    # Two, since pairs of one kind share the plainest cell: those of all cells at once are as large as the records.
+    @lru_cache(2)
+    def read(cell: str) -> CellAnswers:
+        return _read_told(split[cell])
+
+    return tuple(_judge_pair(mine, other, read(mine.id), read(other.id)) for mine, other in pairs)
 
 
 def find_pairs(cells: Iterable[ExpectedCell]) -> Iterator[tuple[ExpectedCell, ExpectedCell]]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from typing import Final, TypeVar
 
 from matrix.errors import suggest_nearest
@@ -106,12 +107,13 @@ def group_by_cell(records: Iterable[Record]) -> dict[str, list[Record]]:
 
 def order_by_time(records: Iterable[Record]) -> list[Record]:
     """Order all records by time; records of one moment by run, and within a run as in its file."""
-    return sorted((r for own in split_runs(records).values() for r in own), key=lambda r: (r.t, r.run))
+    # Two stable sorts: keys of time and run together are a new object for each record, 50 MB of 5,000 cells.
+    return sorted(sorted(records, key=attrgetter("run")), key=attrgetter("t"))
 
 
 def order_files(files: Iterable[tuple[File, Sequence[Record]]]) -> list[tuple[File, Sequence[Record]]]:
     """Order evidence files by the time at which they began; empty files come first."""
-    return sorted(files, key=lambda file: sorted((r.t, r.run) for r in file[1])[:1])
+    return sorted(files, key=lambda file: [min((r.t, r.run) for r in file[1])] if file[1] else [])
 
 
 def link_retries(records: Iterable[Record]) -> Retries:

@@ -339,20 +339,24 @@ class Seal:
     def __init__(self) -> None:
         self._hash, self._count, self._whole = hashlib.sha256(), 0, True
         self._last: Record | None = None
+        self._line = b""
 
-    def add(self, found: Record) -> None:
+    def add(self, found: Record, line: bytes = b"") -> None:
+        """Add the next record; with its `line`, that is sealed, and not what this program would write today."""
         if self._last is not None and self._whole:  # behind a lost line nothing can hold any more
-            self._hash.update(format_line(record.dump_record(self._last)))
+            self._hash.update(self._line or format_line(record.dump_record(self._last)))
             self._count += 1
-        self._last, self._whole = found, self._whole and not isinstance(found, Lost)
+        self._last, self._line, self._whole = found, line, self._whole and not isinstance(found, Lost)
 
     @property
     def holds(self) -> bool:
         """Whether these are the records that were sealed: none lost, edited or added."""
-        end = self._last
-        if not self._whole or not isinstance(end, record.End):
-            return False
-        return end.records == self._count and end.sha256 == self._hash.hexdigest()
+        return self.counts and isinstance(self._last, record.End) and self._last.sha256 == self._hash.hexdigest()
+
+    @property
+    def counts(self) -> bool:
+        """Whether there is an end, and as many whole records before it as it counted."""
+        return self._whole and isinstance(self._last, record.End) and self._last.records == self._count
 
 
 def is_sealed(records: Iterable[Record]) -> bool:

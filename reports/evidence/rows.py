@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from reports.evidence.attempts import order_by_time
 from reports.evidence.by_cell import CellReader
 from reports.evidence.summary import TOK_S, TTFT_MS, CellRow, LaunchIndex, SettledTest, make_board_of_visible
-from reports.evidence.types import AFTER, Launch, Result
+from reports.evidence.types import AFTER, EMPTY, Launch, Result
 
 MESSAGE_CHARS: Final = 300  # of a thin row
 
 
-def iterate_rows(reader: CellReader, cells: Sequence[str] | None = None) -> Iterator[CellRow]:
+def iterate_rows(
+    reader: CellReader,
+    cells: Sequence[str] | None = None,
+    facts: Mapping[str, Mapping[str, Any]] = EMPTY,
+    owed: Mapping[str, Sequence[str]] = EMPTY,
+) -> Iterator[CellRow]:
     """Make each cell's row, or those of the named ones, from its own records and the launches of its plans.
+
+    `facts` and `owed` are of the cells that a policy expects, as `make_board` takes them.
 
     Raises:
         Unstreamable: see `CellReader`.
@@ -25,7 +32,9 @@ def iterate_rows(reader: CellReader, cells: Sequence[str] | None = None) -> Iter
         own = list(reader.read_cell(cell))
         plans = {r.fingerprint for r in own} | {r.fingerprint for r in started.list_launches(cell, ())}
         records = [*started.list_launches(cell, plans - {""}), *own]
-        yield from (row for row in make_board_of_visible(records).rows if row.cell == cell)
+        expected = {cell: facts[cell]} if cell in facts else {}
+        board = make_board_of_visible(records, expected, {cell: owed[cell]} if cell in owed else {})
+        yield from (row for row in board.rows if row.cell == cell)
 
 
 def make_thin(row: CellRow) -> CellRow:
@@ -60,7 +69,7 @@ def _make_test_thin(test: SettledTest) -> SettledTest:
 
 def _make_result_thin(result: Result) -> Result:
     long = len(result.message) > MESSAGE_CHARS
-    return replace(result, message=result.message[:MESSAGE_CHARS]) if long else result
+    return replace(result, message=f"{result.message[:MESSAGE_CHARS]}...") if long else result
 
 
 def _make_launch_thin(launch: Launch) -> Launch:

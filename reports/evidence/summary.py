@@ -191,7 +191,7 @@ class CellRow:
 class Board:
     """All rows and what they have in common. `loose` are results without a cell."""
 
-    rows: tuple[CellRow, ...]
+    rows: tuple[CellRow, ...] = ()
     runs: tuple[Run, ...] = ()
     loose: tuple[Result, ...] = ()
     lost: str = ""  # how many lines of the evidence could not be read, for the headline

@@ -9,7 +9,7 @@ Hence predictions are judged where both cells are expected, and a prediction wit
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
@@ -24,7 +24,7 @@ from reports.evidence.attempts import group_by_cell, order_by_time, split_runs
 from reports.evidence.continuations import Continuations, link_continuations
 from reports.evidence.defuse import defuse_line
 from reports.evidence.lost import tell_lost
-from reports.evidence.summary import SKIPPED, CellRow, make_board
+from reports.evidence.summary import SKIPPED, Board, CellRow, make_board
 from reports.evidence.types import SCHEMA, CellFacts, End, Expected, Record, Result, Run
 from reports.expected import ExpectedCell
 from reports.gate import speed as gate_speed
@@ -72,6 +72,7 @@ class Verdict:
     same_answers: tuple[SameAnswers, ...] = ()  # of cells that differ only in how they are launched
     backends: tuple[AcrossBackends, ...] = ()  # of cells that serve the same weights by another release or GPU
     told: tuple[str, ...] = ()  # what is to be known of it, green or red
+    board: Board = field(default_factory=Board)  # of everything that was judged, for the reports that show it
     not_replayed: int = 0  # cells of which something could not be judged again from kept replies
 
     @property
@@ -86,14 +87,15 @@ def judge_evidence(
     *,
     now: datetime,
     earlier: Baseline | None = None,
+    sealed: Mapping[str, bool] | None = None,
 ) -> Verdict:
     """List every reason for red, in the order in which a person fixes them: the run, then cell by cell. `earlier`
-    holds the policy's baseline."""
+    holds the policy's baseline, `sealed` which runs are sealed where `records` are thin and cannot say it."""
     whole = make_board(records, {c.id: c.facts for c in expected}, {c.id: c.owed for c in expected})
     depths = [*tell_depths(policy.depth, policy.depth_unknown, [c.id for c in expected], records, now.date())]
     rows = {row.cell: row for row in whole.rows}
     links = link_continuations(records)
-    said = [*tell_lost(records, links), *_check_runs(policy, expected, records, now, links)]
+    said = [*tell_lost(records, links), *_check_runs(policy, expected, records, now, links, sealed=sealed)]
     said += (("retry", text) for text in whole.retries.problems)
     said += (("continue", text) for text in links.problems)
     said += (("depth", text) for red, text in depths if red)
@@ -135,6 +137,7 @@ def judge_evidence(
         same_answers=alike,
         backends=beside,
         told=told,
+        board=whole,
     )
 
 
@@ -177,14 +180,21 @@ Found = Iterator[tuple[str, str]]  # rule, sentence
 
 
 def _check_runs(
-    policy: Policy, expected: Sequence[ExpectedCell], records: Sequence[Record], now: datetime, links: Continuations
+    policy: Policy,
+    expected: Sequence[ExpectedCell],
+    records: Sequence[Record],
+    now: datetime,
+    links: Continuations,
+    *,
+    sealed: Mapping[str, bool] | None,
 ) -> Found:
     if not expected:
         yield "expected", "The policy selects no cell, so green would mean nothing."
     if not records:
         yield "evidence", "There is no evidence: nothing ran."
     for run, own in split_runs(records).items():
-        yield from _check_run(policy, run, own, now, continued=run in links.continued)
+        whole = evidence.is_sealed(own) if sealed is None else sealed[run]
+        yield from _check_run(policy, run, own, now, continued=run in links.continued, sealed=whole)
     for r in order_by_time(records):
         if isinstance(r, Result) and not r.cell and r.status not in policy.allow:
             yield (
@@ -193,7 +203,9 @@ def _check_runs(
             )
 
 
-def _check_run(policy: Policy, run: str, own: Sequence[Record], now: datetime, *, continued: bool) -> Found:
+def _check_run(
+    policy: Policy, run: str, own: Sequence[Record], now: datetime, *, continued: bool, sealed: bool
+) -> Found:
     starts = [r for r in own if isinstance(r, Run)]
     ends = [r for r in own if isinstance(r, End)]
     if len(starts) != 1:
@@ -211,7 +223,7 @@ def _check_run(policy: Policy, run: str, own: Sequence[Record], now: datetime, *
         pass  # told, and its records are those whose digest the other run holds
     elif not ends:
         yield "end", f"Run {run} never ended: it was killed, or its file is cut short."
-    elif not evidence.is_sealed(own):
+    elif not sealed:
         yield "seal", f"Run {run}: its records are not those that its end sealed; lines were lost, edited or added."
     for end in ends:
         if end.interrupted and not continued:

@@ -2,55 +2,54 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from matrix.model import Cell, Excluded
 from matrix.yaml.loaded import Matrix
-from reports.board.text import View, make_view
-from reports.evidence.by_cell import CellReader
+from reports.board.text import View, make_view, sort_rows
+from reports.evidence.by_cell import CellReader, without_garbage_collection
 from reports.evidence.rows import iterate_rows, make_thin
 from reports.evidence.summary import CellRow, make_board
 from reports.evidence.types import Launch, Measured, Proof, Record
+from reports.expected import ExpectedCell
+from reports.gate.gate import Verdict
 from reports.ledger.entries import LedgerEntry, list_entries
 from reports.page.places import PagePlaces
 from reports.page.write import PageSource, remove_others, write_cells, write_index
 
 
 def stream_pages(
-    paths: Sequence[Path], index: Path, matrix: Matrix, cells: Mapping[str, Cell], excluded: Mapping[Cell, Excluded]
+    paths: Sequence[Path],
+    index: Path,
+    matrix: Matrix,
+    cells: Mapping[str, Cell],
+    excluded: Mapping[Cell, Excluded],
+    *,
+    verdict: Verdict | None = None,
+    expected: Sequence[ExpectedCell] = (),
 ) -> View:
-    """Write every page of evidence that no policy judges.
+    """Write every page, with the verdict about the `expected` cells where a policy has judged them.
 
     Raises:
         Unstreamable: it must be read at once; the pages that were written so far are incomplete.
         OSError: a file cannot be read or written.
     """
-    with CellReader(paths) as reader, _without_garbage_collection():
+    facts, owed = ({c.id: getattr(c, name) for c in expected} for name in ("facts", "owed"))
+    with CellReader(paths) as reader, without_garbage_collection():
         claims = _judge_claims(reader, matrix, cells)
         board = make_board([r for r in reader.shared if not isinstance(r, Launch)])
-        source = PageSource(runs=board.runs, claims=claims, evidence=paths, matrix=matrix, cells=cells)
+        source = PageSource(verdict=verdict, runs=board.runs, claims=claims, evidence=paths, matrix=matrix, cells=cells)
         places, rows = PagePlaces(index), list[CellRow]()
-        written = set(write_cells(_keep_thin(iterate_rows(reader), rows.append), sorted(reader.cells), places, source))
-    shown = make_view(replace(board, rows=tuple(rows)), None, excluded, claims)
+        listed = [row.cell for row in verdict.board.rows] if verdict else reader.cells  # those without evidence, too
+        found = iterate_rows(reader, listed, facts, owed)
+        ordered = [row.cell for row in sort_rows(verdict.board.rows)] if verdict else sorted(listed)
+        written = set(write_cells(_keep_thin(found, rows.append), ordered, places, source))
+    shown = make_view(replace(board, rows=tuple(rows)), verdict, excluded, claims)
     write_index(shown, places)
     remove_others(places, written)
     return shown
-
-
-@contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Leave memory to reference counts: pages hold no cycles, and looking for some is a tenth of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _keep_thin(rows: Iterator[CellRow], keep: Callable[[CellRow], None]) -> Iterator[CellRow]:

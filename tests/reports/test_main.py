@@ -14,6 +14,7 @@ from matrix.yaml.load import load_matrix
 from reports import __main__ as cli
 from reports.evidence.source_state import SourceState
 from reports.gate import gate, policy
+from reports.ledger import command as ledger
 from tests.matrix import world as matrix_world
 from tests.reports import origin, world
 from tests.reports.world import Json
@@ -93,6 +94,22 @@ def test_a_report_is_written_green_or_red(folder: Path, capsys: pytest.CaptureFi
     assert "combinations excluded" in capsys.readouterr().out
     assert "FAIL" in (folder / "out/index.html").read_text()
     assert "FAIL" in (folder / "out/table.md").read_text()
+
+
+@pytest.mark.parametrize("verb", ["gate", "report"])
+def test_large_evidence_is_reported_as_when_it_is_read_at_once(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    fail(folder)
+    monkeypatch.setattr(ledger, "judge_claims", lambda _: ())  # of the real matrix, whatever `folder` is
+    told, out = [], folder / "out"
+    for is_large in (False, True):
+        monkeypatch.setattr(cli, "is_large", lambda _, large=is_large: large)
+        more = ["--out", str(out)] if verb == "report" else []
+        code = run(folder, verb, "--policy", str(folder / "gate.yaml"), *more)
+        pages = {p.relative_to(out): p.read_text() for p in sorted(out.rglob("*.html"))}
+        told.append((code, capsys.readouterr().out, pages))
+    assert told[0] == told[1] and told[0][0] == 1
 
 
 def told(path: Path) -> tuple[str, str]:
