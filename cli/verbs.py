@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from cli import programs
 from cli.completion import make_completion
-from cli.verb import Verb
+from cli.verb import Program, Verb
 
 CELL: Final = "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.baseline"
 NO_CELL: Final = "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.indexcache_mtp"
@@ -20,8 +20,14 @@ def _matrix(name: str, summary: str, example: str, codes: Mapping[int, str] = NO
     return Verb("look", name, summary, example, codes, programs.matrix_verb(name))
 
 
-def _make_judge(name: str, summary: str, example: str, codes: Mapping[int, str] = NOTHING) -> Verb:
-    return Verb("judge", name, summary, example, codes, programs.reports_verb(name))
+def _make_judge(
+    name: str,
+    summary: str,
+    example: str,
+    codes: Mapping[int, str] = NOTHING,
+    load: Callable[[], Program] | None = None,
+) -> Verb:
+    return Verb("judge", name, summary, example, codes, load or programs.reports_verb(name))
 
 
 LOOK: Final = (
@@ -283,20 +289,32 @@ JUDGE: Final = (
         "diff old.jsonl new.jsonl --map sglang_0_5_17=sglang_0_5_23",
         {1: "NO: something got worse", 3: "UNKNOWN: something was not asked, not finished or asked otherwise"},
     ),
-    _make_judge("history", "index earlier runs: trends, flake rates, first bad run, baselines", "history trend runs/"),
+    _make_judge(
+        "history",
+        "index earlier runs: trends, flake rates, first bad run, baselines",
+        "history trend runs/",
+        load=programs.load_history,
+    ),
     _make_judge(
         "certify",
         "write or verify certificates of cells (in-toto test results)",
         "certify reports/out/evidence.jsonl --out certificates",
         {1: "a cell cannot be certified, or the certificate does not hold"},
+        programs.load_certify,
     ),
     _make_judge(
         "registry",
         "keep certificates in a git directory: add, check by replay, draw badges",
         "registry check registry/",
         {1: "a certificate does not stand, or a cell was refused"},
+        programs.load_registry,
     ),
-    _make_judge("claims", "list every published number, and ours beside it", "claims --format markdown"),
+    _make_judge(
+        "claims",
+        "list every published number, and ours beside it",
+        "claims --format markdown",
+        load=programs.load_claims,
+    ),
     _make_judge(
         "repro",
         "write a folder that asks one failed request again, and shorten it",
