@@ -47,6 +47,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Ask for the first token alone: made-up weights answer no question."""
     if not config.getoption(DUMMY_OPTION):
         return
+    # `originalname`: an item of a cell has its id in its name.
     others = [i for i in items if getattr(i, "originalname", "") != FIRST_TOKEN]
     config.hook.pytest_deselected(items=others)
     gone = set(others)

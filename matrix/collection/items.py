@@ -67,6 +67,7 @@ class Template:
         self.ihook = item.ihook
         self.function = item.obj if item.cls is None else None  # None: a method, which needs an instance of its own
         plain = item.callspec.params.keys() == {PARAMETER} and not item.callspec.marks
+        # `_arg2scope` is private to pytest, which is pinned.
         scopes = {scope.value for scope in item.callspec._arg2scope.values()}
         self.of_function = scopes == {"function"}  # pytest orders tests by parameters of a wider scope
         self.shape: object = PARAMETER if plain else self  # tests that take nothing else look alike in their callspec
@@ -95,9 +96,11 @@ class CellItem(pytest.Function):
         # pytest's own constructor runs in `complete`. What it would set and is not set here is asked of __getattr__.
         self.whole = False
         self.template, self.case = template, case
+        # What collection reads of every item; anything less would complete them all.
         self.parent, self.config, self.session, self.path = parent, parent.config, parent.session, parent.path
 
     def __getattr__(self, name: str) -> Any:
+        # Dunders are looked up by copy and pickle before `whole` is there: asking for it would recurse.
         if name.startswith("__") or self.whole:
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
         match name:
@@ -116,6 +119,7 @@ class CellItem(pytest.Function):
         """Become the item that pytest would have made, with what reports read of it."""
         if self.whole:
             return
+        # Read while the item is light: afterwards these names are pytest's own and not set yet.
         name, callspec, like = self.name, self._make_callspec(), self.template.item
         self.whole = True
         super().__init__(
@@ -134,6 +138,7 @@ class CellItem(pytest.Function):
         known, shape = self.case.callspecs, self.template.shape
         if shape not in known:
             made = self._make_callspec()
+            # Read only: a test that wrote to one would change the parameters of every other.
             known[shape] = replace(made, params=MappingProxyType(made.params), marks=tuple(made.marks))
         return known[shape]
 
@@ -142,6 +147,7 @@ class CellItem(pytest.Function):
         like, cell = self.template.item.callspec, self.case.cell
         return replace(
             like,
+            # By identity: a parameter of a test may be equal to anything.
             params={k: cell if v is ANY_CELL else v for k, v in like.params.items()},
             _idlist=[cell.id if word == PLACE else word for word in like._idlist],
             marks=[*like.marks, *self.case.marks],
@@ -159,6 +165,7 @@ class CellItem(pytest.Function):
         if self.whole:
             yield from super().iter_markers_with_node(name)
             return
+        # Nearest first, as pytest does: `get_closest_marker` takes the first.
         for marks in (self.template.own_markers, self.case.marks):
             for mark in marks:
                 if name is None or mark.name == name:

@@ -19,6 +19,7 @@ def find_wrong_marks(marks: Iterable[pytest.Mark], values: Mapping[str, Iterable
     for mark in marks:
         if mark.name not in ("for_cells", "cell"):
             continue
+        # `cell("mtp")` would match every cell, since only keywords are compared.
         if mark.args:
             yield f"{mark.name}() takes keywords, got {mark.args[0]!r}"
         found = find_wrong_facts(mark.kwargs.items(), values) if mark.name == "cell" else _judge_filter(mark, values)
@@ -31,6 +32,7 @@ def _judge_filter(mark: pytest.Mark, values: Mapping[str, Iterable[object]]) -> 
             yield f"for_cells() has no {key!r}{suggest_nearest(key, ASKED_KEYS)}; other facts: pytest.mark.cell(...)"
         elif key == "canary" and not isinstance(value, bool):
             yield f"for_cells() takes canary=True or canary=False, not {value!r}"
+        # A text is iterable as well: "mtp" would be three features of one letter.
         elif key == "features" and (isinstance(value, str) or not isinstance(value, Iterable)):
             yield f"for_cells() takes a list of features, e.g. features=[{value!r}], not {value!r}"
         elif key == "features":

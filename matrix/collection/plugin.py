@@ -48,6 +48,7 @@ OWN_TESTS = frozenset({"suites", "tests"})  # folders that hold tests themselves
 
 def _collect_suites(config: pytest.Config) -> None:
     """Collect the suites where pytest was started without paths in a folder of the checkout that holds no tests."""
+    # In docs/ or ci/ pytest would collect that folder alone, which holds no test.
     nothing_named = config.args_source is pytest.Config.ArgsSource.INVOCATION_DIR
     here = config.invocation_params.dir
     below = here.relative_to(config.rootpath).parts if here.is_relative_to(config.rootpath) else ()
@@ -78,6 +79,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"{', '.join(needless)}: only with --endpoint URL, about the server there")
     try:
         matrix = load_matrix()
+        # Each word of the axes is a registered mark: with --strict-markers a misspelt one is an error.
         known = select.all_marks(matrix)
         for name, what in known.items():
             config.addinivalue_line("markers", f"{name}: {what}")
@@ -98,7 +100,9 @@ def _choose_matrix(config: pytest.Config) -> None:
         return
     if not (root / "axes").is_dir():
         raise pytest.UsageError(f"--matrix {root}: expected a folder with axes/ and recipes/, like {HERE.name}/")
+    # Resolved now: a test may change the directory before the matrix is read again.
     choose_matrix(root.resolve())
+    # pytest may run twice in one process (tests do): the next run reads its own matrix.
     config.add_cleanup(choose_matrix)
 
 
@@ -112,6 +116,7 @@ def pytest_collection(session: pytest.Session) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Let pytest make one item for each test that takes `cell`: `_make_items` copies it for the cells."""
     if PARAMETER in metafunc.fixturenames:
+        # One for all cells: pytest would keep 3 kB for each of tens of thousands of items.
         metafunc.parametrize(PARAMETER, [pytest.param(ANY_CELL, id=PLACE)])
 
 
@@ -146,6 +151,7 @@ def _make_items(config: pytest.Config, like: pytest.Function) -> list[pytest.Fun
     marks = list(like.iter_markers())
     cells = wanted.list_cells(chosen.cells, marks)
     elsewhere = wanted.list_cells(chosen.elsewhere, marks) if config.option.all_cells else []
+    # Also where no cell is left: an empty selection is then refused, and not green.
     config.stash[WANTS_CELLS] = True
     config.stash.setdefault(MADE, {}).update((c.id, None) for c in (*cells, *elsewhere))
     counted = config.stash.setdefault(NOT_MADE, NotMade())
@@ -156,6 +162,7 @@ def _make_items(config: pytest.Config, like: pytest.Function) -> list[pytest.Fun
     kept = wanted.list_keyword_cases(template, cases)
     counted.by_keyword += len(cases) - len(kept)
     items: list[pytest.Function] = [template.make_item(case) for case in kept]
+    # A node id must be found, or pytest says "not found" where nothing is wrong with the name.
     return items or ([like] if names_tests(config) else [])
 
 
@@ -180,6 +187,7 @@ def _find_case(config: pytest.Config, cell: Cell, *, here: bool = True) -> CellC
 def _make_marks(cell: Cell) -> tuple[pytest.MarkDecorator, ...]:
     names = (getattr(pytest.mark, name) for name in sorted(select.cell_marks(cell)))
     facts = {k: v for k, v in cell.facts.items() if k in select.CELL_KEYS}
+    # One mark for each feature: pytest matches keywords of one mark together.
     features = (*sorted(cell.features),) or (None,)
     return (*names, *(pytest.mark.cell(**facts, feature=feature) for feature in features))
 
@@ -224,6 +232,7 @@ def selected_plans(session: pytest.Session) -> list[Plan]:
     if session.items:
         plans = (plan_of(item) for item in session.items)
         return list({p.cell.id: p for p in plans if p is not None}.values())
+    # Without xdist an empty list of items means that nothing was selected.
     if not config.pluginmanager.hasplugin("dsession") or not runs_suites(config):
         return []
     return [_make_plan_once(config, c) for c in read_selection(config).cells if may_match(config, c)]
@@ -237,6 +246,7 @@ def selected_ids(session: pytest.Session) -> list[str]:
 
 def runs_suites(config: pytest.Config) -> bool:
     """Whether the arguments name the product's suites: only they are about cells."""
+    # The root counts as well: `pytest .` there runs the suites.
     suites = config.rootpath / "suites"
     paths = [Path(a.partition("::")[0]).resolve() for a in config.args]
     return any(p == suites or suites in p.parents or p == config.rootpath for p in paths)
@@ -249,7 +259,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=empty)
         gone = set(empty)
         items[:] = [i for i in items if i not in gone]
+    # A dict as an ordered set: launches begin in the order in which pytest collected.
     _rank_cases({item.case: None for item in items if isinstance(item, CellItem)})
+    # Stable, so within a cell the tests keep the order of their files.
     items.sort(key=_sort_key)
     _refuse_to_run_nothing(config, items)
 
@@ -274,6 +286,7 @@ def _gather_known(made: Plan) -> KnownOfCell:
 
 def _refuse_to_run_nothing(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Refuse a run without tests, which would be green: list what was found and what each cell needs."""
+    # A run of the tests of this project has no cells, and is none of our business.
     if items or not config.stash.get(WANTS_CELLS, False) or config.option.collectonly:
         return
     chosen = read_selection(config)

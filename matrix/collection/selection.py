@@ -65,6 +65,7 @@ def _select_cells(config: pytest.Config, matrix: Matrix) -> CellSelection:
     option = config.option
     cells: Sequence[Cell] = _list_runnable(config, matrix)
     if option.endpoint:
+        # A server that somebody else started needs no rig of ours, nor must its cell fit one.
         cells = [*cells, *list_attachable(matrix)]
     if option.cells:
         cells = select.select_by_globs(cells, option.cells)
@@ -75,6 +76,7 @@ def _select_cells(config: pytest.Config, matrix: Matrix) -> CellSelection:
     if option.endpoint:
         return CellSelection(cells=_require_one_launch(matrix, cells), elsewhere=())
     host = config.stash.get(HOST, None)
+    # Looking at a selection needs no hardware.
     if host is None or option.collectonly:
         return CellSelection(cells=tuple(cells), elsewhere=())
     here = tuple(c for c in cells if not host.explain_lack(c))
@@ -86,6 +88,7 @@ def _list_runnable(config: pytest.Config, matrix: Matrix) -> Sequence[Cell]:
     option = config.option
     if option.cells and not option.endpoint:
         return list_runnable_or_all(matrix, option.cells)
+    # These may name a cell that `-m` narrows away, and then it must be known to say so.
     named = option.endpoint or option.rig or config.getoption(WITHOUT_PATCH)
     if named or not option.markexpr:
         return [*expand_matrix(matrix).runnable, *list_runnable_named(matrix, option.cells)]

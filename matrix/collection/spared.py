@@ -20,6 +20,7 @@ from matrix.collection.items import CellItem
 
 def spare_items(config: pytest.Config) -> None:
     """Let pytest walk over the items of cells only where the result may differ, until the run ends."""
+    # pytest calls both inside its own hooks: a hook of ours could only hide the items from every other plugin, too.
     reorder, deselect = fixtures.reorder_items, mark.deselect_by_mark
 
     def restore() -> None:

@@ -58,6 +58,7 @@ class Wanted:
             asked_by_marks(m.kwargs for m in marks if m.name == "for_cells"),
         )
         facts = [m.kwargs for m in marks if m.name == "cell"]  # a user's own; the suites have none (tests.suites.owing)
+        # `id`: the two lists live as long as the run, so that no other list has their number.
         key = (id(cells), names, asked, str(facts))
         if key not in self.kept:
             wanted = (c for c in cells if asked.of(c) and all(select.matches_facts(c, f) for f in facts))
@@ -71,6 +72,7 @@ class Wanted:
         """List the cases whose items `-k` leaves to a test."""
         if self.by_keyword is None:
             return list(cases)
+        # pytest compares keywords in lower case, and as parts of names.
         shared = [name.lower() for name in list_keywords(template)]
         return [case for case in cases if self.by_keyword(_match_keywords(template, case, shared))]
 
@@ -91,6 +93,7 @@ def list_keywords(template: Template) -> Iterator[str]:
     """Yield what `-k` may match in every item of a test, as pytest gathers it: names above it, marks, attributes."""
     item = template.item
     for node in item.listchain()[:-1]:
+        # pytest leaves out the session and its root folder, whose name is where the checkout lies.
         top = isinstance(node, pytest.Directory) and isinstance(node.parent, pytest.Session)
         if not isinstance(node, pytest.Session) and not top:
             yield node.name
