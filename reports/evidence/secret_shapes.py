@@ -8,7 +8,8 @@ maintained set fits (docs/decisions/0026): they report lines, take every digest 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -44,11 +45,16 @@ _SHELL = r"(?P<s1>'[^'\n]*'|\"[^\"\n]*\"|[^\s'\"]+)"
 
 @dataclass(frozen=True, slots=True)
 class SecretShape:
-    """One rule. `needs`: the text contains one of these, in lower case."""
+    """One rule. `needs`: the text contains one of these, in lower case.
+
+    `in_name`: what it meets begins inside of a name (letters, digits, `_`, `-`) that contains one of them, so that only
+    such names are looked at: the expressions of small letters take a second for a long reply that says `usage.tokens`.
+    """
 
     name: str
     needs: tuple[str, ...]
     expression: str
+    in_name: bool = False
 
     @property
     def pattern(self) -> re.Pattern[str]:
@@ -61,8 +67,8 @@ def _compile(expression: str) -> re.Pattern[str]:
     return re.compile(expression)
 
 
-def _make_shape(name: str, needs: str, pattern: str) -> SecretShape:
-    return SecretShape(name, tuple(needs.split()), pattern)
+def _make_shape(name: str, needs: str, pattern: str, *, in_name: bool = False) -> SecretShape:
+    return SecretShape(name, tuple(needs.split()), pattern, in_name)
 
 
 _TOKENS = (
@@ -131,6 +137,7 @@ SHAPES: Final = (
         "long token",
         "token",
         r"(?i)(?<![A-Za-z0-9_])token[\"']?\s?[:=]\s?[\"']?(?=[\w.-]{0,80}\d)(?=[\w.-]{0,80}[A-Za-z])(?P<s1>[\w.-]{20,})",
+        in_name=True,
     ),
     _make_shape("bearer", "bearer", r"(?i)\bbearer\s+(?P<s1>[A-Za-z0-9._~+/=-]{8,})"),
     _make_shape("basic", "basic", r"(?i)\bbasic\s+(?P<s1>(?=[A-Za-z0-9+/]*[0-9+/=])[A-Za-z0-9+/]{8,}={0,2})(?![\w+/])"),
@@ -151,28 +158,37 @@ SHAPES: Final = (
     ),
     _make_shape("flag", "--", rf"(?<![\w-]){FLAG}(?:=|\s+){_NOTHING}(?!-){_SHELL}"),
     _make_shape("flag in a list", "--", rf"(?<![\w-]){FLAG}[\"']\s*,\s*b?[\"'](?P<s1>[^\"'\n]+)[\"']"),
-    _make_shape("variable", _NAMED, rf"{_CAPITALS}={_NOTHING}{_SHELL}"),
+    _make_shape("variable", _NAMED, rf"{_CAPITALS}={_NOTHING}{_SHELL}", in_name=True),
     _make_shape(
         "variable in a mapping",
         _NAMED,
         rf"{_CAPITALS}(?P<q>[\"'])\s*\]?\s*(?:[:=,]|[=-]>)\s*[\[(]?\s*b?(?P<p>[\"'])(?P<s1>(?:(?!(?P=p))[^\n\\]|\\.)+)(?P=p)",
+        in_name=True,
     ),
     _make_shape(
         "name with a quoted value",
         _NAMED,
         rf"(?i){_BEGINS}{_SMALL}(?:\\?[\"'])?\s*\]?{_JOIN}\s*[\[(]?\s*[bf]?(?P<p>\\?[\"'])(?!\*+[\"'\\])(?P<s1>(?:(?!(?P=p))[^\n])+)(?P=p)",
+        in_name=True,
     ),
     _make_shape(
         "name with a value",
         _NAMED,
         rf"(?i){_BEGINS}{_SMALL}[\"']?{_JOIN}{_NOTHING}(?P<s1>[^\s'\",;)}}\]\[({{&\\<>|]{{3,}})",
+        in_name=True,
     ),
-    _make_shape("variable and value", _NAMED, rf"\b[A-Z0-9][A-Z0-9_]*_{_CAPITALS}{_BESIDE}{_NOTHING}(?P<s1>{_LONG})"),
+    _make_shape(
+        "variable and value",
+        _NAMED,
+        rf"\b[A-Z0-9][A-Z0-9_]*_{_CAPITALS}{_BESIDE}{_NOTHING}(?P<s1>{_LONG})",
+        in_name=True,
+    ),
     _make_shape("words about a password", "passw", rf"(?i)\bpassw(?:or)?d\s(?:is\s)?[\"']?(?P<s1>{_LONG})"),
     _make_shape(
         "name and value",
         _NAMED,
         rf"(?i){_BEGINS}{_SMALL}\s(?:is\s|was\s)?[\"']?(?P<s1>(?-i:{_MIXED.replace('{8,}', '{16,}')}))",
+        in_name=True,
     ),
     _make_shape("pwd", "pwd", rf"(?i)(?<![A-Za-z0-9_])pwd\s?=\s?{_NOTHING}(?P<s1>(?![/~.])[^\s'\",;&<>]{{3,}})"),
     _make_shape("SecretStr", "secret", r"Secret[A-Z]\w{0,20}\(\s*b?(?P<p>[\"'])(?P<s1>(?:(?!(?P=p))[^\n])+)(?P=p)"),
@@ -196,40 +212,102 @@ _DISGUISES: Final = {
     r"&gt;": ">",
 }
 _DISGUISED: Final = re.compile("|".join(f"(?P<d{i}>{form})" for i, form in enumerate(_DISGUISES)))
+_MARK: Final = re.compile(r"[\x1b%&\\]")  # with which each form begins: a search for the forms is ten times as slow
+_NAME: Final = re.compile(r"[\w-]+")
+_UNLIKE: Final = "\u0131\u017f"  # (?i) takes them for i and s, str.lower() does not
 
 
 def find_secret_spans(text: str) -> Iterator[tuple[int, int]]:
     """Yield the place of each secret, by shape, as the text stands and as it reads unescaped; the spans may overlap."""
     yield from _find_spans(text)
-    if _DISGUISED.search(text):
-        plain, places = _unescape(text)
+    if forms := list(_iterate_disguises(text)):
+        plain, place = _unescape(text, forms)
         for start, end in _find_spans(plain):
             if start < end:
-                yield places[start], places[end]
+                yield place(start), place(end)
 
 
-def _unescape(text: str) -> tuple[str, list[int]]:
-    """Return the text without colours and escapes, and where in `text` each of its characters and its end stand."""
-    pieces, places, at = list[str](), list[int](), 0
+def _iterate_disguises(text: str) -> Iterator[re.Match[str]]:
+    at = 0
+    for mark in _MARK.finditer(text):
+        if mark.start() >= at and (form := _DISGUISED.match(text, mark.start())):
+            at = form.end()
+            yield form
+
+
+def _unescape(text: str, forms: Sequence[re.Match[str]]) -> tuple[str, Callable[[int], int]]:
+    """Return the text without colours and escapes, and a function: where in `text` each of its characters and its end
+    stand."""
     letters = list(_DISGUISES.values())
-    for match in _DISGUISED.finditer(text):
-        letter = letters[int((match.lastgroup or "d0")[1:])]
-        pieces += [text[at : match.start()], letter]
-        places += [*range(at, match.start()), *([match.start()] if letter else [])]
-        at = match.end()
-    return "".join([*pieces, text[at:]]), [*places, *range(at, len(text) + 1)]
+    pieces, at, length = list[str](), 0, 0
+    begins, stands = list[int](), list[int]()  # of each piece, in the plain text and in `text`
+    for form in forms:
+        for piece, place in ((text[at : form.start()], at), (letters[int((form.lastgroup or "d0")[1:])], form.start())):
+            if piece:
+                pieces.append(piece)
+                begins.append(length)
+                stands.append(place)
+                length += len(piece)
+        at = form.end()
+    begins.append(length)
+    stands.append(at)
+
+    def find_place(index: int) -> int:
+        found = bisect_right(begins, index) - 1
+        return stands[found] + index - begins[found]
+
+    return "".join([*pieces, text[at:]]), find_place
 
 
 def _find_spans(text: str) -> Iterator[tuple[int, int]]:
     small = text.lower()
     held = {n for n in _NEEDS if n in small}
-    for shape in SHAPES if held else ():
+    if not held:
+        return
+    names = _find_names(text, small, held.intersection(_NAMED.split()))
+    for shape in SHAPES:
         if held.isdisjoint(shape.needs):
             continue
-        for match in shape.pattern.finditer(text):
-            for name in shape.pattern.groupindex:
-                if name.startswith("s") and match.start(name) >= 0:
-                    yield match.span(name)
+        pattern = shape.pattern
+        hidden = [name for name in pattern.groupindex if name.startswith("s")]
+        found = pattern.finditer(text) if names is None or not shape.in_name else _match_in(pattern, text, names)
+        for match in found:
+            yield from (match.span(name) for name in hidden if match.start(name) >= 0)
+
+
+def _find_names(text: str, small: str, words: Iterable[str]) -> list[tuple[int, int]] | None:
+    """List the places of the names that contain one of the words, in order; None where `small` says not where."""
+    if len(small) != len(text) or any(letter in text for letter in _UNLIKE):
+        return None
+    names = set[tuple[int, int]]()
+    for word in words:
+        at = small.find(word)
+        while at >= 0:
+            start = _find_start(text, at)
+            name = _NAME.match(text, at)
+            end = name.end() if name else at + 1
+            names.add((start, end))
+            at = small.find(word, end)
+    return sorted(names)
+
+
+def _find_start(text: str, at: int) -> int:
+    """Return where the name around a place begins."""
+    while at and (text[at - 1] in "-_" or text[at - 1].isalnum()):
+        at -= 1
+    return at
+
+
+def _match_in(pattern: re.Pattern[str], text: str, names: Iterable[tuple[int, int]]) -> Iterator[re.Match[str]]:
+    """Yield what `pattern.finditer(text)` does, where each match begins inside of one of the names."""
+    at = 0
+    for start, end in names:
+        at = max(at, start)
+        while at < end:
+            match = pattern.match(text, at)
+            at = match.end() if match else at + 1
+            if match:
+                yield match
 
 
 def merge_spans(spans: Iterator[tuple[int, int]]) -> list[tuple[int, int]]:

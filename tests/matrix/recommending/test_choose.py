@@ -119,9 +119,10 @@ def test_json_holds_every_reason_and_every_source() -> None:
 def test_a_rig_that_is_only_attached_to_gets_cells_to_ask_and_no_script(rig: str) -> None:
     found = recommend_launches(MATRIX, MATRIX.rigs[rig], read_ran())
     assert found.launches and found.attached
+    attachable = set(list_attachable(MATRIX))
     for one in found.launches:
         assert next_command(one) == f"pytest --endpoint http://127.0.0.1:8000 --cells {one.cell.id}"
-        assert one.cell in set(list_attachable(MATRIX)) and one.cell.engine.id != "trtllm"
+        assert one.cell in attachable and one.cell.engine.id != "trtllm"
     text = render_text(found)
     assert "Nothing is started on this rig" in text and "glm-matrix probe http://127.0.0.1:8000" in text
     assert not any("attach_only" in block.reason for block in found.blocked)

@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError
 from matrix.yaml.load import load_matrix
 from reports.evidence import redact
+from reports.evidence.secret_shapes import SHAPES, find_secret_spans
 from reports.evidence.vocabulary import find_ordinary
 
 S = "Zx9q7Lm2Wp4Rt6Yb8NcQ"  # stands in every form below
@@ -303,6 +306,56 @@ def test_no_shape_takes_long_on_a_hostile_text(piece: str) -> None:
     began = time.process_time()
     redact.redact_text(piece * 4000)
     assert time.process_time() - began < 5
+
+
+PIECES = [
+    *[
+        "api_key",
+        "API_KEY",
+        "HF_TOKEN",
+        "id_token",
+        "csrf_token",
+        "password",
+        "DB_PASS",
+        "pwd",
+        "webhook",
+        "KEY",
+        "token",
+        "accessToken",
+        "usage",
+    ],
+    *(
+        "\u017fecret",
+        "\u0131d_token",
+        "\u212aEY",
+        "\u0130",
+        S,
+        S + S,
+        "a",
+        "2",
+        " ",
+        "=",
+        ": ",
+        "'",
+        '"',
+        "_",
+        "-",
+        " | ",
+        ">",
+    ),
+]
+
+
+@settings(max_examples=200)
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+@example(f"a token: \u017fecret={S}").via("lower() says no 'secret' there, and the expression does")
+@example("\u0130" * 9 + f" api_key={S}").via("lower() is longer than the text")
+@example(f"HF_TOKEN_KEY={S} API_KEY2 | {S}")
+def test_looking_at_names_alone_finds_what_looking_everywhere_does(text: str) -> None:
+    held = [s for s in SHAPES if any(n in text.lower() for n in s.needs)]
+    matches = [m for s in held for m in s.pattern.finditer(text)]
+    everywhere = {m.span(g) for m in matches for g in m.re.groupindex if g.startswith("s") and m.start(g) >= 0}
+    assert set(find_secret_spans(text)) == everywhere
 
 
 @pytest.mark.parametrize("before", [1, 10, 19])
