@@ -171,6 +171,8 @@ class Draft:
     trained_for: str  # the checkpoint whose hidden states it was trained on; of others of the family it is expected
     engines: tuple[str, ...]
     source: str
+    revision: str | None = None  # commit, 40 hexadecimal digits
+    revision_unknown: str = ""  # why there is none
     why: str = ""  # of an engine that is not listed
 
 

@@ -57,12 +57,18 @@ SCRATCH: Final = (
 # `exec`, which Docker would not give: a kernel that was compiled here is a shared library, and is loaded from here.
 OPTIONS: Final = "rw,exec,nosuid,nodev,mode=1777,size={}"
 # A variable of the image may point into its root, so what follows HOME by default is said as well.
+HUB: Final = "/glm-matrix/hub"  # the cache of Hugging Face in a container, read-only: it holds the draft
 HOMES: Final[Mapping[str, str]] = {
     "HOME": HOME,
     "HF_HOME": f"{HOME}/.cache/huggingface",
     "XDG_CACHE_HOME": f"{HOME}/.cache",
     "XDG_CONFIG_HOME": f"{HOME}/.config",
 }
+
+
+def name_hub(plan: Plan) -> dict[str, str]:
+    """Return where an engine in a container finds a draft by its name, asking nobody for it; empty without one."""
+    return {"HF_HUB_CACHE": HUB, "HF_HUB_OFFLINE": "1"} if plan.settings.get("draft") else {}
 
 
 def list_tmpfs(plan: Plan) -> dict[str, str]:

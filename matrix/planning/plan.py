@@ -4,7 +4,8 @@ One precedence rule: among the overlays that match, per key, the one with more c
 a different value is an error that names both. `form="published"` leaves the corrections (`form: recommended`) out.
 
 Placeholders in string values: {model} {host} {port} {tp} {attention_tp} {pp} {dp} {ep} {dcp} {pcp} {context} {pattern}
-{draft} {api_key_env}. `draft` is the repository of the draft that the cell asks for, empty where it asks for none.
+{draft} {draft_revision} {api_key_env}. `draft` is the repository of the draft that the cell asks for, empty where it
+asks for none; `draft_revision` its commit, and what is nothing but that is left out where none is known.
 `model`, `host`, `port` and `api_key_env` are known only at launch and stay in the plan as they are.
 """
 
@@ -15,7 +16,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, Final
 
 from matrix.condition import OFFERED_KEYS
 from matrix.errors import ConfigError, Problem
@@ -126,6 +127,9 @@ class Plan:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+OPTIONAL: Final = "{draft_revision}"  # a value that is nothing else is left out where it is not known
+
+
 def make_plan(matrix: Matrix, cell: Cell, form: Form = "recommended") -> Plan:
     """Merge the recipes that match the cell.
 
@@ -140,7 +144,9 @@ def make_plan(matrix: Matrix, cell: Cell, form: Form = "recommended") -> Plan:
     matching = tuple(p for p in pieces if p.overlay.condition(facts, form))
     ranks = read_ranks(matrix, cell)
     draft = find_draft(matrix, cell)
-    known = _known_values(cell, ranks) | {"draft": draft.repository if draft else ""}
+    known = _known_values(cell, ranks) | {"draft": "", "draft_revision": ""}
+    if draft is not None:
+        known |= {"draft": draft.repository, "draft_revision": draft.revision or ""}
     merged = _merge_pieces(matching, tuple(known.items()))
     if merged.conflicts:
         raise ConfigError([_make_conflict(cell, *conflict) for conflict in merged.conflicts])
@@ -289,9 +295,12 @@ def _make_conflict(cell: Cell, section: str, old: Setting, new: Setting) -> Prob
 
 def _fill_static(value: Json, known: Mapping[str, str]) -> Json:
     if isinstance(value, str):
+        if value == OPTIONAL and not known[OPTIONAL.strip("{}")]:
+            return None
         return fill_placeholders(value, known) if "{" in value else value
     if isinstance(value, Mapping):
-        return {k: _fill_static(v, known) for k, v in value.items()}
+        filled = {k: _fill_static(v, known) for k, v in value.items()}
+        return {k: v for k, v in filled.items() if v is not None or value[k] is None}
     return value
 
 

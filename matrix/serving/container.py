@@ -23,7 +23,8 @@ while IFS= read -r FOLDER; do MOUNTS+=(-v "$FOLDER:$FOLDER:ro"); done < <(
   { printf '%s\\n' "$MODEL"
     find "$MODEL/" -maxdepth 1 -type l -exec sh -c 'dirname -- "$(readlink -f -- "$1")"' _ {} \\; ; } | sort -u)"""
 
-HUB: Final = '-v "${HF_HUB_CACHE:-${HF_HOME:-$HOME/.cache/huggingface}/hub}":/glm-matrix/home/.cache/huggingface/hub:ro'
+HUB_HERE: Final = "${HF_HUB_CACHE:-${HF_HOME:-$HOME/.cache/huggingface}/hub}"
+HUB_OF_COMPOSE: Final = "${HF_HUB_CACHE:?set it to the folder that the draft was downloaded into}"
 
 
 def require_image(plan: Plan) -> None:
@@ -61,7 +62,7 @@ def run_groups(plan: Plan) -> Iterator[str]:
     yield f'-p 127.0.0.1:"$PORT":{port}'
     yield '"${MOUNTS[@]}"'
     if plan.settings.get("draft"):  # in the hub's cache, by its name
-        yield HUB
+        yield f'-v "{HUB_HERE}":{writable.HUB}:ro'
     yield f"-v {quote_word(f'{cache_volume(plan)}:{writable.JIT}')}"
     yield from (f"-v {quote_word(str(volume))}" for volume in launcher.get("volumes") or ())
     if plan.values("serve_config"):
@@ -92,7 +93,14 @@ def split_program(plan: Plan) -> tuple[str, list[str]]:
 def environment_of(plan: Plan) -> dict[str, str]:
     """Return the plan's variables, and those that lead what the engine writes to where it may write."""
     caches = {name: f"{writable.JIT}/{folder}" for name, folder in writable.JIT_CACHES.items()}
-    return {**writable.name_homes(plan.cell.release), **caches, **plan.env}
+    return {**writable.name_homes(plan.cell.release), **caches, **writable.name_hub(plan), **plan.env}
+
+
+def download_draft(plan: Plan) -> str:
+    """Return the words that put the plan's draft into the hub's cache, at its commit where one is known."""
+    revision = plan.settings.get("draft_revision")
+    named = f" --revision {quote_word(str(revision))}" if revision else ""
+    return f"download {quote_word(str(plan.settings['draft']))}{named}"
 
 
 def cache_volume(plan: Plan) -> str:
@@ -124,6 +132,7 @@ def render_compose(plan: Plan) -> str:
         "volumes": [
             {"type": "bind", "source": MODEL, "target": MODEL, "read_only": True},
             f"jit:{writable.JIT}",
+            *_list_hub_mounts(plan),
             *(str(v).replace("~/", "${HOME}/", 1) for v in launcher.get("volumes") or ()),
         ],
         **_compose_root(plan),
@@ -142,6 +151,12 @@ def render_compose(plan: Plan) -> str:
     if tree := plan.values("serve_config"):
         whole["configs"] = {"serve_config": {"content": to_yaml(tree).replace("$", "$$")}}
     return f"{_compose_head(plan)}{to_yaml(whole)}"
+
+
+def _list_hub_mounts(plan: Plan) -> list[dict[str, Any]]:
+    if not plan.settings.get("draft"):
+        return []
+    return [{"type": "bind", "source": HUB_OF_COMPOSE, "target": writable.HUB, "read_only": True}]
 
 
 def _compose_root(plan: Plan) -> dict[str, Any]:
@@ -175,4 +190,8 @@ def _compose_head(plan: Plan) -> str:
     ]
     if plan.values("config") or plan.values("tokenizer_config"):
         lines.append("# MODEL       must be the overlay: glm-matrix show CELL --only launch prints how it is made")
+    if plan.settings.get("draft"):
+        lines.append(
+            format_comment(f"draft       HF_HUB_CACHE=/path/to/hub hf {download_draft(plan)}; set it for up, too")
+        )
     return "\n".join(lines) + "\n"

@@ -10,6 +10,7 @@ from typing import Final
 from matrix.hardware import Gpu
 from matrix.planning.plan import Plan
 from matrix.preflight.patch import Patch, load_patch
+from matrix.serving.container import download_draft
 from matrix.serving.places import MODELS, ServingPlaces, write_default, write_required
 
 COMMENT: Final = 116  # columns of a comment
@@ -127,10 +128,10 @@ def _download(plan: Plan) -> Iterator[str]:
 
 def _download_draft(plan: Plan) -> Iterator[str]:
     """Put the draft into the hub's cache, where the engine finds it by its name, offline, too."""
-    if draft := plan.settings.get("draft"):
+    if plan.settings.get("draft"):
         yield f"""HF="${{VENV:-/nowhere}}/bin/hf"
 [ -x "$HF" ] || HF=$(command -v hf) || die "hf is missing: pip install huggingface_hub"
-"$HF" download {shlex.quote(str(draft))} >/dev/null"""
+"$HF" {download_draft(plan)} >/dev/null"""
 
 
 def apply_patches(plan: Plan) -> Iterator[str]:

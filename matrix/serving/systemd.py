@@ -51,6 +51,7 @@ def _docker_words(plan: Plan) -> list[str]:
         *(word for group in writable.list_docker_words(plan) for word in group),
         *("--ipc", "host", "--ulimit", "memlock=-1", "-p", f"127.0.0.1:{port}:{port}", "-v", "{model}:{model}:ro"),
         *("-v", f"{container.cache_volume(plan)}:{writable.JIT}"),
+        *(("-v", f"{{hub}}:{writable.HUB}:ro") if plan.settings.get("draft") else ()),
         *(files if plan.values("serve_config") else ()),
         *env,
         *(("--entrypoint", program) if program else ()),
@@ -74,6 +75,7 @@ def _render(plan: Plan, places: ServingPlaces, words: list[str], environment: di
         "",
         "[Service]",
         f"Environment={_quote_unit_word(f'MODEL={model}')}",
+        *(f"Environment={_quote_unit_word(word)}" for word in _list_hub(plan, places)),
         *(f"Environment={_quote_unit_word(f'{name}={value}')}" for name, value in environment.items()),
         f"ExecStart={command}",
         "Restart=on-failure",
@@ -90,6 +92,13 @@ def _render(plan: Plan, places: ServingPlaces, words: list[str], environment: di
     return "\n".join(lines) + "\n"
 
 
+def _list_hub(plan: Plan, places: ServingPlaces) -> list[str]:
+    """Name the cache that holds a draft: a service has no home, and asks nobody for it."""
+    if not plan.settings.get("draft"):
+        return []
+    return [f"HF_HUB_CACHE={places.root or MODELS}/hub", "HF_HUB_OFFLINE=1"]
+
+
 def _list_preparations(plan: Plan) -> list[str]:
     """List what must be done once before the unit is started, as comments."""
     lines = ["# before      glm-matrix show CELL --only env,weights,patch > prepare.sh; VENV and MODEL as in this unit"]
@@ -97,6 +106,10 @@ def _list_preparations(plan: Plan) -> list[str]:
         lines.append("# MODEL       must be the overlay: the script's launch section prints how it is made")
     if plan.values("serve_config"):
         lines.append("# file        /etc/glm-matrix/serve_config.yaml: the script's launch section writes it")
+    if plan.settings.get("draft"):
+        lines.append(
+            format_comment(f"draft       with the HF_HUB_CACHE of this unit: hf {container.download_draft(plan)}")
+        )
     return lines
 
 
@@ -113,5 +126,5 @@ def _quote_unit_word(word: str, *, dollars: bool = False) -> str:
     """Quote a word as systemd reads it. Specifiers (`%`) are doubled; so is `$`, where variables are expanded."""
     text = word.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("%", "%%")
     text = text.replace("$", "$$") if dollars else text
-    whole = fill_placeholders(text, {"model": "${MODEL}", "unit": "%N", "etc": "%E"})
+    whole = fill_placeholders(text, {"model": "${MODEL}", "unit": "%N", "etc": "%E", "hub": "${HF_HUB_CACHE}"})
     return whole if PLAIN.fullmatch(whole) else f'"{whole}"'

@@ -12,7 +12,7 @@ from packaging.version import InvalidVersion, Version
 from matrix import condition
 from matrix.errors import Problem, suggest_nearest
 from matrix.model import Checkpoint, IndexSharing, Thinking
-from matrix.yaml.patterns import REPOSITORY
+from matrix.yaml.patterns import REPOSITORY, REVISION
 from matrix.yaml.references import References
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def find_cross_problems(
         found += _check_release(item)
     for family in families:
         found += _check_expressions(family, ("names",), family.value.names)
+        found += _check_drafts(family)
     for ckpt in checkpoints:
         found += _check_revision(ckpt)
         if ckpt.value.stands_for:
@@ -102,6 +103,23 @@ def _check_revision(ckpt: Loaded[Checkpoint]) -> Iterator[Problem]:
     elif about.repository and REPOSITORY.fits(about.repository) and not about.revision and not about.revision_unknown:
         message = "which commit? Name it in `revision`, or say in `revision_unknown` why nobody can"
         yield _place_problem(ckpt, ("repository",), message)
+
+
+def _check_drafts(family: Loaded[Family]) -> Iterator[Problem]:
+    """Hold a published draft to what holds for the weights that it drafts for."""
+    for kind, draft in family.value.drafts.items():
+        if draft.revision and draft.revision_unknown:
+            message = "says why there is no revision, and there is one"
+            yield _place_problem(family, ("drafts", kind, "revision_unknown"), message)
+        elif not draft.revision and not draft.revision_unknown:
+            message = "which commit? Name it in `revision`, or say in `revision_unknown` why nobody can"
+            yield _place_problem(family, ("drafts", kind, "repository"), message)
+        for key, pattern, value in (
+            ("repository", REPOSITORY, draft.repository),
+            ("revision", REVISION, draft.revision),
+        ):
+            if value and not pattern.fits(value):
+                yield _place_problem(family, ("drafts", kind, key), f"expected {pattern.expected}, got {value!r}")
 
 
 def _check_release(release: Loaded[Release]) -> Iterator[Problem]:

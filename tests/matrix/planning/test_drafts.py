@@ -49,6 +49,17 @@ def test_a_published_draft_is_asked_in_words_that_the_release_accepts(cell_id: s
     assert judge_plan(plan).verdict == "accept"
 
 
+def test_a_draft_is_loaded_at_its_commit_where_one_is_known() -> None:
+    commit = "425aa615ce320caac34400208b30808c8f14f76c"
+    known = make_plan(load_matrix(), find("sm90x8.sglang_0_5_23.glm53_fp8.dflash2"))
+    assert known.settings["draft_revision"] == commit
+    assert f"--speculative-draft-model-revision {commit}" in " ".join(known.arguments())
+    for cell_id in ("sm90x8.sglang_0_5_23.glm51_fp8.eagle3", "sm90x8.vllm_0_26_0.glm51_fp8.eagle3"):
+        unknown = make_plan(load_matrix(), find(cell_id))
+        assert unknown.settings.get("draft_revision") is None
+        assert "revision" not in " ".join(unknown.arguments())
+
+
 @pytest.mark.parametrize(("cell_id", "rule"), REFUSED.items())
 def test_a_draft_that_cannot_be_had_is_refused_with_its_reason(cell_id: str, rule: str) -> None:
     found = list_exclusions(load_matrix(), find(cell_id))

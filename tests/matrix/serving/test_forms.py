@@ -11,7 +11,7 @@ import yaml
 
 from matrix.errors import ConfigError
 from matrix.output import writable
-from matrix.planning.expand import expand_matrix
+from matrix.planning.expand import expand_matrix, find_cell
 from matrix.planning.plan import Plan, make_plan
 from matrix.serving.container import MODEL, render_compose
 from matrix.serving.places import ServingPlaces
@@ -19,6 +19,7 @@ from matrix.serving.script import render_serving_script
 from matrix.serving.systemd import render_unit
 from matrix.yaml.load import load_matrix
 from tests.matrix.output.test_script import awkward_plan
+from tests.matrix.serving.test_script import DRAFTING
 
 MATRIX = load_matrix()
 CELLS = {c.id: c for c in expand_matrix(MATRIX).runnable}
@@ -111,6 +112,40 @@ def test_a_release_whose_root_stays_writable_says_why_in_every_form() -> None:
         assert "# root        writable, because it links into its package" in text
         assert "tmpfs" not in text and "read-only" not in text and "read_only: true\n    tmpfs" not in text
         assert "HOME=" not in text
+
+
+def plan_of_draft(cell_id: str) -> Plan:
+    cell = find_cell(MATRIX, cell_id)
+    assert cell is not None
+    return make_plan(MATRIX, cell)
+
+
+def test_a_compose_file_mounts_the_cache_that_holds_the_draft() -> None:
+    plan = plan_of_draft(DRAFTING[0])
+    text = render_compose(plan)
+    service = yaml.safe_load(text)["services"]["engine"]
+    (mount,) = (v for v in service["volumes"] if isinstance(v, dict) and v["target"] == writable.HUB)
+    assert mount["source"].startswith("${HF_HUB_CACHE:?") and mount["read_only"] is True
+    assert writable.name_hub(plan).items() <= service["environment"].items()
+    assert f"hf download {plan.settings['draft']} --revision {plan.settings['draft_revision']}" in text
+    assert "HF_HUB" not in render_compose(plan_of("sm90x8.vllm_0_33_0.glm52_fp8.baseline"))
+
+
+@pytest.mark.parametrize("cell_id", DRAFTING)
+def test_a_unit_says_where_its_draft_is_found(cell_id: str) -> None:
+    plan = plan_of_draft(cell_id)
+    unit = render_unit(plan, ServingPlaces())
+    assert "Environment=HF_HUB_CACHE=/srv/models/hub\nEnvironment=HF_HUB_OFFLINE=1\n" in unit
+    assert f"hf download {plan.settings['draft']}" in unit
+    assert "HF_HUB" not in render_unit(plan_of("sm90x8.vllm_0_33_0.glm52_fp8.baseline"), ServingPlaces())
+
+
+def test_a_unit_of_a_container_mounts_its_draft() -> None:
+    made = plan_of_draft(DRAFTING[0])
+    kind = replace(made.sections["args"][0], path=("kind",), value="docker")
+    plan = replace(made, sections={**made.sections, "launcher": (kind,)})
+    words = shlex.split(render_unit(plan, ServingPlaces()).replace("\\\n", " "), comments=True)
+    assert f"${{HF_HUB_CACHE}}:{writable.HUB}:ro" in words
 
 
 def test_what_cannot_be_a_form_is_one_error() -> None:

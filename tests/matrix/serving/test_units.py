@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from matrix.planning.expand import expand_matrix
+from matrix.planning.expand import expand_matrix, find_cell
 from matrix.planning.plan import Plan, make_plan
 from matrix.serving.places import ServingPlaces
 from matrix.serving.systemd import render_unit
@@ -27,7 +27,13 @@ from tests.matrix.serving.test_script import STUB, free_port, put
 MATRIX = load_matrix()
 CELLS = {c.id: c for c in expand_matrix(MATRIX).runnable}
 SEED = "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.baseline"
-KINDS = (SEED, "sm120x4.vllm_0_33_0.glm51_478b_nvfp4.mtp", "sm120x4.trtllm_1_3_0rc26.glm51_478b_nvfp4.baseline")
+DRAFT = "sm90x8.vllm_0_33_0.glm52_fp8.dspark"
+KINDS = (
+    SEED,
+    "sm120x4.vllm_0_33_0.glm51_478b_nvfp4.mtp",
+    "sm120x4.trtllm_1_3_0rc26.glm51_478b_nvfp4.baseline",
+    DRAFT,
+)
 WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
 READY_S = 30
 
@@ -62,13 +68,15 @@ def unit_of(plan: Plan, venv: Path) -> str:
     return render_unit(plan, ServingPlaces(local={"environments": {plan.cell.release.id: str(venv)}}))
 
 
-@pytest.mark.parametrize("name", KINDS, ids=lambda c: c.split(".")[1])
+@pytest.mark.parametrize("name", KINDS, ids=lambda c: ".".join(c.split(".")[1::2]))
 def test_systemd_reads_it(name: str, tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not installed (Debian: apt-get install systemd)")
     for program in ("python", "vllm"):
         put(tmp_path / "venv/bin" / program, "#!/bin/sh\n")
-    text = unit_of(make_plan(MATRIX, CELLS[name]), tmp_path / "venv")
+    cell = CELLS.get(name) or find_cell(MATRIX, name)
+    assert cell is not None
+    text = unit_of(make_plan(MATRIX, cell), tmp_path / "venv")
     text = text.replace("/usr/bin/docker", "/bin/true")  # it asks whether the program is there
     for number, (body, fine) in enumerate([(text, True), (text.replace("Restart=", "Restrat="), False)]):
         (tmp_path / f"glm{number}.service").write_text(body)

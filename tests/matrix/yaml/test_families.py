@@ -103,8 +103,27 @@ def test_weights_of_a_repository_are_those_of_a_commit_or_of_a_reason(tmp_path: 
     assert said in str(error.value)
 
 
+DRAFTS = {
+    "repository: a/b": "which commit?",
+    "repository: a/b, revision: main": "expected a commit: 40 of 0-9 and a-f, got 'main'",
+    "repository: not here, revision_unknown: x": "expected a Hugging Face id, OWNER/NAME, got 'not here'",
+    f"repository: a/b, revision: {'a' * 40}, revision_unknown: nobody knows": "and there is one",
+}
+
+
+@pytest.mark.parametrize(("keys", "said"), DRAFTS.items())
+def test_so_are_those_of_a_draft(tmp_path: Path, keys: str, said: str) -> None:
+    text = f"{FILES[FAMILY]}\ndrafts: {{eagle3: {{{keys}, trained_for: a/c, engines: [vllm], source: s}}}}\n"
+    with pytest.raises(ConfigError) as error:
+        load_matrix(write(tmp_path, {FAMILY: text}))
+    assert said in str(error.value)
+
+
 def test_every_revision_on_the_axes_is_filled_or_says_why_not() -> None:
     big = [c for c in load_matrix().checkpoints.values() if c.repository]
     assert len(big) > 25
     assert all(bool(c.revision) != bool(c.revision_unknown) for c in big)
     assert sum(bool(c.revision) for c in big) >= 15
+    drafts = [d for family in load_matrix().families.values() for d in family.drafts.values()]
+    assert len(drafts) >= 5
+    assert all(bool(d.revision) != bool(d.revision_unknown) for d in drafts)
