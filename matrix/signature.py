@@ -69,7 +69,7 @@ COMMON: Final[tuple[str, ...]] = (
     "EngineDeadError: EngineCore encountered an issue. See stack trace (above) for the root cause.\nShutting down",
     *(f"{name}: " for name in _EXCEPTIONS),
     # The class of a cause, which fixtures.launch.autopsy puts in front of the log's own words.
-    *(f"class {name}" for name in ("unknown", "killed", "hang", "hang_under_load")),
+    *(f"class {name}" for name in ("unknown", "killed", "main_memory", "hang", "hang_under_load")),
     "the engine exited with 1 after 12.0 s, before its first token [class unknown: its log tells no exception]",
     "check: NOT OK\n  got:      nothing\n3 of 6 not ok; failure rate at most 88 % (95 %)",
 )

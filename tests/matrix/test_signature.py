@@ -83,6 +83,7 @@ def test_a_pattern_that_does_not_compile_says_why() -> None:
         "class ",
         "class unknown",
         "class killed",
+        "class main_memory",
         r"class \w+",
         "flashinfer",
         r"(?i)\btriton\b",

@@ -87,6 +87,8 @@ def traceback(exception: str, prefix: str = "") -> str:
         ("error: invalid argument: --flash-attn", "refused_flag"),
         ("NCCL WARN Error while creating shared memory segment /dev/shm/nccl-abc: No space left", "shm_too_small"),
         ("worker 3 terminated, exitcode: -9", "killed"),
+        ("Out of memory: Killed process 77 (python) total-vm:9kB", "main_memory"),
+        ("oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),task=python,pid=77", "main_memory"),
         ("Fatal Python error: Segmentation fault", "segfault"),
         ("NotImplementedError: speculative decoding with this draft model is not supported", "draft_model"),
         ("supervisor: cannot start /env/bin/vllm: No such file or directory", "no_program"),
