@@ -12,8 +12,10 @@ from typing import Any, Final
 
 from ci.reference.markdown import format_code, format_table
 from matrix.checking.rules import CHECKS, read_checks
+from matrix.checking.worded import is_about, read_words
 from matrix.facts.model import load_facts, split_predicate
 from matrix.preflight.guards import Guard, GuardBook, format_spans, read_guards
+from matrix.preflight.snapshot import release_id, snapshot_for
 from matrix.yaml.structure import require_entries
 
 REASONS: Final = Path(__file__).parent / "guards.yaml"
@@ -23,11 +25,12 @@ OPEN: Final = "open"
 HEAD: Final = """# Guards
 
 What the argument code of {newest} refuses or changes before a worker starts, read out of the wheels
-(`matrix/snapshots/guards/`), and what `glm-matrix check` makes of it. *Told* is what a check names by its words, or
-what `told` in `ci/reference/guards.yaml` says a check finds otherwise; bounds of numbers are told of every flag. The
-reasons of the other columns are patterns in the same file; what none of them catches and no check names is *open*, and
-listed below. A guard is counted once for each of its texts. TensorRT-LLM's modules check themselves while they load and
-run, so that most of its guards are no matter of a line.
+(`matrix/snapshots/guards/`), and what `glm-matrix check` makes of it. *Told* is what a check names by its words, what
+its own words make a rule about flags (a bound, a flag that wants another, two that exclude each other), or what `told`
+in `ci/reference/guards.yaml` says a check finds otherwise; bounds of numbers are told of every flag. The reasons of the
+other columns are patterns in the same file; what none of them catches and no check names is *open*, and listed below. A
+guard is counted once for each of its texts. TensorRT-LLM's modules check themselves while they load and run, so that
+most of its guards are no matter of a line.
 
 """
 
@@ -90,11 +93,14 @@ def _probes(engine: str) -> tuple[re.Pattern[str], ...]:
 def place_guards(engine: str) -> Iterator[PlacedGuard]:
     """Say of each guard of the newest release whether it is told, and else why not."""
     book, told = read_guards(engine), list_told_words(engine)
+    newest = snapshot_for(release_id(engine, book.releases[-1]))
     for guard in book.held_by(book.releases[-1]) or ():
         probed = any(pattern.search(guard.says) for pattern in _probes(engine))
         text = f"{guard.at}: {guard.says}"
+        rule = read_words(guard.says) if guard.does == "stops" else None
+        worded = rule is not None and newest is not None and is_about(rule, newest)
         otherwise = any(pattern.search(text) for _, pattern in list_told_otherwise())
-        if guard.does == "bounds" or probed or otherwise or any(words in guard.says for words in told):
+        if guard.does == "bounds" or probed or otherwise or worded or any(words in guard.says for words in told):
             yield PlacedGuard(guard=guard, why=TOLD)
         else:
             why = next((why for why, pattern in _reasons() if pattern.search(text)), OPEN)

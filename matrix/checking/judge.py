@@ -24,6 +24,7 @@ from matrix.checking.rigs import Host
 from matrix.checking.rules import Check, fill_holes, find_applying, find_undecided, read_checks
 from matrix.checking.settings import UNKNOWN, Settings, config_words, read_settings
 from matrix.checking.variables import Word
+from matrix.checking.worded import judge_worded
 from matrix.checking.yaml_nodes import compose_documents, make_plain
 from matrix.preflight.guards import read_guards
 from matrix.preflight.verdict import Remark
@@ -117,6 +118,7 @@ def examine_command(command: Command, asked: CheckRequest) -> Examined:
     findings += [_of_check(check, before, settings) for check, before in facts["settled"]]
     findings += [_of_check(check, facts, settings) for check in find_applying(facts, read_checks(command.engine))]
     findings += judge_bounds(facts, settings)
+    findings += judge_worded(facts, settings)
     findings += judge_sharing(facts, model, settings)
     findings += judge_memory(facts, model, host, settings)
     findings += judge_parsers(facts, release, settings)

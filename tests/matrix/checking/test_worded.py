@@ -1,0 +1,67 @@
+"""Guards whose own words are a rule about flags are told without a check for each."""
+
+from __future__ import annotations
+
+import pytest
+
+from matrix.checking.worded import WordedRule, read_words
+from tests.matrix.checking.test_guarded import examine
+
+RULES = {
+    "--max-ep-size must be a positive integer.": ("bound", ("--max-ep-size",), 0.0, None, True),
+    "base_gpu_id must be non-negative": ("bound", ("base_gpu_id",), 0.0, None, False),
+    "acceptance_window must be >= 0 (0 disables), got {}": ("bound", ("acceptance_window",), 0.0, None, False),
+    "a_ratio must be in range [0, 1], got {}": ("bound", ("a_ratio",), 0.0, 1.0, False),
+    "--grpc-port must be between 0 and 65535": ("bound", ("--grpc-port",), 0.0, 65535.0, False),
+    "free_part must be smaller than 1.0": ("bound", ("free_part",), None, 1.0, True),
+    "--sidecar-args requires --sidecar.": ("wants", ("--sidecar-args", "--sidecar"), None, None, False),
+    "--a-b has no effect without --c-d and --e-f.": ("wants", ("--a-b", "--c-d", "--e-f"), None, None, False),
+    "--a-b is incompatible with --c-d: because": ("excludes", ("--a-b", "--c-d"), None, None, False),
+}
+NO_RULES = [
+    "--a-b must be positive when --c-d is set.",  # a condition
+    "--a-b requires --c-d or --e-f.",  # a choice
+    "--a-b {} requires --c-d",  # of one value
+    "--a-b requires --c-d >= 4",  # of one value of the other
+    "--a-b is incompatible with --c-d={}",
+    "The window must be positive",
+    "--a-b does not support it",
+]
+
+
+@pytest.mark.parametrize(("says", "rule"), RULES.items(), ids=RULES)
+def test_words_that_are_a_rule_are_read(says: str, rule: tuple[str, tuple[str, ...], float, float, bool]) -> None:
+    found = read_words(says)
+    assert found is not None
+    assert (found.kind, found.names, found.low, found.high, found.strict) == rule
+
+
+@pytest.mark.parametrize("says", NO_RULES)
+def test_words_with_a_condition_are_none(says: str) -> None:
+    assert read_words(says) is None
+
+
+LINES = [
+    ("sglang", "--base-gpu-id -1", True),
+    ("sglang", "--base-gpu-id 0", False),
+    ("sglang", "--max-ep-size 0 --elastic-ep-backend mooncake", True),
+    ("sglang", "--ssl-ca-certs ca.pem", True),
+    ("sglang", "--ssl-ca-certs ca.pem --ssl-certfile c --ssl-keyfile k", False),
+    ("sglang", "--enable-watermark --enable-custom-logit-processor", True),
+    ("sglang", "--enable-watermark", False),
+    ("sglang", "--enable-unified-memory --enable-two-batch-overlap", False),  # a check of its own says more
+    ("vllm", "--grpc-port 70000", True),
+]
+
+
+@pytest.mark.parametrize(("engine", "added", "told"), LINES)
+def test_a_line_is_held_against_them(engine: str, added: str, *, told: bool) -> None:
+    found = [f for f in examine(engine, {}, added).findings if f.id == "against_the_words_of_a_guard"]
+    assert bool(found) == told
+    assert all("guard's own words" in str(f.decided_by) for f in found)
+
+
+def test_a_bound_that_is_none_is_no_bound() -> None:
+    assert read_words("x must be a positive integer or None (for auto-compute). Got: {}") == WordedRule(
+        "bound", ("x",), 0.0, None, True, "x must be a positive integer or None (for auto-compute). Got: "
+    )
