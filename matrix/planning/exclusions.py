@@ -53,6 +53,20 @@ class Exclusions(Mapping[Cell, Excluded]):
             raise KeyError(cell)  # no set that is asked of the base: not excluded, it does not exist
         return why
 
+    def iterate_groups(self) -> Iterator[tuple[Cell, Excluded, int]]:
+        """Yield, in order, the first cell of those that one entry excludes, why, and how many; make no other."""
+        for cell in self._order:
+            why, sets = self._bases[cell] if cell in self._bases else (self._cells[cell], ())
+            yield cell, why, 1 + len(sets)
+
+    def iterate_cells_of(self, rule: str) -> Iterator[Cell]:
+        """Yield, in order, the cells that a rule excludes first; make no other."""
+        for cell, why, count in self.iterate_groups():
+            if why.rule == rule:
+                yield cell
+                if count > 1:
+                    yield from vary_features(cell, self._bases[cell][1])
+
     def grouped(self) -> Iterator[tuple[Excluded, int]]:
         """Yield each exclusion with the number of cells that it holds for, without making them."""
         yield from ((why, 1 + len(sets)) for why, sets in self._bases.values())

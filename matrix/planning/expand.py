@@ -81,8 +81,8 @@ def _judge_bases(matrix: Matrix, bases: Iterable[tuple[Cell, Sets]], excluded: E
 
 def list_attachable(matrix: Matrix) -> Iterator[Cell]:
     """Yield the cells that only a running server elsewhere can answer: nothing but the launch stands against them."""
-    for cell, why in expand_matrix(matrix).excluded.items():
-        if why.rule == ATTACH_ONLY and len(list_exclusions(matrix, cell)) == 1:
+    for cell in expand_matrix(matrix).excluded.iterate_cells_of(ATTACH_ONLY):
+        if len(list_exclusions(matrix, cell)) == 1:
             yield cell
 
 
@@ -132,11 +132,11 @@ def list_sets(matrix: Matrix, base: Cell, *, by_default: bool = True) -> Sets:
     """
     facts = base.facts
     if by_default and is_of_matrix(matrix, base):
-        questions = _list_possible_questions(matrix, base.release.id, base.checkpoint.id)
+        questions = _list_possible_questions(matrix.origin, base.release.id, base.checkpoint.id)
     else:
-        questions = _compile_questions(matrix)
+        questions = _compile_questions(matrix.origin)
     names = tuple(name for name, asked, chosen in questions if (not by_default or chosen(facts)) and asked(facts))
-    return _combine_features(matrix, names)
+    return _combine_features(matrix.origin, names)
 
 
 @cache
@@ -224,7 +224,7 @@ def _nothing_to_share(checkpoint: Checkpoint) -> str:
 
 def _apply_rules(matrix: Matrix, cell: Cell, *, of_features: bool) -> Iterator[Excluded]:
     facts = cell.facts
-    for rule in _possible_rules(matrix, cell.release.id, cell.checkpoint.id)[of_features]:
+    for rule in _possible_rules(matrix.origin, cell.release.id, cell.checkpoint.id)[of_features]:
         if rule.condition(facts):
             yield _exclude_by_rule(rule)
 

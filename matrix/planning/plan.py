@@ -15,7 +15,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any, Final
 
 from matrix.condition import OFFERED_KEYS
@@ -136,9 +136,21 @@ def make_plan(matrix: Matrix, cell: Cell, form: Form = "recommended") -> Plan:
     Raises:
         ConfigError: two overlays of equal weight disagree (all such places at once).
     """
+    whole, rig = matrix.origin, cell.rig
+    # Cells are equal by their ids: a changed copy of a rig, release or checkpoint is never taken for the real one.
+    own = is_of_matrix(whole, cell) and whole.rigs.get(rig.id) is rig and whole.engines[cell.engine.id] is cell.engine
+    return _make_own_plan(whole, cell, form) if own else _merge_overlays(matrix, cell, form)
+
+
+@lru_cache(maxsize=32_768)  # every plan of two matrices in both forms: lint, the gate and reports ask for them again
+def _make_own_plan(matrix: Matrix, cell: Cell, form: Form) -> Plan:
+    return _merge_overlays(matrix, cell, form)
+
+
+def _merge_overlays(matrix: Matrix, cell: Cell, form: Form) -> Plan:
     facts = cell.facts
     if is_of_matrix(matrix, cell):
-        pieces = _lay_out_possible(matrix, cell.release.id, cell.checkpoint.id)
+        pieces = _lay_out_possible(matrix.origin, cell.release.id, cell.checkpoint.id)
     else:
         pieces = _lay_out_overlays(matrix, cell.engine.id)
     matching = tuple(p for p in pieces if p.overlay.condition(facts, form))

@@ -109,7 +109,7 @@ def narrow_matrix(matrix: Matrix, rig: Rig, globs: Sequence[str] = ()) -> Matrix
     if bad:
         raise ConfigError([Problem("--checkpoint", 0, repr(g), f"no such one{suggest_nearest(g, names)}") for g in bad])
     kept = {n: c for n, c in matrix.checkpoints.items() if not globs or any(fnmatchcase(n, g) for g in globs)}
-    return replace(matrix, rigs={rig.id: rig}, checkpoints=kept)
+    return replace(matrix, rigs={rig.id: rig}, checkpoints=kept, whole=matrix.origin)
 
 
 def recommend_launches(
@@ -129,8 +129,8 @@ def recommend_launches(
     blocked = Counter[str]()
     examples: dict[str, str] = {}
     offered = [one for one in ranked if not _note_block(one, ran, blocked, examples)]
-    gone = ((c, e) for c, e in world.excluded.items() if not c.checkpoint.canary)
-    excluded = [(c, e) for c, e in gone if not (rig.attach_only and e.rule == ATTACH_ONLY)]
+    gone = (group for group in world.excluded.iterate_groups() if not group[0].checkpoint.canary)
+    excluded = (group for group in gone if not (rig.attach_only and group[1].rule == ATTACH_ONLY))
     return Recommendation(
         rig=rig,
         want=want,
@@ -259,12 +259,12 @@ def _block_launches(blocked: Counter[str], examples: Mapping[str, str]) -> Itera
         yield Blocked(reason=reason, count=count, what="launches", example=examples[reason])
 
 
-def _block_combinations(excluded: Iterable[tuple[Cell, Excluded]]) -> Iterator[Blocked]:
+def _block_combinations(excluded: Iterable[tuple[Cell, Excluded, int]]) -> Iterator[Blocked]:
     """Group the excluded combinations by rule; the rule's words are those of its first combination."""
     counts = Counter[str]()
     first: dict[str, tuple[Cell, Excluded]] = {}
-    for cell, why in excluded:
-        counts[why.rule] += 1
+    for cell, why, count in excluded:
+        counts[why.rule] += count
         first.setdefault(why.rule, (cell, why))
     for rule, count in counts.most_common():
         cell, why = first[rule]

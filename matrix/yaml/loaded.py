@@ -51,3 +51,9 @@ class Matrix:
     places: Mapping[str, str]  # "checkpoint:glm5_fp8" -> file:line
     pins: Pins
     root: Path
+    whole: Matrix | None = None  # what it is a part of: fewer rigs and checkpoints, and the rest the same
+
+    @property
+    def origin(self) -> Matrix:
+        """Return the matrix under which to remember what depends on no rig: parts of one matrix share it."""
+        return self.whole or self

@@ -9,11 +9,12 @@ import pytest
 
 from matrix.model import Cell, Checkpoint
 from matrix.planning import fit, kv
-from matrix.planning.expand import expand_matrix
+from matrix.planning.expand import expand_matrix, find_cell
 from matrix.yaml.load import load_matrix
 
 MATRIX = load_matrix()
 WORLD = expand_matrix(MATRIX)
+RUNNABLE = frozenset(WORLD.runnable)
 GIB = 2**30
 BIG = [c for c in MATRIX.checkpoints.values() if not c.canary]
 
@@ -23,9 +24,9 @@ def runnable(**wanted: str) -> list[Cell]:
 
 
 def verdict(cell_id: str) -> str:
-    if any(c.id == cell_id for c in WORLD.runnable):
-        return "runnable"
-    return next(e.rule for c, e in WORLD.excluded.items() if c.id == cell_id)
+    cell = find_cell(MATRIX, cell_id)
+    assert cell is not None, f"no combination has the id {cell_id}"
+    return "runnable" if cell in RUNNABLE else WORLD.excluded[cell].rule
 
 
 def test_the_rigs_of_the_seeds_are_there() -> None:
