@@ -6,7 +6,7 @@ import argparse
 import gc
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cli.verb import Program
 from matrix.errors import HostError
@@ -59,42 +59,6 @@ def reports_verb(name: str) -> Callable[[], Program]:
         return Program(lambda: take_subparser(command.parser(), name), lambda words: command.main([name, *words]))
 
     return load
-
-
-def load_history() -> Program:
-    from reports.history import command
-
-    return _make_reports_program("history", command.add_parser, command.run_history)
-
-
-def load_registry() -> Program:
-    from reports.registry import command
-
-    return _make_reports_program("registry", command.add_parser, command.run_registry)
-
-
-def load_certify() -> Program:
-    from reports.certify import command
-
-    return _make_reports_program("certify", command.add_parser, command.run_certify)
-
-
-def load_claims() -> Program:
-    from reports.ledger import command
-
-    return _make_reports_program("claims", command.add_parser, command.run_claims)
-
-
-def _make_reports_program(
-    name: str, add_parser: Callable[[Any], None], run: Callable[[argparse.Namespace], int]
-) -> Program:
-    """Make a verb of `python -m reports` from its own room: the gate and the pages, which it does not need, take half a
-    second to import."""
-    from matrix.output.command_line import CommandLine
-
-    whole = CommandLine(prog="glm-matrix")
-    add_parser(whole.add_subparsers(dest="verb", required=True, metavar="VERB"))
-    return Program(lambda: take_subparser(whole, name), lambda words: run(whole.parse_args([name, *words])))
 
 
 def take_subparser(parser: argparse.ArgumentParser, name: str) -> argparse.ArgumentParser:

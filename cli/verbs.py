@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from cli import programs
+from cli import programs, report_programs
 from cli.completion import make_completion
 from cli.verb import Program, Verb
 
@@ -13,6 +13,7 @@ CELL: Final = "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.baseline"
 NO_CELL: Final = "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.indexcache_mtp"
 RED: Final = {1: "red: a test, the gate or a comparison got worse"}
 NOTHING: Mapping[int, str] = {}
+Load = Callable[[], Program] | None
 MISFIT: Final = {1: "the launch does not fit in the rig's memory"}
 
 
@@ -20,13 +21,7 @@ def _matrix(name: str, summary: str, example: str, codes: Mapping[int, str] = NO
     return Verb("look", name, summary, example, codes, programs.matrix_verb(name))
 
 
-def _make_judge(
-    name: str,
-    summary: str,
-    example: str,
-    codes: Mapping[int, str] = NOTHING,
-    load: Callable[[], Program] | None = None,
-) -> Verb:
+def _make_judge(name: str, summary: str, example: str, codes: Mapping[int, str] = NOTHING, load: Load = None) -> Verb:
     return Verb("judge", name, summary, example, codes, load or programs.reports_verb(name))
 
 
@@ -293,27 +288,27 @@ JUDGE: Final = (
         "history",
         "index earlier runs: trends, flake rates, first bad run, baselines",
         "history trend runs/",
-        load=programs.load_history,
+        load=report_programs.load_history,
     ),
     _make_judge(
         "certify",
         "write or verify certificates of cells (in-toto test results)",
         "certify reports/out/evidence.jsonl --out certificates",
         {1: "a cell cannot be certified, or the certificate does not hold"},
-        programs.load_certify,
+        report_programs.load_certify,
     ),
     _make_judge(
         "registry",
         "keep certificates in a git directory: add, check by replay, draw badges",
         "registry check registry/",
         {1: "a certificate does not stand, or a cell was refused"},
-        programs.load_registry,
+        report_programs.load_registry,
     ),
     _make_judge(
         "claims",
         "list every published number, and ours beside it",
         "claims --format markdown",
-        load=programs.load_claims,
+        load=report_programs.load_claims,
     ),
     _make_judge(
         "repro",
