@@ -49,6 +49,7 @@ def test_goes_on_where_it_must(cell: Cell, client: Client, bank: Bank, evidence:
     expect_ok(evidence, _go_on(client, bank.exact_replies(depth.fields), claimed))
 
 
+@pytest.mark.for_cells(claims=["instructions"])
 def test_obeys_what_can_be_counted(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """A lost system message, a prompt cut at its end or a reply that stops early is sound text, and not this one."""
     items = bank.constrained(depth.constraints)

@@ -59,7 +59,7 @@ CHOICES: Final = ("apple", "pear", "plum")
 def test_obeys_a_json_schema(cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """Whole and streamed, with the references and nullable parts that pydantic writes."""
     constraints.require_claimed(cell, "json_schema")
-    expect_ok(evidence, _check_schemas(client, bank.facts(depth.structured)))
+    expect_ok(evidence, _check_schemas(cell, client, bank.facts(depth.structured)))
 
 
 def test_obeys_a_json_schema_after_thinking(
@@ -68,7 +68,7 @@ def test_obeys_a_json_schema_after_thinking(
     """The thought is free and the answer is not: grammars have begun too early, and never."""
     constraints.require_claimed(cell, "json_schema")
     require_separate_thoughts(cell)
-    expect_ok(evidence, _check_schemas(client, bank.facts(depth.structured), thinking=True))
+    expect_ok(evidence, _check_schemas(cell, client, bank.facts(depth.structured), thinking=True))
 
 
 def test_answers_with_a_json_object(
@@ -98,7 +98,7 @@ def test_answers_with_one_of_the_choices(
     )
 
 
-def _check_schemas(client: Client, items: Sequence[Item], *, thinking: bool = False) -> Iterator[Finding]:
+def _check_schemas(cell: Cell, client: Client, items: Sequence[Item], *, thinking: bool = False) -> Iterator[Finding]:
     for item in items:
         for i, schema in enumerate(SCHEMAS):
             reply = client.ask(
@@ -108,7 +108,11 @@ def _check_schemas(client: Client, items: Sequence[Item], *, thinking: bool = Fa
                 stream=bool(i % 2),
                 extra=constraints.schema_fields(schema),
             )
-            yield arguments.check_json(item, reply, schema, check="structured.schema")
+            found = arguments.check_json(item, reply, schema, check="structured.schema")
+            # A canary never learnt JSON. The grammars of vLLM and SGLang admit any space between two parts of it, and a
+            # canary may take spaces to its last token (seen on H200): what it wrote obeys, and tells nothing more.
+            spaces = cell.checkpoint.canary and arguments.is_cut_in_spaces(reply)
+            yield replace(found, ok=True, sensitive=False, detail="cut in spaces") if spaces else found
 
 
 def _check_objects(client: Client, items: Sequence[Item]) -> Iterator[Finding]:

@@ -60,22 +60,20 @@ def test_obeys_a_budget_inside_the_thought(
 
 
 @pytest.mark.from_depth("full")
+@pytest.mark.for_cells(claims=["thinking_switch"])
 def test_obeys_the_thinking_switch(
     cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
 ) -> None:
     """Off means off, also right after a request with thinking on."""
-    if cell.checkpoint.thinking != "switch":
-        pytest.skip(f"NOT_EVIDENCE: the template of {cell.checkpoint.family} has no switch")
     expect_ok(evidence, _switch_on_and_off(client, bank.facts(depth.thinking)))
 
 
 @pytest.mark.from_depth("full")
+@pytest.mark.for_cells(claims=["reasoning_effort"])
 def test_obeys_reasoning_effort(cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """The least effort takes no more tokens than the most, over the same questions."""
     require_separate_thoughts(cell)
     efforts = cell.checkpoint.reasoning_efforts
-    if not efforts:
-        pytest.skip(f"NOT_EVIDENCE: no effort is claimed for {cell.checkpoint.family}")
     items = bank.arithmetic(depth.thinking)
     expect_ok(evidence, _compare_efforts(client, items, (efforts[0], efforts[-1])))
 

@@ -51,14 +51,14 @@ def test_uses_the_tool_result(client: Client, bank: Bank, evidence: EvidenceSink
 
 def test_obeys_tool_choice(cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """Tests none and named; every other test here uses auto."""
-    expect_ok(evidence, _check_none_and_named(client, bank, cell.engine.dialect, depth))
+    expect_ok(evidence, _check_none_and_named(client, bank, cell, depth))
 
 
 def test_obeys_required_tool_choice(
     cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
 ) -> None:
     """The model makes a call, and then the reply ends: some grammars leave it no way out (vllm#50399)."""
-    expect_ok(evidence, _check_required(client, bank, cell.engine.dialect, depth))
+    expect_ok(evidence, _check_required(client, bank, cell, depth))
 
 
 def test_stream_equals_non_stream(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
@@ -76,7 +76,7 @@ def _check_no_calls(client: Client, items: Items, check: str) -> Iterator[Findin
     return judge_each(client.ask, items, room=client.room, judge=partial(tools.check_no_call, check=check))
 
 
-def _check_none_and_named(client: Client, bank: Bank, dialect: str, depth: Depth) -> Iterator[Finding]:
+def _check_none_and_named(client: Client, bank: Bank, cell: Cell, depth: Depth) -> Iterator[Finding]:
     for item in _pick_choices(bank, depth):
         right = item.call[0].name
         yield tool_choice.check_none(item, client.ask(item, extra=tool_choice.tool_choice_field("none")))
@@ -84,25 +84,34 @@ def _check_none_and_named(client: Client, bank: Bank, dialect: str, depth: Depth
             item, client.ask(item, extra=tool_choice.tool_choice_field("named", right)), "named"
         )
         if other := next((name for t in item.tools if (name := tools.tool_function(t)["name"]) != right), None):
-            yield _check_forced(client, item, dialect, "named", other)
+            yield _check_forced(client, item, "named", claim_strength(cell, "named"), other)
 
 
-def _check_required(client: Client, bank: Bank, dialect: str, depth: Depth) -> Iterator[Finding]:
+def _check_required(client: Client, bank: Bank, cell: Cell, depth: Depth) -> Iterator[Finding]:
     for item in _pick_choices(bank, depth):
         yield tool_choice.check_fitting(
             item, client.ask(item, extra=tool_choice.tool_choice_field("required")), "required"
         )
     for item in bank.no_tool_needed(depth.choices - 1):  # not in quick: the prompts are long
-        yield _check_forced(client, item, dialect, "required")
+        how = claim_strength(cell, "required")
+        yield _check_forced(client, item, "required", how)
+        if how == "call":
+            yield _check_forced(client, tool_choice.make_strict(item), "required", "enforced")
 
 
 def _pick_choices(bank: Bank, depth: Depth) -> list[Item]:
     return pick_shortest(bank.calls(max(depth.choices, POOL)), depth.choices)
 
 
-def _check_forced(client: Client, item: Item, dialect: str, choice: tool_choice.Choice, name: str = "") -> Finding:
+def _check_forced(
+    client: Client, item: Item, choice: tool_choice.Choice, how: tool_choice.Strength, name: str = ""
+) -> Finding:
     reply = client.ask(item, extra=tool_choice.tool_choice_field(choice, name))
-    return tool_choice.check_forced(item, reply, choice, name=name, how=tool_choice.claimed_strength(dialect, choice))
+    return tool_choice.check_forced(item, reply, choice, name=name, how=how)
+
+
+def claim_strength(cell: Cell, choice: tool_choice.Choice) -> tool_choice.Strength:
+    return tool_choice.claimed_strength(cell.engine.dialect, choice, cell.release.version)
 
 
 def _check_answers(client: Client, items: Items) -> Iterator[Finding]:

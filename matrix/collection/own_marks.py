@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import pytest
 
 from matrix.errors import suggest_nearest
+from matrix.planning.claimed import CLAIMS
 from matrix.planning.owed import ASKED_KEYS
 from matrix.planning.select import find_wrong_facts
 
@@ -33,8 +34,11 @@ def _judge_filter(mark: pytest.Mark, values: Mapping[str, Iterable[object]]) -> 
         elif key == "canary" and not isinstance(value, bool):
             yield f"for_cells() takes canary=True or canary=False, not {value!r}"
         # A text is iterable as well: "mtp" would be three features of one letter.
-        elif key == "features" and (isinstance(value, str) or not isinstance(value, Iterable)):
-            yield f"for_cells() takes a list of features, e.g. features=[{value!r}], not {value!r}"
+        elif key != "canary" and (isinstance(value, str) or not isinstance(value, Iterable)):
+            yield f"for_cells() takes a list of {key}, e.g. {key}=[{value!r}], not {value!r}"
+        elif key == "claims":
+            unknown = [claim for claim in value if claim not in CLAIMS]
+            yield from (f"for_cells() knows no claim {c!r}{suggest_nearest(str(c), CLAIMS)}" for c in unknown)
         elif key == "features":
             facts = (("feature", feature) for feature in value)
             yield from find_wrong_facts(facts, values)

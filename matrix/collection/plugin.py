@@ -85,7 +85,8 @@ def pytest_configure(config: pytest.Config) -> None:
             config.addinivalue_line("markers", f"{name}: {what}")
         config.addinivalue_line("markers", "cell(**facts): a cell by its facts, e.g. -m \"cell(engine='sglang')\"")
         config.addinivalue_line(
-            "markers", "for_cells(features, canary): only for cells that ask for these features, or only for canaries"
+            "markers",
+            "for_cells(features, canary, claims): only for cells with these features or claims, or only for canaries",
         )
         markers = [str(line).split(":")[0].split("(")[0].strip() for line in config.getini("markers")]
         if config.option.markexpr:

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 
 from matrix.checkout import CHECKOUT
 from matrix.model import Cell
+from matrix.planning.claimed import find_claims
 
 FILE: Final = CHECKOUT / "matrix" / "owed.json"
 COMMAND: Final = "python -m tests.suites.owing"
@@ -24,25 +25,29 @@ Depth = Literal["first", "quick", "full", "release"]
 FIRST: Final = "first"  # what quick asks of a cell alone; beside its base, less: matrix/planning/beside.py
 DEPTHS: Final[tuple[Depth, ...]] = (FIRST, "quick", "full", "release")  # each asks what those before it ask, and more
 SHALLOWEST: Final = "quick"  # of a test: what is asked at all is asked of a cell alone
-ASKED_KEYS: Final = frozenset({"features", "canary"})  # of `for_cells`
+ASKED_KEYS: Final = frozenset({"features", "canary", "claims"})  # of `for_cells`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellFilter:
-    """Of which cells a test is asked: those with all the features, and canaries only where it says so."""
+    """Of which cells a test is asked: those with all the features and claims, and canaries only where it says so."""
 
     features: frozenset[str] = frozenset()
     canary: bool = False
+    claims: frozenset[str] = frozenset()  # names of matrix/planning/claimed.py
 
     def of(self, cell: Cell) -> bool:
-        return self.features <= cell.features and (cell.checkpoint.canary or not self.canary)
+        if not self.features <= cell.features or (self.canary and not cell.checkpoint.canary):
+            return False
+        return not self.claims or self.claims <= find_claims(cell)
 
 
 def asked_by_marks(marks: Iterable[Mapping[str, Any]]) -> CellFilter:
     """Merge the keywords of a test's `for_cells` marks."""
     said = list(marks)
     features = frozenset(f for m in said for f in m.get("features", ()))
-    return CellFilter(features=features, canary=any(m.get("canary") for m in said))
+    claims = frozenset(c for m in said for c in m.get("claims", ()))
+    return CellFilter(features=features, canary=any(m.get("canary") for m in said), claims=claims)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +97,7 @@ class Owed:
 
 
 def parse_owed(raw: Mapping[str, Mapping[str, Any]]) -> Owed:
-    """Parse the table from its JSON data: pattern -> from_depth, features, canary."""
+    """Parse the table from its JSON data: pattern -> from_depth, features, canary, claims."""
     return Owed(
         items=tuple(
             OwedItem(pattern=pattern, from_depth=said["from_depth"], asked=asked_by_marks([said]))

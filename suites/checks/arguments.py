@@ -21,6 +21,7 @@ from reports.evidence.finding import Finding
 from suites.checks import tools
 
 Json = Any
+SPACES = 32  # white space at a cut: a schema's own indentation is shorter
 
 
 def check_calls(item: Item, reply: Reply, *, check: str = "clients.call") -> Finding:
@@ -121,6 +122,20 @@ def _find_unfit(reply: Reply, schema: Mapping[str, Json] | None) -> list[str]:
         return [*wrong, f"not JSON ({error})"]
     errors = jsonschema.Draft202012Validator(schema or {"type": "object"}).iter_errors(value)
     return [*wrong, *(f"{'/'.join(map(str, e.absolute_path)) or 'document'}: {e.message}" for e in errors)]
+
+
+def is_cut_in_spaces(reply: Reply) -> bool:
+    """Return whether a reply is the beginning of a JSON document and was cut in the white space between two parts."""
+    text = reply.content.rstrip()
+    if reply.finish_reason != "length" or len(reply.content) - len(text) < SPACES:
+        return False
+    try:
+        json.loads(reply.content)
+    except json.JSONDecodeError as error:
+        return error.pos >= len(text)  # nothing is wrong before the white space
+    except RecursionError:
+        return False
+    return False
 
 
 def check_choice(item: Item, reply: Reply, choices: Sequence[str], *, check: str) -> Finding:

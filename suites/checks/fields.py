@@ -60,10 +60,10 @@ def check_refused_field(item: Item, field: str, status: int, body: str) -> Findi
     return _make_finding(field, item, "served, or refused with 4xx", got, wrong, sensitive=bool(wrong))
 
 
-def check_same_seed(item: Item, first: Reply, again: Reply, *, claimed: bool) -> Finding:
-    """Check that one seed gives one sampled text, where the engine claims so; elsewhere it is only kept."""
-    wrong = ["the same seed gave another text"] if claimed and first.content != again.content else []
-    return _make_finding("seed", item, first.content, again.content, wrong, sensitive=claimed)
+def check_same_seed(item: Item, first: Reply, again: Reply) -> Finding:
+    """Check that one seed gives one sampled text."""
+    wrong = ["the same seed gave another text"] if first.content != again.content else []
+    return _make_finding("seed", item, first.content, again.content, wrong)
 
 
 def check_after_hang_up(item: Item, before: Reply, after: Reply) -> Finding:

@@ -4,7 +4,7 @@ fails.
 | value | everywhere | where enforced |
 |---|---|---|
 | none | no tool call comes back, even when one would fit | |
-| required | the fitting call is made | a call is made although none fits |
+| required | the fitting call is made | a call is made although none fits, with arguments that the schema admits |
 | named | the named tool is called when it fits | no other tool is called, whatever fits |
 """
 
@@ -14,16 +14,22 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, Literal
 
+from packaging.version import Version
+
 from fixtures.banks.item import Item
 from fixtures.client.reply import Reply
 from reports.evidence.finding import Finding
 from suites.checks import tools
 
 Choice = Literal["none", "required", "named"]
-# How far a dialect goes: `enforced` by constrained decoding, `no_end` (text may come first, but the reply cannot end
-# without a call), `ignored` (served as auto).
-Strength = Literal["enforced", "no_end", "ignored"]
+# How far a dialect goes: `enforced` by constrained decoding, `call` (the same, but arguments are held to their schema
+# only where the tool says `strict: true`), `no_end` (text may come first, but the reply cannot end without a call),
+# `ignored` (served as auto).
+Strength = Literal["enforced", "call", "no_end", "ignored"]
 # vllm     docs/features/tool_calling: named and required by structured outputs, required since 0.8.3
+#          From the release on that has --tool-strict-level, arguments are free unless a tool is strict
+#          (tool_parsers/tool_strict_level.py of 0.33.0: auto and function leave them free). Seen on one H200 on
+#          2026-11-30: three forced calls of four lacked what their schema requires
 # sglang   the same by grammar; TensorRT-LLM's pull request 14290 names both as its models
 # trtllm   named since pull request 14290 (2026-05-19), required not stated anywhere: recorded only
 # llamacpp seen on 2026.10.11549: required is a grammar that allows text before the call (llama.cpp#27217 is another
@@ -36,9 +42,20 @@ CLAIMED: Final[Mapping[str, Mapping[Choice, Strength]]] = {
     "transformers": {"required": "ignored", "named": "ignored"},
 }
 
+STRICT_TOOLS_ONLY_FROM: Final[Mapping[str, Version]] = {"vllm": Version("0.33.0")}  # tests hold it to the snapshots
 
-def claimed_strength(dialect: str, choice: Choice) -> Strength:
-    return CLAIMED.get(dialect, {}).get(choice, "ignored")
+
+def claimed_strength(dialect: str, choice: Choice, version: str) -> Strength:
+    """Return how far this release of the dialect's engine claims to enforce a choice."""
+    claimed = CLAIMED.get(dialect, {}).get(choice, "ignored")
+    since = STRICT_TOOLS_ONLY_FROM.get(dialect)
+    return "call" if claimed == "enforced" and since and Version(version) >= since else claimed
+
+
+def make_strict(item: Item) -> Item:
+    """Return the item with tools whose arguments the client wants to be held to their schema."""
+    tools_ = ({**tool, "function": {**tools.tool_function(tool), "strict": True}} for tool in item.tools)
+    return replace(item, id=f"{item.id}.strict", tools=tuple(tools_))
 
 
 def tool_choice_field(choice: Choice, name: str = "") -> dict[str, Any]:

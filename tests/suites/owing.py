@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from matrix.model import Cell
+from matrix.planning.claimed import find_claims
 from matrix.planning.expand import expand_matrix
 from matrix.planning.owed import ASKED_KEYS, CELL, COMMAND, DEPTHS, FILE, SHALLOWEST, parse_owed
 from matrix.yaml.load import load_matrix
@@ -48,11 +49,12 @@ def _said_of(item: pytest.Item) -> Json | None:
 
 
 def one_of_each_kind() -> tuple[Cell, ...]:
-    """Return a cell for each set of features, canary and not."""
-    kinds: dict[tuple[frozenset[str], bool], Cell] = {}
+    """Return a cell for each set of features, canary and not, and one for each set of claims."""
+    kinds: dict[tuple[frozenset[str], bool | None], Cell] = {}
     for cell in expand_matrix(load_matrix()).runnable:
         kinds.setdefault((cell.features, cell.checkpoint.canary), cell)
-    return tuple(kinds.values())
+        kinds.setdefault((find_claims(cell), None), cell)
+    return tuple({cell.id: cell for cell in kinds.values()}.values())
 
 
 def collect(depth: str, cells: Sequence[Cell], *options: str) -> list[Json]:
@@ -83,7 +85,7 @@ def owed() -> Mapping[str, Json]:
     """Return the table, as it is written.
 
     Raises:
-        ValueError: an item does not follow from a cell's features, whether it is a canary, and the depth.
+        ValueError: an item does not follow from a cell's features and claims, whether it is a canary, and the depth.
     """
     cells = one_of_each_kind()
     collected = collect(DEPTHS[-1], cells)
@@ -105,6 +107,7 @@ def _entry(item: Json) -> tuple[str, Json]:
     at = words.index(item["cell"])
     said: Json = {"from_depth": item["from_depth"]}
     said |= {"features": f} if (f := sorted({f for m in item["marks"] for f in m.get("features", ())})) else {}
+    said |= {"claims": c} if (c := sorted({c for m in item["marks"] for c in m.get("claims", ())})) else {}
     said |= {"canary": True} if any(m.get("canary") for m in item["marks"]) else {}
     return f"{name}{bracket}{'-'.join([*words[:at], CELL, *words[at + 1 :]])}]", said
 
@@ -115,7 +118,7 @@ def _unlike(table: Mapping[str, Json], collected: Sequence[Json], cells: Sequenc
     for cell in cells:
         own = {i["nodeid"] for i in collected if i["cell"] == cell.id}
         for nodeid in own ^ set(known.nodeids(cell, DEPTHS[-1])):
-            yield f"{nodeid}: whether it is asked does not follow from features, canary and depth"
+            yield f"{nodeid}: whether it is asked does not follow from features, canary, claims and depth"
 
 
 def as_text(table: Mapping[str, Json]) -> str:

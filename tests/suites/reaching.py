@@ -23,11 +23,11 @@ from fixtures.banks import bank_for
 from fixtures.banks.item import Item
 from fixtures.client.client import Client, EngineRefused
 from fixtures.client.reply import Reply, ToolCall
-from matrix.condition import compile_condition
 from matrix.errors import ConfigError
 from matrix.known.reach import COMMAND, FILE, ReachRequest, keep_frontier
 from matrix.model import Cell, Checkpoint
 from matrix.planning.expand import expand_matrix
+from matrix.planning.owed import asked_by_marks
 from matrix.planning.plan import Plan, make_plan
 from matrix.yaml.load import load_matrix
 from reports.compare.baselines import Baseline
@@ -274,7 +274,7 @@ def _list_marks(test: str) -> list[Any]:
 def is_for(test: str, cell: Cell) -> bool:
     """Whether the suite asks it of this cell at all (its `for_cells` mark)."""
     marks = [m.kwargs for m in _list_marks(test) if m.name == "for_cells"]
-    return all(compile_condition(when)(cell.facts) for when in marks)
+    return asked_by_marks(marks).of(cell)
 
 
 def is_alike_for_plans(test: str) -> bool:

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, Protocol
 
@@ -64,8 +65,13 @@ def _document_of(answer: Answer, speaks: Dialect, request: Mapping[str, Json]) -
 
 def _events_of(answer: Answer, speaks: Dialect, request: Mapping[str, Json]) -> Iterator[Json]:
     if surface := request.get("surface"):
-        return surfaces.events(surface, answer)
+        return surfaces.events(surface, replace(answer, usage=answer.usage and _counts_stream(surface, request)))
     return events(answer, speaks, logprobs=bool(request.get("logprobs")))
+
+
+def _counts_stream(surface: str, request: Mapping[str, Json]) -> bool:
+    """As vLLM and SGLang do: a stream of completions counts only where it is asked to."""
+    return surface != "completions" or bool((request.get("stream_options") or {}).get("include_usage"))
 
 
 class Server(ThreadingHTTPServer):

@@ -21,6 +21,8 @@ CELL = "cpu.llamacpp_2026_10_11549.canary_bf16.mtp"
         (pytest.mark.for_cells(features=["mpt"]), "no cell has feature 'mpt'; did you mean 'mtp'?"),
         (pytest.mark.for_cells(features="mtp"), "takes a list of features, e.g. features=['mtp'], not 'mtp'"),
         (pytest.mark.for_cells(features=None), "takes a list of features"),
+        (pytest.mark.for_cells(claims="seeds"), "takes a list of claims, e.g. claims=['seeds'], not 'seeds'"),
+        (pytest.mark.for_cells(claims=["seed"]), "knows no claim 'seed'; did you mean 'seeds'?"),
         (pytest.mark.for_cells(feature=["mtp"]), "for_cells() has no 'feature'; did you mean 'features'?"),
         (pytest.mark.for_cells(engine="vllm"), "for_cells() has no 'engine'"),
         (pytest.mark.for_cells(canary="yes"), "takes canary=True or canary=False, not 'yes'"),

@@ -103,6 +103,23 @@ def test_a_demanded_document_is_judged(changed: Any, said: str) -> None:
     assert said in found.detail
 
 
+@pytest.mark.parametrize(
+    ("content", "finish", "cut"),
+    [
+        ('{ "city"' + "\n " * 40, "length", True),
+        ('{"city": "Rome",' + " " * 32, "length", True),
+        ('{"city": "Rome",' + " " * 31, "length", False),  # an indentation
+        ('{"city": "Rome",' + " " * 40, "stop", False),  # ended by itself: a broken document
+        ('{"city" "Rome",' + " " * 40, "length", False),  # wrong before the white space
+        ('{"city": "Rome"}' + " " * 40, "length", False),  # whole
+        ('{"city": "Ro' + " " * 40, "length", False),  # inside a text
+        ("[" * 100_000 + " " * 40, "length", False),
+    ],
+)
+def test_only_white_space_between_two_parts_is_cut_in_spaces(content: str, finish: str, cut: bool) -> None:
+    assert arguments.is_cut_in_spaces(replace(SAID, content=content, finish_reason=finish)) is cut
+
+
 def test_a_choice_is_exactly_one_of_them() -> None:
     assert arguments.check_choice(ITEM, replace(SAID, content="a"), ("a", "b"), check="structured.choice").ok
     assert not arguments.check_choice(ITEM, replace(SAID, content="a b"), ("a", "b"), check="structured.choice").ok

@@ -68,13 +68,9 @@ def test_a_refusal_is_no_evidence_and_a_5xx_is() -> None:
 
 def test_seeds_and_left_streams_are_held_to_the_same_text() -> None:
     other = replace(WHOLE, content="The capital is Rome.")
-    assert not fields.check_same_seed(ITEM, WHOLE, other, claimed=True).ok
-    unclaimed, same = (
-        fields.check_same_seed(ITEM, WHOLE, again, claimed=claimed)
-        for again, claimed in ((other, False), (WHOLE, True))
-    )
-    assert (unclaimed.ok, unclaimed.sensitive, same.ok, same.sensitive) == (True, False, True, True)
-    assert (unclaimed.expected, unclaimed.got) == (WHOLE.content, other.content)
+    moved, same = (fields.check_same_seed(ITEM, WHOLE, again) for again in (other, WHOLE))
+    assert (moved.ok, same.ok, same.sensitive) == (False, True, True)
+    assert (moved.expected, moved.got) == (WHOLE.content, other.content)
     assert fields.check_after_hang_up(ITEM, WHOLE, WHOLE).ok
     assert not fields.check_after_hang_up(ITEM, WHOLE, other).ok
     ended = fields.check_after_hang_up(ITEM, WHOLE, replace(other, finish_reason="length"))

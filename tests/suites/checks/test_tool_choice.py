@@ -7,10 +7,13 @@ from dataclasses import replace
 from typing import get_args, get_type_hints
 
 import pytest
+from packaging.version import Version
 
 from fixtures.banks.item import ExpectedCall, Item
 from fixtures.client.reply import Reply, ToolCall
 from matrix.model import Engine
+from matrix.preflight.snapshot import snapshot_for
+from matrix.yaml.load import load_matrix
 from suites.checks import tool_choice
 
 TOOLS = tuple(
@@ -96,11 +99,31 @@ def test_what_is_not_claimed_is_recorded_and_fails_nobody() -> None:
 def test_every_dialect_is_in_the_table() -> None:
     dialects = get_args(get_type_hints(Engine)["dialect"])
     assert set(dialects) == tool_choice.CLAIMED.keys()
-    assert tool_choice.claimed_strength("unheard_of", "required") == "ignored"
-    assert tool_choice.claimed_strength("llamacpp", "required") == "no_end"
-    assert {tool_choice.claimed_strength(d, c) for d in ("vllm", "sglang") for c in ("required", "named")} == {
-        "enforced"
-    }
+    assert tool_choice.claimed_strength("unheard_of", "required", "1") == "ignored"
+    assert tool_choice.claimed_strength("llamacpp", "required", "2026.10.1") == "no_end"
+    for choice in ("required", "named"):
+        assert tool_choice.claimed_strength("sglang", choice, "0.5.23") == "enforced"
+        assert tool_choice.claimed_strength("vllm", choice, "0.32.0") == "enforced"
+        assert tool_choice.claimed_strength("vllm", choice, "0.33.0") == "call"
+
+
+def test_arguments_are_free_from_the_release_on_that_asks_for_strict_tools() -> None:
+    releases = [r for r in load_matrix().releases.values() if r.engine == "vllm" and not r.fork]
+    read = {r.version: s for r in releases if (s := snapshot_for(r.id))}
+    has = {v: any("--tool-strict-level" in flag.options for flag in s.flags) for v, s in read.items()}
+    since = tool_choice.STRICT_TOOLS_ONLY_FROM["vllm"]
+    assert set(has.values()) == {True, False}
+    assert has == {version: Version(version) >= since for version in has}
+
+
+def test_a_forced_call_is_held_to_its_schema_where_its_tool_is_strict() -> None:
+    forced = calling("forecast", "{}")
+    free, held = (tool_choice.check_forced(ASKED, forced, "required", name="", how=h) for h in ("call", "enforced"))
+    assert (free.ok, held.ok) == (True, False)
+    assert not tool_choice.check_forced(ASKED, WORDS, "required", name="", how="call").ok
+    strict = tool_choice.make_strict(ASKED)
+    assert [t["function"]["strict"] for t in strict.tools] == [True, True] and strict.id == "x.strict"
+    assert "strict" not in ASKED.tools[0]["function"]
 
 
 def test_the_field_is_openais() -> None:
