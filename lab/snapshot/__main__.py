@@ -114,10 +114,7 @@ def _show_path(path: Path) -> Path:
 
 def _summarise_snapshot(snapshot: Snapshot) -> str:
     unknown = sum(flag.choices_unknown for flag in snapshot.flags)
-    reasons: dict[str, list[str]] = {}
-    for part, why in snapshot.unread.items():
-        reasons.setdefault(why, []).append(part)
-    unread = "".join(f"\n  unread {', '.join(parts)}: {why}" for why, parts in reasons.items())
+    unread = "".join(f"\n  unread {', '.join(parts)}: {why}" for why, parts in snapshot.unread_by_reason.items())
     return (
         f"{len(snapshot.flags)} flags ({unknown} with choices that cannot be read statically), "
         f"{len(snapshot.env)} environment variables, {len(snapshot.architectures)} architectures, "

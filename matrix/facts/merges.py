@@ -18,7 +18,7 @@ from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError
 from matrix.pins import with_prereleases
 from matrix.yaml import yamltext
-from matrix.yaml.structure import structure_data
+from matrix.yaml.structure import structure_list
 
 MERGES: Final = CHECKOUT / "matrix" / "merges.yaml"
 
@@ -55,15 +55,10 @@ def load_merges(path: Path = MERGES) -> Mapping[str, Merges]:
     """
     doc = yamltext.read_document(path, path.name)
     problems = list(doc.problems)
-    entries = doc.data.get("merges") if isinstance(doc.data, dict) else None
-    if not problems and not isinstance(entries, list):
-        problems.append(doc.problem((), "expected one key 'merges' with a list"))
     found: dict[str, Merges] = {}
-    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
-        one = structure_data(Merges, doc, entry, ("merges", index), problems)
-        if one is not None:
-            found[one.engine] = one
-            problems += (doc.problem(("merges", index), text) for text in _find_problems(one))
+    for index, one in structure_list(Merges, doc, "merges", problems):
+        found[one.engine] = one
+        problems += (doc.problem(("merges", index), text) for text in _find_problems(one))
     if problems:
         raise ConfigError(problems)
     return found

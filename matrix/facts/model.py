@@ -12,7 +12,7 @@ from typing import Any, Final
 from matrix.checkout import CHECKOUT
 from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.yaml import yamltext
-from matrix.yaml.structure import structure_data
+from matrix.yaml.structure import structure_list
 
 FACTS: Final = CHECKOUT / "matrix" / "facts.yaml"
 # Predicate -> the keys that it must have, and those that it may have.
@@ -79,19 +79,14 @@ def load_facts(path: Path = FACTS) -> Mapping[str, Fact]:
     """
     doc = yamltext.read_document(path, path.name)
     problems = list(doc.problems)
-    entries = doc.data.get("facts") if isinstance(doc.data, dict) else None
-    if not problems and not isinstance(entries, list):
-        problems.append(doc.problem((), "expected one key 'facts' with a list"))
     found: dict[str, Fact] = {}
-    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
-        fact = structure_data(Fact, doc, entry, ("facts", index), problems)
-        if fact is not None:
-            if fact.id in found:
-                problems.append(doc.problem(("facts", index, "id"), f"a second fact {fact.id!r}"))
-            found[fact.id] = fact
-            places = [("all", n) for n in range(len(fact.all))] + [("any", n) for n in range(len(fact.any))]
-            for place, predicate in zip(places, fact.predicates, strict=True):
-                problems += (doc.problem(("facts", index, *place), text) for text in _wrong(predicate))
+    for index, fact in structure_list(Fact, doc, "facts", problems):
+        if fact.id in found:
+            problems.append(doc.problem(("facts", index, "id"), f"a second fact {fact.id!r}"))
+        found[fact.id] = fact
+        places = [("all", n) for n in range(len(fact.all))] + [("any", n) for n in range(len(fact.any))]
+        for place, predicate in zip(places, fact.predicates, strict=True):
+            problems += (doc.problem(("facts", index, *place), text) for text in _wrong(predicate))
     if not problems:  # what a predicate names can be followed only where predicates are well formed
         problems = [*_unknown_facts(doc, found), *_circles(doc, found)]
     if problems:

@@ -123,6 +123,14 @@ class Snapshot:
         return (self.complete or part in self.read) and part not in self.unread
 
     @property
+    def unread_by_reason(self) -> dict[str, list[str]]:
+        """Why parts could not be read -> those parts: one reason is told once."""
+        parts: dict[str, list[str]] = {}
+        for part, why in self.unread.items():
+            parts.setdefault(why, []).append(part)
+        return parts
+
+    @property
     def abbreviates(self) -> bool:
         """Whether a unique prefix of an option is the option."""
         return self.dialect in ("argparse", "vllm")

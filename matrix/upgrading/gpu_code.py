@@ -146,12 +146,9 @@ def _compiled(engine: str) -> tuple[Compiled, ...]:
 
 def list_unread(snapshot: Snapshot) -> list[str]:
     """Parts of a release that could not be read."""
-    reasons: dict[str, list[str]] = {}
-    for part, why in snapshot.unread.items():
-        reasons.setdefault(why, []).append(part)
     found = [
         f"{snapshot.engine} {snapshot.version}: its {', '.join(parts)} could not be read ({why})"
-        for why, parts in reasons.items()
+        for why, parts in snapshot.unread_by_reason.items()
     ]
     if not snapshot.complete:
         found.insert(0, f"{snapshot.engine} {snapshot.version} itself was not read; judged by {snapshot.source}")

@@ -48,6 +48,18 @@ def structure_data(kind: type[T], doc: Document, data: Any, at: Loc, problems: l
         return None
 
 
+def structure_list(kind: type[T], doc: Document, key: str, problems: list[Problem]) -> Iterator[tuple[int, T]]:
+    """Build each `kind` of the list under the document's key, with its place in the list; what cannot be built is a
+    problem, and so is a document that was read and has no such list."""
+    entries = doc.data.get(key) if isinstance(doc.data, dict) else None
+    if not isinstance(entries, list):
+        problems += [] if problems else [doc.problem((), f"expected one key {key!r} with a list")]
+        return
+    for index, entry in enumerate(entries):
+        if (found := structure_data(kind, doc, entry, (key, index), problems)) is not None:
+            yield index, found
+
+
 def require_record(kind: type[T], path: Path) -> T:
     """Read the one `kind` that a file of this project is.
 
