@@ -8,7 +8,7 @@ from datetime import date
 from typing import Literal
 
 from matrix.hardware import Json
-from matrix.model import Source
+from matrix.source import Source
 
 
 @dataclass(frozen=True, kw_only=True)

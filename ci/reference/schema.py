@@ -13,6 +13,7 @@ from ci.reference.markdown import format_block, format_code, format_table
 from ci.runners import Runner
 from matrix import condition, hardware, model, recorded
 from matrix.planning import beside
+from matrix.source import Source
 from reports.gate.depth import DepthUnknown
 from reports.gate.policy import NotRun, Policy, Requirement
 
@@ -47,7 +48,7 @@ KINDS = (
     FileKind(recorded.KnownFailure, "entry of `known_failures:` in `matrix/known_failures.yaml`"),
     FileKind(recorded.Fails, "`fails:` of a known failure"),
     FileKind(recorded.Needs, "`needs:` of a known failure"),
-    FileKind(model.Source, "`source:` of a known failure"),
+    FileKind(Source, "`source:` of a known failure"),
     FileKind(recorded.Claim, "`matrix/claims/<id>.yaml`"),
     FileKind(recorded.Measurement, "entry of `measurements:` of a claim"),
     FileKind(recorded.Published, "entry of `published:` in `matrix/published.yaml`"),

@@ -10,9 +10,10 @@ from typing import Final
 from cli.codes.code import PAGES, Code, Kind, Words, read_words
 from matrix.checking.rules import read_book, read_checks
 from matrix.checkout import CHECKOUT
-from matrix.model import Rule, Source
+from matrix.model import Rule
 from matrix.planning.expand import expand_matrix
 from matrix.recorded import KnownFailure
+from matrix.source import Source
 from matrix.yaml.load import load_matrix
 
 STATUSES: Final = CHECKOUT / "matrix" / "judging" / "statuses.yaml"

@@ -15,9 +15,10 @@ from packaging.version import InvalidVersion, Version
 from matrix.condition import compile_condition
 from matrix.errors import Problem, suggest_nearest
 from matrix.hardware import Json
-from matrix.model import Rule, Source
+from matrix.model import Rule
 from matrix.pins import with_prereleases
 from matrix.recorded import KnownFailure
+from matrix.source import Source
 from matrix.yaml.loaded import Loaded, Matrix
 
 Found = Iterator[tuple[str, str]]  # the key of the source, and what is wrong

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, settings
 
 from matrix.judging.requested import Requested
 from matrix.judging.status import Status
-from matrix.model import Source
 from matrix.planning.kv import KvShape
 from matrix.planning.owed import CELL, Owed, OwedItem
 from matrix.recorded import Fails, KnownFailure
+from matrix.source import Source
 from reports.evidence import types as record
 from reports.evidence.files import format_line
 from reports.evidence.types import Record

@@ -55,8 +55,8 @@ def entries(expect: Any = "intermittent") -> tuple[Loaded[KnownFailure], ...]:
 
 
 def _entry(id_: str, expect: Any, *, at: Any = "before_ready", **fails: Any) -> Loaded[KnownFailure]:
-    from matrix.model import Source
     from matrix.recorded import Fails, KnownFailure
+    from matrix.source import Source
     from matrix.yaml.load import NEVER
     from matrix.yaml.loaded import Loaded
 

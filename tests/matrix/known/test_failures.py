@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from matrix.known.failures import SeenFailure, explain_mismatches, match_known_failure, remove_cell, speaks_of_test
-from matrix.model import Source
 from matrix.recorded import Fails, KnownFailure
+from matrix.source import Source
 from matrix.yaml.load import NEVER
 from matrix.yaml.loaded import Loaded
 

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.known.sourcing import Entry, find_source_problems, parse_release, speaks_of
-from matrix.model import Rule, Source
+from matrix.model import Rule
 from matrix.recorded import Fails, KnownFailure
+from matrix.source import Source
 from matrix.yaml.load import NEVER, load_matrix
 from matrix.yaml.loaded import Loaded
 

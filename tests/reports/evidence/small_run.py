@@ -22,7 +22,7 @@ from pathlib import Path
 from matrix.known.failures import KnownOfCell
 from matrix.yaml.load import NEVER
 from matrix.yaml.loaded import Loaded
-from matrix.model import Source
+from matrix.source import Source
 from matrix.recorded import Fails, KnownFailure
 from matrix.collection.plugin import KNOWN
 from reports.evidence import plugin, redact

@@ -57,15 +57,6 @@ def test_what_a_later_version_wrote_is_not_judged() -> None:
     assert said(judge(world.seal(fields))).startswith("Run r1 was written by a later version of this program (schema ")
 
 
-def test_a_crash_that_a_retry_supersedes_is_told_where_no_test_of_the_cell_met_it() -> None:
-    """The test of another cell of the same plan met it; this cell's own questions were answered by the fresh launch."""
-    crashed = world.seal(retried.stated(_relaunched(world.green())), "r1")
-    red = "its engine crashed in run r1, which no test of this cell tells"
-    assert red in said(judge([*crashed, *retried.again()]))
-    whole = world.seal(retried.stated(world.green()), "r1")
-    assert said(judge([*whole, *retried.again()])) == ""
-
-
 def test_an_absent_cell_is_red() -> None:
     rest = [f for f in world.green() if f.get("cell") != WITH_MTP]
     assert said(judge(world.seal(rest))) == f"{WITH_MTP}: no evidence; it was expected to run."
@@ -108,37 +99,6 @@ def test_a_stub_engine_is_red_even_when_a_real_one_was_launched_later() -> None:
     fields = world.green()
     launch = next(f for f in fields if f["kind"] == "launch")
     assert "stub engine" in said(judge(world.seal([fields[0], {**launch, "stub": True}, *fields[1:]])))
-
-
-def _relaunched(fields: list[Json]) -> list[Json]:
-    launch = next(f for f in fields if f["kind"] == "launch" and f["cell"] == PLAIN)
-    again = {**launch, "message": "launch 2, after a crash: it died", "data": {"number": 2, "after": "crash"}}
-    at = fields.index(launch) + 1
-    return [*fields[:at], again, *fields[at:]]
-
-
-def test_a_cell_whose_engine_crashed_is_red_although_a_fresh_launch_answered_all() -> None:
-    """Of cells that share the launch, each is: the plan that crashed is theirs."""
-    said_of = {r.cell: str(r) for r in judge(world.seal(_relaunched(world.green()))).reasons}
-    assert said_of == {
-        PLAIN: f"{PLAIN}: its engine crashed and was launched again, so that the rest could be asked: "
-        "launch 2, after a crash: it died"
-    }
-
-
-def test_a_crash_that_a_known_failure_describes_is_told_as_that() -> None:
-    fields = changed(_relaunched(world.green()), is_needle, status="XFAIL", **{**world.FITS, "how": "exit"})
-    assert "launched again" not in said(judge(world.seal(fields)))
-    assert "launched again" in said(judge(world.seal(changed(fields, is_needle, how="http_status"))))
-
-
-def test_a_known_crash_excuses_no_earlier_one() -> None:
-    """Another cell's test met that one, and the known failure ended the launch that followed it."""
-    known = changed(_relaunched(world.green()), is_needle, status="XFAIL", **{**world.FITS, "how": "exit"})
-    for later_s, red in ((0, False), (60, True)):
-        moment = (world.BEGUN + timedelta(seconds=later_s)).isoformat()
-        fields = [f | {"t": moment} if f["kind"] == "result" else f for f in known]
-        assert ("launched again" in said(judge(world.seal(fields)))) is red
 
 
 def test_an_image_by_tag_is_red_unless_allowed_by_name() -> None:
