@@ -10,6 +10,7 @@ from matrix.model import Cell, Excluded
 
 WIDTH: Final = 100  # columns
 CELL_CHARS: Final = 70  # of a cell's id; a longer one has a line of its own
+WHO_CHARS: Final = 9  # published
 LAUNCH_CHARS: Final = 6  # of a fingerprint; `--wide` shows all of it
 
 
@@ -42,12 +43,14 @@ def _join_runs(numbers: Iterable[int]) -> str:
 
 
 def _format_row(words: Sequence[str]) -> str:
-    """Format a row; what follows a cell that is too long stands on the next line, in its own columns."""
-    cell, *rest = words
-    columns = f"{rest[0]:{LAUNCH_CHARS}}  {rest[1]:9}  {rest[2]}".rstrip()
-    if len(cell) <= CELL_CHARS:
-        return f"{cell:{CELL_CHARS}}  {columns}"
-    return f"{cell}\n{'':{CELL_CHARS}}  {columns}"
+    """Format a row; what follows a cell that is too long, and numbers that do not fit, stand on the next line."""
+    cell, launch, who, known = words
+    head = f"{launch:{LAUNCH_CHARS}}  {who:{WHO_CHARS}}  "
+    place = CELL_CHARS + 2 + len(head)
+    first, *more = textwrap.wrap(known.replace(",", ", "), WIDTH - place) or [""]
+    columns = f"{head}{first}".rstrip().replace(", ", ",")
+    begin = f"{cell:{CELL_CHARS}}" if len(cell) <= CELL_CHARS else f"{cell}\n{'':{CELL_CHARS}}"
+    return "\n".join([f"{begin}  {columns}", *(f"{'':{place}}{line.replace(', ', ',')}" for line in more)])
 
 
 def _render_legend(numbers: Mapping[str, int]) -> str:

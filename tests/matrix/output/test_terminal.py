@@ -6,6 +6,7 @@ import pytest
 
 from matrix.__main__ import main
 from matrix.output.explained import WIDTH, group_by_reason, render_explained
+from matrix.output.listing import ListedRow, render_cells
 from matrix.planning.expand import expand_matrix
 from matrix.planning.plan import make_plan
 from matrix.yaml.load import load_matrix
@@ -54,6 +55,16 @@ def test_list_fits_and_names_each_known_failure_once(capsys: pytest.CaptureFixtu
     [legend] = [line for line in lines if line.endswith(" planted_fsfs")]
     ends = [[int(n) for n in run_.split("-")] for run_ in row.split()[-1].split(",")]  # 3-7,13
     assert any(run_[0] <= int(legend.split()[0]) <= run_[-1] for run_ in ends)
+
+
+def test_numbers_that_do_not_fit_stand_under_their_column() -> None:
+    names = [f"k{n:02}" for n in range(20)]
+    rows = [ListedRow("a.b", "0", "published", names[::2]), *(ListedRow("c.d", "0", "", [name]) for name in names)]
+    head, *lines = render_cells(rows).splitlines()
+    at = head.index("known")
+    own = lines[: next(i for i, line in enumerate(lines) if line.startswith("c.d"))]
+    assert len(own) > 1 and max(map(len, own)) <= WIDTH
+    assert "".join(line[at:] for line in own) == "1,3,5,7,9,11,13,15,17,19"
 
 
 def test_list_shows_what_is_not_run_under_its_reason(capsys: pytest.CaptureFixture[str]) -> None:

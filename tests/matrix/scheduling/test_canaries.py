@@ -33,3 +33,22 @@ def test_a_canary_that_is_known_to_fail_stops_nothing() -> None:
         known_failures=(replace(entry, condition=compile_condition({}, matrix.pins)),),
     )
     assert CanaryIndex(always).find(plan_of(BIG)) is None
+
+
+def test_a_failure_that_only_deeper_questions_meet_leaves_the_canary_something_to_tell() -> None:
+    matrix = load_matrix()
+    entry = next(k for k in matrix.known_failures if k.value.fails.at == "test")
+    index = []
+    for test in ("test_obeys_a_logit_bias", "test_knows_facts"):  # asked from full on, and always
+        known = replace(entry.value, fails=replace(entry.value.fails, test=test))
+        index.append(
+            CanaryIndex(
+                replace(
+                    matrix,
+                    rigs={r: matrix.rigs[r] for r in ("sm120x1", "sm120x4")},
+                    known_failures=(replace(entry, value=known, condition=compile_condition({}, matrix.pins)),),
+                )
+            ).find(plan_of(BIG))
+        )
+    deeper, always = index
+    assert deeper is not None and always is None
