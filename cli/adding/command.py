@@ -32,6 +32,7 @@ NEXT: Final = {
 
 
 def parser() -> argparse.ArgumentParser:
+    # `add checkpoint` is older and lives below us: its tree of verbs is grown here, so that one --help lists all
     top = checkpoints.parser()
     top.description = __doc__
     verbs = next(a for a in top._actions if isinstance(a, argparse._SubParsersAction))
@@ -55,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
 def main(words: Sequence[str] | None = None) -> int:
     """Exit codes: 0 written, 2 refused and taken back; `add checkpoint`: also 1 and 3, see its page."""
     given = list(sys.argv[1:] if words is None else words)
+    # its exit codes tell of a faulty checkpoint, which ours cannot
     if given[:1] == ["checkpoint"]:
         return checkpoints.main(given)
     options = parser().parse_args(given)
@@ -80,6 +82,7 @@ def _add_rig(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         return f"{path.name}: rigs: {rig}: {options.count}", {"id": rig}
     change_file(path, lambda text: rigs.insert_rig(text, rig, options.count), lambda: _lint_tree(options.root))
     if runners.is_file():
+        # unchecked: the matrix has just been linted, and lint does not read the runners
         change_file(runners, lambda text: rigs.insert_runner(text, rig), lambda: None)
     return f"wrote {rig} into {_show_path(path)}", {"id": rig}
 
@@ -93,6 +96,7 @@ def _add_entry(name: str, options: argparse.Namespace) -> tuple[str, dict[str, A
     if not named:
         raise ConfigError([Problem("--id", 0, "", f"expected the id of the {name}")])
     path = options.root / kind.place.format(id=named, engine=getattr(options, "engine", ""))
+    # --id is typed: ../ in it would write outside the matrix; both forms of the root, since it may be a link
     if options.root not in path.resolve().parents and options.root.resolve() not in path.resolve().parents:
         raise ConfigError([Problem("--id", 0, repr(named), "expected small letters, digits and _")])
     text = dump_item(entry) if kind.entries else dump_entry(entry)
@@ -136,6 +140,7 @@ def _complete_release(entry: dict[str, Any], options: argparse.Namespace) -> dic
         "version": options.version,
         "title": title,
         "requirement": f"{options.engine}=={options.version}",
+        # the flags come last: what is typed wins over what is copied
         **_as_plain(copied),
         **entry,
     }
@@ -145,6 +150,7 @@ def _copy_release(matrix: Matrix, model: Release, root: Path) -> dict[str, Any]:
     """Copy what a release can do. Its classes may stand in its snapshot alone, which the new one does not have yet."""
     copied = {key: value for key in LIKE if (value := getattr(model, key, None))}
     if not model.architectures and (read := registered_by(model.id, root / "snapshots")):
+        # a snapshot registers hundreds of classes; the entry names those that a checkpoint here can have
         wanted = {*(c.architecture for c in matrix.checkpoints.values()), *model.remaps.values()}
         copied = {"architectures": tuple(sorted(read.architectures & wanted)), **copied}
     return copied
@@ -175,6 +181,7 @@ def _lint_tree(root: Path, *, patch: str = "") -> None:
     if patch:
         from matrix.preflight.patch import load_patch
 
+        # past the cache, which may hold the patch of this id as it was before
         load_patch.__wrapped__(patch, root / "patches")
     if root == ROOT:
         from contextlib import redirect_stderr, redirect_stdout
@@ -182,6 +189,7 @@ def _lint_tree(root: Path, *, patch: str = "") -> None:
 
         from matrix.__main__ import lint_matrix
 
+        # lint prints what it planned; what is wrong comes as an error, and only that is told
         with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
             lint_matrix(matrix, argparse.Namespace())
 

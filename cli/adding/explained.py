@@ -14,10 +14,12 @@ def read_comments(cls: type[Any]) -> dict[str, str]:
     """Return key -> the comment on its line. A key without one is absent."""
     names, found, key = {field.name for field in fields(cls)}, dict[str, str](), ""
     for token in tokenize.generate_tokens(io.StringIO(inspect.getsource(cls)).readline):
+        # a name counts where it opens its line: types and defaults behind the colon are names of others
         first = token.line.split(":")[0].strip()
         if token.type == tokenize.NAME and token.string == first and first in names:
             key = first
         elif token.type == tokenize.COMMENT and key:
+            # the first: a field over several lines may have more, about its parts
             found.setdefault(key, token.string.lstrip("# "))
         elif token.type == tokenize.NEWLINE:
             key = ""

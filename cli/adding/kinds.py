@@ -48,6 +48,7 @@ KINDS: Final[Mapping[str, EntryKind]] = {
 def add_flags(parser: argparse.ArgumentParser, kind: EntryKind) -> None:
     """One flag for each key of the kind: mappings take `key=value` several times, the rest one word of text or YAML."""
     hints = get_type_hints(kind.cls)
+    # a patch's entry has no id: its folder's name is it
     if "id" not in hints:
         parser.add_argument("--id", required=True, help="the id, and the name of the folder")
     for field in fields(kind.cls):
@@ -80,6 +81,7 @@ def read_entry(kind: EntryKind, options: argparse.Namespace) -> dict[str, Any]:
         elif _is_repeated(hints[field.name]):
             entry[field.name] = [parse_value(option, word) for word in given]
         else:
+            # a key that is text stays as typed: a version 2.10 read as YAML would become 2.1
             entry[field.name] = given if hints[field.name] is str else parse_value(option, given)
     return _with_dates(kind, entry)
 
@@ -88,6 +90,7 @@ def _with_dates(kind: EntryKind, entry: dict[str, Any]) -> dict[str, Any]:
     if kind.cls is KnownFailure:
         now = datetime.now(UTC).date()
         entry = {"added": now, "review_by": now + REVIEW_AFTER, **entry}
+        # dates that were filled in came first above; the file keeps the order in which the class declares its keys
         order = [field.name for field in fields(KnownFailure)]
         return {name: entry[name] for name in order if name in entry}
     return entry

@@ -47,6 +47,7 @@ def add_policy(options: argparse.Namespace) -> str:
     """
     matrix = load_matrix()
     rig = _find_rig(matrix, options)
+    # own runs last: what happened on this host counts more than what was published
     ran = {**read_ran(), **summarise_files([OWN])}
     if options.cell:
         first = find_first(matrix, rig, ran, options.cell)
@@ -67,10 +68,13 @@ def _find_rig(matrix: Matrix, options: argparse.Namespace) -> Rig:
     elif options.gpus:
         asked = find_gpus(matrix, options.gpus)
     else:
+        # the cpu rig fits every host: it is no answer to which GPUs are here
         ids = [i for i in detect_host().rigs(matrix.rigs.values()) if matrix.rigs[i].gpus]
         if not ids:
             raise ConfigError([Problem("--rig", 0, "", "no GPU of a rig is here: name a rig, e.g. --rig sm120x4")])
+        # eight GPUs are also four: the rig with the most is the host itself
         asked = find_rig(matrix, max(ids, key=lambda i: matrix.rigs[i].gpus))
+    # a gate is for GPUs that somebody has: a made-up rig has no cells that could be run
     if asked.rig is None or asked.hypothetical:
         raise ConfigError([Problem("--gpus", 0, "", " ".join(asked.notes))])
     return asked.rig

@@ -37,6 +37,7 @@ def name_rig(matrix: Matrix, gpu_id: str, count: int, name: str | None) -> str:
 def _like_siblings(siblings: list[str], head: str, gpu_id: str) -> str:
     """`sm90x4_h100` beside sm90x8_h100: the prefix and the ending of the GPU's other rigs."""
     ends = {m["end"] for name in siblings if (m := re.fullmatch(r"sm\d+x\d+(?P<end>\w*)", name))}
+    # siblings of two endings show no habit to follow
     return f"{head}{next(iter(ends))}" if len(ends) == 1 else f"{head}_{gpu_id.partition('_')[0]}"
 
 
@@ -47,6 +48,7 @@ def insert_rig(text: str, rig: str, count: int) -> str:
         ConfigError: the file writes `rigs:` in another way.
     """
     if (found := INLINE.search(text)) is not None:
+        # text, not YAML written anew: that would lose the file's comments, where sources stand
         inside = f"{found['inside'].strip()}, {rig}: {count}"
         return f"{text[: found.start()]}rigs: {{{inside}}}{text[found.end() :]}"
     block = BLOCK.search(text)

@@ -18,6 +18,7 @@ def parse_value(option: str, text: str) -> Any:
         ConfigError: brackets that do not close, or hold what no file of the matrix may hold.
     """
     doc = parse_text(text, option)
+    # only brackets ask for YAML: a title with a colon, or a date, is what was typed
     is_plain = not text.lstrip().startswith(("{", "["))
     if doc.problems and not is_plain:
         message = f"expected YAML like '{{a: 1}}': {doc.problems[0].message}"
@@ -41,6 +42,7 @@ def merge_mapping(option: str, words: Sequence[str]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for word in words:
         key, equals, text = word.partition("=")
+        # a mapping in braces may hold `=` itself, in a flag's value: only a plain key before it makes a pair
         if equals and key.replace("_", "").isalnum():
             merged[key] = parse_value(option, text)
             continue

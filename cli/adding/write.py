@@ -16,6 +16,7 @@ Check = Callable[[], None]
 
 def dump_entry(entry: Mapping[str, Any]) -> str:
     """Format an entry as a file of its own."""
+    # one line per value: entries are reviewed as diffs, in the order of the class, not of the alphabet
     return str(yaml.safe_dump(dict(entry), sort_keys=False, allow_unicode=True, width=1000))
 
 
@@ -34,6 +35,7 @@ def write_new(path: Path, text: str, check: Check, *, option: str = "--id") -> N
     """
     if path.exists():
         raise ConfigError([Problem(path.name, 0, "", f"there is one already; choose another {option}")])
+    # noted before anything is made: taking back must not remove a folder that was there
     made = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,6 +47,7 @@ def write_new(path: Path, text: str, check: Check, *, option: str = "--id") -> N
     try:
         check()
     except BaseException:
+        # (BaseException: also at Ctrl-C) an entry that was refused and stays would break every later command
         path.unlink()
         for folder in made:
             folder.rmdir()

@@ -13,6 +13,7 @@ from fixtures.llamacpp.owner import die_with_owner
 def hear_of_the_end() -> None:
     """Be interrupted as by Ctrl-C, also at our owner's death: then the engine is stopped and the evidence ended."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it starts with `&` ignore it
+    # SIGINT rather than SIGKILL: pytest then stops its engine, which a kill would leave on the GPU
     die_with_owner(signal.SIGINT)
 
 

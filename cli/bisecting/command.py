@@ -70,16 +70,19 @@ def main(words: Sequence[str] | None = None) -> int:
     if options.dry_run:
         question = read_question(options, ())
         return _print_plan(question)
+    # first the evidence: its runs name versions that no snapshot knows, and they belong on the line to be searched
     recording = _read_recording(options)
     question = read_question(options, tuple(recording.runs) if recording else ())
     if not options.json:
         sys.stdout.write("\n".join([*say_steps(question.steps, question.cell.engine.id), ""]) + "\n")
+        # a search boots for hours: what changed must be on the screen before the first of them
         sys.stdout.flush()
     report = _bisect_recorded(question, recording) if recording else _bisect_launching(question)
     text = json.dumps(as_data(report), indent=1) if options.json else "\n".join(say_report(report))
     sys.stdout.write(f"{text}\n")
     if report.interrupted:
         return INTERRUPTED
+    # --dry-run came back above: a word that is neither found nor undecided is an end that is not as it was named
     return {"found": FOUND, "undecided": UNDECIDED}.get(report.verdict.word, NOT_SO)
 
 
@@ -110,6 +113,7 @@ def read_question(options: argparse.Namespace, seen: Sequence[str]) -> BisectQue
         model=_read_model(options),
         confidence=options.confidence,
     )
+    # from here on the full name: --continue compares it, and a part of a name would look like another search
     test = items[0].test if options.test else ""
     return BisectQuestion(matrix=matrix, cell=cell, items=items, test=test, search=search, steps=steps, options=options)
 
@@ -128,6 +132,7 @@ def choose_items(cell: Cell, test: str, depth: Depth) -> tuple[OwedItem, ...]:
         ConfigError: no test of the cell at this depth, or several, are called so.
     """
     owed = read_owed().asked_of(cell, depth)
+    # a full name wins over a part: test_needle must not be refused because test_needle_twice holds it
     fitting = [i for i in owed if i.test == test] or [i for i in owed if test in i.pattern]
     names = sorted({i.test for i in fitting})
     if not fitting:
@@ -153,6 +158,7 @@ def _print_plan(question: BisectQuestion) -> int:
             "releases": list(search.releases),
             "expected_boots": boots,
             "steps": [as_step(s) for s in question.steps],
+            # the prior also weighs "the good end fails" and "none fails"; only what lies between belongs to a release
             "prior": dict(zip(search.releases[1:], search.prior[1:-1], strict=True)),
         }
         sys.stdout.write(f"{json.dumps(data, indent=1)}\n")
@@ -202,6 +208,7 @@ class Asking:
         verdict = judge_answers(search, tally)
         name = " or ".join(verdict.first_bad) or "none"
         boots = expect_boots(search, tally)
+        # the mean over all boots so far: loads of one checkpoint differ less among releases than a forecast could tell
         each = (time.monotonic() - self.began) / self.count
         rest = f"; about {boots} more boots, {_say_time(boots * each)}" if boots else ""
         self._say(f"  first bad: {name} ({verdict.probability:.3f}){rest}")
@@ -223,6 +230,7 @@ def _say_time(seconds: float) -> str:
 def _bisect_recorded(question: BisectQuestion, recording: RecordedRuns) -> BisectReport:
     playback = Playback(recording=recording, test=question.test)
     first = recording.runs.get(question.search.releases[0], ())
+    # the good release's own failures were there before: with every test asked, they would end the search at once
     if first and not question.test:
         playback.ignored = list_shapes(first[0].records, first[0].cell)
     asking = Asking(question=question, boot=playback.ask, set_shape=lambda shape: setattr(playback, "wanted", shape))
@@ -248,12 +256,14 @@ def _bisect_launching(question: BisectQuestion) -> BisectReport:
     )
 
     def boot(version: str) -> tuple[Observed, RecordedRun | None, bool]:
+        # never the last try: a release can always be booted again, unlike runs of evidence, which are used up
         return (*launching.boot(version), False)
 
     asking = Asking(question=question, boot=boot, set_shape=lambda shape: setattr(launching, "wanted", shape))
     state = make_state(cell.id, question.test, options.depth)
     if options.resumed:
         launching.earlier = read_earlier(options.out, state, cell)
+    # before the first boot, so that a search that is killed during it can be gone on with
     write_state(options.out, state)
     if not question.test:  # what fails on the good release is not what is searched for
         _, told = launching.boot(question.search.releases[0])
@@ -270,6 +280,7 @@ def _bisect_launching(question: BisectQuestion) -> BisectReport:
 
 def _search(question: BisectQuestion, asking: Asking) -> Tally:
     last = len(question.search.releases) - 1
+    # the bad end first: its failure gives the shape that every other release is asked for
     return find_first_bad(question.search, asking.ask, question.options.boots, asking.tell, first=last)
 
 
@@ -292,11 +303,13 @@ def _make_report(
 
 def _reduce(question: BisectQuestion, launching: Launching, report: BisectReport, boots: int) -> Smallest[Unit]:
     """Take settings away from the launch of the first bad release: first what its features add, then everything."""
+    # where releases between gave no answer first_bad lists several; only the last is known to fail
     version = report.verdict.first_bad[-1]
     plan = launching.plan_of(version)
     bare = launching.plan_of(version, replace(question.cell, features=frozenset()))
     found = None
     for units in (list_units(plan, bare), list_units(plan, None)):
+        # all settings are tried only where it still fails without its features' own: they cost more boots
         if not units or (found is not None and not found.baseline_fails):
             continue
         left = boots - (found.boots if found else 0)
@@ -337,6 +350,7 @@ def _end(question: BisectQuestion, asking: Asking, report: BisectReport) -> Writ
         return None
     first = verdict.first_bad[-1]
     failed = [told for told, seen in asking.told if told.version == first and seen.answer == "bad"]
+    # first_bad can be known by its neighbours alone; a draft needs a run of its own that shows the failure
     if not failed:
         return Written(places=(), problems=(f"no run of {first} itself failed",))
     place = question.search.releases.index(first)
@@ -346,6 +360,7 @@ def _end(question: BisectQuestion, asking: Asking, report: BisectReport) -> Writ
         cell=place_cell(question.matrix, question.cell, first),
         versions=question.search.releases[place:],
         last_good=verdict.last_good,
+        # one pass is enough to make it intermittent: `always` would turn the next pass into a red XPASS
         always=not report.tally.passes[place],
         told=failed[-1],
         shape=asking.shape,

@@ -103,6 +103,7 @@ def write_ending(
     known = [k.value for k in matrix.known_failures]
     try:
         places[0].write_text(
+            # what an engine said may hold half a surrogate pair, which UTF-8 refuses: it is written escaped
             make_issue(failure, [(t.path, t.records) for t in told], failures, known),
             "utf-8",
             errors="backslashreplace",
@@ -110,8 +111,10 @@ def write_ending(
         write_folder(failure, places[1])
         if entry:
             places.insert(0, out / "known_failure.yaml")
+            # the symptom quotes an engine's words, which can hold a key, and a draft is made to be pasted elsewhere
             text = redact_text(dump_item(entry))
             places[0].write_text(f"known_failures:\n{text}", "utf-8")
+            # a copy of the matrix: a draft that lint refuses must never have stood in the checkout
             with TemporaryDirectory(prefix="glm-bisect-") as folder:
                 problems += lint_entry(Path(folder), text, today)
     except OSError as error:
@@ -124,12 +127,14 @@ def draft_entry(
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Draft the entry of this failure; ({}, why) where none can be one."""
     cell, shape = regression.cell, regression.shape
+    # a test's own assertion has no finding, so no signature could tell this failure from the next of that test
     if not shape.check and shape.at == "test":
         return {}, (
             f"no known failure can excuse this: no check says it, {shape.test} does ({failure.result.message[:80]!r}). "
             "Exclude the release by a rule (matrix/rules.yaml), or fix it",
         )
     engine, first = cell.engine.id, cell.release.version
+    # --bad may be the older end: then what was found is the release up to which it fails, and a fix is known
     upwards = _is_older(regression.last_good, first)
     release = f"{engine}=={first}"
     when = make_condition(cell, regression.versions)
@@ -155,6 +160,7 @@ def draft_entry(
         "fixed": "open" if upwards else f"{regression.last_good}, seen",
     }
     condition = compile_condition(when, matrix.pins)
+    # lint refuses an entry that no cell can meet, unless it says which release it waits for
     if not any(condition(c.facts) for c in expand_matrix(matrix).runnable):
         entry["waits_for"] = release
     return entry, ()
@@ -165,12 +171,14 @@ def make_condition(cell: Cell, versions: Sequence[str]) -> dict[str, Any]:
     ends = _sort_ends(versions)
     span = f"=={ends[0]}" if len(ends) == 1 else f">={ends[0]},<={ends[1]}"
     when: dict[str, Any] = {"engine": cell.engine.id, "version": span}
+    # a fork of a version carries other patches: what the plain wheel does says nothing of it
     when |= {"fork": False, "checkpoint": cell.checkpoint.id, **({"sm": cell.rig.sm} if cell.rig.sm else {})}
     return {**when, **({"features": sorted(cell.features)} if cell.features else {})}
 
 
 def _sort_ends(versions: Sequence[str]) -> list[str]:
     """Return the oldest and the newest of these versions, or the one."""
+    # the search may run from new to old, but a span in `when:` is always from old to new
     return sorted({versions[0], versions[-1]}, key=Version)
 
 
@@ -187,6 +195,7 @@ def _make_fails(shape: FailureShape, failure: ReproducedFailure) -> dict[str, An
             "how": result.how or "wrong_answer",
             "signature": make_answer_signature(found.check, found.detail),
         }
+    # a launch has no test of its own: whichever test asked first reports it
     fails: dict[str, Any] = {"at": shape.at, **({"test": result.test} if shape.at == "test" else {})}
     fails |= {"how": result.how or "exit", "signature": make_launch_signature(find_cause(result.message))}
     return {**fails, **({"http_status": result.http_status} if result.http_status else {})}

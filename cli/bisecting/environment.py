@@ -44,9 +44,11 @@ class Environments:
         if not requirement:
             raise HostError(f"{release.id}: it is published as an image only, so there is nothing to install")
         embedded = launcher.get("kind", "process") == "process"
+        # this very environment has the version: one more would be the same bytes
         if embedded and _is_installed(requirement):
             return {}
         python = PYTHON if embedded else str(launcher.get("python") or PYTHON)
+        # the user's own environment or a committed lock comes first: it is what the cell's other runs used
         if not embedded and self._is_found_by_itself(release):
             return {}
         place = self._build(release, requirement, launcher, python, embedded=embedded)
@@ -62,6 +64,7 @@ class Environments:
         self, release: Release, requirement: str, launcher: Mapping[str, Any], python: str, *, embedded: bool
     ) -> Path:
         own = replace(self.venvs, locks=self.folder)
+        # a lock of an earlier boot is kept: the index moves, and two boots of one release must run the same bytes
         if not (self.folder / f"{release.id}.lock").is_file():
             listed = list(_list_beside(requirement)) if embedded else _list_of_recipe(launcher, requirement)
             bounds = list(_list_constraints(requirement)) if embedded else []

@@ -20,6 +20,7 @@ from reports.evidence.types import End, Record
 
 STATE: Final = "bisect.json"
 PROBES: Final = "probes"
+# one numbering over both: a file's number says when it was made, whatever it asked
 FOLDERS: Final = (PROBES, "settings")
 NUMBER: Final = re.compile(r"(\d{3,6})-.*", re.ASCII)
 OPTION: Final = "--continue"
@@ -37,6 +38,7 @@ def make_state(cell: str, test: str, depth: str) -> dict[str, str]:
         "cell": cell,
         "test": test,
         "depth": depth,
+        # rules, recipes and suites decide an answer as much as the release does: changed since, nothing is comparable
         "matrix_sha256": digest_of(load_matrix().root),
         "commit": read_source_state(CHECKOUT).commit,
     }
@@ -68,11 +70,13 @@ def read_earlier(out: Path, state: Mapping[str, str], cell: Cell) -> dict[str, l
     except FileNotFoundError:
         said = "no search was begun below this folder; start it without --continue, or name its --out"
         raise ConfigError([Problem(OPTION, 0, str(out), said)]) from None
+    # AttributeError: JSON, but no object
     except (OSError, ValueError, AttributeError) as error:
         raise ConfigError([Problem(str(path), 0, "", f"cannot be read: {error}; start without {OPTION}")]) from None
     if problems:
         raise ConfigError(problems)
     told, _ = list_runs(list(_read_probes(out)), cell)
+    # lists, since each answer is used once: the search may want a release's second boot, which is then made
     return {v: list(runs) for v, runs in group_runs([t for t in told if not _is_cut_off(t)]).items()}
 
 

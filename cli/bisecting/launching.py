@@ -59,7 +59,9 @@ class Launching:
 
         Trouble of this host is no answer; what is wrong with the matrix is an error.
         """
+        # before an earlier answer is taken: answers that are read again count against --boots like boots
         self.count += 1
+        # a launch without some settings is a question of its own, which the release's answers do not decide
         if not without and (left := self.earlier.get(version)):
             told = left.pop(0)
             return observe_run(told.records, told.cell, self.test, self.wanted, self.ignored), told
@@ -84,7 +86,9 @@ class Launching:
 
     def _prepare(self, moved: Cell, version: str, without: Collection[Unit]) -> Path:
         plan = self.plan_of(version)
+        # absolute: the process that uses the lock runs in the checkout, not where the user stands
         made = self.environments or Environments(folder=self.out.resolve() / "locks")
+        # recipes may name versions: what the launcher of one off the axes lacks comes from the cell that was named
         known = {**make_plan(self.matrix, self.cell).values("launcher"), **plan.values("launcher")}
         launcher = {**known, **made.ensure(plan, name_requirement(self.cell, version))}
         recipe = write_recipe(plan, without, launcher)
@@ -98,11 +102,13 @@ class Launching:
 
     def _ask(self, moved: Cell, path: Path, folder: Path) -> tuple[Path, int]:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # evidence is appended to: a leftover of a killed boot would be read as a part of this run
         path.unlink(missing_ok=True)
         places = {"--matrix": folder.resolve(), "--evidence": path.resolve()}  # pytest runs in the checkout
         options = {**places, "--cells": moved.id, "--depth": self.depth}
         words = [f"{name}={value}" for name, value in options.items()]
         asked = [item.nodeid(moved.id) for item in self.items]
+        # not pytest itself: a session of its own survives our death, and would keep the GPU; child hears of it
         child = [sys.executable, "-m", "cli.bisecting.child", "-q", "--no-header", *words, *asked]
         return path, self.run(child, path.with_suffix(".log"))
 
@@ -118,6 +124,7 @@ class Launching:
 def _read_what_is_there(path: Path) -> list[Record]:
     try:
         return read_records(path) if path.is_file() else []
+    # killed while it wrote its first line: no answer, as with no file
     except ConfigError:
         return []
 
@@ -131,7 +138,13 @@ def run_pytest(argv: Sequence[str], log: Path) -> int:
     """
     with log.open("wb") as file:
         process = subprocess.Popen(
-            argv, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+            # a session of its own, so that Ctrl-C of the terminal reaches us alone, and we stop it in our order
+            argv,
+            cwd=CHECKOUT,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
         )
     try:
         return process.wait(PROBE_S)
@@ -147,5 +160,6 @@ def _stop_process(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(STOP_S)
     except subprocess.TimeoutExpired:
+        # the group: the engine's workers would outlive pytest and hold the GPU for the next boot
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -63,16 +63,20 @@ def observe_run(
     run = own[0].run if own else ""
     if why := _doubt_run(own, records, cell):
         return Observed(answer="none", why=why, run=run)
+    # by shape, not by test: another failure of the wanted test says nothing of the one that is searched for
     failed = [(r, shape) for r in own if r.status in ANSWERED_BAD and (shape := shape_of(r, records)) not in ignored]
     for result, shape in failed:
         if wanted in (None, shape):
             return Observed(answer="bad", why=_describe_result(result), shape=shape, run=run, nodeid=result.nodeid)
+    # what could have shown the failure; a pass elsewhere is no sign that it is gone
     decisive = [r for r in own if wanted is None or _is_about(r, wanted)]
+    # of a wanted launch failure, any test that ran proves the launch, even where that test fails
     otherwise = [(r, shape) for r, shape in failed if not decisive or (r in decisive and not _is_launch(wanted))]
     if otherwise:
         result, shape = otherwise[0]
         why = f"it fails otherwise: {shape}: {_describe_result(result)}"
         return Observed(answer="none", why=why, shape=shape, run=run, nodeid=result.nodeid)
+    # one skipped test among several keeps the release from being called good: the failure may have been there
     silent = [r for r in decisive if r.status not in ANSWERED_GOOD | ANSWERED_BAD] if decisive else own
     if silent:
         asked = "" if decisive else "it was not asked: "
@@ -98,6 +102,7 @@ def _doubt_run(own: Sequence[Result], records: Sequence[Record], cell: str) -> s
     launches = [r for r in records if isinstance(r, Launch)]
     if any(r.stub for r in launches):
         return "a stub engine answered"
+    # a run that accepted another version or GPU than the cell's tells nothing of the cell's release
     accepted = sorted({str(part) for r in launches for part in r.cautions})
     return f"another {', '.join(accepted)} than the cell's was accepted" if accepted else ""
 
@@ -105,6 +110,7 @@ def _doubt_run(own: Sequence[Result], records: Sequence[Record], cell: str) -> s
 def _is_about(result: Result, wanted: FailureShape) -> bool:
     """Whether a result tells of the failure that is searched for: of its test, or, of a launch, that it succeeded."""
     if wanted.at_launch:
+        # NOT_RUN_AS_KNOWN is bad without a launch: the known failure spared the boot, so it proves none
         return result.at not in LAUNCHED and result.status in ANSWERED_GOOD | ANSWERED_BAD - {Status.NOT_RUN_AS_KNOWN}
     return result.test == wanted.test
 
@@ -112,6 +118,7 @@ def _is_about(result: Result, wanted: FailureShape) -> bool:
 def shape_of(result: Result, records: Sequence[Record]) -> FailureShape:
     """Return how a failed result shows."""
     if result.at in LAUNCHED or result.status == Status.NOT_RUN_AS_KNOWN:
+        # the exception alone: ports, ids and addresses behind it differ from boot to boot
         cause = find_cause(result.message).partition(":")[0]
         return FailureShape("", result.at or "before_ready", result.how, cause if EXCEPTION.fullmatch(cause) else "")
     checks = (

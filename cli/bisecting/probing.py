@@ -25,6 +25,7 @@ DROPPED: Final = ("image", "image_digest", "module", "pins", "notes")  # of a re
 
 def write_matrix(folder: Path, matrix: Matrix, cell: Cell, recipe: Mapping[str, Any], like: Cell) -> Path:
     """Write the folder anew and return it. `like`: the cell of a release on the axes, by which its own is modelled."""
+    # anew: a release's file of the boot before would be one more release on the axes
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "recipes").mkdir(parents=True)
     for name in COPIED:
@@ -32,7 +33,9 @@ def write_matrix(folder: Path, matrix: Matrix, cell: Cell, recipe: Mapping[str, 
         copy = shutil.copytree if source.is_dir() else shutil.copyfile
         copy(source, folder / name)
     for name in LINKED:
+        # big and only read; what a probe may add to is copied, since a link would write into the checkout
         (folder / name).symlink_to(HERE / name, target_is_directory=True)
+    # what is published names releases and rigs of the whole matrix, and a probe is judged by none of it
     _dump(folder / "published.yaml", {"published": []})
     (folder / "claims").mkdir()
     if cell.release.id not in matrix.releases:

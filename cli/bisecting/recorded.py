@@ -81,11 +81,13 @@ def list_runs(
     """List the sealed runs of the cell in the order of time, and the others, each with why it is left out."""
     files = order_files(given)
     told, left_out, seen = list[RecordedRun](), list[str](), set[str]()
+    # a run that was cut off has no seal, but whoever went on with it has read and answered for it
     continued = link_continuations(r for _, records in files for r in records).continued
     for path, records in files:
         for run, own in split_runs(records).items():
             if not is_sealed(own) and run not in continued:
                 left_out.append(defuse_line(f"{path}: run {run} is not sealed: it has no end, or was changed since"))
+            # a night's file and its copy in a folder are one run: counted twice, it would be two answers
             elif run not in seen:
                 seen.add(run)
                 told += _find_cells(path, run, own, cell)
@@ -93,6 +95,7 @@ def list_runs(
 
 
 def _find_cells(path: Path, run: str, records: Sequence[Record], cell: Cell) -> Iterator[RecordedRun]:
+    # not the id, which holds the release
     wanted = (cell.engine.id, cell.rig.id, cell.checkpoint.id, sorted(cell.features))
     for record in records:
         if not isinstance(record, CellFacts):
@@ -118,6 +121,7 @@ class Playback:
         given = self.given = self.given or {}
         runs, at = self.recording.runs.get(version, ()), given.get(version, 0)
         if at >= len(runs):
+            # the last: without this the search would ask a release without runs until its boots are used up
             return Observed(answer="none", why="no run of it is in the evidence"), None, True
         given[version] = at + 1
         told = runs[at]

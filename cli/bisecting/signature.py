@@ -6,11 +6,13 @@ import re
 from typing import Final
 
 # What is said of one run only, and the pattern that stands for it; the longest first.
+# quoted words before numbers: what stands in quotes is one thing, whatever digits it holds
 OPEN: Final = re.compile(
     r"(?P<quoted>'[^'\n]*')|(?P<hex>\b(?=[0-9a-f]*\d)[0-9a-f]{6,}\b)|(?P<number>-?\d+(?:\.\d+)?(?:e-?\d+)?)"
 )
 PATTERNS: Final = {"quoted": r"'[^'\n]*'", "hex": r"[0-9a-f]+", "number": r"[\d.e+-]+"}
 SPECIAL: Final = re.compile(r"[\\.^$*+?{}\[\]|()]")
+# without an end, a signature of `found 1 of 4` would also excuse `found 1 of 4, and crashed`
 END: Final = r"(?:\n|\Z)"
 
 

@@ -44,6 +44,7 @@ class BisectReport:
 def say_steps(steps: Sequence[ReleaseStep], engine: str) -> Iterator[str]:
     """Yield what the snapshots say of each step, the likeliest marked."""
     yield f"what changed for this cell, release by release ({engine}; read in the snapshots, nothing was started):"
+    # a weight of 1 is a step of which nothing special is known: a star on all of them would say nothing
     likely = max((s.weight for s in steps), default=0.0)
     unread = dict.fromkeys(step.unread.partition(" ")[0] for step in steps if step.unread)
     if unread:
@@ -102,6 +103,7 @@ def say_verdict(report: BisectReport) -> str:
             return f"NOT SO: {search.releases[-1]}, named as bad, does not fail ({chance}); {advice}"
     likely = name or "none of them fails"
     why = "the boots are used up" if report.spent else "nothing more can be asked"
+    # Ctrl-C can come when the last boot is being made: then both hold, and only one tells what to do
     why = "interrupted" if report.interrupted else why
     return f"UNDECIDED: {why}; most likely {likely} ({chance})"
 
