@@ -23,9 +23,11 @@ def judge_bounds(facts: Mapping[str, Any], settings: Settings) -> Iterator[Check
     """Compare each number of the line with the bounds of the field of its name."""
     if facts["guards"] is UNKNOWN:
         return
+    # a guard that bounds a field opens its words with the field's name: `gpu_memory_utilization gt=0 le=1`
     bounded = {guard.says.partition(" ")[0]: guard for guard in facts["guards"] if guard.does == "bounds"}
     for use in settings.uses:
         guard = bounded.get(use.flag.dest) if use.flag is not None and use.flag.type in NUMBERS else None
+        # the last value counts, as for the parser; one behind an unset variable is not known, and so not out of bounds
         number = (
             read_number(use.values[-1])
             if guard is not None and use.values and use.written not in settings.holes

@@ -24,6 +24,7 @@ def lint_config(config: Mapping[str, Any]) -> list[Remark]:
 
 def tell_remarks(remarks: Iterable[Remark], told: frozenset[str]) -> Iterator[CheckFinding]:
     """Tell what the linter found, but for what `told` (ids of findings) says already of index sharing."""
+    # the line's own findings about sharing know which key the release reads; the linter's would say it twice
     ours = any(name.startswith(("pattern_", "sharing_", "selecting_")) for name in told)
     for remark in remarks:
         if not (ours and remark.kind in SHARING):
@@ -31,6 +32,7 @@ def tell_remarks(remarks: Iterable[Remark], told: frozenset[str]) -> Iterator[Ch
 
 
 def _make_checkpoint_finding(remark: Remark) -> CheckFinding:
+    # the linter writes `cause; effect. Remedy: what to do`: its one sentence becomes the three parts that we print
     head, _, remedy = remark.message.partition(". Remedy: ")
     cause, _, effect = head.partition("; ")
     return CheckFinding(

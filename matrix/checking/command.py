@@ -107,6 +107,7 @@ def run_on_line(
     that is printed, errors too, passes `redact` here.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    # the first one: whatever stands behind it belongs to the engine, another `--` too
     cut = words.index("--") if "--" in words else len(words)
     options = options_of.parse_args(words[:cut])
     try:
@@ -130,6 +131,7 @@ def _make_report(
     release = parse_release(options.release) if options.release else None
     asked = make_asked(options, lint_folder)
     commands, problems = read_commands(options, command, release, given=given)
+    # of several engines those of the release were kept already: what is left contradicts --release
     if release is not None and commands[0].engine != release.engine:
         message = f"the command starts {commands[0].engine} ({commands[0].entry}), and --release names {release.engine}"
         raise ConfigError([Problem("--release", 0, repr(options.release), message)])
@@ -173,6 +175,7 @@ def read_commands(
     commands, problems = (
         read_words(command, beside=beside) if given else read_text(_read_stranger_text(options.file), name, beside)
     )
+    # options alone, or the path of a model: the words behind the entry point, of the engine that --release names
     if not commands and given and release is not None and command[0].startswith(("-", "/", ".")):
         commands = [Command(engine=release.engine, entry=release.engine, argv=words_of(command))]
     commands = [c for c in commands if c.engine == release.engine] if release and len(commands) > 1 else commands
@@ -180,6 +183,7 @@ def read_commands(
         more = f" ({'; '.join(map(str, problems[:3]))})" if problems else ""
         raise ConfigError([Problem(name, 0, "", f"no engine is started here: expected {STARTS}{more}")])
     env = _parse_environment(options.env)
+    # --env wins over the text: it says how the line is really started
     return [replace(c, env={**c.env, **env}) for c in commands], problems
 
 
@@ -221,6 +225,7 @@ def read_config_file(command: Command, release: AskedRelease | None, file: str |
     """Read the configuration file that the command names, where it lies beside `file`; empty without one."""
     asked = release or AskedRelease(engine=command.engine, version="", by="")
     path = read_settings(command, asked.nearest_snapshot()).value("config_file")
+    # the text writes the file itself, and what lies on this disk under its name is another one
     if not isinstance(path, str) or path in command.files:
         return {}
     text = _beside(_folder(file), path)
@@ -245,6 +250,7 @@ def _read_stranger_text(path: str) -> str:
     Raises:
         ConfigError: it is not there, no plain file, or too long.
     """
+    # one byte more than allowed, so that a longer text is refused rather than judged by its beginning
     raw = sys.stdin.buffer.read(MAX_BYTES + 1) if path == "-" else _bytes(Path(path), MAX_BYTES)
     if len(raw) > MAX_BYTES:
         raise ConfigError([Problem(path, 0, "", f"longer than {MAX_BYTES:,} bytes")])
@@ -253,6 +259,7 @@ def _read_stranger_text(path: str) -> str:
 
 def _bytes(path: Path, limit: int) -> bytes:
     try:
+        # not open(): of a named pipe that nobody writes to it would never return
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except (OSError, ValueError) as error:
         raise ConfigError([Problem(str(path), 0, "", getattr(error, "strerror", None) or str(error))]) from None
@@ -260,6 +267,7 @@ def _bytes(path: Path, limit: int) -> bytes:
         os.close(handle)
         raise ConfigError([Problem(str(path), 0, "", "no plain file")])
     with os.fdopen(handle, "rb") as file:
+        # of the open handle: between a test by name and a read by name the file could be exchanged
         return file.read(limit + 1)
 
 
@@ -279,6 +287,7 @@ def _checkpoint(path: str | None) -> tuple[Mapping[str, Any] | None, frozenset[s
         return config, frozenset(), 0
     data = _read_json(index)
     names, meta = data.get("weight_map"), data.get("metadata")
+    # what an index claims: a stranger's file may hold text there, or no metadata at all
     total = meta.get("total_size", 0) if isinstance(meta, Mapping) else 0
     return (
         config,
@@ -291,6 +300,7 @@ def _read_json(path: Path) -> Mapping[str, Any]:
     raw = _bytes(path, MAX_JSON_BYTES)
     try:
         data = json.loads(raw)
+    # ten thousand brackets are valid JSON, and more than the decoder's stack
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 0)
         raise ConfigError([Problem(str(path), line, "", f"not JSON: {getattr(error, 'msg', error)}")]) from None

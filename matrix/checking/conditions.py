@@ -35,6 +35,7 @@ def decide_condition(when: Mapping[str, Any], facts: Mapping[str, Any]) -> Answe
     undecided = False
     for key, wanted in when.items():
         answer = _answer_one(key, wanted, facts)
+        # one certain no outweighs every unknown, so a check is ruled out although half of its facts are missing
         if answer is False:
             return False
         undecided = undecided or answer is None
@@ -80,6 +81,7 @@ def _answer_condition(wanted: Any, value: Any, facts: Mapping[str, Any]) -> Answ
 
 
 def _equal(wanted: Any, value: Any) -> bool:
+    # to Python True is 1: `--tp 1` would fulfil a condition that asks for a switch
     return wanted == value and isinstance(wanted, bool) == isinstance(value, bool)
 
 
@@ -91,6 +93,7 @@ def _answer_terms(wanted: Mapping[str, Any], value: Any, facts: Mapping[str, Any
 def _term(name: str, bound: Any, value: Any, facts: Mapping[str, Any]) -> Answer:
     match name:
         case "given":
+            # a switch that is off counts as not given, as it does for the engine
             return (value is not None and value is not False) is bound
         case "not":
             return not _answer_condition(bound, value, facts)
@@ -104,6 +107,7 @@ def _term(name: str, bound: Any, value: Any, facts: Mapping[str, Any]) -> Answer
         return bool(value != bound)
     if name == "matches":
         return isinstance(value, str) and re.search(bound, value) is not None
+    # nothing was given, so no bound of it is broken: not the same as a value that is not known
     if not _is_number(value) or not _is_number(bound):
         return False
     match name:
@@ -114,6 +118,7 @@ def _term(name: str, bound: Any, value: Any, facts: Mapping[str, Any]) -> Answer
         case "above":
             return bool(value > bound)
         case "no_divisor_of":
+            # 0 divides nothing, and would end the check in a ZeroDivisionError
             return value == 0 or bool(bound % value)
     raise ValueError(f"{name!r} is no form of a condition")  # lint_checks refuses it before
 
@@ -131,6 +136,7 @@ def _answer_range(specifier: str, version: Any) -> Answer:
 @cache
 def _contains(specifier: str, version: str) -> bool | None:
     try:
+        # a local part (0.5.20+cu130) says how a wheel was built; a release candidate is inside a range like its release
         return SpecifierSet(specifier).contains(Version(version.partition("+")[0]), prereleases=True)
     except (InvalidVersion, InvalidSpecifier):
         return None

@@ -97,11 +97,13 @@ def read_docker_run(words: Sequence[Word], host: Mapping[str, Word]) -> Containe
 
 def _set(env: dict[str, Word], value: Word, host: Mapping[str, Word]) -> None:
     name, equals, text = value.text.partition("=")
+    # `-e NAME` takes the host's value: where the text does not assign it, it stays a hole and nothing is judged by it
     env[name] = Word(text, value.line, value.holes) if equals else host.get(name, Word(f"${name}", value.line, (name,)))
 
 
 def image_engine(image: str) -> str:
     """Return the engine that an image contains, by the image's name; "" if the name does not show it."""
+    # without the digest, whose hex digits must not be searched for names
     name = image.split("@", maxsplit=1)[0].lower()
     for mark, engine in (
         ("sglang", "sglang"),

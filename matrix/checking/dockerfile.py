@@ -51,12 +51,15 @@ def read_dockerfile(text: str, name: str) -> tuple[list[Command], list[Problem]]
             case "ENV":
                 _env(rest, line, stage.variables)
             case "RUN":
+                # a copy: what a RUN line assigns dies with its shell; only the packages that it installs stay
                 reader.read(rest, Variables(dict(stage.variables.values)), line)
             case "ENTRYPOINT":
                 stage.entrypoint, stage.shell = _read_start(rest, line)
+                # a new entry point voids the CMD that the base image, or an earlier line, had set
                 stage.cmd, stage.line = (), line
             case "CMD":
                 stage.cmd, _ = _read_start(rest, line)
+                # the entry point is the line that a reader looks for; CMD only adds its words
                 stage.line = stage.line if stage.entrypoint else line
             case _:
                 continue
@@ -71,6 +74,7 @@ def _instructions(text: str) -> Iterator[tuple[str, str, int]]:
     kept: list[str] = []
     begun = 0
     for number, line in enumerate(text.split("\n"), start=1):
+        # comments and blank lines do not end a continuation, as Docker's own reader has it
         if line.lstrip().startswith("#") or (not line.strip() and kept):
             continue
         begun = begun if kept else number
@@ -92,6 +96,7 @@ def _from(rest: str, line: int, before: Variables, stages: dict[str, Stage]) -> 
     if parent is not None:
         values = Variables(dict(parent.variables.values), set(parent.variables.exported))
         made = Stage(parent.image, values, parent.entrypoint, parent.cmd, parent.shell, line)
+    # names of stages are compared without case, and --platform is gone from the words already
     if len(words) == 3 and words[1].text.upper() == "AS":
         stages[words[2].text.lower()] = made
     return made
@@ -109,6 +114,7 @@ def _arg(rest: str, line: int, variables: Variables, before: Variables) -> None:
 def _env(rest: str, line: int, variables: Variables) -> None:
     """`ENV A=b C="d e"`, and the old `ENV A b`."""
     raws = _raws(rest, line)
+    # the old form has one pair, whose value is the whole rest of the line
     if raws and "=" not in (raws[0].literal or rest.split(maxsplit=1)[0]):
         name, _, value = rest.partition(" ")
         variables.assign(name, _expanded(value, line, variables)[:1] or (Word("", line),), export=True)
@@ -129,6 +135,7 @@ def _read_start(rest: str, line: int) -> tuple[tuple[Word, ...], bool]:
             found = None
         if isinstance(found, list):
             return tuple(Word(str(entry), line) for entry in found), False
+    # also what only looks like JSON: Docker gives a list that it cannot read to a shell
     return (Word("/bin/sh", line), Word("-c", line), Word(rest, line)), True
 
 

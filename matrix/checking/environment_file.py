@@ -18,5 +18,6 @@ def read_environment_file(text: str, first_line: int = 1) -> Iterator[tuple[str,
         found = None if line.lstrip().startswith(("#", ";")) else LINE.fullmatch(line.rstrip("\r"))
         if found is not None:
             value = found["value"]
+            # compose and systemd take quotes off and docker keeps them: no value judged here holds one on purpose
             quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
             yield found["name"], Word(value[1:-1] if quoted else value, number)

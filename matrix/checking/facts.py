@@ -48,6 +48,7 @@ class PartlyRead(dict[str, Any]):
     """An environment of which a file is missing: a name that is not seen may still be set."""
 
     def get(self, key: str, default: Any = None) -> Any:
+        # "the variable is not set" must not be concluded from a file that nobody read
         return super().get(key, UNKNOWN if default is None else default)
 
 
@@ -75,12 +76,14 @@ def collect_facts(
         complete=bool(snapshot and snapshot.complete),
     )
     facts["title"], facts["why"] = TITLES[command.engine], {}
+    # every option under each of its names, for checks about flags that settings.yaml has no name for
     facts["option"] = settings.options
     env = {name: word.text if word.known else UNKNOWN for name, word in command.env.items()}
     facts["env"] = PartlyRead(env) if command.unread_env else env
     facts["pins"] = _collect_pins(snapshot, installed)
     facts["installed"] = frozenset(installed)
     facts.update(_read_host_facts(host))
+    # the order counts from here on: the file replaces settings, attention decides `dense`, and the draft reads both
     _from_trtllm_file(facts, extra)
     _attention(facts)
     facts["dense"] = dense or facts["dense"]
@@ -90,14 +93,17 @@ def collect_facts(
     config = {**model.config, **overrides}
     facts["config"], facts["file_config"] = config, model.config
     facts["config_given"] = model.given
+    # by the class after overrides: --hf-overrides may name another one, whose code reads other keys
     facts["keys_read"] = _keys_read(snapshot, str(config["architectures"][0]))
     _model(facts, model, config)
     _add_group_facts(facts)
     facts["guards"] = _guards_of(release)
     facts["nested"] = _nested(settings)
+    # first what the release puts in place of the line's values, then what it chooses: its choices see the former
     settle_values(facts, read_checks(command.engine))
     add_chosen(facts, snapshot)
     derive_facts(facts, read_book().derived)
+    # last, since pairs, ranks and sharing are made of values that only the steps above have settled
     _pairs(facts)
     _add_layout_facts(facts)
     _sharing(facts, config, command.engine)
@@ -134,6 +140,7 @@ def _add_group_facts(facts: dict[str, Any]) -> None:
 
 def _guards_of(release: AskedRelease) -> Any:
     """Return the guards of the release's argument code; UNKNOWN for a fork and for a release that was not read."""
+    # a fork may have changed the very code that guards; a local part (+cu130) has not
     found = None if release.fork else read_guards(release.engine).held_by(release.version.partition("+")[0])
     return UNKNOWN if found is None else found
 
@@ -144,6 +151,7 @@ def _nested(settings: Settings) -> Mapping[str, Any]:
     found = dict(
         entry for name, value in values.items() if isinstance(value, Mapping) for entry in _flatten(value, f"{name}.")
     )
+    # a JSON value that holds an unset variable may have any entry
     return PartlyRead(found) if UNKNOWN in values.values() else found
 
 
@@ -152,6 +160,7 @@ def _collect_pins(snapshot: Snapshot | None, installed: Mapping[str, str]) -> di
     own = {
         name: spec.removeprefix("==")
         for name, spec in (snapshot.pins.items() if snapshot else ())
+        # a range pins nothing: which version pip took is only known where --installed says so
         if spec.startswith("==") and "," not in spec
     }
     return {**own, **installed}
@@ -177,6 +186,7 @@ def _from_trtllm_file(facts: dict[str, Any], extra: Mapping[str, Any] | None) ->
     flat = dict(_flatten(extra or {}))
     facts["file"] = UNKNOWN if extra is None else flat
     if extra is None and facts["engine"] == "trtllm":
+        # None would say that the file does not set them, and checks of defaults would apply
         facts.update(dict.fromkeys(("block_reuse", "host_cache", "kv_given", "moe_given", "spec"), UNKNOWN))
         return
     for key, name in (
@@ -196,6 +206,7 @@ def _from_trtllm_file(facts: dict[str, Any], extra: Mapping[str, Any] | None) ->
             "speculative_config.max_draft_len", flat.get("speculative_config.num_nextn_predict_layers", 1)
         )
         facts["spec"] = {"method": str(kind), "num_speculative_tokens": tokens}
+    # on by default in TensorRT-LLM, so silence means True there and nothing elsewhere
     facts["block_reuse"] = flat.get("kv_cache_config.enable_block_reuse", True) if facts["engine"] == "trtllm" else None
     facts["host_cache"] = bool(flat.get("kv_cache_config.host_cache_size"))
 
@@ -203,6 +214,7 @@ def _from_trtllm_file(facts: dict[str, Any], extra: Mapping[str, Any] | None) ->
 def _flatten(value: Mapping[str, Any], prefix: str = "", depth: int = 0) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for key, entry in value.items():
+        # a stranger's file: deeper than any class of the engine nests, it is kept as a value
         if isinstance(entry, Mapping) and depth < 5:
             found += _flatten(entry, f"{prefix}{key}.", depth + 1)
         else:
@@ -220,6 +232,7 @@ def _attention(facts: dict[str, Any]) -> None:
     nested = facts["attention_config"]
     if isinstance(nested, dict) and isinstance(nested.get("backend"), str):
         named.append(nested["backend"])
+        # --attention-config says the same as the flag; the flag, where both are given, is what the line shows
         facts["attention_backend"] = facts["attention_backend"] or nested["backend"]
     facts["dense"] = (
         UNKNOWN
@@ -240,6 +253,7 @@ def _draft(facts: dict[str, Any]) -> None:
         facts["spec"] = parts
     spec = facts["spec"]
     if spec is UNKNOWN or facts["draft_algorithm"] is UNKNOWN:
+        # something is given, so there is a draft; which one, nobody can tell
         facts.update(draft=True, draft_kind=UNKNOWN, draft_tokens=UNKNOWN)
         return
     if isinstance(spec, dict):
@@ -249,9 +263,11 @@ def _draft(facts: dict[str, Any]) -> None:
     else:
         method, tokens = str(facts["draft_algorithm"] or ""), facts["draft_tokens_given"]
         if method and tokens is None and isinstance(facts["draft_steps"], int):
+            # SGLang's own default: a chain of steps, and the token that the target adds
             tokens = facts["draft_steps"] + 1
     facts["draft"] = bool(method) and method.lower() != "none"
     facts["draft_kind"] = (
+        # with weights of its own EAGLE is a draft model; without, it is the checkpoint's MTP layer
         None if not facts["draft"] else "mtp" if method in MTP_METHODS and not facts["draft_model"] else method.lower()
     )
     facts["draft_method"] = method or None
@@ -268,6 +284,7 @@ def _model(facts: dict[str, Any], model: Model, config: Mapping[str, Any]) -> No
         format=model.format or UNKNOWN,
         dsa=architecture in DSA,
     )
+    # a dense backend runs the class without selecting: checks about the indexer do not apply
     facts["sparse"] = UNKNOWN if facts["dense"] is UNKNOWN else facts["dsa"] and not facts["dense"]
     for name, key in (
         ("layers", "num_hidden_layers"),
@@ -285,8 +302,10 @@ def _model(facts: dict[str, Any], model: Model, config: Mapping[str, Any]) -> No
     facts["thinks_always"] = model.thinks_always
     quantization = config.get("quantization_config")
     facts["config_quantization"] = (
+        # a config.json without the key is unquantised; without a config.json nobody knows
         quantization.get("quant_method") if isinstance(quantization, Mapping) else UNKNOWN if not model.given else None
     )
+    # the flag makes the engine read NVFP4; the config, where there is one, has the last word
     if facts["quantization"] in ("modelopt_fp4", "nvfp4") and facts["format"] is UNKNOWN:
         facts["format"] = "nvfp4"
     context, tokens = facts["context_given"], facts["draft_tokens"]
@@ -298,6 +317,7 @@ def _model(facts: dict[str, Any], model: Model, config: Mapping[str, Any]) -> No
 def _pairs(facts: dict[str, Any]) -> None:
     """Facts of two values at once, which no condition over one could ask for."""
     pair = (facts.get("dsa_prefill"), facts.get("dsa_decode"))
+    # a dense launch has no pair of sparse backends, whatever else is not known of it
     open_pair = UNKNOWN in pair and facts["sparse"] is not False
     chosen = frozenset(b for b in pair if isinstance(b, str)) if facts["sparse"] is True else frozenset()
     facts["backends"] = UNKNOWN if open_pair else chosen
@@ -312,6 +332,7 @@ def _pairs(facts: dict[str, Any]) -> None:
         and isinstance(page, int)
         and chunk > 0
         and page > 0
+        # SGLang divides the given chunk among groups of attention first: before that no rest of a page can be told
         and ("chunked_prefill" in facts["why"] or facts["attn_groups"] == 1)
     ):
         facts["chunk_rest"] = chunk % page
@@ -330,7 +351,9 @@ def _add_layout_facts(facts: dict[str, Any]) -> None:
     if numbers:
         facts.update(ranks=UNKNOWN, heads_per_rank=UNKNOWN, host_ranks=UNKNOWN)
         return
+    # vLLM's prefill context parallelism takes ranks of its own; SGLang's is cut out of tp
     per_replica = tp * pp * (facts["pcp"] if facts["engine"] == "vllm" and isinstance(facts["pcp"], int) else 1)
+    # SGLang's attention replicas share the tp ranks; vLLM's replicas each bring their own
     inside = facts["engine"] == "sglang" and facts["dp_attention"]
     local = facts["option"].get("--data-parallel-size-local")
     alone = facts["engine"] == "vllm" and facts["dp_rank"] is not None  # one replica, balanced from outside
@@ -338,6 +361,7 @@ def _add_layout_facts(facts: dict[str, Any]) -> None:
     facts["stage_ranks"] = tp * pp
     facts["ranks"] = per_replica * (1 if inside else many)
     nodes = facts["nodes"]
+    # rounded up: the fullest host decides whether its GPUs are enough
     facts["host_ranks"] = -(-facts["ranks"] // nodes) if isinstance(nodes, int) and nodes > 0 else UNKNOWN
     attention_tp = max(tp // dp, 1) if inside and dp > 0 else tp
     facts["attention_tp"] = attention_tp
@@ -349,6 +373,7 @@ def _sharing(facts: dict[str, Any], config: Mapping[str, Any], engine: str) -> N
     """Which layers share, as this release reads the config, and whether a pipeline stage begins on one."""
     found = facts.get("sharing_keys")
     keys = tuple(found) if isinstance(found, list) else KEYS
+    # with the keys that this release reads: another one's key in the config shares nothing here
     sharing = read_sharing(config, keys) if facts["sparse"] is True else None
     if facts["overrides"] is UNKNOWN:
         facts.update(shares=UNKNOWN, stage_edges=UNKNOWN, indexer_layers=UNKNOWN, sharing_by=UNKNOWN)

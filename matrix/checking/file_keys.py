@@ -45,6 +45,7 @@ def judge_file_keys(
     node: yaml.Node, path: str, release: AskedRelease, offset: int | None = None
 ) -> Iterator[CheckFinding]:
     """Yield what the release refuses of a file; of a release that was not read, what its neighbour would refuse."""
+    # a release whose classes were not read borrows its neighbour's, and then nothing is certain (`exact`)
     own = release.snapshot
     snapshot = own if own is not None and own.file_keys else nearest_with_keys(release)
     if snapshot is not None:
@@ -63,6 +64,7 @@ def find_overridden(
 ) -> Iterator[CheckFinding]:
     """Yield each flag of the line whose value the file replaces by another: the file is put over the flags."""
     below = data.get(SHARE_UNDER)
+    # the share of free memory stands below a key in the file and is a flag of its own on the line
     entries = {**data, **(below if isinstance(below, Mapping) else {})}
     for use in settings.uses:
         name = use.flag.dest if use.flag is not None else ""
@@ -84,6 +86,7 @@ def _is_same_value(value: Any, written: str) -> bool:
 
 def _judge_mapping(node: yaml.Node, prefix: str, variant: str, file: _File, depth: int) -> Iterator[CheckFinding]:
     """Judge each entry of a mapping below `prefix` (`kv_cache_config.`), whose keys may be those of a variant."""
+    # counted in nodes: plain data has lost the first of two equal keys
     counted = Counter(key for key, _ in iterate_items(node))
     for key, value in iterate_items(node):
         full = f"{prefix}.{key}" if prefix else key
@@ -91,6 +94,7 @@ def _judge_mapping(node: yaml.Node, prefix: str, variant: str, file: _File, dept
         if flag is None:
             yield file.tell("file_key_unknown", value, full, hint=_hint(prefix, key, variant, file.snapshot))
             continue
+        # popped, so that a key of three occurrences is told once
         if counted.pop(key, 1) > 1:
             yield file.tell("file_key_repeated", value, full)
         if flag.deprecated:
@@ -103,6 +107,7 @@ def _judge_value(node: yaml.Node, full: str, flag: Flag, file: _File, depth: int
     if flag.type == "dict" and isinstance(node, yaml.MappingNode) and depth:
         if flag.keys:
             yield from _judge_variants(node, full, flag, file, depth)
+        # a dictionary whose keys the release leaves open has none below it, and everything in it is taken
         elif any(name.startswith(f"{full}.") for name in file.snapshot.keys_of_file):
             yield from _judge_mapping(node, full, "", file, depth - 1)
         return
@@ -129,6 +134,7 @@ def _judge_variants(node: yaml.MappingNode, full: str, flag: Flag, file: _File, 
             "file_value_refused", at, subject, value=name or "nothing", wanted=wanted, hint=_suggest_value(name, names)
         )
         return
+    # without the tag itself, which is no key of the variant's own class
     rest = yaml.MappingNode(node.tag, [(k, v) for k, v in node.value if k.value != tag], node.start_mark, node.end_mark)
     yield from _judge_mapping(rest, full, str(found), file, depth - 1)
 
@@ -146,6 +152,7 @@ def _hint(prefix: str, key: str, variant: str, snapshot: Snapshot) -> str:
     below = {name[len(s) :] for name in held for s in starts if name.startswith(s) and "." not in name[len(s) :]}
     if close := difflib.get_close_matches(key, sorted(below), n=1, cutoff=0.6):
         return f"Did you mean {close[0]}?"
+    # a right key in the wrong place (`dtype` at the top instead of in kv_cache_config): its place is the hint
     elsewhere = sorted(name for name in held if name.rpartition(".")[2] == key)
     return f"Write it as {elsewhere[0]}." if elsewhere else "Drop it."
 
@@ -154,6 +161,7 @@ def _refused(node: yaml.Node, flag: Flag) -> str:
     """Return what the class wants where it refuses the value, as pydantic converts: "8" is a number, 8 is no text."""
     value = make_plain(node)
     if value is None:
+        # `key:` alone is null, which pydantic takes for Optional fields only
         return "" if flag.nargs == "?" or flag.type == OPEN else WANTED.get(flag.type, "a value")
     if flag.choices is not None:
         return "" if value in flag.choices else f"one of {', '.join(map(str, flag.choices))}"

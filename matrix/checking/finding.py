@@ -10,6 +10,7 @@ from matrix.checking.launchers import Command
 from matrix.checking.rules import Decision, Level, fill_holes, read_book
 from matrix.errors import Problem
 
+# unknown before risky: what cannot be judged at all may be wrong
 ORDER: Final[tuple[Level, ...]] = ("wrong", "unknown", "risky", "note")
 KNOWN: Final = "known failure "
 Verdict = Literal["fine", "risky", "unknown", "wrong"]
@@ -82,10 +83,12 @@ class CheckReport:
 
 def sort_findings(findings: Sequence[CheckFinding]) -> tuple[CheckFinding, ...]:
     """Sort the worst first; keep one finding per cause and subject, and drop a known failure that a check reports."""
+    # a check and a known failure about one upstream issue are one cause: the check names the words of the line
     told = {source for f in findings if not f.subject[0].startswith(KNOWN) for source in f.sources}
     findings = [f for f in findings if not (f.subject[0].startswith(KNOWN) and told & set(f.sources))]
     seen: dict[tuple[str, tuple[str, ...], str], CheckFinding] = {}
     for finding in findings:
+        # the cause belongs to the key: one check may find two things about one option
         seen.setdefault((finding.id, finding.subject, finding.cause), finding)
     return tuple(sorted(seen.values(), key=lambda f: f.rank))
 
@@ -94,6 +97,7 @@ def make_finding(
     id_: str, facts: Mapping[str, Any], subject: str, *, level: Level | None = None, line: int = 0, **more: object
 ) -> CheckFinding:
     """Tell what code has found in the words of checks.yaml (`computed`); `more` are facts of the finding itself."""
+    # code finds, YAML words it: the text of a finding can be corrected and cited without touching code
     check, known = read_book().computed[id_], {**facts, **more}
     decided = replace(check.decided_by, fact=fill_holes(check.decided_by.fact, known))
     return CheckFinding(

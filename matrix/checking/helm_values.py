@@ -39,6 +39,7 @@ def read_values(document: Node, reader: ShellReader) -> None:
     """Read every mapping that names the image of an engine."""
     for node in walk_nodes(document):
         image = _image(node)
+        # a chart's values hold many images (routers, metrics): only that of an engine starts one
         if image is not None and image_engine(image.text):
             _read_container_words(node, image, reader)
 
@@ -61,10 +62,12 @@ def _read_container_words(node: Node, image: Word, reader: ShellReader) -> None:
     for name in OPTIONS:
         words += tuple(_iterate_options(get_node(node, name)))
     engine = image_engine(image.text)
+    # the chart itself turns its value of the model into the flag; a flag among the words is already that
     if model is not None and not any(w.text.partition("=")[0] in ("--model", "--model-path") for w in words):
         words = (Word("--model-path" if engine == "sglang" else "--model", model.line), model, *words)
     env = {
         read_scalar(get_node(entry, "name")) or "": _read_word(get_node(entry, "value"))
+        # valueFrom: set, but not here, so a hole rather than an empty text
         or Word("", line_of(entry), ("a secret",))
         for entry in read_sequence(get_node(node, "env"))
     }
@@ -84,6 +87,7 @@ def _iterate_options(node: Node | None) -> Iterator[Word]:
             yield from _read_words(value)
         elif text.lower() == "true":
             yield Word(f"--{CAMEL.sub('-', key).lower()}", line_of(value))
+        # false leaves the option out: that is how charts write `do not pass it`
         elif text.lower() not in ("false", "null", ""):
             yield Word(f"--{CAMEL.sub('-', key).lower()}", line_of(value))
             yield Word(text, line_of(value))
@@ -101,4 +105,5 @@ def _read_words(node: Node | None) -> tuple[Word, ...]:
 
 def _read_word(node: Node | None) -> Word | None:
     text = read_scalar(node)
+    # `{{ .Values.x }}` is filled in by helm: known to be there, unknown in value
     return None if text is None or node is None else Word(text, line_of(node), ("a template",) if "{{" in text else ())

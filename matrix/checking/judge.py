@@ -99,22 +99,27 @@ def examine_command(command: Command, asked: CheckRequest) -> Examined:
     failures."""
     release, findings = _choose_release(command, asked)
     installed = {**command.installed, **asked.installed}
+    # the release itself is judged by its version; as an installed package it would be compared with its own pins
     for own in ("sglang", "vllm"):
         installed.pop(own, None)
     snapshot = release.nearest_snapshot()
+    # twice: the line says where the file is, and the file's entries are read together with the line's
     first = read_settings(command, snapshot)
     words, extra, from_file = _config_file(command, first, asked, release)
     findings += from_file
     settings = read_settings(command, snapshot, words) if words else first
+    # CUDA_VISIBLE_DEVICES or --gpus hides some of the host: eight GPUs of which a container sees four are four
     host = _visible(asked.host, command)
     model = describe_model(_read_model_name(settings), asked.config, asked.tensors, asked.size_bytes)
     facts = collect_facts(
         command, release, model, settings, host=host, installed=installed, extra=extra, dense=asked.dense
     )
+    # bare options of --release llamacpp are the embedded engine's, which has one; llama-server has no Python parser
     if command.engine == "llamacpp" and not command.entry.startswith("llamacpp"):
         findings += judge_llama(command)
     else:
         findings += judge_words(command, release, settings, str(facts["architecture"]), installed)
+    # with the facts as they were: afterwards the value that the release replaced is gone
     findings += [_of_check(check, before, settings) for check, before in facts["settled"]]
     findings += [_of_check(check, facts, settings) for check in find_applying(facts, read_checks(command.engine))]
     findings += judge_bounds(facts, settings)
@@ -125,6 +130,7 @@ def examine_command(command: Command, asked: CheckRequest) -> Examined:
     findings += find_known(facts, model, release)
     findings += _assumptions(model, asked)
     findings += _partly_read(command)
+    # after the rest: it leaves out what the findings so far have said of sharing
     findings += tell_remarks(asked.remarks, frozenset(f.id for f in findings))
     return Examined(
         command=command,
@@ -162,8 +168,10 @@ def judge_command(command: Command, asked: CheckRequest) -> LineJudgement:
 def _choose_release(command: Command, asked: CheckRequest) -> tuple[AskedRelease, list[CheckFinding]]:
     """Return the release that the user named, else the one that the text names, and a finding if they contradict."""
     named = release_of_image(command.image.text) if command.image is not None else None
+    # a command may run another engine than the image is called after
     named = named if named is not None and named.engine == command.engine else None
     if named is None or not named.version:
+        # an image without a version still says that it is a fork: kept where pip names nothing better
         named = release_of_requirement(command.engine, dict(command.installed)) or named
     if asked.release is None:
         return named or AskedRelease(engine=command.engine, version="", by="the text"), []
@@ -183,10 +191,12 @@ def _config_file(
     path = settings.value("config_file")
     if not isinstance(path, str):
         return (), {}, []
+    # a ConfigMap has file names, and the command the path of its mount
     own = command.files.get(path) or next((t for name, t in command.files.items() if path.endswith(f"/{name}")), None)
     text = own.text if own is not None else asked.files.get(path)
     subject, line = settings.written("config_file"), settings.line("config_file")
     if text is None:
+        # None, not {}: an absent file may set anything, and its defaults are not the engine's
         return (), None, [make_finding("config_file_absent", {}, subject, line=line, path=path)]
     documents, problems = compose_documents(text, path)
     data = make_plain(documents[0]) if documents else {}
@@ -201,6 +211,7 @@ def _config_file(
         offset = own.line - 1 if own is not None else None
         of_keys = [*judge_file_keys(documents[0], path, release, offset)] if documents else []
         return (), data, [*of_keys, *find_overridden(settings, data, path, release)]
+    # an entry `config` would name a further file, which nothing here has read
     data.pop("config", None)
     return config_words(data), {}, []
 
@@ -220,6 +231,7 @@ def _visible(host: Host | None, command: Command) -> Host | None:
         count = int(given)
     elif not count and "," in given:
         count = len(given.split(","))
+    # more devices than the host has is a slip of the text, not more GPUs
     if 0 < count < host.gpus:
         return Host(sm=host.sm, gpus=count, name=host.name, vram_bytes=host.vram_bytes, fabric=host.fabric)
     return host
@@ -241,6 +253,7 @@ def _with_guard(check: Check, facts: Mapping[str, Any]) -> Mapping[str, Any]:
 def _of_check(check: Check, facts: Mapping[str, Any], settings: Settings) -> CheckFinding:
     facts = _with_guard(check, facts) if check.guard else facts
     given = [name for name in check.subject if name in settings.given]
+    # the words that are really on the line; where the check is about silence, the usual flag
     subject = tuple(dict.fromkeys(settings.written(name) for name in given)) or (settings.written(check.subject[0]),)
     return CheckFinding(
         id=check.id,
@@ -259,6 +272,7 @@ def _of_check(check: Check, facts: Mapping[str, Any], settings: Settings) -> Che
 
 
 def _assumptions(model: Model, asked: CheckRequest) -> Iterator[CheckFinding]:
+    # a name that nobody published: everything below was judged as if it were a GLM-5, which must be said
     if asked.config is None and not model.family:
         name, architecture = model.name or "The line", model.config["architectures"][0]
         yield make_finding("checkpoint_assumed", {}, model.name or "no model", name=name, architecture=architecture)
@@ -281,4 +295,5 @@ def shown_model(model: Model) -> str:
 def _derived(name: str, facts: Mapping[str, Any], settings: Settings) -> bool:
     """Whether the engine, and not the line, set it."""
     given = GIVEN.get(name)
+    # a given value that the release replaced is the engine's choice, too
     return given is None or given not in settings.given or facts.get(name) != facts.get(given)

@@ -42,8 +42,10 @@ def find_known(facts: Mapping[str, Any], model: Model, release: AskedRelease) ->
             or (either and not either & asked["features"])
         ):
             continue
+        # an entry about a key that no line has (a canary's trait) is about cells, and an unknown is no yes
         if not set(when) <= set(asked) | {"pins"} or decide_condition(when, asked) is not True:
             continue
+        # the axes turn sharing on over a checkpoint with all indexers; one that shares by itself is another case
         if "indexcache" in wanted and not model.indexers_everywhere:
             continue
         if facts["dense"] is True and SPARSE.search(f"{entry['symptom']} {entry['fails']['signature']}"):
@@ -68,6 +70,7 @@ def list_asked_features(facts: Mapping[str, Any]) -> set[str]:
         name: facts.get(name) is True for name in ("expert_parallel", "dp_attention", "radix_off", "hicache", "eager")
     }
     asked = {
+        # asked for by an override: a checkpoint whose own config shares asks for nothing
         "indexcache": facts.get("override_keys") and facts.get("shares"),
         "mtp": facts.get("draft_kind") == "mtp",
         **{kind: facts.get("draft_kind") == kind for kind in ("eagle3", "dflash", "dspark")},
@@ -101,6 +104,7 @@ def _cell_facts(facts: Mapping[str, Any], model: Model, release: AskedRelease) -
         "family": _family_id(model.family),
         "release": release.id or release_id(release.engine, release.version),
         "checkpoint": model.checkpoint or None,
+        # nobody serves our canaries: entries about them would be told of strangers' models
         "canary": False,
         "pins": facts["pins"],
         "features": list_asked_features(facts),
@@ -113,6 +117,7 @@ def tell_entry(entry: Mapping[str, Any]) -> CheckFinding:
     source = entry["source"]
     return CheckFinding(
         id=str(entry["id"]),
+        # never wrong: the condition is as narrow as what was seen, and a line is seldom exactly that cell
         level="risky" if entry["expect"] == "always" else "note",
         subject=(f"known failure {entry['id']}",),
         cause=str(entry["symptom"]),

@@ -154,6 +154,7 @@ def find_start(words: Sequence[Word]) -> Start | None:
     rest = _unwrap(list(words), env)
     if not rest:
         return None
+    # what is known comes first: a search for a start anywhere would also find a name that is only an argument
     found = _started(rest, env) or _search_start(rest, env)
     return replace(found, requirements=_requirements(words)) if found is not None else None
 
@@ -168,6 +169,7 @@ def _search_start(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None
         return None
     if program in CONTAINERS and (len(rest) < 2 or rest[1].text not in ("exec", "compose", "container")):
         return None
+    # never the last word: a bare name at the end is what a program is told about, not a start
     for index in range(1, len(rest) - 1):
         found = _started(rest[index:], env)
         if found is not None and (found.kind == "shell" or (found.kind == "engine" and found.argv)):
@@ -178,6 +180,7 @@ def _search_start(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None
 
 def _requirements(words: Sequence[Word]) -> tuple[str, ...]:
     """Return what a runner in front installs: `--with A==1`, `--from A==1`, `--from A==1 ...`, `--with=A==1`."""
+    # only near the front: `--from` further back is an option of the engine or of its model
     if not any(PurePosixPath(w.text).name in INSTALLERS for w in words[:6]):
         return ()
     found: list[str] = []
@@ -205,6 +208,7 @@ def _started(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None:
 
 
 def _engine(program: str, rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None:
+    # `$PYTHON -m vllm...`: which interpreter it is does not matter
     if PYTHON.fullmatch(program) or (program.startswith("$") and len(rest) > 2 and rest[1].text == "-m"):
         return _module(rest, env)
     if program in SCRIPTS:
@@ -221,6 +225,7 @@ def _engine(program: str, rest: Sequence[Word], env: Mapping[str, Word]) -> Star
     verb = rest[1].text if len(rest) > 1 else ""
     if verb in SERVE:
         return Start(kind="engine", engine=engine, entry=f"{program} serve", argv=tuple(rest[2:]), env=env)
+    # its verb may be left out: `trtllm-serve MODEL` serves
     if program == "trtllm-serve" and verb not in SUBCOMMANDS[program]:
         return Start(kind="engine", engine=engine, entry=program, argv=tuple(rest[1:]), env=env)
     return None
@@ -236,6 +241,7 @@ def _module(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None:
             argv = tuple(rest[index + 2 :])
             if engine is None:
                 return None
+            # the module is the `vllm` program itself, whose other verbs serve nothing
             if rest[index + 1].text == "vllm.entrypoints.cli.main":
                 if not argv or argv[0].text != "serve":
                     return None
@@ -269,6 +275,7 @@ def _kubectl(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None:
     if verb != "run" or image is None:
         return None
     asked = [w for w in rest[:cut] if w.text.startswith("--env=")]
+    # put in the order of `docker run`, so that one reader knows what a container starts
     words = (*asked, Word(image.text.partition("=")[2], image.line, image.holes), *rest[cut + 1 :])
     return Start(kind="container", entry="kubectl run", argv=words, env=env)
 
@@ -296,6 +303,7 @@ def _remote(rest: Sequence[Word], env: Mapping[str, Word]) -> Start | None:
     words = _skip_options(list(rest[1:]), with_value, "ssh")[1:]
     if not words:
         return None
+    # ssh joins its words and gives them to a shell: quotes are gone, and its environment is the other host's
     text = " ".join(w.text for w in words)
     return Start(
         kind="shell", entry="ssh", argv=(Word(text, words[0].line, tuple(h for w in words for h in w.holes)),), env={}
@@ -317,6 +325,7 @@ def _unwrap(words: list[Word], env: dict[str, Word]) -> list[Word]:
     while words:
         found = ASSIGNMENT.fullmatch(words[0].text)
         name = PurePosixPath(words[0].text).name
+        # `--opt=value` has the form of an assignment and is none
         if found is not None and not words[0].text.startswith("-"):
             env[found[1]] = Word(found[2], words[0].line, words[0].holes)
             words = words[1:]

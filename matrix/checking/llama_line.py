@@ -53,6 +53,7 @@ def judge_llama(command: Command) -> Iterator[CheckFinding]:
     build, names = read_names()
     given = {ALIASES.get(name.text, name.text): (name, value) for name, value in _iterate_options(command.argv)}
     for name, _ in given.values():
+        # a name behind an unset variable may be any
         if name.text not in names and name.known:
             hint = suggest_nearest(name.text, names)
             more = {"option": name.text, "hint": hint.strip("; ") or "no name of it is near", "build": build}
@@ -65,6 +66,7 @@ def judge_llama(command: Command) -> Iterator[CheckFinding]:
 def _iterate_options(argv: tuple[Word, ...]) -> Iterator[tuple[Word, Word | None]]:
     """Each option with the word behind it, where that is none: llama.cpp takes no `=`."""
     for index, word in enumerate(argv):
+        # `-1` is a value (all layers, no limit), not an option
         if word.text.startswith("-") and not word.text[1:2].isdigit() and len(word.text) > 1:
             after = argv[index + 1] if index + 1 < len(argv) else None
             has_value = after is not None and (not after.text.startswith("-") or after.text[1:2].isdigit())
@@ -92,6 +94,7 @@ def _batches(given: Mapping[str, tuple[Word, Word | None]]) -> Iterator[CheckFin
     subject = f"{word.text} {micro}"
     if micro > whole:
         yield make_finding("llama_micro_batch_above_batch", {"micro": micro, "batch": whole}, subject, line=word.line)
+    # llama.cpp cuts the micro-batch to the batch: the smaller one is what runs
     if min(micro, whole) > REPORTED_MICRO_BATCH:
         yield make_finding("llama_micro_batch", {"micro": min(micro, whole)}, subject, line=word.line)
 

@@ -41,8 +41,10 @@ def judge_memory(
     rank = Rank(
         vram_bytes=host.vram_bytes,
         weights_bytes=weights,
+        # 1 of a row that is not known: the weights can still be judged, and the window below is not
         row_bytes=row or 1,
         share=share,
+        # TensorRT-LLM's fraction is of what is free after the weights, the others' of the whole GPU
         of_free=facts["engine"] == "trtllm",
         reserved_bytes=find_reserve(draft=facts.get("draft") is True),
     )
@@ -76,7 +78,9 @@ def _window(
     context = facts["context"]
     if not isinstance(context, int) or pool * MARGIN >= context:
         return
+    # vLLM refuses to start where the pool does not hold one request of the full window; the others start all the same
     given, refuses = facts["context_given"] is not None, facts["engine"] == "vllm"
+    # a window that nobody gave is the config's whole context, so only a clear miss is worth a warning
     level: Level = "risky" if given or (refuses and pool * 2 < context) else "note"
     if given and refuses and pool * CLEAR_MISS < context:
         level = "wrong"
@@ -91,6 +95,7 @@ def _bytes_per_token(facts: Mapping[str, Any], model: Model) -> int | None:
         return None
     indexed = facts["indexer_layers"] if isinstance(facts["indexer_layers"], int) else None
     if kv.keeps_every_indexer(str(facts["engine"]), str(facts.get("version") or "")):
+        # None: every layer keeps an indexer's keys, also those that share
         indexed = None
     drafts = 1 if facts.get("draft_kind") == "mtp" else 0
     whole = kv.bytes_per_token(layout, shape, indexer_layers=indexed, mtp_layers=drafts)
@@ -102,6 +107,7 @@ def _read_shape(facts: Mapping[str, Any], model: Model) -> kv.KvShape | None:
     rank, rope, index = (model.config.get(key) for key in ("kv_lora_rank", "qk_rope_head_dim", "index_head_dim"))
     if not (isinstance(rank, int) and isinstance(rope, int) and isinstance(index, int)):
         return None
+    # a config.json of somebody's own may hold anything; rows are packed in tiles, and others have no such layout
     if rank <= 0 or rope <= 0 or index <= 0 or rank % kv.QUANT_TILE or index % kv.QUANT_TILE:
         return None
     layers = facts["layers"]

@@ -47,9 +47,11 @@ def describe_model(
     base = dict(config) if config is not None else dict(entry.get("config", {}))
     text = base.get("text_config")
     if isinstance(text, Mapping):
+        # a multimodal config nests the language model's keys; what stands outside wins
         base = {**text, **base}
     architectures = base.get("architectures")
     if not (isinstance(architectures, list) and architectures and isinstance(architectures[0], str)):
+        # without a class nothing can be looked up: a GLM-5 is assumed, and a finding says so
         base["architectures"] = [axis.get("architecture", ASSUMED)]
     defaults = read_models()["classes"].get(base["architectures"][0], {})
     assumed = frozenset(key for key in defaults if key not in base)
@@ -58,10 +60,12 @@ def describe_model(
             base["n_routed_experts"] = axis["experts"]
         if axis.get("mtp_layer") is False:
             base["num_nextn_predict_layers"] = 0
+    # what the config states comes first: a name may promise a format that its files do not have
     form = _format(base, name) or str(axis.get("format", ""))
     size = size_bytes or axis.get("size_bytes") or axis.get("size_estimate_bytes") or _published_size(name, entry, form)
     return Model(
         name=name,
+        # below the file's own keys: a class fills in what its config leaves out
         config={**defaults, **base},
         given=config is not None,
         format=form,
@@ -71,6 +75,7 @@ def describe_model(
         family=str(entry.get("family", "")),
         assumed=assumed,
         tensors=tensors,
+        # with a config of the user's the weights may be anybody's; what the family publishes does not bind them
         indexers_everywhere=bool(entry.get("indexers_everywhere")) and config is None,
         thinks_always=bool(entry.get("thinks_always")),
     )
@@ -114,6 +119,7 @@ def _on_axes(name: str) -> Mapping[str, Any]:
     """Return the checkpoint of the axes whose repository the name is (or ends in), with what its family states."""
     if "/" not in name:
         return {}
+    # a local copy is mostly stored below its repository's name: /models/zai-org/GLM-5.1
     wanted = "/".join(name.rstrip("/").split("/")[-2:])
     for path in sorted(CHECKPOINTS.glob("*.yaml")):
         text = read_source(path)

@@ -85,6 +85,7 @@ def _patterns(
                 level=level,  # type: ignore[arg-type]
                 problems="; ".join(found.problems),
             )
+    # a pattern of the line was judged above; without one the checkpoint's own keys may be wrong
     sharing = read_sharing(config, keys) if "index_topk_pattern" not in overrides else None
     if sharing is not None and sharing.problems:
         yield make_finding("sharing_keys_are_wrong", facts, subject, line=line, problems="; ".join(sharing.problems))
@@ -98,6 +99,7 @@ def _fatal(text: Any, layers: int, facts: Mapping[str, Any]) -> bool:
     return (
         facts["engine"] == "sglang"
         and len(text) < layers
+        # an unknown version counts as old: the worse case is told where none is excluded
         and decide_condition({"version": "<0.5.17"}, facts) is not False
     )
 
@@ -106,9 +108,11 @@ def _disagree(
     facts: Mapping[str, Any], config: Mapping[str, Any], keys: tuple[str, ...], subject: str, line: int
 ) -> Iterator[CheckFinding]:
     """Two keys of one config that name other layers."""
+    # each key read alone, as if it were the only one: the offset belongs to the frequency and decides nothing by itself
     ways = [w for w in (read_sharing(config, (key, "index_skip_topk_offset")) for key in KEYS[:3]) if w and w.by]
     for other in ways[1:]:
         if ways[0].shared != other.shared:
+            # the first layer that they differ in: somebody who compares the keys starts there
             layer = min(ways[0].shared ^ other.shared)
             counted = read_sharing(config, keys)
             decides = counted.by if counted is not None and counted.by else "neither"
@@ -145,6 +149,7 @@ def _find_unread_sharing(
     stated, read = read_sharing(facts["file_config"]), read_sharing(facts["config"], _keys_read(facts))
     if entry is None or stated is None or read is None or facts["sparse"] is not True:
         return
+    # layers that select without having been trained to: their indexers may hold no weights
     unseen = sorted(stated.shared - read.shared)
     if unseen:
         reads = ", ".join(entry["reads"]) or "no key of index sharing"
@@ -164,6 +169,7 @@ def _against_weights(facts: Mapping[str, Any], model: Model, subject: str, line:
     """Compare the layers that select with the indexer weights that the checkpoint's index lists."""
     sharing = read_sharing(facts["config"], _keys_read(facts))
     having = {int(found[1]) for name in model.tensors if (found := INDEXER.search(name))}
+    # no tensor names (only a config.json, or no index): absence of a name would prove nothing
     if sharing is None or not having or facts["sparse"] is not True:
         return
     yield from _missing(facts, sharing, having, subject, line)

@@ -61,6 +61,7 @@ def judge_words(
 ) -> Iterator[CheckFinding]:
     """Judge the line with the text of its own release; a release without a snapshot is unknown, not accepted."""
     snapshot = release.snapshot
+    # a snapshot without flags (pins alone) would accept every word
     if snapshot is None or not snapshot.flags:
         yield _no_snapshot(release)
         return
@@ -97,6 +98,7 @@ def _make_parser_finding(remark: Remark, command: Command, settings: Settings, s
     name = remark.subject
     hint = _find_nearest_word(remark, snapshot)
     line = settings.lines.get(name, 0) or (command.env[name].line if name in command.env else 0)
+    # remarks call a release by its id on the axes, which means nothing to somebody with a line of their own
     message = re.sub(
         rf"\b{re.escape(snapshot.release)}\b", f"{TITLES[snapshot.engine]} {snapshot.version}", remark.message
     )
@@ -148,6 +150,7 @@ def _instead_of_variable(name: str, snapshot: Snapshot) -> str:
     """Return a flag of that very name, or the nearest variable of the same beginning."""
     beginning, _, rest = name.partition("_")
     flag = f"--{rest.lower().replace('_', '-')}"
+    # a variable that became a flag kept its name: looked up before anything that is merely similar
     if flag in snapshot.options:
         return f"The release takes {flag} instead."
     same = sorted(known for known in snapshot.env if known.startswith(f"{beginning}_"))

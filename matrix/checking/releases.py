@@ -83,6 +83,7 @@ def parse_release(text: str) -> AskedRelease:
     found = REQUIREMENT.fullmatch(text) or re.fullmatch(
         r"\s*(?P<name>[A-Za-z][A-Za-z.\-]*?)[\s:@=-]+v?(?P<version>\d[\w.+!\-]*)\s*", text
     )
+    # a lower bound names no release: what it installs depends on the day
     if found is None or found.groupdict().get("operator") == ">=":
         raise ConfigError([Problem("--release", 0, repr(text), "expected ENGINE==VERSION, for example sglang==0.5.20")])
     engine = PACKAGES.get(found["name"].lower())
@@ -123,6 +124,7 @@ def release_of_image(image: str) -> AskedRelease | None:
         return None
     found = TAG.fullmatch(tag)
     official = full in OFFICIAL or full.removeprefix("ghcr.io/") in OFFICIAL
+    # somebody's own tag (`v2`, `0.5.20-ours`) numbers their builds, so its digits are no version of the engine
     if found is None or not official:
         return AskedRelease(engine=engine, version="", by=f"image {image}", fork=not official)
     return AskedRelease(engine=engine, version=found["version"], by=f"image {image}")
@@ -144,6 +146,7 @@ def parse_requirement(text: str) -> tuple[str, str] | None:
     name = re.sub(r"[-_.]+", "-", found["name"]).lower()
     return (
         (name, found["version"])
+        # `sglang>=0.5` installs whatever is newest; of a library the least version that it allows is still told
         if found["operator"] == "==" or name not in PACKAGES or name == "transformers"
         else None
     )
@@ -171,6 +174,7 @@ def _find_nearest_snapshot(engine: str, version: str) -> Snapshot | None:
     if not known:
         return None
     asked = _parse_stem(version.replace(".", "_")) if version else known[-1][0]
+    # the next later one first: it knows the words that came since the releases before it
     later = [stem for guess, stem in known if asked is None or guess >= asked]
     earlier = [stem for _, stem in reversed(known) if stem not in later]
     found = (snapshot_for(stem) for stem in (*later, *earlier))

@@ -47,6 +47,7 @@ def _judgement(judgement: LineJudgement) -> Iterator[str]:
     yield f"  {judgement.release}, {judgement.rig or 'GPUs not named'}, {judgement.model}"
     yield from _chosen(judgement)
     for before, finding in zip((None, *judgement.findings), judgement.findings, strict=False):
+        # notes stand close together: a blank line between each would push what matters off the screen
         if finding.level != "note" or before is None or before.level != "note":
             yield ""
         yield from _render_finding(finding, command.file)
@@ -68,6 +69,7 @@ def _chosen(judgement: LineJudgement) -> Iterator[str]:
 def _render_finding(finding: CheckFinding, file: str) -> Iterator[str]:
     """Render a finding in full; a note in as few lines as it takes, since it changes nothing tonight."""
     if finding.level == "note":
+        # one source is enough for something that changes nothing; --json has all
         source = f" [{finding.sources[0]}]" if finding.sources else ""
         yield from _wrap_lines(f"NOTE  {_cut_line(finding.subject[0])}  ", f"{finding.cause} {finding.remedy}{source}")
         return

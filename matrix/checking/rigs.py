@@ -72,6 +72,7 @@ def parse_rig(text: str) -> Host:
     word = text.strip()
     for gpu in known_gpus():
         for rig, count in gpu.rigs:
+            # ids before patterns: `sm90x8_h100` also looks like a capability and a count
             if rig == word.lower():
                 return _make_host(gpu, count)
     found = RIG.fullmatch(word)
@@ -79,6 +80,7 @@ def parse_rig(text: str) -> Host:
         return _of_capability(int(found["sm"]), int(found["count"] or 1), text)
     count, name = split_count(word)
     gpu_named = _find_named_gpu(name)
+    # a count that was not understood must not be dropped: 8 GPUs judged as one would pass
     if gpu_named is None or count < 1 or LEFT_OVER.search(name) or not text.isprintable():
         words = [name for gpu in known_gpus() for name in (*gpu.names, *(rig for rig, _ in gpu.rigs))]
         raise ConfigError(
@@ -138,11 +140,13 @@ def _find_named_gpu(text: str) -> KnownGpu | None:
     A number alone (`5090`) means the one GPU whose name ends with it.
     """
     plain = _keep_alphanumeric(MEMORY.sub("", text))
+    # without blanks and dashes: RTX-PRO 6000, rtxpro6000 and RTX PRO 6000 are one name
     names = [(_keep_alphanumeric(name), gpu) for gpu in known_gpus() for name in gpu.names]
     fits = [(len(name), gpu) for name, gpu in names if re.search(rf"{re.escape(name)}(?!\d)", plain)]
     if fits:
         return max(fits, key=lambda pair: pair[0])[1]
     ends = {gpu.id: gpu for name, gpu in names if len(plain) >= SHORTEST and plain.isdigit() and name.endswith(plain)}
+    # 6000 ends several names: then it names none of them
     return next(iter(ends.values())) if len(ends) == 1 else None
 
 
@@ -160,6 +164,7 @@ def _of_the_matrix() -> Iterator[KnownGpu]:
     for path in sorted(HARDWARE.glob("*.yaml")):
         gpu = require_record(Gpu, path)
         if gpu.sm and gpu.runtime == "cuda":
+            # people leave out the maker, the generation, the socket and the memory; NVML's full names follow
             short = re.sub(r"\b(NVIDIA|Blackwell|SXM\d?|HGX)\b|\d+ ?GB\b", "", gpu.name).strip()
             names = (re.sub(r"\s+", " ", short), *gpu.nvml_names)
             yield KnownGpu(

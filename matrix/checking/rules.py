@@ -127,6 +127,7 @@ def _guarded(engine: str, read: str, entry: Mapping[str, Any]) -> Check:
         id=entry["id"],
         level=level,
         report_kind=entry.get("kind", "flag-pair"),
+        # dicts keep their order, and a condition stops at the first no
         when={"engine": engine, **entry["when"], "guard": words},
         unless=tuple(entry.get("unless", ())),
         subject=tuple(entry["subject"]),
@@ -153,8 +154,10 @@ def settle_values(facts: dict[str, Any], checks: Sequence[Check]) -> None:
             and decide_condition(check.when, facts)
             and all(decide_condition(exit_, facts) is False for exit_ in check.unless)
         ):
+            # no exit might hold: a value that is replaced by a guess would spoil every check after it
             settled.append((check, dict(facts)))
             for name, value in check.becomes.items():
+                # `{fact}` alone stands for the fact itself, with its type; inside a text it would be words
                 whole = _HOLE.fullmatch(value) if isinstance(value, str) else None
                 facts[name] = facts.get(whole[1]) if whole else value
                 facts["why"][name] = f"{facts['title']} sets it: {check.guard[0]}"
@@ -214,7 +217,9 @@ def find_undecided(facts: Mapping[str, Any], checks: Sequence[Check]) -> dict[st
     waiting: dict[str, tuple[str, ...]] = {}
     for check in checks:
         if decide_condition(check.when, facts) is None and all(
-            decide_condition(exit_, facts) is not True for exit_ in check.unless
+            # only a certain exit rules a check out: one that might hold is something to wait for, too
+            decide_condition(exit_, facts) is not True
+            for exit_ in check.unless
         ):
             waiting[check.id] = unknown_facts(check.when, facts)
     return waiting

@@ -108,17 +108,21 @@ def read_settings(command: Command, snapshot: Snapshot | None, from_file: Sequen
     words = (
         (*from_file, *command.argv)
         if snapshot is None or snapshot.dialect != "vllm"
+        # vLLM puts the file's entries behind the model tag, so that the line's own come later and win
         else (*command.argv[:1], *from_file, *command.argv[1:])
     )
+    # without a model tag in front there is nothing to put them behind
     if snapshot is not None and snapshot.dialect == "vllm" and command.argv and command.argv[0].text.startswith("-"):
         words = (*from_file, *command.argv)
     texts = tuple(w.text for w in words)
     lines: dict[str, int] = {}
     for word in words:
+        # the first use: a reader who looks for an option finds that one first
         lines.setdefault(word.text.partition("=")[0], word.line)
     with_holes = frozenset(w.text for w in words if w.holes)
     if snapshot is None or not snapshot.flags:
         return Settings(given={}, uses=(), argv=texts, lines=lines)
+    # vLLM's parser turns underscores into dashes and dotted options into JSON before argparse sees them
     argv = tuple(normalise_argv(texts)) if snapshot.dialect == "vllm" else texts
     uses = tuple(parse_argv(argv, snapshot))
     given: dict[str, GivenSetting] = {}
@@ -145,6 +149,7 @@ def _note_setting(
     value: Any = UNKNOWN if unknown else use.values[-1] if use.values else _switch(use)
     options.update(dict.fromkeys((*names, use.written), value))
     found = next((n for n in (_by_flag().get(name) for name in (use.written, *names)) if n is not None), None)
+    # the parser refuses the word, so it sets nothing; its own finding says so
     if found is None or use.problem in ("ambiguous", "extra"):
         return
     shown = use.written if not use.values else f"{use.written} {' '.join(use.values)}"
@@ -201,6 +206,7 @@ def read_number(value: str) -> float | None:
 
 
 def _human(value: str) -> Any:
+    # vLLM takes both for "choose yourself"
     if value in ("auto", "-1"):
         return None
     if value[-1:] in SUFFIXES:

@@ -40,6 +40,7 @@ def read_sharing(config: Mapping[str, Any], keys: tuple[str, ...] = KEYS) -> Sha
         return None
     types, pattern = config.get("indexer_types"), config.get("index_topk_pattern")
     if "indexer_types" in keys and isinstance(types, list):
+        # a list may go on behind the last layer, for MTP layers: those are none of the model's own
         shared = frozenset(i for i, kind in enumerate(types[:layers]) if kind == "shared")
         return Sharing(layers=layers, shared=shared, by="indexer_types", problems=tuple(_type_problems(types, layers)))
     if "index_topk_pattern" in keys and isinstance(pattern, str):
@@ -50,6 +51,7 @@ def read_sharing(config: Mapping[str, Any], keys: tuple[str, ...] = KEYS) -> Sha
 
 def _by_frequency(config: Mapping[str, Any], layers: int, keys: tuple[str, ...]) -> Sharing:
     freq, offset = config.get("index_topk_freq"), config.get("index_skip_topk_offset")
+    # a frequency of 1 lets every layer select, like none
     if "index_topk_freq" not in keys or not isinstance(freq, int) or isinstance(freq, bool) or freq == 1:
         return Sharing(layers=layers, shared=frozenset())
     if freq < 1:
@@ -97,5 +99,6 @@ def stage_starts(layers: int, stages: int, *, engine: str, partition: str = "") 
         if len(sizes) != stages or sum(sizes) != layers:
             return None
     else:
+        # without a partition each engine has a rule of its own for the layers that are left over
         sizes = list_stages(layers, stages, engine)
     return tuple(sum(sizes[:i]) for i in range(stages))

@@ -33,6 +33,7 @@ def require_image(plan: Plan) -> None:
     if release.image is None:
         message = f"no image of {release.id} is known; its own environment: glm-matrix show {plan.cell.id}"
         raise ConfigError([Problem("--docker", 0, "", message)])
+    # docker run has no step in which a file of the image is read, patched and put back
     if plan.patches:
         message = f"{', '.join(plan.patch_names)} must be mounted over a file of the image: pytest does it"
         raise ConfigError([Problem("--docker", 0, "", message)])
@@ -44,6 +45,7 @@ def pull_image(plan: Plan) -> Iterator[str]:
     image = container.image_reference(plan)
     if not release.image_digest:
         yield format_comment(f"No digest of {release.image} is known: its tag can be moved. Today it is:")
+    # inspect first: a host without network, or an image that was built here, needs no registry
     yield f"docker image inspect {quote_word(image)} >/dev/null 2>&1 || docker pull {quote_word(image)}"
     yield f"docker image inspect --format '{{{{.Id}}}} {{{{.RepoDigests}}}}' {quote_word(image)}"
 
@@ -52,6 +54,7 @@ def run_groups(plan: Plan) -> Iterator[str]:
     """Lines of the `docker run` command, quoted, without line ends."""
     launcher, port = plan.values("launcher"), plan.cell.engine.default_port
     program, words = split_program(plan)
+    # --init: engines leave workers behind that nobody reaps as process 1
     yield "docker run --rm --init"
     yield '--name "$NAME_OF_CONTAINER"'
     if plan.cell.rig.gpus:
@@ -61,6 +64,7 @@ def run_groups(plan: Plan) -> Iterator[str]:
     yield from (f"--ulimit {quote_word(str(limit))}" for limit in launcher.get("ulimits") or ULIMITS)
     yield f'-p 127.0.0.1:"$PORT":{port}'
     yield '"${MOUNTS[@]}"'
+    # read-only: an engine that may download would fetch another commit than the one that was named
     if plan.settings.get("draft"):  # in the hub's cache, by its name
         yield f'-v "{HUB_HERE}":{writable.HUB}:ro'
     yield f"-v {quote_word(f'{cache_volume(plan)}:{writable.JIT}')}"
@@ -80,10 +84,12 @@ def split_program(plan: Plan) -> tuple[str, list[str]]:
     Inside its own network the engine must listen on all interfaces to be published.
     """
     launcher, engine = plan.values("launcher"), plan.cell.engine
+    # the container's own network: loopback inside it cannot be published
     known = {"host": "0.0.0.0", "port": str(engine.default_port)}  # noqa: S104  published on loopback alone
     words = [fill_placeholders(w, known) for w in container.server_command(plan)]
     entrypoint = str(launcher.get("entrypoint") or "")
     if launcher.get("shell"):
+        # exec: without it the shell is process 1 of the engine, and a stop reaches the shell alone
         return entrypoint or "/bin/bash", [*map(str, launcher["shell"]), quote_line(["exec", *words])]
     if entrypoint or launcher.get("model_argument"):
         return entrypoint, words
@@ -93,6 +99,7 @@ def split_program(plan: Plan) -> tuple[str, list[str]]:
 def environment_of(plan: Plan) -> dict[str, str]:
     """Return the plan's variables, and those that lead what the engine writes to where it may write."""
     caches = {name: f"{writable.JIT}/{folder}" for name, folder in writable.JIT_CACHES.items()}
+    # the plan last: a variable that a recipe sets is part of what is tested, and wins over our paths
     return {**writable.name_homes(plan.cell.release), **caches, **writable.name_hub(plan), **plan.env}
 
 
@@ -105,11 +112,13 @@ def download_draft(plan: Plan) -> str:
 
 def cache_volume(plan: Plan) -> str:
     """Return the named volume for compiled kernels: right only for one release and SM."""
+    # by release and SM: kernels of another one would be loaded without a complaint where a cache trusts its folder
     return f"glm-matrix-jit-{plan.cell.release.id}-sm{plan.cell.rig.sm}"
 
 
 def _format_shared_memory(launcher: Mapping[str, Any]) -> str:
     size = launcher.get("shm_size")
+    # Docker's 64 MB of shared memory end NCCL's ranks: the host's is the default unless a recipe sizes it
     return f"--shm-size {quote_word(str(size))}" if size and launcher.get("ipc") != "host" else "--ipc host"
 
 
@@ -133,6 +142,7 @@ def render_compose(plan: Plan) -> str:
             {"type": "bind", "source": MODEL, "target": MODEL, "read_only": True},
             f"jit:{writable.JIT}",
             *_list_hub_mounts(plan),
+            # compose expands variables and no tilde
             *(str(v).replace("~/", "${HOME}/", 1) for v in launcher.get("volumes") or ()),
         ],
         **_compose_root(plan),
@@ -149,6 +159,7 @@ def render_compose(plan: Plan) -> str:
         service["deploy"] = {"resources": {"reservations": {"devices": devices}}}
     whole: dict[str, Any] = {"services": {"engine": service}, "volumes": {"jit": {"name": cache_volume(plan)}}}
     if tree := plan.values("serve_config"):
+        # inside the compose file, so that one file is all there is to copy
         whole["configs"] = {"serve_config": {"content": to_yaml(tree).replace("$", "$$")}}
     return f"{_compose_head(plan)}{to_yaml(whole)}"
 
@@ -176,6 +187,7 @@ def _healthcheck(plan: Plan) -> dict[str, Any]:
     address = f"http://127.0.0.1:{engine.default_port}{engine.health_path}"
     # The Docker client hands its own proxies into every container, and urllib would send even 127.0.0.1 there.
     probe = f"import urllib.request as r; r.build_opener(r.ProxyHandler({{}})).open('{address}', timeout=5)"
+    # python3 rather than curl, which slim images do not have; an hour of start, since a load of 700 GB is no failure
     return {"test": ["CMD", "python3", "-c", probe], "interval": "10s", "timeout": "10s", "start_period": "3600s"}
 
 

@@ -28,7 +28,9 @@ def warm_kernels(plan: Plan, *, container: bool) -> Iterator[str]:
     environment = docker.environment_of(plan) if container else plan.env
     for entry in entries:
         yield from write_comment(f"{entry.id}: {describe_compile(entry, environment)} [{entry.source}]")
+        # in a container nothing runs before the engine: what it compiles is kept in the volume instead
         if entry.warm and not container:
+            # the launch's own cache folders: compiled elsewhere, the kernels would be compiled a second time
             moved = [f"{k}={v}" for k, v in plan.env.items() if k in JIT_CACHES]
             python = " ".join([*(["env"] if moved else []), *map(quote_word, moved), '"$VENV/bin/python"'])
             yield f"{python} -c {shlex.quote(chr(10).join(entry.warm))} || {GOES_ON}"

@@ -40,11 +40,13 @@ class ServingPlaces:
 
 def write_default(name: str, value: str) -> str:
     """`NAME=${NAME:-value}`: a default, quoted, that the environment may replace; `~/` is the home directory."""
+    # a quoted tilde is not expanded, and an unquoted path breaks at a blank
     quoted = f'"$HOME"/{shlex.quote(value[2:])}' if value.startswith("~/") else shlex.quote(value)
     return f"{name}=${{{name}:-{quoted}}}"
 
 
 def write_required(name: str, message: str) -> str:
     """`NAME=${NAME:?message}`: the script ends where the variable is not set. The message is plain words."""
+    # inside ${...:?} the shell expands and ends at a brace: nothing of a message may be syntax
     plain = re.sub(r"[^\w ,.:/-]", "_", message)
     return f"{name}=${{{name}:?{plain}}}"

@@ -49,6 +49,7 @@ def set_up_environment(plan: Plan, places: ServingPlaces) -> Iterator[str]:
     listed = plan.setting("launcher", "requirements")
     if listed is not None:
         yield from write_comment(listed.why)
+    # the user's own environment is used as it is: nothing is installed into what somebody else maintains
     if named := places.venv_of(plan):
         yield write_default("VENV", named)
         yield '[ -x "$VENV/bin/python" ] || die "$VENV (environments: of matrix.local.yaml) has no interpreter"'
@@ -84,6 +85,7 @@ def find_weights(plan: Plan, places: ServingPlaces) -> Iterator[str]:
     checkpoint = plan.cell.checkpoint
     if checkpoint.weights_path:
         yield f'MODEL=${{MODEL:-"$CHECKOUT"/{shlex.quote(checkpoint.weights_path)}}}'
+    # a canary's relative is made on first use and has no repository to come from
     elif checkpoint.made_by:
         yield f'MODEL=${{MODEL:-$("$GLM_MATRIX" canary make {shlex.quote(checkpoint.made_by)})}}'
     elif named := places.model_of(plan):
@@ -91,6 +93,7 @@ def find_weights(plan: Plan, places: ServingPlaces) -> Iterator[str]:
     else:
         yield from _below_a_root(checkpoint.id, places)
     yield from _download(plan)
+    # after the download: a directory that was interrupted has a config.json and looks finished
     yield CHECK.format(size=checkpoint.size_bytes or 0)
     yield from _download_draft(plan)
 
@@ -104,12 +107,14 @@ def _below_a_root(name: str, places: ServingPlaces) -> Iterator[str]:
 
 def _download(plan: Plan) -> Iterator[str]:
     checkpoint = plan.cell.checkpoint
+    # they are part of the checkout, or were made above
     if checkpoint.weights_path or checkpoint.made_by:
         return
     if not checkpoint.repository:
         yield '[ -f "$MODEL/config.json" ] || die "no public repository is known: put the checkpoint at $MODEL"'
         return
     revision = f" --revision {shlex.quote(checkpoint.revision)}" if checkpoint.revision else ""
+    # config.json alone decides: a folder of links or of a half download must not be written into
     lines = ['if [ ! -f "$MODEL/config.json" ]; then', '  mkdir -p -- "$MODEL"']
     if checkpoint.size_bytes:
         lines += [
@@ -139,6 +144,7 @@ def apply_patches(plan: Plan) -> Iterator[str]:
     if not plan.patches:
         yield "# This launch needs no patch."
         return
+    # asked of the engine's own Python: its site-packages depend on its version and on who made the environment
     yield 'SITE=$("$VENV/bin/python" -c \'import sysconfig; print(sysconfig.get_path("purelib"))\')'
     for setting in plan.patches:
         yield from write_comment(f"{setting.key}: {setting.why}")
@@ -150,6 +156,7 @@ def _apply_patch(patch: Patch) -> Iterator[str]:
     if patch.target is None:
         yield f'die "this patch changes a checkpoint, not a package:" {patch_id}'
         return
+    # digest and import are both asked: a patched tree behind the installed package would change nothing, silently
     target, file = patch.target, shlex.quote(patch.target.file)
     yield f"""PATCHED="$VENV".patched/{patch_id}
 "$GLM_MATRIX" patch {patch_id} --source "$SITE" --check >&2
@@ -176,6 +183,7 @@ def check_host(plan: Plan, *, container: bool) -> Iterator[str]:
 nvidia-smi --query-gpu=index,name,memory.total,driver_version --format=csv,noheader >&2
 COUNT=$(nvidia-smi --list-gpus | wc -l)
 [ "$COUNT" -ge {rig.gpus} ] || die "$COUNT GPUs found; needed:" {shlex.quote(f"{rig.gpus} x {rig.gpu.name}")}"""
+    # what follows is about ranks that talk to each other: one GPU needs none of it
     if rig.gpus > 1:
         yield from _for_several(rig.gpu, container=container)
     if container:
@@ -196,5 +204,6 @@ def _for_several(gpu: Gpu, *, container: bool) -> Iterator[str]:
             "SHM=$(df --output=avail -B1M /dev/shm | tail -n 1)\n"
             '[ "$SHM" -ge 1024 ] || warn "/dev/shm has $SHM MiB free; NCCL and the ranks share memory there"'
         )
+    # NVLink does not pass the IOMMU
     if gpu.interconnect == "pcie":
         yield PCIE

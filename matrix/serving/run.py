@@ -72,6 +72,7 @@ def wait_until_ready(plan: Plan) -> str:
     """Wait, bounded, until the health endpoint answers; the log's end is shown where it does not."""
     engine = plan.cell.engine
     wait_s = LEAST_WAIT_S + int(sum(engine.deadlines_s.values()))
+    # a canary on a CPU is up within seconds: an hour of waiting would only hide that it is not
     return WAIT.format(wait_s=wait_s if plan.cell.rig.gpus else 600, health=shlex.quote(engine.health_path))
 
 
@@ -84,6 +85,7 @@ def show_proofs(plan: Plan) -> Iterator[str]:
     """Show the log lines that say what is in effect; end where one says that the launch is another one."""
     observe = plan.cell.engine.observe
     for name in SHOWN:
+        # shown, not judged: one line of a log proves what was announced, the suites prove what is in effect
         if pattern := _log_pattern(observe.get(name)):
             yield f"grep --max-count=1 -aoP -- {shlex.quote(pattern)} \"$LOG\" || echo 'not in the log: {name}'"
     for name, pattern, why in _list_refuting(plan):
@@ -99,6 +101,7 @@ def _list_refuting(plan: Plan) -> Iterator[tuple[str, str, str]]:
     for name, how in observe.items():
         if isinstance(how, Mapping) and how.get("fallback") and not _expects(plan, how.get("expected_when")):
             yield name, _log_pattern(how), str(how["fallback"])
+    # a dense launch that still selects has the patch in front of nothing: its answers would be those of another cell
     dense = str(plan.settings.get("kv_layout", "")).startswith("dense")
     if dense and plan.patches and (pattern := _log_pattern(observe.get("dsa_selected"))):
         yield "dsa_selected", pattern, "sparse attention was selected although the patch should exclude it"

@@ -65,10 +65,12 @@ def render_serving_script(
     Raises:
         ConfigError: a container is asked for and the release has no image, or a patch would have to go into it.
     """
+    # a recipe that needs a container leaves no choice; --docker asks for one
     inside = docker or plan.values("launcher").get("kind") == "docker"
     if inside:
         container.require_image(plan)
     listed = [name for name in SECTIONS if name in sections]
+    # the body first: which variables and functions the head must set follows from what the sections use
     body = "\n\n".join(_render_section(name, plan, places, listed, inside=inside) for name in listed)
     settings = "\n".join(_render_settings(plan, places, body))
     functions = [text for name, text in FUNCTIONS.items() if re.search(rf"\b{name} ", body + settings)]
@@ -86,6 +88,7 @@ def _render_head(plan: Plan, *, inside: bool) -> Iterator[str]:
         *([format_comment(f"root        {writable.explain_root(plan.cell.release)}")] if inside else ()),
         f"# sections    {' '.join(SECTIONS)}; leave some out: glm-matrix show CELL --without env,weights",
         "# why         glm-matrix explain CELL gives the reason for each flag and variable",
+        # a script that goes on after a failed download would serve whatever lay there before
         "set -euo pipefail",
     )
 
@@ -120,6 +123,7 @@ def _needs_variable(name: str, body: str) -> bool:
     """Whether the sections use the variable before one of them sets it."""
     used = re.search(rf"\$(?:{name}\b|\{{{name}\}})", body)
     made = re.search(rf"^ *{name}=", body, re.MULTILINE)
+    # one that a section sets later is still needed before; where `env` is left out, VENV comes from outside
     return used is not None and (made is None or used.start() < made.end())
 
 
@@ -151,6 +155,7 @@ def _list_lines(
         case "proof":
             yield from run.show_proofs(plan)
         case _:
+            # with nothing behind the launch it runs in the foreground, and the script ends with it
             yield run.KEEP if AFTER & set(sections) and "launch" in sections else "# The launch is in the foreground."
 
 
@@ -175,9 +180,11 @@ def _render_launch(plan: Plan, sections: Collection[str], *, inside: bool) -> It
         yield from (f"export {quote_word(name)}={quote_word(value)}" for name, value in plan.env.items())
         program, *rest = plan.cell.engine.command
         command = format_command([[f"{{venv}}/bin/{program}", *rest], *group_words(plan.arguments())])
+    # exec: whoever stops the script (systemd, a terminal) then stops the engine itself
     if not AFTER & set(sections):
         yield "\n".join([f"exec {command[0]}", *command[1:]])
         return
+    # before the start: a server that is there already would answer the question in the engine's place
     yield '! (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null || die "port $PORT is taken: set PORT to a free one"'
     yield "set -m # the server gets a process group of its own, so that all of it can be stopped"
     yield "\n".join([*command[:-1], f'{command[-1]} >"$LOG" 2>&1 &'])
@@ -187,6 +194,7 @@ def _render_launch(plan: Plan, sections: Collection[str], *, inside: bool) -> It
 
 
 def _write_files(plan: Plan) -> Iterator[str]:
+    # links, since a copy of 700 GB for one changed key is out of the question, and the original stays untouched
     merges = {f"{name}.json": plan.values(name) for name in ("config", "tokenizer_config") if plan.values(name)}
     if merges:
         words = " ".join(f"--merge {name} {shlex.quote(json.dumps(tree))}" for name, tree in merges.items())

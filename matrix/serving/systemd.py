@@ -35,6 +35,7 @@ def render_unit(plan: Plan, places: ServingPlaces) -> str:
     venv = places.venv_of(plan) or f"{VENVS}/{plan.cell.release.id}"
     environment = dict(plan.env)
     if plan.patches:
+        # the patched tree in front, where the script's own section puts it: the unit makes none
         environment["PYTHONPATH"] = ":".join(f"{venv}.patched/{name}" for name in plan.patch_names)
     known = {"host": "127.0.0.1", "port": str(plan.cell.engine.default_port)}
     words = [f"{venv}/bin/{program}", *rest, *(fill_placeholders(w, known) for w in plan.arguments())]
@@ -82,6 +83,7 @@ def _render(plan: Plan, places: ServingPlaces, words: list[str], environment: di
         "RestartSec=30",
         f"TimeoutStartSec={START_S}",
         "TimeoutStopSec=60",
+        # the group: TP ranks that outlive their parent would keep the GPUs, and the restart would find no memory
         "KillMode=control-group",
         "LimitMEMLOCK=infinity",
         "LimitNOFILE=1048576",
@@ -96,6 +98,7 @@ def _list_hub(plan: Plan, places: ServingPlaces) -> list[str]:
     """Name the cache that holds a draft: a service has no home, and asks nobody for it."""
     if not plan.settings.get("draft"):
         return []
+    # offline: a service that starts at boot must not depend on a download, nor take a newer draft
     return [f"HF_HUB_CACHE={places.root or MODELS}/hub", "HF_HUB_OFFLINE=1"]
 
 
@@ -125,6 +128,7 @@ def _one_line(text: str) -> str:
 def _quote_unit_word(word: str, *, dollars: bool = False) -> str:
     """Quote a word as systemd reads it. Specifiers (`%`) are doubled; so is `$`, where variables are expanded."""
     text = word.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("%", "%%")
+    # only ExecStart expands variables; Environment= takes a dollar as it is
     text = text.replace("$", "$$") if dollars else text
     whole = fill_placeholders(text, {"model": "${MODEL}", "unit": "%N", "etc": "%E", "hub": "${HF_HUB_CACHE}"})
     return whole if PLAIN.fullmatch(whole) else f'"{whole}"'

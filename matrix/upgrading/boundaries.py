@@ -34,6 +34,7 @@ HAS: Final[Mapping[str, Callable[[Snapshot, str, str], bool]]] = {
 def tell_since(finding: CheckFinding, before: Side, after: Side) -> str:
     """Tell where what a finding misses (a variable, choice or architecture) goes away; empty where it never was."""
     has, subject = HAS.get(finding.id), finding.subject[0]
+    # as text: choices are compared as they are written, whatever type the parser makes of them
     value = str(before.facts["option"].get(subject))
     if has is None or not has(before.snapshot, subject, value) or has(after.snapshot, subject, value):
         return ""
@@ -53,6 +54,7 @@ def explain_absence(option: str, before: Side, after: Side) -> tuple[str, str]:
     if instead:
         return told, f"Write {instead} instead."
     new = sorted(after.snapshot.options.keys() - before.snapshot.options.keys())
+    # only among what is new: a word that was there before meant something else then, and still does
     close = difflib.get_close_matches(option, new, n=1, cutoff=0.75)
     return told, f"The nearest word that is new is {close[0]}; look whether it means the same." if close else "Drop it."
 
@@ -66,11 +68,13 @@ def _say_boundary(have: Snapshot, lack: Snapshot) -> str:
 def find_successor(option: str, have: Snapshot, after: Snapshot, depth: int = 3) -> str:
     """Another name of an option that `after` knows: of the same destination, or named where it was deprecated."""
     flag = have.options[option]
+    # first what the release itself names in its deprecation, then other names of the same destination
     same = [o for f in have.flags if f.dest == flag.dest for o in f.options]
     known: list[str] = [o for o in (*OPTION.findall(flag.deprecated), *same) if o != option]
     for name in known:
         if name in after.options:
             return name
+    # a name may have been renamed twice between two releases; bounded, since deprecations can point at each other
     for name in known if depth else ():
         if name in have.options and (found := find_successor(name, have, after, depth - 1)):
             return found

@@ -36,6 +36,7 @@ class Choice:
     def values(self, side: Side) -> Values:
         """Return the values of a side; a KV dtype that nobody derives is the one that the line leaves."""
         if self.names == ("kv",):
+            # without this every line that leaves the dtype to the release would be one of which nothing is known
             return (side.fact("kv") or side.fact("kv_given") or "auto",)
         return tuple(side.fact(name) for name in self.names)
 
@@ -69,6 +70,7 @@ def compare_choices(before: Side, after: Side) -> Iterator[News]:
 
 def _comparable(choice: Choice, old: Values, new: Values, before: Side, after: Side) -> bool:
     """Whether both sides tell."""
+    # a value on one side only would be reported as a change, and is a gap in what was read
     if not choice.absent and None in (*old, *new):
         return False
     if any(_unknown(name, before, after) for name in choice.names):
@@ -84,6 +86,7 @@ def _unknown(name: str, before: Side, after: Side) -> bool:
 
 def _make_news(choice: Choice, old: Values, new: Values, before: Side, after: Side) -> News:
     nothing = {values: not any(v is not None for v in values) for values in (old, new)}
+    # what decides on the new side: the old one is known to whoever runs it
     why = after.facts["why"].get(choice.names[0]) or "what it chooses for this GPU, KV type and architecture"
     return News(
         part="backend",

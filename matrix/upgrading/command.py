@@ -43,6 +43,7 @@ from matrix.upgrading.patching import keep_fitting, takes_sparse_out
 from matrix.upgrading.render import render_json, render_text
 from matrix.upgrading.sides import look_at_release
 
+# dots make a cell's id, and many file names: launch.prod.sh must not be looked up on the axes
 CELL: Final = re.compile(r"\w+(\.\w+){2,}(?<!\.sh)(?<!\.txt)(?<!\.md)(?<!\.yml)(?<!\.yaml)")
 
 
@@ -85,6 +86,7 @@ def main(
 def _make_report(
     options: argparse.Namespace, command: list[str], *, given: bool, lint_folder: LintFolder | None
 ) -> UpgradeReport:
+    # a file of that name wins: the user sees it in the folder, and a cell's id is never meant to be one
     if not given and options.file and CELL.fullmatch(options.file) and not Path(options.file).exists():
         return UpgradeReport(comparisons=(_of_cell(options),))
     asked = make_asked(options, lint_folder)
@@ -106,6 +108,7 @@ def _of_cell(options: argparse.Namespace) -> ReleaseComparison:
         )
     own = _find_release(f"{cell.engine.id}=={cell.release.version}", "CELL", cell.release.id)
     before = _find_release(options.before, "--from", engine=cell.engine.id) if options.before else own
+    # its plan belongs to its release: on another one the recipes would differ as well, not the engine alone
     if before.snapshot is not own.snapshot:
         message = f"the cell is one of {own.name}; give --from {own.version}, or leave it out"
         raise ConfigError([Problem("--from", 0, repr(options.before), message)])
@@ -113,6 +116,7 @@ def _of_cell(options: argparse.Namespace) -> ReleaseComparison:
     line = make_line(matrix, cell)
     moved = move_cell(matrix, cell, after)
     assert after.snapshot is not None
+    # a patch that does not fit is not applied there, and with it goes what it did (dense attention, above all)
     kept = keep_fitting(line.patches, after.snapshot, cell.rig.sm)
     there = replace(line.asked, dense=takes_sparse_out(kept))
     sides = (
@@ -132,9 +136,11 @@ def _of_line(command: Command, options: argparse.Namespace, asked: CheckRequest)
     if before is None:
         message = "nothing says which release runs today; give --from ENGINE==VERSION"
         raise ConfigError([Problem("--from", 0, "", message)])
+    # the text may already name the new release; a third one means that the options speak of another line
     if named is not None and named.version and named.version not in (before.version, after.version):
         message = f"the text names {named.name} ({named.by}), which is neither side"
         raise ConfigError([Problem("--from", 0, repr(options.before), message)])
+    # once more: what an image's tag names need not have a snapshot, and then there is nothing to compare
     before = _find_release(f"{before.engine}=={before.version}", "--from", before.id)
     asked = replace(asked, files=read_config_file(command, before, options.file))
     return compare_sides(look_at_release(command, asked, before), look_at_release(command, asked, after))

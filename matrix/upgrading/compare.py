@@ -33,11 +33,14 @@ def compare_sides(before: Side, after: Side, *, next_: tuple[str, ...] = ()) -> 
         direction=_direction(before, after),
         rig=str(found.host) if found.host else "",
         model=shown_model(found.model),
+        # two names of one release (an id and a version) must answer that nothing changes, not that all is equal
         news=sort_news(iterate_news(before, after)) if before.snapshot.release != after.snapshot.release else (),
         stays=stays,
+        # a line that starts on neither side is no safe upgrade, although nothing changes
         stopped=next((f for f in stays if f.level == "wrong" and effect_of(f) == "stops"), None),
         unread=tuple(dict.fromkeys((*list_unread(before.snapshot), *list_unread(after.snapshot)))),
         undecided=len(waiting),
+        # without GPUs nearly every check waits for them, and naming the rest would only hide that
         waits_for=tuple(dict.fromkeys(WAITING[f] for fs in waiting.values() for f in fs if f in WAITING))
         if after.sm
         else (GPUS,),

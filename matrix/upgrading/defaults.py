@@ -35,11 +35,13 @@ class DefaultReach:
 def compare_defaults(before: Side, after: Side) -> Iterator[News]:
     """Defaults of options that both releases have and the line does not set."""
     given = before.facts["option"]
+    # by the first name: an option that was renamed is a finding, not a default
     new = {flag.name: flag for flag in after.snapshot.flags if flag.options}
     for flag in before.snapshot.flags:
         other = new.get(flag.name)
         if other is None or not flag.options or (flag.default, flag.action) == (other.default, other.action):
             continue
+        # also by the other release's names: a line may use the spelling that only one of them documents
         if any(option in given for option in (*flag.options, *other.options)):
             continue
         old_value, new_value = read_default(flag), read_default(other)
@@ -50,6 +52,7 @@ def compare_defaults(before: Side, after: Side) -> Iterator[News]:
 def read_default(flag: Flag) -> str | None:
     """Return an option's default in one spelling; None if the source computes it, so that nobody can compare it."""
     text = flag.default.strip()
+    # dataclass fields write a list's default as a factory
     text = re.sub(r"^lambda: *", "", text)
     text = SAME.get(text, text)
     if flag.action in ("store_true", "store_false", "bool_optional") and text in ("", "None"):
@@ -60,13 +63,16 @@ def read_default(flag: Flag) -> str | None:
     if text[:1] in "'\"":
         return bare
     if re.fullmatch(r"-?\d[\d_.e-]*|True|False|\[\]|\{\}|\(\)", text) or bare in WORDS:
+        # 8_192 and 8192 are one number in two releases' sources
         return bare.replace("_", "")
+    # an expression has a value only where it runs: two texts that differ may mean the same number
     return None if UNREADABLE.search(text) else bare
 
 
 def _compare_defaults(flag: Flag, other: Flag, before: Side, after: Side) -> News:
     old, new = read_default(flag) or "", read_default(other) or ""
     reach = find_reach(flag.name, before.facts, after.facts)
+    # a name kept for old lines reads as "None" so that the new one decides: no default has changed
     if other.deprecated and not flag.deprecated and new == "None":
         reach = "an old name, whose default is left to the new one"
     change = f"its default is {_show_default(new)}, and was {_show_default(old)}; the line does not set it"
@@ -99,6 +105,7 @@ def find_reach(option: str, *sides: Mapping[str, Any]) -> str:
     """Name what an option is about if no side of the line can meet it; "" if the option may matter."""
     for reach in read_reach():
         if re.search(reach.flags, option):
+            # what is not known may be met: only a certain no hides a change from the reader
             met = any(decide_condition(reach.when, facts) is not False for facts in sides)
             return "" if met and not reach.never else reach.what
     return ""

@@ -26,6 +26,7 @@ Key = tuple[str, tuple[str, ...]]
 
 def compare_findings(before: Side, after: Side) -> Iterator[News]:
     """Every finding that only one side has, or that is worse on one of them."""
+    # by id and words, not by cause: the same finding is worded with each release's own numbers
     old, new = ({_name_finding(f): f for f in side.findings if f.id not in UNREAD} for side in (before, after))
     for key, finding in new.items():
         if key not in old:
@@ -47,9 +48,11 @@ def effect_of(finding: CheckFinding) -> Effect:
     """Return what a finding does to the line that meets it."""
     if finding.subject[0].startswith(KNOWN):
         entry = next((e for e in read_entries() if e["id"] == finding.id), None)
+        # at the first request counts as a start: the engine is up, and serves nobody
         return "stops" if entry is not None and entry["fails"]["at"] in AT_LAUNCH else "wrong"
     check = read_book().computed.get(finding.id) or next((c for c in read_checks() if c.id == finding.id), None)
     if check is not None:
+        # a finding that was weakened (a release that was not read) does not have the check's full effect
         return check.effect if finding.level == check.level else EFFECT_OF[finding.level]
     return "wrong" if finding.id in LEFT_OUT else EFFECT_OF[finding.level]
 
@@ -78,6 +81,7 @@ def _report_lost_finding(finding: CheckFinding, before: Side, after: Side) -> Ne
     """Report a finding that only the release before has."""
     made = replace(_make_news(finding, "ends"), applies=_meets(finding, before))
     consequence = f"It is so on {before.release.name}, not on {after.release.name} any more."
+    # whatever it was, it is over: its remedy would send somebody to repair what no longer breaks
     return replace(made, danger="fixed", level="note", consequence=consequence, remedy="")
 
 
@@ -97,6 +101,7 @@ def _meets(finding: CheckFinding, side: Side) -> bool:
 
 def _make_news(finding: CheckFinding, way: str) -> News:
     known = finding.subject[0].startswith(KNOWN)
+    # to `check` an intermittent known failure is a note; for somebody who decides on an upgrade it is a reason to look
     level: Level = "risky" if known and finding.level == "note" else finding.level
     danger: Danger = effect_of(finding)
     if finding.id == "deprecated" and IDLE.search(finding.cause):  # taken, and not done

@@ -47,6 +47,7 @@ def compare_kernels(before: Side, after: Side) -> Iterator[News]:
         return
     old, new = ({_package(w): w for w in read_wheels(s.snapshot)} for s in (before, after))
     for name in sorted(old.keys() | new.keys()):
+        # half a comparison would call every kernel of the package new, or gone
         if any(name not in wheels and _has_pin(name, s) for wheels, s in ((old, before), (new, after))):
             continue  # pinned, and its kernels were not read: nothing can be compared
         package = PackageSides(name, old.get(name), new.get(name), before.sm)
@@ -65,6 +66,7 @@ def _has_pin(name: str, side: Side) -> bool:
 def _libraries(wheel: KernelWheel | None, sm: int) -> frozenset[str]:
     """Paths of compiled libraries that this GPU can run."""
     found = wheel.libraries.items() if wheel is not None else ()
+    # without the tag of the Python build: cp311 and abi3 of one library are the same kernels
     return frozenset(BUILD.sub("", path) for path, library in found if library.runs_on(sm))
 
 
@@ -79,6 +81,7 @@ def _compare_libraries(package: PackageSides, before: Side, after: Side) -> Iter
     if was == now:
         return
     lost, new = was - now, now - was
+    # a file may only have another name, so what counts is the backend in it, not its path
     used = sorted(path for path in lost if _only_there(path, before, after))
     told = [f"{word}: {_join_backends(names, used)}" for word, names in (("gone", lost), ("new", new)) if names]
     way: Way = "changes" if lost and new else "ends" if lost else "begins"
@@ -95,6 +98,7 @@ def _compare_sources(package: PackageSides, *, elsewhere: bool) -> Iterator[News
     what = "sparse attention sources"
     if was and not now:
         told = [f"gone, all of them: {_join_backends(was)}"]
+        # another package of the release may build them now: gone from one wheel is not gone from the launch
         yield replace(_make_news(package, what, "ends", told), level="note" if elsewhere else "risky")
     elif now and not was:
         yield _make_news(package, what, "begins", [f"new, there was none: {_join_backends(now)}"])
@@ -132,6 +136,7 @@ def _only_there(path: str, before: Side, after: Side) -> bool:
 
 def _backends(path: str, side: Side) -> set[str]:
     """Return the backends of this line that live in a library."""
+    # of this line alone: a library of backends that it does not use may go without being missed
     used = {str(side.fact(name)) for name in FLAGS}
     holding = (e for e in _compiled(side.snapshot.engine) if fnmatchcase(path, BUILD.sub("", e.library)))
     return {backend for entry in holding for backend in entry.backends if backend in used}

@@ -38,6 +38,7 @@ class News:
     @property
     def rank(self) -> tuple[bool, int, int]:
         """Sort key: the worst first, what cannot apply last."""
+        # False sorts before True: what applies stands first
         return (not self.applies, DANGERS.index(self.danger), LEVELS.index(self.level))
 
     @property
@@ -74,6 +75,7 @@ class ReleaseComparison:
             return "stops"
         if any(n.danger == "wrong" and n.level == "wrong" for n in met):
             return "wrong"
+        # after what is certain, before what is likely: a part that nobody read could hold the worst
         if self.unread or any(n.level == "unknown" for n in met):
             return "unknown"
         return (
@@ -104,6 +106,7 @@ def sort_news(news: Iterable[News]) -> tuple[News, ...]:
     """Sort the worst first, and keep one of equal news."""
     kept: dict[tuple[str, str, str], News] = {}
     for item in news:
+        # the first of equal ones: two packages may tell the same kernel, and two checks the same word
         kept.setdefault((item.part, item.key, item.way), item)
     return tuple(sorted(kept.values(), key=lambda n: n.rank))
 

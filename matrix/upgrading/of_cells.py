@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -57,6 +57,7 @@ def find_cell(matrix: Matrix, text: str) -> Cell:
         for part, (kind, known) in zip(parts, kinds, strict=False)
         if part not in known
     ]
+    # instead of the problems above: with parts missing, each would be held against the wrong axis
     if len(parts) != 4:
         problems = [
             Problem("CELL", 0, repr(text), "expected RIG.RELEASE.CHECKPOINT.FEATURES, as glm-matrix list shows them")
@@ -81,13 +82,24 @@ def _features(matrix: Matrix, text: str) -> frozenset[str] | None:
     """`indexcache_mtp` -> its features, by the names on the axis; None where no set of them is spelt so."""
     if text == "baseline":
         return frozenset()
-    found = frozenset(name for name in matrix.features if f"_{name}_" in f"_{text}_")
-    return found if "_".join(sorted(found)) == text else None
+    # Names hold underscores, and one may begin with another (decode_context_parallel_4): every split is tried.
+    splits = _split_names(text, list(matrix.features))
+    return next((frozenset(names) for names in splits if "_".join(sorted(set(names))) == text), None)
+
+
+def _split_names(text: str, names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Yield every way to read a text as names that are joined by `_`."""
+    if not text:
+        yield ()
+    for name in names:
+        if f"{text}_".startswith(f"{name}_"):
+            yield from ((name, *rest) for rest in _split_names(text[len(name) + 1 :], names))
 
 
 def make_line(matrix: Matrix, cell: Cell) -> CellLine:
     """Make the launch line of a cell as its recipes plan it, with the checkpoint's published name for a path."""
     plan = make_plan(matrix, cell)
+    # a path without a repository behind it: nothing published may be assumed of a checkpoint of our own
     name = cell.checkpoint.repository or f"/{cell.checkpoint.id}"
     fill = {"model": name, "host": "127.0.0.1", "port": "8000", "api_key_env": "API_KEY"}
     words = [fill_placeholders(word, fill) for word in plan.arguments()]
@@ -135,6 +147,7 @@ def move_cell(matrix: Matrix, cell: Cell, release: AskedRelease) -> Cell:
             version=release.version,
             source=release.by,
             fork=release.fork,
+            # of a release off the axes the traits of the one it is compared with, which is what the question assumes
             architectures=cell.release.architectures,
             features=cell.release.features,
             formats=cell.release.formats,
@@ -152,6 +165,7 @@ def gather_extra(matrix: Matrix, cell: Cell, applied: tuple[str, ...]) -> Extra:
 def _find_reasons(matrix: Matrix, cell: Cell) -> dict[str, NotRunReason]:
     """Why the matrix does not run a cell: of a release off the axes only the rules of rules.yaml say anything."""
     rules = {r.value.id: r.value for r in matrix.rules}
+    # computed exclusions ask for kernels and formats of a release, which only its entry states
     if cell.release.id not in matrix.releases:
         met = (r.value for r in matrix.rules if r.condition(cell.facts))
         return {r.id: NotRunReason(r.status, r.reason, r.source.cite(), r.source.kind) for r in met}
@@ -163,6 +177,7 @@ def _find_reasons(matrix: Matrix, cell: Cell) -> dict[str, NotRunReason]:
 def compare_exclusions(before: Side, after: Side) -> Iterator[News]:
     """Rules that exclude the cell on one side only."""
     old, new = before.extra.exclusions, after.extra.exclusions
+    # a rule that holds on both sides is no news, whatever its reason says of each
     for rule in sorted(old.keys() ^ new.keys()):
         yield _exclusion(rule, new.get(rule) or old[rule], begins=rule in new)
 

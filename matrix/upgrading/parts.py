@@ -29,8 +29,10 @@ def compare_pins(before: Side, after: Side) -> Iterator[News]:
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) != new.get(name) and name not in installed:
             yield _pin(name, old.get(name), new.get(name), after)
+    # what the line installs replaces the pin: the pin's own change means nothing to it
     for name in sorted(installed & (old.keys() | new.keys())):
         allowed = [_allows(pins.get(name), str(versions[name])) for pins in (old, new)]
+        # refused on both sides, and it runs today: then the upgrade changes nothing about it
         if allowed[0] != allowed[1]:
             yield _report_installed(name, str(versions[name]), refused=not allowed[1], before=before, after=after)
 
@@ -48,6 +50,7 @@ def _pin(name: str, old: str | None, new: str | None, after: Side) -> News:
         cause=f"{texts[0]} -> {texts[1]}.",
         decided_by=after.read(f"its requirement of {name}"),
         sources=(after.snapshot.source,),
+        # hundreds of pins move with each release: those of web servers and loggers are counted, not shown
         applies=BELOW.search(name) is not None,
     )
 
@@ -56,6 +59,7 @@ def _allows(spec: str | None, version: str) -> bool:
     try:
         return spec is None or SpecifierSet(spec, prereleases=True).contains(Version(version))
     except (InvalidSpecifier, InvalidVersion):
+        # a specifier or version that is no PEP 440 proves no conflict
         return True
 
 
@@ -98,6 +102,7 @@ def compare_class(before: Side, after: Side) -> Iterator[News]:
         )
     for key in sorted(_list_given_keys(before)):
         reads = [_reads(s.snapshot, name, key) for s in (before, after)]
+        # None: the text of that release was not searched for keys, which is not the same as not read
         if None not in reads and reads[0] != reads[1]:
             yield _report_key(key, name, reads[0] is True, before, after)
 
@@ -106,6 +111,7 @@ def _list_given_keys(side: Side) -> set[str]:
     """Keys of the config.json that the user gave and of the line's override."""
     overrides = side.fact("overrides")
     given = set(map(str, side.facts["file_config"])) if side.examined.model.given else set()
+    # keys that a class fills in were not written by anybody, so nothing of theirs is lost
     return given - side.examined.model.assumed | set(map(str, overrides if isinstance(overrides, dict) else ()))
 
 

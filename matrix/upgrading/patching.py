@@ -47,6 +47,7 @@ def _report_new_patch(patch: Patch, side: Side) -> News:
 
 def _report_lost_patch(patch: Patch, before: Side, after: Side) -> News:
     """Not needed any more; or still wanted, and made for another file."""
+    # without the file: a patch names the exact file it was made for, and what it repairs may live on in the next one
     wanted = bool(patch.fact) and _fact_holds(patch.fact, after.snapshot, with_file=False)
     then = "it is made for another file, and what it is for is still so" if wanted else "not needed any more"
     return replace(
@@ -62,6 +63,7 @@ def _report_lost_patch(patch: Patch, before: Side, after: Side) -> News:
 
 def _needs_patch(patch: Patch, side: Side) -> bool:
     """Whether a patch is for this release, GPU and line; a line that names a dense backend needs none."""
+    # dense by the line's own words; dense by a patch is the very thing that is asked about
     if side.fact("sparse") is False and not side.extra.patches:
         return False
     return _fits_release(patch, side.snapshot, side.sm)
@@ -73,7 +75,9 @@ def keep_fitting(names: Sequence[str], snapshot: Snapshot, sm: int) -> tuple[str
 
 
 def _fits_release(patch: Patch, snapshot: Snapshot, sm: int) -> bool:
+    # patches are written for a generation of GPUs: sm121 takes what sm120 takes
     facts = {"engine": snapshot.engine, "version": snapshot.version, "sm": sm // 10 * 10}
+    # a patch with further conditions (a checkpoint, a feature) is a recipe's decision, which no line shows
     if set(patch.applies_when) - set(facts) or not patch.applies(facts):
         return False
     return not patch.fact or _fact_holds(patch.fact, snapshot)

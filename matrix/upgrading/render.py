@@ -38,6 +38,7 @@ def _comparison(found: ReleaseComparison, *, everything: bool) -> Iterator[str]:
     yield f"  {found.before} -> {found.after} ({word}), {found.rig or 'GPUs not named'}, {found.model}"
     yield f"  {f'{found.where}  ' if found.where else ''}{found.entry}"
     if found.direction:
+        # what only makes room would read as good news beside the worse thing that took its place
         yield from _render_groups([n for n in found.news if n.applies and not _turned(n, found.news)])
         yield from _rest(found, everything=everything)
 
@@ -61,6 +62,7 @@ def _render_groups(news: Sequence[News]) -> Iterator[str]:
             head = title
         if item.part not in many:
             yield from _item(item)
+        # pins and facts are told together, where the first of them stands in the order of danger
         elif item is many[item.part][0]:
             yield from TOGETHER[item.part](many[item.part])
 
@@ -163,4 +165,5 @@ def render_json(report: UpgradeReport) -> str:
 
 def _data(found: ReleaseComparison) -> dict[str, Any]:
     made = {**asdict(found), "verdict": found.verdict, "headline": write_headline(found), "exit_code": found.exit_code}
+    # first in the object: whoever reads JSON by eye sees the answer before a thousand lines
     return {"verdict": made.pop("verdict"), "headline": made.pop("headline"), **made}

@@ -74,10 +74,12 @@ def look_at_release(command: Command, asked: CheckRequest, release: AskedRelease
         AssertionError: the release has no snapshot (the command refuses it before).
     """
     extra = extra or Extra()
+    # an engine's own requirement names the release of one side, and would contradict the other
     installed = {p: v for p, v in command.installed.items() if p not in PACKAGES or p == "transformers"}
     found = examine_command(replace(command, image=None, installed=installed), replace(asked, release=release))
     assert release.snapshot is not None
     findings = found.findings
     if extra.known is not None:
+        # a cell knows its known failures exactly; what is guessed from its line would add those of its siblings
         findings = (*(f for f in findings if not f.subject[0].startswith("known failure ")), *extra.known)
     return Side(release=release, snapshot=release.snapshot, examined=found, findings=findings, extra=extra)

@@ -23,6 +23,7 @@ def compare_facts(before: Side, after: Side) -> Iterator[News]:
     for fact in facts.values():
         if fact.engine != before.snapshot.engine:
             continue
+        # three answers: held by `is`, since False and None are different news
         old, new = (judge_fact(fact, side.snapshot, facts) for side in (before, after))
         if old.holds is not new.holds:
             yield _fact(fact, old.holds, new.holds, new.why, after, applies=_speaks_of(fact, facts, before.sm))
@@ -37,6 +38,7 @@ def find_standing(side: Side) -> str:
 def _speaks_of(fact: Fact, facts: Mapping[str, Fact], sm: int) -> bool:
     """Whether a fact is about this GPU, or about none."""
     named = set(find_sms(fact, facts))
+    # by generation, as kernels are named: a fact about sm120 also speaks of sm121
     return not named or not sm or any(sm // 10 == n // 10 for n in named)
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from matrix.errors import ConfigError
 from matrix.preflight.snapshot import Flag
 from matrix.upgrading.command import main
 from matrix.upgrading.defaults import read_default
+from matrix.upgrading.of_cells import find_cell
+from matrix.yaml.load import load_matrix
 
 CELL = "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.indexcache"
 LINE = ["--", "vllm", "serve", "zai-org/GLM-5.1-FP8", "-tp", "8"]
@@ -60,6 +64,20 @@ def test_a_rig_of_two_words_makes_a_cell_too(capsys: pytest.CaptureFixture[str])
     code, found = run_json(capsys, "sm90x1_h100.sglang_0_5_17.canary_bf16.baseline", "--to", "0.5.20")
     assert (code, found["verdict"]) == (1, "stops")
     assert keys(found, "stops") == {"unknown_flag --disable-piecewise-cuda-graph"}
+
+
+def test_every_feature_of_the_axis_is_found_in_an_id() -> None:
+    """One of them begins with another's name (decode_context_parallel_4)."""
+    matrix = load_matrix()
+    base = "sm90x8.vllm_0_33_0.glm51_fp8"
+    for names in [(name,) for name in matrix.features] + list(pairwise(sorted(matrix.features))):
+        assert find_cell(matrix, f"{base}.{'_'.join(names)}").features == set(names)
+
+
+@pytest.mark.parametrize("features", ["mtp_", "_mtp", "mtp_indexcache", "mtp_mtp", "decode_context_parallel_5"])
+def test_no_other_spelling_is_a_set_of_features(features: str) -> None:
+    with pytest.raises(ConfigError, match="no features are"):
+        find_cell(load_matrix(), f"sm90x8.vllm_0_33_0.glm51_fp8.{features}")
 
 
 def test_the_text_names_what_runs_today(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
