@@ -36,8 +36,12 @@ _MAYBE_ALIAS: Final = re.compile(r"(?:^|[\s\[{,:-])[&*][^\s\[\]{},]")
 _PREFIX: Final = "tag:yaml.org,2002:"
 _TAGS: Final = frozenset({"null", "bool", "int", "float", "str", "timestamp", "seq", "map"})
 _STR: Final = f"{_PREFIX}str"
-_COLLECTIONS: Final = frozenset({f"{_PREFIX}seq", f"{_PREFIX}map"})
-_OCTAL: Final = re.compile(r"[-+]?0[0-7_]+")
+_COLLECTIONS: Final[dict[type[yaml.Node], str]] = {
+    yaml.SequenceNode: f"{_PREFIX}seq",
+    yaml.MappingNode: f"{_PREFIX}map",
+}
+_OTHER_BASE: Final = re.compile(r"[-+]?0(?:(?P<b8>[0-7_]+)|(?P<b16>x[0-9a-fA-F_]+)|(?P<b2>b[01_]+))")
+_HIDDEN_BREAK: Final = re.compile(r"[\x85\u2028\u2029]")  # ends a line to YAML, and to no editor
 _CONTROL: Final = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
 )  # and what turns text round
@@ -94,6 +98,11 @@ def parse_text(text: str, name: str) -> Document:
 
 
 def _parse_document(doc: Document, text: str) -> None:
+    if not text.isascii() and (hidden := _HIDDEN_BREAK.search(text)):
+        line = text.count("\n", 0, hidden.start()) + 1
+        what = f"the control character {hidden[0]!r} ends a line to YAML: write a line break"
+        doc.problems.append(Problem(doc.name, line, "", f"not valid YAML: {what}"))
+        return
     try:
         _require_plain(text)
         loader = Loader(text)
@@ -221,7 +230,7 @@ def _build(doc: Document, node: yaml.Node, loc: Loc, loader: Any) -> Any:
         wrong = [doc.problem(loc, why) for why in _find_wrong_node(node, loader)]
         doc.problems += wrong
         return None if wrong else loader.construct_object(node)
-    if node.tag not in _COLLECTIONS:
+    if node.tag != _COLLECTIONS[type(node)]:
         doc.problems += (doc.problem(loc, why) for why in _find_wrong_node(node, loader))
     if isinstance(node, yaml.SequenceNode):
         return [_build(doc, child, (*loc, i), loader) for i, child in enumerate(node.value)]
@@ -250,6 +259,9 @@ def _find_wrong_node(node: yaml.Node, loader: Any) -> Iterator[str]:
     kind = node.tag.removeprefix(_PREFIX)
     if kind not in _TAGS:
         yield f"the tag {node.tag!r} is not used here: plain text, numbers, dates, lists and maps are"
+    elif not isinstance(node, yaml.ScalarNode) or node.tag != _tag_without_a_word(node, loader):
+        # PyYAML's constructors trust such a tag: `!!bool maybe` is a KeyError there, `!!null x` loses the x.
+        yield f"the tag '!!{kind}' is not used here: a value is written as what it is, text in quotes"
     elif isinstance(node, yaml.ScalarNode) and (found := _CONTROL.search(node.value)):
         yield f"the text holds the control character {found[0]!r}: a terminal or a script would obey it"
     elif isinstance(node, yaml.ScalarNode) and kind in ("int", "float", "timestamp"):
@@ -257,6 +269,12 @@ def _find_wrong_node(node: yaml.Node, loader: Any) -> Iterator[str]:
     elif isinstance(node, yaml.ScalarNode) and kind == "bool" and node.value.lower() not in ("true", "false"):
         meant = "true" if loader.construct_object(node) else "false"
         yield f"`{node.value}` is {meant} to YAML: write {meant}, or '{node.value}' in quotes for the word"
+
+
+def _tag_without_a_word(node: yaml.ScalarNode, loader: Any) -> str:
+    """Return the tag that the value has by itself: another one was written before it."""
+    plain = not node.style  # libyaml says "" where PyYAML says None
+    return str(loader.resolve(yaml.ScalarNode, node.value, (plain, not plain)))
 
 
 def _wrong_number(node: yaml.ScalarNode, kind: str, loader: Any) -> Iterator[str]:
@@ -269,8 +287,9 @@ def _wrong_number(node: yaml.ScalarNode, kind: str, loader: Any) -> Iterator[str
         return
     if ":" in node.value:
         yield f"{node.value!r} is a number of base 60 to YAML: write the number, or quote the text"
-    elif kind == "int" and _OCTAL.fullmatch(node.value):
-        yield f"{node.value!r} is {value}, a number of base 8, to YAML: write the number, or quote the text"
+    elif kind == "int" and (other := _OTHER_BASE.fullmatch(node.value)):
+        base = str(other.lastgroup).removeprefix("b")
+        yield f"{node.value!r} is {value}, a number of base {base}, to YAML: write the number, or quote the text"
     elif abs(value) >= LARGEST_NUMBER if kind == "int" else not math.isfinite(value):
         yield f"{node.value[:_SHOWN]!r} is no number that anything here can be: expected a finite one below 2**63"
 
@@ -285,7 +304,9 @@ def _wrong_key(key: yaml.Node) -> Iterator[str]:
         yield f"the tag {key.tag!r} is not used here"
     elif _CONTROL.search(key.value):
         yield f"the key {key.value!r} holds a control character"
-    elif kind != "str":
+    elif kind == "str":
+        yield f"the key {key.value!r} holds a character that nobody sees"
+    else:
         yield f"a key is text, and {key.value!r} is {_KINDS[kind]} to YAML: quote it"
 
 
