@@ -21,6 +21,10 @@ REST = 1e-6
 HIGHEST = 100.0  # nats: whose exponential is still a float
 TINY = 1e-300  # engines give -inf for what a mask forbids; its logarithm must exist
 HALVINGS = 100  # down to the last bit of a float, from any start
+# Of a guess: how far from it, in proportion, the root is looked for. With a rest of 1e-6, a sum of 1 moves by its last
+# bit only from 1e-10 on.
+GUESSED = (1e-14, 1e-12, 1e-10, 1e-9)
+SMALLEST_GUESS = 1e-6  # below it, HALVINGS may end before the last bit: the whole way is gone, as ever
 # llama.cpp spells every control token as empty text, so that one name has to do for all of them.
 CONTROL = re.compile(r"<\|\w+\|>|\[\w*MASK\]|<[se]op>")
 UNNAMED = ""
@@ -118,12 +122,30 @@ def _spread_unlisted(wanted: Mapping[str, float], rest: float, found: Position) 
     def exceed(factor: float) -> float:
         return math.fsum([*known, *[min(least, factor * p) for p in open_], max(elsewhere, factor * rest)]) - total
 
-    return shared(_find_root(exceed, total / rest))
+    guess = _guess_factor(total - math.fsum(known), open_, least, (elsewhere, rest))
+    return shared(_find_root(exceed, total / rest, guess))
 
 
-def _find_root(rising: Callable[[float], float], high: float) -> float:
-    """Where a rising function crosses 0, between 0 and `high`."""
+def _guess_factor(left: float, open_: Sequence[float], least: float, rest: tuple[float, float]) -> float:
+    """Guess the factor at which the unlisted share what is left: each line between two corners is tried, the first
+    corner first."""
+    corners = sorted([*((least / p, p, least) for p in open_ if p), (rest[0] / rest[1], -rest[1], -rest[0])])
+    slope, given = math.fsum(open_), rest[0]
+    for corner, by, at in corners:
+        if slope * corner + given > left:
+            break
+        # Behind its corner a candidate has the most that it may; the rest grows only from its own on.
+        slope, given = slope - by, given + at
+    return (left - given) / slope if slope > 0 else 0.0
+
+
+def _find_root(rising: Callable[[float], float], high: float, guess: float = 0.0) -> float:
+    """Where a rising function crosses 0, between 0 and `high`: the same float, whatever the guess."""
     low = 0.0
+    # A guess is held against the function itself, since its sums were rounded otherwise: 25 values instead of 75.
+    if SMALLEST_GUESS < guess < high / 2:
+        low = next((x for off in GUESSED if not rising(x := guess * (1 - off)) > 0), low)
+        high = next((x for off in GUESSED if low and rising(x := guess * (1 + off)) > 0), high)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         final = middle in (low, high)  # no float lies between: every further halving would change nothing

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import takewhile
+from operator import itemgetter
 from typing import Any
 
 from matrix.judging.extremes import find_largest
@@ -65,7 +66,7 @@ def recorded_number(value: object) -> float:
 
 def recorded_numbers(position: Mapping[str, object]) -> dict[str, float]:
     """Read a position of evidence."""
-    return {token: recorded_number(value) for token, value in position.items()}
+    return {token: value if type(value) is float else recorded_number(value) for token, value in position.items()}
 
 
 def find_unsound(content: Sequence[Any]) -> str:
@@ -126,6 +127,8 @@ def has_no_number(*told: Logprobs) -> bool:
 
 def likeliest_first(position: Mapping[str, float]) -> dict[str, float]:
     """Evidence is written with sorted keys; the chosen token of greedy decoding is the likeliest one."""
+    if not any(map(math.isnan, position.values())):
+        return dict(sorted(position.items(), key=itemgetter(1), reverse=True))  # equal ones keep their order
     return dict(sorted(position.items(), key=lambda item: (math.isnan(item[1]), -item[1])))
 
 

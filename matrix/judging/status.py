@@ -31,6 +31,9 @@ class Status(StrEnum):
     CRASH = "CRASH"
     FAIL = "FAIL"
 
+    # Enum's own hash is a Python function, and each set of statuses calls it: 5 % of a board of 500 cells.
+    __hash__ = str.__hash__
+
 
 # Worst first. A real failure outranks everything: it must not hide behind a host error in the same cell.
 SEVERITY: tuple[Status, ...] = (

@@ -35,6 +35,7 @@ SAME: Final[Mapping[str, str]] = {
     "dirty": "state of its files",
     "diff_sha256": "set of changes",
 }
+SAYS_NO_FAILURE: Final = GREEN | INFRASTRUCTURE
 HOST_ERROR: Final = "HostError"  # the outcome of a launch that says nothing about the engine
 SHOWN_CHARS: Final = 200
 File = TypeVar("File")
@@ -70,7 +71,7 @@ class Attempts:
     @property
     def failed(self) -> tuple[Result, ...]:
         """Superseded failures of the engine."""
-        return tuple(r for r in self.superseded if r.status not in GREEN | INFRASTRUCTURE)
+        return tuple(r for r in self.superseded if r.status not in SAYS_NO_FAILURE)
 
     @property
     def flaked(self) -> bool:
@@ -85,6 +86,8 @@ class Attempts:
     def decided(self) -> Result:
         """The answer that decides the status: for a flake, the failed one."""
         among = self.failed if self.flaked else self.standing
+        if len(among) == 1:
+            return among[0]
         status = worst_status(r.status for r in among)
         return next(r for r in among if r.status is status)
 
@@ -118,6 +121,9 @@ def order_files(files: Iterable[tuple[File, Sequence[Record]]]) -> list[tuple[Fi
 
 def link_retries(records: Iterable[Record]) -> Retries:
     """Check each `--retry-of` of these runs against the runs that are present."""
+    records = list(records)
+    if not any(isinstance(r, Run) and r.retry_of for r in records):
+        return Retries()  # the rule, and asked of each cell alone where evidence is large
     runs = split_runs(records)
     started = {run: [r for r in own if isinstance(r, Run)] for run, own in runs.items()}
     links: dict[str, str] = {}
@@ -169,6 +175,8 @@ def _format_moment(moment: datetime) -> str:
 
 def settle_attempts(results: Sequence[Result], retries: Retries) -> Attempts:
     """Decide which of a test's results, given by time, count."""
+    if len(results) == 1:
+        return Attempts(standing=tuple(results))
     tried = [r for r in results if r.status not in UNTRIED] or list(results)
     superseded = [r for r in tried if any(_does_supersede(other, r, retries) for other in tried)]
     return Attempts(standing=tuple(r for r in tried if r not in superseded), superseded=tuple(superseded))

@@ -3,11 +3,14 @@ reader that explains what is wrong (`matrix.yaml.structure`), and what is not pl
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
+from itertools import repeat
+from operator import call, itemgetter
 from sys import intern
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -23,25 +26,63 @@ REPEATED: Final = frozenset(
 )
 
 
+# Nearly all lines of a kind have one of a few sets of fields: what depends on these alone is found once for each set.
+SHAPES: Final = 1_024
+
+
 class Odd(Exception):
     """A value is not plainly of its field's type."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shape:
+    """How to build a record of the fields that a line has, in the line's order."""
+
+    pick: Callable[[Mapping[str, Any]], tuple[Any, ...]]  # the values that stay as they are
+    types: list[type]  # of these
+    texts: tuple[int, ...]  # places of values that are shared
+    converts: tuple[tuple[int, Convert], ...]  # places of values that are converted
+    absent: tuple[Any, ...]  # the values of fields that the line does not have
+    setters: tuple[Callable[[Any, Any], None], ...]  # of each field: the line's, then the absent ones
+
+
 def build_record(kind: type[R], data: Mapping[str, Any]) -> R | None:
     """Build a `kind`; None where any field is unknown, missing or not plainly of its type."""
-    exact, converts, required = _read_fields(cast(Hashable, kind))
-    made = dict(data)
+    shape = _find_shape(cast(Hashable, kind), tuple(data))
+    if shape is None or [*map(type, shape.pick(data))] != shape.types:
+        return None
+    values = [*data.values()]
+    for place in shape.texts:
+        values[place] = intern(values[place])
     try:
-        for name, value in data.items():
-            if (of := exact.get(name)) is None:
-                made[name] = converts[name](value)
-            elif type(value) is not of:
-                return None
-            elif of is str and name in REPEATED:
-                made[name] = intern(str(value))
-        return kind(**made) if required <= data.keys() else None
+        for place, convert in shape.converts:
+            values[place] = convert(values[place])
     except (Odd, KeyError, TypeError, ValueError):
         return None
+    values += shape.absent
+    # What the class's own __init__ does, for half of the time: a frozen class sets each field by name there.
+    made = object.__new__(kind)
+    deque(map(call, shape.setters, repeat(made), values), maxlen=0)
+    return made
+
+
+@lru_cache(SHAPES)
+def _find_shape(of: Hashable, names: tuple[str, ...]) -> _Shape | None:
+    """Make the shape of a kind with these fields; None where one is unknown or missing."""
+    exact, converts, required = _read_fields(of)
+    if not required <= set(names) <= exact.keys() | converts.keys():
+        return None
+    plain = [name for name in names if name in exact]
+    absent = [f for f in fields(cast(Any, of)) if f.name not in names]
+    return _Shape(
+        pick=itemgetter(*plain, *plain[:1]),  # of one name alone, the getter would give no tuple
+        types=[exact[name] for name in (*plain, *plain[:1])],
+        texts=tuple(n for n, name in enumerate(names) if exact.get(name) is str and name in REPEATED),
+        converts=tuple((n, converts[name]) for n, name in enumerate(names) if name not in exact),
+        # Every factory here gives one and the same object (`reports.evidence.types.EMPTY`).
+        absent=tuple(f.default if f.default_factory is MISSING else f.default_factory() for f in absent),
+        setters=tuple(getattr(of, name).__set__ for name in (*names, *(f.name for f in absent))),
+    )
 
 
 @cache

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import gzip
+import io
 import re
 import tempfile
 import zlib
@@ -37,7 +38,10 @@ class Unstreamable(Exception):
 
 @dataclass(slots=True)
 class _Lines:
-    """Where the lines of one cell stand: number of the file and offset in it, alternating."""
+    """Where the lines of one cell stand: number of the file, offset and length of each piece, one after the other.
+
+    A suite writes a cell's lines one after another, so that a piece holds about a hundred of them.
+    """
 
     places: array[int] = field(default_factory=lambda: array("Q"))
     launches: array[int] = field(default_factory=lambda: array("Q"))
@@ -84,7 +88,7 @@ class CellReader:
     def read_original(self, cell: str) -> Iterator[Record]:
         """Read the records of one cell as they were written, its launches among them, in the order of the files."""
         known = self._cells[cell]
-        places = sorted((*_pair_places(known.places), *_pair_places(known.launches)))
+        places = sorted((*_split_pieces(known.places), *_split_pieces(known.launches)))
         yield from map(self._parse, self._read_lines(array("Q", (n for place in places for n in place))))
 
     def read_all(self) -> Iterator[Record]:
@@ -100,22 +104,23 @@ class CellReader:
                 yield line, self._parse(line)
 
     def _read_lines(self, places: array[int]) -> Iterator[bytes]:
-        for number, offset in _pair_places(places):
+        for number, offset, length in _split_pieces(places):
             self._files[number].seek(offset)
-            yield self._files[number].readline()
+            yield from io.BytesIO(self._files[number].read(length))
 
     def _index_file(self, number: int) -> None:
         offset = 0
         for line in self._files[number]:
             named = CELL.search(line)
             if named is None or LAUNCH in line:
-                self._keep_shared(self._parse(line), (number, offset))
+                self._keep_shared(self._parse(line), (number, offset, len(line)))
             else:
-                lines = self._cells.setdefault(named[1].decode("utf-8", "replace"), _Lines())
-                lines.places.extend((number, offset))
+                cell = named[1].decode("utf-8", "replace")
+                lines = self._cells.get(cell) or self._cells.setdefault(cell, _Lines())
+                _add_line(lines.places, number, offset, len(line))
             offset += len(line)
 
-    def _keep_shared(self, found: Record, place: tuple[int, int]) -> None:
+    def _keep_shared(self, found: Record, place: tuple[int, int, int]) -> None:
         if found.cell and not isinstance(found, Launch):
             raise Unstreamable("a record names its cell in an unusual way")
         if isinstance(found, Run) and found.retry_of:
@@ -131,15 +136,24 @@ class CellReader:
             raise Unstreamable(str(error)) from None
 
 
-def _pair_places(places: array[int]) -> Iterator[tuple[int, int]]:
-    yield from zip(places[::2], places[1::2], strict=True)
+def _add_line(places: array[int], number: int, offset: int, length: int) -> None:
+    """Add a line to the last piece that it follows, or as a piece of its own."""
+    if places and places[-3] == number and places[-2] + places[-1] == offset and places[-1] < PIECE_BYTES:
+        places[-1] += length
+    else:
+        places.extend((number, offset, length))
+
+
+def _split_pieces(places: array[int]) -> Iterator[tuple[int, int, int]]:
+    yield from zip(places[::3], places[1::3], places[2::3], strict=True)
 
 
 def _is_plain(line: bytes) -> bool:
     """Return whether no text of a line can hold a character that must be made visible. Of escapes, only quotes and line
     breaks are harmless."""
-    escapes = line.count(b"\\") - line.count(b'\\"') - line.count(b"\\n")
-    return line.isascii() and not escapes and b"\x7f" not in line
+    if not line.isascii() or b"\x7f" in line:
+        return False
+    return b"\\" not in line or line.count(b"\\") == line.count(b'\\"') + line.count(b"\\n")
 
 
 def is_large(paths: Sequence[Path]) -> bool:

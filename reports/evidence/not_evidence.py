@@ -69,12 +69,13 @@ def _judge_result(result: Result, seen: RecordCounts) -> Result:
 def _count_records(records: Iterable[Record]) -> dict[Key, RecordCounts]:
     found: dict[Key, RecordCounts] = {}
     for r in records:
-        seen = found.setdefault(_key_of(r), RecordCounts())
+        key = _key_of(r)
+        seen = found.get(key) or found.setdefault(key, RecordCounts())
         match r:
-            case Found(sensitive=sensitive, ok=ok):
+            case Found():
                 seen.findings += 1
-                seen.sensitive += sensitive
-                seen.failed += not ok
+                seen.sensitive += r.sensitive
+                seen.failed += not r.ok
             case Measured():
                 seen.measurements += 1
             case Proof():

@@ -260,7 +260,7 @@ def make_board_of_visible(
     retries = link_retries(records)
     for r in records:
         if r.cell:
-            _sort_record(cells.setdefault(r.cell, _Gathered()), r)
+            _sort_record(cells.get(r.cell) or cells.setdefault(r.cell, _Gathered()), r)
     for cell, facts in (expected or {}).items():
         found = cells.setdefault(cell, _Gathered())
         found.facts = found.facts or facts
@@ -277,18 +277,19 @@ def make_board_of_visible(
 
 
 def _sort_record(into: _Gathered, r: Record) -> None:
-    into.fingerprints |= {r.fingerprint} - {""}
-    match r:
-        case CellFacts():
-            into.facts, into.script = r.facts, r.script
-        case Expected():
-            into.expected |= dict.fromkeys(r.tests)
-        case Result():
-            into.results.setdefault(r.nodeid or r.test, []).append(r)
+    if r.fingerprint:
+        into.fingerprints.add(r.fingerprint)
+    match r:  # the most frequent kinds first
         case Found():
             into.findings.append(r)
         case Measured():
             into.measurements.append(r)
+        case Result():
+            into.results.setdefault(r.nodeid or r.test, []).append(r)
+        case CellFacts():
+            into.facts, into.script = r.facts, r.script
+        case Expected():
+            into.expected |= dict.fromkeys(r.tests)
         case Proof():
             into.proofs.append(r)
         case Kept():

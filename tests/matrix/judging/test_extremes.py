@@ -23,6 +23,7 @@ ALLOWED = {
     "matrix/judging/kl.py": {
         "merge_candidates": "a cap on one number: NaN stays NaN in either order that Python has here",
         "_spread_unlisted": "position_kl has asked _is_distribution",
+        "_guess_factor": "the same; and a guess that is NaN is none",
         "shared": "position_kl has asked _is_distribution",
         "exceed": "position_kl has asked _is_distribution",
         "_mass_left": "position_kl has asked _is_distribution",

@@ -11,7 +11,7 @@ from reports.evidence import by_cell
 from reports.evidence.by_cell import CellReader, Unstreamable
 from reports.evidence.rows import iterate_rows, make_thin
 from reports.evidence.summary import CellRow, make_board
-from reports.evidence.types import Record
+from reports.evidence.types import Launch, Record
 from tests.reports import world
 from tests.reports.test_pages import failing
 from tests.reports.world import PLAIN, WITH_MTP
@@ -39,6 +39,20 @@ def rows_of(path: Path) -> dict[str, CellRow]:
 def test_rows_are_the_same_as_of_evidence_read_at_once(tmp_path: Path, fields: list[world.Json], name: str) -> None:
     records = world.seal(fields)
     assert rows_of(written(tmp_path, records, name)) == {row.cell: row for row in make_board(records).rows}
+
+
+def test_lines_of_cells_that_took_turns_are_read_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a run with workers; a piece also ends where it is large enough."""
+    one, other = ([f for f in world.paired() if f.get("cell") == cell] for cell in (PLAIN, WITH_MTP))
+    turns = [f for pair in zip(one, other, strict=False) for f in pair]
+    for most in (1, 1 << 20):
+        monkeypatch.setattr(by_cell, "PIECE_BYTES", most)
+        records = world.typed([*one, *turns, *other])
+        with CellReader([written(tmp_path, records)]) as reader:
+            assert [*reader.read_original(PLAIN)] == [r for r in records if r.cell == PLAIN]
+            assert [*reader.read_cell(PLAIN)] == [r for r in records if r.cell == PLAIN and not isinstance(r, Launch)]
 
 
 def nested(cell: str) -> world.Json:
