@@ -23,11 +23,16 @@ from matrix.yaml.structure import require_record
 
 SIBLINGS: Final = Path(__file__).parent / "siblings.yaml"
 OF_GUARDS: Final = Path(__file__).parent / "siblings_of_guards.yaml"
+OF_HOSTS: Final = Path(__file__).parent / "siblings_of_hosts.yaml"
 DATA: Final = Path(__file__).parent / "recall.yaml"
 # As published for GLM-5.1.
 PATTERN: Final = "FFSFSSSFSSFFFSSSFFFSFSSSSSSFFSFFSFFSSFFFFFFSFFFFFSFFSSSSSSFSFFFSFSSSFSFFSFFSSS"
-FIRST_PREDICTED: Final = 21  # of the first run: right, and not by a report alone (counted by hand)
-GUARDS_FIRST_PREDICTED: Final = 42  # all that were right: no report decides a guard
+# File -> what its lines are, and how many were right on the first run and not by a report alone (counted by hand).
+ROUNDS: Final[Mapping[Path, tuple[str, int]]] = {
+    SIBLINGS: ("lines that nobody has reported", 21),
+    OF_GUARDS: ("lines against the engines' guards", 42),
+    OF_HOSTS: ("everyday slips: containers, scripts, names and values", 35),
+}
 AIM: Final = 0.9  # of the rows that are not about hardware
 HEAD: Final = """# Recall
 
@@ -35,19 +40,13 @@ HEAD: Final = """# Recall
 `check`, or what else would have told. Nothing was run on a GPU for this page. The rows were known when the checks were
 written, so a report that nobody here has seen is told less often than these.
 
-| measured on | lines | predicted | told in some way |
-| --- | --- | --- | --- |
-| reports that are not about hardware; checks were written from them | {counted} | {predicted} | {share:.0%} |
-| lines that nobody has reported, on the first run | {siblings} | {first_predicted} | {first:.0%} |
-| the same lines today, after the checks were mended by them | {siblings} | {now_predicted} | {now:.0%} |
-| lines against the engines' guards, on the first run | {of_guards} | {guards_first_predicted} | {guards_first:.0%} |
-| the same lines today | {of_guards} | {guards_now_predicted} | {guards_now:.0%} |
+{measured}
 
-The right answers of the second row were written before the run, so it is the honest guess for a line that nobody here
-has seen. *Predicted* is what a wheel, a run or arithmetic decides; the rest of *told* is a report with its range. The
-aim is {aim:.0%} of the first row. The lines against guards were written by the one who had just written the checks of
-guards, so their first run says little about a stranger's line; [guards](guards.md) counts what of the engines' guards
-is told at all.
+The right answers of the lines were written before their first run, so *first run* is the honest guess for a line that
+nobody here has seen; *today* is after the checks were mended by them. *Predicted* is what a wheel, a run or arithmetic
+decides; the rest of *told* is a report with its range. The aim is {aim:.0%} of the first row. The lines against guards
+were written by the one who had just written the checks of guards, so their first run says little about a stranger's
+line; [guards](guards.md) counts what of the engines' guards is told at all.
 
 """
 Class = Literal["predicted", "listed", "steered", "red", "missed"]
@@ -211,6 +210,18 @@ def share_told(told: Sequence[ToldRow]) -> float:
     return sum(t.cls != "missed" for t in counted) / len(counted)
 
 
+def _measure_round(path: Path, judged: Sequence[tuple[Sibling, Class]]) -> list[list[Any]]:
+    """Two rows: how a round's lines were told on their first run, and how they are told now."""
+    title, predicted = ROUNDS[path]
+    right = sum(s.first == "right" for s, _ in judged) / len(judged)
+    now = Counter(cls for _, cls in judged)
+    told = 1 - now["missed"] / len(judged)
+    return [
+        [f"{title}, first run", len(judged), predicted, f"{right:.0%}"],
+        ["the same lines today", len(judged), now["predicted"], f"{told:.0%}"],
+    ]
+
+
 def make_page() -> str:
     """Make the page: the number of reports per kind, and every report with its reason."""
     told = [classify_row(row) for row in read_rows()]
@@ -219,32 +230,30 @@ def make_page() -> str:
     whole = Counter(t.cls for t in told)
     rows = [[kind, sum(counts[kind].values()), *(counts[kind][c] or "-" for c in CLASSES)] for kind in kinds]
     rows.append(["all", len(told), *(whole[c] for c in CLASSES)])
-    hardware = sum(t.row.hardware for t in told)
-    siblings = read_siblings()
-    now = Counter(map(judge_sibling, siblings))
-    of_guards = read_siblings(OF_GUARDS)
-    guards_now = Counter(map(judge_sibling, of_guards))
+    classes = {path: [(s, judge_sibling(s)) for s in read_siblings(path)] for path in ROUNDS}
+    about = [t for t in told if not t.row.hardware]
+    measured = [
+        [
+            "reports that are not about hardware; checks were written from them",
+            len(about),
+            sum(t.cls == "predicted" for t in about),
+            f"{share_told(told):.0%}",
+        ]
+    ]
+    measured += [row for path, judged in classes.items() for row in _measure_round(path, judged)]
     head = HEAD.format(
         rows=len(told),
-        share=share_told(told),
-        counted=len(told) - hardware,
-        predicted=sum(t.cls == "predicted" for t in told if not t.row.hardware),
         aim=AIM,
-        siblings=len(siblings),
-        first_predicted=FIRST_PREDICTED,
-        first=sum(s.first == "right" for s in siblings) / len(siblings),
-        now_predicted=now["predicted"],
-        now=1 - now["missed"] / len(siblings),
-        of_guards=len(of_guards),
-        guards_first_predicted=GUARDS_FIRST_PREDICTED,
-        guards_first=sum(s.first == "right" for s in of_guards) / len(of_guards),
-        guards_now_predicted=guards_now["predicted"],
-        guards_now=1 - guards_now["missed"] / len(of_guards),
+        measured=format_table(["measured on", "lines", "predicted", "told in some way"], measured),
     )
     meanings = format_table(["class", "what it means"], [[name, MEANING[name]] for name in CLASSES])
     by_kind = format_table(["kind", "reports", *CLASSES], rows)
     reports = format_table(["report", "kind", "class", "by"], [[t.row.id, t.row.kind, t.cls, t.why] for t in told])
-    rows = [[s.id, s.kind, s.first, judge_sibling(s), s.right.replace("|", "\\|")] for s in siblings]
+    rows = [
+        [s.id, s.kind, s.first, now, s.right.replace("|", "\\|")]
+        for path in (SIBLINGS, OF_HOSTS)
+        for s, now in classes[path]
+    ]
     lines = format_table(["line", "kind", "first run", "today", "right answer, and where it is read"], rows)
     parts = [("By kind", by_kind), ("The reports", reports), ("Lines that nobody has reported", lines)]
     return "\n".join([f"{head}{meanings}", *(f"## {title}\n\n{table}" for title, table in parts)])

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from matrix.checking.bounds import judge_bounds
 from matrix.checking.checkpoint_findings import tell_remarks
+from matrix.checking.circumstances import judge_circumstances
 from matrix.checking.facts import collect_facts
 from matrix.checking.file_keys import find_overridden, judge_file_keys
 from matrix.checking.finding import CheckFinding, LineJudgement, make_finding, sort_findings
@@ -114,6 +115,8 @@ def examine_command(command: Command, asked: CheckRequest) -> Examined:
     facts = collect_facts(
         command, release, model, settings, host=host, installed=installed, extra=extra, dense=asked.dense
     )
+    # first: words that never reach the engine are the cause of what follows
+    findings += judge_circumstances(command, facts, release)
     # bare options of --release llamacpp are the embedded engine's, which has one; llama-server has no Python parser
     if command.engine == "llamacpp" and not command.entry.startswith("llamacpp"):
         findings += judge_llama(command)
@@ -123,7 +126,7 @@ def examine_command(command: Command, asked: CheckRequest) -> Examined:
     findings += [_of_check(check, before, settings) for check, before in facts["settled"]]
     findings += [_of_check(check, facts, settings) for check in find_applying(facts, read_checks(command.engine))]
     findings += judge_bounds(facts, settings)
-    findings += judge_worded(facts, settings)
+    findings += judge_worded(facts, settings, snapshot)
     findings += judge_sharing(facts, model, settings)
     findings += judge_memory(facts, model, host, settings)
     findings += judge_parsers(facts, release, settings)

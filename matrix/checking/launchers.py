@@ -115,6 +115,16 @@ class Text:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Circumstance:
+    """Something around a command that may matter for it: the id of a finding, its words and where they stand."""
+
+    id: str
+    subject: str
+    line: int = 0
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Command:
     """One engine, started in one place. `argv` are the words after the command itself."""
 
@@ -130,6 +140,7 @@ class Command:
     files: Mapping[str, Text] = field(default_factory=dict)  # path -> what the same text writes there
     unread_env: str = ""  # a file of environment variables that is not here: what it sets is not known
     read_as: str = ""  # of a form that a program of its own completes (a Helm chart): what was read of it
+    circumstances: tuple[Circumstance, ...] = ()
 
     @property
     def where(self) -> str:

@@ -35,6 +35,17 @@ ALIASES: Final[Mapping[str, str]] = {
 }
 CACHE_TYPES: Final = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
 WIDE: Final = frozenset({"f32", "f16", "bf16"})
+FLASH: Final = frozenset({"on", "off", "auto", "enabled", "disabled", "true", "false", "1", "0", "-1"})
+VALUED: Final[Mapping[str, tuple[str, str]]] = {  # option -> what it takes, an example
+    "--flash-attn": ("on, off or auto", "on"),
+    "--ctx-size": ("a number", "65536"),
+    "--batch-size": ("a number", "2048"),
+    "--ubatch-size": ("a number", "512"),
+    "--parallel": ("a number", "4"),
+    "--n-gpu-layers": ("a number, auto or all", "999"),
+    "--model": ("a file", "GLM-5.gguf"),
+    "--hf-repo": ("a repository", "unsloth/GLM-5-GGUF"),
+}
 CACHES: Final = ("--cache-type-k", "--cache-type-v", "--cache-type-k-draft", "--cache-type-v-draft")
 OFF: Final = frozenset({"off", "disabled", "false", "0"})
 REPORTED_MICRO_BATCH: Final = 2048  # larger ones were reported to answer gibberish (ggml-org/llama.cpp#23574)
@@ -58,7 +69,9 @@ def judge_llama(command: Command) -> Iterator[CheckFinding]:
             hint = suggest_nearest(name.text, names)
             more = {"option": name.text, "hint": hint.strip("; ") or "no name of it is near", "build": build}
             yield make_finding("llama_option_unknown", more, name.text, line=name.line)
+    yield from _values(given, command.argv)
     yield from _caches(given)
+    yield from _slots(given)
     yield from _batches(given)
     yield make_finding("llama_judged_by_build", {"build": build}, command.entry)
 
@@ -71,6 +84,30 @@ def _iterate_options(argv: tuple[Word, ...]) -> Iterator[tuple[Word, Word | None
             after = argv[index + 1] if index + 1 < len(argv) else None
             has_value = after is not None and (not after.text.startswith("-") or after.text[1:2].isdigit())
             yield word, after if has_value else None
+
+
+def _values(given: Mapping[str, tuple[Word, Word | None]], argv: tuple[Word, ...]) -> Iterator[CheckFinding]:
+    """Yield options that lack their value: an option stands behind them, or nothing."""
+    for name, (takes, example) in VALUED.items():
+        word, value = given.get(name, (None, None))
+        if word is None or not word.known:
+            continue
+        refused = value is not None and value.known and name == "--flash-attn" and value.text.lower() not in FLASH
+        if value is not None and not refused:
+            continue
+        after = argv[argv.index(word) + 1 :]
+        found = f"{(value or after[0]).text} stands behind it" if after else "nothing stands behind it"
+        more = {"option": word.text, "values": takes, "found": found, "example": example}
+        yield make_finding("llama_option_without_its_value", more, word.text, line=word.line)
+
+
+def _slots(given: Mapping[str, tuple[Word, Word | None]]) -> Iterator[CheckFinding]:
+    slots, window = _read_count(given, "--parallel"), _read_count(given, "--ctx-size")
+    if slots is None or slots < 2 or not window or given.keys() & {"--kv-unified", "-kvu"}:
+        return
+    word, _ = given["--ctx-size"]
+    more = {"slots": slots, "window": f"{window:,}", "each": f"{window // slots:,}"}
+    yield make_finding("llama_slots_share_the_window", more, f"{word.text} {window}", line=word.line)
 
 
 def _caches(given: Mapping[str, tuple[Word, Word | None]]) -> Iterator[CheckFinding]:

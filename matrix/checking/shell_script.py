@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Final
 
-from matrix.checking.containers import image_engine, read_docker_run
+from matrix.checking.circumstances import note_variables
+from matrix.checking.containers import image_engine, note_container, read_docker_run
 from matrix.checking.environment_file import read_environment_file
-from matrix.checking.launchers import Command, Start, Text, find_start
+from matrix.checking.launchers import Circumstance, Command, Start, Text, find_start
 from matrix.checking.releases import parse_requirement
 from matrix.checking.variables import Variables, Word, array_words, expand_word, split_assignment
 from matrix.checking.words import NAME, RawWord, Redirection, Statement, split_statements
@@ -18,6 +20,8 @@ from matrix.errors import Problem
 Beside = Callable[[str], str | None]  # the text of a file that the read text names, where it is there
 MAX_DEPTH: Final = 6  # scripts in `bash -c` in containers in scripts
 MAX_COMMANDS: Final = 50
+MOST_SHOWN: Final = 4  # words of a command that is none
+OPTION: Final = re.compile(r"--?[A-Za-z]")
 PIP: Final = ("pip", "pip3", "uv")
 
 
@@ -42,13 +46,25 @@ class ShellReader:
         variables = variables if variables is not None else Variables()
         statements, problems = split_statements(text, self.name, first_line)
         self.problems += problems
+        before = len(self.commands)  # how many there were when the statement before began
         for statement in statements:
+            self._note_lost_words(statement, before)
+            before = len(self.commands)
             if len(self.commands) >= MAX_COMMANDS:
                 self.problems.append(
                     Problem(self.name, statement.line, "", f"more than {MAX_COMMANDS} commands: the rest was not read")
                 )
                 return
             self._statement(statement, variables, depth)
+
+    def _note_lost_words(self, statement: Statement, before: int) -> None:
+        """Note an option that begins a command of its own: the start in the line before was meant to take it."""
+        first = statement.words[0] if statement.words else None
+        if len(self.commands) == before or first is None or not OPTION.match(first.literal or ""):
+            return
+        words = " ".join(raw.literal or "..." for raw in statement.words[:MOST_SHOWN])
+        lost = Circumstance(id="words_cut_off", subject=words, line=first.line, facts={"line": str(first.line)})
+        self.commands[-1] = replace(self.commands[-1], circumstances=(*self.commands[-1].circumstances, lost))
 
     def start(self, found: Start, line: int, env: dict[str, Word], depth: int) -> None:
         """Note an engine, or read on in what a container or a shell would run."""
@@ -66,11 +82,11 @@ class ShellReader:
             inner = Variables({n: (w,) for n, w in merged.items()}, set(merged))
             self.read(found.argv[0].text, inner, found.argv[0].line or line, depth + 1)
         else:
-            self.container(found.argv, line, merged, depth)
+            self.container(found, line, merged, depth)
 
-    def container(self, words: tuple[Word, ...], line: int, env: dict[str, Word], depth: int = 0) -> None:
+    def container(self, found: Start, line: int, env: dict[str, Word], depth: int = 0) -> None:
         """Read `docker run` words: what the container starts has only the environment it was given."""
-        made = read_docker_run(words, env)
+        made = read_docker_run(found.argv, env)
         unread = self.unread_env
         given: dict[str, Word] = {}
         for file in made.env_files:
@@ -79,9 +95,13 @@ class ShellReader:
             self.problems.append(Problem(self.name, line, "docker run", "no image among its words"))
             return
         entry = (made.entrypoint,) if made.entrypoint is not None and made.entrypoint.text else ()
-        self.start_in_image(
-            made.image, (*entry, *made.command), {**given, **made.env}, line, gpus=made.gpus, depth=depth
-        )
+        before = len(self.commands)
+        inside = {**given, **made.env}
+        self.start_in_image(made.image, (*entry, *made.command), inside, line, gpus=made.gpus, depth=depth)
+        noted = note_container(made, found.entry, line)
+        if noted and self.unread_env == unread and not any(name.text == "--env-host" for name, _ in made.options):
+            noted += note_variables(env, inside, line)
+        self.commands[before:] = [replace(c, circumstances=(*c.circumstances, *noted)) for c in self.commands[before:]]
         self.unread_env = unread
 
     def environment_of(self, path: str) -> dict[str, Word]:

@@ -20,6 +20,7 @@ from matrix.preflight.snapshot import Snapshot
 
 FLAG: Final = r"--[a-z][\w-]*[a-z0-9]"
 NUMBER: Final = r"-?\d+(?:\.\d+)?"
+UNSET: Final = frozenset({"", "None", "False", "0", "''"})  # defaults that a guard takes for nothing
 # What may follow a rule: nothing, or what the release fills in.
 END: Final = r"(?: or None\b[^.]*)?(?: \(0 disables\))?(?:[.,;(]| \(got|: \{\}|$)(?!.*\b(?:when|if|unless)\b)"
 BOUND: Final = re.compile(
@@ -31,8 +32,12 @@ BOUND: Final = re.compile(
     rf"){END}"
 )
 WANTS: Final = re.compile(
-    rf"^(?P<one>{FLAG}) (?:requires|needs|has no effect without|can only be used with) (?P<other>{FLAG})"
+    rf"^(?:Error: )?(?P<one>{FLAG}) (?:requires|needs|has no effect without|can only be used with) (?P<other>{FLAG})"
     rf"(?: and (?P<third>{FLAG}))?(?: to be (?:set|enabled))?(?:[.,;:]|$)(?!.*\bor {FLAG})"
+)
+WANTED: Final = re.compile(
+    rf"^(?:(?P<first>{FLAG}) is required (?:when|if|with) (?P<then>{FLAG})(?: is (?:enabled|set|given))?"
+    rf"|Please set (?P<please>{FLAG}) when setting (?P<setting>{FLAG}))[.:]?$"
 )
 EXCLUDES: Final = re.compile(
     rf"^(?P<one>{FLAG}) (?:does not support|is (?:not supported|incompatible|not compatible) with"
@@ -65,6 +70,9 @@ def read_words(says: str) -> WordedRule | None:
     for kind, pattern in (("wants", WANTS), ("excludes", EXCLUDES)):
         if found := pattern.match(says):
             return WordedRule(kind, tuple(name for name in found.groups() if name), words=says)
+    if found := WANTED.match(says):
+        wanted, by = found["first"] or found["please"], found["then"] or found["setting"]
+        return WordedRule("wants", (by, wanted), words=says)
     return None
 
 
@@ -75,7 +83,7 @@ def is_about(rule: WordedRule, snapshot: Snapshot) -> bool:
     return all(name in names or any(key == name or key.endswith(f".{name}") for key in keys) for name in rule.names)
 
 
-def judge_worded(facts: Mapping[str, Any], settings: Settings) -> Iterator[CheckFinding]:
+def judge_worded(facts: Mapping[str, Any], settings: Settings, snapshot: Snapshot | None) -> Iterator[CheckFinding]:
     """Yield each number that a guard's words exclude, each flag without the one that it wants, each pair of enemies."""
     if facts["guards"] is UNKNOWN:
         return
@@ -92,7 +100,7 @@ def judge_worded(facts: Mapping[str, Any], settings: Settings) -> Iterator[Check
             continue
         if rule.kind == "bound":
             yield from _judge_bound(guard, rule, given, facts, settings)
-        elif rule.names[0] in given and _breaks(rule, given):
+        elif rule.names[0] in given and _breaks(rule, given, snapshot):
             use, place = given[rule.names[0]], read_guards(facts["engine"]).cite(guard)
             line = settings.lines.get(use.written, 0)
             yield make_finding(
@@ -128,10 +136,13 @@ def _list_values(
             yield key, value, "", 0
 
 
-def _breaks(rule: WordedRule, given: Mapping[str, Any]) -> bool:
+def _breaks(rule: WordedRule, given: Mapping[str, Any], snapshot: Snapshot | None) -> bool:
     if rule.kind == "excludes":
         return all(name in given for name in rule.names)
-    return any(name not in given for name in rule.names[1:])
+    options = snapshot.options if snapshot is not None else {}
+    # a flag that has a value by default is there without being written
+    there = {name for name in rule.names[1:] if name in options and options[name].default not in UNSET}
+    return any(name not in given and name not in there for name in rule.names[1:])
 
 
 def _lies_within(rule: WordedRule, number: float) -> bool:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 import yaml
 
+from matrix.checking.containers import SHARED_MEMORY
 from matrix.checking.helm_values import read_values
-from matrix.checking.launchers import Command, Text
+from matrix.checking.launchers import Circumstance, Command, Text
 from matrix.checking.shell_script import Beside, ShellReader, no_file
 from matrix.checking.variables import Variables, Word, expand_word
 from matrix.checking.words import split_statements
@@ -94,8 +98,34 @@ def _read_container(container: Node, kind: str, reader: ShellReader) -> None:
         gpus = read_scalar(get_node(container, "resources", "limits", "nvidia.com/gpu")) or ""
     words = (*first, *then)
     at = words[0].line if words else line_of(container)
+    before = len(reader.commands)
     reader.start_in_image(image, words, env, at, gpus=gpus)
+    noted = tuple(_note_service(container, line_of(container))) if kind == "compose" else ()
+    reader.commands[before:] = [replace(c, circumstances=noted) for c in reader.commands[before:]]
     reader.unread_env = unread
+
+
+def _note_service(service: Node, line: int) -> Iterator[Circumstance]:
+    """Note what a compose service lacks: GPUs, shared memory. What it extends or merges stands elsewhere.
+
+    A pod is not judged so: its runtime class and its volumes are the cluster's business.
+    """
+    keys = {key for key, _ in iterate_items(service)}
+    if keys & {"extends", "<<"}:
+        return
+    runtime = read_scalar(get_node(service, "runtime")) or ""
+    handed = keys & {"gpus", "devices"} or get_node(service, "deploy", "resources", "reservations", "devices")
+    if not handed and "nvidia" not in runtime and "$" not in runtime:
+        yield Circumstance(id="container_without_gpus", subject="services", line=line)
+    mounts = [
+        text
+        for key in ("volumes", "tmpfs")
+        if (block := get_node(service, key)) is not None
+        for node in walk_nodes(block)
+        if (text := read_scalar(node)) is not None
+    ]
+    if not keys & {"ipc", "shm_size"} and not any(SHARED_MEMORY in text or "$" in text for text in mounts):
+        yield Circumstance(id="container_with_little_shared_memory", subject="services", line=line)
 
 
 def _from_files(container: Node, kind: str, reader: ShellReader) -> dict[str, Word]:
@@ -154,6 +184,8 @@ def _read_words(node: Node | None, kind: str, env: dict[str, Word]) -> tuple[Wor
     word = _read_word(node, kind, env)
     if word is None:
         return ()
+    if kind == "compose" and (split := _split_as_compose(word.text)) is not None:
+        return tuple(Word(text, word.line, tuple(h for h in word.holes if f"${h}" in text)) for text in split)
     statements, _ = split_statements(word.text.replace("\n", " "), "", word.line)
     return tuple(
         Word(w.text, word.line, (*w.holes, *(h for h in word.holes if f"${h}" in w.text)))
@@ -161,6 +193,21 @@ def _read_words(node: Node | None, kind: str, env: dict[str, Word]) -> tuple[Wor
         for raw in statement.words
         for w in expand_word(raw, Variables())
     )
+
+
+def _split_as_compose(text: str) -> list[str] | None:
+    """Split as compose does (go-shellwords): quotes and backslashes as in a shell, `#` is a word, an operator ends it.
+
+    None where it is no such text.
+    """
+    lexer = shlex.shlex(text, posix=True, punctuation_chars=";&|<>")
+    lexer.whitespace_split, lexer.commenters = True, ""
+    try:
+        words = list(lexer)
+    except ValueError:
+        return None
+    ends = [index for index, word in enumerate(words) if word and not word.strip(";&|<>")]
+    return words[: ends[0]] if ends else words
 
 
 def _read_word(node: Node | None, kind: str, env: dict[str, Word]) -> Word | None:

@@ -10,7 +10,7 @@ import pytest
 
 from ci.reference.recall import (
     AIM,
-    OF_GUARDS,
+    ROUNDS,
     RecallRow,
     Sibling,
     ToldRow,
@@ -25,6 +25,7 @@ from matrix.checking.rules import read_checks
 ROOT = Path(__file__).parents[2]
 ROWS = read_rows()
 PREDICTED = 33
+ALL = [sibling for path in ROUNDS for sibling in read_siblings(path)]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def test_some_are_known_by_more_than_a_report(told: list[ToldRow]) -> None:
     assert Counter(t.cls for t in told)["predicted"] >= PREDICTED
 
 
-@pytest.mark.parametrize("sibling", [*read_siblings(), *read_siblings(OF_GUARDS)], ids=lambda sibling: sibling.id)
+@pytest.mark.parametrize("sibling", ALL, ids=lambda sibling: sibling.id)
 def test_a_line_that_nobody_has_reported_gets_its_right_answer(sibling: Sibling) -> None:
     assert sibling.first in ("right", "silent", "false alarm")
     assert judge_sibling(sibling) != "missed", sibling.right
@@ -56,7 +57,7 @@ def test_a_line_that_nobody_has_reported_gets_its_right_answer(sibling: Sibling)
 
 def test_ids_are_unique() -> None:
     assert max(Counter(row.id for row in ROWS).values()) == 1
-    assert max(Counter(sibling.id for sibling in [*read_siblings(), *read_siblings(OF_GUARDS)]).values()) == 1
+    assert max(Counter(sibling.id for sibling in ALL).values()) == 1
 
 
 def test_what_a_row_names_exists() -> None:

@@ -10,7 +10,17 @@ from matrix.checking.judge import CheckRequest, judge_command
 from matrix.checking.sources import read_words
 
 LINES = [
-    ("llama-server -m g.gguf -c 131072 -ngl 99 -fa on -ctk q8_0 -ctv q8_0 --jinja -np 4", set()),
+    (
+        "llama-server -m g.gguf -c 131072 -ngl 99 -fa on -ctk q8_0 -ctv q8_0 --jinja -np 4",
+        {"llama_slots_share_the_window"},
+    ),
+    ("llama-server -m g.gguf -c 131072 -np 4 --kv-unified", set()),
+    ("llama-server -m g.gguf -c 131072 -np 1", set()),
+    ("llama-server -m g.gguf -fa -ngl 99", {"llama_option_without_its_value"}),
+    ("llama-server -m g.gguf -fa", {"llama_option_without_its_value"}),
+    ("llama-server -m g.gguf -fa yes", {"llama_option_without_its_value"}),
+    ("llama-server -m g.gguf -fa auto -ngl -1", set()),
+    ("llama-server -m -c 4096", {"llama_option_without_its_value"}),
     ("llama-server -m g.gguf -ctv q8_0", set()),  # flash attention is turned on by itself
     ("llama-server -m g.gguf -fa off --cache-type-v q4_0", {"llama_quantised_values"}),
     ("llama-server -m g.gguf -fa off --cache-type-k q4_0", set()),

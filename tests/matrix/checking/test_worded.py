@@ -50,6 +50,9 @@ LINES = [
     ("sglang", "--enable-watermark --enable-custom-logit-processor", True),
     ("sglang", "--enable-watermark", False),
     ("sglang", "--enable-unified-memory --enable-two-batch-overlap", False),  # a check of its own says more
+    ("sglang", "--export-metrics-to-file", True),
+    ("sglang", "--export-metrics-to-file --export-metrics-to-file-dir d", False),
+    ("sglang", "--tokenizer-metrics-allowed-custom-labels a", False),  # the other has a default
     ("vllm", "--grpc-port 70000", True),
 ]
 
