@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from typing import Any, Final, Literal, NamedTuple
 
@@ -37,6 +38,7 @@ from reports.evidence.types import Found, Proof, Record
 from reports.expected import ExpectedCell
 
 Outcome = Literal["proven", "refuted", "unproven", "absent"]
+READ_AT_ONCE: Final = 16  # a cell and its baseline have at most three sources each
 SPEAKS: Final[tuple[Outcome, ...]] = ("refuted", "proven", "unproven", "absent")  # of several recordings, the first
 Records = Sequence[Record]
 Both = tuple[Any, Any]  # what the cell recorded, and what the one without the feature did
@@ -78,6 +80,7 @@ class ComparedPair:
 
     pair: FeaturePair[ExpectedCell]
     records: Mapping[str, Records]
+    read: Callable[[PredictionSource, str], list[Any]]  # what a cell left, by its id
 
     @property
     def recorded(self) -> tuple[Records, Records]:
@@ -108,12 +111,16 @@ class ComparedPair:
         return Prediction(cell=cell, without=without, feature=feature, what=what, outcome=outcome, detail=detail)
 
     def _pair_recordings(self, source: PredictionSource) -> list[Both]:
-        mine, theirs = map(source.read, self.recorded)
+        mine, theirs = self._read_both(source)
         return [(m, t) for m, t in product(mine, theirs) if m is not None and t is not None]
 
+    def _read_both(self, source: PredictionSource) -> list[list[Any]]:
+        """Read what both cells left, once: each judgement asks for it again, and one baseline has several cells."""
+        return [self.read(source, cell.id) for cell in (self.pair.cell, self.pair.without)]
+
     def _explain_lacking(self, source: PredictionSource) -> Iterator[str]:
-        for cell in (self.pair.cell.id, self.pair.without.id):
-            if not source.read(self.records.get(cell, ())):
+        for cell, found in zip((self.pair.cell.id, self.pair.without.id), self._read_both(source), strict=True):
+            if not found:
                 yield f"{cell} recorded no {source.name}"
 
 
@@ -122,7 +129,13 @@ def judge_predictions(cells: Iterable[ExpectedCell], records: Records) -> tuple[
     by_cell: dict[str, list[Record]] = {}
     for record in records:
         by_cell.setdefault(record.cell, []).append(record)
-    pairs = (ComparedPair(pair, by_cell) for pair in find_feature_pairs(cells) if pair.feature in JUDGES)
+
+    # A few, since pairs of one baseline follow one another: what all cells left is as large as the records.
+    @lru_cache(READ_AT_ONCE)
+    def read(source: PredictionSource, cell: str) -> list[Any]:
+        return source.read(by_cell.get(cell, ()))
+
+    pairs = (ComparedPair(pair, by_cell, read) for pair in find_feature_pairs(cells) if pair.feature in JUDGES)
     return tuple(found for beside in pairs for found in JUDGES[beside.pair.feature](beside))
 
 

@@ -8,7 +8,7 @@ Whether a run is sealed is decided here, of its records as they were written: of
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -139,6 +139,12 @@ class Positions(Sequence[Mapping[str, float]]):
 
     def __len__(self) -> int:
         return len(self._ends)
+
+    def __iter__(self) -> Iterator[Mapping[str, float]]:
+        begin = 0
+        for end in self._ends:
+            yield dict(zip(self._tokens[begin:end], self._numbers[begin:end], strict=True))
+            begin = end
 
     @overload
     def __getitem__(self, place: int) -> Mapping[str, float]: ...
