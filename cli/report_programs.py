@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from cli.programs import take_subparser
@@ -38,7 +38,13 @@ def _make_reports_program(
     name: str, add_parser: Callable[[Any], None], run: Callable[[argparse.Namespace], int]
 ) -> Program:
     from matrix.output.command_line import CommandLine
+    from reports.evidence.given import unpack_given
+
+    def main(words: Sequence[str]) -> int:
+        args = whole.parse_args([name, *words])
+        with unpack_given(args):
+            return run(args)
 
     whole = CommandLine(prog=COMMAND)
     add_parser(whole.add_subparsers(dest="verb", required=True, metavar="VERB"))
-    return Program(lambda: take_subparser(whole, name), lambda words: run(whole.parse_args([name, *words])))
+    return Program(lambda: take_subparser(whole, name), main)

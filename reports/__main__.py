@@ -58,6 +58,7 @@ from reports.evidence.answered import require_results
 from reports.evidence.attempts import order_by_time, order_files
 from reports.evidence.by_cell import Unstreamable, is_large, without_garbage_collection
 from reports.evidence.defuse import defuse_line
+from reports.evidence.given import unpack_given
 from reports.evidence.source_state import read_source_state
 from reports.evidence.summary import make_board
 from reports.evidence.thin_records import ThinEvidence, read_thin
@@ -117,7 +118,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             "claims": ledger.run_claims,
         }
         own |= {"history": history.run_history, "certify": certify.run_certify, "registry": registry.run_registry}
-        return own.get(args.verb, _judging)(args)
+        with unpack_given(args):
+            return own.get(args.verb, _judging)(args)
     except (ConfigError, HostError) as error:
         print(error, file=sys.stderr)
         return BAD_INPUT

@@ -11,14 +11,12 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from matrix.errors import ConfigError, HostError, Problem
-from reports.evidence.archive import SUFFIX as ARCHIVE
-from reports.evidence.archive import unpack_evidence
 from reports.evidence.attempts import split_runs
 from reports.evidence.continuations import Continuations, link_continuations
 from reports.evidence.files import GZIP, is_sealed, read_records
+from reports.evidence.given import unpack_archive
 from reports.evidence.types import Record
 
 LEVEL = 6
@@ -35,14 +33,7 @@ def add_files(folder: Path, paths: Iterable[Path]) -> list[Path]:
         HostError: the directory cannot be written to.
     """
     with ExitStack() as stack:
-        return _add_unpacked(folder, [_unpack_evidence(path, stack) for path in paths])
-
-
-def _unpack_evidence(path: Path, stack: ExitStack) -> Path:
-    """Return a file of evidence: the given one, or that of an archive of a registry."""
-    if not path.name.endswith(ARCHIVE):
-        return path
-    return unpack_evidence(path, Path(stack.enter_context(TemporaryDirectory(prefix="glm-history-"))))
+        return _add_unpacked(folder, [unpack_archive(path, stack) for path in paths])
 
 
 def _add_unpacked(folder: Path, given: Sequence[Path]) -> list[Path]:

@@ -196,13 +196,16 @@ def _compare_replies(here: Path, said: Json, recorded: Json, saved: Path, args: 
     if not found or not (here / "judge").is_dir():
         word = "same" if said == recorded["said"] else "differs"
         return word, "the check was not run again: glm-matrix is not on PATH\n"
-    done = subprocess.run(
-        [found, "repro", "--judge", str(here), "--replies", str(saved)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=JUDGE_S,
-    )
+    try:
+        done = subprocess.run(
+            [found, "repro", "--judge", str(here), "--replies", str(saved)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=JUDGE_S,
+        )
+    except (OSError, subprocess.SubprocessError) as error:  # a traceback would end with 1, which means "same"
+        return "differs", f"the check could not be run again with {found}: {error}\n"
     word, _, why = done.stdout.partition("\n")
     if word not in CODES:
         return "differs", f"the check could not be run again: {(done.stderr or done.stdout).strip()[-400:]}\n"

@@ -1,12 +1,14 @@
 """Shortens a request while its failure lasts: delta debugging over messages, tools and sentences. Pure.
 
 A prompt without the answer, or without the question, fails for another reason. Hence units that hold a word of the
-expected answer, and the first and last unit of the last message, always stay.
+expected answer, and the first and last unit of the last message, always stay. A word that stands all over the prompt
+says nothing of where the answer is: "the" alone kept every sentence of a needle's text.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,6 +18,7 @@ Lasts = Callable[[Json], bool]
 SENTENCE: Final = re.compile(r".+?(?:[.!?。!?]\s+|\n+|\Z)", re.DOTALL)
 WORD: Final = re.compile(r"[\w-]{3,}")
 TRIALS: Final = 100
+FEW, SHARE = 5, 20  # sentences that a telling word stands in at most: so many, or one of so many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +54,7 @@ class _ShrinkTrials:
 def shrink_request(body: Json, lasts: Lasts, *, expected: str = "", trials: int = TRIALS) -> Shrunk:
     """Shorten a chat request while `lasts(body)` holds, with at most `trials` questions."""
     asking = _ShrinkTrials(lasts, trials)
-    kept_words = frozenset(word.lower() for word in WORD.findall(expected))
+    kept_words = find_telling_words(body, expected)
     made = body
     for stage in (_shrink_messages, _shrink_tools, _shrink_texts):
         made = stage(made, asking, kept_words)
@@ -62,6 +65,13 @@ def shrink_request(body: Json, lasts: Lasts, *, expected: str = "", trials: int 
         after_chars=count_chars(made),
         minimal=not asking.spent,
     )
+
+
+def find_telling_words(body: Json, expected: str) -> frozenset[str]:
+    """Find the words of the expected answer that few sentences of the prompt hold."""
+    units = [unit for m in body.get("messages") or () for unit in SENTENCE.findall(_text_of(m))]
+    held = Counter(word for unit in units for word in _split_words(unit))
+    return frozenset(word for word in _split_words(expected) if held[word] <= max(FEW, len(units) // SHARE))
 
 
 def count_chars(body: Json) -> int:
@@ -137,7 +147,11 @@ def _is_plain(message: Mapping[str, Json]) -> bool:
 
 
 def _holds_word(text: str, words: frozenset[str]) -> bool:
-    return bool(words & {word.lower() for word in WORD.findall(text)})
+    return bool(words & _split_words(text))
+
+
+def _split_words(text: str) -> frozenset[str]:
+    return frozenset(word.lower() for word in WORD.findall(text))
 
 
 def _text_of(message: Mapping[str, Json]) -> str:

@@ -7,6 +7,7 @@ counted. Ids are never taken apart: a cell is paired by its recorded facts, and 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -43,6 +44,7 @@ class Pairing:
     pairs: tuple[CellPair, ...]
     left_out: tuple[str, ...] = ()  # earlier cells that no map renames
     added: tuple[str, ...] = ()  # later cells without an earlier one
+    likely_map: str = ""  # the OLD=NEW that would pair the most cells; empty where one was given, or none would
 
 
 def parse_maps(texts: Iterable[str]) -> dict[str, str]:
@@ -86,7 +88,20 @@ def pair_rows(old: Sequence[CellRow], new: Sequence[CellRow], maps: Mapping[str,
     aimed = set(maps.values())
     added = [row.cell for place, row in later.items() if place not in places and (not maps or _words_of(row) & aimed)]
     left_out = [row.cell for row in old if row not in asked]
-    return Pairing(pairs=pairs, left_out=tuple(left_out), added=tuple(added))
+    likely = "" if maps else _find_likely_map([pair.old for pair in pairs if not pair.new], later)
+    return Pairing(pairs=pairs, left_out=tuple(left_out), added=tuple(added), likely_map=likely)
+
+
+def _find_likely_map(missing: Sequence[CellRow], later: Mapping[Place, CellRow]) -> str:
+    """Find the one renamed word with which the most of these cells have a later one."""
+    words = {word: name for row in later.values() for name in MAPPED if (word := str(row.facts.get(name, "")))}
+    counts = Counter(
+        (was, now)
+        for row in missing
+        for now, name in words.items()
+        if (was := str(row.facts.get(name, ""))) and was != now and _place_of(row, {was: now}) in later
+    )
+    return "=".join(counts.most_common(1)[0][0]) if counts else ""
 
 
 def pair_two_cells(old: Sequence[CellRow], new: Sequence[CellRow], names: Sequence[str]) -> Pairing:

@@ -197,6 +197,8 @@ def _tell_pairing(pairing: Pairing) -> Iterator[str]:
     if pairing.added:
         names = ", ".join(pairing.added[:SHOWN_CELLS])
         yield f"{_count(len(pairing.added), 'cell')} of NEW without a counterpart in OLD: {names}"
+    if pairing.likely_map:
+        yield f"a fact was renamed, as it seems: compare again with --map {pairing.likely_map}"
 
 
 class _Comparing:
@@ -268,7 +270,9 @@ class _Comparing:
         names = sorted({*before, *after}) if before and after else ()  # an engine that did not start reports none
         absent = "not recorded"
         both = {name: (before.get(name, absent), after.get(name, absent)) for name in names}
-        return {name: (was, now) for name, (was, now) in both.items() if was != now}
+        # An environment of ours is called after its release: that the release was renamed is no version that changed.
+        renamed = old.facts.get("release"), new.facts.get("release")
+        return {name: (was, now) for name, (was, now) in both.items() if was != now and (was, now) != renamed}
 
 
 def _rename_cell(found: Found, cell: str) -> Found:

@@ -91,7 +91,9 @@ def name_change(before: Status | None, after: Status | None, *, started: bool = 
 
 
 def _name_failure(before: Status | None, after: Status | None) -> Change:
-    if before in GOOD or (before in KNOWN and before is not after):
+    # An engine that did not start as known, and starts now, took no answer away by failing a test as known.
+    starts = before is Status.NOT_RUN_AS_KNOWN and after is Status.XFAIL
+    if before in GOOD or (before in KNOWN and before is not after and not starts):
         return "flaky" if after is Status.FLAKE else "broken"
     if before is Status.FLAKE and after in BAD - {Status.FLAKE}:
         return "broken"

@@ -203,6 +203,16 @@ def test_run_says_same_differs_or_right_now(
     assert shown.startswith(f"{word}\n") and "\x1b" not in shown and server.key == "Bearer mine"
 
 
+def test_a_check_that_cannot_be_started_is_no_failure_that_is_the_same(
+    folder: Path, server: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A traceback ends with 1, which says that the failure is the same."""
+    server.answer = lambda _: "Another wrong answer"
+    monkeypatch.setenv("GLM_MATRIX", "python -m cli")
+    assert load_ask(folder).main([server.url]) == 3
+    assert "the check could not be run again with python -m cli" in capsys.readouterr().out
+
+
 def test_a_server_that_is_not_there_is_no_answer(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert load_ask(folder).main(["http://127.0.0.1:9"]) == 2
     assert "no answer" in capsys.readouterr().err

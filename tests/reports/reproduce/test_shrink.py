@@ -22,6 +22,15 @@ def test_messages_and_tools_go_where_the_failure_lasts_without_them() -> None:
     assert [t["function"]["name"] for t in found.body["tools"]] == ["stop"]
 
 
+def test_common_words_of_the_answer_keep_no_sentence() -> None:
+    """The answer to a needle is a sentence, and its "the" stood in all of them: nothing was ever shortened."""
+    text = "".join(f"The lion visited the lark at the gate {n}. " for n in range(300))
+    needle, asked = "The secret code for the meadow is 332b90. ", "What is the secret code for the meadow?"
+    body = {"messages": [{"role": "user", "content": f"Read this. {text}{needle}{asked}"}]}
+    found = shrink_request(body, lambda body: True, expected="The secret code for the meadow is 332b90.")
+    assert found.body["messages"][0]["content"] == f"Read this. {needle}{asked}"
+
+
 def test_no_more_questions_than_allowed() -> None:
     asked: list[Json] = []
 

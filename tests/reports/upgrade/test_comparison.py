@@ -172,6 +172,20 @@ def test_a_map_that_names_nothing_is_refused(maps: dict[str, str], said: str) ->
     assert said in str(caught.value)
 
 
+def test_a_map_that_would_pair_the_cells_is_named_where_none_was_given() -> None:
+    text = render_text(compare(rename))
+    assert text.startswith("UNKNOWN") and "compare again with --map llamacpp=llamacpp_next" in text
+    assert "--map" not in render_text(compare()) + render_text(compare(drop(lambda f: f.get("cell") == PLAIN)))
+
+
+def test_an_environment_that_is_called_after_its_release_is_no_other_version() -> None:
+    """Of our own environments; an engine that was installed otherwise still tells its own."""
+    old, new = each("launch", versions={"environment": "llamacpp"}), each("launch", versions={"environment": "other"})
+    named = lambda fields: rename(old(fields))  # noqa: E731
+    assert render_text(compare(named, old, maps={"llamacpp": "llamacpp_next"})).startswith("YES: nothing changed")
+    assert "environment llamacpp -> other" in render_text(compare(new, old))
+
+
 @pytest.mark.parametrize("words", [["a"], ["=b"], ["a="], ["a=b", "a=c"]])
 def test_a_map_is_two_words_and_names_one_target(words: list[str]) -> None:
     with pytest.raises(ConfigError):
@@ -260,6 +274,9 @@ def test_a_launch_that_fails_is_one_line_with_all_its_tests() -> None:
         ("FLAKE", "FAIL", "NO"),
         ("INVALID_COMBO", "INVALID_COMBO", "YES"),
         ("MEASURED", "PASS", "YES"),
+        ("NOT_RUN_AS_KNOWN", "XFAIL", "YES"),  # a canary that is damaged on purpose starts now
+        ("NOT_RUN_AS_KNOWN", "FAIL", "NO"),
+        ("XFAIL", "NOT_RUN_AS_KNOWN", "NO"),
     ],
 )
 def test_every_change_of_a_status_has_an_answer(before: str, after: str, answer: str) -> None:
