@@ -18,7 +18,7 @@ from matrix.errors import ConfigError, Problem
 from matrix.judging.foreign_json import parse_foreign_json
 from reports.certify.statement import PREDICATE, STATEMENT, CellEvidence, NotCertifiable, Statements
 from reports.certify.streaming import cut_out_cell, find_cell
-from reports.evidence.by_cell import Unstreamable, is_large
+from reports.evidence.by_cell import Unstreamable
 from reports.evidence.files import open_plain_file, read_records
 from reports.evidence.signature import NotSigned, verify_evidence
 from reports.replay.run import replay_evidence
@@ -109,9 +109,9 @@ def find_problems(
     problems = [f"it expired on {found.expires}"] if found.expires < today else []
     if found.issued > today:
         problems.append(f"it was issued in the future, on {found.issued}")
-    verify = _verify_streamed if is_large(evidence) else _verify_at_once
     try:
-        problems += verify(found, evidence, replay=replay)
+        # Of any size: a certificate is of one cell, and judging the replies of all others takes a minute.
+        problems += _verify_streamed(found, evidence, replay=replay)
     except Unstreamable:
         problems += _verify_at_once(found, evidence, replay=replay)
     if signers is not None:
@@ -128,7 +128,7 @@ def _verify_at_once(found: Certificate, evidence: Sequence[Path], *, replay: boo
 
 
 def _verify_streamed(found: Certificate, evidence: Sequence[Path], *, replay: bool) -> list[str]:
-    """Verify with the memory of one cell: no other cell's records are held, here or by the replay.
+    """Verify by one cell's records and replies: no other's are held, here or by the replay.
 
     Raises:
         Unstreamable: all must be read at once.

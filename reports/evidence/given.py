@@ -13,7 +13,7 @@ from typing import Final
 from reports.evidence.archive import SUFFIX, unpack_evidence
 
 GIVEN: Final = ("evidence", "old", "new", "baseline")  # arguments that name files of evidence
-IN_PLACE: Final = frozenset({"sign"})  # verbs that write beside the very file that was named
+AS_NAMED: Final = frozenset({"sign", "registry"})  # one signs the named file, one takes over an archive as it is
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def unpack_given(args: argparse.Namespace) -> Iterator[None]:
         ConfigError: an archive holds something else than evidence, or too much.
     """
     with ExitStack() as stack:
-        for name in GIVEN if args.verb not in IN_PLACE else ():
+        for name in GIVEN if args.verb not in AS_NAMED else ():
             match getattr(args, name, None):
                 case Path() as path:
                     setattr(args, name, unpack_archive(path, stack))

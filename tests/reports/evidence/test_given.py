@@ -33,8 +33,10 @@ def test_an_archive_is_read_as_its_file_and_gone_afterwards(archive: Path, tmp_p
     assert not args.old.exists() and not args.baseline[1].parent.exists()
 
 
-@pytest.mark.parametrize(("verb", "name"), [("sign", "run.tar.xz"), ("diff", "an-entry.tar.xz")])
-def test_what_is_signed_in_place_or_is_no_file_stays_as_it_was_named(archive: Path, verb: str, name: str) -> None:
+@pytest.mark.parametrize(
+    ("verb", "name"), [("sign", "run.tar.xz"), ("registry", "run.tar.xz"), ("diff", "entry.tar.xz")]
+)
+def test_what_is_taken_as_it_is_or_is_no_file_stays_as_it_was_named(archive: Path, verb: str, name: str) -> None:
     args = Namespace(verb=verb, evidence=archive.with_name(name))
     with unpack_given(args):
         assert args.evidence == archive.with_name(name)
