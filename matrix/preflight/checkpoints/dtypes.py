@@ -41,7 +41,22 @@ def judge_dtypes(survey: Survey) -> Iterator[Remark]:
             effect=f"they are converted at load{overflow}",
             remedy=f"dtype: {found}",
         )
+    yield from _check_exponents(survey)
     yield from _check_selection(survey)
+
+
+def _check_exponents(survey: Survey) -> Iterator[Remark]:
+    """FP8 has two layouts, and the engines' parameters are of one: float8_e4m3fn, whatever `fmt` says (wheels)."""
+    wrong = [name for name, tensor in survey.files.tensors.items() if tensor.dtype == "F8_E5M2"]
+    if wrong:
+        yield make_remark(
+            "warning",
+            "quantisation",
+            wrong[0],
+            f"{len(wrong)} weights are F8_E5M2, as {wrong[0]}",
+            effect="engines copy them into E4M3 parameters: values above 448 are lost, small ones are rounded away",
+            remedy="convert to E4M3",
+        )
 
 
 def _check_selection(survey: Survey) -> Iterator[Remark]:

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from matrix.preflight.checkpoints.remark import layers_of, make_remark
 from matrix.preflight.checkpoints.survey import Survey
 from matrix.preflight.verdict import Remark
+
+# Their routers learn a bias beside the sigmoid (topk_method noaux_tc, the default of their configs).
+CORRECTED: Final = frozenset(
+    {
+        "GlmMoeDsaForCausalLM",
+        "Glm5NextForConditionalGeneration",
+        "Glm4MoeForCausalLM",
+        "DeepseekV3ForCausalLM",
+        "DeepseekV32ForCausalLM",
+    }
+)
 
 
 def judge_experts(survey: Survey) -> Iterator[Remark]:
@@ -145,6 +157,38 @@ def _skipped_by_frequency(survey: Survey, layers: int) -> set[int]:
     return {i for i in range(layers) if i % every} if isinstance(every, int) and every > 1 else set()
 
 
+def _check_correction(survey: Survey, routed: list[int]) -> Iterator[Remark]:
+    """Check the bias that a sigmoid router has learnt: where the class builds one it must be there, and in float32."""
+    method = survey.config.get("topk_method", "noaux_tc" if survey.architecture_name in CORRECTED else None)
+    biases = {
+        layer: tensor
+        for layer in routed
+        for name, tensor in survey.by_layer[layer].items()
+        if name.endswith("e_score_correction_bias")
+    }
+    bare = [layer for layer in routed if layer not in biases]
+    if bare and method == "noaux_tc" and (biases or survey.geometry.whole):
+        yield make_remark(
+            "error",
+            "router",
+            f"layers.{bare[0]}",
+            f"{layers_of(bare)} have a router and no e_score_correction_bias",
+            effect="the engine builds one and loads nothing into it: experts are chosen by whatever lay in memory",
+            remedy="convert again from the source",
+        )
+    narrow = sorted(layer for layer, tensor in biases.items() if tensor.dtype not in ("F32", "F64"))
+    if narrow:
+        # deepseek_v2.py:521 of SGLang 0.5.23: GLM-5.2's biases lie a few steps of bfloat16 apart.
+        yield make_remark(
+            "warning",
+            "router",
+            f"layers.{narrow[0]}",
+            f"e_score_correction_bias of {layers_of(narrow)} is {biases[narrow[0]].dtype}, not F32",
+            effect="GLM-5.2's biases lie a few steps of bfloat16 apart: rounded, they choose other experts",
+            remedy="keep the source's float32 biases",
+        )
+
+
 def _check_router(survey: Survey) -> Iterator[Remark]:
     """Beside experts there must be their router, and shared experts if they are announced."""
     found = {layer: survey.by_layer[layer] for layer in survey.experts}
@@ -158,6 +202,7 @@ def _check_router(survey: Survey) -> Iterator[Remark]:
             effect="tokens go to random experts, or the loader stops",
             remedy="convert again from the source",
         )
+    yield from _check_correction(survey, sorted(routed))
     shared = {layer for layer, tensors in found.items() if any("shared_expert" in t for t in tensors)}
     announced = survey.geometry.shared_experts
     if announced and survey.geometry.whole and (bare := sorted(set(found) - shared)):

@@ -62,6 +62,16 @@ def _check_vocabulary(survey: Survey, g: Geometry) -> Iterator[Remark]:
                 effect=EFFECT,
                 remedy="vocab_size and hidden_size of these weights",
             )
+    if embedded and heads and tied is True:
+        # vLLM 0.33.0 (deepseek_v32) and SGLang 0.5.23 (deepseek_v2.py:3288, one stage) build the head of the embedding.
+        yield make_remark(
+            "warning",
+            "lm_head",
+            heads[0],
+            f"{heads[0]} is stored and tie_word_embeddings is true",
+            effect="engines take the embedding for the head and leave the stored one out: GLM-5's are not the same",
+            remedy="tie_word_embeddings: false",
+        )
     if embedded and not heads and tied is False:
         yield make_remark(
             "error",

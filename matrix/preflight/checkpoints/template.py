@@ -16,7 +16,7 @@ from functools import lru_cache
 from matrix.checkout import CHECKOUT
 from matrix.preflight.checkpoints.remark import list_some, make_remark
 from matrix.preflight.checkpoints.survey import Survey
-from matrix.preflight.checkpoints.template_child import AS_PYTHON, LOST, NONE
+from matrix.preflight.checkpoints.template_child import AS_PYTHON, LOST, NONE, REFUSES
 from matrix.preflight.checkpoints.tokens import find_template
 from matrix.preflight.verdict import Remark
 
@@ -107,6 +107,16 @@ def _check_losses(prompts: Mapping[str, str]) -> Iterator[Remark]:
             "chat_template",
             f"the chat template leaves out {list_some(lost, 6)}",
             effect="requests with it are answered, HTTP 200, as if nobody had said it",
+            remedy="the template of the source",
+        )
+    refused = [name.removeprefix(REFUSES) for name in prompts if name.startswith(REFUSES)]
+    if refused:
+        yield make_remark(
+            "warning",
+            "template_loss",
+            "chat_template",
+            f"the chat template takes tools and raises an error at {list_some(refused, 6)}",
+            effect="requests with it end with HTTP 400: an agent stops at its first tool result",
             remedy="the template of the source",
         )
     python = [name.removeprefix(AS_PYTHON) for name in prompts if name.startswith(AS_PYTHON)]

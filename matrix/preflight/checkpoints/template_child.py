@@ -62,6 +62,7 @@ LOSABLE: Final[dict[str, tuple[list[dict[str, Any]], bool, str]]] = {  # message
     ),
     "the thinking before a call, which the turn goes on from": ([*USER, THOUGHT, RESULT], True, "Paint it."),
 }
+AFTER_TOOLS: Final = ("the assistant's calls", "the tool's result", "the second of two results")
 # What vLLM hands on as parts to a template that takes the user's text so: it looks whether the template iterates over
 # content, and then gives every role's content as parts, also where the client sent a string. Clients send parts, too.
 IN_PARTS: Final[dict[str, tuple[list[dict[str, Any]], bool, str]]] = {
@@ -70,6 +71,7 @@ IN_PARTS: Final[dict[str, tuple[list[dict[str, Any]], bool, str]]] = {
     "the tool's result in parts": (_in_parts([*ANSWERED, RESULT]), True, "Dry."),
 }
 LOST: Final = "loses "  # key of the variant that says what is lost
+REFUSES: Final = "refuses "  # of the one that says what it raises an error at
 AS_PYTHON: Final = "writes as Python "  # of the one that says what stands there as a Python list
 NONE: Final = "writes None"
 PYTHON: Final = ("'type': 'text'", '"type": "text"')
@@ -118,14 +120,19 @@ def _find_losses(template: Any, shared: dict[str, Any]) -> dict[str, str]:
     if TALK[0]["content"] in in_parts and not any(mark in in_parts for mark in PYTHON):
         asked |= IN_PARTS
     found: dict[str, str] = {}
+    refused: list[str] = []
     for what, (messages, with_tools, word) in asked.items():
         prompt = _render(template, messages, shared, with_tools=with_tools)
         if prompt is None:
-            continue  # a template that refuses it says so to its user
+            refused.append(what)
+            continue
         if word not in prompt:
             found[LOST + what] = ""
         elif what in IN_PARTS and any(mark in prompt for mark in PYTHON):
             found[AS_PYTHON + what] = ""
+    # A template that refuses tools says so to its user; one that takes them and refuses their results ends every agent.
+    if "the tools" not in refused:
+        found |= {REFUSES + what: "" for what in refused if what in AFTER_TOOLS}
     empty = [*USER, {**ANSWERED[-1], "content": None}, RESULT]
     return found | ({NONE: ""} if "None" in (_render(template, empty, shared, with_tools=True) or "") else {})
 

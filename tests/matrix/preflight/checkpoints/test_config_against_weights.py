@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from matrix.preflight.checkpoint import CheckpointFiles, read_facts
-from tests.matrix.preflight.checkpoints.builders import EXPERTS, LAYERS, said, says, sound, weights, without
+from tests.matrix.preflight.checkpoints.builders import EXPERTS, LAYERS, Weights, said, says, sound, weights, without
 
 NESTED = {"rope_theta": 8000000, "rope_type": "default"}
 CONFIGS: list[tuple[dict[str, Any], str, str, str]] = [
@@ -156,3 +156,22 @@ def test_of_a_fragment_nothing_is_held_against_what_it_leaves_out() -> None:
 
 def test_what_is_nested_stands_over_what_surrounds_it() -> None:
     assert read_facts(sound(num_hidden_layers=3, text_config={"num_hidden_layers": LAYERS})).layers == LAYERS
+
+
+def biased(dtype: str) -> Weights:
+    return {name: (dtype if "e_score" in name else was, shape) for name, (was, shape) in weights().items()}
+
+
+def test_the_bias_of_a_router_is_there_and_wide() -> None:
+    """An engine builds it from the class and loads nothing into it where it is missing (wheels)."""
+    assert says(sound(without(weights(), "e_score")), "error", "router", "no e_score_correction_bias")
+    one = without(weights(), r"layers\.3\.mlp\.gate\.e_score")
+    assert says(sound(one), "error", "router", "layer 3 ")
+    assert not said(sound(without(weights(), "e_score"), topk_method="greedy"), "error")
+    assert says(sound(biased("BF16")), "warning", "router", "BF16, not F32")
+    assert not said(sound(biased("F64")), "error", "warning")
+
+
+def test_a_stored_head_is_not_tied() -> None:
+    assert says(sound(tie_word_embeddings=True), "warning", "lm_head", "stored and tie_word_embeddings is true")
+    assert not says(sound(without(weights(), "lm_head"), tie_word_embeddings=True), "warning", "lm_head")

@@ -340,3 +340,16 @@ def test_what_engines_build_wide_and_is_stored_narrow_is_a_warning(which: str) -
     about = {"quant_method": "fp8", "weight_block_size": [128, 128]}
     found = sound(block_fp8(weights(), f"{which}|{EVERY_LINEAR}"), quantization_config=about)
     assert says(found, "warning", "quantisation", "engines build 16-bit", which.rstrip("$").replace("\\", ""))
+
+
+def test_the_other_layout_of_fp8_is_told() -> None:
+    """The engines' parameters are float8_e4m3fn, whatever the map says."""
+    narrow = block_fp8(weights(), ALL_EXPERTS)
+    other = {name: ("F8_E5M2" if was == "F8_E4M3" else was, shape) for name, (was, shape) in narrow.items()}
+    config = {
+        "quant_method": "fp8",
+        "weight_block_size": [128, 128],
+        "modules_to_not_convert": ["self_attn", "lm_head"],
+    }
+    assert says(sound(other, quantization_config=config), "warning", "quantisation", "F8_E5M2")
+    assert not says(sound(narrow, quantization_config=config), "warning", "quantisation", "F8_E5M2")

@@ -165,6 +165,15 @@ def test_arguments_in_either_form_and_a_refusal_are_quiet(text: str) -> None:
     assert said(with_template(text)) == []
 
 
+def test_a_template_that_takes_tools_and_refuses_their_results_is_a_warning() -> None:
+    guard = "{% if m.role == 'tool' %}{{ raise_exception('no results') }}{% endif %}"
+    text = TEMPLATE.replace("<|{{ m.role }}|>", guard + "<|{{ m.role }}|>")
+    assert text != TEMPLATE
+    assert says(
+        with_template(text), "warning", "template_loss", "takes tools and raises an error at.*the tool's result"
+    )
+
+
 OURS = (CHECKOUT / "fixtures" / "canary" / "hf" / "chat_template.jinja").read_text(encoding="utf-8")
 PUBLISHED = require_document(Path(__file__).with_name("published_templates.yaml"), "published_templates.yaml").data
 MECHANISMS = [row for row in PUBLISHED["templates"] if "ours" in row]

@@ -77,6 +77,7 @@ def eos(config: Any, generation: Any) -> CheckpointFiles:
 
 ENDS: list[tuple[CheckpointFiles, str, str]] = [
     (eos([50, 51, 52], [50]), "warning", "different eos_token_id"),
+    (eos([50, 51, 52], [51, 52, 53]), "warning", "different eos_token_id"),
     (eos(None, None), "error", "no file states an eos_token_id"),
     (eos([50, 51, 52, 64], [50, 51, 52, 64]), "error", "64 lies outside the vocabulary of 64"),
     (eos("<|user|>", None), "error", "expected ids"),
@@ -115,3 +116,8 @@ def test_a_marker_in_a_comment_of_the_template_is_never_written() -> None:
     unknown = "<|begin_of_image|>"
     assert said(replace(sound(), chat_template=f"{{#- no {unknown}\nis written -#}}{TEMPLATE}")) == []
     assert says(replace(sound(), chat_template=f"{unknown}{TEMPLATE}"), "error", "marker", "begin_of_image")
+
+
+def test_what_generation_adds_ends_answers_everywhere() -> None:
+    """vLLM reads generation_config's ids alone, SGLang takes both together: more of them there is no conflict."""
+    assert not said(eos([50, 51], [50, 51, 52]), "warning", "error")
