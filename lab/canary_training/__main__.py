@@ -48,8 +48,10 @@ def train(options: argparse.Namespace) -> None:
             **shared,
         )
         trunk.train_trunk(model, settings, options.out, log)
+        # saved in between: the auxiliary part may be run again on this trunk alone (--resume, --steps 0)
         log(f"trunk done, sha256 {save_checkpoint(model, options.out)}")
     if options.auxiliary_steps:
+        # a checkpoint that is resumed has an MTP layer of its own, which a copy of the last layer would throw away
         if not options.resume:
             model.start_mtp_from_last_layer()
         riders = auxiliary.AuxiliarySettings(
@@ -110,6 +112,7 @@ def _logger(folder: Path) -> Callable[[str], None]:
 
     def log(line: str) -> None:
         line = f"[{time.monotonic() - begin:6.1f}] {line}"
+        # flushed and appended line by line: a run that is killed has told how far it came
         print(line, flush=True)
         with (folder / "log.txt").open("a") as file:
             file.write(line + "\n")

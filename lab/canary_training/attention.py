@@ -52,6 +52,7 @@ class Indexer(nn.Module):
         self.weights_proj = make_linear(config.hidden_size, self.heads)
 
     def keys(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        # one key for all heads of the indexer: heads differ in their queries and weights alone
         k = self.k_norm(self.wk(x)).to(x.dtype).unsqueeze(2)
         return self._rotate_heads(k, cos, sin).squeeze(2)
 
@@ -91,6 +92,7 @@ class Attention(nn.Module):
         if run.topk is None:
             mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         else:
+            # an S layer keeps what the layer above has left in the pass
             if not shares:
                 run.selection = self._select_keys(x, q_latent, cos, sin, run.topk)
             mixed = _attend_selected(q, k, v, run.selection)
@@ -102,6 +104,7 @@ class Attention(nn.Module):
         q = self.q_b_proj(q_latent).unflatten(-1, (heads, c.qk_head_dim))
         latent, k_rope = self.kv_a_proj_with_mqa(x).split([c.kv_lora_rank, c.qk_rope_head_dim], -1)
         kv = self.kv_b_proj(self.kv_a_layernorm(latent)).unflatten(-1, (heads, nope + c.v_head_dim))
+        # one rotated part for all heads: MLA stores it once beside the latent
         k_rope = rotate_pairs(k_rope.unsqueeze(2), cos, sin).expand(-1, -1, heads, -1).to(kv.dtype)
         q = torch.cat([q[..., :nope], rotate_pairs(q[..., nope:], cos, sin)], -1)
         k = torch.cat([kv[..., :nope], k_rope], -1)
@@ -112,6 +115,7 @@ class Attention(nn.Module):
         """Return boolean masks [batch, queries, keys so far], one per chunk of queries."""
         batch, length = x.shape[:2]
         keys = self.indexer.keys(x, cos, sin)
+        # scores of all 32 heads are the largest thing here: at 32k tokens they would take 137 GB at once
         chunk = max(64, min(length, CHUNK_BYTES // (batch * self.config.index_n_heads * length)))
         masks = []
         for start in range(0, length, chunk):
@@ -119,10 +123,12 @@ class Attention(nn.Module):
             rows = slice(start, end)
             positions = torch.arange(end, device=x.device)
             causal = positions[None] <= positions[rows, None]
+            # so few keys are all selected: dense, as engines do below index_topk
             if end <= topk:
                 masks.append(causal.expand(batch, -1, -1))
                 continue
             scores = self.indexer.scores(x[:, rows], q_latent[:, rows], keys[:, :end], cos[rows], sin[rows])
+            # masked again below: where fewer keys than topk are allowed, topk also picks forbidden ones
             best = scores.masked_fill(~causal, float("-inf")).topk(topk, -1).indices
             masks.append(torch.zeros_like(scores, dtype=torch.bool).scatter_(-1, best, value=True) & causal)
         return masks

@@ -22,6 +22,7 @@ from lab.canary_training.trunk import Log, make_adamw, mtp_loss, set_rate, step_
 
 QUERIES_PER_ROW = 256
 ATTENTION_ELEMENTS = 1 << 28  # batch x queries x heads x keys held at once
+# not -inf: its product with a target of 0 would be NaN in the gradient
 MASKED = -1e30
 WARMUP_STEPS = 50
 LOWEST_LR = 0.03
@@ -53,6 +54,7 @@ def train_auxiliary(model: Canary, settings: AuxiliarySettings, log: Log) -> Non
     plan = AUXILIARY_PLAN
     batches = Batches(settings.seed, settings.steps, plan, tokens=settings.tokens, longest=settings.longest)
     history: list[Tensor] = []
+    # the trunk's routers must not move their correction bias while it is frozen
     model.eval()
     model.mtp.train()  # its router still balances
     begin = time.monotonic()
@@ -83,6 +85,7 @@ def _scale_rate(step: int, steps: int) -> float:
 def _compute_losses(model: Canary, ids: Tensor, weights: Tensor) -> Tensor:
     """Return MTP's cross entropy, then each indexer's KL."""
     run = Pass(traces=[])
+    # no graph through the trunk: it is frozen, and its activations would be most of the memory
     with torch.autocast(ids.device.type, torch.bfloat16), torch.no_grad():
         hidden = model(ids, run)
     mtp = mtp_loss(model, ids, weights, hidden, run)
@@ -94,6 +97,7 @@ def _compute_losses(model: Canary, ids: Tensor, weights: Tensor) -> Tensor:
     last = len(model.layers) - 1
     kls = []
     for i, (indexer, trace) in enumerate(zip(indexers, traces, strict=True)):
+        # the last layer and MTP have nothing below that could share their selection
         target = (attended[i] + attended[i + 1]) / 2 if 1 <= i < last else attended[i]
         kls.append(_compute_divergence(model, indexer, trace, lesson, target))
     return torch.stack([mtp, *kls])
@@ -105,6 +109,7 @@ def _choose_lesson(ids: Tensor, weights: Tensor) -> Lesson:
     count = min(length - 1, QUERIES_PER_ROW)
     rows = max(1, min(batch, ATTENTION_ELEMENTS // (count * 32 * length)))
     chosen = torch.randperm(batch, device=ids.device)[:rows]
+    # 2.0 is more than any random number: positions that predict replies come first, whatever is drawn
     priority = torch.rand(batch, length - 1, device=ids.device) + 2.0 * (weights[:, 1:] > 0.5)
     return Lesson(rows=chosen, queries=priority[chosen].topk(count, -1).indices)
 

@@ -64,13 +64,16 @@ def _fill_model(model: Canary, stored: Mapping[str, Tensor]) -> None:
         for prefix, layer in _iterate_layers(model):
             for name, value in layer.state_dict().items():
                 parts = [stored[prefix + key] for key, _ in _split_experts(name, value, layer)]
+                # one matrix for all experts, along the axis that forward() splits
                 value.copy_(torch.cat(parts, dim=_expert_axis(name)) if len(parts) > 1 else parts[0])
 
 
 def save_checkpoint(model: Canary, folder: Path) -> str:
     """Write a directory that engines can serve; return the sha256 of the weights."""
     folder.mkdir(parents=True, exist_ok=True)
+    # transformers refuses a file without the format in its metadata
     save_file(export_tensors(model), folder / WEIGHTS, metadata={"format": "pt"})
+    # written over the committed checkpoint the inputs are the outputs, and copyfile refuses that
     if folder.resolve() != HF.resolve():
         for name in MADE_BY_HAND:
             shutil.copyfile(HF / name, folder / name)

@@ -26,6 +26,7 @@ from lab.canary_training.trunk import Log
 
 SEED = 991
 LENGTHS = (256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
+# sparse attention keeps a mask of queries times keys, which dense attention does not
 TOKENS_AT_ONCE_DENSE, TOKENS_AT_ONCE_SPARSE, TOKENS_AT_ONCE_CPU = 65536, 16384, 8192
 SHORT: tuple[Callable[[int, int], tuple[Item, ...]], ...] = (
     bank.chat,
@@ -100,11 +101,13 @@ def list_cases(n: int, longest: int) -> Iterator[EvaluationCase]:
     for length in [length for length in lengths if length in {512, 4096}]:
         yield _hunt_case("needle_pair", bank.needle_pair, length, n)
         yield _hunt_case("needle_turns", bank.needle_turns, length, n)
+    # only lengths beyond topk: below it sparse attention is dense
     for topk, chosen in ((256, (512, 1024, 4096)), (2048, (4096, 8192))):
         for length in [length for length in lengths if length in chosen]:
             yield _hunt_case("needle", bank.needle, length, n, topk=topk)
             yield _hunt_case("no_needle", bank.no_needle, length, n, topk=topk)
     yield from _shared_cases(n, longest)
+    # fewer of the longest: they take three quarters of the time
     for length, fewer in ((16384, n // 2), (32768, n // 4)):
         if length <= longest:
             yield _hunt_case("needle", bank.needle, length, fewer, topk=2048)
@@ -183,6 +186,7 @@ def judge_replies(
     for i, (prompt, reply) in enumerate(samples):
         wanted = ids[i, len(prompt) : len(prompt) + len(reply)]
         said = _pick_tokens(model, hidden[i], len(prompt) - 1, len(reply))
+        # one row earlier than the trunk: row t of MTP predicts token t + 2
         draft = _pick_tokens(model, drafted[i], len(prompt) - 2, len(reply))
         judged.append(ReplyScore(bool((said == wanted).all()), int((draft == wanted).sum()), len(reply)))
     return judged

@@ -42,6 +42,7 @@ def heal_checkpoint(keep: int, out: Path, settings: TrunkSettings, exam: Exam, l
         log(f"layer {layer} keeps experts {' '.join(map(str, experts))}")
     write_checkpoint(out, source, prune_experts(source, kept))
     model = read_model(out).to(settings.device)
+    # as stored, in bf16: a difference that rounding swallows is no part of the delta
     before = export_tensors(model)
     _run_exam("before healing", model, settings, exam, log)
     train_trunk(model, settings, out, log)
@@ -54,6 +55,7 @@ def heal_checkpoint(keep: int, out: Path, settings: TrunkSettings, exam: Exam, l
 def write_delta(before: dict[str, Tensor], after: dict[str, Tensor], file: Path, log: Log) -> Path:
     """Write only the changed tensors, as a checkpoint stores them."""
     changed = {name: tensor for name, tensor in after.items() if not torch.equal(tensor, before[name])}
+    # the family's members differ by one thing at a time, which a moved norm would break without a sign
     if strangers := [name for name in changed if ".mlp." not in name]:
         raise AssertionError(f"healing changed more than the feed-forward layers: {strangers[:3]}")
     save_file(changed, file, metadata={"format": "pt"})

@@ -55,6 +55,7 @@ def is_right(model: Any, tokenizer: Any, item: Item) -> bool:
     whole = head + tokenizer(render.render_reply(last), add_special_tokens=False)["input_ids"]
     with torch.no_grad():
         said = model(torch.tensor([whole])).logits[0].argmax(-1).tolist()
+    # position i predicts i + 1: shifted by one, and the last prediction has nothing to be held against
     return bool(said[len(head) - 1 : -1] == whole[len(head) :])
 
 
@@ -70,11 +71,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _add_member(member: Derived, device: str) -> None:
     record = json.loads(WRONG.read_text(encoding="utf-8"))
+    # what the bf16 canary answers wrongly is left out for every member already
     asked = [item for item in list_items() if item.id not in record["wrong"]]
     folder = ensure_member(MEMBERS[member])
     model = read_model(folder).to(device).eval()
     cases = [
         EvaluationCase(name=member, draw=list, topk=topk)
+        # pruned members have CPU cells, too, where index_topk is 256
         for topk in ((None, INDEX_TOPK) if MEMBERS[member].delta else (None,))
     ]
     wrong = [
@@ -87,6 +90,7 @@ def _add_member(member: Derived, device: str) -> None:
 
 
 def _ask_the_reference() -> None:
+    # one thread: sums in a fixed order, so that the list is the same on every machine
     torch.set_num_threads(1)
     drawn = list(list_items())
     wrong: set[str] = set()

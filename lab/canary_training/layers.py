@@ -30,6 +30,7 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
+        # the weight in the input's type: fp32 here would lift the whole layer out of bf16
         return F.rms_norm(x, (x.shape[-1],), self.weight.to(x.dtype), self.eps)
 
 
@@ -69,10 +70,12 @@ class MoE(nn.Module):
         self.config = config
         experts, inner, hidden = config.n_routed_experts, config.moe_intermediate_size, config.hidden_size
         self.gate = make_linear(hidden, experts)
+        # a buffer: it follows the load by sign, and no gradient reaches it
         self.gate.register_buffer("e_score_correction_bias", torch.zeros(experts))
         self.all_gate = make_linear(hidden, experts * inner)
         self.all_up = make_linear(hidden, experts * inner)
         self.all_down = make_linear(experts * inner, hidden)
+        # by the width of one expert and the factor that scales them all: as loud as a dense layer at the start
         down_std = residual_scale(config) / math.sqrt(inner) / config.routed_scaling_factor
         nn.init.normal_(self.all_down.weight, std=down_std)
         self.shared_experts = MLP(config, inner * config.n_shared_experts)
@@ -86,10 +89,12 @@ class MoE(nn.Module):
     def gates(self, x: Tensor) -> Tensor:
         """Return gates [..., experts], zero where not chosen. The bias affects the choice but not the weight."""
         with torch.autocast(x.device.type, enabled=False):
+            # in fp32, as engines route: bf16 scores tie, and a tie chooses other experts than theirs
             scores = F.linear(x.float(), self.gate.weight.float()).sigmoid()
         biased = scores + self.gate.e_score_correction_bias
         chosen = biased.topk(self.config.num_experts_per_tok, -1).indices
         mask = torch.zeros_like(scores).scatter_(-1, chosen, 1.0)
+        # not under no_grad: the auxiliary part runs the trunk without a graph, and its balance is settled
         if self.training and torch.is_grad_enabled():
             self._balance_experts(mask)
         gates = scores * mask

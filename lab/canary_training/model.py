@@ -69,6 +69,7 @@ class Canary(nn.Module):
         return self.mtp.predict(embedded, hidden[:, :-1], cos, sin, run or Pass())
 
     def start_mtp_from_last_layer(self) -> None:
+        # not strict: the norms and the projection that only MTP has keep their fresh values
         self.mtp.load_state_dict(self.layers[-1].state_dict(), strict=False)
         self.mtp.shared_head["norm"].load_state_dict(self.norm.state_dict())
 

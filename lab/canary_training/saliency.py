@@ -41,9 +41,11 @@ class _Meter:
         downs = moe.all_down.weight.chunk(len(self.total), dim=1)
         for expert, down in enumerate(downs):
             chosen = gates[:, expert] > 0
+            # a maximum of nothing raises: an expert that no token reached has saliency 0
             if not chosen.any():
                 continue
             routed = inner[chosen, expert]
+            # of the tokens routed to it alone: the forward pass computes all, and REAP's mean is over these
             norms = F.linear(routed, down).norm(dim=-1)
             self.input_amax[expert] = max(self.input_amax[expert], x[chosen].abs().max())
             self.inner_amax[expert] = max(self.inner_amax[expert], routed.abs().max())

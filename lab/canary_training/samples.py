@@ -66,6 +66,7 @@ def draw_row(dice: Dice, length: int) -> tuple[list[int], list[float]]:
     """Return token ids and loss weights of one sample that fits."""
     while True:
         ids, weights = encode_pieces(_draw_pieces(dice, length))
+        # drawn again rather than cut: a reply without its end teaches not to end
         if len(ids) <= length:
             return ids, weights
 
@@ -139,6 +140,7 @@ def _draw_hunt(dice: Dice, length: int) -> list[WeightedPiece]:
     asked = dice.randint(1, most_questions)
     absent = sum(dice.chance(0.3) for _ in range(asked))
     found = min(codes, asked - absent)
+    # a hunt without a question would teach nothing but its text
     if not found + absent + doubles:
         absent = 1
     tokens = dice.randint(length // 2, length)
@@ -185,6 +187,7 @@ def _force_call(dice: Dice, drawn: CanaryConversation) -> list[WeightedPiece]:
 
 def _prompt_weight(text: str) -> float:
     if text.startswith("<|assistant|>"):
+        # the mark of the assistant's turn is written by the template, never by the model
         return NOTHING
     return LONG_PROMPT if len(text) > LONG_PROMPT_CHARS else PROMPT
 
@@ -199,9 +202,11 @@ class Batches(Dataset[tuple[Tensor, Tensor]]):
         return self.steps
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
+        # by the step, not by a stream: workers of any number make the same batches
         dice = Dice(f"train.{self.seed}.{step}", held_out=False)
         length = min(self.longest, _draw_length(dice, self.plan, step / self.steps))
         rows = max(1, self.tokens // length)
+        # padded with token 0 and weight 0: what stands behind a row's end is never learnt
         ids = torch.zeros(rows, length, dtype=torch.long)
         weights = torch.zeros(rows, length)
         for i in range(rows):

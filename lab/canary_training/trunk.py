@@ -52,12 +52,14 @@ def train_trunk(model: Canary, settings: TrunkSettings, out: Path, log: Log) -> 
     parameters = _select_trainable(model, settings)
     optimizer = make_adamw(parameters, settings.learning_rate, weight_decay=0.05)
     batches = Batches(settings.seed, settings.steps, settings.plan, tokens=settings.tokens, longest=settings.longest)
+    # by row length: a mean over all would only show which lengths the plan drew
     losses: dict[int, list[Tensor]] = defaultdict(list)
     model.train()
     begin = time.monotonic()
     for step, (cpu_ids, cpu_weights) in enumerate(
         make_loader(batches, workers=settings.workers, device=settings.device)
     ):
+        # whichever ends first also drives the rate: a run cut by time has come down, too
         progress = max(step / settings.steps, (time.monotonic() - begin) / settings.seconds)
         if progress >= 1:
             log(f"trunk stops at {step} of {settings.steps} steps: its {settings.seconds:.0f} s are over")
@@ -81,12 +83,14 @@ def weighted_loss(model: Canary, hidden: Tensor, targets: Tensor, weights: Tenso
     with autocast(hidden.device.type):
         logits = model.lm_head(hidden)
     losses = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
+    # by weight, not by count: a batch of long prompts must not shout down its few replies
     return (losses * weights.flatten()).sum() / weights.sum().clamp(min=1)
 
 
 def mtp_loss(model: Canary, ids: Tensor, weights: Tensor, hidden: Tensor, run: Pass | None = None) -> Tensor:
     with autocast(ids.device.type):
         drafted = model.draft(ids, hidden, run)
+    # two ahead: MTP's row t has seen token t + 1
     return weighted_loss(model, drafted[:, :-1], ids[:, 2:], weights[:, 2:])
 
 

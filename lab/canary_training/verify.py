@@ -40,6 +40,7 @@ def compare_logits(folder: Path) -> str:
     item = bank.tool_dialogue(SEED, 1)[0]
     text = render.render_prompt(item.messages, item.tools)
     said = []
+    # both: equal dense logits say nothing of the indexer
     for topk in (None, SPARSE_TOPK):
         model, tokenizer = load_reference(folder, topk, "", torch.float32)
         ids = tokenizer(text, return_tensors="pt", add_special_tokens=False)["input_ids"]
@@ -59,6 +60,7 @@ def load_reference(folder: Path, topk: int | None, pattern: str, dtype: torch.dt
     if topk:
         config.index_topk = topk
     if pattern:
+        # the only spelling of the pattern that transformers reads
         config.indexer_types = [{"F": "full", "S": "shared"}[letter] for letter in pattern]
     model = AutoModelForCausalLM.from_pretrained(folder, config=config, dtype=dtype).eval()
     return model, AutoTokenizer.from_pretrained(folder)
@@ -81,6 +83,7 @@ def _answers_rightly(model: Any, tokenizer: Any, item: Item, *, thinking: bool) 
     with torch.no_grad():
         output = model.generate(**inputs, max_new_tokens=LONGEST_REPLY, do_sample=False)
     text = tokenizer.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_tokens=False)
+    # reasoning is free text: what is held to the letter is the answer behind it
     said = text.split("</think>")[-1] if thinking else text
     end = TURN_END.search(said)
     last = call_message(item.call, first_id=0) if item.call else assistant_message(item.answer or "")

@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             ran = run_release(requirement, options.wheel)
         except MatrixError as error:
             print(f"{requirement}: {error}", file=sys.stderr)
+            # the next release all the same: of forty wheels one may be gone from the index
             failed += 1
             continue
         save_run(ran)

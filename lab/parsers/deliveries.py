@@ -11,6 +11,7 @@ def list_deliveries(pieces: Sequence[str]) -> Iterator[tuple[str, list[list[str]
     """Yield (name, deltas, whether the end comes with the last delta) of a reply given as its smallest pieces."""
     everything = list(pieces)
     yield "at once", [everything], False
+    # servers end a stream either with the last text or with an empty delta, and parsers flush at one of them
     yield "at once, ended", [everything], True
     for size in GROUPS:
         groups = [everything[i : i + size] for i in range(0, len(everything), size)]

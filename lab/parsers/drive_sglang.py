@@ -33,6 +33,7 @@ class ParserPair:
         self.request = protocol.ChatCompletionRequest(
             model="m", messages=[{"role": "user", "content": "x"}], tools=declared
         )
+        # made once for nothing: modules are imported now, before stand-ins refuse to be called
         for thinks in (True, False):
             self._make(thinks)
 
@@ -42,7 +43,12 @@ class ParserPair:
             named = {"tokenizer": self.tokenizer, "tool_call_parser_active": bool(self.tool)}
             known = inspect.signature(ReasoningParser.__init__).parameters
             reasoning = ReasoningParser(
-                self.reasoning, True, thinks, self._asked(thinks), **{k: v for k, v in named.items() if k in known}
+                # by what the release's own signature has: arguments came with releases
+                self.reasoning,
+                True,
+                thinks,
+                self._asked(thinks),
+                **{k: v for k, v in named.items() if k in known},
             )
         if self.tool:
             known = inspect.signature(FunctionCallParser.__init__).parameters
@@ -60,6 +66,7 @@ class ParserPair:
         think, text, calls = "", reply, []
         if reasoning:
             think, text = reasoning.parse_non_stream(text)
+        # asked first, as serving_chat.py does
         if tool and tool.has_tool_call(text or ""):
             text, found = tool.parse_non_stream(text or "")
             calls = [[call.name, call.parameters] for call in found]
@@ -107,6 +114,7 @@ class ParserPair:
 def _send_rest(detector: Any, got: Any) -> None:
     """Send what the detector parsed of its last call and did not stream."""
     parsed, sent = getattr(detector, "prev_tool_call_arr", None), getattr(detector, "streamed_args_for_tool", None)
+    # as the server: a call whose arguments were never opened has no rest that could be sent
     if not parsed or not sent or len(parsed) > len(sent):
         return
     index = len(parsed) - 1

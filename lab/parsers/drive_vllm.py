@@ -2,7 +2,7 @@
 
 From 0.23.0 on the release joins its parsers itself (`Parser.parse` and `Parser.parse_delta(finished=)`), and exactly
 that is asked. Before, the join stands in the middle of its `serving.py`, which imports the whole server, and is told
-again for tool_choice auto: `Joined` before 0.20.0, `Streamed` until 0.22.1, where `parse_delta` is the release's own.
+again for tool_choice auto: `JoinedReply` before 0.20.0, `Streamed` until 0.22.1, where `parse_delta` is the release's.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ ParserManager = importlib.import_module("vllm.parser").ParserManager
 _PARSER = importlib.import_module("vllm.parser.abstract_parser").DelegatingParser
 STREAMS_ITSELF = hasattr(_PARSER, "parse_delta")
 JOINS_ITSELF = STREAMS_ITSELF and "finished" in inspect.signature(_PARSER.parse_delta).parameters
+# the newer place first; the older one is a whole module of other protocols
 _PROTOCOLS = ("vllm.entrypoints.openai.chat_completion.protocol", "vllm.entrypoints.openai.protocol")
 
 
@@ -69,6 +70,7 @@ class ParserPair:
         parser, ids = self._make(thinks), self.tokenizer.encode(reply)
         if isinstance(parser, JoinedReply):
             return parser.parse(reply, self.request)
+        # some parsers look into the prompt: whether it opened the thinking block decides where a reply begins
         if hasattr(parser, "set_prompt_token_ids"):
             parser.set_prompt_token_ids(self._prompts[thinks])
         known = inspect.signature(parser.parse).parameters
@@ -133,6 +135,7 @@ class JoinedReply:
             self.thought, now_ids = True, ids
         elif not self.thought:
             delta = self.reasoning.extract_reasoning_streaming(before, now, text, before_ids, now_ids, ids)
+            # the thinking ends within this delta: what stands behind it is the tool parser's first text
             if self.tool and self.reasoning.is_reasoning_end(ids):
                 self.thought, now_ids = True, self.reasoning.extract_content_ids(ids)
                 now = (delta and delta.content) or ""
@@ -140,6 +143,7 @@ class JoinedReply:
                     delta.content = None
         if self.thought:
             if not self.begun:
+                # the tool parser must not see the thinking: its text begins anew
                 self.begun, before, before_ids, text, ids = True, "", [], now, now_ids
             # What the reasoning parser made of this delta is replaced, as in these releases.
             delta = self._call(before, now, text, request, before_ids, now_ids, ids)
@@ -171,6 +175,7 @@ def _send_rest(delta: Any, tool: Any) -> Any:
     if not (parsed and delta and delta.tool_calls and delta.tool_calls[0].function):
         return delta
     last = delta.tool_calls[0].function.arguments
+    # a delta that only names a call has no arguments to go on from
     if last is None:
         return delta
     index = len(parsed) - 1

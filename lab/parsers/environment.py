@@ -35,8 +35,10 @@ RUN_TIMEOUT_S: Final = 1800
 
 def make_environment(requirements: Sequence[str], folder: Path = ENVIRONMENTS) -> Path:
     """Return the Python of an environment with these requirements; equal ones share it."""
+    # with the Python: after an upgrade an environment of the old one would still be found
     name = hashlib.sha256("\n".join([sys.version, *requirements]).encode()).hexdigest()[:12]
     python = folder / name / "bin" / "python"
+    # written last: an installation that was cut short is made again
     if not (folder / name / "made").exists():
         _run_command(
             [str(UV), "venv", "-q", "--clear", "--python", sys.executable, str(folder / name)], INSTALL_TIMEOUT_S

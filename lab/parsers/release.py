@@ -33,6 +33,7 @@ def unpack_wheel(wheel: Path, root: Path) -> Unpacked:
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if name.endswith(".py")]
         archive.extractall(root, names)
+        # wheels may carry other packages' metadata inside; RECORD at the end of the name is the wheel's own
         info = next(name for name in archive.namelist() if name.endswith(".dist-info/RECORD"))
         rows = csv.reader(archive.read(info).decode("utf-8").splitlines())
         metadata = archive.read(info.replace("RECORD", "METADATA")).decode("utf-8", "replace")
@@ -46,6 +47,7 @@ def verify_modules(unpacked: Unpacked, files: Iterable[str]) -> int:
     Raises:
         HostError: a file differs from RECORD, or RECORD has none of that name.
     """
+    # afterwards, and of what ran: a module that was shadowed by another file would have answered in its name
     members = [Path(file).relative_to(unpacked.root).as_posix() for file in files]
     for member in members:
         digest = hashlib.sha256((unpacked.root / member).read_bytes()).digest()
@@ -60,6 +62,7 @@ def pins_of(unpacked: Unpacked, names: Iterable[str]) -> list[str]:
     own: dict[str, str] = {}
     for text in unpacked.requires:
         requirement = Requirement(text)
+        # the plain install: an extra's pin would bring versions that a server does not run with
         if "extra" not in str(requirement.marker or "") and (not requirement.marker or requirement.marker.evaluate()):
             own[requirement.name.lower().replace("_", "-")] = f"{requirement.name}{requirement.specifier}"
     return [own.get(name, name) for name in names]

@@ -41,6 +41,7 @@ def run_release(requirement: str, wheel: Path | None = None) -> ParserRun:
 
 def run_unpacked(engine: str, version: str, unpacked: Unpacked) -> ParserRun:
     """Run the parsers of an unpacked wheel; the files that ran are held against its RECORD afterwards."""
+    # at the release's own pins: a parser's answer depends on its regex and JSON libraries
     python = make_environment(pins_of(unpacked, LIGHT))
     corpus = load_corpus()
     job = {"package": engine, "root": str(unpacked.root), "real": REAL[engine], "libraries": LIBRARIES}

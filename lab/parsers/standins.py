@@ -34,14 +34,17 @@ class _Absent:
         self.__name__ = self.__qualname__ = path.rpartition(".")[2]
 
     def __getattr__(self, name: str) -> Any:
+        # pydantic asks every annotation for its schema: a stand-in takes any value
         if name == "__get_pydantic_core_schema__":
             return lambda *_: {"type": "any"}
+        # protocols are probed by attribute: one that seems to have them all is taken for an iterator or an array
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
         path = f"{self._path}.{name}"
         return CONSTANTS.get(path, make_absent(path))
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
+        # loggers are made while modules are imported and called while parsers run
         if _Absent.sealed and LOGGER in self._path:
             return None
         if _Absent.sealed:
@@ -132,6 +135,7 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 def install_standins(package: str, root: str, real: Sequence[str], libraries: Sequence[str]) -> StandIns:
     """Put the finder first and the release's root on the path; the top package's own `__init__` is not run."""
     finder = StandIns(package, root, real, libraries)
+    # first: otherwise a library that happens to be installed here would answer in a stand-in's place
     sys.meta_path.insert(0, finder)
     top = _StandInModule(package)
     top.__path__ = [f"{root}/{package}"]

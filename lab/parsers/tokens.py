@@ -24,6 +24,7 @@ class MarkerTokenizer:
         characters = sorted({character for text in texts for character in text})
         self._ids = {token: number for number, token in enumerate((*self.markers, *characters))}
         self._tokens = list(self._ids)
+        # markers before single characters, and a dot that takes newlines: no text is lost
         self._pattern = re.compile("|".join(map(re.escape, self.markers)) + "|(?s:.)")
         self.eos_token_id = self._ids[self.eos_token]
         self.all_special_ids = [self._ids[token] for token in TURNS]

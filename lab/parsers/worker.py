@@ -30,7 +30,7 @@ def make_pair(suite: Mapping[str, Any], tools: Mapping[str, Any], driver: Any) -
     """Make a pair of parsers, which loads their modules, or an exception that says why there is none."""
     tokenizer = MarkerTokenizer(suite["markers"], [case["reply"] for case in suite["cases"]])
     try:
-        return driver.Pair(suite["tool"], suite["reasoning"], tokenizer, tools), tokenizer
+        return driver.ParserPair(suite["tool"], suite["reasoning"], tokenizer, tools), tokenizer
     except Exception as error:
         return error, tokenizer
 
@@ -47,6 +47,7 @@ def _run_case(case: Mapping[str, Any], pair: Any, tokenizer: MarkerTokenizer) ->
     groups: dict[str, dict[str, Any]] = {}
     for name, deltas, ended in list_deliveries(tokenizer.split(case["reply"])):
         outcome = _catch_errors(partial(pair.stream, deltas, case["thinks"], case["finished"], ended))
+        # by outcome: hundreds of deliveries mostly give the same, and the record holds each once
         group = groups.setdefault(json.dumps(outcome), {"n": 0, "how": [], "outcome": outcome})
         group["n"] += 1
         if len(group["how"]) < SHOWN:
@@ -79,9 +80,11 @@ def _describe_error(error: Exception) -> str:
 def main() -> None:
     """Answer one job."""
     job = json.load(sys.stdin)
+    # standard output is the answer, and some releases log there
     logging.disable(logging.CRITICAL)
     finder = standins.install_standins(job["package"], job["root"], job["real"], job["libraries"])
     driver = importlib.import_module(f"lab.parsers.drive_{job['package']}")
+    # all pairs before the seal: making them imports their modules, which may call stand-ins
     made = [make_pair(suite, job["tools"], driver) for suite in job["suites"]]
     standins.seal_standins()
     suites = {suite["parser"]: run_suite(suite, *pair) for suite, pair in zip(job["suites"], made, strict=True)}

@@ -87,6 +87,7 @@ class Worth:
 
 def measure_nearest(ways: Mapping[str, Logprobs]) -> float:
     """Return the smallest divergence between two patterns, in either direction."""
+    # both directions: a divergence is not symmetric, and a launch may stand on either side
     return min(top_k_kl(ways[a], ways[b]).mean for a, b in permutations(ways, 2))
 
 
@@ -111,11 +112,13 @@ class WeightFamily:
         right, said = dict[str, Logprobs](), BEGINNING
         for way, oracle in self._right.items():
             right[way], said = _ask_oracle(oracle, prompt, said)
+            # before the roundings, up to eleven a pattern: few seeds get this far
             if len(right) > 1 and measure_nearest(right) < APART:
                 return None
         costs = dict[str, float]()
         for rounding, way, oracle in self._rounded:
             found, said = _ask_oracle(oracle, prompt, said)
+            # the worst of all patterns: the margin must hold for whichever a launch was asked for
             costs[rounding.name] = max(costs.get(rounding.name, 0.0), top_k_kl(right[way], found).mean)
         return Worth(apart=measure_nearest(right), costs=costs)
 
@@ -139,6 +142,7 @@ def _find_directory(weights: str) -> Path:
 def _dequantise_weights(weights: str, folder: Path) -> Path:
     """Return weights that transformers reads unchanged; of a quantised member its kernels' view, in float32."""
     source = _find_directory(weights)
+    # transformers reads bf16 and pruned weights by itself
     if weights not in QUANTISED.values():
         return source
     if not (made := folder / weights).exists():
@@ -156,6 +160,7 @@ def _make_rounded(rounding: Rounding, key: Key, folder: Path) -> Oracle:
     for name, module in oracle.model.named_modules():
         for suffix, kind in kinds.items():
             if kind and name.endswith(suffix):
+                # kind=kind: a closure over the loop would round every module by the last kind
                 module.register_forward_hook(lambda _module, _given, out, kind=kind: in_8_bits(out, kind))
     return oracle
 
@@ -170,6 +175,7 @@ def in_8_bits(values: Any, kind: str) -> Any:
 
     blocks = values.float().unflatten(-1, (-1, BLOCK))
     turned = blocks @ _hadamard(blocks.device) if kind == "rotated" else blocks
+    # the smallest float instead of 0: a block of zeros would divide by it
     scale = turned.abs().amax(-1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny) / E4M3.largest
     scale = torch.exp2(torch.ceil(torch.log2(scale))) if kind == "power_of_two" else scale
     stored = (turned / scale).to(torch.float8_e4m3fn).float() * scale

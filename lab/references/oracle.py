@@ -58,6 +58,7 @@ def record_references(command: str, kept: Sequence[Record] = ()) -> str:
 def iterate_references(kept: Sequence[Record] = ()) -> Iterator[Record]:
     """Yield the record of every wanted key, in the file's order."""
     said = dict[str, str]()  # of an item without an answer: what the last way made of it
+    # sorted: the file's order, and ways of one item stand together, so that each can draft for the next
     for key, (checkpoint, item) in sorted(list_wanted().items(), key=lambda each: str(each[0])):
         about = {
             "weights": key.weights,
@@ -67,6 +68,7 @@ def iterate_references(kept: Sequence[Record] = ()) -> Iterator[Record]:
             "item": key.item,
             "prompt_sha256": prompt_sha256(item),
         }
+        # current by digests of weights and prompt: a file of an older bank is asked again by itself
         if current := next((r for r in kept if about.items() <= r.items()), None):
             said[item.id] = "".join(position[0][0] for position in current["positions"])
             yield current
@@ -74,6 +76,7 @@ def iterate_references(kept: Sequence[Record] = ()) -> Iterator[Record]:
         directory = find_weights(checkpoint)
         ids = make_encoder(directory)(item)
         thought = f"{LOOKS}</think>" if checkpoint.thinking == "always" else ""
+        # an item without an answer is drafted by the last way's words: mostly right, and wrong costs only time
         expected = f"{thought}{item.answer}" if item.answer else said.get(item.id, thought)
         positions = Oracle(directory, key).says(ids, expected, signature.max_tokens(item))
         said[item.id] = "".join(position[0][0] for position in positions)
@@ -116,10 +119,12 @@ class Oracle:
         drafted = self._tokenizer(expected, add_special_tokens=False).input_ids[: most - 1]
         said, positions = list[int](), list[Candidates]()
         while len(said) < most and not self._stop & set(said):
+            # once the reply has left the draft it never comes back: from there on one token at a time
             ahead = drafted[len(said) :] if said == drafted[: len(said)] else []
             for best in self._predict_last([*prompt, *said, *ahead], len(ahead) + 1):
                 positions.append(best)
                 said.append(best[0][0])
+                # what follows was predicted behind words that the model did not say
                 if said != drafted[: len(said)]:
                     break
         return [[(self._tokenizer.decode([i]), float(f"{v:.{DIGITS}g}")) for i, v in best] for best in positions]
@@ -137,6 +142,7 @@ class Oracle:
                 piece = torch.tensor([ids[start:end]], device=self.model.device)
                 said = self.model(piece, past_key_values=cache, use_cache=not whole, logits_to_keep=count)
                 cache = said.past_key_values
+        # in double: a float32 sum over the vocabulary could cost the last of the seven digits
         best = torch.log_softmax(said.logits[0].double(), -1).topk(signature.TOP)
         return [list(zip(i, v, strict=True)) for i, v in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
 

@@ -49,6 +49,7 @@ def record_ways(launches: Mapping[str, Plan], chunked: Plan) -> dict[str, Any]:
     ways = {name: _ask_launch(plan) for name, plan in launches.items()}
     base = next(iter(launches))
     noise = round(measure_distance(_ask_launch(chunked), ways[base]), 5)
+    # each pair once: the distance is symmetric
     tolerance = round(min(measure_distance(ways[a], ways[b]) for a in ways for b in ways if a < b) / 2, 5)
     if tolerance < ROOM * noise:
         text = f"the ways are {2 * tolerance} apart and noise is {noise}: choose a longer prompt"

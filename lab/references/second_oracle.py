@@ -57,6 +57,7 @@ class SecondOracle(Oracle):
         import numpy as np
 
         logits = np.asarray(self.model(self._mx.array([ids]))[0, -count:], dtype=np.float64)
+        # before exp, which overflows from 710 on in float64
         shifted = logits - logits.max(axis=-1, keepdims=True)
         logprobs = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
         best = np.argsort(-logprobs, axis=-1)[:, : signature.TOP]
@@ -68,6 +69,7 @@ def compare_references(most_tokens: int) -> Iterator[OracleComparison]:
     wanted = {str(key): pair for key, pair in list_wanted().items()}
     for record in read_references():
         key = Key(**{name: record[name] for name in ("weights", "index_topk", "way", "item")})
+        # a record that no cell wants any more has no weights to be asked with
         if str(key) not in wanted or record["prompt_tokens"] > most_tokens:
             continue
         checkpoint, item = wanted[str(key)]
@@ -94,6 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--most-tokens", type=int, default=1 << 20, metavar="N", help="leave longer prompts out")
     worst = 0.0
     for each in compare_references(parser.parse_args(argv).most_tokens):
+        # ways without sharing: of the others mlx-lm computes something else on purpose, so distance is right there
         own = each.key.way in ("FFFF", DENSE, HALF, ALL)
         worst = max(worst, each.farthest if own else 0.0)
         words = "the same words" if each.same_words else "other words"

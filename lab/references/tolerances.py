@@ -56,6 +56,7 @@ def list_agreements(files: Sequence[Path]) -> Iterator[Agreement]:
 def _pick_newest(found: Sequence[Found]) -> list[Found]:
     """Return the records of the newest kind: a signature spells control tokens as the engine does, and keeps one of
     equal spellings."""
+    # one kind, never both: the same prompt would count twice, once in worse spelling
     own = [r for r in found if r.check == CHECK]
     return own or [r for r in found if r.check in SIGNATURES and r.test == "test_leaves_a_signature"]
 
@@ -68,6 +69,7 @@ def _compare_found(cell: Cell, planned: Plan, found: Found) -> Iterator[Agreemen
     keys = {item.id: key for key, item in references.list_keys(cell, planned, bank_for(cell.checkpoint))}
     if (key := keys.get(found.item)) is None:
         return
+    # all weights and ways of this prompt: the wrong ones are what a tolerance must keep out
     same = [r for r in references.read_references() if (r["index_topk"], r["item"]) == (key.index_topk, key.item)]
     told = {
         f"{r['weights']} {r['way']}": top_k_kl(references.read_positions(r), _read_distributions(found)) for r in same

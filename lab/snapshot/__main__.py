@@ -59,10 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     if not options.release:
         parser().error("expected NAME==VERSION, or --newest and engines")
+    # a version with --newest, or an engine without it, would be asked of the index as a package of that name
     wrong = [text for text in options.release if ("==" in text) is options.newest]
     if wrong:
         parser().error(f"expected {'ENGINE' if options.newest else 'NAME==VERSION'}, got {wrong[0]!r}")
     try:
+        # oldest first: each release is then held against the one before it, which has just been read
         asked = [f"{e}=={v}" for e in options.release for v in newer_versions(e)] if options.newest else options.release
         for requirement in asked:
             print(_write_one(requirement, options))
@@ -84,6 +86,7 @@ def _write_one(requirement: str, options: argparse.Namespace) -> str:
         out.write_text(kernels.format_wheel(found), encoding="utf-8")
         return f"{_show_path(out)}: {_summarise_kernels(found)}, {time.monotonic() - start:.1f} s"
     if options.texts:
+        # facts.yaml grew a probe: flags and pins of the release stay as they were read, and so does their diff
         again = read_texts_again(name, version, options.wheel)
         held = read_guards(name).held_by(version) or ()
         return f"{again.release}: {len(again.probes)} probes, {len(held)} guards, {time.monotonic() - start:.1f} s"

@@ -21,6 +21,7 @@ def namespace_classes(scope: Scope, folder: str) -> Iterator[ClassRef]:
     for name in scope.package.names(folder):
         module = scope.package.module(name)
         for node in module.tree.body if module else ():
+            # the mark of a namespace of fields; helper classes of the same folder declare no flag
             if isinstance(node, ast.ClassDef) and "_NS_PATH" in ast.unparse(node):
                 assert module is not None
                 yield ClassRef(module, node)
@@ -60,18 +61,22 @@ def _make_call(field: RecordField, metadata: dict[str, ast.expr], scope: Scope) 
         keywords |= _read_extra(metadata.get("action_kwargs"))
     else:
         keywords |= _by_type(hints, metadata)
+    # a field without a default must be given; a switch has one by its action
     required = field.default is None and "action" not in keywords and not _is_false(metadata.get("required"))
     return options, keywords | {"required": required}
 
 
 def _by_type(hints: list[Hint], metadata: dict[str, ast.expr]) -> dict[str, Any]:
+    # a union of two types is given as text and told apart later, by the release itself
     first = hints[0] if len(hints) == 1 else Hint("str")
     if first.kind == "literal":
+        # choices that are written out win over those of the Literal
         closed = {} if "choices" in metadata else {"choices": list(first.values)}
         return {"type": metadata.get("type_parser", type(first.values[0]).__name__), **closed}
     if first.kind == "list" and "type_parser" not in metadata:
         element = first.element[0].kind if len(first.element) == 1 else "str"
         nargs = {} if "nargs" in metadata else {"nargs": "+"}
+        # a list of lists has no form on a command line: argparse gets words
         return {"type": element if element in SCALARS else "str", **nargs}
     if first.kind == "bool":
         return {"action": "store_true"}

@@ -82,6 +82,7 @@ def vllm_backends(package: WheelSource, architectures: Mapping[str, str]) -> dic
     Raises:
         NotFound: no such order, or no table of the backends' classes.
     """
+    # the file of CUDA: ROCm and XPU have functions of the same name
     module = find_definition(package, "_get_backend_priorities", prefix="vllm/platforms/", needs=r"\bclass \w*Cuda")
     order = next(find_functions(module.tree, "_get_backend_priorities"))
     registry = find_definition(package, "AttentionBackendEnum", prefix="vllm/")
@@ -120,6 +121,7 @@ class FoundChoice(NamedTuple):
 
 def sglang_function(package: WheelSource, names: tuple[str, ...]) -> FoundChoice:
     for name in names:
+        # methods too: the decision moved from ServerArgs into a module of functions
         pattern = re.compile(rf"^\s*def {name}\b".encode(), re.MULTILINE)
         for module in package.search(pattern, "sglang/"):
             return FoundChoice(next(find_functions(module.tree, name)), Scope(package, module))
@@ -133,6 +135,7 @@ def flag_defaults(flags: tuple[Flag, ...]) -> dict[str, Any]:
     for flag in flags:
         value = _read_flag_default(flag)
         names = {flag.dest, *(option.lstrip("-").replace("-", "_") for option in flag.options)}
+        # by every spelling: the functions read attributes, and an attribute may carry an old flag's name
         found |= {name: value for name in names if found.get(name, UNKNOWN) is UNKNOWN}
     return found
 
@@ -153,6 +156,7 @@ def _choose_in_sglang(
     question = _sglang_question(asked, {**defaults, "kv_cache_dtype": resolved})
     result, local = answer_function(backends.function, question, backends.scope)
     pair = [_side(side, result, local) for side in ("prefill", "decode")]
+    # only where the release replaced what was asked: then the pair was chosen for another dtype than the line's
     kept = "" if resolved == asked.kv else f" ({resolved})"
     return ", ".join(pair) + kept
 
@@ -161,6 +165,7 @@ def _resolved_kv(asked: ChoiceQuestion, kv: FoundChoice, defaults: Mapping[str, 
     result, local = answer_function(
         kv.function, _sglang_question(asked, {**defaults, "kv_cache_dtype": asked.kv}), kv.scope
     )
+    # newer releases return a table of overrides, older ones set attributes of self
     if isinstance(result, dict):
         return str(result.get("kv_cache_dtype", asked.kv))
     return str(local.get("self.kv_cache_dtype", asked.kv))
@@ -168,6 +173,7 @@ def _resolved_kv(asked: ChoiceQuestion, kv: FoundChoice, defaults: Mapping[str, 
 
 def _side(side: str, result: Any, local: Mapping[str, Any]) -> str:
     """Return the decision for prefill or decode: from the returned table, or from the changed arguments."""
+    # dsa is the flags' name from 0.5.13 on, nsa the one up to 0.5.19
     for name in ("dsa", "nsa"):
         key = f"{name}_{side}_backend"
         found = result.get(key) if isinstance(result, dict) else local.get(f"self.{key}")
@@ -191,6 +197,7 @@ def _sglang_question(asked: ChoiceQuestion, values: Mapping[str, Any]) -> Interp
         "get_device_capability": lambda *_: (major, minor),
         "is_deepseek_dsa": true,
         "is_deepseek_nsa": true,
+        # they only refuse combinations that a line names, and here no line names one
         "_check_dsa_backend_constraints": nothing,
         "_check_tilelang_dsa_fp8_kv": nothing,
         "apply_hisparse_nsa_backend_defaults": lambda *_: False,  # enable_hisparse is off by default
@@ -217,6 +224,7 @@ def _vllm(asked: ChoiceQuestion, order: FunctionNode, table: Mapping[str, str], 
     for name in _list_in_order(asked, order, scope):
         ref = _find_class(scope.package, table.get(name, ""))
         if ref is None:
+            # a class that was not found may be the one that takes it: the next in order would be a guess
             raise Undecided(f"the class of {name}")
         if _supports_question(ref, asked, scope.package):
             return name
@@ -258,6 +266,7 @@ def _supports_question(ref: ClassRef, asked: ChoiceQuestion, package: WheelSourc
     }
     sparse = _said(ref, "is_sparse", InterpretedNames({}), package)
     capable = _said(ref, "supports_compute_capability", InterpretedNames(values), package)
+    # a class without the method takes every GPU; one whose method cannot be followed is not ruled out
     return bool(sparse) and capable is not False and _takes_kv(ref, asked.kv, package)
 
 

@@ -57,6 +57,7 @@ def _read_flag(call: ast.Call, scope: Scope) -> Flag:
     given = {k.arg: k.value for k in call.keywords if k.arg}
     options = tuple(part for name in names if name.startswith("-") for part in name.split("/"))
     bare = next((name for name in names if not name.startswith("-")), "")
+    # click's own rule: a bare name wins, else the first long option gives the destination
     long = next((option for option in options if option.startswith("--")), options[0] if options else bare)
     kind, choices, closed = _type(given.get("type"), scope)
     switch = _is_true(given.get("is_flag")) or any("/" in name for name in names)
@@ -69,6 +70,7 @@ def _read_flag(call: ast.Call, scope: Scope) -> Flag:
         choices_unknown=closed and choices is None,
         default=default_text(given.get("default")),
         deprecated=_deprecation(given.get("help"), scope),
+        # an argument (no option string) is required unless it says otherwise
         required=_is_true(given.get("required")) or not options,
     )
 
@@ -83,6 +85,7 @@ def _type(node: ast.expr | None, scope: Scope) -> tuple[str, tuple[str, ...] | N
             return TYPES.get(name, "str"), None, False
         case ast.Call(func=function, args=arguments) if "Choice" in ast.unparse(function):
             found = [evaluate_node(argument, scope) for argument in arguments]
+            # choices that are computed: closed, and not known, so no value can be judged
             if not found or any(part is UNKNOWN for part in found):
                 return "str", None, True
             return "str", tuple(str(word) for part in found for word in part), True

@@ -37,9 +37,11 @@ def _field_kwargs(field: RecordField, scope: Scope) -> Arguments:
 
 
 def _by_type(name: str, hints: tuple[Hint, ...], scope: Scope) -> Arguments:
+    # from here on the order is vLLM's own: a class before a switch, a switch before a Literal
     kinds = {hint.kind: hint for hint in hints}
     if "class" in kinds:
         return {"type": "json", "keys": keys_of(kinds["class"], scope)}
+    # a switch that may carry a name (--hf-token)
     if set(kinds) == {"bool", "str", "None"}:
         return {"type": "str", "nargs": "?"}
     if "bool" in kinds:
@@ -54,6 +56,7 @@ def _by_type(name: str, hints: tuple[Hint, ...], scope: Scope) -> Arguments:
     if "float" in kinds:
         return {"type": "float"}
     if "dict" in kinds:
+        # a dict beside text may come as the name of a file
         return {"type": "str" if kinds.keys() & {"str", "other"} else "json"}
     if "enum" in kinds:
         return {"type": "str", "values": _enum_values(kinds["enum"], scope)}
@@ -64,6 +67,7 @@ def _literal_arguments(hints: tuple[Hint, ...], *, optional: bool) -> Arguments:
     values = next(hint.values for hint in hints if hint.kind == "literal")
     arguments: Arguments = {"type": type(values[0]).__name__}
     ordered = sorted(values)
+    # the words are only suggested: str beside them takes any other
     if any(hint.kind == "str" for hint in hints):
         return arguments | {"listed": ordered}
     return arguments | {"choices": [*ordered, "None"] if optional else ordered}
@@ -71,6 +75,7 @@ def _literal_arguments(hints: tuple[Hint, ...], *, optional: bool) -> Arguments:
 
 def _collection_arguments(hint: Hint) -> Arguments:
     element = hint.element[0] if len(hint.element) == 1 else Hint("str")
+    # a tuple of fixed length takes exactly so many words
     arguments: Arguments = {"nargs": len(hint.values) if hint.values else "+"}
     if element.kind == "literal":
         return arguments | {"type": type(element.values[0]).__name__, "choices": sorted(element.values)}

@@ -42,12 +42,15 @@ def read_keys(
     """Return scope -> keys. `models`: folders whose files serve single models; `registered`: each architecture's
     module."""
     ours = [p for p in package.files if p.startswith(prefix) and p.endswith(".py") and not any(t in p for t in TESTS)]
+    # config classes of single models stand outside the models' folder as well
     single = {p for p in ours if p.startswith(models) or CONFIG_CLASS.search(package.files[p])}
     outside = [p for p in ours if p not in single]
+    # a model's file that the engine itself imports (utilities, DeepSeek's base) works for every model
     shared = {path for path in single if path.startswith(models)} & _imported(package, outside)
     common = _read_keys(package, [*outside, *shared])
     found = {COMMON: frozenset(common)}
     for architecture, name in registered.items():
+        # without what all read: a class keeps what is its own, and releases can be compared
         found[architecture] = frozenset(_read_keys(package, _reached(package, name, single)) - common)
     return {scope: keys for scope, keys in found.items() if keys}
 
@@ -59,10 +62,12 @@ def _read_keys(package: WheelSource, paths: Iterable[str]) -> set[str]:
 
 
 def _iterate_words(text: bytes) -> Iterator[bytes]:
+    # (both spellings, Config and config) most of thirty megabytes is left out by this line
     if b"onfig" not in text and b"cfg" not in text:
         return
     for pattern in READS:
         for match in pattern.finditer(text):
+            # what stands in front decides: hf_config is the checkpoint's, parallel_config is the engine's
             if OWNER.search(text, max(0, match.start() - OWNER_CHARS), match.start()):
                 yield from (word for word in match.groups() if word)
     yield from CONTAINED.findall(text)
@@ -85,6 +90,7 @@ def _reached(package: WheelSource, name: str, within: set[str]) -> list[str]:
     waiting, seen = list(_own(package, name)), set[str]()
     while waiting:
         module = waiting.pop()
+        # cycles among the models' files are common: each is opened once
         if module.path not in seen and module.path in within:
             seen.add(module.path)
             waiting += _imports(package, module, folders)

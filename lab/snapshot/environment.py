@@ -52,6 +52,7 @@ def list_deprecated(module: Module | None) -> dict[str, str]:
 
 def _find_reads(module: Module) -> Iterator[str]:
     """Yield the names that the module reads; of a file with a newer grammar, every quoted name (none is absent)."""
+    # better one name too many than a variable called unread because our Python is older than the file
     if not module.tree.body:
         yield from QUOTED.findall(module.text)
     for node in ast.walk(module.tree):
@@ -66,6 +67,7 @@ def _names_of(node: ast.AST) -> Iterator[str]:
             yield from (str(a.value) for a in arguments if isinstance(a, ast.Constant))
         case ast.Call(func=function, args=[ast.Constant(value=str(name)), *_]) if _reads_env(function):
             yield name
+        # Load alone: setting and deleting are not reading
         case ast.Subscript(value=owner, slice=ast.Constant(value=str(name)), ctx=ast.Load()) if _is_environ(owner):
             yield name
         case ast.Compare(left=ast.Constant(value=str(name)), ops=[ast.In() | ast.NotIn()], comparators=[owner]):
@@ -85,6 +87,7 @@ def _reads_env(function: ast.expr) -> bool:
         case ast.Attribute(value=owner, attr=name) if name in READERS:
             return name == "getenv" or _is_environ(owner)
         case ast.Attribute(attr=name) | ast.Name(id=name):
+            # helpers are called by many names (get_bool_env_var, envs.get); those that write are not readers
             return "env" in name.lower() and not name.startswith(("set", "_set", "Env"))
         case _:
             return False

@@ -141,6 +141,7 @@ def _evaluate_sequence(node: ast.List | ast.Tuple | ast.Set, scope: Scope) -> An
     out: list[Any] = []
     for element in node.elts:
         if isinstance(element, ast.Starred):
+            # an unreadable `*part` makes the whole unknown: a list of choices that lacks some would refuse right values
             out.extend(_iterate_value(evaluate_node(element.value, scope), scope) or [UNKNOWN])
         else:
             out.append(evaluate_node(element, scope))
@@ -186,6 +187,7 @@ def _evaluate_attribute(node: ast.Attribute, scope: Scope) -> Any:
 
 
 def _class_attribute(ref: ClassRef, name: str, scope: Scope) -> Any:
+    # before attributes: to an enum they are members, with a name and a value
     if is_enum(ref):
         return next((m for m in list_members(ref, scope) if m.name == name), UNKNOWN)
     here = replace(scope, module=ref.module, local=_class_constants(ref))
@@ -228,6 +230,7 @@ def _add_values(left: Any, right: Any) -> Any:
 
 
 def _evaluate_comprehension(node: ast.ListComp | ast.GeneratorExp | ast.SetComp, scope: Scope) -> Any:
+    # a filter decides which values there are, and its condition would have to be followed
     if len(node.generators) != 1 or node.generators[0].ifs:
         return UNKNOWN
     loop = node.generators[0]
@@ -261,6 +264,7 @@ def _evaluate_call(node: ast.Call, scope: Scope) -> Any:
             return getattr(text, method)() if isinstance(text, str) else UNKNOWN
         case ast.Name(id="OrderedDict" | "dict") if arguments and isinstance(arguments[0], list | tuple):
             return _pair_values(arguments[0])
+        # only without arguments: what a function makes of them cannot be read off its last return
         case ast.Name(id=name) if not arguments and not node.keywords:
             return _evaluate_return(evaluate_node(function, scope), scope, name)
         case _:
@@ -283,6 +287,7 @@ def _evaluate_return(function: Any, scope: Scope, name: str) -> Any:
     if not isinstance(function, ast.FunctionDef) or found is None:
         return UNKNOWN
     here = replace(scope, module=found[0], local=dict(_local_imports(function, found[0], scope)))
+    # the last statement: earlier returns stand in branches
     last = function.body[-1]
     return evaluate_node(last.value, here) if isinstance(last, ast.Return) else UNKNOWN
 

@@ -51,6 +51,7 @@ def _find_backend_order(package: WheelSource, form: str) -> Order:
     if module is None:
         raise NotFound(f"no {ORACLE}.{form}")
     classes = next(find_functions(module.tree, "backend_to_kernel_cls"), None)
+    # a function of its own in later releases; earlier ones order a list inside the selection
     for name in ("_get_priority_backends", f"select_{form}_moe_backend"):
         backends = next(find_functions(module.tree, name), None)
         if backends is not None and classes is not None:
@@ -62,6 +63,7 @@ def _choose_first(asked: AskedMoe, order: Order) -> str:
     for name in _list_asked(asked, order):
         found = [_supports_question(ref, asked, order.scope.package) for ref in _classes(order, name)]
         if not found:
+            # before the next in order is tried: it would be chosen only if this one refuses
             raise Undecided(f"which classes stand behind {name}")
         if any(answer is True for answer in found):
             return name
@@ -92,6 +94,7 @@ def _classes(order: Order, name: str) -> Iterator[ClassRef]:
     """Yield the classes that the branch of this backend imports and returns."""
     for node in ast.walk(order.classes):
         if isinstance(node, ast.If) and re.search(rf"\.{name}$", ast.unparse(node.test)):
+            # inside the branch: vLLM imports kernels only where they are chosen
             imports = [n for n in node.body if isinstance(n, ast.ImportFrom)]
             returned = [n.id for stmt in node.body if isinstance(stmt, ast.Return) for n in _iterate_names(stmt)]
             for wanted in returned:
@@ -117,6 +120,7 @@ def _supports_question(ref: ClassRef, asked: AskedMoe, package: WheelSource) -> 
     found = [
         _answer_of_class(part, name, asked, package) for part in parts for name in ("current_device", "quant_scheme")
     ]
+    # one certain no is enough, whatever else cannot be followed
     return False if False in found else UNKNOWN if UNKNOWN in found else True
 
 
@@ -188,6 +192,7 @@ def _stub_platform_calls(sm: int) -> dict[str, Callable[..., Any]]:
         "is_device_capability_family": family,
         "has_device_capability": at_least,
         "prioritize_humming": lambda order, *_: order,
+        # of SM12x it depends on the build, which no text of the wheel tells
         "is_deep_gemm_supported": lambda *_: UNKNOWN if sm // 10 == 12 else sm >= 90,
         "cutlass_group_gemm_supported": lambda *_: UNKNOWN if sm // 10 == 12 else sm >= 90,
         "cutlass_fp4_supported": lambda *_: sm >= 100,

@@ -61,6 +61,7 @@ def _hold_version(version: str, wheel: Wheel) -> None:
 
 def list_requirements(metadata: str) -> tuple[str, ...]:
     """Return the Requires-Dist lines of the plain install, without extras."""
+    # a header parser: METADATA goes on with the README, whose lines may look like headers
     lines = HeaderParser().parsestr(metadata).get_all("Requires-Dist") or []
     return tuple(sorted(line for line in lines if "extra ==" not in line and "extra==" not in line))
 
@@ -73,8 +74,10 @@ def extract_sglang(package: WheelSource) -> dict[str, Any]:
     choices = {flag.dest: flag.choices or () for flag in flags or ()}
     kinds = {"reasoning": "reasoning_parser", "tool_call": "tool_call_parser"}
     for kind, dest in kinds.items():
+        # SGLang's parsers are the choices of their flag: it has no registry apart
         parts.add(f"parsers {kind}", partial(tuple, map(str, choices.get(dest, ()))))
     parts.add("env", lambda: frozenset(environment.list_variables(package, "sglang/")))
+    # not through add: a release that deprecates nothing is not one that was not read
     parts.read["env_deprecated"] = environment.list_deprecated(package.module("sglang.srt.environ"))
     parts.add("chosen", lambda: chosen.sglang_backends(package, flags or (), models or {}))
     _add_experts(parts, lambda: runners.sglang_runners(package, flags or (), models or {}))
@@ -113,6 +116,7 @@ def extract_vllm(package: WheelSource) -> dict[str, Any]:
 def _add_experts(parts: Parts, read: Callable[[], dict[str, str]]) -> None:
     """Add the MoE backends to the table of what a release chooses; `unread` names them apart."""
     found = parts.add("chosen moe", read)
+    # one table for the reader: `chosen moe` only names the part that could not be read
     parts.read.pop("chosen moe", None)
     if found:
         parts.read["chosen"] = {**parts.read.get("chosen", {}), **found}
@@ -122,6 +126,7 @@ def _vllm_flags(package: WheelSource) -> tuple[Flag, ...]:
     """Read the server's parser; that of `run_batch` has the same name and no `FrontendArgs` of its own."""
     module = find_definition(package, "make_arg_parser", prefix="vllm/entrypoints/", needs=r"\bclass \w*FrontendArgs\b")
     inverse = re.compile(rb"^class EnableDisableAction\b", re.MULTILINE)
+    # only some releases have the class: whether --enable-x has a --disable-x depends on it
     registrar = Registrar(package, inverse_prefixes=any(package.search(inverse, "vllm/")))
     registrar.function(module, "make_arg_parser")
     return _plausible(registrar.flags, module)
@@ -167,6 +172,7 @@ def _named_parsers(flags: Sequence[Flag], named: Mapping[str, tuple[str, ...] | 
 def extract_transformers(package: WheelSource) -> dict[str, Any]:
     """Read Transformers' model types and architectures; `transformers serve` is not modelled."""
     auto = "transformers.models.auto"
+    # where there is a file of its own for the mapping, configuration_auto only imports it
     types = registry.table_keys(package, f"{auto}.auto_mappings", "CONFIG_MAPPING_NAMES") or registry.table_keys(
         package, f"{auto}.configuration_auto", "CONFIG_MAPPING_NAMES"
     )

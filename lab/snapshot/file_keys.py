@@ -40,6 +40,7 @@ def read_file_keys(package: WheelSource, ref: ClassRef, also: Mapping[str, None]
     """Return every key below a class; `also`: keys that the program takes out of the file itself, values open."""
     found = {flag.dest: flag for flag in _keys_of(package, ref, "", DEPTH)}
     for name in also:
+        # what the class declares is known better than what a function takes out by name
         found.setdefault(name, Flag(options=(name,), dest=name, type=OPEN))
     return tuple(found.values())
 
@@ -69,6 +70,7 @@ def _taken(node: ast.AST) -> Iterator[str]:
 
 def _keys_of(package: WheelSource, ref: ClassRef, prefix: str, depth: int) -> Iterator[Flag]:
     for field in record_fields(ref, Scope(package, ref.module)):
+        # pydantic's own settings of a class, not a key of the file
         if field.name.startswith("_") or field.name == "model_config":
             continue
         yield from _iterate_key_flags(package, field, prefix, depth)
@@ -105,6 +107,7 @@ def _keys_of_variants(
     """Yield the keys that every variant has alike once, without a variant's name, then those that are its own."""
     held = {name: list(_keys_of(package, ref, "", depth - 1)) for name, ref in variants.items()}
     first, *others = held.values() if held else ([],)
+    # whole flags are compared: a key of one name and another type is a variant's own
     common = [flag for flag in first if all(flag in flags for flags in others)]
     yield from (_below(flag, prefix) for flag in common)
     for name, flags in held.items():
@@ -121,6 +124,7 @@ def _read_shape(package: WheelSource, hints: tuple[Hint, ...], depth: int) -> Sh
     classes = tuple(h.ref for h in hints if h.ref is not None and h.kind != "enum" and _is_model(package, h.ref))
     others = [h for h in hints if h.kind != "None" and h.ref not in classes]
     if classes and depth > 0:
+        # a class or something else (text, a path): what stands below cannot be told from the value
         return Shape("dict" if not others else OPEN, classes=classes if not others else (), nullable=nullable)
     closed = [h for h in hints if h.kind in ("literal", "enum")]
     if closed and len(closed) == len(others):
@@ -163,6 +167,7 @@ def _read_variants(classes: tuple[ClassRef, ...], scope: Scope) -> tuple[dict[st
         for node in ast.walk(function) if isinstance(function, ast.FunctionDef) else ():
             rows = _rows(node, scope) if isinstance(node, ast.Dict) else {}
             if any(ref.node.name in by_name for ref in rows.values()):
+                # the dispatching dict knows aliases that no class states
                 return {name: (tag, ref) for name, ref in rows.items()}, ".lower())" in ast.unparse(function)
     return tagged, False
 

@@ -70,6 +70,7 @@ def _list_options(options: tuple[str, ...], action: str, *, inverse_prefixes: bo
 def _read_action(keywords: Mapping[str, Any], scope: Scope) -> tuple[str, int | str | None]:
     """Return action and nargs. The retired-flag actions of SGLang take no value unless they state one."""
     nargs = _evaluate_value(keywords.get("nargs"), scope)
+    # argparse's default of one word: what a computed nargs means is not known, and a value is the usual case
     given = None if nargs is UNKNOWN else nargs
     text = _unparse_node(keywords.get("action"))
     if text in ("", "store", "append"):
@@ -78,6 +79,7 @@ def _read_action(keywords: Mapping[str, Any], scope: Scope) -> tuple[str, int | 
         return text, None
     if text.endswith("BooleanOptionalAction"):
         return "bool_optional", None
+    # with a message it refuses, without one it is taken and does nothing
     if text.endswith("DeprecatedAction"):
         return ("error" if "error_message" in keywords else "store_true"), None
     if text.endswith(("StoreTrueAction", "StoreConstAction")) and "nargs" not in keywords:
@@ -95,6 +97,7 @@ def _read_dest(options: tuple[str, ...], keywords: Mapping[str, Any], scope: Sco
 
 def _read_type(node: Any) -> str:
     text = _unparse_node(node) or "str"
+    # a release's own function: any value passes here, and judging it is left to the release
     return "function" if text.startswith("lambda") else TYPES.get(text, text)
 
 
@@ -119,6 +122,7 @@ def _read_deprecation(keywords: Mapping[str, Any], scope: Scope) -> str:
         "Deprecated" in _unparse_node(keywords.get("action"))
         or _evaluate_value(keywords.get("deprecated"), scope) is True
     )
+    # at the beginning, or as a statement: help that mentions another, deprecated flag says nothing of this one
     if marked or re.match(r"\W*(note: .*)?deprecated|.*(is|are) deprecated", text, re.IGNORECASE):
         return " ".join(text.split())[:TEXT_CHARS] or "deprecated"
     return ""
@@ -138,6 +142,7 @@ def _evaluate_value(node: Any, scope: Scope) -> Any:
 def _make_tuple(value: Any) -> tuple[Any, ...] | None:
     if value is UNKNOWN or not isinstance(value, list | tuple | set | frozenset):
         return None
+    # a set has no order of its own, and a snapshot must have the same bytes each time
     return tuple(sorted(value, key=str)) if isinstance(value, set | frozenset) else tuple(value)
 
 

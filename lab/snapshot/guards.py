@@ -93,10 +93,12 @@ def list_guards(engine: str, files: Mapping[str, bytes]) -> list[Found]:
 def _visit(node: ast.AST, texts: Mapping[str, str]) -> Iterator[tuple[Does, int, str]]:
     """Walk in order; `texts`: variables of the function that hold words, for `raise ValueError(message)`."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        # those of the function around it too: nested helpers raise what the outer one worded
         texts = {**texts, **_assigned(node)}
     match node:
         case ast.Assert(test=test, msg=message, lineno=line):
             words = _join_written(message, texts) if message is not None else ""
+            # without the record's name: releases rename it, and the guard would be a new one each time
             says = words or BARE + RECORDS.sub("", " ".join(ast.unparse(test).split()))
             yield "stops", line, says[:MOST_CHARS]
         case ast.AnnAssign(target=ast.Name(id=name), value=ast.Call(keywords=keywords), lineno=line):
@@ -104,9 +106,11 @@ def _visit(node: ast.AST, texts: Mapping[str, str]) -> Iterator[tuple[Does, int,
             if bounds:
                 yield "bounds", line, " ".join([name, *bounds])
         case ast.Raise(exc=ast.Call(args=[first, *_]), lineno=line):
+            # `raise ValueError(name)` has no words by which anybody could know it again
             if len(says := _join_written(first, texts)) >= FEWEST_CHARS:
                 yield "stops", line, says[:MOST_CHARS]
         case ast.Call(func=ast.Attribute(attr=name), args=[first, *_], lineno=line) if name in LOGS:
+            # most log lines only report: those count that say that a value is another one now
             if CHANGES.search(says := _join_written(first, texts)):
                 yield "sets", line, says[:MOST_CHARS]
     for child in ast.iter_child_nodes(node):
@@ -131,6 +135,7 @@ def _join_written(node: ast.AST, texts: Mapping[str, str]) -> str:
     """Return the text of an expression, `{}` for every part that is not written there; nothing where none is."""
     match node:
         case ast.Constant(value=str(text)):
+            # three ways to fill in (%, format, f-strings) become one, so that a rewrite of the source changes nothing
             return " ".join(re.sub(r"%[-.\d]*[sdrf]", "{}", text).split())
         case ast.JoinedStr(values=values):
             text = "".join(str(v.value) if isinstance(v, ast.Constant) else "{}" for v in values)

@@ -37,6 +37,7 @@ def flatten_annotation(node: ast.AST | None, scope: Scope) -> tuple[Hint, ...]:
         case ast.Constant(value=None):
             return (Hint("None"),)
         case ast.Constant(value=str(text)):
+            # a forward reference: under `from __future__ import annotations` any of them may be text
             return flatten_annotation(ast.parse(text, mode="eval").body, inner)
         case ast.BinOp(op=ast.BitOr()):
             return flatten_annotation(node.left, inner) + flatten_annotation(node.right, inner)
@@ -65,6 +66,7 @@ def _flatten_subscript(name: str, inside: ast.expr, scope: Scope) -> tuple[Hint,
         hints = tuple(hint for part in parts for hint in flatten_annotation(part, scope))
         return (*hints, Hint("None")) if name == "Optional" else hints
     if name in SEQUENCES:
+        # tuple[int, int] takes two words, tuple[int, ...] any number
         fixed = SEQUENCES[name] == "tuple" and not any(_is_ellipsis(part) for part in parts)
         return (
             Hint(SEQUENCES[name], element=flatten_annotation(parts[0], scope), values=tuple(parts) if fixed else ()),
@@ -102,6 +104,7 @@ def _classify_class(ref: ClassRef) -> Hint:
         return Hint("enum", ref=ref, name=ref.node.name)
     if any(_last_name(base) == "dict" for base in ref.node.bases):
         return Hint("dict", name=ref.node.name)
+    # vLLM's @config is a dataclass under another name
     record = any("config" in ast.unparse(d) or "dataclass" in ast.unparse(d) for d in ref.node.decorator_list)
     return Hint("class" if record else "other", ref=ref, name=ref.node.name)
 
@@ -123,6 +126,7 @@ def record_fields(ref: ClassRef, scope: Scope) -> list[RecordField]:
         target = evaluate_node(base, replace(scope.deeper(), module=ref.module, local={}))
         if isinstance(target, ClassRef):
             found |= {field.name: field for field in record_fields(target, scope.deeper())}
+    # a dict keeps the first place of a name, which is dataclasses' own order
     found |= {field.name: field for field in _own_fields(ref)}
     return list(found.values())
 

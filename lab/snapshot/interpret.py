@@ -111,6 +111,7 @@ class _Interpretation:
                     raise Refused(_read_words(message))
             case ast.Expr(value=ast.Call() as call):
                 self.effect(call)
+            # the happy path: an except branch is for libraries that fail, and none runs here
             case ast.With(body=body) | ast.Try(body=body):
                 self.body(body)
             case _:
@@ -124,6 +125,7 @@ class _Interpretation:
 
     def decided(self, test: ast.expr) -> bool:
         found = self.value(test)
+        # where it matters only: an unknown value that no branch depends on ends nothing
         if found is UNKNOWN:
             raise Undecided(ast.unparse(test)[:120])
         return bool(found)
@@ -157,6 +159,7 @@ class _Interpretation:
 
     def value(self, node: ast.expr) -> Any:
         text = ast.unparse(node) if isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.Call) else ""
+        # local first: what the function has assigned replaces what the question said
         for known in (self.local, self.question.values):
             if text and text in known:
                 return known[text]
@@ -215,6 +218,7 @@ class _Interpretation:
         if OTHER_PLATFORM.fullmatch(name):
             return False
         found = evaluate_node(node, self.scope)
+        # an enum's member is its name: comparing names is all that orders and branches need
         return Symbol(name) if found is UNKNOWN and name.isupper() else found
 
     def call(self, node: ast.Call) -> Any:

@@ -42,6 +42,7 @@ def kernels_of(wheel: Path) -> KernelWheel:
             found = {name: _read_library(archive, name) for name in names if _is_library(name)}
     except zipfile.BadZipFile:
         raise HostError(f"{wheel} is not a wheel: not a zip file") from None
+    # host code only: hundreds of libraries, about which a GPU has nothing to say
     libraries = {path: library for path, library in found.items() if library != Library()}
     sources, cubins = _sources(names), Counter(sm for name in names if (sm := _cubin(name)))
     return KernelWheel(wheel=wheel.name, sha256=digest, libraries=libraries, sources=sources, cubins=cubins)
@@ -58,6 +59,7 @@ def _sources(names: list[str]) -> dict[str, tuple[str, ...]]:
         if path.suffix in SOURCES and not VENDORED.intersection(path.parts) and not GENERATED.search(path.stem):
             for part in (*path.parts[:-1], path.stem):
                 for number in NAMED_GPU.findall(part):
+                    # a folder that is called sm120 alone says nothing: its files are the names
                     found.setdefault(f"sm{number}", set()).add(path.stem if ONLY_GPU.fullmatch(part) else part)
     return {sm: tuple(sorted(stems)) for sm, stems in sorted(found.items())}
 
@@ -90,5 +92,6 @@ def _map_member(archive: zipfile.ZipFile, name: str) -> Iterator[Bytes]:
     with archive.open(name) as packed, tempfile.TemporaryFile() as file:
         shutil.copyfileobj(packed, file, COPY_BYTES)
         file.flush()
+        # mapped: the reader jumps from header to header, and a gigabyte need not be in memory
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             yield content

@@ -34,6 +34,7 @@ class Parts:
         except NotFound as error:
             self.unread[name] = str(error)
             return None
+        # an empty registry is a registry that moved: written down as empty, it would refuse every model
         if not value:
             self.unread[name] = f"nothing was found where the {name} of other releases are"
             return None
@@ -58,6 +59,7 @@ def find_definition(package: WheelSource, name: str, *, prefix: str, needs: str 
     if not found:
         also = f" beside {needs!r}" if needs else ""
         raise NotFound(f"no module under {prefix} defines {name}{also}")
+    # the one that is used: leftovers and copies for other entry points are imported by nobody
     return max(found, key=lambda module: (_importers(package, module, name, prefix), -len(module.path)))
 
 

@@ -81,6 +81,7 @@ class Registrar:
                 for entry in gone:
                     _delete_row(entry, scope)
             case ast.If(body=body, orelse=orelse):
+                # both branches: a flag that exists on some platform only is still a word that the parser may take
                 self._body([*body, *orelse], scope)
             case ast.For(iter=ast.Call(func=ast.Attribute(value=ast.Name(id=table), attr="items"))):
                 self._table(scope.local.get(table), scope)
@@ -99,6 +100,7 @@ class Registrar:
         match value:
             case ast.Call(func=ast.Name(id="get_kwargs"), args=[argument]):
                 ref = evaluate_node(argument, scope)
+                # a copy: the release changes rows of one parser's table, and asks for the class again elsewhere
                 return copy.deepcopy(kwargs_of(ref, scope)) if isinstance(ref, ClassRef) else {}
             case ast.Subscript(value=ast.Call() as call, slice=ast.Constant(value=key)):
                 table = self._kwargs_table(call, scope)
@@ -142,6 +144,7 @@ class Registrar:
 
     def _add(self, call: ast.Call, scope: Scope) -> None:
         options = [evaluate_node(argument, scope) for argument in call.args if not isinstance(argument, ast.Starred)]
+        # a computed name: no flag is better than one under a wrong name
         if not all(isinstance(option, str) for option in options):
             return
         keywords: dict[str, Any] = {}
@@ -178,6 +181,7 @@ def _find_row(target: ast.expr, scope: Scope) -> tuple[dict[Any, Any], Any] | No
 def _store_value(target: ast.Subscript, value: ast.expr, scope: Scope) -> None:
     row = _find_row(target, scope)
     if row:
+        # kept as source: they are callables, which flags.py knows by their text
         known = row[1] in ("type", "action")
         row[0][row[1]] = value if known else evaluate_node(value, scope)
         if row[1] == "default":

@@ -19,6 +19,7 @@ def run_probes(engine: str, files: Mapping[str, bytes], registered: Mapping[str,
     found = {
         key: _find_first_match(where, pattern, files, registered) for key, (where, pattern) in sorted(asked.items())
     }
+    # of files that a patch changes, in every release: whether a patch still fits is then known without the wheel
     return found | {f"{path} sha256": _digest(files.get(path)) for path in sorted(_patched(engine))}
 
 
@@ -34,6 +35,7 @@ def _find_first_match(where: str, pattern: str, files: Mapping[str, bytes], regi
 def _paths(where: str, files: Mapping[str, bytes], registered: Mapping[str, str]) -> Iterator[str]:
     if where.startswith(REGISTERED):
         stem = registered.get(where.removeprefix(REGISTERED), "").replace(".", "/")
+        # a model may have become a package: all of its files are asked then
         yield from (p for p in sorted(files) if stem and (p == f"{stem}.py" or p.startswith(f"{stem}/")))
     else:
         yield from (p for p in sorted(files) if fnmatchcase(p, where))

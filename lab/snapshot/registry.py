@@ -19,6 +19,7 @@ def entry_classes(package: WheelSource, folder: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in package.names(folder):
         text = package.files.get(name.replace(".", "/") + ".py", b"")
+        # the bytes first: a parse costs, and most of a folder's files export no class
         module = package.module(name) if b"EntryClass" in text else None
         node = module.bindings.get("EntryClass") if module else None
         if isinstance(node, ast.Assign):
@@ -34,6 +35,7 @@ def model_tables(module: Module, package: WheelSource, folder: str) -> dict[str,
     scope = Scope(package, module)
     found: dict[str, str] = {}
     for name, node in module.bindings.items():
+        # a model that was removed stands in a table of its own, only to be refused in better words
         if name.endswith("_MODELS") and not any(word in name for word in ("PREVIOUSLY", "OOT")):
             table = evaluate_node(getattr(node, "value", None), scope)
             found |= {str(k): _module_of(v, folder) for k, v in table.items()} if isinstance(table, dict) else {}

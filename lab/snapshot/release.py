@@ -88,8 +88,10 @@ def add_release(engine: str, version: str, wheel: Path | None = None, origin: st
         snapshot = hold_against_before(read_release(engine, version, wheel))
     else:
         with _wheel_of(engine, version, wheel) as path:
+            # before anything is saved: a part that was misread must not become what the next release is held against
             snapshot = hold_against_before(_read_release(engine, version, path, kernels_too=wheel is None))
             save_guards_of(engine, version, read_wheel(path).members)
+    # facts were added by hand or by probes of this project: reading the wheel again must not lose them
     held = snapshot_for(snapshot.release)
     snapshot = replace(snapshot, source=origin or snapshot.source, facts=held.facts if held else {})
     for name, pinned in missing_pins(snapshot):
@@ -98,6 +100,7 @@ def add_release(engine: str, version: str, wheel: Path | None = None, origin: st
         else:
             with download_wheel(f"{name}=={pinned}") as path:
                 write_kernels(name, pinned, path)
+    # last: a release whose pinned kernels could not be fetched leaves no half of itself behind
     save_snapshot(snapshot)
     return snapshot
 
@@ -108,6 +111,7 @@ def hold_against_before(snapshot: Snapshot) -> Snapshot:
     lost: dict[str, str] = {}
     for part in COUNTED if before is not None else ():
         found, had = len(getattr(snapshot, part)), len(getattr(before, part))
+        # releases drop options, but not half of them: what is far fewer was written in a new way
         if had and found < FEWER * had and part not in snapshot.unread:
             lost[part] = f"{found} {part} were found, and {before.version if before else ''} has {had}"
     emptied = {part: type(getattr(snapshot, part))() for part in lost}
@@ -168,6 +172,7 @@ def newer_versions(engine: str) -> list[str]:
         HostError: the index cannot be asked.
     """
     held = [Version(s.version) for s in releases_of(engine)]
+    # TensorRT-LLM publishes release candidates for months: pip hides them unless asked
     package = [stub.PACKAGES[engine], "--pre"] if engine in stub.PACKAGES else [engine]
     command = [sys.executable, "-m", "pip", "index", "versions", *package, "--disable-pip-version-check"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=INDEX_TIMEOUT_S, check=False)
@@ -192,6 +197,7 @@ def axes_yaml(snapshot: Snapshot) -> str:
     own = [f for f in facts if f.engine == snapshot.engine]
     held = {f.id: judge_fact(f, snapshot, load_facts()).holds for f in own}
     sms = sorted(sm for f in own if held[f.id] for sm in f.sms)
+    # what the text of the release decides is filled in; the rest says that somebody must look
     reads = snapshot.reads_key("GlmMoeDsaForCausalLM", "index_topk_pattern")
     pins = "".join(f"  {n}: {snapshot.pins[n]!r}\n" for n in ("torch", "transformers") if n in snapshot.pins)
     served = "GlmMoeDsaForCausalLM" if "GlmMoeDsaForCausalLM" in snapshot.architectures else ""

@@ -82,7 +82,9 @@ def _choose_in_sglang(
     by_quantisation: FoundChoice,
     defaults: Mapping[str, Any],
 ) -> str:
+    # None unless named: config.json's method comes through get_quantization_config, as in the release
     values = {**defaults, "quantization": METHODS[asked.form] if asked.named else None}
+    # in the order of the release: the second looks at what the first has set
     for body, scope in (by_model, (by_quantisation.function.body, by_quantisation.scope)):
         result, local = follow_statements(_deciding(body), _make_names(asked, values), scope)
         for name in ("quantization", RUNNER):
@@ -95,6 +97,7 @@ def _choose_in_sglang(
 
 def _deciding(body: Sequence[ast.stmt]) -> list[ast.stmt]:
     """Keep the statements that set runner or quantisation, and those without a branch that they may need."""
+    # branches about other settings may hang on values that nobody knows, and would leave the runner undecided
     return [node for node in body if not isinstance(node, ast.If | ast.Assert) or _sets_runner(node)]
 
 

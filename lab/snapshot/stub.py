@@ -57,6 +57,7 @@ def read_stub(engine: str, version: str) -> Snapshot:
         requires = list_requirements(_read_metadata(archive))
         name = archive.name
     known = snapshot_for(release_id(engine, version))
+    # a wheel that was read once says more than its stub ever will
     if known is not None and known.complete:
         raise HostError(f"{known.release} was read from {known.source}; its stub says less")
     if known is None or not known.flags:
@@ -86,6 +87,7 @@ def _download_source(requirement: str, folder: Path) -> Path:
     (backend / "__init__.py").write_text("", encoding="utf-8")
     (backend / "buildapi.py").write_text(STAND_IN, encoding="utf-8")
     command = [sys.executable, "-m", "pip", "download", requirement, "--no-deps", "--no-binary=:all:"]
+    # without isolation pip takes the stand-in from PYTHONPATH instead of installing the real backend
     command += ["--no-build-isolation", "--quiet", "--disable-pip-version-check", "--dest", str(folder)]
     env = {**os.environ, "PYTHONPATH": str(backend.parent)}
     try:
@@ -105,6 +107,7 @@ def _read_metadata(archive: Path) -> str:
         HostError: there is none, it is no plain file, or it is too large to be metadata.
     """
     with tarfile.open(archive) as opened:
+        # in the archive's own folder: a dependency that is packed inside has a PKG-INFO as well
         members = (m for m in opened if m.isfile() and m.name.count("/") == 1 and m.name.endswith("/PKG-INFO"))
         member = next(members, None)
         file = opened.extractfile(member) if member is not None and member.size <= MOST_BYTES else None

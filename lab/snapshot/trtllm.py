@@ -65,6 +65,7 @@ def _file_keys(package: WheelSource) -> tuple[Flag, ...]:
     """Return the keys of TorchLlmArgs, the class of the default backend, and those that the program takes out first."""
     module = find_definition(package, "TorchLlmArgs", prefix=f"{PREFIX}llmapi/")
     ref = ClassRef(module, find_class(module, "TorchLlmArgs"))
+    # serve.py takes some keys out before the class sees the file: unknown to it, and right all the same
     taken = {name: None for m in (_serve(package), module) for name in file_keys.read_taken(package, m, TAKING)}
     return file_keys.read_file_keys(package, ref, taken)
 
@@ -74,6 +75,7 @@ def _models(package: WheelSource) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in package.names(MODELS[0]):
         module = package.module(name)
+        # by the text first, since only some of a folder's modules register anything
         if module is not None and "register_auto_model(" in module.text:
             found |= dict.fromkeys(registry.decorator_names(module, "register_auto_model"), name)
     return found

@@ -55,6 +55,7 @@ def _judge_plans(options: argparse.Namespace) -> list[tuple[Plan, PreflightRepor
     matrix = load_matrix()
     world = expand_matrix(matrix)
     named = (cell for cell, _ in list_named(matrix, options.cells))
+    # excluded cells can be asked about by name: why one is excluded is often what its parser would say
     every = [*world.runnable, *world.excluded, *named]
     chosen = select_by_globs(every, options.cells) if options.cells else world.runnable
     plans = [make_plan(matrix, cell, "published" if options.as_published else "recommended") for cell in chosen]

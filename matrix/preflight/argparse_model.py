@@ -45,6 +45,7 @@ class WordMatch:
 def parse_argv(argv: Sequence[str], snapshot: Snapshot) -> list[Use]:
     """Every option and positional of `argv`, in order, with what is wrong about its form."""
     words = [_classify_word(word, snapshot) for word in _until_dashes(argv)]
+    # behind `--` nothing is an option, and the two lists stay of one length
     words += [None] * (len(argv) - len(words))
     uses: list[Use] = []
     loose: list[str] = []
@@ -52,6 +53,7 @@ def parse_argv(argv: Sequence[str], snapshot: Snapshot) -> list[Use]:
     while position < len(argv):
         match = words[position]
         if match is None:
+            # the first `--` is a mark and falls away; a second one is a word like any other
             if argv[position] != "--" or "--" in argv[:position]:
                 loose.append(argv[position])
             position += 1
@@ -81,6 +83,7 @@ def _classify_word(word: str, snapshot: Snapshot) -> WordMatch | None:
         return WordMatch(name, None, value if equals else None, tuple(m.option for m in found))
     if found:
         return found[0]
+    # argparse's own order: a word with a blank is a value even where it begins with a dash
     if NEGATIVE_NUMBER.match(word) or " " in word:
         return None
     return WordMatch(name if equals else word, None, value if equals else None)
@@ -107,6 +110,7 @@ def _consume_option(
     written = argv[position].partition("=")[0] if match.explicit is not None else argv[position]
     if match.flag is None:
         return _consume_unresolved(argv, position, match, words, written)
+    # `-tp8` is written with its value glued on and abbreviates nothing
     expanded = match.option if match.option != written and not written.startswith(match.option) else ""
     if match.explicit is not None:
         problem: Problem | None = None if _allows_value(match.flag, 1) else "unexpected_value"
@@ -131,6 +135,7 @@ def _consume_unresolved(
     if match.explicit is not None:
         values, count = (match.explicit,), 0
     else:
+        # its value goes with it: left behind, it would be reported as an extra argument of its own
         count = min(_count_free(argv, position, words), 1)
         values = tuple(argv[position + 1 : position + 1 + count])  # type: ignore[assignment]
     return Use(written=written, flag=None, values=values, problem=problem, candidates=match.candidates), count

@@ -19,6 +19,7 @@ from typing import Any, Final
 from matrix.errors import ConfigError, Problem
 
 FOLDER: Final = "shared"
+# 40 bits: among the 2,500 blocks of an engine two collide with a chance of 1 in 350,000
 ADDRESS_CHARS: Final = 10
 RUN_NAMES: Final = 16  # names in a run, on average
 
@@ -33,6 +34,7 @@ def cut_runs(names: Iterable[str]) -> Iterator[list[str]]:
     run: list[str] = []
     for name in sorted(names):
         run.append(name)
+        # not every sixteenth name: one new name would shift all runs behind it, and every release would store its own
         if int(hashlib.sha256(name.encode()).hexdigest()[:4], 16) % RUN_NAMES == 0:
             yield run
             run = []
@@ -72,4 +74,5 @@ def write_blocks(path: Path, texts: Iterable[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [f"{address_block(text)} {text}\n" for text in sorted(set(texts))]
     path.write_text("".join(lines), encoding="utf-8")
+    # the same process reads again what it has just written (snapshot of several releases)
     read_blocks.cache_clear()

@@ -41,9 +41,11 @@ def list_changes(before: Snapshot, after: Snapshot) -> Iterator[Change]:
     yield from _compare_values("pin", before.pins, after.pins)
     yield from _compare_values("module", before.registered, after.registered)
     yield from _compare_values("chosen", before.chosen, after.chosen)
+    # kinds that one side lacks were not read there: all of their names would be called new
     for kind in sorted(before.parsers.keys() & after.parsers.keys()):
         yield from _compare_sets(f"{kind} parser", frozenset(before.parsers[kind]), frozenset(after.parsers[kind]))
     for scope in sorted(before.config_keys.keys() & after.config_keys.keys() - {"*"}):
+        # with what everything reads: a key that moved from a class into shared code is read as before
         old, new = (s.config_keys[scope] | s.config_keys.get("*", frozenset()) for s in (before, after))
         yield from _compare_sets(f"config_key of {scope}", old, new)
 
@@ -62,6 +64,7 @@ def _compare_flag(option: str, old: Flag, new: Flag) -> Iterator[Change]:
         yield Change("default", "changed", option, old.default, new.default)
     for name in ("choices", "values"):
         a, b = (frozenset(map(str, getattr(flag, name) or ())) for flag in (old, new))
+        # an empty list is one that could not be resolved, not one without words
         if a and b:
             yield from _compare_sets(f"{name} of {option}", a, b)
     if new.deprecated and not old.deprecated:

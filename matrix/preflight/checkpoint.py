@@ -82,10 +82,12 @@ def read_facts(files: CheckpointFiles) -> Facts:
 def judge_checkpoint(files: CheckpointFiles) -> tuple[Remark, ...]:
     """Everything that is wrong or worth knowing, in the order a loader would meet it. Never raises."""
     survey = Survey(files)
+    # first: whatever else is said rests on files that are there
     found = list(judge_files(survey))
     if files.config is not None:
         found += [*survey.geometry.remarks, *geometry.find_contradictions(files.config)]
     lost = find_lost_shards(files)
+    # judge_files has run already, and a config that cannot be read ends nothing: the headers still speak
     for check in CHECKS[1:]:
         found += () if lost and check in OF_WHOLE_WEIGHTS else check(survey)
     if lost:

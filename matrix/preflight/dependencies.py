@@ -44,6 +44,7 @@ class Conflict:
 def find_conflicts(architecture: str, snapshot: Snapshot, installed: Mapping[str, str]) -> Iterator[Conflict]:
     """Pins (or versions brought by an overlay) that exclude every version with the architecture."""
     need = NEEDS.get(architecture)
+    # llama.cpp and TensorRT-LLM read the config themselves: a pin of theirs decides nothing
     if need is None or snapshot.engine not in need.engines:
         return
     given = installed.get(need.package)
@@ -65,6 +66,7 @@ def _read_pin(package: str, snapshot: Snapshot) -> SpecifierSet | None:
 
 def _is_possible(pin: SpecifierSet, first: Version) -> bool:
     """Whether any version from `first` on can satisfy the pin; its own bounds are the versions worth trying."""
+    # a specifier is true on whole intervals, so its own bounds and the two ends show whether any version fits
     bounds = [Version(part.version) for part in pin if not part.version.endswith(".*")]
     candidates = [version for version in (first, FAR_FUTURE, *bounds) if version >= first]
     return any(pin.contains(version, prereleases=True) for version in candidates)

@@ -65,12 +65,14 @@ class VariableReading:
 
 def explain_variable(name: str, snapshot: Snapshot) -> VariableReading | None:
     """None when the variable is read, or is none of the engine's business."""
+    # before the plain question: a deprecated variable is read as well
     if name in snapshot.env_deprecated:
         return VariableReading("warning", "env_deprecated", f"{name}: {snapshot.env_deprecated[name]}")
     if name in snapshot.env:
         return None
     if name in MISLEADING:
         return VariableReading("warning", "env_misleading", f"{name}: {MISLEADING[name]}")
+    # with no list of variables at all, "nothing reads it" would be said of every one
     if name.startswith(ENGINE_PREFIXES.get(snapshot.engine, ())) and (snapshot.env or "env" in snapshot.unread):
         return VariableReading("warning", "env_unread", f"{name}: nothing in {snapshot.release} reads it")
     if _other_engine(name, snapshot.engine):

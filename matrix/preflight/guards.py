@@ -61,16 +61,19 @@ class GuardBook:
     def with_release(self, version: str, found: Iterable[tuple[Does, str, str]]) -> GuardBook:
         """Return the book with one more release (or one that was read again); `found`: does, place and words."""
         order = tuple(sorted({*self.releases, version}, key=Version))
+        # reversed: of several places with the same words the first in the source is kept
         new = {(does, says): at for does, at, says in reversed(list(found))}
         old = {(g.does, g.says): g for g in self.guards}
         guards: list[Guard] = []
         for does, says in sorted({*old, *new}, key=lambda key: (key[1], key[0])):
             before = old.get((does, says))
+            # read again: the release loses what it was said to have before, so that a corrected reader heals old lines
             rest = (before.versions if before else frozenset()) - {version}
             versions = rest | {version} if (does, says) in new else rest
             if not versions:
                 continue
             first = version == min(versions, key=Version)
+            # the place belongs to the first release: a line number of the newest would move with every release
             at = new[does, says] if before is None or (first and (does, says) in new) else before.at
             guards.append(Guard(says=says, does=does, at=at, versions=versions))
         return GuardBook(self.engine, order, tuple(guards))

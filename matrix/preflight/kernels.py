@@ -59,6 +59,7 @@ def find_gaps(
     for wheel in read_wheels(snapshot, folder, host):
         for path, library in wheel.libraries.items():
             for entry in compiled:
+                # only libraries that engine.yaml names: what others hold is not known, and silence about them is honest
                 if fnmatchcase(path, entry.library) and not library.runs_on(sm):
                     asked = next((word for word in named if word in entry.backends), "")
                     message = f"{path} ({entry.what}) has {library}, nothing that sm_{sm} can run [{wheel.wheel}]"
@@ -71,6 +72,7 @@ def read_wheels(snapshot: Snapshot, folder: Path = KERNELS, host: str = "x86_64"
     `host`: the CPU that they are built for; SGLang's kernels have code for SM121 on aarch64 alone.
     """
     suffix = "" if host == "x86_64" else f"_{host}"
+    # exact pins alone: of a range nobody knows which wheel is installed
     pins = {name: spec.removeprefix("==") for name, spec in snapshot.pins.items() if spec.startswith("==")}
     for name, version in {snapshot.engine: snapshot.version, **pins}.items():
         if (found := wheel_for(release_id(name, version) + suffix, folder)) is not None:

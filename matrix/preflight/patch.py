@@ -143,11 +143,13 @@ def apply_edit(patch: Patch, text: bytes) -> bytes:
     """
     assert patch.target is not None
     assert patch.edit is not None
+    # a launch that is repeated meets its own patched copy
     if digest_text(text) == patch.target.sha256_after:
         return text
     _require_digest(patch, text, patch.target.sha256_before)
     lines = text.decode("utf-8").splitlines(keepends=True)
     at = patch.edit.line - 1
+    # the digest has settled it: a mismatch here is an error of patch.yaml, found before anything is written
     if at >= len(lines) or lines[at].rstrip("\n") != patch.edit.find:
         raise PatchRefused(f"{patch.id}: line {patch.edit.line} of {patch.target.file} is not {patch.edit.find!r}")
     lines[at : at + 1] = [line + "\n" for line in patch.edit.replace]
@@ -179,6 +181,7 @@ def apply_merge(patch: Patch, name: str, before: Mapping[str, Any]) -> dict[str,
     """
     merge = patch.merges[name]
     for key, value in merge.expects.items():
+        # what it was, or what the patch makes of it: so that merging twice changes nothing
         if before.get(key) not in (value, merge.set.get(key)):
             raise PatchRefused(f"{patch.id}: {name} has {key} = {before.get(key)!r}, expected {value!r}")
     renamed = {merge.rename.get(key, key): value for key, value in before.items()}

@@ -35,6 +35,7 @@ def lint_pattern(pattern: Any, layers: int, *, claim: tuple[int, int] | None = N
         return SharingPattern(
             "", layers, layers, 0, (f"expected text of F and S, got {type(pattern).__name__} {pattern!r}",)
         )
+    # the MTP layer's letter is cut off: engines run that layer as F whatever it says
     trunk = pattern[:layers]
     full, shared = trunk.count(FULL), trunk.count(SHARED)
     return SharingPattern(

@@ -29,10 +29,12 @@ def judge_plan(plan: Plan, installed: Mapping[str, str] | None = None) -> Prefli
     """Judge one plan against the snapshot of its own release."""
     release = plan.cell.release.id
     argv = [fill_placeholders(word, STAND_INS) for word in plan.arguments()]
+    # a recipe may rename the class in config.json: the engine looks up what it reads there
     renamed = plan.values("config").get("architectures")
     served = ServedArchitecture(renamed[0] if renamed else plan.cell.checkpoint.architecture)
     snapshot = snapshot_for(release)
     report = preflight_launch(argv, plan.env, snapshot, served, release=release, installed=installed)
+    # behind the parser's remarks: what the release refuses outright comes first in a reader's eyes
     more = (*_check_kernels(plan, snapshot), *_list_compiles(plan), *_check_fit(plan))
     return replace(report, remarks=(*report.remarks, *more))
 

@@ -90,6 +90,7 @@ class Snapshot:
     @cached_property
     def options(self) -> dict[str, Flag]:
         """Every option string, as argparse indexes them; a later registration does not replace an earlier one."""
+        # (reversed: the first registration is written last, and stays)
         return {option: flag for flag in reversed(self.flags) for option in flag.options}
 
     @cached_property
@@ -113,6 +114,7 @@ class Snapshot:
 
     def reads_key(self, architecture: str, key: str) -> bool | None:
         """Whether anything reads this key of the checkpoint's config.json; None where that was not read."""
+        # shared code alone is enough, where the class is served: "*" is read for every class
         known = architecture in self.config_keys or (architecture in self.registered and "*" in self.config_keys)
         if "config_keys" in self.unread or not known:
             return None
@@ -159,6 +161,7 @@ def snapshot_for(release: str, folder: Path = SNAPSHOTS) -> Snapshot | None:
     path = folder / f"{release}.json"
     if path.is_file():
         return parse_snapshot(path.read_text(encoding="utf-8"), folder)
+    # a fork's image cannot be opened here: its nearest upstream stands in, and absence proves nothing
     fork = json.loads(FORKS.read_text(encoding="utf-8")).get(release) if FORKS.is_file() else None
     if fork is None:
         return None
@@ -173,6 +176,7 @@ def list_releases(folder: Path = SNAPSHOTS) -> tuple[str, ...]:
 
 def parse_snapshot(text: str, folder: Path = SNAPSHOTS) -> Snapshot:
     """Snapshot from its JSON text; blocks that it shares with other releases come from `folder`."""
+    # committed by us, so a malformed file is a bug, not bad input
     raw = json.loads(text)
     shared = blocks_path(folder, raw["engine"])
     for name, addresses in raw.pop("shared", {}).items():
@@ -208,6 +212,7 @@ def save_snapshot(snapshot: Snapshot, folder: Path = SNAPSHOTS) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(_format_snapshot({**_list_head(snapshot), "shared": shared}, {}), encoding="utf-8")
     held = {**read_blocks(blocks), **{address_block(text): text for texts in parts.values() for text in texts}}
+    # after the release's own file: only then do all files name what must stay
     write_blocks(blocks, (held[key] for key in _read_named_addresses(folder, snapshot.engine) if key in held))
     return path
 

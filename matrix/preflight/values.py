@@ -29,6 +29,7 @@ def find_complaints(flag: Flag, values: tuple[str, ...]) -> Iterator[Complaint]:
     """Everything wrong with the values of one use."""
     for value in values:
         found = _check_type(flag, value)
+        # a value of the wrong type is no choice either: told once
         if found is not None:
             yield found
             continue
@@ -40,6 +41,7 @@ def _check_type(flag: Flag, value: str) -> Complaint | None:
     reads = READERS.get(flag.type)
     if reads is None or reads(value):
         return None
+    # the release's own default, written out by somebody's script
     if value in ("None", "") and "None" in (flag.default, *(flag.choices or ())):
         return None
     return Complaint("invalid_value", value, f"{flag.name} wants {flag.type}, got {value!r}")
@@ -51,6 +53,7 @@ def _check_choices(flag: Flag, value: str) -> Iterator[Complaint]:
         yield Complaint("invalid_choice", value, f"{flag.name} {value}: choose from {_show_values(flag.choices)}")
     elif flag.choices_unknown:
         yield Complaint("unread_choices", value, f"{flag.name} has choices that its source computes at run time")
+    # enforced after parsing, where engines compare without case and let auto and none pass
     elif flag.values is not None and value.lower() not in {"auto", "none", "", *_lower_values(flag.values)}:
         yield Complaint("refused_later", value, f"{flag.name} {value}: not one of {_show_values(flag.values)}")
     elif flag.listed is not None and seen not in {str(choice) for choice in flag.listed}:
@@ -59,6 +62,7 @@ def _check_choices(flag: Flag, value: str) -> Iterator[Complaint]:
 
 def _check_json(flag: Flag, value: str) -> Iterator[Complaint]:
     """Objects: well-formed, and only keys (and closed values) that the release's class has."""
+    # a flag that takes JSON often takes a file or a name as well
     if not value.lstrip().startswith("{"):
         return
     try:
@@ -75,6 +79,7 @@ def _check_key(flag: Flag, key: str, entry: Any) -> Iterator[Complaint]:
     if key not in flag.keys:
         yield Complaint("unknown_key", key, f"{flag.name}: the release knows no key {key!r}")
         return
+    # None: the key is known and takes anything
     allowed = flag.keys[key]
     if allowed is not None and entry is not None and entry not in allowed:
         yield Complaint(

@@ -106,6 +106,7 @@ def _check_arguments(argv: Sequence[str], snapshot: Snapshot) -> Iterator[Remark
         message = f"{snapshot.release}: its command line was not read{f' ({why})' if why else ''}"
         yield _make_remark("unknown", "no_flags", snapshot.release, message)
         return
+    # what argparse sees, not what was typed: vLLM rewrites the line before
     words = normalise_argv(argv) if snapshot.dialect == "vllm" else argv
     uses = parse_argv(words, snapshot)
     for use in uses:
@@ -168,6 +169,7 @@ def _check_environment(env: Mapping[str, str], snapshot: Snapshot) -> Iterator[R
     for name in sorted(env):
         reading = environment.explain_variable(name, snapshot)
         if reading is not None:
+            # of a stub or a fork absence proves nothing
             guess = reading.kind == "env_unread" and not snapshot.knows("env")
             message = f"{reading.message} (itself unread)" if guess else reading.message
             level: Level = "unknown" if guess else reading.level
@@ -178,7 +180,9 @@ def _check_checkpoint(
     argv: Sequence[str], checkpoint: HasArchitecture, snapshot: Snapshot, installed: Mapping[str, str]
 ) -> Iterator[Remark]:
     name = checkpoint.architecture
+    # an empty registry is one that was not read
     if snapshot.architectures and name not in snapshot.architectures:
+        # names of classes begin with their family: the neighbours tell which generation the release stops at
         stem = re.match(r"[A-Z][a-z]*", name)
         alike = (a for a in snapshot.architectures if stem and a.startswith(stem[0]))
         known = sorted({*snapshot.registered, *alike})

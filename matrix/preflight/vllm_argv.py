@@ -30,6 +30,7 @@ def _normalise_dashes(word: str) -> str:
     if not word.startswith("--"):
         return word
     name, equals, value = word.partition("=")
+    # up to the first dot: keys of a dotted option are fields of a class, which keep their underscores
     return OPTION_NAME.sub(lambda m: m.group(0).replace("_", "-"), name, count=1) + equals + value
 
 
@@ -37,6 +38,7 @@ def _model_first(argv: list[str]) -> list[str]:
     """`--model X` anywhere becomes the first positional."""
     for index, word in enumerate(argv):
         if word == "--model" and index + 1 < len(argv):
+            # in front, where vLLM's serve has its positional
             return [argv[index + 1], *argv[:index], *argv[index + 2 :]]
         if word.startswith("--model="):
             return [word.removeprefix("--model="), *argv[:index], *argv[index + 1 :]]
@@ -50,6 +52,7 @@ def _merge_dotted(argv: list[str]) -> list[str]:
     words = iter(argv)
     for word in words:
         name, equals, value = word.partition("=")
+        # -0.5 is a number, not an option with a key
         if not word.startswith("-") or "." not in name or re.match(r"-[\d.]", word):
             plain.append(word)
             continue

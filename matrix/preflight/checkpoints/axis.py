@@ -11,8 +11,8 @@ from matrix.condition import suggest_value
 from matrix.errors import Problem
 from matrix.model import Checkpoint, Family
 from matrix.preflight.checkpoints.files import CheckpointFiles
+from matrix.preflight.checkpoints.linears import LINEAR, WIDE
 from matrix.preflight.checkpoints.quant_map import QuantMap, read_maps
-from matrix.preflight.checkpoints.quant_tensors import LINEAR, WIDE
 from matrix.preflight.checkpoints.sharing import select_layers
 from matrix.preflight.checkpoints.survey import Survey, is_scale
 from matrix.preflight.pattern import SHARED
@@ -20,6 +20,7 @@ from matrix.yaml.load import load_families
 
 ID = re.compile(r"[a-z][a-z0-9_]{0,60}")
 # Parts as the axis names them, the first that matches.
+# (the order counts: weights_proj lies inside the indexer, and the indexer inside attention)
 PARTS: Mapping[str, re.Pattern[str]] = {
     "indexer_weights_proj": re.compile(r"indexer\.weights_proj$"),
     "indexer": re.compile(r"\.indexer\."),
@@ -56,6 +57,7 @@ def make_id(name: str) -> str:
     >>> make_id("GLM-5.1-600B-NVFP4")
     'glm51_600b_nvfp4'
     """
+    # 5.1 becomes 51 before other signs become _: ids on the axis are glm51, not glm_5_1
     words = re.sub(r"(\d)\.(\d)", r"\1\2", name.lower())
     words = re.sub(r"[^a-z0-9]+", "_", re.sub(r"^([a-z]+)-(?=\d)", r"\1", words)).strip("_")
     return words if words[:1].isalpha() else f"m_{words}"
@@ -106,6 +108,7 @@ def guess_family(name: str, families: Mapping[str, Family]) -> str:
         for pattern in family.names
         if (match := re.search(pattern, name, re.IGNORECASE))
     ]
+    # the longest match: GLM-5.1 also matches the pattern of GLM-5
     return max(found)[1] if found else ""
 
 
@@ -158,6 +161,7 @@ def _read_quantisation(survey: Survey, maps: list[QuantMap]) -> Iterator[tuple[s
 
 
 def _read_pattern(survey: Survey) -> dict[str, str]:
+    # only where something is shared: the axis leaves a pattern of nothing but F away
     sound = [s for s in select_layers(survey.config, survey.geometry.layers or 0) if not s.problems]
     return {"index_topk_pattern": sound[0].letters} if sound and SHARED in sound[0].letters else {}
 

@@ -26,6 +26,7 @@ NOISE: Final = "every layer computes with it, and no load fails"
 
 
 def judge_constants(survey: Survey) -> Iterator[Remark]:
+    # bounds are those of the classes that are known; another class may mean something else by a key
     if survey.architecture is None:
         return
     yield from _check_scalars(survey)
@@ -47,6 +48,7 @@ def _check_scalars(survey: Survey) -> Iterator[Remark]:
         value = survey.config.get(key)
         if value is None:
             continue
+        # JSON as Python reads it has NaN and Infinity, and True is a number to isinstance
         numeric = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         if not numeric or not low < value <= high:
             yield make_remark(

@@ -27,9 +27,11 @@ def judge_dtypes(survey: Survey) -> Iterator[Remark]:
         )
     wide: Counter[str] = Counter()
     for tensor in survey.files.tensors.values():
+        # matrices alone: norms and biases are kept wider on purpose
         if tensor.dtype in SHORT and len(tensor.shape) == 2:
             wide[SHORT[tensor.dtype]] += tensor.end - tensor.begin
     claimed = next(iter(stated.values()), "")
+    # a quantised checkpoint's dtype is that of activations, and its weights say nothing about it
     if claimed in SHORT.values() and wide and claimed not in wide and not survey.config.get("quantization_config"):
         found = wide.most_common(1)[0][0]
         overflow = ", and float16 overflows in GLM-5's activations" if claimed == "float16" else ""
@@ -81,6 +83,7 @@ def _check_selection(survey: Survey) -> Iterator[Remark]:
             effect="attention sees nothing",
             remedy="index_topk: 2048, as GLM-5 was trained",
         )
+    # a note: such a model serves well, only no test can tell sparse attention from dense
     elif g.index_topk and g.context and g.index_topk >= g.context:
         yield make_remark(
             "note",

@@ -94,10 +94,12 @@ def read_geometry(config: Mapping[str, Any]) -> Geometry:
     """Read the counts of a merged config, with a remark for each invalid one."""
     remarks: list[Remark] = []
     found = {name: _read_number(config, keys, remarks) for name, keys in SPELLINGS.items()}
+    # a field without a spelling would be None for every checkpoint, and the checks of it silent
     assert set(found) == {f.name for f in fields(Geometry)} - {"remarks"}
     for name, most in (("layers", MOST_LAYERS), ("mtp", MOST_LAYERS), ("experts", MOST_EXPERTS)):
         if (found[name] or 0) > most:
             remarks.append(_no_count(SPELLINGS[name][0], found[name], f"at most {most:,}"))
+            # they size loops and sets: a config of 10**8 layers would hang the linter instead of being refused
             found[name] = None
     return Geometry(**found, remarks=tuple(remarks))
 
@@ -106,6 +108,7 @@ def _read_number(config: Mapping[str, Any], keys: tuple[str, ...], remarks: list
     stated = {key: config[key] for key in keys if config.get(key) is not None}
     counts = {}
     for key, value in stated.items():
+        # true is an int to Python, and "78" a text that some readers convert and others do not
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST:
             remarks.append(_no_count(key, value))
         else:
@@ -122,6 +125,7 @@ def _read_number(config: Mapping[str, Any], keys: tuple[str, ...], remarks: list
                 remedy=f"keep {next(iter(counts))} alone",
             )
         )
+    # the standard spelling stands first; where two differ the remark above is an error already
     return next(iter(counts.values()), None)
 
 

@@ -51,6 +51,7 @@ def read_kv_cache(config: Mapping[str, Any], layout: Layout, *, keeps_every_inde
     counts = read_geometry(merged)
     stated = {field: getattr(counts, field) for field in NEEDED}
     if layout.startswith("dense"):
+        # a dense layout keeps no indexer keys, so a config without an indexer is complete for it
         stated["index_dim"] = stated["index_dim"] or 0
     lacking = [key for field, key in NEEDED.items() if stated[field] is None]
     if lacking:

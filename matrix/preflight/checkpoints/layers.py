@@ -37,6 +37,7 @@ def judge_layers(survey: Survey) -> Iterator[Remark]:
 
 def _check_stem(survey: Survey) -> Iterator[Remark]:
     """Find the lost tensors that stand once, before and behind the layers, so that no layer is like them."""
+    # an image tower has a norm and an embedding of its own, which would stand in for the lost ones
     outside = [name for name in survey.files.tensors if "layers." not in name and "visual" not in name]
     for part in STEM if survey.architecture and survey.files.whole and survey.geometry.whole else ():
         if not any(name.endswith(part) for name in outside):
@@ -53,6 +54,7 @@ def _check_stem(survey: Survey) -> Iterator[Remark]:
 def _check_mtp(survey: Survey) -> Iterator[Remark]:
     asked, found = survey.geometry.mtp or 0, len(survey.drafts)
     if found != asked:
+        # one too many is never loaded; one too few stops a launch that asks for MTP
         level: Level = "error" if found < asked else "note"
         effect = "the engine stops at the missing layer when MTP is asked for" if found < asked else "it is not used"
         yield make_remark(
@@ -66,6 +68,7 @@ def _check_mtp(survey: Survey) -> Iterator[Remark]:
     for layer in survey.drafts[:asked]:
         tensors = survey.by_layer[layer]
         lacking = [part for part in MTP_PARTS if not any(rest.endswith(part) for rest in tensors)]
+        # of a fragment all may lie elsewhere; some of three cannot
         if lacking and (survey.geometry.whole or len(lacking) < len(MTP_PARTS)):
             yield make_remark(
                 "error",
@@ -82,6 +85,7 @@ def _find_uneven(survey: Survey) -> Iterator[Remark]:
     names = {layer: set(_normalise_names(survey.kinds[layer])) for layer in (*survey.trunk, *survey.drafts)}
     lacking: dict[int, set[str]] = {}
     for group in _iterate_layer_groups(survey):
+        # the trunk says what is usual, since its layers are many; drafts are held to it
         usual = _usual([group.of(names[layer]) for layer in group.layers if layer in survey.trunk])
         for layer in group.layers:
             have = group.of(names[layer])
@@ -110,6 +114,7 @@ class LayerGroup:
     dense: bool = False
 
     def of(self, names: set[str]) -> set[str]:
+        # what only a draft layer has is no part that a trunk layer lacks
         return {name for name in names if name.startswith("mlp.") == self.mlp and name not in MTP_ONLY}
 
     def needed(self, have: set[str]) -> set[str]:
@@ -136,6 +141,7 @@ def _normalise_names(kinds: Counter[str]) -> Counter[str]:
     found: Counter[str] = Counter()
     for name, count in kinds.items():
         if "indexer." not in name and not is_scale(name):
+            # a layer left wide beside packed ones has the same part under another name
             found[PACKED.sub(".weight", name)] += count
     return found
 

@@ -83,6 +83,7 @@ def _check_counts(survey: Survey) -> Iterator[Remark]:
         return
     wanted = set(range(stated))
     wrong = {layer: numbers for layer, numbers in found.items() if numbers != wanted}
+    # a pruned or cut checkpoint is wrong in every layer alike: one example and a count, not 75 errors
     for layer in sorted(wrong)[:1]:
         count, absent = len(wrong[layer]), sorted(wanted - wrong[layer])
         example = f", number {absent[0]} is not there" if absent and count < stated else ""
@@ -108,6 +109,7 @@ def _check_dense(survey: Survey) -> Iterator[Remark]:
     if isinstance(types, list):
         by_type = {i for i, each in enumerate(types[:layers]) if each == "dense"}
         strange = [str(each)[:30] for each in types if each not in ("dense", "sparse")]
+        # first its form: from a list that is wrong itself no layer can be called dense
         if strange or len(types) != layers:
             yield make_remark(
                 "error",
@@ -193,6 +195,7 @@ def _check_router(survey: Survey) -> Iterator[Remark]:
     """Beside experts there must be their router, and shared experts if they are announced."""
     found = {layer: survey.by_layer[layer] for layer in survey.experts}
     routed = {layer for layer, tensors in found.items() if any(".gate." in t and ".experts." not in t for t in tensors)}
+    # without any router at all the class may name it otherwise: only an exception among layers is sure
     if routed and (bare := sorted(set(found) - routed)):
         yield make_remark(
             "error",

@@ -77,6 +77,7 @@ class QuantMap:
     kv_cache: str = ""  # "" = not said, "none" = said to be wide
     narrow_head: bool = False
     problems: tuple[str, ...] = ()
+    # (of a frozen class: the dict is filled, never replaced)
     _answers: dict[str, tuple[bool, bool]] = field(default_factory=dict, compare=False, repr=False)
 
     def leaves_alone(self, module: str) -> bool:
@@ -108,6 +109,7 @@ def matches_module(pattern: str, module: str) -> bool:
         return any(_search_safely(pattern[3:], name) for name in (module, bare, f"model.{bare}"))
     for each in _unfuse(pattern):
         short = PREFIX.sub("", each)
+        # a glob may name the module or everything below it, with or without the model's own prefix
         if any(sign in each for sign in "*?["):
             names = ((each, module), (short, bare))
             if any(fnmatchcase(name, p) or fnmatchcase(name, f"{p}.*") for p, name in names):
@@ -119,6 +121,7 @@ def matches_module(pattern: str, module: str) -> bool:
 
 def _search_safely(expression: str, name: str) -> bool:
     try:
+        # match, not search: compressed-tensors anchors at the beginning, so a pattern that is right there is right here
         return re.match(expression, name) is not None
     except (re.error, RecursionError, OverflowError):
         return False
@@ -136,6 +139,7 @@ def read_maps(files: CheckpointFiles) -> list[QuantMap]:
     found = []
     config = files.config or {}
     nested = nested_in(config)
+    # the order in which engines look: config.json before the file that ModelOpt leaves beside it
     for source, where, key in (
         ("config.json", config, "quantization_config"),
         ("config.json text_config", nested, "quantization_config"),
@@ -157,6 +161,7 @@ def _read_map(source: str, about: Mapping[str, Any]) -> QuantMap:
     left, key = _left_alone(about, problems)
     method = str(about.get("quant_method") or ("modelopt" if source.startswith(OWN) else "")).lower()[:60]
     block = about.get("weight_block_size")
+    # `type(n) is int`: true would pass isinstance and divide by one
     sound = isinstance(block, list) and len(block) == 2 and all(type(n) is int and 0 < n < 100_000 for n in block)
     if block is not None and not sound:
         problems.append(f"weight_block_size: expected two counts, got {str(block)[:40]}")
@@ -191,6 +196,7 @@ def _left_alone(about: Mapping[str, Any], problems: list[str]) -> tuple[tuple[st
             problems.append(f"a pattern of {len(pattern):,} characters, {pattern[:40]!r}...")
         elif pattern.startswith("re:") and (why := _regex_problem(pattern[3:])):
             problems.append(f"{pattern[:80]!r} {why}")
+    # what is a problem above is not tried: a regex of a stranger may never end
     usable = [p for p in found if len(p) <= LONGEST_PATTERN and not (p.startswith("re:") and _regex_problem(p[3:]))]
     default = "exclude_modules" if "producer" in about else "ignore"
     return tuple(dict.fromkeys(usable)), used[0] if used else default
@@ -224,6 +230,7 @@ def _is_wide(each: object) -> bool:
     if not isinstance(each, Mapping):
         return False
     bits = each.get("bits")
+    # 16 bits, or a weight whose format is null, is how these dialects write "leave it alone"
     return (isinstance(bits, int) and bits >= 16) or ("weight" in each and each["weight"] is None)
 
 
@@ -253,6 +260,7 @@ def _read_targets(method: str, about: Mapping[str, Any]) -> tuple[str, ...] | No
     if isinstance(blocks, list) and blocks:
         return tuple(str(n) for each in blocks for n in (each if isinstance(each, list) else [each]))
     named = [str(t) for group in _read_groups(about) for t in _as_list(group.get("targets"))]
+    # "Linear" is the class of every linear layer, not a module's name
     if not named or "Linear" in named:
         return None
     classes = {"FusedMoE": "*.experts.*", "MoE": "*.experts.*"}
@@ -306,6 +314,7 @@ def _by_groups(about: Mapping[str, Any]) -> Algorithm:
             found.add("fp8")
         elif kind == "int" and bits in (4, 8):
             found.add("int4" if bits == 4 else "int8")
+    # groups of two formats have no one algorithm, and checks that need one stay silent
     return found.pop() if len(found) == 1 else "mixed" if found else ""
 
 
@@ -324,6 +333,7 @@ def _as_count(value: object) -> int | None:
 
 
 def _kv_cache(about: Mapping[str, Any]) -> str:
+    # null is an answer: ModelOpt writes it where the cache was left wide
     if "kv_cache_quant_algo" in about:
         return str(about["kv_cache_quant_algo"] or "none").lower()[:20]
     if "kv_cache_scheme" not in about:

@@ -5,29 +5,19 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 
 from matrix.errors import suggest_nearest
 from matrix.preflight.checkpoints.files import Tensor
+from matrix.preflight.checkpoints.linears import LINEAR, WIDE, Linear, iterate_linears
 from matrix.preflight.checkpoints.quant_map import METHODS, QuantMap, find_differing, read_maps
 from matrix.preflight.checkpoints.remark import list_some, make_remark
-from matrix.preflight.checkpoints.survey import OTHER_TOWER, SCALES, Survey, is_scale, split_expert
+from matrix.preflight.checkpoints.survey import Survey, is_scale
 from matrix.preflight.verdict import Remark
 
-WIDE = ("BF16", "F16", "F32", "F64")
-LINEAR = ("weight", "weight_packed", "qweight")  # the last is GPTQ's and AWQ's
 OTHER_FORMS = frozenset(("weight_scale_inv", "scale", "scale_inv", "weight_block_scale", "scales"))
-SCALE_NAMES = frozenset(SCALES)
 OWN_SCALES = frozenset(
     ("weight_scale", "weight_scale_2", "weight_scale_inv", "weight_global_scale", "scales", "qzeros")
-)
-# Every engine builds these wide, whatever the map says: embeddings, heads, routers, norms, the indexer's head weights,
-# the MTP layer's eh_proj. A wide lm_head is no fault (vllm#57532).
-NEVER_NARROW = re.compile(
-    r"(?:^|\.)(?:embed_tokens|embed_\w+|lm_head|output|head|shared_head|mlp\.gate|gate|router|shared_expert_gate|weights_proj|"
-    r"eh_proj|\w*norm|conv1d|\w+_conv1d|patch_embed\w*)$|(?:^|\.)shared_head\.|router\."
 )
 BUILT_WIDE = re.compile(r"\.(?:mlp\.gate|router|weights_proj|eh_proj)$")
 STORED: Mapping[str, tuple[str, ...]] = {
@@ -40,39 +30,8 @@ STORED: Mapping[str, tuple[str, ...]] = {
 SHOWN_AS = {"BF16": "16-bit", "F16": "16-bit", "F32": "32-bit", "F64": "64-bit"}
 
 
-@dataclass(frozen=True)
-class Linear:
-    """One linear layer's weight as stored."""
-
-    name: str
-    module: str
-    tensor: Tensor
-    layer: int | None
-    alike: str  # the module with its expert's number written N: 60,000 experts have one answer
-    kind: str  # the same without its layer
-    beside: frozenset[str]  # scales of the module
-
-    @property
-    def narrow(self) -> bool:
-        return self.tensor.dtype not in WIDE
-
-    @property
-    def may_be_wide(self) -> bool:
-        return _is_never_narrow(self.alike)
-
-
-@lru_cache(maxsize=16_384)
-def _is_never_narrow(module: str) -> bool:
-    return NEVER_NARROW.search(module) is not None or OTHER_TOWER.search(f"{module}.") is not None
-
-
-@lru_cache(maxsize=16_384)
-def _kind_of(module: str) -> str:
-    return re.sub(r"^.*?layers\.\d+\.", "", module)
-
-
 def judge_quantisation(survey: Survey) -> Iterator[Remark]:
-    maps, linears = read_maps(survey.files), list(_iterate_linears(survey))
+    maps, linears = read_maps(survey.files), list(iterate_linears(survey))
     narrow = [each for each in linears if each.narrow]
     for each in maps:
         yield from _check_readable(each)
@@ -87,6 +46,7 @@ def judge_quantisation(survey: Survey) -> Iterator[Remark]:
                 remedy="the quantization_config of the converter",
             )
         return
+    # fused experts are stored with three dimensions: narrow, though no linear layer of two is
     packed = any(t.dtype not in WIDE and not is_scale(n) and t.expected_bytes for n, t in survey.files.tensors.items())
     if linears and not narrow and not packed:
         yield make_remark(
@@ -99,7 +59,9 @@ def judge_quantisation(survey: Survey) -> Iterator[Remark]:
         )
         return
     yield from _maps_apart(maps, linears)
+    # the one that engines ask first; that the others differ has just been said
     first = maps[0]
+    # held against a map that could not be read, every tensor would be wrong
     if first.problems:
         return
     yield from _excluded_but_narrow(maps, narrow)
@@ -110,23 +72,6 @@ def judge_quantisation(survey: Survey) -> Iterator[Remark]:
     yield from _check_scales(survey, first, narrow)
     yield from _check_kv(survey, maps)
     yield from _shared_experts(survey, linears)
-
-
-def _iterate_linears(survey: Survey) -> Iterator[Linear]:
-    for module, held in survey.modules.items():
-        for last in LINEAR:
-            tensor = held.get(last)
-            if tensor is not None and len(tensor.shape) == 2:
-                place, alike = survey.locate(f"{module}.{last}"), split_expert(f"{module}.")[0].removesuffix(".")
-                yield Linear(
-                    name=f"{module}.{last}",
-                    module=module,
-                    tensor=tensor,
-                    layer=place[0] if place else None,
-                    alike=alike,
-                    kind=_kind_of(alike),
-                    beside=SCALE_NAMES.intersection(held),
-                )
 
 
 def _check_readable(read: QuantMap) -> Iterator[Remark]:
@@ -198,9 +143,11 @@ def _excluded_but_narrow(maps: list[QuantMap], narrow: list[Linear]) -> Iterator
 
 
 def _wide_but_not_excluded(survey: Survey, read: QuantMap, linears: list[Linear]) -> Iterator[Remark]:
+    # outside the layers (towers, heads) engines decide by class, not by the map
     wide = [e for e in linears if not e.narrow and not e.may_be_wide and e.layer is not None and read.narrows(e.module)]
     drafts = [e for e in wide if e.layer in survey.drafts]
     trunk = [e for e in wide if e.layer not in survey.drafts]
+    # apart, since the remedy differs: a stitched MTP layer is excluded whole, a trunk module by its kind
     for what, found in (("MTP block", drafts), ("trunk", trunk)):
         if not found:
             continue
@@ -227,6 +174,7 @@ def _pattern_of(first: Linear, what: str) -> str:
 def _other_format(read: QuantMap, narrow: list[Linear]) -> Iterator[Remark]:
     stored = STORED.get(read.algorithm, ())
     wrong = [e for e in narrow if stored and e.tensor.dtype not in stored and read.narrows(e.module)]
+    # its experts are int4 and the rest fp8 under one name
     if wrong and read.method != "w4afp8":
         first = wrong[0]
         yield make_remark(
@@ -282,6 +230,7 @@ def _check_scales(survey: Survey, read: QuantMap, narrow: list[Linear]) -> Itera
     lacking: dict[str, list[str]] = {}
     for each in narrow:
         have = each.beside
+        # both: what the format demands, and what most weights of this kind have here (formats we do not know)
         for absent in sorted(_needed_scales(each, read, have) | (usual[each.kind, each.tensor.dtype] - have)):
             lacking.setdefault(absent, []).append(each.name)
     for scale, names in lacking.items():
@@ -315,12 +264,14 @@ def _pick_majority(counted: Counter[frozenset[str]]) -> frozenset[str]:
 def _needed_scales(each: Linear, read: QuantMap, have: frozenset[str]) -> frozenset[str]:
     if each.name.endswith(".qweight"):
         return frozenset(("scales", "qzeros") if read.method.startswith("awq") else ("scales",)) - have
+    # scales under other names: which of them belong together is the converter's own affair
     if read.method == "bitsandbytes" or have & OTHER_FORMS:
         return frozenset()
     wanted = {"weight_scale"}
     if read.algorithm == "nvfp4" and read.method != "quark" and each.tensor.dtype in ("U8", "F4"):
         wanted.add("weight_global_scale" if each.name.endswith("_packed") else "weight_scale_2")
     if read.block and each.tensor.dtype.startswith("F8"):
+        # block scales go by either name, as the value or as its inverse
         wanted = set() if "weight_scale" in have else {"weight_scale_inv"}
     return frozenset(wanted) - have
 
@@ -329,6 +280,7 @@ def _find_orphans(survey: Survey) -> Iterator[Remark]:
     alone = []
     for module, held in survey.modules.items():
         scales = OWN_SCALES.intersection(held)
+        # a scale beside a wide weight is one as well: somebody put the weight back and left its scale
         if scales and all(end not in held or held[end].dtype in WIDE for end in LINEAR):
             alone += [f"{module}.{scale}" for scale in sorted(scales)]
     if alone:
@@ -350,6 +302,7 @@ def _scale_shapes(read: QuantMap, narrow: list[Linear], tensors: Mapping[str, Te
         if read.algorithm == "fp8" and read.block:
             suffix, wanted = "weight_scale_inv", (-(-rows // read.block[0]), -(-columns // read.block[1]))
         elif read.algorithm in ("nvfp4", "mxfp4") and each.tensor.dtype == "U8":
+            # the formats' own block sizes, where the map is silent; U8 holds two values, so columns count double
             group = read.group_size or (16 if read.algorithm == "nvfp4" else 32)
             suffix, wanted = "weight_scale", (rows, -(-columns * 2 // group))
         scale = tensors.get(f"{each.module}.{suffix}")
@@ -389,7 +342,8 @@ def _shared_experts(survey: Survey, linears: Sequence[Linear]) -> Iterator[Remar
 
 def has_wide_shared_experts(survey: Survey, linears: Sequence[Linear] | None = None) -> bool:
     """Routed experts quantised, shared ones not."""
-    found = list(_iterate_linears(survey)) if linears is None else linears
+    found = list(iterate_linears(survey)) if linears is None else linears
     routed = {each.narrow for each in found if ".experts.N." in each.alike}
     shared = {each.narrow for each in found if ".shared_expert" in each.alike}
+    # all shared experts wide: a mixture is something else, which the map's own checks tell
     return shared == {False} and True in routed

@@ -12,6 +12,7 @@ SHOWN = 4  # names in a message
 
 def make_remark(level: Level, kind: str, subject: str, fact: str, *, effect: str = "", remedy: str = "") -> Remark:
     message = fact + (f"; {effect}" if effect else "") + (f". Remedy: {remedy}" if remedy else "")
+    # names come out of strangers' files: a tensor's name may be a megabyte
     return Remark(level=level, kind=kind, where="checkpoint", subject=subject[:120], message=message)
 
 

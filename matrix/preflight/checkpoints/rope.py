@@ -38,6 +38,7 @@ def judge_rope(survey: Survey) -> Iterator[Remark]:
             yield make_remark(
                 "error", "rope", where, f"config.json: {where}: expected a positive number, got {str(value)[:40]}"
             )
+    # of the sound ones alone: a text beside a number has been told, and cannot be compared as a number
     yield from _thetas_apart({where: value for where, value in thetas.items() if _is_positive(value)})
     yield from _scalings_apart(config)
     yield from _find_missing(survey, thetas)
@@ -80,6 +81,7 @@ def _scalings_apart(config: Mapping[str, Any]) -> Iterator[Remark]:
     new, old = config.get(NESTED), config.get(SCALING)
     if not isinstance(new, Mapping) or not isinstance(old, Mapping):
         return
+    # without a type both mean the plain rotation, so an absent word is no difference
     kinds = [next((str(each[t]) for t in TYPES if each.get(t)), "default") for each in (new, old)]
     pairs = {"rope_type": kinds} if kinds[0] != kinds[1] else {}
     pairs |= {k: [new[k], old[k]] for k in SCALES if k in new and k in old and new[k] != old[k]}
@@ -114,6 +116,7 @@ def _check_indexer(survey: Survey) -> Iterator[Remark]:
     if known is None or not known.dsa or known.partly or not survey.geometry.whole:
         return
     stated = survey.config.get("indexer_rope_interleave")
+    # absent counts as false, as the classes read it: right for DeepSeek-V3.2's indexer, wrong for GLM-5's
     if bool(stated) == known.indexer_interleaved:
         return
     means = (

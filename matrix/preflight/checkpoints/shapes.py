@@ -25,6 +25,7 @@ def judge_shapes(survey: Survey) -> Iterator[Remark]:
         return
     yield from _check_vocabulary(survey, g)
     known = survey.architecture
+    # of a class that is not known no shape is expected: its numbers may mean other products
     wanted = _per_layer(g) if known and known.mla and not known.partly else _moe_only(g) if known else {}
     wrong: dict[str, list[tuple[int, Tensor]]] = {}
     for layer, tensors in sorted(survey.by_layer.items()):
@@ -52,6 +53,7 @@ def _check_vocabulary(survey: Survey, g: Geometry) -> Iterator[Remark]:
         is_head = name == "lm_head.weight" or name.endswith(".lm_head.weight")
         heads += [name] if is_head else []
         embedded |= name.endswith("embed_tokens.weight")
+        # packed bytes have half the columns: quant_tensors knows their arithmetic
         compared = (is_head or name.endswith("embed_tokens.weight")) and tensor.dtype in PLAIN
         if compared and not _fits_shape(tensor.shape, (g.vocabulary, g.hidden)):
             yield make_remark(
@@ -72,6 +74,7 @@ def _check_vocabulary(survey: Survey, g: Geometry) -> Iterator[Remark]:
             effect="engines take the embedding for the head and leave the stored one out: GLM-5's are not the same",
             remedy="tie_word_embeddings: false",
         )
+    # only where the embedding is there and tying is denied: a fragment lacks both
     if embedded and not heads and tied is False:
         yield make_remark(
             "error",

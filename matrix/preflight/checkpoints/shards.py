@@ -79,12 +79,14 @@ def judge_shards(survey: Survey) -> Iterator[Remark]:
 
 
 def _check_size(name: str, shard: Shard) -> Iterator[Remark]:
+    # 8: the length of the header, in front of it
     expected = 8 + shard.header_bytes + shard.data_bytes
     if shard.size_bytes != expected:
         word = "truncated" if shard.size_bytes < expected else "too long"
         fact = f"{name} is {word}: {shard.size_bytes:,} bytes, its header describes {expected:,}"
         yield make_remark("error", "shard_size", name, fact, effect="the loader stops there", remedy=AGAIN)
     wrong = [t for t, tensor in shard.tensors.items() if tensor.expected_bytes not in (None, tensor.end - tensor.begin)]
+    # one conversion makes one mistake in all tensors: the first and a count
     for tensor_name in wrong[:1]:
         tensor = shard.tensors[tensor_name]
         fact = f"{tensor_name} in {name}: {tensor.dtype} {list(tensor.shape)} does not fill its bytes"
@@ -127,6 +129,7 @@ def _find_duplicates(files: CheckpointFiles) -> Iterator[Remark]:
             effect="which copy is loaded depends on the order of the files",
             remedy="remove the shards of the other conversion",
         )
+    # the same tensor under the prefix of another class: no name is there twice, and yet one of them is lost
     doubled = _under_two_prefixes(where)
     if doubled:
         yield make_remark(
@@ -159,8 +162,10 @@ def _check_numbers(files: CheckpointFiles) -> Iterator[Remark]:
             effect="an engine that loads every file mixes two conversions",
             remedy="remove the older series",
         )
+    # with an index its own list says what is missing; the bound keeps a name's digits from sizing a set
     elif totals and files.index is None and totals[0] <= 100_000:
         first = min(number for number, _ in numbered)
+        # series count from 0 or from 1
         absent = sorted(set(range(min(first, 1), totals[0] + min(first, 1))) - {number for number, _ in numbered})
         if absent:
             yield make_remark(
@@ -196,6 +201,7 @@ def read_weight_map(index: Mapping[str, Any]) -> tuple[Mapping[str, str], str]:
     for tensor, shard in listed.items():
         if not isinstance(shard, str):
             return {}, f"model.safetensors.index.json: {tensor[:80]}: expected a file name, got {type(shard).__name__}"
+        # readers join the name to the folder: a path would leave it
         if not shard or "/" in shard or "\\" in shard or "\0" in shard or shard.startswith("."):
             return {}, f"model.safetensors.index.json: {tensor[:80]}: {shard[:80]!r} is no file beside it"
     return listed, ""
@@ -245,6 +251,7 @@ def _tensors_of(files: CheckpointFiles, listed: Mapping[str, str]) -> Iterator[R
             effect="a loader that follows the index does not find them",
             remedy="write the index again from the shards",
         )
+    # a shard that the index does not know at all has been told as one
     indexed = {name for name in readable if name in set(listed.values())}
     unlisted = [t for name in sorted(indexed) for t in readable[name].tensors if t not in listed]
     if unlisted:
@@ -269,6 +276,7 @@ def _check_total(files: CheckpointFiles, listed: Mapping[str, str]) -> Iterator[
         yield make_remark(
             "warning", "total_size", "metadata.total_size", f"the index states {str(total)[:40]!r} as total_size"
         )
+    # with a shard missing or left over the sum differs for a reason that has been told
     elif total != found and set(listed.values()) == set(files.shards):
         fact = f"the index states {total:,} bytes of weights, the headers {found:,}"
         yield make_remark(

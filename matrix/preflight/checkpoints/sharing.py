@@ -60,6 +60,7 @@ def _by_types(value: Any, layers: int) -> SharingLetters:
         problems.append(
             f"only 'full' and 'shared' are types, found {str(strange)[:40]!r}{suggest_nearest(str(strange), LETTERS)}"
         )
+    # converters count the MTP layer in or out
     if len(value) not in (layers, layers + 1):
         problems.append(f"{len(value)} entries for {layers} layers (or {layers + 1} with the MTP layer)")
     if value[:1] == ["shared"]:
@@ -84,6 +85,7 @@ def _by_frequency(freq: Any, offset: Any, layers: int) -> SharingLetters:
 def count_full_layers(config: Mapping[str, Any], layers: int) -> int:
     """Trunk layers that keep indexer keys: those that select, by the first sound spelling; all where none speaks."""
     sound = [s for s in select_layers(config, layers) if not s.problems]
+    # without a word every layer selects, and keeps its keys: the safe side for memory
     return sound[0].letters.count(FULL) if sound else layers
 
 
@@ -104,6 +106,7 @@ def judge_sharing(survey: Survey) -> Iterator[Remark]:
             )
     sound = [one for one in stated if not one.problems]
     yield from _find_disagreements(sound)
+    # without layers (a config alone) there are no weights to be held against
     if survey.uses_indexers and survey.by_layer:
         yield from _against_weights(survey, layers, sound)
     elif survey.indexer_parts:
@@ -135,6 +138,7 @@ def _find_disagreements(sound: list[SharingLetters]) -> Iterator[Remark]:
 def _against_weights(survey: Survey, layers: int, sound: list[SharingLetters]) -> Iterator[Remark]:
     held = survey.indexer_parts
     letters = sound[0].letters if sound else FULL * layers
+    # only what the shards hold: a missing layer is told as missing, not as one without an indexer
     asked = [i for i in survey.trunk if i not in survey.linear_attention]
     full = [i for i in asked if i < len(letters) and letters[i] == FULL]
     if not held:
@@ -150,6 +154,7 @@ def _against_weights(survey: Survey, layers: int, sound: list[SharingLetters]) -
         return
     lacking = [i for i in full if i not in held]
     if lacking:
+        # of a class that is not wholly known, layers may share by its own code: then it is only a doubt
         yield _report_lacking("error" if survey.known_whole or sound else "warning", lacking, sound)
     drafts = [i for i in survey.drafts if i not in held]
     if drafts:

@@ -95,7 +95,9 @@ class Survey:
 
     def locate(self, name: str) -> tuple[int, str] | None:
         """Split a name into its layer and the rest; None outside the language model's layers."""
+        # the cheap test first: a checkpoint has 200,000 names, and few of them are drafts
         if "mtp" in name and (match := MTP.search(name)):
+            # behind the trunk, where engines number drafts, so that both ways of storing one meet the same checks
             return (self.geometry.layers or 0) + int(match[1]), match[2]
         match = LAYER.search(name)
         if match is None or _of_another_tower(name[: match.start() + 1]):
@@ -125,6 +127,7 @@ class Survey:
     def drafts(self) -> list[int]:
         """Layers behind the trunk: MTP."""
         layers = self.geometry.layers
+        # without a count of layers nobody can tell a draft from the trunk
         return [] if layers is None else sorted(layer for layer in self.by_layer if layer >= layers)
 
     @cached_property
@@ -152,6 +155,7 @@ class Survey:
     def linear_attention(self) -> set[int]:
         """Layers whose attention is linear and has nothing to select."""
         types = self.config.get("layer_types")
+        # by name or by tensors: converters keep layer_types, and quantised forks lose it
         named = types if isinstance(types, list) else []
         stated = {i for i, each in enumerate(named[: self.geometry.layers or 0]) if "linear" in str(each)[:40]}
         return stated | {

@@ -50,6 +50,7 @@ def judge_template(survey: Survey) -> Iterator[Remark]:
         what = f"{len(text):,} letters" if isinstance(text, str) else type(text).__name__
         yield make_remark("error", "chat_template", "chat_template", f"the chat template is no usable text ({what})")
         return
+    # rendered, not searched: a template that mentions a switch may still ignore it
     prompts = render_prompts(text)
     if "busy" in prompts:
         yield make_remark(
@@ -85,6 +86,7 @@ def render_prompts(text: str) -> Mapping[str, str]:
             cwd=CHECKOUT,
             check=False,
         )
+        # a process that was killed by its limits prints half an answer or none
         found = json.loads(done.stdout)
     except subprocess.TimeoutExpired:
         return {"busy": f"this host had no time to render the chat template within {PATIENCE_S:g} s"}
@@ -146,6 +148,7 @@ def _check_thinking(prompts: Mapping[str, str], switch: str) -> Iterator[Remark]
         yield from _check_inverted(prompts, switch)
         return
     plain = prompts["plain"]
+    # before "no switch" is said: DeepSeek's word in a GLM template is a switch that requests do not send
     by_another = next((s for s in SWITCHES if prompts[f"{s} true"] != prompts[f"{s} false"]), None)
     # An effort that only writes a line is no switch: GLM-5.3 writes one for each and thinks all the same.
     opened = {_opens_thinking(prompts[f"reasoning_effort {effort}"]) for effort in ("high", "none")}
@@ -194,6 +197,7 @@ def _check_thinking(prompts: Mapping[str, str], switch: str) -> Iterator[Remark]
 
 
 def _opens_thinking(prompt: str) -> bool:
+    # the last marker decides: earlier turns may hold whole blocks
     return prompt.rfind(OPEN) > prompt.rfind(CLOSE)
 
 

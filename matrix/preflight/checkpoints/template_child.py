@@ -90,9 +90,11 @@ VARIANTS: Final[dict[str, dict[str, Any]]] = {
 def render_prompts(text: str) -> dict[str, str]:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+    # transformers' own settings and extensions: a prompt of other blanks would be another prompt
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", "jinja2.ext.do"]
     )
+    # jinja's own escapes <, > and quotes as HTML, which no tokenizer has seen in training
     environment.filters["tojson"] = lambda value, **_: json.dumps(value, ensure_ascii=False)
 
     def refuse(message: object) -> None:
@@ -102,8 +104,10 @@ def render_prompts(text: str) -> dict[str, str]:
         "raise_exception": refuse,
         "strftime_now": lambda form: datetime.now(UTC).strftime(str(form)),
     }
+    # transformers' tag for training masks: it prints nothing, and plain jinja refuses it
     template = environment.from_string(text.replace("{% generation %}", "").replace("{% endgeneration %}", ""))
     shared = {"tools": None, "bos_token": "", "eos_token": "", "pad_token": "", "unk_token": ""}
+    # templates refuse what they do not expect (one turn, content as text): the first form that one takes is asked about
     messages = next((m for m in (USER, TALK, PARTS) if _can_render(template, m, shared)), USER)
     made = {
         name: template.render(messages=messages, add_generation_prompt=True, **shared, **given)
@@ -117,6 +121,7 @@ def _find_losses(template: Any, shared: dict[str, Any]) -> dict[str, str]:
     """Return what a prompt lacks of its conversation, what it writes as Python, and the word None; keys alone count."""
     asked = dict(LOSABLE)
     in_parts = _render(template, PARTS, shared, with_tools=False) or ""
+    # only a template that understands parts is asked for them: one that prints them as they are never gets any
     if TALK[0]["content"] in in_parts and not any(mark in in_parts for mark in PYTHON):
         asked |= IN_PARTS
     found: dict[str, str] = {}
@@ -167,6 +172,7 @@ def _can_render(template: Any, messages: object, shared: dict[str, Any]) -> bool
 
 
 def main() -> int:
+    # of the process, not a timer: a C loop inside a filter hears no signal of Python's
     resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS))
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY_BYTES, MOST_MEMORY_BYTES))
     text = json.load(sys.stdin)["template"]

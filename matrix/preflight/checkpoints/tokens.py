@@ -43,6 +43,7 @@ def judge_tokenizer(survey: Survey) -> Iterator[Remark]:
 
 def _check_vocabulary(survey: Survey) -> Iterator[Remark]:
     tokenizer, room = survey.files.tokenizer, survey.geometry.vocabulary
+    # fewer tokens than room is usual: embeddings are padded to a multiple of their shards
     if tokenizer and room and tokenizer.size > room:
         yield make_remark(
             "error",
@@ -80,6 +81,7 @@ def find_template(survey: Survey) -> tuple[Any, Any]:
             for e in inside
             if isinstance(e, Mapping) and isinstance(e.get("name"), str)
         }
+        # several templates by name (default, tool_use): engines take the default
         inside = named.get("default", next(iter(named.values()), None))
     own = survey.files.chat_template
     return (inside, None) if own is None else (own, inside)
@@ -110,6 +112,7 @@ def _check_sampling(survey: Survey, stated: Mapping[str, Any]) -> Iterator[Remar
         value = stated.get(key)
         if value is None:
             continue
+        # 0 is a temperature (greedy), and no top_p: nothing would be left to sample from
         lowest_is_bad = key in ("top_p", "repetition_penalty") and value == 0
         if not _is_number(value) or not low <= value <= high or lowest_is_bad:
             unusable.add(key)
@@ -138,6 +141,7 @@ def _check_sampling(survey: Survey, stated: Mapping[str, Any]) -> Iterator[Remar
         wanted, value = recommended.get(key, ()), stated.get(key)
         if key in unusable:
             continue
+        # a card that recommends 1.0 says what engines do anyway
         if value is None and (samples or wanted) and any(w != 1.0 for w in wanted or (0.0,)):
             said = f", the card recommends {list_some(f'{w:g}' for w in wanted)}" if wanted else ""
             yield make_remark(
@@ -200,6 +204,7 @@ def _is_number(value: object) -> bool:
 
 def _read_recommended(card: str) -> dict[str, tuple[float, ...]]:
     found: dict[str, list[float]] = {}
+    # cards give several, one a task: any of them is as published
     for name, number in CARD.findall(card[:MOST_CARD_LETTERS]):
         found.setdefault("temperature" if name.lower() == "temperature" else "top_p", []).append(float(number))
     return {key: tuple(dict.fromkeys(values)) for key, values in found.items()}
@@ -293,6 +298,7 @@ def _ends_against_tokens(survey: Survey, known: Mapping[str, Sequence[int]]) -> 
             effect=UNENDING,
             remedy=f"add {tokenizer.added[own]} to eos_token_id",
         )
+    # only where the tokenizer lists special tokens at all
     plain = sorted(i for i in stops if i not in names and 0 <= i < tokenizer.size)
     if plain and names:
         yield make_remark(
@@ -304,6 +310,7 @@ def _ends_against_tokens(survey: Survey, known: Mapping[str, Sequence[int]]) -> 
             remedy="the ids of this tokenizer",
         )
     template = find_template(survey)[0]
+    # only what this template writes can end a turn of it
     ends = [end for end in ENDS if end in tokenizer.added and isinstance(template, str) and end in template]
     absent = [end for end in ends if tokenizer.added[end] not in stops]
     if absent:

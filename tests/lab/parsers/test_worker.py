@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from lab.parsers.suites import PAIRS
 from lab.parsers.tokens import MarkerTokenizer
 from lab.parsers.worker import KEPT, run_suite
+from matrix.checkout import CHECKOUT
 from matrix.parsers.corpus import load_corpus
 from matrix.parsers.findings import judge_answers
 from matrix.parsers.record import Answers
@@ -18,6 +22,15 @@ from tests.lab.parsers.toys import ToyPair
 
 # What a parser that works call by call cannot take from markers within a value.
 HARD = {"call_end_marker", "think_marker", "think_pair", "call_marker"}
+
+
+def test_each_driver_has_the_pair_that_the_worker_makes() -> None:
+    """Drivers import a release, which is not here: their source is read, and held against what the worker names."""
+    folder = CHECKOUT / "lab" / "parsers"
+    [named] = re.findall(r"\bdriver\.(\w+)", (folder / "worker.py").read_text("utf-8"))
+    for engine in PAIRS:
+        tree = ast.parse((folder / f"drive_{engine}.py").read_text("utf-8"))
+        assert named in {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
 def run_toy(spoil: Callable[[dict[str, Any], int], Any] | None, *names: str) -> set[tuple[str, str, str]]:
