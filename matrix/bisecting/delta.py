@@ -58,11 +58,13 @@ class Trials(Generic[U]):
         key = tuple(units)
         if key not in self.known:
             failing = self._decide(key, self.ask)
+            # the control is asked only where it can matter: a set that does not fail costs no more boots
             self.known[key] = failing and (self.control is None or not self._decide(key, self.control))
         return self.known[key]
 
     def _decide(self, units: tuple[U, ...], ask: Callable[[Sequence[U]], Answer]) -> bool:
         self.questions += 1
+        # the shares 6 / (pi n)^2 add up to one: however many questions come, the whole error stays as stated
         enough = -math.log(6 * (1 - self.confidence) / (math.pi * self.questions) ** 2)
         evidence, silent = 0.0, 0
         failed, passed = self.model.likelihood_ratios
@@ -96,6 +98,7 @@ def find_smallest(
     if whole_fails:
         trials.known[left] = True
     try:
+        # the bare launch first: where it fails by itself no set of settings is the cause, and ddmin would find any
         if trials.fails(()):
             return Smallest((), minimal=True, boots=trials.used, fails=True, baseline_fails=True)
         if not left or not trials.fails(left):
@@ -104,6 +107,7 @@ def find_smallest(
         while len(left) > 1:
             smaller = _find_smaller(left, parts, trials)
             if smaller is not None:
+                # ddmin's own rule: from a part one starts anew with halves, from a complement one keeps the grain
                 parts = 2 if len(smaller) <= len(left) // parts + 1 else max(parts - 1, 2)
                 left = smaller
             elif parts >= len(left):
@@ -111,6 +115,7 @@ def find_smallest(
             else:
                 parts = min(2 * parts, len(left))
     except BootsSpent:
+        # what was reached is still a failing set, only not known to be the smallest
         return Smallest(left, minimal=False, boots=trials.used, fails=trials.known.get(tuple(units), False))
     return Smallest(left, minimal=True, boots=trials.used, fails=True)
 
@@ -119,5 +124,6 @@ def _find_smaller(left: tuple[U, ...], parts: int, trials: Trials[U]) -> tuple[U
     """Find one of the parts, or all but one of them, that fails by itself."""
     size = -(-len(left) // parts)
     chunks = [left[at : at + size] for at in range(0, len(left), size)]
+    # of two parts each is the complement of the other
     others = [tuple(u for u in left if u not in chunk) for chunk in chunks] if len(chunks) > 2 else []
     return next((tried for tried in (*chunks, *others) if len(tried) < len(left) and trials.fails(tried)), None)

@@ -23,6 +23,7 @@ class FlakeModel:
     alarm: float = 0.01
 
     def __post_init__(self) -> None:
+        # where a good release fails as often as a bad one, no number of boots tells them apart
         if not LEAST <= self.alarm < self.fails <= MOST:
             raise ValueError(
                 f"expected {LEAST} <= false alarms < failures of a bad release <= {MOST},"
@@ -32,6 +33,7 @@ class FlakeModel:
     def weigh(self, failures: int, passes: int, *, bad: bool) -> float:
         """Return the log likelihood (nats) of these answers from a bad release, or from a good one."""
         rate = self.fails if bad else self.alarm
+        # log1p keeps the digits that 1 - rate loses where the rate is small
         return failures * math.log(rate) + passes * math.log1p(-rate)
 
     def tell_bits(self, bad: float) -> float:

@@ -42,6 +42,7 @@ class Tally:
     def add(self, place: int, answer: Answer, *, last: bool = False) -> Tally:
         """Return the tally with one more answer; `last`: this release has no further one."""
         silent = _bump(self.silent, place) if answer == "none" else _put(self.silent, place, 0)
+        # in a row: one hiccup of a host between answers must not take a release out of the search
         over = last or silent[place] >= NO_ANSWERS
         return Tally(
             failures=_bump(self.failures, place) if answer == "bad" else self.failures,
@@ -115,6 +116,7 @@ def compute_posterior(prior: Sequence[float], model: FlakeModel, tally: Tally) -
     good = [0.0, *accumulate(model.weigh(f, p, bad=False) for f, p in counts)]
     bad = [0.0, *accumulate(model.weigh(f, p, bad=True) for f, p in counts)]
     logs = [math.log(prior[h]) + good[h] + bad[-1] - bad[h] for h in range(len(prior))]
+    # taken off before exp: a few hundred answers are worth -1,000 nats, and every weight would be 0
     highest = max(logs)
     weights = [math.exp(each - highest) for each in logs]
     whole = math.fsum(weights)
@@ -133,6 +135,7 @@ def _group_claims(count: int, tally: Tally) -> Iterator[tuple[int, ...]]:
     own: list[int] = []
     for claim in range(count + 1):
         own.append(claim)
+        # a release that can still be asked keeps its claims apart, though nothing is known of it yet
         if claim == count or tally.is_told(claim):
             yield tuple(own)
             own = []

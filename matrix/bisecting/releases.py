@@ -29,6 +29,7 @@ def list_known(matrix: Matrix, engine: str, named: Iterable[str] = ()) -> list[s
     if problems:
         raise ConfigError(problems)
     of_axes = (r.version for r in matrix.releases.values() if r.engine == engine and not r.fork)
+    # in this order: the snapshot's spelling is written last and wins, since snapshots are found by it
     found = {
         _parse_version(text): text
         for text in (*named, *of_axes, *(str(version) for version, _ in list_versions(engine)))
@@ -40,6 +41,7 @@ def list_between(known: Sequence[str], good: str, bad: str) -> tuple[str, ...]:
     """List the versions from the good one to the bad one, both included; downwards where the bad one is older."""
     low, high = sorted((known.index(good), known.index(bad)))
     between = tuple(known[low : high + 1])
+    # the search always goes from good to bad, so that one direction of arithmetic serves both
     return between if known[low] == good else between[::-1]
 
 
@@ -81,6 +83,7 @@ def require_range(good: str, bad: str) -> None:
 
 def place_cell(matrix: Matrix, cell: Cell, version: str) -> Cell:
     """Return the cell on another version of its engine, which need not be on the axes."""
+    # a fork has its upstream's version and is another engine: the plain release is placed anew
     if version == cell.release.version and not cell.release.fork:
         return cell
     own = [r for r in matrix.releases.values() if r.engine == cell.engine.id and r.version == version and not r.fork]

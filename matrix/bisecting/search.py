@@ -57,6 +57,7 @@ def judge_answers(search: Search, tally: Tally) -> BisectVerdict:
     ruled = all(found.is_ruled_out(g, error) for g in range(len(found.groups)) if g != best)
     names = [_name_group(search, group) for group in found.groups]
     claims = found.groups[best]
+    # both, as posterior.py explains: neither alone bounds the error for whatever is true
     decided = ruled and found.after[best] >= search.confidence
     inner = [search.releases[h] for h in claims if h < len(search.releases)]
     order = sorted((g for g in range(len(names)) if g != best), key=lambda g: -found.after[g])
@@ -89,6 +90,7 @@ def _find_doubts(search: Search, tally: Tally, claims: Sequence[int]) -> list[st
     """Name each release whose answers are hardly possible under the verdict: then there may be several boundaries."""
     found = []
     for place, name in enumerate(search.releases):
+        # a verdict that rests on an end which was only named, never seen
         if place in (0, len(search.releases) - 1) and not tally.is_told(place):
             found.append(f"{name}, an end of the range, gave no answer")
         failures, tries = tally.failures[place], tally.failures[place] + tally.passes[place]
@@ -113,6 +115,7 @@ def choose_release(search: Search, tally: Tally) -> int | None:
     found = search.weigh(tally)
     near = _list_between(search, found) if found.after[found.best] >= search.confidence else []
     nearest = [k for k in near if k in open_]
+    # -k: of releases that tell as much the earlier, so that the same answers always give the same search
     return nearest[0] if nearest else max(open_, key=lambda k: (search.model.tell_bits(found.is_bad(k)), -k))
 
 
@@ -122,6 +125,7 @@ def _list_between(search: Search, found: Posterior) -> list[int]:
     left = [g for g in range(len(found.groups)) if g != best and not found.is_ruled_out(g, error)]
     if not left:
         return []
+    # the claim that stands in the way of a verdict: boots that rule out another one would be wasted
     worst = max(left, key=lambda g: found.after[g] / found.before[g])
     own, other = found.groups[best], found.groups[worst]
     return list(range(own[-1], other[-1])) if worst > best else list(range(own[0] - 1, other[-1] - 1, -1))
@@ -142,6 +146,7 @@ def find_first_bad(
     tally = Tally.of(len(search.releases))
     for _ in range(boots):
         place = choose_release(search, tally)
+        # until the bad end has failed nobody knows which failure the others are asked for
         if place is not None and first is not None and not tally.failures[first] and first not in tally.ended:
             place = first
         if place is None:
@@ -158,6 +163,7 @@ def expect_boots(search: Search, tally: Tally) -> int:
         return 0
     found = search.weigh(tally)
     need = math.log(1 / (1 - search.confidence))
+    # a side's most stubborn claim decides: the others fall on the way
     sides = [
         max((need + math.log(max(found.after[g], 1e-9) / found.before[g]) for g in side), default=0.0)
         for side in (range(found.best), range(found.best + 1, len(found.groups)))

@@ -26,6 +26,7 @@ class Unit:
     where: str  # file:line
 
     def __hash__(self) -> int:
+        # not the value: it may be a list, and a launch has one value for a path
         return hash((self.section, self.path))
 
     def __str__(self) -> str:
@@ -47,8 +48,10 @@ def _iterate_units(plan: Plan, baseline: Plan | None) -> Iterator[Unit]:
         old = {s.path: s.value for s in baseline.sections[section]} if baseline else {}
         new = {s.path: s for s in plan.sections[section]}
         for path, setting in new.items():
+            # placeholders are what connects the launch to its host: taken out, nothing would answer
             if setting.value != old.get(path) and not ALWAYS.search(str(setting.value)):
                 yield Unit(section, path, setting.value, old.get(path), setting.where)
+        # what a feature takes away is a unit as well: put back, the failure may be gone
         for path in old.keys() - new.keys():
             if old[path] is not None:
                 yield Unit(section, path, None, old[path], "the baseline")
@@ -81,6 +84,7 @@ def _merge(
     settings: tuple[Setting, ...], section: str, gone: Mapping[tuple[str, tuple[str, ...]], Unit]
 ) -> dict[str, Any]:
     found = {s.path: s.value for s in settings}
+    # back to the baseline's value, not merely absent: the engine's own default is a third launch
     found |= {path: unit.instead for (own, path), unit in gone.items() if own == section}
     tree: dict[str, Any] = {}
     for path, value in found.items():

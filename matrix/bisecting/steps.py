@@ -57,6 +57,7 @@ def _look(matrix: Matrix, cell: Cell, line: CellLine, version: str) -> Side | No
 def _compare_releases(before: str, after: str, old: Side | None, new: Side | None) -> ReleaseStep:
     if old is None or new is None:
         unread = f"{before if old is None else after} has no snapshot: nothing is known of this step"
+        # as likely as a step without news: an unread release must not draw the search, nor keep it away
         return ReleaseStep(before=before, after=after, weight=1.0, headline=unread, unread=unread)
     found = compare_sides(old, new)
     news = tuple(n for n in found.news if n.applies)
@@ -72,6 +73,7 @@ def _compare_releases(before: str, after: str, old: Side | None, new: Side | Non
 
 def weigh_news(news: Sequence[News]) -> float:
     """Return how likely a step is before anything was asked; 1 is a step without news."""
+    # bounded, so that a step with a hundred notes is not thought certain before the first boot
     return min(MOST, 1.0 + sum(DANGER_WEIGHTS[n.danger] * LEVEL_WEIGHTS[n.level] for n in news if n.applies))
 
 

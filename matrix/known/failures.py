@@ -70,11 +70,13 @@ def match_known_failure(entries: Iterable[Loaded[KnownFailure]], failure: SeenFa
 
 def explain_mismatches(entries: Iterable[Loaded[KnownFailure]], failure: SeenFailure) -> list[str]:
     """Say of each entry that could be meant, about the launch or about this test, why it is not."""
+    # entries about other tests of the cell could not have been meant, and would bury the one that could
     about = (k for k in entries if k.value.fails.at != "test" or k.value.fails.test == failure.test)
     return [f"{k.value.id}: {why}" for k in about if (why := _explain_mismatch(k.value.fails, failure))]
 
 
 def _explain_mismatch(fails: Fails, failure: SeenFailure) -> str:
+    # the plainest difference first: what is told is the first reason, and stage and test explain more than words
     if fails.at != failure.at:
         return f"is about a failure {STAGES[fails.at]}, this was {STAGES.get(failure.at, failure.at)}"
     if fails.at == "test" and not speaks_of_test(fails, failure.test, failure.test_id):
@@ -83,7 +85,9 @@ def _explain_mismatch(fails: Fails, failure: SeenFailure) -> str:
         return f"shows as {fails.how}, this as {failure.how}"
     if fails.http_status is not None and fails.http_status != failure.http_status:
         return f"shows as HTTP {fails.http_status}, this as HTTP {failure.http_status}"
+    # every text must fit: a test with a known finding and a new one is a new failure
     strange = [t for t in failure.texts if not extract_match(fails.signature, t)]
+    # a failure that said nothing fits no signature, not any
     if strange or not failure.texts:
         return (
             f"its signature {fails.signature!r} fits nothing that was said{_count_strange(len(strange), failure.texts)}"

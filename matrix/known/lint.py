@@ -31,6 +31,7 @@ def read_test_names(folder: Path) -> frozenset[str]:
     return frozenset(
         node.name
         for path in sorted(folder.glob("test_*.py"))
+        # parsed, not imported: lint runs without pytest's fixtures, and a suite's imports would start half the project
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
     )
@@ -49,6 +50,7 @@ def _spell_commands(matrix: Matrix, cell: Cell) -> Iterator[str]:
     argv = made.argv(model="/models/x", host="127.0.0.1", port="8000", api_key_env="KEY")
     pairs = [(a.lstrip("-"), b) for a, b in zip(argv, [*argv[1:], ""], strict=True) if a.startswith("-")]
     yield " ".join(argv)
+    # engines print their arguments as a repr, a dict, JSON or words: a signature that fits any of them excuses all
     for spelt in ("{0}={1}", "{0}={1!r}", "'{0}': {1!r}", "{0}: {1}", "{0} {1}"):
         yield ", ".join(spelt.format(name.replace("-", "_"), value) for name, value in pairs)
     yield " ".join(f"{name}={value}" for name, value in made.env.items())

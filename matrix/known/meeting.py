@@ -84,6 +84,7 @@ def _check_awaited(matrix: Matrix, when: Mapping[str, Json], name: str, version:
     engine = when.get("engine")
     if engine is not None and name not in (engine if isinstance(engine, list) else [engine]):
         yield "waits_for", f"waits for a release of {name}, and `when` says {engine}"
+    # before the version: an entry that names one release can never be met by another
     if "release" in when:
         yield "waits_for", f"`when` names release {when['release']}, so no other one can come; name a `version` range"
     specifier = when.get("version")
@@ -99,7 +100,9 @@ def _find_unreached(matrix: Matrix, known: Loaded[KnownFailure], cells: Sequence
         yield "needs", "nothing is asked before an engine is ready, so nothing can be needed"
         return
     test = fails.test or FIRST_REQUEST
+    # without a runnable cell any bank may be the one that is asked some day
     banks = {c.checkpoint.banks[0] for c in cells if c.checkpoint.banks} or set(table.requests)
+    # an entry that asks for it is met by every item there, and reach.json does not know checkpoints
     if cells and all(c.checkpoint.thinking == "always" for c in cells):  # there every test is asked with thinking
         needs = replace(needs, thinking=None)
     if not table.depths_that_meet(needs, test=test, banks=banks):

@@ -41,6 +41,7 @@ class Reach:
 
     def depths_that_meet(self, needs: Needs, *, test: str, banks: Iterable[str]) -> frozenset[str]:
         """Find the depths at which an item of `test` has everything that `needs` names at once."""
+        # all of it in one request: a long prompt in one item and thinking in another meet nothing
         wanted = ReachRequest(
             needs.prompt_tokens or 0, needs.concurrency or 1, needs.turns or 1, needs.thinking or False
         )
@@ -53,6 +54,7 @@ class Reach:
         """Compute the most that any item of `test` asks of each kind, over all depths."""
         tests = (self.requests.get(bank, {}).get(test, {}) for bank in banks)
         every = [asked for by_depth in tests for all_asked in by_depth.values() for asked in all_asked]
+        # per part, for the message only: no single item need be this one
         return ReachRequest(*(max(part) for part in zip(ReachRequest(0), *every, strict=True)))
 
 

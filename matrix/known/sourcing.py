@@ -59,6 +59,7 @@ def find_source_problems(matrix: Matrix, entry: Entry) -> Iterator[Problem]:
         _check_gpu(matrix, when, source),
         _check_form(matrix, when, source),
     )
+    # all of them: a source is mostly copied whole from another entry, and wrong in several parts
     for key, message in (found for judge in judges for found in judge):
         line = entry.lines.get(("source", key), entry.lines.get(("source",), entry.line))
         yield Problem(entry.file, line, f"{entry.value.id}.source.{key}", message)
@@ -68,6 +69,7 @@ def speaks_of(matrix: Matrix, when: Mapping[str, Json]) -> frozenset[int]:
     """Compute the capabilities that a `when` covers: by its GPU keys, or because no other rig fits. Empty: any
     GPU's."""
     releases = [matrix.releases[r] for r in _as_tuple(when.get("release")) if r in matrix.releases]
+    # where a release loads on one kind of GPU only, an entry about it speaks of that GPU without naming it
     loadable = {sm for r in releases for sms in r.formats.values() for sm in sms}
     keys = RIG_KEYS if GPU_KEYS & when.keys() else frozenset[str]()  # a number of GPUs alone is about no kind of GPU
     own = compile_condition({key: value for key, value in when.items() if key in keys})
@@ -118,6 +120,7 @@ def _check_engine(matrix: Matrix, when: Mapping[str, Json], named: Named) -> Fou
     engines = set(_as_tuple(when.get("engine"))) | {r.engine for r in releases}
     if engines and named.name not in engines:
         yield "release", f"the source speaks of {named.name}, the entry of {' and '.join(sorted(map(str, engines)))}"
+    # parsed: 0.5.10.post1 and 0.5.10-post1 are one release
     elif releases and named.version not in {r.parsed_version for r in releases}:
         yield "release", f"{named.version} is none of the entry's releases ({', '.join(r.version for r in releases)})"
     elif not _allows_version(when.get("version"), named.version):
@@ -163,6 +166,7 @@ def _check_form(matrix: Matrix, when: Mapping[str, Json], source: Source) -> Fou
         matrix.checkpoints[c].format for c in _as_tuple(when.get("checkpoint")) if c in matrix.checkpoints
     }
     formats = {c.format for c in matrix.checkpoints.values()}
+    # a form may say more after a comma (the checkpoint, the cut); only its first word is a format of the axis
     said = source.form.partition(",")[0].strip()
     if wanted and said in formats and said not in wanted:
         yield "form", f"the entry is about {' and '.join(sorted(wanted))} weights, the source about {said}"
@@ -171,6 +175,7 @@ def _check_form(matrix: Matrix, when: Mapping[str, Json], source: Source) -> Fou
 
 
 def _is_of_family(sm: int, others: Iterable[int]) -> bool:
+    # 0 is the CPU, which is no relative of anything
     return sm != 0 and any(sm // FAMILY == other // FAMILY for other in others)
 
 

@@ -54,6 +54,7 @@ def _find_release(text: str | None) -> tuple[str | None, str | None]:
     """Return (engine, release id), each None for all."""
     known = load_releases()
     engines = {about["engine"] for about in known.values()}
+    # an engine's name is no release: it narrows the table, and every release of it stays
     if text is None or text in engines:
         return text, None
     names = {name: name for name in known} | {
@@ -89,6 +90,7 @@ def _show_faults(release: str | None, pairs: Sequence[tuple[str, str]], as_json:
         _write_lines(format_table(rows, ("release", "parsers", "cases", "wrong whole/streamed/backlog")), _legend())
     else:
         _write_lines(*_tell_all(findings, release))
+    # of what was asked about alone: another pair's fault is no answer to a question about this one
     return 1 if wrongs else 0
 
 

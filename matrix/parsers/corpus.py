@@ -86,6 +86,7 @@ def _cases(document: Mapping[str, Any], form: Format) -> Iterator[ReplyCase]:
             yield _regular(entry["id"], kind, form, answer)
     for kind, entries in document["irregular"].items():
         for entry in entries:
+            # some ways of being wrong exist in one format only: glm45 has line breaks to lose, dsml attributes
             if form in entry.get("formats", FORMATS):
                 yield _irregular(entry, kind, form, answers)
 
@@ -131,6 +132,7 @@ def _spoil(reply: str, entry: Mapping[str, Any], form: Format) -> str:
         return names.get(text, text)
 
     if "after" in entry:
+        # the last one: replies are cut at their end, where a length limit cuts
         cut = marker(entry["after"])
         reply = reply[: reply.rindex(cut) + len(cut)]
     if "before" in entry:

@@ -48,6 +48,7 @@ class ParserFaults:
 def find_parser_faults(release: str, requirement: str, tool_parser: object) -> Iterator[ParserFaults]:
     """Yield the faults of the pairs with this tool-call parser; nothing of a release whose parsers did not run."""
     for pair, found in read_summary().get(release, {}).items():
+        # a pair without faults has no worst, and then there is nothing to warn of
         if pair.partition("+")[0] == tool_parser and found["worst"]:
             ran = load_releases()[release]
             yield ParserFaults(

@@ -81,10 +81,12 @@ def judge_answers(answers: Answers, corpus: Corpus) -> Iterator[tuple[Reach, Fau
     yield from (("whole", fault) for fault in known)
     plainest: dict[str, tuple[Reach, Fault]] = {}
     for stream in answers.streams:
+        # counted as deliveries, and neither right nor wrong
         if stream["outcome"] is None:
             continue  # more outcomes than are kept: the first of them are judged
         reach = reach_of(stream["how"])
         for fault in judge_stream(case, tools, answers.whole, stream["outcome"], known):
+            # the easiest way to meet it: a fault of every token stream need not be told of busy servers as well
             if fault.kind not in plainest or PLACES[reach] < PLACES[plainest[fault.kind][0]]:
                 plainest[fault.kind] = (reach, fault)
     yield from plainest.values()
@@ -114,6 +116,7 @@ def list_wrongs(folder: Path = RUNS) -> tuple[ParserFault, ...]:
             fault.what,
         )
         for a in load_answers(folder)
+        # answers to a case that has left the corpus stay recorded, and nobody can say what was right
         if (format_of(a.pair), a.case) in corpus.cases
         for reach, fault in judge_answers(a, corpus)
         for release in a.releases
@@ -130,6 +133,7 @@ def group_wrongs(wrongs: Iterable[ParserFault]) -> list[ParserFinding]:
         )
     merged: dict[tuple[Any, ...], list[tuple[str, str]]] = defaultdict(list)
     for (engine, pair, topic, reach, kind, case), releases in where.items():
+        # the releases belong to the key: a fault that a later release mended is another finding than one that stays
         names = tuple(sorted(releases, key=order.index))
         merged[engine, pair, topic, reach, kind, names].append((case, releases[names[-1]]))
     found = [

@@ -66,6 +66,7 @@ def judge_stream(
     if outcome == whole:
         return []
     fresh = [fault for fault in judge_outcome(case, schema, outcome) if fault not in known]
+    # only where the whole is right does a stream that merely differs say something: else both are wrong, and told
     if fresh or known or case.expected.stream_may_differ or _tell_outcome(outcome) == _tell_outcome(whole):
         return fresh
     return [
@@ -99,6 +100,7 @@ def _judge_calls(
 def _judge_list(
     wanted: Sequence[Call], calls: Sequence[Sequence[str]], schema: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[Fault]:
+    # counts first: with a call lost, every later one would be compared with its neighbour
     if len(calls) < len(wanted):
         yield Fault("lost_call", f"{len(calls)} of {len(wanted)}")
         return
@@ -108,6 +110,7 @@ def _judge_list(
     for (name, arguments), (found, text) in zip(wanted, calls, strict=True):
         if found != name:
             yield Fault("wrong_name", repr(found))
+        # before arguments are compared: half a JSON object has no argument that could be right
         elif not _is_object(text):
             yield Fault("broken_json", _shorten_value(text))
         else:
@@ -133,6 +136,7 @@ def list_readings(value: object, schema: Mapping[str, Any] | None, root: Mapping
     text = write_value(value)
     types = allowed_types(schema, root)
     found: list[object] = [value]
+    # the template writes 5 and "5" alike, so a schema that allows both leaves open which was meant
     if (types is None or "string" in types) and not isinstance(value, str):
         found.append(text)
     if isinstance(value, str):
@@ -153,6 +157,7 @@ def allowed_types(schema: Mapping[str, Any] | None, root: Mapping[str, Any]) -> 
         return set().union(*branches)
     if "type" in schema:
         types = {schema["type"]} if isinstance(schema["type"], str) else set(schema["type"])
+        # JSON schema: every integer is a number
         return types | ({"integer"} if "number" in types else set())
     if "enum" in schema:
         return {type_of(value) for value in schema["enum"]}
@@ -175,6 +180,7 @@ def type_of(value: object) -> str:
 
 def is_same(found: object, right: object) -> bool:
     """Say whether two JSON values are one: true is no 1, 3.0 is 3, and the order of keys says nothing."""
+    # to Python True == 1, and a tool that wants a switch does not
     if isinstance(found, bool) or isinstance(right, bool):
         return found is right
     if isinstance(found, dict) and isinstance(right, dict):
@@ -191,6 +197,7 @@ def _judge_texts(case: ReplyCase, outcome: Mapping[str, Any]) -> Iterator[Fault]
         yield Fault("lost_text", f"thinking {_shorten_value(think)}, answer {_shorten_value(say)}")
     judged = f"{'' if wanted_think is None else think}\n{'' if wanted_say is None else say}"
     markers = [m for m in MARKERS[case.format] if m in judged and m not in f"{wanted_think or ''}{wanted_say or ''}"]
+    # of a reply that was cut, half a marker is all there is
     if markers and case.finished:
         yield Fault("markup_left", ", ".join(markers))
     if wanted_say is not None:
@@ -202,6 +209,7 @@ def _judge_texts(case: ReplyCase, outcome: Mapping[str, Any]) -> Iterator[Fault]
 def _judge_say(wanted: str, say: str, wanted_think: str, think: str, has_markers: bool) -> Iterator[Fault]:
     if say == wanted or _strip_texts(say) == _strip_texts(wanted):
         return
+    # where the text went decides its name: an answer within the thinking is worse than one that lost a word
     if wanted and not say and wanted in think:
         yield Fault("answer_in_thinking", _shorten_value(think))
     elif wanted_think.strip() and wanted_think.strip() in say and wanted_think.strip() not in wanted:
@@ -241,6 +249,7 @@ def _read_arguments(text: str) -> dict[str, Any] | None:
 
 def _read_json(text: str) -> list[Any] | None:
     try:
+        # a list around it: null is a value, and None says that there is none
         return [json.loads(text, parse_constant=_refuse_constant)]
     except (ValueError, TypeError, RecursionError):
         return None

@@ -89,6 +89,7 @@ def read_groups(path: Path) -> dict[str, list[dict[str, Any]]]:
 
 def write_groups(path: Path, groups: Mapping[str, list[dict[str, Any]]]) -> None:
     """Write one pair's file; equal answers give equal bytes."""
+    # without the time: git would see a change in every file of every run
     path.write_bytes(gzip.compress(json.dumps(groups, ensure_ascii=False).encode("utf-8"), mtime=0))
 
 
@@ -96,10 +97,12 @@ def merge_answers(
     known: Mapping[str, Any], release: str, answers: Mapping[str, Any], order: list[str]
 ) -> dict[str, list[dict[str, Any]]]:
     """Return the groups of each case with the release's answers among them, and nowhere else."""
+    # as a case of its own, so that releases whose pair cannot be made are grouped like the others
     if "error" in answers:
         answers = {NOT_MADE: {"whole": {"error": answers["error"]}, "streams": []}}
     merged: dict[str, list[dict[str, Any]]] = {}
     for case in [*answers, *(case for case in known if case not in answers)]:
+        # first out of all groups: run again, a release may answer otherwise, and must not stand in two
         groups = [_without(group, release) for group in known.get(case, [])]
         if case in answers:
             same = next(

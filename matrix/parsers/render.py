@@ -36,6 +36,8 @@ class IntendedReply:
 def write_reply(answer: IntendedReply, form: Format) -> str:
     """Return the model's reply, which begins within the thinking that the prompt opened."""
     line = "\n" if form == "glm45" else ""
+    # GLM-4.5's template breaks the line around each part, GLM-4.7's and 5's do not: that is all they differ in
+    # the opening marker stands in the prompt, so a reply begins inside the block
     parts = [] if answer.think is None else [answer.think, THINK_END]
     if answer.say:
         parts += [line if parts else "", answer.say]

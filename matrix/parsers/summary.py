@@ -33,6 +33,7 @@ def make_summary() -> dict[str, dict[str, Any]]:
 
 
 def _summarise_pair(pair: str, wrongs: list[ParserFault]) -> dict[str, Any]:
+    # the counts hold all of it; what `check` names is what any client meets
     findings = [finding for finding in group_wrongs(wrongs) if finding.topic not in RARE]
     return {
         "cases": len(load_corpus().of(format_of(pair))),

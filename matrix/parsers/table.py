@@ -37,6 +37,7 @@ def count_cell(wrongs: Iterable[ParserFault]) -> str:
     for wrong in wrongs:
         column = wrong.reach if wrong.reach in COLUMNS else "stream"
         by_reach[column].add(wrong.case)
+    # a case that is wrong by tokens is wrong under load, too: counted once, where it is plainest
     by_reach["backlog"] -= by_reach["stream"]
     return "/".join(str(len(by_reach[column])) for column in COLUMNS) if any(by_reach.values()) else "-"
 
@@ -58,6 +59,7 @@ def topic_rows(engine: str, pair: str) -> list[list[str]]:
     for release in ran_of(engine, pair):
         own = [w for w in list_wrongs() if (w.engine, w.pair, w.release) == (engine, pair, release)]
         cells = [count_cell(own), *(count_cell(w for w in own if w.topic == topic) for topic in topics)]
+        # neighbours alone: equal releases with another between them are not one range
         if rows and rows[-1][1] == cells:
             rows[-1][0].append(release)
         else:

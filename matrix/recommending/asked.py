@@ -42,10 +42,12 @@ def find_gpus(matrix: Matrix, text: str) -> RecommendRequest:
     Raises:
         ConfigError: the words name no GPU; says which are known.
     """
+    # before parse_rig, which knows CUDA's names alone and would call an MI300X a slip
     if (attached := _find_attached(matrix, text)) is not None:
         return attached
     host = parse_rig(text)
     same = [r for r in matrix.rigs.values() if r.gpu.id == host.gpu]
+    # the memory, too: H100 with 80 and with 94 GB are one model, and not one rig
     exact = [r for r in same if r.gpus == host.gpus and r.gpu.vram_bytes == host.vram_bytes]
     if exact:
         return RecommendRequest(rig=exact[0])
@@ -73,6 +75,7 @@ def _find_attached(matrix: Matrix, text: str) -> RecommendRequest | None:
 
 def _make_rig(matrix: Matrix, host: Host, same: list[Rig]) -> RecommendRequest:
     gpu = replace(same[0].gpu, vram_bytes=host.vram_bytes)
+    # an id that no file has: nothing can be run on it, and no recipe is meant for it by name
     rig = Rig(id=f"sm{gpu.sm}x{host.gpus}_asked", gpu=gpu, gpus=host.gpus)
     ids = ", ".join(f"{r.id} ({r.gpus} x)" for r in same)
     known = host.vram_bytes == same[0].gpu.vram_bytes

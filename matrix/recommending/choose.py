@@ -109,6 +109,7 @@ def narrow_matrix(matrix: Matrix, rig: Rig, globs: Sequence[str] = ()) -> Matrix
     if bad:
         raise ConfigError([Problem("--checkpoint", 0, repr(g), f"no such one{suggest_nearest(g, names)}") for g in bad])
     kept = {n: c for n, c in matrix.checkpoints.items() if not globs or any(fnmatchcase(n, g) for g in globs)}
+    # what depends on no rig is remembered under the origin, and shared instead of made again
     return replace(matrix, rigs={rig.id: rig}, checkpoints=kept, whole=matrix.origin)
 
 
@@ -125,9 +126,11 @@ def recommend_launches(
     cells = [*list_attachable(narrow)] if rig.attach_only else [*world.runnable]
     big = [c for c in cells if not c.checkpoint.canary]
     canaries = not big
+    # by the whole matrix: a launch on another rig is what this one may be derived from
     ranked = rank_launches(matrix, big or cells, ran, want)
     blocked = Counter[str]()
     examples: dict[str, str] = {}
+    # before five are chosen: a launch that failed here must not take the place of one that may work
     offered = [one for one in ranked if not _note_block(one, ran, blocked, examples)]
     gone = (group for group in world.excluded.iterate_groups() if not group[0].checkpoint.canary)
     excluded = (group for group in gone if not (rig.attach_only and group[1].rule == ATTACH_ONLY))
@@ -157,6 +160,7 @@ def rank_launches(
 
 def _make_launch(matrix: Matrix, group: Sequence[tuple[Cell, Plan]], history: History) -> OfferedLaunch:
     judged = [(judge_provenance(matrix, cell, history), cell, plan) for cell, plan in group]
+    # of cells with one launch the best known names it; of equals the plainest
     judged.sort(key=lambda one: (one[0].order, len(one[1].features), one[1].id))
     provenance, cell, plan = judged[0]
     mine = history.ran.get(cell.id)
@@ -165,6 +169,7 @@ def _make_launch(matrix: Matrix, group: Sequence[tuple[Cell, Plan]], history: Hi
         cells=tuple(cell for _, cell, _ in judged),
         provenance=provenance,
         numbers=list_numbers(matrix, plan, mine if mine and mine.worked else None),
+        # by the cell's own id: a run of another cell of this launch asked other tests
         ran=mine,
         known=tuple(k.value for k in matrix.known_failures if k.condition(cell.facts)),
         faults=tuple(find_faults_of_plan(plan)),
@@ -179,6 +184,7 @@ def _order_launch(one: OfferedLaunch, want: Want | None) -> tuple[object, ...]:
         "tools": (sum(_speaks_of_tools(k) for k in one.known) + one.loses_calls,),
     }
     version = one.cell.release.parsed_version
+    # negative, since all of the key sorts upwards
     newest = (-version.major, -version.minor, -version.micro)
     tie = (len(one.known), one.cell.release.fork, len(one.cell.features), one.cell.engine.id, newest)
     return (one.provenance.order, *wanted[want], *tie, *_order_of_model(one.cell.checkpoint), one.cell.id)
@@ -214,9 +220,11 @@ def _iterate_blocks(one: OfferedLaunch, ran: Mapping[str, LastRun]) -> Iterator[
     if mine is not None and not mine.worked:
         yield f"ran here and failed ({mine.file})"
     for known in one.known:
+        # a failure in a test still serves: it is shown with the launch instead
         if known.expect == "always" and known.fails.at != "test":
             yield f"known failure at launch: {known.id}"
     fit = fit_of_plan(one.plan)
+    # arithmetic has margins; somebody who has run it knows better
     if fit is not None and not fit.ok and one.provenance.level not in ("ran", "published"):
         yield "does not fit: weights, KV cache at the window and headroom exceed a GPU (glm-matrix preflight CELL)"
 
@@ -224,6 +232,7 @@ def _iterate_blocks(one: OfferedLaunch, ran: Mapping[str, LastRun]) -> Iterator[
 def _spread_engines(offered: Sequence[OfferedLaunch]) -> list[OfferedLaunch]:
     """Keep the order of provenance; within a step, no engine gets more than ALIKE places before the others get one."""
     spread: list[OfferedLaunch] = []
+    # never across steps: an engine's turn is worth less than a launch that has run
     for _, step in groupby(offered, key=lambda one: one.provenance.order):
         seen = Counter[str]()
         first: list[OfferedLaunch] = []
@@ -243,6 +252,7 @@ def _judge_chosen(
     for one in ranked:
         if count == MOST:
             return
+        # late, and of few: each verdict reads a whole line with the release's parser
         report = judge_plan(one.plan)
         if report.verdict == "reject":
             said = next(r.message for r in report.remarks if r.level == "error")

@@ -61,6 +61,7 @@ def main(words: Sequence[str] | None = None, around: HostSurroundings | None = N
 def _answer_request(options: argparse.Namespace, around: HostSurroundings | None) -> int:
     matrix = load_matrix()
     certified = around.certified(options.registry) if around and options.registry else {}
+    # what happened here comes last and wins over what was committed, and that over what others certify
     ran = {**certified, **read_ran(), **(around.own_runs() if around else {})}
     matrix, globs, model, told = _narrow_to_owned(matrix, options, around)
     exit_code = 1
@@ -71,6 +72,7 @@ def _answer_request(options: argparse.Namespace, around: HostSurroundings | None
             shown.append({"rig": None, "notes": list(notes)} if options.json else "\n".join(notes))
             continue
         found = recommend_launches(matrix, asked.rig, ran, globs=globs, want=options.want)
+        # of several rigs of one host one is enough
         exit_code = 0 if found.launches else exit_code
         shown.append(
             as_json(found, model=model, notes=notes) if options.json else _render_answer(found, asked, model, notes)
@@ -84,6 +86,7 @@ def _render_answer(found: Recommendation, asked: RecommendRequest, model: str, n
     text = render_text(found, model=model, notes=notes)
     if not asked.hypothetical:
         return text
+    # a rig that was made for the question is on no axis: `show` would refuse the cell that the line names
     return "\n".join(line for line in text.splitlines() if not line.startswith("   next     "))
 
 
@@ -104,6 +107,7 @@ def _find_asked(matrix: Matrix, options: argparse.Namespace, around: HostSurroun
         more = 'no GPU of a rig is here; for another host: glm-matrix recommend --gpus "4x RTX PRO 6000"'
         return [RecommendRequest(rig=matrix.rigs[i], notes=(note, more)) for i in ids]
     most = max(matrix.rigs[i].gpus for i in gpus)
+    # eight GPUs are also four and two: the largest is what the host is
     return [RecommendRequest(rig=matrix.rigs[i], notes=(note,)) for i in gpus if matrix.rigs[i].gpus == most]
 
 

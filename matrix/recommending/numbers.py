@@ -113,6 +113,7 @@ def speaks_of(matrix: Matrix, plan: Plan, conditions: Mapping[str, Any]) -> bool
     A condition that the plan says nothing about (the prompt, the concurrency) does not exclude the row.
     """
     for key, value in conditions.items():
+        # features before settings: a row with mtp: false speaks of launches without it, not of all
         if key in matrix.features:
             if (key in plan.cell.features) != bool(value):
                 return False
@@ -128,6 +129,7 @@ def _flag_named(plan: Plan, key: str) -> Any:
     """Return the value of the one flag whose name ends with the condition's: kv_splits -> --...-num-kv-splits."""
     end = key.replace("_", "-")
     found = [v for name, v in plan.values("args").items() if name == f"--{end}" or name.endswith(f"-{end}")]
+    # two flags with such an ending: which one the table meant is not known, so it excludes nothing
     return found[0] if len(found) == 1 else None
 
 
@@ -138,6 +140,7 @@ def _pick_speeds(rows: Sequence[PublishedRow]) -> Iterator[Number]:
     """
     speeds = [r for r in rows if r.said.metric in SPEEDS]
     single = [r for r in speeds if r.said.conditions.get("concurrency") == 1]
+    # a disputed row beside a sound one would only show that people disagree
     alone = sorted([r for r in single if not r.disputed] or single, key=lambda r: _length(r.said))
     many = [r for r in speeds if r.said.conditions.get("concurrency", 0) > 1]
     chosen = [*alone[:1], *alone[-1:]] if len(alone) > 1 else alone

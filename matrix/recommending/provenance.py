@@ -68,11 +68,13 @@ def judge_provenance(matrix: Matrix, cell: Cell, history: History) -> Provenance
     if mine is not None and mine.worked:
         return Provenance(level="ran", why=mine.describe(), source=mine.file, order=0)
     anchors = history.anchors.get(cell.release.id, ())
+    # not those that ran: a run is of a cell, and this cell's own was asked above
     known = [a for a in anchors if a.level == "published" and not _describe_differences(matrix, cell, a)]
     if known:
         best = max(known, key=lambda a: a.numbers)
         why = "published with numbers" if best.numbers else "published, without numbers"
         return Provenance(level="published", why=why, source=best.source, order=1 if best.numbers else 2)
+    # exactly one: two changes at once may undo or break each other, and nobody has tried
     near = [(a, d) for a in anchors if len(d := _describe_differences(matrix, cell, a)) == 1]
     for anchor, (difference,) in near:
         if difference:
@@ -103,6 +105,7 @@ def _features_of(matrix: Matrix, claim: Loaded[Claim]) -> set[frozenset[str]]:
     """Return the feature sets that the table's rows are about: `conditions: {mtp: true}` is one."""
     named = frozenset(_list_words(claim.value.when.get("features", ())))
     rows = [m.conditions for m in claim.value.measurements]
+    # is True: `mtp: false` in a row is a launch without it
     return {named | {f for f in matrix.features if row.get(f) is True} for row in rows}
 
 
@@ -145,6 +148,7 @@ def _describe_differences(matrix: Matrix, cell: Cell, anchor: Anchor) -> list[st
     if cell.checkpoint.id != anchor.checkpoint:
         other = matrix.checkpoints.get(anchor.checkpoint)
         found.append(f"{cell.checkpoint.id} in place of {anchor.checkpoint}" if _alike(cell.checkpoint, other) else "")
+    # other kernels: nothing carries over from one generation of GPUs to another
     if anchor.sm and cell.rig.sm != anchor.sm:
         found.append("")
     elif anchor.rig and cell.rig.id != anchor.rig:

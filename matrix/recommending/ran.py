@@ -40,6 +40,7 @@ class LastRun:
     @property
     def worked(self) -> bool:
         """Whether tests passed, none was red and no feature was refuted."""
+        # something must have passed: a run whose every test was skipped has proven nothing
         good = self.counts.get("PASS", 0) + self.counts.get("MEASURED", 0)
         return bool(good) and not self.refuted and not any(n for s, n in self.counts.items() if s not in CALM)
 
@@ -66,6 +67,7 @@ def dump_ran(found: Mapping[str, LastRun]) -> str:
     lines = []
     for cell in sorted(found):
         entry = {k: v for k, v in asdict(found[cell]).items() if k != "cell" and v not in (None, (), {})}
+        # a baseline's empty list was dropped above with the other empty values, and the reader wants the key
         entry.setdefault("features", ())
         lines.append(f"{json.dumps(cell)}: {json.dumps(entry, sort_keys=True)}")
     return "{\n" + ",\n".join(lines) + "\n}\n"

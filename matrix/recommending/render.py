@@ -54,6 +54,7 @@ def _render_launch(number: int, one: OfferedLaunch, model: str) -> Iterator[str]
     yield _wrap_words(f"{one.provenance.level.upper()}: {one.provenance.why} [{one.provenance.source}]", "   ")
     for n in one.numbers:
         yield _wrap_words(f"{n.about:8} {n} [{n.basis}: {n.source}]", "   ", " " * 12)
+    # once for each table: its rows all have the same dispute
     for text in dict.fromkeys(n.disputed for n in one.numbers if n.disputed):
         yield _wrap_words(f"disputed {text}", "   ", " " * 12)
     if not any(n.about == "speed" for n in one.numbers):
@@ -80,6 +81,7 @@ def _proven(one: OfferedLaunch) -> str:
 
 
 def _describe_known(known: KnownFailure) -> str:
+    # its first sentence says what fails; the rest is for whoever meets it
     first = re.split(r"(?<=[.!?]) ", known.symptom, maxsplit=1)[0]
     return f"{known.id} ({known.expect}, {known.fails.at.replace('_', ' ')}): {first}"
 

@@ -72,6 +72,7 @@ class ConditionKind:
     expected: str
 
 
+# `type is`, since True is an int and a concurrency of True would be 1
 COUNT: Final = ConditionKind(lambda v: type(v) is int and v >= 1, "a whole number from 1 on")
 FROM_0: Final = ConditionKind(lambda v: type(v) is int and v >= 0, "a whole number from 0 on")
 SHARE: Final = ConditionKind(lambda v: type(v) in (int, float) and 0 < v <= 1, "a share above 0 and up to 1")
@@ -133,5 +134,6 @@ def _find_wrong_measurement(
 
 def _place_problem(claim: Loaded[Claim], loc: tuple[str | int, ...], message: str) -> Problem:
     whole: tuple[str | int, ...] = ("measurements", *loc)
+    # the nearest key that has a line: a key that is missing has none of its own
     line = next((claim.lines[whole[:n]] for n in range(len(whole), 0, -1) if whole[:n] in claim.lines), claim.line)
     return Problem(claim.file, line, ".".join(map(str, whole)), message)

@@ -50,6 +50,7 @@ def find_cross_problems(
     found: list[Problem] = []
     for group in (gpus, engines, releases, checkpoints, features, conditioned, causes, families):
         found += _find_duplicates(group)
+    # apart from ids: rigs are keys inside the GPUs' files, where two files may choose the same name
     found += _find_duplicate_rigs(gpus)
     for engine in engines:
         found += _check_patterns(engine)
@@ -88,6 +89,7 @@ def _check_when(
 ) -> Iterator[Problem]:
     wrong = condition.find_condition_problems(when, {}, pins)
     yield from (_place_problem(item, (*loc, name), message) for name, message in wrong)
+    # a condition that is no condition names nothing, and would be told twice
     unusable = {name for name, _ in wrong}
     for name, values in condition.list_names(when):
         if name not in unusable:
@@ -189,6 +191,7 @@ def _valid_values(*groups: Any_) -> Mapping[str, set[Any]]:
 
 
 def _place_problem(item: Loaded[Any], loc: tuple[str | int, ...], message: str) -> Problem:
+    # an exact place if there is one, else the key at the top, else the entry
     line = item.lines.get(loc, item.lines.get(loc[:1], item.line))
     return Problem(item.file, line, f"{item.value.id}.{'.'.join(map(str, loc))}", message)
 
@@ -221,6 +224,7 @@ def _check_expressions(item: Loaded[Any], loc: tuple[str | int, ...], patterns: 
 
 
 def _find_duplicates(group: Any_) -> Iterator[Problem]:
+    # by kind: a checkpoint and a claim may share an id, two checkpoints may not
     seen: dict[tuple[type, str], Loaded[Any]] = {}
     for item in group:
         first = seen.setdefault((type(item.value), item.value.id), item)

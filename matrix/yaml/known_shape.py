@@ -107,6 +107,7 @@ def _entry_problems(entry: KnownFailure, around: KnownSurroundings) -> Found:
         if found := re.search(fails.signature, text):
             message = f"matches {found[0][:60]!r} in what is said anyway: {_shorten_line(text)}"
             yield ("fails", "signature"), message
+            # one echo is enough to refuse the signature, and an engine repeats its words in five spellings
             break
 
 
@@ -128,6 +129,7 @@ def _explain_wrong_branch(branch: str, signature: str) -> Iterator[str]:
 def _leads_somewhere(entry: KnownFailure, pages: Collection[str]) -> bool:
     link = urlsplit(entry.issue)
     if link.scheme in ("http", "https"):
+        # a host with a dot: https://todo parses, and leads nowhere
         return "." in (link.hostname or "") and " " not in entry.issue
     return entry.id.startswith(PLANTED) and entry.issue in pages
 

@@ -66,6 +66,7 @@ def read_matrix(root: Path) -> Matrix:
     engines = reader.files(Engine, "axes/engines/*/engine.yaml", stem="parent")
     releases = reader.files(Release, "axes/engines/*/*.yaml", skip="engine.yaml")
     families = reader.files(Family, "axes/families/*.yaml")
+    # after the families, from which their keys are filled in
     checkpoints = reader.files(Checkpoint, "axes/checkpoints/*.yaml", prepare=_Inherit(families, reader.lost))
     features = reader.files(Feature, "axes/features/*.yaml")
     rules = reader.lists(Rule, "rules.yaml", "rules")
@@ -73,6 +74,7 @@ def read_matrix(root: Path) -> Matrix:
     known = reader.lists(KnownFailure, "known_failures.yaml", "known_failures")
     claims = reader.files(Claim, "claims/*.yaml")
     published = reader.lists(Published, "published.yaml", "published")
+    # before conditions are compiled: `pins:` in a `when:` asks the snapshots
     pins = Pins(snapshots=root / "snapshots", declared={r.value.id: r.value.pins for r in releases})
     causes = reader.lists(Cause, "causes.yaml", "causes")
     cross, hidden = crossref.find_cross_problems(
@@ -93,6 +95,7 @@ def read_matrix(root: Path) -> Matrix:
         [*gpus, *engines, *releases, *families, *checkpoints, *features, *rules, *overlays, *known, *claims, *causes]
     )
     problems = [*forms, *count_hidden(reader.problems, hidden), *cross, *find_shape_problems(known)]
+    # everything is collected before the first raise: whoever edits ten files wants ten errors, not one ten times
     problems += [*crossref.find_unnamed_launches(published), *crossref.find_wrong_inert(claims, features)]
     problems += find_claim_problems(claims, [f.value.id for f in features])
     problems += find_wrong_variants(features, [e.value.id for e in engines])
@@ -103,6 +106,7 @@ def read_matrix(root: Path) -> Matrix:
     return Matrix(
         gpus=_by_id(gpus),
         rigs={r: Rig(id=r, gpu=g.value, gpus=n) for g in gpus for r, n in g.value.rigs.items()},
+        # the engine's own causes first: they are more exact than what fits all
         engines={e.value.id: replace(e.value, causes=(*e.value.causes, *shared)) for e in engines},
         releases=_by_id(releases),
         families=_by_id(families),
@@ -119,6 +123,7 @@ def read_matrix(root: Path) -> Matrix:
     )
 
 
+# by root: tests and `--matrix` read other folders in one process
 _read_once: Final = cache(read_matrix)
 
 
@@ -147,6 +152,7 @@ def digest_of(root: Path) -> str:
     whole = hashlib.sha256()
     for path in sorted(root.rglob("*.yaml")):
         if path.is_file():  # a folder or a pipe of that name says nothing
+            # the name counts: a recipe that moves into another file is another matrix
             whole.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return whole.hexdigest()
 
@@ -207,12 +213,14 @@ class Reader:
         paths = sorted(p for p in self.root.glob(pattern) if p.name != skip)
         if not paths and kind in KEYS:
             self.problems.append(Problem(pattern, 0, "", "there is no such file: nothing can be combined"))
+            # every name of this axis would be unknown now: one problem instead of thousands
             self.lost.append(describe_empty(kind, pattern))
         for path in paths:
             doc = self._read(path)
             expected = path.parent.name if stem == "parent" else path.stem
             data = doc.data
             if kind is Release and isinstance(data, dict):
+                # the folder says it, so the file need not, and cannot contradict it
                 data = {**data, "engine": path.parent.name}
             if prepare is not None and not doc.problems and (data := prepare(doc, self.problems)) is None:
                 self.lost.append(describe_lost(kind, doc.name, expected, doc.data))

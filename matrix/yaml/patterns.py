@@ -106,6 +106,7 @@ def _iterate_texts(name: str, value: Any) -> Iterator[tuple[tuple[str | int, ...
 def _wrong_requirement(text: str | None) -> str:
     """Say what is wrong with a line that an installer will read: it would obey an option or an address there."""
     try:
+        # PEP 508 takes `name @ https://...`, and an installer would fetch it
         found = Requirement(text) if text else None
     except InvalidRequirement:
         return f"expected a requirement, like sglang==0.5.17, got {text!r}"

@@ -84,6 +84,7 @@ class References:
             if value in self.valid[key]:
                 continue
             roots = [e.file for e in self.lost if value in e.names.get(key, ())]
+            # a file that could not be read at all may have brought any value: it is the likelier cause than a slip
             roots = roots or [e.file for e in self.lost if key in e.unknown]
             if roots:
                 self.hidden[roots[0]] += 1
@@ -105,6 +106,7 @@ def count_hidden(problems: Sequence[Problem], hidden: Mapping[str, int]) -> list
     made: list[Problem] = []
     for problem in problems:
         count = hidden.get(problem.file, 0) if problem.file not in told else 0
+        # once a file, at its first problem: that one has to be mended before anything else can be judged
         told.add(problem.file)
         more = f" ({count} entries that refer to it are judged once it loads)" if count else ""
         made.append(replace(problem, message=problem.message + more))

@@ -164,6 +164,7 @@ class _ShapeReader:
         raise self.wrong(at, f"expected a time like 2027-01-31T09:00:00Z, got {_show_value(data)}")
 
     def literal(self, words: tuple[Any, ...], data: Any, at: Loc) -> Any:
+        # with the type: 1 equals True, and "1" is neither
         if not any(data == w and isinstance(data, type(w)) for w in words):
             raise self.wrong(at, f"{_show_value(data)} is not valid here{suggest_nearest(str(data), map(str, words))}")
         return data
@@ -188,8 +189,10 @@ class _ShapeReader:
             keys = f"the keys {', '.join(known)}" if len(known) <= FEW else f"the keys of one {kind.__name__}"
             raise self.wrong(at, f"expected {keys}, got {got}")
         before = len(self.problems)
+        # `is ... is`: neither a default nor a factory
         missing = [n for n, f in known.items() if n not in data and f.default is f.default_factory is MISSING]
         for key in [k for k in data if k not in known]:
+            # a missing key is what a misspelt one was meant to be; only else any key
             meant = find_nearest(str(key), missing) or find_nearest(str(key), known)
             hint = f"; did you mean {meant!r}?" if meant else suggest_nearest(str(key), known)
             self.wrong((*at, str(key)), f"unknown key {key!r}{hint}")
@@ -198,6 +201,7 @@ class _ShapeReader:
             self.wrong(at, f"missing key{'s' if missing[1:] else ''} {', '.join(map(repr, missing))}")
         hints = _read_hints(cast(Hashable, kind))
         present = [name for name in known if name in data]
+        # not strict: wrong values and unknown keys of one record are told together
         values = self.each(((hints[n], data[n], (*at, n)) for n in present), strict=False)
         if len(self.problems) > before:
             raise Unstructured

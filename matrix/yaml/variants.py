@@ -23,6 +23,7 @@ def find_wrong_variants(features: Sequence[Loaded[Feature]], engines: Sequence[s
                 yield _place_problem(
                     item, "partners", f"there is no other feature {name!r}{suggest_nearest(name, known)}"
                 )
+        # partners limit what a variation meets; features that only combine meet all others anyway
         if feature.partners and not feature.varies:
             yield _place_problem(
                 item, "partners", "only a feature that says what it varies has partners; the others combine"

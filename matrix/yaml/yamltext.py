@@ -106,12 +106,14 @@ def _parse_document(doc: Document, text: str) -> None:
     try:
         _require_plain(text)
         loader = Loader(text)
+        # single: a second document in the file would be ignored without a word
         node = loader.get_single_node()
     except (yaml.YAMLError, ValueError, RecursionError, MemoryError) as error:
         doc.problems.append(_explain_syntax(doc.name, text, error))
         return
     if node is not None:
         data = _build(doc, node, (), loader)
+        # no data beside problems: what was read around a fault would be judged as if somebody had written it
         if not doc.problems:
             doc.data = data
     loader.dispose()
@@ -189,6 +191,7 @@ def _read_text(path: Path) -> str:
     if not stat.S_ISREG(found.st_mode):
         raise ValueError("it is no plain file")
     with path.open("rb") as file:
+        # one more than allowed tells a longer file from one of just this size, whatever stat says of it
         raw = file.read(LARGEST_BYTES + 1)
     if len(raw) > LARGEST_BYTES:
         raise ValueError(f"it has {max(found.st_size, len(raw)):,} bytes, at most {LARGEST_BYTES:,} are read")
@@ -245,6 +248,7 @@ def _build_mapping(doc: Document, node: yaml.Node, loc: Loc, loader: Any) -> dic
         if word in seen:
             message = f"duplicate key {word!r}, first on line {seen[word]}"
             doc.problems.append(Problem(doc.name, line, ".".join(map(str, (*loc, word))), message))
+        # the first place stays: a third duplicate points to it as well
         seen.setdefault(word, line)
         at = (*loc, word)
         doc.lines[at] = line
