@@ -23,6 +23,7 @@ def make_completion(verbs: Callable[[], Iterable[Verb]]) -> Program:
     """Make the program that prints the script for these verbs, of which it is one itself."""
 
     def main(words: Sequence[str]) -> int:
+        # late: no other verb needs it, and each start would pay for it
         import shtab
 
         options = parser().parse_args(words)

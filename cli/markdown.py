@@ -26,11 +26,13 @@ def render_reference() -> str:
 
 def walk_parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
     """Yield a parser and those of its verbs that have options, at the page's width."""
+    # argparse asks the terminal for its width, and the page would differ from one host to the next
     parser.formatter_class = _fixed_width(parser.formatter_class)
     yield parser
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for verb in action.choices.values():
+                # a verb of a verb without options says no more than its line in the list above
                 if len(verb._actions) > 1:  # more than --help
                     yield from walk_parsers(verb)
 

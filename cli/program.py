@@ -57,12 +57,14 @@ def _run_verb(name: str, rest: Sequence[str]) -> int:
 
     verb = VERBS[name]
     try:
+        # parsed twice, here and by the verb: this parser has the verb's example and exit codes at the end of its help
         own = rest[: rest.index("--")] if "--" in rest else rest  # after it stands another program's command line
         verb_parser(verb).parse_args(own)  # help and usage errors come with the verb's example and exit codes
         return verb.load().main(rest)
     except (ConfigError, HostError) as error:
         sys.stderr.write(f"{error}\n")
         return BAD_INPUT
+    # neither bad input nor this host: the command itself failed, and 2 would send the user to look at their words
     except MatrixError as error:
         sys.stderr.write(f"{COMMAND} {name}: {error}\n")
         return 1
@@ -81,6 +83,7 @@ def _explain_unusable(error: OSError) -> str:
 
 def run() -> int:
     """Run the whole process: what .venv/bin/glm-matrix calls."""
+    # before anything is started: the default would end the process, and engines and locks stay behind
     signal.signal(signal.SIGTERM, _unwind_on_signal)
     try:
         return run_for_a_pipe(main)

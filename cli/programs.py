@@ -34,6 +34,7 @@ def matrix_verb(name: str) -> Callable[[], Program]:
     return load
 
 
+# not a plain verb of the matrix: only here are the user's folders known, which the matrix must not read
 def load_show() -> Program:
     from matrix import __main__ as command
 
@@ -82,6 +83,7 @@ def load_why() -> Program:
     return Program(why.parser, why.main)
 
 
+# checkpoints are read by fixtures and secrets hidden by reports: the matrix is handed both, and imports neither
 def load_check() -> Program:
     from matrix.checking import command
     from reports.evidence.redact import redact_data
@@ -260,6 +262,7 @@ def load_damage() -> Program:
 
 
 def load_llamacpp() -> Program:
+    # help needs the options alone, and must not wait for llama.cpp's library
     from fixtures.llamacpp import options
 
     def main(words: Sequence[str]) -> int:
@@ -350,6 +353,7 @@ def _with_lab_extra(main: Callable[[Sequence[str]], int]) -> Callable[[Sequence[
         try:
             return main(words)
         except ModuleNotFoundError as error:
+            # any other missing module is a fault of this checkout, and its traceback says which
             if error.name not in EXTRA:
                 raise
             advice = "install it with: .venv/bin/uv pip install --python .venv/bin/python -r requirements/lab.in"

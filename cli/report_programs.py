@@ -45,6 +45,7 @@ def _make_reports_program(
         with unpack_given(args):
             return run(args)
 
+    # a parser of this one verb, made by the same function that `python -m reports` uses: one place for its options
     whole = CommandLine(prog=COMMAND)
     add_parser(whole.add_subparsers(dest="verb", required=True, metavar="VERB"))
     return Program(lambda: take_subparser(whole, name), main)

@@ -30,6 +30,7 @@ def verb_parser(verb: Verb) -> argparse.ArgumentParser:
     """Return the verb's own parser, with its example and exit codes at the end of its help."""
     parser = verb.load().parser()
     parser.prog = f"{COMMAND} {verb.name}"
+    # the verb's own words first; its summary is a line of the front page, made into a sentence
     parser.description = parser.description or f"{verb.summary[:1].upper()}{verb.summary[1:]}."
     parser.epilog = verb.epilog
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -42,5 +43,6 @@ def build_parser(catalogue: Iterable[Verb]) -> argparse.ArgumentParser:
     verbs: Any = top.add_subparsers(dest="verb", metavar="VERB")
     for verb in catalogue:
         own = verb_parser(verb)
+        # as a parent, which brings its own --help along: a second one would be refused
         verbs.add_parser(verb.name, help=verb.summary, parents=[own], add_help=False, epilog=own.epilog)
     return top

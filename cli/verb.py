@@ -16,6 +16,7 @@ GROUPS: Final[Mapping[Group, str]] = {
     "maintain": "For maintainers: releases, references, the canary",
 }
 COMMAND: Final = "glm-matrix"
+NOTHING: Final[Mapping[int, str]] = {}  # exit codes of a verb that has none of its own
 
 
 @dataclass(frozen=True, slots=True)

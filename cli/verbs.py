@@ -1,28 +1,26 @@
-"""Every verb. To add one: an entry here and its `load_...` in programs.py; help, completion and reference follow."""
+"""Every verb. To add one: an entry in its group and its `load_...` in programs.py; help and reference follow.
+
+Verbs that look, prepare and run stand here, those that judge and those of maintainers in files of their own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
-from cli import programs, report_programs
+from cli import programs
 from cli.completion import make_completion
-from cli.verb import Program, Verb
+from cli.judge_verbs import JUDGE
+from cli.maintain_verbs import MAINTAIN
+from cli.verb import NOTHING, Verb
 
 CELL: Final = "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.baseline"
 NO_CELL: Final = "sm120x4.sglang_0_5_10_post1.glm51_478b_nvfp4.indexcache_mtp"
-RED: Final = {1: "red: a test, the gate or a comparison got worse"}
-NOTHING: Mapping[int, str] = {}
-Load = Callable[[], Program] | None
 MISFIT: Final = {1: "the launch does not fit in the rig's memory"}
 
 
 def _matrix(name: str, summary: str, example: str, codes: Mapping[int, str] = NOTHING) -> Verb:
     return Verb("look", name, summary, example, codes, programs.matrix_verb(name))
-
-
-def _make_judge(name: str, summary: str, example: str, codes: Mapping[int, str] = NOTHING, load: Load = None) -> Verb:
-    return Verb("judge", name, summary, example, codes, load or programs.reports_verb(name))
 
 
 LOOK: Final = (
@@ -270,131 +268,5 @@ RUN: Final = (
         programs.load_mock_server,
     ),
 )
-JUDGE: Final = (
-    _make_judge("report", "write the table, the page and the gate's verdict", "report --policy ci/gates/cpu.yaml", RED),
-    _make_judge("table", "print the verdict table", "table --markdown", RED),
-    _make_judge("html", "write an HTML index and a page for each cell", "html --out reports/out/index.html", RED),
-    _make_judge("gate", "print green or red, with a sentence for each reason", "gate --policy ci/gates/cpu.yaml", RED),
-    _make_judge("predictions", "compare cells that differ in one feature: as predicted?", "predictions", RED),
-    _make_judge("ablation", "print what each feature changes in speed", "ablation", RED),
-    _make_judge("replay", "judge kept replies again, without an engine", "replay reports/out/evidence.jsonl", RED),
-    _make_judge(
-        "diff",
-        "may I upgrade? Compare two runs, also across releases",
-        "diff old.jsonl new.jsonl --map sglang_0_5_17=sglang_0_5_23",
-        {1: "NO: something got worse", 3: "UNKNOWN: something was not asked, not finished or asked otherwise"},
-    ),
-    _make_judge(
-        "history",
-        "index earlier runs: trends, flake rates, first bad run, baselines",
-        "history trend runs/",
-        load=report_programs.load_history,
-    ),
-    _make_judge(
-        "certify",
-        "write or verify certificates of cells (in-toto test results)",
-        "certify reports/out/evidence.jsonl --out certificates",
-        {1: "a cell cannot be certified, or the certificate does not hold"},
-        report_programs.load_certify,
-    ),
-    _make_judge(
-        "registry",
-        "keep certificates in a git directory: add, check by replay, draw badges",
-        "registry check registry/",
-        {1: "a certificate does not stand, or a cell was refused"},
-        report_programs.load_registry,
-    ),
-    _make_judge(
-        "claims",
-        "list every published number, and ours beside it",
-        "claims --format markdown",
-        load=report_programs.load_claims,
-    ),
-    _make_judge(
-        "repro",
-        "write a folder that asks one failed request again, and shorten it",
-        "repro test_finds_the_needle --evidence reports/out/evidence.jsonl --out /tmp/needle",
-        {1: "with --judge: the failure is the same", 3: "with --judge: it fails otherwise"},
-    ),
-    _make_judge("issue", "write a failure as a text for the engine's maintainers", "issue test_finds_the_needle"),
-    _make_judge(
-        "sign", "sign an evidence file with an SSH key", "sign reports/out/evidence.jsonl --key ~/.ssh/id_ed25519"
-    ),
-    _make_judge("junit", "merge or verify JUnit files", "junit merge all.xml a.xml b.xml --evidence e.jsonl", RED),
-    _make_judge("redact", "overwrite secrets in files and folders, in place", "redact reports/out/logs"),
-)
-MAINTAIN: Final = (
-    Verb(
-        "maintain",
-        "snapshot",
-        "read a release's flags, variables and pins out of its wheel",
-        "snapshot sglang==0.5.23",
-        NOTHING,
-        programs.load_snapshot,
-    ),
-    Verb(
-        "maintain",
-        "tolerances",
-        "print how far launches were from the references",
-        "tolerances e.jsonl",
-        NOTHING,
-        programs.load_tolerances,
-    ),
-    Verb(
-        "maintain",
-        "record-recordings",
-        "record the embedded engine's own numbers for the canary",
-        "record-recordings",
-        NOTHING,
-        programs.load_record_recordings,
-    ),
-    Verb(
-        "maintain",
-        "record-references",
-        "record the oracle's next tokens for the canaries (torch)",
-        "record-references",
-        NOTHING,
-        programs.load_record_references,
-    ),
-    Verb(
-        "maintain",
-        "prompt-seed",
-        "choose the undecided prompt that best separates IndexCache patterns (torch)",
-        "prompt-seed 1 160",
-        NOTHING,
-        programs.load_prompt_seed,
-    ),
-    Verb(
-        "maintain",
-        "train-canary",
-        "train, evaluate and verify the canary (torch)",
-        "train-canary evaluate /tmp/canary",
-        NOTHING,
-        programs.load_train_canary,
-    ),
-    Verb(
-        "maintain",
-        "known-wrong",
-        "find the items that the canary itself answers wrongly (torch)",
-        "known-wrong",
-        NOTHING,
-        programs.load_known_wrong,
-    ),
-    Verb(
-        "maintain",
-        "gguf",
-        "convert a canary checkpoint to GGUF",
-        "gguf fixtures/canary/hf",
-        NOTHING,
-        programs.load_gguf,
-    ),
-    Verb(
-        "maintain",
-        "damage",
-        "write a copy of a checkpoint with one fault",
-        "damage zero-layer fixtures/canary/hf /tmp/damaged --layer 1",
-        NOTHING,
-        programs.load_damage,
-    ),
-)
+# Help lists a group's verbs in this order, which is also that of `glm-matrix --help` and of the reference page.
 VERBS: Final[Mapping[str, Verb]] = {v.name: v for v in (*LOOK, *PREPARE, *RUN, *JUDGE, *MAINTAIN)}

@@ -10,3 +10,17 @@ def list_first(words: Sequence[str], most: int, *, by: str = ", ", what: str = "
     left = len(words) - most
     said = f"{left} more {what}" if what else f"{left} more"
     return by.join(words[:most]) + (f" and {said}" if left > 0 else "")
+
+
+def cut_text(text: str, most: int) -> str:
+    """Return the first `most` characters, and dots behind them where there are more.
+
+    >>> cut_text("abcdef", 3)
+    'abc...'
+    """
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def cut_line(text: str, most: int) -> str:
+    """Join a text into one line, and cut that."""
+    return cut_text(" ".join(text.split()), most)

@@ -44,6 +44,7 @@ def iterate_checks() -> Iterator[Code]:
 
 
 def iterate_rules() -> Iterator[Code]:
+    # the first cell that meets a rule is its example: one that the reader can ask `why-not` about
     first: dict[str, str] = {}
     for cell, excluded in expand_matrix(load_matrix()).excluded.items():
         if excluded.rule not in first:
@@ -66,6 +67,7 @@ def _rule_words(rule: Rule, cell: str | None) -> Words:
 def iterate_known_failures() -> Iterator[Code]:
     runnable = expand_matrix(load_matrix()).runnable
     for loaded in load_matrix().known_failures:
+        # among runnable cells: `explain` of an excluded one would tell the rule, not the known failure
         met = next((c.id for c in runnable if loaded.condition(c.facts)), None)
         yield Code(id=loaded.value.id, kind="known-failures", words=_known_words(loaded.value, met))
 
@@ -97,6 +99,7 @@ def iterate_line_checks() -> Iterator[Code]:
             sees=f"{check.level}: {check.cause} {check.consequence}".rstrip(),
             cannot_see=f"What is not stated in the line, the config or the release. Decided by {decided}.",
             example=f"A line where {_show_condition(check.when)}." if check.when else COMPUTED,
+            # such a remedy is filled in for one line: without a line there is no nearest word
             what_to_do=NAMED if check.remedy == "{hint}" else check.remedy,
         )
         yield Code(id=check.id, kind="line-checks", words=words)
@@ -114,7 +117,9 @@ CATALOGUE: Final[Mapping[Kind, Callable[[], Iterator[Code]]]] = {
 @cache
 def find_pages() -> Mapping[str, str]:
     """Code -> its page, of every kind."""
+    # rendered, since faults have no entry to be rendered from: both kinds are text from here on
     pages = {code.id: code.render() for make in CATALOGUE.values() for code in make()}
+    # the page first, so that a code of the product wins over a fault that is called like it
     return {**_read_sections(PAGES / "faults.md"), **pages}
 
 
@@ -122,5 +127,6 @@ def _read_sections(path: Path) -> dict[str, str]:
     """Return the sections of a generated page by their headings."""
     if not path.is_file():
         return {}
+    # without what stands above the first heading
     parts = path.read_text("utf-8").split("\n## ")[1:]
     return {part.splitlines()[0]: f"## {part.rstrip()}\n" for part in parts}

@@ -60,8 +60,10 @@ def read_words(path: Path) -> dict[str, Words]:
     document = read_document(path, name_in_checkout(path))
     problems: list[Problem] = list(document.problems)
     entries = document.data if isinstance(document.data, dict) else {}
+    # an empty file is no mistake here, a list of entries without names is one
     if not problems and document.data is not None and document.data is not entries:
         problems.append(document.problem((), f"expected entries by name, got {document.data!r}"))
+    # all entries before the first error is raised: a file that lacks a part mostly lacks it in several
     found = {str(name): structure_data(Words, document, data, (name,), problems) for name, data in entries.items()}
     if problems:
         raise ConfigError(problems)

@@ -47,9 +47,11 @@ def find_page(code: str) -> str:
     pages = find_pages()
     if code in pages:
         return pages[code]
+    # a family of checks has one page (`throughput.*`), and findings print the whole name
     patterns = [name for name in pages if "*" in name and fnmatchcase(code, name)]
     if not patterns:
         raise ConfigError([Problem("CODE", 0, "", f"no such code {code!r}{suggest_nearest(code, pages)}")])
+    # the longest pattern says the most about this code
     return pages[max(patterns, key=len)]
 
 

@@ -10,8 +10,10 @@ from typing import Any, Final
 
 from matrix.checking.finding import CheckFinding, CheckReport, LineJudgement
 from matrix.checking.rules import Decision, show_value
+from matrix.wording import cut_text
 
 WIDTH: Final = 118
+SUBJECT_CHARS: Final = WIDTH - 23  # beside the level and the place of a finding
 HEADS: Final = {"fine": "FINE", "risky": "RISKY", "unknown": "UNKNOWN", "wrong": "WRONG"}
 CHOSEN: Final = {
     "kv": "KV cache dtype",
@@ -71,12 +73,14 @@ def _render_finding(finding: CheckFinding, file: str) -> Iterator[str]:
     if finding.level == "note":
         # one source is enough for something that changes nothing; --json has all
         source = f" [{finding.sources[0]}]" if finding.sources else ""
-        yield from _wrap_lines(f"NOTE  {_cut_line(finding.subject[0])}  ", f"{finding.cause} {finding.remedy}{source}")
+        yield from _wrap_lines(
+            f"NOTE  {cut_text(finding.subject[0], SUBJECT_CHARS)}  ", f"{finding.cause} {finding.remedy}{source}"
+        )
         return
     place = (
         f"  ({file}:{finding.line})" if finding.line and file else f"  (line {finding.line})" if finding.line else ""
     )
-    subject = _cut_line("  ".join(s for s in finding.subject if s))
+    subject = cut_text("  ".join(s for s in finding.subject if s), SUBJECT_CHARS)
     yield f"  {finding.level.upper()}  {subject}{place}"
     yield from _wrap_lines("  cause   ", finding.cause)
     if finding.consequence:
@@ -95,10 +99,6 @@ def _tell_basis(decided: Decision) -> str:
     run = f"; {decided.run}" if decided.kind in ("run", "report") or (decided.kind == "wheel" and decided.read) else ""
     range_ = f"; its range of releases is the report's: {decided.undecided}" if decided.undecided else ""
     return f"{KINDS[decided.kind]}{day}: {decided.fact}{run}{range_}"
-
-
-def _cut_line(text: str) -> str:
-    return text if len(text) <= WIDTH - 20 else f"{text[: WIDTH - 23]}..."
 
 
 def _format_value(value: Any) -> str:

@@ -23,6 +23,7 @@ from typing import Final, Literal
 
 from matrix.judging.launch_log import INLINE, QUIET, LoggedFailure, read_failures
 from matrix.model import Cause
+from matrix.wording import cut_line
 
 UNKNOWN: Final = "unknown"
 HANG: Final = "hang"
@@ -158,7 +159,7 @@ def _choose_in_chain(first: _JudgedFailure, judged: Iterable[_JudgedFailure]) ->
     # Only of the first one's height: a known cause that was told as a warning must not replace an exception.
     known = next((j for j in own if j.cause and j.cause.role == "cause" and j.height == first.height), None)
     chosen, last = known or own[0], own[-1].failure.text
-    return chosen, "" if last == chosen.failure.text else _shorten_line(last)
+    return chosen, "" if last == chosen.failure.text else cut_line(last, SHOWN_CHARS)
 
 
 def _first_of_each_rank(judged: Iterable[_JudgedFailure], height: int) -> Iterator[str]:
@@ -166,7 +167,7 @@ def _first_of_each_rank(judged: Iterable[_JudgedFailure], height: int) -> Iterat
     firsts: dict[str, str] = {}
     for each in judged:
         if each.height == height and each.failure.rank not in firsts:
-            firsts[each.failure.rank] = _shorten_line(_telling_part(each.failure.text, each.match))
+            firsts[each.failure.rank] = cut_line(_telling_part(each.failure.text, each.match), SHOWN_CHARS)
     said: dict[str, list[str]] = {}
     for rank, text in firsts.items():
         said.setdefault(text, []).append(rank)
@@ -188,7 +189,7 @@ def _words_of_each_rank(judged: Sequence[_JudgedFailure]) -> Iterator[str]:
         classes = {j.cause.id for j in raised if j.cause}
         later = ([j] for j in own if j not in raised and j.cause and j.cause.id not in classes)
         for together in filter(None, (raised, *later)):
-            said["\n".join(_shorten_line(_telling_part(j.failure.text, j.match)) for j in together)] = None
+            said["\n".join(cut_line(_telling_part(j.failure.text, j.match), SHOWN_CHARS) for j in together)] = None
     yield from said
 
 
@@ -199,7 +200,7 @@ def _make_cause(judged: _JudgedFailure, became: str, ranks: tuple[str, ...], ser
     id_ = cause.id if cause and cause.role != "consequence" else UNKNOWN
     return LaunchCause(
         id=HANG_UNDER_LOAD if serving and id_ == HANG else id_,
-        line=_shorten_line(_telling_part(failure.text, judged.match)),
+        line=cut_line(_telling_part(failure.text, judged.match), SHOWN_CHARS),
         number=failure.number,
         rank=failure.rank,
         remedy=cause.remedy.replace("{what}", what) if cause else "",
@@ -219,8 +220,3 @@ def _telling_part(text: str, match: re.Match[str] | None) -> str:
     inside = match is not None and match.end() <= len(first)
     # pydantic's and torch's first line only announces the reason.
     return first if inside or (match is None and not (first.endswith(":") or "validation error" in first)) else text
-
-
-def _shorten_line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= SHOWN_CHARS else f"{line[:SHOWN_CHARS]}..."

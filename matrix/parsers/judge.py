@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from matrix.parsers.corpus import ReplyCase
 from matrix.parsers.render import MARKERS, Call, write_value
+from matrix.wording import cut_text
 
 # In order of damage: what a client cannot see comes before what it can.
 KINDS: Final[Mapping[str, str]] = {
@@ -33,7 +34,7 @@ KINDS: Final[Mapping[str, str]] = {
     "markup_left": "markup of the format is left in the text",
     "differs": "the stream says other than the whole, where the format leaves it open which is right",
 }
-LONG: Final = 60  # characters of a value that a line shows
+LONG: Final = 57  # characters of a value that a line shows
 KEPT: Final = 12  # characters of what both begin with
 ORDER: Final = {kind: place for place, kind in enumerate(KINDS)}
 
@@ -265,15 +266,11 @@ def _contrast(wanted: object, found: object) -> str:
     same = next((n for n, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), 0)
     if max(len(before), len(after)) > LONG and same > KEPT:
         before, after = (f"...{text[same - KEPT :]}" for text in (before, after))
-    return f"{_cut_long_text(before)} became {_cut_long_text(after)}"
-
-
-def _cut_long_text(text: str) -> str:
-    return text if len(text) <= LONG else f"{text[: LONG - 3]}..."
+    return f"{cut_text(before, LONG)} became {cut_text(after, LONG)}"
 
 
 def _shorten_value(value: object) -> str:
-    return _cut_long_text(json.dumps(value, ensure_ascii=False))
+    return cut_text(json.dumps(value, ensure_ascii=False), LONG)
 
 
 def pick_worst(faults: Iterable[Fault]) -> Fault | None:

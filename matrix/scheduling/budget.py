@@ -24,6 +24,7 @@ def cut_to_budget(
         low, high = (
             (middle, high) if measure_s(keep_asked(grouped, ordered[:middle])) <= budget_s else (low, middle - 1)
         )
+    # with what they need: a launch without its tiers would be started on a host that was never tried
     kept = keep_asked(grouped, ordered[:low])
     left = [_explain_left_out(g, budget_s, needed=i < covering) for i, g in enumerate(ordered) if i >= low]
     return replace(kept, left_out=(*kept.left_out, *left))

@@ -20,6 +20,7 @@ SOURCES: Final[Mapping[str, str]] = {  # dialects that have it; sglang enforces 
 def with_dummy_weights(plan: Plan) -> Plan | None:
     """Return the plan with `--load-format dummy`, of another fingerprint; None: the release is not known to have it,
     or the plan chooses another loader, which would not be tested."""
+    # a loader that the plan chooses is a part of what is tested
     if plan.cell.engine.dialect not in SOURCES or plan.setting("args", FLAG) or not _has_dummy(plan):
         return None
     added = Setting(
@@ -40,4 +41,5 @@ def _has_dummy(plan: Plan) -> bool:
     if flag is None:
         return False
     closed = flag.choices or flag.values
+    # an open set takes any word: the dialect's source above says that this one is known
     return closed is None or VALUE in closed

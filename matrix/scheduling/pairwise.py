@@ -19,6 +19,7 @@ T = TypeVar("T")
 def list_pairs(cell: Cell) -> frozenset[Pair]:
     """List the pairs of a cell's axis values; a feature is an axis with two values, on and off."""
     values = [f"rig={cell.rig.id}", f"release={cell.release.id}", f"checkpoint={cell.checkpoint.id}"]
+    # a baseline is a value of its own: without it, no pair would ask that a checkpoint works without features
     features = [f"feature={f}" for f in sorted(cell.features)] or ["feature=none"]
     return frozenset(combinations([*values, *features], 2))
 
@@ -30,6 +31,7 @@ def order_by_coverage(items: Sequence[T], pairs_of: Callable[[T], Iterable[Pair]
     """
     left = {i: set(pairs_of(item)) for i, item in enumerate(items)}
     chosen: list[int] = []
+    # greedy, since the least cover is NP-hard; what is left at the end shows nothing new and follows in its old order
     while left and (best := max(left, key=lambda i: len(left[i]))) is not None and left[best]:
         new = left.pop(best)
         chosen.append(best)

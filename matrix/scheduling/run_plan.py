@@ -37,6 +37,7 @@ class RunPlan:
     @cached_property
     def digest(self) -> str:
         """Hash of what is run: two plans of one digest start the same launches for the same cells at the same depth."""
+        # without estimates and times: a plan whose durations were measured anew starts the same launches
         what = [self.depth, sorted((g.id, g.tier, sorted(g.cells), sorted(g.needs)) for g in self.groups)]
         return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
 
@@ -52,6 +53,7 @@ class RunPlan:
     @property
     def naive_s(self) -> float:
         """One launch for each cell and suite, one after another: what starting an engine in each test costs."""
+        # groups that only others need are left out here: without sharing, nobody would start them
         return sum(g.questions * g.estimate.launch_s + g.estimate.suites.seconds for g in self.groups if g.asked)
 
     @property
@@ -80,6 +82,7 @@ def make_run_plan(
     """
     kinds: dict[str, list[LaunchGroup]] = {}
     for group in grouped.groups:
+        # machines of one GPU model never wait for those of another, so each model has a schedule of its own
         kinds.setdefault(group.gpu, []).append(group)
     return RunPlan(
         matrix_sha256=matrix_sha256,
@@ -93,6 +96,7 @@ def make_run_plan(
 def find_machine(groups: Iterable[LaunchGroup], *, count: int = 1, memory_bytes: int | None = None) -> MachineKind:
     """Return the smallest machine that holds every group of one GPU model: the largest rig among them."""
     own = list(groups)
+    # the smallest that holds them all: a larger one would promise launches side by side that nobody may have
     return MachineKind(name=own[0].gpu, slots=max(g.slots for g in own), count=count, memory_bytes=memory_bytes)
 
 
@@ -137,6 +141,7 @@ def dump_run_plan(plan: RunPlan) -> dict[str, Any]:
 
 
 def _dump_group(group: LaunchGroup) -> dict[str, Any]:
+    # by the class's own fields, so that a field that is added is written and read without a line here
     own = {f.name: getattr(group, f.name) for f in fields(group) if f.name != "estimate"}
     e = group.estimate
     return {
@@ -198,6 +203,7 @@ def parse_run_plan(raw: Any, file: str) -> SavedPlan:
     except (KeyError, TypeError, ValueError) as error:
         said = f"a run plan lacks {error}" if isinstance(error, KeyError) else str(error)
         raise ConfigError([Problem(file, 0, "", said)]) from None
+    # the digest is made again from what was read: an edited group would be launched under another one's name
     made = RunPlan(matrix_sha256="", depth=depth, groups=groups, left_out=(), schedules=())
     if made.digest != found.digest:
         raise ConfigError([Problem(file, 0, "digest", "the plan was changed since it was written: write it anew")])
@@ -212,6 +218,7 @@ def _parse_group(raw: Mapping[str, Any]) -> LaunchGroup:
     }
     estimate = Estimate(**parts, warm_load_s=float(said["warm_load_s"]))
     own = {f.name: raw[f.name] for f in fields(LaunchGroup) if f.name != "estimate" and f.name in raw}
+    # JSON has lists alone, and groups are compared and hashed
     lists = {name: tuple(value) for name, value in own.items() if isinstance(value, list)}
     _one_of(own["tier"], get_args(Tier))
     return LaunchGroup(**{**own, **lists}, estimate=estimate)

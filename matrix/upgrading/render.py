@@ -11,7 +11,9 @@ from typing import Any, Final
 from matrix.checking.render import KINDS, WIDTH
 from matrix.checking.rules import Decision
 from matrix.upgrading.news import Danger, News, ReleaseComparison, UpgradeReport, write_headline
+from matrix.wording import cut_text
 
+SUBJECT_CHARS: Final = WIDTH - 33  # beside the place of a finding, or a sentence about several
 HEADS: Final[dict[Danger, tuple[str, str]]] = {
     "stops": ("DOES NOT START", "MAY NOT START"),
     "wrong": (
@@ -89,14 +91,16 @@ TOGETHER: Final[Mapping[str, Callable[[Sequence[News]], list[str]]]] = {"pin": _
 def _item(item: News) -> Iterator[str]:
     if item.danger in ("stops", "wrong") or item.level == "risky":
         place = f"  (line {item.line})" if item.line else ""
-        yield f"  {_cut_line(item.title)}{place}"
+        yield f"  {cut_text(item.title, SUBJECT_CHARS)}{place}"
         yield from _wrap_lines("    cause   ", item.cause)
         yield from _wrap_lines("    then    ", item.consequence)
         yield from _wrap_lines("    do      ", item.remedy)
         yield from _wrap_lines("    source  ", f"{_tell_basis(item.decided_by)}{_cited(item)}")
         return
     more = f" {item.remedy}" if item.remedy and item.danger == "other" else ""
-    yield from _wrap_lines(f"  {_cut_line(item.title)}: ", f"{item.cause}{more} [{_tell_basis(item.decided_by)}]")
+    yield from _wrap_lines(
+        f"  {cut_text(item.title, SUBJECT_CHARS)}: ", f"{item.cause}{more} [{_tell_basis(item.decided_by)}]"
+    )
 
 
 def _tell_basis(decided: Decision) -> str:
@@ -118,14 +122,14 @@ def _rest(found: ReleaseComparison, *, everything: bool) -> Iterator[str]:
     if low and everything:
         yield "CANNOT APPLY TO THIS LINE"
         for item in low:
-            yield from _wrap_lines(f"  {_cut_line(item.title)}: ", item.cause)
+            yield from _wrap_lines(f"  {cut_text(item.title, SUBJECT_CHARS)}: ", item.cause)
     elif low:
         yield f"  {len(low)} further changes cannot apply to this line (--all shows them)"
     if found.stays:
         names = ", ".join(dict.fromkeys(f.subject[0] for f in found.stays if f.level in ("wrong", "risky")))
         yield from _wrap_lines(
             f"  {len(found.stays)} findings stay as they are",
-            f"{f': {_cut_line(names)}' if names else ''}; glm-matrix check tells them",
+            f"{f': {cut_text(names, SUBJECT_CHARS)}' if names else ''}; glm-matrix check tells them",
         )
     for text in found.unread:
         yield from _wrap_lines("  unread  ", text)
@@ -133,10 +137,6 @@ def _rest(found: ReleaseComparison, *, everything: bool) -> Iterator[str]:
         yield f"  {found.undecided} checks wait for {' and '.join(found.waits_for[:3])}"
     for text in found.next:
         yield f"  next    {text}"
-
-
-def _cut_line(text: str) -> str:
-    return text if len(text) <= WIDTH - 30 else f"{text[: WIDTH - 33]}..."
 
 
 def _wrap_lines(head: str, text: str) -> list[str]:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from matrix.errors import Problem, suggest_nearest
 from matrix.recorded import Fails, KnownFailure
 from matrix.signature import find_answer_faults, find_pattern_problem, find_vague_matches, split_branches
+from matrix.wording import cut_line
 
 if TYPE_CHECKING:
     from matrix.yaml.loaded import Loaded
@@ -105,7 +106,7 @@ def _entry_problems(entry: KnownFailure, around: KnownSurroundings) -> Found:
         yield ("fails", "signature"), message
     for text in around.echoes.get(entry.id, ()):
         if found := re.search(fails.signature, text):
-            message = f"matches {found[0][:60]!r} in what is said anyway: {_shorten_line(text)}"
+            message = f"matches {found[0][:60]!r} in what is said anyway: {cut_line(text, 80)}"
             yield ("fails", "signature"), message
             # one echo is enough to refuse the signature, and an engine repeats its words in five spellings
             break
@@ -132,11 +133,6 @@ def _leads_somewhere(entry: KnownFailure, pages: Collection[str]) -> bool:
         # a host with a dot: https://todo parses, and leads nowhere
         return "." in (link.hostname or "") and " " not in entry.issue
     return entry.id.startswith(PLANTED) and entry.issue in pages
-
-
-def _shorten_line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 80 else f"{line[:80]}..."
 
 
 def _place_problem(item: Loaded[KnownFailure], loc: tuple[str | int, ...], message: str) -> Problem:

@@ -22,6 +22,7 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get
 
 from matrix.checkout import name_in_checkout
 from matrix.errors import ConfigError, Problem, find_nearest, suggest_nearest
+from matrix.wording import cut_text
 from matrix.yaml.yamltext import Document, Loc, require_document
 
 T = TypeVar("T")
@@ -34,6 +35,7 @@ SCALARS: dict[Any, tuple[tuple[type, ...], str]] = {
 }
 
 FEW = 4  # keys that a message can list
+SHOWN_CHARS = 57  # of a value in a message
 
 
 class Unstructured(Exception):
@@ -229,5 +231,4 @@ def _without_none(hint: Any) -> Any:
 
 
 def _show_value(data: Any) -> str:
-    text = repr(data)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return cut_text(repr(data), SHOWN_CHARS)

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from matrix.errors import ConfigError, Problem
 from matrix.judging.foreign_json import parse_foreign_json
+from matrix.wording import cut_text
 from reports.certify.statement import PREDICATE, STATEMENT, CellEvidence, NotCertifiable, Statements
 from reports.certify.streaming import cut_out_cell, find_cell
 from reports.evidence.by_cell import Unstreamable
@@ -163,8 +164,7 @@ def _find_differences(told: Json, derived: Json, place: str) -> Iterator[str]:
 
 
 def _show_value(value: Json) -> str:
-    text = json.dumps(value, sort_keys=True)
-    return text if len(text) <= 80 else f"{text[:80]}..."
+    return cut_text(json.dumps(value, sort_keys=True), 80)
 
 
 def _judge_again(found: Certificate, evidence: Sequence[Path]) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from matrix.wording import cut_text
 from reports.evidence.attempts import order_by_time
 from reports.evidence.by_cell import CellReader
 from reports.evidence.summary import TOK_S, TTFT_MS, CellRow, LaunchIndex, SettledTest, make_board_of_visible
@@ -68,8 +69,7 @@ def _make_test_thin(test: SettledTest) -> SettledTest:
 
 
 def _make_result_thin(result: Result) -> Result:
-    long = len(result.message) > MESSAGE_CHARS
-    return replace(result, message=f"{result.message[:MESSAGE_CHARS]}...") if long else result
+    return replace(result, message=cut_text(result.message, MESSAGE_CHARS))
 
 
 def _make_launch_thin(launch: Launch) -> Launch:

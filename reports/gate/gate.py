@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 
 from matrix.judging.status import Status
 from matrix.planning.images import find_tag
+from matrix.wording import cut_line
 from reports.compare.across_backends import AcrossBackends, judge_across_backends
 from reports.compare.baselines import Baseline
 from reports.compare.prediction import Prediction, judge_predictions
@@ -199,7 +200,8 @@ def _check_runs(
         if isinstance(r, Result) and not r.cell and r.status not in policy.allow:
             yield (
                 "loose",
-                f"{r.nodeid or 'A test'} belongs to no cell and came to {r.status}: {_shorten_line(r.message)}",
+                f"{r.nodeid or 'A test'} belongs to no cell and came to {r.status}:"
+                f" {cut_line(r.message, MESSAGE_CHARS)}",
             )
 
 
@@ -296,12 +298,12 @@ def _check_launch(policy: Policy, row: CellRow) -> Found:
         return
     if launch.outcome != "ok" and not row.not_run:
         left = f" {len(row.not_asked)} tests were not asked." if row.not_asked else ""
-        yield "launch", f"its engine did not start: {launch.outcome}: {_shorten_line(launch.message)}{left}"
+        yield "launch", f"its engine did not start: {launch.outcome}: {cut_line(launch.message, MESSAGE_CHARS)}{left}"
     for each in row.crashes:
         yield (
             "crash",
             "its engine crashed and was launched again, so that the rest could be asked:"
-            f" {_shorten_line(each.message)}",
+            f" {cut_line(each.message, MESSAGE_CHARS)}",
         )
     if any(each.stub for each in row.launches):
         yield "stub", "a stub engine answered; that says nothing about the real one."
@@ -323,7 +325,7 @@ def _check_statuses(policy: Policy, row: CellRow) -> Found:
         flaky = test.attempts is not None and test.attempts.flaked  # judged by name, see reports.gate.flakes
         if test.status not in policy.allow and not (repeats or flaky or is_absent(test)):
             more = f" Answered more than once: {test.told}." if test.told else ""
-            yield "status", f"{test.name} came to {test.status}: {_shorten_line(test.message)}{more}"
+            yield "status", f"{test.name} came to {test.status}: {cut_line(test.message, MESSAGE_CHARS)}{more}"
 
 
 def _check_required(cell: ExpectedCell, row: CellRow) -> Found:
@@ -347,7 +349,8 @@ def _check_proofs(policy: Policy, cell: ExpectedCell, row: CellRow, own: Sequenc
         if proof.outcome == "refuted":
             yield (
                 "refuted",
-                f"{proof.feature} was asked for and is refuted by {proof.rung}: {_shorten_line(proof.detail)}",
+                f"{proof.feature} was asked for and is refuted by {proof.rung}:"
+                f" {cut_line(proof.detail, MESSAGE_CHARS)}",
             )
     if policy.unproven == "red":
         decided = {p.feature for p in row.proofs if p.outcome != "unproven"}
@@ -364,11 +367,6 @@ def _check_predictions(policy: Policy, own: Sequence[Prediction]) -> Found:
         # Absent is red as well, or not measuring would be the way to be green.
         elif p.outcome == "absent" and p.of_effect:
             yield "prediction", f"whether {p.feature} changes {p.what} as predicted cannot be judged: {p.detail}."
-
-
-def _shorten_line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= MESSAGE_CHARS else f"{line[:MESSAGE_CHARS]}..."
 
 
 def _join_words(words: frozenset[str]) -> str:

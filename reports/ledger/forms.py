@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from matrix.output.markdown import format_markdown_table
 from matrix.output.table import format_table
+from matrix.wording import cut_text
 from reports.evidence.defuse import defuse_for_markdown, defuse_line
 from reports.evidence.types import as_json_data
 from reports.ledger.entries import LedgerEntry, count_verdicts
@@ -58,7 +59,7 @@ def make_columns(entry: LedgerEntry) -> tuple[str, ...]:
     ours = f"{entry.ours.value:.4g} ({entry.ours.launches} x)" if entry.ours else "-"
     where = ", ".join(f"{name} {_format_value(given)}" for name, given in entry.conditions.items())
     ratio = f"{entry.ratio:.2f}" if entry.ratio is not None else "-"
-    why = entry.why if len(entry.why) <= WHY_CHARS else f"{entry.why[:WHY_CHARS]}..."
+    why = cut_text(entry.why, WHY_CHARS)
     return f"{entry.metric} {value} {entry.unit}", where, ours, ratio, entry.verdict, why
 
 

@@ -18,7 +18,7 @@ from matrix.judging.observation import UNSEEN
 from matrix.judging.status import GREEN, Status
 from reports.evidence import redact
 from reports.evidence import types as record
-from reports.evidence.defuse import defuse_line
+from reports.evidence.defuse import cut_to, defuse_line
 from reports.evidence.types import End, Found, Kept, Launch, Measured, Proof, Record, Result
 
 NOT_RUN: Final = frozenset(
@@ -126,7 +126,8 @@ def compare_replay(recorded: Sequence[Record], derived: Sequence[Record], *, com
         elif any(isinstance(r, Kept) for r in own):
             found = _find_differences(own, theirs[nodeid])
             differing += (
-                Disagreement(**who, what=w, recorded=_shorten_text(a), derived=_shorten_text(b)) for w, a, b in found
+                Disagreement(**who, what=w, recorded=cut_to(a, SHOWN_CHARS), derived=cut_to(b, SHOWN_CHARS))
+                for w, a, b in found
             )
     for nodeid, own in _group_by_test(recorded).items():
         if nodeid not in ours and (failed := _find_failure(theirs.get(nodeid, ()))):
@@ -170,16 +171,16 @@ def _explain_unreplayable(own: Sequence[Record], derived: Sequence[Record], comm
     if len(kept) > 1 or len(results) > 1:
         return "it was run more than once in one run"
     if kept[0].dropped:
-        return _shorten_text("; ".join(kept[0].dropped))
+        return cut_to("; ".join(kept[0].dropped), SHOWN_CHARS)
     again = [r for r in derived if isinstance(r, Kept)]
     if not again:
         return f"there is no such test today, or it never began{commit and f' (recorded at commit {commit[:12]})'}"
     other = f"; it was recorded at another commit, {commit[:12]}" if commit else ""
     if missing := [what for what in again[0].dropped if not what.endswith(UNUSED)]:
-        return f"today's test asks for what was not kept: {_shorten_text('; '.join(missing))}{other}"
+        return f"today's test asks for what was not kept: {cut_to('; '.join(missing), SHOWN_CHARS)}{other}"
     # A difference is told rather than this, which may be its cause.
     if again[0].dropped and not any(_find_differences(own, derived)):
-        return f"today's test asks less: {_shorten_text('; '.join(again[0].dropped))}{other}"
+        return f"today's test asks less: {cut_to('; '.join(again[0].dropped), SHOWN_CHARS)}{other}"
     return ""
 
 
@@ -245,7 +246,3 @@ def _as_text(value: object) -> str:
     """Write a value so that equal ones are equal text. On which line a known failure stands today says nothing, and
     neither does whether we had seen a line of an engine's log when it was recorded: the engine wrote it."""
     return ENTRY_LINE.sub(r"\1", json.dumps(value, sort_keys=True, ensure_ascii=True)).replace(UNSEEN, "")
-
-
-def _shorten_text(text: str) -> str:
-    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}... ({len(text)} characters)"

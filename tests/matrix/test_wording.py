@@ -1,10 +1,10 @@
-"""The first few words of a list, and how many more there are."""
+"""The first few words of a list, or of a text, and that there are more."""
 
 from __future__ import annotations
 
 import pytest
 
-from matrix.wording import list_first
+from matrix.wording import cut_line, cut_text, list_first
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,13 @@ from matrix.wording import list_first
 )
 def test_the_first_are_listed_and_the_rest_is_counted(words: list[str], more: dict[str, str], told: str) -> None:
     assert list_first(words, 2, **more) == told
+
+
+@pytest.mark.parametrize(("text", "told"), [("", ""), ("abc", "abc"), ("abcd", "abc..."), ("a\n b", "a\n ...")])
+def test_a_text_is_cut_behind_its_first_characters(text: str, told: str) -> None:
+    assert cut_text(text, 3) == told
+
+
+def test_a_line_is_cut_after_it_was_joined() -> None:
+    assert cut_line(" a\n\t b ", 3) == "a b"
+    assert cut_line("a\nbc", 3) == "a b..."
