@@ -154,9 +154,9 @@ def _recognise(matrix: Matrix, folder: Path) -> Owned:
 
 
 def _own_runs() -> Mapping[str, LastRun]:
-    from reports.evidence.ran import OWN, summarise_files
+    from reports.evidence.ran import locate_own, summarise_files
 
-    return summarise_files([OWN])
+    return summarise_files([locate_own()])
 
 
 def _read_certified(registry: Path) -> Mapping[str, LastRun]:

@@ -47,7 +47,7 @@ from matrix.output.pipe import run_for_a_pipe
 from matrix.planning.expand import expand_matrix
 from matrix.planning.named import list_runnable_named
 from matrix.yaml.load import digest_of, load_matrix
-from reports.arguments import EVIDENCE, OUT, make_parser
+from reports.arguments import list_evidence, make_parser
 from reports.board import terminal as table
 from reports.board.text import View, make_headline, make_view
 from reports.certify import command as certify
@@ -151,8 +151,9 @@ def _judging(args: argparse.Namespace) -> int:
 
 def _place_junit(args: argparse.Namespace) -> Path | None:
     """Where the verdict goes as JUnit, if this verb writes one."""
-    places = {"gate": getattr(args, "junit", None), "report": Path(getattr(args, "out", OUT)) / gate_junit.NAME}
-    return places.get(args.verb)
+    if args.verb == "report":
+        return Path(args.out) / gate_junit.NAME
+    return args.junit if args.verb == "gate" else None
 
 
 def _judged_for(args: argparse.Namespace, place: Path | None) -> JudgedEvidence:
@@ -177,7 +178,7 @@ def _judged_for(args: argparse.Namespace, place: Path | None) -> JudgedEvidence:
 
 def _judge_given_files(args: argparse.Namespace) -> JudgedEvidence:
     policy_file = policy.load_policy(args.policy) if args.policy else None  # first: evidence takes minutes to read
-    files = args.evidence or [EVIDENCE]
+    files = list_evidence(args)
     thin = _read_thin(files) if policy_file and args.verb != "ablation" else None
     records, sealed = (thin.records, thin.sealed) if thin else (_read_in_order(files), None)
     if policy_file is None:
@@ -223,7 +224,7 @@ def _list_excluded() -> Mapping[Cell, Excluded]:
 
 def _stream(args: argparse.Namespace) -> View | None:
     """Write the pages of large evidence while it is read; None where a policy judges it, or it must be read at once."""
-    paths = args.evidence or [EVIDENCE]
+    paths = list_evidence(args)
     if args.verb not in ("html", "report") or args.policy is not None or not is_large(paths):
         return None
     matrix = load_matrix()
@@ -250,7 +251,7 @@ def _place_index(args: argparse.Namespace) -> Path:
 
 def _write_pages(judged: JudgedEvidence, args: argparse.Namespace) -> View:
     """Write the pages, and return what they show."""
-    matrix, index, files = load_matrix(), _place_index(args), args.evidence or [EVIDENCE]
+    matrix, index, files = load_matrix(), _place_index(args), list_evidence(args)
     expanded = expand_matrix(matrix)
     cells = {c.id: c for c in expanded.runnable}
     if judged.is_thin:
@@ -318,8 +319,8 @@ def _redact(args: argparse.Namespace) -> int:
 
 def _predictions(args: argparse.Namespace) -> int:
     """Of every recorded cell, whatever a policy expects."""
-    records, matrix = _read_in_order(args.evidence or [EVIDENCE]), load_matrix()
-    require_results(args.evidence or [EVIDENCE], records)
+    records, matrix = _read_in_order(list_evidence(args)), load_matrix()
+    require_results(list_evidence(args), records)
     recorded = {r.cell for r in records}
     asked = [c for c in expand_matrix(matrix).runnable if c.id in recorded] + list_runnable_named(matrix, recorded)
     cells = [policy.make_expected(matrix, c) for c in asked]

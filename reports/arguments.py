@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from matrix.output import places
 from matrix.output.command_line import CommandLine
@@ -17,11 +17,10 @@ from reports.registry import command as registry
 from reports.reproduce import command as reproduce
 from reports.upgrade import command as upgrade
 
-OUT: Final = places.locate_out()
-EVIDENCE: Final = places.find_evidence()
-
 
 def make_parser(description: str) -> argparse.ArgumentParser:
+    """Make the parser of every verb. Its default places are looked up now: a run before may have made one of them."""
+    out, evidence = places.locate_out(), places.find_evidence()
     whole = CommandLine(
         prog="glm-matrix", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -33,7 +32,7 @@ def make_parser(description: str) -> argparse.ArgumentParser:
         nargs="+",
         action="extend",
         metavar="FILE",
-        help=f"what the runs left; several files are judged as one (default {EVIDENCE})",
+        help=f"what the runs left; several files are judged as one (default {evidence})",
     )
     judging = CommandLine(add_help=False, parents=[reading])
     judging.add_argument("--policy", type=Path, metavar="FILE", help="what must be green, see reports/gate/policy.py")
@@ -43,22 +42,30 @@ def make_parser(description: str) -> argparse.ArgumentParser:
         help="judge only the required cells that the runs selected; never for a release",
     )
     assurance.add_arguments(judging)
-    _add_judging_verbs(verbs, reading, judging)
+    _add_judging_verbs(verbs, reading, judging, out)
     upgrade.add_parser(verbs)
     reproduce.add_parsers(verbs)
     ledger.add_parser(verbs)
     history.add_parser(verbs)
     certify.add_parser(verbs)
     registry.add_parser(verbs)
-    _add_keeping_verbs(verbs)
+    _add_keeping_verbs(verbs, evidence)
     return whole
 
 
-def _add_judging_verbs(verbs: Any, reading: argparse.ArgumentParser, judging: argparse.ArgumentParser) -> None:
+def list_evidence(args: argparse.Namespace) -> list[Path]:
+    """List the files that a command line names; where it names none, the one that a run leaves."""
+    # Not a default of the option: `extend` would read it beside the files that are named.
+    return args.evidence or [places.find_evidence()]
+
+
+def _add_judging_verbs(
+    verbs: Any, reading: argparse.ArgumentParser, judging: argparse.ArgumentParser, out: Path
+) -> None:
     """Add what shows or judges runs."""
     report = verbs.add_parser("report", parents=[judging], help="table, table.md, index.html and the gate")
     report.add_argument(
-        "--out", type=Path, default=OUT, metavar="FOLDER", help="where the files go (default %(default)s)"
+        "--out", type=Path, default=out, metavar="FOLDER", help="where the files go (default %(default)s)"
     )
     shown = verbs.add_parser("table", parents=[judging], help="the verdict table")
     shown.add_argument("--markdown", action="store_true", help="print Markdown")
@@ -66,7 +73,7 @@ def _add_judging_verbs(verbs: Any, reading: argparse.ArgumentParser, judging: ar
     page.add_argument(
         "--out",
         type=Path,
-        default=OUT / "index.html",
+        default=out / "index.html",
         metavar="FILE",
         help="the index (default %(default)s); the cells' pages go next to it, into a folder named .cells",
     )
@@ -74,7 +81,7 @@ def _add_judging_verbs(verbs: Any, reading: argparse.ArgumentParser, judging: ar
     judge.add_argument(
         "--junit",
         type=Path,
-        default=OUT / gate_junit.NAME,
+        default=out / gate_junit.NAME,
         metavar="FILE",
         help="where the verdict goes as JUnit, which CI reads (default %(default)s)",
     )
@@ -82,11 +89,11 @@ def _add_judging_verbs(verbs: Any, reading: argparse.ArgumentParser, judging: ar
     verbs.add_parser("ablation", parents=[judging], help="what each feature changes in speed")
 
 
-def _add_keeping_verbs(verbs: Any) -> None:
+def _add_keeping_verbs(verbs: Any, evidence: Path) -> None:
     """Add what is done to files of runs."""
     again = verbs.add_parser("replay", help="judge what was kept again, without an engine: does it come out the same?")
     again.add_argument(
-        "evidence", type=Path, nargs="*", default=[EVIDENCE], metavar="EVIDENCE", help=f"files (default {EVIDENCE})"
+        "evidence", type=Path, nargs="*", default=[evidence], metavar="EVIDENCE", help=f"files (default {evidence})"
     )
     signing = verbs.add_parser("sign", help="sign evidence with an SSH key (ssh-keygen -Y)")
     signing.add_argument("evidence", type=Path, metavar="EVIDENCE", help="the file to sign")

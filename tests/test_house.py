@@ -93,6 +93,12 @@ def _is_truth(node: ast.expr) -> bool:
     return called or isinstance(node, TRUTH) or (isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not))
 
 
+def test_no_place_is_looked_up_by_an_import() -> None:
+    """What may be written, and what lies there, is asked when it is needed: a module lives longer than an answer."""
+    looked_up = re.compile(r"^[A-Z_]+\b.*= .*\b(?:locate|find)_(?:out|evidence|cache|logs|user_\w+)\(", re.MULTILINE)
+    assert [name for name, text in PRODUCT.items() if looked_up.search(text)] == []
+
+
 def test_no_list_is_multiplied_by_a_truth() -> None:
     assert [(name, line) for name, text in FILES.items() for line in iterate_products(text)] == []
 

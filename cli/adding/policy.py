@@ -16,7 +16,7 @@ from matrix.recommending.choose import Want
 from matrix.recommending.ran import read_ran
 from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
-from reports.evidence.ran import OWN, summarise_files
+from reports.evidence.ran import locate_own, summarise_files
 from reports.gate.policy import expect_cells, load_policy
 from reports.gate.starter import NIGHT_S, Starter, find_first, make_starter, recommend_first, render_starter
 from reports.planning.quantities import parse_duration
@@ -48,7 +48,7 @@ def add_policy(options: argparse.Namespace) -> str:
     matrix = load_matrix()
     rig = _find_rig(matrix, options)
     # own runs last: what happened on this host counts more than what was published
-    ran = {**read_ran(), **summarise_files([OWN])}
+    ran = {**read_ran(), **summarise_files([locate_own()])}
     if options.cell:
         first = find_first(matrix, rig, ran, options.cell)
     else:

@@ -12,7 +12,7 @@ from matrix.planning.owed import DEPTHS
 from reports.history.command import parse_positive
 
 BOOTS: Final = 40
-OUT: Final = places.locate_out() / "bisect"
+
 ALL: Final = "every test that the cell owes"
 
 
@@ -62,7 +62,13 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     own.add_argument("--no-settings", action="store_true", help="stop at the release; do not take settings away")
     own.add_argument("--dry-run", action="store_true", help="say what changed and what would be asked; start nothing")
     own.add_argument("--json", action="store_true", help="one JSON object")
-    own.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="where everything goes (default %(default)s)")
+    own.add_argument(
+        "--out",
+        type=Path,
+        default=places.locate_out() / "bisect",
+        metavar="DIR",
+        help="where everything goes (default %(default)s)",
+    )
     own.add_argument(
         "--owner", default="", metavar="NAME", help="of the known failure's draft (default: your user name)"
     )

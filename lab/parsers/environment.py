@@ -14,7 +14,6 @@ from matrix.checkout import CHECKOUT
 from matrix.errors import HostError
 from matrix.output.places import locate_cache
 
-ENVIRONMENTS: Final = locate_cache() / "parsers"
 WORKER: Final = "lab.parsers.worker"  # imports the standard library, its neighbours and the release
 UV: Final = CHECKOUT / ".venv" / "bin" / "uv"
 # What the parsers really use.
@@ -33,10 +32,11 @@ INSTALL_TIMEOUT_S: Final = 300
 RUN_TIMEOUT_S: Final = 1800
 
 
-def make_environment(requirements: Sequence[str], folder: Path = ENVIRONMENTS) -> Path:
+def make_environment(requirements: Sequence[str], folder: Path | None = None) -> Path:
     """Return the Python of an environment with these requirements; equal ones share it."""
     # with the Python: after an upgrade an environment of the old one would still be found
     name = hashlib.sha256("\n".join([sys.version, *requirements]).encode()).hexdigest()[:12]
+    folder = folder or locate_cache() / "parsers"
     python = folder / name / "bin" / "python"
     # written last: an installation that was cut short is made again
     if not (folder / name / "made").exists():

@@ -17,7 +17,6 @@ from reports.evidence.archive import SUFFIX as ARCHIVE
 from reports.evidence.archive import read_lines
 
 COMMITTED: Final = CHECKOUT / "docs" / "evidence"
-OWN: Final = places.locate_out(CHECKOUT) / places.EVIDENCE
 KINDS: Final = frozenset({"run", "cell", "launch", "result", "proof", "measurement"})
 SPEED: Final = "output_throughput"
 FACTS: Final = ("rig", "release", "checkpoint")
@@ -37,6 +36,11 @@ class SeenCell:
     speed: float | None = None
     conditions: Mapping[str, Any] = field(default_factory=dict)
     stub: bool = False
+
+
+def locate_own() -> Path:
+    """Return the evidence of this checkout's own runs."""
+    return places.locate_out(CHECKOUT) / places.EVIDENCE
 
 
 def list_committed() -> list[Path]:

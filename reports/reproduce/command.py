@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from matrix import variables
 from matrix.errors import ConfigError, Problem
+from matrix.output import places
 from matrix.yaml.load import load_matrix
 from reports.evidence.answered import require_results
 from reports.evidence.defuse import defuse_for_terminal
@@ -24,7 +25,6 @@ from reports.reproduce.judge import judge_replies, read_replies
 from reports.reproduce.minimise import minimise_folder
 from reports.reproduce.shrink import TRIALS
 
-EVIDENCE: Final = Path("reports/out/evidence.jsonl")
 KEY: Final = variables.OPENAI_KEY.name
 
 
@@ -40,7 +40,12 @@ def add_parsers(verbs: Any) -> None:
             help="number or part of the name of a failed test; without it, all failures are listed",
         )
         own.add_argument(
-            "--evidence", type=Path, nargs="+", action="extend", metavar="FILE", help=f"evidence (default {EVIDENCE})"
+            "--evidence",
+            type=Path,
+            nargs="+",
+            action="extend",
+            metavar="FILE",
+            help=f"evidence (default {places.find_evidence()})",
         )
     repro.add_argument("--out", type=Path, metavar="DIR", help="the folder to write (default repro-NUMBER)")
     repro.add_argument("--minimise", metavar="URL", help="shorten the prompt on this server while the failure lasts")
@@ -93,7 +98,9 @@ def run_issue(args: argparse.Namespace) -> int:
 
 
 def _read_failures(args: argparse.Namespace) -> tuple[list[tuple[Path, Sequence[Record]]], list[ReproducedFailure]]:
-    files: list[tuple[Path, Sequence[Record]]] = [(path, read_records(path)) for path in args.evidence or [EVIDENCE]]
+    files: list[tuple[Path, Sequence[Record]]] = [
+        (path, read_records(path)) for path in args.evidence or [places.find_evidence()]
+    ]
     require_results([path for path, _ in files], (r for _, records in files for r in records))
     return files, list_failures(files)
 

@@ -13,6 +13,7 @@ import pytest
 from matrix.errors import ConfigError
 from matrix.judging.published import compute_decode_limit
 from matrix.model import Cell
+from matrix.output import places
 from matrix.planning.expand import expand_matrix
 from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
@@ -148,7 +149,7 @@ def test_the_verb_prints_the_ledger_without_evidence(
 ) -> None:
     from reports.ledger import command
 
-    monkeypatch.setattr(command, "EVIDENCE", Path("absent"))
+    monkeypatch.setattr(places, "find_evidence", lambda: Path("absent"))
     monkeypatch.setattr(command, "judge_claims", lambda records: list_entries(load_matrix(), (), records))
     assert cli.main(["claims", "--format", "markdown"]) == 0
     count = sum(len(c.value.measurements) for c in load_matrix().claims)
