@@ -104,7 +104,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if workerinput is None:
         config.pluginmanager.register(Recorder(config), "evidence-recorder")
         config.pluginmanager.register(Unanswered(), "unanswered-cells")
-        config.pluginmanager.register(ProgressCounter(), "cell-progress")
+        config.pluginmanager.register(ProgressCounter(config), "cell-progress")
     else:
         config.pluginmanager.register(Worker(config), "evidence-worker")
     config.pluginmanager.register(Delivery(config.stash[OUTBOX]), "evidence-delivery")

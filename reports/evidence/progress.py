@@ -1,6 +1,7 @@
 """Tells, while a run lasts, which cells are done, with what verdict, and about how long the rest takes.
 
-Dots say nothing to somebody who waits for an engine. One line a cell does, with and without xdist.
+Dots say nothing to somebody who waits for an engine. One line a cell does, with and without xdist: the process that
+ends the run counts the cells of all workers, also of those that replace others and collect everything once more.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from typing import Any, Final
 import pytest
 
 from matrix.judging.status import Status, worst_status
-from reports.evidence.run_header import identity_of
+from reports.evidence.run_header import DECLARATION, Declaration, identity_of
+from reports.evidence.time_left import LaunchClock, estimate_rest
 
 CELL_OF: Final = re.compile(r"\[([^\]]+)\]$")  # a worker sends node ids only
+PHASES: Final = ("setup", "call", "teardown")  # xdist reports a test that its worker did not survive as none of them
 MINUTE_S: Final = 60.0
 
 
@@ -24,7 +27,7 @@ MINUTE_S: Final = 60.0
 class CellProgress:
     """One cell: node ids still to be answered, and what came of the others."""
 
-    owed: set[str]
+    owed: set[str] = field(default_factory=set)
     statuses: list[Status] = field(default_factory=list)
     spent_s: float = 0.0
 
@@ -32,10 +35,13 @@ class CellProgress:
 class ProgressCounter:
     """Counts the tests of each cell in the process that ends the run; prints a line when a cell has none left."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
         self.terminal: pytest.TerminalReporter | None = None  # pytest makes its reporter after it configures us
         self.cells: dict[str, CellProgress] = {}
-        self.begun_s = time.monotonic()
+        self.cell_of: dict[str, str] = {}  # node id -> cell
+        self.clocks: dict[str, LaunchClock] = {}
+        self.most_at_once = 1
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         self.terminal = session.config.pluginmanager.getplugin("terminalreporter")
@@ -50,22 +56,45 @@ class ProgressCounter:
         self._count((found[1], nodeid) for nodeid in ids if (found := CELL_OF.search(nodeid)))
 
     def _count(self, found: Iterable[tuple[str, str]]) -> None:
-        """Begin the clock; the same test from a second worker is the same test."""
-        self.begun_s = time.monotonic()
+        """Add tests; the same test from another worker is the same test, whether or not it is answered already."""
         for cell, nodeid in found:
-            self.cells.setdefault(cell, CellProgress(set())).owed.add(nodeid)
+            if nodeid not in self.cell_of:
+                self.cell_of[nodeid] = cell
+                self.cells.setdefault(cell, CellProgress()).owed.add(nodeid)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        if (cell := self.cell_of.get(nodeid)) is not None and nodeid in self.cells[cell].owed:
+            self._clock(cell).begin_test(time.monotonic())
+            self.most_at_once = max(self.most_at_once, sum(c.is_running for c in self.clocks.values()))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        said = dict(report.user_properties)
-        asked = self.cells.get(str(said.get("cell", "")))
+        cell = self.cell_of.get(report.nodeid, "")
+        asked = self.cells.get(cell)
         if asked is None or report.nodeid not in asked.owed:
             return
         asked.spent_s += report.duration
-        if report.when == "teardown" and "status" in said:
+        self._clock(cell).add_phase(report.when, report.duration)
+        status = dict(report.user_properties).get("status") if report.when == "teardown" else None
+        if report.when not in PHASES:
+            status = Status.TEST_ERROR
+        if status is not None:
             asked.owed.discard(report.nodeid)
-            asked.statuses.append(Status(str(said["status"])))
+            asked.statuses.append(Status(str(status)))
+            self._clock(cell).end_test(is_last=not asked.owed and not self._still_owes(self._launch_of(cell)))
             if not asked.owed:
-                self._print_cell(str(said["cell"]), asked)
+                self._print_cell(cell, asked)
+
+    def _launch_of(self, cell: str) -> str:
+        """Return the fingerprint of the cell's plan: cells that share it share an engine."""
+        # Looked up when it is needed: without xdist the cells are declared after they are collected.
+        declared = self.config.stash.get(DECLARATION, Declaration()).cells.get(cell)
+        return declared.fingerprint if declared else cell
+
+    def _still_owes(self, launch: str) -> bool:
+        return any(asked.owed and self._launch_of(cell) == launch for cell, asked in self.cells.items())
+
+    def _clock(self, cell: str) -> LaunchClock:
+        return self.clocks.setdefault(self._launch_of(cell), LaunchClock())
 
     def _print_cell(self, cell: str, asked: CellProgress) -> None:
         done = sum(not c.owed for c in self.cells.values())
@@ -80,11 +109,13 @@ class ProgressCounter:
         )
 
     def _say_rest(self) -> Iterator[str]:
-        """Scale the time so far by the tests that are left: engines beside each other count as they run."""
-        left = sum(len(c.owed) for c in self.cells.values())
-        answered = sum(len(c.statuses) for c in self.cells.values())
-        if left:
-            rest_s = (time.monotonic() - self.begun_s) * left / answered
+        owed: dict[str, int] = {}
+        for cell, asked in self.cells.items():
+            if asked.owed:
+                launch = self._launch_of(cell)
+                owed[launch] = owed.get(launch, 0) + len(asked.owed)
+        if owed:
+            rest_s = estimate_rest(self.clocks, owed, at_once=self.most_at_once, now=time.monotonic())
             yield f"; about {show_duration(rest_s)} left"
 
 
