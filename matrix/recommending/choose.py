@@ -217,7 +217,7 @@ def _note_block(
 
 def _iterate_blocks(one: OfferedLaunch, ran: Mapping[str, LastRun]) -> Iterator[str]:
     mine = ran.get(one.cell.id)
-    if mine is not None and not mine.worked:
+    if mine is not None and mine.failed:
         yield f"ran here and failed ({mine.file})"
     for known in one.known:
         # a failure in a test still serves: it is shown with the launch instead

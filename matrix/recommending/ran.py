@@ -32,21 +32,34 @@ class LastRun:
     date: str  # YYYY-MM-DD
     host: str
     counts: Mapping[str, int] = field(default_factory=dict)  # status -> tests
+    missing: int = 0  # tests that the cell owed and never answered
+    cut: bool = False  # whether one of them is about answers and not about speed
     proven: tuple[str, ...] = ()
     refuted: tuple[str, ...] = ()
     speed: float | None = None
     conditions: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def red(self) -> bool:
+        """Whether a test was red or a feature was refuted."""
+        return bool(self.refuted) or any(n for s, n in self.counts.items() if s not in CALM)
+
+    @property
     def worked(self) -> bool:
-        """Whether tests passed, none was red and no feature was refuted."""
+        """Whether tests passed, nothing was red, and every test about answers was asked: the first two are no cell."""
         # something must have passed: a run whose every test was skipped has proven nothing
         good = self.counts.get("PASS", 0) + self.counts.get("MEASURED", 0)
-        return bool(good) and not self.refuted and not any(n for s, n in self.counts.items() if s not in CALM)
+        return bool(good) and not self.red and not self.cut
+
+    @property
+    def failed(self) -> bool:
+        """Whether the launch is to be kept from others: a run that was only cut says nothing against it."""
+        return not self.worked and (self.red or not self.cut)
 
     def describe(self) -> str:
         counts = ", ".join(f"{n} {status}" for status, n in sorted(self.counts.items()))
-        return f"{counts} on {self.host}, {self.date}"
+        unasked = f", {self.missing} not asked" if self.missing else ""
+        return f"{counts}{unasked} on {self.host}, {self.date}"
 
 
 CALM: Final = frozenset({"PASS", "MEASURED", "XFAIL", "NOT_ASKED"})
@@ -66,7 +79,7 @@ def dump_ran(found: Mapping[str, LastRun]) -> str:
     """Format the file: one cell a line, sorted."""
     lines = []
     for cell in sorted(found):
-        entry = {k: v for k, v in asdict(found[cell]).items() if k != "cell" and v not in (None, (), {})}
+        entry = {k: v for k, v in asdict(found[cell]).items() if k != "cell" and v not in (None, (), {}, 0, False)}
         # a baseline's empty list was dropped above with the other empty values, and the reader wants the key
         entry.setdefault("features", ())
         lines.append(f"{json.dumps(cell)}: {json.dumps(entry, sort_keys=True)}")

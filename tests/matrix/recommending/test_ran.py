@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -19,6 +20,13 @@ def test_the_committed_file_survives_a_round_trip() -> None:
     assert dump_ran(found) == FILE.read_text("utf-8")
 
 
+def test_a_run_that_was_cut_is_no_working_one_and_one_without_its_speeds_is() -> None:
+    whole = replace(ONE, counts={"PASS": 26})
+    assert replace(whole, missing=2).worked and replace(whole, missing=2).describe() == "26 PASS, 2 not asked on h, "
+    assert not replace(whole, missing=3, cut=True).worked and not replace(whole, missing=3, cut=True).failed
+    assert replace(whole, counts={"PASS": 2, "FAIL": 1}, missing=3, cut=True).failed
+
+
 @pytest.mark.parametrize(
     ("counts", "refuted", "worked"),
     [
@@ -33,6 +41,4 @@ def test_the_committed_file_survives_a_round_trip() -> None:
 def test_a_run_worked_when_something_passed_and_nothing_was_red(
     counts: dict[str, int], refuted: tuple[str, ...], worked: bool
 ) -> None:
-    from dataclasses import replace
-
     assert replace(ONE, counts=counts, refuted=refuted).worked is worked

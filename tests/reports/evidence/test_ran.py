@@ -25,6 +25,7 @@ def run(number: str, day: int, status: str) -> list[str]:
     return [
         record("run", number, host={"description": "a host"}),
         record("cell", number, facts=FACTS, fingerprint="f"),
+        record("expected", number, tests=["a", "b"]),
         record("result", number, nodeid="a", status="FAIL", t=f"2026-11-{day}T00"),
         record("result", number, nodeid="a", status=status, t=f"2026-11-{day}T01"),
         record("result", number, nodeid="b", status="PASS", t=f"2026-11-{day}T01"),
@@ -40,6 +41,33 @@ def test_the_last_run_counts(tmp_path: Path) -> None:
     [found] = summarise_files([path, tmp_path / "absent.jsonl"]).values()
     assert (found.date, found.counts, found.proven) == ("2026-11-21", {"PASS": 2}, ("mtp",))
     assert (found.speed, found.host, found.worked) == (50.0, "a host", True)
+
+
+SPEED = "suites/test_throughput.py::test_single_stream_speed"
+ASKED = [record("expected", "2", tests=["a", "b", SPEED])]
+CUT = [record("expected", "2", tests=["a", "b", "c", SPEED])]
+
+
+@pytest.mark.parametrize(
+    ("status", "owed", "day"),
+    [("PASS", CUT, 20), ("PASS", ASKED, 20), ("FAIL", CUT, 21), ("PASS", [], 21)],
+    ids=["cut", "without speeds", "cut and red", "whole"],
+)
+def test_a_later_run_that_asked_less_takes_nothing_back_unless_it_was_red(
+    tmp_path: Path, status: str, owed: list[str], day: int
+) -> None:
+    path = tmp_path / "e.jsonl"
+    later = run("2", 21, status)
+    path.write_text("\n".join([*run("1", 20, "PASS"), *later[:2], *owed, *later[2:]]) + "\n")
+    [found] = summarise_files([path]).values()
+    assert found.date == f"2026-11-{day}" and found.worked is (status == "PASS")
+
+
+def test_a_cut_run_alone_is_told_and_did_not_work(tmp_path: Path) -> None:
+    path = tmp_path / "e.jsonl"
+    path.write_text("\n".join([*run("2", 21, "PASS")[:2], *CUT, *run("2", 21, "PASS")[2:]]) + "\n")
+    [found] = summarise_files([path]).values()
+    assert (found.missing, found.cut, found.worked) == (2, True, False)
 
 
 def test_an_archive_is_read_as_the_file_in_it_and_a_damaged_one_adds_nothing(tmp_path: Path) -> None:
@@ -62,6 +90,7 @@ ODD = [
     *list_odd("cell", "facts", 1e308, None, [], {}, {**FACTS, "rig": 1}, {"features": []}, {**FACTS, "features": None}),
     *list_odd("cell", "cell", None, [], 7),
     *list_odd("run", "host", "x", None, [1]),
+    *list_odd("expected", "tests", "x", None, [1], {}, 7),
     *list_odd("measurement", "conditions", "x", None, [1]),
     *list_odd("measurement", "value", 10**400, "x", None, float("nan"), float("inf"), True),
     *(odd for k in ("cell", "run", "proof") for odd in list_odd(k, "kind", [1], None, 1)),
