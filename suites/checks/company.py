@@ -44,8 +44,10 @@ def check_same_answer(item: Item, alone: Sequence[Reply], other: Reply, *, check
     far = find_smallest((_measure_divergence(each, other) for each in alone), default=float("inf"))
     wrong = (
         isolation.find_unsound_reply([*alone, other])
+        or isolation.find_other_counts([*alone, other])
         or find_unlikely_choice([other])
         or _find_other_text(alone, other, tie)
+        or isolation.find_other_tokens([*alone, other])
     )
     blind = not wrong and not _tells_anything(alone, other)
     return Finding(

@@ -19,6 +19,7 @@ from reports.evidence.finding import Finding, as_json_number
 from suites.checks.frozen import prompt_sha256
 from suites.checks.greedy import explain_parting, find_unlikely_choice
 from suites.checks.needle import find_codes
+from suites.checks.own_tokens import explain_other_tokens
 
 POSITIONS: Final = 4
 KEPT_POSITIONS: Final = 64
@@ -83,7 +84,13 @@ def measure_floor(same: Sequence[Reply]) -> float:
 def check_repeatable(item: Item, same: Sequence[Reply]) -> Finding:
     """Check that equal requests have nearly equal numbers. Their distance is the noise floor of the other checks."""
     floor = measure_floor(same)
-    wrong = find_unsound_reply(same) or find_unlikely_choice(same) or _find_parting(same, floor)
+    wrong = (
+        find_unsound_reply(same)
+        or find_other_counts(same)
+        or find_unlikely_choice(same)
+        or _find_parting(same, floor)
+        or find_other_tokens(same)
+    )
     blind = _lacks_logprobs(same) and not wrong
     return Finding(
         check="isolation.repeatable",
@@ -105,7 +112,13 @@ def check_same_numbers(
     # Capped: an engine that does not repeat itself at all would excuse any leak by its noise.
     limit = find_largest([allowed, FLOOR_FACTOR * find_smallest([floor, MOST_NOISE])])
     far = find_smallest(measure_distance(first_positions(r), first_positions(other)) for r in same)
-    wrong = find_unsound_reply([*same, other]) or find_unlikely_choice([other]) or _find_far_text(same, other, limit)
+    wrong = (
+        find_unsound_reply([*same, other])
+        or find_other_counts([*same, other])
+        or find_unlikely_choice([other])
+        or _find_far_text(same, other, limit)
+        or find_other_tokens([*same, other])
+    )
     blind = _lacks_logprobs([*same, other]) and not wrong
     return Finding(
         check=f"isolation.{name}",
@@ -143,6 +156,18 @@ def find_unsound_reply(replies: Sequence[Reply]) -> str:
     """Find the first fault in the logprobs of all positions, not only the compared ones: NaN anywhere is the
     engine's fault."""
     return next((wrong for r in replies if (wrong := find_unsound(r.logprobs))), "")
+
+
+def find_other_tokens(replies: Sequence[Reply]) -> str:
+    """Find the first reply whose logprobs are not those of its own tokens: comparisons would be of the wrong ones."""
+    return next((wrong for r in replies if (wrong := explain_other_tokens(r))), "")
+
+
+def find_other_counts(replies: Sequence[Reply]) -> str:
+    """Return why equal prompts cannot have the lengths that usage tells; empty where they are one. What a cache held
+    is part of the prompt."""
+    told = list(dict.fromkeys(r.prompt_tokens for r in replies if r.prompt_tokens is not None))
+    return f"equal prompts have {' and '.join(map(str, told))} tokens" if len(told) > 1 else ""
 
 
 def _keep_logprobs(wrong: str, replies: Sequence[Reply]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ def check_envelope(item: Item, reply: Reply, *, max_tokens: int | None = None) -
         *_check_usage(item, reply, max_tokens),
         *_check_separation(reply),
         *_find_half_characters(reply),
+        *reply.form_faults,
     ]
     if reply.streamed and not reply.done_seen:
         wrong.append("the stream ended without [DONE]")
@@ -73,6 +74,8 @@ def _check_usage(item: Item, reply: Reply, max_tokens: int | None) -> list[str]:
         wrong.append(f"{spent} completion tokens for {_most_tokens(reply) - TOKENS_FRAME} bytes of text")
     if (total := _told_total(reply)) is not None and total != prompt + spent:
         wrong.append(f"a total of {total!r} tokens for {prompt} + {spent}")
+    if (cached := reply.cached_tokens) is not None and cached > prompt:
+        wrong.append(f"{cached} cached tokens of a prompt of {prompt}")
     about = item.tokens_prompt_about
     if about is not None and not _is_near(prompt, about):
         wrong.append(f"{prompt} prompt tokens, about {about} expected")

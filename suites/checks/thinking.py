@@ -128,8 +128,11 @@ def _find_faults_of_cut(cut: Reply, whole: Reply, max_tokens: int) -> Iterator[s
         return
     if cut.finish_reason != "length":
         yield f"finish_reason is {cut.finish_reason!r}, not 'length'"
-    if cut.completion_tokens is not None and cut.completion_tokens > max_tokens:
+    # To the token: a count without the thought is too low, and bills what nobody can check.
+    if cut.completion_tokens is not None and cut.completion_tokens != max_tokens:
         yield f"{cut.completion_tokens} tokens were made, {max_tokens} allowed"
+    if len(cut.reasoning.split()) >= len(whole.reasoning.split()):
+        yield f"the whole thought, counted as {max_tokens} tokens"
     if cut.content.strip():
         yield "a thought that was cut short was filed as the answer"
     # Greedy, so the longer thought must begin as the shorter: both are the same request but for its limit.

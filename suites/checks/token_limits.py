@@ -41,6 +41,9 @@ def check_cut(item: Item, reply: Reply, whole: Reply, max_tokens: int) -> Findin
     wrong = (
         [] if _join_said(whole).startswith(_join_said(reply).rstrip(HALF)) else ["the text is not how the whole begins"]
     )
+    said, end = _join_said(reply).rstrip(HALF), _join_said(whole).rstrip(HALF)
+    if said == end and (whole.completion_tokens or 0) > max_tokens + 1:  # 1: the end token may be counted
+        wrong.append(f"the whole text, counted as {max_tokens} of its {whole.completion_tokens} tokens")
     wrong += _explain_count(reply, max_tokens)
     return _make_finding("max_tokens", item, f"{max_tokens} tokens of {_join_said(whole)!r}", reply, wrong)
 

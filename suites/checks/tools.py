@@ -16,6 +16,7 @@ from suites.checks import answer, text
 from suites.checks.text import LEAKS
 
 TRIGGER_F1 = 0.98  # MiniMax's provider verifier; K2-Vendor-Verifier accepts 0.73 to 0.80
+SAID_TWICE_CHARS = 12  # of arguments as JSON
 Json = Any
 
 
@@ -24,6 +25,7 @@ def check_calls(
 ) -> Finding:
     """Check for exactly the expected calls, by value; each must be valid under the offered schema."""
     wrong = [*_check_form(reply, finish), *(w for c in reply.tool_calls for w in find_invalid(item, c))]
+    wrong += _find_faults_beside(item, reply)
     if not wrong:
         wrong = _find_unequal(item.call, reply.tool_calls)
     return Finding(
@@ -49,6 +51,17 @@ def _check_form(reply: Reply, finish: Container[str | None]) -> list[str]:
     if not all(ids) or len(set(ids)) != len(ids):
         wrong.append(f"call ids are not unique and non-empty: {ids}")
     return wrong
+
+
+def _find_faults_beside(item: Item, reply: Reply) -> list[str]:
+    """Find what is wrong with the words beside calls: a user reads them, and an agent feeds them back."""
+    if not (reply.tool_calls and reply.content.strip()):
+        return []
+    said = "".join(reply.content.split())
+    # Short arguments such as `{}` may be said by chance.
+    told = (c for c in reply.tool_calls if len(c.arguments) >= SAID_TWICE_CHARS)
+    wrong = [f"the call of {c.name!r} stands in the content, too" for c in told if "".join(c.arguments.split()) in said]
+    return wrong + [f"beside a call: {w}" for w in text.find_defects(reply.content, prompt=answer.prompt_text(item))]
 
 
 def find_invalid(item: Item, made: ToolCall) -> list[str]:
@@ -131,10 +144,13 @@ def check_no_call(item: Item, reply: Reply, *, check: str = "tools.no_call") -> 
 
 
 def check_stream_equals_whole(item: Item, streamed: Reply, whole: Reply) -> Finding:
-    """Check one greedy request in both forms: the same words, calls, finish_reason and prompt_tokens."""
+    """Check one greedy request in both forms: the same words, calls, finish_reason and counts of tokens."""
     wrong = [
         f"{name}: {a!r} streamed, {b!r} whole" for name, a, b in _pair_fields(streamed, whole) if not same_value(a, b)
     ]
+    # Other words have another count. Equal ones are billed alike: streams with drafts have counted their chunks.
+    if not wrong and streamed.completion_tokens != whole.completion_tokens:
+        wrong = [f"completion_tokens: {streamed.completion_tokens} streamed, {whole.completion_tokens} whole"]
     return Finding(
         check="tools.stream_equals_whole",
         ok=not wrong,

@@ -16,6 +16,7 @@ from matrix.judging.logprobs import find_unsound, read_logprobs
 from matrix.model import Cell
 from reports.evidence.finding import Finding, as_json_number
 from suites.asking import lengths
+from suites.checks.own_tokens import explain_other_tokens
 
 TOP = 5  # candidates per position: enough to tell launches apart, and every engine allows it
 MAX_TOKENS = 24
@@ -94,7 +95,7 @@ def _check_prompt(client: Client, item: Item, name: str, topk: int) -> Finding:
 def _find_wrong(reply: Reply, name: str, topk: int) -> str:
     """Explain what is wrong with the logprobs. An engine without logprobs leaves no signature, which is no fault;
     NaN is one."""
-    if wrong := find_unsound(reply.logprobs):
+    if wrong := find_unsound(reply.logprobs) or explain_other_tokens(reply):
         return wrong
     if any(value > 0 for p in read_logprobs(reply.logprobs) for value in p.values()):
         return "a logprob is positive"

@@ -162,6 +162,12 @@ FAULTS: Mapping[str, Fault] = {
         kills=(REFERENCE,),
         reply=_logprobs(lambda value: value - ELSEWHERE),
     ),
+    "one_number_for_two_tokens": Fault(
+        family="features",
+        does="every second token has no logprob, as if a step of several tokens had one",
+        kills=(SIGNATURE, PREFIX),
+        reply=lambda reply, asked: replace(reply, logprobs=reply.logprobs[::2]),
+    ),
     "logprobs_at_another_temperature": Fault(
         family="features",
         does="logprobs are those of a distribution flattened by temperature 2",

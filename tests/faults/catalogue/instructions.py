@@ -24,6 +24,12 @@ def _end_at_eos(body: Body, asked: Asked) -> Body:
     return {key: value for key, value in body.items() if key != "ignore_eos"}
 
 
+def _count_the_limit(reply: Reply, asked: Asked) -> Reply:
+    limit = asked.body.get("max_tokens", UNLIMITED)
+    over = (reply.completion_tokens or 0) > limit
+    return replace(reply, completion_tokens=limit, finish_reason="length") if over else reply
+
+
 def _say_stop(reply: Reply, asked: Asked) -> Reply:
     return replace(reply, finish_reason="stop") if reply.finish_reason == "length" else reply
 
@@ -51,6 +57,14 @@ FAULTS: Mapping[str, Fault] = {
         does="max_tokens never reaches the engine",
         kills=(CUT_SHORT,),
         request=_limit(UNLIMITED),
+        touches=_is_no_load,
+    ),
+    "ignores_its_limit_and_counts_it": Fault(
+        family="instructions",
+        does="max_tokens does not end a reply, and usage and finish_reason say that it did",
+        kills=(CUT_SHORT,),
+        request=_limit(UNLIMITED),
+        reply=_count_the_limit,
         touches=_is_no_load,
     ),
     "says_stop_where_it_cuts": Fault(

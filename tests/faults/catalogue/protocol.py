@@ -16,6 +16,7 @@ from tests.faults.suite_tests import (
     FACTS,
     LOADED,
     MARKERS,
+    PREFIX,
     RECALL,
     RESULT,
     SIGNATURE,
@@ -30,11 +31,18 @@ HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 PLANTED = b'{"error": {"message": "planted", "code": 500}}'
 EVERY_THIRD, EVERY_SECOND = 3, 2
 ERROR_AT = 3  # chunks
+ENDS_AT = 2  # the first has a role and no words
 
 
 def _error_inside(chunk: dict[str, Any], index: int) -> dict[str, Any]:
     """Return what SGLang and vLLM send when the scheduler fails in the middle of a stream."""
     return {"error": {"message": "planted", "code": 500}} if index == ERROR_AT else chunk
+
+
+def _end_early(chunk: dict[str, Any], index: int) -> dict[str, Any]:
+    if index == ENDS_AT and chunk.get("choices"):
+        chunk["choices"][0]["finish_reason"] = "stop"
+    return chunk
 
 
 def _of_the_earlier(reply: Reply, asked: Asked) -> Reply:
@@ -92,6 +100,28 @@ FAULTS: Mapping[str, Fault] = {
         does="a call ends with finish_reason stop",
         kills=(CALL,),
         reply=lambda reply, asked: replace(reply, finish_reason="stop") if reply.tool_calls else reply,
+    ),
+    "streams_count_half": Fault(
+        family="protocol",
+        does="usage of a stream counts half of the tokens, as if it counted its chunks",
+        kills=(STREAM,),
+        reply=lambda reply, asked: replace(reply, completion_tokens=max(1, (reply.completion_tokens or 0) // 2)),
+        touches=lambda asked: asked.stream and not asked.load,
+    ),
+    "counts_the_computed_prompt_only": Fault(
+        family="protocol",
+        does="usage leaves out those tokens of the prompt that came from the prefix cache",
+        kills=(PREFIX,),
+        reply=lambda reply, asked: replace(
+            reply, prompt_tokens=(reply.prompt_tokens or 0) - (reply.cached_tokens or 0)
+        ),
+    ),
+    "speaks_behind_its_end": Fault(
+        family="protocol",
+        does="a stream says finish_reason stop with its third chunk, and goes on",
+        kills=(STREAM, TEXT),
+        event=_end_early,
+        touches=lambda asked: asked.stream and not asked.load,
     ),
     "stuck_stream": Fault(
         family="protocol",

@@ -107,4 +107,11 @@ FAULTS: Mapping[str, Fault] = {
         request=_switch_on,
         touches=_not_load,
     ),
+    "counts_no_thoughts": Fault(
+        family="thinking",
+        does="usage leaves out the tokens of the thought",
+        kills=(THINK_CUT,),
+        reply=lambda reply, asked: reply if reply.content else replace(reply, completion_tokens=0),
+        touches=_thinking,
+    ),
 }

@@ -12,6 +12,7 @@ from fixtures.client.reply import ToolCall
 from fixtures.launch.attached.engine import STUB
 
 Json = Any
+Retell = Callable[[list[Json]], list[Json]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +85,7 @@ class Answer:
     exit_code: int = 3  # when it dies as a process
     payload: Callable[[bytes], bytes] | None = None  # change of a document's or an event's bytes
     chunk_size: bytes | None = None  # instead of the true one
+    retell: Retell | None = None  # change of its events, or of the one document of a whole answer
 
 
 HELD_S = 0.2  # long enough for the requests of one test to meet inside the stub
@@ -130,6 +132,11 @@ def says(content: str) -> Damage:
 
 def always(**fields: Any) -> Damage:
     return lambda answer, asked: replace(answer, **fields)
+
+
+def retold(change: Retell) -> Damage:
+    """Damage to the JSON that is sent: the answer itself is right."""
+    return lambda answer, asked: replace(answer, retell=change)
 
 
 def when(condition: Callable[[Asked], bool], damage: Damage) -> Damage:

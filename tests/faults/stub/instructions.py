@@ -43,6 +43,13 @@ def _say_nothing(answer: Answer, asked: Asked) -> Answer:
     return replace(answer, content="", completion_tokens=len(tokens(answer.content)))
 
 
+def _ignore_limit(answer: Answer, asked: Asked) -> Answer:
+    whole = asked.item.answer if asked.item else None
+    if not _is_cut(answer, asked) or not whole:
+        return answer
+    return replace(answer, content=whole, completion_tokens=len(tokens(answer.content)))
+
+
 def _end_at_eos(answer: Answer, asked: Asked) -> Answer:
     return replace(answer, content=asked.item.answer or "", finish_reason="stop") if asked.item else answer
 
@@ -82,6 +89,12 @@ DEFECTS: Mapping[str, Defect] = {
         family="instructions",
         kills=(CUT_SHORT,),
         damage=when(lambda asked: asked.stream, _lose_what_it_held),
+    ),
+    "ignores_its_limit_and_counts_it": Defect(
+        does="max_tokens does not end a reply, and usage and finish_reason say that it did",
+        family="instructions",
+        kills=(CUT_SHORT,),
+        damage=_ignore_limit,
     ),
     "says_stop_where_it_cuts": Defect(family="instructions", kills=(CUT_SHORT,), damage=_say_stop),
     "ignores_ignore_eos": Defect(

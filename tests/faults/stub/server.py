@@ -60,13 +60,16 @@ class Engine(Protocol):
 def _document_of(answer: Answer, speaks: Dialect, request: Mapping[str, Json]) -> Json:
     if surface := request.get("surface"):
         return surfaces.document(surface, answer)
-    return document(answer, speaks, logprobs=bool(request.get("logprobs")))
+    made = document(answer, speaks, logprobs=bool(request.get("logprobs")))
+    return answer.retell([made])[0] if answer.retell else made
 
 
 def _events_of(answer: Answer, speaks: Dialect, request: Mapping[str, Json]) -> Iterator[Json]:
     if surface := request.get("surface"):
-        return surfaces.events(surface, replace(answer, usage=answer.usage and _counts_stream(surface, request)))
-    return events(answer, speaks, logprobs=bool(request.get("logprobs")))
+        made = surfaces.events(surface, replace(answer, usage=answer.usage and _counts_stream(surface, request)))
+    else:
+        made = events(answer, speaks, logprobs=bool(request.get("logprobs")))
+    return iter(answer.retell(list(made))) if answer.retell else made
 
 
 def _counts_stream(surface: str, request: Mapping[str, Json]) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from tests.faults.stub.answers import THOUGHTS, tokens
 from tests.faults.stub.defect import Answer, Asked, Damage, Defect, when
+from tests.faults.stub.replies import spent
 from tests.faults.suite_tests import THINK, THINK_CALL, THINK_CUT, THINK_EFFORT, THINK_STREAM, THINK_SWITCH
 
 LOOP = 12 * "Wait, let me check that. "
@@ -37,6 +39,11 @@ def _swallow(answer: Answer, asked: Asked, form: str) -> Answer:
 def _cut_as_content(answer: Answer, asked: Asked) -> Answer:
     cut = answer.finish_reason == "length" and not answer.content
     return _as_content(answer, asked) if cut else answer
+
+
+def _think_on(answer: Answer, asked: Asked) -> Answer:
+    cut = answer.finish_reason == "length" and not answer.content
+    return replace(answer, reasoning=THOUGHTS[""], completion_tokens=len(tokens(answer.reasoning))) if cut else answer
 
 
 def _other_effort(answer: Answer, asked: Asked) -> Answer:
@@ -99,6 +106,18 @@ DEFECTS: Mapping[str, Defect] = {
         family="thinking",
         kills=(THINK_CUT,),
         damage=_thinking(lambda a, asked: replace(a, finish_reason="stop") if not a.content else a),
+    ),
+    "counts_no_thoughts": Defect(
+        does="usage leaves out the tokens of the thought",
+        family="thinking",
+        kills=(THINK_CUT,),
+        damage=_thinking(lambda a, asked: replace(a, completion_tokens=spent(replace(a, reasoning="")))),
+    ),
+    "thinks_on_and_counts_its_limit": Defect(
+        does="max_tokens does not end a thought, and usage and finish_reason say that it did",
+        family="thinking",
+        kills=(THINK_CUT,),
+        damage=_thinking(_think_on),
     ),
     "effort_is_reversed": Defect(
         does="reasoning_effort low makes the thought three times as long",

@@ -162,3 +162,23 @@ def test_a_nan_refutes_a_recording_and_tells_what_was_compared() -> None:
         "indexcache", found, {"way": recording}, wanted="way", tolerance=9.0, prompt_tokens=4096, index_topk=2048
     )
     assert proof.outcome == "refuted" and proof.detail.startswith(f"{NO_NUMBERS}; logprobs of 1 tokens after 4096")
+
+
+@pytest.mark.parametrize(
+    ("own", "tops", "why"),
+    [
+        (-0.1, [("a", -0.1), ("b", -0.1)], "add up to 1.81"),
+        (-2.0, [("b", -2.0), ("a", -0.5)], "order of their likelihood"),
+        (-0.6, [("a", -0.1), ("b", -3.0)], "the chosen token has the logprob -0.6, and -0.1"),
+        (-0.1, [("a", -0.1), ("b", -3.0), ("c", -math.inf), ("d", -math.inf)], ""),
+        (-0.1, [("a", -4.0), ("a", -0.1)], "order"),
+        (-4.0, [("a", -0.1), ("a", -4.0)], ""),  # two special tokens that print alike
+        (-0.1, [("a", -0.0995), ("b", -0.099)], "add up"),
+        (-0.9, [("a", -0.9005), ("b", -0.9)], ""),  # a tie, rounded
+        (-0.1, [], ""),
+    ],
+)
+def test_a_list_of_candidates_that_cannot_be_one_is_told(own: float, tops: list[tuple[str, float]], why: str) -> None:
+    told = [{"token": token, "logprob": value} for token, value in tops]
+    found = find_unsound([{"token": "a", "logprob": own, "top_logprobs": told}])
+    assert why in found and bool(found) == bool(why)

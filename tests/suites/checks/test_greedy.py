@@ -18,7 +18,9 @@ ITEM = Item(id="x.1", kind="fact", messages=({"role": "user", "content": "Hi"},)
 
 
 def at(chosen: str, **candidates: float) -> dict[str, Any]:
-    tops = [{"token": token, "logprob": value} for token, value in candidates.items()]
+    tops = [
+        {"token": token, "logprob": value} for token, value in sorted(candidates.items(), key=lambda each: -each[1])
+    ]
     return {"token": chosen, "logprob": candidates[chosen], "top_logprobs": tops}
 
 

@@ -25,7 +25,7 @@ OWN = Reply(content="The code is a1b2c3.")
 def said(logprob: float, token: str = "The") -> Reply:
     top = [{"token": token, "logprob": logprob}, {"token": " other", "logprob": -5.0 - logprob}]
     position = {"token": token, "logprob": logprob, "top_logprobs": top}
-    return Reply(content=token, logprobs=(position, position))
+    return Reply(content=2 * token, logprobs=(position, position))
 
 
 def test_the_own_marker_alone_passes() -> None:
@@ -115,3 +115,11 @@ def test_one_of_the_equal_requests_is_always_the_same(a: float, b: float, c: flo
 
 def test_the_room_depends_on_the_weights() -> None:
     assert isolation.logprob_tolerance("bf16") < isolation.logprob_tolerance("nvfp4") < isolation.MOST_NOISE + 0.01
+
+
+def test_equal_prompts_have_one_length_whatever_the_cache_held() -> None:
+    same = [Reply(content="a", prompt_tokens=n) for n in (24, 24, None)]
+    assert not isolation.find_other_counts(same)
+    assert isolation.find_other_counts([*same, Reply(content="a", prompt_tokens=1)]) == (
+        "equal prompts have 24 and 1 tokens"
+    )

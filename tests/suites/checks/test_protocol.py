@@ -52,6 +52,8 @@ def test_calls_are_announced_by_their_finish_reason() -> None:
             (replace(GOOD, raw={"usage": {"total_tokens": total}}), "a total of")
             for total in (106, 0, -1, 107.5, "107", math.nan)
         ),
+        (replace(GOOD, cached_tokens=106), "106 cached tokens of a prompt of 105"),
+        (replace(GOOD, form_faults=("the role is 'user', not 'assistant'",)), "the role is 'user'"),
         (replace(GOOD, content=""), "empty"),
         (replace(GOOD, content="", reasoning="Hm."), "only reasoning"),
         (replace(GOOD, content="<think>Hm.</think>Hello"), "leaked"),

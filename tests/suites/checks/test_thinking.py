@@ -75,6 +75,8 @@ CUT = Reply(content="", reasoning="The user asks", finish_reason="length", compl
         ({}, ""),
         ({"finish_reason": "stop"}, "not 'length'"),
         ({"completion_tokens": 4}, "4 tokens were made, 3 allowed"),
+        ({"completion_tokens": 0}, "0 tokens were made, 3 allowed"),
+        ({"reasoning": RIGHT.reasoning}, "the whole thought, counted as 3 tokens"),
         ({"reasoning": "", "content": "The user asks"}, "filed as the answer"),
         ({"reasoning": "Something else"}, "another one"),
     ],

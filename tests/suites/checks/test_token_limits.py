@@ -41,6 +41,7 @@ def test_the_answer_and_no_more(content: str, finish: str, said: str) -> None:
         ("Grass is", None, "length", False),
         ("Grass is", 2, "stop", False),
         ("Grass was", 2, "length", False),
+        ("Grass is green.", 2, "length", False),
         ("Grass is green.", 5, "stop", False),
     ],
 )

@@ -231,3 +231,27 @@ def test_f1_at_its_bound_passes_and_wrong_items_are_named() -> None:
     wanted = {f"i{n}": n < 50 for n in range(100)}  # 49 hits, a miss and a needless call: 98 of 100
     found = tools.check_trigger_f1(wanted, {**wanted, "i0": False, "i99": True})
     assert (found.ok, found.detail) == (True, "i0, i99")
+
+
+def test_equal_words_are_counted_alike_streamed_and_whole() -> None:
+    whole = Reply(content="Hi.", finish_reason="stop", prompt_tokens=9, completion_tokens=3)
+    assert tools.check_stream_equals_whole(item(), whole, whole).ok
+    fewer, other = replace(whole, completion_tokens=2), replace(whole, content="Ho.", completion_tokens=2)
+    assert tools.check_stream_equals_whole(item(), fewer, whole).detail == "completion_tokens: 2 streamed, 3 whole"
+    assert "completion_tokens" not in tools.check_stream_equals_whole(item(), other, whole).detail
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("", ""),
+        ("I look it up for Rome.", ""),
+        ('{"city":  "Rome"}', "stands in the content, too"),
+        ("I look \ufffd it up.", "beside a call: mojibake"),
+    ],
+)
+def test_words_beside_a_call_are_read_too(content: str, why: str) -> None:
+    made = ToolCall(id="1", name="forecast", arguments='{"city": "Rome"}')
+    reply = Reply(content=content, tool_calls=(made,), finish_reason="tool_calls")
+    found = tools.check_calls(item(("forecast", {"city": "Rome"})), reply)
+    assert found.ok is (not why) and why in found.detail

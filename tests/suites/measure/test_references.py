@@ -96,7 +96,7 @@ class Replaying:
 
     def _position(self, listed: Mapping[str, float]) -> dict[str, Any]:
         top = [{"token": t, "logprob": self._change(v)} for t, v in listed.items()]
-        return {**top[0], "top_logprobs": top}
+        return {**top[0], "top_logprobs": sorted(top, key=lambda each: -each["logprob"])}  # as engines list them
 
 
 def agree(name: str, change: Callable[[float], float] = lambda value: value, on: str = CPU) -> Recorder:
