@@ -19,7 +19,7 @@ from suites.asking.contract import EvidenceSink, expect_ok
 from suites.asking.depth import Depth
 from suites.asking.judged import judge_each
 from suites.asking.thoughts import require_separate_thoughts
-from suites.checks import answer, arguments, tools
+from suites.checks import answer, arguments, protocol, tools
 
 pytestmark = [pytest.mark.clients, pytest.mark.from_depth("full")]
 
@@ -57,6 +57,18 @@ def test_thinks_through_an_agent_loop(
     steps = client_bank.agent_loop(depth.agent_rounds // 2)
     room = partial(client.room, thinking=True)
     expect_ok(evidence, run_loop(partial(client.ask, thinking=True), steps, _judge_step, room=room))
+
+
+def test_reads_content_in_parts(client: Client, client_bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
+    """Agents send content as a list of one text part: the same prompt, to the token, and the same answer."""
+    expect_ok(evidence, _ask_in_parts(client, client_bank.facts(depth.fields)))
+
+
+def _ask_in_parts(client: Client, items: Items) -> Iterator[Finding]:
+    for item in items:
+        whole, parted = client.ask(item), client.ask(arguments.write_in_parts(item))
+        yield answer.check_answer(item, parted, check="clients.parts")
+        yield protocol.check_prompt_tokens(item, parted, whole.prompt_tokens or 0)
 
 
 def _check_calls(client: Client, items: Items) -> Iterator[Finding]:

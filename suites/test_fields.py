@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import pytest
 
 from fixtures.banks.bank import Bank
 from fixtures.banks.item import Item
 from fixtures.client.client import Client, EngineRefused
+from fixtures.client.reply import Reply
+from matrix.model import Cell
 from reports.evidence.finding import Finding
+from suites.asking import sampling
 from suites.asking.contract import EvidenceSink, expect_ok
 from suites.asking.depth import Depth
 from suites.checks import fields, token_limits
@@ -20,6 +23,12 @@ pytestmark = [pytest.mark.fields, pytest.mark.from_depth("full")]
 BIASED_TOKEN, BIAS, BIASED_TOKENS = "1000", 100, 8
 CHOICES: Final = 2
 SURELY: Final = {"temperature": 1.0, "top_k": 1}  # sampled, and greedy all the same (vLLM: n must be 1 when greedy)
+# A confident model leaves its greedy text at no temperature of users (a canary not at 2, seen); at 8 its surest token
+# is one of many, without the narrowing that launches have by default and that would hide it.
+HOT: Final = 8.0
+HOT_TOKENS: Final = 16
+HOT_SEEDS: Final = (7, 8, 9)
+SMALLEST_SHARE: Final = 1e-6  # of top_p: the likeliest token alone
 NEVER_SAID: Final = "#%never"  # behind a reply's last letter: a stop string that no reply completes
 SEED: Final = 7
 LEAVES: Final = 3  # streams that are left behind, one after the other
@@ -29,6 +38,11 @@ LEFT_AFTER: Final = 2  # chunks
 def test_stops_at_a_stop_string(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """Streamed and whole: streams have sent half a stop string before they knew it."""
     expect_ok(evidence, _check_stop_strings(client, bank.facts(depth.fields)))
+
+
+def test_stops_at_any_of_its_stop_strings(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
+    """The second of two stop strings is the one that comes: engines have read the first alone."""
+    expect_ok(evidence, _stop_at_the_second(client, bank.facts(depth.fields)))
 
 
 def test_gives_back_what_a_stop_string_held(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
@@ -43,6 +57,14 @@ def test_obeys_a_logit_bias(client: Client, bank: Bank, evidence: EvidenceSink, 
 
 def test_returns_as_many_choices_as_asked(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     expect_ok(evidence, (_ask_for_choices(client, item) for item in bank.facts(depth.fields)))
+
+
+def test_samples_where_it_is_asked_to(
+    cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
+) -> None:
+    """So hot that no model stays sure, texts of several seeds are not all one; with one candidate left they are the
+    greedy text."""
+    expect_ok(evidence, _sample_hot(client, bank.facts(depth.fields), cell.engine.dialect))
 
 
 @pytest.mark.for_cells(claims=["seeds"])
@@ -65,6 +87,29 @@ def _check_stop_strings(client: Client, items: Sequence[Item]) -> Iterator[Findi
         for stream in (False, True):
             reply = client.ask(item, stream=stream, extra={"stop": [stop]})
             yield fields.check_stop(item, reply, whole, stop)
+
+
+def _stop_at_the_second(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
+    for item in items:
+        whole = client.ask(item)
+        words = whole.content.split()
+        stop = words[len(words) // 2] if words else "."
+        for stream in (False, True):
+            reply = client.ask(item, stream=stream, extra={"stop": [NEVER_SAID, stop]})
+            yield fields.check_stop(item, reply, whole, stop)
+
+
+def _sample_hot(client: Client, items: Sequence[Item], dialect: str) -> Iterator[Finding]:
+    for item in items:
+        greedy = client.ask(item, max_tokens=HOT_TOKENS)
+        every = sampling.unnarrowed_fields(dialect)
+
+        def ask_hot(item: Item = item, every: Mapping[str, Any] = every, **extra: Any) -> Reply:
+            return client.ask(item, max_tokens=HOT_TOKENS, temperature=HOT, extra={**every, **extra})
+
+        yield fields.check_sampled(item, [ask_hot(seed=seed) for seed in HOT_SEEDS])
+        for narrow in ({"top_k": 1}, {"top_p": SMALLEST_SHARE}):
+            yield fields.check_narrowed(item, greedy, ask_hot(seed=HOT_SEEDS[0], **narrow), next(iter(narrow)))
 
 
 def _hold_back(client: Client, items: Sequence[Item]) -> Iterator[Finding]:

@@ -28,6 +28,8 @@ CLAIMED: Final[Mapping[str, frozenset[str]]] = {
     "trtllm": frozenset({"ignore_eos", "min_tokens"}),
     "llamacpp": frozenset({"ignore_eos"}),
 }
+# The ChatCompletionRequest of vLLM, SGLang and TensorRT-LLM has it; llama.cpp's server obeys it (2026.10.11549, seen).
+NEWER_LIMIT: Final = frozenset({"vllm", "sglang", "trtllm", "llamacpp"})
 
 
 def test_says_the_answer_and_no_more(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
@@ -39,6 +41,15 @@ def test_says_the_answer_and_no_more(client: Client, bank: Bank, evidence: Evide
 def test_ends_at_max_tokens(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """Streamed and whole: a limit that is off by one, or a cut that says `stop`, breaks whoever asks for the rest."""
     expect_ok(evidence, _check_cut_replies(client, bank.exact_replies(depth.fields)))
+
+
+def test_obeys_the_newer_name_of_the_limit(
+    cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
+) -> None:
+    """`max_completion_tokens` alone, as newer SDKs send it: ignored, a reply runs to its end or to the context's."""
+    if cell.engine.dialect not in NEWER_LIMIT:
+        pytest.skip(f"NOT_EVIDENCE: {cell.engine.id} does not claim max_completion_tokens")
+    expect_ok(evidence, _check_newer_limit(client, bank.exact_replies(depth.fields)))
 
 
 def test_goes_on_where_it_must(cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
@@ -65,6 +76,20 @@ def _check_cut_replies(client: Client, items: Sequence[Item]) -> Iterator[Findin
                 reply = client.ask(item, max_tokens=limit, stream=stream)
                 yield token_limits.check_cut(item, reply, whole, limit)
         yield from _cut_at_the_end(client, item, whole)
+
+
+def _check_newer_limit(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
+    for item in items:
+        whole = client.ask(item)
+        limit = max(1, (whole.completion_tokens or 0) // 2)
+        body = {
+            "model": client.model,
+            "messages": list(item.messages),
+            "temperature": 0.0,
+            "chat_template_kwargs": {client.switch: False},
+            "max_completion_tokens": limit,
+        }
+        yield token_limits.check_cut(item, client.post("/v1/chat/completions", body), whole, limit)
 
 
 def _cut_at_the_end(client: Client, item: Item, whole: Reply) -> Iterator[Finding]:

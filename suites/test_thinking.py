@@ -15,10 +15,13 @@ from reports.evidence.finding import Finding
 from suites.asking.contract import EvidenceSink, expect_ok
 from suites.asking.depth import POOL, Depth, pick_shortest
 from suites.asking.thoughts import require_separate_thoughts
-from suites.checks import protocol, thinking, tools
+from suites.checks import isolation, protocol, thinking, tools
+from suites.checks.needle import find_codes
 
 pytestmark = [pytest.mark.thinking]
 
+MARKER_TOKENS = 64
+MARKER_TRIALS = 900  # apart from those of the other suites
 CUT_TOKENS = 3  # inside every thought
 Check = Callable[[Item, Reply], Finding]
 
@@ -39,6 +42,30 @@ def test_calls_after_thinking(cell: Cell, client: Client, bank: Bank, evidence: 
     if n > 1:
         items += bank.zero_argument_calls(1) + bank.parallel_calls(1) + bank.tool_dialogue(1)
     expect_ok(evidence, _judge_items(client, items, thinking.check_calls))
+
+
+@pytest.mark.from_depth("full")
+def test_answers_beside_tools_after_thinking(
+    cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
+) -> None:
+    """Tools are offered and none is called: parsers of both kinds read the reply, and a thought has stood in the
+    content only then."""
+    require_separate_thoughts(cell)
+    half = max(1, depth.thinking // 2)
+    items = (*bank.no_tool_needed(half), *bank.tool_results(half))
+    expect_ok(evidence, _judge_items(client, items, thinking.check_answer))
+
+
+@pytest.mark.from_depth("full")
+def test_thoughts_do_not_leak(cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
+    """Parallel requests with thinking on, half of them streamed: no thought may name another request's marker."""
+    require_separate_thoughts(cell)
+    n = depth.thinking
+    items = [bank.needle(tokens=MARKER_TOKENS, depth=0.5, trial=MARKER_TRIALS + i) for i in range(n)]
+    markers = {item.id: find_codes(item.answer or "")[0] for item in items}
+    replies = client.together([(item, {"stream": bool(i % 2), "thinking": True}) for i, item in enumerate(items)])
+    told = (isolation.check_no_leak(i, r, markers) for i, r in zip(items, replies, strict=True))
+    expect_ok(evidence, [*told, thinking.check_separated(replies)])
 
 
 @pytest.mark.from_depth("full")

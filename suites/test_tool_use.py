@@ -68,6 +68,13 @@ def test_stream_equals_non_stream(client: Client, bank: Bank, evidence: Evidence
     expect_ok(evidence, judge_both_ways(client.ask, items, room=client.room))
 
 
+@pytest.mark.from_depth("full")
+def test_streams_parallel_calls_apart(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
+    """The deltas of two calls are told apart by their index alone."""
+    items = bank.parallel_calls(min(depth.parallel_calls, depth.streamed))
+    expect_ok(evidence, judge_both_ways(client.ask, items, room=client.room))
+
+
 def _check_calls(client: Client, items: Items) -> Iterator[Finding]:
     return judge_each(client.ask, items, room=client.room, judge=tools.check_calls)
 

@@ -98,6 +98,15 @@ def _write_scalar(value: Json) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
+def write_in_parts(item: Item) -> Item:
+    """Return the item with each content as a list of one text part, as the SDKs of agents write it."""
+    said = (
+        {**m, "content": [{"type": "text", "text": m["content"]}]} if isinstance(m.get("content"), str) else m
+        for m in item.messages
+    )
+    return replace(item, messages=tuple(said))
+
+
 def check_json(item: Item, reply: Reply, schema: Mapping[str, Json] | None, *, check: str) -> Finding:
     """Check that the content is one JSON document, and valid under `schema` (None: any object)."""
     wrong = _find_unfit(reply, schema)

@@ -66,6 +66,19 @@ def check_same_seed(item: Item, first: Reply, again: Reply) -> Finding:
     return _make_finding("seed", item, first.content, again.content, wrong)
 
 
+def check_sampled(item: Item, replies: Sequence[Reply]) -> Finding:
+    """Check that very hot replies with several seeds are not all the same: the sampler and its seed are used."""
+    texts = {reply.content for reply in replies}
+    wrong = [] if len(texts) > 1 else ["one text for every seed: the temperature or the seed is ignored"]
+    return _make_finding("sampled", item, "several texts", " | ".join(r.content for r in replies), wrong)
+
+
+def check_narrowed(item: Item, greedy: Reply, narrowed: Reply, field: str) -> Finding:
+    """Check that a field that leaves one candidate gives the greedy text, however hot."""
+    wrong = [] if narrowed.content == greedy.content else [f"{field} left more than one token to the sampler"]
+    return _make_finding(f"narrowed.{field}", item, greedy.content, narrowed.content, wrong)
+
+
 def check_after_hang_up(item: Item, before: Reply, after: Reply) -> Finding:
     """Check that a greedy answer is the same after streams were left: no slot, cache or parser kept a part."""
     wrong = [] if after.content == before.content else ["another answer than before streams were left"]

@@ -136,6 +136,12 @@ class NotingClient(Client):
             self.notes.note(item, at_once=len(asks), thinking=bool(options.get("thinking")))
         return [Reply(content=item.answer or "") for item, _ in asks]
 
+    def post(self, path: str, body: Mapping[str, Any], **_: Any) -> Reply:
+        """Note a chat whose body the test wrote itself."""
+        with suppress(EngineRefused):
+            self.post_document(path, body)
+        return Reply(content="", prompt_tokens=1, completion_tokens=1, finish_reason="stop")
+
     def post_document(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """Note a request that is no chat, without its tools; no route is there."""
         said = body.get("messages") or body.get("input") or [{"role": "user", "content": body.get("prompt")}]

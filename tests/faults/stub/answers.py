@@ -20,6 +20,7 @@ from tests.faults.stub.obeying import write_obeying
 
 Json = Any
 _TOKEN = re.compile(r"\s*\w{1,5}|\s*[^\w\s]|\s+")
+HOT_WORDS = (" sea", " tin", " owl", " and", " of", " red")  # of one token each
 STORY = join_paragraphs(draw_prose(random.Random("stub"), 700))
 
 
@@ -49,8 +50,12 @@ def obey_fields(answer: Answer, asked: Asked, max_tokens: int) -> Answer:
     """Change the answer as stop strings, biases and `n` want it."""
     if asked.biased:
         answer = replace(answer, content=" so" * max_tokens, finish_reason="length")
-    if asked.stop and asked.stop in answer.content:
-        answer = replace(answer, content=answer.content.partition(asked.stop)[0], finish_reason="stop")
+    for stop in asked.stops:
+        if stop in answer.content:
+            answer = replace(answer, content=answer.content.partition(stop)[0], finish_reason="stop")
+    if asked.hot:
+        drawn = random.Random(asked.seed).choices(HOT_WORDS, k=max_tokens)
+        answer = replace(answer, content="".join(drawn), finish_reason="length")
     return replace(answer, choices=(answer.content,) * asked.n) if asked.n > 1 else answer
 
 

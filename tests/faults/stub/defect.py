@@ -41,7 +41,12 @@ class Asked:
     effort: str = ""  # reasoning_effort
     messages: int = 1
     surface: str = ""  # completions, responses or messages; a chat is none
-    stop: str = ""
+    stop: str = ""  # the first of them
+    stops: tuple[str, ...] = ()
+    hot: bool = False  # sampled at a temperature at which no token is sure
+    seed: int = 0
+    parted: bool = False  # content as a list of parts
+    newer_limit: bool = False  # max_completion_tokens
     unstopped: str = ""  # what would be said without it
     biased: bool = False
     n: int = 1

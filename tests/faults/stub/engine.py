@@ -43,6 +43,8 @@ API_KEY_ENV: Final = "STUB_API_KEY"
 DRAFT_ACCEPTED: Final = 0.8  # of the drafts, one token each, when healthy
 HEALTHY: Final = Defect(family="none", kills=())
 RENDERED: Final = ("fact", "chat")
+HOT: Final = 4.0  # temperature
+NARROW_SHARE: Final = 0.01  # of top_p
 _FILLER = re.compile(r"^(?: a)*\n")  # none where the question has the wanted length by itself
 __all__ = ["API_KEY_ENV", "MODEL", "Pace", "StubEngine"]
 
@@ -136,6 +138,7 @@ class StubEngine:
         asked = self._take(request)
         prompt, cached = asked.prompt_tokens, asked.cached_tokens
         room = int(request.get("max_tokens", 16))
+        room = int(request.get("max_completion_tokens", room))
         free = right(asked, room)
         said, asked = obey_fields(free, asked, room), replace(asked, unstopped=free.content)
         made = replace(said, model=self.claims.model, prompt_tokens=prompt, cached_tokens=cached)
@@ -203,6 +206,11 @@ class StubEngine:
                 form=form_of(request),
                 surface=str(request.get("surface", "")),
                 stop=(request.get("stop") or [""])[0],
+                stops=tuple(request.get("stop") or ()),
+                hot=_is_hot(request),
+                parted=any(isinstance(m.get("content"), list) for m in request["messages"]),
+                newer_limit="max_completion_tokens" in request,
+                seed=int(request.get("seed", self._requests)),
                 biased=bool(request.get("logit_bias")),
                 n=int(request.get("n", 1)),
                 least=int(request.get("min_tokens", 0)),
@@ -277,14 +285,25 @@ class _Overheard:
 
 def _key(messages: Json, tools: Json) -> str:
     """Return a key for what was asked. Filler before a question, which makes lengths exact, does not change it."""
-    asked = [{**m, "content": _FILLER.sub("", m["content"])} if m.get("content") else m for m in messages]
+    told = [{**m, "content": _join_parts(m["content"])} if m.get("content") else m for m in messages]
+    asked = [{**m, "content": _FILLER.sub("", m["content"])} if m.get("content") else m for m in told]
     return json.dumps([asked, list(tools)], sort_keys=True, ensure_ascii=False)
+
+
+def _join_parts(content: Json) -> Json:
+    return "".join(part["text"] for part in content) if isinstance(content, list) else content
 
 
 def _turn_key(messages: Json, tools: Json) -> str:
     """Return what was asked since the assistant spoke last, whatever ids its calls have."""
     last = max((i for i, m in enumerate(messages) if m["role"] == "assistant"), default=-1)
     return _key([{k: v for k, v in m.items() if k != "tool_call_id"} for m in messages[last + 1 :]], tools)
+
+
+def _is_hot(request: Mapping[str, Json]) -> bool:
+    """Whether the sampler may take nearly any token."""
+    narrow = request.get("top_k") == 1 or float(request.get("top_p", 1.0)) < NARROW_SHARE
+    return float(request.get("temperature", 0.0)) >= HOT and not narrow
 
 
 def _thinks(request: Mapping[str, Json]) -> bool:
@@ -296,7 +315,7 @@ def _thinks(request: Mapping[str, Json]) -> bool:
 def _prompt_tokens(item: Item | None, request: Mapping[str, Json]) -> int:
     if item is not None and item.tokens_prompt_about is not None:
         return item.tokens_prompt_about
-    return len(tokens("".join(str(m.get("content")) for m in request["messages"])))
+    return len(tokens("".join(str(_join_parts(m.get("content"))) for m in request["messages"])))
 
 
 def main(argv: list[str] | None = None) -> int:

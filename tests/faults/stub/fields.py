@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tests.faults.stub.defect import Answer, Asked, Defect, when
 from tests.faults.stub.replies import spent
-from tests.faults.suite_tests import BIASED, HELD_BACK, LEFT, SEEDED, SEVERAL, STOPPED
+from tests.faults.suite_tests import BIASED, HELD_BACK, HOT_TEXTS, LEFT, SEEDED, SEVERAL, STOPPED, STOPPED_ANY
 
 ASKED_BEFORE = 4  # requests: the first answer is right
 
@@ -55,6 +55,35 @@ DEFECTS: Mapping[str, Defect] = {
         family="fields",
         kills=(HELD_BACK,),
         damage=when(lambda asked: not asked.stream, _lose_a_beginning),
+    ),
+    "reads_the_first_stop_string_only": Defect(
+        does="the engine stops at the first of several stop strings only",
+        family="fields",
+        kills=(STOPPED_ANY,),
+        damage=when(
+            lambda asked: bool(asked.stop) and asked.stop not in asked.unstopped,
+            lambda a, asked: replace(a, content=asked.unstopped),
+        ),
+    ),
+    "ignores_the_temperature": Defect(
+        does="a sampled answer is the greedy one",
+        family="fields",
+        kills=(HOT_TEXTS,),
+        damage=when(lambda a: a.hot, lambda a, asked: replace(a, content=asked.unstopped, finish_reason="stop")),
+    ),
+    "samples_with_its_own_seed": Defect(
+        does="every sampled answer is drawn with the same seed, whatever the request says",
+        family="fields",
+        kills=(HOT_TEXTS,),
+        damage=when(lambda a: a.hot, lambda a, asked: replace(a, content=" sea tin owl")),
+    ),
+    "ignores_top_k": Defect(
+        does="top_k never reaches the sampler",
+        family="fields",
+        kills=(HOT_TEXTS,),
+        damage=when(
+            lambda a: a.sampled and not a.hot, lambda a, asked: replace(a, content=f"{a.content} tin {asked.number}")
+        ),
     ),
     "stops_as_length": Defect(
         does="a reply that a stop string ended has finish_reason length",

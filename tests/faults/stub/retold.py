@@ -9,7 +9,20 @@ from typing import Any
 
 from tests.faults.stub.defect import Answer, Asked, Defect, Json, retold, when
 from tests.faults.stub.replies import spent
-from tests.faults.suite_tests import ANY_REPLY, BOOT, CALL, FACTS, PREFIX, RESPONSES, STREAM, TEXT, THINK
+from tests.faults.suite_tests import (
+    ANY_REPLY,
+    BOOT,
+    CALL,
+    FACTS,
+    NEWER_LIMIT,
+    PARALLEL_STREAMED,
+    PARTS,
+    PREFIX,
+    RESPONSES,
+    STREAM,
+    TEXT,
+    THINK,
+)
 
 
 def _is_streamed(asked: Asked) -> bool:
@@ -58,6 +71,13 @@ def _drop_indexes(told: list[Json]) -> list[Json]:
     for event in told:
         for call in _delta(event).get("tool_calls") or ():
             call.pop("index", None)
+    return told
+
+
+def _share_an_index(told: list[Json]) -> list[Json]:
+    for event in told:
+        for call in _delta(event).get("tool_calls") or ():
+            call["index"] = 0
     return told
 
 
@@ -129,6 +149,27 @@ DEFECTS: Mapping[str, Defect] = {
         family="tools",
         kills=(STREAM,),
         damage=when(_is_streamed, retold(_drop_indexes)),
+    ),
+    "streams_calls_under_one_index": Defect(
+        does="the deltas of all streamed calls have index 0",
+        family="tools",
+        kills=(PARALLEL_STREAMED,),
+        damage=when(_is_streamed, retold(_share_an_index)),
+    ),
+    "reads_no_parts": Defect(
+        does="content that is a list of parts is lost",
+        family="clients",
+        kills=(PARTS,),
+        damage=when(lambda a: a.parted, lambda a, asked: replace(a, content="How can I help you?", prompt_tokens=12)),
+    ),
+    "ignores_max_completion_tokens": Defect(
+        does="max_completion_tokens never reaches the engine",
+        family="instructions",
+        kills=(NEWER_LIMIT,),
+        damage=when(
+            lambda a: a.newer_limit,
+            lambda a, asked: replace(a, content=(asked.item.answer if asked.item else "") or "", finish_reason="stop"),
+        ),
     ),
     "speaks_as_the_user": Defect(
         does="the role of every reply is user",

@@ -6,9 +6,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tests.faults.stub.answers import THOUGHTS, tokens
-from tests.faults.stub.defect import Answer, Asked, Damage, Defect, when
+from tests.faults.stub.defect import HELD_S, Answer, Asked, Damage, Defect, when
 from tests.faults.stub.replies import spent
-from tests.faults.suite_tests import THINK, THINK_CALL, THINK_CUT, THINK_EFFORT, THINK_STREAM, THINK_SWITCH
+from tests.faults.suite_tests import (
+    THINK,
+    THINK_BESIDE_TOOLS,
+    THINK_CALL,
+    THINK_CUT,
+    THINK_EFFORT,
+    THINK_LEAKS,
+    THINK_STREAM,
+    THINK_SWITCH,
+)
 
 LOOP = 12 * "Wait, let me check that. "
 
@@ -44,6 +53,12 @@ def _cut_as_content(answer: Answer, asked: Asked) -> Answer:
 def _think_on(answer: Answer, asked: Asked) -> Answer:
     cut = answer.finish_reason == "length" and not answer.content
     return replace(answer, reasoning=THOUGHTS[""], completion_tokens=len(tokens(answer.reasoning))) if cut else answer
+
+
+def _think_of_another(answer: Answer, asked: Asked) -> Answer:
+    held = replace(answer, hold_s=HELD_S) if asked.kind == "needle" else answer
+    other = asked.before.answer if asked.before and asked.inside > 1 else None
+    return replace(held, reasoning=f"{answer.reasoning} {other}") if other else held
 
 
 def _other_effort(answer: Answer, asked: Asked) -> Answer:
@@ -118,6 +133,18 @@ DEFECTS: Mapping[str, Defect] = {
         family="thinking",
         kills=(THINK_CUT,),
         damage=_thinking(_think_on),
+    ),
+    "thinks_in_the_content_beside_tools": Defect(
+        does="where tools are offered and none is called, the thought stands in front of the answer",
+        family="thinking",
+        kills=(THINK_BESIDE_TOOLS,),
+        damage=when(lambda a: a.thinking and bool(a.offered), lambda a, asked: a if a.calls else _as_content(a, asked)),
+    ),
+    "thoughts_leak_in_parallel": Defect(
+        does="a thought names the code of another request in flight",
+        family="thinking",
+        kills=(THINK_LEAKS,),
+        damage=_thinking(_think_of_another),
     ),
     "effort_is_reversed": Defect(
         does="reasoning_effort low makes the thought three times as long",
