@@ -62,6 +62,14 @@ def test_obeys_a_json_schema(cell: Cell, client: Client, bank: Bank, evidence: E
     expect_ok(evidence, _check_schemas(cell, client, bank.facts(depth.structured)))
 
 
+def test_obeys_each_json_schema_whole_and_streamed(
+    cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
+) -> None:
+    """The schemas in the other form than above: what a grammar makes of a reference must not depend on the stream."""
+    constraints.require_claimed(cell, "json_schema")
+    expect_ok(evidence, _check_schemas(cell, client, bank.facts(min(1, depth.structured)), first_streamed=True))
+
+
 def test_obeys_a_json_schema_after_thinking(
     *, cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
 ) -> None:
@@ -98,9 +106,11 @@ def test_answers_with_one_of_the_choices(
     )
 
 
-def _check_schemas(cell: Cell, client: Client, items: Sequence[Item], *, thinking: bool = False) -> Iterator[Finding]:
+def _check_schemas(
+    cell: Cell, client: Client, items: Sequence[Item], *, thinking: bool = False, first_streamed: bool = False
+) -> Iterator[Finding]:
     for item in items:
-        for i, schema in enumerate(SCHEMAS):
+        for i, schema in enumerate(SCHEMAS, start=int(first_streamed)):
             reply = client.ask(
                 item,
                 max_tokens=_budget_tokens(client, thinking=thinking),

@@ -22,6 +22,7 @@ class Row:
     killed_by: tuple[str, ...]
     wall_s: float
     invisible: str = ""
+    commit: str = ""  # of the run that made it
     date: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
 
     @property
@@ -55,6 +56,7 @@ class Healthy:
     skipped: int
     alarms: tuple[Alarm, ...]
     wall_s: float
+    commits: tuple[str, ...] = ()  # of the runs, each once
 
     @property
     def runs(self) -> int:
@@ -75,4 +77,5 @@ class Healthy:
             skipped=earlier.skipped + self.skipped,
             alarms=(*earlier.alarms, *self.alarms),
             wall_s=earlier.wall_s + self.wall_s,
+            commits=tuple(dict.fromkeys((*earlier.commits, *self.commits))),
         )

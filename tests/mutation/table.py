@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -50,15 +51,16 @@ class Report:
 def report(
     target: str, part: str, command: str, *, rows: Sequence[Row] = (), healthy: Sequence[Healthy] = (), wall_s: float
 ) -> Report:
+    commit = _commit()
     return Report(
         target=target,
         part=part,
         date=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        commit=_commit(),
+        commit=commit,
         versions={"python": platform.python_version(), **{name: version(name) for name in VERSIONS}},
         command=command,
-        rows=tuple(rows),
-        healthy=tuple(healthy),
+        rows=tuple(replace(row, commit=commit) for row in rows),
+        healthy=tuple(replace(each, commits=(commit,)) for each in healthy),
         wall_s=round(wall_s, 1),
     )
 
@@ -90,13 +92,15 @@ def as_json(made: Report) -> str:
 def read(text: str) -> Report:
     """Read a report from its JSON; what was derived is derived again."""
     fields = json.loads(text)
-    rows = tuple(Row(**{k: _tuple(r[k]) for k in Row.__slots__ if k in r}) for r in fields.pop("rows"))
-    healthy = tuple(_healthy(h) for h in fields.pop("healthy"))
+    told = [{"commit": fields["commit"], **row} for row in fields.pop("rows")]
+    rows = tuple(Row(**{k: _tuple(r[k]) for k in Row.__slots__ if k in r}) for r in told)
+    healthy = tuple(_healthy({"commits": [fields["commit"]], **h}) for h in fields.pop("healthy"))
     return Report(**fields, rows=rows, healthy=healthy)
 
 
 def _healthy(fields: dict[str, Any]) -> Healthy:
-    return Healthy(**{**fields, "seeds": tuple(fields["seeds"]), "alarms": tuple(Alarm(**a) for a in fields["alarms"])})
+    listed = {name: tuple(fields[name]) for name in ("seeds", "commits")}
+    return Healthy(**{**fields, **listed, "alarms": tuple(Alarm(**a) for a in fields["alarms"])})
 
 
 def with_earlier(made: Report, earlier: Report) -> Report:
@@ -146,6 +150,10 @@ def as_markdown(made: Report) -> str:
         "Versions: " + ", ".join(f"{k} {v}" for k, v in made.versions.items()) + ".",
         "",
     ]
+    if len(commits := Counter(row.commit for row in made.rows)) > 1:
+        lines += ["Rows by commit: " + ", ".join(f"`{commit}` {n}" for commit, n in commits.items()) + ".", ""]
+    if len(runs := dict.fromkeys(commit for each in made.healthy for commit in each.commits)) > 1:
+        lines += ["Runs of the commits " + ", ".join(f"`{commit}`" for commit in runs) + ".", ""]
     if made.healthy:
         told = ((h.on, h.runs, h.tests, h.skipped, len(h.alarms), f"{h.wall_s:.0f}") for h in made.healthy)
         lines += [format_markdown_table(HEALTHY_HEAD, told).rstrip()]

@@ -144,6 +144,20 @@ def test_rows_that_were_not_asked_again_are_kept() -> None:
     assert [(r.fault, r.verdict) for r in with_earlier(again, first).rows] == [("x", "SURVIVED"), ("y", "killed")]
 
 
+def test_each_row_names_the_commit_that_made_it() -> None:
+    first = replace(report("stub", "faults", "all", rows=[ROW, replace(ROW, fault="y")], wall_s=3), commit="new")
+    old = read(as_json(replace(first, rows=tuple(replace(row, commit="old") for row in first.rows))))
+    both = with_earlier(replace(first, rows=(replace(ROW, commit="new"),)), old)
+    assert [row.commit for row in both.rows] == ["new", "old"]
+    assert "Rows by commit: `new` 1, `old` 1." in page([both]) and "Rows by commit" not in page([old])
+
+
+def test_rows_without_a_commit_are_their_reports() -> None:
+    document = json.loads(as_json(report("stub", "faults", "all", rows=[ROW], wall_s=3)))
+    del document["rows"][0]["commit"]
+    assert read(json.dumps({**document, "commit": "old"})).rows[0].commit == "old"
+
+
 def test_healthy_runs_of_other_seeds_are_added() -> None:
     runs = [Healthy(on="stub", seeds=(n,), tests=5, skipped=1, alarms=(), wall_s=2) for n in range(2)]
     first, again = (report("stub", "healthy", "cmd", healthy=[run], wall_s=2) for run in runs)

@@ -6,13 +6,14 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from tests.faults.stub.defect import Answer, Asked, Damage, Defect, Json, arguments, calls, when
+from tests.faults.stub.defect import Answer, Asked, Damage, Defect, Json, arguments, calls, when, words
 from tests.faults.suite_tests import (
     CHOICES,
     FIFTY,
     LOOP,
     OBJECT,
     SCHEMA,
+    SCHEMA_OTHER,
     SCHEMA_THOUGHT,
     SCHEMAS,
     SCHEMAS_STREAMED,
@@ -144,6 +145,14 @@ DEFECTS: Mapping[str, Defect] = {
         family="structured",
         kills=(SCHEMA, SCHEMA_THOUGHT),
         damage=_only_streams(_free),
+    ),
+    "reads_no_references_when_whole": Defect(
+        does="a value that the schema gives by $ref is free, except in streams",
+        family="structured",
+        kills=(SCHEMA_OTHER,),
+        damage=when(
+            lambda asked: bool(asked.form) and not asked.stream, words(lambda t: t.replace('"hall"', '"cellar"'))
+        ),
     ),
     "ignores_forms_after_thinking": Defect(
         does="the engine ignores response_format and grammars when it thinks first",

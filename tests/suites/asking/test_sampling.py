@@ -22,3 +22,9 @@ def test_llama_cpp_calls_the_penalty_otherwise() -> None:
         "repeat_penalty": 1.05,
     }
     assert sampling.sampling_fields(sampling.STRICT, "vllm") == {"seed": 7, **sampling.STRICT}
+
+
+def test_every_token_is_left_to_the_sampler_in_the_engines_own_words() -> None:
+    assert sampling.unnarrowed_fields("llamacpp") == {"top_p": 1.0, "top_k": 0, "min_p": 0.0}
+    assert sampling.unnarrowed_fields("vllm") == {"top_p": 1.0, "top_k": -1}
+    assert sampling.unnarrowed_fields("other") == {"top_p": 1.0}

@@ -130,3 +130,13 @@ def test_a_choice_is_exactly_one_of_them() -> None:
     assert (found.expected, found.got, found.data) == ("a or b", "a", {"finish_reason": "length"})
     both = arguments.check_choice(ITEM, replace(cut, content="c"), ("a", "b"), check="structured.choice")
     assert both.detail.startswith("none of the choices; finish_reason")
+
+
+def test_content_is_written_as_one_part_and_nothing_else_changes() -> None:
+    said = Item(
+        id="x", kind="fact", messages=({"role": "user", "content": "Hi"}, {"role": "assistant", "content": None})
+    )
+    assert arguments.write_in_parts(said).messages == (
+        {"role": "user", "content": [{"type": "text", "text": "Hi"}]},
+        {"role": "assistant", "content": None},
+    )

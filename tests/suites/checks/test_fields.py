@@ -98,3 +98,16 @@ def test_choices_are_told_with_their_texts() -> None:
     found = fields.check_choices(ITEM, [choice(0, "a"), choice(2, "")], 2)
     assert (found.check, found.expected, found.got) == ("fields.n", "2 equal choices", "a | ")
     assert found.detail == "their indexes are [0, 2]; greedy choices differ; a choice is empty"
+
+
+def test_one_text_for_every_seed_is_no_sample() -> None:
+    same, other = Reply(content="a"), Reply(content="b")
+    assert fields.check_sampled(ITEM, [same, same, other]).ok
+    assert "one text for every seed" in fields.check_sampled(ITEM, [same, same, same]).detail
+
+
+def test_one_candidate_is_the_greedy_text() -> None:
+    greedy, other = Reply(content="a"), Reply(content="b")
+    assert fields.check_narrowed(ITEM, greedy, greedy, "top_k").ok
+    found = fields.check_narrowed(ITEM, greedy, other, "top_k")
+    assert (found.check, found.detail) == ("fields.narrowed.top_k", "top_k left more than one token to the sampler")
