@@ -23,6 +23,7 @@ from matrix.yaml.structure import require_record
 
 SIBLINGS: Final = Path(__file__).parent / "siblings.yaml"
 OF_GUARDS: Final = Path(__file__).parent / "siblings_of_guards.yaml"
+OF_TUTORIALS: Final = Path(__file__).parent / "siblings_of_tutorials.yaml"
 OF_HOSTS: Final = Path(__file__).parent / "siblings_of_hosts.yaml"
 DATA: Final = Path(__file__).parent / "recall.yaml"
 # As published for GLM-5.1.
@@ -31,6 +32,7 @@ PATTERN: Final = "FFSFSSSFSSFFFSSSFFFSFSSSSSSFFSFFSFFSSFFFFFFSFFFFFSFFSSSSSSFSFF
 ROUNDS: Final[Mapping[Path, tuple[str, int]]] = {
     SIBLINGS: ("lines that nobody has reported", 21),
     OF_GUARDS: ("lines against the engines' guards", 42),
+    OF_TUTORIALS: ("words of older tutorials, and pairs that guides have together", 17),
     OF_HOSTS: ("everyday slips: containers, scripts, names and values", 35),
 }
 AIM: Final = 0.9  # of the rows that are not about hardware
@@ -251,7 +253,7 @@ def make_page() -> str:
     reports = format_table(["report", "kind", "class", "by"], [[t.row.id, t.row.kind, t.cls, t.why] for t in told])
     rows = [
         [s.id, s.kind, s.first, now, s.right.replace("|", "\\|")]
-        for path in (SIBLINGS, OF_HOSTS)
+        for path in (SIBLINGS, OF_HOSTS, OF_TUTORIALS)
         for s, now in classes[path]
     ]
     lines = format_table(["line", "kind", "first run", "today", "right answer, and where it is read"], rows)

@@ -17,6 +17,8 @@ from matrix.planning import kv
 from matrix.planning.fit import CLEAR_MISS, DEFAULT_SHARE, MARGIN, Rank, find_reserve, share_weights
 from matrix.planning.kv import GIB, Layout
 
+# Of two bytes a value; scales and the layers that stay wide are within the margin.
+ONLINE: Final = {"fp8": 0.55, "fp8_per_tensor": 0.55, "fp8_per_block": 0.55, "fp8_per_channel": 0.55, "mxfp8": 0.55}
 WIDE: Final = frozenset({"bfloat16", "bf16", "float16", "auto"})
 
 
@@ -28,7 +30,10 @@ def judge_memory(
     if host is None or not host.vram_bytes or not isinstance(tp, int) or not isinstance(pp, int) or tp * pp < 1:
         return
     share = _share(facts)
-    weights = _weights_of_a_rank(facts, model, tp * pp)
+    kept = _kept_of_wide_weights(facts)
+    if kept is None:
+        return
+    weights = int(_weights_of_a_rank(facts, model, tp * pp) * kept)
     sizes = {
         "size_gib": f"{model.size_bytes / GIB:.0f}",
         "weight_ranks": tp * pp,
@@ -52,6 +57,18 @@ def judge_memory(
         yield make_finding("weights_do_not_fit", {**facts, **sizes}, settings.written("tp"), line=settings.line("tp"))
     elif weights and row is not None:
         yield from _window(facts, settings, rank.pool_tokens, row, sizes)
+
+
+def _kept_of_wide_weights(facts: Mapping[str, Any]) -> float | None:
+    """Return what is kept of 16-bit weights that are quantised while they load; None where the peak is not known.
+
+    vLLM puts such parameters on the meta device and quantises each as it comes (online/fp8.py of 0.26.0 and 0.33.0,
+    fp8.py:597 of 0.16.0), so that the wide ones are never there together.
+    """
+    asked = facts.get("quantization")
+    if facts.get("format") != "bf16" or not isinstance(asked, str):
+        return 1.0
+    return ONLINE.get(asked) if facts["engine"] == "vllm" else None
 
 
 def _weights_of_a_rank(facts: Mapping[str, Any], model: Model, ranks: int) -> int:

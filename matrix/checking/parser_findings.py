@@ -6,6 +6,8 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Final
 
 from matrix.checking.finding import CheckFinding, make_finding
@@ -15,7 +17,9 @@ from matrix.checking.rules import Decision, Level
 from matrix.checking.settings import Settings
 from matrix.preflight.snapshot import Snapshot
 from matrix.preflight.verdict import Remark, preflight_launch
+from matrix.yaml.yamltext import read_data
 
+FORMER: Final = Path(__file__).with_name("former_flags.yaml")
 LEVELS: Final[Mapping[str, Level]] = {"error": "wrong", "unknown": "unknown", "warning": "risky", "note": "note"}
 ABOUT_VALUES: Final = frozenset(
     {"invalid_value", "invalid_choice", "refused_later", "malformed_json", "unlisted", "unread_choices", "unknown_key"}
@@ -121,10 +125,23 @@ def _name_part(remark: Remark) -> str:
     )
 
 
+@cache
+def read_former_flags() -> Mapping[str, Mapping[str, Mapping[str, str]]]:
+    """Return the options that no release that is read has any more: engine -> option -> what to write, and by what.
+
+    A name that merely looks alike is another option: the nearest word of `--rope-scaling` has nothing to do with rope.
+    """
+    data: Mapping[str, Mapping[str, Mapping[str, str]]] = read_data(FORMER)
+    return data
+
+
 def _find_nearest_word(remark: Remark, snapshot: Snapshot) -> str:
     """Return the nearest word that the release knows."""
     match remark.kind:
         case "unknown_flag":
+            former = read_former_flags().get(snapshot.engine, {}).get(remark.subject)
+            if former is not None:
+                return f"Write {former['write']} instead." if former["write"] else f"Drop it: {former['source']}."
             close = _suggest_parser(remark.subject, list(snapshot.options))
             return f"Did you mean {close}?" if close else "Drop it; the release has no flag of such a name."
         case "env_unread":
