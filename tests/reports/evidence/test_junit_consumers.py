@@ -1,7 +1,8 @@
 """Programs that other people read JUnit with agree on ours: how many tests, which failed, and why.
 
-`make test-junit` installs them from a lock; without them nothing is read here. Actions of GitHub (dorny/test-reporter,
-mikepenz/action-junit-report) are in no package registry and are not among them.
+`make test-junit` installs them from a lock; without them nothing is read here. Allure's own reader is among them.
+Actions of GitHub (dorny/test-reporter, mikepenz/action-junit-report) are in no package registry; GitLab, Jenkins and
+Buildkite read JUnit inside their servers. Those are not among them.
 """
 
 from __future__ import annotations
