@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from matrix.judging.extremes import find_largest, find_smallest
@@ -22,6 +23,8 @@ SIGMAS = 3.0
 _BISECTIONS = 60  # 2**-60 is far below any bound that is printed
 
 
+# A history of half a year asks for the same few counts again and again, and each bound is a search of many sums.
+@lru_cache(4_096)
 def upper_bound(failures: int, trials: int, confidence: float = CONFIDENCE) -> float:
     """Clopper-Pearson: the largest failure rate that would still show so few failures.
 
@@ -34,6 +37,7 @@ def upper_bound(failures: int, trials: int, confidence: float = CONFIDENCE) -> f
     return find_boundary(lambda rate: binomial_cdf(failures, trials, rate) > 1 - confidence)
 
 
+@lru_cache(4_096)
 def lower_bound(successes: int, trials: int, confidence: float = CONFIDENCE) -> float:
     """Compute the smallest success rate that would still show so many successes."""
     _require_count(successes, trials)

@@ -64,6 +64,7 @@ def _certify_evidence(args: argparse.Namespace, today: date) -> int:
     if not 1 <= args.days <= 3650:
         raise ConfigError([Problem("--days", 0, "", f"expected 1 to 3650, got {args.days}")])
     if is_large(args.evidence):
+        # Nothing written means that no cell fits the glob; the other way says which cells there are.
         try:
             if tally := _write_all(stream_cells(args.evidence, args.cells), args, today):
                 return 1 if tally[Written.REFUSED] else 0
@@ -104,7 +105,7 @@ def _write_certificate(evidence: CellEvidence, args: argparse.Namespace, today: 
         return Written.REFUSED
     path = args.out / f"{name_file(evidence.row.cell)}{SUFFIX}"
     path.write_bytes(format_statement(made))
-    if args.key:
+    if args.key:  # after the file, whose bytes the signature covers
         sign_evidence(path, args.key)
     sys.stdout.write(f"{made['predicate']['result']} {path}\n")
     return Written.CERTIFIED

@@ -48,7 +48,7 @@ class Statements:
     def __init__(self, records: Sequence[Record]) -> None:
         self.rows = {row.cell: row for row in make_board(records).rows}
         self.runs = {r.run: r for r in records if isinstance(r, Run)}
-        continued = link_continuations(records).continued
+        continued = link_continuations(records).continued  # parts without an end, for which the last one's link vouches
         self.unsealed = {run for run, own in split_runs(records).items() if not is_sealed(own) and run not in continued}
         self._own: dict[str, list[Record]] = {}
         for r in records:
@@ -127,6 +127,7 @@ class CellEvidence:
 
 def format_statement(statement: Mapping[str, Json]) -> bytes:
     """Format a statement as its file holds it: sorted keys, one object."""
+    # Of one form, since a signature and a registry's check hold its bytes.
     return json.dumps(statement, sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False).encode() + b"\n"
 
 
@@ -137,6 +138,7 @@ def _require_sound(row: CellRow, unsealed: Collection[str]) -> None:
         raise NotCertifiable(f"no engine of {row.cell} answered")
     if any(launch.stub for launch in row.launches):
         raise NotCertifiable(f"a stub engine answered for {row.cell}")
+    # A certificate names one launch script; which of two the answers are of could not be told.
     if len(row.fingerprints) != 1:
         raise NotCertifiable(f"the evidence of {row.cell} is of {len(row.fingerprints)} plans")
 
@@ -145,6 +147,7 @@ def _make_subjects(row: CellRow, facts: CellFacts) -> Iterator[Mapping[str, Json
     """Name what was tested: the cell's facts and script, and the image where one was launched."""
     digest = facts.sha256 or digest_value({"facts": facts.facts, "script": facts.script})
     yield {"name": f"cell:{row.cell}", "digest": {"sha256": digest}}
+    # By digest only: a tag can be moved to something else after the test.
     image = str(row.launch.versions.get("image_digest") or "") if row.launch else ""
     if (sha := image.rpartition("sha256:")[2]) and image:
         yield {"name": f"image:{image.partition('@')[0]}", "digest": {"sha256": sha}}
@@ -160,6 +163,7 @@ def _make_configuration(own: Sequence[Record], runs: Mapping[str, Run]) -> Itera
     prompts = sorted(
         {str(r.data["prompt_sha256"]) for r in own if isinstance(r, Found) and r.data.get("prompt_sha256")}
     )
+    # One digest for all of them: each cell is asked dozens, and the findings say which one differs.
     if prompts:
         yield {"name": "prompts", "digest": {"sha256": digest_value({"prompts": prompts})}}
     for r in own:
@@ -172,6 +176,7 @@ def _result_of(row: CellRow) -> str:
         return "FAILED"
     if row.crashes:  # of the same plan, if not in one of its own tests
         return "FAILED"
+    # A feature that was asked for and that nothing proves may be off: every answer is right without it, too.
     proven = {p.feature for p in row.proofs if p.outcome == "proven"}
     return "WARNED" if any(t.status in WARNED for t in row.tests) or set(row.features) - proven else "PASSED"
 
@@ -188,6 +193,7 @@ def _make_numbers(row: CellRow) -> Iterator[Mapping[str, Json]]:
     """Give each number as median with its smallest and largest value."""
     found: dict[tuple[str, str, str], list[Measured]] = {}
     for m in row.measurements:
+        # The attempt is no condition of what was measured: two attempts are two values of one number.
         where = json.dumps({k: v for k, v in m.conditions.items() if k != "attempt"}, sort_keys=True)
         found.setdefault((m.name, m.unit, where), []).append(m)
     for (name, unit, where), own in found.items():

@@ -27,6 +27,7 @@ def stream_cells(paths: Sequence[Path], glob: str) -> Iterator[CellEvidence]:
         runs, unsealed = _check_seals(reader)
         for row in iterate_rows(reader, [cell for cell in reader.cells if fnmatchcase(cell, glob)]):
             own = list(reader.read_original(row.cell))
+            # A cell that is only expected has no facts; `list_cells` leaves it out, too, where all is read at once.
             if any(isinstance(r, CellFacts) for r in own):
                 yield CellEvidence(row=row, own=own, runs=runs, unsealed=unsealed)
 
@@ -79,6 +80,7 @@ def _check_seals(reader: CellReader) -> tuple[dict[str, Run], set[str]]:
     for found in reader.read_all():
         if isinstance(found, Run):
             runs[found.run] = found
+            # The link is a digest of the other run's records, all of which would have to be held.
             if found.continues:
                 raise Unstreamable("a run continues another")
         seals.setdefault(found.run, Seal()).add(found)

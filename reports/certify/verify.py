@@ -77,6 +77,7 @@ def read_certificate(path: Path) -> Certificate:
         if len(text) > MOST_BYTES:
             raise ValueError(f"it has more than {MOST_BYTES >> 20} MiB")
         statement = parse_foreign_json(text.decode("utf-8"), numbers=False)
+        # Of another predicate, the same words may mean something else.
         own = statement["predicate"]["glmMatrix"]
         if (statement["_type"], statement["predicateType"]) != (STATEMENT, PREDICATE):
             raise ValueError(f"expected a {PREDICATE} statement")
@@ -145,6 +146,7 @@ def _verify_streamed(found: Certificate, evidence: Sequence[Path], *, replay: bo
 def compare_statement(found: Certificate, find: Callable[[str], CellEvidence]) -> Iterator[str]:
     """Yield where a certificate says something else than is derived from what `find` has of its cell."""
     try:
+        # With the certificate's own dates: they are not derived, and whatever else differs shows.
         derived = find(found.cell).make(issued=found.issued, expires=found.expires)
     except NotCertifiable as error:
         yield f"this evidence supports no certificate: {error}"
@@ -171,7 +173,7 @@ def _judge_again(found: Certificate, evidence: Sequence[Path]) -> Iterator[str]:
     replayed = replay_evidence(evidence)
     own = [str(d) for d in replayed.disagreements if d.cell == found.cell]
     own += [str(u) for u in replayed.unreplayable if u.cell == found.cell]
-    own += [replayed.skipped] if replayed.skipped else []
+    own += [replayed.skipped] if replayed.skipped else []  # a replay that was not made agrees with nothing
     yield from (f"its replies were judged again: {line}" for line in own[:SHOWN])
     if len(own) > SHOWN:
         yield f"and {len(own) - SHOWN} more of them"

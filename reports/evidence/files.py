@@ -48,7 +48,7 @@ import os
 import shutil
 import stat
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -228,8 +228,9 @@ def _refuse_torn(path: Path, lock: BinaryIO) -> None:
             raise HostError(f"{path} ends in a torn line: move it away (its run was killed while writing)")
 
 
-def read_records(path: Path) -> list[Record]:
-    """Read every record of a file, typed, in order. A `Lost` record replaces each damaged line, and is logged.
+def read_records(path: Path, see: Callable[[bytes, Record], None] | None = None) -> list[Record]:
+    """Read every record of a file, typed, in order. A `Lost` record replaces each damaged line, and is logged. `see` is
+    given each line that could be read.
 
     Raises:
         ConfigError: it cannot be read, or has no record at all, and names each line; or more than MOST_LOST lines are
@@ -239,9 +240,11 @@ def read_records(path: Path) -> list[Record]:
     records: list[Record | None] = []
     newer: set[str] = set()  # runs of a writer that knows more than this reader
     try:
-        for place, line in enumerate(_iterate_lines(path)):
+        for place, line in enumerate(iterate_lines(path)):
             try:
-                records.append(parse_line(line, newer))
+                records.append(found := parse_line(line, newer))
+                if see:
+                    see(line, found)
             except ValueError as error:
                 records.append(None)
                 lost[place] = str(error)
@@ -256,8 +259,12 @@ def read_records(path: Path) -> list[Record]:
     return _with_lost(path, records, lost) if records else []
 
 
-def _iterate_lines(path: Path) -> Iterator[bytes]:
-    """Yield the lines of a file, unpacked where it is packed, with one of a plain file in memory at a time."""
+def iterate_lines(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file, unpacked where it is packed, with one of a plain file in memory at a time.
+
+    Raises:
+        OSError, ConfigError: see `read_plain_bytes`.
+    """
     with open_plain_file(path) as raw:
         if path.suffix == GZIP:
             yield from io.BytesIO(_unpack_gzip(path, raw))

@@ -5,19 +5,26 @@ The result is evidence that `--baseline` and a gate's clause `throughput` read: 
 
 from __future__ import annotations
 
+import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
+from matrix.errors import ConfigError, Problem
 from matrix.judging.status import GREEN
 from reports.compare.slower import BASELINE_LAUNCHES
-from reports.evidence.files import format_line, read_records
-from reports.evidence.types import Launch, Measured, Record, Run, dump_record
+from reports.evidence.files import iterate_lines, parse_line
+from reports.evidence.types import Launch, Measured, Record, Run
+from reports.history.index import iterate_distinct
 
 MOST_RUNS: Final = 10  # of one cell; the newest
+WANTED: Final = re.compile(rb'"kind"\s*:\s*"(?:run|launch|measurement)"')
+NUMBER_OF: Final = re.compile(rb'\{"cell":"([^"\\]+)","conditions":')  # how a number begins, its keys sorted
+OTHER: Final = re.compile(rb'"kind":"(?:finding|result|proof|cell|expected|kept|end)"')
 DONE: Final = tuple(sorted(str(status) for status in GREEN))
 
 
@@ -35,12 +42,12 @@ class ChosenRuns:
 
 def choose_runs(connection: sqlite3.Connection, *, cells: str = "*", most: int = MOST_RUNS) -> list[ChosenRuns]:
     """Choose for each cell the newest green runs of its newest plan, on the hardware of the newest of them."""
-    measured = connection.execute("SELECT DISTINCT cell FROM numbers ORDER BY cell").fetchall()
+    measured = [cell for (cell,) in iterate_distinct(connection, "numbers", ("cell",)) if fnmatchcase(cell, cells)]
     bad = _find_bad(connection)
     found: list[ChosenRuns] = []
-    for (cell,) in measured:
+    for cell in measured:
         own = [row for row in _read_runs(connection, cell) if not {(row[0], cell), row[:2]} & bad]
-        if fnmatchcase(cell, cells) and own:
+        if own:
             found.append(ChosenRuns(cell=cell, runs=tuple(_iterate_alike(own, most))))
     return found
 
@@ -85,14 +92,35 @@ def write_baseline(
             wanted.setdefault(part, set()).add(each.cell)
             files[path] = None
     out.parent.mkdir(parents=True, exist_ok=True)
-    count = 0
+    cells, count = {each.cell for each in chosen}, 0
     with out.open("wb") as file:
         for path in files:
-            for record in read_records(folder / path):
+            for line, record in _read_measured(folder / path, cells):
                 if _is_wanted(record, wanted):
-                    file.write(format_line(dump_record(record)))
+                    file.write(line)  # as it was sealed, with what a newer writer says beyond this program
                     count += 1
     return count
+
+
+def _read_measured(path: Path, cells: Set[str]) -> Iterator[tuple[bytes, Record]]:
+    """Yield the runs, launches and numbers of these cells with their lines, a quarter of a file at most; no other line
+    is parsed.
+
+    Raises:
+        ConfigError: it vanished, or cannot be read.
+    """
+    newer: set[str] = set()
+    try:
+        for line in iterate_lines(path):
+            # Only a line that names another kind, or another cell, spelled as our writer spells it, is passed over.
+            if OTHER.search(line) and not WANTED.search(line):
+                continue
+            if (named := NUMBER_OF.match(line)) and named[1].decode("utf-8", "replace") not in cells:
+                continue
+            with suppress(ValueError):  # a damaged line is no number; whether its run is sealed, the index has asked
+                yield line, parse_line(line, newer)
+    except OSError as error:
+        raise ConfigError([Problem(str(path), 0, "", f"cannot be read: {error.strerror}")]) from None
 
 
 def _is_wanted(record: Record, wanted: Mapping[str, set[str]]) -> bool:

@@ -8,16 +8,15 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from matrix.errors import ConfigError, HostError, Problem
-from reports.evidence.attempts import split_runs
 from reports.evidence.continuations import Continuations, link_continuations
-from reports.evidence.files import GZIP, is_sealed, read_records
+from reports.evidence.files import GZIP
 from reports.evidence.given import unpack_archive
-from reports.evidence.types import Record
+from reports.evidence.sealed import SealedRuns, read_sealed
 
 LEVEL = 6
 DIGITS = 12
@@ -37,20 +36,20 @@ def add_files(folder: Path, paths: Iterable[Path]) -> list[Path]:
 
 
 def _add_unpacked(folder: Path, given: Sequence[Path]) -> list[Path]:
-    files = {path: split_runs(read_records(path)) for path in given}
-    links = link_continuations(r for runs in files.values() for own in runs.values() for r in own)
-    problems = [p for path, runs in files.items() for p in _find_unsealed(path, runs, links)]
+    files = {path: read_sealed(path) for path in given}
+    links = link_continuations(r for found in files.values() for own in found.runs.values() for r in own)
+    problems = [p for path, found in files.items() for p in _find_unsealed(path, found, links)]
     if problems:
         raise ConfigError(problems)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return [target for path in given if (target := _copy_file(folder, path))]
+        return [target for path in given if (target := _copy_file(folder, path, next(iter(files[path].runs))))]
     except OSError as error:
         raise HostError(f"{folder}: evidence cannot be added: {error.strerror or error}") from error
 
 
-def _find_unsealed(path: Path, runs: Mapping[str, Sequence[Record]], links: Continuations) -> list[Problem]:
-    if not runs:
+def _find_unsealed(path: Path, found: SealedRuns, links: Continuations) -> list[Problem]:
+    if not found.runs:
         return [Problem(str(path), 0, "", "it holds no run")]
     why = "is not sealed (it has no end, or was changed since), and a history takes sealed runs only"
     rest = "; give the run that continues it (--continue), too, if there is one"
@@ -61,15 +60,14 @@ def _find_unsealed(path: Path, runs: Mapping[str, Sequence[Record]], links: Cont
             "",
             f"run {run} {why}; {links.doubted[run]}" if run in links.doubted else f"run {run} {why}{rest}",
         )
-        for run, own in runs.items()
-        if not is_sealed(own) and run not in links.continued
+        for run in found.runs
+        if run not in found.sealed and run not in links.continued
     ]
 
 
-def _copy_file(folder: Path, path: Path) -> Path | None:
-    """Write the packed file beside its place and rename it: a crash leaves no half of one."""
+def _copy_file(folder: Path, path: Path, run: str) -> Path | None:
+    """Write the packed file, called after its first run, beside its place, and rename it: a crash leaves no half."""
     plain = gzip.decompress(path.read_bytes()) if path.suffix == GZIP else path.read_bytes()
-    run = next(iter(split_runs(read_records(path))))
     name = "".join(char if char.isalnum() or char in "._-" else "_" for char in run)
     target = folder / f"{name}.{hashlib.sha256(plain).hexdigest()[:DIGITS]}.jsonl{GZIP}"
     if target.exists():

@@ -101,20 +101,26 @@ def _require_runs(args: argparse.Namespace, connection: sqlite3.Connection) -> N
     Raises:
         ConfigError: no run is indexed, or none holds such a cell or test.
     """
-    answered = list(iterate_distinct(connection, "results", ("cell", "nodeid")))
+    # Cells alone, unless a test is asked for: 160 jumps through the index, and not 4,300.
+    cells = sorted(cell for (cell,) in iterate_distinct(connection, "results", ("cell",)))
     refused = len(list_refused(connection))
-    if not answered:
+    if not cells:
         left = f"; {refused} left out, see above" if refused else ""
         message = f"no run with results is there{left}; expected sealed evidence: glm-matrix history add DIR EVIDENCE"
         raise ConfigError([Problem(str(args.folder), 0, "", message)])
-    cells, glob = sorted({cell for cell, _ in answered}), getattr(args, "cells", "*")
+    glob = getattr(args, "cells", "*")
     if not any(fnmatchcase(cell, glob) for cell in cells):
         raise ConfigError(
             [Problem("--cells", 0, repr(glob), f"no cell of these runs fits{suggest_nearest(glob, cells)}")]
         )
-    word = getattr(args, "test", "")
-    if not any(word in nodeid for _, nodeid in answered):
-        tests = {nodeid.partition("[")[0].rpartition("::")[2] for _, nodeid in answered}
+    if word := getattr(args, "test", ""):
+        _require_test(connection, word)
+
+
+def _require_test(connection: sqlite3.Connection, word: str) -> None:
+    named = [nodeid for _, nodeid in iterate_distinct(connection, "results", ("cell", "nodeid"))]
+    if not any(word in nodeid for nodeid in named):
+        tests = {nodeid.partition("[")[0].rpartition("::")[2] for nodeid in named}
         raise ConfigError(
             [Problem("--test", 0, repr(word), f"no test of these runs fits{suggest_nearest(word, tests)}")]
         )
@@ -122,7 +128,7 @@ def _require_runs(args: argparse.Namespace, connection: sqlite3.Connection) -> N
 
 def _add_runs(args: argparse.Namespace, connection: sqlite3.Connection) -> int:
     (runs,) = connection.execute("SELECT count(*) FROM runs").fetchone()
-    (cells,) = connection.execute("SELECT count(DISTINCT cell) FROM results").fetchone()
+    cells = sum(1 for _ in iterate_distinct(connection, "results", ("cell",)))
     (parts,) = connection.execute("SELECT count(DISTINCT run) FROM joined").fetchone()
     said = f", {parts} of them in parts (--continue)" if parts else ""
     sys.stdout.write(f"{args.folder}: {runs} runs of {cells} cells{said}\n")

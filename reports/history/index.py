@@ -25,9 +25,8 @@ from typing import Any, Final
 from matrix.errors import ConfigError, HostError, Problem
 from matrix.output import places
 from reports.compare.baselines import name_hardware
-from reports.evidence.attempts import split_runs
 from reports.evidence.defuse import defuse_line
-from reports.evidence.files import is_sealed, read_records
+from reports.evidence.sealed import SealedRuns, read_sealed
 from reports.evidence.types import Launch, Measured, Record, Result, Run
 from reports.history import joining
 
@@ -243,10 +242,11 @@ def _forget(connection: sqlite3.Connection, path: str) -> None:
 def _index_file(connection: sqlite3.Connection, path: Path, name: str, stamp: tuple[int, int]) -> None:
     """Read one file outside the transaction, and write it inside; another writer may have been faster."""
     try:
-        runs = {_make_storable(run): own for run, own in split_runs(read_records(path)).items()}
-        why = ""
+        found, why = read_sealed(path), ""
     except ConfigError as error:
-        runs, why = {}, "; ".join(p.message for p in error.problems)
+        found, why = SealedRuns(runs={}, sealed=frozenset()), "; ".join(p.message for p in error.problems)
+    runs = {_make_storable(run): own for run, own in found.runs.items()}
+    sealed = {*map(_make_storable, found.sealed)}
     with _transaction(connection):
         done = connection.execute("SELECT size, mtime_ns FROM files WHERE path = ?", (name,)).fetchone()
         if done == stamp:
@@ -256,7 +256,7 @@ def _index_file(connection: sqlite3.Connection, path: Path, name: str, stamp: tu
         if why:
             connection.execute("INSERT INTO refused VALUES ('', ?, ?)", (name, why))
         for run, own in runs.items():
-            if doubt := _doubt_run(connection, run, own):
+            if doubt := _doubt_run(connection, run, own, sealed=run in sealed):
                 connection.execute("INSERT INTO refused VALUES (?, ?, ?)", (run, name, doubt))
             elif named := joining.list_continued(own):
                 connection.executemany(
@@ -285,10 +285,10 @@ def _join_parts(connection: sqlite3.Connection, folder: Path, run: str, path: st
         _insert_run(connection, path, run, found.records)
 
 
-def _doubt_run(connection: sqlite3.Connection, run: str, own: Sequence[Record]) -> str:
+def _doubt_run(connection: sqlite3.Connection, run: str, own: Sequence[Record], *, sealed: bool) -> str:
     if sum(isinstance(r, Run) for r in own) != 1:
         return "it has no beginning, or several"
-    if not is_sealed(own):
+    if not sealed:
         return "it is not sealed: it has no end, or was changed since, and no run of this directory continues it"
     other = connection.execute("SELECT path FROM runs WHERE run = ?", (run,)).fetchone()
     return f"it is in {other[0]}, too" if other else ""

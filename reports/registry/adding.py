@@ -55,6 +55,7 @@ def add_entry(args: argparse.Namespace, today: date) -> int:
             _draft_archive(args.evidence, evidence, target, link=args.link) as draft,
         ):
             made, refused = _make_certificates(evidence, args, today)
+            # An archive without any certificate would be an entry that every check refuses.
             if made:
                 _move_into_place(draft, target)
                 _write_certificates(target.with_name(name), made, args.key)
@@ -97,6 +98,7 @@ def _draft_archive(given: Path, evidence: Path, target: Path, *, link: bool) -> 
     draft = target.with_name(f".{target.name}.{os.getpid()}.draft")
     try:
         if link:
+            # Relative, as git keeps it: an absolute link leads nowhere in the next clone.
             draft.symlink_to(os.path.relpath(given.absolute(), target.parent.absolute()))
         elif given.name.endswith(SUFFIX):
             shutil.copyfile(given, draft)
@@ -117,6 +119,7 @@ def _require_same(draft: Path, target: Path) -> None:
 def _move_into_place(draft: Path, target: Path) -> None:
     """Put the archive into its place, which another writer may have taken meanwhile."""
     try:
+        # A link fails where a rename would replace: two writers of one name must not leave the later one's evidence.
         os.link(draft, target, follow_symlinks=False)
     except FileExistsError:
         _require_same(draft, target)
@@ -124,6 +127,7 @@ def _move_into_place(draft: Path, target: Path) -> None:
 
 def _make_certificates(evidence: Path, args: argparse.Namespace, today: date) -> tuple[Mapping[str, bytes], int]:
     """Make the certificates of the cells that agree; say each, and count those that are refused."""
+    # Once for all cells: a replay starts pytest, and judges the whole evidence in one go.
     statements, replayed = Statements(read_records(evidence)), replay_evidence([evidence])
     made: dict[str, bytes] = {}
     refused = 0
@@ -135,6 +139,7 @@ def _make_certificates(evidence: Path, args: argparse.Namespace, today: date) ->
                 problems.append(f"its last answer is of {ran}, and today is {today}: a clock is wrong")
         except NotCertifiable as error:
             problems.insert(0, str(error))
+        # A cell that is refused does not keep the others out; the exit code tells it.
         if problems:
             refused += 1
             more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
@@ -152,7 +157,7 @@ def _write_certificates(folder: Path, made: Mapping[str, bytes], key: Path | Non
         draft = folder / f".{path.name}.{os.getpid()}.draft"
         try:
             draft.write_bytes(text)
-            draft.replace(path)
+            draft.replace(path)  # a renewed certificate takes its predecessor's place: git has the history
         finally:
             draft.unlink(missing_ok=True)
         if key:

@@ -21,6 +21,7 @@ TEXT_CHARS: Final = 90
 def word_of(found: Certificate, decay: Sequence[str]) -> str:
     """Return what the badge says first: the certified result, or that it holds no more."""
     result = str(found.statement["predicate"].get("result"))
+    # A word that this program does not know is no good news: a later schema may have a worse one.
     return "DECAYED" if decay else result if result in COLOURS else "FAILED"
 
 
@@ -30,6 +31,7 @@ def render_badge(found: Certificate, decay: Sequence[str]) -> str:
     said = f"{word.lower()}: {decay[0]}" if decay else f"{word.lower()} until {found.expires}"
     text = escape(defuse_line(said, TEXT_CHARS))
     title = escape(defuse_line(f"{found.cell}: {said}", 400))
+    # Widths are estimated: no font is at hand where a badge is drawn.
     left, right = _width(LABEL), _width(str(text))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + right}" height="20" role="img" aria-label="{title}">'
@@ -58,6 +60,7 @@ def render_card(found: Certificate, decay: Sequence[str]) -> str:
     proven = [f for f, outcome in found.part("proofs").items() if outcome == "proven"]
     shows = f"; proven: {', '.join(proven)}" if proven else ""
     word = word_of(found, decay)
+    # The line stays true where nobody draws it again: it names the day of the run, and until when it speaks.
     until = f"since then: {'; '.join(decay)}" if decay else f"until {found.expires}"
     told = f"{word} {where} ({features}){shows}; run on {found.own.get('ran') or found.issued}, {until}"
     return f"{defuse_for_markdown(told, 1_000)} {defuse_for_code(found.cell)}\n"

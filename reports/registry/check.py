@@ -38,7 +38,7 @@ class Checked:
 
 def check_entry(entry: RegistryEntry, today: date, replay: Replay = replay_evidence) -> Iterator[Checked]:
     """Check each certificate of an entry, and the entry as a whole."""
-    whole = [*entry.problems]
+    whole = [*entry.problems]  # of the entry: told under its name, and not once for each certificate
     if not entry.certificates:
         whole.append("it has no certificate")
     with TemporaryDirectory(prefix="glm-registry-") as folder:
@@ -53,6 +53,7 @@ def check_entry(entry: RegistryEntry, today: date, replay: Replay = replay_evide
     for certificate in entry.certificates:
         problems = list(find_disagreements(certificate.cell, replayed))
         problems += compare_statement(certificate, statements.find)
+        # The dates are the one part of a statement that evidence cannot derive, so they are held against each other.
         if certificate.issued > today:
             problems.append(f"it was issued in the future, on {certificate.issued}")
         if certificate.ran and certificate.ran > certificate.issued:
@@ -62,7 +63,7 @@ def check_entry(entry: RegistryEntry, today: date, replay: Replay = replay_evide
             place=_name_certificate(entry, certificate),
             cell=certificate.cell,
             problems=(*problems[:SHOWN], *more),
-            expired=certificate.expires < today,
+            expired=certificate.expires < today,  # no problem: a registry is history, too (decision 58)
         )
 
 

@@ -85,7 +85,9 @@ def _badge(args: argparse.Namespace, today: date) -> int:
     out = args.out or args.registry / "badges"
     out.mkdir(parents=True, exist_ok=True)
     latest = {c.cell: c for e in read_registry(args.registry) for c in sorted(e.certificates, key=lambda c: c.issued)}
+    # One that holds outranks a later one that does not; where none holds, the last one shows what decayed.
     latest |= {c.cell: c for c in list_valid(read_registry(args.registry), today)}
+    # A cell may be certified that no default selection makes, a set of features that somebody named.
     cells |= {cell.id: cell for cell in list_runnable_named(matrix, sorted({*latest} - {*cells}))}
     for cell, found in sorted(latest.items()):
         if fnmatchcase(cell, args.cells):

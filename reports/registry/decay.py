@@ -41,6 +41,7 @@ def find_decay(found: Certificate, matrix: Matrix, cell: Cell | None, today: dat
 def _compare_versions(found: Certificate, cell: Cell) -> Iterator[str]:
     engine = cell.engine.id
     told = find_version(engine, found.part("versions"))
+    # What the engine told of itself, not what was asked for. Of one that tells nothing, nothing has changed.
     if told and told != cell.release.version:
         yield f"{engine} is {cell.release.version} today, {told} was certified"
 
@@ -55,6 +56,7 @@ def _compare_facts(found: Certificate, cell: Cell) -> Iterator[str]:
 def _compare_launch(found: Certificate, matrix: Matrix, cell: Cell) -> Iterator[str]:
     """Yield the lines of the launch script that came, went or changed."""
     plan = make_plan(matrix, cell)
+    # Equal fingerprints are equal launches, however the script's text has changed since.
     if plan.fingerprint == found.own.get("fingerprint"):
         return
     before, after = _read_settings(str(found.own.get("script") or "")), _read_settings(render_script(plan))
@@ -65,6 +67,7 @@ def _compare_launch(found: Certificate, matrix: Matrix, cell: Cell) -> Iterator[
     yield from sorted(changed)[:SHOWN]
     if len(changed) > SHOWN:
         yield f"and {len(changed) - SHOWN} more settings of the launch"
+    # A fingerprint also covers what no script shows: weights, an image, the merged configuration.
     if not changed:
         yield "the launch is another one (its fingerprint)"
 

@@ -46,6 +46,7 @@ def read_registry(registry: Path) -> list[RegistryEntry]:
     if not registry.is_dir():
         raise ConfigError([Problem(str(registry), 0, "", "no such folder; `glm-matrix registry add` makes one")])
     names = {p.name.removesuffix(SUFFIX) for p in registry.glob(f"*{SUFFIX}")}
+    # Folders, too: certificates whose archive was taken away must be refused, not overlooked.
     names |= {p.parent.name for p in registry.glob(f"*/*{CERTIFICATE}")}
     if not names:
         raise ConfigError(
@@ -57,6 +58,7 @@ def read_registry(registry: Path) -> list[RegistryEntry]:
 def list_valid(entries: Sequence[RegistryEntry], today: date) -> list[Certificate]:
     """List the certificates that have not expired, one for each cell: the one that was issued last."""
     found: dict[str, Certificate] = {}
+    # By date of issue, and by path within a day, so that every machine takes the same one.
     for certificate in sorted((c for e in entries for c in e.certificates), key=lambda c: (c.issued, str(c.path))):
         if certificate.issued <= today <= certificate.expires:
             found[certificate.cell] = certificate
@@ -73,7 +75,7 @@ def _read_entry(registry: Path, name: str) -> RegistryEntry:
         try:
             certificates.append(read_certificate(path))
         except ConfigError as error:
-            problems.append(str(error.problems[0]))
+            problems.append(str(error.problems[0]))  # told of its entry: one bad file ends no check of the others
     return RegistryEntry(
         archive=registry / f"{name}{SUFFIX}", certificates=tuple(certificates), problems=tuple(problems)
     )

@@ -40,6 +40,7 @@ def read_certified_evidence(registry: Path, old: str, new: str) -> Sides:
     ]
     if problems:
         raise ConfigError(problems)
+    # Entries are runs, whose cells are paired by their own names; only two releases stand for each other.
     maps = (f"{old}={new}",) if old != new and {old, new} <= releases else ()
     return Sides(old=_read_side(entries, old), new=_read_side(entries, new), maps=maps)
 
@@ -51,6 +52,7 @@ def _releases_of(entry: RegistryEntry) -> set[str]:
 def _read_side(entries: Sequence[RegistryEntry], word: str) -> list[Record]:
     """Read the entries of a name, or with a certificate of a release. Whole: a run's seal covers all its records."""
     files = []
+    # An entry that is both, called after a release that it certifies, is read once.
     for entry in entries:
         if word == entry.name or word in _releases_of(entry):
             with TemporaryDirectory(prefix="glm-registry-") as folder:

@@ -28,6 +28,7 @@ def read_certified(registry: Path, today: date | None = None) -> dict[str, LastR
 
 def _make_ran(found: Certificate) -> Iterator[LastRun]:
     own, facts, proofs = found.own, found.part("facts"), found.part("proofs")
+    # A certificate is somebody else's file: whatever is not of its form is left out, never guessed.
     if not all(isinstance(facts.get(name), str) for name in ("rig", "release", "checkpoint")):
         return
     hosts = [str(_ensure_mapping(h).get("description") or "an unnamed host") for h in found.part("hosts").values()]
@@ -40,7 +41,7 @@ def _make_ran(found: Certificate) -> Iterator[LastRun]:
         features=found.features,
         fingerprint=str(own.get("fingerprint")),
         file=str(found.path),
-        date=str(own.get("ran") or found.issued),
+        date=str(own.get("ran") or found.issued),  # schema 1 names no day of the run
         host=", ".join(sorted(set(hosts))) or "an unnamed host",
         counts=dict(sorted(Counter(map(str, found.part("statuses").values())).items())),
         proven=tuple(sorted(f for f, outcome in proofs.items() if outcome == "proven")),
@@ -55,6 +56,7 @@ def _list_speeds(numbers: Json) -> Iterator[Mapping[str, Json]]:
     for each in numbers if isinstance(numbers, Sequence) else ():
         conditions = _ensure_mapping(_ensure_mapping(each).get("conditions"))
         is_speed = _ensure_mapping(each).get("name") == SPEED and isinstance(each.get("value"), float | int)
+        # One stream, as `recommend` has it of our own evidence: a speed at 64 streams is of another load.
         if is_speed and conditions.get("concurrency") == 1:
             yield each
 

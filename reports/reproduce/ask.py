@@ -71,11 +71,12 @@ def send_request(url: str, request: Json, model: str = "", key: str = "") -> tup
     data = None if body is None else json.dumps(body).encode()
     headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
     asked = urllib.request.Request(url.rstrip("/") + request["path"], data, headers, method=request["method"])  # noqa: S310
+    # Past every proxy, and after no redirect: the reply must be that of the server which was named.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay())
     try:
         with opener.open(asked, timeout=SILENCE_S) as reply:
             return reply.status, reply.read(BODY_BYTES)
-    except urllib.error.HTTPError as refused:
+    except urllib.error.HTTPError as refused:  # an answer like any other: a failure may be a refusal
         with refused:
             return refused.code, refused.read(BODY_BYTES)
     except (OSError, ValueError) as error:
@@ -135,6 +136,7 @@ def main(words: list[str] | None = None) -> int:
     recorded = json.loads((here / "reproduction.json").read_text("utf-8"))
     saved = here / "replies.new.json"
     saved.write_text(json.dumps({str(n): _keep(*reply) for n, reply in replies.items()}, indent=1), "utf-8")
+    # With --all the others are asked for what they do to the server; the recorded failure is of this one.
     mine = replies.get(recorded["exchange"]) or next(iter(replies.values()))
     said = read_reply(*mine)
     word, why = _compare_replies(here, said, recorded, saved, args)
@@ -190,6 +192,7 @@ def _keep(status: int, body: bytes) -> Json:
 
 
 def _compare_replies(here: Path, said: Json, recorded: Json, saved: Path, args: argparse.Namespace) -> tuple[str, str]:
+    # The recorded reply was judged before, so nothing but Python is needed to see it again.
     if said == recorded["said"] and not args.all and not args.minimised:
         return "same", "the reply is the recorded one\n"
     found = os.environ.get("GLM_MATRIX") or shutil.which("glm-matrix")

@@ -72,6 +72,7 @@ def pick_failure(failures: Sequence[ReproducedFailure], word: str) -> Reproduced
     Raises:
         ConfigError: none or several tests fit; names candidates.
     """
+    # A number first, since the list prints it; beyond the list it may still be a part of a name, of a length say.
     if word.isdigit() and 1 <= int(word) <= len(failures):
         return failures[int(word) - 1]
     fitting = [f for f in failures if word in f.name]
@@ -94,14 +95,16 @@ def _list_failures(path: Path, records: Sequence[Record], before: int) -> Iterat
     for r in records:
         if isinstance(r, Found):
             findings.setdefault((r.run, r.nodeid), []).append(r)
-    dead: set[tuple[str, str]] = set()
+    dead: set[tuple[str, str]] = set()  # run and cell whose launch failed: the first of its tests tells it
     for result in (r for r in records if isinstance(r, Result) and r.status in FAILED):
         key = result.run, result.nodeid
+        # Cells with one plan share a launch, which is recorded under the cell that began it.
         launch = launches.get((result.run, result.cell)) or launches.get((result.run, result.fingerprint))
         lost = result.at in LAUNCHED or (launch is not None and launch.outcome != "ok")
         if lost and (result.run, result.cell) in dead:
             continue
         dead |= {(result.run, result.cell)} if lost else set()
+        # One entry for each failed finding: a request belongs to a finding, and a test has many.
         own = findings.get(key, [])
         failed: list[Found | None] = [f for f in own if not f.ok]
         for finding in failed or [None]:

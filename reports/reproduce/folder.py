@@ -64,6 +64,7 @@ def write_folder(failure: ReproducedFailure, out: Path) -> Path:
         _write_text(
             out / "launch.sh", redact.redact_text(failure.facts.script) if failure.facts else NO_SCRIPT, run=True
         )
+        # Without a request there is still a `run.sh`: it says why, where a missing file would look like a bug of ours.
         if chosen is None or tape is None:
             _write_text(out / "run.sh", NO_REQUEST.format(why=_one_line(facts["request"])), run=True)
         else:
@@ -78,6 +79,7 @@ NO_SCRIPT: Final = "#!/usr/bin/env bash\n# the launch script was not recorded\ne
 
 
 def _require_free(out: Path) -> None:
+    # A folder of an earlier `repro` is written over: whoever tries again with --minimise keeps its name.
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / judge.FACTS).exists())):
         raise ConfigError([Problem(str(out), 0, "", "it holds something else; name a new or empty folder with --out")])
 
@@ -120,6 +122,7 @@ def make_facts(failure: ReproducedFailure, chosen: AskedRequest | None, why: str
         "run": result.run,
         "depth": run.depth if run else "",
     }
+    # Through JSON first, so that secrets are looked for in the very texts that are written, of dates and enums too.
     made: Mapping[str, Json] = redact.redact_data(json.loads(json.dumps(facts, default=str)))
     return made
 
@@ -139,6 +142,7 @@ def _gather_digests(failure: ReproducedFailure) -> Mapping[str, str]:
 
 def _write_requests(out: Path, chosen: AskedRequest, requests: Sequence[AskedRequest]) -> None:
     _write_text(out / "request.json", _as_json(redact.redact_data(chosen.request)))
+    # The body again, alone: curl sends a file as it is.
     _write_text(out / "request.body.json", _as_json(redact.redact_data(chosen.body)))
     _write_text(out / "request.curl.sh", CURL.format(path=chosen.path, body="request.body.json"), run=True)
     _write_text(out / "requests.json", _as_json(redact.redact_data([asked.request for asked in requests])))
@@ -150,12 +154,14 @@ def _write_requests(out: Path, chosen: AskedRequest, requests: Sequence[AskedReq
 def _write_judge(out: Path, failure: ReproducedFailure, tape: KeptTape) -> None:
     """Write the test's own evidence, with which its check runs again on another reply."""
     assert failure.kept is not None
+    # A replay begins with the record of its run. Evidence without one, a part of a file, can be shown and not judged.
     if failure.run is not None:
         judge.write_test(out / judge.FOLDER / judge.EVIDENCE, [failure.run, failure.kept], tape)
 
 
 def write_shrunk(out: Path, request: Mapping[str, Json], body: Json) -> None:
     """Write the shortened request beside the recorded one."""
+    # Beside it and not in its place: that the shorter prompt fails alike is the word of one server on one day.
     clean = redact.redact_data(body)
     _write_text(out / "request.min.json", _as_json({**request, "body": clean}))
     _write_text(out / "request.min.body.json", _as_json(clean))
@@ -170,6 +176,7 @@ def make_readme(facts: Mapping[str, Json]) -> str:
 
 def _iterate_readme(facts: Mapping[str, Json]) -> Iterator[str]:
     yield f"# {facts['status']} {defuse_for_code(facts['nodeid'])}\n"
+    # The message of a test that failed by a finding is that finding again.
     for title in ("check", "item", "detail", "message"):
         if facts[title] and not (title == "message" and facts["check"]):
             yield f"- {title}: {defuse_for_markdown(facts[title], TEXT_CHARS)}"

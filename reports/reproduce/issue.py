@@ -126,6 +126,7 @@ def _say_launch(failure: ReproducedFailure, failures: Sequence[ReproducedFailure
         yield "One GPU, and a small canary checkpoint of the same architecture:\n"
     else:
         yield f"It fails the same way on one GPU with a small canary checkpoint (`{smaller.cell}`):\n"
+    # Maintainers can start a canary on one GPU; few have eight of them and 700 GB of weights at hand.
     script = (smaller or failure).facts
     yield from _quote_block(script.script if script else "the launch script was not recorded", BODY_CHARS, "bash")
 
@@ -181,6 +182,7 @@ def _say_asked(asked: AskedRequest) -> Iterator[str]:
 
 def _say_log(failure: ReproducedFailure) -> Iterator[str]:
     launch, result = failure.launch, failure.result
+    # The log itself where this is its host; elsewhere what evidence kept of it, the words of a signature first.
     lines = _read_log(Path(launch.log)) if launch and launch.log else []
     if lines:
         yield from _quote_block("\n".join(lines), REPLY_CHARS * 2)
@@ -208,6 +210,7 @@ def _read_log(path: Path) -> list[str]:
 def _say_releases(failure: ReproducedFailure, files: Files) -> Iterator[str]:
     seen = gather_releases(failure, files)
     for release, statuses in sorted(seen.items()):
+        # One failure makes a release bad whatever else it answered: "good" ends a search for the change that broke it.
         bad = sorted({str(s) for s in statuses if s in FAILED})
         word = f"bad ({', '.join(bad)})" if bad else "good" if statuses & GOOD else "not known"
         yield f"- {_show_text(release)}: {word}, by this evidence"
@@ -218,7 +221,7 @@ def _say_releases(failure: ReproducedFailure, files: Files) -> Iterator[str]:
 def gather_releases(failure: ReproducedFailure, files: Files) -> Mapping[str, set[Status]]:
     """Gather the statuses of the same test by release: same engine, checkpoint and features."""
     found: dict[str, set[Status]] = {}
-    place = _read_launch_kind(failure.facts)
+    place = _read_launch_kind(failure.facts)  # without the rig, which the name of a release tells
     for _, records in files:
         facts = {(r.run, r.cell): r for r in records if isinstance(r, CellFacts)}
         for r in records:
@@ -247,6 +250,7 @@ def _say_similar(failure: ReproducedFailure, facts: Mapping[str, Json], known: S
 
 def find_similar(failure: ReproducedFailure, engine: str, known: Sequence[KnownFailure]) -> list[KnownFailure]:
     """Find known failures of the same test and engine; the one that this failure matches comes first."""
+    # An entry that this failure matched is cited whatever it names; the others must be of its engine.
     own = [k for k in known if k.id == failure.result.known_failure]
     at_launch = failure.at_launch
     same = [

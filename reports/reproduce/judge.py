@@ -31,6 +31,8 @@ FACTS: Final = "reproduction.json"
 PASSED: Final = frozenset({Status.PASS, Status.MEASURED, Status.XPASS})
 EVENTS: Final = "text/event-stream"
 CANNOT: Final = "the check cannot be run again"
+# What differs between two failures of one kind: the answer that is quoted, and numbers. A shortened prompt gets another
+# wrong answer, and is to count as the same failure all the same.
 _VARIABLE: Final = re.compile(r"'[^']*'|\"[^\"]*\"|[\d.]+")
 
 
@@ -133,7 +135,7 @@ def _replace_answer(each: Exchange, reply: NewReply) -> Exchange:
         "status": reply.status,
         "headers": {"content-type": EVENTS if events else "application/json"},
         "body": body,
-        "at_s": [0.001],
+        "at_s": [0.001],  # as one piece: `ask.py` does not record when the parts of a stream came
         "sizes": [len(body.encode("utf-8", "surrogatepass"))],
         "whole": True,
     }
@@ -169,11 +171,14 @@ def decide_word(facts: Mapping[str, Json], derived: Sequence[Record]) -> JudgedR
     """
     own = [r for r in derived if r.nodeid == facts["nodeid"]]
     result = next((r for r in own if isinstance(r, Result)), None)
+    # An error of ours or of this machine is no word about the reply; "differs" would be taken for one.
     if result is None or result.status in (Status.TEST_ERROR, Status.HOST_ERROR):
         raise HostError(f"{CANNOT}: {result.message if result else 'there is no such test today'}")
+    # A test may ask one item several times with one check, so a finding is known by its place among its equals, too.
     alike = [r for r in own if isinstance(r, Found) and (r.check, r.item) == (facts["check"], facts["item"])]
     if facts["check"] and len(alike) > facts["nth"]:
         return _decide_finding(facts, alike[facts["nth"]])
+    # The finding is not there: the test ended before it, and how it ended is all that can be compared.
     if facts["check"] or result.status not in PASSED:
         return _decide_result(facts, result)
     return JudgedReplies(word="right now", why=f"{facts['nodeid']} passes with the new reply\n")

@@ -37,9 +37,11 @@ class _FailureOracle:
 
     def _classify(self, body: Json) -> str:
         status, reply = self.send(body)
+        # A refusal is another kind of failure: a prompt that became invalid on the way is not the one to shorten.
         if status != HTTP_OK:
             return f"HTTP {status}"
         said = json.dumps(ask.read_reply(status, reply), sort_keys=True)
+        # Judging is a run of pytest, and greedy decoding gives the same reply to many shortened prompts.
         if said not in self._known:
             self._known[said] = self._judge(NewReply(status=status, body=reply.decode("utf-8", "replace")), said)
         return self._known[said]
@@ -70,6 +72,7 @@ def minimise_folder(folder: Path, url: str, *, model: str = "", key: str = "", t
         return judge_replies(folder, {int(request["exchange"]): reply})
 
     oracle = _FailureOracle(send, judge if (folder / FOLDER).is_dir() else None)
+    # Asked once before anything is left out: another server, or another day, may answer rightly.
     if not oracle.begin(request["body"]):
         raise ConfigError(
             [Problem(url, 0, "", "the request is answered rightly there: there is no failure to shorten")]

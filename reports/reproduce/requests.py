@@ -65,6 +65,7 @@ def read_tape_of(failure: ReproducedFailure) -> KeptTape:
 
 def list_requests(tape: KeptTape) -> list[AskedRequest]:
     """List every request of a test that has a body, in the order of asking."""
+    # One without a body reads metrics or names of models, and no finding quotes it.
     return [asked for n, each in enumerate(tape.exchanges) if (asked := _read_exchange(n, each)) and asked.body]
 
 
@@ -81,6 +82,7 @@ def choose_request(
     best = max(score for score, _ in scored)
     fitting = [asked for score, asked in scored if score == best]
     in_order = finding is not None and len(fitting) == len(alike) > 1 and any(best)
+    # Where no sign points to any of them it is the last one: a test ends with the question that it fails by.
     place = alike.index(finding.item) if in_order and finding else 0 if any(best) else -1
     why = f"{_explain_choice(best, 1, len(requests))}, in the order of the items" if in_order else ""
     why = why or _explain_choice(best, len(fitting), len(requests))
@@ -89,7 +91,7 @@ def choose_request(
 
 
 def _score(asked: AskedRequest, finding: Found | None) -> tuple[bool, bool, bool]:
-    if finding is None:
+    if finding is None:  # nothing is quoted, so what the server refused is the likeliest
         return asked.status != HTTP_OK, False, False
     said = asked.said
     quoted = finding.got.strip()
@@ -97,6 +99,7 @@ def _score(asked: AskedRequest, finding: Found | None) -> tuple[bool, bool, bool
     same = bool(quoted) and quoted in whole
     part = len(quoted) >= LEAST_QUOTE and any(quoted in text for text in (*whole, json.dumps(said, ensure_ascii=False)))
     wanted = str(finding.data.get("prompt_sha256") or "")
+    # In this order, since tuples compare from the left: the hash is of one prompt, a quotation may be of many replies.
     return bool(wanted) and wanted == digest_prompt(asked.body), same, part
 
 

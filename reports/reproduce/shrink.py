@@ -56,6 +56,7 @@ def shrink_request(body: Json, lasts: Lasts, *, expected: str = "", trials: int 
     asking = _ShrinkTrials(lasts, trials)
     kept_words = find_telling_words(body, expected)
     made = body
+    # The largest first: a message that goes spares the questions about its sentences.
     for stage in (_shrink_messages, _shrink_tools, _shrink_texts):
         made = stage(made, asking, kept_words)
     return Shrunk(
@@ -89,6 +90,7 @@ def reduce_units(units: Sequence[int], lasts: Callable[[Sequence[int]], bool]) -
         for chunk in chunks:
             rest = [unit for unit in left if unit not in chunk]
             if lasts(rest):
+                # From the beginning of what is left, in pieces as large: most of a long prompt goes in few questions.
                 left, parts = rest, max(parts - 1, 1)
                 break
         else:
@@ -110,6 +112,7 @@ def _shrink_messages(body: Json, asking: _ShrinkTrials, words: frozenset[str]) -
 
 def _shrink_tools(body: Json, asking: _ShrinkTrials, words: frozenset[str]) -> Json:
     tools = list(body.get("tools") or ())
+    # A tool that was called, or must be, stays: without its definition the request is another one, or is refused.
     fixed = f"{body.get('tool_choice')} {[m.get('tool_calls') for m in body.get('messages') or ()]}"
     loose = [n for n, t in enumerate(tools) if (name := _name_of(t)) not in fixed and name.lower() not in words]
 
