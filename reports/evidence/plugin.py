@@ -20,11 +20,9 @@ import os
 import re
 import secrets
 import signal
-import threading
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
@@ -35,6 +33,7 @@ from reports.evidence import outcome, redact
 from reports.evidence.defuse import defuse_for_terminal, defuse_line
 from reports.evidence.excuse import PhaseOutcome, settle_phase
 from reports.evidence.finding import Finding
+from reports.evidence.interrupts import Interrupts
 from reports.evidence.outbox import Evidence, Outbox
 from reports.evidence.progress import ProgressCounter
 from reports.evidence.run_header import OUTBOX, Declared, declare_run, identity_of, outbox_of, run_id
@@ -71,7 +70,6 @@ class Delivery:
 
 
 PHASES = pytest.StashKey[Phases]()
-HANDLER = pytest.StashKey[Any]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -108,23 +106,14 @@ def pytest_configure(config: pytest.Config) -> None:
     else:
         config.pluginmanager.register(Worker(config), "evidence-worker")
     config.pluginmanager.register(Delivery(config.stash[OUTBOX]), "evidence-delivery")
-    main = threading.current_thread() is threading.main_thread()
-    if main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        config.stash[HANDLER] = signal.signal(signal.SIGTERM, _raise_interrupt)
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    if HANDLER in config.stash:
-        signal.signal(signal.SIGTERM, config.stash[HANDLER])
+    interrupts = Interrupts()
+    config.pluginmanager.register(interrupts, "interrupts")
+    interrupts.take(signal.SIGTERM, signal.SIG_DFL)
+    config.add_cleanup(interrupts.restore)
 
 
 def _new_run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.{secrets.token_hex(3)}"
-
-
-def _raise_interrupt(signum: int, _: object) -> None:
-    """Turn SIGTERM (scancel, a cancelled CI job) into Ctrl-C: plain pytest would run no teardown."""
-    raise KeyboardInterrupt(signal.Signals(signum).name)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -242,6 +242,17 @@ both = pytest.mark.parametrize("folder", [(), ("-n2",)], indirect=True, ids=["al
 
 
 def start(where: Path, tests: str, options: Sequence[str] = (), **more: str) -> subprocess.Popen[str]:
+    return _spawn(where, tests, options, more, None)
+
+
+def start_group(where: Path, tests: str, options: Sequence[str] = ()) -> subprocess.Popen[str]:
+    """Start a run as timeout(1) and a shell do: the run and its workers are a process group."""
+    return _spawn(where, tests, options, {}, 0)
+
+
+def _spawn(
+    where: Path, tests: str, options: Sequence[str], more: Mapping[str, str], group: int | None
+) -> subprocess.Popen[str]:
     (where / "conftest.py").write_text(CONFTEST)
     (where / "pytest.ini").write_text("[pytest]\nxfail_strict = true\n")
     (where / "test_suite.py").write_text(tests)
@@ -261,6 +272,7 @@ def start(where: Path, tests: str, options: Sequence[str] = (), **more: str) -> 
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        process_group=group,
     )
 
 
