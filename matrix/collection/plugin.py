@@ -43,6 +43,18 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     parser.extra_info["nearest"] = Misspelt(parser, config.invocation_params.args if config else ())
 
 
+OWN_ROOMS = frozenset({"matrix", "reports", "fixtures", "suites"})  # whose modules are plugins
+# Those that register themselves under a name; tests hold the list to the sources.
+OWN_PLUGINS = frozenset(
+    {
+        "evidence-recorder",
+        "unanswered-cells",
+        "cell-progress",
+        "evidence-worker",
+        "evidence-delivery",
+        "patch-removal",
+    }
+)
 OWN_TESTS = frozenset({"suites", "tests"})  # folders that hold tests themselves
 
 
@@ -69,8 +81,21 @@ def require_assertions() -> None:
         )
 
 
+def require_own_plugins(config: pytest.Config) -> None:
+    """Refuse `-p no:NAME` of a part of this program. Without the recorder a run leaves no evidence, and the file of an
+    earlier run would be judged in its place; without the others it asks, counts or delivers less, and says nothing.
+
+    Raises:
+        pytest.UsageError: one of them is turned off, on the command line or in PYTEST_ADDOPTS.
+    """
+    off = [str(word).removeprefix("no:") for word in config.option.plugins or () if str(word).startswith("no:")]
+    if own := [name for name in off if name in OWN_PLUGINS or name.partition(".")[0] in OWN_ROOMS]:
+        raise pytest.UsageError(f"-p no:{own[0]}: it is a part of this program, and no run is one without it")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     require_assertions()
+    require_own_plugins(config)
     _collect_suites(config)
     _choose_matrix(config)
     spare_items(config)

@@ -44,7 +44,7 @@ from matrix import condition
 from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.judging.requested import read_requested
 from matrix.judging.roofline import find_bounds
-from matrix.judging.status import Status
+from matrix.judging.status import GREEN, Status
 from matrix.known.failures import LAUNCH, select_of_cell
 from matrix.model import Cell, Release
 from matrix.output import script as shell
@@ -168,14 +168,25 @@ def load_policy(path: Path, owed: Owed | None = None) -> tuple[Policy, yamltext.
     return policy, doc
 
 
+def _explain_unallowable(status: Status) -> str:
+    """Explain why no policy can allow a status; empty for one that an engine's answer gave."""
+    if status is Status.FLAKE:
+        return "is allowed by name, with a rate, see `flakes`"
+    if status is Status.NOT_RUN_AS_KNOWN:
+        return "is allowed by name, see `not_run`"
+    if status in NEVER_ALLOWED:
+        return "can never be allowed; a deviation goes into known_failures.yaml"
+    if status not in GREEN:
+        return (
+            "can never be allowed: no engine was asked what it could have failed; require fewer tests, or the hardware"
+        )
+    return ""
+
+
 def _find_unallowable(doc: yamltext.Document, policy: Policy) -> Iterator[Problem]:
     for i, status in enumerate(policy.allow):
-        if status is Status.FLAKE:
-            yield doc.problem(("allow", i), f"{status} is allowed by name, with a rate, see `flakes`")
-        elif status in NEVER_ALLOWED:
-            yield doc.problem(("allow", i), f"{status} can never be allowed; a deviation goes into known_failures.yaml")
-        if status is Status.NOT_RUN_AS_KNOWN:
-            yield doc.problem(("allow", i), f"{status} is allowed by name, see `not_run`")
+        if why := _explain_unallowable(status):
+            yield doc.problem(("allow", i), f"{status} {why}")
     for i, clause in enumerate(policy.not_run):
         if names_nobody(clause.owner):
             yield doc.problem(("not_run", i, "owner"), "who allows that? a name is needed")

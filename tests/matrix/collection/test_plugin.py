@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from matrix.checkout import CHECKOUT
-from matrix.collection.plugin import _collect_suites
+from matrix.collection.plugin import OWN_PLUGINS, OWN_ROOMS, _collect_suites, require_own_plugins
 from tests.pytest_forkserver import run_pytest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -27,6 +29,27 @@ def test_nothing_runs_without_assertions_even_where_warnings_are_ignored() -> No
     words = [sys.executable, "-O", "-m", "pytest", "-W", "ignore", "--collect-only", "-q", "suites/test_boot.py"]
     done = subprocess.run(words, cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 4 and "wrong answers would pass: unset PYTHONOPTIMIZE" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["evidence-recorder", "evidence-delivery", "suites.plugin", "reports.evidence.plugin"])
+def test_a_part_of_this_program_cannot_be_turned_off(name: str) -> None:
+    """Without the recorder no evidence is written, and a file of an earlier run stays in its place."""
+    config = SimpleNamespace(option=SimpleNamespace(plugins=["xdist", f"no:{name}"]))
+    with pytest.raises(pytest.UsageError, match=f"-p no:{name}: it is a part of this program"):
+        require_own_plugins(cast(pytest.Config, config))
+
+
+def test_other_plugins_may_be_turned_off_and_pytest_refuses_ours(run: Run) -> None:
+    others = SimpleNamespace(option=SimpleNamespace(plugins=["no:cacheprovider", "no:randomly", "reportlog"]))
+    require_own_plugins(cast(pytest.Config, others))
+    done = run("-p", "no:evidence-recorder", "suites/test_boot.py")
+    assert done.returncode == 4 and "-p no:evidence-recorder: it is a part of this program" in done.stderr
+
+
+def test_every_plugin_that_registers_itself_is_known_by_name() -> None:
+    named = re.compile(r'pluginmanager\.register\([^"]*"([^"]+)"')
+    files = (path for room in OWN_ROOMS for path in (CHECKOUT / room).rglob("*.py"))
+    assert {name for path in files for name in named.findall(path.read_text("utf-8"))} == OWN_PLUGINS
 
 
 def test_without_the_hardware_it_says_what_it_found_and_needs_and_is_not_green(run: Run) -> None:
