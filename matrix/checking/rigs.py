@@ -29,6 +29,8 @@ COUNTS: Final = tuple(
     )
 )
 # A count that split_count left over (of five digits, negative, with a fraction, of a second GPU); `MI 300X` has none.
+MACHINE: Final = re.compile(r"[DH]GX\s+(?P<gpu>[ABH]\d{2,3}\b.*)", re.IGNORECASE)
+OTHERS: Final = re.compile(r"\bMI\d{3}|\bmac\b|\bM[1-5] (?:pro|max|ultra)|gaudi|ascend|\bTPU", re.IGNORECASE)
 LEFT_OVER: Final = re.compile(rf"(?<![a-z\d])(?<!mi )\d+\s*{TIMES}|(?<![a-z\d]){TIMES}\s*\d", re.IGNORECASE)
 MEMORY: Final = re.compile(r"\b(?P<size>\d{2,3})\s*G(?:i?B)?\b", re.IGNORECASE)
 SHORTEST: Final = 4  # digits of a model number that names a GPU without its letters
@@ -83,17 +85,16 @@ def parse_rig(text: str) -> Host:
     # a count that was not understood must not be dropped: 8 GPUs judged as one would pass
     if gpu_named is None or count < 1 or LEFT_OVER.search(name) or not text.isprintable():
         words = [name for gpu in known_gpus() for name in (*gpu.names, *(rig for rig, _ in gpu.rigs))]
-        raise ConfigError(
-            [
-                Problem(
-                    "--rig",
-                    0,
-                    repr(text),
-                    f"expected a rig like sm120x4 or GPUs like '8x H200'{suggest_nearest(word, words)}",
-                )
-            ]
-        )
+        wanted = f"expected a rig like sm120x4 or GPUs like '8x H200'{suggest_nearest(word, words)}; {_say_next(name)}"
+        raise ConfigError([Problem("--rig", 0, repr(text), wanted)])
     return _with_memory(_make_host(gpu_named, count), name)
+
+
+def _say_next(name: str) -> str:
+    """Return what to do about a GPU that has no name here."""
+    if OTHERS.search(name):
+        return "lines are judged for NVIDIA's GPUs alone, by CUDA wheels"
+    return "another GPU: its compute capability and count (sm89x8), or docs/how-to/add-a-gpu.md"
 
 
 def _of_capability(sm: int, gpus: int, text: str) -> Host:
@@ -116,7 +117,10 @@ def split_count(text: str) -> tuple[int, str]:
     found = next((m for pattern in COUNTS if (m := pattern.fullmatch(text.strip()))), None)
     if found is None:
         return 1, text
-    return int(found.groupdict().get("count") or 1), found["name"].strip()
+    name = found["name"].strip()
+    # a DGX or HGX machine of a named GPU has eight of it; DGX Spark and Station are other names
+    machine = MACHINE.match(name)
+    return int(found.groupdict().get("count") or 1) * (8 if machine else 1), machine["gpu"] if machine else name
 
 
 def _make_host(gpu: KnownGpu, count: int) -> Host:

@@ -15,6 +15,7 @@ from typing import Literal
 
 from matrix.preflight.snapshot import Flag, Snapshot
 
+NUMERIC = re.compile(r"\d+(?:\.\d+)?")
 NEGATIVE_NUMBER = re.compile(r"^-\d+$|^-\d*\.\d+$")  # argparse's own pattern
 
 Problem = Literal["unknown", "ambiguous", "missing_value", "unexpected_value", "extra"]
@@ -136,7 +137,11 @@ def _consume_unresolved(
         values, count = (match.explicit,), 0
     else:
         # its value goes with it: left behind, it would be reported as an extra argument of its own
-        count = min(_count_free(argv, position, words), 1)
+        free = _count_free(argv, position, words)
+        count = min(free, 1)
+        # a list of numbers is one value, too: `--cuda-graph-bs 1 2 4`
+        while 0 < count < free and all(NUMERIC.fullmatch(argv[position + 1 + at]) for at in (count - 1, count)):
+            count += 1
         values = tuple(argv[position + 1 : position + 1 + count])  # type: ignore[assignment]
     return Use(written=written, flag=None, values=values, problem=problem, candidates=match.candidates), count
 

@@ -172,3 +172,11 @@ def model_accepts(argv: list[str]) -> bool:
 @given(st.lists(WORDS, max_size=6))
 def test_the_model_accepts_exactly_what_argparse_accepts(argv: list[str]) -> None:
     assert model_accepts(argv) == argparse_accepts(argv), argv
+
+
+def test_a_list_of_numbers_goes_with_the_option_that_nobody_has() -> None:
+    """One flag that is gone is one problem, not one for each of its numbers."""
+    uses = parse_argv(["--gone", "1", "2", "4.5", "--tp-size", "8"], snapshot(flag("--tp-size", type="int")))
+    assert [(use.written, use.values, use.problem) for use in uses][:1] == [("--gone", ("1", "2", "4.5"), "unknown")]
+    uses = parse_argv(["--gone", "1", "model"], snapshot(flag("--tp-size", type="int")))
+    assert [use.problem for use in uses] == ["unknown", "extra"]

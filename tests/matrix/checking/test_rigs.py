@@ -1,0 +1,45 @@
+"""GPUs as people write them, and what is said of one that has no name here."""
+
+from __future__ import annotations
+
+import pytest
+
+from matrix.checking.rigs import parse_rig
+from matrix.errors import ConfigError
+
+NAMED = [
+    ("8x H20-3e", 90, 8),
+    ("8x H20", 90, 8),
+    ("2x RTX 6000 Ada", 89, 2),
+    ("2x RTX PRO 6000", 120, 2),
+    ("4x RTX A6000", 86, 4),
+    ("1x L20", 89, 1),
+    ("1x L40S", 89, 1),
+    ("DGX H100", 90, 8),
+    ("HGX B200", 100, 8),
+    ("2x DGX H100", 90, 16),
+    ("2x DGX Spark", 121, 2),  # a machine of one GPU
+]
+
+
+@pytest.mark.parametrize(("text", "sm", "count"), NAMED)
+def test_a_gpu_is_found_by_its_name(text: str, sm: int, count: int) -> None:
+    host = parse_rig(text)
+    assert (host.sm, host.gpus) == (sm, count)
+
+
+def test_the_larger_h20_has_its_own_memory() -> None:
+    assert parse_rig("1x H20-3e").vram_bytes > 1.4 * parse_rig("1x H20").vram_bytes
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("8x MI300X", "NVIDIA's GPUs alone"),
+        ("Mac Studio M3 Ultra", "NVIDIA's GPUs alone"),
+        ("8x X900", "its compute capability and count"),
+    ],
+)
+def test_an_unknown_gpu_says_what_to_do(text: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        parse_rig(text)
