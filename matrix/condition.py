@@ -43,11 +43,22 @@ EQUAL_KEYS = (
     "thinking",
     "index_sharing",
     "quantisation",
+    "quantised_attention",
     "canary",
 )
 KEYS = (*EQUAL_KEYS, "version", "features", "any_of", "without", "any_feature", "feature_count", "form", "pins")
 OF_RELEASE = ("engine", "release", "fork", "version", "pins")
-OF_CHECKPOINT = ("checkpoint", "family", "format", "experts", "mtp_layer", "thinking", "index_sharing", "canary")
+OF_CHECKPOINT = (
+    "checkpoint",
+    "family",
+    "format",
+    "experts",
+    "mtp_layer",
+    "thinking",
+    "index_sharing",
+    "quantised_attention",
+    "canary",
+)
 OFFERED_KEYS = frozenset({*OF_RELEASE, *OF_CHECKPOINT})  # known of a release and a checkpoint alone, whatever the rig
 FEATURE_LISTS = ("features", "any_of", "without")
 HOW_TO_ADD = {  # a value that no axis has may be a new one, not a misspelling

@@ -112,6 +112,12 @@ class Quantisation:
     excluded: tuple[str, ...] = ()
     group_size: int | None = None
 
+    def quantises(self, part: str) -> bool | None:
+        """Whether the part is stored narrow; None where neither list names it and there is a method."""
+        if part in self.parts:
+            return True
+        return False if part in self.excluded or self.method == "none" else None
+
 
 Derived = Literal[
     "fp8",
@@ -257,6 +263,7 @@ class Checkpoint:
             "thinking": self.thinking,
             "index_sharing": self.index_sharing,
             "quantisation": self.quantisation.method,
+            "quantised_attention": self.quantisation.quantises("attention"),
             "canary": self.canary,
         }
 

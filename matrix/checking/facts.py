@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
+from matrix.checking.attention_weights import add_attention_weights
 from matrix.checking.chosen import add_chosen
 from matrix.checking.launchers import Command
 from matrix.checking.model_config import Model
@@ -305,6 +306,7 @@ def _model(facts: dict[str, Any], model: Model, config: Mapping[str, Any]) -> No
         # a config.json without the key is unquantised; without a config.json nobody knows
         quantization.get("quant_method") if isinstance(quantization, Mapping) else UNKNOWN if not model.given else None
     )
+    add_attention_weights(facts, model, config)
     # the flag makes the engine read NVFP4; the config, where there is one, has the last word
     if facts["quantization"] in ("modelopt_fp4", "nvfp4") and facts["format"] is UNKNOWN:
         facts["format"] = "nvfp4"

@@ -36,6 +36,7 @@ class Model:
     thinks_always: bool = False
     assumed: frozenset[str] = field(default_factory=frozenset)  # keys that the class, not the file, gives
     tensors: frozenset[str] = field(default_factory=frozenset)
+    quantisation: Mapping[str, Any] = field(default_factory=dict)  # as the axes have it of this very checkpoint
 
 
 def describe_model(
@@ -78,6 +79,7 @@ def describe_model(
         # with a config of the user's the weights may be anybody's; what the family publishes does not bind them
         indexers_everywhere=bool(entry.get("indexers_everywhere")) and config is None,
         thinks_always=bool(entry.get("thinks_always")),
+        quantisation=axis.get("quantisation", {}) if config is None else {},
     )
 
 

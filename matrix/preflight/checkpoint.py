@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from matrix.preflight.checkpoints import geometry
+from matrix.preflight.checkpoints.attention_join import judge_attention_join
 from matrix.preflight.checkpoints.constants import judge_constants
 from matrix.preflight.checkpoints.dtypes import judge_dtypes
 from matrix.preflight.checkpoints.files import CheckpointFiles, Shard, Tensor, Tokenizer
@@ -41,12 +42,13 @@ CHECKS = (
     judge_shapes,
     judge_dtypes,
     judge_quantisation,
+    judge_attention_join,
     judge_tokenizer,
     judge_generation,
     judge_template,
 )
 # What a tensor that lies in a lost shard would set off: one lost shard is one error.
-OF_WHOLE_WEIGHTS = (judge_layers, judge_experts, judge_sharing, judge_quantisation)
+OF_WHOLE_WEIGHTS = (judge_layers, judge_experts, judge_sharing, judge_quantisation, judge_attention_join)
 
 
 @dataclass(frozen=True, kw_only=True)

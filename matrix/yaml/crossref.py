@@ -182,6 +182,7 @@ def _valid_values(*groups: Any_) -> Mapping[str, set[Any]]:
         "index_sharing": set(get_args(IndexSharing)),
         "format": {c.value.format for c in checkpoints},
         "quantisation": {c.value.quantisation.method for c in checkpoints},
+        "quantised_attention": {True, False, None},
         "experts": {c.value.experts for c in checkpoints},
         "mtp_layer": {True, False, None},
         "canary": {True, False},
