@@ -29,6 +29,6 @@ def judge_attention_join(survey: Survey) -> Iterator[Remark]:
             "attention_join",
             named[0],
             f"{list_some(named)}: {stored} in a checkpoint of {method}",
-            effect="SGLang joins the two by the method's name, along the wrong dimension, and does not load (sglang#28305)",
+            effect="SGLang joins the two by the method's name along the wrong dimension and does not load (#28305)",
             remedy="serve it with vLLM",
         )
