@@ -105,6 +105,7 @@ def _find(cell: str, nodeid: str, own: Sequence[Row], about: _Runs) -> FirstBad 
     while since and own[since - 1][2] in BAD:
         since -= 1
     before = own[:since]
+    # Failures before the last good run are told: with many of them the test is a flake, and no run broke it.
     mixed = sum(status in BAD for _, _, status, _, _ in before)
     return FirstBad(
         cell=cell,
@@ -130,6 +131,7 @@ class _Runs:
 
     def tell(self, cell: str, row: Row) -> Tried:
         run, t, status, message, fingerprint = row
+        # A cell that shared the launch of another has it under the plan's fingerprint.
         versions = self.versions.get((run, cell)) or self.versions.get((run, fingerprint)) or {}
         own = {name: str(value) for name, value in self.runs.get(run, {}).items() if value}
         what = {**own, "plan": fingerprint, **{f"version.{name}": str(value) for name, value in versions.items()}}

@@ -74,7 +74,7 @@ def _copy_file(folder: Path, path: Path, run: str) -> Path | None:
         return None
     draft = folder / f".{target.name}.{os.getpid()}.draft"
     try:
-        draft.write_bytes(gzip.compress(plain, LEVEL, mtime=0))
+        draft.write_bytes(gzip.compress(plain, LEVEL, mtime=0))  # no time in it: equal evidence, equal bytes
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)

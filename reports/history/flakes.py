@@ -52,6 +52,7 @@ def find_flakes(connection: sqlite3.Connection, *, cells: str = "*") -> list[Fla
         f"SELECT r.cell, r.nodeid, fingerprint, run, t, status FROM {joined} ORDER BY r.cell, r.nodeid, fingerprint, t"  # noqa: S608
     )
     found = [flaky for flaky in _group_rows(rows) if fnmatchcase(flaky.cell, cells)]
+    # By the lower bound and not by the rate: one failure of two is a rate of a half, and says next to nothing.
     return sorted(found, key=lambda f: (-f.bounds[0], f.cell, f.nodeid))
 
 
@@ -68,6 +69,7 @@ def _group_rows(rows: Iterable[tuple[str, str, str, str, str, str]]) -> Iterator
 def _judge_answers(key: tuple[str, str, str], own: Iterable[tuple[str, str, str]]) -> Iterator[Flaky]:
     answers = [(run, t, status) for run, t, status in own if status in GOOD or status in BAD]
     failed = [(run, t) for run, t, status in answers if status in BAD]
+    # One turn is a change since some run; a flake turns back. A run's own FLAKE has turned within that run.
     if failed and (_count_turns([status in BAD for _, _, status in answers]) > 1 or _has_flake(answers)):
         cell, nodeid, fingerprint = key
         yield Flaky(

@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
 from typing import Any, Final
 
@@ -135,6 +136,7 @@ def _connect(folder: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         if _is_busy(error):
             raise
+        # Whatever is wrong with it: the evidence is the source, and an index that cannot be trusted is worth nothing.
         LOGGER.warning("%s", defuse_line(f"{path}: made anew: {error}"))
         try:
             path.unlink(missing_ok=True)
@@ -278,6 +280,7 @@ def _join_parts(connection: sqlite3.Connection, folder: Path, run: str, path: st
         if found.why:
             connection.execute("INSERT INTO refused VALUES (?, ?, ?)", (run, path, found.why))
             return
+        # The parts were read as runs of their own, or as refused ones: what they held stands under the last part now.
         for part, place in found.paths.items():
             for table in (*TABLES, "runs", "refused"):
                 connection.execute(f"DELETE FROM {table} WHERE run = ?", (part,))  # noqa: S608
@@ -309,6 +312,7 @@ def _insert_run(connection: sqlite3.Connection, path: str, run: str, own: Sequen
     )
     connection.executemany("INSERT INTO results VALUES (?, ?, ?, ?, ?, ?, ?)", map(_result_row, _of(own, Result)))
     connection.executemany("INSERT INTO launches VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(_launch_row, _of(own, Launch)))
+    # A client that could not keep up measured itself. Evidence from before clients said so is taken.
     fit = [m for m in _of(own, Measured) if m.conditions.get("client_fit") is not False]
     connection.executemany(
         "INSERT INTO numbers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [_number_row(m, hardware) for m in fit]
@@ -335,7 +339,8 @@ def _number_row(r: Measured, hardware: str) -> tuple[Any, ...]:
 
 
 def _time(r: Record) -> str:
-    return r.t.isoformat(timespec="milliseconds")
+    # In one zone and of one width, so that texts sort as the times do: every question orders by them.
+    return r.t.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 def _as_row(*values: Any) -> tuple[Any, ...]:

@@ -48,7 +48,7 @@ class NumberTrend:
     @property
     def earlier(self) -> list[float]:
         """The values before the last one, of the same plan on the same hardware."""
-        last = self.last
+        last = self.last  # another plan or another GPU is another thing that was measured
         same = (p for p in self.points[:-1] if (p.fingerprint, p.hardware) == (last.fingerprint, last.hardware))
         return [p.value for p in same]
 
@@ -65,6 +65,7 @@ class NumberTrend:
         found = not_slower(self.name, [self.last.value], earlier, more_is_better=more)
         if not found.sensitive:
             return "not judged", ratio
+        # Beyond the noise in the other direction: the same test, with more and less exchanged.
         faster = not_slower(self.name, [self.last.value], earlier, more_is_better=not more)
         return ("slower" if not found.ok else "faster" if not faster.ok else "as before"), ratio
 
@@ -84,6 +85,7 @@ def read_trends(connection: sqlite3.Connection, *, cells: str, name: str, last: 
 
 
 def _read_points(connection: sqlite3.Connection, key: tuple[str, str, str, str], last: int) -> tuple[TrendPoint, ...]:
+    # From the newest back, by the index: only the points that are drawn are read.
     rows = connection.execute(
         "SELECT t, run, value, fingerprint, hardware FROM numbers"
         " WHERE cell = ? AND name = ? AND conditions = ? AND unit = ? ORDER BY t DESC LIMIT ?",

@@ -58,6 +58,7 @@ def find_changed(matrix: Matrix, cells: Sequence[Cell], revision: str, root: Pat
         ConfigError: git does not know the revision. HostError: this is no clone, or git does not answer.
     """
     files = list_changed_files(revision, root)
+    # Code is not compared cell by cell: what a changed function does to one of them only a run could tell.
     everything = _explain_code(files)
     if everything:
         return Changed(why=dict.fromkeys((c.id for c in cells), everything), files=files)
@@ -66,6 +67,7 @@ def find_changed(matrix: Matrix, cells: Sequence[Cell], revision: str, root: Pat
     with tempfile.TemporaryDirectory() as folder:
         try:
             before = load_matrix(_unpack_matrix(revision, root, Path(folder)))
+        # Today's code may not read yesterday's YAML. Then nothing is known to be unchanged, and everything is asked.
         except ConfigError as error:
             said = f"the matrix of {revision} is no matrix to today's code: {error.problems[0]}"
             return Changed(why=dict.fromkeys((c.id for c in cells), said), files=files)
@@ -74,7 +76,7 @@ def find_changed(matrix: Matrix, cells: Sequence[Cell], revision: str, root: Pat
 
 def compare_cells(before: Matrix, matrix: Matrix, cells: Sequence[Cell], files: Sequence[str] = ()) -> dict[str, str]:
     """Return the cells that the two matrices see differently, with why."""
-    rigs = {c.rig.id for c in cells}
+    rigs = {c.rig.id for c in cells}  # the cells of others need not be made
     old = replace(before, rigs={i: r for i, r in before.rigs.items() if i in rigs})
     runnable = {c.id: c for c in expand_matrix(old).runnable}
     patched = {f.removeprefix(PATCHES).partition("/")[0] for f in files if f.startswith(PATCHES)}
@@ -85,6 +87,7 @@ def compare_cells(before: Matrix, matrix: Matrix, cells: Sequence[Cell], files: 
 def _explain_cell(before: Matrix, was: Cell | None, matrix: Matrix, cell: Cell, patched: set[str]) -> str:
     if was is None:
         return "it was excluded" if find_cell(before, cell.id) else "it is new"
+    # What weighs most is told first: another launch costs a load, another fact may only change what is asked.
     now, then = make_plan(matrix, cell), make_plan(before, was)
     if now.fingerprint != then.fingerprint:
         return "its launch changed"
@@ -116,13 +119,14 @@ def list_changed_files(revision: str, root: Path = CHECKOUT) -> tuple[str, ...]:
         ConfigError: git does not know the revision. HostError: git does not answer.
     """
     _require_revision(revision, root)
+    # Against the files as they lie here, not against HEAD: a plan is also made before a commit.
     changed = ask_git(root, "diff", "--name-only", "-z", "--no-ext-diff", revision, "--")
     unknown = ask_git(root, "ls-files", "--others", "--exclude-standard", "-z")
     return tuple(sorted({f.decode("utf-8", "replace") for f in (changed + unknown).split(b"\0") if f}))
 
 
 def _require_revision(revision: str, root: Path) -> None:
-    if not revision or revision.startswith("-"):
+    if not revision or revision.startswith("-"):  # git would take it for an option
         raise ConfigError([Problem("--changed-since", 0, repr(revision), "expected a commit, tag or branch")])
     try:
         ask_git(root, "rev-parse", "--git-dir")
@@ -138,10 +142,10 @@ def _require_revision(revision: str, root: Path) -> None:
 def _unpack_matrix(revision: str, root: Path, folder: Path) -> Path:
     """Unpack the matrix of the revision; return its root."""
     listed = ask_git(root, "ls-tree", "-r", "-z", "--name-only", revision, "matrix/").decode().split("\0")
-    names = [n for n in listed if n and not n.endswith(".py")]
+    names = [n for n in listed if n and not n.endswith(".py")]  # data alone: no code of another commit is ever run
     packed = ask_git(root, "archive", "--format=tar", revision, "--", *names)
     with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
         if sum(m.size for m in tar.getmembers()) > BIGGEST_BYTES:
             raise HostError(f"the matrix of {revision} is larger than {BIGGEST_BYTES >> 20} MiB")
-        tar.extractall(folder, filter="data")
+        tar.extractall(folder, filter="data")  # a branch may be a stranger's: no link leads out of the folder
     return folder / "matrix"

@@ -117,11 +117,12 @@ def main(words: Sequence[str] | None = None, read_driver: Callable[[], str] = st
         sys.stdout.write(f"{' '.join(list_words(plan))}\n")
     else:
         sys.stdout.write(f"{render_plan(plan, wide=options.wide, price=options.price)}\n")
-    return 0 if plan.groups else 1
+    return 0 if plan.groups else 1  # no error, and nothing to start: a script can tell it from a plan
 
 
 def list_words(plan: RunPlan) -> list[str]:
     """List pytest's words for the cells that are asked, without tiers; an id of a cell needs no quotes in a shell."""
+    # Tiers are launches of a plan's own, canaries and made-up weights, which pytest does not know by these words.
     cells = dict.fromkeys(c for g in plan.groups if g.asked for c in g.cells)
     return ["--cells", *cells, "--depth", plan.depth]
 
@@ -138,11 +139,13 @@ def plan_run(matrix: Matrix, options: argparse.Namespace, read_driver: Callable[
     ]
     files = [(path, read_records(path)) for path in options.evidence]
     chosen = narrow_cells(matrix, options)
+    # After the narrowing: what is done is judged of the cells that are wanted, by evidence that may hold others.
     if options.rerun:
         chosen = keep_unfinished(matrix, chosen, options, [r for _, own in files for r in own], read_driver())
     asked = GroupingRequest(depth=depth, tiers=options.tiers, timed=time_records(files), disk=_read_disk(options))
     grouped = group_cells(matrix, chosen.cells, asked)
     schedule = _Scheduler(matrix=matrix, options=options, asked=asked, chosen=chosen)
+    # Last, since what fits depends on how the groups share machines, not on the sum of their durations.
     if options.budget:
         by_id = {c.id: c for c in chosen.cells}
         grouped = cut_to_budget(grouped, by_id, options.budget, lambda g: schedule(g).makespan_s)
@@ -188,6 +191,7 @@ def keep_unfinished(
     """
     if not options.evidence:
         raise ConfigError([Problem("--rerun", 0, options.rerun, "of which runs? name them with --evidence FILE")])
+    # A policy's own rules (age, what is accepted) decide what is done; without one, green does.
     rule = load_policy(options.policy)[0] if options.policy else None
     today = Today(commit=read_source_state(CHECKOUT).commit, matrix_sha256=digest_of(matrix.root))
     depth = options.depth or read_depth(options.policy)
@@ -209,6 +213,7 @@ class _Scheduler:
 
     def __call__(self, grouped: Grouped) -> RunPlan:
         digest = digest_of(self.matrix.root)
+        # By GPU model: launches of two models never share a machine, so each model has a schedule of its own.
         machines = {g.gpu: self._make_machine(grouped, g.gpu) for g in grouped.groups}
         made = make_run_plan(grouped, machines, matrix_sha256=digest, depth=self.asked.depth, more=self.chosen.left_out)
         why = {c: self.chosen.why[c] for c in made.cells if c in self.chosen.why}
@@ -217,6 +222,7 @@ class _Scheduler:
     def _make_machine(self, grouped: Grouped, gpu: str) -> MachineKind:
         o = self.options
         found = find_machine((g for g in grouped.groups if g.gpu == gpu), count=o.hosts, memory_bytes=o.memory)
+        # --gpus is of GPUs; a cell of the CPU rig has a host, whatever is said of them.
         return replace(found, slots=o.gpus) if o.gpus and gpu != "cpu" else found
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from matrix import durations
 
+# Spelled as people write them. GB and GiB apart: weights are listed in the one, memory is counted in the other.
 BYTES: Final[Mapping[str, float]] = {
     "GB": 1e9,
     "TB": 1e12,
@@ -16,6 +17,7 @@ BYTES: Final[Mapping[str, float]] = {
     "TiB": 2**40,
 }
 RATES: Final[Mapping[str, float]] = {f"{unit}/s": size for unit, size in (*BYTES.items(), ("MB", 1e6))}
+# Of bounded length, and without a sign or an exponent: no size or price of a machine needs more.
 NUMBER: Final = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)\s*([A-Za-z/]*)", re.ASCII)
 
 

@@ -46,7 +46,7 @@ def _launch_row(p: PlacedJob, group: LaunchGroup) -> tuple[str, ...]:
     gpus = ",".join(map(str, p.slots)) if group.gpus else "-"
     where = f"{p.host}:{gpus}" if p.host else gpus
     e = group.estimate
-    load = e.warm_load_s if p.warm else e.load.seconds
+    load = e.warm_load_s if p.warm else e.load.seconds  # warm: the weights lie in the page cache of that machine
     return (
         *(format_time(p.start_s), format_time(p.end_s), group.tier, group.checkpoint, group.release, where),
         *(group.id[:ID_CHARS], str(len(group.cells)), f"{load:.0f} s{' warm' if p.warm else ''}"),
@@ -77,6 +77,7 @@ def _block_rows(schedule: Schedule, by_id: dict[str, LaunchGroup]) -> Iterator[t
 
 
 def _render_bound(schedule: Schedule) -> str:
+    # Said beside every plan, so that a reader sees whether a better order could be worth anything (decision 51).
     area, end = schedule.area_bound_s, schedule.makespan_s
     over = f"{(end / area - 1):.1%} above every GPU busy all the time" if area else ""
     promise = f", proven to be at most {CLOSE:.0%}" if schedule.close_is_proven else ""
@@ -110,11 +111,13 @@ def _render_rest(plan: RunPlan) -> Iterator[str]:
 def _list_sources(groups: Sequence[LaunchGroup]) -> Iterator[str]:
     """Say how much of the GPU time rests on what."""
     spent: Counter[tuple[str, str]] = Counter()
+    # By GPU time, since a guess about eight GPUs makes a plan wrong eight times as much as one about a single GPU.
     for group in groups:
         for part in group.estimate.parts:
             spent[part.level, _name_source(part.what, part.source)] += round(part.seconds * group.slots)
     whole = sum(spent.values()) or 1
     yield "where the durations come from, by share of the time:"
+    # What was measured stands first, then what was derived: the last lines are those to doubt.
     for (level, source), seconds in sorted(spent.items(), key=lambda one: (LEVELS.index(one[0][0]), -one[1])):
         if seconds >= whole * LEAST_SHARE:
             yield f"  {seconds / whole:4.0%}  {level:<9} {source}"

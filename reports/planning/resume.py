@@ -66,9 +66,10 @@ def judge_progress(
 ) -> tuple[CellStanding, ...]:
     """Judge each cell by all runs together."""
     runs = split_runs(records)
+    # A run whose continuation does not hold is no answer here either: the gate would not take it.
     broken = link_continuations(records).doubted
     odd = {run: why for run, own in runs.items() if (why := broken.get(run) or _doubt_run(own, now))}
-    mentioned = {r.cell for r in records if r.cell}
+    mentioned = {r.cell for r in records if r.cell}  # only their plans are made: a rig has hundreds of cells
     owed = {c.id: read_owed().nodeids(c, now.depth) for c in cells}
     expected = {c.id: make_expected(matrix, c, owed=owed[c.id]) for c in cells if c.id in mentioned}
     stale: dict[str, dict[str, str]] = {}  # cell -> run -> why
@@ -78,6 +79,7 @@ def judge_progress(
         for cell, why in doubts.items():
             if said := odd.get(run) or why:
                 stale.setdefault(cell, {})[run] = said
+        # Of a doubted run nothing counts; the cell is then short of answers, and the doubt says why.
         kept += [r for r in own if not r.cell or (r.cell in doubts and not (odd.get(run) or doubts[r.cell]))]
     rows = {row.cell: row for row in make_board(kept, {c.id: c.facts for c in cells}, owed).rows}
     good = now.policy.allow if now.policy else GREEN
@@ -91,11 +93,13 @@ def _cells_of(own: Sequence[Record]) -> set[str]:
 def _judge_cell(row: CellRow, stale: Mapping[str, str], good: frozenset[Status]) -> CellStanding:
     answered = [t for t in row.tests if t.result]
     missing = [t.name for t in row.tests if not t.result]
+    # A cell that did not start, as a known failure says, was answered: asked again, it would not start again.
     failed = [t for t in answered if t.status not in good | {Status.NOT_RUN_AS_KNOWN}]
     refuted = [f"{p.feature} is refuted" for p in row.proofs if p.outcome == "refuted"]
     why: dict[Rerun, str] = {}
     if failed or refuted:
         why["failed"] = list_first([*(f"{t.name} came to {t.status}" for t in failed), *refuted], SHOWN_TESTS)
+    # A stale run matters only where no later one answered in its place.
     if stale and missing:
         why["stale"] = "; ".join(f"run {run}: {said}" for run, said in stale.items())
     elif missing:
@@ -112,6 +116,7 @@ def _doubt_run(own: Sequence[Record], now: Now) -> str:
     start = next((r for r in own if isinstance(r, Run)), None)
     if start is None:
         return "it has no beginning"
+    # Without an end it may still be continued, so that alone is no doubt here.
     if any(isinstance(r, End) for r in own) and not is_sealed(own):
         return "its records are not those that its end sealed"
     if not is_as_deep(start.depth, now.depth):
@@ -119,6 +124,7 @@ def _doubt_run(own: Sequence[Record], now: Now) -> str:
     hours = (now.moment - min(r.t for r in own)).total_seconds() / 3600
     if now.policy and hours > now.policy.max_age_h:
         return f"{hours:.0f} h old, at most {now.policy.max_age_h:g} h are allowed"
+    # Compared only where both are known: a plan is often made on a machine without any GPU.
     driver = str(start.host.get("driver") or "")
     if now.driver and driver and driver != now.driver:
         return f"driver {driver}, today {now.driver}"
@@ -129,6 +135,7 @@ def _doubt_cell(cell: ExpectedCell, own: Sequence[Record], now: Now) -> str:
     """Return why the answers of a run about one cell do not count."""
     mine = [r for r in own if r.cell == cell.id or isinstance(r, Run | Launch)]
     row = next(row for row in make_board(mine, {cell.id: cell.facts}).rows if row.cell == cell.id)
+    # First, since of another launch the rest need not be asked.
     if row.fingerprints != {cell.fingerprint}:
         return _explain_plan(cell, mine)
     if any(launch.stub for launch in row.launches):
@@ -151,6 +158,7 @@ def _explain_plan(cell: ExpectedCell, mine: Sequence[Record]) -> str:
 
 
 def _lines(script: str) -> list[str]:
+    # The fingerprint stands in the script, too, and would be the first difference of every two.
     return [line.strip() for line in script.splitlines() if "fingerprint" not in line]
 
 
@@ -170,6 +178,7 @@ def list_commands(found: Sequence[CellStanding], rerun: Rerun, files: Sequence[P
     if missing := by_state.get("missing"):
         given = " ".join(f"--continue={path}" for path in files)
         yield f"pytest {given} --evidence=rest.jsonl --cells {_name_cells(missing)}"
+    # One command for each run: `--retry-of` names one, and a retry answers for that run alone.
     for run in sorted({run for p in by_state.get("failed", ()) for run in p.failed_runs}):
         yield f"pytest --retry-of {run} --cells {_name_cells([p for p in found if run in p.failed_runs])}"
     if stale := by_state.get("stale"):

@@ -32,11 +32,13 @@ def select_cells(matrix: Matrix, args: argparse.Namespace) -> Sequence[Cell]:
     if args.policy:
         wanted = {c.id for c in policy.expect_cells(*policy.load_policy(args.policy), matrix)}
         cells = [c for c in cells if c.id in wanted]
+    # Each option narrows what the ones before it left, so that a policy's cells on one rig are a plan, too.
     if args.cells:
         cells = select.select_by_globs(cells, args.cells)
     if args.rig:
         cells = select.select_by_rigs(matrix, cells, args.rig)
     if args.marks:
+        # A misspelt word would match nothing, and `not` of it everything.
         select.check_words(args.marks, select.all_marks(matrix), select.list_values(matrix))
         keep = select.compile_expression(args.marks)
         cells = [c for c in cells if keep(select.make_matcher(c))]

@@ -18,6 +18,7 @@ def time_records(files: Iterable[tuple[Path, Iterable[Record]]]) -> Timed:
     suites: dict[tuple[str, str], Seconds] = {}
     for path, records in files:
         for run, own in split_runs(records).items():
+            # Later runs of a file replace its earlier ones, as split_runs orders them: the last is the better guess.
             source = f"{path.name}, run {run}"
             _note_launches(own, source, launches)
             _note_suites(own, source, suites)
@@ -26,6 +27,7 @@ def time_records(files: Iterable[tuple[Path, Iterable[Record]]]) -> Timed:
 
 def _note_launches(own: list[Record], source: str, launches: dict[str, Seconds]) -> None:
     for r in own:
+        # By fingerprint, not by cell: cells with one plan share a launch and its duration.
         if isinstance(r, Launch) and r.outcome == "ok" and r.launch_s and not (r.stub or r.attached):
             launches[r.fingerprint] = Seconds(what="launch", seconds=r.launch_s, level="measured", source=source)
 
