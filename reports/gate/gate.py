@@ -36,7 +36,7 @@ from reports.gate.bounds import judge_bounds
 from reports.gate.depth import tell_depths
 from reports.gate.flakes import judge_attempts
 from reports.gate.known_failures import tell_known_failures, tell_not_run
-from reports.gate.owed import is_absent, tell_hidden, tell_missing
+from reports.gate.owed import is_absent, tell_contradicted, tell_hidden, tell_missing
 from reports.gate.policy import Policy
 from reports.gate.speed import judge_speed
 
@@ -263,6 +263,7 @@ def _check_cell(
     yield from tell_known_failures(cell, row, now.date())
     yield from tell_missing(row, policy.depth)
     yield from tell_hidden(row, records)
+    yield from tell_contradicted(row, records)
     if row.not_run:
         yield from tell_not_run(policy, row, now.date())
         return

@@ -13,12 +13,13 @@ from typing import Final
 
 from matrix.judging.status import Status
 from matrix.planning.owed import Depth
-from matrix.wording import list_first
+from matrix.wording import cut_line, list_first
 from reports.evidence.attempts import INFRASTRUCTURE
 from reports.evidence.summary import CellRow, SettledTest
 from reports.evidence.types import Found, Record, Result
 
 SHOWN: Final = 10  # tests of one suite; the rest is counted
+SAID_CHARS: Final = 200
 PASSED: Final = frozenset({Status.PASS, Status.MEASURED})
 
 
@@ -51,6 +52,16 @@ def tell_hidden(row: CellRow, records: Sequence[Record]) -> Iterator[tuple[str, 
             f"{passed[nodeid]} had failed in run {run} ({said}) when {end}, and no later pass answers"
             " for it: run the cell anew.",
         )
+
+
+def tell_contradicted(row: CellRow, records: Sequence[Record]) -> Iterator[tuple[str, str]]:
+    """Yield a rule and a sentence for each passed test with a failed check in the very run that it passed in. No suite
+    leaves one: an assertion was lost on the way, or the result was edited, and without a replay nobody would look."""
+    passed = {(t.result.run, t.nodeid): t for t in row.tests if t.result and t.status in PASSED}
+    for r in records:
+        if isinstance(r, Found) and not r.ok and (test := passed.pop((r.run, r.nodeid), None)):
+            said = cut_line(f"{r.check}: {r.detail or r.got}", SAID_CHARS)
+            yield "contradicted", f"{test.name} came to {test.status}, and its own run has a failed check: {said}."
 
 
 def is_absent(test: SettledTest) -> bool:

@@ -1,4 +1,4 @@
-"""`python -m tests.mutation [--on stub|proxy|both] [--only faults|healthy] [--faults GLOB...] [--seeds N]`
+"""`python -m tests.mutation [--on stub|proxy|both] [--only faults|healthy] [--faults GLOB...] [--named] [--seeds N]`
 
 Exit 0: every fault was noticed by every suite test it names, and no healthy engine was failed. Exit 1 otherwise.
 """
@@ -81,6 +81,9 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--every", action="store_true", help="ask every test of every proxy fault, not only the named ones"
     )
+    parser.add_argument(
+        "--named", action="store_true", help="ask only the tests that each stub defect names, no others"
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="write JSON and the page there")
     return parser.parse_args(argv)
 
@@ -93,7 +96,8 @@ def _seeds(text: str) -> range:
 def _stub(options: argparse.Namespace, parts: Iterable[str]) -> Iterator[Report]:
     for part in parts:
         if part == "faults":
-            yield from _faults("stub", _named(DEFECTS, options.faults), stub_row)
+            names = _named(DEFECTS, options.faults)
+            yield from _faults("stub", names, lambda n: stub_row(n, every=not options.named))
         else:
             yield from _healthy("stub", options.seeds or range(STUB_SEEDS), [healthy_stub])
 

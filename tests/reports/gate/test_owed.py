@@ -8,7 +8,7 @@ import pytest
 
 from matrix.judging.status import Status
 from reports.evidence.summary import CellRow, make_board
-from reports.gate.owed import SHOWN, is_absent, tell_hidden, tell_missing
+from reports.gate.owed import SHOWN, is_absent, tell_contradicted, tell_hidden, tell_missing
 from tests.reports import world
 from tests.reports.world import PLAIN
 
@@ -60,6 +60,17 @@ def test_a_failed_check_is_answered_by_no_pass_but_by_a_result(passed: str, ende
 def test_a_result_of_another_run_is_no_answer() -> None:
     records = world.typed(_needle("r0", None, ok=False), "r0")
     assert [*tell_hidden(_row_of("PASS"), [*records, *world.typed(_needle("r9", "FAIL", ok=True), "r9")])]
+
+
+@pytest.mark.parametrize("status", ["PASS", "MEASURED"])
+def test_a_pass_beside_a_failed_check_of_its_own_run_is_told(status: str) -> None:
+    """Without a replay nothing else would: the result alone says that all is well."""
+    row, (mine, *_) = _row_of(status), _needle("r1", None, ok=False)
+    [(rule, text)] = tell_contradicted(row, world.typed([mine, mine]))
+    assert rule == "contradicted" and f"came to {status}, and its own run has a failed check: x.ok: a." in text
+    assert not [*tell_contradicted(row, world.typed(_needle("r1", None, ok=True)))]
+    assert not [*tell_contradicted(row, world.typed([mine], "r0"))], "of another run: tell_hidden"
+    assert not [*tell_contradicted(_row_of("FAIL"), world.typed([mine]))]
 
 
 def _needle(run: str, status: str | None, *, ok: bool, sensitive: bool = True) -> list[world.Json]:
