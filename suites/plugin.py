@@ -89,12 +89,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect the tests that were made because the command line names them, and that this run does not ask, and those
     that a cell beside its base does not owe."""
+    # Of cells' own items the collection made only what is asked, unless the command line named tests.
     unasked = [i for i in items if not isinstance(i, CellItem) or names_tests(config)]
     unasked = [i for i in unasked if not asks_test(config, i.iter_markers())]
     if bases := keep_bases(session):
         unasked = [*dict.fromkeys((*unasked, *(i for i in items if not _is_owed_beside(i, bases))))]
     if unasked:
         config.hook.pytest_deselected(items=unasked)
+        # A set: a list would be searched once for each of some 50,000 items.
         gone = set(unasked)
         items[:] = [item for item in items if item not in gone]
 
@@ -124,6 +126,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     config = session.config
     paths = [Path(name) for name in config.option.baseline]
     release = config.option.baseline_release
+    # Once, by the controller: each worker would read and refuse the same files.
     if hasattr(config, "workerinput") or not (paths or release) or config.option.collectonly:
         return
     try:

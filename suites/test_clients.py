@@ -54,6 +54,7 @@ def test_thinks_through_an_agent_loop(
 ) -> None:
     """The same with thinking on, half as long: the thoughts of earlier turns are not sent back."""
     require_separate_thoughts(cell)
+    # Half: each turn carries a thought, so as many rounds would cost about twice as many tokens.
     steps = client_bank.agent_loop(depth.agent_rounds // 2)
     room = partial(client.room, thinking=True)
     expect_ok(evidence, run_loop(partial(client.ask, thinking=True), steps, _judge_step, room=room))
@@ -68,6 +69,7 @@ def _ask_in_parts(client: Client, items: Items) -> Iterator[Finding]:
     for item in items:
         whole, parted = client.ask(item), client.ask(arguments.write_in_parts(item))
         yield answer.check_answer(item, parted, check="clients.parts")
+        # Exactly: a part that is lost, or that a template writes out as a Python list, has another length.
         yield protocol.check_prompt_tokens(item, parted, whole.prompt_tokens or 0)
 
 
@@ -83,4 +85,5 @@ def _compare_both_ways(client: Client, item: Item) -> Finding:
 def _judge_step(item: Item, reply: Reply) -> Finding:
     if item.call:
         return arguments.check_calls(item, reply, check="clients.loop")
+    # A step without a call is the turn in which a told result must be used.
     return answer.check_answer(item, reply, check="clients.loop")

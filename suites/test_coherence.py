@@ -59,6 +59,7 @@ def test_sound_as_it_is_sampled(
 ) -> None:
     """Answers are right under the strict profile and sound language under the chat profile, whose wording is free."""
     strict, chat = (sampling.sampling_fields(p, cell.engine.dialect) for p in (sampling.STRICT, sampling.CHAT))
+    # Few: a profile's kernels run or do not, and how often answers are right the greedy tests count.
     facts = bank.facts(depth.recall)
     stories = [i for i in bank.long_generation(depth.long_texts) if i.kind == "long_generation"]  # and no lists
     right = (answer.check_answer(i, client.ask(i, extra=strict), check="coherence.strict") for i in facts)
@@ -92,9 +93,11 @@ def test_prefix_cache_changes_nothing(
     """A prompt from the cache has the same numbers as one that is computed."""
     item = bank.needle(tokens=2 * MARKER_TOKENS, depth=0.5, trial=MARKER_TRIALS - 1)
     dialect = cell.engine.dialect
+    # Past the cache: what is computed is the measure, whatever this launch was asked before.
     same = [
         _ask_for_logprobs(client, item, extra=bypass_prefix_cache(client, dialect)) for _ in range(depth.equal_asks)
     ]
+    # This request writes the cache: the requests before it may have been told to pass it by.
     client.ask(item, max_tokens=1)
     warm = _ask_for_logprobs(client, item)
     allowed = isolation.logprob_tolerance(cell.checkpoint.format)
@@ -130,6 +133,7 @@ def test_same_numbers_alone_and_among_others(
     item, *others = bank.facts(1 + depth.neighbours)
     same = [_ask_for_logprobs(client, item) for _ in range(depth.equal_asks)]
     mine = (item, {"max_tokens": COMPARED_TOKENS, "top_logprobs": TOP})
+    # One of ours behind each of the others: whatever the order of a batch, one of ours meets a neighbour.
     asks = [ask for other in others for ask in ((other, {"max_tokens": COMPARED_TOKENS}), mine)]
     crowded = client.together(asks)[1::2]
     allowed = isolation.logprob_tolerance(cell.checkpoint.format)
@@ -142,6 +146,7 @@ def test_counts_prompt_tokens_exactly(
 ) -> None:
     """`usage.prompt_tokens` equals the length of the rendered chat template, with tools."""
     n = depth.counted
+    # The count is what is tested, and a prompt with tools is long enough at its shortest.
     calls = pick_shortest(bank.calls(max(n, POOL)), n)
     more = () if n == 1 else bank.recall(n) + bank.tool_results(n) + bank.tool_dialogue(1) + bank.parallel_calls(1)
     items = [*bank.facts(n), *bank.chinese(n), *calls, *more]
@@ -176,5 +181,6 @@ def _check_texts(client: Client, items: Iterable[Item]) -> Iterator[Finding]:
 
 
 def _check_streamed_text(item: Item, reply: Reply) -> Finding:
+    # A count to a number has one right text; a story has none and is held to sound language alone.
     judge = answer.check_answer if item.answer is not None else answer.check_text
     return judge(item, reply, check="coherence.text")

@@ -41,7 +41,7 @@ def test_stops_at_a_stop_string(client: Client, bank: Bank, evidence: EvidenceSi
 
 
 def test_stops_at_any_of_its_stop_strings(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
-    """The second of two stop strings is the one that comes: engines have read the first alone."""
+    """The second of two stop strings is the one that comes: an engine that reads the first alone runs on."""
     expect_ok(evidence, _stop_at_the_second(client, bank.facts(depth.fields)))
 
 
@@ -83,6 +83,7 @@ def _check_stop_strings(client: Client, items: Sequence[Item]) -> Iterator[Findi
     for item in items:
         whole = client.ask(item)
         words = whole.content.split()
+        # From the middle: something stands in front of it and behind it, so both halves can be wrong.
         stop = words[len(words) // 2] if words else "."
         for stream in (False, True):
             reply = client.ask(item, stream=stream, extra={"stop": [stop]})
@@ -127,6 +128,7 @@ def _hold_back(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
 def _bias(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
     for item in items:
         reply = client.ask(item, max_tokens=BIASED_TOKENS, extra={"logit_bias": {BIASED_TOKEN: BIAS}})
+        # A model that always thinks spends the biased tokens inside its thought.
         yield fields.check_bias(item, reply.reasoning or reply.content, BIASED_TOKENS)
 
 
@@ -139,6 +141,7 @@ def _ask_for_choices(client: Client, item: Item) -> Finding:
         "chat_template_kwargs": {client.switch: False},
         "n": CHOICES,
     }
+    # In this order: an engine that takes greedy choices is asked what a client would send.
     for extra in ({}, SURELY):  # some refuse several greedy choices, which are the same: then one is drawn of one
         try:
             document = client.post_document("/v1/chat/completions", body | extra)
@@ -157,6 +160,7 @@ def _sample_twice(client: Client, item: Item) -> Finding:
 def _leave_and_ask(client: Client, items: Sequence[Item], long: Sequence[Item]) -> Iterator[Finding]:
     for item in items:
         before = client.ask(item)
+        # The own question, too: what is left of an equal prompt is what a prefix cache would hand on.
         for other in (*long, item)[:LEAVES] * 2:
             client.ask(other, stream=True, leave_after=LEFT_AFTER)
         yield fields.check_after_hang_up(item, before, client.ask(item))

@@ -71,6 +71,7 @@ def _check_cut_replies(client: Client, items: Sequence[Item]) -> Iterator[Findin
     for item in items:
         whole = client.ask(item)
         half = max(1, (whole.completion_tokens or 0) // 2)
+        # 1 is the edge at which a limit that is off by one becomes nothing or everything.
         for limit in dict.fromkeys((1, half)):
             for stream in (False, True):
                 reply = client.ask(item, max_tokens=limit, stream=stream)
@@ -81,6 +82,7 @@ def _check_cut_replies(client: Client, items: Sequence[Item]) -> Iterator[Findin
 def _check_newer_limit(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
     for item in items:
         whole = client.ask(item)
+        # Half: far from the end, where an engine that ignores the field is sure to be longer.
         limit = max(1, (whole.completion_tokens or 0) // 2)
         body = {
             "model": client.model,
@@ -107,6 +109,7 @@ def _go_on(client: Client, items: Sequence[Item], claimed: Sequence[str]) -> Ite
     for item in items:
         whole = client.ask(item)
         for field in claimed:
+            # With more tokens the end token must be passed; with none the limit and the end fall together.
             for more, room_factor in ((MORE_TOKENS, 2), (0, 1)):
                 yield _ask_for_more(client, item, whole, field, more=more, room_factor=room_factor)
 

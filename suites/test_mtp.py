@@ -24,10 +24,12 @@ def test_drafts_are_accepted(
 ) -> None:
     """The engine's own counters are read over answers that must be right: acceptance of garbage proves nothing."""
     dialect = cell.engine.observe
+    # Counters only grow, and other tests of this launch have moved them.
     before = observe_engine(dialect, client, engine.log_path)
     items = bank.facts(max(FACTS, depth.facts)) + bank.recall(RECALLS) + bank.long_generation(depth.long_texts)
     answered = [(item, client.ask(item)) for item in items]
     judged = proof.mtp.prove_mtp(observe_engine(dialect, client, engine.log_path), before)
+    # Before the proof: a head that is accepted on wrong answers has proven the wrong thing.
     expect_ok(evidence, (answer.check_answer(i, r, check="mtp.answer") for i, r in answered if i.answer))
     evidence.proof(judged.feature, judged.outcome, judged.rung, judged.detail, judged.data)
     if drafted := judged.data.get("drafted"):

@@ -63,6 +63,7 @@ def test_invents_no_needle(
 ) -> None:
     """The negative control: without a needle, the model must find none."""
     topk = index_topk(cell, plan.settings)
+    # Beyond index_topk where the context allows: the control is asked where the needles are.
     tokens = lengths.just_beyond(plan.settings, topk) or lengths.within_index_topk(plan.settings, topk)
     made = [bank.no_needle(tokens=tokens, trial=i) for i in range(depth.no_needles)]
     items = [item for item in made if item is not None]
@@ -80,6 +81,7 @@ def test_refuses_a_prompt_over_the_context(
     over = limits.check_refusal(
         item, _ask_or_refusal(client, item), tokens=int(context) + 1, context=int(context), exact=rendered is not None
     )
+    # Behind the refusal: what refused the prompt must go on serving others.
     fact = bank.facts(1)[0]
     after = answer.check_answer(fact, client.ask(fact), check="limits.after")
     expect_ok(evidence, [over, limits.check_alive(fact, healthy=client.health(), after=after)])
@@ -89,6 +91,7 @@ def _ask_or_refusal(client: Client, item: Item) -> tuple[int, str] | Reply:
     try:
         return client.ask(item, max_tokens=1)
     except EngineRefused as refusal:
+        # A refusal is the right answer here and nowhere else, so it is caught here alone.
         return refusal.status, refusal.body
 
 
@@ -107,6 +110,7 @@ def _make_needles(bank: Bank, sizes: Iterable[int], depth: Depth) -> Iterator[It
         for trial in range(depth.needles_per_length):
             for where in depth.needle_depths:
                 yield bank.needle(tokens=tokens, depth=where, trial=trial)
+        # One depth each: a tier asks for another way to search, and depths are what the plain ones ask.
         for tier in depth.needle_tiers:
             hard = bank.needle_tier(tier, tokens=tokens, depth=0.5)
             if hard is not None:

@@ -85,11 +85,13 @@ def _check_talk(
         yield answer.check_answer(item, turn.reply, check="reuse.turn")
         yield protocol.check_envelope(item, turn.reply)
     page = int(plan.settings.get("page_tokens", 1))
+    # Such a cell must find nothing, and its own proof holds it to that.
     pairs = () if NO_CACHE in cell.features else itertools.pairwise(turns)
     for before, now in pairs:
         yield reuse.check_cached(
             now.item, before.reply, now.reply, now.cached, page=page, kept=not cell.features & SPREAD
         )
+    # Kept before the others come: afterwards the pages are theirs.
     restore = keep_prefix(client, cell)
     for other in others:
         client.ask(other, max_tokens=1)
@@ -109,6 +111,7 @@ def _compare_with_cold(
 ) -> Iterator[Finding]:
     """Ask the second turn, one in the middle and the last of prompts that are computed. At the end, because
     SGLang knows no other way than to empty its cache."""
+    # Three of ten: each costs a prefill of the whole conversation, and 1 is the first that can be cached.
     chosen = {1, len(turns) // 2, len(turns) - 1}
     tie = 2 * isolation.logprob_tolerance(cell.checkpoint.format)
     for place in sorted(place for place in chosen if 0 < place < len(turns)):

@@ -62,8 +62,10 @@ def test_nothing_drifts(
     same = bank.needle(tokens=tokens, depth=0.5, trial=SAME_TRIAL)
     began, dialect = read_clock(client), cell.engine.observe
     before = observe_engine(dialect, client, engine.log_path, start=end_of(engine.log_path, client.tape))
+    # At least so many rounds, however short the time: a trend needs its points.
     while len(rounds) <= FEWEST or read_clock(client) - began < soak_s:
         at, number = read_clock(client) - began, len(rounds)
+        # Its depth moves with the round, so that drift is not the luck of one place.
         new = bank.needle(tokens=tokens, depth=(number % 9 + 1) / 10, trial=TRIALS + number)
         start = end_of(engine.log_path, client.tape)
         rounds.append(_ask_round(client, series, at, [facts[number % len(facts)], new, same], topk))

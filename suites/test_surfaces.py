@@ -55,11 +55,13 @@ def _pick_first_turns(bank: Bank, n: int) -> tuple[Item, ...]:
 
 def _pick_call(bank: Bank) -> list[Item]:
     calls = [item for item in bank.calls(POOL) if all(m["role"] != "assistant" for m in item.messages)]
+    # One: parsers are tested over chat; here the question is whether the surface carries a call at all.
     return pick_shortest(calls, 1)
 
 
 def _check_surface(client: Client, surface: Surface, items: Sequence[Item]) -> Iterator[Finding]:
     for item in items:
+        # Whole first: where the route is absent the document says so without a stream to take apart.
         whole, streamed = (_ask_surface(client, surface, item, stream=stream) for stream in (False, True))
         check = f"surfaces.{surface}"
         judge = arguments.check_calls if item.call else answer.check_answer
@@ -71,6 +73,7 @@ def _check_surface(client: Client, surface: Surface, items: Sequence[Item]) -> I
 
 def _ask_surface(client: Client, surface: Surface, item: Item, *, stream: bool) -> Reply:
     prompt = render_prompt(item.messages, item.tools)
+    # These routes have no switch for thinking, so the template thinks as it does by default.
     room = _budget_tokens(client, surface, item)
     body = write_request(surface, client.model, item, prompt=prompt, max_tokens=room, stream=stream)
     try:

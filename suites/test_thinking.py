@@ -38,6 +38,7 @@ def test_calls_after_thinking(cell: Cell, client: Client, bank: Bank, evidence: 
     """Parsers look for calls behind the thought, and have found them inside it, or nowhere."""
     require_separate_thoughts(cell)
     n = depth.thinking
+    # The shortest: what a parser makes of a thought before a call does not depend on the schemas.
     items = tuple(pick_shortest(bank.calls(POOL), n))
     if n > 1:
         items += bank.zero_argument_calls(1) + bank.parallel_calls(1) + bank.tool_dialogue(1)
@@ -48,8 +49,8 @@ def test_calls_after_thinking(cell: Cell, client: Client, bank: Bank, evidence: 
 def test_answers_beside_tools_after_thinking(
     cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
 ) -> None:
-    """Tools are offered and none is called: parsers of both kinds read the reply, and a thought has stood in the
-    content only then."""
+    """Tools are offered and none is called: the parsers of thoughts and of calls both read the reply, and the thought
+    must not come out as words."""
     require_separate_thoughts(cell)
     half = max(1, depth.thinking // 2)
     items = (*bank.no_tool_needed(half), *bank.tool_results(half))
@@ -130,6 +131,7 @@ def _cut_short(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
 
 def _switch_on_and_off(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
     for item in items:
+        # On first: whatever keeps the last request's switch shows behind it.
         client.ask(item, thinking=True)
         yield thinking.check_switched_off(item, client.ask(item))
 

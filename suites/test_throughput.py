@@ -63,6 +63,7 @@ def test_concurrency_sweep(
     for streams in loads.limit_streams(plan.settings, depth.load_sweep):
         result = loads.measure_load(engine, bank, depth, streams=streams, output_len=length, waves=1)
         loads.require_fit(result, cell)
+        # Marked, so that no baseline takes one wave for three.
         loads.record_load(evidence, result, depth=depth.name, sweep=True)
         expect_ok(evidence, [throughput.check_complete(result, output_len=length), *claims.check_claims(cell, result)])
 
@@ -73,6 +74,7 @@ def test_keeps_up_with_arrivals_by_the_clock(
 ) -> None:
     """An open loop at shares of what the same launch's closed loop completes: users who do not wait for each other."""
     streams = loads.limit_streams(plan.settings, (depth.open_streams,))[-1]
+    # The same judgement with another load: only how requests are sent differs.
     by_the_clock = replace(judged, measure=open_loop.measure_open_load)
     asked = [open_loop.make_load(share, streams, depth) for share in depth.open_shares]
     expect_ok(evidence, by_the_clock.findings(engine, asked))
@@ -91,6 +93,7 @@ def test_decode_speed_by_context(
     """One stream after prompts of growing length shows the cost per token of attention over a long cache."""
     length = depth.load_output_tokens
     asked = Load(output_len=length, prompt_tokens=0, true=lambda result: throughput.check_possible(result, cell))
+    # A set: lengths beyond a short context are all cut to the same one.
     fitting = sorted({lengths.cap_to_context(plan.settings, n + length) - length for n in depth.decode_lengths})
     each = [replace(asked, prompt_tokens=n, where={"context": n}) for n in fitting]
     expect_ok(evidence, judged.findings(engine, each))

@@ -40,6 +40,7 @@ def test_answers_alike_alone_and_in_company(
     guests = _invite(client, bank, _require_lengths(plan, topk, depth), depth)
     before = _ask_alone(client, guests)
     replies = client.together([(g.item, g.options) for g in guests], spread_s=SPREAD_S)
+    # Last, and of the same prompts: their pages were written beside the others.
     after = _ask_alone(client, guests)
     tie = 2 * isolation.logprob_tolerance(cell.checkpoint.format)
     beside = list(zip(guests, replies, strict=True))
@@ -59,6 +60,7 @@ def test_streams_alike_beyond_index_topk(
     topk = index_topk(cell, plan.settings)
     shortest, *_ = _require_lengths(plan, topk, depth)
     guests = _invite(client, bank, [shortest], depth)
+    # One of each role: streams are taken apart by kind of reply, not by length.
     first = {g.role: g.item for g in guests if g.compared}
     expect_ok(evidence, judge_both_ways(client.ask, first.values(), room=client.room))
 
@@ -78,6 +80,7 @@ def test_drafts_are_accepted_in_company(
     """The draft head reads through an indexer of its own: beyond index_topk and in a batch it must still be right."""
     dialect, topk = cell.engine.observe, index_topk(cell, plan.settings)
     guests = _invite(client, bank, _require_lengths(plan, topk, depth), depth)
+    # Tokens of an abandoned stream are drafted and never seen: they would blur the acceptance.
     stay = [g for g in guests if g.role != "leaves"]
     before = observe_engine(dialect, client, engine.log_path)
     replies = client.together([(g.item, g.options) for g in stay], spread_s=SPREAD_S)
@@ -123,6 +126,7 @@ def _check_right(guest: Guest, reply: Reply, alone: Reply | None, topk: int, *, 
         return
     finding = _judge_alone(guest, reply, topk)
     if alone is not None and guest.role == "call" and canary and not _judge_alone(guest, alone, topk).ok:
+        # A copy that the canary gets wrong by itself says nothing of its neighbours.
         finding = replace(finding, ok=True, sensitive=False, note="the canary calls wrongly alone, too")
     yield finding
 

@@ -36,6 +36,7 @@ def test_answers_without_a_tool(client: Client, bank: Bank, evidence: EvidenceSi
     findings = list(_check_no_calls(client, silent, "tools.none_needed"))
     wanted = {item.id: bool(item.call) for item in silent + loud}
     called = {f.item: bool(f.data.get("called")) for f in findings if "called" in f.data}
+    # Whether a call came is all that F1 asks; what it says is judged by the test above.
     called |= {item.id: bool(client.ask(item).tool_calls) for item in loud}
     expect_ok(evidence, [*findings, *([tools.check_trigger_f1(wanted, called)] if loud else [])])
 
@@ -90,6 +91,7 @@ def _check_none_and_named(client: Client, bank: Bank, cell: Cell, depth: Depth) 
         yield tool_choice.check_fitting(
             item, client.ask(item, extra=tool_choice.tool_choice_field("named", right)), "named"
         )
+        # A tool that does not fit: only a grammar makes a model call it.
         if other := next((name for t in item.tools if (name := tools.tool_function(t)["name"]) != right), None):
             yield _check_forced(client, item, "named", claim_strength(cell, "named"), other)
 

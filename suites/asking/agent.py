@@ -24,6 +24,7 @@ def run_loop(ask: Ask, steps: Sequence[Item], judge: Judge, *, room: Room) -> It
         if added is None:
             return
         said += added
+        # The engine's own turns, not the bank's: agents feed back what they were told.
         item = replace(step, messages=tuple(said))
         reply = ask(item, stream=True)
         yield judge(item, reply)
@@ -37,6 +38,7 @@ def _answer_calls(messages: Sequence[Message], said: Sequence[Message]) -> list[
     results = [m for m in messages if m.get("role") == "tool"]
     if not results:
         return list(messages)
+    # A result without its call cannot be sent: the loop ends, and its findings stand.
     if len(made) != len(results):
         return None
     return [{**message, "tool_call_id": call_id} for message, call_id in zip(results, made, strict=True)]

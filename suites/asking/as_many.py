@@ -107,6 +107,7 @@ class AsMany:
 
 def as_many(ask: Callable[..., Items], n: int, **options: Any) -> Items:
     """`n` items, or the most that the bank does not refuse."""
+    # Downwards, one by one: banks raise for what they lack and do not say how much they have.
     for fewer in range(n, 0, -1):
         try:
             return ask(fewer, **options)

@@ -58,8 +58,10 @@ def list_company_lengths(settings: Mapping[str, Any], index_topk: int, depth: De
 def make_company(bank: Bank, sizes: Sequence[int], guests: int, *, decoded: int = DECODED_TOKENS) -> tuple[Guest, ...]:
     """Return `guests` requests whose prompts take the lengths `sizes` in turn, in the order of their arrival. The long
     reply may take `decoded` tokens."""
+    # Drawn before they are sorted: which role gets which length must not depend on the order of arrival.
     made = list(itertools.islice(_draw_guests(bank, sizes, decoded), guests))
     decoding = [g for g in made if g.role == "decodes"]
+    # The longest last, so that its prefill meets everything else at work.
     reading = sorted((g for g in made if g.role != "decodes"), key=lambda g: g.item.tokens_prompt_about or 0)
     return (*decoding, *reading)
 

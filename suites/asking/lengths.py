@@ -25,6 +25,7 @@ def beyond_index_topk(settings: Mapping[str, Any], index_topk: int, depth: Depth
     if depth.needle_chunk_edges and (chunk := settings.get("chunk_tokens")):
         wanted |= {round(chunk * edge) for edge in (1 - EDGE, 1 + EDGE, 2 + EDGE, 4 + EDGE)}
     longest = _longest_prompt(settings)
+    # The end of the context costs over a minute of prefill (74 s at 131k, docs/sources/004.md).
     if depth.name == "release" and longest is not None:
         wanted.add(longest)
     return tuple(sorted(n for n in wanted if n > BEYOND * index_topk and (longest is None or n <= longest)))
@@ -44,6 +45,7 @@ def page_edges(settings: Mapping[str, Any], index_topk: int) -> tuple[int, ...]:
     tokens = just_beyond(settings, index_topk)
     if page == 1 or tokens is None:
         return ()
+    # Rounded up: the page must lie beyond index_topk, where selection counts.
     edge = -(-tokens // page) * page
     return (edge, edge + 1)
 

@@ -45,6 +45,7 @@ def ask_turn(client: Client, engine: EngineHandle, dialect: Dialect, item: Item)
     counts = COUNTED in dialect
     before: Seen = observe_engine(dialect, client, engine.log_path) if counts else ()
     reply = client.ask(item, top_logprobs=TOP)
+    # Usage tells of this request; the metric tells of all, so it serves only where usage is silent.
     if reply.cached_tokens is not None or not counts:
         return AskedTurn(item=item, reply=reply, cached=reply.cached_tokens)
     after = observe_engine(dialect, client, engine.log_path)

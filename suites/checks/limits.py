@@ -40,6 +40,7 @@ def _find_unclean(status: int, body: str) -> list[str]:
     message = _read_message(body)
     if message is None:
         wrong.append("the body is not JSON with a message")
+    # Any 4xx would do for a bad request; only the reason shows that the length was seen.
     elif not any(word in message.lower() for word in ABOUT):
         wrong.append(f"the message does not name the context: {message[:100]!r}")
     return wrong

@@ -1,8 +1,8 @@
 """Finds logprobs that are not those of the reply's own tokens: too few, too many, or of another text.
 
-Engines collect tokens and their numbers in different places. With drafts, a step of several tokens has had one number;
-behind a detokenizer that waits, numbers have come a token late. Each number is sound by itself then, and a comparison
-of two replies compares the wrong ones.
+Engines collect tokens and their numbers in different places. With drafts, a step of several tokens may keep one number;
+where text waits for the rest of a character, numbers may come a token late. Each number is sound by itself then, and a
+comparison of two replies compares the wrong ones.
 
 Seen in docs/evidence/sm90-h200 and sm90x2-h200 (vLLM 0.33.0, SGLang 0.5.23) and of llama.cpp 2026.10.11549, drafts
 included: as many positions as usage counts tokens, and their tokens are the text but for control tokens.

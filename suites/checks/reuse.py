@@ -25,6 +25,7 @@ def check_cached(
     prompt, earlier = now.prompt_tokens or 0, before.prompt_tokens or 0
     # The reply of the turn before is part of this prompt, and its keys were computed while it was decoded.
     most = min(prompt, earlier + (before.completion_tokens or 0))
+    # A cache may keep whole pages alone, and a draft head reads its last one again.
     least = 0 if not kept else max(0, earlier - PAGES_LOST * max(page, LARGEST_PAGE) - FRAME_TOKENS)
     wrong = ""
     if cached is not None and not cached <= most:

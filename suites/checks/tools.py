@@ -148,7 +148,7 @@ def check_stream_equals_whole(item: Item, streamed: Reply, whole: Reply) -> Find
     wrong = [
         f"{name}: {a!r} streamed, {b!r} whole" for name, a, b in _pair_fields(streamed, whole) if not same_value(a, b)
     ]
-    # Other words have another count. Equal ones are billed alike: streams with drafts have counted their chunks.
+    # Other words have another count. Equal ones are billed alike: with drafts a stream has fewer chunks than tokens.
     if not wrong and streamed.completion_tokens != whole.completion_tokens:
         wrong = [f"completion_tokens: {streamed.completion_tokens} streamed, {whole.completion_tokens} whole"]
     return Finding(

@@ -25,6 +25,7 @@ def require_fitting(paths: Sequence[Path], plans: Sequence[Plan], host: Mapping[
     Raises:
         ConfigError: naming each file that is no baseline of it, what it is of, and what was expected.
     """
+    # Files by name alone: a folder is a collection, of which what fits is used.
     files = [path for path in find_files(paths) if path in paths]
     problems = [Problem(str(file), 0, "", why) for file in files for why in _explain_unfit(file, plans, host)]
     if problems:
@@ -40,6 +41,7 @@ def fit_earlier(earlier: Baseline, plan: Plan, host: Mapping[str, Any], release:
         return fit_plan(earlier, plan, host)
     sibling = name_sibling(plan.cell, release)
     gpus, cpu = name_hardware(host)
+    # The release itself has no earlier self here, and another engine is another program.
     if not sibling:
         return Fitting(baseline=Baseline(), refused=())
     return fit_release(earlier, plan.cell.id, sibling, gpus, cpu)
@@ -65,6 +67,7 @@ def require_release(
         why = f"{name} is of {release.engine}, and no selected cell is another release of it"
         raise ConfigError([problem(f"{why}; selected is {plans[0].cell.id}, say")])
     fits = [fit_earlier(earlier, plan, host, release) for plan in own]
+    # Any one suffices: a night covers many cells, and the earlier release need not have run them all.
     if own and not any(fit.baseline.values for fit in fits):
         refused = sorted({why for fit in fits for why in fit.refused})
         wanted = siblings[own[0].cell.id]

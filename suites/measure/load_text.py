@@ -23,7 +23,9 @@ def check_texts(
     """Yield a finding for each text that the result kept. The load is over, so nothing is measured meanwhile."""
     kept = result.get(TEXTS) or []
     numbers = result.get(NUMBERS) or range(len(kept))
+    # The first prompts were the warm-up's, whose texts nobody kept.
     items = bank.load_prompts(streams + max(numbers, default=-1) + 1, tokens=prompt_tokens)[streams:]
+    # A client of its own: the load had its process, and its prompts must be asked as it asked them.
     client = Client(
         engine.base_url,
         engine.model,

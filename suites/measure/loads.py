@@ -64,6 +64,7 @@ def measure_load(
 ) -> dict[str, Any]:
     """Run one warm-up wave and `waves` measured ones, all of distinct prompts: no measured prompt is in the prefix
     cache. `skipped` prompts of the bank were sent before."""
+    # Drawn together: two calls would give the warm-up the same prompts, and the first wave would be cached.
     items = bank.load_prompts(skipped + streams * (1 + waves), tokens=depth.load_prompt_tokens)[skipped:]
     prompts = tuple(tuple(item.messages) for item in items)
     spec = LoadSpec(
@@ -78,6 +79,7 @@ def measure_load(
         keep_text=True,
         input_tokens_about=depth.load_prompt_tokens,
     )
+    # A replay has another port, and the same requests must have the same digest.
     asked = {k: v for k, v in asdict(spec).items() if k not in LAUNCH_ONLY}
     question = {"label": spec.label, "requests": len(spec.prompts), "output_len": spec.output_len}
     result = run_and_watch(engine, "load", asked, question, lambda: run_load(spec, engine.api_key, engine.access))
@@ -163,4 +165,5 @@ def check_baseline(
         earlier = baseline.find_earlier(cell.id, name, where)
         if earlier.values:
             finding = compare_earlier(name, [float(result[name])], earlier, more_is_better=more_is_better)
+            # A starved client is slow by itself: held against a baseline it would blame the engine.
             yield excuse_unfit_client(result, finding)

@@ -61,6 +61,7 @@ def answer_under_load(
     """
     light = replace(depth, load_prompt_tokens=LOADED_PROMPT_TOKENS)
     streams, length = depth.loaded_streams, depth.loaded_output_tokens
+    # In turn, for as long as the load lasts: how many rounds fit is the engine's speed.
     batches = itertools.cycle([items[i : i + AT_ONCE] for i in range(0, len(items), AT_ONCE)])
     asked: list[_Asked] = []
     with ThreadPoolExecutor(1) as pool:

@@ -68,6 +68,7 @@ def _find_engine(
     """Return the engine whose name the model list bears, or whose version endpoint answers, and its version."""
     owners = [e for e in matrix.engines.values() if told.owner and e.owned_by == told.owner]
     answered, notes = dict[str, str](), list[str]()
+    # A gateway hides the owner; then each engine's own endpoint is tried, and only one must answer.
     for engine in owners or matrix.engines.values():
         try:
             versions = read_versions(endpoint, engine.dialect)
@@ -80,6 +81,7 @@ def _find_engine(
         if version:
             answered[engine.id] = version
     releases = tuple(matrix.releases.values())
+    # Several may answer: a version that only one of them has on the axes decides.
     known = [e for e, v in answered.items() if any(r.engine == e and is_same_version(v, r) for r in releases)]
     if len(sure := known or list(answered)) == 1:
         return matrix.engines[sure[0]], answered[sure[0]], tuple(notes)
@@ -96,6 +98,7 @@ def _find_release(matrix: Matrix, engine: Engine | None, version: str) -> tuple[
         return None, False
     if same := next((r for r in known if is_same_version(version, r)), None):
         return same, False
+    # By version, not by name: 0.9 comes before 0.10.
     ordered = sorted(known, key=lambda r: r.parsed_version)
     if (told := parse_version(version)) is None:
         return None, False

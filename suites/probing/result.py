@@ -44,6 +44,7 @@ class Probe:
 
     @property
     def exit_code(self) -> int:
+        # Wrong before incomplete: what was seen wrong stays wrong, however little was asked.
         if self.wrong or self.failed:
             return WRONG
         return INCOMPLETE if self.stopped else RIGHT
@@ -77,6 +78,7 @@ def _tell_answers(probe: Probe) -> Iterator[str]:
     if not (probe.answered or probe.failed or probe.stopped):
         return
     yield ""
+    # In the order of the questions, each kind once, whether it was answered or not.
     for kind in dict.fromkeys([*(a.kind for a in probe.answered), *(f[0] for f in probe.failed)]):
         mine = [a for a in probe.answered if a.kind == kind]
         bad, dead = [a for a in mine if not a.finding.ok], [f for f in probe.failed if f[0] == kind]
@@ -112,6 +114,7 @@ def _tell_next(probe: Probe) -> Iterator[str]:
 
 
 def _show_text(text: str) -> str:
+    # Redacted first: a cut line could end inside a secret that no pattern fits any more.
     return defuse_line(redact_text(text), SHOWN_CHARS)
 
 
