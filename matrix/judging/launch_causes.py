@@ -156,9 +156,10 @@ def _choose_in_chain(first: _JudgedFailure, judged: Iterable[_JudgedFailure]) ->
     own = [j for j in judged if chain and j.failure.chain == chain]
     if len(own) < 2:
         return first, ""
-    # Only of the first one's height: a known cause that was told as a warning must not replace an exception.
+    # Only of the first one's height: a known cause that was told as a warning must not replace an exception, and the
+    # end of a pipe, which only says that another process is gone, must not replace what its reader then says of it.
     known = next((j for j in own if j.cause and j.cause.role == "cause" and j.height == first.height), None)
-    chosen, last = known or own[0], own[-1].failure.text
+    chosen, last = known or next(j for j in own if j.height == first.height), own[-1].failure.text
     return chosen, "" if last == chosen.failure.text else cut_line(last, SHOWN_CHARS)
 
 

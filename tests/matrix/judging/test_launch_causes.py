@@ -87,6 +87,11 @@ def traceback(exception: str, prefix: str = "") -> str:
         ("error: invalid argument: --flash-attn", "refused_flag"),
         ("NCCL WARN Error while creating shared memory segment /dev/shm/nccl-abc: No space left", "shm_too_small"),
         ("worker 3 terminated, exitcode: -9", "killed"),
+        ("Worker proc VllmWorker-1 died unexpectedly (exit code: -9), shutting down executor.", "killed"),
+        ("RuntimeError: Process EngineCore_DP0 (PID: 7) died with exit code -9", "killed"),
+        ("RuntimeError: Engine core initialization failed. Failed core proc(s): {'EngineCore_DP0': -9}", "killed"),
+        ("Scheduler or DataParallelController 77 terminated with -9", "killed"),
+        ("RuntimeError: Weight cache daemon (pid=7) exited prematurely with code -9", "killed"),
         ("Out of memory: Killed process 77 (python) total-vm:9kB", "main_memory"),
         ("oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),task=python,pid=77", "main_memory"),
         ("Fatal Python error: Segmentation fault", "segfault"),
@@ -132,6 +137,16 @@ def test_of_exceptions_raised_from_one_another_the_innermost_is_told() -> None:
         traceback("AttributeError: x") + "\n" + handled + traceback("torch.OutOfMemoryError: CUDA out of memory")
     )
     assert known.id == "oom"
+
+
+def test_what_a_broken_pipe_is_told_as_stands_before_the_pipe() -> None:
+    handled = "\nDuring handling of the above exception, another exception occurred:\n\n"
+    for last, id_ in (
+        ("RuntimeError: worker is gone, see its log", UNKNOWN),
+        ("RuntimeError: exit code: -9", "killed"),
+    ):
+        cause = found(traceback("EOFError") + "\n" + handled + traceback(last))
+        assert (cause.line, cause.id, cause.became) == (last, id_, "")
 
 
 def test_a_parents_exception_is_told_only_where_there_is_no_other() -> None:
