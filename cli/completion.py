@@ -11,7 +11,7 @@ from cli.verb import Program, Verb
 from matrix.output.command_line import CommandLine
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     own = CommandLine(
         prog="glm-matrix completion", description="Print the completion script for a shell; renew it after an update."
     )
@@ -26,8 +26,8 @@ def make_completion(verbs: Callable[[], Iterable[Verb]]) -> Program:
         # late: no other verb needs it, and each start would pay for it
         import shtab
 
-        options = parser().parse_args(words)
+        options = make_parser().parse_args(words)
         sys.stdout.write(f"{shtab.complete(build_parser(verbs()), shell=options.shell)}\n")
         return 0
 
-    return Program(parser, main)
+    return Program(make_parser, main)

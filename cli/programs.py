@@ -29,7 +29,7 @@ def matrix_verb(name: str) -> Callable[[], Program]:
             gc.disable()  # 40,000 cells that all live until the end: looking for garbage is a sixth of the time
             return command.main([name, *words])
 
-        return Program(lambda: take_subparser(command.parser(), name), main)
+        return Program(lambda: take_subparser(command.make_parser(), name), main)
 
     return load
 
@@ -45,10 +45,10 @@ def load_show() -> Program:
         from matrix.yaml.load import load_matrix
 
         gc.disable()
-        options = take_subparser(command.parser(), "show").parse_args(words)
+        options = take_subparser(command.make_parser(), "show").parse_args(words)
         return command.show_cell(load_matrix(), options, ServingPlaces(checkout=str(CHECKOUT), local=read_local()))
 
-    return Program(lambda: take_subparser(command.parser(), "show"), main)
+    return Program(lambda: take_subparser(command.make_parser(), "show"), main)
 
 
 def reports_verb(name: str) -> Callable[[], Program]:
@@ -57,7 +57,7 @@ def reports_verb(name: str) -> Callable[[], Program]:
     def load() -> Program:
         from reports import __main__ as command
 
-        return Program(lambda: take_subparser(command.parser(), name), lambda words: command.main([name, *words]))
+        return Program(lambda: take_subparser(command.make_parser(), name), lambda words: command.main([name, *words]))
 
     return load
 
@@ -74,13 +74,13 @@ def take_subparser(parser: argparse.ArgumentParser, name: str) -> argparse.Argum
 def load_preflight() -> Program:
     from matrix.preflight import __main__ as preflight
 
-    return Program(preflight.parser, preflight.main)
+    return Program(preflight.make_parser, preflight.main)
 
 
 def load_why() -> Program:
     from cli.codes import why
 
-    return Program(why.parser, why.main)
+    return Program(why.make_parser, why.main)
 
 
 # checkpoints are read by fixtures and secrets hidden by reports: the matrix is handed both, and imports neither
@@ -88,20 +88,20 @@ def load_check() -> Program:
     from matrix.checking import command
     from reports.evidence.redact import redact_data
 
-    return Program(command.parser, lambda words: command.main(words, _lint_folder, redact_data))
+    return Program(command.make_parser, lambda words: command.main(words, _lint_folder, redact_data))
 
 
 def load_probe() -> Program:
     from suites.probing import command
 
-    return Program(command.parser, command.main)
+    return Program(command.make_parser, command.main)
 
 
 def load_upgrade() -> Program:
     from matrix.upgrading import command
     from reports.evidence.redact import redact_data
 
-    return Program(command.parser, lambda words: command.main(words, _lint_folder, redact_data))
+    return Program(command.make_parser, lambda words: command.main(words, _lint_folder, redact_data))
 
 
 def load_bisect() -> Program:
@@ -111,7 +111,7 @@ def load_bisect() -> Program:
         gc.disable()
         return command.main(words)
 
-    return Program(command.parser, main)
+    return Program(command.make_parser, main)
 
 
 def _lint_folder(folder: Path) -> Sequence[Remark]:
@@ -129,7 +129,7 @@ def load_recommend() -> Program:
         gc.disable()
         return command.main(words, _look_around())
 
-    return Program(command.parser, main)
+    return Program(command.make_parser, main)
 
 
 def _look_around() -> HostSurroundings:
@@ -168,19 +168,19 @@ def _read_certified(registry: Path) -> Mapping[str, LastRun]:
 def load_parsers() -> Program:
     from matrix.parsers import command
 
-    return Program(command.parser, command.main)
+    return Program(command.make_parser, command.main)
 
 
 def load_facts() -> Program:
     from matrix.facts import __main__ as facts
 
-    return Program(facts.parser, facts.main)
+    return Program(facts.make_parser, facts.main)
 
 
 def load_plan() -> Program:
     from reports.planning import command
 
-    return Program(command.parser, lambda words: command.main(words, _read_driver))
+    return Program(command.make_parser, lambda words: command.main(words, _read_driver))
 
 
 def _read_driver() -> str:
@@ -192,73 +192,73 @@ def _read_driver() -> str:
 def load_doctor() -> Program:
     from fixtures.session import doctor
 
-    return Program(doctor.parser, doctor.main)
+    return Program(doctor.make_parser, doctor.main)
 
 
 def load_who() -> Program:
     from fixtures.host import who
 
-    return Program(who.parser, who.main)
+    return Program(who.make_parser, who.main)
 
 
 def load_reap() -> Program:
     from fixtures.session import reap
 
-    return Program(reap.parser, reap.main)
+    return Program(reap.make_parser, reap.main)
 
 
 def load_add() -> Program:
     from cli.adding import command
 
-    return Program(command.parser, command.main)
+    return Program(command.make_parser, command.main)
 
 
 def load_weights() -> Program:
     from fixtures.weights import locate
 
-    return Program(locate.parser, locate.main)
+    return Program(locate.make_parser, locate.main)
 
 
 def load_judge_checkpoint() -> Program:
     from fixtures.weights import checkpoint_files
 
-    return Program(checkpoint_files.parser, checkpoint_files.main)
+    return Program(checkpoint_files.make_parser, checkpoint_files.main)
 
 
 def load_patch() -> Program:
     from fixtures.weights import patching
 
-    return Program(patching.parser, patching.main)
+    return Program(patching.make_parser, patching.main)
 
 
 def load_overlay() -> Program:
     from fixtures.weights import overlay
 
-    return Program(overlay.parser, overlay.main)
+    return Program(overlay.make_parser, overlay.main)
 
 
 def load_venv() -> Program:
     from fixtures.launch.venv import build
 
-    return Program(build.parser, build.main)
+    return Program(build.make_parser, build.main)
 
 
 def load_canary() -> Program:
     from fixtures.canary import __main__ as canary
 
-    return Program(canary.parser, canary.main)
+    return Program(canary.make_parser, canary.main)
 
 
 def load_gguf() -> Program:
     from fixtures.canary.gguf import gguf
 
-    return Program(gguf.parser, gguf.main)
+    return Program(gguf.make_parser, gguf.main)
 
 
 def load_damage() -> Program:
     from fixtures.canary.derive import damage
 
-    return Program(damage.parser, damage.main)
+    return Program(damage.make_parser, damage.main)
 
 
 def load_llamacpp() -> Program:
@@ -270,55 +270,55 @@ def load_llamacpp() -> Program:
 
         return main(words)
 
-    return Program(options.parser, main)
+    return Program(options.make_parser, main)
 
 
 def load_load() -> Program:
     from fixtures.workload import command
 
-    return Program(command.parser, command.main)
+    return Program(command.make_parser, command.main)
 
 
 def load_load_bench() -> Program:
     from fixtures.traffic import bench
 
-    return Program(bench.parser, bench.main)
+    return Program(bench.make_parser, bench.main)
 
 
 def load_mock_server() -> Program:
     from fixtures.traffic import mock_server
 
-    return Program(mock_server.parser, mock_server.main)
+    return Program(mock_server.make_parser, mock_server.main)
 
 
 def load_snapshot() -> Program:
     from lab.snapshot import __main__ as snapshot
 
-    return Program(snapshot.parser, snapshot.main)
+    return Program(snapshot.make_parser, snapshot.main)
 
 
 def load_record_references() -> Program:
     from lab.references import record_references
 
-    return Program(record_references.parser, _with_lab_extra(record_references.main))
+    return Program(record_references.make_parser, _with_lab_extra(record_references.main))
 
 
 def load_record_recordings() -> Program:
     from lab.references import record_recordings
 
-    return Program(record_recordings.parser, record_recordings.main)
+    return Program(record_recordings.make_parser, record_recordings.main)
 
 
 def load_tolerances() -> Program:
     from lab.references import tolerances
 
-    return Program(tolerances.parser, tolerances.main)
+    return Program(tolerances.make_parser, tolerances.main)
 
 
 def load_prompt_seed() -> Program:
     from lab.references import choose_undecided_prompt
 
-    return Program(choose_undecided_prompt.parser, _with_lab_extra(choose_undecided_prompt.main))
+    return Program(choose_undecided_prompt.make_parser, _with_lab_extra(choose_undecided_prompt.main))
 
 
 def load_train_canary() -> Program:
@@ -329,7 +329,7 @@ def load_train_canary() -> Program:
 
         return main(words)
 
-    return Program(options.parser, _with_lab_extra(main))
+    return Program(options.make_parser, _with_lab_extra(main))
 
 
 def load_known_wrong() -> Program:
@@ -365,16 +365,16 @@ def _with_lab_extra(main: Callable[[Sequence[str]], int]) -> Callable[[Sequence[
 def load_recipe() -> Program:
     from ci.recipes import command
 
-    return Program(command.parser, command.main)
+    return Program(command.make_parser, command.main)
 
 
 def load_submit() -> Program:
     from fixtures.fleet import command
 
-    return Program(command.parser, command.main)
+    return Program(command.make_parser, command.main)
 
 
 def load_fleet() -> Program:
     from fixtures.fleet import follow
 
-    return Program(follow.parser, follow.main)
+    return Program(follow.make_parser, follow.main)

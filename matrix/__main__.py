@@ -48,7 +48,7 @@ from matrix.yaml.loaded import Matrix
 CELL_HELP = "a cell's id, RIG.RELEASE.CHECKPOINT.FEATURES, runnable or not; see `glm-matrix list`"
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     top = CommandLine(prog="glm-matrix", description=__doc__, epilog="Every other verb: `glm-matrix --help`.")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     ls = verbs.add_parser("list", help="cells of the matrix as a table or JSON")
@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from cli.program import main as run_any_verb
 
         return run_any_verb(words)
-    args = parser().parse_args(words)
+    args = make_parser().parse_args(words)
     try:
         return VERBS[args.verb](load_matrix(), args)
     except ConfigError as error:

@@ -47,7 +47,7 @@ from matrix.output.pipe import run_for_a_pipe
 from matrix.planning.expand import expand_matrix
 from matrix.planning.named import list_runnable_named
 from matrix.yaml.load import digest_of, load_matrix
-from reports.arguments import list_evidence, make_parser
+from reports.arguments import list_evidence, make_reports_parser
 from reports.board import terminal as table
 from reports.board.text import View, make_headline, make_view
 from reports.certify import command as certify
@@ -103,12 +103,12 @@ class JudgedEvidence:
         return GREEN if self.verdict is None or self.verdict.green else RED
 
 
-def parser() -> argparse.ArgumentParser:
-    return make_parser(__doc__ or "")
+def make_parser() -> argparse.ArgumentParser:
+    return make_reports_parser(__doc__ or "")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    args = parser().parse_args(argv)
+    args = make_parser().parse_args(argv)
     try:
         own = {"diff": upgrade.run_diff, "junit": _junit, "predictions": _predictions, "replay": _replay, "sign": _sign}
         own |= {
@@ -127,7 +127,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _judging(args: argparse.Namespace) -> int:
     if args.verb == "gate" and args.policy is None:
-        parser().error("gate needs --policy, e.g. ci/gates/cpu.yaml")
+        make_parser().error("gate needs --policy, e.g. ci/gates/cpu.yaml")
     place = _place_junit(args)
     if (shown := _stream(args)) is not None:
         return _report_streamed(args, shown)

@@ -18,7 +18,7 @@ from reports.reproduce import command as reproduce
 from reports.upgrade import command as upgrade
 
 
-def make_parser(description: str) -> argparse.ArgumentParser:
+def make_reports_parser(description: str) -> argparse.ArgumentParser:
     """Make the parser of every verb. Its default places are looked up now: a run before may have made one of them."""
     out, evidence = places.locate_out(), places.find_evidence()
     whole = CommandLine(

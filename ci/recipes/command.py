@@ -36,7 +36,7 @@ FILES: Final = {
 }
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     own = CommandLine(
         prog="glm-matrix recipe", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -58,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Exit codes: 0 printed, 2 bad input."""
-    options = parser().parse_args(words)
+    options = make_parser().parse_args(words)
     try:
         if options.labels and options.form not in LABELLED:
             message = f"{options.form} chooses its machine without labels; {', '.join(LABELLED)} take them"

@@ -31,9 +31,9 @@ NEXT: Final = {
 }
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     # `add checkpoint` is older and lives below us: its tree of verbs is grown here, so that one --help lists all
-    top = checkpoints.parser()
+    top = checkpoints.make_parser()
     top.description = __doc__
     verbs = next(a for a in top._actions if isinstance(a, argparse._SubParsersAction))
     rig = verbs.add_parser("rig", help="another count of a GPU that is on the axes")
@@ -59,7 +59,7 @@ def main(words: Sequence[str] | None = None) -> int:
     # its exit codes tell of a faulty checkpoint, which ours cannot
     if given[:1] == ["checkpoint"]:
         return checkpoints.main(given)
-    options = parser().parse_args(given)
+    options = make_parser().parse_args(given)
     try:
         if options.kind == "policy":
             sys.stdout.write(f"{policy.add_policy(options)}\n")

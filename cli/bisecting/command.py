@@ -21,7 +21,7 @@ from cli.bisecting.ending import Regression, Written, write_ending
 from cli.bisecting.interrupted import make_state, read_earlier, write_state
 from cli.bisecting.launching import Launching
 from cli.bisecting.observed import FailureShape, Observed, list_shapes
-from cli.bisecting.options import ALL, make_parser
+from cli.bisecting.options import ALL, make_bisect_parser
 from cli.bisecting.recorded import Playback, RecordedRun, RecordedRuns, list_files, read_recording
 from cli.bisecting.words import BisectReport, as_data, as_step, say_report, say_steps
 from fixtures.host.detected import detect_host
@@ -43,8 +43,8 @@ from reports.evidence.defuse import defuse_line
 FOUND, NOT_SO, UNDECIDED, INTERRUPTED = 0, 1, 3, 130
 
 
-def parser() -> argparse.ArgumentParser:
-    return make_parser(__doc__ or "")
+def make_parser() -> argparse.ArgumentParser:
+    return make_bisect_parser(__doc__ or "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ class BisectQuestion:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Exit codes: 0 found, 1 an end of the range is not what it was said to be, 2 bad input, 3 not decided."""
-    options = parser().parse_args(words)
+    options = make_parser().parse_args(words)
     if options.dry_run:
         question = read_question(options, ())
         return _print_plan(question)

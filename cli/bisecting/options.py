@@ -16,7 +16,7 @@ BOOTS: Final = 40
 ALL: Final = "every test that the cell owes"
 
 
-def make_parser(description: str) -> argparse.ArgumentParser:
+def make_bisect_parser(description: str) -> argparse.ArgumentParser:
     own = CommandLine(
         prog="glm-matrix bisect", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )

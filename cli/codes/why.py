@@ -17,7 +17,7 @@ from matrix.output.command_line import CommandLine
 WIDTH: Final = 100  # columns
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     own = CommandLine(prog="glm-matrix why", description=(__doc__ or "").partition(": ")[2])
     asked = own.add_mutually_exclusive_group(required=True)
     asked.add_argument("code", nargs="?", metavar="CODE", help="e.g. XPASS, needle.found, planted_fsfs")
@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print one page, every code, or a kind's page."""
-    options = parser().parse_args(argv)
+    options = make_parser().parse_args(argv)
     if options.markdown:
         sys.stdout.write(render_page(options.markdown, CATALOGUE[options.markdown]()))
     elif options.list:

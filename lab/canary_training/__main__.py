@@ -16,13 +16,13 @@ from lab.canary_training import auxiliary, trunk
 from lab.canary_training.checkpoint import load_weights, read_model, save_checkpoint
 from lab.canary_training.evaluate import evaluate_model
 from lab.canary_training.model import Canary
-from lab.canary_training.options import parser
+from lab.canary_training.options import make_parser
 from lab.canary_training.samples import REFRESH_PLAN, TRUNK_PLAN
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done, 2 bad input."""
-    options = parser().parse_args(argv)
+    options = make_parser().parse_args(argv)
     RUNS[options.verb](options)
     return 0
 

@@ -24,7 +24,7 @@ glm-matrix train-canary saliency                      (a few minutes, CPU; rewri
 glm-matrix train-canary heal --keep 10 --out /tmp/reap160 --seconds 240"""
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     own = CommandLine(
         prog="glm-matrix train-canary", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -19,7 +19,7 @@ from matrix.parsers.record import load_releases, save_run
 from matrix.preflight.snapshot import SNAPSHOTS
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     """Return the command's parser."""
     own = CommandLine(prog="python -m lab.parsers", description="run each release's parsers over the corpus")
     own.add_argument("release", nargs="*", metavar="NAME==VERSION", help="the releases to run")
@@ -31,13 +31,13 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0 when all ran, 2 when one did not."""
-    options = parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     asked = [*options.release, *(_with_snapshots(options.again) if options.snapshots else [])]
     if not asked and options.snapshots:
         print("the parsers of every release with a snapshot have run")
         return 0
     if not asked:
-        parser().error("expected NAME==VERSION, or --snapshots")
+        make_parser().error("expected NAME==VERSION, or --snapshots")
     failed = 0
     for requirement in asked:
         start = time.monotonic()

@@ -204,7 +204,7 @@ def list_families(index_topk: int, folder: Path) -> Iterator[tuple[str, WeightFa
             yield weights, WeightFamily(weights, ways, index_topk, folder)
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     own = CommandLine(prog="glm-matrix prompt-seed", description=(__doc__ or "").splitlines()[0])
     own.add_argument("first", type=int, help="first seed to try")
     own.add_argument("last", type=int, help="last seed to try")
@@ -219,7 +219,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print a line for each seed that is worth one."""
-    args = parser().parse_args(argv)
+    args = make_parser().parse_args(argv)
     ids = make_encoder(_find_directory(SOURCE))
     with tempfile.TemporaryDirectory() as folder:
         asked = list(list_families(args.index_topk, Path(folder)))

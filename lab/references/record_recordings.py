@@ -92,13 +92,13 @@ def _filter_canaries(cells: Iterator[Cell] | tuple[Cell, ...]) -> Iterator[Cell]
     return (c for c in cells if c.engine.dialect == "llamacpp" and c.checkpoint.format == "bf16")
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     return CommandLine(prog="glm-matrix record-recordings", description=(__doc__ or "").splitlines()[0])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Launch the embedded engine once a way, rewrite the file and print its path."""
-    parser().parse_args(argv)
+    make_parser().parse_args(argv)
     FILE.parent.mkdir(exist_ok=True)
     FILE.write_text(json.dumps(record_ways(*list_launches()), indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(f"{FILE}\n")

@@ -16,7 +16,7 @@ from matrix.output.command_line import CommandLine
 from suites.measure.references import COMMAND, FILE, read_references
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     own = CommandLine(prog="glm-matrix record-references", description=(__doc__ or "").splitlines()[0])
     own.add_argument(
         "--missing", action="store_true", help="keep what is current, and ask only for what is missing or stale"
@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Ask the oracle, rewrite the file and print its path."""
-    kept = read_references() if parser().parse_args(argv).missing else ()
+    kept = read_references() if make_parser().parse_args(argv).missing else ()
     FILE.write_text(record_references(COMMAND, kept), encoding="utf-8")
     sys.stdout.write(f"{FILE}\n")
     return 0

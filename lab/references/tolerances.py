@@ -79,7 +79,7 @@ def _compare_found(cell: Cell, planned: Plan, found: Found) -> Iterator[Agreemen
     yield Agreement(cell=cell, prompt=key.item, dtype=dtype, right=right, wrong=told)
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     own = CommandLine(prog="glm-matrix tolerances", description=(__doc__ or "").splitlines()[0])
     own.add_argument("files", type=Path, nargs="+", metavar="EVIDENCE.jsonl", help="evidence of canary cells")
     return own
@@ -87,7 +87,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print one line for each prompt of each launch."""
-    for each in list_agreements(parser().parse_args(argv).files):
+    for each in list_agreements(make_parser().parse_args(argv).files):
         wrong = ", ".join(f"{name} {told.mean:.1e}" for name, told in each.wrong.items())
         sys.stdout.write(
             f"{each.cell.id} | {each.prompt} | {each.dtype} | {_format_divergence(each.right)} | {wrong}\n"

@@ -35,7 +35,7 @@ from matrix.preflight.snapshot import SNAPSHOTS, Snapshot, format_snapshot, rele
 AXES = CHECKOUT / "matrix" / "axes" / "engines"
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     own = CommandLine(
         prog="glm-matrix snapshot", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -56,13 +56,13 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0 when written, 2 when the index, the wheel or the request is not usable."""
-    options = parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     if not options.release:
-        parser().error("expected NAME==VERSION, or --newest and engines")
+        make_parser().error("expected NAME==VERSION, or --newest and engines")
     # a version with --newest, or an engine without it, would be asked of the index as a package of that name
     wrong = [text for text in options.release if ("==" in text) is options.newest]
     if wrong:
-        parser().error(f"expected {'ENGINE' if options.newest else 'NAME==VERSION'}, got {wrong[0]!r}")
+        make_parser().error(f"expected {'ENGINE' if options.newest else 'NAME==VERSION'}, got {wrong[0]!r}")
     try:
         # oldest first: each release is then held against the one before it, which has just been read
         asked = [f"{e}=={v}" for e in options.release for v in newer_versions(e)] if options.newest else options.release

@@ -49,7 +49,7 @@ STARTS: Final = "`vllm serve`, `sglang serve`, `python -m sglang.launch_server`,
 MAX_JSON_BYTES: Final = 64_000_000  # an index of a checkpoint lists a hundred thousand tensors
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     made = CommandLine(
         prog="glm-matrix check",
         description=__doc__,
@@ -87,7 +87,7 @@ def main(
     """
     return run_on_line(
         arguments,
-        parser(),
+        make_parser(),
         lambda options, command, given: _make_report(options, command, given=given, lint_folder=lint_folder),
         (render_json, lambda report, options: render_text(report)),
         redact,

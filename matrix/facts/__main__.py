@@ -18,7 +18,7 @@ from matrix.output.command_line import CommandLine
 WORDS = {True: "holds", False: "does not", None: "unknown"}
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     own = CommandLine(
         prog="glm-matrix facts", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, or 2 for a fact that does not exist or a file that does not load."""
-    options = parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     try:
         facts = load_facts()
         if options.name and options.name not in facts:

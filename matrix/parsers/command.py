@@ -18,7 +18,7 @@ from matrix.parsers.record import Answers, load_answers, load_releases
 from matrix.parsers.table import count_cell, list_pairs, name_range, ran_of, tell_finding
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     """Return the verb's parser."""
     made = CommandLine(prog="glm-matrix parsers", description=__doc__)
     made.add_argument(
@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Exit codes: 0 nothing is wrong, 1 a parser is, 2 bad input."""
-    options = parser().parse_args(words)
+    options = make_parser().parse_args(words)
     try:
         engine, release = _find_release(options.release)
         pairs = _find_pairs(options.parser, engine)

@@ -22,7 +22,7 @@ from matrix.preflight.verdict import PreflightReport
 from matrix.yaml.load import load_matrix
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     made = CommandLine(prog="glm-matrix preflight", description=__doc__)
     made.add_argument("cells", nargs="*", metavar="CELL", help="cell ids or globs, runnable or not")
     made.add_argument("--all", action="store_true", help="every runnable plan (the default without CELL)")
@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit codes: 0 nothing rejected, 1 something is, 2 bad input."""
-    options = parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     try:
         reports = _judge_plans(options)
     except ConfigError as error:

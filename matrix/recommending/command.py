@@ -31,7 +31,7 @@ class HostSurroundings:
     certified: Callable[[Path], Mapping[str, LastRun]]  # of a registry
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     made = CommandLine(prog="glm-matrix recommend", description=__doc__)
     where = made.add_mutually_exclusive_group()
     where.add_argument("--rig", metavar="RIG", help="a rig of the matrix, e.g. sm120x4 (default: this host)")
@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(words: Sequence[str] | None = None, around: HostSurroundings | None = None) -> int:
     """Exit codes: 0 something is recommended, 1 nothing can be, 2 bad input."""
-    options = parser().parse_args(words)
+    options = make_parser().parse_args(words)
     try:
         return _answer_request(options, around)
     except (ConfigError, HostError) as error:

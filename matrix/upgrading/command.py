@@ -47,7 +47,7 @@ from matrix.upgrading.sides import look_at_release
 CELL: Final = re.compile(r"\w+(\.\w+){2,}(?<!\.sh)(?<!\.txt)(?<!\.md)(?<!\.yml)(?<!\.yaml)")
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     made = CommandLine(
         prog="glm-matrix upgrade",
         description=__doc__,
@@ -76,7 +76,7 @@ def main(
     """
     return run_on_line(
         arguments,
-        parser(),
+        make_parser(),
         lambda options, command, given: _make_report(options, command, given=given, lint_folder=lint_folder),
         (render_json, lambda report, options: render_text(report, everything=options.all)),
         redact,

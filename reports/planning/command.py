@@ -54,7 +54,7 @@ DONE: Final[Mapping[Rerun, str]] = {
 COVERED: Final = "each pair of its axis values is shown by a cell that is run; a night runs all"
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     own = CommandLine(prog="glm-matrix plan", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     what = own.add_argument_group("which cells")
     add_options(what.add_argument)
@@ -105,7 +105,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(words: Sequence[str] | None = None, read_driver: Callable[[], str] = str) -> int:
     """Exit codes: 0 planned, 1 nothing is left to plan, 2 bad input. `read_driver` reads this host's, "": none."""
-    options = parser().parse_args(words)
+    options = make_parser().parse_args(words)
     try:
         plan = plan_run(load_matrix(), options, read_driver)
     except (ConfigError, HostError) as error:

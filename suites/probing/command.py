@@ -35,7 +35,7 @@ SILENCE_S, TOTAL_S = 60.0, 300.0
 MOST_TOKENS = 2_000_000
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     made = CommandLine(
         prog="glm-matrix probe", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(words: Sequence[str]) -> int:
-    options = parser().parse_args(words)
+    options = make_parser().parse_args(words)
     try:
         probe = _probe(options)
     except MatrixError as error:

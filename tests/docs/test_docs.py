@@ -100,7 +100,7 @@ def check_plan(words: list[str], rest: list[str], output: list[str], capsys: pyt
     if words[0] == "python":
         assert ci.plan.main(rest) == 0
         return
-    planning.parser().parse_args(rest)
+    planning.make_parser().parse_args(rest)
     if output:
         assert planning.main(rest) == 0
         shown = capsys.readouterr().out
@@ -114,12 +114,12 @@ def test_a_command_does_what_the_page_shows(
     for words, output in commands(block):
         match words:
             case ["python", "-m", "matrix", verb, *rest] | ["glm-matrix", verb, *rest] if verb in command.VERBS:
-                args = command.parser().parse_args([verb, *rest])
+                args = command.make_parser().parse_args([verb, *rest])
                 assert command.VERBS[verb](world_of(block.page).matrix, args) == 0
                 shown = capsys.readouterr().out
                 assert differs_at(output, shown.rstrip("\n").split("\n")) is None, shown
             case ["glm-matrix", "add", "rig", *rest]:
-                asked = adding.parser().parse_args(["rig", *rest])
+                asked = adding.make_parser().parse_args(["rig", *rest])
                 name_rig(world_of(block.page).matrix, asked.gpu, asked.count, asked.id)  # an error where it is there
             case ["glm-matrix", "upgrade" | "preflight" as verb, *rest] if output:
                 {"upgrade": upgrade.main, "preflight": preflight.main}[verb](rest)
@@ -130,7 +130,7 @@ def test_a_command_does_what_the_page_shows(
             case ["python", "-m", "ci.plan", *rest] | ["glm-matrix", "plan", *rest]:
                 check_plan(words, rest, output, capsys)
             case ["python", "-m", "reports", *rest]:
-                reports.__main__.parser().parse_args(rest)
+                reports.__main__.make_parser().parse_args(rest)
             case ["python", "-m", module, *_]:
                 assert importlib.util.find_spec(module)
             case ["make", target, *_]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cli.adding.command import main, parser
+from cli.adding.command import main, make_parser
 from cli.adding.rig import insert_rig, insert_runner
 from cli.adding.values import merge_mapping, parse_value
 from matrix.errors import ConfigError
@@ -228,7 +228,7 @@ def test_a_mapping_is_pairs_and_yaml() -> None:
 
 
 def test_checkpoints_are_still_added_as_before() -> None:
-    assert parser().parse_args(["checkpoint", "/m"]).place == "/m"
+    assert make_parser().parse_args(["checkpoint", "/m"]).place == "/m"
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "73", "99999999999999"])

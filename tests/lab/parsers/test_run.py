@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from lab.parsers.__main__ import main, parser
+from lab.parsers.__main__ import main, make_parser
 from lab.parsers.imports import LIBRARIES, REAL
 from lab.parsers.run import run_release, write_suites
 from lab.parsers.suites import PAIRS
@@ -44,4 +44,4 @@ def test_a_release_that_cannot_run_is_told_and_is_no_success(capsys: pytest.Capt
 def test_nothing_asked_is_bad_input() -> None:
     with pytest.raises(SystemExit):
         main([])
-    assert parser().parse_args(["--snapshots"]).snapshots
+    assert make_parser().parse_args(["--snapshots"]).snapshots
