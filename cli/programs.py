@@ -144,7 +144,7 @@ def _host_rigs() -> tuple[list[str], str]:
     from matrix.yaml.load import load_matrix
 
     host = detect_host()
-    return sorted(host.rigs(load_matrix().rigs.values())), host.describe()
+    return sorted(host.find_rigs(load_matrix().rigs.values())), host.describe()
 
 
 def _recognise(matrix: Matrix, folder: Path) -> Owned:

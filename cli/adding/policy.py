@@ -69,7 +69,7 @@ def _find_rig(matrix: Matrix, options: argparse.Namespace) -> Rig:
         asked = find_gpus(matrix, options.gpus)
     else:
         # the cpu rig fits every host: it is no answer to which GPUs are here
-        ids = [i for i in detect_host().rigs(matrix.rigs.values()) if matrix.rigs[i].gpus]
+        ids = [i for i in detect_host().find_rigs(matrix.rigs.values()) if matrix.rigs[i].gpus]
         if not ids:
             raise ConfigError([Problem("--rig", 0, "", "no GPU of a rig is here: name a rig, e.g. --rig sm120x4")])
         # eight GPUs are also four: the rig with the most is the host itself

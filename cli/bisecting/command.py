@@ -241,7 +241,7 @@ def _bisect_recorded(question: BisectQuestion, recording: RecordedRuns) -> Bisec
 
 def _bisect_launching(question: BisectQuestion) -> BisectReport:
     cell, options = question.cell, question.options
-    if cell.rig.id not in detect_host().rigs([cell.rig]):
+    if cell.rig.id not in detect_host().find_rigs([cell.rig]):
         raise HostError(
             f"this host is not {cell.rig.id} ({detect_host().describe()}), so nothing can be booted here. Ask runs that"
             " exist with --evidence, look with --dry-run, or run this on such a host"

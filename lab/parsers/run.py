@@ -70,7 +70,7 @@ def write_suites(engine: str, corpus: Corpus, only: Sequence[str] = ()) -> list[
             "markers": list(MARKERS[pair.format]),
             "cases": [
                 {"id": case.id, "reply": case.reply, "thinks": case.thinks, "finished": case.finished}
-                for case in corpus.of(pair.format)
+                for case in corpus.list_cases(pair.format)
                 if not only or case.id in only
             ],
         }

@@ -61,7 +61,7 @@ class Wanted:
         # `id`: the two lists live as long as the run, so that no other list has their number.
         key = (id(cells), names, asked, str(facts))
         if key not in self.kept:
-            wanted = (c for c in cells if asked.of(c) and all(select.matches_facts(c, f) for f in facts))
+            wanted = (c for c in cells if asked.takes_cell(c) and all(select.matches_facts(c, f) for f in facts))
             self.kept[key] = [c for c in wanted if self._matches_marks(c, names)]
         return self.kept[key]
 

@@ -95,7 +95,7 @@ def _show_faults(release: str | None, pairs: Sequence[tuple[str, str]], as_json:
 
 
 def _summary(engine: str, pair: str) -> Iterator[tuple[str, str, str, str]]:
-    cases = len(load_corpus().of(format_of(pair)))
+    cases = len(load_corpus().list_cases(format_of(pair)))
     for release in ran_of(engine, pair):
         own = [w for w in list_wrongs() if (w.pair, w.release) == (pair, release)]
         yield release, pair, str(cases), count_cell(own)

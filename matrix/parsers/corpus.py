@@ -59,7 +59,7 @@ class Corpus:
     cases: Mapping[tuple[Format, str], ReplyCase] = field(default_factory=dict)
     source: str = ""
 
-    def of(self, form: Format) -> list[ReplyCase]:
+    def list_cases(self, form: Format) -> list[ReplyCase]:
         """Return the cases of a format."""
         return [case for case in self.cases.values() if case.format == form]
 

@@ -36,7 +36,7 @@ def _summarise_pair(pair: str, wrongs: list[ParserFault]) -> dict[str, Any]:
     # the counts hold all of it; what `check` names is what any client meets
     findings = [finding for finding in group_wrongs(wrongs) if finding.topic not in RARE]
     return {
-        "cases": len(load_corpus().of(format_of(pair))),
+        "cases": len(load_corpus().list_cases(format_of(pair))),
         "count": count_cell(wrongs),
         "severe": sorted(set(_reaches(findings))),
         "worst": [tell_shortly(finding) for finding in findings[:TOLD]],

@@ -20,7 +20,7 @@ def list_pairs() -> list[tuple[str, str]]:
 def list_topics(pair: str) -> dict[str, int]:
     """Return the topics of a pair's format with the number of cases in each; rare ones last."""
     counts: dict[str, int] = {}
-    for case in load_corpus().of(format_of(pair)):
+    for case in load_corpus().list_cases(format_of(pair)):
         counts[case.kind] = counts.get(case.kind, 0) + 1
     return dict(sorted(counts.items(), key=lambda item: item[0] in RARE))
 

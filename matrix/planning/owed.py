@@ -36,7 +36,7 @@ class CellFilter:
     canary: bool = False
     claims: frozenset[str] = frozenset()  # names of matrix/planning/claimed.py
 
-    def of(self, cell: Cell) -> bool:
+    def takes_cell(self, cell: Cell) -> bool:
         if not self.features <= cell.features or (self.canary and not cell.checkpoint.canary):
             return False
         return not self.claims or self.claims <= find_claims(cell)
@@ -89,7 +89,7 @@ class Owed:
     def asked_of(self, cell: Cell, depth: Depth) -> tuple[OwedItem, ...]:
         """Every item that is asked of the cell alone at this depth, in the suites' order."""
         deepest = max(DEPTHS.index(depth), DEPTHS.index(SHALLOWEST))
-        return tuple(i for i in self.items if DEPTHS.index(i.from_depth) <= deepest and i.asked.of(cell))
+        return tuple(i for i in self.items if DEPTHS.index(i.from_depth) <= deepest and i.asked.takes_cell(cell))
 
     def nodeids(self, cell: Cell, depth: Depth) -> tuple[str, ...]:
         """List the node ids that the cell owes alone at this depth."""

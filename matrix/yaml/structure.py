@@ -45,7 +45,7 @@ class Unstructured(Exception):
 def structure_data(kind: type[T], doc: Document, data: Any, at: Loc, problems: list[Problem]) -> T | None:
     """Build a `kind` from `data` (found at `at` in `doc`), or return None with at least one new problem."""
     try:
-        return cast(T, _ShapeReader(doc, problems).value(kind, data, at))
+        return cast(T, _ShapeReader(doc, problems).read_value(kind, data, at))
     except Unstructured:
         return None
 
@@ -124,72 +124,74 @@ class _ShapeReader:
     def __init__(self, doc: Document, problems: list[Problem]) -> None:
         self.doc, self.problems = doc, problems
 
-    def wrong(self, at: Loc, message: str) -> Unstructured:
+    def note_problem(self, at: Loc, message: str) -> Unstructured:
         self.problems.append(self.doc.problem(at, message))
         return Unstructured()
 
-    def value(self, hint: Any, data: Any, at: Loc) -> Any:
+    def read_value(self, hint: Any, data: Any, at: Loc) -> Any:
         origin = get_origin(hint)
         if hint is Any:
             return data
         if hint in SCALARS:
-            return self.scalar(hint, data, at)
+            return self.read_scalar(hint, data, at)
         if hint is datetime:
-            return self.moment(data, at)
+            return self.read_time(data, at)
         if origin is Literal:
-            return self.literal(get_args(hint), data, at)
+            return self.read_literal(get_args(hint), data, at)
         if isinstance(hint, type) and issubclass(hint, Enum):
-            return hint(self.literal(tuple(m.value for m in hint), data, at))
+            return hint(self.read_literal(tuple(m.value for m in hint), data, at))
         if origin in (Union, types.UnionType):
-            return None if data is None else self.value(_without_none(hint), data, at)
+            return None if data is None else self.read_value(_without_none(hint), data, at)
         if origin is tuple:
-            return self.sequence(get_args(hint)[0], data, at)
+            return self.read_list(get_args(hint)[0], data, at)
         if origin is Mapping:
-            return self.mapping(get_args(hint)[1], data, at)
+            return self.read_mapping(get_args(hint)[1], data, at)
         if is_dataclass(hint):
-            return self.record(cast(type[Any], hint), data, at)
+            return self.read_record(cast(type[Any], hint), data, at)
         raise TypeError(f"no rule to read {hint!r} from YAML")
 
-    def scalar(self, hint: Any, data: Any, at: Loc) -> Any:
+    def read_scalar(self, hint: Any, data: Any, at: Loc) -> Any:
         kinds, expected = SCALARS[hint]
         other = (isinstance(data, bool) and hint is not bool) or isinstance(data, datetime)  # a date with a time of day
         if not isinstance(data, kinds) or other:
-            raise self.wrong(at, f"expected {expected}, got {_show_value(data)}")
+            raise self.note_problem(at, f"expected {expected}, got {_show_value(data)}")
         return data
 
-    def moment(self, data: Any, at: Loc) -> datetime:
+    def read_time(self, data: Any, at: Loc) -> datetime:
         found = data
         with suppress(TypeError, ValueError):
             found = datetime.fromisoformat(data)
         if isinstance(found, datetime) and found.tzinfo:  # without a zone it cannot be compared with another time
             return found
-        raise self.wrong(at, f"expected a time like 2027-01-31T09:00:00Z, got {_show_value(data)}")
+        raise self.note_problem(at, f"expected a time like 2027-01-31T09:00:00Z, got {_show_value(data)}")
 
-    def literal(self, words: tuple[Any, ...], data: Any, at: Loc) -> Any:
+    def read_literal(self, words: tuple[Any, ...], data: Any, at: Loc) -> Any:
         # with the type: 1 equals True, and "1" is neither
         if not any(data == w and isinstance(data, type(w)) for w in words):
-            raise self.wrong(at, f"{_show_value(data)} is not valid here{suggest_nearest(str(data), map(str, words))}")
+            raise self.note_problem(
+                at, f"{_show_value(data)} is not valid here{suggest_nearest(str(data), map(str, words))}"
+            )
         return data
 
-    def sequence(self, hint: Any, data: Any, at: Loc) -> tuple[Any, ...]:
+    def read_list(self, hint: Any, data: Any, at: Loc) -> tuple[Any, ...]:
         if not isinstance(data, list | tuple):
-            raise self.wrong(at, f"expected a list, got {_show_value(data)}")
-        return tuple(self.each((hint, v, (*at, i)) for i, v in enumerate(data)))
+            raise self.note_problem(at, f"expected a list, got {_show_value(data)}")
+        return tuple(self.read_each((hint, v, (*at, i)) for i, v in enumerate(data)))
 
-    def mapping(self, hint: Any, data: Any, at: Loc) -> dict[str, Any]:
+    def read_mapping(self, hint: Any, data: Any, at: Loc) -> dict[str, Any]:
         if not isinstance(data, Mapping):
-            raise self.wrong(at, f"expected keys and values, got {_show_value(data)}")
+            raise self.note_problem(at, f"expected keys and values, got {_show_value(data)}")
         bad = [k for k in data if not isinstance(k, str)]
         if bad:
-            raise self.wrong(at, f"expected text as key, got {_show_value(bad[0])}")
-        return dict(zip(data, self.each((hint, v, (*at, k)) for k, v in data.items()), strict=True))
+            raise self.note_problem(at, f"expected text as key, got {_show_value(bad[0])}")
+        return dict(zip(data, self.read_each((hint, v, (*at, k)) for k, v in data.items()), strict=True))
 
-    def record(self, kind: type[Any], data: Any, at: Loc) -> Any:
+    def read_record(self, kind: type[Any], data: Any, at: Loc) -> Any:
         known = {f.name: f for f in fields(kind)}
         if not isinstance(data, dict):
             got = "nothing" if data is None else _show_value(data)
             keys = f"the keys {', '.join(known)}" if len(known) <= FEW else f"the keys of one {kind.__name__}"
-            raise self.wrong(at, f"expected {keys}, got {got}")
+            raise self.note_problem(at, f"expected {keys}, got {got}")
         before = len(self.problems)
         # `is ... is`: neither a default nor a factory
         missing = [n for n, f in known.items() if n not in data and f.default is f.default_factory is MISSING]
@@ -197,24 +199,24 @@ class _ShapeReader:
             # a missing key is what a misspelt one was meant to be; only else any key
             meant = find_nearest(str(key), missing) or find_nearest(str(key), known)
             hint = f"; did you mean {meant!r}?" if meant else suggest_nearest(str(key), known)
-            self.wrong((*at, str(key)), f"unknown key {key!r}{hint}")
+            self.note_problem((*at, str(key)), f"unknown key {key!r}{hint}")
             missing = [n for n in missing if n != meant]  # misspelt, not missing
         if missing:
-            self.wrong(at, f"missing key{'s' if missing[1:] else ''} {', '.join(map(repr, missing))}")
+            self.note_problem(at, f"missing key{'s' if missing[1:] else ''} {', '.join(map(repr, missing))}")
         hints = _read_hints(cast(Hashable, kind))
         present = [name for name in known if name in data]
         # not strict: wrong values and unknown keys of one record are told together
-        values = self.each(((hints[n], data[n], (*at, n)) for n in present), strict=False)
+        values = self.read_each(((hints[n], data[n], (*at, n)) for n in present), strict=False)
         if len(self.problems) > before:
             raise Unstructured
         return kind(**dict(zip(present, values, strict=True)))
 
-    def each(self, parts: Any, *, strict: bool = True) -> list[Any]:
+    def read_each(self, parts: Any, *, strict: bool = True) -> list[Any]:
         """Every part, so that one wrong value does not hide the next."""
         found, failed = [], False
         for hint, data, at in parts:
             try:
-                found.append(self.value(hint, data, at))
+                found.append(self.read_value(hint, data, at))
             except Unstructured:
                 found.append(None)
                 failed = True

@@ -76,15 +76,15 @@ class Baseline:
     values: Mapping[MeasurementKey, Mapping[Launched, Sequence[float]]] = field(default_factory=dict)
     is_folder: bool = False  # a collection, which need not be about the cells at hand
 
-    def launches(self, cell: str, name: str, conditions: Mapping[str, Any]) -> list[float]:
+    def list_launches(self, cell: str, name: str, conditions: Mapping[str, Any]) -> list[float]:
         """Return one value per earlier launch; the median where a launch was measured twice."""
-        return self.of(make_key(cell, name, conditions))
+        return self.list_values(make_key(cell, name, conditions))
 
     def find_earlier(self, cell: str, name: str, conditions: Mapping[str, Any]) -> Earlier:
         """Return what `launches` returns, and whose launches these are."""
-        return Earlier(self.launches(cell, name, conditions))
+        return Earlier(self.list_launches(cell, name, conditions))
 
-    def of(self, key: MeasurementKey) -> list[float]:
+    def list_values(self, key: MeasurementKey) -> list[float]:
         return [statistics.median(values) for values in self.values.get(key, {}).values()]
 
     @property
@@ -97,7 +97,7 @@ class Baseline:
         kept = {k: {at: v for at, v in own.items() if at.run not in left_out} for k, own in self.values.items()}
         return Baseline({k: own for k, own in kept.items() if own})
 
-    def fitting(self, cell: str, fingerprint: str, gpus: Sequence[str], cpu: str) -> Fitting:
+    def select_fitting(self, cell: str, fingerprint: str, gpus: Sequence[str], cpu: str) -> Fitting:
         """Select the values of this cell's plan on such hardware, and explain why the others were left out."""
         kept: dict[MeasurementKey, dict[Launched, Sequence[float]]] = {}
         whys: Counter[str] = Counter()

@@ -154,7 +154,7 @@ def _gather_cell(whole: _AllSpeed, row: CellRow) -> _CellSpeed:
         fit=(
             fit_release(whole.earlier, row.cell, whole.siblings.get(row.cell, ""), gpus, cpu)
             if whole.release
-            else whole.earlier.fitting(row.cell, fingerprint, gpus, cpu)
+            else whole.earlier.select_fitting(row.cell, fingerprint, gpus, cpu)
         ),
         retries=whole.retries,
         hardware=len(hardware),
@@ -173,7 +173,7 @@ def _judge_cell(clause: Throughput, cell: _CellSpeed) -> tuple[list[str], list[s
         red.append(f"its baseline is refused: {'; '.join(cell.fit.refused)}. Measure it anew.")
     elif cell.fit.refused:
         told.append(f"of its baseline were left out: {'; '.join(cell.fit.refused)}.")
-    unjudged = [key for key in cell.now.values if len(cell.fit.baseline.of(key)) < cell.fewest]
+    unjudged = [key for key in cell.now.values if len(cell.fit.baseline.list_values(key)) < cell.fewest]
     for key in cell.now.values:
         for slow, text in [] if key in unjudged else _judge_key(cell, key):
             (red if slow else told).append(text)
@@ -189,7 +189,7 @@ def _find_unmeasured(cell: _CellSpeed) -> Iterator[str]:
     before = {
         _coverage_of(key)
         for key in cell.fit.baseline.values
-        if key.name in WATCHED and len(cell.fit.baseline.of(key)) >= cell.fewest
+        if key.name in WATCHED and len(cell.fit.baseline.list_values(key)) >= cell.fewest
         # A quick run need not measure what only a release run does.
         if not depths or str(key.where.get("depth")) in depths
     }
@@ -204,7 +204,7 @@ def _coverage_of(key: MeasurementKey) -> tuple[str, str]:
 
 def _judge_key(cell: _CellSpeed, key: MeasurementKey) -> Iterator[tuple[bool, str]]:
     """Yield for each chain of runs whether it is slow, and a sentence; nothing where all is well."""
-    earlier, launches = cell.fit.baseline.of(key), cell.now.values[key]
+    earlier, launches = cell.fit.baseline.list_values(key), cell.now.values[key]
     runs = list(dict.fromkeys(at.run for at in launches))
     for run in runs:
         if any(cell.retries.descends(other, of=run) for other in runs):
@@ -239,7 +239,7 @@ def _explain_unjudged(cell: _CellSpeed, unjudged: Sequence[MeasurementKey]) -> s
         return "its speed was not measured, and so not judged."
     parts = []
     if unjudged:
-        most = max(len(cell.fit.baseline.of(key)) for key in unjudged)
+        most = max(len(cell.fit.baseline.list_values(key)) for key in unjudged)
         of = f" of {cell.release}" if cell.release else ""
         parts.append(f"{len(unjudged)} numbers have {most} earlier launches{of} at most, {cell.fewest} are wanted")
     if cell.unfit:

@@ -47,7 +47,7 @@ class Changed:
     why: Mapping[str, str]  # cell id -> reason
     files: tuple[str, ...]
 
-    def of(self, cells: Sequence[Cell]) -> list[Cell]:
+    def keep_changed(self, cells: Sequence[Cell]) -> list[Cell]:
         return [c for c in cells if c.id in self.why]
 
 

@@ -174,7 +174,7 @@ def narrow_cells(matrix: Matrix, options: argparse.Namespace) -> ChosenCells:
     chosen = ChosenCells(cells=select_cells(matrix, options))
     if revision := options.changed_since:
         changed = find_changed(matrix, chosen.cells, revision)
-        chosen = chosen.keep(changed.of(chosen.cells), UNCHANGED.format(revision), "unchanged")
+        chosen = chosen.keep(changed.keep_changed(chosen.cells), UNCHANGED.format(revision), "unchanged")
         chosen = replace(chosen, why=changed.why)
     if options.pairwise:
         chosen = chosen.keep(cover_pairs(chosen.cells), COVERED, "pairwise")

@@ -79,7 +79,7 @@ def require_release(
 def fit_plan(earlier: Baseline, plan: Plan, host: Mapping[str, Any]) -> Fitting:
     """Select the part of a baseline that fits a plan on this host."""
     gpus, cpu = name_hardware(host)
-    return earlier.fitting(plan.cell.id, plan.fingerprint, gpus, cpu)
+    return earlier.select_fitting(plan.cell.id, plan.fingerprint, gpus, cpu)
 
 
 def _explain_unfit(file: Path, plans: Sequence[Plan], host: Mapping[str, Any]) -> Iterator[str]:

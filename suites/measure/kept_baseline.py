@@ -24,7 +24,7 @@ class KeptBaseline(Baseline):
         question = [cell, name, json.dumps(dict(conditions), sort_keys=True)]
 
         def look() -> Any:
-            values = self.launches(cell, name, conditions)
+            values = self.list_launches(cell, name, conditions)
             return {"release": self.release, "values": values} if self.release else values
 
         found = self.tape.note("baseline", question, look)

@@ -65,7 +65,7 @@ class Key:
     way: str  # a pattern of the layers, `dense`, or `all`
     item: str
 
-    def of(self, record: Mapping[str, Any]) -> bool:
+    def matches_record(self, record: Mapping[str, Any]) -> bool:
         return bool(self.but_for_the_way(record) and record["way"] == self.way)
 
     def but_for_the_way(self, record: Mapping[str, Any]) -> bool:
@@ -98,7 +98,7 @@ def find_crowd(cell: Cell, plan: PlanSettings, bank: Bank, file: Path = FILE) ->
 
 def _find_known(checkpoint: Checkpoint, keys: Sequence[tuple[Key, Item]], file: Path) -> list[Reference]:
     records = read_references(file)
-    asked = [(key, item) for key, item in keys if any(map(key.of, records))]
+    asked = [(key, item) for key, item in keys if any(map(key.matches_record, records))]
     stale = [
         why
         for key, item in asked

@@ -93,7 +93,7 @@ def test_names_like_ours_in_the_temporary_directory_are_not_even_looked_at(
     for name in OLD_STYLE:
         put_hostile(temporary / name, kind, precious)
     launch_once(tmp_path)
-    assert reaper.run() == []
+    assert reaper.reap_all() == []
     launch_once(tmp_path)
     assert all(os.path.lexists(temporary / name) for name in OLD_STYLE)
     assert (precious / "weights").read_text() == "kept"
@@ -108,7 +108,7 @@ def test_what_makes_no_sense_among_the_overlays_is_left_alone(
     locate_overlays().mkdir(mode=0o700)
     put_hostile(locate_overlays() / name, kind, precious)
     launch_once(tmp_path)
-    for item in reaper.run():
+    for item in reaper.reap_all():
         assert item.outcome == "left alone" and str(item).isprintable()
     assert os.path.lexists(locate_overlays() / name) and (precious / "weights").read_text() == "kept"
 
@@ -125,7 +125,7 @@ def test_a_dead_overlay_in_whose_place_something_else_lies_is_left_alone(
     lock.release(keep_file=True)
     put_hostile(locate_overlays() / ("0" * 16), kind, precious)
     launch_once(tmp_path)
-    reaper.run()
+    reaper.reap_all()
     assert (precious / "weights").read_text() == "kept"
     if "directory" not in kind and kind != "unreadable":
         assert os.path.lexists(locate_overlays() / ("0" * 16))
@@ -146,7 +146,7 @@ def test_a_squatted_user_directory_is_refused_with_the_remedy(
         put_hostile(path, kind, precious)
     with pytest.raises(HostError, match=r"only a directory of your own is used: .*or set TMPDIR"):
         launch_once(tmp_path)
-    assert {item.outcome for item in reaper.run()} <= {"left alone"}
+    assert {item.outcome for item in reaper.reap_all()} <= {"left alone"}
     assert [p.name for p in precious.iterdir()] == ["weights"]
 
 
@@ -173,7 +173,7 @@ def test_what_makes_no_sense_among_the_records_is_left_alone(
     folder.mkdir()
     put_hostile(folder / name, kind, precious)
     record = records.write_record(os.getpid(), "x", "f" * 32, folder)
-    found = {item.outcome for item in reaper.run()}
+    found = {item.outcome for item in reaper.reap_all()}
     assert found <= {"left alone", "spared"} and record.path.exists() and (precious / "weights").read_text() == "kept"
 
 
@@ -187,14 +187,14 @@ def test_a_record_that_makes_no_sense_is_told_and_left_alone(
     folder = records.locate_records(environment)
     folder.mkdir()
     (folder / RECORD).write_text(text)
-    (found,) = reaper.processes()
+    (found,) = reaper.reap_processes()
     assert found.outcome == "left alone" and found.name.endswith(RECORD) and (folder / RECORD).read_text() == text
 
 
 def test_a_record_that_another_user_wrote_kills_nobody(reaper: Reaper, environment: dict[str, str]) -> None:
     record = records.write_record(os.getpid(), "x", "0" * 32, records.locate_records(environment))
     chown_away(record.path)
-    assert [item.outcome for item in reaper.processes()] == ["left alone"]
+    assert [item.outcome for item in reaper.reap_processes()] == ["left alone"]
 
 
 def test_records_in_a_folder_that_others_can_write_to_are_not_believed(
@@ -202,7 +202,7 @@ def test_records_in_a_folder_that_others_can_write_to_are_not_believed(
 ) -> None:
     record = records.write_record(os.getpid(), "x", "0" * 32, records.locate_records(environment))
     record.path.parent.chmod(0o777)
-    (found,) = reaper.processes()
+    (found,) = reaper.reap_processes()
     assert found.outcome == "left alone" and "chmod 700" in found.why
     with pytest.raises(HostError, match="chmod 700"):
         records.write_record(os.getpid(), "x", "1" * 32, records.locate_records(environment))

@@ -280,7 +280,7 @@ def _list_marks(test: str) -> list[Any]:
 def is_for(test: str, cell: Cell) -> bool:
     """Whether the suite asks it of this cell at all (its `for_cells` mark)."""
     marks = [m.kwargs for m in _list_marks(test) if m.name == "for_cells"]
-    return asked_by_marks(marks).of(cell)
+    return asked_by_marks(marks).takes_cell(cell)
 
 
 def is_alike_for_plans(test: str) -> bool:

@@ -38,7 +38,8 @@ def slower(path: Path, **changes: Any) -> list[bool]:
 def test_one_value_per_run_whatever_the_client(tmp_path: Path) -> None:
     path = launches(tmp_path / "b.jsonl", [100.0, 101.0, 99.0])
     launches(path, [103.0], run="r")  # run r0 again: its median is taken
-    assert sorted(read_baseline([path]).launches(cell().id, "wave_output_throughput", WHERE)) == [99.0, 101.0, 101.5]
+    values = read_baseline([path]).list_launches(cell().id, "wave_output_throughput", WHERE)
+    assert sorted(values) == [99.0, 101.0, 101.5]
 
 
 def test_each_launch_of_a_run_is_one_value_and_the_attempt_is_no_condition(tmp_path: Path) -> None:
@@ -50,14 +51,17 @@ def test_each_launch_of_a_run_is_one_value_and_the_attempt_is_no_condition(tmp_p
         writer.append([launch, {**measured, "conditions": WHERE}])
         writer.append([launch, {**measured, "value": 100.0, "conditions": {**WHERE, "attempt": 2}}])
         writer.append([{**measured, "value": 102.0, "conditions": WHERE}])  # a later test, on the new engine
-    assert read_baseline([tmp_path / "b.jsonl"]).launches(cell().id, "wave_output_throughput", WHERE) == [80.0, 101.0]
+    assert read_baseline([tmp_path / "b.jsonl"]).list_launches(cell().id, "wave_output_throughput", WHERE) == [
+        80.0,
+        101.0,
+    ]
 
 
 def test_other_conditions_and_cells_are_not_compared(tmp_path: Path) -> None:
     found = read_baseline([launches(tmp_path / "b.jsonl", [100.0])])
-    assert found.launches(cell().id, "wave_output_throughput", {**WHERE, "concurrency": 3}) == []
-    assert found.launches("other", "wave_output_throughput", WHERE) == []
-    assert found.launches(cell().id, "median_tpot_ms", WHERE) == []
+    assert found.list_launches(cell().id, "wave_output_throughput", {**WHERE, "concurrency": 3}) == []
+    assert found.list_launches("other", "wave_output_throughput", WHERE) == []
+    assert found.list_launches(cell().id, "median_tpot_ms", WHERE) == []
 
 
 def test_slower_than_five_launches_fails_and_as_fast_passes(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_the_next_baseline_takes_each_launch_as_one_value(slow_once: RunLeft) ->
     tpot = [r for r in measured if r.name == "median_tpot_ms"]
     assert [r.conditions.get("attempt") for r in tpot] == [None, 2]
     later = read_baseline([slow_once.folder / "e.jsonl"])
-    assert later.launches(CANARY, "median_tpot_ms", tpot[0].conditions) == [r.value for r in tpot]
+    assert later.list_launches(CANARY, "median_tpot_ms", tpot[0].conditions) == [r.value for r in tpot]
 
 
 def test_slow_twice_fails_with_both_ratios(baseline: Path, tmp_path: Path) -> None:

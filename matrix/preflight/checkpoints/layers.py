@@ -86,10 +86,10 @@ def _find_uneven(survey: Survey) -> Iterator[Remark]:
     lacking: dict[int, set[str]] = {}
     for group in _iterate_layer_groups(survey):
         # the trunk says what is usual, since its layers are many; drafts are held to it
-        usual = _usual([group.of(names[layer]) for layer in group.layers if layer in survey.trunk])
+        usual = _usual([group.select_parts(names[layer]) for layer in group.layers if layer in survey.trunk])
         for layer in group.layers:
-            have = group.of(names[layer])
-            if absent := (usual | group.needed(have)) - have:
+            have = group.select_parts(names[layer])
+            if absent := (usual | group.list_needed(have)) - have:
                 lacking.setdefault(layer, set()).update(absent)
     if lacking:
         first = min(lacking)
@@ -113,11 +113,11 @@ class LayerGroup:
     mlp: bool
     dense: bool = False
 
-    def of(self, names: set[str]) -> set[str]:
+    def select_parts(self, names: set[str]) -> set[str]:
         # what only a draft layer has is no part that a trunk layer lacks
         return {name for name in names if name.startswith("mlp.") == self.mlp and name not in MTP_ONLY}
 
-    def needed(self, have: set[str]) -> set[str]:
+    def list_needed(self, have: set[str]) -> set[str]:
         """List what a layer needs even if it is the only one of its kind: there may be one dense layer alone."""
         return set(DENSE_PARTS) if self.dense and have & set(DENSE_PARTS) else set()
 

@@ -20,7 +20,7 @@ def test_each_pair_is_asked_every_case_of_its_format(engine: str) -> None:
     suites = write_suites(engine, load_corpus())
     assert json.loads(json.dumps(suites)) == suites
     for pair, suite in zip(PAIRS[engine], suites, strict=True):
-        assert [case["id"] for case in suite["cases"]] == [case.id for case in load_corpus().of(pair.format)]
+        assert [case["id"] for case in suite["cases"]] == [case.id for case in load_corpus().list_cases(pair.format)]
         assert format_of(suite["parser"]) == pair.format
 
 

@@ -36,7 +36,7 @@ def test_each_driver_has_the_pair_that_the_worker_makes() -> None:
 def run_toy(spoil: Callable[[dict[str, Any], int], Any] | None, *names: str) -> set[tuple[str, str, str]]:
     """Return (case, reach, kind) of everything that the judge finds."""
     corpus = load_corpus()
-    cases = [case for case in corpus.of("glm47") if (case.id in names if names else case.id not in HARD)]
+    cases = [case for case in corpus.list_cases("glm47") if (case.id in names if names else case.id not in HARD)]
     asked = [{"id": c.id, "reply": c.reply, "thinks": c.thinks, "finished": c.finished} for c in cases]
     tokenizer = MarkerTokenizer(MARKERS["glm47"], [case.reply for case in cases])
     found = run_suite({"cases": asked}, ToyPair(corpus.tools, spoil), tokenizer)

@@ -25,7 +25,7 @@ def test_every_recorded_case_is_in_the_corpus() -> None:
 def test_every_release_ran_every_case_of_a_pair() -> None:
     for engine, pair in list_pairs():
         ran = [a for a in load_answers() if (a.engine, a.pair) == (engine, pair)]
-        wanted = {case.id for case in load_corpus().of(format_of(pair))}
+        wanted = {case.id for case in load_corpus().list_cases(format_of(pair))}
         for release in {name for a in ran for name in a.releases}:
             assert {a.case for a in ran if release in a.releases} == wanted, (release, pair)
 

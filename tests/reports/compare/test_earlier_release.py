@@ -93,7 +93,7 @@ def baseline(*launches: Launched) -> Baseline:
 def test_launches_of_any_plan_on_the_same_hardware_are_taken_under_the_cells_own_key() -> None:
     earlier = baseline(Launched("r1", 1, "f1", H200), Launched("r2", 1, "f2", H200))
     fit = fit_release(earlier, "new", "old", H200, "")
-    assert fit.baseline.launches("new", WAVE, WHERE) == [30.0, 30.0]
+    assert fit.baseline.list_launches("new", WAVE, WHERE) == [30.0, 30.0]
     assert fit.refused == ()
 
 

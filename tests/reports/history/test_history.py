@@ -337,7 +337,7 @@ def test_a_baseline_is_of_green_launches_of_one_plan_on_one_host(
         (every,) = choose_runs(connection, most=99)
     assert chosen.runs == ("r2", "r3", "r4", "r5", "r6") and chosen.enough and "r0" not in every.runs
     write_baseline(folder, {run: {run: path} for run, path in places.items()}, [chosen], tmp_path / "base.jsonl")
-    values = read_baseline([tmp_path / "base.jsonl"]).launches(PLAIN, WAVE, {"concurrency": 1})
+    values = read_baseline([tmp_path / "base.jsonl"]).list_launches(PLAIN, WAVE, {"concurrency": 1})
     assert values == [102.0, 103.0, 104.0, 105.0, 106.0]
 
 

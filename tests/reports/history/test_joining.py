@@ -229,4 +229,4 @@ def test_a_baseline_of_a_joined_run_takes_the_numbers_of_its_parts(folder: Path,
         assert {each.cell for each in chosen} == {PLAIN, WITH_MTP}
         write_baseline(folder, read_places(connection), chosen, tmp_path / "base.jsonl")
     earlier = read_baseline([tmp_path / "base.jsonl"])
-    assert earlier.launches(PLAIN, WAVE, {"concurrency": 1}) == [100.0]
+    assert earlier.list_launches(PLAIN, WAVE, {"concurrency": 1}) == [100.0]

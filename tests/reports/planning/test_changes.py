@@ -80,7 +80,7 @@ def test_a_change_of_what_is_asked_is_about_every_cell(monkeypatch: pytest.Monke
     files = ("docs/a.md", "suites/test_needle.py")
     monkeypatch.setattr(changes, "list_changed_files", lambda *_: files)
     found = find_changed(load_matrix(), CELLS, "main")
-    assert found.of(CELLS) == list(CELLS)
+    assert found.keep_changed(CELLS) == list(CELLS)
     assert found.why[BIG] == "how cells are asked changed: suites/test_needle.py"
 
 

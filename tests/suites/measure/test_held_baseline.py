@@ -57,7 +57,7 @@ def test_a_cell_is_held_against_the_same_cell_of_the_earlier_release(tmp_path: P
     path = write(tmp_path / "b.jsonl", sibling(), [30.0, 31.0])
     require([path])
     fit = fit_earlier(read_baseline([path]), plan(), HOST, load_matrix().releases[OLDER])
-    assert sorted(fit.baseline.launches(plan().cell.id, WAVE, WHERE)) == [30.0, 31.0]
+    assert sorted(fit.baseline.list_launches(plan().cell.id, WAVE, WHERE)) == [30.0, 31.0]
 
 
 def test_without_a_release_it_is_held_against_its_own_launches(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_every_canary_cell_has_a_reference_for_each_of_its_prompts() -> None:
         (cell.id, key)
         for cell in CANARIES
         for key, _ in references.list_keys(cell, make_plan(matrix, cell), bank_for(cell.checkpoint))
-        if sum(map(key.of, recorded)) != 1
+        if sum(map(key.matches_record, recorded)) != 1
     ]
     assert not without
 
