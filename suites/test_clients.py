@@ -12,13 +12,11 @@ from fixtures.banks.bank import Bank, Items
 from fixtures.banks.item import Item
 from fixtures.client.client import Client
 from fixtures.client.reply import Reply
-from matrix.model import Cell
 from reports.evidence.finding import Finding
 from suites.asking.agent import run_loop
 from suites.asking.contract import EvidenceSink, expect_ok
 from suites.asking.depth import Depth
 from suites.asking.judged import judge_each
-from suites.asking.thoughts import require_separate_thoughts
 from suites.checks import answer, arguments, protocol, tools
 
 pytestmark = [pytest.mark.clients, pytest.mark.from_depth("full")]
@@ -49,11 +47,9 @@ def test_works_through_an_agent_loop(client: Client, client_bank: Bank, evidence
     expect_ok(evidence, run_loop(client.ask, steps, _judge_step, room=client.room))
 
 
-def test_thinks_through_an_agent_loop(
-    *, cell: Cell, client: Client, client_bank: Bank, evidence: EvidenceSink, depth: Depth
-) -> None:
+@pytest.mark.for_cells(claims=["separate_thoughts"])
+def test_thinks_through_an_agent_loop(client: Client, client_bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """The same with thinking on, half as long: the thoughts of earlier turns are not sent back."""
-    require_separate_thoughts(cell)
     # Half: each turn carries a thought, so as many rounds would cost about twice as many tokens.
     steps = client_bank.agent_loop(depth.agent_rounds // 2)
     room = partial(client.room, thinking=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import pytest
@@ -20,16 +20,8 @@ from suites.checks import constraints, fields, token_limits
 pytestmark = [pytest.mark.instructions, pytest.mark.from_depth("full")]
 
 MORE_TOKENS: Final = 16  # behind the end of a reply
-# Beside OpenAI's fields, as each engine's ChatCompletionRequest has them (vLLM, SGLang, TensorRT-LLM). llama.cpp's
-# server has `ignore_eos` and ignores `min_tokens` (seen on 2026.10.11549).
-CLAIMED: Final[Mapping[str, frozenset[str]]] = {
-    "vllm": frozenset({"ignore_eos", "min_tokens"}),
-    "sglang": frozenset({"ignore_eos", "min_tokens"}),
-    "trtllm": frozenset({"ignore_eos", "min_tokens"}),
-    "llamacpp": frozenset({"ignore_eos"}),
-}
-# The ChatCompletionRequest of vLLM, SGLang and TensorRT-LLM has it; llama.cpp's server obeys it (2026.10.11549, seen).
-NEWER_LIMIT: Final = frozenset({"vllm", "sglang", "trtllm", "llamacpp"})
+# Of the engines that have `ignore_eos`, llama.cpp's server ignores `min_tokens` (seen on 2026.10.11549).
+TAKES_MIN_TOKENS: Final = frozenset({"vllm", "sglang", "trtllm"})
 
 
 def test_says_the_answer_and_no_more(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
@@ -43,20 +35,16 @@ def test_ends_at_max_tokens(client: Client, bank: Bank, evidence: EvidenceSink, 
     expect_ok(evidence, _check_cut_replies(client, bank.exact_replies(depth.fields)))
 
 
-def test_obeys_the_newer_name_of_the_limit(
-    cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
-) -> None:
+@pytest.mark.for_cells(claims=["max_completion_tokens"])
+def test_obeys_the_newer_name_of_the_limit(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """`max_completion_tokens` alone, as newer SDKs send it: ignored, a reply runs to its end or to the context's."""
-    if cell.engine.dialect not in NEWER_LIMIT:
-        pytest.skip(f"NOT_EVIDENCE: {cell.engine.id} does not claim max_completion_tokens")
     expect_ok(evidence, _check_newer_limit(client, bank.exact_replies(depth.fields)))
 
 
+@pytest.mark.for_cells(claims=["ignore_eos"])
 def test_goes_on_where_it_must(cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """`ignore_eos` and `min_tokens`: a reply that ends before is shorter than every load that is measured assumes."""
-    claimed = sorted(CLAIMED.get(cell.engine.dialect, ()))
-    if not claimed:
-        pytest.skip(f"NOT_EVIDENCE: {cell.engine.id} claims neither ignore_eos nor min_tokens")
+    claimed = ["ignore_eos", *(["min_tokens"] if cell.engine.dialect in TAKES_MIN_TOKENS else [])]
     expect_ok(evidence, _go_on(client, bank.exact_replies(depth.fields), claimed))
 
 

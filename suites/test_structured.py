@@ -19,10 +19,13 @@ from reports.evidence.finding import Finding
 from suites.asking import constraints
 from suites.asking.contract import EvidenceSink, expect_ok
 from suites.asking.depth import Depth
-from suites.asking.thoughts import require_separate_thoughts
 from suites.checks import arguments
 
-pytestmark = [pytest.mark.structured, pytest.mark.from_depth("full")]
+pytestmark = [
+    pytest.mark.structured,
+    pytest.mark.from_depth("full"),
+    pytest.mark.for_cells(claims=["constrained_output"]),
+]
 
 Json = Any
 ROOM_TOKENS: Final = 128  # the longest document that the schemas allow has 40 tokens in a byte-level vocabulary
@@ -58,7 +61,6 @@ CHOICES: Final = ("apple", "pear", "plum")
 
 def test_obeys_a_json_schema(cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """Whole and streamed, with the references and nullable parts that pydantic writes."""
-    constraints.require_claimed(cell, "json_schema")
     expect_ok(evidence, _check_schemas(cell, client, bank.facts(depth.structured)))
 
 
@@ -66,30 +68,24 @@ def test_obeys_each_json_schema_whole_and_streamed(
     cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
 ) -> None:
     """The schemas in the other form than above: what a grammar makes of a reference must not depend on the stream."""
-    constraints.require_claimed(cell, "json_schema")
     expect_ok(evidence, _check_schemas(cell, client, bank.facts(min(1, depth.structured)), first_streamed=True))
 
 
+@pytest.mark.for_cells(claims=["separate_thoughts"])
 def test_obeys_a_json_schema_after_thinking(
     *, cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
 ) -> None:
     """The thought is free and the answer is not: grammars have begun too early, and never."""
-    constraints.require_claimed(cell, "json_schema")
-    require_separate_thoughts(cell)
     expect_ok(evidence, _check_schemas(cell, client, bank.facts(depth.structured), thinking=True))
 
 
-def test_answers_with_a_json_object(
-    cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
-) -> None:
-    constraints.require_claimed(cell, "json_object")
+def test_answers_with_a_json_object(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     expect_ok(evidence, _check_objects(client, bank.facts(depth.structured)))
 
 
 def test_answers_with_one_of_the_choices(
     cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
 ) -> None:
-    constraints.require_claimed(cell, "choice")
     extra = constraints.choice_fields(cell.engine.dialect, CHOICES)
     items = bank.facts(depth.structured)
     expect_ok(

@@ -16,11 +16,9 @@ from fixtures.banks.item import Item
 from fixtures.client.client import THOUGHT_TOKENS, Client, EngineRefused
 from fixtures.client.reply import Reply
 from fixtures.client.surfaces import PATHS, Surface, read_document, read_events, write_request
-from matrix.model import Cell
 from reports.evidence.finding import Finding
 from suites.asking.contract import EvidenceSink, expect_ok
 from suites.asking.depth import POOL, Depth, pick_shortest
-from suites.asking.thoughts import require_separate_thoughts
 from suites.checks import answer, arguments, protocol, tools
 
 pytestmark = [pytest.mark.surfaces, pytest.mark.from_depth("full")]
@@ -33,16 +31,16 @@ def test_completes_a_rendered_prompt(client: Client, bank: Bank, evidence: Evide
     expect_ok(evidence, _check_surface(client, "completions", _pick_first_turns(bank, depth.fields)))
 
 
-def test_answers_over_responses(cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
+@pytest.mark.for_cells(claims=["separate_thoughts"])
+def test_answers_over_responses(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """/v1/responses, with thinking as the template's default has it; streams have ended silently (vllm#39574)."""
-    require_separate_thoughts(cell)
     items = (*_pick_first_turns(bank, depth.fields), *_pick_call(bank))
     expect_ok(evidence, _check_surface(client, "responses", items))
 
 
-def test_answers_over_messages(cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
+@pytest.mark.for_cells(claims=["separate_thoughts"])
+def test_answers_over_messages(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """Anthropic's /v1/messages, with thinking as the template's default has it."""
-    require_separate_thoughts(cell)
     items = (*_pick_first_turns(bank, depth.fields), *_pick_call(bank))
     expect_ok(evidence, _check_surface(client, "messages", items))
 

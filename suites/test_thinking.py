@@ -14,7 +14,6 @@ from matrix.model import Cell
 from reports.evidence.finding import Finding
 from suites.asking.contract import EvidenceSink, expect_ok
 from suites.asking.depth import POOL, Depth, pick_shortest
-from suites.asking.thoughts import require_separate_thoughts
 from suites.checks import isolation, protocol, thinking, tools
 from suites.checks.needle import find_codes
 
@@ -26,17 +25,17 @@ CUT_TOKENS = 3  # inside every thought
 Check = Callable[[Item, Reply], Finding]
 
 
-def test_answers_after_thinking(cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
+@pytest.mark.for_cells(claims=["separate_thoughts"])
+def test_answers_after_thinking(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """Every second reply is streamed."""
-    require_separate_thoughts(cell)
     n = depth.thinking
     more = bank.arithmetic(n) + bank.recall(n) + bank.chinese(n // 2) if n > 1 else ()
     expect_ok(evidence, _judge_items(client, bank.facts(n) + more, thinking.check_answer))
 
 
-def test_calls_after_thinking(cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
+@pytest.mark.for_cells(claims=["separate_thoughts"])
+def test_calls_after_thinking(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """Parsers look for calls behind the thought, and have found them inside it, or nowhere."""
-    require_separate_thoughts(cell)
     n = depth.thinking
     # The shortest: what a parser makes of a thought before a call does not depend on the schemas.
     items = tuple(pick_shortest(bank.calls(POOL), n))
@@ -46,21 +45,19 @@ def test_calls_after_thinking(cell: Cell, client: Client, bank: Bank, evidence: 
 
 
 @pytest.mark.from_depth("full")
-def test_answers_beside_tools_after_thinking(
-    cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
-) -> None:
+@pytest.mark.for_cells(claims=["separate_thoughts"])
+def test_answers_beside_tools_after_thinking(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """Tools are offered and none is called: the parsers of thoughts and of calls both read the reply, and the thought
     must not come out as words."""
-    require_separate_thoughts(cell)
     half = max(1, depth.thinking // 2)
     items = (*bank.no_tool_needed(half), *bank.tool_results(half))
     expect_ok(evidence, _judge_items(client, items, thinking.check_answer))
 
 
 @pytest.mark.from_depth("full")
-def test_thoughts_do_not_leak(cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
+@pytest.mark.for_cells(claims=["separate_thoughts"])
+def test_thoughts_do_not_leak(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """Parallel requests with thinking on, half of them streamed: no thought may name another request's marker."""
-    require_separate_thoughts(cell)
     n = depth.thinking
     items = [bank.needle(tokens=MARKER_TOKENS, depth=0.5, trial=MARKER_TRIALS + i) for i in range(n)]
     markers = {item.id: find_codes(item.answer or "")[0] for item in items}
@@ -70,37 +67,30 @@ def test_thoughts_do_not_leak(cell: Cell, client: Client, bank: Bank, evidence: 
 
 
 @pytest.mark.from_depth("full")
-def test_stream_equals_whole_with_thinking(
-    cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
-) -> None:
-    require_separate_thoughts(cell)
+@pytest.mark.for_cells(claims=["separate_thoughts"])
+def test_stream_equals_whole_with_thinking(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     items = bank.facts(depth.thinking) + tuple(pick_shortest(bank.calls(POOL), depth.thinking))
     expect_ok(evidence, (_compare_both_ways(client, item) for item in items))
 
 
 @pytest.mark.from_depth("full")
-def test_obeys_a_budget_inside_the_thought(
-    cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
-) -> None:
+@pytest.mark.for_cells(claims=["separate_thoughts"])
+def test_obeys_a_budget_inside_the_thought(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """A reply that ends inside its thought says so: a thought shown as the answer misleads whoever reads it."""
-    require_separate_thoughts(cell)
     expect_ok(evidence, _cut_short(client, bank.facts(max(1, depth.thinking // 4))))
 
 
 @pytest.mark.from_depth("full")
 @pytest.mark.for_cells(claims=["thinking_switch"])
-def test_obeys_the_thinking_switch(
-    cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth
-) -> None:
+def test_obeys_the_thinking_switch(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """Off means off, also right after a request with thinking on."""
     expect_ok(evidence, _switch_on_and_off(client, bank.facts(depth.thinking)))
 
 
 @pytest.mark.from_depth("full")
-@pytest.mark.for_cells(claims=["reasoning_effort"])
+@pytest.mark.for_cells(claims=["reasoning_effort", "separate_thoughts"])
 def test_obeys_reasoning_effort(cell: Cell, client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """The least effort takes no more tokens than the most, over the same questions."""
-    require_separate_thoughts(cell)
     efforts = cell.checkpoint.reasoning_efforts
     items = bank.arithmetic(depth.thinking)
     expect_ok(evidence, _compare_efforts(client, items, (efforts[0], efforts[-1])))

@@ -13,26 +13,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
-
-import pytest
-
-from matrix.model import Cell
+from typing import Any, Final
 
 Json = Any
-Kind = Literal["json_schema", "json_object", "choice"]
-CLAIMED: Final[Mapping[str, frozenset[Kind]]] = {
-    "vllm": frozenset({"json_schema", "json_object", "choice"}),
-    "sglang": frozenset({"json_schema", "json_object", "choice"}),
-    "llamacpp": frozenset({"json_schema", "json_object", "choice"}),
-}
 OBJECT: Final[Mapping[str, Json]] = {"response_format": {"type": "json_object"}}
-
-
-def require_claimed(cell: Cell, kind: Kind) -> None:
-    """Skip where the launch claims no such constraint."""
-    if kind not in CLAIMED.get(cell.engine.dialect, ()):
-        pytest.skip(f"NOT_EVIDENCE: {cell.engine.id} is launched without {kind}")
 
 
 def schema_fields(schema: Mapping[str, Json]) -> dict[str, Json]:
