@@ -91,6 +91,9 @@ def find_weights_deviations(cell: ExpectedCell, row: CellRow) -> Iterator[Deviat
     for commit in sorted({each["weights_commit"] for each in told} - {"", cell.revision} if cell.revision else ()):
         text = f"its weights were of commit {commit[:SHORT]}, and its checkpoint is pinned to {cell.revision[:SHORT]}."
         yield Deviation(cell=cell.id, what="another_weights", text=text)
+    if cell.revision and any(_tells_no_commit(launch) for launch in row.launches):
+        text = f"its launch tells no commit of its weights, and its checkpoint is pinned to {cell.revision[:SHORT]}."
+        yield Deviation(cell=cell.id, what="unknown_weights", of=cell.id, text=text)
     digests = sorted({each["weights_digest"] for each in told} - {""})
     if len(digests) > 1:
         shown = ", ".join(digest[:SHORT] for digest in digests)
@@ -98,6 +101,13 @@ def find_weights_deviations(cell: ExpectedCell, row: CellRow) -> Iterator[Deviat
             f"its launches served {len(digests)} sets of weights ({shown}), so their answers are not of one checkpoint."
         )
         yield Deviation(cell=cell.id, what="another_weights", text=text)
+
+
+def _tells_no_commit(launch: Launch) -> bool:
+    """Return whether an engine of ours answered with weights of an unknown commit, e.g. from a copied folder. Which
+    weights another's server has is asked of its own words (reports.gate.accepted_identity)."""
+    ours = launch.outcome == "ok" and not (launch.attached or launch.stub)
+    return ours and not launch.versions.get("weights_commit")
 
 
 def _find_borrowed_launches(cell: ExpectedCell, row: CellRow) -> Iterator[Deviation]:

@@ -23,10 +23,11 @@ Acceptable = Literal[
     "several_sources",
     "unknown_host",
     "unknown_version",
+    "unknown_weights",
     "another_pin",
 ]
 ACCEPTABLE: Final = frozenset(get_args(Acceptable))
-OF_CELLS: Final = frozenset({"unknown_host", "unknown_version", "another_pin"})
+OF_CELLS: Final = frozenset({"unknown_host", "unknown_version", "unknown_weights", "another_pin"})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -275,10 +275,11 @@ def test_weights_are_of_the_pinned_commit_and_of_one_set(matrix: Matrix) -> None
         records = world.seal([field for fields in runs for field in fields])
         verdict = gate.judge_evidence(POLICY, [wanted], records, now=NOW)
         said = rules(add_provenance(verdict, [wanted], records, origin.today(matrix), NOW.date()))
-        return [r for r in said if r == "another_weights"]
+        return [r for r in said if r.endswith("_weights")]
 
     ours, other = {"weights_commit": "a" * 40}, {"weights_commit": "b" * 40}
-    assert found("a" * 40, ours) == found("a" * 40, {}) == found("", other) == []
+    assert found("a" * 40, ours) == found("", other) == found("", {}) == []
+    assert found("a" * 40, {}) == ["unknown_weights"]
     assert found("a" * 40, other) == ["another_weights"]
     assert found("", {"weights_digest": "1"}, {"weights_digest": "1"}) == []
     assert found("", {"weights_digest": "1"}, {"weights_digest": "2"}) == ["another_weights"]
