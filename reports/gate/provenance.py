@@ -28,11 +28,12 @@ def _find_deviations(
     yield from find_origin_deviations(records, today)
     rows, by_cell = {row.cell: row for row in verdict.rows}, group_by_cell(records)
     runs = [r for r in by_cell.get("", ()) if isinstance(r, Run)]
+    others = {run.run for run in runs if run.commit and run.commit != today.commit}
     for cell in expected:
         row = rows[cell.id]
         if any(test.result for test in row.tests):  # else it is absent, which is told
             own = by_cell.get(cell.id, [])
-            yield from find_facts_deviations(cell, own)
+            yield from find_facts_deviations(cell, own, others)
             yield from find_host_deviations(cell, row, [*runs, *own])
             yield from find_version_deviations(cell, row)
             yield from find_weights_deviations(cell, row)

@@ -165,6 +165,29 @@ def test_a_clause_that_names_it_makes_it_told(matrix: Matrix, name: str) -> None
     assert "somebody accepted that until 2026-01-01 only" in str(late.reasons[0])
 
 
+def forget(name: str) -> Callable[[list[Json]], list[Json]]:
+    """Take a fact out, and hash the rest again."""
+
+    def forgotten(f: Json) -> Json:
+        if f["kind"] != "cell":
+            return f
+        content = {"facts": {k: v for k, v in f["facts"].items() if k != name}, "script": f["script"]}
+        return f | content | {"sha256": digest_value(content)}
+
+    return lambda fields: list(map(forgotten, fields))
+
+
+def test_a_fact_that_only_todays_code_knows_is_no_other_cell(matrix: Matrix) -> None:
+    """A new fact made the committed evidence of every GPU red. What an older commit did know is compared as ever."""
+    cell, older = cell_on(matrix, "sm120x4"), clause("another_commit", OTHER)
+    then = edit("run", commit=OTHER)(forget("experts")(origin.green(matrix, [cell])))
+    assert judge(matrix, [cell], [then], older).green
+    assert rules(judge(matrix, [cell], [then])) == ["another_commit"]
+    assert rules(judge(matrix, [cell], [forge(sm=90)(then)], older)) == ["facts"]
+    now = forget("experts")(origin.green(matrix, [cell]))
+    assert rules(judge(matrix, [cell], [now], older)) == ["facts"]
+
+
 def test_a_cpu_rig_needs_no_gpu_but_a_host(matrix: Matrix) -> None:
     cell = cell_on(matrix, "cpu")
     fields = origin.green(matrix, [cell])
