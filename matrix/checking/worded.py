@@ -6,6 +6,7 @@ sentences about named flags count: words with a condition ("when ...") or a hole
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ UNSET: Final = frozenset({"", "None", "False", "0", "''"})  # defaults that a gu
 # What may follow a rule: nothing, or what the release fills in.
 END: Final = r"(?: or None\b[^.]*)?(?: \(0 disables\))?(?:[.,;(]| \(got|: \{\}|$)(?!.*\b(?:when|if|unless)\b)"
 BOUND: Final = re.compile(
-    rf"^(?P<name>{FLAG}|[a-z]\w*(?:\.\w+)*) (?:must be|should be) (?:an? )?(?:"
+    rf"^(?P<name>{FLAG}|[a-z]\w*(?:\.\w+)*) (?:must be|should be) (?:an? )?(?:power of (?:2|two) )?(?:"
     r"(?P<positive>(?:strictly )?positive)(?: integer| number)?|(?P<natural>non-negative)(?: integer)?"
     rf"|(?:>=|at least|greater (?:than )?or equal to) (?P<least>{NUMBER})|(?:>|greater than) (?P<above>{NUMBER})"
     rf"|(?:smaller|less) than (?P<below>{NUMBER})"
@@ -35,6 +36,8 @@ WANTS: Final = re.compile(
     rf"^(?:Error: )?(?P<one>{FLAG}) (?:requires|needs|has no effect without|can only be used with) (?P<other>{FLAG})"
     rf"(?: and (?P<third>{FLAG}))?(?: to be (?:set|enabled))?(?:[.,;:]|$)(?!.*\bor {FLAG})"
 )
+OBJECT: Final = re.compile(rf"^(?:Error: )?(?P<name>{FLAG}) must (?:decode to|be) a JSON object\b")
+AMONG: Final = re.compile(rf"^(?P<name>{FLAG}) must be (?P<values>{NUMBER}(?:, {NUMBER})* or {NUMBER})(?:[.,;]|$)")
 WANTED: Final = re.compile(
     rf"^(?:(?P<first>{FLAG}) is required (?:when|if|with) (?P<then>{FLAG})(?: is (?:enabled|set|given))?"
     rf"|Please set (?P<please>{FLAG}) when setting (?P<setting>{FLAG}))[.:]?$"
@@ -49,8 +52,9 @@ EXCLUDES: Final = re.compile(
 class WordedRule:
     """A guard whose words are a rule about flags: a bound of one, or two of which the line must have both or one."""
 
-    kind: str  # bound, wants, excludes
+    kind: str  # bound, wants, excludes, object, among
     names: tuple[str, ...]
+    values: tuple[float, ...] = ()  # of which the flag must have one
     low: float | None = None
     high: float | None = None
     strict: bool = False  # the bounds themselves are outside
@@ -66,10 +70,15 @@ def read_words(says: str) -> WordedRule | None:
             0.0 if found["positive"] or found["natural"] else _number(found["least"] or found["above"] or found["low"])
         )
         high = _number(found["below"] or found["high"])
-        return WordedRule("bound", (found["name"],), low, high, strict, says.partition("{}")[0])
+        return WordedRule("bound", (found["name"],), (), low, high, strict, says.partition("{}")[0])
     for kind, pattern in (("wants", WANTS), ("excludes", EXCLUDES)):
         if found := pattern.match(says):
             return WordedRule(kind, tuple(name for name in found.groups() if name), words=says)
+    if found := OBJECT.match(says):
+        return WordedRule("object", (found["name"],), words=says)
+    if found := AMONG.match(says):
+        values = tuple(float(number) for number in re.findall(NUMBER, found["values"]))
+        return WordedRule("among", (found["name"],), values, words=says)
     if found := WANTED.match(says):
         wanted, by = found["first"] or found["please"], found["then"] or found["setting"]
         return WordedRule("wants", (by, wanted), words=says)
@@ -100,7 +109,7 @@ def judge_worded(facts: Mapping[str, Any], settings: Settings, snapshot: Snapsho
             continue
         if rule.kind == "bound":
             yield from _judge_bound(guard, rule, given, facts, settings)
-        elif rule.names[0] in given and _breaks(rule, given, snapshot):
+        elif rule.names[0] in given and _breaks(rule, given, settings, snapshot):
             use, place = given[rule.names[0]], read_guards(facts["engine"]).cite(guard)
             line = settings.lines.get(use.written, 0)
             yield make_finding(
@@ -136,13 +145,30 @@ def _list_values(
             yield key, value, "", 0
 
 
-def _breaks(rule: WordedRule, given: Mapping[str, Any], snapshot: Snapshot | None) -> bool:
+def _breaks(rule: WordedRule, given: Mapping[str, Any], settings: Settings, snapshot: Snapshot | None) -> bool:
+    if rule.kind in ("object", "among"):
+        use = given[rule.names[0]]
+        known = bool(use.values) and use.written not in settings.holes
+        return known and (_is_no_object if rule.kind == "object" else _is_none_of)(use.values[-1], rule)
     if rule.kind == "excludes":
         return all(name in given for name in rule.names)
     options = snapshot.options if snapshot is not None else {}
     # a flag that has a value by default is there without being written
     there = {name for name in rule.names[1:] if name in options and options[name].default not in UNSET}
     return any(name not in given and name not in there for name in rule.names[1:])
+
+
+def _is_no_object(text: str, rule: WordedRule) -> bool:
+    """Whether the text is JSON of another kind; what is no JSON at all is the parser's to say."""
+    try:
+        return not isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _is_none_of(text: str, rule: WordedRule) -> bool:
+    number = read_number(text)
+    return number is not None and number not in rule.values
 
 
 def _lies_within(rule: WordedRule, number: float) -> bool:

@@ -53,6 +53,12 @@ LINES = [
     ("sglang", "--export-metrics-to-file", True),
     ("sglang", "--export-metrics-to-file --export-metrics-to-file-dir d", False),
     ("sglang", "--tokenizer-metrics-allowed-custom-labels a", False),  # the other has a default
+    ("sglang", "--default-chat-template-kwargs '[1]'", True),
+    ("sglang", "--default-chat-template-kwargs '{\"enable_thinking\": false}'", False),
+    ("sglang", "--dsa-triton-union 3", True),
+    ("sglang", "--dsa-triton-union 4", False),
+    ("sglang", "--max-lora-chunk-size 256", True),
+    ("sglang", "--max-lora-chunk-size 64", False),
     ("vllm", "--grpc-port 70000", True),
 ]
 
@@ -66,5 +72,5 @@ def test_a_line_is_held_against_them(engine: str, added: str, *, told: bool) -> 
 
 def test_a_bound_that_is_none_is_no_bound() -> None:
     assert read_words("x must be a positive integer or None (for auto-compute). Got: {}") == WordedRule(
-        "bound", ("x",), 0.0, None, True, "x must be a positive integer or None (for auto-compute). Got: "
+        "bound", ("x",), (), 0.0, None, True, "x must be a positive integer or None (for auto-compute). Got: "
     )
