@@ -110,8 +110,8 @@ def _proxy(options: argparse.Namespace, parts: Iterable[str]) -> Iterator[Report
     ):
         for part in parts:
             if part == "faults":
-                real.blind = blind(real)
                 names = _named(FAULTS, options.faults)
+                real.blind = blind(real, names, every=options.every)
                 yield from _faults("proxy", names, lambda n: proxy_row(n, proxy, real, every=options.every))
             else:
                 direct = partial(healthy_real, "llama.cpp, direct", Real(asked, engine, engine.base_url))

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -22,6 +24,7 @@ from tests.mutation.row import Alarm, Healthy, Row
 from tests.mutation.seeds import SeededBank
 from tests.mutation.table import as_json, counts, page, read, report, with_earlier
 from tests.mutation.target import Real, planned
+from tests.suites.world import suite_tests
 
 
 class Stubbed(Real):
@@ -116,6 +119,20 @@ ROW = Row(
     killed_by=("a", "c"),
     wall_s=1,
 )
+
+
+def test_only_the_tests_that_are_going_to_be_asked_are_tried_without_a_fault() -> None:
+    asked: list[str] = []
+
+    def run(test: str) -> SimpleNamespace:
+        asked.append(test)
+        return SimpleNamespace(red=test == "test_knows_facts")
+
+    real = cast(Real, SimpleNamespace(names=tuple(suite_tests()), run=run))
+    assert kill.blind(real, ["wrong_under_load", "numbers_off_by_one"], every=False, say=lambda _: None) == frozenset()
+    assert asked == ["test_does_arithmetic", "test_answers_right_under_load"]
+    assert kill.blind(real, ["forgets_earlier_turns"], say=lambda _: None) == {"test_knows_facts"}
+    assert len(asked) > 20, "every test is asked of such a fault"
 
 
 def test_one_green_killer_is_a_survivor() -> None:
