@@ -27,6 +27,8 @@ HTTP = {
     "fixtures.launch.docker.patch": "the Docker SDK's exceptions",
     "reports.reproduce.ask": "a stranger runs it without this project: standard library only",
 }
+FEWEST_COMMENTS = 4  # to 100 lines with text, docstrings included; to 100 lines of code it is about 5
+COMMENT = re.compile(r"^\s*#(?! (?:noqa|type:|pragma)|!)|\S  # (?!noqa|type:|pragma)", re.MULTILINE)
 CEILING = 400  # lines (CONTRIBUTING.md); about 120 is what to aim at
 LIBRARIES = {"httptools", "requests", "urllib.request", "urllib3", "httpx", "aiohttp", "socks"}
 # pytest's items take what they lack from their template; stand-ins replace the libraries of an engine.
@@ -97,6 +99,14 @@ def test_no_place_is_looked_up_by_an_import() -> None:
     """What may be written, and what lies there, is asked when it is needed: a module lives longer than an answer."""
     looked_up = re.compile(r"^[A-Z_]+\b.*= .*\b(?:locate|find)_(?:out|evidence|cache|logs|user_\w+)\(", re.MULTILINE)
     assert [name for name, text in PRODUCT.items() if looked_up.search(text)] == []
+
+
+@pytest.mark.parametrize("room", [room for room in ROOMS if room != "ci"])  # which is below it
+def test_a_room_says_why_often_enough_to_be_read(room: str) -> None:
+    """A floor: what a comment is worth is for a reviewer, but a room that falls below has stopped giving reasons."""
+    own = "\n".join(text for name, text in PRODUCT.items() if name.split(".")[0] == room)
+    lines = sum(bool(line.strip()) for line in own.split("\n"))
+    assert 100 * len(COMMENT.findall(own)) / lines >= FEWEST_COMMENTS
 
 
 def test_no_list_is_multiplied_by_a_truth() -> None:
