@@ -42,7 +42,9 @@ def check_calls(
 def _check_form(reply: Reply, finish: Container[str | None]) -> list[str]:
     wrong = []
     if not reply.tool_calls:
-        wrong.append("no tool call")
+        # told apart from a call that was lost or put into words: here nothing followed the thought
+        thought_only = bool(reply.reasoning.strip()) and not reply.content.strip()
+        wrong.append("no tool call, only reasoning" if thought_only else "no tool call")
     if reply.tool_calls and reply.finish_reason not in finish:
         wrong.append(f"finish_reason is {reply.finish_reason!r}, not 'tool_calls'")
     if leak := LEAKS.search(reply.content):

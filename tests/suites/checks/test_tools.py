@@ -71,6 +71,8 @@ def changed(**values: Any) -> str:
     ("reply", "why"),
     [
         (Reply(content="It rains.", finish_reason="stop"), "no tool call"),
+        (Reply(reasoning="I should call.", content=" ", finish_reason="stop"), "no tool call, only reasoning"),
+        (Reply(reasoning="I should call.", content="It rains.", finish_reason="stop"), "no tool call"),
         (made(("forecast", changed(city="Lodz"))), "no call forecast"),
         (made(("forecast", changed(days="3"))), "is not of type 'integer'"),
         (made(("forecast", changed(days=0))), "minimum"),
