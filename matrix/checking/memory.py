@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from matrix.checking.finding import CheckFinding, make_finding
+from matrix.checking.main_memory import judge_pinned
 from matrix.checking.model_config import Model
 from matrix.checking.rigs import Host
 from matrix.checking.rules import Level
@@ -28,6 +29,7 @@ def judge_memory(
     """Compare what one rank holds with its GPU; silent where a size is not known."""
     tp, pp = facts["tp"], facts["pp"]
     if host is None or not host.vram_bytes or not isinstance(tp, int) or not isinstance(pp, int) or tp * pp < 1:
+        yield from judge_pinned(facts, settings, host, row=None, pool=None)
         return
     share = _share(facts)
     kept = _kept_of_wide_weights(facts)
@@ -57,6 +59,8 @@ def judge_memory(
         yield make_finding("weights_do_not_fit", {**facts, **sizes}, settings.written("tp"), line=settings.line("tp"))
     elif weights and row is not None:
         yield from _window(facts, settings, rank.pool_tokens, row, sizes)
+    known = bool(rank.holds_weights and weights and row is not None)
+    yield from judge_pinned(facts, settings, host, row=row, pool=rank.pool_tokens if known else None)
 
 
 def _kept_of_wide_weights(facts: Mapping[str, Any]) -> float | None:

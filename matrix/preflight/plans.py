@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from matrix.planning.compiles import describe_compile, find_compiles
 from matrix.planning.fit import fit_of_plan
+from matrix.planning.main_memory import list_pinned
 from matrix.planning.plan import Plan, fill_placeholders
 from matrix.preflight.kernels import find_gaps
 from matrix.preflight.snapshot import Snapshot, snapshot_for
@@ -35,7 +36,7 @@ def judge_plan(plan: Plan, installed: Mapping[str, str] | None = None) -> Prefli
     snapshot = snapshot_for(release)
     report = preflight_launch(argv, plan.env, snapshot, served, release=release, installed=installed)
     # behind the parser's remarks: what the release refuses outright comes first in a reader's eyes
-    more = (*_check_kernels(plan, snapshot), *_list_compiles(plan), *_check_fit(plan))
+    more = (*_check_kernels(plan, snapshot), *_list_compiles(plan), *_check_fit(plan), *_list_pinned_memory(plan))
     return replace(report, remarks=(*report.remarks, *more))
 
 
@@ -58,6 +59,12 @@ def _check_fit(plan: Plan) -> Iterator[Remark]:
         subject=plan.cell.rig.id,
         message=f"{found.word}: {found.explain()}",
     )
+
+
+def _list_pinned_memory(plan: Plan) -> Iterator[Remark]:
+    """Tell the main memory that is taken at the start. No rig states its own: the launch compares it with the host."""
+    for each in list_pinned(plan):
+        yield Remark(level="note", kind="main_memory", where="memory", subject=each.flag, message=each.explain())
 
 
 def _check_kernels(plan: Plan, snapshot: Snapshot | None) -> Iterator[Remark]:
