@@ -18,6 +18,7 @@ from matrix.yaml.yamltext import read_data, read_source
 CHECKPOINTS: Final = CHECKOUT / "matrix" / "axes" / "checkpoints"
 CUT: Final = re.compile(r"reap|prun|\d{3}B", re.IGNORECASE)
 ASSUMED: Final = "GlmMoeDsaForCausalLM"
+OUTSIDE: Final = ("architectures", "model_type", "quantization_config")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +49,9 @@ def describe_model(
     base = dict(config) if config is not None else dict(entry.get("config", {}))
     text = base.get("text_config")
     if isinstance(text, Mapping):
-        # a multimodal config nests the language model's keys; what stands outside wins
-        base = {**text, **base}
+        # a multimodal config nests the language model's keys: engines read sizes there (transformers' get_text_config),
+        # and the class and the quantisation outside
+        base = {**base, **text, **{key: base[key] for key in OUTSIDE if key in base}}
     architectures = base.get("architectures")
     if not (isinstance(architectures, list) and architectures and isinstance(architectures[0], str)):
         # without a class nothing can be looked up: a GLM-5 is assumed, and a finding says so
