@@ -50,7 +50,7 @@ def _list_pinned(facts: Mapping[str, Any], row: int | None, pool: int | None) ->
         layers = facts["layers"]
         for name, flag, each in (
             ("selection_readout", SELECTED, facts["topk"]),
-            ("routed_readout", ROUTED, facts["config"].get("num_experts_per_tok")),
+            ("routed_experts", ROUTED, facts["config"].get("num_experts_per_tok")),
         ):
             if facts[name] is True and tokens and isinstance(layers, int) and isinstance(each, int):
                 yield name, pin_capture(flag, tokens=tokens, layers=layers, each=each, ranks=ranks)

@@ -17,7 +17,7 @@ BASE: dict[str, Any] = {
     "layers": 78,
     "topk": 2048,
     "config": {"num_experts_per_tok": 8},
-    **dict.fromkeys(("max_total_tokens", "selection_readout", "routed_readout", "hicache", "hicache_size")),
+    **dict.fromkeys(("max_total_tokens", "selection_readout", "routed_experts", "hicache", "hicache_size")),
     **dict.fromkeys(("hicache_ratio", "kv_offload", "cpu_offload")),
 }
 
@@ -37,7 +37,7 @@ class Written:
         ({"selection_readout": True, "max_total_tokens": 65_536}, 500_000, [("note", "39.0 GiB")]),
         ({"selection_readout": True, "max_total_tokens": 65_536}, None, [("note", "39.0 GiB")]),
         ({"selection_readout": True}, None, []),
-        ({"routed_readout": True, "tp": 8}, 500_000, [("note", "in each of 8 ranks")]),
+        ({"routed_experts": True, "tp": 8}, 500_000, [("note", "in each of 8 ranks")]),
         ({"hicache": True, "hicache_size": 64.0}, None, [("note", "--hicache-size 64")]),
         ({"hicache": True}, 500_000, [("note", "2 x 500,000 tokens x 1000 bytes")]),
         ({"engine": "vllm", "selection_readout": True, "kv_offload": 64.0}, 500_000, [("note", "64 GiB, as stated")]),

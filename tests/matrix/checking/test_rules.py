@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -138,3 +139,9 @@ def test_a_report_alone_seldom_makes_a_line_wrong() -> None:
 )
 def test_conditions_have_three_answers(when: dict[str, Any], facts: dict[str, Any], answer: bool | None) -> None:
     assert decide_condition(when, facts) is answer
+
+
+def test_a_flag_has_one_name() -> None:
+    """The last setting of a flag takes it, and every check of the other falls silent."""
+    names = Counter(flag for kind in read_kinds().values() for flag in kind.flags)
+    assert [flag for flag, many in names.items() if many > 1] == []
