@@ -23,6 +23,7 @@ from fixtures.launch.readiness import Limits
 from fixtures.launch.running import Running
 from matrix.errors import HostError
 from matrix.planning.expand import expand_matrix
+from matrix.planning.owed import asked_by_marks
 from matrix.planning.plan import Plan, make_plan
 from matrix.yaml.load import load_matrix
 from reports.compare.earlier_release import not_slower_than_release
@@ -126,6 +127,12 @@ class Real:
     @property
     def names(self) -> tuple[str, ...]:
         return (*real_tests(), LAUNCH, IDENTITY, BASELINE, RELEASE)
+
+    def owes(self, name: str) -> bool:
+        """Return whether a run asks this test of the cell at all (`for_cells`): what the cell claims nothing of, no
+        check can judge. Faults may still name it."""
+        marks = getattr(real_tests().get(name), "pytestmark", ())
+        return asked_by_marks(m.kwargs for m in marks if m.name == "for_cells").takes_cell(self.plan.cell)
 
     def bank(self, seed: int = 0) -> Any:
         bank = bank_for(self.plan.cell.checkpoint)

@@ -135,6 +135,14 @@ def test_only_the_tests_that_are_going_to_be_asked_are_tried_without_a_fault() -
     assert len(asked) > 20, "every test is asked of such a fault"
 
 
+def test_a_healthy_engine_is_asked_what_its_cell_owes() -> None:
+    """A canary claims no efforts: the test of them met an empty list, and a healthy llama.cpp was failed for it."""
+    real = Real(planned(), cast(Running, None), "")
+    owed = {name for name in real.names if real.owes(name)}
+    assert set(real.names) - owed >= {"test_obeys_reasoning_effort", "test_obeys_what_can_be_counted"}
+    assert owed >= {"test_drafts_are_accepted", "test_prefills_in_chunks", FACTS, LAUNCH, IDENTITY}
+
+
 def test_one_green_killer_is_a_survivor() -> None:
     assert (ROW.verdict, ROW.missed_by) == ("SURVIVED", ("b",))
     assert replace(ROW, killed_by=("a", "b")).verdict == "killed"
