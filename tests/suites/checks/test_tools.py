@@ -71,8 +71,6 @@ def changed(**values: Any) -> str:
     ("reply", "why"),
     [
         (Reply(content="It rains.", finish_reason="stop"), "no tool call"),
-        (Reply(reasoning="I should call.", content=" ", finish_reason="stop"), "no tool call, only reasoning"),
-        (Reply(reasoning="I should call.", content="It rains.", finish_reason="stop"), "no tool call"),
         (made(("forecast", changed(city="Lodz"))), "no call forecast"),
         (made(("forecast", changed(days="3"))), "is not of type 'integer'"),
         (made(("forecast", changed(days=0))), "minimum"),
@@ -257,3 +255,15 @@ def test_words_beside_a_call_are_read_too(content: str, why: str) -> None:
     reply = Reply(content=content, tool_calls=(made,), finish_reason="tool_calls")
     found = tools.check_calls(item(("forecast", {"city": "Rome"})), reply)
     assert found.ok is (not why) and why in found.detail
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (Reply(reasoning="I should call.", content=" ", finish_reason="stop"), "no tool call, only reasoning"),
+        (Reply(reasoning="I should call.", content="It rains.", finish_reason="stop"), "no tool call"),
+        (Reply(reasoning=" ", content="", finish_reason="stop"), "no tool call"),
+    ],
+)
+def test_a_thought_and_nothing_else_is_told_apart(reply: Reply, said: str) -> None:
+    assert tools.check_calls(item(("lock", {})), reply).detail == said
