@@ -48,6 +48,7 @@ OWN_ROOMS = frozenset({"matrix", "reports", "fixtures", "suites"})  # whose modu
 OWN_PLUGINS = frozenset(
     {
         "evidence-recorder",
+        "interrupts",
         "unanswered-cells",
         "cell-progress",
         "evidence-worker",
