@@ -26,15 +26,8 @@ from matrix.pins import Pins, find_pin_problems
 Facts = Mapping[str, Json]
 Test = Callable[[Facts, str], bool]
 
-EQUAL_KEYS = (
-    "rig",
-    "gpu",
-    "sm",
-    "gpus",
-    "interconnect",
-    "engine",
-    "release",
-    "fork",
+OF_RELEASE = ("engine", "release", "fork", "version", "pins")
+OF_CHECKPOINT = (
     "checkpoint",
     "family",
     "format",
@@ -46,19 +39,8 @@ EQUAL_KEYS = (
     "quantised_attention",
     "canary",
 )
+EQUAL_KEYS = ("rig", "gpu", "sm", "gpus", "interconnect", "engine", "release", "fork", *OF_CHECKPOINT)
 KEYS = (*EQUAL_KEYS, "version", "features", "any_of", "without", "any_feature", "feature_count", "form", "pins")
-OF_RELEASE = ("engine", "release", "fork", "version", "pins")
-OF_CHECKPOINT = (
-    "checkpoint",
-    "family",
-    "format",
-    "experts",
-    "mtp_layer",
-    "thinking",
-    "index_sharing",
-    "quantised_attention",
-    "canary",
-)
 OFFERED_KEYS = frozenset({*OF_RELEASE, *OF_CHECKPOINT})  # known of a release and a checkpoint alone, whatever the rig
 FEATURE_LISTS = ("features", "any_of", "without")
 HOW_TO_ADD = {  # a value that no axis has may be a new one, not a misspelling

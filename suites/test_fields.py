@@ -42,7 +42,7 @@ def test_stops_at_a_stop_string(client: Client, bank: Bank, evidence: EvidenceSi
 
 def test_stops_at_any_of_its_stop_strings(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
     """The second of two stop strings is the one that comes: an engine that reads the first alone runs on."""
-    expect_ok(evidence, _stop_at_the_second(client, bank.facts(depth.fields)))
+    expect_ok(evidence, _check_stop_strings(client, bank.facts(depth.fields), before=[NEVER_SAID]))
 
 
 def test_gives_back_what_a_stop_string_held(client: Client, bank: Bank, evidence: EvidenceSink, depth: Depth) -> None:
@@ -79,24 +79,15 @@ def test_answers_alike_after_streams_were_left(
     expect_ok(evidence, _leave_and_ask(client, bank.facts(depth.fields), bank.long_generation(1)))
 
 
-def _check_stop_strings(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
+def _check_stop_strings(client: Client, items: Sequence[Item], before: Sequence[str] = ()) -> Iterator[Finding]:
+    """Ask each item with a stop string out of its own reply; `before`: other stop strings, in front of it."""
     for item in items:
         whole = client.ask(item)
         words = whole.content.split()
         # From the middle: something stands in front of it and behind it, so both halves can be wrong.
         stop = words[len(words) // 2] if words else "."
         for stream in (False, True):
-            reply = client.ask(item, stream=stream, extra={"stop": [stop]})
-            yield fields.check_stop(item, reply, whole, stop)
-
-
-def _stop_at_the_second(client: Client, items: Sequence[Item]) -> Iterator[Finding]:
-    for item in items:
-        whole = client.ask(item)
-        words = whole.content.split()
-        stop = words[len(words) // 2] if words else "."
-        for stream in (False, True):
-            reply = client.ask(item, stream=stream, extra={"stop": [NEVER_SAID, stop]})
+            reply = client.ask(item, stream=stream, extra={"stop": [*before, stop]})
             yield fields.check_stop(item, reply, whole, stop)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -43,7 +44,7 @@ def judge_pinned(
 
 
 def _list_pinned(facts: Mapping[str, Any], row: int | None, pool: int | None) -> Iterator[tuple[str, PinnedMemory]]:
-    ranks, tokens = _multiply(facts, "tp", "pp"), pool
+    ranks, tokens = math.prod(n for n in (facts["tp"], facts["pp"]) if isinstance(n, int) and n > 1), pool
     if isinstance(stated := facts["max_total_tokens"], int) and stated > 0:
         tokens = stated if pool is None else min(stated, pool)
     if facts["engine"] == "sglang":
@@ -66,10 +67,3 @@ def _list_pinned(facts: Mapping[str, Any], row: int | None, pool: int | None) ->
 
 def _read_number(value: Any) -> float:
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0 else 0.0
-
-
-def _multiply(facts: Mapping[str, Any], *names: str) -> int:
-    product = 1
-    for name in names:
-        product *= facts[name] if isinstance(facts[name], int) and facts[name] > 1 else 1
-    return product

@@ -6,7 +6,7 @@ The only module that knows the folder layout; what it returns is checked and is 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
@@ -97,9 +97,7 @@ def read_matrix(root: Path) -> Matrix:
     problems = [*forms, *count_hidden(reader.problems, hidden), *cross, *find_shape_problems(known)]
     # everything is collected before the first raise: whoever edits ten files wants ten errors, not one ten times
     problems += [*crossref.find_unnamed_launches(published), *crossref.find_wrong_inert(claims, features)]
-    problems += find_claim_problems(claims, [f.value.id for f in features])
-    problems += find_wrong_variants(features, [e.value.id for e in engines])
-    problems += find_wrong_drafts(families, features, [e.value.id for e in engines])
+    problems += _find_wrong_features(features, claims, families, [e.value.id for e in engines])
     if problems:
         raise ConfigError(problems)
     shared = tuple(c.value for c in causes)
@@ -121,6 +119,18 @@ def read_matrix(root: Path) -> Matrix:
         pins=pins,
         root=root,
     )
+
+
+def _find_wrong_features(
+    features: Sequence[Loaded[Feature]],
+    claims: Sequence[Loaded[Claim]],
+    families: Sequence[Loaded[Family]],
+    engine_ids: Sequence[str],
+) -> Iterator[Problem]:
+    """Find what is wrong where something names a feature, or a feature an engine."""
+    yield from find_claim_problems(claims, [f.value.id for f in features])
+    yield from find_wrong_variants(features, engine_ids)
+    yield from find_wrong_drafts(families, features, engine_ids)
 
 
 # by root: tests and `--matrix` read other folders in one process

@@ -15,7 +15,7 @@ from typing import Any, Final
 import pytest
 
 from matrix.judging.status import Status, worst_status
-from reports.evidence.run_header import DECLARATION, Declaration, identity_of
+from reports.evidence.run_header import DECLARATION, identity_of
 from reports.evidence.time_left import LaunchClock, estimate_rest
 
 CELL_OF: Final = re.compile(r"\[([^\]]+)\]$")  # a worker sends node ids only
@@ -87,7 +87,8 @@ class ProgressCounter:
     def _launch_of(self, cell: str) -> str:
         """Return the fingerprint of the cell's plan: cells that share it share an engine."""
         # Looked up when it is needed: without xdist the cells are declared after they are collected.
-        declared = self.config.stash.get(DECLARATION, Declaration()).cells.get(cell)
+        declaration = self.config.stash.get(DECLARATION, None)
+        declared = declaration.cells.get(cell) if declaration else None
         return declared.fingerprint if declared else cell
 
     def _still_owes(self, launch: str) -> bool:

@@ -23,6 +23,20 @@ from matrix.preflight.verdict import Remark
 MOST_LETTERS = 1_000_000
 PATIENCE_S = 60.0  # the process itself has 3 s of a core: only a host that is busy takes longer
 OPEN, CLOSE = "<think>", "</think>"
+LOSSES = (  # mark of the variant, what the template does, effect
+    (LOST, "leaves out {}", "requests with it are answered, HTTP 200, as if nobody had said it"),
+    (
+        REFUSES,
+        "takes tools and raises an error at {}",
+        "requests with it end with HTTP 400: an agent stops at its first tool result",
+    ),
+    (
+        AS_PYTHON,
+        "writes {} as a Python list",
+        "vLLM hands every content on as parts where a template takes the user's so, and clients send parts: "
+        "the model reads {'type': 'text', ...} instead of the text",
+    ),
+)
 SWITCHES = ("enable_thinking", "thinking")
 OUT_OF_TOKENS = (
     "requests that ask with enable_thinking false get thinking all the same, out of max_tokens: content is empty or cut"
@@ -101,37 +115,16 @@ def render_prompts(text: str) -> Mapping[str, str]:
 
 
 def _check_losses(prompts: Mapping[str, str]) -> Iterator[Remark]:
-    lost = [name.removeprefix(LOST) for name in prompts if name.startswith(LOST)]
-    if lost:
-        yield make_remark(
-            "warning",
-            "template_loss",
-            "chat_template",
-            f"the chat template leaves out {list_some(lost, 6)}",
-            effect="requests with it are answered, HTTP 200, as if nobody had said it",
-            remedy="the template of the source",
-        )
-    refused = [name.removeprefix(REFUSES) for name in prompts if name.startswith(REFUSES)]
-    if refused:
-        yield make_remark(
-            "warning",
-            "template_loss",
-            "chat_template",
-            f"the chat template takes tools and raises an error at {list_some(refused, 6)}",
-            effect="requests with it end with HTTP 400: an agent stops at its first tool result",
-            remedy="the template of the source",
-        )
-    python = [name.removeprefix(AS_PYTHON) for name in prompts if name.startswith(AS_PYTHON)]
-    if python:
-        yield make_remark(
-            "warning",
-            "template_loss",
-            "chat_template",
-            f"the chat template writes {list_some(python, 6)} as a Python list",
-            effect="vLLM hands every content on as parts where a template takes the user's so, and clients send parts: "
-            "the model reads {'type': 'text', ...} instead of the text",
-            remedy="the template of the source",
-        )
+    for mark, says, effect in LOSSES:
+        if named := [name.removeprefix(mark) for name in prompts if name.startswith(mark)]:
+            yield make_remark(
+                "warning",
+                "template_loss",
+                "chat_template",
+                f"the chat template {says.format(list_some(named, 6))}",
+                effect=effect,
+                remedy="the template of the source",
+            )
     if NONE in prompts:
         yield make_remark(
             "note",
