@@ -11,10 +11,11 @@ from matrix.bisecting.releases import place_cell
 from matrix.checking.releases import AskedRelease
 from matrix.checking.rules import Level
 from matrix.model import Cell
+from matrix.preflight.patch import takes_sparse_out
 from matrix.upgrading.compare import compare_sides
 from matrix.upgrading.news import Danger, News, ReleaseComparison, write_headline
 from matrix.upgrading.of_cells import CellLine, gather_extra, make_line
-from matrix.upgrading.patching import keep_fitting, takes_sparse_out
+from matrix.upgrading.patching import keep_fitting
 from matrix.upgrading.sides import Side, look_at_release
 from matrix.yaml.loaded import Matrix
 

@@ -80,6 +80,7 @@ class CheckRequest:
     files: Mapping[str, str] = field(default_factory=dict)
     remarks: Sequence[Remark] = ()  # of the checkpoint linter about the checkpoint's files
     dense: bool = False  # a patch of the engine takes sparse attention out
+    thinks_always: bool = False  # the template has no switch, whatever the name says
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +113,7 @@ def examine_command(command: Command, asked: CheckRequest) -> Examined:
     # CUDA_VISIBLE_DEVICES or --gpus hides some of the host: eight GPUs of which a container sees four are four
     host = _visible(asked.host, command)
     model = describe_model(_read_model_name(settings), asked.config, asked.tensors, asked.size_bytes)
+    model = replace(model, thinks_always=model.thinks_always or asked.thinks_always)
     facts = collect_facts(
         command, release, model, settings, host=host, installed=installed, extra=extra, dense=asked.dense
     )

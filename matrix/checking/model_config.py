@@ -80,7 +80,7 @@ def describe_model(
         tensors=tensors,
         # with a config of the user's the weights may be anybody's; what the family publishes does not bind them
         indexers_everywhere=bool(entry.get("indexers_everywhere")) and config is None,
-        thinks_always=bool(entry.get("thinks_always")),
+        thinks_always=bool(entry.get("thinks_always")) or axis.get("thinking") == "always",
         quantisation=axis.get("quantisation", {}) if config is None else {},
     )
 

@@ -33,6 +33,9 @@ MACHINE: Final = re.compile(r"[DH]GX\s+(?P<gpu>[ABH]\d{2,3}\b.*)", re.IGNORECASE
 OTHERS: Final = re.compile(r"\bMI\d{3}|\bmac\b|\bM[1-5] (?:pro|max|ultra)|gaudi|ascend|\bTPU", re.IGNORECASE)
 LEFT_OVER: Final = re.compile(rf"(?<![a-z\d])(?<!mi )\d+\s*{TIMES}|(?<![a-z\d]){TIMES}\s*\d", re.IGNORECASE)
 MEMORY: Final = re.compile(r"\b(?P<size>\d{2,3})\s*G(?:i?B)?\b", re.IGNORECASE)
+# Behind a name: what may follow without a space (H100SXM5), and the card of a GPU that is mostly sold as a module.
+FORM: Final = r"(?:sxm|pcie|hbm|nvl)"
+CARD: Final = re.compile(r"(?<![a-z])pci-?e", re.IGNORECASE)
 SHORTEST: Final = 4  # digits of a model number that names a GPU without its letters
 ANOTHER_SIZE: Final = 0.08  # GB, GiB and what the driver keeps are within it; 80 and 94 GB are two cards
 GIB: Final = 2**30
@@ -48,6 +51,8 @@ class Host:
     vram_bytes: int = 0
     fabric: str = ""
     gpu: str = ""  # id in matrix/axes/hardware, or of models.yaml; empty where only a capability was given
+    like: str = ""  # id in matrix/axes/hardware of the same chip in another form
+    bandwidth_bytes_per_s: int = 0  # of its memory, where it differs from that one's
 
     def __str__(self) -> str:
         return f"{self.gpus}x {self.name or f'SM{self.sm}'}" + (f" (SM{self.sm})" if self.name else "")
@@ -63,6 +68,8 @@ class KnownGpu:
     vram_bytes: int
     fabric: str
     rigs: tuple[tuple[str, int], ...] = ()
+    like: str = ""  # id in matrix/axes/hardware of the same chip in another form
+    bandwidth_bytes_per_s: int = 0  # of its memory; 0: not known
 
 
 def parse_rig(text: str) -> Host:
@@ -81,13 +88,13 @@ def parse_rig(text: str) -> Host:
     if found is not None:
         return _of_capability(int(found["sm"]), int(found["count"] or 1), text)
     count, name = split_count(word)
-    gpu_named = _find_named_gpu(name)
+    gpu_named, rest = _find_named_gpu(name)
     # a count that was not understood must not be dropped: 8 GPUs judged as one would pass
     if gpu_named is None or count < 1 or LEFT_OVER.search(name) or not text.isprintable():
         words = [name for gpu in known_gpus() for name in (*gpu.names, *(rig for rig, _ in gpu.rigs))]
         wanted = f"expected a rig like sm120x4 or GPUs like '8x H200'{suggest_nearest(word, words)}; {_say_next(name)}"
         raise ConfigError([Problem("--rig", 0, repr(text), wanted)])
-    return _with_memory(_make_host(gpu_named, count), name)
+    return _with_memory(_with_form(_make_host(gpu_named, count), rest), rest)
 
 
 def _say_next(name: str) -> str:
@@ -124,12 +131,28 @@ def split_count(text: str) -> tuple[int, str]:
 
 
 def _make_host(gpu: KnownGpu, count: int) -> Host:
-    return Host(sm=gpu.sm, gpus=count, name=gpu.names[0], vram_bytes=gpu.vram_bytes, fabric=gpu.fabric, gpu=gpu.id)
+    return Host(
+        sm=gpu.sm,
+        gpus=count,
+        name=gpu.names[0],
+        vram_bytes=gpu.vram_bytes,
+        fabric=gpu.fabric,
+        gpu=gpu.id,
+        like=gpu.like,
+        bandwidth_bytes_per_s=gpu.bandwidth_bytes_per_s,
+    )
 
 
-def _with_memory(host: Host, name: str) -> Host:
-    """Return the host's GPU with the memory that `name` states, where that is another size (`H100 94GB`)."""
-    stated = MEMORY.search(name)
+def _with_form(host: Host, rest: str) -> Host:
+    """Return the GPU as a card where the words say PCIe of one that is a module by its entry (`H800 PCIe`)."""
+    if host.fabric != "nvlink" or not CARD.search(rest):
+        return host
+    return replace(host, name=f"{host.name} PCIe", fabric="pcie", gpu=f"{host.gpu}_pcie", like=host.gpu)
+
+
+def _with_memory(host: Host, rest: str) -> Host:
+    """Return the host's GPU with the memory that the words beside its name state, where that is another size."""
+    stated = MEMORY.search(rest)
     if stated is None or not host.vram_bytes:
         return host
     size = int(stated["size"]) * 10**9
@@ -138,20 +161,36 @@ def _with_memory(host: Host, name: str) -> Host:
     return replace(host, vram_bytes=size, name=f"{host.name} {stated['size']} GB")
 
 
-def _find_named_gpu(text: str) -> KnownGpu | None:
-    """Find the GPU that the text names; the longest name counts. Digits end a name: A1000 is no A100.
+def _find_named_gpu(text: str) -> tuple[KnownGpu | None, str]:
+    """Find the GPU that the text names, and the words beside the name; the longest name counts.
 
-    A number alone (`5090`) means the one GPU whose name ends with it.
+    A name is whole: A1000 is no A100, GH200 no H200, RTX PRO 6000D no RTX PRO 6000. Its words may stand in another
+    order (RTX 6000 Pro). A number alone (`5090`) means the one GPU whose name ends with it.
     """
-    plain = _keep_alphanumeric(MEMORY.sub("", text))
-    # without blanks and dashes: RTX-PRO 6000, rtxpro6000 and RTX PRO 6000 are one name
-    names = [(_keep_alphanumeric(name), gpu) for gpu in known_gpus() for name in gpu.names]
-    fits = [(len(name), gpu) for name, gpu in names if re.search(rf"{re.escape(name)}(?!\d)", plain)]
+    fits = [(found, gpu) for gpu in known_gpus() for name in gpu.names if (found := _name_pattern(name).search(text))]
     if fits:
-        return max(fits, key=lambda pair: pair[0])[1]
-    ends = {gpu.id: gpu for name, gpu in names if len(plain) >= SHORTEST and plain.isdigit() and name.endswith(plain)}
+        found, gpu = max(fits, key=lambda pair: len(_keep_alphanumeric(pair[0][0])))
+        return gpu, f"{text[: found.start()]} {text[found.end() :]}"
+    words = _list_words(MEMORY.sub("", text))
+    if turned := next((gpu for gpu in known_gpus() for name in gpu.names if _list_words(name) == words), None):
+        return turned, text
+    plain = _keep_alphanumeric(MEMORY.sub("", text))
+    numbers = len(plain) >= SHORTEST and plain.isdigit()
+    ends = {gpu.id: gpu for gpu in known_gpus() for name in gpu.names if numbers and name.endswith(plain)}
     # 6000 ends several names: then it names none of them
-    return next(iter(ends.values())) if len(ends) == 1 else None
+    return (next(iter(ends.values())) if len(ends) == 1 else None), text
+
+
+def _list_words(text: str) -> list[str]:
+    return sorted(re.findall(r"[a-z\d]+", text.lower().replace("nvidia", "")))
+
+
+@cache
+def _name_pattern(name: str) -> re.Pattern[str]:
+    """RTX-PRO 6000, rtxpro6000 and RTX PRO 6000 are one name."""
+    parts = re.findall(r"[a-z]+|\d+|\W+", name.lower().replace("(", " ").replace(")", " "))
+    words = r"[\s_-]*".join(re.escape(part) for part in parts if part.isalnum())
+    return re.compile(rf"(?<![a-z\d]){words}(?=$|[^a-z\d]|{FORM})", re.IGNORECASE)
 
 
 def _keep_alphanumeric(text: str) -> str:
@@ -189,4 +228,6 @@ def _others() -> Iterator[KnownGpu]:
             sm=gpu["sm"],
             vram_bytes=int(gpu["vram_gib"] * GIB),
             fabric=gpu["interconnect"],
+            like=gpu.get("like", ""),
+            bandwidth_bytes_per_s=gpu.get("bandwidth_gb_s", 0) * 10**9,
         )

@@ -65,6 +65,7 @@ class Check:
     effect: Effect = "wrong"  # what it does to the line that it applies to
     guard: tuple[str, ...] = ()  # words of a guard, of any of these: the check is about the releases that have it
     becomes: Mapping[str, Any] = field(default_factory=dict)  # values that the release puts in place of the line's
+    clients: bool = False  # whoever sends requests must know it: told with every form of a launch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +187,7 @@ def _parse_check(entry: Mapping[str, Any]) -> Check:
         sources=tuple(entry["sources"]),
         conflict=tuple(entry.get("conflict", ())),
         effect=entry.get("effect", EFFECT_OF[entry["level"]]),
+        clients=entry.get("clients", False),
     )
 
 

@@ -7,7 +7,7 @@ quoted. A JSON patch merges keys into a checkpoint's JSON files. Both say when t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from matrix.errors import ConfigError, HostError, Problem, suggest_nearest
 from matrix.yaml.structure import require_record
 
 PATCHES = CHECKOUT / "matrix" / "patches"
+DENSE = "sglang_nsa_exclusion"  # patches of this name take sparse attention out
 
 
 class PatchRefused(HostError):
@@ -216,3 +217,8 @@ def _make_patch(name: str, path: Path, read: PatchFile) -> Patch:
         raise ConfigError([Problem(name_in_checkout(path), 0, f"applies_when.{key}", said) for key, said in wrong])
     parts = {f.name: getattr(read, f.name) for f in fields(read) if f.name != "verify"}
     return Patch(id=name, function=read.verify.function, cases=read.verify.cases, **parts)
+
+
+def takes_sparse_out(patch_names: Sequence[str]) -> bool:
+    """Whether a launch's patches make attention dense."""
+    return any(name.startswith(DENSE) for name in patch_names)

@@ -49,6 +49,7 @@ class OfferedLaunch:
     faults: tuple[ParserFaults, ...] = ()  # of the parsers that it names
     preflight: str = ""  # verdict of the release's own parser
     remarks: tuple[str, ...] = ()
+    clients: tuple[Mapping[str, str], ...] = ()  # what whoever sends requests must know
 
     @property
     def cell(self) -> Cell:

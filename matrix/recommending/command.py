@@ -14,6 +14,7 @@ from matrix.errors import ConfigError, HostError
 from matrix.output.command_line import CommandLine
 from matrix.recommending.asked import RecommendRequest, find_gpus, find_rig
 from matrix.recommending.choose import Recommendation, Want, recommend_launches
+from matrix.recommending.clients import add_client_notes
 from matrix.recommending.owned import Owned
 from matrix.recommending.ran import LastRun, read_ran
 from matrix.recommending.render import as_json, render_text
@@ -71,7 +72,7 @@ def _answer_request(options: argparse.Namespace, around: HostSurroundings | None
         if asked.rig is None:
             shown.append({"rig": None, "notes": list(notes)} if options.json else "\n".join(notes))
             continue
-        found = recommend_launches(matrix, asked.rig, ran, globs=globs, want=options.want)
+        found = add_client_notes(recommend_launches(matrix, asked.rig, ran, globs=globs, want=options.want))
         # of several rigs of one host one is enough
         exit_code = 0 if found.launches else exit_code
         shown.append(

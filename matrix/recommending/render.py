@@ -66,6 +66,8 @@ def _render_launch(number: int, one: OfferedLaunch, model: str) -> Iterator[str]
         loses = "a client loses calls: " if one.loses_calls else ""
         yield _wrap_words(f"tools    {loses}{found.describe()} [run on a CPU]", "   ", " " * 12)
         yield f"{'':12}{found.command}"  # unbroken, so that it can be pasted
+    for note in one.clients:
+        yield _wrap_words(f"clients  {note['consequence']} {note['remedy']}", "   ", " " * 12)
     said = f": {one.remarks[0]}" if one.remarks else ""
     yield _wrap_words(f"parser   {one.preflight}{said}", "   ", " " * 12)
     if len(one.cells) > 1:
@@ -131,6 +133,7 @@ def _launch_json(one: OfferedLaunch, model: str) -> dict[str, Any]:
         "known_failures": [{"id": k.id, "expect": k.expect, "at": k.fails.at, "issue": k.issue} for k in one.known],
         "parser_faults": [_faults_json(found) for found in one.faults],
         "loses_calls": one.loses_calls,
+        "clients": [dict(note) for note in one.clients],
         "preflight": one.preflight,
         "remarks": list(one.remarks),
         "next": next_command(one, model),

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from matrix.checking.of_plan import tell_clients
 from matrix.errors import ConfigError, Problem
 from matrix.output import docker_words as container
 from matrix.output import writable
@@ -196,6 +197,7 @@ def _compose_head(plan: Plan) -> str:
         format_comment(f"cell        {plan.cell.id}"),
         f"# fingerprint {plan.fingerprint}",
         *tell_in_comments(plan),
+        *tell_clients(plan),
         format_comment(f"root        {writable.explain_root(plan.cell.release)}"),
         "# start       MODEL=/path/to/checkpoint docker compose --file THIS_FILE up",
         "# links       a directory of links (an overlay, the Hugging Face cache) needs its targets mounted as well",

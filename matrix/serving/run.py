@@ -45,8 +45,8 @@ QUESTION: Final[Mapping[str, Any]] = {
     "messages": [{"role": "user", "content": "What is the capital of Poland?"}],
     "max_tokens": 64,
     "temperature": 0,
-    "chat_template_kwargs": {"enable_thinking": False},
 }
+THOUGHT_TOKENS: Final = 4096  # room for a thought that no request can switch off, and the answer behind it
 SHOWN: Final = ("kv_tokens", "kv_bytes", "attention_backend", "dsa_backends", "dsa_selected", "speculation", "kv_dtype")
 STOP: Final = """stop() {{
   trap - EXIT INT TERM
@@ -76,9 +76,14 @@ def wait_until_ready(plan: Plan) -> str:
     return WAIT.format(wait_s=wait_s if plan.cell.rig.gpus else 600, health=shlex.quote(engine.health_path))
 
 
-def ask_one_question() -> str:
-    """Ask a question under the name that the server gives its model."""
-    return ASK.format(body=shlex.quote(json.dumps(QUESTION)))
+def ask_one_question(plan: Plan) -> str:
+    """Ask a question under the name that the server gives its model, without thinking where the template can."""
+    checkpoint = plan.cell.checkpoint
+    # with a budget for an answer alone, a checkpoint that always thinks would end within its thought: an empty answer
+    more: Mapping[str, Any] = {"max_tokens": THOUGHT_TOKENS} if checkpoint.thinking == "always" else {}
+    if checkpoint.thinking == "switch":
+        more = {"chat_template_kwargs": {checkpoint.thinking_switch: False}}
+    return ASK.format(body=shlex.quote(json.dumps({**QUESTION, **more})))
 
 
 def show_proofs(plan: Plan) -> Iterator[str]:

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Collection, Iterator
 from typing import Final
 
+from matrix.checking.of_plan import tell_clients
 from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.output import writable
 from matrix.output.script import format_command, format_comment, group_words, quote_word, write_serve_config
@@ -85,6 +86,7 @@ def _render_head(plan: Plan, *, inside: bool) -> Iterator[str]:
         f"# form        {plan.form}",
         f"# fingerprint {plan.fingerprint}",
         *tell_in_comments(plan),
+        *tell_clients(plan),
         *([format_comment(f"root        {writable.explain_root(plan.cell.release)}")] if inside else ()),
         f"# sections    {' '.join(SECTIONS)}; leave some out: glm-matrix show CELL --without env,weights",
         "# why         glm-matrix explain CELL gives the reason for each flag and variable",
@@ -151,7 +153,7 @@ def _list_lines(
         case "wait":
             yield run.wait_until_ready(plan)
         case "ask":
-            yield run.ask_one_question()
+            yield run.ask_one_question(plan)
         case "proof":
             yield from run.show_proofs(plan)
         case _:

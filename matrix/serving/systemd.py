@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from matrix.checking.of_plan import tell_clients
 from matrix.errors import ConfigError, Problem
 from matrix.output import docker_words, writable
 from matrix.output.script import format_comment
@@ -68,6 +69,7 @@ def _render(plan: Plan, places: ServingPlaces, words: list[str], environment: di
         format_comment(f"cell        {plan.cell.id}"),
         f"# fingerprint {plan.fingerprint}",
         *tell_in_comments(plan),
+        *tell_clients(plan),
         *_list_preparations(plan),
         *_tell_root(plan),
         "[Unit]",

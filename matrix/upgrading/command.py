@@ -36,10 +36,11 @@ from matrix.checking.releases import (
 )
 from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.output.command_line import CommandLine
+from matrix.preflight.patch import takes_sparse_out
 from matrix.upgrading.compare import compare_sides
 from matrix.upgrading.news import ReleaseComparison, UpgradeReport
 from matrix.upgrading.of_cells import find_cell, gather_extra, make_line, move_cell
-from matrix.upgrading.patching import keep_fitting, takes_sparse_out
+from matrix.upgrading.patching import keep_fitting
 from matrix.upgrading.render import render_json, render_text
 from matrix.upgrading.sides import look_at_release
 

@@ -6,27 +6,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import yaml
-
 from matrix.checking.judge import CheckRequest
 from matrix.checking.known_failures import read_entries, tell_entry
-from matrix.checking.launchers import Command, Text
-from matrix.checking.model_config import describe_model
-from matrix.checking.releases import AskedRelease, parse_requirement
-from matrix.checking.rigs import parse_rig
+from matrix.checking.launchers import Command
+from matrix.checking.of_plan import make_command, make_request
+from matrix.checking.releases import AskedRelease
 from matrix.checking.rules import Basis, Decision
-from matrix.checking.variables import as_words, words_of
 from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.known.failures import select_of_cell
 from matrix.model import Cell, Release
 from matrix.planning.expand import list_exclusions
-from matrix.planning.plan import Plan, fill_placeholders, make_plan
+from matrix.planning.plan import make_plan
 from matrix.upgrading.news import News
-from matrix.upgrading.patching import takes_sparse_out
 from matrix.upgrading.sides import Extra, NotRunReason, Side
 from matrix.yaml.loaded import Matrix
 
-EXTRA_FILE: Final = "/extra_llm_api_options.yaml"
 BASES: Final[Mapping[str, Basis]] = {"run": "run", "wheel": "wheel", "report": "report"}
 
 
@@ -99,41 +93,7 @@ def _split_names(text: str, names: Sequence[str]) -> Iterator[tuple[str, ...]]:
 def make_line(matrix: Matrix, cell: Cell) -> CellLine:
     """Make the launch line of a cell as its recipes plan it, with the checkpoint's published name for a path."""
     plan = make_plan(matrix, cell)
-    # a path without a repository behind it: nothing published may be assumed of a checkpoint of our own
-    name = cell.checkpoint.repository or f"/{cell.checkpoint.id}"
-    fill = {"model": name, "host": "127.0.0.1", "port": "8000", "api_key_env": "API_KEY"}
-    words = [fill_placeholders(word, fill) for word in plan.arguments()]
-    command = Command(
-        engine=cell.engine.id,
-        entry=cell.id,
-        argv=words_of(words),
-        env=as_words(plan.env),
-        installed=_read_installed(plan),
-        files=_files(plan),
-    )
-    config = plan.values("config") or ({"architectures": [cell.checkpoint.architecture]} if "/" not in name[1:] else {})
-    return CellLine(
-        cell=cell,
-        command=command,
-        asked=CheckRequest(
-            host=parse_rig(cell.rig.id) if cell.rig.sm else None,
-            config={**describe_model(name, None).config, **config} if config else None,
-            dense=takes_sparse_out(plan.patch_names),
-        ),
-        patches=plan.patch_names,
-    )
-
-
-def _read_installed(plan: Plan) -> dict[str, str]:
-    wanted = plan.values("launcher").get("requirements", ())
-    found = (parse_requirement(str(text)) for text in wanted if "==" in str(text))
-    return dict(f for f in found if f is not None)
-
-
-def _files(plan: Plan) -> dict[str, Text]:
-    """Return the nested YAML of trtllm-serve, under the name that its option has."""
-    data = plan.values("serve_config")
-    return {EXTRA_FILE: Text(text=yaml.safe_dump(data), file=EXTRA_FILE, line=1)} if data else {}
+    return CellLine(cell=cell, command=make_command(plan), asked=make_request(plan), patches=plan.patch_names)
 
 
 def move_cell(matrix: Matrix, cell: Cell, release: AskedRelease) -> Cell:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Final
 
 from matrix.facts.evaluate import judge_fact
 from matrix.facts.lint import NOT
@@ -13,13 +12,6 @@ from matrix.preflight.patch import Patch, read_patches
 from matrix.preflight.snapshot import Snapshot
 from matrix.upgrading.news import News
 from matrix.upgrading.sides import Side
-
-DENSE: Final = "sglang_nsa_exclusion"  # patches of this name take sparse attention out
-
-
-def takes_sparse_out(patch_names: Sequence[str]) -> bool:
-    """Whether a launch's patches make attention dense."""
-    return any(name.startswith(DENSE) for name in patch_names)
 
 
 def compare_patches(before: Side, after: Side) -> Iterator[News]:

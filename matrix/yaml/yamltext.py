@@ -2,7 +2,8 @@
 
 `safe` constructors only. Duplicate keys (of which PyYAML lets the last one win), anchors and merges (which put a value
 where nobody sees it), tags, and what means something else than it seems to (`no`, 0777, 12:30:00, keys that are no
-text, numbers without end) are problems of their own. No file raises, hangs, or takes more than seconds.
+text, numbers without end, keys in another Unicode form) are problems of their own. No file raises, hangs, or takes
+more than seconds.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import errno
 import math
 import re
 import stat
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
@@ -252,7 +254,9 @@ def _build_mapping(doc: Document, node: yaml.Node, loc: Loc, loader: Any) -> dic
         seen.setdefault(word, line)
         at = (*loc, word)
         doc.lines[at] = line
-        if key.tag != _STR or not word.isprintable():
+        # an accented letter may be one sign or two, a letter full or half width: alike to a reader, two keys to YAML
+        other_form = not word.isascii() and not unicodedata.is_normalized("NFKC", word)
+        if key.tag != _STR or not word.isprintable() or other_form:
             doc.problems += (Problem(doc.name, line, ".".join(map(str, loc)), why) for why in _wrong_key(key))
         built[word] = _build(doc, value, at, loader)
     return built
@@ -308,6 +312,9 @@ def _wrong_key(key: yaml.Node) -> Iterator[str]:
         yield f"the tag {key.tag!r} is not used here"
     elif _CONTROL.search(key.value):
         yield f"the key {key.value!r} holds a control character"
+    elif kind == "str" and key.value.isprintable():
+        usual = unicodedata.normalize("NFKC", key.value)
+        yield f"the key {key.value!a} is written in another Unicode form than {usual!a}: write {usual!r}"
     elif kind == "str":
         yield f"the key {key.value!r} holds a character that nobody sees"
     else:

@@ -11,6 +11,10 @@ NAMES = {
     ("NVIDIA H200", 90): {"h200_141gb"},
     ("NVIDIA H20", 90): {"h20_96gb"},
     ("NVIDIA H100 80GB HBM3", 90): {"h100_80gb"},
+    ("NVIDIA H100 PCIe", 90): set(),  # other memory, links and power than the module's
+    ("NVIDIA H100 NVL", 90): set(),
+    ("NVIDIA H200 NVL", 90): set(),
+    ("NVIDIA GH200 480GB", 90): set(),
     ("NVIDIA B200", 100): {"b200_180gb"},
     ("NVIDIA GB200", 100): {"gb200_192gb"},
     ("NVIDIA B300 SXM6 AC", 103): {"b300_288gb"},

@@ -19,6 +19,10 @@ NAMED = [
     ("HGX B200", 100, 8),
     ("2x DGX H100", 90, 16),
     ("2x DGX Spark", 121, 2),  # a machine of one GPU
+    ("4x RTX 6000 Pro", 120, 4),  # its words in another order
+    ("8xH100SXM5", 90, 8),
+    ("A6000 Ada", 89, 1),
+    ("2x A6000", 86, 2),
 ]
 
 
@@ -43,3 +47,25 @@ def test_the_larger_h20_has_its_own_memory() -> None:
 def test_an_unknown_gpu_says_what_to_do(text: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         parse_rig(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "gpu", "gib", "fabric"),
+    [
+        ("8x H100 80GB HBM3", "h100_80gb", 80, "nvlink"),
+        ("8x H100 PCIe 80GB", "h100pcie", 80, "pcie"),
+        ("8x H100-PCIE", "h100pcie", 80, "pcie"),
+        ("2x H100 NVL", "h100nvl", 94, "pcie"),
+        ("4x H200 NVL 141GB", "h200nvl", 140, "pcie"),
+        ("8x H200", "h200_141gb", 140, "nvlink"),
+        ("8x H800 PCIe", "h800_pcie", 79, "pcie"),
+        ("8x A100 40GB PCIe", "a100_pcie", 37, "pcie"),
+        ("1x GH200 480GB", "gh200", 96, "none"),
+        ("GB300 NVL72", "gb300_288gb", 268, "nvlink"),
+        ("2x RTX PRO 6000D", "rtxpro6000d", 83, "pcie"),
+        ("4x RTX PRO 6000 Max-Q", "rtx_pro_6000_96gb", 96, "pcie"),
+    ],
+)
+def test_a_card_has_its_own_memory_and_links(text: str, gpu: str, gib: int, fabric: str) -> None:
+    host = parse_rig(text)
+    assert (host.gpu, round(host.vram_bytes / 2**30), host.fabric) == (gpu, gib, fabric)

@@ -48,6 +48,28 @@ def test_a_gpu_without_a_rig_gets_arithmetic_and_no_recommendation(text: str, to
     assert asked.rig is None and any(told in note for note in asked.notes)
 
 
+@pytest.mark.parametrize(("text", "sm"), [("8x A100", 80), ("8x L40S", 89), ("8x RTX 4090", 89), ("2x V100", 70)])
+def test_a_gpu_before_hopper_has_no_sparse_kernels_and_the_facts_are_named(text: str, sm: int) -> None:
+    asked = find_gpus(MATRIX, text)
+    (note,) = (n for n in asked.notes if "sparse attention" in n)
+    assert f"on SM{sm}" in note and "SM90, SM100, SM120" in note
+    assert "sglang_no_dsa_below_sm90" in note and "vllm_no_dsa_below_sm90" in note
+
+
+def test_a_gpu_with_sparse_kernels_is_told_nothing_of_them() -> None:
+    assert not any("sparse attention" in n for text in ("8x H800", "1x GH200") for n in find_gpus(MATRIX, text).notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "memory_gib", "links"),
+    [("8x H100 PCIe", 80, "pcie"), ("4x H200 NVL", 140, "pcie"), ("8x H100", 80, "nvlink")],
+)
+def test_a_card_of_a_known_chip_is_judged_with_its_own_numbers(text: str, memory_gib: int, links: str) -> None:
+    rig = find_gpus(MATRIX, text).rig
+    assert rig is not None and rig.gpu.interconnect == links and round(rig.gpu.vram_bytes / 2**30) == memory_gib
+    assert rig.sm == 90 and (rig.gpu.memory_bandwidth_bytes_per_s < 3 * 10**12) is (text == "8x H100 PCIe")
+
+
 @pytest.mark.parametrize(("text", "near"), [("RTX PRO 600", "RTX PRO 6000"), ("A1000", "A100"), ("0x H100", "H100")])
 def test_words_that_name_no_gpu_get_the_nearest(text: str, near: str) -> None:
     with pytest.raises(ConfigError, match=f"did you mean '{near}'"):

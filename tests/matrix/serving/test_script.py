@@ -323,3 +323,21 @@ def test_no_value_of_yaml_is_obeyed(tmp_path: Path) -> None:
     )
     assert b"syntax error" not in done.stderr
     assert b"\nATTACKED\n" not in b"\n" + done.stderr.replace(b"\n", b"\n\n")
+
+
+@pytest.mark.parametrize(
+    ("cell_id", "limit", "switch"),
+    [
+        ("sm90x8.sglang_0_5_23.glm53_fp8.baseline", 4096, None),  # no request switches it off: room for the thought
+        ("sm90x8.sglang_0_5_23.glm52_fp8.baseline", 64, {"enable_thinking": False}),
+    ],
+)
+def test_the_question_has_room_for_a_thought_that_cannot_be_switched_off(
+    cell_id: str, limit: int, switch: dict[str, bool] | None
+) -> None:
+    found = find_cell(MATRIX, cell_id)
+    assert found is not None
+    asked = re.search(r'"\$NAME" \'(\{.*\})\'\)', render_serving_script(make_plan(MATRIX, found), ODD, ["ask"]))
+    assert asked is not None
+    body = json.loads(asked[1])
+    assert (body["max_tokens"], body.get("chat_template_kwargs")) == (limit, switch)
