@@ -122,27 +122,34 @@ def _spread_unlisted(wanted: Mapping[str, float], rest: float, found: Position) 
     def exceed(factor: float) -> float:
         return math.fsum([*known, *[min(least, factor * p) for p in open_], max(elsewhere, factor * rest)]) - total
 
-    guess = _guess_factor(total - math.fsum(known), open_, least, (elsewhere, rest))
+    # A sum is above the total from half of the total's last bit on, since it is rounded to the nearest float.
+    left = [total, math.ulp(total) / 2, *(-q for q in known)]
+    guess = _guess_factor(left, open_, least, (elsewhere, rest))
     return shared(_find_root(exceed, total / rest, guess))
 
 
-def _guess_factor(left: float, open_: Sequence[float], least: float, rest: tuple[float, float]) -> float:
-    """Guess the factor at which the unlisted share what is left: each line between two corners is tried, the first
-    corner first."""
+def _guess_factor(left: Sequence[float], open_: Sequence[float], least: float, rest: tuple[float, float]) -> float:
+    """Guess the factor at which the unlisted share what is left (the sum of `left`): each line between two corners is
+    tried, the first corner first."""
     corners = sorted([*((least / p, p, least) for p in open_ if p), (rest[0] / rest[1], -rest[1], -rest[0])])
+    slopes, lacking, within = [*open_], [*left, -rest[0]], math.fsum(left)
     slope, given = math.fsum(open_), rest[0]
     for corner, by, at in corners:
-        if slope * corner + given > left:
+        if slope * corner + given > within:
             break
         # Behind its corner a candidate has the most that it may; the rest grows only from its own on.
+        slopes.append(-by)
+        lacking.append(-at)
         slope, given = slope - by, given + at
-    return (left - given) / slope if slope > 0 else 0.0
+    # Summed once more without rounding: an error in the last bit of 1 would move a factor of 1e-6 by 1e-10 of itself.
+    slope = math.fsum(slopes)
+    return math.fsum(lacking) / slope if slope > 0 else 0.0
 
 
 def _find_root(rising: Callable[[float], float], high: float, guess: float = 0.0) -> float:
     """Where a rising function crosses 0, between 0 and `high`: the same float, whatever the guess."""
     low = 0.0
-    # A guess is held against the function itself, since its sums were rounded otherwise: 25 values instead of 75.
+    # A guess is held against the function itself, since its sums were rounded otherwise: 10 values instead of 75.
     if SMALLEST_GUESS < guess < high / 2:
         low = next((x for off in GUESSED if not rising(x := guess * (1 - off)) > 0), low)
         high = next((x for off in GUESSED if low and rising(x := guess * (1 + off)) > 0), high)

@@ -110,14 +110,16 @@ class CellReader:
 
     def _index_file(self, number: int) -> None:
         offset = 0
+        seen: dict[bytes, array[int]] = {}  # by the name as it stands in the line
         for line in self._files[number]:
             named = CELL.search(line)
             if named is None or LAUNCH in line:
                 self._keep_shared(self._parse(line), (number, offset, len(line)))
             else:
-                cell = named[1].decode("utf-8", "replace")
-                lines = self._cells.get(cell) or self._cells.setdefault(cell, _Lines())
-                _add_line(lines.places, number, offset, len(line))
+                if (places := seen.get(named[1])) is None:
+                    cell = named[1].decode("utf-8", "replace")
+                    places = seen[named[1]] = self._cells.setdefault(cell, _Lines()).places
+                _add_line(places, number, offset, len(line))
             offset += len(line)
 
     def _keep_shared(self, found: Record, place: tuple[int, int, int]) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, TypeVar, get_type_hints
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -70,14 +71,18 @@ def defuse_for_terminal(text: str, most: int = MOST_CHARS) -> str:
     >>> defuse_for_terminal("a\\x1b[2J\\u202eb")
     'a\\\\x1b[2J\\\\u202eb'
     """
-    short = cut_to(text, most)
-    plain = short if short.isascii() and short.isprintable() else short.translate(_VISIBLE)
-    return _COMMAND.sub(r"\1\\\2", plain) if "::" in plain or "##[" in plain else plain
+    return _disarm(cut_to(text, most))
 
 
 def defuse_line(text: str, most: int = MOST_CHARS) -> str:
     """Defuse a text for a terminal and join it into one line, so that no second line can imitate ours."""
-    return _COMMAND.sub(r"\1\\\2", " ".join(cut_to(text, most).split()).translate(_VISIBLE))
+    return _disarm(" ".join(cut_to(text, most).split()))
+
+
+def _disarm(text: str) -> str:
+    """Make visible what a terminal obeys, and harmless what a CI runner does; most texts hold neither."""
+    plain = text if text.isascii() and text.isprintable() else text.translate(_VISIBLE)
+    return _COMMAND.sub(r"\1\\\2", plain) if "::" in plain or "##[" in plain else plain
 
 
 def defuse_for_markdown(text: str, most: int = MOST_CHARS) -> str:
@@ -97,10 +102,12 @@ def defuse_for_code(text: str, most: int = MOST_CHARS) -> str:
 def make_visible(record: R) -> R:
     """Make the control characters in a record's texts visible; `data`, which nothing prints, is unchanged."""
     shown = _list_shown(type(record))
-    values = [getattr(record, name) for name in shown]
-    if _is_plain("".join([v if type(v) is str else repr(v) for v in values if type(v) not in _NO_TEXT])):
+    # One look at all texts together: of nearly every record nothing has to be changed.
+    others = [repr(value) for value in shown.read_others(record) if value]
+    if _is_plain("".join(shown.read_texts(record))) and _is_plain("".join(others)):
         return record
-    changed = {n: made for n, v in zip(shown, values, strict=True) if (made := _make_value_visible(v)) is not v}
+    values = [(name, getattr(record, name)) for name in shown.names]
+    changed = {name: made for name, value in values if (made := _make_value_visible(value)) is not value}
     return replace(record, **changed) if changed else record
 
 
@@ -109,9 +116,30 @@ def _is_plain(text: str) -> bool:
     return text.isascii() and text.isprintable() and "\\" not in text
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shown:
+    """The printed fields of a kind of record, and what reads them: those that are texts, and those that may hold
+    some."""
+
+    names: tuple[str, ...]
+    read_texts: Callable[[Any], tuple[Any, ...]]
+    read_others: Callable[[Any], tuple[Any, ...]]
+
+
 @cache
-def _list_shown(kind: type[DataclassInstance]) -> tuple[str, ...]:
-    return tuple(f.name for f in fields(kind) if f.name != "data")
+def _list_shown(kind: type[DataclassInstance]) -> _Shown:
+    hints = get_type_hints(kind)
+    names = tuple(f.name for f in fields(kind) if f.name != "data" and hints[f.name] not in _NO_TEXT)
+    texts = [name for name in names if hints[name] is str]
+    others = [name for name in names if hints[name] is not str]
+    return _Shown(names=names, read_texts=_make_getter(texts), read_others=_make_getter(others))
+
+
+def _make_getter(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """Make what reads these attributes as a tuple; `attrgetter` does so only of two or more."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda record: tuple(getattr(record, name) for name in names)
 
 
 def _make_value_visible(value: Any) -> Any:

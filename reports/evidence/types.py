@@ -225,7 +225,7 @@ def parse_record(value: Any, *, newer: bool = False) -> Record:
     Raises:
         ValueError: what is wrong with it, in one line.
     """
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict | Mapping):  # a dict first: asking an abstract class takes longer
         raise ValueError(f"expected a JSON object, got {value!r:.40}")
     kind = str(value.get("kind"))
     if kind not in KINDS and newer:

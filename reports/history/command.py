@@ -6,7 +6,7 @@ import argparse
 import json
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ from typing import Any, Final
 from matrix.errors import ConfigError, Problem, suggest_nearest
 from matrix.judging.status import ANSWERED_BAD, ANSWERED_GOOD, Status
 from matrix.output.table import format_table
+from reports.evidence.by_cell import without_garbage_collection
 from reports.evidence.defuse import defuse_line
 from reports.history.baseline import MOST_RUNS, choose_runs, write_baseline
 from reports.history.bisect import FirstBad, Tried, find_first_bad
@@ -88,7 +89,8 @@ def run_history(args: argparse.Namespace) -> int:
     if args.history_verb == "add":
         for path in add_files(args.folder, args.files):
             sys.stdout.write(f"added {path.name}\n")
-    with open_index(args.folder) as connection:
+    # A trend of everything holds 200,000 points and no cycle.
+    with open_index(args.folder) as connection, without_garbage_collection():
         for refused in list_refused(connection):
             sys.stderr.write(f"{refused}\n")
         _require_runs(args, connection)
@@ -141,9 +143,8 @@ def _trend(args: argparse.Namespace, connection: sqlite3.Connection) -> int:
         names = sorted(name for (name,) in connection.execute("SELECT DISTINCT name FROM numbers"))
         told = f"no number fits{suggest_nearest(args.name, names)}" if names else "these runs measured no number"
         raise ConfigError([Problem("--name", 0, repr(args.name), f"{told}")])
-    rows = [list(_trend_row(each)) for each in found]
     head = ("cell", "number", "conditions", "over time", "last", "ratio", "verdict")
-    _print(args.format, rows, head, [_trend_json(each) for each in found])
+    _print(args.format, (list(_trend_row(each)) for each in found), head, map(_trend_json, found))
     return 0
 
 
@@ -168,7 +169,7 @@ def _trend_json(trend: NumberTrend) -> Mapping[str, Any]:
 def _flakes(args: argparse.Namespace, connection: sqlite3.Connection) -> int:
     found = find_flakes(connection, cells=args.cells)
     head = ("test", "failed", "rate", "95 % bounds", "since", "last in run")
-    _print(args.format, [list(_flake_row(f)) for f in found], head, [_flake_json(f) for f in found], "no flake")
+    _print(args.format, (list(_flake_row(f)) for f in found), head, map(_flake_json, found), "no flake")
     return 0
 
 
@@ -248,9 +249,10 @@ def _baseline(args: argparse.Namespace, connection: sqlite3.Connection) -> int:
     return 0
 
 
-def _print(form: str, rows: list[list[str]], head: Sequence[str], data: Sequence[Any], nothing: str = "") -> None:
+def _print(form: str, rows: Iterable[list[str]], head: Sequence[str], data: Iterable[Any], nothing: str = "") -> None:
+    """Print the rows as a table or the data as JSON; what is not asked for is not made."""
     if form == "json":
-        sys.stdout.write(f"{json.dumps(data, indent=1)}\n")
+        sys.stdout.write(f"{json.dumps([*data], indent=1)}\n")
     else:
         shown = [[defuse_line(text) for text in row] for row in rows]
         sys.stdout.write(f"{format_table(shown, tuple(head)) if shown else nothing}\n")

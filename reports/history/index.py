@@ -29,11 +29,12 @@ from reports.compare.baselines import name_hardware
 from reports.evidence.defuse import defuse_line
 from reports.evidence.sealed import SealedRuns, read_sealed
 from reports.evidence.types import Launch, Measured, Record, Result, Run
-from reports.history import joining
+from reports.history import joining, summaries
 
 LOGGER: Final = logging.getLogger(__name__)
 NAME: Final = ".history.sqlite3"
-VERSION: Final = 4
+VERSION: Final = 5
+WITHOUT_SUMMARIES: Final = 4  # the version whose rows are today's
 PATTERNS: Final = ("*.jsonl", "*.jsonl.gz")
 KEPT: Final = ".kept"  # folders with the replies of a run
 WAIT_S: Final = 60.0  # for another writer
@@ -55,7 +56,7 @@ CREATE INDEX results_by_run ON results (run);
 CREATE INDEX numbers_by_run ON numbers (run);
 CREATE INDEX launches_by_run ON launches (run);
 """  # noqa: E501
-TABLES: Final = ("results", "launches", "numbers")
+TABLES: Final = ("results", "launches", "numbers", "passes")
 MESSAGE_CHARS: Final = 300
 NOT_COMPARED: Final = ("client_fit", "attempt")  # of the client and of the test, not of what is measured
 
@@ -155,14 +156,16 @@ def _prepare(connection: sqlite3.Connection) -> sqlite3.Connection:
     try:
         connection.execute("BEGIN IMMEDIATE")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version != VERSION:
+        if version == WITHOUT_SUMMARIES:
+            summaries.summarise_all(connection)
+        elif version != VERSION:
             names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
             for (name,) in names:
                 connection.execute(f'DROP TABLE "{name}"')
-            for statement in (SCHEMA + joining.SCHEMA).split(";"):
+            for statement in (SCHEMA + joining.SCHEMA + summaries.SCHEMA).split(";"):
                 if statement.strip():
                     connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     except sqlite3.DatabaseError:
         connection.close()
@@ -317,6 +320,7 @@ def _insert_run(connection: sqlite3.Connection, path: str, run: str, own: Sequen
     connection.executemany(
         "INSERT INTO numbers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [_number_row(m, hardware) for m in fit]
     )
+    summaries.summarise_run(connection, run)
 
 
 def _of(own: Sequence[Record], kind: type[Any]) -> list[Any]:

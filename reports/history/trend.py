@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import sqlite3
 import statistics
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Final, Literal
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Final, Literal, NamedTuple
 
 from reports.compare.slower import BASELINE_LAUNCHES, WATCHED, not_slower
-from reports.history.index import iterate_distinct
 
 LAUNCH: Final = "launch_s"
 PASSED: Final = "tests_passed"
@@ -20,9 +22,9 @@ LAST: Final = 40  # points of a line
 Word = Literal["slower", "faster", "as before", "too few to judge", "not judged"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrendPoint:
-    """One launch or run: when, its run, and the value."""
+class TrendPoint(NamedTuple):
+    """One launch or run: when, its run, and the value. A tuple, as SQLite gives them: `trend` of half a year reads
+    200,000."""
 
     t: str
     run: str
@@ -76,9 +78,11 @@ class NumberTrend:
 
 def read_trends(connection: sqlite3.Connection, *, cells: str, name: str, last: int = LAST) -> Iterator[NumberTrend]:
     """Read the trends of the cells and numbers that fit these globs."""
-    for cell, own, conditions, unit in iterate_distinct(connection, "numbers", ("cell", "name", "conditions", "unit")):
-        if fnmatchcase(cell, cells) and fnmatchcase(own, name):
-            points = _read_points(connection, (cell, own, conditions, unit), last)
+    series = connection.execute("SELECT cell, name, conditions, unit FROM series ORDER BY cell, name, conditions, unit")
+    for cell, own, conditions, unit in series.fetchall():
+        if not (fnmatchcase(cell, cells) and fnmatchcase(own, name)):
+            continue
+        if points := _read_points(connection, (cell, own, conditions, unit), last):
             yield NumberTrend(cell=cell, name=own, conditions=json.loads(conditions), unit=unit, points=points)
     yield from _read_launches(connection, cells, name, last)
     yield from _read_passes(connection, cells, name, last)
@@ -91,7 +95,7 @@ def _read_points(connection: sqlite3.Connection, key: tuple[str, str, str, str],
         " WHERE cell = ? AND name = ? AND conditions = ? AND unit = ? ORDER BY t DESC LIMIT ?",
         (*key, last),
     ).fetchall()
-    return tuple(TrendPoint(t=t, run=run, value=v, fingerprint=f, hardware=h) for t, run, v, f, h in reversed(rows))
+    return tuple(map(TrendPoint._make, reversed(rows)))
 
 
 def _read_launches(connection: sqlite3.Connection, cells: str, name: str, last: int) -> Iterator[NumberTrend]:
@@ -107,23 +111,16 @@ def _read_launches(connection: sqlite3.Connection, cells: str, name: str, last: 
 def _read_passes(connection: sqlite3.Connection, cells: str, name: str, last: int) -> Iterator[NumberTrend]:
     if not fnmatchcase(PASSED, name):
         return
-    for (cell,) in iterate_distinct(connection, "results", ("cell",)):
-        if fnmatchcase(cell, cells):
-            rows = connection.execute(
-                "SELECT cell, min(t), run, sum(status IN ('PASS', 'MEASURED')), fingerprint FROM results"
-                " WHERE cell = ? GROUP BY run ORDER BY min(t)",
-                (cell,),
-            )
-            yield from _group_numbers(rows, PASSED, "tests", cells, last)
+    rows = connection.execute("SELECT cell, t, run, passed, fingerprint FROM passes ORDER BY cell, t")
+    yield from _group_numbers(rows, PASSED, "tests", cells, last)
 
 
 def _group_numbers(rows: Any, name: str, unit: str, cells: str, last: int) -> Iterator[NumberTrend]:
-    found: dict[str, list[TrendPoint]] = {}
-    for cell, t, run, value, fingerprint in rows:
+    """Group rows, which are in the order of their cells, into one trend a cell."""
+    for cell, own in groupby(rows, key=itemgetter(0)):
         if fnmatchcase(cell, cells):
-            found.setdefault(cell, []).append(TrendPoint(t=t, run=run, value=float(value), fingerprint=fingerprint))
-    for cell, points in found.items():
-        yield NumberTrend(cell=cell, name=name, conditions={}, unit=unit, points=tuple(points[-last:]))
+            points = tuple(TrendPoint(t, run, float(value), plan) for _, t, run, value, plan in deque(own, maxlen=last))
+            yield NumberTrend(cell=cell, name=name, conditions={}, unit=unit, points=points)
 
 
 def draw_sparkline(values: Sequence[float]) -> str:

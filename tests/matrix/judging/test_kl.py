@@ -212,7 +212,7 @@ def test_a_guess_spares_most_halvings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kl, "_find_root", count)
     for found in (UNSURE, {"a": -0.1, "x": -3.0, "b": -4.0}, {"x": -0.5, "y": -1.5}):
         position_kl(SURE, found)
-        assert spies.pop().call_count <= 32, found
+        assert spies.pop().call_count <= 16, found
 
 
 def test_a_listing_of_nothing_is_no_distribution() -> None:
