@@ -5,16 +5,24 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from matrix.checkout import CHECKOUT
 from matrix.output import places
 from matrix.planning.expand import expand_matrix
+from matrix.recommending.ran import read_ran
+from matrix.wording import list_first
 from matrix.yaml.load import load_matrix
+from matrix.yaml.loaded import Matrix
 from reports.evidence.files import read_records
+from reports.evidence.given import unpack_archive
 from reports.evidence.types import Record
-from reports.ledger.entries import LedgerEntry, list_entries
+from reports.ledger.entries import LedgerEntry, list_claimed, list_entries
 from reports.ledger.forms import FORMS
+
+SHOWN: Final = 3  # files by name
 
 
 def add_parser(verbs: Any) -> None:
@@ -26,7 +34,7 @@ def add_parser(verbs: Any) -> None:
         nargs="+",
         action="extend",
         metavar="FILE",
-        help=f"our runs (default {places.find_evidence()}, where it exists)",
+        help=f"our runs (default {places.find_evidence()}, and the files of docs/evidence in which such a cell ran)",
     )
     own.add_argument("--format", choices=sorted(FORMS), default="text", help="form of the list (default %(default)s)")
 
@@ -37,12 +45,31 @@ def run_claims(args: argparse.Namespace) -> int:
     Raises:
         ConfigError: a file is no evidence.
     """
-    own = places.find_evidence()
     # none is no mistake here: the published numbers are shown all the same, without ours
-    paths = args.evidence or ([own] if own.exists() else [])
-    records = [r for path in paths for r in read_records(path)]
+    paths = args.evidence or [
+        path for path in (places.find_evidence(), *find_committed(load_matrix())) if path.exists()
+    ]
+    with ExitStack() as stack:
+        records = [r for path in paths for r in read_records(unpack_archive(path, stack))]
     sys.stdout.write(f"{FORMS[args.format](judge_claims(records)).rstrip()}\n")
+    if args.format != "json":
+        sys.stdout.write(f"\n{tell_read(paths, load_matrix())}\n")
     return 0
+
+
+def find_committed(matrix: Matrix) -> list[Path]:
+    """Find the files of this repository's own runs in which a claimed cell ran."""
+    ran, claimed = read_ran(), list_claimed(matrix, expand_matrix(matrix).runnable)
+    return [CHECKOUT / file for file in sorted({ran[cell].file for cell in claimed if cell in ran})]
+
+
+def tell_read(paths: Sequence[Path], matrix: Matrix) -> str:
+    """Tell which runs stand for ours, so that a ledger without any is not taken for one of failures."""
+    files = list_first([str(path) for path in paths], SHOWN)
+    claimed, ran = list_claimed(matrix, expand_matrix(matrix).runnable), read_ran()
+    count = sum(cell in ran for cell in claimed)
+    own = f"ours: {files}" if paths else "ours: no evidence was read"
+    return f"{own}; of the {len(claimed)} runnable cells that these claims are about, {count} ran for docs/evidence"
 
 
 def judge_claims(records: Sequence[Record]) -> tuple[LedgerEntry, ...]:

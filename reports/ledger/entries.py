@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 from matrix.judging.published import compute_decode_limit, is_near_claim
 from matrix.model import Cell
+from matrix.planning.expand import find_cell, list_exclusions
 from matrix.recorded import Claim, Measurement
 from matrix.yaml.loaded import Matrix
 from reports.evidence.types import Launch, Measured, Proof, Record
@@ -48,6 +49,7 @@ INPUT_ROOM: Final = 0.10  # banks make prompts of about a length
 DECODE: Final[Mapping[str, Convert]] = {"decode_throughput": float, "mean_tpot": lambda ms: 1000 / ms}
 TOKENS_PER_S: Final = frozenset({"output_throughput", "output_throughput_sustained"})
 DRAFTS: Final = "mtp"
+BASELINE: Final = "baseline"  # in an id: without features
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +121,10 @@ class _ClaimJudging:
         fitting = [c for c in cells if _has_features(self.matrix, published, c)]
         odd = sorted(published.conditions.keys() - UNDERSTOOD - self.matrix.features.keys())
         ours = None if odd else _find_ours(published, fitting, self.numbers)
-        decided = self._decide(claim, published, ours)
-        verdict, why = decided or ("not measured", _explain_missing(published, odd, fitting, self.numbers))
+        verdict, why = self._decide(claim, published, ours) or (
+            "not measured",
+            _explain_missing(published, odd, fitting, self.numbers) or _name_excluded(self.matrix, claim),
+        )
         return LedgerEntry(
             claim=claim.id,
             title=claim.title,
@@ -218,6 +222,7 @@ def _list_of(value: Any) -> Sequence[Any]:
 
 
 def _explain_missing(published: Measurement, odd: Sequence[str], cells: Sequence[Cell], numbers: Numbers) -> str:
+    """Explain why nothing of ours stands beside a number; empty where no cell could be measured."""
     if why := NOT_COMPARABLE.get(published.metric):
         return why
     if published.metric not in COMPARED:
@@ -225,10 +230,24 @@ def _explain_missing(published: Measurement, odd: Sequence[str], cells: Sequence
     if odd:
         return f"no load repeats its {', '.join(odd)}"
     if not cells:
-        return "no cell of today's matrix can be run for it (`glm-matrix why-not` says why)"
+        return ""
     if not any(c.id in numbers for c in cells):
         return f"no such cell has run here, e.g. {cells[0].id}"
     return "the cell has run, and not with this load"
+
+
+def _name_excluded(matrix: Matrix, claim: Claim) -> str:
+    """Name the cell without features that a claim is about, and the rule that excludes it."""
+    wanted = [str(claim.when.get(name)) for name in ("rig", "release", "checkpoint")]
+    base = find_cell(matrix, ".".join((*wanted, BASELINE)))
+    if base is None or not (found := list_exclusions(matrix, base)):
+        return "no cell of today's matrix is what it is about"
+    return f"{base.id} cannot be run: rule {found[0].rule} (`glm-matrix why-not {base.id}`)"
+
+
+def list_claimed(matrix: Matrix, cells: Iterable[Cell]) -> list[str]:
+    """List the ids of the cells that somebody claims something of."""
+    return [cell.id for cell in cells if any(loaded.condition(cell.facts) for loaded in matrix.claims)]
 
 
 def count_verdicts(entries: Iterable[LedgerEntry]) -> Iterator[tuple[Verdict, int]]:

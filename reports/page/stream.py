@@ -15,7 +15,7 @@ from reports.evidence.summary import CellRow, make_board
 from reports.evidence.types import Launch, Measured, Proof, Record
 from reports.expected import ExpectedCell
 from reports.gate.gate import Verdict
-from reports.ledger.entries import LedgerEntry, list_entries
+from reports.ledger.entries import LedgerEntry, list_claimed, list_entries
 from reports.page.places import PagePlaces
 from reports.page.write import PageSource, remove_others, write_cells, write_index
 
@@ -60,12 +60,7 @@ def _keep_thin(rows: Iterator[CellRow], keep: Callable[[CellRow], None]) -> Iter
 
 def _judge_claims(reader: CellReader, matrix: Matrix, cells: Mapping[str, Cell]) -> tuple[LedgerEntry, ...]:
     """Judge the published numbers by the cells that somebody claims something of."""
-    present = set(reader.cells)
-    claimed = [
-        cell.id
-        for cell in cells.values()
-        if cell.id in present and any(loaded.condition(cell.facts) for loaded in matrix.claims)
-    ]
+    claimed = list_claimed(matrix, [cells[cell] for cell in reader.cells if cell in cells])
     launches: list[Record] = [r for r in reader.shared if isinstance(r, Launch)]
     own = [r for cell in claimed for r in reader.read_cell(cell) if isinstance(r, Measured | Proof)]
     return list_entries(matrix, cells.values(), [*launches, *own])

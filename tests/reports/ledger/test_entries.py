@@ -15,6 +15,7 @@ from matrix.judging.published import compute_decode_limit
 from matrix.model import Cell
 from matrix.output import places
 from matrix.planning.expand import expand_matrix
+from matrix.recommending.ran import read_ran
 from matrix.yaml.load import load_matrix
 from matrix.yaml.loaded import Matrix
 from reports import __main__ as cli
@@ -130,6 +131,8 @@ def test_what_no_load_repeats_is_not_measured_and_says_why() -> None:
     assert whys["seed004_kv_splits", "decode_throughput"] == "no load repeats its kv_splits"
     assert whys["seed001_memory", "weights_total"] == "no suite measures it"
     assert whys["seed001_concurrency", "mean_ttft"] == "a published TTFT measures queue or cache"
+    excluded = "sm100x8.vllm_0_16_0.glm5_fp8.baseline"
+    assert whys["seed001_concurrency", "p99_itl"].startswith(f"{excluded} cannot be run: rule vllm_0_16_0_transf")
     assert len(entries) == sum(len(c.value.measurements) for c in load_matrix().claims), "no number is left out"
 
 
@@ -153,7 +156,23 @@ def test_the_verb_prints_the_ledger_without_evidence(
     monkeypatch.setattr(command, "judge_claims", lambda records: list_entries(load_matrix(), (), records))
     assert cli.main(["claims", "--format", "markdown"]) == 0
     count = sum(len(c.value.measurements) for c in load_matrix().claims)
-    assert capsys.readouterr().out.startswith(f"# {count} published numbers: ")
+    told = capsys.readouterr().out
+    assert told.startswith(f"# {count} published numbers: ") and "ours: no evidence was read" in told
+
+
+def test_a_claimed_cell_of_the_committed_runs_is_read_without_being_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from reports.ledger import command
+
+    path = tmp_path / "night.jsonl"
+    path.write_bytes(world.write(world.seal([{"kind": "run"}, measured(25.0)])))
+    ran = {CELL: replace(next(iter(read_ran().values())), cell=CELL, file=str(path))}
+    monkeypatch.setattr(command, "read_ran", lambda: ran)
+    monkeypatch.setattr(places, "find_evidence", lambda: Path("absent"))
+    assert cli.main(["claims"]) == 0
+    told = capsys.readouterr().out
+    assert "40 (1 x)" in told and f"ours: {path}; of the 52 runnable" in told.replace("  ", " ")
 
 
 @pytest.mark.parametrize(
