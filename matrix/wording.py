@@ -21,6 +21,20 @@ def cut_text(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most]}..."
 
 
+def cut_words(text: str, most: int) -> str:
+    """Return a text of at most `most` characters, cut behind a word and with an ellipsis where there were more.
+
+    >>> cut_words("the engine ends while it loads", 18)
+    'the engine ends…'
+    """
+    if len(text) <= most:
+        return text
+    head, space, _ = text[:most].rpartition(" ")
+    # A text without spaces, as hashes and paths are, is cut in the word rather than to nothing.
+    kept = head if space and len(head) >= most // 2 else text[: most - 1]
+    return f"{kept.rstrip(' ,;:.-')}…"
+
+
 def cut_line(text: str, most: int) -> str:
     """Join a text into one line, and cut that."""
     return cut_text(" ".join(text.split()), most)

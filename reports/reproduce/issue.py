@@ -7,15 +7,17 @@ asked is in no range.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from matrix.judging.status import Status
 from matrix.recorded import KnownFailure
+from matrix.wording import cut_words
 from reports.evidence import redact
 from reports.evidence.cause_line import find_cause, find_first_line
-from reports.evidence.defuse import cut_to, defuse_for_terminal
+from reports.evidence.defuse import defuse_for_code, defuse_for_terminal, defuse_line
 from reports.evidence.kept import Unreadable
 from reports.evidence.types import CellFacts, Record, Result
 from reports.reproduce.failures import FAILED, ReproducedFailure
@@ -26,6 +28,10 @@ LOG_LINES: Final = 40
 BODY_CHARS: Final = 6_000  # of a request; longer ones go into a file
 REPLY_CHARS: Final = 2_000
 TITLE_CHARS: Final = 160
+SYMPTOM_CHARS: Final = 300  # of a known failure
+PLAIN: Final = re.compile(
+    r"(?!.*(?:://|\bwww\.))[^`<>@#&|*~!\\]*", re.IGNORECASE
+)  # what renders as itself, links left out
 NUMBERS: Final = ("signature", "candidates", "distance", "kl")  # of a finding's data
 GOOD: Final = frozenset({Status.PASS, Status.MEASURED, Status.XPASS})
 Json = Any
@@ -63,22 +69,26 @@ def _iterate_issue(
 
 def _title(failure: ReproducedFailure, facts: Mapping[str, Json]) -> str:
     engine = f"{facts.get('engine', 'engine')} {facts.get('version', '')}".strip()
-    said = failure.finding.detail if failure.finding else find_cause(failure.result.message)
+    found = failure.finding
+    # A name of our test tells a maintainer nothing, so the check and what it got stand where a finding has no words.
+    said = (found.detail or f"{found.check}: {found.got}") if found else find_cause(failure.result.message)
     start = "does not start: " if failure.at_launch else ""
-    return f"[{engine}] {start}{cut_to(_show_text(said).replace(chr(10), ' '), TITLE_CHARS) or failure.result.test}"
+    line = defuse_line(said, TITLE_CHARS * 2) or failure.result.test
+    return _show_inline(cut_words(f"[{engine}] {start}{line}", TITLE_CHARS))
 
 
 def _say_failure(failure: ReproducedFailure) -> Iterator[str]:
     found, result = failure.finding, failure.result
-    yield f"The test `{result.test or result.nodeid}` came to {result.status}."
+    yield f"The test {defuse_for_code(result.test or result.nodeid)} came to {result.status}."
     if result.known_failure:
-        yield f"It fails as the known failure `{result.known_failure}` says."
+        yield f"It fails as the known failure {defuse_for_code(result.known_failure)} says."
     if found is None:
         words = dict.fromkeys((find_first_line(result.message), find_cause(result.message)))
         yield from _quote_block("\n".join(words) if failure.at_launch else result.message, REPLY_CHARS)
         return
-    yield f"\n- check: `{found.check}`{f', item `{found.item}`' if found.item else ''}"
-    yield f"- what is wrong: {_show_text(found.detail) or 'see expected and got'}"
+    item = f", item {defuse_for_code(found.item)}" if found.item else ""
+    yield f"\n- check: {defuse_for_code(found.check)}{item}"
+    yield f"- what is wrong: {_show_inline(found.detail) or 'see expected and got'}"
     yield "\nExpected:"
     yield from _quote_block(found.expected, REPLY_CHARS)
     yield "\nGot:"
@@ -115,7 +125,7 @@ def _say_environment(failure: ReproducedFailure, facts: Mapping[str, Json]) -> I
     ]
     if launch is not None and launch.stub:
         rows.insert(0, ("NOTE", "a stub engine answered: this is no report about a real one"))
-    yield from (f"- {name}: {_show_text(str(value))}" for name, value in rows)
+    yield from (f"- {_show_inline(name)}: {_show_inline(str(value))}" for name, value in rows)
 
 
 def _say_launch(failure: ReproducedFailure, failures: Sequence[ReproducedFailure]) -> Iterator[str]:
@@ -125,7 +135,7 @@ def _say_launch(failure: ReproducedFailure, failures: Sequence[ReproducedFailure
     elif smaller.cell == failure.cell:
         yield "One GPU, and a small canary checkpoint of the same architecture:\n"
     else:
-        yield f"It fails the same way on one GPU with a small canary checkpoint (`{smaller.cell}`):\n"
+        yield f"It fails the same way on one GPU with a small canary checkpoint ({defuse_for_code(smaller.cell)}):\n"
     # Maintainers can start a canary on one GPU; few have eight of them and 700 GB of weights at hand.
     script = (smaller or failure).facts
     yield from _quote_block(script.script if script else "the launch script was not recorded", BODY_CHARS, "bash")
@@ -159,7 +169,7 @@ def _say_request(failure: ReproducedFailure) -> Iterator[str]:
     except Unreadable as error:
         yield f"The request and the raw reply are not known: {error}."
         if failure.finding and (sha := failure.finding.data.get("prompt_sha256")):
-            yield f"The sha256 of messages and tools is `{sha}`."
+            yield f"The sha256 of messages and tools is {defuse_for_code(str(sha))}."
         return
     asked = choose_request(list_requests(tape), failure.finding, failure.alike)
     if asked is None:
@@ -213,7 +223,7 @@ def _say_releases(failure: ReproducedFailure, files: Files) -> Iterator[str]:
         # One failure makes a release bad whatever else it answered: "good" ends a search for the change that broke it.
         bad = sorted({str(s) for s in statuses if s in FAILED})
         word = f"bad ({', '.join(bad)})" if bad else "good" if statuses & GOOD else "not known"
-        yield f"- {_show_text(release)}: {word}, by this evidence"
+        yield f"- {_show_inline(release)}: {word}, by this evidence"
     if len(seen) < 2:
         yield "- other releases: not asked in this evidence"
 
@@ -243,7 +253,7 @@ def _say_similar(failure: ReproducedFailure, facts: Mapping[str, Json], known: S
         own = " (this failure)" if entry.id == failure.result.known_failure else ""
         affected = f"; affected: {entry.affected}" if entry.affected else ""
         fixed = f"; fixed: {entry.fixed}" if entry.fixed else ""
-        yield f"- {entry.issue}{own}: {cut_to(entry.symptom, 300)}{affected}{fixed}"
+        yield f"- {entry.issue}{own}: {cut_words(entry.symptom, SYMPTOM_CHARS)}{affected}{fixed}"
     if not similar:
         yield "None in this project's list of known failures; search the engine's issues before sending this."
 
@@ -270,6 +280,13 @@ def _quote_block(text: str, most: int, language: str = "") -> Iterator[str]:
     while fence in shown:
         fence += "`"
     yield f"{fence}{language}\n{shown.rstrip()}\n{fence}"
+
+
+def _show_inline(text: str, most: int = REPLY_CHARS) -> str:
+    """Show a text within a line: as it is where it is plain words, else as code, in which nothing is a mention, a link
+    or HTML when the text is posted."""
+    line = defuse_line(text, most)
+    return line if PLAIN.fullmatch(line) else defuse_for_code(line, most)
 
 
 def _show_text(text: str, most: int = REPLY_CHARS) -> str:

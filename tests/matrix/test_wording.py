@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from matrix.wording import cut_line, cut_text, list_first
+from matrix.wording import cut_line, cut_text, cut_words, list_first
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,16 @@ def test_a_text_is_cut_behind_its_first_characters(text: str, told: str) -> None
 def test_a_line_is_cut_after_it_was_joined() -> None:
     assert cut_line(" a\n\t b ", 3) == "a b"
     assert cut_line("a\nbc", 3) == "a b..."
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("ends here", "ends here"),
+        ("it ends, while it loads", "it ends…"),
+        ("0123456789abcdef", "012345678…"),
+        ("a 0123456789abcdef", "a 0123456…"),
+    ],
+)
+def test_a_title_is_cut_behind_a_word_where_it_has_some(text: str, told: str) -> None:
+    assert cut_words(text, 10) == told and len(told) <= 10
