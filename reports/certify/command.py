@@ -14,7 +14,14 @@ from typing import Any, Final
 
 from matrix.errors import ConfigError, Problem
 from matrix.planning.select import suggest_cell
-from reports.certify.statement import CellEvidence, NotCertifiable, Statements, format_statement, list_cells
+from reports.certify.statement import (
+    CellEvidence,
+    NotCertifiable,
+    Statements,
+    format_statement,
+    list_cells,
+    tell_result,
+)
 from reports.certify.streaming import stream_cells
 from reports.certify.verify import find_problems, read_certificate
 from reports.evidence.by_cell import Unstreamable, is_large
@@ -107,7 +114,7 @@ def _write_certificate(evidence: CellEvidence, args: argparse.Namespace, today: 
     path.write_bytes(format_statement(made))
     if args.key:  # after the file, whose bytes the signature covers
         sign_evidence(path, args.key)
-    sys.stdout.write(f"{made['predicate']['result']} {path}\n")
+    sys.stdout.write(f"{tell_result(made)} {path}\n")
     return Written.CERTIFIED
 
 

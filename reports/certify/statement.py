@@ -6,6 +6,7 @@ The form is in-toto's Statement v1 with the predicate test-result v0.1. Fields t
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -179,6 +180,15 @@ def _result_of(row: CellRow) -> str:
     # A feature that was asked for and that nothing proves may be off: every answer is right without it, too.
     proven = {p.feature for p in row.proofs if p.outcome == "proven"}
     return "WARNED" if any(t.status in WARNED for t in row.tests) or set(row.features) - proven else "PASSED"
+
+
+def tell_result(statement: Mapping[str, Json]) -> str:
+    """Tell a statement's result, with what it rests on where it is not PASSED: a cell of a run that was cut has answers
+    that are missing, and one whose answers were wrong has failures."""
+    predicate = statement["predicate"]
+    counts = Counter(str(s) for s in predicate["glmMatrix"]["statuses"].values() if s not in PASSED)
+    said = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    return f"{predicate['result']} ({said})" if said else str(predicate["result"])
 
 
 def _name_tests(row: CellRow) -> Mapping[str, list[str]]:

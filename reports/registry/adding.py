@@ -25,7 +25,7 @@ from typing import Final
 from matrix.errors import ConfigError, HostError, Problem
 from reports.certify.command import SUFFIX as CERTIFICATE
 from reports.certify.command import name_file
-from reports.certify.statement import NotCertifiable, Statements, format_statement
+from reports.certify.statement import NotCertifiable, Statements, format_statement, tell_result
 from reports.evidence.archive import NAME, SUFFIX, pack_evidence, unpack_evidence
 from reports.evidence.defuse import defuse_line
 from reports.evidence.files import GZIP, read_records
@@ -146,7 +146,7 @@ def _make_certificates(evidence: Path, args: argparse.Namespace, today: date) ->
             _write_line(f"refused  {cell}: {'; '.join(problems[:SHOWN])}{more}")
         else:
             made[cell] = format_statement(statement)
-            _write_line(f"added    {cell}: {statement['predicate']['result']}")
+            _write_line(f"added    {cell}: {tell_result(statement)}")
     return made, refused
 
 

@@ -14,7 +14,7 @@ import pytest
 from matrix.errors import ConfigError
 from reports import __main__ as cli
 from reports.certify import verify
-from reports.certify.statement import NotCertifiable, format_statement, make_statement
+from reports.certify.statement import NotCertifiable, format_statement, make_statement, tell_result
 from reports.certify.verify import find_problems, read_certificate
 from reports.evidence.signature import NotSigned
 from reports.replay.differences import Disagreement, Replayed
@@ -53,6 +53,13 @@ def test_the_result_is_the_worst_that_the_evidence_shows(change: Change, of: str
     assert made["predicate"]["result"] == result
     tests = [made["predicate"][f"{kind}Tests"] for kind in ("passed", "warned", "failed")]
     assert sum(map(len, tests)) == 2
+
+
+def test_a_run_that_was_cut_is_told_from_one_that_failed() -> None:
+    cut = statement(lambda f: [r for r in f if r["kind"] != "result" or "boot" in r["nodeid"]], PLAIN)
+    assert tell_result(cut) == "FAILED (1 MISSING)"
+    assert tell_result(statement(each("result", status="FAIL"), PLAIN)) == "FAILED (2 FAIL)"
+    assert tell_result(statement(lambda f: f, PLAIN)) == "PASSED"
 
 
 def test_a_statement_names_digests_numbers_and_expiry() -> None:
