@@ -243,6 +243,12 @@ def load_venv() -> Program:
     return Program(build.make_parser, build.main)
 
 
+def load_image() -> Program:
+    from fixtures.launch.docker import image_pin
+
+    return Program(image_pin.make_parser, image_pin.main)
+
+
 def load_canary() -> Program:
     from fixtures.canary import __main__ as canary
 

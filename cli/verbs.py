@@ -144,6 +144,14 @@ PREPARE: Final = (
     ),
     Verb(
         "prepare",
+        "image",
+        "record which image a tag is: without a record it is not launched",
+        "image pin vllm_0_16_0",
+        NOTHING,
+        programs.load_image,
+    ),
+    Verb(
+        "prepare",
         "patch",
         "apply a patch to a copy of an engine's file",
         "patch sglang_0_5_10_post1_sm120 --source SITE_PACKAGES --check",

@@ -68,7 +68,7 @@ DOCKER_ALLOW: Final = Variable(
 IMAGE_LOCK: Final = Variable(
     name="GLM_MATRIX_IMAGE_LOCK",
     whose="ours",
-    does="the file that remembers which digest an image tag had",
+    does="the file in which `glm-matrix image pin` records the digest of an image tag",
     default="$XDG_STATE_HOME/glm-matrix/images.json",
 )
 ENDPOINT_KEY: Final = Variable(

@@ -62,13 +62,14 @@ from reports.evidence.given import unpack_given
 from reports.evidence.source_state import read_source_state
 from reports.evidence.summary import make_board
 from reports.evidence.thin_records import ThinEvidence, read_thin
-from reports.evidence.types import Record, Run
+from reports.evidence.types import Record
 from reports.evidence.vocabulary import find_ordinary
 from reports.expected import ExpectedCell
 from reports.gate import gate, policy
 from reports.gate import junit as gate_junit
 from reports.gate.assurance import assure_verdict, begin_replay
 from reports.gate.gate import Verdict
+from reports.gate.narrowed import keep_selected, tell_left_out
 from reports.gate.origin import Today
 from reports.gate.provenance import add_provenance
 from reports.history import command as history
@@ -187,15 +188,13 @@ def _judge_given_files(args: argparse.Namespace) -> JudgedEvidence:
     found, doc = policy_file
     matrix, now = load_matrix(), datetime.now(UTC)
     with begin_replay(args, files) as replay:  # as long as what the policy expects takes, or longer
-        expected = policy.expect_cells(found, doc, matrix)
-        if args.selected_only:
-            selected = {c for r in records if isinstance(r, Run) for c in r.selection}
-            expected = tuple(c for c in expected if c.id in selected)
+        whole = policy.expect_cells(found, doc, matrix)
+        expected = keep_selected(whole, records) if args.selected_only else whole
         earlier = policy.read_baseline(found, doc, args.policy.parent)
         verdict = gate.judge_evidence(found, expected, records, now=now, earlier=earlier, sealed=sealed)
         verdict = assure_verdict(verdict, args, files, replay, now.date())
     today = Today(commit=read_source_state(CHECKOUT).commit, matrix_sha256=digest_of(matrix.root))
-    verdict = add_provenance(verdict, expected, records, today, now.date())
+    verdict = tell_left_out(add_provenance(verdict, expected, records, today, now.date()), whole, expected)
     return JudgedEvidence(records=records, verdict=verdict, expected=expected, is_thin=thin is not None)
 
 

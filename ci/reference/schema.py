@@ -14,8 +14,11 @@ from ci.runners import Runner
 from matrix import condition, hardware, model, recorded
 from matrix.planning import beside
 from matrix.source import Source
+from reports.gate.allowances import AcceptedIdentity, AllowedTag, Attached, NotReplayed, NotRun, Unpredicted, Unproven
+from reports.gate.clauses import Flake, Throughput
 from reports.gate.depth import DepthUnknown
-from reports.gate.policy import NotRun, Policy, Requirement
+from reports.gate.policy import Policy, Requirement
+from reports.gate.policy_accepted import Accepted
 
 
 class FileKind(NamedTuple):
@@ -59,6 +62,15 @@ KINDS = (
     FileKind(Requirement, "entry of `require:` of a gate"),
     FileKind(DepthUnknown, "entry of `depth_unknown:` of a gate"),
     FileKind(NotRun, "entry of `not_run:` of a gate"),
+    FileKind(NotReplayed, "entry of `not_replayed:` of a gate"),
+    FileKind(Accepted, "entry of `accepted:` of a gate"),
+    FileKind(AcceptedIdentity, "entry of `identity:` of a gate"),
+    FileKind(Unproven, "entry of `unproven:` of a gate"),
+    FileKind(Unpredicted, "entry of `predictions:` of a gate"),
+    FileKind(Attached, "entry of `attached:` of a gate"),
+    FileKind(AllowedTag, "entry of `allow_tags:` of a gate"),
+    FileKind(Flake, "entry of `flakes:` of a gate"),
+    FileKind(Throughput, "`throughput:` of a gate"),
     FileKind(Runner, "entry of `runners:` in `ci/runners.yaml`, under a rig's id"),
 )
 

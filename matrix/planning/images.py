@@ -16,6 +16,12 @@ def find_tag(reference: str) -> str:
     return "" if not reference or "@sha256:" in reference or IMAGE_ID.fullmatch(reference) else reference
 
 
+def strip_tag(reference: str) -> str:
+    """Return `host:5000/team/image:tag` without the tag; a colon before the last slash is a port."""
+    head, slash, last = reference.partition("@")[0].rpartition("/")
+    return f"{head}{slash}{last.partition(':')[0]}"
+
+
 def warn_unpinned(releases: Iterable[Release]) -> Iterator[str]:
     """One sentence for each release whose image has a tag only."""
     for release in releases:

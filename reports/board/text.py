@@ -347,6 +347,8 @@ def make_headline(shown: View) -> str:
         return cells
     if count := shown.verdict.not_replayed:
         cells += f", {count} not judged again from {'their' if count != 1 else 'its'} replies"
+    if left := shown.verdict.left_out:
+        cells += f", {left} required {'cells were' if left != 1 else 'cell was'} not judged (--selected-only)"
     if shown.verdict.green:
         return f"GREEN: {shown.verdict.policy.title}; {cells}"
     count = len(shown.verdict.reasons)

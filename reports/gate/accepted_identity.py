@@ -11,7 +11,8 @@ from datetime import date
 from fnmatch import fnmatchcase
 
 from reports.evidence.summary import CellRow
-from reports.gate.policy import AcceptedIdentity, Policy
+from reports.gate.allowances import AcceptedIdentity
+from reports.gate.policy import Policy
 
 
 def gather_cautions(row: CellRow) -> dict[str, str]:

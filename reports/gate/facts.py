@@ -111,6 +111,22 @@ def find_weights_deviations(cell: ExpectedCell, row: CellRow) -> Iterator[Deviat
         yield Deviation(cell=cell.id, what="another_weights", text=text)
 
 
+def find_image_deviations(cells: Sequence[ExpectedCell], rows: Mapping[str, CellRow]) -> Iterator[Deviation]:
+    """Find releases of which this evidence has launches from several images: a tag is whatever its host recorded."""
+    of_release: dict[str, list[ExpectedCell]] = {}
+    for cell in cells:
+        if cell.release is not None:
+            of_release.setdefault(cell.release.id, []).append(cell)
+    for release, own in of_release.items():
+        versions = [launch.versions for c in own for launch in rows[c.id].launches if launch.versions.get("image")]
+        ids, digests = ({str(v.get(name) or "") for v in versions} for name in ("image", "image_digest"))
+        # The id of one image differs between daemons' stores, and its digest between mirrors: either may speak for it.
+        if len(ids) > 1 and (len(digests) > 1 or "" in digests):
+            shown = ", ".join(sorted(digests - {""} or ids))
+            text = f"launches of {release} were of several images ({shown}), so their answers are not of one engine."
+            yield from (Deviation(cell=c.id, what="another_version", text=text) for c in own)
+
+
 def _tells_no_commit(launch: Launch) -> bool:
     """Return whether an engine of ours answered with weights of an unknown commit, e.g. from a copied folder. Which
     weights another's server has is asked of its own words (reports.gate.accepted_identity)."""

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from fnmatch import fnmatchcase
+from datetime import date, datetime, timedelta
 
 from matrix.judging.status import Status
-from matrix.planning.images import find_tag
 from matrix.wording import cut_line
 from reports.compare.across_backends import AcrossBackends, judge_across_backends
 from reports.compare.baselines import Baseline
@@ -30,6 +28,7 @@ from reports.evidence.types import SCHEMA, CellFacts, End, Expected, Record, Res
 from reports.expected import ExpectedCell
 from reports.gate import speed as gate_speed
 from reports.gate.accepted_identity import doubt_identity, tell_accepted
+from reports.gate.allowed import find_softened_features, find_softened_launch, tell_softened
 from reports.gate.base import link_runs, tell_uncarried
 from reports.gate.bounds import RULE as BOUNDS
 from reports.gate.bounds import judge_bounds
@@ -75,6 +74,7 @@ class Verdict:
     told: tuple[str, ...] = ()  # what is to be known of it, green or red
     board: Board = field(default_factory=Board)  # of everything that was judged, for the reports that show it
     not_replayed: int = 0  # cells of which something could not be judged again from kept replies
+    left_out: int = 0  # required cells that were not judged, since no run selected them
 
     @property
     def green(self) -> bool:
@@ -127,6 +127,7 @@ def judge_evidence(
         *speed.told,
         *bounded.told,
         *tell_accepted(policy, shown),
+        *tell_softened(policy, expected, shown, predicted, now.date()),
         *(f"same answers: {s}" for s in alike if s.outcome == "same"),
         *(f"another backend: {b}" for b in beside if b.prompts and b.outcome != "differs"),
     )
@@ -258,7 +259,7 @@ def _check_cell(
         yield "absent", "no evidence; it was expected to run."
         return
     yield from _check_identity(cell, row, records)
-    yield from _check_launch(policy, row)
+    yield from _check_launch(policy, row, now.date())
     yield from doubt_identity(policy, row, now.date())
     yield from tell_known_failures(cell, row, now.date())
     yield from tell_missing(row, policy.depth)
@@ -271,8 +272,7 @@ def _check_cell(
     if row.unanswered:
         return  # the launch is told, and explains whatever else is missing
     yield from _check_required(cell, row)
-    yield from _check_proofs(policy, cell, row, own)
-    yield from _check_predictions(policy, own)
+    yield from _check_proofs(policy, cell, row, own, now.date())
 
 
 def _check_identity(cell: ExpectedCell, row: CellRow, records: Sequence[Record]) -> Found:
@@ -292,7 +292,7 @@ def _check_identity(cell: ExpectedCell, row: CellRow, records: Sequence[Record])
         )
 
 
-def _check_launch(policy: Policy, row: CellRow) -> Found:
+def _check_launch(policy: Policy, row: CellRow, today: date) -> Found:
     launch = row.launch
     if launch is None:
         yield "launch", "no launch was recorded, so no engine is known to have answered."
@@ -308,14 +308,9 @@ def _check_launch(policy: Policy, row: CellRow) -> Found:
         )
     if any(each.stub for each in row.launches):
         yield "stub", "a stub engine answered; that says nothing about the real one."
-    for tag in sorted({t for each in row.launches if (t := find_tag(str(each.versions.get("image_reference") or "")))}):
-        if not any(fnmatchcase(tag, pattern) for pattern in policy.allow_tags):
-            yield (
-                "image",
-                f"its image was launched by a tag that can be moved, {tag}: pin its digest, or allow it.",
-            )
-    if any(each.attached for each in row.launches) and policy.attached == "red":
-        yield "attached", "its engine was started by somebody else, so its plan is a claim and not a fact."
+    for softened in find_softened_launch(policy, row):
+        if softened.is_red(today):
+            yield softened.rule, softened.tell_red()
 
 
 def _check_statuses(policy: Policy, row: CellRow) -> Found:
@@ -345,7 +340,7 @@ def _check_required(cell: ExpectedCell, row: CellRow) -> Found:
             yield "test", f"{name} is required and reported nothing real."
 
 
-def _check_proofs(policy: Policy, cell: ExpectedCell, row: CellRow, own: Sequence[Prediction]) -> Found:
+def _check_proofs(policy: Policy, cell: ExpectedCell, row: CellRow, own: Sequence[Prediction], today: date) -> Found:
     for proof in row.proofs:
         if proof.outcome == "refuted":
             yield (
@@ -353,21 +348,9 @@ def _check_proofs(policy: Policy, cell: ExpectedCell, row: CellRow, own: Sequenc
                 f"{proof.feature} was asked for and is refuted by {proof.rung}:"
                 f" {cut_line(proof.detail, MESSAGE_CHARS)}",
             )
-    if policy.unproven == "red":
-        decided = {p.feature for p in row.proofs if p.outcome != "unproven"}
-        # A predicted effect beside the cell without the feature shows it as well as a proof of the cell's own.
-        decided |= {p.feature for p in own if p.of_effect and p.outcome == "proven"}
-        for feature in sorted(cell.features - decided):
-            yield "unproven", f"{feature} was asked for and nothing proves that it was in effect."
-
-
-def _check_predictions(policy: Policy, own: Sequence[Prediction]) -> Found:
-    for p in own if policy.predictions == "red" else ():
-        if p.outcome == "refuted":
-            yield "prediction", f"beside {p.without}, {p.feature} does not change {p.what} as predicted: {p.detail}."
-        # Absent is red as well, or not measuring would be the way to be green.
-        elif p.outcome == "absent" and p.of_effect:
-            yield "prediction", f"whether {p.feature} changes {p.what} as predicted cannot be judged: {p.detail}."
+    for softened in find_softened_features(policy, cell, row, own):
+        if softened.is_red(today):
+            yield softened.rule, softened.tell_red()
 
 
 def _join_words(words: frozenset[str]) -> str:

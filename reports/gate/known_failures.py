@@ -17,7 +17,8 @@ from matrix.signature import extract_match
 from reports.evidence.summary import CellRow, SettledTest
 from reports.evidence.types import Result
 from reports.expected import ExpectedCell
-from reports.gate.policy import NotRun, Policy
+from reports.gate.allowances import NotRun
+from reports.gate.policy import Policy
 
 Found = Iterator[tuple[str, str]]  # rule, sentence
 

@@ -9,7 +9,12 @@ from reports.evidence.attempts import group_by_cell
 from reports.evidence.types import Record, Run
 from reports.expected import ExpectedCell
 from reports.gate.accepted import Deviation, add_deviations
-from reports.gate.facts import find_facts_deviations, find_version_deviations, find_weights_deviations
+from reports.gate.facts import (
+    find_facts_deviations,
+    find_image_deviations,
+    find_version_deviations,
+    find_weights_deviations,
+)
 from reports.gate.gate import Verdict
 from reports.gate.host import find_host_deviations
 from reports.gate.origin import Today, find_origin_deviations
@@ -37,3 +42,4 @@ def _find_deviations(
             yield from find_host_deviations(cell, row, [*runs, *own])
             yield from find_version_deviations(cell, row)
             yield from find_weights_deviations(cell, row)
+    yield from find_image_deviations(expected, rows)

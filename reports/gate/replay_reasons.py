@@ -13,8 +13,8 @@ from datetime import date
 from fnmatch import fnmatchcase
 from typing import Final
 
+from reports.gate.allowances import NotReplayed
 from reports.gate.gate import Reason, Verdict
-from reports.gate.policy import NotReplayed
 from reports.replay.differences import Replayed
 
 SHOWN: Final = 5  # disagreements of one cell; the rest is counted

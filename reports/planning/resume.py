@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -140,9 +141,14 @@ def _doubt_cell(cell: ExpectedCell, own: Sequence[Record], now: Now) -> str:
         return _explain_plan(cell, mine)
     if any(launch.stub for launch in row.launches):
         return "a stub engine answered"
-    if any(launch.attached for launch in row.launches) and (now.policy is None or now.policy.attached == "red"):
+    if any(launch.attached for launch in row.launches) and not _allows_attached(now, cell.id):
         return "its engine was started by somebody else"
     return _tell_deviations([*find_host_deviations(cell, row, mine), *find_version_deviations(cell, row)], now)
+
+
+def _allows_attached(now: Now, cell: str) -> bool:
+    clauses = now.policy.attached if now.policy else ()
+    return any(fnmatchcase(cell, c.cells) and c.until >= now.moment.date() for c in clauses)
 
 
 def _explain_plan(cell: ExpectedCell, mine: Sequence[Record]) -> str:

@@ -191,6 +191,8 @@ def test_only_the_selected_cells_are_judged_when_asked(folder: Path, capsys: pyt
     assert run(folder, *policy) == 1
     assert "no evidence; it was expected to run" in capsys.readouterr().out
     assert run(folder, *policy, "--selected-only") == 0
+    assert " 2 required cells were not judged (--selected-only)" in capsys.readouterr().out
+    assert "Not judged, no run selected them (--selected-only): " in (folder / "gate.junit.xml").read_text()
 
 
 def test_evidence_named_twice_is_judged_together(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,8 +17,9 @@ from reports.evidence.junit import merge_junit
 from reports.evidence.summary import make_board
 from reports.evidence.types import Record
 from reports.gate import gate
+from reports.gate.allowances import AcceptedIdentity, Attached
 from reports.gate.junit import render_verdict
-from reports.gate.policy import AcceptedIdentity, Policy, load_policy
+from reports.gate.policy import Policy, load_policy
 from tests.reports import world
 from tests.reports.rendered import render_pages
 from tests.reports.world import EXPECTED, NOW, PLAIN, POLICY, WITH_MTP
@@ -27,6 +28,8 @@ SAID = "identity accepted by name: model: it serves 'llama-3'; the cell is canar
 CLAUSE = AcceptedIdentity(
     cells="cpu.*", parts=("model", "version"), owner="me", why="a fine-tune", until=date(2027, 1, 31)
 )
+
+ATTACHED = Attached(cells=PLAIN, owner="me", why="started by hand", until=date(2027, 1, 31))
 
 
 def evidence() -> list[Record]:
@@ -38,7 +41,7 @@ def evidence() -> list[Record]:
 
 
 def judge(*clauses: AcceptedIdentity) -> gate.Verdict:
-    policy: Policy = replace(POLICY, attached="allowed", identity=clauses)
+    policy: Policy = replace(POLICY, attached=(ATTACHED,), identity=clauses)
     return gate.judge_evidence(policy, EXPECTED, evidence(), now=NOW)
 
 
@@ -76,7 +79,7 @@ def test_every_report_shows_it_green_or_red(clauses: tuple[AcceptedIdentity, ...
     for name, text in texts.items():
         assert "llama-3" in text, name
     assert "1 asked of another server, as accepted" in make_headline(shown)
-    own = [line for line in verdict.told if PLAIN in line]
+    own = [line for line in verdict.told if PLAIN in line and "llama-3" in line]
     assert ["Accepted until 2027-01-31 by me: a fine-tune" in line for line in own] == ([True] if clauses else [])
 
 

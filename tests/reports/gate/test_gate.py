@@ -12,9 +12,10 @@ from matrix.judging.status import Status
 from reports.evidence.types import SCHEMA, Record, Result
 from reports.expected import ExpectedCell
 from reports.gate import gate
+from reports.gate.allowances import NotRun
 from reports.gate.gate import Verdict
 from reports.gate.known_failures import allows_not_run
-from reports.gate.policy import NotRun, Policy
+from reports.gate.policy import Policy
 from tests.reports import retried, world
 from tests.reports.world import EXPECTED, NOW, PAIR, PLAIN, POLICY, SHARED, WITH_MTP, Json
 
@@ -101,12 +102,10 @@ def test_a_stub_engine_is_red_even_when_a_real_one_was_launched_later() -> None:
     assert "stub engine" in said(judge(world.seal([fields[0], {**launch, "stub": True}, *fields[1:]])))
 
 
-def test_an_image_by_tag_is_red_unless_allowed_by_name() -> None:
+def test_an_image_by_tag_is_red() -> None:
     tag, pinned = "vllm/vllm-openai:v0.33.0", "vllm/vllm-openai@sha256:" + "a" * 64
     records = _launched_from(tag)
     assert [r.rule for r in judge(records).reasons if r.rule == "image"] and tag in str(judge(records).reasons)
-    assert judge(records, replace(POLICY, allow_tags=("vllm/*",))).green
-    assert not judge(records, replace(POLICY, allow_tags=("sglang/*",))).green
     assert judge(_launched_from(pinned)).green and judge(_launched_from("sha256:" + "b" * 64)).green
 
 
@@ -115,10 +114,9 @@ def _launched_from(reference: str) -> list[Record]:
     return world.seal(changed(world.green(), lambda f: f["kind"] == "launch", versions=versions))
 
 
-def test_an_attached_engine_is_red_unless_allowed() -> None:
+def test_an_attached_engine_is_red() -> None:
     records = world.seal(changed(world.green(), lambda f: f["kind"] == "launch", attached=True))
     assert "started by somebody else" in said(judge(records))
-    assert judge(records, replace(POLICY, attached="allowed")).green
 
 
 def test_a_run_without_its_own_record_is_red_for_that() -> None:
@@ -138,10 +136,9 @@ def test_a_refuted_proof_is_red_though_another_proves_it() -> None:
     assert "mtp was asked for and is refuted by ablation" in said(judge(world.seal([*world.green(), proof])))
 
 
-def test_an_unproven_feature_is_red_unless_the_policy_allows_it() -> None:
+def test_an_unproven_feature_is_red() -> None:
     records = world.seal(changed(world.green(), lambda f: f["kind"] == "proof", outcome="unproven"))
     assert said(judge(records)) == f"{WITH_MTP}: mtp was asked for and nothing proves that it was in effect."
-    assert judge(records, replace(POLICY, unproven="allowed")).green
 
 
 def test_a_required_suite_that_reported_nothing_is_red() -> None:
@@ -290,7 +287,6 @@ def test_a_refuted_prediction_is_red_with_one_sentence_unless_allowed() -> None:
         f"{SHARED}: beside {PLAIN}, indexcache does not change bytes as predicted: "
         "-0.8 to 0.8 bytes per token less than without the feature, 512 predicted."
     )
-    assert told(replace(POLICY, predictions="allowed"), [*fields, INERT[0]]) == ""
 
 
 @pytest.mark.parametrize("inert", INERT, ids=["bytes", "numbers"])

@@ -19,8 +19,9 @@ from reports.evidence import junit
 from reports.expected import ExpectedCell
 from reports.gate import gate
 from reports.gate import junit as gate_junit
+from reports.gate.allowances import NotRun
 from reports.gate.gate import Reason, Verdict
-from reports.gate.policy import NotRun, Policy
+from reports.gate.policy import Policy
 from tests.reports import world
 from tests.reports.gate.test_gate_laws import Case, runs
 from tests.reports.world import EXPECTED, FEW, LAW, NOW, PLAIN, POLICY, WITH_MTP, Json

@@ -8,8 +8,8 @@ import pytest
 
 from matrix.recorded import KnownFailure
 from reports.evidence.types import Result
+from reports.gate.allowances import NotRun
 from reports.gate.gate import Verdict
-from reports.gate.policy import NotRun
 from tests.reports import retried, world
 from tests.reports.gate.test_gate import changed, is_needle, is_result, judge, said
 from tests.reports.world import EXPECTED, NOW, PLAIN, POLICY, Json

@@ -44,7 +44,7 @@ def write(folder: Path, text: str) -> Path:
             (("max_age_h: 24", f"max_age_h: 24\nallow: [PASS, {status}]"), 10, f"{status} can never be allowed")
             for status in ("NOT_EVIDENCE", "SKIP_NO_HW", "INVALID_HW", "INVALID_ENGINE", "INVALID_COMBO")
         ),
-        (("max_age_h: 24", "max_age_h: 24\nunproven: alowed"), 10, "did you mean 'allowed'?"),
+        (("max_age_h: 24", "max_age_h: 24\nunproven: allowed"), 10, "expected a list, got 'allowed'"),
         (("suites: [boot]", "suites: [boot"), 6, "not valid YAML"),
     ],
 )

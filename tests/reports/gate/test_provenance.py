@@ -17,6 +17,7 @@ from reports.evidence.files import digest_value
 from reports.expected import ExpectedCell
 from reports.gate import gate
 from reports.gate.accepted import Deviation, add_deviations, is_accepted
+from reports.gate.allowances import Unpredicted
 from reports.gate.gate import Verdict
 from reports.gate.policy import Policy, Requirement, make_expected
 from reports.gate.policy_accepted import Acceptable, Accepted
@@ -26,7 +27,16 @@ from tests.reports import origin, world
 from tests.reports.origin import COMMIT
 from tests.reports.world import NOW, Json
 
-POLICY = Policy(title="All", require=(Requirement(glob="*"),), max_age_h=24, predictions="allowed")
+# These records are of single cells: what a feature must change beside another one is not in them.
+ALONE = Unpredicted(
+    cells="*",
+    features=("chunked_prefill", "indexcache", "mtp"),
+    signature="cannot be judged",
+    owner="me",
+    why="no pairs here",
+    until=date(2099, 1, 1),
+)
+POLICY = Policy(title="All", require=(Requirement(glob="*"),), max_age_h=24, predictions=(ALONE,))
 OTHER = "0ddba11" * 5 + "0ddba"
 Edit = Callable[[Json], Json]
 
@@ -364,3 +374,27 @@ def test_an_acceptance_holds_on_its_last_day_and_names_what_it_accepts() -> None
         assert add_deviations(verdict, [named], today).green is accepted is is_accepted([held], named, today)
     wide = Verdict(policy=replace(POLICY, accepted=(clause("another_commit"),)), reasons=(), rows=())
     assert not add_deviations(wide, [replace(named, of="")], today).green
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "red"),
+    [
+        (("a", "sha256:1"), ("a", "sha256:1"), False),
+        (("a", "sha256:1"), ("b", "sha256:1"), False),  # two daemons keep one image under two ids
+        (("a", "sha256:1"), ("a", "sha256:2"), False),  # one image from two mirrors
+        (("a", "sha256:1"), ("b", "sha256:2"), True),
+        (("a", ""), ("b", ""), True),
+        (("a", ""), ("b", "sha256:1"), True),
+    ],
+)
+def test_two_images_of_one_release_are_red(
+    matrix: Matrix, first: tuple[str, str], second: tuple[str, str], red: bool
+) -> None:
+    """Each host recorded for itself which image the tag is."""
+    cell = cell_on(matrix, "sm120x4")
+    runs = []
+    for id_, digest in (first, second):
+        image = {"xllamacpp": "1.0", "image": id_, "image_reference": "r/i@sha256:0", "image_digest": digest}
+        runs.append(edit("launch", versions=image)(origin.green(matrix, [cell])))
+    verdict = judge(matrix, [cell], runs)
+    assert ("were of several images" in "\n".join(map(str, verdict.reasons))) is red, verdict.reasons

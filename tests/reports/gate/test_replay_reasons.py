@@ -8,8 +8,8 @@ from datetime import date, timedelta
 import pytest
 
 from reports.gate import gate
+from reports.gate.allowances import NotReplayed
 from reports.gate.gate import Verdict
-from reports.gate.policy import NotReplayed
 from reports.gate.replay_reasons import add_replay, add_signatures
 from reports.replay.differences import Disagreement, Replayed, Unreplayable
 from tests.reports.world import EXPECTED, NOW, PLAIN, POLICY, WITH_MTP, green, seal

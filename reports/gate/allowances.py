@@ -1,0 +1,185 @@
+"""Defines the clauses of a policy that allow something about cells for a while, and checks what they contain.
+
+Every one names its cells, who answers for it, why and until when. A prediction that does not hold is an answer of the
+engine, so its clause also needs the words that it excuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from fnmatch import fnmatchcase
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+
+from matrix.errors import Problem, suggest_nearest
+from matrix.model import Cell
+from matrix.signature import find_pattern_problem, find_vague_matches
+from matrix.yaml.known_shape import names_nobody, says_nothing
+from matrix.yaml.yamltext import Document, Loc
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotRun:
+    """Cells without any answer from an engine, as a known failure predicts, which may be missing for a while."""
+
+    known_failure: str  # id of an entry about the launch
+    cells: str  # glob over cell ids
+    owner: str  # who decided that
+    until: date  # past it, the cells are red
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcceptedIdentity:
+    """Parts in which an attached server may differ from its cells for a while."""
+
+    cells: str  # glob over cell ids
+    parts: tuple[Literal["engine", "model", "version", "reply", "tls"], ...]
+    owner: str  # who answers for that
+    why: str
+    until: date  # past it, the cells are red
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotReplayed:
+    """Cells whose verdicts cannot be judged again from kept replies, and which may stay so for a while."""
+
+    cells: str  # glob over cell ids
+    owner: str  # who answers for them
+    why: str
+    until: date  # past it, the cells are red
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unproven:
+    """Features that were asked for and that nothing shows to be in effect, which may stay so for a while."""
+
+    cells: str  # glob over cell ids
+    features: tuple[str, ...]  # each by name; a refuted one is red all the same
+    owner: str  # who answers for them
+    why: str
+    until: date  # past it, the cells are red
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unpredicted:
+    """Predictions beside the cell without the feature that do not hold, or that cannot be judged, for a while."""
+
+    cells: str  # glob over the ids of the cells with the feature
+    features: tuple[str, ...]
+    signature: str  # pattern over the gate's own sentence about the prediction
+    owner: str  # who answers for them
+    why: str
+    until: date  # past it, the cells are red
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attached:
+    """Cells that may be asked of an engine which somebody else started (--endpoint), for a while."""
+
+    cells: str  # glob over cell ids
+    owner: str  # who knows how that engine was started
+    why: str
+    until: date  # past it, the cells are red
+
+
+@dataclass(frozen=True, kw_only=True)
+class AllowedTag:
+    """Images that may be launched by a tag, which somebody may move, for a while."""
+
+    image: str  # glob over image references
+    owner: str  # who answers for what the tag names
+    why: str
+    until: date  # past it, the cells are red
+
+
+class Ending(Protocol):
+    """A clause that ends."""
+
+    @property
+    def owner(self) -> str: ...
+    @property
+    def until(self) -> date: ...
+
+
+Clause = TypeVar("Clause", bound=Ending)
+
+
+class Softened(NamedTuple):
+    """A sentence that is red, unless the clause that names it still holds."""
+
+    rule: str
+    text: str
+    clause: Any  # with owner, why and until; None where the policy names none
+
+    def is_red(self, today: date) -> bool:
+        return self.clause is None or self.clause.until < today
+
+    def tell_red(self) -> str:
+        late = f" {self.clause.owner} accepted that until {self.clause.until} only." if self.clause else ""
+        return f"{self.text}{late}"
+
+    def tell_accepted(self) -> str:
+        return f"{self.text} Accepted until {self.clause.until} by {self.clause.owner}: {self.clause.why}"
+
+
+def find_longest(clauses: Iterator[Clause] | Sequence[Clause]) -> Clause | None:
+    """Find the clause that holds longest: an older one that has ended must not make red what a newer one covers."""
+    return max(clauses, key=lambda c: c.until, default=None)
+
+
+Clauses = Mapping[str, Sequence[Any]]  # by key of the policy
+
+WITH_REASON = ("not_replayed", "depth_unknown", "identity", "unproven", "predictions", "attached", "allow_tags")
+OF_CELLS = ("not_replayed", "identity", "unproven", "predictions", "attached")
+
+
+def find_allowance_problems(doc: Document, clauses: Clauses) -> Iterator[Problem]:
+    """Yield each allowance without an owner, a reason, or the parts, features, words or image that it is about."""
+    for key in ("not_run", *WITH_REASON):
+        for i, clause in enumerate(clauses[key]):
+            yield from (doc.problem((key, i, name), why) for name, why in _find_empty(clause))
+    for i, predicted in enumerate(clauses["predictions"]):
+        for why in _find_wrong_signature(predicted.signature):
+            yield doc.problem(("predictions", i, "signature"), why)
+
+
+def _find_empty(clause: Any) -> Iterator[tuple[str, str]]:
+    """Yield each field that names nothing: nobody, no reason, no part, no feature, any image."""
+    own = vars(clause)
+    for name, is_empty in (("owner", names_nobody), ("why", says_nothing)):
+        if name in own and is_empty(own[name]):
+            yield name, "who answers for that, and why? words are needed"
+    if not own.get("parts", True):
+        yield "parts", "names no part: which may be another's?"
+    if not own.get("features", True):
+        yield "features", "names no feature; each is allowed by its name"
+    if says_nothing(own.get("image", "any word")):
+        yield "image", "any image? name its repository, e.g. vllm/vllm-openai:*"
+
+
+def _find_wrong_signature(signature: str) -> Iterator[str]:
+    if problem := find_pattern_problem(signature):
+        yield problem
+    else:
+        yield from find_vague_matches(signature)
+
+
+def find_unmatched_allowances(doc: Document, clauses: Clauses, cells: Sequence[Cell]) -> Iterator[Problem]:
+    """Yield each allowance that matches no required cell, or a feature that none of those has: it would excuse later
+    cells, which nobody has looked at."""
+    ids = [c.id for c in cells]
+    for key in OF_CELLS:
+        for i, clause in enumerate(clauses[key]):
+            if not (own := [c for c in cells if fnmatchcase(c.id, clause.cells)]):
+                why = f"{clause.cells!r} matches no required cell{suggest_nearest(clause.cells, ids)}"
+                yield doc.problem((key, i, "cells"), why)
+            else:
+                yield from (doc.problem((key, i, *at), why) for at, why in _find_unasked(clause, own))
+
+
+def _find_unasked(clause: Any, own: Sequence[Cell]) -> Iterator[tuple[Loc, str]]:
+    asked = sorted({f for c in own for f in c.features})
+    for j, name in enumerate(getattr(clause, "features", ())):
+        if name not in asked:
+            yield ("features", j), f"none of these cells asks for {name!r}{suggest_nearest(name, asked)}"

@@ -1,0 +1,72 @@
+"""Finds what of a cell is red unless a clause of the policy names it: a moved tag, a foreign launch, unproven features.
+
+A refuted feature is not among them: no clause excuses what the engine was seen not to do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import date
+from fnmatch import fnmatchcase
+
+from matrix.planning.images import find_tag
+from reports.compare.prediction import Prediction
+from reports.evidence.summary import CellRow
+from reports.expected import ExpectedCell
+from reports.gate.allowances import Softened, find_longest
+from reports.gate.policy import Policy
+
+
+def find_softened_launch(policy: Policy, row: CellRow) -> Iterator[Softened]:
+    """Yield how the cell's engine came to run, where that is not from content that we started ourselves."""
+    for tag in sorted({t for each in row.launches if (t := find_tag(str(each.versions.get("image_reference") or "")))}):
+        text = f"its image was launched by a tag that can be moved, {tag}: record its digest (glm-matrix image pin)."
+        yield Softened("image", text, find_longest([c for c in policy.allow_tags if fnmatchcase(tag, c.image)]))
+    if any(each.attached for each in row.launches):
+        text = "its engine was started by somebody else, so its plan is a claim and not a fact."
+        yield Softened("attached", text, find_longest([c for c in policy.attached if fnmatchcase(row.cell, c.cells)]))
+
+
+def find_softened_features(
+    policy: Policy, cell: ExpectedCell, row: CellRow, own: Sequence[Prediction]
+) -> Iterator[Softened]:
+    """Yield each feature that nothing proves, and each prediction that does not hold or cannot be judged."""
+    decided = {p.feature for p in row.proofs if p.outcome != "unproven"}
+    # A predicted effect beside the cell without the feature shows it as well as a proof of the cell's own.
+    decided |= {p.feature for p in own if p.of_effect and p.outcome == "proven"}
+    for feature in sorted(cell.features - decided):
+        clauses = [c for c in policy.unproven if feature in c.features and fnmatchcase(cell.id, c.cells)]
+        text = f"{feature} was asked for and nothing proves that it was in effect."
+        yield Softened("unproven", text, find_longest(clauses))
+    for p in own:
+        if text := _tell_unmet(p):
+            speaks = (c for c in policy.predictions if p.feature in c.features and fnmatchcase(cell.id, c.cells))
+            fits = [c for c in speaks if re.search(c.signature, text)]
+            yield Softened("prediction", text, find_longest(fits))
+
+
+def _tell_unmet(p: Prediction) -> str:
+    if p.outcome == "refuted":
+        return f"beside {p.without}, {p.feature} does not change {p.what} as predicted: {p.detail}."
+    # Absent is red as well, or not measuring would be the way to be green.
+    if p.outcome == "absent" and p.of_effect:
+        return f"whether {p.feature} changes {p.what} as predicted cannot be judged: {p.detail}."
+    return ""
+
+
+def tell_softened(
+    policy: Policy,
+    expected: Sequence[ExpectedCell],
+    shown: Sequence[CellRow],
+    predicted: Sequence[Prediction],
+    today: date,
+) -> Iterator[str]:
+    """Yield a sentence for each clause that excuses something today, green or red."""
+    for cell, row in zip(expected, shown, strict=True):
+        if row.launch is None or row.not_run or row.unanswered:
+            continue  # nothing of it is judged
+        own = [p for p in predicted if p.cell == cell.id]
+        for each in (*find_softened_launch(policy, row), *find_softened_features(policy, cell, row, own)):
+            if not each.is_red(today):
+                yield f"{cell.id}: {each.tell_accepted()}"

@@ -1,0 +1,104 @@
+"""What a policy may allow of a cell is red without a clause, told with one, and red again once the clause has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from reports.gate import gate
+from reports.gate.allowances import AllowedTag, Attached, Unpredicted, Unproven
+from reports.gate.gate import Verdict
+from reports.gate.policy import Policy
+from tests.reports import world
+from tests.reports.world import EXPECTED, NOW, PAIR, PLAIN, POLICY, SHARED, WITH_MTP, Json
+
+TODAY = NOW.date()
+TAG = "vllm/vllm-openai:v0.33.0"
+WHO: dict[str, Any] = {"owner": "me", "why": "seen by hand", "until": TODAY}
+UNPROVEN = Unproven(cells="cpu.*", features=("mtp",), **WHO)
+ATTACHED = Attached(cells=PLAIN, **WHO)
+BY_TAG = AllowedTag(image="vllm/*", **WHO)
+INERT = "indexcache does not change bytes as predicted"
+UNPREDICTED = Unpredicted(cells=SHARED, features=("indexcache",), signature=INERT, **WHO)
+
+
+def _edit(kind: str, **change: object) -> list[Json]:
+    return [{**f, **change} if f["kind"] == kind and f.get("cell") in (PLAIN, WITH_MTP) else f for f in world.green()]
+
+
+def _attach() -> list[Json]:
+    return [{**f, "attached": True} if f["kind"] == "launch" and f["cell"] == PLAIN else f for f in world.green()]
+
+
+def _serve_inert() -> list[Json]:
+    """IndexCache beside the cell without it, which left the bytes of a token as they were."""
+    fields = [f for f in world.paired() if not (f.get("cell") == SHARED and "low" in f.get("data", {}))]
+    return [*fields, world.size(SHARED, world.LAYERS)]
+
+
+CASES: dict[str, tuple[Callable[[], list[Json]], str, Any]] = {
+    "unproven": (lambda: _edit("proof", outcome="unproven"), "unproven", UNPROVEN),
+    "attached": (_attach, "attached", ATTACHED),
+    "image": (lambda: _edit("launch", versions={"image_reference": TAG}), "allow_tags", BY_TAG),
+    "prediction": (_serve_inert, "predictions", UNPREDICTED),
+}
+OTHERS: dict[str, tuple[str, Any]] = {
+    "of other cells": ("unproven", replace(UNPROVEN, cells=PLAIN)),
+    "of another feature": ("unproven", replace(UNPROVEN, features=("indexcache",))),
+    "of another server": ("attached", replace(ATTACHED, cells=WITH_MTP)),
+    "of another image": ("image", replace(BY_TAG, image="lmsysorg/*")),
+    "of another prediction's feature": ("prediction", replace(UNPREDICTED, features=("mtp",))),
+    "of other words": ("prediction", replace(UNPREDICTED, signature="numbers as predicted")),
+    "of another cell's prediction": ("prediction", replace(UNPREDICTED, cells=PLAIN)),
+}
+
+
+def judge(case: str, *clauses: Any) -> Verdict:
+    make, key, _ = CASES[case]
+    policy: Policy = replace(POLICY, **{key: clauses})  # type: ignore[arg-type]  # the key is a parameter
+    expected = PAIR if case == "prediction" else EXPECTED
+    return gate.judge_evidence(policy, expected, world.seal(make()), now=NOW)
+
+
+def _list_accepted(verdict: Verdict) -> list[str]:
+    return [line for line in verdict.told if f"Accepted until {TODAY} by me: seen by hand" in line]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_it_is_red_without_a_clause_told_with_one_and_red_once_it_has_ended(case: str) -> None:
+    clause = CASES[case][2]
+    found = judge(case)
+    assert {r.rule for r in found.reasons} == {case} and not _list_accepted(found)
+    allowed = judge(case, clause)
+    assert allowed.green, allowed.reasons
+    assert len(_list_accepted(allowed)) == len(found.reasons)
+    ended = judge(case, replace(clause, until=TODAY - timedelta(days=1)))
+    assert [r.rule for r in ended.reasons] == [r.rule for r in found.reasons] and not _list_accepted(ended)
+    assert all("me accepted that until 2026-11-20 only." in r.text for r in ended.reasons)
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_a_clause_about_something_else_allows_nothing(other: str) -> None:
+    case, clause = OTHERS[other]
+    assert judge(case, clause).reasons == judge(case).reasons
+
+
+def test_the_clause_that_holds_longest_counts() -> None:
+    late = replace(UNPROVEN, until=date(2025, 1, 1))
+    assert judge("unproven", late, UNPROVEN).green and judge("unproven", UNPROVEN, late).green
+
+
+def test_no_clause_excuses_a_feature_that_was_refuted() -> None:
+    policy = replace(POLICY, unproven=(UNPROVEN,))
+    verdict = gate.judge_evidence(policy, EXPECTED, world.seal(_edit("proof", outcome="refuted")), now=NOW)
+    assert [r.rule for r in verdict.reasons] == ["refuted"]
+
+
+def test_a_launch_that_failed_is_told_and_not_what_was_allowed_of_it() -> None:
+    fields = [{**f, "outcome": "EngineExited"} if f["kind"] == "launch" else f for f in _attach()]
+    verdict = gate.judge_evidence(replace(POLICY, attached=(ATTACHED,)), EXPECTED, world.seal(fields), now=NOW)
+    assert not verdict.green and "launch" in {r.rule for r in verdict.reasons}
