@@ -184,7 +184,14 @@ class View:
     @property
     def told(self) -> tuple[str, ...]:
         """Notes that every reader of the verdict needs, green or red."""
-        return self.verdict.told if self.verdict else ()
+        if self.verdict:
+            return self.verdict.told  # which has a reason for each cell of two plans
+        mixed = (row for row in self.board.rows if len(row.fingerprints) > 1)
+        return tuple(
+            f"{row.cell}: its answers are of {len(row.fingerprints)} plans ({', '.join(sorted(row.fingerprints))}),"
+            " and are no answer about one launch"
+            for row in mixed
+        )
 
     @property
     def asked_again(self) -> tuple[tuple[str, str], ...]:

@@ -59,6 +59,7 @@ from matrix.judging.foreign_json import UnreadableJson, parse_foreign_json
 from reports.evidence import kept, redact
 from reports.evidence import types as record
 from reports.evidence.defuse import defuse_line
+from reports.evidence.no_evidence import HEAD_BYTES, explain_no_evidence, explain_unreadable
 from reports.evidence.types import Lost, Record
 
 LOGGER = logging.getLogger(__name__)
@@ -233,14 +234,16 @@ def read_records(path: Path, see: Callable[[bytes, Record], None] | None = None)
     given each line that could be read.
 
     Raises:
-        ConfigError: it cannot be read, or has no record at all, and names each line; or more than MOST_LOST lines are
+        ConfigError: it cannot be read; has no record at all, and what it looks like; or more than MOST_LOST lines are
             damaged.
     """
     lost: dict[int, str] = {}  # by place, from 0
     records: list[Record | None] = []
     newer: set[str] = set()  # runs of a writer that knows more than this reader
+    head = b""
     try:
         for place, line in enumerate(iterate_lines(path)):
+            head = head or line[:HEAD_BYTES]
             try:
                 records.append(found := parse_line(line, newer))
                 if see:
@@ -248,14 +251,16 @@ def read_records(path: Path, see: Callable[[bytes, Record], None] | None = None)
             except ValueError as error:
                 records.append(None)
                 lost[place] = str(error)
-                if len(lost) > MOST_LOST:
-                    why = f"more than {MOST_LOST} of its lines are damaged, the first one: {next(iter(lost.values()))}"
-                    raise ConfigError([Problem(str(path), next(iter(lost)) + 1, "", why)]) from None
+                if len(lost) <= MOST_LOST:
+                    continue
+                if not any(records):
+                    break
+                why = f"more than {MOST_LOST} of its lines are damaged, the first one: {next(iter(lost.values()))}"
+                raise ConfigError([Problem(str(path), next(iter(lost)) + 1, "", why)]) from None
     except OSError as error:
-        why = f"cannot be read: {error.strerror}. Did anything run? (pytest writes it, see --evidence)"
-        raise ConfigError([Problem(str(path), 0, "", why)]) from None
+        raise explain_unreadable(path, error) from None
     if lost and not any(records):
-        raise ConfigError([Problem(str(path), place + 1, "", why) for place, why in lost.items()])
+        raise explain_no_evidence(path, head, lost)
     return _with_lost(path, records, lost) if records else []
 
 

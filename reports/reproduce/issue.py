@@ -33,6 +33,7 @@ PLAIN: Final = re.compile(
     r"(?!.*(?:://|\bwww\.))[^`<>@#&|*~!\\]*", re.IGNORECASE
 )  # what renders as itself, links left out
 NUMBERS: Final = ("signature", "candidates", "distance", "kl")  # of a finding's data
+ENGINE: Final = frozenset({"engine", "version"})
 GOOD: Final = frozenset({Status.PASS, Status.MEASURED, Status.XPASS})
 Json = Any
 Files = Sequence[tuple[Path, Sequence[Record]]]
@@ -68,7 +69,7 @@ def _iterate_issue(
 
 
 def _title(failure: ReproducedFailure, facts: Mapping[str, Json]) -> str:
-    engine = f"{facts.get('engine', 'engine')} {facts.get('version', '')}".strip()
+    engine = f"{facts.get('engine', facts.get('release', 'engine'))} {facts.get('version', '')}".strip()
     found = failure.finding
     # A name of our test tells a maintainer nothing, so the check and what it got stand where a finding has no words.
     said = (found.detail or f"{found.check}: {found.got}") if found else find_cause(failure.result.message)
@@ -137,8 +138,11 @@ def _say_launch(failure: ReproducedFailure, failures: Sequence[ReproducedFailure
     else:
         yield f"It fails the same way on one GPU with a small canary checkpoint ({defuse_for_code(smaller.cell)}):\n"
     # Maintainers can start a canary on one GPU; few have eight of them and 700 GB of weights at hand.
-    script = (smaller or failure).facts
-    yield from _quote_block(script.script if script else "the launch script was not recorded", BODY_CHARS, "bash")
+    facts = (smaller or failure).facts
+    if facts is None or not facts.script.strip():
+        yield "The launch script was not recorded."
+    else:
+        yield from _quote_block(facts.script, BODY_CHARS, "bash")
 
 
 def find_small_cell(failure: ReproducedFailure, failures: Sequence[ReproducedFailure]) -> ReproducedFailure | None:
@@ -237,7 +241,9 @@ def gather_releases(failure: ReproducedFailure, files: Files) -> Mapping[str, se
         for r in records:
             own = facts.get((r.run, r.cell))
             if isinstance(r, Result) and r.test == failure.result.test and own and _read_launch_kind(own) == place:
-                name = f"{own.facts.get('engine')} {own.facts.get('version')} ({own.facts.get('rig')})"
+                release = own.facts.get("release") or "a release that was not recorded"
+                named = f"{own.facts['engine']} {own.facts['version']}" if own.facts.keys() >= ENGINE else release
+                name = f"{named} ({own.facts.get('rig', 'rig not recorded')})"
                 found.setdefault(name, set()).add(r.status)
     return found
 

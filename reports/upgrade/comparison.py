@@ -26,6 +26,8 @@ from reports.upgrade.doubts import (
     find_run_doubts,
     read_scripts,
     runs_of,
+    tell_attached,
+    tell_order,
     tell_settings,
 )
 from reports.upgrade.proofs import WORSE as WORSE_PROOFS
@@ -104,10 +106,12 @@ class CellDifference:
 
     @property
     def identical(self) -> bool:
-        """Whether no number, test, proof, version or answer differs."""
+        """Whether no number, test, proof, version, launch or answer differs."""
         return (
             self.answer == "same"
             and not self.versions
+            and not self.told
+            and not (self.launch and self.launch.much_slower)
             and not any(t.before is not t.after for t in self.tests)
             and not any(s.ratio != 1.0 for s in self.speed)
             and not (self.answers and (self.answers.lost or self.answers.won))
@@ -179,7 +183,11 @@ def compare_evidence(
     comparing = _Comparing(old, new, pairing, named=bool(named), earlier=earlier or Baseline())
     ordered = sorted(comparing.compare(), key=lambda c: (CELL_ORDER.index(c.answer), c.pair.old.cell))
     pairs = list(comparing.items.values())
-    told = (*_tell_pairing(pairing), *([summarise_pairs(pairs)] if any(p.lost or p.won for p in pairs) else []))
+    told = (
+        *tell_order(old, new),
+        *_tell_pairing(pairing),
+        *([summarise_pairs(pairs)] if any(p.lost or p.won for p in pairs) else []),
+    )
     return RunComparison(cells=tuple(ordered), pairing=pairing, doubts=tuple(_doubt_sides(old, new)), told=told)
 
 
@@ -244,7 +252,13 @@ class _Comparing:
             versions=self._compare_versions(old, new),
             doubts=tuple(self._doubt_cell(pair)),
             told=tuple(
-                f"{what}: {text}" for what, text in (("hardware", hardware), ("launch script", settings)) if text
+                f"{what}: {text}"
+                for what, text in (
+                    ("hardware", hardware),
+                    ("launch script", settings),
+                    ("engine", tell_attached(pair)),
+                )
+                if text
             ),
         )
 

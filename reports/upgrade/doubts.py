@@ -14,7 +14,7 @@ from reports.evidence.attempts import split_runs
 from reports.evidence.continuations import Continuations, link_continuations
 from reports.evidence.files import is_sealed
 from reports.evidence.summary import CellRow
-from reports.evidence.types import CellFacts, End, Lost, Record, Run
+from reports.evidence.types import SCHEMA, CellFacts, End, Lost, Record, Run
 from reports.upgrade.cells import CellPair
 
 FINISHED = frozenset({0, 1})  # pytest: all passed, some failed
@@ -98,6 +98,26 @@ def doubt_engines(pair: CellPair) -> Iterator[str]:
             yield f"a stub engine answered {side}"
         if not row.launches:
             yield f"no launch was recorded {side}, so no engine is known to have answered"
+
+
+def tell_attached(pair: CellPair) -> str:
+    """Tell on which side somebody else started the engine, so that its plan is a claim; empty where nobody did."""
+    sides = (("before", pair.old), ("now", pair.new))
+    found = [side for side, row in sides if row and any(launch.attached for launch in row.launches)]
+    return f"started by somebody else {' and '.join(found)}: the plan is what was claimed of it" if found else ""
+
+
+def tell_order(old: Iterable[Record], new: Iterable[Record]) -> Iterator[str]:
+    """Tell when NEW ran before OLD, and which side a later version of this program wrote."""
+    before, after = ([r for r in records if isinstance(r, Run)] for records in (old, new))
+    if before and after and (first := max(r.t for r in after)) < (last := min(r.t for r in before)):
+        yield f"NEW ran on {first:%F %R} UTC, before OLD ({last:%F %R}): is the later run given first?"
+    for side, runs in (("OLD", before), ("NEW", after)):
+        if (newest := max((r.schema for r in runs), default=0)) > SCHEMA:
+            yield (
+                f"a later version of this program wrote {side} (schema {newest}, {SCHEMA} is known): what it says"
+                " beyond that is not compared"
+            )
 
 
 def read_scripts(records: Iterable[Record]) -> Mapping[str, str]:

@@ -101,10 +101,20 @@ def _name_failure(before: Status | None, after: Status | None) -> Change:
 
 
 def _compare_test(key: str, old: SettledTest | None, new: SettledTest | None, *, started: bool) -> TestChange:
-    before, after = old.status if old else None, new.status if new else None
+    before, after = _read_status(old), _read_status(new)
     change = name_change(before, after, started=started)
     message = "" if change == "same" else new.message if new and new.result else ""
+    if new and message and after is Status.FLAKE is not new.status:
+        message = f"{_first_line(message)} ({new.told})"
     return TestChange(test=key, before=before, after=after, change=change, message=message)
+
+
+def _read_status(test: SettledTest | None) -> Status | None:
+    """Return the status of one side. Several runs of it that answered both ways make a flake, whichever came last."""
+    if test is None or test.status not in BAD:
+        return test.status if test else None
+    both = {answer.status for answer in test.answers}
+    return Status.FLAKE if both & GOOD and test.status is not Status.CRASH else test.status
 
 
 def _key_tests(row: CellRow) -> Mapping[str, SettledTest]:

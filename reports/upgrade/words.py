@@ -106,8 +106,9 @@ def _say_answers(cell: CellDifference) -> Iterator[UpgradeLine]:
     elif pair is not None and pair.won:
         yield UpgradeLine("answers", f"0 of {pair.items} lost, {pair.won} won")
     if cell.unasked:
+        items = "item" if cell.unasked == 1 else "items"
         yield UpgradeLine(
-            "missing", f"{cell.unasked} items of the earlier run were not asked again, or with another prompt"
+            "missing", f"{cell.unasked} {items} of the earlier run not asked again, or with another prompt"
         )
 
 

@@ -115,7 +115,7 @@ PLANTED: list[tuple[str, Change, str, str]] = [
         "NO",
         "0 of 1 cells answer worse (exact McNemar, Holm over the cells",
     ),
-    ("items not asked", drop(lambda f: f.get("item") == "i0"), "UNKNOWN", "1 items of the earlier run were not asked"),
+    ("items not asked", drop(lambda f: f.get("item") == "i0"), "UNKNOWN", "1 item of the earlier run not asked"),
 ]
 
 
